@@ -1,0 +1,250 @@
+# uxrec: see README.md for what it is and CONTRIBUTING.md for where things are.
+#
+#   make            build everything into build/
+#   make run        install what is missing, build, record a demo (or show the moderator's page)
+#   make check      all tests that a plain machine can run; installs what only they need
+#
+# Variants build into folders of their own: make VARIANT=asan | tsan | clang
+
+VERSION := 0.1.0
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CFLAGS  ?= -O2 -g
+NODE    ?= node
+V       ?= 0
+
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),@:,@printf '  %-8s %s\n' $(1) $(2))
+
+B := build$(if $(VARIANT),/$(VARIANT))
+G := build/gen
+
+ifeq ($(VARIANT),asan)
+  CFLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifeq ($(VARIANT),tsan)
+  CFLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(VARIANT),clang)
+  CC := clang
+else ifneq ($(VARIANT),)
+  $(error VARIANT is one of asan, tsan, clang)
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wvla -Wformat=2 -Wundef -Wimplicit-fallthrough -Wconversion -Wno-sign-conversion
+ifdef CI
+  WARNINGS += -Werror
+endif
+
+# ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
+
+LIBS_protocol := libprotobuf-c zlib
+LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil
+LIBS_replay   := libcyaml json-c gsl
+LIBS_daemon   := libwebsockets libsystemd
+LIBS_demo     := xcb xcb-xtest
+LIBS_tests    := cunit xcb xcb-xtest
+
+pkg_cflags := $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
+	$(LIBS_daemon) $(LIBS_tests) 2>/dev/null)
+pkg = $(shell pkg-config --libs $(1))
+
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -DUXREC_VERSION='"$(VERSION)"' -I. -I$(G) \
+	$(WARNINGS) -fstack-protector-strong -pthread $(pkg_cflags) $(CFLAGS)
+ALL_LDFLAGS := -Wl,--as-needed -Wl,-z,relro,-z,now -pthread $(CFLAGS) $(LDFLAGS)
+
+# ---- sources ----
+
+PROTOS := $(wildcard protocol/*.proto protocol/foxglove/*.proto)
+GEN_C := $(PROTOS:%.proto=$(G)/%.pb-c.c) $(G)/google/protobuf/timestamp.pb-c.c
+DESCRIPTORS := $(filter-out %/wire.desc,$(PROTOS:protocol/%.proto=$(G)/descriptors/%.desc))
+
+PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/demo/robot.c capture/inputd.c \
+	capture/doctor_main.c replay/uxrec.c
+LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c))
+
+protocol_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard protocol/base/*.c protocol/*.c)) \
+	$(B)/protocol/schema_data.o $(GEN_C:$(G)/%.c=$(B)/gen/%.o)
+capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture))
+replay_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,replay))
+daemon_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,daemon))
+
+PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-play uxrec-robot
+INSTALLED := uxrecd uxrec
+HELPERS := uxrec-inputd uxrec-doctor uxrec-play
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(filter-out %/helpers.c,$(wildcard tests/unit/*.c)))
+C_TESTS := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/*.c)) \
+	$(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+
+.PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
+	check-vm check-asan check-tsan bench install clean format
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: programs web man
+programs: $(PROGRAMS:%=$(B)/%)
+
+# ---- generated code ----
+
+# The C compiler must not start before all headers are there.
+HEADERS := $(GEN_C:.c=.h)
+$(protocol_OBJECTS) $(capture_OBJECTS) $(replay_OBJECTS) $(daemon_OBJECTS): | $(HEADERS)
+
+$(G)/%.pb-c.c $(G)/%.pb-c.h: %.proto
+	$(call say,PROTO,$<)
+	$(Q)mkdir -p $(G)
+	$(Q)protoc-c -I. -I/usr/include --c_out=$(G) $<
+
+$(G)/google/protobuf/timestamp.pb-c.c $(G)/google/protobuf/timestamp.pb-c.h:
+	$(call say,PROTO,$@)
+	$(Q)mkdir -p $(G)
+	$(Q)protoc-c -I/usr/include --c_out=$(G) /usr/include/google/protobuf/timestamp.proto
+
+$(G)/descriptors/%.desc: protocol/%.proto
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc -I. -I/usr/include --include_imports --descriptor_set_out=$@ $<
+
+$(B)/protocol/schema_data.o: protocol/schema_data.S $(DESCRIPTORS)
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -Wa,-I$(G) -c -o $@ $<
+
+# ---- objects and programs ----
+
+$(B)/gen/%.o: $(G)/%.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -W%,$(ALL_CFLAGS)) -MMD -MP -c -o $@ $<
+
+$(B)/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive
+$(B)/lib$(1).a: $$($(1)_OBJECTS)
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach l,protocol capture replay daemon,$(eval $(call archive,$(l))))
+
+link = $(Q)$(CC) -o $@ $(filter %.o %.a,$^) $(ALL_LDFLAGS)
+
+$(B)/uxrecd: $(B)/daemon/uxrecd.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/libreplay.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
+
+$(B)/uxrec-play: $(B)/daemon/play.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/libreplay.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
+
+$(B)/uxrec: $(B)/replay/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lm
+
+$(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,libevdev libudev xcb xcb-xinput $(LIBS_protocol))
+
+$(B)/uxrec-doctor: $(B)/capture/doctor_main.o $(B)/libcapture.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_capture) $(LIBS_protocol) json-c) -lyuv -lm
+
+$(B)/uxrec-robot: $(B)/daemon/demo/robot.o $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_demo) $(LIBS_protocol))
+
+# ---- the pages ----
+
+W := replay/web
+WEB_SOURCES := $(wildcard $(W)/src/*.ts $(W)/src/*.tsx $(W)/src/*.css $(W)/*.html $(W)/*.mjs $(W)/*.json)
+
+web: build/web/app.js
+
+$(W)/node_modules/.stamp: $(W)/package-lock.json
+	$(call say,NPM,$(W))
+	$(Q)cd $(W) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(Q)touch $@
+
+build/web/app.js: $(WEB_SOURCES) $(PROTOS) $(W)/node_modules/.stamp
+	$(call say,WEB,$@)
+	$(Q)cd $(W) && $(NODE) build.mjs
+
+# ---- man pages ----
+
+MAN_SOURCES := $(wildcard daemon/*.scd replay/*.scd protocol/*.scd capture/*.scd)
+MAN_PAGES := $(addprefix build/man/,$(notdir $(MAN_SOURCES:.scd=)))
+
+man: $(MAN_PAGES)
+
+define man_page
+build/man/$(notdir $(1:.scd=)): $(1)
+	$$(call say,MAN,$$@)
+	$$(Q)mkdir -p build/man
+	$$(Q)scdoc < $$< > $$@
+endef
+$(foreach m,$(MAN_SOURCES),$(eval $(call man_page,$(m))))
+
+# ---- the two commands ----
+
+deps:
+	@.ci/install build
+
+run:
+	@.ci/install build demo
+	@$(MAKE) --no-print-directory -j$$(nproc) -s all
+	@daemon/demo/run $(ARGS)
+
+check:
+	@.ci/install build demo tests
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@tests/run $(TESTS)
+
+# ---- tests ----
+
+.PHONY: tests
+tests: $(UNIT_TESTS) $(C_TESTS) programs
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/tests/unit/helpers.o $(B)/libdaemon.a $(B)/libcapture.a \
+		$(B)/libreplay.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_tests) $(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
+
+$(B)/tests/integration/% $(B)/tests/bench/%: $(B)/tests/integration/%.o $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) $(call pkg,$(LIBS_tests) $(LIBS_protocol)) -lm
+
+check-static check-unit check-integration check-browser check-vm:
+	@$(MAKE) --no-print-directory -s all tests
+	@tests/run $(@:check-%=%)
+
+check-asan check-tsan:
+	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
+	@$(MAKE) --no-print-directory web
+	@UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration
+
+bench: all tests
+	@tests/bench/run $(ARGS)
+
+# ---- installing ----
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/uxrec \
+		$(DESTDIR)$(PREFIX)/share/uxrec/web $(DESTDIR)$(PREFIX)/share/uxrec/studies \
+		$(DESTDIR)$(PREFIX)/lib/systemd/user
+	install -m755 $(INSTALLED:%=$(B)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m755 $(HELPERS:%=$(B)/%) $(DESTDIR)$(PREFIX)/libexec/uxrec
+	install -m644 build/web/* $(DESTDIR)$(PREFIX)/share/uxrec/web
+	install -m644 daemon/demo/*.yaml $(DESTDIR)$(PREFIX)/share/uxrec/studies
+	sed 's|@PREFIX@|$(PREFIX)|g' systemd/uxrecd.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/user/uxrecd.service
+	for page in $(MAN_PAGES); do \
+		install -D -m644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+
+clean:
+	rm -rf build
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,193 @@
+#include "capture/doctor.h"
+
+#include "capture/encoder.h"
+#include "capture/grabber.h"
+#include "capture/input.h"
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#define PICTURE_WIDTH 640
+
+/* an hour of a busy desktop is about this much; facts in README.md */
+#define BYTES_AN_HOUR (600.0 * 1024 * 1024)
+
+typedef Uxrec__DoctorReport__Finding Finding;
+
+#define GOOD    UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_GOOD
+#define WARNING UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_WARNING
+#define BAD     UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_BAD
+
+static void __attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *report, int level,
+	const char *subject, const char *advice, const char *format, ...)
+{
+	Finding **findings =
+		realloc(report->findings, (report->n_findings + 1) * sizeof(*findings));
+	Finding *finding = malloc(sizeof(*finding));
+	char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (findings)
+		report->findings = findings;
+	if (!findings || !finding || n < 0) {
+		free(finding);
+		return;
+	}
+	uxrec__doctor_report__finding__init(finding);
+	finding->level = level;
+	finding->subject = strdup(subject);
+	finding->text = text;
+	if (*advice)
+		finding->advice = strdup(advice);
+	report->findings[report->n_findings++] = finding;
+}
+
+static void take_picture(
+	Uxrec__DoctorReport *report, struct grabber *grabber, struct grabber_size size)
+{
+	_destroy_(picture) struct picture *picture = NULL;
+	int64_t damage_ns, copied_ns, r;
+	uint8_t *jpeg;
+
+	if (picture_create(&picture, size.width, size.height) < 0 ||
+		grabber->ops->wait(grabber, -1, clock_now_ns() + NS_PER_S, &damage_ns) <= 0 ||
+		grabber->ops->grab(grabber, picture, &copied_ns) < 0) {
+		find(report, BAD, "screen", "", "the screen could not be copied");
+		return;
+	}
+	r = picture_to_jpeg(picture, PICTURE_WIDTH, &jpeg);
+	if (r < 0)
+		return;
+	report->picture_jpeg.data = jpeg;
+	report->picture_jpeg.len = (size_t)r;
+	report->picture_width_px = (uint32_t)size.width;
+	report->picture_height_px = (uint32_t)size.height;
+}
+
+static void check_encoder(Uxrec__DoctorReport *report, struct grabber_size size)
+{
+	_destroy_(encoder) struct encoder *encoder = NULL;
+	struct error error = {"no memory"};
+
+	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1, 30, &error) < 0)
+		find(report, BAD, "encoder", "apt install libavcodec-extra or libavcodec59", "%s",
+			error.text);
+	else
+		find(report, GOOD, "encoder", "", "H.264 by libx264");
+}
+
+static void check_screen(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	const struct grabber_ops *ops = grabber_find(options->grabber);
+	struct error error = {"no such screen source"};
+	struct grabber_size size;
+
+	if (strcmp(options->grabber, "none") == 0) {
+		find(report, WARNING, "screen", "", "the screen is not recorded (--screen none)");
+		return;
+	}
+	if (!ops || ops->create(&grabber, options->display, &error) < 0) {
+		find(report, BAD, "screen",
+			"start uxrecd in the participant's graphical session, or name its display "
+			"with --display",
+			"%s", error.text);
+		return;
+	}
+	size = ops->size(grabber);
+	find(report, GOOD, "screen", "", "%d × %d pixels by %s", size.width, size.height,
+		ops->name);
+	check_encoder(report, size);
+	if (options->picture)
+		take_picture(report, grabber, size);
+}
+
+static void drop(struct packet_sink *sink, struct packet *packet)
+{
+	(void)sink;
+	packet_unref(packet);
+}
+
+static void ignore_lost(void *user, struct source *source, const char *reason)
+{
+	(void)user;
+	(void)source;
+	(void)reason;
+}
+
+static void check_input(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	_destroy_(source) struct source *source = NULL;
+	struct packet_sink sink = {drop};
+	struct session_clock clock;
+	struct source_context context = {&clock, &sink, ignore_lost, NULL};
+	struct input_options input = {options->input, options->display, options->helper,
+		KEY_POLICY_NONE, ""};
+	struct error error = {"no reason given"};
+
+	if (strcmp(options->input, "none") == 0) {
+		find(report, WARNING, "input", "", "input is not recorded (--input none)");
+		return;
+	}
+	session_clock_init(&clock);
+	if (input_source_create(&source, &context, &input, &error) < 0)
+		find(report, BAD, "input", "", "%s", error.text);
+	else
+		find(report, GOOD, "input", "", "%s", input_source_describe(source));
+}
+
+static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	struct statvfs status;
+	double free_bytes, hours;
+
+	if (!options->library)
+		return;
+	if (statvfs(options->library, &status) < 0) {
+		find(report, BAD, "disk", "choose another folder with --library", "%s: %s",
+			options->library, strerror(errno));
+		return;
+	}
+	free_bytes = (double)status.f_bavail * (double)status.f_frsize;
+	hours = free_bytes / BYTES_AN_HOUR;
+	if (access(options->library, W_OK) < 0)
+		find(report, BAD, "disk", "choose another folder with --library",
+			"%s cannot be written: %s", options->library, strerror(errno));
+	else if (hours < 2)
+		find(report, hours < 0.1 ? BAD : WARNING, "disk",
+			"make room, or choose another folder with --library",
+			"only %.1f GB are free: about %.0f minutes", free_bytes / 1e9, hours * 60);
+	else
+		find(report, GOOD, "disk", "", "%.0f GB are free: over %.0f hours", free_bytes / 1e9,
+			hours > 1000 ? 1000.0 : hours);
+}
+
+int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
+{
+	Uxrec__DoctorReport *report = malloc(sizeof(*report));
+
+	if (!report)
+		return -ENOMEM;
+	uxrec__doctor_report__init(report);
+	check_screen(report, options);
+	check_input(report, options);
+	check_disk(report, options);
+	*ret = report;
+	return 0;
+}
+
+bool doctor_is_good(const Uxrec__DoctorReport *report)
+{
+	for (size_t i = 0; i < report->n_findings; i++)
+		if (report->findings[i]->level == BAD)
+			return false;
+	return true;
+}

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "capture/policy.h"
+#include "protocol/wire.pb-c.h"
+
+/** What is to be looked at: what a session would use. */
+struct doctor_options {
+	const char *grabber; /* "x11", "test", "none" */
+	const char *display;
+	const char *input;   /* "auto", "evdev", "x11", "none" */
+	const char *helper;  /* path of uxrec-inputd */
+	const char *library; /* folder of the sessions, NULL: not looked at */
+	bool picture;        /* with a picture of the screen as it is now */
+};
+
+/**
+ * Try everything that a session needs, keep nothing, and say what was found and what to do about it.
+ * Takes up to a few hundred milliseconds.
+ *
+ * @param ret  set on success; freed by the caller with uxrec__doctor_report__free_unpacked()
+ * @return 0 or -ENOMEM
+ */
+int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options);
+
+/** @return true when no finding is bad */
+bool doctor_is_good(const Uxrec__DoctorReport *report);

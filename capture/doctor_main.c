@@ -1,0 +1,110 @@
+/* uxrec-doctor, run as `uxrec doctor`: what would be recorded now, and what is missing. */
+
+#include "capture/doctor.h"
+#include "capture/grabber.h"
+#include "protocol/base/cleanup.h"
+#include "protocol/base/log.h"
+#include "protocol/base/paths.h"
+
+#include <getopt.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: uxrec doctor [OPTION]...\n"
+	"Try everything that a session needs, keep nothing, and say what to do about what is missing.\n"
+	"\n"
+	"  --display DISPLAY             X display (default $DISPLAY)\n"
+	"  --screen x11|test|none        (default x11)\n"
+	"  --input auto|evdev|x11|none   (default auto)\n"
+	"  --library DIR                 (default ~/.local/share/uxrec)\n"
+	"  --json\n"
+	"  --help\n"
+	"\n"
+	"Exit status: 0 all is well, 1 something is missing, 2 wrong usage.\n";
+
+static const char *const level_names[] = {"good", "warning", "bad"};
+
+static void print_json(const Uxrec__DoctorReport *report)
+{
+	struct json_object *document = json_object_new_object();
+	struct json_object *findings = json_object_new_array();
+
+	for (size_t i = 0; i < report->n_findings; i++) {
+		const Uxrec__DoctorReport__Finding *finding = report->findings[i];
+		struct json_object *object = json_object_new_object();
+
+		json_object_object_add(
+			object, "level", json_object_new_string(level_names[finding->level]));
+		json_object_object_add(object, "subject", json_object_new_string(finding->subject));
+		json_object_object_add(object, "text", json_object_new_string(finding->text));
+		json_object_object_add(object, "advice", json_object_new_string(finding->advice));
+		json_object_array_add(findings, object);
+	}
+	json_object_object_add(document, "good", json_object_new_boolean(doctor_is_good(report)));
+	json_object_object_add(document, "findings", findings);
+	puts(json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY));
+	json_object_put(document);
+}
+
+static void print_text(const Uxrec__DoctorReport *report)
+{
+	for (size_t i = 0; i < report->n_findings; i++) {
+		const Uxrec__DoctorReport__Finding *finding = report->findings[i];
+
+		printf("%-8s %-8s %s\n", level_names[finding->level], finding->subject,
+			finding->text);
+		if (*finding->advice)
+			printf("%-17s → %s\n", "", finding->advice);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{"display", required_argument, NULL, 'd'},
+		{"screen", required_argument, NULL, 's'},
+		{"input", required_argument, NULL, 'i'},
+		{"library", required_argument, NULL, 'l'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	_autofree_ char *helper = paths_helper("uxrec-inputd");
+	_autofree_ char *library = paths_library();
+	struct doctor_options options = {
+		.grabber = "x11", .input = "auto", .helper = helper ? helper : "uxrec-inputd"};
+	Uxrec__DoctorReport *report;
+	bool json = false, good;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
+		switch (c) {
+		case 'd': options.display = optarg; break;
+		case 's': options.grabber = optarg; break;
+		case 'i': options.input = optarg; break;
+		case 'l': options.library = optarg; break;
+		case 'j': json = true; break;
+		case 'h': fputs(usage, stdout); return 0;
+		default: return 2;
+		}
+	}
+	if (optind < argc || (strcmp(options.grabber, "none") && !grabber_find(options.grabber))) {
+		log_error("uxrec doctor: wrong usage; see uxrec doctor --help");
+		return 2;
+	}
+	if (!options.library && library && access(library, F_OK) == 0)
+		options.library = library; /* it is made when it is needed */
+	if (doctor_run(&report, &options) < 0) {
+		log_error("no memory");
+		return 3;
+	}
+	if (json)
+		print_json(report);
+	else
+		print_text(report);
+	good = doctor_is_good(report);
+	uxrec__doctor_report__free_unpacked(report, NULL);
+	return good ? 0 : 1;
+}

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "capture/picture.h"
+#include "protocol/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/** Encodes pictures of one size to H.264. One thread at a time. */
+struct encoder;
+
+/**
+ * @param ret  set on success; freed by encoder_destroy()
+ * @return 0, or a negative errno with the reason
+ */
+int encoder_create(
+	struct encoder **ret, int width, int height, int max_fps, struct error *reterr);
+void encoder_destroy(struct encoder *encoder);
+DEFINE_DESTROY(encoder);
+
+/** Name and settings, for the session file. */
+const char *encoder_describe(const struct encoder *encoder);
+
+/** One coded picture; valid until the next call on the encoder. */
+struct encoded {
+	const unsigned char *data; /* Annex B, exactly one picture, SPS and PPS with a keyframe */
+	size_t size_bytes;
+	bool keyframe;
+};
+
+/**
+ * Encode the picture as it is now. There is no delay: one picture in, one picture out.
+ *
+ * @param time_ns   must grow from call to call
+ * @param keyframe  make it one that a decoder can begin with
+ * @return 0, or a negative errno: the encoder must then be replaced
+ */
+int encoder_encode(struct encoder *encoder, const struct picture *picture, int64_t time_ns,
+	bool keyframe, struct encoded *ret);
+
+/** Compress one picture as JPEG. @return the size of what the caller must free, or -errno */
+int64_t encode_jpeg(const struct picture *picture, uint8_t **ret_data);

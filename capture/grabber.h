@@ -1,0 +1,68 @@
+#pragma once
+
+#include "capture/picture.h"
+#include "protocol/base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * Copies a screen into a picture when it has changed. Used by one thread. Damage is *pulled*: it
+ * accumulates until the caller comes for it, so that nothing damaged is ever forgotten.
+ */
+struct grabber;
+
+struct grabber_size {
+	int width, height; /* pixels */
+};
+
+/** One implementation: each exports one constant object. */
+struct grabber_ops {
+	const char *name; /* "x11", "test" */
+
+	/** Connect. @param display  NULL: the environment's. @return 0 or -errno with the reason */
+	int (*create)(struct grabber **ret, const char *display, struct error *reterr);
+
+	/**
+	 * Wait for damage. All of a fresh or resized screen is damaged.
+	 *
+	 * @param wake_fd        returns early when it becomes readable
+	 * @param deadline_ns    CLOCK_MONOTONIC; INT64_MAX: none
+	 * @param ret_damage_ns  when the first damage since the last grab was reported
+	 * @return 1 damaged, 0 not (wake_fd or deadline), -EPIPE the screen is gone
+	 */
+	int (*wait)(struct grabber *grabber, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns);
+
+	/** The size that the next grab will have. */
+	struct grabber_size (*size)(const struct grabber *grabber);
+
+	/**
+	 * Copy what is damaged into a picture of the present size.
+	 *
+	 * @param ret_copied_ns  when the copy was done
+	 * @return 0 done, -EAGAIN the size has changed: look at size() and come again, -EPIPE gone
+	 */
+	int (*grab)(struct grabber *grabber, struct picture *picture, int64_t *ret_copied_ns);
+
+	/** All of the screen counts as damaged, for a fresh picture. */
+	void (*damage_all)(struct grabber *grabber);
+
+	void (*destroy)(struct grabber *grabber);
+};
+
+struct grabber {
+	const struct grabber_ops *ops;
+};
+
+extern const struct grabber_ops grabber_x11;
+extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
+
+/** @return the grabber of that name, or NULL */
+const struct grabber_ops *grabber_find(const char *name);
+
+static inline void grabber_destroy(struct grabber *grabber)
+{
+	if (grabber)
+		grabber->ops->destroy(grabber);
+}
+DEFINE_DESTROY(grabber);

@@ -1,0 +1,390 @@
+#include "capture/grabber.h"
+
+#include "capture/x11.h"
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xcb/damage.h>
+#include <xcb/shm.h>
+#include <xcb/xfixes.h>
+
+/*
+ * Damage is asked for at the level "non-empty": the server reports once and then stays silent until
+ * the damage is subtracted. grab() subtracts first and copies afterwards, so what is drawn in
+ * between is either in the copy or in the next report.
+ */
+
+/* with more rectangles than this, what surrounds them all costs less than asking for each */
+#define RECTANGLES_LIMIT 24
+
+struct x11_grabber {
+	struct grabber base;
+	xcb_connection_t *connection;
+	xcb_window_t root;
+	int width, height;
+	uint8_t damage_event; /* number of DamageNotify */
+	xcb_damage_damage_t damage;
+	xcb_xfixes_region_t region;
+	xcb_shm_seg_t segment;
+	uint8_t *shared; /* width * height * 4 bytes, written by the server */
+	size_t shared_bytes;
+	bool damaged, damaged_all, resized;
+	int64_t damage_ns; /* of the first since the last grab */
+	int64_t grabbed_ns;
+};
+
+static struct x11_grabber *x11(const struct grabber *grabber)
+{
+	return (struct x11_grabber *)grabber;
+}
+
+static int need_extension(struct x11_grabber *grabber, xcb_extension_t *extension, const char *name,
+	const char *why, const xcb_query_extension_reply_t **ret, struct error *reterr)
+{
+	*ret = xcb_get_extension_data(grabber->connection, extension);
+	if (!*ret || !(*ret)->present)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the X server has no %s extension, %s", name, why);
+	return 0;
+}
+
+static int ask_extensions(struct x11_grabber *grabber, struct error *reterr)
+{
+	const xcb_query_extension_reply_t *extension;
+	xcb_connection_t *c = grabber->connection;
+	_autofree_ xcb_damage_query_version_reply_t *damage = NULL;
+	_autofree_ xcb_xfixes_query_version_reply_t *xfixes = NULL;
+	_autofree_ xcb_shm_query_version_reply_t *shm = NULL;
+	int r;
+
+	r = need_extension(grabber, &xcb_shm_id, "MIT-SHM",
+		"which a recorder on another machine cannot have: run uxrecd where the display is",
+		&extension, reterr);
+	if (r == 0)
+		r = need_extension(grabber, &xcb_xfixes_id, "XFIXES",
+			"which tells where it has changed", &extension, reterr);
+	if (r == 0)
+		r = need_extension(grabber, &xcb_damage_id, "DAMAGE",
+			"which tells when it has changed", &extension, reterr);
+	if (r < 0)
+		return r;
+	grabber->damage_event = (uint8_t)(extension->first_event + XCB_DAMAGE_NOTIFY);
+	damage = xcb_damage_query_version_reply(c, xcb_damage_query_version(c, 1, 1), NULL);
+	xfixes = xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL);
+	shm = xcb_shm_query_version_reply(c, xcb_shm_query_version(c), NULL);
+	if (!damage || !xfixes || !shm || shm->major_version < 1 ||
+		(shm->major_version == 1 && shm->minor_version < 2))
+		return error_set(reterr, -EOPNOTSUPP,
+			"the X server is too old: it has no MIT-SHM 1.2, XFIXES 5 or DAMAGE 1.1");
+	return 0;
+}
+
+static int check_pixels(const struct x11_grabber *grabber, const xcb_screen_t *screen,
+	struct error *reterr)
+{
+	const xcb_setup_t *setup = xcb_get_setup(grabber->connection);
+	uint8_t bits = 0;
+
+	for (xcb_format_iterator_t i = xcb_setup_pixmap_formats_iterator(setup); i.rem;
+		xcb_format_next(&i))
+		if (i.data->depth == screen->root_depth)
+			bits = i.data->bits_per_pixel;
+	if (screen->root_depth != 24 || bits != 32 ||
+		setup->image_byte_order != XCB_IMAGE_ORDER_LSB_FIRST)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the screen has %u bits of colour in %u; only 24 in 32 can be recorded: set "
+			"the X server to depth 24",
+			screen->root_depth, bits);
+	return 0;
+}
+
+static void unmap_shared(struct x11_grabber *grabber)
+{
+	if (!grabber->shared)
+		return;
+	xcb_shm_detach(grabber->connection, grabber->segment);
+	munmap(grabber->shared, grabber->shared_bytes);
+	grabber->shared = NULL;
+}
+
+static int map_shared(struct x11_grabber *grabber, struct error *reterr)
+{
+	size_t size = (size_t)grabber->width * (size_t)grabber->height * 4;
+	_autoclose_ int fd = memfd_create("uxrec-screen", MFD_CLOEXEC);
+	_autofree_ xcb_generic_error_t *refused = NULL;
+	void *shared;
+
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
+		return error_set(
+			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
+	shared = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED)
+		return error_set(
+			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
+	grabber->segment = xcb_generate_id(grabber->connection);
+	refused = xcb_request_check(grabber->connection,
+		xcb_shm_attach_fd_checked(
+			grabber->connection, grabber->segment, steal_fd(&fd), false));
+	if (refused || xcb_connection_has_error(grabber->connection)) {
+		munmap(shared, size);
+		return error_set(reterr, -EOPNOTSUPP,
+			"the X server cannot share memory with this program: uxrecd must run on the "
+			"machine and in the container where the display is");
+	}
+	grabber->shared = shared;
+	grabber->shared_bytes = size;
+	return 0;
+}
+
+static void watch(struct x11_grabber *grabber)
+{
+	const uint32_t structure = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
+	xcb_connection_t *c = grabber->connection;
+
+	grabber->damage = xcb_generate_id(c);
+	grabber->region = xcb_generate_id(c);
+	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
+	xcb_damage_create(c, grabber->damage, grabber->root, XCB_DAMAGE_REPORT_LEVEL_NON_EMPTY);
+	xcb_xfixes_create_region(c, grabber->region, 0, NULL);
+}
+
+static void x11_destroy(struct grabber *base)
+{
+	struct x11_grabber *grabber = x11(base);
+
+	if (grabber->connection) {
+		unmap_shared(grabber);
+		xcb_disconnect(grabber->connection);
+	}
+	free(grabber);
+}
+
+static void x11_damage_all(struct grabber *base)
+{
+	struct x11_grabber *grabber = x11(base);
+
+	grabber->damage_ns = clock_now_ns();
+	grabber->damaged = grabber->damaged_all = true;
+}
+
+static int x11_create(struct grabber **ret, const char *display, struct error *reterr)
+{
+	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct x11_grabber));
+	struct x11_grabber *grabber = x11(base);
+	xcb_screen_t *screen;
+	int r;
+
+	if (!grabber)
+		return -ENOMEM;
+	base->ops = &grabber_x11;
+	grabber->connection = x11_connect(display, &screen, reterr);
+	if (!grabber->connection)
+		return -ECONNREFUSED;
+	grabber->root = screen->root;
+	grabber->width = screen->width_in_pixels;
+	grabber->height = screen->height_in_pixels;
+	r = ask_extensions(grabber, reterr);
+	if (r == 0)
+		r = check_pixels(grabber, screen, reterr);
+	if (r == 0)
+		r = map_shared(grabber, reterr);
+	if (r < 0)
+		return r;
+	watch(grabber);
+	x11_damage_all(base);
+	*ret = steal_ptr(base);
+	return 0;
+}
+
+static void take_damage_event(struct x11_grabber *grabber, const xcb_damage_notify_event_t *event)
+{
+	int64_t now_ns = clock_now_ns(), at_ns = x11_time_ns(event->timestamp, now_ns);
+
+	if (grabber->damaged)
+		return;
+	grabber->damaged = true;
+	/* the server stamps with the time of its last dispatch, which may lie before our last copy */
+	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : now_ns;
+}
+
+static void take_events(struct x11_grabber *grabber)
+{
+	xcb_generic_event_t *event;
+
+	while ((event = xcb_poll_for_event(grabber->connection))) {
+		uint8_t type = event->response_type & 0x7f;
+
+		if (type == grabber->damage_event) {
+			take_damage_event(grabber, (const void *)event);
+		} else if (type == XCB_CONFIGURE_NOTIFY) {
+			const xcb_configure_notify_event_t *configure = (const void *)event;
+
+			if (configure->window == grabber->root &&
+				(configure->width != grabber->width ||
+					configure->height != grabber->height)) {
+				grabber->width = configure->width;
+				grabber->height = configure->height;
+				grabber->resized = true;
+				x11_damage_all(&grabber->base);
+			}
+		}
+		free(event);
+	}
+}
+
+static int x11_grabber_wait(
+	struct grabber *base, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns)
+{
+	struct x11_grabber *grabber = x11(base);
+
+	take_events(grabber); /* replies may have brought some along */
+	if (!grabber->damaged) {
+		int r = x11_wait(grabber->connection, wake_fd, deadline_ns);
+
+		if (r <= 0)
+			return r;
+		take_events(grabber);
+	}
+	if (xcb_connection_has_error(grabber->connection))
+		return -EPIPE;
+	*ret_damage_ns = grabber->damage_ns;
+	return grabber->damaged;
+}
+
+static struct grabber_size x11_size(const struct grabber *base)
+{
+	const struct x11_grabber *grabber = x11(base);
+
+	return (struct grabber_size){grabber->width, grabber->height};
+}
+
+/* Cut to the screen and grow to even borders, so that chroma has whole samples. */
+static struct rect even_rect(const struct x11_grabber *grabber, const xcb_rectangle_t *from)
+{
+	int left = from->x < 0 ? 0 : from->x & ~1, top = from->y < 0 ? 0 : from->y & ~1;
+	int right = (from->x + from->width + 1) & ~1, bottom = (from->y + from->height + 1) & ~1;
+
+	if (right > grabber->width)
+		right = grabber->width;
+	if (bottom > grabber->height)
+		bottom = grabber->height;
+	return (struct rect){left, top, right - left, bottom - top};
+}
+
+/*
+ * Take the damage away and say where it was. Rectangles that come out of a region do not overlap,
+ * but grown to even borders they may: by one pixel, and both copies are right.
+ */
+static int take_damage(struct x11_grabber *grabber, struct rect *rects)
+{
+	xcb_connection_t *c = grabber->connection;
+	_autofree_ xcb_xfixes_fetch_region_reply_t *region = NULL;
+	const xcb_rectangle_t whole = {
+		0, 0, (uint16_t)grabber->width, (uint16_t)grabber->height};
+	const xcb_rectangle_t *from;
+	int64_t area = 0;
+	int count;
+
+	xcb_damage_subtract(c, grabber->damage, XCB_NONE, grabber->region);
+	region = xcb_xfixes_fetch_region_reply(
+		c, xcb_xfixes_fetch_region(c, grabber->region), NULL);
+	if (!region)
+		return -EPIPE;
+	from = xcb_xfixes_fetch_region_rectangles(region);
+	count = xcb_xfixes_fetch_region_rectangles_length(region);
+	if (grabber->damaged_all) {
+		from = &whole;
+		count = 1;
+	} else if (count > RECTANGLES_LIMIT) {
+		from = &region->extents;
+		count = 1;
+	}
+	for (int i = 0; i < count; i++) {
+		rects[i] = even_rect(grabber, &from[i]);
+		area += (int64_t)rects[i].width * rects[i].height;
+	}
+	/* growing them may have made them more than fit into the shared memory together */
+	if (area > (int64_t)grabber->width * grabber->height) {
+		rects[0] = even_rect(grabber, &whole);
+		count = 1;
+	}
+	return count;
+}
+
+static int copy_rects(
+	struct x11_grabber *grabber, const struct rect *rects, int count, struct picture *picture)
+{
+	xcb_connection_t *c = grabber->connection;
+	xcb_shm_get_image_cookie_t cookies[RECTANGLES_LIMIT];
+	uint32_t offsets[RECTANGLES_LIMIT], offset = 0;
+	int r = 0;
+
+	for (int i = 0; i < count; i++) {
+		offsets[i] = offset;
+		cookies[i] = xcb_shm_get_image(c, grabber->root, (int16_t)rects[i].x,
+			(int16_t)rects[i].y, (uint16_t)rects[i].width, (uint16_t)rects[i].height,
+			UINT32_MAX, XCB_IMAGE_FORMAT_Z_PIXMAP, grabber->segment, offset);
+		offset += (uint32_t)(rects[i].width * rects[i].height * 4);
+	}
+	for (int i = 0; i < count; i++) {
+		_autofree_ xcb_generic_error_t *refused = NULL;
+		_autofree_ xcb_shm_get_image_reply_t *reply =
+			xcb_shm_get_image_reply(c, cookies[i], &refused);
+
+		/* the screen may have become smaller before the server came to it */
+		if (!reply && r == 0)
+			r = xcb_connection_has_error(c) ? -EPIPE : -EAGAIN;
+		if (reply)
+			picture_put(picture, &rects[i], grabber->shared + offsets[i],
+				rects[i].width * 4);
+	}
+	return r;
+}
+
+static int x11_grab(struct grabber *base, struct picture *picture, int64_t *ret_copied_ns)
+{
+	struct x11_grabber *grabber = x11(base);
+	struct rect rects[RECTANGLES_LIMIT];
+	struct error error;
+	int count, usable = 0, r;
+
+	take_events(grabber);
+	if (grabber->resized) {
+		unmap_shared(grabber);
+		r = map_shared(grabber, &error);
+		grabber->resized = false;
+		return r < 0 ? -EPIPE : -EAGAIN;
+	}
+	if (picture->width != ((grabber->width + 1) & ~1) ||
+		picture->height != ((grabber->height + 1) & ~1))
+		return -EAGAIN;
+	count = take_damage(grabber, rects);
+	if (count < 0)
+		return count;
+	for (int i = 0; i < count; i++)
+		if (rects[i].width > 0 && rects[i].height > 0)
+			rects[usable++] = rects[i];
+	r = copy_rects(grabber, rects, usable, picture);
+	if (r == -EAGAIN) {
+		grabber->damaged_all = true;
+		return r;
+	}
+	if (r < 0)
+		return r;
+	grabber->damaged = grabber->damaged_all = false;
+	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
+	return 0;
+}
+
+const struct grabber_ops grabber_x11 = {
+	.name = "x11",
+	.create = x11_create,
+	.wait = x11_grabber_wait,
+	.size = x11_size,
+	.grab = x11_grab,
+	.damage_all = x11_damage_all,
+	.destroy = x11_destroy,
+};

@@ -1,0 +1,74 @@
+#include "capture/picture.h"
+
+#include "capture/encoder.h"
+
+#include <errno.h>
+#include <libyuv.h>
+#include <string.h>
+
+int picture_create(struct picture **ret, int screen_width, int screen_height)
+{
+	_destroy_(picture) struct picture *picture = calloc(1, sizeof(*picture));
+	size_t luma, chroma;
+
+	if (!picture)
+		return -ENOMEM;
+	picture->width = (screen_width + 1) & ~1;
+	picture->height = (screen_height + 1) & ~1;
+	picture->stride_y = (picture->width + 63) & ~63;
+	picture->stride_uv = picture->stride_y / 2;
+	luma = (size_t)picture->stride_y * (size_t)picture->height;
+	chroma = luma / 4;
+	/* the encoder may read a vector past the end */
+	if (posix_memalign((void **)&picture->memory, 64, luma + 2 * chroma + 64) != 0)
+		return -ENOMEM;
+	picture->y = picture->memory;
+	picture->u = picture->y + luma;
+	picture->v = picture->u + chroma;
+	memset(picture->y, 16, luma);
+	memset(picture->u, 128, 2 * chroma + 64);
+	*ret = steal_ptr(picture);
+	return 0;
+}
+
+void picture_destroy(struct picture *picture)
+{
+	if (!picture)
+		return;
+	free(picture->memory);
+	free(picture);
+}
+
+void picture_put(
+	struct picture *picture, const struct rect *rect, const uint8_t *pixels, int stride_bytes)
+{
+	uint8_t *y = picture->y + (ptrdiff_t)rect->y * picture->stride_y + rect->x;
+	ptrdiff_t uv = (ptrdiff_t)(rect->y / 2) * picture->stride_uv + rect->x / 2;
+
+	ARGBToI420(pixels, stride_bytes, y, picture->stride_y, picture->u + uv, picture->stride_uv,
+		picture->v + uv, picture->stride_uv, rect->width, rect->height);
+	/* an odd edge: double it, so that the padding compresses to nothing */
+	if (rect->width & 1)
+		for (int row = 0; row < rect->height; row++)
+			y[(ptrdiff_t)row * picture->stride_y + rect->width] =
+				y[(ptrdiff_t)row * picture->stride_y + rect->width - 1];
+	if (rect->height & 1)
+		memcpy(y + (ptrdiff_t)rect->height * picture->stride_y,
+			y + (ptrdiff_t)(rect->height - 1) * picture->stride_y,
+			(size_t)((rect->width + 1) & ~1));
+}
+
+int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_data)
+{
+	_destroy_(picture) struct picture *small = NULL;
+	int height = (int)((int64_t)picture->height * width / picture->width);
+	int r = picture_create(&small, width, height > 0 ? height : 2);
+
+	if (r < 0)
+		return r;
+	r = I420Scale(picture->y, picture->stride_y, picture->u, picture->stride_uv, picture->v,
+		picture->stride_uv, picture->width, picture->height, small->y, small->stride_y,
+		small->u, small->stride_uv, small->v, small->stride_uv, small->width, small->height,
+		kFilterBox);
+	return r != 0 ? -EINVAL : encode_jpeg(small, ret_data);
+}

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+
+#include <stdint.h>
+
+/** A rectangle on a screen, in pixels from its top left corner. */
+struct rect {
+	int x, y, width, height;
+};
+
+/**
+ * The persistent picture that the encoder reads: planar YUV 4:2:0, BT.601 limited range (libyuv's
+ * I420). Width and height are even; of an odd screen the last column or row is doubled.
+ */
+struct picture {
+	int width, height;
+	int stride_y, stride_uv; /* bytes; multiples of 32 */
+	uint8_t *y, *u, *v;      /* of `memory` */
+	uint8_t *memory;
+};
+
+/** @return 0 (black, freed by picture_destroy()) or -ENOMEM */
+int picture_create(struct picture **ret, int screen_width, int screen_height);
+void picture_destroy(struct picture *picture);
+DEFINE_DESTROY(picture);
+
+/**
+ * Convert a rectangle of a screen into the picture.
+ *
+ * @param rect    where it lies; x and y even; width and height even unless it touches the right or
+ *                the bottom edge of the screen
+ * @param pixels  rect.height rows of stride_bytes >= 4 * rect.width, top row first, bytes B G R X
+ */
+void picture_put(struct picture *picture, const struct rect *rect, const uint8_t *pixels,
+	int stride_bytes);
+
+/**
+ * Scale the picture down and compress it as JPEG: what the moderator is shown before a session.
+ *
+ * @param ret_data  set on success; the caller frees it
+ * @return the size in bytes, or a negative errno
+ */
+int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_data);

@@ -1,0 +1,259 @@
+#include "capture/pointer.h"
+
+#include "capture/x11.h"
+#include "protocol/base/clock.h"
+#include "protocol/screen.pb-c.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <xcb/xfixes.h>
+#include <xcb/xinput.h>
+
+#define PERIOD_NS (NS_PER_S / 60)
+
+/* 256 × 256 is the largest cursor that toolkits make */
+#define SHAPE_LIMIT_PX 512
+
+struct pointer_source {
+	struct source base;
+	struct source_context context;
+	pthread_t thread;
+	int wake_fd;
+	_Atomic bool stop;
+	xcb_connection_t *connection;
+	xcb_window_t root;
+	uint8_t xinput_opcode, cursor_event;
+	int64_t next_ns;           /* not before */
+	int64_t moved_ns;          /* since when the position is not known; 0: it is */
+	int last_x, last_y;
+};
+
+static struct pointer_source *pointer(struct source *source)
+{
+	return (struct pointer_source *)source;
+}
+
+static void push(struct pointer_source *source, uint16_t channel, int64_t time_ns,
+	const ProtobufCMessage *message)
+{
+	struct packet *packet;
+
+	if (packet_create(&packet, source->context.clock,
+		    &(struct packet_info){channel, 0, time_ns, 0}, message) == 0)
+		source->context.sink->push(source->context.sink, packet);
+}
+
+static int push_position(struct pointer_source *source, int64_t time_ns)
+{
+	_autofree_ xcb_query_pointer_reply_t *reply = xcb_query_pointer_reply(
+		source->connection, xcb_query_pointer(source->connection, source->root), NULL);
+	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
+	uint32_t dt_us = 0;
+	int32_t x, y;
+
+	if (!reply)
+		return -EPIPE;
+	x = reply->root_x;
+	y = reply->root_y;
+	if (x == source->last_x && y == source->last_y)
+		return 0;
+	source->last_x = x;
+	source->last_y = y;
+	batch.n_dt_us = batch.n_x_px = batch.n_y_px = 1;
+	batch.dt_us = &dt_us;
+	batch.x_px = &x;
+	batch.y_px = &y;
+	push(source, CHANNEL_POINTER, time_ns, &batch.base);
+	return 0;
+}
+
+/* X gives premultiplied ARGB in native words, the browser wants R G B A bytes */
+static void to_rgba(const uint32_t *argb, size_t count, uint8_t *rgba)
+{
+	for (size_t i = 0; i < count; i++) {
+		rgba[4 * i] = (uint8_t)(argb[i] >> 16);
+		rgba[4 * i + 1] = (uint8_t)(argb[i] >> 8);
+		rgba[4 * i + 2] = (uint8_t)argb[i];
+		rgba[4 * i + 3] = (uint8_t)(argb[i] >> 24);
+	}
+}
+
+static int push_shape(struct pointer_source *source, int64_t time_ns)
+{
+	_autofree_ xcb_xfixes_get_cursor_image_reply_t *reply =
+		xcb_xfixes_get_cursor_image_reply(source->connection,
+			xcb_xfixes_get_cursor_image(source->connection), NULL);
+	Uxrec__PointerShape shape = UXREC__POINTER_SHAPE__INIT;
+	_autofree_ uint8_t *rgba = NULL;
+	size_t count;
+
+	if (!reply)
+		return xcb_connection_has_error(source->connection) ? -EPIPE : 0;
+	count = (size_t)reply->width * reply->height;
+	if (reply->width <= SHAPE_LIMIT_PX && reply->height <= SHAPE_LIMIT_PX &&
+		xcb_xfixes_get_cursor_image_cursor_image_length(reply) >= (int)count) {
+		rgba = malloc(count * 4 + 1);
+		if (!rgba)
+			return -ENOMEM;
+		to_rgba(xcb_xfixes_get_cursor_image_cursor_image(reply), count, rgba);
+		shape.width_px = reply->width;
+		shape.height_px = reply->height;
+		shape.hot_x_px = reply->xhot;
+		shape.hot_y_px = reply->yhot;
+		shape.rgba.data = rgba;
+		shape.rgba.len = count * 4;
+	}
+	push(source, CHANNEL_POINTER_SHAPE, time_ns, &shape.base);
+	return 0;
+}
+
+/* what happened since the last look */
+struct seen {
+	bool pressed, shape;
+	int64_t shape_ns;
+};
+
+static void take_events(struct pointer_source *source, struct seen *seen)
+{
+	xcb_generic_event_t *event;
+	int64_t now_ns = clock_now_ns();
+
+	while ((event = xcb_poll_for_event(source->connection))) {
+		const xcb_ge_generic_event_t *generic = (const void *)event;
+		uint8_t type = event->response_type & 0x7f;
+
+		if (type == source->cursor_event) {
+			const xcb_xfixes_cursor_notify_event_t *cursor = (const void *)event;
+
+			seen->shape = true;
+			seen->shape_ns = x11_time_ns(cursor->timestamp, now_ns);
+		} else if (type == XCB_GE_GENERIC && generic->extension == source->xinput_opcode) {
+			/* all raw events begin alike */
+			const xcb_input_raw_motion_event_t *raw = (const void *)event;
+
+			source->moved_ns = x11_time_ns(raw->time, now_ns);
+			if (generic->event_type == XCB_INPUT_RAW_BUTTON_PRESS)
+				seen->pressed = true;
+		}
+		free(event);
+	}
+}
+
+static int step(struct pointer_source *source)
+{
+	struct seen seen = {0};
+	int64_t now_ns;
+
+	take_events(source, &seen);
+	if (seen.shape && push_shape(source, seen.shape_ns) < 0)
+		return -EPIPE;
+	now_ns = clock_now_ns();
+	if (!source->moved_ns || (now_ns < source->next_ns && !seen.pressed))
+		return 0;
+	if (push_position(source, source->moved_ns) < 0)
+		return -EPIPE;
+	source->moved_ns = 0;
+	source->next_ns = now_ns + PERIOD_NS;
+	return 0;
+}
+
+static void *pointer_thread(void *user)
+{
+	struct pointer_source *source = user;
+	int r = 0;
+
+	pthread_setname_np(pthread_self(), "uxrec-pointer");
+	if (push_shape(source, clock_now_ns()) < 0 || push_position(source, clock_now_ns()) < 0)
+		r = -EPIPE;
+	while (r >= 0 && !source->stop) {
+		r = step(source);
+		if (r >= 0)
+			r = x11_wait(source->connection, source->wake_fd,
+				source->moved_ns ? source->next_ns : INT64_MAX);
+	}
+	if (r < 0)
+		source->context.lost(source->context.user, &source->base, "the display is gone");
+	return NULL;
+}
+
+static int select_events(struct pointer_source *source, struct error *reterr)
+{
+	xcb_connection_t *c = source->connection;
+	const xcb_query_extension_reply_t *xinput = xcb_get_extension_data(c, &xcb_input_id);
+	const xcb_query_extension_reply_t *xfixes = xcb_get_extension_data(c, &xcb_xfixes_id);
+	struct {
+		xcb_input_event_mask_t head;
+		uint32_t mask;
+	} selection = {
+		{XCB_INPUT_DEVICE_ALL_MASTER, 1},
+		XCB_INPUT_XI_EVENT_MASK_RAW_MOTION | XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS,
+	};
+
+	if (!xinput || !xinput->present || !xfixes || !xfixes->present)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the X server lacks XInput or XFIXES: the pointer cannot be followed");
+	source->xinput_opcode = xinput->major_opcode;
+	source->cursor_event = (uint8_t)(xfixes->first_event + XCB_XFIXES_CURSOR_NOTIFY);
+	free(xcb_input_xi_query_version_reply(c, xcb_input_xi_query_version(c, 2, 2), NULL));
+	free(xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL));
+	xcb_input_xi_select_events(c, source->root, 1, &selection.head);
+	xcb_xfixes_select_cursor_input(
+		c, source->root, XCB_XFIXES_CURSOR_NOTIFY_MASK_DISPLAY_CURSOR);
+	return 0;
+}
+
+static void pointer_destroy(struct source *base)
+{
+	struct pointer_source *source = pointer(base);
+
+	source->stop = true;
+	if (source->wake_fd >= 0)
+		eventfd_write(source->wake_fd, 1);
+	if (source->thread)
+		pthread_join(source->thread, NULL);
+	if (source->connection)
+		xcb_disconnect(source->connection);
+	if (source->wake_fd >= 0)
+		close(source->wake_fd);
+	free(source);
+}
+
+static const struct source_ops pointer_source_ops = {
+	.name = "pointer",
+	.destroy = pointer_destroy,
+};
+
+int pointer_source_create(struct source **ret, const struct source_context *context,
+	const char *display, struct error *reterr)
+{
+	_destroy_(source) struct source *base = calloc(1, sizeof(struct pointer_source));
+	struct pointer_source *source = pointer(base);
+	xcb_screen_t *screen;
+	int r;
+
+	if (!base)
+		return error_set(reterr, -ENOMEM, "no memory");
+	base->ops = &pointer_source_ops;
+	source->context = *context;
+	source->last_x = source->last_y = INT32_MIN;
+	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (source->wake_fd < 0)
+		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+	source->connection = x11_connect(display, &screen, reterr);
+	if (!source->connection)
+		return -ECONNREFUSED;
+	source->root = screen->root;
+	r = select_events(source, reterr);
+	if (r < 0)
+		return r;
+	r = pthread_create(&source->thread, NULL, pointer_thread, source);
+	if (r != 0) {
+		source->thread = 0;
+		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	}
+	*ret = steal_ptr(base);
+	return 0;
+}

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+#include "protocol/packet.h"
+
+/**
+ * Something that makes packets: a screen, a pointer, the input devices. Each source has a thread of
+ * its own, so that a slow one never delays another. It runs from its creation until source_destroy();
+ * to pause is to destroy it and to go on is to create it anew.
+ */
+struct source;
+
+/** What a source is given. All of it must live longer than the source. */
+struct source_context {
+	struct session_clock *clock;
+	struct packet_sink *sink;
+	/**
+	 * Called at most once, from the source's thread, when it ended by itself: the display is gone,
+	 * the helper has died. The source must still be destroyed, by another thread.
+	 */
+	void (*lost)(void *user, struct source *source, const char *reason);
+	void *user;
+};
+
+/** One implementation; the functions are called through the wrappers below. */
+struct source_ops {
+	const char *name;
+	void (*destroy)(struct source *source);
+	int64_t (*complete_until)(struct source *source, int64_t now_ns); /* may be NULL */
+	void (*request_keyframe)(struct source *source);                  /* may be NULL */
+};
+
+struct source {
+	const struct source_ops *ops;
+};
+
+/** "screen", "pointer", "input" */
+const char *source_name(const struct source *source);
+
+/** Stop the source's thread, push what it still holds, and free it. NULL is fine. Not from the
+ *  source's own thread. */
+void source_destroy(struct source *source);
+DEFINE_DESTROY(source);
+
+/**
+ * Up to which time (CLOCK_MONOTONIC) everything this source saw has been pushed. Any thread.
+ *
+ * @param now_ns  the present time: the answer is never later
+ */
+int64_t source_complete_until(struct source *source, int64_t now_ns);
+
+/** Ask for a picture that a decoder can begin with, also when nothing changes. Any thread. */
+void source_request_keyframe(struct source *source);

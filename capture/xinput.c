@@ -1,0 +1,372 @@
+#include "capture/input_devices.h"
+
+#include "capture/inputd_protocol.h"
+#include "capture/x11.h"
+#include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
+#include "protocol/channel.h"
+
+#include <errno.h>
+#include <linux/input-event-codes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <xcb/xinput.h>
+
+/*
+ * Raw events of an X server: seen without privileges, also while another client holds a grab. They
+ * are selected on all *master* devices: on all devices each would come twice.
+ */
+
+#define DEVICES_LIMIT 64
+
+/* an Xorg keycode is the kernel's code plus this (xkeyboard-config, keycodes/evdev) */
+#define KEYCODE_OFFSET 8
+
+struct x_device {
+	uint16_t id;          /* the server's */
+	bool absolute[2];     /* x and y are positions and not steps */
+	struct input_batch batch;
+};
+
+struct xinput_reader {
+	struct input_out *out;
+	enum key_policy policy;
+	xcb_connection_t *connection;
+	xcb_window_t root;
+	uint8_t opcode;
+	struct x_device *devices[DEVICES_LIMIT];
+	size_t count;
+	uint8_t first_keycode;
+	uint8_t keysyms_per_code;
+	size_t keysym_count;
+	uint32_t *keysyms;
+};
+
+/* ---- devices ---- */
+
+static bool contains_virtual(const char *name)
+{
+	return strstr(name, "XTEST") || strstr(name, "Virtual") || strstr(name, "virtual");
+}
+
+static void describe(struct xinput_reader *reader, const struct x_device *device,
+	const xcb_input_xi_device_info_t *info)
+{
+	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
+	char name[128];
+
+	snprintf(name, sizeof(name), "%.*s", xcb_input_xi_device_info_name_length(info),
+		xcb_input_xi_device_info_name(info));
+	message.device = device->batch.device;
+	message.source = UXREC__INPUT_SOURCE__INPUT_SOURCE_X11;
+	message.name = name;
+	message.keyboard = info->type == XCB_INPUT_DEVICE_TYPE_SLAVE_KEYBOARD;
+	message.pointer = info->type == XCB_INPUT_DEVICE_TYPE_SLAVE_POINTER;
+	message.virtual_ = contains_virtual(name);
+	message.time_resolution_us = 1000;
+	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message.base);
+}
+
+static struct x_device *find_device(struct xinput_reader *reader, uint16_t id)
+{
+	for (size_t i = 0; i < reader->count; i++)
+		if (reader->devices[i]->id == id)
+			return reader->devices[i];
+	return NULL;
+}
+
+static void take_axes(struct x_device *device, const xcb_input_xi_device_info_t *info)
+{
+	for (xcb_input_device_class_iterator_t i = xcb_input_xi_device_info_classes_iterator(info);
+		i.rem; xcb_input_device_class_next(&i)) {
+		const xcb_input_valuator_class_t *axis = (const void *)i.data;
+
+		if (i.data->type == XCB_INPUT_DEVICE_CLASS_TYPE_VALUATOR && axis->number < 2)
+			device->absolute[axis->number] =
+				axis->mode == XCB_INPUT_VALUATOR_MODE_ABSOLUTE;
+	}
+}
+
+static int query_devices(struct xinput_reader *reader)
+{
+	_autofree_ xcb_input_xi_query_device_reply_t *reply = xcb_input_xi_query_device_reply(
+		reader->connection,
+		xcb_input_xi_query_device(reader->connection, XCB_INPUT_DEVICE_ALL), NULL);
+
+	if (!reply)
+		return -EPIPE;
+	for (xcb_input_xi_device_info_iterator_t i =
+			xcb_input_xi_query_device_infos_iterator(reply);
+		i.rem; xcb_input_xi_device_info_next(&i)) {
+		struct x_device *device;
+
+		if (i.data->type == XCB_INPUT_DEVICE_TYPE_MASTER_POINTER ||
+			i.data->type == XCB_INPUT_DEVICE_TYPE_MASTER_KEYBOARD ||
+			find_device(reader, i.data->deviceid) || reader->count == DEVICES_LIMIT)
+			continue;
+		device = calloc(1, sizeof(*device));
+		if (!device)
+			return -ENOMEM;
+		device->id = i.data->deviceid;
+		device->batch.device = (uint32_t)reader->count + 1;
+		take_axes(device, i.data);
+		reader->devices[reader->count++] = device;
+		describe(reader, device, i.data);
+	}
+	return 0;
+}
+
+/* ---- keys ---- */
+
+static int query_keysyms(struct xinput_reader *reader)
+{
+	const xcb_setup_t *setup = xcb_get_setup(reader->connection);
+	uint8_t count = (uint8_t)(setup->max_keycode - setup->min_keycode + 1);
+	_autofree_ xcb_get_keyboard_mapping_reply_t *reply = xcb_get_keyboard_mapping_reply(
+		reader->connection,
+		xcb_get_keyboard_mapping(reader->connection, setup->min_keycode, count), NULL);
+	size_t keysym_count;
+	uint32_t *keysyms;
+
+	if (!reply)
+		return -EPIPE;
+	keysym_count = (size_t)xcb_get_keyboard_mapping_keysyms_length(reply);
+	keysyms = malloc(keysym_count * sizeof(*keysyms) + 1);
+	if (!keysyms)
+		return -ENOMEM;
+	memcpy(keysyms, xcb_get_keyboard_mapping_keysyms(reply), keysym_count * sizeof(*keysyms));
+	free(reader->keysyms);
+	reader->keysyms = keysyms;
+	reader->keysym_count = keysym_count;
+	reader->keysyms_per_code = reply->keysyms_per_keycode;
+	reader->first_keycode = setup->min_keycode;
+	return 0;
+}
+
+static uint32_t keysym_of(const struct xinput_reader *reader, uint32_t keycode)
+{
+	size_t at = (size_t)(keycode - reader->first_keycode) * reader->keysyms_per_code;
+
+	return keycode >= reader->first_keycode && at < reader->keysym_count ? reader->keysyms[at]
+									     : 0;
+}
+
+static void take_key(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+	const xcb_input_raw_key_press_event_t *event)
+{
+	uint32_t keycode = event->detail;
+	struct redacted key = policy_apply_keysym(reader->policy, keysym_of(reader, keycode),
+		(uint16_t)(keycode >= KEYCODE_OFFSET ? keycode - KEYCODE_OFFSET : 0));
+	int32_t action = event->event_type == XCB_INPUT_RAW_KEY_RELEASE ? 0
+			 : event->flags & XCB_INPUT_KEY_EVENT_FLAGS_KEY_REPEAT ? 2
+									       : 1;
+
+	input_batch_add(&device->batch, reader->out, time_ns, &key, action);
+}
+
+/* ---- pointer ---- */
+
+static void add_control(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+	uint16_t type, uint16_t code, int32_t value)
+{
+	struct redacted control = policy_apply(reader->policy, type, code);
+
+	input_batch_add(&device->batch, reader->out, time_ns, &control, value);
+}
+
+static void take_button(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+	const xcb_input_raw_button_press_event_t *event)
+{
+	/* X numbers: 1 left, 2 middle, 3 right, 4 to 7 wheel, 8 and up the rest */
+	static const uint16_t buttons[] = {[1] = BTN_LEFT, [2] = BTN_MIDDLE, [3] = BTN_RIGHT,
+		[8] = BTN_SIDE, [9] = BTN_EXTRA, [10] = BTN_FORWARD, [11] = BTN_BACK};
+	bool pressed = event->event_type == XCB_INPUT_RAW_BUTTON_PRESS;
+	uint32_t button = event->detail;
+
+	if (button >= 4 && button <= 7) {
+		/* a wheel's step is one press and one release */
+		if (!pressed)
+			return;
+		add_control(reader, device, time_ns, EV_REL, button < 6 ? REL_WHEEL : REL_HWHEEL,
+			button == 4 || button == 7 ? 1 : -1);
+	} else if (button < ARRAY_SIZE(buttons) && buttons[button]) {
+		add_control(reader, device, time_ns, EV_KEY, buttons[button], pressed);
+	} else {
+		return;
+	}
+	add_control(reader, device, time_ns, EV_SYN, SYN_REPORT, 0);
+}
+
+static void take_motion(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+	const xcb_input_raw_motion_event_t *event)
+{
+	const uint32_t *mask = xcb_input_raw_button_press_valuator_mask(event);
+	const xcb_input_fp3232_t *values = xcb_input_raw_button_press_axisvalues_raw(event);
+	bool moved = false;
+	int at = 0;
+
+	for (uint16_t axis = 0; axis < event->valuators_len * 32; axis++) {
+		int32_t value;
+
+		if (!(mask[axis / 32] >> (axis % 32) & 1))
+			continue;
+		value = values[at].integral + (values[at].frac >= 0x80000000u);
+		at++;
+		if (axis >= 2)
+			continue; /* wheels come as buttons too */
+		if (device->absolute[axis])
+			add_control(reader, device, time_ns, EV_ABS, axis ? ABS_Y : ABS_X, value);
+		else
+			add_control(reader, device, time_ns, EV_REL, axis ? REL_Y : REL_X, value);
+		moved = true;
+	}
+	if (moved)
+		add_control(reader, device, time_ns, EV_SYN, SYN_REPORT, 0);
+}
+
+/* ---- events ---- */
+
+static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *generic)
+{
+	/* all raw events begin alike */
+	const xcb_input_raw_motion_event_t *raw = (const void *)generic;
+	struct x_device *device = find_device(reader, raw->sourceid);
+	int64_t time_ns = x11_time_ns(raw->time, clock_now_ns());
+
+	if (!device) {
+		int r = query_devices(reader);
+
+		device = find_device(reader, raw->sourceid);
+		if (r < 0 || !device)
+			return r;
+	}
+	switch (generic->event_type) {
+	case XCB_INPUT_RAW_KEY_PRESS:
+	case XCB_INPUT_RAW_KEY_RELEASE: take_key(reader, device, time_ns, (const void *)raw); break;
+	case XCB_INPUT_RAW_BUTTON_PRESS:
+	case XCB_INPUT_RAW_BUTTON_RELEASE:
+		take_button(reader, device, time_ns, (const void *)raw);
+		break;
+	case XCB_INPUT_RAW_MOTION: take_motion(reader, device, time_ns, raw); break;
+	default: break;
+	}
+	return 0;
+}
+
+static int take_events(struct xinput_reader *reader)
+{
+	xcb_generic_event_t *event;
+	int r = 0;
+
+	while (r == 0 && (event = xcb_poll_for_event(reader->connection))) {
+		const xcb_ge_generic_event_t *generic = (const void *)event;
+		uint8_t type = event->response_type & 0x7f;
+
+		if (type == XCB_MAPPING_NOTIFY)
+			r = query_keysyms(reader);
+		else if (type == XCB_GE_GENERIC && generic->extension == reader->opcode)
+			r = generic->event_type == XCB_INPUT_HIERARCHY ? query_devices(reader)
+								       : take_raw(reader, generic);
+		free(event);
+	}
+	return r;
+}
+
+static int64_t flush_due(struct xinput_reader *reader)
+{
+	int64_t deadline_ns = INT64_MAX, now_ns = clock_now_ns();
+
+	for (size_t i = 0; i < reader->count; i++) {
+		struct input_batch *batch = &reader->devices[i]->batch;
+		int64_t due_ns = input_batch_deadline_ns(batch);
+
+		if (due_ns <= now_ns)
+			input_batch_flush(batch, reader->out);
+		else if (due_ns < deadline_ns)
+			deadline_ns = due_ns;
+	}
+	return deadline_ns;
+}
+
+static int select_events(struct xinput_reader *reader, struct error *reterr)
+{
+	xcb_connection_t *c = reader->connection;
+	const xcb_query_extension_reply_t *extension = xcb_get_extension_data(c, &xcb_input_id);
+	_autofree_ xcb_input_xi_query_version_reply_t *version = NULL;
+	struct {
+		xcb_input_event_mask_t head;
+		uint32_t mask;
+	} selections[] = {
+		{{XCB_INPUT_DEVICE_ALL, 1}, XCB_INPUT_XI_EVENT_MASK_HIERARCHY},
+		{{XCB_INPUT_DEVICE_ALL_MASTER, 1},
+			XCB_INPUT_XI_EVENT_MASK_RAW_KEY_PRESS |
+				XCB_INPUT_XI_EVENT_MASK_RAW_KEY_RELEASE |
+				XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS |
+				XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_RELEASE |
+				XCB_INPUT_XI_EVENT_MASK_RAW_MOTION},
+	};
+
+	if (extension && extension->present)
+		version = xcb_input_xi_query_version_reply(
+			c, xcb_input_xi_query_version(c, 2, 2), NULL);
+	if (!version || version->major_version < 2)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the X server has no XInput 2: its input cannot be recorded");
+	reader->opcode = extension->major_opcode;
+	for (size_t i = 0; i < ARRAY_SIZE(selections); i++)
+		xcb_input_xi_select_events(c, reader->root, 1, &selections[i].head);
+	return 0;
+}
+
+static int start(struct xinput_reader *reader, const char *display, struct error *reterr)
+{
+	xcb_screen_t *screen;
+	char text[80];
+	int r;
+
+	reader->connection = x11_connect(display, &screen, reterr);
+	if (!reader->connection)
+		return -ECONNREFUSED;
+	reader->root = screen->root;
+	r = select_events(reader, reterr);
+	if (r < 0)
+		return r;
+	if (query_keysyms(reader) < 0 || query_devices(reader) < 0)
+		return error_set(reterr, -EPIPE, "the X server does not answer");
+	snprintf(text, sizeof(text), "XInput: %zu devices", reader->count);
+	input_out_text(reader->out, INPUTD_READY, text);
+	return 0;
+}
+
+int xinput_run(struct input_out *out, enum key_policy policy, const char *display,
+	struct error *reterr)
+{
+	struct xinput_reader reader = {.out = out, .policy = policy};
+	int r = start(&reader, display, reterr);
+
+	while (r == 0 && !out->failed) {
+		r = take_events(&reader);
+		if (r == 0)
+			r = x11_wait(reader.connection, out->fd, flush_due(&reader));
+		if (r > 0) {
+			r = xcb_connection_has_error(reader.connection)
+				    ? error_set(reterr, -EPIPE, "the X server is gone")
+				    : 0;
+		} else if (r == 0) {
+			/* the daemon says nothing: when its socket is readable it has closed */
+			struct pollfd daemon = {.fd = out->fd, .events = POLLIN};
+
+			if (poll(&daemon, 1, 0) > 0)
+				break;
+		}
+	}
+	for (size_t i = 0; i < reader.count; i++) {
+		input_batch_flush(&reader.devices[i]->batch, out);
+		free(reader.devices[i]);
+	}
+	if (reader.connection)
+		xcb_disconnect(reader.connection);
+	free(reader.keysyms);
+	return r < 0 ? r : 0;
+}

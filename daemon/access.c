@@ -1,0 +1,119 @@
+#include "daemon/access.h"
+
+#include "protocol/base/io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+int access_init(struct access *access)
+{
+	int r;
+
+	*access = (struct access){0};
+	r = io_random_hex(access->moderator, 16);
+	if (r == 0)
+		r = io_random_hex(access->observer, 16);
+	if (r == 0)
+		r = io_random_hex(access->reviewer, 16);
+	return r;
+}
+
+int access_allow_host(struct access *access, const char *host)
+{
+	const unsigned room =
+		sizeof(access->allowed_hosts) / sizeof(access->allowed_hosts[0]);
+
+	if (access->allowed_host_count == room || !*host ||
+		strlen(host) >= sizeof(access->allowed_hosts[0]))
+		return -ENOSPC;
+	snprintf(access->allowed_hosts[access->allowed_host_count++],
+		sizeof(access->allowed_hosts[0]), "%s", host);
+	return 0;
+}
+
+static bool equal_in_constant_time(const char *a, const char *b)
+{
+	unsigned char different = 0;
+
+	for (size_t i = 0; i < 32; i++)
+		different |= (unsigned char)(a[i] ^ b[i]);
+	return different == 0;
+}
+
+Uxrec__Role access_role(const struct access *access, const char *token)
+{
+	Uxrec__Role role = UXREC__ROLE__ROLE_UNSPECIFIED;
+
+	if (strlen(token) != 32)
+		return role;
+	if (equal_in_constant_time(access->observer, token))
+		role = UXREC__ROLE__ROLE_OBSERVER;
+	if (equal_in_constant_time(access->reviewer, token))
+		role = UXREC__ROLE__ROLE_REVIEWER;
+	if (equal_in_constant_time(access->moderator, token))
+		role = UXREC__ROLE__ROLE_MODERATOR;
+	return role;
+}
+
+/* the length of the name in "name:port" or "[v6]:port"; 0 when it is malformed */
+static size_t name_length(const char *host)
+{
+	const char *end = *host == '[' ? strchr(host, ']') : NULL;
+	size_t length = end ? (size_t)(end - host) + 1 : strcspn(host, ":");
+	const char *port = host + length;
+
+	if (*host == '[' && !end)
+		return 0;
+	if (*port == ':' && port[1 + strspn(port + 1, "0123456789")] == '\0')
+		return length;
+	return *port == '\0' ? length : 0;
+}
+
+bool access_host_is_ours(const struct access *access, const char *host)
+{
+	static const char *const loopback[] = {"127.0.0.1", "localhost", "[::1]"};
+	size_t length = host ? name_length(host) : 0;
+
+	if (length == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
+		if (strlen(loopback[i]) == length && strncasecmp(loopback[i], host, length) == 0)
+			return true;
+	for (unsigned i = 0; i < access->allowed_host_count; i++)
+		if (strlen(access->allowed_hosts[i]) == length &&
+			strncasecmp(access->allowed_hosts[i], host, length) == 0)
+			return true;
+	return false;
+}
+
+bool access_origin_is_ours(const char *origin, const char *host)
+{
+	if (!origin)
+		return true;
+	return host && strncasecmp(origin, "http://", 7) == 0 && strcasecmp(origin + 7, host) == 0;
+}
+
+bool access_allows(Uxrec__Role role, const Uxrec__ClientMessage *message)
+{
+	const unsigned observer = 1u << UXREC__ROLE__ROLE_OBSERVER;
+	const unsigned reviewer = 1u << UXREC__ROLE__ROLE_REVIEWER;
+	const unsigned moderator = 1u << UXREC__ROLE__ROLE_MODERATOR;
+	unsigned roles;
+
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_HELLO:
+	case UXREC__CLIENT_MESSAGE__BODY_PING:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT: roles = observer | reviewer | moderator; break;
+	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE: roles = observer | moderator; break;
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_READ:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: roles = reviewer | moderator; break;
+	default: roles = moderator; break;
+	}
+	return roles >> role & 1;
+}

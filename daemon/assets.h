@@ -1,0 +1,23 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+
+#include <stddef.h>
+
+/** The pages' files, read once at start: a request can name nothing but these. */
+struct assets;
+
+struct asset {
+	const char *type; /* Content-Type */
+	const char *data;
+	size_t size_bytes;
+};
+
+/** @param folder  with index.html, app.js, app.css, icon.svg @return 0 or a negative errno */
+int assets_create(struct assets **ret, const char *folder, struct error *reterr);
+void assets_destroy(struct assets *assets);
+DEFINE_DESTROY(assets);
+
+/** @param path  of the request, beginning with "/" @return NULL when there is nothing there */
+const struct asset *assets_find(const struct assets *assets, const char *path);

@@ -1,0 +1,230 @@
+#include "daemon/control.h"
+
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/limits.h"
+#include "protocol/wire.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define CONNECTIONS_LIMIT 32
+
+struct connection {
+	struct control *control;
+	struct connection *next;
+	sd_event_source *event;
+	int fd;
+	struct buf received;
+};
+
+struct control {
+	sd_event *event;
+	sd_event_source *listening;
+	int fd;
+	char *path;
+	struct station *station;
+	void (*changed)(void *user);
+	void *user;
+	struct connection *connections;
+	unsigned count;
+};
+
+static void close_connection(struct connection *connection)
+{
+	struct connection **link = &connection->control->connections;
+
+	while (*link != connection)
+		link = &(*link)->next;
+	*link = connection->next;
+	connection->control->count--;
+	sd_event_source_unref(connection->event);
+	close(connection->fd);
+	buf_finish(&connection->received);
+	free(connection);
+}
+
+/* @return 0, or a negative errno: then the connection is closed */
+static int answer(struct connection *connection, struct view frame)
+{
+	struct control *control = connection->control;
+	_packet_unref_ struct packet *packet = NULL;
+	ProtobufCMessage *message;
+	bool changed = false;
+	int r = wire_parse(frame, &uxrec__client_message__descriptor, &message);
+
+	if (r < 0)
+		return r;
+	packet = station_answer(
+		control->station, (Uxrec__ClientMessage *)message, "moderator", &changed);
+	protobuf_c_message_free_unpacked(message, NULL);
+	if (!packet)
+		return -ENOMEM;
+	if (changed && control->changed)
+		control->changed(control->user);
+	return io_write_all(connection->fd, packet->record, packet->size_bytes);
+}
+
+static int answer_all(struct connection *connection)
+{
+	struct buf *received = &connection->received;
+	int64_t size;
+
+	while ((size = wire_frame_size(
+			(struct view){received->data, received->size_bytes, 0},
+			WIRE_MESSAGE_LIMIT_BYTES)) > 0) {
+		int r = answer(connection, (struct view){received->data, (size_t)size, 0});
+
+		if (r < 0)
+			return r;
+		received->size_bytes -= (size_t)size;
+		memmove(received->data, received->data + size, received->size_bytes);
+	}
+	return (int)size;
+}
+
+static int on_message(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+	struct connection *connection = user;
+	unsigned char *at = buf_reserve(&connection->received, 65536);
+	ssize_t n = at ? read(fd, at, 65536) : -1;
+
+	(void)source;
+	(void)events;
+	if (n <= 0) {
+		close_connection(connection);
+		return 0;
+	}
+	connection->received.size_bytes += (size_t)n;
+	if (answer_all(connection) < 0)
+		close_connection(connection);
+	return 0;
+}
+
+static bool is_same_user(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	       (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static int on_connection(sd_event_source *source, int listening, uint32_t events, void *user)
+{
+	struct control *control = user;
+	struct timeval patience = {.tv_sec = 1};
+	struct connection *connection;
+	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)source;
+	(void)events;
+	if (fd < 0)
+		return 0;
+	connection = calloc(1, sizeof(*connection));
+	if (!connection || !is_same_user(fd) || control->count >= CONNECTIONS_LIMIT ||
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+		sd_event_add_io(control->event, &connection->event, fd, EPOLLIN, on_message,
+			connection) < 0) {
+		free(connection);
+		close(fd);
+		return 0;
+	}
+	connection->control = control;
+	connection->fd = fd;
+	connection->next = control->connections;
+	control->connections = connection;
+	control->count++;
+	return 0;
+}
+
+static int set_address(struct sockaddr_un *address, const char *path, struct error *reterr)
+{
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(address->sun_path))
+		return error_set(reterr, -ENAMETOOLONG,
+			"the path of the control socket is longer than %zu bytes: %s",
+			sizeof(address->sun_path) - 1, path);
+	memcpy(address->sun_path, path, strlen(path) + 1);
+	return 0;
+}
+
+/* A socket that nobody answers was left by a recorder that was killed. */
+static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
+{
+	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return error_set(reterr, -EADDRINUSE,
+			"another uxrecd listens on %s already: stop it, or name another socket with "
+			"--control",
+			address->sun_path);
+	if (errno == ECONNREFUSED)
+		unlink(address->sun_path);
+	return 0;
+}
+
+static int listen_on(struct control *control, struct error *reterr)
+{
+	_autofree_ char *copy = strdup(control->path);
+	struct sockaddr_un address;
+	int r = copy ? set_address(&address, control->path, reterr) : -ENOMEM;
+
+	if (r == 0)
+		r = io_make_directories(dirname(copy), 0700);
+	if (r == 0)
+		r = remove_stale(&address, reterr);
+	if (r < 0)
+		return r == -EADDRINUSE || r == -ENAMETOOLONG
+			       ? r
+			       : error_set(reterr, r, "control socket %s: %s", control->path,
+					 strerror(-r));
+	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control->fd < 0 || bind(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		listen(control->fd, 16) < 0)
+		return error_set(reterr, -errno, "control socket %s: %s", control->path,
+			strerror(errno));
+	r = sd_event_add_io(control->event, &control->listening, control->fd, EPOLLIN,
+		on_connection, control);
+	return r < 0 ? error_set(reterr, r, "control socket: %s", strerror(-r)) : 0;
+}
+
+int control_create(struct control **ret, sd_event *event, const char *path,
+	struct station *station, void (*changed)(void *user), void *user, struct error *reterr)
+{
+	_destroy_(control) struct control *control = calloc(1, sizeof(*control));
+	int r;
+
+	if (!control)
+		return error_set(reterr, -ENOMEM, "no memory");
+	control->fd = -1;
+	control->event = event;
+	control->station = station;
+	control->changed = changed;
+	control->user = user;
+	control->path = strdup(path);
+	r = control->path ? listen_on(control, reterr) : -ENOMEM;
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(control);
+	return 0;
+}
+
+void control_destroy(struct control *control)
+{
+	if (!control)
+		return;
+	while (control->connections)
+		close_connection(control->connections);
+	sd_event_source_unref(control->listening);
+	if (control->fd >= 0)
+		close(control->fd);
+	if (control->listening)
+		unlink(control->path);
+	free(control->path);
+	free(control);
+}

@@ -1,0 +1,223 @@
+#include "daemon/hub.h"
+
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+/* The ring holds what is newest, bounded by both. A GOP of 60 pictures of a video is about 4 MB. */
+#define RING_PACKETS 8192
+#define RING_BYTES   (16 * 1024 * 1024)
+
+/* A burst from the ring up to this decodes in about 100 ms; longer ones are worth a keyframe. */
+#define BURST_PICTURES 30
+#define BURST_BYTES    (1024 * 1024)
+#define JOIN_KEYFRAME_NS (10 * NS_PER_S)
+
+/* An observer this far behind the newest keyframe skips to it. */
+#define BEHIND_NS (1 * NS_PER_S)
+
+struct hub {
+	pthread_mutex_t lock;
+	struct packet *ring[RING_PACKETS]; /* packet number n at n % RING_PACKETS */
+	uint64_t first, end;               /* numbers of the oldest, and one past the newest */
+	size_t bytes;
+	uint64_t keyframe; /* number of the newest keyframe; UINT64_MAX: none was published */
+	unsigned burst_pictures;
+	size_t burst_bytes;
+	struct packet *latched[CHANNEL_END];
+	int64_t complete_ns;
+	int64_t join_keyframe_ns; /* when one was last asked for */
+	uint64_t generation;
+};
+
+int hub_create(struct hub **ret)
+{
+	struct hub *hub = calloc(1, sizeof(*hub));
+
+	if (!hub)
+		return -ENOMEM;
+	pthread_mutex_init(&hub->lock, NULL);
+	hub->keyframe = UINT64_MAX;
+	hub->generation = 1;
+	*ret = hub;
+	return 0;
+}
+
+static void drop_oldest(struct hub *hub)
+{
+	struct packet **slot = &hub->ring[hub->first++ % RING_PACKETS];
+
+	hub->bytes -= (*slot)->size_bytes;
+	packet_unref(steal_ptr(*slot));
+}
+
+static void reset(struct hub *hub)
+{
+	while (hub->first < hub->end)
+		drop_oldest(hub);
+	for (size_t i = 0; i < CHANNEL_END; i++)
+		packet_unref(steal_ptr(hub->latched[i]));
+	hub->keyframe = UINT64_MAX;
+	hub->burst_pictures = 0;
+	hub->burst_bytes = 0;
+	hub->complete_ns = 0;
+	hub->join_keyframe_ns = 0;
+	hub->generation++;
+}
+
+void hub_reset(struct hub *hub)
+{
+	pthread_mutex_lock(&hub->lock);
+	reset(hub);
+	pthread_mutex_unlock(&hub->lock);
+}
+
+void hub_destroy(struct hub *hub)
+{
+	if (!hub)
+		return;
+	reset(hub);
+	pthread_mutex_destroy(&hub->lock);
+	free(hub);
+}
+
+static void publish(struct hub *hub, struct packet *packet)
+{
+	while (hub->end - hub->first >= RING_PACKETS ||
+		(hub->first < hub->end && hub->bytes + packet->size_bytes > RING_BYTES))
+		drop_oldest(hub);
+	if (packet->channel == CHANNEL_SCREEN) {
+		if (packet->flags & PACKET_KEYFRAME) {
+			hub->keyframe = hub->end;
+			hub->burst_pictures = 0;
+			hub->burst_bytes = 0;
+		}
+		hub->burst_pictures++;
+		hub->burst_bytes += packet->size_bytes;
+	}
+	if (channel_kind_get(packet->channel)->latched) {
+		packet_unref(hub->latched[packet->channel]);
+		hub->latched[packet->channel] = packet_ref(packet);
+	}
+	hub->ring[hub->end++ % RING_PACKETS] = packet_ref(packet);
+	hub->bytes += packet->size_bytes;
+}
+
+void hub_publish(struct hub *hub, struct packet *packet)
+{
+	pthread_mutex_lock(&hub->lock);
+	publish(hub, packet);
+	pthread_mutex_unlock(&hub->lock);
+}
+
+void hub_set_complete(struct hub *hub, int64_t session_ns)
+{
+	pthread_mutex_lock(&hub->lock);
+	if (session_ns > hub->complete_ns)
+		hub->complete_ns = session_ns;
+	pthread_mutex_unlock(&hub->lock);
+}
+
+int64_t hub_complete(struct hub *hub)
+{
+	int64_t complete_ns;
+
+	pthread_mutex_lock(&hub->lock);
+	complete_ns = hub->complete_ns;
+	pthread_mutex_unlock(&hub->lock);
+	return complete_ns;
+}
+
+static bool has_keyframe(const struct hub *hub)
+{
+	return hub->keyframe != UINT64_MAX && hub->keyframe >= hub->first;
+}
+
+static bool join(struct hub *hub, struct hub_cursor *cursor)
+{
+	bool near = hub->burst_pictures <= BURST_PICTURES && hub->burst_bytes <= BURST_BYTES;
+	int64_t now_ns = clock_now_ns();
+	bool ask = !has_keyframe(hub) || !near;
+
+	/* rather a long burst than many keyframes */
+	if (ask && hub->join_keyframe_ns && now_ns - hub->join_keyframe_ns < JOIN_KEYFRAME_NS)
+		ask = false;
+	if (ask)
+		hub->join_keyframe_ns = now_ns;
+	*cursor = (struct hub_cursor){.burst_end = hub->end, .generation = hub->generation};
+	if (has_keyframe(hub) && !ask) {
+		cursor->next = hub->keyframe;
+	} else {
+		cursor->next = hub->end;
+		cursor->needs_keyframe = true;
+	}
+	return ask;
+}
+
+bool hub_join(struct hub *hub, struct hub_cursor *cursor,
+	void (*take)(void *user, struct packet *packet), void *user)
+{
+	bool ask;
+
+	pthread_mutex_lock(&hub->lock);
+	ask = join(hub, cursor);
+	for (size_t i = 0; i < CHANNEL_END; i++)
+		if (hub->latched[i])
+			take(user, packet_ref(hub->latched[i]));
+	pthread_mutex_unlock(&hub->lock);
+	return ask;
+}
+
+/* put an observer that is too far behind where it can go on */
+static void catch_up(struct hub *hub, struct hub_cursor *cursor)
+{
+	const struct packet *next, *keyframe;
+
+	if (cursor->next < hub->first) {
+		uint64_t to = has_keyframe(hub) ? hub->keyframe : hub->end;
+
+		cursor->skipped += to - cursor->next;
+		cursor->next = to;
+		cursor->needs_keyframe = true;
+		return;
+	}
+	if (cursor->next >= hub->end || !has_keyframe(hub) || cursor->next >= hub->keyframe)
+		return;
+	next = hub->ring[cursor->next % RING_PACKETS];
+	keyframe = hub->ring[hub->keyframe % RING_PACKETS];
+	if (keyframe->time_ns - next->time_ns < BEHIND_NS)
+		return;
+	cursor->skipped += hub->keyframe - cursor->next;
+	cursor->next = hub->keyframe;
+	cursor->needs_keyframe = true;
+}
+
+static bool is_wanted(struct hub_cursor *cursor, uint64_t number, const struct packet *packet)
+{
+	if (packet->channel == CHANNEL_SCREEN) {
+		if (packet->flags & PACKET_KEYFRAME)
+			cursor->needs_keyframe = false;
+		return !cursor->needs_keyframe;
+	}
+	return number >= cursor->burst_end;
+}
+
+struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
+{
+	struct packet *packet = NULL;
+
+	pthread_mutex_lock(&hub->lock);
+	if (cursor->generation == hub->generation) {
+		catch_up(hub, cursor);
+		while (!packet && cursor->next < hub->end) {
+			uint64_t number = cursor->next++;
+			struct packet *candidate = hub->ring[number % RING_PACKETS];
+
+			if (is_wanted(cursor, number, candidate))
+				packet = packet_ref(candidate);
+		}
+	}
+	pthread_mutex_unlock(&hub->lock);
+	return packet;
+}

@@ -1,0 +1,50 @@
+#pragma once
+
+#include "protocol/packet.h"
+
+/**
+ * What observers see of the running session: a ring of its newest packets, shared by all of them.
+ * Each observer has a cursor. The recorder publishes; the server reads. Any thread.
+ */
+struct hub;
+
+/** Where an observer is. Zero-initialised has joined nothing. */
+struct hub_cursor {
+	uint64_t next;        /* number of the packet that comes next */
+	uint64_t burst_end;   /* before it only pictures: how the screen came to be as it is */
+	bool needs_keyframe;  /* pictures are passed over until one that a decoder can begin with */
+	uint64_t generation;  /* of the session that was joined */
+	uint64_t skipped;     /* packets that this observer never got because it was too slow */
+};
+
+/** @return 0 (freed by hub_destroy()) or -ENOMEM */
+int hub_create(struct hub **ret);
+void hub_destroy(struct hub *hub);
+DEFINE_DESTROY(hub);
+
+/** Forget everything: a session begins or has ended. */
+void hub_reset(struct hub *hub);
+
+/** Give a packet to all observers; takes a reference of its own. */
+void hub_publish(struct hub *hub, struct packet *packet);
+
+/** Everything up to this session time has been published. */
+void hub_set_complete(struct hub *hub, int64_t session_ns);
+int64_t hub_complete(struct hub *hub);
+
+/**
+ * Join the session at its present end.
+ *
+ * @param take  given what is latched, in the order of channels; takes over the reference
+ * @return true when the recorder should make a keyframe for this observer: none in the ring is near
+ *         enough (30 pictures, 1 MB) and none was asked for in the last ten seconds
+ */
+bool hub_join(struct hub *hub, struct hub_cursor *cursor,
+	void (*take)(void *user, struct packet *packet), void *user);
+
+/**
+ * The next packet for an observer. One that has fallen behind goes on at the newest keyframe.
+ *
+ * @return a reference for the caller, or NULL: it has everything
+ */
+struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor);

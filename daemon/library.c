@@ -1,0 +1,792 @@
+#include "daemon/library.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/base/queue.h"
+#include "protocol/limits.h"
+#include "protocol/mcap.h"
+#include "replay/metrics.h"
+#include "replay/study.h"
+#include "replay/timeline.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A read goes on while less than this waits for its peer. */
+#define AHEAD_BYTES (2 * 1024 * 1024)
+#define OPEN_LIMIT  8
+#define JOBS_LIMIT  1000
+
+struct job {
+	struct peer *peer;
+	Uxrec__ClientMessage *message;
+};
+
+/* a session that is kept open for the next question about it */
+struct open_session {
+	struct session *session;
+	unsigned users; /* reads that go on */
+	int64_t used_ns;
+};
+
+/* messages of a span on their way to a peer */
+struct reading {
+	struct reading *next;
+	struct peer *peer;
+	uint64_t request;
+	struct open_session *open;
+	struct session_cursor *cursor;
+	int64_t from_ns, to_ns;
+	bool state; /* it began with what is needed to show `from` */
+};
+
+struct library {
+	char *folder, *studies, *examples;
+	struct live *live;
+	struct server *server;
+	struct queue *jobs;
+	pthread_t thread;
+	bool started;
+	struct open_session open[OPEN_LIMIT];
+	struct reading *readings;
+};
+
+/* ---- open sessions ---- */
+
+static void close_session(struct open_session *open)
+{
+	session_destroy(open->session);
+	*open = (struct open_session){0};
+}
+
+static struct open_session *find_place(struct library *library)
+{
+	struct open_session *oldest = NULL;
+
+	for (size_t i = 0; i < OPEN_LIMIT; i++) {
+		struct open_session *open = &library->open[i];
+
+		if (open->users == 0 && (!oldest || open->used_ns < oldest->used_ns))
+			oldest = open;
+	}
+	if (oldest)
+		close_session(oldest);
+	return oldest;
+}
+
+/* A recording that is still growing is opened anew each time: its reader knows only what was there. */
+static int open_session(
+	struct library *library, const char *id, struct open_session **ret, struct error *reterr)
+{
+	bool growing = library->live && live_is(library->live, id);
+	struct open_session *place = NULL;
+	int r;
+
+	for (size_t i = 0; i < OPEN_LIMIT && !place; i++) {
+		struct open_session *open = &library->open[i];
+
+		if (!open->session || strcmp(open->session->id, id) != 0)
+			continue;
+		if (open->users == 0 &&
+			(growing || !open->session->reader ||
+				!session_reader_is_complete(open->session->reader)))
+			close_session(open);
+		else
+			place = open;
+	}
+	if (!place) {
+		place = find_place(library);
+		if (!place)
+			return error_set(reterr, -EBUSY, "too many sessions are open at once");
+		r = session_open(&place->session, library->folder, id, true, reterr);
+		if (r < 0)
+			return r;
+	}
+	place->used_ns = clock_now_ns();
+	if (place->session->annotations)
+		annotations_refresh(place->session->annotations);
+	*ret = place;
+	return 0;
+}
+
+/* ---- answers ---- */
+
+static void send_answer(struct library *library, const struct job *job, Uxrec__ServerMessage *message)
+{
+	server_answer(library->server, job->peer, job->message->request, message);
+}
+
+static void mark_live(struct library *library, Uxrec__SessionSummary *summary)
+{
+	if (library->live && live_is(library->live, summary->session))
+		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING;
+}
+
+static Uxrec__SessionSummary *summarise(struct library *library, const char *id)
+{
+	struct open_session *open;
+	Uxrec__SessionSummary *summary;
+	struct error error = {0};
+
+	if (open_session(library, id, &open, &error) == 0) {
+		summary = session_summarise(open->session);
+	} else {
+		summary = malloc(sizeof(*summary));
+		if (summary) {
+			uxrec__session_summary__init(summary);
+			summary->session = strdup(id);
+			summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
+			summary->trouble = strdup(error.text);
+		}
+	}
+	if (summary)
+		mark_live(library, summary);
+	return summary;
+}
+
+static int list_sessions(struct library *library, const struct job *job, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__SessionList list = UXREC__SESSION_LIST__INIT;
+	_cleanup_(session_ids_finish) struct session_ids ids = {0};
+	int r = session_ids_list(&ids, library->folder);
+
+	if (r < 0)
+		return error_set(reterr, r, "the library cannot be read: %s", strerror(-r));
+	list.sessions = calloc(ids.count + 1, sizeof(*list.sessions));
+	if (!list.sessions)
+		return error_set(reterr, -ENOMEM, "no memory");
+	for (size_t i = 0; i < ids.count; i++) {
+		list.sessions[list.n_sessions] = summarise(library, ids.ids[i]);
+		list.n_sessions += list.sessions[list.n_sessions] != NULL;
+	}
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_SESSION_LIST;
+	message.session_list = &list;
+	send_answer(library, job, &message);
+	for (size_t i = 0; i < list.n_sessions; i++)
+		uxrec__session_summary__free_unpacked(list.sessions[i], NULL);
+	free(list.sessions);
+	return 0;
+}
+
+static void send_declarations(struct library *library, struct peer *peer,
+	const struct session_reader *reader)
+{
+	const struct reader_channel *channel;
+
+	for (size_t i = 0; (channel = session_reader_channel(reader, i)); i++) {
+		_cleanup_(buf_finish) struct buf record = {0};
+		struct packet *packet;
+
+		mcap_put_channel(&record, channel->id, 0, channel->topic, "");
+		if (!record.failed &&
+			packet_create_record(&packet, MCAP_CHANNEL,
+				record.data + MCAP_RECORD_HEADER_BYTES,
+				record.size_bytes - MCAP_RECORD_HEADER_BYTES) == 0)
+			server_send(library->server, peer, packet);
+	}
+}
+
+static int answer_open(struct library *library, const struct job *job, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__SessionOpened opened = UXREC__SESSION_OPENED__INIT;
+	struct open_session *open;
+	int r = open_session(library, job->message->open_session->session, &open, reterr);
+	struct annotations *log;
+
+	if (r < 0)
+		return r;
+	if (!open->session->reader)
+		return error_set(reterr, -EBADMSG, "%s", open->session->trouble.text);
+	log = open->session->annotations;
+	send_declarations(library, job->peer, open->session->reader);
+	opened.summary = session_summarise(open->session);
+	if (opened.summary)
+		mark_live(library, opened.summary);
+	opened.study = open->session->study;
+	opened.acts = calloc((log ? annotations_count(log) : 0) + 1, sizeof(*opened.acts));
+	for (size_t i = 0; opened.acts && log && i < annotations_count(log); i++)
+		opened.acts[opened.n_acts++] = (Uxrec__Act *)annotations_get(log, i);
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_SESSION_OPENED;
+	message.session_opened = &opened;
+	send_answer(library, job, &message);
+	if (opened.summary)
+		uxrec__session_summary__free_unpacked(opened.summary, NULL);
+	free(opened.acts);
+	return 0;
+}
+
+static int answer_timeline(struct library *library, const struct job *job, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	struct open_session *open;
+	int r = open_session(library, job->message->get_timeline->session, &open, reterr);
+
+	if (r == 0) {
+		r = timeline_create(&timeline, open->session);
+		if (r < 0)
+			return error_set(reterr, r, "the session cannot be read: %s", strerror(-r));
+		message.timeline = timeline_to_message(timeline);
+		if (!message.timeline)
+			return error_set(reterr, -ENOMEM, "no memory");
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_TIMELINE;
+		send_answer(library, job, &message);
+		uxrec__timeline__free_unpacked(message.timeline, NULL);
+	}
+	return r;
+}
+
+/* ---- metrics ---- */
+
+/* sessions opened for one computation, apart from those that are kept */
+struct chosen {
+	struct session **sessions;
+	size_t count;
+};
+
+static int choose(struct library *library, struct chosen *chosen, const char *id,
+	const char *study)
+{
+	struct session *session;
+
+	if (session_open(&session, library->folder, id, false, NULL) < 0)
+		return 0; /* its trouble is told in the list */
+	if (study && *study && strcmp(session->study->name, study) != 0)
+		session_destroy(session);
+	else
+		chosen->sessions[chosen->count++] = session;
+	return 0;
+}
+
+static int answer_metrics(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__GetMetrics *asked = job->message->get_metrics;
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	_cleanup_(session_ids_finish) struct session_ids ids = {0};
+	struct chosen chosen = {0};
+	int r = session_ids_list(&ids, library->folder);
+
+	if (r < 0)
+		return error_set(reterr, r, "the library cannot be read: %s", strerror(-r));
+	chosen.sessions = calloc(
+		(asked->n_sessions > ids.count ? asked->n_sessions : ids.count) + 1,
+		sizeof(struct session *));
+	if (!chosen.sessions)
+		return error_set(reterr, -ENOMEM, "no memory");
+	if (*asked->study)
+		for (size_t i = 0; i < ids.count; i++)
+			choose(library, &chosen, ids.ids[i], asked->study);
+	else
+		for (size_t i = 0; i < asked->n_sessions; i++)
+			choose(library, &chosen, asked->sessions[i], NULL);
+	r = metrics_compute(
+		&message.metrics, chosen.sessions, chosen.count, asked->layer, reterr);
+	if (r == 0) {
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_METRICS;
+		send_answer(library, job, &message);
+		uxrec__metrics__free_unpacked(message.metrics, NULL);
+	}
+	for (size_t i = 0; i < chosen.count; i++)
+		session_destroy(chosen.sessions[i]);
+	free(chosen.sessions);
+	return r;
+}
+
+/* ---- acts ---- */
+
+void library_tell_act(struct library *library, const char *session, const Uxrec__Act *act)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ActStored stored = UXREC__ACT_STORED__INIT;
+
+	stored.session = (char *)session;
+	stored.act = (Uxrec__Act *)act;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
+	message.act_stored = &stored;
+	server_broadcast(library->server, session, &message);
+}
+
+/* Observers speak in the layer "live" of the running session, reviewers in their own. */
+static int check_layer(struct library *library, const struct job *job, const Uxrec__Act *act,
+	struct error *reterr)
+{
+	bool live_layer = strcmp(act->layer, "live") == 0;
+	bool live = library->live && live_is(library->live, job->message->put_act->session);
+
+	switch (job->peer->role) {
+	case UXREC__ROLE__ROLE_MODERATOR: return 0;
+	case UXREC__ROLE__ROLE_OBSERVER:
+		if (!live_layer || !live)
+			return error_set(reterr, -EACCES,
+				"an observer's link allows tags in the running session only");
+		break;
+	default:
+		if (live_layer)
+			return error_set(reterr, -EACCES,
+				"what was said live stays as it was: a reviewer has a layer of their "
+				"own");
+	}
+	if (act->body_case != UXREC__ACT__BODY_TAG && act->body_case != UXREC__ACT__BODY_NOTE &&
+		act->body_case != UXREC__ACT__BODY_OPPORTUNITY_SCORE &&
+		act->body_case != UXREC__ACT__BODY_LAYER_STATE &&
+		act->body_case != UXREC__ACT__BODY__NOT_SET)
+		return error_set(
+			reterr, -EACCES, "this link allows tags, notes and scores only");
+	return 0;
+}
+
+static int check_against_study(
+	const struct session *session, const Uxrec__Act *act, struct error *reterr)
+{
+	const Uxrec__Act *attempt;
+
+	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act->body_case != UXREC__ACT__BODY_TAG)
+		return 0;
+	if (!study_code(session->study, act->tag->code))
+		return error_set(reterr, -EINVAL, "the code book has no code '%s'",
+			text_quote(act->tag->code).text);
+	attempt = *act->tag->attempt ? annotations_find(session->annotations, act->tag->attempt)
+				     : NULL;
+	if (*act->tag->attempt && (!attempt || attempt->body_case != UXREC__ACT__BODY_ATTEMPT))
+		return error_set(reterr, -EINVAL, "the tag's attempt is not in this session");
+	return 0;
+}
+
+static int check_change(const struct session *session, const struct job *job,
+	const Uxrec__Act *act, struct error *reterr)
+{
+	const Uxrec__Act *before = annotations_find(session->annotations, act->id);
+
+	if (act->kind == UXREC__ACT__KIND__KIND_ADD)
+		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
+	if (!before)
+		return error_set(reterr, -ENOENT, "what is to be changed is not there");
+	if (strcmp(before->layer, act->layer) != 0 ||
+		(act->kind == UXREC__ACT__KIND__KIND_CHANGE &&
+			before->body_case != act->body_case))
+		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
+	if (job->peer->role == UXREC__ROLE__ROLE_OBSERVER &&
+		strcmp(before->author, job->peer->name) != 0)
+		return error_set(reterr, -EACCES, "observers change only what they said themselves");
+	return 0;
+}
+
+static int put_act(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__PutAct *put = job->message->put_act;
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ActStored answer = UXREC__ACT_STORED__INIT;
+	struct open_session *open;
+	const Uxrec__Act *stored;
+	Uxrec__Act act;
+	int r;
+
+	if (!put->act)
+		return error_set(reterr, -EINVAL, "an act is missing");
+	act = *put->act;
+	act.author = job->peer->name;
+	r = check_layer(library, job, &act, reterr);
+	if (r == 0)
+		r = open_session(library, put->session, &open, reterr);
+	if (r == 0 && !open->session->annotations)
+		r = error_set(reterr, -EROFS, "this session has no annotation log");
+	if (r == 0)
+		r = check_change(open->session, job, &act, reterr);
+	if (r == 0)
+		r = check_against_study(open->session, &act, reterr);
+	if (r == 0)
+		r = annotations_append(open->session->annotations, &act, &stored, reterr);
+	if (r < 0)
+		return r;
+	if (library->live)
+		live_push_act(library->live, put->session, stored);
+	answer.session = put->session;
+	answer.act = (Uxrec__Act *)stored;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
+	message.act_stored = &answer;
+	send_answer(library, job, &message);
+	library_tell_act(library, put->session, stored);
+	return 0;
+}
+
+/* ---- reading for a player ---- */
+
+static void end_reading(struct reading *reading)
+{
+	session_cursor_destroy(reading->cursor);
+	reading->open->users--;
+	peer_unref(reading->peer);
+	free(reading);
+}
+
+static void send_message(
+	struct library *library, struct peer *peer, const struct reader_message *message)
+{
+	struct packet *packet;
+
+	if (packet_create_record(&packet, MCAP_MESSAGE,
+		    message->record.data + MCAP_RECORD_HEADER_BYTES,
+		    message->record.size_bytes - MCAP_RECORD_HEADER_BYTES) == 0)
+		server_send(library->server, peer, packet);
+}
+
+/* What is latched at `at`; @return the time of the keyframe to begin with, or `at` */
+static int64_t send_state(
+	struct library *library, struct peer *peer, struct session_reader *reader, int64_t at_ns)
+{
+	const struct reader_channel *channel;
+	struct reader_message message;
+
+	for (size_t i = 0; (channel = session_reader_channel(reader, i)); i++)
+		if (channel->known && channel_kind_get(channel->known)->latched &&
+			channel->known != CHANNEL_STUDY &&
+			session_reader_latest(reader, channel, at_ns, &message) > 0)
+			send_message(library, peer, &message);
+	channel = session_reader_find(reader, CHANNEL_SCREEN_KEYFRAMES);
+	if (channel && session_reader_latest(reader, channel, at_ns, &message) > 0)
+		return message.time_ns;
+	return at_ns;
+}
+
+static int begin_reading(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__Read *read = job->message->read;
+	struct open_session *open;
+	struct reading *reading;
+	int64_t begin_ns;
+	int r = open_session(library, read->session, &open, reterr);
+
+	if (r < 0)
+		return r;
+	if (!open->session->reader)
+		return error_set(reterr, -EBADMSG, "%s", open->session->trouble.text);
+	if (read->from_ns < 0 || read->to_ns < read->from_ns || read->to_ns > READER_TIME_LIMIT_NS)
+		return error_set(reterr, -EINVAL, "a span that ends before it begins");
+	reading = calloc(1, sizeof(*reading));
+	if (!reading)
+		return error_set(reterr, -ENOMEM, "no memory");
+	begin_ns = read->from_ns;
+	if (read->state) {
+		for (struct reading **link = &library->readings; *link;) {
+			struct reading *other = *link;
+
+			if (other->peer != job->peer) {
+				link = &other->next;
+				continue;
+			}
+			*link = other->next;
+			end_reading(other);
+		}
+		begin_ns = send_state(library, job->peer, open->session->reader, begin_ns);
+		if (begin_ns > read->from_ns - SESSION_BATCH_SPAN_NS)
+			begin_ns = read->from_ns - SESSION_BATCH_SPAN_NS;
+	}
+	r = session_cursor_create(
+		&reading->cursor, open->session->reader, begin_ns, read->to_ns, 0);
+	if (r < 0) {
+		free(reading);
+		return error_set(reterr, r, "no memory");
+	}
+	open->users++;
+	reading->open = open;
+	reading->peer = peer_ref(job->peer);
+	reading->request = job->message->request;
+	reading->from_ns = read->from_ns;
+	reading->to_ns = read->to_ns;
+	reading->state = read->state;
+	reading->next = library->readings;
+	library->readings = reading;
+	return 0;
+}
+
+/* Before `from` only pictures are wanted, to build the first one from, and batches that reach in. */
+static bool is_wanted(const struct reading *reading, const struct reader_message *message)
+{
+	if (message->time_ns >= reading->from_ns)
+		return message->channel->known != CHANNEL_STUDY;
+	switch (message->channel->known) {
+	case CHANNEL_SCREEN:
+	case CHANNEL_SCREEN_KEYFRAMES: return true;
+	case CHANNEL_CONTROLS:
+	case CHANNEL_KEY_CLASSES:
+	case CHANNEL_KEYS:
+	case CHANNEL_POINTER: return message->time_ns >= reading->from_ns - SESSION_BATCH_SPAN_NS;
+	default: return false;
+	}
+}
+
+/* @return true when the reading has ended */
+static bool go_on_reading(struct library *library, struct reading *reading)
+{
+	Uxrec__ServerMessage done = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ReadDone body = UXREC__READ_DONE__INIT;
+	struct reader_message message;
+	int r = 1;
+
+	while (!reading->peer->closed && reading->peer->queued_bytes < AHEAD_BYTES) {
+		r = session_cursor_next(reading->cursor, &message);
+		if (r <= 0)
+			break;
+		if (is_wanted(reading, &message))
+			send_message(library, reading->peer, &message);
+	}
+	if (reading->peer->closed)
+		return true;
+	if (r > 0)
+		return false;
+	if (r < 0) {
+		server_fail(library->server, reading->peer, reading->request, r,
+			"the session cannot be read any further");
+		return true;
+	}
+	body.to_ns = reading->to_ns;
+	done.body_case = UXREC__SERVER_MESSAGE__BODY_READ_DONE;
+	done.read_done = &body;
+	server_answer(library->server, reading->peer, reading->request, &done);
+	return true;
+}
+
+static void go_on_all(struct library *library)
+{
+	for (struct reading **link = &library->readings; *link;) {
+		struct reading *reading = *link;
+
+		if (!go_on_reading(library, reading)) {
+			link = &reading->next;
+			continue;
+		}
+		*link = reading->next;
+		end_reading(reading);
+	}
+}
+
+/* ---- studies ---- */
+
+struct studies {
+	Uxrec__StudyEntry *entries[200];
+	size_t count;
+};
+
+static void add_study(struct studies *studies, const char *folder, const char *file)
+{
+	_autofree_ char *path = NULL;
+	Uxrec__StudyEntry *entry;
+	struct error error = {0};
+
+	if (studies->count == ARRAY_SIZE(studies->entries) ||
+		asprintf(&path, "%s/%s", folder, file) < 0)
+		return;
+	entry = malloc(sizeof(*entry));
+	if (!entry)
+		return;
+	uxrec__study_entry__init(entry);
+	if (study_load(&entry->study, path, &error) == 0) {
+		entry->name = strdup(entry->study->name);
+	} else {
+		entry->name = strndup(file, strlen(file) - 5);
+		entry->trouble = strdup(error.text);
+	}
+	for (size_t i = 0; i < studies->count; i++)
+		if (strcmp(studies->entries[i]->name, entry->name) == 0) {
+			uxrec__study_entry__free_unpacked(entry, NULL);
+			return; /* the library's own goes before the example */
+		}
+	studies->entries[studies->count++] = entry;
+}
+
+static void collect_studies(struct studies *studies, const char *folder)
+{
+	DIR *opened = folder ? opendir(folder) : NULL;
+	struct dirent *entry;
+
+	while (opened && (entry = readdir(opened))) {
+		size_t length = strlen(entry->d_name);
+
+		if (entry->d_name[0] != '.' && length > 5 &&
+			strcmp(entry->d_name + length - 5, ".yaml") == 0)
+			add_study(studies, folder, entry->d_name);
+	}
+	if (opened)
+		closedir(opened);
+}
+
+static void studies_finish(struct studies *studies)
+{
+	for (size_t i = 0; i < studies->count; i++)
+		uxrec__study_entry__free_unpacked(studies->entries[i], NULL);
+}
+
+static void collect_all(struct library *library, struct studies *studies)
+{
+	collect_studies(studies, library->studies);
+	collect_studies(studies, library->examples);
+}
+
+int library_find_study(struct library *library, const char *name, Uxrec__Study **ret,
+	struct error *reterr)
+{
+	_cleanup_(studies_finish) struct studies studies = {0};
+
+	collect_all(library, &studies);
+	for (size_t i = 0; i < studies.count; i++) {
+		if (strcmp(studies.entries[i]->name, name) != 0)
+			continue;
+		if (!studies.entries[i]->study)
+			return error_set(reterr, -EINVAL, "%s", studies.entries[i]->trouble);
+		*ret = steal_ptr(studies.entries[i]->study);
+		return 0;
+	}
+	return error_set(reterr, -ENOENT,
+		"no study '%s': put its file into %s, or give the file's path", text_quote(name).text,
+		library->studies ? library->studies : "the folder of studies");
+}
+
+static int list_studies(struct library *library, const struct job *job)
+{
+	_cleanup_(studies_finish) struct studies studies = {0};
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__StudyList list = UXREC__STUDY_LIST__INIT;
+
+	collect_all(library, &studies);
+	list.studies = studies.entries;
+	list.n_studies = studies.count;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_STUDY_LIST;
+	message.study_list = &list;
+	send_answer(library, job, &message);
+	return 0;
+}
+
+/* ---- the thread ---- */
+
+bool library_answers(const Uxrec__ClientMessage *message)
+{
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_READ:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT:
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
+	default: return false;
+	}
+}
+
+static int do_job(struct library *library, const struct job *job, struct error *reterr)
+{
+	switch (job->message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS: return list_sessions(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION: return answer_open(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_READ: return begin_reading(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE: return answer_timeline(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: return answer_metrics(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT: return put_act(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return list_studies(library, job);
+	default: return error_set(reterr, -EINVAL, "that is not for the library");
+	}
+}
+
+static void free_job(void *item)
+{
+	struct job *job = item;
+
+	peer_unref(job->peer);
+	uxrec__client_message__free_unpacked(job->message, NULL);
+	free(job);
+}
+
+static void *library_thread(void *user)
+{
+	struct library *library = user;
+
+	pthread_setname_np(pthread_self(), "uxrec-library");
+	while (!queue_ended(library->jobs)) {
+		struct job *job = queue_pop(library->jobs, INT64_MAX);
+		struct error error = {"it could not be done"};
+		int r = 0;
+
+		if (job && !job->peer->closed)
+			r = do_job(library, job, &error);
+		if (r < 0)
+			server_fail(library->server, job->peer, job->message->request, r, error.text);
+		if (job)
+			free_job(job);
+		go_on_all(library);
+	}
+	return NULL;
+}
+
+void library_take(struct library *library, struct peer *peer, Uxrec__ClientMessage *message)
+{
+	struct job *job = malloc(sizeof(*job));
+
+	if (!job) {
+		uxrec__client_message__free_unpacked(message, NULL);
+		return;
+	}
+	*job = (struct job){peer_ref(peer), message};
+	if (queue_push(library->jobs, job, 1, false) == 0)
+		return;
+	server_fail(library->server, peer, message->request, -EBUSY, "the library is busy");
+	free_job(job);
+}
+
+void library_poke(struct library *library)
+{
+	queue_wake(library->jobs);
+}
+
+void library_set_server(struct library *library, struct server *server)
+{
+	library->server = server;
+}
+
+int library_create(struct library **ret, const char *folder, const char *studies,
+	const char *examples, struct live *live, struct error *reterr)
+{
+	_destroy_(library) struct library *library = calloc(1, sizeof(*library));
+	int r;
+
+	if (!library)
+		return error_set(reterr, -ENOMEM, "no memory");
+	library->folder = strdup(folder);
+	library->studies = studies ? strdup(studies) : NULL;
+	library->examples = examples ? strdup(examples) : NULL;
+	library->live = live;
+	if (!library->folder || queue_create(&library->jobs, JOBS_LIMIT, false) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	queue_set_drop(library->jobs, free_job);
+	r = pthread_create(&library->thread, NULL, library_thread, library);
+	if (r != 0)
+		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	library->started = true;
+	*ret = steal_ptr(library);
+	return 0;
+}
+
+void library_destroy(struct library *library)
+{
+	if (!library)
+		return;
+	if (library->started) {
+		queue_close(library->jobs);
+		pthread_join(library->thread, NULL);
+	}
+	while (library->readings) {
+		struct reading *reading = library->readings;
+
+		library->readings = reading->next;
+		end_reading(reading);
+	}
+	for (size_t i = 0; i < OPEN_LIMIT; i++)
+		close_session(&library->open[i]);
+	queue_destroy(library->jobs);
+	free(library->folder);
+	free(library->studies);
+	free(library->examples);
+	free(library);
+}

@@ -1,0 +1,87 @@
+#include "daemon/live.h"
+
+#include "daemon/recorder.h"
+#include "protocol/base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int live_init(struct live *live)
+{
+	*live = (struct live){0};
+	pthread_mutex_init(&live->lock, NULL);
+	return hub_create(&live->hub);
+}
+
+void live_finish(struct live *live)
+{
+	hub_destroy(live->hub);
+	pthread_mutex_destroy(&live->lock);
+}
+
+void live_open(struct live *live, const char *session, struct session_clock *clock,
+	struct recorder *recorder, void (*request_keyframe)(void *user), void *user)
+{
+	pthread_mutex_lock(&live->lock);
+	snprintf(live->session, sizeof(live->session), "%s", session);
+	live->clock = clock;
+	live->recorder = recorder;
+	live->request_keyframe = request_keyframe;
+	live->user = user;
+	pthread_mutex_unlock(&live->lock);
+}
+
+void live_close(struct live *live)
+{
+	pthread_mutex_lock(&live->lock);
+	live->session[0] = '\0';
+	live->clock = NULL;
+	live->recorder = NULL;
+	pthread_mutex_unlock(&live->lock);
+}
+
+bool live_is(struct live *live, const char *session)
+{
+	bool is;
+
+	pthread_mutex_lock(&live->lock);
+	is = live->session[0] && strcmp(live->session, session) == 0;
+	pthread_mutex_unlock(&live->lock);
+	return is;
+}
+
+int64_t live_now_ns(struct live *live)
+{
+	int64_t now_ns = 0;
+
+	pthread_mutex_lock(&live->lock);
+	if (live->clock)
+		now_ns = session_clock_at(live->clock, clock_now_ns());
+	pthread_mutex_unlock(&live->lock);
+	return now_ns;
+}
+
+void live_push_act(struct live *live, const char *session, const Uxrec__Act *act)
+{
+	pthread_mutex_lock(&live->lock);
+	if (live->recorder && strcmp(live->session, session) == 0)
+		recorder_push(live->recorder, CHANNEL_ACTS, clock_now_ns(), &act->base);
+	pthread_mutex_unlock(&live->lock);
+}
+
+void live_joined(struct live *live, bool needs_keyframe)
+{
+	live->watchers++;
+	pthread_mutex_lock(&live->lock);
+	if (live->recorder) {
+		recorder_wake(live->recorder);
+		if (needs_keyframe)
+			live->request_keyframe(live->user);
+	}
+	pthread_mutex_unlock(&live->lock);
+}
+
+void live_left(struct live *live)
+{
+	live->watchers--;
+}

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "daemon/hub.h"
+#include "protocol/acts.pb-c.h"
+#include "protocol/study.pb-c.h"
+
+#include <pthread.h>
+
+/**
+ * What other threads may know of and do to the session that is being recorded now. The station (main
+ * thread) opens and closes it; server and library look. Any thread.
+ */
+struct live {
+	pthread_mutex_t lock;
+	struct hub *hub;
+	_Atomic unsigned watchers; /* observers that joined */
+
+	/* under lock; empty without a session */
+	char session[21];
+	struct session_clock *clock;
+	struct recorder *recorder;
+	/* the station's: ask the screen source for a keyframe */
+	void (*request_keyframe)(void *user);
+	void *user;
+};
+
+int live_init(struct live *live);
+void live_finish(struct live *live);
+
+/** A session has begun. Everything given must stay until live_close(). */
+void live_open(struct live *live, const char *session, struct session_clock *clock,
+	struct recorder *recorder, void (*request_keyframe)(void *user), void *user);
+
+/** The session ends; on return nobody uses what live_open() was given. */
+void live_close(struct live *live);
+
+/** @return true when @p session is the one that is being recorded */
+bool live_is(struct live *live, const char *session);
+
+/** The session's clock now, 0 without a session. */
+int64_t live_now_ns(struct live *live);
+
+/** Record an act beside the annotation log, when its session is being recorded. */
+void live_push_act(struct live *live, const char *session, const Uxrec__Act *act);
+
+/** An observer has joined; @p needs_keyframe: it cannot begin with what the ring has. */
+void live_joined(struct live *live, bool needs_keyframe);
+void live_left(struct live *live);

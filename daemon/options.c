@@ -1,0 +1,224 @@
+#include "daemon/options.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/log.h"
+#include "protocol/base/paths.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_LISTEN "127.0.0.1:7310"
+
+static const char usage[] =
+	"Usage: uxrecd [OPTION]...\n"
+	"Record moderated usability tests of this machine's screen and input; show them live and\n"
+	"afterwards in a browser. Nothing is recorded before a session is started with consent.\n"
+	"\n"
+	"  --library DIR        folder of the sessions (default ~/.local/share/uxrec)\n"
+	"  --listen ADDR:PORT   where the pages are served (default " DEFAULT_LISTEN
+	"; port 0: any)\n"
+	"  --allow-host NAME    also answer to this host name (a tunnel's); may be repeated\n"
+	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
+	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
+	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
+	"  --screen auto|x11|test|none\n"
+	"                       what is captured (default auto: the X display)\n"
+	"  --input auto|evdev|x11|none\n"
+	"                       where input is read (default auto: evdev where it may be read)\n"
+	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
+	"  --verbose            say more\n"
+	"  --help, --version\n"
+	"\n"
+	"It prints its links, one a line: moderate, live, library. Whoever has a link may use it.\n"
+	"Exit status: 0 good, 2 wrong usage, 3 could not start or record.\n";
+
+enum {
+	OPTION_LIBRARY = 1,
+	OPTION_LISTEN,
+	OPTION_HOST,
+	OPTION_CONTROL,
+	OPTION_STUDIES,
+	OPTION_DISPLAY,
+	OPTION_SCREEN,
+	OPTION_INPUT,
+	OPTION_FPS,
+	OPTION_VERBOSE,
+	OPTION_HELP,
+	OPTION_VERSION,
+};
+
+static int wrong(const char *option, const char *value, const char *what)
+{
+	log_error("--%s '%s': %s", option, text_quote(value).text, what);
+	return 2;
+}
+
+static bool is_one_of(const char *value, const char *const *choices)
+{
+	for (; *choices; choices++)
+		if (strcmp(value, *choices) == 0)
+			return true;
+	return false;
+}
+
+static int parse_number(const char *text, int low, int high)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	return *text && !*end && value >= low && value <= high ? (int)value : -1;
+}
+
+/* Without TLS the token and the picture would be readable on the network. */
+static int parse_listen(struct options *options, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+
+	if (!colon)
+		return wrong("listen", value, "it is ADDRESS:PORT, as in " DEFAULT_LISTEN);
+	options->port = parse_number(colon + 1, 0, 65535);
+	if (options->port < 0)
+		return wrong("listen", value, "the port is a number from 0 to 65535");
+	free(options->address);
+	options->address = strndup(value, (size_t)(colon - value));
+	if (options->address && strcmp(options->address, "localhost") == 0)
+		memcpy(options->address, "127.0.0.1", 10);
+	if (!options->address || strncmp(options->address, "127.", 4) != 0)
+		return wrong("listen", value,
+			"only loopback addresses (127.0.0.1) are served, because the connection is not "
+			"encrypted; reach it from elsewhere by an SSH tunnel");
+	return 0;
+}
+
+static int take_choice(
+	const char **to, const char *option, const char *value, const char *const *choices)
+{
+	if (!is_one_of(value, choices))
+		return wrong(option, value, "no such choice; see --help");
+	*to = value;
+	return 0;
+}
+
+static void replace(char **to, const char *value)
+{
+	free(*to);
+	*to = strdup(value);
+}
+
+static int take_option(struct options *options, int c, const char *value)
+{
+	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
+	static const char *const inputs[] = {"auto", "evdev", "x11", "none", NULL};
+
+	switch (c) {
+	case OPTION_LIBRARY: replace(&options->library, value); return 0;
+	case OPTION_CONTROL: replace(&options->control, value); return 0;
+	case OPTION_STUDIES: replace(&options->studies, value); return 0;
+	case OPTION_DISPLAY: replace(&options->display, value); return 0;
+	case OPTION_LISTEN: return parse_listen(options, value);
+	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
+	case OPTION_INPUT: return take_choice(&options->input, "input", value, inputs);
+	case OPTION_FPS:
+		options->max_fps = parse_number(value, 1, 240);
+		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
+	case OPTION_HOST:
+		if (options->allowed_host_count == ARRAY_SIZE(options->allowed_hosts))
+			return wrong("allow-host", value, "at most eight names");
+		options->allowed_hosts[options->allowed_host_count++] = value;
+		return 0;
+	case OPTION_VERBOSE: log_set_level(LOG_LEVEL_DEBUG); return 0;
+	case OPTION_HELP: fputs(usage, stdout); return -1;
+	case OPTION_VERSION: puts("uxrecd " UXREC_VERSION); return -1;
+	default: log_error("see uxrecd --help"); return 2;
+	}
+}
+
+/* the library's own studies lie in a folder of it */
+static int fill_defaults(struct options *options)
+{
+	if (!options->library)
+		options->library = paths_library();
+	if (!options->control)
+		options->control = paths_control();
+	if (!options->studies && options->library &&
+		asprintf(&options->studies, "%s/studies", options->library) < 0)
+		options->studies = NULL;
+	if (!options->display && getenv("DISPLAY") && *getenv("DISPLAY"))
+		options->display = strdup(getenv("DISPLAY"));
+	options->web = paths_web();
+	options->examples = paths_examples();
+	options->helper = paths_helper("uxrec-inputd");
+	if (!options->library || !options->control || !options->studies) {
+		log_error("no memory");
+		return 3;
+	}
+	if (!options->web || !options->helper) {
+		log_error("%s is missing beside the program; `make` builds it",
+			options->web ? "uxrec-inputd" : "the folder of the pages");
+		return 3;
+	}
+	return 0;
+}
+
+static int choose_screen(struct options *options)
+{
+	if (strcmp(options->screen, "auto") != 0)
+		return 0;
+	options->screen = "x11";
+	if (options->display)
+		return 0;
+	log_error("no display: start uxrecd in a graphical session, or name one with --display :N "
+		  "(--screen none records input alone)");
+	return 3;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+	static const struct option names[] = {
+		{"library", required_argument, NULL, OPTION_LIBRARY},
+		{"listen", required_argument, NULL, OPTION_LISTEN},
+		{"allow-host", required_argument, NULL, OPTION_HOST},
+		{"control", required_argument, NULL, OPTION_CONTROL},
+		{"studies", required_argument, NULL, OPTION_STUDIES},
+		{"display", required_argument, NULL, OPTION_DISPLAY},
+		{"screen", required_argument, NULL, OPTION_SCREEN},
+		{"input", required_argument, NULL, OPTION_INPUT},
+		{"fps", required_argument, NULL, OPTION_FPS},
+		{"verbose", no_argument, NULL, OPTION_VERBOSE},
+		{"help", no_argument, NULL, OPTION_HELP},
+		{"version", no_argument, NULL, OPTION_VERSION},
+		{NULL, 0, NULL, 0},
+	};
+	int c, r;
+
+	*options = (struct options){.screen = "auto", .input = "auto", .max_fps = 30};
+	r = parse_listen(options, DEFAULT_LISTEN);
+	while (r == 0 && (c = getopt_long(argc, argv, "", names, NULL)) >= 0)
+		r = take_option(options, c, optarg);
+	if (r == 0 && optind < argc) {
+		log_error("unexpected argument '%s'; see uxrecd --help",
+			text_quote(argv[optind]).text);
+		r = 2;
+	}
+	if (r == 0)
+		r = fill_defaults(options);
+	if (r == 0)
+		r = choose_screen(options);
+	if (r != 0)
+		options_finish(options);
+	return r;
+}
+
+void options_finish(struct options *options)
+{
+	free(options->library);
+	free(options->control);
+	free(options->studies);
+	free(options->web);
+	free(options->examples);
+	free(options->helper);
+	free(options->address);
+	free(options->display);
+	*options = (struct options){0};
+}

@@ -1,0 +1,23 @@
+#pragma once
+
+/** The command line of uxrecd. All texts are allocated or of argv; options_finish() frees. */
+struct options {
+	char *library, *control, *studies, *web, *examples, *helper;
+	char *address;
+	int port;
+	char *display;      /* NULL: none was given and DISPLAY is not set */
+	const char *screen; /* "x11", "test", "none": chosen already */
+	const char *input;
+	int max_fps;
+	const char *allowed_hosts[8];
+	unsigned allowed_host_count;
+};
+
+/**
+ * Parse, and fill in the defaults. Says itself what is wrong.
+ *
+ * @return 0 to go on, -1 to end well (--help, --version), 2 when the usage is wrong, 3 when a part of
+ *         the program is missing
+ */
+int options_parse(struct options *options, int argc, char **argv);
+void options_finish(struct options *options);

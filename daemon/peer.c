@@ -1,0 +1,27 @@
+#include "daemon/peer.h"
+
+#include <stdio.h>
+
+struct peer *peer_create(Uxrec__Role role, const char *name)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer)
+		return NULL;
+	peer->refs = 1;
+	peer->role = role;
+	snprintf(peer->name, sizeof(peer->name), "%s", name);
+	return peer;
+}
+
+struct peer *peer_ref(struct peer *peer)
+{
+	peer->refs++;
+	return peer;
+}
+
+void peer_unref(struct peer *peer)
+{
+	if (peer && --peer->refs == 0)
+		free(peer);
+}

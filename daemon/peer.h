@@ -1,0 +1,21 @@
+#pragma once
+
+#include "protocol/packet.h"
+#include "protocol/wire.pb-c.h"
+
+/**
+ * One authenticated connection of a browser, as other threads may hold it: it may be gone by the time
+ * they answer. Shared by counting references.
+ */
+struct peer {
+	_Atomic unsigned refs;
+	_Atomic bool closed;
+	_Atomic size_t queued_bytes; /* given to the server for it and not yet sent */
+	Uxrec__Role role;            /* constant, as is the name */
+	char name[101];
+};
+
+/** @return a peer with one reference, or NULL */
+struct peer *peer_create(Uxrec__Role role, const char *name);
+struct peer *peer_ref(struct peer *peer);
+void peer_unref(struct peer *peer);

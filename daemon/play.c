@@ -1,0 +1,165 @@
+/* uxrec-play, run as `uxrec play`: serves the pages for sessions that exist, without a recorder. */
+
+#include "daemon/library.h"
+#include "daemon/server.h"
+#include "protocol/base/log.h"
+#include "protocol/base/paths.h"
+#include "replay/session.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char usage[] =
+	"Usage: uxrec play [OPTION]... FILE|FOLDER\n"
+	"Show a session, or a library of sessions, in the browser until Ctrl-C.\n"
+	"\n"
+	"  --listen 127.0.0.1:PORT   where the pages are served (default any free port)\n"
+	"  --help\n"
+	"\n"
+	"It prints the link. Exit status: 0 good, 2 wrong usage, 3 could not.\n";
+
+struct player {
+	struct access access;
+	struct library *library;
+	struct server *server;
+};
+
+static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
+{
+	struct player *player = user;
+
+	if (library_answers(message)) {
+		library_take(player->library, peer, message);
+		return;
+	}
+	server_fail(player->server, peer, message->request, -ENODEV,
+		"nothing is recorded here: this is a library");
+	uxrec__client_message__free_unpacked(message, NULL);
+}
+
+static void drained(void *user)
+{
+	library_poke(((struct player *)user)->library);
+}
+
+/*
+ * What was named: a recording, a session's folder, or a library.
+ *
+ * @param ret_library  the folder that holds the sessions
+ * @param ret_session  the session's id, or NULL when a whole library was named
+ */
+static int find_session(
+	const char *path, char **ret_library, char **ret_session, struct error *reterr)
+{
+	_autofree_ char *whole = realpath(path, NULL);
+	struct stat status;
+	char *name;
+
+	if (!whole || stat(whole, &status) < 0)
+		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISDIR(status.st_mode))
+		*strrchr(whole, '/') = '\0';
+	name = strrchr(whole, '/');
+	if (name && session_id_is_valid(name + 1)) {
+		*ret_session = strdup(name + 1);
+		*name = '\0';
+	} else if (!S_ISDIR(status.st_mode)) {
+		return error_set(reterr, -EINVAL,
+			"%s does not lie in a session's folder; give a session of a library", path);
+	}
+	*ret_library = strdup(*whole ? whole : "/");
+	return 0;
+}
+
+static int serve(struct player *player, const char *library, const char *session, int port,
+	struct error *reterr)
+{
+	_autofree_ char *web = paths_web();
+	const struct server_options options = {
+		.address = "127.0.0.1",
+		.port = port,
+		.web = web ? web : "web",
+		.access = &player->access,
+		.take = take_message,
+		.user = player,
+	};
+	int r = access_init(&player->access);
+
+	if (r < 0)
+		return error_set(reterr, r, "no random numbers");
+	r = library_create(&player->library, library, NULL, NULL, NULL, reterr);
+	if (r == 0)
+		r = server_create(&player->server, &options, reterr);
+	if (r < 0)
+		return r;
+	server_on_drained(player->server, drained, player);
+	library_set_server(player->library, player->server);
+	if (session)
+		printf("replay http://127.0.0.1:%d/replay?session=%s#%s\n",
+			server_port(player->server), session, player->access.reviewer);
+	printf("library http://127.0.0.1:%d/library#%s\n", server_port(player->server),
+		player->access.reviewer);
+	fflush(stdout);
+	return 0;
+}
+
+static int parse_port(const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	char *end;
+	long port = colon ? strtol(colon + 1, &end, 10) : -1;
+
+	if (port < 0 || port > 65535 || *end || strncmp(value, "127.", 4) != 0) {
+		log_error("--listen '%s': it is 127.0.0.1:PORT", text_quote(value).text);
+		return -1;
+	}
+	return (int)port;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option names[] = {
+		{"listen", required_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	_autofree_ char *library = NULL, *session = NULL;
+	struct player player = {0};
+	struct error error = {"no reason given"};
+	sigset_t signals;
+	int c, r, port = 0, signal_number;
+
+	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (c != 'l' || (port = parse_port(optarg)) < 0)
+			return 2;
+	}
+	if (optind + 1 != argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	r = find_session(argv[optind], &library, &session, &error);
+	if (r == 0)
+		r = serve(&player, library, session, port, &error);
+	if (r == 0)
+		sigwait(&signals, &signal_number);
+	else
+		log_error("%s", error.text);
+	server_stop(player.server);
+	library_destroy(player.library);
+	server_destroy(player.server);
+	return r < 0 ? 3 : 0;
+}

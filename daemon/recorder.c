@@ -1,0 +1,446 @@
+#include "daemon/recorder.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/base/queue.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CLOCK_SAMPLE_NS (5 * NS_PER_S)
+#define COMPLETE_NS     (250 * NS_PER_MS)
+#define SYNC_NS         NS_PER_S
+
+/* What may wait for the disk: twenty seconds of a busy screen. */
+#define QUEUE_BYTES (64 * 1024 * 1024)
+
+/* Given back when the disk is full, so that the end of the file and its reason find room. */
+#define RESERVE_BYTES (2 * SESSION_CHUNK_BYTES)
+
+/* BOOTTIME runs on while the machine is suspended, MONOTONIC does not. */
+#define SUSPEND_NS (100 * NS_PER_MS)
+
+struct recorder {
+	struct packet_sink sink;
+	struct recorder_context context;
+	struct queue *queue;
+	pthread_t thread, sync_thread;
+	bool started, sync_started;
+	char *folder;
+	int reserve_fd;
+	_Atomic int64_t alive_ns;
+	_Atomic uint64_t bytes, pictures, events, gaps;
+
+	/* of the recorder's thread */
+	struct session_writer *writer;
+	int64_t next_clock_ns, suspended_ns;
+	int failed;
+
+	/* dropping, under drop_lock: any source's thread */
+	pthread_mutex_t drop_lock;
+	bool dropping; /* pictures, until the next keyframe */
+	uint64_t dropped;
+	int64_t dropped_from_ns;
+
+	/* syncing */
+	pthread_mutex_t sync_lock;
+	pthread_cond_t sync_changed;
+	bool sync_dirty, sync_stop;
+	_Atomic int sync_failed;
+};
+
+/* ---- pushing: any thread ---- */
+
+static void push_gap(struct recorder *recorder, Uxrec__Gap__Reason reason, int64_t from_ns,
+	int64_t to_ns, const char *topic, uint64_t count, const char *detail)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)topic};
+
+	gap.reason = reason;
+	gap.from_ns = session_clock_at(recorder->context.clock, from_ns);
+	gap.to_ns = session_clock_at(recorder->context.clock, to_ns);
+	gap.topics = topics;
+	gap.n_topics = topic ? 1 : 0;
+	gap.count = count;
+	gap.detail = (char *)detail;
+	recorder_push(recorder, CHANNEL_GAPS, from_ns, &gap.base);
+}
+
+/* @return true when the picture must go because those it depends on went */
+static bool drops(struct recorder *recorder, const struct packet *packet, bool full)
+{
+	uint64_t dropped = 0;
+	int64_t from_ns = 0, at_ns = packet->time_ns - recorder->context.clock->utc_offset_ns;
+	bool drop;
+
+	pthread_mutex_lock(&recorder->drop_lock);
+	if (full && !recorder->dropping) {
+		recorder->dropping = true;
+		recorder->dropped_from_ns = at_ns;
+	} else if (recorder->dropping && (packet->flags & PACKET_KEYFRAME) && !full) {
+		recorder->dropping = false;
+		dropped = recorder->dropped;
+		from_ns = recorder->dropped_from_ns;
+		recorder->dropped = 0;
+	}
+	drop = recorder->dropping;
+	recorder->dropped += drop;
+	pthread_mutex_unlock(&recorder->drop_lock);
+	if (dropped)
+		push_gap(recorder, UXREC__GAP__REASON__REASON_OVERLOAD, from_ns, at_ns, "/screen",
+			dropped, "the disk is slower than the pictures");
+	return drop;
+}
+
+/*
+ * What does not fit is never input or a tag: pictures go, all until the next keyframe, and a gap
+ * says how many.
+ */
+static void sink_push(struct packet_sink *sink, struct packet *packet)
+{
+	struct recorder *recorder = (struct recorder *)sink;
+	bool picture = packet->channel == CHANNEL_SCREEN;
+	int r;
+
+	if (picture && drops(recorder, packet, false)) {
+		packet_unref(packet);
+		return;
+	}
+	r = queue_push(recorder->queue, packet, packet->size_bytes, !picture);
+	if (r == -ENOBUFS) {
+		drops(recorder, packet, true);
+		recorder->context.request_keyframe(recorder->context.user);
+	}
+	if (r < 0)
+		packet_unref(packet);
+}
+
+int recorder_push(struct recorder *recorder, uint16_t channel, int64_t time_ns,
+	const ProtobufCMessage *message)
+{
+	struct packet *packet;
+	int r = packet_create(&packet, recorder->context.clock,
+		&(struct packet_info){channel, 0, time_ns, 0}, message);
+
+	if (r == 0)
+		sink_push(&recorder->sink, packet);
+	return r;
+}
+
+struct packet_sink *recorder_sink(struct recorder *recorder)
+{
+	return &recorder->sink;
+}
+
+/* ---- the disk ---- */
+
+static void fail(struct recorder *recorder, int r)
+{
+	const char *reason = r == -ENOSPC || r == -EDQUOT ? "the disk is full" : strerror(-r);
+
+	if (recorder->failed)
+		return;
+	recorder->failed = r;
+	log_errno(r, "recorder: writing %s; the session ends here", recorder->folder);
+	/* make room for the end of the file and for the reason */
+	if (recorder->reserve_fd >= 0 && ftruncate(recorder->reserve_fd, 0) < 0)
+		log_warning("recorder: the reserve of %s could not be given back", recorder->folder);
+	push_gap(recorder, UXREC__GAP__REASON__REASON_DISK, clock_now_ns(), clock_now_ns(), NULL, 0,
+		reason);
+	recorder->context.failed(recorder->context.user, reason);
+}
+
+static void *sync_thread(void *user)
+{
+	struct recorder *recorder = user;
+	int64_t next_ns = clock_now_ns() + SYNC_NS;
+	bool stop;
+
+	pthread_setname_np(pthread_self(), "uxrec-sync");
+	do {
+		pthread_mutex_lock(&recorder->sync_lock);
+		while (!recorder->sync_dirty && !recorder->sync_stop)
+			pthread_cond_wait(&recorder->sync_changed, &recorder->sync_lock);
+		/* once a second at most; stopping syncs at once */
+		while (!recorder->sync_stop && clock_now_ns() < next_ns) {
+			struct timespec until = {next_ns / NS_PER_S, next_ns % NS_PER_S};
+
+			pthread_cond_timedwait(
+				&recorder->sync_changed, &recorder->sync_lock, &until);
+		}
+		recorder->sync_dirty = false;
+		stop = recorder->sync_stop;
+		pthread_mutex_unlock(&recorder->sync_lock);
+		if (!recorder->sync_failed && fdatasync(session_writer_fd(recorder->writer)) < 0) {
+			recorder->sync_failed = -errno;
+			queue_wake(recorder->queue);
+		}
+		next_ns = clock_now_ns() + SYNC_NS;
+	} while (!stop);
+	return NULL;
+}
+
+static void request_sync(struct recorder *recorder)
+{
+	pthread_mutex_lock(&recorder->sync_lock);
+	recorder->sync_dirty = true;
+	pthread_cond_signal(&recorder->sync_changed);
+	pthread_mutex_unlock(&recorder->sync_lock);
+}
+
+/* ---- the recorder's thread ---- */
+
+static uint64_t count_events(const struct packet *packet)
+{
+	const void *data = packet_data(packet);
+	size_t size = packet_data_size(packet);
+	uint64_t count = 0;
+
+	if (packet->channel == CHANNEL_CONTROLS) {
+		Uxrec__ControlBatch *batch = uxrec__control_batch__unpack(NULL, size, data);
+
+		for (size_t i = 0; batch && i < batch->n_control; i++)
+			count += batch->control[i] != UXREC__CONTROL__CONTROL_FRAME;
+		uxrec__control_batch__free_unpacked(batch, NULL);
+	} else if (packet->channel == CHANNEL_KEY_CLASSES) {
+		Uxrec__KeyClassBatch *batch = uxrec__key_class_batch__unpack(NULL, size, data);
+
+		count = batch ? batch->n_key_class : 0;
+		uxrec__key_class_batch__free_unpacked(batch, NULL);
+	} else if (packet->channel == CHANNEL_KEYS) {
+		Uxrec__KeyBatch *batch = uxrec__key_batch__unpack(NULL, size, data);
+
+		count = batch ? batch->n_code : 0;
+		uxrec__key_batch__free_unpacked(batch, NULL);
+	}
+	return count;
+}
+
+static void take_packet(struct recorder *recorder, struct packet *packet)
+{
+	uint64_t bytes = recorder->bytes;
+	int r = -EIO;
+
+	/* after a failure only what says why, for which room was set aside */
+	if (!recorder->failed ||
+		channel_kind_get(packet->channel)->modality == MODALITY_SESSION)
+		r = session_writer_append(recorder->writer, packet);
+	if (r < 0) {
+		fail(recorder, r);
+		packet_unref(packet);
+		return;
+	}
+	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
+	if (recorder->bytes != bytes)
+		request_sync(recorder);
+	recorder->pictures += packet->channel == CHANNEL_SCREEN;
+	recorder->gaps += packet->channel == CHANNEL_GAPS;
+	recorder->events += count_events(packet);
+	hub_publish(recorder->context.hub, packet);
+	packet_unref(packet);
+}
+
+static void sample_clocks(struct recorder *recorder)
+{
+	Uxrec__ClockSample message = UXREC__CLOCK_SAMPLE__INIT;
+	struct clock_sample sample = clock_sample_take();
+	int64_t suspended_ns = sample.boottime_ns - sample.monotonic_ns;
+
+	message.monotonic_ns = sample.monotonic_ns;
+	message.boottime_ns = sample.boottime_ns;
+	message.wall_ns = sample.wall_ns;
+	message.bracket_ns = sample.bracket_ns;
+	message.utc_offset_ns = recorder->context.clock->utc_offset_ns;
+	recorder_push(recorder, CHANNEL_CLOCK, sample.monotonic_ns, &message.base);
+	if (recorder->suspended_ns && suspended_ns - recorder->suspended_ns > SUSPEND_NS)
+		push_gap(recorder, UXREC__GAP__REASON__REASON_SUSPEND,
+			recorder->next_clock_ns - CLOCK_SAMPLE_NS, sample.monotonic_ns, NULL, 0,
+			"the machine was suspended");
+	recorder->suspended_ns = suspended_ns;
+	recorder->next_clock_ns = sample.monotonic_ns + CLOCK_SAMPLE_NS;
+}
+
+static void *recorder_thread(void *user)
+{
+	struct recorder *recorder = user;
+	const struct recorder_context *context = &recorder->context;
+
+	pthread_setname_np(pthread_self(), "uxrec-recorder");
+	while (!queue_ended(recorder->queue)) {
+		int64_t now_ns = clock_now_ns(), deadline_ns, complete_ns;
+		struct packet *packet;
+
+		recorder->alive_ns = now_ns;
+		if (now_ns >= recorder->next_clock_ns)
+			sample_clocks(recorder);
+		deadline_ns = recorder->next_clock_ns;
+		if (context->is_watched(context->user) && now_ns + COMPLETE_NS < deadline_ns)
+			deadline_ns = now_ns + COMPLETE_NS;
+		packet = queue_pop(recorder->queue, deadline_ns);
+		/* first the time, then what is in the queue: nothing older can come later */
+		complete_ns = context->complete_until(context->user, clock_now_ns());
+		for (; packet; packet = queue_pop(recorder->queue, 0))
+			take_packet(recorder, packet);
+		if (recorder->sync_failed)
+			fail(recorder, recorder->sync_failed);
+		hub_set_complete(context->hub, session_clock_at(context->clock, complete_ns));
+		context->published(context->user);
+	}
+	return NULL;
+}
+
+void recorder_wake(struct recorder *recorder)
+{
+	queue_wake(recorder->queue);
+}
+
+/* ---- life ---- */
+
+static int open_in(const char *folder, const char *name, int flags)
+{
+	_autofree_ char *path = NULL;
+	int fd;
+
+	if (asprintf(&path, "%s/%s", folder, name) < 0)
+		return -ENOMEM;
+	fd = open(path, flags | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_files(struct recorder *recorder, struct error *reterr)
+{
+	_autoclose_ int fd = open_in(recorder->folder, "recording-0001.mcap",
+		O_RDWR | O_CREAT | O_EXCL);
+	int r = fd;
+
+	if (r >= 0)
+		r = recorder->reserve_fd =
+			open_in(recorder->folder, ".reserve", O_RDWR | O_CREAT | O_TRUNC);
+	if (r >= 0)
+		r = -posix_fallocate(recorder->reserve_fd, 0, RESERVE_BYTES);
+	if (r == 0)
+		r = session_writer_create(&recorder->writer, fd);
+	if (r < 0)
+		return error_set(reterr, r, "cannot record into %s: %s", recorder->folder,
+			r == -ENOSPC ? "the disk is full" : strerror(-r));
+	fd = -1;
+	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
+	return 0;
+}
+
+static void drop_packet(void *packet)
+{
+	packet_unref(packet);
+}
+
+int recorder_create(struct recorder **ret, const char *folder,
+	const struct recorder_context *context, struct error *reterr)
+{
+	_destroy_(recorder) struct recorder *recorder = calloc(1, sizeof(*recorder));
+	pthread_condattr_t attributes;
+	int r;
+
+	if (!recorder)
+		return error_set(reterr, -ENOMEM, "no memory");
+	recorder->sink.push = sink_push;
+	recorder->context = *context;
+	recorder->reserve_fd = -1;
+	recorder->alive_ns = clock_now_ns();
+	pthread_mutex_init(&recorder->drop_lock, NULL);
+	pthread_mutex_init(&recorder->sync_lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&recorder->sync_changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	recorder->folder = strdup(folder);
+	if (!recorder->folder || queue_create(&recorder->queue, QUEUE_BYTES, false) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	queue_set_drop(recorder->queue, drop_packet);
+	r = open_files(recorder, reterr);
+	if (r < 0)
+		return r;
+	r = pthread_create(&recorder->sync_thread, NULL, sync_thread, recorder);
+	recorder->sync_started = r == 0;
+	if (r == 0) {
+		r = pthread_create(&recorder->thread, NULL, recorder_thread, recorder);
+		recorder->started = r == 0;
+	}
+	if (r != 0)
+		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	*ret = steal_ptr(recorder);
+	return 0;
+}
+
+static void remove_reserve(struct recorder *recorder)
+{
+	_autofree_ char *path = NULL;
+
+	if (recorder->reserve_fd < 0)
+		return;
+	close(steal_fd(&recorder->reserve_fd));
+	if (asprintf(&path, "%s/.reserve", recorder->folder) >= 0)
+		unlink(path);
+}
+
+int recorder_finish(struct recorder *recorder)
+{
+	int r = 0;
+
+	if (!recorder->started)
+		return 0;
+	queue_close(recorder->queue);
+	pthread_join(recorder->thread, NULL);
+	recorder->started = false;
+	remove_reserve(recorder);
+	/* after a full disk there is room again for what is still held and for the summary */
+	r = session_writer_finish(recorder->writer);
+	if (r < 0)
+		log_errno(r, "recorder: ending the file in %s; it opens without its index",
+			recorder->folder);
+	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
+	return r;
+}
+
+void recorder_destroy(struct recorder *recorder)
+{
+	if (!recorder)
+		return;
+	recorder_finish(recorder);
+	if (recorder->sync_started) {
+		pthread_mutex_lock(&recorder->sync_lock);
+		recorder->sync_stop = true;
+		pthread_cond_signal(&recorder->sync_changed);
+		pthread_mutex_unlock(&recorder->sync_lock);
+		pthread_join(recorder->sync_thread, NULL);
+	}
+	remove_reserve(recorder);
+	session_writer_destroy(recorder->writer);
+	queue_destroy(recorder->queue);
+	pthread_cond_destroy(&recorder->sync_changed);
+	pthread_mutex_destroy(&recorder->sync_lock);
+	pthread_mutex_destroy(&recorder->drop_lock);
+	free(recorder->folder);
+	free(recorder);
+}
+
+struct recorder_totals recorder_get_totals(struct recorder *recorder)
+{
+	return (struct recorder_totals){
+		.bytes = recorder->bytes,
+		.pictures = recorder->pictures,
+		.events = recorder->events,
+		.gaps = recorder->gaps,
+	};
+}
+
+int64_t recorder_alive_ns(struct recorder *recorder)
+{
+	return recorder->alive_ns;
+}

@@ -1,0 +1,69 @@
+#pragma once
+
+#include "daemon/hub.h"
+#include "protocol/base/error.h"
+#include "protocol/session.pb-c.h"
+#include "protocol/writer.h"
+
+/**
+ * Takes the packets of one session from all its sources: to the file first, then to the observers.
+ * One thread appends, another syncs, so that a slow disk never makes a source wait.
+ */
+struct recorder;
+
+/** What a recorder needs; all of it must live longer. */
+struct recorder_context {
+	struct session_clock *clock;
+	struct hub *hub;
+	/** After packets were published or the complete time moved. Any thread; must not block. */
+	void (*published)(void *user);
+	/** Up to which CLOCK_MONOTONIC time the sources have pushed everything. */
+	int64_t (*complete_until)(void *user, int64_t now_ns);
+	/** @return true when somebody watches: then the complete time is told four times a second */
+	bool (*is_watched)(void *user);
+	/** Pictures were dropped: the next one must be a keyframe. */
+	void (*request_keyframe)(void *user);
+	/** Once: the file cannot be written any more. From the recorder's thread. */
+	void (*failed)(void *user, const char *reason);
+	void *user;
+};
+
+/**
+ * Begin to record into a folder.
+ *
+ * @param ret     set on success; freed by recorder_destroy() after recorder_finish()
+ * @param folder  the session's, exists
+ * @return 0, or a negative errno with the reason
+ */
+int recorder_create(struct recorder **ret, const char *folder,
+	const struct recorder_context *context, struct error *reterr);
+
+/** Where the sources push. */
+struct packet_sink *recorder_sink(struct recorder *recorder);
+
+/** Push a message of the session itself (event, gap, act, study). @return 0 or -ENOMEM */
+int recorder_push(struct recorder *recorder, uint16_t channel, int64_t time_ns,
+	const ProtobufCMessage *message);
+
+/**
+ * Write what is queued, end the file, sync it. No source may push any more. Waits.
+ *
+ * @return 0, or the negative errno for which the file could not be ended; it opens all the same
+ */
+int recorder_finish(struct recorder *recorder);
+
+void recorder_destroy(struct recorder *recorder);
+DEFINE_DESTROY(recorder);
+
+/** Somebody has begun to watch: tell the complete time now. Any thread. */
+void recorder_wake(struct recorder *recorder);
+
+/** How much has been recorded. Any thread. */
+struct recorder_totals {
+	uint64_t bytes, pictures, events, gaps;
+};
+
+struct recorder_totals recorder_get_totals(struct recorder *recorder);
+
+/** When the recorder's thread last went round (CLOCK_MONOTONIC); it does at least every 5 s. */
+int64_t recorder_alive_ns(struct recorder *recorder);

@@ -1,0 +1,855 @@
+#include "daemon/station.h"
+
+#include "capture/doctor.h"
+#include "capture/input.h"
+#include "capture/pointer.h"
+#include "capture/screen.h"
+#include "protocol/annotations.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/mcap.h"
+#include "protocol/name.h"
+#include "replay/session.h"
+#include "replay/study.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+/* the recorder's thread goes round at least every five seconds */
+#define STUCK_NS (20 * NS_PER_S)
+
+/* below this the moderator is warned: about ten minutes of a busy screen */
+#define LOW_DISK_BYTES (200 * 1024 * 1024)
+
+/*
+ * State machine:
+ *
+ *   idle       start   → recording
+ *   recording  pause   → paused      the sources are destroyed: nothing can be captured
+ *   paused     resume  → recording   the sources are made anew; a gap says what is missing
+ *   recording, paused  stop, a lost source, a failed disk, the end of the program → idle
+ */
+enum state {
+	STATE_IDLE,
+	STATE_RECORDING,
+	STATE_PAUSED,
+};
+
+struct station {
+	struct station_options options;
+	enum state state;
+
+	/* of the running session */
+	char session[21];
+	char *folder;
+	struct session_clock clock;
+	struct recorder *recorder;
+	struct annotations *log;
+	Uxrec__Study *study;
+	char *participant;
+	char consent_id[33];
+	bool record_screen, record_input;
+	enum key_policy keys;
+	pthread_mutex_t sources_lock; /* the recorder asks the screen source */
+	struct source *screen, *pointer, *input;
+	int64_t started_ns, paused_ns;
+	char attempt_id[33], task[65];
+	Uxrec__Attempt attempt; /* while attempt_id is not empty; its texts are task and participant */
+	bool stopping;
+
+	struct station_summary last;
+};
+
+/* ---- what other threads ask ---- */
+
+static int64_t complete_until(void *user, int64_t now_ns)
+{
+	struct station *station = user;
+	int64_t until_ns = now_ns;
+
+	pthread_mutex_lock(&station->sources_lock);
+	if (station->screen)
+		until_ns = source_complete_until(station->screen, now_ns);
+	pthread_mutex_unlock(&station->sources_lock);
+	return until_ns;
+}
+
+static bool is_watched(void *user)
+{
+	struct station *station = user;
+
+	return station->options.live->watchers > 0;
+}
+
+static void request_keyframe(void *user)
+{
+	struct station *station = user;
+
+	pthread_mutex_lock(&station->sources_lock);
+	if (station->screen)
+		source_request_keyframe(station->screen);
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+static void published(void *user)
+{
+	struct station *station = user;
+
+	if (station->options.live->watchers > 0)
+		station->options.published(station->options.user);
+}
+
+static void recorder_failed(void *user, const char *reason)
+{
+	struct station *station = user;
+
+	station->options.must_stop(station->options.user, reason);
+}
+
+static void source_lost(void *user, struct source *source, const char *reason)
+{
+	struct station *station = user;
+	char text[400];
+
+	snprintf(text, sizeof(text), "%s: %s", source_name(source), reason);
+	station->options.must_stop(station->options.user, text);
+}
+
+/* ---- sources ---- */
+
+static void stop_sources(struct station *station)
+{
+	struct source *screen;
+
+	pthread_mutex_lock(&station->sources_lock);
+	screen = steal_ptr(station->screen);
+	pthread_mutex_unlock(&station->sources_lock);
+	source_destroy(screen);
+	source_destroy(steal_ptr(station->pointer));
+	source_destroy(steal_ptr(station->input));
+}
+
+static int start_screen(
+	struct station *station, const struct source_context *context, struct error *reterr)
+{
+	const struct station_options *options = &station->options;
+	const struct screen_options wanted = {options->screen, options->display, options->max_fps};
+	struct source *screen;
+	int r;
+
+	if (!station->record_screen || strcmp(options->screen, "none") == 0)
+		return 0;
+	r = screen_source_create(&screen, context, &wanted, reterr);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&station->sources_lock);
+	station->screen = screen;
+	pthread_mutex_unlock(&station->sources_lock);
+	if (strcmp(options->screen, "x11") != 0)
+		return 0;
+	return pointer_source_create(&station->pointer, context, options->display, reterr);
+}
+
+static int start_sources(struct station *station, struct error *reterr)
+{
+	const struct station_options *options = &station->options;
+	const struct source_context context = {
+		&station->clock, recorder_sink(station->recorder), source_lost, station};
+	const struct input_options input = {options->input, options->display, options->helper,
+		station->keys, station->consent_id};
+	int r = start_screen(station, &context, reterr);
+
+	if (r == 0 && station->record_input && strcmp(options->input, "none") != 0)
+		r = input_source_create(&station->input, &context, &input, reterr);
+	if (r < 0)
+		stop_sources(station);
+	return r;
+}
+
+/* ---- messages of the session itself ---- */
+
+static void push_event(
+	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
+{
+	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
+	char *modalities[2];
+
+	event.kind = kind;
+	event.reason = (char *)reason;
+	event.recorder = (char *)"uxrecd " UXREC_VERSION;
+	event.keys = (char *)key_policy_name(station->keys);
+	event.modalities = modalities;
+	if (station->record_screen)
+		modalities[event.n_modalities++] = (char *)modality_name(MODALITY_SCREEN);
+	if (station->record_input)
+		modalities[event.n_modalities++] = (char *)modality_name(MODALITY_INPUT);
+	recorder_push(station->recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
+}
+
+static void push_pause_gap(struct station *station, int64_t to_ns)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+
+	gap.reason = UXREC__GAP__REASON__REASON_PAUSE;
+	gap.from_ns = session_clock_at(&station->clock, station->paused_ns);
+	gap.to_ns = session_clock_at(&station->clock, to_ns);
+	gap.detail = (char *)"paused by the moderator";
+	recorder_push(station->recorder, CHANNEL_GAPS, station->paused_ns, &gap.base);
+}
+
+/* Say something about the session: to the log, to the recording, and to everybody who looks. */
+static int say(struct station *station, Uxrec__Act *act, struct error *reterr)
+{
+	const Uxrec__Act *stored;
+	int r = annotations_append(station->log, act, &stored, reterr);
+
+	if (r < 0)
+		return r;
+	if (station->recorder)
+		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(), &stored->base);
+	library_tell_act(station->options.studies, station->session, stored);
+	return 0;
+}
+
+static void act_init(Uxrec__Act *act, char *id, const char *author)
+{
+	uxrec__act__init(act);
+	act->id = id;
+	act->kind = UXREC__ACT__KIND__KIND_ADD;
+	act->author = (char *)author;
+	act->layer = (char *)"live";
+}
+
+/* ---- start ---- */
+
+static int check_consent(struct station *station, const Uxrec__Start *start, struct error *reterr)
+{
+	const Uxrec__Consent *consent = start->consent;
+
+	if (!consent || consent->method == UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED)
+		return error_set(reterr, -EACCES,
+			"nothing is recorded without consent: say how it was given (page, paper, …)");
+	station->record_screen = station->record_input = false;
+	for (size_t i = 0; i < consent->n_modalities; i++) {
+		if (strcmp(consent->modalities[i], "screen") == 0)
+			station->record_screen = true;
+		else if (strcmp(consent->modalities[i], "input") == 0)
+			station->record_input = true;
+		else
+			return error_set(reterr, -EINVAL,
+				"consent for '%s': this recorder has only screen and input",
+				text_quote(consent->modalities[i]).text);
+	}
+	if (!station->record_screen && !station->record_input)
+		return error_set(reterr, -EACCES,
+			"the participant has agreed to nothing: there is nothing to record");
+	return 0;
+}
+
+static int choose_keys(struct station *station, const Uxrec__Start *start, struct error *reterr)
+{
+	const char *wanted = *start->keys          ? start->keys
+			     : *station->study->keys ? station->study->keys
+						     : "classes";
+
+	if (key_policy_parse(wanted, &station->keys) < 0)
+		return error_set(reterr, -EINVAL, "keys '%s': it is one of none, classes, full",
+			text_quote(wanted).text);
+	if (station->keys == KEY_POLICY_FULL &&
+		(!station->record_input || !start->consent->full_keys))
+		return error_set(reterr, -EACCES,
+			"recording which keys are pressed needs the participant's consent for input "
+			"with full keys");
+	return 0;
+}
+
+static int find_study(struct station *station, const Uxrec__Start *start, struct error *reterr)
+{
+	if (*start->study_yaml)
+		return study_parse(&station->study, start->study_yaml, strlen(start->study_yaml),
+			*start->study_file ? text_quote(start->study_file).text : "study", reterr);
+	if (!*start->study)
+		return error_set(reterr, -EINVAL, "which study? Give its name or its file");
+	return library_find_study(station->options.studies, start->study, &station->study, reterr);
+}
+
+static int make_folder(struct station *station, struct error *reterr)
+{
+	int r = session_id_create(station->session);
+
+	if (r == 0 && asprintf(&station->folder, "%s/%s", station->options.library,
+			      station->session) < 0)
+		r = -ENOMEM;
+	if (r == 0 && mkdir(station->folder, 0700) < 0)
+		r = -errno;
+	if (r < 0)
+		return error_set(reterr, r, "cannot make a folder in %s: %s",
+			station->options.library,
+			r == -ENOSPC ? "the disk is full" : strerror(-r));
+	return 0;
+}
+
+static int open_log(struct station *station, struct error *reterr)
+{
+	_autofree_ char *path = NULL;
+
+	if (asprintf(&path, "%s/annotations.mcap", station->folder) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	return annotations_open(&station->log, path, true, reterr);
+}
+
+static int say_beginning(struct station *station, const Uxrec__Start *start, const char *author,
+	struct error *reterr)
+{
+	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
+	Uxrec__Consent consent = *start->consent;
+	char *tasks[200], id[33];
+	Uxrec__Act act;
+	int r;
+
+	info.participants = &station->participant;
+	info.n_participants = 1;
+	info.study = station->study->name;
+	info.moderator = (char *)author;
+	info.pilot = start->pilot;
+	info.scope = consent.modalities;
+	info.n_scope = consent.n_modalities;
+	info.planned_tasks = tasks;
+	for (size_t i = 0; i < station->study->n_tasks && i < ARRAY_SIZE(tasks); i++)
+		tasks[info.n_planned_tasks++] = station->study->tasks[i]->id;
+	if (act_new_id(id) < 0 || act_new_id(station->consent_id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	act_init(&act, id, author);
+	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
+	act.session_info = &info;
+	r = say(station, &act, reterr);
+	if (r < 0)
+		return r;
+	consent.participant = station->participant;
+	if (!*consent.text)
+		consent.text = station->study->consent_text;
+	act_init(&act, station->consent_id, author);
+	act.body_case = UXREC__ACT__BODY_CONSENT;
+	act.consent = &consent;
+	return say(station, &act, reterr);
+}
+
+/* the recording has the acts of the beginning too */
+static void record_beginning(struct station *station)
+{
+	recorder_push(station->recorder, CHANNEL_STUDY, clock_now_ns(), &station->study->base);
+	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");
+	for (size_t i = 0; i < annotations_count(station->log); i++)
+		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
+			&annotations_get(station->log, i)->base);
+}
+
+static int open_recorder(struct station *station, struct error *reterr)
+{
+	const struct recorder_context context = {
+		.clock = &station->clock,
+		.hub = station->options.live->hub,
+		.published = published,
+		.complete_until = complete_until,
+		.is_watched = is_watched,
+		.request_keyframe = request_keyframe,
+		.failed = recorder_failed,
+		.user = station,
+	};
+
+	session_clock_init(&station->clock);
+	hub_reset(station->options.live->hub);
+	return recorder_create(&station->recorder, station->folder, &context, reterr);
+}
+
+static void forget_session(struct station *station)
+{
+	annotations_destroy(steal_ptr(station->log));
+	if (station->study)
+		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
+	free(steal_ptr(station->participant));
+	free(steal_ptr(station->folder));
+	station->session[0] = station->attempt_id[0] = '\0';
+	station->state = STATE_IDLE;
+}
+
+/* Nothing was recorded: leave nothing behind. */
+static void undo_start(struct station *station)
+{
+	static const char *const files[] = {"recording-0001.mcap", "annotations.mcap"};
+
+	live_close(station->options.live);
+	if (station->recorder)
+		recorder_destroy(steal_ptr(station->recorder));
+	for (size_t i = 0; i < ARRAY_SIZE(files) && station->folder; i++) {
+		_autofree_ char *path = NULL;
+
+		if (asprintf(&path, "%s/%s", station->folder, files[i]) >= 0)
+			unlink(path);
+	}
+	if (station->folder)
+		rmdir(station->folder);
+	forget_session(station);
+}
+
+static int start_session(struct station *station, const Uxrec__Start *start, const char *author,
+	struct error *reterr)
+{
+	int r = name_check("participant", start->participant, reterr);
+
+	if (r == 0)
+		r = check_consent(station, start, reterr);
+	if (r == 0)
+		r = find_study(station, start, reterr);
+	if (r == 0)
+		r = choose_keys(station, start, reterr);
+	if (r < 0)
+		return r;
+	station->participant = strdup(start->participant);
+	if (!station->participant)
+		return error_set(reterr, -ENOMEM, "no memory");
+	r = make_folder(station, reterr);
+	if (r == 0)
+		r = open_log(station, reterr);
+	if (r == 0)
+		r = say_beginning(station, start, author, reterr);
+	if (r == 0)
+		r = open_recorder(station, reterr);
+	if (r < 0)
+		return r;
+	live_open(station->options.live, station->session, &station->clock, station->recorder,
+		request_keyframe, station);
+	station->started_ns = clock_now_ns();
+	record_beginning(station);
+	return start_sources(station, reterr);
+}
+
+static int do_start(struct station *station, const Uxrec__Start *start, const char *author,
+	struct error *reterr)
+{
+	int r;
+
+	if (station->state != STATE_IDLE)
+		return error_set(reterr, -EBUSY, "session %s is being recorded: stop it first",
+			station->session);
+	r = start_session(station, start, author, reterr);
+	if (r < 0) {
+		undo_start(station);
+		return r;
+	}
+	station->state = STATE_RECORDING;
+	log_info("session %s: recording %s%s%s, keys: %s", station->session,
+		station->record_screen ? "screen" : "",
+		station->record_screen && station->record_input ? " and " : "",
+		station->record_input ? "input" : "", key_policy_name(station->keys));
+	return 0;
+}
+
+/* ---- pause, resume, stop ---- */
+
+static int need_session(const struct station *station, struct error *reterr)
+{
+	return station->state == STATE_IDLE
+		       ? error_set(reterr, -ENOENT, "no session is being recorded")
+		       : 0;
+}
+
+static int do_pause(struct station *station, struct error *reterr)
+{
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	if (station->state == STATE_PAUSED)
+		return error_set(reterr, -EALREADY, "the session is paused already");
+	stop_sources(station);
+	station->paused_ns = clock_now_ns();
+	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
+	station->state = STATE_PAUSED;
+	log_info("session %s: paused, nothing is recorded", station->session);
+	return 0;
+}
+
+static int do_resume(struct station *station, struct error *reterr)
+{
+	int64_t resumed_ns;
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	if (station->state == STATE_RECORDING)
+		return error_set(reterr, -EALREADY, "the session is not paused");
+	resumed_ns = clock_now_ns();
+	r = start_sources(station, reterr);
+	if (r < 0)
+		return r;
+	push_pause_gap(station, resumed_ns);
+	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
+	station->state = STATE_RECORDING;
+	log_info("session %s: recording again", station->session);
+	return 0;
+}
+
+static int end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
+	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr)
+{
+	Uxrec__Act act;
+	int r;
+
+	act_init(&act, station->attempt_id, author);
+	act.kind = UXREC__ACT__KIND__KIND_CHANGE;
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &station->attempt;
+	station->attempt.live_end_ns = session_clock_at(&station->clock, clock_now_ns());
+	station->attempt.outcome = outcome;
+	station->attempt.failure = failure;
+	r = say(station, &act, reterr);
+	if (r == 0)
+		station->attempt_id[0] = '\0';
+	return r;
+}
+
+static void say_reason(struct station *station, const char *reason)
+{
+	Uxrec__Finding finding = UXREC__FINDING__INIT;
+	struct error error;
+	char id[33];
+	Uxrec__Act act;
+
+	if (act_new_id(id) < 0)
+		return;
+	act_init(&act, id, "uxrecd");
+	act.body_case = UXREC__ACT__BODY_FINDING;
+	act.finding = &finding;
+	finding.at_ns = session_clock_at(&station->clock, clock_now_ns());
+	finding.text = (char *)reason;
+	if (say(station, &act, &error) < 0)
+		log_error("session %s: the reason of its end could not be recorded: %s",
+			station->session, error.text);
+}
+
+void station_stop(struct station *station, const char *reason)
+{
+	struct error error;
+
+	if (station->state == STATE_IDLE || station->stopping)
+		return;
+	station->stopping = true;
+	stop_sources(station);
+	if (station->state == STATE_PAUSED)
+		push_pause_gap(station, clock_now_ns());
+	if (*station->attempt_id &&
+		end_attempt(station, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED,
+			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, "uxrecd", &error) < 0)
+		log_error("session %s: %s", station->session, error.text);
+	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
+	live_close(station->options.live);
+	recorder_finish(station->recorder);
+	/* after the file has given its reserve back there is room for this even on a full disk */
+	station->last.totals = recorder_get_totals(station->recorder);
+	recorder_destroy(steal_ptr(station->recorder));
+	say_reason(station, reason);
+	snprintf(station->last.session, sizeof(station->last.session), "%s", station->session);
+	snprintf(station->last.reason, sizeof(station->last.reason), "%s", reason);
+	station->last.duration_ns = clock_now_ns() - station->started_ns;
+	log_info("session %s: ended: %s", station->session, reason);
+	forget_session(station);
+	hub_reset(station->options.live->hub);
+	station->stopping = false;
+}
+
+/* ---- tasks and tags ---- */
+
+static uint32_t next_number(const struct station *station, const char *task)
+{
+	uint32_t number = 1;
+
+	for (size_t i = 0; i < annotations_count(station->log); i++) {
+		const Uxrec__Act *act = annotations_get(station->log, i);
+
+		number += act->body_case == UXREC__ACT__BODY_ATTEMPT &&
+			  strcmp(act->attempt->task, task) == 0;
+	}
+	return number;
+}
+
+static int start_task(struct station *station, const Uxrec__TaskStart *start, const char *author,
+	struct error *reterr)
+{
+	Uxrec__Act act;
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	if (*station->attempt_id)
+		return error_set(reterr, -EBUSY, "task '%s' is running: end it first",
+			station->task);
+	if (!study_task(station->study, start->task))
+		return error_set(reterr, -ENOENT, "the study has no task '%s'",
+			text_quote(start->task).text);
+	if (act_new_id(station->attempt_id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	snprintf(station->task, sizeof(station->task), "%s", start->task);
+	annotations_refresh(station->log);
+	uxrec__attempt__init(&station->attempt);
+	station->attempt.participant = station->participant;
+	station->attempt.task = station->task;
+	station->attempt.number = next_number(station, start->task);
+	station->attempt.live_begin_ns = session_clock_at(&station->clock, clock_now_ns());
+	act_init(&act, station->attempt_id, author);
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &station->attempt;
+	r = say(station, &act, reterr);
+	if (r < 0)
+		station->attempt_id[0] = '\0';
+	else
+		request_keyframe(station); /* people jump to the starts of tasks */
+	return r;
+}
+
+static int end_task(struct station *station, const Uxrec__TaskEnd *end, const char *author,
+	struct error *reterr)
+{
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	if (!*station->attempt_id)
+		return error_set(reterr, -ENOENT, "no task is running");
+	if (end->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED)
+		return error_set(reterr, -EINVAL, "how did the task end? An outcome is needed");
+	return end_attempt(station, end->outcome, end->failure, author, reterr);
+}
+
+/* A tag by somebody who is in the room: what they saw is what is now. */
+static int tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
+	struct error *reterr)
+{
+	Uxrec__Tag tag = UXREC__TAG__INIT;
+	const Uxrec__Study__Code *code;
+	Uxrec__Act act;
+	char id[33];
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	code = study_code(station->study, wanted->code);
+	if (!code)
+		return error_set(reterr, -ENOENT, "the code book has no code '%s'",
+			text_quote(wanted->code).text);
+	if (act_new_id(id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	tag.code = code->id;
+	tag.attempt = station->attempt_id;
+	tag.note = wanted->note;
+	tag.opportunity = wanted->opportunity;
+	tag.impact = wanted->impact;
+	tag.watching = UXREC__TAG__WATCHING__WATCHING_ROOM;
+	tag.media_ns = tag.press_ns = session_clock_at(&station->clock, clock_now_ns());
+	act_init(&act, id, *wanted->author ? wanted->author : author);
+	act.body_case = UXREC__ACT__BODY_TAG;
+	act.tag = &tag;
+	return say(station, &act, reterr);
+}
+
+/* ---- answers ---- */
+
+static uint64_t free_bytes(const struct station *station)
+{
+	struct statvfs status;
+
+	if (statvfs(station->options.library, &status) < 0)
+		return 0;
+	return (uint64_t)status.f_bavail * status.f_frsize;
+}
+
+static void fill_running(struct station *station, Uxrec__Status *status, char **modalities)
+{
+	struct recorder_totals totals = recorder_get_totals(station->recorder);
+
+	status->session = station->session;
+	status->study_name = station->study->name;
+	status->participant = station->participant;
+	status->started_ns = session_clock_at(&station->clock, station->started_ns);
+	status->now_ns = session_clock_at(&station->clock, clock_now_ns());
+	status->keys = (char *)key_policy_name(station->keys);
+	status->modalities = modalities;
+	if (station->record_screen)
+		modalities[status->n_modalities++] = (char *)modality_name(MODALITY_SCREEN);
+	if (station->record_input)
+		modalities[status->n_modalities++] = (char *)modality_name(MODALITY_INPUT);
+	if (*station->attempt_id) {
+		status->task = station->task;
+		status->attempt = station->attempt_id;
+		status->attempt_begin_ns = station->attempt.live_begin_ns;
+	}
+	status->bytes = totals.bytes;
+	status->pictures = totals.pictures;
+	status->events = totals.events;
+	status->gaps = (uint32_t)totals.gaps;
+}
+
+static struct packet *status_packet(struct station *station, uint64_t request, bool whole)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Status status = UXREC__STATUS__INIT;
+	_autofree_ Uxrec__Act **acts = NULL;
+	struct packet *packet = NULL;
+	char *modalities[2];
+
+	message.request = request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
+	message.status = &status;
+	status.state = station->state == STATE_IDLE     ? UXREC__STATUS__STATE__STATE_IDLE
+		       : station->state == STATE_PAUSED ? UXREC__STATUS__STATE__STATE_PAUSED
+							: UXREC__STATUS__STATE__STATE_RECORDING;
+	status.last_session = station->last.session;
+	status.last_reason = station->last.reason;
+	status.display = (char *)(station->options.display ? station->options.display : "");
+	status.observers = station->options.observers(station->options.user);
+	status.disk_free_bytes = free_bytes(station);
+	if (status.disk_free_bytes < LOW_DISK_BYTES)
+		status.warning = (char *)"the disk is almost full: a few minutes are left";
+	if (station->state != STATE_IDLE) {
+		fill_running(station, &status, modalities);
+		if (whole) {
+			annotations_refresh(station->log);
+			acts = calloc(annotations_count(station->log) + 1, sizeof(Uxrec__Act *));
+			for (size_t i = 0; acts && i < annotations_count(station->log); i++)
+				acts[status.n_acts++] =
+					(Uxrec__Act *)annotations_get(station->log, i);
+			status.acts = acts;
+			status.study = station->study;
+		}
+	}
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+struct packet *station_status(struct station *station, uint64_t request)
+{
+	return status_packet(station, request, false);
+}
+
+static struct packet *doctor_packet(struct station *station, uint64_t request)
+{
+	const struct station_options *options = &station->options;
+	const struct doctor_options wanted = {options->screen, options->display, options->input,
+		options->helper, options->library, true};
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	struct packet *packet = NULL;
+
+	message.request = request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
+	if (doctor_run(&message.doctor_report, &wanted) < 0)
+		return NULL;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	uxrec__doctor_report__free_unpacked(message.doctor_report, NULL);
+	return packet;
+}
+
+static struct packet *result_packet(
+	uint64_t request, int r, const char *session, const struct error *error)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+	Uxrec__Done done = UXREC__DONE__INIT;
+	struct packet *packet = NULL;
+
+	message.request = request;
+	if (r < 0) {
+		failure.code = -r;
+		failure.text = (char *)error->text;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
+		message.failure = &failure;
+	} else {
+		done.session = (char *)session;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
+		message.done = &done;
+	}
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
+	const char *author, bool *ret_changed)
+{
+	struct error error = {"it could not be done"};
+	char session[21];
+	int r;
+
+	snprintf(session, sizeof(session), "%s", station->session);
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
+		return status_packet(station, message->request, false);
+	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE:
+		return status_packet(station, message->request, true);
+	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR:
+		return doctor_packet(station, message->request);
+	case UXREC__CLIENT_MESSAGE__BODY_START:
+		r = do_start(station, message->start, author, &error);
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_STOP:
+		r = need_session(station, &error);
+		station_stop(station, "stopped by the moderator");
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: r = do_pause(station, &error); break;
+	case UXREC__CLIENT_MESSAGE__BODY_RESUME: r = do_resume(station, &error); break;
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
+		r = start_task(station, message->task_start, author, &error);
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_END:
+		r = end_task(station, message->task_end, author, &error);
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
+		r = tag_now(station, message->tag_now, author, &error);
+		break;
+	default: r = error_set(&error, -EINVAL, "the recorder does not know that message");
+	}
+	*ret_changed = r == 0;
+	return result_packet(
+		message->request, r, *station->session ? station->session : session, &error);
+}
+
+/* ---- life of the station ---- */
+
+int station_create(struct station **ret, const struct station_options *options)
+{
+	struct station *station = calloc(1, sizeof(*station));
+
+	if (!station)
+		return -ENOMEM;
+	station->options = *options;
+	pthread_mutex_init(&station->sources_lock, NULL);
+	*ret = station;
+	return 0;
+}
+
+void station_destroy(struct station *station)
+{
+	if (!station)
+		return;
+	station_stop(station, "the recorder was ended");
+	pthread_mutex_destroy(&station->sources_lock);
+	free(station);
+}
+
+bool station_is_busy(const struct station *station)
+{
+	return station->state != STATE_IDLE;
+}
+
+bool station_is_alive(struct station *station)
+{
+	return station->state == STATE_IDLE ||
+	       clock_now_ns() - recorder_alive_ns(station->recorder) < STUCK_NS;
+}
+
+const struct station_summary *station_last(const struct station *station)
+{
+	return *station->last.session ? &station->last : NULL;
+}

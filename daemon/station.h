@@ -1,0 +1,71 @@
+#pragma once
+
+#include "daemon/library.h"
+#include "daemon/live.h"
+#include "daemon/recorder.h"
+#include "protocol/wire.pb-c.h"
+
+/**
+ * The life of a session: consent, start, pause, resume, tasks, stop. One session at a time. All
+ * functions belong to the main thread.
+ */
+struct station;
+
+struct station_options {
+	const char *library; /* folder of the sessions */
+	const char *display; /* NULL: the environment's */
+	const char *screen;  /* "x11", "test", "none" */
+	const char *input;   /* "auto", "evdev", "x11", "none" */
+	const char *helper;  /* path of uxrec-inputd */
+	int max_fps;
+	struct live *live;
+	struct library *studies; /* finds studies by name and is told of acts */
+	/** Something in another thread made the session impossible to go on with; the main thread must
+	 *  call station_stop() with that reason. Any thread. */
+	void (*must_stop)(void *user, const char *reason);
+	/** There is something new for observers. Any thread. */
+	void (*published)(void *user);
+	/** How many observers are connected. */
+	unsigned (*observers)(void *user);
+	void *user;
+};
+
+/** @return 0 (freed by station_destroy()) or -ENOMEM; options are copied, their texts are not */
+int station_create(struct station **ret, const struct station_options *options);
+
+/** Stop a running session and free all. */
+void station_destroy(struct station *station);
+DEFINE_DESTROY(station);
+
+/**
+ * Do what a message asks.
+ *
+ * @param author       who asks, for the acts that come of it
+ * @param ret_changed  set to true when the state is another one now
+ * @return the answer as a record, to be sent to whoever asked; NULL without memory
+ */
+struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
+	const char *author, bool *ret_changed);
+
+/** End the session, if there is one, for this reason. */
+void station_stop(struct station *station, const char *reason);
+
+/** The present state as a record. NULL without memory. */
+struct packet *station_status(struct station *station, uint64_t request);
+
+/** @return true while a session is recorded or paused */
+bool station_is_busy(const struct station *station);
+
+/** @return false when the recorder's thread has been stuck for too long */
+bool station_is_alive(struct station *station);
+
+/** The session that ended last. */
+struct station_summary {
+	char session[21];
+	char reason[128];
+	int64_t duration_ns;
+	struct recorder_totals totals;
+};
+
+/** @return NULL when none has ended since the program began */
+const struct station_summary *station_last(const struct station *station);

@@ -1,0 +1,397 @@
+/* uxrecd: records sessions, streams them, serves the pages and the library. See uxrecd.8.scd. */
+
+#include "capture/grabber.h"
+#include "daemon/access.h"
+#include "daemon/control.h"
+#include "daemon/library.h"
+#include "daemon/options.h"
+#include "daemon/server.h"
+#include "daemon/station.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/base/paths.h"
+#include "protocol/base/queue.h"
+#include "protocol/mcap.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#define STATUS_US (2 * 1000 * 1000)
+
+/* what other threads want of the main one */
+struct request {
+	struct peer *peer; /* who asks; NULL: the session must stop, for `reason` */
+	Uxrec__ClientMessage *message;
+	char reason[160];
+};
+
+struct daemon {
+	struct options options;
+	struct access access;
+	struct live live;
+	struct library *library;
+	struct server *server;
+	struct station *station;
+	struct control *control;
+	struct queue *requests;
+	sd_event *event;
+	sd_event_source *requested, *interrupt, *terminate, *status_timer, *watchdog_timer;
+	uint64_t watchdog_us;
+};
+
+static void free_request(void *item)
+{
+	struct request *request = item;
+
+	peer_unref(request->peer);
+	if (request->message)
+		uxrec__client_message__free_unpacked(request->message, NULL);
+	free(request);
+}
+
+/* ---- other threads ---- */
+
+static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
+{
+	struct daemon *daemon = user;
+	struct request *request;
+
+	if (library_answers(message)) {
+		library_take(daemon->library, peer, message);
+		return;
+	}
+	request = calloc(1, sizeof(*request));
+	if (!request) {
+		uxrec__client_message__free_unpacked(message, NULL);
+		return;
+	}
+	request->peer = peer_ref(peer);
+	request->message = message;
+	if (queue_push(daemon->requests, request, 1, false) < 0) {
+		server_fail(daemon->server, peer, message->request, -EBUSY,
+			"the recorder is busy: try again");
+		free_request(request);
+	}
+}
+
+static void must_stop(void *user, const char *reason)
+{
+	struct daemon *daemon = user;
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return;
+	snprintf(request->reason, sizeof(request->reason), "%s", reason);
+	if (queue_push(daemon->requests, request, 1, true) < 0)
+		free_request(request);
+}
+
+static void published(void *user)
+{
+	struct daemon *daemon = user;
+
+	server_wake(daemon->server);
+}
+
+static unsigned count_observers(void *user)
+{
+	struct daemon *daemon = user;
+
+	return daemon->live.watchers;
+}
+
+static void drained(void *user)
+{
+	struct daemon *daemon = user;
+
+	library_poke(daemon->library);
+}
+
+/* ---- the main thread ---- */
+
+static void broadcast_status(void *user)
+{
+	struct daemon *daemon = user;
+	struct packet *packet = station_status(daemon->station, 0);
+
+	if (packet)
+		server_broadcast_packet(daemon->server, packet);
+	sd_notifyf(0, "STATUS=%s", station_is_busy(daemon->station) ? "recording" : "ready");
+}
+
+static int on_request(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+	struct daemon *daemon = user;
+	struct request *request;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	while ((request = queue_pop(daemon->requests, 0))) {
+		bool changed = false;
+
+		if (request->peer) {
+			struct packet *packet = station_answer(daemon->station, request->message,
+				request->peer->name, &changed);
+
+			if (packet)
+				server_send(daemon->server, request->peer, packet);
+		} else {
+			station_stop(daemon->station, request->reason);
+			changed = true;
+		}
+		if (changed)
+			broadcast_status(daemon);
+		free_request(request);
+	}
+	return 0;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+	struct daemon *daemon = user;
+
+	(void)source;
+	sd_notify(0, "STOPPING=1");
+	station_stop(daemon->station, info->ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	return sd_event_exit(daemon->event, 0);
+}
+
+static int on_status(sd_event_source *source, uint64_t now_us, void *user)
+{
+	struct daemon *daemon = user;
+
+	if (server_peers(daemon->server) > 0)
+		broadcast_status(daemon);
+	sd_event_source_set_time(source, now_us + STATUS_US);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* the watchdog is fed only while the recorder's thread goes round */
+static int on_watchdog(sd_event_source *source, uint64_t now_us, void *user)
+{
+	struct daemon *daemon = user;
+
+	if (station_is_alive(daemon->station))
+		sd_notify(0, "WATCHDOG=1");
+	sd_event_source_set_time(source, now_us + daemon->watchdog_us / 2);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int add_event_sources(struct daemon *daemon)
+{
+	uint64_t now_us;
+	int r = sd_event_now(daemon->event, CLOCK_MONOTONIC, &now_us);
+
+	if (r >= 0)
+		r = sd_event_add_io(daemon->event, &daemon->requested,
+			queue_fd(daemon->requests), EPOLLIN, on_request, daemon);
+	if (r >= 0)
+		r = sd_event_add_signal(
+			daemon->event, &daemon->interrupt, SIGINT, on_signal, daemon);
+	if (r >= 0)
+		r = sd_event_add_signal(
+			daemon->event, &daemon->terminate, SIGTERM, on_signal, daemon);
+	if (r >= 0)
+		r = sd_event_add_time(daemon->event, &daemon->status_timer, CLOCK_MONOTONIC,
+			now_us + STATUS_US, 500000, on_status, daemon);
+	if (r >= 0 && sd_watchdog_enabled(0, &daemon->watchdog_us) > 0)
+		r = sd_event_add_time(daemon->event, &daemon->watchdog_timer, CLOCK_MONOTONIC,
+			now_us, 0, on_watchdog, daemon);
+	return r < 0 ? r : 0;
+}
+
+/* ---- starting ---- */
+
+/* What would make every session fail is said now and not when a participant sits there. */
+static int probe_screen(const struct options *options, struct error *reterr)
+{
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	const struct grabber_ops *ops = grabber_find(options->screen);
+
+	if (!ops)
+		return 0;
+	return ops->create(&grabber, options->display, reterr);
+}
+
+static int prepare_library(const struct options *options, struct error *reterr)
+{
+	int r = io_make_directories(options->library, 0700);
+
+	if (r == 0 && access(options->library, R_OK | W_OK | X_OK) < 0)
+		r = -errno;
+	if (r == 0) {
+		_autofree_ char *probe = NULL;
+
+		/* root may write where nobody can: try it */
+		if (asprintf(&probe, "%s/.probe-XXXXXX", options->library) < 0 || !mkdtemp(probe))
+			r = -errno;
+		else
+			rmdir(probe);
+	}
+	if (r < 0)
+		return error_set(reterr, r,
+			"the library %s cannot be written: %s; choose a folder with --library",
+			options->library, strerror(-r));
+	return 0;
+}
+
+static int start_server(struct daemon *daemon, struct error *reterr)
+{
+	const struct options *options = &daemon->options;
+	const struct server_options wanted = {
+		.address = options->address,
+		.port = options->port,
+		.web = options->web,
+		.access = &daemon->access,
+		.live = &daemon->live,
+		.take = take_message,
+		.user = daemon,
+	};
+	int r = server_create(&daemon->server, &wanted, reterr);
+
+	if (r < 0)
+		return r;
+	server_on_drained(daemon->server, drained, daemon);
+	library_set_server(daemon->library, daemon->server);
+	return 0;
+}
+
+static int start_station(struct daemon *daemon, struct error *reterr)
+{
+	const struct options *options = &daemon->options;
+	const struct station_options wanted = {
+		.library = options->library,
+		.display = options->display,
+		.screen = options->screen,
+		.input = options->input,
+		.helper = options->helper,
+		.max_fps = options->max_fps,
+		.live = &daemon->live,
+		.studies = daemon->library,
+		.must_stop = must_stop,
+		.published = published,
+		.observers = count_observers,
+		.user = daemon,
+	};
+	int r = station_create(&daemon->station, &wanted);
+
+	return r < 0 ? error_set(reterr, r, "no memory") : 0;
+}
+
+static int start(struct daemon *daemon, struct error *reterr)
+{
+	const struct options *options = &daemon->options;
+	int r = prepare_library(options, reterr);
+
+	if (r == 0)
+		r = probe_screen(options, reterr);
+	if (r < 0)
+		return r;
+	if (access_init(&daemon->access) < 0 || live_init(&daemon->live) < 0 ||
+		queue_create(&daemon->requests, 1000, true) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	queue_set_drop(daemon->requests, free_request);
+	for (unsigned i = 0; i < options->allowed_host_count; i++)
+		access_allow_host(&daemon->access, options->allowed_hosts[i]);
+	r = sd_event_new(&daemon->event);
+	if (r < 0)
+		return error_set(reterr, r, "no event loop: %s", strerror(-r));
+	r = library_create(&daemon->library, options->library, options->studies,
+		options->examples, &daemon->live, reterr);
+	if (r == 0)
+		r = start_station(daemon, reterr);
+	if (r == 0)
+		r = control_create(&daemon->control, daemon->event, options->control,
+			daemon->station, broadcast_status, daemon, reterr);
+	if (r == 0)
+		r = start_server(daemon, reterr);
+	if (r < 0)
+		return r;
+	r = add_event_sources(daemon);
+	return r < 0 ? error_set(reterr, r, "event loop: %s", strerror(-r)) : 0;
+}
+
+static void print_links(const struct daemon *daemon)
+{
+	const char *address = daemon->options.address;
+	int port = server_port(daemon->server);
+
+	printf("moderate http://%s:%d/moderate#%s\n", address, port, daemon->access.moderator);
+	printf("live http://%s:%d/live#%s\n", address, port, daemon->access.observer);
+	printf("library http://%s:%d/library#%s\n", address, port, daemon->access.reviewer);
+	fflush(stdout);
+}
+
+static void print_summary(const struct daemon *daemon)
+{
+	const struct station_summary *last = station_last(daemon->station);
+	int64_t seconds;
+
+	if (!last)
+		return;
+	seconds = last->duration_ns / NS_PER_S;
+	printf("recorded %s: %lld:%02lld min, %llu events, %llu pictures, %.2f MB, %llu gaps (%s)\n",
+		last->session, (long long)seconds / 60, (long long)seconds % 60,
+		(unsigned long long)last->totals.events, (unsigned long long)last->totals.pictures,
+		(double)last->totals.bytes / 1e6, (unsigned long long)last->totals.gaps,
+		last->reason);
+	printf("session %s/%s\n", daemon->options.library, last->session);
+	fflush(stdout);
+}
+
+static void finish(struct daemon *daemon)
+{
+	control_destroy(daemon->control);
+	if (daemon->station && daemon->server)
+		station_stop(daemon->station, "the recorder was ended");
+	/* the library answers by the server, the server asks the library: first stop the asking */
+	server_stop(daemon->server);
+	library_destroy(daemon->library);
+	server_destroy(daemon->server);
+	station_destroy(daemon->station);
+	sd_event_source_unref(daemon->requested);
+	sd_event_source_unref(daemon->interrupt);
+	sd_event_source_unref(daemon->terminate);
+	sd_event_source_unref(daemon->status_timer);
+	sd_event_source_unref(daemon->watchdog_timer);
+	sd_event_unref(daemon->event);
+	queue_destroy(daemon->requests);
+	live_finish(&daemon->live);
+	options_finish(&daemon->options);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon daemon = {0};
+	struct error error = {"no reason given"};
+	sigset_t signals;
+	int r;
+
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	r = options_parse(&daemon.options, argc, argv);
+	if (r != 0)
+		return r < 0 ? 0 : r;
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	r = start(&daemon, &error);
+	if (r < 0) {
+		log_error("%s", error.text);
+	} else {
+		print_links(&daemon);
+		sd_notify(0, "READY=1");
+		r = sd_event_loop(daemon.event);
+		print_summary(&daemon);
+	}
+	finish(&daemon);
+	return r < 0 ? 3 : 0;
+}

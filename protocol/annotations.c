@@ -1,0 +1,412 @@
+#include "protocol/annotations.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/limits.h"
+#include "protocol/mcap.h"
+#include "protocol/schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define ACTS_CHANNEL 1
+
+struct annotations {
+	int fd;
+	char *path;
+	bool writable;
+	uint64_t offset; /* what has been read: the end of the last whole record */
+	uint64_t counter;
+	Uxrec__Act **newest; /* of each thing, sorted by id; removed things stay as tombstones */
+	size_t newest_count;
+	const Uxrec__Act **state; /* the fold: not removed, by counter, author, id */
+	size_t state_count;
+	unsigned damaged;
+};
+
+/* ---- the fold ---- */
+
+static int act_order(const Uxrec__Act *a, const Uxrec__Act *b)
+{
+	int order;
+
+	if (a->counter != b->counter)
+		return a->counter < b->counter ? -1 : 1;
+	order = strcmp(a->author, b->author);
+	return order ? order : strcmp(a->id, b->id);
+}
+
+static int state_compare(const void *a, const void *b)
+{
+	return act_order(*(const Uxrec__Act *const *)a, *(const Uxrec__Act *const *)b);
+}
+
+static size_t newest_position(const struct annotations *log, const char *id)
+{
+	size_t low = 0, high = log->newest_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (strcmp(log->newest[middle]->id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* take over an act */
+static int fold_act(struct annotations *log, Uxrec__Act *act)
+{
+	size_t at = newest_position(log, act->id);
+	Uxrec__Act **newest;
+
+	if (act->counter > log->counter)
+		log->counter = act->counter;
+	if (at < log->newest_count && strcmp(log->newest[at]->id, act->id) == 0) {
+		bool newer = act_order(log->newest[at], act) <= 0;
+
+		uxrec__act__free_unpacked(newer ? log->newest[at] : act, NULL);
+		if (newer)
+			log->newest[at] = act;
+		return 0;
+	}
+	newest = realloc(log->newest, (log->newest_count + 1) * sizeof(*newest));
+	if (!newest) {
+		uxrec__act__free_unpacked(act, NULL);
+		return -ENOMEM;
+	}
+	log->newest = newest;
+	memmove(newest + at + 1, newest + at, (log->newest_count - at) * sizeof(*newest));
+	newest[at] = act;
+	log->newest_count++;
+	return 0;
+}
+
+static int rebuild_state(struct annotations *log)
+{
+	const Uxrec__Act **state =
+		realloc(log->state, (log->newest_count + 1) * sizeof(*log->state));
+
+	if (!state)
+		return -ENOMEM;
+	log->state = state;
+	log->state_count = 0;
+	for (size_t i = 0; i < log->newest_count; i++)
+		if (log->newest[i]->kind != UXREC__ACT__KIND__KIND_REMOVE)
+			state[log->state_count++] = log->newest[i];
+	qsort(state, log->state_count, sizeof(*state), state_compare);
+	return 0;
+}
+
+/* ---- reading ---- */
+
+static int take_act_chunk(struct annotations *log, struct view content)
+{
+	struct mcap_chunk chunk;
+	struct mcap_record record;
+	struct mcap_message message;
+	Uxrec__Act *act;
+
+	if (mcap_parse_chunk(content, &chunk) < 0 || chunk.compression.size_bytes > 0 ||
+		(chunk.uncompressed_crc &&
+			chunk.uncompressed_crc !=
+				mcap_crc(0, chunk.records.data, chunk.records.size_bytes)) ||
+		mcap_next_record(&chunk.records, &record) <= 0 || record.opcode != MCAP_MESSAGE ||
+		mcap_parse_message(record.content, &message) < 0) {
+		log->damaged++;
+		return 0;
+	}
+	act = uxrec__act__unpack(NULL, message.data.size_bytes, message.data.data);
+	if (act && act_check(act, NULL) < 0) {
+		uxrec__act__free_unpacked(act, NULL);
+		act = NULL;
+	}
+	if (!act) {
+		log->damaged++;
+		return 0;
+	}
+	return fold_act(log, act);
+}
+
+/* Read what lies behind log->offset. @param ret_end  set to the file's size */
+static int read_new(struct annotations *log, uint64_t *ret_end)
+{
+	_autofree_ unsigned char *data = NULL;
+	struct mcap_record record;
+	struct stat status;
+	struct view rest;
+	ssize_t n;
+	int r = 0;
+
+	if (fstat(log->fd, &status) < 0)
+		return -errno;
+	*ret_end = (uint64_t)status.st_size;
+	if (*ret_end <= log->offset)
+		return 0;
+	if (*ret_end - log->offset > ANNOTATIONS_LIMIT_BYTES)
+		return -EFBIG;
+	data = malloc(*ret_end - log->offset);
+	if (!data)
+		return -ENOMEM;
+	n = io_pread_full(log->fd, data, *ret_end - log->offset, (off_t)log->offset);
+	if (n < 0)
+		return (int)n;
+	rest = (struct view){data, (size_t)n, 0};
+	while (r == 0 && mcap_next_record(&rest, &record) > 0)
+		if (record.opcode == MCAP_CHUNK)
+			r = take_act_chunk(log, record.content);
+	log->offset += (uint64_t)n - rest.size_bytes;
+	return r < 0 ? r : rebuild_state(log);
+}
+
+int annotations_refresh(struct annotations *log)
+{
+	uint64_t end;
+
+	return read_new(log, &end);
+}
+
+/* ---- opening ---- */
+
+static int write_head(struct annotations *log)
+{
+	_cleanup_(buf_finish) struct buf head = {0};
+	struct view descriptors = schema_descriptors("uxrec.Act");
+	int r;
+
+	buf_put(&head, MCAP_MAGIC, MCAP_MAGIC_BYTES);
+	mcap_put_header(&head, "uxrec.annotations.v1", "uxrec " UXREC_VERSION);
+	mcap_put_schema(&head, 1, "uxrec.Act", descriptors.data, descriptors.size_bytes);
+	mcap_put_channel(&head, ACTS_CHANNEL, 1, "/acts", "session");
+	r = buf_error(&head);
+	if (r == 0)
+		r = io_pwrite_all(log->fd, head.data, head.size_bytes, 0);
+	if (r == 0 && fsync(log->fd) < 0)
+		r = -errno;
+	return r;
+}
+
+static int check_head(struct annotations *log, struct error *reterr)
+{
+	unsigned char magic[MCAP_MAGIC_BYTES];
+	ssize_t n = io_pread_full(log->fd, magic, sizeof(magic), 0);
+
+	if (n < 0)
+		return error_set(reterr, (int)n, "%s: %s", log->path, strerror((int)-n));
+	if (n == 0 && log->writable) {
+		int r = write_head(log);
+
+		if (r < 0)
+			return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
+	} else if (n != MCAP_MAGIC_BYTES || memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0) {
+		return error_set(reterr, -EBADMSG, "%s: not an annotation log", log->path);
+	}
+	log->offset = MCAP_MAGIC_BYTES;
+	return 0;
+}
+
+/* What a killed writer left half-written goes beside the file, so that nothing is thrown away. */
+static int set_torn_end_aside(struct annotations *log, uint64_t end)
+{
+	_autofree_ unsigned char *torn = NULL;
+	_autofree_ char *path = NULL;
+	_autoclose_ int fd = -1;
+	size_t size = (size_t)(end - log->offset);
+	ssize_t n;
+	int r;
+
+	if (asprintf(&path, "%s.torn-%llu", log->path, (unsigned long long)log->offset) < 0)
+		return -ENOMEM;
+	torn = malloc(size);
+	if (!torn)
+		return -ENOMEM;
+	n = io_pread_full(log->fd, torn, size, (off_t)log->offset);
+	if (n < 0)
+		return (int)n;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = io_write_all(fd, torn, (size_t)n);
+	if (r == 0 && (fsync(fd) < 0 || ftruncate(log->fd, (off_t)log->offset) < 0))
+		r = -errno;
+	return r;
+}
+
+static int open_locked(struct annotations *log, struct error *reterr)
+{
+	uint64_t end;
+	int r = check_head(log, reterr);
+
+	if (r < 0)
+		return r;
+	r = read_new(log, &end);
+	if (r == 0 && log->writable && end > log->offset)
+		r = set_torn_end_aside(log, end);
+	if (r < 0)
+		error_set(reterr, r, "%s: %s", log->path, strerror(-r));
+	return r;
+}
+
+int annotations_open(
+	struct annotations **ret, const char *path, bool writable, struct error *reterr)
+{
+	_destroy_(annotations) struct annotations *log = calloc(1, sizeof(*log));
+	int r;
+
+	if (!log)
+		return -ENOMEM;
+	log->writable = writable;
+	log->path = strdup(path);
+	log->fd = open(path, (writable ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0600);
+	if (log->fd < 0)
+		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
+	if (!log->path)
+		return -ENOMEM;
+	if (flock(log->fd, writable ? LOCK_EX : LOCK_SH) < 0)
+		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
+	r = open_locked(log, reterr);
+	flock(log->fd, LOCK_UN);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(log);
+	return 0;
+}
+
+void annotations_destroy(struct annotations *log)
+{
+	if (!log)
+		return;
+	for (size_t i = 0; i < log->newest_count; i++)
+		uxrec__act__free_unpacked(log->newest[i], NULL);
+	free(log->newest);
+	free(log->state);
+	free(log->path);
+	if (log->fd >= 0)
+		close(log->fd);
+	free(log);
+}
+
+/* ---- appending ---- */
+
+static void put_act_chunk(struct buf *out, const struct buf *message, uint64_t time)
+{
+	size_t begin = mcap_begin(out, MCAP_CHUNK);
+
+	buf_put_u64(out, time);
+	buf_put_u64(out, time);
+	buf_put_u64(out, message->size_bytes);
+	buf_put_u32(out, mcap_crc(0, message->data, message->size_bytes));
+	buf_put_string(out, "");
+	buf_put_u64(out, message->size_bytes);
+	buf_put(out, message->data, message->size_bytes);
+	mcap_end(out, begin);
+}
+
+static int put_act(struct buf *out, const Uxrec__Act *act)
+{
+	_cleanup_(buf_finish) struct buf message = {0};
+	size_t size = uxrec__act__get_packed_size(act), begin;
+	unsigned char *at;
+
+	if (size > ACT_LIMIT_BYTES)
+		return -EFBIG;
+	begin = mcap_begin(&message, MCAP_MESSAGE);
+	at = buf_reserve(&message, MCAP_MESSAGE_HEADER_BYTES + size);
+	if (!at)
+		return -ENOMEM;
+	mcap_store_message_header(at,
+		&(struct mcap_message){
+			.channel_id = ACTS_CHANNEL,
+			.sequence = (uint32_t)act->counter,
+			.log_time = (uint64_t)act->wall_ns,
+			.publish_time = (uint64_t)act->wall_ns,
+		});
+	uxrec__act__pack(act, at + MCAP_MESSAGE_HEADER_BYTES);
+	message.size_bytes += MCAP_MESSAGE_HEADER_BYTES + size;
+	mcap_end(&message, begin);
+	put_act_chunk(out, &message, (uint64_t)act->wall_ns);
+	return buf_error(out);
+}
+
+/* Write the act at the end, or leave the file as it was. */
+static int append_locked(struct annotations *log, Uxrec__Act *act)
+{
+	_cleanup_(buf_finish) struct buf out = {0};
+	uint64_t end;
+	int r = read_new(log, &end);
+
+	if (r == 0 && end > log->offset)
+		r = set_torn_end_aside(log, end);
+	if (r < 0)
+		return r;
+	act->counter = log->counter + 1;
+	act->wall_ns = clock_read_ns(CLOCK_REALTIME);
+	r = put_act(&out, act);
+	if (r == 0)
+		r = io_pwrite_all(log->fd, out.data, out.size_bytes, (off_t)log->offset);
+	if (r == 0 && fsync(log->fd) < 0)
+		r = -errno;
+	if (r < 0) {
+		/* an act that its author was told has failed must not come back */
+		if (ftruncate(log->fd, (off_t)log->offset) < 0)
+			return r;
+		return r;
+	}
+	return read_new(log, &end);
+}
+
+int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxrec__Act **ret,
+	struct error *reterr)
+{
+	Uxrec__Act copy = *act; /* shares all but counter and time */
+	size_t at;
+	int r = act_check(act, reterr);
+
+	if (r < 0)
+		return r;
+	if (!log->writable)
+		return error_set(reterr, -EROFS, "%s: opened for reading", log->path);
+	if (flock(log->fd, LOCK_EX) < 0)
+		return error_set(reterr, -errno, "%s: %s", log->path, strerror(errno));
+	r = append_locked(log, &copy);
+	flock(log->fd, LOCK_UN);
+	if (r < 0)
+		return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
+	at = newest_position(log, act->id);
+	if (at >= log->newest_count || strcmp(log->newest[at]->id, act->id) != 0)
+		return error_set(reterr, -EIO, "%s: the act is not there after writing", log->path);
+	if (ret)
+		*ret = log->newest[at];
+	return 0;
+}
+
+size_t annotations_count(const struct annotations *log)
+{
+	return log->state_count;
+}
+
+const Uxrec__Act *annotations_get(const struct annotations *log, size_t i)
+{
+	return i < log->state_count ? log->state[i] : NULL;
+}
+
+const Uxrec__Act *annotations_find(const struct annotations *log, const char *id)
+{
+	size_t at = newest_position(log, id);
+
+	if (at >= log->newest_count || strcmp(log->newest[at]->id, id) != 0 ||
+		log->newest[at]->kind == UXREC__ACT__KIND__KIND_REMOVE)
+		return NULL;
+	return log->newest[at];
+}
+
+unsigned annotations_damaged(const struct annotations *log)
+{
+	return log->damaged;
+}

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+#include "protocol/acts.pb-c.h"
+
+#include <stdbool.h>
+
+/**
+ * `annotations.mcap`: everything that is said about a session, during it and after. Append-only:
+ * each act is a chunk of one message with its CRC, written under flock(2) and fsynced before
+ * annotations_append() returns. The state is the fold of all acts in the order counter, author, id:
+ * of the acts about one thing the last one stands.
+ */
+struct annotations;
+
+/**
+ * Open the log of a session.
+ *
+ * @param ret       set on success; freed by annotations_destroy()
+ * @param path      of the file; made when it is not there and @p writable
+ * @param writable  with it, a torn end (a writer was killed in mid-act) is moved to a file beside
+ *                  this one first, so that what follows can be read
+ * @return 0, -ENOENT, -EBADMSG when it is not an annotation log, or what open(2) gave
+ */
+int annotations_open(
+	struct annotations **ret, const char *path, bool writable, struct error *reterr);
+
+void annotations_destroy(struct annotations *log);
+DEFINE_DESTROY(annotations);
+
+/** Take in what other processes have appended since. @return 0 or a negative errno */
+int annotations_refresh(struct annotations *log);
+
+/**
+ * Append one act. Its counter and wall time are set here; everything else must be valid as
+ * act_check() says. On return the act is on the disk.
+ *
+ * @param ret  set on success: the act as it was stored; the log's own, valid until the next call
+ * @return 0, -EINVAL with the reason, or what write(2) or fsync(2) gave
+ */
+int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxrec__Act **ret,
+	struct error *reterr);
+
+/** @return how many things there are now; act @p i with annotations_get(), in fold order */
+size_t annotations_count(const struct annotations *log);
+const Uxrec__Act *annotations_get(const struct annotations *log, size_t i);
+
+/** @return the present act about a thing, or NULL */
+const Uxrec__Act *annotations_find(const struct annotations *log, const char *id);
+
+/** Chunks of the file that were damaged and cost their act. */
+unsigned annotations_damaged(const struct annotations *log);
+
+/**
+ * Check what can be checked without the study: id, kind, author, layer, texts, times, ranges.
+ *
+ * @return 0, or -EINVAL with the reason
+ */
+int act_check(const Uxrec__Act *act, struct error *reterr);
+
+/** Write a fresh random id (32 hex digits and the 0 byte). @return 0 or a negative errno */
+int act_new_id(char id[33]);

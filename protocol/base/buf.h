@@ -1,0 +1,72 @@
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/**
+ * Bytes that grow. Zero-initialised is empty and valid. An append that finds no memory sets
+ * `failed` and does nothing, as does every later one: check once at the end with buf_error().
+ */
+struct buf {
+	unsigned char *data;
+	size_t size_bytes;
+	size_t capacity_bytes;
+	int failed;
+};
+
+/** Free the bytes; the buffer is empty and usable again. */
+void buf_finish(struct buf *buf);
+
+/** Forget the bytes and keep the memory. */
+void buf_clear(struct buf *buf);
+
+/**
+ * Make room for @p size_bytes more.
+ *
+ * @return where they go (not yet counted in size_bytes), or NULL without memory
+ */
+unsigned char *buf_reserve(struct buf *buf, size_t size_bytes);
+
+/** @return 0, or -ENOMEM when any append failed */
+int buf_error(const struct buf *buf);
+
+void buf_put(struct buf *buf, const void *data, size_t size_bytes);
+
+/** Little-endian integers, and the strings of MCAP: a uint32 length, then the bytes. */
+void buf_put_u8(struct buf *buf, uint8_t value);
+void buf_put_u16(struct buf *buf, uint16_t value);
+void buf_put_u32(struct buf *buf, uint32_t value);
+void buf_put_u64(struct buf *buf, uint64_t value);
+void buf_put_string(struct buf *buf, const char *text);
+
+/** Store or load little-endian integers at any alignment. */
+static inline void le_store(unsigned char *at, uint64_t value, size_t size_bytes)
+{
+	for (size_t i = 0; i < size_bytes; i++)
+		at[i] = (unsigned char)(value >> (8 * i));
+}
+
+static inline uint64_t le_load(const unsigned char *at, size_t size_bytes)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < size_bytes; i++)
+		value |= (uint64_t)at[i] << (8 * i);
+	return value;
+}
+
+/** A bounded view of bytes that are read from the front. */
+struct view {
+	const unsigned char *data;
+	size_t size_bytes;
+	int failed; /* set when more was asked for than was there; everything after reads as 0 */
+};
+
+uint64_t view_get(struct view *view, size_t size_bytes); /* little-endian, 1 to 8 bytes */
+
+/** Take @p size_bytes from the front; an empty failed view when there are not as many. */
+struct view view_take(struct view *view, uint64_t size_bytes);
+
+/** Take an MCAP string (uint32 length, then the bytes). */
+struct view view_take_string(struct view *view);

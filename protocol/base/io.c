@@ -1,0 +1,133 @@
+#include "protocol/base/io.h"
+
+#include "protocol/base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+int io_write_all(int fd, const void *data, size_t size_bytes)
+{
+	const char *at = data;
+
+	while (size_bytes > 0) {
+		ssize_t n = write(fd, at, size_bytes);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		size_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+int io_pwrite_all(int fd, const void *data, size_t size_bytes, off_t offset)
+{
+	const char *at = data;
+
+	while (size_bytes > 0) {
+		ssize_t n = pwrite(fd, at, size_bytes, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		at += n;
+		offset += n;
+		size_bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+ssize_t io_pread_full(int fd, void *data, size_t size_bytes, off_t offset)
+{
+	size_t got = 0;
+
+	while (got < size_bytes) {
+		ssize_t n = pread(fd, (char *)data + got, size_bytes - got, offset + (off_t)got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+ssize_t io_read_file(const char *path, size_t limit, char **ret_data)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_autofree_ char *data = NULL;
+	struct stat status;
+	ssize_t size;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	if (S_ISDIR(status.st_mode))
+		return -EISDIR;
+	if ((uint64_t)status.st_size > limit)
+		return -EFBIG;
+	data = malloc((size_t)status.st_size + 1);
+	if (!data)
+		return -ENOMEM;
+	size = io_pread_full(fd, data, (size_t)status.st_size, 0);
+	if (size < 0)
+		return size;
+	data[size] = '\0';
+	*ret_data = steal_ptr(data);
+	return size;
+}
+
+int io_make_directories(const char *path, mode_t mode)
+{
+	char part[PATH_MAX];
+	size_t length = strlen(path);
+
+	if (length == 0 || length >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= length; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, mode) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
+int io_random(void *data, size_t size_bytes)
+{
+	ssize_t n;
+
+	do
+		n = getrandom(data, size_bytes, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size_bytes ? 0 : -EIO;
+}
+
+int io_random_hex(char *text, size_t size_bytes)
+{
+	unsigned char bytes[32];
+	int r;
+
+	if (size_bytes > sizeof(bytes))
+		return -EINVAL;
+	r = io_random(bytes, size_bytes);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < size_bytes; i++)
+		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+	return 0;
+}

@@ -1,0 +1,71 @@
+#include "protocol/base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum log_level log_level = LOG_LEVEL_INFO;
+
+void log_set_level(enum log_level level)
+{
+	log_level = level;
+}
+
+static void log_line(enum log_level level, const char *text)
+{
+	/* one write a line, so that the lines of two threads do not mix */
+	if (getenv("JOURNAL_STREAM"))
+		fprintf(stderr, "<%d>%s\n", (int)level, text);
+	else
+		fprintf(stderr, "%s%s\n",
+			level == LOG_LEVEL_ERROR             ? "error: "
+				: level == LOG_LEVEL_WARNING ? "warning: "
+							     : "",
+			text);
+}
+
+void log_message(enum log_level level, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	if (level > log_level)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_line(level, text);
+}
+
+int log_errno(int r, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (length >= 0 && (size_t)length < sizeof(text))
+		snprintf(text + length, sizeof(text) - (size_t)length, ": %s", strerror(-r));
+	log_line(LOG_LEVEL_ERROR, text);
+	return r;
+}
+
+struct text_quoted text_quote(const char *text)
+{
+	struct text_quoted quoted;
+	size_t n = 0;
+
+	for (; text && *text && n < sizeof(quoted.text) - 4; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		quoted.text[n++] = c < 0x20 || c > 0x7e ? '?' : (char)c;
+	}
+	quoted.text[n] = '\0';
+	if (text && *text)
+		memcpy(quoted.text + n, "...", 4);
+	return quoted;
+}

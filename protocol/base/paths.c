@@ -1,0 +1,84 @@
+#include "protocol/base/paths.h"
+
+#include "protocol/base/cleanup.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* the folder of the running program */
+static int own_folder(char *folder, size_t room)
+{
+	ssize_t n = readlink("/proc/self/exe", folder, room - 1);
+	char *slash;
+
+	if (n <= 0)
+		return -1;
+	folder[n] = '\0';
+	slash = strrchr(folder, '/');
+	if (!slash)
+		return -1;
+	*slash = '\0';
+	return 0;
+}
+
+/* the first of these, relative to the program, that is there */
+static char *find(const char *const *places, size_t count, const char *name)
+{
+	char folder[PATH_MAX], *path;
+
+	if (own_folder(folder, sizeof(folder)) < 0)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (asprintf(&path, "%s/%s%s", folder, places[i], name) < 0)
+			return NULL;
+		if (access(path, R_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+char *paths_helper(const char *name)
+{
+	static const char *const places[] = {"", "../libexec/uxrec/", "../../"};
+
+	return find(places, ARRAY_SIZE(places), name);
+}
+
+char *paths_web(void)
+{
+	/* a variant is built one folder deeper and shares the pages; tests are two deeper */
+	static const char *const places[] = {
+		"web", "../web", "../share/uxrec/web", "../../web", "../../../web"};
+
+	return find(places, ARRAY_SIZE(places), "");
+}
+
+char *paths_examples(void)
+{
+	static const char *const places[] = {
+		"../daemon/demo", "../../daemon/demo", "../share/uxrec/studies"};
+
+	return find(places, ARRAY_SIZE(places), "");
+}
+
+char *paths_library(void)
+{
+	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+	char *path;
+	int n = data && *data ? asprintf(&path, "%s/uxrec", data)
+			      : asprintf(&path, "%s/.local/share/uxrec", home ? home : "/tmp");
+
+	return n < 0 ? NULL : path;
+}
+
+char *paths_control(void)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char *path;
+	int n = runtime && *runtime ? asprintf(&path, "%s/uxrec/control", runtime)
+				    : asprintf(&path, "/tmp/uxrec-%u/control", (unsigned)geteuid());
+
+	return n < 0 ? NULL : path;
+}

@@ -1,0 +1,54 @@
+#include "protocol/channel.h"
+
+#include "protocol/base/clock.h"
+
+#include <string.h>
+
+static const char *const modality_names[MODALITY_COUNT] = {
+	[MODALITY_SESSION] = "session",
+	[MODALITY_SCREEN] = "screen",
+	[MODALITY_INPUT] = "input",
+};
+
+static const struct channel_kind channel_kinds[CHANNEL_END] = {
+	[CHANNEL_STUDY] = {"/study", "uxrec.Study", MODALITY_SESSION, true},
+	[CHANNEL_EVENTS] = {"/session", "uxrec.SessionEvent", MODALITY_SESSION, true},
+	[CHANNEL_CLOCK] = {"/clock", "uxrec.ClockSample", MODALITY_SESSION, true},
+	[CHANNEL_GAPS] = {"/gaps", "uxrec.Gap", MODALITY_SESSION, false},
+	[CHANNEL_ACTS] = {"/acts", "uxrec.Act", MODALITY_SESSION, false},
+	[CHANNEL_SCREEN_INFO] = {"/screen/info", "uxrec.Screen", MODALITY_SCREEN, true},
+	[CHANNEL_SCREEN_KEYFRAMES] = {"/screen/keyframes", "uxrec.Keyframe", MODALITY_SCREEN,
+		false},
+	[CHANNEL_SCREEN] = {"/screen", "foxglove.CompressedVideo", MODALITY_SCREEN, false},
+	[CHANNEL_POINTER] = {"/pointer", "uxrec.PointerBatch", MODALITY_SCREEN, true},
+	[CHANNEL_POINTER_SHAPE] = {"/pointer/shape", "uxrec.PointerShape", MODALITY_SCREEN, true},
+	[CHANNEL_INPUT_DEVICES] = {"/input/devices", "uxrec.InputDevice", MODALITY_INPUT, false},
+	[CHANNEL_CONTROLS] = {"/input/controls", "uxrec.ControlBatch", MODALITY_INPUT, false},
+	[CHANNEL_KEY_CLASSES] = {"/input/keys", "uxrec.KeyClassBatch", MODALITY_INPUT, false},
+	[CHANNEL_KEYS] = {"/input/keys/full", "uxrec.KeyBatch", MODALITY_INPUT, false},
+};
+
+const char *modality_name(enum modality modality)
+{
+	return modality_names[modality];
+}
+
+const struct channel_kind *channel_kind_get(uint16_t id)
+{
+	return id > 0 && id < CHANNEL_END ? &channel_kinds[id] : NULL;
+}
+
+uint16_t channel_find(const char *topic)
+{
+	for (uint16_t id = 1; id < CHANNEL_END; id++)
+		if (strcmp(channel_kinds[id].topic, topic) == 0)
+			return id;
+	return 0;
+}
+
+void session_clock_init(struct session_clock *clock)
+{
+	struct clock_sample sample = clock_sample_take();
+
+	*clock = (struct session_clock){.utc_offset_ns = sample.wall_ns - sample.monotonic_ns};
+}

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/**
+ * What one chunk of a session file holds: packets of one modality, so that a modality or a span of
+ * it can be erased.
+ */
+enum modality {
+	MODALITY_SESSION, /* clocks, gaps, events of the recording, acts, the study */
+	MODALITY_SCREEN,
+	MODALITY_INPUT,
+	MODALITY_COUNT,
+};
+
+/** @return "session", "screen", "input"; the value of a channel's metadata key "modality" */
+const char *modality_name(enum modality modality);
+
+/** The channels of a session; the value is the id in the file. FORMAT.md describes each. */
+enum channel_id {
+	CHANNEL_STUDY = 1,
+	CHANNEL_EVENTS,
+	CHANNEL_CLOCK,
+	CHANNEL_GAPS,
+	CHANNEL_ACTS,
+	CHANNEL_SCREEN_INFO,
+	CHANNEL_SCREEN_KEYFRAMES,
+	CHANNEL_SCREEN,
+	CHANNEL_POINTER,
+	CHANNEL_POINTER_SHAPE,
+	CHANNEL_INPUT_DEVICES,
+	CHANNEL_CONTROLS,
+	CHANNEL_KEY_CLASSES,
+	CHANNEL_KEYS,
+	CHANNEL_END, /* one past the last */
+};
+
+/** What never changes about a channel. */
+struct channel_kind {
+	const char *topic;
+	const char *schema; /* full name of its protobuf message */
+	enum modality modality;
+	/* Who joins or seeks is given the newest message at or before that time first. */
+	bool latched;
+};
+
+/** @return the kind, or NULL when @p id is none of enum channel_id */
+const struct channel_kind *channel_kind_get(uint16_t id);
+
+/** @return the id, or 0 when no channel has that topic */
+uint16_t channel_find(const char *topic);
+
+/**
+ * The clock and the counters of one running session, shared by all who make packets for it.
+ * Session time is CLOCK_MONOTONIC plus a fixed offset, so that it reads as UTC at the start and no
+ * step of the wall clock ever moves it.
+ */
+struct session_clock {
+	int64_t utc_offset_ns;
+	_Atomic uint32_t sequence[CHANNEL_END];
+};
+
+/** Start a session's clock now. */
+void session_clock_init(struct session_clock *clock);
+
+static inline int64_t session_clock_at(const struct session_clock *clock, int64_t monotonic_ns)
+{
+	return monotonic_ns + clock->utc_offset_ns;
+}

@@ -1,0 +1,39 @@
+#pragma once
+
+/*
+ * Every bound on what a file or a peer may make the program do, with its reason. A declared length
+ * is checked against these and against the file before anything is allocated.
+ */
+
+#include "protocol/base/clock.h"
+
+/* Writer: chunks are closed when their packets are this large or span this much time together. One
+ * second bounds what a killed recorder loses; 1 MiB bounds what a seek has to read. */
+#define SESSION_CHUNK_BYTES   (1024 * 1024)
+#define SESSION_CHUNK_SPAN_NS NS_PER_S
+
+/* A batch of events spans at most this: a range read looks back as far. */
+#define SESSION_BATCH_SPAN_NS (250 * NS_PER_MS)
+
+/* Reader: a 8K picture coded without loss is about 50 MB; nothing honest is larger. */
+#define READER_CHUNK_LIMIT_BYTES (64 * 1024 * 1024)
+/* The index of a month of recording: 10 chunks a second of 150 bytes each are 40 MB a day. */
+#define READER_SUMMARY_LIMIT_BYTES (256 * 1024 * 1024)
+/* Schemas and channels are named one by one by people. */
+#define READER_CHANNELS_LIMIT     4096
+#define READER_TEXT_LIMIT_BYTES   4096
+#define READER_SCHEMA_LIMIT_BYTES (1024 * 1024)
+/* Damages that are listed one by one; the rest are counted. */
+#define READER_DAMAGES_LIMIT 100
+
+/* Times beyond this (year 2116) are damage; differences of the rest never overflow. */
+#define READER_TIME_LIMIT_NS (INT64_C(1) << 62)
+
+/* Annotations: a human makes a few acts a minute; 100,000 are a year of daily work on one session. */
+#define ACT_LIMIT_BYTES         (64 * 1024)
+#define ANNOTATIONS_LIMIT_BYTES (256 * 1024 * 1024)
+
+/* A message from a peer: the largest honest one is a study file. */
+#define WIRE_MESSAGE_LIMIT_BYTES (256 * 1024)
+#define STUDY_LIMIT_BYTES        (128 * 1024)
+#define NAME_LIMIT_BYTES         100

@@ -1,0 +1,112 @@
+#pragma once
+
+#include "protocol/base/buf.h"
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+
+#include <stdbool.h>
+
+/**
+ * Reads a session file, or any MCAP file with uncompressed chunks: by its index when it has one, by
+ * its chunks when it has not (a recorder was killed, or is still at it). Damage in one chunk costs
+ * that chunk; it is listed with its offset and reading goes on. Not for more than one thread at a
+ * time. What a file may make it allocate is bounded by protocol/limits.h.
+ */
+struct session_reader;
+
+/** One channel as the file declares it; texts are the reader's own. */
+struct reader_channel {
+	uint16_t id;    /* in the file */
+	uint16_t known; /* enum channel_id when topic and schema are ours, otherwise 0 */
+	const char *topic;
+	const char *schema; /* name; "" without one */
+	const char *message_encoding;
+	const char *schema_encoding;
+	struct view schema_data;
+};
+
+/** Something that could not be read. */
+struct reader_damage {
+	uint64_t offset; /* in the file */
+	char text[120];
+};
+
+/** One message. The views are valid until the next call on what it came from. */
+struct reader_message {
+	const struct reader_channel *channel;
+	uint32_t sequence;
+	int64_t time_ns, publish_ns; /* as in the file: session time */
+	struct view data;            /* the packed protobuf message */
+	struct view record;          /* the whole MCAP record */
+};
+
+/**
+ * Open a session file.
+ *
+ * @param ret     set on success; freed by session_reader_destroy()
+ * @param fd      readable and seekable; becomes the reader's on success, stays the caller's on
+ *                failure
+ * @param reterr  set on failure if not NULL: where and why
+ * @return 0, or a negative errno:
+ *   -EBADMSG  not an MCAP file, or damaged before the first record
+ *   -EPROTO   an MCAP file of another major version
+ *   -ENOMEM, or what read(2) gave
+ */
+int session_reader_create(struct session_reader **ret, int fd, struct error *reterr);
+
+/** The same from a path; says the path in its error. */
+int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr);
+
+void session_reader_destroy(struct session_reader *reader);
+DEFINE_DESTROY(session_reader);
+
+/** @return true when the file has its footer and index: it was ended cleanly */
+bool session_reader_is_complete(const struct session_reader *reader);
+
+/** Times of the first and the last message; false when there is none. */
+bool session_reader_span(
+	const struct session_reader *reader, int64_t *ret_first_ns, int64_t *ret_last_ns);
+
+/** File size in bytes when it was opened. */
+uint64_t session_reader_size(const struct session_reader *reader);
+
+/** Offset behind the last whole record: less than the size when the end is torn. */
+uint64_t session_reader_whole_bytes(const struct session_reader *reader);
+
+/** @return channel number @p i, or NULL past the last */
+const struct reader_channel *session_reader_channel(const struct session_reader *reader, size_t i);
+
+/** @return the channel with a topic of ours (enum channel_id), or NULL */
+const struct reader_channel *session_reader_find(
+	const struct session_reader *reader, uint16_t known);
+
+/** Damages found so far, at opening and while reading. */
+size_t session_reader_damages(
+	const struct session_reader *reader, const struct reader_damage **ret);
+
+/**
+ * Find the newest message of a channel at or before a time.
+ *
+ * @param ret  valid until the next call on the reader (not on a cursor)
+ * @return 1, 0 when there is none, or a negative errno
+ */
+int session_reader_latest(struct session_reader *reader, const struct reader_channel *channel,
+	int64_t at_ns, struct reader_message *ret);
+
+/** Messages of a span in the order of their times, merged over overlapping chunks. */
+struct session_cursor;
+
+/**
+ * @param ret      set on success; freed by session_cursor_destroy() before its reader
+ * @param from_ns  first time; batches may have begun up to SESSION_BATCH_SPAN_NS before it
+ * @param to_ns    first time that is not wanted any more
+ * @param known    enum channel_id of the wanted channels as bits (1 << id); 0: every channel
+ */
+int session_cursor_create(struct session_cursor **ret, struct session_reader *reader,
+	int64_t from_ns, int64_t to_ns, uint64_t known);
+
+/** @return 1, 0 at the end, or a negative errno; equal times keep the order of the file */
+int session_cursor_next(struct session_cursor *cursor, struct reader_message *ret);
+
+void session_cursor_destroy(struct session_cursor *cursor);
+DEFINE_DESTROY(session_cursor);

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "protocol/base/buf.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+/**
+ * The serialised google.protobuf.FileDescriptorSet that declares a message and all it imports.
+ *
+ * @param message  full name: "uxrec.Screen"
+ * @return a view of constant data, empty when the message is none of ours
+ */
+struct view schema_descriptors(const char *message);
+
+/** How to unpack a message, or NULL when it is none of ours. */
+const ProtobufCMessageDescriptor *schema_message(const char *message);

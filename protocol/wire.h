@@ -1,0 +1,34 @@
+#pragma once
+
+/* Messages of wire.proto as records: opcode 0x80, uint64 length, the packed protobuf message. */
+
+#include "protocol/base/buf.h"
+#include "protocol/base/error.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+/**
+ * Parse exactly one private record. Everything in it is hostile: its length must be the frame's and
+ * the message must parse. A message without a body is the caller's to refuse.
+ *
+ * @param ret  set on success; freed with protobuf_c_message_free_unpacked(…, NULL)
+ * @return 0 or -EBADMSG
+ */
+int wire_parse(
+	struct view frame, const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
+
+/**
+ * Look for one whole record at the front of a stream.
+ *
+ * @return its size in bytes, 0 when more bytes are needed, or -EMSGSIZE when it declares more than
+ *         @p limit
+ */
+int64_t wire_frame_size(struct view stream, size_t limit);
+
+/** Write one message to a blocking stream socket. @return 0 or a negative errno */
+int wire_send(int fd, const ProtobufCMessage *message);
+
+/** Read one message of at most @p limit bytes from a blocking stream socket. @return as wire_parse(),
+ *  -EPIPE when the peer has closed, or what read(2) gave */
+int wire_receive(
+	int fd, const ProtobufCMessageDescriptor *descriptor, size_t limit, ProtobufCMessage **ret);

@@ -1,0 +1,50 @@
+#pragma once
+
+/*
+ * The uxrec command: one function a subcommand. argv[0] is the subcommand's name. Each returns the
+ * exit status: 0 good, 1 the answer is no, 2 wrong usage, 3 could not.
+ */
+
+#include <stdbool.h>
+
+enum {
+	EXIT_GOOD = 0,
+	EXIT_NO = 1,
+	EXIT_USAGE = 2,
+	EXIT_COULD_NOT = 3,
+};
+
+/** Options before the subcommand, and those that several have. */
+struct command_options {
+	const char *control; /* socket */
+	const char *library;
+};
+
+/* with a running recorder, over its control socket */
+int command_start(const struct command_options *options, int argc, char **argv);
+int command_stop(const struct command_options *options, int argc, char **argv);
+int command_pause(const struct command_options *options, int argc, char **argv);
+int command_resume(const struct command_options *options, int argc, char **argv);
+int command_status(const struct command_options *options, int argc, char **argv);
+int command_task(const struct command_options *options, int argc, char **argv);
+int command_tag(const struct command_options *options, int argc, char **argv);
+
+/* with files */
+int command_list(const struct command_options *options, int argc, char **argv);
+int command_info(const struct command_options *options, int argc, char **argv);
+int command_verify(const struct command_options *options, int argc, char **argv);
+int command_metrics(const struct command_options *options, int argc, char **argv);
+int command_study(const struct command_options *options, int argc, char **argv);
+
+/** Log that the usage is wrong. @return EXIT_USAGE */
+int command_usage(const char *usage);
+
+/** Take "--json" out of the arguments. @return whether it was there */
+bool command_take_flag(int *argc, char **argv, const char *flag);
+
+/** Take "--name VALUE" or "--name=VALUE" out of the arguments. @return VALUE, or NULL when it was not
+ *  there; with the name but without a value "" */
+const char *command_take_value(int *argc, char **argv, const char *name);
+
+/** Say what is wrong with a left-over option or too many arguments. @return true when there is one */
+bool command_has_leftovers(int argc, char **argv, int most_arguments);

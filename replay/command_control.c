@@ -1,0 +1,353 @@
+#include "replay/command.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/limits.h"
+#include "protocol/wire.h"
+#include "protocol/wire.pb-c.h"
+#include "replay/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* the largest answer is a status with its study */
+#define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (!path || strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
+/*
+ * Ask the recorder.
+ *
+ * @param ret  set when the answer is no failure; freed by the caller
+ * @return EXIT_GOOD, or EXIT_COULD_NOT with the reason said
+ */
+static int ask(const struct command_options *options, Uxrec__ClientMessage *message,
+	Uxrec__ServerMessage **ret)
+{
+	_autoclose_ int fd = connect_to(options->control);
+	ProtobufCMessage *answer;
+	int r = fd;
+
+	if (fd < 0) {
+		log_error("no recorder at %s (%s): start uxrecd, or name its socket with --control",
+			options->control, strerror(-fd));
+		return EXIT_COULD_NOT;
+	}
+	message->request = 1;
+	r = wire_send(fd, &message->base);
+	if (r == 0)
+		r = wire_receive(
+			fd, &uxrec__server_message__descriptor, ANSWER_LIMIT_BYTES, &answer);
+	if (r < 0) {
+		log_errno(r, "the recorder at %s did not answer", options->control);
+		return EXIT_COULD_NOT;
+	}
+	*ret = (Uxrec__ServerMessage *)answer;
+	if ((*ret)->body_case != UXREC__SERVER_MESSAGE__BODY_FAILURE)
+		return EXIT_GOOD;
+	log_error("%s", (*ret)->failure->text);
+	uxrec__server_message__free_unpacked(*ret, NULL);
+	return EXIT_COULD_NOT;
+}
+
+/* @param print_session  the id of the session goes to standard output */
+static int command(const struct command_options *options, Uxrec__ClientMessage *message,
+	bool print_session)
+{
+	Uxrec__ServerMessage *answer;
+	int r = ask(options, message, &answer);
+
+	if (r != EXIT_GOOD)
+		return r;
+	if (print_session && answer->body_case == UXREC__SERVER_MESSAGE__BODY_DONE)
+		puts(answer->done->session);
+	uxrec__server_message__free_unpacked(answer, NULL);
+	return EXIT_GOOD;
+}
+
+/* ---- start ---- */
+
+static const struct {
+	const char *name;
+	int value;
+} consent_methods[] = {
+	{"page", UXREC__CONSENT__METHOD__METHOD_PAGE},
+	{"paper", UXREC__CONSENT__METHOD__METHOD_PAPER},
+	{"guardian", UXREC__CONSENT__METHOD__METHOD_GUARDIAN},
+	{"demo", UXREC__CONSENT__METHOD__METHOD_DEMO},
+};
+
+/* "paper", "paper:screen", "demo:screen,input,full-keys"; cuts @p text apart */
+static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities)
+{
+	char *what = strchr(text, ':');
+
+	if (what)
+		*what++ = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(consent_methods); i++)
+		if (strcmp(consent_methods[i].name, text) == 0)
+			consent->method = (Uxrec__Consent__Method)consent_methods[i].value;
+	if (consent->method == UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED) {
+		log_error("--consent '%s': it is one of page, paper, guardian, demo",
+			text_quote(text).text);
+		return EXIT_USAGE;
+	}
+	consent->modalities = modalities;
+	if (!what) {
+		modalities[consent->n_modalities++] = (char *)"screen";
+		modalities[consent->n_modalities++] = (char *)"input";
+		return EXIT_GOOD;
+	}
+	for (char *rest, *part = strtok_r(what, ",", &rest); part; part = strtok_r(NULL, ",", &rest)) {
+		if (strcmp(part, "full-keys") == 0) {
+			consent->full_keys = true;
+		} else if (consent->n_modalities < 8) {
+			modalities[consent->n_modalities++] = part;
+		}
+	}
+	return EXIT_GOOD;
+}
+
+/* A study is named by a file or by its name in the library. @param ret_yaml  freed by the caller */
+static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
+{
+	size_t length = strlen(study);
+	ssize_t size;
+
+	if (!strchr(study, '/') && (length < 5 || strcmp(study + length - 5, ".yaml") != 0)) {
+		start->study = (char *)study;
+		return EXIT_GOOD;
+	}
+	size = io_read_file(study, STUDY_LIMIT_BYTES, ret_yaml);
+	if (size < 0) {
+		log_errno((int)size, "study file %s", text_quote(study).text);
+		return EXIT_COULD_NOT;
+	}
+	if (size == 0 || strlen(*ret_yaml) != (size_t)size) {
+		log_error("study file %s: %s", text_quote(study).text,
+			size ? "it has a 0 byte in it" : "it is empty");
+		return EXIT_COULD_NOT;
+	}
+	start->study_yaml = *ret_yaml;
+	start->study_file = (char *)study;
+	return EXIT_GOOD;
+}
+
+int command_start(const struct command_options *options, int argc, char **argv)
+{
+	static const char text[] =
+		"start --study FILE|NAME --participant ID --consent METHOD[:WHAT,...] "
+		"[--keys classes|full|none] [--pilot]";
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__Start start = UXREC__START__INIT;
+	Uxrec__Consent consent = UXREC__CONSENT__INIT;
+	const char *study = command_take_value(&argc, argv, "--study");
+	const char *participant = command_take_value(&argc, argv, "--participant");
+	const char *agreed = command_take_value(&argc, argv, "--consent");
+	const char *keys = command_take_value(&argc, argv, "--keys");
+	_autofree_ char *yaml = NULL;
+	_autofree_ char *agreed_copy = agreed ? strdup(agreed) : NULL;
+	char *modalities[8];
+	int r;
+
+	start.pilot = command_take_flag(&argc, argv, "--pilot");
+	if (command_has_leftovers(argc, argv, 0))
+		return EXIT_USAGE;
+	if (!study || !participant || !agreed_copy)
+		return command_usage(text);
+	r = parse_consent(agreed_copy, &consent, modalities);
+	if (r == EXIT_GOOD)
+		r = read_study(study, &start, &yaml);
+	if (r != EXIT_GOOD)
+		return r;
+	/* whoever asks for full keys and limits the consent to nothing says that it covers them */
+	if (keys && strcmp(keys, "full") == 0 && !strchr(agreed, ':'))
+		consent.full_keys = true;
+	start.participant = (char *)participant;
+	start.consent = &consent;
+	start.keys = (char *)(keys ? keys : "");
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_START;
+	message.start = &start;
+	return command(options, &message, true);
+}
+
+/* ---- the short ones ---- */
+
+int command_stop(const struct command_options *options, int argc, char **argv)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__Stop stop = UXREC__STOP__INIT;
+
+	if (command_has_leftovers(argc, argv, 0))
+		return EXIT_USAGE;
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_STOP;
+	message.stop = &stop;
+	return command(options, &message, true);
+}
+
+int command_pause(const struct command_options *options, int argc, char **argv)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__Pause pause = UXREC__PAUSE__INIT;
+
+	if (command_has_leftovers(argc, argv, 0))
+		return EXIT_USAGE;
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_PAUSE;
+	message.pause = &pause;
+	return command(options, &message, false);
+}
+
+int command_resume(const struct command_options *options, int argc, char **argv)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__Resume resume = UXREC__RESUME__INIT;
+
+	if (command_has_leftovers(argc, argv, 0))
+		return EXIT_USAGE;
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_RESUME;
+	message.resume = &resume;
+	return command(options, &message, false);
+}
+
+static void print_status(const Uxrec__Status *status)
+{
+	int64_t elapsed_s = (status->now_ns - status->started_ns) / NS_PER_S;
+
+	if (status->state == UXREC__STATUS__STATE__STATE_IDLE) {
+		puts("idle: nothing is recorded");
+		if (*status->last_session)
+			printf("last session: %s (%s)\n", status->last_session,
+				status->last_reason);
+		return;
+	}
+	printf("%s session %s: study '%s', participant '%s', %lld:%02lld min\n",
+		status->state == UXREC__STATUS__STATE__STATE_PAUSED ? "paused" : "recording",
+		status->session, status->study_name, status->participant,
+		(long long)elapsed_s / 60, (long long)elapsed_s % 60);
+	if (*status->task)
+		printf("task: %s\n", status->task);
+	printf("%llu events, %llu pictures, %.2f MB, %u gaps, keys: %s, %u observers\n",
+		(unsigned long long)status->events, (unsigned long long)status->pictures,
+		(double)status->bytes / 1e6, status->gaps, status->keys, status->observers);
+	if (*status->warning)
+		printf("warning: %s\n", status->warning);
+}
+
+int command_status(const struct command_options *options, int argc, char **argv)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__GetStatus get = UXREC__GET_STATUS__INIT;
+	bool json = command_take_flag(&argc, argv, "--json");
+	Uxrec__ServerMessage *answer;
+	int r;
+
+	if (command_has_leftovers(argc, argv, 0))
+		return EXIT_USAGE;
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_GET_STATUS;
+	message.get_status = &get;
+	r = ask(options, &message, &answer);
+	if (r != EXIT_GOOD)
+		return r;
+	if (answer->body_case != UXREC__SERVER_MESSAGE__BODY_STATUS)
+		r = EXIT_COULD_NOT;
+	else if (json)
+		json_print(json_of_message(&answer->status->base));
+	else
+		print_status(answer->status);
+	uxrec__server_message__free_unpacked(answer, NULL);
+	return r;
+}
+
+/* ---- tasks and tags ---- */
+
+static int parse_outcome(const char *text, Uxrec__TaskEnd *end)
+{
+	static const char *const names[] = {
+		[UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED] = "completed",
+		[UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED_WITH_ASSIST] = "completed_with_assist",
+		[UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED] = "failed",
+		[UXREC__ATTEMPT__OUTCOME__OUTCOME_ABANDONED] = "abandoned",
+		[UXREC__ATTEMPT__OUTCOME__OUTCOME_VOID] = "void",
+		[UXREC__ATTEMPT__OUTCOME__OUTCOME_SKIPPED] = "skipped",
+		[UXREC__ATTEMPT__OUTCOME__OUTCOME_NOT_REACHED] = "not_reached",
+	};
+
+	for (size_t i = 1; i < ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], text) == 0) {
+			end->outcome = (Uxrec__Attempt__Outcome)i;
+			return EXIT_GOOD;
+		}
+	log_error("outcome '%s': it is one of completed, completed_with_assist, failed, abandoned, "
+		  "void, skipped, not_reached",
+		text_quote(text).text);
+	return EXIT_USAGE;
+}
+
+int command_task(const struct command_options *options, int argc, char **argv)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__TaskStart start = UXREC__TASK_START__INIT;
+	Uxrec__TaskEnd end = UXREC__TASK_END__INIT;
+
+	if (command_has_leftovers(argc, argv, 2))
+		return EXIT_USAGE;
+	if (argc == 3 && strcmp(argv[1], "start") == 0) {
+		start.task = argv[2];
+		message.body_case = UXREC__CLIENT_MESSAGE__BODY_TASK_START;
+		message.task_start = &start;
+	} else if (argc == 3 && strcmp(argv[1], "end") == 0) {
+		if (parse_outcome(argv[2], &end) != EXIT_GOOD)
+			return EXIT_USAGE;
+		message.body_case = UXREC__CLIENT_MESSAGE__BODY_TASK_END;
+		message.task_end = &end;
+	} else {
+		return command_usage("task start TASK | task end OUTCOME");
+	}
+	return command(options, &message, false);
+}
+
+int command_tag(const struct command_options *options, int argc, char **argv)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__TagNow tag = UXREC__TAG_NOW__INIT;
+	const char *note = command_take_value(&argc, argv, "--note");
+	const char *opportunity = command_take_value(&argc, argv, "--opportunity");
+	const char *author = command_take_value(&argc, argv, "--author");
+	const char *impact = command_take_value(&argc, argv, "--impact");
+
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2)
+		return command_usage(
+			"tag CODE [--note TEXT] [--opportunity ID] [--impact 0-4] [--author NAME]");
+	if (impact) {
+		if (strlen(impact) != 1 || *impact < '0' || *impact > '4') {
+			log_error("--impact '%s': it is 0 to 4", text_quote(impact).text);
+			return EXIT_USAGE;
+		}
+		tag.impact = (Uxrec__Impact)(*impact - '0' + 1);
+	}
+	tag.code = argv[1];
+	tag.note = (char *)(note ? note : "");
+	tag.opportunity = (char *)(opportunity ? opportunity : "");
+	tag.author = (char *)(author ? author : "");
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_TAG_NOW;
+	message.tag_now = &tag;
+	return command(options, &message, false);
+}

@@ -1,0 +1,472 @@
+#include "replay/command.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/base/paths.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
+#include "protocol/verify.h"
+#include "replay/info.h"
+#include "replay/json.h"
+#include "replay/metrics.h"
+#include "replay/study.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static const char *health_name(Uxrec__SessionSummary__Health health)
+{
+	switch (health) {
+	case UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE: return "whole";
+	case UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED: return "unfinished";
+	case UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED: return "damaged";
+	case UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING: return "recording";
+	default: return "unreadable";
+	}
+}
+
+static void format_length(char text[32], int64_t length_ns)
+{
+	int64_t seconds = length_ns / NS_PER_S;
+
+	snprintf(text, 32, "%lld:%02lld", (long long)seconds / 60, (long long)seconds % 60);
+}
+
+static const char *local_time(char text[32], int64_t session_ns)
+{
+	time_t seconds = session_ns / NS_PER_S;
+	struct tm local;
+
+	localtime_r(&seconds, &local);
+	strftime(text, 32, "%Y-%m-%d %H:%M:%S", &local);
+	return text;
+}
+
+/* ---- list ---- */
+
+static void print_summary(const Uxrec__SessionSummary *summary)
+{
+	char length[32];
+
+	format_length(length, summary->end_ns - summary->begin_ns);
+	printf("%-22s %-12s %-28s %8s %5u %6u  %s\n", summary->session,
+		summary->n_participants ? text_quote(summary->participants[0]).text : "-",
+		text_quote(summary->study).text, length, summary->attempts, summary->tags,
+		health_name(summary->health));
+}
+
+static Uxrec__SessionSummary *summarise(const char *library, const char *id)
+{
+	_destroy_(session) struct session *session = NULL;
+
+	return session_open(&session, library, id, false, NULL) < 0 ? NULL
+								     : session_summarise(session);
+}
+
+int command_list(const struct command_options *options, int argc, char **argv)
+{
+	const char *asked = command_take_value(&argc, argv, "--library");
+	bool json = command_take_flag(&argc, argv, "--json");
+	_autofree_ char *usual = paths_library();
+	const char *library = asked ? asked : usual;
+	_cleanup_(session_ids_finish) struct session_ids ids = {0};
+	struct json_object *document = NULL;
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 0))
+		return EXIT_USAGE;
+	r = session_ids_list(&ids, library);
+	if (r < 0) {
+		log_errno(r, "library %s", library);
+		return EXIT_COULD_NOT;
+	}
+	if (json)
+		document = json_object_new_array();
+	else
+		printf("%-22s %-12s %-28s %8s %5s %6s  %s\n", "SESSION", "PARTICIPANT", "STUDY",
+			"LENGTH", "TASKS", "TAGS", "HEALTH");
+	for (size_t i = 0; i < ids.count; i++) {
+		Uxrec__SessionSummary *summary = summarise(library, ids.ids[i]);
+
+		if (!summary)
+			continue;
+		if (json)
+			json_object_array_add(document, json_of_message(&summary->base));
+		else
+			print_summary(summary);
+		uxrec__session_summary__free_unpacked(summary, NULL);
+	}
+	if (json)
+		json_print(document);
+	return EXIT_GOOD;
+}
+
+/* ---- info ---- */
+
+static const char *reason_name(Uxrec__Gap__Reason reason)
+{
+	switch (reason) {
+	case UXREC__GAP__REASON__REASON_PAUSE: return "pause";
+	case UXREC__GAP__REASON__REASON_OVERLOAD: return "overload";
+	case UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW: return "device_overflow";
+	case UXREC__GAP__REASON__REASON_SOURCE_LOST: return "source_lost";
+	case UXREC__GAP__REASON__REASON_DISK: return "disk";
+	case UXREC__GAP__REASON__REASON_SUSPEND: return "suspend";
+	default: return "unspecified";
+	}
+}
+
+static struct json_object *info_to_json(const struct session_facts *facts)
+{
+	struct json_object *document = json_object_new_object();
+	struct json_object *channels = json_object_new_array();
+	struct json_object *gaps = json_object_new_array();
+	struct json_object *damages = json_object_new_array();
+
+	json_object_object_add(document, "duration_s", json_object_new_double(facts->duration_s));
+	json_object_object_add(
+		document, "begin_ns", json_object_new_int64(facts->begin_ns));
+	json_object_object_add(document, "bytes", json_object_new_uint64(facts->bytes));
+	json_object_object_add(document, "complete", json_object_new_boolean(facts->complete));
+	json_object_object_add(document, "end_reason", json_object_new_string(facts->end_reason));
+	json_object_object_add(
+		document, "sync_error_ms", json_object_new_double(facts->sync_error_ms));
+	for (size_t i = 0; i < facts->channel_count; i++) {
+		struct json_object *channel = json_object_new_object();
+
+		json_object_object_add(channel, "topic",
+			json_object_new_string(facts->channels[i].channel->topic));
+		json_object_object_add(channel, "schema",
+			json_object_new_string(facts->channels[i].channel->schema));
+		json_object_object_add(channel, "messages",
+			json_object_new_uint64(facts->channels[i].messages));
+		json_object_object_add(
+			channel, "bytes", json_object_new_uint64(facts->channels[i].bytes));
+		json_object_array_add(channels, channel);
+	}
+	json_object_object_add(document, "channels", channels);
+	for (size_t i = 0; i < facts->gap_count; i++)
+		json_object_array_add(gaps, json_of_message(&facts->gaps[i]->base));
+	json_object_object_add(document, "gaps", gaps);
+	for (size_t i = 0; i < facts->damage_count; i++) {
+		struct json_object *damage = json_object_new_object();
+
+		json_object_object_add(
+			damage, "offset", json_object_new_uint64(facts->damages[i].offset));
+		json_object_object_add(
+			damage, "text", json_object_new_string(facts->damages[i].text));
+		json_object_array_add(damages, damage);
+	}
+	json_object_object_add(document, "damages", damages);
+	return document;
+}
+
+static void print_info(const struct session *session, const struct session_facts *facts)
+{
+	const Uxrec__SessionInfo *info = session_info(session);
+	char length[32], begin[32];
+
+	format_length(length, (int64_t)(facts->duration_s * 1e9));
+	printf("session      %s\n", session->id);
+	printf("study        %s\n", text_quote(session->study->name).text);
+	if (info && info->n_participants)
+		printf("participant  %s\n", text_quote(info->participants[0]).text);
+	printf("begun        %s\n", local_time(begin, facts->begin_ns));
+	printf("length       %s min, %.2f MB\n", length, (double)facts->bytes / 1e6);
+	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
+		*facts->end_reason ? ": " : "", facts->end_reason);
+	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
+	printf("\n%-22s %-26s %10s %12s\n", "CHANNEL", "SCHEMA", "MESSAGES", "BYTES");
+	for (size_t i = 0; i < facts->channel_count; i++)
+		if (facts->channels[i].messages)
+			printf("%-22s %-26s %10llu %12llu\n", facts->channels[i].channel->topic,
+				facts->channels[i].channel->schema,
+				(unsigned long long)facts->channels[i].messages,
+				(unsigned long long)facts->channels[i].bytes);
+	for (size_t i = 0; i < facts->gap_count; i++)
+		printf("gap: %s at %.3f s for %.3f s: %s\n", reason_name(facts->gaps[i]->reason),
+			(double)(facts->gaps[i]->from_ns - facts->begin_ns) / 1e9,
+			(double)(facts->gaps[i]->to_ns - facts->gaps[i]->from_ns) / 1e9,
+			text_quote(facts->gaps[i]->detail).text);
+	for (size_t i = 0; i < facts->damage_count; i++)
+		printf("damage at offset %llu: %s\n",
+			(unsigned long long)facts->damages[i].offset, facts->damages[i].text);
+}
+
+int command_info(const struct command_options *options, int argc, char **argv)
+{
+	bool json = command_take_flag(&argc, argv, "--json");
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	struct error error = {"no reason given"};
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2)
+		return command_usage("info FILE [--json]");
+	r = session_open_path(&session, argv[1], &error);
+	if (r == 0) {
+		r = session_facts_create(&facts, session);
+		if (r < 0)
+			error_set(&error, r, "%s: %s", argv[1], strerror(-r));
+	}
+	if (r < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (json)
+		json_print(info_to_json(facts));
+	else
+		print_info(session, facts);
+	return EXIT_GOOD;
+}
+
+/* ---- verify ---- */
+
+struct verify_report {
+	struct json_object *problems; /* NULL: print */
+	unsigned printed;
+};
+
+static void report_problem(void *user, uint64_t offset, const char *text)
+{
+	struct verify_report *report = user;
+
+	if (report->problems) {
+		struct json_object *problem = json_object_new_object();
+
+		json_object_object_add(problem, "offset", json_object_new_uint64(offset));
+		json_object_object_add(problem, "text", json_object_new_string(text));
+		json_object_array_add(report->problems, problem);
+	} else if (report->printed++ < 50) {
+		printf("offset %llu: %s\n", (unsigned long long)offset, text);
+	}
+}
+
+/* a session's folder stands for the recording in it */
+static int open_recording(const char *path)
+{
+	_autofree_ char *inside = NULL;
+	struct stat status;
+	int fd;
+
+	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+		if (asprintf(&inside, "%s/recording-0001.mcap", path) < 0)
+			return -ENOMEM;
+		path = inside;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static void print_verified(
+	const char *path, const struct verify_result *result, struct json_object *problems)
+{
+	struct json_object *document;
+
+	if (!problems) {
+		printf("%s: %s: %llu messages in %llu chunks, %llu bytes, %u problems\n", path,
+			result->problems == 0 ? "whole" : "not whole",
+			(unsigned long long)result->messages, (unsigned long long)result->chunks,
+			(unsigned long long)result->bytes, result->problems);
+		return;
+	}
+	document = json_object_new_object();
+	json_object_object_add(
+		document, "whole", json_object_new_boolean(result->problems == 0));
+	json_object_object_add(document, "finished", json_object_new_boolean(result->finished));
+	json_object_object_add(document, "messages", json_object_new_uint64(result->messages));
+	json_object_object_add(document, "chunks", json_object_new_uint64(result->chunks));
+	json_object_object_add(document, "bytes", json_object_new_uint64(result->bytes));
+	json_object_object_add(document, "problems", problems);
+	json_print(document);
+}
+
+int command_verify(const struct command_options *options, int argc, char **argv)
+{
+	bool json = command_take_flag(&argc, argv, "--json");
+	struct verify_report report = {0};
+	struct verify_result result;
+	struct error error = {"no reason given"};
+	_autoclose_ int fd = -1;
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2)
+		return command_usage("verify FILE [--json]");
+	fd = open_recording(argv[1]);
+	if (fd < 0) {
+		log_errno(fd, "%s", argv[1]);
+		return EXIT_COULD_NOT;
+	}
+	if (json)
+		report.problems = json_object_new_array();
+	r = session_verify(fd, report_problem, &report, &result, &error);
+	if (r < 0) {
+		json_object_put(report.problems);
+		log_error("%s: %s", argv[1], error.text);
+		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
+	}
+	print_verified(argv[1], &result, report.problems);
+	return r > 0 ? EXIT_GOOD : EXIT_NO;
+}
+
+/* ---- metrics ---- */
+
+static void print_rate(const char *name, const Uxrec__Estimate *estimate)
+{
+	if (!estimate || !estimate->defined)
+		printf("  %-22s not defined: %s\n", name, estimate ? estimate->why : "no memory");
+	else if (estimate->has_interval)
+		printf("  %-22s %5.1f %%   95 %%: %.1f to %.1f %%   (%g of %g, %s)\n", name,
+			estimate->value * 100, estimate->low * 100, estimate->high * 100,
+			estimate->x, estimate->n, estimate->method);
+	else
+		printf("  %-22s %g/%g   (%s)\n", name, estimate->x, estimate->n, estimate->method);
+}
+
+static void print_number(const char *name, const char *unit, const Uxrec__Estimate *estimate)
+{
+	if (!estimate || !estimate->defined)
+		printf("  %-22s not defined: %s\n", name, estimate ? estimate->why : "no memory");
+	else if (estimate->has_interval)
+		printf("  %-22s %.2f %s   95 %%: %.2f to %.2f   (n = %g, %s)\n", name,
+			estimate->value, unit, estimate->low, estimate->high, estimate->n,
+			estimate->method);
+	else
+		printf("  %-22s %.2f %s   (n = %g, no interval)\n", name, estimate->value, unit,
+			estimate->n);
+}
+
+static const char *outcome_name(Uxrec__Attempt__Outcome outcome)
+{
+	static const char *const names[] = {"not said", "completed", "completed with assist",
+		"failed", "abandoned", "void", "skipped", "not reached"};
+
+	return (unsigned)outcome < ARRAY_SIZE(names) ? names[outcome] : "unknown";
+}
+
+static void print_attempt(const Uxrec__AttemptMetrics *row)
+{
+	printf("  %s %s, task %s (%u): %s, %.1f s, ", row->session,
+		text_quote(row->participant).text, row->task, row->number,
+		outcome_name(row->outcome), row->time_s);
+	if (row->clicks_recorded)
+		printf("%u clicks, ", row->clicks);
+	else
+		printf("clicks not recorded, ");
+	if (row->keys_recorded)
+		printf("%u keys, ", row->keys);
+	else
+		printf("keys not recorded, ");
+	printf("%u errors (%u/%u opportunities met)\n", row->errors, row->erred,
+		row->opportunities);
+	for (size_t i = 0; i < row->n_contradictions; i++)
+		printf("    look again: %s\n", row->contradictions[i]);
+}
+
+static void print_metrics(const Uxrec__Metrics *metrics)
+{
+	printf("study %s, layer %s\n\nattempts\n", text_quote(metrics->study).text,
+		text_quote(metrics->layer).text);
+	for (size_t i = 0; i < metrics->n_attempts; i++)
+		print_attempt(metrics->attempts[i]);
+	for (size_t i = 0; i < metrics->n_tasks; i++) {
+		const Uxrec__TaskMetrics *task = metrics->tasks[i];
+
+		printf("\n%s%s%s: %u attempts count, %u do not\n", task->task,
+			*task->task ? ": " : "", text_quote(task->title).text, task->attempts,
+			task->left_out);
+		print_rate("success", task->success);
+		print_rate("with assist", task->assisted);
+		print_rate("abandoned", task->abandoned);
+		print_number("time", "s", task->time_s);
+		print_rate("with at least 1 error", task->with_error);
+		print_number("errors/participant", "", task->errors_each);
+		print_rate("errors/opportunity", task->error_rate);
+		print_number("errors/minute", "", task->errors_per_minute);
+	}
+	for (size_t i = 0; i < metrics->n_left_out; i++)
+		printf("\nleft out: %s\n", text_quote(metrics->left_out[i]).text);
+}
+
+static int open_all(struct session **sessions, int count, char **paths)
+{
+	for (int i = 0; i < count; i++) {
+		struct error error = {"no reason given"};
+
+		if (session_open_path(&sessions[i], paths[i], &error) < 0) {
+			log_error("%s", error.text);
+			return EXIT_COULD_NOT;
+		}
+	}
+	return EXIT_GOOD;
+}
+
+int command_metrics(const struct command_options *options, int argc, char **argv)
+{
+	const char *layer = command_take_value(&argc, argv, "--layer");
+	bool json = command_take_flag(&argc, argv, "--json");
+	_autofree_ struct session **sessions = NULL;
+	struct error error = {"no reason given"};
+	Uxrec__Metrics *metrics;
+	int count = argc - 1, r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, argc))
+		return EXIT_USAGE;
+	if (count < 1)
+		return command_usage("metrics FILE... [--layer LAYER] [--json]");
+	sessions = calloc((size_t)count, sizeof(struct session *));
+	if (!sessions)
+		return EXIT_COULD_NOT;
+	r = open_all(sessions, count, argv + 1);
+	if (r == EXIT_GOOD) {
+		if (metrics_compute(&metrics, sessions, (size_t)count, layer, &error) < 0) {
+			log_error("%s", error.text);
+			r = EXIT_COULD_NOT;
+		} else {
+			if (json)
+				json_print(json_of_message(&metrics->base));
+			else
+				print_metrics(metrics);
+			uxrec__metrics__free_unpacked(metrics, NULL);
+		}
+	}
+	for (int i = 0; i < count; i++)
+		session_destroy(sessions[i]);
+	return r;
+}
+
+/* ---- study ---- */
+
+int command_study(const struct command_options *options, int argc, char **argv)
+{
+	struct error error = {"no reason given"};
+	Uxrec__Study *study;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 2))
+		return EXIT_USAGE;
+	if (argc != 3 || strcmp(argv[1], "check") != 0)
+		return command_usage("study check FILE");
+	if (study_load(&study, argv[2], &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_NO;
+	}
+	printf("%s: study '%s', %zu tasks, %zu codes\n", argv[2], study->name, study->n_tasks,
+		study->n_codes);
+	uxrec__study__free_unpacked(study, NULL);
+	return EXIT_GOOD;
+}

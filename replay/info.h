@@ -1,0 +1,35 @@
+#pragma once
+
+#include "protocol/session.pb-c.h"
+#include "replay/session.h"
+
+/** What `uxrec info` tells about a recording. */
+struct session_facts {
+	int64_t begin_ns;
+	double duration_s;
+	uint64_t bytes;
+	bool complete;
+	char end_reason[128]; /* "" when the recording does not say */
+	/**
+	 * How far a time of any stream can lie from the truth, in ms: of the input the resolution of
+	 * its clock, of the screen the time between the report of a change and the copy (99th
+	 * percentile), and the bracket of the clock samples.
+	 */
+	double sync_error_ms;
+
+	struct channel_facts {
+		const struct reader_channel *channel; /* of the session's reader */
+		uint64_t messages, bytes;             /* of the messages' data */
+	} *channels;
+	size_t channel_count;
+
+	Uxrec__Gap **gaps;
+	size_t gap_count;
+	const struct reader_damage *damages; /* of the session's reader */
+	size_t damage_count;
+};
+
+/** Read the whole recording. @return 0 (freed by session_facts_destroy()) or a negative errno */
+int session_facts_create(struct session_facts **ret, const struct session *session);
+void session_facts_destroy(struct session_facts *facts);
+DEFINE_DESTROY(session_facts);

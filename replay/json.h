@@ -1,0 +1,16 @@
+#pragma once
+
+/* Values for --json, and the one way they are printed. */
+
+#include <json-c/json.h>
+#include <protobuf-c/protobuf-c.h>
+
+/**
+ * Any protobuf message as JSON: field names as in the .proto, enums by the part of their name behind
+ * the common prefix in lower case, 64-bit integers as numbers, bytes as their count. Fields that are
+ * not set are left out.
+ */
+struct json_object *json_of_message(const ProtobufCMessage *message);
+
+/** Print one document on standard output and free it. */
+void json_print(struct json_object *document);

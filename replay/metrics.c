@@ -1,0 +1,563 @@
+#include "replay/metrics.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
+#include "replay/stats.h"
+#include "replay/study.h"
+#include "replay/timeline.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef Uxrec__Attempt__Outcome Outcome;
+
+#define COMPLETED   UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED
+#define ASSISTED    UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED_WITH_ASSIST
+#define FAILED      UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED
+#define ABANDONED   UXREC__ATTEMPT__OUTCOME__OUTCOME_ABANDONED
+#define UNSPECIFIED UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED
+
+/* all the rows, while they are made */
+struct rows {
+	Uxrec__AttemptMetrics **rows;
+	size_t count;
+};
+
+/* ---- small helpers ---- */
+
+static int append_text(char ***texts, size_t *count, const char *text)
+{
+	char **grown = realloc(*texts, (*count + 1) * sizeof(**texts));
+
+	if (!grown)
+		return -ENOMEM;
+	*texts = grown;
+	grown[*count] = strdup(text);
+	if (!grown[*count])
+		return -ENOMEM;
+	(*count)++;
+	return 0;
+}
+
+static bool has_text(char *const *texts, size_t count, const char *text)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(texts[i], text) == 0)
+			return true;
+	return false;
+}
+
+static Uxrec__Estimate *to_message(struct stats_estimate estimate)
+{
+	Uxrec__Estimate *message = malloc(sizeof(*message));
+
+	if (!message)
+		return NULL;
+	uxrec__estimate__init(message);
+	message->defined = estimate.defined;
+	message->value = estimate.value;
+	message->has_interval = estimate.has_interval;
+	message->low = estimate.low;
+	message->high = estimate.high;
+	message->n = estimate.n;
+	message->x = estimate.x;
+	message->method = strdup(estimate.method ? estimate.method : "");
+	message->why = strdup(estimate.why ? estimate.why : "");
+	return message;
+}
+
+/* ---- which layer ---- */
+
+static int collect_layers(Uxrec__Metrics *metrics, struct session *const *sessions, size_t count)
+{
+	for (size_t s = 0; s < count; s++) {
+		const struct annotations *log = sessions[s]->annotations;
+
+		for (size_t i = 0; log && i < annotations_count(log); i++) {
+			const Uxrec__Act *act = annotations_get(log, i);
+
+			if (act->body_case != UXREC__ACT__BODY_TAG ||
+				has_text(metrics->layers, metrics->n_layers, act->layer))
+				continue;
+			if (append_text(&metrics->layers, &metrics->n_layers, act->layer) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static const char *choose_layer(const Uxrec__Metrics *metrics, const char *asked)
+{
+	const char *coder = NULL;
+	unsigned coders = 0;
+
+	if (asked && *asked)
+		return asked;
+	if (has_text(metrics->layers, metrics->n_layers, "consensus"))
+		return "consensus";
+	for (size_t i = 0; i < metrics->n_layers; i++)
+		if (strncmp(metrics->layers[i], "coder:", 6) == 0) {
+			coder = metrics->layers[i];
+			coders++;
+		}
+	return coders == 1 ? coder : "live";
+}
+
+/* ---- one attempt ---- */
+
+struct span {
+	int64_t from_ns, to_ns;
+};
+
+static int compare_spans(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	return x->from_ns < y->from_ns ? -1 : x->from_ns > y->from_ns;
+}
+
+/* how much of [from, to) lies in the union of the spans; sorts them */
+static int64_t covered_ns(struct span *spans, size_t count, int64_t from_ns, int64_t to_ns)
+{
+	int64_t covered = 0, done_ns = from_ns;
+
+	if (count > 1)
+		qsort(spans, count, sizeof(*spans), compare_spans);
+	for (size_t i = 0; i < count; i++) {
+		int64_t begin_ns = spans[i].from_ns > done_ns ? spans[i].from_ns : done_ns;
+		int64_t end_ns = spans[i].to_ns && spans[i].to_ns < to_ns ? spans[i].to_ns : to_ns;
+
+		if (end_ns <= begin_ns)
+			continue;
+		covered += end_ns - begin_ns;
+		done_ns = end_ns;
+	}
+	return covered;
+}
+
+/* time on task: less the union of pauses and of interruptions that stop the clock */
+static double task_time_s(const struct session *session, const struct timeline *timeline,
+	int64_t begin_ns, int64_t end_ns)
+{
+	size_t acts = session->annotations ? annotations_count(session->annotations) : 0, count = 0;
+	_autofree_ struct span *spans = calloc(acts + timeline->gap_count + 1, sizeof(*spans));
+
+	if (!spans)
+		return NAN;
+	for (size_t i = 0; i < timeline->gap_count; i++)
+		if (timeline->gaps[i]->reason == UXREC__GAP__REASON__REASON_PAUSE)
+			spans[count++] = (struct span){
+				timeline->gaps[i]->from_ns, timeline->gaps[i]->to_ns};
+	for (size_t i = 0; i < acts; i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_INTERRUPTION &&
+			act->interruption->stops_clock)
+			spans[count++] = (struct span){
+				act->interruption->from_ns, act->interruption->to_ns};
+	}
+	return (double)(end_ns - begin_ns - covered_ns(spans, count, begin_ns, end_ns)) / 1e9;
+}
+
+/* what the tags of one attempt say about one of its opportunities */
+struct chance {
+	bool scored, met, erred;
+};
+
+static bool belongs(
+	const Uxrec__AttemptMetrics *row, const char *attempt, int64_t at_ns)
+{
+	if (*attempt)
+		return strcmp(attempt, row->attempt) == 0;
+	return at_ns >= row->begin_ns && at_ns < row->end_ns;
+}
+
+static size_t opportunity_number(const Uxrec__Study__Task *task, const char *id)
+{
+	for (size_t i = 0; task && i < task->n_opportunities; i++)
+		if (strcmp(task->opportunities[i]->id, id) == 0)
+			return i;
+	return SIZE_MAX;
+}
+
+static int count_error(Uxrec__AttemptMetrics *row, const Uxrec__Act *act,
+	const Uxrec__Study__Code *code, const Uxrec__Study__Task *task, struct chance *chances)
+{
+	size_t chance = opportunity_number(task, act->tag->opportunity);
+
+	row->errors++;
+	row->slips += code->error_type == UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_SLIP;
+	row->mistakes += code->error_type == UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_MISTAKE;
+	row->omissions += code->error_type == UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_OMISSION;
+	if (chance == SIZE_MAX)
+		row->unplanned_errors++;
+	else
+		chances[chance].erred = true;
+	return append_text(&row->tags, &row->n_tags, act->id);
+}
+
+static int count_tag(Uxrec__AttemptMetrics *row, const struct session *session,
+	const Uxrec__Act *act, const Uxrec__Study__Task *task, struct chance *chances)
+{
+	const Uxrec__Study__Code *code = study_code(session->study, act->tag->code);
+
+	if (!code || !belongs(row, act->tag->attempt, act->tag->media_ns))
+		return 0;
+	if (code->counts_as == UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR)
+		return count_error(row, act, code, task, chances);
+	/* a prompt is an intervention and no assist */
+	if (code->counts_as == UXREC__STUDY__COUNTS_AS__COUNTS_AS_INTERVENTION &&
+		code->assist_level != UXREC__STUDY__ASSIST_LEVEL__ASSIST_LEVEL_PROMPT)
+		row->assists++;
+	return 0;
+}
+
+static int count_acts(Uxrec__AttemptMetrics *row, const struct session *session, const char *layer,
+	const Uxrec__Study__Task *task, struct chance *chances)
+{
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+		int r = 0;
+
+		if (strcmp(act->layer, layer) != 0)
+			continue;
+		if (act->body_case == UXREC__ACT__BODY_TAG) {
+			r = count_tag(row, session, act, task, chances);
+		} else if (act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE &&
+			   strcmp(act->opportunity_score->attempt, row->attempt) == 0) {
+			size_t chance =
+				opportunity_number(task, act->opportunity_score->opportunity);
+
+			if (chance != SIZE_MAX) {
+				chances[chance].scored = true;
+				chances[chance].met = act->opportunity_score->met;
+			}
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * An opportunity that nobody scored was met if an error was made at it, or if the task was completed:
+ * whoever completes a task has passed all of its places.
+ */
+static void sum_chances(
+	Uxrec__AttemptMetrics *row, const Uxrec__Study__Task *task, const struct chance *chances)
+{
+	bool completed = row->outcome == COMPLETED || row->outcome == ASSISTED;
+
+	for (size_t i = 0; task && i < task->n_opportunities; i++) {
+		bool met = chances[i].scored ? chances[i].met : chances[i].erred || completed;
+
+		row->opportunities += met;
+		row->erred += met && chances[i].erred;
+	}
+}
+
+static int find_contradictions(Uxrec__AttemptMetrics *row)
+{
+	if (row->outcome == COMPLETED && row->assists > 0)
+		return append_text(&row->contradictions, &row->n_contradictions,
+			"completed without assist, but an assist is tagged");
+	if (row->outcome == ASSISTED && row->assists == 0)
+		return append_text(&row->contradictions, &row->n_contradictions,
+			"completed with assist, but no assist is tagged");
+	return 0;
+}
+
+static int fill_row(Uxrec__AttemptMetrics *row, const struct session *session,
+	const struct timeline *timeline, const Uxrec__Act *act, const char *layer)
+{
+	const Uxrec__Attempt *attempt = act->attempt;
+	const Uxrec__Study__Task *task = study_task(session->study, attempt->task);
+	_autofree_ struct chance *chances =
+		calloc((task ? task->n_opportunities : 0) + 1, sizeof(*chances));
+	int r;
+
+	if (!chances)
+		return -ENOMEM;
+	row->session = strdup(session->id);
+	row->attempt = strdup(act->id);
+	row->participant = strdup(attempt->participant);
+	row->task = strdup(attempt->task);
+	if (!row->session || !row->attempt || !row->participant || !row->task)
+		return -ENOMEM;
+	row->number = attempt->number;
+	row->outcome = attempt->outcome;
+	row->begin_ns = attempt->begin_ns ? attempt->begin_ns : attempt->live_begin_ns;
+	row->end_ns = attempt->end_ns ? attempt->end_ns : attempt->live_end_ns;
+	if (row->end_ns == 0)
+		row->end_ns = timeline->end_ns > row->begin_ns ? timeline->end_ns : row->begin_ns;
+	row->time_s = task_time_s(session, timeline, row->begin_ns, row->end_ns);
+	row->clicks_recorded = timeline->clicks_recorded;
+	row->keys_recorded = timeline->keys_recorded;
+	row->clicks = timeline_count(timeline, PRESS_BUTTON, row->begin_ns, row->end_ns);
+	row->keys = timeline_count(timeline, PRESS_KEY, row->begin_ns, row->end_ns);
+	r = count_acts(row, session, layer, task, chances);
+	if (r < 0)
+		return r;
+	sum_chances(row, task, chances);
+	return find_contradictions(row);
+}
+
+static int add_row(struct rows *rows, const struct session *session,
+	const struct timeline *timeline, const Uxrec__Act *act, const char *layer)
+{
+	Uxrec__AttemptMetrics **grown =
+		realloc(rows->rows, (rows->count + 1) * sizeof(*rows->rows));
+	Uxrec__AttemptMetrics *row = malloc(sizeof(*row));
+
+	if (grown)
+		rows->rows = grown;
+	if (!grown || !row) {
+		free(row);
+		return -ENOMEM;
+	}
+	uxrec__attempt_metrics__init(row);
+	rows->rows[rows->count++] = row;
+	return fill_row(row, session, timeline, act, layer);
+}
+
+/* ---- one session ---- */
+
+/* @return the reason why a session does not count, or NULL when it does */
+static const char *why_left_out(const struct session *session, const char *study)
+{
+	const Uxrec__SessionInfo *info = session_info(session);
+
+	if (strcmp(session->study->name, study) != 0)
+		return "of another study";
+	if (!session->annotations || !info)
+		return "nothing was said about it";
+	if (info->pilot)
+		return "a pilot";
+	if (info->excluded)
+		return *info->excluded_reason ? info->excluded_reason : "excluded";
+	return NULL;
+}
+
+static int add_session(Uxrec__Metrics *metrics, struct rows *rows, const struct session *session)
+{
+	const char *why = why_left_out(session, metrics->study);
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	int r;
+
+	if (why) {
+		_autofree_ char *text = NULL;
+
+		if (asprintf(&text, "%s: %s", session->id, why) < 0)
+			return -ENOMEM;
+		return append_text(&metrics->left_out, &metrics->n_left_out, text);
+	}
+	r = timeline_create(&timeline, session);
+	for (size_t i = 0; r == 0 && i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_ATTEMPT)
+			r = add_row(rows, session, timeline, act, metrics->layer);
+	}
+	return r;
+}
+
+/* ---- one task, or all ---- */
+
+static bool counts(const Uxrec__AttemptMetrics *row)
+{
+	return row->outcome == COMPLETED || row->outcome == ASSISTED || row->outcome == FAILED ||
+	       row->outcome == ABANDONED;
+}
+
+/* sums of one participant over the attempts that count */
+struct person {
+	const char *participant;
+	double attempts, completed, errors;
+	struct stats_chances chances;
+};
+
+/* everything about the rows of one task */
+struct sums {
+	double attempts, completed, assisted, abandoned, left_out;
+	double errors, unplanned, minutes;
+	struct person *people;
+	size_t person_count;
+	double *times;
+	size_t time_count;
+};
+
+static struct person *find_person(struct sums *sums, const char *participant)
+{
+	for (size_t i = 0; i < sums->person_count; i++)
+		if (strcmp(sums->people[i].participant, participant) == 0)
+			return &sums->people[i];
+	sums->people[sums->person_count] = (struct person){.participant = participant};
+	return &sums->people[sums->person_count++];
+}
+
+static void sum_row(struct sums *sums, const Uxrec__AttemptMetrics *row)
+{
+	struct person *person;
+
+	if (!counts(row)) {
+		sums->left_out++;
+		return;
+	}
+	person = find_person(sums, row->participant);
+	sums->attempts++;
+	sums->completed += row->outcome == COMPLETED;
+	sums->assisted += row->outcome == ASSISTED;
+	sums->abandoned += row->outcome == ABANDONED;
+	sums->errors += row->errors;
+	sums->unplanned += row->unplanned_errors;
+	sums->minutes += row->time_s / 60;
+	person->attempts++;
+	person->completed += row->outcome == COMPLETED;
+	person->errors += row->errors;
+	person->chances.met += row->opportunities;
+	person->chances.erred += row->erred;
+	if (row->outcome == COMPLETED)
+		sums->times[sums->time_count++] = row->time_s;
+}
+
+/* Attempts of one person at several tasks are not independent: mean of the persons' shares. */
+static struct stats_estimate success_of_all(const struct sums *sums, double *room)
+{
+	struct stats_estimate estimate;
+
+	for (size_t i = 0; i < sums->person_count; i++)
+		room[i] = sums->people[i].completed / sums->people[i].attempts;
+	estimate = stats_mean(room, sums->person_count, 0);
+	if (estimate.has_interval && estimate.high > 1)
+		estimate.high = 1;
+	estimate.n = sums->attempts;
+	estimate.x = sums->completed;
+	estimate.method = "mean of participants' shares, t";
+	return estimate;
+}
+
+static void estimate_errors(Uxrec__TaskMetrics *task, const struct sums *sums, double *room,
+	struct stats_chances *chances)
+{
+	double with_error = 0, count = (double)sums->person_count;
+	struct stats_estimate poisson;
+
+	for (size_t i = 0; i < sums->person_count; i++) {
+		with_error += sums->people[i].errors > 0;
+		room[i] = sums->people[i].errors;
+		chances[i] = sums->people[i].chances;
+	}
+	task->with_error = to_message(stats_rate(with_error, count));
+	task->errors_each = to_message(stats_mean(room, sums->person_count, 0));
+	poisson = stats_poisson(sums->errors, count);
+	task->errors_each_poisson = to_message(poisson);
+	task->error_rate = to_message(stats_error_rate(chances, sums->person_count, NULL));
+	task->errors_per_minute = to_message(stats_poisson(sums->errors, sums->minutes));
+}
+
+static int estimate_task(Uxrec__TaskMetrics *task, struct sums *sums)
+{
+	_autofree_ double *room = calloc(sums->person_count + 1, sizeof(*room));
+	_autofree_ struct stats_chances *chances =
+		calloc(sums->person_count + 1, sizeof(*chances));
+	bool all = !*task->task;
+
+	if (!room || !chances)
+		return -ENOMEM;
+	task->attempts = (uint32_t)sums->attempts;
+	task->left_out = (uint32_t)sums->left_out;
+	task->unplanned_errors = (uint32_t)sums->unplanned;
+	task->success = to_message(all ? success_of_all(sums, room)
+				       : stats_rate(sums->completed, sums->attempts));
+	task->assisted = to_message(stats_rate(sums->assisted, sums->attempts));
+	task->abandoned = to_message(stats_rate(sums->abandoned, sums->attempts));
+	task->laplace = to_message(stats_laplace(sums->completed, sums->attempts));
+	task->time_s = to_message(stats_times(sums->times, sums->time_count));
+	estimate_errors(task, sums, room, chances);
+	return 0;
+}
+
+static Uxrec__TaskMetrics *new_task(const char *id, const char *title)
+{
+	Uxrec__TaskMetrics *task = malloc(sizeof(*task));
+
+	if (!task)
+		return NULL;
+	uxrec__task_metrics__init(task);
+	task->task = strdup(id);
+	task->title = strdup(title);
+	return task;
+}
+
+/* @param id  "": all tasks */
+static int add_task(
+	Uxrec__Metrics *metrics, const struct rows *rows, const char *id, const char *title)
+{
+	_autofree_ struct person *people = calloc(rows->count + 1, sizeof(*people));
+	_autofree_ double *times = calloc(rows->count + 1, sizeof(*times));
+	struct sums sums = {.people = people, .times = times};
+	Uxrec__TaskMetrics **grown =
+		realloc(metrics->tasks, (metrics->n_tasks + 1) * sizeof(*metrics->tasks));
+	Uxrec__TaskMetrics *task = new_task(id, title);
+
+	if (grown)
+		metrics->tasks = grown;
+	if (!people || !times || !grown || !task) {
+		free(task);
+		return -ENOMEM;
+	}
+	metrics->tasks[metrics->n_tasks++] = task;
+	for (size_t i = 0; i < rows->count; i++)
+		if (!*id || strcmp(rows->rows[i]->task, id) == 0)
+			sum_row(&sums, rows->rows[i]);
+	return estimate_task(task, &sums);
+}
+
+/* ---- all of it ---- */
+
+static int compute(Uxrec__Metrics *metrics, struct rows *rows, struct session *const *sessions,
+	size_t count, const char *layer)
+{
+	const Uxrec__Study *study = sessions[0]->study;
+	int r;
+
+	metrics->confidence = STATS_CONFIDENCE;
+	metrics->study = strdup(study->name);
+	r = metrics->study ? collect_layers(metrics, sessions, count) : -ENOMEM;
+	if (r < 0)
+		return r;
+	metrics->layer = strdup(choose_layer(metrics, layer));
+	if (!metrics->layer)
+		return -ENOMEM;
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = add_session(metrics, rows, sessions[i]);
+	for (size_t i = 0; i < study->n_tasks && r == 0; i++)
+		r = add_task(metrics, rows, study->tasks[i]->id, study->tasks[i]->title);
+	return r < 0 ? r : add_task(metrics, rows, "", "All tasks");
+}
+
+int metrics_compute(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
+	const char *layer, struct error *reterr)
+{
+	Uxrec__Metrics *metrics;
+	struct rows rows = {0};
+	int r;
+
+	if (count == 0)
+		return error_set(reterr, -EINVAL, "no session to compute anything from");
+	metrics = malloc(sizeof(*metrics));
+	if (!metrics)
+		return error_set(reterr, -ENOMEM, "no memory");
+	uxrec__metrics__init(metrics);
+	r = compute(metrics, &rows, sessions, count, layer);
+	metrics->attempts = rows.rows;
+	metrics->n_attempts = rows.count;
+	if (r < 0) {
+		uxrec__metrics__free_unpacked(metrics, NULL);
+		return error_set(reterr, r, "cannot compute: %s", strerror(-r));
+	}
+	*ret = metrics;
+	return 0;
+}

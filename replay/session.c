@@ -1,0 +1,355 @@
+#include "replay/session.h"
+
+#include "protocol/base/io.h"
+#include "protocol/channel.h"
+#include "protocol/schema.h"
+#include "replay/study.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define RECORDING   "recording-0001.mcap"
+#define ANNOTATIONS "annotations.mcap"
+
+bool session_id_is_valid(const char *id)
+{
+	static const char pattern[] = "dddddddd-dddddd-xxxx";
+
+	if (strlen(id) != sizeof(pattern) - 1)
+		return false;
+	for (size_t i = 0; pattern[i]; i++) {
+		bool fits = pattern[i] == 'd'   ? isdigit((unsigned char)id[i])
+			    : pattern[i] == 'x' ? strchr("0123456789abcdef", id[i]) != NULL
+						: id[i] == pattern[i];
+
+		if (!fits)
+			return false;
+	}
+	return true;
+}
+
+int session_id_create(char id[21])
+{
+	time_t now = time(NULL);
+	struct tm local;
+
+	localtime_r(&now, &local);
+	if (strftime(id, 17, "%Y%m%d-%H%M%S-", &local) != 16)
+		return -EINVAL;
+	return io_random_hex(id + 16, 2);
+}
+
+/* ---- opening ---- */
+
+/* the study is the session's first message; a damaged file may have lost it */
+static Uxrec__Study *read_study(struct session_reader *reader)
+{
+	const struct reader_channel *channel =
+		reader ? session_reader_find(reader, CHANNEL_STUDY) : NULL;
+	struct reader_message message;
+	Uxrec__Study *study = NULL;
+
+	if (channel && session_reader_latest(reader, channel, INT64_MAX, &message) > 0)
+		study = uxrec__study__unpack(NULL, message.data.size_bytes, message.data.data);
+	if (!study) {
+		study = malloc(sizeof(*study));
+		if (study)
+			uxrec__study__init(study);
+	}
+	return study;
+}
+
+static int open_parts(struct session *session, bool writable, struct error *reterr)
+{
+	_autofree_ char *annotations = NULL;
+	int r;
+
+	if (asprintf(&annotations, "%s/" ANNOTATIONS, session->path) < 0)
+		return -ENOMEM;
+	r = session_reader_open(&session->reader, session->recording_path, &session->trouble);
+	if (r == -ENOMEM)
+		return error_set(reterr, r, "no memory");
+	r = annotations_open(&session->annotations, annotations, writable, reterr);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	session->study = read_study(session->reader);
+	return session->study ? 0 : error_set(reterr, -ENOMEM, "no memory");
+}
+
+int session_open(struct session **ret, const char *library, const char *id, bool writable,
+	struct error *reterr)
+{
+	_destroy_(session) struct session *session = calloc(1, sizeof(*session));
+	struct stat status;
+	int r;
+
+	if (!session_id_is_valid(id))
+		return error_set(reterr, -EINVAL, "that is no session id");
+	if (!session)
+		return error_set(reterr, -ENOMEM, "no memory");
+	session->id = strdup(id);
+	if (!session->id || asprintf(&session->path, "%s/%s", library, id) < 0 ||
+		asprintf(&session->recording_path, "%s/" RECORDING, session->path) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	if (stat(session->path, &status) < 0)
+		return error_set(reterr, -errno, "no session %s in this library", id);
+	r = open_parts(session, writable, reterr);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(session);
+	return 0;
+}
+
+int session_open_path(struct session **ret, const char *path, struct error *reterr)
+{
+	_destroy_(session) struct session *session = calloc(1, sizeof(*session));
+	_autofree_ char *whole = realpath(path, NULL);
+	struct stat status;
+	char *slash;
+	int r;
+
+	if (!session)
+		return error_set(reterr, -ENOMEM, "no memory");
+	if (!whole || stat(whole, &status) < 0)
+		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
+	if (S_ISDIR(status.st_mode)) {
+		session->path = strdup(whole);
+		r = asprintf(&session->recording_path, "%s/" RECORDING, whole);
+	} else {
+		session->recording_path = strdup(whole);
+		slash = strrchr(whole, '/');
+		r = asprintf(&session->path, "%.*s", (int)(slash - whole), whole);
+	}
+	if (r < 0 || !session->path || !session->recording_path)
+		return error_set(reterr, -ENOMEM, "no memory");
+	slash = strrchr(session->path, '/');
+	session->id = strdup(slash ? slash + 1 : session->path);
+	if (!session->id)
+		return error_set(reterr, -ENOMEM, "no memory");
+	r = open_parts(session, false, reterr);
+	if (r < 0)
+		return r;
+	if (!session->reader) {
+		if (reterr)
+			*reterr = session->trouble;
+		return -EBADMSG;
+	}
+	*ret = steal_ptr(session);
+	return 0;
+}
+
+void session_destroy(struct session *session)
+{
+	if (!session)
+		return;
+	session_reader_destroy(session->reader);
+	annotations_destroy(session->annotations);
+	if (session->study)
+		uxrec__study__free_unpacked(session->study, NULL);
+	free(session->id);
+	free(session->path);
+	free(session->recording_path);
+	free(session);
+}
+
+/* ---- what it says about itself ---- */
+
+bool session_span(const struct session *session, int64_t *ret_begin_ns, int64_t *ret_end_ns)
+{
+	return session->reader && session_reader_span(session->reader, ret_begin_ns, ret_end_ns);
+}
+
+const Uxrec__SessionInfo *session_info(const struct session *session)
+{
+	const Uxrec__SessionInfo *info = NULL;
+
+	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations);
+		i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_SESSION_INFO)
+			info = act->session_info;
+	}
+	return info;
+}
+
+static void add_layer(Uxrec__SessionSummary *summary, const char *layer)
+{
+	char **layers;
+
+	for (size_t i = 0; i < summary->n_layers; i++)
+		if (strcmp(summary->layers[i], layer) == 0)
+			return;
+	layers = realloc(summary->layers, (summary->n_layers + 1) * sizeof(*layers));
+	if (!layers)
+		return;
+	summary->layers = layers;
+	layers[summary->n_layers] = strdup(layer);
+	if (layers[summary->n_layers])
+		summary->n_layers++;
+}
+
+static void summarise_act(
+	Uxrec__SessionSummary *summary, const struct session *session, const Uxrec__Act *act)
+{
+	const Uxrec__Study__Code *code;
+
+	switch (act->body_case) {
+	case UXREC__ACT__BODY_ATTEMPT:
+		summary->attempts++;
+		summary->completed += act->attempt->outcome ==
+				      UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED;
+		break;
+	case UXREC__ACT__BODY_TAG:
+		add_layer(summary, act->layer);
+		summary->tags++;
+		code = study_code(session->study, act->tag->code);
+		summary->errors +=
+			code && code->counts_as == UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR;
+		break;
+	default: break;
+	}
+}
+
+static void summarise_acts(Uxrec__SessionSummary *summary, const struct session *session)
+{
+	const Uxrec__SessionInfo *info = session_info(session);
+
+	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations); i++)
+		summarise_act(summary, session, annotations_get(session->annotations, i));
+	if (!info)
+		return;
+	summary->pilot = info->pilot;
+	summary->excluded = info->excluded;
+	summary->segment = *info->segment ? strdup(info->segment) : summary->segment;
+	summary->participants = calloc(info->n_participants + 1, sizeof(char *));
+	for (size_t i = 0; summary->participants && i < info->n_participants; i++) {
+		summary->participants[i] = strdup(info->participants[i]);
+		if (summary->participants[i])
+			summary->n_participants++;
+	}
+}
+
+static uint32_t count_gaps(const struct session *session)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	uint32_t count = 0;
+
+	if (session_cursor_create(&cursor, session->reader, INT64_MIN, INT64_MAX,
+		    UINT64_C(1) << CHANNEL_GAPS) < 0)
+		return 0;
+	while (session_cursor_next(cursor, &message) > 0)
+		count++;
+	return count;
+}
+
+Uxrec__SessionSummary *session_summarise(const struct session *session)
+{
+	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
+	const struct reader_damage *damages;
+
+	if (!summary)
+		return NULL;
+	uxrec__session_summary__init(summary);
+	summary->session = strdup(session->id);
+	summary->study = strdup(session->study->name);
+	summarise_acts(summary, session);
+	if (!session->reader) {
+		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
+		summary->trouble = strdup(session->trouble.text);
+		return summary;
+	}
+	session_span(session, &summary->begin_ns, &summary->end_ns);
+	summary->bytes = session_reader_size(session->reader);
+	summary->gaps = count_gaps(session);
+	summary->health = session_reader_is_complete(session->reader)
+				  ? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
+				  : UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;
+	if (session_reader_damages(session->reader, &damages) > 0) {
+		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
+		summary->trouble = strdup(damages[0].text);
+	}
+	return summary;
+}
+
+/* ---- a library ---- */
+
+static int id_compare(const void *a, const void *b)
+{
+	return strcmp(b, a); /* newest first: ids begin with the time */
+}
+
+int session_ids_list(struct session_ids *ret, const char *library)
+{
+	DIR *folder = opendir(library);
+	struct session_ids ids = {0};
+	struct dirent *entry;
+
+	if (!folder)
+		return -errno;
+	while ((entry = readdir(folder))) {
+		void *grown;
+
+		if (!session_id_is_valid(entry->d_name))
+			continue;
+		grown = realloc(ids.ids, (ids.count + 1) * sizeof(*ids.ids));
+		if (!grown) {
+			closedir(folder);
+			session_ids_finish(&ids);
+			return -ENOMEM;
+		}
+		ids.ids = grown;
+		memcpy(ids.ids[ids.count++], entry->d_name, sizeof(*ids.ids));
+	}
+	closedir(folder);
+	if (ids.count > 1)
+		qsort(ids.ids, ids.count, sizeof(*ids.ids), id_compare);
+	*ret = ids;
+	return 0;
+}
+
+void session_ids_finish(struct session_ids *ids)
+{
+	free(ids->ids);
+	*ids = (struct session_ids){0};
+}
+
+/* ---- messages ---- */
+
+int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, uint64_t known,
+	int (*take)(void *user, const struct reader_message *message,
+		const ProtobufCMessage *unpacked),
+	void *user)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	int r;
+
+	if (!session->reader)
+		return 0;
+	r = session_cursor_create(&cursor, session->reader, from_ns, to_ns, known);
+	if (r < 0)
+		return r;
+	while ((r = session_cursor_next(cursor, &message)) > 0) {
+		const ProtobufCMessageDescriptor *descriptor =
+			schema_message(message.channel->schema);
+		ProtobufCMessage *unpacked =
+			descriptor ? protobuf_c_message_unpack(descriptor, NULL,
+					     message.data.size_bytes, message.data.data)
+				   : NULL;
+
+		if (!unpacked)
+			continue; /* verify says so; what can be read is read */
+		r = take(user, &message, unpacked);
+		protobuf_c_message_free_unpacked(unpacked, NULL);
+		if (r != 0)
+			return r;
+	}
+	return r;
+}

@@ -1,0 +1,78 @@
+#pragma once
+
+#include "protocol/annotations.h"
+#include "protocol/reader.h"
+#include "protocol/study.pb-c.h"
+#include "protocol/wire.pb-c.h"
+
+/** A session's folder, opened: the recording, what was said about it, and its study. */
+struct session {
+	char *id;   /* name of the folder */
+	char *path; /* of the folder */
+	char *recording_path;
+	struct session_reader *reader;   /* NULL when it cannot be opened: then `trouble` says why */
+	struct annotations *annotations; /* NULL when there is none */
+	Uxrec__Study *study;             /* never NULL; without one an empty study */
+	struct error trouble;
+};
+
+/** @return true for an id that this program makes: YYYYMMDD-HHMMSS-xxxx, fit for a path */
+bool session_id_is_valid(const char *id);
+
+/** Make a fresh id for now, local time. */
+int session_id_create(char id[21]);
+
+/**
+ * Open a session of a library.
+ *
+ * @param ret       set on success; freed by session_destroy()
+ * @param library   folder of the sessions
+ * @param id        session_id_is_valid() or -EINVAL
+ * @param writable  acts can be appended
+ * @return 0, -ENOENT when there is no such folder, or a negative errno with the reason. A recording
+ *         that cannot be read is no failure: see `trouble`
+ */
+int session_open(struct session **ret, const char *library, const char *id, bool writable,
+	struct error *reterr);
+
+/**
+ * Open what somebody typed: a session's folder, or the recording in it. A recording that lies alone
+ * has no annotations.
+ *
+ * @return as session_open(), and what session_reader_open() gives when there is no recording
+ */
+int session_open_path(struct session **ret, const char *path, struct error *reterr);
+
+void session_destroy(struct session *session);
+DEFINE_DESTROY(session);
+
+/** The session's times: first and last message. @return false without any */
+bool session_span(const struct session *session, int64_t *ret_begin_ns, int64_t *ret_end_ns);
+
+/** The newest SessionInfo, or NULL. Valid until the annotations change. */
+const Uxrec__SessionInfo *session_info(const struct session *session);
+
+/** Fill in a summary. @return it, freed with uxrec__session_summary__free_unpacked(), or NULL */
+Uxrec__SessionSummary *session_summarise(const struct session *session);
+
+/** Which session folders a library has. */
+struct session_ids {
+	char (*ids)[21];
+	size_t count;
+};
+
+/** @return 0 or a negative errno; newest first; freed with session_ids_finish() */
+int session_ids_list(struct session_ids *ret, const char *library);
+void session_ids_finish(struct session_ids *ids);
+
+/**
+ * Go through messages of a session and hand each over, unpacked.
+ *
+ * @param known  channels as bits (1 << enum channel_id)
+ * @param take   returns 0 to go on; anything else ends and is returned
+ * @return 0, what take() returned, or a negative errno
+ */
+int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, uint64_t known,
+	int (*take)(void *user, const struct reader_message *message,
+		const ProtobufCMessage *unpacked),
+	void *user);

@@ -1,0 +1,439 @@
+#include "replay/timeline.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/screen.pb-c.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* presses with less than this between them are one run */
+#define RUN_NS NS_PER_S
+
+#define BINS       1000
+#define BIN_MIN_MS 250
+
+struct position {
+	int64_t at_ns;
+	int32_t x, y;
+};
+
+struct builder {
+	struct timeline *timeline;
+	struct position *positions;
+	size_t position_count, position_capacity;
+};
+
+/* ---- arrays that grow ---- */
+
+static void *grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
+{
+	size_t wanted = *capacity ? *capacity * 2 : 256;
+	void *grown;
+
+	if (count < *capacity)
+		return array;
+	grown = realloc(array, wanted * item_bytes);
+	if (grown)
+		*capacity = wanted;
+	return grown;
+}
+
+#define GROW(array, count, capacity)                                                               \
+	({                                                                                         \
+		void *grown_ = grow(array, count, &(capacity), sizeof(*(array)));                  \
+		if (grown_)                                                                        \
+			(array) = grown_;                                                          \
+		grown_ != NULL;                                                                    \
+	})
+
+static int add_press(struct timeline *timeline, int64_t at_ns, int kind, int which)
+{
+	if (!GROW(timeline->presses, timeline->press_count, timeline->press_capacity))
+		return -ENOMEM;
+	timeline->presses[timeline->press_count++] = (struct timeline_press){
+		.at_ns = at_ns, .kind = kind, .which = (uint8_t)which, .x = -1, .y = -1};
+	return 0;
+}
+
+/* ---- reading ---- */
+
+/* A batch spans at most 250 ms (SESSION_BATCH_SPAN_NS); what spans much more is no batch of ours. */
+static bool times_are_sound(size_t count, const uint32_t *dt_us)
+{
+	uint64_t span_us = 0;
+
+	for (size_t i = 0; i < count; i++)
+		span_us += dt_us[i];
+	return span_us <= 10 * 1000000;
+}
+
+static int take_controls(
+	struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+	int r = 0;
+
+	timeline->clicks_recorded = true;
+	if (batch->n_control != count || batch->n_value != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		int control = batch->control[i], value = batch->value[i];
+
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (control >= UXREC__CONTROL__CONTROL_BUTTON_LEFT &&
+			control <= UXREC__CONTROL__CONTROL_BUTTON_TASK && value == 1) {
+			/* 1 left, 2 middle, 3 right as X counts them */
+			static const uint8_t numbers[] = {1, 3, 2, 4, 5, 6, 7, 8};
+
+			r = add_press(timeline, at_ns, PRESS_BUTTON,
+				numbers[control - UXREC__CONTROL__CONTROL_BUTTON_LEFT]);
+		} else if (control == UXREC__CONTROL__CONTROL_TOUCH && value == 1) {
+			r = add_press(timeline, at_ns, PRESS_BUTTON, 1);
+		} else if (control == UXREC__CONTROL__CONTROL_WHEEL ||
+			   control == UXREC__CONTROL__CONTROL_HWHEEL) {
+			r = add_press(timeline, at_ns, PRESS_WHEEL, 0);
+		}
+	}
+	return r;
+}
+
+static int take_classes(
+	struct timeline *timeline, int64_t at_ns, const Uxrec__KeyClassBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+	int r = 0;
+
+	timeline->keys_recorded = true;
+	if (batch->n_key_class != count || batch->n_action != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		int key_class = batch->key_class[i];
+
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (batch->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS && key_class > 0 &&
+			key_class <= UXREC__KEY_CLASS__KEY_CLASS_MEDIA)
+			r = add_press(timeline, at_ns, PRESS_KEY, key_class);
+	}
+	return r;
+}
+
+static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+	int r = 0;
+
+	timeline->keys_recorded = true;
+	if (batch->n_code != count || batch->n_action != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (batch->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS)
+			r = add_press(timeline, at_ns, PRESS_KEY, 0);
+	}
+	return r;
+}
+
+static int take_positions(
+	struct builder *builder, int64_t at_ns, const Uxrec__PointerBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+
+	if (batch->n_x_px != count || batch->n_y_px != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (!GROW(builder->positions, builder->position_count, builder->position_capacity))
+			return -ENOMEM;
+		builder->positions[builder->position_count++] =
+			(struct position){at_ns, batch->x_px[i], batch->y_px[i]};
+	}
+	return 0;
+}
+
+static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
+{
+	size_t size = uxrec__gap__get_packed_size(gap);
+	_autofree_ uint8_t *packed = malloc(size + 1);
+
+	if (!packed || !GROW(timeline->gaps, timeline->gap_count, timeline->gap_capacity))
+		return -ENOMEM;
+	uxrec__gap__pack(gap, packed);
+	timeline->gaps[timeline->gap_count] = uxrec__gap__unpack(NULL, size, packed);
+	if (!timeline->gaps[timeline->gap_count])
+		return -ENOMEM;
+	timeline->gap_count++;
+	return 0;
+}
+
+static int take_device(struct timeline *timeline, const Uxrec__InputDevice *device)
+{
+	timeline->clicks_recorded |= device->pointer || device->touch;
+	return 0;
+}
+
+static int take_event(struct timeline *timeline, const Uxrec__SessionEvent *event)
+{
+	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED)
+		for (size_t i = 0; i < event->n_modalities; i++)
+			if (strcmp(event->modalities[i], "input") == 0)
+				timeline->keys_recorded = strcmp(event->keys, "none") != 0;
+	return 0;
+}
+
+static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	struct builder *builder = user;
+	struct timeline *timeline = builder->timeline;
+
+	switch (message->channel->known) {
+	case CHANNEL_EVENTS: return take_event(timeline, (const void *)unpacked);
+	case CHANNEL_INPUT_DEVICES: return take_device(timeline, (const void *)unpacked);
+	case CHANNEL_CONTROLS:
+		return take_controls(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEY_CLASSES:
+		return take_classes(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEYS: return take_keys(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_POINTER:
+		return take_positions(builder, message->time_ns, (const void *)unpacked);
+	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
+	case CHANNEL_SCREEN:
+		if (!GROW(timeline->pictures, timeline->picture_count, timeline->picture_capacity))
+			return -ENOMEM;
+		timeline->pictures[timeline->picture_count++] = (struct timeline_picture){
+			message->time_ns, (uint32_t)message->data.size_bytes};
+		return 0;
+	default: return 0;
+	}
+}
+
+/* ---- putting it together ---- */
+
+static int press_compare(const void *a, const void *b)
+{
+	const struct timeline_press *x = a, *y = b;
+
+	return x->at_ns < y->at_ns ? -1 : x->at_ns > y->at_ns;
+}
+
+static int position_compare(const void *a, const void *b)
+{
+	const struct position *x = a, *y = b;
+
+	return x->at_ns < y->at_ns ? -1 : x->at_ns > y->at_ns;
+}
+
+/* batches of two devices overlap by a few milliseconds: sort, then give every click its place */
+static void place_presses(struct builder *builder)
+{
+	struct timeline *timeline = builder->timeline;
+	size_t next = 0;
+
+	if (timeline->press_count > 1)
+		qsort(timeline->presses, timeline->press_count, sizeof(*timeline->presses),
+			press_compare);
+	if (builder->position_count > 1)
+		qsort(builder->positions, builder->position_count, sizeof(*builder->positions),
+			position_compare);
+	for (size_t i = 0; i < timeline->press_count; i++) {
+		struct timeline_press *press = &timeline->presses[i];
+
+		while (next < builder->position_count &&
+			builder->positions[next].at_ns <= press->at_ns)
+			next++;
+		if (press->kind == PRESS_BUTTON && next > 0) {
+			press->x = builder->positions[next - 1].x;
+			press->y = builder->positions[next - 1].y;
+		}
+	}
+}
+
+int timeline_create(struct timeline **ret, const struct session *session)
+{
+	_destroy_(timeline) struct timeline *timeline = calloc(1, sizeof(*timeline));
+	struct builder builder = {.timeline = timeline};
+	int r;
+
+	if (!timeline)
+		return -ENOMEM;
+	session_span(session, &timeline->begin_ns, &timeline->end_ns);
+	r = session_each(session, INT64_MIN, INT64_MAX,
+		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_INPUT_DEVICES |
+			UINT64_C(1) << CHANNEL_CONTROLS | UINT64_C(1) << CHANNEL_KEY_CLASSES |
+			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_POINTER |
+			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_SCREEN,
+		take, &builder);
+	if (r == 0)
+		place_presses(&builder);
+	free(builder.positions);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(timeline);
+	return 0;
+}
+
+void timeline_destroy(struct timeline *timeline)
+{
+	if (!timeline)
+		return;
+	for (size_t i = 0; i < timeline->gap_count; i++)
+		uxrec__gap__free_unpacked(timeline->gaps[i], NULL);
+	free(timeline->gaps);
+	free(timeline->presses);
+	free(timeline->pictures);
+	free(timeline);
+}
+
+uint32_t timeline_count(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < timeline->press_count; i++)
+		count += (int)timeline->presses[i].kind == kind &&
+			 timeline->presses[i].at_ns >= from_ns &&
+			 timeline->presses[i].at_ns < to_ns;
+	return count;
+}
+
+/* ---- for a page ---- */
+
+static bool continues_run(const Uxrec__Timeline__Event *run, const struct timeline_press *press,
+	Uxrec__Timeline__Event__Kind kind)
+{
+	return run && run->kind == kind && kind != UXREC__TIMELINE__EVENT__KIND__KIND_CLICK &&
+	       press->at_ns - run->end_ns < RUN_NS;
+}
+
+static Uxrec__Timeline__Event *new_event(Uxrec__Timeline *message, size_t *capacity)
+{
+	Uxrec__Timeline__Event *event = malloc(sizeof(*event));
+
+	if (!event || !GROW(message->events, message->n_events, *capacity)) {
+		free(event);
+		return NULL;
+	}
+	uxrec__timeline__event__init(event);
+	event->by_class =
+		calloc(UXREC__KEY_CLASS__KEY_CLASS_MEDIA + 1, sizeof(*event->by_class));
+	message->events[message->n_events++] = event;
+	return event;
+}
+
+static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
+{
+	static const Uxrec__Timeline__Event__Kind kinds[] = {
+		[PRESS_BUTTON] = UXREC__TIMELINE__EVENT__KIND__KIND_CLICK,
+		[PRESS_KEY] = UXREC__TIMELINE__EVENT__KIND__KIND_KEYS,
+		[PRESS_WHEEL] = UXREC__TIMELINE__EVENT__KIND__KIND_SCROLL,
+	};
+	Uxrec__Timeline__Event *run = NULL;
+	size_t capacity = 0;
+
+	for (size_t i = 0; i < timeline->press_count; i++) {
+		const struct timeline_press *press = &timeline->presses[i];
+
+		if (!continues_run(run, press, kinds[press->kind])) {
+			run = new_event(message, &capacity);
+			if (!run || !run->by_class)
+				return -ENOMEM;
+			run->kind = kinds[press->kind];
+			run->at_ns = press->at_ns;
+			run->x_px = press->x;
+			run->y_px = press->y;
+			run->button = press->kind == PRESS_BUTTON ? press->which : 0;
+		}
+		run->end_ns = press->at_ns;
+		run->count++;
+		if (press->kind == PRESS_KEY) {
+			run->n_by_class = UXREC__KEY_CLASS__KEY_CLASS_MEDIA + 1;
+			run->by_class[press->which]++;
+		}
+	}
+	return 0;
+}
+
+static int put_pictures(const struct timeline *timeline, Uxrec__Timeline *message)
+{
+	int64_t before_ns = timeline->begin_ns;
+
+	message->picture_dt_ns =
+		calloc(timeline->picture_count + 1, sizeof(*message->picture_dt_ns));
+	if (!message->picture_dt_ns)
+		return -ENOMEM;
+	message->n_picture_dt_ns = timeline->picture_count;
+	for (size_t i = 0; i < timeline->picture_count; i++) {
+		message->picture_dt_ns[i] = timeline->pictures[i].at_ns - before_ns;
+		before_ns = timeline->pictures[i].at_ns;
+	}
+	return 0;
+}
+
+static int put_activity(const struct timeline *timeline, Uxrec__Timeline *message)
+{
+	int64_t span_ms = (timeline->end_ns - timeline->begin_ns) / NS_PER_MS + 1;
+	int64_t bin_ms = span_ms / BINS < BIN_MIN_MS ? BIN_MIN_MS : span_ms / BINS;
+	size_t bins = (size_t)(span_ms / bin_ms + 1);
+
+	message->input_events = calloc(bins, sizeof(uint32_t));
+	message->screen_bytes = calloc(bins, sizeof(uint32_t));
+	if (!message->input_events || !message->screen_bytes)
+		return -ENOMEM;
+	message->n_input_events = message->n_screen_bytes = bins;
+	message->bin_ms = (uint32_t)bin_ms;
+	for (size_t i = 0; i < timeline->press_count; i++) {
+		int64_t bin = (timeline->presses[i].at_ns - timeline->begin_ns) / NS_PER_MS / bin_ms;
+
+		if (bin >= 0 && (size_t)bin < bins)
+			message->input_events[bin]++;
+	}
+	for (size_t i = 0; i < timeline->picture_count; i++) {
+		int64_t bin =
+			(timeline->pictures[i].at_ns - timeline->begin_ns) / NS_PER_MS / bin_ms;
+
+		if (bin >= 0 && (size_t)bin < bins)
+			message->screen_bytes[bin] += timeline->pictures[i].bytes;
+	}
+	return 0;
+}
+
+static int put_gaps(const struct timeline *timeline, Uxrec__Timeline *message)
+{
+	message->gaps = calloc(timeline->gap_count + 1, sizeof(*message->gaps));
+	if (!message->gaps)
+		return -ENOMEM;
+	for (size_t i = 0; i < timeline->gap_count; i++) {
+		size_t size = uxrec__gap__get_packed_size(timeline->gaps[i]);
+		_autofree_ uint8_t *packed = malloc(size + 1);
+
+		if (!packed)
+			return -ENOMEM;
+		uxrec__gap__pack(timeline->gaps[i], packed);
+		message->gaps[i] = uxrec__gap__unpack(NULL, size, packed);
+		if (!message->gaps[i])
+			return -ENOMEM;
+		message->n_gaps++;
+	}
+	return 0;
+}
+
+Uxrec__Timeline *timeline_to_message(const struct timeline *timeline)
+{
+	Uxrec__Timeline *message = malloc(sizeof(*message));
+
+	if (!message)
+		return NULL;
+	uxrec__timeline__init(message);
+	message->begin_ns = timeline->begin_ns;
+	message->end_ns = timeline->end_ns;
+	if (put_events(timeline, message) < 0 || put_pictures(timeline, message) < 0 ||
+		put_activity(timeline, message) < 0 || put_gaps(timeline, message) < 0) {
+		uxrec__timeline__free_unpacked(message, NULL);
+		return NULL;
+	}
+	return message;
+}

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "protocol/session.pb-c.h"
+#include "replay/session.h"
+
+/**
+ * What happened in a session, event by event, in the order of time: the raw material of the event
+ * list, the lanes and the metrics. All times are session times.
+ */
+struct timeline {
+	int64_t begin_ns, end_ns;
+
+	struct timeline_press { /* of a button or a key, or one step of a wheel */
+		int64_t at_ns;
+		enum {
+			PRESS_BUTTON,
+			PRESS_KEY,
+			PRESS_WHEEL,
+		} kind;
+		uint8_t which;  /* button: 1 left, 2 middle, 3 right, 4 and up others; key: KeyClass */
+		int32_t x, y;   /* button: where the pointer was, -1 when not known */
+	} *presses;
+	size_t press_count, press_capacity;
+
+	struct timeline_picture {
+		int64_t at_ns;
+		uint32_t bytes;
+	} *pictures;
+	size_t picture_count, picture_capacity;
+
+	Uxrec__Gap **gaps;
+	size_t gap_count, gap_capacity;
+
+	bool keys_recorded;   /* false: nothing is known about keys, which is not "none" */
+	bool clicks_recorded; /* the same for buttons */
+};
+
+/** Read a session. @return 0 (freed by timeline_destroy()) or a negative errno */
+int timeline_create(struct timeline **ret, const struct session *session);
+void timeline_destroy(struct timeline *timeline);
+DEFINE_DESTROY(timeline);
+
+/** How many presses of a kind lie in [from, to). */
+uint32_t timeline_count(
+	const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns);
+
+/** As a page wants it: presses in runs. @return freed with …free_unpacked(), or NULL */
+Uxrec__Timeline *timeline_to_message(const struct timeline *timeline);

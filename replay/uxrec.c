@@ -1,0 +1,176 @@
+/* uxrec: control of a running recorder, and everything that can be done with its files. See uxrec.1.scd. */
+
+#include "replay/command.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/log.h"
+#include "protocol/base/paths.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: uxrec [--control SOCKET] COMMAND [ARGUMENT]...\n"
+	"\n"
+	"With a running recorder (uxrecd):\n"
+	"  start --study FILE|NAME --participant ID --consent METHOD[:WHAT,...]\n"
+	"        [--keys classes|full|none] [--pilot]\n"
+	"                         begin to record; prints the session's id\n"
+	"                         METHOD: paper, page, guardian, demo; WHAT: screen, input,\n"
+	"                         full-keys (default screen,input)\n"
+	"  stop                   end the session; returns when its file is complete\n"
+	"  pause, resume          stop recording for a while, visible as a hole\n"
+	"  status [--json]\n"
+	"  task start TASK        the participant begins a task\n"
+	"  task end OUTCOME       completed, completed_with_assist, failed, abandoned, void, skipped,\n"
+	"                         not_reached\n"
+	"  tag CODE [--note TEXT] [--opportunity ID] [--impact 0-4] [--author NAME]\n"
+	"                         set a tag now\n"
+	"\n"
+	"With files:\n"
+	"  list [--library DIR] [--json]\n"
+	"  info FILE [--json]     channels, gaps, how exact its times are\n"
+	"  verify FILE [--json]   read every byte; exit 0 whole, 1 damaged or cut\n"
+	"  metrics FILE... [--layer LAYER] [--json]\n"
+	"                         outcomes, times, errors and rates with their intervals\n"
+	"  play FILE|FOLDER [--listen ADDR:PORT]\n"
+	"                         show a session in the browser\n"
+	"  study check FILE       say what is wrong with a study file\n"
+	"\n"
+	"  doctor [--json]        what would be recorded now, and what is missing\n"
+	"\n"
+	"FILE is a session's folder or the recording in it.\n"
+	"Exit status: 0 good, 1 the answer is no, 2 wrong usage, 3 could not.\n";
+
+static const struct {
+	const char *name;
+	int (*run)(const struct command_options *options, int argc, char **argv);
+	const char *helper; /* instead of run: a program of another folder, as git does */
+} commands[] = {
+	{"start", command_start, NULL},
+	{"stop", command_stop, NULL},
+	{"pause", command_pause, NULL},
+	{"resume", command_resume, NULL},
+	{"status", command_status, NULL},
+	{"task", command_task, NULL},
+	{"tag", command_tag, NULL},
+	{"list", command_list, NULL},
+	{"info", command_info, NULL},
+	{"verify", command_verify, NULL},
+	{"metrics", command_metrics, NULL},
+	{"study", command_study, NULL},
+	{"play", NULL, "uxrec-play"},
+	{"doctor", NULL, "uxrec-doctor"},
+};
+
+int command_usage(const char *text)
+{
+	log_error("usage: uxrec %s", text);
+	return EXIT_USAGE;
+}
+
+static void remove_arguments(int *argc, char **argv, int at, int count)
+{
+	memmove(argv + at, argv + at + count, (size_t)(*argc - at - count + 1) * sizeof(*argv));
+	*argc -= count;
+}
+
+bool command_take_flag(int *argc, char **argv, const char *flag)
+{
+	for (int i = 1; i < *argc; i++)
+		if (strcmp(argv[i], flag) == 0) {
+			remove_arguments(argc, argv, i, 1);
+			return true;
+		}
+	return false;
+}
+
+const char *command_take_value(int *argc, char **argv, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (int i = 1; i < *argc; i++) {
+		const char *value = NULL;
+
+		if (strcmp(argv[i], name) == 0) {
+			value = i + 1 < *argc ? argv[i + 1] : "";
+			remove_arguments(argc, argv, i, i + 1 < *argc ? 2 : 1);
+			return value;
+		}
+		if (strncmp(argv[i], name, length) == 0 && argv[i][length] == '=') {
+			value = argv[i] + length + 1;
+			remove_arguments(argc, argv, i, 1);
+			return value;
+		}
+	}
+	return NULL;
+}
+
+bool command_has_leftovers(int argc, char **argv, int most_arguments)
+{
+	for (int i = 1; i < argc; i++)
+		if (argv[i][0] == '-' && argv[i][1]) {
+			log_error("unknown option '%s'; see uxrec --help",
+				text_quote(argv[i]).text);
+			return true;
+		}
+	if (argc - 1 > most_arguments) {
+		log_error("unexpected argument '%s'; see uxrec --help",
+			text_quote(argv[most_arguments + 1]).text);
+		return true;
+	}
+	return false;
+}
+
+static int run_helper(const char *name, char **argv)
+{
+	_autofree_ char *path = paths_helper(name);
+
+	if (!path) {
+		log_error("%s is not installed beside this program", name);
+		return EXIT_COULD_NOT;
+	}
+	execv(path, argv);
+	log_errno(-errno, "cannot start %s", path);
+	return EXIT_COULD_NOT;
+}
+
+int main(int argc, char **argv)
+{
+	_autofree_ char *control = paths_control();
+	struct command_options options = {.control = control};
+
+	signal(SIGPIPE, SIG_IGN);
+	while (argc > 1 && argv[1][0] == '-') {
+		if (strcmp(argv[1], "--help") == 0) {
+			fputs(usage, stdout);
+			return EXIT_GOOD;
+		}
+		if (strcmp(argv[1], "--version") == 0) {
+			puts("uxrec " UXREC_VERSION);
+			return EXIT_GOOD;
+		}
+		if (strcmp(argv[1], "--control") != 0 || argc < 3) {
+			log_error("unknown option '%s'; see uxrec --help",
+				text_quote(argv[1]).text);
+			return EXIT_USAGE;
+		}
+		options.control = argv[2];
+		argv += 2;
+		argc -= 2;
+	}
+	if (argc < 2) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, argv[1]) != 0)
+			continue;
+		return commands[i].run ? commands[i].run(&options, argc - 1, argv + 1)
+				       : run_helper(commands[i].helper, argv + 1);
+	}
+	log_error("no command '%s'; see uxrec --help", text_quote(argv[1]).text);
+	return EXIT_USAGE;
+}
