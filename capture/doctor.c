@@ -129,8 +129,8 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 	struct packet_sink sink = {drop};
 	struct session_clock clock;
 	struct source_context context = {&clock, &sink, ignore_lost, NULL};
-	struct input_options input = {options->input, options->display, options->helper,
-		KEY_POLICY_NONE, ""};
+	struct input_options input = {
+		options->input, options->display, options->helper, KEY_POLICY_NONE, ""};
 	struct error error = {"no reason given"};
 
 	if (strcmp(options->input, "none") == 0) {
@@ -166,8 +166,8 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 			"make room, or choose another folder with --library",
 			"only %.1f GB are free: about %.0f minutes", free_bytes / 1e9, hours * 60);
 	else
-		find(report, GOOD, "disk", "", "%.0f GB are free: over %.0f hours", free_bytes / 1e9,
-			hours > 1000 ? 1000.0 : hours);
+		find(report, GOOD, "disk", "", "%.0f GB are free: over %.0f hours",
+			free_bytes / 1e9, hours > 1000 ? 1000.0 : hours);
 }
 
 int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)

@@ -87,8 +87,8 @@ int encoder_create(struct encoder **ret, int width, int height, int max_fps, str
 	int r;
 
 	if (!codec)
-		return error_set(reterr, -ENOENT,
-			"no H.264 encoder: libavcodec was built without libx264");
+		return error_set(
+			reterr, -ENOENT, "no H.264 encoder: libavcodec was built without libx264");
 	if (!encoder)
 		return -ENOMEM;
 	av_log_set_level(AV_LOG_ERROR);
@@ -155,8 +155,8 @@ int encoder_encode(struct encoder *encoder, const struct picture *picture, int64
 	return 0;
 }
 
-static int jpeg_encode(AVCodecContext *codec, AVFrame *frame, AVPacket *packet,
-	const struct picture *picture)
+static int jpeg_encode(
+	AVCodecContext *codec, AVFrame *frame, AVPacket *packet, const struct picture *picture)
 {
 	int r;
 

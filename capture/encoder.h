@@ -13,8 +13,7 @@ struct encoder;
  * @param ret  set on success; freed by encoder_destroy()
  * @return 0, or a negative errno with the reason
  */
-int encoder_create(
-	struct encoder **ret, int width, int height, int max_fps, struct error *reterr);
+int encoder_create(struct encoder **ret, int width, int height, int max_fps, struct error *reterr);
 void encoder_destroy(struct encoder *encoder);
 DEFINE_DESTROY(encoder);
 

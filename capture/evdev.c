@@ -82,13 +82,13 @@ static size_t describe_axes(struct device *device, Uxrec__InputDevice__Axis *axe
 static bool is_keyboard(struct libevdev *evdev)
 {
 	return libevdev_has_event_code(evdev, EV_KEY, KEY_A) ||
-	       libevdev_has_event_code(evdev, EV_KEY, KEY_1);
+		libevdev_has_event_code(evdev, EV_KEY, KEY_1);
 }
 
 static bool is_pointer(struct libevdev *evdev)
 {
 	return libevdev_has_event_code(evdev, EV_REL, REL_X) ||
-	       libevdev_has_event_code(evdev, EV_ABS, ABS_X);
+		libevdev_has_event_code(evdev, EV_ABS, ABS_X);
 }
 
 static void describe(struct evdev_reader *reader, struct device *device, bool removed)
@@ -227,8 +227,8 @@ static void take_event(
 static int resynchronise(struct evdev_reader *reader, struct device *device, int64_t from_ns)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)"/input/controls", (char *)"/input/keys",
-		(char *)"/input/keys/full"};
+	char *topics[] = {
+		(char *)"/input/controls", (char *)"/input/keys", (char *)"/input/keys/full"};
 	char detail[64];
 	struct input_event event;
 	int r;

@@ -31,7 +31,8 @@ struct grabber_ops {
 	 * @param ret_damage_ns  when the first damage since the last grab was reported
 	 * @return 1 damaged, 0 not (wake_fd or deadline), -EPIPE the screen is gone
 	 */
-	int (*wait)(struct grabber *grabber, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns);
+	int (*wait)(
+		struct grabber *grabber, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns);
 
 	/** The size that the next grab will have. */
 	struct grabber_size (*size)(const struct grabber *grabber);

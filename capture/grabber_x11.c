@@ -46,8 +46,8 @@ static int need_extension(struct x11_grabber *grabber, xcb_extension_t *extensio
 {
 	*ret = xcb_get_extension_data(grabber->connection, extension);
 	if (!*ret || !(*ret)->present)
-		return error_set(reterr, -EOPNOTSUPP,
-			"the X server has no %s extension, %s", name, why);
+		return error_set(
+			reterr, -EOPNOTSUPP, "the X server has no %s extension, %s", name, why);
 	return 0;
 }
 
@@ -82,8 +82,8 @@ static int ask_extensions(struct x11_grabber *grabber, struct error *reterr)
 	return 0;
 }
 
-static int check_pixels(const struct x11_grabber *grabber, const xcb_screen_t *screen,
-	struct error *reterr)
+static int check_pixels(
+	const struct x11_grabber *grabber, const xcb_screen_t *screen, struct error *reterr)
 {
 	const xcb_setup_t *setup = xcb_get_setup(grabber->connection);
 	uint8_t bits = 0;
@@ -282,15 +282,14 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 {
 	xcb_connection_t *c = grabber->connection;
 	_autofree_ xcb_xfixes_fetch_region_reply_t *region = NULL;
-	const xcb_rectangle_t whole = {
-		0, 0, (uint16_t)grabber->width, (uint16_t)grabber->height};
+	const xcb_rectangle_t whole = {0, 0, (uint16_t)grabber->width, (uint16_t)grabber->height};
 	const xcb_rectangle_t *from;
 	int64_t area = 0;
 	int count;
 
 	xcb_damage_subtract(c, grabber->damage, XCB_NONE, grabber->region);
-	region = xcb_xfixes_fetch_region_reply(
-		c, xcb_xfixes_fetch_region(c, grabber->region), NULL);
+	region =
+		xcb_xfixes_fetch_region_reply(c, xcb_xfixes_fetch_region(c, grabber->region), NULL);
 	if (!region)
 		return -EPIPE;
 	from = xcb_xfixes_fetch_region_rectangles(region);

@@ -77,8 +77,8 @@ static int take_packet(struct input_source *source, const struct inputd_header *
 	if (!channel_is_allowed(source, header->channel))
 		return -EPROTO;
 	r = header->channel == CHANNEL_GAPS
-		    ? create_gap(&packet, source, &info, data, size_bytes)
-		    : packet_create_data(&packet, source->context.clock, &info, data, size_bytes);
+		? create_gap(&packet, source, &info, data, size_bytes)
+		: packet_create_data(&packet, source->context.clock, &info, data, size_bytes);
 	if (r == 0)
 		source->context.sink->push(source->context.sink, packet);
 	return r;
@@ -132,7 +132,7 @@ static void *input_thread(void *user)
 		if (r > 0 && header.kind == INPUTD_FAILED)
 			copy_text(reason, sizeof(reason), data, size);
 		else if (r > 0 && header.kind == INPUTD_PACKET &&
-			 take_packet(source, &header, data, size) < 0)
+			take_packet(source, &header, data, size) < 0)
 			r = -EPROTO;
 	}
 	if (r < 0)
@@ -191,8 +191,8 @@ static int await_ready(struct input_source *source, struct error *reterr)
 			return error_set(reterr, -ETIMEDOUT, "uxrec-inputd does not answer");
 		r = receive(source, data, &size, &header);
 		if (r == 0)
-			return error_set(reterr, -EPIPE,
-				"uxrec-inputd ended before it could read anything");
+			return error_set(
+				reterr, -EPIPE, "uxrec-inputd ended before it could read anything");
 		if (r < 0)
 			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
 		if (header.kind == INPUTD_READY) {

@@ -5,9 +5,9 @@
 
 /** What the input source is asked for. */
 struct input_options {
-	const char *source;     /* "auto", "evdev", "x11" */
-	const char *display;    /* NULL: the environment's */
-	const char *helper;     /* path of uxrec-inputd */
+	const char *source;  /* "auto", "evdev", "x11" */
+	const char *display; /* NULL: the environment's */
+	const char *helper;  /* path of uxrec-inputd */
 	enum key_policy keys;
 	const char *consent_id; /* of the consent act that allows KEY_POLICY_FULL, else "" */
 };

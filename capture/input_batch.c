@@ -34,8 +34,8 @@ void input_out_text(struct input_out *out, uint32_t kind, const char *text)
 	send_message(out, &(struct inputd_header){.kind = kind}, text, strlen(text));
 }
 
-void input_out_packet(struct input_out *out, uint16_t channel, int64_t time_ns,
-	const ProtobufCMessage *message)
+void input_out_packet(
+	struct input_out *out, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
 {
 	struct inputd_header header = {INPUTD_PACKET, channel, time_ns};
 	size_t size = protobuf_c_message_get_packed_size(message);

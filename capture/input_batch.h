@@ -18,8 +18,8 @@ struct input_out {
 };
 
 void input_out_text(struct input_out *out, uint32_t kind, const char *text);
-void input_out_packet(struct input_out *out, uint16_t channel, int64_t time_ns,
-	const ProtobufCMessage *message);
+void input_out_packet(
+	struct input_out *out, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message);
 
 /** Columns of one kind of event. Zero-initialised is empty. */
 struct input_columns {

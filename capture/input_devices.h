@@ -17,8 +17,8 @@
 int evdev_run(struct input_out *out, enum key_policy policy, struct error *reterr);
 
 /** Read an X server's raw events. @return as evdev_run(); -EPIPE when the server is gone */
-int xinput_run(struct input_out *out, enum key_policy policy, const char *display,
-	struct error *reterr);
+int xinput_run(
+	struct input_out *out, enum key_policy policy, const char *display, struct error *reterr);
 
 /** @return true when at least one keyboard or mouse of /dev/input can be read */
 bool evdev_is_readable(void);

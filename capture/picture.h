@@ -32,8 +32,8 @@ DEFINE_DESTROY(picture);
  *                the bottom edge of the screen
  * @param pixels  rect.height rows of stride_bytes >= 4 * rect.width, top row first, bytes B G R X
  */
-void picture_put(struct picture *picture, const struct rect *rect, const uint8_t *pixels,
-	int stride_bytes);
+void picture_put(
+	struct picture *picture, const struct rect *rect, const uint8_t *pixels, int stride_bytes);
 
 /**
  * Scale the picture down and compress it as JPEG: what the moderator is shown before a session.

@@ -26,8 +26,8 @@ struct pointer_source {
 	xcb_connection_t *connection;
 	xcb_window_t root;
 	uint8_t xinput_opcode, cursor_event;
-	int64_t next_ns;           /* not before */
-	int64_t moved_ns;          /* since when the position is not known; 0: it is */
+	int64_t next_ns;  /* not before */
+	int64_t moved_ns; /* since when the position is not known; 0: it is */
 	int last_x, last_y;
 };
 
@@ -83,9 +83,8 @@ static void to_rgba(const uint32_t *argb, size_t count, uint8_t *rgba)
 
 static int push_shape(struct pointer_source *source, int64_t time_ns)
 {
-	_autofree_ xcb_xfixes_get_cursor_image_reply_t *reply =
-		xcb_xfixes_get_cursor_image_reply(source->connection,
-			xcb_xfixes_get_cursor_image(source->connection), NULL);
+	_autofree_ xcb_xfixes_get_cursor_image_reply_t *reply = xcb_xfixes_get_cursor_image_reply(
+		source->connection, xcb_xfixes_get_cursor_image(source->connection), NULL);
 	Uxrec__PointerShape shape = UXREC__POINTER_SHAPE__INIT;
 	_autofree_ uint8_t *rgba = NULL;
 	size_t count;

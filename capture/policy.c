@@ -34,9 +34,18 @@ struct control_entry {
 	Uxrec__Control control;
 };
 
-#define REL(name, control)    {EV_REL, name, UXREC__CONTROL__CONTROL_##control}
-#define ABS(name, control)    {EV_ABS, name, UXREC__CONTROL__CONTROL_##control}
-#define BUTTON(name, control) {EV_KEY, name, UXREC__CONTROL__CONTROL_##control}
+#define REL(name, control)                                                                         \
+	{                                                                                          \
+		EV_REL, name, UXREC__CONTROL__CONTROL_##control                                    \
+	}
+#define ABS(name, control)                                                                         \
+	{                                                                                          \
+		EV_ABS, name, UXREC__CONTROL__CONTROL_##control                                    \
+	}
+#define BUTTON(name, control)                                                                      \
+	{                                                                                          \
+		EV_KEY, name, UXREC__CONTROL__CONTROL_##control                                    \
+	}
 
 static const struct control_entry controls[] = {
 	{EV_SYN, SYN_REPORT, UXREC__CONTROL__CONTROL_FRAME},
@@ -142,41 +151,34 @@ static const struct {
 	uint32_t first, last;
 	Uxrec__KeyClass key_class;
 } keysym_classes[] = {
-	{0x20, 0x20, CLASS(SPACE)},
-	{0x30, 0x39, CLASS(DIGIT)},
-	{0x41, 0x5a, CLASS(LETTER)},
-	{0x61, 0x7a, CLASS(LETTER)},
-	{0xaa, 0xaa, CLASS(LETTER)},
-	{0xb5, 0xb5, CLASS(LETTER)},
-	{0xba, 0xba, CLASS(LETTER)},
-	{0xd7, 0xd7, CLASS(PUNCTUATION)},
-	{0xf7, 0xf7, CLASS(PUNCTUATION)},
-	{0xc0, 0xff, CLASS(LETTER)},
-	{0x21, 0xbf, CLASS(PUNCTUATION)},
-	{0x100, 0x13ff, CLASS(LETTER)},         /* the national sets */
-	{0x20a0, 0x20cf, CLASS(PUNCTUATION)},   /* currencies */
-	{0xfe01, 0xfe13, CLASS(MODIFIER)},      /* ISO level shifts */
-	{0xfe20, 0xfe20, CLASS(NAVIGATION)},    /* left tab */
-	{0xfe50, 0xfe8f, CLASS(PUNCTUATION)},   /* dead accents */
-	{0xff08, 0xff08, CLASS(EDITING)},       /* backspace */
-	{0xff09, 0xff09, CLASS(NAVIGATION)},    /* tab */
-	{0xff0a, 0xff0d, CLASS(EDITING)},       /* line feed, clear, return */
-	{0xff50, 0xff58, CLASS(NAVIGATION)},    /* home, arrows, prior, next, end, begin */
-	{0xff63, 0xff63, CLASS(EDITING)},       /* insert */
-	{0xffff, 0xffff, CLASS(EDITING)},       /* delete */
-	{0xff80, 0xff80, CLASS(SPACE)},         /* keypad space */
-	{0xff89, 0xff89, CLASS(NAVIGATION)},    /* keypad tab */
-	{0xff8d, 0xff8d, CLASS(EDITING)},       /* keypad enter */
-	{0xff95, 0xff9f, CLASS(NAVIGATION)},    /* keypad home to delete */
-	{0xffb0, 0xffb9, CLASS(DIGIT)},         /* keypad digits */
-	{0xffaa, 0xffaf, CLASS(PUNCTUATION)},   /* keypad operators */
-	{0xffbd, 0xffbd, CLASS(PUNCTUATION)},   /* keypad equal */
-	{0xff7e, 0xff7f, CLASS(MODIFIER)},      /* mode switch, num lock */
-	{0xff14, 0xff14, CLASS(MODIFIER)},      /* scroll lock */
-	{0xffe1, 0xffee, CLASS(MODIFIER)},      /* shift to hyper */
-	{0x1008ff02, 0x1008ff04, CLASS(MEDIA)}, /* brightness */
-	{0x1008ff11, 0x1008ff17, CLASS(MEDIA)}, /* volume, play, stop, previous, next */
-	{0x1008ff31, 0x1008ff31, CLASS(MEDIA)}, /* pause */
+	{0x20, 0x20, CLASS(SPACE)}, {0x30, 0x39, CLASS(DIGIT)}, {0x41, 0x5a, CLASS(LETTER)},
+	{0x61, 0x7a, CLASS(LETTER)}, {0xaa, 0xaa, CLASS(LETTER)}, {0xb5, 0xb5, CLASS(LETTER)},
+	{0xba, 0xba, CLASS(LETTER)}, {0xd7, 0xd7, CLASS(PUNCTUATION)},
+	{0xf7, 0xf7, CLASS(PUNCTUATION)}, {0xc0, 0xff, CLASS(LETTER)},
+	{0x21, 0xbf, CLASS(PUNCTUATION)}, {0x100, 0x13ff, CLASS(LETTER)}, /* the national sets */
+	{0x20a0, 0x20cf, CLASS(PUNCTUATION)},                             /* currencies */
+	{0xfe01, 0xfe13, CLASS(MODIFIER)},                                /* ISO level shifts */
+	{0xfe20, 0xfe20, CLASS(NAVIGATION)},                              /* left tab */
+	{0xfe50, 0xfe8f, CLASS(PUNCTUATION)},                             /* dead accents */
+	{0xff08, 0xff08, CLASS(EDITING)},                                 /* backspace */
+	{0xff09, 0xff09, CLASS(NAVIGATION)},                              /* tab */
+	{0xff0a, 0xff0d, CLASS(EDITING)},        /* line feed, clear, return */
+	{0xff50, 0xff58, CLASS(NAVIGATION)},     /* home, arrows, prior, next, end, begin */
+	{0xff63, 0xff63, CLASS(EDITING)},        /* insert */
+	{0xffff, 0xffff, CLASS(EDITING)},        /* delete */
+	{0xff80, 0xff80, CLASS(SPACE)},          /* keypad space */
+	{0xff89, 0xff89, CLASS(NAVIGATION)},     /* keypad tab */
+	{0xff8d, 0xff8d, CLASS(EDITING)},        /* keypad enter */
+	{0xff95, 0xff9f, CLASS(NAVIGATION)},     /* keypad home to delete */
+	{0xffb0, 0xffb9, CLASS(DIGIT)},          /* keypad digits */
+	{0xffaa, 0xffaf, CLASS(PUNCTUATION)},    /* keypad operators */
+	{0xffbd, 0xffbd, CLASS(PUNCTUATION)},    /* keypad equal */
+	{0xff7e, 0xff7f, CLASS(MODIFIER)},       /* mode switch, num lock */
+	{0xff14, 0xff14, CLASS(MODIFIER)},       /* scroll lock */
+	{0xffe1, 0xffee, CLASS(MODIFIER)},       /* shift to hyper */
+	{0x1008ff02, 0x1008ff04, CLASS(MEDIA)},  /* brightness */
+	{0x1008ff11, 0x1008ff17, CLASS(MEDIA)},  /* volume, play, stop, previous, next */
+	{0x1008ff31, 0x1008ff31, CLASS(MEDIA)},  /* pause */
 	{0x01000100, 0x01001fff, CLASS(LETTER)}, /* Unicode letters up to Greek extended */
 	{0x01002000, 0x01002e7f, CLASS(PUNCTUATION)},
 	{0x01002e80, 0x0110ffff, CLASS(LETTER)}, /* CJK and beyond */

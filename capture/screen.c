@@ -84,8 +84,8 @@ static int set_up(struct screen_source *source, struct error *reterr)
 	encoder_destroy(steal_ptr(source->encoder));
 	r = picture_create(&source->picture, size.width, size.height);
 	if (r < 0)
-		return error_set(reterr, r, "no memory for a picture of %dx%d", size.width,
-			size.height);
+		return error_set(
+			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
 	r = encoder_create(&source->encoder, source->picture->width, source->picture->height,
 		source->options.max_fps, reterr);
 	if (r < 0)
@@ -99,8 +99,8 @@ static int set_up(struct screen_source *source, struct error *reterr)
 static bool keyframe_is_due(struct screen_source *source, int64_t time_ns)
 {
 	return atomic_exchange(&source->keyframe_wanted, false) || !source->keyframe_seen ||
-	       source->pictures_since_keyframe + 1 >= KEYFRAME_PICTURES ||
-	       time_ns - source->keyframe_ns >= KEYFRAME_NS;
+		source->pictures_since_keyframe + 1 >= KEYFRAME_PICTURES ||
+		time_ns - source->keyframe_ns >= KEYFRAME_NS;
 }
 
 static int push_keyframe_mark(struct screen_source *source, int64_t time_ns)
@@ -117,8 +117,8 @@ static int push_keyframe_mark(struct screen_source *source, int64_t time_ns)
 			return r;
 	}
 	source->keyframe_seen = true;
-	return push(source, &(struct packet_info){CHANNEL_SCREEN_KEYFRAMES, 0, time_ns, 0},
-		&mark.base);
+	return push(
+		source, &(struct packet_info){CHANNEL_SCREEN_KEYFRAMES, 0, time_ns, 0}, &mark.base);
 }
 
 static int encode_and_push(struct screen_source *source, int64_t time_ns)
@@ -239,9 +239,9 @@ static void *screen_thread(void *user)
 	r = run(source);
 	if (r < 0)
 		source->context.lost(source->context.user, &source->base,
-			r == -EPIPE   ? "the display is gone"
-			: r == -ENOMEM ? "no memory for pictures"
-				       : "the screen could not be encoded any more");
+			r == -EPIPE            ? "the display is gone"
+				: r == -ENOMEM ? "no memory for pictures"
+					       : "the screen could not be encoded any more");
 	return NULL;
 }
 

@@ -24,8 +24,8 @@
 #define KEYCODE_OFFSET 8
 
 struct x_device {
-	uint16_t id;          /* the server's */
-	bool absolute[2];     /* x and y are positions and not steps */
+	uint16_t id;      /* the server's */
+	bool absolute[2]; /* x and y are positions and not steps */
 	struct input_batch batch;
 };
 
@@ -90,9 +90,9 @@ static void take_axes(struct x_device *device, const xcb_input_xi_device_info_t 
 
 static int query_devices(struct xinput_reader *reader)
 {
-	_autofree_ xcb_input_xi_query_device_reply_t *reply = xcb_input_xi_query_device_reply(
-		reader->connection,
-		xcb_input_xi_query_device(reader->connection, XCB_INPUT_DEVICE_ALL), NULL);
+	_autofree_ xcb_input_xi_query_device_reply_t *reply =
+		xcb_input_xi_query_device_reply(reader->connection,
+			xcb_input_xi_query_device(reader->connection, XCB_INPUT_DEVICE_ALL), NULL);
 
 	if (!reply)
 		return -EPIPE;
@@ -159,8 +159,8 @@ static void take_key(struct xinput_reader *reader, struct x_device *device, int6
 	struct redacted key = policy_apply_keysym(reader->policy, keysym_of(reader, keycode),
 		(uint16_t)(keycode >= KEYCODE_OFFSET ? keycode - KEYCODE_OFFSET : 0));
 	int32_t action = event->event_type == XCB_INPUT_RAW_KEY_RELEASE ? 0
-			 : event->flags & XCB_INPUT_KEY_EVENT_FLAGS_KEY_REPEAT ? 2
-									       : 1;
+		: event->flags & XCB_INPUT_KEY_EVENT_FLAGS_KEY_REPEAT   ? 2
+									: 1;
 
 	input_batch_add(&device->batch, reader->out, time_ns, &key, action);
 }
@@ -179,8 +179,13 @@ static void take_button(struct xinput_reader *reader, struct x_device *device, i
 	const xcb_input_raw_button_press_event_t *event)
 {
 	/* X numbers: 1 left, 2 middle, 3 right, 4 to 7 wheel, 8 and up the rest */
-	static const uint16_t buttons[] = {[1] = BTN_LEFT, [2] = BTN_MIDDLE, [3] = BTN_RIGHT,
-		[8] = BTN_SIDE, [9] = BTN_EXTRA, [10] = BTN_FORWARD, [11] = BTN_BACK};
+	static const uint16_t buttons[] = {[1] = BTN_LEFT,
+		[2] = BTN_MIDDLE,
+		[3] = BTN_RIGHT,
+		[8] = BTN_SIDE,
+		[9] = BTN_EXTRA,
+		[10] = BTN_FORWARD,
+		[11] = BTN_BACK};
 	bool pressed = event->event_type == XCB_INPUT_RAW_BUTTON_PRESS;
 	uint32_t button = event->detail;
 
@@ -339,8 +344,8 @@ static int start(struct xinput_reader *reader, const char *display, struct error
 	return 0;
 }
 
-int xinput_run(struct input_out *out, enum key_policy policy, const char *display,
-	struct error *reterr)
+int xinput_run(
+	struct input_out *out, enum key_policy policy, const char *display, struct error *reterr)
 {
 	struct xinput_reader reader = {.out = out, .policy = policy};
 	int r = start(&reader, display, reterr);
@@ -351,8 +356,8 @@ int xinput_run(struct input_out *out, enum key_policy policy, const char *displa
 			r = x11_wait(reader.connection, out->fd, flush_due(&reader));
 		if (r > 0) {
 			r = xcb_connection_has_error(reader.connection)
-				    ? error_set(reterr, -EPIPE, "the X server is gone")
-				    : 0;
+				? error_set(reterr, -EPIPE, "the X server is gone")
+				: 0;
 		} else if (r == 0) {
 			/* the daemon says nothing: when its socket is readable it has closed */
 			struct pollfd daemon = {.fd = out->fd, .events = POLLIN};
