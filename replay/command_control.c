@@ -67,8 +67,8 @@ static int ask(const struct command_options *options, Uxrec__ClientMessage *mess
 }
 
 /* @param print_session  the id of the session goes to standard output */
-static int command(const struct command_options *options, Uxrec__ClientMessage *message,
-	bool print_session)
+static int command(
+	const struct command_options *options, Uxrec__ClientMessage *message, bool print_session)
 {
 	Uxrec__ServerMessage *answer;
 	int r = ask(options, message, &answer);
@@ -114,7 +114,8 @@ static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities)
 		modalities[consent->n_modalities++] = (char *)"input";
 		return EXIT_GOOD;
 	}
-	for (char *rest, *part = strtok_r(what, ",", &rest); part; part = strtok_r(NULL, ",", &rest)) {
+	for (char *rest, *part = strtok_r(what, ",", &rest); part;
+		part = strtok_r(NULL, ",", &rest)) {
 		if (strcmp(part, "full-keys") == 0) {
 			consent->full_keys = true;
 		} else if (consent->n_modalities < 8) {
@@ -238,8 +239,8 @@ static void print_status(const Uxrec__Status *status)
 	}
 	printf("%s session %s: study '%s', participant '%s', %lld:%02lld min\n",
 		status->state == UXREC__STATUS__STATE__STATE_PAUSED ? "paused" : "recording",
-		status->session, status->study_name, status->participant,
-		(long long)elapsed_s / 60, (long long)elapsed_s % 60);
+		status->session, status->study_name, status->participant, (long long)elapsed_s / 60,
+		(long long)elapsed_s % 60);
 	if (*status->task)
 		printf("task: %s\n", status->task);
 	printf("%llu events, %llu pictures, %.2f MB, %u gaps, keys: %s, %u observers\n",
@@ -293,8 +294,9 @@ static int parse_outcome(const char *text, Uxrec__TaskEnd *end)
 			end->outcome = (Uxrec__Attempt__Outcome)i;
 			return EXIT_GOOD;
 		}
-	log_error("outcome '%s': it is one of completed, completed_with_assist, failed, abandoned, "
-		  "void, skipped, not_reached",
+	log_error(
+		"outcome '%s': it is one of completed, completed_with_assist, failed, abandoned, "
+		"void, skipped, not_reached",
 		text_quote(text).text);
 	return EXIT_USAGE;
 }

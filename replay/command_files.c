@@ -66,7 +66,7 @@ static Uxrec__SessionSummary *summarise(const char *library, const char *id)
 	_destroy_(session) struct session *session = NULL;
 
 	return session_open(&session, library, id, false, NULL) < 0 ? NULL
-								     : session_summarise(session);
+								    : session_summarise(session);
 }
 
 int command_list(const struct command_options *options, int argc, char **argv)
@@ -131,8 +131,7 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 	struct json_object *damages = json_object_new_array();
 
 	json_object_object_add(document, "duration_s", json_object_new_double(facts->duration_s));
-	json_object_object_add(
-		document, "begin_ns", json_object_new_int64(facts->begin_ns));
+	json_object_object_add(document, "begin_ns", json_object_new_int64(facts->begin_ns));
 	json_object_object_add(document, "bytes", json_object_new_uint64(facts->bytes));
 	json_object_object_add(document, "complete", json_object_new_boolean(facts->complete));
 	json_object_object_add(document, "end_reason", json_object_new_string(facts->end_reason));
@@ -145,8 +144,8 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 			json_object_new_string(facts->channels[i].channel->topic));
 		json_object_object_add(channel, "schema",
 			json_object_new_string(facts->channels[i].channel->schema));
-		json_object_object_add(channel, "messages",
-			json_object_new_uint64(facts->channels[i].messages));
+		json_object_object_add(
+			channel, "messages", json_object_new_uint64(facts->channels[i].messages));
 		json_object_object_add(
 			channel, "bytes", json_object_new_uint64(facts->channels[i].bytes));
 		json_object_array_add(channels, channel);
@@ -196,8 +195,8 @@ static void print_info(const struct session *session, const struct session_facts
 			(double)(facts->gaps[i]->to_ns - facts->gaps[i]->from_ns) / 1e9,
 			text_quote(facts->gaps[i]->detail).text);
 	for (size_t i = 0; i < facts->damage_count; i++)
-		printf("damage at offset %llu: %s\n",
-			(unsigned long long)facts->damages[i].offset, facts->damages[i].text);
+		printf("damage at offset %llu: %s\n", (unsigned long long)facts->damages[i].offset,
+			facts->damages[i].text);
 }
 
 int command_info(const struct command_options *options, int argc, char **argv)
@@ -281,8 +280,7 @@ static void print_verified(
 		return;
 	}
 	document = json_object_new_object();
-	json_object_object_add(
-		document, "whole", json_object_new_boolean(result->problems == 0));
+	json_object_object_add(document, "whole", json_object_new_boolean(result->problems == 0));
 	json_object_object_add(document, "finished", json_object_new_boolean(result->finished));
 	json_object_object_add(document, "messages", json_object_new_uint64(result->messages));
 	json_object_object_add(document, "chunks", json_object_new_uint64(result->chunks));

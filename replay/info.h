@@ -20,7 +20,7 @@ struct session_facts {
 	struct channel_facts {
 		const struct reader_channel *channel; /* of the session's reader */
 		uint64_t messages, bytes;             /* of the messages' data */
-	} *channels;
+	} * channels;
 	size_t channel_count;
 
 	Uxrec__Gap **gaps;

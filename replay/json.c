@@ -48,8 +48,7 @@ static struct json_object *member(const ProtobufCFieldDescriptor *field, const v
 	case PROTOBUF_C_TYPE_STRING: return json_object_new_string(*(char *const *)at);
 	case PROTOBUF_C_TYPE_BYTES:
 		return json_object_new_int64((int64_t)((const ProtobufCBinaryData *)at)->len);
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return json_of_message(*(const ProtobufCMessage *const *)at);
+	case PROTOBUF_C_TYPE_MESSAGE: return json_of_message(*(const ProtobufCMessage *const *)at);
 	}
 	return NULL;
 }
@@ -114,6 +113,7 @@ struct json_object *json_of_message(const ProtobufCMessage *message)
 void json_print(struct json_object *document)
 {
 	puts(json_object_to_json_string_ext(document,
-		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE | JSON_C_TO_STRING_SPACED));
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE |
+			JSON_C_TO_STRING_SPACED));
 	json_object_put(document);
 }

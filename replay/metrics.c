@@ -148,15 +148,15 @@ static double task_time_s(const struct session *session, const struct timeline *
 		return NAN;
 	for (size_t i = 0; i < timeline->gap_count; i++)
 		if (timeline->gaps[i]->reason == UXREC__GAP__REASON__REASON_PAUSE)
-			spans[count++] = (struct span){
-				timeline->gaps[i]->from_ns, timeline->gaps[i]->to_ns};
+			spans[count++] =
+				(struct span){timeline->gaps[i]->from_ns, timeline->gaps[i]->to_ns};
 	for (size_t i = 0; i < acts; i++) {
 		const Uxrec__Act *act = annotations_get(session->annotations, i);
 
 		if (act->body_case == UXREC__ACT__BODY_INTERRUPTION &&
 			act->interruption->stops_clock)
-			spans[count++] = (struct span){
-				act->interruption->from_ns, act->interruption->to_ns};
+			spans[count++] =
+				(struct span){act->interruption->from_ns, act->interruption->to_ns};
 	}
 	return (double)(end_ns - begin_ns - covered_ns(spans, count, begin_ns, end_ns)) / 1e9;
 }
@@ -166,8 +166,7 @@ struct chance {
 	bool scored, met, erred;
 };
 
-static bool belongs(
-	const Uxrec__AttemptMetrics *row, const char *attempt, int64_t at_ns)
+static bool belongs(const Uxrec__AttemptMetrics *row, const char *attempt, int64_t at_ns)
 {
 	if (*attempt)
 		return strcmp(attempt, row->attempt) == 0;
@@ -226,7 +225,7 @@ static int count_acts(Uxrec__AttemptMetrics *row, const struct session *session,
 		if (act->body_case == UXREC__ACT__BODY_TAG) {
 			r = count_tag(row, session, act, task, chances);
 		} else if (act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE &&
-			   strcmp(act->opportunity_score->attempt, row->attempt) == 0) {
+			strcmp(act->opportunity_score->attempt, row->attempt) == 0) {
 			size_t chance =
 				opportunity_number(task, act->opportunity_score->opportunity);
 
@@ -368,7 +367,7 @@ static int add_session(Uxrec__Metrics *metrics, struct rows *rows, const struct 
 static bool counts(const Uxrec__AttemptMetrics *row)
 {
 	return row->outcome == COMPLETED || row->outcome == ASSISTED || row->outcome == FAILED ||
-	       row->outcome == ABANDONED;
+		row->outcome == ABANDONED;
 }
 
 /* sums of one participant over the attempts that count */
@@ -460,8 +459,7 @@ static void estimate_errors(Uxrec__TaskMetrics *task, const struct sums *sums, d
 static int estimate_task(Uxrec__TaskMetrics *task, struct sums *sums)
 {
 	_autofree_ double *room = calloc(sums->person_count + 1, sizeof(*room));
-	_autofree_ struct stats_chances *chances =
-		calloc(sums->person_count + 1, sizeof(*chances));
+	_autofree_ struct stats_chances *chances = calloc(sums->person_count + 1, sizeof(*chances));
 	bool all = !*task->task;
 
 	if (!room || !chances)
@@ -469,8 +467,8 @@ static int estimate_task(Uxrec__TaskMetrics *task, struct sums *sums)
 	task->attempts = (uint32_t)sums->attempts;
 	task->left_out = (uint32_t)sums->left_out;
 	task->unplanned_errors = (uint32_t)sums->unplanned;
-	task->success = to_message(all ? success_of_all(sums, room)
-				       : stats_rate(sums->completed, sums->attempts));
+	task->success = to_message(
+		all ? success_of_all(sums, room) : stats_rate(sums->completed, sums->attempts));
 	task->assisted = to_message(stats_rate(sums->assisted, sums->attempts));
 	task->abandoned = to_message(stats_rate(sums->abandoned, sums->attempts));
 	task->laplace = to_message(stats_laplace(sums->completed, sums->attempts));

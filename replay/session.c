@@ -23,9 +23,9 @@ bool session_id_is_valid(const char *id)
 	if (strlen(id) != sizeof(pattern) - 1)
 		return false;
 	for (size_t i = 0; pattern[i]; i++) {
-		bool fits = pattern[i] == 'd'   ? isdigit((unsigned char)id[i])
-			    : pattern[i] == 'x' ? strchr("0123456789abcdef", id[i]) != NULL
-						: id[i] == pattern[i];
+		bool fits = pattern[i] == 'd' ? isdigit((unsigned char)id[i])
+			: pattern[i] == 'x'   ? strchr("0123456789abcdef", id[i]) != NULL
+					      : id[i] == pattern[i];
 
 		if (!fits)
 			return false;
@@ -202,8 +202,8 @@ static void summarise_act(
 	switch (act->body_case) {
 	case UXREC__ACT__BODY_ATTEMPT:
 		summary->attempts++;
-		summary->completed += act->attempt->outcome ==
-				      UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED;
+		summary->completed +=
+			act->attempt->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED;
 		break;
 	case UXREC__ACT__BODY_TAG:
 		add_layer(summary, act->layer);
@@ -269,8 +269,8 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	summary->bytes = session_reader_size(session->reader);
 	summary->gaps = count_gaps(session);
 	summary->health = session_reader_is_complete(session->reader)
-				  ? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
-				  : UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;
+		? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
+		: UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;
 	if (session_reader_damages(session->reader, &damages) > 0) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
 		summary->trouble = strdup(damages[0].text);
@@ -323,8 +323,8 @@ void session_ids_finish(struct session_ids *ids)
 /* ---- messages ---- */
 
 int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, uint64_t known,
-	int (*take)(void *user, const struct reader_message *message,
-		const ProtobufCMessage *unpacked),
+	int (*take)(
+		void *user, const struct reader_message *message, const ProtobufCMessage *unpacked),
 	void *user)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -339,10 +339,10 @@ int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, 
 	while ((r = session_cursor_next(cursor, &message)) > 0) {
 		const ProtobufCMessageDescriptor *descriptor =
 			schema_message(message.channel->schema);
-		ProtobufCMessage *unpacked =
-			descriptor ? protobuf_c_message_unpack(descriptor, NULL,
-					     message.data.size_bytes, message.data.data)
-				   : NULL;
+		ProtobufCMessage *unpacked = descriptor
+			? protobuf_c_message_unpack(
+				  descriptor, NULL, message.data.size_bytes, message.data.data)
+			: NULL;
 
 		if (!unpacked)
 			continue; /* verify says so; what can be read is read */

@@ -10,7 +10,7 @@ struct session {
 	char *id;   /* name of the folder */
 	char *path; /* of the folder */
 	char *recording_path;
-	struct session_reader *reader;   /* NULL when it cannot be opened: then `trouble` says why */
+	struct session_reader *reader; /* NULL when it cannot be opened: then `trouble` says why */
 	struct annotations *annotations; /* NULL when there is none */
 	Uxrec__Study *study;             /* never NULL; without one an empty study */
 	struct error trouble;
@@ -73,6 +73,6 @@ void session_ids_finish(struct session_ids *ids);
  * @return 0, what take() returned, or a negative errno
  */
 int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, uint64_t known,
-	int (*take)(void *user, const struct reader_message *message,
-		const ProtobufCMessage *unpacked),
+	int (*take)(
+		void *user, const struct reader_message *message, const ProtobufCMessage *unpacked),
 	void *user);

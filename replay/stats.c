@@ -53,8 +53,12 @@ struct stats_estimate stats_laplace(double x, double n)
 {
 	if (n <= 0)
 		return undefined("nothing to divide by");
-	return (struct stats_estimate){.defined = true, .value = (x + 1) / (n + 2), .n = n, .x = x,
-		.method = "Laplace", .why = ""};
+	return (struct stats_estimate){.defined = true,
+		.value = (x + 1) / (n + 2),
+		.n = n,
+		.x = x,
+		.method = "Laplace",
+		.why = ""};
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -182,8 +186,12 @@ struct stats_estimate stats_error_rate(
 		return undefined("no opportunity was met");
 	rate = erred / met;
 	if (count == 1)
-		return (struct stats_estimate){.defined = true, .value = rate, .n = met, .x = erred,
-			.method = "one participant's share", .why = ""};
+		return (struct stats_estimate){.defined = true,
+			.value = rate,
+			.n = met,
+			.x = erred,
+			.method = "one participant's share",
+			.why = ""};
 	for (size_t i = 0; i < count; i++) {
 		double rest = chances[i].erred - rate * chances[i].met;
 

@@ -51,7 +51,8 @@ struct yaml_study {
 };
 
 #define TEXT_FIELD(name, type, member, limit)                                                      \
-	CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 0, limit)
+	CYAML_FIELD_STRING_PTR(                                                                    \
+		name, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 0, limit)
 #define NEEDED_FIELD(name, type, member, limit)                                                    \
 	CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER, type, member, 1, limit)
 
@@ -191,8 +192,8 @@ static void find_key(struct complaint *complaint, const char *text, size_t size_
 	if (strncmp(complaint->sentence, prefix, sizeof(prefix) - 1) != 0)
 		return;
 	length = strlen(key);
-	while (at < end && (line < complaint->line ||
-				   (line == complaint->line && column < complaint->column)))
+	while (at < end &&
+		(line < complaint->line || (line == complaint->line && column < complaint->column)))
 		advance(&at, end, &line, &column);
 	for (; at + length < end; advance(&at, end, &line, &column)) {
 		const char *after = at + length;
@@ -212,8 +213,7 @@ static void find_key(struct complaint *complaint, const char *text, size_t size_
 static int report_complaint(struct complaint *complaint, cyaml_err_t code, const char *text,
 	size_t size_bytes, const char *file_name, struct error *reterr)
 {
-	const char *sentence =
-		*complaint->sentence ? complaint->sentence : cyaml_strerror(code);
+	const char *sentence = *complaint->sentence ? complaint->sentence : cyaml_strerror(code);
 
 	find_key(complaint, text, size_bytes);
 	if (complaint->line > 0)
@@ -266,14 +266,16 @@ static int check_tasks(const struct yaml_study *yaml, struct error *reterr)
 
 		for (unsigned j = 0; j < i && r == 0; j++)
 			if (strcmp(yaml->tasks[j].id, task->id) == 0)
-				r = error_set(reterr, -EINVAL, "task '%s' is there twice", task->id);
+				r = error_set(
+					reterr, -EINVAL, "task '%s' is there twice", task->id);
 		for (unsigned o = 0; o < task->opportunities_count && r == 0; o++) {
 			r = identifier_check("opportunity", task->opportunities[o].id, reterr);
 			for (unsigned p = 0; p < o && r == 0; p++)
-				if (strcmp(task->opportunities[p].id, task->opportunities[o].id) == 0)
+				if (strcmp(task->opportunities[p].id, task->opportunities[o].id) ==
+					0)
 					r = error_set(reterr, -EINVAL,
-						"task '%s': opportunity '%s' is there twice", task->id,
-						task->opportunities[o].id);
+						"task '%s': opportunity '%s' is there twice",
+						task->id, task->opportunities[o].id);
 		}
 		if (r < 0)
 			return r;
@@ -299,28 +301,45 @@ static int check(const struct yaml_study *yaml, struct error *reterr)
 /* ---- into the message that the session keeps ---- */
 
 static const struct yaml_code default_codes[] = {
-	{.id = (char *)"slip", .name = (char *)"Slip", .key = (char *)"s",
-		.color = (char *)"#c2410c", .counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR,
+	{.id = (char *)"slip",
+		.name = (char *)"Slip",
+		.key = (char *)"s",
+		.color = (char *)"#c2410c",
+		.counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR,
 		.error_type = UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_SLIP},
-	{.id = (char *)"mistake", .name = (char *)"Mistake", .key = (char *)"m",
-		.color = (char *)"#b91c1c", .counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR,
+	{.id = (char *)"mistake",
+		.name = (char *)"Mistake",
+		.key = (char *)"m",
+		.color = (char *)"#b91c1c",
+		.counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR,
 		.error_type = UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_MISTAKE},
-	{.id = (char *)"omission", .name = (char *)"Omission", .key = (char *)"o",
-		.color = (char *)"#a21caf", .counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR,
+	{.id = (char *)"omission",
+		.name = (char *)"Omission",
+		.key = (char *)"o",
+		.color = (char *)"#a21caf",
+		.counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR,
 		.error_type = UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_OMISSION},
-	{.id = (char *)"assist", .name = (char *)"Assist", .key = (char *)"a",
+	{.id = (char *)"assist",
+		.name = (char *)"Assist",
+		.key = (char *)"a",
 		.color = (char *)"#1d4ed8",
 		.counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_INTERVENTION,
 		.assist_level = UXREC__STUDY__ASSIST_LEVEL__ASSIST_LEVEL_HINT},
-	{.id = (char *)"hesitation", .name = (char *)"Hesitation", .key = (char *)"h",
+	{.id = (char *)"hesitation",
+		.name = (char *)"Hesitation",
+		.key = (char *)"h",
 		.color = (char *)"#a16207"},
-	{.id = (char *)"system", .name = (char *)"System", .key = (char *)"y",
+	{.id = (char *)"system",
+		.name = (char *)"System",
+		.key = (char *)"y",
 		.color = (char *)"#475569",
 		.counts_as = UXREC__STUDY__COUNTS_AS__COUNTS_AS_SYSTEM},
 };
 
-static const struct yaml_code flag_code = {
-	.id = (char *)"flag", .name = (char *)"Flag", .key = (char *)"f", .color = (char *)"#15803d"};
+static const struct yaml_code flag_code = {.id = (char *)"flag",
+	.name = (char *)"Flag",
+	.key = (char *)"f",
+	.color = (char *)"#15803d"};
 
 static char *text(const char *from)
 {
@@ -460,8 +479,7 @@ int study_parse(Uxrec__Study **ret, const char *source, size_t size_bytes, const
 	code = cyaml_load_data((const uint8_t *)source, size_bytes, &config, &study_value,
 		(cyaml_data_t **)&yaml, NULL);
 	if (code != CYAML_OK)
-		return report_complaint(
-			&complaint, code, source, size_bytes, file_name, reterr);
+		return report_complaint(&complaint, code, source, size_bytes, file_name, reterr);
 	if (!yaml)
 		return error_set(reterr, -EINVAL, "%s: the file is empty", file_name);
 	r = check(yaml, &error);

@@ -69,8 +69,7 @@ static bool times_are_sound(size_t count, const uint32_t *dt_us)
 	return span_us <= 10 * 1000000;
 }
 
-static int take_controls(
-	struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
+static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
 {
 	size_t count = batch->n_dt_us;
 	int r = 0;
@@ -93,15 +92,14 @@ static int take_controls(
 		} else if (control == UXREC__CONTROL__CONTROL_TOUCH && value == 1) {
 			r = add_press(timeline, at_ns, PRESS_BUTTON, 1);
 		} else if (control == UXREC__CONTROL__CONTROL_WHEEL ||
-			   control == UXREC__CONTROL__CONTROL_HWHEEL) {
+			control == UXREC__CONTROL__CONTROL_HWHEEL) {
 			r = add_press(timeline, at_ns, PRESS_WHEEL, 0);
 		}
 	}
 	return r;
 }
 
-static int take_classes(
-	struct timeline *timeline, int64_t at_ns, const Uxrec__KeyClassBatch *batch)
+static int take_classes(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyClassBatch *batch)
 {
 	size_t count = batch->n_dt_us;
 	int r = 0;
@@ -138,8 +136,7 @@ static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyB
 	return r;
 }
 
-static int take_positions(
-	struct builder *builder, int64_t at_ns, const Uxrec__PointerBatch *batch)
+static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__PointerBatch *batch)
 {
 	size_t count = batch->n_dt_us;
 
@@ -295,8 +292,7 @@ uint32_t timeline_count(const struct timeline *timeline, int kind, int64_t from_
 
 	for (size_t i = 0; i < timeline->press_count; i++)
 		count += (int)timeline->presses[i].kind == kind &&
-			 timeline->presses[i].at_ns >= from_ns &&
-			 timeline->presses[i].at_ns < to_ns;
+			timeline->presses[i].at_ns >= from_ns && timeline->presses[i].at_ns < to_ns;
 	return count;
 }
 
@@ -306,7 +302,7 @@ static bool continues_run(const Uxrec__Timeline__Event *run, const struct timeli
 	Uxrec__Timeline__Event__Kind kind)
 {
 	return run && run->kind == kind && kind != UXREC__TIMELINE__EVENT__KIND__KIND_CLICK &&
-	       press->at_ns - run->end_ns < RUN_NS;
+		press->at_ns - run->end_ns < RUN_NS;
 }
 
 static Uxrec__Timeline__Event *new_event(Uxrec__Timeline *message, size_t *capacity)
@@ -318,8 +314,7 @@ static Uxrec__Timeline__Event *new_event(Uxrec__Timeline *message, size_t *capac
 		return NULL;
 	}
 	uxrec__timeline__event__init(event);
-	event->by_class =
-		calloc(UXREC__KEY_CLASS__KEY_CLASS_MEDIA + 1, sizeof(*event->by_class));
+	event->by_class = calloc(UXREC__KEY_CLASS__KEY_CLASS_MEDIA + 1, sizeof(*event->by_class));
 	message->events[message->n_events++] = event;
 	return event;
 }
@@ -386,7 +381,8 @@ static int put_activity(const struct timeline *timeline, Uxrec__Timeline *messag
 	message->n_input_events = message->n_screen_bytes = bins;
 	message->bin_ms = (uint32_t)bin_ms;
 	for (size_t i = 0; i < timeline->press_count; i++) {
-		int64_t bin = (timeline->presses[i].at_ns - timeline->begin_ns) / NS_PER_MS / bin_ms;
+		int64_t bin =
+			(timeline->presses[i].at_ns - timeline->begin_ns) / NS_PER_MS / bin_ms;
 
 		if (bin >= 0 && (size_t)bin < bins)
 			message->input_events[bin]++;

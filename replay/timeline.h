@@ -17,15 +17,15 @@ struct timeline {
 			PRESS_KEY,
 			PRESS_WHEEL,
 		} kind;
-		uint8_t which;  /* button: 1 left, 2 middle, 3 right, 4 and up others; key: KeyClass */
-		int32_t x, y;   /* button: where the pointer was, -1 when not known */
-	} *presses;
+		uint8_t which; /* button: 1 left, 2 middle, 3 right, 4 and up others; key: KeyClass */
+		int32_t x, y; /* button: where the pointer was, -1 when not known */
+	} * presses;
 	size_t press_count, press_capacity;
 
 	struct timeline_picture {
 		int64_t at_ns;
 		uint32_t bytes;
-	} *pictures;
+	} * pictures;
 	size_t picture_count, picture_capacity;
 
 	Uxrec__Gap **gaps;
@@ -41,8 +41,7 @@ void timeline_destroy(struct timeline *timeline);
 DEFINE_DESTROY(timeline);
 
 /** How many presses of a kind lie in [from, to). */
-uint32_t timeline_count(
-	const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns);
+uint32_t timeline_count(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns);
 
 /** As a page wants it: presses in runs. @return freed with …free_unpacked(), or NULL */
 Uxrec__Timeline *timeline_to_message(const struct timeline *timeline);

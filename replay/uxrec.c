@@ -112,8 +112,8 @@ bool command_has_leftovers(int argc, char **argv, int most_arguments)
 {
 	for (int i = 1; i < argc; i++)
 		if (argv[i][0] == '-' && argv[i][1]) {
-			log_error("unknown option '%s'; see uxrec --help",
-				text_quote(argv[i]).text);
+			log_error(
+				"unknown option '%s'; see uxrec --help", text_quote(argv[i]).text);
 			return true;
 		}
 	if (argc - 1 > most_arguments) {
@@ -153,8 +153,8 @@ int main(int argc, char **argv)
 			return EXIT_GOOD;
 		}
 		if (strcmp(argv[1], "--control") != 0 || argc < 3) {
-			log_error("unknown option '%s'; see uxrec --help",
-				text_quote(argv[1]).text);
+			log_error(
+				"unknown option '%s'; see uxrec --help", text_quote(argv[1]).text);
 			return EXIT_USAGE;
 		}
 		options.control = argv[2];
