@@ -22,8 +22,7 @@ int access_init(struct access *access)
 
 int access_allow_host(struct access *access, const char *host)
 {
-	const unsigned room =
-		sizeof(access->allowed_hosts) / sizeof(access->allowed_hosts[0]);
+	const unsigned room = sizeof(access->allowed_hosts) / sizeof(access->allowed_hosts[0]);
 
 	if (access->allowed_host_count == room || !*host ||
 		strlen(host) >= sizeof(access->allowed_hosts[0]))

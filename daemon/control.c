@@ -74,8 +74,7 @@ static int answer_all(struct connection *connection)
 	struct buf *received = &connection->received;
 	int64_t size;
 
-	while ((size = wire_frame_size(
-			(struct view){received->data, received->size_bytes, 0},
+	while ((size = wire_frame_size((struct view){received->data, received->size_bytes, 0},
 			WIRE_MESSAGE_LIMIT_BYTES)) > 0) {
 		int r = answer(connection, (struct view){received->data, (size_t)size, 0});
 
@@ -111,7 +110,7 @@ static bool is_same_user(int fd)
 	socklen_t size = sizeof(peer);
 
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-	       (peer.uid == geteuid() || peer.uid == 0);
+		(peer.uid == geteuid() || peer.uid == 0);
 }
 
 static int on_connection(sd_event_source *source, int listening, uint32_t events, void *user)
@@ -180,21 +179,22 @@ static int listen_on(struct control *control, struct error *reterr)
 		r = remove_stale(&address, reterr);
 	if (r < 0)
 		return r == -EADDRINUSE || r == -ENAMETOOLONG
-			       ? r
-			       : error_set(reterr, r, "control socket %s: %s", control->path,
-					 strerror(-r));
+			? r
+			: error_set(
+				  reterr, r, "control socket %s: %s", control->path, strerror(-r));
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (control->fd < 0 || bind(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	if (control->fd < 0 ||
+		bind(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 		listen(control->fd, 16) < 0)
-		return error_set(reterr, -errno, "control socket %s: %s", control->path,
-			strerror(errno));
-	r = sd_event_add_io(control->event, &control->listening, control->fd, EPOLLIN,
-		on_connection, control);
+		return error_set(
+			reterr, -errno, "control socket %s: %s", control->path, strerror(errno));
+	r = sd_event_add_io(
+		control->event, &control->listening, control->fd, EPOLLIN, on_connection, control);
 	return r < 0 ? error_set(reterr, r, "control socket: %s", strerror(-r)) : 0;
 }
 
-int control_create(struct control **ret, sd_event *event, const char *path,
-	struct station *station, void (*changed)(void *user), void *user, struct error *reterr)
+int control_create(struct control **ret, sd_event *event, const char *path, struct station *station,
+	void (*changed)(void *user), void *user, struct error *reterr)
 {
 	_destroy_(control) struct control *control = calloc(1, sizeof(*control));
 	int r;

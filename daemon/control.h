@@ -16,7 +16,7 @@ struct control;
  * @return 0 (freed by control_destroy()), -EADDRINUSE when another recorder listens there, or what
  *         bind(2) gave, with the reason
  */
-int control_create(struct control **ret, sd_event *event, const char *path,
-	struct station *station, void (*changed)(void *user), void *user, struct error *reterr);
+int control_create(struct control **ret, sd_event *event, const char *path, struct station *station,
+	void (*changed)(void *user), void *user, struct error *reterr);
 void control_destroy(struct control *control);
 DEFINE_DESTROY(control);

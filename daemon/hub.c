@@ -10,8 +10,8 @@
 #define RING_BYTES   (16 * 1024 * 1024)
 
 /* A burst from the ring up to this decodes in about 100 ms; longer ones are worth a keyframe. */
-#define BURST_PICTURES 30
-#define BURST_BYTES    (1024 * 1024)
+#define BURST_PICTURES   30
+#define BURST_BYTES      (1024 * 1024)
 #define JOIN_KEYFRAME_NS (10 * NS_PER_S)
 
 /* An observer this far behind the newest keyframe skips to it. */

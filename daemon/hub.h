@@ -10,11 +10,11 @@ struct hub;
 
 /** Where an observer is. Zero-initialised has joined nothing. */
 struct hub_cursor {
-	uint64_t next;        /* number of the packet that comes next */
-	uint64_t burst_end;   /* before it only pictures: how the screen came to be as it is */
-	bool needs_keyframe;  /* pictures are passed over until one that a decoder can begin with */
-	uint64_t generation;  /* of the session that was joined */
-	uint64_t skipped;     /* packets that this observer never got because it was too slow */
+	uint64_t next;       /* number of the packet that comes next */
+	uint64_t burst_end;  /* before it only pictures: how the screen came to be as it is */
+	bool needs_keyframe; /* pictures are passed over until one that a decoder can begin with */
+	uint64_t generation; /* of the session that was joined */
+	uint64_t skipped;    /* packets that this observer never got because it was too slow */
 };
 
 /** @return 0 (freed by hub_destroy()) or -ENOMEM */

@@ -113,7 +113,8 @@ static int open_session(
 
 /* ---- answers ---- */
 
-static void send_answer(struct library *library, const struct job *job, Uxrec__ServerMessage *message)
+static void send_answer(
+	struct library *library, const struct job *job, Uxrec__ServerMessage *message)
 {
 	server_answer(library->server, job->peer, job->message->request, message);
 }
@@ -171,8 +172,8 @@ static int list_sessions(struct library *library, const struct job *job, struct 
 	return 0;
 }
 
-static void send_declarations(struct library *library, struct peer *peer,
-	const struct session_reader *reader)
+static void send_declarations(
+	struct library *library, struct peer *peer, const struct session_reader *reader)
 {
 	const struct reader_channel *channel;
 
@@ -248,8 +249,7 @@ struct chosen {
 	size_t count;
 };
 
-static int choose(struct library *library, struct chosen *chosen, const char *id,
-	const char *study)
+static int choose(struct library *library, struct chosen *chosen, const char *id, const char *study)
 {
 	struct session *session;
 
@@ -272,9 +272,9 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 
 	if (r < 0)
 		return error_set(reterr, r, "the library cannot be read: %s", strerror(-r));
-	chosen.sessions = calloc(
-		(asked->n_sessions > ids.count ? asked->n_sessions : ids.count) + 1,
-		sizeof(struct session *));
+	chosen.sessions =
+		calloc((asked->n_sessions > ids.count ? asked->n_sessions : ids.count) + 1,
+			sizeof(struct session *));
 	if (!chosen.sessions)
 		return error_set(reterr, -ENOMEM, "no memory");
 	if (*asked->study)
@@ -283,8 +283,7 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 	else
 		for (size_t i = 0; i < asked->n_sessions; i++)
 			choose(library, &chosen, asked->sessions[i], NULL);
-	r = metrics_compute(
-		&message.metrics, chosen.sessions, chosen.count, asked->layer, reterr);
+	r = metrics_compute(&message.metrics, chosen.sessions, chosen.count, asked->layer, reterr);
 	if (r == 0) {
 		message.body_case = UXREC__SERVER_MESSAGE__BODY_METRICS;
 		send_answer(library, job, &message);
@@ -311,8 +310,8 @@ void library_tell_act(struct library *library, const char *session, const Uxrec_
 }
 
 /* Observers speak in the layer "live" of the running session, reviewers in their own. */
-static int check_layer(struct library *library, const struct job *job, const Uxrec__Act *act,
-	struct error *reterr)
+static int check_layer(
+	struct library *library, const struct job *job, const Uxrec__Act *act, struct error *reterr)
 {
 	bool live_layer = strcmp(act->layer, "live") == 0;
 	bool live = library->live && live_is(library->live, job->message->put_act->session);
@@ -334,8 +333,7 @@ static int check_layer(struct library *library, const struct job *job, const Uxr
 		act->body_case != UXREC__ACT__BODY_OPPORTUNITY_SCORE &&
 		act->body_case != UXREC__ACT__BODY_LAYER_STATE &&
 		act->body_case != UXREC__ACT__BODY__NOT_SET)
-		return error_set(
-			reterr, -EACCES, "this link allows tags, notes and scores only");
+		return error_set(reterr, -EACCES, "this link allows tags, notes and scores only");
 	return 0;
 }
 
@@ -356,8 +354,8 @@ static int check_against_study(
 	return 0;
 }
 
-static int check_change(const struct session *session, const struct job *job,
-	const Uxrec__Act *act, struct error *reterr)
+static int check_change(const struct session *session, const struct job *job, const Uxrec__Act *act,
+	struct error *reterr)
 {
 	const Uxrec__Act *before = annotations_find(session->annotations, act->id);
 
@@ -366,12 +364,12 @@ static int check_change(const struct session *session, const struct job *job,
 	if (!before)
 		return error_set(reterr, -ENOENT, "what is to be changed is not there");
 	if (strcmp(before->layer, act->layer) != 0 ||
-		(act->kind == UXREC__ACT__KIND__KIND_CHANGE &&
-			before->body_case != act->body_case))
+		(act->kind == UXREC__ACT__KIND__KIND_CHANGE && before->body_case != act->body_case))
 		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
 	if (job->peer->role == UXREC__ROLE__ROLE_OBSERVER &&
 		strcmp(before->author, job->peer->name) != 0)
-		return error_set(reterr, -EACCES, "observers change only what they said themselves");
+		return error_set(
+			reterr, -EACCES, "observers change only what they said themselves");
 	return 0;
 }
 
@@ -626,8 +624,8 @@ static void collect_all(struct library *library, struct studies *studies)
 	collect_studies(studies, library->examples);
 }
 
-int library_find_study(struct library *library, const char *name, Uxrec__Study **ret,
-	struct error *reterr)
+int library_find_study(
+	struct library *library, const char *name, Uxrec__Study **ret, struct error *reterr)
 {
 	_cleanup_(studies_finish) struct studies studies = {0};
 
@@ -641,7 +639,8 @@ int library_find_study(struct library *library, const char *name, Uxrec__Study *
 		return 0;
 	}
 	return error_set(reterr, -ENOENT,
-		"no study '%s': put its file into %s, or give the file's path", text_quote(name).text,
+		"no study '%s': put its file into %s, or give the file's path",
+		text_quote(name).text,
 		library->studies ? library->studies : "the folder of studies");
 }
 
@@ -712,7 +711,8 @@ static void *library_thread(void *user)
 		if (job && !job->peer->closed)
 			r = do_job(library, job, &error);
 		if (r < 0)
-			server_fail(library->server, job->peer, job->message->request, r, error.text);
+			server_fail(
+				library->server, job->peer, job->message->request, r, error.text);
 		if (job)
 			free_job(job);
 		go_on_all(library);

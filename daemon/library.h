@@ -40,5 +40,5 @@ void library_poke(struct library *library);
  *
  * @return 0 (freed with uxrec__study__free_unpacked()), -ENOENT, or what study_load() gives
  */
-int library_find_study(struct library *library, const char *name, Uxrec__Study **ret,
-	struct error *reterr);
+int library_find_study(
+	struct library *library, const char *name, Uxrec__Study **ret, struct error *reterr);

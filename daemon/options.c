@@ -168,8 +168,9 @@ static int choose_screen(struct options *options)
 	options->screen = "x11";
 	if (options->display)
 		return 0;
-	log_error("no display: start uxrecd in a graphical session, or name one with --display :N "
-		  "(--screen none records input alone)");
+	log_error(
+		"no display: start uxrecd in a graphical session, or name one with --display :N "
+		"(--screen none records input alone)");
 	return 3;
 }
 

@@ -151,7 +151,8 @@ static void fail(struct recorder *recorder, int r)
 	log_errno(r, "recorder: writing %s; the session ends here", recorder->folder);
 	/* make room for the end of the file and for the reason */
 	if (recorder->reserve_fd >= 0 && ftruncate(recorder->reserve_fd, 0) < 0)
-		log_warning("recorder: the reserve of %s could not be given back", recorder->folder);
+		log_warning(
+			"recorder: the reserve of %s could not be given back", recorder->folder);
 	push_gap(recorder, UXREC__GAP__REASON__REASON_DISK, clock_now_ns(), clock_now_ns(), NULL, 0,
 		reason);
 	recorder->context.failed(recorder->context.user, reason);
@@ -229,8 +230,7 @@ static void take_packet(struct recorder *recorder, struct packet *packet)
 	int r = -EIO;
 
 	/* after a failure only what says why, for which room was set aside */
-	if (!recorder->failed ||
-		channel_kind_get(packet->channel)->modality == MODALITY_SESSION)
+	if (!recorder->failed || channel_kind_get(packet->channel)->modality == MODALITY_SESSION)
 		r = session_writer_append(recorder->writer, packet);
 	if (r < 0) {
 		fail(recorder, r);
@@ -316,8 +316,8 @@ static int open_in(const char *folder, const char *name, int flags)
 
 static int open_files(struct recorder *recorder, struct error *reterr)
 {
-	_autoclose_ int fd = open_in(recorder->folder, "recording-0001.mcap",
-		O_RDWR | O_CREAT | O_EXCL);
+	_autoclose_ int fd =
+		open_in(recorder->folder, "recording-0001.mcap", O_RDWR | O_CREAT | O_EXCL);
 	int r = fd;
 
 	if (r >= 0)

@@ -52,7 +52,7 @@ struct outbox {
 struct client {
 	struct lws *wsi;
 	struct client *next;
-	struct peer *peer; /* NULL before hello */
+	struct peer *peer;  /* NULL before hello */
 	struct buf message; /* that is being received */
 	struct outbox outbox;
 	struct packet *sending;
@@ -137,8 +137,8 @@ void server_send(struct server *server, struct peer *peer, struct packet *packet
 		deliver(server, peer, NULL, packet);
 }
 
-void server_answer(struct server *server, struct peer *peer, uint64_t request,
-	Uxrec__ServerMessage *message)
+void server_answer(
+	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message)
 {
 	struct packet *packet;
 
@@ -264,8 +264,8 @@ static void client_put_message(
 
 static int client_close(struct client *client, int code, const char *why)
 {
-	lws_close_reason(client->wsi, (enum lws_close_status)code, (unsigned char *)why,
-		strlen(why));
+	lws_close_reason(
+		client->wsi, (enum lws_close_status)code, (unsigned char *)why, strlen(why));
 	return -1;
 }
 
@@ -280,8 +280,8 @@ static void put_declarations(struct client *client)
 		struct mcap_record record;
 		struct packet *packet;
 
-		mcap_put_schema(&records, id, kind->schema, descriptors.data,
-			descriptors.size_bytes);
+		mcap_put_schema(
+			&records, id, kind->schema, descriptors.data, descriptors.size_bytes);
 		mcap_put_channel(&records, id, id, kind->topic, modality_name(kind->modality));
 		rest = (struct view){records.data, records.size_bytes, 0};
 		while (!records.failed && mcap_next_record(&rest, &record) > 0)
@@ -322,8 +322,8 @@ static int take_hello(struct server *server, struct client *client, const Uxrec_
 	Uxrec__Role role = access_role(server->options.access, hello->token);
 
 	if (role == UXREC__ROLE__ROLE_UNSPECIFIED)
-		return client_close(client, CLOSE_BAD_TOKEN,
-			"the link is not valid: ask for the present one");
+		return client_close(
+			client, CLOSE_BAD_TOKEN, "the link is not valid: ask for the present one");
 	client->peer = peer_create(
 		role, name_check("name", hello->name, NULL) < 0 ? "observer" : hello->name);
 	if (!client->peer)
@@ -339,8 +339,8 @@ static int take_hello(struct server *server, struct client *client, const Uxrec_
 	return 0;
 }
 
-static void answer_ping(struct server *server, struct client *client, uint64_t request,
-	const Uxrec__Ping *ping)
+static void answer_ping(
+	struct server *server, struct client *client, uint64_t request, const Uxrec__Ping *ping)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Pong pong = UXREC__PONG__INIT;
@@ -353,15 +353,14 @@ static void answer_ping(struct server *server, struct client *client, uint64_t r
 }
 
 /* @return 0, or -1 to close; takes over the message */
-static int take_message(
-	struct server *server, struct client *client, Uxrec__ClientMessage *message)
+static int take_message(struct server *server, struct client *client, Uxrec__ClientMessage *message)
 {
 	int r = 0;
 
 	if (!client->peer) {
 		r = message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO
-			    ? take_hello(server, client, message->hello)
-			    : client_close(client, CLOSE_BAD_TOKEN, "the first message must be hello");
+			? take_hello(server, client, message->hello)
+			: client_close(client, CLOSE_BAD_TOKEN, "the first message must be hello");
 	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY__NOT_SET) {
 		r = client_close(client, CLOSE_BAD_RECORD, "a message without content");
 	} else if (!access_allows(client->peer->role, message)) {
@@ -598,7 +597,7 @@ static bool request_is_ours(struct server *server, struct lws *wsi)
 	const char *origin = header(wsi, WSI_TOKEN_ORIGIN, origin_room, sizeof(origin_room));
 
 	return access_host_is_ours(server->options.access, host) &&
-	       access_origin_is_ours(origin, host);
+		access_origin_is_ours(origin, host);
 }
 
 static int refuse(struct lws *wsi, unsigned code, const char *text)
@@ -640,8 +639,8 @@ static int put_head(struct lws *wsi, const struct asset *asset)
 	return lws_finalize_write_http_header(wsi, start, &at, end) ? -1 : 0;
 }
 
-static int http_begin(struct server *server, struct lws *wsi, struct http_reply *reply,
-	const char *path)
+static int http_begin(
+	struct server *server, struct lws *wsi, struct http_reply *reply, const char *path)
 {
 	char upgrade[32];
 	const char *asked = header(wsi, WSI_TOKEN_UPGRADE, upgrade, sizeof(upgrade));
@@ -723,7 +722,9 @@ static int socket_callback(
 }
 
 static const struct lws_protocols protocols[] = {
-	{.name = "http", .callback = http_callback, .per_session_data_size = sizeof(struct http_reply)},
+	{.name = "http",
+		.callback = http_callback,
+		.per_session_data_size = sizeof(struct http_reply)},
 	{.name = "uxrec.v1",
 		.callback = socket_callback,
 		.per_session_data_size = sizeof(struct client),
@@ -780,8 +781,8 @@ static int create_context(struct server *server, struct error *reterr)
 		.port = server->port,
 		.iface = server->options.address,
 		.protocols = protocols,
-		.options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
-			   LWS_SERVER_OPTION_DISABLE_IPV6,
+		.options =
+			LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND | LWS_SERVER_OPTION_DISABLE_IPV6,
 		.user = server,
 		.alpn = "http/1.1",
 		.server_string = "uxrec",

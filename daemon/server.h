@@ -17,7 +17,7 @@ struct server_options {
 	int port;            /* 0: any that is free */
 	const char *web;     /* folder of the pages */
 	const struct access *access;
-	struct live *live;     /* NULL: only a library is served */
+	struct live *live; /* NULL: only a library is served */
 	/**
 	 * Take over a message of an authenticated peer, checked against its role. From the server's
 	 * thread; must not block. Answers go by server_send(), at any time, from any thread.
@@ -41,8 +41,8 @@ int server_port(const struct server *server);
 void server_send(struct server *server, struct peer *peer, struct packet *packet);
 
 /** Send a message as an answer to @p request. Any thread. */
-void server_answer(struct server *server, struct peer *peer, uint64_t request,
-	Uxrec__ServerMessage *message);
+void server_answer(
+	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message);
 
 /** Answer with a failure: one sentence. */
 void server_fail(

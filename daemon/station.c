@@ -58,7 +58,8 @@ struct station {
 	struct source *screen, *pointer, *input;
 	int64_t started_ns, paused_ns;
 	char attempt_id[33], task[65];
-	Uxrec__Attempt attempt; /* while attempt_id is not empty; its texts are task and participant */
+	Uxrec__Attempt
+		attempt; /* while attempt_id is not empty; its texts are task and participant */
 	bool stopping;
 
 	struct station_summary last;
@@ -172,8 +173,7 @@ static int start_sources(struct station *station, struct error *reterr)
 
 /* ---- messages of the session itself ---- */
 
-static void push_event(
-	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
+static void push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
 {
 	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
 	char *modalities[2];
@@ -252,9 +252,9 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 
 static int choose_keys(struct station *station, const Uxrec__Start *start, struct error *reterr)
 {
-	const char *wanted = *start->keys          ? start->keys
-			     : *station->study->keys ? station->study->keys
-						     : "classes";
+	const char *wanted = *start->keys ? start->keys
+		: *station->study->keys   ? station->study->keys
+					  : "classes";
 
 	if (key_policy_parse(wanted, &station->keys) < 0)
 		return error_set(reterr, -EINVAL, "keys '%s': it is one of none, classes, full",
@@ -281,15 +281,14 @@ static int make_folder(struct station *station, struct error *reterr)
 {
 	int r = session_id_create(station->session);
 
-	if (r == 0 && asprintf(&station->folder, "%s/%s", station->options.library,
-			      station->session) < 0)
+	if (r == 0 &&
+		asprintf(&station->folder, "%s/%s", station->options.library, station->session) < 0)
 		r = -ENOMEM;
 	if (r == 0 && mkdir(station->folder, 0700) < 0)
 		r = -errno;
 	if (r < 0)
 		return error_set(reterr, r, "cannot make a folder in %s: %s",
-			station->options.library,
-			r == -ENOSPC ? "the disk is full" : strerror(-r));
+			station->options.library, r == -ENOSPC ? "the disk is full" : strerror(-r));
 	return 0;
 }
 
@@ -454,8 +453,8 @@ static int do_start(struct station *station, const Uxrec__Start *start, const ch
 static int need_session(const struct station *station, struct error *reterr)
 {
 	return station->state == STATE_IDLE
-		       ? error_set(reterr, -ENOENT, "no session is being recorded")
-		       : 0;
+		? error_set(reterr, -ENOENT, "no session is being recorded")
+		: 0;
 }
 
 static int do_pause(struct station *station, struct error *reterr)
@@ -572,7 +571,7 @@ static uint32_t next_number(const struct station *station, const char *task)
 		const Uxrec__Act *act = annotations_get(station->log, i);
 
 		number += act->body_case == UXREC__ACT__BODY_ATTEMPT &&
-			  strcmp(act->attempt->task, task) == 0;
+			strcmp(act->attempt->task, task) == 0;
 	}
 	return number;
 }
@@ -586,8 +585,8 @@ static int start_task(struct station *station, const Uxrec__TaskStart *start, co
 	if (r < 0)
 		return r;
 	if (*station->attempt_id)
-		return error_set(reterr, -EBUSY, "task '%s' is running: end it first",
-			station->task);
+		return error_set(
+			reterr, -EBUSY, "task '%s' is running: end it first", station->task);
 	if (!study_task(station->study, start->task))
 		return error_set(reterr, -ENOENT, "the study has no task '%s'",
 			text_quote(start->task).text);
@@ -704,9 +703,9 @@ static struct packet *status_packet(struct station *station, uint64_t request, b
 	message.request = request;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
 	message.status = &status;
-	status.state = station->state == STATE_IDLE     ? UXREC__STATUS__STATE__STATE_IDLE
-		       : station->state == STATE_PAUSED ? UXREC__STATUS__STATE__STATE_PAUSED
-							: UXREC__STATUS__STATE__STATE_RECORDING;
+	status.state = station->state == STATE_IDLE ? UXREC__STATUS__STATE__STATE_IDLE
+		: station->state == STATE_PAUSED    ? UXREC__STATUS__STATE__STATE_PAUSED
+						    : UXREC__STATUS__STATE__STATE_RECORDING;
 	status.last_session = station->last.session;
 	status.last_reason = station->last.reason;
 	status.display = (char *)(station->options.display ? station->options.display : "");
@@ -846,7 +845,7 @@ bool station_is_busy(const struct station *station)
 bool station_is_alive(struct station *station)
 {
 	return station->state == STATE_IDLE ||
-	       clock_now_ns() - recorder_alive_ns(station->recorder) < STUCK_NS;
+		clock_now_ns() - recorder_alive_ns(station->recorder) < STUCK_NS;
 }
 
 const struct station_summary *station_last(const struct station *station)

@@ -137,8 +137,8 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
 		bool changed = false;
 
 		if (request->peer) {
-			struct packet *packet = station_answer(daemon->station, request->message,
-				request->peer->name, &changed);
+			struct packet *packet = station_answer(
+				daemon->station, request->message, request->peer->name, &changed);
 
 			if (packet)
 				server_send(daemon->server, request->peer, packet);
@@ -190,8 +190,8 @@ static int add_event_sources(struct daemon *daemon)
 	int r = sd_event_now(daemon->event, CLOCK_MONOTONIC, &now_us);
 
 	if (r >= 0)
-		r = sd_event_add_io(daemon->event, &daemon->requested,
-			queue_fd(daemon->requests), EPOLLIN, on_request, daemon);
+		r = sd_event_add_io(daemon->event, &daemon->requested, queue_fd(daemon->requests),
+			EPOLLIN, on_request, daemon);
 	if (r >= 0)
 		r = sd_event_add_signal(
 			daemon->event, &daemon->interrupt, SIGINT, on_signal, daemon);
@@ -303,8 +303,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 	r = sd_event_new(&daemon->event);
 	if (r < 0)
 		return error_set(reterr, r, "no event loop: %s", strerror(-r));
-	r = library_create(&daemon->library, options->library, options->studies,
-		options->examples, &daemon->live, reterr);
+	r = library_create(&daemon->library, options->library, options->studies, options->examples,
+		&daemon->live, reterr);
 	if (r == 0)
 		r = start_station(daemon, reterr);
 	if (r == 0)

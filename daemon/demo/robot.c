@@ -37,11 +37,25 @@ static const struct {
 	const char *name;
 	uint32_t keysym;
 } named_keys[] = {
-	{"Return", 0xff0d}, {"Tab", 0xff09}, {"BackSpace", 0xff08}, {"Escape", 0xff1b},
-	{"Home", 0xff50}, {"Left", 0xff51}, {"Up", 0xff52}, {"Right", 0xff53}, {"Down", 0xff54},
-	{"Prior", 0xff55}, {"Next", 0xff56}, {"End", 0xff57}, {"Delete", 0xffff},
-	{"F1", 0xffbe}, {"F5", 0xffc2}, {"space", 0x20},
-	{"ctrl", 0xffe3}, {"shift", 0xffe1}, {"alt", 0xffe9},
+	{"Return", 0xff0d},
+	{"Tab", 0xff09},
+	{"BackSpace", 0xff08},
+	{"Escape", 0xff1b},
+	{"Home", 0xff50},
+	{"Left", 0xff51},
+	{"Up", 0xff52},
+	{"Right", 0xff53},
+	{"Down", 0xff54},
+	{"Prior", 0xff55},
+	{"Next", 0xff56},
+	{"End", 0xff57},
+	{"Delete", 0xffff},
+	{"F1", 0xffbe},
+	{"F5", 0xffc2},
+	{"space", 0x20},
+	{"ctrl", 0xffe3},
+	{"shift", 0xffe1},
+	{"alt", 0xffe9},
 };
 
 static void sleep_ns(int64_t ns)
@@ -64,7 +78,7 @@ static uint8_t find_keycode(const struct robot *robot, uint32_t keysym, bool *re
 			if (robot->keysyms[i] == keysym) {
 				*ret_shift = level == 1;
 				return (uint8_t)(robot->first_keycode +
-						 i / robot->keysyms_per_code);
+					i / robot->keysyms_per_code);
 			}
 	return 0;
 }
