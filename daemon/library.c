@@ -450,6 +450,17 @@ static int64_t send_state(
 	return at_ns;
 }
 
+static void send_begun(struct library *library, const struct job *job)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ReadBegun begun = UXREC__READ_BEGUN__INIT;
+
+	begun.from_ns = job->message->read->from_ns;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_READ_BEGUN;
+	message.read_begun = &begun;
+	send_answer(library, job, &message);
+}
+
 static int begin_reading(struct library *library, const struct job *job, struct error *reterr)
 {
 	const Uxrec__Read *read = job->message->read;
@@ -477,8 +488,11 @@ static int begin_reading(struct library *library, const struct job *job, struct 
 				continue;
 			}
 			*link = other->next;
+			server_fail(library->server, other->peer, other->request, -ECANCELED,
+				"another read took its place");
 			end_reading(other);
 		}
+		send_begun(library, job);
 		begin_ns = send_state(library, job->peer, open->session->reader, begin_ns);
 		if (begin_ns > read->from_ns - SESSION_BATCH_SPAN_NS)
 			begin_ns = read->from_ns - SESSION_BATCH_SPAN_NS;

@@ -58,6 +58,7 @@ struct client {
 	struct packet *sending;
 	bool counted;      /* `sending` is in the peer's queued_bytes */
 	size_t sent_bytes; /* of `sending` */
+	bool closing; /* a close frame was asked for: nothing may follow it */
 	bool live;
 	struct hub_cursor cursor;
 	int64_t complete_ns; /* that was told last */
@@ -329,7 +330,6 @@ static int take_hello(struct server *server, struct client *client, const Uxrec_
 	if (!client->peer)
 		return -1;
 	server->peers++;
-	lws_set_timer_usecs(client->wsi, LWS_SET_TIMER_USEC_CANCEL);
 	welcome.role = role;
 	welcome.version = (char *)UXREC_VERSION;
 	welcome.recorder = server->options.live != NULL;
@@ -484,7 +484,7 @@ static struct packet *next_live(struct server *server, struct client *client)
 
 static int write_some(struct server *server, struct client *client)
 {
-	if (!client->peer)
+	if (!client->peer || client->closing)
 		return 0;
 	while (!lws_send_pipe_choked(client->wsi)) {
 		if (!client->sending) {
@@ -519,6 +519,13 @@ static int client_opened(struct server *server, struct client *client, struct lw
 		log_debug("server: TCP_NOTSENT_LOWAT: %s", strerror(errno));
 	lws_set_timer_usecs(wsi, HELLO_TIMEOUT_US);
 	return 0;
+}
+
+/* the timer is never cancelled: cancelling fires it (libwebsockets 4.1.6) */
+static int hello_is_late(struct client *client)
+{
+	return client->peer ? 0
+			    : client_close(client, CLOSE_BAD_TOKEN, "no hello within five seconds");
 }
 
 static void client_closed(struct server *server, struct client *client)
@@ -714,8 +721,7 @@ static int socket_callback(
 	case LWS_CALLBACK_ESTABLISHED: return client_opened(server, user, wsi);
 	case LWS_CALLBACK_RECEIVE: return receive(server, user, in, size);
 	case LWS_CALLBACK_SERVER_WRITEABLE: return write_some(server, user);
-	case LWS_CALLBACK_TIMER:
-		return client_close(user, CLOSE_BAD_TOKEN, "no hello within five seconds");
+	case LWS_CALLBACK_TIMER: return hello_is_late(user);
 	case LWS_CALLBACK_CLOSED: client_closed(server, user); return 0;
 	default: return 0;
 	}

@@ -1,0 +1,44 @@
+// Generates the messages from the .proto files and bundles the pages into build/web.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as esbuild from 'esbuild';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../..');
+const out = join(root, 'build/web');
+const protos = ['protocol', 'protocol/foxglove'].flatMap((folder) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.proto'))
+    .map((name) => join(folder, name)),
+);
+
+rmSync(join(here, 'gen'), { recursive: true, force: true });
+mkdirSync(join(here, 'gen'), { recursive: true });
+mkdirSync(out, { recursive: true });
+execFileSync(
+  'protoc',
+  [
+    `--plugin=protoc-gen-es=${join(here, 'node_modules/.bin/protoc-gen-es')}`,
+    '--es_out', join(here, 'gen'),
+    '--es_opt', 'target=ts,import_extension=none',
+    '-I', root,
+    '-I', '/usr/include',
+    ...protos.map((name) => join(root, name)),
+  ],
+  { stdio: 'inherit' },
+);
+await esbuild.build({
+  entryPoints: { app: join(here, 'src/app.tsx') },
+  outdir: out,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+for (const name of ['index.html', 'icon.svg']) copyFileSync(join(here, name), join(out, name));

@@ -1,0 +1,223 @@
+// The WebSocket: says hello, pairs requests with answers, and comes back after a break.
+
+import type { ServerMessage, Welcome } from '../gen/protocol/wire_pb';
+import { Emitter } from './emitter';
+import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from './wire';
+
+const PING_MS = 2000;
+const RETRY_MS = [500, 1000, 2000, 3000, 5000];
+const CLOSE_BAD_TOKEN = 4401;
+
+/**
+ * State machine:
+ *
+ *   connecting    welcome            → open
+ *   open          the socket closes  → waiting
+ *   connecting    the socket closes  → waiting
+ *   waiting       after a back-off   → connecting
+ *   any           closed with 4401   → refused   (the link is not valid: no way on)
+ *   any           close()            → closed
+ */
+export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed';
+
+export interface ConnectionEvents {
+  /** The connection is open, for the first time or again. */
+  opened(): void;
+  message(message: ChannelMessage): void;
+  /** A message of the server that answers no request. */
+  server(message: ServerMessage): void;
+}
+
+/** An answer that says no, in one sentence. */
+export class Refusal extends Error {
+  constructor(
+    readonly code: number,
+    text: string,
+  ) {
+    super(text);
+  }
+}
+
+interface Pending {
+  resolve(message: ServerMessage): void;
+  reject(error: Error): void;
+}
+
+/** The recorder's clock as seen from here: server time = local + offset, known to ±error. */
+interface ClockEstimate {
+  offsetMs: number;
+  roundTripMs: number;
+  takenMs: number;
+}
+
+export class Connection extends Emitter {
+  state: ConnectionState = 'connecting';
+  welcome?: Welcome;
+  /** When the next try begins, in milliseconds of performance.now(). */
+  retryAtMs = 0;
+
+  #token: string;
+  #name: string;
+  #events: ConnectionEvents;
+  #socket?: WebSocket;
+  #topics = new Map<number, string>();
+  #pending = new Map<bigint, Pending>();
+  #nextRequest = 1n;
+  #tries = 0;
+  #timer = 0;
+  #pinger = 0;
+  #clocks: ClockEstimate[] = [];
+
+  constructor(token: string, name: string, events: ConnectionEvents) {
+    super();
+    this.#token = token;
+    this.#name = name;
+    this.#events = events;
+    this.#connect();
+  }
+
+  /** Ask; the promise fails with a Refusal, or when the connection breaks. */
+  request(body: ClientBody): Promise<ServerMessage> {
+    const request = this.#nextRequest++;
+    return new Promise((resolve, reject) => {
+      if (this.state !== 'open') {
+        reject(new Error('there is no connection to the recorder'));
+        return;
+      }
+      this.#pending.set(request, { resolve, reject });
+      this.#socket?.send(packMessage(request, body));
+    });
+  }
+
+  /** Change the name that stands beside what this person says: takes a new connection. */
+  rename(name: string): void {
+    this.#name = name;
+    this.#socket?.close();
+  }
+
+  close(): void {
+    this.#set('closed');
+    clearTimeout(this.#timer);
+    this.#socket?.close();
+  }
+
+  /** The session clock now in nanoseconds, 0 when no session runs or it is not known yet. */
+  sessionNowNs(): bigint {
+    const best = this.#bestClock();
+    if (!best) return 0n;
+    return BigInt(Math.round((performance.now() + best.offsetMs) * 1000)) * 1000n;
+  }
+
+  #bestClock(): ClockEstimate | undefined {
+    return this.#clocks.reduce<ClockEstimate | undefined>(
+      (best, clock) => (!best || clock.roundTripMs < best.roundTripMs ? clock : best),
+      undefined,
+    );
+  }
+
+  #set(state: ConnectionState): void {
+    if (this.state === state) return;
+    this.state = state;
+    this.changed();
+  }
+
+  #connect(): void {
+    this.#set('connecting');
+    const socket = new WebSocket(`ws://${location.host}/`, 'uxrec.v1');
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () =>
+      socket.send(
+        packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name } }),
+      );
+    socket.onmessage = (event: MessageEvent<ArrayBuffer>) => this.#receive(event.data);
+    socket.onclose = (event) => this.#closed(event.code);
+    this.#socket = socket;
+  }
+
+  #closed(code: number): void {
+    clearInterval(this.#pinger);
+    for (const pending of this.#pending.values())
+      pending.reject(new Error('the connection to the recorder broke'));
+    this.#pending.clear();
+    this.#topics.clear();
+    this.#clocks = [];
+    if (this.state === 'closed') return;
+    if (code === CLOSE_BAD_TOKEN) {
+      this.#set('refused');
+      return;
+    }
+    const base = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)] ?? 5000;
+    const wait = base * (0.75 + Math.random() / 2);
+    this.retryAtMs = performance.now() + wait;
+    this.#timer = window.setTimeout(() => this.#connect(), wait);
+    this.#set('waiting');
+  }
+
+  #receive(data: ArrayBuffer): void {
+    const received = parseRecord(data);
+    switch (received.kind) {
+      case 'channel':
+        this.#topics.set(received.id, received.topic);
+        break;
+      case 'message': {
+        const topic = this.#topics.get(received.channel);
+        if (topic !== undefined) this.#events.message({ ...received, topic });
+        break;
+      }
+      case 'server':
+        this.#serverMessage(received.message);
+        break;
+      default:
+        break; // what a newer server adds
+    }
+  }
+
+  #serverMessage(message: ServerMessage): void {
+    if (message.body.case === 'welcome') {
+      this.welcome = message.body.value;
+      this.#tries = 0;
+      this.#set('open');
+      this.#ping();
+      this.#pinger = window.setInterval(() => this.#ping(), PING_MS);
+      this.#events.opened();
+      return;
+    }
+    if (message.body.case === 'pong') {
+      this.#takePong(message.body.value.clientMs, message.body.value.sessionNs);
+      return;
+    }
+    const pending = this.#pending.get(message.request);
+    if (!pending || message.body.case === 'readBegun') {
+      this.#events.server(message);
+      return;
+    }
+    this.#pending.delete(message.request);
+    if (message.body.case === 'failure')
+      pending.reject(new Refusal(message.body.value.code, message.body.value.text));
+    else pending.resolve(message);
+  }
+
+  #ping(): void {
+    this.#socket?.send(
+      packMessage(0n, { case: 'ping', value: { clientMs: performance.now() } }),
+    );
+  }
+
+  /** Half of the round trip is taken for the way back; the tightest of the last eight counts. */
+  #takePong(sentMs: number, sessionNs: bigint): void {
+    const nowMs = performance.now();
+    if (sessionNs === 0n) {
+      this.#clocks = [];
+      return;
+    }
+    const serverMs = Number(sessionNs / 1000n) / 1000;
+    const roundTripMs = nowMs - sentMs;
+    const offsetMs = serverMs - (sentMs + roundTripMs / 2);
+    const before = this.#bestClock();
+    /* another session has another clock */
+    if (before && Math.abs(before.offsetMs - offsetMs) > before.roundTripMs + roundTripMs + 5)
+      this.#clocks = [];
+    this.#clocks.push({ offsetMs, roundTripMs, takenMs: nowMs });
+    if (this.#clocks.length > 8) this.#clocks.shift();
+  }
+}

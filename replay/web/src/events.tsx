@@ -1,0 +1,147 @@
+// The feed of what the participant did, in runs that a person can read.
+
+import { useMemo } from 'preact/hooks';
+import type { Timeline_Event } from '../gen/protocol/wire_pb';
+import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
+import { Gap_Reason, type Gap } from '../gen/protocol/session_pb';
+import { KeyClass } from '../gen/protocol/input_pb';
+import { clock, count } from './format';
+import type { Deed } from './player';
+import { keyClassName } from './stage';
+
+export interface FeedItem {
+  atNs: bigint;
+  kind: 'click' | 'keys' | 'scroll' | 'gap';
+  text: string;
+}
+
+const RUN_NS = 1_000_000_000n;
+const BUTTON_NAMES = ['', 'left', 'middle', 'right'];
+
+function clickText(button: number, x: number, y: number): string {
+  const which = button > 1 ? `${BUTTON_NAMES[button] ?? `button ${button}`} click` : 'click';
+  return x < 0 ? which : `${which} at ${x}, ${y}`;
+}
+
+function keysText(byClass: ReadonlyMap<string, number>): string {
+  return [...byClass].map(([name, number]) => (number > 1 ? `${name} ×${number}` : name)).join(', ');
+}
+
+const GAP_TEXTS = new Map<Gap_Reason, string>([
+  [Gap_Reason.PAUSE, 'paused'],
+  [Gap_Reason.OVERLOAD, 'pictures dropped'],
+  [Gap_Reason.DEVICE_OVERFLOW, 'input lost'],
+  [Gap_Reason.SOURCE_LOST, 'source lost'],
+  [Gap_Reason.DISK, 'disk'],
+  [Gap_Reason.SUSPEND, 'machine suspended'],
+]);
+
+export function gapText(gap: Gap): string {
+  const name = GAP_TEXTS.get(gap.reason) ?? 'gap';
+  const length = gap.toNs > gap.fromNs ? ` for ${clock(gap.toNs - gap.fromNs, 1)}` : '';
+  return `${name}${length}`;
+}
+
+/** Runs of what came live. */
+export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedItem[] {
+  const items: FeedItem[] = gaps.map((gap) => ({ atNs: gap.fromNs, kind: 'gap', text: gapText(gap) }));
+  let run: { kind: 'keys' | 'scroll'; atNs: bigint; endNs: bigint; byClass: Map<string, number>; count: number } | undefined;
+  const end = () => {
+    if (run?.kind === 'keys') items.push({ atNs: run.atNs, kind: 'keys', text: keysText(run.byClass) });
+    else if (run) items.push({ atNs: run.atNs, kind: 'scroll', text: `scroll, ${count(run.count, 'step', 'steps')}` });
+    run = undefined;
+  };
+  for (const deed of deeds) {
+    const kind = deed.kind === 'key' ? 'keys' : deed.kind;
+    if (run && (run.kind !== kind || deed.timeNs - run.endNs > RUN_NS)) end();
+    if (kind === 'click') {
+      items.push({ atNs: deed.timeNs, kind, text: clickText(deed.button, deed.x, deed.y) });
+      continue;
+    }
+    run ??= { kind, atNs: deed.timeNs, endNs: deed.timeNs, byClass: new Map(), count: 0 };
+    run.endNs = deed.timeNs;
+    run.count++;
+    const name = keyClassName(deed.keyClass);
+    run.byClass.set(name, (run.byClass.get(name) ?? 0) + 1);
+  }
+  end();
+  return items.sort((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0));
+}
+
+function timelineText(event: Timeline_Event): FeedItem {
+  switch (event.kind) {
+    case Timeline_Event_Kind.CLICK:
+      return { atNs: event.atNs, kind: 'click', text: clickText(event.button, event.xPx, event.yPx) };
+    case Timeline_Event_Kind.KEYS: {
+      const byClass = new Map<string, number>();
+      event.byClass.forEach((number, index) => {
+        if (number) byClass.set(keyClassName(index as KeyClass), number);
+      });
+      return { atNs: event.atNs, kind: 'keys', text: keysText(byClass) };
+    }
+    default:
+      return { atNs: event.atNs, kind: 'scroll', text: `scroll, ${count(event.count, 'step', 'steps')}` };
+  }
+}
+
+/** Runs as the server made them of a whole session. */
+export function feedOfTimeline(events: readonly Timeline_Event[], gaps: readonly Gap[]): FeedItem[] {
+  return [
+    ...events.map(timelineText),
+    ...gaps.map((gap): FeedItem => ({ atNs: gap.fromNs, kind: 'gap', text: gapText(gap) })),
+  ].sort((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0));
+}
+
+const ICONS = { click: '◉', keys: '⌨', scroll: '↕', gap: '╳' };
+
+/** @param currentNs  the item that is being shown is marked; without it the newest is on top */
+export function EventList({
+  items,
+  beginNs,
+  onGo,
+  currentNs,
+  filter = '',
+}: {
+  items: FeedItem[];
+  beginNs: bigint;
+  onGo?: (ns: bigint) => void;
+  currentNs?: bigint;
+  filter?: string;
+}) {
+  const shown = useMemo(() => {
+    const wanted = filter.trim().toLowerCase();
+    const fitting = wanted ? items.filter((item) => item.text.toLowerCase().includes(wanted)) : items;
+    /* a list of many thousands would make the page slow: the window around what is shown */
+    if (fitting.length <= 400) return fitting;
+    const at = currentNs === undefined ? fitting.length : fitting.findIndex((item) => item.atNs > currentNs);
+    const middle = at < 0 ? fitting.length : at;
+    const from = Math.max(0, Math.min(middle - 200, fitting.length - 400));
+    return fitting.slice(from, from + 400);
+  }, [items, filter, currentNs === undefined ? 0 : Number(currentNs / 1_000_000_000n)]);
+  if (!shown.length) return <p class="empty">Nothing yet: clicks, keys by class and scrolling come here.</p>;
+  let current = -1;
+  if (currentNs !== undefined)
+    shown.forEach((item, i) => {
+      if (item.atNs <= currentNs) current = i;
+    });
+  const listed = onGo ? shown : [...shown].reverse();
+  return (
+    <ol class="events">
+      {listed.map((item, i) => (
+        <li key={`${item.atNs}${item.kind}`} class={`event ${item.kind}`} aria-current={onGo && i === current ? 'true' : undefined}>
+          {onGo ? (
+            <button type="button" class="time link" onClick={() => onGo(item.atNs)}>
+              {clock(item.atNs - beginNs, 2)}
+            </button>
+          ) : (
+            <span class="time">{clock(item.atNs - beginNs)}</span>
+          )}
+          <span class="icon" aria-hidden="true">
+            {ICONS[item.kind]}
+          </span>
+          <span>{item.text}</span>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,44 @@
+// Times and numbers as people read them.
+
+/** 3:07, 1:02:03; with `fraction` 3:07.42 */
+export function clock(ns: bigint, fraction = 0): string {
+  const negative = ns < 0n;
+  const ms = Number((negative ? -ns : ns) / 1_000_000n);
+  const seconds = Math.floor(ms / 1000);
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const two = (value: number) => String(value).padStart(2, '0');
+  let text = hours
+    ? `${hours}:${two(minutes)}:${two(seconds % 60)}`
+    : `${minutes}:${two(seconds % 60)}`;
+  if (fraction > 0) text += `.${String(ms % 1000).padStart(3, '0').slice(0, fraction)}`;
+  return negative ? `−${text}` : text;
+}
+
+/** A time of day and date of a session time. */
+export function date(ns: bigint): string {
+  const value = new Date(Number(ns / 1_000_000n));
+  const two = (number: number) => String(number).padStart(2, '0');
+  return `${value.getFullYear()}-${two(value.getMonth() + 1)}-${two(value.getDate())} ${two(value.getHours())}:${two(value.getMinutes())}`;
+}
+
+export function bytes(count: bigint | number): string {
+  const value = Number(count);
+  if (value < 1000) return `${value} B`;
+  if (value < 1e6) return `${(value / 1e3).toFixed(0)} kB`;
+  if (value < 1e9) return `${(value / 1e6).toFixed(1)} MB`;
+  return `${(value / 1e9).toFixed(1)} GB`;
+}
+
+/** Milliseconds, seconds from 10 s on. */
+export function lag(ms: number): string {
+  return ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(0)} s`;
+}
+
+export function percent(value: number): string {
+  return `${(value * 100).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
+}
+
+export function count(value: number, one: string, many: string): string {
+  return `${value} ${value === 1 ? one : many}`;
+}

@@ -1,0 +1,56 @@
+// One place that listens to the keyboard, so that no key means two things.
+
+import { useEffect } from 'preact/hooks';
+
+export interface KeyMap {
+  /** By KeyboardEvent.key, letters in lower case, "shift+ArrowLeft" with a modifier. */
+  [key: string]: () => void;
+}
+
+const DIGIT = /^Digit([0-9])$/;
+
+function isTextField(target: EventTarget | null): target is HTMLElement {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable ||
+      target instanceof HTMLTextAreaElement ||
+      target instanceof HTMLSelectElement ||
+      (target instanceof HTMLInputElement && !['checkbox', 'radio', 'range'].includes(target.type)))
+  );
+}
+
+/** The name of a key press. Digits also go by their place, for layouts that want Shift for them. */
+function nameOf(event: KeyboardEvent): string {
+  const digit = DIGIT.exec(event.code);
+  if (digit && !event.shiftKey) return digit[1] ?? event.key;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  return event.shiftKey && event.key.length > 1 ? `shift+${key}` : key;
+}
+
+/**
+ * While the component is there, do what the map says. In a text field a letter is text: there only
+ * `alt` + letter reaches the map. A focused button keeps space and Enter.
+ */
+export function useKeys(map: KeyMap): void {
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.isComposing || event.defaultPrevented) return;
+      if (document.querySelector('dialog[open]')) return;
+      const inText = isTextField(event.target);
+      if (inText !== event.altKey) return;
+      if (
+        event.target instanceof HTMLElement &&
+        event.target.closest('button, a, summary, [role=tab], [role=slider]') &&
+        (event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow')) &&
+        !(event.key.startsWith('Arrow') && event.target.closest('button, a'))
+      )
+        return;
+      const action = map[nameOf(event)];
+      if (!action) return;
+      event.preventDefault();
+      action();
+    };
+    window.addEventListener('keydown', listen);
+    return () => window.removeEventListener('keydown', listen);
+  });
+}

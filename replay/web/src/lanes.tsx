@@ -1,0 +1,222 @@
+// The timeline of a session: lanes of tasks, tags, input and screen over one axis of time.
+
+import { useRef, useState } from 'preact/hooks';
+import { Gap_Reason } from '../gen/protocol/session_pb';
+import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
+import { useEmitter } from './emitter';
+import { gapText } from './events';
+import { clock } from './format';
+import { attemptBegin, attemptEnd, outcomeName } from './model';
+import { NO_COLOR } from './parts';
+import type { Player } from './player';
+import type { RecordedDriver } from './recorded';
+
+const STEP_NS = 5_000_000_000n;
+/* closer than this share of the width, marks are drawn as one with their number */
+const GROUP = 0.006;
+
+/** Heights of bins as one SVG path, scaled to the largest. */
+function area(values: readonly number[], width: number, height: number): string {
+  const most = Math.max(1, ...values);
+  const step = width / Math.max(1, values.length);
+  const points = values.map(
+    (value, i) => `L${(i * step).toFixed(1)} ${(height - Math.sqrt(value / most) * height).toFixed(1)}H${((i + 1) * step).toFixed(1)}`,
+  );
+  return `M0 ${height}${points.join('')}V${height}Z`;
+}
+
+interface Mark {
+  share: number;
+  color: string;
+  names: string[];
+}
+
+function group(marks: Mark[]): Mark[] {
+  const groups: Mark[] = [];
+  for (const mark of marks) {
+    const last = groups.at(-1);
+    if (last && mark.share - last.share < GROUP) last.names.push(...mark.names);
+    else groups.push({ ...mark, names: [...mark.names] });
+  }
+  return groups;
+}
+
+export function Lanes({
+  driver,
+  player,
+  layer,
+  layers,
+}: {
+  driver: RecordedDriver;
+  player: Player;
+  layer: string;
+  layers: (layer: string) => boolean;
+}) {
+  useEmitter(driver);
+  const model = useEmitter(driver.model);
+  const track = useRef<HTMLDivElement>(null);
+  const [hover, setHover] = useState<number>();
+  const begin = driver.beginNs;
+  const length = Number(driver.endNs - begin) || 1;
+  const share = (ns: bigint) => Math.min(1, Math.max(0, Number(ns - begin) / length));
+  const momentAt = (clientX: number) => {
+    const box = track.current?.getBoundingClientRect();
+    if (!box) return begin;
+    const part = Math.min(1, Math.max(0, (clientX - box.left) / box.width));
+    return begin + BigInt(Math.round(part * length));
+  };
+  const timeline = driver.timeline;
+  const marks = (wanted: (layer: string) => boolean): Mark[] =>
+    group(
+      model
+        .marks()
+        .filter((mark) => wanted(mark.act.layer))
+        .map(({ act }) => ({
+          share: share(act.body.value.mediaNs),
+          color:
+            act.body.case === 'tag' ? model.code(act.body.value.code)?.color || NO_COLOR : NO_COLOR,
+          names: [act.body.case === 'tag' ? (model.code(act.body.value.code)?.name ?? '?') : 'note'],
+        })),
+    );
+  const clicks: Mark[] = group(
+    (timeline?.events ?? [])
+      .filter((event) => event.kind === Timeline_Event_Kind.CLICK)
+      .map((event) => ({ share: share(event.atNs), color: '', names: ['click'] })),
+  );
+  return (
+    <div class="lanes">
+      <div class="names" aria-hidden="true">
+        <span>tasks</span>
+        <span>you</span>
+        <span>others</span>
+        <span>input</span>
+        <span>screen</span>
+      </div>
+      <div
+        class="track"
+        ref={track}
+        onPointerDown={(event) => {
+          event.currentTarget.setPointerCapture(event.pointerId);
+          driver.seek(momentAt(event.clientX));
+        }}
+        onPointerMove={(event) => {
+          const box = event.currentTarget.getBoundingClientRect();
+          setHover((event.clientX - box.left) / box.width);
+          if (event.buttons & 1) driver.seek(momentAt(event.clientX));
+        }}
+        onPointerLeave={() => setHover(undefined)}
+      >
+        <div class="lane tasks">
+          {model.attempts().map(({ id, attempt }) => {
+            const from = share(attemptBegin(attempt));
+            const to = share(attemptEnd(attempt) || driver.endNs);
+            const title = model.task(attempt.task)?.title ?? attempt.task;
+            return (
+              <span
+                key={id}
+                class={`task o${attempt.outcome}`}
+                title={`${title}: ${outcomeName(attempt.outcome)}`}
+                style={place(from, to - from)}
+              >
+                {title}
+              </span>
+            );
+          })}
+        </div>
+        <MarkLane marks={marks((name) => name === layer)} />
+        <MarkLane marks={marks((name) => name !== layer && layers(name))} />
+        <div class="lane input">
+          <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
+            <path class="area" d={area(timeline?.inputEvents ?? [], 1000, 20)} />
+          </svg>
+          {clicks.map((click) => (
+            <i key={click.share} class="click" style={place(click.share)} />
+          ))}
+        </div>
+        <div class="lane screen">
+          <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
+            <path class="area" d={area(timeline?.screenBytes ?? [], 1000, 20)} />
+          </svg>
+        </div>
+        {timeline?.gaps.map((gap) => (
+          <span
+            key={`${gap.fromNs}${gap.reason}`}
+            class={`gap ${gap.reason === Gap_Reason.PAUSE ? 'pause' : ''}`}
+            title={gapText(gap)}
+            style={place(share(gap.fromNs), share(gap.toNs || driver.endNs) - share(gap.fromNs))}
+          />
+        ))}
+        {hover !== undefined && (
+          <span class="hover" style={place(hover)}>
+            <b>{clock(BigInt(Math.round(hover * length)), 1)}</b>
+          </span>
+        )}
+        <Playhead driver={driver} player={player} share={share} />
+      </div>
+    </div>
+  );
+}
+
+function place(left: number, width?: number) {
+  return { left: `${left * 100}%`, width: width === undefined ? undefined : `${width * 100}%` };
+}
+
+function MarkLane({ marks }: { marks: Mark[] }) {
+  return (
+    <div class="lane marks">
+      {marks.map((mark) => (
+        <span
+          key={mark.share}
+          class="tick"
+          title={mark.names.join(', ')}
+          style={{ ...place(mark.share), '--code': mark.color }}
+        >
+          {mark.names.length > 1 && <small>{mark.names.length}</small>}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+/** The only part that moves while playing. */
+function Playhead({
+  driver,
+  player,
+  share,
+}: {
+  driver: RecordedDriver;
+  player: Player;
+  share: (ns: bigint) => number;
+}) {
+  useEmitter(player);
+  const now = driver.nowNs();
+  const seconds = Number((now - driver.beginNs) / 1_000_000n) / 1000;
+  return (
+    <div
+      class="playhead"
+      style={place(share(now))}
+      role="slider"
+      tabIndex={0}
+      aria-label="Time in the session"
+      aria-valuemin={0}
+      aria-valuemax={Number((driver.endNs - driver.beginNs) / 1_000_000n) / 1000}
+      aria-valuenow={Math.round(seconds * 10) / 10}
+      aria-valuetext={clock(now - driver.beginNs, 1)}
+      onKeyDown={(event) => {
+        const moves: Record<string, bigint> = {
+          ArrowLeft: -STEP_NS,
+          ArrowRight: STEP_NS,
+          PageUp: -6n * STEP_NS,
+          PageDown: 6n * STEP_NS,
+        };
+        const move = moves[event.key];
+        if (event.key === 'Home') driver.seek(driver.beginNs);
+        else if (event.key === 'End') driver.seek(driver.endNs);
+        else if (move !== undefined && !event.shiftKey) driver.seek(driver.nowNs() + move);
+        else return;
+        event.preventDefault();
+        event.stopPropagation();
+      }}
+    />
+  );
+}

@@ -1,0 +1,165 @@
+// The live driver: shows every picture as soon as it is there, and knows up to which time the
+// observer has seen everything.
+
+import { fromBinary } from '@bufbuild/protobuf';
+import { CompressedVideoSchema } from '../gen/protocol/foxglove/CompressedVideo_pb';
+import { type Gap, GapSchema } from '../gen/protocol/session_pb';
+import { type Status, Status_State } from '../gen/protocol/wire_pb';
+import { type ConnectionEvents, Connection } from './connection';
+import { type Picture, PictureDecoder } from './decoder';
+import { Emitter } from './emitter';
+import { SessionModel } from './model';
+import { type Player } from './player';
+import type { ChannelMessage } from './wire';
+
+/** Everything up to `timeNs` was sent once the picture at `pictureNs` is on the stage. */
+interface Mark {
+  timeNs: bigint;
+  pictureNs: bigint;
+}
+
+export class LiveDriver extends Emitter implements ConnectionEvents {
+  readonly connection: Connection;
+  readonly model = new SessionModel();
+  status?: Status;
+  trouble = '';
+  readonly gaps: Gap[] = [];
+
+  #player: Player;
+  #decoder: PictureDecoder;
+  #newest?: Picture;
+  #asked = 0;
+  #lastSentNs = 0n;
+  #marks: Mark[] = [];
+  #session = '';
+
+  constructor(player: Player, token: string, name: string) {
+    super();
+    this.#player = player;
+    this.#decoder = new PictureDecoder({
+      picture: (picture) => this.#decoded(picture),
+      failed: () => void this.#watch(),
+    });
+    this.connection = new Connection(token, name, this);
+    this.connection.subscribe(() => this.changed());
+  }
+
+  /** How far the picture is behind, in milliseconds; NaN when that is not known. */
+  lagMs(): number {
+    const now = this.connection.sessionNowNs();
+    if (!now || !this.#player.presentationNs) return Number.NaN;
+    return Math.max(0, Number(now - this.#player.presentationNs) / 1e6);
+  }
+
+  state(): string {
+    if (this.connection.state !== 'open') return this.connection.state;
+    switch (this.status?.state) {
+      case Status_State.RECORDING:
+        return this.#player.pictureNs ? 'live' : 'waiting for the picture';
+      case Status_State.PAUSED:
+        return 'paused';
+      case Status_State.IDLE:
+        return this.#session ? 'ended' : 'idle';
+      default:
+        return 'connecting';
+    }
+  }
+
+  opened(): void {
+    void this.#watch();
+  }
+
+  message(message: ChannelMessage): void {
+    if (message.topic === '/screen') {
+      const video = fromBinary(CompressedVideoSchema, message.data);
+      if (this.#decoder.decode(message.timeNs, video.data)) this.#lastSentNs = message.timeNs;
+    } else if (message.topic === '/gaps') {
+      this.gaps.push(fromBinary(GapSchema, message.data));
+      this.changed();
+    } else {
+      this.#player.take(message);
+    }
+  }
+
+  server(message: import('../gen/protocol/wire_pb').ServerMessage): void {
+    switch (message.body.case) {
+      case 'complete':
+        this.#marks.push({ timeNs: message.body.value.sessionNs, pictureNs: this.#lastSentNs });
+        this.#settle();
+        break;
+      case 'status':
+        this.#takeStatus(message.body.value);
+        break;
+      case 'actStored':
+        if (message.body.value.act && message.body.value.session === this.model.session)
+          this.model.stored(message.body.value.act);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Join the running session, or learn that there is none. */
+  async #watch(): Promise<void> {
+    this.#decoder.reset();
+    this.#marks = [];
+    this.#lastSentNs = 0n;
+    this.#newest?.frame.close();
+    this.#newest = undefined;
+    try {
+      const answer = await this.connection.request({ case: 'watchLive', value: {} });
+      if (answer.body.case !== 'status') return;
+      const status = answer.body.value;
+      if (status.session) {
+        this.model.reset(status.session, status.study, status.acts);
+        this.#session = status.session;
+      }
+      this.status = status;
+      this.trouble = '';
+    } catch (error) {
+      this.trouble = error instanceof Error ? error.message : String(error);
+    }
+    this.changed();
+  }
+
+  #takeStatus(status: Status): void {
+    const another = status.session !== '' && status.session !== this.#session;
+    this.status = status;
+    if (another) {
+      this.#player.clear();
+      this.gaps.length = 0;
+      void this.#watch();
+    }
+    this.changed();
+  }
+
+  /* Only the newest picture is drawn, when the screen is ready for one: drawing each would fall
+     behind after a burst. A hidden page has no frames and draws at once. */
+  #decoded(picture: Picture): void {
+    this.#newest?.frame.close();
+    if (this.#newest) this.#player.picturesDecoded++;
+    this.#newest = picture;
+    if (document.hidden) this.#present();
+    else if (!this.#asked) this.#asked = requestAnimationFrame(() => this.#present());
+  }
+
+  #present(): void {
+    this.#asked = 0;
+    const picture = this.#newest;
+    if (!picture) return;
+    this.#newest = undefined;
+    this.#player.show(picture);
+    this.#settle();
+  }
+
+  #settle(): void {
+    const shown = this.#player.pictureNs;
+    let reached = 0;
+    while (reached < this.#marks.length && (this.#marks[reached]?.pictureNs ?? 0n) <= shown) reached++;
+    if (reached === 0) return;
+    const mark = this.#marks[reached - 1];
+    this.#marks.splice(0, reached);
+    if (mark && mark.timeNs > this.#player.presentationNs && shown)
+      this.#player.present(mark.timeNs);
+  }
+}

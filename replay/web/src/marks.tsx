@@ -1,0 +1,349 @@
+// The list of tags and notes, and what is done to them by keyboard.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { type Act, Impact, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
+import { Study_CountsAs } from '../gen/protocol/study_pb';
+import type { Connection } from './connection';
+import { useEmitter } from './emitter';
+import { clock, lag } from './format';
+import {
+  changeAct,
+  IMPACTS,
+  impactNumber,
+  type Moment,
+  noteAct,
+  removeAct,
+  type SessionModel,
+  tagAct,
+} from './model';
+import { CodeChip } from './parts';
+
+/** Says things about a session in one layer; all pages tag through this. */
+export class Coder {
+  /** What went wrong with the last act, for the page to show. */
+  trouble = '';
+
+  constructor(
+    readonly model: SessionModel,
+    readonly connection: Connection,
+    public layer: string,
+    readonly moment: () => Moment | undefined,
+  ) {}
+
+  tag(code: string): void {
+    const moment = this.moment();
+    if (!moment) return;
+    const attempt = this.model.attemptAt(moment.mediaNs)?.id ?? '';
+    this.put(tagAct(this.layer, code, moment, attempt));
+  }
+
+  note(moment: Moment, text: string): void {
+    if (text.trim()) this.put(noteAct(this.layer, moment, text.trim()));
+  }
+
+  /** 0 to 4 for the last tag of this page; the same number again takes it back. */
+  impact(number: number): void {
+    const act = this.model.lastOwn('tag')?.act;
+    if (act?.body.case !== 'tag') return;
+    const impact = (number + 1) as Impact;
+    this.put(changeAct(act, { impact: act.body.value.impact === impact ? Impact.UNRATED : impact }));
+  }
+
+  recovered(): void {
+    const act = this.model.lastOwn('tag')?.act;
+    if (act?.body.case === 'tag') this.put(changeAct(act, { recovered: !act.body.value.recovered }));
+  }
+
+  undo(): void {
+    const entry = this.model.lastOwn();
+    if (entry?.trouble) this.model.forget(entry.act.id);
+    else if (entry) this.put(removeAct(entry.act));
+  }
+
+  put(act: Act): void {
+    this.model.put(this.connection, act).then(
+      () => {
+        this.trouble = '';
+        this.model.changed();
+      },
+      (error: unknown) => {
+        this.trouble = error instanceof Error ? error.message : String(error);
+        this.model.changed();
+      },
+    );
+  }
+
+  keys(): Record<string, () => void> {
+    const map: Record<string, () => void> = {
+      z: () => this.undo(),
+      r: () => this.recovered(),
+    };
+    for (const code of this.model.study?.codes ?? []) map[code.key] = () => this.tag(code.id);
+    for (let number = 0; number <= 4; number++) map[String(number)] = () => this.impact(number);
+    return map;
+  }
+}
+
+function watchingText(tag: Tag): string {
+  if (tag.watching === Tag_Watching.ROOM) return 'set in the room';
+  if (tag.watching === Tag_Watching.STREAM && tag.lagUs > 0n)
+    return `as it was seen, ${lag(Number(tag.lagUs) / 1000)} behind`;
+  return '';
+}
+
+function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: () => void }) {
+  const first = useRef<HTMLSelectElement>(null);
+  const [noteText, setNoteText] = useState(
+    act.body.case === 'tag' ? act.body.value.note : act.body.case === 'note' ? act.body.value.text : '',
+  );
+  useEffect(() => first.current?.focus(), []);
+  const tag = act.body.case === 'tag' ? act.body.value : undefined;
+  const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
+  const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
+  const save = (change: Partial<Tag>) => coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
+  return (
+    <form
+      class="editor"
+      onSubmit={(event) => {
+        event.preventDefault();
+        coder.put(
+          changeAct(coder.model.entry(act.id)?.act ?? act, tag ? { note: noteText } : { text: noteText }),
+        );
+        onDone();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onDone();
+      }}
+    >
+      {tag && (
+        <>
+          <label>
+            Code
+            <select ref={first} value={tag.code} onChange={(event) => save({ code: event.currentTarget.value })}>
+              {coder.model.study?.codes.map((code) => (
+                <option key={code.id} value={code.id}>
+                  {code.name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label>
+            Impact
+            <select
+              value={tag.impact}
+              onChange={(event) => save({ impact: Number(event.currentTarget.value) as Impact })}
+            >
+              <option value={0}>not rated</option>
+              {IMPACTS.map((name, number) => (
+                <option key={name} value={number + 1}>
+                  {number} {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          {opportunities.length > 0 && (
+            <label>
+              Made at
+              <select
+                value={tag.opportunity}
+                onChange={(event) => save({ opportunity: event.currentTarget.value })}
+              >
+                <option value="">unplanned</option>
+                {opportunities.map((opportunity) => (
+                  <option key={opportunity.id} value={opportunity.id}>
+                    {opportunity.title || opportunity.id}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={tag.recovered}
+              onChange={(event) => save({ recovered: event.currentTarget.checked })}
+            />
+            recovered
+          </label>
+        </>
+      )}
+      <label class="wide">
+        Note
+        <input value={noteText} onInput={(event) => setNoteText(event.currentTarget.value)} />
+      </label>
+      <div class="row">
+        <button type="submit" class="primary">
+          Save
+        </button>
+        <button type="button" onClick={onDone}>
+          Close
+        </button>
+        <span class="spring" />
+        <button
+          type="button"
+          class="danger"
+          onClick={() => {
+            coder.put(removeAct(act));
+            onDone();
+          }}
+        >
+          Remove
+        </button>
+      </div>
+    </form>
+  );
+}
+
+/**
+ * @param coder    whose tags can be changed here
+ * @param onGo     jump to a moment; without it times are not links
+ * @param layers   which are shown
+ */
+export function MarkList({
+  coder,
+  beginNs,
+  onGo,
+  layers,
+  currentNs,
+}: {
+  coder: Coder;
+  beginNs: bigint;
+  onGo?: (ns: bigint) => void;
+  layers: (layer: string) => boolean;
+  currentNs?: bigint;
+}) {
+  const model = useEmitter(coder.model);
+  const [editing, setEditing] = useState('');
+  const list = useRef<HTMLOListElement>(null);
+  const marks = model.marks().filter((mark) => layers(mark.act.layer));
+  if (!marks.length)
+    return <p class="empty">No tags yet. Press a code's key when something happens.</p>;
+  return (
+    <ol class="marks" ref={list}>
+      {(onGo ? marks : marks.reverse()).map(({ act, stored, trouble }) => {
+        const body = act.body.value;
+        const mine = act.layer === coder.layer;
+        const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
+        const impact = act.body.case === 'tag' ? impactNumber(act.body.value.impact) : undefined;
+        const near = currentNs !== undefined && body.mediaNs <= currentNs && currentNs - body.mediaNs < 2_000_000_000n;
+        return (
+          <li key={act.id} class={`mark ${stored ? '' : 'pending'} ${mine ? 'mine' : ''} ${near ? 'near' : ''}`}>
+            <div class="line">
+              {onGo ? (
+                <button
+                  type="button"
+                  class="time link"
+                  data-media-ns={String(body.mediaNs)}
+                  onClick={() => onGo(body.mediaNs)}
+                >
+                  {clock(body.mediaNs - beginNs)}
+                </button>
+              ) : (
+                <span class="time" data-media-ns={String(body.mediaNs)}>
+                  {clock(body.mediaNs - beginNs)}
+                </span>
+              )}
+              {act.body.case === 'tag' ? (
+                <span title={watchingText(act.body.value)}>
+                  <CodeChip code={code} fallback={act.body.value.code} />
+                </span>
+              ) : (
+                <span class="chip note">✎ note</span>
+              )}
+              {impact !== undefined && (
+                <span class="impact" title={`Impact ${impact}: ${IMPACTS[impact]}`}>
+                  {impact}
+                </span>
+              )}
+              {act.body.case === 'tag' && act.body.value.recovered && (
+                <span class="recovered" title="The participant recovered">
+                  ↩ recovered
+                </span>
+              )}
+              <span class="spring" />
+              <span class="author" title={`layer ${act.layer}`}>
+                {act.author || 'you'}
+              </span>
+              {mine && (
+                <button
+                  type="button"
+                  class="quiet small"
+                  aria-expanded={editing === act.id}
+                  aria-label={`Change ${code?.name ?? 'note'} at ${clock(body.mediaNs - beginNs)}`}
+                  onClick={() => setEditing(editing === act.id ? '' : act.id)}
+                >
+                  ⋯
+                </button>
+              )}
+            </div>
+            {act.body.case === 'tag' && act.body.value.opportunity && (
+              <p class="detail">at “{opportunityTitle(model, act.body.value)}”</p>
+            )}
+            {(act.body.case === 'tag' ? act.body.value.note : act.body.value.text) && (
+              <p class="detail">{act.body.case === 'tag' ? act.body.value.note : act.body.value.text}</p>
+            )}
+            {trouble && <p class="trouble">not stored: {trouble}</p>}
+            {editing === act.id && <MarkEditor coder={coder} act={act} onDone={() => setEditing('')} />}
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+function opportunityTitle(model: SessionModel, tag: Tag): string {
+  const attempt = model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
+  const found = (attempt ? model.task(attempt.task)?.opportunities : undefined)?.find(
+    (opportunity) => opportunity.id === tag.opportunity,
+  );
+  return found?.title || tag.opportunity;
+}
+
+/** A note is stamped at its first key, not when it is finished. */
+export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean }) {
+  const [text, setText] = useState('');
+  const started = useRef<Moment | undefined>(undefined);
+  return (
+    <form
+      class="notefield"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (started.current) coder.note(started.current, text);
+        started.current = undefined;
+        setText('');
+      }}
+    >
+      <label class="hidden" for="note">
+        Note (N)
+      </label>
+      <input
+        id="note"
+        value={text}
+        disabled={disabled}
+        placeholder="Note … stamped at its first key (N)"
+        autocomplete="off"
+        onInput={(event) => {
+          if (!started.current) started.current = coder.moment();
+          setText(event.currentTarget.value);
+          if (!event.currentTarget.value) started.current = undefined;
+        }}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') event.currentTarget.blur();
+        }}
+      />
+      <button type="submit" disabled={disabled || !text.trim()}>
+        Add
+      </button>
+    </form>
+  );
+}
+
+export function countErrors(model: SessionModel, layer: string): number {
+  return model
+    .entries('tag')
+    .filter(
+      (entry) =>
+        entry.act.layer === layer &&
+        model.code(entry.act.body.value.code)?.countsAs === Study_CountsAs.ERROR,
+    ).length;
+}

@@ -1,0 +1,258 @@
+// What the live page and the moderator's page share: the running session, watched and tagged.
+
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { Tag_Watching } from '../gen/protocol/acts_pb';
+import { Status_State } from '../gen/protocol/wire_pb';
+import { useEmitter } from './emitter';
+import { EventList, feedOfDeeds } from './events';
+import { clock, lag } from './format';
+import { useKeys } from './keys';
+import { LiveDriver } from './live';
+import { Coder, MarkList, NoteField } from './marks';
+import { Notice, Palette, StateBadge } from './parts';
+import { Player, type Stats } from './player';
+import { Stage } from './stage';
+
+export interface Watching {
+  player: Player;
+  driver: LiveDriver;
+  coder: Coder;
+}
+
+/** One player, one driver, one coder for as long as the page is there. */
+export function useWatching(token: string, name: string): Watching {
+  const watching = useMemo(() => {
+    const player = new Player();
+    const driver = new LiveDriver(player, token, name);
+    const coder = new Coder(driver.model, driver.connection, 'live', () =>
+      player.presentationNs
+        ? {
+            mediaNs: player.presentationNs,
+            pressNs: driver.connection.sessionNowNs(),
+            watching: Tag_Watching.STREAM,
+          }
+        : undefined,
+    );
+    return { player, driver, coder };
+  }, [token]);
+  useEffect(() => () => watching.driver.connection.close(), [watching]);
+  useEffect(() => {
+    const stats: Stats = Object.defineProperties({} as Stats, {
+      state: { get: () => watching.driver.state(), enumerable: true },
+      firstPictureMs: { get: () => watching.player.firstPictureMs, enumerable: true },
+      picturesDecoded: { get: () => watching.player.picturesDecoded, enumerable: true },
+      lagMs: { get: () => watching.driver.lagMs(), enumerable: true },
+      presentationTimeNs: { get: () => watching.player.presentationNs, enumerable: true },
+    });
+    window.uxrec = { stats };
+  }, [watching]);
+  useEmitter(watching.driver);
+  useEmitter(watching.driver.model);
+  return watching;
+}
+
+export function liveLabel(driver: LiveDriver, player: Player): string {
+  const state = driver.state();
+  switch (state) {
+    case 'live': {
+      const elapsed = (player.presentationNs || 0n) - (driver.status?.startedNs ?? 0n);
+      return `LIVE ${clock(elapsed < 0n ? 0n : elapsed)}`;
+    }
+    case 'waiting':
+      return `reconnecting in ${Math.max(1, Math.ceil((driver.connection.retryAtMs - performance.now()) / 1000))} s`;
+    case 'refused':
+      return 'link not valid';
+    case 'idle':
+      return 'no session';
+    default:
+      return state;
+  }
+}
+
+/** Only this renders again four times a second: the time and the lag. */
+export function LiveState({ driver, player }: { driver: LiveDriver; player: Player }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((count) => count + 1), 250);
+    return () => clearInterval(timer);
+  }, []);
+  const ms = driver.lagMs();
+  const state = driver.state();
+  return (
+    <>
+      <StateBadge state={state.split(' ')[0] ?? ''} label={liveLabel(driver, player)} />
+      {state === 'live' && (
+        <span class={`lag ${ms > 1000 ? 'late' : ''}`} title="How far this picture is behind the participant's screen">
+          lag {Number.isNaN(ms) ? '…' : lag(ms)}
+        </span>
+      )}
+    </>
+  );
+}
+
+export function TaskState({ driver }: { driver: LiveDriver }) {
+  const status = driver.status;
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((count) => count + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  if (!status?.session) return null;
+  const task = driver.model.task(status.task);
+  const number = (driver.model.study?.tasks.findIndex((candidate) => candidate.id === status.task) ?? -1) + 1;
+  const now = driver.connection.sessionNowNs() || status.nowNs;
+  return (
+    <span class="what">
+      <b>{status.participant}</b>
+      {task ? (
+        <>
+          {' '}
+          · Task {number}/{driver.model.study?.tasks.length} “{task.title}”{' '}
+          <span class="figure">{clock(now - status.attemptBeginNs)}</span>
+        </>
+      ) : (
+        ' · no task running'
+      )}
+    </span>
+  );
+}
+
+/** What covers the picture when there is none to be shown. */
+export function cover(driver: LiveDriver) {
+  const status = driver.status;
+  if (driver.connection.state === 'refused')
+    return (
+      <>
+        <h2>This link is not valid</h2>
+        <p>The recorder was started again since it was made. Ask the moderator for the present link.</p>
+      </>
+    );
+  if (!window.VideoDecoder)
+    return (
+      <>
+        <h2>This browser cannot decode the picture</h2>
+        <p>Use a present Chromium, Firefox or Safari, on this machine or through a tunnel to localhost.</p>
+      </>
+    );
+  if (driver.connection.state === 'waiting')
+    return (
+      <>
+        <h2>Reconnecting</h2>
+        <p>The connection broke. The recording itself goes on; nothing of it is lost.</p>
+      </>
+    );
+  if (!status) return <h2>Connecting</h2>;
+  if (status.state === Status_State.PAUSED)
+    return (
+      <>
+        <h2>Paused</h2>
+        <p>Nothing is recorded until the moderator goes on.</p>
+      </>
+    );
+  if (status.state === Status_State.IDLE)
+    return status.lastSession ? (
+      <>
+        <h2>The session has ended</h2>
+        <p>{status.lastReason}</p>
+      </>
+    ) : (
+      <>
+        <h2>No session yet</h2>
+        <p>The picture appears here as soon as the moderator starts one.</p>
+      </>
+    );
+  return undefined;
+}
+
+export function pictureText(driver: LiveDriver, player: Player): string {
+  const click = player.deeds.filter((deed) => deed.kind === 'click').at(-1);
+  const task = driver.model.task(driver.status?.task ?? '');
+  return [
+    'The participant’s screen, live.',
+    task ? `Task: ${task.title}.` : 'No task is running.',
+    click && click.x >= 0 ? `Last click at ${click.x}, ${click.y}.` : '',
+  ].join(' ');
+}
+
+/** Stage, tags, notes, events and palette. */
+export function ObserveBody({
+  watching,
+  extraKeys,
+}: {
+  watching: Watching;
+  extraKeys?: Record<string, () => void>;
+}) {
+  const { player, driver, coder } = watching;
+  const [tab, setTab] = useState<'tags' | 'events'>('tags');
+  const atNs = useMemo(() => () => player.flowingNs(), [player]);
+  useKeys({
+    ...coder.keys(),
+    n: () => document.getElementById('note')?.focus(),
+    ...extraKeys,
+  });
+  const running = driver.state() === 'live';
+  const beginNs = driver.status?.startedNs || player.presentationNs;
+  const covered = cover(driver);
+  return (
+    <>
+      <main class="work">
+        <Stage player={player} atNs={atNs} text={pictureText(driver, player)} covered={covered} live />
+        <aside class="side" aria-label="What was said and done">
+          <div class="tabs" role="tablist" aria-label="List">
+            {(['tags', 'events'] as const).map((name) => (
+              <button
+                key={name}
+                type="button"
+                role="tab"
+                id={`tab-${name}`}
+                aria-selected={tab === name}
+                aria-controls="side-panel"
+                onClick={() => setTab(name)}
+              >
+                {name === 'tags' ? 'Tags and notes' : 'Events'}
+              </button>
+            ))}
+          </div>
+          <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
+            {tab === 'tags' ? (
+              <MarkList coder={coder} beginNs={beginNs} layers={(layer) => layer === 'live'} />
+            ) : (
+              <Feed player={player} driver={driver} beginNs={beginNs} />
+            )}
+          </div>
+          <NoteField coder={coder} disabled={!running} />
+        </aside>
+      </main>
+      <footer class="bottom">
+        {coder.trouble && <Notice kind="error">The last tag was not stored: {coder.trouble}</Notice>}
+        <Palette
+          codes={driver.model.study?.codes ?? []}
+          disabled={!running}
+          onTag={(code) => coder.tag(code)}
+        />
+        <div class="hints" aria-label="Keys">
+          <span>
+            <kbd>0</kbd>–<kbd>4</kbd> impact
+          </span>
+          <span>
+            <kbd>R</kbd> recovered
+          </span>
+          <button
+            type="button"
+            class="quiet"
+            disabled={!driver.model.lastOwn()}
+            onClick={() => coder.undo()}
+          >
+            <kbd>Z</kbd> undo
+          </button>
+        </div>
+      </footer>
+    </>
+  );
+}
+
+function Feed({ player, driver, beginNs }: { player: Player; driver: LiveDriver; beginNs: bigint }) {
+  useEmitter(player);
+  const items = feedOfDeeds(player.deeds.slice(-1500), driver.gaps);
+  return <EventList items={items.slice(-200)} beginNs={beginNs} />;
+}

@@ -1,0 +1,499 @@
+// The moderator's page: before a session what will be recorded, during it one obvious next step.
+
+import { create } from '@bufbuild/protobuf';
+import { useEffect, useState } from 'preact/hooks';
+import { Attempt_Outcome, Consent_Method, ConsentSchema } from '../gen/protocol/acts_pb';
+import type { DoctorReport, StudyEntry } from '../gen/protocol/wire_pb';
+import { DoctorReport_Finding_Level, Status_State } from '../gen/protocol/wire_pb';
+import { bytes, clock } from './format';
+import type { LiveDriver } from './live';
+import { OUTCOMES, outcomeName } from './model';
+import { LiveState, ObserveBody, TaskState, useWatching } from './observe';
+import { OBSERVER_KEYS } from './page_live';
+import { Icon, NameField, Notice, rememberedName, TopBar, validName } from './parts';
+import type { ClientBody } from './wire';
+
+type Do = (body: ClientBody) => Promise<boolean>;
+
+export function ModeratePage({ token }: { token: string }) {
+  const [name, setName] = useState(rememberedName('moderator'));
+  const watching = useWatching(token, name);
+  const { driver } = watching;
+  const [trouble, setTrouble] = useState('');
+  const [choosing, setChoosing] = useState(false);
+  const act: Do = async (body) => {
+    try {
+      await driver.connection.request(body);
+      setTrouble('');
+      return true;
+    } catch (error) {
+      setTrouble(error instanceof Error ? error.message : String(error));
+      return false;
+    }
+  };
+  const status = driver.status;
+  const running = status !== undefined && status.state !== Status_State.IDLE;
+  const tasks = driver.model.study?.tasks ?? [];
+  const nextTask = tasks.find(
+    (task) => !driver.model.attempts().some(({ attempt }) => attempt.task === task.id),
+  );
+  const keys = {
+    t: () => {
+      if (running && !status.task && nextTask)
+        void act({ case: 'taskStart', value: { task: nextTask.id } });
+    },
+    e: () => {
+      if (running && status.task) setChoosing(true);
+    },
+  };
+  return (
+    <div class="page moderate">
+      <TopBar
+        help={[
+          ['T', 'the participant begins the next task'],
+          ['E', 'the task ends: choose its outcome'],
+          ...OBSERVER_KEYS,
+        ]}
+      >
+        <h1 class="hidden">Moderate</h1>
+        <LiveState driver={driver} player={watching.player} />
+        <TaskState driver={driver} />
+        <span class="spring" />
+        <NameField
+          label="You"
+          value={name}
+          onChange={(value) => {
+            setName(value);
+            driver.connection.rename(value);
+          }}
+        />
+      </TopBar>
+      {trouble && <Notice kind="error">{trouble}</Notice>}
+      {status?.warning && <Notice kind="warning">{status.warning}</Notice>}
+      {running ? (
+        <div class="railed">
+          <Rail driver={driver} act={act} choosing={choosing} onChoosing={setChoosing} />
+          <div class="railmain">
+            <ObserveBody watching={watching} extraKeys={keys} />
+          </div>
+        </div>
+      ) : (
+        <StartPanel driver={driver} act={act} />
+      )}
+    </div>
+  );
+}
+
+/* ---- before a session ---- */
+
+function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
+  const [studies, setStudies] = useState<StudyEntry[]>();
+  const [study, setStudy] = useState('');
+  const [participant, setParticipant] = useState('');
+  const [method, setMethod] = useState<'paper' | 'page'>('paper');
+  const [screen, setScreen] = useState(true);
+  const [input, setInput] = useState(true);
+  const [full, setFull] = useState(false);
+  const [pilot, setPilot] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const open = driver.connection.state === 'open';
+  useEffect(() => {
+    if (!open) return;
+    driver.connection.request({ case: 'listStudies', value: {} }).then(
+      (answer) => {
+        if (answer.body.case !== 'studyList') return;
+        const usable = answer.body.value.studies.filter((entry) => entry.study);
+        setStudies(answer.body.value.studies);
+        setStudy((chosen) => chosen || (usable[0]?.name ?? ''));
+      },
+      () => setStudies([]),
+    );
+  }, [open]);
+  const chosen = studies?.find((entry) => entry.name === study);
+  const start = async () => {
+    setBusy(true);
+    const modalities = [...(screen ? ['screen'] : []), ...(input ? ['input'] : [])];
+    await act({
+      case: 'start',
+      value: {
+        study,
+        participant: participant.trim(),
+        keys: full ? 'full' : 'classes',
+        pilot,
+        consent: create(ConsentSchema, {
+          method: method === 'paper' ? Consent_Method.PAPER : Consent_Method.PAGE,
+          modalities,
+          uses: ['analysis', 'observers'],
+          fullKeys: full,
+          text: chosen?.study?.consentText ?? '',
+        }),
+      },
+    });
+    setBusy(false);
+  };
+  const ready = validName(participant.trim()) && chosen?.study !== undefined && (screen || input);
+  return (
+    <main class="start">
+      {driver.status?.lastSession && (
+        <Notice kind="info">
+          Session {driver.status.lastSession} is complete ({driver.status.lastReason}).{' '}
+          <a href={`/replay?session=${driver.status.lastSession}${location.hash}`}>Replay it</a>
+        </Notice>
+      )}
+      <div class="columns">
+        <form
+          class="card"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void start();
+          }}
+        >
+          <h2>New session</h2>
+          <p class="muted">Nothing is recorded before you press “Start recording”.</p>
+          <label>
+            Study
+            <select value={study} onChange={(event) => setStudy(event.currentTarget.value)}>
+              {studies?.map((entry) => (
+                <option key={entry.name} value={entry.name}>
+                  {entry.name}
+                  {entry.trouble && ' (cannot be used)'}
+                </option>
+              ))}
+            </select>
+          </label>
+          {studies?.length === 0 && (
+            <Notice kind="warning">
+              There is no study yet. Put a study.yaml into the folder “studies” of the library.
+            </Notice>
+          )}
+          {chosen?.trouble && <Notice kind="error">{chosen.trouble}</Notice>}
+          {chosen?.study && (
+            <p class="muted">
+              {chosen.study.tasks.length} tasks: {chosen.study.tasks.map((task) => task.title).join(' · ')}
+            </p>
+          )}
+          <label>
+            Participant
+            <input
+              value={participant}
+              placeholder="P07"
+              autocomplete="off"
+              aria-describedby="participant-hint"
+              aria-invalid={participant !== '' && !validName(participant.trim())}
+              onInput={(event) => setParticipant(event.currentTarget.value)}
+            />
+          </label>
+          <p class="hint" id="participant-hint">
+            A pseudonym, not a name: letters, digits, spaces, - and _.
+          </p>
+          <fieldset>
+            <legend>Consent</legend>
+            {chosen?.study?.consentText && <blockquote>{chosen.study.consentText}</blockquote>}
+            <label class="check">
+              <input type="radio" name="method" checked={method === 'paper'} onChange={() => setMethod('paper')} />
+              signed on paper
+            </label>
+            <label class="check">
+              <input type="radio" name="method" checked={method === 'page'} onChange={() => setMethod('page')} />
+              given here, by the participant, on this page
+            </label>
+            <p class="hint">The participant agrees that this is recorded:</p>
+            <label class="check">
+              <input type="checkbox" checked={screen} onChange={(event) => setScreen(event.currentTarget.checked)} />
+              the screen and the pointer (everything that is shown, typed text too)
+            </label>
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={input}
+                onChange={(event) => {
+                  setInput(event.currentTarget.checked);
+                  if (!event.currentTarget.checked) setFull(false);
+                }}
+              />
+              clicks, scrolling, and the kind of each key (letter, digit, …), not which
+            </label>
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={full}
+                disabled={!input}
+                onChange={(event) => setFull(event.currentTarget.checked)}
+              />
+              every key that is pressed, passwords too
+            </label>
+          </fieldset>
+          <label class="check">
+            <input type="checkbox" checked={pilot} onChange={(event) => setPilot(event.currentTarget.checked)} />
+            pilot session: is kept, never counted
+          </label>
+          <button type="submit" class="primary big" disabled={!ready || busy || !open}>
+            <span class="dot rec" aria-hidden="true" /> {busy ? 'Starting …' : 'Start recording'}
+          </button>
+        </form>
+        <Doctor driver={driver} />
+      </div>
+    </main>
+  );
+}
+
+const LEVELS = new Map([
+  [DoctorReport_Finding_Level.GOOD, ['good', '✓']],
+  [DoctorReport_Finding_Level.WARNING, ['warning', '!']],
+  [DoctorReport_Finding_Level.BAD, ['bad', '✗']],
+] as const);
+
+function Doctor({ driver }: { driver: LiveDriver }) {
+  const [report, setReport] = useState<DoctorReport>();
+  const [trouble, setTrouble] = useState('');
+  const [picture, setPicture] = useState('');
+  const open = driver.connection.state === 'open';
+  const look = () =>
+    driver.connection.request({ case: 'runDoctor', value: {} }).then(
+      (answer) => {
+        if (answer.body.case !== 'doctorReport') return;
+        setReport(answer.body.value);
+        setTrouble('');
+        const jpeg = answer.body.value.pictureJpeg;
+        setPicture((before) => {
+          if (before) URL.revokeObjectURL(before);
+          return jpeg.length
+            ? URL.createObjectURL(new Blob([jpeg as Uint8Array<ArrayBuffer>], { type: 'image/jpeg' }))
+            : '';
+        });
+      },
+      (error: Error) => setTrouble(error.message),
+    );
+  useEffect(() => {
+    if (open) void look();
+  }, [open]);
+  return (
+    <section class="card doctor" aria-labelledby="doctor-title">
+      <div class="row">
+        <h2 id="doctor-title">What would be recorded</h2>
+        <span class="spring" />
+        <button type="button" disabled={!open} onClick={() => void look()}>
+          Look again
+        </button>
+      </div>
+      {trouble && <Notice kind="error">{trouble}</Notice>}
+      {picture ? (
+        <figure>
+          <img
+            src={picture}
+            width={report?.pictureWidthPx}
+            height={report?.pictureHeightPx}
+            alt="The participant’s screen as it is now"
+          />
+          <figcaption class="hint">As it is now. Shown only here and kept nowhere.</figcaption>
+        </figure>
+      ) : (
+        <div class="nopicture">{report ? 'no picture' : 'looking …'}</div>
+      )}
+      <ul class="findings">
+        {report?.findings.map((finding) => {
+          const [level, mark] = LEVELS.get(finding.level) ?? ['bad', '?'];
+          return (
+            <li key={finding.subject + finding.text} class={level}>
+              <span class="mark" aria-label={level}>
+                {mark}
+              </span>
+              <b>{finding.subject}</b>
+              <span>
+                {finding.text}
+                {finding.advice && <em> {finding.advice}</em>}
+              </span>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
+/* ---- during a session ---- */
+
+function Rail({
+  driver,
+  act,
+  choosing,
+  onChoosing,
+}: {
+  driver: LiveDriver;
+  act: Do;
+  choosing: boolean;
+  onChoosing: (choosing: boolean) => void;
+}) {
+  const status = driver.status;
+  const [stopping, setStopping] = useState(false);
+  if (!status) return null;
+  const paused = status.state === Status_State.PAUSED;
+  return (
+    <aside class="rail" aria-label="Moderation">
+      <div class="row">
+        <button
+          type="button"
+          class={paused ? 'primary' : ''}
+          onClick={() => void act(paused ? { case: 'resume', value: {} } : { case: 'pause', value: {} })}
+        >
+          <Icon name={paused ? 'play' : 'pause'} /> {paused ? 'Resume' : 'Pause'}
+        </button>
+        {stopping ? (
+          <>
+            <button
+              type="button"
+              class="danger"
+              ref={(button) => button?.focus()}
+              onClick={() => {
+                setStopping(false);
+                void act({ case: 'stop', value: {} });
+              }}
+            >
+              End it
+            </button>
+            <button type="button" onClick={() => setStopping(false)}>
+              Go on
+            </button>
+          </>
+        ) : (
+          <button type="button" onClick={() => setStopping(true)}>
+            <Icon name="stop" /> Stop
+          </button>
+        )}
+      </div>
+      {paused && <Notice kind="warning">Paused: nothing is recorded.</Notice>}
+      <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
+      <Health driver={driver} />
+    </aside>
+  );
+}
+
+function Tasks({
+  driver,
+  act,
+  choosing,
+  onChoosing,
+}: {
+  driver: LiveDriver;
+  act: Do;
+  choosing: boolean;
+  onChoosing: (choosing: boolean) => void;
+}) {
+  const status = driver.status;
+  const tasks = driver.model.study?.tasks ?? [];
+  const attempts = driver.model.attempts();
+  const next = tasks.find((task) => !attempts.some(({ attempt }) => attempt.task === task.id));
+  const running = status?.task ?? '';
+  return (
+    <section aria-labelledby="tasks-title">
+      <h2 id="tasks-title">Tasks</h2>
+      {tasks.length === 0 && <p class="empty">This study has no tasks.</p>}
+      <ol class="tasks">
+        {tasks.map((task, number) => {
+          const mine = attempts.filter(({ attempt }) => attempt.task === task.id);
+          const last = mine.at(-1)?.attempt;
+          return (
+            <li key={task.id} class={task.id === running ? 'running' : ''}>
+              <div class="row">
+                <span class="figure">{number + 1}</span>
+                <b>{task.title}</b>
+              </div>
+              {task.instructions && (task.id === running || task === next) && (
+                <p class="detail">{task.instructions}</p>
+              )}
+              {task.id === running ? (
+                <Outcomes act={act} choosing={choosing} onChoosing={onChoosing} success={task.success} />
+              ) : (
+                <div class="row">
+                  {last && <span class="outcome">{outcomeName(last.outcome)}</span>}
+                  <span class="spring" />
+                  <button
+                    type="button"
+                    class={!running && task === next ? 'primary' : ''}
+                    disabled={running !== ''}
+                    onClick={() => void act({ case: 'taskStart', value: { task: task.id } })}
+                  >
+                    {last ? 'Again' : 'Start task'}
+                    {!running && task === next && <kbd>T</kbd>}
+                  </button>
+                </div>
+              )}
+            </li>
+          );
+        })}
+      </ol>
+      {tasks.length > 0 && !next && !running && (
+        <p class="detail">All tasks were tried. Stop when the debriefing is done.</p>
+      )}
+    </section>
+  );
+}
+
+function Outcomes({
+  act,
+  choosing,
+  onChoosing,
+  success,
+}: {
+  act: Do;
+  choosing: boolean;
+  onChoosing: (choosing: boolean) => void;
+  success: string;
+}) {
+  if (!choosing)
+    return (
+      <button type="button" class="primary wide" onClick={() => onChoosing(true)}>
+        End task <kbd>E</kbd>
+      </button>
+    );
+  const end = (outcome: Attempt_Outcome) => {
+    onChoosing(false);
+    void act({ case: 'taskEnd', value: { outcome } });
+  };
+  return (
+    <div class="outcomes" role="group" aria-label="How did the task end?">
+      {success && <p class="hint">Success: {success}</p>}
+      {OUTCOMES.slice(0, 5).map(([outcome, name], i) => (
+        <button
+          key={outcome}
+          type="button"
+          ref={(button) => {
+            if (i === 0) button?.focus();
+          }}
+          onClick={() => end(outcome)}
+        >
+          {name}
+        </button>
+      ))}
+      <button type="button" class="quiet" onClick={() => onChoosing(false)}>
+        not yet
+      </button>
+    </div>
+  );
+}
+
+function Health({ driver }: { driver: LiveDriver }) {
+  const status = driver.status;
+  if (!status) return null;
+  const facts: Array<[string, string]> = [
+    ['length', clock((driver.connection.sessionNowNs() || status.nowNs) - status.startedNs)],
+    ['recorded', `${bytes(status.bytes)}, ${status.pictures} pictures, ${status.events} events`],
+    ['keys', status.keys === 'full' ? 'every key' : status.keys === 'none' ? 'not recorded' : 'kinds only'],
+    ['gaps', String(status.gaps)],
+    ['disk', `${bytes(status.diskFreeBytes)} free`],
+    ['watching', String(status.observers)],
+  ];
+  return (
+    <section aria-labelledby="health-title">
+      <h2 id="health-title">Recording</h2>
+      <dl class="facts">
+        {facts.map(([what, value]) => (
+          <div key={what}>
+            <dt>{what}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}

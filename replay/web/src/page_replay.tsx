@@ -1,0 +1,448 @@
+// The reviewer's page: a session from its file, tagged in a layer of one's own.
+
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { Tag_Watching } from '../gen/protocol/acts_pb';
+import type { AttemptMetrics, Metrics } from '../gen/protocol/wire_pb';
+import { useEmitter } from './emitter';
+import { EventList, feedOfTimeline } from './events';
+import { clock, count, date } from './format';
+import { useKeys } from './keys';
+import { Lanes } from './lanes';
+import { Coder, MarkList, NoteField } from './marks';
+import { attemptBegin, outcomeName, scoreAct } from './model';
+import { Icon, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
+import { Player, type Stats } from './player';
+import { RecordedDriver, SPEEDS } from './recorded';
+import { Stage } from './stage';
+
+const STEP_NS = 5_000_000_000n;
+
+const KEYS: KeyHelp = [
+  ['space', 'play, pause'],
+  ['← →', 'five seconds back, on'],
+  ['shift+← shift+→', 'previous, next click'],
+  [', .', 'previous, next picture'],
+  ['[ ]', 'slower, faster'],
+  ['home end', 'begin, end'],
+  ['J K', 'next, previous tag'],
+  ['S M O A H Y', 'the codes of the code book, as on the buttons'],
+  ['F', 'flag this moment'],
+  ['0 1 2 3 4', 'impact of your last tag'],
+  ['R', 'the participant recovered from it'],
+  ['N', 'write a note'],
+  ['Z', 'take your last tag or note back'],
+  ['/', 'search the events'],
+  ['?', 'these keys'],
+];
+
+function useReplay(token: string, session: string, name: string) {
+  const parts = useMemo(() => {
+    const player = new Player();
+    const driver = new RecordedDriver(player, session, token, name);
+    const coder = new Coder(driver.model, driver.connection, `coder:${name}`, () =>
+      driver.summary
+        ? { mediaNs: driver.nowNs(), pressNs: 0n, watching: Tag_Watching.REPLAY }
+        : undefined,
+    );
+    return { player, driver, coder };
+  }, [token, session]);
+  useEffect(() => () => parts.driver.connection.close(), [parts]);
+  useEffect(() => {
+    const stats: Stats = Object.defineProperties({} as Stats, {
+      state: { get: () => parts.driver.state(), enumerable: true },
+      firstPictureMs: { get: () => parts.player.firstPictureMs, enumerable: true },
+      picturesDecoded: { get: () => parts.player.picturesDecoded, enumerable: true },
+      lagMs: { get: () => 0, enumerable: true },
+      presentationTimeNs: { get: () => parts.driver.nowNs(), enumerable: true },
+    });
+    window.uxrec = { stats };
+  }, [parts]);
+  return parts;
+}
+
+export function ReplayPage({ token, session }: { token: string; session: string }) {
+  const [name, setName] = useState(rememberedName('reviewer'));
+  const { player, driver, coder } = useReplay(token, session, name);
+  useEmitter(driver);
+  const model = useEmitter(driver.model);
+  const [others, setOthers] = useState(true);
+  const [tab, setTab] = useState<'tags' | 'events'>('tags');
+  const [filter, setFilter] = useState('');
+  const atNs = useMemo(() => () => driver.nowNs(), [driver]);
+  const tagTimes = () =>
+    model
+      .marks()
+      .filter((mark) => others || mark.act.layer === coder.layer)
+      .map((mark) => mark.act.body.value.mediaNs);
+  const faster = (by: number) => {
+    const at = SPEEDS.indexOf(driver.speed as (typeof SPEEDS)[number]);
+    driver.setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + by))] ?? 1);
+  };
+  const toggle = () => (driver.playing ? driver.pause() : driver.play());
+  useKeys({
+    ...coder.keys(),
+    ' ': toggle,
+    ArrowLeft: () => driver.seek(driver.nowNs() - STEP_NS),
+    ArrowRight: () => driver.seek(driver.nowNs() + STEP_NS),
+    'shift+ArrowLeft': () => driver.jump(driver.clickTimes(), false),
+    'shift+ArrowRight': () => driver.jump(driver.clickTimes(), true),
+    ',': () => driver.step(false),
+    '.': () => driver.step(true),
+    '[': () => faster(-1),
+    ']': () => faster(1),
+    Home: () => driver.seek(driver.beginNs),
+    End: () => driver.seek(driver.endNs),
+    j: () => driver.jump(tagTimes(), true),
+    k: () => driver.jump(tagTimes(), false),
+    n: () => document.getElementById('note')?.focus(),
+    '/': () => {
+      setTab('events');
+      requestAnimationFrame(() => document.getElementById('filter')?.focus());
+    },
+  });
+  const rename = (value: string) => {
+    setName(value);
+    coder.layer = `coder:${value}`;
+    driver.connection.rename(value);
+  };
+  const layers = (layer: string) => layer === coder.layer || others;
+  const feed = useMemo(
+    () => feedOfTimeline(driver.timeline?.events ?? [], driver.timeline?.gaps ?? []),
+    [driver.timeline],
+  );
+  const ready = driver.summary !== undefined;
+  return (
+    <div class="page replay">
+      <TopBar help={KEYS}>
+        <h1 class="crumbs">
+          <a href={`/library${location.hash}`}>{model.study?.name || 'Library'}</a>
+          <span aria-hidden="true"> › </span>
+          {model.participant() || session}
+          <span class="muted"> {driver.summary && date(driver.summary.beginNs)}</span>
+        </h1>
+        <StateBadge state={driver.state()} label={driver.state()} />
+        <span class="spring" />
+        <NameField label="Coding as" value={name} onChange={rename} />
+      </TopBar>
+      {driver.trouble && (
+        <Notice kind="error">
+          {driver.trouble} <a href={`/library${location.hash}`}>Back to the library</a>
+        </Notice>
+      )}
+      {driver.connection.state === 'refused' && (
+        <Notice kind="error">
+          This link is not valid any more: the program that served it was started again. Take the
+          link it prints now.
+        </Notice>
+      )}
+      {driver.summary?.trouble && (
+        <Notice kind="warning">Part of this recording is damaged: {driver.summary.trouble}</Notice>
+      )}
+      <main class="work">
+        <Stage
+          player={player}
+          atNs={atNs}
+          text={`The participant’s screen at ${clock(driver.nowNs() - driver.beginNs)}`}
+          covered={ready ? undefined : <h2>{driver.trouble ? 'No picture' : 'Opening'}</h2>}
+        />
+        <aside class="side" aria-label="Task, tags and events">
+          <TaskPanel driver={driver} player={player} coder={coder} />
+          <div class="tabs" role="tablist" aria-label="List">
+            {(['tags', 'events'] as const).map((one) => (
+              <button
+                key={one}
+                type="button"
+                role="tab"
+                id={`tab-${one}`}
+                aria-selected={tab === one}
+                aria-controls="side-panel"
+                onClick={() => setTab(one)}
+              >
+                {one === 'tags' ? 'Tags and notes' : 'Events'}
+              </button>
+            ))}
+            <span class="spring" />
+            {tab === 'tags' ? (
+              <label class="check small">
+                <input
+                  type="checkbox"
+                  checked={others}
+                  onChange={(event) => setOthers(event.currentTarget.checked)}
+                />
+                all layers
+              </label>
+            ) : (
+              <input
+                id="filter"
+                class="small"
+                type="search"
+                size={8}
+                placeholder="filter (/)"
+                aria-label="Filter the events"
+                value={filter}
+                onInput={(event) => setFilter(event.currentTarget.value)}
+              />
+            )}
+          </div>
+          <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
+            <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
+          </div>
+          <NoteField coder={coder} disabled={!ready} />
+        </aside>
+      </main>
+      <footer class="bottom">
+        {coder.trouble && <Notice kind="error">The last tag was not stored: {coder.trouble}</Notice>}
+        <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster} />
+        <Lanes driver={driver} player={player} layer={coder.layer} layers={layers} />
+        <Palette codes={model.study?.codes ?? []} disabled={!ready} onTag={(code) => coder.tag(code)} />
+      </footer>
+    </div>
+  );
+}
+
+function CurrentList({
+  tab,
+  driver,
+  player,
+  coder,
+  layers,
+  feed,
+  filter,
+}: {
+  tab: 'tags' | 'events';
+  driver: RecordedDriver;
+  player: Player;
+  coder: Coder;
+  layers: (layer: string) => boolean;
+  feed: ReturnType<typeof feedOfTimeline>;
+  filter: string;
+}) {
+  useEmitter(player);
+  const now = driver.nowNs();
+  const go = (ns: bigint) => driver.seek(ns);
+  return tab === 'tags' ? (
+    <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+  ) : (
+    <EventList items={feed} beginNs={driver.beginNs} onGo={go} currentNs={now} filter={filter} />
+  );
+}
+
+function Transport({
+  driver,
+  player,
+  onToggle,
+  onFaster,
+}: {
+  driver: RecordedDriver;
+  player: Player;
+  onToggle: () => void;
+  onFaster: (by: number) => void;
+}) {
+  useEmitter(player);
+  const button = (label: string, icon: Parameters<typeof Icon>[0]['name'], action: () => void) => (
+    <button type="button" class="quiet" aria-label={label} title={label} onClick={action}>
+      <Icon name={icon} />
+    </button>
+  );
+  return (
+    <div class="transport" role="group" aria-label="Playing">
+      <button
+        type="button"
+        class="play"
+        aria-label={driver.playing ? 'Pause (space)' : 'Play (space)'}
+        title={driver.playing ? 'Pause (space)' : 'Play (space)'}
+        onClick={onToggle}
+      >
+        <Icon name={driver.playing ? 'pause' : 'play'} />
+      </button>
+      <span class="figure now" data-now-ns={String(driver.nowNs())}>
+        {clock(driver.nowNs() - driver.beginNs, 2)}
+      </span>
+      <span class="muted figure">/ {clock(driver.endNs - driver.beginNs)}</span>
+      {button('Previous picture (,)', 'picture-back', () => driver.step(false))}
+      {button('Next picture (.)', 'picture-on', () => driver.step(true))}
+      {button('Previous click (shift+←)', 'click-back', () => driver.jump(driver.clickTimes(), false))}
+      {button('Next click (shift+→)', 'click-on', () => driver.jump(driver.clickTimes(), true))}
+      {button('Slower ([)', 'minus', () => onFaster(-1))}
+      <span class="figure" aria-live="polite">
+        {driver.speed}×
+      </span>
+      {button('Faster (])', 'plus', () => onFaster(1))}
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={driver.skipIdle}
+          onChange={(event) => driver.setSkipIdle(event.currentTarget.checked)}
+        />
+        skip idle
+      </label>
+    </div>
+  );
+}
+
+/* ---- the task at this moment ---- */
+
+/** Ask for the numbers of this layer again whenever something was said. */
+function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined {
+  const [metrics, setMetrics] = useState<Metrics>();
+  const acts = driver.model
+    .marks()
+    .map(({ act, stored }) => `${act.id}${act.counter}${stored}`)
+    .concat(driver.model.entries('opportunityScore').map(({ act }) => `${act.id}${act.counter}`))
+    .join();
+  const ready = driver.summary !== undefined && driver.connection.state === 'open';
+  useEffect(() => {
+    if (!ready) return undefined;
+    let wanted = true;
+    const timer = setTimeout(() => {
+      driver.connection
+        .request({ case: 'getMetrics', value: { sessions: [driver.model.session], layer } })
+        .then(
+          (answer) => {
+            if (wanted && answer.body.case === 'metrics') setMetrics(answer.body.value);
+          },
+          () => undefined,
+        );
+    }, 150);
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
+  }, [acts, layer, ready]);
+  return metrics;
+}
+
+function TaskPanel({ driver, player, coder }: { driver: RecordedDriver; player: Player; coder: Coder }) {
+  useEmitter(player);
+  const model = driver.model;
+  const metrics = useMetrics(driver, coder.layer);
+  const [open, setOpen] = useState(true);
+  const attempts = model.attempts();
+  const now = driver.nowNs();
+  const current =
+    model.attemptAt(now) ??
+    attempts.filter(({ attempt }) => attemptBegin(attempt) <= now).at(-1) ??
+    attempts[0];
+  if (!current)
+    return (
+      <section class="taskpanel">
+        <p class="empty">No task was started in this session.</p>
+      </section>
+    );
+  const task = model.task(current.attempt.task);
+  const row = metrics?.attempts.find((candidate) => candidate.attempt === current.id);
+  return (
+    <section class="taskpanel" aria-label="Task at this moment">
+      <div class="row">
+        <h2>{task?.title ?? current.attempt.task}</h2>
+        <span class="spring" />
+        <button
+          type="button"
+          class="quiet small"
+          aria-expanded={open}
+          aria-label={open ? 'Fold the task away' : 'Unfold the task'}
+          onClick={() => setOpen(!open)}
+        >
+          {open ? '▴' : '▾'}
+        </button>
+      </div>
+      <p class="row wrap">
+        <span class={`outcome o${current.attempt.outcome}`}>{outcomeName(current.attempt.outcome)}</span>
+        {row && <Numbers row={row} />}
+      </p>
+      {row?.contradictions.map((text) => (
+        <Notice key={text} kind="warning">
+          {text}
+        </Notice>
+      ))}
+      {open && task && task.opportunities.length > 0 && (
+        <Opportunities driver={driver} coder={coder} attempt={current.id} row={row} />
+      )}
+      {open && attempts.length > 1 && (
+        <nav class="row wrap" aria-label="Tasks">
+          {attempts.map(({ id, attempt }) => (
+            <button
+              key={id}
+              type="button"
+              class="link small"
+              aria-current={id === current.id ? 'true' : undefined}
+              onClick={() => driver.seek(attemptBegin(attempt))}
+            >
+              {model.task(attempt.task)?.title ?? attempt.task}
+              {attempt.number > 1 && ` (${attempt.number})`}
+            </button>
+          ))}
+        </nav>
+      )}
+    </section>
+  );
+}
+
+function Numbers({ row }: { row: AttemptMetrics }) {
+  return (
+    <>
+      <span class="figure" title="time on task, without pauses">
+        {clock(BigInt(Math.round(row.timeS * 1000)) * 1_000_000n)}
+      </span>
+      <span>{row.clicksRecorded ? count(row.clicks, 'click', 'clicks') : 'clicks not recorded'}</span>
+      <span>{row.keysRecorded ? count(row.keys, 'key', 'keys') : 'keys not recorded'}</span>
+      <span>
+        <b>{count(row.errors, 'error', 'errors')}</b> in your layer
+      </span>
+      {row.opportunities > 0 && (
+        <span title="errors at opportunities that were met">
+          {row.erred}/{row.opportunities} opportunities
+        </span>
+      )}
+    </>
+  );
+}
+
+function Opportunities({
+  driver,
+  coder,
+  attempt,
+  row,
+}: {
+  driver: RecordedDriver;
+  coder: Coder;
+  attempt: string;
+  row: AttemptMetrics | undefined;
+}) {
+  const model = driver.model;
+  const task = model.task(model.attempts().find(({ id }) => id === attempt)?.attempt.task ?? '');
+  const scores = model
+    .entries('opportunityScore')
+    .filter(({ act }) => act.layer === coder.layer && act.body.value.attempt === attempt);
+  const erred = new Set(
+    model
+      .entries('tag')
+      .filter(({ act }) => act.layer === coder.layer && act.body.value.attempt === attempt)
+      .map(({ act }) => act.body.value.opportunity),
+  );
+  const completed = row !== undefined && (row.outcome === 1 || row.outcome === 2);
+  return (
+    <fieldset class="opportunities">
+      <legend>Opportunities met</legend>
+      {task?.opportunities.map((opportunity) => {
+        const score = scores.find(({ act }) => act.body.value.opportunity === opportunity.id)?.act;
+        const met = score ? score.body.value.met : erred.has(opportunity.id) || completed;
+        return (
+          <label key={opportunity.id} class="check">
+            <input
+              type="checkbox"
+              checked={met}
+              onChange={(event) =>
+                coder.put(
+                  scoreAct(coder.layer, score, attempt, opportunity.id, event.currentTarget.checked),
+                )
+              }
+            />
+            {opportunity.title || opportunity.id}
+            {erred.has(opportunity.id) && <em class="erred"> erred</em>}
+          </label>
+        );
+      })}
+    </fieldset>
+  );
+}

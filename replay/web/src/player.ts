@@ -1,0 +1,319 @@
+// The player core: what is on the stage, up to which time, and what lies over it. It knows neither a
+// network nor a clock; a driver (live.ts, recorded.ts) feeds it and says what is to be shown.
+
+import { fromBinary } from '@bufbuild/protobuf';
+import {
+  Control,
+  ControlBatchSchema,
+  KeyAction,
+  KeyBatchSchema,
+  KeyClass,
+  KeyClassBatchSchema,
+} from '../gen/protocol/input_pb';
+import {
+  PointerBatchSchema,
+  PointerShapeSchema,
+  ScreenSchema,
+} from '../gen/protocol/screen_pb';
+import type { Picture } from './decoder';
+import { Emitter } from './emitter';
+import type { ChannelMessage } from './wire';
+
+/** Something the participant did, to be drawn over the picture and listed. */
+export interface Deed {
+  timeNs: bigint;
+  kind: 'click' | 'key' | 'scroll';
+  x: number;
+  y: number;
+  /** 1 left, 2 middle, 3 right */
+  button: number;
+  keyClass: KeyClass;
+}
+
+interface Position {
+  timeNs: bigint;
+  x: number;
+  y: number;
+}
+
+interface Shape {
+  timeNs: bigint;
+  image?: ImageBitmap;
+  hotX: number;
+  hotY: number;
+}
+
+export interface Stats {
+  state: string;
+  firstPictureMs: number;
+  picturesDecoded: number;
+  lagMs: number;
+  presentationTimeNs: bigint;
+}
+
+/* What is kept of the past for the overlay while live: more than it ever draws. */
+const KEPT = 4000;
+
+/** Index of the last item at or before a time, -1 when there is none. */
+export function lastAtOrBefore(items: ReadonlyArray<{ timeNs: bigint }>, timeNs: bigint): number {
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((items[middle]?.timeNs ?? 0n) <= timeNs) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function insert<T extends { timeNs: bigint }>(items: T[], item: T): void {
+  const at = lastAtOrBefore(items, item.timeNs);
+  if (at === items.length - 1) items.push(item);
+  else items.splice(at + 1, 0, item);
+  if (items.length > 2 * KEPT) items.splice(0, items.length - KEPT);
+}
+
+const BUTTONS = new Map([
+  [Control.BUTTON_LEFT, 1],
+  [Control.BUTTON_MIDDLE, 2],
+  [Control.BUTTON_RIGHT, 3],
+  [Control.TOUCH, 1],
+]);
+
+export class Player extends Emitter {
+  /** Size of the screen in pixels; 0 before anything is known. */
+  width = 0;
+  height = 0;
+  /** Up to this session time the picture is complete and shown: what a tag is bound to. */
+  presentationNs = 0n;
+  presentedMs = 0; // when that was, by performance.now()
+  pictureNs = 0n;
+  picturesDecoded = 0;
+  firstPictureMs = 0;
+  readonly deeds: Deed[] = [];
+
+  #picture?: HTMLCanvasElement;
+  #context: CanvasRenderingContext2D | null = null;
+  #positions: Position[] = [];
+  #shapes: Shape[] = [];
+  #shown?: VideoFrame; // kept so that a canvas that is mounted later shows it
+
+  /** The page has begun; the first picture is timed from here. */
+  readonly openedMs = performance.now();
+
+  attach(canvas: HTMLCanvasElement | null): void {
+    this.#picture = canvas ?? undefined;
+    this.#context = canvas?.getContext('2d', { alpha: false }) ?? null;
+    if (this.#shown) this.#draw(this.#shown);
+  }
+
+  /** Forget the past: another moment or another session comes. */
+  clear(): void {
+    this.#positions = [];
+    this.#shapes = [];
+    this.deeds.length = 0;
+    this.presentationNs = 0n;
+    this.pictureNs = 0n;
+  }
+
+  present(ns: bigint): void {
+    this.presentationNs = ns;
+    this.presentedMs = performance.now();
+    this.changed();
+  }
+
+  /** The presentation time as it goes on between two messages that tell it: for what moves. */
+  flowingNs(): bigint {
+    if (!this.presentationNs) return 1n << 62n;
+    const since = Math.min(300, performance.now() - this.presentedMs);
+    return this.presentationNs + BigInt(Math.round(since * 1e6));
+  }
+
+  /** Take in what is not a picture. */
+  take(message: ChannelMessage): void {
+    switch (message.topic) {
+      case '/screen/info': {
+        const screen = fromBinary(ScreenSchema, message.data);
+        this.width = screen.widthPx;
+        this.height = screen.heightPx;
+        this.changed();
+        break;
+      }
+      case '/pointer':
+        this.#takePositions(message);
+        break;
+      case '/pointer/shape':
+        this.#takeShape(message);
+        break;
+      case '/input/controls':
+        this.#takeControls(message);
+        break;
+      case '/input/keys':
+      case '/input/keys/full':
+        this.#takeKeys(message);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Put a picture on the stage; takes it over. */
+  show(picture: Picture): void {
+    this.picturesDecoded++;
+    if (!this.firstPictureMs) this.firstPictureMs = performance.now() - this.openedMs;
+    this.pictureNs = picture.timeNs;
+    this.#shown?.close();
+    this.#shown = picture.frame;
+    this.#draw(picture.frame);
+    this.changed();
+  }
+
+  #draw(frame: VideoFrame): void {
+    const canvas = this.#picture;
+    if (!canvas || !this.#context) return;
+    /* the coded size is padded: only the visible part is the screen */
+    const { width, height } = frame.visibleRect ?? { width: frame.codedWidth, height: frame.codedHeight };
+    const shownWidth = this.width || width;
+    const shownHeight = this.height || height;
+    if (canvas.width !== shownWidth || canvas.height !== shownHeight) {
+      canvas.width = shownWidth;
+      canvas.height = shownHeight;
+    }
+    this.#context.drawImage(frame, 0, 0);
+  }
+
+  /**
+   * Draw the pointer and the clicks of a moment over the picture. Live the pointer runs ahead of the
+   * picture: it is drawn where it was last seen.
+   */
+  drawOverlay(canvas: HTMLCanvasElement, atNs: bigint, newestPointer: boolean): void {
+    const context = canvas.getContext('2d');
+    if (!context || !this.width) return;
+    if (canvas.width !== this.width || canvas.height !== this.height) {
+      canvas.width = this.width;
+      canvas.height = this.height;
+    }
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    this.#drawRipples(context, atNs);
+    const pointerNs = newestPointer ? 1n << 62n : atNs;
+    const position = this.positionAt(pointerNs);
+    if (position) this.#drawPointer(context, position, pointerNs);
+  }
+
+  positionAt(atNs: bigint): Position | undefined {
+    return this.#positions[lastAtOrBefore(this.#positions, atNs)];
+  }
+
+  #drawPointer(context: CanvasRenderingContext2D, at: Position, atNs: bigint): void {
+    const shape = this.#shapes[lastAtOrBefore(this.#shapes, atNs)];
+    if (shape?.image) {
+      context.drawImage(shape.image, at.x - shape.hotX, at.y - shape.hotY);
+      return;
+    }
+    if (shape) return; // the program under test hides it
+    context.beginPath();
+    context.arc(at.x, at.y, 6, 0, 2 * Math.PI);
+    context.fillStyle = '#0f6b6b';
+    context.fill();
+    context.strokeStyle = '#fff';
+    context.lineWidth = 2;
+    context.stroke();
+  }
+
+  #drawRipples(context: CanvasRenderingContext2D, atNs: bigint): void {
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    for (let i = lastAtOrBefore(this.deeds, atNs); i >= 0; i--) {
+      const deed = this.deeds[i];
+      if (!deed) break;
+      const age = Number(atNs - deed.timeNs) / 1e6;
+      if (age > 700) break;
+      if (deed.kind !== 'click' || deed.x < 0) continue;
+      const grown = calm ? 0.5 : age / 700;
+      const scale = Math.max(1, this.width / 1280);
+      context.beginPath();
+      context.arc(deed.x, deed.y, (10 + 26 * grown) * scale, 0, 2 * Math.PI);
+      context.lineWidth = 4 * scale;
+      context.globalAlpha = 1 - age / 700;
+      context.strokeStyle = '#fff';
+      context.stroke();
+      context.lineWidth = 2.5 * scale;
+      context.strokeStyle = deed.button === 1 ? '#e8590c' : '#1971c2';
+      context.stroke();
+      context.globalAlpha = 1;
+    }
+  }
+
+  #takePositions(message: ChannelMessage): void {
+    const batch = fromBinary(PointerBatchSchema, message.data);
+    let timeNs = message.timeNs;
+    batch.dtUs.forEach((dt, i) => {
+      timeNs += BigInt(dt) * 1000n;
+      insert(this.#positions, { timeNs, x: batch.xPx[i] ?? 0, y: batch.yPx[i] ?? 0 });
+    });
+    this.changed();
+  }
+
+  #takeShape(message: ChannelMessage): void {
+    const shape = fromBinary(PointerShapeSchema, message.data);
+    const entry: Shape = { timeNs: message.timeNs, hotX: shape.hotXPx, hotY: shape.hotYPx };
+    insert(this.#shapes, entry);
+    if (shape.rgba.length !== shape.widthPx * shape.heightPx * 4 || !shape.rgba.length) return;
+    const pixels = new ImageData(unpremultiply(shape.rgba), shape.widthPx, shape.heightPx);
+    void createImageBitmap(pixels).then((image) => {
+      entry.image = image;
+      this.changed();
+    });
+  }
+
+  #takeControls(message: ChannelMessage): void {
+    const batch = fromBinary(ControlBatchSchema, message.data);
+    let timeNs = message.timeNs;
+    batch.dtUs.forEach((dt, i) => {
+      timeNs += BigInt(dt) * 1000n;
+      const control = batch.control[i] ?? 0;
+      const button = BUTTONS.get(control);
+      if (button !== undefined && batch.value[i] === 1)
+        this.#addDeed({ timeNs, kind: 'click', button });
+      else if (control === Control.WHEEL || control === Control.HWHEEL)
+        this.#addDeed({ timeNs, kind: 'scroll' });
+    });
+  }
+
+  #takeKeys(message: ChannelMessage): void {
+    const full = message.topic === '/input/keys/full';
+    const batch = full
+      ? fromBinary(KeyBatchSchema, message.data)
+      : fromBinary(KeyClassBatchSchema, message.data);
+    const classes = 'keyClass' in batch ? batch.keyClass : [];
+    let timeNs = message.timeNs;
+    batch.dtUs.forEach((dt, i) => {
+      timeNs += BigInt(dt) * 1000n;
+      if (batch.action[i] === KeyAction.PRESS)
+        this.#addDeed({ timeNs, kind: 'key', keyClass: classes[i] ?? KeyClass.UNSPECIFIED });
+    });
+  }
+
+  #addDeed(deed: Pick<Deed, 'timeNs' | 'kind'> & Partial<Deed>): void {
+    const at = this.positionAt(deed.timeNs) ?? this.#positions[0];
+    insert(this.deeds, {
+      x: at?.x ?? -1,
+      y: at?.y ?? -1,
+      button: 0,
+      keyClass: KeyClass.UNSPECIFIED,
+      ...deed,
+    });
+    this.changed();
+  }
+}
+
+/** The canvas wants straight alpha, X gives premultiplied. */
+function unpremultiply(rgba: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
+  const straight = new Uint8ClampedArray(rgba.length);
+  for (let i = 0; i < rgba.length; i += 4) {
+    const alpha = rgba[i + 3] ?? 0;
+    for (let channel = 0; channel < 3; channel++)
+      straight[i + channel] = alpha ? ((rgba[i + channel] ?? 0) * 255) / alpha : 0;
+    straight[i + 3] = alpha;
+  }
+  return straight;
+}

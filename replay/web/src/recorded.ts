@@ -1,0 +1,363 @@
+// The recorded driver: plays a session from its file, read in spans ahead of the moment shown.
+
+import { fromBinary } from '@bufbuild/protobuf';
+import { CompressedVideoSchema } from '../gen/protocol/foxglove/CompressedVideo_pb';
+import { Gap_Reason } from '../gen/protocol/session_pb';
+import type { ServerMessage, SessionSummary, Timeline } from '../gen/protocol/wire_pb';
+import { Connection, type ConnectionEvents } from './connection';
+import { type Picture, PictureDecoder } from './decoder';
+import { Emitter } from './emitter';
+import { SessionModel } from './model';
+import { lastAtOrBefore, type Player } from './player';
+import type { ChannelMessage } from './wire';
+
+const SECOND = 1_000_000_000n;
+/* a span that is read at once, and how far ahead of the moment shown the next one is asked for */
+const SPAN_NS = 10n * SECOND;
+const AHEAD_NS = 5n * SECOND;
+/* while dragging, not more loads than one in this time */
+const SEEK_MS = 60;
+/* catching up, a picture is drawn at least this often */
+const STALE_MS = 500;
+/* decoded pictures are large: keep few */
+const DECODED_AHEAD = 4;
+/* without input and pictures for this long the session is idle */
+const IDLE_NS = 3n * SECOND;
+const BEFORE_ACTION_NS = SECOND / 2n;
+
+interface Coded {
+  timeNs: bigint;
+  data: Uint8Array;
+}
+
+export const SPEEDS = [0.5, 1, 1.5, 2, 3, 4, 8] as const;
+
+export class RecordedDriver extends Emitter implements ConnectionEvents {
+  readonly connection: Connection;
+  readonly model = new SessionModel();
+  summary?: SessionSummary;
+  timeline?: Timeline;
+  /** Times of all pictures, absolute. */
+  pictures: Array<{ timeNs: bigint }> = [];
+  trouble = '';
+  playing = false;
+  speed = 1;
+  skipIdle = localStorage.getItem('skipIdle') === 'yes';
+
+  #player: Player;
+  #session: string;
+  #decoder: PictureDecoder;
+  #coded: Coded[] = [];
+  #decoded: Picture[] = [];
+  #loadedNs = 0n; // everything before was asked for
+  #reading = false;
+  #generation = 0; // of seeks: what was asked before the last one is not taken
+  #anchorNs = 0n; // the moment at …
+  #anchorMs = 0; // … this time of performance.now()
+  #expectedNs = 0n; // where the read began whose messages are wanted
+  #foreign = true; // what comes now still belongs to a read before it
+  #shownMs = 0; // when a picture was last drawn
+  #loadedMs = 0; // when the last load was asked for
+  #seekTimer = 0;
+  #timer = 0;
+
+  constructor(player: Player, session: string, token: string, name: string) {
+    super();
+    this.#player = player;
+    this.#session = session;
+    this.#decoder = new PictureDecoder({
+      picture: (picture) => {
+        this.#decoded.push(picture);
+        this.#tick();
+      },
+      failed: () => this.seek(this.nowNs()),
+    });
+    this.connection = new Connection(token, name, this);
+    this.connection.subscribe(() => this.changed());
+  }
+
+  get beginNs(): bigint {
+    return this.timeline?.beginNs ?? this.summary?.beginNs ?? 0n;
+  }
+
+  get endNs(): bigint {
+    return this.timeline?.endNs ?? this.summary?.endNs ?? 0n;
+  }
+
+  state(): string {
+    if (this.connection.state !== 'open') return this.connection.state;
+    if (this.trouble) return 'failed';
+    if (!this.summary) return 'opening';
+    return this.playing ? 'playing' : 'stopped';
+  }
+
+  /** The moment that is shown. */
+  nowNs(): bigint {
+    if (!this.playing) return this.#anchorNs;
+    const elapsed = (performance.now() - this.#anchorMs) * this.speed;
+    const now = this.#anchorNs + BigInt(Math.round(elapsed * 1000)) * 1000n;
+    return now > this.endNs ? this.endNs : now;
+  }
+
+  play(): void {
+    if (this.playing || !this.summary) return;
+    if (this.nowNs() >= this.endNs) this.seek(this.beginNs);
+    this.#anchorMs = performance.now();
+    this.playing = true;
+    this.#tick();
+    this.changed();
+  }
+
+  pause(): void {
+    if (!this.playing) return;
+    this.#anchorNs = this.nowNs();
+    this.playing = false;
+    this.changed();
+  }
+
+  setSpeed(speed: number): void {
+    this.#anchorNs = this.nowNs();
+    this.#anchorMs = performance.now();
+    this.speed = speed;
+    this.changed();
+  }
+
+  setSkipIdle(skip: boolean): void {
+    this.skipIdle = skip;
+    localStorage.setItem('skipIdle', skip ? 'yes' : 'no');
+    this.changed();
+  }
+
+  /** Go to a moment. Of many wishes in a short time (dragging) only some are followed, and the last. */
+  seek(toNs: bigint): void {
+    /* the first picture comes a moment after the begin: before it there is nothing to show */
+    const firstNs = this.pictures[0]?.timeNs ?? this.beginNs;
+    const target = toNs < firstNs ? firstNs : toNs > this.endNs ? this.endNs : toNs;
+    this.#anchorNs = target;
+    this.#anchorMs = performance.now();
+    clearTimeout(this.#seekTimer);
+    const wait = this.#loadedMs + SEEK_MS - performance.now();
+    if (wait > 0) this.#seekTimer = window.setTimeout(() => this.#load(this.nowNs()), wait);
+    else this.#load(target);
+    this.changed();
+  }
+
+  /** The picture after or before the one that is shown. */
+  step(forward: boolean): void {
+    this.pause();
+    const shown = lastAtOrBefore(this.pictures, this.nowNs());
+    const picture = this.pictures[forward ? shown + 1 : shown - 1];
+    if (!picture) return;
+    const buffered = this.#decoded.some((decoded) => decoded.timeNs === picture.timeNs);
+    if (forward && buffered) {
+      this.#anchorNs = picture.timeNs;
+      this.#tick();
+      this.changed();
+    } else {
+      this.seek(picture.timeNs);
+    }
+  }
+
+  /** The next or previous moment of a list, from where we are. */
+  jump(times: bigint[], forward: boolean): void {
+    const now = this.nowNs();
+    /* going back from within a second of a mark means the one before it */
+    const target = forward
+      ? times.find((time) => time > now + SECOND / 20n)
+      : times.filter((time) => time < now - (this.playing ? SECOND : SECOND / 20n)).at(-1);
+    if (target !== undefined) this.seek(target);
+  }
+
+  clickTimes(): bigint[] {
+    return (this.timeline?.events ?? [])
+      .filter((event) => event.kind === 1)
+      .map((event) => event.atNs);
+  }
+
+  opened(): void {
+    void this.#open();
+  }
+
+  message(message: ChannelMessage): void {
+    if (this.#foreign) return;
+    if (message.topic === '/screen') {
+      const video = fromBinary(CompressedVideoSchema, message.data);
+      this.#coded.push({ timeNs: message.timeNs, data: video.data });
+      this.#pump();
+    } else {
+      this.#player.take(message);
+    }
+  }
+
+  server(message: ServerMessage): void {
+    if (message.body.case === 'readBegun')
+      this.#foreign = message.body.value.fromNs !== this.#expectedNs;
+    else if (
+      message.body.case === 'actStored' &&
+      message.body.value.act &&
+      message.body.value.session === this.#session
+    )
+      this.model.stored(message.body.value.act);
+  }
+
+  async #open(): Promise<void> {
+    try {
+      const opened = await this.connection.request({
+        case: 'openSession',
+        value: { session: this.#session },
+      });
+      if (opened.body.case !== 'sessionOpened') return;
+      this.model.reset(this.#session, opened.body.value.study, opened.body.value.acts);
+      const fresh = !this.summary;
+      this.summary = opened.body.value.summary;
+      const timeline = await this.connection.request({
+        case: 'getTimeline',
+        value: { session: this.#session },
+      });
+      if (timeline.body.case === 'timeline') this.#takeTimeline(timeline.body.value);
+      this.trouble = '';
+      this.changed();
+      this.seek(fresh ? this.#startNs() : this.nowNs());
+    } catch (error) {
+      this.trouble = error instanceof Error ? error.message : String(error);
+      this.changed();
+    }
+  }
+
+  /** Where to begin: the moment named in the address, else the begin. */
+  #startNs(): bigint {
+    const asked = new URLSearchParams(location.search).get('at');
+    return asked && /^\d+$/.test(asked) ? BigInt(asked) : this.beginNs;
+  }
+
+  #takeTimeline(timeline: Timeline): void {
+    this.timeline = timeline;
+    let timeNs = timeline.beginNs;
+    this.pictures = timeline.pictureDtNs.map((dt) => {
+      timeNs += dt;
+      return { timeNs };
+    });
+  }
+
+  #load(atNs: bigint): void {
+    const generation = ++this.#generation;
+    this.#loadedMs = this.#shownMs = performance.now();
+    this.#decoder.reset();
+    for (const picture of this.#decoded) picture.frame.close();
+    this.#decoded = [];
+    this.#coded = [];
+    this.#player.clear();
+    this.#expectedNs = atNs;
+    this.#foreign = true; // until the answer to this begins
+    this.#reading = true;
+    this.#loadedNs = atNs + SPAN_NS;
+    this.#read(atNs, this.#loadedNs, true)
+      .catch((error: unknown) => {
+        if (generation === this.#generation && this.connection.state === 'open')
+          this.trouble = error instanceof Error ? error.message : String(error);
+      })
+      .finally(() => {
+        if (generation !== this.#generation) return;
+        this.#reading = false;
+        this.#tick();
+        this.changed();
+      });
+    this.#tick();
+  }
+
+  async #read(fromNs: bigint, toNs: bigint, state: boolean): Promise<void> {
+    await this.connection.request({
+      case: 'read',
+      value: { session: this.#session, fromNs, toNs, state },
+    });
+  }
+
+  /** Ask for the next span when the one that is there will not last. */
+  #readAhead(nowNs: bigint): void {
+    if (this.#reading || this.#loadedNs > this.endNs || nowNs + AHEAD_NS < this.#loadedNs) return;
+    const generation = this.#generation;
+    const fromNs = this.#loadedNs;
+    this.#reading = true;
+    this.#loadedNs = fromNs + SPAN_NS;
+    this.#read(fromNs, this.#loadedNs, false)
+      .catch(() => undefined) // the connection broke; opening it again loads anew
+      .finally(() => {
+        if (generation === this.#generation) this.#reading = false;
+      });
+  }
+
+  /** Feed the decoder: everything up to the moment shown, and a few pictures ahead of it. */
+  #pump(): void {
+    const now = this.nowNs();
+    while (this.#coded.length > 0) {
+      const next = this.#coded[0];
+      if (!next) return;
+      const ahead = next.timeNs > now;
+      if (ahead && this.#decoded.length + this.#decoder.waiting >= DECODED_AHEAD) return;
+      if (this.#decoder.waiting >= 16) return;
+      this.#coded.shift();
+      this.#decoder.decode(next.timeNs, next.data);
+    }
+  }
+
+  /** Pictures up to the moment shown are still to come: drawing those before them takes time. */
+  #isBehind(now: bigint): boolean {
+    const coded = this.#coded[0]?.timeNs;
+    const inside = this.#decoder.nextNs;
+    return (coded !== undefined && coded <= now) || (inside !== undefined && inside <= now);
+  }
+
+  #showDue(now: bigint): void {
+    let due = -1;
+    while ((this.#decoded[due + 1]?.timeNs ?? now + 1n) <= now) due++;
+    for (const late of this.#decoded.splice(0, Math.max(0, due))) {
+      late.frame.close();
+      this.#player.picturesDecoded++;
+    }
+    if (due < 0 || (this.#isBehind(now) && performance.now() - this.#shownMs < STALE_MS)) return;
+    const picture = this.#decoded.shift();
+    if (picture) this.#player.show(picture);
+    this.#shownMs = performance.now();
+  }
+
+  /** Show what is due, and come back for what is due next. */
+  #tick(): void {
+    cancelAnimationFrame(this.#timer);
+    const now = this.nowNs();
+    this.#pump();
+    this.#showDue(now);
+    this.#player.present(now);
+    this.#pump();
+    if (!this.playing) return;
+    this.#readAhead(now);
+    this.#skip(now);
+    if (now >= this.endNs) {
+      this.pause();
+      return;
+    }
+    this.#timer = requestAnimationFrame(() => this.#tick());
+  }
+
+  /** Pass over pauses always, and over idle time when that is wished. */
+  #skip(now: bigint): void {
+    const pause = this.timeline?.gaps.find(
+      (gap) => gap.reason === Gap_Reason.PAUSE && gap.fromNs <= now && now < gap.toNs - SECOND / 10n,
+    );
+    if (pause) {
+      this.seek(pause.toNs);
+      return;
+    }
+    if (!this.skipIdle) return;
+    const next = this.#nextActionNs(now);
+    if (next - now > IDLE_NS) this.seek(next - BEFORE_ACTION_NS);
+  }
+
+  #nextActionNs(now: bigint): bigint {
+    const picture = this.pictures[lastAtOrBefore(this.pictures, now) + 1]?.timeNs ?? this.endNs;
+    const event = this.timeline?.events.find((candidate) => candidate.endNs > now);
+    const action = event ? (event.atNs > now ? event.atNs : now) : this.endNs;
+    const tag = this.model.marks().find((mark) => mark.act.body.value.mediaNs > now);
+    const marked = tag?.act.body.value.mediaNs ?? this.endNs;
+    return [picture, action, marked].reduce((least, time) => (time < least ? time : least));
+  }
+}
