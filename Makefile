@@ -73,9 +73,8 @@ PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-play uxrec-robot
 INSTALLED := uxrecd uxrec
 HELPERS := uxrec-inputd uxrec-doctor uxrec-play
 
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(filter-out %/helpers.c,$(wildcard tests/unit/*.c)))
-C_TESTS := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard tests/integration/*.c)) \
-	$(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c))
+HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c))
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
 	check-vm check-asan check-tsan bench install clean format
@@ -83,6 +82,7 @@ C_TESTS := $(patsubst tests/integration/%.c,$(B)/tests/integration/%,$(wildcard 
 .SECONDARY:
 
 all: programs web man
+	@:
 programs: $(PROGRAMS:%=$(B)/%)
 
 # ---- generated code ----
@@ -203,17 +203,20 @@ check:
 
 # ---- tests ----
 
-.PHONY: tests
-tests: $(UNIT_TESTS) $(C_TESTS) programs
+T := tests
 
-$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/tests/unit/helpers.o $(B)/libdaemon.a $(B)/libcapture.a \
-		$(B)/libreplay.a $(B)/libprotocol.a
+.PHONY: tests
+tests: $(C_TESTS) programs $(T)/node_modules/.stamp
+	@:
+
+$(T)/node_modules/.stamp: $(T)/package-lock.json
+	$(call say,NPM,$(T))
+	$(Q)cd $(T) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(Q)touch $@
+
+$(C_TESTS): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcapture.a $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_tests) $(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
-
-$(B)/tests/integration/% $(B)/tests/bench/%: $(B)/tests/integration/%.o $(B)/libprotocol.a
-	$(call say,LD,$@)
-	$(link) $(call pkg,$(LIBS_tests) $(LIBS_protocol)) -lm
 
 check-static check-unit check-integration check-browser check-vm:
 	@$(MAKE) --no-print-directory -s all tests

@@ -79,6 +79,7 @@ int main(int argc, char **argv)
 	bool json = false, good;
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
 		switch (c) {
 		case 'd': options.display = optarg; break;
@@ -87,7 +88,11 @@ int main(int argc, char **argv)
 		case 'l': options.library = optarg; break;
 		case 'j': json = true; break;
 		case 'h': fputs(usage, stdout); return 0;
-		default: return 2;
+		default:
+			log_error(
+				"unknown option '%s', or its value is missing; see uxrec doctor --help",
+				text_quote(argv[optind - 1]).text);
+			return 2;
 		}
 	}
 	if (optind < argc || (strcmp(options.grabber, "none") && !grabber_find(options.grabber))) {

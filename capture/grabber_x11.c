@@ -31,6 +31,8 @@ struct x11_grabber {
 	xcb_shm_seg_t segment;
 	uint8_t *shared; /* width * height * 4 bytes, written by the server */
 	size_t shared_bytes;
+	uint32_t
+		subtracted; /* sequence number of the last subtraction: reports before it are done with */
 	bool damaged, damaged_all, resized;
 	int64_t damage_ns; /* of the first since the last grab */
 	int64_t grabbed_ns;
@@ -199,11 +201,12 @@ static int x11_create(struct grabber **ret, const char *display, struct error *r
 	return 0;
 }
 
-static void take_damage_event(struct x11_grabber *grabber, const xcb_damage_notify_event_t *event)
+static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_event_t *generic)
 {
+	const xcb_damage_notify_event_t *event = (const void *)generic;
 	int64_t now_ns = clock_now_ns(), at_ns = x11_time_ns(event->timestamp, now_ns);
 
-	if (grabber->damaged)
+	if (grabber->damaged || (int32_t)(generic->full_sequence - grabber->subtracted) < 0)
 		return;
 	grabber->damaged = true;
 	/* the server stamps with the time of its last dispatch, which may lie before our last copy */
@@ -218,7 +221,7 @@ static void take_events(struct x11_grabber *grabber)
 		uint8_t type = event->response_type & 0x7f;
 
 		if (type == grabber->damage_event) {
-			take_damage_event(grabber, (const void *)event);
+			take_damage_event(grabber, event);
 		} else if (type == XCB_CONFIGURE_NOTIFY) {
 			const xcb_configure_notify_event_t *configure = (const void *)event;
 
@@ -287,7 +290,8 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 	int64_t area = 0;
 	int count;
 
-	xcb_damage_subtract(c, grabber->damage, XCB_NONE, grabber->region);
+	grabber->subtracted =
+		xcb_damage_subtract(c, grabber->damage, XCB_NONE, grabber->region).sequence;
 	region =
 		xcb_xfixes_fetch_region_reply(c, xcb_xfixes_fetch_region(c, grabber->region), NULL);
 	if (!region)

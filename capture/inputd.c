@@ -42,6 +42,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
 		switch (c) {
 		case 's': options->source = optarg; break;
@@ -56,7 +57,10 @@ static int parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'h': fputs(usage, stdout); return 1;
 		case 'v': puts("uxrec-inputd " UXREC_VERSION); return 1;
-		default: return 3;
+		default:
+			log_error("unknown option '%s', or its value is missing",
+				text_quote(argv[optind - 1]).text);
+			return 3;
 		}
 	}
 	if (optind < argc) {

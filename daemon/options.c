@@ -130,7 +130,7 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_VERBOSE: log_set_level(LOG_LEVEL_DEBUG); return 0;
 	case OPTION_HELP: fputs(usage, stdout); return -1;
 	case OPTION_VERSION: puts("uxrecd " UXREC_VERSION); return -1;
-	default: log_error("see uxrecd --help"); return 2;
+	default: return -2;
 	}
 }
 
@@ -195,8 +195,14 @@ int options_parse(struct options *options, int argc, char **argv)
 
 	*options = (struct options){.screen = "auto", .input = "auto", .max_fps = 30};
 	r = parse_listen(options, DEFAULT_LISTEN);
+	opterr = 0;
 	while (r == 0 && (c = getopt_long(argc, argv, "", names, NULL)) >= 0)
 		r = take_option(options, c, optarg);
+	if (r == -2) {
+		log_error("unknown option '%s', or its value is missing; see uxrecd --help",
+			text_quote(argv[optind - 1]).text);
+		r = 2;
+	}
 	if (r == 0 && optind < argc) {
 		log_error("unexpected argument '%s'; see uxrecd --help",
 			text_quote(argv[optind]).text);

@@ -134,16 +134,24 @@ int main(int argc, char **argv)
 	sigset_t signals;
 	int c, r, port = 0, signal_number;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
 		if (c == 'h') {
 			fputs(usage, stdout);
 			return 0;
 		}
-		if (c != 'l' || (port = parse_port(optarg)) < 0)
+		if (c != 'l') {
+			log_error(
+				"unknown option '%s', or its value is missing; see uxrec play --help",
+				text_quote(argv[optind - 1]).text);
+			return 2;
+		}
+		port = parse_port(optarg);
+		if (port < 0)
 			return 2;
 	}
 	if (optind + 1 != argc) {
-		fputs(usage, stderr);
+		log_error("which session? See uxrec play --help");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -58,7 +58,7 @@ struct client {
 	struct packet *sending;
 	bool counted;      /* `sending` is in the peer's queued_bytes */
 	size_t sent_bytes; /* of `sending` */
-	bool closing; /* a close frame was asked for: nothing may follow it */
+	bool closing;      /* a close frame was asked for: nothing may follow it */
 	bool live;
 	struct hub_cursor cursor;
 	int64_t complete_ns; /* that was told last */

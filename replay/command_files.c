@@ -387,9 +387,11 @@ static void print_metrics(const Uxrec__Metrics *metrics)
 			*task->task ? ": " : "", text_quote(task->title).text, task->attempts,
 			task->left_out);
 		print_rate("success", task->success);
-		print_rate("with assist", task->assisted);
-		print_rate("abandoned", task->abandoned);
-		print_number("time", "s", task->time_s);
+		if (*task->task) {
+			print_rate("with assist", task->assisted);
+			print_rate("abandoned", task->abandoned);
+			print_number("time", "s", task->time_s);
+		}
 		print_rate("with at least 1 error", task->with_error);
 		print_number("errors/participant", "", task->errors_each);
 		print_rate("errors/opportunity", task->error_rate);

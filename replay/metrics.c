@@ -456,6 +456,15 @@ static void estimate_errors(Uxrec__TaskMetrics *task, const struct sums *sums, d
 	task->errors_per_minute = to_message(stats_poisson(sums->errors, sums->minutes));
 }
 
+/* One person's attempts at several tasks are not independent, and times of different tasks have no
+ * common centre. */
+static struct stats_estimate per_task_only(bool all, struct stats_estimate estimate)
+{
+	if (all)
+		return (struct stats_estimate){.method = "", .why = "said for each task"};
+	return estimate;
+}
+
 static int estimate_task(Uxrec__TaskMetrics *task, struct sums *sums)
 {
 	_autofree_ double *room = calloc(sums->person_count + 1, sizeof(*room));
@@ -469,10 +478,12 @@ static int estimate_task(Uxrec__TaskMetrics *task, struct sums *sums)
 	task->unplanned_errors = (uint32_t)sums->unplanned;
 	task->success = to_message(
 		all ? success_of_all(sums, room) : stats_rate(sums->completed, sums->attempts));
-	task->assisted = to_message(stats_rate(sums->assisted, sums->attempts));
-	task->abandoned = to_message(stats_rate(sums->abandoned, sums->attempts));
-	task->laplace = to_message(stats_laplace(sums->completed, sums->attempts));
-	task->time_s = to_message(stats_times(sums->times, sums->time_count));
+	task->assisted = to_message(per_task_only(all, stats_rate(sums->assisted, sums->attempts)));
+	task->abandoned =
+		to_message(per_task_only(all, stats_rate(sums->abandoned, sums->attempts)));
+	task->laplace =
+		to_message(per_task_only(all, stats_laplace(sums->completed, sums->attempts)));
+	task->time_s = to_message(per_task_only(all, stats_times(sums->times, sums->time_count)));
 	estimate_errors(task, sums, room, chances);
 	return 0;
 }

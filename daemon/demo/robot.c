@@ -8,6 +8,7 @@
  *   type TEXT         with eight keys a second
  *   key NAME          Return, Tab, BackSpace, Escape, …, with ctrl+, shift+, alt+ before it
  *   wait MS
+ *   background RRGGBB the colour of the empty desktop
  */
 
 #include "protocol/base/cleanup.h"
@@ -203,6 +204,18 @@ static int do_wait(struct robot *robot, const char *arguments)
 	return 0;
 }
 
+static int do_background(struct robot *robot, const char *arguments)
+{
+	uint32_t pixel;
+
+	if (sscanf(arguments, "%6x", &pixel) != 1)
+		return -1;
+	xcb_change_window_attributes(robot->connection, robot->root, XCB_CW_BACK_PIXEL, &pixel);
+	xcb_clear_area(robot->connection, 0, robot->root, 0, 0, 0, 0);
+	xcb_flush(robot->connection);
+	return 0;
+}
+
 static int do_line(struct robot *robot, char *line)
 {
 	char *arguments = line + strcspn(line, " ");
@@ -223,6 +236,8 @@ static int do_line(struct robot *robot, char *line)
 		return *arguments ? do_key(robot, arguments) : -1;
 	if (strcmp(line, "wait") == 0)
 		return do_wait(robot, arguments);
+	if (strcmp(line, "background") == 0)
+		return do_background(robot, arguments);
 	return -1;
 }
 

@@ -1,0 +1,79 @@
+#pragma once
+
+/*
+ * Real programs for integration tests: an X server of its own, uxrecd, the uxrec command. All that is
+ * started is ended by its pid when the test ends, passed or not.
+ */
+
+#include "protocol/session.pb-c.h"
+#include "replay/session.h"
+
+#include <xcb/xcb.h>
+
+/** @return the folder of the programs under test: $UXREC_BUILD or "build" */
+const char *build_folder(void);
+
+struct child {
+	pid_t pid;
+	char log[128]; /* path of what it prints */
+};
+
+/**
+ * Start a program, found on PATH or given with a "/"; its output goes to a file.
+ *
+ * @param arguments  ends with NULL
+ */
+struct child start_child(const char *name, const char *const *arguments);
+
+/** Send a signal and wait for the end. @return the exit status, or 128 + the signal it died of */
+int end_child(struct child *child, int signal_number);
+
+/** Wait for a child that ends by itself. @return as end_child(); -1 after @p seconds */
+int wait_child(struct child *child, int seconds);
+
+/** What a child has printed so far; the caller frees it. */
+char *child_output(const struct child *child);
+
+/** Wait until the child has printed a text. @return false after @p seconds */
+bool child_says(const struct child *child, const char *text, int seconds);
+
+/** Run a program to its end. @param ret_output  may be NULL; the caller frees it */
+int run_child(char **ret_output, const char *name, ...) __attribute__((sentinel));
+
+/** An X server without hardware; sets DISPLAY. @return false when there is no Xvfb: skip the test */
+struct desktop {
+	struct child xvfb;
+	char display[16];
+	xcb_connection_t *connection;
+	xcb_screen_t *screen;
+};
+
+bool desktop_start(struct desktop *desktop, int width, int height);
+void desktop_end(struct desktop *desktop);
+
+/** Fill a rectangle of the root window and wait until the server has done it. */
+void desktop_paint(struct desktop *desktop, uint32_t rgb, int x, int y, int width, int height);
+
+/** Send one XTest event and wait until the server has it. */
+void desktop_fake(struct desktop *desktop, uint8_t type, uint8_t detail, int x, int y);
+
+/** A running uxrecd with a library and a control socket of its own. */
+struct daemon_child {
+	struct child child;
+	char library[128], control[128];
+};
+
+/** @param extra  further options, ends with NULL; may be NULL */
+void daemon_start(struct daemon_child *daemon, const char *library, const char *const *extra);
+
+/** Run `uxrec --control … COMMAND`. @return the exit status */
+int daemon_command(const struct daemon_child *daemon, char **ret_output, const char *command, ...)
+	__attribute__((sentinel));
+
+/** Start a session of a small study. @param ret_session  its id */
+void daemon_record(const struct daemon_child *daemon, const char *keys, char ret_session[21]);
+
+/** Open a session of the daemon's library. */
+struct session *daemon_session(const struct daemon_child *daemon, const char *session);
+
+void sleep_ms(int ms);

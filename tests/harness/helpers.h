@@ -1,0 +1,48 @@
+#pragma once
+
+/*
+ * What all test programs share. A test's name is a sentence about behaviour. Results are printed as
+ * TAP, which tests/run adds up; main() returns the number of failures.
+ */
+
+#include "protocol/packet.h"
+
+#include <CUnit/CUnit.h>
+
+struct test {
+	const char *sentence;
+	void (*run)(void);
+};
+
+/** Run all tests of a program. @return the number that failed, for main() */
+int run_tests(const char *suite, const struct test *tests, size_t count);
+
+#define RUN_TESTS(suite, tests) run_tests(suite, tests, ARRAY_SIZE(tests))
+
+/** The running test cannot run here, and why: it counts as skipped. Return right after it. */
+void skip_test(const char *why);
+
+/** Ends the test when it does not hold: what follows may rely on it. */
+#define check(condition)                                                                           \
+	CU_assertImplementation((condition) != 0, __LINE__, #condition, __FILE__, "", CU_TRUE)
+
+/** Goes on when it does not hold. */
+#define expect(condition)                                                                          \
+	CU_assertImplementation((condition) != 0, __LINE__, #condition, __FILE__, "", CU_FALSE)
+
+/** Two numbers agree to six decimals. */
+#define expect_near(actual, wanted)                                                                \
+	expect((actual) - (wanted) < 0.0000006 && (wanted) - (actual) < 0.0000006)
+
+/** A fresh folder under TMPDIR, removed with all that is in it when the program ends. */
+const char *temporary_folder(void);
+
+/** A path in temporary_folder(), allocated; the caller frees it. */
+char *temporary_path(const char *name);
+
+/** A packet with `size_bytes` bytes of a pattern that its time and channel decide. */
+struct packet *make_packet(
+	struct session_clock *clock, uint16_t channel, int64_t time_ns, size_t size_bytes);
+
+/** Deterministic random numbers (xorshift64*): the same sequence from the same seed everywhere. */
+uint64_t next_random(uint64_t *state);

@@ -1,0 +1,364 @@
+/* What goes wrong in a lab: signals, a display that vanishes, a full disk, wrong commands. */
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/helpers.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/verify.h"
+#include "replay/info.h"
+
+#include <fcntl.h>
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define X11_INPUT ((const char *[]){"--input", "x11", NULL})
+
+static void paint_noise(struct desktop *desktop, uint64_t *random)
+{
+	for (int i = 0; i < 60; i++)
+		desktop_paint(desktop, (uint32_t)next_random(random) & 0xffffff,
+			(int)(next_random(random) % 1200), (int)(next_random(random) % 700),
+			(int)(next_random(random) % 80) + 1, (int)(next_random(random) % 80) + 1);
+}
+
+/* the annotations say why the session ended */
+static bool reason_is_said(const struct session *session, const char *reason)
+{
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_FINDING &&
+			strstr(act->finding->text, reason))
+			return true;
+	}
+	return false;
+}
+
+static void signal_ends_well(int signal_number, const char *name)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	_autofree_ char *output = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	desktop_paint(&desktop, 0xff00ff, 10, 10, 50, 50);
+	sleep_ms(200);
+	expect(end_child(&daemon.child, signal_number) == 0);
+	output = child_output(&daemon.child);
+	expect(strstr(output, "recorded ") && strstr(output, id) && strstr(output, "pictures"));
+	session = daemon_session(&daemon, id);
+	check(session->reader && session_reader_is_complete(session->reader));
+	check(session_facts_create(&facts, session) == 0);
+	expect(strcmp(facts->end_reason, name) == 0);
+	expect(reason_is_said(session, name));
+	expect(access(daemon.control, F_OK) < 0);
+	desktop_end(&desktop);
+}
+
+static void sigterm_ends_well(void)
+{
+	signal_ends_well(SIGTERM, "SIGTERM");
+}
+
+static void sigint_ends_well(void)
+{
+	signal_ends_well(SIGINT, "SIGINT");
+}
+
+static void vanished_display_ends_the_session(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	_autofree_ char *status = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	sleep_ms(200);
+	end_child(&desktop.xvfb, SIGKILL);
+	check(child_says(&daemon.child, "ended: ", 10));
+	expect(child_says(&daemon.child, "gone", 1));
+	/* the library is still served, and a new session is refused with the reason */
+	expect(daemon_command(&daemon, &status, "status", NULL) == 0);
+	expect(strstr(status, "idle") && strstr(status, id));
+	expect(daemon_command(&daemon, NULL, "start", "--study", "Demo study", "--participant",
+		       "P02", "--consent", "paper", NULL) == 3);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	check(session->reader && session_reader_is_complete(session->reader));
+	check(session_facts_create(&facts, session) == 0);
+	expect(strstr(facts->end_reason, "gone") != NULL);
+	expect(reason_is_said(session, "gone"));
+	desktop_end(&desktop);
+}
+
+static void full_disk_ends_the_session(void)
+{
+	_autofree_ char *library = temporary_path("small-disk");
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	uint64_t random = 17;
+	char id[21];
+
+	check(mkdir(library, 0700) == 0);
+	if (mount("tmpfs", library, "tmpfs", 0, "size=5m") < 0) {
+		skip_test("this user may not mount a small tmpfs");
+		return;
+	}
+	if (!desktop_start(&desktop, 1280, 720)) {
+		umount2(library, MNT_DETACH);
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, library, X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	for (int i = 0; i < 3000 && !child_says(&daemon.child, "ended: ", 0); i++)
+		paint_noise(&desktop, &random);
+	check(child_says(&daemon.child, "ended: the disk is full", 10));
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	check(session->reader != NULL);
+	check(session_facts_create(&facts, session) == 0);
+	expect(facts->complete && facts->damage_count == 0);
+	expect(facts->bytes > 1000000 && facts->duration_s > 0.5);
+	expect(strcmp(facts->end_reason, "the disk is full") == 0);
+	expect(facts->gap_count >= 1);
+	expect(reason_is_said(session, "the disk is full"));
+	session_destroy(steal_ptr(session));
+	umount2(library, MNT_DETACH);
+	desktop_end(&desktop);
+}
+
+static void killed_recorder_leaves_a_file_that_opens(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	_autofree_ char *path = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon, again;
+	uint64_t random = 5;
+	char id[21], program[256];
+
+	if (!desktop_start(&desktop, 1280, 720)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	for (int i = 0; i < 60; i++) {
+		paint_noise(&desktop, &random);
+		sleep_ms(50);
+	}
+	end_child(&daemon.child, SIGKILL);
+	session = daemon_session(&daemon, id);
+	check(session->reader && !session_reader_is_complete(session->reader));
+	check(session_facts_create(&facts, session) == 0);
+	expect(facts->duration_s > 1.5 && facts->damage_count == 0);
+	check(asprintf(&path, "%s/%s", daemon.library, id) > 0);
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(NULL, program, "verify", path, NULL) == 1);
+	/* its socket is taken over by the next one */
+	daemon_start(&again, daemon.library,
+		(const char *[]){"--input", "x11", "--control", daemon.control, NULL});
+	expect(end_child(&again.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* ---- wrong commands: one clear sentence and a non-zero exit ---- */
+
+struct wrong {
+	const char *arguments[8];
+	int status;
+	const char *says;
+};
+
+static void refuses(const char *program_name, const struct wrong *table, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		_autofree_ char *output = NULL;
+		char program[256];
+		const char *const *a = table[i].arguments;
+		int r;
+
+		snprintf(program, sizeof(program), "%s/%s", build_folder(), program_name);
+		r = run_child(&output, program, a[0], a[1], a[2], a[3], a[4], a[5], a[6], NULL);
+		if (r != table[i].status || !strstr(output, table[i].says))
+			printf("# %s %s …: exit %d, '%s'\n", program_name, a[0] ? a[0] : "", r,
+				output);
+		expect(r == table[i].status);
+		expect(strstr(output, table[i].says) != NULL);
+		expect(strncmp(output, "error: ", 7) == 0);
+		expect(strchr(output, '\n') == output + strlen(output) - 1);
+	}
+}
+
+static void wrong_recorder_commands_are_refused(void)
+{
+	static const struct wrong table[] = {
+		{{"--display", ":4711", "--library", "/tmp/uxrec-never"}, 3, "cannot connect"},
+		{{"--librray", "/tmp"}, 2, "--librray"},
+		{{"--library"}, 2, "--library"},
+		{{"--listen", "127.0.0.1"}, 2, "ADDRESS:PORT"},
+		{{"--listen", "127.0.0.1:99999"}, 2, "port"},
+		{{"--listen", "0.0.0.0:7310"}, 2, "SSH tunnel"},
+		{{"--library", "/tmp/uxrec-never"}, 3, "no display"},
+		{{"--fps", "0"}, 2, "1 to 240"},
+		{{"--screen", "wayland"}, 2, "--screen"},
+		{{"--input", "keyboard"}, 2, "--input"},
+		{{"extra"}, 2, "unexpected argument 'extra'"},
+		{{"--screen", "none", "--library", "/proc/nowhere"}, 3, "cannot be written"},
+		{{"--screen", "none", "--library", "/dev/null/x"}, 3, "cannot be written"},
+	};
+
+	unsetenv("DISPLAY");
+	refuses("uxrecd", table, ARRAY_SIZE(table));
+}
+
+static void wrong_commands_are_refused(void)
+{
+	_autofree_ char *text = temporary_path("text.mcap"), *unknown = temporary_path("bad.yaml");
+	_autoclose_ int fd = open(text, O_WRONLY | O_CREAT, 0600);
+	_autoclose_ int yaml = open(unknown, O_WRONLY | O_CREAT, 0600);
+	const struct wrong table[] = {
+		{{"frobnicate"}, 2, "no command 'frobnicate'"},
+		{{"--frob"}, 2, "unknown option"},
+		{{"info"}, 2, "usage"},
+		{{"info", "/nowhere"}, 3, "/nowhere"},
+		{{"info", text}, 3, "not a session file"},
+		{{"info", text, "--frob"}, 2, "unknown option '--frob'"},
+		{{"verify", text}, 1, "not a session file"},
+		{{"verify", "/nowhere"}, 3, "/nowhere"},
+		{{"metrics"}, 2, "usage"},
+		{{"metrics", text}, 3, "not a session file"},
+		{{"list", "--library", "/nowhere"}, 3, "/nowhere"},
+		{{"study", "check", unknown}, 1, "bad.yaml:2:1: Unexpected key: colour"},
+		{{"study", "check", "/nowhere.yaml"}, 1, "/nowhere.yaml"},
+		{{"--control", "/nowhere/control", "status"}, 3, "start uxrecd"},
+		{{"start", "--study", "x"}, 2, "usage"},
+		{{"start", "--study", "x", "--participant", "P", "--consent", "verbal"}, 2,
+			"--consent"},
+		{{"task", "begin", "x"}, 2, "usage"},
+		{{"task", "end", "fine"}, 2, "outcome 'fine'"},
+		{{"tag", "s", "--impact", "9"}, 2, "--impact"},
+	};
+
+	check(io_write_all(fd, "hello\n", 6) == 0);
+	check(io_write_all(yaml, "study: a\ncolour: red\n", 21) == 0);
+	refuses("uxrec", table, ARRAY_SIZE(table));
+}
+
+static void bad_sessions_are_not_started(void)
+{
+	static const struct {
+		const char *study, *participant, *says;
+	} table[] = {
+		{"Demo study", "../../etc", "participant"},
+		{"Demo study", "<script>alert(1)</script>", "participant"},
+		{"Demo study", "", "participant"},
+		{"../../etc/passwd.yaml", "P01", "study file"},
+		{"<script>", "P01", "no study"},
+		{"No such study", "P01", "no study 'No such study'"},
+		{"/dev/null/x.yaml", "P01", "study file"},
+	};
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	_autofree_ char *library = temporary_path("clean"), *status = NULL;
+	struct session_ids ids = {0};
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, library, X11_INPUT);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		_autofree_ char *output = NULL;
+
+		expect(daemon_command(&daemon, &output, "start", "--study", table[i].study,
+			       "--participant", table[i].participant, "--consent", "paper",
+			       NULL) != 0);
+		if (!strstr(output, table[i].says))
+			printf("# '%s'\n", output);
+		expect(strstr(output, table[i].says) != NULL);
+	}
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 3);
+	expect(daemon_command(&daemon, NULL, "pause", NULL) == 3);
+	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 3);
+	expect(daemon_command(&daemon, &status, "status", NULL) == 0 && strstr(status, "idle"));
+	/* nothing of it was left behind */
+	check(session_ids_list(&ids, library) == 0);
+	expect(ids.count == 0);
+	session_ids_finish(&ids);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+static void nothing_is_shared(void)
+{
+	_autofree_ char *output = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t size = sizeof(address);
+	_autoclose_ int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char listen_on[32], program[256];
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	snprintf(program, sizeof(program), "%s/uxrecd", build_folder());
+	expect(run_child(&output, program, "--library", daemon.library, "--control", daemon.control,
+		       "--listen", "127.0.0.1:0", NULL) == 3);
+	expect(strstr(output, "another uxrecd") != NULL);
+	free(steal_ptr(output));
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	check(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0 &&
+		getsockname(fd, (struct sockaddr *)&address, &size) == 0);
+	snprintf(listen_on, sizeof(listen_on), "127.0.0.1:%d", ntohs(address.sin_port));
+	expect(run_child(&output, program, "--library", daemon.library, "--control",
+		       "/tmp/uxrec-test-control", "--listen", listen_on, NULL) == 3);
+	expect(strstr(output, "another program") != NULL);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+static const struct test tests[] = {
+	{"SIGTERM ends the session with its reason", sigterm_ends_well},
+	{"SIGINT ends the session with its reason", sigint_ends_well},
+	{"a display that vanishes ends the session, the recorder goes on",
+		vanished_display_ends_the_session},
+	{"a full disk ends the session with a whole file", full_disk_ends_the_session},
+	{"a killed recorder leaves a file that opens", killed_recorder_leaves_a_file_that_opens},
+	{"wrong uxrecd commands get one sentence", wrong_recorder_commands_are_refused},
+	{"wrong uxrec commands get one sentence", wrong_commands_are_refused},
+	{"bad names and files start nothing and leave nothing", bad_sessions_are_not_started},
+	{"a port or a socket in use is told", nothing_is_shared},
+};
+
+int main(void)
+{
+	return RUN_TESTS("failures", tests);
+}

@@ -1,0 +1,255 @@
+#include "tests/harness/helpers.h"
+
+#include "protocol/base/buf.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/base/queue.h"
+#include "protocol/limits.h"
+#include "protocol/name.h"
+#include "protocol/packet.h"
+#include "protocol/mcap.h"
+#include "protocol/wire.h"
+#include "protocol/wire.pb-c.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void views_never_read_past(void)
+{
+	static const unsigned char bytes[] = {1, 2, 3, 4, 0xff, 0xff, 0xff, 0xff, 'a'};
+	struct view view = {bytes, sizeof(bytes), 0}, taken;
+
+	expect(view_get(&view, 4) == 0x04030201);
+	taken = view_take_string(&view);
+	expect(taken.failed && taken.size_bytes == 0 && view.failed);
+	expect(view_get(&view, 1) == 0);
+	view = (struct view){bytes, sizeof(bytes), 0};
+	taken = view_take(&view, UINT64_MAX);
+	expect(taken.failed);
+}
+
+static void queue_keeps_order_and_limit(void)
+{
+	struct queue *queue = NULL;
+	int a, b, c;
+
+	check(queue_create(&queue, 10, true) == 0);
+	expect(queue_pop(queue, 0) == NULL);
+	expect(queue_push(queue, &a, 6, false) == 0);
+	expect(queue_push(queue, &b, 6, false) == -ENOBUFS);
+	expect(queue_push(queue, &b, 6, true) == 0);
+	expect(queue_pop(queue, 0) == &a);
+	expect(queue_push(queue, &c, SIZE_MAX, false) == -ENOBUFS);
+	expect(queue_push(queue, &c, 4, false) == 0);
+	queue_close(queue);
+	expect(queue_push(queue, &a, 1, true) == -EPIPE);
+	expect(!queue_ended(queue));
+	expect(queue_pop(queue, INT64_MAX) == &b && queue_pop(queue, INT64_MAX) == &c);
+	expect(queue_pop(queue, INT64_MAX) == NULL && queue_ended(queue));
+	queue_destroy(queue);
+}
+
+#define PUSHES 20000
+
+static void *push_many(void *user)
+{
+	for (uintptr_t i = 1; i <= PUSHES; i++)
+		while (queue_push(user, (void *)i, 1, false) == -ENOBUFS)
+			;
+	return NULL;
+}
+
+static void queue_loses_nothing_between_threads(void)
+{
+	struct queue *queue = NULL;
+	pthread_t threads[3];
+	uint64_t sum = 0, count = 0;
+
+	check(queue_create(&queue, 100, false) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		check(pthread_create(&threads[i], NULL, push_many, queue) == 0);
+	while (count < PUSHES * ARRAY_SIZE(threads)) {
+		uintptr_t item = (uintptr_t)queue_pop(queue, clock_now_ns() + 20 * NS_PER_S);
+
+		check(item > 0);
+		sum += item;
+		count++;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	expect(sum == ARRAY_SIZE(threads) * (uint64_t)PUSHES * (PUSHES + 1) / 2);
+	queue_destroy(queue);
+}
+
+static void waiting_ends_at_its_deadline(void)
+{
+	struct queue *queue = NULL;
+	int64_t begin_ns = clock_now_ns();
+
+	check(queue_create(&queue, 1, false) == 0);
+	expect(queue_pop(queue, begin_ns + 30 * NS_PER_MS) == NULL);
+	expect(clock_now_ns() - begin_ns >= 30 * NS_PER_MS);
+	queue_wake(queue);
+	expect(queue_pop(queue, INT64_MAX) == NULL);
+	queue_destroy(queue);
+}
+
+static void names_are_checked(void)
+{
+	static const char *const good[] = {
+		"P07", "Checkout study", "Zoë K.", "研究 1", "a-b_c (2)", "R&D: round 3, day 1"};
+	static const char *const bad[] = {"", "../x", "a/b", "<script>", "a\nb", " lead", ".hidden",
+		"a\\b", "\"x\"", "\xff\xfe", "\xc0\xaf", "a\x1b[31m", "x\xe2\x80\xaey", "$(id)",
+		"a;b"};
+	char longest[NAME_LIMIT_BYTES + 2];
+	struct error error;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		expect(name_check("participant", good[i], NULL) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		*error.text = '\0';
+		expect(name_check("participant", bad[i], &error) == -EINVAL);
+		expect(strncmp(error.text, "participant", 11) == 0);
+		expect(!strpbrk(error.text, "\n\x1b"));
+	}
+	memset(longest, 'a', sizeof(longest));
+	longest[NAME_LIMIT_BYTES + 1] = '\0';
+	expect(name_check("study", longest, NULL) == -EINVAL);
+	longest[NAME_LIMIT_BYTES] = '\0';
+	expect(name_check("study", longest, NULL) == 0);
+	expect(identifier_check("task", "find_invoice-2", NULL) == 0);
+	expect(identifier_check("task", "a b", NULL) == -EINVAL);
+	expect(identifier_check("task", "", NULL) == -EINVAL);
+}
+
+static void quoted_text_is_harmless(void)
+{
+	char text[500];
+
+	expect(strcmp(text_quote("a\x1b[31m\nb").text, "a?[31m?b") == 0);
+	expect(strcmp(text_quote(NULL).text, "") == 0);
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	expect(strlen(text_quote(text).text) < sizeof(struct text_quoted));
+	expect(strstr(text_quote(text).text, "..."));
+}
+
+static struct packet *hello_packet(void)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__Hello hello = UXREC__HELLO__INIT;
+	struct packet *packet;
+
+	hello.token = (char *)"0123456789abcdef0123456789abcdef";
+	hello.name = (char *)"Ana";
+	message.request = 7;
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_HELLO;
+	message.hello = &hello;
+	check(packet_create_record_message(&packet, MCAP_PRIVATE, &message.base) == 0);
+	return packet;
+}
+
+static void wire_messages_round_trip(void)
+{
+	_packet_unref_ struct packet *packet = hello_packet();
+	struct view frame = {packet->record, packet->size_bytes, 0};
+	Uxrec__ClientMessage *message;
+
+	check(wire_parse(frame, &uxrec__client_message__descriptor,
+		      (ProtobufCMessage **)&message) == 0);
+	expect(message->request == 7);
+	expect(message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO);
+	expect(strcmp(message->hello->name, "Ana") == 0);
+	uxrec__client_message__free_unpacked(message, NULL);
+}
+
+static void broken_frames_are_refused(void)
+{
+	_packet_unref_ struct packet *packet = hello_packet();
+	unsigned char longer[200];
+	ProtobufCMessage *message;
+	uint64_t random = 5;
+
+	/* cut at every offset, and one byte too long */
+	for (size_t size = 0; size < packet->size_bytes; size++)
+		expect(wire_parse((struct view){packet->record, size, 0},
+			       &uxrec__client_message__descriptor, &message) == -EBADMSG);
+	memcpy(longer, packet->record, packet->size_bytes);
+	longer[packet->size_bytes] = 0;
+	expect(wire_parse((struct view){longer, packet->size_bytes + 1, 0},
+		       &uxrec__client_message__descriptor, &message) == -EBADMSG);
+	/* any byte changed: refused or understood, never a fault */
+	for (int i = 0; i < 20000; i++) {
+		size_t at = next_random(&random) % packet->size_bytes;
+		unsigned char before = longer[at];
+
+		longer[at] = (unsigned char)next_random(&random);
+		if (wire_parse((struct view){longer, packet->size_bytes, 0},
+			    &uxrec__client_message__descriptor, &message) == 0)
+			protobuf_c_message_free_unpacked(message, NULL);
+		longer[at] = before;
+	}
+}
+
+static void streams_are_framed(void)
+{
+	_packet_unref_ struct packet *packet = hello_packet();
+	unsigned char lie[9] = {0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
+
+	for (size_t size = 0; size < packet->size_bytes; size++)
+		expect(wire_frame_size((struct view){packet->record, size, 0}, 1000) == 0);
+	expect(wire_frame_size((struct view){packet->record, packet->size_bytes, 0}, 1000) ==
+		(int64_t)packet->size_bytes);
+	expect(wire_frame_size((struct view){lie, sizeof(lie), 0}, 1000) == -EMSGSIZE);
+}
+
+static void closed_peers_are_told(void)
+{
+	ProtobufCMessage *message;
+	int pair[2];
+
+	check(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	close(pair[0]);
+	expect(wire_receive(pair[1], &uxrec__server_message__descriptor, 1000, &message) == -EPIPE);
+	close(pair[1]);
+}
+
+static void packets_are_records(void)
+{
+	struct session_clock clock = {.utc_offset_ns = 5};
+	_packet_unref_ struct packet *first = make_packet(&clock, CHANNEL_CLOCK, 100, 3);
+	_packet_unref_ struct packet *second = make_packet(&clock, CHANNEL_CLOCK, 200, 0);
+	struct view rest = {first->record, first->size_bytes, 0};
+	struct mcap_record record;
+	struct mcap_message message;
+
+	check(mcap_next_record(&rest, &record) == 1 && rest.size_bytes == 0);
+	check(record.opcode == MCAP_MESSAGE && mcap_parse_message(record.content, &message) == 0);
+	expect(message.channel_id == CHANNEL_CLOCK && message.sequence == 0);
+	expect(message.log_time == 105 && message.publish_time == 105);
+	expect(message.data.size_bytes == 3 && packet_data_size(first) == 3);
+	expect(first->time_ns == 105 && second->time_ns == 205);
+	expect(le_load(second->record + 9 + 2, 4) == 1);
+}
+
+static const struct test tests[] = {
+	{"views never read past their end", views_never_read_past},
+	{"a queue keeps order and limit, and takes what is forced", queue_keeps_order_and_limit},
+	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
+	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},
+	{"names are letters and no paths, markup or commands", names_are_checked},
+	{"foreign text in messages is harmless", quoted_text_is_harmless},
+	{"a packet is one MCAP message record in session time", packets_are_records},
+	{"wire messages round trip", wire_messages_round_trip},
+	{"broken frames are refused at every offset", broken_frames_are_refused},
+	{"a stream is framed and lies about lengths are refused", streams_are_framed},
+	{"a peer that has closed is told", closed_peers_are_told},
+};
+
+int main(void)
+{
+	return RUN_TESTS("base", tests);
+}

@@ -1,0 +1,280 @@
+#include "tests/harness/helpers.h"
+
+#include "capture/encoder.h"
+#include "capture/screen.h"
+#include "capture/x11.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/queue.h"
+#include "protocol/foxglove/CompressedVideo.pb-c.h"
+#include "protocol/screen.pb-c.h"
+
+#include <libavcodec/avcodec.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- pictures ---- */
+
+static void odd_edges_are_whole(void)
+{
+	_destroy_(picture) struct picture *picture = NULL;
+	const struct rect corner = {2, 4, 3, 1};
+	uint8_t pixels[3 * 4];
+
+	check(picture_create(&picture, 5, 5) == 0);
+	expect(picture->width == 6 && picture->height == 6);
+	memset(pixels, 0xff, sizeof(pixels));
+	picture_put(picture, &corner, pixels, 12);
+	/* white is 235; the doubled column and row are white as well, everything else is black */
+	for (int y = 0; y < 6; y++)
+		for (int x = 0; x < 6; x++)
+			check(picture->y[y * picture->stride_y + x] ==
+				(x >= 2 && y >= 4 ? 235 : 16));
+}
+
+static void jpeg_is_made(void)
+{
+	_destroy_(picture) struct picture *picture = NULL;
+	uint8_t *jpeg;
+	int64_t size;
+
+	check(picture_create(&picture, 1920, 1080) == 0);
+	size = picture_to_jpeg(picture, 640, &jpeg);
+	check(size > 100);
+	expect(jpeg[0] == 0xff && jpeg[1] == 0xd8 && jpeg[size - 2] == 0xff &&
+		jpeg[size - 1] == 0xd9);
+	free(jpeg);
+}
+
+/* ---- encoding, judged by the decoder ---- */
+
+struct decoder {
+	AVCodecContext *codec;
+	AVPacket *packet;
+	AVFrame *frame;
+};
+
+static struct decoder decoder_open(void)
+{
+	struct decoder decoder = {
+		.codec = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264)),
+		.packet = av_packet_alloc(),
+		.frame = av_frame_alloc(),
+	};
+
+	check(decoder.codec && decoder.packet && decoder.frame);
+	decoder.codec->thread_count = 1;
+	decoder.codec->flags |= AV_CODEC_FLAG_LOW_DELAY;
+	check(avcodec_open2(decoder.codec, NULL, NULL) == 0);
+	return decoder;
+}
+
+static void decoder_close(struct decoder *decoder)
+{
+	avcodec_free_context(&decoder->codec);
+	av_packet_free(&decoder->packet);
+	av_frame_free(&decoder->frame);
+}
+
+/* one picture in, one picture out at once */
+static void decode(struct decoder *decoder, const unsigned char *data, size_t size)
+{
+	check(av_new_packet(decoder->packet, (int)size) == 0);
+	memcpy(decoder->packet->data, data, size);
+	check(avcodec_send_packet(decoder->codec, decoder->packet) == 0);
+	av_packet_unref(decoder->packet);
+	check(avcodec_receive_frame(decoder->codec, decoder->frame) == 0);
+}
+
+static bool has_nal(const unsigned char *data, size_t size, int type)
+{
+	for (size_t i = 0; i + 3 < size; i++)
+		if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1 &&
+			(data[i + 3] & 31) == type)
+			return true;
+	return false;
+}
+
+static void paint(struct picture *picture, int step)
+{
+	uint8_t pixels[64 * 32 * 4];
+	const struct rect rect = {16 + 4 * step, 32, 64, 32};
+
+	for (size_t i = 0; i < sizeof(pixels); i++)
+		pixels[i] = (uint8_t)((i / 4 % 64) * 4);
+	picture_put(picture, &rect, pixels, 64 * 4);
+}
+
+static void one_picture_in_one_out(void)
+{
+	_destroy_(encoder) struct encoder *encoder = NULL;
+	_destroy_(picture) struct picture *picture = NULL;
+	_cleanup_(decoder_close) struct decoder decoder = decoder_open();
+	struct error error;
+
+	check(picture_create(&picture, 322, 181) == 0);
+	check(encoder_create(&encoder, picture->width, picture->height, 30, &error) == 0);
+	for (int i = 0; i < 30; i++) {
+		bool keyframe = i == 0 || i == 17;
+		struct encoded encoded;
+		double difference = 0;
+
+		paint(picture, i);
+		check(encoder_encode(encoder, picture, i * 33 * NS_PER_MS, keyframe, &encoded) ==
+			0);
+		expect(encoded.keyframe == keyframe);
+		/* SPS and PPS with every keyframe, and only there */
+		expect(has_nal(encoded.data, encoded.size_bytes, 7) == keyframe);
+		expect(has_nal(encoded.data, encoded.size_bytes, 8) == keyframe);
+		expect(has_nal(encoded.data, encoded.size_bytes, 5) == keyframe);
+		decode(&decoder, encoded.data, encoded.size_bytes);
+		check(decoder.frame->width == 322 && decoder.frame->height == 182);
+		for (int y = 0; y < 182; y++)
+			for (int x = 0; x < 322; x++)
+				difference += abs(
+					decoder.frame->data[0][y * decoder.frame->linesize[0] + x] -
+					picture->y[y * picture->stride_y + x]);
+		expect(difference / (322 * 182) < 2);
+	}
+	/* a decoder must never hold a picture back (bitstream_restriction in the SPS) */
+	expect(decoder.codec->has_b_frames == 0);
+	expect(decoder.codec->colorspace == AVCOL_SPC_SMPTE170M);
+	expect(decoder.codec->color_range == AVCOL_RANGE_MPEG);
+}
+
+static void times_may_stand_still(void)
+{
+	_destroy_(encoder) struct encoder *encoder = NULL;
+	_destroy_(picture) struct picture *picture = NULL;
+	struct encoded encoded;
+
+	check(picture_create(&picture, 64, 64) == 0);
+	check(encoder_create(&encoder, 64, 64, 30, NULL) == 0);
+	for (int i = 0; i < 5; i++)
+		check(encoder_encode(encoder, picture, 1000, false, &encoded) == 0);
+}
+
+/* ---- the screen source with its test picture ---- */
+
+struct memory_sink {
+	struct packet_sink base;
+	struct queue *queue;
+};
+
+static void sink_push(struct packet_sink *sink, struct packet *packet)
+{
+	if (queue_push(((struct memory_sink *)sink)->queue, packet, 0, true) < 0)
+		packet_unref(packet);
+}
+
+static void never_lost(void *user, struct source *source, const char *reason)
+{
+	(void)source;
+	(void)reason;
+	*(bool *)user = true;
+}
+
+static struct packet *next_of(struct memory_sink *sink, uint16_t channel)
+{
+	for (;;) {
+		struct packet *packet = queue_pop(sink->queue, clock_now_ns() + 20 * NS_PER_S);
+
+		check(packet != NULL);
+		if (packet->channel == channel)
+			return packet;
+		packet_unref(packet);
+	}
+}
+
+static uint32_t counter_of(const AVFrame *frame)
+{
+	uint32_t counter = 0;
+
+	for (int bit = 0; bit < 32; bit++)
+		counter = counter << 1 |
+			(frame->data[0][8 * frame->linesize[0] + bit * 16 + 8] > 128);
+	return counter;
+}
+
+static void screen_source_pushes_every_change(void)
+{
+	_cleanup_(decoder_close) struct decoder decoder = decoder_open();
+	struct memory_sink sink = {{sink_push}, NULL};
+	struct session_clock clock;
+	bool lost = false;
+	const struct source_context context = {&clock, &sink.base, never_lost, &lost};
+	const struct screen_options options = {"test", NULL, 30};
+	struct source *source;
+	int64_t before_ns = 0;
+	uint32_t counter = 0;
+
+	check(queue_create(&sink.queue, SIZE_MAX, false) == 0);
+	session_clock_init(&clock);
+	check(screen_source_create(&source, &context, &options, NULL) == 0);
+	for (int i = 0; i < 5; i++) {
+		_packet_unref_ struct packet *packet = next_of(&sink, CHANNEL_SCREEN);
+		Foxglove__CompressedVideo *video = foxglove__compressed_video__unpack(
+			NULL, packet_data_size(packet), packet_data(packet));
+
+		check(video && strcmp(video->format, "h264") == 0);
+		decode(&decoder, video->data.data, video->data.len);
+		if (i > 0)
+			expect(counter_of(decoder.frame) > counter);
+		counter = counter_of(decoder.frame);
+		expect(packet->time_ns > before_ns);
+		expect(video->timestamp->seconds * NS_PER_S + video->timestamp->nanos ==
+			packet->time_ns);
+		expect((i == 0) == ((packet->flags & PACKET_KEYFRAME) != 0));
+		before_ns = packet->time_ns;
+		foxglove__compressed_video__free_unpacked(video, NULL);
+	}
+	/* what was called complete was pushed before */
+	for (int i = 0; i < 20; i++) {
+		int64_t complete_ns =
+			session_clock_at(&clock, source_complete_until(source, clock_now_ns()));
+		struct packet *packet;
+
+		while ((packet = queue_pop(sink.queue, 0)))
+			packet_unref(packet);
+		packet = next_of(&sink, CHANNEL_SCREEN);
+		expect(packet->time_ns > complete_ns);
+		packet_unref(packet);
+	}
+	source_request_keyframe(source);
+	for (int i = 0;; i++) {
+		_packet_unref_ struct packet *packet = next_of(&sink, CHANNEL_SCREEN);
+
+		check(i < 3);
+		if (packet->flags & PACKET_KEYFRAME)
+			break;
+	}
+	source_destroy(source);
+	expect(!lost);
+	queue_set_drop(sink.queue, (void (*)(void *))packet_unref);
+	queue_destroy(sink.queue);
+}
+
+static void server_times_are_mapped(void)
+{
+	int64_t now_ns = (INT64_C(0x1ffffffff) + 5) * NS_PER_MS + 700000; /* after it has wrapped */
+
+	expect(x11_time_ns(4, now_ns) == now_ns - 700000);
+	expect(x11_time_ns(0xffffffffu, now_ns) == now_ns - 700000 - 5 * NS_PER_MS);
+	expect(x11_time_ns(6, now_ns) <= now_ns);      /* a little in the future: now */
+	expect(x11_time_ns(900000, now_ns) == now_ns); /* another clock */
+}
+
+static const struct test tests[] = {
+	{"odd edges are doubled", odd_edges_are_whole},
+	{"the moderator's picture is a JPEG", jpeg_is_made},
+	{"one picture in gives one picture out, and it is the same", one_picture_in_one_out},
+	{"times that stand still do not stop the encoder", times_may_stand_still},
+	{"a screen source pushes every change and never calls complete what is not",
+		screen_source_pushes_every_change},
+	{"server times become CLOCK_MONOTONIC", server_times_are_mapped},
+};
+
+int main(void)
+{
+	return RUN_TESTS("capture", tests);
+}

@@ -1,0 +1,266 @@
+#include "tests/harness/helpers.h"
+
+#include "daemon/access.h"
+#include "daemon/hub.h"
+#include "protocol/base/clock.h"
+
+#include <string.h>
+
+struct joined {
+	struct packet *latched[CHANNEL_END];
+	size_t count;
+};
+
+static void take_latched(void *user, struct packet *packet)
+{
+	struct joined *joined = user;
+
+	joined->latched[joined->count++] = packet;
+}
+
+static void joined_finish(struct joined *joined)
+{
+	for (size_t i = 0; i < joined->count; i++)
+		packet_unref(joined->latched[i]);
+}
+
+static struct session_clock session_clock;
+
+static void publish(struct hub *hub, uint16_t channel, int64_t time_ns, size_t size, bool keyframe)
+{
+	struct packet *packet;
+	unsigned char *data = calloc(1, size + 1);
+
+	check(packet_create_data(&packet, &session_clock,
+		      &(struct packet_info){channel, keyframe ? PACKET_KEYFRAME : 0, time_ns, 0},
+		      data, size) == 0);
+	hub_publish(hub, packet);
+	packet_unref(packet);
+	free(data);
+}
+
+static bool next_is(struct hub *hub, struct hub_cursor *cursor, uint16_t channel, int64_t time_ns)
+{
+	struct packet *packet = hub_next(hub, cursor);
+	bool is = packet && packet->channel == channel && packet->time_ns == time_ns;
+
+	packet_unref(packet);
+	return is;
+}
+
+static void joining_gives_what_is_latched_and_a_burst(void)
+{
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor cursor;
+
+	check(hub_create(&hub) == 0);
+	publish(hub, CHANNEL_SCREEN_INFO, 1, 10, false);
+	publish(hub, CHANNEL_SCREEN, 2, 100, true);
+	publish(hub, CHANNEL_POINTER, 3, 10, false);
+	publish(hub, CHANNEL_POINTER, 4, 10, false);
+	publish(hub, CHANNEL_SCREEN, 5, 100, false);
+	expect(!hub_join(hub, &cursor, take_latched, &joined));
+	check(joined.count == 2);
+	expect(joined.latched[0]->channel == CHANNEL_SCREEN_INFO);
+	expect(joined.latched[1]->time_ns == 4);
+	/* the burst is pictures alone */
+	expect(next_is(hub, &cursor, CHANNEL_SCREEN, 2));
+	expect(next_is(hub, &cursor, CHANNEL_SCREEN, 5));
+	expect(!hub_next(hub, &cursor));
+	publish(hub, CHANNEL_POINTER, 6, 10, false);
+	expect(next_is(hub, &cursor, CHANNEL_POINTER, 6));
+}
+
+static void long_bursts_ask_for_a_keyframe_once(void)
+{
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor one, two;
+
+	check(hub_create(&hub) == 0);
+	publish(hub, CHANNEL_SCREEN, 1, 100, true);
+	for (int i = 2; i < 40; i++)
+		publish(hub, CHANNEL_SCREEN, i, 100, false);
+	expect(hub_join(hub, &one, take_latched, &joined));
+	expect(one.needs_keyframe);
+	/* another one within ten seconds is served from the ring */
+	expect(!hub_join(hub, &two, take_latched, &joined));
+	expect(next_is(hub, &two, CHANNEL_SCREEN, 1));
+	publish(hub, CHANNEL_SCREEN, 40, 100, false);
+	expect(!hub_next(hub, &one)); /* passed over */
+	publish(hub, CHANNEL_SCREEN, 41, 100, true);
+	expect(next_is(hub, &one, CHANNEL_SCREEN, 41));
+}
+
+static void joining_without_a_keyframe_asks(void)
+{
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor cursor;
+
+	check(hub_create(&hub) == 0);
+	expect(hub_join(hub, &cursor, take_latched, &joined));
+	expect(cursor.needs_keyframe && !hub_next(hub, &cursor));
+}
+
+static void slow_observers_skip_to_a_keyframe(void)
+{
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor slow, fast;
+
+	check(hub_create(&hub) == 0);
+	publish(hub, CHANNEL_SCREEN, 0, 100, true);
+	hub_join(hub, &slow, take_latched, &joined);
+	hub_join(hub, &fast, take_latched, &joined);
+	expect(next_is(hub, &slow, CHANNEL_SCREEN, 0));
+	for (int i = 1; i < 50; i++) {
+		publish(hub, CHANNEL_SCREEN, i * 100 * NS_PER_MS, 100, i == 30);
+		if (i == 1)
+			expect(next_is(hub, &fast, CHANNEL_SCREEN, 0));
+		expect(next_is(hub, &fast, CHANNEL_SCREEN, i * 100 * NS_PER_MS));
+	}
+	/* the slow one had seen number 0 and goes on at number 30, with everything after it */
+	for (int i = 30; i < 50; i++)
+		expect(next_is(hub, &slow, CHANNEL_SCREEN, i * 100 * NS_PER_MS));
+	expect(slow.skipped == 29 && fast.skipped == 0);
+}
+
+static void ring_is_bounded(void)
+{
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor cursor;
+	struct packet *packet;
+	size_t held = 0;
+
+	check(hub_create(&hub) == 0);
+	publish(hub, CHANNEL_SCREEN, 1, 100, true);
+	hub_join(hub, &cursor, take_latched, &joined);
+	for (int i = 2; i < 500; i++)
+		publish(hub, CHANNEL_SCREEN, i, 200 * 1024, i % 20 == 0);
+	while ((packet = hub_next(hub, &cursor))) {
+		expect(held > 0 || (packet->flags & PACKET_KEYFRAME));
+		held += packet->size_bytes;
+		packet_unref(packet);
+	}
+	expect(held > 0 && held < 20 * 1024 * 1024);
+	expect(cursor.skipped > 0);
+}
+
+static void sessions_do_not_mix(void)
+{
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor cursor;
+
+	check(hub_create(&hub) == 0);
+	publish(hub, CHANNEL_SCREEN, 1, 100, true);
+	hub_set_complete(hub, 50);
+	expect(hub_complete(hub) == 50);
+	hub_set_complete(hub, 40); /* it never goes back */
+	expect(hub_complete(hub) == 50);
+	hub_join(hub, &cursor, take_latched, &joined);
+	hub_reset(hub);
+	expect(hub_complete(hub) == 0);
+	publish(hub, CHANNEL_SCREEN, 2, 100, true);
+	expect(!hub_next(hub, &cursor));
+	joined_finish(&joined);
+	joined.count = 0;
+	hub_join(hub, &cursor, take_latched, &joined);
+	expect(joined.count == 0 && next_is(hub, &cursor, CHANNEL_SCREEN, 2));
+}
+
+/* ---- who may do what ---- */
+
+static void foreign_hosts_are_refused(void)
+{
+	struct access access;
+
+	check(access_init(&access) == 0);
+	expect(access_host_is_ours(&access, "127.0.0.1:7310"));
+	expect(access_host_is_ours(&access, "localhost:9"));
+	expect(access_host_is_ours(&access, "LOCALHOST"));
+	expect(access_host_is_ours(&access, "[::1]:80"));
+	expect(!access_host_is_ours(&access, NULL));
+	expect(!access_host_is_ours(&access, ""));
+	expect(!access_host_is_ours(&access, "evil.example:7310"));
+	expect(!access_host_is_ours(&access, "localhost.evil.example"));
+	expect(!access_host_is_ours(&access, "127.0.0.1.evil.example:7310"));
+	expect(!access_host_is_ours(&access, "127.0.0.1:7310@evil.example"));
+	expect(!access_host_is_ours(&access, "[::1"));
+	expect(!access_host_is_ours(&access,
+		"localhost:"
+		"x"));
+	check(access_allow_host(&access, "lab.example") == 0);
+	expect(access_host_is_ours(&access, "lab.example:8443"));
+}
+
+static void foreign_origins_are_refused(void)
+{
+	expect(access_origin_is_ours(NULL, "localhost:7310"));
+	expect(access_origin_is_ours("http://localhost:7310", "localhost:7310"));
+	/* the site under test, on the same machine */
+	expect(!access_origin_is_ours("http://localhost:3000", "localhost:7310"));
+	expect(!access_origin_is_ours("http://127.0.0.1:7310", "localhost:7310"));
+	expect(!access_origin_is_ours("https://localhost:7310", "localhost:7310"));
+	expect(!access_origin_is_ours("null", "localhost:7310"));
+	expect(!access_origin_is_ours("http://localhost:7310", NULL));
+}
+
+static void roles_go_by_token(void)
+{
+	struct access access;
+	char almost[33];
+
+	check(access_init(&access) == 0);
+	expect(strlen(access.moderator) == 32 && strcmp(access.moderator, access.observer) != 0);
+	expect(access_role(&access, access.moderator) == UXREC__ROLE__ROLE_MODERATOR);
+	expect(access_role(&access, access.observer) == UXREC__ROLE__ROLE_OBSERVER);
+	expect(access_role(&access, access.reviewer) == UXREC__ROLE__ROLE_REVIEWER);
+	memcpy(almost, access.moderator, sizeof(almost));
+	almost[31] = almost[31] == '0' ? '1' : '0';
+	expect(access_role(&access, almost) == UXREC__ROLE__ROLE_UNSPECIFIED);
+	expect(access_role(&access, "") == UXREC__ROLE__ROLE_UNSPECIFIED);
+}
+
+static void roles_allow_little(void)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_STOP;
+	expect(!access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
+	expect(!access_allows(UXREC__ROLE__ROLE_REVIEWER, &message));
+	expect(access_allows(UXREC__ROLE__ROLE_MODERATOR, &message));
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS;
+	expect(!access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
+	expect(access_allows(UXREC__ROLE__ROLE_REVIEWER, &message));
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE;
+	expect(access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
+	expect(!access_allows(UXREC__ROLE__ROLE_REVIEWER, &message));
+	/* what is new is the moderator's until somebody thinks about it */
+	message.body_case = (Uxrec__ClientMessage__BodyCase)1000;
+	expect(!access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
+	expect(!access_allows(UXREC__ROLE__ROLE_UNSPECIFIED, &message));
+}
+
+static const struct test tests[] = {
+	{"joining gives what is latched, then a burst of pictures",
+		joining_gives_what_is_latched_and_a_burst},
+	{"a long burst asks for one keyframe in ten seconds", long_bursts_ask_for_a_keyframe_once},
+	{"joining without a keyframe asks for one", joining_without_a_keyframe_asks},
+	{"a slow observer goes on at the newest keyframe, a fast one misses nothing",
+		slow_observers_skip_to_a_keyframe},
+	{"the ring is bounded", ring_is_bounded},
+	{"two sessions do not mix", sessions_do_not_mix},
+	{"foreign hosts are refused", foreign_hosts_are_refused},
+	{"foreign origins are refused", foreign_origins_are_refused},
+	{"roles go by token", roles_go_by_token},
+	{"roles allow no more than they need", roles_allow_little},
+};
+
+int main(void)
+{
+	return RUN_TESTS("hub and access", tests);
+}

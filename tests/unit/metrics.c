@@ -1,0 +1,364 @@
+#include "tests/harness/helpers.h"
+
+#include "protocol/annotations.h"
+#include "protocol/base/clock.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/screen.pb-c.h"
+#include "protocol/session.pb-c.h"
+#include "protocol/writer.h"
+#include "replay/info.h"
+#include "replay/metrics.h"
+#include "replay/study.h"
+#include "replay/timeline.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BEGIN_NS (1000 * NS_PER_S)
+#define AT(s)    (BEGIN_NS + (int64_t)((s)*1e9))
+
+static const char study_text[] =
+	"study: Invoices\n"
+	"tasks:\n"
+	"  - id: find\n    title: Find the invoice\n"
+	"    opportunities: [{id: menu}, {id: date}, {id: sort}, {id: open}]\n"
+	"  - {id: pay, title: Pay it}\n";
+
+/* a session folder that is being made */
+struct making {
+	char *folder;
+	struct session_writer *writer;
+	struct session_clock clock;
+	struct annotations *log;
+	char attempt[33]; /* the newest */
+};
+
+static void push(
+	struct making *making, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
+{
+	_packet_unref_ struct packet *packet = NULL;
+
+	check(packet_create(&packet, &making->clock, &(struct packet_info){channel, 0, time_ns, 0},
+		      message) == 0);
+	check(session_writer_append(making->writer, packet) == 0);
+}
+
+static void push_press(struct making *making, int64_t time_ns, Uxrec__Control control)
+{
+	Uxrec__ControlBatch batch = UXREC__CONTROL_BATCH__INIT;
+	uint32_t dt_us[] = {0, 60000};
+	Uxrec__Control controls[] = {control, control};
+	int32_t values[] = {1, 0};
+
+	batch.device = 1;
+	batch.n_dt_us = batch.n_control = batch.n_value = 2;
+	batch.dt_us = dt_us;
+	batch.control = controls;
+	batch.value = values;
+	push(making, CHANNEL_CONTROLS, time_ns, &batch.base);
+}
+
+static void push_keys(struct making *making, int64_t time_ns, uint32_t count)
+{
+	Uxrec__KeyClassBatch batch = UXREC__KEY_CLASS_BATCH__INIT;
+	uint32_t dt_us[64] = {0};
+	Uxrec__KeyClass classes[64];
+	Uxrec__KeyAction actions[64];
+
+	for (uint32_t i = 0; i < 2 * count; i++) {
+		dt_us[i] = i ? 1000 : 0;
+		classes[i] = UXREC__KEY_CLASS__KEY_CLASS_LETTER;
+		actions[i] = i % 2 ? UXREC__KEY_ACTION__KEY_ACTION_RELEASE
+				   : UXREC__KEY_ACTION__KEY_ACTION_PRESS;
+	}
+	batch.n_dt_us = batch.n_key_class = batch.n_action = 2 * count;
+	batch.dt_us = dt_us;
+	batch.key_class = classes;
+	batch.action = actions;
+	push(making, CHANNEL_KEY_CLASSES, time_ns, &batch.base);
+}
+
+static void push_position(struct making *making, int64_t time_ns, int32_t x, int32_t y)
+{
+	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
+	uint32_t dt_us = 0;
+
+	batch.n_dt_us = batch.n_x_px = batch.n_y_px = 1;
+	batch.dt_us = &dt_us;
+	batch.x_px = &x;
+	batch.y_px = &y;
+	push(making, CHANNEL_POINTER, time_ns, &batch.base);
+}
+
+static void push_pause(struct making *making, int64_t from_ns, int64_t to_ns)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+
+	gap.reason = UXREC__GAP__REASON__REASON_PAUSE;
+	gap.from_ns = from_ns;
+	gap.to_ns = to_ns;
+	push(making, CHANNEL_GAPS, from_ns, &gap.base);
+}
+
+static void begin_session(
+	struct making *making, const char *name, const char *participant, bool pilot)
+{
+	_autofree_ char *recording = NULL, *annotations = NULL;
+	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
+	Uxrec__SessionEvent started = UXREC__SESSION_EVENT__INIT;
+	char id[33], *input = (char *)"input";
+	Uxrec__Study *study;
+	Uxrec__Act act;
+
+	*making = (struct making){.folder = temporary_path(name)};
+	check(mkdir(making->folder, 0700) == 0);
+	check(asprintf(&recording, "%s/recording-0001.mcap", making->folder) > 0);
+	check(asprintf(&annotations, "%s/annotations.mcap", making->folder) > 0);
+	check(session_writer_create(&making->writer, open(recording, O_RDWR | O_CREAT, 0600)) == 0);
+	check(annotations_open(&making->log, annotations, true, NULL) == 0);
+	check(study_parse(&study, study_text, strlen(study_text), "x", NULL) == 0);
+	push(making, CHANNEL_STUDY, AT(0), &study->base);
+	uxrec__study__free_unpacked(study, NULL);
+	started.kind = UXREC__SESSION_EVENT__KIND__KIND_STARTED;
+	started.keys = (char *)"classes";
+	started.modalities = &input;
+	started.n_modalities = 1;
+	push(making, CHANNEL_EVENTS, AT(0), &started.base);
+	check(act_new_id(id) == 0);
+	uxrec__act__init(&act);
+	act.id = id;
+	act.kind = UXREC__ACT__KIND__KIND_ADD;
+	act.author = act.layer = (char *)"live";
+	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
+	act.session_info = &info;
+	info.participants = (char **)&participant;
+	info.n_participants = 1;
+	info.pilot = pilot;
+	check(annotations_append(making->log, &act, NULL, NULL) == 0);
+}
+
+static void say(struct making *making, Uxrec__Act *act, const char *layer)
+{
+	char id[33];
+
+	check(act_new_id(id) == 0);
+	act->id = id;
+	act->kind = UXREC__ACT__KIND__KIND_ADD;
+	act->author = (char *)"Ana";
+	act->layer = (char *)layer;
+	check(annotations_append(making->log, act, NULL, NULL) == 0);
+	if (act->body_case == UXREC__ACT__BODY_ATTEMPT)
+		memcpy(making->attempt, id, sizeof(id));
+}
+
+static void add_attempt(struct making *making, const char *participant, const char *task,
+	double from_s, double to_s, Uxrec__Attempt__Outcome outcome)
+{
+	Uxrec__Act act = UXREC__ACT__INIT;
+	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
+
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &attempt;
+	attempt.participant = (char *)participant;
+	attempt.task = (char *)task;
+	attempt.number = 1;
+	attempt.live_begin_ns = AT(from_s);
+	attempt.live_end_ns = AT(to_s);
+	attempt.outcome = outcome;
+	say(making, &act, "live");
+}
+
+static void add_tag(struct making *making, const char *layer, const char *code, double at_s,
+	const char *opportunity)
+{
+	Uxrec__Act act = UXREC__ACT__INIT;
+	Uxrec__Tag tag = UXREC__TAG__INIT;
+
+	act.body_case = UXREC__ACT__BODY_TAG;
+	act.tag = &tag;
+	tag.code = (char *)code;
+	tag.media_ns = AT(at_s);
+	tag.opportunity = (char *)opportunity;
+	say(making, &act, layer);
+}
+
+static struct session *end_session(struct making *making)
+{
+	struct session *session;
+
+	check(session_writer_finish(making->writer) == 0);
+	session_writer_destroy(making->writer);
+	annotations_destroy(making->log);
+	check(session_open_path(&session, making->folder, NULL) == 0);
+	free(making->folder);
+	return session;
+}
+
+#define COMPLETED UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED
+
+static void attempts_have_their_numbers(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct making making;
+	Uxrec__Metrics *metrics;
+	const Uxrec__AttemptMetrics *row;
+
+	begin_session(&making, "numbers", "P01", false);
+	push_position(&making, AT(4), 300, 200);
+	push_press(&making, AT(5), UXREC__CONTROL__CONTROL_BUTTON_LEFT); /* before the attempt */
+	push_press(&making, AT(12), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_keys(&making, AT(14), 7);
+	push_pause(&making, AT(20), AT(25));
+	push_press(&making, AT(30), UXREC__CONTROL__CONTROL_BUTTON_RIGHT);
+	add_attempt(&making, "P01", "find", 10, 40, COMPLETED);
+	add_tag(&making, "live", "slip", 15, "menu");
+	add_tag(&making, "live", "slip", 16, "menu"); /* twice at one opportunity: erred once */
+	add_tag(&making, "live", "omission", 17, "");
+	add_tag(&making, "live", "assist", 18, "");
+	add_tag(&making, "live", "hesitation", 19, "");
+	add_tag(&making, "live", "slip", 50, ""); /* after the attempt */
+	add_tag(&making, "coder:Ben", "mistake", 15, "date");
+	session = end_session(&making);
+
+	check(metrics_compute(&metrics, &session, 1, "live", NULL) == 0);
+	check(metrics->n_attempts == 1 && strcmp(metrics->layer, "live") == 0);
+	row = metrics->attempts[0];
+	expect_near(row->time_s, 25); /* 30 s less the pause */
+	expect(row->clicks == 2 && row->keys == 7 && row->clicks_recorded && row->keys_recorded);
+	expect(row->errors == 3 && row->slips == 2 && row->omissions == 1 && row->mistakes == 0);
+	expect(row->unplanned_errors == 1 && row->assists == 1);
+	expect(row->opportunities == 4 && row->erred == 1);
+	expect(row->n_tags == 3); /* the evidence */
+	expect(row->n_contradictions == 1);
+	expect_near(metrics->tasks[0]->error_rate->value, 0.25);
+	expect(!metrics->tasks[0]->error_rate->has_interval);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+
+	/* the only coder's layer goes before the live one; layers are never added up */
+	check(metrics_compute(&metrics, &session, 1, "", NULL) == 0);
+	expect(strcmp(metrics->layer, "coder:Ben") == 0 && metrics->n_layers == 2);
+	expect(metrics->attempts[0]->errors == 1 && metrics->attempts[0]->mistakes == 1);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+}
+
+/* the oracle of metrics.c's formulas: e = 0, 1, 2, 0, 1 of 4 each, 4 of 5 completed */
+static void studies_add_up(void)
+{
+	static const int erred[] = {0, 1, 2, 0, 1};
+	static const double times[] = {55, 65, 75, 62, 45};
+	static const char *const places[] = {"menu", "date"};
+	struct session *sessions[7];
+	Uxrec__Metrics *metrics;
+	const Uxrec__TaskMetrics *task;
+	struct making making;
+
+	for (int i = 0; i < 5; i++) {
+		char name[16], participant[16];
+
+		snprintf(name, sizeof(name), "study-%d", i);
+		snprintf(participant, sizeof(participant), "P%02d", i + 1);
+		begin_session(&making, name, participant, false);
+		add_attempt(&making, participant, "find", 10, 10 + times[i],
+			i == 4 ? UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED_WITH_ASSIST
+			       : COMPLETED);
+		for (int e = 0; e < erred[i]; e++)
+			add_tag(&making, "live", "slip", 15 + e, places[e]);
+		add_attempt(&making, participant, "pay", 100, 130,
+			UXREC__ATTEMPT__OUTCOME__OUTCOME_VOID);
+		sessions[i] = end_session(&making);
+	}
+	begin_session(&making, "pilot", "P99", true);
+	add_attempt(&making, "P99", "find", 10, 20, COMPLETED);
+	sessions[5] = end_session(&making);
+
+	check(metrics_compute(&metrics, sessions, 6, NULL, NULL) == 0);
+	expect(metrics->n_left_out == 1 && strstr(metrics->left_out[0], "pilot"));
+	check(metrics->n_tasks == 3 && metrics->n_attempts == 10);
+	task = metrics->tasks[0];
+	expect(task->attempts == 5 && task->left_out == 0);
+	expect_near(task->success->low, 0.359631);
+	expect_near(task->success->high, 0.979679);
+	expect(task->success->x == 4 && task->success->n == 5);
+	expect_near(task->assisted->value, 0.2);
+	expect(task->time_s->n == 4); /* unassisted completions */
+	expect_near(task->with_error->low, 0.229090);
+	expect_near(task->errors_each->high, 1.838851);
+	expect_near(task->errors_each_poisson->high, 2.048318);
+	expect_near(task->error_rate->value, 0.2);
+	expect_near(task->error_rate->low, 0.071164);
+	expect_near(task->error_rate->high, 0.433001);
+	expect(metrics->tasks[1]->attempts == 0 && metrics->tasks[1]->left_out == 5);
+	expect(!metrics->tasks[1]->success->defined && *metrics->tasks[1]->success->why);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	for (int i = 0; i < 6; i++)
+		session_destroy(sessions[i]);
+}
+
+static void scores_decide_what_was_met(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	Uxrec__Act act = UXREC__ACT__INIT;
+	Uxrec__OpportunityScore score = UXREC__OPPORTUNITY_SCORE__INIT;
+	struct making making;
+	Uxrec__Metrics *metrics;
+
+	begin_session(&making, "scores", "P01", false);
+	add_attempt(&making, "P01", "find", 10, 40, UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED);
+	add_tag(&making, "live", "slip", 15, "menu"); /* met, because erred at */
+	act.body_case = UXREC__ACT__BODY_OPPORTUNITY_SCORE;
+	act.opportunity_score = &score;
+	score.attempt = making.attempt;
+	score.opportunity = (char *)"date";
+	score.met = true;
+	say(&making, &act, "live");
+	session = end_session(&making);
+	check(metrics_compute(&metrics, &session, 1, NULL, NULL) == 0);
+	expect(metrics->attempts[0]->opportunities == 2 && metrics->attempts[0]->erred == 1);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+}
+
+static void events_have_places_and_runs(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	Uxrec__Timeline *message;
+	struct making making;
+
+	begin_session(&making, "events", "P01", false);
+	push_position(&making, AT(1), 300, 200);
+	push_position(&making, AT(2), 500, 400);
+	push_press(&making, AT(1.5), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(2), UXREC__CONTROL__CONTROL_BUTTON_MIDDLE);
+	push_keys(&making, AT(3), 4);
+	push_keys(&making, AT(3.5), 3);
+	push_keys(&making, AT(8), 1);
+	push_pause(&making, AT(9), AT(12));
+	session = end_session(&making);
+	check(timeline_create(&timeline, session) == 0);
+	message = timeline_to_message(timeline);
+	check(message && message->n_events == 4 && message->n_gaps == 1);
+	expect(message->events[0]->x_px == 300 && message->events[0]->button == 1);
+	expect(message->events[1]->x_px == 500 && message->events[1]->button == 2);
+	expect(message->events[2]->count == 7 && message->events[3]->count == 1);
+	expect(message->events[2]->by_class[UXREC__KEY_CLASS__KEY_CLASS_LETTER] == 7);
+	uxrec__timeline__free_unpacked(message, NULL);
+	check(session_facts_create(&facts, session) == 0);
+	expect(facts->complete && facts->gap_count == 1);
+	expect_near(facts->duration_s, 9);
+}
+
+static const struct test tests[] = {
+	{"an attempt has time, clicks, keys, errors and their evidence",
+		attempts_have_their_numbers},
+	{"a study adds up to the oracles, pilots and void attempts apart", studies_add_up},
+	{"scores and errors decide which opportunities were met", scores_decide_what_was_met},
+	{"events have their places and come in runs", events_have_places_and_runs},
+};
+
+int main(void)
+{
+	return RUN_TESTS("metrics", tests);
+}
