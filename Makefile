@@ -73,7 +73,7 @@ PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-play uxrec-robot
 INSTALLED := uxrecd uxrec
 HELPERS := uxrec-inputd uxrec-doctor uxrec-play
 
-C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c))
+C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c))
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c))
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \

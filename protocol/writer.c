@@ -270,7 +270,8 @@ int session_writer_append(struct session_writer *writer, const struct packet *pa
 		writer->end_time = (uint64_t)packet->time_ns;
 	writer->totals.messages[packet->channel]++;
 	writer->totals.gaps += packet->channel == CHANNEL_GAPS;
-	return 0;
+	/* a session that has just begun can be opened: it says at once what it is about */
+	return packet->channel == CHANNEL_STUDY ? session_writer_flush(writer) : 0;
 }
 
 static void put_statistics(const struct session_writer *writer, struct buf *out)

@@ -133,7 +133,7 @@ export function Lanes({
             <i key={click.share} class="click" style={place(click.share)} />
           ))}
         </div>
-        <div class="lane screen">
+        <div class="lane pictures">
           <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
             <path class="area" d={area(timeline?.screenBytes ?? [], 1000, 20)} />
           </svg>

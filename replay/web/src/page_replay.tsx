@@ -147,8 +147,9 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         />
         <aside class="side" aria-label="Task, tags and events">
           <TaskPanel driver={driver} player={player} coder={coder} />
-          <div class="tabs" role="tablist" aria-label="List">
-            {(['tags', 'events'] as const).map((one) => (
+          <div class="tabs">
+            <div role="tablist" aria-label="List">
+              {(['tags', 'events'] as const).map((one) => (
               <button
                 key={one}
                 type="button"
@@ -160,7 +161,8 @@ export function ReplayPage({ token, session }: { token: string; session: string 
               >
                 {one === 'tags' ? 'Tags and notes' : 'Events'}
               </button>
-            ))}
+              ))}
+            </div>
             <span class="spring" />
             {tab === 'tags' ? (
               <label class="check small">

@@ -1,0 +1,391 @@
+// The pages in Debian's Chromium, in front of a real recorder and a real desktop.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { browse, colorOf, delay, Desktop, grey, Recorder, sleep, stats, stepOf, until } from '../harness/lab.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+let browser;
+let desktop;
+
+before(async () => {
+  browser = await browse();
+  desktop = await Desktop.start();
+});
+
+after(async () => {
+  await browser?.close();
+  await desktop?.end();
+});
+
+/** A page that fails the test when it logs an error or requests anything from elsewhere. */
+async function open(url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 850 }, ...options });
+  const page = await context.newPage();
+  page.troubles = [];
+  page.on('pageerror', (error) => page.troubles.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !options.expectErrors) page.troubles.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (new URL(request.url()).hostname !== '127.0.0.1' && !/^(blob|data):/.test(request.url()))
+      page.troubles.push(`request to ${request.url()}`);
+  });
+  await page.goto(url);
+  return page;
+}
+
+async function close(page) {
+  const troubles = page.troubles;
+  await page.context().close();
+  assert.deepEqual(troubles, []);
+}
+
+async function checkAccessibility(page, what) {
+  /* the policy of the pages lets no script in: evaluate does not ask it */
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  );
+  assert.deepEqual(
+    violations.map((violation) => `${what}: ${violation.id}: ${violation.nodes[0].html}`),
+    [],
+  );
+}
+
+const live = (page) => until(async () => (await stats(page)).state === 'live', 'the picture');
+
+test('live: the picture comes within a second and changes when the desktop does', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  desktop.paint('204060');
+  await recorder.begin();
+  const page = await open(recorder.links.live);
+  await live(page);
+  const { firstPictureMs, lagMs } = await stats(page);
+  assert.ok(firstPictureMs < 1000, `first picture after ${firstPictureMs} ms`);
+  assert.ok(lagMs < 2000);
+  await until(async () => /^[12]/.test(await colorOf(page)), 'the blue of the desktop');
+  desktop.paint('c02020');
+  await until(async () => /^c|^b/.test(await colorOf(page)), 'the red of the desktop');
+  /* and it goes on when nothing changes: the time that is complete moves */
+  const before = BigInt((await stats(page)).presentationTimeNs);
+  await sleep(1500);
+  assert.ok(BigInt((await stats(page)).presentationTimeNs) - before > 1_000_000_000n);
+  await close(page);
+  await recorder.end();
+});
+
+test('live: pointer, clicks and key classes are shown, the keys themselves are not', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  desktop.paint('808080');
+  await recorder.begin();
+  const page = await open(recorder.links.live);
+  await live(page);
+  desktop.do('move 200 150 50', 'click', 'type hi');
+  await page.getByRole('tab', { name: 'Events' }).click();
+  await page.getByText('click at 200, 150').waitFor();
+  await page.getByText('letter ×2').first().waitFor();
+  const drawn = await page.evaluate(() => {
+    const canvas = document.getElementById('overlay');
+    return canvas.getContext('2d').getImageData(190, 140, 30, 30).data.some((value) => value > 0);
+  });
+  assert.ok(drawn, 'the pointer is drawn where it is');
+  await close(page);
+  await recorder.end();
+});
+
+/**
+ * A tag is set while the screen shows one grey; in the replay the moment of the tag must show the
+ * grey that the observer saw, or its neighbour.
+ */
+async function tagAndFind(recorder, page, session, key, seen) {
+  await page.keyboard.press(key);
+  await page.locator('li.mark:not(.pending)').first().waitFor();
+  await recorder.uxrec('stop');
+  const replay = await open(recorder.replayLink(session));
+  await until(async () => (await stats(replay)).state === 'stopped', 'the replay');
+  await replay.getByRole('button', { name: /^\d+:\d\d$/ }).first().click();
+  await until(async () => {
+    const step = stepOf(await colorOf(replay));
+    return Math.abs(step - seen()) <= 1;
+  }, `the picture that was seen (step ${seen()}), not ${stepOf(await colorOf(replay))}`, 5000);
+  const tag = await replay.locator('li.mark .time').first().getAttribute('data-media-ns');
+  assert.equal((await stats(replay)).presentationTimeNs, tag);
+  await close(replay);
+}
+
+test('a live tag is found in the replay at the picture that was seen', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  desktop.paint(grey(2));
+  const session = await recorder.begin();
+  const page = await open(recorder.links.live);
+  await live(page);
+  for (let step = 3; step <= 20; step++) {
+    desktop.paint(grey(step));
+    await sleep(100);
+  }
+  await until(async () => stepOf(await colorOf(page)) === 20, 'the last grey');
+  await tagAndFind(recorder, page, session, 's', () => 20);
+  await close(page);
+  await recorder.end();
+});
+
+test('a tag over a connection that is one second late lands on the picture that was seen', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  const slow = await delay(recorder.port, 1000);
+  desktop.paint(grey(0));
+  const session = await recorder.begin();
+  const url = recorder.links.live.replace(`:${recorder.port}/`, `:${slow.port}/`);
+  const page = await open(url);
+  await until(async () => (await stats(page)).state === 'live', 'the late picture', 30000);
+  let seen = -1;
+  for (let step = 1; step <= 24; step++) {
+    desktop.paint(grey(step));
+    await sleep(250);
+    if (step === 16) {
+      seen = stepOf(await colorOf(page));
+      await page.keyboard.press('m');
+    }
+  }
+  assert.ok(seen < 15, `the observer is late: at step 16 they saw ${seen}`);
+  const { lagMs } = await stats(page);
+  assert.ok(lagMs > 800 && lagMs < 8000, `lag ${lagMs} ms`);
+  await page.locator('li.mark:not(.pending)').first().waitFor();
+  await recorder.uxrec('stop');
+  const replay = await open(recorder.replayLink(session));
+  await until(async () => (await stats(replay)).state === 'stopped', 'the replay');
+  await replay.getByRole('button', { name: /^\d+:\d\d$/ }).first().click();
+  await until(async () => Math.abs(stepOf(await colorOf(replay)) - seen) <= 1, `step ${seen}`, 5000);
+  await close(replay);
+  await close(page);
+  slow.end();
+  await recorder.end();
+});
+
+test('a tag after 30 s without any change lands then, not 30 s earlier', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  desktop.paint(grey(9));
+  const session = await recorder.begin();
+  const page = await open(recorder.links.live);
+  await live(page);
+  await sleep(30_000);
+  const startedMs = Date.now();
+  await page.keyboard.press('o');
+  await page.locator('li.mark:not(.pending)').first().waitFor();
+  const mediaMs = Number(BigInt(await page.locator('li.mark .time').first().getAttribute('data-media-ns')) / 1_000_000n);
+  assert.ok(Math.abs(mediaMs - startedMs) < 1500, `${mediaMs - startedMs} ms off`);
+  await close(page);
+  await recorder.end();
+  assert.ok(session);
+});
+
+test('tags: note, impact, recovered, undo, all by keyboard', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  await recorder.begin();
+  await recorder.uxrec('task', 'start', 'find');
+  const page = await open(recorder.links.live);
+  await live(page);
+  await page.getByText('Task 1/2').waitFor();
+  await page.keyboard.press('s');
+  await page.keyboard.press('3');
+  await page.locator('.impact', { hasText: '3' }).waitFor();
+  await page.keyboard.press('r');
+  await page.getByText('recovered', { exact: false }).last().waitFor();
+  await page.keyboard.press('n');
+  await page.keyboard.type('saw <b>nothing</b>');
+  await page.keyboard.press('Enter');
+  await page.getByText('saw <b>nothing</b>').waitFor();
+  /* in the text field a letter is text, with alt it is a code */
+  await page.keyboard.press('Alt+m');
+  await page.locator('li.mark', { hasText: 'Mistake' }).waitFor();
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('li.mark').count(), 3);
+  await page.keyboard.press('z');
+  await until(async () => (await page.locator('li.mark').count()) === 2, 'undo');
+  /* a code button gives its focus back: space never tags again */
+  await page.getByRole('button', { name: 'H Hesitation' }).click();
+  await page.keyboard.press('Space');
+  await until(async () => (await page.locator('li.mark').count()) === 3, 'one tag');
+  await sleep(200);
+  assert.equal(await page.locator('li.mark').count(), 3);
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
+  await close(page);
+  await recorder.end();
+});
+
+test('moderate: consent, start, tasks with outcome, pause, stop; nothing is recorded before', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  const page = await open(recorder.links.moderate);
+  await page.getByRole('heading', { name: 'What would be recorded' }).waitFor();
+  await page.getByAltText('The participant’s screen as it is now').waitFor();
+  await page.getByText('1280 × 720 pixels').waitFor();
+  assert.deepEqual(recorder.sessions(), []);
+  const start = page.getByRole('button', { name: 'Start recording' });
+  assert.ok(await start.isDisabled());
+  await page.getByLabel('Study').selectOption('Browser study');
+  await page.getByRole('textbox', { name: 'Participant' }).fill('../x');
+  assert.ok(await start.isDisabled());
+  await page.getByRole('textbox', { name: 'Participant' }).fill('P07');
+  await checkAccessibility(page, 'moderate, before');
+  await start.click();
+  await live(page);
+  assert.equal(recorder.sessions().length, 1);
+  await page.keyboard.press('t');
+  await page.getByRole('button', { name: /End task/ }).waitFor();
+  await checkAccessibility(page, 'moderate, during');
+  await page.keyboard.press('e');
+  await page.getByRole('button', { name: 'completed with assist' }).click();
+  await page.locator('.outcome', { hasText: 'completed with assist' }).waitFor();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByRole('heading', { name: 'Paused' }).waitFor();
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await live(page);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.getByRole('button', { name: 'End it' }).click();
+  await page.getByRole('link', { name: 'Replay it' }).waitFor();
+  const status = JSON.parse(await recorder.uxrec('status', '--json'));
+  assert.equal(status.state, 'idle');
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
+  await close(page);
+  await recorder.end();
+});
+
+test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  desktop.paint(grey(1));
+  const session = await recorder.begin();
+  await recorder.uxrec('task', 'start', 'find');
+  await recorder.uxrec('tag', 's', '--note', 'said live');
+  for (let step = 2; step <= 25; step++) {
+    desktop.paint(grey(step));
+    if (step % 8 === 0) desktop.do(`move ${step * 10} 300 20`, 'click');
+    await sleep(120);
+  }
+  await sleep(300);
+  await recorder.uxrec('task', 'end', 'completed');
+  await recorder.uxrec('stop');
+
+  const page = await open(recorder.replayLink(session));
+  await until(async () => stepOf(await colorOf(page)) === 1, 'the first picture');
+  await page.getByText('completed').first().waitFor();
+  await page.getByText('3 clicks').waitFor();
+  await page.keyboard.press('End');
+  await until(async () => stepOf(await colorOf(page)) === 25, 'the last picture');
+  await page.keyboard.press(',');
+  await until(async () => stepOf(await colorOf(page)) === 24, 'the picture before');
+  await page.keyboard.press('.');
+  await until(async () => stepOf(await colorOf(page)) === 25, 'the picture after');
+  await page.keyboard.press('Home');
+  await page.keyboard.press('Shift+ArrowRight');
+  await until(async () => Math.abs(stepOf(await colorOf(page)) - 8) <= 1, 'the first click');
+  await page.keyboard.press('Shift+ArrowRight');
+  await until(async () => Math.abs(stepOf(await colorOf(page)) - 16) <= 1, 'the second click');
+  /* a random seek shows what playing shows */
+  const box = await page.locator('.track').boundingBox();
+  await page.mouse.click(box.x + box.width * 0.5, box.y + 30);
+  await until(async () => (await stats(page)).state === 'stopped', 'the seek');
+  await page.keyboard.press('Home');
+  await page.keyboard.press(']');
+  await page.keyboard.press(']');
+  await page.keyboard.press('Space');
+  await until(async () => (await stats(page)).state === 'playing', 'playing');
+  await until(async () => stepOf(await colorOf(page)) === 25, 'the end by playing');
+  await until(async () => (await stats(page)).state === 'stopped', 'the end');
+
+  /* in one's own layer; the live tag stays as it was */
+  await page.keyboard.press('Home');
+  await page.keyboard.press('Shift+ArrowRight');
+  await sleep(300);
+  await page.keyboard.press('m');
+  await page.getByText('1 error').waitFor();
+  const mine = page.locator('li.mark.mine');
+  await mine.getByRole('button', { name: /^Change/ }).click();
+  await page.getByLabel('Made at').selectOption('menu');
+  await page.getByText('1/2 opportunities').waitFor();
+  await page.locator('.editor').getByRole('button', { name: 'Remove' }).click();
+  await until(async () => (await mine.count()) === 0, 'removal');
+  await page.getByText('0 errors').waitFor();
+  assert.equal(await page.getByText('said live').count(), 1);
+  await page.getByRole('tab', { name: 'Events' }).click();
+  await page.getByRole('button', { name: /^\d+:\d\d\.\d\d$/ }).last().click();
+  await checkAccessibility(page, 'replay');
+  await close(page);
+  await recorder.end();
+});
+
+test('library: sessions, numbers with intervals, health; empty it says how to begin', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  const empty = await open(recorder.links.library);
+  await empty.getByRole('heading', { name: 'No session yet' }).waitFor();
+  await close(empty);
+  for (let i = 0; i < 2; i++) {
+    await recorder.begin();
+    await recorder.uxrec('task', 'start', 'find');
+    if (i) await recorder.uxrec('tag', 's', '--opportunity', 'menu');
+    await sleep(300);
+    await recorder.uxrec('task', 'end', i ? 'failed' : 'completed');
+    await recorder.uxrec('stop');
+  }
+  const page = await open(recorder.links.library);
+  await page.getByRole('table').waitFor();
+  assert.equal(await page.locator('tbody tr').count(), 2);
+  await page.locator('.health', { hasText: 'whole' }).first().waitFor();
+  /* 1 of 2: adjusted Wald 0.0945 to 0.9055 */
+  await page.getByText('9.5 % – 91 %').first().waitFor();
+  await checkAccessibility(page, 'library');
+  await page.getByRole('button', { name: /^Tasks/ }).click();
+  await page.keyboard.press('Tab');
+  await page.locator('tbody a').first().click();
+  await until(async () => (await stats(page)).state === 'stopped', 'the replay');
+  await close(page);
+  await recorder.end();
+});
+
+test('every page is readable in light and dark, wide and narrow', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  const session = await recorder.begin();
+  await recorder.uxrec('task', 'start', 'find');
+  await recorder.uxrec('tag', 's', '--note', 'a note');
+  const pages = { ...recorder.links, replay: recorder.replayLink(session) };
+  for (const colorScheme of ['light', 'dark'])
+    for (const viewport of [{ width: 1920, height: 1080 }, { width: 390, height: 800 }])
+      for (const [name, url] of Object.entries(pages)) {
+        const page = await open(url, { colorScheme, viewport });
+        await page.locator('main').waitFor();
+        await sleep(400);
+        await checkAccessibility(page, `${name} ${colorScheme} ${viewport.width}`);
+        const overflow = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        assert.ok(overflow <= 0, `${name} at ${viewport.width} is ${overflow} px too wide`);
+        if (viewport.width === 1920 && (name === 'live' || name === 'replay')) {
+          const stage = await page.locator('.stage').boundingBox();
+          assert.ok(stage.width >= 1920 * 0.66, 'the picture has two thirds of the width');
+        }
+        await close(page);
+      }
+  await recorder.end();
+});
+
+test('a page says when its link is wrong, and comes back when the connection breaks', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  const none = await open(recorder.links.live.replace(/#.*/, ''));
+  await none.getByText('no valid key').waitFor();
+  await close(none);
+  const wrong = await open(recorder.links.live.replace(/#.*/, `#${'0'.repeat(32)}`), { expectErrors: true });
+  await wrong.getByRole('heading', { name: 'This link is not valid' }).waitFor();
+  await close(wrong);
+  const proxy = await delay(recorder.port, 0);
+  desktop.paint(grey(4));
+  await recorder.begin();
+  const page = await open(recorder.links.live.replace(`:${recorder.port}/`, `:${proxy.port}/`), { expectErrors: true });
+  await live(page);
+  proxy.end();
+  await page.getByRole('heading', { name: 'Reconnecting' }).waitFor();
+  const again = await delay(recorder.port, 0);
+  again.end();
+  await close(page);
+  await recorder.end();
+});

@@ -1,0 +1,343 @@
+// Real programs for the tests in JavaScript: an X server, uxrecd, a browser, a raw WebSocket, a slow
+// network. All that a test starts ends with it.
+
+import { execFile, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+export const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+export const build = process.env.UXREC_BUILD ? join(root, process.env.UXREC_BUILD) : join(root, 'build');
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export const STUDY = `study: Browser study
+consent: We record the screen <b>and</b> the input.
+tasks:
+  - id: find
+    title: Find <img src=x onerror="window.hacked=1"> it
+    instructions: Look for "it".
+    success: It was found.
+    opportunities: [{id: menu, title: Opens the menu}, {id: date, title: Chooses the date}]
+  - {id: pay, title: Pay it}
+`;
+
+/** Wait until `condition` gives something true, and return it. */
+export async function until(condition, what, ms = 15000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`);
+    await sleep(20);
+  }
+}
+
+function end(child, signal = 'SIGTERM') {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
+  return new Promise((resolve) => {
+    const killer = setTimeout(() => child.kill('SIGKILL'), 15000);
+    child.once('exit', (code) => {
+      clearTimeout(killer);
+      resolve(code);
+    });
+    child.kill(signal);
+  });
+}
+
+/** An X server without hardware, with nothing on it. */
+export class Desktop {
+  static async start(width = 1280, height = 720) {
+    const desktop = new Desktop();
+    desktop.server = spawn(
+      'Xvfb',
+      ['-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-nolisten', 'tcp', '-noreset'],
+      { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], detached: true },
+    );
+    let text = '';
+    desktop.server.stdio[3].on('data', (data) => {
+      text += data;
+    });
+    await until(() => text.endsWith('\n'), 'Xvfb');
+    desktop.display = `:${text.trim()}`;
+    desktop.env = { ...process.env, DISPLAY: desktop.display };
+    /* one robot for all commands: starting one a time would cost 10 ms each */
+    desktop.hand = spawn(join(build, 'uxrec-robot'), { env: desktop.env, stdio: ['pipe', 'inherit', 'inherit'] });
+    return desktop;
+  }
+
+  /** Commands of uxrec-robot. */
+  do(...commands) {
+    this.hand.stdin.write(`${commands.join('\n')}\n`);
+  }
+
+  /** Colour the whole screen. */
+  paint(color) {
+    this.do(`background ${color}`);
+  }
+
+  async end() {
+    this.hand.stdin.end();
+    await end(this.hand);
+    await end(this.server);
+  }
+}
+
+/** uxrecd with a library of its own. */
+export class Recorder {
+  static async start(options = [], env = process.env) {
+    const recorder = new Recorder();
+    recorder.folder = mkdtempSync(join(tmpdir(), 'uxrec-browser-'));
+    recorder.library = join(recorder.folder, 'library');
+    recorder.control = join(recorder.folder, 'control');
+    recorder.study = join(recorder.folder, 'study.yaml');
+    writeFileSync(recorder.study, STUDY);
+    recorder.output = '';
+    recorder.child = spawn(
+      join(build, 'uxrecd'),
+      [
+        '--library', recorder.library, '--control', recorder.control,
+        '--listen', '127.0.0.1:0', '--studies', recorder.folder, ...options,
+      ],
+      { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+    );
+    for (const stream of [recorder.child.stdout, recorder.child.stderr])
+      stream.on('data', (data) => {
+        recorder.output += data;
+      });
+    await until(
+      () => /\nlibrary http\S+\n/.test(recorder.output) || recorder.child.exitCode !== null,
+      'the links of uxrecd',
+    );
+    recorder.links = Object.fromEntries(
+      [...recorder.output.matchAll(/^(\w+) (http\S+)$/gm)].map((match) => [match[1], match[2]]),
+    );
+    if (!recorder.links.live) throw new Error(`uxrecd: ${recorder.output}`);
+    recorder.port = Number(new URL(recorder.links.live).port);
+    return recorder;
+  }
+
+  /** Run `uxrec …`; gives what it prints. */
+  async uxrec(...command) {
+    const { stdout } = await run(join(build, 'uxrec'), ['--control', this.control, ...command]);
+    return stdout.trim();
+  }
+
+  /** Start a session; gives its id. */
+  begin(...more) {
+    return this.uxrec('start', '--study', this.study, '--participant', 'P01', '--consent', 'paper', ...more);
+  }
+
+  token(role) {
+    return new URL(this.links[role]).hash.slice(1);
+  }
+
+  replayLink(session) {
+    return `http://127.0.0.1:${this.port}/replay?session=${session}#${this.token('library')}`;
+  }
+
+  sessions() {
+    return readdirSync(this.library).filter((name) => /^\d{8}-/.test(name));
+  }
+
+  async end(signal) {
+    const code = await end(this.child, signal);
+    rmSync(this.folder, { recursive: true, force: true });
+    return code;
+  }
+}
+
+/** Debian's Chromium. */
+export async function browse() {
+  const { chromium } = await import('playwright-core');
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+    ],
+  });
+}
+
+/** What window.uxrec.stats says, with its bigint as text. */
+export const stats = (page) =>
+  page.evaluate(() => ({
+    ...window.uxrec?.stats,
+    presentationTimeNs: String(window.uxrec?.stats.presentationTimeNs ?? 0n),
+  }));
+
+/** The colour in the middle of the picture, "rrggbb". */
+export const colorOf = (page) =>
+  page.evaluate(() => {
+    const canvas = document.getElementById('picture');
+    const [r, g, b] = canvas
+      .getContext('2d')
+      .getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data;
+    return [r, g, b].map((value) => value.toString(16).padStart(2, '0')).join('');
+  });
+
+/** Greys far enough apart to be told from each other after coding: 0 to 31. */
+export const grey = (step) => (step * 8).toString(16).padStart(2, '0').repeat(3);
+export const stepOf = (color) => Math.round(Number.parseInt(color.slice(2, 4), 16) / 8);
+
+/** A proxy in front of a port that holds every byte back for a while, both ways. */
+export async function delay(port, ms) {
+  const sockets = new Set();
+  const pass = (from, to) =>
+    from.on('data', (data) => setTimeout(() => to.destroyed || to.write(data), ms));
+  const server = net.createServer((client) => {
+    const upstream = net.connect(port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => setTimeout(() => (client.destroy(), upstream.destroy()), ms));
+    }
+    pass(client, upstream);
+    pass(upstream, client);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: server.address().port,
+    end: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/* ---- a WebSocket by hand: it can do what no browser would ---- */
+
+const OPCODE_PRIVATE = 0x80;
+
+export function record(opcode, content) {
+  const head = Buffer.alloc(9);
+  head[0] = opcode;
+  head.writeBigUInt64LE(BigInt(content.length), 1);
+  return Buffer.concat([head, content]);
+}
+
+const varint = (value) => (value < 128 ? Buffer.from([value]) : Buffer.from([(value & 127) | 128, value >> 7]));
+const field = (number, content) =>
+  Buffer.concat([Buffer.from([(number << 3) | 2]), varint(content.length), content]);
+
+/** ClientMessage{hello{token}} and ClientMessage{watch_live{}} as wire.proto numbers them. */
+export const hello = (token) => record(OPCODE_PRIVATE, field(2, field(1, Buffer.from(token))));
+export const watchLive = () => record(OPCODE_PRIVATE, Buffer.concat([Buffer.from([0x08, 0x01]), field(5, Buffer.alloc(0))]));
+
+export class RawSocket {
+  /** @param headers override those of a handshake; undefined leaves one out */
+  static async open(port, headers = {}, path = '/') {
+    const socket = new RawSocket();
+    socket.messages = [];
+    socket.texts = Buffer.alloc(0);
+    socket.net = net.connect(port, '127.0.0.1');
+    socket.net.on('error', () => undefined);
+    socket.closed = new Promise((resolve) => socket.net.once('close', resolve));
+    const all = {
+      Host: `127.0.0.1:${port}`,
+      Upgrade: 'websocket',
+      Connection: 'Upgrade',
+      Origin: `http://127.0.0.1:${port}`,
+      'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
+      'Sec-WebSocket-Version': '13',
+      'Sec-WebSocket-Protocol': 'uxrec.v1',
+      ...headers,
+    };
+    const lines = Object.entries(all)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.net.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    socket.head = await new Promise((resolve) => {
+      let got = Buffer.alloc(0);
+      const listen = (data) => {
+        got = Buffer.concat([got, data]);
+        const at = got.indexOf('\r\n\r\n');
+        if (at < 0) return;
+        socket.net.off('data', listen);
+        socket.net.on('data', (more) => socket.#take(more));
+        resolve(got.subarray(0, at).toString());
+        socket.#take(got.subarray(at + 4));
+      };
+      socket.net.on('data', listen);
+      socket.net.once('close', () => resolve(got.toString()));
+    });
+    return socket;
+  }
+
+  get status() {
+    return Number(this.head.split(' ')[1]);
+  }
+
+  #take(data) {
+    this.texts = Buffer.concat([this.texts, data]);
+    for (;;) {
+      if (this.texts.length < 2) return;
+      let length = this.texts[1] & 127;
+      let at = 2;
+      if (length === 126) {
+        if (this.texts.length < 4) return;
+        length = this.texts.readUInt16BE(2);
+        at = 4;
+      } else if (length === 127) {
+        if (this.texts.length < 10) return;
+        length = Number(this.texts.readBigUInt64BE(2));
+        at = 10;
+      }
+      if (this.texts.length < at + length) return;
+      const first = this.texts[0];
+      const payload = this.texts.subarray(at, at + length);
+      this.texts = this.texts.subarray(at + length);
+      this.#frame(first & 15, (first & 128) !== 0, payload);
+    }
+  }
+
+  #frame(opcode, final, payload) {
+    if (opcode === 8) {
+      this.closeCode = payload.length >= 2 ? payload.readUInt16BE(0) : 1005;
+      this.closeReason = payload.subarray(2).toString();
+      this.net.end();
+    } else if (opcode === 9) {
+      this.send(payload, 10);
+    } else if (opcode < 3) {
+      this.partial = this.partial ? Buffer.concat([this.partial, payload]) : Buffer.from(payload);
+      if (!final) return;
+      this.messages.push(this.partial);
+      this.partial = undefined;
+    }
+  }
+
+  /** Send one frame, masked as clients must. */
+  send(payload, opcode = 2, final = true) {
+    const mask = randomBytes(4);
+    const masked = Buffer.from(payload);
+    for (let i = 0; i < masked.length; i++) masked[i] ^= mask[i & 3];
+    let head;
+    if (payload.length < 126) head = Buffer.from([0, 128 | payload.length]);
+    else if (payload.length < 65536) {
+      head = Buffer.alloc(4);
+      head[1] = 128 | 126;
+      head.writeUInt16BE(payload.length, 2);
+    } else {
+      head = Buffer.alloc(10);
+      head[1] = 128 | 127;
+      head.writeBigUInt64BE(BigInt(payload.length), 2);
+    }
+    head[0] = (final ? 128 : 0) | opcode;
+    return this.net.write(Buffer.concat([head, mask, masked]));
+  }
+
+  /** MCAP Message records received so far. */
+  recorded() {
+    return this.messages.filter((message) => message[0] === 0x05);
+  }
+
+  end() {
+    this.net.destroy();
+  }
+}
+
+export const hash = (data) => createHash('sha256').update(data).digest('hex');
