@@ -43,7 +43,7 @@ LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput l
 LIBS_replay   := libcyaml json-c gsl
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
-LIBS_tests    := cunit xcb xcb-xtest
+LIBS_tests    := cunit xcb xcb-xtest libevdev
 
 pkg_cflags := $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
 	$(LIBS_daemon) $(LIBS_tests) 2>/dev/null)
