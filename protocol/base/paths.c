@@ -22,15 +22,15 @@ static int own_folder(char *folder, size_t room)
 	return 0;
 }
 
-/* the first of these, relative to the program, that is there */
-static char *find(const char *const *places, size_t count, const char *name)
+/* The first of these places, relative to the program, that has the file. */
+static char *find(const char *const *places, size_t count, const char *file)
 {
 	char folder[PATH_MAX], *path;
 
 	if (own_folder(folder, sizeof(folder)) < 0)
 		return NULL;
 	for (size_t i = 0; i < count; i++) {
-		if (asprintf(&path, "%s/%s%s", folder, places[i], name) < 0)
+		if (asprintf(&path, "%s/%s/%s", folder, places[i], file) < 0)
 			return NULL;
 		if (access(path, R_OK) == 0)
 			return path;
@@ -39,20 +39,29 @@ static char *find(const char *const *places, size_t count, const char *name)
 	return NULL;
 }
 
+/* The folder of such a file. */
+static char *find_folder(const char *const *places, size_t count, const char *file)
+{
+	char *path = find(places, count, file);
+
+	if (path)
+		*strrchr(path, '/') = '\0';
+	return path;
+}
+
 char *paths_helper(const char *name)
 {
-	static const char *const places[] = {"", "../libexec/uxrec/", "../../"};
+	static const char *const places[] = {".", "../libexec/uxrec"};
 
 	return find(places, ARRAY_SIZE(places), name);
 }
 
 char *paths_web(void)
 {
-	/* a variant is built one folder deeper and shares the pages; tests are two deeper */
-	static const char *const places[] = {
-		"web", "../web", "../share/uxrec/web", "../../web", "../../../web"};
+	/* a variant is built one folder deeper and shares the pages */
+	static const char *const places[] = {"web", "../web", "../share/uxrec/web"};
 
-	return find(places, ARRAY_SIZE(places), "");
+	return find_folder(places, ARRAY_SIZE(places), "index.html");
 }
 
 char *paths_examples(void)
@@ -60,7 +69,7 @@ char *paths_examples(void)
 	static const char *const places[] = {
 		"../daemon/demo", "../../daemon/demo", "../share/uxrec/studies"};
 
-	return find(places, ARRAY_SIZE(places), "");
+	return find_folder(places, ARRAY_SIZE(places), "demo.yaml");
 }
 
 char *paths_library(void)
