@@ -431,8 +431,6 @@ static struct stats_estimate success_of_all(const struct sums *sums, double *roo
 	estimate = stats_mean(room, sums->person_count, 0);
 	if (estimate.has_interval && estimate.high > 1)
 		estimate.high = 1;
-	estimate.n = sums->attempts;
-	estimate.x = sums->completed;
 	estimate.method = "mean of participants' shares, t";
 	return estimate;
 }

@@ -37,9 +37,6 @@ struct yaml_code {
 	Uxrec__Study__CountsAs counts_as;
 	Uxrec__Study__ErrorType error_type;
 	Uxrec__Study__AssistLevel assist_level;
-	bool state;
-	char **modifiers;
-	unsigned modifiers_count;
 };
 
 struct yaml_study {
@@ -101,10 +98,6 @@ static const cyaml_strval_t assist_level_names[] = {
 	{"takeover", UXREC__STUDY__ASSIST_LEVEL__ASSIST_LEVEL_TAKEOVER},
 };
 
-static const cyaml_schema_value_t modifier_value = {
-	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, NAME_LENGTH),
-};
-
 static const cyaml_schema_field_t code_fields[] = {
 	NEEDED_FIELD("id", struct yaml_code, id, ID_LENGTH),
 	NEEDED_FIELD("name", struct yaml_code, name, NAME_LENGTH),
@@ -116,9 +109,6 @@ static const cyaml_schema_field_t code_fields[] = {
 		error_type, error_type_names, ARRAY_SIZE(error_type_names)),
 	CYAML_FIELD_ENUM("assist_level", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, struct yaml_code,
 		assist_level, assist_level_names, ARRAY_SIZE(assist_level_names)),
-	CYAML_FIELD_BOOL("state", CYAML_FLAG_OPTIONAL, struct yaml_code, state),
-	CYAML_FIELD_SEQUENCE("modifiers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-		struct yaml_code, modifiers, &modifier_value, 0, 20),
 	CYAML_FIELD_END,
 };
 
@@ -369,9 +359,6 @@ static void fill_code(struct message_parts *parts, size_t i, const struct yaml_c
 	code->counts_as = from->counts_as;
 	code->error_type = from->error_type;
 	code->assist_level = from->assist_level;
-	code->state = from->state;
-	code->modifiers = from->modifiers;
-	code->n_modifiers = from->modifiers_count;
 }
 
 static size_t fill_codes(struct message_parts *parts, const struct yaml_study *yaml)
