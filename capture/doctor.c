@@ -84,6 +84,16 @@ static void check_encoder(Uxrec__DoctorReport *report, struct grabber_size size)
 		find(report, GOOD, "encoder", "", "H.264 by libx264");
 }
 
+/* Under Wayland an X display shows the programs that still speak X, and nothing else. */
+static void check_session_type(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	const char *type = getenv("XDG_SESSION_TYPE");
+
+	if (type && strcmp(type, "wayland") == 0 && strcmp(options->grabber, "x11") == 0)
+		find(report, BAD, "screen", "log in to an X11 session",
+			"this is a Wayland session, which this version cannot record");
+}
+
 static void check_screen(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
@@ -166,8 +176,9 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 			"make room, or choose another folder with --library",
 			"only %.1f GB are free: about %.0f minutes", free_bytes / 1e9, hours * 60);
 	else
-		find(report, GOOD, "disk", "", "%.0f GB are free: over %.0f hours",
-			free_bytes / 1e9, hours > 1000 ? 1000.0 : hours);
+		find(report, GOOD, "disk", "",
+			"%.0f GB are free: about %.0f hours of a busy screen", free_bytes / 1e9,
+			hours);
 }
 
 int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
@@ -177,6 +188,7 @@ int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
 	if (!report)
 		return -ENOMEM;
 	uxrec__doctor_report__init(report);
+	check_session_type(report, options);
 	check_screen(report, options);
 	check_input(report, options);
 	check_disk(report, options);

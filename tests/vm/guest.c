@@ -7,17 +7,21 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
+#include "capture/input.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <libevdev/libevdev-uinput.h>
 #include <libevdev/libevdev.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define EVDEV_INPUT ((const char *[]){"--screen", "none", "--input", "evdev", NULL})
 
@@ -347,11 +351,54 @@ static void usb_devices_are_recorded(void)
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 }
 
+/* ---- without permission ---- */
+
+static void drop(struct packet_sink *sink, struct packet *packet)
+{
+	(void)sink;
+	packet_unref(packet);
+}
+
+static void ignore(void *user, struct source *source, const char *reason)
+{
+	(void)user;
+	(void)source;
+	(void)reason;
+}
+
+static void refusal_is_told(void)
+{
+	char helper[256];
+	int status;
+	pid_t child;
+
+	snprintf(helper, sizeof(helper), "%s/uxrec-inputd", build_folder());
+	child = fork();
+	if (child == 0) {
+		struct session_clock clock = {0};
+		struct packet_sink sink = {drop};
+		const struct source_context context = {&clock, &sink, ignore, NULL};
+		const struct input_options options = {
+			"evdev", NULL, helper, KEY_POLICY_CLASSES, ""};
+		struct error error = {""};
+		struct source *source;
+		int r;
+
+		if (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+			_exit(2);
+		r = input_source_create(&source, &context, &options, &error);
+		_exit(r < 0 && strstr(error.text, "may read none of them") ? 0 : 1);
+	}
+	check(waitpid(child, &status, 0) == child);
+	expect(status == 0);
+}
+
 static const struct test tests[] = {
 	{"a uinput keyboard is recorded, each key once with the kernel's time",
 		keyboard_is_recorded},
 	{"a uinput mouse is recorded, motion, wheel and buttons", mouse_is_recorded},
 	{"a device that comes and goes is recorded", hotplug_is_recorded},
+	{"a user who may read no device is told what to do", refusal_is_told},
 	{"a USB tablet and keyboard are recorded; classes hide scan codes",
 		usb_devices_are_recorded},
 };
