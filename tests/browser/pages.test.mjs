@@ -70,9 +70,9 @@ test('live: the picture comes within a second and changes when the desktop does'
   desktop.paint('c02020');
   await until(async () => /^c|^b/.test(await colorOf(page)), 'the red of the desktop');
   /* and it goes on when nothing changes: the time that is complete moves */
-  const before = BigInt((await stats(page)).presentationTimeNs);
+  const before = (await stats(page)).presentationTimeNs;
   await sleep(1500);
-  assert.ok(BigInt((await stats(page)).presentationTimeNs) - before > 1_000_000_000n);
+  assert.ok((await stats(page)).presentationTimeNs - before > 1e9);
   await close(page);
   await recorder.end();
 });
@@ -112,7 +112,7 @@ async function tagAndFind(recorder, page, session, key, seen) {
     return Math.abs(step - seen()) <= 1;
   }, `the picture that was seen (step ${seen()}), not ${stepOf(await colorOf(replay))}`, 5000);
   const tag = await replay.locator('li.mark .time').first().getAttribute('data-media-ns');
-  assert.equal((await stats(replay)).presentationTimeNs, tag);
+  assert.equal((await stats(replay)).presentationTimeNs, Number(tag));
   await close(replay);
 }
 

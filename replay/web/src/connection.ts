@@ -1,6 +1,6 @@
 // The WebSocket: says hello, pairs requests with answers, and comes back after a break.
 
-import type { ServerMessage, Welcome } from '../gen/protocol/wire_pb';
+import { Role, type ServerMessage, type Welcome } from '../gen/protocol/wire_pb';
 import { Emitter } from './emitter';
 import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from './wire';
 
@@ -87,6 +87,14 @@ export class Connection extends Emitter {
       this.#pending.set(request, { resolve, reject });
       this.#socket?.send(packMessage(request, body));
     });
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  get isModerator(): boolean {
+    return this.welcome?.role === Role.MODERATOR;
   }
 
   /** Change the name that stands beside what this person says: takes a new connection. */
@@ -177,8 +185,8 @@ export class Connection extends Emitter {
       this.welcome = message.body.value;
       this.#tries = 0;
       this.#set('open');
-      this.#ping();
-      this.#pinger = window.setInterval(() => this.#ping(), PING_MS);
+      this.ping();
+      this.#pinger = window.setInterval(() => this.ping(), PING_MS);
       this.#events.opened();
       return;
     }
@@ -197,7 +205,8 @@ export class Connection extends Emitter {
     else pending.resolve(message);
   }
 
-  #ping(): void {
+  /** Look at the recorder's clock, now and not only every two seconds. */
+  ping(): void {
     this.#socket?.send(
       packMessage(0n, { case: 'ping', value: { clientMs: performance.now() } }),
     );

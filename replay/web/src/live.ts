@@ -116,6 +116,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       }
       this.status = status;
       this.trouble = '';
+      this.connection.ping(); // a session that began has a clock
     } catch (error) {
       this.trouble = error instanceof Error ? error.message : String(error);
     }

@@ -28,6 +28,8 @@ export class Coder {
     readonly connection: Connection,
     public layer: string,
     readonly moment: () => Moment | undefined,
+    /** May this page change it? */
+    readonly mayChange: (act: Act) => boolean,
   ) {}
 
   tag(code: string): void {
@@ -222,7 +224,7 @@ export function MarkList({
     <ol class="marks" ref={list}>
       {(onGo ? marks : marks.reverse()).map(({ act, stored, trouble }) => {
         const body = act.body.value;
-        const mine = act.layer === coder.layer;
+        const mine = coder.mayChange(act);
         const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
         const impact = act.body.case === 'tag' ? impactNumber(act.body.value.impact) : undefined;
         const near = currentNs !== undefined && body.mediaNs <= currentNs && currentNs - body.mediaNs < 2_000_000_000n;
@@ -320,7 +322,7 @@ export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean
         id="note"
         value={text}
         disabled={disabled}
-        placeholder="Note … stamped at its first key (N)"
+        placeholder="Note, stamped at its first key"
         autocomplete="off"
         onInput={(event) => {
           if (!started.current) started.current = coder.moment();

@@ -32,6 +32,8 @@ export function useWatching(token: string, name: string): Watching {
             watching: Tag_Watching.STREAM,
           }
         : undefined,
+      /* observers change only what they said themselves; the server says so too */
+      (act) => !act.author || act.author === driver.connection.name || driver.connection.isModerator,
     );
     return { player, driver, coder };
   }, [token]);
@@ -42,7 +44,7 @@ export function useWatching(token: string, name: string): Watching {
       firstPictureMs: { get: () => watching.player.firstPictureMs, enumerable: true },
       picturesDecoded: { get: () => watching.player.picturesDecoded, enumerable: true },
       lagMs: { get: () => watching.driver.lagMs(), enumerable: true },
-      presentationTimeNs: { get: () => watching.player.presentationNs, enumerable: true },
+      presentationTimeNs: { get: () => Number(watching.player.presentationNs), enumerable: true },
     });
     window.uxrec = { stats };
   }, [watching]);

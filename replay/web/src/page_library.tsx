@@ -105,9 +105,11 @@ export function LibraryPage({ token }: { token: string }) {
               Start one on the moderator’s page, or with <code>uxrec start</code>; it appears here
               as soon as it begins.
             </p>
-            <a class="button primary" href={`/moderate${location.hash}`}>
-              To the moderator’s page
-            </a>
+            {connection.isModerator && (
+              <a class="button primary" href={`/moderate${location.hash}`}>
+                To the moderator’s page
+              </a>
+            )}
           </section>
         )}
         {studies.map((study) => (

@@ -43,6 +43,7 @@ function useReplay(token: string, session: string, name: string) {
       driver.summary
         ? { mediaNs: driver.nowNs(), pressNs: 0n, watching: Tag_Watching.REPLAY }
         : undefined,
+      (act) => act.layer === coder.layer,
     );
     return { player, driver, coder };
   }, [token, session]);
@@ -53,7 +54,7 @@ function useReplay(token: string, session: string, name: string) {
       firstPictureMs: { get: () => parts.player.firstPictureMs, enumerable: true },
       picturesDecoded: { get: () => parts.player.picturesDecoded, enumerable: true },
       lagMs: { get: () => 0, enumerable: true },
-      presentationTimeNs: { get: () => parts.driver.nowNs(), enumerable: true },
+      presentationTimeNs: { get: () => Number(parts.driver.nowNs()), enumerable: true },
     });
     window.uxrec = { stats };
   }, [parts]);

@@ -48,7 +48,8 @@ export interface Stats {
   firstPictureMs: number;
   picturesDecoded: number;
   lagMs: number;
-  presentationTimeNs: bigint;
+  /** Session time; a number, so good to a quarter of a microsecond. */
+  presentationTimeNs: number;
 }
 
 /* What is kept of the past for the overlay while live: more than it ever draws. */
