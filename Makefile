@@ -225,7 +225,7 @@ check-static check-unit check-integration check-browser check-vm:
 check-asan check-tsan:
 	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
 	@$(MAKE) --no-print-directory web
-	@UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration
+	@UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
 
 bench: all tests
 	@tests/bench/run $(ARGS)

@@ -37,6 +37,19 @@ export async function until(condition, what, ms = 15000) {
   }
 }
 
+/* a test that fails leaves nothing behind */
+const started = new Set();
+process.on('exit', () => {
+  for (const child of started) child.kill('SIGKILL');
+});
+
+function start(...command) {
+  const child = spawn(...command);
+  started.add(child);
+  child.once('exit', () => started.delete(child));
+  return child;
+}
+
 function end(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
   return new Promise((resolve) => {
@@ -53,7 +66,7 @@ function end(child, signal = 'SIGTERM') {
 export class Desktop {
   static async start(width = 1280, height = 720) {
     const desktop = new Desktop();
-    desktop.server = spawn(
+    desktop.server = start(
       'Xvfb',
       ['-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-nolisten', 'tcp', '-noreset'],
       { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], detached: true },
@@ -66,7 +79,7 @@ export class Desktop {
     desktop.display = `:${text.trim()}`;
     desktop.env = { ...process.env, DISPLAY: desktop.display };
     /* one robot for all commands: starting one a time would cost 10 ms each */
-    desktop.hand = spawn(join(build, 'uxrec-robot'), { env: desktop.env, stdio: ['pipe', 'inherit', 'inherit'] });
+    desktop.hand = start(join(build, 'uxrec-robot'), { env: desktop.env, stdio: ['pipe', 'inherit', 'inherit'] });
     return desktop;
   }
 
@@ -97,7 +110,7 @@ export class Recorder {
     recorder.study = join(recorder.folder, 'study.yaml');
     writeFileSync(recorder.study, STUDY);
     recorder.output = '';
-    recorder.child = spawn(
+    recorder.child = start(
       join(build, 'uxrecd'),
       [
         '--library', recorder.library, '--control', recorder.control,
@@ -147,7 +160,8 @@ export class Recorder {
   async end(signal) {
     const code = await end(this.child, signal);
     rmSync(this.folder, { recursive: true, force: true });
-    return code;
+    /* sanitizers speak by the exit status */
+    if (code !== 0) throw new Error(`uxrecd ended with ${code}: ${this.output}`);
   }
 }
 
@@ -163,12 +177,8 @@ export async function browse() {
   });
 }
 
-/** What window.uxrec.stats says, with its bigint as text. */
-export const stats = (page) =>
-  page.evaluate(() => ({
-    ...window.uxrec?.stats,
-    presentationTimeNs: String(window.uxrec?.stats.presentationTimeNs ?? 0n),
-  }));
+/** What window.uxrec.stats says. */
+export const stats = (page) => page.evaluate(() => ({ ...window.uxrec?.stats }));
 
 /** The colour in the middle of the picture, "rrggbb". */
 export const colorOf = (page) =>
