@@ -45,8 +45,9 @@ LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-xtest libevdev
 
-pkg_cflags := $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
-	$(LIBS_daemon) $(LIBS_tests) 2>/dev/null)
+# two calls: one library that is not there makes pkg-config say nothing of the others
+pkg_cflags := $(sort $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
+	$(LIBS_daemon) 2>/dev/null) $(shell pkg-config --cflags $(LIBS_tests) 2>/dev/null))
 pkg = $(shell pkg-config --libs $(1))
 
 ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -DUXREC_VERSION='"$(VERSION)"' -I. -I$(G) \

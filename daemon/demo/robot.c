@@ -283,6 +283,8 @@ int main(void)
 		if (xcb_connection_has_error(robot.connection))
 			return 3;
 	}
+	/* what is still on its way when the connection closes is lost */
+	free(xcb_get_input_focus_reply(robot.connection, xcb_get_input_focus(robot.connection), NULL));
 	xcb_disconnect(robot.connection);
 	return 0;
 }
