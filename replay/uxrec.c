@@ -168,6 +168,10 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(commands[i].name, argv[1]) != 0)
 			continue;
+		if (argc > 2 && strcmp(argv[argc - 1], "--help") == 0) {
+			fputs(usage, stdout);
+			return EXIT_GOOD;
+		}
 		return commands[i].run ? commands[i].run(&options, argc - 1, argv + 1)
 				       : run_helper(commands[i].helper, argv + 1);
 	}

@@ -284,7 +284,8 @@ int main(void)
 			return 3;
 	}
 	/* what is still on its way when the connection closes is lost */
-	free(xcb_get_input_focus_reply(robot.connection, xcb_get_input_focus(robot.connection), NULL));
+	free(xcb_get_input_focus_reply(
+		robot.connection, xcb_get_input_focus(robot.connection), NULL));
 	xcb_disconnect(robot.connection);
 	return 0;
 }

@@ -82,7 +82,7 @@ const add = (sum, value) => ({ cpu: sum.cpu + value.cpu, bytes: sum.bytes + valu
 function row(what, ours, peer, more) {
   console.log(
     [
-      what.padEnd(22),
+      what.padEnd(24),
       `${ours.cpu.toFixed(2)} s`.padStart(9),
       `${(ours.bytes / 1000).toFixed(0)} kB`.padStart(9),
       `${peer.cpu.toFixed(2)} s`.padStart(11),
@@ -190,7 +190,7 @@ async function latency() {
 
 console.log(`${cpus().length} cores, ${cpus()[0].model.trim()}; ${rounds} × ${seconds} s each, by turns; per minute:`);
 console.log(
-  [''.padEnd(22), 'uxrec CPU'.padStart(9), 'file'.padStart(9), 'x11grab CPU'.padStart(11), 'ratio'.padStart(8)].join('  '),
+  [''.padEnd(24), 'uxrec CPU'.padStart(9), 'file'.padStart(9), 'x11grab CPU'.padStart(11), 'ratio'.padStart(8)].join('  '),
 );
 await compare('desktop left alone', idle, (ours) =>
   verdict(ours.cpu <= 0.5 && ours.bytes <= 50_000, 'at most 0.5 s and 50 kB'),
