@@ -354,10 +354,10 @@ int xinput_run(
 		r = take_events(&reader);
 		if (r == 0)
 			r = x11_wait(reader.connection, out->fd, flush_due(&reader));
-		if (r > 0) {
-			r = xcb_connection_has_error(reader.connection)
-				? error_set(reterr, -EPIPE, "the X server is gone")
-				: 0;
+		if (xcb_connection_has_error(reader.connection)) {
+			r = error_set(reterr, -EPIPE, "the X server is gone");
+		} else if (r > 0) {
+			r = 0;
 		} else if (r == 0) {
 			/* the daemon says nothing: when its socket is readable it has closed */
 			struct pollfd daemon = {.fd = out->fd, .events = POLLIN};
