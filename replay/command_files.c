@@ -180,13 +180,14 @@ static void print_info(const struct session *session, const struct session_facts
 	printf("begun        %s\n", local_time(begin, facts->begin_ns));
 	printf("length       %s min, %.2f MB\n", length, (double)facts->bytes / 1e6);
 	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
-		*facts->end_reason ? ": " : "", facts->end_reason);
+		*facts->end_reason ? ": " : "", text_quote(facts->end_reason).text);
 	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
 	printf("\n%-22s %-26s %10s %12s\n", "CHANNEL", "SCHEMA", "MESSAGES", "BYTES");
 	for (size_t i = 0; i < facts->channel_count; i++)
 		if (facts->channels[i].messages)
-			printf("%-22s %-26s %10llu %12llu\n", facts->channels[i].channel->topic,
-				facts->channels[i].channel->schema,
+			printf("%-22s %-26s %10llu %12llu\n",
+				text_quote(facts->channels[i].channel->topic).text,
+				text_quote(facts->channels[i].channel->schema).text,
 				(unsigned long long)facts->channels[i].messages,
 				(unsigned long long)facts->channels[i].bytes);
 	for (size_t i = 0; i < facts->gap_count; i++)
@@ -222,6 +223,8 @@ int command_info(const struct command_options *options, int argc, char **argv)
 		log_error("%s", error.text);
 		return EXIT_COULD_NOT;
 	}
+	if (*session->unsaid.text)
+		log_warning("%s", session->unsaid.text);
 	if (json)
 		json_print(info_to_json(facts));
 	else
@@ -265,6 +268,24 @@ static int open_recording(const char *path)
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/* @return true also when a folder has none, and for a file alone */
+static bool annotations_are_whole(const char *folder, struct error *reterr)
+{
+	_destroy_(annotations) struct annotations *log = NULL;
+	_autofree_ char *path = NULL;
+	int r;
+
+	if (asprintf(&path, "%s/annotations.mcap", folder) < 0)
+		return false;
+	r = annotations_open(&log, path, false, reterr);
+	if (r == -ENOENT || r == -ENOTDIR)
+		return true;
+	if (r == 0 && annotations_damaged(log) > 0)
+		r = error_set(
+			reterr, -EBADMSG, "%s: %u damaged acts", path, annotations_damaged(log));
+	return r == 0;
 }
 
 static void print_verified(
@@ -315,6 +336,11 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 		json_object_put(report.problems);
 		log_error("%s: %s", argv[1], error.text);
 		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
+	}
+	if (!annotations_are_whole(argv[1], &error)) {
+		report_problem(&report, 0, error.text);
+		result.problems++;
+		r = 0;
 	}
 	print_verified(argv[1], &result, report.problems);
 	return r > 0 ? EXIT_GOOD : EXIT_NO;
@@ -410,6 +436,8 @@ static int open_all(struct session **sessions, int count, char **paths)
 			log_error("%s", error.text);
 			return EXIT_COULD_NOT;
 		}
+		if (*sessions[i]->unsaid.text)
+			log_warning("%s", sessions[i]->unsaid.text);
 	}
 	return EXIT_GOOD;
 }

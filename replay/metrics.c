@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/log.h"
 #include "replay/stats.h"
 #include "replay/study.h"
 #include "replay/timeline.h"
@@ -70,35 +71,66 @@ static Uxrec__Estimate *to_message(struct stats_estimate estimate)
 
 /* ---- which layer ---- */
 
-static int collect_layers(Uxrec__Metrics *metrics, struct session *const *sessions, size_t count)
+static bool is_coded(const struct session *session, const char *layer)
 {
-	for (size_t s = 0; s < count; s++) {
-		const struct annotations *log = sessions[s]->annotations;
+	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations);
+		i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
 
-		for (size_t i = 0; log && i < annotations_count(log); i++) {
-			const Uxrec__Act *act = annotations_get(log, i);
+		if ((act->body_case == UXREC__ACT__BODY_TAG ||
+			    act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE) &&
+			strcmp(act->layer, layer) == 0)
+			return true;
+	}
+	return false;
+}
 
-			if (act->body_case != UXREC__ACT__BODY_TAG ||
-				has_text(metrics->layers, metrics->n_layers, act->layer))
-				continue;
-			if (append_text(&metrics->layers, &metrics->n_layers, act->layer) < 0)
-				return -ENOMEM;
-		}
+/* Who watches live and tags nothing has seen no error; who codes afterwards has to have begun. */
+static bool layer_covers(const struct session *session, const char *layer)
+{
+	return strcmp(layer, "live") == 0 || is_coded(session, layer);
+}
+
+static int collect_layers(Uxrec__Metrics *metrics, const struct session *session)
+{
+	const struct annotations *log = session->annotations;
+
+	for (size_t i = 0; i < annotations_count(log); i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
+
+		if ((act->body_case == UXREC__ACT__BODY_TAG ||
+			    act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE) &&
+			!has_text(metrics->layers, metrics->n_layers, act->layer) &&
+			append_text(&metrics->layers, &metrics->n_layers, act->layer) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
 
-static const char *choose_layer(const Uxrec__Metrics *metrics, const char *asked)
+static const char *why_left_out(const struct session *session, const char *study);
+
+static bool covers_all(const Uxrec__Metrics *metrics, struct session *const *sessions, size_t count,
+	const char *layer)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!why_left_out(sessions[i], metrics->study) && !is_coded(sessions[i], layer))
+			return false;
+	return true;
+}
+
+/* Consensus, else the only coder's, when every session that counts is coded in it; else live. */
+static const char *choose_layer(
+	const Uxrec__Metrics *metrics, struct session *const *sessions, size_t count)
 {
 	const char *coder = NULL;
 	unsigned coders = 0;
 
-	if (asked && *asked)
-		return asked;
-	if (has_text(metrics->layers, metrics->n_layers, "consensus"))
+	if (has_text(metrics->layers, metrics->n_layers, "consensus") &&
+		covers_all(metrics, sessions, count, "consensus"))
 		return "consensus";
 	for (size_t i = 0; i < metrics->n_layers; i++)
-		if (strncmp(metrics->layers[i], "coder:", 6) == 0) {
+		if (strncmp(metrics->layers[i], "coder:", 6) == 0 &&
+			covers_all(metrics, sessions, count, metrics->layers[i])) {
 			coder = metrics->layers[i];
 			coders++;
 		}
@@ -339,12 +371,15 @@ static const char *why_left_out(const struct session *session, const char *study
 	return NULL;
 }
 
-static int add_session(Uxrec__Metrics *metrics, struct rows *rows, const struct session *session)
+static int add_session(
+	Uxrec__Metrics *metrics, struct rows *rows, const struct session *session, bool coding)
 {
 	const char *why = why_left_out(session, metrics->study);
 	_destroy_(timeline) struct timeline *timeline = NULL;
 	int r;
 
+	if (!why && !coding && !layer_covers(session, metrics->layer))
+		why = "not coded in this layer";
 	if (why) {
 		_autofree_ char *text = NULL;
 
@@ -421,17 +456,22 @@ static void sum_row(struct sums *sums, const Uxrec__AttemptMetrics *row)
 		sums->times[sums->time_count++] = row->time_s;
 }
 
-/* Attempts of one person at several tasks are not independent: mean of the persons' shares. */
-static struct stats_estimate success_of_all(const struct sums *sums, double *room)
+/*
+ * Attempts of one person at several tasks are not independent, as chances for error are not: the
+ * same ratio of sums over participants.
+ */
+static struct stats_estimate success_of_all(const struct sums *sums, struct stats_chances *chances)
 {
 	struct stats_estimate estimate;
 
 	for (size_t i = 0; i < sums->person_count; i++)
-		room[i] = sums->people[i].completed / sums->people[i].attempts;
-	estimate = stats_mean(room, sums->person_count, 0);
-	if (estimate.has_interval && estimate.high > 1)
-		estimate.high = 1;
-	estimate.method = "mean of participants' shares, t";
+		chances[i] =
+			(struct stats_chances){sums->people[i].attempts, sums->people[i].completed};
+	estimate = stats_error_rate(chances, sums->person_count, NULL);
+	if (!estimate.defined)
+		estimate.why = "no attempt counts";
+	else if (estimate.has_interval)
+		estimate.method = "adjusted Wald on effective attempts";
 	return estimate;
 }
 
@@ -475,7 +515,7 @@ static int estimate_task(Uxrec__TaskMetrics *task, struct sums *sums)
 	task->left_out = (uint32_t)sums->left_out;
 	task->unplanned_errors = (uint32_t)sums->unplanned;
 	task->success = to_message(
-		all ? success_of_all(sums, room) : stats_rate(sums->completed, sums->attempts));
+		all ? success_of_all(sums, chances) : stats_rate(sums->completed, sums->attempts));
 	task->assisted = to_message(per_task_only(all, stats_rate(sums->assisted, sums->attempts)));
 	task->abandoned =
 		to_message(per_task_only(all, stats_rate(sums->abandoned, sums->attempts)));
@@ -524,29 +564,67 @@ static int add_task(
 
 /* ---- all of it ---- */
 
-static int compute(Uxrec__Metrics *metrics, struct rows *rows, struct session *const *sessions,
-	size_t count, const char *layer)
+/* the study of the first session that still knows its own */
+static const char *study_name(struct session *const *sessions, size_t count)
 {
-	const Uxrec__Study *study = sessions[0]->study;
-	int r;
+	for (size_t i = 0; i < count; i++)
+		if (*sessions[i]->study->name)
+			return sessions[i]->study->name;
+	return "";
+}
+
+static bool has_task(const Uxrec__Metrics *metrics, const char *id)
+{
+	for (size_t i = 0; i < metrics->n_tasks; i++)
+		if (strcmp(metrics->tasks[i]->task, id) == 0)
+			return true;
+	return false;
+}
+
+/* A study's file may have changed between two sessions: every task that one of them had. */
+static int add_tasks(
+	Uxrec__Metrics *metrics, const struct rows *rows, const struct session *session)
+{
+	const Uxrec__Study *study = session->study;
+	int r = 0;
+
+	if (why_left_out(session, metrics->study))
+		return 0;
+	for (size_t i = 0; i < study->n_tasks && r == 0; i++)
+		if (!has_task(metrics, study->tasks[i]->id))
+			r = add_task(metrics, rows, study->tasks[i]->id, study->tasks[i]->title);
+	return r;
+}
+
+static int compute(Uxrec__Metrics *metrics, struct rows *rows, struct session *const *sessions,
+	size_t count, const char *layer, bool coding)
+{
+	int r = 0;
 
 	metrics->confidence = STATS_CONFIDENCE;
-	metrics->study = strdup(study->name);
-	r = metrics->study ? collect_layers(metrics, sessions, count) : -ENOMEM;
+	metrics->study = strdup(study_name(sessions, count));
+	if (!metrics->study)
+		return -ENOMEM;
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (!why_left_out(sessions[i], metrics->study))
+			r = collect_layers(metrics, sessions[i]);
 	if (r < 0)
 		return r;
-	metrics->layer = strdup(choose_layer(metrics, layer));
+	if (!coding && layer && *layer && strcmp(layer, "live") != 0 &&
+		!has_text(metrics->layers, metrics->n_layers, layer))
+		return -ENODATA;
+	metrics->layer = strdup(layer && *layer ? layer : choose_layer(metrics, sessions, count));
 	if (!metrics->layer)
 		return -ENOMEM;
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = add_session(metrics, rows, sessions[i]);
-	for (size_t i = 0; i < study->n_tasks && r == 0; i++)
-		r = add_task(metrics, rows, study->tasks[i]->id, study->tasks[i]->title);
+		r = add_session(metrics, rows, sessions[i], coding);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = add_tasks(metrics, rows, sessions[i]);
 	return r < 0 ? r : add_task(metrics, rows, "", "All tasks");
 }
 
-int metrics_compute(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
-	const char *layer, struct error *reterr)
+static int compute_all(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
+	const char *layer, bool coding, struct error *reterr)
 {
 	Uxrec__Metrics *metrics;
 	struct rows rows = {0};
@@ -558,13 +636,28 @@ int metrics_compute(Uxrec__Metrics **ret, struct session *const *sessions, size_
 	if (!metrics)
 		return error_set(reterr, -ENOMEM, "no memory");
 	uxrec__metrics__init(metrics);
-	r = compute(metrics, &rows, sessions, count, layer);
+	r = compute(metrics, &rows, sessions, count, layer, coding);
 	metrics->attempts = rows.rows;
 	metrics->n_attempts = rows.count;
 	if (r < 0) {
 		uxrec__metrics__free_unpacked(metrics, NULL);
+		if (r == -ENODATA)
+			return error_set(reterr, r, "nothing is coded in the layer '%s'",
+				text_quote(layer).text);
 		return error_set(reterr, r, "cannot compute: %s", strerror(-r));
 	}
 	*ret = metrics;
 	return 0;
+}
+
+int metrics_compute(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
+	const char *layer, struct error *reterr)
+{
+	return compute_all(ret, sessions, count, layer, false, reterr);
+}
+
+int metrics_compute_coding(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
+	const char *layer, struct error *reterr)
+{
+	return compute_all(ret, sessions, count, layer, true, reterr);
 }

@@ -10,9 +10,14 @@
  * @param ret       set on success; freed with uxrec__metrics__free_unpacked(…, NULL)
  * @param sessions  count of them; the first decides the study, those of another are left out and
  *                  said to be
- * @param layer     whose tags count; NULL or "": consensus if there is one, else the only coder's
- *                  layer, else "live"
- * @return 0, or a negative errno with the reason
+ * @param layer     whose tags count; sessions that are not coded in it are left out. NULL or "":
+ *                  consensus, else the only coder's layer, if all sessions that count are coded in
+ *                  it, else "live"
+ * @return 0, -ENODATA when nobody has coded in the layer, or a negative errno; with the reason
  */
 int metrics_compute(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
+	const char *layer, struct error *reterr);
+
+/** The same while a coder works on it: what is not coded yet has no errors yet. */
+int metrics_compute_coding(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
 	const char *layer, struct error *reterr);

@@ -2,6 +2,7 @@
 
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/name.h"
 #include "protocol/schema.h"
 #include "replay/study.h"
 
@@ -56,6 +57,10 @@ static Uxrec__Study *read_study(struct session_reader *reader)
 
 	if (channel && session_reader_latest(reader, channel, INT64_MAX, &message) > 0)
 		study = uxrec__study__unpack(NULL, message.data.size_bytes, message.data.data);
+	if (study && !message_is_utf8(&study->base)) {
+		uxrec__study__free_unpacked(study, NULL);
+		study = NULL;
+	}
 	if (!study) {
 		study = malloc(sizeof(*study));
 		if (study)
@@ -72,11 +77,18 @@ static int open_parts(struct session *session, bool writable, struct error *rete
 	if (asprintf(&annotations, "%s/" ANNOTATIONS, session->path) < 0)
 		return -ENOMEM;
 	r = session_reader_open(&session->reader, session->recording_path, &session->trouble);
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return error_set(reterr, r, "%s", session->trouble.text);
+	r = annotations_open(&session->annotations, annotations, writable, &session->unsaid);
+	if (writable && (r == -EACCES || r == -EROFS))
+		r = annotations_open(&session->annotations, annotations, false, &session->unsaid);
 	if (r == -ENOMEM)
 		return error_set(reterr, r, "no memory");
-	r = annotations_open(&session->annotations, annotations, writable, reterr);
-	if (r < 0 && r != -ENOENT)
-		return r;
+	if (r == -ENOENT)
+		session->unsaid = (struct error){0};
+	if (session->annotations && annotations_damaged(session->annotations) > 0)
+		error_set(&session->unsaid, -EBADMSG, "%s: %u acts are damaged and were left out",
+			annotations, annotations_damaged(session->annotations));
 	session->study = read_study(session->reader);
 	return session->study ? 0 : error_set(reterr, -ENOMEM, "no memory");
 }
@@ -274,6 +286,9 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	if (session_reader_damages(session->reader, &damages) > 0) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
 		summary->trouble = strdup(damages[0].text);
+	} else if (*session->unsaid.text) {
+		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
+		summary->trouble = strdup(session->unsaid.text);
 	}
 	return summary;
 }

@@ -11,9 +11,10 @@ struct session {
 	char *path; /* of the folder */
 	char *recording_path;
 	struct session_reader *reader; /* NULL when it cannot be opened: then `trouble` says why */
-	struct annotations *annotations; /* NULL when there is none */
+	struct annotations *annotations; /* NULL when there is none, or none that can be read */
 	Uxrec__Study *study;             /* never NULL; without one an empty study */
 	struct error trouble;
+	struct error unsaid; /* what is wrong with the annotations, "" when nothing is */
 };
 
 /** @return true for an id that this program makes: YYYYMMDD-HHMMSS-xxxx, fit for a path */

@@ -177,15 +177,17 @@ struct stats_estimate stats_error_rate(
 {
 	double met = 0, erred = 0, rate, squares = 0, variance, effective;
 	struct stats_estimate estimate;
+	size_t people = 0; /* who met none says nothing about the rate */
 
 	for (size_t i = 0; i < count; i++) {
 		met += chances[i].met;
 		erred += chances[i].erred;
+		people += chances[i].met > 0;
 	}
 	if (met <= 0)
 		return undefined("no opportunity was met");
 	rate = erred / met;
-	if (count == 1)
+	if (people == 1)
 		return (struct stats_estimate){.defined = true,
 			.value = rate,
 			.n = met,
@@ -197,10 +199,10 @@ struct stats_estimate stats_error_rate(
 
 		squares += rest * rest;
 	}
-	variance = (double)count / (double)(count - 1) * squares / (met * met);
-	effective = variance > 0 ? rate * (1 - rate) / variance : (double)count;
+	variance = (double)people / (double)(people - 1) * squares / (met * met);
+	effective = variance > 0 ? rate * (1 - rate) / variance : (double)people;
 	/* fewer opportunities than participants: then they are the bound */
-	effective = met < (double)count ? met : clip(effective, (double)count, met);
+	effective = met < (double)people ? met : clip(effective, (double)people, met);
 	estimate = stats_rate(rate * effective, effective);
 	estimate.x = erred;
 	estimate.method = "adjusted Wald on effective opportunities";

@@ -498,13 +498,22 @@ const Uxrec__Study__Task *study_task(const Uxrec__Study *study, const char *id)
 	return NULL;
 }
 
-const Uxrec__Study__Code *study_code(const Uxrec__Study *study, const char *id_or_key)
+const Uxrec__Study__Code *study_code(const Uxrec__Study *study, const char *id)
 {
 	for (size_t i = 0; i < study->n_codes; i++)
-		if (strcmp(study->codes[i]->id, id_or_key) == 0 ||
-			strcasecmp(study->codes[i]->key, id_or_key) == 0)
+		if (strcmp(study->codes[i]->id, id) == 0)
 			return study->codes[i];
 	return NULL;
+}
+
+const Uxrec__Study__Code *study_code_typed(const Uxrec__Study *study, const char *id_or_key)
+{
+	const Uxrec__Study__Code *code = study_code(study, id_or_key);
+
+	for (size_t i = 0; !code && i < study->n_codes; i++)
+		if (strcasecmp(study->codes[i]->key, id_or_key) == 0)
+			code = study->codes[i];
+	return code;
 }
 
 const Uxrec__Study__Opportunity *study_opportunity(const Uxrec__Study__Task *task, const char *id)

@@ -22,8 +22,11 @@ int study_load(Uxrec__Study **ret, const char *path, struct error *reterr);
 
 /** Look something up by its id. @return NULL when there is none */
 const Uxrec__Study__Task *study_task(const Uxrec__Study *study, const char *id);
-const Uxrec__Study__Code *study_code(const Uxrec__Study *study, const char *id_or_key);
+const Uxrec__Study__Code *study_code(const Uxrec__Study *study, const char *id);
 const Uxrec__Study__Opportunity *study_opportunity(const Uxrec__Study__Task *task, const char *id);
+
+/** Look up what a person typed: a code's id, or else its key. @return NULL when there is none */
+const Uxrec__Study__Code *study_code_typed(const Uxrec__Study *study, const char *id_or_key);
 
 /** An independent copy. @return NULL without memory */
 Uxrec__Study *study_copy(const Uxrec__Study *study);

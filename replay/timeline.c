@@ -20,6 +20,7 @@ struct position {
 };
 
 struct builder {
+	bool keyboard_seen, keys_agreed;
 	struct timeline *timeline;
 	struct position *positions;
 	size_t position_count, position_capacity;
@@ -168,18 +169,19 @@ static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 	return 0;
 }
 
-static int take_device(struct timeline *timeline, const Uxrec__InputDevice *device)
+static int take_device(struct builder *builder, const Uxrec__InputDevice *device)
 {
-	timeline->clicks_recorded |= device->pointer || device->touch;
+	builder->timeline->clicks_recorded |= device->pointer || device->touch;
+	builder->keyboard_seen |= device->keyboard;
 	return 0;
 }
 
-static int take_event(struct timeline *timeline, const Uxrec__SessionEvent *event)
+static int take_event(struct builder *builder, const Uxrec__SessionEvent *event)
 {
 	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED)
 		for (size_t i = 0; i < event->n_modalities; i++)
 			if (strcmp(event->modalities[i], "input") == 0)
-				timeline->keys_recorded = strcmp(event->keys, "none") != 0;
+				builder->keys_agreed = strcmp(event->keys, "none") != 0;
 	return 0;
 }
 
@@ -189,8 +191,8 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	struct timeline *timeline = builder->timeline;
 
 	switch (message->channel->known) {
-	case CHANNEL_EVENTS: return take_event(timeline, (const void *)unpacked);
-	case CHANNEL_INPUT_DEVICES: return take_device(timeline, (const void *)unpacked);
+	case CHANNEL_EVENTS: return take_event(builder, (const void *)unpacked);
+	case CHANNEL_INPUT_DEVICES: return take_device(builder, (const void *)unpacked);
 	case CHANNEL_CONTROLS:
 		return take_controls(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_KEY_CLASSES:
@@ -265,6 +267,8 @@ int timeline_create(struct timeline **ret, const struct session *session)
 			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_POINTER |
 			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_SCREEN,
 		take, &builder);
+	/* that none was pressed is known when there was one to press, and it was read */
+	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
 	if (r == 0)
 		place_presses(&builder);
 	free(builder.positions);

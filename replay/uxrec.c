@@ -95,8 +95,12 @@ const char *command_take_value(int *argc, char **argv, const char *name)
 		const char *value = NULL;
 
 		if (strcmp(argv[i], name) == 0) {
-			value = i + 1 < *argc ? argv[i + 1] : "";
-			remove_arguments(argc, argv, i, i + 1 < *argc ? 2 : 1);
+			if (i + 1 == *argc) {
+				log_error("option '%s' needs a value; see uxrec --help", name);
+				exit(EXIT_USAGE);
+			}
+			value = argv[i + 1];
+			remove_arguments(argc, argv, i, 2);
 			return value;
 		}
 		if (strncmp(argv[i], name, length) == 0 && argv[i][length] == '=') {

@@ -11,6 +11,7 @@
 #include "replay/study.h"
 #include "replay/timeline.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -296,6 +297,42 @@ static void studies_add_up(void)
 		session_destroy(sessions[i]);
 }
 
+/* what one coder has begun never makes other sessions free of errors */
+static void layers_that_cover_some(void)
+{
+	struct session *sessions[2];
+	struct making making;
+	struct error error = {""};
+	Uxrec__Metrics *metrics;
+
+	begin_session(&making, "coded", "P01", false);
+	add_attempt(&making, "P01", "find", 10, 40, COMPLETED);
+	add_tag(&making, "live", "slip", 15, "menu");
+	add_tag(&making, "coder:Ben", "slip", 15, "menu");
+	sessions[0] = end_session(&making);
+	begin_session(&making, "uncoded", "P02", false);
+	add_attempt(&making, "P02", "find", 10, 40, COMPLETED);
+	add_tag(&making, "live", "slip", 15, "menu");
+	add_tag(&making, "live", "slip", 16, "date");
+	sessions[1] = end_session(&making);
+
+	check(metrics_compute(&metrics, sessions, 2, NULL, NULL) == 0);
+	expect(strcmp(metrics->layer, "live") == 0 && metrics->n_attempts == 2);
+	expect(metrics->attempts[0]->errors + metrics->attempts[1]->errors == 3);
+	/* all completed by both: the interval of a share, not a point */
+	expect(metrics->tasks[2]->success->has_interval);
+	expect(metrics->tasks[2]->success->low < 0.5 && metrics->tasks[2]->success->n == 2);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	check(metrics_compute(&metrics, sessions, 2, "coder:Ben", NULL) == 0);
+	expect(metrics->n_attempts == 1 && metrics->n_left_out == 1);
+	expect(strstr(metrics->left_out[0], "not coded") != NULL);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	expect(metrics_compute(&metrics, sessions, 2, "coder:Bne", &error) == -ENODATA);
+	expect(strstr(error.text, "coder:Bne") != NULL);
+	session_destroy(sessions[0]);
+	session_destroy(sessions[1]);
+}
+
 static void scores_decide_what_was_met(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -354,6 +391,7 @@ static const struct test tests[] = {
 	{"an attempt has time, clicks, keys, errors and their evidence",
 		attempts_have_their_numbers},
 	{"a study adds up to the oracles, pilots and void attempts apart", studies_add_up},
+	{"a layer that covers some sessions is not taken for all", layers_that_cover_some},
 	{"scores and errors decide which opportunities were met", scores_decide_what_was_met},
 	{"events have their places and come in runs", events_have_places_and_runs},
 };

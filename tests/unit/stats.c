@@ -124,7 +124,7 @@ static void effective_opportunities_are_held(void)
 	for (int round = 0; round < 5000; round++) {
 		struct stats_chances chances[8];
 		size_t count = 2 + next_random(&random) % 7;
-		double met = 0;
+		double met = 0, people = 0;
 		struct stats_estimate e;
 
 		for (size_t i = 0; i < count; i++) {
@@ -132,6 +132,7 @@ static void effective_opportunities_are_held(void)
 			chances[i].erred =
 				floor(chances[i].met * (double)(next_random(&random) % 101) / 100);
 			met += chances[i].met;
+			people += chances[i].met > 0;
 		}
 		e = stats_error_rate(chances, count, NULL);
 		if (met == 0) {
@@ -140,7 +141,7 @@ static void effective_opportunities_are_held(void)
 		}
 		check(e.defined && isfinite(e.low) && isfinite(e.high) && isfinite(e.n));
 		check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
-		check(e.n <= met + 1e-9 && e.n >= fmin((double)count, met) - 1e-9);
+		check(e.n <= met + 1e-9 && e.n >= fmin(people, met) - 1e-9);
 	}
 }
 

@@ -36,8 +36,9 @@ static void whole_study_is_read(void)
 	check(study->n_codes == 2);
 	expect(strcmp(study->codes[0]->key, "s") == 0);
 	expect(study->codes[0]->counts_as == UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR);
-	expect(study_code(study, "f") && strcmp(study_code(study, "f")->id, "flag") == 0);
-	expect(study_code(study, "S") == study->codes[0] && !study_code(study, "x"));
+	expect(study_code_typed(study, "F") == study_code(study, "flag"));
+	expect(study_code(study, "flag") && !study_code(study, "f"));
+	expect(study_code_typed(study, "S") == study->codes[0] && !study_code_typed(study, "x"));
 	expect(study_task(study, "find") && !study_task(study, "lose"));
 	expect(strcmp(study->yaml, text) == 0);
 	uxrec__study__free_unpacked(study, NULL);
