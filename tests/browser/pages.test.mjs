@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { browse, colorOf, delay, Desktop, grey, Recorder, sleep, stats, stepOf, until } from '../harness/lab.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -56,6 +56,8 @@ async function checkAccessibility(page, what) {
 }
 
 const live = (page) => until(async () => (await stats(page)).state === 'live', 'the picture');
+
+afterEach(() => Recorder.endLeftovers());
 
 test('live: the picture comes within a second and changes when the desktop does', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
@@ -188,7 +190,9 @@ test('tags: note, impact, recovered, undo, all by keyboard', async () => {
   const page = await open(recorder.links.live);
   await live(page);
   await page.getByText('Task 1/2').waitFor();
-  await page.keyboard.press('s');
+  await page.locator('.palette button:enabled').first().waitFor();
+  for (let repeat = 0; repeat < 5; repeat++) await page.keyboard.down('s'); // held: one tag
+  await page.keyboard.up('s');
   await page.keyboard.press('3');
   await page.locator('.impact', { hasText: '3' }).waitFor();
   await page.keyboard.press('r');
@@ -236,7 +240,14 @@ test('moderate: consent, start, tasks with outcome, pause, stop; nothing is reco
   await page.getByRole('button', { name: /End task/ }).waitFor();
   await checkAccessibility(page, 'moderate, during');
   await page.keyboard.press('e');
-  await page.getByRole('button', { name: 'completed with assist' }).click();
+  /* what is focused stays so while the page goes on by itself */
+  const assisted = page.getByRole('button', { name: 'completed with assist' });
+  await assisted.focus();
+  await recorder.uxrec('tag', 's');
+  await page.locator('li.mark').first().waitFor();
+  await sleep(2500);
+  assert.ok(await assisted.evaluate((button) => button === document.activeElement));
+  await assisted.click();
   await page.locator('.outcome', { hasText: 'completed with assist' }).waitFor();
   await page.getByRole('button', { name: 'Pause' }).click();
   await page.getByRole('heading', { name: 'Paused' }).waitFor();
@@ -277,6 +288,14 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   await until(async () => stepOf(await colorOf(page)) === 24, 'the picture before');
   await page.keyboard.press('.');
   await until(async () => stepOf(await colorOf(page)) === 25, 'the picture after');
+  const idle = page.getByLabel('skip idle');
+  await idle.focus();
+  await page.keyboard.press('Space');
+  assert.ok(await idle.isChecked(), 'a checkbox is operated by space');
+  await page.keyboard.press('Space');
+  assert.ok(!(await idle.isChecked()));
+  assert.equal((await stats(page)).state, 'stopped');
+  await idle.blur();
   await page.keyboard.press('Home');
   await page.keyboard.press('Shift+ArrowRight');
   await until(async () => Math.abs(stepOf(await colorOf(page)) - 8) <= 1, 'the first click');

@@ -100,6 +100,8 @@ export class Desktop {
   }
 }
 
+const running = new Set();
+
 /** uxrecd with a library of its own. */
 export class Recorder {
   static async start(options = [], env = process.env) {
@@ -130,6 +132,7 @@ export class Recorder {
       [...recorder.output.matchAll(/^(\w+) (http\S+)$/gm)].map((match) => [match[1], match[2]]),
     );
     if (!recorder.links.live) throw new Error(`uxrecd: ${recorder.output}`);
+    running.add(recorder);
     recorder.port = Number(new URL(recorder.links.live).port);
     return recorder;
   }
@@ -157,7 +160,13 @@ export class Recorder {
     return readdirSync(this.library).filter((name) => /^\d{8}-/.test(name));
   }
 
+  /** Those that a failed test has left running: they would keep the runner waiting. */
+  static async endLeftovers() {
+    for (const recorder of [...running]) await recorder.end().catch(() => undefined);
+  }
+
   async end(signal) {
+    running.delete(this);
     const code = await end(this.child, signal);
     rmSync(this.folder, { recursive: true, force: true });
     /* sanitizers speak by the exit status */
@@ -231,7 +240,7 @@ export function record(opcode, content) {
 }
 
 const varint = (value) => (value < 128 ? Buffer.from([value]) : Buffer.from([(value & 127) | 128, value >> 7]));
-const field = (number, content) =>
+export const field = (number, content) =>
   Buffer.concat([Buffer.from([(number << 3) | 2]), varint(content.length), content]);
 
 /** ClientMessage{hello{token}} and ClientMessage{watch_live{}} as wire.proto numbers them. */

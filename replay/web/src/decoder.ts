@@ -9,7 +9,12 @@ interface DecoderEvents {
   picture(picture: Picture): void;
   /** The decoder gave up: nothing more comes until a keyframe goes into a fresh one. */
   failed(reason: string): void;
+  /** No picture ever comes out, however often it is tried: this browser cannot. */
+  unable(reason: string): void;
 }
+
+/* a decoder that failed so often in a row is not tried again */
+const ATTEMPTS = 3;
 
 /** SPS (type 7) in an Annex B picture: profile, constraints and level make the codec's name. */
 export function codecName(data: Uint8Array): string | undefined {
@@ -24,6 +29,7 @@ export class PictureDecoder {
   #decoder?: VideoDecoder;
   #times = new Map<number, bigint>();
   #generation = 0;
+  #failures = 0; // since the last picture
 
   constructor(events: DecoderEvents) {
     this.#events = events;
@@ -54,7 +60,7 @@ export class PictureDecoder {
   /** @returns false when it is passed over because a keyframe is missing before it */
   decode(timeNs: bigint, data: Uint8Array): boolean {
     const codec = codecName(data);
-    if (codec && !this.#decoder) this.#open(codec);
+    if (codec && !this.#decoder && this.#failures < ATTEMPTS) this.#open(codec);
     if (!this.#decoder) return false;
     /* WebCodecs counts whole microseconds */
     const timestamp = Number(timeNs / 1000n);
@@ -75,12 +81,14 @@ export class PictureDecoder {
           return;
         }
         this.#times.delete(frame.timestamp);
+        this.#failures = 0;
         this.#events.picture({ timeNs, frame });
       },
       error: (error) => {
         if (generation !== this.#generation) return;
         this.reset();
-        this.#events.failed(error.message);
+        if (++this.#failures < ATTEMPTS) this.#events.failed(error.message);
+        else this.#events.unable(error.message);
       },
     });
     /* without it the last picture stays inside until the next one comes */

@@ -7,6 +7,8 @@ export interface KeyMap {
   [key: string]: () => void;
 }
 
+/* what a held key may do again and again; a tag is set once */
+const MOVES = /^(shift\+)?Arrow|^[,.]$/;
 const DIGIT = /^Digit([0-9])$/;
 
 function isTextField(target: EventTarget | null): target is HTMLElement {
@@ -29,7 +31,7 @@ function nameOf(event: KeyboardEvent): string {
 
 /**
  * While the component is there, do what the map says. In a text field a letter is text: there only
- * `alt` + letter reaches the map. A focused button keeps space and Enter.
+ * `alt` + letter reaches the map. A focused control keeps space and Enter.
  */
 export function useKeys(map: KeyMap): void {
   useEffect(() => {
@@ -40,15 +42,16 @@ export function useKeys(map: KeyMap): void {
       if (inText !== event.altKey) return;
       if (
         event.target instanceof HTMLElement &&
-        event.target.closest('button, a, summary, [role=tab], [role=slider]') &&
+        event.target.closest('button, a, input, summary, [role=tab], [role=slider]') &&
         (event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow')) &&
         !(event.key.startsWith('Arrow') && event.target.closest('button, a'))
       )
         return;
-      const action = map[nameOf(event)];
+      const name = nameOf(event);
+      const action = map[name];
       if (!action) return;
       event.preventDefault();
-      action();
+      if (!event.repeat || MOVES.test(name)) action();
     };
     window.addEventListener('keydown', listen);
     return () => window.removeEventListener('keydown', listen);

@@ -23,6 +23,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   readonly model = new SessionModel();
   status?: Status;
   trouble = '';
+  /** Why this browser shows no picture; "" when it can. */
+  undecodable = '';
   readonly gaps: Gap[] = [];
 
   #player: Player;
@@ -39,6 +41,10 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     this.#decoder = new PictureDecoder({
       picture: (picture) => this.#decoded(picture),
       failed: () => void this.#watch(),
+      unable: (reason) => {
+        this.undecodable = reason;
+        this.changed();
+      },
     });
     this.connection = new Connection(token, name, this);
     this.connection.subscribe(() => this.changed());

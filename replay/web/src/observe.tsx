@@ -129,11 +129,12 @@ export function cover(driver: LiveDriver) {
         <p>The recorder was started again since it was made. Ask the moderator for the present link.</p>
       </>
     );
-  if (!window.VideoDecoder)
+  if (!window.VideoDecoder || driver.undecodable)
     return (
       <>
         <h2>This browser cannot decode the picture</h2>
         <p>Use a present Chromium, Firefox or Safari, on this machine or through a tunnel to localhost.</p>
+        {driver.undecodable && <p class="detail">{driver.undecodable}</p>}
       </>
     );
   if (driver.connection.state === 'waiting')
@@ -187,12 +188,12 @@ export function ObserveBody({
   const { player, driver, coder } = watching;
   const [tab, setTab] = useState<'tags' | 'events'>('tags');
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
+  const running = driver.state() === 'live';
   useKeys({
-    ...coder.keys(),
+    ...coder.keys(running),
     n: () => document.getElementById('note')?.focus(),
     ...extraKeys,
   });
-  const running = driver.state() === 'live';
   const beginNs = driver.status?.startedNs || player.presentationNs;
   const covered = cover(driver);
   return (

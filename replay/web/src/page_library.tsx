@@ -38,25 +38,40 @@ const SORTS: Record<Column, (session: SessionSummary) => string | number> = {
   health: (session) => session.health,
 };
 
+const LIST_AGAIN_MS = 15000;
+
 function useLibrary(token: string) {
   const [sessions, setSessions] = useState<SessionSummary[]>();
   const [trouble, setTrouble] = useState('');
-  const connection = useMemo(() => {
+  const [connection, list] = useMemo(() => {
+    const fetchList = () =>
+      void created.request({ case: 'listSessions', value: {} }).then(
+        (answer) => {
+          if (answer.body.case === 'sessionList') setSessions(answer.body.value.sessions);
+          setTrouble('');
+        },
+        (error: Error) => setTrouble(error.message),
+      );
     const created: Connection = new Connection(token, rememberedName('reviewer'), {
-      opened: () =>
-        created.request({ case: 'listSessions', value: {} }).then(
-          (answer) => {
-            if (answer.body.case === 'sessionList') setSessions(answer.body.value.sessions);
-            setTrouble('');
-          },
-          (error: Error) => setTrouble(error.message),
-        ),
+      opened: fetchList,
       message: () => undefined,
       server: () => undefined,
     });
-    return created;
+    return [created, fetchList] as const;
   }, [token]);
-  useEffect(() => () => connection.close(), [connection]);
+  useEffect(() => {
+    /* a session that begins or ends meanwhile shows up, while somebody looks */
+    const again = () => {
+      if (!document.hidden && connection.state === 'open') list();
+    };
+    const timer = setInterval(again, LIST_AGAIN_MS);
+    window.addEventListener('focus', again);
+    return () => {
+      clearInterval(timer);
+      window.removeEventListener('focus', again);
+      connection.close();
+    };
+  }, [connection, list]);
   return { connection, sessions, trouble };
 }
 
@@ -220,6 +235,8 @@ function StudyPanel({
   const [layer, setLayer] = useState('');
   const [trouble, setTrouble] = useState('');
   const open = connection.state === 'open';
+  /* numbers change with what was said, not with every second of a running session */
+  const said = sessions.map((one) => [one.session, one.tags, one.attempts, one.health].join()).join();
   useEffect(() => {
     if (!open) return;
     connection.request({ case: 'getMetrics', value: { study, layer } }).then(
@@ -229,7 +246,7 @@ function StudyPanel({
       },
       (error: Error) => setTrouble(error.message),
     );
-  }, [study, layer, open, sessions]);
+  }, [study, layer, open, said]);
   const tasks = metrics?.tasks.filter((task) => task.task !== '') ?? [];
   const all = metrics?.tasks.find((task) => task.task === '');
   const longest = Math.max(1, ...tasks.map((task) => task.timeS?.high || task.timeS?.value || 0));

@@ -343,7 +343,7 @@ function Rail({
             <button
               type="button"
               class="danger"
-              ref={(button) => button?.focus()}
+              ref={focusOnce}
               onClick={() => {
                 setStopping(false);
                 void act({ case: 'stop', value: {} });
@@ -429,6 +429,9 @@ function Tasks({
   );
 }
 
+/* As a ref: one function for all renders is called when the control appears and not again. */
+const focusOnce = (control: HTMLElement | null) => control?.focus();
+
 function Outcomes({
   act,
   choosing,
@@ -457,9 +460,7 @@ function Outcomes({
         <button
           key={outcome}
           type="button"
-          ref={(button) => {
-            if (i === 0) button?.focus();
-          }}
+          ref={i === 0 ? focusOnce : undefined}
           onClick={() => end(outcome)}
         >
           {name}

@@ -133,9 +133,13 @@ export function Notice({ kind, children }: { kind: 'error' | 'warning' | 'info';
 /** A dot and a word for a state. */
 export function StateBadge({ state, label }: { state: string; label: string }) {
   return (
-    <span class={`badge ${state}`} role="status" aria-live="polite">
+    <span class={`badge ${state}`}>
       <span class="dot" aria-hidden="true" />
       {label}
+      {/* the label has a running clock: what is said aloud is the state alone */}
+      <span class="unseen" role="status">
+        {state}
+      </span>
     </span>
   );
 }

@@ -54,6 +54,7 @@ export interface Stats {
 
 /* What is kept of the past for the overlay while live: more than it ever draws. */
 const KEPT = 4000;
+const KEPT_SHAPES = 64;
 
 /** Index of the last item at or before a time, -1 when there is none. */
 export function lastAtOrBefore(items: ReadonlyArray<{ timeNs: bigint }>, timeNs: bigint): number {
@@ -111,7 +112,7 @@ export class Player extends Emitter {
   /** Forget the past: another moment or another session comes. */
   clear(): void {
     this.#positions = [];
-    this.#shapes = [];
+    for (const shape of this.#shapes.splice(0)) shape.image?.close();
     this.deeds.length = 0;
     this.presentationNs = 0n;
     this.pictureNs = 0n;
@@ -258,10 +259,12 @@ export class Player extends Emitter {
     const shape = fromBinary(PointerShapeSchema, message.data);
     const entry: Shape = { timeNs: message.timeNs, hotX: shape.hotXPx, hotY: shape.hotYPx };
     insert(this.#shapes, entry);
+    for (const old of this.#shapes.splice(0, this.#shapes.length - KEPT_SHAPES)) old.image?.close();
     if (shape.rgba.length !== shape.widthPx * shape.heightPx * 4 || !shape.rgba.length) return;
     const pixels = new ImageData(unpremultiply(shape.rgba), shape.widthPx, shape.heightPx);
     void createImageBitmap(pixels).then((image) => {
-      entry.image = image;
+      if (this.#shapes.includes(entry)) entry.image = image;
+      else image.close();
       this.changed();
     });
   }

@@ -71,6 +71,10 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
         this.#tick();
       },
       failed: () => this.seek(this.nowNs()),
+      unable: (reason) => {
+        this.trouble = `This browser cannot decode the picture: ${reason}`;
+        this.changed();
+      },
     });
     this.connection = new Connection(token, name, this);
     this.connection.subscribe(() => this.changed());
