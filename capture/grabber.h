@@ -48,6 +48,10 @@ struct grabber_ops {
 	/** All of the screen counts as damaged, for a fresh picture. */
 	void (*damage_all)(struct grabber *grabber);
 
+	/** Make what waits for the screen return -EPIPE, now and later. Any thread. NULL: nothing
+	 *  ever waits for anybody else. */
+	void (*cut)(struct grabber *grabber);
+
 	void (*destroy)(struct grabber *grabber);
 };
 

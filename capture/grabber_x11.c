@@ -382,6 +382,11 @@ static int x11_grab(struct grabber *base, struct picture *picture, int64_t *ret_
 	return 0;
 }
 
+static void x11_grabber_cut(struct grabber *base)
+{
+	x11_cut(x11(base)->connection);
+}
+
 const struct grabber_ops grabber_x11 = {
 	.name = "x11",
 	.create = x11_create,
@@ -389,5 +394,6 @@ const struct grabber_ops grabber_x11 = {
 	.size = x11_size,
 	.grab = x11_grab,
 	.damage_all = x11_damage_all,
+	.cut = x11_grabber_cut,
 	.destroy = x11_destroy,
 };

@@ -211,6 +211,11 @@ static int await_ready(struct input_source *source, struct error *reterr)
 	}
 }
 
+static void kill_helper(void *user)
+{
+	kill(((struct input_source *)user)->child, SIGKILL);
+}
+
 static void input_destroy(struct source *base)
 {
 	struct input_source *source = input(base);
@@ -220,7 +225,7 @@ static void input_destroy(struct source *base)
 	if (source->fd >= 0)
 		shutdown(source->fd, SHUT_WR);
 	if (source->thread)
-		pthread_join(source->thread, NULL);
+		source_join(source->thread, kill_helper, source);
 	if (source->fd >= 0)
 		close(source->fd);
 	if (source->child > 0) {

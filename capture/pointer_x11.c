@@ -173,7 +173,7 @@ static void *pointer_thread(void *user)
 			r = x11_wait(source->connection, source->wake_fd,
 				source->moved_ns ? source->next_ns : INT64_MAX);
 	}
-	if (r < 0)
+	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base, "the display is gone");
 	return NULL;
 }
@@ -212,7 +212,7 @@ static void pointer_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
-		pthread_join(source->thread, NULL);
+		source_join(source->thread, x11_cut, source->connection);
 	if (source->connection)
 		xcb_disconnect(source->connection);
 	if (source->wake_fd >= 0)

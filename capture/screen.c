@@ -237,7 +237,7 @@ static void *screen_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-screen");
 	r = run(source);
-	if (r < 0)
+	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base,
 			r == -EPIPE            ? "the display is gone"
 				: r == -ENOMEM ? "no memory for pictures"
@@ -259,6 +259,14 @@ static void screen_request_keyframe(struct source *base)
 	eventfd_write(screen(base)->wake_fd, 1);
 }
 
+static void cut_grabber(void *user)
+{
+	struct grabber *grabber = user;
+
+	if (grabber->ops->cut)
+		grabber->ops->cut(grabber);
+}
+
 static void screen_destroy(struct source *base)
 {
 	struct screen_source *source = screen(base);
@@ -267,7 +275,7 @@ static void screen_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
-		pthread_join(source->thread, NULL);
+		source_join(source->thread, cut_grabber, source->grabber);
 	encoder_destroy(source->encoder);
 	picture_destroy(source->picture);
 	grabber_destroy(source->grabber);

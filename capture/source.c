@@ -21,3 +21,15 @@ void source_request_keyframe(struct source *source)
 	if (source->ops->request_keyframe)
 		source->ops->request_keyframe(source);
 }
+
+void source_join(pthread_t thread, void (*cut)(void *user), void *user)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 1;
+	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+		return;
+	cut(user);
+	pthread_join(thread, NULL);
+}

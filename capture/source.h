@@ -4,6 +4,8 @@
 #include "protocol/base/error.h"
 #include "protocol/packet.h"
 
+#include <pthread.h>
+
 /**
  * Something that makes packets: a screen, a pointer, the input devices. Each source has a thread of
  * its own, so that a slow one never delays another. It runs from its creation until source_destroy();
@@ -34,6 +36,12 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 };
+
+/**
+ * Join a source's thread. When it has not ended after a second, because what it waits for does not
+ * answer, @p cut makes it end: it must make every call that the thread may wait in fail.
+ */
+void source_join(pthread_t thread, void (*cut)(void *user), void *user);
 
 /** "screen", "pointer", "input" */
 const char *source_name(const struct source *source);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <stdlib.h>
 
 xcb_connection_t *x11_connect(const char *display, xcb_screen_t **ret_screen, struct error *reterr)
@@ -74,4 +75,9 @@ int x11_wait(xcb_connection_t *connection, int wake_fd, int64_t deadline_ns)
 	if (fds[0].revents)
 		return 1;
 	return 0;
+}
+
+void x11_cut(void *connection)
+{
+	shutdown(xcb_get_file_descriptor(connection), SHUT_RDWR);
 }

@@ -31,3 +31,6 @@ int64_t x11_time_ns(uint32_t server_ms, int64_t now_ns);
  * @return 1 the connection may have something, 0 wake_fd or the deadline, -EPIPE the server is gone
  */
 int x11_wait(xcb_connection_t *connection, int wake_fd, int64_t deadline_ns);
+
+/** Make every call on an xcb_connection_t, also one that waits in another thread, fail. */
+void x11_cut(void *connection);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #define CONNECTIONS_LIMIT 32
@@ -155,9 +156,20 @@ static int set_address(struct sockaddr_un *address, const char *path, struct err
 /* A socket that nobody answers was left by a recorder that was killed. */
 static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
 {
-	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_autoclose_ int fd = -1;
+	struct stat status;
 
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+	if (lstat(address->sun_path, &status) < 0)
+		return 0;
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(reterr, -EEXIST,
+			"control socket %s: there is something that is no socket; name another one "
+			"with --control",
+			address->sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
 		return error_set(reterr, -EADDRINUSE,
 			"another uxrecd listens on %s already: stop it, or name another socket with "
 			"--control",
@@ -178,7 +190,7 @@ static int listen_on(struct control *control, struct error *reterr)
 	if (r == 0)
 		r = remove_stale(&address, reterr);
 	if (r < 0)
-		return r == -EADDRINUSE || r == -ENAMETOOLONG
+		return r == -EADDRINUSE || r == -ENAMETOOLONG || r == -EEXIST
 			? r
 			: error_set(
 				  reterr, r, "control socket %s: %s", control->path, strerror(-r));

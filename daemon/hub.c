@@ -29,6 +29,7 @@ struct hub {
 	int64_t complete_ns;
 	int64_t join_keyframe_ns; /* when one was last asked for */
 	uint64_t generation;
+	bool no_keyframes; /* the screen is not captured */
 };
 
 int hub_create(struct hub **ret)
@@ -63,6 +64,7 @@ static void reset(struct hub *hub)
 	hub->burst_bytes = 0;
 	hub->complete_ns = 0;
 	hub->join_keyframe_ns = 0;
+	hub->no_keyframes = false;
 	hub->generation++;
 }
 
@@ -70,6 +72,13 @@ void hub_reset(struct hub *hub)
 {
 	pthread_mutex_lock(&hub->lock);
 	reset(hub);
+	pthread_mutex_unlock(&hub->lock);
+}
+
+void hub_set_keyframes(struct hub *hub, bool available)
+{
+	pthread_mutex_lock(&hub->lock);
+	hub->no_keyframes = !available;
 	pthread_mutex_unlock(&hub->lock);
 }
 
@@ -143,6 +152,8 @@ static bool join(struct hub *hub, struct hub_cursor *cursor)
 	/* rather a long burst than many keyframes */
 	if (ask && hub->join_keyframe_ns && now_ns - hub->join_keyframe_ns < JOIN_KEYFRAME_NS)
 		ask = false;
+	if (hub->no_keyframes)
+		ask = false;
 	if (ask)
 		hub->join_keyframe_ns = now_ns;
 	*cursor = (struct hub_cursor){.burst_end = hub->end, .generation = hub->generation};
@@ -178,6 +189,7 @@ static void catch_up(struct hub *hub, struct hub_cursor *cursor)
 		uint64_t to = has_keyframe(hub) ? hub->keyframe : hub->end;
 
 		cursor->skipped += to - cursor->next;
+		cursor->latched = 1;
 		cursor->next = to;
 		cursor->needs_keyframe = true;
 		return;
@@ -189,6 +201,7 @@ static void catch_up(struct hub *hub, struct hub_cursor *cursor)
 	if (keyframe->time_ns - next->time_ns < BEHIND_NS)
 		return;
 	cursor->skipped += hub->keyframe - cursor->next;
+	cursor->latched = 1;
 	cursor->next = hub->keyframe;
 	cursor->needs_keyframe = true;
 }
@@ -210,6 +223,11 @@ struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
 	pthread_mutex_lock(&hub->lock);
 	if (cursor->generation == hub->generation) {
 		catch_up(hub, cursor);
+		while (!packet && cursor->latched && cursor->latched < CHANNEL_END) {
+			struct packet *candidate = hub->latched[cursor->latched++];
+
+			packet = candidate ? packet_ref(candidate) : NULL;
+		}
 		while (!packet && cursor->next < hub->end) {
 			uint64_t number = cursor->next++;
 			struct packet *candidate = hub->ring[number % RING_PACKETS];

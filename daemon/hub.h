@@ -14,6 +14,7 @@ struct hub_cursor {
 	uint64_t burst_end;  /* before it only pictures: how the screen came to be as it is */
 	bool needs_keyframe; /* pictures are passed over until one that a decoder can begin with */
 	uint64_t generation; /* of the session that was joined */
+	uint16_t latched;    /* after a skip: the next channel whose latched packet is sent again */
 	uint64_t skipped;    /* packets that this observer never got because it was too slow */
 };
 
@@ -24,6 +25,9 @@ DEFINE_DESTROY(hub);
 
 /** Forget everything: a session begins or has ended. */
 void hub_reset(struct hub *hub);
+
+/** Whether a keyframe can be had when an observer joins; not while the screen is not captured. */
+void hub_set_keyframes(struct hub *hub, bool available);
 
 /** Give a packet to all observers; takes a reference of its own. */
 void hub_publish(struct hub *hub, struct packet *packet);
@@ -43,7 +47,8 @@ bool hub_join(struct hub *hub, struct hub_cursor *cursor,
 	void (*take)(void *user, struct packet *packet), void *user);
 
 /**
- * The next packet for an observer. One that has fallen behind goes on at the newest keyframe.
+ * The next packet for an observer. One that has fallen behind goes on at the newest keyframe, and is
+ * given what is latched again: it may have changed in what was skipped.
  *
  * @return a reference for the caller, or NULL: it has everything
  */

@@ -249,12 +249,21 @@ struct chosen {
 	size_t count;
 };
 
-static int choose(struct library *library, struct chosen *chosen, const char *id, const char *study)
+static int choose(struct library *library, struct chosen *chosen, const char *id, const char *study,
+	struct error *reterr)
 {
 	struct session *session;
+	int r;
 
-	if (session_open(&session, library->folder, id, false, NULL) < 0)
-		return 0; /* its trouble is told in the list */
+	for (size_t i = 0; i < chosen->count; i++)
+		if (strcmp(chosen->sessions[i]->id, id) == 0)
+			return 0;
+	r = session_open(&session, library->folder, id, false, reterr);
+	/* a number that leaves some out without a word is worse than none; others are in the list */
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return 0;
 	if (study && *study && strcmp(session->study->name, study) != 0)
 		session_destroy(session);
 	else
@@ -278,12 +287,14 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 	if (!chosen.sessions)
 		return error_set(reterr, -ENOMEM, "no memory");
 	if (*asked->study)
-		for (size_t i = 0; i < ids.count; i++)
-			choose(library, &chosen, ids.ids[i], asked->study);
+		for (size_t i = 0; i < ids.count && r == 0; i++)
+			r = choose(library, &chosen, ids.ids[i], asked->study, reterr);
 	else
-		for (size_t i = 0; i < asked->n_sessions; i++)
-			choose(library, &chosen, asked->sessions[i], NULL);
-	r = metrics_compute(&message.metrics, chosen.sessions, chosen.count, asked->layer, reterr);
+		for (size_t i = 0; i < asked->n_sessions && i < ids.count && r == 0; i++)
+			r = choose(library, &chosen, asked->sessions[i], NULL, reterr);
+	if (r == 0)
+		r = (*asked->study ? metrics_compute : metrics_compute_coding)(
+			&message.metrics, chosen.sessions, chosen.count, asked->layer, reterr);
 	if (r == 0) {
 		message.body_case = UXREC__SERVER_MESSAGE__BODY_METRICS;
 		send_answer(library, job, &message);
@@ -309,6 +320,14 @@ void library_tell_act(struct library *library, const char *session, const Uxrec_
 	server_broadcast(library->server, session, &message);
 }
 
+/* what those who are not the moderator may add, change and remove */
+static bool anybody_may_say(const Uxrec__Act *act)
+{
+	return act->body_case == UXREC__ACT__BODY_TAG || act->body_case == UXREC__ACT__BODY_NOTE ||
+		act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE ||
+		act->body_case == UXREC__ACT__BODY_LAYER_STATE;
+}
+
 /* Observers speak in the layer "live" of the running session, reviewers in their own. */
 static int check_layer(
 	struct library *library, const struct job *job, const Uxrec__Act *act, struct error *reterr)
@@ -329,10 +348,7 @@ static int check_layer(
 				"what was said live stays as it was: a reviewer has a layer of their "
 				"own");
 	}
-	if (act->body_case != UXREC__ACT__BODY_TAG && act->body_case != UXREC__ACT__BODY_NOTE &&
-		act->body_case != UXREC__ACT__BODY_OPPORTUNITY_SCORE &&
-		act->body_case != UXREC__ACT__BODY_LAYER_STATE &&
-		act->body_case != UXREC__ACT__BODY__NOT_SET)
+	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !anybody_may_say(act))
 		return error_set(reterr, -EACCES, "this link allows tags, notes and scores only");
 	return 0;
 }
@@ -366,6 +382,9 @@ static int check_change(const struct session *session, const struct job *job, co
 	if (strcmp(before->layer, act->layer) != 0 ||
 		(act->kind == UXREC__ACT__KIND__KIND_CHANGE && before->body_case != act->body_case))
 		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
+	/* a removal says nothing itself: what it removes must be theirs to remove */
+	if (job->peer->role != UXREC__ROLE__ROLE_MODERATOR && !anybody_may_say(before))
+		return error_set(reterr, -EACCES, "this link allows tags, notes and scores only");
 	if (job->peer->role == UXREC__ROLE__ROLE_OBSERVER &&
 		strcmp(before->author, job->peer->name) != 0)
 		return error_set(
@@ -391,7 +410,8 @@ static int put_act(struct library *library, const struct job *job, struct error 
 	if (r == 0)
 		r = open_session(library, put->session, &open, reterr);
 	if (r == 0 && !open->session->annotations)
-		r = error_set(reterr, -EROFS, "this session has no annotation log");
+		r = error_set(reterr, -EROFS, "this session has no annotation log: %s",
+			open->session->unsaid.text);
 	if (r == 0)
 		r = check_change(open->session, job, &act, reterr);
 	if (r == 0)

@@ -12,10 +12,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
 #define COMPLETE_NS     (250 * NS_PER_MS)
 #define SYNC_NS         NS_PER_S
+#define ROUND_NS        (100 * NS_PER_MS)
 
 /* What may wait for the disk: twenty seconds of a busy screen. */
 #define QUEUE_BYTES (64 * 1024 * 1024)
@@ -73,30 +75,56 @@ static void push_gap(struct recorder *recorder, Uxrec__Gap__Reason reason, int64
 	recorder_push(recorder, CHANNEL_GAPS, from_ns, &gap.base);
 }
 
+static void push_drops(struct recorder *recorder, int64_t from_ns, int64_t to_ns, uint64_t dropped)
+{
+	push_gap(recorder, UXREC__GAP__REASON__REASON_OVERLOAD, from_ns, to_ns, "/screen", dropped,
+		"the disk is slower than the pictures");
+}
+
 /* @return true when the picture must go because those it depends on went */
 static bool drops(struct recorder *recorder, const struct packet *packet, bool full)
 {
 	uint64_t dropped = 0;
 	int64_t from_ns = 0, at_ns = packet->time_ns - recorder->context.clock->utc_offset_ns;
-	bool drop;
+	/* with half of the queue free again, so that it is not over at once */
+	bool drop, room = queue_weight(recorder->queue) <= QUEUE_BYTES / 2, ask = false;
 
 	pthread_mutex_lock(&recorder->drop_lock);
 	if (full && !recorder->dropping) {
 		recorder->dropping = true;
 		recorder->dropped_from_ns = at_ns;
-	} else if (recorder->dropping && (packet->flags & PACKET_KEYFRAME) && !full) {
+	} else if (recorder->dropping && room && (packet->flags & PACKET_KEYFRAME)) {
 		recorder->dropping = false;
 		dropped = recorder->dropped;
 		from_ns = recorder->dropped_from_ns;
 		recorder->dropped = 0;
+	} else if (recorder->dropping && room) {
+		ask = true;
 	}
 	drop = recorder->dropping;
 	recorder->dropped += drop;
 	pthread_mutex_unlock(&recorder->drop_lock);
 	if (dropped)
-		push_gap(recorder, UXREC__GAP__REASON__REASON_OVERLOAD, from_ns, at_ns, "/screen",
-			dropped, "the disk is slower than the pictures");
+		push_drops(recorder, from_ns, at_ns, dropped);
+	if (ask)
+		recorder->context.request_keyframe(recorder->context.user);
 	return drop;
+}
+
+/* the session pauses or ends while pictures are dropped */
+static void end_drops(struct recorder *recorder)
+{
+	uint64_t dropped;
+	int64_t from_ns;
+
+	pthread_mutex_lock(&recorder->drop_lock);
+	dropped = recorder->dropped;
+	from_ns = recorder->dropped_from_ns;
+	recorder->dropped = 0;
+	recorder->dropping = false;
+	pthread_mutex_unlock(&recorder->drop_lock);
+	if (dropped)
+		push_drops(recorder, from_ns, clock_now_ns(), dropped);
 }
 
 /*
@@ -114,10 +142,8 @@ static void sink_push(struct packet_sink *sink, struct packet *packet)
 		return;
 	}
 	r = queue_push(recorder->queue, packet, packet->size_bytes, !picture);
-	if (r == -ENOBUFS) {
+	if (r == -ENOBUFS)
 		drops(recorder, packet, true);
-		recorder->context.request_keyframe(recorder->context.user);
-	}
 	if (r < 0)
 		packet_unref(packet);
 }
@@ -245,6 +271,7 @@ static void take_packet(struct recorder *recorder, struct packet *packet)
 	recorder->events += count_events(packet);
 	hub_publish(recorder->context.hub, packet);
 	packet_unref(packet);
+	recorder->alive_ns = clock_now_ns();
 }
 
 static void sample_clocks(struct recorder *recorder)
@@ -286,11 +313,17 @@ static void *recorder_thread(void *user)
 		packet = queue_pop(recorder->queue, deadline_ns);
 		/* first the time, then what is in the queue: nothing older can come later */
 		complete_ns = context->complete_until(context->user, clock_now_ns());
-		for (; packet; packet = queue_pop(recorder->queue, 0))
+		for (; packet; packet = queue_pop(recorder->queue, 0)) {
 			take_packet(recorder, packet);
+			/* a disk that is slower than the sources must not keep observers waiting */
+			if (recorder->alive_ns - now_ns > ROUND_NS)
+				break;
+		}
 		if (recorder->sync_failed)
 			fail(recorder, recorder->sync_failed);
-		hub_set_complete(context->hub, session_clock_at(context->clock, complete_ns));
+		if (!packet)
+			hub_set_complete(
+				context->hub, session_clock_at(context->clock, complete_ns));
 		context->published(context->user);
 	}
 	return NULL;
@@ -389,18 +422,36 @@ static void remove_reserve(struct recorder *recorder)
 		unlink(path);
 }
 
+/* What waits for a slow disk may take its time: the service manager is told that it goes on. */
+static void join_writing(pthread_t thread)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 2;
+	while (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+		sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000");
+		until.tv_sec += 2;
+	}
+}
+
 int recorder_finish(struct recorder *recorder)
 {
 	int r = 0;
 
 	if (!recorder->started)
 		return 0;
+	end_drops(recorder);
 	queue_close(recorder->queue);
-	pthread_join(recorder->thread, NULL);
+	join_writing(recorder->thread);
 	recorder->started = false;
 	remove_reserve(recorder);
 	/* after a full disk there is room again for what is still held and for the summary */
 	r = session_writer_finish(recorder->writer);
+	if (r == 0)
+		r = recorder->sync_failed;
+	if (r == 0 && fdatasync(session_writer_fd(recorder->writer)) < 0)
+		r = -errno;
 	if (r < 0)
 		log_errno(r, "recorder: ending the file in %s; it opens without its index",
 			recorder->folder);

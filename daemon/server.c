@@ -316,6 +316,17 @@ static void watch_live(struct client *client, struct live *live)
 
 /* ---- receiving ---- */
 
+/* names that mean something are not for everybody */
+static const char *peer_name(Uxrec__Role role, const char *name)
+{
+	if (name_check("name", name, NULL) < 0)
+		return "observer";
+	if (role != UXREC__ROLE__ROLE_MODERATOR &&
+		(strcasecmp(name, "moderator") == 0 || strcasecmp(name, "uxrecd") == 0))
+		return "observer";
+	return name;
+}
+
 static int take_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
@@ -325,8 +336,7 @@ static int take_hello(struct server *server, struct client *client, const Uxrec_
 	if (role == UXREC__ROLE__ROLE_UNSPECIFIED)
 		return client_close(
 			client, CLOSE_BAD_TOKEN, "the link is not valid: ask for the present one");
-	client->peer = peer_create(
-		role, name_check("name", hello->name, NULL) < 0 ? "observer" : hello->name);
+	client->peer = peer_create(role, peer_name(role, hello->name));
 	if (!client->peer)
 		return -1;
 	server->peers++;

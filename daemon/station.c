@@ -42,6 +42,7 @@ enum state {
 struct station {
 	struct station_options options;
 	enum state state;
+	_Atomic unsigned number; /* of the session: what was meant for another does not stop it */
 
 	/* of the running session */
 	char session[21];
@@ -108,7 +109,7 @@ static void recorder_failed(void *user, const char *reason)
 {
 	struct station *station = user;
 
-	station->options.must_stop(station->options.user, reason);
+	station->options.must_stop(station->options.user, station->number, reason);
 }
 
 static void source_lost(void *user, struct source *source, const char *reason)
@@ -117,7 +118,7 @@ static void source_lost(void *user, struct source *source, const char *reason)
 	char text[400];
 
 	snprintf(text, sizeof(text), "%s: %s", source_name(source), reason);
-	station->options.must_stop(station->options.user, text);
+	station->options.must_stop(station->options.user, station->number, text);
 }
 
 /* ---- sources ---- */
@@ -129,6 +130,7 @@ static void stop_sources(struct station *station)
 	pthread_mutex_lock(&station->sources_lock);
 	screen = steal_ptr(station->screen);
 	pthread_mutex_unlock(&station->sources_lock);
+	hub_set_keyframes(station->options.live->hub, false);
 	source_destroy(screen);
 	source_destroy(steal_ptr(station->pointer));
 	source_destroy(steal_ptr(station->input));
@@ -162,10 +164,14 @@ static int start_sources(struct station *station, struct error *reterr)
 		&station->clock, recorder_sink(station->recorder), source_lost, station};
 	const struct input_options input = {options->input, options->display, options->helper,
 		station->keys, station->consent_id};
-	int r = start_screen(station, &context, reterr);
+	int r = 0;
 
-	if (r == 0 && station->record_input && strcmp(options->input, "none") != 0)
+	/* the input's helper is the one that may refuse: then no picture was taken */
+	if (station->record_input && strcmp(options->input, "none") != 0)
 		r = input_source_create(&station->input, &context, &input, reterr);
+	if (r == 0)
+		r = start_screen(station, &context, reterr);
+	hub_set_keyframes(options->live->hub, r == 0);
 	if (r < 0)
 		stop_sources(station);
 	return r;
@@ -230,7 +236,9 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 {
 	const Uxrec__Consent *consent = start->consent;
 
-	if (!consent || consent->method == UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED)
+	if (!consent || consent->method == UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED ||
+		!protobuf_c_enum_descriptor_get_value(
+			&uxrec__consent__method__descriptor, (int)consent->method))
 		return error_set(reterr, -EACCES,
 			"nothing is recorded without consent: say how it was given (page, paper, …)");
 	station->record_screen = station->record_input = false;
@@ -279,13 +287,24 @@ static int find_study(struct station *station, const Uxrec__Start *start, struct
 
 static int make_folder(struct station *station, struct error *reterr)
 {
-	int r = session_id_create(station->session);
+	_autofree_ char *folder = NULL;
+	int r;
 
-	if (r == 0 &&
-		asprintf(&station->folder, "%s/%s", station->options.library, station->session) < 0)
-		r = -ENOMEM;
-	if (r == 0 && mkdir(station->folder, 0700) < 0)
-		r = -errno;
+	/* an id that is taken belongs to another session */
+	do {
+		free(steal_ptr(folder));
+		r = session_id_create(station->session);
+		if (r == 0 &&
+			asprintf(&folder, "%s/%s", station->options.library, station->session) <
+				0) {
+			folder = NULL;
+			r = -ENOMEM;
+		}
+		if (r == 0 && mkdir(folder, 0700) < 0)
+			r = -errno;
+	} while (r == -EEXIST);
+	if (r == 0)
+		station->folder = steal_ptr(folder);
 	if (r < 0)
 		return error_set(reterr, r, "cannot make a folder in %s: %s",
 			station->options.library, r == -ENOSPC ? "the disk is full" : strerror(-r));
@@ -384,6 +403,7 @@ static void undo_start(struct station *station)
 	live_close(station->options.live);
 	if (station->recorder)
 		recorder_destroy(steal_ptr(station->recorder));
+	hub_reset(station->options.live->hub);
 	for (size_t i = 0; i < ARRAY_SIZE(files) && station->folder; i++) {
 		_autofree_ char *path = NULL;
 
@@ -411,6 +431,7 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 	station->participant = strdup(start->participant);
 	if (!station->participant)
 		return error_set(reterr, -ENOMEM, "no memory");
+	station->number++;
 	r = make_folder(station, reterr);
 	if (r == 0)
 		r = open_log(station, reterr);
@@ -484,9 +505,12 @@ static int do_resume(struct station *station, struct error *reterr)
 		return error_set(reterr, -EALREADY, "the session is not paused");
 	resumed_ns = clock_now_ns();
 	r = start_sources(station, reterr);
-	if (r < 0)
-		return r;
 	push_pause_gap(station, resumed_ns);
+	if (r < 0) {
+		/* what one source recorded until another failed lies between two holes */
+		station->paused_ns = clock_now_ns();
+		return r;
+	}
 	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
 	station->state = STATE_RECORDING;
 	log_info("session %s: recording again", station->session);
@@ -531,12 +555,14 @@ static void say_reason(struct station *station, const char *reason)
 			station->session, error.text);
 }
 
-void station_stop(struct station *station, const char *reason)
+int station_stop(struct station *station, const char *reason, struct error *reterr)
 {
 	struct error error;
+	char whole_reason[sizeof(station->last.reason)];
+	int r;
 
 	if (station->state == STATE_IDLE || station->stopping)
-		return;
+		return 0;
 	station->stopping = true;
 	stop_sources(station);
 	if (station->state == STATE_PAUSED)
@@ -547,7 +573,15 @@ void station_stop(struct station *station, const char *reason)
 		log_error("session %s: %s", station->session, error.text);
 	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
 	live_close(station->options.live);
-	recorder_finish(station->recorder);
+	r = recorder_finish(station->recorder);
+	snprintf(whole_reason, sizeof(whole_reason), "%s", reason);
+	if (r < 0) {
+		error_set(reterr, r, "the end of session %s could not be written: %s",
+			station->session, strerror(-r));
+		snprintf(whole_reason, sizeof(whole_reason),
+			"%.50s; its end could not be written: %.30s", reason, strerror(-r));
+		reason = whole_reason;
+	}
 	/* after the file has given its reserve back there is room for this even on a full disk */
 	station->last.totals = recorder_get_totals(station->recorder);
 	recorder_destroy(steal_ptr(station->recorder));
@@ -559,6 +593,13 @@ void station_stop(struct station *station, const char *reason)
 	forget_session(station);
 	hub_reset(station->options.live->hub);
 	station->stopping = false;
+	return r;
+}
+
+void station_stop_session(struct station *station, unsigned number, const char *reason)
+{
+	if (number == station->number)
+		station_stop(station, reason, NULL);
 }
 
 /* ---- tasks and tags ---- */
@@ -636,7 +677,7 @@ static int tag_now(struct station *station, const Uxrec__TagNow *wanted, const c
 
 	if (r < 0)
 		return r;
-	code = study_code(station->study, wanted->code);
+	code = study_code_typed(station->study, wanted->code);
 	if (!code)
 		return error_set(reterr, -ENOENT, "the code book has no code '%s'",
 			text_quote(wanted->code).text);
@@ -734,23 +775,6 @@ struct packet *station_status(struct station *station, uint64_t request)
 	return status_packet(station, request, false);
 }
 
-static struct packet *doctor_packet(struct station *station, uint64_t request)
-{
-	const struct station_options *options = &station->options;
-	const struct doctor_options wanted = {options->screen, options->display, options->input,
-		options->helper, options->library, true};
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	struct packet *packet = NULL;
-
-	message.request = request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
-	if (doctor_run(&message.doctor_report, &wanted) < 0)
-		return NULL;
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	uxrec__doctor_report__free_unpacked(message.doctor_report, NULL);
-	return packet;
-}
-
 static struct packet *result_packet(
 	uint64_t request, int r, const char *session, const struct error *error)
 {
@@ -774,6 +798,31 @@ static struct packet *result_packet(
 	return packet;
 }
 
+static struct packet *doctor_packet(struct station *station, uint64_t request)
+{
+	const struct station_options *options = &station->options;
+	const struct doctor_options wanted = {options->screen, options->display, options->input,
+		options->helper, options->library, true};
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	struct packet *packet = NULL;
+	struct error error;
+
+	/* it looks at the screen: during a session, and in a pause above all, that is not its to do */
+	if (station->state != STATE_IDLE)
+		return result_packet(request,
+			error_set(&error, -EBUSY,
+				"session %s is being recorded: look for troubles before or after",
+				station->session),
+			"", &error);
+	message.request = request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
+	if (doctor_run(&message.doctor_report, &wanted) < 0)
+		return NULL;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	uxrec__doctor_report__free_unpacked(message.doctor_report, NULL);
+	return packet;
+}
+
 struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, bool *ret_changed)
 {
@@ -794,7 +843,8 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_STOP:
 		r = need_session(station, &error);
-		station_stop(station, "stopped by the moderator");
+		if (r == 0)
+			r = station_stop(station, "stopped by the moderator", &error);
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: r = do_pause(station, &error); break;
 	case UXREC__CLIENT_MESSAGE__BODY_RESUME: r = do_resume(station, &error); break;
@@ -832,7 +882,7 @@ void station_destroy(struct station *station)
 {
 	if (!station)
 		return;
-	station_stop(station, "the recorder was ended");
+	station_stop(station, "the recorder was ended", NULL);
 	pthread_mutex_destroy(&station->sources_lock);
 	free(station);
 }

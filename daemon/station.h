@@ -21,8 +21,8 @@ struct station_options {
 	struct live *live;
 	struct library *studies; /* finds studies by name and is told of acts */
 	/** Something in another thread made the session impossible to go on with; the main thread must
-	 *  call station_stop() with that reason. Any thread. */
-	void (*must_stop)(void *user, const char *reason);
+	 *  call station_stop_session() with both. Any thread. */
+	void (*must_stop)(void *user, unsigned session, const char *reason);
 	/** There is something new for observers. Any thread. */
 	void (*published)(void *user);
 	/** How many observers are connected. */
@@ -47,8 +47,15 @@ DEFINE_DESTROY(station);
 struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, bool *ret_changed);
 
-/** End the session, if there is one, for this reason. */
-void station_stop(struct station *station, const char *reason);
+/**
+ * End the session, if there is one, for this reason.
+ *
+ * @return 0, or what writing its end gave, with the reason; the session has ended then too
+ */
+int station_stop(struct station *station, const char *reason, struct error *reterr);
+
+/** End the session that must_stop() was called for; another one goes on. */
+void station_stop_session(struct station *station, unsigned number, const char *reason);
 
 /** The present state as a record. NULL without memory. */
 struct packet *station_status(struct station *station, uint64_t request);

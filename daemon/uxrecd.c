@@ -28,6 +28,7 @@
 struct request {
 	struct peer *peer; /* who asks; NULL: the session must stop, for `reason` */
 	Uxrec__ClientMessage *message;
+	unsigned session;
 	char reason[160];
 };
 
@@ -80,13 +81,14 @@ static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *me
 	}
 }
 
-static void must_stop(void *user, const char *reason)
+static void must_stop(void *user, unsigned session, const char *reason)
 {
 	struct daemon *daemon = user;
 	struct request *request = calloc(1, sizeof(*request));
 
 	if (!request)
 		return;
+	request->session = session;
 	snprintf(request->reason, sizeof(request->reason), "%s", reason);
 	if (queue_push(daemon->requests, request, 1, true) < 0)
 		free_request(request);
@@ -143,7 +145,7 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
 			if (packet)
 				server_send(daemon->server, request->peer, packet);
 		} else {
-			station_stop(daemon->station, request->reason);
+			station_stop_session(daemon->station, request->session, request->reason);
 			changed = true;
 		}
 		if (changed)
@@ -159,7 +161,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 
 	(void)source;
 	sd_notify(0, "STOPPING=1");
-	station_stop(daemon->station, info->ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	station_stop(daemon->station, info->ssi_signo == SIGINT ? "SIGINT" : "SIGTERM", NULL);
 	return sd_event_exit(daemon->event, 0);
 }
 
@@ -350,7 +352,7 @@ static void finish(struct daemon *daemon)
 {
 	control_destroy(daemon->control);
 	if (daemon->station && daemon->server)
-		station_stop(daemon->station, "the recorder was ended");
+		station_stop(daemon->station, "the recorder was ended", NULL);
 	/* the library answers by the server, the server asks the library: first stop the asking */
 	server_stop(daemon->server);
 	library_destroy(daemon->library);

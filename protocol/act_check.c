@@ -70,6 +70,9 @@ static int check_attempt(const Uxrec__Attempt *attempt, struct error *reterr)
 		r = name_check("participant", attempt->participant, reterr);
 	if (r < 0)
 		return r;
+	if (!protobuf_c_enum_descriptor_get_value(
+		    &uxrec__attempt__outcome__descriptor, (int)attempt->outcome))
+		return error_set(reterr, -EINVAL, "there is no outcome %d", (int)attempt->outcome);
 	if (attempt->number == 0)
 		return error_set(reterr, -EINVAL, "attempts are counted from 1");
 	if (begin_ns <= 0)
@@ -101,6 +104,12 @@ static int check_body(const Uxrec__Act *act, struct error *reterr)
 		if (!id_is_valid(act->opportunity_score->attempt))
 			return error_set(reterr, -EINVAL, "the score's attempt is not an id");
 		return identifier_check("opportunity", act->opportunity_score->opportunity, reterr);
+	case UXREC__ACT__BODY_CONSENT:
+		return protobuf_c_enum_descriptor_get_value(
+			       &uxrec__consent__method__descriptor, (int)act->consent->method)
+			? 0
+			: error_set(reterr, -EINVAL, "there is no way of consent %d",
+				  (int)act->consent->method);
 	case UXREC__ACT__BODY__NOT_SET: return error_set(reterr, -EINVAL, "the act says nothing");
 	default: return 0;
 	}
@@ -112,6 +121,10 @@ int act_check(const Uxrec__Act *act, struct error *reterr)
 
 	if (!id_is_valid(act->id))
 		return error_set(reterr, -EINVAL, "the act's id is not 32 hex digits");
+	if (!message_is_utf8(&act->base))
+		return error_set(reterr, -EINVAL, "the act has a text that is not UTF-8");
+	if (act->counter > ACT_COUNTER_LIMIT)
+		return error_set(reterr, -EINVAL, "the act's counter is impossible");
 	r = name_check("author", act->author, reterr);
 	if (r == 0)
 		r = check_layer(act->layer, reterr);

@@ -5,12 +5,11 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 /* @return the length of one well-formed UTF-8 sequence (RFC 3629), 0 when there is none */
-static size_t utf8_length(const unsigned char *at)
+static size_t utf8_length(const unsigned char *at, uint32_t *ret_point)
 {
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t length = at[0] < 0x80     ? 1
@@ -20,6 +19,7 @@ static size_t utf8_length(const unsigned char *at)
 					 : 0;
 	uint32_t point;
 
+	*ret_point = at[0];
 	if (length < 2)
 		return length;
 	point = at[0] & (0x7fu >> length);
@@ -28,11 +28,70 @@ static size_t utf8_length(const unsigned char *at)
 			return 0;
 		point = point << 6 | (at[i] & 0x3fu);
 	}
-	if (point < smallest[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ||
-		(point >= 0x80 && point < 0xa0) || (point >= 0x202a && point <= 0x202e) ||
-		(point >= 0x2066 && point <= 0x2069))
-		return 0; /* overlong, surrogates, controls, and what turns text around */
+	if (point < smallest[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
+		return 0; /* overlong, surrogates */
+	*ret_point = point;
 	return length;
+}
+
+/* controls, and what turns text around */
+static bool is_control(uint32_t point)
+{
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) ||
+		(point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+}
+
+static bool text_is_utf8(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	uint32_t point;
+
+	while (*at) {
+		size_t length = utf8_length(at, &point);
+
+		if (length == 0)
+			return false;
+		at += length;
+	}
+	return true;
+}
+
+static bool field_is_utf8(const ProtobufCFieldDescriptor *field, const void *item)
+{
+	if (field->type == PROTOBUF_C_TYPE_STRING) {
+		const char *text = *(char *const *)item;
+
+		return !text || text_is_utf8(text);
+	}
+	return message_is_utf8(*(ProtobufCMessage *const *)item);
+}
+
+bool message_is_utf8(const ProtobufCMessage *message)
+{
+	for (unsigned i = 0; message && i < message->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+		const char *base = (const char *)message;
+		const void *member = base + field->offset;
+
+		if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
+			continue;
+		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+			size_t count = *(const size_t *)(base + field->quantifier_offset);
+			const char *items = *(char *const *)member;
+
+			for (size_t k = 0; k < count; k++)
+				if (!field_is_utf8(field, items + k * sizeof(void *)))
+					return false;
+			continue;
+		}
+		/* of a oneof only the member that is set is there */
+		if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+			*(const uint32_t *)(base + field->quantifier_offset) != field->id)
+			continue;
+		if (!field_is_utf8(field, member))
+			return false;
+	}
+	return true;
 }
 
 int name_check(const char *what, const char *name, struct error *reterr)
@@ -48,9 +107,10 @@ int name_check(const char *what, const char *name, struct error *reterr)
 		return error_set(reterr, -EINVAL, "%s '%s': a name begins with a letter or a digit",
 			what, text_quote(name).text);
 	while (*at) {
-		size_t length = utf8_length(at);
+		uint32_t point;
+		size_t length = utf8_length(at, &point);
 
-		if (length == 0 || *at < 0x20 || *at == 0x7f || strchr("/\\<>\"`$|;*?", *at))
+		if (length == 0 || is_control(point) || strchr("/\\<>\"`$|;*?", *at))
 			return error_set(reterr, -EINVAL,
 				"%s '%s': a name cannot have control characters or / \\ < > \" ` $ | "
 				"; * ? in it",

@@ -2,6 +2,9 @@
 
 #include "protocol/base/error.h"
 
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+
 /*
  * Names that people give: participants, studies, layers, observers. They are shown, compared and
  * filed under, never used as a path, but they end up in exports, spreadsheets and shell commands.
@@ -18,3 +21,9 @@ int name_check(const char *what, const char *name, struct error *reterr);
 
 /** Check an identifier: 1 to 64 of A-Z a-z 0-9 - _ . @return 0, or -EINVAL with the reason */
 int identifier_check(const char *what, const char *identifier, struct error *reterr);
+
+/**
+ * Whether all texts in a message are UTF-8 (RFC 3629), as protobuf wants it. protobuf-c does not look;
+ * other readers, browsers among them, refuse the whole message.
+ */
+bool message_is_utf8(const ProtobufCMessage *message);

@@ -259,6 +259,31 @@ static int read_summary_records(struct session_reader *reader, struct view rest,
 	return r < 0 || statistics.chunk_count > reader->chunk_count ? -EBADMSG : 0;
 }
 
+static int offset_compare(const void *a, const void *b)
+{
+	const struct chunk_entry *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Honest chunks lie one behind the other; a file that names one twice would be read twice. */
+static bool chunks_overlap(struct session_reader *reader)
+{
+	if (reader->chunk_count > 1)
+		qsort(reader->chunks, reader->chunk_count, sizeof(*reader->chunks), offset_compare);
+	for (size_t i = 1; i < reader->chunk_count; i++)
+		if (reader->chunks[i].offset <
+			reader->chunks[i - 1].offset + reader->chunks[i - 1].length)
+			return true;
+	return false;
+}
+
+static void forget_chunks(struct session_reader *reader)
+{
+	reader->chunk_count = 0;
+	buf_clear(&reader->chunk_channels);
+}
+
 /* @return 1 when the file has a sound index, 0 when it must be scanned */
 static int read_by_index(struct session_reader *reader)
 {
@@ -302,8 +327,12 @@ static int read_by_index(struct session_reader *reader)
 	}
 	if (read_summary_records(
 		    reader, (struct view){summary, summary_bytes, 0}, footer.summary_start) < 0) {
-		reader->chunk_count = 0;
-		buf_clear(&reader->chunk_channels);
+		forget_chunks(reader);
+		return 0;
+	}
+	if (chunks_overlap(reader)) {
+		reader_damage(reader, footer.summary_start, "chunk indexes that overlap");
+		forget_chunks(reader);
 		return 0;
 	}
 	reader->complete = true;

@@ -275,7 +275,8 @@ static void check_chunk_index(struct verify *verify, struct view content)
 
 		if (chunk->offset != index.chunk_offset)
 			continue;
-		if (chunk->length != index.chunk_length || chunk->start_time != index.start_time ||
+		if (chunk->summarised || chunk->length != index.chunk_length ||
+			chunk->start_time != index.start_time ||
 			chunk->end_time != index.end_time ||
 			chunk->index_length != index.message_index_length)
 			break;

@@ -4,6 +4,7 @@
 #include "protocol/base/io.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/name.h"
 #include "protocol/packet.h"
 
 #include <errno.h>
@@ -19,6 +20,10 @@ int wire_parse(
 		return -EBADMSG;
 	message = protobuf_c_message_unpack(
 		descriptor, NULL, record.content.size_bytes, record.content.data);
+	if (message && !message_is_utf8(message)) {
+		protobuf_c_message_free_unpacked(message, NULL);
+		return -EBADMSG;
+	}
 	if (!message)
 		return -EBADMSG;
 	*ret = message;

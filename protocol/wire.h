@@ -9,7 +9,7 @@
 
 /**
  * Parse exactly one private record. Everything in it is hostile: its length must be the frame's and
- * the message must parse. A message without a body is the caller's to refuse.
+ * the message must parse, its texts be UTF-8. A message without a body is the caller's to refuse.
  *
  * @param ret  set on success; freed with protobuf_c_message_free_unpacked(…, NULL)
  * @return 0 or -EBADMSG

@@ -151,6 +151,16 @@ void queue_wake(struct queue *queue)
 	pthread_mutex_unlock(&queue->lock);
 }
 
+size_t queue_weight(struct queue *queue)
+{
+	size_t weight;
+
+	pthread_mutex_lock(&queue->lock);
+	weight = queue->weight;
+	pthread_mutex_unlock(&queue->lock);
+	return weight;
+}
+
 void queue_close(struct queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);

@@ -44,6 +44,9 @@ void *queue_pop(struct queue *queue, int64_t deadline_ns);
 /** Make a waiting queue_pop() return NULL once. */
 void queue_wake(struct queue *queue);
 
+/** @return the sum of weights now */
+size_t queue_weight(struct queue *queue);
+
 /** No more pushes; what is in the queue can still be popped. */
 void queue_close(struct queue *queue);
 

@@ -5,7 +5,7 @@ import http from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Desktop, grey, hash, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/lab.mjs';
+import { Desktop, grey, field, hash, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/lab.mjs';
 
 let desktop;
 let recorder;
@@ -124,6 +124,40 @@ test('an observer’s link cannot stop, list or open sessions', async () => {
   await until(() => socket.messages.length >= 3, 'the refusals');
   for (const message of socket.messages.slice(1)) assert.match(message.toString('latin1'), /does not allow that/);
   socket.end();
+  await stillRecording();
+});
+
+/* PutAct{session, act} as request 7; field numbers of wire.proto and acts.proto */
+const putAct = (act) =>
+  record(0x80, Buffer.concat([Buffer.from([0x08, 7]), field(11, Buffer.concat([field(1, Buffer.from(session)), field(2, act)]))]));
+
+test('an observer’s link cannot remove the consent, whatever name it says', async () => {
+  const acts = () => readFileSync(join(recorder.library, session, 'annotations.mcap')).toString('latin1');
+  const before = acts();
+  /* each act's id is the first field of its message */
+  const ids = [...before.matchAll(/\n ([0-9a-f]{32})/g)].map((match) => match[1]);
+  assert.ok(ids.length >= 2, 'session info and consent');
+  const socket = await RawSocket.open(recorder.port);
+  socket.send(record(0x80, field(2, Buffer.concat([field(1, Buffer.from(recorder.token('live'))), field(2, Buffer.from('moderator'))]))));
+  for (const id of ids)
+    socket.send(putAct(Buffer.concat([field(1, Buffer.from(id)), Buffer.from([0x10, 3]), field(5, Buffer.from('live'))])));
+  await until(() => socket.messages.length > ids.length, 'the refusals');
+  for (const message of socket.messages.slice(1)) assert.match(message.toString('latin1'), /tags, notes and scores only/);
+  socket.end();
+  assert.equal(acts(), before);
+  await stillRecording();
+});
+
+test('a text that is not UTF-8 is closed with 4400 and never stored', async () => {
+  const socket = await RawSocket.open(recorder.port);
+  socket.send(hello(recorder.token('live')));
+  await until(() => socket.messages.length > 0, 'welcome');
+  const note = Buffer.concat([field(1, Buffer.from([0x47, 0xf6, 0xdf, 0xff])), Buffer.from([0x10, 1])]);
+  socket.send(
+    putAct(Buffer.concat([field(1, Buffer.from('0'.repeat(32))), Buffer.from([0x10, 1]), field(5, Buffer.from('live')), Buffer.from([0x9a, 0x01, note.length]), note])),
+  );
+  await socket.closed;
+  assert.equal(socket.closeCode, 4400);
   await stillRecording();
 });
 

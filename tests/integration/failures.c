@@ -316,7 +316,7 @@ static void bad_sessions_are_not_started(void)
 
 static void nothing_is_shared(void)
 {
-	_autofree_ char *output = NULL;
+	_autofree_ char *output = NULL, *precious = NULL;
 	struct desktop desktop = {0};
 	struct daemon_child daemon;
 	struct sockaddr_in address = {.sin_family = AF_INET};
@@ -341,6 +341,38 @@ static void nothing_is_shared(void)
 	expect(run_child(&output, program, "--library", daemon.library, "--control",
 		       "/tmp/uxrec-test-control", "--listen", listen_on, NULL) == 3);
 	expect(strstr(output, "another program") != NULL);
+	/* what is no socket is not taken away */
+	precious = temporary_path("thesis.txt");
+	close(open(precious, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	expect(run_child(&output, program, "--library", daemon.library, "--control", precious,
+		       "--listen", "127.0.0.1:0", NULL) == 3);
+	expect(access(precious, F_OK) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* a display and a helper that do not answer any more hold up nobody for long */
+static void frozen_sources_are_left(void)
+{
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	_autofree_ char *status = NULL;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	desktop_paint(&desktop, 0x00ff00, 0, 0, 300, 300);
+	sleep_ms(300);
+	kill(desktop.xvfb.pid, SIGSTOP);
+	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
+	expect(daemon_command(&daemon, &status, "status", NULL) == 0);
+	expect(strstr(status, "paused") != NULL);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	kill(desktop.xvfb.pid, SIGCONT);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	desktop_end(&desktop);
 }
@@ -355,7 +387,8 @@ static const struct test tests[] = {
 	{"wrong uxrecd commands get one sentence", wrong_recorder_commands_are_refused},
 	{"wrong uxrec commands get one sentence", wrong_commands_are_refused},
 	{"bad names and files start nothing and leave nothing", bad_sessions_are_not_started},
-	{"a port or a socket in use is told", nothing_is_shared},
+	{"a port or a socket in use is told, a file is not taken away", nothing_is_shared},
+	{"a display that is frozen holds up neither pause nor stop", frozen_sources_are_left},
 };
 
 int main(void)
