@@ -160,9 +160,9 @@ export class Recorder {
     return readdirSync(this.library).filter((name) => /^\d{8}-/.test(name));
   }
 
-  /** Those that a failed test has left running: they would keep the runner waiting. */
+  /** Recorders and proxies that a failed test has left: they would keep the runner waiting. */
   static async endLeftovers() {
-    for (const recorder of [...running]) await recorder.end().catch(() => undefined);
+    for (const left of [...running]) await Promise.resolve(left.end()).catch(() => undefined);
   }
 
   async end(signal) {
@@ -219,13 +219,16 @@ export async function delay(port, ms) {
     pass(upstream, client);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
+  const proxy = {
     port: server.address().port,
     end: () => {
       for (const socket of sockets) socket.destroy();
       server.close();
+      running.delete(proxy);
     },
   };
+  running.add(proxy);
+  return proxy;
 }
 
 /* ---- a WebSocket by hand: it can do what no browser would ---- */

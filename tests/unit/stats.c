@@ -33,7 +33,10 @@ static void rates_behave(void)
 		for (int x = 0; x <= n; x++) {
 			struct stats_estimate e = stats_rate(x, n), mirror = stats_rate(n - x, n);
 
-			check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
+			check(e.has_interval == (people > 1));
+		if (!e.has_interval)
+			continue;
+		check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
 			check(fabs(e.low - (1 - mirror.high)) < 1e-12);
 			check(x == 0 || stats_rate(x - 1, n).low <= e.low);
 			check(x == 0 || stats_rate(x - 1, n).high <= e.high);

@@ -156,6 +156,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     if (!picture) return;
     this.#newest = undefined;
     this.#player.show(picture);
+    /* who sees a picture has seen everything up to it, also when the mark that says so is on its way */
+    if (picture.timeNs > this.#player.presentationNs) this.#player.present(picture.timeNs);
     this.#settle();
   }
 
