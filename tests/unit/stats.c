@@ -33,10 +33,7 @@ static void rates_behave(void)
 		for (int x = 0; x <= n; x++) {
 			struct stats_estimate e = stats_rate(x, n), mirror = stats_rate(n - x, n);
 
-			check(e.has_interval == (people > 1));
-		if (!e.has_interval)
-			continue;
-		check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
+			check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
 			check(fabs(e.low - (1 - mirror.high)) < 1e-12);
 			check(x == 0 || stats_rate(x - 1, n).low <= e.low);
 			check(x == 0 || stats_rate(x - 1, n).high <= e.high);
@@ -143,6 +140,9 @@ static void effective_opportunities_are_held(void)
 			continue;
 		}
 		check(e.defined && isfinite(e.low) && isfinite(e.high) && isfinite(e.n));
+		check(e.has_interval == (people > 1));
+		if (!e.has_interval)
+			continue;
 		check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
 		check(e.n <= met + 1e-9 && e.n >= fmin(people, met) - 1e-9);
 	}
