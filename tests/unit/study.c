@@ -50,7 +50,8 @@ static void least_study_has_the_usual_code_book(void)
 
 	check(parse("study: Least\n", &study, NULL) == 0);
 	expect(study->n_tasks == 0 && study->n_codes == 7);
-	expect(study_code_typed(study, "o")->error_type == UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_OMISSION);
+	expect(study_code_typed(study, "o")->error_type ==
+		UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_OMISSION);
 	uxrec__study__free_unpacked(study, NULL);
 }
 
