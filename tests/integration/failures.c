@@ -344,6 +344,7 @@ static void nothing_is_shared(void)
 	/* what is no socket is not taken away */
 	precious = temporary_path("thesis.txt");
 	close(open(precious, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	free(steal_ptr(output));
 	expect(run_child(&output, program, "--library", daemon.library, "--control", precious,
 		       "--listen", "127.0.0.1:0", NULL) == 3);
 	expect(access(precious, F_OK) == 0);
