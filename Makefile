@@ -38,7 +38,7 @@ endif
 
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
-LIBS_protocol := libprotobuf-c zlib
+LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
 LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil
 LIBS_replay   := libcyaml json-c gsl
 LIBS_daemon   := libwebsockets libsystemd

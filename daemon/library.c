@@ -181,7 +181,10 @@ static void send_declarations(
 		_cleanup_(buf_finish) struct buf record = {0};
 		struct packet *packet;
 
-		mcap_put_channel(&record, channel->id, 0, channel->topic, "");
+		mcap_put_channel(&record,
+			&(struct mcap_channel){.id = channel->id,
+				.topic = mcap_text(channel->topic),
+				.message_encoding = mcap_text("protobuf")});
 		if (!record.failed &&
 			packet_create_record(&packet, MCAP_CHANNEL,
 				record.data + MCAP_RECORD_HEADER_BYTES,

@@ -189,6 +189,7 @@ static void *sync_thread(void *user)
 	struct recorder *recorder = user;
 	int64_t next_ns = clock_now_ns() + SYNC_NS;
 	bool stop;
+	int r;
 
 	pthread_setname_np(pthread_self(), "uxrec-sync");
 	do {
@@ -205,8 +206,9 @@ static void *sync_thread(void *user)
 		recorder->sync_dirty = false;
 		stop = recorder->sync_stop;
 		pthread_mutex_unlock(&recorder->sync_lock);
-		if (!recorder->sync_failed && fdatasync(session_writer_fd(recorder->writer)) < 0) {
-			recorder->sync_failed = -errno;
+		r = recorder->sync_failed ? 0 : session_writer_sync(recorder->writer);
+		if (r < 0) {
+			recorder->sync_failed = r;
 			queue_wake(recorder->queue);
 		}
 		next_ns = clock_now_ns() + SYNC_NS;
@@ -252,7 +254,6 @@ static uint64_t count_events(const struct packet *packet)
 
 static void take_packet(struct recorder *recorder, struct packet *packet)
 {
-	uint64_t bytes = recorder->bytes;
 	int r = -EIO;
 
 	/* after a failure only what says why, for which room was set aside */
@@ -264,8 +265,7 @@ static void take_packet(struct recorder *recorder, struct packet *packet)
 		return;
 	}
 	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
-	if (recorder->bytes != bytes)
-		request_sync(recorder);
+	request_sync(recorder);
 	recorder->pictures += packet->channel == CHANNEL_SCREEN;
 	recorder->gaps += packet->channel == CHANNEL_GAPS;
 	recorder->events += count_events(packet);
@@ -349,21 +349,21 @@ static int open_in(const char *folder, const char *name, int flags)
 
 static int open_files(struct recorder *recorder, struct error *reterr)
 {
-	_autoclose_ int fd =
-		open_in(recorder->folder, "recording-0001.mcap", O_RDWR | O_CREAT | O_EXCL);
-	int r = fd;
+	_autofree_ char *path = NULL;
+	int r = recorder->reserve_fd =
+		open_in(recorder->folder, ".reserve", O_RDWR | O_CREAT | O_TRUNC);
 
 	if (r >= 0)
-		r = recorder->reserve_fd =
-			open_in(recorder->folder, ".reserve", O_RDWR | O_CREAT | O_TRUNC);
-	if (r >= 0)
 		r = -posix_fallocate(recorder->reserve_fd, 0, RESERVE_BYTES);
+	if (r == 0 && asprintf(&path, "%s/" SESSION_SEGMENT_NAME, recorder->folder, 1) < 0) {
+		path = NULL;
+		r = -ENOMEM;
+	}
 	if (r == 0)
-		r = session_writer_create(&recorder->writer, fd);
+		r = session_writer_create(&recorder->writer, path, SESSION_WRITER_RECORDING);
 	if (r < 0)
 		return error_set(reterr, r, "cannot record into %s: %s", recorder->folder,
 			r == -ENOSPC ? "the disk is full" : strerror(-r));
-	fd = -1;
 	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
 	return 0;
 }
@@ -450,8 +450,6 @@ int recorder_finish(struct recorder *recorder)
 	r = session_writer_finish(recorder->writer);
 	if (r == 0)
 		r = recorder->sync_failed;
-	if (r == 0 && fdatasync(session_writer_fd(recorder->writer)) < 0)
-		r = -errno;
 	if (r < 0)
 		log_errno(r, "recorder: ending the file in %s; it opens without its index",
 			recorder->folder);

@@ -276,14 +276,11 @@ static void put_declarations(struct client *client)
 {
 	for (uint16_t id = 1; id < CHANNEL_END; id++) {
 		_cleanup_(buf_finish) struct buf records = {0};
-		const struct channel_kind *kind = channel_kind_get(id);
-		struct view descriptors = schema_descriptors(kind->schema), rest;
+		struct view rest;
 		struct mcap_record record;
 		struct packet *packet;
 
-		mcap_put_schema(
-			&records, id, kind->schema, descriptors.data, descriptors.size_bytes);
-		mcap_put_channel(&records, id, id, kind->topic, modality_name(kind->modality));
+		schema_put_channel(&records, id, channel_kind_get(id));
 		rest = (struct view){records.data, records.size_bytes, 0};
 		while (!records.failed && mcap_next_record(&rest, &record) > 0)
 			if (packet_create_record(&packet, record.opcode, record.content.data,

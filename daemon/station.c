@@ -398,7 +398,8 @@ static void forget_session(struct station *station)
 /* Nothing was recorded: leave nothing behind. */
 static void undo_start(struct station *station)
 {
-	static const char *const files[] = {"recording-0001.mcap", "annotations.mcap"};
+	static const char *const files[] = {"recording-0001.mcap", "recording-0001.mcap.wal-a",
+		"recording-0001.mcap.wal-b", "annotations.mcap"};
 
 	live_close(station->options.live);
 	if (station->recorder)

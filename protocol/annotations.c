@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/channel.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/schema.h"
@@ -177,13 +178,11 @@ int annotations_refresh(struct annotations *log)
 static int write_head(struct annotations *log)
 {
 	_cleanup_(buf_finish) struct buf head = {0};
-	struct view descriptors = schema_descriptors("uxrec.Act");
 	int r;
 
 	buf_put(&head, MCAP_MAGIC, MCAP_MAGIC_BYTES);
 	mcap_put_header(&head, "uxrec.annotations.v1", "uxrec " UXREC_VERSION);
-	mcap_put_schema(&head, 1, "uxrec.Act", descriptors.data, descriptors.size_bytes);
-	mcap_put_channel(&head, ACTS_CHANNEL, 1, "/acts", "session");
+	schema_put_channel(&head, ACTS_CHANNEL, channel_kind_get(CHANNEL_ACTS));
 	r = buf_error(&head);
 	if (r == 0)
 		r = io_pwrite_all(log->fd, head.data, head.size_bytes, 0);

@@ -33,6 +33,23 @@ const char *modality_name(enum modality modality)
 	return modality_names[modality];
 }
 
+static bool text_is(struct view view, const char *text)
+{
+	return view.size_bytes == strlen(text) && memcmp(view.data, text, view.size_bytes) == 0;
+}
+
+enum modality modality_of_metadata(struct view pairs)
+{
+	while (pairs.size_bytes > 0 && !pairs.failed) {
+		struct view key = view_take_string(&pairs), value = view_take_string(&pairs);
+
+		for (unsigned m = 0; m < MODALITY_COUNT && text_is(key, "modality"); m++)
+			if (text_is(value, modality_names[m]))
+				return (enum modality)m;
+	}
+	return MODALITY_SESSION;
+}
+
 const struct channel_kind *channel_kind_get(uint16_t id)
 {
 	return id > 0 && id < CHANNEL_END ? &channel_kinds[id] : NULL;

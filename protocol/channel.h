@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/base/buf.h"
 #include "protocol/base/cleanup.h"
 
 #include <stdatomic.h>
@@ -19,6 +20,10 @@ enum modality {
 
 /** @return "session", "screen", "input"; the value of a channel's metadata key "modality" */
 const char *modality_name(enum modality modality);
+
+/** @return the modality that a channel's metadata (pairs of MCAP strings) names, or that of the
+ * session when it names none of ours */
+enum modality modality_of_metadata(struct view pairs);
 
 /** The channels of a session; the value is the id in the file. FORMAT.md describes each. */
 enum channel_id {

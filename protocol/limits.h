@@ -17,8 +17,14 @@
 
 /* Reader: a 8K picture coded without loss is about 50 MB; nothing honest is larger. */
 #define READER_CHUNK_LIMIT_BYTES (64 * 1024 * 1024)
-/* The index of a month of recording: 10 chunks a second of 150 bytes each are 40 MB a day. */
-#define READER_SUMMARY_LIMIT_BYTES (256 * 1024 * 1024)
+/* One day and a half of three chunks a second; the list of them takes 24 MB. */
+#define READER_CHUNKS_LIMIT 400000
+/* 400,000 chunk indexes of 150 bytes each. */
+#define READER_SUMMARY_LIMIT_BYTES (64 * 1024 * 1024)
+/* A disk that comes and goes all day. */
+#define READER_SEGMENTS_LIMIT 1000
+/* Metadata and attachments: ours has one a segment. */
+#define READER_EXTRAS_LIMIT 10000
 /* Schemas and channels are named one by one by people. */
 #define READER_CHANNELS_LIMIT     4096
 #define READER_TEXT_LIMIT_BYTES   4096
@@ -39,3 +45,7 @@
 #define WIRE_MESSAGE_LIMIT_BYTES (256 * 1024)
 #define STUDY_LIMIT_BYTES        (128 * 1024)
 #define NAME_LIMIT_BYTES         100
+
+/* The files of a session's folder. */
+#define SESSION_SEGMENT_NAME     "recording-%04u.mcap"
+#define SESSION_SEGMENT_METADATA "uxrec.segment"

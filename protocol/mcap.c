@@ -1,7 +1,7 @@
 #include "protocol/mcap.h"
 
 #include <errno.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 void mcap_store_record_header(unsigned char *at, uint8_t opcode, size_t record_bytes)
 {
@@ -42,32 +42,58 @@ void mcap_put_header(struct buf *buf, const char *profile, const char *library)
 	mcap_end(buf, begin);
 }
 
-void mcap_put_schema(
-	struct buf *buf, uint16_t id, const char *name, const void *descriptors, size_t size_bytes)
+static void put_view(struct buf *buf, struct view view)
+{
+	buf_put_u32(buf, (uint32_t)view.size_bytes);
+	buf_put(buf, view.data, view.size_bytes);
+}
+
+void mcap_put_schema(struct buf *buf, const struct mcap_schema *schema)
 {
 	size_t begin = mcap_begin(buf, MCAP_SCHEMA);
 
-	buf_put_u16(buf, id);
-	buf_put_string(buf, name);
-	buf_put_string(buf, "protobuf");
-	buf_put_u32(buf, (uint32_t)size_bytes);
-	buf_put(buf, descriptors, size_bytes);
+	buf_put_u16(buf, schema->id);
+	put_view(buf, schema->name);
+	put_view(buf, schema->encoding);
+	put_view(buf, schema->data);
 	mcap_end(buf, begin);
 }
 
-void mcap_put_channel(
-	struct buf *buf, uint16_t id, uint16_t schema_id, const char *topic, const char *modality)
+void mcap_put_channel(struct buf *buf, const struct mcap_channel *channel)
 {
-	static const char key[] = "modality";
 	size_t begin = mcap_begin(buf, MCAP_CHANNEL);
 
-	buf_put_u16(buf, id);
-	buf_put_u16(buf, schema_id);
-	buf_put_string(buf, topic);
-	buf_put_string(buf, "protobuf");
-	buf_put_u32(buf, (uint32_t)(8 + strlen(key) + strlen(modality)));
-	buf_put_string(buf, key);
-	buf_put_string(buf, modality);
+	buf_put_u16(buf, channel->id);
+	buf_put_u16(buf, channel->schema_id);
+	put_view(buf, channel->topic);
+	put_view(buf, channel->message_encoding);
+	put_view(buf, channel->metadata);
+	mcap_end(buf, begin);
+}
+
+void mcap_put_metadata(struct buf *buf, const struct mcap_metadata *metadata)
+{
+	size_t begin = mcap_begin(buf, MCAP_METADATA);
+
+	put_view(buf, metadata->name);
+	put_view(buf, metadata->pairs);
+	mcap_end(buf, begin);
+}
+
+void mcap_put_attachment(struct buf *buf, const struct mcap_attachment *attachment)
+{
+	size_t begin = mcap_begin(buf, MCAP_ATTACHMENT);
+
+	buf_put_u64(buf, attachment->log_time);
+	buf_put_u64(buf, attachment->create_time);
+	put_view(buf, attachment->name);
+	put_view(buf, attachment->media_type);
+	buf_put_u64(buf, attachment->data.size_bytes);
+	buf_put(buf, attachment->data.data, attachment->data.size_bytes);
+	if (!buf->failed)
+		buf_put_u32(buf,
+			mcap_crc(0, buf->data + begin + MCAP_RECORD_HEADER_BYTES,
+				buf->size_bytes - begin - MCAP_RECORD_HEADER_BYTES));
 	mcap_end(buf, begin);
 }
 
@@ -168,6 +194,30 @@ int mcap_parse_chunk_index(struct view content, struct mcap_chunk_index *ret)
 	return content.failed || ret->message_index_offsets.size_bytes % 10 ? -EBADMSG : 0;
 }
 
+int mcap_parse_metadata(struct view content, struct mcap_metadata *ret)
+{
+	ret->name = view_take_string(&content);
+	ret->pairs = view_take_string(&content);
+	return content.failed ? -EBADMSG : 0;
+}
+
+int mcap_parse_attachment(struct view content, struct mcap_attachment *ret)
+{
+	struct view whole = content;
+	uint32_t crc;
+
+	ret->log_time = view_get(&content, 8);
+	ret->create_time = view_get(&content, 8);
+	ret->name = view_take_string(&content);
+	ret->media_type = view_take_string(&content);
+	ret->data = view_take(&content, view_get(&content, 8));
+	whole.size_bytes -= content.size_bytes;
+	crc = (uint32_t)view_get(&content, 4);
+	if (content.failed)
+		return -EBADMSG;
+	return crc && crc != mcap_crc(0, whole.data, whole.size_bytes) ? -EBADMSG : 0;
+}
+
 int mcap_parse_footer(struct view content, struct mcap_footer *ret)
 {
 	ret->summary_start = view_get(&content, 8);
@@ -192,7 +242,7 @@ int mcap_parse_statistics(struct view content, struct mcap_statistics *ret)
 
 uint32_t mcap_crc(uint32_t crc, const void *data, size_t size_bytes)
 {
-	return (uint32_t)crc32_z(crc, data, size_bytes);
+	return libdeflate_crc32(crc, data, size_bytes);
 }
 
 bool mcap_string_is(struct view view, const char *text)

@@ -61,6 +61,16 @@ struct mcap_channel {
 	struct view metadata; /* pairs of strings */
 };
 
+struct mcap_metadata {
+	struct view name;
+	struct view pairs; /* of strings */
+};
+
+struct mcap_attachment {
+	uint64_t log_time, create_time;
+	struct view name, media_type, data;
+};
+
 struct mcap_chunk {
 	uint64_t start_time, end_time; /* of its messages */
 	uint64_t uncompressed_size;
@@ -104,10 +114,10 @@ void mcap_store_message_header(unsigned char *at, const struct mcap_message *mes
 size_t mcap_begin(struct buf *buf, uint8_t opcode);
 void mcap_end(struct buf *buf, size_t begin);
 void mcap_put_header(struct buf *buf, const char *profile, const char *library);
-void mcap_put_schema(struct buf *buf, uint16_t id, const char *name, const void *descriptors,
-	size_t size_bytes); /* encoding "protobuf" */
-void mcap_put_channel(
-	struct buf *buf, uint16_t id, uint16_t schema_id, const char *topic, const char *modality);
+void mcap_put_schema(struct buf *buf, const struct mcap_schema *schema);
+void mcap_put_channel(struct buf *buf, const struct mcap_channel *channel);
+void mcap_put_metadata(struct buf *buf, const struct mcap_metadata *metadata);
+void mcap_put_attachment(struct buf *buf, const struct mcap_attachment *attachment);
 void mcap_put_data_end(struct buf *buf, uint32_t data_crc);
 /** The Footer and the closing magic; its CRC is computed over `summary` and the footer's start. */
 void mcap_put_footer(struct buf *buf, struct view summary, uint64_t summary_start,
@@ -130,11 +140,19 @@ int mcap_parse_schema(struct view content, struct mcap_schema *ret);
 int mcap_parse_channel(struct view content, struct mcap_channel *ret);
 int mcap_parse_chunk(struct view content, struct mcap_chunk *ret);
 int mcap_parse_chunk_index(struct view content, struct mcap_chunk_index *ret);
+int mcap_parse_metadata(struct view content, struct mcap_metadata *ret);
+int mcap_parse_attachment(struct view content, struct mcap_attachment *ret); /* and its CRC */
 int mcap_parse_footer(struct view content, struct mcap_footer *ret);
 int mcap_parse_statistics(struct view content, struct mcap_statistics *ret);
 
-/** The CRC-32 of the specification (that of zlib), going on from @p crc (0 to begin). */
+/** The CRC-32 of the specification (that of gzip), going on from @p crc (0 to begin). */
 uint32_t mcap_crc(uint32_t crc, const void *data, size_t size_bytes);
+
+/** A text as a view, without its closing 0. */
+static inline struct view mcap_text(const char *text)
+{
+	return (struct view){(const unsigned char *)text, strlen(text), 0};
+}
 
 /** @return true when the view holds exactly @p text */
 bool mcap_string_is(struct view view, const char *text);

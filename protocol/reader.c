@@ -10,20 +10,22 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-void reader_damage(struct session_reader *reader, uint64_t offset, const char *text)
+void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset, const char *text)
 {
 	struct reader_damage *damages;
 
 	if (reader->damage_count >= READER_DAMAGES_LIMIT)
 		return;
 	for (size_t i = 0; i < reader->damage_count; i++)
-		if (reader->damages[i].offset == offset)
+		if (reader->damages[i].offset == offset && reader->damages[i].segment == file)
 			return; /* read twice, said once */
 	damages = realloc(reader->damages, (reader->damage_count + 1) * sizeof(*damages));
 	if (!damages)
 		return;
 	reader->damages = damages;
+	damages[reader->damage_count].segment = file;
 	damages[reader->damage_count].offset = offset;
 	snprintf(damages[reader->damage_count].text, sizeof(damages->text), "%s", text);
 	reader->damage_count++;
@@ -46,19 +48,20 @@ static char *copy_text(struct view view)
 static const struct reader_schema *schema_by_id(const struct session_reader *reader, uint16_t id)
 {
 	for (size_t i = 0; i < reader->schema_count; i++)
-		if (reader->schemas[i].id == id)
-			return &reader->schemas[i];
+		if (reader->schemas[i]->id == id)
+			return reader->schemas[i];
 	return NULL;
 }
 
-static int declare_schema(struct session_reader *reader, struct view content, uint64_t offset)
+static int declare_schema(
+	struct session_reader *reader, unsigned file, struct view content, uint64_t offset)
 {
 	struct mcap_schema parsed;
-	struct reader_schema *schemas, *schema;
+	struct reader_schema **schemas, *schema;
 
 	if (mcap_parse_schema(content, &parsed) < 0 ||
 		parsed.data.size_bytes > READER_SCHEMA_LIMIT_BYTES) {
-		reader_damage(reader, offset, "a schema record that cannot be read");
+		reader_damage(reader, file, offset, "a schema record that cannot be read");
 		return 0;
 	}
 	if (schema_by_id(reader, parsed.id) || reader->schema_count >= READER_CHANNELS_LIMIT)
@@ -67,7 +70,9 @@ static int declare_schema(struct session_reader *reader, struct view content, ui
 	if (!schemas)
 		return -ENOMEM;
 	reader->schemas = schemas;
-	schema = &schemas[reader->schema_count];
+	schema = schemas[reader->schema_count] = malloc(sizeof(*schema));
+	if (!schema)
+		return -ENOMEM;
 	*schema = (struct reader_schema){
 		.id = parsed.id,
 		.name = copy_text(parsed.name),
@@ -90,23 +95,43 @@ static uint16_t known_channel(const char *topic, const char *schema)
 	return id && strcmp(channel_kind_get(id)->schema, schema) == 0 ? id : 0;
 }
 
-static int declare_channel(struct session_reader *reader, struct view content, uint64_t offset)
+static int copy_metadata(struct reader_channel *channel, struct view metadata)
+{
+	unsigned char *copy;
+
+	if (metadata.size_bytes > READER_TEXT_LIMIT_BYTES)
+		return 0;
+	copy = malloc(metadata.size_bytes + 1);
+	if (!copy)
+		return -ENOMEM;
+	if (metadata.size_bytes)
+		memcpy(copy, metadata.data, metadata.size_bytes);
+	channel->metadata = (struct view){copy, metadata.size_bytes, 0};
+	return 0;
+}
+
+static int declare_channel(
+	struct session_reader *reader, unsigned file, struct view content, uint64_t offset)
 {
 	struct mcap_channel parsed;
 	struct reader_channel **channels, *channel;
 	const struct reader_schema *schema;
+	const struct reader_channel *before;
 	size_t at = reader->channel_count;
 
 	if (mcap_parse_channel(content, &parsed) < 0) {
-		reader_damage(reader, offset, "a channel record that cannot be read");
+		reader_damage(reader, file, offset, "a channel record that cannot be read");
 		return 0;
 	}
-	if (reader_channel_by_id(reader, parsed.id) ||
-		reader->channel_count >= READER_CHANNELS_LIMIT)
+	before = reader_channel_by_id(reader, parsed.id);
+	if (before && !mcap_string_is(parsed.topic, before->topic))
+		reader_damage(
+			reader, file, offset, "a channel id that is declared twice, differently");
+	if (before || reader->channel_count >= READER_CHANNELS_LIMIT)
 		return 0;
 	schema = schema_by_id(reader, parsed.schema_id);
 	if (!schema && parsed.schema_id != 0) {
-		reader_damage(reader, offset, "a channel whose schema is not declared");
+		reader_damage(reader, file, offset, "a channel whose schema is not declared");
 		return 0;
 	}
 	channels = realloc(reader->channels, (reader->channel_count + 1) * sizeof(*channels));
@@ -127,21 +152,23 @@ static int declare_channel(struct session_reader *reader, struct view content, u
 		.schema = schema ? schema->name : "",
 		.schema_encoding = schema ? schema->encoding : "",
 		.schema_data = {schema ? schema->data : NULL, schema ? schema->size_bytes : 0, 0},
+		.schema_id = schema ? schema->id : 0,
 	};
 	reader->channel_count++;
-	if (!channel->topic || !channel->message_encoding)
+	if (!channel->topic || !channel->message_encoding ||
+		copy_metadata(channel, parsed.metadata) < 0)
 		return -ENOMEM;
 	channel->known = known_channel(channel->topic, channel->schema);
 	return 0;
 }
 
-int reader_declare(
-	struct session_reader *reader, uint8_t opcode, struct view content, uint64_t offset)
+int reader_declare(struct session_reader *reader, unsigned file, uint8_t opcode,
+	struct view content, uint64_t offset)
 {
 	if (opcode == MCAP_SCHEMA)
-		return declare_schema(reader, content, offset);
+		return declare_schema(reader, file, content, offset);
 	if (opcode == MCAP_CHANNEL)
-		return declare_channel(reader, content, offset);
+		return declare_channel(reader, file, content, offset);
 	return 0;
 }
 
@@ -162,20 +189,23 @@ const struct reader_channel *reader_channel_by_id(const struct session_reader *r
 	return NULL;
 }
 
-static struct chunk_entry *add_chunk(struct session_reader *reader)
+static struct chunk_entry *add_chunk(struct session_reader *reader, unsigned file)
 {
 	if (reader->chunk_count == reader->chunk_capacity) {
 		size_t capacity = reader->chunk_capacity ? reader->chunk_capacity * 2 : 256;
-		struct chunk_entry *chunks =
-			realloc(reader->chunks, capacity * sizeof(*reader->chunks));
+		struct chunk_entry *chunks;
 
+		if (reader->chunk_count >= READER_CHUNKS_LIMIT)
+			return NULL;
+		chunks = realloc(reader->chunks, capacity * sizeof(*reader->chunks));
 		if (!chunks)
 			return NULL;
 		reader->chunks = chunks;
 		reader->chunk_capacity = capacity;
 	}
 	reader->chunks[reader->chunk_count] = (struct chunk_entry){
-		.first_channel = reader->chunk_channels.size_bytes / sizeof(uint16_t),
+		.file = (uint16_t)file,
+		.first_channel = (uint32_t)(reader->chunk_channels.size_bytes / sizeof(uint16_t)),
 	};
 	return &reader->chunks[reader->chunk_count++];
 }
@@ -183,10 +213,31 @@ static struct chunk_entry *add_chunk(struct session_reader *reader)
 static int add_chunk_channel(
 	struct session_reader *reader, struct chunk_entry *chunk, uint16_t channel_id)
 {
+	const uint16_t *channels = (const void *)reader->chunk_channels.data;
+
+	chunk->indexed = true;
+	for (size_t i = 0; i < chunk->channel_count; i++)
+		if (channels[chunk->first_channel + i] == channel_id)
+			return 0;
 	buf_put(&reader->chunk_channels, &channel_id, sizeof(channel_id));
 	chunk->channel_count++;
-	chunk->indexed = true;
 	return buf_error(&reader->chunk_channels);
+}
+
+static int add_extra(struct session_reader *reader, unsigned file, uint8_t opcode, uint64_t offset,
+	uint64_t length)
+{
+	struct reader_extra *extras;
+
+	if (reader->extra_count >= READER_EXTRAS_LIMIT)
+		return 0;
+	extras = realloc(reader->extras, (reader->extra_count + 1) * sizeof(*extras));
+	if (!extras)
+		return -ENOMEM;
+	reader->extras = extras;
+	extras[reader->extra_count++] =
+		(struct reader_extra){offset, length, (uint16_t)file, opcode};
+	return 0;
 }
 
 bool reader_chunk_has(
@@ -204,7 +255,14 @@ bool reader_chunk_has(
 
 /* ---- by the index ---- */
 
-static int take_chunk_index(struct session_reader *reader, struct view content, uint64_t offset)
+static bool lies_in_file(const struct reader_file *file, uint64_t offset, uint64_t length)
+{
+	return offset <= file->size_bytes && length <= file->size_bytes - offset &&
+		length >= MCAP_RECORD_HEADER_BYTES;
+}
+
+static int take_chunk_index(
+	struct session_reader *reader, unsigned number, struct view content, uint64_t offset)
 {
 	struct mcap_chunk_index index;
 	struct chunk_entry *chunk;
@@ -212,16 +270,15 @@ static int take_chunk_index(struct session_reader *reader, struct view content, 
 
 	if (mcap_parse_chunk_index(content, &index) < 0)
 		return -EBADMSG;
-	if (index.chunk_offset > reader->size_bytes ||
-		index.chunk_length > reader->size_bytes - index.chunk_offset) {
-		reader_damage(reader, offset, "a chunk index that points outside the file");
-		return 0;
+	if (!lies_in_file(&reader->files[number], index.chunk_offset, index.chunk_length)) {
+		reader_damage(reader, number, offset, "a chunk index that points outside the file");
+		return -EBADMSG;
 	}
 	if (index.start_time > index.end_time || index.end_time > READER_TIME_LIMIT_NS) {
-		reader_damage(reader, offset, "a chunk index with impossible times");
-		return 0;
+		reader_damage(reader, number, offset, "a chunk index with impossible times");
+		return -EBADMSG;
 	}
-	chunk = add_chunk(reader);
+	chunk = add_chunk(reader, number);
 	if (!chunk)
 		return -ENOMEM;
 	chunk->start_ns = (int64_t)index.start_time;
@@ -236,27 +293,48 @@ static int take_chunk_index(struct session_reader *reader, struct view content, 
 	return r;
 }
 
-static int read_summary_records(struct session_reader *reader, struct view rest, uint64_t start)
+static int take_extra_index(
+	struct session_reader *reader, unsigned number, uint8_t opcode, struct view content)
+{
+	uint64_t offset = view_get(&content, 8), length = view_get(&content, 8);
+
+	if (content.failed || !lies_in_file(&reader->files[number], offset, length))
+		return 0;
+	return add_extra(reader, number, opcode, offset, length);
+}
+
+static int read_summary_records(
+	struct session_reader *reader, unsigned number, struct view rest, uint64_t start)
 {
 	const unsigned char *begin = rest.data;
 	struct mcap_record record;
 	struct mcap_statistics statistics = {0};
+	size_t chunks_before = reader->chunk_count;
+	bool told = false;
 	int r;
 
 	while ((r = mcap_next_record(&rest, &record)) > 0) {
 		uint64_t offset = start + (uint64_t)(record.content.data - begin);
 
-		if (record.opcode == MCAP_CHUNK_INDEX)
-			r = take_chunk_index(reader, record.content, offset);
-		else if (record.opcode == MCAP_STATISTICS)
+		if (record.opcode == MCAP_CHUNK_INDEX) {
+			r = take_chunk_index(reader, number, record.content, offset);
+		} else if (record.opcode == MCAP_ATTACHMENT_INDEX) {
+			r = take_extra_index(reader, number, MCAP_ATTACHMENT, record.content);
+		} else if (record.opcode == MCAP_METADATA_INDEX) {
+			r = take_extra_index(reader, number, MCAP_METADATA, record.content);
+		} else if (record.opcode == MCAP_STATISTICS) {
 			r = mcap_parse_statistics(record.content, &statistics);
-		else
-			r = reader_declare(reader, record.opcode, record.content, offset);
+			told = true;
+		} else {
+			r = reader_declare(reader, number, record.opcode, record.content, offset);
+		}
 		if (r < 0)
 			return r;
 	}
-	/* a file may have a summary without chunk indexes: then the chunks must be searched */
-	return r < 0 || statistics.chunk_count > reader->chunk_count ? -EBADMSG : 0;
+	/* a file may have a summary that does not name all chunks: then they must be searched */
+	return r < 0 || !told || statistics.chunk_count != reader->chunk_count - chunks_before
+		? -EBADMSG
+		: 0;
 }
 
 static int offset_compare(const void *a, const void *b)
@@ -267,83 +345,113 @@ static int offset_compare(const void *a, const void *b)
 }
 
 /* Honest chunks lie one behind the other; a file that names one twice would be read twice. */
-static bool chunks_overlap(struct session_reader *reader)
+static bool chunks_overlap(struct session_reader *reader, size_t first)
 {
-	if (reader->chunk_count > 1)
-		qsort(reader->chunks, reader->chunk_count, sizeof(*reader->chunks), offset_compare);
-	for (size_t i = 1; i < reader->chunk_count; i++)
+	size_t count = reader->chunk_count - first;
+
+	if (count > 1)
+		qsort(reader->chunks + first, count, sizeof(*reader->chunks), offset_compare);
+	for (size_t i = first + 1; i < reader->chunk_count; i++)
 		if (reader->chunks[i].offset <
 			reader->chunks[i - 1].offset + reader->chunks[i - 1].length)
 			return true;
 	return false;
 }
 
-static void forget_chunks(struct session_reader *reader)
+/* Only our own files are known to have all of their messages in chunks. */
+static bool profile_is_ours(const struct reader_file *file)
 {
-	reader->chunk_count = 0;
-	buf_clear(&reader->chunk_channels);
+	unsigned char head[MCAP_MAGIC_BYTES + MCAP_RECORD_HEADER_BYTES + 4 + 6];
+
+	return io_pread_full(file->fd, head, sizeof(head), 0) == sizeof(head) &&
+		head[MCAP_MAGIC_BYTES] == MCAP_HEADER &&
+		memcmp(head + sizeof(head) - 6, "uxrec.", 6) == 0;
 }
 
-/* @return 1 when the file has a sound index, 0 when it must be scanned */
-static int read_by_index(struct session_reader *reader)
+/* @return 1 with a footer that points to a summary, 0 without, or a negative errno */
+static int read_footer(struct session_reader *reader, unsigned number, unsigned char *tail,
+	struct mcap_footer *ret)
 {
-	unsigned char tail[MCAP_RECORD_HEADER_BYTES + MCAP_FOOTER_BYTES + MCAP_MAGIC_BYTES];
-	uint64_t footer_at = reader->size_bytes - sizeof(tail), summary_bytes;
-	_autofree_ unsigned char *summary = NULL;
-	struct mcap_footer footer;
-	uint32_t crc;
+	struct reader_file *file = &reader->files[number];
+	size_t tail_bytes = MCAP_RECORD_HEADER_BYTES + MCAP_FOOTER_BYTES + MCAP_MAGIC_BYTES;
+	uint64_t footer_at = file->size_bytes - tail_bytes;
 	ssize_t n;
 
-	if (reader->size_bytes < MCAP_MAGIC_BYTES + sizeof(tail))
+	if (file->size_bytes < MCAP_MAGIC_BYTES + tail_bytes)
 		return 0;
-	n = io_pread_full(reader->fd, tail, sizeof(tail), (off_t)footer_at);
+	n = io_pread_full(file->fd, tail, tail_bytes, (off_t)footer_at);
 	if (n < 0)
 		return (int)n;
-	if ((size_t)n != sizeof(tail) || tail[0] != MCAP_FOOTER ||
+	if ((size_t)n != tail_bytes || tail[0] != MCAP_FOOTER ||
 		le_load(tail + 1, 8) != MCAP_FOOTER_BYTES ||
-		memcmp(tail + sizeof(tail) - MCAP_MAGIC_BYTES, MCAP_MAGIC, MCAP_MAGIC_BYTES) != 0)
+		memcmp(tail + tail_bytes - MCAP_MAGIC_BYTES, MCAP_MAGIC, MCAP_MAGIC_BYTES) != 0)
 		return 0;
 	mcap_parse_footer(
-		(struct view){tail + MCAP_RECORD_HEADER_BYTES, MCAP_FOOTER_BYTES, 0}, &footer);
-	if (footer.summary_start == 0)
+		(struct view){tail + MCAP_RECORD_HEADER_BYTES, MCAP_FOOTER_BYTES, 0}, ret);
+	if (ret->summary_start == 0)
 		return 0;
-	if (footer.summary_start > footer_at ||
-		footer_at - footer.summary_start > READER_SUMMARY_LIMIT_BYTES) {
-		reader_damage(reader, footer_at, "a footer that points outside the file");
+	if (ret->summary_start > footer_at ||
+		footer_at - ret->summary_start > READER_SUMMARY_LIMIT_BYTES) {
+		reader_damage(reader, number, footer_at, "a footer that points outside the file");
 		return 0;
 	}
-	summary_bytes = footer_at - footer.summary_start;
+	return 1;
+}
+
+/* what was taken from an index that turned out not to be sound */
+static void forget_from(struct session_reader *reader, size_t chunks, size_t extras)
+{
+	reader->chunk_count = chunks;
+	reader->extra_count = extras;
+}
+
+/* @return 1 when the file has a sound index, 0 when it must be scanned, or a negative errno */
+static int read_by_index(struct session_reader *reader, unsigned number)
+{
+	struct reader_file *file = &reader->files[number];
+	unsigned char tail[MCAP_RECORD_HEADER_BYTES + MCAP_FOOTER_BYTES + MCAP_MAGIC_BYTES];
+	size_t chunks_before = reader->chunk_count, extras_before = reader->extra_count;
+	_autofree_ unsigned char *summary = NULL;
+	struct mcap_footer footer;
+	uint64_t summary_bytes;
+	uint32_t crc;
+	ssize_t n;
+	int r = read_footer(reader, number, tail, &footer);
+
+	if (r <= 0 || !file->ours)
+		return r < 0 ? r : 0;
+	summary_bytes = file->size_bytes - sizeof(tail) - footer.summary_start;
 	summary = malloc(summary_bytes + 1);
 	if (!summary)
 		return -ENOMEM;
-	n = io_pread_full(reader->fd, summary, summary_bytes, (off_t)footer.summary_start);
+	n = io_pread_full(file->fd, summary, summary_bytes, (off_t)footer.summary_start);
 	if (n < 0)
 		return (int)n;
 	crc = mcap_crc(mcap_crc(0, summary, summary_bytes), tail,
 		MCAP_RECORD_HEADER_BYTES + MCAP_FOOTER_BYTES - 4);
 	if ((uint64_t)n != summary_bytes || (footer.summary_crc && footer.summary_crc != crc)) {
-		reader_damage(reader, footer.summary_start, "the summary's CRC is wrong");
+		reader_damage(reader, number, footer.summary_start, "the summary's CRC is wrong");
 		return 0;
 	}
-	if (read_summary_records(
-		    reader, (struct view){summary, summary_bytes, 0}, footer.summary_start) < 0) {
-		forget_chunks(reader);
-		return 0;
+	r = read_summary_records(
+		reader, number, (struct view){summary, summary_bytes, 0}, footer.summary_start);
+	if (r == 0 && chunks_overlap(reader, chunks_before)) {
+		reader_damage(reader, number, footer.summary_start, "chunk indexes that overlap");
+		r = -EBADMSG;
 	}
-	if (chunks_overlap(reader)) {
-		reader_damage(reader, footer.summary_start, "chunk indexes that overlap");
-		forget_chunks(reader);
-		return 0;
+	if (r < 0) {
+		forget_from(reader, chunks_before, extras_before);
+		return r == -ENOMEM ? r : 0;
 	}
-	reader->complete = true;
-	reader->whole_bytes = reader->size_bytes;
+	file->complete = true;
+	file->whole_bytes = file->size_bytes;
 	return 1;
 }
 
-/* ---- by the chunks ---- */
+/* ---- by the records ---- */
 
 /* Read a record's content into fresh memory when it is honest about its length. */
-static int read_content(struct session_reader *reader, uint64_t offset, uint64_t size_bytes,
+static int read_content(const struct reader_file *file, uint64_t offset, uint64_t size_bytes,
 	uint64_t limit, unsigned char **ret)
 {
 	_autofree_ unsigned char *data = NULL;
@@ -354,7 +462,7 @@ static int read_content(struct session_reader *reader, uint64_t offset, uint64_t
 	data = malloc(size_bytes + 1);
 	if (!data)
 		return -ENOMEM;
-	n = io_pread_full(reader->fd, data, size_bytes, (off_t)offset);
+	n = io_pread_full(file->fd, data, size_bytes, (off_t)offset);
 	if (n < 0)
 		return (int)n;
 	if ((uint64_t)n != size_bytes)
@@ -363,143 +471,295 @@ static int read_content(struct session_reader *reader, uint64_t offset, uint64_t
 	return 0;
 }
 
-/* declarations may also stand inside of chunks; ours never do, but others' files */
-static int declare_from_chunk(struct session_reader *reader, struct chunk_entry *chunk)
-{
-	_autofree_ unsigned char *data = NULL;
-	struct mcap_chunk parsed;
-	struct mcap_record record;
-	int r;
+/* A record while a file is scanned: its head, and the first bytes of its content. */
+struct scanned {
+	uint64_t offset, content_bytes;
+	uint8_t opcode;
+	unsigned char start[MCAP_MESSAGE_HEADER_BYTES]; /* zeros where the content is shorter */
+};
 
-	r = read_content(reader, chunk->offset + MCAP_RECORD_HEADER_BYTES,
-		chunk->length - MCAP_RECORD_HEADER_BYTES, READER_CHUNK_LIMIT_BYTES, &data);
-	if (r < 0)
-		return r == -EBADMSG ? 0 : r;
-	if (mcap_parse_chunk((struct view){data, chunk->length - MCAP_RECORD_HEADER_BYTES, 0},
-		    &parsed) < 0 ||
-		parsed.compression.size_bytes > 0)
-		return 0;
-	while (mcap_next_record(&parsed.records, &record) > 0) {
-		r = reader_declare(reader, record.opcode, record.content, chunk->offset);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int take_chunk(struct session_reader *reader, uint64_t offset, uint64_t length)
+static int take_chunk(struct session_reader *reader, unsigned number, const struct scanned *record)
 {
-	unsigned char head[16];
+	uint64_t start = le_load(record->start, 8), end = le_load(record->start + 8, 8);
 	struct chunk_entry *chunk;
-	ssize_t n = io_pread_full(
-		reader->fd, head, sizeof(head), (off_t)(offset + MCAP_RECORD_HEADER_BYTES));
 
-	if (n < 0)
-		return (int)n;
-	if (length < MCAP_RECORD_HEADER_BYTES + MCAP_CHUNK_HEADER_BYTES || n != sizeof(head)) {
-		reader_damage(reader, offset, "a chunk that is too short to be one");
+	if (record->content_bytes < MCAP_CHUNK_HEADER_BYTES) {
+		reader_damage(
+			reader, number, record->offset, "a chunk that is too short to be one");
 		return 0;
 	}
-	if (le_load(head, 8) > le_load(head + 8, 8) ||
-		le_load(head + 8, 8) > READER_TIME_LIMIT_NS) {
-		reader_damage(reader, offset, "a chunk with impossible times");
+	if (start > end || end > READER_TIME_LIMIT_NS) {
+		reader_damage(reader, number, record->offset, "a chunk with impossible times");
 		return 0;
 	}
-	chunk = add_chunk(reader);
+	chunk = add_chunk(reader, number);
 	if (!chunk)
 		return -ENOMEM;
-	chunk->start_ns = (int64_t)le_load(head, 8);
-	chunk->end_ns = (int64_t)le_load(head + 8, 8);
-	chunk->offset = offset;
-	chunk->length = length;
+	chunk->start_ns = (int64_t)start;
+	chunk->end_ns = (int64_t)end;
+	chunk->offset = record->offset;
+	chunk->length = MCAP_RECORD_HEADER_BYTES + record->content_bytes;
 	reader->chunk_is_last = true;
-	return reader->channel_count == 0 ? declare_from_chunk(reader, chunk) : 0;
+	/* declarations may also stand inside of chunks; ours never do, but others' files */
+	return reader->channel_count == 0 ? reader_declare_from_chunk(reader, chunk) : 0;
 }
 
-static int take_message_index(struct session_reader *reader, uint64_t offset)
+static int take_message_index(struct session_reader *reader, const struct scanned *record)
 {
-	unsigned char id[2];
-	ssize_t n = io_pread_full(
-		reader->fd, id, sizeof(id), (off_t)(offset + MCAP_RECORD_HEADER_BYTES));
+	if (record->content_bytes < 2 || reader->chunk_count == 0 || !reader->chunk_is_last)
+		return 0;
+	return add_chunk_channel(reader, &reader->chunks[reader->chunk_count - 1],
+		(uint16_t)le_load(record->start, 2));
+}
+
+/* messages outside of chunks: as many as lie together and make about a chunk are one */
+static int take_message(
+	struct session_reader *reader, unsigned number, const struct scanned *record)
+{
+	uint64_t time = le_load(record->start + 6, 8);
+	uint64_t length = MCAP_RECORD_HEADER_BYTES + record->content_bytes;
+	struct chunk_entry *run =
+		reader->chunk_count > 0 ? &reader->chunks[reader->chunk_count - 1] : NULL;
+
+	/* ours has none; one that is found is the inside of something torn */
+	if (record->content_bytes < MCAP_MESSAGE_HEADER_BYTES || time > READER_TIME_LIMIT_NS ||
+		reader->files[number].ours) {
+		reader_damage(reader, number, record->offset, "a message that cannot be read");
+		return 0;
+	}
+	if (!run || run->source != CHUNK_RUN || run->file != number ||
+		run->offset + run->length != record->offset ||
+		run->length + length > SESSION_CHUNK_BYTES) {
+		run = add_chunk(reader, number);
+		if (!run)
+			return -ENOMEM;
+		run->source = CHUNK_RUN;
+		run->offset = record->offset;
+		run->start_ns = run->end_ns = (int64_t)time;
+	}
+	run->length += length;
+	if ((int64_t)time < run->start_ns)
+		run->start_ns = (int64_t)time;
+	if ((int64_t)time > run->end_ns)
+		run->end_ns = (int64_t)time;
+	return add_chunk_channel(reader, run, (uint16_t)le_load(record->start, 2));
+}
+
+static int take_declaration(
+	struct session_reader *reader, unsigned number, const struct scanned *record)
+{
+	_autofree_ unsigned char *content = NULL;
+	int r = read_content(&reader->files[number], record->offset + MCAP_RECORD_HEADER_BYTES,
+		record->content_bytes, READER_SCHEMA_LIMIT_BYTES + READER_TEXT_LIMIT_BYTES,
+		&content);
+
+	if (r == -EBADMSG) {
+		reader_damage(reader, number, record->offset, "a declaration that is too large");
+		return 0;
+	}
+	return r < 0 ? r
+		     : reader_declare(reader, number, record->opcode,
+			       (struct view){content, record->content_bytes, 0}, record->offset);
+}
+
+static int scan_record(struct session_reader *reader, unsigned number, const struct scanned *record)
+{
+	switch (record->opcode) {
+	case MCAP_CHUNK:
+		reader->chunk_is_last = false; /* until it is taken */
+		return take_chunk(reader, number, record);
+	case MCAP_MESSAGE_INDEX: return take_message_index(reader, record);
+	case MCAP_MESSAGE: return take_message(reader, number, record);
+	case MCAP_SCHEMA:
+	case MCAP_CHANNEL: return take_declaration(reader, number, record);
+	case MCAP_METADATA:
+	case MCAP_ATTACHMENT:
+		return add_extra(reader, number, record->opcode, record->offset,
+			MCAP_RECORD_HEADER_BYTES + record->content_bytes);
+	default: return 0;
+	}
+}
+
+/* @return 1, 0 when no whole record lies there, or a negative errno */
+static int next_scanned(
+	struct session_reader *reader, unsigned number, uint64_t offset, struct scanned *ret)
+{
+	const struct reader_file *file = &reader->files[number];
+	unsigned char bytes[MCAP_RECORD_HEADER_BYTES + MCAP_MESSAGE_HEADER_BYTES] = {0};
+	ssize_t n = io_pread_full(file->fd, bytes, sizeof(bytes), (off_t)offset);
 
 	if (n < 0)
 		return (int)n;
-	if (n != sizeof(id) || reader->chunk_count == 0 || !reader->chunk_is_last)
+	if (n < MCAP_RECORD_HEADER_BYTES)
 		return 0;
-	return add_chunk_channel(
-		reader, &reader->chunks[reader->chunk_count - 1], (uint16_t)le_load(id, 2));
-}
-
-static int scan_record(
-	struct session_reader *reader, uint8_t opcode, uint64_t offset, uint64_t content_bytes)
-{
-	_autofree_ unsigned char *content = NULL;
-	int r;
-
-	switch (opcode) {
-	case MCAP_CHUNK:
-		reader->chunk_is_last = false; /* until it is taken */
-		return take_chunk(reader, offset, MCAP_RECORD_HEADER_BYTES + content_bytes);
-	case MCAP_MESSAGE_INDEX: return take_message_index(reader, offset);
-	case MCAP_MESSAGE:
-		reader_damage(reader, offset, "messages outside of chunks are not read");
+	ret->offset = offset;
+	ret->opcode = bytes[0];
+	ret->content_bytes = le_load(bytes + 1, 8);
+	if (ret->content_bytes > file->size_bytes - offset - MCAP_RECORD_HEADER_BYTES)
 		return 0;
-	case MCAP_SCHEMA:
-	case MCAP_CHANNEL:
-		r = read_content(reader, offset + MCAP_RECORD_HEADER_BYTES, content_bytes,
-			READER_SCHEMA_LIMIT_BYTES + READER_TEXT_LIMIT_BYTES, &content);
-		if (r == -EBADMSG) {
-			reader_damage(reader, offset, "a declaration that is too large");
-			return 0;
-		}
-		return r < 0 ? r
-			     : reader_declare(reader, opcode,
-				       (struct view){content, content_bytes, 0}, offset);
-	default: return 0;
+	if (ret->opcode == 0) {
+		reader_damage(reader, number, offset, "a record with the invalid opcode 0");
+		return 0;
 	}
+	memcpy(ret->start, bytes + MCAP_RECORD_HEADER_BYTES, sizeof(ret->start));
+	return 1;
 }
 
 /* The last chunk may lack some of its message indexes: then nothing is known about it. */
 static void distrust_last_chunk(struct session_reader *reader)
 {
-	if (reader->chunk_count > 0)
+	if (reader->chunk_count > 0 && reader->chunk_is_last)
 		reader->chunks[reader->chunk_count - 1].indexed = false;
 }
 
-static int scan_chunks(struct session_reader *reader)
+static bool has_closing_magic(const struct reader_file *file, uint64_t offset)
 {
-	uint64_t offset = MCAP_MAGIC_BYTES;
+	unsigned char magic[MCAP_MAGIC_BYTES];
 
-	while (offset + MCAP_RECORD_HEADER_BYTES <= reader->size_bytes) {
-		unsigned char head[MCAP_RECORD_HEADER_BYTES];
-		uint64_t length;
-		ssize_t n = io_pread_full(reader->fd, head, sizeof(head), (off_t)offset);
-		int r;
+	return io_pread_full(file->fd, magic, sizeof(magic), (off_t)offset) == sizeof(magic) &&
+		memcmp(magic, MCAP_MAGIC, sizeof(magic)) == 0;
+}
 
-		if (n < 0)
-			return (int)n;
-		if (n != sizeof(head))
-			break;
-		length = le_load(head + 1, 8);
-		if (length > reader->size_bytes - offset - MCAP_RECORD_HEADER_BYTES)
-			break;
-		if (head[0] == 0) {
-			reader_damage(reader, offset, "a record with the invalid opcode 0");
-			break;
-		}
-		r = scan_record(reader, head[0], offset, length);
+/* Read the heads of all records from where the last scan ended. */
+static int scan_records(struct session_reader *reader, unsigned number)
+{
+	struct reader_file *file = &reader->files[number];
+	uint64_t offset = file->whole_bytes;
+	struct scanned record;
+	int r;
+
+	while ((r = next_scanned(reader, number, offset, &record)) > 0) {
+		r = scan_record(reader, number, &record);
 		if (r < 0)
 			return r;
-		offset += MCAP_RECORD_HEADER_BYTES + length;
-		reader->whole_bytes = offset;
-		if (head[0] == MCAP_FOOTER)
+		offset += MCAP_RECORD_HEADER_BYTES + record.content_bytes;
+		file->whole_bytes = offset;
+		if (record.opcode == MCAP_FOOTER) {
+			file->complete = has_closing_magic(file, offset);
+			file->whole_bytes = file->size_bytes;
 			return 0;
+		}
 	}
 	distrust_last_chunk(reader);
+	return r;
+}
+
+/* ---- by the write-ahead log ---- */
+
+static int key_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Keys of all messages that can be read in the file's chunks from an offset on. */
+static int collect_keys(
+	struct session_reader *reader, unsigned number, uint64_t from, struct buf *keys)
+{
+	for (size_t i = 0; i < reader->chunk_count; i++) {
+		const struct loaded_chunk *loaded = &reader->cached;
+		int r;
+
+		if (reader->chunks[i].file != number || reader->chunks[i].offset < from ||
+			reader->chunks[i].source != CHUNK_RECORD)
+			continue;
+		r = loaded_chunk_read(&reader->cached, reader, i);
+		if (r < 0 && r != -EBADMSG)
+			return r;
+		for (size_t k = 0; k < loaded->count; k++) {
+			uint64_t key = reader_message_key(
+				loaded->messages[k].channel_id, loaded->messages[k].sequence);
+
+			buf_put(keys, &key, sizeof(key));
+		}
+	}
+	loaded_chunk_finish(&reader->cached);
+	if (keys->size_bytes)
+		qsort(keys->data, keys->size_bytes / sizeof(uint64_t), sizeof(uint64_t),
+			key_compare);
+	return buf_error(keys);
+}
+
+/* What of a group the file lacks is read from the log. */
+static int take_group(
+	struct session_reader *reader, unsigned number, size_t index, const struct buf *keys)
+{
+	struct reader_file *file = &reader->files[number];
+	struct wal_group *group = &file->groups[index];
+	_autofree_ unsigned char *data = NULL;
+	_cleanup_(buf_finish) struct buf wanted = {0};
+	int64_t start_ns = INT64_MAX, end_ns = INT64_MIN;
+	struct chunk_entry *chunk;
+	struct mcap_record record;
+	struct view rest;
+	size_t size;
+	int r = wal_read(group, file->wal_fds[group->file], &data, &size);
+
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r; /* its writer needs it no more */
+	rest = (struct view){data, size, 0};
+	while (mcap_next_record(&rest, &record) > 0) {
+		struct mcap_message message;
+		uint64_t key;
+
+		if (record.opcode != MCAP_MESSAGE ||
+			mcap_parse_message(record.content, &message) < 0 ||
+			message.log_time > READER_TIME_LIMIT_NS)
+			continue;
+		key = reader_message_key(message.channel_id, message.sequence);
+		if (keys->size_bytes &&
+			bsearch(&key, keys->data, keys->size_bytes / sizeof(key), sizeof(key),
+				key_compare))
+			continue;
+		buf_put(&wanted, &key, sizeof(key));
+		start_ns =
+			(int64_t)message.log_time < start_ns ? (int64_t)message.log_time : start_ns;
+		end_ns = (int64_t)message.log_time > end_ns ? (int64_t)message.log_time : end_ns;
+	}
+	if (buf_error(&wanted) < 0)
+		return -ENOMEM;
+	if (wanted.size_bytes == 0)
+		return 0;
+	chunk = add_chunk(reader, number);
+	if (!chunk)
+		return -ENOMEM;
+	chunk->source = CHUNK_WAL;
+	chunk->offset = index;
+	chunk->start_ns = start_ns;
+	chunk->end_ns = end_ns;
+	group->wanted_count = wanted.size_bytes / sizeof(uint64_t);
+	group->wanted = (uint64_t *)(void *)steal_ptr(wanted.data);
+	wanted = (struct buf){0};
+	qsort(group->wanted, group->wanted_count, sizeof(uint64_t), key_compare);
 	return 0;
 }
 
-/* ---- opening ---- */
+bool reader_group_wants(const struct wal_group *group, uint16_t channel_id, uint32_t sequence)
+{
+	uint64_t key = reader_message_key(channel_id, sequence);
+
+	return bsearch(&key, group->wanted, group->wanted_count, sizeof(key), key_compare) != NULL;
+}
+
+/* Each message of the log is in the file already or not yet; never is one given twice. */
+static int read_log(struct session_reader *reader, unsigned number)
+{
+	struct reader_file *file = &reader->files[number];
+	_cleanup_(buf_finish) struct buf keys = {0};
+	ssize_t count = wal_scan(file->path, file->wal_fds, &file->groups);
+	int r = 0;
+
+	if (count <= 0)
+		return (int)count;
+	file->group_count = (size_t)count;
+	r = collect_keys(reader, number, file->groups[0].group_offset, &keys);
+	for (size_t i = 0; i < file->group_count && r == 0; i++)
+		r = take_group(reader, number, i, &keys);
+	return r;
+}
+
+/* ---- segments ---- */
 
 static int chunk_compare(const void *a, const void *b)
 {
@@ -507,94 +767,259 @@ static int chunk_compare(const void *a, const void *b)
 
 	if (x->start_ns != y->start_ns)
 		return x->start_ns < y->start_ns ? -1 : 1;
+	if (x->file != y->file)
+		return x->file < y->file ? -1 : 1;
+	if ((x->source == CHUNK_WAL) != (y->source == CHUNK_WAL))
+		return x->source == CHUNK_WAL ? 1 : -1; /* the log is newer than the file */
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
 static int sort_chunks(struct session_reader *reader)
 {
-	int64_t latest_ns = INT64_MIN;
+	int64_t latest_ns = INT64_MIN, *latest_end_ns;
 
+	loaded_chunk_finish(&reader->cached);
 	if (reader->chunk_count == 0)
 		return 0;
 	qsort(reader->chunks, reader->chunk_count, sizeof(*reader->chunks), chunk_compare);
-	reader->latest_end_ns = malloc(reader->chunk_count * sizeof(*reader->latest_end_ns));
-	if (!reader->latest_end_ns)
+	latest_end_ns =
+		realloc(reader->latest_end_ns, reader->chunk_count * sizeof(*latest_end_ns));
+	if (!latest_end_ns)
 		return -ENOMEM;
+	reader->latest_end_ns = latest_end_ns;
 	for (size_t i = 0; i < reader->chunk_count; i++) {
 		if (reader->chunks[i].end_ns > latest_ns)
 			latest_ns = reader->chunks[i].end_ns;
-		reader->latest_end_ns[i] = latest_ns;
+		latest_end_ns[i] = latest_ns;
 	}
 	return 0;
 }
 
-static int check_magic(struct session_reader *reader, struct error *reterr)
+/* "first_sequence/CHANNEL" = "N": from N on the segments before have what is written again here */
+static void take_superseding(struct session_reader *reader, unsigned number, struct view pairs)
+{
+	while (pairs.size_bytes > 0 && !pairs.failed) {
+		struct view key = view_take_string(&pairs), value = view_take_string(&pairs);
+		char text[64];
+		unsigned channel;
+		unsigned long first;
+
+		if (key.size_bytes + value.size_bytes + 2 > sizeof(text))
+			continue;
+		snprintf(text, sizeof(text), "%.*s=%.*s", (int)key.size_bytes, key.data,
+			(int)value.size_bytes, value.data);
+		if (sscanf(text, "first_sequence/%u=%lu", &channel, &first) != 2 ||
+			channel >= CHANNEL_END || first > UINT32_MAX)
+			continue;
+		for (unsigned i = 0; i < number; i++)
+			if (first < reader->files[i].superseded_from[channel])
+				reader->files[i].superseded_from[channel] = (uint32_t)first;
+	}
+}
+
+static int read_segment_metadata(struct session_reader *reader, unsigned number)
+{
+	for (size_t i = 0; i < reader->extra_count; i++) {
+		_cleanup_(buf_finish) struct buf content = {0};
+		struct mcap_metadata metadata;
+		uint8_t opcode;
+		int r;
+
+		if (reader->extras[i].file != number || reader->extras[i].opcode != MCAP_METADATA ||
+			reader->extras[i].length > READER_TEXT_LIMIT_BYTES)
+			continue;
+		r = session_reader_extra(reader, i, &opcode, &content);
+		if (r < 0)
+			return r == -EBADMSG ? 0 : r;
+		if (mcap_parse_metadata(
+			    (struct view){content.data, content.size_bytes, 0}, &metadata) == 0 &&
+			mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA))
+			take_superseding(reader, number, metadata.pairs);
+	}
+	return 0;
+}
+
+static int check_magic(const struct reader_file *file, struct error *reterr)
 {
 	unsigned char magic[MCAP_MAGIC_BYTES];
-	ssize_t n = io_pread_full(reader->fd, magic, sizeof(magic), 0);
+	ssize_t n = io_pread_full(file->fd, magic, sizeof(magic), 0);
 
 	if (n < 0)
-		return error_set(reterr, (int)n, "cannot read: %s", strerror((int)-n));
+		return error_set(
+			reterr, (int)n, "%s: cannot read: %s", file->path, strerror((int)-n));
 	if ((size_t)n < sizeof(magic))
 		return error_set(reterr, -EBADMSG,
-			"not a session file: it has only %zd bytes, fewer than its first mark", n);
+			"%s: not a session file: it has only %zd bytes, fewer than its first mark",
+			file->path, n);
 	if (memcmp(magic, MCAP_MAGIC, 5) == 0 && magic[5] != '0' &&
 		memcmp(magic + 6, "\r\n", 2) == 0)
 		return error_set(reterr, -EPROTO,
-			"an MCAP file of version '%c'; this program reads version 0", magic[5]);
+			"%s: an MCAP file of version '%c'; this program reads version 0",
+			file->path, magic[5]);
 	if (memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0)
-		return error_set(reterr, -EBADMSG, "not a session file: it does not begin as MCAP");
+		return error_set(reterr, -EBADMSG,
+			"%s: not a session file: it does not begin as MCAP", file->path);
 	return 0;
 }
 
-int session_reader_create(struct session_reader **ret, int fd, struct error *reterr)
+static int open_file(struct reader_file *file, const char *path, struct error *reterr)
 {
-	_destroy_(session_reader) struct session_reader *reader = calloc(1, sizeof(*reader));
 	struct stat status;
+
+	*file = (struct reader_file){.fd = -1, .wal_fds = {-1, -1}};
+	for (size_t i = 0; i < CHANNEL_END; i++)
+		file->superseded_from[i] = UINT32_MAX;
+	file->path = strdup(path);
+	if (!file->path)
+		return error_set(reterr, -ENOMEM, "no memory");
+	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (file->fd < 0 || fstat(file->fd, &status) < 0)
+		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(status.st_mode))
+		return error_set(
+			reterr, -EBADMSG, "%s: not a session file: not a regular file", path);
+	file->size_bytes = (uint64_t)status.st_size;
+	file->whole_bytes = MCAP_MAGIC_BYTES;
+	return check_magic(file, reterr);
+}
+
+static void close_log(struct reader_file *file)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (file->wal_fds[i] >= 0)
+			close(steal_fd(&file->wal_fds[i]));
+	for (size_t i = 0; i < file->group_count; i++)
+		free(file->groups[i].wanted);
+	free(steal_ptr(file->groups));
+	file->group_count = 0;
+}
+
+static void close_file(struct reader_file *file)
+{
+	close_log(file);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+}
+
+static int read_file_parts(struct session_reader *reader, unsigned number)
+{
 	int r;
 
-	if (!reader)
+	reader->files[number].ours = profile_is_ours(&reader->files[number]);
+	r = read_by_index(reader, number);
+	if (r == 0)
+		r = scan_records(reader, number);
+	if (r == 0 && !reader->files[number].complete)
+		r = read_log(reader, number);
+	if (r >= 0)
+		r = read_segment_metadata(reader, number);
+	return r < 0 ? r : sort_chunks(reader);
+}
+
+int session_reader_add(struct session_reader *reader, const char *path, struct error *reterr)
+{
+	struct reader_file *files =
+		realloc(reader->files, (reader->file_count + 1) * sizeof(*files));
+	size_t chunks = reader->chunk_count, extras = reader->extra_count;
+	unsigned number = reader->file_count;
+	int r;
+
+	if (!files)
 		return error_set(reterr, -ENOMEM, "no memory");
-	reader->fd = -1;
-	reader->cached.chunk = SIZE_MAX;
-	if (fstat(fd, &status) < 0)
-		return error_set(reterr, -errno, "cannot read: %s", strerror(errno));
-	if (!S_ISREG(status.st_mode))
-		return error_set(reterr, -EBADMSG, "not a session file: not a regular file");
-	reader->size_bytes = (uint64_t)status.st_size;
-	reader->fd = fd;
-	r = check_magic(reader, reterr);
+	reader->files = files;
+	if (number >= READER_SEGMENTS_LIMIT)
+		return error_set(
+			reterr, -EFBIG, "%s: more than %d segments", path, READER_SEGMENTS_LIMIT);
+	r = open_file(&files[number], path, reterr);
 	if (r == 0) {
-		reader->whole_bytes = MCAP_MAGIC_BYTES;
-		r = read_by_index(reader);
-		if (r == 0)
-			r = scan_chunks(reader);
-		if (r >= 0)
-			r = sort_chunks(reader);
+		reader->file_count++;
+		reader->chunk_is_last = false;
+		r = read_file_parts(reader, number);
 		if (r < 0)
-			error_set(reterr, r, "cannot read: %s", strerror(-r));
+			error_set(reterr, r, "%s: cannot read: %s", path, strerror(-r));
 	}
 	if (r < 0) {
-		reader->fd = -1;
-		return r;
+		close_file(&files[number]);
+		reader->file_count = number;
+		/* the chunks of others keep their order */
+		for (size_t i = chunks = 0; i < reader->chunk_count; i++)
+			if (reader->chunks[i].file != number)
+				reader->chunks[chunks++] = reader->chunks[i];
+		forget_from(reader, chunks, extras);
+		sort_chunks(reader);
 	}
-	*ret = steal_ptr(reader);
-	return 0;
+	return r;
 }
 
 int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct error error = {0};
+	_destroy_(session_reader) struct session_reader *reader = calloc(1, sizeof(*reader));
 	int r;
 
-	if (fd < 0)
-		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
-	r = session_reader_create(ret, fd, &error);
+	if (!reader)
+		return error_set(reterr, -ENOMEM, "no memory");
+	reader->cached.chunk = SIZE_MAX;
+	r = session_reader_add(reader, path, reterr);
 	if (r < 0)
-		return error_set(reterr, r, "%s: %s", path, error.text);
-	fd = -1;
+		return r;
+	*ret = steal_ptr(reader);
 	return 0;
+}
+
+int session_reader_open_folder(
+	struct session_reader **ret, const char *folder, struct error *reterr)
+{
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	int r = 0;
+
+	for (unsigned number = 1; r == 0; number++) {
+		_autofree_ char *path = NULL;
+
+		if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, number) < 0) {
+			path = NULL;
+			return error_set(reterr, -ENOMEM, "no memory");
+		}
+		if (number > 1 && access(path, F_OK) < 0)
+			break;
+		r = reader ? session_reader_add(reader, path, reterr)
+			   : session_reader_open(&reader, path, reterr);
+		if (r == -EBADMSG && reader) {
+			/* the recorder was killed before the segment had its first bytes */
+			reader_damage(reader, number - 1, 0, "a segment that cannot be read");
+			r = 0;
+		}
+	}
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(reader);
+	return 0;
+}
+
+int session_reader_refresh(struct session_reader *reader)
+{
+	unsigned number = reader->file_count - 1;
+	struct reader_file *file = &reader->files[number];
+	struct stat status;
+	size_t kept = 0;
+	int r;
+
+	if (file->complete)
+		return 0;
+	if (fstat(file->fd, &status) < 0)
+		return -errno;
+	file->size_bytes = (uint64_t)status.st_size;
+	close_log(file);
+	for (size_t i = 0; i < reader->chunk_count; i++)
+		if (reader->chunks[i].file != number || reader->chunks[i].source != CHUNK_WAL)
+			reader->chunks[kept++] = reader->chunks[i];
+	reader->chunk_count = kept;
+	reader->chunk_is_last = false;
+	/* the end of a recording that was ended has no chunks: scanning finds it as well */
+	r = scan_records(reader, number);
+	if (r == 0 && !file->complete)
+		r = read_log(reader, number);
+	return r < 0 ? r : sort_chunks(reader);
 }
 
 void session_reader_destroy(struct session_reader *reader)
@@ -604,28 +1029,37 @@ void session_reader_destroy(struct session_reader *reader)
 	for (size_t i = 0; i < reader->channel_count; i++) {
 		free((char *)reader->channels[i]->topic);
 		free((char *)reader->channels[i]->message_encoding);
+		free((void *)reader->channels[i]->metadata.data);
 		free(reader->channels[i]);
 	}
 	for (size_t i = 0; i < reader->schema_count; i++) {
-		free(reader->schemas[i].name);
-		free(reader->schemas[i].encoding);
-		free(reader->schemas[i].data);
+		free(reader->schemas[i]->name);
+		free(reader->schemas[i]->encoding);
+		free(reader->schemas[i]->data);
+		free(reader->schemas[i]);
 	}
+	for (unsigned i = 0; i < reader->file_count; i++)
+		close_file(&reader->files[i]);
+	free(reader->files);
 	free(reader->channels);
 	free(reader->schemas);
 	free(reader->chunks);
 	free(reader->latest_end_ns);
+	free(reader->extras);
 	buf_finish(&reader->chunk_channels);
 	free(reader->damages);
 	loaded_chunk_finish(&reader->cached);
-	if (reader->fd >= 0)
-		close(reader->fd);
 	free(reader);
 }
 
+/* ---- what it says ---- */
+
 bool session_reader_is_complete(const struct session_reader *reader)
 {
-	return reader->complete;
+	for (unsigned i = 0; i < reader->file_count; i++)
+		if (!reader->files[i].complete)
+			return false;
+	return true;
 }
 
 bool session_reader_span(
@@ -638,14 +1072,68 @@ bool session_reader_span(
 	return true;
 }
 
+unsigned session_reader_segments(const struct session_reader *reader)
+{
+	return reader->file_count;
+}
+
 uint64_t session_reader_size(const struct session_reader *reader)
 {
-	return reader->size_bytes;
+	uint64_t size = 0;
+
+	for (unsigned i = 0; i < reader->file_count; i++)
+		size += reader->files[i].size_bytes;
+	return size;
 }
 
 uint64_t session_reader_whole_bytes(const struct session_reader *reader)
 {
-	return reader->whole_bytes;
+	uint64_t size = 0;
+
+	for (unsigned i = 0; i < reader->file_count; i++)
+		size += reader->files[i].whole_bytes;
+	return size;
+}
+
+uint64_t session_reader_logged(const struct session_reader *reader)
+{
+	uint64_t messages = 0;
+
+	for (size_t i = 0; i < reader->chunk_count; i++)
+		if (reader->chunks[i].source == CHUNK_WAL)
+			messages += reader->files[reader->chunks[i].file]
+					    .groups[reader->chunks[i].offset]
+					    .wanted_count;
+	return messages;
+}
+
+int session_reader_extra(
+	struct session_reader *reader, size_t i, uint8_t *ret_opcode, struct buf *ret_content)
+{
+	const struct reader_extra *extra;
+	const struct reader_file *file;
+	unsigned char *at;
+	uint64_t size;
+	ssize_t n;
+
+	if (i >= reader->extra_count)
+		return 0;
+	extra = &reader->extras[i];
+	file = &reader->files[extra->file];
+	size = extra->length - MCAP_RECORD_HEADER_BYTES;
+	if (size > READER_CHUNK_LIMIT_BYTES)
+		return -EBADMSG;
+	at = buf_reserve(ret_content, size + 1);
+	if (!at)
+		return -ENOMEM;
+	n = io_pread_full(file->fd, at, size, (off_t)(extra->offset + MCAP_RECORD_HEADER_BYTES));
+	if (n < 0)
+		return (int)n;
+	if ((uint64_t)n != size)
+		return -EBADMSG;
+	ret_content->size_bytes += size;
+	*ret_opcode = extra->opcode;
+	return 1;
 }
 
 const struct reader_channel *session_reader_channel(const struct session_reader *reader, size_t i)

@@ -7,10 +7,11 @@
 #include <stdbool.h>
 
 /**
- * Reads a session file, or any MCAP file with uncompressed chunks: by its index when it has one, by
- * its chunks when it has not (a recorder was killed, or is still at it). Damage in one chunk costs
- * that chunk; it is listed with its offset and reading goes on. Not for more than one thread at a
- * time. What a file may make it allocate is bounded by protocol/limits.h.
+ * Reads a recording, which may have several segments, or any MCAP file: by its index when it is ours
+ * and has one, by its records and its write-ahead log when it has not (a recorder was killed, or is
+ * still at it). Damage in one chunk costs that chunk; it is listed with its offset and reading goes
+ * on. Not for more than one thread at a time. What a file may make it allocate is bounded by
+ * protocol/limits.h.
  */
 struct session_reader;
 
@@ -23,11 +24,14 @@ struct reader_channel {
 	const char *message_encoding;
 	const char *schema_encoding;
 	struct view schema_data;
+	uint16_t schema_id;
+	struct view metadata; /* pairs of MCAP strings */
 };
 
 /** Something that could not be read. */
 struct reader_damage {
-	uint64_t offset; /* in the file */
+	unsigned segment; /* 0 is the first file */
+	uint64_t offset;  /* in the file */
 	char text[120];
 };
 
@@ -41,37 +45,68 @@ struct reader_message {
 };
 
 /**
- * Open a session file.
+ * Open a session file. What lies in its write-ahead log, when there is one, is read too.
  *
  * @param ret     set on success; freed by session_reader_destroy()
- * @param fd      readable and seekable; becomes the reader's on success, stays the caller's on
- *                failure
- * @param reterr  set on failure if not NULL: where and why
+ * @param reterr  set on failure if not NULL: the path, where and why
  * @return 0, or a negative errno:
  *   -EBADMSG  not an MCAP file, or damaged before the first record
  *   -EPROTO   an MCAP file of another major version
- *   -ENOMEM, or what read(2) gave
+ *   -ENOMEM, or what open(2) or read(2) gave
  */
-int session_reader_create(struct session_reader **ret, int fd, struct error *reterr);
-
-/** The same from a path; says the path in its error. */
 int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr);
+
+/**
+ * Add the next segment of the same recording. What it says it has written again is then not read
+ * from the segments before it. Cursors made before are not valid any more.
+ *
+ * @return as session_reader_open(); on failure the reader is as it was
+ */
+int session_reader_add(struct session_reader *reader, const char *path, struct error *reterr);
+
+/** Open all segments of a session's folder, "recording-0001.mcap" and on. @return likewise */
+int session_reader_open_folder(
+	struct session_reader **ret, const char *folder, struct error *reterr);
+
+/**
+ * Take in what was written to the last segment since. Cursors made before are not valid any more.
+ *
+ * @return 0 or a negative errno
+ */
+int session_reader_refresh(struct session_reader *reader);
 
 void session_reader_destroy(struct session_reader *reader);
 DEFINE_DESTROY(session_reader);
 
-/** @return true when the file has its footer and index: it was ended cleanly */
+/** @return true when every segment has its end: it was ended cleanly */
 bool session_reader_is_complete(const struct session_reader *reader);
 
 /** Times of the first and the last message; false when there is none. */
 bool session_reader_span(
 	const struct session_reader *reader, int64_t *ret_first_ns, int64_t *ret_last_ns);
 
-/** File size in bytes when it was opened. */
+/** @return how many files there are */
+unsigned session_reader_segments(const struct session_reader *reader);
+
+/** Size of all segments in bytes when they were opened. */
 uint64_t session_reader_size(const struct session_reader *reader);
 
-/** Offset behind the last whole record: less than the size when the end is torn. */
+/** Bytes in whole records: less than the size when an end is torn. */
 uint64_t session_reader_whole_bytes(const struct session_reader *reader);
+
+/** Messages of the newest chunks that were found in write-ahead logs and not in the files. */
+uint64_t session_reader_logged(const struct session_reader *reader);
+
+/**
+ * Read a Metadata or Attachment record of any segment.
+ *
+ * @param i            0 and on
+ * @param ret_opcode   which of the two
+ * @param ret_content  fresh memory, the caller's to buf_finish(); its content is not checked
+ * @return 1, 0 past the last, or a negative errno
+ */
+int session_reader_extra(
+	struct session_reader *reader, size_t i, uint8_t *ret_opcode, struct buf *ret_content);
 
 /** @return channel number @p i, or NULL past the last */
 const struct reader_channel *session_reader_channel(const struct session_reader *reader, size_t i);

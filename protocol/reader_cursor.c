@@ -2,6 +2,7 @@
 
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/compress.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 
@@ -23,14 +24,21 @@ static int message_compare(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static int add_message(struct loaded_chunk *loaded, size_t *capacity, size_t offset,
-	const struct mcap_record *record)
+static bool is_superseded(const struct session_reader *reader, const struct reader_file *file,
+	const struct mcap_message *message)
 {
-	struct mcap_message message;
+	const struct reader_channel *channel;
 
-	if (mcap_parse_message(record->content, &message) < 0 ||
-		message.log_time > READER_TIME_LIMIT_NS)
-		return -EBADMSG;
+	if (reader->file_count < 2)
+		return false;
+	channel = reader_channel_by_id(reader, message->channel_id);
+	return channel && channel->known &&
+		message->sequence >= file->superseded_from[channel->known];
+}
+
+static int add_message(struct loaded_chunk *loaded, size_t *capacity, size_t offset,
+	const struct mcap_record *record, const struct mcap_message *message)
+{
 	if (loaded->count == *capacity) {
 		size_t wanted = *capacity ? *capacity * 2 : 64;
 		struct loaded_message *messages =
@@ -42,28 +50,41 @@ static int add_message(struct loaded_chunk *loaded, size_t *capacity, size_t off
 		*capacity = wanted;
 	}
 	loaded->messages[loaded->count++] = (struct loaded_message){
-		.time_ns = (int64_t)message.log_time,
+		.time_ns = (int64_t)message->log_time,
 		.offset = offset,
 		.size_bytes = MCAP_RECORD_HEADER_BYTES + record->content.size_bytes,
-		.channel_id = message.channel_id,
+		.channel_id = message->channel_id,
+		.sequence = message->sequence,
 	};
 	return 0;
 }
 
-static int index_messages(struct loaded_chunk *loaded, struct session_reader *reader,
-	struct view records, uint64_t file_offset)
+static int index_messages(
+	struct loaded_chunk *loaded, struct session_reader *reader, const struct chunk_entry *entry)
 {
+	const struct reader_file *file = &reader->files[entry->file];
+	struct view records = loaded->records;
 	struct mcap_record record;
+	struct mcap_message message;
 	size_t capacity = 0;
 	int r;
 
 	while ((r = mcap_next_record(&records, &record)) > 0) {
-		size_t offset =
-			(size_t)(record.content.data - loaded->data) - MCAP_RECORD_HEADER_BYTES;
+		size_t offset = (size_t)(record.content.data - loaded->records.data) -
+			MCAP_RECORD_HEADER_BYTES;
 
-		r = record.opcode == MCAP_MESSAGE
-			? add_message(loaded, &capacity, offset, &record)
-			: reader_declare(reader, record.opcode, record.content, file_offset);
+		r = 0;
+		if (record.opcode != MCAP_MESSAGE)
+			r = reader_declare(
+				reader, entry->file, record.opcode, record.content, entry->offset);
+		else if (mcap_parse_message(record.content, &message) < 0 ||
+			message.log_time > READER_TIME_LIMIT_NS)
+			r = -EBADMSG;
+		else if (!is_superseded(reader, file, &message) &&
+			(entry->source != CHUNK_WAL ||
+				reader_group_wants(&file->groups[entry->offset], message.channel_id,
+					message.sequence)))
+			r = add_message(loaded, &capacity, offset, &record, &message);
 		if (r < 0)
 			return r;
 	}
@@ -72,66 +93,149 @@ static int index_messages(struct loaded_chunk *loaded, struct session_reader *re
 	return r;
 }
 
-/* @return 0, or -EBADMSG with what is wrong in @p ret_why */
-static int read_chunk(struct loaded_chunk *loaded, struct session_reader *reader,
+/* ---- where the records come from ---- */
+
+/* @return 0, -EBADMSG when the file does not have them, or a negative errno */
+static int read_bytes(struct loaded_chunk *loaded, const struct reader_file *file,
+	const struct chunk_entry *entry)
+{
+	ssize_t n;
+
+	loaded->data = malloc(entry->length);
+	if (!loaded->data)
+		return -ENOMEM;
+	n = io_pread_full(file->fd, loaded->data, entry->length, (off_t)entry->offset);
+	if (n < 0)
+		return (int)n;
+	return (uint64_t)n == entry->length ? 0 : -EBADMSG;
+}
+
+static int expand_chunk(
+	struct loaded_chunk *loaded, const struct mcap_chunk *chunk, const char **ret_why)
+{
+	int compression = compression_find(chunk->compression), r;
+	unsigned char *expanded;
+
+	*ret_why = "a chunk with a compression that this program does not read";
+	if (compression < 0)
+		return -EBADMSG;
+	*ret_why = "a chunk that does not have the size it declares";
+	if (compression == COMPRESSION_NONE) {
+		loaded->records = chunk->records;
+		return chunk->uncompressed_size == chunk->records.size_bytes ? 0 : -EBADMSG;
+	}
+	/* no bomb: the declared size is bounded, and what would be more is refused */
+	if (chunk->uncompressed_size > READER_CHUNK_LIMIT_BYTES)
+		return -EBADMSG;
+	expanded = malloc(chunk->uncompressed_size + 1);
+	if (!expanded)
+		return -ENOMEM;
+	r = compress_expand(
+		(enum compression)compression, chunk->records, expanded, chunk->uncompressed_size);
+	free(loaded->data);
+	loaded->data = expanded;
+	loaded->records = (struct view){expanded, chunk->uncompressed_size, 0};
+	return r;
+}
+
+static int read_record(struct loaded_chunk *loaded, const struct reader_file *file,
 	const struct chunk_entry *entry, const char **ret_why)
 {
 	uint64_t content_bytes = entry->length - MCAP_RECORD_HEADER_BYTES;
 	struct mcap_chunk chunk;
-	ssize_t n;
+	uint32_t crc;
+	int r;
 
-	*ret_why = "a chunk that is larger than any honest one";
-	if (entry->length > READER_CHUNK_LIMIT_BYTES || entry->length < MCAP_RECORD_HEADER_BYTES)
-		return -EBADMSG;
-	loaded->data = malloc(entry->length);
-	if (!loaded->data)
-		return -ENOMEM;
-	n = io_pread_full(reader->fd, loaded->data, entry->length, (off_t)entry->offset);
-	if (n < 0)
-		return (int)n;
 	*ret_why = "no chunk where the index says there is one";
-	if ((uint64_t)n != entry->length || loaded->data[0] != MCAP_CHUNK ||
-		le_load(loaded->data + 1, 8) != content_bytes)
+	r = read_bytes(loaded, file, entry);
+	if (r < 0)
+		return r;
+	if (loaded->data[0] != MCAP_CHUNK || le_load(loaded->data + 1, 8) != content_bytes)
 		return -EBADMSG;
 	*ret_why = "a chunk that is too short for what it declares";
 	if (mcap_parse_chunk(
 		    (struct view){loaded->data + MCAP_RECORD_HEADER_BYTES, content_bytes, 0},
 		    &chunk) < 0)
 		return -EBADMSG;
-	*ret_why = "a chunk with a compression that this program does not read";
-	if (chunk.compression.size_bytes > 0)
-		return -EBADMSG;
+	crc = chunk.uncompressed_crc;
+	r = expand_chunk(loaded, &chunk, ret_why);
+	if (r < 0)
+		return r;
 	*ret_why = "a chunk whose CRC is wrong";
-	if (chunk.uncompressed_size != chunk.records.size_bytes ||
-		(chunk.uncompressed_crc &&
-			chunk.uncompressed_crc !=
-				mcap_crc(0, chunk.records.data, chunk.records.size_bytes)))
+	return crc && crc != mcap_crc(0, loaded->records.data, loaded->records.size_bytes)
+		? -EBADMSG
+		: 0;
+}
+
+/* @return 0, or -EBADMSG with what is wrong in @p ret_why */
+static int read_records(struct loaded_chunk *loaded, const struct session_reader *reader,
+	const struct chunk_entry *entry, const char **ret_why)
+{
+	const struct reader_file *file = &reader->files[entry->file];
+	const struct wal_group *group;
+	size_t size;
+	int r;
+
+	*ret_why = "a chunk that is larger than any honest one";
+	if (entry->length > READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
-	*ret_why = "a record in a chunk that cannot be parsed";
-	return index_messages(loaded, reader, chunk.records, entry->offset);
+	switch (entry->source) {
+	case CHUNK_WAL:
+		*ret_why = "a part of the write-ahead log that is not there any more";
+		group = &file->groups[entry->offset];
+		r = wal_read(group, file->wal_fds[group->file], &loaded->data, &size);
+		if (r == 0)
+			loaded->records = (struct view){loaded->data, size, 0};
+		return r;
+	case CHUNK_RUN:
+		*ret_why = "messages that are not there any more";
+		r = read_bytes(loaded, file, entry);
+		loaded->records = (struct view){loaded->data, entry->length, 0};
+		return r;
+	default: return read_record(loaded, file, entry, ret_why);
+	}
 }
 
 int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader, size_t chunk)
 {
-	const struct chunk_entry *entry = &reader->chunks[chunk];
+	/* what is declared in the chunk may move the list: not the pointer but the copy stays */
+	const struct chunk_entry entry = reader->chunks[chunk];
 	const char *why;
 	int r;
 
 	loaded_chunk_finish(loaded);
-	r = read_chunk(loaded, reader, entry, &why);
+	r = read_records(loaded, reader, &entry, &why);
+	if (r == 0) {
+		why = "a record in a chunk that cannot be parsed";
+		r = index_messages(loaded, reader, &entry);
+	}
 	if (r == -EBADMSG)
-		reader_damage(reader, entry->offset, why);
+		reader_damage(reader, entry.file, entry.offset, why);
 	if (r < 0)
 		loaded_chunk_finish(loaded);
 	loaded->chunk = r == 0 || r == -EBADMSG ? chunk : SIZE_MAX;
 	return r;
 }
 
+int reader_declare_from_chunk(struct session_reader *reader, const struct chunk_entry *entry)
+{
+	struct loaded_chunk loaded = {.chunk = SIZE_MAX};
+	const struct chunk_entry copy = *entry;
+	struct mcap_record record;
+	const char *why;
+	int r = read_records(&loaded, reader, &copy, &why);
+
+	while (r == 0 && mcap_next_record(&loaded.records, &record) > 0)
+		r = reader_declare(reader, copy.file, record.opcode, record.content, copy.offset);
+	loaded_chunk_finish(&loaded);
+	return r == -EBADMSG ? 0 : r; /* it is told when the chunk is read */
+}
+
 void loaded_chunk_get(const struct loaded_chunk *loaded, const struct session_reader *reader,
 	size_t i, struct reader_message *ret)
 {
 	const struct loaded_message *entry = &loaded->messages[i];
-	struct view record = {loaded->data + entry->offset, entry->size_bytes, 0};
+	struct view record = {loaded->records.data + entry->offset, entry->size_bytes, 0};
 	struct mcap_message message;
 
 	mcap_parse_message((struct view){record.data + MCAP_RECORD_HEADER_BYTES,

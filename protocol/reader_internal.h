@@ -2,15 +2,47 @@
 
 /* What the two halves of the reader share: reader.c finds chunks, reader_cursor.c reads them. */
 
+#include "protocol/channel.h"
 #include "protocol/reader.h"
+#include "protocol/wal.h"
+
+/* where messages come from */
+enum chunk_source {
+	CHUNK_RECORD, /* a Chunk record */
+	CHUNK_RUN,    /* records outside of chunks, one behind the other */
+	CHUNK_WAL,    /* a group of the write-ahead log */
+};
 
 struct chunk_entry {
 	int64_t start_ns, end_ns;
-	uint64_t offset, length; /* of the whole record */
+	uint64_t offset, length; /* of the whole record, or of the run; of a group its number */
+	uint16_t file;           /* number of the segment */
+	uint8_t source;          /* enum chunk_source */
 	/* channel ids (of the file) with messages in it: a slice of reader->chunk_channels; when
 	 * `indexed` is false nothing is known and all may be in it */
-	size_t first_channel, channel_count;
 	bool indexed;
+	uint32_t first_channel, channel_count;
+};
+
+/* one segment */
+struct reader_file {
+	char *path;
+	int fd;
+	uint64_t size_bytes;
+	uint64_t whole_bytes; /* scanned up to here; the end of the last whole record */
+	bool complete;
+	bool ours; /* by its profile */
+	int wal_fds[2];
+	struct wal_group *groups;
+	size_t group_count;
+	/* messages from this sequence number on are in a later segment; by enum channel_id */
+	uint32_t superseded_from[CHANNEL_END];
+};
+
+struct reader_extra {
+	uint64_t offset, length; /* of the whole record */
+	uint16_t file;
+	uint8_t opcode;
 };
 
 /* where a message lies in a loaded chunk */
@@ -18,20 +50,21 @@ struct loaded_message {
 	int64_t time_ns;
 	size_t offset, size_bytes;
 	uint16_t channel_id;
+	uint32_t sequence;
 };
 
 /* one chunk in memory, messages sorted by time */
 struct loaded_chunk {
-	size_t chunk; /* number of the chunk, SIZE_MAX: empty */
-	unsigned char *data;
+	size_t chunk;        /* number of the chunk, SIZE_MAX: empty */
+	unsigned char *data; /* owned; the records lie in it */
+	struct view records;
 	struct loaded_message *messages;
 	size_t count, next;
 };
 
 struct session_reader {
-	int fd;
-	uint64_t size_bytes, whole_bytes;
-	bool complete;
+	struct reader_file *files;
+	unsigned file_count;
 	struct reader_channel **channels; /* sorted by id; each stays where it is */
 	size_t channel_count;
 	struct reader_schema {
@@ -39,24 +72,38 @@ struct session_reader {
 		char *name, *encoding;
 		unsigned char *data;
 		size_t size_bytes;
-	} * schemas;
+	} * *schemas; /* each stays where it is */
 	size_t schema_count;
 	struct chunk_entry *chunks; /* sorted by start_ns */
 	int64_t *latest_end_ns;     /* of chunks 0…i: how far to look back */
 	size_t chunk_count, chunk_capacity;
 	bool chunk_is_last; /* scanning: the chunk taken last is the one before this record */
 	struct buf chunk_channels; /* of uint16_t */
+	struct reader_extra *extras;
+	size_t extra_count;
 	struct reader_damage *damages;
 	size_t damage_count;
 	struct loaded_chunk cached; /* for session_reader_latest() */
 };
 
 /** Note a damage; those over the limit are counted in the last. */
-void reader_damage(struct session_reader *reader, uint64_t offset, const char *text);
+void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset, const char *text);
 
 /** Take a Schema or Channel record; others are ignored. @return 0 or -ENOMEM */
-int reader_declare(
-	struct session_reader *reader, uint8_t opcode, struct view content, uint64_t offset);
+int reader_declare(struct session_reader *reader, unsigned file, uint8_t opcode,
+	struct view content, uint64_t offset);
+
+/** Take the declarations in a chunk. @return 0, also when it cannot be read, or a negative errno */
+int reader_declare_from_chunk(struct session_reader *reader, const struct chunk_entry *entry);
+
+/** What tells a message from all others of its session. */
+static inline uint64_t reader_message_key(uint16_t channel_id, uint32_t sequence)
+{
+	return (uint64_t)channel_id << 32 | sequence;
+}
+
+/** Is this message of a group read from the log, because the file does not have it? */
+bool reader_group_wants(const struct wal_group *group, uint16_t channel_id, uint32_t sequence);
 
 const struct reader_channel *reader_channel_by_id(const struct session_reader *reader, uint16_t id);
 

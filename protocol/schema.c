@@ -2,6 +2,7 @@
 
 #include "protocol/acts.pb-c.h"
 #include "protocol/base/cleanup.h"
+#include "protocol/mcap.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
@@ -71,4 +72,19 @@ const ProtobufCMessageDescriptor *schema_message(const char *message)
 	const struct schema_entry *entry = find(message);
 
 	return entry ? entry->message : NULL;
+}
+
+void schema_put_channel(struct buf *buf, uint16_t id, const struct channel_kind *kind)
+{
+	_cleanup_(buf_finish) struct buf pairs = {0};
+
+	mcap_put_schema(buf,
+		&(struct mcap_schema){id, mcap_text(kind->schema), mcap_text("protobuf"),
+			schema_descriptors(kind->schema)});
+	buf_put_string(&pairs, "modality");
+	buf_put_string(&pairs, modality_name(kind->modality));
+	buf->failed |= pairs.failed;
+	mcap_put_channel(buf,
+		&(struct mcap_channel){id, id, mcap_text(kind->topic), mcap_text("protobuf"),
+			{pairs.data, pairs.size_bytes, 0}});
 }

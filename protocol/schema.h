@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/base/buf.h"
+#include "protocol/channel.h"
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -14,3 +15,9 @@ struct view schema_descriptors(const char *message);
 
 /** How to unpack a message, or NULL when it is none of ours. */
 const ProtobufCMessageDescriptor *schema_message(const char *message);
+
+/**
+ * Declare a message type of ours and a channel of it: a Schema and a Channel record, both with
+ * @p id, since every channel of ours has a message type of its own.
+ */
+void schema_put_channel(struct buf *buf, uint16_t id, const struct channel_kind *kind);

@@ -3,6 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/compress.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/schema.h"
@@ -37,7 +38,8 @@ struct verify {
 	char **schemas;                 /* names by id, 65536 of them */
 	struct chunk_state *chunks;
 	size_t chunk_count, chunk_capacity;
-	unsigned char *chunk_data; /* the last chunk's records, for its message indexes */
+	unsigned char *chunk_data; /* the last chunk, for its message indexes */
+	struct buf expanded;       /* its records, when it is compressed */
 	struct view chunk_records;
 	size_t chunk_indexed;  /* messages of it that an index has named */
 	size_t chunk_messages; /* messages in it */
@@ -137,6 +139,9 @@ static void check_message(
 			message.channel_id);
 		return;
 	}
+	if (message.log_time > READER_TIME_LIMIT_NS)
+		problem(verify, verify->offset, "a message of channel %u with an impossible time",
+			message.channel_id);
 	if (message.log_time < chunk->start_time || message.log_time > chunk->end_time)
 		problem(verify, verify->offset,
 			"a message of channel %u lies outside its chunk's time",
@@ -188,6 +193,39 @@ static int add_chunk(struct verify *verify, const struct mcap_chunk *chunk, size
 	return 0;
 }
 
+/* @return 0 with the chunk's records as they were, 1 when that is a problem, or -ENOMEM */
+static int expand(struct verify *verify, struct mcap_chunk *chunk)
+{
+	int compression = compression_find(chunk->compression), r;
+	unsigned char *at;
+
+	if (compression < 0) {
+		problem(verify, verify->offset,
+			"a chunk with a compression that this program does not read");
+		return 1;
+	}
+	if (chunk->uncompressed_size > READER_CHUNK_LIMIT_BYTES ||
+		(compression == COMPRESSION_NONE &&
+			chunk->uncompressed_size != chunk->records.size_bytes)) {
+		problem(verify, verify->offset, "a chunk that does not have the size it declares");
+		return 1;
+	}
+	if (compression == COMPRESSION_NONE)
+		return 0;
+	buf_clear(&verify->expanded);
+	at = buf_reserve(&verify->expanded, chunk->uncompressed_size + 1);
+	if (!at)
+		return -ENOMEM;
+	r = compress_expand(
+		(enum compression)compression, chunk->records, at, chunk->uncompressed_size);
+	if (r < 0) {
+		problem(verify, verify->offset, "a chunk that cannot be expanded");
+		return 1;
+	}
+	chunk->records = (struct view){at, chunk->uncompressed_size, 0};
+	return 0;
+}
+
 static int check_chunk(struct verify *verify, struct view content)
 {
 	struct mcap_chunk chunk;
@@ -204,11 +242,9 @@ static int check_chunk(struct verify *verify, struct view content)
 	r = add_chunk(verify, &chunk, MCAP_RECORD_HEADER_BYTES + content.size_bytes);
 	if (r < 0)
 		return r;
-	if (chunk.compression.size_bytes > 0) {
-		problem(verify, verify->offset,
-			"a chunk with a compression that this program does not read");
-		return 0;
-	}
+	r = expand(verify, &chunk);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (chunk.uncompressed_crc &&
 		chunk.uncompressed_crc !=
 			mcap_crc(0, chunk.records.data, chunk.records.size_bytes)) {
@@ -476,6 +512,7 @@ int session_verify(int fd, void (*report)(void *user, uint64_t offset, const cha
 	free(verify.channels);
 	free(verify.chunks);
 	free(verify.chunk_data);
+	buf_finish(&verify.expanded);
 	*ret = verify.result;
 	return r < 0 ? r : verify.result.problems == 0;
 }

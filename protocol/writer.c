@@ -1,12 +1,14 @@
 #include "protocol/writer.h"
 
-#include "protocol/limits.h"
-#include "protocol/mcap.h"
 #include "protocol/base/io.h"
+#include "protocol/compress.h"
+#include "protocol/limits.h"
 #include "protocol/schema.h"
+#include "protocol/wal.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 /* The profile's name and version are described in FORMAT.md. */
@@ -18,214 +20,401 @@ struct index_entry {
 	uint64_t offset; /* in the chunk's records */
 };
 
-/* the messages of one channel in the open chunk */
-struct channel_index {
-	struct buf entries; /* of struct index_entry */
+struct writer_channel {
+	uint16_t id;
+	enum modality modality;
+	uint64_t messages;
+	struct buf entries; /* of struct index_entry: its messages in the open chunk */
 };
 
 struct open_chunk {
 	struct buf records;
-	struct channel_index channels[CHANNEL_END];
 	uint64_t start_time, end_time;
 };
 
 struct session_writer {
 	int fd;
-	off_t offset;      /* the end of what is whole in the file */
-	uint32_t data_crc; /* of the data section up to there */
+	char *path;
+	struct wal *wal;                          /* of a recording */
+	off_t offset;                             /* the end of what is whole in the file */
+	_Atomic uint64_t written_end, synced_end; /* for session_writer_sync() */
+	uint32_t data_crc;                        /* of the data section up to there */
 	bool finished;
+	struct writer_channel *channels; /* sorted by id */
+	size_t channel_count;
 	struct open_chunk open[MODALITY_COUNT];
 	int64_t group_start_ns, group_end_ns; /* of all open chunks together */
+	uint64_t group_offset;                /* where they will begin */
 	size_t group_bytes;
 	struct buf
 		declarations; /* schemas and channels, once for the data and once for the summary */
-	struct buf chunk_indexes; /* of the summary */
-	uint32_t chunk_count;
+	uint16_t *schemas;    /* ids that are declared */
+	struct buf chunk_indexes, attachment_indexes, metadata_indexes; /* of the summary */
+	uint32_t chunk_count, attachment_count, metadata_count;
 	uint16_t schema_count;
+	uint64_t messages;
 	uint64_t start_time, end_time;
-	struct session_writer_totals totals;
 };
 
 /* Write at the end, or leave the file as it was. */
-static int writer_put(struct session_writer *writer, const struct buf *buf)
+static int writer_put(struct session_writer *writer, struct iovec *parts, int count)
 {
-	int r = buf_error(buf);
+	struct iovec copy[4];
+	off_t offset = writer->offset;
+	int r;
 
-	if (r == 0)
-		r = io_pwrite_all(writer->fd, buf->data, buf->size_bytes, writer->offset);
+	assert((size_t)count <= ARRAY_SIZE(copy));
+	memcpy(copy, parts, (size_t)count * sizeof(*parts));
+	r = io_pwritev_all(writer->fd, copy, count, offset);
 	if (r < 0) {
 		if (ftruncate(writer->fd, writer->offset) < 0)
 			return r; /* the reader stops at the torn chunk */
 		return r;
 	}
-	writer->offset += (off_t)buf->size_bytes;
-	writer->data_crc = mcap_crc(writer->data_crc, buf->data, buf->size_bytes);
+	for (int i = 0; i < count; i++) {
+		offset += (off_t)parts[i].iov_len;
+		writer->data_crc = mcap_crc(writer->data_crc, parts[i].iov_base, parts[i].iov_len);
+	}
+	writer->offset = offset;
+	writer->written_end = (uint64_t)offset;
 	return 0;
 }
 
-static int declare_channels(struct session_writer *writer)
+static int writer_put_buf(struct session_writer *writer, const struct buf *buf)
 {
-	struct buf *out = &writer->declarations;
+	struct iovec part = {buf->data, buf->size_bytes};
+	int r = buf_error(buf);
 
-	for (uint16_t id = 1; id < CHANNEL_END; id++) {
-		const struct channel_kind *kind = channel_kind_get(id);
-		struct view descriptors = schema_descriptors(kind->schema);
-
-		/* every channel has a message type of its own: the schema has the channel's id */
-		assert(descriptors.size_bytes > 0);
-		mcap_put_schema(out, id, kind->schema, descriptors.data, descriptors.size_bytes);
-		mcap_put_channel(out, id, id, kind->topic, modality_name(kind->modality));
-		writer->schema_count++;
-	}
-	return buf_error(out);
+	return r < 0 ? r : writer_put(writer, &part, 1);
 }
 
-int session_writer_create(struct session_writer **ret, int fd)
+/* ---- channels ---- */
+
+static struct writer_channel *find_channel(const struct session_writer *writer, uint16_t id)
+{
+	size_t low = 0, high = writer->channel_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (writer->channels[middle].id == id)
+			return &writer->channels[middle];
+		if (writer->channels[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static int add_channel(struct session_writer *writer, uint16_t id, enum modality modality)
+{
+	struct writer_channel *channels =
+		realloc(writer->channels, (writer->channel_count + 1) * sizeof(*writer->channels));
+	size_t at = writer->channel_count;
+
+	if (!channels)
+		return -ENOMEM;
+	writer->channels = channels;
+	while (at > 0 && channels[at - 1].id > id)
+		at--;
+	memmove(channels + at + 1, channels + at, (writer->channel_count - at) * sizeof(*channels));
+	channels[at] = (struct writer_channel){.id = id, .modality = modality};
+	writer->channel_count++;
+	return 0;
+}
+
+static bool schema_is_declared(const struct session_writer *writer, uint16_t id)
+{
+	for (size_t i = 0; i < writer->schema_count; i++)
+		if (writer->schemas[i] == id)
+			return true;
+	return false;
+}
+
+static int add_schema(struct session_writer *writer, uint16_t id)
+{
+	uint16_t *schemas =
+		realloc(writer->schemas, (writer->schema_count + 1u) * sizeof(*writer->schemas));
+
+	if (!schemas)
+		return -ENOMEM;
+	writer->schemas = schemas;
+	schemas[writer->schema_count++] = id;
+	return 0;
+}
+
+int session_writer_declare(struct session_writer *writer, const struct mcap_schema *schema,
+	const struct mcap_channel *channel)
+{
+	_cleanup_(buf_finish) struct buf out = {0};
+	bool new_schema = schema && !schema_is_declared(writer, schema->id);
+	int r;
+
+	if (find_channel(writer, channel->id))
+		return -EEXIST;
+	if (new_schema)
+		mcap_put_schema(&out, schema);
+	mcap_put_channel(&out, channel);
+	if (!buf_reserve(&writer->declarations, out.size_bytes))
+		return -ENOMEM;
+	r = writer_put_buf(writer, &out);
+	if (r == 0 && new_schema)
+		r = add_schema(writer, schema->id);
+	if (r == 0)
+		r = add_channel(writer, channel->id, modality_of_metadata(channel->metadata));
+	if (r == 0)
+		buf_put(&writer->declarations, out.data, out.size_bytes);
+	return r;
+}
+
+static int declare_own_channels(struct session_writer *writer)
+{
+	int r = 0;
+
+	for (uint16_t id = 1; id < CHANNEL_END && r == 0; id++) {
+		schema_put_channel(&writer->declarations, id, channel_kind_get(id));
+		r = add_schema(writer, id);
+		if (r == 0)
+			r = add_channel(writer, id, channel_kind_get(id)->modality);
+	}
+	return r < 0 ? r : buf_error(&writer->declarations);
+}
+
+/* ---- life ---- */
+
+static int write_head(struct session_writer *writer, enum session_writer_kind kind)
+{
+	_cleanup_(buf_finish) struct buf head = {0};
+	int r = kind == SESSION_WRITER_RECORDING ? declare_own_channels(writer) : 0;
+
+	buf_put(&head, MCAP_MAGIC, MCAP_MAGIC_BYTES);
+	mcap_put_header(&head, PROFILE, LIBRARY);
+	buf_put(&head, writer->declarations.data, writer->declarations.size_bytes);
+	if (r == 0)
+		r = writer_put_buf(writer, &head);
+	if (r == 0 && kind == SESSION_WRITER_RECORDING)
+		r = wal_create(&writer->wal, writer->path);
+	if (r == 0)
+		r = session_writer_sync(writer);
+	/* the names of the files too */
+	return r < 0 ? r : io_sync_directory_of(writer->path);
+}
+
+int session_writer_create(
+	struct session_writer **ret, const char *path, enum session_writer_kind kind)
 {
 	_destroy_(session_writer) struct session_writer *writer = calloc(1, sizeof(*writer));
-	_cleanup_(buf_finish) struct buf head = {0};
 	int r;
 
 	if (!writer)
 		return -ENOMEM;
 	writer->fd = -1;
 	writer->start_time = UINT64_MAX;
-	r = declare_channels(writer);
-	if (r < 0)
-		return r;
-	buf_put(&head, MCAP_MAGIC, MCAP_MAGIC_BYTES);
-	mcap_put_header(&head, PROFILE, LIBRARY);
-	buf_put(&head, writer->declarations.data, writer->declarations.size_bytes);
-	writer->fd = fd;
-	r = writer_put(writer, &head);
+	writer->path = strdup(path);
+	if (!writer->path)
+		return -ENOMEM;
+	writer->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (writer->fd < 0)
+		return -errno;
+	r = write_head(writer, kind);
 	if (r < 0) {
-		writer->fd = -1;
+		if (writer->wal)
+			wal_remove(writer->wal);
+		unlink(path);
 		return r;
 	}
-	writer->totals.bytes = (uint64_t)writer->offset;
 	*ret = steal_ptr(writer);
 	return 0;
 }
 
-static size_t put_message_indexes(
-	const struct open_chunk *chunk, struct buf *out, struct buf *offsets, uint64_t chunk_offset)
+/* ---- chunks ---- */
+
+static size_t put_message_indexes(const struct session_writer *writer, enum modality modality,
+	struct buf *out, struct buf *offsets, uint64_t chunk_end)
 {
-	size_t begin = out->size_bytes;
+	for (size_t c = 0; c < writer->channel_count; c++) {
+		const struct writer_channel *channel = &writer->channels[c];
+		const struct index_entry *entry = (const void *)channel->entries.data;
+		size_t count = channel->entries.size_bytes / sizeof(*entry), record;
 
-	for (uint16_t id = 1; id < CHANNEL_END; id++) {
-		const struct buf *entries = &chunk->channels[id].entries;
-		size_t record;
-
-		if (entries->size_bytes == 0)
+		if (channel->modality != modality || count == 0)
 			continue;
-		buf_put_u16(offsets, id);
-		buf_put_u64(offsets, chunk_offset + out->size_bytes);
+		buf_put_u16(offsets, channel->id);
+		buf_put_u64(offsets, chunk_end + out->size_bytes);
 		record = mcap_begin(out, MCAP_MESSAGE_INDEX);
-		buf_put_u16(out, id);
-		buf_put_u32(out, (uint32_t)entries->size_bytes);
-		for (size_t i = 0; i < entries->size_bytes / sizeof(struct index_entry); i++) {
-			const struct index_entry *entry = (const void *)entries->data;
-
+		buf_put_u16(out, channel->id);
+		buf_put_u32(out, (uint32_t)(count * 16));
+		for (size_t i = 0; i < count; i++) {
 			buf_put_u64(out, entry[i].log_time);
 			buf_put_u64(out, entry[i].offset);
 		}
 		mcap_end(out, record);
 	}
-	return out->size_bytes - begin;
+	return out->size_bytes;
 }
 
-static void put_chunk_index(struct session_writer *writer, const struct open_chunk *chunk,
-	size_t chunk_bytes, const struct buf *offsets, size_t index_bytes)
+/* a chunk as it will stand in the file */
+struct made_chunk {
+	struct buf head, packed, indexes, offsets;
+	struct view records; /* as they are stored: in `packed`, or those of the open chunk */
+	enum compression compression;
+	uint64_t chunk_bytes;
+};
+
+static void made_chunk_finish(struct made_chunk *made)
 {
-	struct buf *out = &writer->chunk_indexes;
+	buf_finish(&made->head);
+	buf_finish(&made->packed);
+	buf_finish(&made->indexes);
+	buf_finish(&made->offsets);
+}
+
+/* Coded pictures do not get smaller; everything else does, by three to ten times. */
+static int compress_chunk(
+	struct made_chunk *made, const struct open_chunk *chunk, enum modality modality)
+{
+	int r;
+
+	made->records = (struct view){chunk->records.data, chunk->records.size_bytes, 0};
+	if (modality == MODALITY_SCREEN)
+		return 0;
+	r = compress_append(COMPRESSION_ZSTD, made->records, &made->packed);
+	if (r == 0 && made->packed.size_bytes < made->records.size_bytes) {
+		made->compression = COMPRESSION_ZSTD;
+		made->records = (struct view){made->packed.data, made->packed.size_bytes, 0};
+	}
+	return r;
+}
+
+static int make_chunk(
+	struct made_chunk *made, const struct session_writer *writer, enum modality modality)
+{
+	const struct open_chunk *chunk = &writer->open[modality];
+	unsigned char *length;
+	int r = compress_chunk(made, chunk, modality);
+
+	if (r < 0)
+		return r;
+	mcap_begin(&made->head, MCAP_CHUNK);
+	buf_put_u64(&made->head, chunk->start_time);
+	buf_put_u64(&made->head, chunk->end_time);
+	buf_put_u64(&made->head, chunk->records.size_bytes);
+	buf_put_u32(&made->head, mcap_crc(0, chunk->records.data, chunk->records.size_bytes));
+	buf_put_string(&made->head, compression_name(made->compression));
+	buf_put_u64(&made->head, made->records.size_bytes);
+	made->chunk_bytes = made->head.size_bytes + made->records.size_bytes;
+	put_message_indexes(writer, modality, &made->indexes, &made->offsets,
+		(uint64_t)writer->offset + made->chunk_bytes);
+	if (buf_error(&made->head) < 0 || buf_error(&made->indexes) < 0 ||
+		buf_error(&made->offsets) < 0)
+		return -ENOMEM;
+	length = made->head.data + 1;
+	le_store(length, made->chunk_bytes - MCAP_RECORD_HEADER_BYTES, 8);
+	return 0;
+}
+
+static void put_chunk_index(struct buf *out, const struct open_chunk *chunk,
+	const struct made_chunk *made, off_t offset)
+{
 	size_t begin = mcap_begin(out, MCAP_CHUNK_INDEX);
 
 	buf_put_u64(out, chunk->start_time);
 	buf_put_u64(out, chunk->end_time);
-	buf_put_u64(out, (uint64_t)writer->offset);
-	buf_put_u64(out, chunk_bytes);
-	buf_put_u32(out, (uint32_t)offsets->size_bytes);
-	buf_put(out, offsets->data, offsets->size_bytes);
-	buf_put_u64(out, index_bytes);
-	buf_put_string(out, "");
-	buf_put_u64(out, chunk->records.size_bytes);
+	buf_put_u64(out, (uint64_t)offset);
+	buf_put_u64(out, made->chunk_bytes);
+	buf_put_u32(out, (uint32_t)made->offsets.size_bytes);
+	buf_put(out, made->offsets.data, made->offsets.size_bytes);
+	buf_put_u64(out, made->indexes.size_bytes);
+	buf_put_string(out, compression_name(made->compression));
+	buf_put_u64(out, made->records.size_bytes);
 	buf_put_u64(out, chunk->records.size_bytes);
 	mcap_end(out, begin);
 }
 
-static void open_chunk_clear(struct open_chunk *chunk)
+static void open_chunk_clear(struct session_writer *writer, enum modality modality)
 {
-	buf_clear(&chunk->records);
-	for (size_t id = 0; id < CHANNEL_END; id++)
-		buf_clear(&chunk->channels[id].entries);
+	buf_clear(&writer->open[modality].records);
+	for (size_t c = 0; c < writer->channel_count; c++)
+		if (writer->channels[c].modality == modality)
+			buf_clear(&writer->channels[c].entries);
 }
 
-static int write_chunk(struct session_writer *writer, struct open_chunk *chunk)
+static int write_chunk(struct session_writer *writer, enum modality modality)
 {
-	_cleanup_(buf_finish) struct buf out = {0}, offsets = {0};
-	size_t begin, chunk_bytes, index_bytes, indexes_before = writer->chunk_indexes.size_bytes;
-	int r;
+	_cleanup_(made_chunk_finish) struct made_chunk made = {0};
+	size_t indexes_before = writer->chunk_indexes.size_bytes;
+	int r = make_chunk(&made, writer, modality);
 
-	begin = mcap_begin(&out, MCAP_CHUNK);
-	buf_put_u64(&out, chunk->start_time);
-	buf_put_u64(&out, chunk->end_time);
-	buf_put_u64(&out, chunk->records.size_bytes);
-	buf_put_u32(&out, mcap_crc(0, chunk->records.data, chunk->records.size_bytes));
-	buf_put_string(&out, "");
-	buf_put_u64(&out, chunk->records.size_bytes);
-	buf_put(&out, chunk->records.data, chunk->records.size_bytes);
-	mcap_end(&out, begin);
-	chunk_bytes = out.size_bytes;
-	index_bytes = put_message_indexes(chunk, &out, &offsets, (uint64_t)writer->offset);
-	put_chunk_index(writer, chunk, chunk_bytes, &offsets, index_bytes);
-	r = buf_error(&offsets) < 0 ? -ENOMEM : buf_error(&writer->chunk_indexes);
-	if (r == 0)
-		r = writer_put(writer, &out);
+	if (r < 0)
+		return r;
+	put_chunk_index(&writer->chunk_indexes, &writer->open[modality], &made, writer->offset);
+	r = buf_error(&writer->chunk_indexes);
+	if (r == 0) {
+		struct iovec parts[] = {
+			{made.head.data, made.head.size_bytes},
+			{(void *)made.records.data, made.records.size_bytes},
+			{made.indexes.data, made.indexes.size_bytes},
+		};
+
+		r = writer_put(writer, parts, ARRAY_SIZE(parts));
+	}
 	if (r < 0) {
 		writer->chunk_indexes.size_bytes = indexes_before;
 		return r;
 	}
 	writer->chunk_count++;
-	writer->totals.bytes = (uint64_t)writer->offset;
-	open_chunk_clear(chunk);
+	open_chunk_clear(writer, modality);
 	return 0;
 }
 
 int session_writer_flush(struct session_writer *writer)
 {
-	int r = 0;
-
 	/* input and tags before pictures: when the disk fills here, the small and dear are safe */
 	static const enum modality order[] = {MODALITY_SESSION, MODALITY_INPUT, MODALITY_SCREEN};
+	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(order) && r == 0; i++) {
-		struct open_chunk *chunk = &writer->open[order[i]];
-
-		if (chunk->records.size_bytes > 0)
-			r = write_chunk(writer, chunk);
-	}
-	if (r == 0)
-		writer->group_bytes = 0;
-	return r;
+	if (writer->group_bytes == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(order) && r == 0; i++)
+		if (writer->open[order[i]].records.size_bytes > 0)
+			r = write_chunk(writer, order[i]);
+	if (r < 0)
+		return r;
+	writer->group_bytes = 0;
+	if (writer->wal)
+		wal_turn(writer->wal, (uint64_t)writer->offset, writer->synced_end);
+	return 0;
 }
 
-static bool group_is_full(const struct session_writer *writer, const struct packet *packet)
+static bool group_is_full(const struct session_writer *writer, int64_t time_ns, size_t size_bytes)
 {
 	int64_t start = writer->group_start_ns, end = writer->group_end_ns;
 
 	if (writer->group_bytes == 0)
 		return false;
-	if (packet->time_ns < start)
-		start = packet->time_ns;
-	if (packet->time_ns > end)
-		end = packet->time_ns;
+	if (time_ns < start)
+		start = time_ns;
+	if (time_ns > end)
+		end = time_ns;
 	return end - start >= SESSION_CHUNK_SPAN_NS ||
-		writer->group_bytes + packet->size_bytes > SESSION_CHUNK_BYTES;
+		writer->group_bytes + size_bytes > SESSION_CHUNK_BYTES;
 }
 
-static int chunk_add(struct open_chunk *chunk, const struct packet *packet)
+/* Make all the room first, so that nothing can fail after the log has the record. */
+static int reserve_room(struct open_chunk *chunk, struct writer_channel *channel, size_t size_bytes)
 {
-	uint64_t log_time = (uint64_t)packet->time_ns;
+	return buf_reserve(&chunk->records, size_bytes) &&
+			buf_reserve(&channel->entries, sizeof(struct index_entry))
+		? 0
+		: -ENOMEM;
+}
+
+static void group_add(struct session_writer *writer, struct writer_channel *channel,
+	int64_t time_ns, struct view record)
+{
+	struct open_chunk *chunk = &writer->open[channel->modality];
+	uint64_t log_time = (uint64_t)time_ns;
 	struct index_entry entry = {log_time, chunk->records.size_bytes};
 
 	if (chunk->records.size_bytes == 0)
@@ -234,85 +423,153 @@ static int chunk_add(struct open_chunk *chunk, const struct packet *packet)
 		chunk->start_time = log_time;
 	if (log_time > chunk->end_time)
 		chunk->end_time = log_time;
-	if (!buf_reserve(&chunk->records, packet->size_bytes))
-		return -ENOMEM;
-	buf_put(&chunk->channels[packet->channel].entries, &entry, sizeof(entry));
-	if (buf_error(&chunk->channels[packet->channel].entries) < 0)
-		return -ENOMEM;
-	buf_put(&chunk->records, packet->record, packet->size_bytes);
+	buf_put(&channel->entries, &entry, sizeof(entry));
+	buf_put(&chunk->records, record.data, record.size_bytes);
+	if (writer->group_bytes == 0)
+		writer->group_start_ns = writer->group_end_ns = time_ns;
+	if (time_ns < writer->group_start_ns)
+		writer->group_start_ns = time_ns;
+	if (time_ns > writer->group_end_ns)
+		writer->group_end_ns = time_ns;
+	writer->group_bytes += record.size_bytes;
+	if (log_time < writer->start_time)
+		writer->start_time = log_time;
+	if (log_time > writer->end_time)
+		writer->end_time = log_time;
+	channel->messages++;
+	writer->messages++;
+}
+
+static int append(struct session_writer *writer, struct writer_channel *channel, int64_t time_ns,
+	struct view record)
+{
+	int r = 0;
+
+	assert(!writer->finished);
+	if (group_is_full(writer, time_ns, record.size_bytes))
+		r = session_writer_flush(writer);
+	if (r == 0)
+		r = reserve_room(&writer->open[channel->modality], channel, record.size_bytes);
+	if (r < 0)
+		return r;
+	if (writer->group_bytes == 0)
+		writer->group_offset = (uint64_t)writer->offset;
+	if (writer->wal)
+		r = wal_append(writer->wal, writer->group_offset, record.data, record.size_bytes);
+	if (r < 0)
+		return r;
+	group_add(writer, channel, time_ns, record);
 	return 0;
 }
 
 int session_writer_append(struct session_writer *writer, const struct packet *packet)
 {
-	const struct channel_kind *kind = channel_kind_get(packet->channel);
-	int r;
+	struct writer_channel *channel = find_channel(writer, packet->channel);
 
-	assert(kind && !writer->finished);
-	if (group_is_full(writer, packet)) {
-		r = session_writer_flush(writer);
-		if (r < 0)
-			return r;
-	}
-	r = chunk_add(&writer->open[kind->modality], packet);
+	assert(channel);
+	return append(writer, channel, packet->time_ns,
+		(struct view){packet->record, packet->size_bytes, 0});
+}
+
+int session_writer_append_record(struct session_writer *writer, struct view record)
+{
+	struct view rest = record;
+	struct mcap_record parsed;
+	struct mcap_message message;
+	struct writer_channel *channel;
+
+	if (mcap_next_record(&rest, &parsed) <= 0 || rest.size_bytes > 0 ||
+		parsed.opcode != MCAP_MESSAGE || mcap_parse_message(parsed.content, &message) < 0 ||
+		message.log_time > READER_TIME_LIMIT_NS)
+		return -EINVAL;
+	channel = find_channel(writer, message.channel_id);
+	return channel ? append(writer, channel, (int64_t)message.log_time, record) : -EINVAL;
+}
+
+/* ---- metadata and attachments ---- */
+
+int session_writer_put_metadata(struct session_writer *writer, const struct mcap_metadata *metadata)
+{
+	_cleanup_(buf_finish) struct buf out = {0};
+	struct buf *index = &writer->metadata_indexes;
+	size_t before = index->size_bytes, begin;
+	off_t offset;
+	int r = session_writer_flush(writer);
+
 	if (r < 0)
 		return r;
-	if (writer->group_bytes == 0)
-		writer->group_start_ns = writer->group_end_ns = packet->time_ns;
-	if (packet->time_ns < writer->group_start_ns)
-		writer->group_start_ns = packet->time_ns;
-	if (packet->time_ns > writer->group_end_ns)
-		writer->group_end_ns = packet->time_ns;
-	writer->group_bytes += packet->size_bytes;
-	if ((uint64_t)packet->time_ns < writer->start_time)
-		writer->start_time = (uint64_t)packet->time_ns;
-	if ((uint64_t)packet->time_ns > writer->end_time)
-		writer->end_time = (uint64_t)packet->time_ns;
-	writer->totals.messages[packet->channel]++;
-	writer->totals.gaps += packet->channel == CHANNEL_GAPS;
-	/* a session that has just begun can be opened: it says at once what it is about */
-	return packet->channel == CHANNEL_STUDY ? session_writer_flush(writer) : 0;
+	offset = writer->offset;
+	mcap_put_metadata(&out, metadata);
+	begin = mcap_begin(index, MCAP_METADATA_INDEX);
+	buf_put_u64(index, (uint64_t)offset);
+	buf_put_u64(index, out.size_bytes);
+	buf_put_u32(index, (uint32_t)metadata->name.size_bytes);
+	buf_put(index, metadata->name.data, metadata->name.size_bytes);
+	mcap_end(index, begin);
+	r = buf_error(index) < 0 ? -ENOMEM : writer_put_buf(writer, &out);
+	if (r < 0)
+		index->size_bytes = before;
+	else
+		writer->metadata_count++;
+	return r;
 }
+
+int session_writer_put_attachment(
+	struct session_writer *writer, const struct mcap_attachment *attachment)
+{
+	_cleanup_(buf_finish) struct buf out = {0};
+	struct buf *index = &writer->attachment_indexes;
+	size_t before = index->size_bytes, begin;
+	off_t offset;
+	int r = session_writer_flush(writer);
+
+	if (r < 0)
+		return r;
+	offset = writer->offset;
+	mcap_put_attachment(&out, attachment);
+	begin = mcap_begin(index, MCAP_ATTACHMENT_INDEX);
+	buf_put_u64(index, (uint64_t)offset);
+	buf_put_u64(index, out.size_bytes);
+	buf_put_u64(index, attachment->log_time);
+	buf_put_u64(index, attachment->create_time);
+	buf_put_u64(index, attachment->data.size_bytes);
+	buf_put_u32(index, (uint32_t)attachment->name.size_bytes);
+	buf_put(index, attachment->name.data, attachment->name.size_bytes);
+	buf_put_u32(index, (uint32_t)attachment->media_type.size_bytes);
+	buf_put(index, attachment->media_type.data, attachment->media_type.size_bytes);
+	mcap_end(index, begin);
+	r = buf_error(index) < 0 ? -ENOMEM : writer_put_buf(writer, &out);
+	if (r < 0)
+		index->size_bytes = before;
+	else
+		writer->attachment_count++;
+	return r;
+}
+
+/* ---- the end ---- */
 
 static void put_statistics(const struct session_writer *writer, struct buf *out)
 {
 	size_t begin = mcap_begin(out, MCAP_STATISTICS);
-	uint64_t messages = 0;
 	uint32_t used = 0;
 
-	for (uint16_t id = 1; id < CHANNEL_END; id++) {
-		messages += writer->totals.messages[id];
-		used += writer->totals.messages[id] > 0;
-	}
-	buf_put_u64(out, messages);
+	for (size_t c = 0; c < writer->channel_count; c++)
+		used += writer->channels[c].messages > 0;
+	buf_put_u64(out, writer->messages);
 	buf_put_u16(out, writer->schema_count);
-	buf_put_u32(out, CHANNEL_END - 1);
-	buf_put_u32(out, 0); /* attachments */
-	buf_put_u32(out, 0); /* metadata */
+	buf_put_u32(out, (uint32_t)writer->channel_count);
+	buf_put_u32(out, writer->attachment_count);
+	buf_put_u32(out, writer->metadata_count);
 	buf_put_u32(out, writer->chunk_count);
-	buf_put_u64(out, messages ? writer->start_time : 0);
+	buf_put_u64(out, writer->messages ? writer->start_time : 0);
 	buf_put_u64(out, writer->end_time);
 	buf_put_u32(out, used * 10);
-	for (uint16_t id = 1; id < CHANNEL_END; id++) {
-		if (writer->totals.messages[id] == 0)
+	for (size_t c = 0; c < writer->channel_count; c++) {
+		if (writer->channels[c].messages == 0)
 			continue;
-		buf_put_u16(out, id);
-		buf_put_u64(out, writer->totals.messages[id]);
+		buf_put_u16(out, writer->channels[c].id);
+		buf_put_u64(out, writer->channels[c].messages);
 	}
-	mcap_end(out, begin);
-}
-
-static void put_summary_offset(
-	struct buf *out, uint8_t opcode, uint64_t group_start, uint64_t group_length)
-{
-	size_t begin;
-
-	if (group_length == 0)
-		return;
-	begin = mcap_begin(out, MCAP_SUMMARY_OFFSET);
-	buf_put_u8(out, opcode);
-	buf_put_u64(out, group_start);
-	buf_put_u64(out, group_length);
 	mcap_end(out, begin);
 }
 
@@ -329,35 +586,48 @@ static void put_declaration_group(
 				record.content.size_bytes + MCAP_RECORD_HEADER_BYTES);
 }
 
+static void put_buf(struct buf *out, const struct buf *from)
+{
+	buf_put(out, from->data, from->size_bytes);
+}
+
 static void put_summary(const struct session_writer *writer, struct buf *out, uint64_t start,
 	uint64_t *ret_offset_start)
 {
-	size_t channels, statistics, chunks, end;
+	static const enum mcap_opcode groups[] = {MCAP_SCHEMA, MCAP_CHANNEL, MCAP_STATISTICS,
+		MCAP_CHUNK_INDEX, MCAP_ATTACHMENT_INDEX, MCAP_METADATA_INDEX};
+	size_t begin[ARRAY_SIZE(groups) + 1];
 
-	put_declaration_group(writer, out, MCAP_SCHEMA);
-	channels = out->size_bytes;
-	put_declaration_group(writer, out, MCAP_CHANNEL);
-	statistics = out->size_bytes;
-	put_statistics(writer, out);
-	chunks = out->size_bytes;
-	buf_put(out, writer->chunk_indexes.data, writer->chunk_indexes.size_bytes);
-	end = out->size_bytes;
-	*ret_offset_start = start + end;
-	put_summary_offset(out, MCAP_SCHEMA, start, channels);
-	put_summary_offset(out, MCAP_CHANNEL, start + channels, statistics - channels);
-	put_summary_offset(out, MCAP_STATISTICS, start + statistics, chunks - statistics);
-	put_summary_offset(out, MCAP_CHUNK_INDEX, start + chunks, end - chunks);
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		begin[i] = out->size_bytes;
+		switch (groups[i]) {
+		case MCAP_STATISTICS: put_statistics(writer, out); break;
+		case MCAP_CHUNK_INDEX: put_buf(out, &writer->chunk_indexes); break;
+		case MCAP_ATTACHMENT_INDEX: put_buf(out, &writer->attachment_indexes); break;
+		case MCAP_METADATA_INDEX: put_buf(out, &writer->metadata_indexes); break;
+		default: put_declaration_group(writer, out, groups[i]);
+		}
+	}
+	begin[ARRAY_SIZE(groups)] = out->size_bytes;
+	*ret_offset_start = start + out->size_bytes;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		size_t record;
+
+		if (begin[i] == begin[i + 1])
+			continue;
+		record = mcap_begin(out, MCAP_SUMMARY_OFFSET);
+		buf_put_u8(out, (uint8_t)groups[i]);
+		buf_put_u64(out, start + begin[i]);
+		buf_put_u64(out, begin[i + 1] - begin[i]);
+		mcap_end(out, record);
+	}
 }
 
-int session_writer_finish(struct session_writer *writer)
+static int write_end(struct session_writer *writer)
 {
-	_cleanup_(buf_finish) struct buf data_end = {0}, summary = {0}, footer = {0}, all = {0};
+	_cleanup_(buf_finish) struct buf data_end = {0}, summary = {0}, footer = {0};
 	uint64_t summary_start, offset_start;
-	int r;
 
-	r = session_writer_flush(writer);
-	if (r < 0)
-		return r;
 	mcap_put_data_end(&data_end, writer->data_crc);
 	summary_start = (uint64_t)writer->offset + data_end.size_bytes;
 	put_summary(writer, &summary, summary_start, &offset_start);
@@ -365,39 +635,62 @@ int session_writer_finish(struct session_writer *writer)
 		offset_start);
 	if (buf_error(&data_end) < 0 || buf_error(&summary) < 0 || buf_error(&footer) < 0)
 		return -ENOMEM;
-	buf_put(&all, data_end.data, data_end.size_bytes);
-	buf_put(&all, summary.data, summary.size_bytes);
-	buf_put(&all, footer.data, footer.size_bytes);
-	r = writer_put(writer, &all);
+	return writer_put(writer,
+		(struct iovec[]){{data_end.data, data_end.size_bytes},
+			{summary.data, summary.size_bytes}, {footer.data, footer.size_bytes}},
+		3);
+}
+
+int session_writer_finish(struct session_writer *writer)
+{
+	int r = session_writer_flush(writer);
+
+	if (r == 0)
+		r = write_end(writer);
 	if (r < 0)
 		return r;
 	writer->finished = true;
-	writer->totals.bytes = (uint64_t)writer->offset;
-	return 0;
+	/* the log goes when the disk has what was in it */
+	r = session_writer_sync(writer);
+	if (r == 0 && writer->wal)
+		wal_remove(writer->wal);
+	return r;
 }
 
-int session_writer_fd(const struct session_writer *writer)
+int session_writer_sync(struct session_writer *writer)
 {
-	return writer->fd;
+	uint64_t end = writer->written_end;
+	int r = fdatasync(writer->fd) < 0 ? -errno : 0;
+
+	if (r == 0 && writer->wal)
+		r = wal_sync(writer->wal);
+	if (r == 0)
+		writer->synced_end = end;
+	return r;
 }
 
 struct session_writer_totals session_writer_get_totals(const struct session_writer *writer)
 {
-	return writer->totals;
+	return (struct session_writer_totals){(uint64_t)writer->offset, writer->messages};
 }
 
 void session_writer_destroy(struct session_writer *writer)
 {
 	if (!writer)
 		return;
-	for (size_t m = 0; m < MODALITY_COUNT; m++) {
+	for (size_t m = 0; m < MODALITY_COUNT; m++)
 		buf_finish(&writer->open[m].records);
-		for (size_t id = 0; id < CHANNEL_END; id++)
-			buf_finish(&writer->open[m].channels[id].entries);
-	}
+	for (size_t c = 0; c < writer->channel_count; c++)
+		buf_finish(&writer->channels[c].entries);
 	buf_finish(&writer->declarations);
 	buf_finish(&writer->chunk_indexes);
+	buf_finish(&writer->attachment_indexes);
+	buf_finish(&writer->metadata_indexes);
+	wal_destroy(writer->wal);
 	if (writer->fd >= 0)
 		close(writer->fd);
+	free(writer->channels);
+	free(writer->schemas);
+	free(writer->path);
 	free(writer);
 }

@@ -2,56 +2,96 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
+#include "protocol/mcap.h"
 #include "protocol/packet.h"
 
 /**
- * Writes one session file: MCAP, chunks of one modality each. No threads; the caller serialises.
+ * Writes one session file: MCAP, chunks of one modality each. No threads; the caller serialises,
+ * session_writer_sync() apart.
  *
  * The same packets in the same order give the same bytes: chunks end by the sizes and the times of
- * the packets and never by a timer. What is on disk is at every moment a valid prefix: header, and
- * whole chunks.
+ * the packets and never by a timer. What is in the file is at every moment a valid prefix: header,
+ * and whole chunks.
  */
 struct session_writer;
 
-/**
- * Begin a session file: header, schemas and channels are written at once.
- *
- * @param ret  set on success; freed by session_writer_destroy()
- * @param fd   empty, writable; becomes the writer's on success, stays the caller's on failure
- * @return 0, -ENOMEM, or what write(2) gave
- */
-int session_writer_create(struct session_writer **ret, int fd);
+/** What a file is for. */
+enum session_writer_kind {
+	/* A recording: our channels are declared, and each packet is in a write-ahead log beside
+	 * the file when session_writer_append() returns, so that it outlives the process. */
+	SESSION_WRITER_RECORDING,
+	/* Made of other files: channels as they are declared, no log. */
+	SESSION_WRITER_COPY,
+};
 
 /**
- * Append one packet. It reaches the file when its chunk ends.
+ * Begin a session file.
  *
- * @return 0, -ENOMEM, or what write(2) gave: then the file ends with the last whole chunk, what was
- *         not written is still held, and session_writer_flush() may be tried again
+ * @param ret   set on success; freed by session_writer_destroy()
+ * @param path  -EEXIST when it is there
+ * @return 0, -ENOMEM, or what open(2) or write(2) gave: then nothing is left
+ */
+int session_writer_create(
+	struct session_writer **ret, const char *path, enum session_writer_kind kind);
+
+/**
+ * Declare a channel. It goes into chunks of the modality that its metadata names.
+ *
+ * @param schema  NULL when the channel has none
+ * @return 0, -EEXIST when the id has been declared, or as session_writer_append()
+ */
+int session_writer_declare(struct session_writer *writer, const struct mcap_schema *schema,
+	const struct mcap_channel *channel);
+
+/**
+ * Append one packet. It reaches the file when its chunk ends; of a recording it is in the log
+ * before that.
+ *
+ * @return 0, -ENOMEM, or what write(2) gave: then the packet was not taken, the file ends with the
+ *         last whole chunk, what was not written is still held, and it may be tried again
  */
 int session_writer_append(struct session_writer *writer, const struct packet *packet);
+
+/**
+ * Append one Message record of any declared channel.
+ *
+ * @param record  the whole record
+ * @return as session_writer_append(), or -EINVAL when it is no message of a declared channel
+ */
+int session_writer_append_record(struct session_writer *writer, struct view record);
+
+/** Write a Metadata or an Attachment record at once. @return as session_writer_append() */
+int session_writer_put_metadata(
+	struct session_writer *writer, const struct mcap_metadata *metadata);
+int session_writer_put_attachment(
+	struct session_writer *writer, const struct mcap_attachment *attachment);
 
 /** End the open chunks and write them. @return as session_writer_append() */
 int session_writer_flush(struct session_writer *writer);
 
 /**
- * Flush, then write the summary and the footer. Nothing can be appended afterwards. A file whose
- * finish failed still opens, by its chunks.
+ * Bring to the disk what was appended before this call. From any thread, while others append.
+ *
+ * @return 0, or what fdatasync(2) gave: what was appended since the last good call may be lost then,
+ *         and nothing may be concluded from trying again
+ */
+int session_writer_sync(struct session_writer *writer);
+
+/**
+ * Flush, then write the summary and the footer, bring all to the disk, and remove the log. Nothing
+ * can be appended afterwards. A file whose finish failed still opens, by its chunks and its log.
  */
 int session_writer_finish(struct session_writer *writer);
-
-/** The file, for fdatasync(2) by another thread; the writer's own. */
-int session_writer_fd(const struct session_writer *writer);
 
 /** How much there is. */
 struct session_writer_totals {
 	uint64_t bytes; /* in the file, whole chunks */
-	uint64_t messages[CHANNEL_END];
-	uint64_t gaps;
+	uint64_t messages;
 };
 
 struct session_writer_totals session_writer_get_totals(const struct session_writer *writer);
 
-/** Close the file as it is; NULL is fine. */
+/** Close the file and its log as they are; NULL is fine. */
 void session_writer_destroy(struct session_writer *writer);
 
 DEFINE_DESTROY(session_writer);

@@ -6,6 +6,7 @@
 #include "protocol/base/paths.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
+#include "protocol/limits.h"
 #include "protocol/verify.h"
 #include "replay/info.h"
 #include "replay/json.h"
@@ -254,22 +255,6 @@ static void report_problem(void *user, uint64_t offset, const char *text)
 	}
 }
 
-/* a session's folder stands for the recording in it */
-static int open_recording(const char *path)
-{
-	_autofree_ char *inside = NULL;
-	struct stat status;
-	int fd;
-
-	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-		if (asprintf(&inside, "%s/recording-0001.mcap", path) < 0)
-			return -ENOMEM;
-		path = inside;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 /* @return true also when a folder has none, and for a file alone */
 static bool annotations_are_whole(const char *folder, struct error *reterr)
 {
@@ -310,13 +295,53 @@ static void print_verified(
 	json_print(document);
 }
 
+/* @return 1 whole, 0 not, or a negative errno with the reason */
+static int verify_file(const char *path, struct verify_report *report, struct verify_result *total,
+	struct error *reterr)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct verify_result result = {0};
+	int r = fd < 0 ? error_set(reterr, -errno, "%s", strerror(errno))
+		       : session_verify(fd, report_problem, report, &result, reterr);
+
+	total->messages += result.messages;
+	total->chunks += result.chunks;
+	total->bytes += result.bytes;
+	total->problems += result.problems;
+	total->finished = total->finished && result.finished;
+	return r;
+}
+
+/* all segments of a folder, and what was said about it */
+static int verify_folder(const char *folder, struct verify_report *report,
+	struct verify_result *total, struct error *reterr)
+{
+	struct error error = {"no reason given"};
+	int r = 1;
+
+	for (unsigned number = 1; r >= 0; number++) {
+		_autofree_ char *path = NULL;
+
+		if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, number) < 0)
+			return -ENOMEM;
+		if (number > 1 && access(path, F_OK) < 0)
+			break;
+		r = verify_file(path, report, total, reterr);
+	}
+	if (r >= 0 && !annotations_are_whole(folder, &error)) {
+		report_problem(report, 0, error.text);
+		total->problems++;
+	}
+	return r < 0 ? r : total->problems == 0;
+}
+
 int command_verify(const struct command_options *options, int argc, char **argv)
 {
 	bool json = command_take_flag(&argc, argv, "--json");
 	struct verify_report report = {0};
-	struct verify_result result;
+	struct verify_result result = {.finished = true};
 	struct error error = {"no reason given"};
-	_autoclose_ int fd = -1;
+	struct stat status;
 	int r;
 
 	(void)options;
@@ -324,23 +349,15 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc != 2)
 		return command_usage("verify FILE [--json]");
-	fd = open_recording(argv[1]);
-	if (fd < 0) {
-		log_errno(fd, "%s", argv[1]);
-		return EXIT_COULD_NOT;
-	}
 	if (json)
 		report.problems = json_object_new_array();
-	r = session_verify(fd, report_problem, &report, &result, &error);
+	r = stat(argv[1], &status) == 0 && S_ISDIR(status.st_mode)
+		? verify_folder(argv[1], &report, &result, &error)
+		: verify_file(argv[1], &report, &result, &error);
 	if (r < 0) {
 		json_object_put(report.problems);
 		log_error("%s: %s", argv[1], error.text);
 		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
-	}
-	if (!annotations_are_whole(argv[1], &error)) {
-		report_problem(&report, 0, error.text);
-		result.problems++;
-		r = 0;
 	}
 	print_verified(argv[1], &result, report.problems);
 	return r > 0 ? EXIT_GOOD : EXIT_NO;

@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define RECORDING   "recording-0001.mcap"
 #define ANNOTATIONS "annotations.mcap"
 
 bool session_id_is_valid(const char *id)
@@ -76,7 +75,9 @@ static int open_parts(struct session *session, bool writable, struct error *rete
 
 	if (asprintf(&annotations, "%s/" ANNOTATIONS, session->path) < 0)
 		return -ENOMEM;
-	r = session_reader_open(&session->reader, session->recording_path, &session->trouble);
+	r = session->recording_path
+		? session_reader_open(&session->reader, session->recording_path, &session->trouble)
+		: session_reader_open_folder(&session->reader, session->path, &session->trouble);
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return error_set(reterr, r, "%s", session->trouble.text);
 	r = annotations_open(&session->annotations, annotations, writable, &session->unsaid);
@@ -105,8 +106,7 @@ int session_open(struct session **ret, const char *library, const char *id, bool
 	if (!session)
 		return error_set(reterr, -ENOMEM, "no memory");
 	session->id = strdup(id);
-	if (!session->id || asprintf(&session->path, "%s/%s", library, id) < 0 ||
-		asprintf(&session->recording_path, "%s/" RECORDING, session->path) < 0)
+	if (!session->id || asprintf(&session->path, "%s/%s", library, id) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	if (stat(session->path, &status) < 0)
 		return error_set(reterr, -errno, "no session %s in this library", id);
@@ -131,13 +131,13 @@ int session_open_path(struct session **ret, const char *path, struct error *rete
 		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
 	if (S_ISDIR(status.st_mode)) {
 		session->path = strdup(whole);
-		r = asprintf(&session->recording_path, "%s/" RECORDING, whole);
+		r = 0;
 	} else {
 		session->recording_path = strdup(whole);
 		slash = strrchr(whole, '/');
 		r = asprintf(&session->path, "%.*s", (int)(slash - whole), whole);
 	}
-	if (r < 0 || !session->path || !session->recording_path)
+	if (r < 0 || !session->path || (!S_ISDIR(status.st_mode) && !session->recording_path))
 		return error_set(reterr, -ENOMEM, "no memory");
 	slash = strrchr(session->path, '/');
 	session->id = strdup(slash ? slash + 1 : session->path);

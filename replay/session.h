@@ -7,9 +7,9 @@
 
 /** A session's folder, opened: the recording, what was said about it, and its study. */
 struct session {
-	char *id;   /* name of the folder */
-	char *path; /* of the folder */
-	char *recording_path;
+	char *id;                      /* name of the folder */
+	char *path;                    /* of the folder */
+	char *recording_path;          /* of the one file that was asked for; NULL: all segments */
 	struct session_reader *reader; /* NULL when it cannot be opened: then `trouble` says why */
 	struct annotations *annotations; /* NULL when there is none, or none that can be read */
 	Uxrec__Study *study;             /* never NULL; without one an empty study */

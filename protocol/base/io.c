@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,43 @@ int io_pwrite_all(int fd, const void *data, size_t size_bytes, off_t offset)
 		size_bytes -= (size_t)n;
 	}
 	return 0;
+}
+
+int io_pwritev_all(int fd, struct iovec *parts, int count, off_t offset)
+{
+	while (count > 0) {
+		ssize_t n;
+
+		if (parts->iov_len == 0) {
+			parts++;
+			count--;
+			continue;
+		}
+		n = pwritev(fd, parts, count, offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		offset += n;
+		for (; count > 0 && (size_t)n >= parts->iov_len; parts++, count--)
+			n -= (ssize_t)parts->iov_len;
+		if (count > 0) {
+			parts->iov_base = (char *)parts->iov_base + n;
+			parts->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+int io_sync_directory_of(const char *path)
+{
+	_autofree_ char *copy = strdup(path);
+	_autoclose_ int fd = -1;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 ssize_t io_pread_full(int fd, void *data, size_t size_bytes, off_t offset)

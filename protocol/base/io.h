@@ -3,12 +3,19 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /** Write all bytes, going on after EINTR and short writes. @return 0 or a negative errno */
 int io_write_all(int fd, const void *data, size_t size_bytes);
 
 /** Write all bytes at an offset. @return 0 or a negative errno */
 int io_pwrite_all(int fd, const void *data, size_t size_bytes, off_t offset);
+
+/** Write all of @p count parts one behind the other, which are changed meanwhile. @return likewise */
+int io_pwritev_all(int fd, struct iovec *parts, int count, off_t offset);
+
+/** Bring a directory's entries to the disk: new files have their names. @return 0 or -errno */
+int io_sync_directory_of(const char *path);
 
 /**
  * Read up to @p size_bytes at an offset, going on after EINTR and short reads.

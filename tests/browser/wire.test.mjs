@@ -5,6 +5,7 @@ import http from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { loadDecompressHandlers } from '@mcap/support';
 import { Desktop, grey, field, hash, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/lab.mjs';
 
 let desktop;
@@ -181,7 +182,7 @@ test('what is sent to two observers is what is in the file, byte by byte', async
   await sleep(300);
   const file = readFileSync(join(recorder.library, session, 'recording-0001.mcap'));
   const stored = new Set();
-  for (const message of messagesOf(file)) stored.add(hash(message));
+  for (const message of messagesOf(file, await loadDecompressHandlers())) stored.add(hash(message));
   for (const socket of sockets) {
     const received = socket.recorded();
     assert.ok(received.length > 30, `${received.length} messages`);
@@ -191,18 +192,20 @@ test('what is sent to two observers is what is in the file, byte by byte', async
   session = await recorder.begin();
 });
 
-/** All Message records of an MCAP file with uncompressed chunks. */
-function* messagesOf(file) {
+/** All Message records in the chunks of an MCAP file. */
+function* messagesOf(file, decompress) {
   let at = 8;
   while (at + 9 <= file.length) {
     const opcode = file[at];
     const length = Number(file.readBigUInt64LE(at + 1));
     if (opcode === 0x06) {
-      let inside = at + 9 + 28;
-      inside += 4 + file.readUInt32LE(inside) + 8;
-      while (inside < at + 9 + length) {
-        const size = 9 + Number(file.readBigUInt64LE(inside + 1));
-        if (file[inside] === 0x05) yield file.subarray(inside, inside + size);
+      const named = at + 9 + 28;
+      const name = file.toString('latin1', named + 4, named + 4 + file.readUInt32LE(named));
+      let records = file.subarray(named + 4 + name.length + 8, at + 9 + length);
+      if (name) records = Buffer.from(decompress[name](records, file.readBigUInt64LE(at + 9 + 16)));
+      for (let inside = 0; inside < records.length;) {
+        const size = 9 + Number(records.readBigUInt64LE(inside + 1));
+        if (records[inside] === 0x05) yield records.subarray(inside, inside + size);
         inside += size;
       }
     }

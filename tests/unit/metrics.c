@@ -117,7 +117,7 @@ static void begin_session(
 	check(mkdir(making->folder, 0700) == 0);
 	check(asprintf(&recording, "%s/recording-0001.mcap", making->folder) > 0);
 	check(asprintf(&annotations, "%s/annotations.mcap", making->folder) > 0);
-	check(session_writer_create(&making->writer, open(recording, O_RDWR | O_CREAT, 0600)) == 0);
+	check(session_writer_create(&making->writer, recording, SESSION_WRITER_RECORDING) == 0);
 	check(annotations_open(&making->log, annotations, true, NULL) == 0);
 	check(study_parse(&study, study_text, strlen(study_text), "x", NULL) == 0);
 	push(making, CHANNEL_STUDY, AT(0), &study->base);

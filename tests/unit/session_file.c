@@ -71,9 +71,9 @@ static void write_session(const char *path, bool finish)
 {
 	struct session_clock clock = {0};
 	_destroy_(session_writer) struct session_writer *writer = NULL;
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	check(fd >= 0 && session_writer_create(&writer, fd) == 0);
+	unlink(path);
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
 	for (int i = 0; i < 200; i++) {
 		int64_t time_ns = BEGIN_NS + i * 50 * NS_PER_MS;
 
@@ -369,10 +369,9 @@ static void chunks_end_by_time_and_size(void)
 	_autofree_ char *path = temporary_path("chunks.mcap");
 	_destroy_(session_writer) struct session_writer *writer = NULL;
 	struct session_clock clock = {0};
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	uint64_t head;
 
-	check(session_writer_create(&writer, fd) == 0);
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
 	head = session_writer_get_totals(writer).bytes;
 	append_clock(writer, &clock, BEGIN_NS);
 	append_clock(writer, &clock, BEGIN_NS + NS_PER_S - 1);
@@ -392,10 +391,10 @@ static void full_disk_leaves_whole_chunks(void)
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	struct session_clock clock = {0};
 	struct rlimit limit, small;
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), r = 0;
+	int r = 0;
 	bool in_order;
 
-	check(session_writer_create(&writer, fd) == 0);
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
 	/* a file size limit fails as a full disk does, in the middle of a write */
 	check(getrlimit(RLIMIT_FSIZE, &limit) == 0);
 	small = limit;

@@ -1,0 +1,347 @@
+#include "tests/harness/helpers.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/limits.h"
+#include "protocol/reader.h"
+#include "protocol/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+/*
+ * What a recording may lose: to a killed process nothing that was appended, to a power cut nothing
+ * that was appended before the last sync. UXREC_CRASH_ROUNDS multiplies how often each is tried.
+ */
+
+#define BEGIN_NS (1000 * NS_PER_S)
+
+static size_t rounds(size_t few)
+{
+	const char *text = getenv("UXREC_CRASH_ROUNDS");
+
+	return text ? few * (size_t)atoi(text) : few;
+}
+
+/* ---- packets that can be told from all others ---- */
+
+static const uint16_t channels[] = {
+	CHANNEL_SCREEN, CHANNEL_CONTROLS, CHANNEL_CLOCK, CHANNEL_POINTER};
+
+static size_t pattern_size(uint16_t channel, uint32_t sequence)
+{
+	uint64_t state = (uint64_t)channel << 32 | sequence;
+	uint64_t random = next_random(&state);
+
+	return channel == CHANNEL_SCREEN ? 200 + random % (random % 16 ? 6000 : 60000)
+					 : 10 + random % 300;
+}
+
+static void pattern_fill(unsigned char *data, size_t size, uint16_t channel, uint32_t sequence)
+{
+	uint64_t state = ((uint64_t)sequence << 16 | channel) + 1, word = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (i % 8 == 0)
+			word = next_random(&state);
+		data[i] = (unsigned char)(word >> (i % 8 * 8));
+	}
+}
+
+static struct packet *pattern_packet(struct session_clock *clock, uint16_t channel, int64_t time_ns)
+{
+	uint32_t sequence = clock->sequence[channel];
+	size_t size = pattern_size(channel, sequence);
+	_autofree_ unsigned char *data = malloc(size);
+	struct packet *packet;
+
+	check(data != NULL);
+	pattern_fill(data, size, channel, sequence);
+	check(packet_create_data(&packet, clock, &(struct packet_info){channel, 0, time_ns, 0},
+		      data, size) == 0);
+	return packet;
+}
+
+static bool is_the_pattern(const struct reader_message *message)
+{
+	size_t size = pattern_size(message->channel->id, message->sequence);
+	_autofree_ unsigned char *data = malloc(size);
+
+	check(data != NULL);
+	pattern_fill(data, size, message->channel->id, message->sequence);
+	return size == message->data.size_bytes && memcmp(data, message->data.data, size) == 0;
+}
+
+/* packet number i of a run; every run has the same ones */
+static int append_number(struct session_writer *writer, struct session_clock *clock, size_t i)
+{
+	_packet_unref_ struct packet *packet = pattern_packet(
+		clock, channels[i % ARRAY_SIZE(channels)], BEGIN_NS + (int64_t)i * 4 * NS_PER_MS);
+
+	return session_writer_append(writer, packet);
+}
+
+static size_t appended_on(uint16_t channel, size_t count)
+{
+	size_t on = 0;
+
+	for (size_t i = 0; i < count; i++)
+		on += channels[i % ARRAY_SIZE(channels)] == channel;
+	return on;
+}
+
+/*
+ * Read all of it: nothing that was not written, nothing twice.
+ *
+ * @return how many of the first @p count packets are missing
+ */
+static size_t missing_of(const char *path, size_t count)
+{
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	_autofree_ unsigned char *seen = calloc(CHANNEL_END, count + 200000);
+	struct reader_message message;
+	struct error error = {""};
+	size_t missing = 0;
+	int r;
+
+	check(seen != NULL);
+	if (session_reader_open(&reader, path, &error) < 0)
+		return count;
+	check(session_cursor_create(&cursor, reader, INT64_MIN, INT64_MAX, 0) == 0);
+	while ((r = session_cursor_next(cursor, &message)) > 0) {
+		unsigned char *mark =
+			&seen[message.channel->id * (count + 200000) + message.sequence];
+
+		check(message.sequence < count + 200000);
+		check(!*mark);
+		*mark = 1;
+		check(is_the_pattern(&message));
+	}
+	check(r == 0);
+	for (size_t c = 0; c < ARRAY_SIZE(channels); c++)
+		for (size_t i = 0; i < appended_on(channels[c], count); i++)
+			missing += !seen[channels[c] * (count + 200000) + i];
+	return missing;
+}
+
+static void remove_recording(const char *path)
+{
+	static const char *const suffixes[] = {"", ".wal-a", ".wal-b"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		char name[300];
+
+		snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
+		unlink(name);
+	}
+}
+
+/* ---- a process that ends ---- */
+
+static void nothing_appended_is_lost(void)
+{
+	_autofree_ char *path = temporary_path("gone.mcap");
+
+	for (size_t count = 0; count < 700; count += count < 20 ? 1 : 37) {
+		_destroy_(session_writer) struct session_writer *writer = NULL;
+		_destroy_(session_reader) struct session_reader *reader = NULL;
+		struct session_clock clock = {0};
+
+		remove_recording(path);
+		check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
+		for (size_t i = 0; i < count; i++) {
+			check(append_number(writer, &clock, i) == 0);
+			if (i % 50 == 49)
+				check(session_writer_sync(writer) == 0);
+		}
+		session_writer_destroy(steal_ptr(writer));
+		check(missing_of(path, count) == 0);
+		check(session_reader_open(&reader, path, NULL) == 0);
+		check(!session_reader_is_complete(reader));
+		check(session_reader_damages(reader, NULL) == 0);
+	}
+}
+
+struct progress {
+	_Atomic size_t appended, synced;
+};
+
+static void write_until_killed(const char *path, struct progress *progress)
+{
+	struct session_writer *writer;
+	struct session_clock clock = {0};
+
+	if (session_writer_create(&writer, path, SESSION_WRITER_RECORDING) < 0)
+		_exit(1);
+	for (size_t i = 0;; i++) {
+		if (append_number(writer, &clock, i) < 0)
+			_exit(1);
+		progress->appended = i + 1;
+		if (i % 200 == 199) {
+			if (session_writer_sync(writer) < 0)
+				_exit(1);
+			progress->synced = i + 1;
+		}
+		if (i == 150000)
+			_exit(0);
+	}
+}
+
+static void kill_anywhere(void)
+{
+	_autofree_ char *path = temporary_path("killed.mcap");
+	struct progress *progress = mmap(
+		NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t random = 11;
+
+	check(progress != MAP_FAILED);
+	for (size_t round = 0; round < rounds(100); round++) {
+		int64_t at_ns;
+		pid_t pid;
+
+		remove_recording(path);
+		*progress = (struct progress){0};
+		pid = fork();
+		check(pid >= 0);
+		if (pid == 0)
+			write_until_killed(path, progress);
+		while (progress->appended == 0)
+			usleep(100);
+		at_ns = (int64_t)(next_random(&random) % 40) * NS_PER_MS / 2;
+		usleep((unsigned)(at_ns / 1000 + next_random(&random) % 500));
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		check(missing_of(path, progress->appended) == 0);
+	}
+	munmap(progress, sizeof(*progress));
+}
+
+/* ---- a power cut ---- */
+
+#define FILES 3
+
+/* the three files as they are */
+struct image {
+	char *data[FILES];
+	size_t size[FILES];
+};
+
+static void file_name(char *name, size_t size, const char *path, int i)
+{
+	static const char *const suffixes[FILES] = {"", ".wal-a", ".wal-b"};
+
+	snprintf(name, size, "%s%s", path, suffixes[i]);
+}
+
+static void image_take(struct image *image, const char *path)
+{
+	for (int i = 0; i < FILES; i++) {
+		char name[300];
+		ssize_t size;
+
+		free(steal_ptr(image->data[i]));
+		file_name(name, sizeof(name), path, i);
+		size = io_read_file(name, SIZE_MAX / 2, &image->data[i]);
+		check(size >= 0);
+		image->size[i] = (size_t)size;
+	}
+}
+
+static void image_finish(struct image *image)
+{
+	for (int i = 0; i < FILES; i++)
+		free(image->data[i]);
+}
+
+/*
+ * What a disk may hold when the power goes: of what was written since the sync, any pages, in any
+ * state between old and new, and a size that is old or new.
+ */
+static void write_torn(
+	const char *path, const struct image *synced, const struct image *after, uint64_t *random)
+{
+	for (int i = 0; i < FILES; i++) {
+		size_t block = next_random(random) % 2 ? 512 : 4096;
+		size_t size = next_random(random) % 3 ? after->size[i] : synced->size[i];
+		_autofree_ char *data = calloc(1, size + 1);
+		unsigned bias = (unsigned)(next_random(random) % 4);
+		char name[300];
+		_autoclose_ int fd = -1;
+
+		check(data != NULL);
+		for (size_t at = 0; at < size; at += block) {
+			size_t length = size - at < block ? size - at : block;
+			uint64_t choice = next_random(random) % 4;
+			bool same = at + length <= synced->size[i] &&
+				at + length <= after->size[i] &&
+				memcmp(synced->data[i] + at, after->data[i] + at, length) == 0;
+
+			if (same || choice < bias) { /* what was not written since is there */
+				if (at < after->size[i])
+					memcpy(data + at, after->data[i] + at,
+						after->size[i] - at < length ? after->size[i] - at
+									     : length);
+			} else if (at < synced->size[i]) {
+				memcpy(data + at, synced->data[i] + at,
+					synced->size[i] - at < length ? synced->size[i] - at
+								      : length);
+			}
+		}
+		file_name(name, sizeof(name), path, i);
+		fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		check(fd >= 0 && io_write_all(fd, data, size) == 0);
+	}
+}
+
+static void power_cuts_lose_nothing_synced(void)
+{
+	_autofree_ char *path = temporary_path("power.mcap"), *torn = temporary_path("torn.mcap");
+	uint64_t random = 23;
+	size_t tries = rounds(600);
+
+	for (size_t done = 0; done < tries;) {
+		_destroy_(session_writer) struct session_writer *writer = NULL;
+		_cleanup_(image_finish) struct image synced = {0}, after = {0};
+		struct session_clock clock = {0};
+		size_t before = 20 + next_random(&random) % 1500, count;
+		size_t since = next_random(&random) % (next_random(&random) % 3 ? 60 : 800);
+
+		remove_recording(path);
+		check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
+		for (size_t i = 0; i < before; i++) {
+			check(append_number(writer, &clock, i) == 0);
+			if (next_random(&random) % 100 == 0)
+				check(session_writer_sync(writer) == 0);
+		}
+		check(session_writer_sync(writer) == 0);
+		image_take(&synced, path);
+		count = before + since;
+		for (size_t i = before; i < count; i++)
+			check(append_number(writer, &clock, i) == 0);
+		image_take(&after, path);
+		for (int k = 0; k < 60 && done < tries; k++, done++) {
+			write_torn(torn, &synced, &after, &random);
+			check(missing_of(torn, before) == 0);
+		}
+	}
+}
+
+static const struct test tests[] = {
+	{"what was appended is there when its writer is gone", nothing_appended_is_lost},
+	{"kill -9 at any moment loses nothing that was appended", kill_anywhere},
+	{"a power cut loses nothing that was synced, and never invents",
+		power_cuts_lose_nothing_synced},
+};
+
+int main(void)
+{
+	return RUN_TESTS("crash", tests);
+}
