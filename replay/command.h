@@ -34,6 +34,9 @@ int command_list(const struct command_options *options, int argc, char **argv);
 int command_info(const struct command_options *options, int argc, char **argv);
 int command_verify(const struct command_options *options, int argc, char **argv);
 int command_metrics(const struct command_options *options, int argc, char **argv);
+int command_recover(const struct command_options *options, int argc, char **argv);
+int command_dump(const struct command_options *options, int argc, char **argv);
+int command_cut(const struct command_options *options, int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 
 /** Log that the usage is wrong. @return EXIT_USAGE */

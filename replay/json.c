@@ -1,9 +1,13 @@
 #include "replay/json.h"
 
+#include "protocol/base/cleanup.h"
+
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* "OUTCOME_COMPLETED_WITH_ASSIST" of enum Outcome becomes "completed_with_assist" */
 static struct json_object *enum_name(const ProtobufCEnumDescriptor *descriptor, int number)
@@ -108,6 +112,149 @@ struct json_object *json_of_message(const ProtobufCMessage *message)
 		json_object_object_add(object, field->name, value);
 	}
 	return object;
+}
+
+/* ---- the standard mapping ---- */
+
+static struct json_object *text_of(uint64_t value, bool negative)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s%" PRIu64, negative ? "-" : "", negative ? -value : value);
+	return json_object_new_string(text);
+}
+
+/* RFC 4648, section 4 */
+static struct json_object *base64_of(const ProtobufCBinaryData *bytes)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	_autofree_ char *text = malloc((bytes->len + 2) / 3 * 4 + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; text && i < bytes->len; i += 3) {
+		size_t left = bytes->len - i;
+		uint32_t word = (uint32_t)bytes->data[i] << 16 |
+			(left > 1 ? (uint32_t)bytes->data[i + 1] << 8 : 0) |
+			(left > 2 ? bytes->data[i + 2] : 0);
+
+		text[n++] = digits[word >> 18 & 63];
+		text[n++] = digits[word >> 12 & 63];
+		text[n++] = left > 1 ? digits[word >> 6 & 63] : '=';
+		text[n++] = left > 2 ? digits[word & 63] : '=';
+	}
+	return text ? json_object_new_string_len(text, (int)n) : NULL;
+}
+
+static struct json_object *standard_member(const ProtobufCFieldDescriptor *field, const void *at)
+{
+	const ProtobufCEnumValue *value;
+
+	switch (field->type) {
+	case PROTOBUF_C_TYPE_INT64:
+	case PROTOBUF_C_TYPE_SINT64:
+	case PROTOBUF_C_TYPE_SFIXED64:
+		return text_of(*(const uint64_t *)at, *(const int64_t *)at < 0);
+	case PROTOBUF_C_TYPE_UINT64:
+	case PROTOBUF_C_TYPE_FIXED64: return text_of(*(const uint64_t *)at, false);
+	case PROTOBUF_C_TYPE_ENUM:
+		value = protobuf_c_enum_descriptor_get_value(field->descriptor, *(const int *)at);
+		return value ? json_object_new_string(value->name)
+			     : json_object_new_int(*(const int *)at);
+	case PROTOBUF_C_TYPE_BYTES: return base64_of(at);
+	case PROTOBUF_C_TYPE_MESSAGE:
+		return json_of_message_standard(*(const ProtobufCMessage *const *)at);
+	default: return member(field, at);
+	}
+}
+
+static bool is_default(const ProtobufCFieldDescriptor *field, const void *at)
+{
+	static const char zeros[8];
+
+	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
+		return false;
+	if (field->type == PROTOBUF_C_TYPE_STRING)
+		return **(const char *const *)at == '\0';
+	if (field->type == PROTOBUF_C_TYPE_BYTES)
+		return ((const ProtobufCBinaryData *)at)->len == 0;
+	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+		return false;
+	return memcmp(at, zeros, member_bytes(field)) == 0;
+}
+
+static const char *camel_case(const char *name, char text[80])
+{
+	size_t n = 0;
+
+	for (; *name && n < 79; name++) {
+		bool upper = name[0] == '_' && name[1];
+
+		name += upper;
+		text[n++] = upper ? (char)toupper((unsigned char)*name) : *name;
+	}
+	text[n] = '\0';
+	return text;
+}
+
+/* google.protobuf.Timestamp is a text: RFC 3339 with nanoseconds */
+static struct json_object *timestamp_of(const ProtobufCMessage *message)
+{
+	const int64_t seconds =
+		*(const int64_t *)((const char *)message + message->descriptor->fields[0].offset);
+	const int32_t nanos =
+		*(const int32_t *)((const char *)message + message->descriptor->fields[1].offset);
+	time_t time = (time_t)seconds;
+	char text[64], day[32];
+	struct tm utc;
+
+	gmtime_r(&time, &utc);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(text, sizeof(text), "%s.%09dZ", day, nanos);
+	return json_object_new_string(text);
+}
+
+struct json_object *json_of_message_standard(const ProtobufCMessage *message)
+{
+	struct json_object *object;
+	const char *bytes = (const char *)message;
+
+	if (message && strcmp(message->descriptor->name, "google.protobuf.Timestamp") == 0)
+		return timestamp_of(message);
+	object = json_object_new_object();
+	for (unsigned i = 0; message && i < message->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+		const void *at = bytes + field->offset;
+		struct json_object *value;
+		char name[80];
+
+		if (!is_set(field, bytes))
+			continue;
+		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+			size_t count = *(const size_t *)(bytes + field->quantifier_offset);
+			const char *items = *(char *const *)at;
+
+			if (count == 0)
+				continue;
+			value = json_object_new_array();
+			for (size_t j = 0; j < count; j++)
+				json_object_array_add(value,
+					standard_member(field, items + j * member_bytes(field)));
+		} else if (is_default(field, at)) {
+			continue;
+		} else {
+			value = standard_member(field, at);
+		}
+		json_object_object_add(object, camel_case(field->name, name), value);
+	}
+	return object;
+}
+
+void json_print_line(struct json_object *document)
+{
+	puts(json_object_to_json_string_ext(
+		document, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(document);
 }
 
 void json_print(struct json_object *document)

@@ -12,5 +12,14 @@
  */
 struct json_object *json_of_message(const ProtobufCMessage *message);
 
+/**
+ * Any protobuf message in the JSON of the protobuf documentation ("ProtoJSON Format"): names in
+ * lowerCamelCase, enums by name, 64-bit integers as strings, bytes in base64, defaults left out.
+ */
+struct json_object *json_of_message_standard(const ProtobufCMessage *message);
+
+/** Print one document on one line of standard output and free it. */
+void json_print_line(struct json_object *document);
+
 /** Print one document on standard output and free it. */
 void json_print(struct json_object *document);

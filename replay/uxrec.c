@@ -35,6 +35,12 @@ static const char usage[] =
 	"  verify FILE [--json]   read every byte; exit 0 whole, 1 damaged or cut\n"
 	"  metrics FILE... [--layer LAYER] [--json]\n"
 	"                         outcomes, times, errors and rates with their intervals\n"
+	"  recover FILE -o OUT    one whole file of all that can be read; exit 3 something was lost\n"
+	"  cut FILE [--from T] [--to T] -o OUT\n"
+	"                         a part of a session, from the keyframe before T; T is 90, 1:30\n"
+	"                         or 1:02:03.5 from the begin\n"
+	"  dump FILE [--channel TOPIC] [--from T] [--to T] [--json]\n"
+	"                         every message, a line each\n"
 	"  play FILE|FOLDER [--listen ADDR:PORT]\n"
 	"                         show a session in the browser\n"
 	"  study check FILE       say what is wrong with a study file\n"
@@ -60,6 +66,9 @@ static const struct {
 	{"info", command_info, NULL},
 	{"verify", command_verify, NULL},
 	{"metrics", command_metrics, NULL},
+	{"recover", command_recover, NULL},
+	{"dump", command_dump, NULL},
+	{"cut", command_cut, NULL},
 	{"study", command_study, NULL},
 	{"play", NULL, "uxrec-play"},
 	{"doctor", NULL, "uxrec-doctor"},

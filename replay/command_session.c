@@ -1,0 +1,272 @@
+/* Commands that make one session file of another, or print what is in it. */
+
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/channel.h"
+#include "protocol/copy.h"
+#include "protocol/reader.h"
+#include "protocol/schema.h"
+#include "replay/command.h"
+#include "replay/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* a folder stands for all segments in it, a file for itself */
+static int open_reader(struct session_reader **ret, const char *path)
+{
+	struct error error = {"no reason given"};
+	struct stat status;
+	int r;
+
+	r = stat(path, &status) == 0 && S_ISDIR(status.st_mode)
+		? session_reader_open_folder(ret, path, &error)
+		: session_reader_open(ret, path, &error);
+	if (r < 0)
+		log_error("%s", error.text);
+	return r;
+}
+
+/*
+ * A moment of a session, from its begin: "90", "1:30" or "1:02:03.5".
+ *
+ * @return 0, or EXIT_USAGE when the text is none
+ */
+static int parse_moment(const char *text, int64_t begin_ns, int64_t *ret)
+{
+	double seconds = 0;
+	const char *at = text;
+
+	for (int part = 0;; part++) {
+		char *end;
+		double number = strtod(at, &end);
+
+		if (end == at || !(number >= 0) || number > 1e9 || part > 2)
+			break;
+		seconds = seconds * 60 + number;
+		if (*end == '\0') {
+			*ret = begin_ns + (int64_t)(seconds * 1e9);
+			return 0;
+		}
+		if (*end != ':')
+			break;
+		at = end + 1;
+	}
+	log_error("'%s' is no moment of a session: say seconds, 1:30 or 1:02:03.5",
+		text_quote(text).text);
+	return EXIT_USAGE;
+}
+
+static int parse_span(const struct session_reader *reader, const char *from, const char *to,
+	int64_t *ret_from_ns, int64_t *ret_to_ns)
+{
+	int64_t begin_ns = 0, end_ns = 0;
+	int r = 0;
+
+	session_reader_span(reader, &begin_ns, &end_ns);
+	if (from)
+		r = parse_moment(from, begin_ns, ret_from_ns);
+	if (r == 0 && to)
+		r = parse_moment(to, begin_ns, ret_to_ns);
+	if (r == 0 && from && to && *ret_to_ns <= *ret_from_ns) {
+		log_error("--to %s is not after --from %s", text_quote(to).text,
+			text_quote(from).text);
+		r = EXIT_USAGE;
+	}
+	return r;
+}
+
+struct progress {
+	int64_t begin_ns, length_ns, told_ns;
+};
+
+static void show_progress(void *user, int64_t at_ns)
+{
+	struct progress *progress = user;
+	int64_t now_ns = clock_now_ns();
+
+	if (now_ns - progress->told_ns < NS_PER_S / 5 || progress->length_ns <= 0)
+		return;
+	progress->told_ns = now_ns;
+	fprintf(stderr, "\r%3d %%",
+		(int)(100.0 * (double)(at_ns - progress->begin_ns) / (double)progress->length_ns));
+	fflush(stderr);
+}
+
+/* @return an exit status */
+static int copy(struct session_reader *reader, const char *out, int64_t from_ns, int64_t to_ns)
+{
+	struct session_copy_options options = {.from_ns = from_ns, .to_ns = to_ns};
+	struct progress progress = {.told_ns = clock_now_ns()};
+	struct session_copy_result result;
+	struct error error = {"no reason given"};
+	int64_t end_ns;
+
+	if (isatty(STDERR_FILENO) && session_reader_span(reader, &progress.begin_ns, &end_ns)) {
+		progress.length_ns = end_ns - progress.begin_ns;
+		options.progress = show_progress;
+		options.user = &progress;
+	}
+	if (session_copy(reader, out, &options, &result, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (options.progress)
+		fputs("\r\033[K", stderr);
+	printf("%s: %llu messages, %.2f MB\n", out, (unsigned long long)result.messages,
+		(double)result.bytes / 1e6);
+	return EXIT_GOOD;
+}
+
+/* @return true when something of the session could not be read */
+static bool tell_damages(const struct session_reader *reader)
+{
+	const struct reader_damage *damages;
+	size_t count = session_reader_damages(reader, &damages);
+	uint64_t torn = session_reader_size(reader) - session_reader_whole_bytes(reader);
+
+	for (size_t i = 0; i < count; i++)
+		printf("lost: segment %u, offset %llu: %s\n", damages[i].segment + 1,
+			(unsigned long long)damages[i].offset, damages[i].text);
+	/* what a killed recorder was writing is in its log too */
+	if (torn > 0 && session_reader_logged(reader) == 0) {
+		printf("lost: %llu bytes of a torn record at the end\n", (unsigned long long)torn);
+		return true;
+	}
+	return count > 0;
+}
+
+int command_recover(const struct command_options *options, int argc, char **argv)
+{
+	const char *out = command_take_value(&argc, argv, "-o");
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2 || !out)
+		return command_usage("recover FILE|FOLDER -o OUT");
+	if (open_reader(&reader, argv[1]) < 0)
+		return EXIT_COULD_NOT;
+	r = copy(reader, out, INT64_MIN, INT64_MAX);
+	if (r != EXIT_GOOD)
+		return r;
+	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+int command_cut(const struct command_options *options, int argc, char **argv)
+{
+	const char *out = command_take_value(&argc, argv, "-o");
+	const char *from = command_take_value(&argc, argv, "--from");
+	const char *to = command_take_value(&argc, argv, "--to");
+	int64_t from_ns = INT64_MIN, to_ns = INT64_MAX;
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2 || !out || (!from && !to))
+		return command_usage("cut FILE|FOLDER --from T --to T -o OUT");
+	if (open_reader(&reader, argv[1]) < 0)
+		return EXIT_COULD_NOT;
+	r = parse_span(reader, from, to, &from_ns, &to_ns);
+	if (r == 0)
+		r = copy(reader, out, from_ns, to_ns);
+	if (r != EXIT_GOOD)
+		return r;
+	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+/* ---- dump ---- */
+
+static void dump_json(const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	struct json_object *line = json_object_new_object();
+
+	json_object_object_add(
+		line, "topic", json_object_new_string(text_quote(message->channel->topic).text));
+	json_object_object_add(line, "sequence", json_object_new_int64(message->sequence));
+	json_object_object_add(line, "logTime", json_object_new_int64(message->time_ns));
+	json_object_object_add(line, "publishTime", json_object_new_int64(message->publish_ns));
+	json_object_object_add(
+		line, "schema", json_object_new_string(text_quote(message->channel->schema).text));
+	if (unpacked)
+		json_object_object_add(line, "message", json_of_message_standard(unpacked));
+	else
+		json_object_object_add(
+			line, "bytes", json_object_new_int64((int64_t)message->data.size_bytes));
+	json_print_line(line);
+}
+
+static void dump_text(const struct reader_message *message, int64_t begin_ns)
+{
+	printf("%12.6f  %-22s %8u %9zu bytes\n", (double)(message->time_ns - begin_ns) / 1e9,
+		text_quote(message->channel->topic).text, message->sequence,
+		message->data.size_bytes);
+}
+
+static int dump(
+	struct session_reader *reader, const char *topic, int64_t from_ns, int64_t to_ns, bool json)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	int64_t begin_ns = 0, end_ns;
+	int r = session_cursor_create(&cursor, reader, from_ns, to_ns, 0);
+
+	session_reader_span(reader, &begin_ns, &end_ns);
+	while (r == 0 && (r = session_cursor_next(cursor, &message)) > 0) {
+		const ProtobufCMessageDescriptor *descriptor =
+			schema_message(message.channel->schema);
+		ProtobufCMessage *unpacked = NULL;
+
+		r = 0;
+		if (topic && strcmp(message.channel->topic, topic) != 0)
+			continue;
+		if (json && descriptor)
+			unpacked = protobuf_c_message_unpack(
+				descriptor, NULL, message.data.size_bytes, message.data.data);
+		if (json)
+			dump_json(&message, unpacked);
+		else
+			dump_text(&message, begin_ns);
+		if (unpacked)
+			protobuf_c_message_free_unpacked(unpacked, NULL);
+		if (ferror(stdout))
+			return -EPIPE; /* whoever reads has enough */
+	}
+	return r;
+}
+
+int command_dump(const struct command_options *options, int argc, char **argv)
+{
+	bool json = command_take_flag(&argc, argv, "--json");
+	const char *topic = command_take_value(&argc, argv, "--channel");
+	const char *from = command_take_value(&argc, argv, "--from");
+	const char *to = command_take_value(&argc, argv, "--to");
+	int64_t from_ns = INT64_MIN, to_ns = INT64_MAX;
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2)
+		return command_usage(
+			"dump FILE|FOLDER [--channel TOPIC] [--from T] [--to T] [--json]");
+	if (open_reader(&reader, argv[1]) < 0)
+		return EXIT_COULD_NOT;
+	r = parse_span(reader, from, to, &from_ns, &to_ns);
+	if (r != 0)
+		return r;
+	r = dump(reader, topic, from_ns, to_ns, json);
+	if (r < 0 && r != -EPIPE) {
+		log_errno(r, "%s", argv[1]);
+		return EXIT_COULD_NOT;
+	}
+	return session_reader_damages(reader, NULL) > 0 ? EXIT_NO : EXIT_GOOD;
+}
