@@ -1,6 +1,7 @@
 #include "daemon/options.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 
@@ -26,6 +27,7 @@ static const char usage[] =
 	"                       what is captured (default auto: the X display)\n"
 	"  --input auto|evdev|x11|none\n"
 	"                       where input is read (default auto: evdev where it may be read)\n"
+	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
@@ -43,6 +45,7 @@ enum {
 	OPTION_SCREEN,
 	OPTION_INPUT,
 	OPTION_FPS,
+	OPTION_SYNC,
 	OPTION_VERBOSE,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -106,6 +109,14 @@ static void replace(char **to, const char *value)
 	*to = strdup(value);
 }
 
+static int parse_sync(struct options *options, const char *value)
+{
+	int seconds = strcmp(value, "packet") == 0 ? 0 : parse_number(value, 1, 60);
+
+	options->sync_every_ns = seconds * NS_PER_S;
+	return seconds < 0 ? wrong("sync", value, "'packet', or 1 to 60 seconds") : 0;
+}
+
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
@@ -122,6 +133,7 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_FPS:
 		options->max_fps = parse_number(value, 1, 240);
 		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
+	case OPTION_SYNC: return parse_sync(options, value);
 	case OPTION_HOST:
 		if (options->allowed_host_count == ARRAY_SIZE(options->allowed_hosts))
 			return wrong("allow-host", value, "at most eight names");
@@ -186,6 +198,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"screen", required_argument, NULL, OPTION_SCREEN},
 		{"input", required_argument, NULL, OPTION_INPUT},
 		{"fps", required_argument, NULL, OPTION_FPS},
+		{"sync", required_argument, NULL, OPTION_SYNC},
 		{"verbose", no_argument, NULL, OPTION_VERBOSE},
 		{"help", no_argument, NULL, OPTION_HELP},
 		{"version", no_argument, NULL, OPTION_VERSION},
@@ -193,7 +206,8 @@ int options_parse(struct options *options, int argc, char **argv)
 	};
 	int c, r;
 
-	*options = (struct options){.screen = "auto", .input = "auto", .max_fps = 30};
+	*options = (struct options){
+		.screen = "auto", .input = "auto", .max_fps = 30, .sync_every_ns = NS_PER_S};
 	r = parse_listen(options, DEFAULT_LISTEN);
 	opterr = 0;
 	while (r == 0 && (c = getopt_long(argc, argv, "", names, NULL)) >= 0)

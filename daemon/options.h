@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdint.h>
+
 /** The command line of uxrecd. All texts are allocated or of argv; options_finish() frees. */
 struct options {
 	char *library, *control, *studies, *web, *examples, *helper;
@@ -9,6 +11,7 @@ struct options {
 	const char *screen; /* "x11", "test", "none": chosen already */
 	const char *input;
 	int max_fps;
+	int64_t sync_every_ns;
 	const char *allowed_hosts[8];
 	unsigned allowed_host_count;
 };

@@ -1,14 +1,13 @@
 #include "daemon/recorder.h"
 
+#include "daemon/segments.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/limits.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,14 +15,10 @@
 
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
 #define COMPLETE_NS     (250 * NS_PER_MS)
-#define SYNC_NS         NS_PER_S
 #define ROUND_NS        (100 * NS_PER_MS)
 
 /* What may wait for the disk: twenty seconds of a busy screen. */
 #define QUEUE_BYTES (64 * 1024 * 1024)
-
-/* Given back when the disk is full, so that the end of the file and its reason find room. */
-#define RESERVE_BYTES (2 * SESSION_CHUNK_BYTES)
 
 /* BOOTTIME runs on while the machine is suspended, MONOTONIC does not. */
 #define SUSPEND_NS (100 * NS_PER_MS)
@@ -32,29 +27,21 @@ struct recorder {
 	struct packet_sink sink;
 	struct recorder_context context;
 	struct queue *queue;
-	pthread_t thread, sync_thread;
-	bool started, sync_started;
-	char *folder;
-	int reserve_fd;
+	pthread_t thread;
+	bool started;
+	struct segments *segments;
 	_Atomic int64_t alive_ns;
 	_Atomic uint64_t bytes, pictures, events, gaps;
 
 	/* of the recorder's thread */
-	struct session_writer *writer;
 	int64_t next_clock_ns, suspended_ns;
-	int failed;
+	int result; /* of the end */
 
 	/* dropping, under drop_lock: any source's thread */
 	pthread_mutex_t drop_lock;
 	bool dropping; /* pictures, until the next keyframe */
 	uint64_t dropped;
 	int64_t dropped_from_ns;
-
-	/* syncing */
-	pthread_mutex_t sync_lock;
-	pthread_cond_t sync_changed;
-	bool sync_dirty, sync_stop;
-	_Atomic int sync_failed;
 };
 
 /* ---- pushing: any thread ---- */
@@ -165,63 +152,22 @@ struct packet_sink *recorder_sink(struct recorder *recorder)
 	return &recorder->sink;
 }
 
-/* ---- the disk ---- */
+/* ---- what the files tell ---- */
 
-static void fail(struct recorder *recorder, int r)
-{
-	const char *reason = r == -ENOSPC || r == -EDQUOT ? "the disk is full" : strerror(-r);
-
-	if (recorder->failed)
-		return;
-	recorder->failed = r;
-	log_errno(r, "recorder: writing %s; the session ends here", recorder->folder);
-	/* make room for the end of the file and for the reason */
-	if (recorder->reserve_fd >= 0 && ftruncate(recorder->reserve_fd, 0) < 0)
-		log_warning(
-			"recorder: the reserve of %s could not be given back", recorder->folder);
-	push_gap(recorder, UXREC__GAP__REASON__REASON_DISK, clock_now_ns(), clock_now_ns(), NULL, 0,
-		reason);
-	recorder->context.failed(recorder->context.user, reason);
-}
-
-static void *sync_thread(void *user)
+static void files_in_trouble(void *user, const char *text)
 {
 	struct recorder *recorder = user;
-	int64_t next_ns = clock_now_ns() + SYNC_NS;
-	bool stop;
-	int r;
 
-	pthread_setname_np(pthread_self(), "uxrec-sync");
-	do {
-		pthread_mutex_lock(&recorder->sync_lock);
-		while (!recorder->sync_dirty && !recorder->sync_stop)
-			pthread_cond_wait(&recorder->sync_changed, &recorder->sync_lock);
-		/* once a second at most; stopping syncs at once */
-		while (!recorder->sync_stop && clock_now_ns() < next_ns) {
-			struct timespec until = {next_ns / NS_PER_S, next_ns % NS_PER_S};
-
-			pthread_cond_timedwait(
-				&recorder->sync_changed, &recorder->sync_lock, &until);
-		}
-		recorder->sync_dirty = false;
-		stop = recorder->sync_stop;
-		pthread_mutex_unlock(&recorder->sync_lock);
-		r = recorder->sync_failed ? 0 : session_writer_sync(recorder->writer);
-		if (r < 0) {
-			recorder->sync_failed = r;
-			queue_wake(recorder->queue);
-		}
-		next_ns = clock_now_ns() + SYNC_NS;
-	} while (!stop);
-	return NULL;
+	recorder->context.trouble(recorder->context.user, text);
 }
 
-static void request_sync(struct recorder *recorder)
+static void files_dropped(void *user, int64_t from_ns, int64_t to_ns, uint64_t count)
 {
-	pthread_mutex_lock(&recorder->sync_lock);
-	recorder->sync_dirty = true;
-	pthread_cond_signal(&recorder->sync_changed);
-	pthread_mutex_unlock(&recorder->sync_lock);
+	struct recorder *recorder = user;
+	int64_t offset_ns = recorder->context.clock->utc_offset_ns;
+
+	push_gap(recorder, UXREC__GAP__REASON__REASON_DISK, from_ns - offset_ns, to_ns - offset_ns,
+		"/screen", count, "the disk was away for longer than pictures can be held");
 }
 
 /* ---- the recorder's thread ---- */
@@ -254,18 +200,8 @@ static uint64_t count_events(const struct packet *packet)
 
 static void take_packet(struct recorder *recorder, struct packet *packet)
 {
-	int r = -EIO;
-
-	/* after a failure only what says why, for which room was set aside */
-	if (!recorder->failed || channel_kind_get(packet->channel)->modality == MODALITY_SESSION)
-		r = session_writer_append(recorder->writer, packet);
-	if (r < 0) {
-		fail(recorder, r);
-		packet_unref(packet);
-		return;
-	}
-	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
-	request_sync(recorder);
+	segments_append(recorder->segments, packet);
+	recorder->bytes = segments_bytes(recorder->segments);
 	recorder->pictures += packet->channel == CHANNEL_SCREEN;
 	recorder->gaps += packet->channel == CHANNEL_GAPS;
 	recorder->events += count_events(packet);
@@ -308,7 +244,8 @@ static void *recorder_thread(void *user)
 		if (now_ns >= recorder->next_clock_ns)
 			sample_clocks(recorder);
 		deadline_ns = recorder->next_clock_ns;
-		if (context->is_watched(context->user) && now_ns + COMPLETE_NS < deadline_ns)
+		if ((context->is_watched(context->user) || segments_held(recorder->segments) > 0) &&
+			now_ns + COMPLETE_NS < deadline_ns)
 			deadline_ns = now_ns + COMPLETE_NS;
 		packet = queue_pop(recorder->queue, deadline_ns);
 		/* first the time, then what is in the queue: nothing older can come later */
@@ -319,13 +256,14 @@ static void *recorder_thread(void *user)
 			if (recorder->alive_ns - now_ns > ROUND_NS)
 				break;
 		}
-		if (recorder->sync_failed)
-			fail(recorder, recorder->sync_failed);
+		segments_check(recorder->segments);
 		if (!packet)
 			hub_set_complete(
 				context->hub, session_clock_at(context->clock, complete_ns));
 		context->published(context->user);
 	}
+	recorder->result = segments_finish(recorder->segments);
+	recorder->bytes = segments_bytes(recorder->segments);
 	return NULL;
 }
 
@@ -336,38 +274,6 @@ void recorder_wake(struct recorder *recorder)
 
 /* ---- life ---- */
 
-static int open_in(const char *folder, const char *name, int flags)
-{
-	_autofree_ char *path = NULL;
-	int fd;
-
-	if (asprintf(&path, "%s/%s", folder, name) < 0)
-		return -ENOMEM;
-	fd = open(path, flags | O_CLOEXEC, 0600);
-	return fd < 0 ? -errno : fd;
-}
-
-static int open_files(struct recorder *recorder, struct error *reterr)
-{
-	_autofree_ char *path = NULL;
-	int r = recorder->reserve_fd =
-		open_in(recorder->folder, ".reserve", O_RDWR | O_CREAT | O_TRUNC);
-
-	if (r >= 0)
-		r = -posix_fallocate(recorder->reserve_fd, 0, RESERVE_BYTES);
-	if (r == 0 && asprintf(&path, "%s/" SESSION_SEGMENT_NAME, recorder->folder, 1) < 0) {
-		path = NULL;
-		r = -ENOMEM;
-	}
-	if (r == 0)
-		r = session_writer_create(&recorder->writer, path, SESSION_WRITER_RECORDING);
-	if (r < 0)
-		return error_set(reterr, r, "cannot record into %s: %s", recorder->folder,
-			r == -ENOSPC ? "the disk is full" : strerror(-r));
-	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
-	return 0;
-}
-
 static void drop_packet(void *packet)
 {
 	packet_unref(packet);
@@ -377,49 +283,28 @@ int recorder_create(struct recorder **ret, const char *folder,
 	const struct recorder_context *context, struct error *reterr)
 {
 	_destroy_(recorder) struct recorder *recorder = calloc(1, sizeof(*recorder));
-	pthread_condattr_t attributes;
+	const struct segments_context files = {files_in_trouble, files_dropped, recorder};
 	int r;
 
 	if (!recorder)
 		return error_set(reterr, -ENOMEM, "no memory");
 	recorder->sink.push = sink_push;
 	recorder->context = *context;
-	recorder->reserve_fd = -1;
 	recorder->alive_ns = clock_now_ns();
 	pthread_mutex_init(&recorder->drop_lock, NULL);
-	pthread_mutex_init(&recorder->sync_lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&recorder->sync_changed, &attributes);
-	pthread_condattr_destroy(&attributes);
-	recorder->folder = strdup(folder);
-	if (!recorder->folder || queue_create(&recorder->queue, QUEUE_BYTES, false) < 0)
+	if (queue_create(&recorder->queue, QUEUE_BYTES, false) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	queue_set_drop(recorder->queue, drop_packet);
-	r = open_files(recorder, reterr);
+	r = segments_create(&recorder->segments, folder, context->sync_every_ns, &files, reterr);
 	if (r < 0)
 		return r;
-	r = pthread_create(&recorder->sync_thread, NULL, sync_thread, recorder);
-	recorder->sync_started = r == 0;
-	if (r == 0) {
-		r = pthread_create(&recorder->thread, NULL, recorder_thread, recorder);
-		recorder->started = r == 0;
-	}
+	recorder->bytes = segments_bytes(recorder->segments);
+	r = pthread_create(&recorder->thread, NULL, recorder_thread, recorder);
 	if (r != 0)
 		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	recorder->started = true;
 	*ret = steal_ptr(recorder);
 	return 0;
-}
-
-static void remove_reserve(struct recorder *recorder)
-{
-	_autofree_ char *path = NULL;
-
-	if (recorder->reserve_fd < 0)
-		return;
-	close(steal_fd(&recorder->reserve_fd));
-	if (asprintf(&path, "%s/.reserve", recorder->folder) >= 0)
-		unlink(path);
 }
 
 /* What waits for a slow disk may take its time: the service manager is told that it goes on. */
@@ -437,24 +322,13 @@ static void join_writing(pthread_t thread)
 
 int recorder_finish(struct recorder *recorder)
 {
-	int r = 0;
-
 	if (!recorder->started)
 		return 0;
 	end_drops(recorder);
 	queue_close(recorder->queue);
 	join_writing(recorder->thread);
 	recorder->started = false;
-	remove_reserve(recorder);
-	/* after a full disk there is room again for what is still held and for the summary */
-	r = session_writer_finish(recorder->writer);
-	if (r == 0)
-		r = recorder->sync_failed;
-	if (r < 0)
-		log_errno(r, "recorder: ending the file in %s; it opens without its index",
-			recorder->folder);
-	recorder->bytes = session_writer_get_totals(recorder->writer).bytes;
-	return r;
+	return recorder->result;
 }
 
 void recorder_destroy(struct recorder *recorder)
@@ -462,20 +336,9 @@ void recorder_destroy(struct recorder *recorder)
 	if (!recorder)
 		return;
 	recorder_finish(recorder);
-	if (recorder->sync_started) {
-		pthread_mutex_lock(&recorder->sync_lock);
-		recorder->sync_stop = true;
-		pthread_cond_signal(&recorder->sync_changed);
-		pthread_mutex_unlock(&recorder->sync_lock);
-		pthread_join(recorder->sync_thread, NULL);
-	}
-	remove_reserve(recorder);
-	session_writer_destroy(recorder->writer);
+	segments_destroy(recorder->segments);
 	queue_destroy(recorder->queue);
-	pthread_cond_destroy(&recorder->sync_changed);
-	pthread_mutex_destroy(&recorder->sync_lock);
 	pthread_mutex_destroy(&recorder->drop_lock);
-	free(recorder->folder);
 	free(recorder);
 }
 

@@ -23,8 +23,10 @@ struct recorder_context {
 	bool (*is_watched)(void *user);
 	/** Pictures were dropped: the next one must be a keyframe. */
 	void (*request_keyframe)(void *user);
-	/** Once: the file cannot be written any more. From the recorder's thread. */
-	void (*failed)(void *user, const char *reason);
+	/** The disk is in trouble, or (NULL) not any more; the recording goes on. From the recorder's
+	 *  thread. */
+	void (*trouble)(void *user, const char *text);
+	int64_t sync_every_ns; /* what a power cut may cost; 0: nothing, every packet is synced */
 	void *user;
 };
 

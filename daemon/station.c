@@ -23,7 +23,11 @@
 #define STUCK_NS (20 * NS_PER_S)
 
 /* below this the moderator is warned: about ten minutes of a busy screen */
-#define LOW_DISK_BYTES (200 * 1024 * 1024)
+#define LOW_DISK_BYTES   (200 * 1024 * 1024)
+#define LOW_DISK_MINUTES 30
+#define WARNING_BYTES    160
+
+#define TROUBLE_BYTES 96
 
 /*
  * State machine:
@@ -31,7 +35,9 @@
  *   idle       start   → recording
  *   recording  pause   → paused      the sources are destroyed: nothing can be captured
  *   paused     resume  → recording   the sources are made anew; a gap says what is missing
- *   recording, paused  stop, a lost source, a failed disk, the end of the program → idle
+ *   recording, paused  stop, a lost source, the end of the program → idle
+ *
+ * A disk in trouble changes no state: the recording goes on in memory and in a new segment.
  */
 enum state {
 	STATE_IDLE,
@@ -62,6 +68,8 @@ struct station {
 	Uxrec__Attempt
 		attempt; /* while attempt_id is not empty; its texts are task and participant */
 	bool stopping;
+	char trouble[TROUBLE_BYTES]; /* of the disk, under sources_lock; "" when there is none */
+	bool trouble_told;
 
 	struct station_summary last;
 };
@@ -105,11 +113,20 @@ static void published(void *user)
 		station->options.published(station->options.user);
 }
 
-static void recorder_failed(void *user, const char *reason)
+static void disk_in_trouble(void *user, const char *text)
 {
 	struct station *station = user;
 
-	station->options.must_stop(station->options.user, station->number, reason);
+	pthread_mutex_lock(&station->sources_lock);
+	snprintf(station->trouble, sizeof(station->trouble), "%s", text ? text : "");
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+static void get_trouble(struct station *station, char text[TROUBLE_BYTES])
+{
+	pthread_mutex_lock(&station->sources_lock);
+	memcpy(text, station->trouble, TROUBLE_BYTES);
+	pthread_mutex_unlock(&station->sources_lock);
 }
 
 static void source_lost(void *user, struct source *source, const char *reason)
@@ -375,7 +392,8 @@ static int open_recorder(struct station *station, struct error *reterr)
 		.complete_until = complete_until,
 		.is_watched = is_watched,
 		.request_keyframe = request_keyframe,
-		.failed = recorder_failed,
+		.trouble = disk_in_trouble,
+		.sync_every_ns = station->options.sync_every_ns,
 		.user = station,
 	};
 
@@ -391,7 +409,8 @@ static void forget_session(struct station *station)
 		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
 	free(steal_ptr(station->participant));
 	free(steal_ptr(station->folder));
-	station->session[0] = station->attempt_id[0] = '\0';
+	station->session[0] = station->attempt_id[0] = station->trouble[0] = '\0';
+	station->trouble_told = false;
 	station->state = STATE_IDLE;
 }
 
@@ -597,6 +616,23 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 	return r;
 }
 
+void station_tick(struct station *station)
+{
+	char trouble[TROUBLE_BYTES], text[WARNING_BYTES];
+
+	if (station->state == STATE_IDLE)
+		return;
+	get_trouble(station, trouble);
+	if ((*trouble != '\0') == station->trouble_told)
+		return;
+	station->trouble_told = *trouble != '\0';
+	snprintf(text, sizeof(text), "%s",
+		*trouble ? trouble
+			 : "the disk is there again: the recording goes on in a new file");
+	log_warning("session %s: %s", station->session, text);
+	say_reason(station, text);
+}
+
 void station_stop_session(struct station *station, unsigned number, const char *reason)
 {
 	if (number == station->number)
@@ -734,13 +770,39 @@ static void fill_running(struct station *station, Uxrec__Status *status, char **
 	status->gaps = (uint32_t)totals.gaps;
 }
 
+/* what is wrong with the disk, or will be: at the present rate, and at that of a busy screen */
+static char *disk_warning(struct station *station, uint64_t free, char text[WARNING_BYTES])
+{
+	char trouble[TROUBLE_BYTES];
+	double seconds = (double)(clock_now_ns() - station->started_ns) / 1e9, minutes = 0;
+	uint64_t bytes = station->recorder ? recorder_get_totals(station->recorder).bytes : 0;
+
+	get_trouble(station, trouble);
+	if (*trouble) {
+		snprintf(text, WARNING_BYTES,
+			"%s: the recording goes on in memory; make room, or end the session",
+			trouble);
+		return text;
+	}
+	if (station->state != STATE_IDLE && seconds > 10 && bytes > 0)
+		minutes = (double)free / ((double)bytes / seconds) / 60;
+	if (minutes > 0 && minutes < LOW_DISK_MINUTES) {
+		snprintf(text, WARNING_BYTES,
+			"the disk will be full in about %.0f minutes at the present rate", minutes);
+		return text;
+	}
+	if (free < LOW_DISK_BYTES)
+		return (char *)"the disk is almost full: a few minutes are left";
+	return (char *)"";
+}
+
 static struct packet *status_packet(struct station *station, uint64_t request, bool whole)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Status status = UXREC__STATUS__INIT;
 	_autofree_ Uxrec__Act **acts = NULL;
 	struct packet *packet = NULL;
-	char *modalities[2];
+	char *modalities[2], warning[WARNING_BYTES];
 
 	message.request = request;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
@@ -753,8 +815,7 @@ static struct packet *status_packet(struct station *station, uint64_t request, b
 	status.display = (char *)(station->options.display ? station->options.display : "");
 	status.observers = station->options.observers(station->options.user);
 	status.disk_free_bytes = free_bytes(station);
-	if (status.disk_free_bytes < LOW_DISK_BYTES)
-		status.warning = (char *)"the disk is almost full: a few minutes are left";
+	status.warning = disk_warning(station, status.disk_free_bytes, warning);
 	if (station->state != STATE_IDLE) {
 		fill_running(station, &status, modalities);
 		if (whole) {

@@ -18,6 +18,7 @@ struct station_options {
 	const char *input;   /* "auto", "evdev", "x11", "none" */
 	const char *helper;  /* path of uxrec-inputd */
 	int max_fps;
+	int64_t sync_every_ns; /* see recorder.h */
 	struct live *live;
 	struct library *studies; /* finds studies by name and is told of acts */
 	/** Something in another thread made the session impossible to go on with; the main thread must
@@ -53,6 +54,9 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
  * @return 0, or what writing its end gave, with the reason; the session has ended then too
  */
 int station_stop(struct station *station, const char *reason, struct error *reterr);
+
+/** Look after the running session; every few seconds. */
+void station_tick(struct station *station);
 
 /** End the session that must_stop() was called for; another one goes on. */
 void station_stop_session(struct station *station, unsigned number, const char *reason);

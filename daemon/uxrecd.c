@@ -169,6 +169,7 @@ static int on_status(sd_event_source *source, uint64_t now_us, void *user)
 {
 	struct daemon *daemon = user;
 
+	station_tick(daemon->station);
 	if (server_peers(daemon->server) > 0)
 		broadcast_status(daemon);
 	sd_event_source_set_time(source, now_us + STATUS_US);
@@ -275,6 +276,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.input = options->input,
 		.helper = options->helper,
 		.max_fps = options->max_fps,
+		.sync_every_ns = options->sync_every_ns,
 		.live = &daemon->live,
 		.studies = daemon->library,
 		.must_stop = must_stop,

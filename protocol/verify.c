@@ -46,6 +46,7 @@ struct verify {
 	uint32_t data_crc;
 	uint64_t summary_start; /* offset behind DataEnd, 0 before it */
 	bool statistics_seen;
+	bool continues; /* a segment that is not the first: its video goes on */
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -117,7 +118,7 @@ static void check_keyframe(
 			video->keyframe_seen = true;
 			video->keyframe_ns = (int64_t)message->log_time;
 		}
-	} else if (state->known == CHANNEL_SCREEN && state->messages == 1 &&
+	} else if (state->known == CHANNEL_SCREEN && state->messages == 1 && !verify->continues &&
 		(!state->keyframe_seen || state->keyframe_ns != (int64_t)message->log_time)) {
 		problem(verify, verify->offset, "the video does not begin with a keyframe");
 	}
@@ -393,6 +394,16 @@ static void check_data_end(struct verify *verify, struct view content)
 	verify->summary_start = verify->offset + MCAP_RECORD_HEADER_BYTES + 4;
 }
 
+static void check_metadata(struct verify *verify, struct view content)
+{
+	struct mcap_metadata metadata;
+
+	if (mcap_parse_metadata(content, &metadata) < 0)
+		problem(verify, verify->offset, "metadata that cannot be parsed");
+	else
+		verify->continues |= mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA);
+}
+
 static int check_record(struct verify *verify, const struct mcap_record *record)
 {
 	switch (record->opcode) {
@@ -400,6 +411,7 @@ static int check_record(struct verify *verify, const struct mcap_record *record)
 	case MCAP_CHANNEL: check_channel(verify, record->content); return 0;
 	case MCAP_CHUNK: return check_chunk(verify, record->content);
 	case MCAP_MESSAGE_INDEX: check_message_index(verify, record->content); return 0;
+	case MCAP_METADATA: check_metadata(verify, record->content); return 0;
 	case MCAP_CHUNK_INDEX: check_chunk_index(verify, record->content); return 0;
 	case MCAP_STATISTICS: check_statistics(verify, record->content); return 0;
 	case MCAP_DATA_END: check_data_end(verify, record->content); return 0;

@@ -641,20 +641,36 @@ static int write_end(struct session_writer *writer)
 		3);
 }
 
+int session_writer_end(struct session_writer *writer)
+{
+	int r = writer->finished ? 0 : session_writer_flush(writer);
+
+	if (r == 0 && !writer->finished)
+		r = write_end(writer);
+	writer->finished |= r == 0;
+	return r;
+}
+
 int session_writer_finish(struct session_writer *writer)
 {
-	int r = session_writer_flush(writer);
+	int r = session_writer_end(writer);
 
-	if (r == 0)
-		r = write_end(writer);
-	if (r < 0)
-		return r;
-	writer->finished = true;
 	/* the log goes when the disk has what was in it */
-	r = session_writer_sync(writer);
+	if (r == 0)
+		r = session_writer_sync(writer);
 	if (r == 0 && writer->wal)
 		wal_remove(writer->wal);
 	return r;
+}
+
+void session_writer_discard(struct session_writer *writer)
+{
+	if (!writer)
+		return;
+	if (writer->wal)
+		wal_remove(writer->wal);
+	unlink(writer->path);
+	session_writer_destroy(writer);
 }
 
 int session_writer_sync(struct session_writer *writer)

@@ -78,8 +78,13 @@ int session_writer_flush(struct session_writer *writer);
 int session_writer_sync(struct session_writer *writer);
 
 /**
- * Flush, then write the summary and the footer, bring all to the disk, and remove the log. Nothing
- * can be appended afterwards. A file whose finish failed still opens, by its chunks and its log.
+ * Flush, then write the summary and the footer. Nothing can be appended afterwards. A file whose end
+ * failed still opens, by its chunks and its log.
+ */
+int session_writer_end(struct session_writer *writer);
+
+/**
+ * End it if that was not done, bring all to the disk, and remove the log.
  */
 int session_writer_finish(struct session_writer *writer);
 
@@ -90,6 +95,9 @@ struct session_writer_totals {
 };
 
 struct session_writer_totals session_writer_get_totals(const struct session_writer *writer);
+
+/** Remove the file and its log; frees the writer. */
+void session_writer_discard(struct session_writer *writer);
 
 /** Close the file and its log as they are; NULL is fine. */
 void session_writer_destroy(struct session_writer *writer);

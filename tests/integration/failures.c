@@ -7,6 +7,7 @@
 #include "protocol/base/io.h"
 #include "protocol/verify.h"
 #include "replay/info.h"
+#include "replay/timeline.h"
 
 #include <fcntl.h>
 #include <arpa/inet.h>
@@ -16,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <xcb/xcb.h>
 
 #define X11_INPUT ((const char *[]){"--input", "x11", NULL})
 
@@ -112,40 +114,102 @@ static void vanished_display_ends_the_session(void)
 	desktop_end(&desktop);
 }
 
-static void full_disk_ends_the_session(void)
+/* A library on a disk of 24 MB of which a file takes 14. @return false when that cannot be had */
+static bool small_disk_start(struct desktop *desktop, const char *library, const char *filler)
 {
-	_autofree_ char *library = temporary_path("small-disk");
+	_autoclose_ int fd = -1;
+
+	check(mkdir(library, 0700) == 0);
+	if (mount("tmpfs", library, "tmpfs", 0, "size=24m") < 0) {
+		skip_test("this user may not mount a small tmpfs");
+		return false;
+	}
+	fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	check(fd >= 0 && posix_fallocate(fd, 0, 14 * 1024 * 1024) == 0);
+	if (desktop_start(desktop, 1280, 720))
+		return true;
+	umount2(library, MNT_DETACH);
+	skip_test("no Xvfb");
+	return false;
+}
+
+static void fill_disk(struct desktop *desktop, const struct daemon_child *daemon)
+{
+	uint64_t random = 17;
+
+	for (int i = 0; i < 3000 && !child_says(&daemon->child, "No space left", 0); i++)
+		paint_noise(desktop, &random);
+	check(child_says(&daemon->child, "No space left", 10));
+}
+
+static void full_disk_holds_and_goes_on(void)
+{
+	_autofree_ char *library = temporary_path("small-disk"), *status = NULL, *path = NULL;
+	_autofree_ char *filler = temporary_path("small-disk/filler");
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	char id[21], program[256];
+
+	if (!small_disk_start(&desktop, library, filler))
+		return;
+	daemon_start(&daemon, library, X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	fill_disk(&desktop, &daemon);
+	for (int i = 0; i < 50; i++) {
+		desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
+		desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);
+	}
+	sleep_ms(2500);
+	expect(daemon_command(&daemon, &status, "status", "--json", NULL) == 0);
+	expect(strstr(status, "the disk is full") && strstr(status, "recording"));
+	check(unlink(filler) == 0);
+	check(child_says(&daemon.child, "goes on in segment 2", 10));
+	desktop_paint(&desktop, 0x123456, 0, 0, 100, 100);
+	sleep_ms(500);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	check(session->reader && session_reader_is_complete(session->reader));
+	expect(session_reader_segments(session->reader) == 2);
+	expect(session_reader_damages(session->reader, NULL) == 0);
+	expect(reason_is_said(session, "the disk is full"));
+	/* nothing of what was pressed meanwhile is missing or there twice */
+	check(timeline_create(&timeline, session) == 0);
+	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 50);
+	check(asprintf(&path, "%s/%s", library, id) > 0);
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(NULL, program, "verify", path, NULL) == 0);
+	session_destroy(steal_ptr(session));
+	umount2(library, MNT_DETACH);
+	desktop_end(&desktop);
+}
+
+static void full_disk_to_the_end(void)
+{
+	_autofree_ char *library = temporary_path("full-disk");
+	_autofree_ char *filler = temporary_path("full-disk/filler");
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(session_facts) struct session_facts *facts = NULL;
 	struct desktop desktop = {0};
 	struct daemon_child daemon;
-	uint64_t random = 17;
 	char id[21];
 
-	check(mkdir(library, 0700) == 0);
-	if (mount("tmpfs", library, "tmpfs", 0, "size=5m") < 0) {
-		skip_test("this user may not mount a small tmpfs");
+	if (!small_disk_start(&desktop, library, filler))
 		return;
-	}
-	if (!desktop_start(&desktop, 1280, 720)) {
-		umount2(library, MNT_DETACH);
-		skip_test("no Xvfb");
-		return;
-	}
 	daemon_start(&daemon, library, X11_INPUT);
 	daemon_record(&daemon, "classes", id);
-	for (int i = 0; i < 3000 && !child_says(&daemon.child, "ended: ", 0); i++)
-		paint_noise(&desktop, &random);
-	check(child_says(&daemon.child, "ended: the disk is full", 10));
-	expect(end_child(&daemon.child, SIGTERM) == 0);
+	fill_disk(&desktop, &daemon);
+	/* that the end could not be written is said, and what was written opens */
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 3);
+	check(child_says(&daemon.child, "its end could not be written", 5));
+	end_child(&daemon.child, SIGTERM);
 	session = daemon_session(&daemon, id);
 	check(session->reader != NULL);
 	check(session_facts_create(&facts, session) == 0);
 	expect(facts->complete && facts->damage_count == 0);
 	expect(facts->bytes > 1000000 && facts->duration_s > 0.5);
-	expect(strcmp(facts->end_reason, "the disk is full") == 0);
-	expect(facts->gap_count >= 1);
-	expect(reason_is_said(session, "the disk is full"));
 	session_destroy(steal_ptr(session));
 	umount2(library, MNT_DETACH);
 	desktop_end(&desktop);
@@ -383,7 +447,10 @@ static const struct test tests[] = {
 	{"SIGINT ends the session with its reason", sigint_ends_well},
 	{"a display that vanishes ends the session, the recorder goes on",
 		vanished_display_ends_the_session},
-	{"a full disk ends the session with a whole file", full_disk_ends_the_session},
+	{"a full disk is said, and the session goes on in a new segment",
+		full_disk_holds_and_goes_on},
+	{"a disk that stays full leaves a whole file and says what is missing",
+		full_disk_to_the_end},
 	{"a killed recorder leaves a file that opens", killed_recorder_leaves_a_file_that_opens},
 	{"wrong uxrecd commands get one sentence", wrong_recorder_commands_are_refused},
 	{"wrong uxrec commands get one sentence", wrong_commands_are_refused},

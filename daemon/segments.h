@@ -1,0 +1,52 @@
+#pragma once
+
+#include "protocol/base/error.h"
+#include "protocol/packet.h"
+
+/**
+ * The files of a running recording. When one cannot be written or synced any more, it is ended, what
+ * was not yet safe is held, and the recording goes on in a new segment as soon as there is room
+ * again. One thread appends; another, its own, syncs, so that a slow disk makes nobody wait.
+ */
+struct segments;
+
+struct segments_context {
+	/** The disk is in trouble, or (NULL) not any more. From the thread that appends. */
+	void (*trouble)(void *user, const char *text);
+	/** Pictures were given up because too much is held (session times). From the same. */
+	void (*dropped)(void *user, int64_t from_ns, int64_t to_ns, uint64_t count);
+	void *user;
+};
+
+/**
+ * Begin the first segment.
+ *
+ * @param folder         the session's, exists
+ * @param sync_every_ns  how much a power cut may cost; 0: every packet is on the disk before
+ *                       segments_append() returns
+ * @return 0 (freed by segments_destroy()), or a negative errno with the reason
+ */
+int segments_create(struct segments **ret, const char *folder, int64_t sync_every_ns,
+	const struct segments_context *context, struct error *reterr);
+
+/** Append a packet, now or when the disk is there again. Takes a reference of its own. */
+void segments_append(struct segments *segments, struct packet *packet);
+
+/** Look whether the disk is there again, and whether syncing has failed; call it now and then. */
+void segments_check(struct segments *segments);
+
+/** Bytes in all segments. */
+uint64_t segments_bytes(const struct segments *segments);
+
+/** @return 0, or the number of packets that are held because the disk is in trouble */
+size_t segments_held(const struct segments *segments);
+
+/**
+ * End the recording: write what is held, the end, sync.
+ *
+ * @return 0, or the negative errno for which it could not be ended; what was written opens
+ */
+int segments_finish(struct segments *segments);
+
+void segments_destroy(struct segments *segments);
+DEFINE_DESTROY(segments);
