@@ -26,8 +26,12 @@ else ifeq ($(VARIANT),tsan)
   CFLAGS := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 else ifeq ($(VARIANT),clang)
   CC := clang
+else ifeq ($(VARIANT),fuzz)
+  CC := clang
+  CFLAGS := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
 else ifneq ($(VARIANT),)
-  $(error VARIANT is one of asan, tsan, clang)
+  $(error VARIANT is one of asan, tsan, clang, fuzz)
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -78,7 +82,7 @@ C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c))
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
-	check-vm check-asan check-tsan bench install clean format
+	check-vm check-asan check-tsan bench bench-file install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -200,7 +204,8 @@ run:
 check:
 	@.ci/install build demo tests
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
-	@tests/run $(TESTS)
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-targets
+	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-10} tests/run $(TESTS)
 
 # ---- tests ----
 
@@ -223,6 +228,24 @@ check-static check-unit check-integration check-browser check-vm:
 	@$(MAKE) --no-print-directory -s all tests
 	@tests/run $(@:check-%=%)
 
+FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages)
+
+.PHONY: fuzz-targets check-fuzz check-crash
+fuzz-targets: $(FUZZ_TARGETS)
+	@:
+$(FUZZ_TARGETS): $(B)/%: $(B)/%.o $(B)/tests/fuzz/target.o $(B)/libreplay.a $(B)/libprotocol.a
+	$(call say,LD,$@)
+	$(link) -fsanitize=fuzzer $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lm
+
+# libFuzzer under ASan and UBSan: make check-fuzz SECONDS=3600
+check-fuzz:
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-targets
+	@UXREC_FUZZ_SECONDS=$(or $(SECONDS),30) tests/run fuzz
+
+# kill -9 and power cuts, a hundred times as often as in check
+check-crash: tests
+	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
+
 check-asan check-tsan:
 	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
 	@$(MAKE) --no-print-directory web
@@ -230,6 +253,11 @@ check-asan check-tsan:
 
 bench: all tests
 	@tests/bench/run $(ARGS)
+
+# needs 5 GB of memory for a while
+bench-file: tests
+	@folder=$$(mktemp -d -p /dev/shm) && $(B)/tests/bench/file write $$folder; \
+		$(B)/tests/bench/file long $$folder && $(B)/tests/bench/file read $$folder; rm -r $$folder
 
 # ---- installing ----
 

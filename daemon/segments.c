@@ -183,7 +183,7 @@ static char *segment_path(const struct segments *segments, unsigned number)
 	char *path;
 
 	return asprintf(&path, "%s/" SESSION_SEGMENT_NAME, segments->folder, number) < 0 ? NULL
-											  : path;
+											 : path;
 }
 
 static int make_reserve(struct segments *segments)
@@ -222,7 +222,8 @@ static void break_off(struct segments *segments, int r)
 
 	log_errno(r, "recorder: writing %s; what comes is held in memory", segments->folder);
 	if (segments->reserve_fd >= 0 && ftruncate(segments->reserve_fd, 0) < 0)
-		log_warning("recorder: the reserve of %s could not be given back", segments->folder);
+		log_warning(
+			"recorder: the reserve of %s could not be given back", segments->folder);
 	pthread_mutex_lock(&segments->lock);
 	writer = steal_ptr(segments->writer);
 	segments->sync_failed = 0;
@@ -287,8 +288,8 @@ static int put_segment_metadata(
 	if (buf_error(&pairs) < 0)
 		return -ENOMEM;
 	return session_writer_put_metadata(writer,
-		&(struct mcap_metadata){mcap_text(SESSION_SEGMENT_METADATA),
-			{pairs.data, pairs.size_bytes, 0}});
+		&(struct mcap_metadata){
+			mcap_text(SESSION_SEGMENT_METADATA), {pairs.data, pairs.size_bytes, 0}});
 }
 
 static int write_held(const struct segments *segments, struct session_writer *writer)
@@ -478,8 +479,8 @@ int segments_finish(struct segments *segments)
 	else
 		session_writer_end(segments->writer);
 	if (r < 0)
-		log_errno(r, "recorder: ending segment %u of %s", segments->number,
-			segments->folder);
+		log_errno(
+			r, "recorder: ending segment %u of %s", segments->number, segments->folder);
 	return r;
 }
 

@@ -385,6 +385,138 @@ int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxr
 	return 0;
 }
 
+/* ---- merging ---- */
+
+/* FNV-1a (Fowler, Noll, Vo), 64 bits: tells acts apart, which are random ids and texts */
+static uint64_t hash_of(struct view view)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < view.size_bytes; i++)
+		hash = (hash ^ view.data[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static int hash_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* the message of an act's chunk when the chunk is whole and the act is valid; else empty */
+static struct view act_of_chunk(struct view content)
+{
+	struct mcap_chunk chunk;
+	struct mcap_record record;
+	struct mcap_message message;
+	Uxrec__Act *act;
+	bool valid;
+
+	if (mcap_parse_chunk(content, &chunk) < 0 || chunk.compression.size_bytes > 0 ||
+		chunk.uncompressed_crc !=
+			mcap_crc(0, chunk.records.data, chunk.records.size_bytes) ||
+		mcap_next_record(&chunk.records, &record) <= 0 || record.opcode != MCAP_MESSAGE ||
+		mcap_parse_message(record.content, &message) < 0)
+		return (struct view){0};
+	act = uxrec__act__unpack(NULL, message.data.size_bytes, message.data.data);
+	valid = act && act_check(act, NULL) == 0;
+	if (act)
+		uxrec__act__free_unpacked(act, NULL);
+	return valid ? message.data : (struct view){0};
+}
+
+static int hash_all(struct view acts, struct buf *hashes)
+{
+	struct mcap_record record;
+
+	view_take(&acts, MCAP_MAGIC_BYTES);
+	while (mcap_next_record(&acts, &record) > 0) {
+		struct view act = record.opcode == MCAP_CHUNK ? act_of_chunk(record.content)
+							      : (struct view){0};
+		uint64_t hash = hash_of(act);
+
+		if (act.size_bytes)
+			buf_put(hashes, &hash, sizeof(hash));
+	}
+	if (hashes->size_bytes)
+		qsort(hashes->data, hashes->size_bytes / sizeof(uint64_t), sizeof(uint64_t),
+			hash_compare);
+	return buf_error(hashes);
+}
+
+/* the chunks of @p theirs whose acts are not in @p hashes */
+static size_t put_others(struct view theirs, const struct buf *hashes, struct buf *out)
+{
+	struct mcap_record record;
+	size_t count = 0;
+
+	view_take(&theirs, MCAP_MAGIC_BYTES);
+	while (mcap_next_record(&theirs, &record) > 0) {
+		struct view act = record.opcode == MCAP_CHUNK ? act_of_chunk(record.content)
+							      : (struct view){0};
+		uint64_t hash = hash_of(act);
+
+		if (act.size_bytes == 0 ||
+			(hashes->size_bytes &&
+				bsearch(&hash, hashes->data, hashes->size_bytes / sizeof(hash),
+					sizeof(hash), hash_compare)))
+			continue;
+		buf_put(out, record.content.data - MCAP_RECORD_HEADER_BYTES,
+			record.content.size_bytes + MCAP_RECORD_HEADER_BYTES);
+		count++;
+	}
+	return count;
+}
+
+static int merge_locked(struct annotations *log, struct view theirs, size_t *ret_count)
+{
+	_cleanup_(buf_finish) struct buf hashes = {0}, out = {0};
+	_autofree_ char *ours = NULL;
+	ssize_t size = io_read_file(log->path, ANNOTATIONS_LIMIT_BYTES, &ours);
+	uint64_t end;
+	int r = size < 0 ? (int)size : read_new(log, &end);
+
+	if (r == 0 && end > log->offset)
+		r = set_torn_end_aside(log, end);
+	if (r == 0)
+		r = hash_all((struct view){(unsigned char *)ours, log->offset, 0}, &hashes);
+	if (r < 0)
+		return r;
+	*ret_count = put_others(theirs, &hashes, &out);
+	r = buf_error(&out);
+	if (r == 0 && out.size_bytes)
+		r = io_pwrite_all(log->fd, out.data, out.size_bytes, (off_t)log->offset);
+	if (r == 0 && fsync(log->fd) < 0)
+		r = -errno;
+	if (r < 0) {
+		if (ftruncate(log->fd, (off_t)log->offset) < 0)
+			return r; /* its torn end is set aside by the next who appends */
+		return r;
+	}
+	return read_new(log, &end);
+}
+
+int annotations_merge(
+	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr)
+{
+	_autofree_ char *theirs = NULL;
+	ssize_t size = io_read_file(path, ANNOTATIONS_LIMIT_BYTES, &theirs);
+	int r;
+
+	if (size < 0)
+		return error_set(reterr, (int)size, "%s: %s", path, strerror((int)-size));
+	if (size < MCAP_MAGIC_BYTES || memcmp(theirs, MCAP_MAGIC, MCAP_MAGIC_BYTES) != 0)
+		return error_set(reterr, -EBADMSG, "%s: not an annotation log", path);
+	if (!log->writable)
+		return error_set(reterr, -EROFS, "%s: opened for reading", log->path);
+	if (flock(log->fd, LOCK_EX) < 0)
+		return error_set(reterr, -errno, "%s: %s", log->path, strerror(errno));
+	r = merge_locked(log, (struct view){(unsigned char *)theirs, (size_t)size, 0}, ret_count);
+	flock(log->fd, LOCK_UN);
+	return r < 0 ? error_set(reterr, r, "%s: %s", log->path, strerror(-r)) : 0;
+}
+
 size_t annotations_count(const struct annotations *log)
 {
 	return log->state_count;

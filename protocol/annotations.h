@@ -42,6 +42,16 @@ int annotations_refresh(struct annotations *log);
 int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxrec__Act **ret,
 	struct error *reterr);
 
+/**
+ * Take in every act of another copy of the log that is not in this one: copies merge as the union of
+ * their acts, whatever the order.
+ *
+ * @param ret_count  how many were taken
+ * @return 0, or a negative errno with the reason
+ */
+int annotations_merge(
+	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr);
+
 /** @return how many things there are now; act @p i with annotations_get(), in fold order */
 size_t annotations_count(const struct annotations *log);
 const Uxrec__Act *annotations_get(const struct annotations *log, size_t i);

@@ -1,12 +1,17 @@
 #include "protocol/copy.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
+#include "protocol/session.pb-c.h"
 #include "protocol/writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define PROGRESS_MESSAGES 4096
@@ -100,6 +105,9 @@ static int copy_messages(struct session_writer *writer, struct session_reader *r
 	int r = session_cursor_create(&cursor, reader, from_ns, options->to_ns, 0);
 
 	while (r == 0 && (r = session_cursor_next(cursor, &message)) > 0) {
+		r = 0;
+		if (options->leave_out && options->leave_out(options->user, &message))
+			continue;
 		r = session_writer_append_record(writer, message.record);
 		if (r == -EINVAL) {
 			r = declare(writer, message.channel);
@@ -131,6 +139,8 @@ int session_copy(struct session_reader *reader, const char *path,
 		r = copy_state(writer, reader, &from_ns);
 	if (r == 0)
 		r = copy_messages(writer, reader, options, from_ns);
+	if (r == 0 && options->add)
+		r = options->add(options->user, writer);
 	if (r == 0)
 		r = session_writer_finish(writer);
 	if (r < 0) {
@@ -140,5 +150,167 @@ int session_copy(struct session_reader *reader, const char *path,
 	}
 	totals = session_writer_get_totals(writer);
 	*ret = (struct session_copy_result){totals.messages, totals.bytes};
+	return 0;
+}
+
+/* ---- erasing ---- */
+
+struct erase {
+	const struct session_erase_options *options;
+	int64_t gap_from_ns, gap_to_ns; /* what went */
+	bool waits_for_keyframe;
+	uint64_t count;
+	uint32_t gap_sequence;
+};
+
+static bool is_batch(uint16_t known)
+{
+	return known == CHANNEL_POINTER || known == CHANNEL_CONTROLS ||
+		known == CHANNEL_KEY_CLASSES || known == CHANNEL_KEYS;
+}
+
+/* pictures are made of those before them: without these they wait for the next keyframe */
+static bool is_gone(struct erase *erase, const struct reader_message *message)
+{
+	const struct session_erase_options *options = erase->options;
+	uint16_t known = message->channel->known;
+	bool inside = message->time_ns >= options->from_ns && message->time_ns < options->to_ns;
+
+	if (known == CHANNEL_SCREEN_KEYFRAMES && !inside) {
+		erase->waits_for_keyframe = false;
+	} else if (known == CHANNEL_SCREEN) {
+		erase->waits_for_keyframe |= inside;
+		return erase->waits_for_keyframe;
+	} else if (is_batch(known)) {
+		return message->time_ns + SESSION_BATCH_SPAN_NS > options->from_ns &&
+			message->time_ns < options->to_ns;
+	}
+	return inside;
+}
+
+static bool leave_out(void *user, const struct reader_message *message)
+{
+	struct erase *erase = user;
+	const struct channel_kind *kind = channel_kind_get(message->channel->known);
+
+	if (message->channel->known == CHANNEL_GAPS && message->sequence >= erase->gap_sequence)
+		erase->gap_sequence = message->sequence + 1;
+	if (!kind || !(erase->options->modalities >> kind->modality & 1) ||
+		!is_gone(erase, message))
+		return false;
+	erase->count++;
+	if (message->time_ns < erase->gap_from_ns)
+		erase->gap_from_ns = message->time_ns;
+	if (message->time_ns >= erase->gap_to_ns)
+		erase->gap_to_ns = message->time_ns + 1;
+	return true;
+}
+
+static int add_gap(void *user, struct session_writer *writer)
+{
+	struct erase *erase = user;
+	const struct session_erase_options *options = erase->options;
+	struct session_clock clock = {0};
+	_packet_unref_ struct packet *packet = NULL;
+	_autofree_ char *detail = NULL;
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[CHANNEL_END];
+	int r;
+
+	if (asprintf(&detail, "erased by %s: %s", options->who, options->why) < 0) {
+		detail = NULL;
+		return -ENOMEM;
+	}
+	gap.reason = UXREC__GAP__REASON__REASON_ERASED;
+	gap.from_ns = erase->gap_from_ns;
+	gap.to_ns = erase->gap_to_ns;
+	gap.count = erase->count;
+	gap.detail = detail;
+	gap.topics = topics;
+	for (uint16_t id = 1; id < CHANNEL_END; id++)
+		if (options->modalities >> channel_kind_get(id)->modality & 1)
+			topics[gap.n_topics++] = (char *)channel_kind_get(id)->topic;
+	clock.sequence[CHANNEL_GAPS] = erase->gap_sequence;
+	r = packet_create(&packet, &clock,
+		&(struct packet_info){CHANNEL_GAPS, 0, erase->gap_from_ns, 0}, &gap.base);
+	return r < 0 ? r
+		     : session_writer_append_record(
+			       writer, (struct view){packet->record, packet->size_bytes, 0});
+}
+
+/* The new file takes the first segment's name; everything else goes. */
+static int replace_segments(const char *folder, const char *made, unsigned segments)
+{
+	static const char *const suffixes[] = {"", ".wal-a", ".wal-b"};
+
+	for (unsigned number = segments; number > 0; number--) {
+		for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+			_autofree_ char *path = NULL;
+
+			if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME "%s", folder, number,
+				    suffixes[i]) < 0) {
+				path = NULL;
+				return -ENOMEM;
+			}
+			if (number == 1 && i == 0) {
+				if (rename(made, path) < 0)
+					return -errno;
+			} else if (unlink(path) < 0 && errno != ENOENT) {
+				return -errno;
+			}
+		}
+	}
+	return io_sync_directory_of(made);
+}
+
+/* A recorder holds the lock of the segment that it writes. */
+static int check_nobody_records(const char *folder, unsigned segments)
+{
+	_autofree_ char *path = NULL;
+	_autoclose_ int fd = -1;
+
+	if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, segments) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+}
+
+int session_erase(const char *folder, const struct session_erase_options *options,
+	int64_t ret_gap[2], struct error *reterr)
+{
+	struct erase erase = {
+		.options = options, .gap_from_ns = options->from_ns, .gap_to_ns = options->to_ns};
+	const struct session_copy_options copy = {
+		INT64_MIN, INT64_MAX, leave_out, add_gap, NULL, &erase};
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_autofree_ char *made = NULL;
+	struct session_copy_result result;
+	int r = session_reader_open_folder(&reader, folder, reterr);
+
+	if (r < 0)
+		return r;
+	r = check_nobody_records(folder, session_reader_segments(reader));
+	if (r < 0)
+		return error_set(reterr, r, "%s: %s", folder,
+			r == -EBUSY ? "it is being recorded: end the session first" : strerror(-r));
+	if (asprintf(&made, "%s/.erasing.mcap", folder) < 0) {
+		made = NULL;
+		return error_set(reterr, -ENOMEM, "no memory");
+	}
+	unlink(made); /* of one that was killed */
+	r = session_copy(reader, made, &copy, &result, reterr);
+	if (r < 0)
+		return r;
+	r = replace_segments(folder, made, session_reader_segments(reader));
+	if (r < 0) {
+		unlink(made);
+		return error_set(reterr, r, "%s: %s", folder, strerror(-r));
+	}
+	ret_gap[0] = erase.gap_from_ns;
+	ret_gap[1] = erase.gap_to_ns;
 	return 0;
 }

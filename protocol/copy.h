@@ -2,6 +2,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/reader.h"
+#include "protocol/writer.h"
 
 /* Making one session file of another: of all its segments and its log, of a part of it. */
 
@@ -9,6 +10,10 @@ struct session_copy_options {
 	/* [from, to): session times; INT64_MIN and INT64_MAX: all of it. A part begins with the
 	 * newest keyframe at or before `from`, and with what is latched there. */
 	int64_t from_ns, to_ns;
+	/* Which messages to leave out; may be NULL. */
+	bool (*leave_out)(void *user, const struct reader_message *message);
+	/* Called once with the writer, after all messages: to add some. May be NULL. */
+	int (*add)(void *user, struct session_writer *writer);
 	/* Called now and then with the time that was reached; may be NULL. */
 	void (*progress)(void *user, int64_t at_ns);
 	void *user;
@@ -28,3 +33,22 @@ struct session_copy_result {
 int session_copy(struct session_reader *reader, const char *path,
 	const struct session_copy_options *options, struct session_copy_result *ret,
 	struct error *reterr);
+
+/** What to take out of a session. */
+struct session_erase_options {
+	int64_t from_ns, to_ns; /* session times */
+	uint32_t modalities;    /* as bits (1 << enum modality) of screen and input */
+	const char *who, *why;  /* for the gap that stays */
+};
+
+/**
+ * Take a span out of a session's recording, for good: all segments and logs become one new file
+ * without it, with a gap in its place. Batches that reach into the span go whole, and pictures up to
+ * the next keyframe, because they are made of those that went.
+ *
+ * @param folder   the session's; its annotations stay as they are
+ * @param ret_gap  the span that is gone: at least what was asked for
+ * @return 0, -EBUSY while it is recorded, or a negative errno with the reason: then nothing has changed
+ */
+int session_erase(const char *folder, const struct session_erase_options *options,
+	int64_t ret_gap[2], struct error *reterr);

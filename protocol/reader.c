@@ -337,6 +337,26 @@ static int read_summary_records(
 		: 0;
 }
 
+/* Chunks come almost in order: each is moved past a few. */
+static void sort_nearly_sorted(
+	struct chunk_entry *chunks, size_t count, int (*compare)(const void *a, const void *b))
+{
+	size_t moves = 0;
+
+	for (size_t i = 1; i < count; i++) {
+		struct chunk_entry chunk = chunks[i];
+		size_t at = i;
+
+		for (; at > 0 && compare(&chunks[at - 1], &chunk) > 0; at--, moves++)
+			chunks[at] = chunks[at - 1];
+		chunks[at] = chunk;
+		if (moves > 16 * count) {
+			qsort(chunks, count, sizeof(*chunks), compare); /* not so here */
+			return;
+		}
+	}
+}
+
 static int offset_compare(const void *a, const void *b)
 {
 	const struct chunk_entry *x = a, *y = b;
@@ -349,8 +369,7 @@ static bool chunks_overlap(struct session_reader *reader, size_t first)
 {
 	size_t count = reader->chunk_count - first;
 
-	if (count > 1)
-		qsort(reader->chunks + first, count, sizeof(*reader->chunks), offset_compare);
+	sort_nearly_sorted(reader->chunks + first, count, offset_compare);
 	for (size_t i = first + 1; i < reader->chunk_count; i++)
 		if (reader->chunks[i].offset <
 			reader->chunks[i - 1].offset + reader->chunks[i - 1].length)
@@ -687,18 +706,16 @@ static int take_group(
 {
 	struct reader_file *file = &reader->files[number];
 	struct wal_group *group = &file->groups[index];
-	_autofree_ unsigned char *data = NULL;
-	_cleanup_(buf_finish) struct buf wanted = {0};
+	_cleanup_(buf_finish) struct buf wanted = {0}, records = {0};
 	int64_t start_ns = INT64_MAX, end_ns = INT64_MIN;
 	struct chunk_entry *chunk;
 	struct mcap_record record;
 	struct view rest;
-	size_t size;
-	int r = wal_read(group, file->wal_fds[group->file], &data, &size);
+	int r = wal_read(group, file->wal_fds[group->file], &records);
 
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r; /* its writer needs it no more */
-	rest = (struct view){data, size, 0};
+	rest = (struct view){records.data, records.size_bytes, 0};
 	while (mcap_next_record(&rest, &record) > 0) {
 		struct mcap_message message;
 		uint64_t key;
@@ -781,7 +798,7 @@ static int sort_chunks(struct session_reader *reader)
 	loaded_chunk_finish(&reader->cached);
 	if (reader->chunk_count == 0)
 		return 0;
-	qsort(reader->chunks, reader->chunk_count, sizeof(*reader->chunks), chunk_compare);
+	sort_nearly_sorted(reader->chunks, reader->chunk_count, chunk_compare);
 	latest_end_ns =
 		realloc(reader->latest_end_ns, reader->chunk_count * sizeof(*latest_end_ns));
 	if (!latest_end_ns)

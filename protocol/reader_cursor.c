@@ -10,9 +10,19 @@
 
 void loaded_chunk_finish(struct loaded_chunk *loaded)
 {
-	free(loaded->data);
+	buf_finish(&loaded->raw);
+	buf_finish(&loaded->expanded);
 	free(loaded->messages);
 	*loaded = (struct loaded_chunk){.chunk = SIZE_MAX};
+}
+
+void loaded_chunk_clear(struct loaded_chunk *loaded)
+{
+	buf_clear(&loaded->raw);
+	buf_clear(&loaded->expanded);
+	loaded->records = (struct view){0};
+	loaded->count = loaded->next = 0;
+	loaded->chunk = SIZE_MAX;
 }
 
 static int message_compare(const void *a, const void *b)
@@ -36,18 +46,18 @@ static bool is_superseded(const struct session_reader *reader, const struct read
 		message->sequence >= file->superseded_from[channel->known];
 }
 
-static int add_message(struct loaded_chunk *loaded, size_t *capacity, size_t offset,
-	const struct mcap_record *record, const struct mcap_message *message)
+static int add_message(struct loaded_chunk *loaded, size_t offset, const struct mcap_record *record,
+	const struct mcap_message *message)
 {
-	if (loaded->count == *capacity) {
-		size_t wanted = *capacity ? *capacity * 2 : 64;
+	if (loaded->count == loaded->capacity) {
+		size_t wanted = loaded->capacity ? loaded->capacity * 2 : 64;
 		struct loaded_message *messages =
 			realloc(loaded->messages, wanted * sizeof(*messages));
 
 		if (!messages)
 			return -ENOMEM;
 		loaded->messages = messages;
-		*capacity = wanted;
+		loaded->capacity = wanted;
 	}
 	loaded->messages[loaded->count++] = (struct loaded_message){
 		.time_ns = (int64_t)message->log_time,
@@ -66,7 +76,6 @@ static int index_messages(
 	struct view records = loaded->records;
 	struct mcap_record record;
 	struct mcap_message message;
-	size_t capacity = 0;
 	int r;
 
 	while ((r = mcap_next_record(&records, &record)) > 0) {
@@ -84,7 +93,7 @@ static int index_messages(
 			(entry->source != CHUNK_WAL ||
 				reader_group_wants(&file->groups[entry->offset], message.channel_id,
 					message.sequence)))
-			r = add_message(loaded, &capacity, offset, &record, &message);
+			r = add_message(loaded, offset, &record, &message);
 		if (r < 0)
 			return r;
 	}
@@ -99,12 +108,12 @@ static int index_messages(
 static int read_bytes(struct loaded_chunk *loaded, const struct reader_file *file,
 	const struct chunk_entry *entry)
 {
+	unsigned char *at = buf_reserve(&loaded->raw, entry->length);
 	ssize_t n;
 
-	loaded->data = malloc(entry->length);
-	if (!loaded->data)
+	if (!at)
 		return -ENOMEM;
-	n = io_pread_full(file->fd, loaded->data, entry->length, (off_t)entry->offset);
+	n = io_pread_full(file->fd, at, entry->length, (off_t)entry->offset);
 	if (n < 0)
 		return (int)n;
 	return (uint64_t)n == entry->length ? 0 : -EBADMSG;
@@ -127,13 +136,11 @@ static int expand_chunk(
 	/* no bomb: the declared size is bounded, and what would be more is refused */
 	if (chunk->uncompressed_size > READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
-	expanded = malloc(chunk->uncompressed_size + 1);
+	expanded = buf_reserve(&loaded->expanded, chunk->uncompressed_size + 1);
 	if (!expanded)
 		return -ENOMEM;
 	r = compress_expand(
 		(enum compression)compression, chunk->records, expanded, chunk->uncompressed_size);
-	free(loaded->data);
-	loaded->data = expanded;
 	loaded->records = (struct view){expanded, chunk->uncompressed_size, 0};
 	return r;
 }
@@ -150,11 +157,11 @@ static int read_record(struct loaded_chunk *loaded, const struct reader_file *fi
 	r = read_bytes(loaded, file, entry);
 	if (r < 0)
 		return r;
-	if (loaded->data[0] != MCAP_CHUNK || le_load(loaded->data + 1, 8) != content_bytes)
+	if (loaded->raw.data[0] != MCAP_CHUNK || le_load(loaded->raw.data + 1, 8) != content_bytes)
 		return -EBADMSG;
 	*ret_why = "a chunk that is too short for what it declares";
 	if (mcap_parse_chunk(
-		    (struct view){loaded->data + MCAP_RECORD_HEADER_BYTES, content_bytes, 0},
+		    (struct view){loaded->raw.data + MCAP_RECORD_HEADER_BYTES, content_bytes, 0},
 		    &chunk) < 0)
 		return -EBADMSG;
 	crc = chunk.uncompressed_crc;
@@ -173,7 +180,6 @@ static int read_records(struct loaded_chunk *loaded, const struct session_reader
 {
 	const struct reader_file *file = &reader->files[entry->file];
 	const struct wal_group *group;
-	size_t size;
 	int r;
 
 	*ret_why = "a chunk that is larger than any honest one";
@@ -183,14 +189,15 @@ static int read_records(struct loaded_chunk *loaded, const struct session_reader
 	case CHUNK_WAL:
 		*ret_why = "a part of the write-ahead log that is not there any more";
 		group = &file->groups[entry->offset];
-		r = wal_read(group, file->wal_fds[group->file], &loaded->data, &size);
+		r = wal_read(group, file->wal_fds[group->file], &loaded->raw);
 		if (r == 0)
-			loaded->records = (struct view){loaded->data, size, 0};
+			loaded->records =
+				(struct view){loaded->raw.data, loaded->raw.size_bytes, 0};
 		return r;
 	case CHUNK_RUN:
 		*ret_why = "messages that are not there any more";
 		r = read_bytes(loaded, file, entry);
-		loaded->records = (struct view){loaded->data, entry->length, 0};
+		loaded->records = (struct view){loaded->raw.data, entry->length, 0};
 		return r;
 	default: return read_record(loaded, file, entry, ret_why);
 	}
@@ -203,7 +210,7 @@ int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader
 	const char *why;
 	int r;
 
-	loaded_chunk_finish(loaded);
+	loaded_chunk_clear(loaded);
 	r = read_records(loaded, reader, &entry, &why);
 	if (r == 0) {
 		why = "a record in a chunk that cannot be parsed";
@@ -212,7 +219,7 @@ int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader
 	if (r == -EBADMSG)
 		reader_damage(reader, entry.file, entry.offset, why);
 	if (r < 0)
-		loaded_chunk_finish(loaded);
+		loaded_chunk_clear(loaded);
 	loaded->chunk = r == 0 || r == -EBADMSG ? chunk : SIZE_MAX;
 	return r;
 }

@@ -55,11 +55,11 @@ struct loaded_message {
 
 /* one chunk in memory, messages sorted by time */
 struct loaded_chunk {
-	size_t chunk;        /* number of the chunk, SIZE_MAX: empty */
-	unsigned char *data; /* owned; the records lie in it */
-	struct view records;
+	size_t chunk;             /* number of the chunk, SIZE_MAX: empty */
+	struct buf raw, expanded; /* kept from one chunk to the next */
+	struct view records;      /* in one of the two */
 	struct loaded_message *messages;
-	size_t count, next;
+	size_t count, next, capacity;
 };
 
 struct session_reader {
@@ -119,6 +119,9 @@ bool reader_chunk_has(
  */
 int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader, size_t chunk);
 void loaded_chunk_finish(struct loaded_chunk *loaded);
+
+/** Forget the chunk and keep the memory for the next one. */
+void loaded_chunk_clear(struct loaded_chunk *loaded);
 
 /** Fill in a message of a loaded chunk. */
 void loaded_chunk_get(const struct loaded_chunk *loaded, const struct session_reader *reader,

@@ -300,29 +300,24 @@ ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups)
 	return (ssize_t)scan.count;
 }
 
-int wal_read(const struct wal_group *group, int fd, unsigned char **ret, size_t *ret_size_bytes)
+int wal_read(const struct wal_group *group, int fd, struct buf *ret)
 {
-	_cleanup_(buf_finish) struct buf records = {0}, record = {0};
+	_cleanup_(buf_finish) struct buf record = {0};
 	uint64_t offset = group->begin, group_offset;
 	size_t size;
 
 	/* a group is about a chunk; its frames may be a little more */
 	if (group->end - group->begin > 2 * READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
-	if (!buf_reserve(&records, (size_t)(group->end - group->begin)))
+	if (!buf_reserve(ret, (size_t)(group->end - group->begin)))
 		return -ENOMEM;
 	while (offset < group->end) {
 		size = read_frame(fd, group->generation, offset, &record, &group_offset);
 		if (size == 0)
 			return -EBADMSG;
 		if (group_offset == group->group_offset)
-			buf_put(&records, record.data, size);
+			buf_put(ret, record.data, size);
 		offset += FRAME_HEAD_BYTES + size;
 	}
-	if (buf_error(&records) < 0)
-		return -ENOMEM;
-	*ret = steal_ptr(records.data);
-	*ret_size_bytes = records.size_bytes;
-	records = (struct buf){0};
-	return 0;
+	return buf_error(ret);
 }

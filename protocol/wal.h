@@ -71,8 +71,8 @@ struct wal_group {
 ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups);
 
 /**
- * Read a group's records, one behind the other, into fresh memory.
+ * Read a group's records, one behind the other, into an empty buffer.
  *
  * @return 0, -EBADMSG when it is not there any more, or another negative errno
  */
-int wal_read(const struct wal_group *group, int fd, unsigned char **ret, size_t *ret_size_bytes);
+int wal_read(const struct wal_group *group, int fd, struct buf *ret);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* The profile's name and version are described in FORMAT.md. */
@@ -217,6 +218,8 @@ int session_writer_create(
 	writer->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (writer->fd < 0)
 		return -errno;
+	/* whoever would rewrite it sees that it is being written */
+	flock(writer->fd, LOCK_EX | LOCK_NB);
 	r = write_head(writer, kind);
 	if (r < 0) {
 		if (writer->wal)

@@ -1,9 +1,11 @@
 /* Commands that make one session file of another, or print what is in it. */
 
+#include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/channel.h"
 #include "protocol/copy.h"
+#include "protocol/name.h"
 #include "protocol/reader.h"
 #include "protocol/schema.h"
 #include "replay/command.h"
@@ -180,6 +182,102 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 	if (r != EXIT_GOOD)
 		return r;
 	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+/* ---- erase ---- */
+
+static int parse_modalities(const char *text, uint32_t *ret)
+{
+	*ret = 0;
+	for (unsigned m = 0; m < MODALITY_COUNT; m++)
+		if (m != MODALITY_SESSION &&
+			(!text || strcmp(text, modality_name((enum modality)m)) == 0))
+			*ret |= 1u << m;
+	if (*ret)
+		return 0;
+	log_error("--modality '%s': it is one of screen, input", text_quote(text).text);
+	return EXIT_USAGE;
+}
+
+int command_erase(const struct command_options *options, int argc, char **argv)
+{
+	const char *from = command_take_value(&argc, argv, "--from");
+	const char *to = command_take_value(&argc, argv, "--to");
+	const char *who = command_take_value(&argc, argv, "--who");
+	const char *why = command_take_value(&argc, argv, "--why");
+	const char *modality = command_take_value(&argc, argv, "--modality");
+	struct session_erase_options erase = {.who = who, .why = why ? why : "no reason given"};
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	struct error error = {"no reason given"};
+	int64_t gap[2], begin_ns = 0, end_ns;
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2 || !from || !to || !who)
+		return command_usage(
+			"erase FOLDER --from T --to T --who NAME [--why TEXT] "
+			"[--modality screen|input]");
+	r = parse_modalities(modality, &erase.modalities);
+	if (r != 0)
+		return r;
+	if (name_check("--who", who, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_USAGE;
+	}
+	if (open_reader(&reader, argv[1]) < 0)
+		return EXIT_COULD_NOT;
+	r = parse_span(reader, from, to, &erase.from_ns, &erase.to_ns);
+	if (r != 0)
+		return r;
+	session_reader_span(reader, &begin_ns, &end_ns);
+	session_reader_destroy(steal_ptr(reader));
+	if (session_erase(argv[1], &erase, gap, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	printf("erased: %.3f s to %.3f s\n", (double)(gap[0] - begin_ns) / 1e9,
+		(double)(gap[1] - begin_ns) / 1e9);
+	return EXIT_GOOD;
+}
+
+/* ---- merge ---- */
+
+int command_merge(const struct command_options *options, int argc, char **argv)
+{
+	_destroy_(annotations) struct annotations *log = NULL;
+	struct error error = {"no reason given"};
+	size_t total = 0;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, argc))
+		return EXIT_USAGE;
+	if (argc < 3)
+		return command_usage("merge FOLDER OTHER...");
+	for (int i = 1; i < argc; i++) {
+		_autofree_ char *path = NULL;
+		struct stat status;
+		size_t count = 0;
+		int r;
+
+		if (asprintf(&path, "%s%s", argv[i],
+			    stat(argv[i], &status) == 0 && S_ISDIR(status.st_mode)
+				    ? "/annotations.mcap"
+				    : "") < 0) {
+			path = NULL;
+			return EXIT_COULD_NOT;
+		}
+		r = i == 1 ? annotations_open(&log, path, true, &error)
+			   : annotations_merge(log, path, &count, &error);
+		if (r < 0) {
+			log_error("%s", error.text);
+			return EXIT_COULD_NOT;
+		}
+		total += count;
+	}
+	printf("%s: %zu acts were new\n", argv[1], total);
+	return EXIT_GOOD;
 }
 
 /* ---- dump ---- */
