@@ -4,6 +4,7 @@
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/wal.h"
 #include "protocol/writer.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct segments {
 	int trouble;     /* negative errno, 0: none */
 	int64_t try_again_ns;
 	uint64_t bytes_before; /* in the segments before this one */
+	struct buf ended;      /* of unsigned: segments that were ended on a full disk */
 	/* packets that are not known to be on the disk, in the order they came; a ring */
 	struct packet **held;
 	size_t held_first, held_count, held_capacity, held_bytes;
@@ -215,10 +217,32 @@ static void remove_reserve(struct segments *segments)
 		path = NULL;
 }
 
+/* A sync that has failed says nothing when it is tried again: such a segment keeps its log. */
+static void note_ended(struct segments *segments, bool failed_to_sync)
+{
+	if (!failed_to_sync)
+		buf_put(&segments->ended, &segments->number, sizeof(segments->number));
+}
+
+/* The logs of segments that were ended on a full disk go when the disk has these. */
+static void remove_logs(const struct segments *segments)
+{
+	const unsigned *numbers = (const void *)segments->ended.data;
+
+	for (size_t i = 0; i < segments->ended.size_bytes / sizeof(*numbers); i++) {
+		_autofree_ char *path = segment_path(segments, numbers[i]);
+		_autoclose_ int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+
+		if (fd >= 0 && fdatasync(fd) == 0)
+			wal_remove_of(path);
+	}
+}
+
 /* The segment cannot be written any more: end it, so that it opens, and hold what comes. */
 static void break_off(struct segments *segments, int r)
 {
 	struct session_writer *writer;
+	bool failed_to_sync;
 
 	log_errno(r, "recorder: writing %s; what comes is held in memory", segments->folder);
 	if (segments->reserve_fd >= 0 && ftruncate(segments->reserve_fd, 0) < 0)
@@ -226,9 +250,12 @@ static void break_off(struct segments *segments, int r)
 			"recorder: the reserve of %s could not be given back", segments->folder);
 	pthread_mutex_lock(&segments->lock);
 	writer = steal_ptr(segments->writer);
+	failed_to_sync = segments->sync_failed != 0;
 	segments->sync_failed = 0;
 	pthread_mutex_unlock(&segments->lock);
-	if (session_writer_end(writer) < 0)
+	if (session_writer_end(writer) == 0)
+		note_ended(segments, failed_to_sync);
+	else
 		log_warning("recorder: segment %u of %s has no index; it opens without",
 			segments->number, segments->folder);
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
@@ -470,14 +497,18 @@ int segments_finish(struct segments *segments)
 		try_again(segments); /* the last chance for what is held */
 	stop_syncing(segments);
 	remove_reserve(segments);
-	if (!segments->writer)
+	if (!segments->writer) {
+		remove_logs(segments);
 		return segments->trouble;
+	}
 	/* a sync that failed is not tried again; what it was for may be lost */
 	r = segments->sync_failed;
-	if (r == 0)
+	if (r == 0) {
 		r = session_writer_finish(segments->writer);
-	else
+		remove_logs(segments);
+	} else {
 		session_writer_end(segments->writer);
+	}
 	if (r < 0)
 		log_errno(
 			r, "recorder: ending segment %u of %s", segments->number, segments->folder);
@@ -496,6 +527,7 @@ void segments_destroy(struct segments *segments)
 	session_writer_destroy(segments->writer);
 	pthread_cond_destroy(&segments->changed);
 	pthread_mutex_destroy(&segments->lock);
+	buf_finish(&segments->ended);
 	free(segments->held);
 	free(segments->folder);
 	free(segments);

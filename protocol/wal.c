@@ -150,6 +150,18 @@ void wal_remove(struct wal *wal)
 			unlink(wal->files[i].path);
 }
 
+void wal_remove_of(const char *path)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		_autofree_ char *name = NULL;
+
+		if (asprintf(&name, "%s%s", path, wal_suffixes[i]) < 0)
+			name = NULL;
+		else
+			unlink(name);
+	}
+}
+
 void wal_destroy(struct wal *wal)
 {
 	if (!wal)

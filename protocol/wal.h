@@ -44,6 +44,9 @@ int wal_sync(struct wal *wal);
 /** Remove the files: the recording has everything. */
 void wal_remove(struct wal *wal);
 
+/** The same of a recording that nobody writes any more. */
+void wal_remove_of(const char *path);
+
 /** Close the files and leave them; NULL is fine. */
 void wal_destroy(struct wal *wal);
 DEFINE_DESTROY(wal);

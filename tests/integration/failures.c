@@ -9,6 +9,7 @@
 #include "replay/info.h"
 #include "replay/timeline.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <arpa/inet.h>
 #include <signal.h>
@@ -142,6 +143,19 @@ static void fill_disk(struct desktop *desktop, const struct daemon_child *daemon
 	check(child_says(&daemon->child, "No space left", 10));
 }
 
+static int count_files(const char *folder)
+{
+	DIR *entries = opendir(folder);
+	struct dirent *entry;
+	int count = 0;
+
+	check(entries != NULL);
+	while ((entry = readdir(entries)))
+		count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	closedir(entries);
+	return count;
+}
+
 static void full_disk_holds_and_goes_on(void)
 {
 	_autofree_ char *library = temporary_path("small-disk"), *status = NULL, *path = NULL;
@@ -181,6 +195,8 @@ static void full_disk_holds_and_goes_on(void)
 	check(asprintf(&path, "%s/%s", library, id) > 0);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(NULL, program, "verify", path, NULL) == 0);
+	/* nothing is left beside the segments and what was said */
+	expect(count_files(path) == 3);
 	session_destroy(steal_ptr(session));
 	umount2(library, MNT_DETACH);
 	desktop_end(&desktop);
