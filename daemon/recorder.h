@@ -31,13 +31,14 @@ struct recorder_context {
 };
 
 /**
- * Begin to record into a folder.
+ * Begin to record into a folder, or go on in one.
  *
  * @param ret     set on success; freed by recorder_destroy() after recorder_finish()
  * @param folder  the session's, exists
+ * @param before  how many segments are in it, of a recorder that was killed; usually 0
  * @return 0, or a negative errno with the reason
  */
-int recorder_create(struct recorder **ret, const char *folder,
+int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	const struct recorder_context *context, struct error *reterr);
 
 /** Where the sources push. */

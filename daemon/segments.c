@@ -295,7 +295,8 @@ static int put_segment_metadata(
 
 	snprintf(value, sizeof(value), "%u", number);
 	put_pair(&pairs, "number", value);
-	put_pair(&pairs, "reason", reason_of(segments->trouble));
+	put_pair(&pairs, "reason",
+		segments->trouble ? reason_of(segments->trouble) : "the recorder was killed");
 	for (size_t i = 0; i < segments->held_count; i++) {
 		const struct packet *packet = *held_at(segments, i);
 
@@ -445,7 +446,7 @@ size_t segments_held(const struct segments *segments)
 
 /* ---- life ---- */
 
-int segments_create(struct segments **ret, const char *folder, int64_t sync_every_ns,
+int segments_create(struct segments **ret, const char *folder, unsigned before, int64_t sync_every_ns,
 	const struct segments_context *context, struct error *reterr)
 {
 	_destroy_(segments) struct segments *segments = calloc(1, sizeof(*segments));
@@ -457,6 +458,7 @@ int segments_create(struct segments **ret, const char *folder, int64_t sync_ever
 	segments->context = *context;
 	segments->reserve_fd = -1;
 	segments->sync_every_ns = sync_every_ns;
+	segments->number = before;
 	pthread_mutex_init(&segments->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -19,14 +19,15 @@ struct segments_context {
 };
 
 /**
- * Begin the first segment.
+ * Begin a segment.
  *
  * @param folder         the session's, exists
+ * @param before         how many segments there are: those of a recorder that was killed
  * @param sync_every_ns  how much a power cut may cost; 0: every packet is on the disk before
  *                       segments_append() returns
  * @return 0 (freed by segments_destroy()), or a negative errno with the reason
  */
-int segments_create(struct segments **ret, const char *folder, int64_t sync_every_ns,
+int segments_create(struct segments **ret, const char *folder, unsigned before, int64_t sync_every_ns,
 	const struct segments_context *context, struct error *reterr);
 
 /** Append a packet, now or when the disk is there again. Takes a reference of its own. */

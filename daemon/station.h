@@ -55,6 +55,14 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
  */
 int station_stop(struct station *station, const char *reason, struct error *reterr);
 
+/**
+ * Go on with the newest session when its recorder was killed less than a minute ago, in the same boot:
+ * with its consent, its clock and its state, in a new segment, with a gap for the time between.
+ *
+ * @return 1 when it goes on, 0 when there is none, or a negative errno with the reason
+ */
+int station_go_on(struct station *station, struct error *reterr);
+
 /** Look after the running session; every few seconds. */
 void station_tick(struct station *station);
 

@@ -292,6 +292,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 static int start(struct daemon *daemon, struct error *reterr)
 {
 	const struct options *options = &daemon->options;
+	struct error error = {"no reason given"};
 	int r = prepare_library(options, reterr);
 
 	if (r == 0)
@@ -319,7 +320,11 @@ static int start(struct daemon *daemon, struct error *reterr)
 	if (r < 0)
 		return r;
 	r = add_event_sources(daemon);
-	return r < 0 ? error_set(reterr, r, "event loop: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return error_set(reterr, r, "event loop: %s", strerror(-r));
+	if (station_go_on(daemon->station, &error) < 0)
+		log_error("the session of the recorder that was killed cannot go on: %s", error.text);
+	return 0;
 }
 
 static void print_links(const struct daemon *daemon)

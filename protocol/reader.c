@@ -1073,10 +1073,7 @@ void session_reader_destroy(struct session_reader *reader)
 
 bool session_reader_is_complete(const struct session_reader *reader)
 {
-	for (unsigned i = 0; i < reader->file_count; i++)
-		if (!reader->files[i].complete)
-			return false;
-	return true;
+	return reader->files[reader->file_count - 1].complete;
 }
 
 bool session_reader_span(

@@ -78,7 +78,7 @@ int session_reader_refresh(struct session_reader *reader);
 void session_reader_destroy(struct session_reader *reader);
 DEFINE_DESTROY(session_reader);
 
-/** @return true when every segment has its end: it was ended cleanly */
+/** @return true when the last segment has its end: the recording was ended cleanly */
 bool session_reader_is_complete(const struct session_reader *reader);
 
 /** Times of the first and the last message; false when there is none. */

@@ -234,6 +234,7 @@ static void full_disk_to_the_end(void)
 static void killed_recorder_leaves_a_file_that_opens(void)
 {
 	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
 	_destroy_(session_facts) struct session_facts *facts = NULL;
 	_autofree_ char *path = NULL;
 	struct desktop desktop = {0};
@@ -247,6 +248,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	}
 	daemon_start(&daemon, temporary_folder(), X11_INPUT);
 	daemon_record(&daemon, "classes", id);
+	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 0);
 	for (int i = 0; i < 60; i++) {
 		paint_noise(&desktop, &random);
 		sleep_ms(50);
@@ -259,9 +261,32 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	check(asprintf(&path, "%s/%s", daemon.library, id) > 0);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(NULL, program, "verify", path, NULL) == 1);
-	/* its socket is taken over by the next one */
+	session_destroy(steal_ptr(session));
+	/* its socket is taken over by the next one, which goes on with the session */
 	daemon_start(&again, daemon.library,
 		(const char *[]){"--input", "x11", "--control", daemon.control, NULL});
+	check(child_says(&again.child, "goes on after a recorder that was killed", 5));
+	memcpy(again.control, daemon.control, sizeof(again.control));
+	desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
+	desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);
+	sleep_ms(500);
+	expect(daemon_command(&again, NULL, "task", "end", "failed", NULL) == 0);
+	expect(daemon_command(&again, NULL, "stop", NULL) == 0);
+	session = daemon_session(&again, id);
+	check(session->reader && session_reader_is_complete(session->reader));
+	expect(session_reader_segments(session->reader) == 2);
+	session_facts_destroy(steal_ptr(facts));
+	check(session_facts_create(&facts, session) == 0);
+	expect(facts->damage_count == 0 && facts->gap_count == 1);
+	expect(strstr(facts->gaps[0]->detail, "was killed") != NULL);
+	expect(facts->gaps[0]->to_ns > facts->gaps[0]->from_ns);
+	check(timeline_create(&timeline, session) == 0);
+	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 1);
+	/* an ended session is left alone */
+	end_child(&again.child, SIGTERM);
+	daemon_start(&again, daemon.library,
+		(const char *[]){"--input", "x11", "--control", daemon.control, NULL});
+	expect(!child_says(&again.child, "goes on", 1));
 	expect(end_child(&again.child, SIGTERM) == 0);
 	desktop_end(&desktop);
 }
@@ -467,7 +492,7 @@ static const struct test tests[] = {
 		full_disk_holds_and_goes_on},
 	{"a disk that stays full leaves a whole file and says what is missing",
 		full_disk_to_the_end},
-	{"a killed recorder leaves a file that opens", killed_recorder_leaves_a_file_that_opens},
+	{"a killed recorder leaves a file that opens, and the next one goes on", killed_recorder_leaves_a_file_that_opens},
 	{"wrong uxrecd commands get one sentence", wrong_recorder_commands_are_refused},
 	{"wrong uxrec commands get one sentence", wrong_commands_are_refused},
 	{"bad names and files start nothing and leave nothing", bad_sessions_are_not_started},
