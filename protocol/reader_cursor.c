@@ -424,10 +424,10 @@ static int activate(struct session_cursor *cursor, size_t chunk)
 	loaded = &cursor->active[cursor->active_count];
 	*loaded = (struct loaded_chunk){.chunk = SIZE_MAX};
 	r = loaded_chunk_read(loaded, cursor->reader, chunk);
-	if (r == -EBADMSG)
-		return 0;
-	if (r < 0)
-		return r;
+	if (r < 0) {
+		loaded_chunk_finish(loaded);
+		return r == -EBADMSG ? 0 : r;
+	}
 	if (settle(cursor, loaded))
 		cursor->active_count++;
 	else
