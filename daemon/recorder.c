@@ -295,7 +295,8 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	if (queue_create(&recorder->queue, QUEUE_BYTES, false) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	queue_set_drop(recorder->queue, drop_packet);
-	r = segments_create(&recorder->segments, folder, before, context->sync_every_ns, &files, reterr);
+	r = segments_create(
+		&recorder->segments, folder, before, context->sync_every_ns, &files, reterr);
 	if (r < 0)
 		return r;
 	recorder->bytes = segments_bytes(recorder->segments);

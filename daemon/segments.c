@@ -446,8 +446,8 @@ size_t segments_held(const struct segments *segments)
 
 /* ---- life ---- */
 
-int segments_create(struct segments **ret, const char *folder, unsigned before, int64_t sync_every_ns,
-	const struct segments_context *context, struct error *reterr)
+int segments_create(struct segments **ret, const char *folder, unsigned before,
+	int64_t sync_every_ns, const struct segments_context *context, struct error *reterr)
 {
 	_destroy_(segments) struct segments *segments = calloc(1, sizeof(*segments));
 	pthread_condattr_t attributes;

@@ -27,8 +27,8 @@ struct segments_context {
  *                       segments_append() returns
  * @return 0 (freed by segments_destroy()), or a negative errno with the reason
  */
-int segments_create(struct segments **ret, const char *folder, unsigned before, int64_t sync_every_ns,
-	const struct segments_context *context, struct error *reterr);
+int segments_create(struct segments **ret, const char *folder, unsigned before,
+	int64_t sync_every_ns, const struct segments_context *context, struct error *reterr);
 
 /** Append a packet, now or when the disk is there again. Takes a reference of its own. */
 void segments_append(struct segments *segments, struct packet *packet);

@@ -533,9 +533,8 @@ static int take_last_state(
  * The clock of before goes on: in the same boot, which a session time that is a little after the last
  * message shows. The sequences go on behind the newest, and further, for those that came late.
  */
-static bool take_clock(
-	struct station *station, const struct session *session, const struct last_state *state,
-	int64_t last_ns)
+static bool take_clock(struct station *station, const struct session *session,
+	const struct last_state *state, int64_t last_ns)
 {
 	struct clock_sample sample = clock_sample_take();
 	int64_t since_ns = sample.monotonic_ns + state->offset_ns - last_ns;

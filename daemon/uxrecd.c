@@ -323,7 +323,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 	if (r < 0)
 		return error_set(reterr, r, "event loop: %s", strerror(-r));
 	if (station_go_on(daemon->station, &error) < 0)
-		log_error("the session of the recorder that was killed cannot go on: %s", error.text);
+		log_error(
+			"the session of the recorder that was killed cannot go on: %s", error.text);
 	return 0;
 }
 
