@@ -75,13 +75,16 @@ export class Coder {
     );
   }
 
-  /** @param tagging  false while there is no moment that a tag could be set at */
-  keys(tagging = true): Record<string, () => void> {
+  /** @param mayTag  asked at the press: false while there is no moment that a tag could be set at */
+  keys(mayTag: () => boolean = () => true): Record<string, () => void> {
     const map: Record<string, () => void> = {
       z: () => this.undo(),
       r: () => this.recovered(),
     };
-    for (const code of (tagging && this.model.study?.codes) || []) map[code.key] = () => this.tag(code.id);
+    for (const code of this.model.study?.codes ?? [])
+      map[code.key] = () => {
+        if (mayTag()) this.tag(code.id);
+      };
     for (let number = 0; number <= 4; number++) map[String(number)] = () => this.impact(number);
     return map;
   }

@@ -190,7 +190,7 @@ export function ObserveBody({
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.state() === 'live';
   useKeys({
-    ...coder.keys(running),
+    ...coder.keys(() => driver.state() === 'live'),
     n: () => document.getElementById('note')?.focus(),
     ...extraKeys,
   });
