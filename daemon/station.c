@@ -8,6 +8,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
+#include "protocol/copy.h"
 #include "protocol/mcap.h"
 #include "protocol/name.h"
 #include "replay/session.h"
@@ -625,8 +626,10 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 	int r = session_open(&session, station->options.library, id, false, reterr);
 
 	if (r < 0 || !session->reader || session_reader_is_complete(session->reader) ||
-		!session_span(session, &first_ns, &last_ns))
-		return 0;
+		!session_span(session, &first_ns, &last_ns) ||
+		session_check_unwritten(session->path, session_reader_segments(session->reader)) <
+			0)
+		return 0; /* another recorder may be at it */
 	r = session_each(session, INT64_MIN, INT64_MAX,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK, take_last_state,
 		&state);

@@ -263,8 +263,7 @@ static int replace_segments(const char *folder, const char *made, unsigned segme
 	return io_sync_directory_of(made);
 }
 
-/* A recorder holds the lock of the segment that it writes. */
-static int check_nobody_records(const char *folder, unsigned segments)
+int session_check_unwritten(const char *folder, unsigned segments)
 {
 	_autofree_ char *path = NULL;
 	_autoclose_ int fd = -1;
@@ -293,7 +292,7 @@ int session_erase(const char *folder, const struct session_erase_options *option
 
 	if (r < 0)
 		return r;
-	r = check_nobody_records(folder, session_reader_segments(reader));
+	r = session_check_unwritten(folder, session_reader_segments(reader));
 	if (r < 0)
 		return error_set(reterr, r, "%s: %s", folder,
 			r == -EBUSY ? "it is being recorded: end the session first" : strerror(-r));

@@ -34,6 +34,15 @@ int session_copy(struct session_reader *reader, const char *path,
 	const struct session_copy_options *options, struct session_copy_result *ret,
 	struct error *reterr);
 
+/**
+ * Whether nobody is recording into a session: a recorder holds the lock (flock(2)) of the segment that
+ * it writes.
+ *
+ * @param segments  how many it has
+ * @return 0, -EBUSY when somebody is, or another negative errno
+ */
+int session_check_unwritten(const char *folder, unsigned segments);
+
 /** What to take out of a session. */
 struct session_erase_options {
 	int64_t from_ns, to_ns; /* session times */

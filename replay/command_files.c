@@ -120,6 +120,7 @@ static const char *reason_name(Uxrec__Gap__Reason reason)
 	case UXREC__GAP__REASON__REASON_SOURCE_LOST: return "source_lost";
 	case UXREC__GAP__REASON__REASON_DISK: return "disk";
 	case UXREC__GAP__REASON__REASON_SUSPEND: return "suspend";
+	case UXREC__GAP__REASON__REASON_ERASED: return "erased";
 	default: return "unspecified";
 	}
 }

@@ -238,7 +238,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	_destroy_(session_facts) struct session_facts *facts = NULL;
 	_autofree_ char *path = NULL;
 	struct desktop desktop = {0};
-	struct daemon_child daemon, again;
+	struct daemon_child daemon, again, other;
 	uint64_t random = 5;
 	char id[21], program[256];
 
@@ -266,6 +266,10 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	daemon_start(&again, daemon.library,
 		(const char *[]){"--input", "x11", "--control", daemon.control, NULL});
 	check(child_says(&again.child, "goes on after a recorder that was killed", 5));
+	/* a second recorder of the same library leaves a session alone that is being recorded */
+	daemon_start(&other, daemon.library, X11_INPUT);
+	expect(!child_says(&other.child, "goes on", 1));
+	expect(end_child(&other.child, SIGTERM) == 0);
 	memcpy(again.control, daemon.control, sizeof(again.control));
 	desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
 	desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);

@@ -34,6 +34,7 @@ const GAP_TEXTS = new Map<Gap_Reason, string>([
   [Gap_Reason.SOURCE_LOST, 'source lost'],
   [Gap_Reason.DISK, 'disk'],
   [Gap_Reason.SUSPEND, 'machine suspended'],
+  [Gap_Reason.ERASED, 'erased'],
 ]);
 
 export function gapText(gap: Gap): string {
