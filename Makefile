@@ -256,8 +256,7 @@ bench: all tests
 
 # needs 5 GB of memory for a while
 bench-file: tests
-	@folder=$$(mktemp -d -p /dev/shm) && $(B)/tests/bench/file write $$folder; \
-		$(B)/tests/bench/file long $$folder && $(B)/tests/bench/file read $$folder; rm -r $$folder
+	@UXREC_BUILD=$(B) node tests/bench/file.mjs
 
 # ---- installing ----
 

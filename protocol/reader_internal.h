@@ -1,6 +1,7 @@
 #pragma once
 
-/* What the two halves of the reader share: reader.c finds chunks, reader_cursor.c reads them. */
+/* What the parts of the reader share: reader.c opens segments and knows what they declare,
+ * reader_chunks.c finds their chunks, reader_cursor.c reads them. */
 
 #include "protocol/channel.h"
 #include "protocol/reader.h"
@@ -92,6 +93,22 @@ void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset
 /** Take a Schema or Channel record; others are ignored. @return 0 or -ENOMEM */
 int reader_declare(struct session_reader *reader, unsigned file, uint8_t opcode,
 	struct view content, uint64_t offset);
+
+/**
+ * Find a segment's chunks, metadata and attachments: by its index, or by its records and its log.
+ *
+ * @return 0 or a negative errno; damage is noted and is none
+ */
+int reader_find_chunks(struct session_reader *reader, unsigned number);
+
+/** The same of what came since, for a segment without an index. Its log must be closed. */
+int reader_find_more_chunks(struct session_reader *reader, unsigned number);
+
+/** Bring the chunks of all segments into the order of their times. @return 0 or -ENOMEM */
+int reader_sort_chunks(struct session_reader *reader);
+
+/** Forget what was found last: all but the first @p chunks and @p extras. */
+void reader_forget_from(struct session_reader *reader, size_t chunks, size_t extras);
 
 /** Take the declarations in a chunk. @return 0, also when it cannot be read, or a negative errno */
 int reader_declare_from_chunk(struct session_reader *reader, const struct chunk_entry *entry);

@@ -108,13 +108,6 @@ struct view view_take(struct view *view, uint64_t size_bytes)
 	return taken;
 }
 
-uint64_t view_get(struct view *view, size_t size_bytes)
-{
-	struct view taken = view_take(view, size_bytes);
-
-	return taken.failed ? 0 : le_load(taken.data, size_bytes);
-}
-
 struct view view_take_string(struct view *view)
 {
 	return view_take(view, view_get(view, 4));

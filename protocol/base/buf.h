@@ -1,5 +1,6 @@
 #pragma once
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -40,20 +41,19 @@ void buf_put_u32(struct buf *buf, uint32_t value);
 void buf_put_u64(struct buf *buf, uint64_t value);
 void buf_put_string(struct buf *buf, const char *text);
 
-/** Store or load little-endian integers at any alignment. */
+/** Store or load little-endian integers of 1 to 8 bytes at any alignment. */
 static inline void le_store(unsigned char *at, uint64_t value, size_t size_bytes)
 {
-	for (size_t i = 0; i < size_bytes; i++)
-		at[i] = (unsigned char)(value >> (8 * i));
+	value = htole64(value);
+	memcpy(at, &value, size_bytes);
 }
 
 static inline uint64_t le_load(const unsigned char *at, size_t size_bytes)
 {
 	uint64_t value = 0;
 
-	for (size_t i = 0; i < size_bytes; i++)
-		value |= (uint64_t)at[i] << (8 * i);
-	return value;
+	memcpy(&value, at, size_bytes);
+	return le64toh(value);
 }
 
 /** A bounded view of bytes that are read from the front. */
@@ -63,7 +63,19 @@ struct view {
 	int failed; /* set when more was asked for than was there; everything after reads as 0 */
 };
 
-uint64_t view_get(struct view *view, size_t size_bytes); /* little-endian, 1 to 8 bytes */
+/** Take a little-endian integer of 1 to 8 bytes. Inline: an index has half a million of them. */
+static inline uint64_t view_get(struct view *view, size_t size_bytes)
+{
+	const unsigned char *at = view->data;
+
+	if (view->failed || size_bytes > view->size_bytes) {
+		view->failed = 1;
+		return 0;
+	}
+	view->data += size_bytes;
+	view->size_bytes -= size_bytes;
+	return le_load(at, size_bytes);
+}
 
 /** Take @p size_bytes from the front; an empty failed view when there are not as many. */
 struct view view_take(struct view *view, uint64_t size_bytes);

@@ -1,7 +1,4 @@
-/*
- * What the session file costs: writing, opening, seeking. Prints a line for each, with the limit that it
- * has to keep. Usage: file FOLDER, of a tmpfs with 5 GB.
- */
+/* What the session file costs: writing, opening, seeking. file.mjs runs it, in a tmpfs with 5 GB. */
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
@@ -220,21 +217,35 @@ static void seek(struct session_reader *reader)
 		took_ms[COUNT / 2], took_ms[COUNT * 99 / 100]);
 }
 
+/* the most that this program had at once; getrusage(2) counts what ran before exec(2) too */
+static double peak_mb(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	char line[128];
+	unsigned long kb = 0;
+
+	while (status && fgets(line, sizeof(line), status) && sscanf(line, "VmHWM: %lu", &kb) != 1)
+		;
+	if (status)
+		fclose(status);
+	return (double)kb / 1024;
+}
+
 static void read_long(const char *path)
 {
 	struct session_reader *reader;
-	struct rusage usage;
-	double best_ms = 1e9, ms;
+	double first_ms = 0, best_ms = 1e9, ms;
 
 	for (int i = 0; i < 5; i++) {
 		reader = open_timed(path, &ms);
+		first_ms = i == 0 ? ms : first_ms;
 		best_ms = ms < best_ms ? ms : best_ms;
 		if (i < 4)
 			session_reader_destroy(reader);
 	}
 	say(best_ms <= 5,
-		"opening %d hours of 2 Mbit/s by the index                %7.2f ms (at most 5)",
-		HOURS, best_ms);
+		"opening %d hours of 2 Mbit/s by the index                %7.2f ms (at most 5); the first time in a process %.2f",
+		HOURS, best_ms, first_ms);
 	seek(reader);
 	session_reader_destroy(reader);
 	/* without the last byte there is no index */
@@ -245,10 +256,9 @@ static void read_long(const char *path)
 		"the same without its end                                 %7.1f ms (at most 500)",
 		ms);
 	session_reader_destroy(reader);
-	getrusage(RUSAGE_SELF, &usage);
-	say(usage.ru_maxrss <= 32 * 1024,
+	say(peak_mb() > 0 && peak_mb() <= 32,
 		"memory of the reader                                     %7.1f MB (at most 32)",
-		(double)usage.ru_maxrss / 1024);
+		peak_mb());
 }
 
 int main(int argc, char **argv)
