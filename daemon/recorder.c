@@ -161,13 +161,16 @@ static void files_in_trouble(void *user, const char *text)
 	recorder->context.trouble(recorder->context.user, text);
 }
 
-static void files_dropped(void *user, int64_t from_ns, int64_t to_ns, uint64_t count)
+static void files_dropped(
+	void *user, const char *topic, int64_t from_ns, int64_t to_ns, uint64_t count)
 {
 	struct recorder *recorder = user;
 	int64_t offset_ns = recorder->context.clock->utc_offset_ns;
 
 	push_gap(recorder, UXREC__GAP__REASON__REASON_DISK, from_ns - offset_ns, to_ns - offset_ns,
-		"/screen", count, "the disk was away for longer than pictures can be held");
+		topic, count,
+		topic ? "the disk was away for longer than pictures can be held"
+		      : "the disk was away and there was no memory");
 }
 
 /* ---- the recorder's thread ---- */

@@ -42,6 +42,9 @@ struct segments {
 	struct packet **held;
 	size_t held_first, held_count, held_capacity, held_bytes;
 	uint64_t held_number; /* of the first one, counted from the begin of the recording */
+	/* packets there was neither memory nor disk for, and that are not told yet */
+	uint64_t lost_count;
+	int64_t lost_from_ns, lost_to_ns;
 
 	pthread_t sync_thread;
 	bool sync_started;
@@ -121,7 +124,28 @@ static void drop_pictures(struct segments *segments)
 		let_go(segments, place);
 	}
 	if (count > 0)
-		segments->context.dropped(segments->context.user, from_ns, to_ns, count);
+		segments->context.dropped(segments->context.user, "/screen", from_ns, to_ns, count);
+}
+
+static void note_lost(struct segments *segments, const struct packet *packet)
+{
+	log_error("recorder: no memory to hold a packet until it is on the disk");
+	if (segments->lost_count++ == 0)
+		segments->lost_from_ns = segments->lost_to_ns = packet->time_ns;
+	if (packet->time_ns < segments->lost_from_ns)
+		segments->lost_from_ns = packet->time_ns;
+	if (packet->time_ns > segments->lost_to_ns)
+		segments->lost_to_ns = packet->time_ns;
+}
+
+static void tell_lost(struct segments *segments)
+{
+	uint64_t count = segments->lost_count;
+
+	segments->lost_count = 0;
+	if (count > 0)
+		segments->context.dropped(segments->context.user, NULL, segments->lost_from_ns,
+			segments->lost_to_ns, count);
 }
 
 /* ---- syncing ---- */
@@ -395,6 +419,8 @@ void segments_check(struct segments *segments)
 	synced = segments->synced;
 	pthread_mutex_unlock(&segments->lock);
 	let_go_until(segments, synced);
+	if (!segments->trouble)
+		tell_lost(segments);
 	if (r < 0 && segments->writer)
 		break_off(segments, r);
 	else if (segments->trouble && clock_now_ns() >= segments->try_again_ns)
@@ -415,16 +441,18 @@ static void note_appended(struct segments *segments)
 
 void segments_append(struct segments *segments, struct packet *packet)
 {
+	bool held;
 	int r;
 
 	segments_check(segments);
-	if (hold(segments, packet) < 0)
-		log_error("recorder: no memory to hold a packet until it is on the disk");
+	held = hold(segments, packet) == 0;
 	if (segments->held_bytes > HELD_BYTES)
 		drop_pictures(segments);
+	r = segments->writer ? session_writer_append(segments->writer, packet) : segments->trouble;
+	if (r < 0 && !held)
+		note_lost(segments, packet);
 	if (!segments->writer)
 		return;
-	r = session_writer_append(segments->writer, packet);
 	if (r == 0 && segments->sync_every_ns == 0)
 		r = session_writer_sync(segments->writer);
 	if (r < 0)

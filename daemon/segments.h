@@ -13,8 +13,12 @@ struct segments;
 struct segments_context {
 	/** The disk is in trouble, or (NULL) not any more. From the thread that appends. */
 	void (*trouble)(void *user, const char *text);
-	/** Pictures were given up because too much is held (session times). From the same. */
-	void (*dropped)(void *user, int64_t from_ns, int64_t to_ns, uint64_t count);
+	/**
+	 * Packets were given up (session times): pictures because too much is held, with @p topic
+	 * "/screen"; any because there was no memory to hold them, with NULL. From the same.
+	 */
+	void (*dropped)(
+		void *user, const char *topic, int64_t from_ns, int64_t to_ns, uint64_t count);
 	void *user;
 };
 

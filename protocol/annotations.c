@@ -61,11 +61,26 @@ static size_t newest_position(const struct annotations *log, const char *id)
 	return low;
 }
 
+/* room for one more in both lists: then neither the fold nor the state can fail */
+static int reserve_act(struct annotations *log)
+{
+	Uxrec__Act **newest = realloc(log->newest, (log->newest_count + 1) * sizeof(*log->newest));
+	const Uxrec__Act **state;
+
+	if (!newest)
+		return -ENOMEM;
+	log->newest = newest;
+	state = realloc(log->state, (log->newest_count + 1) * sizeof(*log->state));
+	if (!state)
+		return -ENOMEM;
+	log->state = state;
+	return 0;
+}
+
 /* take over an act */
 static int fold_act(struct annotations *log, Uxrec__Act *act)
 {
 	size_t at = newest_position(log, act->id);
-	Uxrec__Act **newest;
 
 	if (act->counter > log->counter)
 		log->counter = act->counter;
@@ -77,32 +92,25 @@ static int fold_act(struct annotations *log, Uxrec__Act *act)
 			log->newest[at] = act;
 		return 0;
 	}
-	newest = realloc(log->newest, (log->newest_count + 1) * sizeof(*newest));
-	if (!newest) {
+	if (reserve_act(log) < 0) {
 		uxrec__act__free_unpacked(act, NULL);
 		return -ENOMEM;
 	}
-	log->newest = newest;
-	memmove(newest + at + 1, newest + at, (log->newest_count - at) * sizeof(*newest));
-	newest[at] = act;
+	memmove(log->newest + at + 1, log->newest + at,
+		(log->newest_count - at) * sizeof(*log->newest));
+	log->newest[at] = act;
 	log->newest_count++;
 	return 0;
 }
 
-static int rebuild_state(struct annotations *log)
+static void rebuild_state(struct annotations *log)
 {
-	const Uxrec__Act **state =
-		realloc(log->state, (log->newest_count + 1) * sizeof(*log->state));
-
-	if (!state)
-		return -ENOMEM;
-	log->state = state;
 	log->state_count = 0;
 	for (size_t i = 0; i < log->newest_count; i++)
 		if (log->newest[i]->kind != UXREC__ACT__KIND__KIND_REMOVE)
-			state[log->state_count++] = log->newest[i];
-	qsort(state, log->state_count, sizeof(*state), state_compare);
-	return 0;
+			log->state[log->state_count++] = log->newest[i];
+	if (log->state_count > 1)
+		qsort(log->state, log->state_count, sizeof(*log->state), state_compare);
 }
 
 /* ---- reading ---- */
@@ -159,11 +167,22 @@ static int read_new(struct annotations *log, uint64_t *ret_end)
 	if (n < 0)
 		return (int)n;
 	rest = (struct view){data, (size_t)n, 0};
-	while (r == 0 && mcap_next_record(&rest, &record) > 0)
+	while (r == 0) {
+		size_t left_bytes = rest.size_bytes;
+
+		/* zeros are what a power cut may leave of a record */
+		if (mcap_next_record(&rest, &record) <= 0)
+			break;
 		if (record.opcode == MCAP_CHUNK)
 			r = take_act_chunk(log, record.content);
+		if (r < 0 || record.opcode == 0) {
+			rest.size_bytes = left_bytes;
+			break;
+		}
+	}
 	log->offset += (uint64_t)n - rest.size_bytes;
-	return r < 0 ? r : rebuild_state(log);
+	rebuild_state(log);
+	return r;
 }
 
 int annotations_refresh(struct annotations *log)
@@ -188,25 +207,26 @@ static int write_head(struct annotations *log)
 		r = io_pwrite_all(log->fd, head.data, head.size_bytes, 0);
 	if (r == 0 && fsync(log->fd) < 0)
 		r = -errno;
+	if (r < 0 && ftruncate(log->fd, 0) < 0)
+		return r; /* the next who opens it sees that it is torn */
 	return r;
 }
 
-static int check_head(struct annotations *log, struct error *reterr)
+/* Set log->offset behind the magic; to 0 when the file has none because its maker was interrupted. */
+static int check_magic(struct annotations *log, struct error *reterr)
 {
+	static const unsigned char zeros[MCAP_MAGIC_BYTES];
 	unsigned char magic[MCAP_MAGIC_BYTES];
 	ssize_t n = io_pread_full(log->fd, magic, sizeof(magic), 0);
 
 	if (n < 0)
 		return error_set(reterr, (int)n, "%s: %s", log->path, strerror((int)-n));
-	if (n == 0 && log->writable) {
-		int r = write_head(log);
-
-		if (r < 0)
-			return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
-	} else if (n != MCAP_MAGIC_BYTES || memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0) {
+	if (n == MCAP_MAGIC_BYTES && memcmp(magic, MCAP_MAGIC, sizeof(magic)) == 0)
+		log->offset = MCAP_MAGIC_BYTES;
+	else if (!log->writable ||
+		(memcmp(magic, zeros, (size_t)n) != 0 &&
+			(n == MCAP_MAGIC_BYTES || memcmp(magic, MCAP_MAGIC, (size_t)n) != 0)))
 		return error_set(reterr, -EBADMSG, "%s: not an annotation log", log->path);
-	}
-	log->offset = MCAP_MAGIC_BYTES;
 	return 0;
 }
 
@@ -240,13 +260,19 @@ static int set_torn_end_aside(struct annotations *log, uint64_t end)
 static int open_locked(struct annotations *log, struct error *reterr)
 {
 	uint64_t end;
-	int r = check_head(log, reterr);
+	int r = check_magic(log, reterr);
 
 	if (r < 0)
 		return r;
 	r = read_new(log, &end);
 	if (r == 0 && log->writable && end > log->offset)
 		r = set_torn_end_aside(log, end);
+	if (r == 0 && log->writable && log->offset <= MCAP_MAGIC_BYTES) {
+		r = write_head(log);
+		log->offset = MCAP_MAGIC_BYTES;
+		if (r == 0)
+			r = read_new(log, &end);
+	}
 	if (r < 0)
 		error_set(reterr, r, "%s: %s", log->path, strerror(-r));
 	return r;
@@ -259,14 +285,15 @@ int annotations_open(
 	int r;
 
 	if (!log)
-		return -ENOMEM;
+		return error_set(reterr, -ENOMEM, "no memory");
+	log->fd = -1;
 	log->writable = writable;
 	log->path = strdup(path);
+	if (!log->path)
+		return error_set(reterr, -ENOMEM, "no memory");
 	log->fd = open(path, (writable ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0600);
 	if (log->fd < 0)
 		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
-	if (!log->path)
-		return -ENOMEM;
 	if (flock(log->fd, writable ? LOCK_EX : LOCK_SH) < 0)
 		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
 	r = open_locked(log, reterr);
@@ -333,7 +360,25 @@ static int put_act(struct buf *out, const Uxrec__Act *act)
 	return buf_error(out);
 }
 
-/* Write the act at the end, or leave the file as it was. */
+/* Write at the end and take it in, or leave the file as it was: what failed must not come back. */
+static int write_acts(struct annotations *log, const struct buf *acts)
+{
+	uint64_t before = log->offset, end;
+	int r = buf_error(acts);
+
+	if (r == 0)
+		r = io_pwrite_all(log->fd, acts->data, acts->size_bytes, (off_t)before);
+	if (r == 0 && fsync(log->fd) < 0)
+		r = -errno;
+	if (r == 0)
+		r = read_new(log, &end);
+	if (r == 0 && log->offset != before + acts->size_bytes)
+		r = -EIO;
+	if (r < 0 && ftruncate(log->fd, (off_t)before) == 0)
+		log->offset = before;
+	return r;
+}
+
 static int append_locked(struct annotations *log, Uxrec__Act *act)
 {
 	_cleanup_(buf_finish) struct buf out = {0};
@@ -347,17 +392,7 @@ static int append_locked(struct annotations *log, Uxrec__Act *act)
 	act->counter = log->counter + 1;
 	act->wall_ns = clock_read_ns(CLOCK_REALTIME);
 	r = put_act(&out, act);
-	if (r == 0)
-		r = io_pwrite_all(log->fd, out.data, out.size_bytes, (off_t)log->offset);
-	if (r == 0 && fsync(log->fd) < 0)
-		r = -errno;
-	if (r < 0) {
-		/* an act that its author was told has failed must not come back */
-		if (ftruncate(log->fd, (off_t)log->offset) < 0)
-			return r;
-		return r;
-	}
-	return read_new(log, &end);
+	return r < 0 ? r : write_acts(log, &out);
 }
 
 int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxrec__Act **ret,
@@ -484,17 +519,7 @@ static int merge_locked(struct annotations *log, struct view theirs, size_t *ret
 	if (r < 0)
 		return r;
 	*ret_count = put_others(theirs, &hashes, &out);
-	r = buf_error(&out);
-	if (r == 0 && out.size_bytes)
-		r = io_pwrite_all(log->fd, out.data, out.size_bytes, (off_t)log->offset);
-	if (r == 0 && fsync(log->fd) < 0)
-		r = -errno;
-	if (r < 0) {
-		if (ftruncate(log->fd, (off_t)log->offset) < 0)
-			return r; /* its torn end is set aside by the next who appends */
-		return r;
-	}
-	return read_new(log, &end);
+	return out.size_bytes || out.failed ? write_acts(log, &out) : 0;
 }
 
 int annotations_merge(

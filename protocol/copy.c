@@ -238,29 +238,68 @@ static int add_gap(void *user, struct session_writer *writer)
 			       writer, (struct view){packet->record, packet->size_bytes, 0});
 }
 
-/* The new file takes the first segment's name; everything else goes. */
-static int replace_segments(const char *folder, const char *made, unsigned segments)
+static int remove_segment(const char *folder, unsigned number)
 {
-	static const char *const suffixes[] = {"", ".wal-a", ".wal-b"};
+	static const char *const suffixes[] = {".wal-a", ".wal-b", ""};
 
-	for (unsigned number = segments; number > 0; number--) {
-		for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-			_autofree_ char *path = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		_autofree_ char *path = NULL;
 
-			if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME "%s", folder, number,
-				    suffixes[i]) < 0) {
-				path = NULL;
-				return -ENOMEM;
-			}
-			if (number == 1 && i == 0) {
-				if (rename(made, path) < 0)
-					return -errno;
-			} else if (unlink(path) < 0 && errno != ENOENT) {
-				return -errno;
-			}
+		if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME "%s", folder, number, suffixes[i]) <
+			0) {
+			path = NULL;
+			return -ENOMEM;
 		}
+		if (unlink(path) < 0 && errno != ENOENT)
+			return -errno;
 	}
-	return io_sync_directory_of(made);
+	return 0;
+}
+
+static int segment_exists(const char *folder, unsigned number)
+{
+	_autofree_ char *path = NULL;
+
+	if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, number) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return access(path, F_OK) == 0;
+}
+
+/*
+ * From when the new file has its name on the disk it stands for all segments; then these go, the last
+ * first, and it takes the first one's place. Whatever interrupts this, it can be gone on with.
+ */
+static int replace_segments(const char *folder, const char *erased)
+{
+	_autofree_ char *path = NULL;
+	unsigned count = 0;
+	int r;
+
+	while ((r = segment_exists(folder, count + 1)) > 0)
+		count++;
+	for (; count > 0 && r == 0; count--)
+		r = remove_segment(folder, count);
+	if (r < 0)
+		return r;
+	if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, 1) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return rename(erased, path) < 0 ? -errno : io_sync_directory_of(path);
+}
+
+static int put_in_place(const char *folder, const char *erased, struct error *reterr)
+{
+	int r = replace_segments(folder, erased);
+
+	return r < 0
+		? error_set(reterr, r,
+			  "%s: %s; what was erased is not read any more, but files that had it "
+			  "are still there: run the command again",
+			  folder, strerror(-r))
+		: 0;
 }
 
 int session_check_unwritten(const char *folder, unsigned segments)
@@ -278,37 +317,70 @@ int session_check_unwritten(const char *folder, unsigned segments)
 	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
 }
 
-int session_erase(const char *folder, const struct session_erase_options *options,
-	int64_t ret_gap[2], struct error *reterr)
+/* Make the file without the span, and give it its name when all of it is on the disk. */
+static int make_erased(struct session_reader *reader, const char *folder, struct erase *erase,
+	const char *erased, struct error *reterr)
 {
-	struct erase erase = {
-		.options = options, .gap_from_ns = options->from_ns, .gap_to_ns = options->to_ns};
 	const struct session_copy_options copy = {
-		INT64_MIN, INT64_MAX, leave_out, add_gap, NULL, &erase};
-	_destroy_(session_reader) struct session_reader *reader = NULL;
+		INT64_MIN, INT64_MAX, leave_out, add_gap, NULL, erase};
 	_autofree_ char *made = NULL;
 	struct session_copy_result result;
-	int r = session_reader_open_folder(&reader, folder, reterr);
+	int r;
 
-	if (r < 0)
-		return r;
-	r = session_check_unwritten(folder, session_reader_segments(reader));
-	if (r < 0)
-		return error_set(reterr, r, "%s: %s", folder,
-			r == -EBUSY ? "it is being recorded: end the session first" : strerror(-r));
 	if (asprintf(&made, "%s/.erasing.mcap", folder) < 0) {
 		made = NULL;
 		return error_set(reterr, -ENOMEM, "no memory");
 	}
 	unlink(made); /* of one that was killed */
 	r = session_copy(reader, made, &copy, &result, reterr);
+	if (r == 0 && session_reader_disk_failed(reader)) {
+		/* what it does not give back now must not be thrown away for it */
+		unlink(made);
+		r = error_set(reterr, -EIO, "%s: the disk does not give all of it back", folder);
+	}
 	if (r < 0)
 		return r;
-	r = replace_segments(folder, made, session_reader_segments(reader));
-	if (r < 0) {
+	if (rename(made, erased) < 0) {
+		r = -errno;
 		unlink(made);
-		return error_set(reterr, r, "%s: %s", folder, strerror(-r));
+		return error_set(reterr, r, "%s: %s", erased, strerror(-r));
 	}
+	r = io_sync_directory_of(erased);
+	if (r < 0) {
+		unlink(erased);
+		return error_set(reterr, r, "%s: %s", erased, strerror(-r));
+	}
+	return 0;
+}
+
+int session_erase(const char *folder, const struct session_erase_options *options,
+	int64_t ret_gap[2], struct error *reterr)
+{
+	struct erase erase = {
+		.options = options, .gap_from_ns = options->from_ns, .gap_to_ns = options->to_ns};
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_autofree_ char *erased = NULL;
+	int r = 0;
+
+	if (asprintf(&erased, "%s/" SESSION_ERASED_NAME, folder) < 0) {
+		erased = NULL;
+		return error_set(reterr, -ENOMEM, "no memory");
+	}
+	if (access(erased, F_OK) == 0)
+		r = put_in_place(folder, erased, reterr);
+	if (r == 0)
+		r = session_reader_open_folder(&reader, folder, reterr);
+	if (r < 0)
+		return r;
+	r = session_check_unwritten(folder, session_reader_segments(reader));
+	if (r < 0)
+		return error_set(reterr, r, "%s: %s", folder,
+			r == -EBUSY ? "it is being recorded: end the session first" : strerror(-r));
+	r = make_erased(reader, folder, &erase, erased, reterr);
+	if (r == 0)
+		r = put_in_place(folder, erased, reterr);
+	if (r < 0)
+		return r;
 	ret_gap[0] = erase.gap_from_ns;
 	ret_gap[1] = erase.gap_to_ns;
 	return 0;

@@ -57,7 +57,8 @@ struct session_erase_options {
  *
  * @param folder   the session's; its annotations stay as they are
  * @param ret_gap  the span that is gone: at least what was asked for
- * @return 0, -EBUSY while it is recorded, or a negative errno with the reason: then nothing has changed
+ * @return 0, -EBUSY while it is recorded, or a negative errno with the reason. Then either nothing has
+ *         changed, or the span is not read any more and another call ends the work
  */
 int session_erase(const char *folder, const struct session_erase_options *options,
 	int64_t ret_gap[2], struct error *reterr);

@@ -49,3 +49,5 @@
 /* The files of a session's folder. */
 #define SESSION_SEGMENT_NAME     "recording-%04u.mcap"
 #define SESSION_SEGMENT_METADATA "uxrec.segment"
+/* There only when an erasing was interrupted: it stands for all segments. */
+#define SESSION_ERASED_NAME "erased.mcap"

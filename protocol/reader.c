@@ -14,21 +14,36 @@
 
 void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset, const char *text)
 {
-	struct reader_damage *damages;
+	struct reader_damage *damage = &reader->damages[reader->damage_count];
 
 	if (reader->damage_count >= READER_DAMAGES_LIMIT)
 		return;
 	for (size_t i = 0; i < reader->damage_count; i++)
 		if (reader->damages[i].offset == offset && reader->damages[i].segment == file)
 			return; /* read twice, said once */
-	damages = realloc(reader->damages, (reader->damage_count + 1) * sizeof(*damages));
-	if (!damages)
-		return;
-	reader->damages = damages;
-	damages[reader->damage_count].segment = file;
-	damages[reader->damage_count].offset = offset;
-	snprintf(damages[reader->damage_count].text, sizeof(damages->text), "%s", text);
+	damage->segment = file;
+	damage->offset = offset;
+	snprintf(damage->text, sizeof(damage->text), "%s", text);
 	reader->damage_count++;
+}
+
+int reader_take_damage(
+	struct session_reader *reader, unsigned file, uint64_t offset, int r, const char *text)
+{
+	if (r == -EBADMSG) {
+		reader_damage(reader, file, offset, text);
+		return 0;
+	}
+	if (r != -EIO)
+		return r;
+	reader_damage(reader, file, offset, "the disk does not give this back");
+	reader->disk_failed = true;
+	return 0;
+}
+
+bool session_reader_disk_failed(const struct session_reader *reader)
+{
+	return reader->disk_failed;
 }
 
 size_t session_reader_damages(const struct session_reader *reader, const struct reader_damage **ret)
@@ -225,8 +240,13 @@ static int read_segment_metadata(struct session_reader *reader, unsigned number)
 			reader->extras[i].length > READER_TEXT_LIMIT_BYTES)
 			continue;
 		r = session_reader_extra(reader, i, &opcode, &content);
-		if (r < 0)
-			return r == -EBADMSG ? 0 : r;
+		if (r < 0) {
+			r = reader_take_damage(
+				reader, number, reader->extras[i].offset, r, "a torn record");
+			if (r < 0)
+				return r;
+			continue;
+		}
 		if (mcap_parse_metadata(
 			    (struct view){content.data, content.size_bytes, 0}, &metadata) == 0 &&
 			mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA))
@@ -357,12 +377,30 @@ int session_reader_open(struct session_reader **ret, const char *path, struct er
 	return 0;
 }
 
+/* @return 1 when the folder has a file that stands for all segments, and it was opened */
+static int open_erased(struct session_reader **ret, const char *folder, struct error *reterr)
+{
+	_autofree_ char *path = NULL;
+	int r;
+
+	if (asprintf(&path, "%s/" SESSION_ERASED_NAME, folder) < 0) {
+		path = NULL;
+		return error_set(reterr, -ENOMEM, "no memory");
+	}
+	if (access(path, F_OK) < 0)
+		return 0;
+	r = session_reader_open(ret, path, reterr);
+	return r < 0 ? r : 1;
+}
+
 int session_reader_open_folder(
 	struct session_reader **ret, const char *folder, struct error *reterr)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
-	int r = 0;
+	int r = open_erased(ret, folder, reterr);
 
+	if (r != 0)
+		return r < 0 ? r : 0;
 	for (unsigned number = 1; r == 0; number++) {
 		_autofree_ char *path = NULL;
 
@@ -435,7 +473,6 @@ void session_reader_destroy(struct session_reader *reader)
 	free(reader->latest_end_ns);
 	free(reader->extras);
 	buf_finish(&reader->chunk_channels);
-	free(reader->damages);
 	loaded_chunk_finish(&reader->cached);
 	free(reader);
 }

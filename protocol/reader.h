@@ -64,7 +64,12 @@ int session_reader_open(struct session_reader **ret, const char *path, struct er
  */
 int session_reader_add(struct session_reader *reader, const char *path, struct error *reterr);
 
-/** Open all segments of a session's folder, "recording-0001.mcap" and on. @return likewise */
+/**
+ * Open all segments of a session's folder, "recording-0001.mcap" and on; or "erased.mcap" alone, while
+ * that is there.
+ *
+ * @return likewise
+ */
 int session_reader_open_folder(
 	struct session_reader **ret, const char *folder, struct error *reterr);
 
@@ -118,6 +123,9 @@ const struct reader_channel *session_reader_find(
 /** Damages found so far, at opening and while reading. */
 size_t session_reader_damages(
 	const struct session_reader *reader, const struct reader_damage **ret);
+
+/** Whether some of these are the disk's, which may give back another time what it does not now. */
+bool session_reader_disk_failed(const struct session_reader *reader);
 
 /**
  * Find the newest message of a channel at or before a time.

@@ -146,8 +146,8 @@ static int pieces_read(struct pieces *pieces, size_t wanted_bytes)
 	pieces->bytes.size_bytes = kept;
 	if (!buf_reserve(&pieces->bytes, size - kept))
 		return -ENOMEM;
-	n = io_pread_full(pieces->file->fd, pieces->bytes.data + kept, size - kept,
-		(off_t)pieces->offset);
+	n = io_pread_full(
+		pieces->file->fd, pieces->bytes.data + kept, size - kept, (off_t)pieces->offset);
 	if (n < 0)
 		return (int)n;
 	pieces->offset += (uint64_t)n;
@@ -270,13 +270,14 @@ static bool chunks_overlap(struct session_reader *reader, size_t first)
 }
 
 /* Only our own files are known to have all of their messages in chunks. */
-static bool profile_is_ours(const struct reader_file *file)
+static int check_profile(struct reader_file *file)
 {
 	unsigned char head[MCAP_MAGIC_BYTES + MCAP_RECORD_HEADER_BYTES + 4 + 6];
+	ssize_t n = io_pread_full(file->fd, head, sizeof(head), 0);
 
-	return io_pread_full(file->fd, head, sizeof(head), 0) == sizeof(head) &&
-		head[MCAP_MAGIC_BYTES] == MCAP_HEADER &&
+	file->ours = n == sizeof(head) && head[MCAP_MAGIC_BYTES] == MCAP_HEADER &&
 		memcmp(head + sizeof(head) - 6, "uxrec.", 6) == 0;
+	return n < 0 ? (int)n : 0;
 }
 
 /* @return 1 with a footer that points to a summary, 0 without, or a negative errno */
@@ -292,7 +293,7 @@ static int read_footer(struct session_reader *reader, unsigned number, unsigned 
 		return 0;
 	n = io_pread_full(file->fd, tail, tail_bytes, (off_t)footer_at);
 	if (n < 0)
-		return (int)n;
+		return reader_take_damage(reader, number, footer_at, (int)n, "");
 	if ((size_t)n != tail_bytes || tail[0] != MCAP_FOOTER ||
 		le_load(tail + 1, 8) != MCAP_FOOTER_BYTES ||
 		memcmp(tail + tail_bytes - MCAP_MAGIC_BYTES, MCAP_MAGIC, MCAP_MAGIC_BYTES) != 0)
@@ -330,12 +331,12 @@ static int read_by_index(struct session_reader *reader, unsigned number)
 	pieces.offset = footer.summary_start;
 	pieces.end = file->size_bytes - sizeof(tail);
 	r = check_summary_crc(&pieces, tail, footer.summary_crc);
-	if (r < 0 && r != -ENOMEM)
-		reader_damage(reader, number, footer.summary_start,
-			r == -EBADMSG ? "the summary's CRC is wrong"
-				      : "the summary cannot be read");
 	pieces.offset = footer.summary_start;
-	if (r == 0)
+	pieces.rest = (struct view){0};
+	if (r < 0)
+		reader_take_damage(
+			reader, number, footer.summary_start, r, "the summary's CRC is wrong");
+	else
 		r = read_summary_records(reader, number, &pieces);
 	buf_finish(&pieces.bytes);
 	if (r == 0 && chunks_overlap(reader, chunks_before)) {
@@ -456,13 +457,11 @@ static int take_declaration(
 		record->content_bytes, READER_SCHEMA_LIMIT_BYTES + READER_TEXT_LIMIT_BYTES,
 		&content);
 
-	if (r == -EBADMSG) {
-		reader_damage(reader, number, record->offset, "a declaration that is too large");
-		return 0;
-	}
-	return r < 0 ? r
-		     : reader_declare(reader, number, record->opcode,
-			       (struct view){content, record->content_bytes, 0}, record->offset);
+	if (r < 0)
+		return reader_take_damage(
+			reader, number, record->offset, r, "a declaration that is too large");
+	return reader_declare(reader, number, record->opcode,
+		(struct view){content, record->content_bytes, 0}, record->offset);
 }
 
 static int scan_record(struct session_reader *reader, unsigned number, const struct scanned *record)
@@ -492,7 +491,7 @@ static int next_scanned(
 	ssize_t n = io_pread_full(file->fd, bytes, sizeof(bytes), (off_t)offset);
 
 	if (n < 0)
-		return (int)n;
+		return reader_take_damage(reader, number, offset, (int)n, "");
 	if (n < MCAP_RECORD_HEADER_BYTES)
 		return 0;
 	ret->offset = offset;
@@ -556,19 +555,34 @@ static int key_compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Keys of all messages that can be read in the file's chunks from an offset on. */
+static void forget_chunk(struct session_reader *reader, size_t i)
+{
+	reader->chunk_count--;
+	memmove(reader->chunks + i, reader->chunks + i + 1,
+		(reader->chunk_count - i) * sizeof(*reader->chunks));
+}
+
+/*
+ * Keys of all messages that can be read in the file's chunks from an offset on. A chunk that cannot be
+ * read now is forgotten: the log has what was in it, and if it could be read another time all would be
+ * there twice.
+ */
 static int collect_keys(
 	struct session_reader *reader, unsigned number, uint64_t from, struct buf *keys)
 {
-	for (size_t i = 0; i < reader->chunk_count; i++) {
-		const struct loaded_chunk *loaded = &reader->cached;
+	const struct loaded_chunk *loaded = &reader->cached;
+	size_t i = 0;
+
+	while (i < reader->chunk_count) {
 		int r;
 
 		if (reader->chunks[i].file != number || reader->chunks[i].offset < from ||
-			reader->chunks[i].source != CHUNK_RECORD)
+			reader->chunks[i].source != CHUNK_RECORD) {
+			i++;
 			continue;
+		}
 		r = loaded_chunk_read(&reader->cached, reader, i);
-		if (r < 0 && r != -EBADMSG)
+		if (r < 0)
 			return r;
 		for (size_t k = 0; k < loaded->count; k++) {
 			uint64_t key = reader_message_key(
@@ -576,6 +590,10 @@ static int collect_keys(
 
 			buf_put(keys, &key, sizeof(key));
 		}
+		if (loaded->count > 0)
+			i++;
+		else
+			forget_chunk(reader, i);
 	}
 	loaded_chunk_finish(&reader->cached);
 	if (keys->size_bytes)
@@ -597,8 +615,10 @@ static int take_group(
 	struct view rest;
 	int r = wal_read(group, file->wal_fds[group->file], &records);
 
+	if (r == -EBADMSG)
+		return 0; /* its writer needs it no more */
 	if (r < 0)
-		return r == -EBADMSG ? 0 : r; /* its writer needs it no more */
+		return reader_take_damage(reader, number, group->group_offset, r, "");
 	rest = (struct view){records.data, records.size_bytes, 0};
 	while (mcap_next_record(&rest, &record) > 0) {
 		struct mcap_message message;
@@ -648,9 +668,11 @@ static int read_log(struct session_reader *reader, unsigned number)
 {
 	struct reader_file *file = &reader->files[number];
 	_cleanup_(buf_finish) struct buf keys = {0};
-	ssize_t count = wal_scan(file->path, file->wal_fds, &file->groups);
-	int r = 0;
+	int r = 0, damage;
+	ssize_t count = wal_scan(file->path, file->wal_fds, &file->groups, &damage);
 
+	if (damage < 0)
+		reader_take_damage(reader, number, file->whole_bytes, damage, "");
 	if (count <= 0)
 		return (int)count;
 	file->group_count = (size_t)count;
@@ -698,10 +720,10 @@ int reader_sort_chunks(struct session_reader *reader)
 
 int reader_find_chunks(struct session_reader *reader, unsigned number)
 {
-	int r;
+	int r = check_profile(&reader->files[number]);
 
-	reader->files[number].ours = profile_is_ours(&reader->files[number]);
-	r = read_by_index(reader, number);
+	if (r == 0)
+		r = read_by_index(reader, number);
 	return r == 0 ? reader_find_more_chunks(reader, number) : r < 0 ? r : 0;
 }
 

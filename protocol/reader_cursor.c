@@ -216,11 +216,10 @@ int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader
 		why = "a record in a chunk that cannot be parsed";
 		r = index_messages(loaded, reader, &entry);
 	}
-	if (r == -EBADMSG)
-		reader_damage(reader, entry.file, entry.offset, why);
 	if (r < 0)
 		loaded_chunk_clear(loaded);
-	loaded->chunk = r == 0 || r == -EBADMSG ? chunk : SIZE_MAX;
+	r = reader_take_damage(reader, entry.file, entry.offset, r, why);
+	loaded->chunk = r == 0 ? chunk : SIZE_MAX;
 	return r;
 }
 
@@ -235,7 +234,7 @@ int reader_declare_from_chunk(struct session_reader *reader, const struct chunk_
 	while (r == 0 && mcap_next_record(&loaded.records, &record) > 0)
 		r = reader_declare(reader, copy.file, record.opcode, record.content, copy.offset);
 	loaded_chunk_finish(&loaded);
-	return r == -EBADMSG ? 0 : r; /* it is told when the chunk is read */
+	return r == -EBADMSG || r == -EIO ? 0 : r; /* it is told when the chunk is read */
 }
 
 void loaded_chunk_get(const struct loaded_chunk *loaded, const struct session_reader *reader,
@@ -307,7 +306,7 @@ int session_reader_latest(struct session_reader *reader, const struct reader_cha
 		if (reader->cached.chunk != i - 1) {
 			int r = loaded_chunk_read(&reader->cached, reader, i - 1);
 
-			if (r < 0 && r != -EBADMSG)
+			if (r < 0)
 				return r;
 		}
 		if (latest_in_chunk(&reader->cached, channel->id, at_ns, &found) &&
@@ -324,6 +323,8 @@ int session_reader_latest(struct session_reader *reader, const struct reader_cha
 
 		if (r < 0)
 			return r;
+		if (best_message >= reader->cached.count)
+			return -EBADMSG; /* it could be read a moment ago */
 	}
 	loaded_chunk_get(&reader->cached, reader, best_message, ret);
 	return 1;
@@ -426,7 +427,7 @@ static int activate(struct session_cursor *cursor, size_t chunk)
 	r = loaded_chunk_read(loaded, cursor->reader, chunk);
 	if (r < 0) {
 		loaded_chunk_finish(loaded);
-		return r == -EBADMSG ? 0 : r;
+		return r;
 	}
 	if (settle(cursor, loaded))
 		cursor->active_count++;

@@ -4,6 +4,7 @@
  * reader_chunks.c finds their chunks, reader_cursor.c reads them. */
 
 #include "protocol/channel.h"
+#include "protocol/limits.h"
 #include "protocol/reader.h"
 #include "protocol/wal.h"
 
@@ -82,13 +83,24 @@ struct session_reader {
 	struct buf chunk_channels; /* of uint16_t */
 	struct reader_extra *extras;
 	size_t extra_count;
-	struct reader_damage *damages;
+	struct reader_damage damages[READER_DAMAGES_LIMIT]; /* telling them needs no memory */
 	size_t damage_count;
+	bool disk_failed;
 	struct loaded_chunk cached; /* for session_reader_latest() */
 };
 
-/** Note a damage; those over the limit are counted in the last. */
+/** Note a damage; what is over the limit is not told. */
 void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset, const char *text);
+
+/**
+ * What could not be read costs itself and not the rest: note it.
+ *
+ * @param r     what reading gave: -EBADMSG, or -EIO of the disk
+ * @param text  what is wrong, with -EBADMSG
+ * @return 0 when it was noted, else @p r
+ */
+int reader_take_damage(
+	struct session_reader *reader, unsigned file, uint64_t offset, int r, const char *text);
 
 /** Take a Schema or Channel record; others are ignored. @return 0 or -ENOMEM */
 int reader_declare(struct session_reader *reader, unsigned file, uint8_t opcode,
@@ -131,8 +143,8 @@ bool reader_chunk_has(
 /**
  * Read a chunk, check it, and sort its messages.
  *
- * @return 0, -EBADMSG when the chunk is damaged (noted; it then counts as empty), or what read(2)
- *         gave
+ * @return 0, also when the chunk is damaged or the disk does not give it back (noted; it then counts
+ *         as empty), or a negative errno
  */
 int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader, size_t chunk);
 void loaded_chunk_finish(struct loaded_chunk *loaded);

@@ -181,46 +181,56 @@ struct scan {
 	size_t count, capacity;
 };
 
-static uint64_t read_generation(int fd)
+/* @param ret  0 when the file has no sound head */
+static int read_generation(int fd, uint64_t *ret)
 {
 	unsigned char head[WAL_HEAD_BYTES];
+	ssize_t n = io_pread_full(fd, head, sizeof(head), 0);
 
-	if (io_pread_full(fd, head, sizeof(head), 0) != sizeof(head) ||
-		memcmp(head, WAL_MAGIC, 8) != 0 || le_load(head + 8, 4) != WAL_VERSION ||
-		le_load(head + 20, 4) != mcap_crc(0, head, 20))
-		return 0;
-	return le_load(head + 12, 8);
+	*ret = 0;
+	if (n < 0)
+		return (int)n;
+	if (n == sizeof(head) && memcmp(head, WAL_MAGIC, 8) == 0 &&
+		le_load(head + 8, 4) == WAL_VERSION &&
+		le_load(head + 20, 4) == mcap_crc(0, head, 20))
+		*ret = le_load(head + 12, 8);
+	return 0;
 }
 
 /*
  * Read the frame at @p offset.
  *
- * @return the record's size, or 0 when there is none of this generation
+ * @return the record's size, 0 when there is none of this generation, or a negative errno
  */
-static size_t read_frame(int fd, uint64_t generation, uint64_t offset, struct buf *record,
+static ssize_t read_frame(int fd, uint64_t generation, uint64_t offset, struct buf *record,
 	uint64_t *ret_group_offset)
 {
 	unsigned char head[FRAME_HEAD_BYTES];
 	struct stat status;
 	size_t size;
+	ssize_t n = io_pread_full(fd, head, sizeof(head), (off_t)offset);
 
-	if (io_pread_full(fd, head, sizeof(head), (off_t)offset) != sizeof(head))
-		return 0;
+	if (n != sizeof(head))
+		return n < 0 ? n : 0;
 	size = (size_t)le_load(head, 4);
 	buf_clear(record);
 	if (size == 0 || size > READER_CHUNK_LIMIT_BYTES)
 		return 0;
 	/* a length is believed as far as the file goes */
-	if (fstat(fd, &status) < 0 || offset + sizeof(head) + size > (uint64_t)status.st_size ||
-		!buf_reserve(record, size))
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	if (offset + sizeof(head) + size > (uint64_t)status.st_size)
 		return 0;
-	if (io_pread_full(fd, record->data, size, (off_t)(offset + sizeof(head))) != (ssize_t)size)
-		return 0;
+	if (!buf_reserve(record, size))
+		return -ENOMEM;
+	n = io_pread_full(fd, record->data, size, (off_t)(offset + sizeof(head)));
+	if (n != (ssize_t)size)
+		return n < 0 ? n : 0;
 	*ret_group_offset = le_load(head + 8, 8);
 	if (frame_crc(generation, *ret_group_offset, record->data, size) != le_load(head + 4, 4))
 		return 0;
 	record->size_bytes = size;
-	return size;
+	return (ssize_t)size;
 }
 
 static struct wal_group *group_for(struct scan *scan, uint64_t group_offset, unsigned file,
@@ -251,23 +261,24 @@ static struct wal_group *group_for(struct scan *scan, uint64_t group_offset, uns
 static int scan_file(struct scan *scan, int fd, unsigned file)
 {
 	_cleanup_(buf_finish) struct buf record = {0};
-	uint64_t generation = read_generation(fd), offset = WAL_HEAD_BYTES, group_offset;
-	size_t before = scan->count, size;
-	int r = 0;
+	uint64_t generation, present, offset = WAL_HEAD_BYTES, group_offset;
+	size_t before = scan->count;
+	int r = read_generation(fd, &generation);
+	ssize_t size;
 
-	if (generation == 0)
-		return 0;
-	while (r == 0 && (size = read_frame(fd, generation, offset, &record, &group_offset)) > 0) {
+	if (r < 0 || generation == 0)
+		return r;
+	while ((size = read_frame(fd, generation, offset, &record, &group_offset)) > 0) {
 		struct wal_group *group = group_for(scan, group_offset, file, generation, offset);
 
-		offset += FRAME_HEAD_BYTES + size;
-		if (group)
-			group->end = offset;
-		else
-			r = -ENOMEM;
+		if (!group)
+			return -ENOMEM;
+		offset += FRAME_HEAD_BYTES + (uint64_t)size;
+		group->end = offset;
 	}
+	r = size < 0 ? (int)size : read_generation(fd, &present);
 	/* its writer took it for new content meanwhile: what it held is in the recording */
-	if (r == 0 && read_generation(fd) != generation)
+	if (r == 0 && present != generation)
 		scan->count = before;
 	return r;
 }
@@ -281,11 +292,12 @@ static int group_compare(const void *a, const void *b)
 	return x->generation < y->generation ? -1 : x->generation > y->generation;
 }
 
-ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups)
+ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups, int *ret_damage)
 {
 	struct scan scan = {0};
 	int r = 0;
 
+	*ret_damage = 0;
 	fds[0] = fds[1] = -1;
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
 		_autofree_ char *name = NULL;
@@ -296,8 +308,15 @@ ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups)
 			break;
 		}
 		fds[i] = open(name, O_RDONLY | O_CLOEXEC);
-		if (fds[i] >= 0)
+		if (fds[i] < 0)
+			r = errno == ENOENT ? 0 : -errno;
+		else
 			r = scan_file(&scan, fds[i], i);
+		/* what was found before a bad sector is good */
+		if (r == -EIO) {
+			*ret_damage = r;
+			r = 0;
+		}
 	}
 	if (r < 0) {
 		free(scan.groups);
@@ -316,7 +335,7 @@ int wal_read(const struct wal_group *group, int fd, struct buf *ret)
 {
 	_cleanup_(buf_finish) struct buf record = {0};
 	uint64_t offset = group->begin, group_offset;
-	size_t size;
+	ssize_t size;
 
 	/* a group is about a chunk; its frames may be a little more */
 	if (group->end - group->begin > 2 * READER_CHUNK_LIMIT_BYTES)
@@ -325,11 +344,11 @@ int wal_read(const struct wal_group *group, int fd, struct buf *ret)
 		return -ENOMEM;
 	while (offset < group->end) {
 		size = read_frame(fd, group->generation, offset, &record, &group_offset);
-		if (size == 0)
-			return -EBADMSG;
+		if (size <= 0)
+			return size < 0 ? (int)size : -EBADMSG;
 		if (group_offset == group->group_offset)
-			buf_put(ret, record.data, size);
-		offset += FRAME_HEAD_BYTES + size;
+			buf_put(ret, record.data, (size_t)size);
+		offset += FRAME_HEAD_BYTES + (uint64_t)size;
 	}
 	return buf_error(ret);
 }

@@ -69,9 +69,10 @@ struct wal_group {
  *
  * @param fds         opened on success, -1 where there is no file; the caller closes them
  * @param ret_groups  set on success, sorted by group_offset; the caller frees them
+ * @param ret_damage  -EIO when the disk does not give all of it back, else 0
  * @return how many, or a negative errno
  */
-ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups);
+ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups, int *ret_damage);
 
 /**
  * Read a group's records, one behind the other, into an empty buffer.

@@ -157,8 +157,10 @@ int session_writer_declare(struct session_writer *writer, const struct mcap_sche
 	if (new_schema)
 		mcap_put_schema(&out, schema);
 	mcap_put_channel(&out, channel);
-	if (!buf_reserve(&writer->declarations, out.size_bytes))
+	if (!buf_reserve(&writer->declarations, out.size_bytes)) {
+		buf_cut(&writer->declarations, writer->declarations.size_bytes);
 		return -ENOMEM;
+	}
 	r = writer_put_buf(writer, &out);
 	if (r == 0 && new_schema)
 		r = add_schema(writer, schema->id);
@@ -363,7 +365,7 @@ static int write_chunk(struct session_writer *writer, enum modality modality)
 		r = writer_put(writer, parts, ARRAY_SIZE(parts));
 	}
 	if (r < 0) {
-		writer->chunk_indexes.size_bytes = indexes_before;
+		buf_cut(&writer->chunk_indexes, indexes_before);
 		return r;
 	}
 	writer->chunk_count++;
@@ -407,10 +409,14 @@ static bool group_is_full(const struct session_writer *writer, int64_t time_ns, 
 /* Make all the room first, so that nothing can fail after the log has the record. */
 static int reserve_room(struct open_chunk *chunk, struct writer_channel *channel, size_t size_bytes)
 {
-	return buf_reserve(&chunk->records, size_bytes) &&
-			buf_reserve(&channel->entries, sizeof(struct index_entry))
-		? 0
-		: -ENOMEM;
+	bool good = buf_reserve(&chunk->records, size_bytes) &&
+		buf_reserve(&channel->entries, sizeof(struct index_entry));
+
+	if (good)
+		return 0;
+	buf_cut(&chunk->records, chunk->records.size_bytes);
+	buf_cut(&channel->entries, channel->entries.size_bytes);
+	return -ENOMEM;
 }
 
 static void group_add(struct session_writer *writer, struct writer_channel *channel,
@@ -511,7 +517,7 @@ int session_writer_put_metadata(struct session_writer *writer, const struct mcap
 	mcap_end(index, begin);
 	r = buf_error(index) < 0 ? -ENOMEM : writer_put_buf(writer, &out);
 	if (r < 0)
-		index->size_bytes = before;
+		buf_cut(index, before);
 	else
 		writer->metadata_count++;
 	return r;
@@ -543,7 +549,7 @@ int session_writer_put_attachment(
 	mcap_end(index, begin);
 	r = buf_error(index) < 0 ? -ENOMEM : writer_put_buf(writer, &out);
 	if (r < 0)
-		index->size_bytes = before;
+		buf_cut(index, before);
 	else
 		writer->attachment_count++;
 	return r;

@@ -318,8 +318,18 @@ static int verify_folder(const char *folder, struct verify_report *report,
 	struct verify_result *total, struct error *reterr)
 {
 	struct error error = {"no reason given"};
+	_autofree_ char *erased = NULL;
 	int r = 1;
 
+	if (asprintf(&erased, "%s/" SESSION_ERASED_NAME, folder) < 0) {
+		erased = NULL;
+		return -ENOMEM;
+	}
+	if (access(erased, F_OK) == 0) {
+		report_problem(report, 0,
+			"an erasing was interrupted: say uxrec erase again, to remove the old files");
+		total->problems++;
+	}
 	for (unsigned number = 1; r >= 0; number++) {
 		_autofree_ char *path = NULL;
 

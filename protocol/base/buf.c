@@ -16,6 +16,13 @@ void buf_clear(struct buf *buf)
 	buf->failed = 0;
 }
 
+void buf_cut(struct buf *buf, size_t size_bytes)
+{
+	assert(size_bytes <= buf->size_bytes);
+	buf->size_bytes = size_bytes;
+	buf->failed = 0;
+}
+
 unsigned char *buf_reserve(struct buf *buf, size_t size_bytes)
 {
 	size_t wanted, capacity;

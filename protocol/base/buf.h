@@ -22,6 +22,9 @@ void buf_finish(struct buf *buf);
 /** Forget the bytes and keep the memory. */
 void buf_clear(struct buf *buf);
 
+/** Go back to an earlier size, as if what came since had not been tried. */
+void buf_cut(struct buf *buf, size_t size_bytes);
+
 /**
  * Make room for @p size_bytes more.
  *

@@ -50,7 +50,8 @@ int log_errno(int r, const char *format, ...)
 	va_end(args);
 	if (length >= 0 && (size_t)length < sizeof(text))
 		snprintf(text + length, sizeof(text) - (size_t)length, ": %s", strerror(-r));
-	log_line(LOG_LEVEL_ERROR, text);
+	if (log_level >= LOG_LEVEL_ERROR)
+		log_line(LOG_LEVEL_ERROR, text);
 	return r;
 }
 

@@ -1,8 +1,9 @@
-#include "tests/harness/helpers.h"
+#include "tests/harness/pattern.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/limits.h"
+#include "protocol/mcap.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"
 
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /*
  * What a recording may lose: to a killed process nothing that was appended, to a power cut nothing
@@ -30,54 +32,8 @@ static size_t rounds(size_t few)
 	return text ? few * (size_t)atoi(text) : few;
 }
 
-/* ---- packets that can be told from all others ---- */
-
 static const uint16_t channels[] = {
 	CHANNEL_SCREEN, CHANNEL_CONTROLS, CHANNEL_CLOCK, CHANNEL_POINTER};
-
-static size_t pattern_size(uint16_t channel, uint32_t sequence)
-{
-	uint64_t state = (uint64_t)channel << 32 | sequence;
-	uint64_t random = next_random(&state);
-
-	return channel == CHANNEL_SCREEN ? 200 + random % (random % 16 ? 6000 : 60000)
-					 : 10 + random % 300;
-}
-
-static void pattern_fill(unsigned char *data, size_t size, uint16_t channel, uint32_t sequence)
-{
-	uint64_t state = ((uint64_t)sequence << 16 | channel) + 1, word = 0;
-
-	for (size_t i = 0; i < size; i++) {
-		if (i % 8 == 0)
-			word = next_random(&state);
-		data[i] = (unsigned char)(word >> (i % 8 * 8));
-	}
-}
-
-static struct packet *pattern_packet(struct session_clock *clock, uint16_t channel, int64_t time_ns)
-{
-	uint32_t sequence = clock->sequence[channel];
-	size_t size = pattern_size(channel, sequence);
-	_autofree_ unsigned char *data = malloc(size);
-	struct packet *packet;
-
-	check(data != NULL);
-	pattern_fill(data, size, channel, sequence);
-	check(packet_create_data(&packet, clock, &(struct packet_info){channel, 0, time_ns, 0},
-		      data, size) == 0);
-	return packet;
-}
-
-static bool is_the_pattern(const struct reader_message *message)
-{
-	size_t size = pattern_size(message->channel->id, message->sequence);
-	_autofree_ unsigned char *data = malloc(size);
-
-	check(data != NULL);
-	pattern_fill(data, size, message->channel->id, message->sequence);
-	return size == message->data.size_bytes && memcmp(data, message->data.data, size) == 0;
-}
 
 /* packet number i of a run; every run has the same ones */
 static int append_number(struct session_writer *writer, struct session_clock *clock, size_t i)
@@ -305,7 +261,7 @@ static void power_cuts_lose_nothing_synced(void)
 {
 	_autofree_ char *path = temporary_path("power.mcap"), *torn = temporary_path("torn.mcap");
 	uint64_t random = 23;
-	size_t tries = rounds(600);
+	size_t tries = rounds(1000);
 
 	for (size_t done = 0; done < tries;) {
 		_destroy_(session_writer) struct session_writer *writer = NULL;
@@ -334,11 +290,106 @@ static void power_cuts_lose_nothing_synced(void)
 	}
 }
 
+/* ---- a file that ends anywhere ---- */
+
+/* what lies in a file, by its record headers alone */
+struct layout {
+	struct whole {
+		size_t end;      /* of a record */
+		size_t messages; /* in the chunks up to there, as their indexes count them */
+	} records[4096];
+	size_t count;
+};
+
+static void layout_take(struct layout *layout, const unsigned char *data, size_t size)
+{
+	size_t at = MCAP_MAGIC_BYTES, messages = 0, in_indexes = 0;
+
+	layout->records[layout->count++] = (struct whole){at, 0};
+	while (at + MCAP_RECORD_HEADER_BYTES <= size - MCAP_MAGIC_BYTES) {
+		uint8_t opcode = data[at];
+
+		if (opcode == MCAP_MESSAGE_INDEX)
+			in_indexes += le_load(data + at + MCAP_RECORD_HEADER_BYTES + 2, 4) / 16;
+		at += MCAP_RECORD_HEADER_BYTES + le_load(data + at + 1, 8);
+		check(layout->count < ARRAY_SIZE(layout->records));
+		if (opcode == MCAP_CHUNK) {
+			/* its indexes, which say how many it has, come behind it */
+			for (size_t next = at; data[next] == MCAP_MESSAGE_INDEX;
+				next += MCAP_RECORD_HEADER_BYTES + le_load(data + next + 1, 8))
+				messages +=
+					le_load(data + next + MCAP_RECORD_HEADER_BYTES + 2, 4) / 16;
+		}
+		layout->records[layout->count++] = (struct whole){at, messages};
+	}
+	check(at == size - MCAP_MAGIC_BYTES && in_indexes == messages);
+}
+
+static size_t count_right(struct session_reader *reader)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	size_t count = 0;
+	int r;
+
+	check(session_cursor_create(&cursor, reader, INT64_MIN, INT64_MAX, 0) == 0);
+	for (; (r = session_cursor_next(cursor, &message)) > 0; count++)
+		check(is_the_pattern(&message));
+	check(r == 0);
+	return count;
+}
+
+/* Of a file that is cut off everything is there that is whole. All of it is read now and then. */
+static void a_cut_loses_what_is_behind_it(void)
+{
+	_autofree_ char *path = temporary_path("cut.mcap"), *data = NULL;
+	_destroy_(session_writer) struct session_writer *writer = NULL;
+	static struct layout layout;
+	struct session_clock clock = {0};
+	size_t step = rounds(1) > 1 ? 1 : 1009, reading = 0, last;
+	ssize_t size;
+
+	remove_recording(path);
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
+	for (size_t i = 0; i < 3300; i++)
+		check(append_number(writer, &clock, i) == 0);
+	check(session_writer_finish(writer) == 0);
+	size = io_read_file(path, SIZE_MAX / 2, &data);
+	check(size > 4 * 1024 * 1024);
+	layout_take(&layout, (unsigned char *)data, (size_t)size);
+	last = layout.count - 1;
+	for (size_t length = (size_t)size - 1; length >= MCAP_MAGIC_BYTES; length -= step) {
+		_destroy_(session_reader) struct session_reader *reader = NULL;
+
+		check(truncate(path, (off_t)length) == 0);
+		check(session_reader_open(&reader, path, NULL) == 0);
+		check(!session_reader_is_complete(reader));
+		check(session_reader_damages(reader, NULL) == 0);
+		if (layout.records[last].end > length || reading++ % 4096 == 0) {
+			while (layout.records[last].end > length)
+				last--;
+			check(count_right(reader) == layout.records[last].messages);
+		}
+		/* the footer is whole before the closing magic is */
+		check(session_reader_whole_bytes(reader) ==
+			(last == layout.count - 1 ? length : layout.records[last].end));
+		if (length < MCAP_MAGIC_BYTES + step)
+			break;
+	}
+	for (off_t length = 0; length < MCAP_MAGIC_BYTES; length++) {
+		_destroy_(session_reader) struct session_reader *reader = NULL;
+
+		check(truncate(path, MCAP_MAGIC_BYTES - 1 - length) == 0);
+		check(session_reader_open(&reader, path, NULL) == -EBADMSG);
+	}
+}
+
 static const struct test tests[] = {
 	{"what was appended is there when its writer is gone", nothing_appended_is_lost},
 	{"kill -9 at any moment loses nothing that was appended", kill_anywhere},
 	{"a power cut loses nothing that was synced, and never invents",
 		power_cuts_lose_nothing_synced},
+	{"a file that is cut off anywhere has all that is whole", a_cut_loses_what_is_behind_it},
 };
 
 int main(void)
