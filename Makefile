@@ -30,8 +30,10 @@ else ifeq ($(VARIANT),fuzz)
   CC := clang
   CFLAGS := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
+else ifeq ($(VARIANT),coverage)
+  CFLAGS := -O0 -g --coverage -fprofile-update=atomic
 else ifneq ($(VARIANT),)
-  $(error VARIANT is one of asan, tsan, clang, fuzz)
+  $(error VARIANT is one of asan, tsan, clang, fuzz, coverage)
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -82,7 +84,7 @@ C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c))
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
-	check-vm check-asan check-tsan bench bench-file install clean format
+	check-vm check-asan check-tsan check-coverage bench bench-file install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -255,6 +257,14 @@ check-asan check-tsan:
 	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
 	@$(MAKE) --no-print-directory web
 	@UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
+
+# which lines of protocol/ the tests of the file reach
+check-coverage:
+	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=coverage tests
+	@find build/coverage -name '*.gcda' -delete
+	@UXREC_BUILD=build/coverage tests/run $(wildcard tests/unit/session_file.c tests/unit/crash.c tests/unit/faults.c \
+		tests/unit/annotations.c tests/integration/mcap.test.mjs)
+	@tests/coverage build/coverage protocol
 
 bench: all tests
 	@tests/bench/run $(ARGS)

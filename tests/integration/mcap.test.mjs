@@ -108,21 +108,27 @@ async function frozen(path) {
   return copy;
 }
 
-async function stream(path) {
+/** Messages as @mcap/core's stream reader gives them, with their channels and schemas. */
+async function messages(path) {
   const reader = new McapStreamReader({ validateCrcs: true, decompressHandlers: await loadDecompressHandlers() });
   reader.append(await readFile(path));
   const channels = new Map();
   const schemas = new Map();
-  const lines = [];
+  const all = [];
   for (let record = reader.nextRecord(); record; record = reader.nextRecord()) {
     if (record.type === 'Schema') schemas.set(record.id, record);
     else if (record.type === 'Channel') channels.set(record.id, record);
     else if (record.type === 'Message') {
       const channel = channels.get(record.channelId);
-      lines.push(line(channel, schemas.get(channel.schemaId), record));
+      all.push({ channel, schema: schemas.get(channel.schemaId), record });
     }
   }
-  return { lines, done: reader.done() };
+  return { all, schemas, done: reader.done() };
+}
+
+async function stream(path) {
+  const { all, done } = await messages(path);
+  return { lines: all.map(({ channel, schema, record }) => line(channel, schema, record)), done };
 }
 
 test('a finished file has the same messages in the stream reader, to its closing mark', async () => {
@@ -232,6 +238,40 @@ test('dump prints every message as protobuf JSON', async () => {
   assert.equal(video.message.format, 'h264');
   assert.deepEqual([...Buffer.from(video.message.data, 'base64').subarray(0, 4)], [0, 0, 0, 1]);
   assert.equal(messages.filter((message) => message.topic === '/session').at(-1).message.kind, 'KIND_ENDED');
+});
+
+test('protoc decodes every kind of message with the schema from the file', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'uxrec-protoc-'));
+  folders.push(folder);
+  const path = join(folder, 'every.mcap');
+  execFileSync(join(build, 'tests/tools/every_message'), [path]);
+  const { all, schemas } = await messages(path);
+  for (const schema of schemas.values()) await writeFile(join(folder, `${schema.name}.desc`), schema.data);
+  const protoc = (schema, what, input) =>
+    execFileSync('protoc', [`--descriptor_set_in=${join(folder, `${schema.name}.desc`)}`, `--${what}=${schema.name}`], { input });
+  for (const { schema, record } of all) {
+    const text = protoc(schema, 'decode', record.data);
+    assert.doesNotMatch(text.toString(), /^\s*\d+[:{ ]/m, `${schema.name} has a field that its schema does not know`);
+    assert.deepEqual(protoc(schema, 'encode', text), Buffer.from(record.data), schema.name);
+  }
+  const decoded = new Set(all.map(({ schema }) => schema.name));
+  assert.deepEqual(decoded, new Set([...schemas.values()].map((schema) => schema.name)));
+  assert.ok(all.length > decoded.size, 'each case of a oneof has its message');
+});
+
+test('ffprobe plays the pictures that dump prints', async () => {
+  const printed = await recorder.uxrec('dump', whole, '--channel', '/screen', '--json');
+  const pictures = printed.split('\n').map((text) => Buffer.from(JSON.parse(text).message.data, 'base64'));
+  const folder = await mkdtemp(join(tmpdir(), 'uxrec-h264-'));
+  folders.push(folder);
+  const path = join(folder, 'screen.h264');
+  await writeFile(path, Buffer.concat(pictures));
+  const told = JSON.parse(
+    execFileSync('ffprobe', ['-v', 'error', '-count_frames', '-show_streams', '-of', 'json', path], { stdio: ['ignore', 'pipe', 'inherit'] }),
+  );
+  assert.equal(told.streams.length, 1);
+  const [{ codec_name: codec, width, height, nb_read_frames: frames }] = told.streams;
+  assert.deepEqual({ codec, width, height, frames }, { codec: 'h264', width: 800, height: 600, frames: String(pictures.length) });
 });
 
 /** A file by @mcap/core's writer, and what message_list must print of it. */

@@ -94,11 +94,17 @@ static bool disarm(void)
 }
 
 /* Repeat a run with the fault one call later each time. */
-#define AT_EVERY_CALL(run)                                                                         	do {                                                                                       		long at = 0;                                                                                                                                                                          		while (run)                                                                        			at++;                                                                      		check(at > 2);                                                                     	} while (0)
+#define AT_EVERY_CALL(run)                                                                         \
+	do {                                                                                       \
+		long at = 0;                                                                       \
+		while (run)                                                                        \
+			at++;                                                                      \
+		check(at > 2);                                                                     \
+	} while (0)
 
 #define inside(call)                                                                               \
 	({                                                                                         \
-		outside = false;                                                                    \
+		outside = false;                                                                   \
 		__auto_type value = (call);                                                        \
 		outside = true;                                                                    \
 		value;                                                                             \
@@ -407,8 +413,8 @@ static int put_metadata(struct session_writer *writer)
 {
 	static const unsigned char pair[] = "\1\0\0\0k\1\0\0\0v";
 
-	return session_writer_put_metadata(writer,
-		&(struct mcap_metadata){mcap_text("m"), {pair, sizeof(pair) - 1, 0}});
+	return session_writer_put_metadata(
+		writer, &(struct mcap_metadata){mcap_text("m"), {pair, sizeof(pair) - 1, 0}});
 }
 
 static void write_packets(struct session_writer *writer, struct written *written, bool invisible)
@@ -497,8 +503,8 @@ static void write_whole(const char *path, struct written *written, bool finish)
 	check(!finish || session_writer_finish(writer) == 0);
 }
 
-static bool read_with_fault(const char *path, const struct written *written, unsigned kinds,
-	long at, long count)
+static bool read_with_fault(
+	const char *path, const struct written *written, unsigned kinds, long at, long count)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	bool seen[CHANNEL_END][PACKETS] = {0};
@@ -508,8 +514,7 @@ static bool read_with_fault(const char *path, const struct written *written, uns
 	arm(kinds, at, count);
 	r = inside(session_reader_open(&reader, path, NULL));
 	if (r == 0) {
-		const struct reader_channel *channel =
-			session_reader_find(reader, CHANNEL_CLOCK);
+		const struct reader_channel *channel = session_reader_find(reader, CHANNEL_CLOCK);
 
 		r = read_right(reader, seen);
 		if (channel &&
@@ -540,8 +545,7 @@ static void reading_survives_every_fault(void)
 		write_whole(path, &written, finish);
 		for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 			for (long count = 1; count <= FOREVER; count *= FOREVER)
-				AT_EVERY_CALL(
-					read_with_fault(path, &written, kinds[i], at, count));
+				AT_EVERY_CALL(read_with_fault(path, &written, kinds[i], at, count));
 	}
 }
 
@@ -793,7 +797,8 @@ static bool erase_with_fault(unsigned kinds, long at, long count)
 {
 	static const struct session_erase_options options = {ERASED_FROM_NS, ERASED_TO_NS,
 		1 << MODALITY_SCREEN | 1 << MODALITY_INPUT, "Ana", "asked"};
-	_autofree_ char *folder = fresh_folder("erase"), *left = temporary_path("erase/erased.mcap"),
+	_autofree_ char *folder = fresh_folder("erase"),
+			*left = temporary_path("erase/erased.mcap"),
 			*second = temporary_path("erase/recording-0002.mcap");
 	struct written written = {0};
 	size_t before, others, others_after;
