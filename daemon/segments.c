@@ -201,7 +201,12 @@ static void *sync_thread(void *user)
 
 static const char *reason_of(int r)
 {
-	return r == -ENOSPC || r == -EDQUOT ? "the disk is full" : strerror(-r);
+	switch (r) {
+	case -ENOSPC:
+	case -EDQUOT: return "the disk is full";
+	case -ENOENT: return "its file was removed";
+	default: return strerror(-r);
+	}
 }
 
 static char *segment_path(const struct segments *segments, unsigned number)
@@ -267,6 +272,7 @@ static void break_off(struct segments *segments, int r)
 {
 	struct session_writer *writer;
 	bool failed_to_sync;
+	int r_back;
 
 	log_errno(r, "recorder: writing %s; what comes is held in memory", segments->folder);
 	if (segments->reserve_fd >= 0 && ftruncate(segments->reserve_fd, 0) < 0)
@@ -282,6 +288,10 @@ static void break_off(struct segments *segments, int r)
 	else
 		log_warning("recorder: segment %u of %s has no index; it opens without",
 			segments->number, segments->folder);
+	r_back = session_writer_put_back(writer);
+	if (r_back < 0)
+		log_errno(r_back, "recorder: segment %u of %s was removed", segments->number,
+			segments->folder);
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
 	pthread_mutex_lock(&segments->lock);
 	/* while it is being synced it must stay: the thread that does so frees it */

@@ -76,7 +76,9 @@ struct station {
 	Uxrec__Attempt
 		attempt; /* while attempt_id is not empty; its texts are task and participant */
 	bool stopping;
-	char trouble[TROUBLE_BYTES]; /* of the disk, under sources_lock; "" when there is none */
+	/* of the disk, under sources_lock: the present one, "" when there is none; and the newest that
+	 * is not told yet, which may be over before it is */
+	char trouble[TROUBLE_BYTES], new_trouble[TROUBLE_BYTES];
 	bool trouble_told;
 
 	struct station_summary last;
@@ -127,6 +129,8 @@ static void disk_in_trouble(void *user, const char *text)
 
 	pthread_mutex_lock(&station->sources_lock);
 	snprintf(station->trouble, sizeof(station->trouble), "%s", text ? text : "");
+	if (text)
+		snprintf(station->new_trouble, sizeof(station->new_trouble), "%s", text);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -134,6 +138,15 @@ static void get_trouble(struct station *station, char text[TROUBLE_BYTES])
 {
 	pthread_mutex_lock(&station->sources_lock);
 	memcpy(text, station->trouble, TROUBLE_BYTES);
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+/* the same once, when it is new */
+static void take_new_trouble(struct station *station, char text[TROUBLE_BYTES])
+{
+	pthread_mutex_lock(&station->sources_lock);
+	memcpy(text, station->new_trouble, TROUBLE_BYTES);
+	station->new_trouble[0] = '\0';
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -416,7 +429,8 @@ static void forget_session(struct station *station)
 		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
 	free(steal_ptr(station->participant));
 	free(steal_ptr(station->folder));
-	station->session[0] = station->attempt_id[0] = station->trouble[0] = '\0';
+	station->session[0] = station->attempt_id[0] = '\0';
+	station->trouble[0] = station->new_trouble[0] = '\0';
 	station->trouble_told = false;
 	station->state = STATE_IDLE;
 }
@@ -765,6 +779,7 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 	if (station->state == STATE_IDLE || station->stopping)
 		return 0;
 	station->stopping = true;
+	station_tick(station); /* what went wrong with the disk just now is said too */
 	stop_sources(station);
 	if (station->state == STATE_PAUSED)
 		push_pause_gap(station, clock_now_ns());
@@ -797,21 +812,29 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 	return r;
 }
 
+static void tell_of_disk(struct station *station, const char *text)
+{
+	log_warning("session %s: %s", station->session, text);
+	say_reason(station, text);
+}
+
 void station_tick(struct station *station)
 {
-	char trouble[TROUBLE_BYTES], text[WARNING_BYTES];
+	char trouble[TROUBLE_BYTES];
 
 	if (station->state == STATE_IDLE)
 		return;
+	take_new_trouble(station, trouble);
+	if (*trouble) {
+		station->trouble_told = true;
+		tell_of_disk(station, trouble);
+	}
 	get_trouble(station, trouble);
-	if ((*trouble != '\0') == station->trouble_told)
-		return;
-	station->trouble_told = *trouble != '\0';
-	snprintf(text, sizeof(text), "%s",
-		*trouble ? trouble
-			 : "the disk is there again: the recording goes on in a new file");
-	log_warning("session %s: %s", station->session, text);
-	say_reason(station, text);
+	if (station->trouble_told && !*trouble) {
+		station->trouble_told = false;
+		tell_of_disk(
+			station, "the disk is there again: the recording goes on in a new file");
+	}
 }
 
 void station_stop_session(struct station *station, unsigned number, const char *reason)

@@ -379,6 +379,22 @@ static int write_acts(struct annotations *log, const struct buf *acts)
 	return r;
 }
 
+/* A log that somebody removed is made again of what is still open. */
+static int lock_log(struct annotations *log)
+{
+	int fd, r;
+
+	if (io_is_removed(log->fd)) {
+		fd = io_put_back(log->fd, log->path);
+		if (fd < 0)
+			return fd;
+		close(log->fd);
+		log->fd = fd;
+	}
+	r = flock(log->fd, LOCK_EX);
+	return r < 0 ? -errno : 0;
+}
+
 static int append_locked(struct annotations *log, Uxrec__Act *act)
 {
 	_cleanup_(buf_finish) struct buf out = {0};
@@ -406,8 +422,9 @@ int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxr
 		return r;
 	if (!log->writable)
 		return error_set(reterr, -EROFS, "%s: opened for reading", log->path);
-	if (flock(log->fd, LOCK_EX) < 0)
-		return error_set(reterr, -errno, "%s: %s", log->path, strerror(errno));
+	r = lock_log(log);
+	if (r < 0)
+		return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
 	r = append_locked(log, &copy);
 	flock(log->fd, LOCK_UN);
 	if (r < 0)
@@ -535,8 +552,9 @@ int annotations_merge(
 		return error_set(reterr, -EBADMSG, "%s: not an annotation log", path);
 	if (!log->writable)
 		return error_set(reterr, -EROFS, "%s: opened for reading", log->path);
-	if (flock(log->fd, LOCK_EX) < 0)
-		return error_set(reterr, -errno, "%s: %s", log->path, strerror(errno));
+	r = lock_log(log);
+	if (r < 0)
+		return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
 	r = merge_locked(log, (struct view){(unsigned char *)theirs, (size_t)size, 0}, ret_count);
 	flock(log->fd, LOCK_UN);
 	return r < 0 ? error_set(reterr, r, "%s: %s", log->path, strerror(-r)) : 0;

@@ -34,7 +34,7 @@ int annotations_refresh(struct annotations *log);
 
 /**
  * Append one act. Its counter and wall time are set here; everything else must be valid as
- * act_check() says. On return the act is on the disk.
+ * act_check() says. On return the act is on the disk. A log that was removed meanwhile is made again.
  *
  * @param ret  set on success: the act as it was stored; the log's own, valid until the next call
  * @return 0, -EINVAL with the reason, or what write(2) or fsync(2) gave

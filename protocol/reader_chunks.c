@@ -497,8 +497,12 @@ static int next_scanned(
 	ret->offset = offset;
 	ret->opcode = bytes[0];
 	ret->content_bytes = le_load(bytes + 1, 8);
-	if (ret->content_bytes > file->size_bytes - offset - MCAP_RECORD_HEADER_BYTES)
-		return 0;
+	if (ret->content_bytes > file->size_bytes - offset - MCAP_RECORD_HEADER_BYTES) {
+		if (ret->content_bytes > READER_CHUNK_LIMIT_BYTES)
+			reader_damage(reader, number, offset,
+				"a record that claims to be larger than the file");
+		return 0; /* torn */
+	}
 	if (ret->opcode == 0) {
 		reader_damage(reader, number, offset, "a record with the invalid opcode 0");
 		return 0;

@@ -89,6 +89,9 @@ static int index_messages(
 		else if (mcap_parse_message(record.content, &message) < 0 ||
 			message.log_time > READER_TIME_LIMIT_NS)
 			r = -EBADMSG;
+		else if (!reader_channel_by_id(reader, message.channel_id))
+			reader_damage(reader, entry->file, entry->offset,
+				"a message of a channel that is not declared");
 		else if (!is_superseded(reader, file, &message) &&
 			(entry->source != CHUNK_WAL ||
 				reader_group_wants(&file->groups[entry->offset], message.channel_id,

@@ -9,6 +9,8 @@
 #include "protocol/session.pb-c.h"
 #include "protocol/study.pb-c.h"
 
+#include <errno.h>
+
 #define DECLARE(name)                                                                              \
 	extern const unsigned char schema_##name[];                                                \
 	extern const unsigned char schema_##name##_end[]
@@ -87,4 +89,134 @@ void schema_put_channel(struct buf *buf, uint16_t id, const struct channel_kind 
 	mcap_put_channel(buf,
 		&(struct mcap_channel){id, id, mcap_text(kind->topic), mcap_text("protobuf"),
 			{pairs.data, pairs.size_bytes, 0}});
+}
+
+/* ---- the schemas of a file ---- */
+
+/* protobuf's encoding (protobuf.dev, "Encoding"), and descriptor.proto's numbers of fields */
+enum {
+	WIRE_VARINT = 0,
+	WIRE_I64 = 1,
+	WIRE_LEN = 2,
+	WIRE_I32 = 5,
+	SET_FILE = 1,
+	FILE_PACKAGE = 2,
+	FILE_MESSAGE = 4,
+	MESSAGE_NAME = 1,
+	MESSAGE_NESTED = 3,
+};
+
+#define NESTING_LIMIT 32
+
+static uint64_t take_varint(struct view *view)
+{
+	uint64_t value = 0;
+
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint64_t byte = view_get(view, 1);
+
+		value |= (byte & 0x7f) << shift;
+		if (byte < 0x80)
+			return value;
+	}
+	view->failed = 1;
+	return 0;
+}
+
+/* @return the next field's number, with its bytes when it has a length; 0 at the end or a failure */
+static uint64_t next_field(struct view *view, struct view *ret)
+{
+	uint64_t tag;
+
+	*ret = (struct view){0};
+	if (view->size_bytes == 0 || view->failed)
+		return 0;
+	tag = take_varint(view);
+	switch (tag & 7) {
+	case WIRE_VARINT: take_varint(view); break;
+	case WIRE_I64: view_get(view, 8); break;
+	case WIRE_I32: view_get(view, 4); break;
+	case WIRE_LEN: *ret = view_take(view, take_varint(view)); break;
+	default: view->failed = 1;
+	}
+	if (tag >> 3 == 0)
+		view->failed = 1;
+	return view->failed ? 0 : tag >> 3;
+}
+
+/* @return the part of @p name behind "PREFIX.", or (with @p prefix itself) an empty one; failed: neither */
+static struct view name_behind(struct view name, struct view prefix)
+{
+	struct view begin = view_take(&name, prefix.size_bytes);
+
+	if (begin.failed ||
+		(prefix.size_bytes && memcmp(begin.data, prefix.data, prefix.size_bytes) != 0))
+		return (struct view){.failed = 1};
+	if (prefix.size_bytes && name.size_bytes && view_get(&name, 1) != '.')
+		return (struct view){.failed = 1};
+	return name;
+}
+
+/* @return 1 when the message is @p name or has it inside, 0, or -EBADMSG */
+static int message_declares(struct view message, struct view name, int depth)
+{
+	struct view rest = message, field, own = {0};
+	uint64_t number;
+	int r = 0;
+
+	if (depth > NESTING_LIMIT)
+		return -EBADMSG;
+	while ((number = next_field(&rest, &field)))
+		if (number == MESSAGE_NAME)
+			own = field;
+	if (rest.failed)
+		return -EBADMSG;
+	name = own.size_bytes ? name_behind(name, own) : (struct view){.failed = 1};
+	if (!name.failed && name.size_bytes == 0)
+		r = 1;
+	while (r >= 0 && (number = next_field(&message, &field)))
+		if (number == MESSAGE_NESTED) {
+			int inside = message_declares(field, name, depth + 1);
+
+			r = inside < 0 || inside > r ? inside : r;
+		}
+	return r;
+}
+
+static int file_declares(struct view file, struct view name)
+{
+	struct view rest = file, field, package = {0};
+	uint64_t number;
+	int r = 0;
+
+	while ((number = next_field(&rest, &field)))
+		if (number == FILE_PACKAGE)
+			package = field;
+	if (rest.failed)
+		return -EBADMSG;
+	name = name_behind(name, package);
+	while (r >= 0 && (number = next_field(&file, &field)))
+		if (number == FILE_MESSAGE) {
+			int inside = message_declares(field, name, 0);
+
+			r = inside < 0 || inside > r ? inside : r;
+		}
+	return r;
+}
+
+int schema_check(struct view descriptors, struct view message)
+{
+	struct view field;
+	uint64_t number;
+	int r = 0;
+
+	while (r >= 0 && (number = next_field(&descriptors, &field)))
+		if (number == SET_FILE) {
+			int inside = file_declares(field, message);
+
+			r = inside < 0 || inside > r ? inside : r;
+		}
+	if (descriptors.failed || r < 0)
+		return -EBADMSG;
+	return r > 0 ? 0 : -ENOENT;
 }

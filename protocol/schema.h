@@ -13,6 +13,15 @@
  */
 struct view schema_descriptors(const char *message);
 
+/**
+ * Does a serialised google.protobuf.FileDescriptorSet parse, and declare a message type? It is walked
+ * here and not unpacked: types may lie in types as deep as a hostile file likes.
+ *
+ * @param message  full name
+ * @return 0, -EBADMSG when it does not parse, -ENOENT when it does not declare the message
+ */
+int schema_check(struct view descriptors, struct view message);
+
 /** How to unpack a message, or NULL when it is none of ours. */
 const ProtobufCMessageDescriptor *schema_message(const char *message);
 

@@ -25,6 +25,19 @@ struct channel_state {
 /* what the summary must say about a chunk */
 struct chunk_state {
 	uint64_t offset, length, start_time, end_time, index_length;
+	size_t first_index, index_count; /* its message indexes, in verify->indexes */
+	bool summarised;
+};
+
+struct index_state {
+	uint64_t offset;
+	uint16_t channel_id;
+};
+
+/* a Metadata or Attachment record */
+struct extra_state {
+	uint64_t offset, length;
+	uint8_t opcode;
 	bool summarised;
 };
 
@@ -38,8 +51,15 @@ struct verify {
 	char **schemas;                 /* names by id, 65536 of them */
 	struct chunk_state *chunks;
 	size_t chunk_count, chunk_capacity;
-	unsigned char *chunk_data; /* the last chunk, for its message indexes */
-	struct buf expanded;       /* its records, when it is compressed */
+	struct buf indexes; /* of struct index_state */
+	struct buf extras;  /* of struct extra_state */
+	uint64_t start_time, end_time;
+	uint32_t schema_count, channel_count;
+	struct group {
+		uint64_t begin, end;
+	} groups[MCAP_FOOTER + 16]; /* of the summary, by opcode */
+	unsigned char *chunk_data;  /* the last chunk, for its message indexes */
+	struct buf expanded;        /* its records, when it is compressed */
 	struct view chunk_records;
 	size_t chunk_indexed;  /* messages of it that an index has named */
 	size_t chunk_messages; /* messages in it */
@@ -71,9 +91,59 @@ static void check_schema(struct verify *verify, struct view content)
 		problem(verify, verify->offset, "a schema record that cannot be parsed");
 		return;
 	}
-	if (!verify->schemas[schema.id])
-		verify->schemas[schema.id] =
-			strndup((const char *)schema.name.data, schema.name.size_bytes);
+	if (verify->schemas[schema.id])
+		return;
+	verify->schemas[schema.id] =
+		strndup((const char *)schema.name.data, schema.name.size_bytes);
+	verify->schema_count++;
+	if (!mcap_string_is(schema.encoding, "protobuf"))
+		return;
+	switch (schema_check(schema.data, schema.name)) {
+	case 0: break;
+	case -ENOENT:
+		problem(verify, verify->offset, "schema %u does not declare the message it names",
+			schema.id);
+		break;
+	default: problem(verify, verify->offset, "schema %u does not parse", schema.id);
+	}
+}
+
+static int key_compare(const void *a, const void *b)
+{
+	const struct view *x = a, *y = b;
+	size_t size = x->size_bytes < y->size_bytes ? x->size_bytes : y->size_bytes;
+	int order = size ? memcmp(x->data, y->data, size) : 0;
+
+	return order                             ? order
+		: x->size_bytes == y->size_bytes ? 0
+		: x->size_bytes < y->size_bytes  ? -1
+						 : 1;
+}
+
+/* a map of strings: pairs that are whole, and no key twice */
+static void check_map(struct verify *verify, struct view pairs)
+{
+	_cleanup_(buf_finish) struct buf keys = {0};
+	const struct view *key;
+	size_t count;
+
+	while (pairs.size_bytes > 0 && !pairs.failed) {
+		struct view one = view_take_string(&pairs);
+
+		view_take_string(&pairs);
+		buf_put(&keys, &one, sizeof(one));
+	}
+	count = keys.size_bytes / sizeof(*key);
+	if (count > 1)
+		qsort(keys.data, count, sizeof(*key), key_compare);
+	key = (const void *)keys.data;
+	if (pairs.failed)
+		problem(verify, verify->offset, "a map that cannot be parsed");
+	for (size_t i = 1; i < count; i++)
+		if (key_compare(&key[i - 1], &key[i]) == 0) {
+			problem(verify, verify->offset, "a map that has a key twice");
+			return;
+		}
 }
 
 static void check_channel(struct verify *verify, struct view content)
@@ -95,6 +165,8 @@ static void check_channel(struct verify *verify, struct view content)
 	if (state->declared)
 		return;
 	state->declared = true;
+	verify->channel_count++;
+	check_map(verify, parsed.metadata);
 	topic = strndup((const char *)parsed.topic.data, parsed.topic.size_bytes);
 	if (schema && topic && mcap_string_is(parsed.message_encoding, "protobuf")) {
 		uint16_t known = channel_find(topic);
@@ -124,6 +196,7 @@ static void check_keyframe(
 	}
 }
 
+/* @param chunk  NULL of a message outside of chunks */
 static void check_message(
 	struct verify *verify, const struct mcap_chunk *chunk, struct view content)
 {
@@ -143,7 +216,7 @@ static void check_message(
 	if (message.log_time > READER_TIME_LIMIT_NS)
 		problem(verify, verify->offset, "a message of channel %u with an impossible time",
 			message.channel_id);
-	if (message.log_time < chunk->start_time || message.log_time > chunk->end_time)
+	if (chunk && (message.log_time < chunk->start_time || message.log_time > chunk->end_time))
 		problem(verify, verify->offset,
 			"a message of channel %u lies outside its chunk's time",
 			message.channel_id);
@@ -158,8 +231,12 @@ static void check_message(
 				message.channel_id, state->message->name);
 	}
 	state->messages++;
+	if (verify->result.messages == 0 || message.log_time < verify->start_time)
+		verify->start_time = message.log_time;
+	if (message.log_time > verify->end_time)
+		verify->end_time = message.log_time;
 	verify->result.messages++;
-	verify->chunk_messages++;
+	verify->chunk_messages += chunk != NULL;
 	check_keyframe(verify, state, &message);
 }
 
@@ -190,6 +267,7 @@ static int add_chunk(struct verify *verify, const struct mcap_chunk *chunk, size
 		.length = length,
 		.start_time = chunk->start_time,
 		.end_time = chunk->end_time,
+		.first_index = verify->indexes.size_bytes / sizeof(struct index_state),
 	};
 	return 0;
 }
@@ -277,9 +355,14 @@ static void check_message_index(struct verify *verify, struct view content)
 		problem(verify, verify->offset, "a message index that cannot be parsed");
 		return;
 	}
-	if (verify->chunk_count > 0)
-		verify->chunks[verify->chunk_count - 1].index_length +=
-			MCAP_RECORD_HEADER_BYTES + 6 + entries.size_bytes;
+	if (verify->chunk_count > 0) {
+		struct chunk_state *chunk = &verify->chunks[verify->chunk_count - 1];
+		const struct index_state index = {verify->offset, channel_id};
+
+		chunk->index_length += MCAP_RECORD_HEADER_BYTES + 6 + entries.size_bytes;
+		buf_put(&verify->indexes, &index, sizeof(index));
+		chunk->index_count += !verify->indexes.failed;
+	}
 	while (entries.size_bytes > 0 && verify->chunk_records.data) {
 		uint64_t time = view_get(&entries, 8), offset = view_get(&entries, 8);
 		struct view rest = verify->chunk_records;
@@ -299,28 +382,118 @@ static void check_message_index(struct verify *verify, struct view content)
 	}
 }
 
+/* chunks lie in the file in the order in which they were found */
+static struct chunk_state *find_chunk(struct verify *verify, uint64_t offset)
+{
+	size_t low = 0, high = verify->chunk_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (verify->chunks[middle].offset == offset)
+			return &verify->chunks[middle];
+		if (verify->chunks[middle].offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/* what a chunk index says about where its message indexes are; it may leave them out */
+static bool offsets_agree(
+	const struct verify *verify, const struct chunk_state *chunk, struct view offsets)
+{
+	const struct index_state *indexes = (const void *)verify->indexes.data;
+
+	if (offsets.size_bytes == 0)
+		return chunk->index_count == 0;
+	if (offsets.size_bytes / 10 != chunk->index_count)
+		return false;
+	while (offsets.size_bytes > 0) {
+		uint16_t channel_id = (uint16_t)view_get(&offsets, 2);
+		uint64_t offset = view_get(&offsets, 8);
+		bool found = false;
+
+		for (size_t i = 0; i < chunk->index_count && !found; i++)
+			found = indexes[chunk->first_index + i].offset == offset &&
+				indexes[chunk->first_index + i].channel_id == channel_id;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 static void check_chunk_index(struct verify *verify, struct view content)
 {
 	struct mcap_chunk_index index;
+	struct chunk_state *chunk;
 
 	if (mcap_parse_chunk_index(content, &index) < 0) {
 		problem(verify, verify->offset, "a chunk index that cannot be parsed");
 		return;
 	}
-	for (size_t i = 0; i < verify->chunk_count; i++) {
-		struct chunk_state *chunk = &verify->chunks[i];
-
-		if (chunk->offset != index.chunk_offset)
-			continue;
-		if (chunk->summarised || chunk->length != index.chunk_length ||
-			chunk->start_time != index.start_time ||
-			chunk->end_time != index.end_time ||
-			chunk->index_length != index.message_index_length)
-			break;
-		chunk->summarised = true;
+	chunk = find_chunk(verify, index.chunk_offset);
+	if (!chunk || chunk->summarised || chunk->length != index.chunk_length ||
+		chunk->start_time != index.start_time || chunk->end_time != index.end_time ||
+		chunk->index_length != index.message_index_length ||
+		!offsets_agree(verify, chunk, index.message_index_offsets)) {
+		problem(verify, verify->offset, "a chunk index that does not agree with the data");
 		return;
 	}
-	problem(verify, verify->offset, "a chunk index that does not agree with the data");
+	chunk->summarised = true;
+}
+
+static void note_extra(struct verify *verify, const struct mcap_record *record)
+{
+	const struct extra_state extra = {verify->offset,
+		MCAP_RECORD_HEADER_BYTES + record->content.size_bytes, record->opcode, false};
+
+	buf_put(&verify->extras, &extra, sizeof(extra));
+}
+
+/* @return how many there are of a kind */
+static size_t count_extras(const struct verify *verify, uint8_t opcode)
+{
+	const struct extra_state *extras = (const void *)verify->extras.data;
+	size_t count = 0;
+
+	for (size_t i = 0; i < verify->extras.size_bytes / sizeof(*extras); i++)
+		count += extras[i].opcode == opcode;
+	return count;
+}
+
+static int extra_compare(const void *a, const void *b)
+{
+	const struct extra_state *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static void check_extra_index(struct verify *verify, uint8_t opcode, struct view content)
+{
+	const struct extra_state key = {.offset = view_get(&content, 8)};
+	uint64_t length = view_get(&content, 8);
+	size_t count = verify->extras.size_bytes / sizeof(key);
+	struct extra_state *extra = count > 0
+		? bsearch(&key, verify->extras.data, count, sizeof(key), extra_compare)
+		: NULL;
+
+	if (extra && extra->opcode == opcode && extra->length == length && !extra->summarised)
+		extra->summarised = true;
+	else
+		problem(verify, verify->offset, "an index of %s that does not agree with the data",
+			opcode == MCAP_METADATA ? "metadata" : "an attachment");
+}
+
+static void check_attachment(struct verify *verify, const struct mcap_record *record)
+{
+	struct mcap_attachment attachment;
+
+	note_extra(verify, record);
+	if (mcap_parse_attachment(record->content, &attachment) < 0)
+		problem(verify, verify->offset,
+			"an attachment that cannot be parsed, or whose CRC is wrong");
 }
 
 static void check_statistics(struct verify *verify, struct view content)
@@ -334,7 +507,14 @@ static void check_statistics(struct verify *verify, struct view content)
 		return;
 	}
 	agree = statistics.message_count == verify->result.messages &&
-		statistics.chunk_count == verify->chunk_count;
+		statistics.chunk_count == verify->chunk_count &&
+		statistics.schema_count == verify->schema_count &&
+		statistics.channel_count == verify->channel_count &&
+		statistics.attachment_count == count_extras(verify, MCAP_ATTACHMENT) &&
+		statistics.metadata_count == count_extras(verify, MCAP_METADATA);
+	if (verify->result.messages > 0)
+		agree = agree && statistics.start_time == verify->start_time &&
+			statistics.end_time == verify->end_time;
 	while (statistics.channel_counts.size_bytes > 0) {
 		uint16_t id = (uint16_t)view_get(&statistics.channel_counts, 2);
 
@@ -343,6 +523,18 @@ static void check_statistics(struct verify *verify, struct view content)
 	}
 	if (!agree)
 		problem(verify, verify->offset, "the statistics do not agree with the data");
+}
+
+static void check_summary_offset(struct verify *verify, struct view content)
+{
+	uint8_t opcode = (uint8_t)view_get(&content, 1);
+	uint64_t begin = view_get(&content, 8), length = view_get(&content, 8);
+	const struct group *group =
+		opcode < ARRAY_SIZE(verify->groups) ? &verify->groups[opcode] : NULL;
+
+	if (content.failed || !group || group->begin != begin || group->end - begin != length)
+		problem(verify, verify->offset,
+			"a summary offset that does not agree with the summary");
 }
 
 static int check_footer(struct verify *verify, struct view content)
@@ -375,8 +567,9 @@ static int check_footer(struct verify *verify, struct view content)
 	crc = mcap_crc(0, summary, (size_t)n);
 	if (footer.summary_crc && footer.summary_crc != crc)
 		problem(verify, verify->offset, "the summary's CRC is wrong");
+	/* a summary may do without chunk indexes, or names all */
 	for (size_t i = 0; i < verify->chunk_count; i++)
-		if (!verify->chunks[i].summarised) {
+		if (verify->groups[MCAP_CHUNK_INDEX].begin && !verify->chunks[i].summarised) {
 			problem(verify, verify->chunks[i].offset,
 				"a chunk that the summary does not name");
 			break;
@@ -394,24 +587,50 @@ static void check_data_end(struct verify *verify, struct view content)
 	verify->summary_start = verify->offset + MCAP_RECORD_HEADER_BYTES + 4;
 }
 
-static void check_metadata(struct verify *verify, struct view content)
+static void check_metadata(struct verify *verify, const struct mcap_record *record)
 {
 	struct mcap_metadata metadata;
 
-	if (mcap_parse_metadata(content, &metadata) < 0)
+	note_extra(verify, record);
+	if (mcap_parse_metadata(record->content, &metadata) < 0) {
 		problem(verify, verify->offset, "metadata that cannot be parsed");
-	else
-		verify->continues |= mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA);
+		return;
+	}
+	verify->continues |= mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA);
+	check_map(verify, metadata.pairs);
+}
+
+static void note_group(struct verify *verify, const struct mcap_record *record)
+{
+	struct group *group = record->opcode < ARRAY_SIZE(verify->groups)
+		? &verify->groups[record->opcode]
+		: NULL;
+
+	if (!group || verify->summary_start == 0)
+		return;
+	if (group->begin == 0)
+		group->begin = verify->offset;
+	group->end = verify->offset + MCAP_RECORD_HEADER_BYTES + record->content.size_bytes;
 }
 
 static int check_record(struct verify *verify, const struct mcap_record *record)
 {
+	note_group(verify, record);
 	switch (record->opcode) {
 	case MCAP_SCHEMA: check_schema(verify, record->content); return 0;
 	case MCAP_CHANNEL: check_channel(verify, record->content); return 0;
 	case MCAP_CHUNK: return check_chunk(verify, record->content);
 	case MCAP_MESSAGE_INDEX: check_message_index(verify, record->content); return 0;
-	case MCAP_METADATA: check_metadata(verify, record->content); return 0;
+	case MCAP_MESSAGE: check_message(verify, NULL, record->content); return 0;
+	case MCAP_METADATA: check_metadata(verify, record); return 0;
+	case MCAP_ATTACHMENT: check_attachment(verify, record); return 0;
+	case MCAP_METADATA_INDEX:
+		check_extra_index(verify, MCAP_METADATA, record->content);
+		return 0;
+	case MCAP_ATTACHMENT_INDEX:
+		check_extra_index(verify, MCAP_ATTACHMENT, record->content);
+		return 0;
+	case MCAP_SUMMARY_OFFSET: check_summary_offset(verify, record->content); return 0;
 	case MCAP_CHUNK_INDEX: check_chunk_index(verify, record->content); return 0;
 	case MCAP_STATISTICS: check_statistics(verify, record->content); return 0;
 	case MCAP_DATA_END: check_data_end(verify, record->content); return 0;
@@ -484,6 +703,8 @@ static int verify_file(struct verify *verify, uint64_t size_bytes, struct error 
 	if (r < 0)
 		return error_set(reterr, r, "cannot read at offset %llu: %s",
 			(unsigned long long)verify->offset, strerror(-r));
+	if (buf_error(&verify->indexes) < 0 || buf_error(&verify->extras) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
 	verify->result.bytes = verify->offset;
 	if (!verify->result.finished) {
 		if (verify->offset == size_bytes)
@@ -525,6 +746,8 @@ int session_verify(int fd, void (*report)(void *user, uint64_t offset, const cha
 	free(verify.chunks);
 	free(verify.chunk_data);
 	buf_finish(&verify.expanded);
+	buf_finish(&verify.indexes);
+	buf_finish(&verify.extras);
 	*ret = verify.result;
 	return r < 0 ? r : verify.result.problems == 0;
 }

@@ -497,62 +497,74 @@ int session_writer_append_record(struct session_writer *writer, struct view reco
 
 /* ---- metadata and attachments ---- */
 
-int session_writer_put_metadata(struct session_writer *writer, const struct mcap_metadata *metadata)
+/* a record between chunks, and its index record: where it is, how long, and what else that says */
+struct extra {
+	struct buf record, tail;
+	struct buf *indexes;
+	uint32_t *count;
+	uint8_t opcode; /* of the index */
+};
+
+static void extra_finish(struct extra *extra)
 {
-	_cleanup_(buf_finish) struct buf out = {0};
-	struct buf *index = &writer->metadata_indexes;
-	size_t before = index->size_bytes, begin;
-	off_t offset;
+	buf_finish(&extra->record);
+	buf_finish(&extra->tail);
+}
+
+static int put_extra(struct session_writer *writer, const struct extra *extra)
+{
+	struct buf *indexes = extra->indexes;
+	size_t before = indexes->size_bytes, begin;
 	int r = session_writer_flush(writer);
 
 	if (r < 0)
 		return r;
-	offset = writer->offset;
-	mcap_put_metadata(&out, metadata);
-	begin = mcap_begin(index, MCAP_METADATA_INDEX);
-	buf_put_u64(index, (uint64_t)offset);
-	buf_put_u64(index, out.size_bytes);
-	buf_put_u32(index, (uint32_t)metadata->name.size_bytes);
-	buf_put(index, metadata->name.data, metadata->name.size_bytes);
-	mcap_end(index, begin);
-	r = buf_error(index) < 0 ? -ENOMEM : writer_put_buf(writer, &out);
+	begin = mcap_begin(indexes, extra->opcode);
+	buf_put_u64(indexes, (uint64_t)writer->offset);
+	buf_put_u64(indexes, extra->record.size_bytes);
+	buf_put(indexes, extra->tail.data, extra->tail.size_bytes);
+	mcap_end(indexes, begin);
+	r = buf_error(indexes) < 0 || buf_error(&extra->tail) < 0
+		? -ENOMEM
+		: writer_put_buf(writer, &extra->record);
 	if (r < 0)
-		buf_cut(index, before);
+		buf_cut(indexes, before);
 	else
-		writer->metadata_count++;
+		++*extra->count;
 	return r;
+}
+
+static void put_string(struct buf *out, struct view text)
+{
+	buf_put_u32(out, (uint32_t)text.size_bytes);
+	buf_put(out, text.data, text.size_bytes);
+}
+
+int session_writer_put_metadata(struct session_writer *writer, const struct mcap_metadata *metadata)
+{
+	_cleanup_(extra_finish) struct extra extra = {.indexes = &writer->metadata_indexes,
+		.count = &writer->metadata_count,
+		.opcode = MCAP_METADATA_INDEX};
+
+	mcap_put_metadata(&extra.record, metadata);
+	put_string(&extra.tail, metadata->name);
+	return put_extra(writer, &extra);
 }
 
 int session_writer_put_attachment(
 	struct session_writer *writer, const struct mcap_attachment *attachment)
 {
-	_cleanup_(buf_finish) struct buf out = {0};
-	struct buf *index = &writer->attachment_indexes;
-	size_t before = index->size_bytes, begin;
-	off_t offset;
-	int r = session_writer_flush(writer);
+	_cleanup_(extra_finish) struct extra extra = {.indexes = &writer->attachment_indexes,
+		.count = &writer->attachment_count,
+		.opcode = MCAP_ATTACHMENT_INDEX};
 
-	if (r < 0)
-		return r;
-	offset = writer->offset;
-	mcap_put_attachment(&out, attachment);
-	begin = mcap_begin(index, MCAP_ATTACHMENT_INDEX);
-	buf_put_u64(index, (uint64_t)offset);
-	buf_put_u64(index, out.size_bytes);
-	buf_put_u64(index, attachment->log_time);
-	buf_put_u64(index, attachment->create_time);
-	buf_put_u64(index, attachment->data.size_bytes);
-	buf_put_u32(index, (uint32_t)attachment->name.size_bytes);
-	buf_put(index, attachment->name.data, attachment->name.size_bytes);
-	buf_put_u32(index, (uint32_t)attachment->media_type.size_bytes);
-	buf_put(index, attachment->media_type.data, attachment->media_type.size_bytes);
-	mcap_end(index, begin);
-	r = buf_error(index) < 0 ? -ENOMEM : writer_put_buf(writer, &out);
-	if (r < 0)
-		buf_cut(index, before);
-	else
-		writer->attachment_count++;
-	return r;
+	mcap_put_attachment(&extra.record, attachment);
+	buf_put_u64(&extra.tail, attachment->log_time);
+	buf_put_u64(&extra.tail, attachment->create_time);
+	buf_put_u64(&extra.tail, attachment->data.size_bytes);
+	put_string(&extra.tail, attachment->name);
+	put_string(&extra.tail, attachment->media_type);
+	return put_extra(writer, &extra);
 }
 
 /* ---- the end ---- */
@@ -689,9 +701,21 @@ int session_writer_sync(struct session_writer *writer)
 
 	if (r == 0 && writer->wal)
 		r = wal_sync(writer->wal);
+	if (r == 0 && io_is_removed(writer->fd))
+		r = -ENOENT;
 	if (r == 0)
 		writer->synced_end = end;
 	return r;
+}
+
+int session_writer_put_back(struct session_writer *writer)
+{
+	_autoclose_ int fd = -1;
+
+	if (!io_is_removed(writer->fd))
+		return 0;
+	fd = io_put_back(writer->fd, writer->path);
+	return fd < 0 ? fd : 0;
 }
 
 struct session_writer_totals session_writer_get_totals(const struct session_writer *writer)

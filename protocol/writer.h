@@ -73,9 +73,12 @@ int session_writer_flush(struct session_writer *writer);
  * Bring to the disk what was appended before this call. From any thread, while others append.
  *
  * @return 0, or what fdatasync(2) gave: what was appended since the last good call may be lost then,
- *         and nothing may be concluded from trying again
+ *         and nothing may be concluded from trying again; -ENOENT when the file was removed
  */
 int session_writer_sync(struct session_writer *writer);
+
+/** Make the file again, when it was removed after session_writer_create(). @return 0 or a negative errno */
+int session_writer_put_back(struct session_writer *writer);
 
 /**
  * Flush, then write the summary and the footer. Nothing can be appended afterwards. A file whose end

@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#define COPY_BYTES ((size_t)1024 * 1024)
+
 int io_write_all(int fd, const void *data, size_t size_bytes)
 {
 	const char *at = data;
@@ -99,6 +101,41 @@ ssize_t io_pread_full(int fd, void *data, size_t size_bytes, off_t offset)
 		got += (size_t)n;
 	}
 	return (ssize_t)got;
+}
+
+bool io_is_removed(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && status.st_nlink == 0;
+}
+
+int io_put_back(int fd, const char *path)
+{
+	_autofree_ char *piece = malloc(COPY_BYTES);
+	_autoclose_ int copy = -1;
+	off_t offset = 0;
+	ssize_t n;
+	int r = 0;
+
+	if (!piece)
+		return -ENOMEM;
+	copy = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (copy < 0)
+		return -errno;
+	while (r == 0 && (n = io_pread_full(fd, piece, COPY_BYTES, offset)) != 0) {
+		r = n < 0 ? (int)n : io_pwrite_all(copy, piece, (size_t)n, offset);
+		offset += n;
+	}
+	if (r == 0 && fsync(copy) < 0)
+		r = -errno;
+	if (r == 0)
+		r = io_sync_directory_of(path);
+	if (r < 0) {
+		unlink(path);
+		return r;
+	}
+	return steal_fd(&copy);
 }
 
 ssize_t io_read_file(const char *path, size_t limit, char **ret_data)

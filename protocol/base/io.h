@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -33,6 +34,16 @@ ssize_t io_pread_full(int fd, void *data, size_t size_bytes, off_t offset);
  * @return the size in bytes, or a negative errno
  */
 ssize_t io_read_file(const char *path, size_t limit, char **ret_data);
+
+/** Was the file removed, so that only its descriptors are left of it? */
+bool io_is_removed(int fd);
+
+/**
+ * Make a file that was removed again: a copy of it as @p path, on the disk.
+ *
+ * @return a descriptor of the copy for reading and writing, or a negative errno
+ */
+int io_put_back(int fd, const char *path);
 
 /** Make a directory and those above it with @p mode. @return 0 (also when it was there), or -errno */
 int io_make_directories(const char *path, mode_t mode);

@@ -231,6 +231,47 @@ static void full_disk_to_the_end(void)
 	desktop_end(&desktop);
 }
 
+static void removed_files_are_made_again(void)
+{
+	static const char *const names[] = {"recording-0001.mcap", "recording-0001.mcap.wal-a",
+		"recording-0001.mcap.wal-b", "annotations.mcap"};
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	char id[21], path[400], program[256];
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 0);
+	for (int i = 0; i < 60; i++) {
+		desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
+		desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);
+		for (size_t k = 0; i == 30 && k < ARRAY_SIZE(names); k++) {
+			snprintf(path, sizeof(path), "%s/%s/%s", temporary_folder(), id, names[k]);
+			check(unlink(path) == 0);
+		}
+		sleep_ms(30);
+	}
+	check(child_says(&daemon.child, "goes on in segment 2", 10));
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	check(session->reader && session_reader_is_complete(session->reader));
+	expect(session_reader_segments(session->reader) == 2);
+	expect(reason_is_said(session, "its file was removed"));
+	check(timeline_create(&timeline, session) == 0);
+	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 60);
+	snprintf(path, sizeof(path), "%s/%s", temporary_folder(), id);
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(NULL, program, "verify", path, NULL) == 0);
+	desktop_end(&desktop);
+}
+
 static void killed_recorder_leaves_a_file_that_opens(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -494,6 +535,8 @@ static const struct test tests[] = {
 		vanished_display_ends_the_session},
 	{"a full disk is said, and the session goes on in a new segment",
 		full_disk_holds_and_goes_on},
+	{"files that somebody removes are made again, and nothing is missing",
+		removed_files_are_made_again},
 	{"a disk that stays full leaves a whole file and says what is missing",
 		full_disk_to_the_end},
 	{"a killed recorder leaves a file that opens, and the next one goes on",

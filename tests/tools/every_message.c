@@ -21,8 +21,8 @@ static void *must(void *pointer)
 static ProtobufCMessage *make(
 	const ProtobufCMessageDescriptor *descriptor, unsigned variant, int depth);
 
-static void fill_value(
-	const ProtobufCFieldDescriptor *field, void *at, unsigned number, unsigned variant, int depth)
+static void fill_value(const ProtobufCFieldDescriptor *field, void *at, unsigned number,
+	unsigned variant, int depth)
 {
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_FLOAT: *(float *)at = (float)number + 0.5f; break;
@@ -34,9 +34,7 @@ static void fill_value(
 		*(int *)at = values->values[values->n_values - 1].value;
 		break;
 	}
-	case PROTOBUF_C_TYPE_STRING:
-		*(char **)at = must(strdup("text, “quoted”"));
-		break;
+	case PROTOBUF_C_TYPE_STRING: *(char **)at = must(strdup("text, “quoted”")); break;
 	case PROTOBUF_C_TYPE_BYTES:
 		*(ProtobufCBinaryData *)at = (ProtobufCBinaryData){3, must(strdup("\1\377\3"))};
 		break;
@@ -47,7 +45,9 @@ static void fill_value(
 	case PROTOBUF_C_TYPE_SINT64:
 	case PROTOBUF_C_TYPE_SFIXED64:
 	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64: *(uint64_t *)at = UINT64_C(1800000000000000000) + number; break;
+	case PROTOBUF_C_TYPE_FIXED64:
+		*(uint64_t *)at = UINT64_C(1800000000000000000) + number;
+		break;
 	default: *(uint32_t *)at = 1000 + number; break;
 	}
 }
@@ -70,8 +70,8 @@ static size_t size_of_value(const ProtobufCFieldDescriptor *field)
 }
 
 /* how many fields share a oneof's place; of others 1 */
-static unsigned count_cases(
-	const ProtobufCMessageDescriptor *descriptor, const ProtobufCFieldDescriptor *field, unsigned *ret_own)
+static unsigned count_cases(const ProtobufCMessageDescriptor *descriptor,
+	const ProtobufCFieldDescriptor *field, unsigned *ret_own)
 {
 	unsigned count = 0;
 
@@ -88,10 +88,11 @@ static unsigned count_cases(
 	return count;
 }
 
-static void fill_field(
-	ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, unsigned variant, int depth)
+static void fill_field(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field,
+	unsigned variant, int depth)
 {
-	void *at = (char *)message + field->offset, *quantifier = (char *)message + field->quantifier_offset;
+	void *at = (char *)message + field->offset,
+	     *quantifier = (char *)message + field->quantifier_offset;
 	size_t size = size_of_value(field);
 	unsigned own, cases = count_cases(message->descriptor, field, &own);
 
@@ -156,7 +157,8 @@ int main(int argc, char **argv)
 			_packet_unref_ struct packet *packet = NULL;
 
 			if (packet_create(&packet, &clock,
-				    &(struct packet_info){id, 0, NS_PER_S + variant, 0}, message) < 0 ||
+				    &(struct packet_info){id, 0, NS_PER_S + variant, 0},
+				    message) < 0 ||
 				session_writer_append(writer, packet) < 0)
 				return 1;
 			protobuf_c_message_free_unpacked(message, NULL);

@@ -2,9 +2,11 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/compress.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/reader.h"
+#include "protocol/schema.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
@@ -364,6 +366,303 @@ static void not_a_session(void)
 	expect(session_reader_open(&reader, "/", &error) < 0);
 }
 
+/* ---- files that nobody honest writes ---- */
+
+static void put_schema(struct buf *file, uint16_t id, const char *text)
+{
+	mcap_put_schema(file,
+		&(struct mcap_schema){id, mcap_text("uxrec.ClockSample"), mcap_text("protobuf"),
+			mcap_text(text)});
+}
+
+/* ours by profile, with the channel 1 of our clock samples */
+static void put_begin(struct buf *file)
+{
+	buf_put(file, MCAP_MAGIC, MCAP_MAGIC_BYTES);
+	mcap_put_header(file, "uxrec.v1", "test");
+	schema_put_channel(file, 1, channel_kind_get(CHANNEL_CLOCK));
+}
+
+static void put_message(struct buf *out, uint16_t channel, uint32_t sequence, uint64_t time)
+{
+	size_t begin = mcap_begin(out, MCAP_MESSAGE);
+
+	buf_put_u16(out, channel);
+	buf_put_u32(out, sequence);
+	buf_put_u64(out, time);
+	buf_put_u64(out, time);
+	mcap_end(out, begin);
+}
+
+struct lie {
+	uint64_t start, end, uncompressed_size;
+	const char *compression;
+};
+
+static void put_chunk(struct buf *file, const struct buf *records, struct lie lie)
+{
+	size_t begin = mcap_begin(file, MCAP_CHUNK);
+
+	buf_put_u64(file, lie.start);
+	buf_put_u64(file, lie.end);
+	buf_put_u64(file, lie.uncompressed_size ? lie.uncompressed_size : records->size_bytes);
+	buf_put_u32(file, 0);
+	buf_put_string(file, lie.compression ? lie.compression : "");
+	buf_put_u64(file, records->size_bytes);
+	buf_put(file, records->data, records->size_bytes);
+	mcap_end(file, begin);
+}
+
+/* a chunk with one sound message */
+static void put_good_chunk(struct buf *file, uint32_t sequence)
+{
+	_cleanup_(buf_finish) struct buf records = {0};
+	uint64_t time = BEGIN_NS + sequence;
+
+	put_message(&records, 1, sequence, time);
+	put_chunk(file, &records, (struct lie){time, time, 0, NULL});
+}
+
+static void put_end(struct buf *file, const struct buf *summary, uint64_t summary_start)
+{
+	mcap_put_data_end(file, 0);
+	buf_put(file, summary->data, summary->size_bytes);
+	mcap_put_footer(
+		file, (struct view){summary->data, summary->size_bytes, 0}, summary_start, 0);
+}
+
+static void claims_two_to_the_63(struct buf *file)
+{
+	put_good_chunk(file, 0);
+	buf_put_u8(file, MCAP_CHUNK);
+	buf_put_u64(file, UINT64_C(1) << 63);
+	put_good_chunk(file, 1);
+}
+
+static void bomb(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf zeros = {0}, packed = {0};
+	size_t size = 32 * 1024 * 1024;
+
+	check(buf_reserve(&zeros, size) != NULL);
+	memset(zeros.data, 0, size);
+	zeros.size_bytes = size;
+	check(compress_append(COMPRESSION_ZSTD, (struct view){zeros.data, zeros.size_bytes, 0},
+		      &packed) == 0);
+	put_good_chunk(file, 0);
+	/* says that it is small, says that it is larger than anything */
+	put_chunk(file, &packed, (struct lie){BEGIN_NS, BEGIN_NS, 1000, "zstd"});
+	put_chunk(file, &packed, (struct lie){BEGIN_NS, BEGIN_NS, UINT64_C(1) << 62, "zstd"});
+	put_good_chunk(file, 1);
+}
+
+static void undeclared_channel(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf records = {0};
+
+	put_message(&records, 1, 0, BEGIN_NS);
+	put_message(&records, 77, 0, BEGIN_NS);
+	put_message(&records, 1, 1, BEGIN_NS);
+	put_chunk(file, &records, (struct lie){BEGIN_NS, BEGIN_NS, 0, NULL});
+}
+
+static void times_go_backwards(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf records = {0};
+
+	put_message(&records, 1, 0, BEGIN_NS + 9);
+	put_message(&records, 1, 1, BEGIN_NS + 3);
+	put_good_chunk(file, 2);
+	put_chunk(file, &records, (struct lie){BEGIN_NS + 9, BEGIN_NS + 3, 0, NULL});
+	put_good_chunk(file, 3);
+}
+
+static void schema_does_not_parse(struct buf *file)
+{
+	put_schema(file, 2, "\xff\xff\xff");
+	put_good_chunk(file, 0);
+	put_good_chunk(file, 1);
+}
+
+static void schema_of_something_else(struct buf *file)
+{
+	put_schema(file, 2, "");
+	put_good_chunk(file, 0);
+	put_good_chunk(file, 1);
+}
+
+static void schema_record_is_torn(struct buf *file)
+{
+	size_t begin = mcap_begin(file, MCAP_SCHEMA);
+
+	buf_put_u16(file, 9);
+	buf_put_u32(file, UINT32_MAX);
+	mcap_end(file, begin);
+	put_good_chunk(file, 0);
+	put_good_chunk(file, 1);
+}
+
+static void key_twice(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf pairs = {0};
+
+	for (int i = 0; i < 2; i++) {
+		buf_put_string(&pairs, "key");
+		buf_put_string(&pairs, i ? "one" : "other");
+	}
+	mcap_put_metadata(
+		file, &(struct mcap_metadata){mcap_text("m"), {pairs.data, pairs.size_bytes, 0}});
+	put_good_chunk(file, 0);
+	put_good_chunk(file, 1);
+}
+
+static void chunk_over_the_limit(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf records = {0};
+
+	check(buf_reserve(&records, READER_CHUNK_LIMIT_BYTES + 1) != NULL);
+	memset(records.data, 0x80, READER_CHUNK_LIMIT_BYTES + 1);
+	records.size_bytes = READER_CHUNK_LIMIT_BYTES + 1;
+	put_good_chunk(file, 0);
+	put_chunk(file, &records, (struct lie){BEGIN_NS, BEGIN_NS, 0, NULL});
+	put_good_chunk(file, 1);
+}
+
+static void overlapping_chunks(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf summary = {0};
+	uint64_t offset = file->size_bytes, length;
+
+	put_good_chunk(file, 0);
+	length = file->size_bytes - offset;
+	put_good_chunk(file, 1);
+	/* the first one twice */
+	for (int i = 0; i < 2; i++) {
+		size_t begin = mcap_begin(&summary, MCAP_CHUNK_INDEX);
+
+		buf_put_u64(&summary, BEGIN_NS);
+		buf_put_u64(&summary, BEGIN_NS);
+		buf_put_u64(&summary, offset);
+		buf_put_u64(&summary, length);
+		buf_put_u32(&summary, 0);
+		buf_put_u64(&summary, 0);
+		buf_put_string(&summary, "");
+		buf_put_u64(&summary, 0);
+		buf_put_u64(&summary, 0);
+		mcap_end(&summary, begin);
+	}
+	{
+		size_t begin = mcap_begin(&summary, MCAP_STATISTICS);
+
+		buf_put_u64(&summary, 2);
+		buf_put_u16(&summary, 1);
+		buf_put_u32(&summary, 1);
+		buf_put_u32(&summary, 0);
+		buf_put_u32(&summary, 0);
+		buf_put_u32(&summary, 2);
+		buf_put_u64(&summary, BEGIN_NS);
+		buf_put_u64(&summary, BEGIN_NS + 1);
+		buf_put_u32(&summary, 0);
+		mcap_end(&summary, begin);
+	}
+	put_end(file, &summary, file->size_bytes + MCAP_RECORD_HEADER_BYTES + 4);
+}
+
+static void footer_points_outside(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf summary = {0};
+
+	put_good_chunk(file, 0);
+	put_good_chunk(file, 1);
+	put_end(file, &summary, UINT64_C(1) << 60);
+}
+
+static void footer_points_into_the_data(struct buf *file)
+{
+	_cleanup_(buf_finish) struct buf summary = {0};
+
+	put_good_chunk(file, 0);
+	put_good_chunk(file, 1);
+	put_end(file, &summary, 100);
+}
+
+static bool is_told(const struct session_reader *reader, const char *text)
+{
+	const struct reader_damage *damages;
+	size_t count = session_reader_damages(reader, &damages);
+
+	for (size_t i = 0; i < count; i++)
+		if (strstr(damages[i].text, text) && damages[i].offset > 0)
+			return true;
+	return false;
+}
+
+struct told {
+	const char *text;
+	bool found;
+};
+
+static void look_for(void *user, uint64_t offset, const char *text)
+{
+	struct told *told = user;
+
+	told->found |= offset > 0 && strstr(text, told->text) != NULL;
+}
+
+/* Each costs itself, is told by the reader or by verify with its offset, and the rest is read. */
+static void every_lie_is_told(void)
+{
+	static const struct {
+		void (*make)(struct buf *file);
+		size_t messages;
+		const char *damage;  /* by the reader; NULL: it needs not care */
+		const char *problem; /* by verify */
+	} lies[] = {
+		{claims_two_to_the_63, 1, "larger than the file", "torn record"},
+		{bomb, 2, "does not have the size it declares", "cannot be expanded"},
+		{undeclared_channel, 2, "not declared", "which is not declared"},
+		{times_go_backwards, 2, "impossible times", "outside its chunk's time"},
+		{schema_does_not_parse, 2, NULL, "does not parse"},
+		{schema_of_something_else, 2, NULL, "does not declare the message"},
+		{schema_record_is_torn, 2, "schema record that cannot be read", "cannot be parsed"},
+		{key_twice, 2, NULL, "a key twice"},
+		{chunk_over_the_limit, 2, "larger than any honest one", "larger than any honest"},
+		{overlapping_chunks, 2, "overlap", "does not agree"},
+		{footer_points_outside, 2, "footer that points outside", "does not point"},
+		{footer_points_into_the_data, 2, NULL, "does not point"},
+	};
+	_autofree_ char *path = temporary_path("lie.mcap");
+
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
+		_destroy_(session_reader) struct session_reader *reader = NULL;
+		_cleanup_(buf_finish) struct buf file = {0};
+		struct told told = {lies[i].problem, false};
+		struct verify_result result;
+		bool in_order;
+		size_t count;
+		int fd;
+
+		put_begin(&file);
+		lies[i].make(&file);
+		check(buf_error(&file) == 0);
+		write_bytes(path, file.data, file.size_bytes);
+		reader = open_session(path);
+		count = count_messages(reader, INT64_MIN, INT64_MAX, 0, &in_order);
+		if (count != lies[i].messages || !in_order ||
+			(lies[i].damage && !is_told(reader, lies[i].damage)))
+			fprintf(stderr, "# lie %zu: %zu messages\n", i, count);
+		expect(count == lies[i].messages && in_order);
+		expect(!lies[i].damage || is_told(reader, lies[i].damage));
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		check(fd >= 0);
+		expect(session_verify(fd, look_for, &told, &result, NULL) == 0);
+		close(fd);
+		if (!told.found)
+			fprintf(stderr, "# lie %zu: verify does not tell\n", i);
+		expect(told.found);
+	}
+}
+
 static void chunks_end_by_time_and_size(void)
 {
 	_autofree_ char *path = temporary_path("chunks.mcap");
@@ -431,6 +730,7 @@ static const struct test tests[] = {
 	{"damage is told with its offset and reading goes on", damage_is_told_with_its_offset},
 	{"declared lengths are not believed", lies_are_not_believed},
 	{"what is no session is refused with a sentence", not_a_session},
+	{"every lie is told with its offset, and costs itself", every_lie_is_told},
 	{"chunks end by the times and sizes of their packets", chunks_end_by_time_and_size},
 	{"a full disk leaves whole chunks, and room again ends the file",
 		full_disk_leaves_whole_chunks},
