@@ -266,10 +266,10 @@ check-coverage:
 		tests/unit/annotations.c tests/integration/mcap.test.mjs)
 	@tests/coverage build/coverage protocol
 
-bench: all tests
+bench: all tests bench-file
 	@tests/bench/run $(ARGS)
 
-# needs 5 GB of memory for a while
+# what the session file costs; needs 5 GB of memory for a while
 bench-file: tests
 	@UXREC_BUILD=$(B) node tests/bench/file.mjs
 

@@ -392,9 +392,16 @@ test('files of every format version are read as they were then', async () => {
     }
 });
 
-test('the annotation log is an MCAP file too', async () => {
-  const { lines } = await stream(whole.replace('recording-0001', 'annotations'));
+test('the annotation log is an MCAP file too, and whole when it is exported', async () => {
+  const path = whole.replace('recording-0001', 'annotations');
+  const { lines } = await stream(path);
   /* session_info, consent, the attempt's begin and end, the tag, the reason of the end */
   assert.equal(lines.length, 6);
   assert.ok(lines.every((text) => text.startsWith('/acts uxrec.Act ')));
+  const out = `${path}.whole`;
+  await recorder.uxrec('recover', path, '-o', out);
+  const exported = await stream(out);
+  assert.ok(exported.done);
+  assert.deepEqual(exported.lines.sort(), lines.sort());
+  await recorder.uxrec('verify', out);
 });
