@@ -45,6 +45,8 @@ static struct {
 	long count;        /* calls that fail then */
 	_Atomic long hits;
 	_Atomic int64_t ahead_ns; /* of the monotonic clock */
+	_Atomic bool stall;       /* syncs take as long as this is set */
+	_Atomic bool stalled;     /* one does so */
 	struct synced {
 		uint64_t inode;
 		int64_t size;
@@ -301,6 +303,10 @@ static int sync_file(int fd)
 {
 	struct stat status;
 
+	while (!outside && faults.stall) {
+		faults.stalled = true;
+		usleep(1000);
+	}
 	if (__real_fstat(fd, &status) < 0)
 		return -1;
 	if (!fails(FAULT_SYNC)) {
@@ -681,6 +687,35 @@ static void recording_survives_every_fault(void)
 	}
 }
 
+/* While a sync takes as long as it likes, everything that was appended outlives the process. */
+static void a_stalled_sync_holds_up_nothing(void)
+{
+	static const struct segments_context context = {note_trouble, note_dropped, NULL};
+	_autofree_ char *folder = fresh_folder("stalled");
+	_destroy_(segments) struct segments *segments = NULL;
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	struct written written = {0};
+
+	check(segments_create(&segments, folder, 0, NS_PER_S, &context, NULL) == 0);
+	faults.stalled = false;
+	faults.stall = true;
+	for (size_t i = 0; i < PACKETS; i++) {
+		_packet_unref_ struct packet *packet = next_packet(&written, i);
+
+		faults.ahead_ns += 200 * NS_PER_MS;
+		segments_append(segments, packet);
+		note_taken(&written, packet);
+		for (int k = 0; i == 10 && k < 5000 && !faults.stalled; k++)
+			usleep(1000);
+	}
+	/* the sync is still going on: this is what a process that is killed now leaves */
+	expect(faults.stalled && faults.stall);
+	check(session_reader_open_folder(&reader, folder, NULL) == 0);
+	check_taken(reader, &written);
+	faults.stall = false;
+	check(segments_finish(segments) == 0);
+}
+
 /* ---- what is said about a session ---- */
 
 #define ACTS 8
@@ -841,6 +876,8 @@ static const struct test tests[] = {
 	{"writing loses nothing that it took, whichever call fails", writing_survives_every_fault},
 	{"reading never gives what is wrong, whichever call fails", reading_survives_every_fault},
 	{"a recording goes on in segments, whichever call fails", recording_survives_every_fault},
+	{"a sync that does not end holds up nothing and loses nothing",
+		a_stalled_sync_holds_up_nothing},
 	{"an act that was acknowledged stays, whichever call fails",
 		annotations_survive_every_fault},
 	{"erasing can be ended, whichever call fails", erasing_survives_every_fault},
