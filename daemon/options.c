@@ -27,6 +27,8 @@ static const char usage[] =
 	"                       what is captured (default auto: the X display)\n"
 	"  --input auto|evdev|x11|none\n"
 	"                       where input is read (default auto: evdev where it may be read)\n"
+	"  --sound none|tone[:PPM]\n"
+	"                       what is heard (default none; the tone clicks every second)\n"
 	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
 	"  --verbose            say more\n"
@@ -44,6 +46,7 @@ enum {
 	OPTION_DISPLAY,
 	OPTION_SCREEN,
 	OPTION_INPUT,
+	OPTION_SOUND,
 	OPTION_FPS,
 	OPTION_SYNC,
 	OPTION_VERBOSE,
@@ -117,6 +120,22 @@ static int parse_sync(struct options *options, const char *value)
 	return seconds < 0 ? wrong("sync", value, "'packet', or 1 to 60 seconds") : 0;
 }
 
+/* NAME or NAME:DEVICE */
+static int parse_sound(struct options *options, const char *value)
+{
+	static const char *const sounds[] = {"none", "tone", NULL};
+	const char *colon = strchr(value, ':');
+	size_t length = colon ? (size_t)(colon - value) : strlen(value);
+
+	for (const char *const *name = sounds; *name; name++)
+		if (strlen(*name) == length && strncmp(*name, value, length) == 0) {
+			options->sound = *name;
+			options->sound_device = colon ? colon + 1 : NULL;
+			return 0;
+		}
+	return wrong("sound", value, "no such choice; see --help");
+}
+
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
@@ -130,6 +149,7 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_LISTEN: return parse_listen(options, value);
 	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
 	case OPTION_INPUT: return take_choice(&options->input, "input", value, inputs);
+	case OPTION_SOUND: return parse_sound(options, value);
 	case OPTION_FPS:
 		options->max_fps = parse_number(value, 1, 240);
 		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
@@ -197,6 +217,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"display", required_argument, NULL, OPTION_DISPLAY},
 		{"screen", required_argument, NULL, OPTION_SCREEN},
 		{"input", required_argument, NULL, OPTION_INPUT},
+		{"sound", required_argument, NULL, OPTION_SOUND},
 		{"fps", required_argument, NULL, OPTION_FPS},
 		{"sync", required_argument, NULL, OPTION_SYNC},
 		{"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -206,8 +227,11 @@ int options_parse(struct options *options, int argc, char **argv)
 	};
 	int c, r;
 
-	*options = (struct options){
-		.screen = "auto", .input = "auto", .max_fps = 30, .sync_every_ns = NS_PER_S};
+	*options = (struct options){.screen = "auto",
+		.input = "auto",
+		.sound = "none",
+		.max_fps = 30,
+		.sync_every_ns = NS_PER_S};
 	r = parse_listen(options, DEFAULT_LISTEN);
 	opterr = 0;
 	while (r == 0 && (c = getopt_long(argc, argv, "", names, NULL)) >= 0)

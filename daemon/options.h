@@ -10,6 +10,7 @@ struct options {
 	char *display;      /* NULL: none was given and DISPLAY is not set */
 	const char *screen; /* "x11", "test", "none": chosen already */
 	const char *input;
+	const char *sound, *sound_device; /* NULL: the default one */
 	int max_fps;
 	int64_t sync_every_ns;
 	const char *allowed_hosts[8];

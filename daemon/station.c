@@ -4,6 +4,7 @@
 #include "capture/input.h"
 #include "capture/pointer.h"
 #include "capture/screen.h"
+#include "capture/sound.h"
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
@@ -67,10 +68,10 @@ struct station {
 	Uxrec__Study *study;
 	char *participant;
 	char consent_id[33];
-	bool record_screen, record_input;
+	uint32_t agreed; /* what may be recorded: bits (1 << enum modality) */
 	enum key_policy keys;
 	pthread_mutex_t sources_lock; /* the recorder asks the screen source */
-	struct source *screen, *pointer, *input;
+	struct source *screen, *pointer, *input, *sound;
 	int64_t started_ns, paused_ns;
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
@@ -161,6 +162,22 @@ static void source_lost(void *user, struct source *source, const char *reason)
 
 /* ---- sources ---- */
 
+static bool may_record(const struct station *station, enum modality modality)
+{
+	return station->agreed >> modality & 1;
+}
+
+/* The names of what is recorded. @return how many */
+static size_t name_modalities(const struct station *station, char *names[MODALITY_COUNT])
+{
+	size_t count = 0;
+
+	for (unsigned m = 0; m < MODALITY_COUNT; m++)
+		if (may_record(station, (enum modality)m))
+			names[count++] = (char *)modality_name((enum modality)m);
+	return count;
+}
+
 static void stop_sources(struct station *station)
 {
 	struct source *screen;
@@ -172,6 +189,7 @@ static void stop_sources(struct station *station)
 	source_destroy(screen);
 	source_destroy(steal_ptr(station->pointer));
 	source_destroy(steal_ptr(station->input));
+	source_destroy(steal_ptr(station->sound));
 }
 
 static int start_screen(
@@ -182,7 +200,7 @@ static int start_screen(
 	struct source *screen;
 	int r;
 
-	if (!station->record_screen || strcmp(options->screen, "none") == 0)
+	if (!may_record(station, MODALITY_SCREEN) || strcmp(options->screen, "none") == 0)
 		return 0;
 	r = screen_source_create(&screen, context, &wanted, reterr);
 	if (r < 0)
@@ -202,13 +220,16 @@ static int start_sources(struct station *station, struct error *reterr)
 		&station->clock, recorder_sink(station->recorder), source_lost, station};
 	const struct input_options input = {options->input, options->display, options->helper,
 		station->keys, station->consent_id};
+	const struct sound_options sound = {options->sound, options->sound_device};
 	int r = 0;
 
 	/* the input's helper is the one that may refuse: then no picture was taken */
-	if (station->record_input && strcmp(options->input, "none") != 0)
+	if (may_record(station, MODALITY_INPUT) && strcmp(options->input, "none") != 0)
 		r = input_source_create(&station->input, &context, &input, reterr);
 	if (r == 0)
 		r = start_screen(station, &context, reterr);
+	if (r == 0 && may_record(station, MODALITY_SOUND) && strcmp(options->sound, "none") != 0)
+		r = sound_source_create(&station->sound, &context, &sound, reterr);
 	hub_set_keyframes(options->live->hub, r == 0);
 	if (r < 0)
 		stop_sources(station);
@@ -220,17 +241,14 @@ static int start_sources(struct station *station, struct error *reterr)
 static void push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
 {
 	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
-	char *modalities[2];
+	char *modalities[MODALITY_COUNT];
 
 	event.kind = kind;
 	event.reason = (char *)reason;
 	event.recorder = (char *)"uxrecd " UXREC_VERSION;
 	event.keys = (char *)key_policy_name(station->keys);
 	event.modalities = modalities;
-	if (station->record_screen)
-		modalities[event.n_modalities++] = (char *)modality_name(MODALITY_SCREEN);
-	if (station->record_input)
-		modalities[event.n_modalities++] = (char *)modality_name(MODALITY_INPUT);
+	event.n_modalities = name_modalities(station, modalities);
 	recorder_push(station->recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
 }
 
@@ -279,18 +297,17 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 			&uxrec__consent__method__descriptor, (int)consent->method))
 		return error_set(reterr, -EACCES,
 			"nothing is recorded without consent: say how it was given (page, paper, …)");
-	station->record_screen = station->record_input = false;
+	station->agreed = 0;
 	for (size_t i = 0; i < consent->n_modalities; i++) {
-		if (strcmp(consent->modalities[i], "screen") == 0)
-			station->record_screen = true;
-		else if (strcmp(consent->modalities[i], "input") == 0)
-			station->record_input = true;
-		else
+		int modality = modality_find(consent->modalities[i]);
+
+		if (modality < 0 || modality == MODALITY_SESSION)
 			return error_set(reterr, -EINVAL,
-				"consent for '%s': this recorder has only screen and input",
+				"consent for '%s': this recorder has only screen, input and sound",
 				text_quote(consent->modalities[i]).text);
+		station->agreed |= 1u << modality;
 	}
-	if (!station->record_screen && !station->record_input)
+	if (!station->agreed)
 		return error_set(reterr, -EACCES,
 			"the participant has agreed to nothing: there is nothing to record");
 	return 0;
@@ -306,7 +323,7 @@ static int choose_keys(struct station *station, const Uxrec__Start *start, struc
 		return error_set(reterr, -EINVAL, "keys '%s': it is one of none, classes, full",
 			text_quote(wanted).text);
 	if (station->keys == KEY_POLICY_FULL &&
-		(!station->record_input || !start->consent->full_keys))
+		(!may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
 		return error_set(reterr, -EACCES,
 			"recording which keys are pressed needs the participant's consent for input "
 			"with full keys");
@@ -504,10 +521,11 @@ static int do_start(struct station *station, const Uxrec__Start *start, const ch
 		return r;
 	}
 	station->state = STATE_RECORDING;
-	log_info("session %s: recording %s%s%s, keys: %s", station->session,
-		station->record_screen ? "screen" : "",
-		station->record_screen && station->record_input ? " and " : "",
-		station->record_input ? "input" : "", key_policy_name(station->keys));
+	log_info("session %s: recording%s%s%s, keys: %s", station->session,
+		may_record(station, MODALITY_SCREEN) ? " screen" : "",
+		may_record(station, MODALITY_INPUT) ? " input" : "",
+		may_record(station, MODALITY_SOUND) ? " sound" : "",
+		key_policy_name(station->keys));
 	return 0;
 }
 
@@ -516,7 +534,7 @@ static int do_start(struct station *station, const Uxrec__Start *start, const ch
 /* what a recording says of how it was going on */
 struct last_state {
 	bool started, paused, ended;
-	bool screen, input;
+	uint32_t agreed;
 	enum key_policy keys;
 	int64_t offset_ns, begun_ns;
 };
@@ -535,8 +553,10 @@ static int take_last_state(
 		state->started = key_policy_parse(event->keys, &state->keys) == 0;
 		state->begun_ns = message->time_ns;
 		for (size_t i = 0; i < event->n_modalities; i++) {
-			state->screen |= strcmp(event->modalities[i], "screen") == 0;
-			state->input |= strcmp(event->modalities[i], "input") == 0;
+			int modality = modality_find(event->modalities[i]);
+
+			if (modality >= 0)
+				state->agreed |= 1u << modality;
 		}
 	}
 	state->paused = event->kind == UXREC__SESSION_EVENT__KIND__KIND_PAUSED;
@@ -659,8 +679,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 		return 0;
 	}
 	station->number++;
-	station->record_screen = state.screen;
-	station->record_input = state.input;
+	station->agreed = state.agreed;
 	station->keys = state.keys;
 	r = go_on(station, session, &state, last_ns, reterr);
 	return r < 0 ? r : 1;
@@ -959,10 +978,7 @@ static void fill_running(struct station *station, Uxrec__Status *status, char **
 	status->now_ns = session_clock_at(&station->clock, clock_now_ns());
 	status->keys = (char *)key_policy_name(station->keys);
 	status->modalities = modalities;
-	if (station->record_screen)
-		modalities[status->n_modalities++] = (char *)modality_name(MODALITY_SCREEN);
-	if (station->record_input)
-		modalities[status->n_modalities++] = (char *)modality_name(MODALITY_INPUT);
+	status->n_modalities = name_modalities(station, modalities);
 	if (*station->attempt_id) {
 		status->task = station->task;
 		status->attempt = station->attempt_id;
@@ -1006,7 +1022,7 @@ static struct packet *status_packet(struct station *station, uint64_t request, b
 	Uxrec__Status status = UXREC__STATUS__INIT;
 	_autofree_ Uxrec__Act **acts = NULL;
 	struct packet *packet = NULL;
-	char *modalities[2], warning[WARNING_BYTES];
+	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
 
 	message.request = request;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;

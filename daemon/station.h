@@ -12,11 +12,13 @@
 struct station;
 
 struct station_options {
-	const char *library; /* folder of the sessions */
-	const char *display; /* NULL: the environment's */
-	const char *screen;  /* "x11", "test", "none" */
-	const char *input;   /* "auto", "evdev", "x11", "none" */
-	const char *helper;  /* path of uxrec-inputd */
+	const char *library;      /* folder of the sessions */
+	const char *display;      /* NULL: the environment's */
+	const char *screen;       /* "x11", "test", "none" */
+	const char *input;        /* "auto", "evdev", "x11", "none" */
+	const char *sound;        /* "tone", "none" */
+	const char *sound_device; /* NULL: the default one */
+	const char *helper;       /* path of uxrec-inputd */
 	int max_fps;
 	int64_t sync_every_ns; /* see recorder.h */
 	struct live *live;

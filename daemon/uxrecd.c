@@ -274,6 +274,8 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.display = options->display,
 		.screen = options->screen,
 		.input = options->input,
+		.sound = options->sound,
+		.sound_device = options->sound_device,
 		.helper = options->helper,
 		.max_fps = options->max_fps,
 		.sync_every_ns = options->sync_every_ns,

@@ -8,6 +8,7 @@ static const char *const modality_names[MODALITY_COUNT] = {
 	[MODALITY_SESSION] = "session",
 	[MODALITY_SCREEN] = "screen",
 	[MODALITY_INPUT] = "input",
+	[MODALITY_SOUND] = "sound",
 };
 
 static const struct channel_kind channel_kinds[CHANNEL_END] = {
@@ -26,11 +27,21 @@ static const struct channel_kind channel_kinds[CHANNEL_END] = {
 	[CHANNEL_CONTROLS] = {"/input/controls", "uxrec.ControlBatch", MODALITY_INPUT, false},
 	[CHANNEL_KEY_CLASSES] = {"/input/keys", "uxrec.KeyClassBatch", MODALITY_INPUT, false},
 	[CHANNEL_KEYS] = {"/input/keys/full", "uxrec.KeyBatch", MODALITY_INPUT, false},
+	[CHANNEL_SOUND_INFO] = {"/sound/info", "uxrec.Sound", MODALITY_SOUND, true},
+	[CHANNEL_SOUND] = {"/sound", "foxglove.CompressedAudio", MODALITY_SOUND, false},
 };
 
 const char *modality_name(enum modality modality)
 {
 	return modality_names[modality];
+}
+
+int modality_find(const char *name)
+{
+	for (int m = 0; m < MODALITY_COUNT; m++)
+		if (strcmp(modality_names[m], name) == 0)
+			return m;
+	return -1;
 }
 
 static bool text_is(struct view view, const char *text)

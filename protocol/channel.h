@@ -15,11 +15,15 @@ enum modality {
 	MODALITY_SESSION, /* clocks, gaps, events of the recording, acts, the study */
 	MODALITY_SCREEN,
 	MODALITY_INPUT,
+	MODALITY_SOUND,
 	MODALITY_COUNT,
 };
 
-/** @return "session", "screen", "input"; the value of a channel's metadata key "modality" */
+/** @return "session", "screen", "input", "sound"; the value of a channel's metadata key "modality" */
 const char *modality_name(enum modality modality);
+
+/** @return the modality of that name, or -1 */
+int modality_find(const char *name);
 
 /** @return the modality that a channel's metadata (pairs of MCAP strings) names, or that of the
  * session when it names none of ours */
@@ -41,6 +45,8 @@ enum channel_id {
 	CHANNEL_CONTROLS,
 	CHANNEL_KEY_CLASSES,
 	CHANNEL_KEYS,
+	CHANNEL_SOUND_INFO,
+	CHANNEL_SOUND,
 	CHANNEL_END, /* one past the last */
 };
 

@@ -184,6 +184,9 @@ static bool is_gone(struct erase *erase, const struct reader_message *message)
 	} else if (is_batch(known)) {
 		return message->time_ns + SESSION_BATCH_SPAN_NS > options->from_ns &&
 			message->time_ns < options->to_ns;
+	} else if (known == CHANNEL_SOUND) {
+		return message->time_ns + SESSION_SOUND_SPAN_NS > options->from_ns &&
+			message->time_ns < options->to_ns;
 	}
 	return inside;
 }

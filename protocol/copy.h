@@ -46,7 +46,7 @@ int session_check_unwritten(const char *folder, unsigned segments);
 /** What to take out of a session. */
 struct session_erase_options {
 	int64_t from_ns, to_ns; /* session times */
-	uint32_t modalities;    /* as bits (1 << enum modality) of screen and input */
+	uint32_t modalities;    /* as bits (1 << enum modality), never of the session */
 	const char *who, *why;  /* for the gap that stays */
 };
 

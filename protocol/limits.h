@@ -15,6 +15,9 @@
 /* A batch of events spans at most this: a range read looks back as far. */
 #define SESSION_BATCH_SPAN_NS (250 * NS_PER_MS)
 
+/* A packet of sound spans this: SOUND_FRAME_SAMPLES of it. */
+#define SESSION_SOUND_SPAN_NS (20 * NS_PER_MS)
+
 /* Reader: a 8K picture coded without loss is about 50 MB; nothing honest is larger. */
 #define READER_CHUNK_LIMIT_BYTES (64 * 1024 * 1024)
 /* One day and a half of three chunks a second; the list of them takes 24 MB. */

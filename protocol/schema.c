@@ -3,10 +3,12 @@
 #include "protocol/acts.pb-c.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/mcap.h"
+#include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
+#include "protocol/sound.pb-c.h"
 #include "protocol/study.pb-c.h"
 
 #include <errno.h>
@@ -20,6 +22,8 @@ DECLARE(input);
 DECLARE(session);
 DECLARE(study);
 DECLARE(acts);
+DECLARE(sound);
+DECLARE(audio);
 DECLARE(video);
 
 struct schema_entry {
@@ -34,6 +38,8 @@ struct schema_entry {
 
 static const struct schema_entry schema_entries[] = {
 	ENTRY(foxglove__compressed_video, video),
+	ENTRY(foxglove__compressed_audio, audio),
+	ENTRY(uxrec__sound, sound),
 	ENTRY(uxrec__screen, screen),
 	ENTRY(uxrec__keyframe, screen),
 	ENTRY(uxrec__pointer_batch, screen),

@@ -27,6 +27,6 @@ const ProtobufCMessageDescriptor *schema_message(const char *message);
 
 /**
  * Declare a message type of ours and a channel of it: a Schema and a Channel record, both with
- * @p id, since every channel of ours has a message type of its own.
+ * @p id.
  */
 void schema_put_channel(struct buf *buf, uint16_t id, const struct channel_kind *kind);

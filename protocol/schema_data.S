@@ -17,6 +17,8 @@ schema_\name\()_end:
 	descriptors session, "descriptors/session.desc"
 	descriptors study, "descriptors/study.desc"
 	descriptors acts, "descriptors/acts.desc"
+	descriptors sound, "descriptors/sound.desc"
+	descriptors audio, "descriptors/foxglove/CompressedAudio.desc"
 	descriptors video, "descriptors/foxglove/CompressedVideo.desc"
 
 	.section .note.GNU-stack, "", @progbits

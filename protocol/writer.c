@@ -275,14 +275,14 @@ static void made_chunk_finish(struct made_chunk *made)
 	buf_finish(&made->offsets);
 }
 
-/* Coded pictures do not get smaller; everything else does, by three to ten times. */
+/* Coded pictures and sound do not get smaller; everything else does, by three to ten times. */
 static int compress_chunk(
 	struct made_chunk *made, const struct open_chunk *chunk, enum modality modality)
 {
 	int r;
 
 	made->records = (struct view){chunk->records.data, chunk->records.size_bytes, 0};
-	if (modality == MODALITY_SCREEN)
+	if (modality == MODALITY_SCREEN || modality == MODALITY_SOUND)
 		return 0;
 	r = compress_append(COMPRESSION_ZSTD, made->records, &made->packed);
 	if (r == 0 && made->packed.size_bytes < made->records.size_bytes) {
@@ -376,7 +376,8 @@ static int write_chunk(struct session_writer *writer, enum modality modality)
 int session_writer_flush(struct session_writer *writer)
 {
 	/* input and tags before pictures: when the disk fills here, the small and dear are safe */
-	static const enum modality order[] = {MODALITY_SESSION, MODALITY_INPUT, MODALITY_SCREEN};
+	static const enum modality order[] = {
+		MODALITY_SESSION, MODALITY_INPUT, MODALITY_SOUND, MODALITY_SCREEN};
 	int r = 0;
 
 	if (writer->group_bytes == 0)

@@ -188,14 +188,15 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 
 static int parse_modalities(const char *text, uint32_t *ret)
 {
-	*ret = 0;
-	for (unsigned m = 0; m < MODALITY_COUNT; m++)
-		if (m != MODALITY_SESSION &&
-			(!text || strcmp(text, modality_name((enum modality)m)) == 0))
-			*ret |= 1u << m;
+	int modality = text ? modality_find(text) : 0;
+
+	if (!text)
+		*ret = ((1u << MODALITY_COUNT) - 1) & ~(1u << MODALITY_SESSION);
+	else
+		*ret = modality > MODALITY_SESSION ? 1u << modality : 0;
 	if (*ret)
 		return 0;
-	log_error("--modality '%s': it is one of screen, input", text_quote(text).text);
+	log_error("--modality '%s': it is one of screen, input, sound", text_quote(text).text);
 	return EXIT_USAGE;
 }
 
@@ -218,7 +219,7 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	if (argc != 2 || !from || !to || !who)
 		return command_usage(
 			"erase FOLDER --from T --to T --who NAME [--why TEXT] "
-			"[--modality screen|input]");
+			"[--modality screen|input|sound]");
 	r = parse_modalities(modality, &erase.modalities);
 	if (r != 0)
 		return r;

@@ -39,7 +39,7 @@ static const char usage[] =
 	"  cut FILE [--from T] [--to T] -o OUT\n"
 	"                         a part of a session, from the keyframe before T; T is 90, 1:30\n"
 	"                         or 1:02:03.5 from the begin\n"
-	"  erase FOLDER --from T --to T --who NAME [--why TEXT] [--modality screen|input]\n"
+	"  erase FOLDER --from T --to T --who NAME [--why TEXT] [--modality screen|input|sound]\n"
 	"                         take a span out of a recording for good; a gap says so\n"
 	"  merge FOLDER OTHER...  take in what was said in other copies of a session\n"
 	"  dump FILE [--channel TOPIC] [--from T] [--to T] [--json]\n"

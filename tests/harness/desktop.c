@@ -255,13 +255,19 @@ int daemon_command(const struct daemon_child *daemon, char **ret_output, const c
 
 void daemon_record(const struct daemon_child *daemon, const char *keys, char ret_session[21])
 {
+	daemon_record_agreed(daemon, "paper", keys, ret_session);
+}
+
+void daemon_record_agreed(const struct daemon_child *daemon, const char *consent, const char *keys,
+	char ret_session[21])
+{
 	_autofree_ char *study = temporary_path("small.yaml"), *output = NULL;
 	_autoclose_ int fd = open(study, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	int r;
 
 	check(io_write_all(fd, small_study, strlen(small_study)) == 0);
 	r = daemon_command(daemon, &output, "start", "--study", study, "--participant", "P01",
-		"--consent", "paper", "--keys", keys, NULL);
+		"--consent", consent, "--keys", keys, NULL);
 	if (r != 0)
 		fprintf(stderr, "# uxrec start: %s\n", output);
 	check(r == 0 && strlen(output) == 21);

@@ -70,7 +70,16 @@ void daemon_start(struct daemon_child *daemon, const char *library, const char *
 int daemon_command(const struct daemon_child *daemon, char **ret_output, const char *command, ...)
 	__attribute__((sentinel));
 
-/** Start a session of a small study. @param ret_session  its id */
+/**
+ * Start a session of a small study.
+ *
+ * @param consent      as uxrec start takes it: "paper", "paper:sound"
+ * @param ret_session  its id
+ */
+void daemon_record_agreed(const struct daemon_child *daemon, const char *consent, const char *keys,
+	char ret_session[21]);
+
+/** The same with consent for screen and input, on paper. */
 void daemon_record(const struct daemon_child *daemon, const char *keys, char ret_session[21]);
 
 /** Open a session of the daemon's library. */

@@ -4,6 +4,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/limits.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
@@ -473,6 +474,81 @@ static void pause_is_a_hole(void)
 	desktop_end(&desktop);
 }
 
+/* ---- sound ---- */
+
+static const char *const tone_alone[] = {
+	"--screen", "none", "--input", "none", "--sound", "tone", NULL};
+
+/* @return how many packets of sound there are; those that reach into [from, to) in @p ret_inside */
+static size_t count_sound(
+	const struct session *session, int64_t from_ns, int64_t to_ns, size_t *ret_inside)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	size_t count = 0;
+
+	*ret_inside = 0;
+	check(session_cursor_create(&cursor, session->reader, INT64_MIN, INT64_MAX,
+		      UINT64_C(1) << CHANNEL_SOUND) == 0);
+	for (; session_cursor_next(cursor, &message) > 0; count++)
+		*ret_inside += message.time_ns + SESSION_SOUND_SPAN_NS > from_ns &&
+			message.time_ns < to_ns;
+	return count;
+}
+
+static void sound_needs_consent(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct daemon_child daemon;
+	size_t inside;
+	char id[21];
+
+	daemon_start(&daemon, temporary_folder(), tone_alone);
+	daemon_record(&daemon, "classes", id);
+	sleep_ms(300);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	expect(count_sound(session, INT64_MIN, INT64_MAX, &inside) == 0);
+}
+
+static void nothing_is_heard_in_a_pause(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *path = NULL;
+	struct daemon_child daemon;
+	int64_t paused_ns, resumed_ns, offset_ns;
+	size_t inside, before;
+	char id[21], program[256];
+
+	daemon_start(&daemon, temporary_folder(), tone_alone);
+	daemon_record_agreed(&daemon, "paper:sound", "classes", id);
+	sleep_ms(500);
+	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
+	paused_ns = clock_now_ns();
+	sleep_ms(500);
+	resumed_ns = clock_now_ns();
+	expect(daemon_command(&daemon, NULL, "resume", NULL) == 0);
+	sleep_ms(500);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	offset_ns = offset_of(session);
+	/* what the encoder was behind with is silence, of two packets at the most */
+	before = count_sound(session, offset_ns + paused_ns + 2 * SESSION_SOUND_SPAN_NS,
+		offset_ns + resumed_ns - SESSION_SOUND_SPAN_NS, &inside);
+	expect(before > 30 && inside == 0);
+	session_destroy(steal_ptr(session));
+	/* and it can be taken out alone */
+	check(asprintf(&path, "%s/%s", daemon.library, id) > 0);
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(NULL, program, "erase", path, "--from", "0", "--to", "10", "--who", "Ana",
+		       "--modality", "sound", NULL) == 0);
+	expect(run_child(NULL, program, "verify", path, NULL) == 0);
+	session = daemon_session(&daemon, id);
+	expect(count_sound(session, INT64_MIN, INT64_MAX, &inside) == 0);
+}
+
 /* ---- tasks, tags, commands ---- */
 
 static void tasks_and_tags_become_numbers(void)
@@ -525,6 +601,8 @@ static const struct test tests[] = {
 	{"the last picture is what was drawn", picture_is_what_was_drawn},
 	{"a screen that does not change gives one picture", still_screen_costs_nothing},
 	{"a pause is a hole in every channel and a gap says so", pause_is_a_hole},
+	{"sound is recorded only when it was agreed to", sound_needs_consent},
+	{"nothing is heard in a pause, and sound can be erased alone", nothing_is_heard_in_a_pause},
 	{"tasks and tags become numbers", tasks_and_tags_become_numbers},
 };
 

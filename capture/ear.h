@@ -1,0 +1,60 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What every ear gives, whatever its device has: the sound server converts. */
+#define EAR_RATE_HZ 48000
+
+/** Hears: a device, or what stands for one. Used by one thread. */
+struct ear;
+
+/** Samples one behind the other, mono, -1 to 1; valid until the next call. */
+struct heard {
+	const float *samples;
+	size_t count;
+	int64_t position; /* of the first, in the device's own count; a jump says that some are lost */
+	int64_t time_ns; /* when the first was heard, CLOCK_MONOTONIC, with the device's jitter */
+};
+
+/** One implementation: each exports one constant object. */
+struct ear_ops {
+	const char *name; /* "tone" */
+
+	/** @param device  NULL: the default one. @return 0 or -errno with the reason */
+	int (*create)(struct ear **ret, const char *device, struct error *reterr);
+
+	/**
+	 * Wait for sound.
+	 *
+	 * @param wake_fd  returns early when it becomes readable
+	 * @return 1 with sound, 0 without (wake_fd), -EPIPE the device is gone
+	 */
+	int (*hear)(struct ear *ear, int wake_fd, struct heard *ret);
+
+	/** The device's name, for the session file. */
+	const char *(*device)(const struct ear *ear);
+
+	void (*destroy)(struct ear *ear);
+};
+
+struct ear {
+	const struct ear_ops *ops;
+};
+
+/** A click at every whole second of CLOCK_MONOTONIC, by a clock of its own: device "200" is 200 ppm
+ *  fast, "0,lossy" loses 768 samples every five seconds. */
+extern const struct ear_ops ear_tone;
+
+/** @return the ear of that name, or NULL */
+const struct ear_ops *ear_find(const char *name);
+
+static inline void ear_destroy(struct ear *ear)
+{
+	if (ear)
+		ear->ops->destroy(ear);
+}
+DEFINE_DESTROY(ear);
