@@ -45,15 +45,15 @@ endif
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
-LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil
+LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3
 LIBS_replay   := libcyaml json-c gsl
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-xtest libevdev
 
 # two calls: one library that is not there makes pkg-config say nothing of the others
-pkg_cflags := $(sort $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
-	$(LIBS_daemon) 2>/dev/null) $(shell pkg-config --cflags $(LIBS_tests) 2>/dev/null))
+pkg_cflags := $(patsubst -I%,-isystem %,$(sort $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
+	$(LIBS_daemon) 2>/dev/null) $(shell pkg-config --cflags $(LIBS_tests) 2>/dev/null)))
 pkg = $(shell pkg-config --libs $(1))
 
 ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -DUXREC_VERSION='"$(VERSION)"' -I. -I$(G) \

@@ -22,7 +22,7 @@ struct heard {
 
 /** One implementation: each exports one constant object. */
 struct ear_ops {
-	const char *name; /* "tone" */
+	const char *name; /* "pipewire", "tone" */
 
 	/** @param device  NULL: the default one. @return 0 or -errno with the reason */
 	int (*create)(struct ear **ret, const char *device, struct error *reterr);
@@ -44,6 +44,9 @@ struct ear_ops {
 struct ear {
 	const struct ear_ops *ops;
 };
+
+/** A microphone of the PipeWire server of this session. */
+extern const struct ear_ops ear_pipewire;
 
 /** A click at every whole second of CLOCK_MONOTONIC, by a clock of its own: device "200" is 200 ppm
  *  fast, "0,lossy" loses 768 samples every five seconds. */

@@ -3,7 +3,7 @@
 #include "capture/source.h"
 
 struct sound_options {
-	const char *ear;    /* "tone" */
+	const char *ear;    /* "pipewire", "tone" */
 	const char *device; /* NULL: the default one */
 };
 

@@ -11,7 +11,10 @@
 /* The height of the line is that of so many last seconds. */
 #define HEIGHT_SECONDS 8
 
-#define JUMP_S 0.02
+/* So many in a row that are off by more than this are no jitter: the device has lost time that it did
+ * not count. */
+#define JUMP_S     0.0015
+#define JUMP_FEEDS 5
 
 void sound_clock_init(struct sound_clock *clock, double rate_hz)
 {
@@ -75,11 +78,6 @@ static void end_second(struct sound_clock *clock)
 	const struct sound_second second = {
 		clock->sum_x / (double)clock->sum_count, clock->sum_y / (double)clock->sum_count};
 
-	if (clock->count > 0 && fabs(second.y - line_at(clock, second.x)) > JUMP_S) {
-		clock->count = 0;
-		clock->slope = 0;
-		clock->restarts++;
-	}
 	clock->seconds[clock->next] = second;
 	clock->next = (clock->next + 1) % ARRAY_SIZE(clock->seconds);
 	if (clock->count < ARRAY_SIZE(clock->seconds))
@@ -88,15 +86,30 @@ static void end_second(struct sound_clock *clock)
 	fit_height(clock);
 }
 
+/* The line begins anew where the device is now; how fast it runs is still known. */
+static void begin_anew(struct sound_clock *clock, double x, double y)
+{
+	clock->count = clock->sum_count = 0;
+	clock->at_x = x;
+	clock->at_y = y;
+	clock->restarts++;
+}
+
 void sound_clock_feed(struct sound_clock *clock, int64_t position, int64_t time_ns)
 {
-	double x;
+	double x, y;
 
 	if (clock->first_ns == 0) {
 		clock->first_position = position;
 		clock->first_ns = time_ns;
 	}
 	x = (double)(position - clock->first_position) / clock->rate_hz;
+	y = (double)(time_ns - clock->first_ns) / (double)NS_PER_S - x;
+	clock->off_feeds = fabs(y - line_at(clock, x)) > JUMP_S ? clock->off_feeds + 1 : 0;
+	if (clock->off_feeds >= JUMP_FEEDS) {
+		clock->off_feeds = 0;
+		begin_anew(clock, x, y);
+	}
 	if (clock->sum_count > 0 && x - clock->begun_x >= 1) {
 		end_second(clock);
 		clock->sum_count = 0;
@@ -106,7 +119,7 @@ void sound_clock_feed(struct sound_clock *clock, int64_t position, int64_t time_
 		clock->begun_x = x;
 	}
 	clock->sum_x += x;
-	clock->sum_y += (double)(time_ns - clock->first_ns) / (double)NS_PER_S - x;
+	clock->sum_y += y;
 	clock->sum_count++;
 	if (clock->count == 0) {
 		/* in the first second the line is level */

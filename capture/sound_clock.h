@@ -20,6 +20,7 @@ struct sound_clock {
 	double sum_x, sum_y, begun_x;
 	size_t sum_count; /* of the second that is going on */
 	double slope, at_x, at_y, error_s;
+	unsigned off_feeds; /* in a row, that are far from the line */
 	unsigned restarts;
 };
 
@@ -27,8 +28,8 @@ struct sound_clock {
 void sound_clock_init(struct sound_clock *clock, double rate_hz);
 
 /**
- * Take in that a sample was at a time. A jump of more than 20 ms begins the line anew: the device or its
- * server has changed its mind.
+ * Take in that a sample was at a time. When several in a row are off by more than 1.5 ms the line begins
+ * anew, with the drift that was known: the device or its server has changed its mind.
  *
  * @param position  of the sample, grows
  * @param time_ns   CLOCK_MONOTONIC

@@ -27,7 +27,7 @@ static const char usage[] =
 	"                       what is captured (default auto: the X display)\n"
 	"  --input auto|evdev|x11|none\n"
 	"                       where input is read (default auto: evdev where it may be read)\n"
-	"  --sound none|tone[:PPM]\n"
+	"  --sound none|pipewire[:NAME]|tone[:PPM]\n"
 	"                       what is heard (default none; the tone clicks every second)\n"
 	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
@@ -123,7 +123,7 @@ static int parse_sync(struct options *options, const char *value)
 /* NAME or NAME:DEVICE */
 static int parse_sound(struct options *options, const char *value)
 {
-	static const char *const sounds[] = {"none", "tone", NULL};
+	static const char *const sounds[] = {"none", "pipewire", "tone", NULL};
 	const char *colon = strchr(value, ':');
 	size_t length = colon ? (size_t)(colon - value) : strlen(value);
 

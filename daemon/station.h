@@ -16,7 +16,7 @@ struct station_options {
 	const char *display;      /* NULL: the environment's */
 	const char *screen;       /* "x11", "test", "none" */
 	const char *input;        /* "auto", "evdev", "x11", "none" */
-	const char *sound;        /* "tone", "none" */
+	const char *sound;        /* "pipewire", "tone", "none" */
 	const char *sound_device; /* NULL: the default one */
 	const char *helper;       /* path of uxrec-inputd */
 	int max_fps;

@@ -1,0 +1,120 @@
+#include "tests/harness/listener.h"
+
+#include "capture/sound_encoder.h"
+#include "protocol/base/clock.h"
+#include "protocol/foxglove/CompressedAudio.pb-c.h"
+#include "protocol/session.pb-c.h"
+
+#include <libavutil/channel_layout.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void decode(struct listener *listener, const struct packet *packet)
+{
+	Foxglove__CompressedAudio *audio = foxglove__compressed_audio__unpack(
+		NULL, packet_data_size(packet), packet_data(packet));
+
+	check(audio && strcmp(audio->format, "opus") == 0);
+	check(audio->timestamp->seconds * NS_PER_S + audio->timestamp->nanos == packet->time_ns);
+	check(av_new_packet(listener->packet, (int)audio->data.len) == 0);
+	memcpy(listener->packet->data, audio->data.data, audio->data.len);
+	check(avcodec_send_packet(listener->codec, listener->packet) == 0);
+	check(avcodec_receive_frame(listener->codec, listener->frame) == 0);
+	check(listener->frame->nb_samples == SOUND_FRAME_SAMPLES);
+	for (int i = 0; i < listener->frame->nb_samples && listener->count < LISTENER_SAMPLES;
+		i++) {
+		listener->samples[listener->count] =
+			((const float *)(const void *)listener->frame->data[0])[i];
+		listener->times[listener->count++] = packet->time_ns + i * NS_PER_S / EAR_RATE_HZ;
+	}
+	av_packet_unref(listener->packet);
+	foxglove__compressed_audio__free_unpacked(audio, NULL);
+	if (listener->packets++ > 0 && packet->time_ns - listener->last_ns > listener->longest_ns)
+		listener->longest_ns = packet->time_ns - listener->last_ns;
+	listener->last_ns = packet->time_ns;
+}
+
+static void take(struct packet_sink *sink, struct packet *packet)
+{
+	struct listener *listener = (struct listener *)sink;
+
+	pthread_mutex_lock(&listener->lock);
+	if (packet->channel == CHANNEL_SOUND) {
+		decode(listener, packet);
+	} else if (packet->channel == CHANNEL_GAPS) {
+		Uxrec__Gap *gap =
+			uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
+
+		listener->gaps++;
+		listener->away += gap->reason == UXREC__GAP__REASON__REASON_SOURCE_LOST;
+		listener->lost += gap->count;
+		uxrec__gap__free_unpacked(gap, NULL);
+	} else if (packet->channel == CHANNEL_CLOCK) {
+		Uxrec__ClockSample *sample = uxrec__clock_sample__unpack(
+			NULL, packet_data_size(packet), packet_data(packet));
+
+		check(sample->n_devices == 1);
+		listener->drift_ppm = sample->devices[0]->drift_ppm;
+		uxrec__clock_sample__free_unpacked(sample, NULL);
+	}
+	pthread_mutex_unlock(&listener->lock);
+	packet_unref(packet);
+}
+
+void listener_start(struct listener *listener)
+{
+	const AVCodec *codec = avcodec_find_decoder_by_name("libopus");
+
+	check(codec != NULL);
+	*listener = (struct listener){
+		.sink.push = take,
+		.codec = avcodec_alloc_context3(codec),
+		.packet = av_packet_alloc(),
+		.frame = av_frame_alloc(),
+		.samples = calloc(LISTENER_SAMPLES, sizeof(float)),
+		.times = calloc(LISTENER_SAMPLES, sizeof(int64_t)),
+	};
+	check(listener->codec && listener->packet && listener->frame && listener->samples &&
+		listener->times);
+	pthread_mutex_init(&listener->lock, NULL);
+	listener->codec->sample_rate = EAR_RATE_HZ;
+	listener->codec->request_sample_fmt = AV_SAMPLE_FMT_FLT;
+	av_channel_layout_default(&listener->codec->ch_layout, 1);
+	check(avcodec_open2(listener->codec, codec, NULL) == 0);
+}
+
+void listener_finish(struct listener *listener)
+{
+	avcodec_free_context(&listener->codec);
+	av_packet_free(&listener->packet);
+	av_frame_free(&listener->frame);
+	pthread_mutex_destroy(&listener->lock);
+	free(listener->samples);
+	free(listener->times);
+}
+
+size_t listener_find_clicks(
+	const struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns)
+{
+	size_t clicks = 0, quiet = EAR_RATE_HZ;
+
+	*ret_worst_ns = 0;
+	for (size_t i = 0; i < listener->count; i++) {
+		int64_t off_ns;
+
+		if (fabsf(listener->samples[i]) < 0.2f) {
+			quiet++;
+			continue;
+		}
+		if (quiet > EAR_RATE_HZ / 2) {
+			off_ns = (listener->times[i] - offset_ns + NS_PER_S / 2) % NS_PER_S -
+				NS_PER_S / 2;
+			clicks++;
+			if (llabs(off_ns) > *ret_worst_ns)
+				*ret_worst_ns = llabs(off_ns);
+		}
+		quiet = 0;
+	}
+	return clicks;
+}

@@ -1,0 +1,259 @@
+/* A real PipeWire server without a sound card, and a microphone that clicks at every whole second. */
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/listener.h"
+
+#include "capture/sound.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <pipewire/pipewire.h>
+#include <signal.h>
+#include <spa/param/audio/format-utils.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char server_config[] =
+	"context.properties = { core.daemon = true core.name = pipewire-0 support.dbus = false\n"
+	"  default.clock.rate = 48000 default.clock.quantum = 256 default.clock.min-quantum = 256\n"
+	"  default.clock.max-quantum = 256 mem.allow-mlock = false }\n"
+	"context.spa-libs = { audio.convert.* = audioconvert/libspa-audioconvert\n"
+	"  support.* = support/libspa-support }\n"
+	"context.modules = [ { name = libpipewire-module-protocol-native }\n"
+	"  { name = libpipewire-module-metadata } { name = libpipewire-module-spa-node-factory }\n"
+	"  { name = libpipewire-module-client-node } { name = libpipewire-module-client-device }\n"
+	"  { name = libpipewire-module-access } { name = libpipewire-module-adapter }\n"
+	"  { name = libpipewire-module-link-factory } { name = libpipewire-module-session-manager } ]\n"
+	"context.objects = [ { factory = spa-node-factory args = {\n"
+	"  factory.name = support.node.driver node.name = Dummy-Driver node.group = pipewire.dummy\n"
+	"  priority.driver = 20000 } } ]\n";
+
+/* the server, what links its nodes, and a microphone in this process */
+struct server {
+	struct child pipewire, wireplumber;
+	struct pw_thread_loop *loop;
+	struct pw_stream *stream;
+};
+
+static bool has_program(const char *name)
+{
+	return run_child(NULL, "sh", "-c", "command -v \"$0\" >/dev/null", name, NULL) == 0;
+}
+
+/* ---- the microphone ---- */
+
+static void on_process(void *user)
+{
+	struct server *server = user;
+	struct pw_buffer *buffer = pw_stream_dequeue_buffer(server->stream);
+	struct pw_time time = {0};
+	struct spa_data *data;
+	float *samples;
+	uint32_t count;
+
+	if (!buffer)
+		return;
+	pw_stream_get_time_n(server->stream, &time, sizeof(time));
+	data = &buffer->buffer->datas[0];
+	samples = data->data;
+	count = data->maxsize / (uint32_t)sizeof(float);
+	if (buffer->requested && buffer->requested < count)
+		count = (uint32_t)buffer->requested;
+	for (uint32_t i = 0; samples && i < count; i++) {
+		int64_t ns = (time.now + i * NS_PER_S / EAR_RATE_HZ) % NS_PER_S;
+
+		samples[i] = ns < 5 * NS_PER_MS
+			? (float)(0.5 * cos(2 * M_PI * 1000 * (double)ns / (double)NS_PER_S))
+			: 0;
+	}
+	data->chunk->offset = 0;
+	data->chunk->stride = sizeof(float);
+	data->chunk->size = count * (uint32_t)sizeof(float);
+	pw_stream_queue_buffer(server->stream, buffer);
+}
+
+static const struct pw_stream_events microphone_events = {
+	PW_VERSION_STREAM_EVENTS,
+	.process = on_process,
+};
+
+static void microphone_start(struct server *server)
+{
+	uint8_t memory[1024];
+	struct spa_pod_builder builder = SPA_POD_BUILDER_INIT(memory, sizeof(memory));
+	struct spa_audio_info_raw format = {
+		.format = SPA_AUDIO_FORMAT_F32,
+		.rate = EAR_RATE_HZ,
+		.channels = 1,
+		.position = {SPA_AUDIO_CHANNEL_MONO},
+	};
+	const struct spa_pod *params[] = {
+		spa_format_audio_raw_build(&builder, SPA_PARAM_EnumFormat, &format)};
+
+	pw_init(NULL, NULL);
+	server->loop = pw_thread_loop_new("microphone", NULL);
+	check(server->loop != NULL);
+	server->stream = pw_stream_new_simple(pw_thread_loop_get_loop(server->loop), "clicks",
+		pw_properties_new(PW_KEY_MEDIA_CLASS, "Audio/Source", PW_KEY_NODE_NAME, "clicks",
+			PW_KEY_MEDIA_TYPE, "Audio", NULL),
+		&microphone_events, server);
+	check(server->stream != NULL);
+	check(pw_stream_connect(server->stream, PW_DIRECTION_OUTPUT, PW_ID_ANY,
+		      PW_STREAM_FLAG_MAP_BUFFERS | PW_STREAM_FLAG_RT_PROCESS, params, 1) >= 0);
+	check(pw_thread_loop_start(server->loop) >= 0);
+}
+
+static void microphone_end(struct server *server)
+{
+	if (!server->loop)
+		return;
+	pw_thread_loop_stop(server->loop);
+	pw_stream_destroy(server->stream);
+	pw_thread_loop_destroy(server->loop);
+	server->loop = NULL;
+}
+
+/* ---- the server ---- */
+
+static void server_run(struct server *server)
+{
+	_autofree_ char *config = temporary_path("pipewire.conf");
+
+	server->pipewire = start_child("pipewire", (const char *const[]){"-c", config, NULL});
+	sleep_ms(500);
+	server->wireplumber =
+		start_child("dbus-run-session", (const char *const[]){"--", "wireplumber", NULL});
+	microphone_start(server);
+}
+
+static bool server_start(struct server *server)
+{
+	_autofree_ char *config = temporary_path("pipewire.conf");
+	_autofree_ char *runtime = temporary_path("runtime");
+	_autoclose_ int fd = -1;
+
+	*server = (struct server){0};
+	if (!has_program("pipewire") || !has_program("wireplumber") ||
+		!has_program("dbus-run-session")) {
+		skip_test("no PipeWire");
+		return false;
+	}
+	mkdir(runtime, 0700);
+	setenv("XDG_RUNTIME_DIR", runtime, 1);
+	setenv("PIPEWIRE_RUNTIME_DIR", runtime, 1);
+	fd = open(config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	check(fd >= 0 && io_write_all(fd, server_config, strlen(server_config)) == 0);
+	server_run(server);
+	return true;
+}
+
+static void server_kill(struct server *server)
+{
+	microphone_end(server);
+	/* its clients end by themselves */
+	end_child(&server->pipewire, SIGKILL);
+	end_child(&server->wireplumber, SIGTERM);
+}
+
+static bool hears_packets(struct listener *listener, size_t wanted, int seconds)
+{
+	for (int i = 0; i < seconds * 20; i++) {
+		size_t packets;
+
+		pthread_mutex_lock(&listener->lock);
+		packets = listener->packets;
+		pthread_mutex_unlock(&listener->lock);
+		if (packets >= wanted)
+			return true;
+		sleep_ms(50);
+	}
+	return false;
+}
+
+/* ---- tests ---- */
+
+static const struct sound_options microphone = {"pipewire", NULL};
+
+static void clicks_are_heard_when_they_were_made(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	_destroy_(source) struct source *source = NULL;
+	struct session_clock clock;
+	const struct source_context context = {&clock, &listener.sink, NULL, NULL};
+	struct server server;
+	int64_t worst_ns;
+
+	if (!server_start(&server))
+		return;
+	listener_start(&listener);
+	session_clock_init(&clock);
+	check(sound_source_create(&source, &context, &microphone, NULL) == 0);
+	check(hears_packets(&listener, 10 * 50, 60));
+	source_destroy(steal_ptr(source));
+	expect(listener_find_clicks(&listener, clock.utc_offset_ns, &worst_ns) >= 6);
+	printf("# a click is at most %.3f ms off, the drift %.1f ppm\n", (double)worst_ns / 1e6,
+		listener.drift_ppm);
+	expect(worst_ns < 2 * NS_PER_MS);
+	server_kill(&server);
+}
+
+static void a_server_that_dies_is_a_gap(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	_destroy_(source) struct source *source = NULL;
+	struct session_clock clock;
+	const struct source_context context = {&clock, &listener.sink, NULL, NULL};
+	struct server server;
+	size_t before;
+
+	if (!server_start(&server))
+		return;
+	listener_start(&listener);
+	session_clock_init(&clock);
+	check(sound_source_create(&source, &context, &microphone, NULL) == 0);
+	check(hears_packets(&listener, 50, 60));
+	server_kill(&server);
+	sleep_ms(3000);
+	before = listener.packets;
+	server_run(&server);
+	check(hears_packets(&listener, before + 50, 60));
+	source_destroy(steal_ptr(source));
+	/* one when it was not there yet, perhaps; one when it died */
+	expect(listener.away >= 1 && listener.away <= 2);
+	expect(listener.longest_ns > 2 * NS_PER_S);
+	server_kill(&server);
+}
+
+static void no_server_is_a_gap(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	_destroy_(source) struct source *source = NULL;
+	_autofree_ char *nowhere = temporary_path("nowhere");
+	struct session_clock clock;
+	const struct source_context context = {&clock, &listener.sink, NULL, NULL};
+
+	setenv("XDG_RUNTIME_DIR", nowhere, 1);
+	setenv("PIPEWIRE_RUNTIME_DIR", nowhere, 1);
+	listener_start(&listener);
+	session_clock_init(&clock);
+	check(sound_source_create(&source, &context, &microphone, NULL) == 0);
+	sleep_ms(1500);
+	source_destroy(steal_ptr(source));
+	expect(listener.packets == 0 && listener.away == 1);
+}
+
+static const struct test tests[] = {
+	{"PipeWire's clicks are heard when they were made", clicks_are_heard_when_they_were_made},
+	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
+	{"without a server there is a gap and no sound", no_server_is_a_gap},
+};
+
+int main(void)
+{
+	return RUN_TESTS("sound", tests);
+}
