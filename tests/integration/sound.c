@@ -160,15 +160,20 @@ static void server_kill(struct server *server)
 	end_child(&server->wireplumber, SIGTERM);
 }
 
+static size_t count_packets(struct listener *listener)
+{
+	size_t packets;
+
+	pthread_mutex_lock(&listener->lock);
+	packets = listener->packets;
+	pthread_mutex_unlock(&listener->lock);
+	return packets;
+}
+
 static bool hears_packets(struct listener *listener, size_t wanted, int seconds)
 {
 	for (int i = 0; i < seconds * 20; i++) {
-		size_t packets;
-
-		pthread_mutex_lock(&listener->lock);
-		packets = listener->packets;
-		pthread_mutex_unlock(&listener->lock);
-		if (packets >= wanted)
+		if (count_packets(listener) >= wanted)
 			return true;
 		sleep_ms(50);
 	}
@@ -219,7 +224,7 @@ static void a_server_that_dies_is_a_gap(void)
 	check(hears_packets(&listener, 50, 60));
 	server_kill(&server);
 	sleep_ms(3000);
-	before = listener.packets;
+	before = count_packets(&listener);
 	server_run(&server);
 	check(hears_packets(&listener, before + 50, 60));
 	source_destroy(steal_ptr(source));
