@@ -1033,6 +1033,8 @@ static struct packet *status_packet(struct station *station, uint64_t request, b
 	status.last_session = station->last.session;
 	status.last_reason = station->last.reason;
 	status.display = (char *)(station->options.display ? station->options.display : "");
+	if (strcmp(station->options.sound, "none") != 0)
+		status.sound = (char *)station->options.sound;
 	status.observers = station->options.observers(station->options.user);
 	status.disk_free_bytes = free_bytes(station);
 	status.warning = disk_warning(station, status.disk_free_bytes, warning);

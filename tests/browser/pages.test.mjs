@@ -263,6 +263,32 @@ test('moderate: consent, start, tasks with outcome, pause, stop; nothing is reco
   await recorder.end();
 });
 
+test('live: sound is agreed to by itself, and heard when somebody asks for it', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
+  const moderator = await open(recorder.links.moderate);
+  await moderator.getByLabel('Study').selectOption('Browser study');
+  await moderator.getByRole('textbox', { name: 'Participant' }).fill('P07');
+  const agreed = moderator.getByLabel('what is said, and what else the microphone hears');
+  assert.equal(await agreed.isChecked(), false, 'nothing is heard that nobody agreed to');
+  await agreed.check();
+  await moderator.getByRole('button', { name: 'Start recording' }).click();
+  await live(moderator);
+  const observer = await open(recorder.links.live);
+  await live(observer);
+  await checkAccessibility(observer, 'live, with sound');
+  await observer.getByRole('button', { name: 'Hear', exact: true }).click();
+  await until(async () => (await stats(observer)).soundPacketsPlayed > 60, 'sound');
+  /* the tone clicks at every second with half of the full height */
+  await until(async () => (await stats(observer)).soundPeak > 0.3, 'a click');
+  await observer.getByRole('button', { name: 'Hearing', exact: true }).click();
+  const { soundPacketsPlayed } = await stats(observer);
+  await sleep(500);
+  assert.equal((await stats(observer)).soundPacketsPlayed, soundPacketsPlayed);
+  await close(observer);
+  await close(moderator);
+  await recorder.end();
+});
+
 test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
   desktop.paint(grey(1));

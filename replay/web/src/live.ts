@@ -10,6 +10,7 @@ import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
 import { SessionModel } from './model';
 import { type Player } from './player';
+import { Sound } from './sound';
 import type { ChannelMessage } from './wire';
 
 /** Everything up to `timeNs` was sent once the picture at `pictureNs` is on the stage. */
@@ -26,6 +27,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   /** Why this browser shows no picture; "" when it can. */
   undecodable = '';
   readonly gaps: Gap[] = [];
+  readonly sound = new Sound();
 
   #player: Player;
   #decoder: PictureDecoder;
@@ -48,6 +50,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     });
     this.connection = new Connection(token, name, this);
     this.connection.subscribe(() => this.changed());
+    this.sound.subscribe(() => this.changed());
   }
 
   /** How far the picture is behind, in milliseconds; NaN when that is not known. */
@@ -79,6 +82,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     if (message.topic === '/screen') {
       const video = fromBinary(CompressedVideoSchema, message.data);
       if (this.#decoder.decode(message.timeNs, video.data)) this.#lastSentNs = message.timeNs;
+    } else if (message.topic === '/sound') {
+      this.sound.take(message);
     } else if (message.topic === '/gaps') {
       this.gaps.push(fromBinary(GapSchema, message.data));
       this.changed();
@@ -108,6 +113,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   /** Join the running session, or learn that there is none. */
   async #watch(): Promise<void> {
     this.#decoder.reset();
+    this.sound.reset();
     this.#marks = [];
     this.#lastSentNs = 0n;
     this.#newest?.frame.close();

@@ -9,7 +9,7 @@ import { clock, lag } from './format';
 import { useKeys } from './keys';
 import { LiveDriver } from './live';
 import { Coder, MarkList, NoteField } from './marks';
-import { Notice, Palette, StateBadge } from './parts';
+import { Icon, Notice, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
 import { Stage } from './stage';
 
@@ -44,6 +44,8 @@ export function useWatching(token: string, name: string): Watching {
       firstPictureMs: { get: () => watching.player.firstPictureMs, enumerable: true },
       picturesDecoded: { get: () => watching.player.picturesDecoded, enumerable: true },
       lagMs: { get: () => watching.driver.lagMs(), enumerable: true },
+      soundPacketsPlayed: { get: () => watching.driver.sound.packetsPlayed, enumerable: true },
+      soundPeak: { get: () => watching.driver.sound.peak(), enumerable: true },
       presentationTimeNs: { get: () => Number(watching.player.presentationNs), enumerable: true },
     });
     window.uxrec = { stats };
@@ -89,6 +91,23 @@ export function LiveState({ driver, player }: { driver: LiveDriver; player: Play
         </span>
       )}
     </>
+  );
+}
+
+/** Nothing sounds in a browser before somebody asks for it: here they do. */
+export function HearButton({ driver }: { driver: LiveDriver }) {
+  const { sound } = driver;
+  if (!driver.status?.session || !driver.status.modalities.includes('sound')) return null;
+  if (sound.unable) return <span class="hint">{sound.unable}</span>;
+  return (
+    <button
+      type="button"
+      aria-pressed={sound.hearing}
+      title={sound.hearing ? 'You hear the participant; nobody else is concerned' : 'Hear what the participant says'}
+      onClick={() => void (sound.hearing ? sound.hush() : sound.hear())}
+    >
+      <Icon name={sound.hearing ? 'sound' : 'hushed'} /> {sound.hearing ? 'Hearing' : 'Hear'}
+    </button>
   );
 }
 

@@ -8,7 +8,7 @@ import { DoctorReport_Finding_Level, Status_State } from '../gen/protocol/wire_p
 import { bytes, clock } from './format';
 import type { LiveDriver } from './live';
 import { OUTCOMES, outcomeName } from './model';
-import { LiveState, ObserveBody, TaskState, useWatching } from './observe';
+import { HearButton, LiveState, ObserveBody, TaskState, useWatching } from './observe';
 import { OBSERVER_KEYS } from './page_live';
 import { Icon, NameField, Notice, rememberedName, TopBar, validName } from './parts';
 import type { ClientBody } from './wire';
@@ -58,6 +58,7 @@ export function ModeratePage({ token }: { token: string }) {
         <h1 class="hidden">Moderate</h1>
         <LiveState driver={driver} player={watching.player} />
         <TaskState driver={driver} />
+        <HearButton driver={driver} />
         <span class="spring" />
         <NameField
           label="You"
@@ -93,6 +94,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   const [method, setMethod] = useState<'paper' | 'page'>('paper');
   const [screen, setScreen] = useState(true);
   const [input, setInput] = useState(true);
+  const [sound, setSound] = useState(false);
   const [full, setFull] = useState(false);
   const [pilot, setPilot] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -112,7 +114,11 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   const chosen = studies?.find((entry) => entry.name === study);
   const start = async () => {
     setBusy(true);
-    const modalities = [...(screen ? ['screen'] : []), ...(input ? ['input'] : [])];
+    const modalities = [
+      ...(screen ? ['screen'] : []),
+      ...(input ? ['input'] : []),
+      ...(sound ? ['sound'] : []),
+    ];
     await act({
       case: 'start',
       value: {
@@ -131,7 +137,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
     });
     setBusy(false);
   };
-  const ready = validName(participant.trim()) && chosen?.study !== undefined && (screen || input);
+  const ready = validName(participant.trim()) && chosen?.study !== undefined && (screen || input || sound);
   return (
     <main class="start">
       {driver.status?.lastSession && (
@@ -222,6 +228,12 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
               />
               every key that is pressed, passwords too
             </label>
+            {driver.status?.sound && (
+              <label class="check">
+                <input type="checkbox" checked={sound} onChange={(event) => setSound(event.currentTarget.checked)} />
+                what is said, and what else the microphone hears
+              </label>
+            )}
           </fieldset>
           <label class="check">
             <input type="checkbox" checked={pilot} onChange={(event) => setPilot(event.currentTarget.checked)} />

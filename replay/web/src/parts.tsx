@@ -49,6 +49,8 @@ const ICONS = {
   'click-on': 'M8 3v10l6.5-5zM1.5 3v10L8 8z',
   minus: 'M3 7h10v2H3z',
   plus: 'M7 3h2v4h4v2H9v4H7V9H3V7h4z',
+  sound: 'M2 6h2.5L8 3v10L4.5 10H2zM9.5 5.2c1.8.9 1.8 4.7 0 5.6zM11 3.2c3.6 1.6 3.6 8 0 9.6v-1.4c2.1-1.3 2.1-5.5 0-6.8z',
+  hushed: 'M2 6h2.5L8 3v10L4.5 10H2zM10 6.1l.9-.9L12.2 6.6l1.4-1.4.9.9L13.1 7.5l1.4 1.4-.9.9-1.4-1.4-1.3 1.4-.9-.9 1.3-1.4z',
 } as const;
 
 export function Icon({ name }: { name: keyof typeof ICONS }) {

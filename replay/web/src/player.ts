@@ -50,6 +50,9 @@ export interface Stats {
   lagMs: number;
   /** Session time; a number, so good to a quarter of a microsecond. */
   presentationTimeNs: number;
+  soundPacketsPlayed?: number;
+  /** The loudest of what was played last, 0 to 1. */
+  soundPeak?: number;
 }
 
 /* What is kept of the past for the overlay while live: more than it ever draws. */
