@@ -286,6 +286,18 @@ test('live: sound is agreed to by itself, and heard when somebody asks for it', 
   assert.equal((await stats(observer)).soundPacketsPlayed, soundPacketsPlayed);
   await close(observer);
   await close(moderator);
+  await recorder.uxrec('stop');
+  /* the same in the replay, where it follows the moment that is shown */
+  const replay = await open(recorder.replayLink(recorder.sessions()[0]));
+  await until(async () => (await stats(replay)).picturesDecoded > 0, 'a picture');
+  await replay.getByRole('button', { name: 'Hear', exact: true }).click();
+  await replay.keyboard.press(' ');
+  await until(async () => (await stats(replay)).soundPacketsPlayed > 60, 'sound');
+  await until(async () => (await stats(replay)).soundPeak > 0.3, 'a click');
+  assert.ok(Math.abs((await stats(replay)).soundOffMs) < 40);
+  await replay.keyboard.press(']');
+  await replay.getByText('silent at 1.5×').waitFor();
+  await close(replay);
   await recorder.end();
 });
 

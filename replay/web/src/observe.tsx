@@ -11,6 +11,7 @@ import { LiveDriver } from './live';
 import { Coder, MarkList, NoteField } from './marks';
 import { Icon, Notice, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
+import type { Sound } from './sound';
 import { Stage } from './stage';
 
 export interface Watching {
@@ -94,17 +95,25 @@ export function LiveState({ driver, player }: { driver: LiveDriver; player: Play
   );
 }
 
+/** Of a session that is recorded with sound. */
+export function LiveHearButton({ driver }: { driver: LiveDriver }) {
+  const heard = driver.status?.session && driver.status.modalities.includes('sound');
+  return heard ? <HearButton sound={driver.sound} /> : null;
+}
+
 /** Nothing sounds in a browser before somebody asks for it: here they do. */
-export function HearButton({ driver }: { driver: LiveDriver }) {
-  const { sound } = driver;
-  if (!driver.status?.session || !driver.status.modalities.includes('sound')) return null;
+export function HearButton({ sound }: { sound: Sound }) {
   if (sound.unable) return <span class="hint">{sound.unable}</span>;
   return (
     <button
       type="button"
       aria-pressed={sound.hearing}
       title={sound.hearing ? 'You hear the participant; nobody else is concerned' : 'Hear what the participant says'}
-      onClick={() => void (sound.hearing ? sound.hush() : sound.hear())}
+      onClick={(event) => {
+        /* after a press by mouse the space bar is the player's again */
+        if (event.detail > 0) event.currentTarget.blur();
+        void (sound.hearing ? sound.hush() : sound.hear());
+      }}
     >
       <Icon name={sound.hearing ? 'sound' : 'hushed'} /> {sound.hearing ? 'Hearing' : 'Hear'}
     </button>

@@ -8,7 +8,7 @@ import { DoctorReport_Finding_Level, Status_State } from '../gen/protocol/wire_p
 import { bytes, clock } from './format';
 import type { LiveDriver } from './live';
 import { OUTCOMES, outcomeName } from './model';
-import { HearButton, LiveState, ObserveBody, TaskState, useWatching } from './observe';
+import { LiveHearButton, LiveState, ObserveBody, TaskState, useWatching } from './observe';
 import { OBSERVER_KEYS } from './page_live';
 import { Icon, NameField, Notice, rememberedName, TopBar, validName } from './parts';
 import type { ClientBody } from './wire';
@@ -58,7 +58,7 @@ export function ModeratePage({ token }: { token: string }) {
         <h1 class="hidden">Moderate</h1>
         <LiveState driver={driver} player={watching.player} />
         <TaskState driver={driver} />
-        <HearButton driver={driver} />
+        <LiveHearButton driver={driver} />
         <span class="spring" />
         <NameField
           label="You"

@@ -10,6 +10,7 @@ import { useKeys } from './keys';
 import { Lanes } from './lanes';
 import { Coder, MarkList, NoteField } from './marks';
 import { attemptBegin, outcomeName, scoreAct } from './model';
+import { HearButton } from './observe';
 import { Icon, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { Player, type Stats } from './player';
 import { RecordedDriver, SPEEDS } from './recorded';
@@ -54,6 +55,9 @@ function useReplay(token: string, session: string, name: string) {
       firstPictureMs: { get: () => parts.player.firstPictureMs, enumerable: true },
       picturesDecoded: { get: () => parts.player.picturesDecoded, enumerable: true },
       lagMs: { get: () => 0, enumerable: true },
+      soundPacketsPlayed: { get: () => parts.driver.sound.packetsPlayed, enumerable: true },
+      soundPeak: { get: () => parts.driver.sound.peak(), enumerable: true },
+      soundOffMs: { get: () => 1000 * parts.driver.sound.off(parts.driver.nowNs()), enumerable: true },
       presentationTimeNs: { get: () => Number(parts.driver.nowNs()), enumerable: true },
     });
     window.uxrec = { stats };
@@ -122,6 +126,10 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           <span class="muted"> {driver.summary && date(driver.summary.beginNs)}</span>
         </h1>
         <StateBadge state={driver.state()} label={driver.state()} />
+        {driver.hasSound && <HearButton sound={driver.sound} />}
+        {driver.hasSound && driver.sound.hearing && driver.speed !== 1 && (
+          <span class="hint">silent at {driver.speed}×</span>
+        )}
         <span class="spring" />
         <NameField label="Coding as" value={name} onChange={rename} />
       </TopBar>

@@ -53,6 +53,8 @@ export interface Stats {
   soundPacketsPlayed?: number;
   /** The loudest of what was played last, 0 to 1. */
   soundPeak?: number;
+  /** How much later the sound is than the moment shown. */
+  soundOffMs?: number;
 }
 
 /* What is kept of the past for the overlay while live: more than it ever draws. */

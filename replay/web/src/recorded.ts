@@ -9,6 +9,7 @@ import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
 import { SessionModel } from './model';
 import { lastAtOrBefore, type Player } from './player';
+import { Sound } from './sound';
 import type { ChannelMessage } from './wire';
 
 const SECOND = 1_000_000_000n;
@@ -24,6 +25,11 @@ const DECODED_AHEAD = 4;
 /* without input and pictures for this long the session is idle */
 const IDLE_NS = 3n * SECOND;
 const BEFORE_ACTION_NS = SECOND / 2n;
+/* sound is decoded so far ahead of the moment shown, and is at most so far off it, in seconds */
+const SOUND_AHEAD_NS = SECOND / 4n;
+const SOUND_OFF_S = 0.02;
+/* ten minutes of packets are kept for going back a little */
+const SOUNDS_KEPT = 30_000;
 
 interface Coded {
   timeNs: bigint;
@@ -35,6 +41,9 @@ export const SPEEDS = [0.5, 1, 1.5, 2, 3, 4, 8] as const;
 export class RecordedDriver extends Emitter implements ConnectionEvents {
   readonly connection: Connection;
   readonly model = new SessionModel();
+  readonly sound = new Sound();
+  /** There is some. */
+  hasSound = false;
   summary?: SessionSummary;
   timeline?: Timeline;
   /** Times of all pictures, absolute. */
@@ -49,6 +58,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   #decoder: PictureDecoder;
   #coded: Coded[] = [];
   #decoded: Picture[] = [];
+  #sounds: ChannelMessage[] = [];
+  #nextSound = 0;
   #loadedNs = 0n; // everything before was asked for
   #reading = false;
   #generation = 0; // of seeks: what was asked before the last one is not taken
@@ -78,6 +89,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     });
     this.connection = new Connection(token, name, this);
     this.connection.subscribe(() => this.changed());
+    this.sound.subscribe(() => this.changed());
   }
 
   get beginNs(): bigint {
@@ -116,6 +128,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     if (!this.playing) return;
     this.#anchorNs = this.nowNs();
     this.playing = false;
+    this.sound.reset();
     this.changed();
   }
 
@@ -123,6 +136,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#anchorNs = this.nowNs();
     this.#anchorMs = performance.now();
     this.speed = speed;
+    this.sound.reset();
     this.changed();
   }
 
@@ -188,6 +202,12 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       const video = fromBinary(CompressedVideoSchema, message.data);
       this.#coded.push({ timeNs: message.timeNs, data: video.data });
       this.#pump();
+    } else if (message.topic === '/sound') {
+      this.#sounds.push(message);
+      if (!this.hasSound) {
+        this.hasSound = true;
+        this.changed();
+      }
     } else {
       this.#player.take(message);
     }
@@ -250,6 +270,9 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     for (const picture of this.#decoded) picture.frame.close();
     this.#decoded = [];
     this.#coded = [];
+    this.#sounds = [];
+    this.#nextSound = 0;
+    this.sound.reset();
     this.#player.clear();
     this.#expectedNs = atNs;
     this.#foreign = true; // until the answer to this begins
@@ -324,6 +347,22 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#shownMs = performance.now();
   }
 
+  /** Let the sound follow the moment shown. At other speeds it would have another pitch: it is silent. */
+  #hear(now: bigint): void {
+    if (!this.sound.hearing || this.speed !== 1) return;
+    if (!(Math.abs(this.sound.off(now)) < SOUND_OFF_S)) {
+      this.sound.follow(now);
+      this.#nextSound = lastAtOrBefore(this.#sounds, now) + 1;
+    }
+    for (;;) {
+      const next = this.#sounds[this.#nextSound];
+      if (!next || next.timeNs > now + SOUND_AHEAD_NS) break;
+      this.sound.take(next);
+      this.#nextSound++;
+    }
+    if (this.#nextSound > 2 * SOUNDS_KEPT) this.#nextSound -= this.#sounds.splice(0, SOUNDS_KEPT).length;
+  }
+
   /** Show what is due, and come back for what is due next. */
   #tick(): void {
     cancelAnimationFrame(this.#timer);
@@ -333,6 +372,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#player.present(now);
     this.#pump();
     if (!this.playing) return;
+    this.#hear(now);
     this.#readAhead(now);
     this.#skip(now);
     if (now >= this.endNs) {

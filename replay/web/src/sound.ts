@@ -1,5 +1,6 @@
-// Opus in, sound out, by WebCodecs and Web Audio: plays what comes, a moment after it came. Browsers let
-// nothing sound before somebody asked for it: hear() must be called from a press.
+// Opus in, sound out, by WebCodecs and Web Audio. Live it plays what comes, a moment after it came; in a
+// replay it follows the moment that is shown. Browsers let nothing sound before somebody asked for it:
+// hear() must be called from a press.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { CompressedAudioSchema } from '../gen/protocol/foxglove/CompressedAudio_pb';
@@ -26,6 +27,8 @@ export class Sound extends Emitter {
   #decoder?: AudioDecoder;
   #originNs = 0n; // session time that timestamps are counted from
   #originS = 0; // when that is played, on the context's clock
+  #following = false;
+  #playing = new Set<AudioBufferSourceNode>();
 
   /** From a press of a key or a button. */
   async hear(): Promise<void> {
@@ -52,11 +55,31 @@ export class Sound extends Emitter {
     await this.#context?.suspend();
   }
 
-  /** Another moment or another session comes. */
+  /** Another moment or another session comes: be silent, and play what comes as it comes. */
   reset(): void {
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = undefined;
     this.#originNs = 0n;
+    this.#following = false;
+    for (const node of this.#playing) node.stop();
+    this.#playing.clear();
+  }
+
+  /** A moment is shown now: what comes is played when it is its turn. */
+  follow(timeNs: bigint): void {
+    this.reset();
+    if (!this.#context) return;
+    this.#following = true;
+    this.#originNs = timeNs;
+    /* what leaves the context now is heard so much later */
+    this.#originS = this.#context.currentTime - (this.#context.outputLatency || 0);
+  }
+
+  /** By how much it is off the moment that is shown, in seconds; NaN when it does not follow. */
+  off(timeNs: bigint): number {
+    if (!this.#context || !this.#following) return Number.NaN;
+    const shown = this.#originS + Number(timeNs - this.#originNs) / 1e9;
+    return this.#context.currentTime - (this.#context.outputLatency || 0) - shown;
   }
 
   /** The loudest of the last two thirds of a second, 0 to 1. */
@@ -95,7 +118,7 @@ export class Sound extends Emitter {
       },
     });
     decoder.configure({ codec: 'opus', sampleRate: RATE_HZ, numberOfChannels: 1 });
-    this.#originS = 0;
+    if (!this.#following) this.#originS = 0;
     return decoder;
   }
 
@@ -108,11 +131,16 @@ export class Sound extends Emitter {
     buffer.copyToChannel(samples, 0);
     const offsetS = data.timestamp / 1e6;
     const now = context.currentTime;
-    if (this.#originS + offsetS < now || this.#originS + offsetS > now + AHEAD_S)
+    if (this.#following) {
+      if (this.#originS + offsetS < now) return; /* too late for it */
+    } else if (this.#originS + offsetS < now || this.#originS + offsetS > now + AHEAD_S) {
       this.#originS = now + LEAD_S - offsetS;
+    }
     const node = context.createBufferSource();
     node.buffer = buffer;
     node.connect(this.#meter);
+    node.onended = () => this.#playing.delete(node);
+    this.#playing.add(node);
     node.start(this.#originS + offsetS);
     this.packetsPlayed++;
   }
