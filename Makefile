@@ -46,7 +46,7 @@ endif
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
 LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3
-LIBS_replay   := libcyaml json-c gsl
+LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-xtest libevdev

@@ -38,6 +38,7 @@ int command_recover(const struct command_options *options, int argc, char **argv
 int command_dump(const struct command_options *options, int argc, char **argv);
 int command_erase(const struct command_options *options, int argc, char **argv);
 int command_merge(const struct command_options *options, int argc, char **argv);
+int command_export(const struct command_options *options, int argc, char **argv);
 int command_cut(const struct command_options *options, int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 

@@ -9,7 +9,9 @@
 #include "protocol/reader.h"
 #include "protocol/schema.h"
 #include "replay/command.h"
+#include "replay/export.h"
 #include "replay/json.h"
+#include "replay/session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -182,6 +184,77 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 	if (r != EXIT_GOOD)
 		return r;
 	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+/* ---- export ---- */
+
+/* What was recorded may be kept and not be given out, or not even that. */
+static bool consent_was_withdrawn(const struct session *session)
+{
+	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations);
+		i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_CONSENT && act->consent->withdrawn)
+			return true;
+	}
+	return false;
+}
+
+static int export_session(
+	struct session_reader *reader, const char *out, struct export_options *options)
+{
+	struct progress progress = {.told_ns = clock_now_ns()};
+	struct error error = {"no reason given"};
+	int64_t end_ns;
+
+	if (isatty(STDERR_FILENO) && session_reader_span(reader, &progress.begin_ns, &end_ns)) {
+		progress.length_ns = end_ns - progress.begin_ns;
+		options->progress = show_progress;
+		options->user = &progress;
+	}
+	if (session_export(reader, out, options, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (options->progress)
+		fputs("\r\033[K", stderr);
+	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+int command_export(const struct command_options *options, int argc, char **argv)
+{
+	const char *out = command_take_value(&argc, argv, "-o");
+	const char *name = command_take_value(&argc, argv, "--to");
+	const char *from = command_take_value(&argc, argv, "--from");
+	const char *until = command_take_value(&argc, argv, "--until");
+	struct export_options wanted = {.from_ns = INT64_MIN, .to_ns = INT64_MAX};
+	_destroy_(session) struct session *session = NULL;
+	struct error error = {"no reason given"};
+	int format, r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2 || !out || !name)
+		return command_usage(
+			"export FILE|FOLDER --to mkv|opus|wav [--from T] [--until T] -o OUT");
+	format = export_find(name);
+	if (format < 0) {
+		log_error("--to '%s': it is one of mkv, opus, wav", text_quote(name).text);
+		return EXIT_USAGE;
+	}
+	wanted.format = (enum export_format)format;
+	if (session_open_path(&session, argv[1], &error) < 0 || !session->reader) {
+		log_error("%s", session ? session->trouble.text : error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (consent_was_withdrawn(session)) {
+		log_error("%s: the participant has withdrawn their consent", argv[1]);
+		return EXIT_COULD_NOT;
+	}
+	r = parse_span(session->reader, from, until, &wanted.from_ns, &wanted.to_ns);
+	return r == 0 ? export_session(session->reader, out, &wanted) : r;
 }
 
 /* ---- erase ---- */

@@ -36,6 +36,7 @@ static const char usage[] =
 	"  metrics FILE... [--layer LAYER] [--json]\n"
 	"                         outcomes, times, errors and rates with their intervals\n"
 	"  recover FILE -o OUT    one whole file of all that can be read; exit 3 something was lost\n"
+	"  export FILE --to mkv|opus|wav [--from T] [--until T] -o OUT\n"
 	"  cut FILE [--from T] [--to T] -o OUT\n"
 	"                         a part of a session, from the keyframe before T; T is 90, 1:30\n"
 	"                         or 1:02:03.5 from the begin\n"
@@ -72,6 +73,7 @@ static const struct {
 	{"recover", command_recover, NULL},
 	{"dump", command_dump, NULL},
 	{"cut", command_cut, NULL},
+	{"export", command_export, NULL},
 	{"erase", command_erase, NULL},
 	{"merge", command_merge, NULL},
 	{"study", command_study, NULL},

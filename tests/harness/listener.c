@@ -94,8 +94,7 @@ void listener_finish(struct listener *listener)
 	free(listener->times);
 }
 
-size_t listener_find_clicks(
-	const struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns)
+size_t listener_find_clicks(struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns)
 {
 	size_t clicks = 0, quiet = EAR_RATE_HZ;
 
@@ -111,6 +110,7 @@ size_t listener_find_clicks(
 			off_ns = (listener->times[i] - offset_ns + NS_PER_S / 2) % NS_PER_S -
 				NS_PER_S / 2;
 			clicks++;
+			listener->clicks_off += llabs(off_ns) > 2 * NS_PER_MS;
 			if (llabs(off_ns) > *ret_worst_ns)
 				*ret_worst_ns = llabs(off_ns);
 		}

@@ -21,6 +21,7 @@ struct listener {
 	float *samples; /* all that was decoded, one behind the other */
 	int64_t *times; /* of each, by its packet */
 	size_t count, packets, gaps;
+	size_t clicks_off;  /* that listener_find_clicks() found more than 2 ms off */
 	size_t away;        /* gaps because there was no device */
 	int64_t longest_ns; /* between two packets */
 	int64_t last_ns;
@@ -38,5 +39,4 @@ void listener_finish(struct listener *listener);
  * @param ret_worst_ns  by how much one is off, at most
  * @return how many there are
  */
-size_t listener_find_clicks(
-	const struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns);
+size_t listener_find_clicks(struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns);
