@@ -132,6 +132,8 @@ int session_copy(struct session_reader *reader, const char *path,
 	if (r < 0)
 		return error_set(reterr, r, "%s: %s", path,
 			r == -EEXIST ? "it is there already; name another file" : strerror(-r));
+	if (options->compression)
+		session_writer_set_compression(writer, *options->compression);
 	r = declare_all(writer, reader);
 	if (r == 0)
 		r = copy_extras(writer, reader);
@@ -325,7 +327,7 @@ static int make_erased(struct session_reader *reader, const char *folder, struct
 	const char *erased, struct error *reterr)
 {
 	const struct session_copy_options copy = {
-		INT64_MIN, INT64_MAX, leave_out, add_gap, NULL, erase};
+		INT64_MIN, INT64_MAX, leave_out, add_gap, NULL, erase, NULL};
 	_autofree_ char *made = NULL;
 	struct session_copy_result result;
 	int r;

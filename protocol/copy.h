@@ -17,6 +17,7 @@ struct session_copy_options {
 	/* Called now and then with the time that was reached; may be NULL. */
 	void (*progress)(void *user, int64_t at_ns);
 	void *user;
+	const enum compression *compression; /* NULL: the writer's own */
 };
 
 struct session_copy_result {

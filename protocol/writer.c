@@ -35,6 +35,7 @@ struct open_chunk {
 
 struct session_writer {
 	int fd;
+	enum compression compression;
 	char *path;
 	struct wal *wal;                          /* of a recording */
 	off_t offset;                             /* the end of what is whole in the file */
@@ -145,6 +146,11 @@ static int add_schema(struct session_writer *writer, uint16_t id)
 	return 0;
 }
 
+void session_writer_set_compression(struct session_writer *writer, enum compression compression)
+{
+	writer->compression = compression;
+}
+
 int session_writer_declare(struct session_writer *writer, const struct mcap_schema *schema,
 	const struct mcap_channel *channel)
 {
@@ -214,6 +220,7 @@ int session_writer_create(
 		return -ENOMEM;
 	writer->fd = -1;
 	writer->start_time = UINT64_MAX;
+	writer->compression = COMPRESSION_ZSTD;
 	writer->path = strdup(path);
 	if (!writer->path)
 		return -ENOMEM;
@@ -277,16 +284,18 @@ static void made_chunk_finish(struct made_chunk *made)
 
 /* Coded pictures and sound do not get smaller; everything else does, by three to ten times. */
 static int compress_chunk(
-	struct made_chunk *made, const struct open_chunk *chunk, enum modality modality)
+	struct made_chunk *made, const struct session_writer *writer, enum modality modality)
 {
+	const struct open_chunk *chunk = &writer->open[modality];
 	int r;
 
 	made->records = (struct view){chunk->records.data, chunk->records.size_bytes, 0};
-	if (modality == MODALITY_SCREEN || modality == MODALITY_SOUND)
+	if (modality == MODALITY_SCREEN || modality == MODALITY_SOUND ||
+		writer->compression == COMPRESSION_NONE)
 		return 0;
-	r = compress_append(COMPRESSION_ZSTD, made->records, &made->packed);
+	r = compress_append(writer->compression, made->records, &made->packed);
 	if (r == 0 && made->packed.size_bytes < made->records.size_bytes) {
-		made->compression = COMPRESSION_ZSTD;
+		made->compression = writer->compression;
 		made->records = (struct view){made->packed.data, made->packed.size_bytes, 0};
 	}
 	return r;
@@ -297,7 +306,7 @@ static int make_chunk(
 {
 	const struct open_chunk *chunk = &writer->open[modality];
 	unsigned char *length;
-	int r = compress_chunk(made, chunk, modality);
+	int r = compress_chunk(made, writer, modality);
 
 	if (r < 0)
 		return r;

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
+#include "protocol/compress.h"
 #include "protocol/mcap.h"
 #include "protocol/packet.h"
 
@@ -33,6 +34,12 @@ enum session_writer_kind {
  */
 int session_writer_create(
 	struct session_writer **ret, const char *path, enum session_writer_kind kind);
+
+/**
+ * How chunks are compressed from here on where that makes them smaller: zstd when this is never called.
+ * Those of screen and sound never are.
+ */
+void session_writer_set_compression(struct session_writer *writer, enum compression compression);
 
 /**
  * Declare a channel. It goes into chunks of the modality that its metadata names.

@@ -101,9 +101,11 @@ static void show_progress(void *user, int64_t at_ns)
 }
 
 /* @return an exit status */
-static int copy(struct session_reader *reader, const char *out, int64_t from_ns, int64_t to_ns)
+static int copy(struct session_reader *reader, const char *out, int64_t from_ns, int64_t to_ns,
+	const enum compression *compression)
 {
-	struct session_copy_options options = {.from_ns = from_ns, .to_ns = to_ns};
+	struct session_copy_options options = {
+		.from_ns = from_ns, .to_ns = to_ns, .compression = compression};
 	struct progress progress = {.told_ns = clock_now_ns()};
 	struct session_copy_result result;
 	struct error error = {"no reason given"};
@@ -143,20 +145,39 @@ static bool tell_damages(const struct session_reader *reader)
 	return count > 0;
 }
 
+static int parse_compression(const char *name, enum compression *ret)
+{
+	int found = strcmp(name, "none") == 0
+		? COMPRESSION_NONE
+		: compression_find((struct view){(const unsigned char *)name, strlen(name), 0});
+
+	if (found < 0 || !*name) {
+		log_error(
+			"--compression '%s': it is one of none, lz4, zstd", text_quote(name).text);
+		return EXIT_USAGE;
+	}
+	*ret = (enum compression)found;
+	return 0;
+}
+
 int command_recover(const struct command_options *options, int argc, char **argv)
 {
 	const char *out = command_take_value(&argc, argv, "-o");
+	const char *named = command_take_value(&argc, argv, "--compression");
 	_destroy_(session_reader) struct session_reader *reader = NULL;
+	enum compression compression = COMPRESSION_ZSTD;
 	int r;
 
 	(void)options;
 	if (command_has_leftovers(argc, argv, 1))
 		return EXIT_USAGE;
 	if (argc != 2 || !out)
-		return command_usage("recover FILE|FOLDER -o OUT");
+		return command_usage("recover FILE|FOLDER [--compression none|lz4|zstd] -o OUT");
+	if (named && parse_compression(named, &compression) != 0)
+		return EXIT_USAGE;
 	if (open_reader(&reader, argv[1]) < 0)
 		return EXIT_COULD_NOT;
-	r = copy(reader, out, INT64_MIN, INT64_MAX);
+	r = copy(reader, out, INT64_MIN, INT64_MAX, named ? &compression : NULL);
 	if (r != EXIT_GOOD)
 		return r;
 	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
@@ -180,7 +201,7 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 		return EXIT_COULD_NOT;
 	r = parse_span(reader, from, to, &from_ns, &to_ns);
 	if (r == 0)
-		r = copy(reader, out, from_ns, to_ns);
+		r = copy(reader, out, from_ns, to_ns, NULL);
 	if (r != EXIT_GOOD)
 		return r;
 	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;

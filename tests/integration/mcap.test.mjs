@@ -155,6 +155,16 @@ test('recover makes one whole file of an unfinished one and its log', async () =
   assert.ok(done);
   assert.deepEqual(lines.sort(), ours(copy).sort());
   await recorder.uxrec('verify', out);
+  for (const compression of ['none', 'lz4', 'zstd']) {
+    const packed = `${copy}.${compression}`;
+    await recorder.uxrec('recover', whole, '--compression', compression, '-o', packed);
+    assert.deepEqual((await stream(packed)).lines.sort(), ours(whole).sort(), compression);
+    if (compression !== 'none') {
+      const name = Buffer.from(`${String.fromCharCode(compression.length)}\0\0\0${compression}`);
+      assert.ok((await readFile(packed)).includes(name), compression);
+    }
+    assert.match(await recorder.uxrec('verify', packed), /: whole/);
+  }
 });
 
 test('cut makes a whole file that begins at a keyframe', async () => {
