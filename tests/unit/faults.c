@@ -705,7 +705,8 @@ static void a_stalled_sync_holds_up_nothing(void)
 		faults.ahead_ns += 200 * NS_PER_MS;
 		segments_append(segments, packet);
 		note_taken(&written, packet);
-		for (int k = 0; i == 10 && k < 5000 && !faults.stalled; k++)
+		/* the thread that syncs may come late; every packet wakes it */
+		for (int k = 0; i >= 10 && i < 60 && k < 100 && !faults.stalled; k++)
 			usleep(1000);
 	}
 	/* the sync is still going on: this is what a process that is killed now leaves */
