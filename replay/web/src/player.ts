@@ -257,6 +257,13 @@ export class Player extends Emitter {
       timeNs += BigInt(dt) * 1000n;
       insert(this.#positions, { timeNs, x: batch.xPx[i] ?? 0, y: batch.yPx[i] ?? 0 });
     });
+    /* a click may come before the batch that says where the pointer was by then */
+    for (let i = this.deeds.length - 1; i >= 0; i--) {
+      const deed = this.deeds[i];
+      if (!deed || deed.timeNs < message.timeNs) break;
+      const at = this.positionAt(deed.timeNs);
+      if (at) Object.assign(deed, { x: at.x, y: at.y });
+    }
     this.changed();
   }
 
