@@ -3,6 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,14 +19,19 @@ struct heard {
 	size_t count;
 	int64_t position; /* of the first, in the device's own count; a jump says that some are lost */
 	int64_t time_ns; /* when the first was heard, CLOCK_MONOTONIC, with the device's jitter */
+	bool muted;      /* by somebody, at the device or in the server */
 };
 
 /** One implementation: each exports one constant object. */
 struct ear_ops {
-	const char *name; /* "pipewire", "tone" */
+	const char *name; /* "pipewire", "pulse", "tone" */
 
-	/** @param device  NULL: the default one. @return 0 or -errno with the reason */
-	int (*create)(struct ear **ret, const char *device, struct error *reterr);
+	/**
+	 * @param device   NULL: the default one
+	 * @param monitor  hear what the machine plays: then the device is one that plays
+	 * @return 0 or -errno with the reason
+	 */
+	int (*create)(struct ear **ret, const char *device, bool monitor, struct error *reterr);
 
 	/**
 	 * Wait for sound.
@@ -35,7 +41,8 @@ struct ear_ops {
 	 */
 	int (*hear)(struct ear *ear, int wake_fd, struct heard *ret);
 
-	/** The device's name, for the session file. */
+	/** The device's name, for the session file; it may change when hear() gives sound. Valid until
+	 *  the next hear(). */
 	const char *(*device)(const struct ear *ear);
 
 	void (*destroy)(struct ear *ear);

@@ -135,7 +135,7 @@ static int connect_stream(struct pipewire_ear *ear)
 		params, 1);
 }
 
-static int create_stream(struct pipewire_ear *ear, const char *device)
+static int create_stream(struct pipewire_ear *ear, const char *device, bool monitor)
 {
 	struct pw_properties *properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio",
 		PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Communication",
@@ -143,6 +143,8 @@ static int create_stream(struct pipewire_ear *ear, const char *device)
 
 	if (!properties)
 		return -ENOMEM;
+	if (monitor)
+		pw_properties_set(properties, PW_KEY_STREAM_CAPTURE_SINK, "true");
 	if (device)
 		pw_properties_set(properties, PW_KEY_TARGET_OBJECT, device);
 	ear->stream = pw_stream_new_simple(pw_thread_loop_get_loop(ear->loop), "think-aloud sound",
@@ -172,7 +174,7 @@ static void init_once(void)
 	pw_init(NULL, NULL);
 }
 
-static int pipewire_create(struct ear **ret, const char *device, struct error *reterr)
+static int pipewire_create(struct ear **ret, const char *device, bool monitor, struct error *reterr)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	_destroy_(ear) struct ear *base = calloc(1, sizeof(struct pipewire_ear));
@@ -190,7 +192,7 @@ static int pipewire_create(struct ear **ret, const char *device, struct error *r
 	ear->loop = pw_thread_loop_new("uxrec-pipewire", NULL);
 	if (!ear->blocks || ear->fd < 0 || !ear->loop)
 		return error_set(reterr, -ENOMEM, "no memory");
-	r = create_stream(ear, device);
+	r = create_stream(ear, device, monitor);
 	if (r < 0)
 		return error_set(reterr, r,
 			"no sound: PipeWire does not answer (%s); is it running in this session?",
@@ -222,7 +224,7 @@ static int pipewire_hear(struct ear *base, int wake_fd, struct heard *ret)
 		eventfd_read(ear->fd, &ignored);
 	}
 	block = &ear->blocks[ear->read % BLOCKS];
-	*ret = (struct heard){block->samples, block->count, block->position, block->time_ns};
+	*ret = (struct heard){block->samples, block->count, block->position, block->time_ns, false};
 	ear->holds = true;
 	return 1;
 }

@@ -23,12 +23,13 @@ struct tone {
 	float samples[BLOCK];
 };
 
-static int tone_create(struct ear **ret, const char *device, struct error *reterr)
+static int tone_create(struct ear **ret, const char *device, bool monitor, struct error *reterr)
 {
 	struct tone *tone;
 	char *end = NULL;
 	double ppm = device && *device ? strtod(device, &end) : 0;
 
+	(void)monitor;
 	if (end && *end && strcmp(end, ",lossy") != 0)
 		return error_set(reterr, -EINVAL,
 			"the tone '%.40s': it is a drift in ppm, then perhaps ',lossy'", device);
@@ -73,7 +74,8 @@ static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
 	}
 	for (int i = 0; i < BLOCK; i++)
 		tone->samples[i] = sample_at(time_of(tone, tone->position + i));
-	*ret = (struct heard){tone->samples, BLOCK, tone->position, time_of(tone, tone->position)};
+	*ret = (struct heard){
+		tone->samples, BLOCK, tone->position, time_of(tone, tone->position), false};
 	tone->position += BLOCK;
 	if (tone->lossy && tone->position % (5 * EAR_RATE_HZ) < BLOCK)
 		tone->position += LOST;

@@ -272,7 +272,9 @@ static void *sound_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-sound");
 	while (!source->stop) {
-		int r = source->ear ? 0 : source->ops->create(&source->ear, source->device, &error);
+		int r = source->ear
+			? 0
+			: source->ops->create(&source->ear, source->device, false, &error);
 
 		if (r == 0) {
 			r = listen_on(source);

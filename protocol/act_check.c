@@ -100,6 +100,10 @@ static int check_body(const Uxrec__Act *act, struct error *reterr)
 				return r;
 		}
 		return 0;
+	case UXREC__ACT__BODY_BLEEP:
+		if (act->bleep->from_ns <= 0 || act->bleep->to_ns <= act->bleep->from_ns)
+			return error_set(reterr, -EINVAL, "the bleep ends before it begins");
+		return check_text("reason", act->bleep->reason, reterr);
 	case UXREC__ACT__BODY_OPPORTUNITY_SCORE:
 		if (!id_is_valid(act->opportunity_score->attempt))
 			return error_set(reterr, -EINVAL, "the score's attempt is not an id");

@@ -29,6 +29,11 @@ static const struct channel_kind channel_kinds[CHANNEL_END] = {
 	[CHANNEL_KEYS] = {"/input/keys/full", "uxrec.KeyBatch", MODALITY_INPUT, false},
 	[CHANNEL_SOUND_INFO] = {"/sound/info", "uxrec.Sound", MODALITY_SOUND, true},
 	[CHANNEL_SOUND] = {"/sound", "foxglove.CompressedAudio", MODALITY_SOUND, false},
+	[CHANNEL_SOUND_LEVELS] = {"/sound/levels", "uxrec.SoundLevels", MODALITY_SOUND, false},
+	[CHANNEL_MONITOR_INFO] = {"/sound/monitor/info", "uxrec.Sound", MODALITY_SOUND, true},
+	[CHANNEL_MONITOR] = {"/sound/monitor", "foxglove.CompressedAudio", MODALITY_SOUND, false},
+	[CHANNEL_MONITOR_LEVELS] = {"/sound/monitor/levels", "uxrec.SoundLevels", MODALITY_SOUND,
+		false},
 };
 
 const char *modality_name(enum modality modality)

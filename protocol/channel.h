@@ -47,6 +47,10 @@ enum channel_id {
 	CHANNEL_KEYS,
 	CHANNEL_SOUND_INFO,
 	CHANNEL_SOUND,
+	CHANNEL_SOUND_LEVELS,
+	CHANNEL_MONITOR_INFO, /* what the machine plays, as the sound */
+	CHANNEL_MONITOR,
+	CHANNEL_MONITOR_LEVELS,
 	CHANNEL_END, /* one past the last */
 };
 

@@ -165,10 +165,20 @@ struct erase {
 	uint32_t gap_sequence;
 };
 
-static bool is_batch(uint16_t known)
+/* How long what a message tells may last: of pictures, until the next one; they are another matter. */
+static int64_t span_of(uint16_t known)
 {
-	return known == CHANNEL_POINTER || known == CHANNEL_CONTROLS ||
-		known == CHANNEL_KEY_CLASSES || known == CHANNEL_KEYS;
+	switch (known) {
+	case CHANNEL_POINTER:
+	case CHANNEL_CONTROLS:
+	case CHANNEL_KEY_CLASSES:
+	case CHANNEL_KEYS: return SESSION_BATCH_SPAN_NS;
+	case CHANNEL_SOUND:
+	case CHANNEL_MONITOR: return SESSION_SOUND_SPAN_NS;
+	case CHANNEL_SOUND_LEVELS:
+	case CHANNEL_MONITOR_LEVELS: return SESSION_LEVELS_SPAN_NS;
+	default: return 1; /* a moment */
+	}
 }
 
 /* pictures are made of those before them: without these they wait for the next keyframe */
@@ -176,19 +186,14 @@ static bool is_gone(struct erase *erase, const struct reader_message *message)
 {
 	const struct session_erase_options *options = erase->options;
 	uint16_t known = message->channel->known;
-	bool inside = message->time_ns >= options->from_ns && message->time_ns < options->to_ns;
+	bool inside = message->time_ns + span_of(known) > options->from_ns &&
+		message->time_ns < options->to_ns;
 
 	if (known == CHANNEL_SCREEN_KEYFRAMES && !inside) {
 		erase->waits_for_keyframe = false;
 	} else if (known == CHANNEL_SCREEN) {
 		erase->waits_for_keyframe |= inside;
 		return erase->waits_for_keyframe;
-	} else if (is_batch(known)) {
-		return message->time_ns + SESSION_BATCH_SPAN_NS > options->from_ns &&
-			message->time_ns < options->to_ns;
-	} else if (known == CHANNEL_SOUND) {
-		return message->time_ns + SESSION_SOUND_SPAN_NS > options->from_ns &&
-			message->time_ns < options->to_ns;
 	}
 	return inside;
 }

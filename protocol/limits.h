@@ -17,6 +17,8 @@
 
 /* A packet of sound spans this: SOUND_FRAME_SAMPLES of it. */
 #define SESSION_SOUND_SPAN_NS (20 * NS_PER_MS)
+/* And a message of how loud it was, this: five a second move a meter. */
+#define SESSION_LEVELS_SPAN_NS (200 * NS_PER_MS)
 
 /* Reader: a 8K picture coded without loss is about 50 MB; nothing honest is larger. */
 #define READER_CHUNK_LIMIT_BYTES (64 * 1024 * 1024)

@@ -40,6 +40,7 @@ static const struct schema_entry schema_entries[] = {
 	ENTRY(foxglove__compressed_video, video),
 	ENTRY(foxglove__compressed_audio, audio),
 	ENTRY(uxrec__sound, sound),
+	ENTRY(uxrec__sound_levels, sound),
 	ENTRY(uxrec__screen, screen),
 	ENTRY(uxrec__keyframe, screen),
 	ENTRY(uxrec__pointer_batch, screen),
