@@ -22,7 +22,8 @@ typedef Uxrec__DoctorReport__Finding Finding;
 #define WARNING UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_WARNING
 #define BAD     UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_BAD
 
-static void __attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *report, int level,
+/* @return what was added, or NULL without memory */
+static Finding *__attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *report, int level,
 	const char *subject, const char *advice, const char *format, ...)
 {
 	Finding **findings =
@@ -39,7 +40,7 @@ static void __attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *repo
 		report->findings = findings;
 	if (!findings || !finding || n < 0) {
 		free(finding);
-		return;
+		return NULL;
 	}
 	uxrec__doctor_report__finding__init(finding);
 	finding->level = level;
@@ -48,6 +49,7 @@ static void __attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *repo
 	if (*advice)
 		finding->advice = strdup(advice);
 	report->findings[report->n_findings++] = finding;
+	return finding;
 }
 
 static void take_picture(
@@ -154,6 +156,58 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 		find(report, GOOD, "input", "", "%s", input_source_describe(source));
 }
 
+/* a voice near a microphone is at -30 to -15 dB; an empty room at -60 */
+#define QUIET_DB -55
+
+static Finding *judge_sound(Uxrec__DoctorReport *report, const struct ear_report *heard)
+{
+	if (heard->muted)
+		return find(report, BAD, "sound", "unmute it in the sound settings",
+			"the microphone is muted: %s", heard->device);
+	if (heard->peak_db <= -127)
+		return find(report, BAD, "sound",
+			"plug a microphone in, or choose another with --sound pipewire:NAME",
+			"nothing at all is heard: %s", heard->device);
+	if (heard->peak_db < QUIET_DB)
+		return find(report, WARNING, "sound",
+			"say something and look again; else turn the microphone up",
+			"almost nothing is heard (%.0f dB): %s", heard->peak_db, heard->device);
+	if (heard->clipped > 0)
+		return find(report, WARNING, "sound", "turn the microphone down",
+			"it is too loud and clips: %s", heard->device);
+	return find(report, GOOD, "sound", "", "%s by %s", heard->device, heard->ear);
+}
+
+static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	struct error error = {"no reason given"};
+	struct ear_report heard;
+	Uxrec__SoundMeter *meter;
+	Finding *finding;
+
+	if (strcmp(options->sound.name, "none") == 0) {
+		find(report, WARNING, "sound", "", "sound is not recorded (--sound none)");
+		return;
+	}
+	if (ear_check(&heard, &options->sound, &error) < 0) {
+		find(report, WARNING, "sound",
+			"start PipeWire or PulseAudio, plug a microphone in; a session goes on "
+			"without it, with a gap, and takes it up when it comes",
+			"%s", error.text);
+		return;
+	}
+	finding = judge_sound(report, &heard);
+	meter = finding ? malloc(sizeof(*meter)) : NULL;
+	if (!meter)
+		return;
+	uxrec__sound_meter__init(meter);
+	meter->peak_db = heard.peak_db;
+	meter->rms_db = heard.rms_db;
+	meter->muted = heard.muted;
+	meter->clipped = heard.clipped;
+	finding->meter = meter;
+}
+
 static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	struct statvfs status;
@@ -191,6 +245,7 @@ int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
 	check_session_type(report, options);
 	check_screen(report, options);
 	check_input(report, options);
+	check_sound(report, options);
 	check_disk(report, options);
 	*ret = report;
 	return 0;

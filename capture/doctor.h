@@ -1,5 +1,6 @@
 #pragma once
 
+#include "capture/ear.h"
 #include "capture/policy.h"
 #include "protocol/wire.pb-c.h"
 
@@ -7,15 +8,16 @@
 struct doctor_options {
 	const char *grabber; /* "x11", "test", "none" */
 	const char *display;
-	const char *input;   /* "auto", "evdev", "x11", "none" */
-	const char *helper;  /* path of uxrec-inputd */
-	const char *library; /* folder of the sessions, NULL: not looked at */
-	bool picture;        /* with a picture of the screen as it is now */
+	const char *input;     /* "auto", "evdev", "x11", "none" */
+	const char *helper;    /* path of uxrec-inputd */
+	const char *library;   /* folder of the sessions, NULL: not looked at */
+	struct ear_wish sound; /* a name of "none": not listened to */
+	bool picture;          /* with a picture of the screen as it is now */
 };
 
 /**
  * Try everything that a session needs, keep nothing, and say what was found and what to do about it.
- * Takes up to a few hundred milliseconds.
+ * Takes up to a few seconds, because it listens.
  *
  * @param ret  set on success; freed by the caller with uxrec__doctor_report__free_unpacked()
  * @return 0 or -ENOMEM

@@ -18,11 +18,15 @@ static const char usage[] =
 	"  --display DISPLAY             X display (default $DISPLAY)\n"
 	"  --screen x11|test|none        (default x11)\n"
 	"  --input auto|evdev|x11|none   (default auto)\n"
+	"  --sound auto|none|pipewire|pulse|tone[:NAME]\n"
+	"                                (default auto: the default microphone)\n"
 	"  --library DIR                 (default ~/.local/share/uxrec)\n"
 	"  --json\n"
 	"  --help\n"
 	"\n"
 	"Exit status: 0 all is well, 1 something is missing, 2 wrong usage.\n";
+
+#define METER_STEPS 30
 
 static const char *const level_names[] = {"good", "warning", "bad"};
 
@@ -40,12 +44,35 @@ static void print_json(const Uxrec__DoctorReport *report)
 		json_object_object_add(object, "subject", json_object_new_string(finding->subject));
 		json_object_object_add(object, "text", json_object_new_string(finding->text));
 		json_object_object_add(object, "advice", json_object_new_string(finding->advice));
+		if (finding->meter) {
+			json_object_object_add(
+				object, "peak_db", json_object_new_double(finding->meter->peak_db));
+			json_object_object_add(
+				object, "rms_db", json_object_new_double(finding->meter->rms_db));
+			json_object_object_add(
+				object, "clipped", json_object_new_uint64(finding->meter->clipped));
+			json_object_object_add(
+				object, "muted", json_object_new_boolean(finding->meter->muted));
+		}
 		json_object_array_add(findings, object);
 	}
 	json_object_object_add(document, "good", json_object_new_boolean(doctor_is_good(report)));
 	json_object_object_add(document, "findings", findings);
 	puts(json_object_to_json_string_ext(document, JSON_C_TO_STRING_PRETTY));
 	json_object_put(document);
+}
+
+/* of 60 dB: how loud it was on the whole, and at its loudest */
+static void print_meter(const Uxrec__SoundMeter *meter)
+{
+	char bar[METER_STEPS + 1];
+	double rms = METER_STEPS * (1 + meter->rms_db / 60);
+	double peak = METER_STEPS * (1 + meter->peak_db / 60);
+
+	for (int i = 0; i < METER_STEPS; i++)
+		bar[i] = i < rms ? '#' : i < peak ? '-' : ' ';
+	bar[METER_STEPS] = '\0';
+	printf("%-17s [%s] %.0f dB, at most %.0f dB\n", "", bar, meter->rms_db, meter->peak_db);
 }
 
 static void print_text(const Uxrec__DoctorReport *report)
@@ -55,9 +82,21 @@ static void print_text(const Uxrec__DoctorReport *report)
 
 		printf("%-8s %-8s %s\n", level_names[finding->level], finding->subject,
 			finding->text);
+		if (finding->meter)
+			print_meter(finding->meter);
 		if (*finding->advice)
 			printf("%-17s → %s\n", "", finding->advice);
 	}
+}
+
+/* NAME or NAME:DEVICE; cuts @p text apart */
+static struct ear_wish parse_sound(char *text)
+{
+	char *colon = strchr(text, ':');
+
+	if (colon)
+		*colon++ = '\0';
+	return (struct ear_wish){text, colon, false};
 }
 
 int main(int argc, char **argv)
@@ -66,6 +105,7 @@ int main(int argc, char **argv)
 		{"display", required_argument, NULL, 'd'},
 		{"screen", required_argument, NULL, 's'},
 		{"input", required_argument, NULL, 'i'},
+		{"sound", required_argument, NULL, 'S'},
 		{"library", required_argument, NULL, 'l'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
@@ -73,8 +113,10 @@ int main(int argc, char **argv)
 	};
 	_autofree_ char *helper = paths_helper("uxrec-inputd");
 	_autofree_ char *library = paths_library();
-	struct doctor_options options = {
-		.grabber = "x11", .input = "auto", .helper = helper ? helper : "uxrec-inputd"};
+	struct doctor_options options = {.grabber = "x11",
+		.input = "auto",
+		.helper = helper ? helper : "uxrec-inputd",
+		.sound = {"auto", NULL, false}};
 	Uxrec__DoctorReport *report;
 	bool json = false, good;
 	int c;
@@ -85,6 +127,7 @@ int main(int argc, char **argv)
 		case 'd': options.display = optarg; break;
 		case 's': options.grabber = optarg; break;
 		case 'i': options.input = optarg; break;
+		case 'S': options.sound = parse_sound(optarg); break;
 		case 'l': options.library = optarg; break;
 		case 'j': json = true; break;
 		case 'h': fputs(usage, stdout); return 0;
@@ -95,7 +138,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind < argc || (strcmp(options.grabber, "none") && !grabber_find(options.grabber))) {
+	if (optind < argc || (strcmp(options.grabber, "none") && !grabber_find(options.grabber)) ||
+		(strcmp(options.sound.name, "none") && !ear_exists(options.sound.name))) {
 		log_error("uxrec doctor: wrong usage; see uxrec doctor --help");
 		return 2;
 	}

@@ -43,7 +43,7 @@ struct ear_ops {
 
 	/** The device's name, for the session file; it may change when hear() gives sound. Valid until
 	 *  the next hear(). */
-	const char *(*device)(const struct ear *ear);
+	const char *(*device)(struct ear *ear);
 
 	void (*destroy)(struct ear *ear);
 };
@@ -59,12 +59,43 @@ extern const struct ear_ops ear_pipewire;
  *  fast, "0,lossy" loses 768 samples every five seconds. */
 extern const struct ear_ops ear_tone;
 
-/** @return the ear of that name, or NULL */
-const struct ear_ops *ear_find(const char *name);
-
 static inline void ear_destroy(struct ear *ear)
 {
 	if (ear)
 		ear->ops->destroy(ear);
 }
 DEFINE_DESTROY(ear);
+
+/** What is to be heard. */
+struct ear_wish {
+	const char *
+		name; /* "auto": the first sound server that answers; "pipewire", "pulse", "tone" */
+	const char *device; /* NULL: the default one */
+	bool monitor;       /* what the machine plays */
+};
+
+/** @return true when there is an ear of that name, or it is "auto" */
+bool ear_exists(const char *name);
+
+/**
+ * Open an ear.
+ *
+ * @param tries  how often that was done before: a server may answer and have no microphone, because it
+ *               is there for pictures alone; then it is the other's turn
+ */
+int ear_open(struct ear **ret, const struct ear_wish *wish, unsigned tries, struct error *reterr);
+
+/** What a microphone gives. */
+struct ear_report {
+	char ear[16], device[160];
+	double peak_db, rms_db; /* of full scale, at most 0; -127.5: nothing */
+	uint32_t clipped;       /* samples at full scale */
+	bool muted;
+};
+
+/**
+ * Listen for a moment and keep nothing of it. Takes up to a few seconds.
+ *
+ * @return 0, or a negative errno with the reason: there is no sound
+ */
+int ear_check(struct ear_report *ret, const struct ear_wish *wish, struct error *reterr);

@@ -7,6 +7,7 @@
 #include <pipewire/pipewire.h>
 #include <pthread.h>
 #include <spa/param/audio/format-utils.h>
+#include <spa/param/props.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,9 +30,10 @@ struct block {
 	float samples[BLOCK_SAMPLES];
 };
 
+#define NAME_BYTES 160
+
 struct pipewire_ear {
 	struct ear base;
-	char device[160];
 	struct pw_thread_loop *loop;
 	struct pw_stream *stream;
 	struct spa_hook listener;
@@ -41,7 +43,18 @@ struct pipewire_ear {
 	struct block *blocks;
 	bool holds; /* the block that was given last is still the caller's */
 
-	/* of PipeWire's thread */
+	_Atomic bool device_muted, stream_muted; /* at the microphone, and for us alone */
+	char device[NAME_BYTES];                 /* as it was told last */
+	pthread_mutex_t name_lock;
+	char name[NAME_BYTES]; /* of what feeds us, under the lock */
+
+	/* of the thread loop: which node feeds us, and its properties */
+	struct pw_registry *registry;
+	struct pw_node *node;
+	uint32_t node_id;
+	struct spa_hook registry_listener, node_listener;
+
+	/* of the data thread */
 	int64_t position; /* of the next sample */
 	double ticks_end; /* where the last cycle ended, in samples of the driver's count */
 	bool begun;
@@ -52,7 +65,7 @@ static struct pipewire_ear *pipewire_ear(struct ear *ear)
 	return (struct pipewire_ear *)ear;
 }
 
-/* ---- PipeWire's thread: no locks, no memory, no waiting ---- */
+/* ---- PipeWire's data thread: no locks, no memory, no waiting ---- */
 
 static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 {
@@ -96,6 +109,113 @@ static void on_process(void *user)
 	pw_stream_queue_buffer(ear->stream, buffer);
 }
 
+/* ---- PipeWire's loop: which microphone it is, and whether somebody has muted it ---- */
+
+static void set_name(struct pipewire_ear *ear, const char *name)
+{
+	pthread_mutex_lock(&ear->name_lock);
+	snprintf(ear->name, sizeof(ear->name), "%s", name);
+	pthread_mutex_unlock(&ear->name_lock);
+}
+
+static void on_node_info(void *user, const struct pw_node_info *info)
+{
+	const char *name = NULL;
+
+	if (info->props)
+		name = spa_dict_lookup(info->props, PW_KEY_NODE_DESCRIPTION);
+	if (info->props && !name)
+		name = spa_dict_lookup(info->props, PW_KEY_NODE_NAME);
+	if (name)
+		set_name(user, name);
+}
+
+static void on_node_param(void *user, int sequence, uint32_t id, uint32_t index, uint32_t next,
+	const struct spa_pod *param)
+{
+	struct pipewire_ear *ear = user;
+	const struct spa_pod_prop *muted;
+	bool is_muted;
+
+	(void)sequence;
+	(void)index;
+	(void)next;
+	muted = param && id == SPA_PARAM_Props ? spa_pod_find_prop(param, NULL, SPA_PROP_mute)
+					       : NULL;
+	if (muted && spa_pod_get_bool(&muted->value, &is_muted) == 0)
+		ear->device_muted = is_muted;
+}
+
+static const struct pw_node_events node_events = {
+	PW_VERSION_NODE_EVENTS,
+	.info = on_node_info,
+	.param = on_node_param,
+};
+
+static void forget_node(struct pipewire_ear *ear)
+{
+	if (!ear->node)
+		return;
+	spa_hook_remove(&ear->node_listener);
+	pw_proxy_destroy((struct pw_proxy *)ear->node);
+	ear->node = NULL;
+	ear->device_muted = false;
+}
+
+static void look_at_node(struct pipewire_ear *ear, uint32_t id)
+{
+	uint32_t params[] = {SPA_PARAM_Props};
+
+	if (ear->node && ear->node_id == id)
+		return;
+	forget_node(ear);
+	ear->node = pw_registry_bind(ear->registry, id, PW_TYPE_INTERFACE_Node, PW_VERSION_NODE, 0);
+	if (!ear->node)
+		return;
+	ear->node_id = id;
+	pw_node_add_listener(ear->node, &ear->node_listener, &node_events, ear);
+	pw_node_subscribe_params(ear->node, params, 1);
+}
+
+static uint32_t id_of(const struct spa_dict *properties, const char *key)
+{
+	const char *text = properties ? spa_dict_lookup(properties, key) : NULL;
+
+	return text ? (uint32_t)strtoul(text, NULL, 10) : PW_ID_ANY;
+}
+
+/* a link to us says what feeds us */
+static void on_global(void *user, uint32_t id, uint32_t permissions, const char *type,
+	uint32_t version, const struct spa_dict *properties)
+{
+	struct pipewire_ear *ear = user;
+	uint32_t from;
+
+	(void)id;
+	(void)permissions;
+	(void)version;
+	if (strcmp(type, PW_TYPE_INTERFACE_Link) != 0 ||
+		id_of(properties, PW_KEY_LINK_INPUT_NODE) != pw_stream_get_node_id(ear->stream))
+		return;
+	from = id_of(properties, PW_KEY_LINK_OUTPUT_NODE);
+	if (from != PW_ID_ANY)
+		look_at_node(ear, from);
+}
+
+static void on_global_remove(void *user, uint32_t id)
+{
+	struct pipewire_ear *ear = user;
+
+	if (ear->node && ear->node_id == id)
+		forget_node(ear);
+}
+
+static const struct pw_registry_events registry_events = {
+	PW_VERSION_REGISTRY_EVENTS,
+	.global = on_global,
+	.global_remove = on_global_remove,
+};
+
 static void on_state(
 	void *user, enum pw_stream_state before, enum pw_stream_state state, const char *error)
 {
@@ -109,9 +229,18 @@ static void on_state(
 	}
 }
 
+static void on_control(void *user, uint32_t id, const struct pw_stream_control *control)
+{
+	struct pipewire_ear *ear = user;
+
+	if (id == SPA_PROP_mute && control->n_values > 0)
+		ear->stream_muted = control->values[0] > 0.5f;
+}
+
 static const struct pw_stream_events stream_events = {
 	PW_VERSION_STREAM_EVENTS,
 	.state_changed = on_state,
+	.control_info = on_control,
 	.process = on_process,
 };
 
@@ -140,6 +269,7 @@ static int create_stream(struct pipewire_ear *ear, const char *device, bool moni
 	struct pw_properties *properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio",
 		PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Communication",
 		PW_KEY_NODE_NAME, "uxrec", PW_KEY_NODE_LATENCY, "480/48000", NULL);
+	int r;
 
 	if (!properties)
 		return -ENOMEM;
@@ -149,8 +279,17 @@ static int create_stream(struct pipewire_ear *ear, const char *device, bool moni
 		pw_properties_set(properties, PW_KEY_TARGET_OBJECT, device);
 	ear->stream = pw_stream_new_simple(pw_thread_loop_get_loop(ear->loop), "think-aloud sound",
 		properties, &stream_events, ear);
-	/* without a server there is not even a stream */
-	return ear->stream ? connect_stream(ear) : -errno;
+	if (!ear->stream)
+		return -errno; /* without a server there is not even a stream */
+	r = connect_stream(ear);
+	if (r < 0)
+		return r;
+	ear->registry =
+		pw_core_get_registry(pw_stream_get_core(ear->stream), PW_VERSION_REGISTRY, 0);
+	if (!ear->registry)
+		return -errno;
+	pw_registry_add_listener(ear->registry, &ear->registry_listener, &registry_events, ear);
+	return 0;
 }
 
 static void pipewire_destroy(struct ear *base)
@@ -159,12 +298,16 @@ static void pipewire_destroy(struct ear *base)
 
 	if (ear->loop)
 		pw_thread_loop_stop(ear->loop);
+	forget_node(ear);
+	if (ear->registry)
+		pw_proxy_destroy((struct pw_proxy *)ear->registry);
 	if (ear->stream)
 		pw_stream_destroy(ear->stream);
 	if (ear->loop)
 		pw_thread_loop_destroy(ear->loop);
 	if (ear->fd >= 0)
 		close(ear->fd);
+	pthread_mutex_destroy(&ear->name_lock);
 	free(ear->blocks);
 	free(ear);
 }
@@ -185,8 +328,11 @@ static int pipewire_create(struct ear **ret, const char *device, bool monitor, s
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &ear_pipewire;
 	pthread_once(&once, init_once);
-	snprintf(
-		ear->device, sizeof(ear->device), "%s", device ? device : "the default microphone");
+	pthread_mutex_init(&ear->name_lock, NULL);
+	set_name(ear,
+		device            ? device
+			: monitor ? "what the machine plays"
+				  : "the default microphone");
 	ear->blocks = calloc(BLOCKS, sizeof(*ear->blocks));
 	ear->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ear->loop = pw_thread_loop_new("uxrec-pipewire", NULL);
@@ -224,14 +370,20 @@ static int pipewire_hear(struct ear *base, int wake_fd, struct heard *ret)
 		eventfd_read(ear->fd, &ignored);
 	}
 	block = &ear->blocks[ear->read % BLOCKS];
-	*ret = (struct heard){block->samples, block->count, block->position, block->time_ns, false};
+	*ret = (struct heard){block->samples, block->count, block->position, block->time_ns,
+		ear->device_muted || ear->stream_muted};
 	ear->holds = true;
 	return 1;
 }
 
-static const char *pipewire_device(const struct ear *ear)
+static const char *pipewire_device(struct ear *base)
 {
-	return ((const struct pipewire_ear *)ear)->device;
+	struct pipewire_ear *ear = pipewire_ear(base);
+
+	pthread_mutex_lock(&ear->name_lock);
+	memcpy(ear->device, ear->name, sizeof(ear->device));
+	pthread_mutex_unlock(&ear->name_lock);
+	return ear->device;
 }
 
 const struct ear_ops ear_pipewire = {

@@ -39,7 +39,8 @@ static int tone_create(struct ear **ret, const char *device, bool monitor, struc
 	if (!tone)
 		return error_set(reterr, -ENOMEM, "no memory");
 	tone->base.ops = &ear_tone;
-	snprintf(tone->device, sizeof(tone->device), "%s", device && *device ? device : "0");
+	snprintf(tone->device, sizeof(tone->device), "clicks, %s ppm fast",
+		device && *device ? device : "0");
 	tone->rate_hz = EAR_RATE_HZ * (1 + ppm / 1e6);
 	tone->lossy = end && *end;
 	tone->begun_ns = clock_now_ns();
@@ -82,9 +83,9 @@ static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
 	return 1;
 }
 
-static const char *tone_device(const struct ear *ear)
+static const char *tone_device(struct ear *ear)
 {
-	return ((const struct tone *)ear)->device;
+	return ((struct tone *)ear)->device;
 }
 
 static void tone_destroy(struct ear *ear)

@@ -10,12 +10,14 @@
 /*
  * A screen without hardware: grey, with a counter in binary along the top (32 fields of 16×16
  * pixels, most significant first, white is 1) that goes up with every picture. So a test can tell
- * from any decoded picture which one it is.
+ * from any decoded picture which one it is. Pictures come at whole tenths of a second of
+ * CLOCK_MONOTONIC; that of a whole second, when the tone clicks, has a white field in its middle.
  */
 
 #define WIDTH     640
 #define HEIGHT    360
 #define FIELD     16
+#define FLASH     80
 #define PERIOD_NS (100 * NS_PER_MS)
 
 struct test_grabber {
@@ -39,7 +41,8 @@ static int test_create(struct grabber **ret, const char *display, struct error *
 	if (!grabber)
 		return error_set(reterr, -ENOMEM, "no memory");
 	grabber->base.ops = &grabber_test;
-	grabber->next_ns = clock_now_ns();
+	grabber->next_ns = (clock_now_ns() / PERIOD_NS + 1) * PERIOD_NS;
+	grabber->counter = 1;
 	grabber->all = true;
 	memset(grabber->pixels, 0x80, sizeof(grabber->pixels));
 	*ret = &grabber->base;
@@ -68,19 +71,26 @@ static struct grabber_size test_size(const struct grabber *base)
 	return (struct grabber_size){WIDTH, HEIGHT};
 }
 
+static void fill(struct test_grabber *grabber, struct rect rect, int value)
+{
+	for (int y = rect.y; y < rect.y + rect.height; y++)
+		memset(&grabber->pixels[(y * WIDTH + rect.x) * 4], value, (size_t)rect.width * 4);
+}
+
 static int test_grab(struct grabber *base, struct picture *picture, int64_t *ret_copied_ns)
 {
 	struct test_grabber *grabber = test(base);
 	const struct rect whole = {0, 0, WIDTH, HEIGHT};
+	const struct rect middle = {(WIDTH - FLASH) / 2, (HEIGHT - FLASH) / 2, FLASH, FLASH};
 
 	if (clock_now_ns() >= grabber->next_ns) {
+		fill(grabber, middle, grabber->next_ns % NS_PER_S == 0 ? 0xff : 0x80);
 		grabber->counter++;
 		grabber->next_ns += PERIOD_NS;
 	}
-	for (int y = 0; y < FIELD; y++)
-		for (int x = 0; x < 32 * FIELD; x++)
-			memset(&grabber->pixels[(y * WIDTH + x) * 4],
-				grabber->counter >> (31 - x / FIELD) & 1 ? 0xff : 0, 4);
+	for (int bit = 0; bit < 32; bit++)
+		fill(grabber, (struct rect){bit * FIELD, 0, FIELD, FIELD},
+			grabber->counter >> (31 - bit) & 1 ? 0xff : 0);
 	picture_put(picture, &whole, grabber->pixels, WIDTH * 4);
 	grabber->all = false;
 	*ret_copied_ns = clock_now_ns();

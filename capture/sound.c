@@ -3,6 +3,7 @@
 #include "capture/ear.h"
 #include "capture/sound_clock.h"
 #include "capture/sound_encoder.h"
+#include "capture/sound_levels.h"
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/session.pb-c.h"
@@ -17,16 +18,24 @@
 #include <sys/eventfd.h>
 
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
-#define TRY_AGAIN_NS    NS_PER_S
+/* A device that went is looked for soon, one that never comes seldom. */
+#define TRY_AGAIN_NS      NS_PER_S
+#define TRY_AGAIN_LAST_NS (4 * NS_PER_S)
 
 /* Of more lost samples than these no silence is made: the device was away. */
 #define SILENCE_LIMIT (10 * EAR_RATE_HZ)
 
+/* what a source pushes on */
+struct sound_channels {
+	uint16_t info, sound, levels;
+};
+
 struct sound_source {
 	struct source base;
 	struct source_context context;
-	const struct ear_ops *ops;
-	char *device;
+	const struct sound_channels *channels;
+	struct ear_wish wish;
+	char *device; /* of the wish */
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
@@ -35,11 +44,15 @@ struct sound_source {
 	struct ear *ear;
 	struct sound_encoder *encoder;
 	struct sound_clock clock;
+	struct sound_levels levels;
 	float frame[SOUND_FRAME_SAMPLES];
 	size_t filled;
 	int64_t frame_position, next_position; /* of the frame's first sample; of the one to come */
 	int64_t last_ns, clock_sample_ns, away_since_ns;
 	struct error away;
+	unsigned tries;
+	bool told_muted; /* what the file says of the device */
+	char told_device[160];
 };
 
 static struct sound_source *sound(struct source *source)
@@ -47,15 +60,10 @@ static struct sound_source *sound(struct source *source)
 	return (struct sound_source *)source;
 }
 
-const struct ear_ops *ear_find(const char *name)
-{
-	static const struct ear_ops *const all[] = {&ear_pipewire, &ear_tone};
-
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if (strcmp(all[i]->name, name) == 0)
-			return all[i];
-	return NULL;
-}
+static const struct sound_channels microphone = {
+	CHANNEL_SOUND_INFO, CHANNEL_SOUND, CHANNEL_SOUND_LEVELS};
+static const struct sound_channels monitor = {
+	CHANNEL_MONITOR_INFO, CHANNEL_MONITOR, CHANNEL_MONITOR_LEVELS};
 
 /* ---- what it says ---- */
 
@@ -70,30 +78,64 @@ static int push(struct sound_source *source, const struct packet_info *info,
 	return r;
 }
 
-static char *topic(void)
+static char *topic(const struct sound_source *source)
 {
-	return (char *)channel_kind_get(CHANNEL_SOUND)->topic;
+	return (char *)channel_kind_get(source->channels->sound)->topic;
 }
 
 static int push_info(struct sound_source *source, int64_t time_ns)
 {
 	Uxrec__Sound info = UXREC__SOUND__INIT;
 
-	info.topic = topic();
-	info.backend = (char *)source->ops->name;
-	info.device = (char *)source->ops->device(source->ear);
+	info.topic = topic(source);
+	info.backend = (char *)source->ear->ops->name;
+	info.device = source->told_device;
 	info.encoder = (char *)sound_encoder_describe(source->encoder);
 	info.rate_hz = EAR_RATE_HZ;
 	info.channels = 1;
 	info.preskip = (uint32_t)sound_encoder_preskip(source->encoder);
-	return push(source, &(struct packet_info){CHANNEL_SOUND_INFO, 0, time_ns, 0}, &info.base);
+	info.muted = source->told_muted;
+	return push(
+		source, &(struct packet_info){source->channels->info, 0, time_ns, 0}, &info.base);
+}
+
+/* say what hears it, when that is not what was said last */
+static int tell_device(struct sound_source *source, const struct heard *heard, bool again)
+{
+	const char *device = source->ear->ops->device(source->ear);
+
+	if (!again && heard->muted == source->told_muted &&
+		strncmp(device, source->told_device, sizeof(source->told_device) - 1) == 0)
+		return 0;
+	snprintf(source->told_device, sizeof(source->told_device), "%s", device);
+	source->told_muted = heard->muted;
+	return push_info(source, heard->time_ns);
+}
+
+static int push_levels(struct sound_source *source)
+{
+	Uxrec__SoundLevels message = UXREC__SOUND_LEVELS__INIT;
+	struct sound_levels *levels = &source->levels;
+	int r;
+
+	if (levels->count == 0)
+		return 0;
+	message.peak = (ProtobufCBinaryData){levels->count, levels->peak};
+	message.rms = (ProtobufCBinaryData){levels->count, levels->rms};
+	message.clipped = levels->clipped;
+	r = push(source,
+		&(struct packet_info){
+			source->channels->levels, 0, levels->begin_ns, clock_now_ns()},
+		&message.base);
+	*levels = (struct sound_levels){0};
+	return r;
 }
 
 static int push_gap(struct sound_source *source, Uxrec__Gap__Reason reason, int64_t from_ns,
 	int64_t to_ns, uint64_t count, const char *detail)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {topic()};
+	char *topics[] = {topic(source)};
 
 	gap.reason = reason;
 	gap.from_ns = session_clock_at(source->context.clock, from_ns);
@@ -112,7 +154,7 @@ static int push_clock(struct sound_source *source)
 	Uxrec__ClockSample sample = UXREC__CLOCK_SAMPLE__INIT;
 	Uxrec__DeviceClock device = UXREC__DEVICE_CLOCK__INIT, *devices[] = {&device};
 
-	device.topic = topic();
+	device.topic = topic(source);
 	device.position = source->next_position;
 	device.time_ns = session_clock_at(
 		source->context.clock, sound_clock_at(&source->clock, source->next_position));
@@ -131,6 +173,14 @@ static int push_clock(struct sound_source *source)
 }
 
 /* ---- samples ---- */
+
+static int take_levels(struct sound_source *source)
+{
+	if (source->levels.count == 0)
+		source->levels.begin_ns = sound_clock_at(&source->clock, source->frame_position);
+	sound_levels_take(&source->levels, source->frame, SOUND_FRAME_SAMPLES);
+	return source->levels.count == SOUND_LEVELS_STEPS ? push_levels(source) : 0;
+}
 
 static int push_frame(struct sound_source *source)
 {
@@ -155,10 +205,20 @@ static int push_frame(struct sound_source *source)
 	audio.format = (char *)"opus";
 	audio.data.data = (uint8_t *)data;
 	audio.data.len = (size_t)size;
+	return push(source,
+		&(struct packet_info){source->channels->sound, 0, time_ns, clock_now_ns()},
+		&audio.base);
+}
+
+static int end_frame(struct sound_source *source)
+{
+	int r = push_frame(source);
+
+	if (r == 0)
+		r = take_levels(source);
 	source->filled = 0;
 	source->frame_position += SOUND_FRAME_SAMPLES;
-	return push(source, &(struct packet_info){CHANNEL_SOUND, 0, time_ns, clock_now_ns()},
-		&audio.base);
+	return r;
 }
 
 /* @param samples  NULL: silence */
@@ -173,7 +233,7 @@ static int take_samples(struct sound_source *source, const float *samples, size_
 		source->frame[source->filled++] =
 			isfinite(sample) ? fmaxf(-1, fminf(1, sample)) : 0;
 		if (source->filled == SOUND_FRAME_SAMPLES)
-			r = push_frame(source);
+			r = end_frame(source);
 	}
 	source->next_position += (int64_t)count;
 	return r;
@@ -194,7 +254,7 @@ static int begin_sound(struct sound_source *source, const struct heard *heard)
 			return r;
 	}
 	source->clock_sample_ns = heard->time_ns;
-	return push_info(source, heard->time_ns);
+	return tell_device(source, heard, true);
 }
 
 static int note_lost(struct sound_source *source, const struct heard *heard)
@@ -225,6 +285,8 @@ static int take_heard(struct sound_source *source, const struct heard *heard)
 	if (r == 0 && heard->position != source->next_position)
 		r = note_lost(source, heard);
 	if (r == 0)
+		r = tell_device(source, heard, false);
+	if (r == 0)
 		r = take_samples(source, heard->samples, heard->count);
 	if (r == 0 && heard->time_ns - source->clock_sample_ns >= CLOCK_SAMPLE_NS)
 		r = push_clock(source);
@@ -237,6 +299,7 @@ static void end_sound(struct sound_source *source)
 	if (source->clock.first_ns == 0)
 		return;
 	take_samples(source, NULL, 2 * SOUND_FRAME_SAMPLES - source->filled);
+	push_levels(source);
 	if (source->clock.count > 0)
 		push_clock(source);
 }
@@ -249,7 +312,7 @@ static int listen_on(struct sound_source *source)
 	int r = 0;
 
 	while (r >= 0 && !source->stop) {
-		r = source->ops->hear(source->ear, source->wake_fd, &heard);
+		r = source->ear->ops->hear(source->ear, source->wake_fd, &heard);
 		if (r > 0)
 			r = take_heard(source, &heard);
 	}
@@ -258,23 +321,23 @@ static int listen_on(struct sound_source *source)
 	return r;
 }
 
-static void wait_to_try_again(struct sound_source *source)
+static void wait_to_try_again(struct sound_source *source, int64_t *wait_ns)
 {
 	struct pollfd wake = {source->wake_fd, POLLIN, 0};
 
-	poll(&wake, 1, (int)(TRY_AGAIN_NS / NS_PER_MS));
+	poll(&wake, 1, (int)(*wait_ns / NS_PER_MS));
+	*wait_ns = *wait_ns * 2 < TRY_AGAIN_LAST_NS ? *wait_ns * 2 : TRY_AGAIN_LAST_NS;
 }
 
 static void *sound_thread(void *user)
 {
 	struct sound_source *source = user;
 	struct error error = {"it ended"};
+	int64_t wait_ns = TRY_AGAIN_NS;
 
 	pthread_setname_np(pthread_self(), "uxrec-sound");
 	while (!source->stop) {
-		int r = source->ear
-			? 0
-			: source->ops->create(&source->ear, source->device, false, &error);
+		int r = ear_open(&source->ear, &source->wish, source->tries++, &error);
 
 		if (r == 0) {
 			r = listen_on(source);
@@ -286,8 +349,9 @@ static void *sound_thread(void *user)
 		if (source->away_since_ns == 0) {
 			source->away_since_ns = clock_now_ns();
 			source->away = error;
+			wait_ns = TRY_AGAIN_NS;
 		}
-		wait_to_try_again(source);
+		wait_to_try_again(source, &wait_ns);
 	}
 	/* it was still away at the end */
 	if (source->away_since_ns)
@@ -319,7 +383,7 @@ static const struct source_ops sound_source_ops = {
 };
 
 int sound_source_create(struct source **ret, const struct source_context *context,
-	const struct sound_options *options, struct error *reterr)
+	const struct ear_wish *wish, struct error *reterr)
 {
 	_destroy_(source) struct source *base = calloc(1, sizeof(struct sound_source));
 	struct sound_source *source = sound(base);
@@ -329,14 +393,15 @@ int sound_source_create(struct source **ret, const struct source_context *contex
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &sound_source_ops;
 	source->context = *context;
-	source->ops = ear_find(options->ear);
+	source->wish = *wish;
+	source->channels = wish->monitor ? &monitor : &microphone;
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
-	if (!source->ops)
-		return error_set(reterr, -EINVAL, "no sound source '%s'", options->ear);
-	if (options->device) {
-		source->device = strdup(options->device);
+	if (!ear_exists(wish->name))
+		return error_set(reterr, -EINVAL, "no sound source '%s'", wish->name);
+	if (wish->device) {
+		source->wish.device = source->device = strdup(wish->device);
 		if (!source->device)
 			return error_set(reterr, -ENOMEM, "no memory");
 	}

@@ -19,8 +19,11 @@
 
 struct hub {
 	pthread_mutex_t lock;
-	struct packet *ring[RING_PACKETS]; /* packet number n at n % RING_PACKETS */
-	uint64_t first, end;               /* numbers of the oldest, and one past the newest */
+	struct {
+		struct packet *packet;
+		bool muted;   /* not for observers */
+	} ring[RING_PACKETS]; /* packet number n at n % RING_PACKETS */
+	uint64_t first, end;  /* numbers of the oldest, and one past the newest */
 	size_t bytes;
 	uint64_t keyframe; /* number of the newest keyframe; UINT64_MAX: none was published */
 	unsigned burst_pictures;
@@ -30,6 +33,7 @@ struct hub {
 	int64_t join_keyframe_ns; /* when one was last asked for */
 	uint64_t generation;
 	bool no_keyframes; /* the screen is not captured */
+	bool muted;        /* sound is not for observers */
 };
 
 int hub_create(struct hub **ret)
@@ -47,7 +51,7 @@ int hub_create(struct hub **ret)
 
 static void drop_oldest(struct hub *hub)
 {
-	struct packet **slot = &hub->ring[hub->first++ % RING_PACKETS];
+	struct packet **slot = &hub->ring[hub->first++ % RING_PACKETS].packet;
 
 	hub->bytes -= (*slot)->size_bytes;
 	packet_unref(steal_ptr(*slot));
@@ -64,7 +68,7 @@ static void reset(struct hub *hub)
 	hub->burst_bytes = 0;
 	hub->complete_ns = 0;
 	hub->join_keyframe_ns = 0;
-	hub->no_keyframes = false;
+	hub->no_keyframes = hub->muted = false;
 	hub->generation++;
 }
 
@@ -82,6 +86,13 @@ void hub_set_keyframes(struct hub *hub, bool available)
 	pthread_mutex_unlock(&hub->lock);
 }
 
+void hub_set_muted(struct hub *hub, bool muted)
+{
+	pthread_mutex_lock(&hub->lock);
+	hub->muted = muted;
+	pthread_mutex_unlock(&hub->lock);
+}
+
 void hub_destroy(struct hub *hub)
 {
 	if (!hub)
@@ -91,8 +102,16 @@ void hub_destroy(struct hub *hub)
 	free(hub);
 }
 
+/* what the sound comes from is no secret: a latched packet is for all */
+static bool is_muted(const struct hub *hub, const struct channel_kind *kind)
+{
+	return hub->muted && kind->modality == MODALITY_SOUND && !kind->latched;
+}
+
 static void publish(struct hub *hub, struct packet *packet)
 {
+	const struct channel_kind *kind = channel_kind_get(packet->channel);
+
 	while (hub->end - hub->first >= RING_PACKETS ||
 		(hub->first < hub->end && hub->bytes + packet->size_bytes > RING_BYTES))
 		drop_oldest(hub);
@@ -105,11 +124,13 @@ static void publish(struct hub *hub, struct packet *packet)
 		hub->burst_pictures++;
 		hub->burst_bytes += packet->size_bytes;
 	}
-	if (channel_kind_get(packet->channel)->latched) {
+	if (kind->latched) {
 		packet_unref(hub->latched[packet->channel]);
 		hub->latched[packet->channel] = packet_ref(packet);
 	}
-	hub->ring[hub->end++ % RING_PACKETS] = packet_ref(packet);
+	hub->ring[hub->end % RING_PACKETS].packet = packet_ref(packet);
+	hub->ring[hub->end % RING_PACKETS].muted = is_muted(hub, kind);
+	hub->end++;
 	hub->bytes += packet->size_bytes;
 }
 
@@ -166,13 +187,14 @@ static bool join(struct hub *hub, struct hub_cursor *cursor)
 	return ask;
 }
 
-bool hub_join(struct hub *hub, struct hub_cursor *cursor,
+bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool hears_muted,
 	void (*take)(void *user, struct packet *packet), void *user)
 {
 	bool ask;
 
 	pthread_mutex_lock(&hub->lock);
 	ask = join(hub, cursor);
+	cursor->hears_muted = hears_muted;
 	for (size_t i = 0; i < CHANNEL_END; i++)
 		if (hub->latched[i])
 			take(user, packet_ref(hub->latched[i]));
@@ -196,8 +218,8 @@ static void catch_up(struct hub *hub, struct hub_cursor *cursor)
 	}
 	if (cursor->next >= hub->end || !has_keyframe(hub) || cursor->next >= hub->keyframe)
 		return;
-	next = hub->ring[cursor->next % RING_PACKETS];
-	keyframe = hub->ring[hub->keyframe % RING_PACKETS];
+	next = hub->ring[cursor->next % RING_PACKETS].packet;
+	keyframe = hub->ring[hub->keyframe % RING_PACKETS].packet;
 	if (keyframe->time_ns - next->time_ns < BEHIND_NS)
 		return;
 	cursor->skipped += hub->keyframe - cursor->next;
@@ -230,9 +252,10 @@ struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
 		}
 		while (!packet && cursor->next < hub->end) {
 			uint64_t number = cursor->next++;
-			struct packet *candidate = hub->ring[number % RING_PACKETS];
+			struct packet *candidate = hub->ring[number % RING_PACKETS].packet;
+			bool muted = hub->ring[number % RING_PACKETS].muted;
 
-			if (is_wanted(cursor, number, candidate))
+			if ((!muted || cursor->hears_muted) && is_wanted(cursor, number, candidate))
 				packet = packet_ref(candidate);
 		}
 	}

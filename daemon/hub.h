@@ -16,6 +16,7 @@ struct hub_cursor {
 	uint64_t generation; /* of the session that was joined */
 	uint16_t latched;    /* after a skip: the next channel whose latched packet is sent again */
 	uint64_t skipped;    /* packets that this observer never got because it was too slow */
+	bool hears_muted;    /* the moderator hears what observers do not */
 };
 
 /** @return 0 (freed by hub_destroy()) or -ENOMEM */
@@ -29,6 +30,9 @@ void hub_reset(struct hub *hub);
 /** Whether a keyframe can be had when an observer joins; not while the screen is not captured. */
 void hub_set_keyframes(struct hub *hub, bool available);
 
+/** Keep sound that is published from now on from all but moderators; or no longer. */
+void hub_set_muted(struct hub *hub, bool muted);
+
 /** Give a packet to all observers; takes a reference of its own. */
 void hub_publish(struct hub *hub, struct packet *packet);
 
@@ -39,11 +43,12 @@ int64_t hub_complete(struct hub *hub);
 /**
  * Join the session at its present end.
  *
+ * @param hears_muted  also sound that is kept from observers
  * @param take  given what is latched, in the order of channels; takes over the reference
  * @return true when the recorder should make a keyframe for this observer: none in the ring is near
  *         enough (30 pictures, 1 MB) and none was asked for in the last ten seconds
  */
-bool hub_join(struct hub *hub, struct hub_cursor *cursor,
+bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool hears_muted,
 	void (*take)(void *user, struct packet *packet), void *user);
 
 /**

@@ -27,8 +27,10 @@ static const char usage[] =
 	"                       what is captured (default auto: the X display)\n"
 	"  --input auto|evdev|x11|none\n"
 	"                       where input is read (default auto: evdev where it may be read)\n"
-	"  --sound none|pipewire[:NAME]|tone[:PPM]\n"
-	"                       what is heard (default none; the tone clicks every second)\n"
+	"  --sound auto|none|pipewire|pulse|tone[:NAME]\n"
+	"                       what is heard when the participant agrees to it (default auto: the\n"
+	"                       default microphone of PipeWire or PulseAudio)\n"
+	"  --monitor            what the machine plays is heard too\n"
 	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
 	"  --verbose            say more\n"
@@ -47,6 +49,7 @@ enum {
 	OPTION_SCREEN,
 	OPTION_INPUT,
 	OPTION_SOUND,
+	OPTION_MONITOR,
 	OPTION_FPS,
 	OPTION_SYNC,
 	OPTION_VERBOSE,
@@ -123,7 +126,7 @@ static int parse_sync(struct options *options, const char *value)
 /* NAME or NAME:DEVICE */
 static int parse_sound(struct options *options, const char *value)
 {
-	static const char *const sounds[] = {"none", "pipewire", "tone", NULL};
+	static const char *const sounds[] = {"auto", "none", "pipewire", "pulse", "tone", NULL};
 	const char *colon = strchr(value, ':');
 	size_t length = colon ? (size_t)(colon - value) : strlen(value);
 
@@ -150,6 +153,7 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
 	case OPTION_INPUT: return take_choice(&options->input, "input", value, inputs);
 	case OPTION_SOUND: return parse_sound(options, value);
+	case OPTION_MONITOR: options->monitor = true; return 0;
 	case OPTION_FPS:
 		options->max_fps = parse_number(value, 1, 240);
 		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
@@ -218,6 +222,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"screen", required_argument, NULL, OPTION_SCREEN},
 		{"input", required_argument, NULL, OPTION_INPUT},
 		{"sound", required_argument, NULL, OPTION_SOUND},
+		{"monitor", no_argument, NULL, OPTION_MONITOR},
 		{"fps", required_argument, NULL, OPTION_FPS},
 		{"sync", required_argument, NULL, OPTION_SYNC},
 		{"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -229,7 +234,7 @@ int options_parse(struct options *options, int argc, char **argv)
 
 	*options = (struct options){.screen = "auto",
 		.input = "auto",
-		.sound = "none",
+		.sound = "auto",
 		.max_fps = 30,
 		.sync_every_ns = NS_PER_S};
 	r = parse_listen(options, DEFAULT_LISTEN);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** The command line of uxrecd. All texts are allocated or of argv; options_finish() frees. */
@@ -11,6 +12,7 @@ struct options {
 	const char *screen; /* "x11", "test", "none": chosen already */
 	const char *input;
 	const char *sound, *sound_device; /* NULL: the default one */
+	bool monitor;
 	int max_fps;
 	int64_t sync_every_ns;
 	const char *allowed_hosts[8];

@@ -302,7 +302,8 @@ static void watch_live(struct client *client, struct live *live)
 		put_declarations(client);
 	else
 		live_left(live);
-	ask = hub_join(live->hub, &client->cursor, put_latched, client);
+	ask = hub_join(live->hub, &client->cursor,
+		client->peer->role == UXREC__ROLE__ROLE_MODERATOR, put_latched, client);
 	client->live = true;
 	client->complete_ns = 0;
 	pthread_mutex_lock(&live->lock);

@@ -71,7 +71,8 @@ struct station {
 	uint32_t agreed; /* what may be recorded: bits (1 << enum modality) */
 	enum key_policy keys;
 	pthread_mutex_t sources_lock; /* the recorder asks the screen source */
-	struct source *screen, *pointer, *input, *sound;
+	struct source *screen, *pointer, *input, *sound, *monitor;
+	bool observers_muted;
 	int64_t started_ns, paused_ns;
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
@@ -190,6 +191,7 @@ static void stop_sources(struct station *station)
 	source_destroy(steal_ptr(station->pointer));
 	source_destroy(steal_ptr(station->input));
 	source_destroy(steal_ptr(station->sound));
+	source_destroy(steal_ptr(station->monitor));
 }
 
 static int start_screen(
@@ -213,6 +215,23 @@ static int start_screen(
 	return pointer_source_create(&station->pointer, context, options->display, reterr);
 }
 
+static int start_sound(
+	struct station *station, const struct source_context *context, struct error *reterr)
+{
+	const struct station_options *options = &station->options;
+	struct ear_wish wish = {options->sound, options->sound_device, false};
+	int r;
+
+	if (!may_record(station, MODALITY_SOUND) || strcmp(options->sound, "none") == 0)
+		return 0;
+	r = sound_source_create(&station->sound, context, &wish, reterr);
+	if (r < 0 || !options->monitor)
+		return r;
+	/* the name is a microphone's: what plays is the default one */
+	wish = (struct ear_wish){options->sound, NULL, true};
+	return sound_source_create(&station->monitor, context, &wish, reterr);
+}
+
 static int start_sources(struct station *station, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
@@ -220,7 +239,6 @@ static int start_sources(struct station *station, struct error *reterr)
 		&station->clock, recorder_sink(station->recorder), source_lost, station};
 	const struct input_options input = {options->input, options->display, options->helper,
 		station->keys, station->consent_id};
-	const struct sound_options sound = {options->sound, options->sound_device};
 	int r = 0;
 
 	/* the input's helper is the one that may refuse: then no picture was taken */
@@ -228,8 +246,8 @@ static int start_sources(struct station *station, struct error *reterr)
 		r = input_source_create(&station->input, &context, &input, reterr);
 	if (r == 0)
 		r = start_screen(station, &context, reterr);
-	if (r == 0 && may_record(station, MODALITY_SOUND) && strcmp(options->sound, "none") != 0)
-		r = sound_source_create(&station->sound, &context, &sound, reterr);
+	if (r == 0)
+		r = start_sound(station, &context, reterr);
 	hub_set_keyframes(options->live->hub, r == 0);
 	if (r < 0)
 		stop_sources(station);
@@ -448,7 +466,7 @@ static void forget_session(struct station *station)
 	free(steal_ptr(station->folder));
 	station->session[0] = station->attempt_id[0] = '\0';
 	station->trouble[0] = station->new_trouble[0] = '\0';
-	station->trouble_told = false;
+	station->trouble_told = station->observers_muted = false;
 	station->state = STATE_IDLE;
 }
 
@@ -533,7 +551,7 @@ static int do_start(struct station *station, const Uxrec__Start *start, const ch
 
 /* what a recording says of how it was going on */
 struct last_state {
-	bool started, paused, ended;
+	bool started, paused, ended, muted;
 	uint32_t agreed;
 	enum key_policy keys;
 	int64_t offset_ns, begun_ns;
@@ -559,8 +577,13 @@ static int take_last_state(
 				state->agreed |= 1u << modality;
 		}
 	}
-	state->paused = event->kind == UXREC__SESSION_EVENT__KIND__KIND_PAUSED;
-	state->ended = event->kind == UXREC__SESSION_EVENT__KIND__KIND_ENDED;
+	switch (event->kind) {
+	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED: state->muted = true; break;
+	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED: state->muted = false; break;
+	default:
+		state->paused = event->kind == UXREC__SESSION_EVENT__KIND__KIND_PAUSED;
+		state->ended = event->kind == UXREC__SESSION_EVENT__KIND__KIND_ENDED;
+	}
 	return 0;
 }
 
@@ -632,6 +655,8 @@ static int go_on(struct station *station, const struct session *session,
 	live_open(station->options.live, station->session, &station->clock, station->recorder,
 		request_keyframe, station);
 	station->started_ns = state->begun_ns - state->offset_ns;
+	station->observers_muted = state->muted;
+	hub_set_muted(station->options.live->hub, state->muted);
 	recorder_push(station->recorder, CHANNEL_STUDY, now_ns, &station->study->base);
 	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
 	gap.from_ns = last_ns;
@@ -748,6 +773,24 @@ static int do_resume(struct station *station, struct error *reterr)
 	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
 	station->state = STATE_RECORDING;
 	log_info("session %s: recording again", station->session);
+	return 0;
+}
+
+static int mute_observers(struct station *station, bool muted, struct error *reterr)
+{
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	if (muted == station->observers_muted)
+		return error_set(reterr, -EALREADY, "the observers %s",
+			muted ? "are muted already" : "hear the sound already");
+	station->observers_muted = muted;
+	hub_set_muted(station->options.live->hub, muted);
+	push_event(station,
+		muted ? UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED
+		      : UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED,
+		"");
 	return 0;
 }
 
@@ -988,6 +1031,7 @@ static void fill_running(struct station *station, Uxrec__Status *status, char **
 	status->pictures = totals.pictures;
 	status->events = totals.events;
 	status->gaps = (uint32_t)totals.gaps;
+	status->observers_muted = station->observers_muted;
 }
 
 /* what is wrong with the disk, or will be: at the present rate, and at that of a busy screen */
@@ -1086,7 +1130,8 @@ static struct packet *doctor_packet(struct station *station, uint64_t request)
 {
 	const struct station_options *options = &station->options;
 	const struct doctor_options wanted = {options->screen, options->display, options->input,
-		options->helper, options->library, true};
+		options->helper, options->library, {options->sound, options->sound_device, false},
+		true};
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	struct packet *packet = NULL;
 	struct error error;
@@ -1132,6 +1177,9 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: r = do_pause(station, &error); break;
 	case UXREC__CLIENT_MESSAGE__BODY_RESUME: r = do_resume(station, &error); break;
+	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
+		r = mute_observers(station, message->mute_observers->muted, &error);
+		break;
 	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
 		r = start_task(station, message->task_start, author, &error);
 		break;

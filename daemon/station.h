@@ -16,8 +16,9 @@ struct station_options {
 	const char *display;      /* NULL: the environment's */
 	const char *screen;       /* "x11", "test", "none" */
 	const char *input;        /* "auto", "evdev", "x11", "none" */
-	const char *sound;        /* "pipewire", "tone", "none" */
+	const char *sound;        /* "auto", "pipewire", "pulse", "tone", "none" */
 	const char *sound_device; /* NULL: the default one */
+	bool monitor;             /* what the machine plays is recorded too */
 	const char *helper;       /* path of uxrec-inputd */
 	int max_fps;
 	int64_t sync_every_ns; /* see recorder.h */

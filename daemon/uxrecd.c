@@ -276,6 +276,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.input = options->input,
 		.sound = options->sound,
 		.sound_device = options->sound_device,
+		.monitor = options->monitor,
 		.helper = options->helper,
 		.max_fps = options->max_fps,
 		.sync_every_ns = options->sync_every_ns,

@@ -25,6 +25,8 @@ int command_start(const struct command_options *options, int argc, char **argv);
 int command_stop(const struct command_options *options, int argc, char **argv);
 int command_pause(const struct command_options *options, int argc, char **argv);
 int command_resume(const struct command_options *options, int argc, char **argv);
+int command_mute(const struct command_options *options, int argc, char **argv);
+int command_unmute(const struct command_options *options, int argc, char **argv);
 int command_status(const struct command_options *options, int argc, char **argv);
 int command_task(const struct command_options *options, int argc, char **argv);
 int command_tag(const struct command_options *options, int argc, char **argv);

@@ -226,6 +226,29 @@ int command_resume(const struct command_options *options, int argc, char **argv)
 	return command(options, &message, false);
 }
 
+static int mute_observers(const struct command_options *options, int argc, char **argv, bool muted)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__MuteObservers mute = UXREC__MUTE_OBSERVERS__INIT;
+
+	if (command_has_leftovers(argc, argv, 0))
+		return EXIT_USAGE;
+	mute.muted = muted;
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS;
+	message.mute_observers = &mute;
+	return command(options, &message, false);
+}
+
+int command_mute(const struct command_options *options, int argc, char **argv)
+{
+	return mute_observers(options, argc, argv, true);
+}
+
+int command_unmute(const struct command_options *options, int argc, char **argv)
+{
+	return mute_observers(options, argc, argv, false);
+}
+
 static void print_status(const Uxrec__Status *status)
 {
 	int64_t elapsed_s = (status->now_ns - status->started_ns) / NS_PER_S;
@@ -246,6 +269,8 @@ static void print_status(const Uxrec__Status *status)
 	printf("%llu events, %llu pictures, %.2f MB, %u gaps, keys: %s, %u observers\n",
 		(unsigned long long)status->events, (unsigned long long)status->pictures,
 		(double)status->bytes / 1e6, status->gaps, status->keys, status->observers);
+	if (status->observers_muted)
+		puts("the observers do not hear the sound");
 	if (*status->warning)
 		printf("warning: %s\n", status->warning);
 }

@@ -19,9 +19,10 @@ static const char usage[] =
 	"        [--keys classes|full|none] [--pilot]\n"
 	"                         begin to record; prints the session's id\n"
 	"                         METHOD: paper, page, guardian, demo; WHAT: screen, input,\n"
-	"                         full-keys (default screen,input)\n"
+	"                         sound, full-keys (default screen,input)\n"
 	"  stop                   end the session; returns when its file is complete\n"
 	"  pause, resume          stop recording for a while, visible as a hole\n"
+	"  mute, unmute           keep the sound from the observers; it is recorded all the same\n"
 	"  status [--json]\n"
 	"  task start TASK        the participant begins a task\n"
 	"  task end OUTCOME       completed, completed_with_assist, failed, abandoned, void, skipped,\n"
@@ -64,6 +65,8 @@ static const struct {
 	{"stop", command_stop, NULL},
 	{"pause", command_pause, NULL},
 	{"resume", command_resume, NULL},
+	{"mute", command_mute, NULL},
+	{"unmute", command_unmute, NULL},
 	{"status", command_status, NULL},
 	{"task", command_task, NULL},
 	{"tag", command_tag, NULL},

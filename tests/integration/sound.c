@@ -182,7 +182,7 @@ static bool hears_packets(struct listener *listener, size_t wanted, int seconds)
 
 /* ---- tests ---- */
 
-static const struct sound_options microphone = {"pipewire", NULL};
+static const struct ear_wish microphone = {"pipewire", NULL, false};
 
 static void clicks_are_heard_when_they_were_made(void)
 {

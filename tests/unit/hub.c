@@ -60,7 +60,7 @@ static void joining_gives_what_is_latched_and_a_burst(void)
 	publish(hub, CHANNEL_POINTER, 3, 10, false);
 	publish(hub, CHANNEL_POINTER, 4, 10, false);
 	publish(hub, CHANNEL_SCREEN, 5, 100, false);
-	expect(!hub_join(hub, &cursor, take_latched, &joined));
+	expect(!hub_join(hub, &cursor, false, take_latched, &joined));
 	check(joined.count == 2);
 	expect(joined.latched[0]->channel == CHANNEL_SCREEN_INFO);
 	expect(joined.latched[1]->time_ns == 4);
@@ -82,10 +82,10 @@ static void long_bursts_ask_for_a_keyframe_once(void)
 	publish(hub, CHANNEL_SCREEN, 1, 100, true);
 	for (int i = 2; i < 40; i++)
 		publish(hub, CHANNEL_SCREEN, i, 100, false);
-	expect(hub_join(hub, &one, take_latched, &joined));
+	expect(hub_join(hub, &one, false, take_latched, &joined));
 	expect(one.needs_keyframe);
 	/* another one within ten seconds is served from the ring */
-	expect(!hub_join(hub, &two, take_latched, &joined));
+	expect(!hub_join(hub, &two, false, take_latched, &joined));
 	expect(next_is(hub, &two, CHANNEL_SCREEN, 1));
 	publish(hub, CHANNEL_SCREEN, 40, 100, false);
 	expect(!hub_next(hub, &one)); /* passed over */
@@ -100,7 +100,7 @@ static void joining_without_a_keyframe_asks(void)
 	struct hub_cursor cursor;
 
 	check(hub_create(&hub) == 0);
-	expect(hub_join(hub, &cursor, take_latched, &joined));
+	expect(hub_join(hub, &cursor, false, take_latched, &joined));
 	expect(cursor.needs_keyframe && !hub_next(hub, &cursor));
 }
 
@@ -112,8 +112,8 @@ static void slow_observers_skip_to_a_keyframe(void)
 
 	check(hub_create(&hub) == 0);
 	publish(hub, CHANNEL_SCREEN, 0, 100, true);
-	hub_join(hub, &slow, take_latched, &joined);
-	hub_join(hub, &fast, take_latched, &joined);
+	hub_join(hub, &slow, false, take_latched, &joined);
+	hub_join(hub, &fast, false, take_latched, &joined);
 	expect(next_is(hub, &slow, CHANNEL_SCREEN, 0));
 	for (int i = 1; i < 50; i++) {
 		publish(hub, CHANNEL_SCREEN, i * 100 * NS_PER_MS, 100, i == 30);
@@ -137,7 +137,7 @@ static void ring_is_bounded(void)
 
 	check(hub_create(&hub) == 0);
 	publish(hub, CHANNEL_SCREEN, 1, 100, true);
-	hub_join(hub, &cursor, take_latched, &joined);
+	hub_join(hub, &cursor, false, take_latched, &joined);
 	for (int i = 2; i < 500; i++)
 		publish(hub, CHANNEL_SCREEN, i, 200 * 1024, i % 20 == 0);
 	while ((packet = hub_next(hub, &cursor))) {
@@ -161,14 +161,14 @@ static void sessions_do_not_mix(void)
 	expect(hub_complete(hub) == 50);
 	hub_set_complete(hub, 40); /* it never goes back */
 	expect(hub_complete(hub) == 50);
-	hub_join(hub, &cursor, take_latched, &joined);
+	hub_join(hub, &cursor, false, take_latched, &joined);
 	hub_reset(hub);
 	expect(hub_complete(hub) == 0);
 	publish(hub, CHANNEL_SCREEN, 2, 100, true);
 	expect(!hub_next(hub, &cursor));
 	joined_finish(&joined);
 	joined.count = 0;
-	hub_join(hub, &cursor, take_latched, &joined);
+	hub_join(hub, &cursor, false, take_latched, &joined);
 	expect(joined.count == 0 && next_is(hub, &cursor, CHANNEL_SCREEN, 2));
 }
 

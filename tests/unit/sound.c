@@ -76,7 +76,7 @@ static void hear_for(
 	session_clock_init(&clock);
 	*ret_offset_ns = clock.utc_offset_ns;
 	check(sound_source_create(
-		      &source, &context, &(struct sound_options){"tone", device}, NULL) == 0);
+		      &source, &context, &(struct ear_wish){"tone", device, false}, NULL) == 0);
 	sleep(seconds);
 }
 
