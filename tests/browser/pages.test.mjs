@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { browse, colorOf, delay, Desktop, grey, Recorder, sleep, stats, stepOf, until } from '../harness/lab.mjs';
+import { browse, colorOf, delay, Desktop, flashOffsets, grey, Recorder, sleep, stats, stepOf, until, watchFlashes } from '../harness/lab.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 let browser;
@@ -33,6 +34,7 @@ async function open(url, options = {}) {
     if (new URL(request.url()).hostname !== '127.0.0.1' && !/^(blob|data):/.test(request.url()))
       page.troubles.push(`request to ${request.url()}`);
   });
+  if (options.script) await page.addInitScript(options.script);
   await page.goto(url);
   return page;
 }
@@ -298,6 +300,44 @@ test('live: sound is agreed to by itself, and heard when somebody asks for it', 
   await replay.keyboard.press(']');
   await replay.getByText('silent at 1.5×').waitFor();
   await close(replay);
+  await recorder.end();
+});
+
+test('live: a flash and a click of one moment are seen and heard together, and the moderator can mute it', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
+  await recorder.begin('paper:screen,sound');
+  const observer = await open(recorder.links.live, { script: watchFlashes });
+  await live(observer);
+  await until(async () => (await stats(observer)).soundDb > -10, 'the loudness of a click');
+  await observer.getByRole('button', { name: 'Hear', exact: true }).click();
+  const offsets = await until(async () => {
+    const seen = await flashOffsets(observer);
+    return seen.length >= 8 && seen;
+  }, 'flashes and clicks', 30000);
+  /* the first ones come while the sound begins */
+  const settled = offsets.slice(2).sort((a, b) => a - b);
+  const middle = settled[settled.length >> 1];
+  console.log(`# live: a click is ${middle.toFixed(1)} ms after its flash (${settled.map((ms) => ms.toFixed(0)).join(' ')})`);
+  assert.ok(Math.abs(middle) < 40, `offsets ${settled}`);
+
+  await recorder.uxrec('mute');
+  await observer.getByText('the moderator keeps the sound').waitFor();
+  await sleep(500);
+  const { soundPacketsPlayed } = await stats(observer);
+  await sleep(700);
+  assert.equal((await stats(observer)).soundPacketsPlayed, soundPacketsPlayed);
+  const moderator = await open(recorder.links.moderate);
+  await live(moderator);
+  await moderator.getByRole('button', { name: 'Hear', exact: true }).click();
+  await until(async () => (await stats(moderator)).soundPacketsPlayed > 50, 'what the moderator hears');
+  await checkAccessibility(moderator, 'moderate, with sound');
+  await moderator.getByLabel('observers hear the sound').check();
+  await until(async () => (await stats(observer)).soundPacketsPlayed > soundPacketsPlayed, 'sound again');
+  await close(observer);
+  await close(moderator);
+  await recorder.uxrec('stop');
+  const events = await recorder.uxrec('dump', join(recorder.library, recorder.sessions()[0]), '--channel', '/session', '--json');
+  assert.match(events, /OBSERVERS_MUTED[^]*OBSERVERS_UNMUTED/);
   await recorder.end();
 });
 

@@ -144,8 +144,8 @@ export class Recorder {
   }
 
   /** Start a session; gives its id. */
-  begin(...more) {
-    return this.uxrec('start', '--study', this.study, '--participant', 'P01', '--consent', 'paper', ...more);
+  begin(consent = 'paper', ...more) {
+    return this.uxrec('start', '--study', this.study, '--participant', 'P01', '--consent', consent, ...more);
   }
 
   token(role) {
@@ -197,6 +197,49 @@ export const colorOf = (page) =>
       .getContext('2d')
       .getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data;
     return [r, g, b].map((value) => value.toString(16).padStart(2, '0')).join('');
+  });
+
+/**
+ * To be run in a page before its own scripts: notes when the middle of the picture becomes white, and when
+ * the begin of a click leaves the loudspeaker, by performance.now().
+ */
+export function watchFlashes() {
+  const flashes = [];
+  const clicks = [];
+  window.flashesAndClicks = { flashes, clicks };
+  let white = true;
+  const look = (nowMs) => {
+    const canvas = document.getElementById('picture');
+    if (canvas?.width > 100) {
+      const [red] = canvas.getContext('2d').getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data;
+      if (red > 200 && !white) flashes.push(nowMs);
+      white = red > 200;
+    }
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+  const begin = AudioBufferSourceNode.prototype.start;
+  let heardMs = 0;
+  AudioBufferSourceNode.prototype.start = function start(when, ...more) {
+    const at = this.buffer?.getChannelData(0).findIndex((sample) => Math.abs(sample) > 0.2) ?? -1;
+    const { contextTime, performanceTime } = this.context.getOutputTimestamp();
+    if (at >= 0) {
+      const ms = performanceTime + (when + at / this.buffer.sampleRate - contextTime) * 1000;
+      /* a click is 5 ms long and may be cut by the end of a packet */
+      if (ms - heardMs > 100) clicks.push(ms);
+      heardMs = ms;
+    }
+    return begin.call(this, when, ...more);
+  };
+}
+
+/** By how much each click is after its flash, in ms. */
+export const flashOffsets = (page) =>
+  page.evaluate(() => {
+    const { flashes, clicks } = window.flashesAndClicks;
+    return flashes
+      .map((flash) => clicks.map((click) => click - flash).sort((a, b) => Math.abs(a) - Math.abs(b))[0])
+      .filter((ms) => ms !== undefined && Math.abs(ms) < 500);
   });
 
 /** Greys far enough apart to be told from each other after coding: 0 to 31. */

@@ -4,9 +4,11 @@
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/session.pb-c.h"
+#include "protocol/sound.pb-c.h"
 
 #include <libavutil/channel_layout.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +37,33 @@ static void decode(struct listener *listener, const struct packet *packet)
 	listener->last_ns = packet->time_ns;
 }
 
+static void take_levels(struct listener *listener, const struct packet *packet)
+{
+	Uxrec__SoundLevels *levels =
+		uxrec__sound_levels__unpack(NULL, packet_data_size(packet), packet_data(packet));
+
+	check(levels && levels->peak.len == levels->rms.len);
+	for (size_t i = 0; i < levels->peak.len; i++) {
+		expect(levels->peak.data[i] <= levels->rms.data[i]);
+		if (levels->peak.data[i] < listener->loudest)
+			listener->loudest = levels->peak.data[i];
+	}
+	listener->levels++;
+	uxrec__sound_levels__free_unpacked(levels, NULL);
+}
+
+static void take_info(struct listener *listener, const struct packet *packet)
+{
+	Uxrec__Sound *info =
+		uxrec__sound__unpack(NULL, packet_data_size(packet), packet_data(packet));
+
+	check(info != NULL);
+	listener->infos++;
+	listener->muted = info->muted;
+	snprintf(listener->device, sizeof(listener->device), "%s", info->device);
+	uxrec__sound__free_unpacked(info, NULL);
+}
+
 static void take(struct packet_sink *sink, struct packet *packet)
 {
 	struct listener *listener = (struct listener *)sink;
@@ -42,6 +71,10 @@ static void take(struct packet_sink *sink, struct packet *packet)
 	pthread_mutex_lock(&listener->lock);
 	if (packet->channel == CHANNEL_SOUND) {
 		decode(listener, packet);
+	} else if (packet->channel == CHANNEL_SOUND_LEVELS) {
+		take_levels(listener, packet);
+	} else if (packet->channel == CHANNEL_SOUND_INFO) {
+		take_info(listener, packet);
 	} else if (packet->channel == CHANNEL_GAPS) {
 		Uxrec__Gap *gap =
 			uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
@@ -69,6 +102,7 @@ void listener_start(struct listener *listener)
 	check(codec != NULL);
 	*listener = (struct listener){
 		.sink.push = take,
+		.loudest = 255,
 		.codec = avcodec_alloc_context3(codec),
 		.packet = av_packet_alloc(),
 		.frame = av_frame_alloc(),

@@ -27,6 +27,10 @@ struct listener {
 	int64_t last_ns;
 	uint64_t lost;
 	double drift_ppm;
+	size_t infos, levels; /* messages */
+	uint8_t loudest;      /* of the levels: half decibels below full scale */
+	bool muted;
+	char device[160];
 };
 
 void listener_start(struct listener *listener);

@@ -245,6 +245,35 @@ static void roles_allow_little(void)
 	expect(!access_allows(UXREC__ROLE__ROLE_UNSPECIFIED, &message));
 }
 
+static void muted_sound_is_the_moderators(void)
+{
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor observer, moderator;
+
+	check(hub_create(&hub) == 0);
+	hub_join(hub, &observer, false, take_latched, &joined);
+	hub_join(hub, &moderator, true, take_latched, &joined);
+	publish(hub, CHANNEL_SOUND, 1, 10, false);
+	hub_set_muted(hub, true);
+	publish(hub, CHANNEL_SOUND, 2, 10, false);
+	publish(hub, CHANNEL_SOUND_LEVELS, 3, 10, false);
+	publish(hub, CHANNEL_MONITOR, 4, 10, false);
+	publish(hub, CHANNEL_CONTROLS, 5, 10, false);
+	hub_set_muted(hub, false);
+	publish(hub, CHANNEL_SOUND, 6, 10, false);
+	/* also who reads later, when it is not muted any more, gets none of it */
+	expect(next_is(hub, &observer, CHANNEL_SOUND, 1));
+	expect(next_is(hub, &observer, CHANNEL_CONTROLS, 5));
+	expect(next_is(hub, &observer, CHANNEL_SOUND, 6));
+	expect(!hub_next(hub, &observer));
+	for (int64_t i = 1; i <= 6; i++) {
+		_packet_unref_ struct packet *packet = hub_next(hub, &moderator);
+
+		expect(packet && packet->time_ns == i);
+	}
+}
+
 static const struct test tests[] = {
 	{"joining gives what is latched, then a burst of pictures",
 		joining_gives_what_is_latched_and_a_burst},
@@ -252,6 +281,7 @@ static const struct test tests[] = {
 	{"joining without a keyframe asks for one", joining_without_a_keyframe_asks},
 	{"a slow observer goes on at the newest keyframe, a fast one misses nothing",
 		slow_observers_skip_to_a_keyframe},
+	{"sound that is muted is for the moderator alone", muted_sound_is_the_moderators},
 	{"the ring is bounded", ring_is_bounded},
 	{"two sessions do not mix", sessions_do_not_mix},
 	{"foreign hosts are refused", foreign_hosts_are_refused},

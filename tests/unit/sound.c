@@ -2,10 +2,12 @@
 
 #include "capture/sound.h"
 #include "capture/sound_clock.h"
+#include "capture/sound_levels.h"
 #include "protocol/base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- the clock of a device ---- */
@@ -119,6 +121,52 @@ static void no_device_is_a_gap(void)
 	expect(listener.packets == 0 && listener.gaps == 1);
 }
 
+static void levels_say_how_loud_it_was(void)
+{
+	struct sound_levels levels = {0};
+	float samples[480];
+
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+		samples[i] = (float)sin(2 * M_PI * (double)i / 48) / 10;
+	sound_levels_take(&levels, samples, ARRAY_SIZE(samples));
+	/* a tenth is -20 dB, of a sine's power half */
+	expect(levels.peak[0] == 40 && levels.rms[0] == 46 && levels.clipped == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+		samples[i] = i % 2 ? 1 : -1;
+	sound_levels_take(&levels, samples, ARRAY_SIZE(samples));
+	expect(levels.peak[1] == 0 && levels.rms[1] == 0 && levels.clipped == 480);
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+		samples[i] = 0;
+	sound_levels_take(&levels, samples, ARRAY_SIZE(samples));
+	expect(levels.peak[2] == 255 && levels.count == 3);
+	expect(sound_level_of(1e-9) == 254 && sound_level_of(NAN) == 255);
+	expect(sound_level_db(40) == -20);
+}
+
+static void a_source_says_how_loud_it_is(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	int64_t offset_ns;
+
+	listener_start(&listener);
+	hear_for(&listener, NULL, 2, &offset_ns);
+	/* the tone clicks at half of the full height, -6 dB */
+	expect(listener.loudest >= 11 && listener.loudest <= 13);
+	expect(listener.levels >= 9 && listener.infos == 1 && !listener.muted);
+	expect(strcmp(listener.device, "clicks, 0 ppm fast") == 0);
+}
+
+static void a_check_listens_for_a_moment(void)
+{
+	struct error error = {""};
+	struct ear_report report;
+
+	check(ear_check(&report, &(struct ear_wish){"tone", NULL, false}, &error) == 0);
+	expect(fabs(report.peak_db + 6) < 1 && !report.muted && report.clipped == 0);
+	expect(ear_check(&report, &(struct ear_wish){"tone", "nonsense", false}, &error) < 0);
+	expect(strstr(error.text, "nonsense") != NULL);
+}
+
 static const struct test tests[] = {
 	{"the drift of a device's clock is measured through jitter", drift_is_measured},
 	{"a device that changes its mind about time is followed", a_jump_begins_anew},
@@ -127,6 +175,9 @@ static const struct test tests[] = {
 	{"samples that are lost become silence of their length and a gap",
 		lost_samples_are_silence_and_a_gap},
 	{"a device that is not there is a gap, and is looked for again", no_device_is_a_gap},
+	{"levels are half decibels below full scale", levels_say_how_loud_it_was},
+	{"a source says how loud it is and what it hears by", a_source_says_how_loud_it_is},
+	{"a check before a session listens for a moment", a_check_listens_for_a_moment},
 };
 
 int main(void)

@@ -8,10 +8,17 @@ import { type Status, Status_State } from '../gen/protocol/wire_pb';
 import { type ConnectionEvents, Connection } from './connection';
 import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
+import { Levels } from './levels';
 import { SessionModel } from './model';
 import { type Player } from './player';
 import { Sound } from './sound';
 import type { ChannelMessage } from './wire';
+
+/* A picture waits for its sound at most so long, in at most so many: decoded pictures are large. It is due
+   when it would be later at the next frame. */
+const LATEST_MS = 400;
+const HELD = 6;
+const FRAME_MS = 8;
 
 /** Everything up to `timeNs` was sent once the picture at `pictureNs` is on the stage. */
 interface Mark {
@@ -28,10 +35,11 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   undecodable = '';
   readonly gaps: Gap[] = [];
   readonly sound = new Sound();
+  readonly levels = new Levels();
 
   #player: Player;
   #decoder: PictureDecoder;
-  #newest?: Picture;
+  #decodedPictures: Picture[] = [];
   #asked = 0;
   #lastSentNs = 0n;
   #marks: Mark[] = [];
@@ -84,6 +92,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       if (this.#decoder.decode(message.timeNs, video.data)) this.#lastSentNs = message.timeNs;
     } else if (message.topic === '/sound') {
       this.sound.take(message);
+    } else if (message.topic === '/sound/levels' || message.topic === '/sound/info') {
+      this.levels.take(message);
     } else if (message.topic === '/gaps') {
       this.gaps.push(fromBinary(GapSchema, message.data));
       this.changed();
@@ -114,10 +124,10 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   async #watch(): Promise<void> {
     this.#decoder.reset();
     this.sound.reset();
+    this.levels.reset();
     this.#marks = [];
     this.#lastSentNs = 0n;
-    this.#newest?.frame.close();
-    this.#newest = undefined;
+    for (const picture of this.#decodedPictures.splice(0)) picture.frame.close();
     try {
       const answer = await this.connection.request({ case: 'watchLive', value: {} });
       if (answer.body.case !== 'status') return;
@@ -146,21 +156,39 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  /* Only the newest picture is drawn, when the screen is ready for one: drawing each would fall
-     behind after a burst. A hidden page has no frames and draws at once. */
   #decoded(picture: Picture): void {
-    this.#newest?.frame.close();
-    if (this.#newest) this.#player.picturesDecoded++;
-    this.#newest = picture;
+    this.#decodedPictures.push(picture);
     if (document.hidden) this.#present();
-    else if (!this.#asked) this.#asked = requestAnimationFrame(() => this.#present());
+    else this.#ask();
   }
 
+  #ask(): void {
+    this.#asked ||= requestAnimationFrame(() => {
+      this.#asked = 0;
+      this.#present();
+      if (this.#decodedPictures.length > 0) this.#ask();
+    });
+  }
+
+  /* How long until a picture is due: at once, or, for who hears the sound, when that of its moment is
+     heard. Sound is a little later than pictures, because it goes through more hands. */
+  #waitMs(picture: Picture): number {
+    const wait = this.sound.heardAtMs(picture.timeNs) - performance.now();
+    return wait > 0 && wait < LATEST_MS ? wait : 0;
+  }
+
+  /* Of the pictures that are due only the newest is drawn, when the screen is ready for one: drawing
+     each would fall behind after a burst. A hidden page has no frames and draws at once. */
   #present(): void {
-    this.#asked = 0;
-    const picture = this.#newest;
-    if (!picture) return;
-    this.#newest = undefined;
+    const ready = this.#decodedPictures;
+    let due = 0;
+    while (due < ready.length && (due < ready.length - HELD || this.#waitMs(ready[due]!) < FRAME_MS)) due++;
+    if (due === 0) return;
+    const picture = ready[due - 1]!;
+    for (const passed of ready.splice(0, due).slice(0, -1)) {
+      passed.frame.close();
+      this.#player.picturesDecoded++;
+    }
     this.#player.show(picture);
     /* who sees a picture has seen everything up to it, also when the mark that says so is on its way */
     if (picture.timeNs > this.#player.presentationNs) this.#player.present(picture.timeNs);

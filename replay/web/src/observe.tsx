@@ -7,6 +7,7 @@ import { useEmitter } from './emitter';
 import { EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
 import { useKeys } from './keys';
+import { LiveMeter } from './levels';
 import { LiveDriver } from './live';
 import { Coder, MarkList, NoteField } from './marks';
 import { Icon, Notice, Palette, StateBadge } from './parts';
@@ -46,6 +47,8 @@ export function useWatching(token: string, name: string): Watching {
       picturesDecoded: { get: () => watching.player.picturesDecoded, enumerable: true },
       lagMs: { get: () => watching.driver.lagMs(), enumerable: true },
       soundPacketsPlayed: { get: () => watching.driver.sound.packetsPlayed, enumerable: true },
+      soundDb: { get: () => watching.driver.levels.peakDb, enumerable: true },
+      soundTrouble: { get: () => watching.driver.levels.trouble(), enumerable: true },
       soundPeak: { get: () => watching.driver.sound.peak(), enumerable: true },
       presentationTimeNs: { get: () => Number(watching.player.presentationNs), enumerable: true },
     });
@@ -95,10 +98,18 @@ export function LiveState({ driver, player }: { driver: LiveDriver; player: Play
   );
 }
 
-/** Of a session that is recorded with sound. */
-export function LiveHearButton({ driver }: { driver: LiveDriver }) {
-  const heard = driver.status?.session && driver.status.modalities.includes('sound');
-  return heard ? <HearButton sound={driver.sound} /> : null;
+/** Of a session that is recorded with sound: hear it, and see how loud it is. */
+export function LiveSound({ driver }: { driver: LiveDriver }) {
+  const status = driver.status;
+  if (!status?.session || !status.modalities.includes('sound')) return null;
+  if (status.observersMuted && !driver.connection.isModerator)
+    return <span class="hint">the moderator keeps the sound</span>;
+  return (
+    <>
+      <HearButton sound={driver.sound} />
+      {status.state === Status_State.RECORDING && <LiveMeter levels={driver.levels} />}
+    </>
+  );
 }
 
 /** Nothing sounds in a browser before somebody asks for it: here they do. */

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks';
 import { count } from './format';
-import { LiveHearButton, LiveState, ObserveBody, TaskState, useWatching } from './observe';
+import { LiveSound, LiveState, ObserveBody, TaskState, useWatching } from './observe';
 import { type KeyHelp, NameField, rememberedName, TopBar } from './parts';
 
 export const OBSERVER_KEYS: KeyHelp = [
@@ -25,7 +25,7 @@ export function LivePage({ token }: { token: string }) {
         <h1 class="hidden">Live session</h1>
         <LiveState driver={watching.driver} player={watching.player} />
         <TaskState driver={watching.driver} />
-        <LiveHearButton driver={watching.driver} />
+        <LiveSound driver={watching.driver} />
         <span class="spring" />
         <span class="watchers">{observers > 0 && count(observers, 'watching', 'watching')}</span>
         <NameField

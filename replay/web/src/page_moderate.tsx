@@ -6,9 +6,10 @@ import { Attempt_Outcome, Consent_Method, ConsentSchema } from '../gen/protocol/
 import type { DoctorReport, StudyEntry } from '../gen/protocol/wire_pb';
 import { DoctorReport_Finding_Level, Status_State } from '../gen/protocol/wire_pb';
 import { bytes, clock } from './format';
+import { CheckedMeter } from './levels';
 import type { LiveDriver } from './live';
 import { OUTCOMES, outcomeName } from './model';
-import { LiveHearButton, LiveState, ObserveBody, TaskState, useWatching } from './observe';
+import { LiveSound, LiveState, ObserveBody, TaskState, useWatching } from './observe';
 import { OBSERVER_KEYS } from './page_live';
 import { Icon, NameField, Notice, rememberedName, TopBar, validName } from './parts';
 import type { ClientBody } from './wire';
@@ -58,7 +59,7 @@ export function ModeratePage({ token }: { token: string }) {
         <h1 class="hidden">Moderate</h1>
         <LiveState driver={driver} player={watching.player} />
         <TaskState driver={driver} />
-        <LiveHearButton driver={driver} />
+        <LiveSound driver={driver} />
         <span class="spring" />
         <NameField
           label="You"
@@ -313,6 +314,7 @@ function Doctor({ driver }: { driver: LiveDriver }) {
               <b>{finding.subject}</b>
               <span>
                 {finding.text}
+                {finding.meter && <CheckedMeter meter={finding.meter} />}
                 {finding.advice && <em> {finding.advice}</em>}
               </span>
             </li>
@@ -373,6 +375,18 @@ function Rail({
           </button>
         )}
       </div>
+      {status.modalities.includes('sound') && (
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={!status.observersMuted}
+            onChange={(event) =>
+              void act({ case: 'muteObservers', value: { muted: !event.currentTarget.checked } })
+            }
+          />
+          observers hear the sound
+        </label>
+      )}
       {paused && <Notice kind="warning">Paused: nothing is recorded.</Notice>}
       <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
       <Health driver={driver} />

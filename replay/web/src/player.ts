@@ -51,6 +51,9 @@ export interface Stats {
   /** Session time; a number, so good to a quarter of a microsecond. */
   presentationTimeNs: number;
   soundPacketsPlayed?: number;
+  /** Of the recorder's newest levels; live. */
+  soundDb?: number;
+  soundTrouble?: string;
   /** The loudest of what was played last, 0 to 1. */
   soundPeak?: number;
   /** How much later the sound is than the moment shown. */

@@ -82,6 +82,15 @@ export class Sound extends Emitter {
     return this.#context.currentTime - (this.#context.outputLatency || 0) - shown;
   }
 
+  /** When what was at a session time is heard, by performance.now(); NaN when nothing is playing. */
+  heardAtMs(timeNs: bigint): number {
+    if (!this.#context || !this.#originS || this.#playing.size === 0) return Number.NaN;
+    const { contextTime, performanceTime } = this.#context.getOutputTimestamp();
+    if (!contextTime || !performanceTime) return Number.NaN;
+    const playedS = this.#originS + Number(timeNs - this.#originNs) / 1e9;
+    return performanceTime + (playedS - contextTime) * 1000;
+  }
+
   /** The loudest of the last two thirds of a second, 0 to 1. */
   peak(): number {
     if (!this.#meter || !this.hearing) return 0;
