@@ -12,6 +12,7 @@
 #include <pipewire/pipewire.h>
 #include <signal.h>
 #include <spa/param/audio/format-utils.h>
+#include <spa/param/props.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,55 @@ static void clicks_are_heard_when_they_were_made(void)
 	server_kill(&server);
 }
 
+static void set_muted(struct server *server, bool muted)
+{
+	float value = muted;
+
+	pw_thread_loop_lock(server->loop);
+	check(pw_stream_set_control(server->stream, SPA_PROP_mute, 1, &value, 0) >= 0);
+	pw_thread_loop_unlock(server->loop);
+}
+
+/* what the file says of the microphone becomes so within a few seconds */
+static bool is_said(struct listener *listener, const char *device, bool muted)
+{
+	for (int i = 0; i < 200; i++) {
+		bool is;
+
+		pthread_mutex_lock(&listener->lock);
+		is = strcmp(listener->device, device) == 0 && listener->muted == muted;
+		pthread_mutex_unlock(&listener->lock);
+		if (is)
+			return true;
+		sleep_ms(50);
+	}
+	printf("# the device is '%s'%s\n", listener->device, listener->muted ? ", muted" : "");
+	return false;
+}
+
+static void a_muted_microphone_is_said(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	_destroy_(source) struct source *source = NULL;
+	struct session_clock clock;
+	const struct source_context context = {&clock, &listener.sink, NULL, NULL};
+	struct server server;
+
+	if (!server_start(&server))
+		return;
+	listener_start(&listener);
+	session_clock_init(&clock);
+	check(sound_source_create(&source, &context, &microphone, NULL) == 0);
+	check(hears_packets(&listener, 50, 60));
+	expect(is_said(&listener, "clicks", false));
+	set_muted(&server, true);
+	expect(is_said(&listener, "clicks", true));
+	set_muted(&server, false);
+	expect(is_said(&listener, "clicks", false));
+	source_destroy(steal_ptr(source));
+	server_kill(&server);
+}
+
 static void a_server_that_dies_is_a_gap(void)
 {
 	_cleanup_(listener_finish) struct listener listener = {0};
@@ -301,6 +351,19 @@ static size_t clicks_of_wav(const char *path, int64_t begin_ns, int64_t *ret_wor
 	return listener_find_clicks(&listener, 0, ret_worst_ns);
 }
 
+/* ffmpeg decodes all of it and has nothing to say */
+static void expect_decodable(const char *path)
+{
+	_autofree_ char *told = NULL;
+
+	/* pictures as they come: two may be a few milliseconds apart */
+	expect(run_child(&told, "ffmpeg", "-v", "error", "-i", path, "-fps_mode", "passthrough",
+		       "-enc_time_base:v", "1:1000", "-f", "null", "-", NULL) == 0);
+	if (*told)
+		printf("# ffmpeg of %s: %s\n", path, told);
+	expect(*told == '\0');
+}
+
 static void exports_keep_the_times(void)
 {
 	static const char *const both[] = {
@@ -338,20 +401,16 @@ static void exports_keep_the_times(void)
 		       "stream=codec_name,nb_read_packets", "-of", "csv=p=0", mkv, NULL) == 0);
 	snprintf(wanted, sizeof(wanted), "h264,%zu\nopus,%zu\n", pictures, sounds);
 	expect(strcmp(told, wanted) == 0);
-	free(steal_ptr(told));
-	/* every picture and every packet can be decoded */
-	expect(run_child(&told, "ffmpeg", "-v", "error", "-i", mkv, "-f", "null", "-", NULL) == 0);
-	expect(*told == '\0');
+	expect_decodable(mkv);
 	expect(run_child(NULL, program, "export", folder, "--to", "opus", "-o", opus, NULL) == 0);
-	free(steal_ptr(told));
-	expect(run_child(&told, "ffmpeg", "-v", "error", "-i", opus, "-f", "null", "-", NULL) == 0);
-	expect(*told == '\0');
+	expect_decodable(opus);
 	/* what is there is not written over */
 	expect(run_child(NULL, program, "export", folder, "--to", "opus", "-o", opus, NULL) == 3);
 }
 
 static const struct test tests[] = {
 	{"PipeWire's clicks are heard when they were made", clicks_are_heard_when_they_were_made},
+	{"a muted microphone is said to be, by its name", a_muted_microphone_is_said},
 	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
 	{"without a server there is a gap and no sound", no_server_is_a_gap},
 	{"exports keep the times of sound and pictures", exports_keep_the_times},
