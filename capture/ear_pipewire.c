@@ -268,7 +268,7 @@ static int create_stream(struct pipewire_ear *ear, const char *device, bool moni
 {
 	struct pw_properties *properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio",
 		PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Communication",
-		PW_KEY_NODE_NAME, "uxrec", PW_KEY_NODE_LATENCY, "480/48000", NULL);
+		PW_KEY_NODE_NAME, "uxrec", PW_KEY_NODE_LATENCY, "960/48000", NULL);
 	int r;
 
 	if (!properties)

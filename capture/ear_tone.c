@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK   480 /* 10 ms */
-#define CLICK_S 0.005
-#define LOST    768
+#define BLOCK    960 /* 20 ms */
+#define CLICK_NS (5 * NS_PER_MS)
+#define LOST     768
 
 struct tone {
 	struct ear base;
@@ -56,9 +56,23 @@ static int64_t time_of(const struct tone *tone, int64_t position)
 /* a click of 1 kHz that begins with a jump, so that its begin is one sample */
 static float sample_at(int64_t time_ns)
 {
-	double s = (double)(time_ns % NS_PER_S) / (double)NS_PER_S;
+	int64_t ns = time_ns % NS_PER_S;
 
-	return s < CLICK_S ? (float)(0.5 * cos(2 * M_PI * 1000 * s)) : 0;
+	return ns < CLICK_NS ? (float)(0.5 * cos(2 * M_PI * 1000 * (double)ns / (double)NS_PER_S))
+			     : 0;
+}
+
+static void fill(struct tone *tone)
+{
+	int64_t begin_ns = time_of(tone, tone->position);
+	int64_t end_ns = time_of(tone, tone->position + BLOCK);
+
+	memset(tone->samples, 0, sizeof(tone->samples));
+	/* a click lasts less than a block */
+	if (begin_ns / NS_PER_S == end_ns / NS_PER_S && begin_ns % NS_PER_S >= CLICK_NS)
+		return;
+	for (int i = 0; i < BLOCK; i++)
+		tone->samples[i] = sample_at(time_of(tone, tone->position + i));
 }
 
 static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
@@ -73,8 +87,7 @@ static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
 		if (ppoll(&wake, 1, &timeout, NULL) > 0)
 			return 0;
 	}
-	for (int i = 0; i < BLOCK; i++)
-		tone->samples[i] = sample_at(time_of(tone, tone->position + i));
+	fill(tone);
 	*ret = (struct heard){
 		tone->samples, BLOCK, tone->position, time_of(tone, tone->position), false};
 	tone->position += BLOCK;

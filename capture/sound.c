@@ -10,7 +10,6 @@
 #include "protocol/sound.pb-c.h"
 
 #include <errno.h>
-#include <math.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -221,17 +220,21 @@ static int end_frame(struct sound_source *source)
 	return r;
 }
 
+/* what is no number is no sound */
+static float clamp(float sample)
+{
+	if (sample >= -1 && sample <= 1)
+		return sample;
+	return sample > 1 ? 1 : sample < -1 ? -1 : 0;
+}
+
 /* @param samples  NULL: silence */
 static int take_samples(struct sound_source *source, const float *samples, size_t count)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++) {
-		float sample = samples ? samples[i] : 0;
-
-		/* what is no number is no sound */
-		source->frame[source->filled++] =
-			isfinite(sample) ? fmaxf(-1, fminf(1, sample)) : 0;
+		source->frame[source->filled++] = samples ? clamp(samples[i]) : 0;
 		if (source->filled == SOUND_FRAME_SAMPLES)
 			r = end_frame(source);
 	}

@@ -24,7 +24,7 @@ void sound_levels_take(struct sound_levels *levels, const float *samples, size_t
 	for (size_t i = 0; i < count; i++) {
 		float loud = fabsf(samples[i]);
 
-		peak = fmaxf(peak, loud);
+		peak = loud > peak ? loud : peak;
 		squares += (double)loud * loud;
 		levels->clipped += loud >= SOUND_FULL_SCALE;
 	}
