@@ -1,16 +1,12 @@
-#include "daemon/station.h"
+#include "daemon/station_internal.h"
 
-#include "capture/doctor.h"
 #include "capture/input.h"
 #include "capture/pointer.h"
 #include "capture/screen.h"
 #include "capture/sound.h"
-#include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
-#include "protocol/copy.h"
-#include "protocol/mcap.h"
 #include "protocol/name.h"
 #include "replay/session.h"
 #include "replay/study.h"
@@ -19,72 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 /* the recorder's thread goes round at least every five seconds */
 #define STUCK_NS (20 * NS_PER_S)
-
-/* below this the moderator is warned: about ten minutes of a busy screen */
-#define LOW_DISK_BYTES   (200 * 1024 * 1024)
-#define LOW_DISK_MINUTES 30
-#define WARNING_BYTES    160
-
-#define TROUBLE_BYTES 96
-
-/* A killed recorder that comes back later than this finds another situation: nothing is recorded then
- * before somebody says so. The unit starts it again after five seconds. */
-#define GO_ON_NS (60 * NS_PER_S)
-
-/* messages of a channel that may have come later than the one with the latest time */
-#define SEQUENCES_LATE 1000
-
-/*
- * State machine:
- *
- *   idle       start   → recording
- *   recording  pause   → paused      the sources are destroyed: nothing can be captured
- *   paused     resume  → recording   the sources are made anew; a gap says what is missing
- *   recording, paused  stop, a lost source, the end of the program → idle
- *
- * A disk in trouble changes no state: the recording goes on in memory and in a new segment.
- */
-enum state {
-	STATE_IDLE,
-	STATE_RECORDING,
-	STATE_PAUSED,
-};
-
-struct station {
-	struct station_options options;
-	enum state state;
-	_Atomic unsigned number; /* of the session: what was meant for another does not stop it */
-
-	/* of the running session */
-	char session[21];
-	char *folder;
-	struct session_clock clock;
-	struct recorder *recorder;
-	struct annotations *log;
-	Uxrec__Study *study;
-	char *participant;
-	char consent_id[33];
-	uint32_t agreed; /* what may be recorded: bits (1 << enum modality) */
-	enum key_policy keys;
-	pthread_mutex_t sources_lock; /* the recorder asks the screen source */
-	struct source *screen, *pointer, *input, *sound, *monitor;
-	bool observers_muted;
-	int64_t started_ns, paused_ns;
-	char attempt_id[33], task[65];
-	Uxrec__Attempt
-		attempt; /* while attempt_id is not empty; its texts are task and participant */
-	bool stopping;
-	/* of the disk, under sources_lock: the present one, "" when there is none; and the newest that
-	 * is not told yet, which may be over before it is */
-	char trouble[TROUBLE_BYTES], new_trouble[TROUBLE_BYTES];
-	bool trouble_told;
-
-	struct station_summary last;
-};
 
 /* ---- what other threads ask ---- */
 
@@ -107,7 +40,7 @@ static bool is_watched(void *user)
 	return station->options.live->watchers > 0;
 }
 
-static void request_keyframe(void *user)
+void station_request_keyframe(void *user)
 {
 	struct station *station = user;
 
@@ -136,7 +69,7 @@ static void disk_in_trouble(void *user, const char *text)
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-static void get_trouble(struct station *station, char text[TROUBLE_BYTES])
+void station_get_trouble(struct station *station, char text[TROUBLE_BYTES])
 {
 	pthread_mutex_lock(&station->sources_lock);
 	memcpy(text, station->trouble, TROUBLE_BYTES);
@@ -163,18 +96,17 @@ static void source_lost(void *user, struct source *source, const char *reason)
 
 /* ---- sources ---- */
 
-static bool may_record(const struct station *station, enum modality modality)
+bool station_may_record(const struct station *station, enum modality modality)
 {
 	return station->agreed >> modality & 1;
 }
 
-/* The names of what is recorded. @return how many */
-static size_t name_modalities(const struct station *station, char *names[MODALITY_COUNT])
+size_t station_name_modalities(const struct station *station, char *names[MODALITY_COUNT])
 {
 	size_t count = 0;
 
 	for (unsigned m = 0; m < MODALITY_COUNT; m++)
-		if (may_record(station, (enum modality)m))
+		if (station_may_record(station, (enum modality)m))
 			names[count++] = (char *)modality_name((enum modality)m);
 	return count;
 }
@@ -202,7 +134,7 @@ static int start_screen(
 	struct source *screen;
 	int r;
 
-	if (!may_record(station, MODALITY_SCREEN) || strcmp(options->screen, "none") == 0)
+	if (!station_may_record(station, MODALITY_SCREEN) || strcmp(options->screen, "none") == 0)
 		return 0;
 	r = screen_source_create(&screen, context, &wanted, reterr);
 	if (r < 0)
@@ -222,7 +154,7 @@ static int start_sound(
 	struct ear_wish wish = {options->sound, options->sound_device, false};
 	int r;
 
-	if (!may_record(station, MODALITY_SOUND) || strcmp(options->sound, "none") == 0)
+	if (!station_may_record(station, MODALITY_SOUND) || strcmp(options->sound, "none") == 0)
 		return 0;
 	r = sound_source_create(&station->sound, context, &wish, reterr);
 	if (r < 0 || !options->monitor)
@@ -232,7 +164,7 @@ static int start_sound(
 	return sound_source_create(&station->monitor, context, &wish, reterr);
 }
 
-static int start_sources(struct station *station, struct error *reterr)
+int station_start_sources(struct station *station, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
 	const struct source_context context = {
@@ -242,7 +174,7 @@ static int start_sources(struct station *station, struct error *reterr)
 	int r = 0;
 
 	/* the input's helper is the one that may refuse: then no picture was taken */
-	if (may_record(station, MODALITY_INPUT) && strcmp(options->input, "none") != 0)
+	if (station_may_record(station, MODALITY_INPUT) && strcmp(options->input, "none") != 0)
 		r = input_source_create(&station->input, &context, &input, reterr);
 	if (r == 0)
 		r = start_screen(station, &context, reterr);
@@ -256,7 +188,7 @@ static int start_sources(struct station *station, struct error *reterr)
 
 /* ---- messages of the session itself ---- */
 
-static void push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
+void station_push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
 {
 	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
 	char *modalities[MODALITY_COUNT];
@@ -266,7 +198,7 @@ static void push_event(struct station *station, Uxrec__SessionEvent__Kind kind, 
 	event.recorder = (char *)"uxrecd " UXREC_VERSION;
 	event.keys = (char *)key_policy_name(station->keys);
 	event.modalities = modalities;
-	event.n_modalities = name_modalities(station, modalities);
+	event.n_modalities = station_name_modalities(station, modalities);
 	recorder_push(station->recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
 }
 
@@ -341,7 +273,7 @@ static int choose_keys(struct station *station, const Uxrec__Start *start, struc
 		return error_set(reterr, -EINVAL, "keys '%s': it is one of none, classes, full",
 			text_quote(wanted).text);
 	if (station->keys == KEY_POLICY_FULL &&
-		(!may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
+		(!station_may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
 		return error_set(reterr, -EACCES,
 			"recording which keys are pressed needs the participant's consent for input "
 			"with full keys");
@@ -384,7 +316,7 @@ static int make_folder(struct station *station, struct error *reterr)
 	return 0;
 }
 
-static int open_log(struct station *station, struct error *reterr)
+int station_open_log(struct station *station, struct error *reterr)
 {
 	_autofree_ char *path = NULL;
 
@@ -433,13 +365,13 @@ static int say_beginning(struct station *station, const Uxrec__Start *start, con
 static void record_beginning(struct station *station)
 {
 	recorder_push(station->recorder, CHANNEL_STUDY, clock_now_ns(), &station->study->base);
-	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");
 	for (size_t i = 0; i < annotations_count(station->log); i++)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
 			&annotations_get(station->log, i)->base);
 }
 
-static int open_recorder(struct station *station, unsigned before, struct error *reterr)
+int station_open_recorder(struct station *station, unsigned before, struct error *reterr)
 {
 	const struct recorder_context context = {
 		.clock = &station->clock,
@@ -447,7 +379,7 @@ static int open_recorder(struct station *station, unsigned before, struct error 
 		.published = published,
 		.complete_until = complete_until,
 		.is_watched = is_watched,
-		.request_keyframe = request_keyframe,
+		.request_keyframe = station_request_keyframe,
 		.trouble = disk_in_trouble,
 		.sync_every_ns = station->options.sync_every_ns,
 		.user = station,
@@ -457,7 +389,7 @@ static int open_recorder(struct station *station, unsigned before, struct error 
 	return recorder_create(&station->recorder, station->folder, before, &context, reterr);
 }
 
-static void forget_session(struct station *station)
+void station_forget_session(struct station *station)
 {
 	annotations_destroy(steal_ptr(station->log));
 	if (station->study)
@@ -488,7 +420,7 @@ static void undo_start(struct station *station)
 	}
 	if (station->folder)
 		rmdir(station->folder);
-	forget_session(station);
+	station_forget_session(station);
 }
 
 static int start_session(struct station *station, const Uxrec__Start *start, const char *author,
@@ -510,19 +442,19 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 	station->number++;
 	r = make_folder(station, reterr);
 	if (r == 0)
-		r = open_log(station, reterr);
+		r = station_open_log(station, reterr);
 	if (r == 0)
 		r = say_beginning(station, start, author, reterr);
 	session_clock_init(&station->clock);
 	if (r == 0)
-		r = open_recorder(station, 0, reterr);
+		r = station_open_recorder(station, 0, reterr);
 	if (r < 0)
 		return r;
 	live_open(station->options.live, station->session, &station->clock, station->recorder,
-		request_keyframe, station);
+		station_request_keyframe, station);
 	station->started_ns = clock_now_ns();
 	record_beginning(station);
-	return start_sources(station, reterr);
+	return station_start_sources(station, reterr);
 }
 
 static int do_start(struct station *station, const Uxrec__Start *start, const char *author,
@@ -540,192 +472,11 @@ static int do_start(struct station *station, const Uxrec__Start *start, const ch
 	}
 	station->state = STATE_RECORDING;
 	log_info("session %s: recording%s%s%s, keys: %s", station->session,
-		may_record(station, MODALITY_SCREEN) ? " screen" : "",
-		may_record(station, MODALITY_INPUT) ? " input" : "",
-		may_record(station, MODALITY_SOUND) ? " sound" : "",
+		station_may_record(station, MODALITY_SCREEN) ? " screen" : "",
+		station_may_record(station, MODALITY_INPUT) ? " input" : "",
+		station_may_record(station, MODALITY_SOUND) ? " sound" : "",
 		key_policy_name(station->keys));
 	return 0;
-}
-
-/* ---- going on after a recorder that was killed ---- */
-
-/* what a recording says of how it was going on */
-struct last_state {
-	bool started, paused, ended, muted;
-	uint32_t agreed;
-	enum key_policy keys;
-	int64_t offset_ns, begun_ns;
-};
-
-static int take_last_state(
-	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
-{
-	struct last_state *state = user;
-	const Uxrec__SessionEvent *event = (const void *)unpacked;
-
-	if (message->channel->known == CHANNEL_CLOCK) {
-		state->offset_ns = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
-		return 0;
-	}
-	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED) {
-		state->started = key_policy_parse(event->keys, &state->keys) == 0;
-		state->begun_ns = message->time_ns;
-		for (size_t i = 0; i < event->n_modalities; i++) {
-			int modality = modality_find(event->modalities[i]);
-
-			if (modality >= 0)
-				state->agreed |= 1u << modality;
-		}
-	}
-	switch (event->kind) {
-	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED: state->muted = true; break;
-	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED: state->muted = false; break;
-	default:
-		state->paused = event->kind == UXREC__SESSION_EVENT__KIND__KIND_PAUSED;
-		state->ended = event->kind == UXREC__SESSION_EVENT__KIND__KIND_ENDED;
-	}
-	return 0;
-}
-
-/*
- * The clock of before goes on: in the same boot, which a session time that is a little after the last
- * message shows. The sequences go on behind the newest, and further, for those that came late.
- */
-static bool take_clock(struct station *station, const struct session *session,
-	const struct last_state *state, int64_t last_ns)
-{
-	struct clock_sample sample = clock_sample_take();
-	int64_t since_ns = sample.monotonic_ns + state->offset_ns - last_ns;
-	struct reader_message message;
-
-	if (since_ns < 0 || since_ns > GO_ON_NS)
-		return false;
-	station->clock = (struct session_clock){.utc_offset_ns = state->offset_ns};
-	for (uint16_t id = 1; id < CHANNEL_END; id++) {
-		const struct reader_channel *channel = session_reader_find(session->reader, id);
-
-		if (channel &&
-			session_reader_latest(session->reader, channel, INT64_MAX, &message) > 0)
-			station->clock.sequence[id] = message.sequence + SEQUENCES_LATE;
-	}
-	return true;
-}
-
-/* consent, participant and a running attempt, as they were said */
-static bool take_what_was_said(struct station *station)
-{
-	const Uxrec__SessionInfo *info = NULL;
-
-	for (size_t i = 0; i < annotations_count(station->log); i++) {
-		const Uxrec__Act *act = annotations_get(station->log, i);
-
-		if (act->body_case == UXREC__ACT__BODY_SESSION_INFO)
-			info = act->session_info;
-		if (act->body_case == UXREC__ACT__BODY_CONSENT)
-			memcpy(station->consent_id, act->id, sizeof(station->consent_id));
-	}
-	if (!info || info->n_participants == 0 || !*station->consent_id)
-		return false;
-	station->participant = strdup(info->participants[0]);
-	for (size_t i = 0; station->participant && i < annotations_count(station->log); i++) {
-		const Uxrec__Act *act = annotations_get(station->log, i);
-
-		if (act->body_case != UXREC__ACT__BODY_ATTEMPT || act->attempt->live_end_ns)
-			continue;
-		memcpy(station->attempt_id, act->id, sizeof(station->attempt_id));
-		snprintf(station->task, sizeof(station->task), "%s", act->attempt->task);
-		uxrec__attempt__init(&station->attempt);
-		station->attempt.participant = station->participant;
-		station->attempt.task = station->task;
-		station->attempt.number = act->attempt->number;
-		station->attempt.live_begin_ns = act->attempt->live_begin_ns;
-	}
-	return station->participant != NULL;
-}
-
-static int go_on(struct station *station, const struct session *session,
-	const struct last_state *state, int64_t last_ns, struct error *reterr)
-{
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	int64_t now_ns = clock_now_ns();
-	int r = open_recorder(station, session_reader_segments(session->reader), reterr);
-
-	if (r < 0)
-		return r;
-	live_open(station->options.live, station->session, &station->clock, station->recorder,
-		request_keyframe, station);
-	station->started_ns = state->begun_ns - state->offset_ns;
-	station->observers_muted = state->muted;
-	hub_set_muted(station->options.live->hub, state->muted);
-	recorder_push(station->recorder, CHANNEL_STUDY, now_ns, &station->study->base);
-	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
-	gap.from_ns = last_ns;
-	gap.to_ns = session_clock_at(&station->clock, now_ns);
-	gap.detail = (char *)"the recorder was killed and started again";
-	recorder_push(station->recorder, CHANNEL_GAPS, now_ns, &gap.base);
-	if (state->paused) {
-		station->paused_ns = now_ns;
-		push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
-		station->state = STATE_PAUSED;
-		return 0;
-	}
-	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED,
-		"the recorder was killed and started again");
-	r = start_sources(station, reterr);
-	station->state = STATE_RECORDING;
-	return r;
-}
-
-/* @return 1 when the session goes on, 0 when there is nothing to go on with, or a negative errno */
-static int try_to_go_on(struct station *station, const char *id, struct error *reterr)
-{
-	_destroy_(session) struct session *session = NULL;
-	struct last_state state = {0};
-	int64_t first_ns, last_ns;
-	int r = session_open(&session, station->options.library, id, false, reterr);
-
-	if (r < 0 || !session->reader || session_reader_is_complete(session->reader) ||
-		!session_span(session, &first_ns, &last_ns) ||
-		session_check_unwritten(session->path, session_reader_segments(session->reader)) <
-			0)
-		return 0; /* another recorder may be at it */
-	r = session_each(session, INT64_MIN, INT64_MAX,
-		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK, take_last_state,
-		&state);
-	if (r < 0 || !state.started || state.ended || !state.offset_ns ||
-		!take_clock(station, session, &state, last_ns))
-		return 0;
-	snprintf(station->session, sizeof(station->session), "%s", id);
-	station->folder = strdup(session->path);
-	station->study = study_copy(session->study);
-	if (!station->folder || !station->study || open_log(station, reterr) < 0 ||
-		!take_what_was_said(station)) {
-		forget_session(station);
-		return 0;
-	}
-	station->number++;
-	station->agreed = state.agreed;
-	station->keys = state.keys;
-	r = go_on(station, session, &state, last_ns, reterr);
-	return r < 0 ? r : 1;
-}
-
-int station_go_on(struct station *station, struct error *reterr)
-{
-	_cleanup_(session_ids_finish) struct session_ids ids = {0};
-	int r = session_ids_list(&ids, station->options.library);
-
-	if (r < 0 || ids.count == 0)
-		return 0;
-	r = try_to_go_on(station, ids.ids[0], reterr);
-	if (r > 0)
-		log_warning("session %s: it goes on after a recorder that was killed",
-			station->session);
-	if (r < 0 && station->state == STATE_IDLE)
-		forget_session(station);
-	else if (r < 0)
-		station_stop(station, reterr->text, NULL);
-	return r;
 }
 
 /* ---- pause, resume, stop ---- */
@@ -747,7 +498,7 @@ static int do_pause(struct station *station, struct error *reterr)
 		return error_set(reterr, -EALREADY, "the session is paused already");
 	stop_sources(station);
 	station->paused_ns = clock_now_ns();
-	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 	station->state = STATE_PAUSED;
 	log_info("session %s: paused, nothing is recorded", station->session);
 	return 0;
@@ -763,14 +514,14 @@ static int do_resume(struct station *station, struct error *reterr)
 	if (station->state == STATE_RECORDING)
 		return error_set(reterr, -EALREADY, "the session is not paused");
 	resumed_ns = clock_now_ns();
-	r = start_sources(station, reterr);
+	r = station_start_sources(station, reterr);
 	push_pause_gap(station, resumed_ns);
 	if (r < 0) {
 		/* what one source recorded until another failed lies between two holes */
 		station->paused_ns = clock_now_ns();
 		return r;
 	}
-	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
 	station->state = STATE_RECORDING;
 	log_info("session %s: recording again", station->session);
 	return 0;
@@ -787,7 +538,7 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 			muted ? "are muted already" : "hear the sound already");
 	station->observers_muted = muted;
 	hub_set_muted(station->options.live->hub, muted);
-	push_event(station,
+	station_push_event(station,
 		muted ? UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED
 		      : UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED,
 		"");
@@ -849,7 +600,7 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 		end_attempt(station, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED,
 			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, "uxrecd", &error) < 0)
 		log_error("session %s: %s", station->session, error.text);
-	push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
 	live_close(station->options.live);
 	r = recorder_finish(station->recorder);
 	snprintf(whole_reason, sizeof(whole_reason), "%s", reason);
@@ -868,7 +619,7 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 	snprintf(station->last.reason, sizeof(station->last.reason), "%s", reason);
 	station->last.duration_ns = clock_now_ns() - station->started_ns;
 	log_info("session %s: ended: %s", station->session, reason);
-	forget_session(station);
+	station_forget_session(station);
 	hub_reset(station->options.live->hub);
 	station->stopping = false;
 	return r;
@@ -891,7 +642,7 @@ void station_tick(struct station *station)
 		station->trouble_told = true;
 		tell_of_disk(station, trouble);
 	}
-	get_trouble(station, trouble);
+	station_get_trouble(station, trouble);
 	if (station->trouble_told && !*trouble) {
 		station->trouble_told = false;
 		tell_of_disk(
@@ -950,7 +701,7 @@ static int start_task(struct station *station, const Uxrec__TaskStart *start, co
 	if (r < 0)
 		station->attempt_id[0] = '\0';
 	else
-		request_keyframe(station); /* people jump to the starts of tasks */
+		station_request_keyframe(station); /* people jump to the starts of tasks */
 	return r;
 }
 
@@ -1001,157 +752,6 @@ static int tag_now(struct station *station, const Uxrec__TagNow *wanted, const c
 
 /* ---- answers ---- */
 
-static uint64_t free_bytes(const struct station *station)
-{
-	struct statvfs status;
-
-	if (statvfs(station->options.library, &status) < 0)
-		return 0;
-	return (uint64_t)status.f_bavail * status.f_frsize;
-}
-
-static void fill_running(struct station *station, Uxrec__Status *status, char **modalities)
-{
-	struct recorder_totals totals = recorder_get_totals(station->recorder);
-
-	status->session = station->session;
-	status->study_name = station->study->name;
-	status->participant = station->participant;
-	status->started_ns = session_clock_at(&station->clock, station->started_ns);
-	status->now_ns = session_clock_at(&station->clock, clock_now_ns());
-	status->keys = (char *)key_policy_name(station->keys);
-	status->modalities = modalities;
-	status->n_modalities = name_modalities(station, modalities);
-	if (*station->attempt_id) {
-		status->task = station->task;
-		status->attempt = station->attempt_id;
-		status->attempt_begin_ns = station->attempt.live_begin_ns;
-	}
-	status->bytes = totals.bytes;
-	status->pictures = totals.pictures;
-	status->events = totals.events;
-	status->gaps = (uint32_t)totals.gaps;
-	status->observers_muted = station->observers_muted;
-}
-
-/* what is wrong with the disk, or will be: at the present rate, and at that of a busy screen */
-static char *disk_warning(struct station *station, uint64_t free, char text[WARNING_BYTES])
-{
-	char trouble[TROUBLE_BYTES];
-	double seconds = (double)(clock_now_ns() - station->started_ns) / 1e9, minutes = 0;
-	uint64_t bytes = station->recorder ? recorder_get_totals(station->recorder).bytes : 0;
-
-	get_trouble(station, trouble);
-	if (*trouble) {
-		snprintf(text, WARNING_BYTES,
-			"%s: the recording goes on in memory; make room, or end the session",
-			trouble);
-		return text;
-	}
-	if (station->state != STATE_IDLE && seconds > 10 && bytes > 0)
-		minutes = (double)free / ((double)bytes / seconds) / 60;
-	if (minutes > 0 && minutes < LOW_DISK_MINUTES) {
-		snprintf(text, WARNING_BYTES,
-			"the disk will be full in about %.0f minutes at the present rate", minutes);
-		return text;
-	}
-	if (free < LOW_DISK_BYTES)
-		return (char *)"the disk is almost full: a few minutes are left";
-	return (char *)"";
-}
-
-static struct packet *status_packet(struct station *station, uint64_t request, bool whole)
-{
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__Status status = UXREC__STATUS__INIT;
-	_autofree_ Uxrec__Act **acts = NULL;
-	struct packet *packet = NULL;
-	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
-
-	message.request = request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
-	message.status = &status;
-	status.state = station->state == STATE_IDLE ? UXREC__STATUS__STATE__STATE_IDLE
-		: station->state == STATE_PAUSED    ? UXREC__STATUS__STATE__STATE_PAUSED
-						    : UXREC__STATUS__STATE__STATE_RECORDING;
-	status.last_session = station->last.session;
-	status.last_reason = station->last.reason;
-	status.display = (char *)(station->options.display ? station->options.display : "");
-	if (strcmp(station->options.sound, "none") != 0)
-		status.sound = (char *)station->options.sound;
-	status.observers = station->options.observers(station->options.user);
-	status.disk_free_bytes = free_bytes(station);
-	status.warning = disk_warning(station, status.disk_free_bytes, warning);
-	if (station->state != STATE_IDLE) {
-		fill_running(station, &status, modalities);
-		if (whole) {
-			annotations_refresh(station->log);
-			acts = calloc(annotations_count(station->log) + 1, sizeof(Uxrec__Act *));
-			for (size_t i = 0; acts && i < annotations_count(station->log); i++)
-				acts[status.n_acts++] =
-					(Uxrec__Act *)annotations_get(station->log, i);
-			status.acts = acts;
-			status.study = station->study;
-		}
-	}
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	return packet;
-}
-
-struct packet *station_status(struct station *station, uint64_t request)
-{
-	return status_packet(station, request, false);
-}
-
-static struct packet *result_packet(
-	uint64_t request, int r, const char *session, const struct error *error)
-{
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__Failure failure = UXREC__FAILURE__INIT;
-	Uxrec__Done done = UXREC__DONE__INIT;
-	struct packet *packet = NULL;
-
-	message.request = request;
-	if (r < 0) {
-		failure.code = -r;
-		failure.text = (char *)error->text;
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
-		message.failure = &failure;
-	} else {
-		done.session = (char *)session;
-		message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
-		message.done = &done;
-	}
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	return packet;
-}
-
-static struct packet *doctor_packet(struct station *station, uint64_t request)
-{
-	const struct station_options *options = &station->options;
-	const struct doctor_options wanted = {options->screen, options->display, options->input,
-		options->helper, options->library, {options->sound, options->sound_device, false},
-		true};
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	struct packet *packet = NULL;
-	struct error error;
-
-	/* it looks at the screen: during a session, and in a pause above all, that is not its to do */
-	if (station->state != STATE_IDLE)
-		return result_packet(request,
-			error_set(&error, -EBUSY,
-				"session %s is being recorded: look for troubles before or after",
-				station->session),
-			"", &error);
-	message.request = request;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
-	if (doctor_run(&message.doctor_report, &wanted) < 0)
-		return NULL;
-	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
-	uxrec__doctor_report__free_unpacked(message.doctor_report, NULL);
-	return packet;
-}
-
 struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, bool *ret_changed)
 {
@@ -1162,11 +762,11 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 	snprintf(session, sizeof(session), "%s", station->session);
 	switch (message->body_case) {
 	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
-		return status_packet(station, message->request, false);
+		return station_status_packet(station, message->request, false);
 	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE:
-		return status_packet(station, message->request, true);
+		return station_status_packet(station, message->request, true);
 	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR:
-		return doctor_packet(station, message->request);
+		return station_doctor_packet(station, message->request);
 	case UXREC__CLIENT_MESSAGE__BODY_START:
 		r = do_start(station, message->start, author, &error);
 		break;
@@ -1192,7 +792,7 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 	default: r = error_set(&error, -EINVAL, "the recorder does not know that message");
 	}
 	*ret_changed = r == 0;
-	return result_packet(
+	return station_result_packet(
 		message->request, r, *station->session ? station->session : session, &error);
 }
 

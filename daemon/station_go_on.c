@@ -1,0 +1,197 @@
+#include "daemon/station_internal.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/copy.h"
+#include "protocol/session.pb-c.h"
+#include "replay/session.h"
+#include "replay/study.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A killed recorder that comes back later than this finds another situation: nothing is recorded then
+ * before somebody says so. The unit starts it again after five seconds. */
+#define GO_ON_NS (60 * NS_PER_S)
+
+/* messages of a channel that may have come later than the one with the latest time */
+#define SEQUENCES_LATE 1000
+
+/* what a recording says of how it was going on */
+struct last_state {
+	bool started, paused, ended, muted;
+	uint32_t agreed;
+	enum key_policy keys;
+	int64_t offset_ns, begun_ns;
+};
+
+static int take_last_state(
+	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	struct last_state *state = user;
+	const Uxrec__SessionEvent *event = (const void *)unpacked;
+
+	if (message->channel->known == CHANNEL_CLOCK) {
+		state->offset_ns = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
+		return 0;
+	}
+	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED) {
+		state->started = key_policy_parse(event->keys, &state->keys) == 0;
+		state->begun_ns = message->time_ns;
+		for (size_t i = 0; i < event->n_modalities; i++) {
+			int modality = modality_find(event->modalities[i]);
+
+			if (modality >= 0)
+				state->agreed |= 1u << modality;
+		}
+	}
+	switch (event->kind) {
+	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED: state->muted = true; break;
+	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED: state->muted = false; break;
+	default:
+		state->paused = event->kind == UXREC__SESSION_EVENT__KIND__KIND_PAUSED;
+		state->ended = event->kind == UXREC__SESSION_EVENT__KIND__KIND_ENDED;
+	}
+	return 0;
+}
+
+/*
+ * The clock of before goes on: in the same boot, which a session time that is a little after the last
+ * message shows. The sequences go on behind the newest, and further, for those that came late.
+ */
+static bool take_clock(struct station *station, const struct session *session,
+	const struct last_state *state, int64_t last_ns)
+{
+	struct clock_sample sample = clock_sample_take();
+	int64_t since_ns = sample.monotonic_ns + state->offset_ns - last_ns;
+	struct reader_message message;
+
+	if (since_ns < 0 || since_ns > GO_ON_NS)
+		return false;
+	station->clock = (struct session_clock){.utc_offset_ns = state->offset_ns};
+	for (uint16_t id = 1; id < CHANNEL_END; id++) {
+		const struct reader_channel *channel = session_reader_find(session->reader, id);
+
+		if (channel &&
+			session_reader_latest(session->reader, channel, INT64_MAX, &message) > 0)
+			station->clock.sequence[id] = message.sequence + SEQUENCES_LATE;
+	}
+	return true;
+}
+
+/* consent, participant and a running attempt, as they were said */
+static bool take_what_was_said(struct station *station)
+{
+	const Uxrec__SessionInfo *info = NULL;
+
+	for (size_t i = 0; i < annotations_count(station->log); i++) {
+		const Uxrec__Act *act = annotations_get(station->log, i);
+
+		if (act->body_case == UXREC__ACT__BODY_SESSION_INFO)
+			info = act->session_info;
+		if (act->body_case == UXREC__ACT__BODY_CONSENT)
+			memcpy(station->consent_id, act->id, sizeof(station->consent_id));
+	}
+	if (!info || info->n_participants == 0 || !*station->consent_id)
+		return false;
+	station->participant = strdup(info->participants[0]);
+	for (size_t i = 0; station->participant && i < annotations_count(station->log); i++) {
+		const Uxrec__Act *act = annotations_get(station->log, i);
+
+		if (act->body_case != UXREC__ACT__BODY_ATTEMPT || act->attempt->live_end_ns)
+			continue;
+		memcpy(station->attempt_id, act->id, sizeof(station->attempt_id));
+		snprintf(station->task, sizeof(station->task), "%s", act->attempt->task);
+		uxrec__attempt__init(&station->attempt);
+		station->attempt.participant = station->participant;
+		station->attempt.task = station->task;
+		station->attempt.number = act->attempt->number;
+		station->attempt.live_begin_ns = act->attempt->live_begin_ns;
+	}
+	return station->participant != NULL;
+}
+
+static int go_on(struct station *station, const struct session *session,
+	const struct last_state *state, int64_t last_ns, struct error *reterr)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	int64_t now_ns = clock_now_ns();
+	int r = station_open_recorder(station, session_reader_segments(session->reader), reterr);
+
+	if (r < 0)
+		return r;
+	live_open(station->options.live, station->session, &station->clock, station->recorder,
+		station_request_keyframe, station);
+	station->started_ns = state->begun_ns - state->offset_ns;
+	station->observers_muted = state->muted;
+	hub_set_muted(station->options.live->hub, state->muted);
+	recorder_push(station->recorder, CHANNEL_STUDY, now_ns, &station->study->base);
+	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
+	gap.from_ns = last_ns;
+	gap.to_ns = session_clock_at(&station->clock, now_ns);
+	gap.detail = (char *)"the recorder was killed and started again";
+	recorder_push(station->recorder, CHANNEL_GAPS, now_ns, &gap.base);
+	if (state->paused) {
+		station->paused_ns = now_ns;
+		station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
+		station->state = STATE_PAUSED;
+		return 0;
+	}
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED,
+		"the recorder was killed and started again");
+	r = station_start_sources(station, reterr);
+	station->state = STATE_RECORDING;
+	return r;
+}
+
+/* @return 1 when the session goes on, 0 when there is nothing to go on with, or a negative errno */
+static int try_to_go_on(struct station *station, const char *id, struct error *reterr)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct last_state state = {0};
+	int64_t first_ns, last_ns;
+	int r = session_open(&session, station->options.library, id, false, reterr);
+
+	if (r < 0 || !session->reader || session_reader_is_complete(session->reader) ||
+		!session_span(session, &first_ns, &last_ns) ||
+		session_check_unwritten(session->path, session_reader_segments(session->reader)) <
+			0)
+		return 0; /* another recorder may be at it */
+	r = session_each(session, INT64_MIN, INT64_MAX,
+		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK, take_last_state,
+		&state);
+	if (r < 0 || !state.started || state.ended || !state.offset_ns ||
+		!take_clock(station, session, &state, last_ns))
+		return 0;
+	snprintf(station->session, sizeof(station->session), "%s", id);
+	station->folder = strdup(session->path);
+	station->study = study_copy(session->study);
+	if (!station->folder || !station->study || station_open_log(station, reterr) < 0 ||
+		!take_what_was_said(station)) {
+		station_forget_session(station);
+		return 0;
+	}
+	station->number++;
+	station->agreed = state.agreed;
+	station->keys = state.keys;
+	r = go_on(station, session, &state, last_ns, reterr);
+	return r < 0 ? r : 1;
+}
+
+int station_go_on(struct station *station, struct error *reterr)
+{
+	_cleanup_(session_ids_finish) struct session_ids ids = {0};
+	int r = session_ids_list(&ids, station->options.library);
+
+	if (r < 0 || ids.count == 0)
+		return 0;
+	r = try_to_go_on(station, ids.ids[0], reterr);
+	if (r > 0)
+		log_warning("session %s: it goes on after a recorder that was killed",
+			station->session);
+	if (r < 0 && station->state == STATE_IDLE)
+		station_forget_session(station);
+	else if (r < 0)
+		station_stop(station, reterr->text, NULL);
+	return r;
+}

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "daemon/station.h"
+
+#include "capture/policy.h"
+#include "capture/source.h"
+#include "protocol/annotations.h"
+
+/* What the files of the station share: station.c its life and its acts, station_go_on.c a recorder that
+ * was killed, station_status.c what it says of itself. */
+
+#define TROUBLE_BYTES 96
+
+/*
+ * State machine:
+ *
+ *   idle       start   → recording
+ *   recording  pause   → paused      the sources are destroyed: nothing can be captured
+ *   paused     resume  → recording   the sources are made anew; a gap says what is missing
+ *   recording, paused  stop, a lost source, the end of the program → idle
+ *
+ * A disk in trouble changes no state: the recording goes on in memory and in a new segment.
+ */
+enum state {
+	STATE_IDLE,
+	STATE_RECORDING,
+	STATE_PAUSED,
+};
+
+struct station {
+	struct station_options options;
+	enum state state;
+	_Atomic unsigned number; /* of the session: what was meant for another does not stop it */
+
+	/* of the running session */
+	char session[21];
+	char *folder;
+	struct session_clock clock;
+	struct recorder *recorder;
+	struct annotations *log;
+	Uxrec__Study *study;
+	char *participant;
+	char consent_id[33];
+	uint32_t agreed; /* what may be recorded: bits (1 << enum modality) */
+	enum key_policy keys;
+	pthread_mutex_t sources_lock; /* the recorder asks the screen source */
+	struct source *screen, *pointer, *input, *sound, *monitor;
+	bool observers_muted;
+	int64_t started_ns, paused_ns;
+	char attempt_id[33], task[65];
+	Uxrec__Attempt
+		attempt; /* while attempt_id is not empty; its texts are task and participant */
+	bool stopping;
+	/* of the disk, under sources_lock: the present one, "" when there is none; and the newest that
+	 * is not told yet, which may be over before it is */
+	char trouble[TROUBLE_BYTES], new_trouble[TROUBLE_BYTES];
+	bool trouble_told;
+
+	struct station_summary last;
+};
+
+/* @return true when the participant has agreed to it */
+bool station_may_record(const struct station *station, enum modality modality);
+
+/* The names of what is recorded. @return how many */
+size_t station_name_modalities(const struct station *station, char *names[MODALITY_COUNT]);
+
+/* What is wrong with the disk now, "" when nothing is. */
+void station_get_trouble(struct station *station, char text[TROUBLE_BYTES]);
+
+/* Open what the consent covers; on failure nothing is open. */
+int station_start_sources(struct station *station, struct error *reterr);
+void station_request_keyframe(void *user);
+
+void station_push_event(
+	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);
+
+/* @param before  how many segments there are already */
+int station_open_recorder(struct station *station, unsigned before, struct error *reterr);
+int station_open_log(struct station *station, struct error *reterr);
+
+/* Free what belongs to a session; idle again. */
+void station_forget_session(struct station *station);
+
+/* Records for whoever asked; NULL without memory. */
+struct packet *station_status_packet(struct station *station, uint64_t request, bool whole);
+struct packet *station_result_packet(
+	uint64_t request, int r, const char *session, const struct error *error);
+struct packet *station_doctor_packet(struct station *station, uint64_t request);

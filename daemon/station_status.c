@@ -1,0 +1,166 @@
+#include "daemon/station_internal.h"
+
+#include "capture/doctor.h"
+#include "protocol/base/clock.h"
+#include "protocol/mcap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* below this the moderator is warned: about ten minutes of a busy screen */
+#define LOW_DISK_BYTES   (200 * 1024 * 1024)
+#define LOW_DISK_MINUTES 30
+#define WARNING_BYTES    160
+
+static uint64_t free_bytes(const struct station *station)
+{
+	struct statvfs status;
+
+	if (statvfs(station->options.library, &status) < 0)
+		return 0;
+	return (uint64_t)status.f_bavail * status.f_frsize;
+}
+
+static void fill_running(struct station *station, Uxrec__Status *status, char **modalities)
+{
+	struct recorder_totals totals = recorder_get_totals(station->recorder);
+
+	status->session = station->session;
+	status->study_name = station->study->name;
+	status->participant = station->participant;
+	status->started_ns = session_clock_at(&station->clock, station->started_ns);
+	status->now_ns = session_clock_at(&station->clock, clock_now_ns());
+	status->keys = (char *)key_policy_name(station->keys);
+	status->modalities = modalities;
+	status->n_modalities = station_name_modalities(station, modalities);
+	if (*station->attempt_id) {
+		status->task = station->task;
+		status->attempt = station->attempt_id;
+		status->attempt_begin_ns = station->attempt.live_begin_ns;
+	}
+	status->bytes = totals.bytes;
+	status->pictures = totals.pictures;
+	status->events = totals.events;
+	status->gaps = (uint32_t)totals.gaps;
+	status->observers_muted = station->observers_muted;
+}
+
+/* what is wrong with the disk, or will be: at the present rate, and at that of a busy screen */
+static char *disk_warning(struct station *station, uint64_t free, char text[WARNING_BYTES])
+{
+	char trouble[TROUBLE_BYTES];
+	double seconds = (double)(clock_now_ns() - station->started_ns) / 1e9, minutes = 0;
+	uint64_t bytes = station->recorder ? recorder_get_totals(station->recorder).bytes : 0;
+
+	station_get_trouble(station, trouble);
+	if (*trouble) {
+		snprintf(text, WARNING_BYTES,
+			"%s: the recording goes on in memory; make room, or end the session",
+			trouble);
+		return text;
+	}
+	if (station->state != STATE_IDLE && seconds > 10 && bytes > 0)
+		minutes = (double)free / ((double)bytes / seconds) / 60;
+	if (minutes > 0 && minutes < LOW_DISK_MINUTES) {
+		snprintf(text, WARNING_BYTES,
+			"the disk will be full in about %.0f minutes at the present rate", minutes);
+		return text;
+	}
+	if (free < LOW_DISK_BYTES)
+		return (char *)"the disk is almost full: a few minutes are left";
+	return (char *)"";
+}
+
+struct packet *station_status_packet(struct station *station, uint64_t request, bool whole)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Status status = UXREC__STATUS__INIT;
+	_autofree_ Uxrec__Act **acts = NULL;
+	struct packet *packet = NULL;
+	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
+
+	message.request = request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
+	message.status = &status;
+	status.state = station->state == STATE_IDLE ? UXREC__STATUS__STATE__STATE_IDLE
+		: station->state == STATE_PAUSED    ? UXREC__STATUS__STATE__STATE_PAUSED
+						    : UXREC__STATUS__STATE__STATE_RECORDING;
+	status.last_session = station->last.session;
+	status.last_reason = station->last.reason;
+	status.display = (char *)(station->options.display ? station->options.display : "");
+	if (strcmp(station->options.sound, "none") != 0)
+		status.sound = (char *)station->options.sound;
+	status.observers = station->options.observers(station->options.user);
+	status.disk_free_bytes = free_bytes(station);
+	status.warning = disk_warning(station, status.disk_free_bytes, warning);
+	if (station->state != STATE_IDLE) {
+		fill_running(station, &status, modalities);
+		if (whole) {
+			annotations_refresh(station->log);
+			acts = calloc(annotations_count(station->log) + 1, sizeof(Uxrec__Act *));
+			for (size_t i = 0; acts && i < annotations_count(station->log); i++)
+				acts[status.n_acts++] =
+					(Uxrec__Act *)annotations_get(station->log, i);
+			status.acts = acts;
+			status.study = station->study;
+		}
+	}
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+struct packet *station_status(struct station *station, uint64_t request)
+{
+	return station_status_packet(station, request, false);
+}
+
+struct packet *station_result_packet(
+	uint64_t request, int r, const char *session, const struct error *error)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+	Uxrec__Done done = UXREC__DONE__INIT;
+	struct packet *packet = NULL;
+
+	message.request = request;
+	if (r < 0) {
+		failure.code = -r;
+		failure.text = (char *)error->text;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
+		message.failure = &failure;
+	} else {
+		done.session = (char *)session;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
+		message.done = &done;
+	}
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+struct packet *station_doctor_packet(struct station *station, uint64_t request)
+{
+	const struct station_options *options = &station->options;
+	const struct doctor_options wanted = {options->screen, options->display, options->input,
+		options->helper, options->library, {options->sound, options->sound_device, false},
+		true};
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	struct packet *packet = NULL;
+	struct error error;
+
+	/* it looks at the screen: during a session, and in a pause above all, that is not its to do */
+	if (station->state != STATE_IDLE)
+		return station_result_packet(request,
+			error_set(&error, -EBUSY,
+				"session %s is being recorded: look for troubles before or after",
+				station->session),
+			"", &error);
+	message.request = request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
+	if (doctor_run(&message.doctor_report, &wanted) < 0)
+		return NULL;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	uxrec__doctor_report__free_unpacked(message.doctor_report, NULL);
+	return packet;
+}
