@@ -19,7 +19,7 @@
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
 /* A device that went is looked for soon, one that never comes seldom. */
 #define TRY_AGAIN_NS      NS_PER_S
-#define TRY_AGAIN_LAST_NS (4 * NS_PER_S)
+#define TRY_AGAIN_LAST_NS (10 * NS_PER_S)
 
 /* Of more lost samples than these no silence is made: the device was away. */
 #define SILENCE_LIMIT (10 * EAR_RATE_HZ)
