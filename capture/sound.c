@@ -49,7 +49,7 @@ static struct sound_source *sound(struct source *source)
 
 const struct ear_ops *ear_find(const char *name)
 {
-	static const struct ear_ops *const all[] = {&ear_pipewire, &ear_tone};
+	static const struct ear_ops *const all[] = {&ear_pipewire, &ear_pulse, &ear_tone};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i]->name, name) == 0)
