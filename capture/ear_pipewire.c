@@ -72,7 +72,10 @@ static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 	if (ear->written - ear->read < BLOCKS) {
 		block = &ear->blocks[ear->written % BLOCKS];
 		block->position = ear->position;
-		block->time_ns = time.now - (int64_t)((double)time.delay * rate * (double)NS_PER_S);
+		/* what the resampler holds is older than what it gives */
+		block->time_ns = time.now -
+			(int64_t)((double)(time.delay + (int64_t)time.buffered) * rate *
+				(double)NS_PER_S);
 		block->count = count < BLOCK_SAMPLES ? count : BLOCK_SAMPLES;
 		memcpy(block->samples, samples, block->count * sizeof(*samples));
 		ear->written++;
