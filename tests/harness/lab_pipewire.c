@@ -58,9 +58,11 @@ static void on_process(void *user)
 	count = data->maxsize / (uint32_t)(channels * sizeof(float));
 	if (buffer->requested && buffer->requested < count)
 		count = (uint32_t)buffer->requested;
+	/* what a resampler holds is heard first */
 	for (uint32_t i = 0; samples && i < count * channels; i++)
-		samples[i] = lab->voice->at(
-			lab->voice, time.now + i / channels * NS_PER_S / rate_of(lab));
+		samples[i] = lab->voice->at(lab->voice,
+			time.now +
+				(int64_t)(time.buffered + i / channels) * NS_PER_S / rate_of(lab));
 	data->chunk->offset = 0;
 	data->chunk->stride = (int32_t)(channels * sizeof(float));
 	data->chunk->size = count * (uint32_t)(channels * sizeof(float));

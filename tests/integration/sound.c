@@ -7,6 +7,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,154 @@ static void clicks_are_heard_when_they_were_made(void)
 	expect(worst_ns < 6 * NS_PER_MS && listener.clicks_off <= 1);
 	pipewire_lab_kill(&lab);
 }
+
+/* What the microphone is, the server makes the same of it. */
+static void hears_a_format(unsigned rate_hz, unsigned channels)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	struct pipewire_lab lab = {.rate_hz = rate_hz, .channels = channels};
+	int64_t worst_ns;
+
+	if (!pipewire_lab_start(&lab, &voice_clicks))
+		return;
+	listener_record(&listener, "pipewire", NULL);
+	check(listener_hears(&listener, 5 * 50, 60));
+	listener_end(&listener);
+	expect(listener_find_clicks(&listener, listener.clock.utc_offset_ns, &worst_ns) >= 3);
+	printf("# %u Hz, %u channels: clicks are at most %.3f ms off\n", rate_hz, channels,
+		(double)worst_ns / 1e6);
+	expect(worst_ns < 6 * NS_PER_MS && listener.clicks_off <= 1);
+	pipewire_lab_kill(&lab);
+}
+
+static void eight_channels_are_heard(void)
+{
+	hears_a_format(48000, 8);
+}
+
+static void eight_kilohertz_are_heard(void)
+{
+	hears_a_format(8000, 1);
+}
+
+/* How many samples that an ear gives in two seconds are no number. */
+static size_t hear_numberless(void)
+{
+	_destroy_(ear) struct ear *ear = NULL;
+	int64_t until_ns = clock_now_ns() + 2 * NS_PER_S;
+	struct heard heard;
+	size_t count = 0;
+
+	check(ear_pipewire.create(&ear, NULL, false, NULL) == 0);
+	while (clock_now_ns() < until_ns) {
+		check(ear->ops->hear(ear, -1, &heard) == 1);
+		for (size_t i = 0; i < heard.count; i++)
+			count += !isfinite(heard.samples[i]);
+	}
+	return count;
+}
+
+static void what_is_no_number_is_silence(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	struct pipewire_lab lab = {0};
+	int64_t worst_ns;
+
+	if (!pipewire_lab_start(&lab, &voice_broken))
+		return;
+	listener_record(&listener, "pipewire", NULL);
+	check(listener_hears(&listener, 50, 60));
+	/* a tenth of what comes is so */
+	expect(hear_numberless() > EAR_RATE_HZ / 20);
+	check(listener_hears(&listener, 4 * 50, 60));
+	listener_end(&listener);
+	expect(listener.numberless == 0);
+	expect(listener_find_clicks(&listener, listener.clock.utc_offset_ns, &worst_ns) >= 2);
+	expect(worst_ns < 6 * NS_PER_MS && listener.clicks_off <= 1);
+	pipewire_lab_kill(&lab);
+}
+
+/* ---- speech ---- */
+
+#define WINDOW_NS (20 * NS_PER_MS)
+#define WINDOWS   300
+
+/* How loud it is in windows of 20 ms: root mean squares. */
+struct envelope {
+	double sums[WINDOWS];
+	size_t counts[WINDOWS];
+};
+
+static void envelope_add(struct envelope *envelope, int64_t after_ns, float sample)
+{
+	if (after_ns < 0 || after_ns >= WINDOWS * WINDOW_NS)
+		return;
+	envelope->sums[after_ns / WINDOW_NS] += (double)sample * (double)sample;
+	envelope->counts[after_ns / WINDOW_NS]++;
+}
+
+static double loudness(const struct envelope *envelope, size_t i)
+{
+	return envelope->counts[i] ? sqrt(envelope->sums[i] / (double)envelope->counts[i]) : 0;
+}
+
+/* Pearson's r */
+static double correlation(const struct envelope *a, const struct envelope *b)
+{
+	double mean_a = 0, mean_b = 0, aa = 0, bb = 0, ab = 0;
+
+	for (size_t i = 0; i < WINDOWS; i++) {
+		mean_a += loudness(a, i) / WINDOWS;
+		mean_b += loudness(b, i) / WINDOWS;
+	}
+	for (size_t i = 0; i < WINDOWS; i++) {
+		double da = loudness(a, i) - mean_a, db = loudness(b, i) - mean_b;
+
+		aa += da * da;
+		bb += db * db;
+		ab += da * db;
+	}
+	return ab / sqrt(aa * bb);
+}
+
+static void speech_is_heard_as_it_was_said(void)
+{
+	static const char text[] =
+		"I would look for the price first. Now where is the button to pay?";
+	_cleanup_(listener_finish) struct listener listener = {0};
+	_cleanup_(voice_finish) struct voice voice = {0};
+	_autofree_ char *wav = temporary_path("speech.wav");
+	struct envelope said = {0}, heard = {0};
+	struct pipewire_lab lab = {0};
+	int64_t end_ns, step_ns = NS_PER_S / EAR_RATE_HZ;
+
+	if (!has_program("espeak-ng")) {
+		skip_test("no espeak-ng");
+		return;
+	}
+	check(run_child(NULL, "espeak-ng", "-v", "en", "-w", wav, text, NULL) == 0);
+	voice_read(&voice, wav, clock_now_ns() + 4 * NS_PER_S);
+	end_ns = voice.begin_ns +
+		(int64_t)((double)voice.count / voice.rate_hz * (double)NS_PER_S) + NS_PER_S / 2;
+	if (!pipewire_lab_start(&lab, &voice))
+		return;
+	listener_record(&listener, "pipewire", NULL);
+	while (clock_now_ns() < end_ns || listener_packets(&listener) == 0)
+		sleep_ms(50);
+	listener_end(&listener);
+	for (int64_t ns = 0; ns < WINDOWS * WINDOW_NS; ns += step_ns)
+		envelope_add(&said, ns, voice.at(&voice, voice.begin_ns + ns));
+	for (size_t i = 0; i < listener.count; i++)
+		envelope_add(&heard,
+			listener.times[i] - listener.clock.utc_offset_ns - voice.begin_ns,
+			listener.samples[i]);
+	printf("# what was heard is as loud as what was said: r = %.4f\n",
+		correlation(&said, &heard));
+	expect(correlation(&said, &heard) >= 0.95);
+	pipewire_lab_kill(&lab);
+}
+
+/* ---- servers that go ---- */
 
 static void a_server_that_dies_is_a_gap(void)
 {
@@ -167,6 +316,10 @@ static void exports_keep_the_times(void)
 
 static const struct test tests[] = {
 	{"PipeWire's clicks are heard when they were made", clicks_are_heard_when_they_were_made},
+	{"a microphone of eight channels is heard in time", eight_channels_are_heard},
+	{"a microphone of 8 kHz is heard in time", eight_kilohertz_are_heard},
+	{"samples that are no number become silence", what_is_no_number_is_silence},
+	{"speech is heard as it was said", speech_is_heard_as_it_was_said},
 	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
 	{"without a server there is a gap and no sound", no_server_is_a_gap},
 	{"exports keep the times of sound and pictures", exports_keep_the_times},
