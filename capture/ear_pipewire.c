@@ -33,6 +33,7 @@ struct pipewire_ear {
 	struct ear base;
 	char device[160];
 	struct pw_thread_loop *loop;
+	struct pw_context *context;
 	struct pw_stream *stream;
 	struct spa_hook listener;
 	int fd; /* eventfd: there are blocks, or the stream has failed */
@@ -138,22 +139,41 @@ static int connect_stream(struct pipewire_ear *ear)
 		params, 1);
 }
 
+/* Where the system allows it, samples are taken with real-time priority: a busy machine loses less. */
+static int create_core(struct pipewire_ear *ear, struct pw_core **ret)
+{
+	ear->context = pw_context_new(pw_thread_loop_get_loop(ear->loop),
+		pw_properties_new(PW_KEY_CONFIG_NAME, "client-rt.conf", NULL), 0);
+	if (!ear->context)
+		return -errno;
+	*ret = pw_context_connect(ear->context, NULL, 0);
+	return *ret ? 0 : -errno;
+}
+
 static int create_stream(struct pipewire_ear *ear, const char *device, bool monitor)
 {
+	struct pw_core *core;
 	struct pw_properties *properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio",
 		PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Communication",
 		PW_KEY_NODE_NAME, "uxrec", PW_KEY_NODE_LATENCY, "480/48000", NULL);
+	int r;
 
 	if (!properties)
 		return -ENOMEM;
+	r = create_core(ear, &core);
+	if (r < 0) {
+		pw_properties_free(properties);
+		return r;
+	}
 	if (monitor)
 		pw_properties_set(properties, PW_KEY_STREAM_CAPTURE_SINK, "true");
 	if (device)
 		pw_properties_set(properties, PW_KEY_TARGET_OBJECT, device);
-	ear->stream = pw_stream_new_simple(pw_thread_loop_get_loop(ear->loop), "think-aloud sound",
-		properties, &stream_events, ear);
-	/* without a server there is not even a stream */
-	return ear->stream ? connect_stream(ear) : -errno;
+	ear->stream = pw_stream_new(core, "think-aloud sound", properties);
+	if (!ear->stream)
+		return -errno;
+	pw_stream_add_listener(ear->stream, &ear->listener, &stream_events, ear);
+	return connect_stream(ear);
 }
 
 static void pipewire_destroy(struct ear *base)
@@ -164,6 +184,8 @@ static void pipewire_destroy(struct ear *base)
 		pw_thread_loop_stop(ear->loop);
 	if (ear->stream)
 		pw_stream_destroy(ear->stream);
+	if (ear->context)
+		pw_context_destroy(ear->context);
 	if (ear->loop)
 		pw_thread_loop_destroy(ear->loop);
 	if (ear->fd >= 0)

@@ -19,7 +19,8 @@ static const char server_config[] =
 	"  default.clock.max-quantum = 256 mem.allow-mlock = false }\n"
 	"context.spa-libs = { audio.convert.* = audioconvert/libspa-audioconvert\n"
 	"  support.* = support/libspa-support }\n"
-	"context.modules = [ { name = libpipewire-module-protocol-native }\n"
+	"context.modules = [ { name = libpipewire-module-rt flags = [ ifexists nofail ] }\n"
+	"  { name = libpipewire-module-protocol-native }\n"
 	"  { name = libpipewire-module-metadata } { name = libpipewire-module-spa-node-factory }\n"
 	"  { name = libpipewire-module-client-node } { name = libpipewire-module-client-device }\n"
 	"  { name = libpipewire-module-access } { name = libpipewire-module-adapter }\n"
@@ -84,6 +85,7 @@ void pipewire_microphone_start(struct pipewire_lab *lab)
 		.channels = channels_of(lab),
 	};
 	const struct spa_pod *params[1];
+	struct pw_core *core;
 
 	for (uint32_t i = 0; i < format.channels; i++)
 		format.position[i] =
@@ -92,11 +94,17 @@ void pipewire_microphone_start(struct pipewire_lab *lab)
 	pw_init(NULL, NULL);
 	lab->loop = pw_thread_loop_new("microphone", NULL);
 	check(lab->loop != NULL);
-	lab->stream = pw_stream_new_simple(pw_thread_loop_get_loop(lab->loop), "microphone",
+	/* with real-time priority where the system allows it, as a driver has it */
+	lab->context = pw_context_new(pw_thread_loop_get_loop(lab->loop),
+		pw_properties_new(PW_KEY_CONFIG_NAME, "client-rt.conf", NULL), 0);
+	check(lab->context != NULL);
+	core = pw_context_connect(lab->context, NULL, 0);
+	check(core != NULL);
+	lab->stream = pw_stream_new(core, "microphone",
 		pw_properties_new(PW_KEY_MEDIA_CLASS, "Audio/Source", PW_KEY_NODE_NAME,
-			"microphone", PW_KEY_MEDIA_TYPE, "Audio", NULL),
-		&microphone_events, lab);
+			"microphone", PW_KEY_MEDIA_TYPE, "Audio", NULL));
 	check(lab->stream != NULL);
+	pw_stream_add_listener(lab->stream, &lab->hook, &microphone_events, lab);
 	check(pw_stream_connect(lab->stream, PW_DIRECTION_OUTPUT, PW_ID_ANY,
 		      PW_STREAM_FLAG_MAP_BUFFERS | PW_STREAM_FLAG_RT_PROCESS, params, 1) >= 0);
 	check(pw_thread_loop_start(lab->loop) >= 0);
@@ -108,6 +116,7 @@ void pipewire_microphone_end(struct pipewire_lab *lab)
 		return;
 	pw_thread_loop_stop(lab->loop);
 	pw_stream_destroy(lab->stream);
+	pw_context_destroy(lab->context);
 	pw_thread_loop_destroy(lab->loop);
 	lab->loop = NULL;
 }

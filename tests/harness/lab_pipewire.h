@@ -3,6 +3,8 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/voice.h"
 
+#include <spa/utils/hook.h>
+
 /* A real PipeWire server without a sound card, what links its nodes, and a microphone in this process. */
 
 struct pipewire_lab {
@@ -10,7 +12,9 @@ struct pipewire_lab {
 	unsigned rate_hz, channels; /* of the microphone; 0: as the ear wants it */
 	struct child pipewire, wireplumber;
 	struct pw_thread_loop *loop;
+	struct pw_context *context;
 	struct pw_stream *stream;
+	struct spa_hook hook;
 };
 
 /**
