@@ -192,15 +192,15 @@ static void run(void)
 	pipewire_lab_kill(&lab);
 }
 
-static int click_until_ended(void)
+static void click_until_ended(void)
 {
 	struct pipewire_lab lab = {.voice = &voice_clicks};
 
 	pipewire_microphone_start(&lab);
 	pause();
-	return 0;
 }
 
+static const struct test microphones[] = {{"clicks are made", click_until_ended}};
 static const struct test tests[] = {{"clicks are found, and their times said", run}};
 
 int main(int argc, char **argv)
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
 	int option;
 
 	if (argc == 2 && strcmp(argv[1], "microphone") == 0)
-		return click_until_ended();
+		return RUN_TESTS("microphone", microphones);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 's')
 			seconds = atoi(optarg);
