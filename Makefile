@@ -45,7 +45,7 @@ endif
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
-LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3
+LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
@@ -84,7 +84,7 @@ C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c))
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
-	check-vm check-asan check-tsan check-coverage bench bench-file install clean format
+	check-vm check-asan check-tsan check-coverage bench bench-file bench-sound install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -272,6 +272,10 @@ bench: all tests bench-file
 # what the session file costs; needs 5 GB of memory for a while
 bench-file: tests
 	@UXREC_BUILD=$(B) node tests/bench/file.mjs
+
+# how exactly sound is heard for an hour, and what that costs; ARGS="--seconds 60"
+bench-sound: tests
+	@$(B)/tests/bench/sound $(ARGS)
 
 # ---- installing ----
 

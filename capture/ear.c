@@ -13,11 +13,11 @@
 #define CHECK_NS      (4 * NS_PER_S)
 
 /* in the order in which they are asked */
-static const struct ear_ops *const servers[] = {&ear_pipewire};
+static const struct ear_ops *const servers[] = {&ear_pipewire, &ear_pulse};
 
 static const struct ear_ops *find(const char *name)
 {
-	static const struct ear_ops *const all[] = {&ear_pipewire, &ear_tone};
+	static const struct ear_ops *const all[] = {&ear_pipewire, &ear_pulse, &ear_tone};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i]->name, name) == 0)

@@ -55,6 +55,9 @@ struct ear {
 /** A microphone of the PipeWire server of this session. */
 extern const struct ear_ops ear_pipewire;
 
+/** A source of the PulseAudio server of this session; no server is started for it. */
+extern const struct ear_ops ear_pulse;
+
 /** A click at every whole second of CLOCK_MONOTONIC, by a clock of its own: device "200" is 200 ppm
  *  fast, "0,lossy" loses 768 samples every five seconds. */
 extern const struct ear_ops ear_tone;

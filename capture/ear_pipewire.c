@@ -35,6 +35,7 @@ struct block {
 struct pipewire_ear {
 	struct ear base;
 	struct pw_thread_loop *loop;
+	struct pw_context *context;
 	struct pw_stream *stream;
 	struct spa_hook listener;
 	int fd; /* eventfd: there are blocks, or the stream has failed */
@@ -85,7 +86,10 @@ static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 	if (ear->written - ear->read < BLOCKS) {
 		block = &ear->blocks[ear->written % BLOCKS];
 		block->position = ear->position;
-		block->time_ns = time.now - (int64_t)((double)time.delay * rate * (double)NS_PER_S);
+		/* what the resampler holds is older than what it gives */
+		block->time_ns = time.now -
+			(int64_t)((double)(time.delay + (int64_t)time.buffered) * rate *
+				(double)NS_PER_S);
 		block->count = count < BLOCK_SAMPLES ? count : BLOCK_SAMPLES;
 		memcpy(block->samples, samples, block->count * sizeof(*samples));
 		ear->written++;
@@ -264,8 +268,20 @@ static int connect_stream(struct pipewire_ear *ear)
 		params, 1);
 }
 
+/* Where the system allows it, samples are taken with real-time priority: a busy machine loses less. */
+static int create_core(struct pipewire_ear *ear, struct pw_core **ret)
+{
+	ear->context = pw_context_new(pw_thread_loop_get_loop(ear->loop),
+		pw_properties_new(PW_KEY_CONFIG_NAME, "client-rt.conf", NULL), 0);
+	if (!ear->context)
+		return -errno;
+	*ret = pw_context_connect(ear->context, NULL, 0);
+	return *ret ? 0 : -errno;
+}
+
 static int create_stream(struct pipewire_ear *ear, const char *device, bool monitor)
 {
+	struct pw_core *core;
 	struct pw_properties *properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio",
 		PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Communication",
 		PW_KEY_NODE_NAME, "uxrec", PW_KEY_NODE_LATENCY, "960/48000", NULL);
@@ -273,19 +289,23 @@ static int create_stream(struct pipewire_ear *ear, const char *device, bool moni
 
 	if (!properties)
 		return -ENOMEM;
+	r = create_core(ear, &core);
+	if (r < 0) {
+		pw_properties_free(properties);
+		return r;
+	}
 	if (monitor)
 		pw_properties_set(properties, PW_KEY_STREAM_CAPTURE_SINK, "true");
 	if (device)
 		pw_properties_set(properties, PW_KEY_TARGET_OBJECT, device);
-	ear->stream = pw_stream_new_simple(pw_thread_loop_get_loop(ear->loop), "think-aloud sound",
-		properties, &stream_events, ear);
+	ear->stream = pw_stream_new(core, "think-aloud sound", properties);
 	if (!ear->stream)
-		return -errno; /* without a server there is not even a stream */
+		return -errno;
+	pw_stream_add_listener(ear->stream, &ear->listener, &stream_events, ear);
 	r = connect_stream(ear);
 	if (r < 0)
 		return r;
-	ear->registry =
-		pw_core_get_registry(pw_stream_get_core(ear->stream), PW_VERSION_REGISTRY, 0);
+	ear->registry = pw_core_get_registry(core, PW_VERSION_REGISTRY, 0);
 	if (!ear->registry)
 		return -errno;
 	pw_registry_add_listener(ear->registry, &ear->registry_listener, &registry_events, ear);
@@ -303,6 +323,8 @@ static void pipewire_destroy(struct ear *base)
 		pw_proxy_destroy((struct pw_proxy *)ear->registry);
 	if (ear->stream)
 		pw_stream_destroy(ear->stream);
+	if (ear->context)
+		pw_context_destroy(ear->context);
 	if (ear->loop)
 		pw_thread_loop_destroy(ear->loop);
 	if (ear->fd >= 0)

@@ -150,6 +150,11 @@ int run_child(char **ret_output, const char *name, ...)
 	return run_with(ret_output, name, arguments);
 }
 
+bool has_program(const char *name)
+{
+	return run_child(NULL, "sh", "-c", "command -v \"$0\" >/dev/null", name, NULL) == 0;
+}
+
 /* ---- the X server ---- */
 
 bool desktop_start(struct desktop *desktop, int width, int height)

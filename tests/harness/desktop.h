@@ -40,6 +40,9 @@ bool child_says(const struct child *child, const char *text, int seconds);
 /** Run a program to its end. @param ret_output  may be NULL; the caller frees it */
 int run_child(char **ret_output, const char *name, ...) __attribute__((sentinel));
 
+/** Whether a program is installed. */
+bool has_program(const char *name);
+
 /** An X server without hardware; sets DISPLAY. @return false when there is no Xvfb: skip the test */
 struct desktop {
 	struct child xvfb;

@@ -5,12 +5,38 @@
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/sound.pb-c.h"
+#include "tests/harness/desktop.h"
 
 #include <libavutil/channel_layout.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void find_click(struct listener *listener, float sample, int64_t time_ns)
+{
+	if (fabsf(sample) < 0.2f) {
+		listener->quiet++;
+		return;
+	}
+	if (listener->quiet > EAR_RATE_HZ / 2 && listener->click_count < LISTENER_CLICKS)
+		listener->clicks[listener->click_count++] = time_ns;
+	listener->quiet = 0;
+}
+
+void listener_take(struct listener *listener, const float *samples, size_t count, int64_t time_ns)
+{
+	for (size_t i = 0; i < count; i++) {
+		int64_t ns = time_ns + (int64_t)i * NS_PER_S / EAR_RATE_HZ;
+
+		listener->numberless += !isfinite(samples[i]);
+		find_click(listener, samples[i], ns);
+		if (listener->count < LISTENER_SAMPLES) {
+			listener->samples[listener->count] = samples[i];
+			listener->times[listener->count++] = ns;
+		}
+	}
+}
 
 static void decode(struct listener *listener, const struct packet *packet)
 {
@@ -24,12 +50,8 @@ static void decode(struct listener *listener, const struct packet *packet)
 	check(avcodec_send_packet(listener->codec, listener->packet) == 0);
 	check(avcodec_receive_frame(listener->codec, listener->frame) == 0);
 	check(listener->frame->nb_samples == SOUND_FRAME_SAMPLES);
-	for (int i = 0; i < listener->frame->nb_samples && listener->count < LISTENER_SAMPLES;
-		i++) {
-		listener->samples[listener->count] =
-			((const float *)(const void *)listener->frame->data[0])[i];
-		listener->times[listener->count++] = packet->time_ns + i * NS_PER_S / EAR_RATE_HZ;
-	}
+	listener_take(listener, (const float *)(const void *)listener->frame->data[0],
+		SOUND_FRAME_SAMPLES, packet->time_ns);
 	av_packet_unref(listener->packet);
 	foxglove__compressed_audio__free_unpacked(audio, NULL);
 	if (listener->packets++ > 0 && packet->time_ns - listener->last_ns > listener->longest_ns)
@@ -108,9 +130,11 @@ void listener_start(struct listener *listener)
 		.frame = av_frame_alloc(),
 		.samples = calloc(LISTENER_SAMPLES, sizeof(float)),
 		.times = calloc(LISTENER_SAMPLES, sizeof(int64_t)),
+		.clicks = calloc(LISTENER_CLICKS, sizeof(int64_t)),
+		.quiet = EAR_RATE_HZ,
 	};
 	check(listener->codec && listener->packet && listener->frame && listener->samples &&
-		listener->times);
+		listener->times && listener->clicks);
 	pthread_mutex_init(&listener->lock, NULL);
 	listener->codec->sample_rate = EAR_RATE_HZ;
 	listener->codec->request_sample_fmt = AV_SAMPLE_FMT_FLT;
@@ -118,37 +142,68 @@ void listener_start(struct listener *listener)
 	check(avcodec_open2(listener->codec, codec, NULL) == 0);
 }
 
+void listener_record(struct listener *listener, const char *ear, const char *device)
+{
+	const struct source_context context = {.clock = &listener->clock, .sink = &listener->sink};
+	const struct ear_wish wish = {ear, device, false};
+
+	listener_start(listener);
+	session_clock_init(&listener->clock);
+	check(sound_source_create(&listener->source, &context, &wish, NULL) == 0);
+}
+
+void listener_end(struct listener *listener)
+{
+	source_destroy(steal_ptr(listener->source));
+}
+
 void listener_finish(struct listener *listener)
 {
+	listener_end(listener);
 	avcodec_free_context(&listener->codec);
 	av_packet_free(&listener->packet);
 	av_frame_free(&listener->frame);
 	pthread_mutex_destroy(&listener->lock);
 	free(listener->samples);
 	free(listener->times);
+	free(listener->clicks);
+}
+
+size_t listener_packets(struct listener *listener)
+{
+	size_t packets;
+
+	pthread_mutex_lock(&listener->lock);
+	packets = listener->packets;
+	pthread_mutex_unlock(&listener->lock);
+	return packets;
+}
+
+bool listener_hears(struct listener *listener, size_t packets, int seconds)
+{
+	for (int i = 0; i < seconds * 20; i++) {
+		if (listener_packets(listener) >= packets)
+			return true;
+		sleep_ms(50);
+	}
+	return false;
+}
+
+int64_t listener_click_off(const struct listener *listener, size_t i, int64_t offset_ns)
+{
+	return (listener->clicks[i] - offset_ns + NS_PER_S / 2) % NS_PER_S - NS_PER_S / 2;
 }
 
 size_t listener_find_clicks(struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns)
 {
-	size_t clicks = 0, quiet = EAR_RATE_HZ;
-
 	*ret_worst_ns = 0;
-	for (size_t i = 0; i < listener->count; i++) {
-		int64_t off_ns;
+	listener->clicks_off = 0;
+	for (size_t i = 0; i < listener->click_count; i++) {
+		int64_t off_ns = llabs(listener_click_off(listener, i, offset_ns));
 
-		if (fabsf(listener->samples[i]) < 0.2f) {
-			quiet++;
-			continue;
-		}
-		if (quiet > EAR_RATE_HZ / 2) {
-			off_ns = (listener->times[i] - offset_ns + NS_PER_S / 2) % NS_PER_S -
-				NS_PER_S / 2;
-			clicks++;
-			listener->clicks_off += llabs(off_ns) > 2 * NS_PER_MS;
-			if (llabs(off_ns) > *ret_worst_ns)
-				*ret_worst_ns = llabs(off_ns);
-		}
-		quiet = 0;
+		listener->clicks_off += off_ns > 2 * NS_PER_MS;
+		if (off_ns > *ret_worst_ns)
+			*ret_worst_ns = off_ns;
 	}
-	return clicks;
+	return listener->click_count;
 }

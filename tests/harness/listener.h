@@ -3,6 +3,7 @@
 #include "tests/harness/helpers.h"
 
 #include "capture/ear.h"
+#include "capture/sound.h"
 
 #include <libavcodec/avcodec.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 /* Hears what a source of sound pushes: decodes its packets, and finds clicks in them. */
 
 #define LISTENER_SAMPLES (EAR_RATE_HZ * 60)
+#define LISTENER_CLICKS  (4 * 3600)
 
 /* decodes what it is given, as it comes */
 struct listener {
@@ -18,9 +20,12 @@ struct listener {
 	AVPacket *packet;
 	AVFrame *frame;
 	pthread_mutex_t lock;
-	float *samples; /* all that was decoded, one behind the other */
+	float *samples; /* the first that were decoded, one behind the other */
 	int64_t *times; /* of each, by its packet */
 	size_t count, packets, gaps;
+	int64_t *clicks; /* when each began, found as they come */
+	size_t click_count, quiet;
+	size_t numberless;  /* samples that are no number */
 	size_t clicks_off;  /* that listener_find_clicks() found more than 2 ms off */
 	size_t away;        /* gaps because there was no device */
 	int64_t longest_ns; /* between two packets */
@@ -31,16 +36,34 @@ struct listener {
 	uint8_t loudest;      /* of the levels: half decibels below full scale */
 	bool muted;
 	char device[160];
+	struct session_clock clock; /* of listener_record() */
+	struct source *source;
 };
 
 void listener_start(struct listener *listener);
 void listener_finish(struct listener *listener);
 
+/** Record from an ear, until listener_end() or listener_finish(). @param device  NULL: the default one */
+void listener_record(struct listener *listener, const char *ear, const char *device);
+void listener_end(struct listener *listener);
+
+/** How many packets there are by now. */
+size_t listener_packets(struct listener *listener);
+
+/** Wait until there are so many. @return false after @p seconds */
+bool listener_hears(struct listener *listener, size_t packets, int seconds);
+
+/** Take in samples as if they had been decoded. */
+void listener_take(struct listener *listener, const float *samples, size_t count, int64_t time_ns);
+
 /**
- * Find clicks, which begin at whole seconds of CLOCK_MONOTONIC.
+ * Judge the clicks, which begin at whole seconds of CLOCK_MONOTONIC.
  *
  * @param offset_ns     of the session's clock
  * @param ret_worst_ns  by how much one is off, at most
  * @return how many there are
  */
 size_t listener_find_clicks(struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns);
+
+/** By how much the click number @p i is late, ns. */
+int64_t listener_click_off(const struct listener *listener, size_t i, int64_t offset_ns);

@@ -1,5 +1,6 @@
 #include "tests/harness/listener.h"
 
+#include "capture/ear_anchor.h"
 #include "capture/sound.h"
 #include "capture/sound_clock.h"
 #include "capture/sound_levels.h"
@@ -64,6 +65,65 @@ static void a_jump_begins_anew(void)
 	expect(clock.restarts > 0);
 	expect(llabs(sound_clock_at(&clock, 4000 * 480) -
 		       (NS_PER_S + 4000 * 10 * NS_PER_MS + shift_ns)) < NS_PER_MS);
+}
+
+/* ---- the times of a server ---- */
+
+/* Answers every tenth of a second, off by so much in ms. */
+static void answer(struct ear_anchor *anchor, int64_t *i, const double *off_ms, size_t count)
+{
+	for (size_t k = 0; k < count; k++, ++*i)
+		ear_anchor_feed(anchor, *i * 4800,
+			NS_PER_S + *i * 100 * NS_PER_MS + llround(off_ms[k] * 1e6));
+}
+
+/* by how much the time of a sample is off, ms */
+static double off_ms(const struct ear_anchor *anchor, int64_t i)
+{
+	return (double)(ear_anchor_at(anchor, i * 4800 + anchor->lost) - NS_PER_S -
+		       i * 100 * NS_PER_MS) /
+		1e6;
+}
+
+static void first_answers_are_waited_out(void)
+{
+	static const double settling[] = {186, 186, 120, 60, 3, 0.1, 0, 0.2}, then[] = {0, 0.1},
+			    wild[] = {0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0,
+				    9, 0, 9, 0, 9, 0, 9, 0, 9};
+	struct ear_anchor anchor = {0};
+	int64_t i = 0;
+
+	answer(&anchor, &i, settling, ARRAY_SIZE(settling));
+	expect(!anchor.settled);
+	answer(&anchor, &i, then, ARRAY_SIZE(then));
+	expect(anchor.settled && anchor.lost == 0);
+	/* also what came before has its time then */
+	expect(fabs(off_ms(&anchor, 0)) < 0.3);
+	/* one that never does is taken as it is in the end */
+	anchor = (struct ear_anchor){0};
+	i = 0;
+	answer(&anchor, &i, wild, ARRAY_SIZE(wild));
+	expect(!anchor.settled);
+	answer(&anchor, &i, then, 1);
+	expect(anchor.settled);
+}
+
+static void answers_that_are_off_are_left_out(void)
+{
+	static const double good[] = {0, 0, 0, 0, 0, 0}, outliers[] = {9, -7, 0, 30, 9, 0};
+	static const double late[] = {16, 16, 16, 16}, early[] = {-20, -20, -20, -20};
+	struct ear_anchor anchor = {0};
+	int64_t i = 0;
+
+	answer(&anchor, &i, good, ARRAY_SIZE(good));
+	answer(&anchor, &i, outliers, ARRAY_SIZE(outliers));
+	expect(off_ms(&anchor, i) == 0 && anchor.lost == 0);
+	/* the same again and again is true: later means that samples are missing */
+	answer(&anchor, &i, late, ARRAY_SIZE(late));
+	expect(off_ms(&anchor, i) == 16 && anchor.lost == 768);
+	/* and earlier that the device has begun to count anew */
+	answer(&anchor, &i, early, ARRAY_SIZE(early));
+	expect(off_ms(&anchor, i) == -20 && anchor.lost == 768);
 }
 
 /* ---- what a source pushes ---- */
@@ -170,6 +230,9 @@ static void a_check_listens_for_a_moment(void)
 static const struct test tests[] = {
 	{"the drift of a device's clock is measured through jitter", drift_is_measured},
 	{"a device that changes its mind about time is followed", a_jump_begins_anew},
+	{"the times of a server are waited for until they agree", first_answers_are_waited_out},
+	{"a server's time that is off is left out, unless it stays so",
+		answers_that_are_off_are_left_out},
 	{"clicks are heard at the times they were made, by a clock that is fast",
 		clicks_are_where_they_were},
 	{"samples that are lost become silence of their length and a gap",

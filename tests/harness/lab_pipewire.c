@@ -1,0 +1,192 @@
+#include "tests/harness/lab_pipewire.h"
+
+#include "capture/ear.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "tests/harness/helpers.h"
+
+#include <fcntl.h>
+#include <pipewire/pipewire.h>
+#include <signal.h>
+#include <spa/param/audio/format-utils.h>
+#include <spa/param/props.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char server_config[] =
+	"context.properties = { core.daemon = true core.name = pipewire-0 support.dbus = false\n"
+	"  default.clock.rate = 48000 default.clock.quantum = 256 default.clock.min-quantum = 256\n"
+	"  default.clock.max-quantum = 256 mem.allow-mlock = false }\n"
+	"context.spa-libs = { audio.convert.* = audioconvert/libspa-audioconvert\n"
+	"  support.* = support/libspa-support }\n"
+	"context.modules = [ { name = libpipewire-module-rt flags = [ ifexists nofail ] }\n"
+	"  { name = libpipewire-module-protocol-native }\n"
+	"  { name = libpipewire-module-metadata } { name = libpipewire-module-spa-node-factory }\n"
+	"  { name = libpipewire-module-client-node } { name = libpipewire-module-client-device }\n"
+	"  { name = libpipewire-module-access } { name = libpipewire-module-adapter }\n"
+	"  { name = libpipewire-module-link-factory } { name = libpipewire-module-session-manager } ]\n"
+	"context.objects = [ { factory = spa-node-factory args = {\n"
+	"  factory.name = support.node.driver node.name = Dummy-Driver node.group = pipewire.dummy\n"
+	"  priority.driver = 20000 } } ]\n";
+
+/* ---- the microphone ---- */
+
+static unsigned channels_of(const struct pipewire_lab *lab)
+{
+	return lab->channels ? lab->channels : 1;
+}
+
+static unsigned rate_of(const struct pipewire_lab *lab)
+{
+	return lab->rate_hz ? lab->rate_hz : EAR_RATE_HZ;
+}
+
+static void on_process(void *user)
+{
+	struct pipewire_lab *lab = user;
+	struct pw_buffer *buffer = pw_stream_dequeue_buffer(lab->stream);
+	unsigned channels = channels_of(lab);
+	struct pw_time time = {0};
+	struct spa_data *data;
+	float *samples;
+	uint32_t count;
+
+	if (!buffer)
+		return;
+	pw_stream_get_time_n(lab->stream, &time, sizeof(time));
+	data = &buffer->buffer->datas[0];
+	samples = data->data;
+	count = data->maxsize / (uint32_t)(channels * sizeof(float));
+	if (buffer->requested && buffer->requested < count)
+		count = (uint32_t)buffer->requested;
+	/* what a resampler holds is heard first */
+	for (uint32_t i = 0; samples && i < count * channels; i++)
+		samples[i] = lab->voice->at(lab->voice,
+			time.now +
+				(int64_t)(time.buffered + i / channels) * NS_PER_S / rate_of(lab));
+	data->chunk->offset = 0;
+	data->chunk->stride = (int32_t)(channels * sizeof(float));
+	data->chunk->size = count * (uint32_t)(channels * sizeof(float));
+	pw_stream_queue_buffer(lab->stream, buffer);
+}
+
+static const struct pw_stream_events microphone_events = {
+	PW_VERSION_STREAM_EVENTS,
+	.process = on_process,
+};
+
+void pipewire_microphone_start(struct pipewire_lab *lab)
+{
+	uint8_t memory[1024];
+	struct spa_pod_builder builder = SPA_POD_BUILDER_INIT(memory, sizeof(memory));
+	struct spa_audio_info_raw format = {
+		.format = SPA_AUDIO_FORMAT_F32,
+		.rate = rate_of(lab),
+		.channels = channels_of(lab),
+	};
+	const struct spa_pod *params[1];
+	struct pw_core *core;
+
+	for (uint32_t i = 0; i < format.channels; i++)
+		format.position[i] =
+			format.channels == 1 ? SPA_AUDIO_CHANNEL_MONO : SPA_AUDIO_CHANNEL_FL + i;
+	params[0] = spa_format_audio_raw_build(&builder, SPA_PARAM_EnumFormat, &format);
+	pw_init(NULL, NULL);
+	lab->loop = pw_thread_loop_new("microphone", NULL);
+	check(lab->loop != NULL);
+	/* with real-time priority where the system allows it, as a driver has it */
+	lab->context = pw_context_new(pw_thread_loop_get_loop(lab->loop),
+		pw_properties_new(PW_KEY_CONFIG_NAME, "client-rt.conf", NULL), 0);
+	check(lab->context != NULL);
+	core = pw_context_connect(lab->context, NULL, 0);
+	check(core != NULL);
+	lab->stream = pw_stream_new(core, "microphone",
+		pw_properties_new(PW_KEY_MEDIA_CLASS, "Audio/Source", PW_KEY_NODE_NAME,
+			"microphone", PW_KEY_MEDIA_TYPE, "Audio", NULL));
+	check(lab->stream != NULL);
+	pw_stream_add_listener(lab->stream, &lab->hook, &microphone_events, lab);
+	check(pw_stream_connect(lab->stream, PW_DIRECTION_OUTPUT, PW_ID_ANY,
+		      PW_STREAM_FLAG_MAP_BUFFERS | PW_STREAM_FLAG_RT_PROCESS, params, 1) >= 0);
+	check(pw_thread_loop_start(lab->loop) >= 0);
+}
+
+void pipewire_microphone_mute(struct pipewire_lab *lab, bool muted)
+{
+	float value = muted;
+
+	pw_thread_loop_lock(lab->loop);
+	check(pw_stream_set_control(lab->stream, SPA_PROP_mute, 1, &value, 0) >= 0);
+	pw_thread_loop_unlock(lab->loop);
+}
+
+void pipewire_microphone_end(struct pipewire_lab *lab)
+{
+	if (!lab->loop)
+		return;
+	pw_thread_loop_stop(lab->loop);
+	pw_stream_destroy(lab->stream);
+	pw_context_destroy(lab->context);
+	pw_thread_loop_destroy(lab->loop);
+	lab->loop = NULL;
+}
+
+/* ---- the server ---- */
+
+static void run_server(struct pipewire_lab *lab)
+{
+	_autofree_ char *config = temporary_path("pipewire.conf");
+	_autofree_ char *socket = temporary_path("bus");
+	_autofree_ char *address = NULL;
+	_autofree_ char *option = NULL;
+
+	check(asprintf(&address, "unix:path=%s", socket) > 0);
+	check(asprintf(&option, "--address=%s", address) > 0);
+	unlink(socket);
+	/* a bus of its own; dbus-run-session would leave one behind when it is ended */
+	lab->bus = start_child("dbus-daemon",
+		(const char *const[]){"--session", "--nofork", "--nopidfile", option, NULL});
+	setenv("DBUS_SESSION_BUS_ADDRESS", address, 1);
+	lab->pipewire = start_child("pipewire", (const char *const[]){"-c", config, NULL});
+	sleep_ms(500);
+	lab->wireplumber = start_child("wireplumber", NULL);
+}
+
+void pipewire_lab_run(struct pipewire_lab *lab)
+{
+	run_server(lab);
+	if (lab->voice)
+		pipewire_microphone_start(lab);
+}
+
+bool pipewire_lab_start(struct pipewire_lab *lab, const struct voice *voice)
+{
+	_autofree_ char *config = temporary_path("pipewire.conf");
+	_autofree_ char *runtime = temporary_path("runtime");
+	_autoclose_ int fd = -1;
+
+	lab->voice = voice;
+	if (!has_program("pipewire") || !has_program("wireplumber") ||
+		!has_program("dbus-daemon")) {
+		skip_test("no PipeWire");
+		return false;
+	}
+	mkdir(runtime, 0700);
+	setenv("XDG_RUNTIME_DIR", runtime, 1);
+	setenv("PIPEWIRE_RUNTIME_DIR", runtime, 1);
+	fd = open(config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	check(fd >= 0 && io_write_all(fd, server_config, strlen(server_config)) == 0);
+	pipewire_lab_run(lab);
+	return true;
+}
+
+void pipewire_lab_kill(struct pipewire_lab *lab)
+{
+	pipewire_microphone_end(lab);
+	/* its clients end by themselves */
+	end_child(&lab->pipewire, SIGKILL);
+	end_child(&lab->wireplumber, SIGTERM);
+	end_child(&lab->bus, SIGTERM);
+}

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/voice.h"
+
+#include <spa/utils/hook.h>
+
+/* A real PipeWire server without a sound card, what links its nodes, and a microphone in this process. */
+
+struct pipewire_lab {
+	const struct voice *voice;
+	unsigned rate_hz, channels; /* of the microphone; 0: as the ear wants it */
+	struct child bus, pipewire, wireplumber;
+	struct pw_thread_loop *loop;
+	struct pw_context *context;
+	struct pw_stream *stream;
+	struct spa_hook hook;
+};
+
+/**
+ * Start the server, with nothing that was there before, and the microphone.
+ *
+ * @return false: what it needs is not installed, and the test counts as skipped
+ */
+bool pipewire_lab_start(struct pipewire_lab *lab, const struct voice *voice);
+
+/** Start it (again), with the microphone. */
+void pipewire_lab_run(struct pipewire_lab *lab);
+
+/** Kill it; it can run again. */
+void pipewire_lab_kill(struct pipewire_lab *lab);
+
+/** The microphone alone, of a server that runs. */
+void pipewire_microphone_start(struct pipewire_lab *lab);
+void pipewire_microphone_end(struct pipewire_lab *lab);
+void pipewire_microphone_mute(struct pipewire_lab *lab, bool muted);

@@ -1,0 +1,229 @@
+/* A real PulseAudio server without a sound card, and a microphone that clicks at every whole second. */
+
+#include "tests/harness/lab_pulse.h"
+#include "tests/harness/listener.h"
+
+#include "protocol/base/clock.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void judge_clicks(struct listener *listener, size_t wanted)
+{
+	int64_t worst_ns;
+
+	expect(listener_find_clicks(listener, listener->clock.utc_offset_ns, &worst_ns) >= wanted);
+	printf("# %zu clicks are at most %.3f ms off, the drift %.1f ppm\n", listener->click_count,
+		(double)worst_ns / 1e6, listener->drift_ppm);
+	/* on a busy machine what plays the clicks is late now and then */
+	expect(worst_ns < 6 * NS_PER_MS && listener->clicks_off <= 1);
+	expect(listener->numberless == 0);
+}
+
+/* What each microphone is, the server makes the same of it. */
+static void clicks_are_heard_when_they_were_made(void)
+{
+	static const char *const sinks[] = {NULL, "eight", "narrow"};
+	static const char *const devices[] = {"room.monitor", "eight.monitor", "narrow.monitor"};
+	struct pulse_lab labs[3] = {{0}};
+	struct listener listeners[3];
+
+	if (!pulse_lab_start(&labs[0], &voice_clicks))
+		return;
+	for (size_t i = 0; i < 3; i++) {
+		if (i > 0) {
+			labs[i] = (struct pulse_lab){.voice = &voice_clicks, .sink = sinks[i]};
+			pulse_voice_start(&labs[i]);
+		}
+		listener_record(&listeners[i], "pulse", devices[i]);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		expect(listener_hears(&listeners[i], 8 * 50, 60));
+		listener_end(&listeners[i]);
+		judge_clicks(&listeners[i], 5);
+		listener_finish(&listeners[i]);
+	}
+	pulse_voice_end(&labs[1]);
+	pulse_voice_end(&labs[2]);
+	pulse_lab_kill(&labs[0]);
+}
+
+static void a_server_that_dies_is_a_gap(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	struct pulse_lab lab = {0};
+	size_t before;
+
+	if (!pulse_lab_start(&lab, &voice_clicks))
+		return;
+	listener_record(&listener, "pulse", NULL);
+	check(listener_hears(&listener, 50, 60));
+	pulse_lab_kill(&lab);
+	sleep_ms(1200);
+	before = listener_packets(&listener);
+	pulse_lab_run(&lab);
+	check(listener_hears(&listener, before + 50, 60));
+	listener_end(&listener);
+	expect(listener.away == 1);
+	expect(listener.longest_ns > NS_PER_S);
+	pulse_lab_kill(&lab);
+}
+
+static void a_server_that_stalls_is_a_gap(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	_destroy_(ear) struct ear *ear = NULL;
+	struct pulse_lab lab = {0};
+	struct error error = {""};
+	size_t before;
+	int64_t begun_ns;
+
+	if (!pulse_lab_start(&lab, &voice_clicks))
+		return;
+	listener_record(&listener, "pulse", NULL);
+	check(listener_hears(&listener, 50, 60));
+	kill(lab.server.pid, SIGSTOP);
+	/* nothing waits for it for ever: not to be let in, and not to be let go */
+	begun_ns = clock_now_ns();
+	expect(ear_pulse.create(&ear, NULL, false, &error) == -ETIMEDOUT);
+	expect(strstr(error.text, "PulseAudio does not answer") != NULL);
+	expect(clock_now_ns() - begun_ns < 20 * NS_PER_S);
+	sleep_ms(1500);
+	before = listener_packets(&listener);
+	kill(lab.server.pid, SIGCONT);
+	check(listener_hears(&listener, before + 50, 60));
+	kill(lab.server.pid, SIGSTOP);
+	begun_ns = clock_now_ns();
+	listener_end(&listener);
+	expect(clock_now_ns() - begun_ns < 20 * NS_PER_S);
+	kill(lab.server.pid, SIGCONT);
+	expect(listener.away == 1);
+	expect(listener.longest_ns > NS_PER_S);
+	pulse_lab_kill(&lab);
+}
+
+/* Hear until something is so. @return false after ten seconds, or when there is nothing to hear */
+static bool hears_until(struct ear *ear, bool (*is_so)(const struct heard *heard, struct ear *ear))
+{
+	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
+	struct heard heard;
+
+	while (clock_now_ns() < until_ns) {
+		if (ear->ops->hear(ear, -1, &heard) != 1)
+			return false;
+		if (is_so(&heard, ear))
+			return true;
+	}
+	return false;
+}
+
+static bool is_muted(const struct heard *heard, struct ear *ear)
+{
+	(void)ear;
+	return heard->muted;
+}
+
+static bool is_not_muted(const struct heard *heard, struct ear *ear)
+{
+	(void)ear;
+	return !heard->muted;
+}
+
+static bool is_room(const struct heard *heard, struct ear *ear)
+{
+	(void)heard;
+	return strcmp(ear->ops->device(ear), "Monitor of Room") == 0;
+}
+
+static bool is_other(const struct heard *heard, struct ear *ear)
+{
+	(void)heard;
+	return strcmp(ear->ops->device(ear), "Monitor of Other") == 0;
+}
+
+static void devices_are_followed(void)
+{
+	_destroy_(ear) struct ear *ear = NULL, *machine = NULL;
+	struct pulse_lab lab = {0};
+
+	if (!pulse_lab_start(&lab, &voice_clicks))
+		return;
+	pulse_lab_set_default(&lab, "room");
+	sleep_ms(200);
+	check(ear_pulse.create(&ear, NULL, false, NULL) == 0);
+	expect(hears_until(ear, is_room));
+	expect(hears_until(ear, is_not_muted));
+	pulse_lab_mute(&lab, true);
+	expect(hears_until(ear, is_muted));
+	pulse_lab_mute(&lab, false);
+	expect(hears_until(ear, is_not_muted));
+	/* who asks for the default microphone hears the one that is it now */
+	check(ear_pulse.create(&machine, NULL, true, NULL) == 0);
+	expect(hears_until(machine, is_room));
+	pulse_lab_set_default(&lab, "other");
+	expect(hears_until(ear, is_other));
+	/* what the machine plays comes out elsewhere: that is another ear */
+	expect(!hears_until(machine, is_other));
+	ear_destroy(steal_ptr(machine));
+	check(ear_pulse.create(&machine, NULL, true, NULL) == 0);
+	expect(hears_until(machine, is_other));
+	pulse_lab_kill(&lab);
+}
+
+static void what_is_played_is_heard(void)
+{
+	_destroy_(ear) struct ear *ear = NULL;
+	struct pulse_lab lab = {0};
+	struct error error = {""};
+	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
+	float loudest = 0;
+	struct heard heard;
+
+	if (!pulse_lab_start(&lab, &voice_clicks))
+		return;
+	expect(ear_pulse.create(&ear, "nowhere", true, &error) == -ENODEV);
+	expect(strcmp(error.text, "no sound: PulseAudio has no output 'nowhere'") == 0);
+	expect(ear_pulse.create(&ear, "nowhere", false, &error) == -ENODEV);
+	expect(strcmp(error.text, "no sound: PulseAudio has no microphone 'nowhere'") == 0);
+	check(ear_pulse.create(&ear, "room", true, NULL) == 0);
+	while (loudest < 0.4f && clock_now_ns() < until_ns) {
+		check(ear->ops->hear(ear, -1, &heard) == 1);
+		for (size_t i = 0; i < heard.count; i++)
+			loudest = fmaxf(loudest, heard.samples[i]);
+	}
+	expect(loudest >= 0.4f);
+	pulse_lab_kill(&lab);
+}
+
+static void no_server_is_said(void)
+{
+	_destroy_(ear) struct ear *ear = NULL;
+	_autofree_ char *server = NULL;
+	struct error error = {""};
+
+	check(asprintf(&server, "unix:%s/nowhere", temporary_folder()) > 0);
+	setenv("PULSE_SERVER", server, 1);
+	expect(ear_pulse.create(&ear, NULL, false, &error) == -ECONNREFUSED);
+	expect(strcmp(error.text,
+		       "no sound: PulseAudio does not answer (Connection refused); "
+		       "is it running in this session?") == 0);
+}
+
+static const struct test tests[] = {
+	{"PulseAudio's clicks are heard when they were made, also of 8 channels and of 8 kHz",
+		clicks_are_heard_when_they_were_made},
+	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
+	{"a server that stalls is a gap, and nothing waits for it", a_server_that_stalls_is_a_gap},
+	{"the device's name and its mute are what they are now", devices_are_followed},
+	{"what the machine plays is heard, of a device that there is", what_is_played_is_heard},
+	{"without a server that is said", no_server_is_said},
+};
+
+int main(void)
+{
+	return RUN_TESTS("sound_pulse", tests);
+}
