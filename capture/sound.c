@@ -10,6 +10,7 @@
 #include "protocol/sound.pb-c.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -225,7 +226,9 @@ static float clamp(float sample)
 {
 	if (sample >= -1 && sample <= 1)
 		return sample;
-	return sample > 1 ? 1 : sample < -1 ? -1 : 0;
+	if (!isfinite(sample))
+		return 0;
+	return sample > 1 ? 1 : -1;
 }
 
 /* @param samples  NULL: silence */
