@@ -51,6 +51,13 @@
 #define STUDY_LIMIT_BYTES        (128 * 1024)
 #define NAME_LIMIT_BYTES         100
 
+/* A transcript: an hour of speech is 60 KB of text and 1200 cues; what a recogniser makes of each word is
+ * ten times that. Over the wire WIRE_MESSAGE_LIMIT_BYTES is the bound. */
+#define TRANSCRIPT_LIMIT_BYTES (4 * 1024 * 1024)
+#define TRANSCRIPT_CUES_LIMIT  50000
+/* No session has a thousand hours, and a time never overflows. */
+#define TRANSCRIPT_HOURS_LIMIT 1000
+
 /* The files of a session's folder. */
 #define SESSION_SEGMENT_NAME     "recording-%04u.mcap"
 #define SESSION_SEGMENT_METADATA "uxrec.segment"
