@@ -17,6 +17,9 @@
 
 /* A packet of sound spans this: SOUND_FRAME_SAMPLES of it. */
 #define SESSION_SOUND_SPAN_NS (20 * NS_PER_MS)
+/* When it was made, the encoder had heard this much more: it is 312 samples behind (Sound.preskip), and
+ * the transform overlaps 2.5 ms into the next packet (RFC 6716, section 4.3.7). */
+#define SESSION_SOUND_REACH_NS (7 * NS_PER_MS)
 /* And a message of how loud it was, this: five a second move a meter. */
 #define SESSION_LEVELS_SPAN_NS (200 * NS_PER_MS)
 

@@ -1,0 +1,265 @@
+#include "tests/harness/helpers.h"
+
+#include "daemon/say.h"
+#include "protocol/annotations.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/study.pb-c.h"
+#include "protocol/writer.h"
+#include "replay/bleeps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BEGIN_NS (1000 * NS_PER_S)
+#define AT(ms)   (BEGIN_NS + (ms)*NS_PER_MS)
+
+/* a session folder that is being made */
+struct making {
+	char *folder;
+	struct session_writer *writer;
+	struct session_clock clock;
+	struct annotations *log;
+};
+
+static char *path_in(const struct making *making, const char *name)
+{
+	char *path;
+
+	check(asprintf(&path, "%s/%s", making->folder, name) > 0);
+	return path;
+}
+
+static void push(
+	struct making *making, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
+{
+	_packet_unref_ struct packet *packet = NULL;
+
+	check(packet_create(&packet, &making->clock, &(struct packet_info){channel, 0, time_ns, 0},
+		      message) == 0);
+	check(session_writer_append(making->writer, packet) == 0);
+}
+
+static void begin_session(struct making *making, const char *name)
+{
+	_autofree_ char *recording = NULL, *annotations = NULL;
+	Uxrec__Study study = UXREC__STUDY__INIT;
+
+	*making = (struct making){.folder = temporary_path(name)};
+	check(mkdir(making->folder, 0700) == 0);
+	recording = path_in(making, "recording-0001.mcap");
+	annotations = path_in(making, "annotations.mcap");
+	check(session_writer_create(&making->writer, recording, SESSION_WRITER_RECORDING) == 0);
+	check(annotations_open(&making->log, annotations, true, NULL) == 0);
+	push(making, CHANNEL_STUDY, BEGIN_NS, &study.base);
+}
+
+static void say_bleep(struct annotations *log, char id[33], const char *author, const char *layer,
+	int64_t from_ns, int64_t to_ns)
+{
+	Uxrec__Act act = UXREC__ACT__INIT;
+	Uxrec__Bleep bleep = UXREC__BLEEP__INIT;
+
+	check(act_new_id(id) == 0);
+	act.id = id;
+	act.kind = UXREC__ACT__KIND__KIND_ADD;
+	act.author = (char *)author;
+	act.layer = (char *)layer;
+	act.body_case = UXREC__ACT__BODY_BLEEP;
+	act.bleep = &bleep;
+	bleep.from_ns = from_ns;
+	bleep.to_ns = to_ns;
+	check(annotations_append(log, &act, NULL, NULL) == 0);
+}
+
+static void take_back(struct annotations *log, char id[33], const char *layer)
+{
+	Uxrec__Act act = UXREC__ACT__INIT;
+
+	act.id = id;
+	act.kind = UXREC__ACT__KIND__KIND_REMOVE;
+	act.author = (char *)"Ana";
+	act.layer = (char *)layer;
+	check(annotations_append(log, &act, NULL, NULL) == 0);
+}
+
+static struct session *end_session(struct making *making)
+{
+	struct session *session;
+
+	check(session_writer_finish(making->writer) == 0);
+	session_writer_destroy(making->writer);
+	check(session_open_path(&session, making->folder, NULL) == 0);
+	return session;
+}
+
+static void making_finish(struct making *making)
+{
+	annotations_destroy(making->log);
+	free(making->folder);
+}
+
+/* ---- what is bleeped ---- */
+
+static void bleeps_of_all_layers_count(void)
+{
+	_cleanup_(making_finish) struct making making;
+	_cleanup_(bleeps_finish) struct bleeps bleeps = {0}, fewer = {0};
+	_destroy_(session) struct session *session = NULL;
+	char ids[4][33];
+
+	begin_session(&making, "layers");
+	say_bleep(making.log, ids[0], "Ana", "coder:Ana", AT(5000), AT(6000));
+	say_bleep(making.log, ids[1], "moderator", "live", AT(1000), AT(2000));
+	say_bleep(making.log, ids[2], "Bob", "consensus", AT(1500), AT(2500));
+	say_bleep(making.log, ids[3], "Bob", "coder:Bob", AT(8000), AT(9000));
+	take_back(making.log, ids[3], "coder:Bob");
+	session = end_session(&making);
+	check(bleeps_collect(&bleeps, session) == 0);
+	expect(bleeps.count == 2);
+	expect(bleeps_touch(&bleeps, AT(999), AT(1001)) &&
+		!bleeps_touch(&bleeps, AT(900), AT(1000)));
+	expect(bleeps_touch(&bleeps, AT(2499), AT(2499)) &&
+		!bleeps_touch(&bleeps, AT(2500), AT(5000)));
+	expect(bleeps_touch(&bleeps, AT(0), AT(10000)) &&
+		!bleeps_touch(&bleeps, AT(8000), AT(9000)));
+	expect(bleeps_touch(&bleeps, AT(5500), AT(5501)) &&
+		!bleeps_touch(&bleeps, AT(6000), AT(6001)));
+	/* one that is taken back later is heard the next time somebody looks */
+	take_back(making.log, ids[0], "coder:Ana");
+	check(annotations_refresh(session->annotations) == 0);
+	check(bleeps_collect(&fewer, session) == 0);
+	expect(fewer.count == 1 && !bleeps_touch(&fewer, AT(5500), AT(5501)));
+}
+
+static void only_sound_is_silenced(void)
+{
+	struct bleep_span span = {AT(1000), AT(2000)};
+	const struct bleeps bleeps = {&span, 1};
+	static const struct {
+		uint16_t channel;
+		int before_ms; /* the last message that is heard begins so much before the bleep; 0: any */
+	} table[] = {
+		{CHANNEL_SOUND, 27},
+		{CHANNEL_MONITOR, 27},
+		{CHANNEL_SOUND_LEVELS, 200},
+		{CHANNEL_MONITOR_LEVELS, 200},
+		{CHANNEL_SOUND_INFO, 0},
+		{CHANNEL_MONITOR_INFO, 0},
+		{CHANNEL_SCREEN, 0},
+		{CHANNEL_CONTROLS, 0},
+		{CHANNEL_GAPS, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct reader_channel channel = {.known = table[i].channel};
+		_cleanup_(buf_finish) struct buf pairs = {0};
+		struct reader_message message = {.channel = &channel, .time_ns = AT(1500)};
+
+		buf_put_string(&pairs, "modality");
+		buf_put_string(&pairs, modality_name(channel_kind_get(channel.known)->modality));
+		channel.metadata = (struct view){pairs.data, pairs.size_bytes, 0};
+		expect(bleeps_silence(&bleeps, &message) == (table[i].before_ms > 0));
+		message.time_ns = AT(2000);
+		expect(!bleeps_silence(&bleeps, &message));
+		message.time_ns = AT(1000 - table[i].before_ms);
+		expect(!bleeps_silence(&bleeps, &message));
+		message.time_ns++;
+		expect(bleeps_silence(&bleeps, &message) == (table[i].before_ms > 0));
+		/* a channel of sound that this program does not know */
+		channel.known = 0;
+		message.time_ns = AT(1900);
+		expect(bleeps_silence(&bleeps, &message) ==
+			(channel_kind_get(table[i].channel)->modality == MODALITY_SOUND));
+	}
+}
+
+static void what_is_not_known_is_not_heard(void)
+{
+	_cleanup_(making_finish) struct making making;
+	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *path = NULL;
+	_autoclose_ int fd = -1;
+
+	begin_session(&making, "unknown");
+	path = path_in(&making, "annotations.mcap");
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	check(fd >= 0 && io_write_all(fd, "no annotations", 14) == 0);
+	session = end_session(&making);
+	check(!session->annotations && *session->unsaid.text);
+	check(bleeps_collect(&bleeps, session) == 0);
+	expect(bleeps_touch(&bleeps, INT64_MIN + 1, INT64_MIN + 2) &&
+		bleeps_touch(&bleeps, AT(0), AT(1)));
+	/* where nothing was said, nothing is bleeped */
+	session_destroy(steal_ptr(session));
+	bleeps_finish(&bleeps);
+	check(unlink(path) == 0 && session_open_path(&session, making.folder, NULL) == 0);
+	check(bleeps_collect(&bleeps, session) == 0);
+	expect(bleeps.count == 0 && !bleeps_touch(&bleeps, AT(0), AT(1)));
+}
+
+/* ---- who may ---- */
+
+static void bleeps_are_for_reviewers_and_the_moderator(void)
+{
+	_cleanup_(making_finish) struct making making;
+	_destroy_(session) struct session *session = NULL;
+	struct peer ana = {.role = UXREC__ROLE__ROLE_REVIEWER, .name = "Ana"};
+	struct peer bob = {.role = UXREC__ROLE__ROLE_REVIEWER, .name = "Bob"};
+	struct peer moderator = {.role = UXREC__ROLE__ROLE_MODERATOR, .name = "moderator"};
+	struct peer observer = {.role = UXREC__ROLE__ROLE_OBSERVER, .name = "Ana"};
+	Uxrec__Bleep bleep = UXREC__BLEEP__INIT;
+	Uxrec__Act act = UXREC__ACT__INIT;
+	char of_ana[33], live[33];
+
+	begin_session(&making, "who");
+	say_bleep(making.log, of_ana, "Ana", "coder:Ana", AT(1000), AT(2000));
+	say_bleep(making.log, live, "Ana", "live", AT(1000), AT(2000));
+	session = end_session(&making);
+	act.id = (char *)"00000000000000000000000000000000";
+	act.kind = UXREC__ACT__KIND__KIND_ADD;
+	act.layer = (char *)"coder:Ana";
+	act.body_case = UXREC__ACT__BODY_BLEEP;
+	act.bleep = &bleep;
+	expect(say_check(&ana, &act, false, NULL) == 0);
+	expect(say_check_against(&ana, &act, session, NULL) == 0);
+	expect(say_check(&moderator, &act, false, NULL) == 0);
+	act.layer = (char *)"live";
+	expect(say_check(&ana, &act, true, NULL) == -EACCES);
+	expect(say_check(&observer, &act, true, NULL) == -EACCES);
+	for (int kind = UXREC__ACT__KIND__KIND_CHANGE; kind <= UXREC__ACT__KIND__KIND_REMOVE;
+		kind++) {
+		act.kind = (Uxrec__Act__Kind)kind;
+		act.body_case = kind == UXREC__ACT__KIND__KIND_REMOVE ? UXREC__ACT__BODY__NOT_SET
+								      : UXREC__ACT__BODY_BLEEP;
+		act.id = of_ana;
+		act.layer = (char *)"coder:Ana";
+		expect(say_check(&ana, &act, false, NULL) == 0 &&
+			say_check_against(&ana, &act, session, NULL) == 0);
+		expect(say_check(&bob, &act, false, NULL) == 0 &&
+			say_check_against(&bob, &act, session, NULL) == -EACCES);
+		expect(say_check_against(&moderator, &act, session, NULL) == 0);
+		/* nor an observer of the same name, in the layer that is theirs */
+		act.id = live;
+		act.layer = (char *)"live";
+		expect(say_check_against(&observer, &act, session, NULL) == -EACCES);
+		expect(say_check_against(&moderator, &act, session, NULL) == 0);
+	}
+}
+
+static const struct test tests[] = {
+	{"bleeps of all layers count, and those taken back do not", bleeps_of_all_layers_count},
+	{"sound that reaches into a bleep is silenced, and nothing else", only_sound_is_silenced},
+	{"when what was said cannot be read, nothing is heard", what_is_not_known_is_not_heard},
+	{"bleeps are for reviewers and the moderator, each their own",
+		bleeps_are_for_reviewers_and_the_moderator},
+};
+
+int main(void)
+{
+	return RUN_TESTS("bleeps", tests);
+}
