@@ -61,6 +61,9 @@
 /* No session has a thousand hours, and a time never overflows. */
 #define TRANSCRIPT_HOURS_LIMIT 1000
 
+/* How loud it was, in steps of 200 ms: five days, of which the two lists take 4 MB. */
+#define TIMELINE_LEVELS_LIMIT 2160000
+
 /* The files of a session's folder. */
 #define SESSION_SEGMENT_NAME     "recording-%04u.mcap"
 #define SESSION_SEGMENT_METADATA "uxrec.segment"

@@ -4,9 +4,12 @@
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/screen.pb-c.h"
+#include "protocol/sound.pb-c.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/writer.h"
 #include "replay/bleeps.h"
+#include "replay/timeline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +44,16 @@ static void push(
 	check(packet_create(&packet, &making->clock, &(struct packet_info){channel, 0, time_ns, 0},
 		      message) == 0);
 	check(session_writer_append(making->writer, packet) == 0);
+}
+
+static void push_levels(struct making *making, int64_t time_ns, const uint8_t *peak,
+	const uint8_t *rms, size_t steps)
+{
+	Uxrec__SoundLevels levels = UXREC__SOUND_LEVELS__INIT;
+
+	levels.peak = (ProtobufCBinaryData){steps, (uint8_t *)peak};
+	levels.rms = (ProtobufCBinaryData){steps, (uint8_t *)rms};
+	push(making, CHANNEL_SOUND_LEVELS, time_ns, &levels.base);
 }
 
 static void begin_session(struct making *making, const char *name)
@@ -202,6 +215,122 @@ static void what_is_not_known_is_not_heard(void)
 	expect(bleeps.count == 0 && !bleeps_touch(&bleeps, AT(0), AT(1)));
 }
 
+/* ---- the timeline ---- */
+
+static void loudness_is_in_the_timeline(void)
+{
+	/* peak and rms of ten steps of 20 ms */
+	static const uint8_t first_peak[] = {40, 38, 36, 60, 60, 60, 60, 60, 60, 255};
+	static const uint8_t first_rms[] = {60, 60, 60, 60, 60, 60, 60, 60, 60, 60};
+	static const uint8_t loud[] = {0, 0, 0, 0, 0, 255, 255, 255, 255, 255};
+	static const uint8_t nothing[] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+	static const uint8_t low[] = {254, 254, 254, 254, 254, 254, 254, 254, 254, 254};
+	_cleanup_(making_finish) struct making making;
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	Uxrec__Study study = UXREC__STUDY__INIT;
+	Uxrec__Timeline *message;
+	char id[33];
+
+	begin_session(&making, "loudness");
+	push_levels(&making, AT(0), first_peak, first_rms, 10);
+	push_levels(&making, AT(400), loud, loud, 10);
+	push_levels(&making, AT(600), nothing, nothing, 10);
+	push_levels(&making, AT(800), low, low, 10);
+	/* half of it in one step, half in the next */
+	push_levels(&making, AT(1100), loud, loud, 10);
+	/* no messages of ours */
+	push_levels(&making, AT(1400), loud, nothing, 0);
+	push_levels(&making, AT(1600), loud, loud, 3);
+	push_levels(&making, AT(2000), loud, loud, 10);
+	push_levels(&making, AT(2200), loud, loud, 10);
+	push_levels(&making, AT(2400), loud, loud, 10);
+	push(&making, CHANNEL_STUDY, AT(3000), &study.base);
+	say_bleep(making.log, id, "Ana", "coder:Ana", AT(2150), AT(2250));
+	session = end_session(&making);
+	check(timeline_create(&timeline, session) == 0);
+	message = timeline_to_message(timeline);
+	check(message && message->sound_peak.len == 16 && message->sound_rms.len == 16);
+	expect(message->sound_peak.data[0] == 36 && message->sound_rms.data[0] == 60);
+	expect(message->sound_peak.data[1] == 255 && message->sound_rms.data[1] == 255);
+	/* half of the time at full scale: 3 dB less, which are 6 half ones */
+	expect(message->sound_peak.data[2] == 0 && message->sound_rms.data[2] == 6);
+	expect(message->sound_peak.data[3] == 255 && message->sound_rms.data[3] == 255);
+	expect(message->sound_peak.data[4] == 254 && message->sound_rms.data[4] == 254);
+	expect(message->sound_peak.data[5] == 0 && message->sound_rms.data[5] == 0);
+	expect(message->sound_peak.data[6] == 255 && message->sound_rms.data[6] == 255);
+	expect(message->sound_peak.data[7] == 255 && message->sound_rms.data[7] == 255);
+	expect(message->sound_peak.data[8] == 0 && message->sound_rms.data[8] == 0);
+	/* a bleep that reaches into two steps */
+	expect(message->sound_peak.data[10] == 255 && message->sound_rms.data[10] == 255);
+	expect(message->sound_peak.data[11] == 255 && message->sound_rms.data[11] == 255);
+	expect(message->sound_peak.data[12] == 0 && message->sound_rms.data[12] == 6);
+	expect(message->sound_peak.data[15] == 255);
+	uxrec__timeline__free_unpacked(message, NULL);
+}
+
+static void no_sound_is_no_bytes(void)
+{
+	_cleanup_(making_finish) struct making making;
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	Uxrec__Timeline *message;
+
+	begin_session(&making, "soundless");
+	session = end_session(&making);
+	check(timeline_create(&timeline, session) == 0);
+	message = timeline_to_message(timeline);
+	check(message != NULL);
+	expect(message->sound_peak.len == 0 && message->sound_rms.len == 0);
+	uxrec__timeline__free_unpacked(message, NULL);
+}
+
+/* a message of the year 2100 must not cost memory for all the years before it */
+static void far_times_cost_no_memory(void)
+{
+	static const uint8_t loud[10];
+	_cleanup_(making_finish) struct making making;
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+
+	begin_session(&making, "far");
+	push_levels(&making, AT(200), loud, loud, 10);
+	push_levels(&making, INT64_C(1) << 61, loud, loud, 10);
+	session = end_session(&making);
+	check(timeline_create(&timeline, session) == 0);
+	expect(timeline->sound_count == 2160000);
+	expect(timeline->sound_peak[1] == 0 && timeline->sound_peak[2] == 255);
+}
+
+static void an_hour_of_sound_is_quick(void)
+{
+	_cleanup_(making_finish) struct making making;
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	uint8_t loud[10];
+	int64_t begun_ns;
+
+	begin_session(&making, "hour");
+	memset(loud, 60, sizeof(loud));
+	for (int i = 0; i < 3600 * 50; i++) {
+		_packet_unref_ struct packet *packet =
+			make_packet(&making.clock, CHANNEL_SOUND, AT(i * INT64_C(20)), 80);
+
+		check(session_writer_append(making.writer, packet) == 0);
+		if (i % 10 == 9)
+			push_levels(&making, AT((i - 9) * INT64_C(20)), loud, loud, 10);
+	}
+	session = end_session(&making);
+	begun_ns = clock_now_ns();
+	check(timeline_create(&timeline, session) == 0);
+	printf("# the timeline of an hour of sound, %.1f MB: %.1f ms\n",
+		(double)session_reader_size(session->reader) / 1e6,
+		(double)(clock_now_ns() - begun_ns) / 1e6);
+	check(timeline->sound_count == 3600 * 5);
+	for (size_t i = 0; i < timeline->sound_count; i++)
+		check(timeline->sound_peak[i] == 60 && timeline->sound_rms[i] == 60);
+}
+
 /* ---- who may ---- */
 
 static void bleeps_are_for_reviewers_and_the_moderator(void)
@@ -255,6 +384,11 @@ static const struct test tests[] = {
 	{"bleeps of all layers count, and those taken back do not", bleeps_of_all_layers_count},
 	{"sound that reaches into a bleep is silenced, and nothing else", only_sound_is_silenced},
 	{"when what was said cannot be read, nothing is heard", what_is_not_known_is_not_heard},
+	{"the timeline has how loud it was, and nothing where it is bleeped",
+		loudness_is_in_the_timeline},
+	{"without sound there are no bytes", no_sound_is_no_bytes},
+	{"far times cost no memory", far_times_cost_no_memory},
+	{"an hour of sound is quick", an_hour_of_sound_is_quick},
 	{"bleeps are for reviewers and the moderator, each their own",
 		bleeps_are_for_reviewers_and_the_moderator},
 };
