@@ -10,6 +10,7 @@
 #include "replay/metrics.h"
 #include "replay/study.h"
 #include "replay/timeline.h"
+#include "replay/transcript.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -364,6 +365,58 @@ static int put_act(struct library *library, const struct job *job, struct error 
 	return 0;
 }
 
+/* ---- transcripts ---- */
+
+static int answer_transcript(struct library *library, const struct job *job,
+	const struct session *session, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	int64_t begin_ns = 0, end_ns;
+	int r = session->reader ? transcript_show(&vtt, session, reterr)
+				: error_set(reterr, -EBADMSG, "%s", session->trouble.text);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	session_span(session, &begin_ns, &end_ns);
+	message.transcript = transcript_to_message(vtt ? vtt : &(struct vtt){0}, begin_ns);
+	if (!message.transcript)
+		return error_set(reterr, -ENOMEM, "no memory");
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_TRANSCRIPT;
+	send_answer(library, job, &message);
+	uxrec__transcript__free_unpacked(message.transcript, NULL);
+	return 0;
+}
+
+static int get_transcript(struct library *library, const struct job *job, struct error *reterr)
+{
+	struct open_session *open;
+	int r = open_session(library, job->message->get_transcript->session, &open, reterr);
+
+	return r < 0 ? r : answer_transcript(library, job, open->session, reterr);
+}
+
+static int put_transcript(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__PutTranscript *put = job->message->put_transcript;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct open_session *open;
+	int r = open_session(library, put->session, &open, reterr);
+
+	if (r < 0)
+		return r;
+	if (!*put->vtt) {
+		r = transcript_remove(open->session->path, reterr);
+	} else if (session_consent_withdrawn(open->session)) {
+		r = error_set(reterr, -EACCES, "the participant has withdrawn their consent");
+	} else {
+		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", reterr);
+		if (r == 0)
+			r = transcript_store(open->session->path, vtt, true, reterr);
+	}
+	return r < 0 ? r : answer_transcript(library, job, open->session, reterr);
+}
+
 /* ---- reading for a player ---- */
 
 static void end_reading(struct reading *reading)
@@ -644,6 +697,8 @@ bool library_answers(const Uxrec__ClientMessage *message)
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
 	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS:
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
 	default: return false;
 	}
@@ -658,6 +713,10 @@ static int do_job(struct library *library, const struct job *job, struct error *
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE: return answer_timeline(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: return answer_metrics(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT: return put_act(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+		return get_transcript(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
+		return put_transcript(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return list_studies(library, job);
 	default: return error_set(reterr, -EINVAL, "that is not for the library");
 	}

@@ -69,3 +69,6 @@
 #define SESSION_SEGMENT_METADATA "uxrec.segment"
 /* There only when an erasing was interrupted: it stands for all segments. */
 #define SESSION_ERASED_NAME "erased.mcap"
+/* What was said, and the same while it is being written. */
+#define SESSION_TRANSCRIPT_NAME     "transcript.vtt"
+#define SESSION_TRANSCRIPT_NEW_NAME ".transcript.vtt.new"

@@ -13,6 +13,7 @@
 #include "replay/export.h"
 #include "replay/json.h"
 #include "replay/session.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -341,6 +342,27 @@ static int parse_modalities(const char *text, uint32_t *ret)
 	return EXIT_USAGE;
 }
 
+/*
+ * The words go before the sound: whatever interrupts the erasing, no word stays of what is not there any
+ * more, and saying it again takes out what is left.
+ */
+static int erase_words(const char *folder, int64_t from_ns, int64_t to_ns)
+{
+	struct error error = {"no reason given"};
+	size_t count;
+
+	if (transcript_erase(folder, from_ns, to_ns, &count, &error) < 0) {
+		log_error(
+			"%s; nothing was erased: mend it, or take it away with uxrec transcript "
+			"--remove",
+			error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (count > 0)
+		printf("erased: %zu cues of the transcript\n", count);
+	return 0;
+}
+
 int command_erase(const struct command_options *options, int argc, char **argv)
 {
 	const char *from = command_take_value(&argc, argv, "--from");
@@ -374,7 +396,12 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	if (r != 0)
 		return r;
 	session_reader_span(reader, &begin_ns, &end_ns);
+	r = session_check_unwritten(argv[1], session_reader_segments(reader));
 	session_reader_destroy(steal_ptr(reader));
+	/* whatever else is wrong is said by the erasing; words go only when the sound can go too */
+	if (r != -EBUSY && erase.modalities >> MODALITY_SOUND & 1 &&
+		erase_words(argv[1], erase.from_ns - begin_ns, erase.to_ns - begin_ns) != 0)
+		return EXIT_COULD_NOT;
 	if (session_erase(argv[1], &erase, gap, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_COULD_NOT;

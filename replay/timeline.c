@@ -7,6 +7,7 @@
 #include "protocol/screen.pb-c.h"
 #include "protocol/sound.pb-c.h"
 #include "replay/bleeps.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
 #include <math.h>
@@ -373,6 +374,7 @@ int timeline_create(struct timeline **ret, const struct session *session)
 		place_presses(&builder);
 	if (r == 0)
 		r = put_loudness(&builder, session);
+	timeline->has_transcript = transcript_exists(session->path);
 	free(builder.positions);
 	free(builder.loudness);
 	if (r < 0)
@@ -549,6 +551,7 @@ Uxrec__Timeline *timeline_to_message(const struct timeline *timeline)
 	uxrec__timeline__init(message);
 	message->begin_ns = timeline->begin_ns;
 	message->end_ns = timeline->end_ns;
+	message->has_transcript = timeline->has_transcript;
 	if (put_events(timeline, message) < 0 || put_pictures(timeline, message) < 0 ||
 		put_activity(timeline, message) < 0 || put_gaps(timeline, message) < 0 ||
 		put_sound(timeline, message) < 0) {

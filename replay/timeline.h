@@ -36,6 +36,7 @@ struct timeline {
 	uint8_t *sound_peak, *sound_rms;
 	size_t sound_count;
 
+	bool has_transcript;
 	bool keys_recorded;   /* false: nothing is known about keys, which is not "none" */
 	bool clicks_recorded; /* the same for buttons */
 };

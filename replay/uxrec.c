@@ -48,6 +48,11 @@ static const char usage[] =
 	"                         let nobody hear a span; without times, list the bleeps [--json]\n"
 	"  bleep FOLDER --remove ID [--who NAME]\n"
 	"                         let it be heard again\n"
+	"  transcript FILE [--json] [--export OUT.vtt]\n"
+	"  transcript FOLDER --attach FILE.vtt [--offset SECONDS] [--force]\n"
+	"  transcript FOLDER --remove\n"
+	"  transcript FILE... --search TEXT [--json]\n"
+	"                         what was said; exit 1 nothing was found\n"
 	"  merge FOLDER OTHER...  take in what was said in other copies of a session\n"
 	"  dump FILE [--channel TOPIC] [--from T] [--to T] [--json]\n"
 	"                         every message, a line each\n"
@@ -82,6 +87,7 @@ static const struct {
 	{"export", command_export, NULL},
 	{"erase", command_erase, NULL},
 	{"bleep", command_bleep, NULL},
+	{"transcript", command_transcript, NULL},
 	{"merge", command_merge, NULL},
 	{"study", command_study, NULL},
 	{"play", NULL, "uxrec-play"},

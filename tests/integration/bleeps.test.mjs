@@ -1,7 +1,8 @@
-// What the library gives to those who listen: nothing of what is bleeped.
+// What the library gives to those who listen: nothing of what is bleeped, and what was said.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { RawSocket, record, Recorder, sleep, until } from '../harness/lab.mjs';
@@ -19,8 +20,8 @@ const bytes = (number, content) => Buffer.concat([varint((number << 3) | 2), var
 const number = (field, value) => Buffer.concat([varint(field << 3), varint(value)]);
 
 /* fields of wire.proto and acts.proto */
-const READ = 8, PUT_ACT = 11;
-const FAILURE = 2, READ_DONE = 10, ACT_STORED = 13;
+const READ = 8, PUT_ACT = 11, GET_TRANSCRIPT = 22, PUT_TRANSCRIPT = 23;
+const FAILURE = 2, READ_DONE = 10, ACT_STORED = 13, TRANSCRIPT = 17;
 const SOUND = 16, SOUND_LEVELS = 17, MONITOR = 19, MONITOR_LEVELS = 20;
 const MS = 1_000_000n;
 
@@ -131,8 +132,57 @@ test('the moderator bleeps by a command, and the open library knows', async () =
   socket.end();
 });
 
-test('an observer says no bleep', async () => {
+const cuesOf = (transcript) =>
+  fieldsOf(transcript).map(([, cue]) => Object.fromEntries(fieldsOf(cue).map(([field, value]) => [['', 'from', 'to', 'speaker', 'text'][field], field > 2 ? value.toString() : Number((value - begin) / MS)])));
+
+test('a transcript is put, given with its bleeps, and taken away', async () => {
+  const socket = await connect('library', 'Ana');
+  const get = () => ask(socket, GET_TRANSCRIPT, bytes(1, session));
+  const put = (vtt) => ask(socket, PUT_TRANSCRIPT, Buffer.concat([bytes(1, session), bytes(2, vtt)]));
+  let [field, answer] = await get();
+  assert.equal(field, TRANSCRIPT);
+  assert.equal(answer.length, 0);
+  [field, answer] = await put('WEBVTT\n\n00:00.500 --> 00:00.900\n<v Ana>one\n\n00:01.000 --> 00:01.200\nM&amp;M\n');
+  assert.equal(field, TRANSCRIPT);
+  const whole = [{ from: 500, to: 900, speaker: 'Ana', text: 'one' }, { from: 1000, to: 1200, text: 'M&M' }];
+  assert.deepEqual(cuesOf(answer), whole);
+  const id = randomBytes(16).toString('hex');
+  assert.equal((await putAct(socket, id, 1, 'coder:Ana', bleep(1100, 1150)))[0], ACT_STORED);
+  assert.deepEqual(cuesOf((await get())[1]), [whole[0], { ...whole[1], text: '[bleeped]' }]);
+  assert.equal((await putAct(socket, id, 3, 'coder:Ana'))[0], ACT_STORED);
+  /* what is none changes nothing, and its words are in no log */
+  [field, answer] = await put('WEBVTT\n\n00:00.500\nsecret word\n');
+  assert.equal(field, FAILURE);
+  assert.match(answer.toString('latin1'), /line 4/);
+  assert.doesNotMatch(recorder.output, /secret/);
+  assert.deepEqual(cuesOf((await get())[1]), whole);
+  [field, answer] = await put('');
+  assert.equal(field, TRANSCRIPT);
+  assert.equal(answer.length, 0);
+  assert.ok(!existsSync(join(recorder.library, session, 'transcript.vtt')));
+  socket.end();
+});
+
+test('an observer gets no transcript and puts none, and says no bleep', async () => {
   const socket = await connect('live', 'Ana');
+  for (const [body, content] of [
+    [GET_TRANSCRIPT, bytes(1, session)],
+    [PUT_TRANSCRIPT, Buffer.concat([bytes(1, session), bytes(2, 'WEBVTT\n')])],
+  ])
+    assert.equal((await ask(socket, body, content))[0], FAILURE);
   assert.equal((await putAct(socket, randomBytes(16).toString('hex'), 1, 'live', bleep(1000, 2000)))[0], FAILURE);
+  socket.end();
+});
+
+test('when consent was withdrawn no transcript is attached', async () => {
+  const socket = await connect('moderate', 'moderator');
+  const consent = bytes(16, Buffer.concat([number(1, 2), number(8, 1)]));
+  assert.equal((await putAct(socket, randomBytes(16).toString('hex'), 1, 'live', consent))[0], ACT_STORED);
+  const [field, answer] = await ask(socket, PUT_TRANSCRIPT, Buffer.concat([bytes(1, session), bytes(2, 'WEBVTT\n')]));
+  assert.equal(field, FAILURE);
+  assert.match(answer.toString('latin1'), /withdrawn/);
+  const vtt = join(recorder.folder, 'said.vtt');
+  writeFileSync(vtt, 'WEBVTT\n');
+  await assert.rejects(recorder.uxrec('transcript', join(recorder.library, session), '--attach', vtt), /withdrawn/);
   socket.end();
 });

@@ -1,4 +1,4 @@
-/* What nobody is to hear: the commands on sessions with clicks in their sound. */
+/* What nobody is to hear, and what was said: the commands on sessions with clicks in their sound. */
 
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
@@ -10,12 +10,14 @@
 #include "protocol/limits.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/writer.h"
-#include "replay/session.h"
+#include "replay/transcript.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -341,6 +343,136 @@ static void nothing_is_given_out_when_bleeps_are_not_known(void)
 	expect(strstr(told, "what must not be heard of it is not known") && access(out, F_OK) < 0);
 }
 
+/* ---- transcripts ---- */
+
+static void put_file(const char *path, const char *text, mode_t mode)
+{
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+
+	check(fd >= 0 && io_write_all(fd, text, strlen(text)) == 0);
+}
+
+static const char said[] =
+	"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ana>Wo ist die M\u00dcLLABFUHR?\n\n"
+	"00:02.400 --> 00:02.700\n<v Bob>Meyer\n\n00:05.000 --> 00:06.000\nDas ist sie.\n";
+
+static void a_transcript_is_attached_shown_and_searched(void)
+{
+	_autofree_ char *folder = make_session("said", (struct noise){0}),
+			*other = make_session("silent", (struct noise){0}),
+			*vtt = temporary_path("said.vtt"), *out = temporary_path("out.vtt"),
+			*told = NULL, *text = NULL;
+
+	put_file(vtt, said, 0600);
+	expect(uxrec(NULL, "transcript", folder) == 1);
+	check(uxrec(NULL, "transcript", folder, "--attach", vtt) == 0);
+	expect(uxrec(&told, "transcript", folder, "--attach", vtt) == 3 && strstr(told, "--force"));
+	check(uxrec(NULL, "transcript", folder, "--attach", vtt, "--offset", "0.25", "--force") ==
+		0);
+	check(uxrec(NULL, "bleep", folder, "--from", "2.5", "--to", "4.6") == 0);
+	free(steal_ptr(told));
+	check(uxrec(&told, "transcript", folder) == 0);
+	expect(strcmp(told,
+		       "00:00:01.250  Ana: Wo ist die M\u00dcLLABFUHR?\n"
+		       "00:00:02.650  Bob: [bleeped]\n00:00:05.250  Das ist sie.\n") == 0);
+	free(steal_ptr(told));
+	check(uxrec(&told, "transcript", folder, "--json") == 0);
+	expect(strstr(told, "\"from_ns\": 1001250000000") && strstr(told, "[bleeped]") &&
+		!strstr(told, "Meyer"));
+	free(steal_ptr(told));
+	check(uxrec(&told, "transcript", other, folder, "--search", "m\u00fcll") == 0);
+	expect(strcmp(told, "said  00:00:01.250  Ana: Wo ist die M\u00dcLLABFUHR?\n") == 0);
+	free(steal_ptr(told));
+	/* a bleeped word is not found */
+	expect(uxrec(&told, "transcript", folder, "--search", "meyer") == 1 && *told == '\0');
+	check(uxrec(NULL, "transcript", folder, "--export", out) == 0);
+	expect(uxrec(NULL, "transcript", folder, "-o", out) == 3);
+	check(io_read_file(out, 10000, &text) > 0);
+	expect(strstr(text, "00:00:02.650 --> 00:00:02.950\n<v Bob>[bleeped]\n") &&
+		!strstr(text, "Meyer"));
+	check(uxrec(NULL, "transcript", folder, "--remove") == 0 && !transcript_exists(folder));
+	/* what cannot be read is told, and attaches nothing */
+	put_file(vtt, "WEBVTT\n\n0:1 --> 0:2\nx\n", 0600);
+	free(steal_ptr(told));
+	expect(uxrec(&told, "transcript", folder, "--attach", vtt) == 3 && strstr(told, "line 3"));
+	expect(!transcript_exists(folder));
+	check(uxrec(NULL, "verify", folder) == 0);
+	free(steal_ptr(text));
+	check(asprintf(&text, "%s/transcript.vtt", folder) > 0);
+	put_file(text, "words\n", 0600);
+	free(steal_ptr(told));
+	expect(uxrec(&told, "verify", folder) == 1 && strstr(told, "transcript.vtt, line 1"));
+}
+
+static bool file_has(const char *folder, const char *name, const char *word)
+{
+	_autofree_ char *path = NULL, *text = NULL;
+	ssize_t size;
+
+	check(asprintf(&path, "%s/%s", folder, name) > 0);
+	size = io_read_file(path, 10000000, &text);
+	return size > 0 && memmem(text, (size_t)size, word, strlen(word));
+}
+
+static size_t sounds_between(const char *folder, int from_ms, int to_ms)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	size_t count = 0;
+
+	check(session_open_path(&session, folder, NULL) == 0);
+	check(session_cursor_create(&cursor, session->reader, BEGIN_NS + from_ms * NS_PER_MS,
+		      BEGIN_NS + to_ms * NS_PER_MS, UINT64_C(1) << CHANNEL_SOUND) == 0);
+	while (session_cursor_next(cursor, &message) > 0)
+		count++;
+	return count;
+}
+
+static void erased_sound_takes_its_words_along(void)
+{
+	_autofree_ char *folder = make_session("erased", (struct noise){0}),
+			*vtt = temporary_path("erased.vtt"), *segment = NULL, *obstacle = NULL,
+			*told = NULL;
+	int fd;
+
+	put_file(vtt, said, 0600);
+	check(uxrec(NULL, "transcript", folder, "--attach", vtt) == 0);
+	check(asprintf(&segment, "%s/recording-0001.mcap", folder) > 0);
+	check(asprintf(&obstacle, "%s/.erasing.mcap", folder) > 0);
+	/* while it is recorded nothing goes */
+	fd = open(segment, O_RDONLY | O_CLOEXEC);
+	check(fd >= 0 && flock(fd, LOCK_EX) == 0);
+	expect(uxrec(NULL, "erase", folder, "--from", "2.5", "--to", "4.6", "--who", "Ana") == 3);
+	expect(file_has(folder, "transcript.vtt", "Meyer") &&
+		sounds_between(folder, 3000, 4000) > 45);
+	close(fd);
+	/* without the sound, words stay */
+	check(uxrec(NULL, "erase", folder, "--from", "2.5", "--to", "4.6", "--who", "Ana",
+		      "--modality", "screen") == 0);
+	expect(file_has(folder, "transcript.vtt", "Meyer"));
+	/* stopped in the middle: the words are gone, and saying it again ends it */
+	check(mkdir(obstacle, 0700) == 0);
+	expect(uxrec(&told, "erase", folder, "--from", "2.5", "--to", "4.6", "--who", "Ana",
+		       "--modality", "sound") == 3);
+	expect(strstr(told, "erased: 1 cues of the transcript") != NULL);
+	expect(!file_has(folder, "transcript.vtt", "Meyer") &&
+		sounds_between(folder, 3000, 4000) > 45);
+	check(rmdir(obstacle) == 0);
+	check(uxrec(NULL, "erase", folder, "--from", "2.5", "--to", "4.6", "--who", "Ana",
+		      "--modality", "sound") == 0);
+	expect(sounds_between(folder, 2500, 4600) == 0);
+	expect(file_has(folder, "transcript.vtt", "Das ist sie.") &&
+		!file_has(folder, "transcript.vtt", "Meyer"));
+	/* words that cannot be read may be among those that go */
+	free(steal_ptr(told));
+	check(asprintf(&told, "%s/transcript.vtt", folder) > 0);
+	put_file(told, "Meyer\n", 0600);
+	free(steal_ptr(told));
+	expect(uxrec(&told, "erase", folder, "--from", "5", "--to", "6", "--who", "Ana") == 3);
+	expect(strstr(told, "nothing was erased") && sounds_between(folder, 5000, 6000) > 45);
+}
+
 static const struct test tests[] = {
 	{"clicks that are bleeped are in no export, the others in their place",
 		bleeped_clicks_are_not_in_exports},
@@ -349,6 +481,9 @@ static const struct test tests[] = {
 	{"bleeps are listed and taken back", bleeps_are_listed_and_taken_back},
 	{"when bleeps are not known nothing is given out",
 		nothing_is_given_out_when_bleeps_are_not_known},
+	{"a transcript is attached, shown, searched and given out",
+		a_transcript_is_attached_shown_and_searched},
+	{"erased sound takes its words along", erased_sound_takes_its_words_along},
 };
 
 int main(void)

@@ -10,6 +10,7 @@
 #include "protocol/writer.h"
 #include "replay/bleeps.h"
 #include "replay/timeline.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -266,6 +267,7 @@ static void loudness_is_in_the_timeline(void)
 	expect(message->sound_peak.data[11] == 255 && message->sound_rms.data[11] == 255);
 	expect(message->sound_peak.data[12] == 0 && message->sound_rms.data[12] == 6);
 	expect(message->sound_peak.data[15] == 255);
+	expect(!message->has_transcript);
 	uxrec__timeline__free_unpacked(message, NULL);
 }
 
@@ -274,14 +276,17 @@ static void no_sound_is_no_bytes(void)
 	_cleanup_(making_finish) struct making making;
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(timeline) struct timeline *timeline = NULL;
+	const struct vtt none = {0};
 	Uxrec__Timeline *message;
 
 	begin_session(&making, "soundless");
+	check(transcript_store(making.folder, &none, false, NULL) == 0);
 	session = end_session(&making);
 	check(timeline_create(&timeline, session) == 0);
 	message = timeline_to_message(timeline);
 	check(message != NULL);
 	expect(message->sound_peak.len == 0 && message->sound_rms.len == 0);
+	expect(message->has_transcript);
 	uxrec__timeline__free_unpacked(message, NULL);
 }
 
@@ -386,7 +391,7 @@ static const struct test tests[] = {
 	{"when what was said cannot be read, nothing is heard", what_is_not_known_is_not_heard},
 	{"the timeline has how loud it was, and nothing where it is bleeped",
 		loudness_is_in_the_timeline},
-	{"without sound there are no bytes", no_sound_is_no_bytes},
+	{"without sound there are no bytes, and a transcript is told", no_sound_is_no_bytes},
 	{"far times cost no memory", far_times_cost_no_memory},
 	{"an hour of sound is quick", an_hour_of_sound_is_quick},
 	{"bleeps are for reviewers and the moderator, each their own",

@@ -1,12 +1,15 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/limits.h"
-#include "replay/vtt.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MS NS_PER_MS
 
@@ -288,6 +291,150 @@ static void any_text_is_survived(void)
 	expect(good > 1000);
 }
 
+static void words_are_found_in_any_case(void)
+{
+	static const struct {
+		const char *wanted, *text;
+		int found;
+	} table[] = {
+		{"RECHNUNG", "wo ist die Rechnung?", 1},
+		{"m\u00dcLLER", "Frau M\u00fcller", 1},
+		{"\u0393\u0395\u0399\u0391 \u03a3\u0391\u03a3",
+			"\u03b3\u03b5\u03b9\u03b1 \u03c3\u03b1\u03c2", 1},
+		{"\u0421\u0427\u0401\u0422", "\u0433\u0434\u0435 \u0441\u0447\u0451\u0442", 1},
+		{"the end", "this is the\nend", 1},
+		{"a b", "a\u00a0b", 1},
+		{"Rechnungen", "Rechnung", 0},
+		{"\u00e9", "e", 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		_destroy_(search) struct search *search = NULL;
+
+		check(search_create(&search, table[i].wanted) == 0);
+		expect(search_finds(search, table[i].text) == table[i].found);
+	}
+	expect(search_create(&(struct search *){NULL}, "") == -EINVAL);
+	expect(search_create(&(struct search *){NULL}, "\xff") == -EINVAL);
+}
+
+/* ---- of a session ---- */
+
+static const char said[] =
+	"WEBVTT\n\n00:01.000 --> 00:02.000\none\n\n00:02.000 --> 00:03.000\n<v Ana>two\n\n"
+	"00:02.500 --> 00:02.500\nthree\n\n00:04.000 --> 00:06.000\nfour\n";
+
+static char *make_folder(const char *name)
+{
+	char *folder = temporary_path(name);
+
+	check(mkdir(folder, 0700) == 0);
+	return folder;
+}
+
+static void a_transcript_is_stored_once(void)
+{
+	_autofree_ char *folder = make_folder("stored"),
+			*path = temporary_path("stored/transcript.vtt");
+	_destroy_(vtt) struct vtt *vtt = parse_good(said), *read = NULL;
+	struct error error = {""};
+	struct stat status;
+
+	expect(!transcript_exists(folder));
+	expect(transcript_load(&read, folder, NULL) == -ENOENT);
+	check(transcript_store(folder, vtt, false, NULL) == 0);
+	expect(stat(path, &status) == 0 && (status.st_mode & 0777) == 0600);
+	expect(transcript_store(folder, vtt, false, &error) == -EEXIST);
+	expect(strstr(error.text, "already") != NULL);
+	check(transcript_load(&read, folder, NULL) == 0);
+	expect(same(vtt, read));
+	vtt->cues[0].to_ns += MS;
+	check(transcript_store(folder, vtt, true, NULL) == 0);
+	vtt_destroy(steal_ptr(read));
+	check(transcript_load(&read, folder, NULL) == 0);
+	expect(same(vtt, read));
+	expect(transcript_remove(folder, NULL) == 0 && !transcript_exists(folder));
+	expect(transcript_remove(folder, NULL) == 0);
+}
+
+static void put_file(const char *path, const char *text)
+{
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	check(fd >= 0 && io_write_all(fd, text, strlen(text)) == 0);
+}
+
+static void erased_words_are_gone(void)
+{
+	_autofree_ char *folder = make_folder("erased"),
+			*path = temporary_path("erased/transcript.vtt"),
+			*left = temporary_path("erased/.transcript.vtt.new"), *text = NULL;
+	_destroy_(vtt) struct vtt *vtt = parse_good(said), *read = NULL;
+	size_t count;
+
+	check(transcript_store(folder, vtt, false, NULL) == 0);
+	/* what a killed writer left has words too */
+	put_file(left, said);
+	check(transcript_erase(folder, 2400 * MS, 4000 * MS, &count, NULL) == 0);
+	expect(count == 2 && access(left, F_OK) < 0);
+	check(transcript_load(&read, folder, NULL) == 0);
+	expect(read->count == 2 && cue_is(read, 0, 1000, 2000, "", "one") &&
+		cue_is(read, 1, 4000, 6000, "", "four"));
+	check(io_read_file(path, 10000, &text) > 0);
+	expect(!strstr(text, "two") && !strstr(text, "Ana") && !strstr(text, "three"));
+	check(transcript_erase(folder, 2400 * MS, 4000 * MS, &count, NULL) == 0 && count == 0);
+	/* with the last cue goes the file */
+	check(transcript_erase(folder, 0, 10000 * MS, &count, NULL) == 0 && count == 2);
+	expect(!transcript_exists(folder));
+	check(transcript_erase(folder, 0, 10000 * MS, &count, NULL) == 0 && count == 0);
+	/* what cannot be read may have them */
+	put_file(path, "WEBVTT\n\nhello\n");
+	expect(transcript_erase(folder, 0, 1, &count, NULL) == -EINVAL &&
+		transcript_exists(folder));
+}
+
+static void cues_are_moved_and_cut_off(void)
+{
+	_destroy_(vtt) struct vtt *vtt = parse_good(said);
+
+	transcript_shift(vtt, -2200 * MS);
+	check(vtt->count == 3);
+	expect(cue_is(vtt, 0, 0, 800, "Ana", "two"));
+	expect(cue_is(vtt, 1, 300, 300, "", "three"));
+	expect(cue_is(vtt, 2, 1800, 3800, "", "four"));
+	expect(comes_back(vtt));
+}
+
+static void what_could_not_be_read_again_is_not_stored(void)
+{
+	_autofree_ char *folder = make_folder("late");
+	_destroy_(vtt) struct vtt *vtt = parse_good(said);
+
+	transcript_shift(vtt, 1000 * 3600 * NS_PER_S - 6000 * MS);
+	expect(transcript_store(folder, vtt, false, NULL) == -ERANGE && !transcript_exists(folder));
+	transcript_shift(vtt, -MS);
+	expect(transcript_store(folder, vtt, false, NULL) == 0 && comes_back(vtt));
+}
+
+static void bleeped_cues_say_so(void)
+{
+	struct bleep_span span = {(1000 + 2) * NS_PER_S + 500 * MS, (1000 + 4) * NS_PER_S};
+	const struct bleeps bleeps = {&span, 1};
+	_destroy_(vtt) struct vtt *vtt = parse_good(said);
+	Uxrec__Transcript *message;
+
+	check(transcript_bleep(vtt, &bleeps, 1000 * NS_PER_S) == 0);
+	expect(cue_is(vtt, 0, 1000, 2000, "", "one"));
+	expect(cue_is(vtt, 1, 2000, 3000, "Ana", "[bleeped]"));
+	expect(cue_is(vtt, 2, 2500, 2500, "", "[bleeped]"));
+	expect(cue_is(vtt, 3, 4000, 6000, "", "four"));
+	message = transcript_to_message(vtt, 1000 * NS_PER_S);
+	check(message && message->n_cues == 4);
+	expect(message->cues[3]->from_ns == 1004 * NS_PER_S);
+	expect(strcmp(message->cues[1]->text, "[bleeped]") == 0);
+	uxrec__transcript__free_unpacked(message, NULL);
+}
+
 static const struct test tests[] = {
 	{"a whole file is read, with styles, notes, ids and voices", a_whole_file_is_read},
 	{"lines may end in three ways", lines_may_end_in_three_ways},
@@ -298,6 +445,12 @@ static const struct test tests[] = {
 	{"no text takes the square of its length", no_text_takes_long},
 	{"what is written is read again", what_is_written_is_read_again},
 	{"any text is survived, and comes back when it is good", any_text_is_survived},
+	{"words are found in any case and script", words_are_found_in_any_case},
+	{"a transcript is stored whole, and replaced only when asked", a_transcript_is_stored_once},
+	{"erased words are gone, also from what a killed writer left", erased_words_are_gone},
+	{"cues are moved, and cut off at the begin", cues_are_moved_and_cut_off},
+	{"what could not be read again is not stored", what_could_not_be_read_again_is_not_stored},
+	{"bleeped cues say so and nothing else", bleeped_cues_say_so},
 };
 
 int main(void)
