@@ -45,6 +45,7 @@ int command_export(const struct command_options *options, int argc, char **argv)
 int command_cut(const struct command_options *options, int argc, char **argv);
 int command_bleep(const struct command_options *options, int argc, char **argv);
 int command_transcript(const struct command_options *options, int argc, char **argv);
+int command_transcribe(const struct command_options *options, int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 
 /** Log that the usage is wrong. @return EXIT_USAGE */

@@ -53,6 +53,8 @@ static const char usage[] =
 	"  transcript FOLDER --remove\n"
 	"  transcript FILE... --search TEXT [--json]\n"
 	"                         what was said; exit 1 nothing was found\n"
+	"  transcribe FOLDER... [--with PROGRAM] [--language XX] [--force]\n"
+	"                         let a program on this machine write the transcript\n"
 	"  merge FOLDER OTHER...  take in what was said in other copies of a session\n"
 	"  dump FILE [--channel TOPIC] [--from T] [--to T] [--json]\n"
 	"                         every message, a line each\n"
@@ -88,6 +90,7 @@ static const struct {
 	{"erase", command_erase, NULL},
 	{"bleep", command_bleep, NULL},
 	{"transcript", command_transcript, NULL},
+	{"transcribe", command_transcribe, NULL},
 	{"merge", command_merge, NULL},
 	{"study", command_study, NULL},
 	{"play", NULL, "uxrec-play"},

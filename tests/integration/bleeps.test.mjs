@@ -184,5 +184,6 @@ test('when consent was withdrawn no transcript is attached', async () => {
   const vtt = join(recorder.folder, 'said.vtt');
   writeFileSync(vtt, 'WEBVTT\n');
   await assert.rejects(recorder.uxrec('transcript', join(recorder.library, session), '--attach', vtt), /withdrawn/);
+  await assert.rejects(recorder.uxrec('transcribe', join(recorder.library, session), '--with', 'true'), /withdrawn/);
   socket.end();
 });

@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -341,6 +342,7 @@ static void nothing_is_given_out_when_bleeps_are_not_known(void)
 	check(fd >= 0 && io_write_all(fd, "no annotations", 14) == 0);
 	expect(uxrec(&told, "export", folder, "--to", "wav", "-o", out) == 3);
 	expect(strstr(told, "what must not be heard of it is not known") && access(out, F_OK) < 0);
+	expect(uxrec(NULL, "transcribe", folder, "--with", "true") == 3);
 }
 
 /* ---- transcripts ---- */
@@ -473,6 +475,119 @@ static void erased_sound_takes_its_words_along(void)
 	expect(strstr(told, "nothing was erased") && sounds_between(folder, 5000, 6000) > 45);
 }
 
+/* ---- recognisers ---- */
+
+/* one that hears clicks: where it is not quiet any more, there was a word */
+static const char click_recogniser[] =
+	"#!/bin/sh\n"
+	"[ \"$(stat -c %a \"$1\")\" = 600 ] && [ \"$(stat -c %a \"$(dirname \"$1\")\")\" = 700 ] || exit 9\n"
+	"echo \"$1\" >\"$UXREC_TEST_WAV\"\n"
+	"echo listening >&2\n"
+	"printf 'WEBVTT\\n'\n"
+	"ffmpeg -i \"$1\" -af silencedetect=n=-15dB:d=0.3 -f null - 2>&1 | sed -n "
+	"'s/.*silence_end: \\([0-9.]*\\).*/\\1/p' | while read -r t; do\n"
+	"  LC_ALL=C awk -v t=\"$t\" -v l=\"$2\" 'BEGIN { printf \"\\n00:%06.3f --> 00:%06.3f\\n<v %s>click "
+	"%d\\n\", t, t + 0.005, l, t + 0.5 }'\n"
+	"done\n";
+
+static bool is_gone(const char *name_file)
+{
+	_autofree_ char *wav = NULL;
+
+	if (io_read_file(name_file, 1000, &wav) <= 0)
+		return false;
+	*strchr(wav, '\n') = '\0';
+	if (access(wav, F_OK) == 0)
+		return false;
+	*strrchr(wav, '/') = '\0';
+	return access(wav, F_OK) < 0;
+}
+
+static void a_recogniser_hears_what_is_not_bleeped(void)
+{
+	_autofree_ char *folder = make_session("heard", (struct noise){0}),
+			*script = temporary_path("recogniser"), *wav = temporary_path("wav-name"),
+			*told = NULL;
+
+	put_file(script, click_recogniser, 0700);
+	setenv("UXREC_TEST_WAV", wav, 1);
+	unsetenv("UXREC_TRANSCRIBER");
+	check(uxrec(NULL, "bleep", folder, "--from", "2.5", "--to", "4.6") == 0);
+	expect(uxrec(&told, "transcribe", folder) == 3);
+	expect(strstr(told, "--with") && strstr(told, "UXREC_TRANSCRIBER"));
+	free(steal_ptr(told));
+	expect(uxrec(&told, "transcribe", folder, "--with", "/nowhere/recogniser") == 3);
+	expect(strstr(told, "/nowhere/recogniser") && strstr(told, "No such file"));
+	expect(uxrec(NULL, "transcribe", folder, "--with", script, "--language", "-x") == 2);
+	setenv("UXREC_TRANSCRIBER", script, 1);
+	free(steal_ptr(told));
+	check(uxrec(&told, "transcribe", folder, "--language", "de-AT") == 0);
+	expect(strstr(told, "listening") && strstr(told, " cues\n"));
+	expect(is_gone(wav));
+	free(steal_ptr(told));
+	check(uxrec(&told, "transcript", folder) == 0);
+	expect(strstr(told, "de-AT: click 1\n") && strstr(told, "de-AT: click 2\n") &&
+		strstr(told, "click 5\n") && strstr(told, "click 6\n") &&
+		strstr(told, "click 7\n"));
+	expect(!strstr(told, "click 3\n") && !strstr(told, "click 4\n"));
+	expect(uxrec(NULL, "transcribe", folder) == 3);
+	expect(uxrec(NULL, "transcribe", folder, "--force") == 0);
+}
+
+static void a_recogniser_that_fails_changes_nothing(void)
+{
+	static const struct {
+		const char *script, *says;
+	} table[] = {
+		{"#!/bin/sh\necho WEBVTT\nexit 4\n", "exit status 4"},
+		{"#!/bin/sh\nkill -9 $$\n", "signal 9"},
+		{"#!/bin/sh\necho hello\n", "line 1: a WebVTT file begins"},
+		{"#!/bin/sh\nexec yes\n", "larger than any transcript"},
+		{"#!/bin/sh\nexit 0\n", "line 1: a WebVTT file begins"},
+	};
+	_autofree_ char *folder = make_session("failing", (struct noise){0}),
+			*script = temporary_path("failing-recogniser");
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		_autofree_ char *told = NULL;
+
+		put_file(script, table[i].script, 0700);
+		expect(uxrec(&told, "transcribe", folder, "--with", script) == 3);
+		if (!strstr(told, table[i].says))
+			printf("# '%s' is not in '%s'\n", table[i].says, told);
+		expect(strstr(told, table[i].says) && !transcript_exists(folder));
+	}
+}
+
+static void a_signal_leaves_no_sound_behind(void)
+{
+	_autofree_ char *folder = make_session("stopped", (struct noise){0}),
+			*script = temporary_path("slow-recogniser"),
+			*wav = temporary_path("slow-wav"), *command = program();
+	static const int signals[] = {SIGINT, SIGTERM};
+
+	put_file(script, "#!/bin/sh\necho \"$1\" >\"$UXREC_TEST_WAV\"\necho $$ >&2\nsleep 100\n",
+		0700);
+	setenv("UXREC_TEST_WAV", wav, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct child child = start_child(command,
+			(const char *const[]){"transcribe", folder, "--with", script, NULL});
+		_autofree_ char *told = NULL;
+		bool ended = false;
+
+		check(child_says(&child, "\n", 60));
+		told = child_output(&child);
+		expect(!is_gone(wav));
+		expect(end_child(&child, signals[i]) == 128 + signals[i]);
+		expect(is_gone(wav) && !transcript_exists(folder));
+		for (int tries = 0; tries < 200 && !ended; tries++) {
+			ended = kill(atoi(told), 0) < 0;
+			sleep_ms(10);
+		}
+		expect(ended);
+	}
+}
+
 static const struct test tests[] = {
 	{"clicks that are bleeped are in no export, the others in their place",
 		bleeped_clicks_are_not_in_exports},
@@ -484,6 +599,9 @@ static const struct test tests[] = {
 	{"a transcript is attached, shown, searched and given out",
 		a_transcript_is_attached_shown_and_searched},
 	{"erased sound takes its words along", erased_sound_takes_its_words_along},
+	{"a recogniser hears what is not bleeped", a_recogniser_hears_what_is_not_bleeped},
+	{"a recogniser that fails changes nothing", a_recogniser_that_fails_changes_nothing},
+	{"a signal leaves no sound behind", a_signal_leaves_no_sound_behind},
 };
 
 int main(void)
