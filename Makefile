@@ -235,7 +235,7 @@ check-static check-unit check-integration check-browser check-vm:
 	@$(MAKE) --no-print-directory -s all tests
 	@tests/run $(@:check-%=%)
 
-FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages)
+FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript)
 
 .PHONY: fuzz-targets check-fuzz check-crash
 fuzz-targets: $(FUZZ_TARGETS)

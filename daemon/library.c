@@ -1,13 +1,16 @@
 #include "daemon/library.h"
 
+#include "daemon/say.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "replay/bleeps.h"
 #include "replay/metrics.h"
 #include "replay/study.h"
 #include "replay/timeline.h"
+#include "replay/transcript.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,6 +41,7 @@ struct reading {
 	uint64_t request;
 	struct open_session *open;
 	struct session_cursor *cursor;
+	struct bleeps bleeps; /* as they were when it began */
 	int64_t from_ns, to_ns;
 	bool state; /* it began with what is needed to show `from` */
 };
@@ -323,78 +327,6 @@ void library_tell_act(struct library *library, const char *session, const Uxrec_
 	server_broadcast(library->server, session, &message);
 }
 
-/* what those who are not the moderator may add, change and remove */
-static bool anybody_may_say(const Uxrec__Act *act)
-{
-	return act->body_case == UXREC__ACT__BODY_TAG || act->body_case == UXREC__ACT__BODY_NOTE ||
-		act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE ||
-		act->body_case == UXREC__ACT__BODY_LAYER_STATE;
-}
-
-/* Observers speak in the layer "live" of the running session, reviewers in their own. */
-static int check_layer(
-	struct library *library, const struct job *job, const Uxrec__Act *act, struct error *reterr)
-{
-	bool live_layer = strcmp(act->layer, "live") == 0;
-	bool live = library->live && live_is(library->live, job->message->put_act->session);
-
-	switch (job->peer->role) {
-	case UXREC__ROLE__ROLE_MODERATOR: return 0;
-	case UXREC__ROLE__ROLE_OBSERVER:
-		if (!live_layer || !live)
-			return error_set(reterr, -EACCES,
-				"an observer's link allows tags in the running session only");
-		break;
-	default:
-		if (live_layer)
-			return error_set(reterr, -EACCES,
-				"what was said live stays as it was: a reviewer has a layer of their "
-				"own");
-	}
-	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !anybody_may_say(act))
-		return error_set(reterr, -EACCES, "this link allows tags, notes and scores only");
-	return 0;
-}
-
-static int check_against_study(
-	const struct session *session, const Uxrec__Act *act, struct error *reterr)
-{
-	const Uxrec__Act *attempt;
-
-	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act->body_case != UXREC__ACT__BODY_TAG)
-		return 0;
-	if (!study_code(session->study, act->tag->code))
-		return error_set(reterr, -EINVAL, "the code book has no code '%s'",
-			text_quote(act->tag->code).text);
-	attempt = *act->tag->attempt ? annotations_find(session->annotations, act->tag->attempt)
-				     : NULL;
-	if (*act->tag->attempt && (!attempt || attempt->body_case != UXREC__ACT__BODY_ATTEMPT))
-		return error_set(reterr, -EINVAL, "the tag's attempt is not in this session");
-	return 0;
-}
-
-static int check_change(const struct session *session, const struct job *job, const Uxrec__Act *act,
-	struct error *reterr)
-{
-	const Uxrec__Act *before = annotations_find(session->annotations, act->id);
-
-	if (act->kind == UXREC__ACT__KIND__KIND_ADD)
-		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
-	if (!before)
-		return error_set(reterr, -ENOENT, "what is to be changed is not there");
-	if (strcmp(before->layer, act->layer) != 0 ||
-		(act->kind == UXREC__ACT__KIND__KIND_CHANGE && before->body_case != act->body_case))
-		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
-	/* a removal says nothing itself: what it removes must be theirs to remove */
-	if (job->peer->role != UXREC__ROLE__ROLE_MODERATOR && !anybody_may_say(before))
-		return error_set(reterr, -EACCES, "this link allows tags, notes and scores only");
-	if (job->peer->role == UXREC__ROLE__ROLE_OBSERVER &&
-		strcmp(before->author, job->peer->name) != 0)
-		return error_set(
-			reterr, -EACCES, "observers change only what they said themselves");
-	return 0;
-}
-
 static int put_act(struct library *library, const struct job *job, struct error *reterr)
 {
 	const Uxrec__PutAct *put = job->message->put_act;
@@ -409,16 +341,15 @@ static int put_act(struct library *library, const struct job *job, struct error 
 		return error_set(reterr, -EINVAL, "an act is missing");
 	act = *put->act;
 	act.author = job->peer->name;
-	r = check_layer(library, job, &act, reterr);
+	r = say_check(
+		job->peer, &act, library->live && live_is(library->live, put->session), reterr);
 	if (r == 0)
 		r = open_session(library, put->session, &open, reterr);
 	if (r == 0 && !open->session->annotations)
 		r = error_set(reterr, -EROFS, "this session has no annotation log: %s",
 			open->session->unsaid.text);
 	if (r == 0)
-		r = check_change(open->session, job, &act, reterr);
-	if (r == 0)
-		r = check_against_study(open->session, &act, reterr);
+		r = say_check_against(job->peer, &act, open->session, reterr);
 	if (r == 0)
 		r = annotations_append(open->session->annotations, &act, &stored, reterr);
 	if (r < 0)
@@ -434,11 +365,64 @@ static int put_act(struct library *library, const struct job *job, struct error 
 	return 0;
 }
 
+/* ---- transcripts ---- */
+
+static int answer_transcript(struct library *library, const struct job *job,
+	const struct session *session, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	int64_t begin_ns = 0, end_ns;
+	int r = session->reader ? transcript_show(&vtt, session, reterr)
+				: error_set(reterr, -EBADMSG, "%s", session->trouble.text);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	session_span(session, &begin_ns, &end_ns);
+	message.transcript = transcript_to_message(vtt ? vtt : &(struct vtt){0}, begin_ns);
+	if (!message.transcript)
+		return error_set(reterr, -ENOMEM, "no memory");
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_TRANSCRIPT;
+	send_answer(library, job, &message);
+	uxrec__transcript__free_unpacked(message.transcript, NULL);
+	return 0;
+}
+
+static int get_transcript(struct library *library, const struct job *job, struct error *reterr)
+{
+	struct open_session *open;
+	int r = open_session(library, job->message->get_transcript->session, &open, reterr);
+
+	return r < 0 ? r : answer_transcript(library, job, open->session, reterr);
+}
+
+static int put_transcript(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__PutTranscript *put = job->message->put_transcript;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct open_session *open;
+	int r = open_session(library, put->session, &open, reterr);
+
+	if (r < 0)
+		return r;
+	if (!*put->vtt) {
+		r = transcript_remove(open->session->path, reterr);
+	} else if (session_consent_withdrawn(open->session)) {
+		r = error_set(reterr, -EACCES, "the participant has withdrawn their consent");
+	} else {
+		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", reterr);
+		if (r == 0)
+			r = transcript_store(open->session->path, vtt, true, reterr);
+	}
+	return r < 0 ? r : answer_transcript(library, job, open->session, reterr);
+}
+
 /* ---- reading for a player ---- */
 
 static void end_reading(struct reading *reading)
 {
 	session_cursor_destroy(reading->cursor);
+	bleeps_finish(&reading->bleeps);
 	reading->open->users--;
 	peer_unref(reading->peer);
 	free(reading);
@@ -520,9 +504,12 @@ static int begin_reading(struct library *library, const struct job *job, struct 
 		if (begin_ns > read->from_ns - SESSION_BATCH_SPAN_NS)
 			begin_ns = read->from_ns - SESSION_BATCH_SPAN_NS;
 	}
-	r = session_cursor_create(
-		&reading->cursor, open->session->reader, begin_ns, read->to_ns, 0);
+	r = bleeps_collect(&reading->bleeps, open->session);
+	if (r == 0)
+		r = session_cursor_create(
+			&reading->cursor, open->session->reader, begin_ns, read->to_ns, 0);
 	if (r < 0) {
+		bleeps_finish(&reading->bleeps);
 		free(reading);
 		return error_set(reterr, r, "no memory");
 	}
@@ -538,9 +525,12 @@ static int begin_reading(struct library *library, const struct job *job, struct 
 	return 0;
 }
 
-/* Before `from` only pictures are wanted, to build the first one from, and batches that reach in. */
+/* Before `from` only pictures are wanted, to build the first one from, and batches that reach in. What is
+ * bleeped is never sent. */
 static bool is_wanted(const struct reading *reading, const struct reader_message *message)
 {
+	if (bleeps_silence(&reading->bleeps, message))
+		return false;
 	if (message->time_ns >= reading->from_ns)
 		return message->channel->known != CHANNEL_STUDY;
 	switch (message->channel->known) {
@@ -707,6 +697,8 @@ bool library_answers(const Uxrec__ClientMessage *message)
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
 	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS:
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
 	default: return false;
 	}
@@ -721,6 +713,10 @@ static int do_job(struct library *library, const struct job *job, struct error *
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE: return answer_timeline(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: return answer_metrics(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT: return put_act(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+		return get_transcript(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
+		return put_transcript(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return list_studies(library, job);
 	default: return error_set(reterr, -EINVAL, "that is not for the library");
 	}

@@ -17,6 +17,9 @@
 
 /* A packet of sound spans this: SOUND_FRAME_SAMPLES of it. */
 #define SESSION_SOUND_SPAN_NS (20 * NS_PER_MS)
+/* When it was made, the encoder had heard this much more: it is 312 samples behind (Sound.preskip), and
+ * the transform overlaps 2.5 ms into the next packet (RFC 6716, section 4.3.7). */
+#define SESSION_SOUND_REACH_NS (7 * NS_PER_MS)
 /* And a message of how loud it was, this: five a second move a meter. */
 #define SESSION_LEVELS_SPAN_NS (200 * NS_PER_MS)
 
@@ -51,8 +54,21 @@
 #define STUDY_LIMIT_BYTES        (128 * 1024)
 #define NAME_LIMIT_BYTES         100
 
+/* A transcript: an hour of speech is 60 KB of text and 1200 cues; what a recogniser makes of each word is
+ * ten times that. Over the wire WIRE_MESSAGE_LIMIT_BYTES is the bound. */
+#define TRANSCRIPT_LIMIT_BYTES (4 * 1024 * 1024)
+#define TRANSCRIPT_CUES_LIMIT  50000
+/* No session has a thousand hours, and a time never overflows. */
+#define TRANSCRIPT_HOURS_LIMIT 1000
+
+/* How loud it was, in steps of 200 ms: five days, of which the two lists take 4 MB. */
+#define TIMELINE_LEVELS_LIMIT 2160000
+
 /* The files of a session's folder. */
 #define SESSION_SEGMENT_NAME     "recording-%04u.mcap"
 #define SESSION_SEGMENT_METADATA "uxrec.segment"
 /* There only when an erasing was interrupted: it stands for all segments. */
 #define SESSION_ERASED_NAME "erased.mcap"
+/* What was said, and the same while it is being written. */
+#define SESSION_TRANSCRIPT_NAME     "transcript.vtt"
+#define SESSION_TRANSCRIPT_NEW_NAME ".transcript.vtt.new"

@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* @return the length of one well-formed UTF-8 sequence (RFC 3629), 0 when there is none */
-static size_t utf8_length(const unsigned char *at, uint32_t *ret_point)
+size_t utf8_take(const char *text, uint32_t *ret_point)
 {
+	const unsigned char *at = (const unsigned char *)text;
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t length = at[0] < 0x80     ? 1
 		: (at[0] & 0xe0) == 0xc0 ? 2
@@ -34,8 +34,7 @@ static size_t utf8_length(const unsigned char *at, uint32_t *ret_point)
 	return length;
 }
 
-/* controls, and what turns text around */
-static bool is_control(uint32_t point)
+bool utf8_is_control(uint32_t point)
 {
 	return point < 0x20 || (point >= 0x7f && point < 0xa0) ||
 		(point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
@@ -43,15 +42,14 @@ static bool is_control(uint32_t point)
 
 static bool text_is_utf8(const char *text)
 {
-	const unsigned char *at = (const unsigned char *)text;
 	uint32_t point;
 
-	while (*at) {
-		size_t length = utf8_length(at, &point);
+	while (*text) {
+		size_t length = utf8_take(text, &point);
 
 		if (length == 0)
 			return false;
-		at += length;
+		text += length;
 	}
 	return true;
 }
@@ -108,9 +106,9 @@ int name_check(const char *what, const char *name, struct error *reterr)
 			what, text_quote(name).text);
 	while (*at) {
 		uint32_t point;
-		size_t length = utf8_length(at, &point);
+		size_t length = utf8_take((const char *)at, &point);
 
-		if (length == 0 || is_control(point) || strchr("/\\<>\"`$|;*?", *at))
+		if (length == 0 || utf8_is_control(point) || strchr("/\\<>\"`$|;*?", *at))
 			return error_set(reterr, -EINVAL,
 				"%s '%s': a name cannot have control characters or / \\ < > \" ` $ | "
 				"; * ? in it",

@@ -5,6 +5,9 @@
  * exit status: 0 good, 1 the answer is no, 2 wrong usage, 3 could not.
  */
 
+#include "protocol/reader.h"
+#include "replay/session.h"
+
 #include <stdbool.h>
 
 enum {
@@ -42,6 +45,9 @@ int command_erase(const struct command_options *options, int argc, char **argv);
 int command_merge(const struct command_options *options, int argc, char **argv);
 int command_export(const struct command_options *options, int argc, char **argv);
 int command_cut(const struct command_options *options, int argc, char **argv);
+int command_bleep(const struct command_options *options, int argc, char **argv);
+int command_transcript(const struct command_options *options, int argc, char **argv);
+int command_transcribe(const struct command_options *options, int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 
 /** Log that the usage is wrong. @return EXIT_USAGE */
@@ -56,3 +62,20 @@ const char *command_take_value(int *argc, char **argv, const char *name);
 
 /** Say what is wrong with a left-over option or too many arguments. @return true when there is one */
 bool command_has_leftovers(int argc, char **argv, int most_arguments);
+
+/**
+ * Parse moments of a session, from its begin: "90", "1:30" or "1:02:03.5". What is NULL stays as it was.
+ *
+ * @return 0, or EXIT_USAGE after saying why
+ */
+int command_parse_span(const struct session_reader *reader, const char *from, const char *to,
+	int64_t *ret_from_ns, int64_t *ret_to_ns);
+
+/** Open what somebody typed for reading, and say what is wrong. @return 0 or EXIT_COULD_NOT */
+int command_open(struct session **ret, const char *path);
+
+/** The same for what changes something in it: it must be a session's folder. */
+int command_open_folder(struct session **ret, const char *path);
+
+/** Say it when consent was withdrawn. @return whether it was */
+bool command_is_withdrawn(const struct session *session, const char *path);

@@ -12,6 +12,7 @@
 #include "replay/json.h"
 #include "replay/metrics.h"
 #include "replay/study.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -274,6 +275,15 @@ static bool annotations_are_whole(const char *folder, struct error *reterr)
 	return r == 0;
 }
 
+/* @return true also when a folder has none */
+static bool transcript_is_whole(const char *folder, struct error *reterr)
+{
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	int r = transcript_load(&vtt, folder, reterr);
+
+	return r == 0 || r == -ENOENT;
+}
+
 static void print_verified(
 	const char *path, const struct verify_result *result, struct json_object *problems)
 {
@@ -340,6 +350,10 @@ static int verify_folder(const char *folder, struct verify_report *report,
 		r = verify_file(path, report, total, reterr);
 	}
 	if (r >= 0 && !annotations_are_whole(folder, &error)) {
+		report_problem(report, 0, error.text);
+		total->problems++;
+	}
+	if (r >= 0 && !transcript_is_whole(folder, &error)) {
 		report_problem(report, 0, error.text);
 		total->problems++;
 	}

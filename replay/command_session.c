@@ -8,10 +8,12 @@
 #include "protocol/name.h"
 #include "protocol/reader.h"
 #include "protocol/schema.h"
+#include "replay/bleeps.h"
 #include "replay/command.h"
 #include "replay/export.h"
 #include "replay/json.h"
 #include "replay/session.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,11 +36,6 @@ static int open_reader(struct session_reader **ret, const char *path)
 	return r;
 }
 
-/*
- * A moment of a session, from its begin: "90", "1:30" or "1:02:03.5".
- *
- * @return 0, or EXIT_USAGE when the text is none
- */
 static int parse_moment(const char *text, int64_t begin_ns, int64_t *ret)
 {
 	double seconds = 0;
@@ -64,7 +61,7 @@ static int parse_moment(const char *text, int64_t begin_ns, int64_t *ret)
 	return EXIT_USAGE;
 }
 
-static int parse_span(const struct session_reader *reader, const char *from, const char *to,
+int command_parse_span(const struct session_reader *reader, const char *from, const char *to,
 	int64_t *ret_from_ns, int64_t *ret_to_ns)
 {
 	int64_t begin_ns = 0, end_ns = 0;
@@ -100,21 +97,36 @@ static void show_progress(void *user, int64_t at_ns)
 	fflush(stderr);
 }
 
-/* @return an exit status */
-static int copy(struct session_reader *reader, const char *out, int64_t from_ns, int64_t to_ns,
-	const enum compression *compression)
+struct copying {
+	struct progress progress;
+	const struct bleeps *bleeps; /* what is not copied; NULL: nothing */
+};
+
+static void show_copying(void *user, int64_t at_ns)
 {
-	struct session_copy_options options = {
-		.from_ns = from_ns, .to_ns = to_ns, .compression = compression};
-	struct progress progress = {.told_ns = clock_now_ns()};
+	show_progress(&((struct copying *)user)->progress, at_ns);
+}
+
+static bool is_bleeped(void *user, const struct reader_message *message)
+{
+	return bleeps_silence(((struct copying *)user)->bleeps, message);
+}
+
+/* @return an exit status */
+static int copy(struct session_reader *reader, const char *out, struct session_copy_options options,
+	const struct bleeps *bleeps)
+{
+	struct copying copying = {{.told_ns = clock_now_ns()}, bleeps};
 	struct session_copy_result result;
 	struct error error = {"no reason given"};
 	int64_t end_ns;
 
-	if (isatty(STDERR_FILENO) && session_reader_span(reader, &progress.begin_ns, &end_ns)) {
-		progress.length_ns = end_ns - progress.begin_ns;
-		options.progress = show_progress;
-		options.user = &progress;
+	options.user = &copying;
+	options.leave_out = bleeps ? is_bleeped : NULL;
+	if (isatty(STDERR_FILENO) &&
+		session_reader_span(reader, &copying.progress.begin_ns, &end_ns)) {
+		copying.progress.length_ns = end_ns - copying.progress.begin_ns;
+		options.progress = show_copying;
 	}
 	if (session_copy(reader, out, &options, &result, &error) < 0) {
 		log_error("%s", error.text);
@@ -143,6 +155,51 @@ static bool tell_damages(const struct session_reader *reader)
 		return true;
 	}
 	return count > 0;
+}
+
+int command_open(struct session **ret, const char *path)
+{
+	struct error error = {"no reason given"};
+
+	if (session_open_path(ret, path, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (*(*ret)->unsaid.text)
+		log_warning("%s", (*ret)->unsaid.text);
+	return 0;
+}
+
+int command_open_folder(struct session **ret, const char *path)
+{
+	int r = command_open(ret, path);
+
+	if (r == 0 && (*ret)->recording_path) {
+		log_error("%s: say the session's folder", path);
+		r = EXIT_COULD_NOT;
+	}
+	return r;
+}
+
+bool command_is_withdrawn(const struct session *session, const char *path)
+{
+	if (!session_consent_withdrawn(session))
+		return false;
+	log_error("%s: the participant has withdrawn their consent", path);
+	return true;
+}
+
+/* What must not be heard has to be known before anything is given out. */
+static int collect_bleeps(struct bleeps *ret, const struct session *session)
+{
+	int r = !session->annotations && *session->unsaid.text ? -EBADMSG
+							       : bleeps_collect(ret, session);
+
+	if (r == 0)
+		return 0;
+	log_error("%s: what must not be heard of it is not known: %s", session->path,
+		r == -EBADMSG ? session->unsaid.text : strerror(-r));
+	return EXIT_COULD_NOT;
 }
 
 static int parse_compression(const char *name, enum compression *ret)
@@ -177,7 +234,11 @@ int command_recover(const struct command_options *options, int argc, char **argv
 		return EXIT_USAGE;
 	if (open_reader(&reader, argv[1]) < 0)
 		return EXIT_COULD_NOT;
-	r = copy(reader, out, INT64_MIN, INT64_MAX, named ? &compression : NULL);
+	r = copy(reader, out,
+		(struct session_copy_options){.from_ns = INT64_MIN,
+			.to_ns = INT64_MAX,
+			.compression = named ? &compression : NULL},
+		NULL);
 	if (r != EXIT_GOOD)
 		return r;
 	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
@@ -188,8 +249,9 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 	const char *out = command_take_value(&argc, argv, "-o");
 	const char *from = command_take_value(&argc, argv, "--from");
 	const char *to = command_take_value(&argc, argv, "--to");
-	int64_t from_ns = INT64_MIN, to_ns = INT64_MAX;
-	_destroy_(session_reader) struct session_reader *reader = NULL;
+	struct session_copy_options part = {.from_ns = INT64_MIN, .to_ns = INT64_MAX};
+	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
+	_destroy_(session) struct session *session = NULL;
 	int r;
 
 	(void)options;
@@ -197,30 +259,17 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc != 2 || !out || (!from && !to))
 		return command_usage("cut FILE|FOLDER --from T --to T -o OUT");
-	if (open_reader(&reader, argv[1]) < 0)
+	if (command_open(&session, argv[1]) != 0 || collect_bleeps(&bleeps, session) != 0)
 		return EXIT_COULD_NOT;
-	r = parse_span(reader, from, to, &from_ns, &to_ns);
+	r = command_parse_span(session->reader, from, to, &part.from_ns, &part.to_ns);
 	if (r == 0)
-		r = copy(reader, out, from_ns, to_ns, NULL);
+		r = copy(session->reader, out, part, &bleeps);
 	if (r != EXIT_GOOD)
 		return r;
-	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+	return tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
 /* ---- export ---- */
-
-/* What was recorded may be kept and not be given out, or not even that. */
-static bool consent_was_withdrawn(const struct session *session)
-{
-	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations);
-		i++) {
-		const Uxrec__Act *act = annotations_get(session->annotations, i);
-
-		if (act->body_case == UXREC__ACT__BODY_CONSENT && act->consent->withdrawn)
-			return true;
-	}
-	return false;
-}
 
 static int export_session(
 	struct session_reader *reader, const char *out, struct export_options *options)
@@ -249,9 +298,11 @@ int command_export(const struct command_options *options, int argc, char **argv)
 	const char *name = command_take_value(&argc, argv, "--to");
 	const char *from = command_take_value(&argc, argv, "--from");
 	const char *until = command_take_value(&argc, argv, "--until");
-	struct export_options wanted = {.from_ns = INT64_MIN, .to_ns = INT64_MAX};
+	struct export_options wanted = {.from_ns = INT64_MIN,
+		.to_ns = INT64_MAX,
+		.monitor = command_take_flag(&argc, argv, "--monitor")};
+	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(session) struct session *session = NULL;
-	struct error error = {"no reason given"};
 	int format, r;
 
 	(void)options;
@@ -259,22 +310,19 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc != 2 || !out || !name)
 		return command_usage(
-			"export FILE|FOLDER --to mkv|opus|wav [--from T] [--until T] -o OUT");
+			"export FILE|FOLDER --to mkv|opus|wav [--monitor] [--from T] "
+			"[--until T] -o OUT");
 	format = export_find(name);
 	if (format < 0) {
 		log_error("--to '%s': it is one of mkv, opus, wav", text_quote(name).text);
 		return EXIT_USAGE;
 	}
+	if (command_open(&session, argv[1]) != 0 || command_is_withdrawn(session, argv[1]) ||
+		collect_bleeps(&bleeps, session) != 0)
+		return EXIT_COULD_NOT;
 	wanted.format = (enum export_format)format;
-	if (session_open_path(&session, argv[1], &error) < 0 || !session->reader) {
-		log_error("%s", session ? session->trouble.text : error.text);
-		return EXIT_COULD_NOT;
-	}
-	if (consent_was_withdrawn(session)) {
-		log_error("%s: the participant has withdrawn their consent", argv[1]);
-		return EXIT_COULD_NOT;
-	}
-	r = parse_span(session->reader, from, until, &wanted.from_ns, &wanted.to_ns);
+	wanted.bleeps = &bleeps;
+	r = command_parse_span(session->reader, from, until, &wanted.from_ns, &wanted.to_ns);
 	return r == 0 ? export_session(session->reader, out, &wanted) : r;
 }
 
@@ -292,6 +340,27 @@ static int parse_modalities(const char *text, uint32_t *ret)
 		return 0;
 	log_error("--modality '%s': it is one of screen, input, sound", text_quote(text).text);
 	return EXIT_USAGE;
+}
+
+/*
+ * The words go before the sound: whatever interrupts the erasing, no word stays of what is not there any
+ * more, and saying it again takes out what is left.
+ */
+static int erase_words(const char *folder, int64_t from_ns, int64_t to_ns)
+{
+	struct error error = {"no reason given"};
+	size_t count;
+
+	if (transcript_erase(folder, from_ns, to_ns, &count, &error) < 0) {
+		log_error(
+			"%s; nothing was erased: mend it, or take it away with uxrec transcript "
+			"--remove",
+			error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (count > 0)
+		printf("erased: %zu cues of the transcript\n", count);
+	return 0;
 }
 
 int command_erase(const struct command_options *options, int argc, char **argv)
@@ -323,11 +392,16 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	}
 	if (open_reader(&reader, argv[1]) < 0)
 		return EXIT_COULD_NOT;
-	r = parse_span(reader, from, to, &erase.from_ns, &erase.to_ns);
+	r = command_parse_span(reader, from, to, &erase.from_ns, &erase.to_ns);
 	if (r != 0)
 		return r;
 	session_reader_span(reader, &begin_ns, &end_ns);
+	r = session_check_unwritten(argv[1], session_reader_segments(reader));
 	session_reader_destroy(steal_ptr(reader));
+	/* whatever else is wrong is said by the erasing; words go only when the sound can go too */
+	if (r != -EBUSY && erase.modalities >> MODALITY_SOUND & 1 &&
+		erase_words(argv[1], erase.from_ns - begin_ns, erase.to_ns - begin_ns) != 0)
+		return EXIT_COULD_NOT;
 	if (session_erase(argv[1], &erase, gap, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_COULD_NOT;
@@ -453,7 +527,7 @@ int command_dump(const struct command_options *options, int argc, char **argv)
 			"dump FILE|FOLDER [--channel TOPIC] [--from T] [--to T] [--json]");
 	if (open_reader(&reader, argv[1]) < 0)
 		return EXIT_COULD_NOT;
-	r = parse_span(reader, from, to, &from_ns, &to_ns);
+	r = command_parse_span(reader, from, to, &from_ns, &to_ns);
 	if (r != 0)
 		return r;
 	r = dump(reader, topic, from_ns, to_ns, json);

@@ -7,6 +7,7 @@
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/limits.h"
 #include "protocol/screen.pb-c.h"
+#include "replay/tone.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 #define RATE_HZ          48000
-#define PACKET_SAMPLES   960
+#define PACKET_SAMPLES   TONE_PACKET_SAMPLES
 #define NEAR_SAMPLES     48 /* a millisecond */
 #define PROGRESS_PACKETS 4096
 
@@ -33,17 +34,26 @@ static const struct {
 	[EXPORT_WAV] = {"wav", "wav", false},
 };
 
+/* one of the two sounds */
+struct sound {
+	AVStream *stream; /* NULL: not in the export */
+	int64_t last;     /* the sample that the packet before began with */
+	int64_t samples;  /* that were written */
+	size_t bleeped;   /* packets since the bleep began */
+};
+
 struct export
 {
 	const struct export_options *options;
 	AVFormatContext *out;
-	AVStream *video, *sound;
+	AVStream *video;
+	struct sound microphone, monitor;
 	AVPacket *packet;
 	AVCodecContext *decoder; /* of sound, for WAV */
 	AVFrame *frame;
+	struct tone *tone; /* made when the first bleep comes */
 	int64_t begin_ns;
-	int64_t last_video, last_sound; /* in their streams' time base */
-	int64_t samples;                /* of sound that were written */
+	int64_t last_video; /* in its stream's time base */
 };
 
 int export_find(const char *name)
@@ -67,6 +77,7 @@ static void export_finish(struct export *export)
 	avcodec_free_context(&export->decoder);
 	av_packet_free(&export->packet);
 	av_frame_free(&export->frame);
+	tone_destroy(export->tone);
 }
 
 /* ---- streams ---- */
@@ -149,28 +160,19 @@ static int add_video(struct export *export, struct session_reader *reader)
 	export->video->codecpar->width = screen ? (int)(screen->width_px + 1) & ~1 : 2;
 	export->video->codecpar->height = screen ? (int)(screen->height_px + 1) & ~1 : 2;
 	export->video->time_base = (AVRational){1, 1000};
+	av_dict_set(&export->video->metadata, "title", "screen", 0);
 	if (screen)
 		uxrec__screen__free_unpacked(screen, NULL);
 	return 0;
 }
 
 /* OpusHead (RFC 7845, section 5.1). The times have the encoder's delay in them: nothing is skipped. */
-static int add_sound(struct export *export, struct session_reader *reader)
+static int set_sound_codec(AVStream *stream, bool pcm)
 {
 	static const unsigned char head[] = {
 		'O', 'p', 'u', 's', 'H', 'e', 'a', 'd', 1, 1, 0, 0, 0x80, 0xbb, 0, 0, 0, 0, 0};
-	const struct export_options *options = export->options;
-	bool pcm = options->format == EXPORT_WAV;
-	struct reader_message message;
-	AVCodecParameters *codec;
-	int r = find_message(reader, CHANNEL_SOUND, options->from_ns, options->to_ns, &message);
+	AVCodecParameters *codec = stream->codecpar;
 
-	if (r <= 0)
-		return r;
-	export->sound = avformat_new_stream(export->out, NULL);
-	if (!export->sound)
-		return -ENOMEM;
-	codec = export->sound->codecpar;
 	codec->codec_type = AVMEDIA_TYPE_AUDIO;
 	codec->codec_id = pcm ? AV_CODEC_ID_PCM_S16LE : AV_CODEC_ID_OPUS;
 	codec->sample_rate = RATE_HZ;
@@ -178,8 +180,43 @@ static int add_sound(struct export *export, struct session_reader *reader)
 	codec->block_align = pcm ? 2 : 0;
 	codec->frame_size = pcm ? 0 : PACKET_SAMPLES;
 	av_channel_layout_default(&codec->ch_layout, 1);
-	export->sound->time_base = (AVRational){1, RATE_HZ};
-	return pcm ? 0 : set_extradata(export->sound, head, sizeof(head));
+	stream->time_base = (AVRational){1, RATE_HZ};
+	return pcm ? 0 : set_extradata(stream, head, sizeof(head));
+}
+
+static int add_sound(struct export *export, struct sound *sound, struct session_reader *reader,
+	uint16_t known, const char *title)
+{
+	const struct export_options *options = export->options;
+	struct reader_message message;
+	int r = find_message(reader, known, options->from_ns, options->to_ns, &message);
+
+	if (r <= 0)
+		return r;
+	sound->stream = avformat_new_stream(export->out, NULL);
+	if (!sound->stream)
+		return -ENOMEM;
+	sound->last = -1;
+	/* a file of one sound needs no name for it */
+	if (formats[options->format].pictures)
+		av_dict_set(&sound->stream->metadata, "title", title, 0);
+	return set_sound_codec(sound->stream, options->format == EXPORT_WAV);
+}
+
+static int add_sounds(struct export *export, struct session_reader *reader)
+{
+	bool both = formats[export->options->format].pictures;
+	int r = 0;
+
+	if (both || !export->options->monitor)
+		r = add_sound(export, &export->microphone, reader, CHANNEL_SOUND, "microphone");
+	if (r >= 0 && (both || export->options->monitor))
+		r = add_sound(export, &export->monitor, reader, CHANNEL_MONITOR,
+			"what the machine played");
+	/* which one a player begins with */
+	if (export->microphone.stream)
+		export->microphone.stream->disposition = AV_DISPOSITION_DEFAULT;
+	return r;
 }
 
 static int open_decoder(struct export *export)
@@ -237,7 +274,7 @@ static int take_picture(struct export *export, const struct reader_message *mess
 }
 
 /* samples of silence where there is nothing */
-static int write_silence(struct export *export, int64_t samples)
+static int write_silence(struct export *export, struct sound *sound, int64_t samples)
 {
 	static const int16_t zeros[PACKET_SAMPLES];
 	bool pcm = export->options->format == EXPORT_WAV;
@@ -248,46 +285,103 @@ static int write_silence(struct export *export, int64_t samples)
 
 		if (!pcm)
 			count = PACKET_SAMPLES;
-		r = pcm ? write_packet(export, export->sound, export->samples, count, zeros,
+		r = pcm ? write_packet(export, sound->stream, sound->samples, count, zeros,
 				  (size_t)count * sizeof(*zeros))
-			: write_packet(export, export->sound, export->samples, count, silent_packet,
+			: write_packet(export, sound->stream, sound->samples, count, silent_packet,
 				  sizeof(silent_packet));
-		export->samples += count;
+		sound->samples += count;
 		samples -= count;
 	}
 	return r;
 }
 
-static int write_decoded(struct export *export, const Foxglove__CompressedAudio *audio, int64_t at)
+/* @return 0 with samples in export->frame; 1 when the packet is none: that is silence */
+static int decode(struct export *export, struct view data)
 {
-	int64_t skip = 0;
-	int r = av_new_packet(export->packet, (int)audio->data.len);
+	int r = av_new_packet(export->packet, (int)data.size_bytes);
 
 	if (r < 0)
 		return from_av(r);
-	memcpy(export->packet->data, audio->data.data, audio->data.len);
+	memcpy(export->packet->data, data.data, data.size_bytes);
 	r = avcodec_send_packet(export->decoder, export->packet);
 	av_packet_unref(export->packet);
 	if (r >= 0)
 		r = avcodec_receive_frame(export->decoder, export->frame);
-	if (r < 0)
-		return 0; /* a packet that is none is silence */
-	/* the device was faster than the clock: a millisecond too much is left out */
-	if (at < export->samples - NEAR_SAMPLES)
-		skip = export->samples - at;
-	if (skip < export->frame->nb_samples) {
-		int64_t count = export->frame->nb_samples - skip;
+	return r < 0;
+}
 
-		r = write_packet(export, export->sound, export->samples, count,
-			export->frame->data[0] + skip * 2, (size_t)count * 2);
-		export->samples += count;
+/* What a bleep covers is decoded too, for what comes behind it, and written over. */
+static int write_decoded(
+	struct export *export, struct sound *sound, struct view data, int64_t at, bool bleeped)
+{
+	int64_t skip = 0, count;
+	int16_t *samples;
+	int r = decode(export, data);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	/* the device was faster than the clock: a millisecond too much is left out */
+	if (at < sound->samples - NEAR_SAMPLES)
+		skip = sound->samples - at;
+	count = export->frame->nb_samples - skip;
+	if (count > 0) {
+		samples = (int16_t *)(void *)export->frame->data[0] + skip;
+		if (bleeped)
+			tone_fill(samples, (size_t)count, sound->samples);
+		r = write_packet(export, sound->stream, sound->samples, count, samples,
+			(size_t)count * sizeof(*samples));
+		sound->samples += count;
 	}
 	av_frame_unref(export->frame);
 	return r;
 }
 
+/* in the place of a packet that a bleep covers, however little, stands one of the tone */
+static int choose_packet(
+	struct export *export, struct sound *sound, bool bleeped, struct view *packet)
+{
+	int r = bleeped && !export->tone ? tone_create(&export->tone, NULL) : 0;
+
+	if (bleeped && r == 0)
+		*packet = tone_packet(export->tone, sound->bleeped);
+	sound->bleeped = bleeped ? sound->bleeped + 1 : 0;
+	return r;
+}
+
+static int put_sound(
+	struct export *export, struct sound *sound, struct view packet, int64_t at, bool bleeped)
+{
+	int r = 0;
+
+	if (export->options->format == EXPORT_WAV) {
+		if (at > sound->samples + NEAR_SAMPLES)
+			r = write_silence(export, sound, at - sound->samples);
+		return r < 0 ? r : write_decoded(export, sound, packet, at, bleeped);
+	}
+	r = choose_packet(export, sound, bleeped, &packet);
+	if (r < 0)
+		return r;
+	if (export->options->format == EXPORT_MKV) {
+		if (at <= sound->last)
+			at = sound->last + 1;
+		sound->last = at;
+		return write_packet(
+			export, sound->stream, at, PACKET_SAMPLES, packet.data, packet.size_bytes);
+	}
+	/* packets follow each other: whole ones of silence, to the nearest */
+	if (at - sound->samples >= PACKET_SAMPLES / 2)
+		r = write_silence(export, sound, at - sound->samples - PACKET_SAMPLES / 2 + 1);
+	if (r >= 0)
+		r = write_packet(export, sound->stream, sound->samples, PACKET_SAMPLES, packet.data,
+			packet.size_bytes);
+	sound->samples += PACKET_SAMPLES;
+	return r;
+}
+
 static int take_sound(struct export *export, const struct reader_message *message)
 {
+	struct sound *sound =
+		message->channel->known == CHANNEL_MONITOR ? &export->monitor : &export->microphone;
 	Foxglove__CompressedAudio *audio = foxglove__compressed_audio__unpack(
 		NULL, message->data.size_bytes, message->data.data);
 	int64_t at = llround((double)(message->time_ns - export->begin_ns) * RATE_HZ / 1e9);
@@ -295,34 +389,9 @@ static int take_sound(struct export *export, const struct reader_message *messag
 
 	if (!audio)
 		return 0;
-	if (at < 0 || strcmp(audio->format, "opus") != 0) {
-		foxglove__compressed_audio__free_unpacked(audio, NULL);
-		return 0;
-	}
-	switch (export->options->format) {
-	case EXPORT_MKV:
-		if (at <= export->last_sound)
-			at = export->last_sound + 1;
-		r = write_packet(export, export->sound, at, PACKET_SAMPLES, audio->data.data,
-			audio->data.len);
-		export->last_sound = at;
-		break;
-	case EXPORT_OPUS:
-		/* packets follow each other: whole ones of silence, to the nearest */
-		if (at - export->samples >= PACKET_SAMPLES / 2)
-			r = write_silence(export, at - export->samples - PACKET_SAMPLES / 2 + 1);
-		if (r >= 0)
-			r = write_packet(export, export->sound, export->samples, PACKET_SAMPLES,
-				audio->data.data, audio->data.len);
-		export->samples += PACKET_SAMPLES;
-		break;
-	case EXPORT_WAV:
-		if (at > export->samples + NEAR_SAMPLES)
-			r = write_silence(export, at - export->samples);
-		if (r >= 0)
-			r = write_decoded(export, audio, at);
-		break;
-	}
+	if (at >= 0 && strcmp(audio->format, "opus") == 0)
+		r = put_sound(export, sound, (struct view){audio->data.data, audio->data.len, 0},
+			at, bleeps_silence(export->options->bleeps, message));
 	foxglove__compressed_audio__free_unpacked(audio, NULL);
 	return r;
 }
@@ -337,8 +406,10 @@ static int write_all(struct export *export, struct session_reader *reader)
 
 	if (export->video)
 		known |= UINT64_C(1) << CHANNEL_SCREEN;
-	if (export->sound)
+	if (export->microphone.stream)
 		known |= UINT64_C(1) << CHANNEL_SOUND;
+	if (export->monitor.stream)
+		known |= UINT64_C(1) << CHANNEL_MONITOR;
 	r = session_cursor_create(&cursor, reader, export->begin_ns, options->to_ns, known);
 	while (r >= 0 && (r = session_cursor_next(cursor, &message)) > 0) {
 		r = message.channel->known == CHANNEL_SCREEN ? take_picture(export, &message)
@@ -361,8 +432,8 @@ static int open_output(struct export *export, struct session_reader *reader, con
 		return -ENOMEM;
 	r = formats[format].pictures ? add_video(export, reader) : 0;
 	if (r >= 0)
-		r = add_sound(export, reader);
-	if (r >= 0 && !export->video && !export->sound)
+		r = add_sounds(export, reader);
+	if (r >= 0 && !export->video && !export->microphone.stream && !export->monitor.stream)
 		r = -ENODATA;
 	if (r >= 0 && format == EXPORT_WAV)
 		r = open_decoder(export);
@@ -374,8 +445,7 @@ static int open_output(struct export *export, struct session_reader *reader, con
 int session_export(struct session_reader *reader, const char *path,
 	const struct export_options *options, struct error *reterr)
 {
-	_cleanup_(export_finish) struct export export = {
-		.options = options, .last_video = -1, .last_sound = -1};
+	_cleanup_(export_finish) struct export export = {.options = options, .last_video = -1};
 	int64_t end_ns;
 	int r;
 

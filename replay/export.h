@@ -2,6 +2,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/reader.h"
+#include "replay/bleeps.h"
 
 /* Sound and picture of a session as files that any player shows. */
 
@@ -19,6 +20,10 @@ struct export_options {
 	/* session times; INT64_MIN and INT64_MAX: all. The export's time 0 is `from`, or the session's
 	 * begin; with pictures the keyframe before `from`. */
 	int64_t from_ns, to_ns;
+	/* Spans that have a tone instead of the sound; never NULL. */
+	const struct bleeps *bleeps;
+	/* Of the two sounds the one that the machine played; of EXPORT_MKV both are in the file. */
+	bool monitor;
 	/* Called now and then with the time that was reached; may be NULL. */
 	void (*progress)(void *user, int64_t at_ns);
 	void *user;

@@ -190,6 +190,18 @@ const Uxrec__SessionInfo *session_info(const struct session *session)
 	return info;
 }
 
+bool session_consent_withdrawn(const struct session *session)
+{
+	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations);
+		i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_CONSENT && act->consent->withdrawn)
+			return true;
+	}
+	return false;
+}
+
 static void add_layer(Uxrec__SessionSummary *summary, const char *layer)
 {
 	char **layers;

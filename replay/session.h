@@ -53,6 +53,9 @@ bool session_span(const struct session *session, int64_t *ret_begin_ns, int64_t 
 /** The newest SessionInfo, or NULL. Valid until the annotations change. */
 const Uxrec__SessionInfo *session_info(const struct session *session);
 
+/** Whether a participant has withdrawn their consent: then nothing of it is given out or added. */
+bool session_consent_withdrawn(const struct session *session);
+
 /** Fill in a summary. @return it, freed with uxrec__session_summary__free_unpacked(), or NULL */
 Uxrec__SessionSummary *session_summarise(const struct session *session);
 

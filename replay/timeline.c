@@ -3,9 +3,14 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
+#include "protocol/limits.h"
 #include "protocol/screen.pb-c.h"
+#include "protocol/sound.pb-c.h"
+#include "replay/bleeps.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 /* presses with less than this between them are one run */
@@ -24,6 +29,14 @@ struct builder {
 	struct timeline *timeline;
 	struct position *positions;
 	size_t position_count, position_capacity;
+
+	struct loudness {     /* of 200 ms */
+		double power; /* the sum of the steps' */
+		uint32_t steps;
+		uint8_t peak;
+	} * loudness;
+	size_t loudness_room; /* of the whole session */
+	double power_of[256];
 };
 
 /* ---- arrays that grow ---- */
@@ -185,6 +198,91 @@ static int take_event(struct builder *builder, const Uxrec__SessionEvent *event)
 	return 0;
 }
 
+/* ---- how loud it was ---- */
+
+#define LEVEL_STEP_NS (20 * NS_PER_MS)
+#define LEVEL_STEPS   (SESSION_LEVELS_SPAN_NS / LEVEL_STEP_NS)
+#define LEVEL_NOTHING 255
+
+static int make_room_for_loudness(struct builder *builder)
+{
+	const struct timeline *timeline = builder->timeline;
+	int64_t steps = (timeline->end_ns - timeline->begin_ns) / SESSION_LEVELS_SPAN_NS + 1;
+
+	if (builder->loudness)
+		return 0;
+	builder->loudness_room =
+		steps > TIMELINE_LEVELS_LIMIT ? TIMELINE_LEVELS_LIMIT : (size_t)steps;
+	builder->loudness = calloc(builder->loudness_room, sizeof(*builder->loudness));
+	if (!builder->loudness)
+		return -ENOMEM;
+	for (size_t i = 0; i < builder->loudness_room; i++)
+		builder->loudness[i].peak = LEVEL_NOTHING;
+	/* half decibels of power; 255 is none at all */
+	for (int i = 0; i < LEVEL_NOTHING; i++)
+		builder->power_of[i] = pow(10, -i / 20.0);
+	builder->power_of[LEVEL_NOTHING] = 0;
+	return 0;
+}
+
+static int take_levels(struct builder *builder, int64_t at_ns, const Uxrec__SoundLevels *levels)
+{
+	int64_t from_ns = at_ns - builder->timeline->begin_ns;
+	size_t steps = levels->rms.len;
+
+	/* more is no message of ours */
+	if (levels->peak.len != steps || steps > LEVEL_STEPS || from_ns < 0)
+		return 0;
+	if (make_room_for_loudness(builder) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < steps; i++) {
+		size_t bin =
+			(size_t)((from_ns + (int64_t)i * LEVEL_STEP_NS) / SESSION_LEVELS_SPAN_NS);
+		struct loudness *loudness;
+
+		if (bin >= builder->loudness_room)
+			break;
+		loudness = &builder->loudness[bin];
+		if (levels->peak.data[i] < loudness->peak)
+			loudness->peak = levels->peak.data[i];
+		loudness->power += builder->power_of[levels->rms.data[i]];
+		loudness->steps++;
+	}
+	return 0;
+}
+
+static uint8_t level_of(const struct loudness *loudness)
+{
+	double level;
+
+	if (!(loudness->power > 0))
+		return LEVEL_NOTHING;
+	level = round(-20 * log10(loudness->power / loudness->steps));
+	return level < LEVEL_NOTHING - 1 ? (uint8_t)fmax(level, 0) : LEVEL_NOTHING - 1;
+}
+
+static int put_loudness(struct builder *builder, const struct session *session)
+{
+	struct timeline *timeline = builder->timeline;
+	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
+
+	if (!builder->loudness)
+		return 0;
+	timeline->sound_peak = malloc(builder->loudness_room);
+	timeline->sound_rms = malloc(builder->loudness_room);
+	if (!timeline->sound_peak || !timeline->sound_rms || bleeps_collect(&bleeps, session) < 0)
+		return -ENOMEM;
+	timeline->sound_count = builder->loudness_room;
+	for (size_t i = 0; i < timeline->sound_count; i++) {
+		int64_t from_ns = timeline->begin_ns + (int64_t)i * SESSION_LEVELS_SPAN_NS;
+		bool bleeped = bleeps_touch(&bleeps, from_ns, from_ns + SESSION_LEVELS_SPAN_NS);
+
+		timeline->sound_peak[i] = bleeped ? LEVEL_NOTHING : builder->loudness[i].peak;
+		timeline->sound_rms[i] = bleeped ? LEVEL_NOTHING : level_of(&builder->loudness[i]);
+	}
+	return 0;
+}
+
 static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	struct builder *builder = user;
@@ -201,6 +299,8 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	case CHANNEL_POINTER:
 		return take_positions(builder, message->time_ns, (const void *)unpacked);
 	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
+	case CHANNEL_SOUND_LEVELS:
+		return take_levels(builder, message->time_ns, (const void *)unpacked);
 	case CHANNEL_SCREEN:
 		if (!GROW(timeline->pictures, timeline->picture_count, timeline->picture_capacity))
 			return -ENOMEM;
@@ -265,13 +365,18 @@ int timeline_create(struct timeline **ret, const struct session *session)
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_INPUT_DEVICES |
 			UINT64_C(1) << CHANNEL_CONTROLS | UINT64_C(1) << CHANNEL_KEY_CLASSES |
 			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_POINTER |
-			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_SCREEN,
+			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_SCREEN |
+			UINT64_C(1) << CHANNEL_SOUND_LEVELS,
 		take, &builder);
 	/* that none was pressed is known when there was one to press, and it was read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
 	if (r == 0)
 		place_presses(&builder);
+	if (r == 0)
+		r = put_loudness(&builder, session);
+	timeline->has_transcript = transcript_exists(session->path);
 	free(builder.positions);
+	free(builder.loudness);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(timeline);
@@ -287,6 +392,8 @@ void timeline_destroy(struct timeline *timeline)
 	free(timeline->gaps);
 	free(timeline->presses);
 	free(timeline->pictures);
+	free(timeline->sound_peak);
+	free(timeline->sound_rms);
 	free(timeline);
 }
 
@@ -421,6 +528,20 @@ static int put_gaps(const struct timeline *timeline, Uxrec__Timeline *message)
 	return 0;
 }
 
+static int put_sound(const struct timeline *timeline, Uxrec__Timeline *message)
+{
+	if (timeline->sound_count == 0)
+		return 0;
+	message->sound_peak.data = malloc(timeline->sound_count);
+	message->sound_rms.data = malloc(timeline->sound_count);
+	if (!message->sound_peak.data || !message->sound_rms.data)
+		return -ENOMEM;
+	message->sound_peak.len = message->sound_rms.len = timeline->sound_count;
+	memcpy(message->sound_peak.data, timeline->sound_peak, timeline->sound_count);
+	memcpy(message->sound_rms.data, timeline->sound_rms, timeline->sound_count);
+	return 0;
+}
+
 Uxrec__Timeline *timeline_to_message(const struct timeline *timeline)
 {
 	Uxrec__Timeline *message = malloc(sizeof(*message));
@@ -430,8 +551,10 @@ Uxrec__Timeline *timeline_to_message(const struct timeline *timeline)
 	uxrec__timeline__init(message);
 	message->begin_ns = timeline->begin_ns;
 	message->end_ns = timeline->end_ns;
+	message->has_transcript = timeline->has_transcript;
 	if (put_events(timeline, message) < 0 || put_pictures(timeline, message) < 0 ||
-		put_activity(timeline, message) < 0 || put_gaps(timeline, message) < 0) {
+		put_activity(timeline, message) < 0 || put_gaps(timeline, message) < 0 ||
+		put_sound(timeline, message) < 0) {
 		uxrec__timeline__free_unpacked(message, NULL);
 		return NULL;
 	}

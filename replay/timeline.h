@@ -31,6 +31,12 @@ struct timeline {
 	Uxrec__Gap **gaps;
 	size_t gap_count, gap_capacity;
 
+	/* how loud the microphone was, in steps of SESSION_LEVELS_SPAN_NS from begin_ns on, as bytes of
+	 * SoundLevels: 255 where there is nothing or a bleep; NULL: no sound */
+	uint8_t *sound_peak, *sound_rms;
+	size_t sound_count;
+
+	bool has_transcript;
 	bool keys_recorded;   /* false: nothing is known about keys, which is not "none" */
 	bool clicks_recorded; /* the same for buttons */
 };

@@ -38,12 +38,24 @@ static const char usage[] =
 	"                         outcomes, times, errors and rates with their intervals\n"
 	"  recover FILE [--compression none|lz4|zstd] -o OUT\n"
 	"                         one whole file of all that can be read; exit 3 something was lost\n"
-	"  export FILE --to mkv|opus|wav [--from T] [--until T] -o OUT\n"
+	"  export FILE --to mkv|opus|wav [--monitor] [--from T] [--until T] -o OUT\n"
+	"                         with a tone where it is bleeped\n"
 	"  cut FILE [--from T] [--to T] -o OUT\n"
 	"                         a part of a session, from the keyframe before T; T is 90, 1:30\n"
 	"                         or 1:02:03.5 from the begin\n"
 	"  erase FOLDER --from T --to T --who NAME [--why TEXT] [--modality screen|input|sound]\n"
 	"                         take a span out of a recording for good; a gap says so\n"
+	"  bleep FOLDER --from T --to T [--reason TEXT] [--who NAME]\n"
+	"                         let nobody hear a span; without times, list the bleeps [--json]\n"
+	"  bleep FOLDER --remove ID [--who NAME]\n"
+	"                         let it be heard again\n"
+	"  transcript FILE [--json] [--export OUT.vtt]\n"
+	"  transcript FOLDER --attach FILE.vtt [--offset SECONDS] [--force]\n"
+	"  transcript FOLDER --remove\n"
+	"  transcript FILE... --search TEXT [--json]\n"
+	"                         what was said; exit 1 nothing was found\n"
+	"  transcribe FOLDER... [--with PROGRAM] [--language XX] [--force]\n"
+	"                         let a program on this machine write the transcript\n"
 	"  merge FOLDER OTHER...  take in what was said in other copies of a session\n"
 	"  dump FILE [--channel TOPIC] [--from T] [--to T] [--json]\n"
 	"                         every message, a line each\n"
@@ -79,6 +91,9 @@ static const struct {
 	{"cut", command_cut, NULL},
 	{"export", command_export, NULL},
 	{"erase", command_erase, NULL},
+	{"bleep", command_bleep, NULL},
+	{"transcript", command_transcript, NULL},
+	{"transcribe", command_transcribe, NULL},
 	{"merge", command_merge, NULL},
 	{"study", command_study, NULL},
 	{"play", NULL, "uxrec-play"},

@@ -9,6 +9,7 @@
 #include "protocol/limits.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"
+#include "replay/transcript.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -873,6 +874,55 @@ static void erasing_survives_every_fault(void)
 			AT_EVERY_CALL(erase_with_fault(kinds[i], at, count));
 }
 
+static size_t cues_of(const char *folder)
+{
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct error error = {""};
+	int r = transcript_load(&vtt, folder, &error);
+
+	check(r == 0 || r == -ENOENT);
+	return vtt ? vtt->count : 0;
+}
+
+static bool transcript_with_fault(unsigned kinds, long at, long count)
+{
+	static const char said[] =
+		"WEBVTT\n\n00:01.000 --> 00:02.000\none\n\n"
+		"00:02.000 --> 00:03.000\ntwo\n\n00:03.000 --> 00:04.000\nthree\n";
+	_autofree_ char *folder = fresh_folder("transcript"),
+			*left = temporary_path("transcript/.transcript.vtt.new");
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	size_t erased, there;
+	bool none;
+	int r;
+
+	check(vtt_parse(&vtt, said, sizeof(said) - 1, "said", NULL) == 0);
+	check(transcript_store(folder, vtt, true, NULL) == 0);
+	arm(kinds, at, count);
+	r = inside(transcript_erase(folder, NS_PER_S, 2 * NS_PER_S, &erased, NULL));
+	none = disarm();
+	there = cues_of(folder);
+	check(r == 0 ? there == 2 : there == 2 || there == 3);
+	check(transcript_erase(folder, NS_PER_S, 2 * NS_PER_S, &erased, NULL) == 0);
+	check(cues_of(folder) == 2 && access(left, F_OK) < 0);
+	arm(kinds, at, count);
+	r = inside(transcript_store(folder, vtt, true, NULL));
+	none = disarm() && none;
+	there = cues_of(folder);
+	check(r == 0 ? there == 3 : there == 2 || there == 3);
+	return !none;
+}
+
+static void a_transcript_survives_every_fault(void)
+{
+	static const unsigned kinds[] = {FAULT_WRITE, FAULT_SHORT | FAULT_SYNC,
+		FAULT_WRITE | FAULT_SYNC, FAULT_READ | FAULT_SHORT, FAULT_MEMORY};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		for (long count = 1; count <= FOREVER; count *= FOREVER)
+			AT_EVERY_CALL(transcript_with_fault(kinds[i], at, count));
+}
+
 static const struct test tests[] = {
 	{"writing loses nothing that it took, whichever call fails", writing_survives_every_fault},
 	{"reading never gives what is wrong, whichever call fails", reading_survives_every_fault},
@@ -882,6 +932,8 @@ static const struct test tests[] = {
 	{"an act that was acknowledged stays, whichever call fails",
 		annotations_survive_every_fault},
 	{"erasing can be ended, whichever call fails", erasing_survives_every_fault},
+	{"a transcript is the old or the new one, whichever call fails",
+		a_transcript_survives_every_fault},
 };
 
 int main(void)

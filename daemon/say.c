@@ -1,0 +1,106 @@
+#include "daemon/say.h"
+
+#include "protocol/base/log.h"
+#include "replay/study.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* what those who are not the moderator may add, change and remove */
+static bool may_say(Uxrec__Role role, const Uxrec__Act *act)
+{
+	switch (act->body_case) {
+	case UXREC__ACT__BODY_TAG:
+	case UXREC__ACT__BODY_NOTE:
+	case UXREC__ACT__BODY_OPPORTUNITY_SCORE:
+	case UXREC__ACT__BODY_LAYER_STATE: return true;
+	case UXREC__ACT__BODY_BLEEP: return role == UXREC__ROLE__ROLE_REVIEWER;
+	default: return false;
+	}
+}
+
+static int refuse_kind(Uxrec__Role role, struct error *reterr)
+{
+	return error_set(reterr, -EACCES, "this link allows tags, notes and scores%s only",
+		role == UXREC__ROLE__ROLE_REVIEWER ? ", and bleeps," : "");
+}
+
+int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct error *reterr)
+{
+	bool live_layer = strcmp(act->layer, "live") == 0;
+
+	switch (peer->role) {
+	case UXREC__ROLE__ROLE_MODERATOR: return 0;
+	case UXREC__ROLE__ROLE_OBSERVER:
+		if (!live_layer || !live)
+			return error_set(reterr, -EACCES,
+				"an observer's link allows tags in the running session only");
+		break;
+	default:
+		if (live_layer)
+			return error_set(reterr, -EACCES,
+				"what was said live stays as it was: a reviewer has a layer of their "
+				"own");
+	}
+	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !may_say(peer->role, act))
+		return refuse_kind(peer->role, reterr);
+	return 0;
+}
+
+/* What one has said is changed by another only when it is a reviewer, and no bleep. */
+static bool is_theirs(const struct peer *peer, const Uxrec__Act *before)
+{
+	if (peer->role == UXREC__ROLE__ROLE_MODERATOR ||
+		(peer->role == UXREC__ROLE__ROLE_REVIEWER &&
+			before->body_case != UXREC__ACT__BODY_BLEEP))
+		return true;
+	return strcmp(before->author, peer->name) == 0;
+}
+
+static int check_change(const struct peer *peer, const Uxrec__Act *act,
+	const struct session *session, struct error *reterr)
+{
+	const Uxrec__Act *before = annotations_find(session->annotations, act->id);
+
+	if (act->kind == UXREC__ACT__KIND__KIND_ADD)
+		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
+	if (!before)
+		return error_set(reterr, -ENOENT, "what is to be changed is not there");
+	if (strcmp(before->layer, act->layer) != 0 ||
+		(act->kind == UXREC__ACT__KIND__KIND_CHANGE && before->body_case != act->body_case))
+		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
+	/* a removal says nothing itself: what it removes must be theirs to remove */
+	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_say(peer->role, before))
+		return refuse_kind(peer->role, reterr);
+	if (is_theirs(peer, before))
+		return 0;
+	return error_set(reterr, -EACCES,
+		before->body_case == UXREC__ACT__BODY_BLEEP
+			? "a bleep is taken back by whoever said it, or by the moderator"
+			: "observers change only what they said themselves");
+}
+
+static int check_against_study(
+	const struct session *session, const Uxrec__Act *act, struct error *reterr)
+{
+	const Uxrec__Act *attempt;
+
+	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act->body_case != UXREC__ACT__BODY_TAG)
+		return 0;
+	if (!study_code(session->study, act->tag->code))
+		return error_set(reterr, -EINVAL, "the code book has no code '%s'",
+			text_quote(act->tag->code).text);
+	attempt = *act->tag->attempt ? annotations_find(session->annotations, act->tag->attempt)
+				     : NULL;
+	if (*act->tag->attempt && (!attempt || attempt->body_case != UXREC__ACT__BODY_ATTEMPT))
+		return error_set(reterr, -EINVAL, "the tag's attempt is not in this session");
+	return 0;
+}
+
+int say_check_against(const struct peer *peer, const Uxrec__Act *act, const struct session *session,
+	struct error *reterr)
+{
+	int r = check_change(peer, act, session, reterr);
+
+	return r == 0 ? check_against_study(session, act, reterr) : r;
+}

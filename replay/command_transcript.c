@@ -1,0 +1,284 @@
+/* uxrec transcript: what was said in a session, attached, shown, searched, given out and taken away. */
+
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/limits.h"
+#include "replay/command.h"
+#include "replay/json.h"
+#include "replay/transcript.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"transcript FILE... [--search TEXT] [--json] | FILE --export OUT.vtt | FOLDER "
+	"--attach FILE.vtt [--offset SECONDS] [--force] | FOLDER --remove";
+
+static int could_not(const struct error *error)
+{
+	log_error("%s", error->text);
+	return EXIT_COULD_NOT;
+}
+
+/* ---- showing ---- */
+
+/* cues have no control characters in them; their lines become one */
+static void print_cue(const struct vtt_cue *cue, const char *session)
+{
+	char from[24];
+
+	vtt_format_time(from, cue->from_ns);
+	if (session)
+		printf("%s  ", session);
+	printf("%s  %s%s", from, cue->speaker, *cue->speaker ? ": " : "");
+	for (const char *at = cue->text; *at; at++)
+		putchar(*at == '\n' ? ' ' : *at);
+	putchar('\n');
+}
+
+static int64_t begin_of(const struct session *session)
+{
+	int64_t begin_ns = 0, end_ns;
+
+	session_span(session, &begin_ns, &end_ns);
+	return begin_ns;
+}
+
+/* @return 1 with a transcript, 0 when there is none, or a negative errno that was told */
+static int load(struct vtt **ret, struct session **ret_session, const char *path)
+{
+	struct error error = {"no reason given"};
+	int r;
+
+	if (command_open(ret_session, path) != 0)
+		return -EIO;
+	r = transcript_show(ret, *ret_session, &error);
+	if (r < 0 && r != -ENOENT)
+		log_error("%s", error.text);
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static int show(const char *path, bool json)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	Uxrec__Transcript *message;
+	int r = load(&vtt, &session, path);
+
+	if (r < 0)
+		return EXIT_COULD_NOT;
+	if (r == 0) {
+		log_error("%s: it has no transcript", path);
+		return EXIT_NO;
+	}
+	for (size_t i = 0; !json && i < vtt->count; i++)
+		print_cue(&vtt->cues[i], NULL);
+	if (!json)
+		return EXIT_GOOD;
+	message = transcript_to_message(vtt, begin_of(session));
+	if (!message) {
+		log_error("no memory");
+		return EXIT_COULD_NOT;
+	}
+	json_print(json_of_message(&message->base));
+	uxrec__transcript__free_unpacked(message, NULL);
+	return EXIT_GOOD;
+}
+
+/* ---- searching ---- */
+
+static struct json_object *found_to_json(
+	const struct session *session, const struct vtt_cue *cue, int64_t begin_ns)
+{
+	Uxrec__Transcript__Cue message = UXREC__TRANSCRIPT__CUE__INIT;
+	struct json_object *found;
+
+	message.from_ns = begin_ns + cue->from_ns;
+	message.to_ns = begin_ns + cue->to_ns;
+	message.speaker = cue->speaker;
+	message.text = cue->text;
+	found = json_of_message(&message.base);
+	json_object_object_add(found, "session", json_object_new_string(session->id));
+	json_object_object_add(found, "from_s", json_object_new_double((double)cue->from_ns / 1e9));
+	return found;
+}
+
+/* @return how many cues have it, or a negative errno */
+static int search_one(const struct search *search, const char *path, struct json_object *document)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	int r = load(&vtt, &session, path), count = 0;
+
+	for (size_t i = 0; r > 0 && i < vtt->count; i++) {
+		const struct vtt_cue *cue = &vtt->cues[i];
+
+		r = search_finds(search, cue->text);
+		if (r < 0)
+			return r;
+		count += r;
+		if (r > 0 && document)
+			json_object_array_add(
+				document, found_to_json(session, cue, begin_of(session)));
+		else if (r > 0)
+			print_cue(cue, session->id);
+		r = 1;
+	}
+	return r < 0 ? r : count;
+}
+
+static int search_all(const char *text, int count, char **paths, bool json)
+{
+	_destroy_(search) struct search *search = NULL;
+	struct json_object *document = NULL;
+	int status = EXIT_NO;
+
+	if (search_create(&search, text) < 0) {
+		log_error("--search: that is no text to look for");
+		return EXIT_USAGE;
+	}
+	if (json)
+		document = json_object_new_array();
+	for (int i = 0; i < count; i++) {
+		int r = search_one(search, paths[i], document);
+
+		/* what could not be read may have it */
+		if (r < 0)
+			status = EXIT_COULD_NOT;
+		else if (r > 0 && status == EXIT_NO)
+			status = EXIT_GOOD;
+	}
+	if (json)
+		json_print(document);
+	return status;
+}
+
+/* ---- attaching, giving out, taking away ---- */
+
+static int parse_offset(const char *text, int64_t *ret_ns)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end || !(fabs(seconds) < TRANSCRIPT_HOURS_LIMIT * 3600.0)) {
+		log_error("--offset '%s': it is a number of seconds", text_quote(text).text);
+		return EXIT_USAGE;
+	}
+	/* WebVTT has milliseconds */
+	*ret_ns = llround(seconds * 1000) * NS_PER_MS;
+	return 0;
+}
+
+static int attach(const char *path, const char *file, int64_t offset_ns, bool replace)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	_autofree_ char *text = NULL;
+	struct error error = {"no reason given"};
+	ssize_t size;
+
+	if (command_open_folder(&session, path) != 0 || command_is_withdrawn(session, path))
+		return EXIT_COULD_NOT;
+	size = io_read_file(file, TRANSCRIPT_LIMIT_BYTES, &text);
+	if (size < 0) {
+		log_errno((int)size, "%s", file);
+		return EXIT_COULD_NOT;
+	}
+	if (vtt_parse(&vtt, text, (size_t)size, file, &error) < 0)
+		return could_not(&error);
+	transcript_shift(vtt, offset_ns);
+	if (transcript_store(session->path, vtt, replace, &error) < 0) {
+		log_error("%s%s", error.text,
+			!replace && transcript_exists(session->path) ? ": say --force to replace it"
+								     : "");
+		return EXIT_COULD_NOT;
+	}
+	printf("%s: %zu cues\n", path, vtt->count);
+	return EXIT_GOOD;
+}
+
+static int write_out(const char *out, const struct buf *text)
+{
+	int fd = open(out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), r;
+
+	if (fd < 0) {
+		log_error("%s: %s", out,
+			errno == EEXIST ? "it is there already; name another file"
+					: strerror(errno));
+		return EXIT_COULD_NOT;
+	}
+	r = io_write_all(fd, text->data, text->size_bytes);
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0)
+		return EXIT_GOOD;
+	unlink(out);
+	log_errno(r, "%s", out);
+	return EXIT_COULD_NOT;
+}
+
+static int give_out(const char *path, const char *out)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	_cleanup_(buf_finish) struct buf text = {0};
+	int r = load(&vtt, &session, path);
+
+	if (r < 0 || command_is_withdrawn(session, path))
+		return EXIT_COULD_NOT;
+	if (r == 0) {
+		log_error("%s: it has no transcript", path);
+		return EXIT_NO;
+	}
+	vtt_write(&text, vtt);
+	if (text.failed) {
+		log_error("no memory");
+		return EXIT_COULD_NOT;
+	}
+	return write_out(out, &text);
+}
+
+static int take_away(const char *path)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct error error = {"no reason given"};
+
+	if (command_open_folder(&session, path) != 0)
+		return EXIT_COULD_NOT;
+	return transcript_remove(session->path, &error) < 0 ? could_not(&error) : EXIT_GOOD;
+}
+
+int command_transcript(const struct command_options *options, int argc, char **argv)
+{
+	const char *file = command_take_value(&argc, argv, "--attach");
+	const char *offset = command_take_value(&argc, argv, "--offset");
+	const char *exported = command_take_value(&argc, argv, "--export");
+	const char *out = command_take_value(&argc, argv, "-o");
+	const char *text = command_take_value(&argc, argv, "--search");
+	bool away = command_take_flag(&argc, argv, "--remove");
+	bool force = command_take_flag(&argc, argv, "--force");
+	bool json = command_take_flag(&argc, argv, "--json");
+	int64_t offset_ns = 0;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, text ? argc : 1))
+		return EXIT_USAGE;
+	if (!out)
+		out = exported;
+	if (argc < 2 || !!file + !!out + !!text + away > 1 || ((offset || force) && !file) ||
+		(json && (file || out || away)))
+		return command_usage(usage);
+	if (offset && parse_offset(offset, &offset_ns) != 0)
+		return EXIT_USAGE;
+	if (text)
+		return search_all(text, argc - 1, argv + 1, json);
+	if (file)
+		return attach(argv[1], file, offset_ns, force);
+	if (out)
+		return give_out(argv[1], out);
+	return away ? take_away(argv[1]) : show(argv[1], json);
+}
