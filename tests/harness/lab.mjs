@@ -4,6 +4,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -172,6 +173,19 @@ export class Recorder {
     /* sanitizers speak by the exit status */
     if (code !== 0) throw new Error(`uxrecd ended with ${code}: ${this.output}`);
   }
+}
+
+/** A module of the pages that touches no browser, for tests that run it here. */
+export async function pageModule(name) {
+  const { build: bundle } = createRequire(join(root, 'replay/web/package.json'))('esbuild');
+  const { outputFiles } = await bundle({
+    entryPoints: [join(root, 'replay/web/src', name)],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'node18',
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
 
 /** Debian's Chromium. */
