@@ -13,7 +13,7 @@ import { attemptBegin, outcomeName, scoreAct } from './model';
 import { HearButton } from './observe';
 import { Icon, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { Player, type Stats } from './player';
-import { RecordedDriver, SPEEDS } from './recorded';
+import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { Stage } from './stage';
 
 const STEP_NS = 5_000_000_000n;
@@ -127,7 +127,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         </h1>
         <StateBadge state={driver.state()} label={driver.state()} />
         {driver.hasSound && <HearButton sound={driver.sound} />}
-        {driver.hasSound && driver.sound.hearing && driver.speed !== 1 && (
+        {driver.hasSound && driver.sound.hearing && driver.speed > FASTEST_HEARD && (
           <span class="hint">silent at {driver.speed}×</span>
         )}
         <span class="spring" />

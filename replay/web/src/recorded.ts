@@ -25,8 +25,9 @@ const DECODED_AHEAD = 4;
 /* without input and pictures for this long the session is idle */
 const IDLE_NS = 3n * SECOND;
 const BEFORE_ACTION_NS = SECOND / 2n;
-/* sound is decoded so far ahead of the moment shown, and is at most so far off it, in seconds */
-const SOUND_AHEAD_NS = SECOND / 4n;
+/* sound is decoded so far ahead of the moment shown (as it is heard), and is at most so far off it, in
+   seconds */
+const SOUND_AHEAD_MS = 250;
 const SOUND_OFF_S = 0.02;
 /* ten minutes of packets are kept for going back a little */
 const SOUNDS_KEPT = 30_000;
@@ -36,7 +37,9 @@ interface Coded {
   data: Uint8Array;
 }
 
-export const SPEEDS = [0.5, 1, 1.5, 2, 3, 4, 8] as const;
+export const SPEEDS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 8] as const;
+/** Nobody understands what is said faster than this. */
+export const FASTEST_HEARD = 3;
 
 export class RecordedDriver extends Emitter implements ConnectionEvents {
   readonly connection: Connection;
@@ -347,16 +350,17 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#shownMs = performance.now();
   }
 
-  /** Let the sound follow the moment shown. At other speeds it would have another pitch: it is silent. */
+  /** Let the sound follow the moment shown. */
   #hear(now: bigint): void {
-    if (!this.sound.hearing || this.speed !== 1) return;
+    if (!this.sound.hearing || this.speed > FASTEST_HEARD) return;
     if (!(Math.abs(this.sound.off(now)) < SOUND_OFF_S)) {
-      this.sound.follow(now);
+      this.sound.follow(now, this.speed);
       this.#nextSound = lastAtOrBefore(this.#sounds, now) + 1;
     }
+    const aheadNs = now + BigInt(Math.round(SOUND_AHEAD_MS * this.speed)) * 1_000_000n;
     for (;;) {
       const next = this.#sounds[this.#nextSound];
-      if (!next || next.timeNs > now + SOUND_AHEAD_NS) break;
+      if (!next || next.timeNs > aheadNs) break;
       this.sound.take(next);
       this.#nextSound++;
     }
