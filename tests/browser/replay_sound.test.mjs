@@ -1,8 +1,8 @@
-// A replay's sound in Debian's Chromium: speeds and volume.
+// A replay's sound in Debian's Chromium: speeds, volume and silence.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { browse, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browse, pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
 import { checkAccessibility, close, openPage } from '../harness/pages.mjs';
 
 const LENGTH_S = 9;
@@ -56,6 +56,17 @@ async function at(page) {
   const text = await page.locator('.transport .now').textContent();
   const [minutes, seconds] = text.split(':').map(Number);
   return 60 * minutes + seconds;
+}
+
+/** Levels as the server gives them: a voice, but nothing from one second to another. */
+function levels(quietFrom, quietTo) {
+  return (body) => {
+    if (body.case !== 'timeline') return;
+    const length = Math.ceil(Number(body.value.endNs - body.value.beginNs) / 2e8);
+    const level = (loud, low) => (_, i) => (i >= quietFrom * 5 && i < quietTo * 5 ? low : loud);
+    body.value.soundPeak = Uint8Array.from({ length }, level(24, 110));
+    body.value.soundRms = Uint8Array.from({ length }, level(50, 120));
+  };
 }
 
 test('sound is heard at every speed up to 3× with the moment that is shown, and not above', async () => {
@@ -116,4 +127,43 @@ test('how loud it is, is set by keyboard and kept for the next time', async () =
   await page.getByRole('button', { name: 'Hear', exact: true }).click();
   assert.equal(await slider.inputValue(), '20');
   await close(page);
+});
+
+test('the sound has a lane, and its silence is skipped when that is wished', async () => {
+  const page = await open({ between: { change: levels(1, 7) } });
+  const paths = await page.locator('.lane.sound path').evaluateAll((all) => all.map((path) => path.getAttribute('d')));
+  assert.equal(paths.length, 2);
+  for (const path of paths) assert.ok(path.length > 200, path);
+  await page.getByLabel('skip silence').check();
+  await page.keyboard.press('Home');
+  await play(page);
+  /* from 1.3 to 6.7: three tenths are kept at both ends */
+  await page.getByText('5 s of silence skipped').waitFor();
+  assert.ok((await at(page)) >= 6.6, 'the time is that of the session');
+  await until(async () => (await at(page)) > 7.5, 'what comes after it');
+  await pause(page);
+  /* with both, only what is idle as well: here the screen changes all the time */
+  await page.getByLabel('skip idle').check();
+  await page.keyboard.press('Home');
+  await play(page);
+  await until(async () => (await at(page)) > 1.8, 'the silence');
+  await sleep(300);
+  assert.ok((await at(page)) < 4, 'nothing is skipped');
+  await checkAccessibility(page, 'sound lane');
+  await close(page);
+});
+
+test('levels: what is quiet is judged by the room', async () => {
+  const { quietBelowDb, quietSpans } = await pageModule('levels.ts');
+  const of = (...parts) => Uint8Array.from(parts.flatMap(([level, steps]) => Array(steps).fill(level)));
+  assert.equal(quietBelowDb(of([40, 50], [130, 50])), -50, 'a quiet room');
+  assert.equal(quietBelowDb(of([40, 50], [90, 50])), -39, 'a fan');
+  assert.equal(quietBelowDb(of([40, 100])), -36, 'somebody speaks all the time');
+  assert.equal(quietBelowDb(of([255, 100])), -50, 'no sound at all');
+  assert.deepEqual(quietSpans(new Uint8Array(), 5n), []);
+  assert.deepEqual(quietSpans(of([40, 10], [130, 7], [40, 3]), 0n), [], 'a pause to breathe');
+  assert.deepEqual(quietSpans(of([40, 10], [130, 10], [40, 3], [255, 8]), SECOND), [
+    { fromNs: 3_300_000_000n, toNs: 4_700_000_000n },
+    { fromNs: 5_900_000_000n, toNs: 6_900_000_000n },
+  ]);
 });

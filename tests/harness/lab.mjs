@@ -200,6 +200,37 @@ export async function browse() {
   });
 }
 
+/**
+ * Stand between a page that is not open yet and the server.
+ *
+ * @param page    of playwright
+ * @param answer  (body of the page's message) => body of the answer that is given instead of the server's
+ * @param change  (body of the server's message): may change it
+ */
+export async function standBetween(page, { answer = () => undefined, change = () => undefined }) {
+  const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
+  const wire = await pageModule('../gen/protocol/wire_pb.ts');
+  const pack = (message) => record(OPCODE_PRIVATE, Buffer.from(toBinary(wire.ServerMessageSchema, message)));
+  await page.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((data) => {
+      const { request, body } = fromBinary(wire.ClientMessageSchema, data.subarray(9));
+      const given = answer(body);
+      if (given) socket.send(pack(create(wire.ServerMessageSchema, { request, body: given })));
+      else server.send(data);
+    });
+    server.onMessage((data) => {
+      if (data[0] !== OPCODE_PRIVATE) {
+        socket.send(data);
+        return;
+      }
+      const message = fromBinary(wire.ServerMessageSchema, data.subarray(9));
+      change(message.body);
+      socket.send(pack(message));
+    });
+  });
+}
+
 /** What window.uxrec.stats says. */
 export const stats = (page) => page.evaluate(() => ({ ...window.uxrec?.stats }));
 

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { standBetween } from './lab.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**
  * A page that fails the test when it logs an error or requests anything from elsewhere.
  *
- * @param options  of the browser's context; `expectErrors`: it may log some
+ * @param options  of the browser's context; `expectErrors`: it may log some; `between`: of standBetween()
  */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 850 }, ...options });
@@ -23,6 +24,7 @@ export async function openPage(browser, url, options = {}) {
     if (new URL(request.url()).hostname !== '127.0.0.1' && !/^(blob|data):/.test(request.url()))
       page.troubles.push(`request to ${request.url()}`);
   });
+  if (options.between) await standBetween(page, options.between);
   await page.goto(url);
   return page;
 }

@@ -11,12 +11,20 @@ import { Lanes } from './lanes';
 import { Coder, MarkList, NoteField } from './marks';
 import { attemptBegin, outcomeName, scoreAct } from './model';
 import { HearButton } from './observe';
-import { Icon, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
+import { type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { Stage } from './stage';
+import { Transport } from './transport';
 
 const STEP_NS = 5_000_000_000n;
+
+type Tab = 'tags' | 'events';
+
+const TABS: ReadonlyArray<[Tab, string]> = [
+  ['tags', 'Tags and notes'],
+  ['events', 'Events'],
+];
 
 const KEYS: KeyHelp = [
   ['space', 'play, pause'],
@@ -71,7 +79,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   useEmitter(driver);
   const model = useEmitter(driver.model);
   const [others, setOthers] = useState(true);
-  const [tab, setTab] = useState<'tags' | 'events'>('tags');
+  const [tab, setTab] = useState<Tab>('tags');
   const [filter, setFilter] = useState('');
   const atNs = useMemo(() => () => driver.nowNs(), [driver]);
   const tagTimes = () =>
@@ -158,22 +166,22 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           <TaskPanel driver={driver} player={player} coder={coder} />
           <div class="tabs">
             <div role="tablist" aria-label="List">
-              {(['tags', 'events'] as const).map((one) => (
-              <button
-                key={one}
-                type="button"
-                role="tab"
-                id={`tab-${one}`}
-                aria-selected={tab === one}
-                aria-controls="side-panel"
-                onClick={() => setTab(one)}
-              >
-                {one === 'tags' ? 'Tags and notes' : 'Events'}
-              </button>
+              {TABS.map(([one, title]) => (
+                <button
+                  key={one}
+                  type="button"
+                  role="tab"
+                  id={`tab-${one}`}
+                  aria-selected={tab === one}
+                  aria-controls="side-panel"
+                  onClick={() => setTab(one)}
+                >
+                  {title}
+                </button>
               ))}
             </div>
             <span class="spring" />
-            {tab === 'tags' ? (
+            {tab === 'tags' && (
               <label class="check small">
                 <input
                   type="checkbox"
@@ -182,7 +190,8 @@ export function ReplayPage({ token, session }: { token: string; session: string 
                 />
                 all layers
               </label>
-            ) : (
+            )}
+            {tab === 'events' && (
               <input
                 id="filter"
                 class="small"
@@ -235,59 +244,6 @@ function CurrentList({
     <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
   ) : (
     <EventList items={feed} beginNs={driver.beginNs} onGo={go} currentNs={now} filter={filter} />
-  );
-}
-
-function Transport({
-  driver,
-  player,
-  onToggle,
-  onFaster,
-}: {
-  driver: RecordedDriver;
-  player: Player;
-  onToggle: () => void;
-  onFaster: (by: number) => void;
-}) {
-  useEmitter(player);
-  const button = (label: string, icon: Parameters<typeof Icon>[0]['name'], action: () => void) => (
-    <button type="button" class="quiet" aria-label={label} title={label} onClick={action}>
-      <Icon name={icon} />
-    </button>
-  );
-  return (
-    <div class="transport" role="group" aria-label="Playing">
-      <button
-        type="button"
-        class="play"
-        aria-label={driver.playing ? 'Pause (space)' : 'Play (space)'}
-        title={driver.playing ? 'Pause (space)' : 'Play (space)'}
-        onClick={onToggle}
-      >
-        <Icon name={driver.playing ? 'pause' : 'play'} />
-      </button>
-      <span class="figure now" data-now-ns={String(driver.nowNs())}>
-        {clock(driver.nowNs() - driver.beginNs, 2)}
-      </span>
-      <span class="muted figure">/ {clock(driver.endNs - driver.beginNs)}</span>
-      {button('Previous picture (,)', 'picture-back', () => driver.step(false))}
-      {button('Next picture (.)', 'picture-on', () => driver.step(true))}
-      {button('Previous click (shift+←)', 'click-back', () => driver.jump(driver.clickTimes(), false))}
-      {button('Next click (shift+→)', 'click-on', () => driver.jump(driver.clickTimes(), true))}
-      {button('Slower ([)', 'minus', () => onFaster(-1))}
-      <span class="figure" aria-live="polite">
-        {driver.speed}×
-      </span>
-      {button('Faster (])', 'plus', () => onFaster(1))}
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={driver.skipIdle}
-          onChange={(event) => driver.setSkipIdle(event.currentTarget.checked)}
-        />
-        skip idle
-      </label>
-    </div>
   );
 }
 

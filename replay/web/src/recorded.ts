@@ -7,6 +7,7 @@ import type { ServerMessage, SessionSummary, Timeline } from '../gen/protocol/wi
 import { Connection, type ConnectionEvents } from './connection';
 import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
+import { quietSpans, type Span } from './levels';
 import { SessionModel } from './model';
 import { lastAtOrBefore, type Player } from './player';
 import { Sound } from './sound';
@@ -25,6 +26,8 @@ const DECODED_AHEAD = 4;
 /* without input and pictures for this long the session is idle */
 const IDLE_NS = 3n * SECOND;
 const BEFORE_ACTION_NS = SECOND / 2n;
+/* less is not worth the jump */
+const SKIP_NS = SECOND / 2n;
 /* sound is decoded so far ahead of the moment shown (as it is heard), and is at most so far off it, in
    seconds */
 const SOUND_AHEAD_MS = 250;
@@ -55,6 +58,11 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   playing = false;
   speed = 1;
   skipIdle = localStorage.getItem('skipIdle') === 'yes';
+  skipSilence = localStorage.getItem('skipSilence') === 'yes';
+  /** What was passed over last, and when, by performance.now(). */
+  skipped?: { text: string; atMs: number };
+  /** Spans in which nothing is said. */
+  quiet: Span[] = [];
 
   #player: Player;
   #session: string;
@@ -146,6 +154,12 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   setSkipIdle(skip: boolean): void {
     this.skipIdle = skip;
     localStorage.setItem('skipIdle', skip ? 'yes' : 'no');
+    this.changed();
+  }
+
+  setSkipSilence(skip: boolean): void {
+    this.skipSilence = skip;
+    localStorage.setItem('skipSilence', skip ? 'yes' : 'no');
     this.changed();
   }
 
@@ -264,6 +278,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       timeNs += dt;
       return { timeNs };
     });
+    this.quiet = quietSpans(timeline.soundRms, timeline.beginNs);
+    this.hasSound ||= timeline.soundPeak.length > 0;
   }
 
   #load(atNs: bigint): void {
@@ -386,7 +402,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#timer = requestAnimationFrame(() => this.#tick());
   }
 
-  /** Pass over pauses always, and over idle time when that is wished. */
+  /** Pass over pauses always, and over idle time and silence when that is wished: over both, where both are. */
   #skip(now: bigint): void {
     const pause = this.timeline?.gaps.find(
       (gap) => gap.reason === Gap_Reason.PAUSE && gap.fromNs <= now && now < gap.toNs - SECOND / 10n,
@@ -395,9 +411,24 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       this.seek(pause.toNs);
       return;
     }
-    if (!this.skipIdle) return;
+    const idleNs = this.skipIdle ? this.#idleUntilNs(now) : undefined;
+    const quietNs = this.skipSilence && this.quiet.length ? this.#quietUntilNs(now) : undefined;
+    const toNs = idleNs === undefined || (quietNs !== undefined && quietNs < idleNs) ? quietNs : idleNs;
+    if (toNs === undefined || toNs - now < SKIP_NS) return;
+    const what = quietNs === undefined ? 'idle' : idleNs === undefined ? 'of silence' : 'of idle silence';
+    const seconds = Math.round(Number(toNs - now) / 1e9);
+    this.skipped = { text: `${seconds || '<1'} s ${what} skipped`, atMs: performance.now() };
+    this.seek(toNs);
+  }
+
+  #idleUntilNs(now: bigint): bigint {
     const next = this.#nextActionNs(now);
-    if (next - now > IDLE_NS) this.seek(next - BEFORE_ACTION_NS);
+    return next - now > IDLE_NS ? next - BEFORE_ACTION_NS : now;
+  }
+
+  #quietUntilNs(now: bigint): bigint {
+    const span = this.quiet.findLast((candidate) => candidate.fromNs <= now);
+    return span && span.toNs > now ? span.toNs : now;
   }
 
   #nextActionNs(now: bigint): bigint {
