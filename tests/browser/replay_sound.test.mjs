@@ -1,4 +1,4 @@
-// A replay's sound in Debian's Chromium: speeds, volume and silence.
+// A replay's sound in Debian's Chromium: speeds, volume, silence and bleeps.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
@@ -31,8 +31,9 @@ afterEach(async () => {
   for (const context of browser.contexts()) await context.close();
 });
 
-async function open(options) {
-  const page = await openPage(browser, recorder.replayLink(session), options);
+async function open(options, role = 'library') {
+  const url = recorder.replayLink(session).replace(/#.*/, `#${recorder.token(role)}`);
+  const page = await openPage(browser, url, options);
   await until(async () => (await stats(page)).picturesDecoded > 0, 'a picture');
   return page;
 }
@@ -56,6 +57,14 @@ async function at(page) {
   const text = await page.locator('.transport .now').textContent();
   const [minutes, seconds] = text.split(':').map(Number);
   return 60 * minutes + seconds;
+}
+
+/** Go to a moment by the timeline. */
+async function goTo(page, seconds) {
+  const box = await page.locator('.track').boundingBox();
+  const length = await page.locator('.playhead').getAttribute('aria-valuemax');
+  await page.mouse.click(box.x + (box.width * seconds) / Number(length), box.y + box.height - 10);
+  await until(async () => Math.abs((await at(page)) - seconds) < 0.1, `the moment ${seconds}`);
 }
 
 /** Levels as the server gives them: a voice, but nothing from one second to another. */
@@ -166,4 +175,70 @@ test('levels: what is quiet is judged by the room', async () => {
     { fromNs: 3_300_000_000n, toNs: 4_700_000_000n },
     { fromNs: 5_900_000_000n, toNs: 6_900_000_000n },
   ]);
+});
+
+test('a span is bleeped: a tone instead of what was said, for everybody, until it is taken back', async (t) => {
+  const page = await open({}, 'moderate');
+  await goTo(page, 5);
+  const button = page.getByRole('button', { name: 'Bleep…' });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  const from = page.getByLabel('From', { exact: true });
+  assert.ok(await from.evaluate((field) => field === document.activeElement));
+  assert.ok(Math.abs(Number((await from.inputValue()).slice(2)) - 3) < 0.15, 'the last two seconds');
+  await page.getByLabel('to', { exact: true }).fill('0:01');
+  await page.getByText('it ends before it begins').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Bleep it' }).isDisabled());
+  await checkAccessibility(page, 'bleep form');
+  await from.fill('0:02');
+  await page.getByRole('button', { name: 'Until here' }).click();
+  await page.getByLabel('because of').fill('<b>a name</b>');
+  await page.keyboard.press('Enter');
+  const row = page.locator('.bleeps li:not(.pending)');
+  await row.getByText('<b>a name</b>').waitFor();
+  await row.getByText('3.0 s').waitFor();
+  assert.ok(await button.evaluate((one) => one === document.activeElement), 'the focus is back');
+  assert.equal(await page.locator('.lane .bleep').getAttribute('title'), 'bleeped: <b>a name</b>');
+  await checkAccessibility(page, 'bleeped');
+
+  /* nothing of the recording is played from 2 to 5, and a soft tone is */
+  await page.getByRole('button', { name: 'Hear', exact: true }).click();
+  await button.blur();
+  await goTo(page, 2.2);
+  const before = await played(page);
+  await play(page);
+  await until(async () => (await stats(page)).soundPeak > 0.04, 'the tone');
+  await until(async () => (await at(page)) > 3.5, 'the middle of it');
+  assert.equal(await played(page), before);
+  assert.ok((await stats(page)).soundPeak < 0.1, 'no click');
+  await until(async () => (await played(page)) > before, 'what comes after it');
+  await pause(page);
+
+  /* another reviewer sees it, but it is not theirs to take back */
+  const other = await open();
+  await other.getByLabel('Coding as').fill('Bea');
+  await other.keyboard.press('Tab');
+  await other.getByText('<b>a name</b>').waitFor();
+  assert.equal(await other.getByRole('button', { name: /^Take back the bleep/ }).count(), 0);
+  await page.getByRole('button', { name: 'Take back the bleep at 0:02.0' }).click();
+  await until(async () => (await other.locator('.bleeps').count()) === 0, 'it is gone there too');
+  assert.equal(await page.locator('.lane .bleep').count(), 0);
+  await goTo(page, 2.2);
+  const silent = await played(page);
+  await play(page);
+  await until(async () => (await played(page)) > silent + 30, 'the sound again');
+  await close(page);
+
+  /* and a reviewer may do the same in a layer of their own */
+  await goTo(other, 4);
+  await other.getByRole('button', { name: 'Bleep…' }).click();
+  await other.keyboard.press('Enter');
+  await other.locator('.bleeps li:not(.pending), .bleeps .trouble').first().waitFor();
+  if (await other.getByText('this link allows').count()) {
+    t.diagnostic('reviewers may not bleep yet');
+    return;
+  }
+  await other.getByRole('button', { name: /^Take back the bleep/ }).click();
+  await until(async () => (await other.locator('.bleeps').count()) === 0, 'their own is taken back');
+  await close(other);
 });

@@ -135,7 +135,7 @@ export function Lanes({
             <i key={click.share} class="click" style={place(click.share)} />
           ))}
         </div>
-        {driver.hasSound && <SoundLane driver={driver} />}
+        {driver.hasSound && <SoundLane driver={driver} share={share} />}
         <div class="lane pictures">
           <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
             <path class="area" d={area(timeline?.screenBytes ?? [], 1000, 20)} />
@@ -181,8 +181,8 @@ function MarkLane({ marks }: { marks: Mark[] }) {
   );
 }
 
-/** How loud it was, peak and mean. */
-function SoundLane({ driver }: { driver: RecordedDriver }) {
+/** How loud it was, peak and mean, and what nobody is to hear of it. */
+function SoundLane({ driver, share }: { driver: RecordedDriver; share: (ns: bigint) => number }) {
   const { timeline } = driver;
   const [peak, rms] = useMemo(
     () => [
@@ -205,6 +205,14 @@ function SoundLane({ driver }: { driver: RecordedDriver }) {
         <path class="area" d={peak} />
         <path class="mean" d={rms} />
       </svg>
+      {driver.model.bleeped().map(({ fromNs, toNs, reason }) => (
+        <span
+          key={`${fromNs}${toNs}`}
+          class="bleep"
+          title={reason ? `bleeped: ${reason}` : 'bleeped'}
+          style={place(share(fromNs), share(toNs) - share(fromNs))}
+        />
+      ))}
     </div>
   );
 }

@@ -45,6 +45,17 @@ export function quietSpans(rms: Uint8Array, beginNs: bigint): Span[] {
   return spans;
 }
 
+/** Spans that touch become one; they come by their begin. */
+export function joined(spans: readonly Span[]): Span[] {
+  const all: Span[] = [];
+  for (const span of spans) {
+    const last = all.at(-1);
+    if (!last || last.toNs < span.fromNs) all.push({ ...span });
+    else if (span.toNs > last.toNs) last.toNs = span.toNs;
+  }
+  return all;
+}
+
 /* the waveform shows this much below full scale, and is drawn in as many columns at most */
 const SHOWN_DB = 60;
 const COLUMNS = 1200;

@@ -1,8 +1,9 @@
 // The reviewer's page: a session from its file, tagged in a layer of one's own.
 
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Tag_Watching } from '../gen/protocol/acts_pb';
 import type { AttemptMetrics, Metrics } from '../gen/protocol/wire_pb';
+import { BleepForm, BleepList } from './bleeps';
 import { useEmitter } from './emitter';
 import { EventList, feedOfTimeline } from './events';
 import { clock, count, date } from './format';
@@ -81,6 +82,8 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const [others, setOthers] = useState(true);
   const [tab, setTab] = useState<Tab>('tags');
   const [filter, setFilter] = useState('');
+  const [bleeping, setBleeping] = useState(false);
+  const bleepButton = useRef<HTMLButtonElement>(null);
   const atNs = useMemo(() => () => driver.nowNs(), [driver]);
   const tagTimes = () =>
     model
@@ -211,8 +214,33 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         </aside>
       </main>
       <footer class="bottom">
-        {coder.trouble && <Notice kind="error">The last tag was not stored: {coder.trouble}</Notice>}
-        <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster} />
+        {coder.trouble && (
+          <Notice kind="error">What you said last was not stored: {coder.trouble}</Notice>
+        )}
+        <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster}>
+          {driver.hasSound && (
+            <button
+              type="button"
+              ref={bleepButton}
+              disabled={!ready}
+              aria-expanded={bleeping}
+              title="Keep a span of the sound from everybody, such as a name that was said"
+              onClick={() => setBleeping(!bleeping)}
+            >
+              Bleep…
+            </button>
+          )}
+        </Transport>
+        {bleeping && (
+          <BleepForm
+            driver={driver}
+            coder={coder}
+            onDone={() => {
+              setBleeping(false);
+              bleepButton.current?.focus();
+            }}
+          />
+        )}
         <Lanes driver={driver} player={player} layer={coder.layer} layers={layers} />
         <Palette codes={model.study?.codes ?? []} disabled={!ready} onTag={(code) => coder.tag(code)} />
       </footer>
@@ -241,7 +269,10 @@ function CurrentList({
   const now = driver.nowNs();
   const go = (ns: bigint) => driver.seek(ns);
   return tab === 'tags' ? (
-    <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+    <>
+      <BleepList coder={coder} beginNs={driver.beginNs} onGo={go} />
+      <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+    </>
   ) : (
     <EventList items={feed} beginNs={driver.beginNs} onGo={go} currentNs={now} filter={filter} />
   );

@@ -7,7 +7,7 @@ import type { ServerMessage, SessionSummary, Timeline } from '../gen/protocol/wi
 import { Connection, type ConnectionEvents } from './connection';
 import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
-import { quietSpans, type Span } from './levels';
+import { joined, quietSpans, type Span } from './levels';
 import { SessionModel } from './model';
 import { lastAtOrBefore, type Player } from './player';
 import { Sound } from './sound';
@@ -29,9 +29,10 @@ const BEFORE_ACTION_NS = SECOND / 2n;
 /* less is not worth the jump */
 const SKIP_NS = SECOND / 2n;
 /* sound is decoded so far ahead of the moment shown (as it is heard), and is at most so far off it, in
-   seconds */
+   seconds; a packet of it has this length */
 const SOUND_AHEAD_MS = 250;
 const SOUND_OFF_S = 0.02;
+const SOUND_NS = SECOND / 50n;
 /* ten minutes of packets are kept for going back a little */
 const SOUNDS_KEPT = 30_000;
 
@@ -61,6 +62,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   skipSilence = localStorage.getItem('skipSilence') === 'yes';
   /** What was passed over last, and when, by performance.now(). */
   skipped?: { text: string; atMs: number };
+  /** Spans that nobody is to hear, joined. */
+  bleeps: Span[] = [];
   /** Spans in which nothing is said. */
   quiet: Span[] = [];
 
@@ -82,6 +85,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   #loadedMs = 0; // when the last load was asked for
   #seekTimer = 0;
   #timer = 0;
+  #bleepsStored = 0;
 
   constructor(player: Player, session: string, token: string, name: string) {
     super();
@@ -101,6 +105,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.connection = new Connection(token, name, this);
     this.connection.subscribe(() => this.changed());
     this.sound.subscribe(() => this.changed());
+    this.model.subscribe(() => this.#takeBleeps());
   }
 
   get beginNs(): bigint {
@@ -282,6 +287,14 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.hasSound ||= timeline.soundPeak.length > 0;
   }
 
+  /** The server leaves bleeped sound out: with another bleep, or one less, it is read again. */
+  #takeBleeps(): void {
+    this.bleeps = joined(this.model.bleeped());
+    if (this.#bleepsStored === this.model.bleepsStored) return;
+    this.#bleepsStored = this.model.bleepsStored;
+    this.seek(this.nowNs());
+  }
+
   #load(atNs: bigint): void {
     const generation = ++this.#generation;
     this.#loadedMs = this.#shownMs = performance.now();
@@ -371,16 +384,22 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     if (!this.sound.hearing || this.speed > FASTEST_HEARD) return;
     if (!(Math.abs(this.sound.off(now)) < SOUND_OFF_S)) {
       this.sound.follow(now, this.speed);
+      for (const bleep of this.bleeps) this.sound.tone(bleep.fromNs, bleep.toNs);
       this.#nextSound = lastAtOrBefore(this.#sounds, now) + 1;
     }
     const aheadNs = now + BigInt(Math.round(SOUND_AHEAD_MS * this.speed)) * 1_000_000n;
     for (;;) {
       const next = this.#sounds[this.#nextSound];
       if (!next || next.timeNs > aheadNs) break;
-      this.sound.take(next);
+      if (!this.#isBleeped(next.timeNs)) this.sound.take(next);
       this.#nextSound++;
     }
     if (this.#nextSound > 2 * SOUNDS_KEPT) this.#nextSound -= this.#sounds.splice(0, SOUNDS_KEPT).length;
+  }
+
+  /** A bleep that is not stored yet is kept here. */
+  #isBleeped(timeNs: bigint): boolean {
+    return this.bleeps.some((bleep) => bleep.fromNs < timeNs + SOUND_NS && timeNs < bleep.toNs);
   }
 
   /** Show what is due, and come back for what is due next. */

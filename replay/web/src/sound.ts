@@ -21,6 +21,11 @@ const AHEAD_S = 0.5;
 const SMOOTH_LOOKS = 20;
 const ANOTHER_CLOCK_S = 0.1;
 
+/* instead of what nobody is to hear: soft, and without a jump at its ends */
+const TONE_HZ = 600;
+const TONE_HEIGHT = 0.06;
+const TONE_RAMP_S = 0.01;
+
 function rememberedVolume(): number {
   const volume = Number(localStorage.getItem('volume') ?? 1);
   return volume >= 0 && volume <= 1 ? volume : 1;
@@ -125,6 +130,24 @@ export class Sound extends Emitter {
   /** When a moment is played, on the context's clock. */
   #dueS(timeNs: bigint): number {
     return this.#originS + Number(timeNs - this.#originNs) / 1e9 / this.#speed;
+  }
+
+  /** A tone over a span that nobody is to hear, when it is its turn; for what follows a moment. */
+  tone(fromNs: bigint, toNs: bigint): void {
+    const context = this.#context;
+    if (!context || !this.#gain || !this.#following) return;
+    const beginS = Math.max(context.currentTime, this.#dueS(fromNs));
+    const endS = this.#dueS(toNs);
+    if (endS < beginS + 2 * TONE_RAMP_S) return;
+    const tone = new OscillatorNode(context, { frequency: TONE_HZ });
+    const soft = new GainNode(context, { gain: 0 });
+    soft.gain.setValueAtTime(0, beginS);
+    soft.gain.linearRampToValueAtTime(TONE_HEIGHT, beginS + TONE_RAMP_S);
+    soft.gain.setValueAtTime(TONE_HEIGHT, endS - TONE_RAMP_S);
+    soft.gain.linearRampToValueAtTime(0, endS);
+    tone.connect(soft).connect(this.#gain);
+    this.#start(tone, beginS);
+    tone.stop(endS);
   }
 
   /** The loudest of the last two thirds of a second, 0 to 1. */

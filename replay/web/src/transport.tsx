@@ -1,5 +1,6 @@
 // What plays a session: begin, stop, speed, what is passed over.
 
+import type { ComponentChildren } from 'preact';
 import { useEmitter } from './emitter';
 import { clock } from './format';
 import { Icon } from './parts';
@@ -14,11 +15,13 @@ export function Transport({
   player,
   onToggle,
   onFaster,
+  children,
 }: {
   driver: RecordedDriver;
   player: Player;
   onToggle: () => void;
   onFaster: (by: number) => void;
+  children?: ComponentChildren;
 }) {
   useEmitter(player);
   const button = (label: string, icon: Parameters<typeof Icon>[0]['name'], action: () => void) => (
@@ -51,6 +54,7 @@ export function Transport({
       </span>
       {button('Faster (])', 'plus', () => onFaster(1))}
       <Skips driver={driver} />
+      <span class="row tools">{children}</span>
     </div>
   );
 }
