@@ -281,7 +281,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   const page = await open(recorder.replayLink(session));
   await until(async () => stepOf(await colorOf(page)) === 1, 'the first picture');
   /* without sound there is nothing that is for sound */
-  for (const control of ['Hear', 'Bleep…'])
+  for (const control of ['Hear', 'Bleep…', 'CC captions'])
     assert.equal(await page.getByRole('button', { name: control }).count(), 0, control);
   assert.equal(await page.getByLabel('skip silence').count(), 0);
   assert.equal(await page.locator('.lane.sound').count(), 0);

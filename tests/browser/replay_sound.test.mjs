@@ -1,6 +1,8 @@
-// A replay's sound in Debian's Chromium: speeds, volume, silence and bleeps.
+// A replay's sound in Debian's Chromium: speeds, volume, silence, bleeps, and what was said in words.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { browse, pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
 import { checkAccessibility, close, openPage } from '../harness/pages.mjs';
@@ -241,4 +243,156 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   await other.getByRole('button', { name: /^Take back the bleep/ }).click();
   await until(async () => (await other.locator('.bleeps').count()) === 0, 'their own is taken back');
   await close(other);
+});
+
+/** A transcript of ten cues, each a second long, kept by nobody. */
+function transcript() {
+  const kept = { cues: [], put: [] };
+  const fill = (beginNs) =>
+    Array.from({ length: 10 }, (_, i) => ({
+      fromNs: beginNs + BigInt(i) * SECOND,
+      toNs: beginNs + BigInt(i) * SECOND + (SECOND * 9n) / 10n,
+      speaker: i % 3 ? '' : 'Ana',
+      text: i === 4 ? 'My name is [bleeped].\nSecond line' : `Sentence ${i} of <i>ten</i>, a+b`,
+    }));
+  kept.change = (body) => {
+    if (body.case !== 'timeline') return;
+    kept.beginNs = body.value.beginNs;
+    body.value.hasTranscript = kept.cues.length > 0;
+  };
+  kept.answer = (body) => {
+    if (body.case === 'getTranscript') return { case: 'transcript', value: { cues: kept.cues } };
+    if (body.case !== 'putTranscript') return undefined;
+    kept.put.push(body.value.vtt);
+    if (body.value.vtt.includes('refuse'))
+      return { case: 'failure', value: { code: 22, text: 'line 3: a cue has no times' } };
+    kept.cues = body.value.vtt ? fill(kept.beginNs) : [];
+    return { case: 'done', value: { session } };
+  };
+  return kept;
+}
+
+const file = (name, text) => ({ name, mimeType: 'text/vtt', buffer: Buffer.from(text) });
+
+test('a transcript is attached, goes with the replay, is searched and taken away', async () => {
+  const kept = transcript();
+  const page = await open({ between: kept });
+  await page.getByRole('tab', { name: 'Transcript' }).click();
+  await page.getByText('No transcript yet').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'CC captions' }).count(), 0);
+  const input = page.getByLabel('Transcript file');
+  const attach = (name, text) => input.setInputFiles(file(name, text));
+  await attach('long.vtt', `WEBVTT\n\n${'x'.repeat(250_000)}`);
+  await page.getByText('it has 250 kB, and at most 250 kB can be attached').waitFor();
+  await attach('some.srt', '1\n00:00:00,000 --> 00:00:01,000\nno');
+  await page.getByText('it is not WebVTT').waitFor();
+  assert.deepEqual(kept.put, [], 'neither was sent');
+  await attach('wrong.vtt', 'WEBVTT\n\nrefuse');
+  await page.getByText('wrong.vtt was not attached: line 3: a cue has no times.').waitFor();
+  await attach('right.vtt', 'WEBVTT\n\n00:00.000 --> 00:00.900\nhello');
+  const cues = page.locator('.cue');
+  await until(async () => (await cues.count()) === 10, 'ten cues');
+  assert.equal(await page.getByRole('alert').count(), 0, 'the trouble is gone');
+  assert.match(await cues.nth(3).textContent(), /^0:03Ana Sentence 3 of <i>ten<\/i>/);
+
+  /* a cue is gone to, and then the list goes with the replay */
+  await cues.nth(2).focus();
+  await page.keyboard.press('Enter');
+  await until(async () => Math.abs((await at(page)) - 2) < 0.1, 'the cue');
+  const current = page.locator('.cue[aria-current=true]');
+  assert.match(await current.textContent(), /Sentence 2/);
+  await page.getByRole('button', { name: 'CC captions' }).click();
+  assert.equal(await page.locator('.captions').textContent(), 'Sentence 2 of <i>ten</i>, a+b');
+  await page.locator('.play').click();
+  await until(async () => /Sentence 3/.test(await current.textContent().catch(() => '')), 'the next cue');
+  await until(async () => (await page.locator('.captions').textContent()).startsWith('Ana: Sentence 3'), 'its caption');
+  await page.getByText('My name is [bleeped].').first().waitFor();
+  await page.locator('.play').click();
+
+  /* who scrolls it has it to themselves until they want to follow again */
+  await page.locator('#side-panel').hover();
+  await page.mouse.wheel(0, 40);
+  await page.getByRole('button', { name: 'Follow' }).click();
+  assert.equal(await page.getByRole('button', { name: 'Follow' }).count(), 0);
+
+  /* search: signs mean themselves */
+  await page.locator('.play').blur();
+  await page.keyboard.press('/');
+  await page.keyboard.type('A+B');
+  await page.getByText('1 of 9').waitFor();
+  assert.equal(await page.locator('#cue-search').inputValue(), 'A+B');
+  assert.equal(await page.locator('.cues mark').count(), 9);
+  await page.keyboard.press('Enter');
+  await page.getByText('2 of 9').waitFor();
+  assert.match(await cues.filter({ has: page.locator('mark.here') }).textContent(), /Sentence 1/);
+  await page.getByRole('button', { name: 'Previous match' }).click();
+  await page.getByRole('button', { name: 'Previous match' }).click();
+  await page.getByText('9 of 9').waitFor();
+  const panel = await page.locator('#side-panel').boundingBox();
+  await until(async () => {
+    const { y } = await page.locator('mark.here').boundingBox();
+    return y >= panel.y && y < panel.y + panel.height;
+  }, 'the match in sight');
+  for (const [colorScheme, width] of [['light', 1400], ['dark', 1400], ['dark', 390]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 850 });
+    await checkAccessibility(page, `transcript ${colorScheme} ${width}`);
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    assert.ok(overflow <= 0, `${overflow} px too wide at ${width}`);
+  }
+  await page.setViewportSize({ width: 1400, height: 850 });
+  await page.locator('#cue-search').fill('nowhere');
+  await page.getByText('none', { exact: true }).waitFor();
+  await page.locator('#cue-search').fill('');
+  await page.getByRole('button', { name: 'Follow' }).click();
+  assert.equal(await page.getByRole('button', { name: 'Follow' }).count(), 0);
+
+  await page.getByRole('button', { name: 'Take away…' }).click();
+  await page.getByRole('button', { name: 'Keep' }).click();
+  await page.getByRole('button', { name: 'Take away…' }).click();
+  await page.getByRole('button', { name: 'Take away', exact: true }).click();
+  await page.getByText('No transcript yet').waitFor();
+  assert.equal(kept.put.at(-1), '');
+  assert.equal(await page.locator('.captions').count(), 0);
+  await close(page);
+});
+
+test('a transcript is kept by the server, and a bleep covers its words', async (t) => {
+  const page = await open({}, 'moderate');
+  const path = join(recorder.folder, 'said.vtt');
+  writeFileSync(
+    path,
+    'WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ana>My name is Ana Example\n\n00:03.000 --> 00:04.000\nThen this\n',
+  );
+  await page.getByRole('tab', { name: 'Transcript' }).click();
+  await page.getByLabel('Transcript file').setInputFiles(path);
+  await page.locator('.cue, [role=alert]').first().waitFor();
+  const refused = await page.getByRole('alert').allTextContents();
+  if (refused.length) {
+    t.skip(`the server keeps no transcripts: ${refused.join()}`);
+    return;
+  }
+  const cues = page.locator('.cue');
+  await until(async () => (await cues.count()) === 2, 'two cues');
+  assert.match(await cues.first().textContent(), /^0:01Ana My name is Ana Example$/);
+  await cues.nth(1).click();
+  await until(async () => Math.abs((await at(page)) - 3) < 0.05, 'its time');
+  await goTo(page, 2);
+  await page.getByRole('button', { name: 'Bleep…' }).click();
+  await page.getByLabel('From', { exact: true }).fill('0:01.2');
+  await page.keyboard.press('Enter');
+  await page.locator('.cue', { hasText: '[bleeped]' }).waitFor();
+  assert.equal(await page.getByText('Example').count(), 0);
+  /* it is there for the next one who opens the session */
+  const next = await open();
+  await next.getByRole('tab', { name: 'Transcript' }).click();
+  await until(async () => (await next.locator('.cue').count()) === 2, 'the cues');
+  await close(next);
+  await page.getByRole('tab', { name: 'Tags' }).click();
+  await page.getByRole('button', { name: /^Take back the bleep/ }).click();
+  await page.getByRole('tab', { name: 'Transcript' }).click();
+  await page.locator('.cue', { hasText: 'Example' }).waitFor();
+  await close(page);
 });

@@ -16,15 +16,17 @@ import { type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, T
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { Stage } from './stage';
+import { Captions, TranscriptPanel } from './transcript';
 import { Transport } from './transport';
 
 const STEP_NS = 5_000_000_000n;
 
-type Tab = 'tags' | 'events';
+type Tab = 'tags' | 'events' | 'transcript';
 
 const TABS: ReadonlyArray<[Tab, string]> = [
-  ['tags', 'Tags and notes'],
+  ['tags', 'Tags'],
   ['events', 'Events'],
+  ['transcript', 'Transcript'],
 ];
 
 const KEYS: KeyHelp = [
@@ -41,7 +43,7 @@ const KEYS: KeyHelp = [
   ['R', 'the participant recovered from it'],
   ['N', 'write a note'],
   ['Z', 'take your last tag or note back'],
-  ['/', 'search the events'],
+  ['/', 'search the events, or the transcript'],
   ['?', 'these keys'],
 ];
 
@@ -80,8 +82,10 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   useEmitter(driver);
   const model = useEmitter(driver.model);
   const [others, setOthers] = useState(true);
+  const transcript = useEmitter(driver.transcript);
   const [tab, setTab] = useState<Tab>('tags');
   const [filter, setFilter] = useState('');
+  const [captions, setCaptions] = useState(localStorage.getItem('captions') === 'yes');
   const [bleeping, setBleeping] = useState(false);
   const bleepButton = useRef<HTMLButtonElement>(null);
   const atNs = useMemo(() => () => driver.nowNs(), [driver]);
@@ -112,8 +116,11 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     k: () => driver.jump(tagTimes(), false),
     n: () => document.getElementById('note')?.focus(),
     '/': () => {
-      setTab('events');
-      requestAnimationFrame(() => document.getElementById('filter')?.focus());
+      if (tab !== 'transcript') setTab('events');
+      const field = () => document.getElementById(tab === 'transcript' ? 'cue-search' : 'filter');
+      /* at once if it is there: the next key is for it */
+      if (field()) field()?.focus();
+      else requestAnimationFrame(() => field()?.focus());
     },
   });
   const rename = (value: string) => {
@@ -164,8 +171,12 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           atNs={atNs}
           text={`The participant’s screen at ${clock(driver.nowNs() - driver.beginNs)}`}
           covered={ready ? undefined : <h2>{driver.trouble ? 'No picture' : 'Opening'}</h2>}
-        />
-        <aside class="side" aria-label="Task, tags and events">
+        >
+          {captions && transcript.cues.length > 0 && (
+            <Captions transcript={transcript} player={player} atNs={atNs} />
+          )}
+        </Stage>
+        <aside class="side" aria-label="Task, tags, events and transcript">
           <TaskPanel driver={driver} player={player} coder={coder} />
           <div class="tabs">
             <div role="tablist" aria-label="List">
@@ -208,7 +219,17 @@ export function ReplayPage({ token, session }: { token: string; session: string 
             )}
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-            <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
+            {tab === 'transcript' ? (
+              <TranscriptPanel
+                transcript={transcript}
+                player={player}
+                atNs={atNs}
+                beginNs={driver.beginNs}
+                onGo={(ns) => driver.seek(ns)}
+              />
+            ) : (
+              <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
+            )}
           </div>
           <NoteField coder={coder} disabled={!ready} />
         </aside>
@@ -218,6 +239,22 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           <Notice kind="error">What you said last was not stored: {coder.trouble}</Notice>
         )}
         <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster}>
+          {transcript.cues.length > 0 && (
+            <button
+              type="button"
+              class="quiet"
+              aria-pressed={captions}
+              aria-label="CC captions"
+              title={captions ? 'Hide the captions' : 'Show what is said below the picture'}
+              onClick={(event) => {
+                if (event.detail > 0) event.currentTarget.blur();
+                localStorage.setItem('captions', captions ? 'no' : 'yes');
+                setCaptions(!captions);
+              }}
+            >
+              CC
+            </button>
+          )}
           {driver.hasSound && (
             <button
               type="button"

@@ -11,6 +11,7 @@ import { joined, quietSpans, type Span } from './levels';
 import { SessionModel } from './model';
 import { lastAtOrBefore, type Player } from './player';
 import { Sound } from './sound';
+import { Transcript } from './transcript';
 import type { ChannelMessage } from './wire';
 
 const SECOND = 1_000_000_000n;
@@ -62,6 +63,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   skipSilence = localStorage.getItem('skipSilence') === 'yes';
   /** What was passed over last, and when, by performance.now(). */
   skipped?: { text: string; atMs: number };
+  readonly transcript: Transcript;
   /** Spans that nobody is to hear, joined. */
   bleeps: Span[] = [];
   /** Spans in which nothing is said. */
@@ -106,6 +108,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.connection.subscribe(() => this.changed());
     this.sound.subscribe(() => this.changed());
     this.model.subscribe(() => this.#takeBleeps());
+    this.transcript = new Transcript(this.connection, session);
   }
 
   get beginNs(): bigint {
@@ -261,6 +264,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
         value: { session: this.#session },
       });
       if (timeline.body.case === 'timeline') this.#takeTimeline(timeline.body.value);
+      if (this.timeline?.hasTranscript) void this.transcript.load();
       this.trouble = '';
       this.changed();
       this.seek(fresh ? this.#startNs() : this.nowNs());
@@ -293,6 +297,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     if (this.#bleepsStored === this.model.bleepsStored) return;
     this.#bleepsStored = this.model.bleepsStored;
     this.seek(this.nowNs());
+    if (this.transcript.cues.length) void this.transcript.load();
   }
 
   #load(atNs: bigint): void {
