@@ -4,6 +4,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -174,6 +175,19 @@ export class Recorder {
   }
 }
 
+/** A module of the pages that touches no browser, for tests that run it here. */
+export async function pageModule(name) {
+  const { build: bundle } = createRequire(join(root, 'replay/web/package.json'))('esbuild');
+  const { outputFiles } = await bundle({
+    entryPoints: [join(root, 'replay/web/src', name)],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'node18',
+  });
+  return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
+}
+
 /** Debian's Chromium. */
 export async function browse() {
   const { chromium } = await import('playwright-core');
@@ -183,6 +197,37 @@ export async function browse() {
       '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
     ],
+  });
+}
+
+/**
+ * Stand between a page that is not open yet and the server.
+ *
+ * @param page    of playwright
+ * @param answer  (body of the page's message) => body of the answer that is given instead of the server's
+ * @param change  (body of the server's message): may change it
+ */
+export async function standBetween(page, { answer = () => undefined, change = () => undefined }) {
+  const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
+  const wire = await pageModule('../gen/protocol/wire_pb.ts');
+  const pack = (message) => record(OPCODE_PRIVATE, Buffer.from(toBinary(wire.ServerMessageSchema, message)));
+  await page.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((data) => {
+      const { request, body } = fromBinary(wire.ClientMessageSchema, data.subarray(9));
+      const given = answer(body);
+      if (given) socket.send(pack(create(wire.ServerMessageSchema, { request, body: given })));
+      else server.send(data);
+    });
+    server.onMessage((data) => {
+      if (data[0] !== OPCODE_PRIVATE) {
+        socket.send(data);
+        return;
+      }
+      const message = fromBinary(wire.ServerMessageSchema, data.subarray(9));
+      change(message.body);
+      socket.send(pack(message));
+    });
   });
 }
 

@@ -15,6 +15,15 @@ export function clock(ns: bigint, fraction = 0): string {
   return negative ? `−${text}` : text;
 }
 
+/** The reverse: what a person writes for a time, undefined when it is none. */
+export function parseClock(text: string): bigint | undefined {
+  const match = /^\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d+)?)\s*$/.exec(text);
+  if (!match) return undefined;
+  const [, hours = '0', minutes = '0', seconds = '0'] = match;
+  const ms = Math.round(Number(seconds.replace(',', '.')) * 1000);
+  return (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000_000n + BigInt(ms) * 1_000_000n;
+}
+
 /** A time of day and date of a session time. */
 export function date(ns: bigint): string {
   const value = new Date(Number(ns / 1_000_000n));

@@ -21,6 +21,15 @@ function isTextField(target: EventTarget | null): target is HTMLElement {
   );
 }
 
+/** A slider keeps what moves it. */
+function movesSlider(event: KeyboardEvent): boolean {
+  return (
+    event.target instanceof HTMLInputElement &&
+    event.target.type === 'range' &&
+    /^(Arrow|Home|End|Page)/.test(event.key)
+  );
+}
+
 /** The name of a key press. Digits also go by their place, for layouts that want Shift for them. */
 function nameOf(event: KeyboardEvent): string {
   const digit = DIGIT.exec(event.code);
@@ -39,10 +48,10 @@ export function useKeys(map: KeyMap): void {
       if (event.ctrlKey || event.metaKey || event.isComposing || event.defaultPrevented) return;
       if (document.querySelector('dialog[open]')) return;
       const inText = isTextField(event.target);
-      if (inText !== event.altKey) return;
+      if (inText !== event.altKey || movesSlider(event)) return;
       if (
         event.target instanceof HTMLElement &&
-        event.target.closest('button, a, input, summary, [role=tab], [role=slider]') &&
+        event.target.closest('button, a, input:not([type=range]), summary, [role=tab], [role=slider]') &&
         (event.key === ' ' || event.key === 'Enter' || event.key.startsWith('Arrow')) &&
         !(event.key.startsWith('Arrow') && event.target.closest('button, a'))
       )

@@ -1,11 +1,12 @@
 // The timeline of a session: lanes of tasks, tags, input and screen over one axis of time.
 
-import { useRef, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { Gap_Reason } from '../gen/protocol/session_pb';
 import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
 import { useEmitter } from './emitter';
 import { gapText } from './events';
 import { clock } from './format';
+import { LEVEL_NS, loudest, mean, waveform } from './levels';
 import { attemptBegin, attemptEnd, outcomeName } from './model';
 import { NO_COLOR } from './parts';
 import type { Player } from './player';
@@ -90,6 +91,7 @@ export function Lanes({
         <span>you</span>
         <span>others</span>
         <span>input</span>
+        {driver.hasSound && <span class="tall">sound</span>}
         <span>screen</span>
       </div>
       <div
@@ -133,6 +135,7 @@ export function Lanes({
             <i key={click.share} class="click" style={place(click.share)} />
           ))}
         </div>
+        {driver.hasSound && <SoundLane driver={driver} share={share} />}
         <div class="lane pictures">
           <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
             <path class="area" d={area(timeline?.screenBytes ?? [], 1000, 20)} />
@@ -173,6 +176,42 @@ function MarkLane({ marks }: { marks: Mark[] }) {
         >
           {mark.names.length > 1 && <small>{mark.names.length}</small>}
         </span>
+      ))}
+    </div>
+  );
+}
+
+/** How loud it was, peak and mean, and what nobody is to hear of it. */
+function SoundLane({ driver, share }: { driver: RecordedDriver; share: (ns: bigint) => number }) {
+  const { timeline } = driver;
+  const [peak, rms] = useMemo(
+    () => [
+      waveform(timeline?.soundPeak ?? new Uint8Array(), 1000, 20, loudest),
+      waveform(timeline?.soundRms ?? new Uint8Array(), 1000, 20, mean),
+    ],
+    [timeline],
+  );
+  /* levels come in whole steps: the last may reach beyond the end */
+  const soundNs = BigInt(timeline?.soundPeak.length ?? 0) * LEVEL_NS;
+  const width = Number(soundNs) / (Number(driver.endNs - driver.beginNs) || 1);
+  return (
+    <div class="lane sound">
+      <svg
+        viewBox="0 0 1000 20"
+        preserveAspectRatio="none"
+        aria-hidden="true"
+        style={{ width: `${width * 100}%` }}
+      >
+        <path class="area" d={peak} />
+        <path class="mean" d={rms} />
+      </svg>
+      {driver.model.bleeped().map(({ fromNs, toNs, reason }) => (
+        <span
+          key={`${fromNs}${toNs}`}
+          class="bleep"
+          title={reason ? `bleeped: ${reason}` : 'bleeped'}
+          style={place(share(fromNs), share(toNs) - share(fromNs))}
+        />
       ))}
     </div>
   );

@@ -8,10 +8,10 @@ import { type Status, Status_State } from '../gen/protocol/wire_pb';
 import { type ConnectionEvents, Connection } from './connection';
 import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
-import { Levels } from './levels';
+import { Levels } from './meter';
 import { SessionModel } from './model';
 import { type Player } from './player';
-import { Sound } from './sound';
+import { Sound, SOUND_TOPICS } from './sound';
 import type { ChannelMessage } from './wire';
 
 /* A picture waits for its sound at most so long, in at most so many: decoded pictures are large. It is due
@@ -90,7 +90,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     if (message.topic === '/screen') {
       const video = fromBinary(CompressedVideoSchema, message.data);
       if (this.#decoder.decode(message.timeNs, video.data)) this.#lastSentNs = message.timeNs;
-    } else if (message.topic === '/sound') {
+    } else if (SOUND_TOPICS.includes(message.topic)) {
       this.sound.take(message);
     } else if (message.topic === '/sound/levels' || message.topic === '/sound/info') {
       this.levels.take(message);

@@ -38,6 +38,9 @@ export class SessionModel extends Emitter {
   #entries = new Map<string, Entry>();
   /** What this page said, in order, for undo and for "the last tag". */
   #own: string[] = [];
+  /** Grows when the store knows of another bleep, or of one less. */
+  bleepsStored = 0;
+  #unbleeping = new Set<string>(); // on its way: a removal that is stored does not say of what
 
   /** Begin anew with what the server says. What is still on its way stays. */
   reset(session: string, study: Study | undefined, acts: Act[]): void {
@@ -57,6 +60,9 @@ export class SessionModel extends Emitter {
   stored(act: Act): void {
     const before = this.#entries.get(act.id);
     if (before?.stored && before.act.counter > act.counter) return;
+    const known = before?.stored && before.act.counter === act.counter;
+    if ((!known && (act.body.case ?? before?.act.body.case) === 'bleep') || this.#unbleeping.delete(act.id))
+      this.bleepsStored++;
     if (act.kind === Act_Kind.REMOVE) this.#entries.delete(act.id);
     else this.#entries.set(act.id, { act, stored: true });
     this.changed();
@@ -66,6 +72,7 @@ export class SessionModel extends Emitter {
   async put(connection: Connection, act: Act): Promise<void> {
     const before = this.#entries.get(act.id);
     if (act.kind === Act_Kind.ADD) this.#own.push(act.id);
+    if (act.kind === Act_Kind.REMOVE && before?.act.body.case === 'bleep') this.#unbleeping.add(act.id);
     if (act.kind === Act_Kind.REMOVE) this.#entries.delete(act.id);
     else this.#entries.set(act.id, { act, stored: false });
     this.changed();
@@ -113,6 +120,20 @@ export class SessionModel extends Emitter {
       const difference = a.act.body.value.mediaNs - b.act.body.value.mediaNs;
       return difference < 0n ? -1 : difference > 0n ? 1 : 0;
     });
+  }
+
+  /** What nobody is to hear, by its begin. */
+  bleeps(): Array<Entry & { act: ActOf<'bleep'> }> {
+    return this.entries('bleep').sort((a, b) =>
+      a.act.body.value.fromNs < b.act.body.value.fromNs ? -1 : 1,
+    );
+  }
+
+  /** Those that hold: what could not be stored holds for nobody. */
+  bleeped(): Array<ActOf<'bleep'>['body']['value']> {
+    return this.bleeps()
+      .filter(({ stored, trouble }) => stored || !trouble)
+      .map(({ act }) => act.body.value);
   }
 
   attempts(): Array<{ id: string; attempt: Attempt }> {
@@ -226,6 +247,15 @@ export function changeAct(act: Act, change: Partial<Tag> | Partial<Note>): Act {
     copy.body = { case: 'note', value: { ...act.body.value, ...(change as Partial<Note>) } };
   else copy.body = act.body;
   return copy;
+}
+
+export function bleepAct(layer: string, fromNs: bigint, toNs: bigint, reason: string): Act {
+  return create(ActSchema, {
+    id: newId(),
+    kind: Act_Kind.ADD,
+    layer,
+    body: { case: 'bleep', value: { fromNs, toNs, reason } },
+  });
 }
 
 export function removeAct(act: Act): Act {

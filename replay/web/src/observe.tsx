@@ -7,7 +7,7 @@ import { useEmitter } from './emitter';
 import { EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
 import { useKeys } from './keys';
-import { LiveMeter } from './levels';
+import { LiveMeter } from './meter';
 import { LiveDriver } from './live';
 import { Coder, MarkList, NoteField } from './marks';
 import { Icon, Notice, Palette, StateBadge } from './parts';
@@ -115,19 +115,37 @@ export function LiveSound({ driver }: { driver: LiveDriver }) {
 /** Nothing sounds in a browser before somebody asks for it: here they do. */
 export function HearButton({ sound }: { sound: Sound }) {
   if (sound.unable) return <span class="hint">{sound.unable}</span>;
+  const volume = Math.round(100 * sound.volume);
   return (
-    <button
-      type="button"
-      aria-pressed={sound.hearing}
-      title={sound.hearing ? 'You hear the participant; nobody else is concerned' : 'Hear what the participant says'}
-      onClick={(event) => {
-        /* after a press by mouse the space bar is the player's again */
-        if (event.detail > 0) event.currentTarget.blur();
-        void (sound.hearing ? sound.hush() : sound.hear());
-      }}
-    >
-      <Icon name={sound.hearing ? 'sound' : 'hushed'} /> {sound.hearing ? 'Hearing' : 'Hear'}
-    </button>
+    <span class="row">
+      <button
+        type="button"
+        aria-pressed={sound.hearing}
+        title={sound.hearing ? 'You hear the participant; nobody else is concerned' : 'Hear what the participant says'}
+        onClick={(event) => {
+          /* after a press by mouse the space bar is the player's again */
+          if (event.detail > 0) event.currentTarget.blur();
+          void (sound.hearing ? sound.hush() : sound.hear());
+        }}
+      >
+        <Icon name={sound.hearing ? 'sound' : 'hushed'} /> {sound.hearing ? 'Hearing' : 'Hear'}
+      </button>
+      {sound.hearing && (
+        <input
+          type="range"
+          class="volume"
+          min="0"
+          max="100"
+          step="5"
+          value={volume}
+          aria-label="Volume"
+          aria-valuetext={`${volume} %`}
+          title={`Volume: ${volume} %`}
+          onInput={(event) => sound.setVolume(Number(event.currentTarget.value) / 100)}
+          onPointerUp={(event) => event.currentTarget.blur()}
+        />
+      )}
+    </span>
   );
 }
 

@@ -6,7 +6,7 @@ import { Attempt_Outcome, Consent_Method, ConsentSchema } from '../gen/protocol/
 import type { DoctorReport, StudyEntry } from '../gen/protocol/wire_pb';
 import { DoctorReport_Finding_Level, Status_State } from '../gen/protocol/wire_pb';
 import { bytes, clock } from './format';
-import { CheckedMeter } from './levels';
+import { CheckedMeter } from './meter';
 import type { LiveDriver } from './live';
 import { OUTCOMES, outcomeName } from './model';
 import { LiveSound, LiveState, ObserveBody, TaskState, useWatching } from './observe';

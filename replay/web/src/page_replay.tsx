@@ -1,8 +1,9 @@
 // The reviewer's page: a session from its file, tagged in a layer of one's own.
 
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Tag_Watching } from '../gen/protocol/acts_pb';
 import type { AttemptMetrics, Metrics } from '../gen/protocol/wire_pb';
+import { BleepForm, BleepList } from './bleeps';
 import { useEmitter } from './emitter';
 import { EventList, feedOfTimeline } from './events';
 import { clock, count, date } from './format';
@@ -11,12 +12,22 @@ import { Lanes } from './lanes';
 import { Coder, MarkList, NoteField } from './marks';
 import { attemptBegin, outcomeName, scoreAct } from './model';
 import { HearButton } from './observe';
-import { Icon, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
+import { type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { Player, type Stats } from './player';
-import { RecordedDriver, SPEEDS } from './recorded';
+import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { Stage } from './stage';
+import { Captions, TranscriptPanel } from './transcript';
+import { Transport } from './transport';
 
 const STEP_NS = 5_000_000_000n;
+
+type Tab = 'tags' | 'events' | 'transcript';
+
+const TABS: ReadonlyArray<[Tab, string]> = [
+  ['tags', 'Tags'],
+  ['events', 'Events'],
+  ['transcript', 'Transcript'],
+];
 
 const KEYS: KeyHelp = [
   ['space', 'play, pause'],
@@ -32,7 +43,7 @@ const KEYS: KeyHelp = [
   ['R', 'the participant recovered from it'],
   ['N', 'write a note'],
   ['Z', 'take your last tag or note back'],
-  ['/', 'search the events'],
+  ['/', 'search the events, or the transcript'],
   ['?', 'these keys'],
 ];
 
@@ -71,8 +82,12 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   useEmitter(driver);
   const model = useEmitter(driver.model);
   const [others, setOthers] = useState(true);
-  const [tab, setTab] = useState<'tags' | 'events'>('tags');
+  const transcript = useEmitter(driver.transcript);
+  const [tab, setTab] = useState<Tab>('tags');
   const [filter, setFilter] = useState('');
+  const [captions, setCaptions] = useState(localStorage.getItem('captions') === 'yes');
+  const [bleeping, setBleeping] = useState(false);
+  const bleepButton = useRef<HTMLButtonElement>(null);
   const atNs = useMemo(() => () => driver.nowNs(), [driver]);
   const tagTimes = () =>
     model
@@ -101,8 +116,11 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     k: () => driver.jump(tagTimes(), false),
     n: () => document.getElementById('note')?.focus(),
     '/': () => {
-      setTab('events');
-      requestAnimationFrame(() => document.getElementById('filter')?.focus());
+      if (tab !== 'transcript') setTab('events');
+      const field = () => document.getElementById(tab === 'transcript' ? 'cue-search' : 'filter');
+      /* at once if it is there: the next key is for it */
+      if (field()) field()?.focus();
+      else requestAnimationFrame(() => field()?.focus());
     },
   });
   const rename = (value: string) => {
@@ -127,7 +145,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         </h1>
         <StateBadge state={driver.state()} label={driver.state()} />
         {driver.hasSound && <HearButton sound={driver.sound} />}
-        {driver.hasSound && driver.sound.hearing && driver.speed !== 1 && (
+        {driver.hasSound && driver.sound.hearing && driver.speed > FASTEST_HEARD && (
           <span class="hint">silent at {driver.speed}×</span>
         )}
         <span class="spring" />
@@ -153,27 +171,31 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           atNs={atNs}
           text={`The participant’s screen at ${clock(driver.nowNs() - driver.beginNs)}`}
           covered={ready ? undefined : <h2>{driver.trouble ? 'No picture' : 'Opening'}</h2>}
-        />
-        <aside class="side" aria-label="Task, tags and events">
+        >
+          {captions && transcript.cues.length > 0 && (
+            <Captions transcript={transcript} player={player} atNs={atNs} />
+          )}
+        </Stage>
+        <aside class="side" aria-label="Task, tags, events and transcript">
           <TaskPanel driver={driver} player={player} coder={coder} />
           <div class="tabs">
             <div role="tablist" aria-label="List">
-              {(['tags', 'events'] as const).map((one) => (
-              <button
-                key={one}
-                type="button"
-                role="tab"
-                id={`tab-${one}`}
-                aria-selected={tab === one}
-                aria-controls="side-panel"
-                onClick={() => setTab(one)}
-              >
-                {one === 'tags' ? 'Tags and notes' : 'Events'}
-              </button>
+              {TABS.map(([one, title]) => (
+                <button
+                  key={one}
+                  type="button"
+                  role="tab"
+                  id={`tab-${one}`}
+                  aria-selected={tab === one}
+                  aria-controls="side-panel"
+                  onClick={() => setTab(one)}
+                >
+                  {title}
+                </button>
               ))}
             </div>
             <span class="spring" />
-            {tab === 'tags' ? (
+            {tab === 'tags' && (
               <label class="check small">
                 <input
                   type="checkbox"
@@ -182,7 +204,8 @@ export function ReplayPage({ token, session }: { token: string; session: string 
                 />
                 all layers
               </label>
-            ) : (
+            )}
+            {tab === 'events' && (
               <input
                 id="filter"
                 class="small"
@@ -196,14 +219,65 @@ export function ReplayPage({ token, session }: { token: string; session: string 
             )}
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-            <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
+            {tab === 'transcript' ? (
+              <TranscriptPanel
+                transcript={transcript}
+                player={player}
+                atNs={atNs}
+                beginNs={driver.beginNs}
+                onGo={(ns) => driver.seek(ns)}
+              />
+            ) : (
+              <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
+            )}
           </div>
           <NoteField coder={coder} disabled={!ready} />
         </aside>
       </main>
       <footer class="bottom">
-        {coder.trouble && <Notice kind="error">The last tag was not stored: {coder.trouble}</Notice>}
-        <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster} />
+        {coder.trouble && (
+          <Notice kind="error">What you said last was not stored: {coder.trouble}</Notice>
+        )}
+        <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster}>
+          {transcript.cues.length > 0 && (
+            <button
+              type="button"
+              class="quiet"
+              aria-pressed={captions}
+              aria-label="CC captions"
+              title={captions ? 'Hide the captions' : 'Show what is said below the picture'}
+              onClick={(event) => {
+                if (event.detail > 0) event.currentTarget.blur();
+                localStorage.setItem('captions', captions ? 'no' : 'yes');
+                setCaptions(!captions);
+              }}
+            >
+              CC
+            </button>
+          )}
+          {driver.hasSound && (
+            <button
+              type="button"
+              ref={bleepButton}
+              disabled={!ready}
+              aria-expanded={bleeping}
+              title="Keep a span of the sound from everybody, such as a name that was said"
+              onClick={() => setBleeping(!bleeping)}
+            >
+              Bleep…
+            </button>
+          )}
+        </Transport>
+        {bleeping && (
+          <BleepForm
+            driver={driver}
+            coder={coder}
+            onDone={() => {
+              setBleeping(false);
+              bleepButton.current?.focus();
+            }}
+          />
+        )}
         <Lanes driver={driver} player={player} layer={coder.layer} layers={layers} />
         <Palette codes={model.study?.codes ?? []} disabled={!ready} onTag={(code) => coder.tag(code)} />
       </footer>
@@ -232,62 +306,12 @@ function CurrentList({
   const now = driver.nowNs();
   const go = (ns: bigint) => driver.seek(ns);
   return tab === 'tags' ? (
-    <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+    <>
+      <BleepList coder={coder} beginNs={driver.beginNs} onGo={go} />
+      <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+    </>
   ) : (
     <EventList items={feed} beginNs={driver.beginNs} onGo={go} currentNs={now} filter={filter} />
-  );
-}
-
-function Transport({
-  driver,
-  player,
-  onToggle,
-  onFaster,
-}: {
-  driver: RecordedDriver;
-  player: Player;
-  onToggle: () => void;
-  onFaster: (by: number) => void;
-}) {
-  useEmitter(player);
-  const button = (label: string, icon: Parameters<typeof Icon>[0]['name'], action: () => void) => (
-    <button type="button" class="quiet" aria-label={label} title={label} onClick={action}>
-      <Icon name={icon} />
-    </button>
-  );
-  return (
-    <div class="transport" role="group" aria-label="Playing">
-      <button
-        type="button"
-        class="play"
-        aria-label={driver.playing ? 'Pause (space)' : 'Play (space)'}
-        title={driver.playing ? 'Pause (space)' : 'Play (space)'}
-        onClick={onToggle}
-      >
-        <Icon name={driver.playing ? 'pause' : 'play'} />
-      </button>
-      <span class="figure now" data-now-ns={String(driver.nowNs())}>
-        {clock(driver.nowNs() - driver.beginNs, 2)}
-      </span>
-      <span class="muted figure">/ {clock(driver.endNs - driver.beginNs)}</span>
-      {button('Previous picture (,)', 'picture-back', () => driver.step(false))}
-      {button('Next picture (.)', 'picture-on', () => driver.step(true))}
-      {button('Previous click (shift+←)', 'click-back', () => driver.jump(driver.clickTimes(), false))}
-      {button('Next click (shift+→)', 'click-on', () => driver.jump(driver.clickTimes(), true))}
-      {button('Slower ([)', 'minus', () => onFaster(-1))}
-      <span class="figure" aria-live="polite">
-        {driver.speed}×
-      </span>
-      {button('Faster (])', 'plus', () => onFaster(1))}
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={driver.skipIdle}
-          onChange={(event) => driver.setSkipIdle(event.currentTarget.checked)}
-        />
-        skip idle
-      </label>
-    </div>
   );
 }
 

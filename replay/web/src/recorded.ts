@@ -7,9 +7,11 @@ import type { ServerMessage, SessionSummary, Timeline } from '../gen/protocol/wi
 import { Connection, type ConnectionEvents } from './connection';
 import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
+import { joined, quietSpans, type Span } from './levels';
 import { SessionModel } from './model';
 import { lastAtOrBefore, type Player } from './player';
-import { Sound } from './sound';
+import { Sound, SOUND_TOPICS } from './sound';
+import { Transcript } from './transcript';
 import type { ChannelMessage } from './wire';
 
 const SECOND = 1_000_000_000n;
@@ -25,9 +27,13 @@ const DECODED_AHEAD = 4;
 /* without input and pictures for this long the session is idle */
 const IDLE_NS = 3n * SECOND;
 const BEFORE_ACTION_NS = SECOND / 2n;
-/* sound is decoded so far ahead of the moment shown, and is at most so far off it, in seconds */
-const SOUND_AHEAD_NS = SECOND / 4n;
+/* less is not worth the jump */
+const SKIP_NS = SECOND / 2n;
+/* sound is decoded so far ahead of the moment shown (as it is heard), and is at most so far off it, in
+   seconds; a packet of it has this length */
+const SOUND_AHEAD_MS = 250;
 const SOUND_OFF_S = 0.02;
+const SOUND_NS = SECOND / 50n;
 /* ten minutes of packets are kept for going back a little */
 const SOUNDS_KEPT = 30_000;
 
@@ -36,7 +42,9 @@ interface Coded {
   data: Uint8Array;
 }
 
-export const SPEEDS = [0.5, 1, 1.5, 2, 3, 4, 8] as const;
+export const SPEEDS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 8] as const;
+/** Nobody understands what is said faster than this. */
+export const FASTEST_HEARD = 3;
 
 export class RecordedDriver extends Emitter implements ConnectionEvents {
   readonly connection: Connection;
@@ -52,6 +60,14 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   playing = false;
   speed = 1;
   skipIdle = localStorage.getItem('skipIdle') === 'yes';
+  skipSilence = localStorage.getItem('skipSilence') === 'yes';
+  /** What was passed over last, and when, by performance.now(). */
+  skipped?: { text: string; atMs: number };
+  readonly transcript: Transcript;
+  /** Spans that nobody is to hear, joined. */
+  bleeps: Span[] = [];
+  /** Spans in which nothing is said. */
+  quiet: Span[] = [];
 
   #player: Player;
   #session: string;
@@ -71,6 +87,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   #loadedMs = 0; // when the last load was asked for
   #seekTimer = 0;
   #timer = 0;
+  #bleepsStored = 0;
 
   constructor(player: Player, session: string, token: string, name: string) {
     super();
@@ -90,6 +107,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.connection = new Connection(token, name, this);
     this.connection.subscribe(() => this.changed());
     this.sound.subscribe(() => this.changed());
+    this.model.subscribe(() => this.#takeBleeps());
+    this.transcript = new Transcript(this.connection, session);
   }
 
   get beginNs(): bigint {
@@ -143,6 +162,12 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   setSkipIdle(skip: boolean): void {
     this.skipIdle = skip;
     localStorage.setItem('skipIdle', skip ? 'yes' : 'no');
+    this.changed();
+  }
+
+  setSkipSilence(skip: boolean): void {
+    this.skipSilence = skip;
+    localStorage.setItem('skipSilence', skip ? 'yes' : 'no');
     this.changed();
   }
 
@@ -202,7 +227,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       const video = fromBinary(CompressedVideoSchema, message.data);
       this.#coded.push({ timeNs: message.timeNs, data: video.data });
       this.#pump();
-    } else if (message.topic === '/sound') {
+    } else if (SOUND_TOPICS.includes(message.topic)) {
       this.#sounds.push(message);
       if (!this.hasSound) {
         this.hasSound = true;
@@ -239,6 +264,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
         value: { session: this.#session },
       });
       if (timeline.body.case === 'timeline') this.#takeTimeline(timeline.body.value);
+      if (this.timeline?.hasTranscript) void this.transcript.load();
       this.trouble = '';
       this.changed();
       this.seek(fresh ? this.#startNs() : this.nowNs());
@@ -261,6 +287,17 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       timeNs += dt;
       return { timeNs };
     });
+    this.quiet = quietSpans(timeline.soundRms, timeline.beginNs);
+    this.hasSound ||= timeline.soundPeak.length > 0;
+  }
+
+  /** The server leaves bleeped sound out: with another bleep, or one less, it is read again. */
+  #takeBleeps(): void {
+    this.bleeps = joined(this.model.bleeped());
+    if (this.#bleepsStored === this.model.bleepsStored) return;
+    this.#bleepsStored = this.model.bleepsStored;
+    this.seek(this.nowNs());
+    if (this.transcript.cues.length) void this.transcript.load();
   }
 
   #load(atNs: bigint): void {
@@ -347,20 +384,27 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#shownMs = performance.now();
   }
 
-  /** Let the sound follow the moment shown. At other speeds it would have another pitch: it is silent. */
+  /** Let the sound follow the moment shown. */
   #hear(now: bigint): void {
-    if (!this.sound.hearing || this.speed !== 1) return;
+    if (!this.sound.hearing || this.speed > FASTEST_HEARD) return;
     if (!(Math.abs(this.sound.off(now)) < SOUND_OFF_S)) {
-      this.sound.follow(now);
+      this.sound.follow(now, this.speed);
+      for (const bleep of this.bleeps) this.sound.tone(bleep.fromNs, bleep.toNs);
       this.#nextSound = lastAtOrBefore(this.#sounds, now) + 1;
     }
+    const aheadNs = now + BigInt(Math.round(SOUND_AHEAD_MS * this.speed)) * 1_000_000n;
     for (;;) {
       const next = this.#sounds[this.#nextSound];
-      if (!next || next.timeNs > now + SOUND_AHEAD_NS) break;
-      this.sound.take(next);
+      if (!next || next.timeNs > aheadNs) break;
+      if (!this.#isBleeped(next.timeNs)) this.sound.take(next);
       this.#nextSound++;
     }
     if (this.#nextSound > 2 * SOUNDS_KEPT) this.#nextSound -= this.#sounds.splice(0, SOUNDS_KEPT).length;
+  }
+
+  /** A bleep that is not stored yet is kept here. */
+  #isBleeped(timeNs: bigint): boolean {
+    return this.bleeps.some((bleep) => bleep.fromNs < timeNs + SOUND_NS && timeNs < bleep.toNs);
   }
 
   /** Show what is due, and come back for what is due next. */
@@ -382,7 +426,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#timer = requestAnimationFrame(() => this.#tick());
   }
 
-  /** Pass over pauses always, and over idle time when that is wished. */
+  /** Pass over pauses always, and over idle time and silence when that is wished: over both, where both are. */
   #skip(now: bigint): void {
     const pause = this.timeline?.gaps.find(
       (gap) => gap.reason === Gap_Reason.PAUSE && gap.fromNs <= now && now < gap.toNs - SECOND / 10n,
@@ -391,9 +435,24 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       this.seek(pause.toNs);
       return;
     }
-    if (!this.skipIdle) return;
+    const idleNs = this.skipIdle ? this.#idleUntilNs(now) : undefined;
+    const quietNs = this.skipSilence && this.quiet.length ? this.#quietUntilNs(now) : undefined;
+    const toNs = idleNs === undefined || (quietNs !== undefined && quietNs < idleNs) ? quietNs : idleNs;
+    if (toNs === undefined || toNs - now < SKIP_NS) return;
+    const what = quietNs === undefined ? 'idle' : idleNs === undefined ? 'of silence' : 'of idle silence';
+    const seconds = Math.round(Number(toNs - now) / 1e9);
+    this.skipped = { text: `${seconds || '<1'} s ${what} skipped`, atMs: performance.now() };
+    this.seek(toNs);
+  }
+
+  #idleUntilNs(now: bigint): bigint {
     const next = this.#nextActionNs(now);
-    if (next - now > IDLE_NS) this.seek(next - BEFORE_ACTION_NS);
+    return next - now > IDLE_NS ? next - BEFORE_ACTION_NS : now;
+  }
+
+  #quietUntilNs(now: bigint): bigint {
+    const span = this.quiet.findLast((candidate) => candidate.fromNs <= now);
+    return span && span.toNs > now ? span.toNs : now;
   }
 
   #nextActionNs(now: bigint): bigint {

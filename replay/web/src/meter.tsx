@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { SoundLevelsSchema, SoundSchema } from '../gen/protocol/sound_pb';
 import type { SoundMeter } from '../gen/protocol/wire_pb';
 import { Emitter, useEmitter } from './emitter';
+import { decibels } from './levels';
 import type { ChannelMessage } from './wire';
 
 /* the meter's lowest decibel; a voice is at -30 to -15, an empty room at -60 */
@@ -15,11 +16,6 @@ const QUIET_MS = 20_000;
 const CLIPPED_MS = 2_000;
 /* levels come five times a second */
 const ABSENT_MS = 1_500;
-
-/** sound.proto: half decibels below full scale, 255 for nothing. */
-export function decibels(level: number): number {
-  return level === 255 ? Number.NEGATIVE_INFINITY : -level / 2;
-}
 
 /** What the recorder says of a channel of sound. Times are of performance.now(). */
 export class Levels extends Emitter {

@@ -1,0 +1,353 @@
+// What was said, in words: the list beside the picture, captions below it.
+
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Transcript_Cue } from '../gen/protocol/wire_pb';
+import type { Connection } from './connection';
+import { Emitter, useEmitter } from './emitter';
+import { bytes, clock, count } from './format';
+import { Icon, Notice } from './parts';
+import { lastAtOrBefore, type Player } from './player';
+
+/* the server takes no larger message */
+const LIMIT_BYTES = 250_000;
+
+export class Transcript extends Emitter {
+  cues: Transcript_Cue[] = [];
+  trouble = '';
+
+  #begins: Array<{ timeNs: bigint }> = [];
+  #connection: Connection;
+  #session: string;
+
+  constructor(connection: Connection, session: string) {
+    super();
+    this.#connection = connection;
+    this.#session = session;
+  }
+
+  load(): Promise<void> {
+    return this.#attempt(async () => {
+      const answer = await this.#connection.request({
+        case: 'getTranscript',
+        value: { session: this.#session },
+      });
+      if (answer.body.case === 'transcript') this.#take(answer.body.value.cues);
+    });
+  }
+
+  /** Take a file in the place of what there is. */
+  attach(file: File): Promise<void> {
+    return this.#attempt(async () => {
+      if (file.size > LIMIT_BYTES)
+        throw new Error(`it has ${bytes(file.size)}, and at most ${bytes(LIMIT_BYTES)} can be attached`);
+      const vtt = await file.text();
+      if (!/^\uFEFF?WEBVTT/.test(vtt)) throw new Error('it is not WebVTT: that begins with “WEBVTT”');
+      await this.#put(vtt);
+      await this.load();
+    }, `${file.name} was not attached: `);
+  }
+
+  takeAway(): Promise<void> {
+    return this.#attempt(async () => {
+      await this.#put('');
+      this.#take([]);
+    }, 'The transcript is still there: ');
+  }
+
+  #take(cues: Transcript_Cue[]): void {
+    this.cues = cues;
+    this.#begins = cues.map((cue) => ({ timeNs: cue.fromNs }));
+  }
+
+  async #put(vtt: string): Promise<void> {
+    await this.#connection.request({ case: 'putTranscript', value: { session: this.#session, vtt } });
+  }
+
+  async #attempt(action: () => Promise<void>, what = ''): Promise<void> {
+    this.trouble = '';
+    try {
+      await action();
+    } catch (error) {
+      this.trouble = `${what}${error instanceof Error ? error.message : String(error)}.`;
+    }
+    this.changed();
+  }
+
+  /** The cue that is being said, or -1; of several the one that began last. */
+  indexAt(ns: bigint): number {
+    const begun = lastAtOrBefore(this.#begins, ns);
+    for (let i = begun; i >= Math.max(0, begun - 8); i--)
+      if ((this.cues[i]?.toNs ?? 0n) > ns) return i;
+    return -1;
+  }
+}
+
+/** Renders again only when another cue is said. */
+function useIndex(transcript: Transcript, player: Player, atNs: () => bigint): number {
+  const [index, setIndex] = useState(-1);
+  useEffect(() => {
+    const look = () => setIndex(transcript.indexAt(atNs()));
+    const stops = [player.subscribe(look), transcript.subscribe(look)];
+    look();
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [transcript, player, atNs]);
+  return index;
+}
+
+/** What is being said, below the picture: over it, it would hide what the participant sees. */
+export function Captions({
+  transcript,
+  player,
+  atNs,
+}: {
+  transcript: Transcript;
+  player: Player;
+  atNs: () => bigint;
+}) {
+  const cue = transcript.cues[useIndex(transcript, player, atNs)];
+  return (
+    <div class="captions">
+      {cue && (
+        <p>
+          {cue.speaker && <b>{cue.speaker}: </b>}
+          {cue.text}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function pattern(query: string): RegExp | undefined {
+  return query.trim() ? new RegExp(query.trim().replace(/[\\^$.*+?()[\]{}|]/gu, '\\$&'), 'giu') : undefined;
+}
+
+/** @param here  the number of the match that is looked at, -1 when it is in another cue */
+function Marked({ text, wanted, here }: { text: string; wanted: RegExp | undefined; here: number }) {
+  if (!wanted) return <>{text}</>;
+  let at = 0;
+  const parts = [...text.matchAll(wanted)].map((match, i) => {
+    const before = text.slice(at, match.index);
+    at = match.index + match[0].length;
+    return (
+      <>
+        {before}
+        <mark class={i === here ? 'here' : undefined}>{match[0]}</mark>
+      </>
+    );
+  });
+  return (
+    <>
+      {parts}
+      {text.slice(at)}
+    </>
+  );
+}
+
+/** The keys that scroll: after one of them, as after a wheel, the list stays where it was put. */
+const SCROLLS = /^(ArrowUp|ArrowDown|PageUp|PageDown)$/;
+
+/** A list that keeps an item in sight until somebody scrolls it. */
+function useFollowing(index: number) {
+  const list = useRef<HTMLDivElement>(null);
+  const [following, setFollowing] = useState(true);
+  const show = (at: number) => {
+    const panel = list.current?.closest<HTMLElement>('.panel');
+    const item = list.current?.querySelectorAll<HTMLElement>('.cue')[at];
+    if (!panel || !item) return;
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    panel.scrollTo({
+      top: item.offsetTop - panel.clientHeight * 0.4,
+      behavior: calm ? 'instant' : 'smooth',
+    });
+  };
+  useEffect(() => {
+    const panel = list.current?.closest<HTMLElement>('.panel');
+    const leave = (event: Event) => {
+      if (event instanceof KeyboardEvent && !SCROLLS.test(event.key)) return;
+      if (event.type === 'pointerdown' && event.target !== panel) return; // its scroll bar alone
+      setFollowing(false);
+    };
+    const events = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const;
+    for (const name of events) panel?.addEventListener(name, leave, { passive: true });
+    return () => {
+      for (const name of events) panel?.removeEventListener(name, leave);
+    };
+  }, []);
+  useLayoutEffect(() => {
+    if (following && index >= 0) show(index);
+  }, [index, following]);
+  return { list, following, setFollowing, show };
+}
+
+export function TranscriptPanel({
+  transcript,
+  player,
+  atNs,
+  beginNs,
+  onGo,
+}: {
+  transcript: Transcript;
+  player: Player;
+  atNs: () => bigint;
+  beginNs: bigint;
+  onGo: (ns: bigint) => void;
+}) {
+  useEmitter(transcript);
+  const { cues } = transcript;
+  const index = useIndex(transcript, player, atNs);
+  const { list, following, setFollowing, show } = useFollowing(index);
+  const [query, setQuery] = useState('');
+  const [hit, setHit] = useState(0);
+  const wanted = useMemo(() => pattern(query), [query]);
+  /* every match: the number of its cue, and its own in there */
+  const hits = useMemo(
+    () =>
+      wanted
+        ? cues.flatMap((cue, number) => [...cue.text.matchAll(wanted)].map((_, nth) => ({ number, nth })))
+        : [],
+    [cues, wanted],
+  );
+  const current = hits[hit];
+  const search = (text: string) => {
+    setQuery(text);
+    setHit(0);
+  };
+  const go = (to: number) => {
+    if (hits.length) setHit((to + hits.length) % hits.length);
+  };
+  useEffect(() => {
+    if (!current) return;
+    setFollowing(false);
+    show(current.number);
+  }, [current]);
+  return (
+    <div class="transcript" ref={list}>
+      {transcript.trouble && <Notice kind="error">{transcript.trouble}</Notice>}
+      {cues.length > 0 && (
+        <div class="tools">
+          <input
+            id="cue-search"
+            type="search"
+            placeholder="search (/)"
+            aria-label="Search the transcript"
+            value={query}
+            onInput={(event) => search(event.currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key === 'Enter') go(event.shiftKey ? hit - 1 : hit + 1);
+              else if (event.key === 'Escape') {
+                search('');
+                event.currentTarget.blur();
+              }
+            }}
+          />
+          <span class="figure hint" role="status">
+            {wanted && (hits.length ? `${hit + 1} of ${hits.length}` : 'none')}
+          </span>
+          {[
+            { name: 'Previous match', icon: 'up', to: hit - 1 } as const,
+            { name: 'Next match', icon: 'down', to: hit + 1 } as const,
+          ].map(({ name, icon, to }) => (
+            <button
+              key={name}
+              type="button"
+              class="quiet small"
+              aria-label={name}
+              title={name}
+              disabled={!hits.length}
+              onClick={() => go(to)}
+            >
+              <Icon name={icon} />
+            </button>
+          ))}
+          {!following && (
+            <button type="button" class="small" onClick={() => setFollowing(true)}>
+              Follow
+            </button>
+          )}
+        </div>
+      )}
+      {cues.length > 0 ? (
+        <ol class="cues">
+          {cues.map((cue, number) => (
+            <li key={`${cue.fromNs}${number}`}>
+              <button
+                type="button"
+                class="cue"
+                aria-current={number === index ? 'true' : undefined}
+                onClick={() => {
+                  setFollowing(true);
+                  onGo(cue.fromNs);
+                }}
+              >
+                <span class="time">{clock(cue.fromNs - beginNs)}</span>
+                <span>
+                  {cue.speaker && <b>{cue.speaker} </b>}
+                  <Marked text={cue.text} wanted={wanted} here={current?.number === number ? current.nth : -1} />
+                </span>
+              </button>
+            </li>
+          ))}
+        </ol>
+      ) : (
+        <p class="empty">
+          No transcript yet. Attach a WebVTT file (.vtt); its times are counted from the begin of the
+          session.
+        </p>
+      )}
+      <Files transcript={transcript} />
+    </div>
+  );
+}
+
+function Files({ transcript }: { transcript: Transcript }) {
+  const input = useRef<HTMLInputElement>(null);
+  const [sure, setSure] = useState(false);
+  const there = transcript.cues.length;
+  return (
+    <div class="row wrap files">
+      <input
+        ref={input}
+        type="file"
+        accept=".vtt,text/vtt"
+        aria-label="Transcript file"
+        hidden
+        onChange={(event) => {
+          const file = event.currentTarget.files?.[0];
+          event.currentTarget.value = ''; // so that the same file can be chosen again
+          if (file) void transcript.attach(file);
+        }}
+      />
+      {sure ? (
+        <>
+          <span>Take {count(there, 'cue', 'cues')} away?</span>
+          <button
+            type="button"
+            class="small danger"
+            onClick={() => {
+              setSure(false);
+              void transcript.takeAway();
+            }}
+          >
+            Take away
+          </button>
+          <button type="button" class="small" onClick={() => setSure(false)}>
+            Keep
+          </button>
+        </>
+      ) : (
+        <>
+          <button type="button" class="small" onClick={() => input.current?.click()}>
+            {there ? 'Attach another…' : 'Attach transcript…'}
+          </button>
+          {there > 0 && (
+            <button type="button" class="small quiet" onClick={() => setSure(true)}>
+              Take away…
+            </button>
+          )}
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,398 @@
+// A replay's sound in Debian's Chromium: speeds, volume, silence, bleeps, and what was said in words.
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { browse, pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { checkAccessibility, close, openPage } from '../harness/pages.mjs';
+
+const LENGTH_S = 9;
+const SECOND = 1_000_000_000n;
+let browser;
+let recorder;
+let session;
+
+/* one session for all: it clicks each second, and its screen changes all the time */
+before(async () => {
+  browser = await browse();
+  recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
+  session = await recorder.uxrec(
+    'start', '--study', recorder.study, '--participant', 'P01', '--consent', 'paper:screen,sound',
+  );
+  await sleep(LENGTH_S * 1000);
+  await recorder.uxrec('stop');
+});
+
+after(async () => {
+  await browser?.close();
+  await recorder?.end();
+});
+
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+});
+
+async function open(options, role = 'library') {
+  const url = recorder.replayLink(session).replace(/#.*/, `#${recorder.token(role)}`);
+  const page = await openPage(browser, url, options);
+  await until(async () => (await stats(page)).picturesDecoded > 0, 'a picture');
+  return page;
+}
+
+const played = async (page) => (await stats(page)).soundPacketsPlayed;
+const reached = (page, state) => until(async () => (await stats(page)).state === state, state);
+
+/** By the space bar, unless it does so already. */
+async function play(page) {
+  if ((await stats(page)).state === 'stopped') await page.keyboard.press(' ');
+  await reached(page, 'playing');
+}
+
+async function pause(page) {
+  if ((await stats(page)).state === 'playing') await page.keyboard.press(' ');
+  await reached(page, 'stopped');
+}
+
+/** Seconds into the session. */
+async function at(page) {
+  const text = await page.locator('.transport .now').textContent();
+  const [minutes, seconds] = text.split(':').map(Number);
+  return 60 * minutes + seconds;
+}
+
+/** Go to a moment by the timeline. */
+async function goTo(page, seconds) {
+  const box = await page.locator('.track').boundingBox();
+  const length = await page.locator('.playhead').getAttribute('aria-valuemax');
+  await page.mouse.click(box.x + (box.width * seconds) / Number(length), box.y + box.height - 10);
+  await until(async () => Math.abs((await at(page)) - seconds) < 0.1, `the moment ${seconds}`);
+}
+
+/** Levels as the server gives them: a voice, but nothing from one second to another. */
+function levels(quietFrom, quietTo) {
+  return (body) => {
+    if (body.case !== 'timeline') return;
+    const length = Math.ceil(Number(body.value.endNs - body.value.beginNs) / 2e8);
+    const level = (loud, low) => (_, i) => (i >= quietFrom * 5 && i < quietTo * 5 ? low : loud);
+    body.value.soundPeak = Uint8Array.from({ length }, level(24, 110));
+    body.value.soundRms = Uint8Array.from({ length }, level(50, 120));
+  };
+}
+
+test('sound is heard at every speed up to 3× with the moment that is shown, and not above', async () => {
+  const page = await open();
+  await page.getByRole('button', { name: 'Hear', exact: true }).click();
+  /* a browser may take its time to open the first sound of all */
+  await until(async () => {
+    await play(page);
+    return (await played(page)) > 10;
+  }, 'sound', 60000);
+  await pause(page);
+  for (const [speed, presses] of [[2, ']]'], [3, ']'], [0.5, '[[[[[']]) {
+    for (const key of presses) await page.keyboard.press(key);
+    await page.getByText(`${speed}×`, { exact: true }).waitFor();
+    await page.keyboard.press('Home');
+    const before = await played(page);
+    await play(page);
+    await until(async () => (await played(page)) > before + 40, `sound at ${speed}×`);
+    await until(async () => (await stats(page)).soundPeak > 0.05, `a click at ${speed}×`);
+    for (let i = 0; i < 5; i++) {
+      const { soundOffMs } = await stats(page);
+      assert.ok(Math.abs(soundOffMs) < 40, `${soundOffMs} ms off at ${speed}×`);
+      await sleep(60);
+    }
+    await pause(page);
+  }
+  for (const key of ']]]]]]') await page.keyboard.press(key);
+  await page.getByText('silent at 4×').waitFor();
+  await page.keyboard.press('Home');
+  const before = await played(page);
+  await play(page);
+  await sleep(800);
+  assert.equal(await played(page), before);
+  await close(page);
+});
+
+test('how loud it is, is set by keyboard and kept for the next time', async () => {
+  const page = await open();
+  await page.getByRole('button', { name: 'Hear', exact: true }).click();
+  const slider = page.getByRole('slider', { name: 'Volume' });
+  assert.equal(await slider.inputValue(), '100');
+  await play(page);
+  await until(async () => (await stats(page)).soundPeak > 0.3, 'a click');
+  await slider.focus();
+  await page.keyboard.press('Home');
+  for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowRight');
+  await until(async () => (await slider.getAttribute('aria-valuetext')) === '20 %', 'the volume');
+  assert.ok((await at(page)) > 0.5, 'the keys moved the slider alone');
+  await sleep(800);
+  await until(async () => (await stats(page)).soundPeak > 0.005, 'a soft click');
+  assert.ok((await stats(page)).soundPeak < 0.05, 'it is soft');
+  /* space is the player's also from here */
+  await page.keyboard.press(' ');
+  await reached(page, 'stopped');
+  await checkAccessibility(page, 'hearing');
+  await page.reload();
+  await until(async () => (await stats(page)).picturesDecoded > 0, 'a picture');
+  await page.getByRole('button', { name: 'Hear', exact: true }).click();
+  assert.equal(await slider.inputValue(), '20');
+  await close(page);
+});
+
+test('the sound has a lane, and its silence is skipped when that is wished', async () => {
+  const page = await open({ between: { change: levels(1, 7) } });
+  const paths = await page.locator('.lane.sound path').evaluateAll((all) => all.map((path) => path.getAttribute('d')));
+  assert.equal(paths.length, 2);
+  for (const path of paths) assert.ok(path.length > 200, path);
+  await page.getByLabel('skip silence').check();
+  await page.keyboard.press('Home');
+  await play(page);
+  /* from 1.3 to 6.7: three tenths are kept at both ends */
+  await page.getByText('5 s of silence skipped').waitFor();
+  assert.ok((await at(page)) >= 6.6, 'the time is that of the session');
+  await until(async () => (await at(page)) > 7.5, 'what comes after it');
+  await pause(page);
+  /* with both, only what is idle as well: here the screen changes all the time */
+  await page.getByLabel('skip idle').check();
+  await page.keyboard.press('Home');
+  await play(page);
+  await until(async () => (await at(page)) > 1.8, 'the silence');
+  await sleep(300);
+  assert.ok((await at(page)) < 4, 'nothing is skipped');
+  await checkAccessibility(page, 'sound lane');
+  await close(page);
+});
+
+test('levels: what is quiet is judged by the room', async () => {
+  const { quietBelowDb, quietSpans } = await pageModule('levels.ts');
+  const of = (...parts) => Uint8Array.from(parts.flatMap(([level, steps]) => Array(steps).fill(level)));
+  assert.equal(quietBelowDb(of([40, 50], [130, 50])), -50, 'a quiet room');
+  assert.equal(quietBelowDb(of([40, 50], [90, 50])), -39, 'a fan');
+  assert.equal(quietBelowDb(of([40, 100])), -36, 'somebody speaks all the time');
+  assert.equal(quietBelowDb(of([255, 100])), -50, 'no sound at all');
+  assert.deepEqual(quietSpans(new Uint8Array(), 5n), []);
+  assert.deepEqual(quietSpans(of([40, 10], [130, 7], [40, 3]), 0n), [], 'a pause to breathe');
+  assert.deepEqual(quietSpans(of([40, 10], [130, 10], [40, 3], [255, 8]), SECOND), [
+    { fromNs: 3_300_000_000n, toNs: 4_700_000_000n },
+    { fromNs: 5_900_000_000n, toNs: 6_900_000_000n },
+  ]);
+});
+
+test('a span is bleeped: a tone instead of what was said, for everybody, until it is taken back', async (t) => {
+  const page = await open({}, 'moderate');
+  await goTo(page, 5);
+  const button = page.getByRole('button', { name: 'Bleep…' });
+  await button.focus();
+  await page.keyboard.press('Enter');
+  const from = page.getByLabel('From', { exact: true });
+  assert.ok(await from.evaluate((field) => field === document.activeElement));
+  assert.ok(Math.abs(Number((await from.inputValue()).slice(2)) - 3) < 0.15, 'the last two seconds');
+  await page.getByLabel('to', { exact: true }).fill('0:01');
+  await page.getByText('it ends before it begins').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Bleep it' }).isDisabled());
+  await checkAccessibility(page, 'bleep form');
+  await from.fill('0:02');
+  await page.getByRole('button', { name: 'Until here' }).click();
+  await page.getByLabel('because of').fill('<b>a name</b>');
+  await page.keyboard.press('Enter');
+  const row = page.locator('.bleeps li:not(.pending)');
+  await row.getByText('<b>a name</b>').waitFor();
+  await row.getByText('3.0 s').waitFor();
+  assert.ok(await button.evaluate((one) => one === document.activeElement), 'the focus is back');
+  assert.equal(await page.locator('.lane .bleep').getAttribute('title'), 'bleeped: <b>a name</b>');
+  await checkAccessibility(page, 'bleeped');
+
+  /* nothing of the recording is played from 2 to 5, and a soft tone is */
+  await page.getByRole('button', { name: 'Hear', exact: true }).click();
+  await button.blur();
+  await goTo(page, 2.2);
+  const before = await played(page);
+  await play(page);
+  await until(async () => (await stats(page)).soundPeak > 0.04, 'the tone');
+  await until(async () => (await at(page)) > 3.5, 'the middle of it');
+  assert.equal(await played(page), before);
+  assert.ok((await stats(page)).soundPeak < 0.1, 'no click');
+  await until(async () => (await played(page)) > before, 'what comes after it');
+  await pause(page);
+
+  /* another reviewer sees it, but it is not theirs to take back */
+  const other = await open();
+  await other.getByLabel('Coding as').fill('Bea');
+  await other.keyboard.press('Tab');
+  await other.getByText('<b>a name</b>').waitFor();
+  assert.equal(await other.getByRole('button', { name: /^Take back the bleep/ }).count(), 0);
+  await page.getByRole('button', { name: 'Take back the bleep at 0:02.0' }).click();
+  await until(async () => (await other.locator('.bleeps').count()) === 0, 'it is gone there too');
+  assert.equal(await page.locator('.lane .bleep').count(), 0);
+  await goTo(page, 2.2);
+  const silent = await played(page);
+  await play(page);
+  await until(async () => (await played(page)) > silent + 30, 'the sound again');
+  await close(page);
+
+  /* and a reviewer may do the same in a layer of their own */
+  await goTo(other, 4);
+  await other.getByRole('button', { name: 'Bleep…' }).click();
+  await other.keyboard.press('Enter');
+  await other.locator('.bleeps li:not(.pending), .bleeps .trouble').first().waitFor();
+  if (await other.getByText('this link allows').count()) {
+    t.diagnostic('reviewers may not bleep yet');
+    return;
+  }
+  await other.getByRole('button', { name: /^Take back the bleep/ }).click();
+  await until(async () => (await other.locator('.bleeps').count()) === 0, 'their own is taken back');
+  await close(other);
+});
+
+/** A transcript of ten cues, each a second long, kept by nobody. */
+function transcript() {
+  const kept = { cues: [], put: [] };
+  const fill = (beginNs) =>
+    Array.from({ length: 10 }, (_, i) => ({
+      fromNs: beginNs + BigInt(i) * SECOND,
+      toNs: beginNs + BigInt(i) * SECOND + (SECOND * 9n) / 10n,
+      speaker: i % 3 ? '' : 'Ana',
+      text: i === 4 ? 'My name is [bleeped].\nSecond line' : `Sentence ${i} of <i>ten</i>, a+b`,
+    }));
+  kept.change = (body) => {
+    if (body.case !== 'timeline') return;
+    kept.beginNs = body.value.beginNs;
+    body.value.hasTranscript = kept.cues.length > 0;
+  };
+  kept.answer = (body) => {
+    if (body.case === 'getTranscript') return { case: 'transcript', value: { cues: kept.cues } };
+    if (body.case !== 'putTranscript') return undefined;
+    kept.put.push(body.value.vtt);
+    if (body.value.vtt.includes('refuse'))
+      return { case: 'failure', value: { code: 22, text: 'line 3: a cue has no times' } };
+    kept.cues = body.value.vtt ? fill(kept.beginNs) : [];
+    return { case: 'done', value: { session } };
+  };
+  return kept;
+}
+
+const file = (name, text) => ({ name, mimeType: 'text/vtt', buffer: Buffer.from(text) });
+
+test('a transcript is attached, goes with the replay, is searched and taken away', async () => {
+  const kept = transcript();
+  const page = await open({ between: kept });
+  await page.getByRole('tab', { name: 'Transcript' }).click();
+  await page.getByText('No transcript yet').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'CC captions' }).count(), 0);
+  const input = page.getByLabel('Transcript file');
+  const attach = (name, text) => input.setInputFiles(file(name, text));
+  await attach('long.vtt', `WEBVTT\n\n${'x'.repeat(250_000)}`);
+  await page.getByText('it has 250 kB, and at most 250 kB can be attached').waitFor();
+  await attach('some.srt', '1\n00:00:00,000 --> 00:00:01,000\nno');
+  await page.getByText('it is not WebVTT').waitFor();
+  assert.deepEqual(kept.put, [], 'neither was sent');
+  await attach('wrong.vtt', 'WEBVTT\n\nrefuse');
+  await page.getByText('wrong.vtt was not attached: line 3: a cue has no times.').waitFor();
+  await attach('right.vtt', 'WEBVTT\n\n00:00.000 --> 00:00.900\nhello');
+  const cues = page.locator('.cue');
+  await until(async () => (await cues.count()) === 10, 'ten cues');
+  assert.equal(await page.getByRole('alert').count(), 0, 'the trouble is gone');
+  assert.match(await cues.nth(3).textContent(), /^0:03Ana Sentence 3 of <i>ten<\/i>/);
+
+  /* a cue is gone to, and then the list goes with the replay */
+  await cues.nth(2).focus();
+  await page.keyboard.press('Enter');
+  await until(async () => Math.abs((await at(page)) - 2) < 0.1, 'the cue');
+  const current = page.locator('.cue[aria-current=true]');
+  assert.match(await current.textContent(), /Sentence 2/);
+  await page.getByRole('button', { name: 'CC captions' }).click();
+  assert.equal(await page.locator('.captions').textContent(), 'Sentence 2 of <i>ten</i>, a+b');
+  await page.locator('.play').click();
+  await until(async () => /Sentence 3/.test(await current.textContent().catch(() => '')), 'the next cue');
+  await until(async () => (await page.locator('.captions').textContent()).startsWith('Ana: Sentence 3'), 'its caption');
+  await page.getByText('My name is [bleeped].').first().waitFor();
+  await page.locator('.play').click();
+
+  /* who scrolls it has it to themselves until they want to follow again */
+  await page.locator('#side-panel').hover();
+  await page.mouse.wheel(0, 40);
+  await page.getByRole('button', { name: 'Follow' }).click();
+  assert.equal(await page.getByRole('button', { name: 'Follow' }).count(), 0);
+
+  /* search: signs mean themselves */
+  await page.locator('.play').blur();
+  await page.keyboard.press('/');
+  await page.keyboard.type('A+B');
+  await page.getByText('1 of 9').waitFor();
+  assert.equal(await page.locator('#cue-search').inputValue(), 'A+B');
+  assert.equal(await page.locator('.cues mark').count(), 9);
+  await page.keyboard.press('Enter');
+  await page.getByText('2 of 9').waitFor();
+  assert.match(await cues.filter({ has: page.locator('mark.here') }).textContent(), /Sentence 1/);
+  await page.getByRole('button', { name: 'Previous match' }).click();
+  await page.getByRole('button', { name: 'Previous match' }).click();
+  await page.getByText('9 of 9').waitFor();
+  const panel = await page.locator('#side-panel').boundingBox();
+  await until(async () => {
+    const { y } = await page.locator('mark.here').boundingBox();
+    return y >= panel.y && y < panel.y + panel.height;
+  }, 'the match in sight');
+  for (const [colorScheme, width] of [['light', 1400], ['dark', 1400], ['dark', 390]]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 850 });
+    await checkAccessibility(page, `transcript ${colorScheme} ${width}`);
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    assert.ok(overflow <= 0, `${overflow} px too wide at ${width}`);
+  }
+  await page.setViewportSize({ width: 1400, height: 850 });
+  await page.locator('#cue-search').fill('nowhere');
+  await page.getByText('none', { exact: true }).waitFor();
+  await page.locator('#cue-search').fill('');
+  await page.getByRole('button', { name: 'Follow' }).click();
+  assert.equal(await page.getByRole('button', { name: 'Follow' }).count(), 0);
+
+  await page.getByRole('button', { name: 'Take away…' }).click();
+  await page.getByRole('button', { name: 'Keep' }).click();
+  await page.getByRole('button', { name: 'Take away…' }).click();
+  await page.getByRole('button', { name: 'Take away', exact: true }).click();
+  await page.getByText('No transcript yet').waitFor();
+  assert.equal(kept.put.at(-1), '');
+  assert.equal(await page.locator('.captions').count(), 0);
+  await close(page);
+});
+
+test('a transcript is kept by the server, and a bleep covers its words', async (t) => {
+  const page = await open({}, 'moderate');
+  const path = join(recorder.folder, 'said.vtt');
+  writeFileSync(
+    path,
+    'WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ana>My name is Ana Example\n\n00:03.000 --> 00:04.000\nThen this\n',
+  );
+  await page.getByRole('tab', { name: 'Transcript' }).click();
+  await page.getByLabel('Transcript file').setInputFiles(path);
+  await page.locator('.cue, [role=alert]').first().waitFor();
+  const refused = await page.getByRole('alert').allTextContents();
+  if (refused.length) {
+    t.skip(`the server keeps no transcripts: ${refused.join()}`);
+    return;
+  }
+  const cues = page.locator('.cue');
+  await until(async () => (await cues.count()) === 2, 'two cues');
+  assert.match(await cues.first().textContent(), /^0:01Ana My name is Ana Example$/);
+  await cues.nth(1).click();
+  await until(async () => Math.abs((await at(page)) - 3) < 0.05, 'its time');
+  await goTo(page, 2);
+  await page.getByRole('button', { name: 'Bleep…' }).click();
+  await page.getByLabel('From', { exact: true }).fill('0:01.2');
+  await page.keyboard.press('Enter');
+  await page.locator('.cue', { hasText: '[bleeped]' }).waitFor();
+  assert.equal(await page.getByText('Example').count(), 0);
+  /* it is there for the next one who opens the session */
+  const next = await open();
+  await next.getByRole('tab', { name: 'Transcript' }).click();
+  await until(async () => (await next.locator('.cue').count()) === 2, 'the cues');
+  await close(next);
+  await page.getByRole('tab', { name: 'Tags' }).click();
+  await page.getByRole('button', { name: /^Take back the bleep/ }).click();
+  await page.getByRole('tab', { name: 'Transcript' }).click();
+  await page.locator('.cue', { hasText: 'Example' }).waitFor();
+  await close(page);
+});

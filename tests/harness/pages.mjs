@@ -1,0 +1,50 @@
+// What every test of a page wants: a page that says when something is wrong with it, and axe.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { standBetween } from './lab.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/**
+ * A page that fails the test when it logs an error or requests anything from elsewhere.
+ *
+ * @param options  of the browser's context; `expectErrors`: it may log some; `between`: of standBetween();
+ *   `script`: runs in the page before its own
+ */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 850 }, ...options });
+  const page = await context.newPage();
+  page.troubles = [];
+  page.on('pageerror', (error) => page.troubles.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !options.expectErrors) page.troubles.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (new URL(request.url()).hostname !== '127.0.0.1' && !/^(blob|data):/.test(request.url()))
+      page.troubles.push(`request to ${request.url()}`);
+  });
+  if (options.between) await standBetween(page, options.between);
+  if (options.script) await page.addInitScript(options.script);
+  await page.goto(url);
+  return page;
+}
+
+export async function close(page) {
+  const troubles = page.troubles;
+  await page.context().close();
+  assert.deepEqual(troubles, []);
+}
+
+export async function checkAccessibility(page, what) {
+  /* the policy of the pages lets no script in: evaluate does not ask it */
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }),
+  );
+  assert.deepEqual(
+    violations.map((violation) => `${what}: ${violation.id}: ${violation.nodes[0].html}`),
+    [],
+  );
+}
