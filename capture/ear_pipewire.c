@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 /* A device that gives nothing for so long is gone, or its server stalls. */
 #define SILENT_NS (2 * NS_PER_S)
@@ -20,6 +19,11 @@
 /* Blocks from PipeWire's thread, which must not wait, to ours. Ten cycles of the longest quantum. */
 #define BLOCK_SAMPLES 8192
 #define BLOCKS        32 /* a power of two */
+
+/* Sound is taken in pieces of two packets, as far as the server's other clients let it, and looked for as
+ * often: waking a thread costs more than all that is done with the sound. */
+#define PIECE_MS      40
+#define PIECE_SAMPLES (EAR_RATE_HZ * PIECE_MS / 1000)
 
 /* A resampler's cycles differ by a few samples; less than a quantum is never lost. */
 #define JUMP_SAMPLES 32
@@ -38,11 +42,11 @@ struct pipewire_ear {
 	struct pw_context *context;
 	struct pw_stream *stream;
 	struct spa_hook listener;
-	int fd; /* eventfd: there are blocks, or the stream has failed */
 	_Atomic bool failed;
 	_Atomic unsigned written, read; /* numbers of blocks */
 	struct block *blocks;
-	bool holds; /* the block that was given last is still the caller's */
+	int64_t heard_ns; /* when there was sound last */
+	bool holds;       /* the block that was given last is still the caller's */
 
 	_Atomic bool device_muted, stream_muted; /* at the microphone, and for us alone */
 	char device[NAME_BYTES];                 /* as it was told last */
@@ -93,7 +97,6 @@ static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 		block->count = count < BLOCK_SAMPLES ? count : BLOCK_SAMPLES;
 		memcpy(block->samples, samples, block->count * sizeof(*samples));
 		ear->written++;
-		eventfd_write(ear->fd, 1);
 	}
 	ear->position += (int64_t)count; /* what did not fit is a jump */
 }
@@ -227,10 +230,8 @@ static void on_state(
 
 	(void)before;
 	(void)error;
-	if (state == PW_STREAM_STATE_ERROR || state == PW_STREAM_STATE_UNCONNECTED) {
+	if (state == PW_STREAM_STATE_ERROR || state == PW_STREAM_STATE_UNCONNECTED)
 		ear->failed = true;
-		eventfd_write(ear->fd, 1);
-	}
 }
 
 static void on_control(void *user, uint32_t id, const struct pw_stream_control *control)
@@ -282,9 +283,9 @@ static int create_core(struct pipewire_ear *ear, struct pw_core **ret)
 static int create_stream(struct pipewire_ear *ear, const char *device, bool monitor)
 {
 	struct pw_core *core;
-	struct pw_properties *properties = pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio",
-		PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Communication",
-		PW_KEY_NODE_NAME, "uxrec", PW_KEY_NODE_LATENCY, "960/48000", NULL);
+	struct pw_properties *properties =
+		pw_properties_new(PW_KEY_MEDIA_TYPE, "Audio", PW_KEY_MEDIA_CATEGORY, "Capture",
+			PW_KEY_MEDIA_ROLE, "Communication", PW_KEY_NODE_NAME, "uxrec", NULL);
 	int r;
 
 	if (!properties)
@@ -294,6 +295,7 @@ static int create_stream(struct pipewire_ear *ear, const char *device, bool moni
 		pw_properties_free(properties);
 		return r;
 	}
+	pw_properties_setf(properties, PW_KEY_NODE_LATENCY, "%d/%d", PIECE_SAMPLES, EAR_RATE_HZ);
 	if (monitor)
 		pw_properties_set(properties, PW_KEY_STREAM_CAPTURE_SINK, "true");
 	if (device)
@@ -327,8 +329,6 @@ static void pipewire_destroy(struct ear *base)
 		pw_context_destroy(ear->context);
 	if (ear->loop)
 		pw_thread_loop_destroy(ear->loop);
-	if (ear->fd >= 0)
-		close(ear->fd);
 	pthread_mutex_destroy(&ear->name_lock);
 	free(ear->blocks);
 	free(ear);
@@ -356,15 +356,15 @@ static int pipewire_create(struct ear **ret, const char *device, bool monitor, s
 			: monitor ? "what the machine plays"
 				  : "the default microphone");
 	ear->blocks = calloc(BLOCKS, sizeof(*ear->blocks));
-	ear->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ear->loop = pw_thread_loop_new("uxrec-pipewire", NULL);
-	if (!ear->blocks || ear->fd < 0 || !ear->loop)
+	if (!ear->blocks || !ear->loop)
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = create_stream(ear, device, monitor);
 	if (r < 0)
 		return error_set(reterr, r,
 			"no sound: PipeWire does not answer (%s); is it running in this session?",
 			strerror(-r));
+	ear->heard_ns = clock_now_ns();
 	r = pw_thread_loop_start(ear->loop);
 	if (r < 0)
 		return error_set(reterr, r, "cannot start a thread: %s", strerror(-r));
@@ -381,16 +381,14 @@ static int pipewire_hear(struct ear *base, int wake_fd, struct heard *ret)
 		ear->read++;
 	ear->holds = false;
 	while (ear->written == ear->read) {
-		struct pollfd fds[] = {{ear->fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
-		eventfd_t ignored;
-		int r = poll(fds, 2, (int)(SILENT_NS / NS_PER_MS));
+		struct pollfd wake = {wake_fd, POLLIN, 0};
 
-		if (r == 0 || ear->failed)
+		if (ear->failed || clock_now_ns() - ear->heard_ns > SILENT_NS)
 			return -EPIPE;
-		if (fds[1].revents)
+		if (poll(&wake, 1, PIECE_MS) > 0)
 			return 0;
-		eventfd_read(ear->fd, &ignored);
 	}
+	ear->heard_ns = clock_now_ns();
 	block = &ear->blocks[ear->read % BLOCKS];
 	*ret = (struct heard){block->samples, block->count, block->position, block->time_ns,
 		ear->device_muted || ear->stream_muted};

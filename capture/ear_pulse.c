@@ -328,7 +328,7 @@ static int connect_all(
 		r = wait_until(ear, context_is_there, until_ns);
 	if (r == -EACCES)
 		return error_set(reterr, r,
-			"no sound: PulseAudio lets us not in (access denied); is it this user's?");
+			"no sound: PulseAudio does not let us in (access denied); is it this user's?");
 	if (r < 0)
 		return error_set(reterr, r,
 			"no sound: PulseAudio does not answer (%s); is it running in this session?",

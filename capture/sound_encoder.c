@@ -29,7 +29,7 @@ static void set_up(AVCodecContext *codec)
 	codec->bit_rate = BITS_PER_S;
 	av_channel_layout_default(&codec->ch_layout, 1);
 	/* a voice at this rate needs no model of one: that would cost four times as much */
-	codec->compression_level = 5;
+	codec->compression_level = 4;
 	av_opt_set(codec->priv_data, "application", "audio", 0);
 	av_opt_set(codec->priv_data, "frame_duration", "20", 0);
 	av_opt_set(codec->priv_data, "vbr", "constrained", 0);
@@ -83,7 +83,7 @@ void sound_encoder_destroy(struct sound_encoder *encoder)
 const char *sound_encoder_describe(const struct sound_encoder *encoder)
 {
 	(void)encoder;
-	return "libopus application=audio:frame_duration=20:vbr=constrained:dtx=0:compression_level=5 "
+	return "libopus application=audio:frame_duration=20:vbr=constrained:dtx=0:compression_level=4 "
 	       "32 kbit/s";
 }
 

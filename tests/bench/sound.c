@@ -163,7 +163,7 @@ static void run(void)
 {
 	static struct hearer microphone, tone;
 	struct source *microphone_source, *tone_source;
-	struct pipewire_lab lab = {0};
+	struct pipewire_lab lab = {.quantum = 2048};
 	struct session_clock clock;
 	struct child clicking;
 	int64_t cpu_ns, begun_ns;

@@ -18,8 +18,8 @@
 
 static const char server_config[] =
 	"context.properties = { core.daemon = true core.name = pipewire-0 support.dbus = false\n"
-	"  default.clock.rate = 48000 default.clock.quantum = 256 default.clock.min-quantum = 256\n"
-	"  default.clock.max-quantum = 256 mem.allow-mlock = false }\n"
+	"  default.clock.rate = 48000 default.clock.quantum = %u default.clock.min-quantum = %u\n"
+	"  default.clock.max-quantum = %u mem.allow-mlock = false }\n"
 	"context.spa-libs = { audio.convert.* = audioconvert/libspa-audioconvert\n"
 	"  support.* = support/libspa-support }\n"
 	"context.modules = [ { name = libpipewire-module-rt flags = [ ifexists nofail ] }\n"
@@ -135,7 +135,18 @@ void pipewire_microphone_end(struct pipewire_lab *lab)
 
 /* ---- the server ---- */
 
-static void run_server(struct pipewire_lab *lab)
+/* One at a time: a test that failed has left its own behind. */
+static struct child bus, pipewire, wireplumber;
+
+static void end_servers(void)
+{
+	/* its clients end by themselves */
+	end_child(&pipewire, SIGKILL);
+	end_child(&wireplumber, SIGTERM);
+	end_child(&bus, SIGTERM);
+}
+
+static void run_server(void)
 {
 	_autofree_ char *config = temporary_path("pipewire.conf");
 	_autofree_ char *socket = temporary_path("bus");
@@ -146,17 +157,17 @@ static void run_server(struct pipewire_lab *lab)
 	check(asprintf(&option, "--address=%s", address) > 0);
 	unlink(socket);
 	/* a bus of its own; dbus-run-session would leave one behind when it is ended */
-	lab->bus = start_child("dbus-daemon",
+	bus = start_child("dbus-daemon",
 		(const char *const[]){"--session", "--nofork", "--nopidfile", option, NULL});
 	setenv("DBUS_SESSION_BUS_ADDRESS", address, 1);
-	lab->pipewire = start_child("pipewire", (const char *const[]){"-c", config, NULL});
+	pipewire = start_child("pipewire", (const char *const[]){"-c", config, NULL});
 	sleep_ms(500);
-	lab->wireplumber = start_child("wireplumber", NULL);
+	wireplumber = start_child("wireplumber", NULL);
 }
 
 void pipewire_lab_run(struct pipewire_lab *lab)
 {
-	run_server(lab);
+	run_server();
 	if (lab->voice)
 		pipewire_microphone_start(lab);
 }
@@ -165,6 +176,7 @@ bool pipewire_lab_start(struct pipewire_lab *lab, const struct voice *voice)
 {
 	_autofree_ char *config = temporary_path("pipewire.conf");
 	_autofree_ char *runtime = temporary_path("runtime");
+	_autofree_ char *text = NULL;
 	_autoclose_ int fd = -1;
 
 	lab->voice = voice;
@@ -173,11 +185,14 @@ bool pipewire_lab_start(struct pipewire_lab *lab, const struct voice *voice)
 		skip_test("no PipeWire");
 		return false;
 	}
+	end_servers();
 	mkdir(runtime, 0700);
 	setenv("XDG_RUNTIME_DIR", runtime, 1);
 	setenv("PIPEWIRE_RUNTIME_DIR", runtime, 1);
 	fd = open(config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	check(fd >= 0 && io_write_all(fd, server_config, strlen(server_config)) == 0);
+	check(asprintf(&text, server_config, lab->quantum ? 1024 : 256, lab->quantum ? 32 : 256,
+		      lab->quantum ? lab->quantum : 256) > 0);
+	check(fd >= 0 && io_write_all(fd, text, strlen(text)) == 0);
 	pipewire_lab_run(lab);
 	return true;
 }
@@ -185,8 +200,5 @@ bool pipewire_lab_start(struct pipewire_lab *lab, const struct voice *voice)
 void pipewire_lab_kill(struct pipewire_lab *lab)
 {
 	pipewire_microphone_end(lab);
-	/* its clients end by themselves */
-	end_child(&lab->pipewire, SIGKILL);
-	end_child(&lab->wireplumber, SIGTERM);
-	end_child(&lab->bus, SIGTERM);
+	end_servers();
 }

@@ -14,6 +14,8 @@
 
 #define ASK_US (50 * PA_USEC_PER_MSEC)
 
+static struct child server;
+
 static void let_go(pa_operation *operation)
 {
 	check(operation != NULL);
@@ -163,7 +165,7 @@ void pulse_lab_run(struct pulse_lab *lab)
 	check(asprintf(&native,
 		      "module-native-protocol-unix auth-cookie-enabled=0 socket=%s/pulse/native",
 		      temporary_folder()) > 0);
-	lab->server = start_child("pulseaudio",
+	server = start_child("pulseaudio",
 		(const char *const[]){"-n", "--daemonize=no", "--system=no", "--use-pid-file=no",
 			"--exit-idle-time=-1", "-L", native, "-L",
 			"module-null-sink sink_name=room "
@@ -180,18 +182,20 @@ bool pulse_lab_start(struct pulse_lab *lab, const struct voice *voice)
 {
 	static const char *const folders[] = {
 		"XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "PULSE_STATE_PATH"};
-	_autofree_ char *folder = temporary_path("pulse"), *server = NULL;
+	_autofree_ char *folder = temporary_path("pulse"), *address = NULL;
 
 	lab->voice = voice;
 	if (!has_program("pulseaudio")) {
 		skip_test("no PulseAudio");
 		return false;
 	}
+	/* one at a time: a test that failed has left its own behind */
+	end_child(&server, SIGKILL);
 	mkdir(folder, 0700);
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
 		setenv(folders[i], folder, 1);
-	check(asprintf(&server, "unix:%s/native", folder) > 0);
-	setenv("PULSE_SERVER", server, 1);
+	check(asprintf(&address, "unix:%s/native", folder) > 0);
+	setenv("PULSE_SERVER", address, 1);
 	pulse_lab_run(lab);
 	return true;
 }
@@ -199,7 +203,7 @@ bool pulse_lab_start(struct pulse_lab *lab, const struct voice *voice)
 void pulse_lab_kill(struct pulse_lab *lab)
 {
 	pulse_voice_end(lab);
-	end_child(&lab->server, SIGKILL);
+	end_child(&server, SIGKILL);
 }
 
 void pulse_lab_mute(struct pulse_lab *lab, bool muted)
@@ -218,4 +222,9 @@ void pulse_lab_set_default(struct pulse_lab *lab, const char *sink)
 	let_go(pa_context_set_default_sink(lab->context, sink, NULL, NULL));
 	let_go(pa_context_set_default_source(lab->context, source, NULL, NULL));
 	pa_threaded_mainloop_unlock(lab->loop);
+}
+
+void pulse_lab_stall(bool stalled)
+{
+	kill(server.pid, stalled ? SIGSTOP : SIGCONT);
 }

@@ -15,7 +15,6 @@
 struct pulse_lab {
 	const struct voice *voice;
 	const char *sink; /* NULL: "room" */
-	struct child server;
 
 	/* what plays: under the loop's lock */
 	pa_threaded_mainloop *loop;
@@ -42,6 +41,9 @@ void pulse_lab_kill(struct pulse_lab *lab);
 /** Play on a sink of a server that runs. */
 void pulse_voice_start(struct pulse_lab *lab);
 void pulse_voice_end(struct pulse_lab *lab);
+
+/** Make the server stand still, or go on. */
+void pulse_lab_stall(bool stalled);
 
 void pulse_lab_mute(struct pulse_lab *lab, bool muted);
 

@@ -6,11 +6,9 @@
 #include "protocol/base/clock.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void judge_clicks(struct listener *listener, size_t wanted)
 {
@@ -86,7 +84,7 @@ static void a_server_that_stalls_is_a_gap(void)
 		return;
 	listener_record(&listener, "pulse", NULL);
 	check(listener_hears(&listener, 50, 60));
-	kill(lab.server.pid, SIGSTOP);
+	pulse_lab_stall(true);
 	/* nothing waits for it for ever: not to be let in, and not to be let go */
 	begun_ns = clock_now_ns();
 	expect(ear_pulse.create(&ear, NULL, false, &error) == -ETIMEDOUT);
@@ -94,13 +92,13 @@ static void a_server_that_stalls_is_a_gap(void)
 	expect(clock_now_ns() - begun_ns < 20 * NS_PER_S);
 	sleep_ms(1500);
 	before = listener_packets(&listener);
-	kill(lab.server.pid, SIGCONT);
+	pulse_lab_stall(false);
 	check(listener_hears(&listener, before + 50, 60));
-	kill(lab.server.pid, SIGSTOP);
+	pulse_lab_stall(true);
 	begun_ns = clock_now_ns();
 	listener_end(&listener);
 	expect(clock_now_ns() - begun_ns < 20 * NS_PER_S);
-	kill(lab.server.pid, SIGCONT);
+	pulse_lab_stall(false);
 	expect(listener.away == 1);
 	expect(listener.longest_ns > NS_PER_S);
 	pulse_lab_kill(&lab);
