@@ -264,22 +264,27 @@ test('live: sound is agreed to by itself, and heard when somebody asks for it', 
   await recorder.end();
 });
 
-test('live: a flash and a click of one moment are seen and heard together, and the moderator can mute it', async () => {
+/* Flashes and clicks of whole seconds are a picture apart at most. */
+async function checkTogether(page, what) {
+  const offsets = await until(async () => {
+    const seen = await flashOffsets(page);
+    return seen.length >= 8 && seen;
+  }, 'flashes and clicks', 30000);
+  /* the first ones come while the sound begins */
+  const settled = offsets.slice(2).sort((a, b) => a - b);
+  const middle = settled[settled.length >> 1];
+  console.log(`# ${what}: a click is ${middle.toFixed(1)} ms after its flash (${settled.map((ms) => ms.toFixed(0)).join(' ')})`);
+  assert.ok(Math.abs(middle) < 40, `offsets ${settled}`);
+}
+
+test('a flash and a click of one moment are seen and heard together, live and in the replay; the moderator can mute it', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
   await recorder.begin('paper:screen,sound');
   const observer = await open(recorder.links.live, { script: watchFlashes });
   await live(observer);
   await until(async () => (await stats(observer)).soundDb > -10, 'the loudness of a click');
   await observer.getByRole('button', { name: 'Hear', exact: true }).click();
-  const offsets = await until(async () => {
-    const seen = await flashOffsets(observer);
-    return seen.length >= 8 && seen;
-  }, 'flashes and clicks', 30000);
-  /* the first ones come while the sound begins */
-  const settled = offsets.slice(2).sort((a, b) => a - b);
-  const middle = settled[settled.length >> 1];
-  console.log(`# live: a click is ${middle.toFixed(1)} ms after its flash (${settled.map((ms) => ms.toFixed(0)).join(' ')})`);
-  assert.ok(Math.abs(middle) < 40, `offsets ${settled}`);
+  await checkTogether(observer, 'live');
 
   await recorder.uxrec('mute');
   await observer.getByText('the moderator keeps the sound').waitFor();
@@ -299,6 +304,13 @@ test('live: a flash and a click of one moment are seen and heard together, and t
   await recorder.uxrec('stop');
   const events = await recorder.uxrec('dump', join(recorder.library, recorder.sessions()[0]), '--channel', '/session', '--json');
   assert.match(events, /OBSERVERS_MUTED[^]*OBSERVERS_UNMUTED/);
+
+  const replay = await open(recorder.replayLink(recorder.sessions()[0]), { script: watchFlashes });
+  await until(async () => (await stats(replay)).picturesDecoded > 0, 'a picture');
+  await replay.getByRole('button', { name: 'Hear', exact: true }).click();
+  await replay.keyboard.press(' ');
+  await checkTogether(replay, 'replay');
+  await close(replay);
   await recorder.end();
 });
 
