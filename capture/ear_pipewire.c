@@ -25,6 +25,9 @@
 #define PIECE_MS      40
 #define PIECE_SAMPLES (EAR_RATE_HZ * PIECE_MS / 1000)
 
+/* When an output plays what it is given the server does not tell whoever listens to it: within a cycle. */
+#define MONITOR_SAMPLES (EAR_RATE_HZ / 100)
+
 /* A resampler's cycles differ by a few samples; less than a quantum is never lost. */
 #define JUMP_SAMPLES 32
 
@@ -43,6 +46,7 @@ struct pipewire_ear {
 	struct pw_stream *stream;
 	struct spa_hook listener;
 	_Atomic bool failed;
+	bool monitor;                   /* hears an output */
 	_Atomic unsigned written, read; /* numbers of blocks */
 	struct block *blocks;
 	int64_t heard_ns; /* when there was sound last */
@@ -295,7 +299,8 @@ static int create_stream(struct pipewire_ear *ear, const char *device, bool moni
 		pw_properties_free(properties);
 		return r;
 	}
-	pw_properties_setf(properties, PW_KEY_NODE_LATENCY, "%d/%d", PIECE_SAMPLES, EAR_RATE_HZ);
+	pw_properties_setf(properties, PW_KEY_NODE_LATENCY, "%d/%d",
+		monitor ? MONITOR_SAMPLES : PIECE_SAMPLES, EAR_RATE_HZ);
 	if (monitor)
 		pw_properties_set(properties, PW_KEY_STREAM_CAPTURE_SINK, "true");
 	if (device)

@@ -30,7 +30,10 @@ static const char server_config[] =
 	"  { name = libpipewire-module-link-factory } { name = libpipewire-module-session-manager } ]\n"
 	"context.objects = [ { factory = spa-node-factory args = {\n"
 	"  factory.name = support.node.driver node.name = Dummy-Driver node.group = pipewire.dummy\n"
-	"  priority.driver = 20000 } } ]\n";
+	"  priority.driver = 20000 } }\n"
+	"  { factory = adapter args = { factory.name = support.null-audio-sink\n"
+	"  node.name = speaker node.description = Speaker media.class = Audio/Sink\n"
+	"  audio.position = [ MONO ] } } ]\n";
 
 /* ---- the microphone ---- */
 
@@ -51,6 +54,7 @@ static void on_process(void *user)
 	unsigned channels = channels_of(lab);
 	struct pw_time time = {0};
 	struct spa_data *data;
+	int64_t begin_ns;
 	float *samples;
 	uint32_t count;
 
@@ -62,11 +66,13 @@ static void on_process(void *user)
 	count = data->maxsize / (uint32_t)(channels * sizeof(float));
 	if (buffer->requested && buffer->requested < count)
 		count = (uint32_t)buffer->requested;
-	/* what a resampler holds is heard first */
+	/* what a resampler holds is heard first, and before it what is on its way to be played */
+	begin_ns = time.now + (int64_t)time.buffered * NS_PER_S / rate_of(lab);
+	if (lab->plays && time.rate.denom)
+		begin_ns += time.delay * NS_PER_S * time.rate.num / time.rate.denom;
 	for (uint32_t i = 0; samples && i < count * channels; i++)
-		samples[i] = lab->voice->at(lab->voice,
-			time.now +
-				(int64_t)(time.buffered + i / channels) * NS_PER_S / rate_of(lab));
+		samples[i] = lab->voice->at(
+			lab->voice, begin_ns + (int64_t)(i / channels) * NS_PER_S / rate_of(lab));
 	data->chunk->offset = 0;
 	data->chunk->stride = (int32_t)(channels * sizeof(float));
 	data->chunk->size = count * (uint32_t)(channels * sizeof(float));
@@ -104,12 +110,15 @@ void pipewire_microphone_start(struct pipewire_lab *lab)
 	core = pw_context_connect(lab->context, NULL, 0);
 	check(core != NULL);
 	lab->stream = pw_stream_new(core, "microphone",
-		pw_properties_new(PW_KEY_MEDIA_CLASS, "Audio/Source", PW_KEY_NODE_NAME,
-			"microphone", PW_KEY_MEDIA_TYPE, "Audio", NULL));
+		pw_properties_new(lab->plays ? PW_KEY_MEDIA_CATEGORY : PW_KEY_MEDIA_CLASS,
+			lab->plays ? "Playback" : "Audio/Source", PW_KEY_NODE_NAME,
+			lab->plays ? "player" : "microphone", PW_KEY_MEDIA_TYPE, "Audio", NULL));
 	check(lab->stream != NULL);
 	pw_stream_add_listener(lab->stream, &lab->hook, &microphone_events, lab);
 	check(pw_stream_connect(lab->stream, PW_DIRECTION_OUTPUT, PW_ID_ANY,
-		      PW_STREAM_FLAG_MAP_BUFFERS | PW_STREAM_FLAG_RT_PROCESS, params, 1) >= 0);
+		      PW_STREAM_FLAG_MAP_BUFFERS | PW_STREAM_FLAG_RT_PROCESS |
+			      (lab->plays ? PW_STREAM_FLAG_AUTOCONNECT : 0),
+		      params, 1) >= 0);
 	check(pw_thread_loop_start(lab->loop) >= 0);
 }
 

@@ -10,6 +10,7 @@
 struct pipewire_lab {
 	const struct voice *voice;
 	unsigned rate_hz, channels; /* of the microphone; 0: as the ear wants it */
+	bool plays;                 /* no microphone: a program that plays the voice */
 	unsigned quantum; /* at most; 0: short, for many cycles to be lost in; 2048: usual */
 	struct pw_thread_loop *loop;
 	struct pw_context *context;

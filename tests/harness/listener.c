@@ -91,11 +91,13 @@ static void take(struct packet_sink *sink, struct packet *packet)
 	struct listener *listener = (struct listener *)sink;
 
 	pthread_mutex_lock(&listener->lock);
-	if (packet->channel == CHANNEL_SOUND) {
+	if (packet->channel == (listener->monitor ? CHANNEL_MONITOR : CHANNEL_SOUND)) {
 		decode(listener, packet);
-	} else if (packet->channel == CHANNEL_SOUND_LEVELS) {
+	} else if (packet->channel ==
+		(listener->monitor ? CHANNEL_MONITOR_LEVELS : CHANNEL_SOUND_LEVELS)) {
 		take_levels(listener, packet);
-	} else if (packet->channel == CHANNEL_SOUND_INFO) {
+	} else if (packet->channel ==
+		(listener->monitor ? CHANNEL_MONITOR_INFO : CHANNEL_SOUND_INFO)) {
 		take_info(listener, packet);
 	} else if (packet->channel == CHANNEL_GAPS) {
 		Uxrec__Gap *gap =
@@ -142,14 +144,24 @@ void listener_start(struct listener *listener)
 	check(avcodec_open2(listener->codec, codec, NULL) == 0);
 }
 
-void listener_record(struct listener *listener, const char *ear, const char *device)
+static void record(struct listener *listener, const struct ear_wish *wish)
 {
 	const struct source_context context = {.clock = &listener->clock, .sink = &listener->sink};
-	const struct ear_wish wish = {ear, device, false};
 
 	listener_start(listener);
+	listener->monitor = wish->monitor;
 	session_clock_init(&listener->clock);
-	check(sound_source_create(&listener->source, &context, &wish, NULL) == 0);
+	check(sound_source_create(&listener->source, &context, wish, NULL) == 0);
+}
+
+void listener_record(struct listener *listener, const char *ear, const char *device)
+{
+	record(listener, &(struct ear_wish){ear, device, false});
+}
+
+void listener_record_monitor(struct listener *listener, const char *ear)
+{
+	record(listener, &(struct ear_wish){ear, NULL, true});
 }
 
 void listener_end(struct listener *listener)

@@ -34,7 +34,7 @@ struct listener {
 	double drift_ppm;
 	size_t infos, levels; /* messages */
 	uint8_t loudest;      /* of the levels: half decibels below full scale */
-	bool muted;
+	bool muted, monitor;
 	char device[160];
 	struct session_clock clock; /* of listener_record() */
 	struct source *source;
@@ -45,6 +45,8 @@ void listener_finish(struct listener *listener);
 
 /** Record from an ear, until listener_end() or listener_finish(). @param device  NULL: the default one */
 void listener_record(struct listener *listener, const char *ear, const char *device);
+/** Record what the machine plays. */
+void listener_record_monitor(struct listener *listener, const char *ear);
 void listener_end(struct listener *listener);
 
 /** How many packets there are by now. */

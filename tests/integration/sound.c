@@ -184,6 +184,25 @@ static void speech_is_heard_as_it_was_said(void)
 
 /* ---- servers that go ---- */
 
+static void what_is_played_is_heard(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	struct pipewire_lab lab = {.plays = true};
+	int64_t worst_ns;
+
+	if (!pipewire_lab_start(&lab, &voice_clicks))
+		return;
+	listener_record_monitor(&listener, "pipewire");
+	check(listener_hears(&listener, 6 * 50, 60));
+	listener_end(&listener);
+	expect(strcmp(listener.device, "Speaker") == 0);
+	expect(listener_find_clicks(&listener, listener.clock.utc_offset_ns, &worst_ns) >= 3);
+	printf("# clicks that are played are at most %.3f ms off\n", (double)worst_ns / 1e6);
+	/* the server does not say when an output plays: within a cycle, here of 5.3 ms */
+	expect(worst_ns < 12 * NS_PER_MS);
+	pipewire_lab_kill(&lab);
+}
+
 /* what the file says of the microphone becomes so within a few seconds */
 static bool is_said(struct listener *listener, const char *device, bool muted)
 {
@@ -364,6 +383,7 @@ static const struct test tests[] = {
 	{"a microphone of 8 kHz is heard in time", eight_kilohertz_are_heard},
 	{"samples that are no number become silence", what_is_no_number_is_silence},
 	{"speech is heard as it was said", speech_is_heard_as_it_was_said},
+	{"what the machine plays is heard, on channels of its own", what_is_played_is_heard},
 	{"a muted microphone is said to be, by its name", a_muted_microphone_is_said},
 	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
 	{"without a server there is a gap and no sound", no_server_is_a_gap},
