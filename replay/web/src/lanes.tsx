@@ -1,7 +1,7 @@
 // The timeline of a session: lanes of tasks, tags, input and screen over one axis of time.
 
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { Gap_Reason } from '../gen/protocol/session_pb';
+import { type Gap, Gap_Reason } from '../gen/protocol/session_pb';
 import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
 import { useEmitter } from './emitter';
 import { gapText } from './events';
@@ -141,14 +141,7 @@ export function Lanes({
             <path class="area" d={area(timeline?.screenBytes ?? [], 1000, 20)} />
           </svg>
         </div>
-        {timeline?.gaps.map((gap) => (
-          <span
-            key={`${gap.fromNs}${gap.reason}`}
-            class={`gap ${gap.reason === Gap_Reason.PAUSE ? 'pause' : ''}`}
-            title={gapText(gap)}
-            style={place(share(gap.fromNs), share(gap.toNs || driver.endNs) - share(gap.fromNs))}
-          />
-        ))}
+        <Gaps driver={driver} share={share} wanted={(gap) => !isOfSound(gap)} />
         {hover !== undefined && (
           <span class="hover" style={place(hover)}>
             <b>{clock(BigInt(Math.round(hover * length)), 1)}</b>
@@ -181,6 +174,34 @@ function MarkLane({ marks }: { marks: Mark[] }) {
   );
 }
 
+/* what is missing of the sound alone says nothing of the picture */
+function isOfSound(gap: Gap): boolean {
+  return gap.topics.length > 0 && gap.topics.every((topic) => topic.startsWith('/sound'));
+}
+
+function Gaps({
+  driver,
+  share,
+  wanted,
+}: {
+  driver: RecordedDriver;
+  share: (ns: bigint) => number;
+  wanted: (gap: Gap) => boolean;
+}) {
+  return (
+    <>
+      {driver.timeline?.gaps.filter(wanted).map((gap) => (
+        <span
+          key={`${gap.fromNs}${gap.reason}`}
+          class={`gap ${gap.reason === Gap_Reason.PAUSE ? 'pause' : ''}`}
+          title={gapText(gap)}
+          style={place(share(gap.fromNs), share(gap.toNs || driver.endNs) - share(gap.fromNs))}
+        />
+      ))}
+    </>
+  );
+}
+
 /** How loud it was, peak and mean, and what nobody is to hear of it. */
 function SoundLane({ driver, share }: { driver: RecordedDriver; share: (ns: bigint) => number }) {
   const { timeline } = driver;
@@ -205,6 +226,7 @@ function SoundLane({ driver, share }: { driver: RecordedDriver; share: (ns: bigi
         <path class="area" d={peak} />
         <path class="mean" d={rms} />
       </svg>
+      <Gaps driver={driver} share={share} wanted={isOfSound} />
       {driver.model.bleeped().map(({ fromNs, toNs, reason }) => (
         <span
           key={`${fromNs}${toNs}`}
