@@ -46,7 +46,9 @@ struct pipewire_ear {
 	struct pw_stream *stream;
 	struct spa_hook listener;
 	_Atomic bool failed;
-	bool monitor;                   /* hears an output */
+	bool any_device;     /* that is a microphone: none was named */
+	_Atomic bool is_one; /* what feeds us: before that is known nothing is given out */
+	bool monitor;        /* hears an output */
 	_Atomic unsigned written, read; /* numbers of blocks */
 	struct block *blocks;
 	int64_t heard_ns; /* when there was sound last */
@@ -131,14 +133,21 @@ static void set_name(struct pipewire_ear *ear, const char *name)
 
 static void on_node_info(void *user, const struct pw_node_info *info)
 {
-	const char *name = NULL;
+	struct pipewire_ear *ear = user;
+	const char *name = NULL, *class;
 
 	if (info->props)
 		name = spa_dict_lookup(info->props, PW_KEY_NODE_DESCRIPTION);
 	if (info->props && !name)
 		name = spa_dict_lookup(info->props, PW_KEY_NODE_NAME);
 	if (name)
-		set_name(user, name);
+		set_name(ear, name);
+	/* without a microphone the server gives what the machine plays: nobody has asked for that */
+	class = info->props ? spa_dict_lookup(info->props, PW_KEY_MEDIA_CLASS) : NULL;
+	if (class && ear->any_device && strcmp(class, "Audio/Sink") == 0)
+		ear->failed = true;
+	else if (class)
+		ear->is_one = true;
 }
 
 static void on_node_param(void *user, int sequence, uint32_t id, uint32_t index, uint32_t next,
@@ -171,6 +180,7 @@ static void forget_node(struct pipewire_ear *ear)
 	pw_proxy_destroy((struct pw_proxy *)ear->node);
 	ear->node = NULL;
 	ear->device_muted = false;
+	ear->is_one = !ear->any_device;
 }
 
 static void look_at_node(struct pipewire_ear *ear, uint32_t id)
@@ -355,6 +365,8 @@ static int pipewire_create(struct ear **ret, const char *device, bool monitor, s
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &ear_pipewire;
 	pthread_once(&once, init_once);
+	ear->any_device = !monitor && !device;
+	ear->is_one = !ear->any_device;
 	pthread_mutex_init(&ear->name_lock, NULL);
 	set_name(ear,
 		device            ? device
@@ -385,7 +397,7 @@ static int pipewire_hear(struct ear *base, int wake_fd, struct heard *ret)
 	if (ear->holds)
 		ear->read++;
 	ear->holds = false;
-	while (ear->written == ear->read) {
+	while (ear->written == ear->read || !ear->is_one) {
 		struct pollfd wake = {wake_fd, POLLIN, 0};
 
 		if (ear->failed || clock_now_ns() - ear->heard_ns > SILENT_NS)

@@ -38,6 +38,7 @@ struct pulse_ear {
 	pa_stream *stream;
 	int fd;            /* eventfd: there is sound, or a state has changed */
 	bool follows_sink; /* hears the default sink, whichever it is */
+	bool any_device;   /* that is a microphone: none was named */
 
 	/* under the loop's lock */
 	struct ear_anchor anchor;
@@ -107,6 +108,11 @@ static void on_source(pa_context *context, const pa_source_info *info, int end, 
 	snprintf(ear->described, sizeof(ear->described), "%s", info->description);
 	ear->device_muted = info->mute;
 	ear->is_monitor = info->monitor_of_sink != PA_INVALID_INDEX;
+	/* without a microphone the server gives what the machine plays: nobody has asked for that */
+	if (ear->is_monitor && ear->any_device) {
+		ear->failed = true;
+		wake(ear);
+	}
 }
 
 static void on_output(pa_context *context, const pa_source_output_info *info, int end, void *user)
@@ -378,6 +384,7 @@ static int pulse_create(struct ear **ret, const char *device, bool monitor, stru
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &ear_pulse;
 	ear->follows_sink = monitor && !device;
+	ear->any_device = !monitor && !device;
 	ear->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ear->loop = pa_threaded_mainloop_new();
 	if (ear->fd < 0 || !ear->loop)

@@ -173,6 +173,13 @@ void pulse_lab_run(struct pulse_lab *lab)
 			"-L",
 			"module-null-sink sink_name=other "
 			"sink_properties=device.description=Other",
+			/* what an output plays is no microphone, until it is made one */
+			"-L",
+			"module-remap-source source_name=room.microphone master=room.monitor "
+			"source_properties=device.description=RoomMicrophone",
+			"-L",
+			"module-remap-source source_name=other.microphone master=other.monitor "
+			"source_properties=device.description=OtherMicrophone",
 			"-L", "module-null-sink sink_name=eight channels=8 rate=48000", "-L",
 			"module-null-sink sink_name=narrow channels=1 rate=8000", NULL});
 	pulse_voice_start(lab);
@@ -209,7 +216,8 @@ void pulse_lab_kill(struct pulse_lab *lab)
 void pulse_lab_mute(struct pulse_lab *lab, bool muted)
 {
 	pa_threaded_mainloop_lock(lab->loop);
-	let_go(pa_context_set_source_mute_by_name(lab->context, "room.monitor", muted, NULL, NULL));
+	let_go(pa_context_set_source_mute_by_name(
+		lab->context, "room.microphone", muted, NULL, NULL));
 	pa_threaded_mainloop_unlock(lab->loop);
 }
 
@@ -217,7 +225,7 @@ void pulse_lab_set_default(struct pulse_lab *lab, const char *sink)
 {
 	char source[64];
 
-	snprintf(source, sizeof(source), "%s.monitor", sink);
+	snprintf(source, sizeof(source), "%s.microphone", sink);
 	pa_threaded_mainloop_lock(lab->loop);
 	let_go(pa_context_set_default_sink(lab->context, sink, NULL, NULL));
 	let_go(pa_context_set_default_source(lab->context, source, NULL, NULL));

@@ -260,6 +260,31 @@ static void a_server_that_dies_is_a_gap(void)
 	pipewire_lab_kill(&lab);
 }
 
+static void a_microphone_that_comes_is_taken_up(void)
+{
+	_cleanup_(listener_finish) struct listener listener = {0};
+	struct pipewire_lab lab = {0};
+	struct ear_report report;
+	struct error error = {""};
+
+	/* the other server is not there: what is said is of this one */
+	setenv("PULSE_SERVER", "unix:/nonexistent", 1);
+	if (!pipewire_lab_start(&lab, NULL))
+		return;
+	expect(ear_check(&report, &(struct ear_wish){"pipewire", NULL, false}, &error) < 0);
+	expect(strcmp(error.text, "no sound: pipewire answers, but no microphone gives any") == 0);
+	listener_record(&listener, "auto", NULL);
+	sleep_ms(3000);
+	expect(listener_packets(&listener) == 0);
+	lab.voice = &voice_clicks;
+	pipewire_microphone_start(&lab);
+	expect(listener_hears(&listener, 50, 60));
+	listener_end(&listener);
+	expect(listener.away == 1);
+	unsetenv("PULSE_SERVER");
+	pipewire_lab_kill(&lab);
+}
+
 static void no_server_is_a_gap(void)
 {
 	_cleanup_(listener_finish) struct listener listener = {0};
@@ -386,6 +411,8 @@ static const struct test tests[] = {
 	{"what the machine plays is heard, on channels of its own", what_is_played_is_heard},
 	{"a muted microphone is said to be, by its name", a_muted_microphone_is_said},
 	{"a server that dies is a gap, and sound comes back with it", a_server_that_dies_is_a_gap},
+	{"a microphone that is not there yet is a gap, and is taken up when it comes",
+		a_microphone_that_comes_is_taken_up},
 	{"without a server there is a gap and no sound", no_server_is_a_gap},
 	{"exports keep the times of sound and pictures", exports_keep_the_times},
 };

@@ -131,16 +131,23 @@ static bool is_not_muted(const struct heard *heard, struct ear *ear)
 	return !heard->muted;
 }
 
+static bool is_of(struct ear *ear, const char *microphone, const char *output)
+{
+	const char *device = ear->ops->device(ear);
+
+	return strcmp(device, microphone) == 0 || strcmp(device, output) == 0;
+}
+
 static bool is_room(const struct heard *heard, struct ear *ear)
 {
 	(void)heard;
-	return strcmp(ear->ops->device(ear), "Monitor of Room") == 0;
+	return is_of(ear, "RoomMicrophone", "Monitor of Room");
 }
 
 static bool is_other(const struct heard *heard, struct ear *ear)
 {
 	(void)heard;
-	return strcmp(ear->ops->device(ear), "Monitor of Other") == 0;
+	return is_of(ear, "OtherMicrophone", "Monitor of Other");
 }
 
 static void devices_are_followed(void)
