@@ -219,3 +219,8 @@ size_t listener_find_clicks(struct listener *listener, int64_t offset_ns, int64_
 	}
 	return listener->click_count;
 }
+
+bool listener_is_in_time(const struct listener *listener, int64_t worst_ns)
+{
+	return worst_ns < 12 * NS_PER_MS && listener->clicks_off * 2 <= listener->click_count;
+}
