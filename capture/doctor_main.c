@@ -89,16 +89,6 @@ static void print_text(const Uxrec__DoctorReport *report)
 	}
 }
 
-/* NAME or NAME:DEVICE; cuts @p text apart */
-static struct ear_wish parse_sound(char *text)
-{
-	char *colon = strchr(text, ':');
-
-	if (colon)
-		*colon++ = '\0';
-	return (struct ear_wish){text, colon, false};
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -118,7 +108,7 @@ int main(int argc, char **argv)
 		.helper = helper ? helper : "uxrec-inputd",
 		.sound = {"auto", NULL, false}};
 	Uxrec__DoctorReport *report;
-	bool json = false, good;
+	bool json = false, good, sound_is_known = true;
 	int c;
 
 	opterr = 0;
@@ -127,7 +117,7 @@ int main(int argc, char **argv)
 		case 'd': options.display = optarg; break;
 		case 's': options.grabber = optarg; break;
 		case 'i': options.input = optarg; break;
-		case 'S': options.sound = parse_sound(optarg); break;
+		case 'S': sound_is_known = ear_wish_parse(&options.sound, optarg); break;
 		case 'l': options.library = optarg; break;
 		case 'j': json = true; break;
 		case 'h': fputs(usage, stdout); return 0;
@@ -139,7 +129,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc || (strcmp(options.grabber, "none") && !grabber_find(options.grabber)) ||
-		(strcmp(options.sound.name, "none") && !ear_exists(options.sound.name))) {
+		!sound_is_known) {
 		log_error("uxrec doctor: wrong usage; see uxrec doctor --help");
 		return 2;
 	}

@@ -4,7 +4,6 @@
 #include "protocol/base/clock.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,10 +14,10 @@
 /* in the order in which they are asked */
 static const struct ear_ops *const servers[] = {&ear_pipewire, &ear_pulse};
 
+static const struct ear_ops *const all[] = {&ear_pipewire, &ear_pulse, &ear_tone};
+
 static const struct ear_ops *find(const char *name)
 {
-	static const struct ear_ops *const all[] = {&ear_pipewire, &ear_pulse, &ear_tone};
-
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i]->name, name) == 0)
 			return all[i];
@@ -28,6 +27,22 @@ static const struct ear_ops *find(const char *name)
 bool ear_exists(const char *name)
 {
 	return strcmp(name, "auto") == 0 || find(name);
+}
+
+bool ear_wish_parse(struct ear_wish *ret, const char *text)
+{
+	static const char *const names[] = {"auto", "none"};
+	size_t length = strcspn(text, ":");
+
+	*ret = (struct ear_wish){.device = text[length] ? text + length + 1 : NULL};
+	for (size_t i = 0; i < ARRAY_SIZE(names) + ARRAY_SIZE(all); i++) {
+		const char *name =
+			i < ARRAY_SIZE(names) ? names[i] : all[i - ARRAY_SIZE(names)]->name;
+
+		if (strlen(name) == length && strncmp(name, text, length) == 0)
+			ret->name = name;
+	}
+	return ret->name != NULL;
 }
 
 int ear_open(struct ear **ret, const struct ear_wish *wish, unsigned tries, struct error *reterr)
@@ -50,29 +65,22 @@ int ear_open(struct ear **ret, const struct ear_wish *wish, unsigned tries, stru
 static int listen_for_a_moment(struct ear *ear, struct ear_report *ret)
 {
 	int64_t until_ns = clock_now_ns() + CHECK_NS;
-	uint64_t count = 0;
-	double squares = 0, peak = 0;
+	struct loudness loudness = {0};
 	struct heard heard;
 	int r;
 
 	snprintf(ret->ear, sizeof(ret->ear), "%s", ear->ops->name);
 	while ((r = ear->ops->hear(ear, -1, &heard)) > 0) {
-		for (size_t i = 0; i < heard.count; i++) {
-			double loud = isfinite(heard.samples[i]) ? fabs(heard.samples[i]) : 0;
-
-			peak = fmax(peak, loud);
-			squares += loud * loud;
-			ret->clipped += loud >= (double)SOUND_FULL_SCALE;
-		}
-		count += heard.count;
+		loudness_take(&loudness, heard.samples, heard.count);
 		ret->muted = heard.muted;
-		if (count >= CHECK_SAMPLES || clock_now_ns() > until_ns)
+		if (loudness.count >= CHECK_SAMPLES || clock_now_ns() > until_ns)
 			break;
 	}
 	if (r < 0)
 		return r;
-	ret->peak_db = sound_level_db(sound_level_of(peak));
-	ret->rms_db = sound_level_db(sound_level_of(sqrt(squares / (double)count)));
+	ret->peak_db = sound_level_db(loudness_peak(&loudness));
+	ret->rms_db = sound_level_db(loudness_rms(&loudness));
+	ret->clipped = loudness.clipped;
 	snprintf(ret->device, sizeof(ret->device), "%s", ear->ops->device(ear));
 	return 0;
 }

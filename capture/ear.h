@@ -77,6 +77,14 @@ struct ear_wish {
 	bool monitor;       /* what the machine plays */
 };
 
+/**
+ * Understand what was typed: NAME or NAME:DEVICE, or "none".
+ *
+ * @param ret  its name is constant, its device points into @p text
+ * @return false when there is no such ear
+ */
+bool ear_wish_parse(struct ear_wish *ret, const char *text);
+
 /** @return true when there is an ear of that name, or it is "auto" */
 bool ear_exists(const char *name);
 

@@ -48,7 +48,6 @@ struct pipewire_ear {
 	_Atomic bool failed;
 	bool any_device;     /* that is a microphone: none was named */
 	_Atomic bool is_one; /* what feeds us: before that is known nothing is given out */
-	bool monitor;        /* hears an output */
 	_Atomic unsigned written, read; /* numbers of blocks */
 	struct block *blocks;
 	int64_t heard_ns; /* when there was sound last */

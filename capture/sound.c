@@ -247,13 +247,17 @@ static int take_samples(struct sound_source *source, const float *samples, size_
 
 static int begin_sound(struct sound_source *source, const struct heard *heard)
 {
+	int r = push_levels(source); /* steps of another time */
+
+	if (r < 0)
+		return r;
 	sound_clock_init(&source->clock, EAR_RATE_HZ);
 	source->filled = 0;
 	source->frame_position = source->next_position = heard->position;
 	sound_clock_feed(&source->clock, heard->position, heard->time_ns);
 	if (source->away_since_ns) {
-		int r = push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST,
-			source->away_since_ns, heard->time_ns, 0, source->away.text);
+		r = push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST, source->away_since_ns,
+			heard->time_ns, 0, source->away.text);
 
 		source->away_since_ns = 0;
 		if (r < 0)

@@ -16,19 +16,36 @@ double sound_level_db(uint8_t level)
 	return -0.5 * level;
 }
 
+void loudness_take(struct loudness *loudness, const float *samples, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		float loud = isfinite(samples[i]) ? fabsf(samples[i]) : 0;
+
+		loudness->peak = loud > loudness->peak ? loud : loudness->peak;
+		loudness->squares += (double)loud * (double)loud;
+		loudness->clipped += loud >= SOUND_FULL_SCALE;
+	}
+	loudness->count += count;
+}
+
+uint8_t loudness_peak(const struct loudness *loudness)
+{
+	return sound_level_of((double)loudness->peak);
+}
+
+uint8_t loudness_rms(const struct loudness *loudness)
+{
+	return sound_level_of(
+		loudness->count ? sqrt(loudness->squares / (double)loudness->count) : 0);
+}
+
 void sound_levels_take(struct sound_levels *levels, const float *samples, size_t count)
 {
-	double squares = 0;
-	float peak = 0;
+	struct loudness loudness = {0};
 
-	for (size_t i = 0; i < count; i++) {
-		float loud = fabsf(samples[i]);
-
-		peak = loud > peak ? loud : peak;
-		squares += (double)loud * loud;
-		levels->clipped += loud >= SOUND_FULL_SCALE;
-	}
-	levels->peak[levels->count] = sound_level_of(peak);
-	levels->rms[levels->count] = sound_level_of(sqrt(squares / (double)count));
+	loudness_take(&loudness, samples, count);
+	levels->peak[levels->count] = loudness_peak(&loudness);
+	levels->rms[levels->count] = loudness_rms(&loudness);
+	levels->clipped += loudness.clipped;
 	levels->count++;
 }

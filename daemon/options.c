@@ -123,22 +123,6 @@ static int parse_sync(struct options *options, const char *value)
 	return seconds < 0 ? wrong("sync", value, "'packet', or 1 to 60 seconds") : 0;
 }
 
-/* NAME or NAME:DEVICE */
-static int parse_sound(struct options *options, const char *value)
-{
-	static const char *const sounds[] = {"auto", "none", "pipewire", "pulse", "tone", NULL};
-	const char *colon = strchr(value, ':');
-	size_t length = colon ? (size_t)(colon - value) : strlen(value);
-
-	for (const char *const *name = sounds; *name; name++)
-		if (strlen(*name) == length && strncmp(*name, value, length) == 0) {
-			options->sound = *name;
-			options->sound_device = colon ? colon + 1 : NULL;
-			return 0;
-		}
-	return wrong("sound", value, "no such choice; see --help");
-}
-
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
@@ -152,7 +136,10 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_LISTEN: return parse_listen(options, value);
 	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
 	case OPTION_INPUT: return take_choice(&options->input, "input", value, inputs);
-	case OPTION_SOUND: return parse_sound(options, value);
+	case OPTION_SOUND:
+		return ear_wish_parse(&options->sound, value)
+			? 0
+			: wrong("sound", value, "no such choice; see --help");
 	case OPTION_MONITOR: options->monitor = true; return 0;
 	case OPTION_FPS:
 		options->max_fps = parse_number(value, 1, 240);
@@ -234,7 +221,7 @@ int options_parse(struct options *options, int argc, char **argv)
 
 	*options = (struct options){.screen = "auto",
 		.input = "auto",
-		.sound = "auto",
+		.sound = {.name = "auto"},
 		.max_fps = 30,
 		.sync_every_ns = NS_PER_S};
 	r = parse_listen(options, DEFAULT_LISTEN);

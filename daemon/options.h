@@ -1,5 +1,7 @@
 #pragma once
 
+#include "capture/ear.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,8 +13,8 @@ struct options {
 	char *display;      /* NULL: none was given and DISPLAY is not set */
 	const char *screen; /* "x11", "test", "none": chosen already */
 	const char *input;
-	const char *sound, *sound_device; /* NULL: the default one */
-	bool monitor;
+	struct ear_wish sound; /* a name of "none": no sound */
+	bool monitor;          /* what the machine plays, too */
 	int max_fps;
 	int64_t sync_every_ns;
 	const char *allowed_hosts[8];

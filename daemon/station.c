@@ -151,17 +151,17 @@ static int start_sound(
 	struct station *station, const struct source_context *context, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
-	struct ear_wish wish = {options->sound, options->sound_device, false};
+	/* the device is a microphone: what plays is the default one */
+	const struct ear_wish played = {.name = options->sound.name, .monitor = true};
 	int r;
 
-	if (!station_may_record(station, MODALITY_SOUND) || strcmp(options->sound, "none") == 0)
+	if (!station_may_record(station, MODALITY_SOUND) ||
+		strcmp(options->sound.name, "none") == 0)
 		return 0;
-	r = sound_source_create(&station->sound, context, &wish, reterr);
+	r = sound_source_create(&station->sound, context, &options->sound, reterr);
 	if (r < 0 || !options->monitor)
 		return r;
-	/* the name is a microphone's: what plays is the default one */
-	wish = (struct ear_wish){options->sound, NULL, true};
-	return sound_source_create(&station->monitor, context, &wish, reterr);
+	return sound_source_create(&station->monitor, context, &played, reterr);
 }
 
 int station_start_sources(struct station *station, struct error *reterr)

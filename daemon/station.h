@@ -1,5 +1,6 @@
 #pragma once
 
+#include "capture/ear.h"
 #include "daemon/library.h"
 #include "daemon/live.h"
 #include "daemon/recorder.h"
@@ -12,14 +13,13 @@
 struct station;
 
 struct station_options {
-	const char *library;      /* folder of the sessions */
-	const char *display;      /* NULL: the environment's */
-	const char *screen;       /* "x11", "test", "none" */
-	const char *input;        /* "auto", "evdev", "x11", "none" */
-	const char *sound;        /* "auto", "pipewire", "pulse", "tone", "none" */
-	const char *sound_device; /* NULL: the default one */
-	bool monitor;             /* what the machine plays is recorded too */
-	const char *helper;       /* path of uxrec-inputd */
+	const char *library;   /* folder of the sessions */
+	const char *display;   /* NULL: the environment's */
+	const char *screen;    /* "x11", "test", "none" */
+	const char *input;     /* "auto", "evdev", "x11", "none" */
+	struct ear_wish sound; /* a name of "none": no sound */
+	bool monitor;          /* what the machine plays is recorded too */
+	const char *helper;    /* path of uxrec-inputd */
 	int max_fps;
 	int64_t sync_every_ns; /* see recorder.h */
 	struct live *live;

@@ -90,8 +90,9 @@ struct packet *station_status_packet(struct station *station, uint64_t request, 
 	status.last_session = station->last.session;
 	status.last_reason = station->last.reason;
 	status.display = (char *)(station->options.display ? station->options.display : "");
-	if (strcmp(station->options.sound, "none") != 0)
-		status.sound = (char *)station->options.sound;
+	if (strcmp(station->options.sound.name, "none") != 0)
+		status.sound = (char *)station->options.sound.name;
+	status.monitor = station->options.monitor;
 	status.observers = station->options.observers(station->options.user);
 	status.disk_free_bytes = free_bytes(station);
 	status.warning = disk_warning(station, status.disk_free_bytes, warning);
@@ -143,8 +144,7 @@ struct packet *station_doctor_packet(struct station *station, uint64_t request)
 {
 	const struct station_options *options = &station->options;
 	const struct doctor_options wanted = {options->screen, options->display, options->input,
-		options->helper, options->library, {options->sound, options->sound_device, false},
-		true};
+		options->helper, options->library, options->sound, true};
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	struct packet *packet = NULL;
 	struct error error;

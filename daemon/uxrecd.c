@@ -275,7 +275,6 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.screen = options->screen,
 		.input = options->input,
 		.sound = options->sound,
-		.sound_device = options->sound_device,
 		.monitor = options->monitor,
 		.helper = options->helper,
 		.max_fps = options->max_fps,

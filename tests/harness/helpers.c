@@ -110,3 +110,13 @@ struct packet *make_packet(
 		abort();
 	return packet;
 }
+
+void write_message(struct session_writer *writer, struct session_clock *clock, uint16_t channel,
+	int64_t time_ns, const ProtobufCMessage *message)
+{
+	_packet_unref_ struct packet *packet = NULL;
+
+	check(packet_create(
+		      &packet, clock, &(struct packet_info){channel, 0, time_ns, 0}, message) == 0);
+	check(session_writer_append(writer, packet) == 0);
+}

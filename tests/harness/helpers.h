@@ -6,6 +6,7 @@
  */
 
 #include "protocol/packet.h"
+#include "protocol/writer.h"
 
 #include <CUnit/CUnit.h>
 
@@ -43,6 +44,10 @@ char *temporary_path(const char *name);
 /** A packet with `size_bytes` bytes of a pattern that its time and channel decide. */
 struct packet *make_packet(
 	struct session_clock *clock, uint16_t channel, int64_t time_ns, size_t size_bytes);
+
+/** Append a message to a file that is being written. @param time_ns  CLOCK_MONOTONIC, as packet_info has it */
+void write_message(struct session_writer *writer, struct session_clock *clock, uint16_t channel,
+	int64_t time_ns, const ProtobufCMessage *message);
 
 /** Deterministic random numbers (xorshift64*): the same sequence from the same seed everywhere. */
 uint64_t next_random(uint64_t *state);

@@ -290,6 +290,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	daemon_start(&daemon, temporary_folder(), X11_INPUT);
 	daemon_record(&daemon, "classes", id);
 	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 0);
+	expect(daemon_command(&daemon, NULL, "mute", NULL) == 0);
 	for (int i = 0; i < 60; i++) {
 		paint_noise(&desktop, &random);
 		sleep_ms(50);
@@ -315,6 +316,9 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
 	desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);
 	sleep_ms(500);
+	/* what was kept from the observers is kept from them still */
+	expect(daemon_command(&again, NULL, "mute", NULL) == 3);
+	expect(daemon_command(&again, NULL, "unmute", NULL) == 0);
 	expect(daemon_command(&again, NULL, "task", "end", "failed", NULL) == 0);
 	expect(daemon_command(&again, NULL, "stop", NULL) == 0);
 	session = daemon_session(&again, id);

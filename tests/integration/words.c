@@ -63,13 +63,10 @@ static void push_sound(struct session_writer *writer, struct session_clock *cloc
 	int64_t time_ns, const unsigned char *packet, int size)
 {
 	Foxglove__CompressedAudio audio = FOXGLOVE__COMPRESSED_AUDIO__INIT;
-	_packet_unref_ struct packet *made = NULL;
 
 	audio.format = (char *)"opus";
 	audio.data = (ProtobufCBinaryData){(size_t)size, (uint8_t *)packet};
-	check(packet_create(&made, clock, &(struct packet_info){channel, 0, time_ns, 0},
-		      &audio.base) == 0);
-	check(session_writer_append(writer, made) == 0);
+	write_message(writer, clock, channel, time_ns, &audio.base);
 }
 
 /* as a recorder would: with the encoder's delay in the times */
@@ -106,7 +103,6 @@ static void push_all_sound(
 static char *make_session(const char *name, struct noise noise)
 {
 	_destroy_(session_writer) struct session_writer *writer = NULL;
-	_packet_unref_ struct packet *packet = NULL;
 	_autofree_ char *path = NULL;
 	struct session_clock clock = {0};
 	Uxrec__Study study = UXREC__STUDY__INIT;
@@ -115,9 +111,7 @@ static char *make_session(const char *name, struct noise noise)
 	check(mkdir(folder, 0700) == 0);
 	check(asprintf(&path, "%s/recording-0001.mcap", folder) > 0);
 	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
-	check(packet_create(&packet, &clock, &(struct packet_info){CHANNEL_STUDY, 0, BEGIN_NS, 0},
-		      &study.base) == 0);
-	check(session_writer_append(writer, packet) == 0);
+	write_message(writer, &clock, CHANNEL_STUDY, BEGIN_NS, &study.base);
 	push_all_sound(writer, &clock, noise);
 	check(session_writer_finish(writer) == 0);
 	return folder;

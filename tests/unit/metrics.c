@@ -39,11 +39,7 @@ struct making {
 static void push(
 	struct making *making, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
 {
-	_packet_unref_ struct packet *packet = NULL;
-
-	check(packet_create(&packet, &making->clock, &(struct packet_info){channel, 0, time_ns, 0},
-		      message) == 0);
-	check(session_writer_append(making->writer, packet) == 0);
+	write_message(making->writer, &making->clock, channel, time_ns, message);
 }
 
 static void push_press(struct making *making, int64_t time_ns, Uxrec__Control control)

@@ -181,11 +181,13 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
      each would fall behind after a burst. A hidden page has no frames and draws at once. */
   #present(): void {
     const ready = this.#decodedPictures;
-    let due = 0;
-    while (due < ready.length && (due < ready.length - HELD || this.#waitMs(ready[due]!) < FRAME_MS)) due++;
-    if (due === 0) return;
-    const picture = ready[due - 1]!;
-    for (const passed of ready.splice(0, due).slice(0, -1)) {
+    const waiting = ready.findIndex(
+      (picture, i) => i >= ready.length - HELD && this.#waitMs(picture) >= FRAME_MS,
+    );
+    const due = ready.splice(0, waiting < 0 ? ready.length : waiting);
+    const picture = due.pop();
+    if (!picture) return;
+    for (const passed of due) {
       passed.frame.close();
       this.#player.picturesDecoded++;
     }

@@ -232,7 +232,9 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
             {driver.status?.sound && (
               <label class="check">
                 <input type="checkbox" checked={sound} onChange={(event) => setSound(event.currentTarget.checked)} />
-                what is said, and what else the microphone hears
+                {driver.status.monitor
+                  ? 'what is said, what else the microphone hears, and what the machine plays'
+                  : 'what is said, and what else the microphone hears'}
               </label>
             )}
           </fieldset>
