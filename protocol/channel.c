@@ -34,6 +34,11 @@ static const struct channel_kind channel_kinds[CHANNEL_END] = {
 	[CHANNEL_MONITOR] = {"/sound/monitor", "foxglove.CompressedAudio", MODALITY_SOUND, false},
 	[CHANNEL_MONITOR_LEVELS] = {"/sound/monitor/levels", "uxrec.SoundLevels", MODALITY_SOUND,
 		false},
+	[CHANNEL_KEY_POLICY] = {"/input/policy", "uxrec.KeyPolicy", MODALITY_INPUT, true},
+	[CHANNEL_KEY_COUNTS] = {"/input/keys/counts", "uxrec.KeyCount", MODALITY_INPUT, false},
+	[CHANNEL_SHORTCUTS] = {"/input/shortcuts", "uxrec.ShortcutBatch", MODALITY_INPUT, false},
+	[CHANNEL_KEYBOARD_LAYOUT] = {"/input/layout", "uxrec.KeyboardLayout", MODALITY_INPUT, true},
+	[CHANNEL_CLICKED] = {"/input/clicked", "uxrec.ClickedObject", MODALITY_INPUT, false},
 };
 
 const char *modality_name(enum modality modality)

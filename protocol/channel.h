@@ -51,6 +51,11 @@ enum channel_id {
 	CHANNEL_MONITOR_INFO, /* what the machine plays, as the sound */
 	CHANNEL_MONITOR,
 	CHANNEL_MONITOR_LEVELS,
+	CHANNEL_KEY_POLICY,
+	CHANNEL_KEY_COUNTS,
+	CHANNEL_SHORTCUTS,
+	CHANNEL_KEYBOARD_LAYOUT,
+	CHANNEL_CLICKED,
 	CHANNEL_END, /* one past the last */
 };
 

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+
+#include <sys/types.h>
+
+/*
+ * Inside uxrec-inputd: whether the user that is recorded sits at the machine now, by systemd-logind.
+ */
+
+enum seat_state {
+	SEAT_OURS,     /* the user's session is the active one of the seat, and not locked */
+	SEAT_INACTIVE, /* another session, or a greeter, has the seat */
+	SEAT_LOCKED,   /* the user's session is locked */
+};
+
+struct seat;
+
+/**
+ * Follow who has the seat "seat0".
+ *
+ * @param ret       set on success; freed by seat_destroy()
+ * @param required  false: where there is no logind at all the seat counts as the user's own
+ * @return 0, or -EACCES with the reason when the user has no session at the seat, -ENOSYS when there is
+ *         no logind
+ */
+int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reterr);
+void seat_destroy(struct seat *seat);
+DEFINE_DESTROY(seat);
+
+/** A descriptor that is readable when seat_dispatch() has something to do; -1: never. */
+int seat_fd(const struct seat *seat);
+
+/** Take in what has changed; never blocks. @return the state now */
+enum seat_state seat_dispatch(struct seat *seat);
