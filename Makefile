@@ -45,7 +45,8 @@ endif
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
-LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse
+LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
+	libsystemd libseccomp
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
@@ -152,7 +153,7 @@ $(B)/uxrec: $(B)/replay/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 
 $(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
-	$(link) $(call pkg,libevdev libudev xcb xcb-xinput $(LIBS_protocol))
+	$(link) $(call pkg,libevdev libudev xcb xcb-xinput libsystemd libseccomp $(LIBS_protocol))
 
 $(B)/uxrec-doctor: $(B)/capture/doctor_main.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
