@@ -286,12 +286,16 @@ bench-sound: tests
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/uxrec \
 		$(DESTDIR)$(PREFIX)/share/uxrec/web $(DESTDIR)$(PREFIX)/share/uxrec/studies \
-		$(DESTDIR)$(PREFIX)/lib/systemd/user
+		$(DESTDIR)$(PREFIX)/lib/systemd/user $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m755 $(INSTALLED:%=$(B)/%) $(DESTDIR)$(PREFIX)/bin
 	install -m755 $(HELPERS:%=$(B)/%) $(DESTDIR)$(PREFIX)/libexec/uxrec
 	install -m644 build/web/* $(DESTDIR)$(PREFIX)/share/uxrec/web
 	install -m644 daemon/demo/*.yaml $(DESTDIR)$(PREFIX)/share/uxrec/studies
 	sed 's|@PREFIX@|$(PREFIX)|g' systemd/uxrecd.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/user/uxrecd.service
+	for unit in uxrec-inputd.service uxrec-inputd.socket; do \
+		sed 's|@PREFIX@|$(PREFIX)|g' systemd/$$unit.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -m644 systemd/uxrec-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/uxrec.conf
 	for page in $(MAN_PAGES); do \
 		install -D -m644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 

@@ -255,6 +255,16 @@ static const int deadly[] = {
 	SCMP_SYS(listen),
 };
 
+static struct scmp_arg_cmp equal(unsigned argument, uint64_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
+}
+
+static struct scmp_arg_cmp masked(unsigned argument, uint64_t mask, uint64_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
 {
 	int r = 0;
@@ -267,41 +277,41 @@ static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, si
 
 static int allow_threads(scmp_filter_ctx filter)
 {
-	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	int r = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, masked(0, CLONE_THREAD, CLONE_THREAD));
 
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
-			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+			masked(0, CLONE_THREAD, 0));
 	/* its flags are in memory, where no filter sees them; glibc then takes clone() */
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1,
-			SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, equal(0, PR_SET_NAME));
 	return r;
 }
 
 /* no memory becomes code */
 static int allow_memory(scmp_filter_ctx filter)
 {
-	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-		SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	int r = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, masked(2, PROT_EXEC, 0));
 
 	return r < 0 ? r
 		     : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+			       masked(2, PROT_EXEC, 0));
 }
 
 /* limits may be read; signals go to this process alone, as abort() does */
 static int allow_self(scmp_filter_ctx filter)
 {
-	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-		SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+	int r = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, equal(0, 0), equal(2, 0));
 
 	return r < 0 ? r
 		     : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+			       equal(0, (uint64_t)getpid()));
 }
 
 /* of devices their state is read, their clock and mask set; nothing grabs or drives one */
@@ -309,38 +319,35 @@ static int allow_devices(scmp_filter_ctx filter)
 {
 	static const uint64_t requests[] = {EVIOCSCLOCKID, EVIOCSMASK, FIONREAD};
 	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-		SCMP_A1(SCMP_CMP_MASKED_EQ, _IOC(_IOC_READ | _IOC_WRITE, 0xff, 0, 0),
-			_IOC(_IOC_READ, 'E', 0, 0)));
+		masked(1, _IOC(_IOC_READ | _IOC_WRITE, 0xff, 0, 0), _IOC(_IOC_READ, 'E', 0, 0)));
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(requests); i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-			SCMP_A1(SCMP_CMP_EQ, requests[i]));
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, equal(1, requests[i]));
 	return r;
 }
 
 static int allow_opening(scmp_filter_ctx filter)
 {
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-		SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+		masked(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
 }
 
 /* D-Bus and its peers by AF_UNIX, udev's messages by AF_NETLINK; any other is the end */
 static int allow_sockets(scmp_filter_ctx filter)
 {
-	int r = seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, equal(0, AF_UNIX));
 
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-			SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-			SCMP_A2(SCMP_CMP_EQ, NETLINK_KOBJECT_UEVENT));
+			equal(0, AF_NETLINK), equal(2, NETLINK_KOBJECT_UEVENT));
 	for (int family = 0; r == 0 && family < AF_NETLINK; family++)
 		if (family != AF_UNIX)
 			r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1,
-				SCMP_A0(SCMP_CMP_EQ, family));
+				equal(0, family));
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1,
-			SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+			(struct scmp_arg_cmp){0, SCMP_CMP_GT, AF_NETLINK, 0});
 	return r;
 }
 
