@@ -141,8 +141,11 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 	struct packet_sink sink = {drop};
 	struct session_clock clock;
 	struct source_context context = {&clock, &sink, ignore_lost, NULL};
-	struct input_options input = {
-		options->input, options->display, options->helper, KEY_POLICY_NONE, ""};
+	struct input_options input = {.source = options->input,
+		.display = options->display,
+		.helper = options->helper,
+		.keys = KEY_POLICY_NONE,
+		.consent_id = ""};
 	struct error error = {"no reason given"};
 
 	if (strcmp(options->input, "none") == 0) {

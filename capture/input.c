@@ -25,6 +25,7 @@ struct input_source {
 	struct source base;
 	struct source_context context;
 	enum key_policy keys;
+	bool shortcuts;
 	pthread_t thread;
 	int fd;
 	pid_t child;
@@ -43,8 +44,11 @@ static bool channel_is_allowed(const struct input_source *source, uint32_t chann
 	switch (channel) {
 	case CHANNEL_INPUT_DEVICES:
 	case CHANNEL_CONTROLS:
+	case CHANNEL_KEY_POLICY:
 	case CHANNEL_GAPS: return true;
-	case CHANNEL_KEY_CLASSES: return source->keys == KEY_POLICY_CLASSES;
+	case CHANNEL_KEY_COUNTS: return source->keys >= KEY_POLICY_COUNTS;
+	case CHANNEL_KEY_CLASSES: return source->keys >= KEY_POLICY_CLASSES;
+	case CHANNEL_SHORTCUTS: return source->shortcuts;
 	case CHANNEL_KEYS: return source->keys == KEY_POLICY_FULL;
 	default: return false;
 	}
@@ -147,9 +151,7 @@ static int spawn(struct input_source *source, const struct input_options *option
 	struct error *reterr)
 {
 	char *arguments[] = {(char *)options->helper, (char *)"--source", (char *)options->source,
-		(char *)"--keys", (char *)key_policy_name(options->keys), (char *)"--consent",
-		(char *)options->consent_id, options->display ? (char *)"--display" : NULL,
-		(char *)options->display, NULL};
+		options->display ? (char *)"--display" : NULL, (char *)options->display, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
@@ -170,6 +172,54 @@ static int spawn(struct input_source *source, const struct input_options *option
 		return error_set(reterr, -r, "cannot start %s: %s", options->helper, strerror(r));
 	}
 	return 0;
+}
+
+/* ---- what is asked ---- */
+
+static int ask(struct input_source *source, const struct inputd_request *request)
+{
+	ssize_t n;
+
+	do
+		n = send(source->fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static int ask_start(struct input_source *source, const struct input_options *options)
+{
+	struct inputd_request request = {
+		.version = INPUTD_VERSION,
+		.ask = INPUTD_START,
+		.keys = options->keys,
+		.flags = (options->shortcuts ? INPUTD_SHORTCUTS : 0) |
+			(options->passwords_watched ? INPUTD_HOLD : 0),
+	};
+
+	if (strlen(options->consent_id) >= sizeof(request.consent) ||
+		(options->devices && strlen(options->devices) >= sizeof(request.devices)))
+		return -EINVAL;
+	strcpy(request.consent, options->consent_id);
+	if (options->devices)
+		strcpy(request.devices, options->devices);
+	return ask(source, &request);
+}
+
+void input_source_set_keys(
+	struct source *base, enum key_policy keys, Uxrec__KeyPolicy__Reason reason)
+{
+	struct input_source *source = input(base);
+	const struct inputd_request request = {
+		.version = INPUTD_VERSION,
+		.ask = INPUTD_KEYS,
+		.keys = keys,
+		.reason = reason,
+	};
+	int r = ask(source, &request);
+
+	/* a helper that does not hear this must not go on: it would say what it must not */
+	if (r < 0 && keys < source->keys)
+		shutdown(source->fd, SHUT_RDWR);
 }
 
 /* Take messages until the helper has said that it reads, or that it cannot. */
@@ -263,6 +313,7 @@ int input_source_create(struct source **ret, const struct source_context *contex
 	base->ops = &input_source_ops;
 	source->context = *context;
 	source->keys = options->keys;
+	source->shortcuts = options->shortcuts;
 	source->fd = -1;
 	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
 		return error_set(reterr, -EACCES,
@@ -273,6 +324,11 @@ int input_source_create(struct source **ret, const struct source_context *contex
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	r = spawn(source, options, pair[1], reterr);
 	close(pair[1]);
+	if (r == 0) {
+		r = ask_start(source, options);
+		if (r < 0)
+			error_set(reterr, r, "cannot talk to uxrec-inputd: %s", strerror(-r));
+	}
 	if (r == 0)
 		r = await_ready(source, reterr);
 	if (r < 0)

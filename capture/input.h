@@ -8,8 +8,13 @@ struct input_options {
 	const char *source;  /* "auto", "evdev", "x11" */
 	const char *display; /* NULL: the environment's */
 	const char *helper;  /* path of uxrec-inputd */
+	const char *devices; /* which, as input_filter.h has it; NULL or "": all of seat0 */
 	enum key_policy keys;
 	const char *consent_id; /* of the consent act that allows KEY_POLICY_FULL, else "" */
+	bool shortcuts;         /* keys with Ctrl, Alt or Super are kept whole under CLASSES */
+	/* What has the focus is followed: nothing is said of keys before input_source_set_keys(), and
+	 * keys wait REDACTOR_HOLD_NS for it. */
+	bool passwords_watched;
 };
 
 /**
@@ -21,6 +26,13 @@ struct input_options {
  */
 int input_source_create(struct source **ret, const struct source_context *context,
 	const struct input_options *options, struct error *reterr);
+
+/**
+ * From now on no more is said of keys than @p keys allows, and never more than was asked for at first;
+ * KEY_POLICY_NONE also of those that are held back. Any thread; does not block.
+ */
+void input_source_set_keys(
+	struct source *source, enum key_policy keys, Uxrec__KeyPolicy__Reason reason);
 
 /** What is being read, in a few words: "evdev: 3 devices". */
 const char *input_source_describe(const struct source *source);
