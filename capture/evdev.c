@@ -53,6 +53,8 @@ struct evdev_reader {
 	struct udev_monitor *monitor;
 	int64_t looked_ns; /* when devices were looked at and had something */
 	bool in_haste;     /* a device has more than its turn's worth */
+	int64_t away_ns;   /* since when the seat is not ours; 0: it is */
+	bool locked;       /* that is why */
 };
 
 static int64_t event_ns(const struct input_event *event)
@@ -233,7 +235,7 @@ static bool describe(struct evdev_reader *reader, struct device *device)
 	uint32_t properties[INPUT_PROP_CNT];
 
 	describe_shortly(reader, device, &message, kinds);
-	if (!input_filter_wants(&reader->conversation->filter, &message))
+	if (!conversation_wants(reader->conversation, &message))
 		return false;
 	message.n_axes = describe_axes(device, axes, pointers, ARRAY_SIZE(axes));
 	message.axes = pointers;
@@ -487,7 +489,8 @@ static void take_hotplug(struct evdev_reader *reader)
 		const char *name = udev_device_get_sysname(change);
 
 		/* removals show themselves by ENODEV */
-		if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0)
+		if (action && name && strcmp(action, "add") == 0 &&
+			strncmp(name, "event", 5) == 0 && !reader->away_ns)
 			add_device(reader, name);
 		udev_device_unref(change);
 	}
@@ -627,6 +630,43 @@ static void sleep_until(int64_t until_ns)
 		&(struct timespec){until_ns / NS_PER_S, until_ns % NS_PER_S}, NULL);
 }
 
+/* ---- the seat ---- */
+
+static void say_away(struct evdev_reader *reader, int64_t now_ns)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input"};
+
+	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
+	gap.from_ns = reader->away_ns;
+	gap.to_ns = now_ns;
+	gap.topics = topics;
+	gap.n_topics = ARRAY_SIZE(topics);
+	gap.detail = (char *)(reader->locked ? "the session was locked"
+					     : "another session had the seat");
+	say_gap(reader, &gap);
+}
+
+/*
+ * What another user types, and the password at the lock screen, are not this recording's: while the
+ * seat is not the recorded user's every device is closed.
+ */
+static void follow_seat(struct evdev_reader *reader)
+{
+	enum seat_state state = seat_dispatch(reader->conversation->seat);
+
+	if (state != SEAT_OURS && !reader->away_ns) {
+		reader->away_ns = clock_now_ns();
+		reader->locked = state == SEAT_LOCKED;
+		while (reader->count > 0)
+			remove_device(reader, reader->count - 1);
+	} else if (state == SEAT_OURS && reader->away_ns) {
+		say_away(reader, clock_now_ns());
+		reader->away_ns = 0;
+		scan_devices(reader);
+	}
+}
+
 /* @return a negative errno of poll() or 0 */
 static int wait_for(struct pollfd *fds, size_t count, int64_t deadline_ns)
 {
@@ -642,7 +682,7 @@ static int wait_for(struct pollfd *fds, size_t count, int64_t deadline_ns)
 
 static int step(struct evdev_reader *reader)
 {
-	struct pollfd fds[DEVICES_LIMIT + 2];
+	struct pollfd fds[DEVICES_LIMIT + 3];
 	size_t count = reader->count;
 	int64_t deadline_ns = flush_due(reader);
 	bool any = false;
@@ -658,7 +698,11 @@ static int step(struct evdev_reader *reader)
 		.fd = reader->monitor ? udev_monitor_get_fd(reader->monitor) : -1,
 		.events = POLLIN,
 	};
-	r = wait_for(fds, count + 2, deadline_ns);
+	fds[count + 2] = (struct pollfd){
+		.fd = reader->conversation->seat ? seat_fd(reader->conversation->seat) : -1,
+		.events = POLLIN,
+	};
+	r = wait_for(fds, count + 3, deadline_ns);
 	if (r < 0)
 		return r;
 	reader->in_haste = false;
@@ -669,8 +713,10 @@ static int step(struct evdev_reader *reader)
 		if (r != 0)
 			return r;
 	}
+	if (fds[count + 2].revents)
+		follow_seat(reader);
 	/* from the last, because a removal moves the last into its place */
-	for (size_t i = count; i > 0; i--) {
+	for (size_t i = reader->away_ns ? 0 : count; i > 0; i--) {
 		if (!fds[i - 1].revents)
 			continue;
 		any = true;
@@ -694,6 +740,8 @@ static void reader_finish(struct evdev_reader *reader)
 		device_destroy(reader->devices[i]);
 	}
 	redactor_finish(reader->redactor, now_ns);
+	if (reader->away_ns)
+		say_away(reader, now_ns);
 	if (reader->monitor)
 		udev_monitor_unref(reader->monitor);
 	if (reader->udev)
@@ -734,6 +782,8 @@ int evdev_run(struct conversation *conversation, struct error *reterr)
 		.next_number = 1};
 	int r = reader_start(&reader, reterr);
 
+	if (r == 0 && conversation->seat)
+		follow_seat(&reader); /* it may be locked already */
 	while (r == 0 && !reader.out->failed)
 		r = step(&reader);
 	reader_finish(&reader);

@@ -8,13 +8,19 @@
 #include "capture/input_batch.h"
 #include "capture/input_filter.h"
 #include "capture/redactor.h"
+#include "capture/seat.h"
 #include "protocol/base/error.h"
 
 struct conversation {
 	struct input_out out;
 	struct redactor redactor;
 	struct input_filter filter;
+	const struct input_filter *limit; /* the administrator's; NULL: none */
+	struct seat *seat;                /* read only while it is ours; NULL: always */
 };
+
+/** @return true when that device was asked for, and may be read */
+bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device);
 
 /**
  * Take in what the recorder has asked since; never blocks.

@@ -49,11 +49,9 @@ static int set(struct inputd_conf *conf, enum key key, const char *value, struct
 				text_quote(value).text);
 		return 0;
 	case KEY_NAME_DEVICES:
-		if (!*value || strlen(value) >= sizeof(conf->devices))
-			return error_set(reterr, -EINVAL, "devices are of 1 to %zu characters",
-				sizeof(conf->devices) - 1);
-		snprintf(conf->devices, sizeof(conf->devices), "%s", value);
-		return 0;
+		conf->has_devices = true;
+		return *value ? input_filter_parse(&conf->devices, value, reterr)
+			      : error_set(reterr, -EINVAL, "devices are not ''");
 	case KEY_NAME_COUNT: break;
 	}
 	return error_set(reterr, -EINVAL, "no such key");
@@ -133,18 +131,19 @@ static int check_file(int fd, const char *path, struct error *reterr)
 
 int inputd_conf_read(struct inputd_conf *ret, const char *path, bool service, struct error *reterr)
 {
-	static const struct inputd_conf of_service = {.keys = KEY_POLICY_CLASSES};
 	static const struct inputd_conf unlimited = {.keys = KEY_POLICY_FULL, .shortcuts = true};
+	/* who is served has seat0, and not the devices of another seat */
+	struct inputd_conf conf = {
+		.keys = KEY_POLICY_CLASSES, .has_devices = service, .devices.seat = "seat0"};
 	_autofree_ char *text = malloc(INPUTD_CONF_LIMIT_BYTES + 1);
 	_autoclose_ int fd = open(path, OPEN_FLAGS);
-	struct inputd_conf conf = of_service;
 	ssize_t n;
 	int r;
 
 	if (!text)
 		return error_set(reterr, -ENOMEM, "no memory");
 	if (fd < 0 && errno == ENOENT) {
-		*ret = service ? of_service : unlimited;
+		*ret = service ? conf : unlimited;
 		return 0;
 	}
 	if (fd < 0)
@@ -163,4 +162,19 @@ int inputd_conf_read(struct inputd_conf *ret, const char *path, bool service, st
 	if (r == 0)
 		*ret = conf;
 	return r;
+}
+
+int inputd_conf_allows(
+	const struct inputd_conf *conf, enum key_policy keys, bool shortcuts, struct error *reterr)
+{
+	if (keys > conf->keys)
+		return error_set(reterr, -EACCES,
+			"the administrator of this machine allows of keys %s at most, and not %s "
+			"(" INPUTD_CONF_PATH ")",
+			key_policy_name(conf->keys), key_policy_name(keys));
+	if (shortcuts && !conf->shortcuts)
+		return error_set(reterr, -EACCES,
+			"the administrator of this machine does not allow that shortcuts are kept "
+			"(" INPUTD_CONF_PATH ")");
+	return 0;
 }

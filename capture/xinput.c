@@ -1,6 +1,7 @@
 #include "capture/input_devices.h"
 
 #include "capture/inputd_protocol.h"
+#include "capture/sandbox.h"
 #include "capture/x11.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -113,7 +114,7 @@ static bool describe(struct xinput_reader *reader, const struct x_device *device
 		kind = UXREC__INPUT_DEVICE__KIND__KIND_TOUCHSCREEN;
 	message.kinds = &kind;
 	message.n_kinds = 1;
-	if (info && !input_filter_wants(&reader->conversation->filter, &message))
+	if (info && !conversation_wants(reader->conversation, &message))
 		return false;
 	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message.base);
 	return true;
@@ -498,6 +499,9 @@ int xinput_run(struct conversation *conversation, const char *display, struct er
 	int64_t now_ns;
 	int r = start(&reader, display, reterr);
 
+	/* what is needed is connected */
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_X11, reterr);
 	while (r == 0 && !reader.out->failed)
 		r = step(&reader, reterr);
 	now_ns = clock_now_ns();

@@ -20,12 +20,13 @@ static void what_is_said_is_taken(void)
 	struct inputd_conf conf;
 	struct error error;
 
-	check(parse(&conf, "# limits\n\n  keys=none\n\tshortcuts =  yes \ndevices = -virtual\n",
+	check(parse(&conf,
+		      "# limits\n\n  keys=none\n\tshortcuts =  yes \ndevices = keyboard,-name:Yubi\n",
 		      &error) == 0);
 	expect(conf.keys == KEY_POLICY_NONE && conf.shortcuts);
-	expect(strcmp(conf.devices, "-virtual") == 0);
+	expect(conf.has_devices && conf.devices.count == 2);
 	check(parse(&conf, "keys = full", &error) == 0);
-	expect(conf.keys == KEY_POLICY_FULL && !conf.shortcuts && !*conf.devices);
+	expect(conf.keys == KEY_POLICY_FULL && !conf.shortcuts && !conf.has_devices);
 	check(parse(&conf, "", &error) == 0);
 	expect(conf.keys == KEY_POLICY_CLASSES);
 	check(parse(&conf, "shortcuts = no\n#", &error) == 0);
@@ -49,7 +50,7 @@ static void what_is_wrong_is_refused_with_its_line(void)
 		{"keys none", "conf:1: 'keys none' is not of the form key = value"},
 		{"[inputd]", "conf:1: '[inputd]' is not of the form key = value"},
 		{"shortcuts = true", "conf:1: shortcuts are yes or no, and not 'true'"},
-		{"devices =", "conf:1: devices are of 1 to 199 characters"},
+		{"devices =", "conf:1: devices are not ''"},
 		{"keys = none\r\n", "conf:1: a control character"},
 		{"keys = none\x1b[2K\n", "conf:1: a control character"},
 		{"\xef\xbb\xbfkeys = none", "conf:1: no key is called '???keys'"},
@@ -66,19 +67,43 @@ static void what_is_wrong_is_refused_with_its_line(void)
 	}
 }
 
-static void zero_bytes_and_long_values_are_refused(void)
+static void zero_bytes_are_refused(void)
 {
 	static const char zero[] = "keys = none\0keys = full\n";
 	struct inputd_conf conf = {.keys = KEY_POLICY_CLASSES};
-	char devices[300];
 	struct error error;
 
 	expect(inputd_conf_parse(&conf, zero, sizeof(zero) - 1, "conf", &error) == -EINVAL);
 	expect(strcmp(error.text, "conf: it is no text") == 0);
-	snprintf(devices, sizeof(devices), "devices = %0199d", 1);
-	expect(parse(&conf, devices, &error) == 0 && strlen(conf.devices) == 199);
-	snprintf(devices, sizeof(devices), "devices = %0200d", 1);
-	expect(parse(&conf, devices, &error) == -EINVAL);
+}
+
+static void wrong_devices_are_refused_with_their_line(void)
+{
+	struct inputd_conf conf;
+	struct error error = {""};
+	char text[2000];
+
+	expect(parse(&conf, "\ndevices = keyboards", &error) == -EINVAL);
+	expect(strncmp(error.text, "conf:2: ", 8) == 0 && strstr(error.text, "keyboards"));
+	expect(!conf.has_devices);
+	snprintf(text, sizeof(text), "devices = name:%01500d", 1);
+	expect(parse(&conf, text, &error) == -EINVAL);
+}
+
+static void more_than_is_allowed_is_refused(void)
+{
+	struct inputd_conf conf = {.keys = KEY_POLICY_COUNTS};
+	struct error error = {""};
+
+	for (int keys = 0; keys <= KEY_POLICY_FULL; keys++)
+		expect((inputd_conf_allows(&conf, (enum key_policy)keys, false, &error) == 0) ==
+			(keys == KEY_POLICY_NONE || keys == KEY_POLICY_COUNTS));
+	expect(strcmp(error.text,
+		       "the administrator of this machine allows of keys counts at most, and not "
+		       "full (/etc/uxrec/inputd.conf)") == 0);
+	expect(inputd_conf_allows(&conf, KEY_POLICY_NONE, true, &error) == -EACCES);
+	conf.shortcuts = true;
+	expect(inputd_conf_allows(&conf, KEY_POLICY_NONE, true, &error) == 0);
 }
 
 static void random_bytes_never_widen(void)
@@ -123,9 +148,11 @@ static void without_the_file_a_service_has_limits_and_a_child_has_none(void)
 	struct error error;
 
 	check(inputd_conf_read(&conf, path, true, &error) == 0);
-	expect(conf.keys == KEY_POLICY_CLASSES && !conf.shortcuts && !*conf.devices);
+	expect(conf.keys == KEY_POLICY_CLASSES && !conf.shortcuts);
+	/* who has seat0 asks in vain for the devices of another seat */
+	expect(conf.has_devices && strcmp(conf.devices.seat, "seat0") == 0);
 	check(inputd_conf_read(&conf, path, false, &error) == 0);
-	expect(conf.keys == KEY_POLICY_FULL && conf.shortcuts && !*conf.devices);
+	expect(conf.keys == KEY_POLICY_FULL && conf.shortcuts && !conf.has_devices);
 }
 
 static void file_of_root_holds_for_both(void)
@@ -196,7 +223,9 @@ static void file_that_is_too_large_is_refused(void)
 static const struct test tests[] = {
 	{"what is said is taken", what_is_said_is_taken},
 	{"what is wrong is refused with its line", what_is_wrong_is_refused_with_its_line},
-	{"zero bytes and long values are refused", zero_bytes_and_long_values_are_refused},
+	{"zero bytes are refused", zero_bytes_are_refused},
+	{"wrong devices are refused with their line", wrong_devices_are_refused_with_their_line},
+	{"more than is allowed is refused", more_than_is_allowed_is_refused},
 	{"random bytes never widen", random_bytes_never_widen},
 	{"without the file a service has limits and a child has none",
 		without_the_file_a_service_has_limits_and_a_child_has_none},
