@@ -2,6 +2,7 @@
 
 #include "capture/inputd_protocol.h"
 #include "capture/inputd_service.h"
+#include "capture/sandbox.h"
 #include "protocol/base/io.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
@@ -101,6 +102,34 @@ static bool start_service(int idle_ms)
 	check(running >= 0);
 	if (running == 0)
 		_exit(inputd_service_run(fd, &service, &error) == 0 ? 0 : 1);
+	close(fd);
+	return true;
+}
+
+/* The program itself, in the place of the service above. @return false: skipped */
+static bool start_program(void)
+{
+	char path[200], pid[16];
+	int fd;
+
+	if (!start_service(10000))
+		return false;
+	end_service();
+	snprintf(path, sizeof(path), "%s/uxrec-inputd", build_folder());
+	fd = make_listener();
+	running = fork();
+	check(running >= 0);
+	if (running == 0) {
+		snprintf(pid, sizeof(pid), "%d", getpid());
+		setenv("LISTEN_PID", pid, 1);
+		setenv("LISTEN_FDS", "1", 1);
+		if (fd == 3)
+			fcntl(fd, F_SETFD, 0);
+		else
+			dup2(fd, 3);
+		execl(path, "uxrec-inputd", "--service", NULL);
+		_exit(1);
+	}
 	close(fd);
 	return true;
 }
@@ -307,6 +336,135 @@ static void who_sees_no_reply_holds_nobody_up(void)
 	end_service();
 }
 
+/* ---- the program ---- */
+
+static const struct inputd_request good = {
+	.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = KEY_POLICY_NONE};
+
+/* Whether what is asked makes sense decides; devices there may be or not. */
+static bool is_understood(const struct inputd_request *request, size_t size, const char *refusal)
+{
+	_autoclose_ int fd = connect_as(USER);
+	struct inputd_header header;
+	char said[400];
+	struct iovec parts[2] = {{&header, sizeof(header)}, {said, sizeof(said) - 1}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	ssize_t n;
+
+	check(send(fd, request, size, MSG_NOSIGNAL) == (ssize_t)size);
+	do {
+		check(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000) == 1);
+		n = recvmsg(fd, &message, 0);
+		check(n >= (ssize_t)sizeof(header));
+	} while (header.kind == INPUTD_PACKET);
+	said[n - (ssize_t)sizeof(header)] = '\0';
+	return header.kind == INPUTD_READY || !strstr(said, refusal);
+}
+
+static void nonsense_is_refused_and_harms_nobody(void)
+{
+	static const char nonsense[] = "makes no sense";
+	struct inputd_request bad[6];
+	uint64_t state = 5;
+
+	if (!start_program())
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		bad[i] = good;
+	bad[0].version++;
+	bad[1].ask = INPUTD_KEYS;
+	bad[2].ask = 99;
+	bad[3].keys = KEY_POLICY_FULL + 1;
+	memset(bad[4].devices, 'x', sizeof(bad[4].devices));
+	memset(bad[5].consent, 'x', sizeof(bad[5].consent));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		expect(!is_understood(&bad[i], sizeof(bad[i]), nonsense));
+		expect(is_understood(&good, sizeof(good), nonsense));
+	}
+	expect(!is_understood(&good, sizeof(good) - 1, nonsense));
+	expect(!is_understood(&good, 1, nonsense));
+	for (int i = 0; i < 200; i++) {
+		struct inputd_request random = good;
+		unsigned char *bytes = (unsigned char *)&random;
+
+		for (size_t j = 0; j < 24; j++)
+			bytes[j] = (unsigned char)next_random(&state);
+		expect(!is_understood(&random, sizeof(random), nonsense));
+	}
+	expect(is_understood(&good, sizeof(good), nonsense));
+	expect(waitpid(running, NULL, WNOHANG) == 0);
+	end_service();
+}
+
+static void who_asks_nothing_is_left(void)
+{
+	int fd, other;
+
+	if (!start_program())
+		return;
+	fd = connect_as(USER);
+	sleep_ms(200);
+	other = connect_as(USER);
+	expect(hears(other, INPUTD_FAILED, "another recorder (uid 1000)"));
+	expect(hears(fd, INPUTD_FAILED, "has not said what it wants") && hears_end(fd));
+	expect(is_understood(&good, sizeof(good), "makes no sense"));
+	close(fd);
+	close(other);
+	end_service();
+}
+
+static void more_than_the_limits_is_refused(void)
+{
+	struct inputd_request full = good;
+
+	if (access(INPUTD_CONF_PATH, F_OK) == 0) {
+		skip_test("this machine has limits of its own");
+		return;
+	}
+	if (!start_program())
+		return;
+	full.keys = KEY_POLICY_FULL;
+	memset(full.consent, 'a', 32);
+	expect(!is_understood(&full, sizeof(full), "allows of keys classes at most, and not full"));
+	full.keys = KEY_POLICY_CLASSES;
+	full.flags = INPUTD_SHORTCUTS;
+	expect(!is_understood(&full, sizeof(full), "does not allow that shortcuts are kept"));
+	end_service();
+}
+
+/* of a process; 0 when it cannot be read */
+static unsigned resident_kb(pid_t pid)
+{
+	char path[40], text[4096] = "";
+	const char *at;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "re");
+	check(file != NULL);
+	check(fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	at = strstr(text, "VmRSS:");
+	return at ? (unsigned)strtoul(at + 6, NULL, 10) : 0;
+}
+
+static void it_is_small(void)
+{
+	unsigned kb;
+
+	if (!sandbox_is_built()) {
+		skip_test("sanitizers need memory of their own");
+		return;
+	}
+	if (!start_program())
+		return;
+	expect(is_understood(&good, sizeof(good), "makes no sense"));
+	kb = resident_kb(running);
+	printf("# uxrec-inputd has %u KiB\n", kb);
+	expect(kb > 0 && kb <= 8 * 1024);
+	end_service();
+}
+
 static const struct test tests[] = {
 	{"who has the seat is served", who_has_the_seat_is_served},
 	{"everyone else is refused, with the reason", everyone_else_is_refused},
@@ -315,6 +473,10 @@ static const struct test tests[] = {
 	{"the administrator's limits are read for each", limits_are_read_for_each},
 	{"without peers it ends", without_peers_it_ends},
 	{"who reads no reply holds nobody up", who_sees_no_reply_holds_nobody_up},
+	{"nonsense is refused and harms nobody", nonsense_is_refused_and_harms_nobody},
+	{"who asks nothing is left", who_asks_nothing_is_left},
+	{"more than the administrator allows is refused", more_than_the_limits_is_refused},
+	{"it needs 8 MiB at most", it_is_small},
 };
 
 int main(void)
