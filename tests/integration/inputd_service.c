@@ -6,6 +6,7 @@
 #include "protocol/base/io.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/inputd_peer.h"
 #include "tests/harness/lab_seat.h"
 
 #include <errno.h>
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define USER  1000
@@ -136,85 +136,23 @@ static bool start_program(void)
 
 /* ---- peers ---- */
 
-/* Connect as a user: who connected is what counts. The descriptor comes back from that process. */
 static int connect_as(uid_t uid)
 {
-	int pair[2], fd = -1;
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};
-	struct iovec part = {&byte, 1};
-	struct msghdr message = {.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control)};
-	struct cmsghdr *header;
-	pid_t child;
-
-	check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
-	child = fork();
-	check(child >= 0);
-	if (child == 0) {
-		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-		if (setgid(uid) < 0 || setuid(uid) < 0 ||
-			connect(fd, (struct sockaddr *)&address, address_size) < 0)
-			_exit(1);
-		header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-		_exit(sendmsg(pair[1], &message, 0) == 1 ? 0 : 1);
-	}
-	close(pair[1]);
-	check(recvmsg(pair[0], &message, MSG_CMSG_CLOEXEC) == 1);
-	header = CMSG_FIRSTHDR(&message);
-	check(header != NULL);
-	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-	close(pair[0]);
-	waitpid(child, NULL, 0);
-	return fd;
-}
-
-/* The next message is of that kind and text. */
-static bool hears(int fd, uint32_t kind, const char *text)
-{
-	struct inputd_header header;
-	char said[400];
-	struct iovec parts[2] = {{&header, sizeof(header)}, {said, sizeof(said) - 1}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	ssize_t n;
-
-	if (poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000) != 1)
-		return false;
-	n = recvmsg(fd, &message, 0);
-	if (n < (ssize_t)sizeof(header))
-		return false;
-	said[n - (ssize_t)sizeof(header)] = '\0';
-	if (header.kind == kind && strstr(said, text))
-		return true;
-	printf("# %u: %s\n", header.kind, said);
-	return false;
-}
-
-static bool hears_end(int fd)
-{
-	char byte;
-
-	return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000) == 1 &&
-		recv(fd, &byte, 1, 0) == 0;
+	return peer_connect(uid, &address, address_size);
 }
 
 static bool is_refused(uid_t uid, const char *why)
 {
 	_autoclose_ int fd = connect_as(uid);
 
-	return hears(fd, INPUTD_FAILED, why) && hears_end(fd);
+	return peer_hears(fd, INPUTD_FAILED, why) && peer_hears_end(fd);
 }
 
 static bool is_served(uid_t uid, const char *limits)
 {
 	_autoclose_ int fd = connect_as(uid);
 
-	return hears(fd, INPUTD_READY, limits);
+	return peer_hears(fd, INPUTD_READY, limits);
 }
 
 /* ---- tests ---- */
@@ -253,7 +191,7 @@ static void one_is_served_at_a_time(void)
 	if (!start_service(10000))
 		return;
 	first = connect_as(USER);
-	check(hears(first, INPUTD_READY, "keys"));
+	check(peer_hears(first, INPUTD_READY, "keys"));
 	for (int i = 0; i < 20; i++)
 		expect(is_refused(
 			i % 2 ? USER : OTHER, "another recorder (uid 1000) reads the input now"));
@@ -272,7 +210,7 @@ static void who_asked_already_still_reads_why_not(void)
 	if (!start_service(10000))
 		return;
 	first = connect_as(USER);
-	check(hears(first, INPUTD_READY, "keys"));
+	check(peer_hears(first, INPUTD_READY, "keys"));
 	for (int i = 0; i < 50; i++) {
 		struct inputd_request request = {.version = INPUTD_VERSION};
 
@@ -280,7 +218,7 @@ static void who_asked_already_still_reads_why_not(void)
 		fd = connect_as(OTHER);
 		check(send(fd, &request, sizeof(request), MSG_NOSIGNAL) == sizeof(request));
 		check(kill(running, SIGCONT) == 0);
-		expect(hears(fd, INPUTD_FAILED, "another recorder") && hears_end(fd));
+		expect(peer_hears(fd, INPUTD_FAILED, "another recorder") && peer_hears_end(fd));
 		close(fd);
 	}
 	close(first);
@@ -311,7 +249,7 @@ static void without_peers_it_ends(void)
 	if (!start_service(400))
 		return;
 	fd = connect_as(USER);
-	check(hears(fd, INPUTD_READY, "keys"));
+	check(peer_hears(fd, INPUTD_READY, "keys"));
 	/* not while one is served */
 	sleep_ms(800);
 	expect(waitpid(running, &status, WNOHANG) == 0);
@@ -345,20 +283,13 @@ static const struct inputd_request good = {
 static bool is_understood(const struct inputd_request *request, size_t size, const char *refusal)
 {
 	_autoclose_ int fd = connect_as(USER);
-	struct inputd_header header;
-	char said[400];
-	struct iovec parts[2] = {{&header, sizeof(header)}, {said, sizeof(said) - 1}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	ssize_t n;
+	static struct peer_message message;
 
 	check(send(fd, request, size, MSG_NOSIGNAL) == (ssize_t)size);
-	do {
-		check(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 10000) == 1);
-		n = recvmsg(fd, &message, 0);
-		check(n >= (ssize_t)sizeof(header));
-	} while (header.kind == INPUTD_PACKET);
-	said[n - (ssize_t)sizeof(header)] = '\0';
-	return header.kind == INPUTD_READY || !strstr(said, refusal);
+	do
+		check(peer_receive(fd, &message, 10000));
+	while (message.header.kind == INPUTD_PACKET);
+	return message.header.kind == INPUTD_READY || !strstr((char *)message.data, refusal);
 }
 
 static void nonsense_is_refused_and_harms_nobody(void)
@@ -405,8 +336,8 @@ static void who_asks_nothing_is_left(void)
 	fd = connect_as(USER);
 	sleep_ms(200);
 	other = connect_as(USER);
-	expect(hears(other, INPUTD_FAILED, "another recorder (uid 1000)"));
-	expect(hears(fd, INPUTD_FAILED, "has not said what it wants") && hears_end(fd));
+	expect(peer_hears(other, INPUTD_FAILED, "another recorder (uid 1000)"));
+	expect(peer_hears(fd, INPUTD_FAILED, "has not said what it wants") && peer_hears_end(fd));
 	expect(is_understood(&good, sizeof(good), "makes no sense"));
 	close(fd);
 	close(other);
