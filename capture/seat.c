@@ -15,8 +15,8 @@
 
 /*
  * Who has the seat is in files that logind replaces, and sd-login watches: it is known without asking
- * anyone. Whether the session is locked only the bus says. While that was asked and is not answered
- * the session counts as locked; where nobody answers at all, as not locked.
+ * anyone. Whether the session is locked only the bus says. Until the first answer a session counts as
+ * locked; where nobody answers at all, as not locked.
  */
 struct seat {
 	uid_t uid;
@@ -26,7 +26,8 @@ struct seat {
 	sd_bus *bus;
 	sd_bus_slot *changed, *answered;
 	char *session; /* the one that `locked` speaks of; NULL: none yet */
-	bool active, asked, locked;
+	bool active, locked;
+	bool unknown; /* the first answer is awaited */
 };
 
 /* ---- the lock, by the bus ---- */
@@ -39,7 +40,7 @@ static int lock_answered(sd_bus_message *message, void *user, sd_bus_error *erro
 	int locked = 0;
 
 	(void)error;
-	seat->asked = false;
+	seat->unknown = false;
 	if (sd_bus_message_is_method_error(message, NULL) ||
 		sd_bus_message_read(message, "v", "b", &locked) < 0)
 		locked = false;
@@ -67,7 +68,6 @@ static int ask_lock(struct seat *seat)
 	r = sd_bus_call_method_async(seat->bus, &seat->answered, LOGIND, path,
 		"org.freedesktop.DBus.Properties", "Get", lock_answered, seat, "ss",
 		LOGIND ".Session", "LockedHint");
-	seat->asked = r >= 0;
 	return r;
 }
 
@@ -82,6 +82,7 @@ static int follow_lock(struct seat *seat)
 	/* first listen, then ask: nothing falls between */
 	r = sd_bus_match_signal_async(seat->bus, &seat->changed, LOGIND, path,
 		"org.freedesktop.DBus.Properties", "PropertiesChanged", lock_changed, NULL, seat);
+	seat->unknown = true;
 	return r < 0 ? r : ask_lock(seat);
 }
 
@@ -92,7 +93,7 @@ static void leave_bus(struct seat *seat)
 	seat->answered = sd_bus_slot_unref(seat->answered);
 	seat->changed = sd_bus_slot_unref(seat->changed);
 	seat->bus = sd_bus_close_unref(seat->bus);
-	seat->asked = false; /* what was known last stays */
+	seat->unknown = false; /* what was known last stays */
 	seat->retry = sd_event_source_disable_unref(seat->retry);
 	sd_event_add_time_relative(
 		seat->event, &seat->retry, CLOCK_MONOTONIC, RETRY_US, 0, connect_again, seat);
@@ -151,7 +152,7 @@ static enum seat_state state_of(const struct seat *seat)
 		return SEAT_OURS;
 	if (!seat->active)
 		return SEAT_INACTIVE;
-	return seat->locked || seat->asked ? SEAT_LOCKED : SEAT_OURS;
+	return seat->locked || seat->unknown ? SEAT_LOCKED : SEAT_OURS;
 }
 
 /*
@@ -187,7 +188,7 @@ static void await_answer(struct seat *seat)
 
 	sd_event_now(seat->event, CLOCK_MONOTONIC, &now_us);
 	end_us = now_us + ANSWER_TIMEOUT_US;
-	while (seat->asked && now_us < end_us) {
+	while (seat->unknown && now_us < end_us) {
 		if (sd_event_run(seat->event, end_us - now_us) < 0)
 			break;
 		sd_event_now(seat->event, CLOCK_MONOTONIC, &now_us);
