@@ -58,11 +58,12 @@ static int64_t begin_ns(const struct redactor *redactor, const struct redactor_k
 
 static int64_t due_ns(const struct redactor *redactor, const struct redactor_key *key)
 {
-	int64_t interval = interval_ns(redactor->now);
+	int64_t interval = interval_ns(redactor->now), begin;
 
 	if (interval == 0)
 		return key->time_ns + INPUT_FLUSH_NS + hold_ns(redactor);
-	return begin_ns(redactor, key) + interval + SLACK_NS + hold_ns(redactor);
+	begin = begin_ns(redactor, key);
+	return begin - begin % interval + interval + SLACK_NS + hold_ns(redactor);
 }
 
 int64_t redactor_deadline_ns(const struct redactor *redactor)
@@ -264,8 +265,10 @@ void redactor_flush(struct redactor *redactor, int64_t now_ns)
 	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns) {
 		size_t n = run_length(redactor, now_ns);
 
-		if (interval > 0)
-			said_ns = begin_ns(redactor, key_at(redactor, 0)) + interval;
+		if (interval > 0) {
+			said_ns = begin_ns(redactor, key_at(redactor, 0));
+			said_ns += interval - said_ns % interval;
+		}
 		say_run(redactor, n);
 		forget_first(redactor, n);
 	}

@@ -11,7 +11,7 @@ import { keyClassName } from './stage';
 
 export interface FeedItem {
   atNs: bigint;
-  kind: 'click' | 'keys' | 'scroll' | 'gap';
+  kind: 'click' | 'keys' | 'scroll' | 'shortcut' | 'policy' | 'gap';
   text: string;
 }
 
@@ -53,6 +53,10 @@ export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedI
     run = undefined;
   };
   for (const deed of deeds) {
+    if (deed.kind === 'shortcut' || deed.kind === 'policy') {
+      items.push({ atNs: deed.timeNs, kind: deed.kind, text: deed.label ?? '' });
+      continue;
+    }
     const kind = deed.kind === 'key' ? 'keys' : deed.kind;
     if (run && (run.kind !== kind || deed.timeNs - run.endNs > RUN_NS)) end();
     if (kind === 'click') {
@@ -62,7 +66,7 @@ export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedI
     run ??= { kind, atNs: deed.timeNs, endNs: deed.timeNs, byClass: new Map(), count: 0 };
     run.endNs = deed.timeNs;
     run.count++;
-    const name = keyClassName(deed.keyClass);
+    const name = deed.label ?? keyClassName(deed.keyClass);
     run.byClass.set(name, (run.byClass.get(name) ?? 0) + 1);
   }
   end();
@@ -78,8 +82,12 @@ function timelineText(event: Timeline_Event): FeedItem {
       event.byClass.forEach((number, index) => {
         if (number) byClass.set(keyClassName(index as KeyClass), number);
       });
-      return { atNs: event.atNs, kind: 'keys', text: keysText(byClass) };
+      return { atNs: event.atNs, kind: 'keys', text: event.text.trim() || keysText(byClass) };
     }
+    case Timeline_Event_Kind.SHORTCUT:
+      return { atNs: event.atNs, kind: 'shortcut', text: event.text };
+    case Timeline_Event_Kind.POLICY:
+      return { atNs: event.atNs, kind: 'policy', text: event.text };
     default:
       return { atNs: event.atNs, kind: 'scroll', text: `scroll, ${count(event.count, 'step', 'steps')}` };
   }
@@ -93,7 +101,7 @@ export function feedOfTimeline(events: readonly Timeline_Event[], gaps: readonly
   ].sort((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0));
 }
 
-const ICONS = { click: '◉', keys: '⌨', scroll: '↕', gap: '╳' };
+const ICONS = { click: '◉', keys: '⌨', scroll: '↕', shortcut: '⌘', policy: '◌', gap: '╳' };
 
 /** @param currentNs  the item that is being shown is marked; without it the newest is on top */
 export function EventList({

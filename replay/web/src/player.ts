@@ -8,7 +8,13 @@ import {
   KeyAction,
   KeyBatchSchema,
   KeyClass,
+  KeyboardLayoutSchema,
   KeyClassBatchSchema,
+  KeyCountSchema,
+  KeyPolicy_Reason,
+  KeyPolicySchema,
+  ShortcutBatch_Modifier,
+  ShortcutBatchSchema,
 } from '../gen/protocol/input_pb';
 import {
   PointerBatchSchema,
@@ -20,14 +26,24 @@ import { Emitter } from './emitter';
 import type { ChannelMessage } from './wire';
 
 /** Something the participant did, to be drawn over the picture and listed. */
+/* in the order in which they are written */
+const MODIFIERS: ReadonlyArray<[ShortcutBatch_Modifier, string]> = [
+  [ShortcutBatch_Modifier.SUPER, 'Super'],
+  [ShortcutBatch_Modifier.CTRL, 'Ctrl'],
+  [ShortcutBatch_Modifier.ALT, 'Alt'],
+  [ShortcutBatch_Modifier.SHIFT, 'Shift'],
+];
+
 export interface Deed {
   timeNs: bigint;
-  kind: 'click' | 'key' | 'scroll';
+  kind: 'click' | 'key' | 'scroll' | 'shortcut' | 'policy';
   x: number;
   y: number;
   /** 1 left, 2 middle, 3 right */
   button: number;
   keyClass: KeyClass;
+  /** what is written on the key, where that was recorded; of a shortcut and a policy the whole */
+  label?: string;
 }
 
 interface Position {
@@ -106,6 +122,8 @@ export class Player extends Emitter {
   #context: CanvasRenderingContext2D | null = null;
   #positions: Position[] = [];
   #shapes: Shape[] = [];
+  #labels = new Map<number, string>();
+  #password = false; // a password field has the focus
   #shown?: VideoFrame; // kept so that a canvas that is mounted later shows it
 
   /** The page has begun; the first picture is timed from here. */
@@ -122,6 +140,7 @@ export class Player extends Emitter {
     this.#positions = [];
     for (const shape of this.#shapes.splice(0)) shape.image?.close();
     this.deeds.length = 0;
+    this.#password = false;
     this.presentationNs = 0n;
     this.pictureNs = 0n;
   }
@@ -161,6 +180,19 @@ export class Player extends Emitter {
       case '/input/keys':
       case '/input/keys/full':
         this.#takeKeys(message);
+        break;
+      case '/input/keys/counts':
+        for (let left = fromBinary(KeyCountSchema, message.data).presses; left > 0; left--)
+          this.#addDeed({ timeNs: message.timeNs, kind: 'key' });
+        break;
+      case '/input/shortcuts':
+        this.#takeShortcuts(message);
+        break;
+      case '/input/layout':
+        this.#labels = new Map(fromBinary(KeyboardLayoutSchema, message.data).labels.map(({ code, text }) => [code, text]));
+        break;
+      case '/input/policy':
+        this.#takePolicy(message);
         break;
       default:
         break;
@@ -307,12 +339,38 @@ export class Player extends Emitter {
       ? fromBinary(KeyBatchSchema, message.data)
       : fromBinary(KeyClassBatchSchema, message.data);
     const classes = 'keyClass' in batch ? batch.keyClass : [];
+    const codes = 'code' in batch ? batch.code : [];
     let timeNs = message.timeNs;
     batch.dtUs.forEach((dt, i) => {
       timeNs += BigInt(dt) * 1000n;
       if (batch.action[i] === KeyAction.PRESS)
-        this.#addDeed({ timeNs, kind: 'key', keyClass: classes[i] ?? KeyClass.UNSPECIFIED });
+        this.#addDeed({
+          timeNs,
+          kind: 'key',
+          keyClass: classes[i] ?? KeyClass.UNSPECIFIED,
+          label: this.#labels.get(codes[i] ?? 0),
+        });
     });
+  }
+
+  #takeShortcuts(message: ChannelMessage): void {
+    const batch = fromBinary(ShortcutBatchSchema, message.data);
+    batch.code.forEach((code, i) => {
+      const names = MODIFIERS.filter(([bit]) => (batch.modifiers[i] ?? 0) & bit).map(([, name]) => name);
+      const label = [...names, this.#labels.get(code) ?? '?'].join('+');
+      this.#addDeed({ timeNs: message.timeNs, kind: 'shortcut', label });
+    });
+  }
+
+  #takePolicy(message: ChannelMessage): void {
+    const password = fromBinary(KeyPolicySchema, message.data).reason === KeyPolicy_Reason.PASSWORD;
+    if (password !== this.#password)
+      this.#addDeed({
+        timeNs: message.timeNs,
+        kind: 'policy',
+        label: password ? 'password field: keys are not recorded' : 'keys are recorded again',
+      });
+    this.#password = password;
   }
 
   #addDeed(deed: Pick<Deed, 'timeNs' | 'kind'> & Partial<Deed>): void {
