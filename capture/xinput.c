@@ -24,6 +24,9 @@
 /* an Xorg keycode is the kernel's code plus this (xkeyboard-config, keycodes/evdev) */
 #define KEYCODE_OFFSET 8
 
+/* as many fingers as the largest screens tell apart */
+#define TOUCHES_LIMIT 16
+
 struct x_device {
 	uint16_t id;      /* the server's */
 	bool absolute[2]; /* x and y are positions and not steps */
@@ -31,6 +34,9 @@ struct x_device {
 	bool unwanted;
 	bool is_keyboard, is_virtual;
 	char name[128];
+	uint32_t touches
+		[TOUCHES_LIMIT]; /* the server's number plus 1 of the contact in each slot; 0: none */
+	unsigned touch_count;
 	struct input_batch batch;
 };
 
@@ -354,6 +360,44 @@ static void take_motion(struct xinput_reader *reader, struct x_device *device, i
 		add_control(reader, device, time_ns, EV_SYN, SYN_REPORT, 0);
 }
 
+/* @return the slot of a contact, a free one for one that begins, -1 when there is none */
+static int slot_of(const struct x_device *device, uint32_t touch)
+{
+	for (int slot = 0; slot < TOUCHES_LIMIT; slot++)
+		if (device->touches[slot] == touch)
+			return slot;
+	return -1;
+}
+
+/* Contacts, in the kernel's protocol of slots (Documentation/input/multi-touch-protocol.rst, B). */
+static void take_touch(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+	const xcb_input_raw_touch_begin_event_t *event)
+{
+	const uint32_t *mask = xcb_input_raw_touch_begin_valuator_mask(event);
+	const xcb_input_fp3232_t *values = xcb_input_raw_touch_begin_axisvalues_raw(event);
+	bool begins = event->event_type == XCB_INPUT_RAW_TOUCH_BEGIN;
+	bool ends = event->event_type == XCB_INPUT_RAW_TOUCH_END;
+	int slot = slot_of(device, begins ? 0 : event->detail + 1), at = 0;
+
+	if (slot < 0)
+		return;
+	add_control(reader, device, time_ns, EV_ABS, ABS_MT_SLOT, slot);
+	if (begins || ends) {
+		device->touches[slot] = begins ? event->detail + 1 : 0;
+		add_control(reader, device, time_ns, EV_ABS, ABS_MT_TRACKING_ID,
+			begins ? (int32_t)(event->detail & INT32_MAX) : -1);
+	}
+	for (uint16_t axis = 0; axis < 2 && axis < event->valuators_len * 32 && !ends; axis++)
+		if (mask[0] >> axis & 1)
+			add_control(reader, device, time_ns, EV_ABS,
+				axis ? ABS_MT_POSITION_Y : ABS_MT_POSITION_X,
+				values[at++].integral);
+	/* the first finger presses, the last one releases */
+	if ((begins && device->touch_count++ == 0) || (ends && --device->touch_count == 0))
+		add_control(reader, device, time_ns, EV_KEY, BTN_TOUCH, begins);
+	add_control(reader, device, time_ns, EV_SYN, SYN_REPORT, 0);
+}
+
 /* ---- events ---- */
 
 static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *generic)
@@ -380,6 +424,9 @@ static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *
 		take_button(reader, device, time_ns, (const void *)raw);
 		break;
 	case XCB_INPUT_RAW_MOTION: take_motion(reader, device, time_ns, raw); break;
+	case XCB_INPUT_RAW_TOUCH_BEGIN:
+	case XCB_INPUT_RAW_TOUCH_UPDATE:
+	case XCB_INPUT_RAW_TOUCH_END: take_touch(reader, device, time_ns, (const void *)raw); break;
 	default: break;
 	}
 	return 0;
@@ -437,7 +484,10 @@ static int select_events(struct xinput_reader *reader, struct error *reterr)
 				XCB_INPUT_XI_EVENT_MASK_RAW_KEY_RELEASE |
 				XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS |
 				XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_RELEASE |
-				XCB_INPUT_XI_EVENT_MASK_RAW_MOTION},
+				XCB_INPUT_XI_EVENT_MASK_RAW_MOTION |
+				XCB_INPUT_XI_EVENT_MASK_RAW_TOUCH_BEGIN |
+				XCB_INPUT_XI_EVENT_MASK_RAW_TOUCH_UPDATE |
+				XCB_INPUT_XI_EVENT_MASK_RAW_TOUCH_END},
 	};
 
 	if (extension && extension->present)
