@@ -632,21 +632,6 @@ static void sleep_until(int64_t until_ns)
 
 /* ---- the seat ---- */
 
-static void say_away(struct evdev_reader *reader, int64_t now_ns)
-{
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)"/input"};
-
-	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
-	gap.from_ns = reader->away_ns;
-	gap.to_ns = now_ns;
-	gap.topics = topics;
-	gap.n_topics = ARRAY_SIZE(topics);
-	gap.detail = (char *)(reader->locked ? "the session was locked"
-					     : "another session had the seat");
-	say_gap(reader, &gap);
-}
-
 /*
  * What another user types, and the password at the lock screen, are not this recording's: while the
  * seat is not the recorded user's every device is closed.
@@ -661,7 +646,8 @@ static void follow_seat(struct evdev_reader *reader)
 		while (reader->count > 0)
 			remove_device(reader, reader->count - 1);
 	} else if (state == SEAT_OURS && reader->away_ns) {
-		say_away(reader, clock_now_ns());
+		conversation_say_away(
+			reader->conversation, reader->away_ns, clock_now_ns(), reader->locked);
 		reader->away_ns = 0;
 		scan_devices(reader);
 	}
@@ -741,7 +727,8 @@ static void reader_finish(struct evdev_reader *reader)
 	}
 	redactor_finish(reader->redactor, now_ns);
 	if (reader->away_ns)
-		say_away(reader, now_ns);
+		conversation_say_away(
+			reader->conversation, reader->away_ns, now_ns, reader->locked);
 	if (reader->monitor)
 		udev_monitor_unref(reader->monitor);
 	if (reader->udev)
@@ -770,7 +757,7 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 	if (reader->refused > 0)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			"; %u may not be read by this user", reader->refused);
-	input_out_text(reader->out, INPUTD_READY, text);
+	input_out_ready(reader->out, text);
 	return 0;
 }
 

@@ -256,7 +256,8 @@ static int await_ready(struct input_source *source, struct error *reterr)
 			char text[sizeof(reterr->text)];
 
 			copy_text(text, sizeof(text), data, size);
-			return error_set(reterr, -EIO, "%s", text);
+			return error_set(
+				reterr, header.error < 0 ? header.error : -EIO, "%s", text);
 		}
 		r = take_packet(source, &header, data, size);
 		if (r < 0)
@@ -362,6 +363,9 @@ static int create(struct source **ret, const struct source_context *context,
 		    : start_child(source, options, reterr);
 	if (r == 0) {
 		r = ask_start(source, options);
+		/* who has closed already has said why */
+		if (r == -EPIPE || r == -ECONNRESET)
+			r = 0;
 		if (r < 0)
 			error_set(reterr, r, "cannot talk to uxrec-inputd: %s", strerror(-r));
 	}

@@ -22,6 +22,10 @@ struct conversation {
 /** @return true when that device was asked for, and may be read */
 bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device);
 
+/** Say that nothing was read, because the seat was another's or locked. Times are CLOCK_MONOTONIC. */
+void conversation_say_away(
+	struct conversation *conversation, int64_t from_ns, int64_t to_ns, bool locked);
+
 /**
  * Take in what the recorder has asked since; never blocks.
  *

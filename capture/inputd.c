@@ -7,6 +7,8 @@
 #include "capture/sandbox.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -144,6 +146,21 @@ bool conversation_wants(const struct conversation *conversation, const Uxrec__In
 		(!conversation->limit || input_filter_wants(conversation->limit, device));
 }
 
+void conversation_say_away(
+	struct conversation *conversation, int64_t from_ns, int64_t to_ns, bool locked)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input"};
+
+	gap.reason = UXREC__GAP__REASON__REASON_AWAY;
+	gap.from_ns = from_ns;
+	gap.to_ns = to_ns;
+	gap.topics = topics;
+	gap.n_topics = ARRAY_SIZE(topics);
+	gap.detail = (char *)(locked ? "the session was locked" : "another session had the seat");
+	input_out_packet(&conversation->out, CHANNEL_GAPS, from_ns, &gap.base);
+}
+
 /* ---- one conversation ---- */
 
 /*
@@ -156,6 +173,24 @@ static void be_prompt(void)
 
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) < 0)
 		setpriority(PRIO_PROCESS, 0, -10);
+}
+
+/*
+ * Read an X server. One that is not at the seat (a server without a screen, a remote one) is read all the
+ * time: nobody else can type there.
+ */
+static int read_display(
+	struct conversation *conversation, const char *display, struct error *reterr)
+{
+	_destroy_(seat) struct seat *seat = NULL;
+	struct error error;
+	int r;
+
+	if (getuid() != 0 && seat_create(&seat, getuid(), false, &error) == 0)
+		conversation->seat = seat;
+	r = xinput_run(conversation, display, reterr);
+	conversation->seat = NULL;
+	return r;
 }
 
 /* Read the devices of /dev/input with the rights of who started us, and only what is theirs. */
@@ -187,7 +222,7 @@ static int read_devices(
 		return error_set(reterr, -EINVAL, "--source '%s': it is one of auto, evdev, x11",
 			text_quote(options->source).text);
 	return evdev ? read_own_devices(conversation, reterr)
-		     : xinput_run(conversation, options->display, reterr);
+		     : read_display(conversation, options->display, reterr);
 }
 
 static int start(struct conversation *conversation, const struct inputd_conf *conf,
@@ -233,7 +268,7 @@ static int converse(
 	if (r == 0)
 		r = read_devices(&conversation, options, &error);
 	if (r < 0)
-		input_out_text(&conversation.out, INPUTD_FAILED,
+		input_out_failed(&conversation.out, r,
 			r == -EPROTO ? "what the recorder asks makes no sense" : error.text);
 	return r;
 }

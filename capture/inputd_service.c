@@ -43,9 +43,9 @@ static void part(int fd)
 	close(fd);
 }
 
-static void refuse(int fd, const char *why)
+static void refuse(int fd, int error, const char *why)
 {
-	struct inputd_header header = {.kind = INPUTD_FAILED};
+	struct inputd_header header = {.kind = INPUTD_FAILED, .error = error};
 	struct iovec parts[2] = {{&header, sizeof(header)}, {(void *)why, strlen(why)}};
 	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
@@ -111,7 +111,7 @@ static void *turn_away(void *user)
 			return NULL;
 		fd = fds[0].revents ? accept_peer(doorman->listen_fd) : -EAGAIN;
 		if (fd >= 0) {
-			refuse(fd, why);
+			refuse(fd, -EBUSY, why);
 			part(fd);
 		} else if (fd != -EAGAIN) {
 			/* out of descriptors: they wait until the served one has gone */
@@ -177,9 +177,11 @@ static void receive_peer(int listen_fd, int fd, const struct inputd_service *ser
 {
 	struct ucred peer = {.uid = (uid_t)-1};
 	struct error why = {""};
+	int r;
 
-	if (serve(listen_fd, fd, service, &peer, &why) < 0) {
-		refuse(fd, why.text);
+	r = serve(listen_fd, fd, service, &peer, &why);
+	if (r < 0) {
+		refuse(fd, r, why.text);
 		log_warning("user %u (process %d) is refused: %s", peer.uid, peer.pid, why.text);
 	}
 	part(fd);

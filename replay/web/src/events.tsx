@@ -35,6 +35,7 @@ const GAP_TEXTS = new Map<Gap_Reason, string>([
   [Gap_Reason.DISK, 'disk'],
   [Gap_Reason.SUSPEND, 'machine suspended'],
   [Gap_Reason.ERASED, 'erased'],
+  [Gap_Reason.AWAY, 'locked, or another user'],
 ]);
 
 export function gapText(gap: Gap): string {
