@@ -541,13 +541,13 @@ static int follow_seat(struct xinput_reader *reader)
 		drop_events(reader);
 	} else if (state == SEAT_OURS && reader->away_ns) {
 		drop_events(reader);
-		conversation_say_away(
-			conversation, reader->away_ns, clock_now_ns(), reader->locked);
-		reader->away_ns = 0;
 		select_events(reader, true);
 		r = query_keysyms(reader);
 		if (r == 0)
 			r = query_devices(reader);
+		conversation_say_away(
+			conversation, reader->away_ns, clock_now_ns(), reader->locked);
+		reader->away_ns = 0;
 		if (r == 0)
 			r = find_keys(reader, clock_now_ns());
 	}

@@ -3,7 +3,11 @@
 #include "capture/inputd_protocol.h"
 #include "capture/inputd_service.h"
 #include "capture/sandbox.h"
+#include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/channel.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/session.pb-c.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 #include "tests/harness/inputd_peer.h"
@@ -396,7 +400,108 @@ static void it_is_small(void)
 	end_service();
 }
 
+/* ---- X11's input at a seat ---- */
+
+/* Start uxrec-inputd as a user's recorder would. @return our end of the socket */
+static int start_for_display(const char *display, pid_t *ret_child)
+{
+	char program[256];
+	int pair[2];
+	pid_t child;
+
+	snprintf(program, sizeof(program), "%s/uxrec-inputd", build_folder());
+	check(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	child = fork();
+	check(child >= 0);
+	if (child == 0) {
+		if (dup2(pair[1], INPUTD_SOCKET_FD) < 0 || setgid(USER) < 0 || setuid(USER) < 0)
+			_exit(1);
+		execl(program, program, "--source", "x11", "--display", display, NULL);
+		_exit(1);
+	}
+	close(pair[1]);
+	*ret_child = child;
+	return pair[0];
+}
+
+static void press(struct desktop *desktop)
+{
+	desktop_fake(desktop, XCB_KEY_PRESS, 38, 0, 0);
+	desktop_fake(desktop, XCB_KEY_RELEASE, 38, 0, 0);
+}
+
+/* @return keys that are told of until a gap comes (@p gap) or nothing more for half a second */
+static size_t hear_keys(int fd, bool gap)
+{
+	struct peer_message message;
+	size_t keys = 0;
+
+	while (peer_receive(fd, &message, gap ? 10000 : 500)) {
+		if (message.header.channel == CHANNEL_KEY_CLASSES) {
+			Uxrec__KeyClassBatch *batch = uxrec__key_class_batch__unpack(
+				NULL, message.size_bytes, message.data);
+
+			check(batch);
+			keys += batch->n_key_class;
+			uxrec__key_class_batch__free_unpacked(batch, NULL);
+		} else if (message.header.channel == CHANNEL_GAPS) {
+			Uxrec__Gap *said =
+				uxrec__gap__unpack(NULL, message.size_bytes, message.data);
+
+			check(said);
+			expect(gap && said->reason == UXREC__GAP__REASON__REASON_AWAY);
+			expect(said->to_ns - said->from_ns > 200 * NS_PER_MS);
+			expect(strcmp(said->detail, "the session was locked") == 0);
+			uxrec__gap__free_unpacked(said, NULL);
+			break;
+		}
+	}
+	return keys;
+}
+
+static void x11_is_not_read_at_the_lock_screen(void)
+{
+	const struct inputd_request start = {
+		.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = KEY_POLICY_CLASSES};
+	struct desktop desktop = {0};
+	pid_t child;
+	int fd;
+
+	end_service();
+	lab_bus_end();
+	if (!lab_seat_start() || !lab_bus_start())
+		return;
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	lab_seat_set("c1", USER, "1000 1001");
+	lab_login_start();
+	fd = start_for_display(desktop.display, &child);
+	check(send(fd, &start, sizeof(start), 0) == sizeof(start));
+	press(&desktop);
+	expect(hear_keys(fd, false) <= 2); /* it may have begun by then */
+	press(&desktop);
+	expect(hear_keys(fd, false) == 2);
+	lab_login_lock(true);
+	sleep_ms(500);
+	for (int i = 0; i < 20; i++)
+		press(&desktop);
+	expect(hear_keys(fd, false) == 0);
+	lab_login_lock(false);
+	expect(hear_keys(fd, true) == 0);
+	press(&desktop);
+	expect(hear_keys(fd, false) == 2);
+	shutdown(fd, SHUT_WR);
+	expect(hear_keys(fd, false) == 0);
+	expect(waitpid(child, NULL, 0) == child);
+	close(fd);
+	lab_bus_end();
+	desktop_end(&desktop);
+}
+
 static const struct test tests[] = {
+	{"X11's input is not read at the lock screen", x11_is_not_read_at_the_lock_screen},
 	{"who has the seat is served", who_has_the_seat_is_served},
 	{"everyone else is refused, with the reason", everyone_else_is_refused},
 	{"one is served at a time", one_is_served_at_a_time},
