@@ -545,11 +545,11 @@ static int follow_seat(struct xinput_reader *reader)
 		r = query_keysyms(reader);
 		if (r == 0)
 			r = query_devices(reader);
+		if (r == 0)
+			r = find_keys(reader, clock_now_ns());
 		conversation_say_away(
 			conversation, reader->away_ns, clock_now_ns(), reader->locked);
 		reader->away_ns = 0;
-		if (r == 0)
-			r = find_keys(reader, clock_now_ns());
 	}
 	return r;
 }
