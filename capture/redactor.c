@@ -84,14 +84,20 @@ static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reaso
 	input_out_packet(redactor->out, CHANNEL_KEY_POLICY, from_ns, &message.base);
 }
 
+/* With the times of intervals, as keys have them: when each was lost is nobody's to know either. */
 static void say_dropped(struct redactor *redactor, int64_t now_ns)
 {
+	int64_t interval = interval_ns(redactor->now);
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 	char *topics[] = {(char *)"/input/keys"};
 
 	gap.reason = UXREC__GAP__REASON__REASON_OVERLOAD;
 	gap.from_ns = redactor->dropped_ns;
 	gap.to_ns = now_ns;
+	if (interval > 0) {
+		gap.from_ns -= gap.from_ns % interval;
+		gap.to_ns -= gap.to_ns % interval;
+	}
 	gap.count = redactor->dropped;
 	gap.topics = topics;
 	gap.n_topics = ARRAY_SIZE(topics);
@@ -260,8 +266,6 @@ void redactor_flush(struct redactor *redactor, int64_t now_ns)
 {
 	int64_t interval = interval_ns(redactor->now), said_ns = redactor->said_ns;
 
-	if (redactor->dropped > 0)
-		say_dropped(redactor, now_ns);
 	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns) {
 		size_t n = run_length(redactor, now_ns);
 
@@ -273,6 +277,9 @@ void redactor_flush(struct redactor *redactor, int64_t now_ns)
 		forget_first(redactor, n);
 	}
 	redactor->said_ns = said_ns;
+	/* once for all that found no room since there was some */
+	if (redactor->dropped > 0 && redactor->count < REDACTOR_KEYS_LIMIT)
+		say_dropped(redactor, now_ns);
 }
 
 /* ---- taking ---- */

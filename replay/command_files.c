@@ -128,6 +128,21 @@ static const char *reason_name(Uxrec__Gap__Reason reason)
 	}
 }
 
+static struct json_object *devices_to_json(const struct session_facts *facts)
+{
+	struct json_object *devices = json_object_new_array();
+
+	for (size_t i = 0; i < facts->device_count; i++) {
+		const struct device_facts *known = &facts->devices[i];
+		struct json_object *device = json_of_message(&known->device->base);
+
+		json_object_object_add(device, "from_ns", json_object_new_int64(known->from_ns));
+		json_object_object_add(device, "to_ns", json_object_new_int64(known->to_ns));
+		json_object_array_add(devices, device);
+	}
+	return devices;
+}
+
 static struct json_object *info_to_json(const struct session_facts *facts)
 {
 	struct json_object *document = json_object_new_object();
@@ -156,6 +171,11 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 		json_object_array_add(channels, channel);
 	}
 	json_object_object_add(document, "channels", channels);
+	json_object_object_add(document, "devices", devices_to_json(facts));
+	json_object_object_add(document, "keys", json_object_new_string(facts->keys));
+	json_object_object_add(
+		document, "password_fields", json_object_new_int64(facts->password_count));
+	json_object_object_add(document, "password_s", json_object_new_double(facts->password_s));
 	for (size_t i = 0; i < facts->gap_count; i++)
 		json_object_array_add(gaps, json_of_message(&facts->gaps[i]->base));
 	json_object_object_add(document, "gaps", gaps);
@@ -170,6 +190,33 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 	}
 	json_object_object_add(document, "damages", damages);
 	return document;
+}
+
+/* what a person reads */
+#define GAPS_PRINTED 50
+
+static void print_input(const struct session_facts *facts)
+{
+	if (*facts->keys)
+		printf("keys         %s%s\n", facts->keys,
+			strcmp(facts->keys, "classes") == 0          ? ", to 100 ms"
+				: strcmp(facts->keys, "counts") == 0 ? ", to 250 ms"
+								     : "");
+	if (facts->password_count > 0)
+		printf("passwords    a field for one had the focus %u times, for %.1f s: no keys\n",
+			facts->password_count, facts->password_s);
+	for (size_t i = 0; i < facts->device_count; i++) {
+		const struct device_facts *known = &facts->devices[i];
+
+		printf("device       %u: %s%s", known->device->device,
+			text_quote(known->device->name).text,
+			known->device->virtual_ ? ", made by a program" : "");
+		if (known->from_ns - facts->begin_ns > NS_PER_S)
+			printf(", from %.3f s", (double)(known->from_ns - facts->begin_ns) / 1e9);
+		if (known->to_ns)
+			printf(", until %.3f s", (double)(known->to_ns - facts->begin_ns) / 1e9);
+		putchar('\n');
+	}
 }
 
 static void print_info(const struct session *session, const struct session_facts *facts)
@@ -187,6 +234,7 @@ static void print_info(const struct session *session, const struct session_facts
 	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
 		*facts->end_reason ? ": " : "", text_quote(facts->end_reason).text);
 	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
+	print_input(facts);
 	printf("\n%-22s %-26s %10s %12s\n", "CHANNEL", "SCHEMA", "MESSAGES", "BYTES");
 	for (size_t i = 0; i < facts->channel_count; i++)
 		if (facts->channels[i].messages)
@@ -195,11 +243,13 @@ static void print_info(const struct session *session, const struct session_facts
 				text_quote(facts->channels[i].channel->schema).text,
 				(unsigned long long)facts->channels[i].messages,
 				(unsigned long long)facts->channels[i].bytes);
-	for (size_t i = 0; i < facts->gap_count; i++)
+	for (size_t i = 0; i < facts->gap_count && i < GAPS_PRINTED; i++)
 		printf("gap: %s at %.3f s for %.3f s: %s\n", reason_name(facts->gaps[i]->reason),
 			(double)(facts->gaps[i]->from_ns - facts->begin_ns) / 1e9,
 			(double)(facts->gaps[i]->to_ns - facts->gaps[i]->from_ns) / 1e9,
 			text_quote(facts->gaps[i]->detail).text);
+	if (facts->gap_count > GAPS_PRINTED)
+		printf("and %zu gaps more: uxrec info --json\n", facts->gap_count - GAPS_PRINTED);
 	for (size_t i = 0; i < facts->damage_count; i++)
 		printf("damage at offset %llu: %s\n", (unsigned long long)facts->damages[i].offset,
 			facts->damages[i].text);
