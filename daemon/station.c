@@ -131,6 +131,7 @@ static int start_screen(
 {
 	const struct station_options *options = &station->options;
 	const struct screen_options wanted = {options->screen, options->display, options->max_fps};
+	const struct pointer_options pointer = {.display = options->display};
 	struct source *screen;
 	int r;
 
@@ -144,7 +145,7 @@ static int start_screen(
 	pthread_mutex_unlock(&station->sources_lock);
 	if (strcmp(options->screen, "x11") != 0)
 		return 0;
-	return pointer_source_create(&station->pointer, context, options->display, reterr);
+	return pointer_source_create(&station->pointer, context, &pointer, reterr);
 }
 
 static int start_sound(
