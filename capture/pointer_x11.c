@@ -171,8 +171,8 @@ static int step(struct pointer_source *source)
 	if (push_position(source, source->moved_ns) < 0)
 		return -EPIPE;
 	for (size_t i = 0; i < seen.press_count && source->options.pressed; i++)
-		source->options.pressed(source->options.user, seen.press_ns[i], source->last_x,
-			source->last_y);
+		source->options.pressed(
+			source->options.user, seen.press_ns[i], source->last_x, source->last_y);
 	source->moved_ns = 0;
 	source->next_ns = now_ns + PERIOD_NS;
 	return 1;
