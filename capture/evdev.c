@@ -14,27 +14,45 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#define DEVICES_LIMIT 64
+#define DEVICES_LIMIT 128
 #define INPUT_FOLDER  "/dev/input"
+
+/*
+ * While something happens, devices are looked at this often: each look takes what came since. The
+ * kernel's queue of an 8 kHz mouse holds five times as much.
+ */
+#define PACE_NS (NS_PER_MS * 9 / 10)
+
+/* So many events of one device are taken before the others get their turn, and so soon it has its own. */
+#define TURN_EVENTS 512
+#define TURN_NS     (50 * NS_PER_US)
 
 struct device {
 	char node[32]; /* "event7" */
+	char seat[32];
 	int fd;
 	struct libevdev *evdev;
 	struct input_batch batch;
-	int64_t last_ns; /* of the newest event */
+	int64_t last_ns;     /* of the newest event */
+	int64_t last_key_ns; /* of the newest key */
 };
 
 struct evdev_reader {
+	struct conversation *conversation;
 	struct input_out *out;
-	enum key_policy policy;
+	struct redactor *redactor;
 	struct device *devices[DEVICES_LIMIT];
 	size_t count;
 	uint32_t next_number;
 	unsigned refused; /* devices that may not be opened */
+	unsigned unwanted;
+	bool is_full;
 	struct udev *udev;
 	struct udev_monitor *monitor;
+	int64_t looked_ns; /* when devices were looked at and had something */
+	bool in_haste;     /* a device has more than its turn's worth */
 };
 
 static int64_t event_ns(const struct input_event *event)
@@ -57,6 +75,21 @@ static bool is_virtual(struct libevdev *evdev, const char *node)
 	return strstr(target, "/virtual/") != NULL;
 }
 
+static Uxrec__InputDevice__Unit unit_of(uint16_t code)
+{
+	switch (code) {
+	case ABS_X:
+	case ABS_Y:
+	case ABS_MT_POSITION_X:
+	case ABS_MT_POSITION_Y:
+	case ABS_MT_TOUCH_MAJOR:
+	case ABS_MT_TOUCH_MINOR: return UXREC__INPUT_DEVICE__UNIT__UNIT_MILLIMETRE;
+	case ABS_TILT_X:
+	case ABS_TILT_Y: return UXREC__INPUT_DEVICE__UNIT__UNIT_RADIAN;
+	default: return UXREC__INPUT_DEVICE__UNIT__UNIT_UNSPECIFIED;
+	}
+}
+
 static size_t describe_axes(struct device *device, Uxrec__InputDevice__Axis *axes,
 	Uxrec__InputDevice__Axis **pointers, size_t limit)
 {
@@ -64,17 +97,44 @@ static size_t describe_axes(struct device *device, Uxrec__InputDevice__Axis *axe
 
 	for (uint16_t code = 0; code < ABS_CNT && count < limit; code++) {
 		const struct input_absinfo *info = libevdev_get_abs_info(device->evdev, code);
-		struct redacted axis = policy_apply(KEY_POLICY_NONE, EV_ABS, code);
+		struct told axis = policy_tell(EV_ABS, code);
 
-		if (!info || axis.kind != REDACTED_CONTROL)
+		if (!info || axis.kind != TOLD_CONTROL)
 			continue;
 		uxrec__input_device__axis__init(&axes[count]);
 		axes[count].control = axis.control;
 		axes[count].minimum = info->minimum;
 		axes[count].maximum = info->maximum;
 		axes[count].resolution = info->resolution;
+		axes[count].fuzz = info->fuzz;
+		axes[count].flat = info->flat;
+		axes[count].unit = unit_of(code);
 		pointers[count] = &axes[count];
 		count++;
+	}
+	return count;
+}
+
+/* What it can say: controls one by one, of keys only how many. */
+static size_t describe_controls(
+	struct libevdev *evdev, Uxrec__Control *controls, size_t limit, uint32_t *ret_keys)
+{
+	static const uint16_t types[] = {EV_KEY, EV_REL, EV_ABS, EV_SW};
+	size_t count = 0;
+
+	*ret_keys = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		int last = libevdev_event_type_get_max(types[i]);
+
+		for (int code = 0; code <= last; code++) {
+			struct told told = policy_tell(types[i], (uint16_t)code);
+
+			if (!libevdev_has_event_code(evdev, types[i], (unsigned)code))
+				continue;
+			*ret_keys += told.kind == TOLD_KEY;
+			if (told.kind == TOLD_CONTROL && count < limit)
+				controls[count++] = told.control;
+		}
 	}
 	return count;
 }
@@ -91,49 +151,296 @@ static bool is_pointer(struct libevdev *evdev)
 		libevdev_has_event_code(evdev, EV_ABS, ABS_X);
 }
 
-static void describe(struct evdev_reader *reader, struct device *device, bool removed)
+#define KIND(name) UXREC__INPUT_DEVICE__KIND__KIND_##name
+
+/* What udev says that it is; without udev, what it can do. */
+static size_t describe_kinds(struct libevdev *evdev, struct udev_device *udev_device,
+	Uxrec__InputDevice__Kind kinds[static 8])
+{
+	static const struct {
+		const char *property;
+		Uxrec__InputDevice__Kind kind;
+	} properties[] = {
+		{"ID_INPUT_KEYBOARD", KIND(KEYBOARD)},
+		{"ID_INPUT_MOUSE", KIND(MOUSE)},
+		{"ID_INPUT_TOUCHPAD", KIND(TOUCHPAD)},
+		{"ID_INPUT_TOUCHSCREEN", KIND(TOUCHSCREEN)},
+		{"ID_INPUT_TABLET", KIND(TABLET)},
+		{"ID_INPUT_SWITCH", KIND(SWITCH)},
+	};
+	bool known = udev_device && udev_device_get_property_value(udev_device, "ID_INPUT");
+	size_t count = 0;
+
+	for (size_t i = 0; known && i < ARRAY_SIZE(properties); i++)
+		if (udev_device_get_property_value(udev_device, properties[i].property))
+			kinds[count++] = properties[i].kind;
+	if (!known && is_keyboard(evdev))
+		kinds[count++] = KIND(KEYBOARD);
+	if (!known && libevdev_has_event_code(evdev, EV_ABS, ABS_MT_POSITION_X))
+		kinds[count++] = KIND(TOUCHSCREEN);
+	else if (!known && is_pointer(evdev))
+		kinds[count++] = KIND(MOUSE);
+	if (count == 0)
+		kinds[count++] = KIND(OTHER);
+	return count;
+}
+
+/* Fill in all but axes and controls, which need room of the caller. */
+static void describe_shortly(struct evdev_reader *reader, struct device *device,
+	Uxrec__InputDevice *message, Uxrec__InputDevice__Kind kinds[static 8])
+{
+	struct udev_device *udev_device = reader->udev
+		? udev_device_new_from_subsystem_sysname(reader->udev, "input", device->node)
+		: NULL;
+	const char *seat =
+		udev_device ? udev_device_get_property_value(udev_device, "ID_SEAT") : NULL;
+
+	/* one that has gone keeps the seat that it had */
+	if (!*device->seat)
+		snprintf(device->seat, sizeof(device->seat), "%s", seat ? seat : "seat0");
+	message->device = device->batch.device;
+	message->source = UXREC__INPUT_SOURCE__INPUT_SOURCE_EVDEV;
+	message->name = (char *)libevdev_get_name(device->evdev);
+	message->seat = device->seat;
+	message->bus = (uint32_t)libevdev_get_id_bustype(device->evdev);
+	message->vendor = (uint32_t)libevdev_get_id_vendor(device->evdev);
+	message->product = (uint32_t)libevdev_get_id_product(device->evdev);
+	message->version = (uint32_t)libevdev_get_id_version(device->evdev);
+	message->keyboard = is_keyboard(device->evdev);
+	message->pointer = is_pointer(device->evdev);
+	message->touch = libevdev_has_event_code(device->evdev, EV_ABS, ABS_MT_POSITION_X);
+	message->virtual_ = is_virtual(device->evdev, device->node);
+	message->time_resolution_us = 1;
+	message->kinds = kinds;
+	message->n_kinds = describe_kinds(device->evdev, udev_device, kinds);
+	if (libevdev_get_num_slots(device->evdev) > 0)
+		message->slots = (uint32_t)libevdev_get_num_slots(device->evdev);
+	udev_device_unref(udev_device);
+}
+
+static void say_device(struct evdev_reader *reader, Uxrec__InputDevice *message)
+{
+	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message->base);
+}
+
+/* @return false, and nothing is said, when such a device is not to be read */
+static bool describe(struct evdev_reader *reader, struct device *device)
 {
 	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
 	Uxrec__InputDevice__Axis axes[32], *pointers[32];
+	Uxrec__InputDevice__Kind kinds[8];
+	Uxrec__Control controls[96];
+	uint32_t properties[INPUT_PROP_CNT];
 
-	message.device = device->batch.device;
-	message.source = UXREC__INPUT_SOURCE__INPUT_SOURCE_EVDEV;
-	message.name = (char *)libevdev_get_name(device->evdev);
-	message.bus = (uint32_t)libevdev_get_id_bustype(device->evdev);
-	message.vendor = (uint32_t)libevdev_get_id_vendor(device->evdev);
-	message.product = (uint32_t)libevdev_get_id_product(device->evdev);
-	message.version = (uint32_t)libevdev_get_id_version(device->evdev);
-	message.keyboard = is_keyboard(device->evdev);
-	message.pointer = is_pointer(device->evdev);
-	message.touch = libevdev_has_event_code(device->evdev, EV_ABS, ABS_MT_POSITION_X);
-	message.virtual_ = is_virtual(device->evdev, device->node);
-	message.removed = removed;
-	message.time_resolution_us = 1;
+	describe_shortly(reader, device, &message, kinds);
+	if (!input_filter_wants(&reader->conversation->filter, &message))
+		return false;
 	message.n_axes = describe_axes(device, axes, pointers, ARRAY_SIZE(axes));
 	message.axes = pointers;
-	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message.base);
+	message.n_controls = describe_controls(
+		device->evdev, controls, ARRAY_SIZE(controls), &message.key_count);
+	message.controls = controls;
+	message.properties = properties;
+	for (uint32_t property = 0; property < INPUT_PROP_CNT; property++)
+		if (libevdev_has_property(device->evdev, property))
+			properties[message.n_properties++] = property;
+	say_device(reader, &message);
+	return true;
+}
+
+static void describe_removed(struct evdev_reader *reader, struct device *device)
+{
+	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
+	Uxrec__InputDevice__Kind kinds[8];
+
+	describe_shortly(reader, device, &message, kinds);
+	message.removed = true;
+	say_device(reader, &message);
+}
+
+/* ---- events ---- */
+
+static void take_key(struct evdev_reader *reader, struct device *device, int64_t time_ns,
+	uint16_t code, Uxrec__KeyAction action)
+{
+	const struct key_seen key = {.time_ns = time_ns,
+		.device = device->batch.device,
+		.code = code,
+		.key_class = key_class_of_code(code),
+		.modifier = modifier_of_code(code),
+		.action = action};
+
+	device->last_key_ns = time_ns;
+	redactor_key(reader->redactor, &key);
+}
+
+static void take_control(struct evdev_reader *reader, struct device *device, int64_t time_ns,
+	Uxrec__Control control, int32_t value)
+{
+	input_batch_add(&device->batch, reader->out, time_ns, control, value);
+}
+
+static void take_event(
+	struct evdev_reader *reader, struct device *device, const struct input_event *event)
+{
+	struct told told = policy_tell(event->type, event->code);
+	int64_t time_ns = event_ns(event);
+
+	device->last_ns = time_ns;
+	if (told.kind == TOLD_KEY && event->value >= 0 && event->value <= 2) {
+		take_key(reader, device, time_ns, event->code, (Uxrec__KeyAction)event->value);
+	} else if (told.kind == TOLD_CONTROL) {
+		if (control_is_button(told.control) && !device->batch.has_button) {
+			device->batch.has_button = true;
+			device->batch.buttons_before = reader->redactor->buttons;
+		}
+		if (control_is_button(told.control))
+			redactor_button(reader->redactor, time_ns);
+		take_control(reader, device, time_ns, told.control, event->value);
+	}
+}
+
+/* ---- states that are found ---- */
+
+static void begin_found(
+	struct evdev_reader *reader, struct device *device, int64_t time_ns, Uxrec__Found found)
+{
+	take_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FOUND, (int32_t)found);
+}
+
+static void end_found(struct evdev_reader *reader, struct device *device, int64_t time_ns)
+{
+	take_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FRAME, 0);
+}
+
+/* @return true when something was said */
+static bool find_slots(struct evdev_reader *reader, struct device *device, int64_t time_ns)
+{
+	int slots = libevdev_get_num_slots(device->evdev);
+	bool any = false;
+
+	for (int slot = 0; slot < slots; slot++) {
+		int contact =
+			libevdev_get_slot_value(device->evdev, (unsigned)slot, ABS_MT_TRACKING_ID);
+
+		if (contact < 0)
+			continue;
+		any = true;
+		take_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
+		for (uint16_t code = ABS_MT_SLOT + 1; code < ABS_CNT; code++) {
+			struct told told = policy_tell(EV_ABS, code);
+
+			if (told.kind == TOLD_CONTROL &&
+				libevdev_has_event_code(device->evdev, EV_ABS, code))
+				take_control(reader, device, time_ns, told.control,
+					libevdev_get_slot_value(
+						device->evdev, (unsigned)slot, code));
+		}
+	}
+	return any;
+}
+
+/* Buttons and switches that are on, and at the start also where absolute axes stand. */
+static void find_controls(
+	struct evdev_reader *reader, struct device *device, int64_t time_ns, Uxrec__Found found)
+{
+	static const uint16_t types[] = {EV_KEY, EV_SW, EV_ABS};
+	size_t before = device->batch.count;
+	bool any = false;
+
+	begin_found(reader, device, time_ns, found);
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		int last = types[i] == EV_ABS ? ABS_MISC : libevdev_event_type_get_max(types[i]);
+
+		for (int code = 0; code <= last; code++) {
+			struct told told = policy_tell(types[i], (uint16_t)code);
+			int value =
+				libevdev_get_event_value(device->evdev, types[i], (unsigned)code);
+
+			if (told.kind != TOLD_CONTROL || value == 0 ||
+				(types[i] == EV_ABS && found == UXREC__FOUND__FOUND_AT_STOP) ||
+				!libevdev_has_event_code(device->evdev, types[i], (unsigned)code))
+				continue;
+			take_control(reader, device, time_ns, told.control, value);
+			any = true;
+		}
+	}
+	any |= find_slots(reader, device, time_ns);
+	if (any) {
+		end_found(reader, device, time_ns);
+	} else {
+		device->batch.count = before; /* nothing was found: not worth a report */
+		device->batch.frame_open = false;
+	}
+}
+
+static void find_keys(struct evdev_reader *reader, struct device *device, int64_t time_ns,
+	Uxrec__KeyAction action)
+{
+	for (uint16_t code = 0; code < KEY_CNT; code++)
+		if (policy_tell(EV_KEY, code).kind == TOLD_KEY &&
+			libevdev_get_event_value(device->evdev, EV_KEY, code) > 0)
+			take_key(reader, device, time_ns, code, action);
+}
+
+static void find_at_stop(struct evdev_reader *reader, struct device *device, int64_t now_ns)
+{
+	find_controls(reader, device, now_ns, UXREC__FOUND__FOUND_AT_STOP);
+	/* whether a key that is this young may be told of is not known yet */
+	if (!reader->redactor->hold || now_ns - device->last_key_ns > REDACTOR_HOLD_NS)
+		find_keys(reader, device, now_ns - (reader->redactor->hold ? REDACTOR_HOLD_NS : 0),
+			UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
 }
 
 /* ---- devices come and go ---- */
 
-static void device_free(struct device *device)
+static void device_destroy(struct device *device)
 {
+	if (!device)
+		return;
 	libevdev_free(device->evdev);
 	if (device->fd >= 0)
 		close(device->fd);
 	free(device);
 }
+DEFINE_DESTROY(device);
+
+static void say_gap(struct evdev_reader *reader, const Uxrec__Gap *gap)
+{
+	/* times of a gap that inputd states are CLOCK_MONOTONIC; the daemon turns them */
+	input_out_packet(reader->out, CHANNEL_GAPS, gap->from_ns, &gap->base);
+}
+
+static void say_full(struct evdev_reader *reader)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input"};
+
+	if (reader->is_full)
+		return;
+	reader->is_full = true;
+	gap.reason = UXREC__GAP__REASON__REASON_OVERLOAD;
+	gap.from_ns = gap.to_ns = clock_now_ns();
+	gap.topics = topics;
+	gap.n_topics = ARRAY_SIZE(topics);
+	gap.detail = (char *)"there are more input devices than can be read: some are not";
+	say_gap(reader, &gap);
+}
 
 static void add_device(struct evdev_reader *reader, const char *node)
 {
+	_destroy_(device) struct device *device = NULL;
 	char path[sizeof(INPUT_FOLDER) + 33];
-	struct device *device;
 
 	for (size_t i = 0; i < reader->count; i++)
 		if (strcmp(reader->devices[i]->node, node) == 0)
 			return;
-	if (reader->count == DEVICES_LIMIT || strlen(node) >= sizeof(device->node))
+	if (strlen(node) >= sizeof(device->node))
 		return;
+	if (reader->count == DEVICES_LIMIT) {
+		say_full(reader);
+		return;
+	}
 	device = calloc(1, sizeof(*device));
 	if (!device)
 		return;
@@ -142,27 +449,32 @@ static void add_device(struct evdev_reader *reader, const char *node)
 	device->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (device->fd < 0) {
 		reader->refused += errno == EACCES || errno == EPERM;
-		free(device);
 		return;
 	}
 	if (libevdev_new_from_fd(device->fd, &device->evdev) < 0 ||
-		libevdev_set_clock_id(device->evdev, CLOCK_MONOTONIC) < 0) {
-		device_free(device);
+		libevdev_set_clock_id(device->evdev, CLOCK_MONOTONIC) < 0)
+		return;
+	device->batch.device = reader->next_number;
+	device->last_ns = clock_now_ns();
+	if (!describe(reader, device)) {
+		reader->unwanted++;
 		return;
 	}
-	device->batch.device = reader->next_number++;
-	device->last_ns = clock_now_ns();
-	reader->devices[reader->count++] = device;
-	describe(reader, device, false);
+	reader->next_number++;
+	find_controls(reader, device, device->last_ns, UXREC__FOUND__FOUND_AT_START);
+	find_keys(reader, device, device->last_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
+	reader->devices[reader->count++] = steal_ptr(device);
 }
 
 static void remove_device(struct evdev_reader *reader, size_t i)
 {
 	struct device *device = reader->devices[i];
 
+	/* nothing that it had down stays down */
+	find_keys(reader, device, clock_now_ns(), UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
 	input_batch_flush(&device->batch, reader->out);
-	describe(reader, device, true);
-	device_free(device);
+	describe_removed(reader, device);
+	device_destroy(device);
 	reader->devices[i] = reader->devices[--reader->count];
 }
 
@@ -195,58 +507,77 @@ static void watch_hotplug(struct evdev_reader *reader)
 	}
 }
 
-static int scan_devices(struct evdev_reader *reader)
+static void scan_devices(struct evdev_reader *reader)
 {
 	DIR *folder = opendir(INPUT_FOLDER);
 	struct dirent *entry;
 
 	if (!folder)
-		return -errno;
+		return;
 	while ((entry = readdir(folder)))
 		if (strncmp(entry->d_name, "event", 5) == 0)
 			add_device(reader, entry->d_name);
 	closedir(folder);
-	return 0;
 }
 
-/* ---- events ---- */
+/* ---- reading ---- */
 
-static void take_event(
-	struct evdev_reader *reader, struct device *device, const struct input_event *event)
+/* What an overflow has lost for good, of such a device. */
+static const char *lost_for_good(struct libevdev *evdev)
 {
-	struct redacted redacted = policy_apply(reader->policy, event->type, event->code);
+	bool moves = libevdev_has_event_type(evdev, EV_REL);
 
-	device->last_ns = event_ns(event);
-	input_batch_add(&device->batch, reader->out, device->last_ns, &redacted, event->value);
+	if (moves && is_keyboard(evdev))
+		return "motion, wheel steps and keys pressed meanwhile are gone";
+	if (moves)
+		return "motion, wheel steps and clicks meanwhile are gone";
+	if (is_keyboard(evdev))
+		return "keys pressed and released meanwhile are gone";
+	return "positions and contacts meanwhile are gone";
 }
 
 /*
  * The kernel dropped events because its ring was full. libevdev tells by synthetic events how the
- * state differs now; relative motion of that time is gone for good.
+ * state differs now.
  */
 static int resynchronise(struct evdev_reader *reader, struct device *device, int64_t from_ns)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {
-		(char *)"/input/controls", (char *)"/input/keys", (char *)"/input/keys/full"};
-	char detail[64];
+	char *topics[] = {(char *)"/input/controls", (char *)"/input/keys",
+		(char *)"/input/keys/full", (char *)"/input/keys/counts"};
+	char detail[160];
 	struct input_event event;
+	int64_t now_ns = clock_now_ns();
 	int r;
 
+	/* the synthetic state may not come before what was read of the ring */
+	if (now_ns < device->last_ns)
+		now_ns = device->last_ns;
+	begin_found(reader, device, now_ns, UXREC__FOUND__FOUND_AFTER_OVERFLOW);
 	while ((r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event)) ==
-		LIBEVDEV_READ_STATUS_SYNC)
-		take_event(reader, device, &event);
+		LIBEVDEV_READ_STATUS_SYNC) {
+		struct told told = policy_tell(event.type, event.code);
+
+		if (told.kind == TOLD_KEY)
+			take_key(reader, device, now_ns, event.code,
+				event.value ? UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN
+					    : UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
+		else if (told.kind == TOLD_CONTROL && told.control != UXREC__CONTROL__CONTROL_FRAME)
+			take_control(reader, device, now_ns, told.control, event.value);
+	}
+	end_found(reader, device, now_ns);
+	device->last_ns = now_ns;
 	input_batch_flush(&device->batch, reader->out);
-	/* times of a gap that inputd states are CLOCK_MONOTONIC; the daemon turns them */
 	gap.reason = UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
 	gap.from_ns = from_ns;
-	gap.to_ns = clock_now_ns();
+	gap.to_ns = now_ns;
 	gap.topics = topics;
-	gap.n_topics = ARRAY_SIZE(topics);
-	snprintf(detail, sizeof(detail), "device %u: its queue in the kernel overflowed",
-		device->batch.device);
+	gap.n_topics = reader->redactor->now == KEY_POLICY_NONE ? 1 : ARRAY_SIZE(topics);
+	snprintf(detail, sizeof(detail),
+		"device %u: its queue in the kernel overflowed; %s, what is down now is known",
+		device->batch.device, lost_for_good(device->evdev));
 	gap.detail = detail;
-	input_out_packet(reader->out, CHANNEL_GAPS, from_ns, &gap.base);
+	say_gap(reader, &gap);
 	return r;
 }
 
@@ -254,12 +585,11 @@ static int resynchronise(struct evdev_reader *reader, struct device *device, int
 static int drain(struct evdev_reader *reader, struct device *device)
 {
 	struct input_event event;
-	int r;
 
-	for (;;) {
+	for (int i = 0; i < TURN_EVENTS; i++) {
 		int64_t before_ns = device->last_ns;
+		int r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_NORMAL, &event);
 
-		r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_NORMAL, &event);
 		if (r == LIBEVDEV_READ_STATUS_SYNC)
 			r = resynchronise(reader, device, before_ns);
 		else if (r == LIBEVDEV_READ_STATUS_SUCCESS)
@@ -269,12 +599,16 @@ static int drain(struct evdev_reader *reader, struct device *device)
 		if (r < 0)
 			return -ENODEV;
 	}
+	reader->in_haste = true;
+	return 0;
 }
 
 static int64_t flush_due(struct evdev_reader *reader)
 {
-	int64_t deadline_ns = INT64_MAX, now_ns = clock_now_ns();
+	int64_t deadline_ns, now_ns = clock_now_ns();
 
+	redactor_flush(reader->redactor, now_ns);
+	deadline_ns = redactor_deadline_ns(reader->redactor);
 	for (size_t i = 0; i < reader->count; i++) {
 		struct input_batch *batch = &reader->devices[i]->batch;
 		int64_t due_ns = input_batch_deadline_ns(batch);
@@ -287,18 +621,36 @@ static int64_t flush_due(struct evdev_reader *reader)
 	return deadline_ns;
 }
 
+static void sleep_until(int64_t until_ns)
+{
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
+		&(struct timespec){until_ns / NS_PER_S, until_ns % NS_PER_S}, NULL);
+}
+
+/* @return a negative errno of poll() or 0 */
+static int wait_for(struct pollfd *fds, size_t count, int64_t deadline_ns)
+{
+	int64_t left_ns = deadline_ns - clock_now_ns();
+	struct timespec left = {left_ns / NS_PER_S, left_ns % NS_PER_S};
+
+	if (left_ns < 0)
+		left = (struct timespec){0};
+	if (ppoll(fds, count, deadline_ns == INT64_MAX ? NULL : &left, NULL) < 0 && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
 static int step(struct evdev_reader *reader)
 {
 	struct pollfd fds[DEVICES_LIMIT + 2];
 	size_t count = reader->count;
 	int64_t deadline_ns = flush_due(reader);
-	int timeout_ms = -1;
+	bool any = false;
+	int r;
 
-	if (deadline_ns != INT64_MAX) {
-		int64_t left_ns = deadline_ns - clock_now_ns();
-
-		timeout_ms = left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0;
-	}
+	if (reader->looked_ns)
+		sleep_until(
+			reader->in_haste ? clock_now_ns() + TURN_NS : reader->looked_ns + PACE_NS);
 	for (size_t i = 0; i < count; i++)
 		fds[i] = (struct pollfd){.fd = reader->devices[i]->fd, .events = POLLIN};
 	fds[count] = (struct pollfd){.fd = reader->out->fd, .events = POLLIN};
@@ -306,14 +658,27 @@ static int step(struct evdev_reader *reader)
 		.fd = reader->monitor ? udev_monitor_get_fd(reader->monitor) : -1,
 		.events = POLLIN,
 	};
-	if (poll(fds, count + 2, timeout_ms) < 0)
-		return errno == EINTR ? 0 : -errno;
-	if (fds[count].revents)
-		return 1; /* the daemon says nothing: it has closed */
+	r = wait_for(fds, count + 2, deadline_ns);
+	if (r < 0)
+		return r;
+	reader->in_haste = false;
+	reader->looked_ns = 0;
+	/* first what is to be kept back, and then the keys */
+	if (fds[count].revents) {
+		r = conversation_take(reader->conversation);
+		if (r != 0)
+			return r;
+	}
 	/* from the last, because a removal moves the last into its place */
-	for (size_t i = count; i > 0; i--)
-		if (fds[i - 1].revents && drain(reader, reader->devices[i - 1]) < 0)
+	for (size_t i = count; i > 0; i--) {
+		if (!fds[i - 1].revents)
+			continue;
+		any = true;
+		if (drain(reader, reader->devices[i - 1]) < 0)
 			remove_device(reader, i - 1);
+	}
+	if (any)
+		reader->looked_ns = clock_now_ns();
 	if (fds[count + 1].revents)
 		take_hotplug(reader);
 	return 0;
@@ -321,10 +686,14 @@ static int step(struct evdev_reader *reader)
 
 static void reader_finish(struct evdev_reader *reader)
 {
+	int64_t now_ns = clock_now_ns();
+
 	for (size_t i = 0; i < reader->count; i++) {
+		find_at_stop(reader, reader->devices[i], now_ns);
 		input_batch_flush(&reader->devices[i]->batch, reader->out);
-		device_free(reader->devices[i]);
+		device_destroy(reader->devices[i]);
 	}
+	redactor_finish(reader->redactor, now_ns);
 	if (reader->monitor)
 		udev_monitor_unref(reader->monitor);
 	if (reader->udev)
@@ -333,7 +702,7 @@ static void reader_finish(struct evdev_reader *reader)
 
 static int reader_start(struct evdev_reader *reader, struct error *reterr)
 {
-	char text[80];
+	char text[120];
 
 	watch_hotplug(reader); /* first, so that nothing falls between */
 	scan_devices(reader);
@@ -342,19 +711,30 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 			"%u input devices, and this user may read none of them: install the "
 			"uxrec-inputd service, or record X11 input with --input x11",
 			reader->refused);
+	if (reader->count == 0 && reader->unwanted > 0)
+		return error_set(reterr, -ENODEV,
+			"%u input devices, and none of them is among those that are to be read",
+			reader->unwanted);
 	if (reader->count == 0)
 		return error_set(reterr, -ENODEV, "no input device in " INPUT_FOLDER);
-	snprintf(text, sizeof(text), "evdev: %zu devices", reader->count);
+	snprintf(text, sizeof(text), "evdev: %zu device%s", reader->count,
+		reader->count == 1 ? "" : "s");
+	if (reader->refused > 0)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			"; %u may not be read by this user", reader->refused);
 	input_out_text(reader->out, INPUTD_READY, text);
 	return 0;
 }
 
-int evdev_run(struct input_out *out, enum key_policy policy, struct error *reterr)
+int evdev_run(struct conversation *conversation, struct error *reterr)
 {
-	struct evdev_reader reader = {.out = out, .policy = policy, .next_number = 1};
+	struct evdev_reader reader = {.conversation = conversation,
+		.out = &conversation->out,
+		.redactor = &conversation->redactor,
+		.next_number = 1};
 	int r = reader_start(&reader, reterr);
 
-	while (r == 0 && !out->failed)
+	while (r == 0 && !reader.out->failed)
 		r = step(&reader);
 	reader_finish(&reader);
 	return r < 0 ? r : 0;

@@ -1,7 +1,9 @@
 #include "capture/input.h"
 
 #include "capture/inputd_protocol.h"
+#include "capture/layout.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/log.h"
 #include "protocol/session.pb-c.h"
 
 #include <errno.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define START_TIMEOUT_MS 5000
@@ -25,6 +28,7 @@ struct input_source {
 	struct source base;
 	struct source_context context;
 	enum key_policy keys;
+	bool shortcuts;
 	pthread_t thread;
 	int fd;
 	pid_t child;
@@ -43,8 +47,11 @@ static bool channel_is_allowed(const struct input_source *source, uint32_t chann
 	switch (channel) {
 	case CHANNEL_INPUT_DEVICES:
 	case CHANNEL_CONTROLS:
+	case CHANNEL_KEY_POLICY:
 	case CHANNEL_GAPS: return true;
-	case CHANNEL_KEY_CLASSES: return source->keys == KEY_POLICY_CLASSES;
+	case CHANNEL_KEY_COUNTS: return source->keys >= KEY_POLICY_COUNTS;
+	case CHANNEL_KEY_CLASSES: return source->keys >= KEY_POLICY_CLASSES;
+	case CHANNEL_SHORTCUTS: return source->shortcuts;
 	case CHANNEL_KEYS: return source->keys == KEY_POLICY_FULL;
 	default: return false;
 	}
@@ -147,9 +154,7 @@ static int spawn(struct input_source *source, const struct input_options *option
 	struct error *reterr)
 {
 	char *arguments[] = {(char *)options->helper, (char *)"--source", (char *)options->source,
-		(char *)"--keys", (char *)key_policy_name(options->keys), (char *)"--consent",
-		(char *)options->consent_id, options->display ? (char *)"--display" : NULL,
-		(char *)options->display, NULL};
+		options->display ? (char *)"--display" : NULL, (char *)options->display, NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
@@ -170,6 +175,54 @@ static int spawn(struct input_source *source, const struct input_options *option
 		return error_set(reterr, -r, "cannot start %s: %s", options->helper, strerror(r));
 	}
 	return 0;
+}
+
+/* ---- what is asked ---- */
+
+static int ask(struct input_source *source, const struct inputd_request *request)
+{
+	ssize_t n;
+
+	do
+		n = send(source->fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static int ask_start(struct input_source *source, const struct input_options *options)
+{
+	struct inputd_request request = {
+		.version = INPUTD_VERSION,
+		.ask = INPUTD_START,
+		.keys = options->keys,
+		.flags = (options->shortcuts ? INPUTD_SHORTCUTS : 0) |
+			(options->passwords_watched ? INPUTD_HOLD : 0),
+	};
+
+	if (strlen(options->consent_id) >= sizeof(request.consent) ||
+		(options->devices && strlen(options->devices) >= sizeof(request.devices)))
+		return -EINVAL;
+	strcpy(request.consent, options->consent_id);
+	if (options->devices)
+		strcpy(request.devices, options->devices);
+	return ask(source, &request);
+}
+
+void input_source_set_keys(
+	struct source *base, enum key_policy keys, Uxrec__KeyPolicy__Reason reason)
+{
+	struct input_source *source = input(base);
+	const struct inputd_request request = {
+		.version = INPUTD_VERSION,
+		.ask = INPUTD_KEYS,
+		.keys = keys,
+		.reason = reason,
+	};
+	int r = ask(source, &request);
+
+	/* a helper that does not hear this must not go on: it would say what it must not */
+	if (r < 0 && keys < source->keys)
+		shutdown(source->fd, SHUT_RDWR);
 }
 
 /* Take messages until the helper has said that it reads, or that it cannot. */
@@ -211,9 +264,14 @@ static int await_ready(struct input_source *source, struct error *reterr)
 	}
 }
 
-static void kill_helper(void *user)
+static void cut_off(void *user)
 {
-	kill(((struct input_source *)user)->child, SIGKILL);
+	struct input_source *source = user;
+
+	if (source->child > 0)
+		kill(source->child, SIGKILL);
+	else
+		shutdown(source->fd, SHUT_RDWR);
 }
 
 static void input_destroy(struct source *base)
@@ -225,7 +283,7 @@ static void input_destroy(struct source *base)
 	if (source->fd >= 0)
 		shutdown(source->fd, SHUT_WR);
 	if (source->thread)
-		source_join(source->thread, kill_helper, source);
+		source_join(source->thread, cut_off, source);
 	if (source->fd >= 0)
 		close(source->fd);
 	if (source->child > 0) {
@@ -251,28 +309,62 @@ const char *input_source_describe(const struct source *source)
 	return ((const struct input_source *)source)->description;
 }
 
-int input_source_create(struct source **ret, const struct source_context *context,
-	const struct input_options *options, struct error *reterr)
+/* ---- where uxrec-inputd is ---- */
+
+static int connect_service(struct input_source *source, const char *path, struct error *reterr)
 {
-	_destroy_(source) struct source *base = calloc(1, sizeof(struct input_source));
-	struct input_source *source = input(base);
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return error_set(reterr, -ENAMETOOLONG, "the path of the service is too long");
+	strcpy(address.sun_path, path);
+	source->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (source->fd < 0)
+		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
+	if (connect(source->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set(reterr, -errno,
+			"the uxrec-inputd service is not there (%s: %s): install it, and say "
+			"systemctl start uxrec-inputd.socket",
+			path, strerror(errno));
+	return 0;
+}
+
+static int start_child(
+	struct input_source *source, const struct input_options *options, struct error *reterr)
+{
 	int pair[2], room = SOCKET_BYTES, r;
 
-	if (!base)
-		return error_set(reterr, -ENOMEM, "no memory");
-	base->ops = &input_source_ops;
-	source->context = *context;
-	source->keys = options->keys;
-	source->fd = -1;
-	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
-		return error_set(reterr, -EACCES,
-			"recording which keys are pressed needs a consent act for it");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
 	source->fd = pair[0];
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	r = spawn(source, options, pair[1], reterr);
 	close(pair[1]);
+	return r;
+}
+
+/* @param service  path of its socket; NULL: a child */
+static int create(struct source **ret, const struct source_context *context,
+	const struct input_options *options, const char *service, struct error *reterr)
+{
+	_destroy_(source) struct source *base = calloc(1, sizeof(struct input_source));
+	struct input_source *source = input(base);
+	int r;
+
+	if (!base)
+		return error_set(reterr, -ENOMEM, "no memory");
+	base->ops = &input_source_ops;
+	source->context = *context;
+	source->keys = options->keys;
+	source->shortcuts = options->shortcuts;
+	source->fd = -1;
+	r = service ? connect_service(source, service, reterr)
+		    : start_child(source, options, reterr);
+	if (r == 0) {
+		r = ask_start(source, options);
+		if (r < 0)
+			error_set(reterr, r, "cannot talk to uxrec-inputd: %s", strerror(-r));
+	}
 	if (r == 0)
 		r = await_ready(source, reterr);
 	if (r < 0)
@@ -284,4 +376,30 @@ int input_source_create(struct source **ret, const struct source_context *contex
 	}
 	*ret = steal_ptr(base);
 	return 0;
+}
+
+int input_source_create(struct source **ret, const struct source_context *context,
+	const struct input_options *options, struct error *reterr)
+{
+	const char *wanted = options->source;
+	struct error refusal;
+	int r;
+
+	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
+		return error_set(reterr, -EACCES,
+			"recording which keys are pressed needs a consent act for it");
+	if (strncmp(wanted, "service", 7) == 0)
+		r = create(
+			ret, context, options, wanted[7] ? wanted + 8 : INPUTD_SOCKET_PATH, reterr);
+	else if (strcmp(wanted, "auto") != 0 || access(INPUTD_SOCKET_PATH, F_OK) < 0)
+		r = create(ret, context, options, NULL, reterr);
+	else if ((r = create(ret, context, options, INPUTD_SOCKET_PATH, &refusal)) < 0) {
+		log_warning("the uxrec-inputd service: %s", refusal.text);
+		r = create(ret, context, options, NULL, reterr);
+	}
+	if (r == 0)
+		layout_record(context, options->display,
+			options->keys == KEY_POLICY_FULL ||
+				(options->shortcuts && options->keys == KEY_POLICY_CLASSES));
+	return r;
 }

@@ -1,24 +1,38 @@
 #pragma once
 
 /*
- * Inside uxrec-inputd: what reads the devices. Each runs until the daemon closes its end of the
- * socket, and sends everything by @p out, redacted.
+ * Inside uxrec-inputd: one conversation with a recorder, and what reads the devices for it. Each reader
+ * runs until the recorder has shut down its end of the socket, and says everything by the conversation.
  */
 
 #include "capture/input_batch.h"
+#include "capture/input_filter.h"
+#include "capture/redactor.h"
 #include "protocol/base/error.h"
+
+struct conversation {
+	struct input_out out;
+	struct redactor redactor;
+	struct input_filter filter;
+};
+
+/**
+ * Take in what the recorder has asked since; never blocks.
+ *
+ * @return 0, 1 when it has shut down its end, -EPROTO when what it asked makes no sense
+ */
+int conversation_take(struct conversation *conversation);
 
 /**
  * Read all evdev devices of /dev/input, those that are plugged in later too.
  *
- * @return 0 when the daemon closed the socket, or a negative errno with the reason: -EACCES when
+ * @return 0 when the recorder shut down its end, or a negative errno with the reason: -EACCES when
  *         there are devices and none may be read, -ENODEV when there is none
  */
-int evdev_run(struct input_out *out, enum key_policy policy, struct error *reterr);
+int evdev_run(struct conversation *conversation, struct error *reterr);
 
 /** Read an X server's raw events. @return as evdev_run(); -EPIPE when the server is gone */
-int xinput_run(
-	struct input_out *out, enum key_policy policy, const char *display, struct error *reterr);
+int xinput_run(struct conversation *conversation, const char *display, struct error *reterr);
 
 /** @return true when at least one keyboard or mouse of /dev/input can be read */
 bool evdev_is_readable(void);

@@ -2,13 +2,17 @@
 
 #include "capture/input_devices.h"
 #include "capture/inputd_protocol.h"
+#include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static const char usage[] =
@@ -19,13 +23,13 @@ static const char usage[] =
 	"\n"
 	"  --source auto|evdev|x11  what to read (default auto: evdev when it may be read)\n"
 	"  --display DISPLAY        X server to read with --source x11 (default $DISPLAY)\n"
-	"  --keys none|classes|full what may be said of keys (default classes)\n"
-	"  --consent ID             the consent act that allows --keys full\n"
 	"  --help, --version\n";
 
+/* A recorder that has connected and does not say what it wants is not waited for longer. */
+#define START_TIMEOUT_MS 5000
+
 struct options {
-	const char *source, *display, *consent;
-	enum key_policy keys;
+	const char *source, *display;
 };
 
 /* @return 0 to go on, or the exit status plus 1 */
@@ -34,8 +38,6 @@ static int parse_options(int argc, char **argv, struct options *options)
 	static const struct option names[] = {
 		{"source", required_argument, NULL, 's'},
 		{"display", required_argument, NULL, 'd'},
-		{"keys", required_argument, NULL, 'k'},
-		{"consent", required_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
@@ -47,14 +49,6 @@ static int parse_options(int argc, char **argv, struct options *options)
 		switch (c) {
 		case 's': options->source = optarg; break;
 		case 'd': options->display = optarg; break;
-		case 'c': options->consent = optarg; break;
-		case 'k':
-			if (key_policy_parse(optarg, &options->keys) < 0) {
-				log_error("--keys '%s': it is one of none, classes, full",
-					text_quote(optarg).text);
-				return 3;
-			}
-			break;
 		case 'h': fputs(usage, stdout); return 1;
 		case 'v': puts("uxrec-inputd " UXREC_VERSION); return 1;
 		default:
@@ -67,44 +61,143 @@ static int parse_options(int argc, char **argv, struct options *options)
 		log_error("unexpected argument '%s'", text_quote(argv[optind]).text);
 		return 3;
 	}
-	if (options->keys == KEY_POLICY_FULL && strlen(options->consent) != 32) {
-		log_error("--keys full needs the consent act that allows it (--consent ID)");
-		return 3;
-	}
 	return 0;
 }
 
-static int run(struct input_out *out, const struct options *options, struct error *error)
+/* ---- what the recorder asks ---- */
+
+static bool ends(const char *text, size_t room)
+{
+	return memchr(text, '\0', room) != NULL;
+}
+
+/* @return 1 for a request that makes sense as such, 0 when the recorder has shut down, or -EPROTO, -EAGAIN */
+static int receive(int fd, struct inputd_request *ret)
+{
+	unsigned char data[sizeof(*ret) + 1];
+	ssize_t n;
+
+	do
+		n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -EAGAIN : 0;
+	if (n == 0)
+		return 0;
+	memcpy(ret, data, sizeof(*ret));
+	if (n != sizeof(*ret) || ret->version != INPUTD_VERSION || ret->keys > KEY_POLICY_FULL ||
+		!ends(ret->consent, sizeof(ret->consent)) ||
+		!ends(ret->devices, sizeof(ret->devices)))
+		return -EPROTO;
+	return 1;
+}
+
+int conversation_take(struct conversation *conversation)
+{
+	for (;;) {
+		struct inputd_request request;
+		int r = receive(conversation->out.fd, &request);
+
+		if (r == -EAGAIN)
+			return 0;
+		if (r == 0)
+			return 1;
+		if (r < 0 || request.ask != INPUTD_KEYS ||
+			request.reason > UXREC__KEY_POLICY__REASON__REASON_WATCHED)
+			return -EPROTO;
+		redactor_set(&conversation->redactor, (enum key_policy)request.keys,
+			(Uxrec__KeyPolicy__Reason)request.reason, clock_now_ns());
+	}
+}
+
+static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	int r;
+
+	if (poll(&readable, 1, START_TIMEOUT_MS) <= 0)
+		return error_set(reterr, -ETIMEDOUT, "the recorder has not said what it wants");
+	r = receive(fd, ret);
+	if (r == 0)
+		return error_set(reterr, -EPIPE, "the recorder has gone");
+	if (r < 0 || ret->ask != INPUTD_START)
+		return error_set(reterr, -EPROTO,
+			"what the recorder asks makes no sense to this uxrec-inputd (" UXREC_VERSION
+			"): are both of one version?");
+	if (ret->keys == KEY_POLICY_FULL && strlen(ret->consent) != 32)
+		return error_set(reterr, -EACCES,
+			"recording which keys are pressed needs the consent act that allows it");
+	return 0;
+}
+
+/* ---- one conversation ---- */
+
+/*
+ * The kernel's queue of a fast mouse is full after five milliseconds; a busy machine must not keep us
+ * from it so long. Who may not ask for it goes on without.
+ */
+static void be_prompt(void)
+{
+	struct sched_param priority = {.sched_priority = 1};
+
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) < 0)
+		setpriority(PRIO_PROCESS, 0, -10);
+}
+
+static int read_devices(
+	struct conversation *conversation, const struct options *options, struct error *reterr)
 {
 	bool evdev = strcmp(options->source, "evdev") == 0;
 
 	if (strcmp(options->source, "auto") == 0)
 		evdev = evdev_is_readable();
 	else if (!evdev && strcmp(options->source, "x11") != 0)
-		return error_set(error, -EINVAL, "--source '%s': it is one of auto, evdev, x11",
+		return error_set(reterr, -EINVAL, "--source '%s': it is one of auto, evdev, x11",
 			text_quote(options->source).text);
-	return evdev ? evdev_run(out, options->keys, error)
-		     : xinput_run(out, options->keys, options->display, error);
+	return evdev ? evdev_run(conversation, reterr)
+		     : xinput_run(conversation, options->display, reterr);
+}
+
+/* @return 0 when the recorder has ended it, or a negative errno; then it has been told why */
+static int converse(int fd, const struct options *options)
+{
+	static struct conversation conversation;
+	struct error error = {"no reason given"};
+	struct inputd_request request;
+	int r;
+
+	memset(&conversation, 0, sizeof(conversation));
+	conversation.out.fd = fd;
+	conversation.redactor.out = &conversation.out;
+	r = await_start(fd, &request, &error);
+	if (r == 0)
+		r = input_filter_parse(&conversation.filter, request.devices, &error);
+	if (r == 0) {
+		redactor_start(&conversation.redactor, (enum key_policy)request.keys,
+			request.flags & INPUTD_SHORTCUTS, request.flags & INPUTD_HOLD,
+			clock_now_ns());
+		r = read_devices(&conversation, options, &error);
+	}
+	if (r < 0)
+		input_out_text(&conversation.out, INPUTD_FAILED,
+			r == -EPROTO ? "what the recorder asks makes no sense" : error.text);
+	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct options options = {.source = "auto", .consent = "", .keys = KEY_POLICY_CLASSES};
-	struct input_out out = {.fd = INPUTD_SOCKET_FD};
-	struct error error = {"no reason given"};
+	struct options options = {.source = "auto"};
 	int type, r = parse_options(argc, argv, &options);
 	socklen_t size = sizeof(type);
 
 	if (r > 0)
 		return r - 1;
-	if (getsockopt(out.fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET) {
+	if (getsockopt(INPUTD_SOCKET_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+		type != SOCK_SEQPACKET) {
 		log_error("no socket to uxrecd at descriptor %d: uxrecd starts this program",
 			INPUTD_SOCKET_FD);
 		return 2;
 	}
-	r = run(&out, &options, &error);
-	if (r == 0)
-		return 0;
-	input_out_text(&out, INPUTD_FAILED, error.text);
-	return 3;
+	be_prompt();
+	return converse(INPUTD_SOCKET_FD, &options) < 0 ? 3 : 0;
 }

@@ -25,12 +25,12 @@ enum inputd_flag {
 
 /* Of fixed size; what is shorter or longer is refused. */
 struct inputd_request {
-	uint32_t version; /* INPUTD_VERSION */
-	uint32_t ask;     /* enum inputd_ask */
-	uint32_t keys;    /* enum key_policy */
-	uint32_t flags;   /* enum inputd_flag, INPUTD_START */
-	uint32_t reason;  /* INPUTD_KEYS: Uxrec__KeyPolicy__Reason */
-	char consent[36]; /* INPUTD_START with KEY_POLICY_FULL: 32 hex digits; else empty */
+	uint32_t version;  /* INPUTD_VERSION */
+	uint32_t ask;      /* enum inputd_ask */
+	uint32_t keys;     /* enum key_policy */
+	uint32_t flags;    /* enum inputd_flag, INPUTD_START */
+	uint32_t reason;   /* INPUTD_KEYS: Uxrec__KeyPolicy__Reason */
+	char consent[36];  /* INPUTD_START with KEY_POLICY_FULL: 32 hex digits; else empty */
 	char devices[200]; /* INPUTD_START: which devices, see input_filter.h; empty: all */
 };
 

@@ -8,6 +8,7 @@
 
 static const char *const policy_names[] = {
 	[KEY_POLICY_NONE] = "none",
+	[KEY_POLICY_COUNTS] = "counts",
 	[KEY_POLICY_CLASSES] = "classes",
 	[KEY_POLICY_FULL] = "full",
 };
@@ -45,6 +46,11 @@ struct control_entry {
 #define BUTTON(name, control)                                                                      \
 	{                                                                                          \
 		EV_KEY, name, UXREC__CONTROL__CONTROL_##control                                    \
+	}
+
+#define SWITCH(name, control)                                                                      \
+	{                                                                                          \
+		EV_SW, name, UXREC__CONTROL__CONTROL_##control                                     \
 	}
 
 static const struct control_entry controls[] = {
@@ -86,6 +92,16 @@ static const struct control_entry controls[] = {
 	BUTTON(BTN_TOOL_TRIPLETAP, TOOL_TRIPLETAP),
 	BUTTON(BTN_STYLUS, STYLUS),
 	BUTTON(BTN_STYLUS2, STYLUS2),
+	BUTTON(BTN_STYLUS3, STYLUS3),
+	BUTTON(BTN_TOOL_BRUSH, TOOL_BRUSH),
+	BUTTON(BTN_TOOL_PENCIL, TOOL_PENCIL),
+	BUTTON(BTN_TOOL_AIRBRUSH, TOOL_AIRBRUSH),
+	BUTTON(BTN_TOOL_MOUSE, TOOL_MOUSE),
+	BUTTON(BTN_TOOL_LENS, TOOL_LENS),
+	BUTTON(BTN_TOOL_QUADTAP, TOOL_QUADTAP),
+	BUTTON(BTN_TOOL_QUINTTAP, TOOL_QUINTTAP),
+	SWITCH(SW_LID, SWITCH_LID),
+	SWITCH(SW_TABLET_MODE, SWITCH_TABLET_MODE),
 };
 
 /* ---- classes of keys ---- */
@@ -192,32 +208,54 @@ Uxrec__KeyClass key_class_of_keysym(uint32_t keysym)
 	return CLASS(FUNCTION);
 }
 
-/* ---- the policy ---- */
+/* ---- modifiers ---- */
 
-static struct redacted key(enum key_policy policy, Uxrec__KeyClass key_class, uint16_t code)
+#define MODIFIER(name) UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_##name
+
+unsigned modifier_of_code(uint16_t code)
 {
-	switch (policy) {
-	case KEY_POLICY_FULL: return (struct redacted){.kind = REDACTED_KEY, .code = code};
-	case KEY_POLICY_CLASSES:
-		return (struct redacted){.kind = REDACTED_CLASS, .key_class = key_class};
-	case KEY_POLICY_NONE: break;
+	switch (code) {
+	case KEY_LEFTSHIFT:
+	case KEY_RIGHTSHIFT: return MODIFIER(SHIFT);
+	case KEY_LEFTCTRL:
+	case KEY_RIGHTCTRL: return MODIFIER(CTRL);
+	case KEY_LEFTALT: return MODIFIER(ALT); /* the right one makes letters */
+	case KEY_LEFTMETA:
+	case KEY_RIGHTMETA: return MODIFIER(SUPER);
+	default: return 0;
 	}
-	return (struct redacted){.kind = REDACTED_DROPPED};
 }
 
-struct redacted policy_apply(enum key_policy policy, uint16_t type, uint16_t code)
+unsigned modifier_of_keysym(uint32_t keysym)
+{
+	switch (keysym) {
+	case 0xffe1:
+	case 0xffe2: return MODIFIER(SHIFT);
+	case 0xffe3:
+	case 0xffe4: return MODIFIER(CTRL);
+	case 0xffe7: /* Meta_L */
+	case 0xffe9: return MODIFIER(ALT);
+	case 0xffeb:
+	case 0xffec: return MODIFIER(SUPER);
+	default: return 0;
+	}
+}
+
+/* ---- the policy ---- */
+
+struct told policy_tell(uint16_t type, uint16_t code)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
 		if (controls[i].type == type && controls[i].code == code)
-			return (struct redacted){
-				.kind = REDACTED_CONTROL, .control = controls[i].control};
+			return (struct told){TOLD_CONTROL, controls[i].control};
 	/* the ranges in which input-event-codes.h has keys; between them lie buttons */
 	if (type == EV_KEY && (code < BTN_MISC || (code >= KEY_OK && code < BTN_DPAD_UP)))
-		return key(policy, key_class_of_code(code), code);
-	return (struct redacted){.kind = REDACTED_DROPPED};
+		return (struct told){.kind = TOLD_KEY};
+	return (struct told){.kind = TOLD_NOTHING};
 }
 
-struct redacted policy_apply_keysym(enum key_policy policy, uint32_t keysym, uint16_t code)
+bool control_is_button(Uxrec__Control control)
 {
-	return key(policy, key_class_of_keysym(keysym), code);
+	return control >= UXREC__CONTROL__CONTROL_BUTTON_LEFT &&
+		control < UXREC__CONTROL__CONTROL_SWITCH_LID;
 }

@@ -11,36 +11,42 @@
  */
 enum key_policy {
 	KEY_POLICY_NONE,    /* nothing about keys */
+	KEY_POLICY_COUNTS,  /* how many presses in each quarter of a second */
 	KEY_POLICY_CLASSES, /* the default: which class, never which key */
-	KEY_POLICY_FULL,    /* codes; needs a consent act */
+	KEY_POLICY_FULL,    /* codes; needs a consent act, and the ceiling of uxrec-inputd */
 };
 
-/** @return 0, or -EINVAL when @p name is not "none", "classes" or "full" */
+#define KEY_POLICY_NAMES "none, counts, classes, full"
+
+/** @return 0, or -EINVAL when @p name is none of KEY_POLICY_NAMES */
 int key_policy_parse(const char *name, enum key_policy *ret);
 const char *key_policy_name(enum key_policy policy);
 
-/** What becomes of one event of a device. */
-struct redacted {
-	enum {
-		REDACTED_DROPPED,
-		REDACTED_CONTROL,
-		REDACTED_CLASS,
-		REDACTED_KEY,
-	} kind;
-	Uxrec__Control control;    /* REDACTED_CONTROL */
-	Uxrec__KeyClass key_class; /* REDACTED_CLASS */
-	uint16_t code;             /* REDACTED_KEY: Linux input event code */
+/** What an event of a device is, as far as it may be told. */
+enum told_kind {
+	TOLD_NOTHING, /* never said */
+	TOLD_CONTROL, /* said under every policy */
+	TOLD_KEY,     /* said as the policy allows: see redactor.h */
+};
+
+struct told {
+	enum told_kind kind;
+	Uxrec__Control control; /* TOLD_CONTROL */
 };
 
 /**
- * Apply the policy to one evdev event. The event types that may pass are an allow-list: relative and
- * absolute axes, buttons that are no keys, SYN_REPORT; and keys as the policy says. EV_MSC, which
- * carries the scan code of every key, LEDs and all else never pass.
+ * What may be told of one evdev event. The types that may pass are an allow-list: relative and absolute
+ * axes, buttons that are no keys, the switches of lid and tablet mode, SYN_REPORT; and keys as the
+ * policy says. EV_MSC, which carries the scan code of every key, LEDs and all else never pass.
  */
-struct redacted policy_apply(enum key_policy policy, uint16_t type, uint16_t code);
+struct told policy_tell(uint16_t type, uint16_t code);
 
-/** The same for a key that has an X keysym; @p code is its keycode less 8. */
-struct redacted policy_apply_keysym(enum key_policy policy, uint32_t keysym, uint16_t code);
+/** @return true for the controls that are pressed and released, and counted among keys */
+bool control_is_button(Uxrec__Control control);
+
+/** The modifier that a key is (Uxrec__ShortcutBatch__Modifier), 0 for all others. */
+unsigned modifier_of_code(uint16_t code);
+unsigned modifier_of_keysym(uint32_t keysym);
 
 /** Class of a Linux key code by its place on a PC keyboard. */
 Uxrec__KeyClass key_class_of_code(uint16_t code);

@@ -3,6 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*

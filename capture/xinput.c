@@ -26,17 +26,23 @@
 struct x_device {
 	uint16_t id;      /* the server's */
 	bool absolute[2]; /* x and y are positions and not steps */
+	bool found;       /* in the latest list of the server's */
+	bool unwanted;
+	bool is_keyboard, is_virtual;
+	char name[128];
 	struct input_batch batch;
 };
 
 struct xinput_reader {
+	struct conversation *conversation;
 	struct input_out *out;
-	enum key_policy policy;
+	struct redactor *redactor;
 	xcb_connection_t *connection;
 	xcb_window_t root;
 	uint8_t opcode;
 	struct x_device *devices[DEVICES_LIMIT];
 	size_t count;
+	uint32_t last_number;
 	uint8_t first_keycode;
 	uint8_t keysyms_per_code;
 	size_t keysym_count;
@@ -50,22 +56,67 @@ static bool contains_virtual(const char *name)
 	return strstr(name, "XTEST") || strstr(name, "Virtual") || strstr(name, "virtual");
 }
 
-static void describe(struct xinput_reader *reader, const struct x_device *device,
+/* What its classes say that it can do. */
+static void describe_classes(Uxrec__InputDevice *message, Uxrec__InputDevice__Axis axes[static 2],
+	Uxrec__InputDevice__Axis **pointers, const xcb_input_xi_device_info_t *info)
+{
+	for (xcb_input_device_class_iterator_t i = xcb_input_xi_device_info_classes_iterator(info);
+		i.rem; xcb_input_device_class_next(&i)) {
+		const xcb_input_valuator_class_t *axis = (const void *)i.data;
+		const xcb_input_touch_class_t *touch = (const void *)i.data;
+		const xcb_input_key_class_t *keys = (const void *)i.data;
+
+		if (i.data->type == XCB_INPUT_DEVICE_CLASS_TYPE_KEY) {
+			message->key_count = keys->num_keys;
+		} else if (i.data->type == XCB_INPUT_DEVICE_CLASS_TYPE_TOUCH) {
+			message->touch = true;
+			message->slots = touch->num_touches;
+		} else if (i.data->type == XCB_INPUT_DEVICE_CLASS_TYPE_VALUATOR &&
+			axis->number < 2 && message->n_axes < 2 &&
+			axis->mode == XCB_INPUT_VALUATOR_MODE_ABSOLUTE) {
+			Uxrec__InputDevice__Axis *to = &axes[message->n_axes];
+
+			uxrec__input_device__axis__init(to);
+			to->control = axis->number ? UXREC__CONTROL__CONTROL_ABS_Y
+						   : UXREC__CONTROL__CONTROL_ABS_X;
+			to->minimum = axis->min.integral;
+			to->maximum = axis->max.integral;
+			to->resolution = (int32_t)(axis->resolution / 1000); /* units a metre */
+			to->unit = UXREC__INPUT_DEVICE__UNIT__UNIT_MILLIMETRE;
+			pointers[message->n_axes++] = to;
+		}
+	}
+}
+
+/* @param info  NULL: it has gone */
+static bool describe(struct xinput_reader *reader, const struct x_device *device,
 	const xcb_input_xi_device_info_t *info)
 {
 	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
-	char name[128];
+	Uxrec__InputDevice__Kind kind = device->is_keyboard
+		? UXREC__INPUT_DEVICE__KIND__KIND_KEYBOARD
+		: UXREC__INPUT_DEVICE__KIND__KIND_MOUSE;
+	Uxrec__InputDevice__Axis axes[2], *pointers[2];
 
-	snprintf(name, sizeof(name), "%.*s", xcb_input_xi_device_info_name_length(info),
-		xcb_input_xi_device_info_name(info));
 	message.device = device->batch.device;
 	message.source = UXREC__INPUT_SOURCE__INPUT_SOURCE_X11;
-	message.name = name;
-	message.keyboard = info->type == XCB_INPUT_DEVICE_TYPE_SLAVE_KEYBOARD;
-	message.pointer = info->type == XCB_INPUT_DEVICE_TYPE_SLAVE_POINTER;
-	message.virtual_ = contains_virtual(name);
+	message.name = (char *)device->name;
+	message.keyboard = device->is_keyboard;
+	message.pointer = !device->is_keyboard;
+	message.virtual_ = device->is_virtual;
 	message.time_resolution_us = 1000;
+	message.removed = !info;
+	message.axes = pointers;
+	if (info)
+		describe_classes(&message, axes, pointers, info);
+	if (message.touch)
+		kind = UXREC__INPUT_DEVICE__KIND__KIND_TOUCHSCREEN;
+	message.kinds = &kind;
+	message.n_kinds = 1;
+	if (info && !input_filter_wants(&reader->conversation->filter, &message))
+		return false;
 	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message.base);
+	return true;
 }
 
 static struct x_device *find_device(struct xinput_reader *reader, uint16_t id)
@@ -88,33 +139,63 @@ static void take_axes(struct x_device *device, const xcb_input_xi_device_info_t 
 	}
 }
 
+static int add_device(struct xinput_reader *reader, const xcb_input_xi_device_info_t *info)
+{
+	struct x_device *device = calloc(1, sizeof(*device));
+
+	if (!device)
+		return -ENOMEM;
+	snprintf(device->name, sizeof(device->name), "%.*s",
+		xcb_input_xi_device_info_name_length(info), xcb_input_xi_device_info_name(info));
+	device->id = info->deviceid;
+	device->found = true;
+	device->is_keyboard = info->type == XCB_INPUT_DEVICE_TYPE_SLAVE_KEYBOARD;
+	device->is_virtual = contains_virtual(device->name);
+	device->batch.device = ++reader->last_number;
+	take_axes(device, info);
+	reader->devices[reader->count++] = device;
+	device->unwanted = !describe(reader, device, info);
+	return 0;
+}
+
+static void remove_device(struct xinput_reader *reader, size_t i)
+{
+	struct x_device *device = reader->devices[i];
+
+	input_batch_flush(&device->batch, reader->out);
+	if (!device->unwanted)
+		describe(reader, device, NULL);
+	free(device);
+	reader->devices[i] = reader->devices[--reader->count];
+}
+
 static int query_devices(struct xinput_reader *reader)
 {
 	_autofree_ xcb_input_xi_query_device_reply_t *reply =
 		xcb_input_xi_query_device_reply(reader->connection,
 			xcb_input_xi_query_device(reader->connection, XCB_INPUT_DEVICE_ALL), NULL);
+	int r = 0;
 
 	if (!reply)
 		return -EPIPE;
+	for (size_t i = 0; i < reader->count; i++)
+		reader->devices[i]->found = false;
 	for (xcb_input_xi_device_info_iterator_t i =
 			xcb_input_xi_query_device_infos_iterator(reply);
-		i.rem; xcb_input_xi_device_info_next(&i)) {
-		struct x_device *device;
+		i.rem && r == 0; xcb_input_xi_device_info_next(&i)) {
+		struct x_device *device = find_device(reader, i.data->deviceid);
 
-		if (i.data->type == XCB_INPUT_DEVICE_TYPE_MASTER_POINTER ||
-			i.data->type == XCB_INPUT_DEVICE_TYPE_MASTER_KEYBOARD ||
-			find_device(reader, i.data->deviceid) || reader->count == DEVICES_LIMIT)
-			continue;
-		device = calloc(1, sizeof(*device));
-		if (!device)
-			return -ENOMEM;
-		device->id = i.data->deviceid;
-		device->batch.device = (uint32_t)reader->count + 1;
-		take_axes(device, i.data);
-		reader->devices[reader->count++] = device;
-		describe(reader, device, i.data);
+		if (device)
+			device->found = true;
+		else if (i.data->type != XCB_INPUT_DEVICE_TYPE_MASTER_POINTER &&
+			i.data->type != XCB_INPUT_DEVICE_TYPE_MASTER_KEYBOARD &&
+			reader->count < DEVICES_LIMIT)
+			r = add_device(reader, i.data);
 	}
-	return 0;
+	for (size_t i = reader->count; i > 0; i--)
+		if (!reader->devices[i - 1]->found)
+			remove_device(reader, i - 1);
+	return r;
 }
 
 /* ---- keys ---- */
@@ -152,17 +233,50 @@ static uint32_t keysym_of(const struct xinput_reader *reader, uint32_t keycode)
 									     : 0;
 }
 
+static void say_key(struct xinput_reader *reader, const struct x_device *device, int64_t time_ns,
+	uint32_t keycode, Uxrec__KeyAction action)
+{
+	uint32_t keysym = keysym_of(reader, keycode);
+	const struct key_seen key = {.time_ns = time_ns,
+		.device = device->batch.device,
+		.code = (uint16_t)(keycode >= KEYCODE_OFFSET ? keycode - KEYCODE_OFFSET : 0),
+		.key_class = key_class_of_keysym(keysym),
+		.modifier = modifier_of_keysym(keysym),
+		.action = action};
+
+	redactor_key(reader->redactor, &key);
+}
+
 static void take_key(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_key_press_event_t *event)
 {
-	uint32_t keycode = event->detail;
-	struct redacted key = policy_apply_keysym(reader->policy, keysym_of(reader, keycode),
-		(uint16_t)(keycode >= KEYCODE_OFFSET ? keycode - KEYCODE_OFFSET : 0));
-	int32_t action = event->event_type == XCB_INPUT_RAW_KEY_RELEASE ? 0
-		: event->flags & XCB_INPUT_KEY_EVENT_FLAGS_KEY_REPEAT   ? 2
-									: 1;
+	Uxrec__KeyAction action = event->event_type == XCB_INPUT_RAW_KEY_RELEASE
+		? UXREC__KEY_ACTION__KEY_ACTION_RELEASE
+		: event->flags & XCB_INPUT_KEY_EVENT_FLAGS_KEY_REPEAT
+		? UXREC__KEY_ACTION__KEY_ACTION_REPEAT
+		: UXREC__KEY_ACTION__KEY_ACTION_PRESS;
 
-	input_batch_add(&device->batch, reader->out, time_ns, &key, action);
+	say_key(reader, device, time_ns, event->detail, action);
+}
+
+/* The server knows which keys are down, not on which of its keyboards: the first real one is said. */
+static int find_keys(struct xinput_reader *reader, int64_t time_ns)
+{
+	_autofree_ xcb_query_keymap_reply_t *reply = xcb_query_keymap_reply(
+		reader->connection, xcb_query_keymap(reader->connection), NULL);
+	const struct x_device *keyboard = NULL;
+
+	if (!reply)
+		return -EPIPE;
+	for (size_t i = 0; i < reader->count; i++)
+		if (reader->devices[i]->is_keyboard && !reader->devices[i]->unwanted &&
+			(!keyboard || (keyboard->is_virtual && !reader->devices[i]->is_virtual)))
+			keyboard = reader->devices[i];
+	for (uint32_t keycode = 0; keyboard && keycode < 256; keycode++)
+		if (reply->keys[keycode / 8] >> (keycode % 8) & 1)
+			say_key(reader, keyboard, time_ns, keycode,
+				UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
+	return 0;
 }
 
 /* ---- pointer ---- */
@@ -170,9 +284,18 @@ static void take_key(struct xinput_reader *reader, struct x_device *device, int6
 static void add_control(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	uint16_t type, uint16_t code, int32_t value)
 {
-	struct redacted control = policy_apply(reader->policy, type, code);
+	struct told told = policy_tell(type, code);
 
-	input_batch_add(&device->batch, reader->out, time_ns, &control, value);
+	if (told.kind != TOLD_CONTROL)
+		return;
+	if (control_is_button(told.control)) {
+		uint32_t before = redactor_button(reader->redactor, time_ns);
+
+		if (!device->batch.has_button)
+			device->batch.buttons_before = before;
+		device->batch.has_button = true;
+	}
+	input_batch_add(&device->batch, reader->out, time_ns, told.control, value);
 }
 
 static void take_button(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
@@ -246,6 +369,8 @@ static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *
 		if (r < 0 || !device)
 			return r;
 	}
+	if (device->unwanted)
+		return 0;
 	switch (generic->event_type) {
 	case XCB_INPUT_RAW_KEY_PRESS:
 	case XCB_INPUT_RAW_KEY_RELEASE: take_key(reader, device, time_ns, (const void *)raw); break;
@@ -280,8 +405,10 @@ static int take_events(struct xinput_reader *reader)
 
 static int64_t flush_due(struct xinput_reader *reader)
 {
-	int64_t deadline_ns = INT64_MAX, now_ns = clock_now_ns();
+	int64_t deadline_ns, now_ns = clock_now_ns();
 
+	redactor_flush(reader->redactor, now_ns);
+	deadline_ns = redactor_deadline_ns(reader->redactor);
 	for (size_t i = 0; i < reader->count; i++) {
 		struct input_batch *batch = &reader->devices[i]->batch;
 		int64_t due_ns = input_batch_deadline_ns(batch);
@@ -337,37 +464,49 @@ static int start(struct xinput_reader *reader, const char *display, struct error
 	r = select_events(reader, reterr);
 	if (r < 0)
 		return r;
-	if (query_keysyms(reader) < 0 || query_devices(reader) < 0)
+	if (query_keysyms(reader) < 0 || query_devices(reader) < 0 ||
+		find_keys(reader, clock_now_ns()) < 0)
 		return error_set(reterr, -EPIPE, "the X server does not answer");
 	snprintf(text, sizeof(text), "XInput: %zu devices", reader->count);
 	input_out_text(reader->out, INPUTD_READY, text);
 	return 0;
 }
 
-int xinput_run(
-	struct input_out *out, enum key_policy policy, const char *display, struct error *reterr)
+/* @return 0, 1 when the recorder has shut down its end, or a negative errno with the reason */
+static int step(struct xinput_reader *reader, struct error *reterr)
 {
-	struct xinput_reader reader = {.out = out, .policy = policy};
+	struct pollfd recorder = {.fd = reader->out->fd, .events = POLLIN};
+	int r = 0;
+
+	/* first what is to be kept back, and then the keys */
+	if (poll(&recorder, 1, 0) > 0)
+		r = conversation_take(reader->conversation);
+	if (r == 0)
+		r = take_events(reader);
+	if (r == 0 && x11_wait(reader->connection, reader->out->fd, flush_due(reader)) < 0)
+		r = -EPIPE;
+	if (xcb_connection_has_error(reader->connection))
+		return error_set(reterr, -EPIPE, "the X server is gone");
+	return r;
+}
+
+int xinput_run(struct conversation *conversation, const char *display, struct error *reterr)
+{
+	struct xinput_reader reader = {.conversation = conversation,
+		.out = &conversation->out,
+		.redactor = &conversation->redactor};
+	int64_t now_ns;
 	int r = start(&reader, display, reterr);
 
-	while (r == 0 && !out->failed) {
-		r = take_events(&reader);
-		if (r == 0)
-			r = x11_wait(reader.connection, out->fd, flush_due(&reader));
-		if (xcb_connection_has_error(reader.connection)) {
-			r = error_set(reterr, -EPIPE, "the X server is gone");
-		} else if (r > 0) {
-			r = 0;
-		} else if (r == 0) {
-			/* the daemon says nothing: when its socket is readable it has closed */
-			struct pollfd daemon = {.fd = out->fd, .events = POLLIN};
-
-			if (poll(&daemon, 1, 0) > 0)
-				break;
-		}
-	}
+	while (r == 0 && !reader.out->failed)
+		r = step(&reader, reterr);
+	now_ns = clock_now_ns();
+	/* whether keys that are held back may be told of is not known, nor which of them are down */
+	if (r > 0 && !reader.redactor->hold)
+		find_keys(&reader, now_ns);
+	redactor_finish(reader.redactor, now_ns);
 	for (size_t i = 0; i < reader.count; i++) {
-		input_batch_flush(&reader.devices[i]->batch, out);
+		input_batch_flush(&reader.devices[i]->batch, reader.out);
 		free(reader.devices[i]);
 	}
 	if (reader.connection)

@@ -538,6 +538,8 @@ static bool is_wanted(const struct reading *reading, const struct reader_message
 	case CHANNEL_SCREEN_KEYFRAMES: return true;
 	case CHANNEL_CONTROLS:
 	case CHANNEL_KEY_CLASSES:
+	case CHANNEL_KEY_COUNTS:
+	case CHANNEL_SHORTCUTS:
 	case CHANNEL_KEYS:
 	case CHANNEL_POINTER: return message->time_ns >= reading->from_ns - SESSION_BATCH_SPAN_NS;
 	default: return false;

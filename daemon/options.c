@@ -1,5 +1,6 @@
 #include "daemon/options.h"
 
+#include "capture/input_filter.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
@@ -25,8 +26,12 @@ static const char usage[] =
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
 	"  --screen auto|x11|test|none\n"
 	"                       what is captured (default auto: the X display)\n"
-	"  --input auto|evdev|x11|none\n"
-	"                       where input is read (default auto: evdev where it may be read)\n"
+	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
+	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
+	"                       there is one, else evdev where it may be read, else X11)\n"
+	"  --devices LIST       which input devices, with commas between: keyboard, mouse, touchpad,\n"
+	"                       touchscreen, tablet, switch, other, name:TEXT, seat:NAME; with '-'\n"
+	"                       before it: not these (default: all of seat0)\n"
 	"  --sound auto|none|pipewire|pulse|tone[:NAME]\n"
 	"                       what is heard when the participant agrees to it (default auto: the\n"
 	"                       default microphone of PipeWire or PulseAudio)\n"
@@ -48,6 +53,7 @@ enum {
 	OPTION_DISPLAY,
 	OPTION_SCREEN,
 	OPTION_INPUT,
+	OPTION_DEVICES,
 	OPTION_SOUND,
 	OPTION_MONITOR,
 	OPTION_FPS,
@@ -109,6 +115,19 @@ static int take_choice(
 	return 0;
 }
 
+static int take_devices(struct options *options, const char *value)
+{
+	struct input_filter filter;
+	struct error error;
+
+	if (input_filter_parse(&filter, value, &error) < 0) {
+		log_error("--%s", error.text);
+		return 2;
+	}
+	options->devices = value;
+	return 0;
+}
+
 static void replace(char **to, const char *value)
 {
 	free(*to);
@@ -126,7 +145,7 @@ static int parse_sync(struct options *options, const char *value)
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
-	static const char *const inputs[] = {"auto", "evdev", "x11", "none", NULL};
+	static const char *const inputs[] = {"auto", "service", "evdev", "x11", "none", NULL};
 
 	switch (c) {
 	case OPTION_LIBRARY: replace(&options->library, value); return 0;
@@ -135,7 +154,13 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_DISPLAY: replace(&options->display, value); return 0;
 	case OPTION_LISTEN: return parse_listen(options, value);
 	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
-	case OPTION_INPUT: return take_choice(&options->input, "input", value, inputs);
+	case OPTION_DEVICES: return take_devices(options, value);
+	case OPTION_INPUT:
+		if (strncmp(value, "service:/", 9) == 0) {
+			options->input = value;
+			return 0;
+		}
+		return take_choice(&options->input, "input", value, inputs);
 	case OPTION_SOUND:
 		return ear_wish_parse(&options->sound, value)
 			? 0
@@ -208,6 +233,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"display", required_argument, NULL, OPTION_DISPLAY},
 		{"screen", required_argument, NULL, OPTION_SCREEN},
 		{"input", required_argument, NULL, OPTION_INPUT},
+		{"devices", required_argument, NULL, OPTION_DEVICES},
 		{"sound", required_argument, NULL, OPTION_SOUND},
 		{"monitor", no_argument, NULL, OPTION_MONITOR},
 		{"fps", required_argument, NULL, OPTION_FPS},
@@ -221,6 +247,7 @@ int options_parse(struct options *options, int argc, char **argv)
 
 	*options = (struct options){.screen = "auto",
 		.input = "auto",
+		.devices = "",
 		.sound = {.name = "auto"},
 		.max_fps = 30,
 		.sync_every_ns = NS_PER_S};

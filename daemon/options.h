@@ -13,6 +13,7 @@ struct options {
 	char *display;      /* NULL: none was given and DISPLAY is not set */
 	const char *screen; /* "x11", "test", "none": chosen already */
 	const char *input;
+	const char *devices;   /* a list for capture/input_filter.h, which has taken it; "" */
 	struct ear_wish sound; /* a name of "none": no sound */
 	bool monitor;          /* what the machine plays, too */
 	int max_fps;

@@ -197,6 +197,11 @@ static uint64_t count_events(const struct packet *packet)
 
 		count = batch ? batch->n_code : 0;
 		uxrec__key_batch__free_unpacked(batch, NULL);
+	} else if (packet->channel == CHANNEL_KEY_COUNTS) {
+		Uxrec__KeyCount *presses = uxrec__key_count__unpack(NULL, size, data);
+
+		count = presses ? presses->presses : 0;
+		uxrec__key_count__free_unpacked(presses, NULL);
 	}
 	return count;
 }

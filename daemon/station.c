@@ -170,8 +170,13 @@ int station_start_sources(struct station *station, struct error *reterr)
 	const struct station_options *options = &station->options;
 	const struct source_context context = {
 		&station->clock, recorder_sink(station->recorder), source_lost, station};
-	const struct input_options input = {options->input, options->display, options->helper,
-		station->keys, station->consent_id};
+	const struct input_options input = {.source = options->input,
+		.display = options->display,
+		.helper = options->helper,
+		.devices = options->devices,
+		.keys = station->keys,
+		.consent_id = station->consent_id,
+		.shortcuts = station->study->shortcuts};
 	int r = 0;
 
 	/* the input's helper is the one that may refuse: then no picture was taken */
@@ -271,7 +276,7 @@ static int choose_keys(struct station *station, const Uxrec__Start *start, struc
 					  : "classes";
 
 	if (key_policy_parse(wanted, &station->keys) < 0)
-		return error_set(reterr, -EINVAL, "keys '%s': it is one of none, classes, full",
+		return error_set(reterr, -EINVAL, "keys '%s': it is one of " KEY_POLICY_NAMES,
 			text_quote(wanted).text);
 	if (station->keys == KEY_POLICY_FULL &&
 		(!station_may_record(station, MODALITY_INPUT) || !start->consent->full_keys))

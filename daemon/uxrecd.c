@@ -274,6 +274,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.display = options->display,
 		.screen = options->screen,
 		.input = options->input,
+		.devices = options->devices,
 		.sound = options->sound,
 		.monitor = options->monitor,
 		.helper = options->helper,

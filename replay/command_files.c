@@ -7,6 +7,7 @@
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/limits.h"
+#include "protocol/redaction.h"
 #include "protocol/verify.h"
 #include "replay/info.h"
 #include "replay/json.h"
@@ -360,9 +361,62 @@ static int verify_folder(const char *folder, struct verify_report *report,
 	return r < 0 ? r : total->problems == 0;
 }
 
+static void report_redaction(void *user, int64_t time_ns, const char *text)
+{
+	struct verify_report *report = user;
+
+	if (report->problems) {
+		struct json_object *problem = json_object_new_object();
+
+		json_object_object_add(problem, "time_ns", json_object_new_int64(time_ns));
+		json_object_object_add(problem, "text", json_object_new_string(text));
+		json_object_array_add(report->problems, problem);
+	} else if (report->printed++ < 50) {
+		printf("at %.3f s of Unix time: %s\n", (double)time_ns / NS_PER_S, text);
+	}
+}
+
+static int verify_redaction(const char *path, struct verify_report *report)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct error error = {"no reason given"};
+	struct redaction_result result;
+	struct json_object *document;
+	int r = session_open_path(&session, path, &error);
+
+	if (r == 0 && !session->reader)
+		r = error_set(&error, -EBADMSG, "%s", session->trouble.text);
+	if (r == 0)
+		r = redaction_verify(session->reader, report_redaction, report, &result, &error);
+	if (r < 0) {
+		json_object_put(report->problems);
+		log_error("%s: %s", path, error.text);
+		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
+	}
+	if (!report->problems) {
+		printf("%s: %s: %llu messages of input, %llu keys, %.1f s below full, "
+		       "%u problems\n",
+			path, r > 0 ? "redacted as its policies say" : "NOT redacted",
+			(unsigned long long)result.messages, (unsigned long long)result.keys,
+			(double)result.covered_ns / NS_PER_S, result.problems);
+		return r > 0 ? EXIT_GOOD : EXIT_NO;
+	}
+	document = json_object_new_object();
+	json_object_object_add(document, "redacted", json_object_new_boolean(r > 0));
+	json_object_object_add(document, "messages", json_object_new_uint64(result.messages));
+	json_object_object_add(document, "keys", json_object_new_uint64(result.keys));
+	json_object_object_add(document, "policies", json_object_new_uint64(result.policies));
+	json_object_object_add(document, "covered_s",
+		json_object_new_double((double)result.covered_ns / NS_PER_S));
+	json_object_object_add(document, "problems", report->problems);
+	json_print(document);
+	return r > 0 ? EXIT_GOOD : EXIT_NO;
+}
+
 int command_verify(const struct command_options *options, int argc, char **argv)
 {
 	bool json = command_take_flag(&argc, argv, "--json");
+	bool redaction = command_take_flag(&argc, argv, "--redaction");
 	struct verify_report report = {0};
 	struct verify_result result = {.finished = true};
 	struct error error = {"no reason given"};
@@ -373,9 +427,11 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 	if (command_has_leftovers(argc, argv, 1))
 		return EXIT_USAGE;
 	if (argc != 2)
-		return command_usage("verify FILE [--json]");
+		return command_usage("verify [--redaction] FILE [--json]");
 	if (json)
 		report.problems = json_object_new_array();
+	if (redaction)
+		return verify_redaction(argv[1], &report);
 	r = stat(argv[1], &status) == 0 && S_ISDIR(status.st_mode)
 		? verify_folder(argv[1], &report, &result, &error)
 		: verify_file(argv[1], &report, &result, &error);

@@ -278,8 +278,10 @@ static int check(const struct yaml_study *yaml, struct error *reterr)
 	int r = name_check("study", yaml->study, reterr);
 
 	if (r == 0 && yaml->keys && strcmp(yaml->keys, "none") != 0 &&
-		strcmp(yaml->keys, "classes") != 0 && strcmp(yaml->keys, "full") != 0)
-		r = error_set(reterr, -EINVAL, "keys '%s': it is one of none, classes, full",
+		strcmp(yaml->keys, "counts") != 0 && strcmp(yaml->keys, "classes") != 0 &&
+		strcmp(yaml->keys, "full") != 0)
+		r = error_set(reterr, -EINVAL,
+			"keys '%s': it is one of none, counts, classes, full",
 			text_quote(yaml->keys).text);
 	if (r == 0)
 		r = check_tasks(yaml, reterr);

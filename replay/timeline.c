@@ -73,6 +73,9 @@ static int add_press(struct timeline *timeline, int64_t at_ns, int kind, int whi
 
 /* ---- reading ---- */
 
+/* no hand presses so many keys in 250 ms */
+#define KEY_COUNT_LIMIT 10000
+
 /* A batch spans at most 250 ms (SESSION_BATCH_SPAN_NS); what spans much more is no batch of ours. */
 static bool times_are_sound(size_t count, const uint32_t *dt_us)
 {
@@ -86,6 +89,7 @@ static bool times_are_sound(size_t count, const uint32_t *dt_us)
 static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
 {
 	size_t count = batch->n_dt_us;
+	bool found = false; /* a state that was found is nothing that was done */
 	int r = 0;
 
 	timeline->clicks_recorded = true;
@@ -96,6 +100,11 @@ static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__
 		int control = batch->control[i], value = batch->value[i];
 
 		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (control == UXREC__CONTROL__CONTROL_FOUND ||
+			control == UXREC__CONTROL__CONTROL_FRAME)
+			found = control == UXREC__CONTROL__CONTROL_FOUND;
+		if (found)
+			continue;
 		if (control >= UXREC__CONTROL__CONTROL_BUTTON_LEFT &&
 			control <= UXREC__CONTROL__CONTROL_BUTTON_TASK && value == 1) {
 			/* 1 left, 2 middle, 3 right as X counts them */
@@ -147,6 +156,20 @@ static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyB
 		if (batch->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS)
 			r = add_press(timeline, at_ns, PRESS_KEY, 0);
 	}
+	return r;
+}
+
+/* How many, and neither which nor when exactly: they are taken to be evenly spread. */
+static int take_count(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyCount *count)
+{
+	int r = 0;
+
+	timeline->keys_recorded = true;
+	if (count->presses > KEY_COUNT_LIMIT)
+		return 0;
+	for (uint32_t i = 0; i < count->presses && r == 0; i++)
+		r = add_press(timeline, at_ns + (int64_t)i * SESSION_BATCH_SPAN_NS / count->presses,
+			PRESS_KEY, 0);
 	return r;
 }
 
@@ -296,6 +319,8 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	case CHANNEL_KEY_CLASSES:
 		return take_classes(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_KEYS: return take_keys(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEY_COUNTS:
+		return take_count(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_POINTER:
 		return take_positions(builder, message->time_ns, (const void *)unpacked);
 	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
@@ -364,9 +389,9 @@ int timeline_create(struct timeline **ret, const struct session *session)
 	r = session_each(session, INT64_MIN, INT64_MAX,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_INPUT_DEVICES |
 			UINT64_C(1) << CHANNEL_CONTROLS | UINT64_C(1) << CHANNEL_KEY_CLASSES |
-			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_POINTER |
-			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_SCREEN |
-			UINT64_C(1) << CHANNEL_SOUND_LEVELS,
+			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_KEY_COUNTS |
+			UINT64_C(1) << CHANNEL_POINTER | UINT64_C(1) << CHANNEL_GAPS |
+			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SOUND_LEVELS,
 		take, &builder);
 	/* that none was pressed is known when there was one to press, and it was read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;

@@ -1,64 +1,403 @@
 #include "tests/harness/helpers.h"
 
 #include "capture/input_batch.h"
+#include "capture/input_filter.h"
 #include "capture/inputd_protocol.h"
-#include "capture/policy.h"
+#include "capture/redactor.h"
 #include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <linux/input-event-codes.h>
 #include <string.h>
 #include <sys/socket.h>
 
-static void classes_hide_which_key(void)
+/* ---- what leaves ---- */
+
+struct sent {
+	struct inputd_header header;
+	unsigned char payload[16384];
+	size_t size;
+};
+
+/* a redactor with both ends of its socket */
+struct lab {
+	struct input_out out;
+	struct redactor redactor;
+	int fd;
+};
+
+static struct lab *lab_create(enum key_policy keys, bool shortcuts, bool hold)
 {
-	/* every letter gives the same answer, to the bit */
+	struct lab *lab = calloc(1, sizeof(*lab));
+	int pair[2], room = 4 * 1024 * 1024;
+
+	check(lab && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	lab->out.fd = pair[0];
+	lab->fd = pair[1];
+	lab->redactor.out = &lab->out;
+	redactor_start(&lab->redactor, keys, shortcuts, hold, 0);
+	return lab;
+}
+
+static void lab_destroy(struct lab *lab)
+{
+	if (!lab)
+		return;
+	close(lab->out.fd);
+	close(lab->fd);
+	free(lab);
+}
+DEFINE_DESTROY(lab);
+
+static bool take_sent(int fd, struct sent *sent)
+{
+	struct iovec parts[2] = {
+		{&sent->header, sizeof(sent->header)}, {sent->payload, sizeof(sent->payload)}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
+
+	if (n < (ssize_t)sizeof(sent->header))
+		return false;
+	sent->size = (size_t)n - sizeof(sent->header);
+	return true;
+}
+
+/* the next packet, which must be of that channel */
+static void take_channel(struct lab *lab, struct sent *sent, uint32_t channel)
+{
+	check(take_sent(lab->fd, sent));
+	expect(sent->header.kind == INPUTD_PACKET && sent->header.channel == channel);
+}
+
+static void expect_silence(struct lab *lab)
+{
+	struct sent sent;
+
+	expect(!take_sent(lab->fd, &sent));
+}
+
+static void expect_policy(struct lab *lab, int level, int reason, int64_t at_ms)
+{
+	Uxrec__KeyPolicy *policy;
+	struct sent sent;
+
+	take_channel(lab, &sent, CHANNEL_KEY_POLICY);
+	expect(sent.header.time_ns == at_ms * NS_PER_MS);
+	policy = uxrec__key_policy__unpack(NULL, sent.size, sent.payload);
+	check(policy);
+	expect((int)policy->level == level && (int)policy->reason == reason);
+	uxrec__key_policy__free_unpacked(policy, NULL);
+}
+
+#define LEVEL(name)  UXREC__KEY_POLICY__LEVEL__LEVEL_##name
+#define REASON(name) UXREC__KEY_POLICY__REASON__REASON_##name
+
+static void key_at(struct lab *lab, int64_t us, uint16_t code, int action)
+{
+	const struct key_seen key = {.time_ns = us * NS_PER_US,
+		.device = 2,
+		.code = code,
+		.key_class = key_class_of_code(code),
+		.modifier = modifier_of_code(code),
+		.action = (Uxrec__KeyAction)action};
+
+	redactor_key(&lab->redactor, &key);
+}
+
+static void type_at(struct lab *lab, int64_t us, uint16_t code)
+{
+	key_at(lab, us, code, 1);
+	key_at(lab, us + 300, code, 0);
+}
+
+static void flush_at(struct lab *lab, int64_t ms)
+{
+	redactor_flush(&lab->redactor, ms * NS_PER_MS);
+}
+
+/* ---- the policy ---- */
+
+static void letters_look_the_same(void)
+{
 	static const uint16_t letters[] = {KEY_Q, KEY_W, KEY_P, KEY_A, KEY_L, KEY_Z, KEY_M};
-	struct redacted first = policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_A);
 
-	expect(first.kind == REDACTED_CLASS && first.code == 0);
-	expect(first.key_class == UXREC__KEY_CLASS__KEY_CLASS_LETTER);
-	for (size_t i = 0; i < ARRAY_SIZE(letters); i++) {
-		struct redacted other = policy_apply(KEY_POLICY_CLASSES, EV_KEY, letters[i]);
-
-		expect(memcmp(&first, &other, sizeof(first)) == 0);
-	}
-	expect(policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_5).key_class ==
-		UXREC__KEY_CLASS__KEY_CLASS_DIGIT);
-	expect(policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_SPACE).key_class ==
-		UXREC__KEY_CLASS__KEY_CLASS_SPACE);
-	expect(policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_BACKSPACE).key_class ==
-		UXREC__KEY_CLASS__KEY_CLASS_EDITING);
-	expect(policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_LEFT).key_class ==
-		UXREC__KEY_CLASS__KEY_CLASS_NAVIGATION);
-	expect(policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_LEFTSHIFT).key_class ==
-		UXREC__KEY_CLASS__KEY_CLASS_MODIFIER);
-	expect(policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_F5).key_class ==
-		UXREC__KEY_CLASS__KEY_CLASS_FUNCTION);
+	for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
+		expect(key_class_of_code(letters[i]) == UXREC__KEY_CLASS__KEY_CLASS_LETTER);
+	expect(key_class_of_code(KEY_5) == UXREC__KEY_CLASS__KEY_CLASS_DIGIT);
+	expect(key_class_of_code(KEY_SPACE) == UXREC__KEY_CLASS__KEY_CLASS_SPACE);
+	expect(key_class_of_code(KEY_BACKSPACE) == UXREC__KEY_CLASS__KEY_CLASS_EDITING);
+	expect(key_class_of_code(KEY_LEFT) == UXREC__KEY_CLASS__KEY_CLASS_NAVIGATION);
+	expect(key_class_of_code(KEY_LEFTSHIFT) == UXREC__KEY_CLASS__KEY_CLASS_MODIFIER);
+	expect(key_class_of_code(KEY_F5) == UXREC__KEY_CLASS__KEY_CLASS_FUNCTION);
 }
 
 static void nothing_but_the_allowed_passes(void)
 {
-	for (int policy = KEY_POLICY_NONE; policy <= KEY_POLICY_CLASSES; policy++)
-		for (unsigned type = 0; type <= EV_MAX; type++)
-			for (unsigned code = 0; code < 0x300; code++) {
-				struct redacted event = policy_apply(
-					(enum key_policy)policy, (uint16_t)type, (uint16_t)code);
+	for (unsigned type = 0; type <= EV_MAX; type++)
+		for (unsigned code = 0; code < 0x300; code++) {
+			struct told told = policy_tell((uint16_t)type, (uint16_t)code);
 
-				check(event.kind != REDACTED_KEY && event.code == 0);
-				if (type == EV_MSC || type == EV_LED || type == EV_SW)
-					check(event.kind == REDACTED_DROPPED);
-				if (type == EV_KEY && code < BTN_MISC)
-					check(event.kind ==
-						(policy == KEY_POLICY_NONE ? REDACTED_DROPPED
-									   : REDACTED_CLASS));
-			}
-	expect(policy_apply(KEY_POLICY_FULL, EV_KEY, KEY_A).code == KEY_A);
-	expect(policy_apply(KEY_POLICY_FULL, EV_MSC, MSC_SCAN).kind == REDACTED_DROPPED);
-	expect(policy_apply(KEY_POLICY_NONE, EV_KEY, BTN_LEFT).control ==
-		UXREC__CONTROL__CONTROL_BUTTON_LEFT);
-	expect(policy_apply(KEY_POLICY_NONE, EV_REL, REL_WHEEL).control ==
-		UXREC__CONTROL__CONTROL_WHEEL);
+			if (type == EV_KEY && code < BTN_MISC)
+				check(told.kind == TOLD_KEY);
+			else if (type == EV_SW)
+				check((told.kind == TOLD_CONTROL) ==
+					(code == SW_LID || code == SW_TABLET_MODE));
+			else if (type == EV_KEY)
+				check(told.kind != TOLD_CONTROL || control_is_button(told.control));
+			else if (type != EV_REL && type != EV_ABS && type != EV_SYN)
+				check(told.kind == TOLD_NOTHING);
+		}
+	expect(policy_tell(EV_MSC, MSC_SCAN).kind == TOLD_NOTHING);
+	expect(policy_tell(EV_LED, LED_CAPSL).kind == TOLD_NOTHING);
+	expect(policy_tell(EV_KEY, BTN_LEFT).control == UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	expect(policy_tell(EV_REL, REL_WHEEL).control == UXREC__CONTROL__CONTROL_WHEEL);
+	expect(policy_tell(EV_SYN, SYN_REPORT).control == UXREC__CONTROL__CONTROL_FRAME);
+	expect(policy_tell(EV_SYN, SYN_DROPPED).kind == TOLD_NOTHING);
+}
+
+static void none_says_nothing(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_NONE, true, false);
+
+	expect_policy(lab, LEVEL(NONE), REASON(START), 0);
+	type_at(lab, 1000, KEY_A);
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 2 * NS_PER_MS);
+	type_at(lab, 3000, KEY_B);
+	expect(redactor_deadline_ns(&lab->redactor) == INT64_MAX);
+	flush_at(lab, 10000);
+	redactor_finish(&lab->redactor, NS_PER_S);
+	expect_silence(lab);
+}
+
+static void expect_count(struct lab *lab, int64_t at_ms, uint32_t presses)
+{
+	Uxrec__KeyCount *count;
+	struct sent sent;
+
+	take_channel(lab, &sent, CHANNEL_KEY_COUNTS);
+	expect(sent.header.time_ns == at_ms * NS_PER_MS);
+	count = uxrec__key_count__unpack(NULL, sent.size, sent.payload);
+	check(count);
+	expect(count->presses == presses && count->device == 2);
+	uxrec__key_count__free_unpacked(count, NULL);
+}
+
+static void counts_count_presses(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_COUNTS, true, false);
+
+	expect_policy(lab, LEVEL(COUNTS), REASON(START), 0);
+	key_at(lab, 1000, KEY_LEFTCTRL, 1);
+	for (int i = 0; i < 7; i++)
+		type_at(lab, 20000 * (i + 1), (uint16_t)(KEY_Q + i));
+	key_at(lab, 249000, KEY_X, 1);
+	key_at(lab, 249500, KEY_X, 2);
+	type_at(lab, 250000, KEY_X);
+	flush_at(lab, 250);
+	expect_silence(lab);
+	flush_at(lab, 256);
+	expect_count(lab, 0, 9);
+	expect_silence(lab);
+	flush_at(lab, 506);
+	expect_count(lab, 250, 1);
+	expect_silence(lab);
+}
+
+static void classes_say_the_interval_and_not_the_time(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, false, false);
+	Uxrec__KeyClassBatch *batch;
+	struct sent sent;
+
+	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
+	key_at(lab, 10000, KEY_A, 1);
+	redactor_button(&lab->redactor, 20 * NS_PER_MS);
+	key_at(lab, 30000, KEY_A, 0);
+	key_at(lab, 99999, KEY_7, 1);
+	key_at(lab, 100000, KEY_7, 0);
+	/* read late: the button was first */
+	redactor_button(&lab->redactor, 99 * NS_PER_MS);
+	expect(redactor_deadline_ns(&lab->redactor) > 100 * NS_PER_MS);
+	flush_at(lab, 100);
+	expect_silence(lab);
+	flush_at(lab, 106);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 0);
+	batch = uxrec__key_class_batch__unpack(NULL, sent.size, sent.payload);
+	check(batch && batch->n_key_class == 3 && batch->n_buttons_before == 3);
+	for (int i = 0; i < 3; i++)
+		expect(batch->dt_us[i] == 0);
+	expect(batch->buttons_before[0] == 0 && batch->buttons_before[1] == 1 &&
+		batch->buttons_before[2] == 2);
+	expect(batch->key_class[2] == UXREC__KEY_CLASS__KEY_CLASS_DIGIT && batch->action[2] == 1);
+	uxrec__key_class_batch__free_unpacked(batch, NULL);
+	expect_silence(lab);
+	flush_at(lab, 300);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 100 * NS_PER_MS);
+	/* one that comes after its interval was said counts for the next */
+	key_at(lab, 150000, KEY_B, 1);
+	flush_at(lab, 400);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 200 * NS_PER_MS);
+	expect_silence(lab);
+}
+
+/* Everything that leaves while a text is typed at given times, times of sending included. */
+static size_t say_text(enum key_policy keys, const char *text, unsigned char *ret, size_t room)
+{
+	static const uint16_t rows[] = {KEY_A, KEY_S, KEY_D, KEY_F, KEY_G, KEY_H, KEY_J, KEY_K,
+		KEY_L, KEY_Q, KEY_W, KEY_E, KEY_R, KEY_T, KEY_Y, KEY_U, KEY_I, KEY_O, KEY_P, KEY_Z,
+		KEY_X, KEY_C, KEY_V, KEY_B, KEY_N, KEY_M};
+	_destroy_(lab) struct lab *lab = lab_create(keys, true, false);
+	struct sent sent;
+	size_t size = 0;
+	int64_t ms = 0;
+
+	for (size_t i = 0; text[i]; i++) {
+		uint16_t code = text[i] == ' ' ? KEY_SPACE
+			: text[i] <= '9'       ? (uint16_t)(KEY_1 + text[i] - '0')
+					       : rows[text[i] - 'a'];
+
+		ms = 37 + (int64_t)i * 83 + (int64_t)(i * i % 31);
+		key_at(lab, ms * 1000, code, 1);
+		key_at(lab, ms * 1000 + 41000, code, 0);
+		flush_at(lab, ms);
+	}
+	redactor_finish(&lab->redactor, (ms + 1000) * NS_PER_MS);
+	while (take_sent(lab->fd, &sent)) {
+		check(size + sizeof(sent.header) + sent.size <= room);
+		memcpy(ret + size, &sent.header, sizeof(sent.header));
+		memcpy(ret + size + sizeof(sent.header), sent.payload, sent.size);
+		size += sizeof(sent.header) + sent.size;
+	}
+	return size;
+}
+
+static void texts_of_one_pattern_are_one(void)
+{
+	static unsigned char first[65536], second[65536];
+	static const char *const texts[] = {
+		"the secret word is 4711 now", "xqz abcdef jump ab 0029 xyz"};
+
+	for (int keys = KEY_POLICY_NONE; keys <= KEY_POLICY_FULL; keys++) {
+		size_t a = say_text((enum key_policy)keys, texts[0], first, sizeof(first));
+		size_t b = say_text((enum key_policy)keys, texts[1], second, sizeof(second));
+		bool same = a == b && memcmp(first, second, a) == 0;
+
+		expect(same == (keys != KEY_POLICY_FULL));
+	}
+}
+
+static void shortcuts_are_commands(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
+	Uxrec__ShortcutBatch *batch;
+	struct sent sent;
+
+	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
+	key_at(lab, 1000, KEY_LEFTSHIFT, 1);
+	type_at(lab, 2000, KEY_Q); /* a capital letter */
+	key_at(lab, 3000, KEY_LEFTCTRL, 1);
+	type_at(lab, 4000, KEY_S);
+	key_at(lab, 5000, KEY_LEFTCTRL, 0);
+	key_at(lab, 6000, KEY_LEFTSHIFT, 0);
+	key_at(lab, 7000, KEY_RIGHTALT, 1);
+	type_at(lab, 8000, KEY_Q); /* the sign at on a German keyboard */
+	key_at(lab, 9000, KEY_RIGHTALT, 0);
+	flush_at(lab, 106);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	take_channel(lab, &sent, CHANNEL_SHORTCUTS);
+	expect(sent.header.time_ns == 0);
+	batch = uxrec__shortcut_batch__unpack(NULL, sent.size, sent.payload);
+	check(batch && batch->n_code == 1 && batch->n_modifiers == 1);
+	expect(batch->code[0] == KEY_S && batch->dt_us[0] == 0);
+	expect(batch->modifiers[0] ==
+		(UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_CTRL |
+			UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT));
+	uxrec__shortcut_batch__free_unpacked(batch, NULL);
+	/* what was stuck in the kernel's lost events is not stuck here */
+	key_at(lab, 200000, KEY_LEFTCTRL, 1);
+	key_at(lab, 201000, KEY_LEFTCTRL, 4);
+	type_at(lab, 202000, KEY_A);
+	flush_at(lab, 400);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect_silence(lab);
+}
+
+static void passwords_are_kept_back(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_FULL, false, true);
+	Uxrec__KeyBatch *batch;
+	struct sent sent;
+
+	/* nothing before it is known what has the focus */
+	expect_policy(lab, LEVEL(NONE), REASON(UNWATCHED), 0);
+	type_at(lab, 1000, KEY_A);
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 10 * NS_PER_MS);
+	expect_policy(lab, LEVEL(FULL), REASON(NO_PASSWORD), 10);
+	type_at(lab, 9000, KEY_B);  /* read late, pressed before */
+	type_at(lab, 20000, KEY_C); /* said */
+	type_at(lab, 150000,
+		KEY_S); /* typed ahead of the word that a password field has the focus */
+	redactor_set(&lab->redactor, KEY_POLICY_NONE, REASON(PASSWORD), 200 * NS_PER_MS);
+	take_channel(lab, &sent, CHANNEL_KEYS);
+	batch = uxrec__key_batch__unpack(NULL, sent.size, sent.payload);
+	check(batch && batch->n_code == 2 && batch->code[0] == KEY_C && batch->code[1] == KEY_C);
+	uxrec__key_batch__free_unpacked(batch, NULL);
+	expect_policy(lab, LEVEL(NONE), REASON(PASSWORD), 100);
+	type_at(lab, 210000, KEY_E);
+	flush_at(lab, 500);
+	expect_silence(lab);
+	/* nothing of them is left in memory either */
+	for (size_t i = 0; i < REDACTOR_KEYS_LIMIT; i++)
+		check(lab->redactor.keys[i].code == 0);
+	redactor_set(&lab->redactor, KEY_POLICY_CLASSES, REASON(UNWATCHED), 600 * NS_PER_MS);
+	expect_policy(lab, LEVEL(CLASSES), REASON(UNWATCHED), 600);
+	type_at(lab, 590000, KEY_E);
+	type_at(lab, 610000, KEY_F);
+	for (size_t i = 0; i < REDACTOR_KEYS_LIMIT; i++)
+		check(lab->redactor.keys[i].code == 0);
+	flush_at(lab, 790);
+	expect_silence(lab);
+	flush_at(lab, 810);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 600 * NS_PER_MS); /* within the time of its policy */
+	/* what is held back at the end is forgotten */
+	type_at(lab, 1000000, KEY_G);
+	redactor_finish(&lab->redactor, 1050 * NS_PER_MS);
+	expect_silence(lab);
+}
+
+static void a_flood_of_keys_is_counted(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, false, false);
+	size_t keys = 0, dropped = 0;
+	struct sent sent;
+
+	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
+	for (int i = 0; i < 20000; i++)
+		key_at(lab, i, KEY_A, i % 2 == 0);
+	flush_at(lab, 110);
+	while (take_sent(lab->fd, &sent))
+		if (sent.header.channel == CHANNEL_GAPS) {
+			Uxrec__Gap *gap = uxrec__gap__unpack(NULL, sent.size, sent.payload);
+
+			check(gap && gap->reason == UXREC__GAP__REASON__REASON_OVERLOAD);
+			dropped += gap->count;
+			uxrec__gap__free_unpacked(gap, NULL);
+		} else {
+			Uxrec__KeyClassBatch *batch =
+				uxrec__key_class_batch__unpack(NULL, sent.size, sent.payload);
+
+			check(batch);
+			keys += batch->n_key_class;
+			uxrec__key_class_batch__free_unpacked(batch, NULL);
+		}
+	expect(keys == REDACTOR_KEYS_LIMIT && keys + dropped == 20000);
 }
 
 static void keysyms_have_classes(void)
@@ -99,50 +438,32 @@ static void policies_have_names(void)
 
 	expect(key_policy_parse("full", &policy) == 0 && policy == KEY_POLICY_FULL);
 	expect(key_policy_parse("none", &policy) == 0 && policy == KEY_POLICY_NONE);
+	expect(key_policy_parse("counts", &policy) == 0 && policy == KEY_POLICY_COUNTS);
 	expect(key_policy_parse("Full", &policy) == -EINVAL);
 	expect(key_policy_parse("", &policy) == -EINVAL);
 }
 
-struct sent {
-	struct inputd_header header;
-	unsigned char payload[8192];
-	size_t size;
-};
+/* ---- everything else ---- */
 
-static bool take_sent(int fd, struct sent *sent)
-{
-	struct iovec parts[2] = {
-		{&sent->header, sizeof(sent->header)}, {sent->payload, sizeof(sent->payload)}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	ssize_t n = recvmsg(fd, &message, MSG_DONTWAIT);
-
-	if (n < (ssize_t)sizeof(sent->header))
-		return false;
-	sent->size = (size_t)n - sizeof(sent->header);
-	return true;
-}
+#define CONTROL(name) UXREC__CONTROL__CONTROL_##name
 
 static void batches_keep_times_and_frames(void)
 {
 	struct input_batch batch = {.device = 3};
 	struct input_out out = {0};
-	struct redacted x = policy_apply(KEY_POLICY_CLASSES, EV_REL, REL_X);
-	struct redacted frame = policy_apply(KEY_POLICY_CLASSES, EV_SYN, SYN_REPORT);
-	struct redacted key = policy_apply(KEY_POLICY_CLASSES, EV_KEY, KEY_A);
 	Uxrec__ControlBatch *controls;
-	Uxrec__KeyClassBatch *classes;
 	struct sent sent;
 	int pair[2];
 
 	check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
 	out.fd = pair[0];
 	expect(input_batch_deadline_ns(&batch) == INT64_MAX);
-	input_batch_add(&batch, &out, 1000 * NS_PER_US, &x, -5);
-	input_batch_add(&batch, &out, 1000 * NS_PER_US, &frame, 0);
-	input_batch_add(&batch, &out, 1125 * NS_PER_US, &key, 1);
-	input_batch_add(&batch, &out, 1125 * NS_PER_US, &frame, 0); /* of keys alone: no mark */
-	input_batch_add(&batch, &out, 1250 * NS_PER_US, &x, 7);
-	input_batch_add(&batch, &out, 1250 * NS_PER_US, &frame, 0);
+	input_batch_add(&batch, &out, 1000 * NS_PER_US, CONTROL(REL_X), -5);
+	input_batch_add(&batch, &out, 1000 * NS_PER_US, CONTROL(FRAME), 0);
+	input_batch_add(
+		&batch, &out, 1125 * NS_PER_US, CONTROL(FRAME), 0); /* of keys alone: no mark */
+	input_batch_add(&batch, &out, 1250 * NS_PER_US, CONTROL(REL_X), 7);
+	input_batch_add(&batch, &out, 1250 * NS_PER_US, CONTROL(FRAME), 0);
 	expect(input_batch_deadline_ns(&batch) == 1000 * NS_PER_US + INPUT_FLUSH_NS);
 	input_batch_flush(&batch, &out);
 
@@ -152,63 +473,146 @@ static void batches_keep_times_and_frames(void)
 	controls = uxrec__control_batch__unpack(NULL, sent.size, sent.payload);
 	check(controls && controls->n_control == 4 && controls->n_dt_us == 4);
 	expect(controls->device == 3);
-	expect(controls->control[0] == UXREC__CONTROL__CONTROL_REL_X && controls->value[0] == -5);
-	expect(controls->control[1] == UXREC__CONTROL__CONTROL_FRAME);
+	expect(controls->control[0] == CONTROL(REL_X) && controls->value[0] == -5);
+	expect(controls->control[1] == CONTROL(FRAME));
 	expect(controls->dt_us[2] == 250 && controls->value[2] == 7);
 	uxrec__control_batch__free_unpacked(controls, NULL);
-
-	check(take_sent(pair[1], &sent));
-	expect(sent.header.channel == CHANNEL_KEY_CLASSES);
-	expect(sent.header.time_ns == 1125 * NS_PER_US);
-	classes = uxrec__key_class_batch__unpack(NULL, sent.size, sent.payload);
-	check(classes && classes->n_key_class == 1);
-	expect(classes->action[0] == UXREC__KEY_ACTION__KEY_ACTION_PRESS);
-	uxrec__key_class_batch__free_unpacked(classes, NULL);
 	expect(!take_sent(pair[1], &sent));
 	close(pair[0]);
 	close(pair[1]);
 }
 
-static void full_batches_are_sent_at_once(void)
+static void full_batches_end_with_a_report(void)
 {
 	struct input_batch batch = {.device = 1};
 	struct input_out out = {0};
-	struct redacted x = policy_apply(KEY_POLICY_NONE, EV_REL, REL_X);
 	struct sent sent;
-	size_t events = 0;
+	size_t events = 0, bytes = 0;
 	int pair[2];
 
 	check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
 	out.fd = pair[0];
-	for (int i = 0; i < 1000; i++)
-		input_batch_add(&batch, &out, i * 125 * NS_PER_US, &x, i);
+	for (int i = 0; i < 1000; i++) {
+		input_batch_add(&batch, &out, i * 125 * NS_PER_US, CONTROL(REL_X), i % 30 - 15);
+		input_batch_add(&batch, &out, i * 125 * NS_PER_US, CONTROL(REL_Y), i % 7);
+		input_batch_add(&batch, &out, i * 125 * NS_PER_US, CONTROL(FRAME), 0);
+	}
 	input_batch_flush(&batch, &out);
 	while (take_sent(pair[1], &sent)) {
 		Uxrec__ControlBatch *controls =
 			uxrec__control_batch__unpack(NULL, sent.size, sent.payload);
 
-		check(controls && controls->n_control <= INPUT_BATCH_EVENTS);
-		for (size_t i = 0; i < controls->n_value; i++)
-			check(controls->value[i] == (int32_t)events++);
-		/* a moving mouse costs at most six bytes an event */
-		expect(sent.size <= 6 * controls->n_control);
+		check(controls && controls->n_control <= INPUT_BATCH_EVENTS + 2);
+		expect(controls->control[controls->n_control - 1] == CONTROL(FRAME));
+		events += controls->n_value;
+		bytes += sent.size;
 		uxrec__control_batch__free_unpacked(controls, NULL);
 	}
-	expect(events == 1000);
+	expect(events == 3000);
+	expect(bytes <= 4 * events);
 	close(pair[1]);
-	input_batch_add(&batch, &out, 0, &x, 1);
+	input_batch_add(&batch, &out, 0, CONTROL(REL_X), 1);
 	input_batch_flush(&batch, &out);
 	expect(out.failed == -EPIPE); /* and no signal */
 	close(pair[0]);
 }
 
+/* Nobody reads: devices are not kept waiting, what is lost is counted, and told as soon as it can be. */
+static void a_peer_that_does_not_read_is_not_waited_for(void)
+{
+	struct input_batch batch = {.device = 1};
+	struct input_out out = {0};
+	uint64_t taken = 0, lost = 0, sent_packets = 2000;
+	int64_t before_ns = clock_now_ns();
+	struct sent sent;
+	int pair[2];
+
+	check(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	out.fd = pair[0];
+	for (uint64_t i = 0; i < sent_packets; i++) {
+		input_batch_add(&batch, &out, 0, CONTROL(REL_X), 1);
+		input_batch_flush(&batch, &out);
+	}
+	expect(clock_now_ns() - before_ns < 2 * NS_PER_S && !out.failed && out.dropped > 0);
+	for (int round = 0; round < 2; round++) {
+		while (take_sent(pair[1], &sent)) {
+			taken += sent.header.channel == CHANNEL_CONTROLS;
+			if (sent.header.channel == CHANNEL_GAPS) {
+				Uxrec__Gap *gap = uxrec__gap__unpack(NULL, sent.size, sent.payload);
+
+				check(gap && gap->to_ns >= gap->from_ns && gap->from_ns > 0);
+				lost += gap->count;
+				uxrec__gap__free_unpacked(gap, NULL);
+			}
+		}
+		if (round == 0) {
+			input_batch_add(&batch, &out, 0, CONTROL(REL_X), 1);
+			input_batch_flush(&batch, &out);
+		}
+	}
+	expect(taken + lost == sent_packets + 1 && lost > 0);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void filters_choose_devices(void)
+{
+	static const struct {
+		const char *filter;
+		bool keyboard, mouse, other_seat;
+	} table[] = {
+		{"", true, true, false},
+		{"keyboard", true, false, false},
+		{"-keyboard", false, true, false},
+		{"mouse,keyboard", true, true, false},
+		{"-name:Acme", true, false, false},
+		{"name:Acme", false, true, false},
+		{"seat:seat1", false, false, true},
+		{"keyboard,-name:Board", false, false, false},
+	};
+	static const char *const wrong[] = {"keyboards", "name:", "-seat:seat0", "seat:", "*", "-"};
+	Uxrec__InputDevice__Kind kinds[] = {
+		UXREC__INPUT_DEVICE__KIND__KIND_KEYBOARD, UXREC__INPUT_DEVICE__KIND__KIND_MOUSE};
+	Uxrec__InputDevice keyboard = UXREC__INPUT_DEVICE__INIT, mouse = keyboard, other;
+	struct input_filter filter;
+	struct error error;
+
+	keyboard.name = (char *)"Key Board";
+	keyboard.seat = mouse.seat = (char *)"seat0";
+	mouse.name = (char *)"Acme Mouse";
+	keyboard.kinds = &kinds[0];
+	mouse.kinds = &kinds[1];
+	keyboard.n_kinds = mouse.n_kinds = 1;
+	other = keyboard;
+	other.seat = (char *)"seat1";
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		check(input_filter_parse(&filter, table[i].filter, &error) == 0);
+		expect(input_filter_wants(&filter, &keyboard) == table[i].keyboard);
+		expect(input_filter_wants(&filter, &mouse) == table[i].mouse);
+		expect(input_filter_wants(&filter, &other) == table[i].other_seat);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		expect(input_filter_parse(&filter, wrong[i], &error) == -EINVAL &&
+			strstr(error.text, "devices:"));
+}
+
 static const struct test tests[] = {
-	{"under classes all letters look the same", classes_hide_which_key},
-	{"below full only axes, buttons and classes pass", nothing_but_the_allowed_passes},
+	{"letters look the same", letters_look_the_same},
+	{"only axes, buttons, lid and tablet mode and keys pass", nothing_but_the_allowed_passes},
+	{"none says nothing, whatever is asked later", none_says_nothing},
+	{"counts count presses in each 250 ms", counts_count_presses},
+	{"classes say the 100 ms and not the time", classes_say_the_interval_and_not_the_time},
+	{"two texts of one pattern are the same, to the byte", texts_of_one_pattern_are_one},
+	{"shortcuts are kept, letters and AltGr are not", shortcuts_are_commands},
+	{"keys typed into a password field are kept back", passwords_are_kept_back},
+	{"a flood of keys is counted", a_flood_of_keys_is_counted},
 	{"keysyms have the classes of their meaning", keysyms_have_classes},
 	{"policies are known by exact names", policies_have_names},
 	{"batches keep device, times and frames", batches_keep_times_and_frames},
-	{"full batches are sent at once and stay small", full_batches_are_sent_at_once},
+	{"full batches end with a report and stay small", full_batches_end_with_a_report},
+	{"a peer that does not read is not waited for",
+		a_peer_that_does_not_read_is_not_waited_for},
+	{"filters choose devices", filters_choose_devices},
 };
 
 int main(void)

@@ -75,7 +75,7 @@ static void faults_are_told_with_their_place(void)
 		{"", "study.yaml: the file is empty"},
 		{"study: ../etc\n", "study.yaml: study '../etc'"},
 		{"study: <script>\n", "study.yaml: study '<script>'"},
-		{"study: a\nkeys: all\n", "one of none, classes, full"},
+		{"study: a\nkeys: all\n", "one of none, counts, classes, full"},
 		{"study: a\ntasks:\n  - {id: x, title: y}\n  - {id: x, title: z}\n", "there twice"},
 		{"study: a\ntasks:\n  - {id: x y, title: y}\n", "letters, digits"},
 		{"study: a\ncodes:\n  - {id: a, name: A, key: r}\n", "taken by the pages"},

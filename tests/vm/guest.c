@@ -378,8 +378,10 @@ static void refusal_is_told(void)
 		struct session_clock clock = {0};
 		struct packet_sink sink = {drop};
 		const struct source_context context = {&clock, &sink, ignore, NULL};
-		const struct input_options options = {
-			"evdev", NULL, helper, KEY_POLICY_CLASSES, ""};
+		const struct input_options options = {.source = "evdev",
+			.helper = helper,
+			.keys = KEY_POLICY_CLASSES,
+			.consent_id = ""};
 		struct error error = {""};
 		struct source *source;
 		int r;

@@ -287,9 +287,12 @@ export class Player extends Emitter {
   #takeControls(message: ChannelMessage): void {
     const batch = fromBinary(ControlBatchSchema, message.data);
     let timeNs = message.timeNs;
+    let found = false; // a state that was found is nothing that was done
     batch.dtUs.forEach((dt, i) => {
       timeNs += BigInt(dt) * 1000n;
       const control = batch.control[i] ?? 0;
+      if (control === Control.FOUND || control === Control.FRAME) found = control === Control.FOUND;
+      if (found) return;
       const button = BUTTONS.get(control);
       if (button !== undefined && batch.value[i] === 1)
         this.#addDeed({ timeNs, kind: 'click', button });

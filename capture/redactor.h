@@ -1,0 +1,91 @@
+#pragma once
+
+#include "capture/input_out.h"
+#include "capture/policy.h"
+
+#include <stddef.h>
+
+/*
+ * Inside uxrec-inputd: what becomes of keys. A key is reduced to what the policy allows in the moment in
+ * which it is read; below "full" its code is forgotten then. What is left waits here, for two reasons:
+ *
+ * - When passwords are watched, the word that a password field has the focus comes some milliseconds
+ *   after the click or the key that moved it there. So keys wait REDACTOR_HOLD_NS; those that still wait
+ *   when the word comes are forgotten.
+ * - Below "full" a key's time is only that of the REDACTOR_CLASSES_NS or REDACTOR_COUNTS_NS in which it
+ *   fell, and it is said after their end, not after the key.
+ */
+
+#define REDACTOR_HOLD_NS    (100 * NS_PER_MS)
+#define REDACTOR_CLASSES_NS (100 * NS_PER_MS)
+#define REDACTOR_COUNTS_NS  (250 * NS_PER_MS)
+
+/* A keyboard that floods at 24,000 events a second fits while they wait. */
+#define REDACTOR_KEYS_LIMIT 8192
+
+/* The newest buttons, so that keys know after how many of them they came. */
+#define REDACTOR_BUTTONS_LIMIT 256
+
+/** What is left of a key while it waits. */
+struct redactor_key {
+	int64_t time_ns;
+	uint32_t device;
+	uint16_t code;     /* 0 where it must not be said */
+	uint8_t key_class; /* Uxrec__KeyClass */
+	uint8_t action;    /* Uxrec__KeyAction */
+	uint8_t modifiers; /* of a shortcut, else 0 */
+};
+
+/** Zero-initialised with @p out, and then redactor_start(). */
+struct redactor {
+	struct input_out *out;
+	enum key_policy allowed; /* the most that may ever be said */
+	enum key_policy now;
+	bool shortcuts, hold;
+	int64_t since_ns; /* that policy holds; keys before it are forgotten */
+	int64_t said_ns;  /* end of the latest interval that was said */
+	uint32_t buttons; /* pressed and released so far, on any device */
+	int64_t button_ns[REDACTOR_BUTTONS_LIMIT];
+	uint8_t modifiers_down[4]; /* how many keys of each modifier */
+	uint64_t dropped;          /* keys that found no room */
+	int64_t dropped_ns;
+	size_t first, count;
+	struct redactor_key keys[REDACTOR_KEYS_LIMIT];
+};
+
+/**
+ * Begin, and say the policy. With @p hold nothing is said of keys before redactor_set().
+ *
+ * @param shortcuts  keys with Ctrl, Alt or Super are kept whole under KEY_POLICY_CLASSES
+ */
+void redactor_start(struct redactor *redactor, enum key_policy allowed, bool shortcuts, bool hold,
+	int64_t now_ns);
+
+/** From now on @p policy holds, or what is allowed when that is less. Says so. */
+void redactor_set(struct redactor *redactor, enum key_policy policy,
+	Uxrec__KeyPolicy__Reason reason, int64_t now_ns);
+
+/** What a source knows of a key. */
+struct key_seen {
+	int64_t time_ns; /* CLOCK_MONOTONIC */
+	uint32_t device;
+	uint16_t code;
+	Uxrec__KeyClass key_class;
+	unsigned modifier; /* that the key is, else 0 */
+	Uxrec__KeyAction action;
+};
+
+/** Take a key. */
+void redactor_key(struct redactor *redactor, const struct key_seen *key);
+
+/** A button was pressed or released. @return how many there were before */
+uint32_t redactor_button(struct redactor *redactor, int64_t time_ns);
+
+/** Say what is due. */
+void redactor_flush(struct redactor *redactor, int64_t now_ns);
+
+/** When redactor_flush() is due, INT64_MAX when nothing waits. */
+int64_t redactor_deadline_ns(const struct redactor *redactor);
+
+/** Say what may be said, forget the rest. */
+void redactor_finish(struct redactor *redactor, int64_t now_ns);
