@@ -21,6 +21,7 @@ struct accessible_source {
 
 	/* of the thread */
 	sd_event *event;
+	bool stop;
 	struct a11y_bus *bus;
 	struct focus *focus; /* NULL: not followed */
 	struct clicks *clicks;
@@ -112,7 +113,8 @@ static int on_stop(sd_event_source *io, int fd, uint32_t events, void *user)
 	(void)io;
 	(void)fd;
 	(void)events;
-	return sd_event_exit(source->event, 0);
+	source->stop = true;
+	return 0;
 }
 
 static int open_all(struct accessible_source *source)
@@ -144,8 +146,9 @@ static void *accessible_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-a11y");
 	r = open_all(source);
-	if (r >= 0)
-		r = sd_event_loop(source->event);
+	/* not sd_event_exit(): it flushes the buses, and that waits */
+	while (r >= 0 && !source->stop)
+		r = sd_event_run(source->event, UINT64_MAX);
 	if (r < 0)
 		say(source, r);
 	clicks_destroy(steal_ptr(source->clicks));

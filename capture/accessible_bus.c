@@ -387,11 +387,19 @@ static int on_address(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
+/* No answer is waited for: it may be the last thing that is said. */
 static int set_enabled(struct a11y_bus *bus, bool enabled)
 {
-	return sd_bus_call_method_async(bus->session, NULL, "org.a11y.Bus", "/org/a11y/bus",
-		PROPERTIES, "Set", ignore, NULL, "ssv", "org.a11y.Status", "IsEnabled", "b",
-		enabled);
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+	int r = sd_bus_message_new_method_call(
+		bus->session, &message, "org.a11y.Bus", "/org/a11y/bus", PROPERTIES, "Set");
+
+	if (r >= 0)
+		r = sd_bus_message_append(
+			message, "ssv", "org.a11y.Status", "IsEnabled", "b", enabled);
+	if (r >= 0)
+		r = sd_bus_message_set_expect_reply(message, 0);
+	return r < 0 ? r : sd_bus_send(bus->session, message, NULL);
 }
 
 static int on_is_enabled(sd_bus_message *message, void *user, sd_bus_error *error)
