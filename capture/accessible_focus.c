@@ -34,7 +34,7 @@
 struct focus {
 	sd_event *event;
 	struct a11y_bus *bus; /* NULL: down */
-	struct search *search;
+	struct a11y_search *search;
 	void (*tell)(void *user, enum accessible_focus);
 	void *user;
 	enum accessible_focus told;
@@ -85,7 +85,7 @@ static void know(struct focus *focus, enum accessible_focus now)
 static void forget(struct focus *focus)
 {
 	focus->slot = sd_bus_slot_unref(focus->slot);
-	search_stop(focus->search);
+	a11y_search_stop(focus->search);
 	a11y_timer_stop(focus->next);
 }
 
@@ -94,7 +94,7 @@ static void look(struct focus *focus)
 	forget(focus);
 	focus->object.name[0] = '\0';
 	if (focus->bus)
-		search_begin(focus->search, focus->bus);
+		a11y_search_begin(focus->search, focus->bus);
 }
 
 static int on_look(sd_event_source *timer, uint64_t at_us, void *user)
@@ -253,7 +253,7 @@ int focus_create(struct focus **ret, sd_event *event,
 	focus->event = sd_event_ref(event);
 	focus->tell = tell_whom;
 	focus->user = user;
-	r = search_create(&focus->search, on_found, focus);
+	r = a11y_search_create(&focus->search, on_found, focus);
 	if (r < 0)
 		return r;
 	/* a bus that does not come is told of too */
@@ -267,7 +267,7 @@ void focus_destroy(struct focus *focus)
 	if (!focus)
 		return;
 	sd_bus_slot_unref(focus->slot);
-	search_destroy(focus->search);
+	a11y_search_destroy(focus->search);
 	sd_event_source_disable_unref(focus->deadline);
 	sd_event_source_disable_unref(focus->next);
 	sd_event_unref(focus->event);

@@ -115,7 +115,7 @@ void a11y_timer_stop(sd_event_source *timer);
 /* ---- accessible_focus.c ---- */
 
 struct focus;
-struct search;
+struct a11y_search;
 
 int focus_create(struct focus **ret, sd_event *event,
 	void (*tell)(void *user, enum accessible_focus), void *user);
@@ -132,15 +132,15 @@ void focus_hurry(struct focus *focus);
 /* ---- accessible_search.c ---- */
 
 /** @param found  called once for each search: NULL when nothing has the focus */
-int search_create(struct search **ret, void (*found)(void *user, const struct a11y_object *object),
-	void *user);
-void search_destroy(struct search *search);
-DEFINE_DESTROY(search);
+int a11y_search_create(struct a11y_search **ret,
+	void (*found)(void *user, const struct a11y_object *object), void *user);
+void a11y_search_destroy(struct a11y_search *search);
+DEFINE_DESTROY(a11y_search);
 
 /** Look through all applications; a search that is under way is dropped. */
-void search_begin(struct search *search, struct a11y_bus *bus);
-void search_stop(struct search *search);
-bool search_is_on(const struct search *search);
+void a11y_search_begin(struct a11y_search *search, struct a11y_bus *bus);
+void a11y_search_stop(struct a11y_search *search);
+bool a11y_search_is_on(const struct a11y_search *search);
 
 /* ---- accessible_window.c ---- */
 

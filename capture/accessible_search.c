@@ -11,7 +11,7 @@
 #define ANSWER_NS (250 * NS_PER_MS)
 
 struct node {
-	struct search *search;
+	struct a11y_search *search;
 	struct a11y_object object;
 	sd_bus_slot *slot;
 	enum node_kind {
@@ -22,7 +22,7 @@ struct node {
 	} kind;
 };
 
-struct search {
+struct a11y_search {
 	void (*found)(void *user, const struct a11y_object *object);
 	void *user;
 	struct a11y_bus *bus;
@@ -31,9 +31,9 @@ struct search {
 	bool on;
 };
 
-static void go_on(struct search *search);
+static void go_on(struct a11y_search *search);
 
-void search_stop(struct search *search)
+void a11y_search_stop(struct a11y_search *search)
 {
 	for (size_t i = 0; i < search->count; i++)
 		search->nodes[i].slot = sd_bus_slot_unref(search->nodes[i].slot);
@@ -41,22 +41,22 @@ void search_stop(struct search *search)
 	search->on = false;
 }
 
-bool search_is_on(const struct search *search)
+bool a11y_search_is_on(const struct a11y_search *search)
 {
 	return search->on;
 }
 
-static void finish(struct search *search, const struct a11y_object *object)
+static void finish(struct a11y_search *search, const struct a11y_object *object)
 {
 	struct a11y_object copy;
 
 	if (object)
 		copy = *object;
-	search_stop(search);
+	a11y_search_stop(search);
 	search->found(search->user, object ? &copy : NULL);
 }
 
-static void add(struct search *search, const struct a11y_object *object, enum node_kind kind)
+static void add(struct a11y_search *search, const struct a11y_object *object, enum node_kind kind)
 {
 	if (search->count < NODES)
 		search->nodes[search->count++] =
@@ -73,7 +73,7 @@ static bool answered(struct node *node, sd_bus_message *message)
 
 static bool put(struct node *node, enum a11y_question question, sd_bus_message_handler_t answer)
 {
-	struct search *search = node->search;
+	struct a11y_search *search = node->search;
 	bool good = a11y_ask(search->bus, &node->slot, question, &node->object, ANSWER_NS, answer,
 			    node) == 0;
 
@@ -84,7 +84,7 @@ static bool put(struct node *node, enum a11y_question question, sd_bus_message_h
 static int on_children(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct node *node = user;
-	struct search *search = node->search;
+	struct a11y_search *search = node->search;
 	enum node_kind kind = node->kind == NODE_WIDGET ? NODE_WIDGET : node->kind + 1;
 	struct a11y_object children[64];
 
@@ -102,7 +102,7 @@ static int on_children(sd_bus_message *message, void *user, sd_bus_error *error)
 static int on_matches(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct node *node = user;
-	struct search *search = node->search;
+	struct a11y_search *search = node->search;
 	struct a11y_object object;
 
 	(void)error;
@@ -123,7 +123,7 @@ static int on_matches(sd_bus_message *message, void *user, sd_bus_error *error)
 static int on_state(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct node *node = user;
-	struct search *search = node->search;
+	struct a11y_search *search = node->search;
 	uint64_t states;
 
 	(void)error;
@@ -141,7 +141,7 @@ static int on_state(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
-static void go_on(struct search *search)
+static void go_on(struct a11y_search *search)
 {
 	while (search->next < search->count && search->open < AT_ONCE) {
 		struct node *node = &search->nodes[search->next++];
@@ -155,19 +155,19 @@ static void go_on(struct search *search)
 		finish(search, NULL);
 }
 
-void search_begin(struct search *search, struct a11y_bus *bus)
+void a11y_search_begin(struct a11y_search *search, struct a11y_bus *bus)
 {
-	search_stop(search);
+	a11y_search_stop(search);
 	search->bus = bus;
 	search->on = true;
 	add(search, &a11y_desktop, NODE_DESKTOP);
 	go_on(search);
 }
 
-int search_create(struct search **ret, void (*found)(void *user, const struct a11y_object *object),
-	void *user)
+int a11y_search_create(struct a11y_search **ret,
+	void (*found)(void *user, const struct a11y_object *object), void *user)
 {
-	struct search *search = calloc(1, sizeof(*search));
+	struct a11y_search *search = calloc(1, sizeof(*search));
 
 	if (!search)
 		return -ENOMEM;
@@ -177,10 +177,10 @@ int search_create(struct search **ret, void (*found)(void *user, const struct a1
 	return 0;
 }
 
-void search_destroy(struct search *search)
+void a11y_search_destroy(struct a11y_search *search)
 {
 	if (!search)
 		return;
-	search_stop(search);
+	a11y_search_stop(search);
 	free(search);
 }
