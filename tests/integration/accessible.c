@@ -464,8 +464,10 @@ static int take_recorded(
 
 static void type(unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < count; i++) {
 		accessible_lab_key(&lab, KEY_A, false);
+		sleep_ms(20);
+	}
 }
 
 static void password_is_not_recorded(void)
@@ -506,7 +508,8 @@ static void password_is_not_recorded(void)
 	printf("# %u letters, %u policies for a password, %u unwatched, %u objects\n",
 		recorded.letters, recorded.password, recorded.unwatched, recorded.objects);
 	expect(recorded.letters == 5);
-	expect(recorded.password >= 1 && recorded.watched >= 1);
+	/* one that is late to answer is not watched at first, which forbids as much */
+	expect(recorded.watched >= 1 && recorded.password + recorded.unwatched >= 2);
 	expect(recorded.objects == 1 && recorded.save && !recorded.secret);
 	end_child(&daemon.child, SIGTERM);
 	application_end(&application);
