@@ -552,6 +552,5 @@ static const struct test tests[] = {
 
 int main(void)
 {
-	return getenv("ONLY") ? run_tests("accessible", tests + atoi(getenv("ONLY")), 1)
-			      : RUN_TESTS("accessible", tests);
+	return RUN_TESTS("accessible", tests);
 }
