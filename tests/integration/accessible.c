@@ -66,6 +66,24 @@ static double tab_to(bool back, enum accessible_focus wanted)
 	return told_ns ? (double)(told_ns - pressed_ns) / 1e6 : 0;
 }
 
+/* A page takes clicks and keys some time after its window is there. */
+static bool page_is_up(const struct application *application)
+{
+	int x, y;
+
+	for (int i = 0; i < 30; i++) {
+		application_point(application, ROW_PASSWORD, &x, &y);
+		accessible_lab_click(&lab, x, y);
+		sleep_ms(1000);
+		if (lab.focus != FOCUS_PASSWORD)
+			continue;
+		application_point(application, ROW_ENTRY, &x, &y);
+		accessible_lab_click(&lab, x, y);
+		return accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0;
+	}
+	return false;
+}
+
 static void follow_focus_in(const char *name)
 {
 	struct application application;
@@ -84,20 +102,18 @@ static void follow_focus_in(const char *name)
 		accessible_lab_listen(&lab, NAMES_NONE);
 		check(becomes(true));
 		application_start(&lab, &application, name);
+		check(page_is_up(&application));
 	} else {
 		/* it has the focus already: nothing says so any more */
 		application_start(&lab, &application, name);
 		accessible_lab_listen(&lab, NAMES_NONE);
 	}
 	check(accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0);
-	for (int i = 0; i < ROUNDS; i++) {
-		ms[count++] = tab_to(false, FOCUS_PASSWORD);
-		ms[count++] = tab_to(false, FOCUS_OTHER);
-		ms[count++] = tab_to(true, FOCUS_PASSWORD);
-		ms[count++] = tab_to(true, FOCUS_OTHER);
+	for (; count < ARRAY_SIZE(ms); count++) {
+		/* there and on, back there and back */
+		ms[count] = tab_to(count % 4 >= 2, count % 2 == 0 ? FOCUS_PASSWORD : FOCUS_OTHER);
+		check(ms[count] > 0);
 	}
-	for (size_t i = 0; i < count; i++)
-		expect(ms[i] > 0);
 	print_times("a key that moves the focus is told", name, ms, count);
 	expect(ms[count / 2] < 1000);
 	/* a click does the same */
@@ -315,6 +331,13 @@ static void text_is_never_asked_for(void)
 
 /* ---- what hangs and what goes ---- */
 
+/* Not right after a click: GTK 3 grabs the X server then for a moment, and all would stand still with it. */
+static void stop(const struct application *application)
+{
+	sleep_ms(1000);
+	kill(application->child.pid, SIGSTOP);
+}
+
 static void hung_application_is_unknown_until_it_goes_on(void)
 {
 	struct application hung, other;
@@ -327,7 +350,7 @@ static void hung_application_is_unknown_until_it_goes_on(void)
 	application_start(&lab, &hung, "GTK 3");
 	accessible_lab_listen(&lab, NAMES_FULL);
 	check(accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0);
-	kill(hung.child.pid, SIGSTOP);
+	stop(&hung);
 	stopped_ns = clock_now_ns();
 	told_ns = accessible_lab_waits(&lab, FOCUS_UNKNOWN, stopped_ns);
 	expect(told_ns > 0);
@@ -345,7 +368,7 @@ static void hung_application_is_unknown_until_it_goes_on(void)
 	click_row(&hung, ROW_ENTRY, NULL);
 	expect(lab.gaps == 1 && lab.gap_clicks == 3);
 	/* and another one is not kept waiting by it */
-	kill(hung.child.pid, SIGSTOP);
+	stop(&hung);
 	expect(accessible_lab_waits(&lab, FOCUS_UNKNOWN, 0) > 0);
 	application_start(&lab, &other, "GTK 3");
 	expect(accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0);
