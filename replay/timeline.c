@@ -20,6 +20,10 @@
 #define BINS       1000
 #define BIN_MIN_MS 250
 
+/* A click and its object have the times of two clocks when the click was read by evdev: the kernel's, to the
+ * microsecond, and the X server's, which has whole milliseconds and is a little later. */
+#define SAME_CLICK_NS (25 * NS_PER_MS)
+
 struct position {
 	int64_t at_ns;
 	int32_t x, y;
@@ -31,6 +35,8 @@ struct builder {
 	struct timeline *timeline;
 	struct position *positions;
 	size_t position_count, position_capacity;
+	int64_t *object_ns; /* when each object was clicked */
+	size_t object_ns_capacity;
 
 	struct loudness {     /* of 200 ms */
 		double power; /* the sum of the steps' */
@@ -279,6 +285,27 @@ static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 	return 0;
 }
 
+static int take_object(struct builder *builder, const struct reader_message *message,
+	const Uxrec__ClickedObject *object)
+{
+	struct timeline *timeline = builder->timeline;
+	size_t size = uxrec__clicked_object__get_packed_size(object);
+	_autofree_ uint8_t *packed = malloc(size + 1);
+
+	if (!packed ||
+		!GROW(timeline->objects, timeline->object_count, timeline->object_capacity) ||
+		!GROW(builder->object_ns, timeline->object_count, builder->object_ns_capacity))
+		return -ENOMEM;
+	uxrec__clicked_object__pack(object, packed);
+	builder->object_ns[timeline->object_count] = message->time_ns;
+	timeline->objects[timeline->object_count] =
+		uxrec__clicked_object__unpack(NULL, size, packed);
+	if (!timeline->objects[timeline->object_count])
+		return -ENOMEM;
+	timeline->object_count++;
+	return 0;
+}
+
 static int take_device(struct builder *builder, const Uxrec__InputDevice *device)
 {
 	builder->timeline->clicks_recorded |= device->pointer || device->touch;
@@ -402,6 +429,7 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 		return take_count(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_POINTER:
 		return take_positions(builder, message->time_ns, (const void *)unpacked);
+	case CHANNEL_CLICKED: return take_object(builder, message, (const void *)unpacked);
 	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
 	case CHANNEL_SOUND_LEVELS:
 		return take_levels(builder, message->time_ns, (const void *)unpacked);
@@ -456,6 +484,39 @@ static void place_presses(struct builder *builder)
 	}
 }
 
+/* The press nearest in time that has no object yet: two clicks of a double click are 50 ms apart and more. */
+static void place_object(struct timeline *timeline, uint32_t object, int64_t at_ns)
+{
+	struct timeline_press *nearest = NULL;
+	size_t low = 0, high = timeline->press_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (timeline->presses[middle].at_ns < at_ns - SAME_CLICK_NS)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < timeline->press_count; low++) {
+		struct timeline_press *press = &timeline->presses[low];
+
+		if (press->at_ns > at_ns + SAME_CLICK_NS)
+			break;
+		if (press->kind == PRESS_BUTTON && press->object == 0 &&
+			(!nearest || llabs(press->at_ns - at_ns) < llabs(nearest->at_ns - at_ns)))
+			nearest = press;
+	}
+	if (nearest)
+		nearest->object = object + 1;
+}
+
+static void place_objects(struct builder *builder)
+{
+	for (size_t i = 0; i < builder->timeline->object_count; i++)
+		place_object(builder->timeline, (uint32_t)i, builder->object_ns[i]);
+}
+
 int timeline_create(struct timeline **ret, const struct session *session)
 {
 	_destroy_(timeline) struct timeline *timeline = calloc(1, sizeof(*timeline));
@@ -471,17 +532,20 @@ int timeline_create(struct timeline **ret, const struct session *session)
 			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_KEY_COUNTS |
 			UINT64_C(1) << CHANNEL_SHORTCUTS | UINT64_C(1) << CHANNEL_KEY_POLICY |
 			UINT64_C(1) << CHANNEL_KEYBOARD_LAYOUT | UINT64_C(1) << CHANNEL_POINTER |
-			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_SCREEN |
-			UINT64_C(1) << CHANNEL_SOUND_LEVELS,
+			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_CLICKED |
+			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SOUND_LEVELS,
 		take, &builder);
 	/* that none was pressed is known when there was one to press, and it was read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
-	if (r == 0)
+	if (r == 0) {
 		place_presses(&builder);
+		place_objects(&builder);
+	}
 	if (r == 0)
 		r = put_loudness(&builder, session);
 	timeline->has_transcript = transcript_exists(session->path);
 	free(builder.positions);
+	free(builder.object_ns);
 	free(builder.loudness);
 	if (r < 0)
 		return r;
@@ -496,6 +560,9 @@ void timeline_destroy(struct timeline *timeline)
 	for (size_t i = 0; i < timeline->gap_count; i++)
 		uxrec__gap__free_unpacked(timeline->gaps[i], NULL);
 	free(timeline->gaps);
+	for (size_t i = 0; i < timeline->object_count; i++)
+		uxrec__clicked_object__free_unpacked(timeline->objects[i], NULL);
+	free(timeline->objects);
 	free(timeline->presses);
 	free(timeline->notes);
 	free(timeline->labels);
@@ -578,6 +645,27 @@ static int put_notes(const struct timeline *timeline, Uxrec__Timeline *message, 
 	return 0;
 }
 
+/* empty stays the default, which is not freed */
+static int put_text(char **to, const char *text)
+{
+	char *copy;
+
+	if (!*text)
+		return 0;
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	*to = copy;
+	return 0;
+}
+
+static int put_object(Uxrec__Timeline__Event *event, const Uxrec__ClickedObject *object)
+{
+	if (put_text(&event->role, object->role) < 0 || put_text(&event->name, object->name) < 0)
+		return -ENOMEM;
+	return put_text(&event->application, object->application);
+}
+
 static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 {
 	static const Uxrec__Timeline__Event__Kind kinds[] = {
@@ -600,6 +688,9 @@ static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 			run->x_px = press->x;
 			run->y_px = press->y;
 			run->button = press->kind == PRESS_BUTTON ? press->which : 0;
+			if (press->object &&
+				put_object(run, timeline->objects[press->object - 1]) < 0)
+				return -ENOMEM;
 		}
 		run->end_ns = press->at_ns;
 		run->count++;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/input.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/session.h"
 
@@ -23,8 +24,13 @@ struct timeline {
 		uint8_t which; /* button: 1 left, 2 middle, 3 right, 4 and up others; key: KeyClass */
 		uint16_t code; /* key: its Linux code where it was recorded, else 0 */
 		int32_t x, y;  /* button: where the pointer was, -1 when not known */
+		/* button: what was clicked, index of objects plus one; 0: not known */
+		uint32_t object;
 	} * presses;
 	size_t press_count, press_capacity;
+
+	Uxrec__ClickedObject **objects;
+	size_t object_count, object_capacity;
 
 	struct timeline_picture {
 		int64_t at_ns;

@@ -481,6 +481,50 @@ static void keys_have_names_where_they_may(void)
 	uxrec__timeline__free_unpacked(message, NULL);
 }
 
+static void push_clicked(struct making *making, int64_t at_ns, const char *name)
+{
+	Uxrec__ClickedObject object = UXREC__CLICKED_OBJECT__INIT;
+
+	object.role = (char *)"push button";
+	object.name = (char *)name;
+	object.application = (char *)"Mail";
+	write_message(making->writer, &making->clock, CHANNEL_CLICKED, at_ns, &object.base);
+}
+
+/* Their times are those of two clocks; and not every click is described. */
+static void clicks_have_their_objects(void)
+{
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	_destroy_(session) struct session *session = NULL;
+	Uxrec__Timeline *message;
+	struct making making;
+
+	begin_session(&making, "objects", "P01", false);
+	push_clicked(&making, AT(1) + NS_PER_MS, "Early");
+	push_press(&making, AT(1), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(2), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(2.05), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(3), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(4), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_keys(&making, AT(5), 1);
+	push_clicked(&making, AT(2) - NS_PER_MS, "First");
+	push_clicked(&making, AT(2.05) + 3 * NS_PER_MS, "Second");
+	push_clicked(&making, AT(4) + 40 * NS_PER_MS, "Of no click");
+	push_clicked(&making, AT(5), "Of a key");
+	session = end_session(&making);
+	check(timeline_create(&timeline, session) == 0);
+	message = timeline_to_message(timeline);
+	check(message && message->n_events == 6);
+	expect(strcmp(message->events[0]->name, "Early") == 0);
+	expect(strcmp(message->events[0]->role, "push button") == 0);
+	expect(strcmp(message->events[0]->application, "Mail") == 0);
+	expect(strcmp(message->events[1]->name, "First") == 0);
+	expect(strcmp(message->events[2]->name, "Second") == 0);
+	for (size_t i = 3; i < 6; i++)
+		expect(!*message->events[i]->role && !*message->events[i]->name);
+	uxrec__timeline__free_unpacked(message, NULL);
+}
+
 static const struct test tests[] = {
 	{"an attempt has time, clicks, keys, errors and their evidence",
 		attempts_have_their_numbers},
@@ -490,6 +534,7 @@ static const struct test tests[] = {
 	{"events have their places and come in runs", events_have_places_and_runs},
 	{"keys have names where these may be, and what was found is not counted",
 		keys_have_names_where_they_may},
+	{"clicks have what was clicked", clicks_have_their_objects},
 };
 
 int main(void)

@@ -13,14 +13,31 @@ export interface FeedItem {
   atNs: bigint;
   kind: 'click' | 'keys' | 'scroll' | 'shortcut' | 'policy' | 'gap';
   text: string;
+  /** Less important: the application. */
+  detail?: string;
 }
 
 const RUN_NS = 1_000_000_000n;
 const BUTTON_NAMES = ['', 'left', 'middle', 'right'];
 
-function clickText(button: number, x: number, y: number): string {
-  const which = button > 1 ? `${BUTTON_NAMES[button] ?? `button ${button}`} click` : 'click';
-  return x < 0 ? which : `${which} at ${x}, ${y}`;
+interface Click {
+  button: number;
+  x: number;
+  y: number;
+  role?: string;
+  name?: string;
+  application?: string;
+}
+
+/** "click at 10, 20", or where it is known "clicked push button 'Save'". */
+export function clickText({ button, x, y, role, name }: Click): string {
+  const which = button > 1 ? `${BUTTON_NAMES[button] ?? `button ${button}`} ` : '';
+  if (role) return `${which}clicked ${role}${name ? ` “${name}”` : ''}`;
+  return x < 0 ? `${which}click` : `${which}click at ${x}, ${y}`;
+}
+
+function clickItem(atNs: bigint, click: Click): FeedItem {
+  return { atNs, kind: 'click', text: clickText(click), detail: click.application || undefined };
 }
 
 function keysText(byClass: ReadonlyMap<string, number>): string {
@@ -61,7 +78,7 @@ export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedI
     const kind = deed.kind === 'key' ? 'keys' : deed.kind;
     if (run && (run.kind !== kind || deed.timeNs - run.endNs > RUN_NS)) end();
     if (kind === 'click') {
-      items.push({ atNs: deed.timeNs, kind, text: clickText(deed.button, deed.x, deed.y) });
+      items.push(clickItem(deed.timeNs, deed));
       continue;
     }
     run ??= { kind, atNs: deed.timeNs, endNs: deed.timeNs, byClass: new Map(), count: 0 };
@@ -77,7 +94,7 @@ export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedI
 function timelineText(event: Timeline_Event): FeedItem {
   switch (event.kind) {
     case Timeline_Event_Kind.CLICK:
-      return { atNs: event.atNs, kind: 'click', text: clickText(event.button, event.xPx, event.yPx) };
+      return clickItem(event.atNs, { ...event, x: event.xPx, y: event.yPx });
     case Timeline_Event_Kind.KEYS: {
       const byClass = new Map<string, number>();
       event.byClass.forEach((number, index) => {
@@ -120,7 +137,7 @@ export function EventList({
 }) {
   const shown = useMemo(() => {
     const wanted = filter.trim().toLowerCase();
-    const fitting = wanted ? items.filter((item) => item.text.toLowerCase().includes(wanted)) : items;
+    const fitting = wanted ? items.filter((item) => `${item.text} ${item.detail ?? ''}`.toLowerCase().includes(wanted)) : items;
     /* a list of many thousands would make the page slow: the window around what is shown */
     if (fitting.length <= 400) return fitting;
     const at = currentNs === undefined ? fitting.length : fitting.findIndex((item) => item.atNs > currentNs);
@@ -149,7 +166,10 @@ export function EventList({
           <span class="icon" aria-hidden="true">
             {ICONS[item.kind]}
           </span>
-          <span>{item.text}</span>
+          <span>
+            {item.text}
+            {item.detail && <small class="detail"> {item.detail}</small>}
+          </span>
         </li>
       ))}
     </ol>

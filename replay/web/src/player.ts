@@ -4,6 +4,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import {
   Control,
+  ClickedObjectSchema,
   ControlBatchSchema,
   KeyAction,
   KeyBatchSchema,
@@ -44,6 +45,17 @@ export interface Deed {
   keyClass: KeyClass;
   /** what is written on the key, where that was recorded; of a shortcut and a policy the whole */
   label?: string;
+  /** What was clicked, where its application has told. */
+  role?: string;
+  name?: string;
+  application?: string;
+}
+
+interface Clicked {
+  timeNs: bigint;
+  role: string;
+  name: string;
+  application: string;
 }
 
 interface Position {
@@ -79,6 +91,9 @@ export interface Stats {
 /* What is kept of the past for the overlay while live: more than it ever draws. */
 const KEPT = 4000;
 const KEPT_SHAPES = 64;
+
+/* A click and what was clicked have times of two clocks; see replay/timeline.c. */
+const SAME_CLICK_NS = 25_000_000n;
 
 /** Index of the last item at or before a time, -1 when there is none. */
 export function lastAtOrBefore(items: ReadonlyArray<{ timeNs: bigint }>, timeNs: bigint): number {
@@ -124,6 +139,8 @@ export class Player extends Emitter {
   #shapes: Shape[] = [];
   #labels = new Map<number, string>();
   #password = false; // a password field has the focus
+  /** Whose click has not come yet. */
+  #clicked: Clicked[] = [];
   #shown?: VideoFrame; // kept so that a canvas that is mounted later shows it
 
   /** The page has begun; the first picture is timed from here. */
@@ -176,6 +193,9 @@ export class Player extends Emitter {
         break;
       case '/input/controls':
         this.#takeControls(message);
+        break;
+      case '/input/clicked':
+        this.#takeClicked(message);
         break;
       case '/input/keys':
       case '/input/keys/full':
@@ -373,6 +393,29 @@ export class Player extends Emitter {
     this.#password = password;
   }
 
+  /* it comes after the batch that has the click, or before it */
+  #takeClicked(message: ChannelMessage): void {
+    const { role, name, application } = fromBinary(ClickedObjectSchema, message.data);
+    const clicked = { timeNs: message.timeNs, role, name, application };
+    if (!role || this.#nameClick(clicked)) return;
+    this.#clicked.push(clicked);
+    this.#clicked.splice(0, this.#clicked.length - KEPT_SHAPES);
+  }
+
+  #nameClick({ timeNs, ...what }: Clicked): boolean {
+    let nearest: Deed | undefined;
+    for (let i = this.deeds.length - 1; i >= 0; i--) {
+      const deed = this.deeds[i];
+      if (!deed || deed.timeNs < timeNs - SAME_CLICK_NS) break;
+      if (deed.kind !== 'click' || deed.role || deed.timeNs > timeNs + SAME_CLICK_NS) continue;
+      if (!nearest || distance(deed.timeNs, timeNs) < distance(nearest.timeNs, timeNs)) nearest = deed;
+    }
+    if (!nearest) return false;
+    Object.assign(nearest, what);
+    this.changed();
+    return true;
+  }
+
   #addDeed(deed: Pick<Deed, 'timeNs' | 'kind'> & Partial<Deed>): void {
     const at = this.positionAt(deed.timeNs) ?? this.#positions[0];
     insert(this.deeds, {
@@ -382,8 +425,14 @@ export class Player extends Emitter {
       keyClass: KeyClass.UNSPECIFIED,
       ...deed,
     });
+    if (deed.kind === 'click')
+      this.#clicked = this.#clicked.filter((clicked) => !this.#nameClick(clicked));
     this.changed();
   }
+}
+
+function distance(a: bigint, b: bigint): bigint {
+  return a > b ? a - b : b - a;
 }
 
 /** The canvas wants straight alpha, X gives premultiplied. */
