@@ -19,15 +19,14 @@ enum name_policy {
 int name_policy_parse(const char *name, enum name_policy *ret);
 const char *name_policy_name(enum name_policy policy);
 
-/**
- * What is known of the object that has the focus.
- *
- * It is FOCUS_UNKNOWN also when nothing on the bus has the focus: then keys go to an application that says
- * nothing of itself (xterm), and whether it asks for a password cannot be judged. A desktop without any window
- * looks the same.
- */
+/** What is known of the object that has the focus. */
 enum accessible_focus {
-	FOCUS_UNKNOWN, /* the bus, or the application, does not answer, or there is nothing to ask */
+	/* The bus or an application does not answer; or a window that is active does not say what in it has the
+	 * focus, as that of a browser which does not tell of its pages. */
+	FOCUS_UNKNOWN,
+	/* No window on the bus is active: keys go to an application that says nothing of itself (xterm), or to
+	 * none. Whether it asks for a password cannot be judged, ever. */
+	FOCUS_UNSEEN,
 	FOCUS_PASSWORD, /* a password field */
 	FOCUS_OTHER,
 };
