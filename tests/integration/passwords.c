@@ -100,10 +100,11 @@ static void type_into(const char *name)
 		return;
 	}
 	mkdir(library, 0700);
-	/* some look for listeners only when they start */
+	/* some look for listeners only when they start: the recorder is one before there is a session */
 	daemon_start(&daemon, library, options);
-	accessible_lab_listen(&lab, NAMES_NONE);
+	sleep_ms(1000);
 	application_start(&lab, &application, name);
+	accessible_lab_listen(&lab, NAMES_NONE);
 	daemon_record(&daemon, "classes", id);
 	check(focus_row(&application, ROW_ENTRY, FOCUS_OTHER));
 	sleep_ms(500);
