@@ -295,14 +295,24 @@ static void judge_window(struct job *job, const struct rectangle *extents)
 	int window = abs(extents->left) + abs(extents->top);
 	int off = screen <= window ? screen : window;
 	int sizes = abs(extents->width - click->width) + abs(extents->height - click->height);
+	bool moved =
+		off > OFF_PX; /* it has been, and its toolkit does not know yet: its size tells */
+	int fit = moved ? SIZE_PX + off : off + sizes;
 
-	if (off > OFF_PX || sizes > SIZE_PX || off + sizes >= job->fit)
+	if (sizes > SIZE_PX || fit >= job->fit)
 		return;
-	job->fit = off + sizes;
+	job->fit = fit;
 	job->at = job->list[job->next];
-	job->coordinates = screen <= window ? A11Y_COORDINATES_SCREEN : A11Y_COORDINATES_WINDOW;
-	job->origin_x = screen <= window ? 0 : click->left + click->inset_left;
-	job->origin_y = screen <= window ? 0 : click->top + click->inset_top;
+	job->coordinates =
+		moved || screen <= window ? A11Y_COORDINATES_SCREEN : A11Y_COORDINATES_WINDOW;
+	job->origin_x = job->origin_y = 0;
+	if (moved) {
+		job->origin_x = click->left - extents->left;
+		job->origin_y = click->top - extents->top;
+	} else if (screen > window) {
+		job->origin_x = click->left + click->inset_left;
+		job->origin_y = click->top + click->inset_top;
+	}
 }
 
 static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *error)

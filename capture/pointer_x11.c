@@ -220,6 +220,8 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 	xcb_input_xi_select_events(c, source->root, 1, &selection.head);
 	xcb_xfixes_select_cursor_input(
 		c, source->root, XCB_XFIXES_CURSOR_NOTIFY_MASK_DISPLAY_CURSOR);
+	/* what is done from here on is seen */
+	free(xcb_get_input_focus_reply(c, xcb_get_input_focus(c), NULL));
 	return 0;
 }
 
