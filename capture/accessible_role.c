@@ -148,9 +148,12 @@ enum {
 	CHECK_MENU_ITEM = 8,
 	COLUMN_HEADER = 10,
 	COMBO_BOX = 11,
+	DIALOG = 16,
 	FILLER = 20,
+	FRAME = 23,
 	ICON = 26,
 	IMAGE = 27,
+	INTERNAL_FRAME = 28,
 	LABEL = 29,
 	LIST_ITEM = 32,
 	MENU = 33,
@@ -166,6 +169,7 @@ enum {
 	TERMINAL = 60,
 	TEXT = 61,
 	TOGGLE_BUTTON = 62,
+	WINDOW = 69,
 	PARAGRAPH = 73,
 	AUTOCOMPLETE = 76,
 	EDITBAR = 77,
@@ -232,6 +236,11 @@ bool a11y_role_is_part(uint32_t role)
 enum a11y_naming a11y_role_naming(uint32_t role, uint64_t states)
 {
 	switch (role) {
+	/* a window's name is its title */
+	case DIALOG:
+	case FRAME:
+	case INTERNAL_FRAME:
+	case WINDOW:
 	case TERMINAL:
 	case PARAGRAPH:
 	case DOCUMENT_FRAME:
