@@ -233,7 +233,8 @@ static struct policy policy_at(const struct redaction *redaction, int64_t time_n
 
 static bool is(struct view text, const char *other)
 {
-	return text.size_bytes == strlen(other) && memcmp(text.data, other, text.size_bytes) == 0;
+	return text.size_bytes == strlen(other) &&
+		(text.size_bytes == 0 || memcmp(text.data, other, text.size_bytes) == 0);
 }
 
 static void walk(struct redaction *redaction, const char *message);

@@ -125,7 +125,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
       value: {
         study,
         participant: participant.trim(),
-        keys: full ? 'full' : 'classes',
+        keys: full ? 'full' : keysWithout(chosen?.study?.keys),
         pilot,
         consent: create(ConsentSchema, {
           method: method === 'paper' ? Consent_Method.PAPER : Consent_Method.PAGE,
@@ -218,7 +218,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
                   if (!event.currentTarget.checked) setFull(false);
                 }}
               />
-              clicks, scrolling, and the kind of each key (letter, digit, …), not which
+              clicks and what is clicked, scrolling, and the kind of each key (letter, digit, …), not which
             </label>
             <label class="check">
               <input
@@ -227,7 +227,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
                 disabled={!input}
                 onChange={(event) => setFull(event.currentTarget.checked)}
               />
-              every key that is pressed, passwords too
+              every key that is pressed, but for fields that are known to be for passwords
             </label>
             {driver.status?.sound && (
               <label class="check">
@@ -501,13 +501,25 @@ function Outcomes({
   );
 }
 
+const KEYS_TEXTS = new Map([
+  ['full', 'every key'],
+  ['classes', 'kinds only'],
+  ['counts', 'how many only'],
+  ['none', 'not recorded'],
+]);
+
+/** What a study allows when the participant has not agreed to every key. */
+function keysWithout(wanted = ''): string {
+  return wanted === 'none' || wanted === 'counts' ? wanted : 'classes';
+}
+
 function Health({ driver }: { driver: LiveDriver }) {
   const status = driver.status;
   if (!status) return null;
   const facts: Array<[string, string]> = [
     ['length', clock((driver.connection.sessionNowNs() || status.nowNs) - status.startedNs)],
     ['recorded', `${bytes(status.bytes)}, ${status.pictures} pictures, ${status.events} events`],
-    ['keys', status.keys === 'full' ? 'every key' : status.keys === 'none' ? 'not recorded' : 'kinds only'],
+    ['keys', KEYS_TEXTS.get(status.keys) ?? status.keys],
     ['gaps', String(status.gaps)],
     ['disk', `${bytes(status.diskFreeBytes)} free`],
     ['watching', String(status.observers)],
