@@ -22,13 +22,13 @@
 #define INPUT_FOLDER  "/dev/input"
 
 /*
- * While something happens, devices are looked at every three milliseconds, which is 72 events of an 8 kHz
- * mouse; and sooner when one of them had more than these many, a third of what the kernel's queue of a mouse
- * has room for.
+ * While something happens, devices are looked at every two milliseconds, which is 48 events of an 8 kHz
+ * mouse; and sooner when one of them had more than these many, a quarter of what the kernel's queue of a
+ * mouse has room for.
  */
-#define PACE_NS      (3 * NS_PER_MS)
+#define PACE_NS       (2 * NS_PER_MS)
 #define PACE_LEAST_NS (NS_PER_MS / 2)
-#define PACE_EVENTS  40
+#define PACE_EVENTS   32
 
 /*
  * So many events of one device are taken, with one call, before the others get their turn; and so soon it
