@@ -45,7 +45,8 @@ endif
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
-LIBS_capture  := libevdev libudev xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse
+LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
+	libsystemd libseccomp
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
@@ -152,7 +153,7 @@ $(B)/uxrec: $(B)/replay/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 
 $(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
-	$(link) $(call pkg,libevdev libudev xcb xcb-xinput $(LIBS_protocol))
+	$(link) $(call pkg,libevdev libudev xcb xcb-xinput libsystemd libseccomp $(LIBS_protocol))
 
 $(B)/uxrec-doctor: $(B)/capture/doctor_main.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
@@ -285,12 +286,16 @@ bench-sound: tests
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/uxrec \
 		$(DESTDIR)$(PREFIX)/share/uxrec/web $(DESTDIR)$(PREFIX)/share/uxrec/studies \
-		$(DESTDIR)$(PREFIX)/lib/systemd/user
+		$(DESTDIR)$(PREFIX)/lib/systemd/user $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d
 	install -m755 $(INSTALLED:%=$(B)/%) $(DESTDIR)$(PREFIX)/bin
 	install -m755 $(HELPERS:%=$(B)/%) $(DESTDIR)$(PREFIX)/libexec/uxrec
 	install -m644 build/web/* $(DESTDIR)$(PREFIX)/share/uxrec/web
 	install -m644 daemon/demo/*.yaml $(DESTDIR)$(PREFIX)/share/uxrec/studies
 	sed 's|@PREFIX@|$(PREFIX)|g' systemd/uxrecd.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/user/uxrecd.service
+	for unit in uxrec-inputd.service uxrec-inputd.socket; do \
+		sed 's|@PREFIX@|$(PREFIX)|g' systemd/$$unit.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	install -m644 systemd/uxrec-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/uxrec.conf
 	for page in $(MAN_PAGES); do \
 		install -D -m644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 

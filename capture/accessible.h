@@ -4,7 +4,8 @@
 
 /*
  * What the participant's applications say of themselves by AT-SPI, the accessibility bus: which kind of
- * object has the focus, and what is under a click. Text is never asked for.
+ * object has the focus, and what is under a click. Text is never asked for: which methods are ever called
+ * stands in one table, in accessible_bus.c.
  */
 
 /** What may be kept of objects that are clicked. */
@@ -16,26 +17,45 @@ enum name_policy {
 
 /** @return 0, or -EINVAL when @p name is not "none", "roles" or "full" */
 int name_policy_parse(const char *name, enum name_policy *ret);
+const char *name_policy_name(enum name_policy policy);
 
-/** What is known of the object that has the focus. */
+/**
+ * What is known of the object that has the focus.
+ *
+ * It is FOCUS_UNKNOWN also when nothing on the bus has the focus: then keys go to an application that says
+ * nothing of itself (xterm), and whether it asks for a password cannot be judged. A desktop without any window
+ * looks the same.
+ */
 enum accessible_focus {
-	FOCUS_UNKNOWN,  /* the bus, or the application, does not answer */
+	FOCUS_UNKNOWN, /* the bus, or the application, does not answer, or there is nothing to ask */
 	FOCUS_PASSWORD, /* a password field */
 	FOCUS_OTHER,
 };
 
 struct accessible_options {
 	enum name_policy names;
+	const char *display; /* where clicks are, an X display; NULL: the environment's */
 	/**
 	 * Called from the source's thread whenever the answer changes, and once soon after the start.
-	 * Must not block.
+	 * Must not block. May be NULL: then the focus is not followed.
+	 *
+	 * When the focus moves, the old answer holds until the new one is known, for at most
+	 * ACCESSIBLE_ANSWER_MS; then it is FOCUS_UNKNOWN until the application answers. While nothing moves it is
+	 * asked again every half second, so that one which hangs is noticed within ACCESSIBLE_HANG_MS.
 	 */
 	void (*focus)(void *user, enum accessible_focus focus);
 	void *user;
 };
 
+#define ACCESSIBLE_ANSWER_MS 80
+#define ACCESSIBLE_HANG_MS   750
+
 /**
- * Follow the focus, and describe what is clicked as CHANNEL_CLICKED.
+ * Follow the focus, and describe what is clicked as CHANNEL_CLICKED. Nothing waits for an application: one
+ * that hangs is FOCUS_UNKNOWN while it has the focus, and its clicks are one Gap each time that it hangs. The
+ * bus may go and come back.
+ *
+ * Toolkits are told that somebody listens (org.a11y.Status, IsEnabled) for as long as the source lives.
  *
  * @param ret  set on success; freed by source_destroy()
  * @return 0, or a negative errno with the reason and what mends it: -ENOENT when there is no
@@ -45,7 +65,8 @@ int accessible_source_create(struct source **ret, const struct source_context *c
 	const struct accessible_options *options, struct error *reterr);
 
 /**
- * A button was pressed: find out what was there. Returns at once; any thread.
+ * A button was pressed: find out what was there. Returns at once; any thread. Does nothing under NAMES_NONE or
+ * without an X display.
  *
  * @param time_ns  CLOCK_MONOTONIC
  * @param x_px, y_px  screen coordinates

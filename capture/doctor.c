@@ -3,7 +3,10 @@
 #include "capture/encoder.h"
 #include "capture/grabber.h"
 #include "capture/input.h"
+#include "capture/input_filter.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/channel.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -122,9 +125,28 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 		take_picture(report, grabber, size);
 }
 
-static void drop(struct packet_sink *sink, struct packet *packet)
+/* Devices are taken, everything else is dropped. */
+struct device_sink {
+	struct packet_sink base;
+	pthread_mutex_t lock;
+	Uxrec__InputDevice *devices[64];
+	size_t count;
+};
+
+static void take_device(struct packet_sink *base, struct packet *packet)
 {
-	(void)sink;
+	struct device_sink *sink = (struct device_sink *)base;
+
+	if (packet->channel == CHANNEL_INPUT_DEVICES) {
+		Uxrec__InputDevice *device = uxrec__input_device__unpack(
+			NULL, packet_data_size(packet), packet_data(packet));
+
+		pthread_mutex_lock(&sink->lock);
+		if (device && !device->removed && sink->count < ARRAY_SIZE(sink->devices))
+			sink->devices[sink->count++] = steal_ptr(device);
+		pthread_mutex_unlock(&sink->lock);
+		uxrec__input_device__free_unpacked(device, NULL);
+	}
 	packet_unref(packet);
 }
 
@@ -135,28 +157,78 @@ static void ignore_lost(void *user, struct source *source, const char *reason)
 	(void)reason;
 }
 
+/* "keyboard, mouse" */
+static void join_kinds(const Uxrec__InputDevice *device, char *ret, size_t room)
+{
+	size_t at = 0;
+
+	*ret = '\0';
+	for (size_t i = 0; i < device->n_kinds && at < room; i++)
+		at += (size_t)snprintf(ret + at, room - at, "%s%s", i ? ", " : "",
+			input_kind_name(device->kinds[i]));
+}
+
+static void find_device(Uxrec__DoctorReport *report, const Uxrec__InputDevice *device)
+{
+	char kinds[80], has[96] = "";
+	size_t at = 0;
+
+	join_kinds(device, kinds, sizeof(kinds));
+	if (device->key_count > 0)
+		at += (size_t)snprintf(has, sizeof(has), ", %u keys", device->key_count);
+	if (device->slots > 0)
+		at += (size_t)snprintf(
+			has + at, sizeof(has) - at, ", %u contacts at once", device->slots);
+	snprintf(has + at, sizeof(has) - at, "%s", device->virtual_ ? ", made by a program" : "");
+	find(report, GOOD, "input", "", "%s: %s%s", kinds, text_quote(device->name).text, has);
+}
+
+static const char *advice_for(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return "sudo systemctl enable --now uxrec-inputd.socket, or record X11's input with "
+		       "--input x11";
+	case -ENODEV: return "plug a keyboard or a mouse in, or look at --devices";
+	case -ECONNREFUSED:
+	case -ENOENT:
+		return "start uxrecd in the participant's graphical session, or name its display "
+		       "with --display";
+	default: return "";
+	}
+}
+
 static void check_input(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	_destroy_(source) struct source *source = NULL;
-	struct packet_sink sink = {drop};
+	struct device_sink sink = {{take_device}, PTHREAD_MUTEX_INITIALIZER, {NULL}, 0};
 	struct session_clock clock;
-	struct source_context context = {&clock, &sink, ignore_lost, NULL};
+	struct source_context context = {&clock, &sink.base, ignore_lost, NULL};
 	struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,
+		.devices = options->devices,
 		.keys = KEY_POLICY_NONE,
 		.consent_id = ""};
 	struct error error = {"no reason given"};
+	int r;
 
 	if (strcmp(options->input, "none") == 0) {
 		find(report, WARNING, "input", "", "input is not recorded (--input none)");
 		return;
 	}
 	session_clock_init(&clock);
-	if (input_source_create(&source, &context, &input, &error) < 0)
-		find(report, BAD, "input", "", "%s", error.text);
-	else
-		find(report, GOOD, "input", "", "%s", input_source_describe(source));
+	r = input_source_create(&source, &context, &input, &error);
+	if (r < 0) {
+		find(report, BAD, "input", advice_for(r), "%s", error.text);
+		return;
+	}
+	find(report, GOOD, "input", "", "%s", input_source_describe(source));
+	source_destroy(steal_ptr(source)); /* nothing comes any more */
+	for (size_t i = 0; i < sink.count; i++) {
+		find_device(report, sink.devices[i]);
+		uxrec__input_device__free_unpacked(sink.devices[i], NULL);
+	}
 }
 
 /* a voice near a microphone is at -30 to -15 dB; an empty room at -60 */

@@ -9,6 +9,7 @@ struct doctor_options {
 	const char *grabber; /* "x11", "test", "none" */
 	const char *display;
 	const char *input;     /* "auto", "evdev", "x11", "none" */
+	const char *devices;   /* which of them: capture/input_filter.h; "": all of seat0 */
 	const char *helper;    /* path of uxrec-inputd */
 	const char *library;   /* folder of the sessions, NULL: not looked at */
 	struct ear_wish sound; /* a name of "none": not listened to */
@@ -23,6 +24,15 @@ struct doctor_options {
  * @return 0 or -ENOMEM
  */
 int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options);
+
+/**
+ * Print what would be recorded of input, redacted as it would be, while it happens.
+ *
+ * @param keys  the policy, below KEY_POLICY_FULL
+ * @return 0, or a negative errno with the reason
+ */
+int doctor_show(const struct doctor_options *options, enum key_policy keys, int seconds,
+	struct error *reterr);
 
 /** @return true when no finding is bad */
 bool doctor_is_good(const Uxrec__DoctorReport *report);

@@ -2,6 +2,7 @@
 
 #include "capture/doctor.h"
 #include "capture/grabber.h"
+#include "capture/input_filter.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
@@ -17,7 +18,12 @@ static const char usage[] =
 	"\n"
 	"  --display DISPLAY             X display (default $DISPLAY)\n"
 	"  --screen x11|test|none        (default x11)\n"
-	"  --input auto|evdev|x11|none   (default auto)\n"
+	"  --input auto|service|evdev|x11|none\n"
+	"                                (default auto)\n"
+	"  --devices LIST                which input devices; see uxrecd(8)\n"
+	"  --show[=SECONDS]              show what would be recorded of input while it happens, for\n"
+	"                                ten seconds or as many as you say\n"
+	"  --keys none|counts|classes    with --show: the policy for keys (default classes)\n"
 	"  --sound auto|none|pipewire|pulse|tone[:NAME]\n"
 	"                                (default auto: the default microphone)\n"
 	"  --library DIR                 (default ~/.local/share/uxrec)\n"
@@ -27,6 +33,9 @@ static const char usage[] =
 	"Exit status: 0 all is well, 1 something is missing, 2 wrong usage.\n";
 
 #define METER_STEPS 30
+
+/* long enough to try every device */
+#define SHOW_S 10
 
 static const char *const level_names[] = {"good", "warning", "bad"};
 
@@ -89,12 +98,30 @@ static void print_text(const Uxrec__DoctorReport *report)
 	}
 }
 
+/* @return -1 for what is no number of seconds that one would wait */
+static int parse_seconds(const char *text)
+{
+	char *end;
+	long seconds = strtol(text, &end, 10);
+
+	return *text && !*end && seconds > 0 && seconds <= 3600 ? (int)seconds : -1;
+}
+
+/* codes are not shown: they would stay on the terminal */
+static bool parse_keys(const char *name, enum key_policy *ret)
+{
+	return key_policy_parse(name, ret) == 0 && *ret < KEY_POLICY_FULL;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option names[] = {
 		{"display", required_argument, NULL, 'd'},
 		{"screen", required_argument, NULL, 's'},
 		{"input", required_argument, NULL, 'i'},
+		{"devices", required_argument, NULL, 'D'},
+		{"show", optional_argument, NULL, 'w'},
+		{"keys", required_argument, NULL, 'k'},
 		{"sound", required_argument, NULL, 'S'},
 		{"library", required_argument, NULL, 'l'},
 		{"json", no_argument, NULL, 'j'},
@@ -105,11 +132,15 @@ int main(int argc, char **argv)
 	_autofree_ char *library = paths_library();
 	struct doctor_options options = {.grabber = "x11",
 		.input = "auto",
+		.devices = "",
 		.helper = helper ? helper : "uxrec-inputd",
 		.sound = {"auto", NULL, false}};
 	Uxrec__DoctorReport *report;
-	bool json = false, good, sound_is_known = true;
-	int c;
+	bool json = false, good, sound_is_known = true, keys_are_known = true;
+	enum key_policy keys = KEY_POLICY_CLASSES;
+	struct input_filter filter;
+	struct error error;
+	int c, show_s = 0;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
@@ -117,6 +148,9 @@ int main(int argc, char **argv)
 		case 'd': options.display = optarg; break;
 		case 's': options.grabber = optarg; break;
 		case 'i': options.input = optarg; break;
+		case 'D': options.devices = optarg; break;
+		case 'w': show_s = optarg ? parse_seconds(optarg) : SHOW_S; break;
+		case 'k': keys_are_known = parse_keys(optarg, &keys); break;
 		case 'S': sound_is_known = ear_wish_parse(&options.sound, optarg); break;
 		case 'l': options.library = optarg; break;
 		case 'j': json = true; break;
@@ -129,9 +163,19 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc || (strcmp(options.grabber, "none") && !grabber_find(options.grabber)) ||
-		!sound_is_known) {
+		!sound_is_known || !keys_are_known || show_s < 0) {
 		log_error("uxrec doctor: wrong usage; see uxrec doctor --help");
 		return 2;
+	}
+	if (input_filter_parse(&filter, options.devices, &error) < 0) {
+		log_error("--%s", error.text);
+		return 2;
+	}
+	if (show_s > 0) {
+		if (doctor_show(&options, keys, show_s, &error) == 0)
+			return 0;
+		log_error("%s", error.text);
+		return 1;
 	}
 	if (!options.library && library && access(library, F_OK) == 0)
 		options.library = library; /* it is made when it is needed */

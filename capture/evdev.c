@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #define DEVICES_LIMIT 128
@@ -65,6 +64,8 @@ struct evdev_reader {
 	int64_t looked_ns; /* when devices were looked at and had something */
 	int64_t pace_ns;   /* until the next look */
 	size_t most;       /* events that one device had at this look */
+	int64_t away_ns;   /* since when the seat is not ours; 0: it is */
+	bool locked;       /* that is why */
 };
 
 static int64_t event_ns(const struct input_event *event)
@@ -253,7 +254,7 @@ static bool describe(struct evdev_reader *reader, struct device *device)
 
 	get_to_know(reader, device);
 	describe_shortly(device, &message);
-	if (!input_filter_wants(&reader->conversation->filter, &message))
+	if (!conversation_wants(reader->conversation, &message))
 		return false;
 	message.n_axes = describe_axes(device, axes, pointers, ARRAY_SIZE(axes));
 	message.axes = pointers;
@@ -517,7 +518,8 @@ static void take_hotplug(struct evdev_reader *reader)
 	const char *name = change ? udev_device_get_sysname(change) : NULL;
 
 	/* removals show themselves by ENODEV */
-	if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0)
+	if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0 &&
+		!reader->away_ns)
 		add_device(reader, name);
 	udev_device_unref(change);
 }
@@ -695,6 +697,29 @@ static void sleep_until(int64_t until_ns)
 		&(struct timespec){until_ns / NS_PER_S, until_ns % NS_PER_S}, NULL);
 }
 
+/* ---- the seat ---- */
+
+/*
+ * What another user types, and the password at the lock screen, are not this recording's: while the
+ * seat is not the recorded user's every device is closed.
+ */
+static void follow_seat(struct evdev_reader *reader)
+{
+	enum seat_state state = seat_dispatch(reader->conversation->seat);
+
+	if (state != SEAT_OURS && !reader->away_ns) {
+		reader->away_ns = clock_now_ns();
+		reader->locked = state == SEAT_LOCKED;
+		while (reader->count > 0)
+			remove_device(reader, reader->count - 1);
+	} else if (state == SEAT_OURS && reader->away_ns) {
+		conversation_say_away(
+			reader->conversation, reader->away_ns, clock_now_ns(), reader->locked);
+		reader->away_ns = 0;
+		scan_devices(reader);
+	}
+}
+
 /* @return a negative errno of poll() or 0 */
 static int wait_for(struct pollfd *fds, size_t count, int64_t deadline_ns)
 {
@@ -710,7 +735,7 @@ static int wait_for(struct pollfd *fds, size_t count, int64_t deadline_ns)
 
 static int step(struct evdev_reader *reader)
 {
-	struct pollfd fds[DEVICES_LIMIT + 2];
+	struct pollfd fds[DEVICES_LIMIT + 3];
 	size_t count = reader->count;
 	int64_t deadline_ns = flush_due(reader);
 	int r;
@@ -724,7 +749,11 @@ static int step(struct evdev_reader *reader)
 		.fd = reader->monitor ? udev_monitor_get_fd(reader->monitor) : -1,
 		.events = POLLIN,
 	};
-	r = wait_for(fds, count + 2, deadline_ns);
+	fds[count + 2] = (struct pollfd){
+		.fd = reader->conversation->seat ? seat_fd(reader->conversation->seat) : -1,
+		.events = POLLIN,
+	};
+	r = wait_for(fds, count + 3, deadline_ns);
 	if (r < 0)
 		return r;
 	reader->most = 0;
@@ -734,8 +763,10 @@ static int step(struct evdev_reader *reader)
 		if (r != 0)
 			return r;
 	}
+	if (fds[count + 2].revents)
+		follow_seat(reader);
 	/* from the last, because a removal moves the last into its place */
-	for (size_t i = count; i > 0; i--) {
+	for (size_t i = reader->away_ns ? 0 : count; i > 0; i--) {
 		if (!fds[i - 1].revents)
 			continue;
 		if (drain(reader, reader->devices[i - 1]) < 0)
@@ -757,26 +788,19 @@ static void reader_finish(struct evdev_reader *reader)
 		device_destroy(reader->devices[i]);
 	}
 	redactor_finish(reader->redactor, now_ns);
+	if (reader->away_ns)
+		conversation_say_away(
+			reader->conversation, reader->away_ns, now_ns, reader->locked);
 	if (reader->monitor)
 		udev_monitor_unref(reader->monitor);
 	if (reader->udev)
 		udev_unref(reader->udev);
 }
 
-/*
- * To fetch a page of this program from a disk takes longer than the queue of a fast mouse lasts. Who may not
- * lock memory goes on without.
- */
-static void keep_in_memory(void)
-{
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
-}
-
 static int reader_start(struct evdev_reader *reader, struct error *reterr)
 {
 	char text[120];
 
-	keep_in_memory();
 	watch_hotplug(reader); /* first, so that nothing falls between */
 	scan_devices(reader);
 	if (reader->count == 0 && reader->refused > 0)
@@ -795,7 +819,7 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 	if (reader->refused > 0)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
 			"; %u may not be read by this user", reader->refused);
-	input_out_text(reader->out, INPUTD_READY, text);
+	input_out_ready(reader->out, text);
 	return 0;
 }
 
@@ -808,6 +832,8 @@ int evdev_run(struct conversation *conversation, struct error *reterr)
 		.pace_ns = PACE_NS};
 	int r = reader_start(&reader, reterr);
 
+	if (r == 0 && conversation->seat)
+		follow_seat(&reader); /* it may be locked already */
 	while (r == 0 && !reader.out->failed)
 		r = step(&reader);
 	reader_finish(&reader);

@@ -1,7 +1,9 @@
 #include "capture/input.h"
 
 #include "capture/inputd_protocol.h"
+#include "capture/layout.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/log.h"
 #include "protocol/session.pb-c.h"
 
 #include <errno.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define START_TIMEOUT_MS 5000
@@ -253,7 +256,8 @@ static int await_ready(struct input_source *source, struct error *reterr)
 			char text[sizeof(reterr->text)];
 
 			copy_text(text, sizeof(text), data, size);
-			return error_set(reterr, -EIO, "%s", text);
+			return error_set(
+				reterr, header.error < 0 ? header.error : -EIO, "%s", text);
 		}
 		r = take_packet(source, &header, data, size);
 		if (r < 0)
@@ -261,9 +265,14 @@ static int await_ready(struct input_source *source, struct error *reterr)
 	}
 }
 
-static void kill_helper(void *user)
+static void cut_off(void *user)
 {
-	kill(((struct input_source *)user)->child, SIGKILL);
+	struct input_source *source = user;
+
+	if (source->child > 0)
+		kill(source->child, SIGKILL);
+	else
+		shutdown(source->fd, SHUT_RDWR);
 }
 
 static void input_destroy(struct source *base)
@@ -275,7 +284,7 @@ static void input_destroy(struct source *base)
 	if (source->fd >= 0)
 		shutdown(source->fd, SHUT_WR);
 	if (source->thread)
-		source_join(source->thread, kill_helper, source);
+		source_join(source->thread, cut_off, source);
 	if (source->fd >= 0)
 		close(source->fd);
 	if (source->child > 0) {
@@ -301,12 +310,47 @@ const char *input_source_describe(const struct source *source)
 	return ((const struct input_source *)source)->description;
 }
 
-int input_source_create(struct source **ret, const struct source_context *context,
-	const struct input_options *options, struct error *reterr)
+/* ---- where uxrec-inputd is ---- */
+
+static int connect_service(struct input_source *source, const char *path, struct error *reterr)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return error_set(reterr, -ENAMETOOLONG, "the path of the service is too long");
+	strcpy(address.sun_path, path);
+	source->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (source->fd < 0)
+		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
+	if (connect(source->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set(reterr, -errno,
+			"the uxrec-inputd service is not there (%s: %s): install it, and say "
+			"systemctl start uxrec-inputd.socket",
+			path, strerror(errno));
+	return 0;
+}
+
+static int start_child(
+	struct input_source *source, const struct input_options *options, struct error *reterr)
+{
+	int pair[2], room = SOCKET_BYTES, r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
+	source->fd = pair[0];
+	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	r = spawn(source, options, pair[1], reterr);
+	close(pair[1]);
+	return r;
+}
+
+/* @param service  path of its socket; NULL: a child */
+static int create(struct source **ret, const struct source_context *context,
+	const struct input_options *options, const char *service, struct error *reterr)
 {
 	_destroy_(source) struct source *base = calloc(1, sizeof(struct input_source));
 	struct input_source *source = input(base);
-	int pair[2], room = SOCKET_BYTES, r;
+	int r;
 
 	if (!base)
 		return error_set(reterr, -ENOMEM, "no memory");
@@ -315,17 +359,13 @@ int input_source_create(struct source **ret, const struct source_context *contex
 	source->keys = options->keys;
 	source->shortcuts = options->shortcuts;
 	source->fd = -1;
-	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
-		return error_set(reterr, -EACCES,
-			"recording which keys are pressed needs a consent act for it");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
-	source->fd = pair[0];
-	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	r = spawn(source, options, pair[1], reterr);
-	close(pair[1]);
+	r = service ? connect_service(source, service, reterr)
+		    : start_child(source, options, reterr);
 	if (r == 0) {
 		r = ask_start(source, options);
+		/* who has closed already has said why */
+		if (r == -EPIPE || r == -ECONNRESET)
+			r = 0;
 		if (r < 0)
 			error_set(reterr, r, "cannot talk to uxrec-inputd: %s", strerror(-r));
 	}
@@ -340,4 +380,30 @@ int input_source_create(struct source **ret, const struct source_context *contex
 	}
 	*ret = steal_ptr(base);
 	return 0;
+}
+
+int input_source_create(struct source **ret, const struct source_context *context,
+	const struct input_options *options, struct error *reterr)
+{
+	const char *wanted = options->source;
+	struct error refusal;
+	int r;
+
+	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
+		return error_set(reterr, -EACCES,
+			"recording which keys are pressed needs a consent act for it");
+	if (strncmp(wanted, "service", 7) == 0)
+		r = create(
+			ret, context, options, wanted[7] ? wanted + 8 : INPUTD_SOCKET_PATH, reterr);
+	else if (strcmp(wanted, "auto") != 0 || access(INPUTD_SOCKET_PATH, F_OK) < 0)
+		r = create(ret, context, options, NULL, reterr);
+	else if ((r = create(ret, context, options, INPUTD_SOCKET_PATH, &refusal)) < 0) {
+		log_warning("the uxrec-inputd service: %s", refusal.text);
+		r = create(ret, context, options, NULL, reterr);
+	}
+	if (r == 0)
+		layout_record(context, options->display,
+			options->keys == KEY_POLICY_FULL ||
+				(options->shortcuts && options->keys == KEY_POLICY_CLASSES));
+	return r;
 }

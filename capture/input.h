@@ -5,7 +5,9 @@
 
 /** What the input source is asked for. */
 struct input_options {
-	const char *source;  /* "auto", "evdev", "x11" */
+	/* "auto": the system service where there is one, else what a child of this program may read;
+	 * "service", or "service:PATH" of its socket; "evdev" and "x11": by a child */
+	const char *source;
 	const char *display; /* NULL: the environment's */
 	const char *helper;  /* path of uxrec-inputd */
 	const char *devices; /* which, as input_filter.h has it; NULL or "": all of seat0 */
@@ -18,8 +20,8 @@ struct input_options {
 };
 
 /**
- * Start uxrec-inputd as a child and take in what it says. Returns when the child has told that it
- * reads, or why it cannot.
+ * Ask the uxrec-inputd of the system, or one that is started as a child, and take in what it says.
+ * Returns when it has told that it reads, or why it cannot.
  *
  * @param ret  set on success; freed by source_destroy(), which ends the child
  * @return 0, or a negative errno with the reason: -EACCES for KEY_POLICY_FULL without consent

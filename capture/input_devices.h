@@ -8,13 +8,23 @@
 #include "capture/input_batch.h"
 #include "capture/input_filter.h"
 #include "capture/redactor.h"
+#include "capture/seat.h"
 #include "protocol/base/error.h"
 
 struct conversation {
 	struct input_out out;
 	struct redactor redactor;
 	struct input_filter filter;
+	const struct input_filter *limit; /* the administrator's; NULL: none */
+	struct seat *seat;                /* read only while it is ours; NULL: always */
 };
+
+/** @return true when that device was asked for, and may be read */
+bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device);
+
+/** Say that nothing was read, because the seat was another's or locked. Times are CLOCK_MONOTONIC. */
+void conversation_say_away(
+	struct conversation *conversation, int64_t from_ns, int64_t to_ns, bool locked);
 
 /**
  * Take in what the recorder has asked since; never blocks.

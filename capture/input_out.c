@@ -34,7 +34,8 @@ static int send_message(
 static int send_gap(struct input_out *out)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
-	struct inputd_header header = {INPUTD_PACKET, CHANNEL_GAPS, out->blocked_ns};
+	struct inputd_header header = {
+		.kind = INPUTD_PACKET, .channel = CHANNEL_GAPS, .time_ns = out->blocked_ns};
 	uint8_t data[128];
 	char *topics[] = {(char *)"/input"};
 	int r;
@@ -79,15 +80,22 @@ static void send_or_drop(
 		out->failed = -ETIMEDOUT;
 }
 
-void input_out_text(struct input_out *out, uint32_t kind, const char *text)
+void input_out_ready(struct input_out *out, const char *what)
 {
-	send_or_drop(out, &(struct inputd_header){.kind = kind}, text, strlen(text));
+	send_or_drop(out, &(struct inputd_header){.kind = INPUTD_READY}, what, strlen(what));
+}
+
+void input_out_failed(struct input_out *out, int error, const char *why)
+{
+	send_or_drop(out, &(struct inputd_header){.kind = INPUTD_FAILED, .error = error}, why,
+		strlen(why));
 }
 
 void input_out_packet(
 	struct input_out *out, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
 {
-	struct inputd_header header = {INPUTD_PACKET, channel, time_ns};
+	struct inputd_header header = {
+		.kind = INPUTD_PACKET, .channel = channel, .time_ns = time_ns};
 	size_t size = protobuf_c_message_get_packed_size(message);
 	unsigned char data[INPUTD_MESSAGE_LIMIT_BYTES];
 

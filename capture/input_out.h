@@ -14,8 +14,11 @@ struct input_out {
 	uint64_t dropped;   /* packets since then */
 };
 
-/** @param kind  INPUTD_READY or INPUTD_FAILED */
-void input_out_text(struct input_out *out, uint32_t kind, const char *text);
+/** @param what  is read, in a few words */
+void input_out_ready(struct input_out *out, const char *what);
+
+/** @param error  a negative errno; @p why  one sentence for a person */
+void input_out_failed(struct input_out *out, int error, const char *why);
 
 void input_out_packet(
 	struct input_out *out, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message);

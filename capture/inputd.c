@@ -1,9 +1,14 @@
 /* uxrec-inputd: the only program that reads keyboards. See capture/uxrec-inputd.8.scd. */
 
 #include "capture/input_devices.h"
+#include "capture/inputd_conf.h"
 #include "capture/inputd_protocol.h"
+#include "capture/inputd_service.h"
+#include "capture/sandbox.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,17 +17,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static const char usage[] =
 	"Usage: uxrec-inputd [OPTION]...\n"
 	"Read input devices, apply the redaction policy, and give what is left to uxrecd.\n"
 	"\n"
-	"uxrecd starts this program; there is no need to do it by hand.\n"
+	"uxrecd or uxrec-inputd.socket starts this program; there is no need to do it by hand.\n"
 	"\n"
 	"  --source auto|evdev|x11  what to read (default auto: evdev when it may be read)\n"
 	"  --display DISPLAY        X server to read with --source x11 (default $DISPLAY)\n"
+	"  --service                serve, on the socket that systemd gives, who sits at the machine\n"
 	"  --help, --version\n";
 
 /* A recorder that has connected and does not say what it wants is not waited for longer. */
@@ -30,6 +38,7 @@ static const char usage[] =
 
 struct options {
 	const char *source, *display;
+	bool service;
 };
 
 /* @return 0 to go on, or the exit status plus 1 */
@@ -38,6 +47,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	static const struct option names[] = {
 		{"source", required_argument, NULL, 's'},
 		{"display", required_argument, NULL, 'd'},
+		{"service", no_argument, NULL, 'S'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
@@ -49,6 +59,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		switch (c) {
 		case 's': options->source = optarg; break;
 		case 'd': options->display = optarg; break;
+		case 'S': options->service = true; break;
 		case 'h': fputs(usage, stdout); return 1;
 		case 'v': puts("uxrec-inputd " UXREC_VERSION); return 1;
 		default:
@@ -130,11 +141,32 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 	return 0;
 }
 
+bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device)
+{
+	return input_filter_wants(&conversation->filter, device) &&
+		(!conversation->limit || input_filter_wants(conversation->limit, device));
+}
+
+void conversation_say_away(
+	struct conversation *conversation, int64_t from_ns, int64_t to_ns, bool locked)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input"};
+
+	gap.reason = UXREC__GAP__REASON__REASON_AWAY;
+	gap.from_ns = from_ns;
+	gap.to_ns = to_ns;
+	gap.topics = topics;
+	gap.n_topics = ARRAY_SIZE(topics);
+	gap.detail = (char *)(locked ? "the session was locked" : "another session had the seat");
+	input_out_packet(&conversation->out, CHANNEL_GAPS, from_ns, &gap.base);
+}
+
 /* ---- one conversation ---- */
 
 /*
- * The kernel's queue of a fast mouse is full after five milliseconds; a busy machine must not keep us
- * from it so long. Who may not ask for it goes on without.
+ * The kernel's queue of a fast mouse is full after five milliseconds; neither a busy machine nor a disk that
+ * fetches a page of this program must keep us from it so long. Who may not ask for it goes on without.
  */
 static void be_prompt(void)
 {
@@ -142,6 +174,41 @@ static void be_prompt(void)
 
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) < 0)
 		setpriority(PRIO_PROCESS, 0, -10);
+	(void)mlockall(MCL_CURRENT);
+}
+
+/*
+ * Read an X server. One that is not at the seat (a server without a screen, a remote one) is read all the
+ * time: nobody else can type there.
+ */
+static int read_display(
+	struct conversation *conversation, const char *display, struct error *reterr)
+{
+	_destroy_(seat) struct seat *seat = NULL;
+	struct error error;
+	int r;
+
+	if (getuid() != 0 && seat_create(&seat, getuid(), false, &error) == 0)
+		conversation->seat = seat;
+	r = xinput_run(conversation, display, reterr);
+	conversation->seat = NULL;
+	return r;
+}
+
+/* Read the devices of /dev/input with the rights of who started us, and only what is theirs. */
+static int read_own_devices(struct conversation *conversation, struct error *reterr)
+{
+	_destroy_(seat) struct seat *seat = NULL;
+	/* root is not kept from anything here, and has no session to begin with */
+	int r = getuid() == 0 ? 0 : seat_create(&seat, getuid(), false, reterr);
+
+	conversation->seat = seat;
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_EVDEV, reterr);
+	if (r == 0)
+		r = evdev_run(conversation, reterr);
+	conversation->seat = NULL;
+	return r;
 }
 
 static int read_devices(
@@ -149,39 +216,91 @@ static int read_devices(
 {
 	bool evdev = strcmp(options->source, "evdev") == 0;
 
+	if (options->service)
+		return evdev_run(conversation, reterr);
 	if (strcmp(options->source, "auto") == 0)
 		evdev = evdev_is_readable();
 	else if (!evdev && strcmp(options->source, "x11") != 0)
 		return error_set(reterr, -EINVAL, "--source '%s': it is one of auto, evdev, x11",
 			text_quote(options->source).text);
-	return evdev ? evdev_run(conversation, reterr)
-		     : xinput_run(conversation, options->display, reterr);
+	return evdev ? read_own_devices(conversation, reterr)
+		     : read_display(conversation, options->display, reterr);
 }
 
-/* @return 0 when the recorder has ended it, or a negative errno; then it has been told why */
-static int converse(int fd, const struct options *options)
+static int start(struct conversation *conversation, const struct inputd_conf *conf,
+	struct inputd_request *request, struct error *reterr)
+{
+	bool shortcuts = request->flags & INPUTD_SHORTCUTS;
+	int r = inputd_conf_allows(conf, (enum key_policy)request->keys, shortcuts, reterr);
+
+	if (r == 0)
+		r = input_filter_parse(&conversation->filter, request->devices, reterr);
+	if (r < 0)
+		return r;
+	conversation->limit = conf->has_devices ? &conf->devices : NULL;
+	redactor_start(&conversation->redactor, (enum key_policy)request->keys, shortcuts,
+		request->flags & INPUTD_HOLD, clock_now_ns());
+	return 0;
+}
+
+/*
+ * @param conf  NULL: read it, as for who started us
+ * @return 0 when the recorder has ended it, or a negative errno; then it has been told why
+ */
+static int converse(
+	int fd, struct seat *seat, const struct inputd_conf *conf, const struct options *options)
 {
 	static struct conversation conversation;
 	struct error error = {"no reason given"};
 	struct inputd_request request;
+	struct inputd_conf own;
 	int r;
 
 	memset(&conversation, 0, sizeof(conversation));
 	conversation.out.fd = fd;
 	conversation.redactor.out = &conversation.out;
+	conversation.seat = seat;
 	r = await_start(fd, &request, &error);
-	if (r == 0)
-		r = input_filter_parse(&conversation.filter, request.devices, &error);
-	if (r == 0) {
-		redactor_start(&conversation.redactor, (enum key_policy)request.keys,
-			request.flags & INPUTD_SHORTCUTS, request.flags & INPUTD_HOLD,
-			clock_now_ns());
-		r = read_devices(&conversation, options, &error);
+	if (r == 0 && !conf) {
+		r = inputd_conf_read(&own, INPUTD_CONF_PATH, false, &error);
+		conf = &own;
 	}
+	if (r == 0)
+		r = start(&conversation, conf, &request, &error);
+	if (r == 0)
+		r = read_devices(&conversation, options, &error);
 	if (r < 0)
-		input_out_text(&conversation.out, INPUTD_FAILED,
+		input_out_failed(&conversation.out, r,
 			r == -EPROTO ? "what the recorder asks makes no sense" : error.text);
 	return r;
+}
+
+/* ---- as a service, or as a child ---- */
+
+static void converse_with_peer(
+	int fd, struct seat *seat, const struct inputd_conf *conf, void *user)
+{
+	converse(fd, seat, conf, user);
+}
+
+static int run_service(struct options *options)
+{
+	const struct inputd_service service = {
+		INPUTD_CONF_PATH, INPUTD_IDLE_MS, converse_with_peer, options};
+	struct error error;
+	int fd = inputd_service_socket(&error);
+
+	if (fd < 0) {
+		log_error("%s", error.text);
+		return 2;
+	}
+	/* before the first peer is known */
+	if (sandbox_enter(SANDBOX_EVDEV, &error) < 0 ||
+		inputd_service_run(fd, &service, &error) < 0) {
+		log_error("%s", error.text);
+		return 3;
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
@@ -192,6 +311,11 @@ int main(int argc, char **argv)
 
 	if (r > 0)
 		return r - 1;
+	sandbox_hide_memory();
+	if (options.service) {
+		be_prompt();
+		return run_service(&options);
+	}
 	if (getsockopt(INPUTD_SOCKET_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
 		type != SOCK_SEQPACKET) {
 		log_error("no socket to uxrecd at descriptor %d: uxrecd starts this program",
@@ -199,5 +323,5 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	be_prompt();
-	return converse(INPUTD_SOCKET_FD, &options) < 0 ? 3 : 0;
+	return converse(INPUTD_SOCKET_FD, NULL, NULL, &options) < 0 ? 3 : 0;
 }

@@ -43,6 +43,7 @@ enum inputd_kind {
 struct inputd_header {
 	uint32_t kind;
 	uint32_t channel; /* INPUTD_PACKET: enum channel_id */
+	int32_t error;    /* INPUTD_FAILED: a negative errno */
 	int64_t time_ns;  /* INPUTD_PACKET: CLOCK_MONOTONIC, source time of the first event */
 };
 

@@ -17,9 +17,13 @@
 /* 256 × 256 is the largest cursor that toolkits make */
 #define SHAPE_LIMIT_PX 512
 
+/* more at once is no hand's work */
+#define PRESSES 16
+
 struct pointer_source {
 	struct source base;
 	struct source_context context;
+	struct pointer_options options;
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
@@ -113,7 +117,18 @@ static int push_shape(struct pointer_source *source, int64_t time_ns)
 struct seen {
 	bool pressed, shape;
 	int64_t shape_ns;
+	int64_t press_ns[PRESSES]; /* of the buttons that click */
+	size_t press_count;
 };
+
+static void take_press(struct seen *seen, uint32_t button, int64_t time_ns)
+{
+	bool is_wheel = button >= 4 && button <= 7;
+
+	seen->pressed = true;
+	if (!is_wheel && seen->press_count < PRESSES)
+		seen->press_ns[seen->press_count++] = time_ns;
+}
 
 static void take_events(struct pointer_source *source, struct seen *seen)
 {
@@ -135,12 +150,13 @@ static void take_events(struct pointer_source *source, struct seen *seen)
 
 			source->moved_ns = x11_time_ns(raw->time, now_ns);
 			if (generic->event_type == XCB_INPUT_RAW_BUTTON_PRESS)
-				seen->pressed = true;
+				take_press(seen, raw->detail, source->moved_ns);
 		}
 		free(event);
 	}
 }
 
+/* @return 1 when the server was asked: with its answer events may have come that no poll() tells of */
 static int step(struct pointer_source *source)
 {
 	struct seen seen = {0};
@@ -151,12 +167,15 @@ static int step(struct pointer_source *source)
 		return -EPIPE;
 	now_ns = clock_now_ns();
 	if (!source->moved_ns || (now_ns < source->next_ns && !seen.pressed))
-		return 0;
+		return seen.shape;
 	if (push_position(source, source->moved_ns) < 0)
 		return -EPIPE;
+	for (size_t i = 0; i < seen.press_count && source->options.pressed; i++)
+		source->options.pressed(
+			source->options.user, seen.press_ns[i], source->last_x, source->last_y);
 	source->moved_ns = 0;
 	source->next_ns = now_ns + PERIOD_NS;
-	return 0;
+	return 1;
 }
 
 static void *pointer_thread(void *user)
@@ -169,7 +188,7 @@ static void *pointer_thread(void *user)
 		r = -EPIPE;
 	while (r >= 0 && !source->stop) {
 		r = step(source);
-		if (r >= 0)
+		if (r == 0)
 			r = x11_wait(source->connection, source->wake_fd,
 				source->moved_ns ? source->next_ns : INT64_MAX);
 	}
@@ -226,7 +245,7 @@ static const struct source_ops pointer_source_ops = {
 };
 
 int pointer_source_create(struct source **ret, const struct source_context *context,
-	const char *display, struct error *reterr)
+	const struct pointer_options *options, struct error *reterr)
 {
 	_destroy_(source) struct source *base = calloc(1, sizeof(struct pointer_source));
 	struct pointer_source *source = pointer(base);
@@ -237,11 +256,12 @@ int pointer_source_create(struct source **ret, const struct source_context *cont
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &pointer_source_ops;
 	source->context = *context;
+	source->options = *options;
 	source->last_x = source->last_y = INT32_MIN;
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
-	source->connection = x11_connect(display, &screen, reterr);
+	source->connection = x11_connect(options->display, &screen, reterr);
 	if (!source->connection)
 		return -ECONNREFUSED;
 	source->root = screen->root;

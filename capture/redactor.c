@@ -58,11 +58,12 @@ static int64_t begin_ns(const struct redactor *redactor, const struct redactor_k
 
 static int64_t due_ns(const struct redactor *redactor, const struct redactor_key *key)
 {
-	int64_t interval = interval_ns(redactor->now);
+	int64_t interval = interval_ns(redactor->now), begin;
 
 	if (interval == 0)
 		return key->time_ns + INPUT_FLUSH_NS + hold_ns(redactor);
-	return begin_ns(redactor, key) + interval + SLACK_NS + hold_ns(redactor);
+	begin = begin_ns(redactor, key);
+	return begin - begin % interval + interval + SLACK_NS + hold_ns(redactor);
 }
 
 int64_t redactor_deadline_ns(const struct redactor *redactor)
@@ -83,14 +84,20 @@ static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reaso
 	input_out_packet(redactor->out, CHANNEL_KEY_POLICY, from_ns, &message.base);
 }
 
+/* With the times of intervals, as keys have them: when each was lost is nobody's to know either. */
 static void say_dropped(struct redactor *redactor, int64_t now_ns)
 {
+	int64_t interval = interval_ns(redactor->now);
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 	char *topics[] = {(char *)"/input/keys"};
 
 	gap.reason = UXREC__GAP__REASON__REASON_OVERLOAD;
 	gap.from_ns = redactor->dropped_ns;
 	gap.to_ns = now_ns;
+	if (interval > 0) {
+		gap.from_ns -= gap.from_ns % interval;
+		gap.to_ns -= gap.to_ns % interval;
+	}
 	gap.count = redactor->dropped;
 	gap.topics = topics;
 	gap.n_topics = ARRAY_SIZE(topics);
@@ -259,17 +266,20 @@ void redactor_flush(struct redactor *redactor, int64_t now_ns)
 {
 	int64_t interval = interval_ns(redactor->now), said_ns = redactor->said_ns;
 
-	if (redactor->dropped > 0)
-		say_dropped(redactor, now_ns);
 	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns) {
 		size_t n = run_length(redactor, now_ns);
 
-		if (interval > 0)
-			said_ns = begin_ns(redactor, key_at(redactor, 0)) + interval;
+		if (interval > 0) {
+			said_ns = begin_ns(redactor, key_at(redactor, 0));
+			said_ns += interval - said_ns % interval;
+		}
 		say_run(redactor, n);
 		forget_first(redactor, n);
 	}
 	redactor->said_ns = said_ns;
+	/* once for all that found no room since there was some */
+	if (redactor->dropped > 0 && redactor->count < REDACTOR_KEYS_LIMIT)
+		say_dropped(redactor, now_ns);
 }
 
 /* ---- taking ---- */

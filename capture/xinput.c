@@ -1,6 +1,7 @@
 #include "capture/input_devices.h"
 
 #include "capture/inputd_protocol.h"
+#include "capture/sandbox.h"
 #include "capture/x11.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -8,9 +9,10 @@
 
 #include <errno.h>
 #include <linux/input-event-codes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 #include <xcb/xinput.h>
 
 /*
@@ -23,6 +25,9 @@
 /* an Xorg keycode is the kernel's code plus this (xkeyboard-config, keycodes/evdev) */
 #define KEYCODE_OFFSET 8
 
+/* as many fingers as the largest screens tell apart */
+#define TOUCHES_LIMIT 16
+
 struct x_device {
 	uint16_t id;      /* the server's */
 	bool absolute[2]; /* x and y are positions and not steps */
@@ -30,6 +35,9 @@ struct x_device {
 	bool unwanted;
 	bool is_keyboard, is_virtual;
 	char name[128];
+	uint32_t touches
+		[TOUCHES_LIMIT]; /* the server's number plus 1 of the contact in each slot; 0: none */
+	unsigned touch_count;
 	struct input_batch batch;
 };
 
@@ -43,6 +51,9 @@ struct xinput_reader {
 	struct x_device *devices[DEVICES_LIMIT];
 	size_t count;
 	uint32_t last_number;
+	int watch_fd;    /* readable when the recorder asks, or the seat changes */
+	int64_t away_ns; /* since when the seat is not ours; 0: it is */
+	bool locked;     /* that is why */
 	uint8_t first_keycode;
 	uint8_t keysyms_per_code;
 	size_t keysym_count;
@@ -113,7 +124,7 @@ static bool describe(struct xinput_reader *reader, const struct x_device *device
 		kind = UXREC__INPUT_DEVICE__KIND__KIND_TOUCHSCREEN;
 	message.kinds = &kind;
 	message.n_kinds = 1;
-	if (info && !input_filter_wants(&reader->conversation->filter, &message))
+	if (info && !conversation_wants(reader->conversation, &message))
 		return false;
 	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message.base);
 	return true;
@@ -353,6 +364,44 @@ static void take_motion(struct xinput_reader *reader, struct x_device *device, i
 		add_control(reader, device, time_ns, EV_SYN, SYN_REPORT, 0);
 }
 
+/* @return the slot of a contact, a free one for one that begins, -1 when there is none */
+static int slot_of(const struct x_device *device, uint32_t touch)
+{
+	for (int slot = 0; slot < TOUCHES_LIMIT; slot++)
+		if (device->touches[slot] == touch)
+			return slot;
+	return -1;
+}
+
+/* Contacts, in the kernel's protocol of slots (Documentation/input/multi-touch-protocol.rst, B). */
+static void take_touch(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+	const xcb_input_raw_touch_begin_event_t *event)
+{
+	const uint32_t *mask = xcb_input_raw_touch_begin_valuator_mask(event);
+	const xcb_input_fp3232_t *values = xcb_input_raw_touch_begin_axisvalues_raw(event);
+	bool begins = event->event_type == XCB_INPUT_RAW_TOUCH_BEGIN;
+	bool ends = event->event_type == XCB_INPUT_RAW_TOUCH_END;
+	int slot = slot_of(device, begins ? 0 : event->detail + 1), at = 0;
+
+	if (slot < 0)
+		return;
+	add_control(reader, device, time_ns, EV_ABS, ABS_MT_SLOT, slot);
+	if (begins || ends) {
+		device->touches[slot] = begins ? event->detail + 1 : 0;
+		add_control(reader, device, time_ns, EV_ABS, ABS_MT_TRACKING_ID,
+			begins ? (int32_t)(event->detail & INT32_MAX) : -1);
+	}
+	for (uint16_t axis = 0; axis < 2 && axis < event->valuators_len * 32 && !ends; axis++)
+		if (mask[0] >> axis & 1)
+			add_control(reader, device, time_ns, EV_ABS,
+				axis ? ABS_MT_POSITION_Y : ABS_MT_POSITION_X,
+				values[at++].integral);
+	/* the first finger presses, the last one releases */
+	if ((begins && device->touch_count++ == 0) || (ends && --device->touch_count == 0))
+		add_control(reader, device, time_ns, EV_KEY, BTN_TOUCH, begins);
+	add_control(reader, device, time_ns, EV_SYN, SYN_REPORT, 0);
+}
+
 /* ---- events ---- */
 
 static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *generic)
@@ -379,6 +428,9 @@ static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *
 		take_button(reader, device, time_ns, (const void *)raw);
 		break;
 	case XCB_INPUT_RAW_MOTION: take_motion(reader, device, time_ns, raw); break;
+	case XCB_INPUT_RAW_TOUCH_BEGIN:
+	case XCB_INPUT_RAW_TOUCH_UPDATE:
+	case XCB_INPUT_RAW_TOUCH_END: take_touch(reader, device, time_ns, (const void *)raw); break;
 	default: break;
 	}
 	return 0;
@@ -421,23 +473,36 @@ static int64_t flush_due(struct xinput_reader *reader)
 	return deadline_ns;
 }
 
-static int select_events(struct xinput_reader *reader, struct error *reterr)
+/* @param on  false: the server sends nothing any more of what is done */
+static void select_events(struct xinput_reader *reader, bool on)
 {
-	xcb_connection_t *c = reader->connection;
-	const xcb_query_extension_reply_t *extension = xcb_get_extension_data(c, &xcb_input_id);
-	_autofree_ xcb_input_xi_query_version_reply_t *version = NULL;
 	struct {
 		xcb_input_event_mask_t head;
 		uint32_t mask;
 	} selections[] = {
 		{{XCB_INPUT_DEVICE_ALL, 1}, XCB_INPUT_XI_EVENT_MASK_HIERARCHY},
 		{{XCB_INPUT_DEVICE_ALL_MASTER, 1},
-			XCB_INPUT_XI_EVENT_MASK_RAW_KEY_PRESS |
-				XCB_INPUT_XI_EVENT_MASK_RAW_KEY_RELEASE |
-				XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS |
-				XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_RELEASE |
-				XCB_INPUT_XI_EVENT_MASK_RAW_MOTION},
+			on ? XCB_INPUT_XI_EVENT_MASK_RAW_KEY_PRESS |
+					XCB_INPUT_XI_EVENT_MASK_RAW_KEY_RELEASE |
+					XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS |
+					XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_RELEASE |
+					XCB_INPUT_XI_EVENT_MASK_RAW_MOTION |
+					XCB_INPUT_XI_EVENT_MASK_RAW_TOUCH_BEGIN |
+					XCB_INPUT_XI_EVENT_MASK_RAW_TOUCH_UPDATE |
+					XCB_INPUT_XI_EVENT_MASK_RAW_TOUCH_END
+			   : 0},
 	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(selections); i++)
+		xcb_input_xi_select_events(
+			reader->connection, reader->root, 1, &selections[i].head);
+}
+
+static int find_extension(struct xinput_reader *reader, struct error *reterr)
+{
+	xcb_connection_t *c = reader->connection;
+	const xcb_query_extension_reply_t *extension = xcb_get_extension_data(c, &xcb_input_id);
+	_autofree_ xcb_input_xi_query_version_reply_t *version = NULL;
 
 	if (extension && extension->present)
 		version = xcb_input_xi_query_version_reply(
@@ -446,8 +511,62 @@ static int select_events(struct xinput_reader *reader, struct error *reterr)
 		return error_set(reterr, -EOPNOTSUPP,
 			"the X server has no XInput 2: its input cannot be recorded");
 	reader->opcode = extension->major_opcode;
-	for (size_t i = 0; i < ARRAY_SIZE(selections); i++)
-		xcb_input_xi_select_events(c, reader->root, 1, &selections[i].head);
+	return 0;
+}
+
+/* ---- the seat ---- */
+
+/* Forget what has come of events, also what came before it was known that they are not ours. */
+static void drop_events(struct xinput_reader *reader)
+{
+	xcb_generic_event_t *event;
+
+	free(xcb_get_input_focus_reply(
+		reader->connection, xcb_get_input_focus(reader->connection), NULL));
+	while ((event = xcb_poll_for_event(reader->connection)))
+		free(event);
+}
+
+/* The password at the lock screen is not this recording's, nor what another user types. */
+static int follow_seat(struct xinput_reader *reader)
+{
+	struct conversation *conversation = reader->conversation;
+	enum seat_state state = seat_dispatch(conversation->seat);
+	int r = 0;
+
+	if (state != SEAT_OURS && !reader->away_ns) {
+		reader->away_ns = clock_now_ns();
+		reader->locked = state == SEAT_LOCKED;
+		select_events(reader, false);
+		drop_events(reader);
+	} else if (state == SEAT_OURS && reader->away_ns) {
+		drop_events(reader);
+		select_events(reader, true);
+		r = query_keysyms(reader);
+		if (r == 0)
+			r = query_devices(reader);
+		if (r == 0)
+			r = find_keys(reader, clock_now_ns());
+		conversation_say_away(
+			conversation, reader->away_ns, clock_now_ns(), reader->locked);
+		reader->away_ns = 0;
+	}
+	return r;
+}
+
+/* ---- the whole ---- */
+
+/* One descriptor for the recorder and the seat, beside the connection's own. */
+static int watch(struct xinput_reader *reader, struct error *reterr)
+{
+	struct epoll_event readable = {.events = EPOLLIN};
+	int seat = reader->conversation->seat ? seat_fd(reader->conversation->seat) : -1;
+
+	reader->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (reader->watch_fd < 0 ||
+		epoll_ctl(reader->watch_fd, EPOLL_CTL_ADD, reader->out->fd, &readable) < 0 ||
+		(seat >= 0 && epoll_ctl(reader->watch_fd, EPOLL_CTL_ADD, seat, &readable) < 0))
+		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
 	return 0;
 }
 
@@ -461,30 +580,38 @@ static int start(struct xinput_reader *reader, const char *display, struct error
 	if (!reader->connection)
 		return -ECONNREFUSED;
 	reader->root = screen->root;
-	r = select_events(reader, reterr);
+	r = find_extension(reader, reterr);
+	if (r == 0)
+		r = watch(reader, reterr);
 	if (r < 0)
 		return r;
+	select_events(reader, true);
 	if (query_keysyms(reader) < 0 || query_devices(reader) < 0 ||
 		find_keys(reader, clock_now_ns()) < 0)
 		return error_set(reterr, -EPIPE, "the X server does not answer");
 	snprintf(text, sizeof(text), "XInput: %zu devices", reader->count);
-	input_out_text(reader->out, INPUTD_READY, text);
+	input_out_ready(reader->out, text);
 	return 0;
 }
 
 /* @return 0, 1 when the recorder has shut down its end, or a negative errno with the reason */
 static int step(struct xinput_reader *reader, struct error *reterr)
 {
-	struct pollfd recorder = {.fd = reader->out->fd, .events = POLLIN};
+	struct epoll_event events[2];
 	int r = 0;
 
 	/* first what is to be kept back, and then the keys */
-	if (poll(&recorder, 1, 0) > 0)
+	if (epoll_wait(reader->watch_fd, events, 2, 0) > 0) {
 		r = conversation_take(reader->conversation);
-	if (r == 0)
+		if (r == 0 && reader->conversation->seat)
+			r = follow_seat(reader);
+	}
+	if (r == 0 && !reader->away_ns)
 		r = take_events(reader);
-	if (r == 0 && x11_wait(reader->connection, reader->out->fd, flush_due(reader)) < 0)
+	if (r == 0 && x11_wait(reader->connection, reader->watch_fd, flush_due(reader)) < 0)
 		r = -EPIPE;
+	if (r == 0 && reader->away_ns)
+		drop_events(reader);
 	if (xcb_connection_has_error(reader->connection))
 		return error_set(reterr, -EPIPE, "the X server is gone");
 	return r;
@@ -494,23 +621,33 @@ int xinput_run(struct conversation *conversation, const char *display, struct er
 {
 	struct xinput_reader reader = {.conversation = conversation,
 		.out = &conversation->out,
-		.redactor = &conversation->redactor};
+		.redactor = &conversation->redactor,
+		.watch_fd = -1};
 	int64_t now_ns;
 	int r = start(&reader, display, reterr);
 
+	/* what is needed is connected; logind's files are read again */
+	if (r == 0)
+		r = sandbox_enter(conversation->seat ? SANDBOX_EVDEV : SANDBOX_X11, reterr);
+	if (r == 0 && conversation->seat)
+		r = follow_seat(&reader); /* it may be locked already */
 	while (r == 0 && !reader.out->failed)
 		r = step(&reader, reterr);
 	now_ns = clock_now_ns();
 	/* whether keys that are held back may be told of is not known, nor which of them are down */
-	if (r > 0 && !reader.redactor->hold)
+	if (r > 0 && !reader.redactor->hold && !reader.away_ns)
 		find_keys(&reader, now_ns);
 	redactor_finish(reader.redactor, now_ns);
+	if (reader.away_ns)
+		conversation_say_away(conversation, reader.away_ns, now_ns, reader.locked);
 	for (size_t i = 0; i < reader.count; i++) {
 		input_batch_flush(&reader.devices[i]->batch, reader.out);
 		free(reader.devices[i]);
 	}
 	if (reader.connection)
 		xcb_disconnect(reader.connection);
+	if (reader.watch_fd >= 0)
+		close(reader.watch_fd);
 	free(reader.keysyms);
 	return r < 0 ? r : 0;
 }

@@ -26,8 +26,9 @@ static const char usage[] =
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
 	"  --screen auto|x11|test|none\n"
 	"                       what is captured (default auto: the X display)\n"
-	"  --input auto|evdev|x11|none\n"
-	"                       where input is read (default auto: evdev where it may be read)\n"
+	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
+	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
+	"                       there is one, else evdev where it may be read, else X11)\n"
 	"  --devices LIST       which input devices, with commas between: keyboard, mouse, touchpad,\n"
 	"                       touchscreen, tablet, switch, other, name:TEXT, seat:NAME; with '-'\n"
 	"                       before it: not these (default: all of seat0)\n"
@@ -144,7 +145,7 @@ static int parse_sync(struct options *options, const char *value)
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
-	static const char *const inputs[] = {"auto", "evdev", "x11", "none", NULL};
+	static const char *const inputs[] = {"auto", "service", "evdev", "x11", "none", NULL};
 
 	switch (c) {
 	case OPTION_LIBRARY: replace(&options->library, value); return 0;
@@ -154,7 +155,12 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_LISTEN: return parse_listen(options, value);
 	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
 	case OPTION_DEVICES: return take_devices(options, value);
-	case OPTION_INPUT: return take_choice(&options->input, "input", value, inputs);
+	case OPTION_INPUT:
+		if (strncmp(value, "service:/", 9) == 0) {
+			options->input = value;
+			return 0;
+		}
+		return take_choice(&options->input, "input", value, inputs);
 	case OPTION_SOUND:
 		return ear_wish_parse(&options->sound, value)
 			? 0

@@ -120,7 +120,9 @@ static void stop_sources(struct station *station)
 	pthread_mutex_unlock(&station->sources_lock);
 	hub_set_keyframes(station->options.live->hub, false);
 	source_destroy(screen);
+	/* the pointer tells the accessible source of clicks, and that one tells the input's what has the focus */
 	source_destroy(steal_ptr(station->pointer));
+	source_destroy(steal_ptr(station->accessible));
 	source_destroy(steal_ptr(station->input));
 	source_destroy(steal_ptr(station->sound));
 	source_destroy(steal_ptr(station->monitor));
@@ -131,6 +133,8 @@ static int start_screen(
 {
 	const struct station_options *options = &station->options;
 	const struct screen_options wanted = {options->screen, options->display, options->max_fps};
+	const struct pointer_options pointer = {
+		.display = options->display, .pressed = station_clicked, .user = station};
 	struct source *screen;
 	int r;
 
@@ -144,7 +148,7 @@ static int start_screen(
 	pthread_mutex_unlock(&station->sources_lock);
 	if (strcmp(options->screen, "x11") != 0)
 		return 0;
-	return pointer_source_create(&station->pointer, context, options->display, reterr);
+	return pointer_source_create(&station->pointer, context, &pointer, reterr);
 }
 
 static int start_sound(
@@ -169,20 +173,28 @@ int station_start_sources(struct station *station, struct error *reterr)
 	const struct station_options *options = &station->options;
 	const struct source_context context = {
 		&station->clock, recorder_sink(station->recorder), source_lost, station};
-	const struct input_options input = {.source = options->input,
+	struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,
 		.devices = options->devices,
 		.keys = station->keys,
 		.consent_id = station->consent_id,
 		.shortcuts = station->study->shortcuts};
+	bool has_input =
+		station_may_record(station, MODALITY_INPUT) && strcmp(options->input, "none") != 0;
+	struct source *source = NULL;
 	int r = 0;
 
+	if (has_input)
+		station_start_accessible(station, &context);
+	input.passwords_watched = station->accessible && station->keys != KEY_POLICY_NONE;
 	/* the input's helper is the one that may refuse: then no picture was taken */
-	if (station_may_record(station, MODALITY_INPUT) && strcmp(options->input, "none") != 0)
-		r = input_source_create(&station->input, &context, &input, reterr);
-	if (r == 0)
+	if (has_input)
+		r = input_source_create(&source, &context, &input, reterr);
+	if (r == 0) {
+		station_set_input(station, source);
 		r = start_screen(station, &context, reterr);
+	}
 	if (r == 0)
 		r = start_sound(station, &context, reterr);
 	hub_set_keyframes(options->live->hub, r == 0);

@@ -2,12 +2,13 @@
 
 #include "daemon/station.h"
 
+#include "capture/accessible.h"
 #include "capture/policy.h"
 #include "capture/source.h"
 #include "protocol/annotations.h"
 
 /* What the files of the station share: station.c its life and its acts, station_go_on.c a recorder that
- * was killed, station_status.c what it says of itself. */
+ * was killed, station_accessible.c what applications tell, station_status.c what it says of itself. */
 
 #define TROUBLE_BYTES 96
 
@@ -44,7 +45,10 @@ struct station {
 	uint32_t agreed; /* what may be recorded: bits (1 << enum modality) */
 	enum key_policy keys;
 	pthread_mutex_t sources_lock; /* the recorder asks the screen source */
-	struct source *screen, *pointer, *input, *sound, *monitor;
+	struct source *screen, *pointer, *input, *accessible, *sound, *monitor;
+	/* of the accessible source's thread too, under sources_lock */
+	enum accessible_focus focus, focus_told;
+	bool focus_known; /* it has said something */
 	bool observers_muted;
 	int64_t started_ns, paused_ns;
 	char attempt_id[33], task[65];
@@ -71,6 +75,14 @@ void station_get_trouble(struct station *station, char text[TROUBLE_BYTES]);
 /* Open what the consent covers; on failure nothing is open. */
 int station_start_sources(struct station *station, struct error *reterr);
 void station_request_keyframe(void *user);
+
+/* What has the focus and what is clicked; without a bus there is a warning, and the recording goes on. Before
+ * the input source, which has to know whether passwords are watched. */
+void station_start_accessible(struct station *station, const struct source_context *context);
+/* Take the input source in, or NULL: it is told what has the focus. */
+void station_set_input(struct station *station, struct source *input);
+/* For the pointer's source. */
+void station_clicked(void *user, int64_t time_ns, int x_px, int y_px);
 
 void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);

@@ -143,8 +143,14 @@ struct packet *station_result_packet(
 struct packet *station_doctor_packet(struct station *station, uint64_t request)
 {
 	const struct station_options *options = &station->options;
-	const struct doctor_options wanted = {options->screen, options->display, options->input,
-		options->helper, options->library, options->sound, true};
+	const struct doctor_options wanted = {.grabber = options->screen,
+		.display = options->display,
+		.input = options->input,
+		.devices = options->devices,
+		.helper = options->helper,
+		.library = options->library,
+		.sound = options->sound,
+		.picture = true};
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	struct packet *packet = NULL;
 	struct error error;

@@ -115,7 +115,12 @@ enum {
 	FILE_PACKAGE = 2,
 	FILE_MESSAGE = 4,
 	MESSAGE_NAME = 1,
+	MESSAGE_FIELD = 2,
 	MESSAGE_NESTED = 3,
+	FIELD_NAME = 1,
+	FIELD_NUMBER = 3,
+	FIELD_TYPE = 5,
+	FIELD_TYPE_NAME = 6,
 };
 
 #define NESTING_LIMIT 32
@@ -135,17 +140,17 @@ static uint64_t take_varint(struct view *view)
 	return 0;
 }
 
-/* @return the next field's number, with its bytes when it has a length; 0 at the end or a failure */
-static uint64_t next_field(struct view *view, struct view *ret)
+/* @return the next field's number, with its bytes or its number; 0 at the end or a failure */
+static uint64_t next_field(struct view *view, struct view *ret, uint64_t *ret_value)
 {
-	uint64_t tag;
+	uint64_t tag, value = 0;
 
 	*ret = (struct view){0};
 	if (view->size_bytes == 0 || view->failed)
 		return 0;
 	tag = take_varint(view);
 	switch (tag & 7) {
-	case WIRE_VARINT: take_varint(view); break;
+	case WIRE_VARINT: value = take_varint(view); break;
 	case WIRE_I64: view_get(view, 8); break;
 	case WIRE_I32: view_get(view, 4); break;
 	case WIRE_LEN: *ret = view_take(view, take_varint(view)); break;
@@ -153,6 +158,8 @@ static uint64_t next_field(struct view *view, struct view *ret)
 	}
 	if (tag >> 3 == 0)
 		view->failed = 1;
+	if (ret_value)
+		*ret_value = value;
 	return view->failed ? 0 : tag >> 3;
 }
 
@@ -178,7 +185,7 @@ static int message_declares(struct view message, struct view name, int depth)
 
 	if (depth > NESTING_LIMIT)
 		return -EBADMSG;
-	while ((number = next_field(&rest, &field)))
+	while ((number = next_field(&rest, &field, NULL)))
 		if (number == MESSAGE_NAME)
 			own = field;
 	if (rest.failed)
@@ -186,7 +193,7 @@ static int message_declares(struct view message, struct view name, int depth)
 	name = own.size_bytes ? name_behind(name, own) : (struct view){.failed = 1};
 	if (!name.failed && name.size_bytes == 0)
 		r = 1;
-	while (r >= 0 && (number = next_field(&message, &field)))
+	while (r >= 0 && (number = next_field(&message, &field, NULL)))
 		if (number == MESSAGE_NESTED) {
 			int inside = message_declares(field, name, depth + 1);
 
@@ -201,13 +208,13 @@ static int file_declares(struct view file, struct view name)
 	uint64_t number;
 	int r = 0;
 
-	while ((number = next_field(&rest, &field)))
+	while ((number = next_field(&rest, &field, NULL)))
 		if (number == FILE_PACKAGE)
 			package = field;
 	if (rest.failed)
 		return -EBADMSG;
 	name = name_behind(name, package);
-	while (r >= 0 && (number = next_field(&file, &field)))
+	while (r >= 0 && (number = next_field(&file, &field, NULL)))
 		if (number == FILE_MESSAGE) {
 			int inside = message_declares(field, name, 0);
 
@@ -222,7 +229,7 @@ int schema_check(struct view descriptors, struct view message)
 	uint64_t number;
 	int r = 0;
 
-	while (r >= 0 && (number = next_field(&descriptors, &field)))
+	while (r >= 0 && (number = next_field(&descriptors, &field, NULL)))
 		if (number == SET_FILE) {
 			int inside = file_declares(field, message);
 
@@ -231,4 +238,67 @@ int schema_check(struct view descriptors, struct view message)
 	if (descriptors.failed || r < 0)
 		return -EBADMSG;
 	return r > 0 ? 0 : -ENOENT;
+}
+
+static struct schema_field parse_field(struct view bytes)
+{
+	struct schema_field field = {0};
+	struct view part;
+	uint64_t number, value;
+
+	while ((number = next_field(&bytes, &part, &value)))
+		switch (number) {
+		case FIELD_NAME: field.name = part; break;
+		case FIELD_NUMBER: field.number = value; break;
+		case FIELD_TYPE: field.type = value; break;
+		case FIELD_TYPE_NAME: field.type_name = part; break;
+		default: break;
+		}
+	return field;
+}
+
+/* of all messages in a file that have that name without their package */
+static void walk_message(struct view message, struct view name, int depth,
+	void (*take)(void *user, const struct schema_field *field), void *user)
+{
+	struct view rest = message, field, own = {0};
+	uint64_t number;
+
+	while ((number = next_field(&rest, &field, NULL)))
+		if (number == MESSAGE_NAME)
+			own = field;
+	name = own.size_bytes ? name_behind(name, own) : (struct view){.failed = 1};
+	if (name.failed || depth > NESTING_LIMIT)
+		return;
+	while ((number = next_field(&message, &field, NULL)))
+		if (number == MESSAGE_NESTED) {
+			walk_message(field, name, depth + 1, take, user);
+		} else if (number == MESSAGE_FIELD && name.size_bytes == 0) {
+			struct schema_field parsed = parse_field(field);
+
+			take(user, &parsed);
+		}
+}
+
+int schema_walk(struct view descriptors, struct view message,
+	void (*take)(void *user, const struct schema_field *field), void *user)
+{
+	int r = schema_check(descriptors, message);
+	struct view file, part;
+	uint64_t number;
+
+	if (r < 0)
+		return r;
+	while ((number = next_field(&descriptors, &file, NULL))) {
+		struct view rest = file, package = {0}, name;
+
+		while ((number = next_field(&rest, &part, NULL)))
+			if (number == FILE_PACKAGE)
+				package = part;
+		name = name_behind(message, package);
+		while ((number = next_field(&file, &part, NULL)))
+			if (number == FILE_MESSAGE && !name.failed)
+				walk_message(part, name, 0, take, user);
+	}
+	return 0;
 }

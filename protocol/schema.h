@@ -22,6 +22,21 @@ struct view schema_descriptors(const char *message);
  */
 int schema_check(struct view descriptors, struct view message);
 
+/** A field as a google.protobuf.FieldDescriptorProto declares it. */
+struct schema_field {
+	struct view name;
+	uint64_t number, type; /* google.protobuf.FieldDescriptorProto.Type */
+	struct view type_name; /* ".package.Name" of a message or an enum */
+};
+
+/**
+ * Hand over every field that a FileDescriptorSet declares for a message type.
+ *
+ * @return as schema_check()
+ */
+int schema_walk(struct view descriptors, struct view message,
+	void (*take)(void *user, const struct schema_field *field), void *user);
+
 /** How to unpack a message, or NULL when it is none of ours. */
 const ProtobufCMessageDescriptor *schema_message(const char *message);
 

@@ -7,6 +7,7 @@
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/limits.h"
+#include "protocol/redaction.h"
 #include "protocol/verify.h"
 #include "replay/info.h"
 #include "replay/json.h"
@@ -122,8 +123,24 @@ static const char *reason_name(Uxrec__Gap__Reason reason)
 	case UXREC__GAP__REASON__REASON_DISK: return "disk";
 	case UXREC__GAP__REASON__REASON_SUSPEND: return "suspend";
 	case UXREC__GAP__REASON__REASON_ERASED: return "erased";
+	case UXREC__GAP__REASON__REASON_AWAY: return "away";
 	default: return "unspecified";
 	}
+}
+
+static struct json_object *devices_to_json(const struct session_facts *facts)
+{
+	struct json_object *devices = json_object_new_array();
+
+	for (size_t i = 0; i < facts->device_count; i++) {
+		const struct device_facts *known = &facts->devices[i];
+		struct json_object *device = json_of_message(&known->device->base);
+
+		json_object_object_add(device, "from_ns", json_object_new_int64(known->from_ns));
+		json_object_object_add(device, "to_ns", json_object_new_int64(known->to_ns));
+		json_object_array_add(devices, device);
+	}
+	return devices;
 }
 
 static struct json_object *info_to_json(const struct session_facts *facts)
@@ -154,6 +171,11 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 		json_object_array_add(channels, channel);
 	}
 	json_object_object_add(document, "channels", channels);
+	json_object_object_add(document, "devices", devices_to_json(facts));
+	json_object_object_add(document, "keys", json_object_new_string(facts->keys));
+	json_object_object_add(
+		document, "password_fields", json_object_new_int64(facts->password_count));
+	json_object_object_add(document, "password_s", json_object_new_double(facts->password_s));
 	for (size_t i = 0; i < facts->gap_count; i++)
 		json_object_array_add(gaps, json_of_message(&facts->gaps[i]->base));
 	json_object_object_add(document, "gaps", gaps);
@@ -168,6 +190,33 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 	}
 	json_object_object_add(document, "damages", damages);
 	return document;
+}
+
+/* what a person reads */
+#define GAPS_PRINTED 50
+
+static void print_input(const struct session_facts *facts)
+{
+	if (*facts->keys)
+		printf("keys         %s%s\n", facts->keys,
+			strcmp(facts->keys, "classes") == 0          ? ", to 100 ms"
+				: strcmp(facts->keys, "counts") == 0 ? ", to 250 ms"
+								     : "");
+	if (facts->password_count > 0)
+		printf("passwords    a field for one had the focus %u times, for %.1f s: no keys\n",
+			facts->password_count, facts->password_s);
+	for (size_t i = 0; i < facts->device_count; i++) {
+		const struct device_facts *known = &facts->devices[i];
+
+		printf("device       %u: %s%s", known->device->device,
+			text_quote(known->device->name).text,
+			known->device->virtual_ ? ", made by a program" : "");
+		if (known->from_ns - facts->begin_ns > NS_PER_S)
+			printf(", from %.3f s", (double)(known->from_ns - facts->begin_ns) / 1e9);
+		if (known->to_ns)
+			printf(", until %.3f s", (double)(known->to_ns - facts->begin_ns) / 1e9);
+		putchar('\n');
+	}
 }
 
 static void print_info(const struct session *session, const struct session_facts *facts)
@@ -185,6 +234,7 @@ static void print_info(const struct session *session, const struct session_facts
 	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
 		*facts->end_reason ? ": " : "", text_quote(facts->end_reason).text);
 	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
+	print_input(facts);
 	printf("\n%-22s %-26s %10s %12s\n", "CHANNEL", "SCHEMA", "MESSAGES", "BYTES");
 	for (size_t i = 0; i < facts->channel_count; i++)
 		if (facts->channels[i].messages)
@@ -193,11 +243,13 @@ static void print_info(const struct session *session, const struct session_facts
 				text_quote(facts->channels[i].channel->schema).text,
 				(unsigned long long)facts->channels[i].messages,
 				(unsigned long long)facts->channels[i].bytes);
-	for (size_t i = 0; i < facts->gap_count; i++)
+	for (size_t i = 0; i < facts->gap_count && i < GAPS_PRINTED; i++)
 		printf("gap: %s at %.3f s for %.3f s: %s\n", reason_name(facts->gaps[i]->reason),
 			(double)(facts->gaps[i]->from_ns - facts->begin_ns) / 1e9,
 			(double)(facts->gaps[i]->to_ns - facts->gaps[i]->from_ns) / 1e9,
 			text_quote(facts->gaps[i]->detail).text);
+	if (facts->gap_count > GAPS_PRINTED)
+		printf("and %zu gaps more: uxrec info --json\n", facts->gap_count - GAPS_PRINTED);
 	for (size_t i = 0; i < facts->damage_count; i++)
 		printf("damage at offset %llu: %s\n", (unsigned long long)facts->damages[i].offset,
 			facts->damages[i].text);
@@ -360,9 +412,62 @@ static int verify_folder(const char *folder, struct verify_report *report,
 	return r < 0 ? r : total->problems == 0;
 }
 
+static void report_redaction(void *user, int64_t time_ns, const char *text)
+{
+	struct verify_report *report = user;
+
+	if (report->problems) {
+		struct json_object *problem = json_object_new_object();
+
+		json_object_object_add(problem, "time_ns", json_object_new_int64(time_ns));
+		json_object_object_add(problem, "text", json_object_new_string(text));
+		json_object_array_add(report->problems, problem);
+	} else if (report->printed++ < 50) {
+		printf("at %.3f s of Unix time: %s\n", (double)time_ns / NS_PER_S, text);
+	}
+}
+
+static int verify_redaction(const char *path, struct verify_report *report)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct error error = {"no reason given"};
+	struct redaction_result result;
+	struct json_object *document;
+	int r = session_open_path(&session, path, &error);
+
+	if (r == 0 && !session->reader)
+		r = error_set(&error, -EBADMSG, "%s", session->trouble.text);
+	if (r == 0)
+		r = redaction_verify(session->reader, report_redaction, report, &result, &error);
+	if (r < 0) {
+		json_object_put(report->problems);
+		log_error("%s: %s", path, error.text);
+		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
+	}
+	if (!report->problems) {
+		printf("%s: %s: %llu messages of input, %llu keys, %.1f s below full, "
+		       "%u problems\n",
+			path, r > 0 ? "redacted as its policies say" : "NOT redacted",
+			(unsigned long long)result.messages, (unsigned long long)result.keys,
+			(double)result.covered_ns / NS_PER_S, result.problems);
+		return r > 0 ? EXIT_GOOD : EXIT_NO;
+	}
+	document = json_object_new_object();
+	json_object_object_add(document, "redacted", json_object_new_boolean(r > 0));
+	json_object_object_add(document, "messages", json_object_new_uint64(result.messages));
+	json_object_object_add(document, "keys", json_object_new_uint64(result.keys));
+	json_object_object_add(document, "policies", json_object_new_uint64(result.policies));
+	json_object_object_add(document, "covered_s",
+		json_object_new_double((double)result.covered_ns / NS_PER_S));
+	json_object_object_add(document, "problems", report->problems);
+	json_print(document);
+	return r > 0 ? EXIT_GOOD : EXIT_NO;
+}
+
 int command_verify(const struct command_options *options, int argc, char **argv)
 {
 	bool json = command_take_flag(&argc, argv, "--json");
+	bool redaction = command_take_flag(&argc, argv, "--redaction");
 	struct verify_report report = {0};
 	struct verify_result result = {.finished = true};
 	struct error error = {"no reason given"};
@@ -373,9 +478,11 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 	if (command_has_leftovers(argc, argv, 1))
 		return EXIT_USAGE;
 	if (argc != 2)
-		return command_usage("verify FILE [--json]");
+		return command_usage("verify [--redaction] FILE [--json]");
 	if (json)
 		report.problems = json_object_new_array();
+	if (redaction)
+		return verify_redaction(argv[1], &report);
 	r = stat(argv[1], &status) == 0 && S_ISDIR(status.st_mode)
 		? verify_folder(argv[1], &report, &result, &error)
 		: verify_file(argv[1], &report, &result, &error);

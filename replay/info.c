@@ -68,14 +68,64 @@ static void note_clock(struct reading *reading, const struct reader_message *mes
 	uxrec__clock_sample__free_unpacked(sample, NULL);
 }
 
-static void note_device(struct reading *reading, const struct reader_message *message)
+/* The newest device of that number, while it is there. A pause counts numbers anew. */
+static struct device_facts *find_device(
+	struct session_facts *facts, const Uxrec__InputDevice *device)
+{
+	for (size_t i = facts->device_count; i > 0; i--) {
+		struct device_facts *known = &facts->devices[i - 1];
+
+		if (known->device->device == device->device && known->to_ns == 0 &&
+			strcmp(known->device->name, device->name) == 0)
+			return known;
+	}
+	return NULL;
+}
+
+static int add_device(struct session_facts *facts, Uxrec__InputDevice *device, int64_t from_ns)
+{
+	struct device_facts *devices =
+		realloc(facts->devices, (facts->device_count + 1) * sizeof(*devices));
+
+	if (!devices) {
+		uxrec__input_device__free_unpacked(device, NULL);
+		return -ENOMEM;
+	}
+	facts->devices = devices;
+	devices[facts->device_count++] = (struct device_facts){device, from_ns, 0};
+	return 0;
+}
+
+static int note_device(struct reading *reading, const struct reader_message *message)
 {
 	Uxrec__InputDevice *device =
 		uxrec__input_device__unpack(NULL, message->data.size_bytes, message->data.data);
+	struct device_facts *known = device ? find_device(reading->facts, device) : NULL;
 
-	if (device)
-		worse(reading, device->time_resolution_us * NS_PER_US);
+	if (!device)
+		return 0;
+	worse(reading, device->time_resolution_us * NS_PER_US);
+	if (!known && !device->removed)
+		return add_device(reading->facts, device, message->time_ns);
+	if (known && device->removed)
+		known->to_ns = message->time_ns;
 	uxrec__input_device__free_unpacked(device, NULL);
+	return 0;
+}
+
+static void note_policy(struct session_facts *facts, const struct reader_message *message)
+{
+	Uxrec__KeyPolicy *policy =
+		uxrec__key_policy__unpack(NULL, message->data.size_bytes, message->data.data);
+
+	if (policy && facts->password_from_ns)
+		facts->password_s += (double)(message->time_ns - facts->password_from_ns) / 1e9;
+	facts->password_from_ns = 0;
+	if (policy && policy->reason == UXREC__KEY_POLICY__REASON__REASON_PASSWORD) {
+		facts->password_count++;
+		facts->password_from_ns = message->time_ns;
+	}
+	uxrec__key_policy__free_unpacked(policy, NULL);
 }
 
 static void note_end(struct session_facts *facts, const struct reader_message *message)
@@ -83,6 +133,8 @@ static void note_end(struct session_facts *facts, const struct reader_message *m
 	Uxrec__SessionEvent *event =
 		uxrec__session_event__unpack(NULL, message->data.size_bytes, message->data.data);
 
+	if (event && event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED)
+		snprintf(facts->keys, sizeof(facts->keys), "%s", event->keys);
 	if (event && event->kind == UXREC__SESSION_EVENT__KIND__KIND_ENDED)
 		snprintf(facts->end_reason, sizeof(facts->end_reason), "%s", event->reason);
 	uxrec__session_event__free_unpacked(event, NULL);
@@ -100,7 +152,8 @@ static int take(struct reading *reading, const struct reader_message *message)
 	case CHANNEL_SCREEN: return note_delay(reading, message->publish_ns - message->time_ns);
 	case CHANNEL_GAPS: return note_gap(reading->facts, message);
 	case CHANNEL_CLOCK: note_clock(reading, message); return 0;
-	case CHANNEL_INPUT_DEVICES: note_device(reading, message); return 0;
+	case CHANNEL_INPUT_DEVICES: return note_device(reading, message);
+	case CHANNEL_KEY_POLICY: note_policy(reading->facts, message); return 0;
 	case CHANNEL_EVENTS: note_end(reading->facts, message); return 0;
 	default: return 0;
 	}
@@ -154,6 +207,8 @@ int session_facts_create(struct session_facts **ret, const struct session *sessi
 		return r;
 	if (session_span(session, &facts->begin_ns, &end_ns))
 		facts->duration_s = (double)(end_ns - facts->begin_ns) / 1e9;
+	if (facts->password_from_ns && end_ns > facts->password_from_ns)
+		facts->password_s += (double)(end_ns - facts->password_from_ns) / 1e9;
 	facts->bytes = session_reader_size(session->reader);
 	facts->complete = session_reader_is_complete(session->reader);
 	facts->sync_error_ms = (double)reading.worst_ns / 1e6;
@@ -168,6 +223,9 @@ void session_facts_destroy(struct session_facts *facts)
 		return;
 	for (size_t i = 0; i < facts->gap_count; i++)
 		uxrec__gap__free_unpacked(facts->gaps[i], NULL);
+	for (size_t i = 0; i < facts->device_count; i++)
+		uxrec__input_device__free_unpacked(facts->devices[i].device, NULL);
+	free(facts->devices);
 	free(facts->gaps);
 	free(facts->channels);
 	free(facts);

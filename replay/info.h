@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/input.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/session.h"
 
@@ -22,6 +23,17 @@ struct session_facts {
 		uint64_t messages, bytes;             /* of the messages' data */
 	} * channels;
 	size_t channel_count;
+
+	struct device_facts {
+		Uxrec__InputDevice *device; /* as it was described first */
+		int64_t from_ns, to_ns;     /* to is 0 when it was there to the end */
+	} * devices;
+	size_t device_count;
+
+	char keys[16];            /* the policy that the session was started with */
+	unsigned password_count;  /* how often a password field had the focus, */
+	double password_s;        /* and for how long: nothing is known of keys then */
+	int64_t password_from_ns; /* since when it has, 0: it has not */
 
 	Uxrec__Gap **gaps;
 	size_t gap_count;

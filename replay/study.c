@@ -40,7 +40,8 @@ struct yaml_code {
 };
 
 struct yaml_study {
-	char *study, *keys, *consent;
+	char *study, *keys, *names, *consent;
+	uint32_t shortcuts;
 	struct yaml_task *tasks;
 	unsigned tasks_count;
 	struct yaml_code *codes;
@@ -116,9 +117,15 @@ static const cyaml_schema_value_t code_value = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_code, code_fields),
 };
 
+/* libcyaml's own truth takes every word that it does not know for true */
+static const cyaml_strval_t truth_names[] = {{"false", 0}, {"true", 1}};
+
 static const cyaml_schema_field_t study_fields[] = {
 	NEEDED_FIELD("study", struct yaml_study, study, 4 * NAME_LENGTH),
 	TEXT_FIELD("keys", struct yaml_study, keys, ID_LENGTH),
+	CYAML_FIELD_ENUM("shortcuts", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, struct yaml_study,
+		shortcuts, truth_names, ARRAY_SIZE(truth_names)),
+	TEXT_FIELD("names", struct yaml_study, names, ID_LENGTH),
 	TEXT_FIELD("consent", struct yaml_study, consent, TEXT_LENGTH),
 	CYAML_FIELD_SEQUENCE("tasks", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_study,
 		tasks, &task_value, 0, 200),
@@ -283,6 +290,10 @@ static int check(const struct yaml_study *yaml, struct error *reterr)
 		r = error_set(reterr, -EINVAL,
 			"keys '%s': it is one of none, counts, classes, full",
 			text_quote(yaml->keys).text);
+	if (r == 0 && yaml->names && strcmp(yaml->names, "none") != 0 &&
+		strcmp(yaml->names, "roles") != 0 && strcmp(yaml->names, "full") != 0)
+		r = error_set(reterr, -EINVAL, "names '%s': it is one of none, roles, full",
+			text_quote(yaml->names).text);
 	if (r == 0)
 		r = check_tasks(yaml, reterr);
 	if (r == 0)
@@ -430,6 +441,8 @@ static int to_message(Uxrec__Study **ret, const struct yaml_study *yaml, const c
 	if (r == 0) {
 		study.name = yaml->study;
 		study.keys = text(yaml->keys);
+		study.names = text(yaml->names);
+		study.shortcuts = yaml->shortcuts != 0;
 		study.consent_text = text(yaml->consent);
 		study.yaml = text(source);
 		study.tasks = parts->task_pointers;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* presses with less than this between them are one run */
@@ -19,6 +20,10 @@
 #define BINS       1000
 #define BIN_MIN_MS 250
 
+/* A click and its object have the times of two clocks when the click was read by evdev: the kernel's, to the
+ * microsecond, and the X server's, which has whole milliseconds and is a little later. */
+#define SAME_CLICK_NS (25 * NS_PER_MS)
+
 struct position {
 	int64_t at_ns;
 	int32_t x, y;
@@ -26,9 +31,12 @@ struct position {
 
 struct builder {
 	bool keyboard_seen, keys_agreed;
+	bool password; /* a password field has the focus */
 	struct timeline *timeline;
 	struct position *positions;
 	size_t position_count, position_capacity;
+	int64_t *object_ns; /* when each object was clicked */
+	size_t object_ns_capacity;
 
 	struct loudness {     /* of 200 ms */
 		double power; /* the sum of the steps' */
@@ -153,10 +161,82 @@ static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyB
 		return 0;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		at_ns += batch->dt_us[i] * NS_PER_US;
-		if (batch->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS)
-			r = add_press(timeline, at_ns, PRESS_KEY, 0);
+		if (batch->action[i] != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
+			continue;
+		r = add_press(timeline, at_ns, PRESS_KEY, 0);
+		if (r == 0)
+			timeline->presses[timeline->press_count - 1].code =
+				(uint16_t)batch->code[i];
 	}
 	return r;
+}
+
+/* ---- what has a name ---- */
+
+static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *layout)
+{
+	if (layout->n_labels > 0 && !timeline->labels)
+		timeline->labels = calloc(TIMELINE_LABELS, sizeof(*timeline->labels));
+	if (layout->n_labels > 0 && !timeline->labels)
+		return -ENOMEM;
+	for (size_t i = 0; i < layout->n_labels; i++)
+		if (layout->labels[i]->code < TIMELINE_LABELS)
+			snprintf(timeline->labels[layout->labels[i]->code],
+				sizeof(*timeline->labels), "%s", layout->labels[i]->text);
+	return 0;
+}
+
+static const char *label_of(const struct timeline *timeline, uint32_t code)
+{
+	return timeline->labels && code < TIMELINE_LABELS && *timeline->labels[code]
+		? timeline->labels[code]
+		: "?";
+}
+
+static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, const char *text)
+{
+	struct timeline_note *note;
+
+	if (!GROW(timeline->notes, timeline->note_count, timeline->note_capacity))
+		return -ENOMEM;
+	note = &timeline->notes[timeline->note_count++];
+	*note = (struct timeline_note){.at_ns = at_ns, .is_policy = is_policy};
+	snprintf(note->text, sizeof(note->text), "%s", text);
+	return 0;
+}
+
+static int take_shortcuts(
+	struct timeline *timeline, int64_t at_ns, const Uxrec__ShortcutBatch *batch)
+{
+	static const char *const names[] = {"Shift+", "Ctrl+", "Alt+", "Super+"};
+	static const unsigned order[] = {3, 1, 2, 0};
+	int r = 0;
+
+	if (batch->n_code != batch->n_modifiers || batch->n_code != batch->n_dt_us)
+		return 0;
+	for (size_t i = 0; i < batch->n_code && r == 0; i++) {
+		char text[48] = "";
+
+		for (size_t m = 0; m < ARRAY_SIZE(order); m++)
+			if (batch->modifiers[i] >> order[m] & 1)
+				strcat(text, names[order[m]]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.16s",
+			label_of(timeline, batch->code[i]));
+		r = add_note(timeline, at_ns, false, text);
+	}
+	return r;
+}
+
+static int take_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyPolicy *policy)
+{
+	bool password = policy->reason == UXREC__KEY_POLICY__REASON__REASON_PASSWORD;
+	bool before = builder->password;
+
+	builder->password = password;
+	if (password == before)
+		return 0;
+	return add_note(builder->timeline, at_ns, true,
+		password ? "password field: keys are not recorded" : "keys are recorded again");
 }
 
 /* How many, and neither which nor when exactly: they are taken to be evenly spread. */
@@ -202,6 +282,27 @@ static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 	if (!timeline->gaps[timeline->gap_count])
 		return -ENOMEM;
 	timeline->gap_count++;
+	return 0;
+}
+
+static int take_object(struct builder *builder, const struct reader_message *message,
+	const Uxrec__ClickedObject *object)
+{
+	struct timeline *timeline = builder->timeline;
+	size_t size = uxrec__clicked_object__get_packed_size(object);
+	_autofree_ uint8_t *packed = malloc(size + 1);
+
+	if (!packed ||
+		!GROW(timeline->objects, timeline->object_count, timeline->object_capacity) ||
+		!GROW(builder->object_ns, timeline->object_count, builder->object_ns_capacity))
+		return -ENOMEM;
+	uxrec__clicked_object__pack(object, packed);
+	builder->object_ns[timeline->object_count] = message->time_ns;
+	timeline->objects[timeline->object_count] =
+		uxrec__clicked_object__unpack(NULL, size, packed);
+	if (!timeline->objects[timeline->object_count])
+		return -ENOMEM;
+	timeline->object_count++;
 	return 0;
 }
 
@@ -319,10 +420,16 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	case CHANNEL_KEY_CLASSES:
 		return take_classes(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_KEYS: return take_keys(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_SHORTCUTS:
+		return take_shortcuts(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEYBOARD_LAYOUT: return take_layout(timeline, (const void *)unpacked);
+	case CHANNEL_KEY_POLICY:
+		return take_policy(builder, message->time_ns, (const void *)unpacked);
 	case CHANNEL_KEY_COUNTS:
 		return take_count(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_POINTER:
 		return take_positions(builder, message->time_ns, (const void *)unpacked);
+	case CHANNEL_CLICKED: return take_object(builder, message, (const void *)unpacked);
 	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
 	case CHANNEL_SOUND_LEVELS:
 		return take_levels(builder, message->time_ns, (const void *)unpacked);
@@ -377,6 +484,39 @@ static void place_presses(struct builder *builder)
 	}
 }
 
+/* The press nearest in time that has no object yet: two clicks of a double click are 50 ms apart and more. */
+static void place_object(struct timeline *timeline, uint32_t object, int64_t at_ns)
+{
+	struct timeline_press *nearest = NULL;
+	size_t low = 0, high = timeline->press_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (timeline->presses[middle].at_ns < at_ns - SAME_CLICK_NS)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < timeline->press_count; low++) {
+		struct timeline_press *press = &timeline->presses[low];
+
+		if (press->at_ns > at_ns + SAME_CLICK_NS)
+			break;
+		if (press->kind == PRESS_BUTTON && press->object == 0 &&
+			(!nearest || llabs(press->at_ns - at_ns) < llabs(nearest->at_ns - at_ns)))
+			nearest = press;
+	}
+	if (nearest)
+		nearest->object = object + 1;
+}
+
+static void place_objects(struct builder *builder)
+{
+	for (size_t i = 0; i < builder->timeline->object_count; i++)
+		place_object(builder->timeline, (uint32_t)i, builder->object_ns[i]);
+}
+
 int timeline_create(struct timeline **ret, const struct session *session)
 {
 	_destroy_(timeline) struct timeline *timeline = calloc(1, sizeof(*timeline));
@@ -390,17 +530,22 @@ int timeline_create(struct timeline **ret, const struct session *session)
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_INPUT_DEVICES |
 			UINT64_C(1) << CHANNEL_CONTROLS | UINT64_C(1) << CHANNEL_KEY_CLASSES |
 			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_KEY_COUNTS |
-			UINT64_C(1) << CHANNEL_POINTER | UINT64_C(1) << CHANNEL_GAPS |
+			UINT64_C(1) << CHANNEL_SHORTCUTS | UINT64_C(1) << CHANNEL_KEY_POLICY |
+			UINT64_C(1) << CHANNEL_KEYBOARD_LAYOUT | UINT64_C(1) << CHANNEL_POINTER |
+			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_CLICKED |
 			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SOUND_LEVELS,
 		take, &builder);
 	/* that none was pressed is known when there was one to press, and it was read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
-	if (r == 0)
+	if (r == 0) {
 		place_presses(&builder);
+		place_objects(&builder);
+	}
 	if (r == 0)
 		r = put_loudness(&builder, session);
 	timeline->has_transcript = transcript_exists(session->path);
 	free(builder.positions);
+	free(builder.object_ns);
 	free(builder.loudness);
 	if (r < 0)
 		return r;
@@ -415,7 +560,12 @@ void timeline_destroy(struct timeline *timeline)
 	for (size_t i = 0; i < timeline->gap_count; i++)
 		uxrec__gap__free_unpacked(timeline->gaps[i], NULL);
 	free(timeline->gaps);
+	for (size_t i = 0; i < timeline->object_count; i++)
+		uxrec__clicked_object__free_unpacked(timeline->objects[i], NULL);
+	free(timeline->objects);
 	free(timeline->presses);
+	free(timeline->notes);
+	free(timeline->labels);
 	free(timeline->pictures);
 	free(timeline->sound_peak);
 	free(timeline->sound_rms);
@@ -455,6 +605,67 @@ static Uxrec__Timeline__Event *new_event(Uxrec__Timeline *message, size_t *capac
 	return event;
 }
 
+/* no run is told of at greater length */
+#define RUN_TEXT_BYTES 160
+
+/* "hello", and what has a longer name with spaces around it: "hello Return" */
+static int put_label(Uxrec__Timeline__Event *run, const char *label)
+{
+	size_t size = strlen(run->text);
+	bool is_long = strlen(label) > 4;
+	char *text;
+
+	if (size > RUN_TEXT_BYTES)
+		return 0;
+	if (asprintf(&text, "%s%s%s%s", run->text, is_long && size > 0 ? " " : "", label,
+		    is_long ? " " : "") < 0)
+		return -ENOMEM;
+	if (size > 0)
+		free(run->text);
+	run->text = text;
+	return 0;
+}
+
+static int put_notes(const struct timeline *timeline, Uxrec__Timeline *message, size_t *capacity)
+{
+	for (size_t i = 0; i < timeline->note_count; i++) {
+		Uxrec__Timeline__Event *event = new_event(message, capacity);
+
+		if (!event)
+			return -ENOMEM;
+		event->kind = timeline->notes[i].is_policy
+			? UXREC__TIMELINE__EVENT__KIND__KIND_POLICY
+			: UXREC__TIMELINE__EVENT__KIND__KIND_SHORTCUT;
+		event->at_ns = event->end_ns = timeline->notes[i].at_ns;
+		event->x_px = event->y_px = -1;
+		event->text = strdup(timeline->notes[i].text);
+		if (!event->text)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* empty stays the default, which is not freed */
+static int put_text(char **to, const char *text)
+{
+	char *copy;
+
+	if (!*text)
+		return 0;
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	*to = copy;
+	return 0;
+}
+
+static int put_object(Uxrec__Timeline__Event *event, const Uxrec__ClickedObject *object)
+{
+	if (put_text(&event->role, object->role) < 0 || put_text(&event->name, object->name) < 0)
+		return -ENOMEM;
+	return put_text(&event->application, object->application);
+}
+
 static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 {
 	static const Uxrec__Timeline__Event__Kind kinds[] = {
@@ -477,6 +688,9 @@ static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 			run->x_px = press->x;
 			run->y_px = press->y;
 			run->button = press->kind == PRESS_BUTTON ? press->which : 0;
+			if (press->object &&
+				put_object(run, timeline->objects[press->object - 1]) < 0)
+				return -ENOMEM;
 		}
 		run->end_ns = press->at_ns;
 		run->count++;
@@ -484,8 +698,10 @@ static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 			run->n_by_class = UXREC__KEY_CLASS__KEY_CLASS_MEDIA + 1;
 			run->by_class[press->which]++;
 		}
+		if (press->code && put_label(run, label_of(timeline, press->code)) < 0)
+			return -ENOMEM;
 	}
-	return 0;
+	return put_notes(timeline, message, &capacity);
 }
 
 static int put_pictures(const struct timeline *timeline, Uxrec__Timeline *message)

@@ -1,7 +1,11 @@
 #pragma once
 
+#include "protocol/input.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/session.h"
+
+/* codes of keyboards are below it */
+#define TIMELINE_LABELS 256
 
 /**
  * What happened in a session, event by event, in the order of time: the raw material of the event
@@ -18,15 +22,30 @@ struct timeline {
 			PRESS_WHEEL,
 		} kind;
 		uint8_t which; /* button: 1 left, 2 middle, 3 right, 4 and up others; key: KeyClass */
-		int32_t x, y; /* button: where the pointer was, -1 when not known */
+		uint16_t code; /* key: its Linux code where it was recorded, else 0 */
+		int32_t x, y;  /* button: where the pointer was, -1 when not known */
+		/* button: what was clicked, index of objects plus one; 0: not known */
+		uint32_t object;
 	} * presses;
 	size_t press_count, press_capacity;
+
+	Uxrec__ClickedObject **objects;
+	size_t object_count, object_capacity;
 
 	struct timeline_picture {
 		int64_t at_ns;
 		uint32_t bytes;
 	} * pictures;
 	size_t picture_count, picture_capacity;
+
+	struct timeline_note { /* a shortcut, or a change of the policy for keys */
+		int64_t at_ns;
+		bool is_policy;
+		char text[48];
+	} * notes;
+	size_t note_count, note_capacity;
+
+	char (*labels)[32]; /* of key codes, TIMELINE_LABELS of them; NULL: none were recorded */
 
 	Uxrec__Gap **gaps;
 	size_t gap_count, gap_capacity;

@@ -34,6 +34,8 @@ static const char usage[] =
 	"  list [--library DIR] [--json]\n"
 	"  info FILE [--json]     channels, gaps, how exact its times are\n"
 	"  verify FILE [--json]   read every byte; exit 0 whole, 1 damaged or cut\n"
+	"  verify --redaction FILE\n"
+	"                         prove that no key code is where the policy allows none\n"
 	"  metrics FILE... [--layer LAYER] [--json]\n"
 	"                         outcomes, times, errors and rates with their intervals\n"
 	"  recover FILE [--compression none|lz4|zstd] -o OUT\n"

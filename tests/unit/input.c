@@ -375,12 +375,14 @@ static void passwords_are_kept_back(void)
 static void a_flood_of_keys_is_counted(void)
 {
 	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, false, false);
-	size_t keys = 0, dropped = 0;
+	size_t keys = 0, dropped = 0, gaps = 0;
 	struct sent sent;
 
 	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
-	for (int i = 0; i < 20000; i++)
+	for (int i = 0; i < 20000; i++) {
 		key_at(lab, i, KEY_A, i % 2 == 0);
+		redactor_flush(&lab->redactor, i * NS_PER_US);
+	}
 	flush_at(lab, 110);
 	while (take_sent(lab->fd, &sent))
 		if (sent.header.channel == CHANNEL_GAPS) {
@@ -388,6 +390,9 @@ static void a_flood_of_keys_is_counted(void)
 
 			check(gap && gap->reason == UXREC__GAP__REASON__REASON_OVERLOAD);
 			dropped += gap->count;
+			gaps++;
+			expect(gap->from_ns % REDACTOR_CLASSES_NS == 0 &&
+				gap->to_ns % REDACTOR_CLASSES_NS == 0);
 			uxrec__gap__free_unpacked(gap, NULL);
 		} else {
 			Uxrec__KeyClassBatch *batch =
@@ -397,7 +402,7 @@ static void a_flood_of_keys_is_counted(void)
 			keys += batch->n_key_class;
 			uxrec__key_class_batch__free_unpacked(batch, NULL);
 		}
-	expect(keys == REDACTOR_KEYS_LIMIT && keys + dropped == 20000);
+	expect(keys == REDACTOR_KEYS_LIMIT && keys + dropped == 20000 && gaps == 1);
 }
 
 static void keysyms_have_classes(void)

@@ -383,6 +383,148 @@ static void events_have_places_and_runs(void)
 	expect_near(facts->duration_s, 9);
 }
 
+static void push_layout(struct making *making)
+{
+	static const struct {
+		uint32_t code;
+		const char *text;
+	} keys[] = {{28, "Return"}, {30, "q"}, {31, "s"}};
+	Uxrec__KeyboardLayout layout = UXREC__KEYBOARD_LAYOUT__INIT;
+	Uxrec__KeyboardLayout__Label labels[3], *pointers[3];
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		uxrec__keyboard_layout__label__init(&labels[i]);
+		labels[i].code = keys[i].code;
+		labels[i].text = (char *)keys[i].text;
+		pointers[i] = &labels[i];
+	}
+	layout.labels = pointers;
+	layout.n_labels = ARRAY_SIZE(pointers);
+	push(making, CHANNEL_KEYBOARD_LAYOUT, AT(0), &layout.base);
+}
+
+static void push_codes(struct making *making, int64_t time_ns)
+{
+	Uxrec__KeyBatch batch = UXREC__KEY_BATCH__INIT;
+	uint32_t dt_us[] = {0, 1000, 1000, 1000, 1000}, codes[] = {30, 30, 31, 28, 4000000};
+	Uxrec__KeyAction actions[] = {1, 2, 1, 1, 3}; /* the last was found down */
+
+	batch.n_dt_us = batch.n_code = batch.n_action = ARRAY_SIZE(codes);
+	batch.dt_us = dt_us;
+	batch.code = codes;
+	batch.action = actions;
+	push(making, CHANNEL_KEYS, time_ns, &batch.base);
+}
+
+static void push_shortcut(struct making *making, int64_t time_ns, uint32_t code, uint32_t modifiers)
+{
+	Uxrec__ShortcutBatch batch = UXREC__SHORTCUT_BATCH__INIT;
+	uint32_t dt_us = 0;
+
+	batch.n_dt_us = batch.n_code = batch.n_modifiers = 1;
+	batch.dt_us = &dt_us;
+	batch.code = &code;
+	batch.modifiers = &modifiers;
+	push(making, CHANNEL_SHORTCUTS, time_ns, &batch.base);
+}
+
+static void push_policy(struct making *making, int64_t time_ns, Uxrec__KeyPolicy__Reason reason)
+{
+	Uxrec__KeyPolicy policy = UXREC__KEY_POLICY__INIT;
+
+	policy.reason = reason;
+	push(making, CHANNEL_KEY_POLICY, time_ns, &policy.base);
+}
+
+/* what was found is not counted, what has a name is called by it, counts count */
+static void keys_have_names_where_they_may(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	Uxrec__ControlBatch found = UXREC__CONTROL_BATCH__INIT;
+	Uxrec__KeyCount count = UXREC__KEY_COUNT__INIT;
+	Uxrec__Control controls[] = {UXREC__CONTROL__CONTROL_FOUND,
+		UXREC__CONTROL__CONTROL_BUTTON_LEFT, UXREC__CONTROL__CONTROL_FRAME};
+	int32_t values[] = {1, 1, 0};
+	uint32_t dt_us[] = {0, 0, 0};
+	Uxrec__Timeline *message;
+	struct making making;
+
+	begin_session(&making, "names", "P01", false);
+	push_layout(&making);
+	found.n_control = found.n_value = found.n_dt_us = ARRAY_SIZE(controls);
+	found.control = controls;
+	found.value = values;
+	found.dt_us = dt_us;
+	push(&making, CHANNEL_CONTROLS, AT(0), &found.base);
+	push_codes(&making, AT(1));
+	push_policy(&making, AT(2), UXREC__KEY_POLICY__REASON__REASON_PASSWORD);
+	push_policy(&making, AT(3), UXREC__KEY_POLICY__REASON__REASON_NO_PASSWORD);
+	push_shortcut(&making, AT(4), 31,
+		UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_CTRL |
+			UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT);
+	push_shortcut(&making, AT(5), 200, UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SUPER);
+	count.presses = 5;
+	push(&making, CHANNEL_KEY_COUNTS, AT(8), &count.base);
+	session = end_session(&making);
+	check(timeline_create(&timeline, session) == 0);
+	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 8);
+	expect(timeline_count(timeline, PRESS_BUTTON, INT64_MIN, INT64_MAX) == 0);
+	message = timeline_to_message(timeline);
+	check(message && message->n_events == 6);
+	expect(strcmp(message->events[0]->text, "qs Return ") == 0);
+	expect(message->events[1]->count == 5 && !*message->events[1]->text);
+	expect(strcmp(message->events[2]->text, "password field: keys are not recorded") == 0);
+	expect(message->events[3]->kind == UXREC__TIMELINE__EVENT__KIND__KIND_POLICY);
+	expect(strcmp(message->events[4]->text, "Ctrl+Shift+s") == 0);
+	expect(strcmp(message->events[5]->text, "Super+?") == 0);
+	uxrec__timeline__free_unpacked(message, NULL);
+}
+
+static void push_clicked(struct making *making, int64_t at_ns, const char *name)
+{
+	Uxrec__ClickedObject object = UXREC__CLICKED_OBJECT__INIT;
+
+	object.role = (char *)"push button";
+	object.name = (char *)name;
+	object.application = (char *)"Mail";
+	write_message(making->writer, &making->clock, CHANNEL_CLICKED, at_ns, &object.base);
+}
+
+/* Their times are those of two clocks; and not every click is described. */
+static void clicks_have_their_objects(void)
+{
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	_destroy_(session) struct session *session = NULL;
+	Uxrec__Timeline *message;
+	struct making making;
+
+	begin_session(&making, "objects", "P01", false);
+	push_clicked(&making, AT(1) + NS_PER_MS, "Early");
+	push_press(&making, AT(1), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(2), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(2.05), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(3), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_press(&making, AT(4), UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	push_keys(&making, AT(5), 1);
+	push_clicked(&making, AT(2) - NS_PER_MS, "First");
+	push_clicked(&making, AT(2.05) + 3 * NS_PER_MS, "Second");
+	push_clicked(&making, AT(4) + 40 * NS_PER_MS, "Of no click");
+	push_clicked(&making, AT(5), "Of a key");
+	session = end_session(&making);
+	check(timeline_create(&timeline, session) == 0);
+	message = timeline_to_message(timeline);
+	check(message && message->n_events == 6);
+	expect(strcmp(message->events[0]->name, "Early") == 0);
+	expect(strcmp(message->events[0]->role, "push button") == 0);
+	expect(strcmp(message->events[0]->application, "Mail") == 0);
+	expect(strcmp(message->events[1]->name, "First") == 0);
+	expect(strcmp(message->events[2]->name, "Second") == 0);
+	for (size_t i = 3; i < 6; i++)
+		expect(!*message->events[i]->role && !*message->events[i]->name);
+	uxrec__timeline__free_unpacked(message, NULL);
+}
+
 static const struct test tests[] = {
 	{"an attempt has time, clicks, keys, errors and their evidence",
 		attempts_have_their_numbers},
@@ -390,6 +532,9 @@ static const struct test tests[] = {
 	{"a layer that covers some sessions is not taken for all", layers_that_cover_some},
 	{"scores and errors decide which opportunities were met", scores_decide_what_was_met},
 	{"events have their places and come in runs", events_have_places_and_runs},
+	{"keys have names where these may be, and what was found is not counted",
+		keys_have_names_where_they_may},
+	{"clicks have what was clicked", clicks_have_their_objects},
 };
 
 int main(void)

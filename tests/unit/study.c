@@ -15,7 +15,9 @@ static void whole_study_is_read(void)
 {
 	static const char text[] =
 		"study: Checkout, round 2\n"
-		"keys: none\n"
+		"keys: counts\n"
+		"shortcuts: true\n"
+		"names: roles\n"
 		"consent: |\n  We record\n  the screen.\n"
 		"tasks:\n"
 		"  - id: find\n    title: Find the invoice\n    time_limit_s: 90\n"
@@ -27,7 +29,8 @@ static void whole_study_is_read(void)
 
 	check(parse(text, &study, NULL) == 0);
 	expect(strcmp(study->name, "Checkout, round 2") == 0);
-	expect(strcmp(study->keys, "none") == 0);
+	expect(strcmp(study->keys, "counts") == 0);
+	expect(study->shortcuts && strcmp(study->names, "roles") == 0);
 	expect(strcmp(study->consent_text, "We record\nthe screen.\n") == 0);
 	check(study->n_tasks == 1 && study->tasks[0]->n_opportunities == 2);
 	expect(study->tasks[0]->time_limit_s == 90);
@@ -50,6 +53,7 @@ static void least_study_has_the_usual_code_book(void)
 
 	check(parse("study: Least\n", &study, NULL) == 0);
 	expect(study->n_tasks == 0 && study->n_codes == 7);
+	expect(!study->shortcuts && !*study->names && !*study->keys);
 	expect(study_code_typed(study, "o")->error_type ==
 		UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_OMISSION);
 	uxrec__study__free_unpacked(study, NULL);
@@ -75,6 +79,8 @@ static void faults_are_told_with_their_place(void)
 		{"", "study.yaml: the file is empty"},
 		{"study: ../etc\n", "study.yaml: study '../etc'"},
 		{"study: <script>\n", "study.yaml: study '<script>'"},
+		{"study: a\nnames: some\n", "one of none, roles, full"},
+		{"study: a\nshortcuts: some\n", "study.yaml:2:"},
 		{"study: a\nkeys: all\n", "one of none, counts, classes, full"},
 		{"study: a\ntasks:\n  - {id: x, title: y}\n  - {id: x, title: z}\n", "there twice"},
 		{"study: a\ntasks:\n  - {id: x y, title: y}\n", "letters, digits"},

@@ -11,16 +11,33 @@ import { keyClassName } from './stage';
 
 export interface FeedItem {
   atNs: bigint;
-  kind: 'click' | 'keys' | 'scroll' | 'gap';
+  kind: 'click' | 'keys' | 'scroll' | 'shortcut' | 'policy' | 'gap';
   text: string;
+  /** Less important: the application. */
+  detail?: string;
 }
 
 const RUN_NS = 1_000_000_000n;
 const BUTTON_NAMES = ['', 'left', 'middle', 'right'];
 
-function clickText(button: number, x: number, y: number): string {
-  const which = button > 1 ? `${BUTTON_NAMES[button] ?? `button ${button}`} click` : 'click';
-  return x < 0 ? which : `${which} at ${x}, ${y}`;
+interface Click {
+  button: number;
+  x: number;
+  y: number;
+  role?: string;
+  name?: string;
+  application?: string;
+}
+
+/** "click at 10, 20", or where it is known "clicked push button 'Save'". */
+export function clickText({ button, x, y, role, name }: Click): string {
+  const which = button > 1 ? `${BUTTON_NAMES[button] ?? `button ${button}`} ` : '';
+  if (role) return `${which}clicked ${role}${name ? ` “${name}”` : ''}`;
+  return x < 0 ? `${which}click` : `${which}click at ${x}, ${y}`;
+}
+
+function clickItem(atNs: bigint, click: Click): FeedItem {
+  return { atNs, kind: 'click', text: clickText(click), detail: click.application || undefined };
 }
 
 function keysText(byClass: ReadonlyMap<string, number>): string {
@@ -35,6 +52,7 @@ const GAP_TEXTS = new Map<Gap_Reason, string>([
   [Gap_Reason.DISK, 'disk'],
   [Gap_Reason.SUSPEND, 'machine suspended'],
   [Gap_Reason.ERASED, 'erased'],
+  [Gap_Reason.AWAY, 'locked, or another user'],
 ]);
 
 export function gapText(gap: Gap): string {
@@ -53,16 +71,20 @@ export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedI
     run = undefined;
   };
   for (const deed of deeds) {
+    if (deed.kind === 'shortcut' || deed.kind === 'policy') {
+      items.push({ atNs: deed.timeNs, kind: deed.kind, text: deed.label ?? '' });
+      continue;
+    }
     const kind = deed.kind === 'key' ? 'keys' : deed.kind;
     if (run && (run.kind !== kind || deed.timeNs - run.endNs > RUN_NS)) end();
     if (kind === 'click') {
-      items.push({ atNs: deed.timeNs, kind, text: clickText(deed.button, deed.x, deed.y) });
+      items.push(clickItem(deed.timeNs, deed));
       continue;
     }
     run ??= { kind, atNs: deed.timeNs, endNs: deed.timeNs, byClass: new Map(), count: 0 };
     run.endNs = deed.timeNs;
     run.count++;
-    const name = keyClassName(deed.keyClass);
+    const name = deed.label ?? keyClassName(deed.keyClass);
     run.byClass.set(name, (run.byClass.get(name) ?? 0) + 1);
   }
   end();
@@ -72,14 +94,18 @@ export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedI
 function timelineText(event: Timeline_Event): FeedItem {
   switch (event.kind) {
     case Timeline_Event_Kind.CLICK:
-      return { atNs: event.atNs, kind: 'click', text: clickText(event.button, event.xPx, event.yPx) };
+      return clickItem(event.atNs, { ...event, x: event.xPx, y: event.yPx });
     case Timeline_Event_Kind.KEYS: {
       const byClass = new Map<string, number>();
       event.byClass.forEach((number, index) => {
         if (number) byClass.set(keyClassName(index as KeyClass), number);
       });
-      return { atNs: event.atNs, kind: 'keys', text: keysText(byClass) };
+      return { atNs: event.atNs, kind: 'keys', text: event.text.trim() || keysText(byClass) };
     }
+    case Timeline_Event_Kind.SHORTCUT:
+      return { atNs: event.atNs, kind: 'shortcut', text: event.text };
+    case Timeline_Event_Kind.POLICY:
+      return { atNs: event.atNs, kind: 'policy', text: event.text };
     default:
       return { atNs: event.atNs, kind: 'scroll', text: `scroll, ${count(event.count, 'step', 'steps')}` };
   }
@@ -93,7 +119,7 @@ export function feedOfTimeline(events: readonly Timeline_Event[], gaps: readonly
   ].sort((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0));
 }
 
-const ICONS = { click: '◉', keys: '⌨', scroll: '↕', gap: '╳' };
+const ICONS = { click: '◉', keys: '⌨', scroll: '↕', shortcut: '⌘', policy: '◌', gap: '╳' };
 
 /** @param currentNs  the item that is being shown is marked; without it the newest is on top */
 export function EventList({
@@ -111,7 +137,7 @@ export function EventList({
 }) {
   const shown = useMemo(() => {
     const wanted = filter.trim().toLowerCase();
-    const fitting = wanted ? items.filter((item) => item.text.toLowerCase().includes(wanted)) : items;
+    const fitting = wanted ? items.filter((item) => `${item.text} ${item.detail ?? ''}`.toLowerCase().includes(wanted)) : items;
     /* a list of many thousands would make the page slow: the window around what is shown */
     if (fitting.length <= 400) return fitting;
     const at = currentNs === undefined ? fitting.length : fitting.findIndex((item) => item.atNs > currentNs);
@@ -140,7 +166,10 @@ export function EventList({
           <span class="icon" aria-hidden="true">
             {ICONS[item.kind]}
           </span>
-          <span>{item.text}</span>
+          <span>
+            {item.text}
+            {item.detail && <small class="detail"> {item.detail}</small>}
+          </span>
         </li>
       ))}
     </ol>

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Tag_Watching } from '../gen/protocol/acts_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
 import { useEmitter } from './emitter';
-import { EventList, feedOfDeeds } from './events';
+import { clickText, EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
 import { useKeys } from './keys';
 import { LiveMeter } from './meter';
@@ -230,7 +230,7 @@ export function pictureText(driver: LiveDriver, player: Player): string {
   return [
     'The participant’s screen, live.',
     task ? `Task: ${task.title}.` : 'No task is running.',
-    click && click.x >= 0 ? `Last click at ${click.x}, ${click.y}.` : '',
+    click && (click.role || click.x >= 0) ? `Last: ${clickText(click)}.` : '',
   ].join(' ');
 }
 

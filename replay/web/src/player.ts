@@ -4,11 +4,18 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import {
   Control,
+  ClickedObjectSchema,
   ControlBatchSchema,
   KeyAction,
   KeyBatchSchema,
   KeyClass,
+  KeyboardLayoutSchema,
   KeyClassBatchSchema,
+  KeyCountSchema,
+  KeyPolicy_Reason,
+  KeyPolicySchema,
+  ShortcutBatch_Modifier,
+  ShortcutBatchSchema,
 } from '../gen/protocol/input_pb';
 import {
   PointerBatchSchema,
@@ -20,14 +27,35 @@ import { Emitter } from './emitter';
 import type { ChannelMessage } from './wire';
 
 /** Something the participant did, to be drawn over the picture and listed. */
+/* in the order in which they are written */
+const MODIFIERS: ReadonlyArray<[ShortcutBatch_Modifier, string]> = [
+  [ShortcutBatch_Modifier.SUPER, 'Super'],
+  [ShortcutBatch_Modifier.CTRL, 'Ctrl'],
+  [ShortcutBatch_Modifier.ALT, 'Alt'],
+  [ShortcutBatch_Modifier.SHIFT, 'Shift'],
+];
+
 export interface Deed {
   timeNs: bigint;
-  kind: 'click' | 'key' | 'scroll';
+  kind: 'click' | 'key' | 'scroll' | 'shortcut' | 'policy';
   x: number;
   y: number;
   /** 1 left, 2 middle, 3 right */
   button: number;
   keyClass: KeyClass;
+  /** what is written on the key, where that was recorded; of a shortcut and a policy the whole */
+  label?: string;
+  /** What was clicked, where its application has told. */
+  role?: string;
+  name?: string;
+  application?: string;
+}
+
+interface Clicked {
+  timeNs: bigint;
+  role: string;
+  name: string;
+  application: string;
 }
 
 interface Position {
@@ -63,6 +91,9 @@ export interface Stats {
 /* What is kept of the past for the overlay while live: more than it ever draws. */
 const KEPT = 4000;
 const KEPT_SHAPES = 64;
+
+/* A click and what was clicked have times of two clocks; see replay/timeline.c. */
+const SAME_CLICK_NS = 25_000_000n;
 
 /** Index of the last item at or before a time, -1 when there is none. */
 export function lastAtOrBefore(items: ReadonlyArray<{ timeNs: bigint }>, timeNs: bigint): number {
@@ -106,6 +137,10 @@ export class Player extends Emitter {
   #context: CanvasRenderingContext2D | null = null;
   #positions: Position[] = [];
   #shapes: Shape[] = [];
+  #labels = new Map<number, string>();
+  #password = false; // a password field has the focus
+  /** Whose click has not come yet. */
+  #clicked: Clicked[] = [];
   #shown?: VideoFrame; // kept so that a canvas that is mounted later shows it
 
   /** The page has begun; the first picture is timed from here. */
@@ -122,6 +157,7 @@ export class Player extends Emitter {
     this.#positions = [];
     for (const shape of this.#shapes.splice(0)) shape.image?.close();
     this.deeds.length = 0;
+    this.#password = false;
     this.presentationNs = 0n;
     this.pictureNs = 0n;
   }
@@ -158,9 +194,25 @@ export class Player extends Emitter {
       case '/input/controls':
         this.#takeControls(message);
         break;
+      case '/input/clicked':
+        this.#takeClicked(message);
+        break;
       case '/input/keys':
       case '/input/keys/full':
         this.#takeKeys(message);
+        break;
+      case '/input/keys/counts':
+        for (let left = fromBinary(KeyCountSchema, message.data).presses; left > 0; left--)
+          this.#addDeed({ timeNs: message.timeNs, kind: 'key' });
+        break;
+      case '/input/shortcuts':
+        this.#takeShortcuts(message);
+        break;
+      case '/input/layout':
+        this.#labels = new Map(fromBinary(KeyboardLayoutSchema, message.data).labels.map(({ code, text }) => [code, text]));
+        break;
+      case '/input/policy':
+        this.#takePolicy(message);
         break;
       default:
         break;
@@ -307,12 +359,61 @@ export class Player extends Emitter {
       ? fromBinary(KeyBatchSchema, message.data)
       : fromBinary(KeyClassBatchSchema, message.data);
     const classes = 'keyClass' in batch ? batch.keyClass : [];
+    const codes = 'code' in batch ? batch.code : [];
     let timeNs = message.timeNs;
     batch.dtUs.forEach((dt, i) => {
       timeNs += BigInt(dt) * 1000n;
       if (batch.action[i] === KeyAction.PRESS)
-        this.#addDeed({ timeNs, kind: 'key', keyClass: classes[i] ?? KeyClass.UNSPECIFIED });
+        this.#addDeed({
+          timeNs,
+          kind: 'key',
+          keyClass: classes[i] ?? KeyClass.UNSPECIFIED,
+          label: this.#labels.get(codes[i] ?? 0),
+        });
     });
+  }
+
+  #takeShortcuts(message: ChannelMessage): void {
+    const batch = fromBinary(ShortcutBatchSchema, message.data);
+    batch.code.forEach((code, i) => {
+      const names = MODIFIERS.filter(([bit]) => (batch.modifiers[i] ?? 0) & bit).map(([, name]) => name);
+      const label = [...names, this.#labels.get(code) ?? '?'].join('+');
+      this.#addDeed({ timeNs: message.timeNs, kind: 'shortcut', label });
+    });
+  }
+
+  #takePolicy(message: ChannelMessage): void {
+    const password = fromBinary(KeyPolicySchema, message.data).reason === KeyPolicy_Reason.PASSWORD;
+    if (password !== this.#password)
+      this.#addDeed({
+        timeNs: message.timeNs,
+        kind: 'policy',
+        label: password ? 'password field: keys are not recorded' : 'keys are recorded again',
+      });
+    this.#password = password;
+  }
+
+  /* it comes after the batch that has the click, or before it */
+  #takeClicked(message: ChannelMessage): void {
+    const { role, name, application } = fromBinary(ClickedObjectSchema, message.data);
+    const clicked = { timeNs: message.timeNs, role, name, application };
+    if (!role || this.#nameClick(clicked)) return;
+    this.#clicked.push(clicked);
+    this.#clicked.splice(0, this.#clicked.length - KEPT_SHAPES);
+  }
+
+  #nameClick({ timeNs, ...what }: Clicked): boolean {
+    let nearest: Deed | undefined;
+    for (let i = this.deeds.length - 1; i >= 0; i--) {
+      const deed = this.deeds[i];
+      if (!deed || deed.timeNs < timeNs - SAME_CLICK_NS) break;
+      if (deed.kind !== 'click' || deed.role || deed.timeNs > timeNs + SAME_CLICK_NS) continue;
+      if (!nearest || distance(deed.timeNs, timeNs) < distance(nearest.timeNs, timeNs)) nearest = deed;
+    }
+    if (!nearest) return false;
+    Object.assign(nearest, what);
+    this.changed();
+    return true;
   }
 
   #addDeed(deed: Pick<Deed, 'timeNs' | 'kind'> & Partial<Deed>): void {
@@ -324,8 +425,14 @@ export class Player extends Emitter {
       keyClass: KeyClass.UNSPECIFIED,
       ...deed,
     });
+    if (deed.kind === 'click')
+      this.#clicked = this.#clicked.filter((clicked) => !this.#nameClick(clicked));
     this.changed();
   }
+}
+
+function distance(a: bigint, b: bigint): bigint {
+  return a > b ? a - b : b - a;
 }
 
 /** The canvas wants straight alpha, X gives premultiplied. */

@@ -31,8 +31,8 @@ export function keyRuns(deeds: readonly Deed[], atNs: bigint): Array<{ name: str
   for (let i = lastAtOrBefore(deeds, atNs); i >= 0; i--) {
     const deed = deeds[i];
     if (!deed || atNs - deed.timeNs > CHIP_NS) break;
-    if (deed.kind !== 'key') continue;
-    const name = keyClassName(deed.keyClass);
+    if (deed.kind !== 'key' && deed.kind !== 'shortcut') continue;
+    const name = deed.label ?? keyClassName(deed.keyClass);
     if (runs[0]?.name === name) runs[0].count++;
     else runs.unshift({ name, count: 1 });
   }

@@ -1,0 +1,611 @@
+#include "capture/accessible_internal.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/session.pb-c.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* The whole description may take so long; clicks that are described at once; objects of one list. */
+#define ANSWER_NS (500 * NS_PER_MS)
+#define JOBS      16
+#define LIST      64
+
+/* How deep objects lie in each other, and how far above a click's what it is a part of may be. */
+#define DEPTH 32
+#define CLIMB 4
+
+/* A toolkit's window may be so much off the X window, and another size: borders, shadows. */
+#define OFF_PX  64
+#define SIZE_PX 128
+
+struct rectangle {
+	int32_t left, top, width, height;
+};
+
+/*
+ * The way of a click: the applications, whose it is, its windows, which one it is, what lies at the point, ever
+ * deeper; then up again to what it is a part of (a button, not the label on it); then role, place, name.
+ */
+struct job {
+	struct clicks *clicks; /* NULL: free */
+	struct a11y_click click;
+	sd_bus_slot *slot;
+	sd_event_source *deadline;
+
+	struct a11y_object list[LIST]; /* applications, windows, children */
+	size_t count, next;
+	struct a11y_object application, at, label;
+	unsigned depth, climbed;
+
+	/* the coordinates that the window speaks: which, and where their origin is on the screen */
+	unsigned coordinates;
+	int origin_x, origin_y, fit;
+
+	bool role_known, place_known;
+	uint32_t role;
+	struct a11y_object
+		part; /* what was found first, and its role, while something above it is tried */
+	uint32_t part_role;
+	uint64_t states;
+	struct rectangle place;
+	char name[A11Y_NAME_BYTES], application_name[A11Y_NAME_BYTES];
+};
+
+struct clicks {
+	sd_event *event;
+	struct a11y_bus *bus;
+	const struct source_context *context;
+	enum name_policy names;
+	struct job jobs[JOBS];
+
+	struct known { /* whose connections are; a name is never given twice */
+		char name[64];
+		uint32_t process;
+	} known[LIST];
+	size_t next_known;
+
+	/* clicks that were not described since the last one that was */
+	uint64_t missed;
+	int64_t missed_from_ns, missed_to_ns;
+};
+
+static void next_application(struct job *job);
+static void next_window(struct job *job);
+static void next_part(struct job *job);
+static int on_role(sd_bus_message *message, void *user, sd_bus_error *error);
+static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error);
+
+/* ---- what is recorded ---- */
+
+static void push(
+	struct clicks *clicks, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
+{
+	const struct source_context *context = clicks->context;
+	struct packet *packet;
+
+	if (packet_create(&packet, context->clock, &(struct packet_info){channel, 0, time_ns, 0},
+		    message) == 0)
+		context->sink->push(context->sink, packet);
+}
+
+void clicks_missed(struct clicks *clicks, int64_t time_ns)
+{
+	if (clicks->missed++ == 0)
+		clicks->missed_from_ns = clicks->missed_to_ns = time_ns;
+	if (time_ns > clicks->missed_to_ns)
+		clicks->missed_to_ns = time_ns;
+}
+
+/* Once for each time that clicks were not described: when one is again, or at the end. */
+static void push_missed(struct clicks *clicks)
+{
+	char *topics[] = {(char *)channel_kind_get(CHANNEL_CLICKED)->topic};
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+
+	if (clicks->missed == 0)
+		return;
+	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
+	gap.from_ns = session_clock_at(clicks->context->clock, clicks->missed_from_ns);
+	gap.to_ns = session_clock_at(clicks->context->clock, clicks->missed_to_ns);
+	gap.count = clicks->missed;
+	gap.topics = topics;
+	gap.n_topics = 1;
+	gap.detail = (char *)"the application did not answer what was clicked";
+	push(clicks, CHANNEL_GAPS, clicks->missed_from_ns, &gap.base);
+	clicks->missed = 0;
+}
+
+static void push_object(struct job *job)
+{
+	Uxrec__ClickedObject object = UXREC__CLICKED_OBJECT__INIT;
+
+	object.x_px = job->click.x;
+	object.y_px = job->click.y;
+	object.role = (char *)a11y_role_name(job->role);
+	object.name = job->name;
+	object.application = job->application_name;
+	if (job->place_known && job->place.width > 0 && job->place.height > 0) {
+		object.left_px = job->place.left + job->origin_x;
+		object.top_px = job->place.top + job->origin_y;
+		object.width_px = (uint32_t)job->place.width;
+		object.height_px = (uint32_t)job->place.height;
+	}
+	push_missed(job->clicks);
+	push(job->clicks, CHANNEL_CLICKED, job->click.time_ns, &object.base);
+}
+
+/* ---- jobs ---- */
+
+static void end(struct job *job)
+{
+	sd_bus_slot_unref(job->slot);
+	sd_event_source_disable_unref(job->deadline);
+	memset(job, 0, sizeof(*job));
+}
+
+static void finish(struct job *job)
+{
+	push_object(job);
+	end(job);
+}
+
+/* What is known by then is kept. */
+static void give_up(struct job *job)
+{
+	if (job->role_known)
+		push_object(job);
+	else
+		clicks_missed(job->clicks, job->click.time_ns);
+	end(job);
+}
+
+static int on_deadline(sd_event_source *timer, uint64_t at_us, void *user)
+{
+	(void)timer;
+	(void)at_us;
+	give_up(user);
+	return 0;
+}
+
+static void ask_of(struct job *job, enum a11y_question question, const struct a11y_object *of,
+	sd_bus_message_handler_t answer)
+{
+	job->slot = sd_bus_slot_unref(job->slot);
+	/* the job as a whole has a deadline */
+	if (a11y_ask(job->clicks->bus, &job->slot, question, of, INT64_MAX, answer, job) < 0)
+		give_up(job);
+}
+
+static void ask(struct job *job, enum a11y_question question, sd_bus_message_handler_t answer)
+{
+	ask_of(job, question, &job->at, answer);
+}
+
+static void ask_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
+	sd_bus_message_handler_t answer)
+{
+	job->slot = sd_bus_slot_unref(job->slot);
+	if (a11y_ask(job->clicks->bus, &job->slot, ASK_EXTENTS, of, INT64_MAX, answer, job,
+		    coordinates) < 0)
+		give_up(job);
+}
+
+static void ask_at_point(struct job *job)
+{
+	job->slot = sd_bus_slot_unref(job->slot);
+	if (a11y_ask(job->clicks->bus, &job->slot, ASK_AT_POINT, &job->at, INT64_MAX, on_at_point,
+		    job, job->click.x - job->origin_x, job->click.y - job->origin_y,
+		    job->coordinates) < 0)
+		give_up(job);
+}
+
+static bool is_error(sd_bus_message *message)
+{
+	return sd_bus_message_is_method_error(message, NULL);
+}
+
+static bool take_rectangle(sd_bus_message *message, struct rectangle *ret)
+{
+	return !is_error(message) &&
+		sd_bus_message_read(
+			message, "(iiii)", &ret->left, &ret->top, &ret->width, &ret->height) > 0;
+}
+
+static bool contains(const struct rectangle *rectangle, int x, int y)
+{
+	return x >= rectangle->left && y >= rectangle->top &&
+		(int64_t)x < (int64_t)rectangle->left + rectangle->width &&
+		(int64_t)y < (int64_t)rectangle->top + rectangle->height;
+}
+
+/* ---- whose the window is ---- */
+
+static struct known *find_known(struct clicks *clicks, const char *name)
+{
+	for (size_t i = 0; i < LIST; i++)
+		if (strcmp(clicks->known[i].name, name) == 0)
+			return &clicks->known[i];
+	return NULL;
+}
+
+static int on_process(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	struct known *known = &job->clicks->known[job->clicks->next_known++ % LIST];
+
+	(void)error;
+	snprintf(known->name, sizeof(known->name), "%s", job->list[job->next].name);
+	if (is_error(message) || sd_bus_message_read(message, "u", &known->process) <= 0)
+		known->process = 0;
+	next_application(job);
+	return 0;
+}
+
+static int on_windows(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+
+	(void)error;
+	job->count = is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->next = 0;
+	job->fit = INT32_MAX;
+	next_window(job);
+	return 0;
+}
+
+static void next_application(struct job *job)
+{
+	for (; job->next < job->count; job->next++) {
+		const struct a11y_object *application = &job->list[job->next];
+		const struct known *known = find_known(job->clicks, application->name);
+
+		if (!known) {
+			ask_of(job, ASK_PROCESS, application, on_process);
+			return;
+		}
+		if (known->process == job->click.process) {
+			job->application = *application;
+			ask_of(job, ASK_CHILDREN, &job->application, on_windows);
+			return;
+		}
+	}
+	end(job); /* it says nothing of itself */
+}
+
+static int on_applications(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+
+	(void)error;
+	job->count = is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->next = 0;
+	next_application(job);
+	return 0;
+}
+
+/* ---- which window it is ---- */
+
+/* Some toolkits cannot know where their windows are, and call the window's corner that of the screen. */
+static void judge_window(struct job *job, const struct rectangle *extents)
+{
+	const struct a11y_click *click = &job->click;
+	int screen = abs(extents->left - click->left) + abs(extents->top - click->top);
+	int window = abs(extents->left) + abs(extents->top);
+	int off = screen <= window ? screen : window;
+	int sizes = abs(extents->width - click->width) + abs(extents->height - click->height);
+
+	if (off > OFF_PX || sizes > SIZE_PX || off + sizes >= job->fit)
+		return;
+	job->fit = off + sizes;
+	job->at = job->list[job->next];
+	job->coordinates = screen <= window ? A11Y_COORDINATES_SCREEN : A11Y_COORDINATES_WINDOW;
+	job->origin_x = screen <= window ? 0 : click->left + click->inset_left;
+	job->origin_y = screen <= window ? 0 : click->top + click->inset_top;
+}
+
+static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	struct rectangle extents;
+
+	(void)error;
+	if (take_rectangle(message, &extents))
+		judge_window(job, &extents);
+	job->next++;
+	next_window(job);
+	return 0;
+}
+
+static void next_window(struct job *job)
+{
+	if (job->next < job->count)
+		ask_extents(job, &job->list[job->next], A11Y_COORDINATES_SCREEN, on_window_extents);
+	else if (job->fit == INT32_MAX)
+		end(job);
+	else
+		ask_at_point(job);
+}
+
+/* ---- what lies at the point ---- */
+
+static int on_parts(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+
+	(void)error;
+	job->count = job->next =
+		is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	next_part(job);
+	return 0;
+}
+
+static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	struct a11y_object object;
+
+	(void)error;
+	if (!is_error(message) && a11y_take_object(message, &object) &&
+		!a11y_object_is(&job->at, object.name, object.path) && job->depth++ < DEPTH) {
+		job->at = object;
+		ask_at_point(job);
+	} else if (job->depth == 0) {
+		/* GTK 4 cannot say it of some of its widgets */
+		ask(job, ASK_CHILDREN, on_parts);
+	} else {
+		ask(job, ASK_ROLE, on_role);
+	}
+	return 0;
+}
+
+static int on_part_state(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	uint64_t states;
+
+	(void)error;
+	if (!is_error(message) && a11y_take_states(message, &states) &&
+		states >> A11Y_STATE_VISIBLE & 1 && job->depth++ < DEPTH) {
+		job->at = job->list[job->next];
+		ask(job, ASK_CHILDREN, on_parts);
+	} else {
+		next_part(job);
+	}
+	return 0;
+}
+
+static int on_part_extents(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	struct rectangle extents;
+
+	(void)error;
+	if (take_rectangle(message, &extents) &&
+		contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
+		ask_of(job, ASK_STATE, &job->list[job->next], on_part_state);
+	else
+		next_part(job);
+	return 0;
+}
+
+/* what is drawn last lies on top */
+static void next_part(struct job *job)
+{
+	if (job->next == 0) {
+		ask(job, ASK_ROLE, on_role);
+		return;
+	}
+	job->next--;
+	ask_extents(job, &job->list[job->next], job->coordinates, on_part_extents);
+}
+
+/* ---- what it is ---- */
+
+static int on_application_name(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	const char *name;
+
+	(void)error;
+	if (!is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
+		a11y_name_copy(job->application_name, name);
+	finish(job);
+	return 0;
+}
+
+static int on_label_name(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	const char *name;
+
+	(void)error;
+	if (!is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
+		a11y_name_copy(job->name, name);
+	ask_of(job, ASK_NAME, &job->application, on_application_name);
+	return 0;
+}
+
+static bool take_label(sd_bus_message *message, struct a11y_object *ret)
+{
+	uint32_t relation;
+
+	if (sd_bus_message_enter_container(message, 'a', "(ua(so))") <= 0)
+		return false;
+	while (sd_bus_message_enter_container(message, 'r', "ua(so)") > 0) {
+		if (sd_bus_message_read(message, "u", &relation) <= 0)
+			return false;
+		if (relation == A11Y_RELATION_LABELLED_BY)
+			return a11y_take_objects(message, ret, 1) == 1;
+		if (sd_bus_message_skip(message, "a(so)") < 0 ||
+			sd_bus_message_exit_container(message) < 0)
+			return false;
+	}
+	return false;
+}
+
+static int on_relations(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+
+	(void)error;
+	if (!is_error(message) && take_label(message, &job->label))
+		ask_of(job, ASK_NAME, &job->label, on_label_name);
+	else
+		ask_of(job, ASK_NAME, &job->application, on_application_name);
+	return 0;
+}
+
+static int on_name(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	const char *name;
+
+	(void)error;
+	if (!is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
+		a11y_name_copy(job->name, name);
+	if (*job->name)
+		ask_of(job, ASK_NAME, &job->application, on_application_name);
+	else
+		ask(job, ASK_RELATIONS, on_relations);
+	return 0;
+}
+
+/* Its name is asked for only once it is known that there is nothing in it that was typed. */
+static int on_states(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	enum a11y_naming naming = NAMING_NONE;
+
+	(void)error;
+	if (!is_error(message) && a11y_take_states(message, &job->states))
+		naming = a11y_role_naming(job->role, job->states);
+	if (naming == NAMING_BOTH)
+		ask(job, ASK_NAME, on_name);
+	else if (naming == NAMING_LABEL)
+		ask(job, ASK_RELATIONS, on_relations);
+	else
+		ask_of(job, ASK_NAME, &job->application, on_application_name);
+	return 0;
+}
+
+static int on_place(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+
+	(void)error;
+	job->place_known = take_rectangle(message, &job->place);
+	if (job->clicks->names == NAMES_FULL)
+		ask(job, ASK_STATE, on_states);
+	else
+		finish(job);
+	return 0;
+}
+
+static void take_role(struct job *job, uint32_t role)
+{
+	job->role = role;
+	job->role_known = true;
+	ask_extents(job, &job->at, job->coordinates, on_place);
+}
+
+/* Nothing above it does anything: it is what was clicked. */
+static void take_part(struct job *job)
+{
+	job->at = job->part;
+	take_role(job, job->part_role);
+}
+
+static int on_parent(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+
+	(void)error;
+	if (!is_error(message) && sd_bus_message_enter_container(message, 'v', "(so)") > 0 &&
+		a11y_take_object(message, &job->at))
+		ask(job, ASK_ROLE, on_role);
+	else
+		take_part(job);
+	return 0;
+}
+
+static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	uint32_t role;
+
+	(void)error;
+	if (is_error(message) || sd_bus_message_read(message, "u", &role) <= 0) {
+		if (job->climbed > 0)
+			take_part(job);
+		else
+			end(job);
+		return 0;
+	}
+	if (job->climbed == 0) {
+		job->part = job->at;
+		job->part_role = role;
+	}
+	if (a11y_role_is_part(role) && job->climbed++ < CLIMB)
+		ask(job, ASK_PARENT, on_parent);
+	else if (a11y_role_acts(role))
+		take_role(job, role);
+	else
+		take_part(job);
+	return 0;
+}
+
+/* ---- life ---- */
+
+void clicks_describe(struct clicks *clicks, const struct a11y_click *click)
+{
+	struct job *job = NULL;
+
+	for (size_t i = 0; i < JOBS && !job; i++)
+		if (!clicks->jobs[i].clicks)
+			job = &clicks->jobs[i];
+	if (!job || !clicks->bus) {
+		clicks_missed(clicks, click->time_ns);
+		return;
+	}
+	job->clicks = clicks;
+	job->click = *click;
+	if (a11y_timer(clicks->event, &job->deadline, ANSWER_NS, on_deadline, job) < 0)
+		end(job);
+	else
+		ask_of(job, ASK_CHILDREN, &a11y_desktop, on_applications);
+}
+
+void clicks_set_bus(struct clicks *clicks, struct a11y_bus *bus)
+{
+	clicks->bus = bus;
+	for (size_t i = 0; i < JOBS; i++)
+		if (clicks->jobs[i].clicks)
+			give_up(&clicks->jobs[i]);
+	memset(clicks->known, 0, sizeof(clicks->known));
+}
+
+int clicks_create(struct clicks **ret, sd_event *event, const struct source_context *context,
+	enum name_policy names)
+{
+	struct clicks *clicks = calloc(1, sizeof(*clicks));
+
+	if (!clicks)
+		return -ENOMEM;
+	clicks->event = sd_event_ref(event);
+	clicks->context = context;
+	clicks->names = names;
+	*ret = clicks;
+	return 0;
+}
+
+void clicks_destroy(struct clicks *clicks)
+{
+	if (!clicks)
+		return;
+	clicks_set_bus(clicks, NULL);
+	push_missed(clicks);
+	sd_event_unref(clicks->event);
+	free(clicks);
+}

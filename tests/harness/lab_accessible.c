@@ -1,0 +1,427 @@
+#include "tests/harness/lab_accessible.h"
+
+#include "capture/pointer.h"
+#include "protocol/base/clock.h"
+#include "protocol/session.pb-c.h"
+#include "tests/harness/helpers.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xcb/xtest.h>
+
+#define LAUNCHER "/usr/libexec/at-spi-bus-launcher"
+#define PYTHON   "/usr/bin/python3"
+
+#define KEY_SHIFT 50 /* keycodes of a PC keyboard */
+
+static const char gtk_program[] =
+	"import sys, gi\n"
+	"gi.require_version('Gtk', sys.argv[1])\n"
+	"from gi.repository import Gtk, GLib\n"
+	"four = sys.argv[1] == '4.0'\n"
+	"box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, homogeneous=True)\n"
+	"entry = Gtk.Entry()\n"
+	"password = Gtk.PasswordEntry() if four else Gtk.Entry(visibility=False)\n"
+	"button = Gtk.Button(label='Save')\n"
+	"text = Gtk.TextView()\n"
+	"text.get_buffer().set_text('typed secret text')\n"
+	"label = Gtk.Label(label='Your name')\n"
+	"label.set_mnemonic_widget(entry)\n"
+	"for widget in (entry, password, button, text):\n"
+	"    widget.set_vexpand(True)\n"
+	"    (box.append if four else box.add)(widget)\n"
+	"entry.set_text('typed secret name')\n"
+	"(password.set_text)('typed secret word')\n"
+	"window = Gtk.Window(title='Window')\n"
+	"window.set_default_size(400, 400)\n"
+	"(window.set_child if four else window.add)(box)\n"
+	"entry.grab_focus()\n"
+	"window.present() if four else window.show_all()\n"
+	"print('ready', flush=True)\n"
+	"GLib.MainLoop().run()\n";
+
+static const char page[] =
+	"data:text/html,<title>Page</title><style>*{box-sizing:border-box;margin:0;padding:0}"
+	"body>*{display:block;width:100vw;height:25vh;overflow:hidden}label{display:none}</style>"
+	"<input aria-label='Your name' value='typed secret name' autofocus>"
+	"<input type=password aria-label=Password value='typed secret word'>"
+	"<button>Save</button><div contenteditable>typed secret text</div>";
+
+static struct child session_bus;
+
+/* ---- buses ---- */
+
+/* The launcher's own bus outlives it: whatever becomes of this program, both go. */
+static void guard(pid_t group)
+{
+	static int pipe_fds[2] = {-1, -1};
+	char byte;
+
+	if (pipe_fds[0] < 0)
+		check(pipe2(pipe_fds, O_CLOEXEC) == 0);
+	if (fork() != 0)
+		return;
+	setsid();
+	close(pipe_fds[1]);
+	while (read(pipe_fds[0], &byte, 1) > 0)
+		;
+	kill(-group, SIGKILL);
+	_exit(0);
+}
+
+void accessible_lab_run_bus(struct accessible_lab *lab)
+{
+	lab->launcher = start_child(LAUNCHER, (const char *const[]){"--launch-immediately", NULL});
+	guard(lab->launcher.pid);
+}
+
+void accessible_lab_kill_bus(struct accessible_lab *lab)
+{
+	if (lab->launcher.pid > 0)
+		kill(-lab->launcher.pid, SIGKILL);
+	end_child(&lab->launcher, SIGKILL);
+}
+
+char *accessible_lab_address(void)
+{
+	char *output = NULL, *from, *to;
+	int64_t until_ns = clock_now_ns() + 30 * NS_PER_S;
+
+	for (;;) {
+		run_child(&output, "busctl", "--user", "call", "org.a11y.Bus", "/org/a11y/bus",
+			"org.a11y.Bus", "GetAddress", NULL);
+		from = strchr(output, '"');
+		to = from ? strchr(from + 1, '"') : NULL;
+		if (to && to > from + 1)
+			break;
+		free(steal_ptr(output));
+		check(clock_now_ns() < until_ns);
+		sleep_ms(100);
+	}
+	*to = '\0';
+	memmove(output, from + 1, (size_t)(to - from));
+	return output;
+}
+
+static bool is_installed(void)
+{
+	static const char *const programs[] = {
+		LAUNCHER, PYTHON, "dbus-daemon", "openbox", "busctl"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		if (!has_program(programs[i]))
+			return false;
+	return run_child(NULL, PYTHON, "-c",
+		       "import gi\ngi.require_version('Gtk', '3.0')\n"
+		       "from gi.repository import Gtk",
+		       NULL) == 0;
+}
+
+bool accessible_lab_start(struct accessible_lab *lab)
+{
+	_autofree_ char *folder = temporary_path("run"), *address = NULL;
+
+	if (lab->desktop.connection)
+		accessible_lab_end(lab);
+	*lab = (struct accessible_lab){.focus = FOCUS_UNKNOWN};
+	pthread_mutex_init(&lab->lock, NULL);
+	if (!is_installed()) {
+		skip_test("no at-spi2-core, openbox, or GTK for Python");
+		return false;
+	}
+	mkdir(folder, 0700);
+	check(asprintf(&address, "unix:path=%s/bus", folder) > 0);
+	setenv("XDG_RUNTIME_DIR", folder, 1);
+	setenv("XDG_CONFIG_HOME", folder, 1);
+	setenv("DBUS_SESSION_BUS_ADDRESS", address, 1);
+	setenv("GSETTINGS_BACKEND", "memory", 1);
+	setenv("GDK_BACKEND", "x11", 1);
+	setenv("GSK_RENDERER", "cairo", 1);
+	unsetenv("AT_SPI_BUS_ADDRESS");
+	unsetenv("NO_AT_BRIDGE");
+	unsetenv("WAYLAND_DISPLAY");
+	if (!desktop_start(&lab->desktop, 800, 600)) {
+		skip_test("no Xvfb");
+		return false;
+	}
+	/* one at a time: a test that failed has left its own behind */
+	end_child(&session_bus, SIGKILL);
+	lab->bus = session_bus = start_child("dbus-daemon",
+		(const char *const[]){"--session", "--nofork", "--nopidfile", "--print-address",
+			"--address", address, NULL});
+	check(child_says(&lab->bus, "unix:", 30));
+	accessible_lab_run_bus(lab);
+	free(accessible_lab_address());
+	lab->manager = start_child("openbox", (const char *const[]){"--sm-disable", NULL});
+	return true;
+}
+
+void accessible_lab_end(struct accessible_lab *lab)
+{
+	accessible_lab_stop_listening(lab);
+	end_child(&lab->manager, SIGKILL);
+	accessible_lab_kill_bus(lab);
+	end_child(&lab->bus, SIGKILL);
+	session_bus.pid = 0;
+	if (lab->desktop.connection)
+		desktop_end(&lab->desktop);
+	for (size_t i = 0; i < lab->clicked_count; i++)
+		uxrec__clicked_object__free_unpacked(lab->clicked[i].object, NULL);
+	lab->clicked_count = 0;
+}
+
+/* ---- applications ---- */
+
+bool application_has(const char *name)
+{
+	if (strcmp(name, "Chromium") == 0)
+		return has_program("chromium");
+	return run_child(NULL, PYTHON, "-c",
+		       "import gi,sys\ngi.require_version('Gtk', sys.argv[1])\n"
+		       "from gi.repository import Gtk",
+		       strcmp(name, "GTK 4") == 0 ? "4.0" : "3.0", NULL) == 0;
+}
+
+static xcb_atom_t atom(xcb_connection_t *c, const char *name)
+{
+	_autofree_ xcb_intern_atom_reply_t *reply =
+		xcb_intern_atom_reply(c, xcb_intern_atom(c, 0, (uint16_t)strlen(name), name), NULL);
+
+	check(reply != NULL);
+	return reply->atom;
+}
+
+static bool is_window_of(xcb_connection_t *c, xcb_window_t window, pid_t pid)
+{
+	_autofree_ xcb_get_property_reply_t *reply = xcb_get_property_reply(c,
+		xcb_get_property(c, 0, window, atom(c, "_NET_WM_PID"), XCB_ATOM_CARDINAL, 0, 1),
+		NULL);
+	_autofree_ xcb_get_window_attributes_reply_t *attributes =
+		xcb_get_window_attributes_reply(c, xcb_get_window_attributes(c, window), NULL);
+
+	return reply && attributes && attributes->map_state == XCB_MAP_STATE_VIEWABLE &&
+		xcb_get_property_value_length(reply) == 4 &&
+		*(uint32_t *)xcb_get_property_value(reply) == (uint32_t)pid;
+}
+
+static xcb_window_t find_window(xcb_connection_t *c, xcb_window_t under, pid_t pid)
+{
+	_autofree_ xcb_query_tree_reply_t *tree =
+		xcb_query_tree_reply(c, xcb_query_tree(c, under), NULL);
+	xcb_window_t found = is_window_of(c, under, pid) ? under : XCB_NONE;
+
+	for (int i = 0; tree && !found && i < xcb_query_tree_children_length(tree); i++)
+		found = find_window(c, xcb_query_tree_children(tree)[i], pid);
+	return found;
+}
+
+static bool place_window(struct accessible_lab *lab, struct application *application)
+{
+	xcb_connection_t *c = lab->desktop.connection;
+	xcb_window_t root = lab->desktop.screen->root;
+	xcb_window_t window = find_window(c, root, application->child.pid);
+	_autofree_ xcb_translate_coordinates_reply_t *at = NULL;
+	_autofree_ xcb_get_geometry_reply_t *size = NULL;
+	bool still;
+
+	if (!window)
+		return false;
+	at = xcb_translate_coordinates_reply(
+		c, xcb_translate_coordinates(c, window, root, 0, 0), NULL);
+	size = xcb_get_geometry_reply(c, xcb_get_geometry(c, window), NULL);
+	if (!at || !size || size->height < 300)
+		return false;
+	still = application->left == at->dst_x && application->top == at->dst_y &&
+		application->width == size->width && application->height == size->height;
+	application->left = at->dst_x;
+	application->top = at->dst_y;
+	application->width = size->width;
+	application->height = size->height;
+	return still;
+}
+
+static struct child start_chromium(void)
+{
+	static int number;
+	_autofree_ char *folder = NULL;
+
+	check(asprintf(&folder, "--user-data-dir=%s/chromium-%d", temporary_folder(), ++number) >
+		0);
+	return start_child("chromium",
+		(const char *const[]){"--no-sandbox", "--disable-gpu", "--disable-quic",
+			"--no-first-run", "--disable-background-networking",
+			"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+			"--password-store=basic", "--force-renderer-accessibility", "--kiosk",
+			folder, page, NULL});
+}
+
+void application_start(
+	struct accessible_lab *lab, struct application *application, const char *name)
+{
+	int64_t until_ns = clock_now_ns() + 60 * NS_PER_S;
+
+	*application = (struct application){.name = name};
+	application->child = strcmp(name, "Chromium") == 0
+		? start_chromium()
+		: start_child(PYTHON,
+			  (const char *const[]){"-c", gtk_program,
+				  strcmp(name, "GTK 4") == 0 ? "4.0" : "3.0", NULL});
+	/* the window manager moves it at first */
+	while (!place_window(lab, application)) {
+		if (clock_now_ns() > until_ns) {
+			_autofree_ char *output = child_output(&application->child);
+
+			printf("# %s: %s\n", name, output);
+		}
+		check(clock_now_ns() < until_ns);
+		sleep_ms(300);
+	}
+}
+
+void application_end(struct application *application)
+{
+	if (application->child.pid > 0)
+		kill(-application->child.pid, SIGKILL);
+	end_child(&application->child, SIGKILL);
+}
+
+void application_point(const struct application *application, enum row row, int *ret_x, int *ret_y)
+{
+	*ret_x = application->left + application->width / 2;
+	*ret_y = application->top + (2 * (int)row + 1) * application->height / (2 * ROW_COUNT);
+}
+
+/* ---- listening ---- */
+
+static void on_focus(void *user, enum accessible_focus focus)
+{
+	struct accessible_lab *lab = user;
+
+	pthread_mutex_lock(&lab->lock);
+	lab->focus = focus;
+	lab->focus_ns = clock_now_ns();
+	lab->focus_count++;
+	pthread_mutex_unlock(&lab->lock);
+}
+
+static void on_pressed(void *user, int64_t time_ns, int x_px, int y_px)
+{
+	struct accessible_lab *lab = user;
+
+	accessible_source_click(lab->source, time_ns, x_px, y_px);
+}
+
+static void on_lost(void *user, struct source *source, const char *reason)
+{
+	(void)user;
+	(void)source;
+	(void)reason;
+}
+
+static void take(struct packet_sink *sink, struct packet *packet)
+{
+	struct accessible_lab *lab =
+		(struct accessible_lab *)((char *)sink - offsetof(struct accessible_lab, sink));
+	const unsigned char *data = packet_data(packet);
+	size_t size = packet_data_size(packet);
+
+	pthread_mutex_lock(&lab->lock);
+	if (packet->channel == CHANNEL_CLICKED && lab->clicked_count < ARRAY_SIZE(lab->clicked)) {
+		lab->clicked[lab->clicked_count++] =
+			(struct clicked){packet->time_ns - lab->clock.utc_offset_ns, clock_now_ns(),
+				uxrec__clicked_object__unpack(NULL, size, data)};
+	} else if (packet->channel == CHANNEL_GAPS) {
+		Uxrec__Gap *gap = uxrec__gap__unpack(NULL, size, data);
+
+		lab->gaps++;
+		lab->gap_clicks += gap->count;
+		uxrec__gap__free_unpacked(gap, NULL);
+	}
+	pthread_mutex_unlock(&lab->lock);
+	packet_unref(packet);
+}
+
+void accessible_lab_listen(struct accessible_lab *lab, enum name_policy names)
+{
+	const struct source_context context = {&lab->clock, &lab->sink, on_lost, lab};
+	const struct accessible_options options = {.names = names, .focus = on_focus, .user = lab};
+	const struct pointer_options pointer = {.pressed = on_pressed, .user = lab};
+	struct error error = {""};
+	int r;
+
+	session_clock_init(&lab->clock);
+	lab->sink.push = take;
+	r = accessible_source_create(&lab->source, &context, &options, &error);
+	if (r < 0)
+		printf("# %s\n", error.text);
+	check(r == 0);
+	check(pointer_source_create(&lab->pointer, &context, &pointer, &error) == 0);
+}
+
+void accessible_lab_stop_listening(struct accessible_lab *lab)
+{
+	source_destroy(steal_ptr(lab->pointer));
+	source_destroy(steal_ptr(lab->source));
+}
+
+int64_t accessible_lab_waits(
+	struct accessible_lab *lab, enum accessible_focus focus, int64_t from_ns)
+{
+	int64_t until_ns = clock_now_ns() + 20 * NS_PER_S;
+
+	do {
+		int64_t at_ns = 0;
+
+		pthread_mutex_lock(&lab->lock);
+		if (lab->focus_count > 0 && lab->focus == focus)
+			at_ns = lab->focus_ns > from_ns ? lab->focus_ns : from_ns;
+		pthread_mutex_unlock(&lab->lock);
+		if (at_ns)
+			return at_ns;
+		sleep_ms(1);
+	} while (clock_now_ns() < until_ns);
+	return 0;
+}
+
+void accessible_lab_key(struct accessible_lab *lab, uint8_t keycode, bool shift)
+{
+	if (shift)
+		desktop_fake(&lab->desktop, XCB_KEY_PRESS, KEY_SHIFT, 0, 0);
+	desktop_fake(&lab->desktop, XCB_KEY_PRESS, keycode, 0, 0);
+	desktop_fake(&lab->desktop, XCB_KEY_RELEASE, keycode, 0, 0);
+	if (shift)
+		desktop_fake(&lab->desktop, XCB_KEY_RELEASE, KEY_SHIFT, 0, 0);
+}
+
+int64_t accessible_lab_click(struct accessible_lab *lab, int x, int y)
+{
+	int64_t now_ns;
+
+	desktop_fake(&lab->desktop, XCB_MOTION_NOTIFY, 0, x, y);
+	now_ns = clock_now_ns();
+	desktop_fake(&lab->desktop, XCB_BUTTON_PRESS, 1, 0, 0);
+	sleep_ms(30);
+	desktop_fake(&lab->desktop, XCB_BUTTON_RELEASE, 1, 0, 0);
+	return now_ns;
+}
+
+const struct clicked *accessible_lab_clicked(struct accessible_lab *lab, size_t number, int seconds)
+{
+	int64_t until_ns = clock_now_ns() + seconds * NS_PER_S;
+
+	do {
+		bool there;
+
+		pthread_mutex_lock(&lab->lock);
+		there = lab->clicked_count > number;
+		pthread_mutex_unlock(&lab->lock);
+		if (there)
+			return &lab->clicked[number];
+		sleep_ms(1);
+	} while (clock_now_ns() < until_ns);
+	return NULL;
+}

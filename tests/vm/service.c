@@ -1,0 +1,303 @@
+/*
+ * Runs inside the virtual machine with systemd as init: the input service as it is installed, two users
+ * logged in on two consoles, keys by uinput.
+ */
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/helpers.h"
+#include "tests/harness/inputd_peer.h"
+
+#include "capture/inputd_conf.h"
+#include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
+
+#include <fcntl.h>
+#include <libevdev/libevdev-uinput.h>
+#include <libevdev/libevdev.h>
+#include <linux/vt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define ALICE 4001 /* on tty1 */
+#define BOB   4002 /* on tty2 */
+
+static const char preparing[] =
+	"set -e\n"
+	"install -D -m755 $UXREC_BUILD/uxrec-inputd /usr/local/libexec/uxrec/uxrec-inputd\n"
+	"for unit in systemd/uxrec-inputd.*.in; do\n"
+	"  sed s:@PREFIX@:/usr/local:g $unit >/run/systemd/system/$(basename $unit .in); done\n"
+	"systemd-sysusers $PWD/systemd/uxrec-sysusers.conf\n"
+	"useradd -M -d / -u 4001 alice; useradd -M -d / -u 4002 bob\n"
+	"printf '%s\\n' 'account required pam_permit.so' 'auth required pam_permit.so' \\\n"
+	"  'session required pam_systemd.so class=user type=tty' >/etc/pam.d/uxrec-vm\n"
+	"for n in 1 2; do cat >/run/systemd/system/login$n.service <<X\n"
+	"[Service]\n"
+	"User=400$n\n"
+	"PAMName=uxrec-vm\n"
+	"TTYPath=/dev/tty$n\n"
+	"StandardInput=tty-force\n"
+	"StandardOutput=null\n"
+	"ExecStart=/bin/sleep infinity\n"
+	"X\n"
+	"done\n"
+	"systemctl daemon-reload\n"
+	"for unit in pulseaudio pipewire wireplumber; do\n"
+	"  ln -sf /dev/null /etc/systemd/user/$unit.service\n"
+	"  ln -sf /dev/null /etc/systemd/user/$unit.socket; done\n"
+	"systemctl start login1 login2 uxrec-inputd.socket\n"
+	"for i in $(seq 60); do [ \"$(loginctl --no-legend | grep -c seat0)\" = 2 ] && exit; sleep 1; done\n"
+	"exit 1\n";
+
+static bool shell(const char *commands)
+{
+	_autofree_ char *output = NULL;
+
+	if (run_child(&output, "bash", "-c", commands, NULL) == 0)
+		return true;
+	printf("# %s\n", output);
+	return false;
+}
+
+static void bring_to_front(int console)
+{
+	_autoclose_ int fd = open("/dev/tty0", O_RDWR | O_CLOEXEC | O_NOCTTY);
+
+	check(fd >= 0 && ioctl(fd, VT_ACTIVATE, console) == 0 &&
+		ioctl(fd, VT_WAITACTIVE, console) == 0);
+	sleep_ms(1000); /* logind hears of it, and then the service */
+}
+
+static struct libevdev_uinput *make_keyboard(const char *name)
+{
+	struct libevdev *evdev = libevdev_new();
+	struct libevdev_uinput *keyboard;
+
+	libevdev_set_name(evdev, name);
+	for (unsigned code = KEY_ESC; code <= KEY_DELETE; code++)
+		libevdev_enable_event_code(evdev, EV_KEY, code, NULL);
+	check(libevdev_uinput_create_from_device(evdev, LIBEVDEV_UINPUT_OPEN_MANAGED, &keyboard) ==
+		0);
+	libevdev_free(evdev);
+	sleep_ms(1500); /* udev names the node, and whoever watches opens it */
+	return keyboard;
+}
+
+static void press(struct libevdev_uinput *keyboard, unsigned code)
+{
+	for (int value = 1; value >= 0; value--) {
+		check(libevdev_uinput_write_event(keyboard, EV_KEY, code, value) == 0 &&
+			libevdev_uinput_write_event(keyboard, EV_SYN, SYN_REPORT, 0) == 0);
+		sleep_ms(20);
+	}
+}
+
+/* ---- a recorder ---- */
+
+struct heard {
+	size_t keys, gaps, removed;
+	char text[400], names[2000], gap[200];
+};
+
+static void take(struct heard *heard, const struct peer_message *message)
+{
+	if (message->header.kind != INPUTD_PACKET) {
+		snprintf(heard->text, sizeof(heard->text), "%.399s", message->data);
+	} else if (message->header.channel == CHANNEL_KEY_CLASSES) {
+		heard->keys++;
+	} else if (message->header.channel == CHANNEL_GAPS) {
+		Uxrec__Gap *gap = uxrec__gap__unpack(NULL, message->size_bytes, message->data);
+
+		check(gap != NULL);
+		heard->gaps++;
+		snprintf(heard->gap, sizeof(heard->gap), "%s", gap->detail);
+		uxrec__gap__free_unpacked(gap, NULL);
+	} else if (message->header.channel == CHANNEL_INPUT_DEVICES) {
+		Uxrec__InputDevice *device =
+			uxrec__input_device__unpack(NULL, message->size_bytes, message->data);
+
+		check(device != NULL);
+		heard->removed += device->removed;
+		strncat(heard->names, device->name,
+			sizeof(heard->names) - strlen(heard->names) - 1);
+		uxrec__input_device__free_unpacked(device, NULL);
+	}
+}
+
+/* Everything until it has been quiet for a second. */
+static struct heard listen_to(int fd)
+{
+	static struct peer_message message;
+	struct heard heard = {0};
+
+	while (peer_receive(fd, &message, 1000))
+		take(&heard, &message);
+	return heard;
+}
+
+static int ask(uid_t uid, enum key_policy keys)
+{
+	static const struct sockaddr_un address = {
+		.sun_family = AF_UNIX, .sun_path = INPUTD_SOCKET_PATH};
+	const struct inputd_request request = {
+		.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = keys};
+	int fd = peer_connect(uid, &address, sizeof(address));
+
+	send(fd, &request, sizeof(request),
+		MSG_NOSIGNAL); /* who is refused may have gone already */
+	return fd;
+}
+
+static bool is_refused(uid_t uid, enum key_policy keys, const char *why)
+{
+	_autoclose_ int fd = ask(uid, keys);
+
+	return peer_hears(fd, INPUTD_FAILED, why) && peer_hears_end(fd);
+}
+
+/* ---- tests ---- */
+
+static void only_who_has_the_seat_is_served(void)
+{
+	struct heard heard;
+	int fd;
+
+	check(shell(preparing));
+	bring_to_front(1);
+	expect(is_refused(0, KEY_POLICY_CLASSES, "user 0 has no session at the seat"));
+	expect(is_refused(65534, KEY_POLICY_CLASSES, "user 65534 has no session at the seat"));
+	expect(is_refused(BOB, KEY_POLICY_CLASSES, "user 4002 does not have the seat"));
+	fd = ask(ALICE, KEY_POLICY_CLASSES);
+	/* the machine is slow to start it */
+	for (int i = 0; i < 20 && (heard = listen_to(fd), !*heard.text); i++)
+		;
+	printf("# %s\n", heard.text);
+	expect(strstr(heard.text, "evdev: ") == heard.text);
+	close(fd);
+}
+
+static void service_is_confined_as_its_unit_says(void)
+{
+	_autofree_ char *rss = NULL;
+
+	expect(shell(
+		"pid=$(systemctl show -P MainPID uxrec-inputd.service)\n"
+		"cat /proc/$pid/status >/tmp/status\n"
+		"is() { grep -qE \"^$1\" /tmp/status || { echo \"no $1\"; exit 1; }; }\n"
+		"is \"Uid:\\s$(id -u uxrec-inputd)\\s\"\n"
+		"is \"Gid:\\s$(getent group input | cut -d: -f3)\\s\"\n"
+		"is 'CapEff:\\s0+$'; is 'CapBnd:\\s0+$'; is 'NoNewPrivs:\\s1'; is 'Seccomp:\\s2'\n"
+		"chrt -p $pid | grep -q SCHED_FIFO\n"
+		"rss=$(sed -n 's/VmRSS:\\s*\\([0-9]*\\).*/\\1/p' /tmp/status)\n"
+		"echo $rss >/tmp/rss; [ $rss -le 8192 ]\n"));
+	check(run_child(&rss, "cat", "/tmp/rss", NULL) == 0);
+	printf("# uxrec-inputd has %d KiB\n", atoi(rss));
+}
+
+static void keys_and_new_devices_are_heard(void)
+{
+	struct libevdev_uinput *keyboard = make_keyboard("Alice's keyboard"), *second;
+	struct heard heard;
+	int fd = ask(ALICE, KEY_POLICY_CLASSES);
+
+	heard = listen_to(fd);
+	expect(strstr(heard.names, "Alice's keyboard") != NULL);
+	press(keyboard, KEY_A);
+	expect(listen_to(fd).keys > 0);
+	second = make_keyboard("A second keyboard");
+	press(second, KEY_B);
+	heard = listen_to(fd);
+	expect(strstr(heard.names, "A second keyboard") && heard.keys > 0);
+	libevdev_uinput_destroy(second);
+	libevdev_uinput_destroy(keyboard);
+	close(fd);
+}
+
+static void keys_of_another_session_are_not_heard(void)
+{
+	struct libevdev_uinput *keyboard = make_keyboard("One keyboard for both");
+	struct heard heard;
+	int fd = ask(ALICE, KEY_POLICY_CLASSES);
+
+	heard = listen_to(fd);
+	expect(strstr(heard.text, "evdev: ") == heard.text);
+	bring_to_front(2);
+	heard = listen_to(fd);
+	expect(heard.removed > 0);
+	for (int i = 0; i < 20; i++)
+		press(keyboard, KEY_A + (unsigned)i % 9);
+	heard = listen_to(fd);
+	expect(heard.keys == 0 && !*heard.names);
+	expect(is_refused(BOB, KEY_POLICY_CLASSES, "another recorder (uid 4001)"));
+	bring_to_front(1);
+	heard = listen_to(fd);
+	expect(heard.keys == 0 && heard.gaps == 1);
+	expect(strcmp(heard.gap, "another session had the seat") == 0);
+	press(keyboard, KEY_A);
+	expect(listen_to(fd).keys > 0);
+	libevdev_uinput_destroy(keyboard);
+	close(fd);
+}
+
+#define LOCK                                                                                       \
+	"busctl call org.freedesktop.login1 "                                                      \
+	"$(busctl call org.freedesktop.login1 /org/freedesktop/login1 "                            \
+	"org.freedesktop.login1.Manager GetSession s "                                             \
+	"$(loginctl show-user alice -P Display || loginctl list-sessions --no-legend | "           \
+	"awk '/alice/ { print $1 }') | cut -d'\"' -f2) "                                           \
+	"org.freedesktop.login1.Session SetLockedHint b "
+
+static void keys_at_the_lock_screen_are_not_heard(void)
+{
+	struct libevdev_uinput *keyboard = make_keyboard("Keyboard at the lock");
+	struct heard heard;
+	int fd = ask(ALICE, KEY_POLICY_CLASSES);
+
+	heard = listen_to(fd);
+	expect(strstr(heard.text, "evdev: ") == heard.text);
+	check(shell(LOCK "true"));
+	expect(listen_to(fd).removed > 0);
+	press(keyboard, KEY_A);
+	expect(listen_to(fd).keys == 0);
+	check(shell(LOCK "false"));
+	heard = listen_to(fd);
+	expect(heard.keys == 0 && strcmp(heard.gap, "the session was locked") == 0);
+	press(keyboard, KEY_A);
+	expect(listen_to(fd).keys > 0);
+	libevdev_uinput_destroy(keyboard);
+	close(fd);
+}
+
+static void limits_of_the_administrator_hold(void)
+{
+	int fd;
+
+	check(shell("echo 'keys = counts' >" INPUTD_CONF_PATH));
+	expect(is_refused(ALICE, KEY_POLICY_CLASSES, "allows of keys counts at most"));
+	check(shell("echo 'keys = many' >" INPUTD_CONF_PATH));
+	expect(is_refused(ALICE, KEY_POLICY_NONE, "inputd.conf:1: keys are not 'many'"));
+	check(shell("rm " INPUTD_CONF_PATH));
+	fd = ask(ALICE, KEY_POLICY_CLASSES);
+	expect(strstr(listen_to(fd).text, "evdev: ") != NULL);
+	close(fd);
+}
+
+static const struct test tests[] = {
+	{"only who has the seat is served", only_who_has_the_seat_is_served},
+	{"the service is confined as its unit says", service_is_confined_as_its_unit_says},
+	{"keys are heard, and devices that are plugged in", keys_and_new_devices_are_heard},
+	{"keys of another session are not heard", keys_of_another_session_are_not_heard},
+	{"keys at the lock screen are not heard", keys_at_the_lock_screen_are_not_heard},
+	{"limits of the administrator hold", limits_of_the_administrator_hold},
+};
+
+int main(void)
+{
+	int failed = RUN_TESTS("service", tests);
+
+	if (failed > 0 &&
+		system("journalctl -b --no-pager -o short-monotonic >/vm-out/journal") != 0)
+		failed++;
+	return failed;
+}
