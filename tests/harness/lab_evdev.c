@@ -6,9 +6,10 @@
 #include "protocol/screen.pb-c.h"
 #include "tests/harness/helpers.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -501,30 +502,95 @@ char *lab_proc(const char *path)
 	return text;
 }
 
+/* @return false when it has ended, or has no name */
+static bool name_of(pid_t pid, char name[32], pid_t *ret_parent)
+{
+	char path[64];
+	FILE *file;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	n = fscanf(file, "%*d (%31[^)]) %*c %d", name, ret_parent);
+	fclose(file);
+	return n == 2;
+}
+
+/* how many descriptors of /dev/input a process has open */
+static int inputs_of(pid_t pid)
+{
+	char path[64], target[64];
+	DIR *folder;
+	int count = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	folder = opendir(path);
+	if (!folder)
+		return 0;
+	for (struct dirent *entry; (entry = readdir(folder));) {
+		ssize_t n = readlinkat(dirfd(folder), entry->d_name, target, sizeof(target) - 1);
+
+		target[n > 0 ? n : 0] = '\0';
+		count += strncmp(target, "/dev/input/", 11) == 0;
+	}
+	closedir(folder);
+	return count;
+}
+
+/* The first process, from one on, whose name begins so. @return 0 without one */
+static pid_t find_process(pid_t from, const char *prefix, pid_t *ret_parent)
+{
+	DIR *folder = opendir("/proc");
+	pid_t found = 0;
+	char name[32];
+
+	check(folder != NULL);
+	for (struct dirent *entry; (entry = readdir(folder));) {
+		pid_t pid = atoi(entry->d_name), parent;
+
+		if (pid < from || pid == 0 || (found && pid > found) ||
+			!name_of(pid, name, &parent) || strncmp(name, prefix, strlen(prefix)) != 0)
+			continue;
+		found = pid;
+		*ret_parent = parent;
+	}
+	closedir(folder);
+	return found;
+}
+
+int lab_open_inputs(void)
+{
+	pid_t pid = 0, parent;
+	int count = 0;
+
+	while ((pid = find_process(pid + 1, "uxrec", &parent)))
+		count += inputs_of(pid);
+	return count;
+}
+
 pid_t lab_inputd(const struct lab_recording *recording)
 {
-	_autofree_ char *output = NULL;
-	char script[160];
+	pid_t pid = 0, parent;
 
-	snprintf(script, sizeof(script),
-		"grep -slx 'PPid:.%d' /proc/[0-9]*/status | xargs grep -sl '^Name:.uxrec-inputd'",
-		recording->daemon.child.pid);
-	run_child(&output, "sh", "-c", script, NULL); /* others may end meanwhile */
-	return strncmp(output, "/proc/", 6) == 0 ? atoi(output + 6) : 0;
+	while ((pid = find_process(pid + 1, "uxrec-inputd", &parent)))
+		if (parent == recording->daemon.child.pid)
+			return pid;
+	return 0;
 }
 
 struct child lab_evemu(const struct lab_device *device)
 {
+	const struct sched_param priority = {.sched_priority = 1};
 	struct child evemu = start_child("evemu-record", (const char *[]){device->node, NULL});
-	char script[160];
 	int tries = 0;
 
-	snprintf(script, sizeof(script), "ls -l /proc/%d/fd | grep -q '%s$'", evemu.pid,
-		device->node);
-	while (run_child(NULL, "sh", "-c", script, NULL) != 0 && tries++ < 100)
-		sleep_ms(100);
-	check(tries <= 100);
+	while (inputs_of(evemu.pid) == 0 && tries++ < 200)
+		sleep_ms(50);
+	check(tries <= 200);
 	sleep_ms(500); /* it describes the device before it reads */
+	check(sched_setscheduler(evemu.pid, SCHED_FIFO, &priority) == 0);
 	return evemu;
 }
 

@@ -130,7 +130,10 @@ struct lab_file *lab_recording_end(struct lab_recording *recording);
 /** End the daemon; for main(). @return 0, or 1 when it did not end well */
 int lab_end(void);
 
-/** Start evemu-record, which prints what it reads, and wait until it has the device open. */
+/** @return how many descriptors of /dev/input uxrec's programs have open */
+int lab_open_inputs(void);
+
+/** Start evemu-record, which prints what it reads, as prompt as uxrec-inputd, and wait until it reads. */
 struct child lab_evemu(const struct lab_device *device);
 
 /** A file of /proc, which tells no size; the caller frees it. Ends the test when there is none. */

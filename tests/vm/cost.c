@@ -306,7 +306,6 @@ static void fast_mouse_is_recorded(void)
 static void cost_is_compared(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
-	const struct sched_param priority = {.sched_priority = 1};
 	struct lab_recording recording;
 	struct lab_device mouse;
 	struct motion motion;
@@ -320,7 +319,6 @@ static void cost_is_compared(void)
 	}
 	make_mouse(&mouse, "uxrec compared mouse");
 	evemu = lab_evemu(&mouse);
-	check(sched_setscheduler(evemu.pid, SCHED_FIFO, &priority) == 0);
 	lab_record(&recording, "classes");
 	inputd = lab_inputd(&recording);
 	check(inputd > 0);

@@ -341,17 +341,6 @@ static void repeats_are_kept(void)
 
 /* ---- pauses ---- */
 
-/* how many descriptors of /dev/input uxrec's programs have open; -1 when that cannot be known */
-static int open_inputs(void)
-{
-	_autofree_ char *output = NULL;
-	const char *script =
-		"for p in /proc/[0-9]*; do case $(cat $p/comm 2>/dev/null) in uxrec*) "
-		"ls -l $p/fd 2>/dev/null | grep /dev/input/event;; esac; done | wc -l";
-
-	return run_child(&output, "sh", "-c", script, NULL) == 0 ? atoi(output) : -1;
-}
-
 static void nothing_of_a_pause_is_recorded(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
@@ -363,22 +352,22 @@ static void nothing_of_a_pause_is_recorded(void)
 	lab_device_make(&keyboard, "uxrec paused keyboard", lab_keyboard);
 	lab_device_make(&mouse, "uxrec paused mouse", lab_mouse);
 	lab_record(&recording, "full");
-	expect(open_inputs() >= 2);
+	expect(lab_open_inputs() >= 2);
 	lab_tap(&keyboard, KEY_A);
 	sleep_ms(50);
 	expect(daemon_command(&recording.daemon, NULL, "pause", NULL) == 0);
 	paused_ns = clock_now_ns();
-	expect(open_inputs() == 0);
+	expect(lab_open_inputs() == 0);
 	for (int i = 0; i < 20; i++) {
 		lab_tap(&keyboard, KEY_P);
 		lab_send(&mouse, EV_REL, REL_X, 7777);
 		lab_report(&mouse);
 		sleep_ms(5);
 	}
-	expect(open_inputs() == 0);
+	expect(lab_open_inputs() == 0);
 	resumed_ns = clock_now_ns();
 	expect(daemon_command(&recording.daemon, NULL, "resume", NULL) == 0);
-	expect(open_inputs() >= 2);
+	expect(lab_open_inputs() >= 2);
 	lab_tap(&keyboard, KEY_Z);
 	file = lab_recording_end(&recording);
 	for (size_t i = 0; i < file->count; i++) {
