@@ -248,3 +248,58 @@ int accessible_source_create(struct source **ret, const struct source_context *c
 	*ret = steal_ptr(base);
 	return 0;
 }
+
+/* ---- before there is a source ---- */
+
+struct accessible_announcement {
+	struct a11y_bus *bus;
+};
+
+static void ignore(void *user)
+{
+	(void)user;
+}
+
+static void ignore_focus(void *user, const char *name, const char *path, bool gained)
+{
+	(void)user;
+	(void)name;
+	(void)path;
+	(void)gained;
+}
+
+static void ignore_window(void *user, const char *name)
+{
+	(void)user;
+	(void)name;
+}
+
+static void ignore_first(void *user, int r)
+{
+	(void)user;
+	(void)r;
+}
+
+int accessible_announcement_create(struct accessible_announcement **ret, sd_event *event)
+{
+	const struct a11y_listener nobody = {
+		ignore, ignore, ignore_focus, ignore_window, ignore_first, NULL};
+	_destroy_(accessible_announcement) struct accessible_announcement *announcement =
+		calloc(1, sizeof(*announcement));
+	int r;
+
+	if (!announcement)
+		return -ENOMEM;
+	r = a11y_bus_create(&announcement->bus, event, false, &nobody);
+	if (r == 0)
+		*ret = steal_ptr(announcement);
+	return r;
+}
+
+void accessible_announcement_destroy(struct accessible_announcement *announcement)
+{
+	if (!announcement)
+		return;
+	a11y_bus_destroy(announcement->bus);
+	free(announcement);
+}

@@ -2,6 +2,8 @@
 
 #include "capture/source.h"
 
+#include <systemd/sd-event.h>
+
 /*
  * What the participant's applications say of themselves by AT-SPI, the accessibility bus: which kind of
  * object has the focus, and what is under a click. Text is never asked for: which methods are ever called
@@ -19,15 +21,14 @@ enum name_policy {
 int name_policy_parse(const char *name, enum name_policy *ret);
 const char *name_policy_name(enum name_policy policy);
 
-/**
- * What is known of the object that has the focus.
- *
- * It is FOCUS_UNKNOWN also when nothing on the bus has the focus: then keys go to an application that says
- * nothing of itself (xterm), and whether it asks for a password cannot be judged. A desktop without any window
- * looks the same.
- */
+/** What is known of the object that has the focus. */
 enum accessible_focus {
-	FOCUS_UNKNOWN, /* the bus, or the application, does not answer, or there is nothing to ask */
+	/* The bus or an application does not answer; or a window that is active does not say what in it has the
+	 * focus, as that of a browser which does not tell of its pages. */
+	FOCUS_UNKNOWN,
+	/* No window on the bus is active: keys go to an application that says nothing of itself (xterm), or to
+	 * none. Whether it asks for a password cannot be judged, ever. */
+	FOCUS_UNSEEN,
 	FOCUS_PASSWORD, /* a password field */
 	FOCUS_OTHER,
 };
@@ -55,7 +56,8 @@ struct accessible_options {
  * that hangs is FOCUS_UNKNOWN while it has the focus, and its clicks are one Gap each time that it hangs. The
  * bus may go and come back.
  *
- * Toolkits are told that somebody listens (org.a11y.Status, IsEnabled) for as long as the source lives.
+ * Toolkits are told that somebody listens (org.a11y.Status, IsEnabled) for as long as the source lives; see
+ * also accessible_announcement_create().
  *
  * @param ret  set on success; freed by source_destroy()
  * @return 0, or a negative errno with the reason and what mends it: -ENOENT when there is no
@@ -63,6 +65,17 @@ struct accessible_options {
  */
 int accessible_source_create(struct source **ret, const struct source_context *context,
 	const struct accessible_options *options, struct error *reterr);
+
+/**
+ * Tell toolkits that somebody listens, from now on: some look for that only when they start, and their
+ * password fields could not be known otherwise. Nothing is asked, and nothing is taken in.
+ */
+struct accessible_announcement;
+
+/** @return 0 (ended by accessible_announcement_destroy()) or a negative errno */
+int accessible_announcement_create(struct accessible_announcement **ret, sd_event *event);
+void accessible_announcement_destroy(struct accessible_announcement *announcement);
+DEFINE_DESTROY(accessible_announcement);
 
 /**
  * A button was pressed: find out what was there. Returns at once; any thread. Does nothing under NAMES_NONE or

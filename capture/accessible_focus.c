@@ -22,7 +22,8 @@
  *
  *   down       the bus comes                → searching
  *   searching  an object has the focus      → asking
- *              nothing has it               → nothing: FOCUS_UNKNOWN; searching again every second
+ *              nothing has it               → nothing: FOCUS_UNKNOWN, or FOCUS_UNSEEN when no window is
+ *                                             active; searching again every second
  *   asking     it says its role             → resting: FOCUS_PASSWORD or FOCUS_OTHER
  *              it is gone                   → searching
  *              no answer in time            → still asking, but FOCUS_UNKNOWN
@@ -114,7 +115,7 @@ static void ask(struct focus *focus, enum a11y_question question, sd_bus_message
 		a11y_timer(focus->event, &focus->next, LOOK_NS, on_look, focus);
 }
 
-static void on_found(void *user, const struct a11y_object *object)
+static void on_found(void *user, const struct a11y_object *object, bool seen)
 {
 	struct focus *focus = user;
 
@@ -124,7 +125,7 @@ static void on_found(void *user, const struct a11y_object *object)
 		ask(focus, ASK_ROLE, on_role);
 		return;
 	}
-	know(focus, FOCUS_UNKNOWN);
+	know(focus, seen ? FOCUS_UNKNOWN : FOCUS_UNSEEN);
 	a11y_timer(focus->event, &focus->next, LOOK_NS, on_look, focus);
 }
 

@@ -131,9 +131,12 @@ void focus_hurry(struct focus *focus);
 
 /* ---- accessible_search.c ---- */
 
-/** @param found  called once for each search: NULL when nothing has the focus */
+/**
+ * @param found  called once for each search. Without an object nothing has the focus: @p seen tells whether
+ *               there is something that could have it, an active window or one that did not answer
+ */
 int a11y_search_create(struct a11y_search **ret,
-	void (*found)(void *user, const struct a11y_object *object), void *user);
+	void (*found)(void *user, const struct a11y_object *object, bool seen), void *user);
 void a11y_search_destroy(struct a11y_search *search);
 DEFINE_DESTROY(a11y_search);
 

@@ -23,12 +23,13 @@ struct node {
 };
 
 struct a11y_search {
-	void (*found)(void *user, const struct a11y_object *object);
+	void (*found)(void *user, const struct a11y_object *object, bool seen);
 	void *user;
 	struct a11y_bus *bus;
 	struct node nodes[NODES]; /* breadth first */
 	size_t count, next, open; /* those there are, the next one to ask, those that are asked */
 	bool on;
+	bool seen; /* a window is active, or an answer has not come */
 };
 
 static void go_on(struct a11y_search *search);
@@ -53,7 +54,7 @@ static void finish(struct a11y_search *search, const struct a11y_object *object)
 	if (object)
 		copy = *object;
 	a11y_search_stop(search);
-	search->found(search->user, object ? &copy : NULL);
+	search->found(search->user, object ? &copy : NULL, search->seen);
 }
 
 static void add(struct a11y_search *search, const struct a11y_object *object, enum node_kind kind)
@@ -68,6 +69,7 @@ static bool answered(struct node *node, sd_bus_message *message)
 {
 	node->slot = sd_bus_slot_unref(node->slot);
 	node->search->open--;
+	node->search->seen |= sd_bus_message_is_method_error(message, SD_BUS_ERROR_NO_REPLY);
 	return !sd_bus_message_is_method_error(message, NULL);
 }
 
@@ -132,9 +134,11 @@ static int on_state(sd_bus_message *message, void *user, sd_bus_error *error)
 			finish(search, &node->object);
 			return 0;
 		}
-		if (node->kind == NODE_WINDOW && states >> A11Y_STATE_ACTIVE & 1)
+		if (node->kind == NODE_WINDOW && states >> A11Y_STATE_ACTIVE & 1) {
+			search->seen = true;
 			put(node, ASK_MATCHES, on_matches);
-		else if (node->kind == NODE_WIDGET && states >> A11Y_STATE_VISIBLE & 1)
+		}
+		if (node->kind == NODE_WIDGET && states >> A11Y_STATE_VISIBLE & 1)
 			put(node, ASK_CHILDREN, on_children);
 	}
 	go_on(search);
@@ -160,12 +164,13 @@ void a11y_search_begin(struct a11y_search *search, struct a11y_bus *bus)
 	a11y_search_stop(search);
 	search->bus = bus;
 	search->on = true;
+	search->seen = false;
 	add(search, &a11y_desktop, NODE_DESKTOP);
 	go_on(search);
 }
 
 int a11y_search_create(struct a11y_search **ret,
-	void (*found)(void *user, const struct a11y_object *object), void *user)
+	void (*found)(void *user, const struct a11y_object *object, bool seen), void *user)
 {
 	struct a11y_search *search = calloc(1, sizeof(*search));
 

@@ -77,6 +77,7 @@ static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reaso
 {
 	Uxrec__KeyPolicy message = UXREC__KEY_POLICY__INIT;
 
+	redactor->reason = reason;
 	message.level = levels[redactor->now];
 	message.reason = reason;
 	message.shortcuts = redactor->shortcuts;
@@ -405,8 +406,11 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 
 	if (policy > redactor->allowed)
 		policy = redactor->allowed;
-	if (policy == redactor->now)
+	if (policy == redactor->now) {
+		if (reason != redactor->reason && redactor->allowed > KEY_POLICY_NONE)
+			say_policy(redactor, reason, now_ns);
 		return;
+	}
 	if (policy < redactor->now)
 		from_ns -= hold_ns(redactor);
 	keep_back(redactor, from_ns);

@@ -41,6 +41,7 @@ struct redactor {
 	struct input_out *out;
 	enum key_policy allowed; /* the most that may ever be said */
 	enum key_policy now;
+	Uxrec__KeyPolicy__Reason reason; /* of that */
 	bool shortcuts, hold;
 	int64_t since_ns; /* that policy holds; keys before it are forgotten */
 	int64_t said_ns;  /* end of the latest interval that was said */

@@ -6,11 +6,25 @@
 
 #include <string.h>
 
-/* What may be said of keys now: while it is not known whether a password is typed it counts as one. */
+/*
+ * What may be said of keys now. While it is not known whether a password is typed it counts as one. Of an
+ * application that never says anything of itself that will never be known: what may be said of its keys is
+ * what the session allows, but not which they are.
+ */
+static enum key_policy keys_under(enum accessible_focus focus, enum key_policy allowed)
+{
+	switch (focus) {
+	case FOCUS_OTHER: return allowed;
+	case FOCUS_UNSEEN: return allowed == KEY_POLICY_FULL ? KEY_POLICY_CLASSES : allowed;
+	default: return KEY_POLICY_NONE;
+	}
+}
+
 static void apply_focus(struct station *station)
 {
 	static const Uxrec__KeyPolicy__Reason reasons[] = {
 		[FOCUS_UNKNOWN] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
+		[FOCUS_UNSEEN] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
 		[FOCUS_PASSWORD] = UXREC__KEY_POLICY__REASON__REASON_PASSWORD,
 		[FOCUS_OTHER] = UXREC__KEY_POLICY__REASON__REASON_NO_PASSWORD,
 	};
@@ -19,11 +33,10 @@ static void apply_focus(struct station *station)
 
 	if (!station->input || !station->focus_known)
 		return;
-	if (focus == FOCUS_OTHER && station->focus_told == FOCUS_UNKNOWN)
+	if (focus == FOCUS_OTHER && station->focus_told != FOCUS_PASSWORD)
 		reason = UXREC__KEY_POLICY__REASON__REASON_WATCHED;
 	station->focus_told = focus;
-	input_source_set_keys(
-		station->input, focus == FOCUS_OTHER ? station->keys : KEY_POLICY_NONE, reason);
+	input_source_set_keys(station->input, keys_under(focus, station->keys), reason);
 }
 
 static void focus_changed(void *user, enum accessible_focus focus)

@@ -1,5 +1,6 @@
 /* uxrecd: records sessions, streams them, serves the pages and the library. See uxrecd.8.scd. */
 
+#include "capture/accessible.h"
 #include "capture/grabber.h"
 #include "daemon/access.h"
 #include "daemon/control.h"
@@ -42,6 +43,7 @@ struct daemon {
 	struct control *control;
 	struct queue *requests;
 	sd_event *event;
+	struct accessible_announcement *announcement; /* NULL: no input is recorded */
 	sd_event_source *requested, *interrupt, *terminate, *status_timer, *watchdog_timer;
 	uint64_t watchdog_us;
 };
@@ -162,6 +164,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	(void)source;
 	sd_notify(0, "STOPPING=1");
 	station_stop(daemon->station, info->ssi_signo == SIGINT ? "SIGINT" : "SIGTERM", NULL);
+	/* before: a loop that exits waits for its buses */
+	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	return sd_event_exit(daemon->event, 0);
 }
 
@@ -325,6 +329,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 	r = add_event_sources(daemon);
 	if (r < 0)
 		return error_set(reterr, r, "event loop: %s", strerror(-r));
+	if (strcmp(options->input, "none") != 0)
+		accessible_announcement_create(&daemon->announcement, daemon->event);
 	if (station_go_on(daemon->station, &error) < 0)
 		log_error(
 			"the session of the recorder that was killed cannot go on: %s", error.text);
@@ -361,6 +367,7 @@ static void print_summary(const struct daemon *daemon)
 
 static void finish(struct daemon *daemon)
 {
+	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	control_destroy(daemon->control);
 	if (daemon->station && daemon->server)
 		station_stop(daemon->station, "the recorder was ended", NULL);

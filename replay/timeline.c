@@ -31,7 +31,7 @@ struct position {
 
 struct builder {
 	bool keyboard_seen, keys_agreed;
-	bool password; /* a password field has the focus */
+	const char *hidden; /* why nothing is known of keys; NULL: it is */
 	struct timeline *timeline;
 	struct position *positions;
 	size_t position_count, position_capacity;
@@ -227,16 +227,26 @@ static int take_shortcuts(
 	return r;
 }
 
+#define PASSWORD_NOTE  "password field: keys are not recorded"
+#define UNWATCHED_NOTE "focus not known: keys are not recorded"
+
 static int take_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyPolicy *policy)
 {
-	bool password = policy->reason == UXREC__KEY_POLICY__REASON__REASON_PASSWORD;
-	bool before = builder->password;
+	bool none = policy->level <= UXREC__KEY_POLICY__LEVEL__LEVEL_NONE;
+	const char *before = builder->hidden;
 
-	builder->password = password;
-	if (password == before)
+	switch (policy->reason) {
+	case UXREC__KEY_POLICY__REASON__REASON_PASSWORD: builder->hidden = PASSWORD_NOTE; break;
+	case UXREC__KEY_POLICY__REASON__REASON_UNWATCHED:
+		builder->hidden = none ? UNWATCHED_NOTE : NULL;
+		break;
+	default: builder->hidden = NULL;
+	}
+	/* while the first answer is awaited a session is a few milliseconds old */
+	if (before == builder->hidden || at_ns - builder->timeline->begin_ns < NS_PER_S)
 		return 0;
 	return add_note(builder->timeline, at_ns, true,
-		password ? "password field: keys are not recorded" : "keys are recorded again");
+		builder->hidden ? builder->hidden : "keys are recorded again");
 }
 
 /* How many, and neither which nor when exactly: they are taken to be evenly spread. */

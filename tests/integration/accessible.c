@@ -128,7 +128,7 @@ static void follow_focus_in(const char *name)
 	sleep_ms(1500);
 	expect(lab.focus == FOCUS_OTHER);
 	application_end(&application);
-	expect(accessible_lab_waits(&lab, FOCUS_UNKNOWN, 0) > 0);
+	expect(accessible_lab_waits(&lab, FOCUS_UNSEEN, 0) > 0);
 	expect(lab.clicked_count == 0);
 	accessible_lab_end(&lab);
 }

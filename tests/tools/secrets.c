@@ -2,6 +2,7 @@
  * The canary of the redaction policy: random secrets, typed and then looked for.
  *
  *   secrets type SEED COUNT [PAUSE-US [DEVICE]]   type them on $DISPLAY, or by a uinput keyboard of that name
+ *   secrets retype SEED COUNT PAUSE-US            likewise on $DISPLAY, each in the place of the one before
  *   secrets list SEED COUNT                       print them
  *   secrets memory PID FILE                       all memory of a process that a core dump would have
  *   secrets search SEED COUNT PATH...             look for them; a folder is a session and is expanded, too
@@ -80,7 +81,13 @@ static void pause_us(long us)
 			&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
 }
 
-static int type_by_xtest(uint64_t seed, int count, long us)
+static void fake_key(xcb_connection_t *connection, uint8_t type, uint16_t code)
+{
+	xcb_test_fake_input(connection, type, (uint8_t)(code + 8), 0, XCB_NONE, 0, 0, 0);
+}
+
+/* @param replace  Ctrl+A before each: what a field holds is selected */
+static int type_by_xtest(uint64_t seed, int count, long us, bool replace)
 {
 	xcb_connection_t *connection = xcb_connect(NULL, NULL);
 	char secret[SECRET + 1];
@@ -89,13 +96,15 @@ static int type_by_xtest(uint64_t seed, int count, long us)
 		return 1;
 	for (int i = 0; i < count; i++) {
 		make_secret(&seed, secret);
+		if (replace) {
+			fake_key(connection, XCB_KEY_PRESS, KEY_LEFTCTRL);
+			fake_key(connection, XCB_KEY_PRESS, KEY_A);
+			fake_key(connection, XCB_KEY_RELEASE, KEY_A);
+			fake_key(connection, XCB_KEY_RELEASE, KEY_LEFTCTRL);
+		}
 		for (int at = 0; at < SECRET; at++) {
-			uint8_t keycode = (uint8_t)(code_of(secret[at]) + 8);
-
-			xcb_test_fake_input(
-				connection, XCB_KEY_PRESS, keycode, 0, XCB_NONE, 0, 0, 0);
-			xcb_test_fake_input(
-				connection, XCB_KEY_RELEASE, keycode, 0, XCB_NONE, 0, 0, 0);
+			fake_key(connection, XCB_KEY_PRESS, code_of(secret[at]));
+			fake_key(connection, XCB_KEY_RELEASE, code_of(secret[at]));
 			xcb_flush(connection);
 			pause_us(us);
 		}
@@ -550,7 +559,9 @@ int main(int argc, char **argv)
 
 	if (argc > 3 && strcmp(argv[1], "type") == 0)
 		return argc > 5 ? type_by_uinput(seed, count, atol(argv[4]), argv[5])
-				: type_by_xtest(seed, count, argc > 4 ? atol(argv[4]) : 0);
+				: type_by_xtest(seed, count, argc > 4 ? atol(argv[4]) : 0, false);
+	if (argc == 5 && strcmp(argv[1], "retype") == 0)
+		return type_by_xtest(seed, count, atol(argv[4]), true);
 	if (argc > 3 && strcmp(argv[1], "list") == 0)
 		return list(seed, count);
 	if (argc > 4 && strcmp(argv[1], "search") == 0)

@@ -12,6 +12,7 @@ import {
   KeyboardLayoutSchema,
   KeyClassBatchSchema,
   KeyCountSchema,
+  KeyPolicy_Level,
   KeyPolicy_Reason,
   KeyPolicySchema,
   ShortcutBatch_Modifier,
@@ -138,7 +139,7 @@ export class Player extends Emitter {
   #positions: Position[] = [];
   #shapes: Shape[] = [];
   #labels = new Map<number, string>();
-  #password = false; // a password field has the focus
+  #hidden?: string; // why nothing is known of keys; "": it is
   /** Whose click has not come yet. */
   #clicked: Clicked[] = [];
   #shown?: VideoFrame; // kept so that a canvas that is mounted later shows it
@@ -157,7 +158,7 @@ export class Player extends Emitter {
     this.#positions = [];
     for (const shape of this.#shapes.splice(0)) shape.image?.close();
     this.deeds.length = 0;
-    this.#password = false;
+    this.#hidden = undefined;
     this.presentationNs = 0n;
     this.pictureNs = 0n;
   }
@@ -383,14 +384,17 @@ export class Player extends Emitter {
   }
 
   #takePolicy(message: ChannelMessage): void {
-    const password = fromBinary(KeyPolicySchema, message.data).reason === KeyPolicy_Reason.PASSWORD;
-    if (password !== this.#password)
+    const { reason, level } = fromBinary(KeyPolicySchema, message.data);
+    const unwatched = reason === KeyPolicy_Reason.UNWATCHED && level <= KeyPolicy_Level.NONE;
+    const hidden = reason === KeyPolicy_Reason.PASSWORD ? 'password field' : unwatched ? 'focus not known' : '';
+    /* what comes first says how it is, and not that something has changed */
+    if (this.#hidden !== undefined && hidden !== this.#hidden)
       this.#addDeed({
         timeNs: message.timeNs,
         kind: 'policy',
-        label: password ? 'password field: keys are not recorded' : 'keys are recorded again',
+        label: hidden ? `${hidden}: keys are not recorded` : 'keys are recorded again',
       });
-    this.#password = password;
+    this.#hidden = hidden;
   }
 
   /* it comes after the batch that has the click, or before it */
