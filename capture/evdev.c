@@ -14,24 +14,34 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #define DEVICES_LIMIT 128
 #define INPUT_FOLDER  "/dev/input"
 
 /*
- * While something happens, devices are looked at this often: each look takes what came since. The
- * kernel's queue of an 8 kHz mouse holds five times as much.
+ * While something happens, devices are looked at every two milliseconds, which is 48 events of an 8 kHz
+ * mouse; and sooner when one of them had more than these many, a quarter of what the kernel's queue of a
+ * mouse has room for.
  */
-#define PACE_NS (NS_PER_MS * 9 / 10)
+#define PACE_NS       (2 * NS_PER_MS)
+#define PACE_LEAST_NS (NS_PER_MS / 2)
+#define PACE_EVENTS   32
 
-/* So many events of one device are taken before the others get their turn, and so soon it has its own. */
+/*
+ * So many events of one device are taken, with one call, before the others get their turn; and so soon it
+ * has its own again.
+ */
 #define TURN_EVENTS 512
 #define TURN_NS     (50 * NS_PER_US)
 
 struct device {
 	char node[32]; /* "event7" */
 	char seat[32];
+	Uxrec__InputDevice__Kind kinds[8];
+	size_t kind_count;
+	bool is_virtual;
 	int fd;
 	struct libevdev *evdev;
 	struct input_batch batch;
@@ -52,7 +62,8 @@ struct evdev_reader {
 	struct udev *udev;
 	struct udev_monitor *monitor;
 	int64_t looked_ns; /* when devices were looked at and had something */
-	bool in_haste;     /* a device has more than its turn's worth */
+	int64_t pace_ns;   /* until the next look */
+	size_t most;       /* events that one device had at this look */
 	int64_t away_ns;   /* since when the seat is not ours; 0: it is */
 	bool locked;       /* that is why */
 };
@@ -64,17 +75,21 @@ static int64_t event_ns(const struct input_event *event)
 
 /* ---- describing ---- */
 
+/*
+ * What a program has made is below devices/virtual: uinput's, and uhid's but for those by which BlueZ
+ * brings Bluetooth devices in. BUS_VIRTUAL says nothing: it is also the bus of a virtual machine's devices.
+ */
 static bool is_virtual(struct libevdev *evdev, const char *node)
 {
 	char path[80], target[256];
 	ssize_t n;
 
-	if (libevdev_get_id_bustype(evdev) == BUS_VIRTUAL)
-		return true;
 	snprintf(path, sizeof(path), "/sys/class/input/%s", node);
 	n = readlink(path, target, sizeof(target) - 1);
 	target[n > 0 ? n : 0] = '\0';
-	return strstr(target, "/virtual/") != NULL;
+	return strstr(target, "/virtual/input/") ||
+		(strstr(target, "/virtual/misc/uhid/") &&
+			libevdev_get_id_bustype(evdev) != BUS_BLUETOOTH);
 }
 
 static Uxrec__InputDevice__Unit unit_of(uint16_t code)
@@ -187,9 +202,8 @@ static size_t describe_kinds(struct libevdev *evdev, struct udev_device *udev_de
 	return count;
 }
 
-/* Fill in all but axes and controls, which need room of the caller. */
-static void describe_shortly(struct evdev_reader *reader, struct device *device,
-	Uxrec__InputDevice *message, Uxrec__InputDevice__Kind kinds[static 8])
+/* What must be asked for while it is there: one that has gone keeps its seat and its kinds. */
+static void get_to_know(struct evdev_reader *reader, struct device *device)
 {
 	struct udev_device *udev_device = reader->udev
 		? udev_device_new_from_subsystem_sysname(reader->udev, "input", device->node)
@@ -197,9 +211,15 @@ static void describe_shortly(struct evdev_reader *reader, struct device *device,
 	const char *seat =
 		udev_device ? udev_device_get_property_value(udev_device, "ID_SEAT") : NULL;
 
-	/* one that has gone keeps the seat that it had */
-	if (!*device->seat)
-		snprintf(device->seat, sizeof(device->seat), "%s", seat ? seat : "seat0");
+	snprintf(device->seat, sizeof(device->seat), "%s", seat ? seat : "seat0");
+	device->kind_count = describe_kinds(device->evdev, udev_device, device->kinds);
+	device->is_virtual = is_virtual(device->evdev, device->node);
+	udev_device_unref(udev_device);
+}
+
+/* Fill in all but axes and controls, which need room of the caller. */
+static void describe_shortly(struct device *device, Uxrec__InputDevice *message)
+{
 	message->device = device->batch.device;
 	message->source = UXREC__INPUT_SOURCE__INPUT_SOURCE_EVDEV;
 	message->name = (char *)libevdev_get_name(device->evdev);
@@ -211,13 +231,12 @@ static void describe_shortly(struct evdev_reader *reader, struct device *device,
 	message->keyboard = is_keyboard(device->evdev);
 	message->pointer = is_pointer(device->evdev);
 	message->touch = libevdev_has_event_code(device->evdev, EV_ABS, ABS_MT_POSITION_X);
-	message->virtual_ = is_virtual(device->evdev, device->node);
+	message->virtual_ = device->is_virtual;
 	message->time_resolution_us = 1;
-	message->kinds = kinds;
-	message->n_kinds = describe_kinds(device->evdev, udev_device, kinds);
+	message->kinds = device->kinds;
+	message->n_kinds = device->kind_count;
 	if (libevdev_get_num_slots(device->evdev) > 0)
 		message->slots = (uint32_t)libevdev_get_num_slots(device->evdev);
-	udev_device_unref(udev_device);
 }
 
 static void say_device(struct evdev_reader *reader, Uxrec__InputDevice *message)
@@ -230,11 +249,11 @@ static bool describe(struct evdev_reader *reader, struct device *device)
 {
 	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
 	Uxrec__InputDevice__Axis axes[32], *pointers[32];
-	Uxrec__InputDevice__Kind kinds[8];
 	Uxrec__Control controls[96];
 	uint32_t properties[INPUT_PROP_CNT];
 
-	describe_shortly(reader, device, &message, kinds);
+	get_to_know(reader, device);
+	describe_shortly(device, &message);
 	if (!conversation_wants(reader->conversation, &message))
 		return false;
 	message.n_axes = describe_axes(device, axes, pointers, ARRAY_SIZE(axes));
@@ -253,9 +272,8 @@ static bool describe(struct evdev_reader *reader, struct device *device)
 static void describe_removed(struct evdev_reader *reader, struct device *device)
 {
 	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
-	Uxrec__InputDevice__Kind kinds[8];
 
-	describe_shortly(reader, device, &message, kinds);
+	describe_shortly(device, &message);
 	message.removed = true;
 	say_device(reader, &message);
 }
@@ -429,10 +447,24 @@ static void say_full(struct evdev_reader *reader)
 	say_gap(reader, &gap);
 }
 
+/* @return a descriptor whose events have times of CLOCK_MONOTONIC, or a negative errno */
+static int open_node(const char *node)
+{
+	_autoclose_ int fd = -1;
+	char path[sizeof(INPUT_FOLDER) + 33];
+	int clock = CLOCK_MONOTONIC;
+
+	snprintf(path, sizeof(path), INPUT_FOLDER "/%s", node);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	/* at once: what came before this is thrown away by the kernel, as an overflow */
+	if (fd < 0 || ioctl(fd, EVIOCSCLOCKID, &clock) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
 static void add_device(struct evdev_reader *reader, const char *node)
 {
 	_destroy_(device) struct device *device = NULL;
-	char path[sizeof(INPUT_FOLDER) + 33];
 
 	for (size_t i = 0; i < reader->count; i++)
 		if (strcmp(reader->devices[i]->node, node) == 0)
@@ -447,14 +479,12 @@ static void add_device(struct evdev_reader *reader, const char *node)
 	if (!device)
 		return;
 	snprintf(device->node, sizeof(device->node), "%s", node);
-	snprintf(path, sizeof(path), INPUT_FOLDER "/%s", node);
-	device->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	device->fd = open_node(node);
 	if (device->fd < 0) {
-		reader->refused += errno == EACCES || errno == EPERM;
+		reader->refused += device->fd == -EACCES || device->fd == -EPERM;
 		return;
 	}
-	if (libevdev_new_from_fd(device->fd, &device->evdev) < 0 ||
-		libevdev_set_clock_id(device->evdev, CLOCK_MONOTONIC) < 0)
+	if (libevdev_new_from_fd(device->fd, &device->evdev) < 0)
 		return;
 	device->batch.device = reader->next_number;
 	device->last_ns = clock_now_ns();
@@ -480,20 +510,18 @@ static void remove_device(struct evdev_reader *reader, size_t i)
 	reader->devices[i] = reader->devices[--reader->count];
 }
 
+/* One a step: to open a device takes long enough for the queue of another one to overflow. */
 static void take_hotplug(struct evdev_reader *reader)
 {
-	struct udev_device *change;
+	struct udev_device *change = udev_monitor_receive_device(reader->monitor);
+	const char *action = change ? udev_device_get_action(change) : NULL;
+	const char *name = change ? udev_device_get_sysname(change) : NULL;
 
-	while ((change = udev_monitor_receive_device(reader->monitor))) {
-		const char *action = udev_device_get_action(change);
-		const char *name = udev_device_get_sysname(change);
-
-		/* removals show themselves by ENODEV */
-		if (action && name && strcmp(action, "add") == 0 &&
-			strncmp(name, "event", 5) == 0 && !reader->away_ns)
-			add_device(reader, name);
-		udev_device_unref(change);
-	}
+	/* removals show themselves by ENODEV */
+	if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0 &&
+		!reader->away_ns)
+		add_device(reader, name);
+	udev_device_unref(change);
 }
 
 static void watch_hotplug(struct evdev_reader *reader)
@@ -539,41 +567,41 @@ static const char *lost_for_good(struct libevdev *evdev)
 	return "positions and contacts meanwhile are gone";
 }
 
-/*
- * The kernel dropped events because its ring was full. libevdev tells by synthetic events how the
- * state differs now.
- */
-static int resynchronise(struct evdev_reader *reader, struct device *device, int64_t from_ns)
+/* Let libevdev compare its state with the kernel's, and say where they differ. @return as drain() */
+static int find_differences(struct evdev_reader *reader, struct device *device, int64_t found_ns,
+	int64_t *ret_compared_ns)
+{
+	struct input_event event;
+	int r;
+
+	libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_FORCE_SYNC, &event);
+	r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event);
+	*ret_compared_ns = clock_now_ns();
+	for (; r == LIBEVDEV_READ_STATUS_SYNC;
+		r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event)) {
+		struct told told = policy_tell(event.type, event.code);
+
+		if (told.kind == TOLD_KEY)
+			take_key(reader, device, found_ns, event.code,
+				event.value ? UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN
+					    : UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
+		else if (told.kind == TOLD_CONTROL && told.control != UXREC__CONTROL__CONTROL_FRAME)
+			take_control(reader, device, found_ns, told.control, event.value);
+	}
+	return r == -EAGAIN ? 0 : -ENODEV;
+}
+
+static void say_overflow(
+	struct evdev_reader *reader, struct device *device, int64_t from_ns, int64_t to_ns)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 	char *topics[] = {(char *)"/input/controls", (char *)"/input/keys",
 		(char *)"/input/keys/full", (char *)"/input/keys/counts"};
 	char detail[160];
-	struct input_event event;
-	int64_t now_ns = clock_now_ns();
-	int r;
 
-	/* the synthetic state may not come before what was read of the ring */
-	if (now_ns < device->last_ns)
-		now_ns = device->last_ns;
-	begin_found(reader, device, now_ns, UXREC__FOUND__FOUND_AFTER_OVERFLOW);
-	while ((r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event)) ==
-		LIBEVDEV_READ_STATUS_SYNC) {
-		struct told told = policy_tell(event.type, event.code);
-
-		if (told.kind == TOLD_KEY)
-			take_key(reader, device, now_ns, event.code,
-				event.value ? UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN
-					    : UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
-		else if (told.kind == TOLD_CONTROL && told.control != UXREC__CONTROL__CONTROL_FRAME)
-			take_control(reader, device, now_ns, told.control, event.value);
-	}
-	end_found(reader, device, now_ns);
-	device->last_ns = now_ns;
-	input_batch_flush(&device->batch, reader->out);
 	gap.reason = UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
 	gap.from_ns = from_ns;
-	gap.to_ns = now_ns;
+	gap.to_ns = to_ns;
 	gap.topics = topics;
 	gap.n_topics = reader->redactor->now == KEY_POLICY_NONE ? 1 : ARRAY_SIZE(topics);
 	snprintf(detail, sizeof(detail),
@@ -581,28 +609,53 @@ static int resynchronise(struct evdev_reader *reader, struct device *device, int
 		device->batch.device, lost_for_good(device->evdev));
 	gap.detail = detail;
 	say_gap(reader, &gap);
+}
+
+/*
+ * The kernel dropped events because its ring was full. What it has now is thrown away too: the state that
+ * is found says more than the rest of a report.
+ */
+static int resynchronise(struct evdev_reader *reader, struct device *device)
+{
+	int64_t from_ns = device->last_ns, found_ns = clock_now_ns(), compared_ns;
+	int r;
+
+	begin_found(reader, device, found_ns, UXREC__FOUND__FOUND_AFTER_OVERFLOW);
+	r = find_differences(reader, device, found_ns, &compared_ns);
+	end_found(reader, device, found_ns);
+	device->last_ns = found_ns;
+	reader->most = TURN_EVENTS; /* it is looked at again at once */
+	input_batch_flush(&device->batch, reader->out);
+	say_overflow(reader, device, from_ns, compared_ns);
 	return r;
+}
+
+/* libevdev's own reading makes one call an event; so it is told what was read. */
+static void keep_state(struct device *device, const struct input_event *event)
+{
+	if (event->type == EV_KEY || event->type == EV_ABS || event->type == EV_SW)
+		libevdev_set_event_value(device->evdev, event->type, event->code, event->value);
 }
 
 /* @return 0, or -ENODEV when the device is gone */
 static int drain(struct evdev_reader *reader, struct device *device)
 {
-	struct input_event event;
+	struct input_event events[TURN_EVENTS];
+	ssize_t size = read(device->fd, events, sizeof(events));
+	size_t count = size > 0 ? (size_t)size / sizeof(events[0]) : 0;
 
-	for (int i = 0; i < TURN_EVENTS; i++) {
-		int64_t before_ns = device->last_ns;
-		int r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_NORMAL, &event);
-
-		if (r == LIBEVDEV_READ_STATUS_SYNC)
-			r = resynchronise(reader, device, before_ns);
-		else if (r == LIBEVDEV_READ_STATUS_SUCCESS)
-			take_event(reader, device, &event);
-		if (r == -EAGAIN || r == -EINTR)
-			return 0;
-		if (r < 0)
-			return -ENODEV;
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (size <= 0)
+		return -ENODEV;
+	for (size_t i = 0; i < count; i++) {
+		if (events[i].type == EV_SYN && events[i].code == SYN_DROPPED)
+			return resynchronise(reader, device);
+		keep_state(device, &events[i]);
+		take_event(reader, device, &events[i]);
 	}
-	reader->in_haste = true;
+	if (count > reader->most)
+		reader->most = count;
 	return 0;
 }
 
@@ -622,6 +675,20 @@ static int64_t flush_due(struct evdev_reader *reader)
 			deadline_ns = due_ns;
 	}
 	return deadline_ns;
+}
+
+/* The next look is when a device that goes on as it did has PACE_EVENTS again. */
+static void keep_pace(struct evdev_reader *reader)
+{
+	if (reader->most > 0)
+		reader->pace_ns = reader->pace_ns * PACE_EVENTS / (int64_t)reader->most;
+	if (reader->pace_ns < PACE_LEAST_NS)
+		reader->pace_ns = PACE_LEAST_NS;
+	if (reader->pace_ns > PACE_NS)
+		reader->pace_ns = PACE_NS;
+	if (reader->most == TURN_EVENTS)
+		reader->pace_ns = TURN_NS;
+	reader->looked_ns = reader->most > 0 ? clock_now_ns() : 0;
 }
 
 static void sleep_until(int64_t until_ns)
@@ -671,12 +738,10 @@ static int step(struct evdev_reader *reader)
 	struct pollfd fds[DEVICES_LIMIT + 3];
 	size_t count = reader->count;
 	int64_t deadline_ns = flush_due(reader);
-	bool any = false;
 	int r;
 
 	if (reader->looked_ns)
-		sleep_until(
-			reader->in_haste ? clock_now_ns() + TURN_NS : reader->looked_ns + PACE_NS);
+		sleep_until(reader->looked_ns + reader->pace_ns);
 	for (size_t i = 0; i < count; i++)
 		fds[i] = (struct pollfd){.fd = reader->devices[i]->fd, .events = POLLIN};
 	fds[count] = (struct pollfd){.fd = reader->out->fd, .events = POLLIN};
@@ -691,8 +756,7 @@ static int step(struct evdev_reader *reader)
 	r = wait_for(fds, count + 3, deadline_ns);
 	if (r < 0)
 		return r;
-	reader->in_haste = false;
-	reader->looked_ns = 0;
+	reader->most = 0;
 	/* first what is to be kept back, and then the keys */
 	if (fds[count].revents) {
 		r = conversation_take(reader->conversation);
@@ -705,12 +769,10 @@ static int step(struct evdev_reader *reader)
 	for (size_t i = reader->away_ns ? 0 : count; i > 0; i--) {
 		if (!fds[i - 1].revents)
 			continue;
-		any = true;
 		if (drain(reader, reader->devices[i - 1]) < 0)
 			remove_device(reader, i - 1);
 	}
-	if (any)
-		reader->looked_ns = clock_now_ns();
+	keep_pace(reader);
 	if (fds[count + 1].revents)
 		take_hotplug(reader);
 	return 0;
@@ -766,7 +828,8 @@ int evdev_run(struct conversation *conversation, struct error *reterr)
 	struct evdev_reader reader = {.conversation = conversation,
 		.out = &conversation->out,
 		.redactor = &conversation->redactor,
-		.next_number = 1};
+		.next_number = 1,
+		.pace_ns = PACE_NS};
 	int r = reader_start(&reader, reterr);
 
 	if (r == 0 && conversation->seat)

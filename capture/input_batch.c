@@ -49,5 +49,7 @@ void input_batch_add(struct input_batch *batch, struct input_out *out, int64_t t
 
 int64_t input_batch_deadline_ns(const struct input_batch *batch)
 {
-	return batch->count > 0 ? batch->first_ns + INPUT_FLUSH_NS : INT64_MAX;
+	if (batch->count == 0)
+		return INT64_MAX;
+	return batch->first_ns + (batch->has_button ? INPUT_FLUSH_NS : INPUT_FLUSH_MOTION_NS);
 }

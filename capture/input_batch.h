@@ -11,8 +11,11 @@
  * device. Reports of the device are kept together.
  */
 
-/* Said at the latest this long after the first of a batch. */
+/* Said at the latest this long after the first of a batch: with a button in it, */
 #define INPUT_FLUSH_NS (10 * NS_PER_MS)
+
+/* and without. Each batch costs some 50 bytes, which two reports of a slow mouse are not worth. */
+#define INPUT_FLUSH_MOTION_NS (30 * NS_PER_MS)
 
 /* A batch is sent at the end of the report that it has so many events with; */
 #define INPUT_BATCH_EVENTS 256
@@ -25,7 +28,7 @@ struct input_batch {
 	uint32_t device;
 	uint32_t buttons_before; /* before its first button, 0: it has none */
 	bool frame_open;         /* something was added since the last frame mark */
-	bool has_button;
+	bool has_button;         /* set by who adds one */
 	size_t count;
 	int64_t first_ns, last_ns;
 	uint32_t dt_us[INPUT_BATCH_LIMIT];

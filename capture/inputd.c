@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -164,8 +165,8 @@ void conversation_say_away(
 /* ---- one conversation ---- */
 
 /*
- * The kernel's queue of a fast mouse is full after five milliseconds; a busy machine must not keep us
- * from it so long. Who may not ask for it goes on without.
+ * The kernel's queue of a fast mouse is full after five milliseconds; neither a busy machine nor a disk that
+ * fetches a page of this program must keep us from it so long. Who may not ask for it goes on without.
  */
 static void be_prompt(void)
 {
@@ -173,6 +174,7 @@ static void be_prompt(void)
 
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) < 0)
 		setpriority(PRIO_PROCESS, 0, -10);
+	(void)mlockall(MCL_CURRENT);
 }
 
 /*

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /*
- * A key is read up to a millisecond after it was pressed. Intervals are said a little after their end,
+ * A key is read up to two milliseconds after it was pressed. Intervals are said a little after their end,
  * so that each is said once and when it is said tells nothing of the keys in it.
  */
 #define SLACK_NS (5 * NS_PER_MS)

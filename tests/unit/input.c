@@ -469,6 +469,8 @@ static void batches_keep_times_and_frames(void)
 		&batch, &out, 1125 * NS_PER_US, CONTROL(FRAME), 0); /* of keys alone: no mark */
 	input_batch_add(&batch, &out, 1250 * NS_PER_US, CONTROL(REL_X), 7);
 	input_batch_add(&batch, &out, 1250 * NS_PER_US, CONTROL(FRAME), 0);
+	expect(input_batch_deadline_ns(&batch) == 1000 * NS_PER_US + INPUT_FLUSH_MOTION_NS);
+	batch.has_button = true;
 	expect(input_batch_deadline_ns(&batch) == 1000 * NS_PER_US + INPUT_FLUSH_NS);
 	input_batch_flush(&batch, &out);
 

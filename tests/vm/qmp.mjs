@@ -1,19 +1,17 @@
-// Drives the USB devices of the virtual machine through QEMU's monitor, once the guest says so.
+// Drives the virtual machine's devices through QEMU's monitor, as the guest asks: a file ask-N in the
+// folder that both share has lines of JSON, each a command of the monitor or {"sleep": milliseconds};
+// answer-N says "done", or what was refused.
 // qmp.mjs SOCKET FOLDER
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 
 const [socketPath, folder] = process.argv.slice(2);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const end = Date.now() + 280_000;
 
 async function waitFor(path) {
-  while (!existsSync(path)) {
-    if (Date.now() > end) process.exit(1);
-    await sleep(50);
-  }
+  while (!existsSync(path)) await sleep(20);
 }
 
 async function connect() {
@@ -30,9 +28,10 @@ async function connect() {
 }
 
 const socket = await connect();
-socket.on('error', () => process.exit(0)); // the machine has ended
 const answers = [];
 let text = '';
+socket.on('error', () => process.exit(0)); // the machine has ended
+socket.on('close', () => process.exit(0));
 socket.on('data', (data) => {
   text += data;
   for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n')) {
@@ -42,35 +41,32 @@ socket.on('data', (data) => {
   }
 });
 
-async function command(execute, args) {
+async function command(request) {
   const answer = await new Promise((resolve) => {
     answers.push(resolve);
-    socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
+    socket.write(`${JSON.stringify(request)}\n`);
   });
   if (answer.error) throw new Error(answer.error.desc);
 }
 
-const input = (...events) => command('input-send-event', { events });
-const key = (name, down) => input({ type: 'key', data: { down, key: { type: 'qcode', data: name } } });
+async function obey(lines) {
+  for (const line of lines.split('\n').filter((each) => each.trim())) {
+    const request = JSON.parse(line);
+    if ('sleep' in request) await sleep(request.sleep);
+    else await command(request);
+  }
+}
 
-await command('qmp_capabilities');
-await waitFor(join(folder, 'qmp-go'));
-for (const name of 'secret') {
-  await key(name, true);
-  await sleep(60);
-  await key(name, false);
-  await sleep(60);
+await command({ execute: 'qmp_capabilities' });
+for (let number = 1; ; number++) {
+  const ask = join(folder, `ask-${number}`);
+  await waitFor(ask);
+  let answer = 'done';
+  try {
+    await obey(readFileSync(ask, 'utf8'));
+  } catch (error) {
+    answer = String(error.message);
+  }
+  writeFileSync(join(folder, 'answer'), answer);
+  renameSync(join(folder, 'answer'), join(folder, `answer-${number}`));
 }
-for (const [x, y] of [[1000, 2000], [8000, 16000], [16384, 16384], [30000, 100], [32767, 32767]]) {
-  await input(
-    { type: 'abs', data: { axis: 'x', value: x } },
-    { type: 'abs', data: { axis: 'y', value: y } },
-  );
-  await sleep(80);
-  await input({ type: 'btn', data: { button: 'left', down: true } });
-  await sleep(80);
-  await input({ type: 'btn', data: { button: 'left', down: false } });
-  await sleep(80);
-}
-writeFileSync(join(folder, 'qmp-done'), '');
-socket.end();
