@@ -14,8 +14,9 @@
 /* Said at the latest this long after the first of a batch: with a button in it, */
 #define INPUT_FLUSH_NS (10 * NS_PER_MS)
 
-/* and without. Each batch costs some 50 bytes, which two reports of a slow mouse are not worth. */
-#define INPUT_FLUSH_MOTION_NS (30 * NS_PER_MS)
+/* and without, a picture at 60 Hz later. Each batch costs some 50 bytes of its own, which the two reports that
+ * a slow mouse makes in 10 ms are not worth. */
+#define INPUT_FLUSH_MOTION_NS (17 * NS_PER_MS)
 
 /* A batch is sent at the end of the report that it has so many events with; */
 #define INPUT_BATCH_EVENTS 256
