@@ -129,7 +129,7 @@ static void host_hotplug_is_recorded(void)
 			give(i, turn == 0 ? "device_add" : "device_del", text, sizeof(text));
 			check(lab_host_do(text));
 			await_devices(given[i].name, before[i] + (turn == 0));
-			sleep_ms(1000); /* udev, and who listens to it */
+			sleep_ms(turn == 0 ? 2500 : 1000); /* udev, and who listens to it */
 			there_ns[i][turn] = clock_now_ns();
 		}
 	file = lab_recording_end(&recording);
