@@ -85,7 +85,7 @@ C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c))
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
-	check-vm check-asan check-tsan check-coverage bench bench-file bench-sound install clean format
+	check-vm check-asan check-tsan check-coverage bench bench-file bench-input bench-sound install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -276,6 +276,11 @@ bench: all tests bench-file
 # what the session file costs; needs 5 GB of memory for a while
 bench-file: tests
 	@UXREC_BUILD=$(B) node tests/bench/file.mjs
+
+# what reading a mouse of 8 kHz costs here; on a kernel's devices, a hundred thousand events of each, beside
+# evemu-record: UXREC_VM_LONG=1 tests/run vm
+bench-input: tests
+	@$(B)/tests/bench/input $(ARGS)
 
 # how exactly sound is heard for an hour, and what that costs; ARGS="--seconds 60"
 bench-sound: tests

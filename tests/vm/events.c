@@ -20,7 +20,7 @@
 
 static size_t event_goal(void)
 {
-	return getenv("UXREC_VM_LONG") ? 100000 : 20000;
+	return getenv("UXREC_VM_LONG") ? 100000 : 6000;
 }
 
 static void type_report(struct lab_device *device, int i)
@@ -179,7 +179,7 @@ static void agrees_with_evemu(const char *name, const struct lab_ability *abilit
 	lab_device_make(&device, name, abilities);
 	evemu = lab_evemu(&device);
 	lab_record(&recording, "full");
-	make_events(&device, make_report, 3000);
+	make_events(&device, make_report, getenv("UXREC_VM_LONG") ? 3000 : 1000);
 	sleep_ms(500);
 	end_child(&evemu, SIGINT);
 	file = lab_recording_end(&recording);
