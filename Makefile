@@ -208,7 +208,7 @@ check:
 	@.ci/install build demo tests
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-targets
-	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-30} tests/run $(TESTS)
+	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-15} tests/run $(TESTS)
 
 # ---- tests ----
 

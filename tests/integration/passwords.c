@@ -112,7 +112,7 @@ static void type_into(const char *name)
 	sleep_ms(500);
 	check(focus_row(&application, ROW_PASSWORD, FOCUS_PASSWORD));
 	sleep_ms(500);
-	secrets("retype", SEED, COUNT, "300");
+	secrets("retype", SEED, COUNT, "150");
 	sleep_ms(500);
 	snprintf(pid, sizeof(pid), "%d", (int)daemon.child.pid);
 	snprintf(program, sizeof(program), "%s/tests/tools/secrets", build_folder());

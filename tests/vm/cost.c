@@ -399,8 +399,12 @@ static void events_are_small(void)
 static const struct test tests[] = {
 	{"a mouse of 8 kHz loses nothing on a busy machine but where a gap says so",
 		fast_mouse_is_recorded},
-	{"what reading costs, beside evemu-record", cost_is_compared},
 	{"nothing happens while nothing happens", idle_costs_nothing},
+};
+
+/* what takes longer, and is for the figures */
+static const struct test long_tests[] = {
+	{"what reading costs, beside evemu-record", cost_is_compared},
 	{"an event costs at most six bytes in the file", events_are_small},
 };
 
@@ -413,5 +417,6 @@ int main(int argc, char **argv)
 		printf("%lld %lld %lld\n", speed.reckoning_ns, speed.calls_ns, speed.wakes_ns);
 		return 0;
 	}
-	return RUN_TESTS("vm cost", tests) + lab_end();
+	return RUN_TESTS("vm cost", tests) +
+		(getenv("UXREC_VM_LONG") ? RUN_TESTS("vm cost", long_tests) : 0) + lab_end();
 }
