@@ -392,7 +392,7 @@ test('what @mcap/core writes is read, with and without every optional part', asy
 
 test('files of every format version are read as they were then', async () => {
   const data = new URL('../data/', import.meta.url).pathname;
-  for (const version of await readdir(data))
+  for (const version of (await readdir(data)).filter((name) => name.startsWith('format-')))
     for (const kind of await readdir(join(data, version))) {
       const folder = join(data, version, kind);
       const told = (await readFile(join(folder, 'messages.txt'), 'utf8')).trim().split('\n');
