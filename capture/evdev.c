@@ -64,8 +64,6 @@ struct evdev_reader {
 	int64_t looked_ns; /* when devices were looked at and had something */
 	int64_t pace_ns;   /* until the next look */
 	size_t most;       /* events that one device had at this look */
-	int64_t away_ns;   /* since when the seat is not ours; 0: it is */
-	bool locked;       /* that is why */
 };
 
 static int64_t event_ns(const struct input_event *event)
@@ -294,7 +292,8 @@ static void take_key(struct evdev_reader *reader, struct device *device, int64_t
 	redactor_key(reader->redactor, &key);
 }
 
-static void take_control(struct evdev_reader *reader, struct device *device, int64_t time_ns,
+/* a state and no event: its buttons are not counted */
+static void find_control(struct evdev_reader *reader, struct device *device, int64_t time_ns,
 	Uxrec__Control control, int32_t value)
 {
 	input_batch_add(&device->batch, reader->out, time_ns, control, value);
@@ -310,13 +309,8 @@ static void take_event(
 	if (told.kind == TOLD_KEY && event->value >= 0 && event->value <= 2) {
 		take_key(reader, device, time_ns, event->code, (Uxrec__KeyAction)event->value);
 	} else if (told.kind == TOLD_CONTROL) {
-		if (control_is_button(told.control) && !device->batch.has_button) {
-			device->batch.has_button = true;
-			device->batch.buttons_before = reader->redactor->buttons;
-		}
-		if (control_is_button(told.control))
-			redactor_button(reader->redactor, time_ns);
-		take_control(reader, device, time_ns, told.control, event->value);
+		conversation_say_control(
+			reader->conversation, &device->batch, time_ns, told.control, event->value);
 	}
 }
 
@@ -325,12 +319,12 @@ static void take_event(
 static void begin_found(
 	struct evdev_reader *reader, struct device *device, int64_t time_ns, Uxrec__Found found)
 {
-	take_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FOUND, (int32_t)found);
+	find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FOUND, (int32_t)found);
 }
 
 static void end_found(struct evdev_reader *reader, struct device *device, int64_t time_ns)
 {
-	take_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FRAME, 0);
+	find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FRAME, 0);
 }
 
 /* @return true when something was said */
@@ -346,13 +340,13 @@ static bool find_slots(struct evdev_reader *reader, struct device *device, int64
 		if (contact < 0)
 			continue;
 		any = true;
-		take_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
+		find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
 		for (uint16_t code = ABS_MT_SLOT + 1; code < ABS_CNT; code++) {
 			struct told told = policy_tell(EV_ABS, code);
 
 			if (told.kind == TOLD_CONTROL &&
 				libevdev_has_event_code(device->evdev, EV_ABS, code))
-				take_control(reader, device, time_ns, told.control,
+				find_control(reader, device, time_ns, told.control,
 					libevdev_get_slot_value(
 						device->evdev, (unsigned)slot, code));
 		}
@@ -381,7 +375,7 @@ static void find_controls(
 				(types[i] == EV_ABS && found == UXREC__FOUND__FOUND_AT_STOP) ||
 				!libevdev_has_event_code(device->evdev, types[i], (unsigned)code))
 				continue;
-			take_control(reader, device, time_ns, told.control, value);
+			find_control(reader, device, time_ns, told.control, value);
 			any = true;
 		}
 	}
@@ -519,7 +513,7 @@ static void take_hotplug(struct evdev_reader *reader)
 
 	/* removals show themselves by ENODEV */
 	if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0 &&
-		!reader->away_ns)
+		!reader->conversation->away_ns)
 		add_device(reader, name);
 	udev_device_unref(change);
 }
@@ -586,7 +580,7 @@ static int find_differences(struct evdev_reader *reader, struct device *device, 
 				event.value ? UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN
 					    : UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
 		else if (told.kind == TOLD_CONTROL && told.control != UXREC__CONTROL__CONTROL_FRAME)
-			take_control(reader, device, found_ns, told.control, event.value);
+			find_control(reader, device, found_ns, told.control, event.value);
 	}
 	return r == -EAGAIN ? 0 : -ENODEV;
 }
@@ -661,17 +655,14 @@ static int drain(struct evdev_reader *reader, struct device *device)
 
 static int64_t flush_due(struct evdev_reader *reader)
 {
-	int64_t deadline_ns, now_ns = clock_now_ns();
+	int64_t now_ns = clock_now_ns();
+	int64_t deadline_ns = redactor_flush_due(reader->redactor, now_ns);
 
-	redactor_flush(reader->redactor, now_ns);
-	deadline_ns = redactor_deadline_ns(reader->redactor);
 	for (size_t i = 0; i < reader->count; i++) {
-		struct input_batch *batch = &reader->devices[i]->batch;
-		int64_t due_ns = input_batch_deadline_ns(batch);
+		int64_t due_ns =
+			input_batch_flush_due(&reader->devices[i]->batch, reader->out, now_ns);
 
-		if (due_ns <= now_ns)
-			input_batch_flush(batch, reader->out);
-		else if (due_ns < deadline_ns)
+		if (due_ns < deadline_ns)
 			deadline_ns = due_ns;
 	}
 	return deadline_ns;
@@ -705,18 +696,13 @@ static void sleep_until(int64_t until_ns)
  */
 static void follow_seat(struct evdev_reader *reader)
 {
-	enum seat_state state = seat_dispatch(reader->conversation->seat);
-
-	if (state != SEAT_OURS && !reader->away_ns) {
-		reader->away_ns = clock_now_ns();
-		reader->locked = state == SEAT_LOCKED;
+	switch (conversation_follow_seat(reader->conversation)) {
+	case SEAT_STAYS: break;
+	case SEAT_LEFT:
 		while (reader->count > 0)
 			remove_device(reader, reader->count - 1);
-	} else if (state == SEAT_OURS && reader->away_ns) {
-		conversation_say_away(
-			reader->conversation, reader->away_ns, clock_now_ns(), reader->locked);
-		reader->away_ns = 0;
-		scan_devices(reader);
+		break;
+	case SEAT_COME_BACK: conversation_say_back(reader->conversation); scan_devices(reader);
 	}
 }
 
@@ -766,7 +752,7 @@ static int step(struct evdev_reader *reader)
 	if (fds[count + 2].revents)
 		follow_seat(reader);
 	/* from the last, because a removal moves the last into its place */
-	for (size_t i = reader->away_ns ? 0 : count; i > 0; i--) {
+	for (size_t i = reader->conversation->away_ns ? 0 : count; i > 0; i--) {
 		if (!fds[i - 1].revents)
 			continue;
 		if (drain(reader, reader->devices[i - 1]) < 0)
@@ -787,10 +773,7 @@ static void reader_finish(struct evdev_reader *reader)
 		input_batch_flush(&reader->devices[i]->batch, reader->out);
 		device_destroy(reader->devices[i]);
 	}
-	redactor_finish(reader->redactor, now_ns);
-	if (reader->away_ns)
-		conversation_say_away(
-			reader->conversation, reader->away_ns, now_ns, reader->locked);
+	conversation_finish(reader->conversation, now_ns);
 	if (reader->monitor)
 		udev_monitor_unref(reader->monitor);
 	if (reader->udev)
@@ -802,6 +785,11 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 	char text[120];
 
 	watch_hotplug(reader); /* first, so that nothing falls between */
+	if (conversation_follow_seat(reader->conversation) != SEAT_STAYS) {
+		input_out_ready(
+			reader->out, "evdev: devices, when the session is not locked any more");
+		return 0;
+	}
 	scan_devices(reader);
 	if (reader->count == 0 && reader->refused > 0)
 		return error_set(reterr, -EACCES,
@@ -832,8 +820,6 @@ int evdev_run(struct conversation *conversation, struct error *reterr)
 		.pace_ns = PACE_NS};
 	int r = reader_start(&reader, reterr);
 
-	if (r == 0 && conversation->seat)
-		follow_seat(&reader); /* it may be locked already */
 	while (r == 0 && !reader.out->failed)
 		r = step(&reader);
 	reader_finish(&reader);

@@ -47,9 +47,15 @@ void input_batch_add(struct input_batch *batch, struct input_out *out, int64_t t
 		input_batch_flush(batch, out);
 }
 
-int64_t input_batch_deadline_ns(const struct input_batch *batch)
+int64_t input_batch_flush_due(struct input_batch *batch, struct input_out *out, int64_t now_ns)
 {
+	int64_t due_ns;
+
 	if (batch->count == 0)
 		return INT64_MAX;
-	return batch->first_ns + (batch->has_button ? INPUT_FLUSH_NS : INPUT_FLUSH_MOTION_NS);
+	due_ns = batch->first_ns + (batch->has_button ? INPUT_FLUSH_NS : INPUT_FLUSH_MOTION_NS);
+	if (due_ns > now_ns)
+		return due_ns;
+	input_batch_flush(batch, out);
+	return INT64_MAX;
 }

@@ -48,5 +48,5 @@ void input_batch_add(struct input_batch *batch, struct input_out *out, int64_t t
 /** Send what there is. */
 void input_batch_flush(struct input_batch *batch, struct input_out *out);
 
-/** When it must be flushed, INT64_MAX when it is empty. */
-int64_t input_batch_deadline_ns(const struct input_batch *batch);
+/** Send it when that is due. @return when it will be, INT64_MAX when it is empty */
+int64_t input_batch_flush_due(struct input_batch *batch, struct input_out *out, int64_t now_ns);

@@ -77,50 +77,6 @@ static int parse_options(int argc, char **argv, struct options *options)
 
 /* ---- what the recorder asks ---- */
 
-static bool ends(const char *text, size_t room)
-{
-	return memchr(text, '\0', room) != NULL;
-}
-
-/* @return 1 for a request that makes sense as such, 0 when the recorder has shut down, or -EPROTO, -EAGAIN */
-static int receive(int fd, struct inputd_request *ret)
-{
-	unsigned char data[sizeof(*ret) + 1];
-	ssize_t n;
-
-	do
-		n = recv(fd, data, sizeof(data), MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : 0;
-	if (n == 0)
-		return 0;
-	memcpy(ret, data, sizeof(*ret));
-	if (n != sizeof(*ret) || ret->version != INPUTD_VERSION || ret->keys > KEY_POLICY_FULL ||
-		!ends(ret->consent, sizeof(ret->consent)) ||
-		!ends(ret->devices, sizeof(ret->devices)))
-		return -EPROTO;
-	return 1;
-}
-
-int conversation_take(struct conversation *conversation)
-{
-	for (;;) {
-		struct inputd_request request;
-		int r = receive(conversation->out.fd, &request);
-
-		if (r == -EAGAIN)
-			return 0;
-		if (r == 0)
-			return 1;
-		if (r < 0 || request.ask != INPUTD_KEYS ||
-			request.reason > UXREC__KEY_POLICY__REASON__REASON_WATCHED)
-			return -EPROTO;
-		redactor_set(&conversation->redactor, (enum key_policy)request.keys,
-			(Uxrec__KeyPolicy__Reason)request.reason, clock_now_ns());
-	}
-}
-
 static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 {
 	struct pollfd readable = {.fd = fd, .events = POLLIN};
@@ -128,7 +84,7 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 
 	if (poll(&readable, 1, START_TIMEOUT_MS) <= 0)
 		return error_set(reterr, -ETIMEDOUT, "the recorder has not said what it wants");
-	r = receive(fd, ret);
+	r = conversation_receive(fd, ret);
 	if (r == 0)
 		return error_set(reterr, -EPIPE, "the recorder has gone");
 	if (r < 0 || ret->ask != INPUTD_START)
@@ -139,27 +95,6 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 		return error_set(reterr, -EACCES,
 			"recording which keys are pressed needs the consent act that allows it");
 	return 0;
-}
-
-bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device)
-{
-	return input_filter_wants(&conversation->filter, device) &&
-		(!conversation->limit || input_filter_wants(conversation->limit, device));
-}
-
-void conversation_say_away(
-	struct conversation *conversation, int64_t from_ns, int64_t to_ns, bool locked)
-{
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)"/input"};
-
-	gap.reason = UXREC__GAP__REASON__REASON_AWAY;
-	gap.from_ns = from_ns;
-	gap.to_ns = to_ns;
-	gap.topics = topics;
-	gap.n_topics = ARRAY_SIZE(topics);
-	gap.detail = (char *)(locked ? "the session was locked" : "another session had the seat");
-	input_out_packet(&conversation->out, CHANNEL_GAPS, from_ns, &gap.base);
 }
 
 /* ---- one conversation ---- */

@@ -66,11 +66,6 @@ static int64_t due_ns(const struct redactor *redactor, const struct redactor_key
 	return begin - begin % interval + interval + SLACK_NS + hold_ns(redactor);
 }
 
-int64_t redactor_deadline_ns(const struct redactor *redactor)
-{
-	return redactor->count > 0 ? due_ns(redactor, &redactor->keys[redactor->first]) : INT64_MAX;
-}
-
 /* ---- saying ---- */
 
 static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reason, int64_t from_ns)
@@ -263,24 +258,29 @@ static size_t run_length(struct redactor *redactor, int64_t now_ns)
 	return n;
 }
 
-void redactor_flush(struct redactor *redactor, int64_t now_ns)
+/* Say as many keys as go into one packet. @return when the interval that they are of ends */
+static int64_t say_first(struct redactor *redactor, int64_t now_ns)
 {
-	int64_t interval = interval_ns(redactor->now), said_ns = redactor->said_ns;
+	int64_t interval = interval_ns(redactor->now);
+	int64_t begin = begin_ns(redactor, key_at(redactor, 0));
+	size_t count = run_length(redactor, now_ns);
 
-	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns) {
-		size_t n = run_length(redactor, now_ns);
+	say_run(redactor, count);
+	forget_first(redactor, count);
+	return interval > 0 ? begin - begin % interval + interval : 0;
+}
 
-		if (interval > 0) {
-			said_ns = begin_ns(redactor, key_at(redactor, 0));
-			said_ns += interval - said_ns % interval;
-		}
-		say_run(redactor, n);
-		forget_first(redactor, n);
-	}
+int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns)
+{
+	int64_t said_ns = redactor->said_ns;
+
+	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns)
+		said_ns = say_first(redactor, now_ns);
 	redactor->said_ns = said_ns;
 	/* once for all that found no room since there was some */
 	if (redactor->dropped > 0 && redactor->count < REDACTOR_KEYS_LIMIT)
 		say_dropped(redactor, now_ns);
+	return redactor->count > 0 ? due_ns(redactor, key_at(redactor, 0)) : INT64_MAX;
 }
 
 /* ---- taking ---- */
@@ -307,6 +307,11 @@ static bool follow_modifiers(struct redactor *redactor, const struct key_seen *k
 		}
 	}
 	return true;
+}
+
+void redactor_release_modifiers(struct redactor *redactor)
+{
+	memset(redactor->modifiers_down, 0, sizeof(redactor->modifiers_down));
 }
 
 /* the modifiers of a shortcut, 0 when the key is none */
@@ -389,14 +394,8 @@ static void keep_back(struct redactor *redactor, int64_t from_ns)
 	while (redactor->count > kept)
 		memset(key_at(redactor, --redactor->count), 0, sizeof(struct redactor_key));
 	/* they have waited long enough: none of them will be kept back */
-	while (redactor->count > 0) {
-		size_t n = run_length(redactor, INT64_MAX);
-
-		if (interval_ns(redactor->now) > 0)
-			redactor->said_ns = begin_ns(redactor, key_at(redactor, 0));
-		say_run(redactor, n);
-		forget_first(redactor, n);
-	}
+	while (redactor->count > 0)
+		say_first(redactor, INT64_MAX);
 }
 
 void redactor_set(struct redactor *redactor, enum key_policy policy,

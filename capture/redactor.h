@@ -82,11 +82,11 @@ void redactor_key(struct redactor *redactor, const struct key_seen *key);
 /** A button was pressed or released. @return how many there were before */
 uint32_t redactor_button(struct redactor *redactor, int64_t time_ns);
 
-/** Say what is due. */
-void redactor_flush(struct redactor *redactor, int64_t now_ns);
+/** No key that is held is known of any more: it may be released where nobody reads. */
+void redactor_release_modifiers(struct redactor *redactor);
 
-/** When redactor_flush() is due, INT64_MAX when nothing waits. */
-int64_t redactor_deadline_ns(const struct redactor *redactor);
+/** Say what is due. @return when more will be, INT64_MAX when nothing waits */
+int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns);
 
 /** Say what may be said, forget the rest. */
 void redactor_finish(struct redactor *redactor, int64_t now_ns);

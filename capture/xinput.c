@@ -51,9 +51,7 @@ struct xinput_reader {
 	struct x_device *devices[DEVICES_LIMIT];
 	size_t count;
 	uint32_t last_number;
-	int watch_fd;    /* readable when the recorder asks, or the seat changes */
-	int64_t away_ns; /* since when the seat is not ours; 0: it is */
-	bool locked;     /* that is why */
+	int watch_fd; /* readable when the recorder asks, or the seat changes */
 	uint8_t first_keycode;
 	uint8_t keysyms_per_code;
 	size_t keysym_count;
@@ -297,16 +295,9 @@ static void add_control(struct xinput_reader *reader, struct x_device *device, i
 {
 	struct told told = policy_tell(type, code);
 
-	if (told.kind != TOLD_CONTROL)
-		return;
-	if (control_is_button(told.control)) {
-		uint32_t before = redactor_button(reader->redactor, time_ns);
-
-		if (!device->batch.has_button)
-			device->batch.buttons_before = before;
-		device->batch.has_button = true;
-	}
-	input_batch_add(&device->batch, reader->out, time_ns, told.control, value);
+	if (told.kind == TOLD_CONTROL)
+		conversation_say_control(
+			reader->conversation, &device->batch, time_ns, told.control, value);
 }
 
 static void take_button(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
@@ -457,17 +448,14 @@ static int take_events(struct xinput_reader *reader)
 
 static int64_t flush_due(struct xinput_reader *reader)
 {
-	int64_t deadline_ns, now_ns = clock_now_ns();
+	int64_t now_ns = clock_now_ns();
+	int64_t deadline_ns = redactor_flush_due(reader->redactor, now_ns);
 
-	redactor_flush(reader->redactor, now_ns);
-	deadline_ns = redactor_deadline_ns(reader->redactor);
 	for (size_t i = 0; i < reader->count; i++) {
-		struct input_batch *batch = &reader->devices[i]->batch;
-		int64_t due_ns = input_batch_deadline_ns(batch);
+		int64_t due_ns =
+			input_batch_flush_due(&reader->devices[i]->batch, reader->out, now_ns);
 
-		if (due_ns <= now_ns)
-			input_batch_flush(batch, reader->out);
-		else if (due_ns < deadline_ns)
+		if (due_ns < deadline_ns)
 			deadline_ns = due_ns;
 	}
 	return deadline_ns;
@@ -527,29 +515,32 @@ static void drop_events(struct xinput_reader *reader)
 		free(event);
 }
 
+static int begin(struct xinput_reader *reader)
+{
+	int r;
+
+	select_events(reader, true);
+	r = query_keysyms(reader);
+	if (r == 0)
+		r = query_devices(reader);
+	return r == 0 ? find_keys(reader, clock_now_ns()) : r;
+}
+
 /* The password at the lock screen is not this recording's, nor what another user types. */
 static int follow_seat(struct xinput_reader *reader)
 {
-	struct conversation *conversation = reader->conversation;
-	enum seat_state state = seat_dispatch(conversation->seat);
 	int r = 0;
 
-	if (state != SEAT_OURS && !reader->away_ns) {
-		reader->away_ns = clock_now_ns();
-		reader->locked = state == SEAT_LOCKED;
+	switch (conversation_follow_seat(reader->conversation)) {
+	case SEAT_STAYS: break;
+	case SEAT_LEFT:
 		select_events(reader, false);
 		drop_events(reader);
-	} else if (state == SEAT_OURS && reader->away_ns) {
+		break;
+	case SEAT_COME_BACK:
 		drop_events(reader);
-		select_events(reader, true);
-		r = query_keysyms(reader);
-		if (r == 0)
-			r = query_devices(reader);
-		if (r == 0)
-			r = find_keys(reader, clock_now_ns());
-		conversation_say_away(
-			conversation, reader->away_ns, clock_now_ns(), reader->locked);
-		reader->away_ns = 0;
+		r = begin(reader);
+		conversation_say_back(reader->conversation);
 	}
 	return r;
 }
@@ -585,11 +576,11 @@ static int start(struct xinput_reader *reader, const char *display, struct error
 		r = watch(reader, reterr);
 	if (r < 0)
 		return r;
-	select_events(reader, true);
-	if (query_keysyms(reader) < 0 || query_devices(reader) < 0 ||
-		find_keys(reader, clock_now_ns()) < 0)
+	/* it may be locked: then it begins when it is not any more */
+	if (conversation_follow_seat(reader->conversation) == SEAT_STAYS && begin(reader) < 0)
 		return error_set(reterr, -EPIPE, "the X server does not answer");
-	snprintf(text, sizeof(text), "XInput: %zu devices", reader->count);
+	snprintf(text, sizeof(text), "XInput: %zu devices%s", reader->count,
+		reader->conversation->away_ns ? ", when the session is not locked any more" : "");
 	input_out_ready(reader->out, text);
 	return 0;
 }
@@ -603,14 +594,14 @@ static int step(struct xinput_reader *reader, struct error *reterr)
 	/* first what is to be kept back, and then the keys */
 	if (epoll_wait(reader->watch_fd, events, 2, 0) > 0) {
 		r = conversation_take(reader->conversation);
-		if (r == 0 && reader->conversation->seat)
+		if (r == 0)
 			r = follow_seat(reader);
 	}
-	if (r == 0 && !reader->away_ns)
+	if (r == 0 && !reader->conversation->away_ns)
 		r = take_events(reader);
 	if (r == 0 && x11_wait(reader->connection, reader->watch_fd, flush_due(reader)) < 0)
 		r = -EPIPE;
-	if (r == 0 && reader->away_ns)
+	if (r == 0 && reader->conversation->away_ns)
 		drop_events(reader);
 	if (xcb_connection_has_error(reader->connection))
 		return error_set(reterr, -EPIPE, "the X server is gone");
@@ -629,17 +620,13 @@ int xinput_run(struct conversation *conversation, const char *display, struct er
 	/* what is needed is connected; logind's files are read again */
 	if (r == 0)
 		r = sandbox_enter(conversation->seat ? SANDBOX_EVDEV : SANDBOX_X11, reterr);
-	if (r == 0 && conversation->seat)
-		r = follow_seat(&reader); /* it may be locked already */
 	while (r == 0 && !reader.out->failed)
 		r = step(&reader, reterr);
 	now_ns = clock_now_ns();
 	/* whether keys that are held back may be told of is not known, nor which of them are down */
-	if (r > 0 && !reader.redactor->hold && !reader.away_ns)
+	if (r > 0 && !reader.redactor->hold && !conversation->away_ns)
 		find_keys(&reader, now_ns);
-	redactor_finish(reader.redactor, now_ns);
-	if (reader.away_ns)
-		conversation_say_away(conversation, reader.away_ns, now_ns, reader.locked);
+	conversation_finish(conversation, now_ns);
 	for (size_t i = 0; i < reader.count; i++) {
 		input_batch_flush(&reader.devices[i]->batch, reader.out);
 		free(reader.devices[i]);

@@ -92,28 +92,6 @@ int ioctl(int fd, unsigned long request, ...)
 					 : (int)syscall(SYS_ioctl, fd, request, to);
 }
 
-/* what the program's main() would give */
-bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device)
-{
-	return input_filter_wants(&conversation->filter, device);
-}
-
-int conversation_take(struct conversation *conversation)
-{
-	char byte;
-
-	return recv(conversation->out.fd, &byte, 1, MSG_DONTWAIT) == 0;
-}
-
-void conversation_say_away(
-	struct conversation *conversation, int64_t from_ns, int64_t to_ns, bool locked)
-{
-	(void)conversation;
-	(void)from_ns;
-	(void)to_ns;
-	(void)locked;
-}
-
 /* ---- the two processes ---- */
 
 static int read_mouse(int fd)
