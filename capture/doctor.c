@@ -58,17 +58,17 @@ static Finding *__attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *
 static void take_picture(
 	Uxrec__DoctorReport *report, struct grabber *grabber, struct grabber_size size)
 {
-	_destroy_(picture) struct picture *picture = NULL;
+	_destroy_(canvas) struct canvas *canvas = NULL;
 	int64_t damage_ns, copied_ns, r;
 	uint8_t *jpeg;
 
-	if (picture_create(&picture, size.width, size.height) < 0 ||
+	if (canvas_create(&canvas, size.width, size.height) < 0 ||
 		grabber->ops->wait(grabber, -1, clock_now_ns() + NS_PER_S, &damage_ns) <= 0 ||
-		grabber->ops->grab(grabber, picture, &copied_ns) < 0) {
+		grabber->ops->grab(grabber, canvas, &copied_ns) < 0) {
 		find(report, BAD, "screen", "", "the screen could not be copied");
 		return;
 	}
-	r = picture_to_jpeg(picture, PICTURE_WIDTH, &jpeg);
+	r = picture_to_jpeg(canvas->picture, PICTURE_WIDTH, &jpeg);
 	if (r < 0)
 		return;
 	report->picture_jpeg.data = jpeg;

@@ -1,13 +1,13 @@
 #pragma once
 
-#include "capture/picture.h"
+#include "capture/canvas.h"
 #include "protocol/base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /**
- * Copies a screen into a picture when it has changed. Used by one thread. Damage is *pulled*: it
+ * Copies a screen onto a canvas when it has changed. Used by one thread. Damage is *pulled*: it
  * accumulates until the caller comes for it, so that nothing damaged is ever forgotten.
  */
 struct grabber;
@@ -38,14 +38,14 @@ struct grabber_ops {
 	struct grabber_size (*size)(const struct grabber *grabber);
 
 	/**
-	 * Copy what is damaged into a picture of the present size.
+	 * Copy what is damaged onto a canvas of the present size.
 	 *
 	 * @param ret_copied_ns  when the copy was done
 	 * @return 0 done, -EAGAIN the size has changed: look at size() and come again, -EPIPE gone
 	 */
-	int (*grab)(struct grabber *grabber, struct picture *picture, int64_t *ret_copied_ns);
+	int (*grab)(struct grabber *grabber, struct canvas *canvas, int64_t *ret_copied_ns);
 
-	/** All of the screen counts as damaged, for a fresh picture. */
+	/** All of the screen counts as damaged, for a fresh canvas. */
 	void (*damage_all)(struct grabber *grabber);
 
 	/** Make what waits for the screen return -EPIPE, now and later. Any thread. NULL: nothing

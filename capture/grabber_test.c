@@ -77,7 +77,7 @@ static void fill(struct test_grabber *grabber, struct rect rect, int value)
 		memset(&grabber->pixels[(y * WIDTH + rect.x) * 4], value, (size_t)rect.width * 4);
 }
 
-static int test_grab(struct grabber *base, struct picture *picture, int64_t *ret_copied_ns)
+static int test_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct test_grabber *grabber = test(base);
 	const struct rect whole = {0, 0, WIDTH, HEIGHT};
@@ -91,7 +91,7 @@ static int test_grab(struct grabber *base, struct picture *picture, int64_t *ret
 	for (int bit = 0; bit < 32; bit++)
 		fill(grabber, (struct rect){bit * FIELD, 0, FIELD, FIELD},
 			grabber->counter >> (31 - bit) & 1 ? 0xff : 0);
-	picture_put(picture, &whole, grabber->pixels, WIDTH * 4);
+	canvas_put(canvas, &whole, grabber->pixels, WIDTH * 4);
 	grabber->all = false;
 	*ret_copied_ns = clock_now_ns();
 	return 0;

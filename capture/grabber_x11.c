@@ -264,11 +264,10 @@ static struct grabber_size x11_size(const struct grabber *base)
 	return (struct grabber_size){grabber->width, grabber->height};
 }
 
-/* Cut to the screen and grow to even borders, so that chroma has whole samples. */
-static struct rect even_rect(const struct x11_grabber *grabber, const xcb_rectangle_t *from)
+static struct rect cut_to_screen(const struct x11_grabber *grabber, const xcb_rectangle_t *from)
 {
-	int left = from->x < 0 ? 0 : from->x & ~1, top = from->y < 0 ? 0 : from->y & ~1;
-	int right = (from->x + from->width + 1) & ~1, bottom = (from->y + from->height + 1) & ~1;
+	int left = from->x < 0 ? 0 : from->x, top = from->y < 0 ? 0 : from->y;
+	int right = from->x + from->width, bottom = from->y + from->height;
 
 	if (right > grabber->width)
 		right = grabber->width;
@@ -277,17 +276,13 @@ static struct rect even_rect(const struct x11_grabber *grabber, const xcb_rectan
 	return (struct rect){left, top, right - left, bottom - top};
 }
 
-/*
- * Take the damage away and say where it was. Rectangles that come out of a region do not overlap,
- * but grown to even borders they may: by one pixel, and both copies are right.
- */
+/* Take the damage away and say where it was. Rectangles that come out of a region do not overlap. */
 static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 {
 	xcb_connection_t *c = grabber->connection;
 	_autofree_ xcb_xfixes_fetch_region_reply_t *region = NULL;
 	const xcb_rectangle_t whole = {0, 0, (uint16_t)grabber->width, (uint16_t)grabber->height};
 	const xcb_rectangle_t *from;
-	int64_t area = 0;
 	int count;
 
 	grabber->subtracted =
@@ -305,20 +300,13 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 		from = &region->extents;
 		count = 1;
 	}
-	for (int i = 0; i < count; i++) {
-		rects[i] = even_rect(grabber, &from[i]);
-		area += (int64_t)rects[i].width * rects[i].height;
-	}
-	/* growing them may have made them more than fit into the shared memory together */
-	if (area > (int64_t)grabber->width * grabber->height) {
-		rects[0] = even_rect(grabber, &whole);
-		count = 1;
-	}
+	for (int i = 0; i < count; i++)
+		rects[i] = cut_to_screen(grabber, &from[i]);
 	return count;
 }
 
 static int copy_rects(
-	struct x11_grabber *grabber, const struct rect *rects, int count, struct picture *picture)
+	struct x11_grabber *grabber, const struct rect *rects, int count, struct canvas *canvas)
 {
 	xcb_connection_t *c = grabber->connection;
 	xcb_shm_get_image_cookie_t cookies[RECTANGLES_LIMIT];
@@ -341,13 +329,13 @@ static int copy_rects(
 		if (!reply && r == 0)
 			r = xcb_connection_has_error(c) ? -EPIPE : -EAGAIN;
 		if (reply)
-			picture_put(picture, &rects[i], grabber->shared + offsets[i],
+			canvas_put(canvas, &rects[i], grabber->shared + offsets[i],
 				rects[i].width * 4);
 	}
 	return r;
 }
 
-static int x11_grab(struct grabber *base, struct picture *picture, int64_t *ret_copied_ns)
+static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct x11_grabber *grabber = x11(base);
 	struct rect rects[RECTANGLES_LIMIT];
@@ -361,8 +349,7 @@ static int x11_grab(struct grabber *base, struct picture *picture, int64_t *ret_
 		grabber->resized = false;
 		return r < 0 ? -EPIPE : -EAGAIN;
 	}
-	if (picture->width != ((grabber->width + 1) & ~1) ||
-		picture->height != ((grabber->height + 1) & ~1))
+	if (canvas->width != grabber->width || canvas->height != grabber->height)
 		return -EAGAIN;
 	count = take_damage(grabber, rects);
 	if (count < 0)
@@ -370,7 +357,7 @@ static int x11_grab(struct grabber *base, struct picture *picture, int64_t *ret_
 	for (int i = 0; i < count; i++)
 		if (rects[i].width > 0 && rects[i].height > 0)
 			rects[usable++] = rects[i];
-	r = copy_rects(grabber, rects, usable, picture);
+	r = copy_rects(grabber, rects, usable, canvas);
 	if (r == -EAGAIN) {
 		grabber->damaged_all = true;
 		return r;

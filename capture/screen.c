@@ -37,7 +37,7 @@ struct screen_source {
 
 	/* of the thread */
 	struct grabber *grabber;
-	struct picture *picture;
+	struct canvas *canvas;
 	struct encoder *encoder;
 	struct grabber_size size;
 	int64_t next_ns; /* not before, for the ceiling of the picture rate */
@@ -80,14 +80,14 @@ static int set_up(struct screen_source *source, struct error *reterr)
 	struct grabber_size size = source->grabber->ops->size(source->grabber);
 	int r;
 
-	picture_destroy(steal_ptr(source->picture));
+	canvas_destroy(steal_ptr(source->canvas));
 	encoder_destroy(steal_ptr(source->encoder));
-	r = picture_create(&source->picture, size.width, size.height);
+	r = canvas_create(&source->canvas, size.width, size.height);
 	if (r < 0)
 		return error_set(
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
-	r = encoder_create(&source->encoder, source->picture->width, source->picture->height,
-		source->options.max_fps, reterr);
+	r = encoder_create(&source->encoder, source->canvas->picture->width,
+		source->canvas->picture->height, source->options.max_fps, reterr);
 	if (r < 0)
 		return r;
 	source->size = size;
@@ -133,7 +133,7 @@ static int encode_and_push(struct screen_source *source, int64_t time_ns)
 	if (time_ns <= source->last_time_ns)
 		time_ns = source->last_time_ns + 1; /* two pictures never have one time */
 	info.time_ns = source->last_time_ns = time_ns;
-	r = encoder_encode(source->encoder, source->picture, time_ns,
+	r = encoder_encode(source->encoder, source->canvas->picture, time_ns,
 		keyframe_is_due(source, time_ns), &encoded);
 	if (r < 0)
 		return r;
@@ -158,7 +158,7 @@ static int encode_and_push(struct screen_source *source, int64_t time_ns)
 /* @return 1 when a picture was pushed, 0 when the size changed, or a negative errno */
 static int take_picture(struct screen_source *source, int64_t damage_ns)
 {
-	int r = source->grabber->ops->grab(source->grabber, source->picture, &source->copied_ns);
+	int r = source->grabber->ops->grab(source->grabber, source->canvas, &source->copied_ns);
 
 	if (r == -EAGAIN) {
 		struct grabber_size size = source->grabber->ops->size(source->grabber);
@@ -277,7 +277,7 @@ static void screen_destroy(struct source *base)
 	if (source->thread)
 		source_join(source->thread, cut_grabber, source->grabber);
 	encoder_destroy(source->encoder);
-	picture_destroy(source->picture);
+	canvas_destroy(source->canvas);
 	grabber_destroy(source->grabber);
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);

@@ -115,13 +115,13 @@ static void publish(struct hub *hub, struct packet *packet)
 	while (hub->end - hub->first >= RING_PACKETS ||
 		(hub->first < hub->end && hub->bytes + packet->size_bytes > RING_BYTES))
 		drop_oldest(hub);
-	if (packet->channel == CHANNEL_SCREEN) {
+	if (channel_is_picture(packet->channel)) {
 		if (packet->flags & PACKET_KEYFRAME) {
 			hub->keyframe = hub->end;
 			hub->burst_pictures = 0;
 			hub->burst_bytes = 0;
 		}
-		hub->burst_pictures++;
+		hub->burst_pictures += packet->channel == CHANNEL_SCREEN;
 		hub->burst_bytes += packet->size_bytes;
 	}
 	if (kind->latched) {
@@ -230,7 +230,7 @@ static void catch_up(struct hub *hub, struct hub_cursor *cursor)
 
 static bool is_wanted(struct hub_cursor *cursor, uint64_t number, const struct packet *packet)
 {
-	if (packet->channel == CHANNEL_SCREEN) {
+	if (channel_is_picture(packet->channel)) {
 		if (packet->flags & PACKET_KEYFRAME)
 			cursor->needs_keyframe = false;
 		return !cursor->needs_keyframe;

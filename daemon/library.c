@@ -535,6 +535,7 @@ static bool is_wanted(const struct reading *reading, const struct reader_message
 		return message->channel->known != CHANNEL_STUDY;
 	switch (message->channel->known) {
 	case CHANNEL_SCREEN:
+	case CHANNEL_SCREEN_PATCHES:
 	case CHANNEL_SCREEN_KEYFRAMES: return true;
 	case CHANNEL_CONTROLS:
 	case CHANNEL_KEY_CLASSES:

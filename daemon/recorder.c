@@ -121,7 +121,7 @@ static void end_drops(struct recorder *recorder)
 static void sink_push(struct packet_sink *sink, struct packet *packet)
 {
 	struct recorder *recorder = (struct recorder *)sink;
-	bool picture = packet->channel == CHANNEL_SCREEN;
+	bool picture = channel_is_picture(packet->channel);
 	int r;
 
 	if (picture && drops(recorder, packet, false)) {

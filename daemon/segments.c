@@ -112,7 +112,7 @@ static void drop_pictures(struct segments *segments)
 
 	for (size_t i = 0; i < segments->held_count; i++) {
 		struct packet **place = held_at(segments, i), *packet = *place;
-		bool picture = packet && packet->channel == CHANNEL_SCREEN;
+		bool picture = packet && channel_is_picture(packet->channel);
 
 		if (!picture)
 			continue;

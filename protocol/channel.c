@@ -39,6 +39,8 @@ static const struct channel_kind channel_kinds[CHANNEL_END] = {
 	[CHANNEL_SHORTCUTS] = {"/input/shortcuts", "uxrec.ShortcutBatch", MODALITY_INPUT, false},
 	[CHANNEL_KEYBOARD_LAYOUT] = {"/input/layout", "uxrec.KeyboardLayout", MODALITY_INPUT, true},
 	[CHANNEL_CLICKED] = {"/input/clicked", "uxrec.ClickedObject", MODALITY_INPUT, false},
+	[CHANNEL_SCREEN_PATCHES] = {"/screen/patches", "uxrec.ScreenPatches", MODALITY_SCREEN,
+		false},
 };
 
 const char *modality_name(enum modality modality)

@@ -56,6 +56,7 @@ enum channel_id {
 	CHANNEL_SHORTCUTS,
 	CHANNEL_KEYBOARD_LAYOUT,
 	CHANNEL_CLICKED,
+	CHANNEL_SCREEN_PATCHES,
 	CHANNEL_END, /* one past the last */
 };
 
@@ -70,6 +71,12 @@ struct channel_kind {
 
 /** @return the kind, or NULL when @p id is none of enum channel_id */
 const struct channel_kind *channel_kind_get(uint16_t id);
+
+/** Whether what a keyframe begins is made of its messages: who loses one waits for the next keyframe. */
+static inline bool channel_is_picture(uint16_t id)
+{
+	return id == CHANNEL_SCREEN || id == CHANNEL_SCREEN_PATCHES;
+}
 
 /** @return the id, or 0 when no channel has that topic */
 uint16_t channel_find(const char *topic);

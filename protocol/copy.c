@@ -193,7 +193,7 @@ static bool is_gone(struct erase *erase, const struct reader_message *message)
 
 	if (known == CHANNEL_SCREEN_KEYFRAMES && !inside) {
 		erase->waits_for_keyframe = false;
-	} else if (known == CHANNEL_SCREEN) {
+	} else if (channel_is_picture(known)) {
 		erase->waits_for_keyframe |= inside;
 		return erase->waits_for_keyframe;
 	}

@@ -45,6 +45,7 @@ static const struct schema_entry schema_entries[] = {
 	ENTRY(uxrec__keyframe, screen),
 	ENTRY(uxrec__pointer_batch, screen),
 	ENTRY(uxrec__pointer_shape, screen),
+	ENTRY(uxrec__screen_patches, screen),
 	ENTRY(uxrec__input_device, input),
 	ENTRY(uxrec__control_batch, input),
 	ENTRY(uxrec__key_class_batch, input),

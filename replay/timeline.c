@@ -417,6 +417,22 @@ static int put_loudness(struct builder *builder, const struct session *session)
 	return 0;
 }
 
+/* a patch that comes with a picture of the video is no picture of its own */
+static int take_picture(struct timeline *timeline, const struct reader_message *message)
+{
+	size_t count = timeline->picture_count;
+
+	if (count > 0 && timeline->pictures[count - 1].at_ns == message->time_ns) {
+		timeline->pictures[count - 1].bytes += (uint32_t)message->data.size_bytes;
+		return 0;
+	}
+	if (!GROW(timeline->pictures, timeline->picture_count, timeline->picture_capacity))
+		return -ENOMEM;
+	timeline->pictures[timeline->picture_count++] =
+		(struct timeline_picture){message->time_ns, (uint32_t)message->data.size_bytes};
+	return 0;
+}
+
 static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	struct builder *builder = user;
@@ -444,11 +460,7 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	case CHANNEL_SOUND_LEVELS:
 		return take_levels(builder, message->time_ns, (const void *)unpacked);
 	case CHANNEL_SCREEN:
-		if (!GROW(timeline->pictures, timeline->picture_count, timeline->picture_capacity))
-			return -ENOMEM;
-		timeline->pictures[timeline->picture_count++] = (struct timeline_picture){
-			message->time_ns, (uint32_t)message->data.size_bytes};
-		return 0;
+	case CHANNEL_SCREEN_PATCHES: return take_picture(timeline, message);
 	default: return 0;
 	}
 }
@@ -543,7 +555,8 @@ int timeline_create(struct timeline **ret, const struct session *session)
 			UINT64_C(1) << CHANNEL_SHORTCUTS | UINT64_C(1) << CHANNEL_KEY_POLICY |
 			UINT64_C(1) << CHANNEL_KEYBOARD_LAYOUT | UINT64_C(1) << CHANNEL_POINTER |
 			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_CLICKED |
-			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SOUND_LEVELS,
+			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES |
+			UINT64_C(1) << CHANNEL_SOUND_LEVELS,
 		take, &builder);
 	/* that none was pressed is known when there was one to press, and it was read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "capture/picture.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* H.264 goes up to here, and what a screen has ends well before */
+#define CANVAS_SIDE_LIMIT 16384
+
+/* more areas than this are one that has them all */
+#define CANVAS_AREAS 24
+
+/** Areas of a screen; they may overlap. */
+struct areas {
+	struct rect area[CANVAS_AREAS];
+	int count;
+};
+
+/** Add an area; the two that waste least are joined when there is no room. Empty ones are ignored. */
+void areas_add(struct areas *areas, const struct rect *area);
+
+/** @return the sum of the areas, in pixels */
+int64_t areas_pixels(const struct areas *areas);
+
+/**
+ * The screen as it was copied last: its pixels, the same as a picture for the encoder, and where they
+ * have changed. Used by one thread.
+ */
+struct canvas {
+	int width, height; /* of the screen */
+	int stride;        /* bytes of a row of pixels */
+	uint8_t *pixels;   /* B G R X, top row first */
+	struct picture *picture;
+	struct areas changed; /* since whoever looks emptied it */
+};
+
+/** @return 0 (black, freed by canvas_destroy()), -EINVAL for a size out of range, or -ENOMEM */
+int canvas_create(struct canvas **ret, int width, int height);
+void canvas_destroy(struct canvas *canvas);
+DEFINE_DESTROY(canvas);
+
+/**
+ * Put a copied part of the screen in its place. Only what differs from what is there is converted, and
+ * counts as changed.
+ *
+ * @param rect    where it lies; what lies outside of the screen is left out
+ * @param pixels  rect->height rows of stride_bytes >= 4 * rect->width, top row first, bytes B G R X
+ */
+void canvas_put(
+	struct canvas *canvas, const struct rect *rect, const uint8_t *pixels, int stride_bytes);
