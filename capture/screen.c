@@ -2,6 +2,7 @@
 
 #include "capture/encoder.h"
 #include "capture/grabber.h"
+#include "capture/patcher.h"
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
@@ -12,10 +13,14 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* Keyframes come by work: a seek decodes at most this many pictures, and a decoder that begins here
- * is never more than ten seconds of change away from the next. */
+/* Keyframes come by work: a seek decodes at most this many pictures, and lays what ten seconds of change at
+ * the full rate have laid over them. */
 #define KEYFRAME_PICTURES 60
-#define KEYFRAME_NS       (10 * NS_PER_S)
+#define KEYFRAME_CHANGE_S 10
+
+/* The video alone shows what lies over it at most a second later, or when that has become so much. */
+#define OWED_NS    (900 * NS_PER_MS)
+#define OWED_BYTES (64 * 1024)
 
 /* One stroke of a program is often several requests: wait this long for the rest of it. */
 #define COALESCE_NS (4 * NS_PER_MS)
@@ -38,11 +43,14 @@ struct screen_source {
 	/* of the thread */
 	struct grabber *grabber;
 	struct canvas *canvas;
+	struct patcher *patcher;
 	struct encoder *encoder;
 	struct grabber_size size;
 	int64_t next_ns; /* not before, for the ceiling of the picture rate */
-	int64_t keyframe_ns, last_time_ns, copied_ns;
-	uint32_t pictures_since_keyframe;
+	int64_t last_time_ns, copied_ns;
+	int64_t owed_ns,
+		owed_bytes; /* since when the video lacks what lies over it, and how much; 0: it does not */
+	uint32_t pictures_since_keyframe, changes_since_keyframe;
 	bool keyframe_seen;
 };
 
@@ -74,15 +82,18 @@ static int push_info(struct screen_source *source, int64_t time_ns)
 	return push(source, &(struct packet_info){CHANNEL_SCREEN_INFO, 0, time_ns, 0}, &info.base);
 }
 
-/* A fresh picture and encoder for the grabber's present size. */
+/* A fresh canvas and encoder for the grabber's present size. */
 static int set_up(struct screen_source *source, struct error *reterr)
 {
 	struct grabber_size size = source->grabber->ops->size(source->grabber);
 	int r;
 
+	patcher_destroy(steal_ptr(source->patcher));
 	canvas_destroy(steal_ptr(source->canvas));
 	encoder_destroy(steal_ptr(source->encoder));
 	r = canvas_create(&source->canvas, size.width, size.height);
+	if (r == 0)
+		r = patcher_create(&source->patcher, source->canvas);
 	if (r < 0)
 		return error_set(
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
@@ -92,15 +103,18 @@ static int set_up(struct screen_source *source, struct error *reterr)
 		return r;
 	source->size = size;
 	source->keyframe_seen = false;
+	source->owed_ns = source->owed_bytes = 0;
 	source->grabber->ops->damage_all(source->grabber);
 	return 0;
 }
 
-static bool keyframe_is_due(struct screen_source *source, int64_t time_ns)
+static bool keyframe_is_due(struct screen_source *source)
 {
+	uint32_t changes = KEYFRAME_CHANGE_S * (uint32_t)source->options.max_fps;
+
 	return atomic_exchange(&source->keyframe_wanted, false) || !source->keyframe_seen ||
 		source->pictures_since_keyframe + 1 >= KEYFRAME_PICTURES ||
-		time_ns - source->keyframe_ns >= KEYFRAME_NS;
+		source->changes_since_keyframe >= changes;
 }
 
 static int push_keyframe_mark(struct screen_source *source, int64_t time_ns)
@@ -108,8 +122,7 @@ static int push_keyframe_mark(struct screen_source *source, int64_t time_ns)
 	Uxrec__Keyframe mark = UXREC__KEYFRAME__INIT;
 
 	mark.pictures_since = source->pictures_since_keyframe;
-	source->pictures_since_keyframe = 0;
-	source->keyframe_ns = time_ns;
+	source->pictures_since_keyframe = source->changes_since_keyframe = 0;
 	if (!source->keyframe_seen) {
 		int r = push_info(source, time_ns);
 
@@ -121,41 +134,118 @@ static int push_keyframe_mark(struct screen_source *source, int64_t time_ns)
 		source, &(struct packet_info){CHANNEL_SCREEN_KEYFRAMES, 0, time_ns, 0}, &mark.base);
 }
 
-static int encode_and_push(struct screen_source *source, int64_t time_ns)
+/* two pictures never have one time */
+static int64_t take_time(struct screen_source *source, int64_t time_ns)
+{
+	if (time_ns <= source->last_time_ns)
+		time_ns = source->last_time_ns + 1;
+	source->last_time_ns = time_ns;
+	return time_ns;
+}
+
+static int push_video(
+	struct screen_source *source, const struct packet_info *info, const struct encoded *encoded)
 {
 	Foxglove__CompressedVideo video = FOXGLOVE__COMPRESSED_VIDEO__INIT;
 	Google__Protobuf__Timestamp timestamp = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-	struct packet_info info = {CHANNEL_SCREEN, 0, time_ns, source->copied_ns};
-	struct encoded encoded;
-	int64_t session_ns;
-	int r;
+	int64_t session_ns = session_clock_at(source->context.clock, info->time_ns);
 
-	if (time_ns <= source->last_time_ns)
-		time_ns = source->last_time_ns + 1; /* two pictures never have one time */
-	info.time_ns = source->last_time_ns = time_ns;
-	r = encoder_encode(source->encoder, source->canvas->picture, time_ns,
-		keyframe_is_due(source, time_ns), &encoded);
-	if (r < 0)
-		return r;
-	if (encoded.keyframe) {
-		r = push_keyframe_mark(source, time_ns);
-		if (r < 0)
-			return r;
-		info.flags = PACKET_KEYFRAME;
-	}
-	source->pictures_since_keyframe++;
-	session_ns = session_clock_at(source->context.clock, time_ns);
 	timestamp.seconds = session_ns / NS_PER_S;
 	timestamp.nanos = (int32_t)(session_ns % NS_PER_S);
 	video.timestamp = &timestamp;
 	video.frame_id = (char *)"screen0";
 	video.format = (char *)"h264";
-	video.data.data = (uint8_t *)encoded.data;
-	video.data.len = encoded.size_bytes;
-	return push(source, &info, &video.base);
+	video.data.data = (uint8_t *)encoded->data;
+	video.data.len = encoded->size_bytes;
+	return push(source, info, &video.base);
 }
 
-/* @return 1 when a picture was pushed, 0 when the size changed, or a negative errno */
+/* What lies over the places that have changed goes with the picture; over a keyframe lies nothing. */
+static int push_clear(struct screen_source *source, const struct areas *changed,
+	const struct packet_info *info, bool keyframe)
+{
+	const Uxrec__ScreenPatches *cleared =
+		patcher_clear(source->patcher, changed, info->time_ns);
+
+	if (keyframe) {
+		patcher_reset(source->patcher);
+		return push_keyframe_mark(source, info->time_ns);
+	}
+	if (!cleared)
+		return 0;
+	return push(source,
+		&(struct packet_info){CHANNEL_SCREEN_PATCHES, 0, info->time_ns, info->publish_ns},
+		&cleared->base);
+}
+
+/**
+ * Show the canvas by the video.
+ *
+ * @param changed    where the video is the first to show it
+ * @param copied_ns  0: it has not changed since it was copied
+ */
+static int push_picture(struct screen_source *source, const struct areas *changed, int64_t time_ns,
+	int64_t copied_ns, bool keyframe)
+{
+	struct packet_info info = {CHANNEL_SCREEN, 0, take_time(source, time_ns), copied_ns};
+	struct encoded encoded;
+	int r = encoder_encode(
+		source->encoder, source->canvas->picture, info.time_ns, keyframe, &encoded);
+
+	if (r < 0)
+		return r;
+	r = push_clear(source, changed, &info, encoded.keyframe);
+	if (r < 0)
+		return r;
+	source->owed_ns = source->owed_bytes = 0;
+	source->pictures_since_keyframe++;
+	info.flags = encoded.keyframe ? PACKET_KEYFRAME : 0;
+	return push_video(source, &info, &encoded);
+}
+
+static int push_patches(struct screen_source *source, const Uxrec__ScreenPatches *patches,
+	int64_t time_ns, int64_t copied_ns)
+{
+	return push(source,
+		&(struct packet_info){
+			CHANNEL_SCREEN_PATCHES, 0, take_time(source, time_ns), copied_ns},
+		&patches->base);
+}
+
+static void owe(struct screen_source *source, const Uxrec__ScreenPatches *patches, int64_t now_ns)
+{
+	if (!source->owed_ns)
+		source->owed_ns = now_ns;
+	for (size_t i = 0; i < patches->n_patches; i++)
+		source->owed_bytes += (int64_t)patches->patches[i]->png.len;
+	if (source->owed_bytes > OWED_BYTES)
+		source->owed_ns = now_ns - OWED_NS;
+}
+
+/* Show what has changed on the canvas. @return 1, 0 when nothing has, or a negative errno */
+static int show(struct screen_source *source, int64_t damage_ns)
+{
+	struct areas changed = source->canvas->changed;
+	bool keyframe = keyframe_is_due(source);
+	const Uxrec__ScreenPatches *patches;
+	int r;
+
+	source->canvas->changed.count = 0;
+	if (changed.count == 0 && !keyframe)
+		return 0;
+	source->next_ns = source->copied_ns + NS_PER_S / source->options.max_fps;
+	source->changes_since_keyframe++;
+	patches = keyframe ? NULL : patcher_lay(source->patcher, &changed, source->copied_ns);
+	if (patches) {
+		owe(source, patches, source->copied_ns);
+		r = push_patches(source, patches, damage_ns, source->copied_ns);
+	} else {
+		r = push_picture(source, &changed, damage_ns, source->copied_ns, keyframe);
+	}
+	return r < 0 ? r : 1;
+}
+
+/* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
 static int take_picture(struct screen_source *source, int64_t damage_ns)
 {
 	int r = source->grabber->ops->grab(source->grabber, source->canvas, &source->copied_ns);
@@ -167,10 +257,36 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 			r = set_up(source, NULL);
 		return r == -EAGAIN ? 0 : r;
 	}
-	if (r < 0)
-		return r;
-	source->next_ns = source->copied_ns + NS_PER_S / source->options.max_fps;
-	r = encode_and_push(source, damage_ns);
+	if (r == 0)
+		r = show(source, damage_ns);
+	return r < 0 ? r : 1;
+}
+
+static int64_t due_ns(struct screen_source *source, int64_t now_ns)
+{
+	int64_t rest_ns = patcher_rest_ns(source->patcher, now_ns);
+	int64_t owed_ns = source->owed_ns ? source->owed_ns + OWED_NS : INT64_MAX;
+
+	return owed_ns < rest_ns ? owed_ns : rest_ns;
+}
+
+/* Nothing has changed: do what has time until then. @return 1 when there was some, 0, or a negative errno */
+static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
+{
+	static const struct areas nothing;
+	int64_t now_ns = clock_now_ns();
+	const Uxrec__ScreenPatches *patches;
+	int r = 0;
+
+	*ret_due_ns = due_ns(source, now_ns);
+	if (*ret_due_ns > now_ns)
+		return 0;
+	source->busy_since_ns = now_ns;
+	now_ns = clock_now_ns(); /* of what was called complete meanwhile nothing may come */
+	if (source->owed_ns && source->owed_ns + OWED_NS <= now_ns)
+		r = push_picture(source, &nothing, now_ns, 0, false);
+	else if ((patches = patcher_rest(source->patcher, now_ns)))
+		r = push_patches(source, patches, now_ns, 0);
 	return r < 0 ? r : 1;
 }
 
@@ -189,19 +305,33 @@ static void hold_back(struct screen_source *source, int64_t damage_ns)
 	}
 }
 
+/* As a grabber waits: 1 there is damage, 0 somebody wants something, or nothing. */
+static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	int64_t until_ns;
+	int r;
+
+	do {
+		r = ops->wait(source->grabber, source->wake_fd, 0, ret_damage_ns);
+		if (r != 0 || source->keyframe_wanted || source->stop)
+			return r;
+		r = use_the_pause(source, &until_ns);
+	} while (r > 0);
+	if (r < 0)
+		return r;
+	source->busy_since_ns = 0;
+	return ops->wait(source->grabber, source->wake_fd, until_ns, ret_damage_ns);
+}
+
 static int run(struct screen_source *source)
 {
 	int retries = 0;
 
 	while (!source->stop) {
 		int64_t damage_ns = 0;
-		int r = source->grabber->ops->wait(source->grabber, source->wake_fd, 0, &damage_ns);
+		int r = await_damage(source, &damage_ns);
 
-		if (r == 0) {
-			source->busy_since_ns = 0;
-			r = source->grabber->ops->wait(
-				source->grabber, source->wake_fd, INT64_MAX, &damage_ns);
-		}
 		if (r < 0)
 			return r;
 		if (r == 0) {
@@ -277,6 +407,7 @@ static void screen_destroy(struct source *base)
 	if (source->thread)
 		source_join(source->thread, cut_grabber, source->grabber);
 	encoder_destroy(source->encoder);
+	patcher_destroy(source->patcher);
 	canvas_destroy(source->canvas);
 	grabber_destroy(source->grabber);
 	if (source->wake_fd >= 0)

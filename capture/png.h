@@ -1,0 +1,24 @@
+#pragma once
+
+#include "capture/picture.h"
+#include "protocol/base/buf.h"
+
+/**
+ * Writes parts of a screen as PNG files (PNG specification, third edition), without loss: with a palette
+ * where there are at most 256 colours, else in 24 bits. One thread.
+ */
+struct png;
+
+/** @return 0 (freed by png_destroy()) or -ENOMEM */
+int png_create(struct png **ret);
+void png_destroy(struct png *png);
+DEFINE_DESTROY(png);
+
+/**
+ * Append a file of width × height pixels.
+ *
+ * @param pixels  height rows of stride_bytes, top row first, bytes B G R X
+ * @return its size; without memory 0, and `out` says so (buf_error())
+ */
+size_t png_put(struct png *png, struct buf *out, const uint8_t *pixels, int stride_bytes, int width,
+	int height);
