@@ -17,7 +17,7 @@
 #define WIDTH     640
 #define HEIGHT    360
 #define FIELD     16
-#define FLASH     80
+#define FLASH     280
 #define PERIOD_NS (100 * NS_PER_MS)
 
 struct test_grabber {

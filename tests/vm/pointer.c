@@ -1,6 +1,7 @@
 /*
  * Runs inside the virtual machine, as root: a desktop moves its pointer by libinput, from the same devices that
- * uxrec reads. Where each click was by the device, and where the pointer was then, is one place.
+ * uxrec reads. Where each click was by the device, and where the pointer was then, is one place: of Xorg by the
+ * recording of its pointer, of sway by what it tells a client of its own. That client is told keys too.
  */
 
 #include "tests/harness/helpers.h"
@@ -14,15 +15,95 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define DISPLAY_NAME ":7"
+#define DISPLAY_CARD "/dev/dri/card0"
+#define SWAY_FOLDER  "/run/uxrec-sway"
+#define NOBODY       65534
 #define TABLET_LAST  32767
+#define XKB_FIRST    8 /* a key's code for clients is the kernel's and this */
 
 /* in the tablet's units */
 static const int32_t places[][2] = {
 	{1000, 2000}, {8000, 16000}, {16384, 16384}, {30000, 100}, {32767, 32767}};
 
-static const char configuration[] =
+struct click {
+	int64_t time_ns; /* CLOCK_MONOTONIC, of the release */
+	double x, y;
+};
+
+struct clicks {
+	struct click list[2 * ARRAY_SIZE(places)];
+	size_t count;
+};
+
+static void add_click(struct clicks *clicks, int64_t time_ns, double x, double y)
+{
+	check(clicks->count < ARRAY_SIZE(clicks->list));
+	clicks->list[clicks->count++] = (struct click){time_ns, x, y};
+}
+
+static void click_places(int pause_ms)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		check(lab_host_click(places[i][0], places[i][1]));
+		sleep_ms(pause_ms);
+	}
+}
+
+/* by the device, in its units */
+static struct clicks clicks_of_tablet(const struct lab_file *file)
+{
+	uint32_t tablet = lab_file_device(file, "USB Tablet")->device;
+	struct clicks clicks = {.count = 0};
+	int32_t x = -1, y = -1;
+
+	for (size_t i = 0; i < file->count; i++) {
+		const struct lab_seen *seen = &file->events[i];
+
+		if (seen->device != tablet || seen->channel != CHANNEL_CONTROLS)
+			continue;
+		x = seen->what == UXREC__CONTROL__CONTROL_ABS_X ? seen->value : x;
+		y = seen->what == UXREC__CONTROL__CONTROL_ABS_Y ? seen->value : y;
+		if (seen->what == UXREC__CONTROL__CONTROL_BUTTON_LEFT && seen->value == 0)
+			add_click(&clicks, seen->time_ns, x, y);
+	}
+	return clicks;
+}
+
+static bool is_near(double value, int size, double pixel)
+{
+	double wanted = value * size / (TABLET_LAST + 1);
+
+	return pixel > wanted - 1.5 && pixel < wanted + 1.5;
+}
+
+static void expect_same_places(
+	const struct clicks *tablet, const struct clicks *pointer, int width, int height)
+{
+	expect(tablet->count == ARRAY_SIZE(places));
+	check(tablet->count == pointer->count);
+	for (size_t i = 0; i < tablet->count; i++) {
+		const struct click *wanted = &tablet->list[i], *click = &pointer->list[i];
+
+		printf("# the tablet %.0f, %.0f, the pointer %.2f, %.2f of %d x %d\n", wanted->x,
+			wanted->y, click->x, click->y, width, height);
+		expect(is_near(wanted->x, width, click->x));
+		expect(is_near(wanted->y, height, click->y));
+	}
+}
+
+static void write_file(const char *path, const char *text)
+{
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	check(fd >= 0 && io_write_all(fd, text, strlen(text)) == 0);
+}
+
+/* ---- Xorg ---- */
+
+static const char xorg_configuration[] =
 	"Section \"ServerFlags\"\n"
 	"  Option \"DontVTSwitch\" \"true\"\n"
 	"  Option \"AutoAddDevices\" \"true\"\n"
@@ -63,9 +144,8 @@ static bool await_xorg(struct xorg *xorg)
 static bool start_xorg(struct xorg *xorg)
 {
 	_autofree_ char *path = temporary_path("xorg.conf"), *log = temporary_path("xorg.log");
-	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
-	check(io_write_all(fd, configuration, strlen(configuration)) == 0);
+	write_file(path, xorg_configuration);
 	xorg->child = start_child("Xorg",
 		(const char *[]){DISPLAY_NAME, "vt7", "-keeptty", "-novtswitch", "-nolisten", "tcp",
 			"-noreset", "-config", path, "-logfile", log, NULL});
@@ -90,46 +170,28 @@ static const struct lab_seen *pointer_at(const struct lab_file *file, int64_t ti
 	return newest;
 }
 
-static bool is_near(int32_t value, int32_t size, int32_t pixel)
+static struct clicks clicks_of_xorg(const struct lab_file *file, const struct clicks *tablet)
 {
-	double wanted = (double)value * size / (TABLET_LAST + 1);
+	struct clicks clicks = {.count = 0};
 
-	return pixel > wanted - 1.5 && pixel < wanted + 1.5;
-}
+	for (size_t i = 0; i < tablet->count; i++) {
+		int64_t time_ns = tablet->list[i].time_ns;
+		const struct lab_seen *pointer = pointer_at(file, time_ns + 500 * NS_PER_MS);
 
-static void expect_clicks(const struct lab_file *file, const struct xorg *xorg)
-{
-	uint32_t tablet = lab_file_device(file, "USB Tablet")->device;
-	int32_t x = -1, y = -1;
-	size_t clicks = 0;
-
-	for (size_t i = 0; i < file->count; i++) {
-		const struct lab_seen *seen = &file->events[i], *pointer;
-
-		if (seen->device != tablet || seen->channel != CHANNEL_CONTROLS)
-			continue;
-		x = seen->what == UXREC__CONTROL__CONTROL_ABS_X ? seen->value : x;
-		y = seen->what == UXREC__CONTROL__CONTROL_ABS_Y ? seen->value : y;
-		if (seen->what != UXREC__CONTROL__CONTROL_BUTTON_LEFT || seen->value)
-			continue;
-		pointer = pointer_at(file, seen->time_ns + 500 * NS_PER_MS);
 		check(pointer != NULL);
-		printf("# the tablet %d, %d, the pointer %d, %d of %d x %d\n", x, y, pointer->what,
-			pointer->value, xorg->width, xorg->height);
-		expect(is_near(x, xorg->width, pointer->what));
-		expect(is_near(y, xorg->height, pointer->value));
-		clicks++;
+		add_click(&clicks, time_ns, pointer->what, pointer->value);
 	}
-	expect(clicks == ARRAY_SIZE(places));
+	return clicks;
 }
 
 static void xorg_agrees(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
 	struct lab_recording recording;
+	struct clicks tablet, pointer;
 	struct xorg xorg;
 
-	if (!has_program("Xorg") || access("/dev/dri/card0", F_OK) != 0) {
+	if (!has_program("Xorg") || access(DISPLAY_CARD, F_OK) != 0) {
 		skip_test("no Xorg, or no display");
 		return;
 	}
@@ -140,17 +202,205 @@ static void xorg_agrees(void)
 	lab_record_with(&recording, "classes",
 		(const char *[]){"--screen", "x11", "--display", DISPLAY_NAME, "--fps", "2",
 			"--input", "evdev", NULL});
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		check(lab_host_click(places[i][0], places[i][1]));
-		sleep_ms(1000);
-	}
+	click_places(1000);
 	file = lab_recording_end(&recording);
-	expect_clicks(file, &xorg);
 	end_child(&xorg.child, SIGTERM);
+	tablet = clicks_of_tablet(file);
+	pointer = clicks_of_xorg(file, &tablet);
+	expect_same_places(&tablet, &pointer, xorg.width, xorg.height);
+}
+
+/* ---- sway ---- */
+
+/* One client has the whole screen, so that its coordinates are the screen's; what it says is in sway's log. */
+static const char sway_configuration[] =
+	"xwayland disable\n"
+	"default_border none\n"
+	"exec stdbuf -oL wev -f xdg_toplevel:configure -f wl_pointer -f wl_keyboard\n";
+
+static const char typed[] = "uxrec7";
+
+#define TYPED_COUNT (sizeof(typed) - 1)
+
+struct stroke {
+	int64_t time_ms; /* CLOCK_MONOTONIC */
+	unsigned code;
+	bool down;
+};
+
+struct strokes {
+	struct stroke list[4 * TYPED_COUNT];
+	size_t count;
+};
+
+struct sway {
+	struct child seatd, child;
+};
+
+/* what sway has told its client */
+struct words {
+	int width, height;
+	double x, y;
+	struct clicks clicks;
+	struct strokes strokes;
+};
+
+static void add_stroke(struct strokes *strokes, int64_t time_ms, unsigned code, bool down)
+{
+	check(strokes->count < ARRAY_SIZE(strokes->list));
+	strokes->list[strokes->count++] = (struct stroke){time_ms, code, down};
+}
+
+static void take_line(struct words *words, const char *line)
+{
+	const char *end = strchr(line, ']'), *place = strstr(line, "x, y: ");
+	unsigned code, down;
+	long long time_ms;
+
+	if (*line != '[' || !end)
+		return;
+	if (place)
+		sscanf(place, "x, y: %lf, %lf", &words->x, &words->y);
+	sscanf(end, "] configure: width: %d; height: %d", &words->width, &words->height);
+	if (sscanf(end, "] button: serial: %*d; time: %lld; button: %u (left), state: %u", &time_ms,
+		    &code, &down) == 3 &&
+		!down)
+		add_click(&words->clicks, time_ms * NS_PER_MS, words->x, words->y);
+	if (sscanf(end, "] key: serial: %*d; time: %lld; key: %u; state: %u", &time_ms, &code,
+		    &down) == 3)
+		add_stroke(&words->strokes, time_ms, code - XKB_FIRST, down);
+}
+
+static struct words words_of_sway(const struct sway *sway)
+{
+	_autofree_ char *output = child_output(&sway->child);
+	struct words words = {.x = -1, .y = -1};
+	char *rest = output, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (rest) /* the line is whole */
+			take_line(&words, line);
+	return words;
+}
+
+/* All that was done has to reach the client, however slow this machine is. */
+static struct words await_words(const struct sway *sway)
+{
+	struct words words;
+
+	for (int i = 0; i < 200; i++) {
+		words = words_of_sway(sway);
+		if (words.clicks.count >= ARRAY_SIZE(places) &&
+			words.strokes.count >= 2 * TYPED_COUNT)
+			break;
+		sleep_ms(100);
+	}
+	return words;
+}
+
+static void end_sway(struct sway *sway)
+{
+	end_child(&sway->child, SIGTERM);
+	end_child(&sway->seatd, SIGTERM);
+}
+
+/* As nobody, since it refuses root. @return false when it does not answer: then what it said has been printed */
+static bool start_sway(struct sway *sway)
+{
+	check(mkdir(SWAY_FOLDER, 0700) == 0 && chown(SWAY_FOLDER, NOBODY, NOBODY) == 0);
+	write_file(SWAY_FOLDER "/config", sway_configuration);
+	sway->seatd = start_child(
+		"env", (const char *[]){"SEATD_VTBOUND=0", "seatd", "-g", "nogroup", NULL});
+	check(child_says(&sway->seatd, "seatd started", 30));
+	sway->child = start_child("env",
+		(const char *[]){"HOME=" SWAY_FOLDER, "XDG_RUNTIME_DIR=" SWAY_FOLDER,
+			"LIBSEAT_BACKEND=seatd", "WLR_BACKENDS=drm,libinput", "WLR_RENDERER=pixman",
+			"WLR_DRM_DEVICES=" DISPLAY_CARD, "setpriv", "--reuid=nobody",
+			"--regid=nogroup", "--clear-groups", "sway", "-c", SWAY_FOLDER "/config",
+			NULL});
+	if (child_says(&sway->child, "wl_keyboard] enter", 60) &&
+		child_says(&sway->child, "wl_pointer] enter", 60))
+		return true;
+	printf("# %s\n", child_output(&sway->child));
+	end_sway(sway);
+	return false;
+}
+
+/* a client is told milliseconds */
+static void expect_same_times(const struct clicks *tablet, const struct clicks *pointer)
+{
+	for (size_t i = 0; i < tablet->count; i++)
+		expect(tablet->list[i].time_ns / NS_PER_MS == pointer->list[i].time_ns / NS_PER_MS);
+}
+
+static struct strokes strokes_of_keyboards(const struct lab_file *file)
+{
+	struct strokes strokes = {.count = 0};
+
+	for (size_t i = 0; i < file->count; i++) {
+		const struct lab_seen *seen = &file->events[i];
+
+		/* the kernel's repetitions are not passed on to clients */
+		if (seen->channel == CHANNEL_KEYS && seen->value <= 1)
+			add_stroke(&strokes, seen->time_ns / NS_PER_MS, (unsigned)seen->what,
+				seen->value);
+	}
+	return strokes;
+}
+
+static void expect_same_strokes(const struct strokes *recorded, const struct strokes *told)
+{
+	printf("# keys: %zu strokes recorded, sway has told %zu\n", recorded->count, told->count);
+	expect(recorded->count == 2 * TYPED_COUNT);
+	check(recorded->count == told->count);
+	for (size_t i = 0; i < recorded->count; i++) {
+		const struct stroke *wanted = &recorded->list[i], *stroke = &told->list[i];
+
+		expect(wanted->code == stroke->code && wanted->down == stroke->down);
+		expect(wanted->time_ms == stroke->time_ms);
+	}
+}
+
+static void expect_agreement(const struct lab_file *file, const struct words *words)
+{
+	struct clicks tablet = clicks_of_tablet(file);
+	struct strokes strokes = strokes_of_keyboards(file);
+
+	expect_same_places(&tablet, &words->clicks, words->width, words->height);
+	expect_same_times(&tablet, &words->clicks);
+	expect_same_strokes(&strokes, &words->strokes);
+}
+
+static void sway_agrees(void)
+{
+	_destroy_(lab_file) struct lab_file *file = NULL;
+	struct lab_recording recording;
+	struct words words;
+	struct sway sway;
+
+	if (!has_program("sway") || !has_program("seatd") || !has_program("wev") ||
+		access(DISPLAY_CARD, F_OK) != 0) {
+		skip_test("no sway, no seatd, no wev, or no display");
+		return;
+	}
+	if (!start_sway(&sway)) {
+		check(!"sway started");
+		return;
+	}
+	lab_record_with(
+		&recording, "full", (const char *[]){"--screen", "none", "--input", "evdev", NULL});
+	click_places(200);
+	for (size_t i = 0; i < TYPED_COUNT; i++)
+		check(lab_host_tap(typed[i]));
+	words = await_words(&sway);
+	file = lab_recording_end(&recording);
+	end_sway(&sway);
+	expect_agreement(file, &words);
 }
 
 static const struct test tests[] = {
 	{"Xorg's pointer is where the device says", xorg_agrees},
+	{"sway's pointer is where the device says, and its keys are those recorded", sway_agrees},
 };
 
 int main(void)
