@@ -1,0 +1,395 @@
+/* What lies over the video is what the screen shows, to the pixel, whatever happens to the screen. */
+
+#include "tests/harness/helpers.h"
+
+#include "capture/patcher.h"
+#include "capture/png.h"
+#include "protocol/base/clock.h"
+
+#include <libavcodec/avcodec.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t seed = 11;
+
+static int below(int limit)
+{
+	return (int)(next_random(&seed) % (uint64_t)limit);
+}
+
+/* ---- files, judged by another program's decoder ---- */
+
+struct viewer {
+	AVCodecContext *codec;
+	AVPacket *packet;
+	AVFrame *frame;
+};
+
+static struct viewer viewer_open(void)
+{
+	struct viewer viewer = {
+		.codec = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_PNG)),
+		.packet = av_packet_alloc(),
+		.frame = av_frame_alloc(),
+	};
+
+	check(viewer.codec && viewer.packet && viewer.frame);
+	viewer.codec->thread_count = 1;
+	check(avcodec_open2(viewer.codec, NULL, NULL) == 0);
+	return viewer;
+}
+
+static void viewer_close(struct viewer *viewer)
+{
+	avcodec_free_context(&viewer->codec);
+	av_packet_free(&viewer->packet);
+	av_frame_free(&viewer->frame);
+}
+
+/* a pixel of the decoded file, 0xRRGGBB */
+static uint32_t shown_at(const AVFrame *frame, int x, int y)
+{
+	const uint8_t *row = frame->data[0] + (ptrdiff_t)y * frame->linesize[0];
+	uint32_t entry;
+
+	switch (frame->format) {
+	case AV_PIX_FMT_RGB24:
+		return (uint32_t)row[3 * x] << 16 | (uint32_t)row[3 * x + 1] << 8 | row[3 * x + 2];
+	case AV_PIX_FMT_PAL8:
+		memcpy(&entry, frame->data[1] + 4 * (ptrdiff_t)row[x], sizeof(entry));
+		return entry & 0xffffff;
+	default: check(!"a format that the writer does not have"); return 0;
+	}
+}
+
+static void view(struct viewer *viewer, const uint8_t *data, size_t size)
+{
+	/* libavcodec 59 shows rows of the file before it when one decoder reads several with few colours */
+	viewer_close(viewer);
+	*viewer = viewer_open();
+	check(av_new_packet(viewer->packet, (int)size) == 0);
+	memcpy(viewer->packet->data, data, size);
+	check(avcodec_send_packet(viewer->codec, viewer->packet) == 0);
+	av_packet_unref(viewer->packet);
+	check(avcodec_receive_frame(viewer->codec, viewer->frame) == 0);
+}
+
+static uint32_t pixel(const uint8_t *pixels)
+{
+	return (uint32_t)pixels[2] << 16 | (uint32_t)pixels[1] << 8 | pixels[0];
+}
+
+static void fill(uint8_t *pixels, int count, int colours)
+{
+	for (int i = 0; i < count; i++, pixels += 4) {
+		uint32_t colour = (uint32_t)below(colours) * 0x9e3779b1u >> 8;
+
+		pixels[0] = (uint8_t)colour;
+		pixels[1] = (uint8_t)(colour >> 8);
+		pixels[2] = (uint8_t)(colour >> 16);
+		pixels[3] = (uint8_t)below(256); /* means nothing */
+	}
+}
+
+static void files_are_exact(void)
+{
+	static const int colours[] = {1, 2, 3, 4, 5, 16, 17, 255, 256, 257, 5000};
+	static const int sizes[][2] = {{1, 1}, {3, 2}, {8, 5}, {63, 64}, {129, 70}};
+	_cleanup_(viewer_close) struct viewer viewer = viewer_open();
+	_destroy_(png) struct png *png = NULL;
+	struct buf out = {0};
+	uint8_t pixels[130 * 70 * 4];
+	size_t wrong = 0;
+
+	check(png_create(&png) == 0);
+	for (size_t c = 0; c < ARRAY_SIZE(colours); c++)
+		for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
+			int width = sizes[s][0], height = sizes[s][1], stride = 4 * (width + 1);
+			size_t size;
+
+			fill(pixels, (width + 1) * height, colours[c]);
+			buf_clear(&out);
+			buf_put(&out, "before", 6);
+			size = png_put(png, &out, pixels, stride, width, height);
+			check(size > 0 && out.size_bytes == 6 + size);
+			view(&viewer, out.data + 6, size);
+			check(viewer.frame->width == width && viewer.frame->height == height);
+			for (int y = 0; y < height; y++)
+				for (int x = 0; x < width; x++)
+					wrong += shown_at(viewer.frame, x, y) !=
+						pixel(pixels + y * stride + 4 * x);
+		}
+	expect(wrong == 0);
+	buf_finish(&out);
+}
+
+/* ---- the canvas ---- */
+
+static void random_rect(struct rect *rect, int width, int height, int most)
+{
+	rect->x = below(width) - (below(8) == 0 ? 5 : 0);
+	rect->y = below(height) - (below(8) == 0 ? 5 : 0);
+	rect->width = 1 + below(most);
+	rect->height = 1 + below(most);
+}
+
+static bool has(const struct areas *areas, int x, int y)
+{
+	for (int i = 0; i < areas->count; i++) {
+		const struct rect *area = &areas->area[i];
+
+		if (x >= area->x && y >= area->y && x < area->x + area->width &&
+			y < area->y + area->height)
+			return true;
+	}
+	return false;
+}
+
+static bool pictures_are_equal(const struct picture *a, const struct picture *b)
+{
+	for (int y = 0; y < a->height; y++)
+		if (memcmp(a->y + y * a->stride_y, b->y + y * b->stride_y, (size_t)a->width) ||
+			memcmp(a->u + y / 2 * a->stride_uv, b->u + y / 2 * b->stride_uv,
+				(size_t)a->width / 2) ||
+			memcmp(a->v + y / 2 * a->stride_uv, b->v + y / 2 * b->stride_uv,
+				(size_t)a->width / 2))
+			return false;
+	return true;
+}
+
+static void canvas_has_every_change(void)
+{
+	enum { WIDTH = 131, HEIGHT = 77 };
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(picture) struct picture *whole = NULL;
+	uint8_t before[WIDTH * HEIGHT * 4], pixels[60 * 60 * 4];
+	const struct rect all = {0, 0, WIDTH, HEIGHT};
+	size_t missed = 0;
+
+	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(picture_create(&whole, WIDTH, HEIGHT) == 0);
+	for (int i = 0; i < 2000; i++) {
+		struct rect rect;
+
+		memcpy(before, canvas->pixels, sizeof(before));
+		canvas->changed.count = 0;
+		for (int puts = 1 + below(40); puts > 0; puts--) {
+			random_rect(&rect, WIDTH, HEIGHT, 60);
+			fill(pixels, rect.width * rect.height, 1 + below(3));
+			canvas_put(canvas, &rect, pixels, rect.width * 4);
+		}
+		for (int y = 0; y < HEIGHT; y++)
+			for (int x = 0; x < WIDTH; x++)
+				missed += memcmp(before + 4 * (y * WIDTH + x),
+						  canvas->pixels + 4 * (y * WIDTH + x), 4) != 0 &&
+					!has(&canvas->changed, x, y);
+	}
+	expect(missed == 0);
+	/* converted in parts as it would be at once, at the odd edges too */
+	picture_put(whole, &all, canvas->pixels, canvas->stride);
+	expect(pictures_are_equal(canvas->picture, whole));
+	/* what is drawn again as it was is no change */
+	memcpy(before, canvas->pixels, sizeof(before));
+	canvas->changed.count = 0;
+	canvas_put(canvas, &all, before, 4 * WIDTH);
+	expect(canvas->changed.count == 0);
+	check(canvas_create(&canvas, 0, 5) < 0 && canvas_create(&canvas, 5, 100000) < 0);
+}
+
+/* ---- the patcher, with an observer who does what FORMAT.md says ---- */
+
+enum { WIDTH = 700, HEIGHT = 333 };
+
+struct observer {
+	struct viewer viewer;
+	uint32_t over[HEIGHT][WIDTH]; /* 0xRRGGBB of what lies there, or NOTHING */
+};
+
+#define NOTHING UINT32_MAX
+
+static void observe(struct observer *observer, const Uxrec__ScreenPatches *patches)
+{
+	for (size_t i = 0; i + 3 < patches->n_cleared_px; i += 4) {
+		const uint32_t *area = patches->cleared_px + i;
+
+		check(area[0] + area[2] <= WIDTH && area[1] + area[3] <= HEIGHT);
+		for (uint32_t y = area[1]; y < area[1] + area[3]; y++)
+			for (uint32_t x = area[0]; x < area[0] + area[2]; x++)
+				observer->over[y][x] = NOTHING;
+	}
+	for (size_t i = 0; i < patches->n_patches; i++) {
+		const Uxrec__ScreenPatch *patch = patches->patches[i];
+		const AVFrame *frame = observer->viewer.frame;
+
+		view(&observer->viewer, patch->png.data, patch->png.len);
+		check(patch->x_px + (uint32_t)frame->width <= WIDTH &&
+			patch->y_px + (uint32_t)frame->height <= HEIGHT);
+		for (int y = 0; y < frame->height; y++)
+			for (int x = 0; x < frame->width; x++)
+				observer->over[(int)patch->y_px + y][(int)patch->x_px + x] =
+					shown_at(frame, x, y);
+	}
+}
+
+/* @return how many pixels are wrong; `bare`: over how many nothing lies */
+static size_t compare(const struct observer *observer, const struct canvas *canvas, size_t *bare)
+{
+	size_t wrong = 0;
+
+	*bare = 0;
+	for (int y = 0; y < HEIGHT; y++)
+		for (int x = 0; x < WIDTH; x++) {
+			uint32_t over = observer->over[y][x];
+
+			*bare += over == NOTHING;
+			wrong += over != NOTHING &&
+				over != pixel(canvas->pixels + y * canvas->stride + 4 * x);
+		}
+	return wrong;
+}
+
+static void forget(struct observer *observer)
+{
+	memset(observer->over, 0xff, sizeof(observer->over));
+}
+
+/* text, a window, a photograph */
+static void change(struct canvas *canvas)
+{
+	static uint8_t pixels[300 * 300 * 4];
+	struct rect rect;
+	int kind = below(20);
+
+	random_rect(&rect, WIDTH, HEIGHT, kind < 14 ? 16 : kind < 18 ? 120 : 300);
+	fill(pixels, rect.width * rect.height, kind == 19 ? 1 << 20 : 1 + below(40));
+	canvas_put(canvas, &rect, pixels, rect.width * 4);
+}
+
+struct tally {
+	int laid, shown, keyframes, rested;
+};
+
+/* as screen.c does it */
+static void show(struct patcher *patcher, struct canvas *canvas, struct observer *observer,
+	int64_t now_ns, struct tally *tally)
+{
+	struct areas changed = canvas->changed;
+	const Uxrec__ScreenPatches *patches;
+	bool keyframe = below(60) == 0;
+
+	canvas->changed.count = 0;
+	patches = keyframe ? NULL : patcher_lay(patcher, &changed, now_ns);
+	if (patches) {
+		tally->laid++;
+	} else {
+		patches = patcher_clear(patcher, &changed, now_ns);
+		tally->shown++;
+	}
+	if (keyframe) {
+		patcher_reset(patcher);
+		forget(observer);
+		tally->keyframes++;
+	} else if (patches) {
+		observe(observer, patches);
+	}
+}
+
+static void rest(struct patcher *patcher, struct observer *observer, int64_t *now_ns,
+	int64_t until_ns, struct tally *tally)
+{
+	int64_t due_ns;
+
+	while ((due_ns = patcher_rest_ns(patcher, *now_ns)) <= until_ns) {
+		const Uxrec__ScreenPatches *patches;
+
+		*now_ns = due_ns > *now_ns ? due_ns : *now_ns;
+		patches = patcher_rest(patcher, *now_ns);
+		if (patches)
+			observe(observer, patches);
+		tally->rested += patches != NULL;
+		(*now_ns)++;
+	}
+	*now_ns = until_ns > *now_ns && until_ns != INT64_MAX - 1 ? until_ns : *now_ns;
+}
+
+static void what_lies_there_is_true(void)
+{
+	static struct observer observer;
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(patcher) struct patcher *patcher = NULL;
+	int64_t now_ns = 1000 * NS_PER_S;
+	struct tally tally = {0};
+	size_t wrong = 0, bare;
+
+	observer.viewer = viewer_open();
+	forget(&observer);
+	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(patcher_create(&patcher, canvas) == 0);
+	for (int i = 0; i < 1500; i++) {
+		for (int changes = 1 + below(3); changes > 0; changes--)
+			change(canvas);
+		show(patcher, canvas, &observer, now_ns, &tally);
+		wrong += compare(&observer, canvas, &bare);
+		rest(patcher, &observer, &now_ns,
+			now_ns + (below(50) ? 33 * NS_PER_MS : 2 * NS_PER_S), &tally);
+		if (i % 50 == 0)
+			wrong += compare(&observer, canvas, &bare);
+	}
+	expect(wrong == 0);
+	printf("# %d laid, %d by the video, %d keyframes, %d steps of rest\n", tally.laid,
+		tally.shown, tally.keyframes, tally.rested);
+	expect(tally.laid > 300 && tally.shown > 50 && tally.keyframes > 5 && tally.rested > 50);
+	viewer_close(&observer.viewer);
+}
+
+/* what has come to rest is exact everywhere, but for photographs */
+static void rest_is_exact(void)
+{
+	static struct observer observer;
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(patcher) struct patcher *patcher = NULL;
+	int64_t now_ns = 1000 * NS_PER_S, begun_ns;
+	struct tally tally = {0};
+	static uint8_t pixels[WIDTH * HEIGHT * 4];
+	const struct rect all = {0, 0, WIDTH, HEIGHT}, photo = {64, 64, 128, 128};
+	size_t bare;
+
+	observer.viewer = viewer_open();
+	forget(&observer);
+	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(patcher_create(&patcher, canvas) == 0);
+	for (int i = 0; i < WIDTH * HEIGHT; i++)
+		pixels[4 * i] = (uint8_t)(i / 50 % 2 * 255);
+	canvas_put(canvas, &all, pixels, 4 * WIDTH);
+	fill(pixels, 128 * 128, 1 << 20);
+	canvas_put(canvas, &photo, pixels, 4 * 128);
+	expect(patcher_lay(patcher, &canvas->changed, now_ns) == NULL);
+	patcher_clear(patcher, &canvas->changed, now_ns);
+	expect(patcher_rest_ns(patcher, now_ns) == now_ns + 500 * NS_PER_MS);
+	expect(patcher_rest(patcher, now_ns + 499 * NS_PER_MS) == NULL);
+	begun_ns = now_ns;
+	rest(patcher, &observer, &now_ns, INT64_MAX - 1, &tally);
+	expect(compare(&observer, canvas, &bare) == 0);
+	expect(bare == 128 * 128);
+	expect(now_ns - begun_ns < 2 * NS_PER_S);
+	expect(patcher_rest_ns(patcher, now_ns) == INT64_MAX);
+	/* a keyframe takes it away, and it is laid again at once */
+	patcher_reset(patcher);
+	forget(&observer);
+	expect(patcher_rest_ns(patcher, now_ns) <= now_ns);
+	rest(patcher, &observer, &now_ns, INT64_MAX - 1, &tally);
+	expect(compare(&observer, canvas, &bare) == 0 && bare == 128 * 128);
+	viewer_close(&observer.viewer);
+}
+
+static const struct test tests[] = {
+	{"files are exact, with every number of colours", files_are_exact},
+	{"the canvas tells every change, and converts it", canvas_has_every_change},
+	{"what lies over the video is what the screen shows", what_lies_there_is_true},
+	{"what is at rest is exact, and laid again after a keyframe", rest_is_exact},
+};
+
+int main(void)
+{
+	return RUN_TESTS("patches", tests);
+}
