@@ -77,14 +77,18 @@ static void on_focused(void *user, const char *name, const char *path, bool gain
 {
 	struct accessible_source *source = user;
 
-	focus_event(source->focus, name, path, gained);
+	if (gained)
+		clicks_focused(source->clicks, name, path);
+	if (source->focus)
+		focus_event(source->focus, name, path, gained);
 }
 
 static void on_deactivated(void *user, const char *name)
 {
 	struct accessible_source *source = user;
 
-	focus_deactivated(source->focus, name);
+	if (source->focus)
+		focus_deactivated(source->focus, name);
 }
 
 static int on_click(sd_event_source *io, int fd, uint32_t events, void *user)
@@ -134,9 +138,7 @@ static int open_all(struct accessible_source *source)
 	if (r >= 0 && source->options.focus)
 		r = focus_create(
 			&source->focus, source->event, source->options.focus, source->options.user);
-	return r < 0
-		? r
-		: a11y_bus_create(&source->bus, source->event, source->focus != NULL, &listener);
+	return r < 0 ? r : a11y_bus_create(&source->bus, source->event, true, &listener);
 }
 
 static void *accessible_thread(void *user)

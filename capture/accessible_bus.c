@@ -11,6 +11,9 @@
 #define BUS_NS   (3 * NS_PER_S)
 #define RETRY_NS NS_PER_S
 
+/* No screen is as large. GTK 3 says INT_MIN of what is not to be seen. */
+#define FAR_PX (1 << 20)
+
 #define ACCESSIBLE "org.a11y.atspi.Accessible"
 #define COMPONENT  "org.a11y.atspi.Component"
 #define PROPERTIES "org.freedesktop.DBus.Properties"
@@ -135,6 +138,13 @@ bool a11y_take_object(sd_bus_message *message, struct a11y_object *ret)
 		object_set(ret, name, path);
 }
 
+bool a11y_take_parent(sd_bus_message *message, struct a11y_object *ret)
+{
+	return !sd_bus_message_is_method_error(message, NULL) &&
+		sd_bus_message_enter_container(message, 'v', "(so)") > 0 &&
+		a11y_take_object(message, ret);
+}
+
 size_t a11y_take_objects(sd_bus_message *message, struct a11y_object *objects, size_t limit)
 {
 	const char *name, *path;
@@ -156,6 +166,21 @@ bool a11y_take_states(sd_bus_message *message, uint64_t *ret)
 		size_bytes < 2 * sizeof(*words))
 		return false;
 	*ret = words[0] | (uint64_t)words[1] << 32;
+	return true;
+}
+
+bool a11y_take_rectangle(sd_bus_message *message, struct a11y_rectangle *ret)
+{
+	struct a11y_rectangle read;
+
+	if (sd_bus_message_is_method_error(message, NULL) ||
+		sd_bus_message_read(
+			message, "(iiii)", &read.left, &read.top, &read.width, &read.height) <= 0)
+		return false;
+	if (read.left < -FAR_PX || read.left > FAR_PX || read.top < -FAR_PX || read.top > FAR_PX ||
+		read.width < 0 || read.width > FAR_PX || read.height < 0 || read.height > FAR_PX)
+		return false;
+	*ret = read;
 	return true;
 }
 
@@ -468,11 +493,6 @@ static int on_retry(sd_event_source *timer, uint64_t at_us, void *user)
 	(void)at_us;
 	begin(user);
 	return 0;
-}
-
-bool a11y_bus_is_up(const struct a11y_bus *bus)
-{
-	return bus->up;
 }
 
 int a11y_bus_create(struct a11y_bus **ret, sd_event *event, bool follow_focus,

@@ -12,6 +12,9 @@
 #define JOBS      16
 #define LIST      64
 
+/* One in the background may say too that something of it has the focus. */
+#define APPLICATIONS 8
+
 /* How deep objects lie in each other, and how far above a click's what it is a part of may be. */
 #define DEPTH 32
 #define CLIMB 4
@@ -20,19 +23,20 @@
 #define OFF_PX  64
 #define SIZE_PX 128
 
-struct rectangle {
-	int32_t left, top, width, height;
-};
+/* GTK 4 says of its widgets where their insides are. */
+#define PADDING_PX 16
 
 /*
  * The way of a click: the applications, whose it is, its windows, which one it is, what lies at the point, ever
- * deeper; then up again to what it is a part of (a button, not the label on it); then role, place, name.
+ * deeper; then up again to what it is a part of (a button, not the label on it); then role, place, name. A
+ * popup's comes from what has the focus, if it can, instead of from the windows.
  */
 struct job {
 	struct clicks *clicks; /* NULL: free */
 	struct a11y_click click;
 	sd_bus_slot *slot;
 	sd_event_source *deadline;
+	struct a11y_popup *popup;
 
 	struct a11y_object list[LIST]; /* applications, windows, children */
 	size_t count, next;
@@ -49,7 +53,7 @@ struct job {
 		part; /* what was found first, and its role, while something above it is tried */
 	uint32_t part_role;
 	uint64_t states;
-	struct rectangle place;
+	struct a11y_rectangle place;
 	char name[A11Y_NAME_BYTES], application_name[A11Y_NAME_BYTES];
 };
 
@@ -59,6 +63,8 @@ struct clicks {
 	const struct source_context *context;
 	enum name_policy names;
 	struct job jobs[JOBS];
+	struct a11y_object focused[APPLICATIONS]; /* what got the focus last, of each */
+	size_t next_focused;
 
 	struct known { /* whose connections are; a name is never given twice */
 		char name[64];
@@ -74,6 +80,8 @@ struct clicks {
 static void next_application(struct job *job);
 static void next_window(struct job *job);
 static void next_part(struct job *job);
+static void next_layer(struct job *job);
+static int on_layers(sd_bus_message *message, void *user, sd_bus_error *error);
 static int on_role(sd_bus_message *message, void *user, sd_bus_error *error);
 static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error);
 
@@ -142,6 +150,7 @@ static void end(struct job *job)
 {
 	sd_bus_slot_unref(job->slot);
 	sd_event_source_disable_unref(job->deadline);
+	a11y_popup_destroy(job->popup);
 	memset(job, 0, sizeof(*job));
 }
 
@@ -206,20 +215,6 @@ static bool is_error(sd_bus_message *message)
 	return sd_bus_message_is_method_error(message, NULL);
 }
 
-static bool take_rectangle(sd_bus_message *message, struct rectangle *ret)
-{
-	return !is_error(message) &&
-		sd_bus_message_read(
-			message, "(iiii)", &ret->left, &ret->top, &ret->width, &ret->height) > 0;
-}
-
-static bool contains(const struct rectangle *rectangle, int x, int y)
-{
-	return x >= rectangle->left && y >= rectangle->top &&
-		(int64_t)x < (int64_t)rectangle->left + rectangle->width &&
-		(int64_t)y < (int64_t)rectangle->top + rectangle->height;
-}
-
 /* ---- whose the window is ---- */
 
 static struct known *find_known(struct clicks *clicks, const char *name)
@@ -255,6 +250,49 @@ static int on_windows(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
+static void ask_windows(struct job *job)
+{
+	ask_of(job, ASK_CHILDREN, &job->application, on_windows);
+}
+
+static void on_popup(void *user, const struct a11y_where *where)
+{
+	struct job *job = user;
+
+	if (!where) {
+		ask_windows(job);
+		return;
+	}
+	job->at = where->object;
+	job->coordinates = where->coordinates;
+	job->origin_x = where->origin_x;
+	job->origin_y = where->origin_y;
+	/* what lies at the point may as well be what is under the popup, where it is not asked of the whole */
+	if (where->whole)
+		ask_at_point(job);
+	else
+		ask(job, ASK_ROLE, on_role);
+}
+
+static struct a11y_object *find_focused(struct clicks *clicks, const char *name)
+{
+	for (size_t i = 0; i < APPLICATIONS; i++)
+		if (strcmp(clicks->focused[i].name, name) == 0)
+			return &clicks->focused[i];
+	return NULL;
+}
+
+static void look_into_application(struct job *job)
+{
+	struct clicks *clicks = job->clicks;
+	const struct a11y_object *focused = find_focused(clicks, job->application.name);
+
+	if (!job->click.popup || !focused ||
+		a11y_popup_create(&job->popup, clicks->bus, &job->click, focused, on_popup, job) <
+			0)
+		ask_windows(job);
+}
+
 static void next_application(struct job *job)
 {
 	for (; job->next < job->count; job->next++) {
@@ -267,7 +305,7 @@ static void next_application(struct job *job)
 		}
 		if (known->process == job->click.process) {
 			job->application = *application;
-			ask_of(job, ASK_CHILDREN, &job->application, on_windows);
+			look_into_application(job);
 			return;
 		}
 	}
@@ -288,7 +326,7 @@ static int on_applications(sd_bus_message *message, void *user, sd_bus_error *er
 /* ---- which window it is ---- */
 
 /* Some toolkits cannot know where their windows are, and call the window's corner that of the screen. */
-static void judge_window(struct job *job, const struct rectangle *extents)
+static void judge_window(struct job *job, const struct a11y_rectangle *extents)
 {
 	const struct a11y_click *click = &job->click;
 	int screen = abs(extents->left - click->left) + abs(extents->top - click->top);
@@ -299,6 +337,9 @@ static void judge_window(struct job *job, const struct rectangle *extents)
 		off > OFF_PX; /* it has been, and its toolkit does not know yet: its size tells */
 	int fit = moved ? SIZE_PX + off : off + sizes;
 
+	/* a popup may well be of none of the windows: it is one only where it is */
+	if (click->popup && (moved || screen > window))
+		return;
 	if (sizes > SIZE_PX || fit >= job->fit)
 		return;
 	job->fit = fit;
@@ -318,10 +359,10 @@ static void judge_window(struct job *job, const struct rectangle *extents)
 static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct job *job = user;
-	struct rectangle extents;
+	struct a11y_rectangle extents;
 
 	(void)error;
-	if (take_rectangle(message, &extents))
+	if (a11y_take_rectangle(message, &extents))
 		judge_window(job, &extents);
 	job->next++;
 	next_window(job);
@@ -335,7 +376,60 @@ static void next_window(struct job *job)
 	else if (job->fit == INT32_MAX)
 		end(job);
 	else
+		ask(job, ASK_CHILDREN, on_layers);
+}
+
+/* ---- what lies over the others in the window: GTK 3's popovers ---- */
+
+static int on_layers(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+
+	(void)error;
+	job->next = is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	next_layer(job);
+	return 0;
+}
+
+static int on_layer_state(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	uint64_t states;
+
+	(void)error;
+	if (!is_error(message) && a11y_take_states(message, &states) &&
+		states >> A11Y_STATE_VISIBLE & 1) {
+		job->at = job->list[job->next];
 		ask_at_point(job);
+	} else {
+		next_layer(job);
+	}
+	return 0;
+}
+
+static int on_layer_extents(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct job *job = user;
+	struct a11y_rectangle extents;
+
+	(void)error;
+	if (a11y_take_rectangle(message, &extents) &&
+		a11y_contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
+		ask_of(job, ASK_STATE, &job->list[job->next], on_layer_state);
+	else
+		next_layer(job);
+	return 0;
+}
+
+/* Who is asked what lies at a point answers by the first one that does, as if that lay on top. */
+static void next_layer(struct job *job)
+{
+	if (job->next <= 1) {
+		ask_at_point(job);
+		return;
+	}
+	job->next--;
+	ask_extents(job, &job->list[job->next], job->coordinates, on_layer_extents);
 }
 
 /* ---- what lies at the point ---- */
@@ -389,11 +483,11 @@ static int on_part_state(sd_bus_message *message, void *user, sd_bus_error *erro
 static int on_part_extents(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct job *job = user;
-	struct rectangle extents;
+	struct a11y_rectangle extents;
 
 	(void)error;
-	if (take_rectangle(message, &extents) &&
-		contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
+	if (a11y_take_rectangle(message, &extents) &&
+		a11y_contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
 		ask_of(job, ASK_STATE, &job->list[job->next], on_part_state);
 	else
 		next_part(job);
@@ -500,13 +594,26 @@ static int on_states(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
+/* What has closed by now has no place, and what a popup covers is not what was clicked. */
+static bool is_in_popup(const struct job *job)
+{
+	const struct a11y_rectangle place = {job->place.left + job->origin_x,
+		job->place.top + job->origin_y, job->place.width, job->place.height};
+
+	return job->place_known &&
+		a11y_popup_holds(&job->click, &place,
+			job->coordinates == A11Y_COORDINATES_WINDOW ? PADDING_PX : 0);
+}
+
 static int on_place(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct job *job = user;
 
 	(void)error;
-	job->place_known = take_rectangle(message, &job->place);
-	if (job->clicks->names == NAMES_FULL)
+	job->place_known = a11y_take_rectangle(message, &job->place);
+	if (job->click.popup && !is_in_popup(job))
+		end(job);
+	else if (job->clicks->names == NAMES_FULL)
 		ask(job, ASK_STATE, on_states);
 	else
 		finish(job);
@@ -532,8 +639,7 @@ static int on_parent(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct job *job = user;
 
 	(void)error;
-	if (!is_error(message) && sd_bus_message_enter_container(message, 'v', "(so)") > 0 &&
-		a11y_take_object(message, &job->at))
+	if (a11y_take_parent(message, &job->at))
 		ask(job, ASK_ROLE, on_role);
 	else
 		take_part(job);
@@ -568,6 +674,19 @@ static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
 
 /* ---- life ---- */
 
+void clicks_focused(struct clicks *clicks, const char *name, const char *path)
+{
+	struct a11y_object *focused = find_focused(clicks, name);
+
+	if (!focused)
+		focused = &clicks->focused[clicks->next_focused++ % APPLICATIONS];
+	focused->name[0] = '\0';
+	if (strlen(name) >= sizeof(focused->name) || strlen(path) >= sizeof(focused->path))
+		return;
+	snprintf(focused->name, sizeof(focused->name), "%s", name);
+	snprintf(focused->path, sizeof(focused->path), "%s", path);
+}
+
 void clicks_describe(struct clicks *clicks, const struct a11y_click *click)
 {
 	struct job *job = NULL;
@@ -594,6 +713,7 @@ void clicks_set_bus(struct clicks *clicks, struct a11y_bus *bus)
 		if (clicks->jobs[i].clicks)
 			give_up(&clicks->jobs[i]);
 	memset(clicks->known, 0, sizeof(clicks->known));
+	memset(clicks->focused, 0, sizeof(clicks->focused));
 }
 
 int clicks_create(struct clicks **ret, sd_event *event, const struct source_context *context,

@@ -16,6 +16,7 @@
  *   accessible_focus.c   what has the focus
  *   accessible_search.c  which object that is when no event has said so
  *   accessible_click.c   what was clicked
+ *   accessible_popup.c   where in a menu's window that is
  *   accessible_window.c  which X window that was: a thread of its own, for X calls wait
  *   accessible_role.c    names of roles, and what may be kept of objects
  */
@@ -33,6 +34,16 @@ static inline bool a11y_object_is(
 	return name && path && strcmp(object->name, name) == 0 && strcmp(object->path, path) == 0;
 }
 
+struct a11y_rectangle {
+	int32_t left, top, width, height;
+};
+
+static inline bool a11y_contains(const struct a11y_rectangle *rectangle, int x, int y)
+{
+	return x >= rectangle->left && y >= rectangle->top &&
+		x < rectangle->left + rectangle->width && y < rectangle->top + rectangle->height;
+}
+
 /** The desktop, whose children are the applications. */
 extern const struct a11y_object a11y_desktop;
 
@@ -41,6 +52,7 @@ enum a11y_number {
 	A11Y_STATE_ACTIVE = 1,
 	A11Y_STATE_EDITABLE = 7,
 	A11Y_STATE_FOCUSED = 12,
+	A11Y_STATE_SHOWING = 25,
 	A11Y_STATE_SINGLE_LINE = 26,
 	A11Y_STATE_VISIBLE = 30,
 	A11Y_RELATION_LABELLED_BY = 2,
@@ -79,12 +91,11 @@ struct a11y_listener {
 	void *user;
 };
 
+/** @param follow_focus  otherwise nothing but up, down and first is ever called */
 int a11y_bus_create(struct a11y_bus **ret, sd_event *event, bool follow_focus,
 	const struct a11y_listener *listener);
 void a11y_bus_destroy(struct a11y_bus *bus);
 DEFINE_DESTROY(a11y_bus);
-
-bool a11y_bus_is_up(const struct a11y_bus *bus);
 
 /**
  * Put a question.
@@ -101,8 +112,14 @@ int a11y_ask(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_question questi
 /** Read an (so). @return false when there is none, or it is the null object, or it does not fit */
 bool a11y_take_object(sd_bus_message *message, struct a11y_object *ret);
 
+/** Read the answer to ASK_PARENT. @return false when there is none */
+bool a11y_take_parent(sd_bus_message *message, struct a11y_object *ret);
+
 /** Read an a(so). @return how many there were that fit */
 size_t a11y_take_objects(sd_bus_message *message, struct a11y_object *objects, size_t limit);
+
+/** Read an (iiii). @return false when there is none, or it is no place that could be on a screen */
+bool a11y_take_rectangle(sd_bus_message *message, struct a11y_rectangle *ret);
 
 /** Read the states, as bits. @return false when they are not */
 bool a11y_take_states(sd_bus_message *message, uint64_t *ret);
@@ -143,7 +160,6 @@ DEFINE_DESTROY(a11y_search);
 /** Look through all applications; a search that is under way is dropped. */
 void a11y_search_begin(struct a11y_search *search, struct a11y_bus *bus);
 void a11y_search_stop(struct a11y_search *search);
-bool a11y_search_is_on(const struct a11y_search *search);
 
 /* ---- accessible_window.c ---- */
 
@@ -155,6 +171,7 @@ struct a11y_click {
 	int left, top, width, height;
 	uint32_t process;
 	int inset_left, inset_top; /* of what is the window for its toolkit (_GTK_FRAME_EXTENTS) */
+	bool popup;                /* no window manager has a say in it: a menu, most likely */
 };
 
 struct windows;
@@ -171,6 +188,36 @@ bool windows_find(struct windows *windows, const struct a11y_click *click);
 int windows_fd(const struct windows *windows);
 bool windows_take(struct windows *windows, struct a11y_click *ret);
 
+/* ---- accessible_popup.c ---- */
+
+/** Something in a popup's window, and how it speaks of places. */
+struct a11y_where {
+	struct a11y_object object;
+	unsigned coordinates;
+	int origin_x, origin_y; /* of the coordinates, on the screen */
+	bool whole; /* what was clicked lies in it; otherwise this is what was clicked */
+};
+
+struct a11y_popup;
+
+/**
+ * Find out what was clicked in a popup's window. Of many toolkits' it is no window on the bus: it is looked
+ * for from what has the focus, which is in the popup or opened it.
+ *
+ * @param click  outlives it
+ * @param from   what has the focus; of the application whose the window is
+ * @param found  called once, unless destroyed before; NULL when it is not known. May destroy it
+ */
+int a11y_popup_create(struct a11y_popup **ret, struct a11y_bus *bus, const struct a11y_click *click,
+	const struct a11y_object *from, void (*found)(void *user, const struct a11y_where *where),
+	void *user);
+void a11y_popup_destroy(struct a11y_popup *popup);
+DEFINE_DESTROY(a11y_popup);
+
+/** @return whether a place on the screen is in the popup's window, and where the click was, or nearly so */
+bool a11y_popup_holds(
+	const struct a11y_click *click, const struct a11y_rectangle *place, int nearly_px);
+
 /* ---- accessible_click.c ---- */
 
 struct clicks;
@@ -181,6 +228,8 @@ void clicks_destroy(struct clicks *clicks);
 DEFINE_DESTROY(clicks);
 
 void clicks_set_bus(struct clicks *clicks, struct a11y_bus *bus); /* NULL: it is gone */
+/** What got the focus last: a menu that is open is looked for from there. */
+void clicks_focused(struct clicks *clicks, const char *name, const char *path);
 void clicks_describe(struct clicks *clicks, const struct a11y_click *click);
 /** One was dropped before it could be described. */
 void clicks_missed(struct clicks *clicks, int64_t time_ns);
@@ -192,6 +241,9 @@ const char *a11y_role_name(uint32_t role);
 
 /** Such an object does something when it is clicked; what lies in it is a part of it. */
 bool a11y_role_acts(uint32_t role);
+
+/** A menu, a list that pops up, or what is in one. */
+bool a11y_role_is_of_menu(uint32_t role);
 
 /** Such an object is only there for what it lies in. */
 bool a11y_role_is_part(uint32_t role);

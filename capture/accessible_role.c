@@ -155,17 +155,20 @@ enum {
 	IMAGE = 27,
 	INTERNAL_FRAME = 28,
 	LABEL = 29,
+	LIST = 31,
 	LIST_ITEM = 32,
 	MENU = 33,
 	MENU_ITEM = 35,
 	PAGE_TAB = 37,
 	PANEL = 39,
+	POPUP_MENU = 41,
 	PUSH_BUTTON = 43,
 	RADIO_BUTTON = 44,
 	RADIO_MENU_ITEM = 45,
 	SLIDER = 51,
 	SPIN_BUTTON = 52,
 	TABLE_CELL = 56,
+	TEAROFF_MENU_ITEM = 59,
 	TERMINAL = 60,
 	TEXT = 61,
 	TOGGLE_BUTTON = 62,
@@ -181,6 +184,7 @@ enum {
 	TREE_ITEM = 91,
 	DOCUMENT_SPREADSHEET = 92,
 	DOCUMENT_EMAIL = 96,
+	LIST_BOX = 98,
 	STATIC = 116,
 	PUSH_BUTTON_MENU = 129,
 };
@@ -229,6 +233,22 @@ bool a11y_role_is_part(uint32_t role)
 	case SECTION:
 	case REDUNDANT_OBJECT:
 	case STATIC: return true;
+	default: return false;
+	}
+}
+
+bool a11y_role_is_of_menu(uint32_t role)
+{
+	switch (role) {
+	case CHECK_MENU_ITEM:
+	case LIST:
+	case LIST_BOX:
+	case LIST_ITEM:
+	case MENU:
+	case MENU_ITEM:
+	case POPUP_MENU:
+	case RADIO_MENU_ITEM:
+	case TEAROFF_MENU_ITEM: return true;
 	default: return false;
 	}
 }

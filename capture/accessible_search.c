@@ -28,8 +28,7 @@ struct a11y_search {
 	struct a11y_bus *bus;
 	struct node nodes[NODES]; /* breadth first */
 	size_t count, next, open; /* those there are, the next one to ask, those that are asked */
-	bool on;
-	bool seen; /* a window is active, or an answer has not come */
+	bool seen;                /* a window is active, or an answer has not come */
 };
 
 static void go_on(struct a11y_search *search);
@@ -39,12 +38,6 @@ void a11y_search_stop(struct a11y_search *search)
 	for (size_t i = 0; i < search->count; i++)
 		search->nodes[i].slot = sd_bus_slot_unref(search->nodes[i].slot);
 	search->count = search->next = search->open = 0;
-	search->on = false;
-}
-
-bool a11y_search_is_on(const struct a11y_search *search)
-{
-	return search->on;
 }
 
 static void finish(struct a11y_search *search, const struct a11y_object *object)
@@ -163,7 +156,6 @@ void a11y_search_begin(struct a11y_search *search, struct a11y_bus *bus)
 {
 	a11y_search_stop(search);
 	search->bus = bus;
-	search->on = true;
 	search->seen = false;
 	add(search, &a11y_desktop, NODE_DESKTOP);
 	go_on(search);

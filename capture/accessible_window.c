@@ -47,12 +47,15 @@ static bool measure(struct windows *windows, xcb_window_t window, struct a11y_cl
 {
 	_autofree_ xcb_get_geometry_reply_t *reply = xcb_get_geometry_reply(
 		windows->connection, xcb_get_geometry(windows->connection, window), NULL);
+	_autofree_ xcb_get_window_attributes_reply_t *attributes = xcb_get_window_attributes_reply(
+		windows->connection, xcb_get_window_attributes(windows->connection, window), NULL);
 	uint32_t insets[4]; /* left, right, top, bottom */
 
-	if (!reply)
+	if (!reply || !attributes)
 		return false;
 	click->width = reply->width;
 	click->height = reply->height;
+	click->popup = attributes->override_redirect;
 	click->inset_left = click->inset_top = 0;
 	if (cardinals(windows, window, windows->insets, insets, 4) == 4) {
 		click->inset_left = (int)(insets[0] & 0xffff);

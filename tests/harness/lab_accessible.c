@@ -44,12 +44,80 @@ static const char gtk_program[] =
 	"print('ready', flush=True)\n"
 	"GLib.MainLoop().run()\n";
 
+static const char gtk_menus[] =
+	"import sys, gi\n"
+	"gi.require_version('Gtk', sys.argv[1])\n"
+	"from gi.repository import Gtk, Gdk, Gio, GLib\n"
+	"four = sys.argv[1] == '4.0'\n"
+	"file, context, pop = ['New', 'Open', 'Recent'], ['Back', 'Reload'], ['Apple', 'Pear']\n"
+	"actions = Gio.SimpleActionGroup()\n"
+	"def model(names):\n"
+	"    menu = Gio.Menu()\n"
+	"    for name in names:\n"
+	"        if name == 'Recent':\n"
+	"            menu.append_submenu(name, model(['One', 'Two']))\n"
+	"            continue\n"
+	"        actions.add_action(Gio.SimpleAction.new(name.lower(), None))\n"
+	"        menu.append(name, 'a.' + name.lower())\n"
+	"    return menu\n"
+	"bar = Gio.Menu()\n"
+	"bar.append_submenu('File', model(file))\n"
+	"area = Gtk.Label(label='area')\n"
+	"popover = Gtk.MenuButton(label='More')\n"
+	"window = Gtk.Window(title='Window')\n"
+	"window.insert_action_group('a', actions)\n"
+	"window.set_default_size(400, 400)\n"
+	"box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, homogeneous=True)\n"
+	"if four:\n"
+	"    menu_bar = Gtk.PopoverMenuBar.new_from_model(bar)\n"
+	"    choice = Gtk.DropDown.new_from_strings(['Red', 'Green', 'Blue'])\n"
+	"    menu = Gtk.PopoverMenu.new_from_model(model(context))\n"
+	"    menu.set_parent(area)\n"
+	"    click = Gtk.GestureClick(button=3)\n"
+	"    click.connect('pressed', lambda *a: menu.popup())\n"
+	"    area.add_controller(click)\n"
+	"    popover.set_menu_model(model(pop))\n"
+	"else:\n"
+	"    menu_bar = Gtk.MenuBar.new_from_model(bar)\n"
+	"    choice = Gtk.ComboBoxText()\n"
+	"    for name in ('Red', 'Green', 'Blue'):\n"
+	"        choice.append_text(name)\n"
+	"    choice.set_active(0)\n"
+	"    menu = Gtk.Menu.new_from_model(model(context))\n"
+	"    label, area = area, Gtk.EventBox()\n"
+	"    area.add(label)\n"
+	"    menu.attach_to_widget(area)\n"
+	"    area.connect('button-press-event',\n"
+	"        lambda w, e: e.button == 3 and menu.popup_at_pointer(e))\n"
+	"    inside = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)\n"
+	"    for name in pop:\n"
+	"        item = Gtk.ModelButton(text=name)\n"
+	"        item.set_size_request(100, 40)\n"
+	"        inside.add(item)\n"
+	"    inside.show_all()\n"
+	"    over = Gtk.Popover()\n"
+	"    over.add(inside)\n"
+	"    popover.set_popover(over)\n"
+	"for widget in (menu_bar, choice, area, popover):\n"
+	"    widget.set_vexpand(True)\n"
+	"    (box.append if four else box.add)(widget)\n"
+	"(window.set_child if four else window.add)(box)\n"
+	"popover.grab_focus()\n"
+	"window.present() if four else window.show_all()\n"
+	"GLib.MainLoop().run()\n";
+
 static const char page[] =
 	"data:text/html,<title>Page</title><style>*{box-sizing:border-box;margin:0;padding:0}"
 	"body>*{display:block;width:100vw;height:25vh;overflow:hidden}label{display:none}</style>"
 	"<input aria-label='Your name' value='typed secret name' autofocus>"
 	"<input type=password aria-label=Password value='typed secret word'>"
 	"<button>Save</button><div contenteditable>typed secret text</div>";
+
+static const char page_of_menus[] =
+	"data:text/html,<title>Page</title><style>*{box-sizing:border-box;margin:0;padding:0}"
+	"body>*{display:block;width:100vw;height:25vh}</style><input aria-label='Your name' autofocus>"
+	"<select aria-label=Colour><option>A long one of these<option>Another one, longer"
+	"<option>The third of them</select>";
 
 static struct child session_bus;
 
@@ -178,12 +246,12 @@ void accessible_lab_end(struct accessible_lab *lab)
 
 bool application_has(const char *name)
 {
-	if (strcmp(name, "Chromium") == 0)
+	if (strncmp(name, "Chromium", 8) == 0)
 		return has_program("chromium");
 	return run_child(NULL, PYTHON, "-c",
 		       "import gi,sys\ngi.require_version('Gtk', sys.argv[1])\n"
 		       "from gi.repository import Gtk",
-		       strcmp(name, "GTK 4") == 0 ? "4.0" : "3.0", NULL) == 0;
+		       strncmp(name, "GTK 4", 5) == 0 ? "4.0" : "3.0", NULL) == 0;
 }
 
 static xcb_atom_t atom(xcb_connection_t *c, const char *name)
@@ -244,7 +312,7 @@ static bool place_window(struct accessible_lab *lab, struct application *applica
 	return still;
 }
 
-static struct child start_chromium(void)
+static struct child start_chromium(const char *address)
 {
 	static int number;
 	_autofree_ char *folder = NULL;
@@ -256,7 +324,7 @@ static struct child start_chromium(void)
 			"--no-first-run", "--disable-background-networking",
 			"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 			"--password-store=basic", "--force-renderer-accessibility", "--kiosk",
-			folder, page, NULL});
+			folder, address, NULL});
 }
 
 void application_start(
@@ -264,12 +332,14 @@ void application_start(
 {
 	int64_t until_ns = clock_now_ns() + 60 * NS_PER_S;
 
+	bool menus = strstr(name, "menus") != NULL;
+
 	*application = (struct application){.name = name};
-	application->child = strcmp(name, "Chromium") == 0
-		? start_chromium()
+	application->child = strncmp(name, "Chromium", 8) == 0
+		? start_chromium(menus ? page_of_menus : page)
 		: start_child(PYTHON,
-			  (const char *const[]){"-c", gtk_program,
-				  strcmp(name, "GTK 4") == 0 ? "4.0" : "3.0", NULL});
+			  (const char *const[]){"-c", menus ? gtk_menus : gtk_program,
+				  strncmp(name, "GTK 4", 5) == 0 ? "4.0" : "3.0", NULL});
 	/* the window manager moves it at first */
 	while (!place_window(lab, application)) {
 		if (clock_now_ns() > until_ns) {
@@ -287,6 +357,48 @@ void application_end(struct application *application)
 	if (application->child.pid > 0)
 		kill(-application->child.pid, SIGKILL);
 	end_child(&application->child, SIGKILL);
+}
+
+/* A window of its own, shown, and no helper that nobody sees. */
+static bool is_menu(xcb_connection_t *c, xcb_window_t window, pid_t pid, int place[4])
+{
+	_autofree_ xcb_get_window_attributes_reply_t *attributes =
+		xcb_get_window_attributes_reply(c, xcb_get_window_attributes(c, window), NULL);
+	_autofree_ xcb_get_geometry_reply_t *size =
+		xcb_get_geometry_reply(c, xcb_get_geometry(c, window), NULL);
+
+	if (!attributes || !size || !attributes->override_redirect || size->width < 30 ||
+		size->height < 30 || !is_window_of(c, window, pid))
+		return false;
+	place[0] = size->x;
+	place[1] = size->y;
+	place[2] = size->width;
+	place[3] = size->height;
+	return true;
+}
+
+bool application_menu(struct accessible_lab *lab, const struct application *application,
+	int *ret_left, int *ret_top, int *ret_width, int *ret_height)
+{
+	xcb_connection_t *c = lab->desktop.connection;
+	int64_t until_ns = clock_now_ns() + 20 * NS_PER_S;
+	int place[4];
+
+	for (; clock_now_ns() < until_ns; sleep_ms(50)) {
+		_autofree_ xcb_query_tree_reply_t *tree =
+			xcb_query_tree_reply(c, xcb_query_tree(c, lab->desktop.screen->root), NULL);
+
+		for (int i = tree ? xcb_query_tree_children_length(tree) : 0; i-- > 0;)
+			if (is_menu(c, xcb_query_tree_children(tree)[i], application->child.pid,
+				    place)) {
+				*ret_left = place[0];
+				*ret_top = place[1];
+				*ret_width = place[2];
+				*ret_height = place[3];
+				return true;
+			}
+	}
+	return false;
 }
 
 void application_point(const struct application *application, enum row row, int *ret_x, int *ret_y)
@@ -397,16 +509,41 @@ void accessible_lab_key(struct accessible_lab *lab, uint8_t keycode, bool shift)
 		desktop_fake(&lab->desktop, XCB_KEY_RELEASE, KEY_SHIFT, 0, 0);
 }
 
-int64_t accessible_lab_click(struct accessible_lab *lab, int x, int y)
+static int64_t press(struct accessible_lab *lab, uint8_t button, int x, int y, int for_ms)
 {
 	int64_t now_ns;
 
 	desktop_fake(&lab->desktop, XCB_MOTION_NOTIFY, 0, x, y);
 	now_ns = clock_now_ns();
-	desktop_fake(&lab->desktop, XCB_BUTTON_PRESS, 1, 0, 0);
-	sleep_ms(30);
-	desktop_fake(&lab->desktop, XCB_BUTTON_RELEASE, 1, 0, 0);
+	desktop_fake(&lab->desktop, XCB_BUTTON_PRESS, button, 0, 0);
+	sleep_ms(for_ms);
+	desktop_fake(&lab->desktop, XCB_BUTTON_RELEASE, button, 0, 0);
 	return now_ns;
+}
+
+int64_t accessible_lab_click(struct accessible_lab *lab, int x, int y)
+{
+	return press(lab, 1, x, y, 30);
+}
+
+int64_t accessible_lab_press(struct accessible_lab *lab, uint8_t button, int x, int y)
+{
+	return press(lab, button, x, y, 80);
+}
+
+bool accessible_lab_focus_row(struct accessible_lab *lab, const struct application *application,
+	enum row row, enum accessible_focus focus)
+{
+	int x, y;
+
+	application_point(application, row, &x, &y);
+	for (int i = 0; i < 30; i++) {
+		accessible_lab_click(lab, x, y);
+		sleep_ms(1000);
+		if (lab->focus == focus)
+			return true;
+	}
+	return false;
 }
 
 const struct clicked *accessible_lab_clicked(struct accessible_lab *lab, size_t number, int seconds)

@@ -25,6 +25,13 @@ enum row {
 	ROW_BUTTON,
 	ROW_TEXT,
 	ROW_COUNT,
+
+	/* of the other window: a menu bar of the menu "File" (New, Open, Recent (One, Two)), a list (Red, Green,
+	 * Blue), an area with a context menu (Back, Reload), a button that opens a popover (Apple, Pear) */
+	ROW_MENU_BAR = ROW_ENTRY,
+	ROW_LIST,
+	ROW_AREA,
+	ROW_POPOVER,
 };
 
 struct accessible_lab {
@@ -61,7 +68,12 @@ char *accessible_lab_address(void);
 bool application_has(const char *name);
 void application_start(
 	struct accessible_lab *lab, struct application *application, const char *name);
+/** The other window, "GTK 3 menus", "GTK 4 menus" or "Chromium menus"; what of it there is depends. */
 void application_end(struct application *application);
+
+/** Where an application's menu is that is open now. @return false when there is none for long */
+bool application_menu(struct accessible_lab *lab, const struct application *application,
+	int *ret_left, int *ret_top, int *ret_width, int *ret_height);
 
 /** The middle of a row on the screen. */
 void application_point(const struct application *application, enum row row, int *ret_x, int *ret_y);
@@ -75,8 +87,15 @@ int64_t accessible_lab_waits(
 	struct accessible_lab *lab, enum accessible_focus focus, int64_t from_ns);
 
 void accessible_lab_key(struct accessible_lab *lab, uint8_t keycode, bool shift);
-/** Press and release a button there. @return when */
+/** Press and release the first button there. @return when */
 int64_t accessible_lab_click(struct accessible_lab *lab, int x, int y);
+/** The same with any button, and as long as by hand. */
+int64_t accessible_lab_press(struct accessible_lab *lab, uint8_t button, int x, int y);
+
+/** Click until the row has the focus: the first time a page takes clicks and keys some time after its window is
+ *  there. @return false when it never has */
+bool accessible_lab_focus_row(struct accessible_lab *lab, const struct application *application,
+	enum row row, enum accessible_focus focus);
 
 /** Wait for what was clicked last. @return NULL when nothing comes */
 const struct clicked *accessible_lab_clicked(

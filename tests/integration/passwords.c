@@ -50,22 +50,6 @@ static void secrets(const char *what, const char *seed, const char *count, const
 	check(run_child(NULL, program, what, seed, count, us, NULL) == 0);
 }
 
-/* Click until it has the focus: the first time a page has to come up. */
-static bool focus_row(
-	const struct application *application, enum row row, enum accessible_focus focus)
-{
-	int x, y;
-
-	application_point(application, row, &x, &y);
-	for (int i = 0; i < 30; i++) {
-		accessible_lab_click(&lab, x, y);
-		sleep_ms(1000);
-		if (lab.focus == focus)
-			return true;
-	}
-	return false;
-}
-
 /* @return how many of the secrets are found in the session, and in the recorder's memory */
 static int search(const char *session, const char *memory)
 {
@@ -106,11 +90,11 @@ static void type_into(const char *name)
 	application_start(&lab, &application, name);
 	accessible_lab_listen(&lab, NAMES_NONE);
 	daemon_record(&daemon, "classes", id);
-	check(focus_row(&application, ROW_ENTRY, FOCUS_OTHER));
+	check(accessible_lab_focus_row(&lab, &application, ROW_ENTRY, FOCUS_OTHER));
 	sleep_ms(500);
 	secrets("type", "12", "1", "5000"); /* a name is 24 keys */
 	sleep_ms(500);
-	check(focus_row(&application, ROW_PASSWORD, FOCUS_PASSWORD));
+	check(accessible_lab_focus_row(&lab, &application, ROW_PASSWORD, FOCUS_PASSWORD));
 	sleep_ms(500);
 	secrets("retype", SEED, COUNT, "150");
 	sleep_ms(500);
