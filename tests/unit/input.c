@@ -156,6 +156,11 @@ static void nothing_but_the_allowed_passes(void)
 	expect(policy_tell(EV_REL, REL_WHEEL).control == UXREC__CONTROL__CONTROL_WHEEL);
 	expect(policy_tell(EV_SYN, SYN_REPORT).control == UXREC__CONTROL__CONTROL_FRAME);
 	expect(policy_tell(EV_SYN, SYN_DROPPED).kind == TOLD_NOTHING);
+	/* no kernel has such a type or code */
+	for (unsigned type = 0; type <= EV_MAX; type++)
+		expect(policy_tell((uint16_t)type, UINT16_MAX).kind == TOLD_NOTHING);
+	expect(policy_tell(EV_CNT, 0).kind == TOLD_NOTHING);
+	expect(policy_tell(UINT16_MAX, BTN_LEFT).kind == TOLD_NOTHING);
 }
 
 static void none_says_nothing(void)
