@@ -42,6 +42,7 @@ struct device {
 	Uxrec__InputDevice__Kind kinds[8];
 	size_t kind_count;
 	bool is_virtual;
+	bool has_keys;
 	int fd;
 	struct libevdev *evdev;
 	struct input_batch batch;
@@ -259,6 +260,7 @@ static bool describe(struct evdev_reader *reader, struct device *device)
 	message.n_controls = describe_controls(
 		device->evdev, controls, ARRAY_SIZE(controls), &message.key_count);
 	message.controls = controls;
+	device->has_keys = message.key_count > 0;
 	message.properties = properties;
 	for (uint32_t property = 0; property < INPUT_PROP_CNT; property++)
 		if (libevdev_has_property(device->evdev, property))
@@ -596,6 +598,9 @@ static void say_overflow(
 	gap.reason = UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
 	gap.from_ns = from_ns;
 	gap.to_ns = to_ns;
+	/* it begins with the newest event, which may be a key */
+	if (device->has_keys)
+		gap.from_ns = redactor_time_ns(reader->redactor, from_ns, to_ns);
 	gap.topics = topics;
 	gap.n_topics = reader->redactor->now == KEY_POLICY_NONE ? 1 : ARRAY_SIZE(topics);
 	snprintf(detail, sizeof(detail),

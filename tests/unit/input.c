@@ -417,6 +417,44 @@ static void a_flood_of_keys_is_counted(void)
 	expect(keys == REDACTOR_KEYS_LIMIT && keys + dropped == 20000 && gaps == 1);
 }
 
+/* as of a gap that begins when a keyboard's newest key was pressed */
+static void times_of_keys_are_exact_under_full_alone(void)
+{
+	static const struct {
+		enum key_policy policy;
+		int64_t said_ms;
+	} table[] = {
+		{KEY_POLICY_NONE, 750},
+		{KEY_POLICY_COUNTS, 750},
+		{KEY_POLICY_CLASSES, 900},
+		{KEY_POLICY_FULL, 987},
+	};
+	int64_t key_ns = 987 * NS_PER_MS;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		_destroy_(lab) struct lab *lab = lab_create(table[i].policy, false, false);
+
+		expect(redactor_time_ns(&lab->redactor, key_ns, NS_PER_S) ==
+			table[i].said_ms * NS_PER_MS);
+	}
+}
+
+static void times_of_passwords_are_not_exact_under_full(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_FULL, false, true);
+	int64_t key_ns = 987 * NS_PER_MS, coarse_ns = 750 * NS_PER_MS;
+
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 500 * NS_PER_MS);
+	expect(redactor_time_ns(&lab->redactor, key_ns, 1087 * NS_PER_MS) == key_ns);
+	/* the word that it was one may still come */
+	expect(redactor_time_ns(&lab->redactor, key_ns, 1086 * NS_PER_MS) == coarse_ns);
+	redactor_set(&lab->redactor, KEY_POLICY_NONE, REASON(PASSWORD), NS_PER_S);
+	expect(redactor_time_ns(&lab->redactor, key_ns, 2 * NS_PER_S) == coarse_ns);
+	/* and has come, though it is over */
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 2 * NS_PER_S);
+	expect(redactor_time_ns(&lab->redactor, key_ns, 3 * NS_PER_S) == coarse_ns);
+}
+
 static void keysyms_have_classes(void)
 {
 	static const struct {
@@ -627,6 +665,10 @@ static const struct test tests[] = {
 	{"shortcuts are kept, letters and AltGr are not", shortcuts_are_commands},
 	{"keys typed into a password field are kept back", passwords_are_kept_back},
 	{"a flood of keys is counted", a_flood_of_keys_is_counted},
+	{"times of keys are exact under full alone, whatever they are said of",
+		times_of_keys_are_exact_under_full_alone},
+	{"times of what may be a password are not exact under full either",
+		times_of_passwords_are_not_exact_under_full},
 	{"keysyms have the classes of their meaning", keysyms_have_classes},
 	{"policies are known by exact names", policies_have_names},
 	{"batches keep device, times and frames", batches_keep_times_and_frames},
