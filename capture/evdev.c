@@ -61,27 +61,6 @@ static int64_t event_ns(const struct input_event *event)
 
 /* ---- events ---- */
 
-static void take_key(struct evdev_reader *reader, struct evdev_device *device, int64_t time_ns,
-	uint16_t code, Uxrec__KeyAction action)
-{
-	const struct key_seen key = {.time_ns = time_ns,
-		.device = device->batch.device,
-		.code = code,
-		.key_class = key_class_of_code(code),
-		.modifier = modifier_of_code(code),
-		.action = action};
-
-	device->last_key_ns = time_ns;
-	redactor_key(reader->redactor, &key);
-}
-
-/* a state and no event: its buttons are not counted */
-static void find_control(struct evdev_reader *reader, struct evdev_device *device, int64_t time_ns,
-	Uxrec__Control control, int32_t value)
-{
-	input_batch_add(&device->batch, reader->out, time_ns, control, value);
-}
-
 static void take_event(
 	struct evdev_reader *reader, struct evdev_device *device, const struct input_event *event)
 {
@@ -90,103 +69,12 @@ static void take_event(
 
 	device->last_ns = time_ns;
 	if (told.kind == TOLD_KEY && event->value >= 0 && event->value <= 2) {
-		take_key(reader, device, time_ns, event->code, (Uxrec__KeyAction)event->value);
+		evdev_take_key(device, reader->conversation, time_ns, event->code,
+			(Uxrec__KeyAction)event->value);
 	} else if (told.kind == TOLD_CONTROL) {
 		conversation_say_control(
 			reader->conversation, &device->batch, time_ns, told.control, event->value);
 	}
-}
-
-/* ---- states that are found ---- */
-
-static void begin_found(struct evdev_reader *reader, struct evdev_device *device, int64_t time_ns,
-	Uxrec__Found found)
-{
-	find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FOUND, (int32_t)found);
-}
-
-static void end_found(struct evdev_reader *reader, struct evdev_device *device, int64_t time_ns)
-{
-	find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FRAME, 0);
-}
-
-/* @return true when something was said */
-static bool find_slots(struct evdev_reader *reader, struct evdev_device *device, int64_t time_ns)
-{
-	int slots = libevdev_get_num_slots(device->evdev);
-	bool any = false;
-
-	for (int slot = 0; slot < slots; slot++) {
-		int contact =
-			libevdev_get_slot_value(device->evdev, (unsigned)slot, ABS_MT_TRACKING_ID);
-
-		if (contact < 0)
-			continue;
-		any = true;
-		find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
-		for (uint16_t code = ABS_MT_SLOT + 1; code < ABS_CNT; code++) {
-			struct told told = policy_tell(EV_ABS, code);
-
-			if (told.kind == TOLD_CONTROL &&
-				libevdev_has_event_code(device->evdev, EV_ABS, code))
-				find_control(reader, device, time_ns, told.control,
-					libevdev_get_slot_value(
-						device->evdev, (unsigned)slot, code));
-		}
-	}
-	return any;
-}
-
-/* Buttons and switches that are on, and at the start also where absolute axes stand. */
-static void find_controls(struct evdev_reader *reader, struct evdev_device *device, int64_t time_ns,
-	Uxrec__Found found)
-{
-	static const uint16_t types[] = {EV_KEY, EV_SW, EV_ABS};
-	size_t before = device->batch.count;
-	bool any = false;
-
-	begin_found(reader, device, time_ns, found);
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		int last = types[i] == EV_ABS ? ABS_MISC : libevdev_event_type_get_max(types[i]);
-
-		for (int code = 0; code <= last; code++) {
-			struct told told = policy_tell(types[i], (uint16_t)code);
-			int value =
-				libevdev_get_event_value(device->evdev, types[i], (unsigned)code);
-
-			if (told.kind != TOLD_CONTROL || value == 0 ||
-				(types[i] == EV_ABS && found == UXREC__FOUND__FOUND_AT_STOP) ||
-				!libevdev_has_event_code(device->evdev, types[i], (unsigned)code))
-				continue;
-			find_control(reader, device, time_ns, told.control, value);
-			any = true;
-		}
-	}
-	any |= find_slots(reader, device, time_ns);
-	if (any) {
-		end_found(reader, device, time_ns);
-	} else {
-		device->batch.count = before; /* nothing was found: not worth a report */
-		device->batch.frame_open = false;
-	}
-}
-
-static void find_keys(struct evdev_reader *reader, struct evdev_device *device, int64_t time_ns,
-	Uxrec__KeyAction action)
-{
-	for (uint16_t code = 0; code < KEY_CNT; code++)
-		if (policy_tell(EV_KEY, code).kind == TOLD_KEY &&
-			libevdev_get_event_value(device->evdev, EV_KEY, code) > 0)
-			take_key(reader, device, time_ns, code, action);
-}
-
-static void find_at_stop(struct evdev_reader *reader, struct evdev_device *device, int64_t now_ns)
-{
-	find_controls(reader, device, now_ns, UXREC__FOUND__FOUND_AT_STOP);
-	/* whether a key that is this young may be told of is not known yet */
-	if (!reader->redactor->hold || now_ns - device->last_key_ns > REDACTOR_HOLD_NS)
-		find_keys(reader, device, now_ns - (reader->redactor->hold ? REDACTOR_HOLD_NS : 0),
-			UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
 }
 
 /* ---- devices come and go ---- */
@@ -270,8 +158,7 @@ static void add_device(struct evdev_reader *reader, const char *node)
 		return;
 	}
 	reader->next_number++;
-	find_controls(reader, device, device->last_ns, UXREC__FOUND__FOUND_AT_START);
-	find_keys(reader, device, device->last_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
+	evdev_find_at_start(device, reader->conversation, device->last_ns);
 	reader->devices[reader->count++] = steal_ptr(device);
 }
 
@@ -279,8 +166,7 @@ static void remove_device(struct evdev_reader *reader, size_t i)
 {
 	struct evdev_device *device = reader->devices[i];
 
-	/* nothing that it had down stays down */
-	find_keys(reader, device, clock_now_ns(), UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
+	evdev_find_at_removal(device, reader->conversation, clock_now_ns());
 	input_batch_flush(&device->batch, reader->out);
 	evdev_describe_removed(device, reader->conversation);
 	evdev_device_destroy(device);
@@ -330,30 +216,6 @@ static void scan_devices(struct evdev_reader *reader)
 
 /* ---- reading ---- */
 
-/* Let libevdev compare its state with the kernel's, and say where they differ. @return as drain() */
-static int find_differences(struct evdev_reader *reader, struct evdev_device *device,
-	int64_t found_ns, int64_t *ret_compared_ns)
-{
-	struct input_event event;
-	int r;
-
-	libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_FORCE_SYNC, &event);
-	r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event);
-	*ret_compared_ns = clock_now_ns();
-	for (; r == LIBEVDEV_READ_STATUS_SYNC;
-		r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event)) {
-		struct told told = policy_tell(event.type, event.code);
-
-		if (told.kind == TOLD_KEY)
-			take_key(reader, device, found_ns, event.code,
-				event.value ? UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN
-					    : UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
-		else if (told.kind == TOLD_CONTROL && told.control != UXREC__CONTROL__CONTROL_FRAME)
-			find_control(reader, device, found_ns, told.control, event.value);
-	}
-	return r == -EAGAIN ? 0 : -ENODEV;
-}
-
 static void say_overflow(
 	struct evdev_reader *reader, struct evdev_device *device, int64_t from_ns, int64_t to_ns)
 {
@@ -386,9 +248,7 @@ static int resynchronise(struct evdev_reader *reader, struct evdev_device *devic
 	int64_t from_ns = device->last_ns, found_ns = clock_now_ns(), compared_ns;
 	int r;
 
-	begin_found(reader, device, found_ns, UXREC__FOUND__FOUND_AFTER_OVERFLOW);
-	r = find_differences(reader, device, found_ns, &compared_ns);
-	end_found(reader, device, found_ns);
+	r = evdev_find_after_overflow(device, reader->conversation, found_ns, &compared_ns);
 	device->last_ns = found_ns;
 	reader->most = TURN_EVENTS; /* it is looked at again at once */
 	input_batch_flush(&device->batch, reader->out);
@@ -541,7 +401,7 @@ static void reader_finish(struct evdev_reader *reader)
 	int64_t now_ns = clock_now_ns();
 
 	for (size_t i = 0; i < reader->count; i++) {
-		find_at_stop(reader, reader->devices[i], now_ns);
+		evdev_find_at_stop(reader->devices[i], reader->conversation, now_ns);
 		input_batch_flush(&reader->devices[i]->batch, reader->out);
 		evdev_device_destroy(reader->devices[i]);
 	}

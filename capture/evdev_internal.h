@@ -11,6 +11,7 @@
  *
  *   evdev.c           devices come and go; events, and what was dropped of them
  *   evdev_describe.c  what a device is
+ *   evdev_found.c     what it has down when nobody has seen that happen
  */
 
 struct libevdev;
@@ -48,3 +49,33 @@ bool evdev_is_pointer(const struct libevdev *evdev);
 
 /** What an overflow has lost for good, of such a device. */
 const char *evdev_lost_for_good(const struct libevdev *evdev);
+
+/** Take a key, or that it was found so. */
+void evdev_take_key(struct evdev_device *device, struct conversation *conversation, int64_t time_ns,
+	uint16_t code, Uxrec__KeyAction action);
+
+/*
+ * Say the state that a device is found in, as a report that it has not made (CONTROL_FOUND) and keys as
+ * the policy allows. The device's evdev has that state.
+ */
+
+/** Reading begins: what is down or on, and where absolute axes stand. */
+void evdev_find_at_start(
+	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
+
+/** Reading ends: what is down or on. */
+void evdev_find_at_stop(
+	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
+
+/** It is not read any more: what it had down is up. */
+void evdev_find_at_removal(
+	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
+
+/**
+ * The kernel has dropped events: what has changed. What waits to be read is thrown away.
+ *
+ * @param ret_compared_ns  up to when what was dropped is known
+ * @return 0, or -ENODEV when the device is gone
+ */
+int evdev_find_after_overflow(struct evdev_device *device, struct conversation *conversation,
+	int64_t now_ns, int64_t *ret_compared_ns);
