@@ -141,9 +141,43 @@ void evdev_find_at_stop(
 
 /* ---- when it has gone ---- */
 
+/* Switches stay as they were: nobody has opened the lid of a keyboard that was pulled out. */
+static void release_buttons(struct finding *finding)
+{
+	struct libevdev *evdev = finding->device->evdev;
+
+	for (uint16_t code = 0; code < KEY_CNT; code++) {
+		struct told told = policy_tell(EV_KEY, code);
+
+		if (told.kind == TOLD_CONTROL && libevdev_get_event_value(evdev, EV_KEY, code) > 0)
+			find(finding, told.control, 0);
+	}
+}
+
+static void lift_contacts(struct finding *finding)
+{
+	struct libevdev *evdev = finding->device->evdev;
+	int slots = libevdev_get_num_slots(evdev);
+
+	for (int slot = 0; slot < slots; slot++) {
+		if (libevdev_get_slot_value(evdev, (unsigned)slot, ABS_MT_TRACKING_ID) < 0)
+			continue;
+		find(finding, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
+		find(finding, UXREC__CONTROL__CONTROL_MT_TRACKING_ID, -1);
+	}
+}
+
 void evdev_find_at_removal(
 	struct evdev_device *device, struct conversation *conversation, int64_t now_ns)
 {
+	struct finding finding = {.device = device,
+		.conversation = conversation,
+		.time_ns = now_ns,
+		.found = UXREC__FOUND__FOUND_AT_REMOVAL};
+
+	release_buttons(&finding);
+	lift_contacts(&finding);
+	end(&finding);
 	find_keys(device, conversation, now_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
 }
 

@@ -1,5 +1,6 @@
 #include "tests/harness/helpers.h"
 
+#include "capture/evdev_internal.h"
 #include "capture/input_batch.h"
 #include "capture/input_filter.h"
 #include "capture/inputd_protocol.h"
@@ -9,6 +10,7 @@
 #include "protocol/session.pb-c.h"
 
 #include <errno.h>
+#include <libevdev/libevdev.h>
 #include <linux/input-event-codes.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -614,6 +616,181 @@ static void a_peer_that_does_not_read_is_not_waited_for(void)
 	close(pair[1]);
 }
 
+/* ---- states that are found ---- */
+
+/* a device without a kernel, and who reads it */
+struct found_lab {
+	struct conversation conversation;
+	struct evdev_device device;
+	int fd;
+};
+
+static const struct {
+	unsigned type, code;
+	int maximum; /* EV_ABS */
+} abilities[] = {
+	{EV_KEY, KEY_A, 0},
+	{EV_KEY, KEY_LEFTCTRL, 0},
+	{EV_KEY, BTN_LEFT, 0},
+	{EV_KEY, BTN_RIGHT, 0},
+	{EV_KEY, BTN_TOUCH, 0},
+	{EV_SW, SW_LID, 0},
+	{EV_ABS, ABS_X, 100},
+	{EV_ABS, ABS_MT_SLOT, 3},
+	{EV_ABS, ABS_MT_TRACKING_ID, 100},
+	{EV_ABS, ABS_MT_POSITION_X, 100},
+};
+
+static struct found_lab *found_lab_create(enum key_policy keys)
+{
+	struct found_lab *lab = calloc(1, sizeof(*lab));
+	int pair[2];
+
+	check(lab && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	lab->conversation.out.fd = pair[0];
+	lab->fd = pair[1];
+	lab->conversation.redactor.out = &lab->conversation.out;
+	redactor_start(&lab->conversation.redactor, keys, true, false, 0);
+	lab->device.batch.device = 5;
+	lab->device.evdev = libevdev_new();
+	for (size_t i = 0; i < ARRAY_SIZE(abilities); i++) {
+		const struct input_absinfo axis = {.maximum = abilities[i].maximum};
+
+		check(libevdev_enable_event_code(lab->device.evdev, abilities[i].type,
+			      abilities[i].code, abilities[i].type == EV_ABS ? &axis : NULL) == 0);
+	}
+	return lab;
+}
+
+static void found_lab_destroy(struct found_lab *lab)
+{
+	if (!lab)
+		return;
+	libevdev_free(lab->device.evdev);
+	close(lab->conversation.out.fd);
+	close(lab->fd);
+	free(lab);
+}
+DEFINE_DESTROY(found_lab);
+
+static void put(struct found_lab *lab, unsigned type, unsigned code, int value)
+{
+	check(libevdev_set_event_value(lab->device.evdev, type, code, value) == 0);
+}
+
+/* The next report, which must be as the pairs of control and value. */
+static void expect_report(struct found_lab *lab, const int32_t (*pairs)[2], size_t count)
+{
+	Uxrec__ControlBatch *controls;
+	struct sent sent;
+
+	input_batch_flush(&lab->device.batch, &lab->conversation.out);
+	do
+		check(take_sent(lab->fd, &sent));
+	while (sent.header.channel != CHANNEL_CONTROLS);
+	controls = uxrec__control_batch__unpack(NULL, sent.size, sent.payload);
+	check(controls && controls->device == 5 && controls->n_control == count);
+	expect(controls->buttons_before == 0);
+	for (size_t i = 0; i < count; i++)
+		expect((int32_t)controls->control[i] == pairs[i][0] &&
+			controls->value[i] == pairs[i][1]);
+	uxrec__control_batch__free_unpacked(controls, NULL);
+}
+
+/* The next keys of classes: @return how many of them have that action. */
+static size_t count_found(struct found_lab *lab, int action)
+{
+	Uxrec__KeyClassBatch *batch;
+	struct sent sent;
+	size_t count = 0;
+
+	redactor_finish(&lab->conversation.redactor, 10 * NS_PER_S);
+	do
+		if (!take_sent(lab->fd, &sent))
+			return 0;
+	while (sent.header.channel != CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns % REDACTOR_CLASSES_NS == 0);
+	batch = uxrec__key_class_batch__unpack(NULL, sent.size, sent.payload);
+	check(batch);
+	for (size_t i = 0; i < batch->n_action; i++)
+		count += (int)batch->action[i] == action;
+	expect(count == batch->n_action);
+	uxrec__key_class_batch__free_unpacked(batch, NULL);
+	return count;
+}
+
+static void what_is_down_is_found_at_start_and_stop(void)
+{
+	static const int32_t start[][2] = {
+		{CONTROL(FOUND), UXREC__FOUND__FOUND_AT_START},
+		{CONTROL(BUTTON_RIGHT), 1},
+		{CONTROL(SWITCH_LID), 1},
+		{CONTROL(ABS_X), 33},
+		{CONTROL(FRAME), 0},
+	};
+	static const int32_t stop[][2] = {
+		{CONTROL(FOUND), UXREC__FOUND__FOUND_AT_STOP},
+		{CONTROL(BUTTON_RIGHT), 1},
+		{CONTROL(SWITCH_LID), 1},
+		{CONTROL(FRAME), 0},
+	};
+	_destroy_(found_lab) struct found_lab *lab = found_lab_create(KEY_POLICY_CLASSES);
+
+	evdev_find_at_start(&lab->device, &lab->conversation, NS_PER_S);
+	expect(lab->device.batch.count == 0 && !lab->device.batch.frame_open);
+	put(lab, EV_KEY, BTN_RIGHT, 1);
+	put(lab, EV_SW, SW_LID, 1);
+	put(lab, EV_ABS, ABS_X, 33);
+	put(lab, EV_KEY, KEY_A, 1);
+	evdev_find_at_start(&lab->device, &lab->conversation, NS_PER_S + 37 * NS_PER_MS);
+	expect_report(lab, start, ARRAY_SIZE(start));
+	expect(count_found(lab, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN) == 1);
+	evdev_find_at_stop(&lab->device, &lab->conversation, 2 * NS_PER_S);
+	expect_report(lab, stop, ARRAY_SIZE(stop));
+	expect(count_found(lab, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN) == 1);
+}
+
+static void nothing_of_a_device_that_goes_stays_down(void)
+{
+	static const int32_t gone[][2] = {
+		{CONTROL(FOUND), UXREC__FOUND__FOUND_AT_REMOVAL},
+		{CONTROL(BUTTON_LEFT), 0},
+		{CONTROL(TOUCH), 0},
+		{CONTROL(MT_SLOT), 2},
+		{CONTROL(MT_TRACKING_ID), -1},
+		{CONTROL(FRAME), 0},
+	};
+	_destroy_(found_lab) struct found_lab *lab = found_lab_create(KEY_POLICY_CLASSES);
+
+	put(lab, EV_KEY, BTN_LEFT, 1);
+	put(lab, EV_KEY, BTN_TOUCH, 1);
+	put(lab, EV_SW, SW_LID, 1); /* nobody opens it by that */
+	put(lab, EV_ABS, ABS_MT_SLOT, 2);
+	put(lab, EV_ABS, ABS_MT_TRACKING_ID, 7);
+	put(lab, EV_KEY, KEY_A, 1);
+	put(lab, EV_KEY, KEY_LEFTCTRL, 1);
+	evdev_find_at_removal(&lab->device, &lab->conversation, NS_PER_S + 37 * NS_PER_MS);
+	expect_report(lab, gone, ARRAY_SIZE(gone));
+	expect(count_found(lab, UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP) == 2);
+}
+
+static void keys_of_a_device_that_goes_are_as_the_policy_says(void)
+{
+	static const enum key_policy policies[] = {KEY_POLICY_NONE, KEY_POLICY_COUNTS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		_destroy_(found_lab) struct found_lab *lab = found_lab_create(policies[i]);
+		struct sent sent;
+
+		put(lab, EV_KEY, KEY_A, 1);
+		evdev_find_at_removal(&lab->device, &lab->conversation, NS_PER_S);
+		redactor_finish(&lab->conversation.redactor, 2 * NS_PER_S);
+		expect(lab->device.batch.count == 0);
+		expect(take_sent(lab->fd, &sent) && sent.header.channel == CHANNEL_KEY_POLICY);
+		expect(!take_sent(lab->fd, &sent));
+	}
+}
+
 static void filters_choose_devices(void)
 {
 	static const struct {
@@ -675,6 +852,12 @@ static const struct test tests[] = {
 	{"full batches end with a report and stay small", full_batches_end_with_a_report},
 	{"a peer that does not read is not waited for",
 		a_peer_that_does_not_read_is_not_waited_for},
+	{"what is down is found so at the start and at the stop",
+		what_is_down_is_found_at_start_and_stop},
+	{"nothing that a device had down stays down when it goes",
+		nothing_of_a_device_that_goes_stays_down},
+	{"of keys that were down then no more is said than the policy allows",
+		keys_of_a_device_that_goes_are_as_the_policy_says},
 	{"filters choose devices", filters_choose_devices},
 };
 
