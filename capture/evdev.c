@@ -165,9 +165,11 @@ static void add_device(struct evdev_reader *reader, const char *node)
 static void remove_device(struct evdev_reader *reader, size_t i)
 {
 	struct evdev_device *device = reader->devices[i];
+	int64_t now_ns = clock_now_ns();
 
-	evdev_find_at_removal(device, reader->conversation, clock_now_ns());
+	evdev_find_at_removal(device, reader->conversation, now_ns);
 	input_batch_flush(&device->batch, reader->out);
+	evdev_overflow_flush(device, reader->conversation, now_ns);
 	evdev_describe_removed(device, reader->conversation);
 	evdev_device_destroy(device);
 	reader->devices[i] = reader->devices[--reader->count];
@@ -216,29 +218,6 @@ static void scan_devices(struct evdev_reader *reader)
 
 /* ---- reading ---- */
 
-static void say_overflow(
-	struct evdev_reader *reader, struct evdev_device *device, int64_t from_ns, int64_t to_ns)
-{
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)"/input/controls", (char *)"/input/keys",
-		(char *)"/input/keys/full", (char *)"/input/keys/counts"};
-	char detail[160];
-
-	gap.reason = UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
-	gap.from_ns = from_ns;
-	gap.to_ns = to_ns;
-	/* it begins with the newest event, which may be a key */
-	if (device->has_keys)
-		gap.from_ns = redactor_time_ns(reader->redactor, from_ns, to_ns);
-	gap.topics = topics;
-	gap.n_topics = reader->redactor->now == KEY_POLICY_NONE ? 1 : ARRAY_SIZE(topics);
-	snprintf(detail, sizeof(detail),
-		"device %u: its queue in the kernel overflowed; %s, what is down now is known",
-		device->batch.device, evdev_lost_for_good(device->evdev));
-	gap.detail = detail;
-	say_gap(reader, &gap);
-}
-
 /*
  * The kernel dropped events because its ring was full. What it has now is thrown away too: the state that
  * is found says more than the rest of a report.
@@ -252,7 +231,7 @@ static int resynchronise(struct evdev_reader *reader, struct evdev_device *devic
 	device->last_ns = found_ns;
 	reader->most = TURN_EVENTS; /* it is looked at again at once */
 	input_batch_flush(&device->batch, reader->out);
-	say_overflow(reader, device, from_ns, compared_ns);
+	evdev_overflow_note(device, reader->conversation, from_ns, compared_ns);
 	return r;
 }
 
@@ -285,17 +264,23 @@ static int drain(struct evdev_reader *reader, struct evdev_device *device)
 	return 0;
 }
 
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
 static int64_t flush_due(struct evdev_reader *reader)
 {
 	int64_t now_ns = clock_now_ns();
 	int64_t deadline_ns = redactor_flush_due(reader->redactor, now_ns);
 
 	for (size_t i = 0; i < reader->count; i++) {
-		int64_t due_ns =
-			input_batch_flush_due(&reader->devices[i]->batch, reader->out, now_ns);
+		struct evdev_device *device = reader->devices[i];
 
-		if (due_ns < deadline_ns)
-			deadline_ns = due_ns;
+		deadline_ns = earlier(
+			deadline_ns, input_batch_flush_due(&device->batch, reader->out, now_ns));
+		deadline_ns = earlier(deadline_ns,
+			evdev_overflow_flush_due(device, reader->conversation, now_ns));
 	}
 	return deadline_ns;
 }
@@ -403,6 +388,7 @@ static void reader_finish(struct evdev_reader *reader)
 	for (size_t i = 0; i < reader->count; i++) {
 		evdev_find_at_stop(reader->devices[i], reader->conversation, now_ns);
 		input_batch_flush(&reader->devices[i]->batch, reader->out);
+		evdev_overflow_flush(reader->devices[i], reader->conversation, now_ns);
 		evdev_device_destroy(reader->devices[i]);
 	}
 	conversation_finish(reader->conversation, now_ns);

@@ -12,10 +12,19 @@
  *   evdev.c           devices come and go; events, and what was dropped of them
  *   evdev_describe.c  what a device is
  *   evdev_found.c     what it has down when nobody has seen that happen
+ *   evdev_overflow.c  gaps, where the kernel has dropped events
  */
 
 struct libevdev;
 struct udev;
+
+/** Overflows that are not said yet. */
+struct evdev_overflow {
+	unsigned count;
+	bool with_keys; /* something was to be said of keys */
+	int64_t from_ns, to_ns;
+	int64_t due_ns;
+};
 
 struct evdev_device {
 	char node[32]; /* "event7" */
@@ -27,6 +36,7 @@ struct evdev_device {
 	int fd;
 	struct libevdev *evdev;
 	struct input_batch batch;
+	struct evdev_overflow overflow;
 	int64_t last_ns;     /* of the newest event */
 	int64_t last_key_ns; /* of the newest key */
 };
@@ -79,3 +89,21 @@ void evdev_find_at_removal(
  */
 int evdev_find_after_overflow(struct evdev_device *device, struct conversation *conversation,
 	int64_t now_ns, int64_t *ret_compared_ns);
+
+/* A device that floods has thousands of overflows: they are one gap a second. */
+#define EVDEV_OVERFLOW_NS NS_PER_S
+
+/**
+ * The kernel has dropped events of a device, after the one that it had at @p from_ns and until @p to_ns. A
+ * gap says it EVDEV_OVERFLOW_NS later, together with what has been dropped by then.
+ */
+void evdev_overflow_note(struct evdev_device *device, const struct conversation *conversation,
+	int64_t from_ns, int64_t to_ns);
+
+/** Say it now. */
+void evdev_overflow_flush(
+	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
+
+/** Say it when that is due. @return when it will be, INT64_MAX when there is none */
+int64_t evdev_overflow_flush_due(
+	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);

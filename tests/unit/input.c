@@ -791,6 +791,97 @@ static void keys_of_a_device_that_goes_are_as_the_policy_says(void)
 	}
 }
 
+/* ---- overflows ---- */
+
+static Uxrec__Gap *take_gap(struct found_lab *lab)
+{
+	Uxrec__Gap *gap;
+	struct sent sent;
+
+	do
+		check(take_sent(lab->fd, &sent));
+	while (sent.header.channel != CHANNEL_GAPS);
+	gap = uxrec__gap__unpack(NULL, sent.size, sent.payload);
+	check(gap && gap->reason == UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW);
+	expect(sent.header.time_ns == gap->from_ns);
+	return gap;
+}
+
+static void overflows_of_a_second_are_one_gap(void)
+{
+	_destroy_(found_lab) struct found_lab *lab = found_lab_create(KEY_POLICY_FULL);
+	int64_t now_ns = 0, due_ns;
+	size_t gaps = 0;
+	Uxrec__Gap *gap;
+	struct sent sent;
+
+	check(take_sent(lab->fd, &sent)); /* the policy */
+	expect(evdev_overflow_flush_due(&lab->device, &lab->conversation, 0) == INT64_MAX);
+	/* five seconds of them */
+	for (int i = 0; i < 1000; i++) {
+		now_ns += 5 * NS_PER_MS;
+		evdev_overflow_note(&lab->device, &lab->conversation, now_ns - NS_PER_MS, now_ns);
+		due_ns = evdev_overflow_flush_due(&lab->device, &lab->conversation, now_ns);
+		check(due_ns == INT64_MAX || due_ns <= now_ns + EVDEV_OVERFLOW_NS);
+	}
+	while (take_sent(lab->fd, &sent))
+		gaps += sent.header.channel == CHANNEL_GAPS;
+	expect(gaps >= 4 && gaps <= 5);
+	evdev_overflow_flush(&lab->device, &lab->conversation, now_ns);
+	/* two, and one long after */
+	evdev_overflow_note(&lab->device, &lab->conversation, 10 * NS_PER_S, 11 * NS_PER_S);
+	evdev_overflow_note(
+		&lab->device, &lab->conversation, 11 * NS_PER_S, 11 * NS_PER_S + 900 * NS_PER_MS);
+	expect(evdev_overflow_flush_due(&lab->device, &lab->conversation, 12 * NS_PER_S - 1) ==
+		12 * NS_PER_S);
+	evdev_overflow_flush_due(&lab->device, &lab->conversation, 12 * NS_PER_S);
+	evdev_overflow_note(&lab->device, &lab->conversation, 20 * NS_PER_S, 21 * NS_PER_S);
+	evdev_overflow_flush(&lab->device, &lab->conversation, 21 * NS_PER_S);
+	evdev_overflow_flush(&lab->device, &lab->conversation, 22 * NS_PER_S);
+	uxrec__gap__free_unpacked(take_gap(lab), NULL); /* of the five seconds, the rest */
+	gap = take_gap(lab);
+	expect(gap->from_ns == 10 * NS_PER_S && gap->to_ns == 11 * NS_PER_S + 900 * NS_PER_MS);
+	expect(gap->count == 0); /* how many events it were the kernel does not say */
+	expect(strstr(gap->detail, "device 5:") && strstr(gap->detail, "overflowed 2 times;"));
+	uxrec__gap__free_unpacked(gap, NULL);
+	gap = take_gap(lab);
+	expect(gap->from_ns == 20 * NS_PER_S && gap->to_ns == 21 * NS_PER_S);
+	expect(strstr(gap->detail, "overflowed;") && strstr(gap->detail, "keys pressed"));
+	uxrec__gap__free_unpacked(gap, NULL);
+	expect(!take_sent(lab->fd, &sent));
+}
+
+static void overflows_tell_no_times_of_keys(void)
+{
+	static const struct {
+		enum key_policy policy;
+		bool has_keys;
+		int64_t from_ms;
+		size_t topics;
+	} table[] = {
+		{KEY_POLICY_NONE, true, 500, 1},
+		{KEY_POLICY_COUNTS, true, 500, 4},
+		{KEY_POLICY_CLASSES, true, 700, 4},
+		{KEY_POLICY_FULL, true, 737, 4},
+		{KEY_POLICY_CLASSES, false, 737, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		_destroy_(found_lab) struct found_lab *lab = found_lab_create(table[i].policy);
+		Uxrec__Gap *gap;
+
+		lab->device.has_keys = table[i].has_keys;
+		evdev_overflow_note(
+			&lab->device, &lab->conversation, 737 * NS_PER_MS, 790 * NS_PER_MS);
+		evdev_overflow_flush(&lab->device, &lab->conversation, NS_PER_S);
+		gap = take_gap(lab);
+		expect(gap->from_ns == table[i].from_ms * NS_PER_MS &&
+			gap->to_ns == 790 * NS_PER_MS);
+		expect(gap->n_topics == table[i].topics);
+		uxrec__gap__free_unpacked(gap, NULL);
+	}
+}
+
 static void filters_choose_devices(void)
 {
 	static const struct {
@@ -858,6 +949,9 @@ static const struct test tests[] = {
 		nothing_of_a_device_that_goes_stays_down},
 	{"of keys that were down then no more is said than the policy allows",
 		keys_of_a_device_that_goes_are_as_the_policy_says},
+	{"overflows of one second are one gap", overflows_of_a_second_are_one_gap},
+	{"overflows tell no times of keys that the policy does not allow",
+		overflows_tell_no_times_of_keys},
 	{"filters choose devices", filters_choose_devices},
 };
 
