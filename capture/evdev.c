@@ -61,6 +61,12 @@ static int64_t event_ns(const struct input_event *event)
 
 /* ---- events ---- */
 
+/* The kernel repeats buttons, too, of a device that has keys beside them. */
+static bool repeats_button(const struct input_event *event)
+{
+	return event->type == EV_KEY && event->value > 1;
+}
+
 static void take_event(
 	struct evdev_reader *reader, struct evdev_device *device, const struct input_event *event)
 {
@@ -71,7 +77,7 @@ static void take_event(
 	if (told.kind == TOLD_KEY && event->value >= 0 && event->value <= 2) {
 		evdev_take_key(device, reader->conversation, time_ns, event->code,
 			(Uxrec__KeyAction)event->value);
-	} else if (told.kind == TOLD_CONTROL) {
+	} else if (told.kind == TOLD_CONTROL && !repeats_button(event)) {
 		conversation_say_control(
 			reader->conversation, &device->batch, time_ns, told.control, event->value);
 	}
