@@ -1,5 +1,6 @@
 #include "capture/input_devices.h"
 
+#include "capture/evdev_internal.h"
 #include "capture/inputd_protocol.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -36,24 +37,11 @@
 #define TURN_EVENTS 512
 #define TURN_NS     (50 * NS_PER_US)
 
-struct device {
-	char node[32]; /* "event7" */
-	char seat[32];
-	Uxrec__InputDevice__Kind kinds[8];
-	size_t kind_count;
-	bool is_virtual;
-	int fd;
-	struct libevdev *evdev;
-	struct input_batch batch;
-	int64_t last_ns;     /* of the newest event */
-	int64_t last_key_ns; /* of the newest key */
-};
-
 struct evdev_reader {
 	struct conversation *conversation;
 	struct input_out *out;
 	struct redactor *redactor;
-	struct device *devices[DEVICES_LIMIT];
+	struct evdev_device *devices[DEVICES_LIMIT];
 	size_t count;
 	uint32_t next_number;
 	unsigned refused; /* devices that may not be opened */
@@ -71,344 +59,33 @@ static int64_t event_ns(const struct input_event *event)
 	return event->input_event_sec * NS_PER_S + event->input_event_usec * NS_PER_US;
 }
 
-/* ---- describing ---- */
-
-/*
- * What a program has made is below devices/virtual: uinput's, and uhid's but for those by which BlueZ
- * brings Bluetooth devices in. BUS_VIRTUAL says nothing: it is also the bus of a virtual machine's devices.
- */
-static bool is_virtual(struct libevdev *evdev, const char *node)
-{
-	char path[80], target[256];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/sys/class/input/%s", node);
-	n = readlink(path, target, sizeof(target) - 1);
-	target[n > 0 ? n : 0] = '\0';
-	return strstr(target, "/virtual/input/") ||
-		(strstr(target, "/virtual/misc/uhid/") &&
-			libevdev_get_id_bustype(evdev) != BUS_BLUETOOTH);
-}
-
-static Uxrec__InputDevice__Unit unit_of(uint16_t code)
-{
-	switch (code) {
-	case ABS_X:
-	case ABS_Y:
-	case ABS_MT_POSITION_X:
-	case ABS_MT_POSITION_Y:
-	case ABS_MT_TOUCH_MAJOR:
-	case ABS_MT_TOUCH_MINOR: return UXREC__INPUT_DEVICE__UNIT__UNIT_MILLIMETRE;
-	case ABS_TILT_X:
-	case ABS_TILT_Y: return UXREC__INPUT_DEVICE__UNIT__UNIT_RADIAN;
-	default: return UXREC__INPUT_DEVICE__UNIT__UNIT_UNSPECIFIED;
-	}
-}
-
-static size_t describe_axes(struct device *device, Uxrec__InputDevice__Axis *axes,
-	Uxrec__InputDevice__Axis **pointers, size_t limit)
-{
-	size_t count = 0;
-
-	for (uint16_t code = 0; code < ABS_CNT && count < limit; code++) {
-		const struct input_absinfo *info = libevdev_get_abs_info(device->evdev, code);
-		struct told axis = policy_tell(EV_ABS, code);
-
-		if (!info || axis.kind != TOLD_CONTROL)
-			continue;
-		uxrec__input_device__axis__init(&axes[count]);
-		axes[count].control = axis.control;
-		axes[count].minimum = info->minimum;
-		axes[count].maximum = info->maximum;
-		axes[count].resolution = info->resolution;
-		axes[count].fuzz = info->fuzz;
-		axes[count].flat = info->flat;
-		axes[count].unit = unit_of(code);
-		pointers[count] = &axes[count];
-		count++;
-	}
-	return count;
-}
-
-/* What it can say: controls one by one, of keys only how many. */
-static size_t describe_controls(
-	struct libevdev *evdev, Uxrec__Control *controls, size_t limit, uint32_t *ret_keys)
-{
-	static const uint16_t types[] = {EV_KEY, EV_REL, EV_ABS, EV_SW};
-	size_t count = 0;
-
-	*ret_keys = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		int last = libevdev_event_type_get_max(types[i]);
-
-		for (int code = 0; code <= last; code++) {
-			struct told told = policy_tell(types[i], (uint16_t)code);
-
-			if (!libevdev_has_event_code(evdev, types[i], (unsigned)code))
-				continue;
-			*ret_keys += told.kind == TOLD_KEY;
-			if (told.kind == TOLD_CONTROL && count < limit)
-				controls[count++] = told.control;
-		}
-	}
-	return count;
-}
-
-static bool is_keyboard(struct libevdev *evdev)
-{
-	return libevdev_has_event_code(evdev, EV_KEY, KEY_A) ||
-		libevdev_has_event_code(evdev, EV_KEY, KEY_1);
-}
-
-static bool is_pointer(struct libevdev *evdev)
-{
-	return libevdev_has_event_code(evdev, EV_REL, REL_X) ||
-		libevdev_has_event_code(evdev, EV_ABS, ABS_X);
-}
-
-#define KIND(name) UXREC__INPUT_DEVICE__KIND__KIND_##name
-
-/* What udev says that it is; without udev, what it can do. */
-static size_t describe_kinds(struct libevdev *evdev, struct udev_device *udev_device,
-	Uxrec__InputDevice__Kind kinds[static 8])
-{
-	static const struct {
-		const char *property;
-		Uxrec__InputDevice__Kind kind;
-	} properties[] = {
-		{"ID_INPUT_KEYBOARD", KIND(KEYBOARD)},
-		{"ID_INPUT_MOUSE", KIND(MOUSE)},
-		{"ID_INPUT_TOUCHPAD", KIND(TOUCHPAD)},
-		{"ID_INPUT_TOUCHSCREEN", KIND(TOUCHSCREEN)},
-		{"ID_INPUT_TABLET", KIND(TABLET)},
-		{"ID_INPUT_SWITCH", KIND(SWITCH)},
-	};
-	bool known = udev_device && udev_device_get_property_value(udev_device, "ID_INPUT");
-	size_t count = 0;
-
-	for (size_t i = 0; known && i < ARRAY_SIZE(properties); i++)
-		if (udev_device_get_property_value(udev_device, properties[i].property))
-			kinds[count++] = properties[i].kind;
-	if (!known && is_keyboard(evdev))
-		kinds[count++] = KIND(KEYBOARD);
-	if (!known && libevdev_has_event_code(evdev, EV_ABS, ABS_MT_POSITION_X))
-		kinds[count++] = KIND(TOUCHSCREEN);
-	else if (!known && is_pointer(evdev))
-		kinds[count++] = KIND(MOUSE);
-	if (count == 0)
-		kinds[count++] = KIND(OTHER);
-	return count;
-}
-
-/* What must be asked for while it is there: one that has gone keeps its seat and its kinds. */
-static void get_to_know(struct evdev_reader *reader, struct device *device)
-{
-	struct udev_device *udev_device = reader->udev
-		? udev_device_new_from_subsystem_sysname(reader->udev, "input", device->node)
-		: NULL;
-	const char *seat =
-		udev_device ? udev_device_get_property_value(udev_device, "ID_SEAT") : NULL;
-
-	snprintf(device->seat, sizeof(device->seat), "%s", seat ? seat : "seat0");
-	device->kind_count = describe_kinds(device->evdev, udev_device, device->kinds);
-	device->is_virtual = is_virtual(device->evdev, device->node);
-	udev_device_unref(udev_device);
-}
-
-/* Fill in all but axes and controls, which need room of the caller. */
-static void describe_shortly(struct device *device, Uxrec__InputDevice *message)
-{
-	message->device = device->batch.device;
-	message->source = UXREC__INPUT_SOURCE__INPUT_SOURCE_EVDEV;
-	message->name = (char *)libevdev_get_name(device->evdev);
-	message->seat = device->seat;
-	message->bus = (uint32_t)libevdev_get_id_bustype(device->evdev);
-	message->vendor = (uint32_t)libevdev_get_id_vendor(device->evdev);
-	message->product = (uint32_t)libevdev_get_id_product(device->evdev);
-	message->version = (uint32_t)libevdev_get_id_version(device->evdev);
-	message->keyboard = is_keyboard(device->evdev);
-	message->pointer = is_pointer(device->evdev);
-	message->touch = libevdev_has_event_code(device->evdev, EV_ABS, ABS_MT_POSITION_X);
-	message->virtual_ = device->is_virtual;
-	message->time_resolution_us = 1;
-	message->kinds = device->kinds;
-	message->n_kinds = device->kind_count;
-	if (libevdev_get_num_slots(device->evdev) > 0)
-		message->slots = (uint32_t)libevdev_get_num_slots(device->evdev);
-}
-
-static void say_device(struct evdev_reader *reader, Uxrec__InputDevice *message)
-{
-	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message->base);
-}
-
-/* @return false, and nothing is said, when such a device is not to be read */
-static bool describe(struct evdev_reader *reader, struct device *device)
-{
-	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
-	Uxrec__InputDevice__Axis axes[32], *pointers[32];
-	Uxrec__Control controls[96];
-	uint32_t properties[INPUT_PROP_CNT];
-
-	get_to_know(reader, device);
-	describe_shortly(device, &message);
-	if (!conversation_wants(reader->conversation, &message))
-		return false;
-	message.n_axes = describe_axes(device, axes, pointers, ARRAY_SIZE(axes));
-	message.axes = pointers;
-	message.n_controls = describe_controls(
-		device->evdev, controls, ARRAY_SIZE(controls), &message.key_count);
-	message.controls = controls;
-	message.properties = properties;
-	for (uint32_t property = 0; property < INPUT_PROP_CNT; property++)
-		if (libevdev_has_property(device->evdev, property))
-			properties[message.n_properties++] = property;
-	say_device(reader, &message);
-	return true;
-}
-
-static void describe_removed(struct evdev_reader *reader, struct device *device)
-{
-	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
-
-	describe_shortly(device, &message);
-	message.removed = true;
-	say_device(reader, &message);
-}
-
 /* ---- events ---- */
 
-static void take_key(struct evdev_reader *reader, struct device *device, int64_t time_ns,
-	uint16_t code, Uxrec__KeyAction action)
+/* The kernel repeats buttons, too, of a device that has keys beside them. */
+static bool repeats_button(const struct input_event *event)
 {
-	const struct key_seen key = {.time_ns = time_ns,
-		.device = device->batch.device,
-		.code = code,
-		.key_class = key_class_of_code(code),
-		.modifier = modifier_of_code(code),
-		.action = action};
-
-	device->last_key_ns = time_ns;
-	redactor_key(reader->redactor, &key);
-}
-
-/* a state and no event: its buttons are not counted */
-static void find_control(struct evdev_reader *reader, struct device *device, int64_t time_ns,
-	Uxrec__Control control, int32_t value)
-{
-	input_batch_add(&device->batch, reader->out, time_ns, control, value);
+	return event->type == EV_KEY && event->value > 1;
 }
 
 static void take_event(
-	struct evdev_reader *reader, struct device *device, const struct input_event *event)
+	struct evdev_reader *reader, struct evdev_device *device, const struct input_event *event)
 {
 	struct told told = policy_tell(event->type, event->code);
 	int64_t time_ns = event_ns(event);
 
 	device->last_ns = time_ns;
 	if (told.kind == TOLD_KEY && event->value >= 0 && event->value <= 2) {
-		take_key(reader, device, time_ns, event->code, (Uxrec__KeyAction)event->value);
-	} else if (told.kind == TOLD_CONTROL) {
+		evdev_take_key(device, reader->conversation, time_ns, event->code,
+			(Uxrec__KeyAction)event->value);
+	} else if (told.kind == TOLD_CONTROL && !repeats_button(event)) {
 		conversation_say_control(
 			reader->conversation, &device->batch, time_ns, told.control, event->value);
 	}
 }
 
-/* ---- states that are found ---- */
-
-static void begin_found(
-	struct evdev_reader *reader, struct device *device, int64_t time_ns, Uxrec__Found found)
-{
-	find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FOUND, (int32_t)found);
-}
-
-static void end_found(struct evdev_reader *reader, struct device *device, int64_t time_ns)
-{
-	find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_FRAME, 0);
-}
-
-/* @return true when something was said */
-static bool find_slots(struct evdev_reader *reader, struct device *device, int64_t time_ns)
-{
-	int slots = libevdev_get_num_slots(device->evdev);
-	bool any = false;
-
-	for (int slot = 0; slot < slots; slot++) {
-		int contact =
-			libevdev_get_slot_value(device->evdev, (unsigned)slot, ABS_MT_TRACKING_ID);
-
-		if (contact < 0)
-			continue;
-		any = true;
-		find_control(reader, device, time_ns, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
-		for (uint16_t code = ABS_MT_SLOT + 1; code < ABS_CNT; code++) {
-			struct told told = policy_tell(EV_ABS, code);
-
-			if (told.kind == TOLD_CONTROL &&
-				libevdev_has_event_code(device->evdev, EV_ABS, code))
-				find_control(reader, device, time_ns, told.control,
-					libevdev_get_slot_value(
-						device->evdev, (unsigned)slot, code));
-		}
-	}
-	return any;
-}
-
-/* Buttons and switches that are on, and at the start also where absolute axes stand. */
-static void find_controls(
-	struct evdev_reader *reader, struct device *device, int64_t time_ns, Uxrec__Found found)
-{
-	static const uint16_t types[] = {EV_KEY, EV_SW, EV_ABS};
-	size_t before = device->batch.count;
-	bool any = false;
-
-	begin_found(reader, device, time_ns, found);
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		int last = types[i] == EV_ABS ? ABS_MISC : libevdev_event_type_get_max(types[i]);
-
-		for (int code = 0; code <= last; code++) {
-			struct told told = policy_tell(types[i], (uint16_t)code);
-			int value =
-				libevdev_get_event_value(device->evdev, types[i], (unsigned)code);
-
-			if (told.kind != TOLD_CONTROL || value == 0 ||
-				(types[i] == EV_ABS && found == UXREC__FOUND__FOUND_AT_STOP) ||
-				!libevdev_has_event_code(device->evdev, types[i], (unsigned)code))
-				continue;
-			find_control(reader, device, time_ns, told.control, value);
-			any = true;
-		}
-	}
-	any |= find_slots(reader, device, time_ns);
-	if (any) {
-		end_found(reader, device, time_ns);
-	} else {
-		device->batch.count = before; /* nothing was found: not worth a report */
-		device->batch.frame_open = false;
-	}
-}
-
-static void find_keys(struct evdev_reader *reader, struct device *device, int64_t time_ns,
-	Uxrec__KeyAction action)
-{
-	for (uint16_t code = 0; code < KEY_CNT; code++)
-		if (policy_tell(EV_KEY, code).kind == TOLD_KEY &&
-			libevdev_get_event_value(device->evdev, EV_KEY, code) > 0)
-			take_key(reader, device, time_ns, code, action);
-}
-
-static void find_at_stop(struct evdev_reader *reader, struct device *device, int64_t now_ns)
-{
-	find_controls(reader, device, now_ns, UXREC__FOUND__FOUND_AT_STOP);
-	/* whether a key that is this young may be told of is not known yet */
-	if (!reader->redactor->hold || now_ns - device->last_key_ns > REDACTOR_HOLD_NS)
-		find_keys(reader, device, now_ns - (reader->redactor->hold ? REDACTOR_HOLD_NS : 0),
-			UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
-}
-
 /* ---- devices come and go ---- */
 
-static void device_destroy(struct device *device)
+static void evdev_device_destroy(struct evdev_device *device)
 {
 	if (!device)
 		return;
@@ -417,7 +94,7 @@ static void device_destroy(struct device *device)
 		close(device->fd);
 	free(device);
 }
-DEFINE_DESTROY(device);
+DEFINE_DESTROY(evdev_device);
 
 static void say_gap(struct evdev_reader *reader, const Uxrec__Gap *gap)
 {
@@ -458,7 +135,7 @@ static int open_node(const char *node)
 
 static void add_device(struct evdev_reader *reader, const char *node)
 {
-	_destroy_(device) struct device *device = NULL;
+	_destroy_(evdev_device) struct evdev_device *device = NULL;
 
 	for (size_t i = 0; i < reader->count; i++)
 		if (strcmp(reader->devices[i]->node, node) == 0)
@@ -482,25 +159,25 @@ static void add_device(struct evdev_reader *reader, const char *node)
 		return;
 	device->batch.device = reader->next_number;
 	device->last_ns = clock_now_ns();
-	if (!describe(reader, device)) {
+	if (!evdev_describe(device, reader->conversation, reader->udev)) {
 		reader->unwanted++;
 		return;
 	}
 	reader->next_number++;
-	find_controls(reader, device, device->last_ns, UXREC__FOUND__FOUND_AT_START);
-	find_keys(reader, device, device->last_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
+	evdev_find_at_start(device, reader->conversation, device->last_ns);
 	reader->devices[reader->count++] = steal_ptr(device);
 }
 
 static void remove_device(struct evdev_reader *reader, size_t i)
 {
-	struct device *device = reader->devices[i];
+	struct evdev_device *device = reader->devices[i];
+	int64_t now_ns = clock_now_ns();
 
-	/* nothing that it had down stays down */
-	find_keys(reader, device, clock_now_ns(), UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
+	evdev_find_at_removal(device, reader->conversation, now_ns);
 	input_batch_flush(&device->batch, reader->out);
-	describe_removed(reader, device);
-	device_destroy(device);
+	evdev_overflow_flush(device, reader->conversation, now_ns);
+	evdev_describe_removed(device, reader->conversation);
+	evdev_device_destroy(device);
 	reader->devices[i] = reader->devices[--reader->count];
 }
 
@@ -547,92 +224,32 @@ static void scan_devices(struct evdev_reader *reader)
 
 /* ---- reading ---- */
 
-/* What an overflow has lost for good, of such a device. */
-static const char *lost_for_good(struct libevdev *evdev)
-{
-	bool moves = libevdev_has_event_type(evdev, EV_REL);
-
-	if (moves && is_keyboard(evdev))
-		return "motion, wheel steps and keys pressed meanwhile are gone";
-	if (moves)
-		return "motion, wheel steps and clicks meanwhile are gone";
-	if (is_keyboard(evdev))
-		return "keys pressed and released meanwhile are gone";
-	return "positions and contacts meanwhile are gone";
-}
-
-/* Let libevdev compare its state with the kernel's, and say where they differ. @return as drain() */
-static int find_differences(struct evdev_reader *reader, struct device *device, int64_t found_ns,
-	int64_t *ret_compared_ns)
-{
-	struct input_event event;
-	int r;
-
-	libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_FORCE_SYNC, &event);
-	r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event);
-	*ret_compared_ns = clock_now_ns();
-	for (; r == LIBEVDEV_READ_STATUS_SYNC;
-		r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event)) {
-		struct told told = policy_tell(event.type, event.code);
-
-		if (told.kind == TOLD_KEY)
-			take_key(reader, device, found_ns, event.code,
-				event.value ? UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN
-					    : UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
-		else if (told.kind == TOLD_CONTROL && told.control != UXREC__CONTROL__CONTROL_FRAME)
-			find_control(reader, device, found_ns, told.control, event.value);
-	}
-	return r == -EAGAIN ? 0 : -ENODEV;
-}
-
-static void say_overflow(
-	struct evdev_reader *reader, struct device *device, int64_t from_ns, int64_t to_ns)
-{
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topics[] = {(char *)"/input/controls", (char *)"/input/keys",
-		(char *)"/input/keys/full", (char *)"/input/keys/counts"};
-	char detail[160];
-
-	gap.reason = UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
-	gap.from_ns = from_ns;
-	gap.to_ns = to_ns;
-	gap.topics = topics;
-	gap.n_topics = reader->redactor->now == KEY_POLICY_NONE ? 1 : ARRAY_SIZE(topics);
-	snprintf(detail, sizeof(detail),
-		"device %u: its queue in the kernel overflowed; %s, what is down now is known",
-		device->batch.device, lost_for_good(device->evdev));
-	gap.detail = detail;
-	say_gap(reader, &gap);
-}
-
 /*
  * The kernel dropped events because its ring was full. What it has now is thrown away too: the state that
  * is found says more than the rest of a report.
  */
-static int resynchronise(struct evdev_reader *reader, struct device *device)
+static int resynchronise(struct evdev_reader *reader, struct evdev_device *device)
 {
 	int64_t from_ns = device->last_ns, found_ns = clock_now_ns(), compared_ns;
 	int r;
 
-	begin_found(reader, device, found_ns, UXREC__FOUND__FOUND_AFTER_OVERFLOW);
-	r = find_differences(reader, device, found_ns, &compared_ns);
-	end_found(reader, device, found_ns);
+	r = evdev_find_after_overflow(device, reader->conversation, found_ns, &compared_ns);
 	device->last_ns = found_ns;
 	reader->most = TURN_EVENTS; /* it is looked at again at once */
 	input_batch_flush(&device->batch, reader->out);
-	say_overflow(reader, device, from_ns, compared_ns);
+	evdev_overflow_note(device, reader->conversation, from_ns, compared_ns);
 	return r;
 }
 
 /* libevdev's own reading makes one call an event; so it is told what was read. */
-static void keep_state(struct device *device, const struct input_event *event)
+static void keep_state(struct evdev_device *device, const struct input_event *event)
 {
 	if (event->type == EV_KEY || event->type == EV_ABS || event->type == EV_SW)
 		libevdev_set_event_value(device->evdev, event->type, event->code, event->value);
 }
 
 /* @return 0, or -ENODEV when the device is gone */
-static int drain(struct evdev_reader *reader, struct device *device)
+static int drain(struct evdev_reader *reader, struct evdev_device *device)
 {
 	struct input_event events[TURN_EVENTS];
 	ssize_t size = read(device->fd, events, sizeof(events));
@@ -653,17 +270,23 @@ static int drain(struct evdev_reader *reader, struct device *device)
 	return 0;
 }
 
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
 static int64_t flush_due(struct evdev_reader *reader)
 {
 	int64_t now_ns = clock_now_ns();
 	int64_t deadline_ns = redactor_flush_due(reader->redactor, now_ns);
 
 	for (size_t i = 0; i < reader->count; i++) {
-		int64_t due_ns =
-			input_batch_flush_due(&reader->devices[i]->batch, reader->out, now_ns);
+		struct evdev_device *device = reader->devices[i];
 
-		if (due_ns < deadline_ns)
-			deadline_ns = due_ns;
+		deadline_ns = earlier(
+			deadline_ns, input_batch_flush_due(&device->batch, reader->out, now_ns));
+		deadline_ns = earlier(deadline_ns,
+			evdev_overflow_flush_due(device, reader->conversation, now_ns));
 	}
 	return deadline_ns;
 }
@@ -769,9 +392,10 @@ static void reader_finish(struct evdev_reader *reader)
 	int64_t now_ns = clock_now_ns();
 
 	for (size_t i = 0; i < reader->count; i++) {
-		find_at_stop(reader, reader->devices[i], now_ns);
+		evdev_find_at_stop(reader->devices[i], reader->conversation, now_ns);
 		input_batch_flush(&reader->devices[i]->batch, reader->out);
-		device_destroy(reader->devices[i]);
+		evdev_overflow_flush(reader->devices[i], reader->conversation, now_ns);
+		evdev_device_destroy(reader->devices[i]);
 	}
 	conversation_finish(reader->conversation, now_ns);
 	if (reader->monitor)
@@ -846,7 +470,7 @@ bool evdev_is_readable(void)
 		if (fd < 0)
 			continue;
 		if (libevdev_new_from_fd(fd, &evdev) == 0) {
-			readable = is_keyboard(evdev) || is_pointer(evdev);
+			readable = evdev_is_keyboard(evdev) || evdev_is_pointer(evdev);
 			libevdev_free(evdev);
 		}
 		close(fd);

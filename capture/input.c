@@ -386,6 +386,7 @@ int input_source_create(struct source **ret, const struct source_context *contex
 	const struct input_options *options, struct error *reterr)
 {
 	const char *wanted = options->source;
+	int64_t from_ns = clock_now_ns(); /* keys are named by what is there before them */
 	struct error refusal;
 	int r;
 
@@ -404,6 +405,7 @@ int input_source_create(struct source **ret, const struct source_context *contex
 	if (r == 0)
 		layout_record(context, options->display,
 			options->keys == KEY_POLICY_FULL ||
-				(options->shortcuts && options->keys == KEY_POLICY_CLASSES));
+				(options->shortcuts && options->keys == KEY_POLICY_CLASSES),
+			from_ns);
 	return r;
 }

@@ -1,7 +1,6 @@
 #include "capture/layout.h"
 
 #include "capture/x11.h"
-#include "protocol/base/clock.h"
 #include "protocol/input.pb-c.h"
 
 #include <errno.h>
@@ -165,7 +164,8 @@ static size_t make_labels(struct xkb_keymap *keymap, Uxrec__KeyboardLayout__Labe
 	return count;
 }
 
-static int push(const struct source_context *context, struct layout *layout, bool with_labels)
+static int push(const struct source_context *context, struct layout *layout, bool with_labels,
+	int64_t from_ns)
 {
 	Uxrec__KeyboardLayout message = UXREC__KEYBOARD_LAYOUT__INIT;
 	Uxrec__KeyboardLayout__Label labels[CODES_LIMIT], *pointers[CODES_LIMIT];
@@ -183,14 +183,14 @@ static int push(const struct source_context *context, struct layout *layout, boo
 	if (with_labels)
 		message.n_labels = make_labels(layout->keymap, labels, texts, pointers);
 	r = packet_create(&packet, context->clock,
-		&(struct packet_info){CHANNEL_KEYBOARD_LAYOUT, 0, clock_now_ns(), 0},
-		&message.base);
+		&(struct packet_info){CHANNEL_KEYBOARD_LAYOUT, 0, from_ns, 0}, &message.base);
 	if (r == 0)
 		context->sink->push(context->sink, packet);
 	return r;
 }
 
-int layout_record(const struct source_context *context, const char *display, bool labels)
+int layout_record(
+	const struct source_context *context, const char *display, bool labels, int64_t from_ns)
 {
 	struct xkb_context *xkb = xkb_context_new(XKB_CONTEXT_NO_ENVIRONMENT_NAMES);
 	struct layout layout = {0};
@@ -206,7 +206,7 @@ int layout_record(const struct source_context *context, const char *display, boo
 		learn_from_file(&layout, "/etc/default/keyboard");
 	if (known && labels && !layout.keymap)
 		compile(&layout, xkb);
-	r = known ? push(context, &layout, labels) : -ENOENT;
+	r = known ? push(context, &layout, labels, from_ns) : -ENOENT;
 	xkb_keymap_unref(layout.keymap);
 	xkb_context_unref(xkb);
 	return r;

@@ -30,78 +30,79 @@ const char *key_policy_name(enum key_policy policy)
 
 /* ---- what is no key ---- */
 
-struct control_entry {
-	uint16_t type, code;
-	Uxrec__Control control;
+/*
+ * What may be told of codes that are no keys: what is not in here, 0, is not told. CONTROL_FRAME is 0 too, and
+ * told of SYN_REPORT alone.
+ */
+#define CONTROL(name) UXREC__CONTROL__CONTROL_##name
+
+static const uint8_t relative[REL_CNT] = {
+	[REL_X] = CONTROL(REL_X),
+	[REL_Y] = CONTROL(REL_Y),
+	[REL_WHEEL] = CONTROL(WHEEL),
+	[REL_HWHEEL] = CONTROL(HWHEEL),
+	[REL_WHEEL_HI_RES] = CONTROL(WHEEL_HI_RES),
+	[REL_HWHEEL_HI_RES] = CONTROL(HWHEEL_HI_RES),
 };
 
-#define REL(name, control)                                                                         \
-	{                                                                                          \
-		EV_REL, name, UXREC__CONTROL__CONTROL_##control                                    \
-	}
-#define ABS(name, control)                                                                         \
-	{                                                                                          \
-		EV_ABS, name, UXREC__CONTROL__CONTROL_##control                                    \
-	}
-#define BUTTON(name, control)                                                                      \
-	{                                                                                          \
-		EV_KEY, name, UXREC__CONTROL__CONTROL_##control                                    \
-	}
+static const uint8_t absolute[ABS_CNT] = {
+	[ABS_X] = CONTROL(ABS_X),
+	[ABS_Y] = CONTROL(ABS_Y),
+	[ABS_PRESSURE] = CONTROL(ABS_PRESSURE),
+	[ABS_DISTANCE] = CONTROL(ABS_DISTANCE),
+	[ABS_TILT_X] = CONTROL(ABS_TILT_X),
+	[ABS_TILT_Y] = CONTROL(ABS_TILT_Y),
+	[ABS_WHEEL] = CONTROL(ABS_WHEEL),
+	[ABS_MT_SLOT] = CONTROL(MT_SLOT),
+	[ABS_MT_TRACKING_ID] = CONTROL(MT_TRACKING_ID),
+	[ABS_MT_POSITION_X] = CONTROL(MT_X),
+	[ABS_MT_POSITION_Y] = CONTROL(MT_Y),
+	[ABS_MT_PRESSURE] = CONTROL(MT_PRESSURE),
+	[ABS_MT_TOUCH_MAJOR] = CONTROL(MT_TOUCH_MAJOR),
+	[ABS_MT_TOUCH_MINOR] = CONTROL(MT_TOUCH_MINOR),
+	[ABS_MT_ORIENTATION] = CONTROL(MT_ORIENTATION),
+};
 
-#define SWITCH(name, control)                                                                      \
-	{                                                                                          \
-		EV_SW, name, UXREC__CONTROL__CONTROL_##control                                     \
-	}
+static const uint8_t buttons[KEY_CNT] = {
+	[BTN_LEFT] = CONTROL(BUTTON_LEFT),
+	[BTN_RIGHT] = CONTROL(BUTTON_RIGHT),
+	[BTN_MIDDLE] = CONTROL(BUTTON_MIDDLE),
+	[BTN_SIDE] = CONTROL(BUTTON_SIDE),
+	[BTN_EXTRA] = CONTROL(BUTTON_EXTRA),
+	[BTN_FORWARD] = CONTROL(BUTTON_FORWARD),
+	[BTN_BACK] = CONTROL(BUTTON_BACK),
+	[BTN_TASK] = CONTROL(BUTTON_TASK),
+	[BTN_TOUCH] = CONTROL(TOUCH),
+	[BTN_TOOL_PEN] = CONTROL(TOOL_PEN),
+	[BTN_TOOL_RUBBER] = CONTROL(TOOL_RUBBER),
+	[BTN_TOOL_FINGER] = CONTROL(TOOL_FINGER),
+	[BTN_TOOL_DOUBLETAP] = CONTROL(TOOL_DOUBLETAP),
+	[BTN_TOOL_TRIPLETAP] = CONTROL(TOOL_TRIPLETAP),
+	[BTN_STYLUS] = CONTROL(STYLUS),
+	[BTN_STYLUS2] = CONTROL(STYLUS2),
+	[BTN_STYLUS3] = CONTROL(STYLUS3),
+	[BTN_TOOL_BRUSH] = CONTROL(TOOL_BRUSH),
+	[BTN_TOOL_PENCIL] = CONTROL(TOOL_PENCIL),
+	[BTN_TOOL_AIRBRUSH] = CONTROL(TOOL_AIRBRUSH),
+	[BTN_TOOL_MOUSE] = CONTROL(TOOL_MOUSE),
+	[BTN_TOOL_LENS] = CONTROL(TOOL_LENS),
+	[BTN_TOOL_QUADTAP] = CONTROL(TOOL_QUADTAP),
+	[BTN_TOOL_QUINTTAP] = CONTROL(TOOL_QUINTTAP),
+};
 
-static const struct control_entry controls[] = {
-	{EV_SYN, SYN_REPORT, UXREC__CONTROL__CONTROL_FRAME},
-	REL(REL_X, REL_X),
-	REL(REL_Y, REL_Y),
-	REL(REL_WHEEL, WHEEL),
-	REL(REL_HWHEEL, HWHEEL),
-	REL(REL_WHEEL_HI_RES, WHEEL_HI_RES),
-	REL(REL_HWHEEL_HI_RES, HWHEEL_HI_RES),
-	ABS(ABS_X, ABS_X),
-	ABS(ABS_Y, ABS_Y),
-	ABS(ABS_PRESSURE, ABS_PRESSURE),
-	ABS(ABS_DISTANCE, ABS_DISTANCE),
-	ABS(ABS_TILT_X, ABS_TILT_X),
-	ABS(ABS_TILT_Y, ABS_TILT_Y),
-	ABS(ABS_WHEEL, ABS_WHEEL),
-	ABS(ABS_MT_SLOT, MT_SLOT),
-	ABS(ABS_MT_TRACKING_ID, MT_TRACKING_ID),
-	ABS(ABS_MT_POSITION_X, MT_X),
-	ABS(ABS_MT_POSITION_Y, MT_Y),
-	ABS(ABS_MT_PRESSURE, MT_PRESSURE),
-	ABS(ABS_MT_TOUCH_MAJOR, MT_TOUCH_MAJOR),
-	ABS(ABS_MT_TOUCH_MINOR, MT_TOUCH_MINOR),
-	ABS(ABS_MT_ORIENTATION, MT_ORIENTATION),
-	BUTTON(BTN_LEFT, BUTTON_LEFT),
-	BUTTON(BTN_RIGHT, BUTTON_RIGHT),
-	BUTTON(BTN_MIDDLE, BUTTON_MIDDLE),
-	BUTTON(BTN_SIDE, BUTTON_SIDE),
-	BUTTON(BTN_EXTRA, BUTTON_EXTRA),
-	BUTTON(BTN_FORWARD, BUTTON_FORWARD),
-	BUTTON(BTN_BACK, BUTTON_BACK),
-	BUTTON(BTN_TASK, BUTTON_TASK),
-	BUTTON(BTN_TOUCH, TOUCH),
-	BUTTON(BTN_TOOL_PEN, TOOL_PEN),
-	BUTTON(BTN_TOOL_RUBBER, TOOL_RUBBER),
-	BUTTON(BTN_TOOL_FINGER, TOOL_FINGER),
-	BUTTON(BTN_TOOL_DOUBLETAP, TOOL_DOUBLETAP),
-	BUTTON(BTN_TOOL_TRIPLETAP, TOOL_TRIPLETAP),
-	BUTTON(BTN_STYLUS, STYLUS),
-	BUTTON(BTN_STYLUS2, STYLUS2),
-	BUTTON(BTN_STYLUS3, STYLUS3),
-	BUTTON(BTN_TOOL_BRUSH, TOOL_BRUSH),
-	BUTTON(BTN_TOOL_PENCIL, TOOL_PENCIL),
-	BUTTON(BTN_TOOL_AIRBRUSH, TOOL_AIRBRUSH),
-	BUTTON(BTN_TOOL_MOUSE, TOOL_MOUSE),
-	BUTTON(BTN_TOOL_LENS, TOOL_LENS),
-	BUTTON(BTN_TOOL_QUADTAP, TOOL_QUADTAP),
-	BUTTON(BTN_TOOL_QUINTTAP, TOOL_QUINTTAP),
-	SWITCH(SW_LID, SWITCH_LID),
-	SWITCH(SW_TABLET_MODE, SWITCH_TABLET_MODE),
+static const uint8_t switches[SW_CNT] = {
+	[SW_LID] = CONTROL(SWITCH_LID),
+	[SW_TABLET_MODE] = CONTROL(SWITCH_TABLET_MODE),
+};
+
+static const struct {
+	const uint8_t *controls; /* by code */
+	size_t count;
+} types[EV_CNT] = {
+	[EV_REL] = {relative, ARRAY_SIZE(relative)},
+	[EV_ABS] = {absolute, ARRAY_SIZE(absolute)},
+	[EV_KEY] = {buttons, ARRAY_SIZE(buttons)},
+	[EV_SW] = {switches, ARRAY_SIZE(switches)},
 };
 
 /* ---- classes of keys ---- */
@@ -245,9 +246,13 @@ unsigned modifier_of_keysym(uint32_t keysym)
 
 struct told policy_tell(uint16_t type, uint16_t code)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(controls); i++)
-		if (controls[i].type == type && controls[i].code == code)
-			return (struct told){TOLD_CONTROL, controls[i].control};
+	uint8_t control =
+		type < EV_CNT && code < types[type].count ? types[type].controls[code] : 0;
+
+	if (control)
+		return (struct told){TOLD_CONTROL, (Uxrec__Control)control};
+	if (type == EV_SYN && code == SYN_REPORT)
+		return (struct told){TOLD_CONTROL, CONTROL(FRAME)};
 	/* the ranges in which input-event-codes.h has keys; between them lie buttons */
 	if (type == EV_KEY && (code < BTN_MISC || (code >= KEY_OK && code < BTN_DPAD_UP)))
 		return (struct told){.kind = TOLD_KEY};
@@ -256,6 +261,5 @@ struct told policy_tell(uint16_t type, uint16_t code)
 
 bool control_is_button(Uxrec__Control control)
 {
-	return control >= UXREC__CONTROL__CONTROL_BUTTON_LEFT &&
-		control < UXREC__CONTROL__CONTROL_SWITCH_LID;
+	return control >= CONTROL(BUTTON_LEFT) && control < CONTROL(SWITCH_LID);
 }

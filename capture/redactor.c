@@ -66,6 +66,18 @@ static int64_t due_ns(const struct redactor *redactor, const struct redactor_key
 	return begin - begin % interval + interval + SLACK_NS + hold_ns(redactor);
 }
 
+int64_t redactor_time_ns(const struct redactor *redactor, int64_t time_ns, int64_t now_ns)
+{
+	int64_t interval = interval_ns(redactor->now);
+
+	if (redactor->now == KEY_POLICY_FULL && time_ns >= redactor->since_ns &&
+		time_ns <= now_ns - hold_ns(redactor))
+		return time_ns;
+	if (interval == 0)
+		interval = REDACTOR_COUNTS_NS; /* the widest, where not even a count is said */
+	return time_ns - time_ns % interval;
+}
+
 /* ---- saying ---- */
 
 static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reason, int64_t from_ns)

@@ -85,6 +85,12 @@ uint32_t redactor_button(struct redactor *redactor, int64_t time_ns);
 /** No key that is held is known of any more: it may be released where nobody reads. */
 void redactor_release_modifiers(struct redactor *redactor);
 
+/**
+ * What may be said, beside the keys themselves, of a time at which one may have been pressed: where "full" has
+ * held since, and nothing is held back any more, that time, else the begin of its interval.
+ */
+int64_t redactor_time_ns(const struct redactor *redactor, int64_t time_ns, int64_t now_ns);
+
 /** Say what is due. @return when more will be, INT64_MAX when nothing waits */
 int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns);
 

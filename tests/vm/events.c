@@ -339,6 +339,43 @@ static void repeats_are_kept(void)
 	lab_device_remove(&keyboard);
 }
 
+/* of a receiver that is keyboard and mouse in one */
+static void buttons_do_not_repeat(void)
+{
+	_destroy_(lab_file) struct lab_file *file = NULL;
+	struct lab_recording recording;
+	struct libevdev *evdev = libevdev_new();
+	struct lab_device receiver;
+	int delay = 200, period = 50;
+	size_t repeated = 0;
+	uint32_t number;
+
+	libevdev_set_name(evdev, "uxrec receiver");
+	libevdev_enable_event_code(evdev, EV_KEY, KEY_A, NULL);
+	libevdev_enable_event_code(evdev, EV_KEY, BTN_LEFT, NULL);
+	libevdev_enable_event_code(evdev, EV_REL, REL_X, NULL);
+	libevdev_enable_event_code(evdev, EV_REL, REL_Y, NULL);
+	libevdev_enable_event_code(evdev, EV_REP, REP_DELAY, &delay);
+	libevdev_enable_event_code(evdev, EV_REP, REP_PERIOD, &period);
+	lab_device_make_of(&receiver, evdev);
+	lab_record(&recording, "none");
+	for (int value = 1; value >= 0; value--) {
+		lab_send(&receiver, EV_KEY, BTN_LEFT, value);
+		lab_report(&receiver);
+		sleep_ms(600);
+	}
+	lab_read(&receiver);
+	file = lab_recording_end(&recording);
+	number = lab_file_device(file, "uxrec receiver")->device;
+	for (size_t i = 0; i < receiver.count; i++)
+		repeated += receiver.events[i].type == EV_KEY && receiver.events[i].value == 2;
+	expect(repeated >= 3); /* so says the kernel */
+	for (int value = 0; value <= 2; value++)
+		expect(count_of(file, number, CHANNEL_CONTROLS, UXREC__CONTROL__CONTROL_BUTTON_LEFT,
+			       value, 0) == (value < 2));
+	lab_device_remove(&receiver);
+}
+
 /* ---- pauses ---- */
 
 static void nothing_of_a_pause_is_recorded(void)
@@ -397,6 +434,8 @@ static const struct test tests[] = {
 		wheels_and_switches_are_recorded},
 	{"what is held at the start and at the stop is known", held_is_known},
 	{"keys that repeat are kept, and marked", repeats_are_kept},
+	{"buttons of a device with keys do not repeat, though the kernel says so",
+		buttons_do_not_repeat},
 	{"nothing of a pause is recorded, and no device is open in it",
 		nothing_of_a_pause_is_recorded},
 };

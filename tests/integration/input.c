@@ -1,0 +1,460 @@
+/* What a study and a moderator may choose of input, from a key to the file, and what is said of it. */
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/helpers.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/channel.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/study.pb-c.h"
+#include "protocol/writer.h"
+#include "replay/timeline.h"
+
+#include <fcntl.h>
+#include <linux/input-event-codes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* XTest counts keys from 8 on */
+#define KEYCODE_OFFSET 8
+
+#define SHIFT UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT
+#define CTRL  UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_CTRL
+#define ALT   UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_ALT
+
+static char *program(const char *name)
+{
+	char *path;
+
+	check(asprintf(&path, "%s/%s", build_folder(), name) > 0);
+	return path;
+}
+
+#define uxrec(ret_output, ...)                                                                     \
+	({                                                                                         \
+		_autofree_ char *program_ = program("uxrec");                                      \
+		run_child(ret_output, program_, __VA_ARGS__, NULL);                                \
+	})
+
+static void key(struct desktop *desktop, int code, bool press)
+{
+	desktop_fake(desktop, press ? XCB_KEY_PRESS : XCB_KEY_RELEASE,
+		(uint8_t)(code + KEYCODE_OFFSET), 0, 0);
+}
+
+static void tap(struct desktop *desktop, int code)
+{
+	key(desktop, code, true);
+	key(desktop, code, false);
+}
+
+static void click(struct desktop *desktop)
+{
+	desktop_fake(desktop, XCB_BUTTON_PRESS, 1, 0, 0);
+	desktop_fake(desktop, XCB_BUTTON_RELEASE, 1, 0, 0);
+}
+
+/* ---- what a session holds ---- */
+
+struct told {
+	size_t presses;           /* of classes */
+	size_t buttons, movement; /* of controls */
+	size_t shortcuts, labels;
+	struct {
+		uint32_t code, modifiers;
+	} shortcut[16];
+	char label_of_s[32];
+	char devices[8][64];
+	size_t device_count;
+};
+
+static void tell_shortcuts(struct told *told, const Uxrec__ShortcutBatch *batch)
+{
+	check(batch->n_code == batch->n_modifiers);
+	for (size_t i = 0; i < batch->n_code; i++) {
+		check(told->shortcuts < ARRAY_SIZE(told->shortcut));
+		told->shortcut[told->shortcuts].code = batch->code[i];
+		told->shortcut[told->shortcuts++].modifiers = batch->modifiers[i];
+	}
+}
+
+static void tell_layout(struct told *told, const Uxrec__KeyboardLayout *layout)
+{
+	told->labels += layout->n_labels;
+	for (size_t i = 0; i < layout->n_labels; i++)
+		if (layout->labels[i]->code == KEY_S)
+			snprintf(told->label_of_s, sizeof(told->label_of_s), "%s",
+				layout->labels[i]->text);
+}
+
+static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	const Uxrec__KeyClassBatch *classes = (const void *)unpacked;
+	const Uxrec__ControlBatch *controls = (const void *)unpacked;
+	const Uxrec__InputDevice *device = (const void *)unpacked;
+	struct told *told = user;
+
+	switch (message->channel->known) {
+	case CHANNEL_KEY_CLASSES:
+		for (size_t i = 0; i < classes->n_action; i++)
+			told->presses += classes->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS;
+		break;
+	case CHANNEL_CONTROLS:
+		for (size_t i = 0; i < controls->n_control; i++) {
+			told->buttons +=
+				controls->control[i] == UXREC__CONTROL__CONTROL_BUTTON_LEFT;
+			told->movement += controls->control[i] == UXREC__CONTROL__CONTROL_REL_X;
+		}
+		break;
+	case CHANNEL_SHORTCUTS: tell_shortcuts(told, (const void *)unpacked); break;
+	case CHANNEL_KEYBOARD_LAYOUT: tell_layout(told, (const void *)unpacked); break;
+	case CHANNEL_INPUT_DEVICES:
+		check(told->device_count < ARRAY_SIZE(told->devices));
+		snprintf(told->devices[told->device_count++], sizeof(told->devices[0]), "%s",
+			device->name);
+		break;
+	default: break;
+	}
+	return 0;
+}
+
+static struct told read_session(const struct daemon_child *daemon, const char *id)
+{
+	_destroy_(session) struct session *session = daemon_session(daemon, id);
+	struct told told = {0};
+
+	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_MAX & ~UINT64_C(1), take, &told) ==
+		0);
+	return told;
+}
+
+static bool is_redacted(const struct daemon_child *daemon, const char *id)
+{
+	_autofree_ char *path = NULL, *output = NULL;
+	int r;
+
+	check(asprintf(&path, "%s/%s", daemon->library, id) > 0);
+	r = uxrec(&output, "verify", "--redaction", path);
+	if (r != 0)
+		printf("# %s\n", output);
+	return r == 0;
+}
+
+/* ---- shortcuts ---- */
+
+static void record_study(const struct daemon_child *daemon, const char *study, char ret_id[21])
+{
+	_autofree_ char *path = temporary_path("input.yaml"), *output = NULL;
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	check(io_write_all(fd, study, strlen(study)) == 0);
+	check(daemon_command(daemon, &output, "start", "--study", path, "--participant", "P01",
+		      "--consent", "paper", "--keys", "classes", NULL) == 0);
+	check(strlen(output) == 21);
+	snprintf(ret_id, 21, "%s", output);
+}
+
+/* twelve keys with the modifiers, of which three are commands */
+static void work_with_commands(struct desktop *desktop)
+{
+	tap(desktop, KEY_P);
+	key(desktop, KEY_LEFTSHIFT, true);
+	tap(desktop, KEY_Q); /* a capital letter */
+	key(desktop, KEY_LEFTSHIFT, false);
+	key(desktop, KEY_LEFTCTRL, true);
+	tap(desktop, KEY_S);
+	key(desktop, KEY_LEFTSHIFT, true);
+	tap(desktop, KEY_T);
+	key(desktop, KEY_LEFTSHIFT, false);
+	key(desktop, KEY_LEFTCTRL, false);
+	key(desktop, KEY_LEFTALT, true);
+	tap(desktop, KEY_LEFT);
+	key(desktop, KEY_LEFTALT, false);
+	key(desktop, KEY_RIGHTALT, true);
+	tap(desktop, KEY_E); /* a letter on many keyboards */
+	key(desktop, KEY_RIGHTALT, false);
+	tap(desktop, KEY_W);
+}
+
+static void expect_commands(const struct told *told)
+{
+	static const struct {
+		uint32_t code, modifiers;
+	} wanted[] = {{KEY_S, CTRL}, {KEY_T, CTRL | SHIFT}, {KEY_LEFT, ALT}};
+
+	check(told->shortcuts == ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		expect(told->shortcut[i].code == wanted[i].code &&
+			told->shortcut[i].modifiers == wanted[i].modifiers);
+	expect(told->labels > 40 && strcmp(told->label_of_s, "s") == 0);
+}
+
+/* what a reviewer reads of them */
+static void expect_names(const struct daemon_child *daemon, const char *id)
+{
+	static const char *const names[] = {"Ctrl+s", "Ctrl+Shift+t", "Alt+Left"};
+	_destroy_(session) struct session *session = daemon_session(daemon, id);
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	Uxrec__Timeline *message;
+
+	check(timeline_create(&timeline, session) == 0);
+	message = timeline_to_message(timeline);
+	check(message != NULL);
+	for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
+		size_t found = 0;
+
+		for (size_t i = 0; i < message->n_events; i++)
+			found += strcmp(message->events[i]->text, names[n]) == 0;
+		expect(found == 1);
+	}
+	uxrec__timeline__free_unpacked(message, NULL);
+}
+
+static void shortcuts_are_kept_where_the_study_says_so(void)
+{
+	static const char tasks[] = "tasks: [{id: one, title: Do it}]\n";
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(),
+		(const char *[]){"--input", "x11", "--screen", "none", NULL});
+	for (int kept = 0; kept < 2; kept++) {
+		char study[128], id[21];
+		struct told told;
+
+		snprintf(study, sizeof(study), "study: Keys\n%s%s", kept ? "shortcuts: true\n" : "",
+			tasks);
+		record_study(&daemon, study, id);
+		work_with_commands(&desktop);
+		sleep_ms(300);
+		expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+		told = read_session(&daemon, id);
+		expect(told.presses == 12);
+		if (kept) {
+			expect_commands(&told);
+			expect_names(&daemon, id);
+		} else {
+			expect(told.shortcuts == 0 && told.labels == 0);
+		}
+		expect(is_redacted(&daemon, id));
+	}
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* ---- which devices ---- */
+
+static void only_devices_that_are_asked_for_are_read(void)
+{
+	/* XTest's own devices are those that do something here */
+	static const struct {
+		const char *list;
+		size_t presses, buttons;
+		bool keyboards, mice;
+	} table[] = {
+		{"keyboard", 2, 0, true, false},
+		{"-keyboard", 0, 2, false, true},
+		{"name:XTEST,-mouse", 2, 0, true, false},
+		{"-name:XTEST", 0, 0, true, true},
+		{"touchpad", 0, 0, false, false},
+	};
+	struct desktop desktop = {0};
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		bool keyboards = false, mice = false;
+		struct daemon_child daemon;
+		struct told told;
+		char id[21];
+
+		daemon_start(&daemon, temporary_folder(),
+			(const char *[]){"--input", "x11", "--screen", "none", "--devices",
+				table[i].list, NULL});
+		daemon_record(&daemon, "classes", id);
+		tap(&desktop, KEY_A);
+		tap(&desktop, KEY_B);
+		click(&desktop);
+		desktop_fake(&desktop, XCB_MOTION_NOTIFY, 1, 5, 5);
+		sleep_ms(300);
+		expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+		told = read_session(&daemon, id);
+		expect(told.presses == table[i].presses && told.buttons == table[i].buttons);
+		expect((told.movement > 0) == (table[i].buttons > 0));
+		for (size_t d = 0; d < told.device_count; d++) {
+			keyboards |= strstr(told.devices[d], "keyboard") != NULL;
+			mice |= strstr(told.devices[d], "pointer") != NULL ||
+				strstr(told.devices[d], "mouse") != NULL;
+		}
+		expect(keyboards == table[i].keyboards && mice == table[i].mice);
+		expect(end_child(&daemon.child, SIGTERM) == 0);
+	}
+	desktop_end(&desktop);
+}
+
+static void lists_of_devices_that_make_no_sense_are_refused(void)
+{
+	_autofree_ char *uxrecd = program("uxrecd"), *output = NULL, *doctor = NULL;
+
+	expect(run_child(&output, uxrecd, "--input", "none", "--screen", "none", "--library",
+		       temporary_folder(), "--devices", "keyboards", NULL) == 2);
+	expect(strstr(output, "keyboards") != NULL);
+	expect(uxrec(&doctor, "doctor", "--devices", "keyboards") == 2);
+	expect(strstr(doctor, "keyboards") != NULL);
+}
+
+/* ---- uxrec doctor --show ---- */
+
+/* What it shows while two letters and a digit are typed, and clicked; @return its exit status. */
+static int show(struct desktop *desktop, const char *keys, char **ret_output)
+{
+	_autofree_ char *path = program("uxrec");
+	struct child child = start_child(path,
+		(const char *[]){"doctor", "--show=2", "--input", "x11", "--keys", keys, NULL});
+	int r;
+
+	if (child_says(&child, "Type, click and move", 20)) {
+		tap(desktop, KEY_Q);
+		tap(desktop, KEY_W);
+		tap(desktop, KEY_7);
+		click(desktop);
+		desktop_fake(desktop, XCB_MOTION_NOTIFY, 1, 5, 7);
+	}
+	r = wait_child(&child, 30);
+	*ret_output = child_output(&child);
+	end_child(&child, SIGTERM);
+	return r;
+}
+
+static void what_would_be_recorded_is_shown(void)
+{
+	_autofree_ char *classes = NULL, *counts = NULL, *full = NULL;
+	struct desktop desktop = {0};
+	unsigned count = 0, part;
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	expect(show(&desktop, "classes", &classes) == 0);
+	expect(strstr(classes, "keyboard is there: Virtual core XTEST keyboard") != NULL);
+	expect(strstr(classes, "keys are told as 'classes'") != NULL);
+	expect(strstr(classes, " letter") && strstr(classes, " digit"));
+	expect(strstr(classes, "button left 1\n") && strstr(classes, "button left 0\n"));
+	expect(strstr(classes, "motion by 5, 7\n") != NULL);
+	expect(show(&desktop, "counts", &counts) == 0);
+	expect(strstr(counts, "keys are told as 'counts'") && !strstr(counts, "letter"));
+	for (const char *at = counts; (at = strstr(at, "keys: ")); at++)
+		if (sscanf(at, "keys: %u in 250 ms", &part) == 1)
+			count += part;
+	expect(count == 3);
+	/* codes would stay on the terminal */
+	expect(uxrec(&full, "doctor", "--show=2", "--input", "x11", "--keys", "full") == 2);
+	expect(!strstr(full, "Type, click"));
+	desktop_end(&desktop);
+}
+
+/* ---- uxrec info ---- */
+
+#define BEGIN_NS (1000 * NS_PER_S)
+
+static void write_device(struct session_writer *writer, struct session_clock *clock, int second,
+	uint32_t number, const char *name, bool removed)
+{
+	Uxrec__InputDevice device = UXREC__INPUT_DEVICE__INIT;
+
+	device.device = number;
+	device.name = (char *)name;
+	device.virtual_ = number == 2;
+	device.removed = removed;
+	write_message(
+		writer, clock, CHANNEL_INPUT_DEVICES, BEGIN_NS + second * NS_PER_S, &device.base);
+}
+
+static void write_policy(struct session_writer *writer, struct session_clock *clock, int second,
+	Uxrec__KeyPolicy__Reason reason)
+{
+	Uxrec__KeyPolicy policy = UXREC__KEY_POLICY__INIT;
+
+	policy.level = reason == UXREC__KEY_POLICY__REASON__REASON_PASSWORD
+		? UXREC__KEY_POLICY__LEVEL__LEVEL_NONE
+		: UXREC__KEY_POLICY__LEVEL__LEVEL_CLASSES;
+	policy.reason = reason;
+	policy.passwords_watched = true;
+	write_message(
+		writer, clock, CHANNEL_KEY_POLICY, BEGIN_NS + second * NS_PER_S, &policy.base);
+}
+
+/* a keyboard, a mouse that comes late and goes, and a password field twice, for three and two seconds */
+static void write_input(struct session_writer *writer)
+{
+	struct session_clock clock = {0};
+	Uxrec__SessionEvent started = UXREC__SESSION_EVENT__INIT;
+	Uxrec__Study study = UXREC__STUDY__INIT;
+
+	write_message(writer, &clock, CHANNEL_STUDY, BEGIN_NS, &study.base);
+	started.kind = UXREC__SESSION_EVENT__KIND__KIND_STARTED;
+	started.keys = (char *)"classes";
+	write_message(writer, &clock, CHANNEL_EVENTS, BEGIN_NS, &started.base);
+	write_device(writer, &clock, 0, 1, "Some Keyboard", false);
+	write_policy(writer, &clock, 0, UXREC__KEY_POLICY__REASON__REASON_START);
+	write_policy(writer, &clock, 2, UXREC__KEY_POLICY__REASON__REASON_PASSWORD);
+	write_device(writer, &clock, 3, 2, "Late Mouse", false);
+	write_policy(writer, &clock, 5, UXREC__KEY_POLICY__REASON__REASON_NO_PASSWORD);
+	write_policy(writer, &clock, 7, UXREC__KEY_POLICY__REASON__REASON_PASSWORD);
+	write_device(writer, &clock, 8, 2, "Late Mouse", true);
+	write_policy(writer, &clock, 9, UXREC__KEY_POLICY__REASON__REASON_NO_PASSWORD);
+}
+
+static void info_tells_devices_and_password_fields(void)
+{
+	_destroy_(session_writer) struct session_writer *writer = NULL;
+	_autofree_ char *folder = temporary_path("told"), *path = NULL, *text = NULL, *json = NULL;
+
+	check(mkdir(folder, 0700) == 0);
+	check(asprintf(&path, "%s/recording-0001.mcap", folder) > 0);
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
+	write_input(writer);
+	check(session_writer_finish(writer) == 0);
+	check(uxrec(&text, "info", folder) == 0);
+	expect(strstr(text, "keys         classes, to 100 ms\n") != NULL);
+	expect(strstr(text, "passwords    a field for one had the focus 2 times, for 5.0 s") !=
+		NULL);
+	expect(strstr(text, "device       1: Some Keyboard\n") != NULL);
+	expect(strstr(text,
+		       "device       2: Late Mouse, made by a program, from 3.000 s, "
+		       "until 8.000 s\n") != NULL);
+	check(uxrec(&json, "info", folder, "--json") == 0);
+	expect(strstr(json, "\"keys\": \"classes\"") != NULL);
+	expect(strstr(json, "\"password_fields\": 2,") && strstr(json, "\"password_s\": 5.0"));
+	expect(strstr(json, "\"name\": \"Some Keyboard\"") &&
+		strstr(json, "\"name\": \"Late Mouse\""));
+	expect(strstr(json, "\"from_ns\": 1003000000000") &&
+		strstr(json, "\"to_ns\": 1008000000000"));
+}
+
+static const struct test tests[] = {
+	{"shortcuts are kept, with names, where the study says so and only there",
+		shortcuts_are_kept_where_the_study_says_so},
+	{"only devices that are asked for are read", only_devices_that_are_asked_for_are_read},
+	{"lists of devices that make no sense are refused",
+		lists_of_devices_that_make_no_sense_are_refused},
+	{"uxrec doctor --show shows what would be recorded, and no codes",
+		what_would_be_recorded_is_shown},
+	{"uxrec info tells devices and how often a password field had the focus",
+		info_tells_devices_and_password_fields},
+};
+
+int main(void)
+{
+	return RUN_TESTS("input choices", tests);
+}
