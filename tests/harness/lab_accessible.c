@@ -531,6 +531,16 @@ int64_t accessible_lab_press(struct accessible_lab *lab, uint8_t button, int x, 
 	return press(lab, button, x, y, 80);
 }
 
+bool accessible_lab_has_focus(struct accessible_lab *lab, enum accessible_focus focus)
+{
+	bool has;
+
+	pthread_mutex_lock(&lab->lock);
+	has = lab->focus == focus;
+	pthread_mutex_unlock(&lab->lock);
+	return has;
+}
+
 bool accessible_lab_focus_row(struct accessible_lab *lab, const struct application *application,
 	enum row row, enum accessible_focus focus)
 {
@@ -540,7 +550,7 @@ bool accessible_lab_focus_row(struct accessible_lab *lab, const struct applicati
 	for (int i = 0; i < 30; i++) {
 		accessible_lab_click(lab, x, y);
 		sleep_ms(1000);
-		if (lab->focus == focus)
+		if (accessible_lab_has_focus(lab, focus))
 			return true;
 	}
 	return false;

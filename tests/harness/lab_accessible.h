@@ -92,6 +92,9 @@ int64_t accessible_lab_click(struct accessible_lab *lab, int x, int y);
 /** The same with any button, and as long as by hand. */
 int64_t accessible_lab_press(struct accessible_lab *lab, uint8_t button, int x, int y);
 
+/** What was told last. */
+bool accessible_lab_has_focus(struct accessible_lab *lab, enum accessible_focus focus);
+
 /** Click until the row has the focus: the first time a page takes clicks and keys some time after its window is
  *  there. @return false when it never has */
 bool accessible_lab_focus_row(struct accessible_lab *lab, const struct application *application,
