@@ -132,7 +132,8 @@ static int start_screen(
 	struct station *station, const struct source_context *context, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
-	const struct screen_options wanted = {options->screen, options->display, options->max_fps};
+	const struct screen_options wanted = {options->screen, options->display, options->encoder,
+		options->priority, options->max_fps};
 	const struct pointer_options pointer = {
 		.display = options->display, .pressed = station_clicked, .user = station};
 	struct source *screen;
