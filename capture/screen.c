@@ -378,14 +378,8 @@ static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 	return r < 0 ? r : 1;
 }
 
-/* Sleep until the rest of a stroke is there and the ceiling of the rate allows; the damage goes on
- * accumulating meanwhile. */
-static void hold_back(struct screen_source *source, int64_t damage_ns)
+static void sleep_until(struct screen_source *source, int64_t until_ns)
 {
-	int64_t until_ns = damage_ns + COALESCE_NS;
-
-	if (source->next_ns > until_ns)
-		until_ns = source->next_ns;
 	while (!source->stop && clock_now_ns() < until_ns) {
 		struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
 
@@ -400,6 +394,8 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 	int64_t until_ns;
 	int r;
 
+	/* damage goes on accumulating; a grabber that copies while it waits shall have the newest */
+	sleep_until(source, source->next_ns);
 	do {
 		r = ops->wait(source->grabber, source->wake_fd, 0, ret_damage_ns);
 		if (r != 0 || source->keyframe_wanted || source->stop)
@@ -431,7 +427,7 @@ static int run(struct screen_source *source)
 			damage_ns = clock_now_ns(); /* a keyframe of what does not change */
 		}
 		source->busy_since_ns = damage_ns;
-		hold_back(source, damage_ns);
+		sleep_until(source, damage_ns + COALESCE_NS);
 		if (source->stop)
 			break;
 		r = take_picture_at_pace(source, damage_ns);
