@@ -271,6 +271,7 @@ static int push_picture(struct screen_source *source, const struct areas *change
 	r = push_clear(source, changed, &info, encoded.keyframe);
 	if (r < 0)
 		return r;
+	patcher_paid(source->patcher);
 	source->owed_ns = source->owed_bytes = 0;
 	source->pictures_since_keyframe++;
 	info.flags = encoded.keyframe ? PACKET_KEYFRAME : 0;
@@ -358,10 +359,20 @@ static int64_t due_ns(struct screen_source *source, int64_t now_ns)
 	return owed_ns < rest_ns ? owed_ns : rest_ns;
 }
 
+/* The video shows what was laid over it, if it does not already. */
+static int pay(struct screen_source *source, int64_t now_ns)
+{
+	static const struct areas nothing;
+
+	if (patcher_owes(source->patcher))
+		return push_picture(source, &nothing, now_ns, 0, false);
+	source->owed_ns = source->owed_bytes = 0;
+	return 0;
+}
+
 /* Nothing has changed: do what has time until then. @return 1 when there was some, 0, or a negative errno */
 static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 {
-	static const struct areas nothing;
 	int64_t now_ns = clock_now_ns();
 	const Uxrec__ScreenPatches *patches;
 	int r = 0;
@@ -372,7 +383,7 @@ static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 	source->busy_since_ns = now_ns;
 	now_ns = clock_now_ns(); /* of what was called complete meanwhile nothing may come */
 	if (source->owed_ns && source->owed_ns + OWED_NS <= now_ns)
-		r = push_picture(source, &nothing, now_ns, 0, false);
+		r = pay(source, now_ns);
 	else if ((patches = patcher_rest(source->patcher, now_ns)))
 		r = push_patches(source, patches, now_ns, 0);
 	return r < 0 ? r : 1;
