@@ -74,7 +74,7 @@ static int open_decoder(struct frames *frames, struct error *reterr)
 /* @return 0 with the picture in frames->decoded, -EBADMSG when there is none, or -ENOMEM */
 static int decode(struct frames *frames, const void *data, size_t size)
 {
-	int r = size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE
+	int r = size == 0 || size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE
 		? AVERROR_INVALIDDATA
 		: av_new_packet(frames->packet, (int)size);
 
