@@ -47,7 +47,7 @@ endif
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp
-LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng
+LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-xtest libevdev
