@@ -254,12 +254,15 @@ check-fuzz:
 check-crash: tests
 	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
 
-# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it
+# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it; fontconfig keeps
+# what it has found up to the end of the program
 check-asan check-tsan:
 	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
 	@$(MAKE) --no-print-directory web
 	@echo 'race:libpulse' >build/$(@:check-%=%)/suppressions
+	@echo 'leak:libfontconfig' >build/$(@:check-%=%)/leaks
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/build/$(@:check-%=%)/suppressions \
+		LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/$(@:check-%=%)/leaks \
 		UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
 
 # which lines of protocol/ the tests of the file reach
