@@ -47,7 +47,7 @@ endif
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp wayland-client
-LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil
+LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-xtest libevdev spng wayland-client wayland-server
@@ -158,7 +158,7 @@ $(B)/uxrec-play: $(B)/daemon/play.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/libr
 
 $(B)/uxrec: $(B)/replay/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
-	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lm
+	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
 $(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
@@ -280,12 +280,15 @@ check-fuzz:
 check-crash: tests
 	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
 
-# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it
+# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it; fontconfig keeps
+# what it has found up to the end of the program
 check-asan check-tsan:
 	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
 	@$(MAKE) --no-print-directory web
 	@echo 'race:libpulse' >build/$(@:check-%=%)/suppressions
+	@echo 'leak:libfontconfig' >build/$(@:check-%=%)/leaks
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/build/$(@:check-%=%)/suppressions \
+		LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/$(@:check-%=%)/leaks \
 		UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
 
 # which lines of protocol/ the tests of the file reach
