@@ -82,7 +82,7 @@ static void sigint_ends_well(void)
 	signal_ends_well(SIGINT, "SIGINT");
 }
 
-static void vanished_display_ends_the_session(void)
+static void vanished_display_ends_its_input(void)
 {
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(session_facts) struct session_facts *facts = NULL;
@@ -535,8 +535,8 @@ static void frozen_sources_are_left(void)
 static const struct test tests[] = {
 	{"SIGTERM ends the session with its reason", sigterm_ends_well},
 	{"SIGINT ends the session with its reason", sigint_ends_well},
-	{"a display that vanishes ends the session, the recorder goes on",
-		vanished_display_ends_the_session},
+	{"a display that vanishes ends a session whose input it is, the recorder goes on",
+		vanished_display_ends_its_input},
 	{"a full disk is said, and the session goes on in a new segment",
 		full_disk_holds_and_goes_on},
 	{"files that somebody removes are made again, and nothing is missing",
