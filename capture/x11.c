@@ -113,20 +113,22 @@ xcb_connection_t *x11_connect(const char *display, xcb_screen_t **ret_screen, st
 
 	if (!name) {
 		error_set(reterr, -ENOENT,
-			"no display: neither --display nor DISPLAY says which X server to record");
+			"no display: neither --display nor DISPLAY says which X server to record; "
+			"start uxrecd in the participant's session, or give --display :0");
 		return NULL;
 	}
 	connection = connect_soon(display, &number);
 	if (!connection) {
 		error_set(reterr, -ETIMEDOUT,
-			"the X display '%s' does not answer: is it stopped, or busy?",
+			"the X display '%s' does not answer: is its server stopped? Start it anew, or "
+			"record another with --display",
 			text_quote(name).text);
 		return NULL;
 	}
 	if (xcb_connection_has_error(connection)) {
 		error_set(reterr, -ECONNREFUSED,
-			"cannot connect to the X display '%s': is it running, and may this user "
-			"use it (XAUTHORITY)?",
+			"cannot connect to the X display '%s': is it running (ls /tmp/.X11-unix), and "
+			"may this user use it? Start uxrecd in its session, or set XAUTHORITY",
 			text_quote(name).text);
 		xcb_disconnect(connection);
 		return NULL;

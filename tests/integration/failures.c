@@ -371,13 +371,13 @@ static void refuses(const char *program_name, const struct wrong *table, size_t 
 static void wrong_recorder_commands_are_refused(void)
 {
 	static const struct wrong table[] = {
-		{{"--display", ":4711", "--library", "/tmp/uxrec-never"}, 3, "cannot connect"},
+		{{"--display", ":4711", "--library", "/tmp/uxrec-never"}, 3, "set XAUTHORITY"},
 		{{"--librray", "/tmp"}, 2, "--librray"},
 		{{"--library"}, 2, "--library"},
 		{{"--listen", "127.0.0.1"}, 2, "ADDRESS:PORT"},
 		{{"--listen", "127.0.0.1:99999"}, 2, "port"},
 		{{"--listen", "0.0.0.0:7310"}, 2, "SSH tunnel"},
-		{{"--library", "/tmp/uxrec-never"}, 3, "no display"},
+		{{"--library", "/tmp/uxrec-never"}, 3, "give --display :0"},
 		{{"--fps", "0"}, 2, "1 to 240"},
 		{{"--screen", "wayland"}, 2, "--screen"},
 		{{"--input", "keyboard"}, 2, "--input"},
