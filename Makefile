@@ -50,7 +50,7 @@ LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-shm
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
-LIBS_tests    := cunit xcb xcb-xtest libevdev spng wayland-client wayland-server
+LIBS_tests    := cunit xcb xcb-randr xcb-xtest libevdev spng wayland-client wayland-server
 
 # two calls: one library that is not there makes pkg-config say nothing of the others
 pkg_cflags := $(patsubst -I%,-isystem %,$(sort $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \

@@ -226,7 +226,7 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 	_destroy_(source) struct source *source = NULL;
 	struct device_sink sink = {{take_device}, PTHREAD_MUTEX_INITIALIZER, {NULL}, 0};
 	struct session_clock clock;
-	struct source_context context = {&clock, &sink.base, ignore_lost, NULL};
+	struct source_context context = {.clock = &clock, .sink = &sink.base, .lost = ignore_lost};
 	struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,

@@ -23,6 +23,8 @@
 
 /* A photograph is sharp enough in the video: what is at rest is left to it above this, in bytes a pixel. */
 #define REST_DENSITY 0.75
+/* What a file has beside them: its chunks, a palette. The corner of a screen may be a few pixels. */
+#define REST_FILE_BYTES 200
 
 /* How many bytes may be spent: so much at once, and a second. */
 #define LAID_BUDGET (96 * 1024)
@@ -353,7 +355,7 @@ static bool lay_run(struct patcher *patcher, int column, int row, int count)
 {
 	struct rect rect = rect_of(patcher, column, row, count);
 	size_t size = add_patch(patcher, &rect);
-	bool photo = (double)size > REST_DENSITY * rect.width * rect.height;
+	bool photo = (double)size > REST_DENSITY * rect.width * rect.height + REST_FILE_BYTES;
 
 	if (size == 0)
 		return false;

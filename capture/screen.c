@@ -52,6 +52,9 @@ struct screen_source {
 	_Atomic bool stop, keyframe_wanted;
 	_Atomic int64_t busy_since_ns; /* 0: waiting for damage */
 
+	pthread_mutex_t
+		grabber_lock; /* of the pointer: another thread may cut what this one waits for */
+
 	/* of the thread */
 	struct grabber *grabber;
 	struct canvas *canvas;
@@ -470,6 +473,36 @@ static void set_priority(const char *priority)
 		log_warning("screen: no idle priority");
 }
 
+/* The display is there again, and the next picture one that a decoder can begin with. */
+static int connect_again(struct source *base, struct error *reterr)
+{
+	struct screen_source *source = screen(base);
+	struct grabber *grabber, *gone = source->grabber;
+	int r;
+
+	source->busy_since_ns = clock_now_ns(); /* from here on something may come */
+	r = gone->ops->create(&grabber, source->options.display, reterr);
+	if (r == 0) {
+		pthread_mutex_lock(&source->grabber_lock);
+		source->grabber = grabber;
+		pthread_mutex_unlock(&source->grabber_lock);
+		grabber_destroy(gone);
+		r = set_up(source, reterr);
+	}
+	if (r < 0)
+		source->busy_since_ns = 0;
+	return r;
+}
+
+static bool come_back(struct screen_source *source)
+{
+	const struct source_absence absence = {"the display is gone", CHANNEL_SCREEN,
+		source->wake_fd, &source->stop, connect_again};
+
+	source->busy_since_ns = 0;
+	return source_come_back(&source->base, &source->context, &absence);
+}
+
 static void *screen_thread(void *user)
 {
 	struct screen_source *source = user;
@@ -477,12 +510,13 @@ static void *screen_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-screen");
 	set_priority(source->options.priority);
-	r = run(source);
+	do
+		r = run(source);
+	while (r == -EPIPE && !source->stop && come_back(source));
 	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base,
-			r == -EPIPE            ? "the display is gone"
-				: r == -ENOMEM ? "no memory for pictures"
-					       : "the screen could not be encoded any more");
+			r == -ENOMEM ? "no memory for pictures"
+				     : "the screen could not be encoded any more");
 	return NULL;
 }
 
@@ -502,10 +536,12 @@ static void screen_request_keyframe(struct source *base)
 
 static void cut_grabber(void *user)
 {
-	struct grabber *grabber = user;
+	struct screen_source *source = user;
 
-	if (grabber->ops->cut)
-		grabber->ops->cut(grabber);
+	pthread_mutex_lock(&source->grabber_lock);
+	if (source->grabber->ops->cut)
+		source->grabber->ops->cut(source->grabber);
+	pthread_mutex_unlock(&source->grabber_lock);
 }
 
 static void screen_destroy(struct source *base)
@@ -516,13 +552,14 @@ static void screen_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
-		source_join(source->thread, cut_grabber, source->grabber);
+		source_join(source->thread, cut_grabber, source);
 	encoder_destroy(source->encoder);
 	patcher_destroy(source->patcher);
 	canvas_destroy(source->canvas);
 	grabber_destroy(source->grabber);
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
+	pthread_mutex_destroy(&source->grabber_lock);
 	free(source);
 }
 
@@ -544,6 +581,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	if (!base)
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &screen_source_ops;
+	pthread_mutex_init(&source->grabber_lock, NULL);
 	source->context = *context;
 	source->options = *options;
 	pace_init(&source->pace, options->max_fps);

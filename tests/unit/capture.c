@@ -217,7 +217,8 @@ static void screen_source_pushes_every_change(void)
 	struct memory_sink sink = {{sink_push}, NULL};
 	struct session_clock clock;
 	bool lost = false;
-	const struct source_context context = {&clock, &sink.base, never_lost, &lost};
+	const struct source_context context = {
+		.clock = &clock, .sink = &sink.base, .lost = never_lost, .user = &lost};
 	const struct screen_options options = {.grabber = "test", .encoder = "auto", .max_fps = 30};
 	struct source *source;
 	int64_t before_ns = 0;

@@ -516,7 +516,8 @@ static void refusal_is_told(void)
 	if (child == 0) {
 		struct session_clock clock = {0};
 		struct packet_sink sink = {drop};
-		const struct source_context context = {&clock, &sink, ignore, NULL};
+		const struct source_context context = {
+			.clock = &clock, .sink = &sink, .lost = ignore};
 		const struct input_options options = {.source = "evdev",
 			.helper = helper,
 			.keys = KEY_POLICY_CLASSES,
