@@ -200,8 +200,10 @@ static const Uxrec__ScreenPatches *end_message(struct patcher *patcher)
 	/* the files have come to rest in memory */
 	for (size_t i = 0; i < patcher->message.n_patches; i++)
 		patcher->patch[i].png.data = patcher->files.data + patcher->offset[i];
-	return patcher->message.n_patches || patcher->message.n_cleared_px ? &patcher->message
-									   : NULL;
+	return patcher->message.n_patches || patcher->message.n_cleared_px ||
+			patcher->message.unchanged
+		? &patcher->message
+		: NULL;
 }
 
 /* ---- changes ---- */
@@ -278,6 +280,7 @@ const Uxrec__ScreenPatches *patcher_clear(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns)
 {
 	begin_message(patcher);
+	patcher->message.unchanged = changed->count == 0;
 	each_tile(patcher, changed, clear, &now_ns);
 	return end_message(patcher);
 }
@@ -393,6 +396,7 @@ const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns
 		patcher->next = (patcher->next + (count ? count : 1)) % total;
 	}
 	patcher->resting.bytes -= (int64_t)patcher->files.size_bytes;
+	patcher->message.unchanged = patcher->message.n_patches > 0;
 	return end_message(patcher);
 }
 

@@ -29,9 +29,9 @@ const Uxrec__ScreenPatches *patcher_lay(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns);
 
 /**
- * The video is about to show what has changed: what lies there is taken away with that picture.
+ * The video is about to show what has changed, or that nothing has: what lies there is taken away with that picture.
  *
- * @return what is to be pushed with the picture's time, or NULL: nothing lies there
+ * @return what is to be pushed with the picture's time, or NULL: nothing
  */
 const Uxrec__ScreenPatches *patcher_clear(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns);

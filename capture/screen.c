@@ -242,18 +242,19 @@ static int push_video(
 static int push_clear(struct screen_source *source, const struct areas *changed,
 	const struct packet_info *info, bool keyframe)
 {
-	const Uxrec__ScreenPatches *cleared =
+	const Uxrec__ScreenPatches *patches =
 		patcher_clear(source->patcher, changed, info->time_ns);
+	int r = 0;
 
-	if (keyframe) {
-		patcher_reset(source->patcher);
-		return push_keyframe_mark(source, info->time_ns);
-	}
-	if (!cleared)
-		return 0;
-	return push(source,
-		&(struct packet_info){CHANNEL_SCREEN_PATCHES, 0, info->time_ns, info->publish_ns},
-		&cleared->base);
+	if (patches && (!keyframe || patches->unchanged))
+		r = push(source,
+			&(struct packet_info){
+				CHANNEL_SCREEN_PATCHES, 0, info->time_ns, info->publish_ns},
+			&patches->base);
+	if (r < 0 || !keyframe)
+		return r;
+	patcher_reset(source->patcher);
+	return push_keyframe_mark(source, info->time_ns);
 }
 
 /**

@@ -280,6 +280,7 @@ static void rest(struct patcher *patcher, struct observer *observer, int64_t *no
 
 		*now_ns = due_ns > *now_ns ? due_ns : *now_ns;
 		patches = patcher_rest(patcher, *now_ns);
+		check(!patches || patches->unchanged);
 		if (patches)
 			observe(observer, patches);
 		tally->rested += patches != NULL;
