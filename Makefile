@@ -47,7 +47,7 @@ endif
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp
-LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil
+LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-xtest libevdev
@@ -149,7 +149,7 @@ $(B)/uxrec-play: $(B)/daemon/play.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/libr
 
 $(B)/uxrec: $(B)/replay/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
-	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lm
+	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
 $(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)

@@ -61,6 +61,11 @@
 /* No session has a thousand hours, and a time never overflows. */
 #define TRANSCRIPT_HOURS_LIMIT 1000
 
+/* A screen: several monitors of 4K beside each other are half of it. Showing it takes 8 bytes a pixel. */
+#define SCREEN_LIMIT_PIXELS (64 * 1024 * 1024)
+/* Of a patch, what its PNG file says beside pixels: palettes. */
+#define PATCH_CHUNK_LIMIT_BYTES (64 * 1024)
+
 /* How loud it was, in steps of 200 ms: five days, of which the two lists take 4 MB. */
 #define TIMELINE_LEVELS_LIMIT 2160000
 

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+#include "protocol/reader.h"
+
+/**
+ * What the screen of a session showed: the video, and the patches that lie over it (FORMAT.md, "To show
+ * time T"). What is shown at a moment never depends on the way there. Everything in the file is hostile: a
+ * picture that cannot be decoded leaves what was shown, a patch is left out, and both are counted; when
+ * the picture of a keyframe is lost, nothing is shown up to the next keyframe.
+ */
+struct frames;
+
+/** One picture; its pixels are valid until the next call on the frames. */
+struct frame {
+	int64_t time_ns;       /* session time of the change that made it */
+	int width, height;     /* of the screen, in pixels; may differ from picture to picture */
+	int stride_bytes;      /* >= 4 * width */
+	const uint8_t *pixels; /* height rows, top row first, bytes B G R X, X 255 */
+};
+
+/** What could not be shown. */
+struct frames_faults {
+	uint64_t pictures, patches;
+};
+
+/**
+ * @param ret     set on success, before the first picture; freed by frames_destroy() before its reader
+ * @param reader  not refreshed nor added to as long as the frames are used
+ * @return 0, -ENOENT without an H.264 decoder, or -ENOMEM, with the reason
+ */
+int frames_create(struct frames **ret, struct session_reader *reader, struct error *reterr);
+void frames_destroy(struct frames *frames);
+DEFINE_DESTROY(frames);
+
+/**
+ * Go to any moment. From an earlier one of the same keyframe that is as cheap as going on.
+ *
+ * @return 1 with the picture, 0 when nothing is shown there (frames_next() then gives what comes), or a
+ *         negative errno
+ */
+int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret);
+
+/**
+ * Go to the next moment at which the picture changes; from the begin when nothing was sought.
+ *
+ * @return 1 with the picture, 0 at the end, or a negative errno
+ */
+int frames_next(struct frames *frames, struct frame *ret);
+
+/** What could not be shown so far; of what was decoded twice, twice. */
+struct frames_faults frames_faults(const struct frames *frames);
