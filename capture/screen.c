@@ -38,6 +38,7 @@ struct screen_source {
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop, keyframe_wanted;
+	_Atomic bool focused_hidden;
 	_Atomic int64_t busy_since_ns; /* 0: waiting for damage */
 
 	/* of the thread */
@@ -79,6 +80,11 @@ static int push_info(struct screen_source *source, int64_t time_ns)
 	info.grabber = (char *)source->grabber->ops->name;
 	info.encoder = (char *)encoder_describe(source->encoder);
 	info.max_fps = (uint32_t)source->options.max_fps;
+	if (source->options.hide) {
+		info.hidden_places = (uint32_t)source->options.hide->fixed.count;
+		info.hidden_window_rules = (uint32_t)source->options.hide->window_count;
+		info.hidden_passwords = source->options.hide->passwords;
+	}
 	return push(source, &(struct packet_info){CHANNEL_SCREEN_INFO, 0, time_ns, 0}, &info.base);
 }
 
@@ -97,6 +103,8 @@ static int set_up(struct screen_source *source, struct error *reterr)
 	if (r < 0)
 		return error_set(
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
+	if (source->options.hide)
+		canvas_set_mask(source->canvas, MASK_FIXED, &source->options.hide->fixed, NULL);
 	r = encoder_create(&source->encoder, source->canvas->picture->width,
 		source->canvas->picture->height, source->options.max_fps, reterr);
 	if (r < 0)
@@ -226,13 +234,15 @@ static void owe(struct screen_source *source, const Uxrec__ScreenPatches *patche
 static int show(struct screen_source *source, int64_t damage_ns)
 {
 	struct areas changed = source->canvas->changed;
-	bool keyframe = keyframe_is_due(source);
 	const Uxrec__ScreenPatches *patches;
+	bool keyframe;
 	int r;
 
 	source->canvas->changed.count = 0;
-	if (changed.count == 0 && !keyframe)
+	/* a change of what is hidden is none, and brings no keyframe on */
+	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
 		return 0;
+	keyframe = keyframe_is_due(source);
 	source->next_ns = source->copied_ns + NS_PER_S / source->options.max_fps;
 	source->changes_since_keyframe++;
 	patches = keyframe ? NULL : patcher_lay(source->patcher, &changed, source->copied_ns);
@@ -422,6 +432,28 @@ static const struct source_ops screen_source_ops = {
 	.request_keyframe = screen_request_keyframe,
 };
 
+void screen_source_hide_focused(struct source *base, bool hidden)
+{
+	if (atomic_exchange(&screen(base)->focused_hidden, hidden) != hidden)
+		eventfd_write(screen(base)->wake_fd, 1);
+}
+
+/* What cannot be hidden is not recorded. */
+static int hide_windows(struct screen_source *source, struct error *reterr)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const struct hide_rules *rules = source->options.hide;
+
+	if (!rules || !hide_needs_windows(rules))
+		return 0;
+	if (!ops->hide)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the study hides windows, and the screen source '%s' cannot know where they are: "
+			"hide fixed areas, or record an X11 session",
+			ops->name);
+	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
+}
+
 int screen_source_create(struct source **ret, const struct source_context *context,
 	const struct screen_options *options, struct error *reterr)
 {
@@ -442,7 +474,10 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		return error_set(reterr, -EINVAL, "no screen source '%s'", options->grabber);
 	/* until the first picture has been pushed nothing is complete */
 	source->busy_since_ns = clock_now_ns();
+	source->focused_hidden = true;
 	r = ops->create(&source->grabber, options->display, reterr);
+	if (r == 0)
+		r = hide_windows(source, reterr);
 	if (r == 0)
 		r = set_up(source, reterr);
 	if (r < 0)

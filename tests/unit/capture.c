@@ -203,7 +203,7 @@ static void screen_source_pushes_every_change(void)
 	struct session_clock clock;
 	bool lost = false;
 	const struct source_context context = {&clock, &sink.base, never_lost, &lost};
-	const struct screen_options options = {"test", NULL, 30};
+	const struct screen_options options = {"test", NULL, 30, NULL};
 	struct source *source;
 	int64_t before_ns = 0;
 	uint32_t counter = 0;

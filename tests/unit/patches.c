@@ -219,9 +219,10 @@ static void observe(struct observer *observer, const Uxrec__ScreenPatches *patch
 	}
 	for (size_t i = 0; i < patches->n_patches; i++) {
 		const Uxrec__ScreenPatch *patch = patches->patches[i];
-		const AVFrame *frame = observer->viewer.frame;
+		const AVFrame *frame;
 
 		view(&observer->viewer, patch->png.data, patch->png.len);
+		frame = observer->viewer.frame;
 		check(patch->x_px + (uint32_t)frame->width <= WIDTH &&
 			patch->y_px + (uint32_t)frame->height <= HEIGHT);
 		for (int y = 0; y < frame->height; y++)
