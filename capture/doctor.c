@@ -82,11 +82,12 @@ static void check_encoder(Uxrec__DoctorReport *report, struct grabber_size size)
 	_destroy_(encoder) struct encoder *encoder = NULL;
 	struct error error = {"no memory"};
 
-	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1, 30, &error) < 0)
+	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,
+		    &(struct encoder_options){"auto", 30}, &error) < 0)
 		find(report, BAD, "encoder", "apt install libavcodec-extra or libavcodec59", "%s",
 			error.text);
 	else
-		find(report, GOOD, "encoder", "", "H.264 by libx264");
+		find(report, GOOD, "encoder", "", "H.264 by %s", encoder_describe(encoder));
 }
 
 /* Under Wayland an X display shows the programs that still speak X, and nothing else. */

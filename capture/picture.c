@@ -58,6 +58,13 @@ void picture_put(
 			(size_t)((rect->width + 1) & ~1));
 }
 
+void picture_interleave(
+	const struct picture *picture, uint8_t *y, int stride_y, uint8_t *uv, int stride_uv)
+{
+	I420ToNV12(picture->y, picture->stride_y, picture->u, picture->stride_uv, picture->v,
+		picture->stride_uv, y, stride_y, uv, stride_uv, picture->width, picture->height);
+}
+
 int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_data)
 {
 	_destroy_(picture) struct picture *small = NULL;

@@ -35,6 +35,10 @@ DEFINE_DESTROY(picture);
 void picture_put(
 	struct picture *picture, const struct rect *rect, const uint8_t *pixels, int stride_bytes);
 
+/** Copy the picture with its chroma planes interleaved: NV12. Strides in bytes. */
+void picture_interleave(
+	const struct picture *picture, uint8_t *y, int stride_y, uint8_t *uv, int stride_uv);
+
 /**
  * Scale the picture down and compress it as JPEG: what the moderator is shown before a session.
  *

@@ -2,16 +2,22 @@
 
 #include "capture/encoder.h"
 #include "capture/grabber.h"
+#include "capture/pace.h"
 #include "capture/patcher.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/log.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
+#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 /* Keyframes come by work: a seek decodes at most this many pictures, and lays what ten seconds of change at
  * the full rate have laid over them. */
@@ -27,6 +33,12 @@
 
 /* How much later than its drawing a damage may reach us: nothing newer is called complete. */
 #define REPORT_DELAY_NS (5 * NS_PER_MS)
+
+/* An encoder that fails is replaced, but not for ever. */
+#define ENCODER_FAILURES 3
+#define ENCODER_TRUST_NS (10 * NS_PER_S)
+
+#define LOW_NICE 5
 
 /* A grabber that says "again" this often in a row is broken. */
 #define RETRIES_LIMIT 100
@@ -47,10 +59,13 @@ struct screen_source {
 	struct patcher *patcher;
 	struct encoder *encoder;
 	struct grabber_size size;
+	struct pace pace;
 	int64_t next_ns; /* not before, for the ceiling of the picture rate */
 	int64_t last_time_ns, copied_ns;
 	int64_t owed_ns,
 		owed_bytes; /* since when the video lacks what lies over it, and how much; 0: it does not */
+	int64_t encoder_failed_ns;
+	int encoder_failures; /* not long apart */
 	uint32_t pictures_since_keyframe, changes_since_keyframe;
 	bool keyframe_seen;
 };
@@ -85,7 +100,17 @@ static int push_info(struct screen_source *source, int64_t time_ns)
 		info.hidden_window_rules = (uint32_t)source->options.hide->window_count;
 		info.hidden_passwords = source->options.hide->passwords;
 	}
+	info.fps = (uint32_t)source->pace.fps;
 	return push(source, &(struct packet_info){CHANNEL_SCREEN_INFO, 0, time_ns, 0}, &info.base);
+}
+
+static int open_encoder(struct screen_source *source, const char *name, struct error *reterr)
+{
+	const struct picture *picture = source->canvas->picture;
+
+	encoder_destroy(steal_ptr(source->encoder));
+	return encoder_create(&source->encoder, picture->width, picture->height,
+		&(struct encoder_options){name, source->options.max_fps}, reterr);
 }
 
 /* A fresh canvas and encoder for the grabber's present size. */
@@ -96,7 +121,6 @@ static int set_up(struct screen_source *source, struct error *reterr)
 
 	patcher_destroy(steal_ptr(source->patcher));
 	canvas_destroy(steal_ptr(source->canvas));
-	encoder_destroy(steal_ptr(source->encoder));
 	r = canvas_create(&source->canvas, size.width, size.height);
 	if (r == 0)
 		r = patcher_create(&source->patcher, source->canvas);
@@ -105,8 +129,7 @@ static int set_up(struct screen_source *source, struct error *reterr)
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
 	if (source->options.hide)
 		canvas_set_mask(source->canvas, MASK_FIXED, &source->options.hide->fixed, NULL);
-	r = encoder_create(&source->encoder, source->canvas->picture->width,
-		source->canvas->picture->height, source->options.max_fps, reterr);
+	r = open_encoder(source, source->options.encoder, reterr);
 	if (r < 0)
 		return r;
 	source->size = size;
@@ -149,6 +172,58 @@ static int64_t take_time(struct screen_source *source, int64_t time_ns)
 		time_ns = source->last_time_ns + 1;
 	source->last_time_ns = time_ns;
 	return time_ns;
+}
+
+static int push_gap(
+	struct screen_source *source, int64_t from_ns, int64_t to_ns, const char *detail)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topic = (char *)channel_kind_get(CHANNEL_SCREEN)->topic;
+
+	gap.reason = UXREC__GAP__REASON__REASON_ENCODER;
+	gap.from_ns = session_clock_at(source->context.clock, from_ns);
+	gap.to_ns = session_clock_at(source->context.clock, to_ns);
+	gap.topics = &topic;
+	gap.n_topics = 1;
+	gap.count = 1;
+	gap.detail = (char *)detail;
+	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
+}
+
+/* The encoder has failed: the one that needs no hardware takes its place. What is to be shown is still there. */
+static int replace_encoder(struct screen_source *source, int failed)
+{
+	int64_t now_ns = clock_now_ns();
+	char detail[256];
+	struct error error;
+	int r;
+
+	if (now_ns - source->encoder_failed_ns > ENCODER_TRUST_NS)
+		source->encoder_failures = 0;
+	source->encoder_failed_ns = now_ns;
+	if (++source->encoder_failures > ENCODER_FAILURES)
+		return failed;
+	snprintf(detail, sizeof(detail), "%s: %s", encoder_describe(source->encoder),
+		strerror(-failed));
+	log_warning("screen: the encoder failed and is replaced: %s", detail);
+	r = open_encoder(source, ENCODER_LAST, &error);
+	if (r < 0)
+		return log_errno(r, "screen: %s", error.text);
+	source->keyframe_seen = false;
+	return push_gap(source, now_ns, clock_now_ns(), detail);
+}
+
+static int encode(struct screen_source *source, int64_t time_ns, bool keyframe, struct encoded *ret)
+{
+	int r;
+
+	while ((r = encoder_encode(source->encoder, source->canvas->picture, time_ns,
+			keyframe || !source->keyframe_seen, ret)) < 0) {
+		r = replace_encoder(source, r);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int push_video(
@@ -197,8 +272,7 @@ static int push_picture(struct screen_source *source, const struct areas *change
 {
 	struct packet_info info = {CHANNEL_SCREEN, 0, take_time(source, time_ns), copied_ns};
 	struct encoded encoded;
-	int r = encoder_encode(
-		source->encoder, source->canvas->picture, info.time_ns, keyframe, &encoded);
+	int r = encode(source, info.time_ns, keyframe, &encoded);
 
 	if (r < 0)
 		return r;
@@ -243,7 +317,7 @@ static int show(struct screen_source *source, int64_t damage_ns)
 	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
 		return 0;
 	keyframe = keyframe_is_due(source);
-	source->next_ns = source->copied_ns + NS_PER_S / source->options.max_fps;
+	source->next_ns = source->copied_ns + pace_period_ns(&source->pace);
 	source->changes_since_keyframe++;
 	patches = keyframe ? NULL : patcher_lay(source->patcher, &changed, source->copied_ns);
 	if (patches) {
@@ -270,6 +344,24 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 	if (r == 0)
 		r = show(source, damage_ns);
 	return r < 0 ? r : 1;
+}
+
+/* The same, and what it took sets the pace. */
+static int take_picture_at_pace(struct screen_source *source, int64_t damage_ns)
+{
+	int64_t began_ns = clock_now_ns(), cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+	int64_t last_ns = source->last_time_ns;
+	int before = source->pace.fps, r = take_picture(source, damage_ns);
+
+	cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
+	/* nothing has been shown: what is hidden sets no pace */
+	if (r <= 0 || source->last_time_ns == last_ns)
+		return r;
+	if (!pace_note(&source->pace, began_ns, clock_now_ns(), cpu_ns))
+		return r;
+	log_info("screen: %d pictures a second at most instead of %d: %s", source->pace.fps, before,
+		source->pace.fps < before ? "the machine is busy" : "there is room again");
+	return push_info(source, take_time(source, clock_now_ns())) < 0 ? -ENOMEM : 1;
 }
 
 static int64_t due_ns(struct screen_source *source, int64_t now_ns)
@@ -356,7 +448,7 @@ static int run(struct screen_source *source)
 		hold_back(source, damage_ns);
 		if (source->stop)
 			break;
-		r = take_picture(source, damage_ns);
+		r = take_picture_at_pace(source, damage_ns);
 		if (r == 0 && ++retries > RETRIES_LIMIT)
 			return -EIO;
 		if (r < 0)
@@ -370,12 +462,28 @@ static int run(struct screen_source *source)
 	return 0;
 }
 
+/* The participant's programs come first. */
+static void set_priority(const char *priority)
+{
+	const struct sched_param none = {0};
+
+	if (!priority || strcmp(priority, "usual") == 0)
+		return;
+	/* of a thread: what is asked of process 0 on Linux */
+	if (setpriority(PRIO_PROCESS, 0, LOW_NICE) < 0)
+		log_warning("screen: no lower priority: %s", strerror(errno));
+	if (strcmp(priority, "idle") == 0 &&
+		pthread_setschedparam(pthread_self(), SCHED_IDLE, &none) != 0)
+		log_warning("screen: no idle priority");
+}
+
 static void *screen_thread(void *user)
 {
 	struct screen_source *source = user;
 	int r;
 
 	pthread_setname_np(pthread_self(), "uxrec-screen");
+	set_priority(source->options.priority);
 	r = run(source);
 	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base,
@@ -467,6 +575,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	base->ops = &screen_source_ops;
 	source->context = *context;
 	source->options = *options;
+	pace_init(&source->pace, options->max_fps);
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));

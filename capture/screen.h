@@ -5,8 +5,11 @@
 
 /** What a screen source is asked for. */
 struct screen_options {
-	const char *grabber;           /* "x11", "test" */
-	const char *display;           /* NULL: the environment's */
+	const char *grabber; /* "x11", "test" */
+	const char *display; /* NULL: the environment's */
+	const char *encoder; /* see encoder_create() */
+	/* "usual", "low" (nice 5) or "idle" (SCHED_IDLE: only what nobody else wants of the machine); NULL: usual */
+	const char *priority;
 	int max_fps;                   /* 1 to 240 */
 	const struct hide_rules *hide; /* NULL: nothing is; lives longer than the source */
 };

@@ -1,5 +1,6 @@
 #include "daemon/options.h"
 
+#include "capture/encoder.h"
 #include "capture/input_filter.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -38,6 +39,10 @@ static const char usage[] =
 	"  --monitor            what the machine plays is heard too\n"
 	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
+	"  --encoder auto|h264_vaapi|libx264\n"
+	"                       what encodes the screen (default auto: hardware where it works)\n"
+	"  --priority usual|low|idle\n"
+	"                       of grabbing and encoding the screen (default low)\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -57,6 +62,8 @@ enum {
 	OPTION_SOUND,
 	OPTION_MONITOR,
 	OPTION_FPS,
+	OPTION_ENCODER,
+	OPTION_PRIORITY,
 	OPTION_SYNC,
 	OPTION_VERBOSE,
 	OPTION_HELP,
@@ -145,6 +152,7 @@ static int parse_sync(struct options *options, const char *value)
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
+	static const char *const priorities[] = {"usual", "low", "idle", NULL};
 	static const char *const inputs[] = {"auto", "service", "evdev", "x11", "none", NULL};
 
 	switch (c) {
@@ -169,6 +177,8 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_FPS:
 		options->max_fps = parse_number(value, 1, 240);
 		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
+	case OPTION_ENCODER: return take_choice(&options->encoder, "encoder", value, encoder_names);
+	case OPTION_PRIORITY: return take_choice(&options->priority, "priority", value, priorities);
 	case OPTION_SYNC: return parse_sync(options, value);
 	case OPTION_HOST:
 		if (options->allowed_host_count == ARRAY_SIZE(options->allowed_hosts))
@@ -237,6 +247,8 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"sound", required_argument, NULL, OPTION_SOUND},
 		{"monitor", no_argument, NULL, OPTION_MONITOR},
 		{"fps", required_argument, NULL, OPTION_FPS},
+		{"encoder", required_argument, NULL, OPTION_ENCODER},
+		{"priority", required_argument, NULL, OPTION_PRIORITY},
 		{"sync", required_argument, NULL, OPTION_SYNC},
 		{"verbose", no_argument, NULL, OPTION_VERBOSE},
 		{"help", no_argument, NULL, OPTION_HELP},
@@ -250,6 +262,8 @@ int options_parse(struct options *options, int argc, char **argv)
 		.devices = "",
 		.sound = {.name = "auto"},
 		.max_fps = 30,
+		.encoder = "auto",
+		.priority = "low",
 		.sync_every_ns = NS_PER_S};
 	r = parse_listen(options, DEFAULT_LISTEN);
 	opterr = 0;

@@ -17,6 +17,8 @@ struct options {
 	struct ear_wish sound; /* a name of "none": no sound */
 	bool monitor;          /* what the machine plays, too */
 	int max_fps;
+	const char *encoder;  /* see encoder_create() */
+	const char *priority; /* of the screen: "usual", "low", "idle" */
 	int64_t sync_every_ns;
 	const char *allowed_hosts[8];
 	unsigned allowed_host_count;

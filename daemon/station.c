@@ -132,8 +132,12 @@ static int start_screen(
 	struct station *station, const struct source_context *context, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
-	const struct screen_options wanted = {
-		options->screen, options->display, options->max_fps, &station->hide};
+	const struct screen_options wanted = {.grabber = options->screen,
+		.display = options->display,
+		.encoder = options->encoder,
+		.priority = options->priority,
+		.max_fps = options->max_fps,
+		.hide = &station->hide};
 	const struct pointer_options pointer = {
 		.display = options->display, .pressed = station_clicked, .user = station};
 	struct source *screen;

@@ -22,6 +22,8 @@ struct station_options {
 	bool monitor;          /* what the machine plays is recorded too */
 	const char *helper;    /* path of uxrec-inputd */
 	int max_fps;
+	const char *encoder;   /* see encoder_create() */
+	const char *priority;  /* of the screen: "usual", "low", "idle" */
 	int64_t sync_every_ns; /* see recorder.h */
 	struct live *live;
 	struct library *studies; /* finds studies by name and is told of acts */

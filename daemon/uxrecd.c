@@ -283,6 +283,8 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.monitor = options->monitor,
 		.helper = options->helper,
 		.max_fps = options->max_fps,
+		.encoder = options->encoder,
+		.priority = options->priority,
 		.sync_every_ns = options->sync_every_ns,
 		.live = &daemon->live,
 		.studies = daemon->library,

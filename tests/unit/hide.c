@@ -239,7 +239,8 @@ static void changes_of_what_is_hidden_push_nothing(void)
 	struct session_clock clock;
 	const struct source_context context = {&clock, &sink.base, never_lost, NULL};
 	const struct hide_rules hide = {.fixed = {.area = {{0, 0, 640, 360}}, .count = 1}};
-	const struct screen_options options = {"test", NULL, 30, &hide};
+	const struct screen_options options = {
+		.grabber = "test", .encoder = "auto", .max_fps = 30, .hide = &hide};
 	struct source *source;
 	int packets;
 
@@ -266,7 +267,8 @@ static void what_cannot_be_hidden_is_not_recorded(void)
 	struct session_clock clock;
 	const struct source_context context = {&clock, &sink.base, never_lost, NULL};
 	struct hide_rules hide = {.windows = {{"KeePassXC", ""}}, .window_count = 1};
-	const struct screen_options options = {"test", NULL, 30, &hide};
+	const struct screen_options options = {
+		.grabber = "test", .encoder = "auto", .max_fps = 30, .hide = &hide};
 	struct error error = {""};
 	struct source *source;
 
