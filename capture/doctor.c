@@ -122,7 +122,10 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	find(report, GOOD, "screen", "", "%d × %d pixels by %s", size.width, size.height,
 		ops->name);
 	check_encoder(report, size);
-	if (options->picture)
+	if (options->picture && options->hidden)
+		find(report, GOOD, "screen", "",
+			"a study hides parts of the screen: it is not shown before a session");
+	else if (options->picture)
 		take_picture(report, grabber, size);
 }
 
