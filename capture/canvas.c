@@ -70,6 +70,18 @@ void areas_add(struct areas *areas, const struct rect *area)
 		areas->area[areas->count++] = *area;
 }
 
+bool areas_have(const struct areas *areas, int x, int y)
+{
+	for (int i = 0; i < areas->count; i++) {
+		const struct rect *area = &areas->area[i];
+
+		if (x >= area->x && y >= area->y && x < area->x + area->width &&
+			y < area->y + area->height)
+			return true;
+	}
+	return false;
+}
+
 int64_t areas_pixels(const struct areas *areas)
 {
 	int64_t sum = 0;
@@ -292,14 +304,9 @@ void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas 
 
 bool canvas_hides(const struct canvas *canvas, int x, int y)
 {
-	const struct rect pixel = {x, y, 1, 1}, *hidden;
-
-	for (int i = 0; (hidden = hidden_at(canvas, i)); i++) {
-		struct rect hole = shared(&pixel, hidden);
-
-		if (!is_empty(&hole))
+	for (int m = 0; m < MASK_COUNT; m++)
+		if (areas_have(&canvas->mask[m], x, y))
 			return true;
-	}
 	return false;
 }
 

@@ -20,6 +20,9 @@ struct areas {
 /** Add an area; the two that waste least are joined when there is no room. Empty ones are ignored. */
 void areas_add(struct areas *areas, const struct rect *area);
 
+/** @return whether a pixel is in one of them */
+bool areas_have(const struct areas *areas, int x, int y);
+
 /** @return the sum of the areas, in pixels */
 int64_t areas_pixels(const struct areas *areas);
 

@@ -188,9 +188,12 @@ static void on_inside(struct mask_x11 *mask, xcb_window_t window)
 		doubt(mask, top);
 }
 
-/* Of the root's children, and of what is in them: an event of both is told twice, which does no harm. */
+/* Of the root's children, and of what is in them: an event of both is told twice, which does no harm. What a program
+ * has sent in the server's name may not be so. */
 void mask_x11_event(struct mask_x11 *mask, const xcb_generic_event_t *event)
 {
+	if (event->response_type & 0x80)
+		return;
 	switch (event->response_type & 0x7f) {
 	case XCB_CREATE_NOTIFY: {
 		const xcb_create_notify_event_t *create = (const void *)event;

@@ -51,7 +51,9 @@ struct screen_source {
 	int wake_fd;
 	_Atomic bool stop, keyframe_wanted;
 	_Atomic bool focused_hidden;
-	_Atomic int64_t busy_since_ns; /* 0: waiting for damage */
+	pthread_mutex_t hidden_lock;
+	struct areas hidden[MASK_COUNT]; /* of the canvas, for others */
+	_Atomic int64_t busy_since_ns;   /* 0: waiting for damage */
 
 	/* of the thread */
 	struct grabber *grabber;
@@ -329,6 +331,13 @@ static int show(struct screen_source *source, int64_t damage_ns)
 	return r < 0 ? r : 1;
 }
 
+static void tell_hidden(struct screen_source *source)
+{
+	pthread_mutex_lock(&source->hidden_lock);
+	memcpy(source->hidden, source->canvas->mask, sizeof(source->hidden));
+	pthread_mutex_unlock(&source->hidden_lock);
+}
+
 /* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
 static int take_picture(struct screen_source *source, int64_t damage_ns)
 {
@@ -341,6 +350,7 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 			r = set_up(source, NULL);
 		return r == -EAGAIN ? 0 : r;
 	}
+	tell_hidden(source);
 	if (r == 0)
 		r = show(source, damage_ns);
 	return r < 0 ? r : 1;
@@ -530,6 +540,7 @@ static void screen_destroy(struct source *base)
 	grabber_destroy(source->grabber);
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
+	pthread_mutex_destroy(&source->hidden_lock);
 	free(source);
 }
 
@@ -544,6 +555,18 @@ void screen_source_hide_focused(struct source *base, bool hidden)
 {
 	if (atomic_exchange(&screen(base)->focused_hidden, hidden) != hidden)
 		eventfd_write(screen(base)->wake_fd, 1);
+}
+
+bool screen_source_hides(struct source *base, int x_px, int y_px)
+{
+	struct screen_source *source = screen(base);
+	bool hides = false;
+
+	pthread_mutex_lock(&source->hidden_lock);
+	for (int m = 0; m < MASK_COUNT; m++)
+		hides |= areas_have(&source->hidden[m], x_px, y_px);
+	pthread_mutex_unlock(&source->hidden_lock);
+	return hides;
 }
 
 /* What cannot be hidden is not recorded. */
@@ -573,6 +596,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	if (!base)
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &screen_source_ops;
+	pthread_mutex_init(&source->hidden_lock, NULL);
 	source->context = *context;
 	source->options = *options;
 	pace_init(&source->pace, options->max_fps);
@@ -591,6 +615,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		r = set_up(source, reterr);
 	if (r < 0)
 		return r;
+	tell_hidden(source);
 	r = pthread_create(&source->thread, NULL, screen_thread, source);
 	if (r != 0) {
 		source->thread = 0;

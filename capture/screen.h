@@ -29,3 +29,6 @@ int screen_source_create(struct source **ret, const struct source_context *conte
  * Any thread.
  */
 void screen_source_hide_focused(struct source *source, bool hidden);
+
+/** @return whether a pixel was hidden when the screen was copied last. Any thread. */
+bool screen_source_hides(struct source *source, int x_px, int y_px);

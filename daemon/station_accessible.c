@@ -64,7 +64,7 @@ void station_clicked(void *user, int64_t time_ns, int x_px, int y_px)
 {
 	struct station *station = user;
 
-	if (station->accessible)
+	if (station->accessible && !station_hides_click(station, x_px, y_px))
 		accessible_source_click(station->accessible, time_ns, x_px, y_px);
 }
 

@@ -45,3 +45,13 @@ void station_hide_focused(struct station *station)
 		screen_source_hide_focused(
 			station->screen, !station->focus_known || station->focus != FOCUS_OTHER);
 }
+
+bool station_hides_click(struct station *station, int x_px, int y_px)
+{
+	bool hides;
+
+	pthread_mutex_lock(&station->sources_lock);
+	hides = !station->screen || screen_source_hides(station->screen, x_px, y_px);
+	pthread_mutex_unlock(&station->sources_lock);
+	return hides;
+}

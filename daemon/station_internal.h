@@ -96,6 +96,9 @@ int station_check_hidden(const struct station *station, struct error *reterr);
 /* What has the focus is another thing, or the screen's source is new; under sources_lock. */
 void station_hide_focused(struct station *station);
 
+/* Whether what is there on the screen is hidden: then it is not named either. Any thread. */
+bool station_hides_click(struct station *station, int x_px, int y_px);
+
 void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);
 

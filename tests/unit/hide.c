@@ -238,7 +238,8 @@ static void changes_of_what_is_hidden_push_nothing(void)
 	struct counting_sink sink = {.base = {count}};
 	struct session_clock clock;
 	const struct source_context context = {&clock, &sink.base, never_lost, NULL};
-	const struct hide_rules hide = {.fixed = {.area = {{0, 0, 640, 360}}, .count = 1}};
+	const struct hide_rules hide = {
+		.fixed = {.area = {{0, 0, 640, 200}, {0, 200, 640, 160}}, .count = 2}};
 	const struct screen_options options = {
 		.grabber = "test", .encoder = "auto", .max_fps = 30, .hide = &hide};
 	struct source *source;
@@ -252,6 +253,7 @@ static void changes_of_what_is_hidden_push_nothing(void)
 	sleep(2);
 	packets = sink.packets;
 	expect(sink.pictures >= 1);
+	expect(screen_source_hides(source, 639, 359) && !screen_source_hides(source, 640, 0));
 	sleep(2);
 	expect(sink.packets == packets);
 	source_request_keyframe(source);
