@@ -144,7 +144,10 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 		find(report, WARNING, "pointer", "",
 			"where the pointer is is not recorded: Wayland does not tell it");
 	check_encoder(report, size);
-	if (options->picture)
+	if (options->picture && options->hidden)
+		find(report, GOOD, "screen", "",
+			"a study hides parts of the screen: it is not shown before a session");
+	else if (options->picture)
 		take_picture(report, grabber, size);
 }
 

@@ -14,6 +14,7 @@ struct doctor_options {
 	const char *library;   /* folder of the sessions, NULL: not looked at */
 	struct ear_wish sound; /* a name of "none": not listened to */
 	bool picture;          /* with a picture of the screen as it is now */
+	bool hidden; /* but a study hides parts of it, from whoever looks too: then without */
 };
 
 /**

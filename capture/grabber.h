@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/canvas.h"
+#include "capture/hide.h"
 #include "protocol/base/error.h"
 
 #include <stdbool.h>
@@ -47,6 +48,16 @@ struct grabber_ops {
 
 	/** All of the screen counts as damaged, for a fresh canvas. */
 	void (*damage_all)(struct grabber *grabber);
+
+	/**
+	 * Hide windows from now on, by MASK_WINDOWS of the canvas; before the first grab. NULL: it cannot know
+	 * where windows are.
+	 *
+	 * @param rules    lives longer than the grabber, as @p focused does
+	 * @param focused  whether the window that has the focus is hidden; when it changes, wait() ends
+	 */
+	int (*hide)(struct grabber *grabber, const struct hide_rules *rules,
+		const _Atomic bool *focused, struct error *reterr);
 
 	/** Make what waits for the screen return -EPIPE, now and later. Any thread. NULL: nothing
 	 *  ever waits for anybody else. */

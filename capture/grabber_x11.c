@@ -1,9 +1,11 @@
 #include "capture/grabber.h"
 
+#include "capture/mask_x11.h"
 #include "capture/x11.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +21,10 @@
 
 /* with more rectangles than this, what surrounds them all costs less than asking for each */
 #define RECTANGLES_LIMIT 24
+#define COPIED_LIMIT     (RECTANGLES_LIMIT + CANVAS_AREAS)
+
+/* A copy is made again so often when windows come and change meanwhile; what is not known then is hidden. */
+#define COPIES_LIMIT 5
 
 struct x11_grabber {
 	struct grabber base;
@@ -34,7 +40,9 @@ struct x11_grabber {
 	uint32_t
 		subtracted; /* sequence number of the last subtraction: reports before it are done with */
 	bool damaged, damaged_all, resized;
-	int64_t damage_ns; /* of the first since the last grab */
+	struct mask_x11 *mask;  /* NULL: no window is hidden */
+	struct areas uncovered; /* nothing hides them any more: to be copied */
+	int64_t damage_ns;      /* of the first since the last grab */
 	int64_t grabbed_ns;
 };
 
@@ -157,11 +165,21 @@ static void x11_destroy(struct grabber *base)
 {
 	struct x11_grabber *grabber = x11(base);
 
+	mask_x11_destroy(grabber->mask);
 	if (grabber->connection) {
 		unmap_shared(grabber);
 		xcb_disconnect(grabber->connection);
 	}
 	free(grabber);
+}
+
+static int x11_hide(struct grabber *base, const struct hide_rules *rules,
+	const _Atomic bool *focused, struct error *reterr)
+{
+	struct x11_grabber *grabber = x11(base);
+	int r = mask_x11_create(&grabber->mask, grabber->connection, grabber->root, rules, focused);
+
+	return r < 0 ? error_set(reterr, r, "cannot ask the X server for its windows") : 0;
 }
 
 static void x11_damage_all(struct grabber *base)
@@ -234,22 +252,43 @@ static void take_events(struct x11_grabber *grabber)
 				x11_damage_all(&grabber->base);
 			}
 		}
+		if (grabber->mask)
+			mask_x11_event(grabber->mask, event);
 		free(event);
 	}
+}
+
+/* What is hidden may have to be another place, without anything being drawn. */
+static void look_at_mask(struct x11_grabber *grabber)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (grabber->damaged || !grabber->mask || mask_x11_due_ns(grabber->mask) > now_ns)
+		return;
+	grabber->damaged = true;
+	grabber->damage_ns = now_ns;
 }
 
 static int x11_grabber_wait(
 	struct grabber *base, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns)
 {
 	struct x11_grabber *grabber = x11(base);
+	int64_t due_ns;
 
 	take_events(grabber); /* replies may have brought some along */
+	look_at_mask(grabber);
 	if (!grabber->damaged) {
-		int r = x11_wait(grabber->connection, wake_fd, deadline_ns);
+		int r;
 
-		if (r <= 0)
+		due_ns = grabber->mask ? mask_x11_due_ns(grabber->mask) : INT64_MAX;
+		r = x11_wait(
+			grabber->connection, wake_fd, due_ns < deadline_ns ? due_ns : deadline_ns);
+		if (r < 0)
 			return r;
 		take_events(grabber);
+		look_at_mask(grabber);
+		if (r == 0 && !grabber->damaged)
+			return 0;
 	}
 	if (xcb_connection_has_error(grabber->connection))
 		return -EPIPE;
@@ -305,16 +344,15 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 	return count;
 }
 
-static int copy_rects(
-	struct x11_grabber *grabber, const struct rect *rects, int count, struct canvas *canvas)
+/* Copy into the shared memory, one area behind the other. */
+static int copy_rects(struct x11_grabber *grabber, const struct rect *rects, int count)
 {
 	xcb_connection_t *c = grabber->connection;
-	xcb_shm_get_image_cookie_t cookies[RECTANGLES_LIMIT];
-	uint32_t offsets[RECTANGLES_LIMIT], offset = 0;
+	xcb_shm_get_image_cookie_t cookies[COPIED_LIMIT];
+	uint32_t offset = 0;
 	int r = 0;
 
 	for (int i = 0; i < count; i++) {
-		offsets[i] = offset;
 		cookies[i] = xcb_shm_get_image(c, grabber->root, (int16_t)rects[i].x,
 			(int16_t)rects[i].y, (uint16_t)rects[i].width, (uint16_t)rects[i].height,
 			UINT32_MAX, XCB_IMAGE_FORMAT_Z_PIXMAP, grabber->segment, offset);
@@ -328,44 +366,112 @@ static int copy_rects(
 		/* the screen may have become smaller before the server came to it */
 		if (!reply && r == 0)
 			r = xcb_connection_has_error(c) ? -EPIPE : -EAGAIN;
-		if (reply)
-			canvas_put(canvas, &rects[i], grabber->shared + offsets[i],
-				rects[i].width * 4);
 	}
 	return r;
+}
+
+/* The same, until it is known which windows are in the copy: events come before the replies that follow them. */
+static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int count)
+{
+	int r = 0, settled = 0;
+
+	for (int copies = 0; copies < COPIES_LIMIT && r == 0 && settled == 0; copies++) {
+		r = mask_x11_look(grabber->mask);
+		if (r == 0)
+			r = copy_rects(grabber, rects, count);
+		take_events(grabber);
+		if (r == 0)
+			settled = mask_x11_settle(grabber->mask);
+	}
+	return r < 0 ? r : settled < 0 ? settled : 0;
+}
+
+static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	struct areas hidden;
+
+	mask_x11_take(grabber->mask, &(struct rect){0, 0, canvas->width, canvas->height}, &hidden);
+	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
+}
+
+/* Damage and what is uncovered, as much of it as there is room for: all of the screen when they overlap too much. */
+static int take_rects(struct x11_grabber *grabber, struct rect *rects)
+{
+	int64_t pixels = 0, room = (int64_t)grabber->width * grabber->height;
+	int count = take_damage(grabber, rects), usable = 0;
+
+	if (count < 0)
+		return count;
+	for (int i = 0; i < grabber->uncovered.count; i++)
+		rects[count++] = grabber->uncovered.area[i];
+	grabber->uncovered.count = 0;
+	for (int i = 0; i < count; i++)
+		if (rects[i].width > 0 && rects[i].height > 0) {
+			pixels += (int64_t)rects[i].width * rects[i].height;
+			rects[usable++] = rects[i];
+		}
+	if (pixels <= room)
+		return usable;
+	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
+	return 1;
+}
+
+static void put_rects(
+	struct x11_grabber *grabber, const struct rect *rects, int count, struct canvas *canvas)
+{
+	const uint8_t *from = grabber->shared;
+
+	for (int i = 0; i < count; i++) {
+		canvas_put(canvas, &rects[i], from, rects[i].width * 4);
+		from += (ptrdiff_t)rects[i].width * rects[i].height * 4;
+	}
+}
+
+static int copy_onto(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	struct rect rects[COPIED_LIMIT];
+	int r, count;
+
+	grabber->damaged = false; /* what is reported from here on is for the next one */
+	count = take_rects(grabber, rects);
+	if (count < 0)
+		return count;
+	r = grabber->mask ? copy_known(grabber, rects, count) : copy_rects(grabber, rects, count);
+	if (r < 0)
+		return r;
+	if (grabber->mask)
+		hide_windows(grabber, canvas);
+	put_rects(grabber, rects, count, canvas);
+	return 0;
 }
 
 static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct x11_grabber *grabber = x11(base);
-	struct rect rects[RECTANGLES_LIMIT];
 	struct error error;
-	int count, usable = 0, r;
+	int r;
 
 	take_events(grabber);
 	if (grabber->resized) {
 		unmap_shared(grabber);
 		r = map_shared(grabber, &error);
 		grabber->resized = false;
+		grabber->uncovered.count = 0;
 		return r < 0 ? -EPIPE : -EAGAIN;
 	}
 	if (canvas->width != grabber->width || canvas->height != grabber->height)
 		return -EAGAIN;
-	count = take_damage(grabber, rects);
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++)
-		if (rects[i].width > 0 && rects[i].height > 0)
-			rects[usable++] = rects[i];
-	r = copy_rects(grabber, rects, usable, canvas);
-	if (r == -EAGAIN) {
-		grabber->damaged_all = true;
-		return r;
-	}
+	r = copy_onto(grabber, canvas);
+	if (r == -EAGAIN)
+		x11_damage_all(base);
 	if (r < 0)
 		return r;
-	grabber->damaged = grabber->damaged_all = false;
+	grabber->damaged_all = false;
 	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
+	if (grabber->uncovered.count > 0) {
+		grabber->damaged = true;
+		grabber->damage_ns = grabber->grabbed_ns;
+	}
 	return 0;
 }
 
@@ -381,6 +487,7 @@ const struct grabber_ops grabber_x11 = {
 	.size = x11_size,
 	.grab = x11_grab,
 	.damage_all = x11_damage_all,
+	.hide = x11_hide,
 	.cut = x11_grabber_cut,
 	.destroy = x11_destroy,
 };

@@ -50,7 +50,10 @@ struct screen_source {
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop, keyframe_wanted;
-	_Atomic int64_t busy_since_ns; /* 0: waiting for damage */
+	_Atomic bool focused_hidden;
+	pthread_mutex_t hidden_lock;
+	struct areas hidden[MASK_COUNT]; /* of the canvas, for others */
+	_Atomic int64_t busy_since_ns;   /* 0: waiting for damage */
 
 	pthread_mutex_t
 		grabber_lock; /* of the pointer: another thread may cut what this one waits for */
@@ -97,6 +100,11 @@ static int push_info(struct screen_source *source, int64_t time_ns)
 	info.grabber = (char *)source->grabber->ops->name;
 	info.encoder = (char *)encoder_describe(source->encoder);
 	info.max_fps = (uint32_t)source->options.max_fps;
+	if (source->options.hide) {
+		info.hidden_places = (uint32_t)source->options.hide->fixed.count;
+		info.hidden_window_rules = (uint32_t)source->options.hide->window_count;
+		info.hidden_passwords = source->options.hide->passwords;
+	}
 	info.fps = (uint32_t)source->pace.fps;
 	return push(source, &(struct packet_info){CHANNEL_SCREEN_INFO, 0, time_ns, 0}, &info.base);
 }
@@ -124,6 +132,8 @@ static int set_up(struct screen_source *source, struct error *reterr)
 	if (r < 0)
 		return error_set(
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
+	if (source->options.hide)
+		canvas_set_mask(source->canvas, MASK_FIXED, &source->options.hide->fixed, NULL);
 	r = open_encoder(source, source->options.encoder, reterr);
 	if (r < 0)
 		return r;
@@ -305,13 +315,15 @@ static void owe(struct screen_source *source, const Uxrec__ScreenPatches *patche
 static int show(struct screen_source *source, int64_t damage_ns)
 {
 	struct areas changed = source->canvas->changed;
-	bool keyframe = keyframe_is_due(source);
 	const Uxrec__ScreenPatches *patches;
+	bool keyframe;
 	int r;
 
 	source->canvas->changed.count = 0;
-	if (changed.count == 0 && !keyframe)
+	/* a change of what is hidden is none, and brings no keyframe on */
+	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
 		return 0;
+	keyframe = keyframe_is_due(source);
 	source->next_ns = source->copied_ns + pace_period_ns(&source->pace);
 	source->changes_since_keyframe++;
 	patches = keyframe ? NULL : patcher_lay(source->patcher, &changed, source->copied_ns);
@@ -322,6 +334,13 @@ static int show(struct screen_source *source, int64_t damage_ns)
 		r = push_picture(source, &changed, damage_ns, source->copied_ns, keyframe);
 	}
 	return r < 0 ? r : 1;
+}
+
+static void tell_hidden(struct screen_source *source)
+{
+	pthread_mutex_lock(&source->hidden_lock);
+	memcpy(source->hidden, source->canvas->mask, sizeof(source->hidden));
+	pthread_mutex_unlock(&source->hidden_lock);
 }
 
 /* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
@@ -336,6 +355,7 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 			r = set_up(source, NULL);
 		return r == -EAGAIN ? 0 : r;
 	}
+	tell_hidden(source);
 	if (r == 0)
 		r = show(source, damage_ns);
 	return r < 0 ? r : 1;
@@ -345,10 +365,14 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 static int take_picture_at_pace(struct screen_source *source, int64_t damage_ns)
 {
 	int64_t began_ns = clock_now_ns(), cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+	int64_t last_ns = source->last_time_ns;
 	int before = source->pace.fps, r = take_picture(source, damage_ns);
 
 	cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
-	if (r <= 0 || !pace_note(&source->pace, began_ns, clock_now_ns(), cpu_ns))
+	/* nothing has been shown: what is hidden sets no pace */
+	if (r <= 0 || source->last_time_ns == last_ns)
+		return r;
+	if (!pace_note(&source->pace, began_ns, clock_now_ns(), cpu_ns))
 		return r;
 	log_info("screen: %d pictures a second at most instead of %d: %s", source->pace.fps, before,
 		source->pace.fps < before ? "the machine is busy" : "there is room again");
@@ -561,6 +585,7 @@ static void screen_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
 	pthread_mutex_destroy(&source->grabber_lock);
+	pthread_mutex_destroy(&source->hidden_lock);
 	free(source);
 }
 
@@ -570,6 +595,40 @@ static const struct source_ops screen_source_ops = {
 	.complete_until = screen_complete_until,
 	.request_keyframe = screen_request_keyframe,
 };
+
+void screen_source_hide_focused(struct source *base, bool hidden)
+{
+	if (atomic_exchange(&screen(base)->focused_hidden, hidden) != hidden)
+		eventfd_write(screen(base)->wake_fd, 1);
+}
+
+bool screen_source_hides(struct source *base, int x_px, int y_px)
+{
+	struct screen_source *source = screen(base);
+	bool hides = false;
+
+	pthread_mutex_lock(&source->hidden_lock);
+	for (int m = 0; m < MASK_COUNT; m++)
+		hides |= areas_have(&source->hidden[m], x_px, y_px);
+	pthread_mutex_unlock(&source->hidden_lock);
+	return hides;
+}
+
+/* What cannot be hidden is not recorded. */
+static int hide_windows(struct screen_source *source, struct error *reterr)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const struct hide_rules *rules = source->options.hide;
+
+	if (!rules || !hide_needs_windows(rules))
+		return 0;
+	if (!ops->hide)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the study hides windows, and the screen source '%s' cannot know where they are: "
+			"hide fixed areas, or record an X11 session",
+			ops->name);
+	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
+}
 
 int screen_source_create(struct source **ret, const struct source_context *context,
 	const struct screen_options *options, struct error *reterr)
@@ -583,6 +642,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &screen_source_ops;
 	pthread_mutex_init(&source->grabber_lock, NULL);
+	pthread_mutex_init(&source->hidden_lock, NULL);
 	source->context = *context;
 	source->options = *options;
 	pace_init(&source->pace, options->max_fps);
@@ -593,11 +653,15 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		return error_set(reterr, -EINVAL, "no screen source '%s'", options->grabber);
 	/* until the first picture has been pushed nothing is complete */
 	source->busy_since_ns = clock_now_ns();
+	source->focused_hidden = true;
 	r = ops->create(&source->grabber, options->display, reterr);
+	if (r == 0)
+		r = hide_windows(source, reterr);
 	if (r == 0)
 		r = set_up(source, reterr);
 	if (r < 0)
 		return r;
+	tell_hidden(source);
 	r = pthread_create(&source->thread, NULL, screen_thread, source);
 	if (r != 0) {
 		source->thread = 0;
