@@ -91,13 +91,27 @@ static void check_encoder(Uxrec__DoctorReport *report, struct grabber_size size)
 }
 
 /* Under Wayland an X display shows the programs that still speak X, and nothing else. */
-static void check_session_type(Uxrec__DoctorReport *report, const struct doctor_options *options)
+static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
 {
 	const char *type = getenv("XDG_SESSION_TYPE");
 
-	if (type && strcmp(type, "wayland") == 0 && strcmp(options->grabber, "x11") == 0)
-		find(report, BAD, "screen", "log in to an X11 session",
-			"this is a Wayland session, which this version cannot record");
+	if (type && strcmp(type, "wayland") == 0 && strcmp(grabber, "x11") == 0)
+		find(report, BAD, "screen",
+			"record it with --screen wlr where the compositor offers wlr-screencopy (sway, "
+			"labwc, cage), else log in to an X11 session",
+			"this is a Wayland session, and its X display shows only the programs that "
+			"speak X");
+}
+
+static const char *screen_advice(int error)
+{
+	switch (error) {
+	case -EINVAL: return ""; /* what to do is said with what is wrong */
+	case -EOPNOTSUPP: return "log in to an X11 session, or to sway, labwc or cage";
+	default:
+		return "start uxrecd in the participant's graphical session, or name its display "
+		       "with --display";
+	}
 }
 
 static void check_screen(Uxrec__DoctorReport *report, const struct doctor_options *options)
@@ -106,21 +120,29 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	const struct grabber_ops *ops = grabber_find(options->grabber);
 	struct error error = {"no such screen source"};
 	struct grabber_size size;
+	const char *about;
+	int r = -EINVAL;
 
 	if (strcmp(options->grabber, "none") == 0) {
 		find(report, WARNING, "screen", "", "the screen is not recorded (--screen none)");
 		return;
 	}
-	if (!ops || ops->create(&grabber, options->display, &error) < 0) {
-		find(report, BAD, "screen",
-			"start uxrecd in the participant's graphical session, or name its display "
-			"with --display",
-			"%s", error.text);
+	if (strcmp(options->grabber, "auto") == 0)
+		ops = grabber_choose(options->display, &error);
+	if (ops)
+		r = ops->create(&grabber, options->display, &error);
+	if (r < 0) {
+		find(report, BAD, "screen", screen_advice(r), "%s", error.text);
 		return;
 	}
+	check_session_type(report, ops->name);
 	size = ops->size(grabber);
-	find(report, GOOD, "screen", "", "%d × %d pixels by %s", size.width, size.height,
-		ops->name);
+	about = ops->describe ? ops->describe(grabber) : NULL;
+	find(report, GOOD, "screen", "", "%d × %d pixels by %s%s%s", size.width, size.height,
+		ops->name, about ? ", " : "", about ? about : "");
+	if (ops == &grabber_wlr)
+		find(report, WARNING, "pointer", "",
+			"where the pointer is is not recorded: Wayland does not tell it");
 	check_encoder(report, size);
 	if (options->picture && options->hidden)
 		find(report, GOOD, "screen", "",
@@ -207,7 +229,7 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 	_destroy_(source) struct source *source = NULL;
 	struct device_sink sink = {{take_device}, PTHREAD_MUTEX_INITIALIZER, {NULL}, 0};
 	struct session_clock clock;
-	struct source_context context = {&clock, &sink.base, ignore_lost, NULL};
+	struct source_context context = {.clock = &clock, .sink = &sink.base, .lost = ignore_lost};
 	struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,
@@ -321,7 +343,6 @@ int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
 	if (!report)
 		return -ENOMEM;
 	uxrec__doctor_report__init(report);
-	check_session_type(report, options);
 	check_screen(report, options);
 	check_input(report, options);
 	check_sound(report, options);

@@ -160,7 +160,8 @@ int doctor_show(const struct doctor_options *options, enum key_policy keys, int 
 	_destroy_(source) struct source *source = NULL;
 	struct printer printer = {.base = {print_packet}, .ended_fd = eventfd(0, EFD_CLOEXEC)};
 	struct session_clock clock;
-	const struct source_context context = {&clock, &printer.base, end_showing, &printer};
+	const struct source_context context = {
+		.clock = &clock, .sink = &printer.base, .lost = end_showing, .user = &printer};
 	const struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,

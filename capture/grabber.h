@@ -19,7 +19,7 @@ struct grabber_size {
 
 /** One implementation: each exports one constant object. */
 struct grabber_ops {
-	const char *name; /* "x11", "test" */
+	const char *name; /* "x11", "wlr", "test" */
 
 	/** Connect. @param display  NULL: the environment's. @return 0 or -errno with the reason */
 	int (*create)(struct grabber **ret, const char *display, struct error *reterr);
@@ -63,6 +63,9 @@ struct grabber_ops {
 	 *  ever waits for anybody else. */
 	void (*cut)(struct grabber *grabber);
 
+	/** What it looks at, for a person: "output HEADLESS-1". NULL: there is nothing to say. */
+	const char *(*describe)(const struct grabber *grabber);
+
 	void (*destroy)(struct grabber *grabber);
 };
 
@@ -71,10 +74,21 @@ struct grabber {
 };
 
 extern const struct grabber_ops grabber_x11;
+extern const struct grabber_ops grabber_wlr; /* a Wayland output, where wlr-screencopy is offered */
 extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
 
 /** @return the grabber of that name, or NULL */
 const struct grabber_ops *grabber_find(const char *name);
+
+/**
+ * Choose the grabber that sees what a person sees in this session: a Wayland compositor is asked
+ * first, because an X display beside it has only some of the windows.
+ *
+ * @param display  an X display that somebody named, or NULL
+ * @param ret_why  what was chosen and why, or why nothing can be
+ * @return NULL when there is none
+ */
+const struct grabber_ops *grabber_choose(const char *display, struct error *ret_why);
 
 static inline void grabber_destroy(struct grabber *grabber)
 {

@@ -227,8 +227,8 @@ static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_eve
 	if (grabber->damaged || (int32_t)(generic->full_sequence - grabber->subtracted) < 0)
 		return;
 	grabber->damaged = true;
-	/* the server stamps with the time of its last dispatch, which may lie before our last copy */
-	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : now_ns;
+	/* it knows milliseconds, of which our last copy may have begun in the same */
+	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : grabber->grabbed_ns + 1;
 }
 
 static void take_events(struct x11_grabber *grabber)

@@ -27,6 +27,8 @@ struct pointer_source {
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
+	pthread_mutex_t
+		connection_lock; /* of the pointer: another thread may cut what this one waits for */
 	xcb_connection_t *connection;
 	xcb_window_t root;
 	uint8_t xinput_opcode, cursor_event;
@@ -178,25 +180,6 @@ static int step(struct pointer_source *source)
 	return 1;
 }
 
-static void *pointer_thread(void *user)
-{
-	struct pointer_source *source = user;
-	int r = 0;
-
-	pthread_setname_np(pthread_self(), "uxrec-pointer");
-	if (push_shape(source, clock_now_ns()) < 0 || push_position(source, clock_now_ns()) < 0)
-		r = -EPIPE;
-	while (r >= 0 && !source->stop) {
-		r = step(source);
-		if (r == 0)
-			r = x11_wait(source->connection, source->wake_fd,
-				source->moved_ns ? source->next_ns : INT64_MAX);
-	}
-	if (r < 0 && !source->stop)
-		source->context.lost(source->context.user, &source->base, "the display is gone");
-	return NULL;
-}
-
 static int select_events(struct pointer_source *source, struct error *reterr)
 {
 	xcb_connection_t *c = source->connection;
@@ -225,6 +208,65 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 	return 0;
 }
 
+/* Connect for the first time, or again. */
+static int connect_pointer(struct source *base, struct error *reterr)
+{
+	struct pointer_source *source = pointer(base);
+	xcb_screen_t *screen;
+	xcb_connection_t *gone = source->connection,
+			 *connection = x11_connect(source->options.display, &screen, reterr);
+
+	if (!connection)
+		return -ECONNREFUSED;
+	pthread_mutex_lock(&source->connection_lock);
+	source->connection = connection;
+	pthread_mutex_unlock(&source->connection_lock);
+	if (gone)
+		xcb_disconnect(gone);
+	source->root = screen->root;
+	source->last_x = source->last_y = INT32_MIN;
+	source->moved_ns = 0;
+	return select_events(source, reterr);
+}
+
+/* @return 0 when it is to stop, or a negative errno */
+static int follow(struct pointer_source *source)
+{
+	int r = 0;
+
+	if (push_shape(source, clock_now_ns()) < 0 || push_position(source, clock_now_ns()) < 0)
+		r = -EPIPE;
+	while (r >= 0 && !source->stop) {
+		r = step(source);
+		if (r == 0)
+			r = x11_wait(source->connection, source->wake_fd,
+				source->moved_ns ? source->next_ns : INT64_MAX);
+	}
+	return r < 0 ? r : 0;
+}
+
+static void *pointer_thread(void *user)
+{
+	struct pointer_source *source = user;
+	const struct source_absence absence = {"the display is gone", CHANNEL_POINTER,
+		source->wake_fd, &source->stop, connect_pointer};
+
+	pthread_setname_np(pthread_self(), "uxrec-pointer");
+	while (follow(source) < 0 && !source->stop &&
+		source_come_back(&source->base, &source->context, &absence))
+		;
+	return NULL;
+}
+
+static void cut_connection(void *user)
+{
+	struct pointer_source *source = user;
+
+	pthread_mutex_lock(&source->connection_lock);
+	x11_cut(source->connection);
+	pthread_mutex_unlock(&source->connection_lock);
+}
+
 static void pointer_destroy(struct source *base)
 {
 	struct pointer_source *source = pointer(base);
@@ -233,11 +275,12 @@ static void pointer_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
-		source_join(source->thread, x11_cut, source->connection);
+		source_join(source->thread, cut_connection, source);
 	if (source->connection)
 		xcb_disconnect(source->connection);
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
+	pthread_mutex_destroy(&source->connection_lock);
 	free(source);
 }
 
@@ -251,7 +294,6 @@ int pointer_source_create(struct source **ret, const struct source_context *cont
 {
 	_destroy_(source) struct source *base = calloc(1, sizeof(struct pointer_source));
 	struct pointer_source *source = pointer(base);
-	xcb_screen_t *screen;
 	int r;
 
 	if (!base)
@@ -259,15 +301,11 @@ int pointer_source_create(struct source **ret, const struct source_context *cont
 	base->ops = &pointer_source_ops;
 	source->context = *context;
 	source->options = *options;
-	source->last_x = source->last_y = INT32_MIN;
+	pthread_mutex_init(&source->connection_lock, NULL);
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
-	source->connection = x11_connect(options->display, &screen, reterr);
-	if (!source->connection)
-		return -ECONNREFUSED;
-	source->root = screen->root;
-	r = select_events(source, reterr);
+	r = connect_pointer(base, reterr);
 	if (r < 0)
 		return r;
 	r = pthread_create(&source->thread, NULL, pointer_thread, source);

@@ -55,6 +55,9 @@ struct screen_source {
 	struct areas hidden[MASK_COUNT]; /* of the canvas, for others */
 	_Atomic int64_t busy_since_ns;   /* 0: waiting for damage */
 
+	pthread_mutex_t
+		grabber_lock; /* of the pointer: another thread may cut what this one waits for */
+
 	/* of the thread */
 	struct grabber *grabber;
 	struct canvas *canvas;
@@ -249,18 +252,19 @@ static int push_video(
 static int push_clear(struct screen_source *source, const struct areas *changed,
 	const struct packet_info *info, bool keyframe)
 {
-	const Uxrec__ScreenPatches *cleared =
+	const Uxrec__ScreenPatches *patches =
 		patcher_clear(source->patcher, changed, info->time_ns);
+	int r = 0;
 
-	if (keyframe) {
-		patcher_reset(source->patcher);
-		return push_keyframe_mark(source, info->time_ns);
-	}
-	if (!cleared)
-		return 0;
-	return push(source,
-		&(struct packet_info){CHANNEL_SCREEN_PATCHES, 0, info->time_ns, info->publish_ns},
-		&cleared->base);
+	if (patches && (!keyframe || patches->unchanged))
+		r = push(source,
+			&(struct packet_info){
+				CHANNEL_SCREEN_PATCHES, 0, info->time_ns, info->publish_ns},
+			&patches->base);
+	if (r < 0 || !keyframe)
+		return r;
+	patcher_reset(source->patcher);
+	return push_keyframe_mark(source, info->time_ns);
 }
 
 /**
@@ -281,6 +285,7 @@ static int push_picture(struct screen_source *source, const struct areas *change
 	r = push_clear(source, changed, &info, encoded.keyframe);
 	if (r < 0)
 		return r;
+	patcher_paid(source->patcher);
 	source->owed_ns = source->owed_bytes = 0;
 	source->pictures_since_keyframe++;
 	info.flags = encoded.keyframe ? PACKET_KEYFRAME : 0;
@@ -382,10 +387,20 @@ static int64_t due_ns(struct screen_source *source, int64_t now_ns)
 	return owed_ns < rest_ns ? owed_ns : rest_ns;
 }
 
+/* The video shows what was laid over it, if it does not already. */
+static int pay(struct screen_source *source, int64_t now_ns)
+{
+	static const struct areas nothing;
+
+	if (patcher_owes(source->patcher))
+		return push_picture(source, &nothing, now_ns, 0, false);
+	source->owed_ns = source->owed_bytes = 0;
+	return 0;
+}
+
 /* Nothing has changed: do what has time until then. @return 1 when there was some, 0, or a negative errno */
 static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 {
-	static const struct areas nothing;
 	int64_t now_ns = clock_now_ns();
 	const Uxrec__ScreenPatches *patches;
 	int r = 0;
@@ -396,20 +411,14 @@ static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 	source->busy_since_ns = now_ns;
 	now_ns = clock_now_ns(); /* of what was called complete meanwhile nothing may come */
 	if (source->owed_ns && source->owed_ns + OWED_NS <= now_ns)
-		r = push_picture(source, &nothing, now_ns, 0, false);
+		r = pay(source, now_ns);
 	else if ((patches = patcher_rest(source->patcher, now_ns)))
 		r = push_patches(source, patches, now_ns, 0);
 	return r < 0 ? r : 1;
 }
 
-/* Sleep until the rest of a stroke is there and the ceiling of the rate allows; the damage goes on
- * accumulating meanwhile. */
-static void hold_back(struct screen_source *source, int64_t damage_ns)
+static void sleep_until(struct screen_source *source, int64_t until_ns)
 {
-	int64_t until_ns = damage_ns + COALESCE_NS;
-
-	if (source->next_ns > until_ns)
-		until_ns = source->next_ns;
 	while (!source->stop && clock_now_ns() < until_ns) {
 		struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
 
@@ -424,6 +433,8 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 	int64_t until_ns;
 	int r;
 
+	/* damage goes on accumulating; a grabber that copies while it waits shall have the newest */
+	sleep_until(source, source->next_ns);
 	do {
 		r = ops->wait(source->grabber, source->wake_fd, 0, ret_damage_ns);
 		if (r != 0 || source->keyframe_wanted || source->stop)
@@ -455,7 +466,7 @@ static int run(struct screen_source *source)
 			damage_ns = clock_now_ns(); /* a keyframe of what does not change */
 		}
 		source->busy_since_ns = damage_ns;
-		hold_back(source, damage_ns);
+		sleep_until(source, damage_ns + COALESCE_NS);
 		if (source->stop)
 			break;
 		r = take_picture_at_pace(source, damage_ns);
@@ -487,6 +498,54 @@ static void set_priority(const char *priority)
 		log_warning("screen: no idle priority");
 }
 
+/* What cannot be hidden is not recorded. */
+static int hide_windows(struct screen_source *source, struct error *reterr)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const struct hide_rules *rules = source->options.hide;
+
+	if (!rules || !hide_needs_windows(rules))
+		return 0;
+	if (!ops->hide)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the study hides windows, and the screen source '%s' cannot know where they are: "
+			"hide fixed areas, or record an X11 session",
+			ops->name);
+	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
+}
+
+/* The display is there again, and the next picture one that a decoder can begin with. */
+static int connect_again(struct source *base, struct error *reterr)
+{
+	struct screen_source *source = screen(base);
+	struct grabber *grabber, *gone = source->grabber;
+	int r;
+
+	source->busy_since_ns = clock_now_ns(); /* from here on something may come */
+	r = gone->ops->create(&grabber, source->options.display, reterr);
+	if (r == 0) {
+		pthread_mutex_lock(&source->grabber_lock);
+		source->grabber = grabber;
+		pthread_mutex_unlock(&source->grabber_lock);
+		grabber_destroy(gone);
+		r = hide_windows(source, reterr);
+	}
+	if (r == 0)
+		r = set_up(source, reterr);
+	if (r < 0)
+		source->busy_since_ns = 0;
+	return r;
+}
+
+static bool come_back(struct screen_source *source)
+{
+	const struct source_absence absence = {"the display is gone", CHANNEL_SCREEN,
+		source->wake_fd, &source->stop, connect_again};
+
+	source->busy_since_ns = 0;
+	return source_come_back(&source->base, &source->context, &absence);
+}
+
 static void *screen_thread(void *user)
 {
 	struct screen_source *source = user;
@@ -494,12 +553,13 @@ static void *screen_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-screen");
 	set_priority(source->options.priority);
-	r = run(source);
+	do
+		r = run(source);
+	while (r == -EPIPE && !source->stop && come_back(source));
 	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base,
-			r == -EPIPE            ? "the display is gone"
-				: r == -ENOMEM ? "no memory for pictures"
-					       : "the screen could not be encoded any more");
+			r == -ENOMEM ? "no memory for pictures"
+				     : "the screen could not be encoded any more");
 	return NULL;
 }
 
@@ -519,10 +579,12 @@ static void screen_request_keyframe(struct source *base)
 
 static void cut_grabber(void *user)
 {
-	struct grabber *grabber = user;
+	struct screen_source *source = user;
 
-	if (grabber->ops->cut)
-		grabber->ops->cut(grabber);
+	pthread_mutex_lock(&source->grabber_lock);
+	if (source->grabber->ops->cut)
+		source->grabber->ops->cut(source->grabber);
+	pthread_mutex_unlock(&source->grabber_lock);
 }
 
 static void screen_destroy(struct source *base)
@@ -533,7 +595,7 @@ static void screen_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
-		source_join(source->thread, cut_grabber, source->grabber);
+		source_join(source->thread, cut_grabber, source);
 	encoder_destroy(source->encoder);
 	patcher_destroy(source->patcher);
 	canvas_destroy(source->canvas);
@@ -541,6 +603,7 @@ static void screen_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
 	pthread_mutex_destroy(&source->hidden_lock);
+	pthread_mutex_destroy(&source->grabber_lock);
 	free(source);
 }
 
@@ -569,22 +632,6 @@ bool screen_source_hides(struct source *base, int x_px, int y_px)
 	return hides;
 }
 
-/* What cannot be hidden is not recorded. */
-static int hide_windows(struct screen_source *source, struct error *reterr)
-{
-	const struct grabber_ops *ops = source->grabber->ops;
-	const struct hide_rules *rules = source->options.hide;
-
-	if (!rules || !hide_needs_windows(rules))
-		return 0;
-	if (!ops->hide)
-		return error_set(reterr, -EOPNOTSUPP,
-			"the study hides windows, and the screen source '%s' cannot know where they are: "
-			"hide fixed areas, or record an X11 session",
-			ops->name);
-	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
-}
-
 int screen_source_create(struct source **ret, const struct source_context *context,
 	const struct screen_options *options, struct error *reterr)
 {
@@ -597,6 +644,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &screen_source_ops;
 	pthread_mutex_init(&source->hidden_lock, NULL);
+	pthread_mutex_init(&source->grabber_lock, NULL);
 	source->context = *context;
 	source->options = *options;
 	pace_init(&source->pace, options->max_fps);

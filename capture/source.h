@@ -5,6 +5,8 @@
 #include "protocol/packet.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 /**
  * Something that makes packets: a screen, a pointer, the input devices. Each source has a thread of
@@ -23,6 +25,11 @@ struct source_context {
 	 */
 	void (*lost)(void *user, struct source *source, const char *reason);
 	void *user;
+	/**
+	 * Called from the source's thread when what it records is gone and it looks for it again; with
+	 * NULL when it is back, or looked for no more. May be NULL.
+	 */
+	void (*away)(void *user, struct source *source, const char *reason);
 };
 
 /** One implementation; the functions are called through the wrappers below. */
@@ -42,6 +49,25 @@ struct source {
  * answer, @p cut makes it end: it must make every call that the thread may wait in fail.
  */
 void source_join(pthread_t thread, void (*cut)(void *user), void *user);
+
+/** What a source that has lost its server needs to have it back. */
+struct source_absence {
+	const char *reason;
+	uint16_t channel; /* on which something is missing */
+	int wake_fd;      /* an eventfd, readable when `stop` is set; others may write to it too */
+	const _Atomic bool *stop;
+	/* Connect. @return 0 or a negative errno; then it is called again, later */
+	int (*try_again)(struct source *source, struct error *reterr);
+};
+
+/**
+ * Try until it is back, after a second first, then less often, and say what is missing by a gap. From the
+ * source's own thread.
+ *
+ * @return false when the source is to stop
+ */
+bool source_come_back(struct source *source, const struct source_context *context,
+	const struct source_absence *absence);
 
 /** "screen", "pointer", "input" */
 const char *source_name(const struct source *source);

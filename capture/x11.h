@@ -6,7 +6,7 @@
 #include <xcb/xcb.h>
 
 /**
- * Connect to an X server.
+ * Connect to an X server. One that takes connections and does not answer is given up after a few seconds.
  *
  * @param display  NULL: the environment's
  * @param ret_screen  the default screen, of the connection

@@ -1,6 +1,7 @@
 #include "daemon/options.h"
 
 #include "capture/encoder.h"
+#include "capture/grabber.h"
 #include "capture/input_filter.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -25,8 +26,9 @@ static const char usage[] =
 	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
 	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
-	"  --screen auto|x11|test|none\n"
-	"                       what is captured (default auto: the X display)\n"
+	"  --screen auto|x11|wlr|test|none\n"
+	"                       what is captured (default auto: the Wayland session's first output where\n"
+	"                       the compositor hands it out by wlr-screencopy, else the X display)\n"
 	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
 	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
 	"                       there is one, else evdev where it may be read, else X11)\n"
@@ -151,7 +153,7 @@ static int parse_sync(struct options *options, const char *value)
 
 static int take_option(struct options *options, int c, const char *value)
 {
-	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
+	static const char *const screens[] = {"auto", "x11", "wlr", "test", "none", NULL};
 	static const char *const priorities[] = {"usual", "low", "idle", NULL};
 	static const char *const inputs[] = {"auto", "service", "evdev", "x11", "none", NULL};
 
@@ -202,8 +204,6 @@ static int fill_defaults(struct options *options)
 	if (!options->studies && options->library &&
 		asprintf(&options->studies, "%s/studies", options->library) < 0)
 		options->studies = NULL;
-	if (!options->display && getenv("DISPLAY") && *getenv("DISPLAY"))
-		options->display = strdup(getenv("DISPLAY"));
 	options->web = paths_web();
 	options->examples = paths_examples();
 	options->helper = paths_helper("uxrec-inputd");
@@ -221,15 +221,23 @@ static int fill_defaults(struct options *options)
 
 static int choose_screen(struct options *options)
 {
+	const struct grabber_ops *chosen;
+
 	if (strcmp(options->screen, "auto") != 0)
 		return 0;
-	options->screen = "x11";
-	if (options->display)
-		return 0;
-	log_error(
-		"no display: start uxrecd in a graphical session, or name one with --display :N "
-		"(--screen none records input alone)");
-	return 3;
+	chosen = grabber_choose(options->display, &options->screen_why);
+	if (!chosen) {
+		log_error("%s", options->screen_why.text);
+		return 3;
+	}
+	options->screen = chosen->name;
+	return 0;
+}
+
+static void default_display(struct options *options)
+{
+	if (!options->display && getenv("DISPLAY") && *getenv("DISPLAY"))
+		options->display = strdup(getenv("DISPLAY"));
 }
 
 int options_parse(struct options *options, int argc, char **argv)
@@ -283,6 +291,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		r = fill_defaults(options);
 	if (r == 0)
 		r = choose_screen(options);
+	default_display(options);
 	if (r != 0)
 		options_finish(options);
 	return r;

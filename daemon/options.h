@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/ear.h"
+#include "protocol/base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,8 +11,9 @@ struct options {
 	char *library, *control, *studies, *web, *examples, *helper;
 	char *address;
 	int port;
-	char *display;      /* NULL: none was given and DISPLAY is not set */
-	const char *screen; /* "x11", "test", "none": chosen already */
+	char *display;           /* NULL: none was given and DISPLAY is not set */
+	const char *screen;      /* "x11", "wlr", "test", "none": chosen already */
+	struct error screen_why; /* why that one; "" when it was said */
 	const char *input;
 	const char *devices;   /* a list for capture/input_filter.h, which has taken it; "" */
 	struct ear_wish sound; /* a name of "none": no sound */

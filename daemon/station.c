@@ -94,6 +94,30 @@ static void source_lost(void *user, struct source *source, const char *reason)
 	station->options.must_stop(station->options.user, station->number, text);
 }
 
+static void source_away(void *user, struct source *source, const char *reason)
+{
+	struct station *station = user;
+
+	pthread_mutex_lock(&station->sources_lock);
+	if (reason)
+		snprintf(station->away, sizeof(station->away), "%s: %s", source_name(source),
+			reason);
+	station->away_count += reason ? 1u : -1u;
+	pthread_mutex_unlock(&station->sources_lock);
+	if (reason)
+		log_warning(
+			"%s: %s; it is looked for until it is back", source_name(source), reason);
+	else
+		log_info("%s: looked for no more", source_name(source));
+}
+
+void station_get_away(struct station *station, char text[TROUBLE_BYTES])
+{
+	pthread_mutex_lock(&station->sources_lock);
+	snprintf(text, TROUBLE_BYTES, "%s", station->away_count > 0 ? station->away : "");
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
 /* ---- sources ---- */
 
 bool station_may_record(const struct station *station, enum modality modality)
@@ -177,8 +201,8 @@ static int start_sound(
 int station_start_sources(struct station *station, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
-	const struct source_context context = {
-		&station->clock, recorder_sink(station->recorder), source_lost, station};
+	const struct source_context context = {&station->clock, recorder_sink(station->recorder),
+		source_lost, station, source_away};
 	struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,

@@ -22,6 +22,7 @@
  *   paused     resume  → recording   the sources are made anew; a gap says what is missing
  *   recording, paused  stop, a lost source, the end of the program → idle
  *
+ * A display or a microphone that is gone changes no state: its source looks for it, and a gap says what is missing.
  * A disk in trouble changes no state: the recording goes on in memory and in a new segment.
  */
 enum state {
@@ -62,6 +63,9 @@ struct station {
 	 * is not told yet, which may be over before it is */
 	char trouble[TROUBLE_BYTES], new_trouble[TROUBLE_BYTES];
 	bool trouble_told;
+	/* how many sources look for what they record, and why the last began to; under sources_lock */
+	unsigned away_count;
+	char away[TROUBLE_BYTES];
 
 	struct station_summary last;
 };
@@ -74,6 +78,9 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
 
 /* What is wrong with the disk now, "" when nothing is. */
 void station_get_trouble(struct station *station, char text[TROUBLE_BYTES]);
+
+/* What is not recorded now because it is gone, "" when nothing is. */
+void station_get_away(struct station *station, char text[TROUBLE_BYTES]);
 
 /* Open what the consent covers; on failure nothing is open. */
 int station_start_sources(struct station *station, struct error *reterr);

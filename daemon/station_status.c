@@ -73,6 +73,17 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 	return (char *)"";
 }
 
+static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTES])
+{
+	char away[TROUBLE_BYTES];
+
+	station_get_away(station, away);
+	if (!*away)
+		return disk_warning(station, free, text);
+	snprintf(text, WARNING_BYTES, "%s, and not recorded until it is back", away);
+	return text;
+}
+
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
@@ -95,7 +106,7 @@ struct packet *station_status_packet(struct station *station, uint64_t request, 
 	status.monitor = station->options.monitor;
 	status.observers = station->options.observers(station->options.user);
 	status.disk_free_bytes = free_bytes(station);
-	status.warning = disk_warning(station, status.disk_free_bytes, warning);
+	status.warning = warn(station, status.disk_free_bytes, warning);
 	if (station->state != STATE_IDLE) {
 		fill_running(station, &status, modalities);
 		if (whole) {

@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/channel.h"
 #include "tests/harness/helpers.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <xcb/randr.h>
 #include <xcb/xtest.h>
 
 #define ARGUMENTS_LIMIT 40
@@ -159,25 +161,48 @@ bool has_program(const char *name)
 
 bool desktop_start(struct desktop *desktop, int width, int height)
 {
-	char size[32], number[16] = "", fd_text[16];
-	int pipe_fds[2];
+	char screen[32];
+
+	snprintf(screen, sizeof(screen), "%dx%dx24", width, height);
+	return desktop_start_with(desktop, -1, screen, NULL);
+}
+
+/* @return the display that the server has told, or -1 when it has ended */
+static int await_server(int fd)
+{
+	char number[16] = "";
 	ssize_t n = 0;
+
+	for (ssize_t got; n < 15 && (got = read(fd, number + n, 1)) > 0; n += got)
+		if (number[n] == '\n')
+			break;
+	return n > 0 ? atoi(number) : -1;
+}
+
+bool desktop_start_with(
+	struct desktop *desktop, int display, const char *screen, const char *const *extra)
+{
+	char wanted[16], fd_text[16];
+	const char *arguments[ARGUMENTS_LIMIT] = {
+		"-displayfd", fd_text, "-screen", "0", screen, "-nolisten", "tcp", "-noreset"};
+	size_t count = 8;
+	int pipe_fds[2];
 
 	if (system("command -v Xvfb >/dev/null") != 0)
 		return false;
 	check(pipe(pipe_fds) == 0);
-	snprintf(size, sizeof(size), "%dx%dx24", width, height);
 	snprintf(fd_text, sizeof(fd_text), "%d", pipe_fds[1]);
-	desktop->xvfb = start_child("Xvfb",
-		(const char *[]){"-displayfd", fd_text, "-screen", "0", size, "-nolisten", "tcp",
-			"-noreset", NULL});
+	snprintf(wanted, sizeof(wanted), ":%d", display);
+	while (extra && *extra)
+		arguments[count++] = *extra++;
+	if (display >= 0)
+		arguments[count++] = wanted;
+	desktop->xvfb = start_child("Xvfb", arguments);
 	close(pipe_fds[1]);
-	for (ssize_t got; n < 15 && (got = read(pipe_fds[0], number + n, 1)) > 0; n += got)
-		if (number[n] == '\n')
-			break;
+	display = await_server(pipe_fds[0]);
 	close(pipe_fds[0]);
-	check(n > 0);
-	snprintf(desktop->display, sizeof(desktop->display), ":%d", atoi(number));
+	check(display >= 0);
+	snprintf(desktop->display, sizeof(desktop->display), ":%d", display);
 	setenv("DISPLAY", desktop->display, 1);
 	desktop->connection = xcb_connect(desktop->display, NULL);
 	check(!xcb_connection_has_error(desktop->connection));
@@ -217,6 +242,53 @@ void desktop_fake(struct desktop *desktop, uint8_t type, uint8_t detail, int x, 
 	xcb_test_fake_input(desktop->connection, type, detail, XCB_CURRENT_TIME,
 		desktop->screen->root, (int16_t)x, (int16_t)y, 0);
 	round_trip(desktop->connection);
+}
+
+/* Xvfb's one output shows all of the screen, or the screen could not become smaller: it is turned off. */
+static void turn_outputs_off(struct desktop *desktop)
+{
+	xcb_connection_t *c = desktop->connection;
+	_autofree_ xcb_randr_get_screen_resources_reply_t *resources =
+		xcb_randr_get_screen_resources_reply(
+			c, xcb_randr_get_screen_resources(c, desktop->screen->root), NULL);
+	const xcb_randr_crtc_t *crtcs = xcb_randr_get_screen_resources_crtcs(resources);
+
+	for (int i = 0; i < resources->num_crtcs; i++)
+		free(xcb_randr_set_crtc_config_reply(c,
+			xcb_randr_set_crtc_config(c, crtcs[i], 0, resources->config_timestamp, 0, 0,
+				0, XCB_RANDR_ROTATION_ROTATE_0, 0, NULL),
+			NULL));
+}
+
+bool desktop_resize(struct desktop *desktop, int width, int height)
+{
+	_autofree_ xcb_generic_error_t *refused = NULL;
+
+	turn_outputs_off(desktop);
+	refused = xcb_request_check(desktop->connection,
+		xcb_randr_set_screen_size_checked(desktop->connection, desktop->screen->root,
+			(uint16_t)width, (uint16_t)height, (uint32_t)width, (uint32_t)height));
+	return !refused;
+}
+
+uint32_t *desktop_picture(struct desktop *desktop, int *ret_width, int *ret_height)
+{
+	xcb_connection_t *c = desktop->connection;
+	xcb_window_t root = desktop->screen->root;
+	_autofree_ xcb_get_geometry_reply_t *size =
+		xcb_get_geometry_reply(c, xcb_get_geometry(c, root), NULL);
+	_autofree_ xcb_get_image_reply_t *image = xcb_get_image_reply(c,
+		xcb_get_image(c, XCB_IMAGE_FORMAT_Z_PIXMAP, root, 0, 0, size->width, size->height,
+			UINT32_MAX),
+		NULL);
+	size_t bytes = (size_t)size->width * size->height * 4;
+	uint32_t *picture = malloc(bytes + 1);
+
+	check(image && picture && (size_t)xcb_get_image_data_length(image) == bytes);
+	memcpy(picture, xcb_get_image_data(image), bytes);
+	*ret_width = size->width;
+	*ret_height = size->height;
+	return picture;
 }
 
 /* ---- uxrecd ---- */
@@ -289,4 +361,22 @@ struct session *daemon_session(const struct daemon_child *daemon, const char *se
 		fprintf(stderr, "# %s\n", error.text);
 	check(opened != NULL);
 	return opened;
+}
+
+static int take_offset(
+	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	(void)message;
+	*(int64_t *)user = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
+	return 1;
+}
+
+/* it is fixed for the session, and in every clock sample */
+int64_t session_offset_ns(const struct session *session)
+{
+	int64_t offset_ns = 0;
+
+	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_CLOCK, take_offset,
+		      &offset_ns) == 1);
+	return offset_ns;
 }

@@ -52,7 +52,27 @@ struct desktop {
 };
 
 bool desktop_start(struct desktop *desktop, int width, int height);
+
+/**
+ * The same of another kind.
+ *
+ * @param display  its number; -1: one that is free
+ * @param screen   WIDTHxHEIGHTxDEPTH
+ * @param extra    further options of Xvfb, ends with NULL; may be NULL
+ */
+bool desktop_start_with(
+	struct desktop *desktop, int display, const char *screen, const char *const *extra);
 void desktop_end(struct desktop *desktop);
+
+/** Give the screen another size, up to that of the start. @return false when the server refuses */
+bool desktop_resize(struct desktop *desktop, int width, int height);
+
+/**
+ * What the screen shows now.
+ *
+ * @return as the server has it, of 32 bits a pixel: width * height, top row first; the caller frees it
+ */
+uint32_t *desktop_picture(struct desktop *desktop, int *ret_width, int *ret_height);
 
 /** Fill a rectangle of the root window and wait until the server has done it. */
 void desktop_paint(struct desktop *desktop, uint32_t rgb, int x, int y, int width, int height);
@@ -87,5 +107,8 @@ void daemon_record(const struct daemon_child *daemon, const char *keys, char ret
 
 /** Open a session of the daemon's library. */
 struct session *daemon_session(const struct daemon_child *daemon, const char *session);
+
+/** What its session times are later than CLOCK_MONOTONIC. */
+int64_t session_offset_ns(const struct session *session);
 
 void sleep_ms(int ms);

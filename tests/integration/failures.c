@@ -82,7 +82,7 @@ static void sigint_ends_well(void)
 	signal_ends_well(SIGINT, "SIGINT");
 }
 
-static void vanished_display_ends_the_session(void)
+static void vanished_display_ends_its_input(void)
 {
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(session_facts) struct session_facts *facts = NULL;
@@ -371,15 +371,17 @@ static void refuses(const char *program_name, const struct wrong *table, size_t 
 static void wrong_recorder_commands_are_refused(void)
 {
 	static const struct wrong table[] = {
-		{{"--display", ":4711", "--library", "/tmp/uxrec-never"}, 3, "cannot connect"},
+		{{"--display", ":4711", "--library", "/tmp/uxrec-never"}, 3, "set XAUTHORITY"},
 		{{"--librray", "/tmp"}, 2, "--librray"},
 		{{"--library"}, 2, "--library"},
 		{{"--listen", "127.0.0.1"}, 2, "ADDRESS:PORT"},
 		{{"--listen", "127.0.0.1:99999"}, 2, "port"},
 		{{"--listen", "0.0.0.0:7310"}, 2, "SSH tunnel"},
-		{{"--library", "/tmp/uxrec-never"}, 3, "no display"},
+		{{"--library", "/tmp/uxrec-never"}, 3, "give --display :0"},
 		{{"--fps", "0"}, 2, "1 to 240"},
 		{{"--screen", "wayland"}, 2, "--screen"},
+		{{"--screen", "wlr", "--library", "/tmp/uxrec-never"}, 3,
+			"WAYLAND_DISPLAY is not set"},
 		{{"--input", "keyboard"}, 2, "--input"},
 		{{"extra"}, 2, "unexpected argument 'extra'"},
 		{{"--screen", "none", "--library", "/proc/nowhere"}, 3, "cannot be written"},
@@ -387,6 +389,7 @@ static void wrong_recorder_commands_are_refused(void)
 	};
 
 	unsetenv("DISPLAY");
+	unsetenv("WAYLAND_DISPLAY");
 	refuses("uxrecd", table, ARRAY_SIZE(table));
 }
 
@@ -535,8 +538,8 @@ static void frozen_sources_are_left(void)
 static const struct test tests[] = {
 	{"SIGTERM ends the session with its reason", sigterm_ends_well},
 	{"SIGINT ends the session with its reason", sigint_ends_well},
-	{"a display that vanishes ends the session, the recorder goes on",
-		vanished_display_ends_the_session},
+	{"a display that vanishes ends a session whose input it is, the recorder goes on",
+		vanished_display_ends_its_input},
 	{"a full disk is said, and the session goes on in a new segment",
 		full_disk_holds_and_goes_on},
 	{"files that somebody removes are made again, and nothing is missing",

@@ -106,24 +106,6 @@ static void read_recording(struct recording *recording, const struct session *se
 		      recording) == 0);
 }
 
-/* the session's fixed offset to UTC, from its clock samples */
-static int take_offset(
-	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
-{
-	(void)message;
-	*(int64_t *)user = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
-	return 1;
-}
-
-static int64_t offset_of(const struct session *session)
-{
-	int64_t offset_ns = 0;
-
-	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_CLOCK, take_offset,
-		      &offset_ns) == 1);
-	return offset_ns;
-}
-
 /* ---- input ---- */
 
 /* what was sent, and between which readings of the clock */
@@ -189,7 +171,7 @@ static void keys_are_all_there(void)
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	session = daemon_session(&daemon, id);
 	read_recording(&recording, session);
-	compare(&recording, CHANNEL_KEYS, sent, EVENTS, offset_of(session));
+	compare(&recording, CHANNEL_KEYS, sent, EVENTS, session_offset_ns(session));
 	free(recording.events);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	desktop_end(&desktop);
@@ -243,10 +225,10 @@ static void buttons_and_motion_are_all_there(void)
 	read_recording(&recording, session);
 	/* an absolute move by XTest comes as raw motion as well: cut it off before comparing */
 	while (recording.count > 0 &&
-		recording.events[recording.count - 1].time_ns - offset_of(session) >
+		recording.events[recording.count - 1].time_ns - session_offset_ns(session) >
 			sent[count - 1].after_ns + NS_PER_MS)
 		recording.count--;
-	compare(&recording, CHANNEL_CONTROLS, sent, count, offset_of(session));
+	compare(&recording, CHANNEL_CONTROLS, sent, count, session_offset_ns(session));
 	for (size_t i = 0; i < recording.count; i++)
 		check(recording.events[i].channel == CHANNEL_CONTROLS); /* no key, in any form */
 	expect(recording.position.x == 123 && recording.position.y == 45);
@@ -455,7 +437,7 @@ static void pause_is_a_hole(void)
 	sleep_ms(100);
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	session = daemon_session(&daemon, id);
-	offset_ns = offset_of(session);
+	offset_ns = session_offset_ns(session);
 	read_recording(&recording, session);
 	for (size_t i = 0; i < recording.count; i++) {
 		int64_t time_ns = recording.events[i].time_ns - offset_ns;
@@ -533,7 +515,7 @@ static void nothing_is_heard_in_a_pause(void)
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	session = daemon_session(&daemon, id);
-	offset_ns = offset_of(session);
+	offset_ns = session_offset_ns(session);
 	/* what the encoder was behind with is silence, of two packets at the most */
 	before = count_sound(session, offset_ns + paused_ns + 2 * SESSION_SOUND_SPAN_NS,
 		offset_ns + resumed_ns - SESSION_SOUND_SPAN_NS, &inside);

@@ -99,8 +99,10 @@ static void source_lost(void *user, struct source *source, const char *reason)
 
 static void begin(struct lab *session)
 {
-	const struct source_context context = {
-		&session->clock, &session->sink.base, source_lost, session};
+	const struct source_context context = {.clock = &session->clock,
+		.sink = &session->sink.base,
+		.lost = source_lost,
+		.user = session};
 	const struct screen_options options = {
 		.grabber = "test", .encoder = "first", .priority = "idle", .max_fps = 30};
 

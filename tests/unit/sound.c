@@ -133,7 +133,7 @@ static void hear_for(
 {
 	_destroy_(source) struct source *source = NULL;
 	struct session_clock clock;
-	const struct source_context context = {&clock, &listener->sink, NULL, NULL};
+	const struct source_context context = {.clock = &clock, .sink = &listener->sink};
 
 	session_clock_init(&clock);
 	*ret_offset_ns = clock.utc_offset_ns;
