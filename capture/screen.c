@@ -498,6 +498,22 @@ static void set_priority(const char *priority)
 		log_warning("screen: no idle priority");
 }
 
+/* What cannot be hidden is not recorded. */
+static int hide_windows(struct screen_source *source, struct error *reterr)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const struct hide_rules *rules = source->options.hide;
+
+	if (!rules || !hide_needs_windows(rules))
+		return 0;
+	if (!ops->hide)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the study hides windows, and the screen source '%s' cannot know where they are: "
+			"hide fixed areas, or record an X11 session",
+			ops->name);
+	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
+}
+
 /* The display is there again, and the next picture one that a decoder can begin with. */
 static int connect_again(struct source *base, struct error *reterr)
 {
@@ -512,8 +528,10 @@ static int connect_again(struct source *base, struct error *reterr)
 		source->grabber = grabber;
 		pthread_mutex_unlock(&source->grabber_lock);
 		grabber_destroy(gone);
-		r = set_up(source, reterr);
+		r = hide_windows(source, reterr);
 	}
+	if (r == 0)
+		r = set_up(source, reterr);
 	if (r < 0)
 		source->busy_since_ns = 0;
 	return r;
@@ -612,22 +630,6 @@ bool screen_source_hides(struct source *base, int x_px, int y_px)
 		hides |= areas_have(&source->hidden[m], x_px, y_px);
 	pthread_mutex_unlock(&source->hidden_lock);
 	return hides;
-}
-
-/* What cannot be hidden is not recorded. */
-static int hide_windows(struct screen_source *source, struct error *reterr)
-{
-	const struct grabber_ops *ops = source->grabber->ops;
-	const struct hide_rules *rules = source->options.hide;
-
-	if (!rules || !hide_needs_windows(rules))
-		return 0;
-	if (!ops->hide)
-		return error_set(reterr, -EOPNOTSUPP,
-			"the study hides windows, and the screen source '%s' cannot know where they are: "
-			"hide fixed areas, or record an X11 session",
-			ops->name);
-	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
 }
 
 int screen_source_create(struct source **ret, const struct source_context *context,

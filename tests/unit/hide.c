@@ -238,7 +238,7 @@ static void changes_of_what_is_hidden_push_nothing(void)
 	struct counting_sink sink = {.base = {count}};
 	struct session_clock clock;
 	const struct source_context context = {
-		.clock = &clock, .sink = &sink.base, .lost = never_lost, .user = NULL};
+		.clock = &clock, .sink = &sink.base, .lost = never_lost};
 	const struct hide_rules hide = {
 		.fixed = {.area = {{0, 0, 640, 200}, {0, 200, 640, 160}}, .count = 2}};
 	const struct screen_options options = {
@@ -269,7 +269,7 @@ static void what_cannot_be_hidden_is_not_recorded(void)
 	struct counting_sink sink = {.base = {count}};
 	struct session_clock clock;
 	const struct source_context context = {
-		.clock = &clock, .sink = &sink.base, .lost = never_lost, .user = NULL};
+		.clock = &clock, .sink = &sink.base, .lost = never_lost};
 	struct hide_rules hide = {.windows = {{"KeePassXC", ""}}, .window_count = 1};
 	const struct screen_options options = {
 		.grabber = "test", .encoder = "auto", .max_fps = 30, .hide = &hide};
