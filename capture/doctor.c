@@ -95,8 +95,10 @@ static void check_session_type(Uxrec__DoctorReport *report, const struct doctor_
 	const char *type = getenv("XDG_SESSION_TYPE");
 
 	if (type && strcmp(type, "wayland") == 0 && strcmp(options->grabber, "x11") == 0)
-		find(report, BAD, "screen", "log in to an X11 session",
-			"this is a Wayland session, which this version cannot record");
+		find(report, BAD, "screen",
+			"record it with --screen portal, or log in to an X11 session",
+			"this is a Wayland session, and its X display shows only the programs that "
+			"speak X");
 }
 
 static void check_screen(Uxrec__DoctorReport *report, const struct doctor_options *options)

@@ -18,7 +18,7 @@ struct grabber_size {
 
 /** One implementation: each exports one constant object. */
 struct grabber_ops {
-	const char *name; /* "x11", "test" */
+	const char *name; /* "x11", "portal", "test" */
 
 	/** Connect. @param display  NULL: the environment's. @return 0 or -errno with the reason */
 	int (*create)(struct grabber **ret, const char *display, struct error *reterr);
@@ -52,6 +52,9 @@ struct grabber_ops {
 	 *  ever waits for anybody else. */
 	void (*cut)(struct grabber *grabber);
 
+	/** Why it has returned -EPIPE, for a person. NULL: because the display is gone. */
+	const char *(*why)(struct grabber *grabber);
+
 	void (*destroy)(struct grabber *grabber);
 };
 
@@ -60,6 +63,7 @@ struct grabber {
 };
 
 extern const struct grabber_ops grabber_x11;
+extern const struct grabber_ops grabber_portal; /* what a desktop lets us see, mostly of Wayland */
 extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
 
 /** @return the grabber of that name, or NULL */

@@ -119,7 +119,8 @@ const struct grabber_ops grabber_test = {
 
 const struct grabber_ops *grabber_find(const char *name)
 {
-	static const struct grabber_ops *const grabbers[] = {&grabber_x11, &grabber_test};
+	static const struct grabber_ops *const grabbers[] = {
+		&grabber_x11, &grabber_portal, &grabber_test};
 
 	for (size_t i = 0; i < ARRAY_SIZE(grabbers); i++)
 		if (strcmp(grabbers[i]->name, name) == 0)

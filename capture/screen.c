@@ -360,6 +360,13 @@ static int run(struct screen_source *source)
 	return 0;
 }
 
+static const char *why_gone(const struct screen_source *source)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+
+	return ops->why ? ops->why(source->grabber) : "the display is gone";
+}
+
 static void *screen_thread(void *user)
 {
 	struct screen_source *source = user;
@@ -369,7 +376,7 @@ static void *screen_thread(void *user)
 	r = run(source);
 	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base,
-			r == -EPIPE            ? "the display is gone"
+			r == -EPIPE            ? why_gone(source)
 				: r == -ENOMEM ? "no memory for pictures"
 					       : "the screen could not be encoded any more");
 	return NULL;

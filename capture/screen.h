@@ -4,7 +4,7 @@
 
 /** What a screen source is asked for. */
 struct screen_options {
-	const char *grabber; /* "x11", "test" */
+	const char *grabber; /* "x11", "portal", "test" */
 	const char *display; /* NULL: the environment's */
 	int max_fps;         /* 1 to 240 */
 };

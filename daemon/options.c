@@ -24,8 +24,9 @@ static const char usage[] =
 	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
 	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
-	"  --screen auto|x11|test|none\n"
-	"                       what is captured (default auto: the X display)\n"
+	"  --screen auto|x11|portal|test|none\n"
+	"                       what is captured (default auto: the X display; portal: what the desktop\n"
+	"                       lets be seen, also of Wayland)\n"
 	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
 	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
 	"                       there is one, else evdev where it may be read, else X11)\n"
@@ -144,7 +145,7 @@ static int parse_sync(struct options *options, const char *value)
 
 static int take_option(struct options *options, int c, const char *value)
 {
-	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
+	static const char *const screens[] = {"auto", "x11", "portal", "test", "none", NULL};
 	static const char *const inputs[] = {"auto", "service", "evdev", "x11", "none", NULL};
 
 	switch (c) {

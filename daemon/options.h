@@ -11,7 +11,7 @@ struct options {
 	char *address;
 	int port;
 	char *display;      /* NULL: none was given and DISPLAY is not set */
-	const char *screen; /* "x11", "test", "none": chosen already */
+	const char *screen; /* "x11", "portal", "test", "none": chosen already */
 	const char *input;
 	const char *devices;   /* a list for capture/input_filter.h, which has taken it; "" */
 	struct ear_wish sound; /* a name of "none": no sound */
