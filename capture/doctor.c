@@ -107,6 +107,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	const struct grabber_ops *ops = grabber_find(options->grabber);
 	struct error error = {"no such screen source"};
 	struct grabber_size size;
+	const char *about;
 
 	if (strcmp(options->grabber, "none") == 0) {
 		find(report, WARNING, "screen", "", "the screen is not recorded (--screen none)");
@@ -120,8 +121,9 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 		return;
 	}
 	size = ops->size(grabber);
-	find(report, GOOD, "screen", "", "%d × %d pixels by %s", size.width, size.height,
-		ops->name);
+	about = ops->describe ? ops->describe(grabber) : NULL;
+	find(report, GOOD, "screen", "", "%d × %d pixels by %s%s%s", size.width, size.height,
+		ops->name, about ? ", " : "", about ? about : "");
 	check_encoder(report, size);
 	if (options->picture)
 		take_picture(report, grabber, size);

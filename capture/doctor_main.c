@@ -17,7 +17,7 @@ static const char usage[] =
 	"Try everything that a session needs, keep nothing, and say what to do about what is missing.\n"
 	"\n"
 	"  --display DISPLAY             X display (default $DISPLAY)\n"
-	"  --screen x11|test|none        (default x11)\n"
+	"  --screen x11|portal|test|none (default x11)\n"
 	"  --input auto|service|evdev|x11|none\n"
 	"                                (default auto)\n"
 	"  --devices LIST                which input devices; see uxrecd(8)\n"

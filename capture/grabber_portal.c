@@ -1,28 +1,23 @@
 #include "capture/grabber.h"
 
 #include "capture/portal.h"
+#include "capture/portal_frame.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
 #include <pipewire/pipewire.h>
 #include <poll.h>
 #include <pthread.h>
-#include <spa/param/video/format-utils.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 /*
  * The desktop pushes whole pictures, into buffers of memory that it shares with us. PipeWire's loop, a thread
  * of its own, takes each as it comes, keeps the newest and gives the older back at once, uniting what has
  * changed; grab() copies from the newest. All that both threads touch is under the loop's lock.
- *
- * What is in a buffer, and what is said of it, is written by the other side whenever it likes: numbers are
- * copied before they are looked at.
  *
  * Pictures in the graphics card's memory (dmabuf) are not asked for: to read them by the processor can be a
  * hundred times slower, and only some layouts can be read at all. Every portal has the others too.
@@ -34,37 +29,12 @@
 /* A picture with an older time than this has a time of something else. */
 #define AGE_LIMIT_NS NS_PER_S
 
-/* Rectangles of change that a picture may carry; cursors up to this many pixels square. */
-#define REGIONS      16
-#define CURSOR_SIDE  64
-#define CURSOR_LIMIT 384
-#define CURSOR_BYTES(side)                                                                         \
-	(int)(sizeof(struct spa_meta_cursor) + sizeof(struct spa_meta_bitmap) + (side) * (side)*4)
-
-/* One for us, one for the desktop, and some for the way. */
-#define BUFFERS_WANTED 4
-
-/* The memory of one buffer. */
-struct mapping {
-	uint8_t *memory;
-	size_t length; /* of the mapping */
-	size_t begin;  /* where the buffer's data are in it */
-};
-
-/* A picture in a buffer, checked against its memory. */
-struct frame {
-	struct pw_buffer *buffer; /* NULL: there is none */
-	const uint8_t *pixels;
-	int stride;
-	struct grabber_size size;
-	bool swapped; /* R G B X */
-};
-
 struct portal_grabber {
 	struct grabber base;
 	struct portal *portal;
 	int event_fd; /* something has come, or all is over */
 	_Atomic bool cut;
+	struct portal_stream allowed;
 	struct grabber_size size; /* as the caller knows it */
 	uint8_t *swapped;         /* to swap colours in */
 	size_t swapped_bytes;
@@ -80,13 +50,21 @@ struct portal_grabber {
 	/* under the loop's lock */
 	uint32_t node;
 	struct spa_video_info_raw format; /* size 0: not known yet */
-	struct frame frame;
-	struct areas damage;  /* of the frames since the last grab */
-	bool all, has_damage; /* all of it; any */
+	struct pw_buffer *newest;         /* NULL: there is none */
+	struct portal_frame frame;        /* in it */
+	struct areas damage;              /* of the frames since the last grab */
+	bool all, has_damage;             /* all of it; any */
 	int64_t damage_ns;
 	uint64_t sequence; /* of the last frame; 0: they have none */
 	unsigned refused;  /* frames that did not fit their memory */
 	char why[200];     /* "": all is well */
+
+	/* the pointer: what was said last, and who wants to know */
+	void (*told)(void *user, const struct grabber_pointer *pointer);
+	void *told_user;
+	struct grabber_pointer pointer;
+	bool has_pointer;
+	uint8_t *shape, *shape_room; /* the one that is shown, and where the next is read to */
 };
 
 static struct portal_grabber *portal_grabber(struct grabber *grabber)
@@ -108,189 +86,105 @@ fail(struct portal_grabber *grabber, const char *format, ...)
 	eventfd_write(grabber->event_fd, 1);
 }
 
-static void add_damage_all(struct portal_grabber *grabber)
-{
-	grabber->all = true;
-}
-
 /* ---- of a buffer: its memory ---- */
 
 static void on_add_buffer(void *user, struct pw_buffer *buffer)
 {
 	struct portal_grabber *grabber = user;
-	const struct spa_data *data = &buffer->buffer->datas[0];
-	struct mapping *mapping = calloc(1, sizeof(*mapping));
-	size_t end = (size_t)data->mapoffset + data->maxsize;
-	struct stat status;
+	struct error error = {"no memory"};
 
-	buffer->user_data = mapping;
-	if (!mapping || buffer->buffer->n_datas != 1 || data->type != SPA_DATA_MemFd) {
-		fail(grabber, "the desktop gives pictures in memory that cannot be read");
-		return;
-	}
-	/* what a file does not have cannot be touched, whatever is said of it */
-	if (fstat((int)data->fd, &status) < 0 || status.st_size < 0 ||
-		(size_t)status.st_size < end) {
-		fail(grabber, "the desktop gives buffers that are shorter than it says");
-		return;
-	}
-	mapping->memory = mmap(NULL, end, PROT_READ, MAP_SHARED, (int)data->fd, 0);
-	if (mapping->memory == MAP_FAILED) {
-		mapping->memory = NULL;
-		fail(grabber, "the desktop's pictures cannot be mapped: %s", strerror(errno));
-		return;
-	}
-	mapping->length = end;
-	mapping->begin = data->mapoffset;
+	buffer->user_data = calloc(1, sizeof(struct portal_memory));
+	if (!buffer->user_data || portal_memory_map(buffer->user_data, buffer->buffer, &error) < 0)
+		fail(grabber, "%s", error.text);
 }
 
 static void on_remove_buffer(void *user, struct pw_buffer *buffer)
 {
 	struct portal_grabber *grabber = user;
-	struct mapping *mapping = buffer->user_data;
 
-	if (grabber->frame.buffer == buffer) {
-		grabber->frame.buffer = NULL;
+	if (grabber->newest == buffer) {
+		grabber->newest = NULL;
 		grabber->has_damage = false; /* until the next one */
-		add_damage_all(grabber);
+		grabber->all = true;
 	}
-	if (mapping && mapping->memory)
-		munmap(mapping->memory, mapping->length);
-	free(mapping);
+	if (buffer->user_data)
+		portal_memory_unmap(buffer->user_data);
+	free(buffer->user_data);
 	buffer->user_data = NULL;
 }
 
 /* ---- of a buffer: what is in it ---- */
 
-/* The part of the frame that is the screen; false when there is no such part. */
-static bool find_crop(
-	const struct portal_grabber *grabber, struct spa_buffer *buffer, struct spa_region *ret)
+static void take_pointer(struct portal_grabber *grabber, struct spa_buffer *buffer)
 {
-	const struct spa_meta_region *crop =
-		spa_buffer_find_meta_data(buffer, SPA_META_VideoCrop, sizeof(*crop));
-	const struct spa_rectangle *whole = &grabber->format.size;
+	struct grabber_pointer pointer;
 
-	*ret = (struct spa_region){{0, 0}, *whole};
-	if (crop && spa_meta_region_is_valid(crop))
-		*ret = crop->region;
-	return ret->position.x >= 0 && ret->position.y >= 0 && ret->size.width > 0 &&
-		ret->size.height > 0 && ret->size.width <= whole->width &&
-		ret->size.height <= whole->height &&
-		(uint32_t)ret->position.x <= whole->width - ret->size.width &&
-		(uint32_t)ret->position.y <= whole->height - ret->size.height;
-}
-
-static bool is_swapped(const struct spa_video_info_raw *format)
-{
-	return format->format == SPA_VIDEO_FORMAT_RGBx || format->format == SPA_VIDEO_FORMAT_RGBA;
-}
-
-/* Does what is said of the pixels fit into the memory? */
-static bool look_at_pixels(const struct portal_grabber *grabber, const struct mapping *mapping,
-	const struct spa_chunk *chunk, const struct spa_region *crop, struct frame *ret)
-{
-	const struct spa_rectangle *whole = &grabber->format.size;
-	int64_t stride = chunk->stride ? chunk->stride : 4 * (int64_t)whole->width;
-	int64_t end = (int64_t)mapping->begin + chunk->offset +
-		stride * ((int64_t)whole->height - 1) + 4 * (int64_t)whole->width;
-
-	if (!mapping->memory || stride < 4 * (int64_t)whole->width ||
-		stride > 8 * CANVAS_SIDE_LIMIT || end > (int64_t)mapping->length)
-		return false;
-	ret->pixels = mapping->memory + mapping->begin + chunk->offset + stride * crop->position.y +
-		4 * (ptrdiff_t)crop->position.x;
-	ret->stride = (int)stride;
-	ret->size = (struct grabber_size){(int)crop->size.width, (int)crop->size.height};
-	ret->swapped = is_swapped(&grabber->format);
-	return true;
-}
-
-static int64_t within(int64_t value, int64_t low, int64_t high)
-{
-	return value < low ? low : value > high ? high : value;
-}
-
-/* Unite with what has changed in the frame: where it says so, or anywhere. */
-static void add_damage(
-	struct portal_grabber *grabber, struct spa_buffer *buffer, const struct spa_region *crop)
-{
-	const struct spa_meta *meta = spa_buffer_find_meta(buffer, SPA_META_VideoDamage);
-	const struct spa_meta_region *each;
-	bool said = false;
-
-	if (meta)
-		spa_meta_for_each(each, meta)
-		{
-			const struct spa_region region = each->region;
-			int64_t x = (int64_t)region.position.x - crop->position.x;
-			int64_t y = (int64_t)region.position.y - crop->position.y;
-			int64_t left = within(x, 0, crop->size.width);
-			int64_t top = within(y, 0, crop->size.height);
-			int64_t right = within(x + region.size.width, 0, crop->size.width);
-			int64_t bottom = within(y + region.size.height, 0, crop->size.height);
-
-			if (region.size.width == 0 || region.size.height == 0)
-				break;
-			said = true;
-			areas_add(&grabber->damage,
-				&(struct rect){(int)left, (int)top, (int)(right - left),
-					(int)(bottom - top)});
-		}
-	if (!said)
-		add_damage_all(grabber);
-}
-
-/* When it was shown; and whether one before it was lost on the way, with what had changed in it. */
-static int64_t look_at_header(struct portal_grabber *grabber, struct spa_buffer *buffer)
-{
-	const struct spa_meta_header *found =
-		spa_buffer_find_meta_data(buffer, SPA_META_Header, sizeof(*found));
-	int64_t now_ns = clock_now_ns();
-	struct spa_meta_header header;
-
-	if (!found)
-		return now_ns;
-	header = *found;
-	if (header.seq != grabber->sequence + 1 && (header.seq || grabber->sequence))
-		add_damage_all(grabber);
-	grabber->sequence = header.seq;
-	return header.pts > now_ns - AGE_LIMIT_NS && header.pts <= now_ns ? header.pts : now_ns;
-}
-
-static bool is_corrupted(struct spa_buffer *buffer, const struct spa_chunk *chunk)
-{
-	const struct spa_meta_header *header =
-		spa_buffer_find_meta_data(buffer, SPA_META_Header, sizeof(*header));
-
-	/* some say so of a buffer that has only a cursor in it */
-	return chunk->size == 0 || chunk->flags & SPA_CHUNK_FLAG_CORRUPTED ||
-		(header && header->flags & SPA_META_HEADER_FLAG_CORRUPTED);
-}
-
-static void take_frame(
-	struct portal_grabber *grabber, struct pw_buffer *buffer, const struct spa_chunk *chunk)
-{
-	struct frame frame = {.buffer = buffer}, old = grabber->frame;
-	int64_t shown_ns = look_at_header(grabber, buffer->buffer);
-	struct spa_region crop;
-
-	if (!buffer->user_data || !find_crop(grabber, buffer->buffer, &crop) ||
-		!look_at_pixels(grabber, buffer->user_data, chunk, &crop, &frame)) {
-		grabber->refused++;
-		add_damage_all(grabber);
-		pw_stream_queue_buffer(grabber->stream, buffer);
+	if (!portal_frame_pointer(buffer, &pointer, grabber->shape_room))
 		return;
+	pointer.time_ns = clock_now_ns();
+	if (grabber->told)
+		grabber->told(grabber->told_user, &pointer);
+	if (pointer.rgba) {
+		grabber->shape_room = grabber->shape;
+		grabber->shape = (uint8_t *)pointer.rgba;
+	} else {
+		/* as before, for whoever asks later */
+		pointer.rgba = grabber->pointer.rgba;
+		pointer.width = grabber->pointer.width;
+		pointer.height = grabber->pointer.height;
+		pointer.hot_x = grabber->pointer.hot_x;
+		pointer.hot_y = grabber->pointer.hot_y;
 	}
-	add_damage(grabber, buffer->buffer, &crop);
-	if (old.size.width != frame.size.width || old.size.height != frame.size.height)
-		add_damage_all(grabber);
+	grabber->pointer = pointer;
+	grabber->has_pointer = true;
+}
+
+/* When it was shown. One before it that was lost on the way took with it what had changed. */
+static int64_t take_time(struct portal_grabber *grabber, struct spa_buffer *buffer)
+{
+	uint64_t sequence;
+	int64_t shown_ns = portal_frame_time(buffer, &sequence), now_ns = clock_now_ns();
+
+	if (sequence != grabber->sequence + 1 && (sequence || grabber->sequence))
+		grabber->all = true;
+	grabber->sequence = sequence;
+	if (shown_ns > now_ns || shown_ns < now_ns - AGE_LIMIT_NS ||
+		shown_ns <= grabber->grabbed_ns)
+		return now_ns;
+	return shown_ns;
+}
+
+static bool same_size(const struct portal_frame *a, const struct portal_frame *b)
+{
+	return a->size.width == b->size.width && a->size.height == b->size.height;
+}
+
+/* @return whether it is kept */
+static bool take_frame(struct portal_grabber *grabber, struct pw_buffer *buffer)
+{
+	struct portal_frame frame;
+	int64_t shown_ns;
+	int r = portal_frame_read(&frame, buffer->buffer, buffer->user_data, &grabber->format);
+
+	if (r == -EBADMSG) {
+		grabber->refused++;
+		grabber->all = true;
+	}
+	if (r < 0)
+		return false;
+	shown_ns = take_time(grabber, buffer->buffer);
+	if (!portal_frame_damage(&grabber->damage, buffer->buffer, &frame) ||
+		!same_size(&frame, &grabber->frame))
+		grabber->all = true;
+	if (grabber->newest)
+		pw_stream_queue_buffer(grabber->stream, grabber->newest);
+	grabber->newest = buffer;
 	grabber->frame = frame;
 	if (!grabber->has_damage)
-		grabber->damage_ns = shown_ns > grabber->grabbed_ns ? shown_ns : clock_now_ns();
+		grabber->damage_ns = shown_ns;
 	grabber->has_damage = true;
-	if (old.buffer)
-		pw_stream_queue_buffer(grabber->stream, old.buffer);
 	eventfd_write(grabber->event_fd, 1);
+	return true;
 }
 
 static void on_process(void *user)
@@ -299,61 +193,25 @@ static void on_process(void *user)
 	struct pw_buffer *buffer;
 
 	while ((buffer = pw_stream_dequeue_buffer(grabber->stream))) {
-		const struct spa_chunk chunk =
-			*(const volatile struct spa_chunk *)buffer->buffer->datas[0].chunk;
-
-		if (is_corrupted(buffer->buffer, &chunk))
+		take_pointer(grabber, buffer->buffer);
+		if (!take_frame(grabber, buffer))
 			pw_stream_queue_buffer(grabber->stream, buffer);
-		else
-			take_frame(grabber, buffer, &chunk);
 	}
 }
 
 /* ---- of the stream ---- */
 
-static const struct spa_pod *meta_param(
-	struct spa_pod_builder *builder, uint32_t type, int size, int least, int most)
-{
-	return spa_pod_builder_add_object(builder, SPA_TYPE_OBJECT_ParamMeta, SPA_PARAM_Meta,
-		SPA_PARAM_META_type, SPA_POD_Id(type), SPA_PARAM_META_size,
-		SPA_POD_CHOICE_RANGE_Int(size, least, most));
-}
-
-static void ask_for_buffers(struct portal_grabber *grabber)
-{
-	uint8_t memory[2048];
-	struct spa_pod_builder builder = SPA_POD_BUILDER_INIT(memory, sizeof(memory));
-	const int region = sizeof(struct spa_meta_region), header = sizeof(struct spa_meta_header);
-	const struct spa_pod *params[] = {
-		spa_pod_builder_add_object(&builder, SPA_TYPE_OBJECT_ParamBuffers,
-			SPA_PARAM_Buffers, SPA_PARAM_BUFFERS_buffers,
-			SPA_POD_CHOICE_RANGE_Int(BUFFERS_WANTED, 2, 32), SPA_PARAM_BUFFERS_blocks,
-			SPA_POD_Int(1), SPA_PARAM_BUFFERS_dataType,
-			SPA_POD_CHOICE_FLAGS_Int(1 << SPA_DATA_MemFd)),
-		meta_param(&builder, SPA_META_Header, header, header, header),
-		meta_param(&builder, SPA_META_VideoCrop, region, region, region),
-		meta_param(
-			&builder, SPA_META_VideoDamage, REGIONS * region, region, REGIONS * region),
-		meta_param(&builder, SPA_META_Cursor, CURSOR_BYTES(CURSOR_SIDE), CURSOR_BYTES(1),
-			CURSOR_BYTES(CURSOR_LIMIT)),
-	};
-
-	pw_stream_update_params(grabber->stream, params, ARRAY_SIZE(params));
-}
-
 static void on_param_changed(void *user, uint32_t id, const struct spa_pod *param)
 {
 	struct portal_grabber *grabber = user;
+	uint8_t memory[2048];
+	struct spa_pod_builder builder = SPA_POD_BUILDER_INIT(memory, sizeof(memory));
+	const struct spa_pod *params[PORTAL_PARAMS];
 	struct spa_video_info_raw format = {0};
-	uint32_t type, subtype;
 
 	if (id != SPA_PARAM_Format || !param)
 		return;
-	if (spa_format_parse(param, &type, &subtype) < 0 || type != SPA_MEDIA_TYPE_video ||
-		subtype != SPA_MEDIA_SUBTYPE_raw ||
-		spa_format_video_raw_parse(param, &format) < 0 || format.size.width < 1 ||
-		format.size.height < 1 || format.size.width > CANVAS_SIDE_LIMIT ||
-		format.size.height > CANVAS_SIDE_LIMIT) {
+	if (!portal_format_read(&format, param)) {
 		fail(grabber,
 			"the desktop gives pictures of %u × %u pixels, which cannot be recorded",
 			format.size.width, format.size.height);
@@ -361,7 +219,8 @@ static void on_param_changed(void *user, uint32_t id, const struct spa_pod *para
 	}
 	grabber->format = format;
 	grabber->sequence = 0;
-	ask_for_buffers(grabber);
+	portal_params_of_buffers(&builder, params);
+	pw_stream_update_params(grabber->stream, params, PORTAL_PARAMS);
 }
 
 static void on_state(
@@ -420,18 +279,7 @@ static int connect_stream(struct portal_grabber *grabber)
 {
 	uint8_t memory[1024];
 	struct spa_pod_builder builder = SPA_POD_BUILDER_INIT(memory, sizeof(memory));
-	const struct spa_rectangle usual = {1920, 1080}, least = {1, 1};
-	const struct spa_rectangle most = {CANVAS_SIDE_LIMIT, CANVAS_SIDE_LIMIT};
-	const struct spa_fraction usual_rate = {60, 1}, least_rate = {0, 1}, most_rate = {240, 1};
-	const struct spa_pod *params[] = {spa_pod_builder_add_object(&builder,
-		SPA_TYPE_OBJECT_Format, SPA_PARAM_EnumFormat, SPA_FORMAT_mediaType,
-		SPA_POD_Id(SPA_MEDIA_TYPE_video), SPA_FORMAT_mediaSubtype,
-		SPA_POD_Id(SPA_MEDIA_SUBTYPE_raw), SPA_FORMAT_VIDEO_format,
-		SPA_POD_CHOICE_ENUM_Id(5, SPA_VIDEO_FORMAT_BGRx, SPA_VIDEO_FORMAT_BGRx,
-			SPA_VIDEO_FORMAT_BGRA, SPA_VIDEO_FORMAT_RGBx, SPA_VIDEO_FORMAT_RGBA),
-		SPA_FORMAT_VIDEO_size, SPA_POD_CHOICE_RANGE_Rectangle(&usual, &least, &most),
-		SPA_FORMAT_VIDEO_framerate,
-		SPA_POD_CHOICE_RANGE_Fraction(&usual_rate, &least_rate, &most_rate))};
+	const struct spa_pod *params[] = {portal_param_of_formats(&builder)};
 
 	/* when this screen goes away no other and no camera takes its place */
 	return pw_stream_connect(grabber->stream, PW_DIRECTION_INPUT, grabber->node,
@@ -482,6 +330,8 @@ static void portal_grabber_destroy(struct grabber *base)
 	if (grabber->event_fd >= 0)
 		close(grabber->event_fd);
 	free(grabber->swapped);
+	free(grabber->shape);
+	free(grabber->shape_room);
 	free(grabber);
 }
 
@@ -496,7 +346,7 @@ static int look(struct portal_grabber *grabber, int64_t *ret_damage_ns)
 		fail(grabber, "%s", gone);
 	if (*grabber->why || grabber->cut) {
 		r = -EPIPE;
-	} else if (grabber->frame.buffer && grabber->has_damage) {
+	} else if (grabber->newest && grabber->has_damage) {
 		*ret_damage_ns = grabber->damage_ns;
 		r = 1;
 	}
@@ -542,7 +392,7 @@ static void portal_damage_all(struct grabber *base)
 	struct portal_grabber *grabber = portal_grabber(base);
 
 	pw_thread_loop_lock(grabber->loop);
-	add_damage_all(grabber);
+	grabber->all = true;
 	if (!grabber->has_damage)
 		grabber->damage_ns = clock_now_ns();
 	grabber->has_damage = true;
@@ -577,7 +427,7 @@ static int put_swapped(struct portal_grabber *grabber, const struct rect *rect, 
 /* @param rect  within the frame, which is of the canvas' size */
 static int put(struct portal_grabber *grabber, const struct rect *rect, struct canvas *canvas)
 {
-	const struct frame *frame = &grabber->frame;
+	const struct portal_frame *frame = &grabber->frame;
 	const uint8_t *from =
 		frame->pixels + (ptrdiff_t)rect->y * frame->stride + 4 * (ptrdiff_t)rect->x;
 
@@ -611,7 +461,7 @@ static int await_frame(struct portal_grabber *grabber, int64_t until_ns)
 		if (r < 0)
 			return r;
 		pw_thread_loop_lock(grabber->loop);
-		is_there = grabber->frame.buffer;
+		is_there = grabber->newest;
 		pw_thread_loop_unlock(grabber->loop);
 		if (is_there)
 			return 0;
@@ -628,7 +478,7 @@ static int portal_grab(struct grabber *base, struct canvas *canvas, int64_t *ret
 	if (r < 0)
 		return r;
 	pw_thread_loop_lock(grabber->loop);
-	if (!grabber->frame.buffer) {
+	if (!grabber->newest) {
 		r = -EAGAIN;
 	} else if (canvas->width != grabber->frame.size.width ||
 		canvas->height != grabber->frame.size.height) {
@@ -648,6 +498,36 @@ static void portal_cut(struct grabber *base)
 
 	grabber->cut = true;
 	eventfd_write(grabber->event_fd, 1);
+}
+
+static void portal_follow(struct grabber *base,
+	void (*told)(void *user, const struct grabber_pointer *pointer), void *user)
+{
+	struct portal_grabber *grabber = portal_grabber(base);
+
+	pw_thread_loop_lock(grabber->loop);
+	grabber->told = told;
+	grabber->told_user = user;
+	grabber->pointer.time_ns = clock_now_ns();
+	if (grabber->has_pointer)
+		told(user, &grabber->pointer);
+	pw_thread_loop_unlock(grabber->loop);
+}
+
+static const char *portal_describe(const struct grabber *base)
+{
+	const struct portal_stream *allowed = &((const struct portal_grabber *)base)->allowed;
+
+	if (allowed->cursor == PORTAL_CURSOR_EMBEDDED)
+		return allowed->remembered
+			? "which the desktop allows from now on; the pointer is painted into it"
+			: "which the desktop asks for each time; the pointer is painted into it";
+	if (allowed->cursor == PORTAL_CURSOR_HIDDEN)
+		return allowed->remembered
+			? "which the desktop allows from now on; without the pointer"
+			: "which the desktop asks for each time; without the pointer";
+	return allowed->remembered ? "which the desktop allows from now on"
+				   : "which the desktop asks for each time";
 }
 
 /* it is said but once, and read after that */
@@ -701,7 +581,6 @@ static int portal_create(struct grabber **ret, const char *display, struct error
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct portal_grabber));
 	struct portal_grabber *grabber = portal_grabber(base);
-	struct portal_stream stream;
 	int r;
 
 	(void)display;
@@ -709,13 +588,15 @@ static int portal_create(struct grabber **ret, const char *display, struct error
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &grabber_portal;
 	grabber->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (grabber->event_fd < 0)
+	grabber->shape = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
+	grabber->shape_room = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
+	if (grabber->event_fd < 0 || !grabber->shape || !grabber->shape_room)
 		return error_set(reterr, -ENOMEM, "no memory");
-	r = portal_open(&grabber->portal, &stream, reterr);
+	r = portal_open(&grabber->portal, &grabber->allowed, reterr);
 	if (r < 0)
 		return r;
-	grabber->node = stream.node;
-	r = start(grabber, stream.fd, reterr);
+	grabber->node = grabber->allowed.node;
+	r = start(grabber, grabber->allowed.fd, reterr);
 	if (r < 0)
 		return r;
 	pw_thread_loop_lock(grabber->loop);
@@ -733,6 +614,8 @@ const struct grabber_ops grabber_portal = {
 	.grab = portal_grab,
 	.damage_all = portal_damage_all,
 	.cut = portal_cut,
+	.follow = portal_follow,
 	.why = portal_why,
+	.describe = portal_describe,
 	.destroy = portal_grabber_destroy,
 };

@@ -26,7 +26,8 @@
 /* A portal that is not there yet is started by the bus. */
 #define CALL_US (10 * NS_PER_S / NS_PER_US)
 
-/* To look for the dialog, read it and decide. The daemon's main thread waits too, less than its watchdog does. */
+/* To look for the dialog, read it and decide. The daemon's main thread waits too, and its watchdog
+ * is fed every 30 s. */
 #define ANSWER_NS (25 * NS_PER_S)
 
 #define SOURCE_MONITOR       1u

@@ -3,6 +3,7 @@
 #include "capture/encoder.h"
 #include "capture/grabber.h"
 #include "capture/patcher.h"
+#include "capture/pointer_told.h"
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
@@ -39,6 +40,8 @@ struct screen_source {
 	int wake_fd;
 	_Atomic bool stop, keyframe_wanted;
 	_Atomic int64_t busy_since_ns; /* 0: waiting for damage */
+
+	struct pointer_told pointer; /* of the grabber's own thread */
 
 	/* of the thread */
 	struct grabber *grabber;
@@ -459,6 +462,9 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		source->thread = 0;
 		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
 	}
+	source->pointer.context = &source->context;
+	if (ops->follow)
+		ops->follow(source->grabber, pointer_told, &source->pointer);
 	*ret = steal_ptr(base);
 	return 0;
 }

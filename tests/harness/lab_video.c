@@ -67,8 +67,12 @@ static void on_param_changed(void *user, uint32_t id, const struct spa_pod *para
 				64 * 64 * 4),
 	};
 
-	if (id == SPA_PARAM_Format && param)
-		pw_stream_update_params(video->stream, params, ARRAY_SIZE(params));
+	struct spa_video_info_raw format;
+
+	if (id != SPA_PARAM_Format || !param || spa_format_video_raw_parse(param, &format) < 0)
+		return;
+	video->agreed = format.size;
+	pw_stream_update_params(video->stream, params, ARRAY_SIZE(params));
 }
 
 static void on_add_buffer(void *user, struct pw_buffer *buffer)
@@ -120,10 +124,8 @@ static const struct spa_pod *format_param(
 }
 
 /* whether it comes to a state; without the lock */
-static bool comes_to(struct video_lab *video, enum pw_stream_state wanted)
+static bool comes_to(struct video_lab *video, enum pw_stream_state wanted, int64_t until_ns)
 {
-	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
-
 	for (;;) {
 		enum pw_stream_state state;
 
@@ -161,7 +163,7 @@ void video_start(struct video_lab *video)
 	check(pw_stream_connect(video->stream, PW_DIRECTION_OUTPUT, PW_ID_ANY,
 		      PW_STREAM_FLAG_DRIVER | PW_STREAM_FLAG_ALLOC_BUFFERS, params, 1) >= 0);
 	check(pw_thread_loop_start(video->loop) >= 0);
-	check(comes_to(video, PW_STREAM_STATE_PAUSED));
+	check(comes_to(video, PW_STREAM_STATE_PAUSED, clock_now_ns() + 10 * NS_PER_S));
 }
 
 void video_end(struct video_lab *video)
@@ -261,16 +263,24 @@ static void fill(struct video_lab *video, struct spa_buffer *buffer)
 	data->chunk->flags = said->corrupted ? SPA_CHUNK_FLAG_CORRUPTED : 0;
 }
 
-bool video_show(struct video_lab *video)
+/* one of the present size, or NULL */
+static struct pw_buffer *take_buffer(struct video_lab *video)
 {
-	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
+	if ((int)video->agreed.width != video->width || (int)video->agreed.height != video->height)
+		return NULL;
+	return pw_stream_dequeue_buffer(video->stream);
+}
+
+bool video_show(struct video_lab *video, int64_t within_ns)
+{
+	int64_t until_ns = clock_now_ns() + within_ns;
 	struct pw_buffer *buffer = NULL;
 
-	if (!comes_to(video, PW_STREAM_STATE_STREAMING))
+	if (!comes_to(video, PW_STREAM_STATE_STREAMING, until_ns))
 		return false;
-	while (!buffer && clock_now_ns() < until_ns) {
+	do {
 		pw_thread_loop_lock(video->loop);
-		buffer = pw_stream_dequeue_buffer(video->stream);
+		buffer = take_buffer(video);
 		if (buffer) {
 			fill(video, buffer->buffer);
 			say_metas(video, buffer->buffer);
@@ -278,7 +288,7 @@ bool video_show(struct video_lab *video)
 		}
 		pw_thread_loop_unlock(video->loop);
 		sleep_ms(2);
-	}
+	} while (!buffer && clock_now_ns() < until_ns);
 	video->said = (struct video_said){0};
 	return buffer;
 }

@@ -45,6 +45,7 @@ struct video_lab {
 	struct pw_stream *stream;
 	struct spa_hook hook;
 	enum pw_stream_state state;
+	struct spa_rectangle agreed; /* the size of its buffers */
 	uint32_t node;
 	uint64_t sequence;
 };
@@ -56,8 +57,8 @@ void video_end(struct video_lab *video);
 /** Paint on the pixels, with colours that follow from the seed. Nothing is shown. */
 void video_paint(struct video_lab *video, const struct rect *rect, uint32_t seed);
 
-/** Show the pixels to whoever has connected, and forget what is said of it. @return false when nobody has for 10 s */
-bool video_show(struct video_lab *video);
+/** Show the pixels to whoever has connected, and forget what is said of it. @return false when nobody does in time */
+bool video_show(struct video_lab *video, int64_t within_ns);
 
 /** Another size: the pixels are fresh, and shown by the next video_show(). */
 void video_resize(struct video_lab *video, int width, int height);
