@@ -13,8 +13,9 @@
 #define CURSOR_BYTES(side)                                                                         \
 	(int)(sizeof(struct spa_meta_cursor) + sizeof(struct spa_meta_bitmap) + (side) * (side)*4)
 
-/* One for us, one for the desktop, and some for the way. */
-#define BUFFERS_WANTED 4
+/* One for us, one on its way back, of which PipeWire takes one a cycle, one for the desktop, and some for the way
+ * here. Of four, mutter ran out, and its last picture of a change never came. */
+#define BUFFERS_WANTED 8
 
 /* no desktop's rows have more behind them */
 #define STRIDE_LIMIT (8 * CANVAS_SIDE_LIMIT)

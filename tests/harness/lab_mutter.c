@@ -140,6 +140,9 @@ bool mutter_lab_start(struct mutter_lab *lab)
 	lab->program = start_child(PYTHON, (const char *const[]){"-c", program, NULL});
 	unsetenv("WAYLAND_DISPLAY");
 	check(child_says(&lab->program, "drawing", 20));
+	/* Its window fades in, and the pointer gets a shape. Of a picture and a pointer right behind it mutter 43 and
+	 * PipeWire 0.3.65 lose the picture now and then, which nobody sees who does not look at the last of them. */
+	sleep_ms(2000);
 	check(ask_mutter(lab));
 	return true;
 }
