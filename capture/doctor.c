@@ -97,8 +97,7 @@ static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
 
 	if (type && strcmp(type, "wayland") == 0 && strcmp(grabber, "x11") == 0)
 		find(report, BAD, "screen",
-			"record it with --screen wlr where the compositor offers wlr-screencopy (sway, "
-			"labwc, cage), else log in to an X11 session",
+			"record it with --screen auto: by wlr-screencopy or the desktop's portal",
 			"this is a Wayland session, and its X display shows only the programs that "
 			"speak X");
 }
@@ -107,7 +106,8 @@ static const char *screen_advice(int error)
 {
 	switch (error) {
 	case -EINVAL: return ""; /* what to do is said with what is wrong */
-	case -EOPNOTSUPP: return "log in to an X11 session, or to sway, labwc or cage";
+	case -EOPNOTSUPP:
+		return "record it by the desktop's portal (--screen portal), or log in to an X11 session";
 	default:
 		return "start uxrecd in the participant's graphical session, or name its display "
 		       "with --display";

@@ -6,7 +6,7 @@
 
 /** What is to be looked at: what a session would use. */
 struct doctor_options {
-	const char *grabber; /* "auto", "x11", "wlr", "test", "none" */
+	const char *grabber; /* "auto", "x11", "wlr", "portal", "test", "none" */
 	const char *display;
 	const char *input;     /* "auto", "evdev", "x11", "none" */
 	const char *devices;   /* which of them: capture/input_filter.h; "": all of seat0 */

@@ -17,7 +17,7 @@ static const char usage[] =
 	"Try everything that a session needs, keep nothing, and say what to do about what is missing.\n"
 	"\n"
 	"  --display DISPLAY             X display (default $DISPLAY)\n"
-	"  --screen auto|x11|wlr|test|none\n"
+	"  --screen auto|x11|wlr|portal|test|none\n"
 	"                                (default auto)\n"
 	"  --input auto|service|evdev|x11|none\n"
 	"                                (default auto)\n"

@@ -8,7 +8,7 @@
 const struct grabber_ops *grabber_find(const char *name)
 {
 	static const struct grabber_ops *const grabbers[] = {
-		&grabber_x11, &grabber_wlr, &grabber_test};
+		&grabber_x11, &grabber_wlr, &grabber_portal, &grabber_test};
 
 	for (size_t i = 0; i < ARRAY_SIZE(grabbers); i++)
 		if (strcmp(grabbers[i]->name, name) == 0)
@@ -42,10 +42,11 @@ static const struct grabber_ops *choose_wayland(struct error *ret_why)
 			grabber_wlr.describe(grabber));
 	if (r == -ECONNREFUSED && has("DISPLAY"))
 		return say(&grabber_x11, ret_why, "the X display, because ", error.text);
-	return say(NULL, ret_why, error.text,
-		r == -EOPNOTSUPP ? " (--screen x11 records what speaks X in it and nothing else, "
-				   "--screen none input alone)"
-				 : "");
+	/* whether it can is known when it is asked, and then people are */
+	if (r == -EOPNOTSUPP)
+		return say(&grabber_portal, ret_why,
+			"what the desktop's portal hands out, because ", error.text);
+	return say(NULL, ret_why, error.text, "");
 }
 
 const struct grabber_ops *grabber_choose(const char *display, struct error *ret_why)

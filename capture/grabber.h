@@ -17,9 +17,19 @@ struct grabber_size {
 	int width, height; /* pixels */
 };
 
+/** The pointer, of which some grabbers learn beside the pictures. */
+struct grabber_pointer {
+	int64_t time_ns; /* CLOCK_MONOTONIC */
+	int x, y;        /* on the screen, pixels */
+	const uint8_t *
+		rgba; /* height rows of 4 * width bytes, premultiplied; NULL: its shape is as before */
+	int width, height; /* 0: it is not to be seen */
+	int hot_x, hot_y;  /* the pixel of the shape that lies at x, y */
+};
+
 /** One implementation: each exports one constant object. */
 struct grabber_ops {
-	const char *name; /* "x11", "wlr", "test" */
+	const char *name; /* "x11", "wlr", "portal", "test" */
 
 	/** Connect. @param display  NULL: the environment's. @return 0 or -errno with the reason */
 	int (*create)(struct grabber **ret, const char *display, struct error *reterr);
@@ -63,6 +73,17 @@ struct grabber_ops {
 	 *  ever waits for anybody else. */
 	void (*cut)(struct grabber *grabber);
 
+	/**
+	 * Tell of the pointer, as it is and whenever that changes. NULL: it knows nothing of it.
+	 *
+	 * @param told  called from a thread of the grabber's, and not after destroy()
+	 */
+	void (*follow)(struct grabber *grabber,
+		void (*told)(void *user, const struct grabber_pointer *pointer), void *user);
+
+	/** Why it has returned -EPIPE, for a person. NULL: because the display is gone. */
+	const char *(*why)(struct grabber *grabber);
+
 	/** What it looks at, for a person: "output HEADLESS-1". NULL: there is nothing to say. */
 	const char *(*describe)(const struct grabber *grabber);
 
@@ -75,6 +96,7 @@ struct grabber {
 
 extern const struct grabber_ops grabber_x11;
 extern const struct grabber_ops grabber_wlr; /* a Wayland output, where wlr-screencopy is offered */
+extern const struct grabber_ops grabber_portal; /* what a desktop lets us see, mostly of Wayland */
 extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
 
 /** @return the grabber of that name, or NULL */

@@ -4,6 +4,7 @@
 #include "capture/grabber.h"
 #include "capture/pace.h"
 #include "capture/patcher.h"
+#include "capture/pointer_told.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
@@ -57,6 +58,8 @@ struct screen_source {
 
 	pthread_mutex_t
 		grabber_lock; /* of the pointer: another thread may cut what this one waits for */
+
+	struct pointer_told pointer; /* of the grabber's own thread */
 
 	/* of the thread */
 	struct grabber *grabber;
@@ -537,13 +540,23 @@ static int connect_again(struct source *base, struct error *reterr)
 	return r;
 }
 
+/* What a person has ended, or has to allow again, is not looked for. */
 static bool come_back(struct screen_source *source)
 {
 	const struct source_absence absence = {"the display is gone", CHANNEL_SCREEN,
 		source->wake_fd, &source->stop, connect_again};
 
+	if (source->grabber->ops->why)
+		return false;
 	source->busy_since_ns = 0;
 	return source_come_back(&source->base, &source->context, &absence);
+}
+
+static const char *why_gone(const struct screen_source *source)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+
+	return ops->why ? ops->why(source->grabber) : "the display is gone";
 }
 
 static void *screen_thread(void *user)
@@ -558,8 +571,9 @@ static void *screen_thread(void *user)
 	while (r == -EPIPE && !source->stop && come_back(source));
 	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base,
-			r == -ENOMEM ? "no memory for pictures"
-				     : "the screen could not be encoded any more");
+			r == -EPIPE            ? why_gone(source)
+				: r == -ENOMEM ? "no memory for pictures"
+					       : "the screen could not be encoded any more");
 	return NULL;
 }
 
@@ -669,6 +683,9 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		source->thread = 0;
 		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
 	}
+	source->pointer.context = &source->context;
+	if (ops->follow)
+		ops->follow(source->grabber, pointer_told, &source->pointer);
 	*ret = steal_ptr(base);
 	return 0;
 }

@@ -5,7 +5,7 @@
 
 /** What a screen source is asked for. */
 struct screen_options {
-	const char *grabber; /* "x11", "wlr", "test" */
+	const char *grabber; /* "x11", "wlr", "portal", "test" */
 	const char *display; /* NULL: the environment's */
 	const char *encoder; /* see encoder_create() */
 	/* "usual", "low" (nice 5) or "idle" (SCHED_IDLE: only what nobody else wants of the machine); NULL: usual */

@@ -26,9 +26,9 @@ static const char usage[] =
 	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
 	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
-	"  --screen auto|x11|wlr|test|none\n"
-	"                       what is captured (default auto: the Wayland session's first output where\n"
-	"                       the compositor hands it out by wlr-screencopy, else the X display)\n"
+	"  --screen auto|x11|wlr|portal|test|none\n"
+	"                       what is captured (default auto: of a Wayland session its first output by\n"
+	"                       wlr-screencopy, or what the desktop's portal hands out; else the X display)\n"
 	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
 	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
 	"                       there is one, else evdev where it may be read, else X11)\n"
@@ -153,7 +153,7 @@ static int parse_sync(struct options *options, const char *value)
 
 static int take_option(struct options *options, int c, const char *value)
 {
-	static const char *const screens[] = {"auto", "x11", "wlr", "test", "none", NULL};
+	static const char *const screens[] = {"auto", "x11", "wlr", "portal", "test", "none", NULL};
 	static const char *const priorities[] = {"usual", "low", "idle", NULL};
 	static const char *const inputs[] = {"auto", "service", "evdev", "x11", "none", NULL};
 

@@ -12,7 +12,7 @@ struct options {
 	char *address;
 	int port;
 	char *display;           /* NULL: none was given and DISPLAY is not set */
-	const char *screen;      /* "x11", "wlr", "test", "none": chosen already */
+	const char *screen;      /* "x11", "wlr", "portal", "test", "none": chosen already */
 	struct error screen_why; /* why that one; "" when it was said */
 	const char *input;
 	const char *devices;   /* a list for capture/input_filter.h, which has taken it; "" */

@@ -82,6 +82,16 @@ char *paths_library(void)
 	return n < 0 ? NULL : path;
 }
 
+char *paths_state(void)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path;
+	int n = state && *state ? asprintf(&path, "%s/uxrec", state)
+				: asprintf(&path, "%s/.local/state/uxrec", home ? home : "/tmp");
+
+	return n < 0 ? NULL : path;
+}
+
 char *paths_control(void)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");

@@ -15,3 +15,6 @@ char *paths_examples(void);
 /** Default library, and default control socket, from the XDG variables. */
 char *paths_library(void);
 char *paths_control(void);
+
+/** What is kept from one run to the next and is no data: $XDG_STATE_HOME/uxrec. */
+char *paths_state(void);

@@ -1,0 +1,48 @@
+#include "capture/pointer_told.h"
+
+#include "protocol/screen.pb-c.h"
+
+static void push(const struct pointer_told *told, uint16_t channel, int64_t time_ns,
+	const ProtobufCMessage *message)
+{
+	const struct source_context *context = told->context;
+	struct packet *packet;
+
+	if (packet_create(&packet, context->clock, &(struct packet_info){channel, 0, time_ns, 0},
+		    message) == 0)
+		context->sink->push(context->sink, packet);
+}
+
+static void push_shape(const struct pointer_told *told, const struct grabber_pointer *pointer)
+{
+	Uxrec__PointerShape shape = UXREC__POINTER_SHAPE__INIT;
+
+	shape.width_px = (uint32_t)pointer->width;
+	shape.height_px = (uint32_t)pointer->height;
+	shape.hot_x_px = pointer->hot_x > 0 ? (uint32_t)pointer->hot_x : 0;
+	shape.hot_y_px = pointer->hot_y > 0 ? (uint32_t)pointer->hot_y : 0;
+	shape.rgba.data = (uint8_t *)pointer->rgba;
+	shape.rgba.len = (size_t)pointer->width * (size_t)pointer->height * 4;
+	push(told, CHANNEL_POINTER_SHAPE, pointer->time_ns, &shape.base);
+}
+
+void pointer_told(void *user, const struct grabber_pointer *pointer)
+{
+	struct pointer_told *told = user;
+	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
+	uint32_t dt_us = 0;
+	int32_t x = pointer->x, y = pointer->y;
+
+	if (pointer->rgba)
+		push_shape(told, pointer);
+	if (told->known && x == told->last_x && y == told->last_y)
+		return;
+	told->known = true;
+	told->last_x = x;
+	told->last_y = y;
+	batch.n_dt_us = batch.n_x_px = batch.n_y_px = 1;
+	batch.dt_us = &dt_us;
+	batch.x_px = &x;
+	batch.y_px = &y;
+	push(told, CHANNEL_POINTER, pointer->time_ns, &batch.base);
+}

@@ -1,0 +1,79 @@
+#pragma once
+
+#include "capture/canvas.h"
+#include "capture/grabber.h"
+
+#include <spa/buffer/buffer.h>
+#include <spa/param/video/raw.h>
+#include <spa/pod/builder.h>
+
+/*
+ * The pictures of the desktop's stream. What a buffer says of itself is written by the other side, whenever
+ * it likes: it is copied before it is looked at, and nothing is taken that does not fit.
+ */
+
+/* Cursors up to this many pixels square; mutter's is as large */
+#define PORTAL_CURSOR_SIDE 384
+
+/** The memory of one buffer, mapped. */
+struct portal_memory {
+	uint8_t *memory; /* NULL: it could not be mapped */
+	size_t length;
+	size_t begin; /* where the buffer's data are in it */
+};
+
+/**
+ * Map it.
+ *
+ * @param ret  zeroed; portal_memory_unmap() takes it in any case
+ * @return 0, or a negative errno with the reason
+ */
+int portal_memory_map(
+	struct portal_memory *ret, const struct spa_buffer *buffer, struct error *reterr);
+void portal_memory_unmap(struct portal_memory *memory);
+
+/* ---- what is agreed with the desktop ---- */
+
+#define PORTAL_PARAMS 5
+
+/** The formats that can be read. */
+const struct spa_pod *portal_param_of_formats(struct spa_pod_builder *builder);
+
+/** What is wanted of buffers: shared memory, and what is to be said in them. */
+void portal_params_of_buffers(
+	struct spa_pod_builder *builder, const struct spa_pod *ret[PORTAL_PARAMS]);
+
+/** @return whether pictures of this format can be recorded; its size is set as far as it is known */
+bool portal_format_read(struct spa_video_info_raw *ret, const struct spa_pod *param);
+
+/* ---- what is in a buffer ---- */
+
+/** A picture, checked against its memory. */
+struct portal_frame {
+	const uint8_t *pixels; /* of the part that is the screen */
+	int stride;
+	int x, y; /* of that part, in the buffer */
+	struct grabber_size size;
+	bool swapped; /* R G B X, not B G R X */
+};
+
+/** @return 0, -ENODATA there is no picture in it, or -EBADMSG what is said does not fit */
+int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
+	const struct portal_memory *memory, const struct spa_video_info_raw *format);
+
+/** Add where it differs from the frame before it. @return false when it does not say */
+bool portal_frame_damage(
+	struct areas *areas, struct spa_buffer *buffer, const struct portal_frame *frame);
+
+/**
+ * @param ret_sequence  its number, each one more than the one before; or always 0
+ * @return when it was shown, CLOCK_MONOTONIC; INT64_MIN when it does not say
+ */
+int64_t portal_frame_time(struct spa_buffer *buffer, uint64_t *ret_sequence);
+
+/**
+ * @param ret   the pointer as it is now; all but the time
+ * @param rgba  where its shape goes: PORTAL_CURSOR_SIDE squared pixels
+ * @return false when nothing is said of it
+ */
+bool portal_frame_pointer(struct spa_buffer *buffer, struct grabber_pointer *ret, uint8_t *rgba);
