@@ -120,6 +120,11 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	size = ops->size(grabber);
 	find(report, GOOD, "screen", "", "%d × %d pixels by %s", size.width, size.height,
 		ops->name);
+	if (grabber_caveat(grabber))
+		find(report, WARNING, "screen",
+			"run uxrecd on the machine and in the container where the display is, with an "
+			"X server that has DAMAGE, XFIXES and MIT-SHM",
+			"%s", grabber_caveat(grabber));
 	check_encoder(report, size);
 	if (options->picture)
 		take_picture(report, grabber, size);

@@ -1,24 +1,27 @@
 #include "capture/grabber.h"
 
 #include "capture/x11.h"
+#include "capture/x11_copy.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <xcb/damage.h>
-#include <xcb/shm.h>
 #include <xcb/xfixes.h>
 
 /*
  * Damage is asked for at the level "non-empty": the server reports once and then stays silent until
  * the damage is subtracted. grab() subtracts first and copies afterwards, so what is drawn in
- * between is either in the copy or in the next report.
+ * between is either in the copy or in the next report. A server that tells nothing is looked at.
  */
 
+/* A server that does not tell of changes is looked at so often, but for a tenth of the time at most. */
+#define LOOK_NS    (200 * NS_PER_MS)
+#define LOOK_SHARE 10
+
 /* with more rectangles than this, what surrounds them all costs less than asking for each */
-#define RECTANGLES_LIMIT 24
+#define RECTANGLES_LIMIT X11_COPY_RECTS
 
 struct x11_grabber {
 	struct grabber base;
@@ -28,9 +31,10 @@ struct x11_grabber {
 	uint8_t damage_event; /* number of DamageNotify */
 	xcb_damage_damage_t damage;
 	xcb_xfixes_region_t region;
-	xcb_shm_seg_t segment;
-	uint8_t *shared; /* width * height * 4 bytes, written by the server */
-	size_t shared_bytes;
+	struct x11_copy *copy;
+	bool told;       /* of changes; else it is looked for them */
+	int64_t look_ns; /* when next */
+	char caveat[160];
 	uint32_t
 		subtracted; /* sequence number of the last subtraction: reports before it are done with */
 	bool damaged, damaged_all, resized;
@@ -43,102 +47,45 @@ static struct x11_grabber *x11(const struct grabber *grabber)
 	return (struct x11_grabber *)grabber;
 }
 
-static int need_extension(struct x11_grabber *grabber, xcb_extension_t *extension, const char *name,
-	const char *why, const xcb_query_extension_reply_t **ret, struct error *reterr)
+static bool has(struct x11_grabber *grabber, xcb_extension_t *extension)
 {
-	*ret = xcb_get_extension_data(grabber->connection, extension);
-	if (!*ret || !(*ret)->present)
-		return error_set(
-			reterr, -EOPNOTSUPP, "the X server has no %s extension, %s", name, why);
-	return 0;
+	const xcb_query_extension_reply_t *found =
+		xcb_get_extension_data(grabber->connection, extension);
+
+	return found && found->present;
 }
 
-static int ask_extensions(struct x11_grabber *grabber, struct error *reterr)
+/* Where it has changed is told by XFIXES, when by DAMAGE. */
+static bool is_told(struct x11_grabber *grabber)
 {
-	const xcb_query_extension_reply_t *extension;
 	xcb_connection_t *c = grabber->connection;
 	_autofree_ xcb_damage_query_version_reply_t *damage = NULL;
 	_autofree_ xcb_xfixes_query_version_reply_t *xfixes = NULL;
-	_autofree_ xcb_shm_query_version_reply_t *shm = NULL;
-	int r;
 
-	r = need_extension(grabber, &xcb_shm_id, "MIT-SHM",
-		"which a recorder on another machine cannot have: run uxrecd where the display is",
-		&extension, reterr);
-	if (r == 0)
-		r = need_extension(grabber, &xcb_xfixes_id, "XFIXES",
-			"which tells where it has changed", &extension, reterr);
-	if (r == 0)
-		r = need_extension(grabber, &xcb_damage_id, "DAMAGE",
-			"which tells when it has changed", &extension, reterr);
-	if (r < 0)
-		return r;
-	grabber->damage_event = (uint8_t)(extension->first_event + XCB_DAMAGE_NOTIFY);
+	if (!has(grabber, &xcb_xfixes_id) || !has(grabber, &xcb_damage_id))
+		return false;
 	damage = xcb_damage_query_version_reply(c, xcb_damage_query_version(c, 1, 1), NULL);
 	xfixes = xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL);
-	shm = xcb_shm_query_version_reply(c, xcb_shm_query_version(c), NULL);
-	if (!damage || !xfixes || !shm || shm->major_version < 1 ||
-		(shm->major_version == 1 && shm->minor_version < 2))
-		return error_set(reterr, -EOPNOTSUPP,
-			"the X server is too old: it has no MIT-SHM 1.2, XFIXES 5 or DAMAGE 1.1");
-	return 0;
+	grabber->damage_event = (uint8_t)(xcb_get_extension_data(c, &xcb_damage_id)->first_event +
+		XCB_DAMAGE_NOTIFY);
+	return damage && xfixes && xfixes->major_version >= 2;
 }
 
-static int check_pixels(
-	const struct x11_grabber *grabber, const xcb_screen_t *screen, struct error *reterr)
+static void describe(struct x11_grabber *grabber)
 {
-	const xcb_setup_t *setup = xcb_get_setup(grabber->connection);
-	uint8_t bits = 0;
+	bool shared = x11_copy_is_shared(grabber->copy);
 
-	for (xcb_format_iterator_t i = xcb_setup_pixmap_formats_iterator(setup); i.rem;
-		xcb_format_next(&i))
-		if (i.data->depth == screen->root_depth)
-			bits = i.data->bits_per_pixel;
-	if (screen->root_depth != 24 || bits != 32 ||
-		setup->image_byte_order != XCB_IMAGE_ORDER_LSB_FIRST)
-		return error_set(reterr, -EOPNOTSUPP,
-			"the screen has %u bits of colour in %u; only 24 in 32 can be recorded: set "
-			"the X server to depth 24",
-			screen->root_depth, bits);
-	return 0;
+	snprintf(grabber->caveat, sizeof(grabber->caveat), "%s%s%s",
+		shared ? "" : "the X server shares no memory: pictures come over its connection",
+		shared || grabber->told ? "" : "; ",
+		grabber->told ? ""
+			      : "the X server does not tell of changes (DAMAGE, XFIXES): it is "
+				"looked at 5 times a second");
 }
 
-static void unmap_shared(struct x11_grabber *grabber)
+static const char *x11_caveat(const struct grabber *base)
 {
-	if (!grabber->shared)
-		return;
-	xcb_shm_detach(grabber->connection, grabber->segment);
-	munmap(grabber->shared, grabber->shared_bytes);
-	grabber->shared = NULL;
-}
-
-static int map_shared(struct x11_grabber *grabber, struct error *reterr)
-{
-	size_t size = (size_t)grabber->width * (size_t)grabber->height * 4;
-	_autoclose_ int fd = memfd_create("uxrec-screen", MFD_CLOEXEC);
-	_autofree_ xcb_generic_error_t *refused = NULL;
-	void *shared;
-
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		return error_set(
-			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
-	shared = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (shared == MAP_FAILED)
-		return error_set(
-			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
-	grabber->segment = xcb_generate_id(grabber->connection);
-	refused = xcb_request_check(grabber->connection,
-		xcb_shm_attach_fd_checked(
-			grabber->connection, grabber->segment, steal_fd(&fd), false));
-	if (refused || xcb_connection_has_error(grabber->connection)) {
-		munmap(shared, size);
-		return error_set(reterr, -EOPNOTSUPP,
-			"the X server cannot share memory with this program: uxrecd must run on the "
-			"machine and in the container where the display is");
-	}
-	grabber->shared = shared;
-	grabber->shared_bytes = size;
-	return 0;
+	return *x11(base)->caveat ? x11(base)->caveat : NULL;
 }
 
 static void watch(struct x11_grabber *grabber)
@@ -146,9 +93,11 @@ static void watch(struct x11_grabber *grabber)
 	const uint32_t structure = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
 	xcb_connection_t *c = grabber->connection;
 
+	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
+	if (!grabber->told)
+		return;
 	grabber->damage = xcb_generate_id(c);
 	grabber->region = xcb_generate_id(c);
-	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
 	xcb_damage_create(c, grabber->damage, grabber->root, XCB_DAMAGE_REPORT_LEVEL_NON_EMPTY);
 	xcb_xfixes_create_region(c, grabber->region, 0, NULL);
 }
@@ -158,7 +107,7 @@ static void x11_destroy(struct grabber *base)
 	struct x11_grabber *grabber = x11(base);
 
 	if (grabber->connection) {
-		unmap_shared(grabber);
+		x11_copy_destroy(grabber->copy);
 		xcb_disconnect(grabber->connection);
 	}
 	free(grabber);
@@ -188,13 +137,11 @@ static int x11_create(struct grabber **ret, const char *display, struct error *r
 	grabber->root = screen->root;
 	grabber->width = screen->width_in_pixels;
 	grabber->height = screen->height_in_pixels;
-	r = ask_extensions(grabber, reterr);
-	if (r == 0)
-		r = check_pixels(grabber, screen, reterr);
-	if (r == 0)
-		r = map_shared(grabber, reterr);
+	r = x11_copy_create(&grabber->copy, grabber->connection, screen, reterr);
 	if (r < 0)
 		return r;
+	grabber->told = is_told(grabber);
+	describe(grabber);
 	watch(grabber);
 	x11_damage_all(base);
 	*ret = steal_ptr(base);
@@ -220,7 +167,7 @@ static void take_events(struct x11_grabber *grabber)
 	while ((event = xcb_poll_for_event(grabber->connection))) {
 		uint8_t type = event->response_type & 0x7f;
 
-		if (type == grabber->damage_event) {
+		if (grabber->told && type == grabber->damage_event) {
 			take_damage_event(grabber, event);
 		} else if (type == XCB_CONFIGURE_NOTIFY) {
 			const xcb_configure_notify_event_t *configure = (const void *)event;
@@ -238,18 +185,29 @@ static void take_events(struct x11_grabber *grabber)
 	}
 }
 
+/* What is not told of may have changed. */
+static void look_again(struct x11_grabber *grabber)
+{
+	if (!grabber->told && !grabber->damaged && clock_now_ns() >= grabber->look_ns)
+		x11_damage_all(&grabber->base);
+}
+
 static int x11_grabber_wait(
 	struct grabber *base, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns)
 {
 	struct x11_grabber *grabber = x11(base);
 
 	take_events(grabber); /* replies may have brought some along */
+	if (!grabber->told && grabber->look_ns < deadline_ns)
+		deadline_ns = grabber->look_ns;
 	if (!grabber->damaged) {
 		int r = x11_wait(grabber->connection, wake_fd, deadline_ns);
 
-		if (r <= 0)
+		if (r < 0)
 			return r;
-		take_events(grabber);
+		if (r > 0)
+			take_events(grabber);
+		look_again(grabber);
 	}
 	if (xcb_connection_has_error(grabber->connection))
 		return -EPIPE;
@@ -274,6 +232,13 @@ static struct rect cut_to_screen(const struct x11_grabber *grabber, const xcb_re
 	if (bottom > grabber->height)
 		bottom = grabber->height;
 	return (struct rect){left, top, right - left, bottom - top};
+}
+
+/* Nobody tells where it was: everywhere. */
+static int take_all(struct x11_grabber *grabber, struct rect *rects)
+{
+	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
+	return 1;
 }
 
 /* Take the damage away and say where it was. Rectangles that come out of a region do not overlap. */
@@ -305,59 +270,36 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 	return count;
 }
 
-static int copy_rects(
-	struct x11_grabber *grabber, const struct rect *rects, int count, struct canvas *canvas)
+/* A look that takes long, over a slow connection, is taken seldom. */
+static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
 {
-	xcb_connection_t *c = grabber->connection;
-	xcb_shm_get_image_cookie_t cookies[RECTANGLES_LIMIT];
-	uint32_t offsets[RECTANGLES_LIMIT], offset = 0;
-	int r = 0;
+	int64_t pause_ns = (grabber->grabbed_ns - begun_ns) * LOOK_SHARE;
 
-	for (int i = 0; i < count; i++) {
-		offsets[i] = offset;
-		cookies[i] = xcb_shm_get_image(c, grabber->root, (int16_t)rects[i].x,
-			(int16_t)rects[i].y, (uint16_t)rects[i].width, (uint16_t)rects[i].height,
-			UINT32_MAX, XCB_IMAGE_FORMAT_Z_PIXMAP, grabber->segment, offset);
-		offset += (uint32_t)(rects[i].width * rects[i].height * 4);
-	}
-	for (int i = 0; i < count; i++) {
-		_autofree_ xcb_generic_error_t *refused = NULL;
-		_autofree_ xcb_shm_get_image_reply_t *reply =
-			xcb_shm_get_image_reply(c, cookies[i], &refused);
-
-		/* the screen may have become smaller before the server came to it */
-		if (!reply && r == 0)
-			r = xcb_connection_has_error(c) ? -EPIPE : -EAGAIN;
-		if (reply)
-			canvas_put(canvas, &rects[i], grabber->shared + offsets[i],
-				rects[i].width * 4);
-	}
-	return r;
+	grabber->look_ns = grabber->grabbed_ns + (pause_ns > LOOK_NS ? pause_ns : LOOK_NS);
 }
 
 static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct x11_grabber *grabber = x11(base);
 	struct rect rects[RECTANGLES_LIMIT];
-	struct error error;
+	int64_t begun_ns = clock_now_ns();
 	int count, usable = 0, r;
 
 	take_events(grabber);
 	if (grabber->resized) {
-		unmap_shared(grabber);
-		r = map_shared(grabber, &error);
+		r = x11_copy_resize(grabber->copy, grabber->width, grabber->height, NULL);
 		grabber->resized = false;
 		return r < 0 ? -EPIPE : -EAGAIN;
 	}
 	if (canvas->width != grabber->width || canvas->height != grabber->height)
 		return -EAGAIN;
-	count = take_damage(grabber, rects);
+	count = grabber->told ? take_damage(grabber, rects) : take_all(grabber, rects);
 	if (count < 0)
 		return count;
 	for (int i = 0; i < count; i++)
 		if (rects[i].width > 0 && rects[i].height > 0)
 			rects[usable++] = rects[i];
-	r = copy_rects(grabber, rects, usable, canvas);
+	r = x11_copy_rects(grabber->copy, rects, usable, canvas);
 	if (r == -EAGAIN) {
 		grabber->damaged_all = true;
 		return r;
@@ -366,6 +308,7 @@ static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 		return r;
 	grabber->damaged = grabber->damaged_all = false;
 	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
+	plan_look(grabber, begun_ns);
 	return 0;
 }
 
@@ -380,6 +323,7 @@ const struct grabber_ops grabber_x11 = {
 	.wait = x11_grabber_wait,
 	.size = x11_size,
 	.grab = x11_grab,
+	.caveat = x11_caveat,
 	.damage_all = x11_damage_all,
 	.cut = x11_grabber_cut,
 	.destroy = x11_destroy,

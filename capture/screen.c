@@ -251,6 +251,7 @@ static int show(struct screen_source *source, int64_t damage_ns)
 /* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
 static int take_picture(struct screen_source *source, int64_t damage_ns)
 {
+	int64_t begun_ns = clock_now_ns();
 	int r = source->grabber->ops->grab(source->grabber, source->canvas, &source->copied_ns);
 
 	if (r == -EAGAIN) {
@@ -262,6 +263,9 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 	}
 	if (r == 0)
 		r = show(source, damage_ns);
+	/* a display that is far away is left as much time as copying takes */
+	if (r > 0 && source->next_ns < source->copied_ns + (source->copied_ns - begun_ns))
+		source->next_ns = source->copied_ns + (source->copied_ns - begun_ns);
 	return r < 0 ? r : 1;
 }
 

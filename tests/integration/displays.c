@@ -180,9 +180,200 @@ static void server_stays_away(void)
 	desktop_end(&desktop);
 }
 
+/* ---- servers of other kinds ---- */
+
+/* The colours of a server, as masks: what a picture of it shows is 8 bits of each. */
+struct colours {
+	int bits; /* a pixel */
+	struct channel_bits {
+		int shift, bits;
+	} red, green, blue;
+};
+
+static uint32_t eight_bits(uint32_t pixel, struct channel_bits channel)
+{
+	uint32_t value = pixel >> channel.shift & ((1u << channel.bits) - 1);
+
+	if (channel.bits >= 8)
+		return value >> (channel.bits - 8);
+	return value << (8 - channel.bits) | value >> (2 * channel.bits - 8);
+}
+
+static uint32_t as_rgb(uint32_t pixel, const struct colours *colours)
+{
+	return eight_bits(pixel, colours->red) << 16 | eight_bits(pixel, colours->green) << 8 |
+		eight_bits(pixel, colours->blue);
+}
+
+/* what the screen shows, as the recording is to have it; the caller frees it */
+static uint32_t *expected(
+	struct desktop *desktop, const struct colours *colours, int width, int height)
+{
+	xcb_connection_t *c = desktop->connection;
+	_autofree_ xcb_get_image_reply_t *image = xcb_get_image_reply(c,
+		xcb_get_image(c, XCB_IMAGE_FORMAT_Z_PIXMAP, desktop->screen->root, 0, 0,
+			(uint16_t)width, (uint16_t)height, UINT32_MAX),
+		NULL);
+	int stride = (width * colours->bits + 31) / 32 * 4;
+	uint32_t *pixels = calloc((size_t)width * (size_t)height, 4);
+
+	check(image && pixels && xcb_get_image_data_length(image) >= stride * height);
+	for (int y = 0; y < height; y++)
+		for (int x = 0; x < width; x++) {
+			uint32_t pixel = 0;
+
+			memcpy(&pixel,
+				xcb_get_image_data(image) + (ptrdiff_t)y * stride +
+					x * (colours->bits / 8),
+				(size_t)colours->bits / 8);
+			pixels[y * width + x] = as_rgb(pixel, colours);
+		}
+	return pixels;
+}
+
+struct kind {
+	const char *screen; /* WIDTHxHEIGHTxDEPTH */
+	const char *const *extra;
+	struct colours colours;
+	const char *says; /* in the log and by the doctor; NULL: nothing */
+};
+
+/* every value of every channel, and something that moves */
+static void draw_colours(
+	struct desktop *desktop, const struct colours *colours, int width, int height)
+{
+	int bits = colours->red.bits + colours->green.bits + colours->blue.bits;
+	uint64_t random = 6;
+
+	for (int i = 0; i < 300; i++) {
+		uint32_t pixel = (uint32_t)(next_random(&random) & ((UINT64_C(1) << bits) - 1));
+
+		desktop_paint(desktop, pixel, (int)(next_random(&random) % (uint64_t)width),
+			(int)(next_random(&random) % (uint64_t)height), 1 + i % 40, 1 + i % 23);
+		if (i % 10 == 0)
+			sleep_ms(15);
+	}
+}
+
+static void doctor_says(const char *wanted)
+{
+	_autofree_ char *output = NULL;
+	char program[256];
+
+	snprintf(program, sizeof(program), "%s/uxrec-doctor", build_folder());
+	run_child(&output, program, "--input", "none", "--sound", "none", NULL);
+	expect((strstr(output, "The X server") || strstr(output, "the X server")) ==
+		(wanted != NULL));
+	if (wanted && !strstr(output, wanted))
+		printf("# uxrec-doctor: %s\n", output);
+	expect(!wanted || strstr(output, wanted) != NULL);
+}
+
+static void is_recorded(const struct kind *kind)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ uint32_t *pixels = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	int width, height;
+	size_t wrong;
+	char id[21];
+
+	if (!desktop_start_with(&desktop, -1, kind->screen, kind->extra)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	check(sscanf(kind->screen, "%dx%d", &width, &height) == 2);
+	daemon_start(&daemon, temporary_folder(), screen_alone);
+	expect(child_says(&daemon.child, "screen: the X server", 0) == (kind->says != NULL));
+	expect(!kind->says || child_says(&daemon.child, kind->says, 0));
+	doctor_says(kind->says);
+	daemon_record_agreed(&daemon, "paper:screen", "none", id);
+	draw_colours(&desktop, &kind->colours, width, height);
+	sleep_ms(REST_MS + 500 + width * height / 8000);
+	pixels = expected(&desktop, &kind->colours, width, height);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+	session = daemon_session(&daemon, id);
+	wrong = wrong_at_the_end(session, pixels, width, height);
+	if (wrong > 0)
+		printf("# %s: %zu wrong pixels\n", kind->screen, wrong);
+	expect(wrong == 0);
+	printf("# %s: %zu pictures\n", kind->screen, look(session, INT64_MIN).pictures);
+}
+
+#define COLOURS_24                                                                                 \
+	{                                                                                          \
+		32, {16, 8}, {8, 8},                                                               \
+		{                                                                                  \
+			0, 8                                                                       \
+		}                                                                                  \
+	}
+
+static void few_colours_are_recorded(void)
+{
+	static const struct kind kinds[] = {
+		{"323x241x16", NULL, {16, {11, 5}, {5, 6}, {0, 5}}, NULL},
+		{"323x241x15", NULL, {16, {10, 5}, {5, 5}, {0, 5}}, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		is_recorded(&kinds[i]);
+}
+
+static void many_colours_are_recorded(void)
+{
+	is_recorded(&(struct kind){"323x241x30", NULL, {32, {20, 10}, {10, 10}, {0, 10}}, NULL});
+}
+
+static void colour_maps_are_refused(void)
+{
+	_autofree_ char *output = NULL;
+	struct desktop desktop = {0};
+	char program[256];
+
+	if (!desktop_start_with(&desktop, -1, "320x240x8", NULL)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	snprintf(program, sizeof(program), "%s/uxrecd", build_folder());
+	expect(run_child(&output, program, "--library", temporary_folder(), "--input", "none",
+		       NULL) == 3);
+	expect(strstr(output, "colour map") && strstr(output, "depth 24"));
+	desktop_end(&desktop);
+}
+
+static void no_shared_memory_is_needed(void)
+{
+	static const char *const extra[] = {"-extension", "MIT-SHM", NULL};
+
+	is_recorded(&(struct kind){"1001x703x24", extra, COLOURS_24, "shares no memory"});
+	is_recorded(&(struct kind){
+		"323x241x16", extra, {16, {11, 5}, {5, 6}, {0, 5}}, "shares no memory"});
+}
+
+static void no_damage_is_needed(void)
+{
+	static const char *const no_damage[] = {"-extension", "DAMAGE", NULL};
+	static const char *const nothing[] = {
+		"-extension", "DAMAGE", "-extension", "MIT-SHM", NULL};
+
+	is_recorded(&(struct kind){"641x480x24", no_damage, COLOURS_24, "not tell of changes"});
+	/* XFIXES cannot be turned off: this Xvfb then fails an assertion when a client leaves */
+	is_recorded(
+		&(struct kind){"641x480x24", nothing, COLOURS_24, "memory: pictures come over"});
+}
+
 static const struct test tests[] = {
 	{"a server that is started again is recorded again, with a gap", server_comes_back},
 	{"a server that stays away holds nobody up, and a gap says so", server_stays_away},
+	{"screens of 15 and 16 bits of colour are recorded exactly", few_colours_are_recorded},
+	{"of a screen of 30 bits of colour 24 are recorded", many_colours_are_recorded},
+	{"a screen with a colour map is refused, and what to do is said", colour_maps_are_refused},
+	{"a server that shares no memory is recorded over its connection",
+		no_shared_memory_is_needed},
+	{"a server that does not tell of changes is looked at", no_damage_is_needed},
 };
 
 int main(void)
