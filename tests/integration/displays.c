@@ -365,6 +365,56 @@ static void no_damage_is_needed(void)
 		&(struct kind){"641x480x24", nothing, COLOURS_24, "memory: pictures come over"});
 }
 
+/* the least that an X server can be, and what an encoder cannot take as it is */
+static void small_screens_are_recorded(void)
+{
+	static const char *const sizes[] = {"1x1x24", "2x1x24", "15x17x24", "3x400x24"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		is_recorded(&(struct kind){sizes[i], NULL, COLOURS_24, NULL});
+}
+
+static void large_screens_are_recorded(void)
+{
+	is_recorded(&(struct kind){"7680x4320x24", NULL, COLOURS_24, NULL});
+}
+
+/* Blanking is drawn by the server like anything else. */
+static void blanked_screen_is_recorded(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *log = NULL;
+	_autofree_ uint32_t *pixels = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct found found;
+	char id[21];
+	int width, height;
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), screen_alone);
+	daemon_record_agreed(&daemon, "paper:screen", "none", id);
+	paint_marks(&desktop, 0xff8000);
+	xcb_force_screen_saver(desktop.connection, XCB_SCREEN_SAVER_ACTIVE);
+	xcb_flush(desktop.connection);
+	sleep_ms(REST_MS);
+	desktop_paint(&desktop, 0x336699, 100, 100, 50, 50);
+	sleep_ms(REST_MS);
+	pixels = desktop_picture(&desktop, &width, &height);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	log = child_output(&daemon.child);
+	expect(!strstr(log, "warning: screen") && !strstr(log, "error:"));
+	desktop_end(&desktop);
+	session = daemon_session(&daemon, id);
+	found = look(session, INT64_MIN);
+	expect(found.pictures < 15);
+	expect(wrong_at_the_end(session, pixels, width, height) == 0);
+}
+
 static const struct test tests[] = {
 	{"a server that is started again is recorded again, with a gap", server_comes_back},
 	{"a server that stays away holds nobody up, and a gap says so", server_stays_away},
@@ -374,6 +424,9 @@ static const struct test tests[] = {
 	{"a server that shares no memory is recorded over its connection",
 		no_shared_memory_is_needed},
 	{"a server that does not tell of changes is looked at", no_damage_is_needed},
+	{"screens of a few pixels are recorded", small_screens_are_recorded},
+	{"a screen of 33 million pixels is recorded", large_screens_are_recorded},
+	{"a blanked screen is recorded as it is", blanked_screen_is_recorded},
 };
 
 int main(void)
