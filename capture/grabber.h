@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/canvas.h"
+#include "capture/monitors.h"
 #include "protocol/base/error.h"
 
 #include <stdbool.h>
@@ -44,6 +45,9 @@ struct grabber_ops {
 	 * @return 0 done, -EAGAIN the size has changed: look at size() and come again, -EPIPE gone
 	 */
 	int (*grab)(struct grabber *grabber, struct canvas *canvas, int64_t *ret_copied_ns);
+
+	/** What shows the screen, as of the last grab. NULL: that is never known. */
+	const struct monitors *(*monitors)(const struct grabber *grabber);
 
 	/**
 	 * What it can do less well here than elsewhere, and why.

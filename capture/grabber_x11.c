@@ -2,11 +2,13 @@
 
 #include "capture/x11.h"
 #include "capture/x11_copy.h"
+#include "capture/x11_monitors.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <xcb/damage.h>
 #include <xcb/xfixes.h>
 
@@ -22,6 +24,9 @@
 
 /* with more rectangles than this, what surrounds them all costs less than asking for each */
 #define RECTANGLES_LIMIT X11_COPY_RECTS
+_Static_assert(MONITORS_PIECES <= RECTANGLES_LIMIT, "all that is shown can be copied at once");
+
+#define BLACK_ROWS 64
 
 struct x11_grabber {
 	struct grabber base;
@@ -35,6 +40,10 @@ struct x11_grabber {
 	bool told;       /* of changes; else it is looked for them */
 	int64_t look_ns; /* when next */
 	char caveat[160];
+	uint8_t monitor_event; /* number of the first event of RandR; 0: there are none */
+	struct monitors monitors;
+	struct pieces shown, hidden; /* of the screen */
+	bool cut;                    /* some of it is hidden */
 	uint32_t
 		subtracted; /* sequence number of the last subtraction: reports before it are done with */
 	bool damaged, damaged_all, resized;
@@ -88,12 +97,33 @@ static const char *x11_caveat(const struct grabber *base)
 	return *x11(base)->caveat ? x11(base)->caveat : NULL;
 }
 
+/* @return whether they have changed */
+static bool read_monitors(struct x11_grabber *grabber)
+{
+	struct monitors before = grabber->monitors;
+
+	if (!grabber->monitor_event)
+		return false;
+	x11_monitors_read(grabber->connection, grabber->root, &grabber->monitors);
+	grabber->cut = monitors_cut(&grabber->monitors, grabber->width, grabber->height,
+			       &grabber->shown, &grabber->hidden) &&
+		grabber->hidden.count > 0;
+	return !monitors_equal(&before, &grabber->monitors);
+}
+
+static const struct monitors *x11_monitors(const struct grabber *base)
+{
+	return &x11(base)->monitors;
+}
+
 static void watch(struct x11_grabber *grabber)
 {
 	const uint32_t structure = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
 	xcb_connection_t *c = grabber->connection;
 
 	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
+	grabber->monitor_event = x11_monitors_watch(c, grabber->root);
+	read_monitors(grabber);
 	if (!grabber->told)
 		return;
 	grabber->damage = xcb_generate_id(c);
@@ -160,29 +190,38 @@ static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_eve
 	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : grabber->grabbed_ns + 1;
 }
 
+static void take_size(struct x11_grabber *grabber, const xcb_configure_notify_event_t *configure)
+{
+	if (configure->window != grabber->root ||
+		(configure->width == grabber->width && configure->height == grabber->height))
+		return;
+	grabber->width = configure->width;
+	grabber->height = configure->height;
+	grabber->resized = true;
+	x11_damage_all(&grabber->base);
+}
+
 static void take_events(struct x11_grabber *grabber)
 {
 	xcb_generic_event_t *event;
+	bool moved = false;
 
 	while ((event = xcb_poll_for_event(grabber->connection))) {
 		uint8_t type = event->response_type & 0x7f;
 
-		if (grabber->told && type == grabber->damage_event) {
+		if (grabber->told && type == grabber->damage_event)
 			take_damage_event(grabber, event);
-		} else if (type == XCB_CONFIGURE_NOTIFY) {
-			const xcb_configure_notify_event_t *configure = (const void *)event;
-
-			if (configure->window == grabber->root &&
-				(configure->width != grabber->width ||
-					configure->height != grabber->height)) {
-				grabber->width = configure->width;
-				grabber->height = configure->height;
-				grabber->resized = true;
-				x11_damage_all(&grabber->base);
-			}
-		}
+		else if (type == XCB_CONFIGURE_NOTIFY)
+			take_size(grabber, (const void *)event);
+		/* a monitor that somebody has defined is told by the root's configuration alone */
+		moved |= type == XCB_CONFIGURE_NOTIFY ||
+			(grabber->monitor_event &&
+				(type == grabber->monitor_event ||
+					type == grabber->monitor_event + 1));
 		free(event);
 	}
+	if (moved && read_monitors(grabber))
+		x11_damage_all(&grabber->base);
 }
 
 /* What is not told of may have changed. */
@@ -270,6 +309,52 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 	return count;
 }
 
+/* What no monitor shows is nothing that anybody sees, whatever the server has there. */
+static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int count)
+{
+	struct rect shown[RECTANGLES_LIMIT];
+	int kept = 0;
+
+	if (!grabber->cut)
+		return count;
+	for (int i = 0; i < count; i++)
+		for (int k = 0; k < grabber->shown.count; k++) {
+			struct rect common = rect_common(&rects[i], &grabber->shown.piece[k]);
+
+			if (common.width <= 0 || common.height <= 0)
+				continue;
+			/* too many: all that is shown */
+			if (kept == RECTANGLES_LIMIT) {
+				memcpy(rects, grabber->shown.piece, sizeof(grabber->shown.piece));
+				return grabber->shown.count;
+			}
+			shown[kept++] = common;
+		}
+	memcpy(rects, shown, (size_t)kept * sizeof(*rects));
+	return kept;
+}
+
+static int blacken_hidden(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	_autofree_ uint8_t *black = NULL;
+
+	if (!grabber->cut)
+		return 0;
+	black = calloc((size_t)grabber->width, 4 * BLACK_ROWS);
+	if (!black)
+		return -ENOMEM;
+	for (int i = 0; i < grabber->hidden.count; i++) {
+		struct rect band = grabber->hidden.piece[i];
+		int bottom = band.y + band.height;
+
+		for (; band.y < bottom; band.y += BLACK_ROWS) {
+			band.height = bottom - band.y < BLACK_ROWS ? bottom - band.y : BLACK_ROWS;
+			canvas_put(canvas, &band, black, grabber->width * 4);
+		}
+	}
+	return 0;
+}
+
 /* A look that takes long, over a slow connection, is taken seldom. */
 static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
 {
@@ -299,7 +384,10 @@ static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	for (int i = 0; i < count; i++)
 		if (rects[i].width > 0 && rects[i].height > 0)
 			rects[usable++] = rects[i];
+	usable = leave_hidden_out(grabber, rects, usable);
 	r = x11_copy_rects(grabber->copy, rects, usable, canvas);
+	if (r == 0 && grabber->damaged_all)
+		r = blacken_hidden(grabber, canvas);
 	if (r == -EAGAIN) {
 		grabber->damaged_all = true;
 		return r;
@@ -323,6 +411,7 @@ const struct grabber_ops grabber_x11 = {
 	.wait = x11_grabber_wait,
 	.size = x11_size,
 	.grab = x11_grab,
+	.monitors = x11_monitors,
 	.caveat = x11_caveat,
 	.damage_all = x11_damage_all,
 	.cut = x11_grabber_cut,

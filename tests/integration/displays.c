@@ -415,6 +415,81 @@ static void blanked_screen_is_recorded(void)
 	expect(wrong_at_the_end(session, pixels, width, height) == 0);
 }
 
+/* ---- several monitors ---- */
+
+struct layouts {
+	char text[8][200]; /* "HDMI-1 0,0 100x100; …" of every /screen/info */
+	size_t count;
+};
+
+static int take_layout(
+	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	const Uxrec__Screen *screen = (const void *)unpacked;
+	struct layouts *layouts = user;
+	char *text = layouts->text[layouts->count];
+	size_t at = 0;
+
+	(void)message;
+	check(layouts->count++ < ARRAY_SIZE(layouts->text));
+	for (size_t i = 0; i < screen->n_monitors && at < sizeof(layouts->text[0]); i++) {
+		const Uxrec__Monitor *monitor = screen->monitors[i];
+
+		at += (size_t)snprintf(text + at, sizeof(layouts->text[0]) - at, "%s%s %d,%d %ux%u",
+			i ? "; " : "", monitor->name, monitor->x_px, monitor->y_px,
+			monitor->width_px, monitor->height_px);
+	}
+	return 0;
+}
+
+static void blacken(uint32_t *pixels, int stride, int x, int y, int width, int height)
+{
+	for (int row = y; row < y + height; row++)
+		memset(&pixels[row * stride + x], 0, (size_t)width * 4);
+}
+
+static void monitors_are_kept(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ uint32_t *pixels = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct layouts layouts = {.count = 0};
+	char id[21];
+	int width, height;
+
+	if (!desktop_start(&desktop, 800, 600)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), screen_alone);
+	daemon_record_agreed(&daemon, "paper:screen", "none", id);
+	desktop_paint(&desktop, 0x8080ff, 0, 0, 800, 600);
+	sleep_ms(200);
+	desktop_add_monitor(&desktop, "Ana's left one", true, 0, 0, 400, 600);
+	sleep_ms(200);
+	desktop_add_monitor(&desktop, "Ana's right one", false, 450, 100, 300, 400);
+	sleep_ms(200);
+	draw_colours(&desktop, &(const struct colours)COLOURS_24, 800, 600);
+	sleep_ms(REST_MS + 500);
+	pixels = desktop_picture(&desktop, &width, &height);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+	session = daemon_session(&daemon, id);
+	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_SCREEN_INFO,
+		      take_layout, &layouts) == 0);
+	check(layouts.count == 3);
+	expect(strcmp(layouts.text[0], "screen 0,0 800x600") == 0);
+	expect(strcmp(layouts.text[1], "screen 0,0 400x600") == 0);
+	expect(strcmp(layouts.text[2], "screen 0,0 400x600;  450,100 300x400") == 0);
+	blacken(pixels, width, 400, 0, 50, 600);
+	blacken(pixels, width, 750, 0, 50, 600);
+	blacken(pixels, width, 450, 0, 300, 100);
+	blacken(pixels, width, 450, 500, 300, 100);
+	expect(wrong_at_the_end(session, pixels, width, height) == 0);
+}
+
 static const struct test tests[] = {
 	{"a server that is started again is recorded again, with a gap", server_comes_back},
 	{"a server that stays away holds nobody up, and a gap says so", server_stays_away},
@@ -427,6 +502,7 @@ static const struct test tests[] = {
 	{"screens of a few pixels are recorded", small_screens_are_recorded},
 	{"a screen of 33 million pixels is recorded", large_screens_are_recorded},
 	{"a blanked screen is recorded as it is", blanked_screen_is_recorded},
+	{"monitors are kept, and what none of them shows is black", monitors_are_kept},
 };
 
 int main(void)
