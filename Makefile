@@ -46,11 +46,11 @@ endif
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
-	libsystemd libseccomp
-LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng
+	libsystemd libseccomp wayland-client
+LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
-LIBS_tests    := cunit xcb xcb-randr xcb-xtest libevdev
+LIBS_tests    := cunit xcb xcb-randr xcb-xtest libevdev spng wayland-client wayland-server
 
 # two calls: one library that is not there makes pkg-config say nothing of the others
 pkg_cflags := $(patsubst -I%,-isystem %,$(sort $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
@@ -73,7 +73,7 @@ LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c))
 
 protocol_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard protocol/base/*.c protocol/*.c)) \
 	$(B)/protocol/schema_data.o $(GEN_C:$(G)/%.c=$(B)/gen/%.o)
-capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture))
+capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture)) $(B)/gen/capture/wlr-screencopy.o
 replay_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,replay))
 daemon_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,daemon))
 
@@ -82,7 +82,7 @@ INSTALLED := uxrecd uxrec
 HELPERS := uxrec-inputd uxrec-doctor uxrec-play
 
 C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c))
-HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c))
+HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c)) $(B)/gen/tests/xdg-shell.o
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
 	check-vm check-asan check-tsan check-coverage bench bench-file bench-input bench-sound install clean format
@@ -96,7 +96,7 @@ programs: $(PROGRAMS:%=$(B)/%)
 # ---- generated code ----
 
 # The C compiler must not start before all headers are there.
-HEADERS := $(GEN_C:.c=.h)
+HEADERS := $(GEN_C:.c=.h) $(G)/capture/wlr-screencopy.h
 $(protocol_OBJECTS) $(capture_OBJECTS) $(replay_OBJECTS) $(daemon_OBJECTS): | $(HEADERS)
 
 $(G)/%.pb-c.c $(G)/%.pb-c.h: %.proto
@@ -112,6 +112,15 @@ $(G)/google/protobuf/timestamp.pb-c.c $(G)/google/protobuf/timestamp.pb-c.h:
 $(G)/descriptors/%.desc: protocol/%.proto
 	$(Q)mkdir -p $(@D)
 	$(Q)protoc -I. -I/usr/include --include_imports --descriptor_set_out=$@ $<
+
+$(G)/capture/%.h: capture/%.xml
+	$(call say,WAYLAND,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)wayland-scanner client-header $< $@
+
+$(G)/capture/%.c: capture/%.xml
+	$(Q)mkdir -p $(@D)
+	$(Q)wayland-scanner private-code $< $@
 
 $(B)/protocol/schema_data.o: protocol/schema_data.S $(DESCRIPTORS)
 	$(call say,AS,$<)
@@ -223,6 +232,23 @@ $(T)/node_modules/.stamp: $(T)/package-lock.json
 	$(Q)cd $(T) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(Q)touch $@
 
+# the other end of Wayland's protocols, and what windows speak
+TEST_HEADERS := $(G)/capture/wlr-screencopy-server.h $(G)/tests/xdg-shell.h
+XDG_SHELL = $(shell pkg-config --variable=pkgdatadir wayland-protocols)/stable/xdg-shell/xdg-shell.xml
+$(HARNESS): | $(HEADERS) $(TEST_HEADERS)
+
+$(G)/capture/%-server.h: capture/%.xml
+	$(Q)mkdir -p $(@D)
+	$(Q)wayland-scanner server-header $< $@
+
+$(G)/tests/xdg-shell.h:
+	$(Q)mkdir -p $(@D)
+	$(Q)wayland-scanner client-header $(XDG_SHELL) $@
+
+$(G)/tests/xdg-shell.c:
+	$(Q)mkdir -p $(@D)
+	$(Q)wayland-scanner private-code $(XDG_SHELL) $@
+
 $(C_TESTS): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcapture.a $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_tests) $(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
@@ -254,12 +280,15 @@ check-fuzz:
 check-crash: tests
 	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
 
-# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it
+# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it; fontconfig keeps
+# what it has found up to the end of the program
 check-asan check-tsan:
 	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
 	@$(MAKE) --no-print-directory web
 	@echo 'race:libpulse' >build/$(@:check-%=%)/suppressions
+	@echo 'leak:libfontconfig' >build/$(@:check-%=%)/leaks
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/build/$(@:check-%=%)/suppressions \
+		LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/$(@:check-%=%)/leaks \
 		UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
 
 # which lines of protocol/ the tests of the file reach

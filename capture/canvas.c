@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* all four bytes of a hidden pixel: a grey that no desktop is made of */
+#define HIDDEN 0x6e
+
 /* ---- areas ---- */
 
 static int64_t pixels_of(const struct rect *rect)
@@ -67,6 +70,18 @@ void areas_add(struct areas *areas, const struct rect *area)
 		areas->area[areas->count++] = *area;
 }
 
+bool areas_have(const struct areas *areas, int x, int y)
+{
+	for (int i = 0; i < areas->count; i++) {
+		const struct rect *area = &areas->area[i];
+
+		if (x >= area->x && y >= area->y && x < area->x + area->width &&
+			y < area->y + area->height)
+			return true;
+	}
+	return false;
+}
+
 int64_t areas_pixels(const struct areas *areas)
 {
 	int64_t sum = 0;
@@ -90,8 +105,11 @@ int canvas_create(struct canvas **ret, int width, int height)
 	canvas->height = height;
 	canvas->stride = 4 * width;
 	canvas->pixels = calloc((size_t)height, (size_t)canvas->stride);
-	if (!canvas->pixels || picture_create(&canvas->picture, width, height) < 0)
+	canvas->hidden_row = malloc((size_t)canvas->stride);
+	if (!canvas->pixels || !canvas->hidden_row ||
+		picture_create(&canvas->picture, width, height) < 0)
 		return -ENOMEM;
+	memset(canvas->hidden_row, HIDDEN, (size_t)canvas->stride);
 	*ret = steal_ptr(canvas);
 	return 0;
 }
@@ -102,6 +120,7 @@ void canvas_destroy(struct canvas *canvas)
 		return;
 	picture_destroy(canvas->picture);
 	free(canvas->pixels);
+	free(canvas->hidden_row);
 	free(canvas);
 }
 
@@ -175,32 +194,140 @@ static void convert(struct canvas *canvas, const struct rect *area)
 		canvas->pixels + (ptrdiff_t)y * canvas->stride + 4 * (ptrdiff_t)x, canvas->stride);
 }
 
-void canvas_put(
-	struct canvas *canvas, const struct rect *rect, const uint8_t *pixels, int stride_bytes)
+static struct rect shared(const struct rect *a, const struct rect *b)
 {
-	int x = most(rect->x, 0), y = most(rect->y, 0);
-	int width = least(rect->x + rect->width, canvas->width) - x;
-	int height = least(rect->y + rect->height, canvas->height) - y;
+	int x = most(a->x, b->x), y = most(a->y, b->y);
+
+	return (struct rect){x, y, least(a->x + a->width, b->x + b->width) - x,
+		least(a->y + a->height, b->y + b->height) - y};
+}
+
+static bool is_empty(const struct rect *rect)
+{
+	return rect->width <= 0 || rect->height <= 0;
+}
+
+/* pixels that have a place on the screen */
+struct copy {
+	struct rect rect; /* all of them */
+	const uint8_t *pixels;
+	int stride;
+};
+
+/* @param part  on the screen and of the copy, not empty */
+static void put(struct canvas *canvas, const struct rect *part, const struct copy *copy)
+{
 	struct layer layer = {
-		.from = pixels + (ptrdiff_t)(y - rect->y) * stride_bytes +
-			4 * (ptrdiff_t)(x - rect->x),
-		.from_stride = stride_bytes,
-		.to = canvas->pixels + (ptrdiff_t)y * canvas->stride + 4 * (ptrdiff_t)x,
+		.from = copy->pixels + (ptrdiff_t)(part->y - copy->rect.y) * copy->stride +
+			4 * (ptrdiff_t)(part->x - copy->rect.x),
+		.from_stride = copy->stride,
+		.to = canvas->pixels + (ptrdiff_t)part->y * canvas->stride + 4 * (ptrdiff_t)part->x,
 		.to_stride = canvas->stride,
 	};
-	struct rect changed;
+	struct rect changed = difference(&layer, part->width, part->height);
 
-	if (width <= 0 || height <= 0)
-		return;
-	changed = difference(&layer, width, height);
-	if (changed.width <= 0 || changed.height <= 0)
+	if (is_empty(&changed))
 		return;
 	for (int row = changed.y; row < changed.y + changed.height; row++)
 		memcpy(layer.to + (ptrdiff_t)row * layer.to_stride + 4 * (ptrdiff_t)changed.x,
 			layer.from + (ptrdiff_t)row * layer.from_stride + 4 * (ptrdiff_t)changed.x,
 			(size_t)changed.width * 4);
-	changed.x += x;
-	changed.y += y;
+	changed.x += part->x;
+	changed.y += part->y;
 	convert(canvas, &changed);
 	areas_add(&canvas->changed, &changed);
+}
+
+/* ---- what is hidden ---- */
+
+static const struct rect *hidden_at(const struct canvas *canvas, int index)
+{
+	for (int m = 0; m < MASK_COUNT; index -= canvas->mask[m++].count)
+		if (index < canvas->mask[m].count)
+			return &canvas->mask[m].area[index];
+	return NULL;
+}
+
+/* Visit the parts of an area that nothing hides, from the hidden area of that number on. */
+static void each_seen(const struct canvas *canvas, const struct rect *area, int from,
+	void (*visit)(void *user, const struct rect *part), void *user)
+{
+	const struct rect *hidden;
+	struct rect hole, parts[4];
+	int right = area->x + area->width, bottom = area->y + area->height;
+
+	if (is_empty(area))
+		return;
+	while ((hidden = hidden_at(canvas, from++))) {
+		hole = shared(area, hidden);
+		if (!is_empty(&hole))
+			break;
+	}
+	if (!hidden) {
+		visit(user, area);
+		return;
+	}
+	parts[0] = (struct rect){area->x, area->y, area->width, hole.y - area->y};
+	parts[1] = (struct rect){area->x, hole.y, hole.x - area->x, hole.height};
+	parts[2] = (struct rect){
+		hole.x + hole.width, hole.y, right - hole.x - hole.width, hole.height};
+	parts[3] = (struct rect){
+		area->x, hole.y + hole.height, area->width, bottom - hole.y - hole.height};
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		each_seen(canvas, &parts[i], from, visit, user);
+}
+
+static void add_uncovered(void *user, const struct rect *part)
+{
+	areas_add(user, part);
+}
+
+void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas *mask,
+	struct areas *ret_uncovered)
+{
+	const struct rect screen = {0, 0, canvas->width, canvas->height};
+	const struct areas before = canvas->mask[which];
+	const struct copy paint = {screen, canvas->hidden_row, 0};
+
+	canvas->mask[which].count = 0;
+	for (int i = 0; i < mask->count; i++) {
+		struct rect hidden = shared(&screen, &mask->area[i]);
+
+		if (is_empty(&hidden))
+			continue;
+		canvas->mask[which].area[canvas->mask[which].count++] = hidden;
+		put(canvas, &hidden, &paint);
+	}
+	for (int i = 0; ret_uncovered && i < before.count; i++)
+		each_seen(canvas, &before.area[i], 0, add_uncovered, ret_uncovered);
+}
+
+bool canvas_hides(const struct canvas *canvas, int x, int y)
+{
+	for (int m = 0; m < MASK_COUNT; m++)
+		if (areas_have(&canvas->mask[m], x, y))
+			return true;
+	return false;
+}
+
+struct putting {
+	struct canvas *canvas;
+	struct copy copy;
+};
+
+static void put_seen(void *user, const struct rect *part)
+{
+	struct putting *putting = user;
+
+	put(putting->canvas, part, &putting->copy);
+}
+
+void canvas_put(
+	struct canvas *canvas, const struct rect *rect, const uint8_t *pixels, int stride_bytes)
+{
+	const struct rect screen = {0, 0, canvas->width, canvas->height};
+	struct rect part = shared(&screen, rect);
+	struct putting putting = {canvas, {*rect, pixels, stride_bytes}};
+
+	each_seen(canvas, &part, 0, put_seen, &putting);
 }

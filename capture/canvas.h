@@ -20,19 +20,31 @@ struct areas {
 /** Add an area; the two that waste least are joined when there is no room. Empty ones are ignored. */
 void areas_add(struct areas *areas, const struct rect *area);
 
+/** @return whether a pixel is in one of them */
+bool areas_have(const struct areas *areas, int x, int y);
+
 /** @return the sum of the areas, in pixels */
 int64_t areas_pixels(const struct areas *areas);
 
+/** Who hides parts of the screen: what is hidden by any of them is hidden. */
+enum mask {
+	MASK_FIXED,   /* places that the study names */
+	MASK_WINDOWS, /* where windows are */
+	MASK_COUNT,
+};
+
 /**
  * The screen as it was copied last: its pixels, the same as a picture for the encoder, and where they
- * have changed. Used by one thread.
+ * have changed. Where it is hidden it has one colour, whatever is copied. Used by one thread.
  */
 struct canvas {
 	int width, height; /* of the screen */
 	int stride;        /* bytes of a row of pixels */
 	uint8_t *pixels;   /* B G R X, top row first */
 	struct picture *picture;
-	struct areas changed; /* since whoever looks emptied it */
+	struct areas changed;          /* since whoever looks emptied it */
+	struct areas mask[MASK_COUNT]; /* canvas_set_mask() sets them */
+	uint8_t *hidden_row;           /* what is shown instead, as wide as the screen */
 };
 
 /** @return 0 (black, freed by canvas_destroy()), -EINVAL for a size out of range, or -ENOMEM */
@@ -41,8 +53,22 @@ void canvas_destroy(struct canvas *canvas);
 DEFINE_DESTROY(canvas);
 
 /**
+ * Hide parts of the screen, instead of those that were hidden for this reason. What is newly hidden is painted over
+ * at once, and counts as changed.
+ *
+ * @param mask          what lies outside of the screen is left out
+ * @param ret_uncovered  areas that nothing hides any more are added: they show what hid them until they are copied
+ *                      again. NULL: all of the screen will be
+ */
+void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas *mask,
+	struct areas *ret_uncovered);
+
+/** @return whether all masks together hide a pixel */
+bool canvas_hides(const struct canvas *canvas, int x, int y);
+
+/**
  * Put a copied part of the screen in its place. Only what differs from what is there is converted, and
- * counts as changed.
+ * counts as changed. What is hidden is not even looked at.
  *
  * @param rect    where it lies; what lies outside of the screen is left out
  * @param pixels  rect->height rows of stride_bytes >= 4 * rect->width, top row first, bytes B G R X

@@ -82,21 +82,36 @@ static void check_encoder(Uxrec__DoctorReport *report, struct grabber_size size)
 	_destroy_(encoder) struct encoder *encoder = NULL;
 	struct error error = {"no memory"};
 
-	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1, 30, &error) < 0)
+	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,
+		    &(struct encoder_options){"auto", 30}, &error) < 0)
 		find(report, BAD, "encoder", "apt install libavcodec-extra or libavcodec59", "%s",
 			error.text);
 	else
-		find(report, GOOD, "encoder", "", "H.264 by libx264");
+		find(report, GOOD, "encoder", "", "H.264 by %s", encoder_describe(encoder));
 }
 
 /* Under Wayland an X display shows the programs that still speak X, and nothing else. */
-static void check_session_type(Uxrec__DoctorReport *report, const struct doctor_options *options)
+static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
 {
 	const char *type = getenv("XDG_SESSION_TYPE");
 
-	if (type && strcmp(type, "wayland") == 0 && strcmp(options->grabber, "x11") == 0)
-		find(report, BAD, "screen", "log in to an X11 session",
-			"this is a Wayland session, which this version cannot record");
+	if (type && strcmp(type, "wayland") == 0 && strcmp(grabber, "x11") == 0)
+		find(report, BAD, "screen",
+			"record it with --screen wlr where the compositor offers wlr-screencopy (sway, "
+			"labwc, cage), else log in to an X11 session",
+			"this is a Wayland session, and its X display shows only the programs that "
+			"speak X");
+}
+
+static const char *screen_advice(int error)
+{
+	switch (error) {
+	case -EINVAL: return ""; /* what to do is said with what is wrong */
+	case -EOPNOTSUPP: return "log in to an X11 session, or to sway, labwc or cage";
+	default:
+		return "start uxrecd in the participant's graphical session, or name its display "
+		       "with --display";
+	}
 }
 
 static void check_screen(Uxrec__DoctorReport *report, const struct doctor_options *options)
@@ -105,28 +120,39 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	const struct grabber_ops *ops = grabber_find(options->grabber);
 	struct error error = {"no such screen source"};
 	struct grabber_size size;
+	const char *about;
+	int r = -EINVAL;
 
 	if (strcmp(options->grabber, "none") == 0) {
 		find(report, WARNING, "screen", "", "the screen is not recorded (--screen none)");
 		return;
 	}
-	if (!ops || ops->create(&grabber, options->display, &error) < 0) {
-		find(report, BAD, "screen",
-			"start uxrecd in the participant's graphical session, or name its display "
-			"with --display",
-			"%s", error.text);
+	if (strcmp(options->grabber, "auto") == 0)
+		ops = grabber_choose(options->display, &error);
+	if (ops)
+		r = ops->create(&grabber, options->display, &error);
+	if (r < 0) {
+		find(report, BAD, "screen", screen_advice(r), "%s", error.text);
 		return;
 	}
+	check_session_type(report, ops->name);
 	size = ops->size(grabber);
-	find(report, GOOD, "screen", "", "%d × %d pixels by %s", size.width, size.height,
-		ops->name);
+	about = ops->describe ? ops->describe(grabber) : NULL;
+	find(report, GOOD, "screen", "", "%d × %d pixels by %s%s%s", size.width, size.height,
+		ops->name, about ? ", " : "", about ? about : "");
+	if (ops == &grabber_wlr)
+		find(report, WARNING, "pointer", "",
+			"where the pointer is is not recorded: Wayland does not tell it");
 	if (grabber_caveat(grabber))
 		find(report, WARNING, "screen",
 			"run uxrecd on the machine and in the container where the display is, with an "
 			"X server that has DAMAGE, XFIXES and MIT-SHM",
 			"%s", grabber_caveat(grabber));
 	check_encoder(report, size);
-	if (options->picture)
+	if (options->picture && options->hidden)
+		find(report, GOOD, "screen", "",
+			"a study hides parts of the screen: it is not shown before a session");
+	else if (options->picture)
 		take_picture(report, grabber, size);
 }
 
@@ -322,7 +348,6 @@ int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
 	if (!report)
 		return -ENOMEM;
 	uxrec__doctor_report__init(report);
-	check_session_type(report, options);
 	check_screen(report, options);
 	check_input(report, options);
 	check_sound(report, options);

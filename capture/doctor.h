@@ -6,7 +6,7 @@
 
 /** What is to be looked at: what a session would use. */
 struct doctor_options {
-	const char *grabber; /* "x11", "test", "none" */
+	const char *grabber; /* "auto", "x11", "wlr", "test", "none" */
 	const char *display;
 	const char *input;     /* "auto", "evdev", "x11", "none" */
 	const char *devices;   /* which of them: capture/input_filter.h; "": all of seat0 */
@@ -14,6 +14,7 @@ struct doctor_options {
 	const char *library;   /* folder of the sessions, NULL: not looked at */
 	struct ear_wish sound; /* a name of "none": not listened to */
 	bool picture;          /* with a picture of the screen as it is now */
+	bool hidden; /* but a study hides parts of it, from whoever looks too: then without */
 };
 
 /**

@@ -17,7 +17,8 @@ static const char usage[] =
 	"Try everything that a session needs, keep nothing, and say what to do about what is missing.\n"
 	"\n"
 	"  --display DISPLAY             X display (default $DISPLAY)\n"
-	"  --screen x11|test|none        (default x11)\n"
+	"  --screen auto|x11|wlr|test|none\n"
+	"                                (default auto)\n"
 	"  --input auto|service|evdev|x11|none\n"
 	"                                (default auto)\n"
 	"  --devices LIST                which input devices; see uxrecd(8)\n"
@@ -113,6 +114,11 @@ static bool parse_keys(const char *name, enum key_policy *ret)
 	return key_policy_parse(name, ret) == 0 && *ret < KEY_POLICY_FULL;
 }
 
+static bool is_screen(const char *name)
+{
+	return strcmp(name, "auto") == 0 || strcmp(name, "none") == 0 || grabber_find(name);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -130,7 +136,7 @@ int main(int argc, char **argv)
 	};
 	_autofree_ char *helper = paths_helper("uxrec-inputd");
 	_autofree_ char *library = paths_library();
-	struct doctor_options options = {.grabber = "x11",
+	struct doctor_options options = {.grabber = "auto",
 		.input = "auto",
 		.devices = "",
 		.helper = helper ? helper : "uxrec-inputd",
@@ -162,8 +168,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind < argc || (strcmp(options.grabber, "none") && !grabber_find(options.grabber)) ||
-		!sound_is_known || !keys_are_known || show_s < 0) {
+	if (optind < argc || !is_screen(options.grabber) || !sound_is_known || !keys_are_known ||
+		show_s < 0) {
 		log_error("uxrec doctor: wrong usage; see uxrec doctor --help");
 		return 2;
 	}

@@ -1,13 +1,16 @@
 #include "capture/encoder.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/log.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
+#include <libavutil/hwcontext.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Measured on desktops (see `make bench`): a wide motion search finds scrolled text, and all that
@@ -19,10 +22,27 @@
 #define X264_PARAMS                                                                                \
 	"me=umh:merange=64:aq-mode=0:weightp=0:scenecut=0:qcomp=1:keyint=infinite:bframes=0"
 
+/* constant quality, as near as it comes */
+#define VAAPI_QP 22
+
+#define DEVICES "/dev/dri/renderD"
+
+/* One encoder of libavcodec. */
+struct kind {
+	const char *name;
+	const char *settings; /* for people */
+	enum AVPixelFormat format;
+	bool hardware;
+	void (*set_up)(AVCodecContext *codec);
+};
+
 struct encoder {
+	const struct kind *kind;
 	AVCodecContext *codec;
 	AVFrame *frame;
 	AVPacket *packet;
+	AVBufferRef *device;
+	AVFrame *surface, *interleaved; /* of hardware */
 	int64_t last_us;
 	char description[160];
 };
@@ -58,21 +78,9 @@ static int show_picture(AVFrame *frame, const struct picture *picture, int forma
 	return 0;
 }
 
-static void set_up(AVCodecContext *codec, int width, int height, int max_fps)
+static void set_up_x264(AVCodecContext *codec)
 {
-	codec->width = width;
-	codec->height = height;
-	codec->pix_fmt = AV_PIX_FMT_YUV420P;
-	codec->time_base = (AVRational){1, 1000000};
-	codec->framerate = (AVRational){max_fps, 1};
-	codec->gop_size = INT32_MAX;
-	codec->max_b_frames = 0;
 	codec->thread_count = 1;
-	/* what libyuv made; untagged it would be taken for BT.709 */
-	codec->color_range = AVCOL_RANGE_MPEG;
-	codec->colorspace = AVCOL_SPC_SMPTE170M;
-	codec->color_primaries = AVCOL_PRI_SMPTE170M;
-	codec->color_trc = AVCOL_TRC_SMPTE170M;
 	av_opt_set(codec->priv_data, "preset", X264_PRESET, 0);
 	av_opt_set(codec->priv_data, "tune", "zerolatency", 0);
 	av_opt_set(codec->priv_data, "crf", X264_CRF, 0);
@@ -80,32 +88,204 @@ static void set_up(AVCodecContext *codec, int width, int height, int max_fps)
 	av_opt_set(codec->priv_data, "x264-params", X264_PARAMS, 0);
 }
 
-int encoder_create(struct encoder **ret, int width, int height, int max_fps, struct error *reterr)
+static void set_up_vaapi(AVCodecContext *codec)
 {
-	_destroy_(encoder) struct encoder *encoder = calloc(1, sizeof(*encoder));
-	const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
-	int r;
+	codec->global_quality = VAAPI_QP;
+	av_opt_set(codec->priv_data, "rc_mode", "CQP", 0);
+	/* one in, one out */
+	av_opt_set(codec->priv_data, "async_depth", "1", 0);
+	av_opt_set(codec->priv_data, "sei", "0", 0);
+}
+
+static const struct kind kinds[] = {
+	{"h264_vaapi", "rc_mode=CQP:qp=22:bframes=0", AV_PIX_FMT_VAAPI, true, set_up_vaapi},
+	{"libx264", "preset=" X264_PRESET ":crf=" X264_CRF ":tune=zerolatency:" X264_PARAMS,
+		AV_PIX_FMT_YUV420P, false, set_up_x264},
+};
+
+const char *const encoder_names[] = {"auto", "h264_vaapi", "libx264", NULL};
+
+static void set_up(
+	AVCodecContext *codec, const struct kind *kind, int width, int height, int max_fps)
+{
+	codec->width = width;
+	codec->height = height;
+	codec->pix_fmt = kind->format;
+	codec->time_base = (AVRational){1, 1000000};
+	codec->framerate = (AVRational){max_fps, 1};
+	codec->gop_size = INT32_MAX;
+	codec->max_b_frames = 0;
+	/* what libyuv made; untagged it would be taken for BT.709 */
+	codec->color_range = AVCOL_RANGE_MPEG;
+	codec->colorspace = AVCOL_SPC_SMPTE170M;
+	codec->color_primaries = AVCOL_PRI_SMPTE170M;
+	codec->color_trc = AVCOL_TRC_SMPTE170M;
+	kind->set_up(codec);
+}
+
+/* ---- hardware ---- */
+
+/* @return the first device for VA-API */
+static int open_device(struct encoder *encoder, struct error *reterr)
+{
+	char path[64];
+	int r = -ENODEV;
+
+	for (int i = 128; i < 136 && r < 0; i++) {
+		snprintf(path, sizeof(path), DEVICES "%d", i);
+		if (access(path, R_OK | W_OK) == 0)
+			r = av_hwdevice_ctx_create(
+				&encoder->device, AV_HWDEVICE_TYPE_VAAPI, path, NULL, 0);
+	}
+	if (r == -ENODEV)
+		return error_set(reterr, r, "no device " DEVICES "* that this user may open");
+	return r < 0 ? error_set(reterr, from_av(r), "%s: %s", path, av_err2str(r)) : 0;
+}
+
+/* Where pictures lie that the hardware reads: luma, and both chroma interleaved. */
+static int open_surfaces(struct encoder *encoder, int width, int height, struct error *reterr)
+{
+	AVBufferRef *surfaces = av_hwframe_ctx_alloc(encoder->device);
+	AVHWFramesContext *context;
+	int r = -ENOMEM;
+
+	if (surfaces) {
+		context = (AVHWFramesContext *)(void *)surfaces->data;
+		context->format = AV_PIX_FMT_VAAPI;
+		context->sw_format = AV_PIX_FMT_NV12;
+		context->width = width;
+		context->height = height;
+		context->initial_pool_size = 4;
+		r = av_hwframe_ctx_init(surfaces);
+		if (r == 0)
+			encoder->codec->hw_frames_ctx = av_buffer_ref(surfaces);
+		av_buffer_unref(&surfaces);
+	}
+	encoder->surface = av_frame_alloc();
+	encoder->interleaved = av_frame_alloc();
+	if (r == 0 && (!encoder->surface || !encoder->interleaved))
+		r = -ENOMEM;
+	if (r == 0) {
+		encoder->interleaved->format = AV_PIX_FMT_NV12;
+		encoder->interleaved->width = width;
+		encoder->interleaved->height = height;
+		r = av_frame_get_buffer(encoder->interleaved, 0);
+	}
+	return r < 0 ? error_set(reterr, from_av(r), "no surfaces: %s", av_err2str(r)) : 0;
+}
+
+/* @return the frame that the encoder is sent, or NULL */
+static AVFrame *upload(struct encoder *encoder, const struct picture *picture)
+{
+	AVFrame *frame = encoder->interleaved;
+
+	av_frame_unref(encoder->surface);
+	picture_interleave(
+		picture, frame->data[0], frame->linesize[0], frame->data[1], frame->linesize[1]);
+	if (av_hwframe_get_buffer(encoder->codec->hw_frames_ctx, encoder->surface, 0) < 0 ||
+		av_hwframe_transfer_data(encoder->surface, frame, 0) < 0)
+		return NULL;
+	return encoder->surface;
+}
+
+/* ---- one encoder ---- */
+
+static int open_kind(
+	struct encoder *encoder, int width, int height, int max_fps, struct error *reterr)
+{
+	const struct kind *kind = encoder->kind;
+	const AVCodec *codec = avcodec_find_encoder_by_name(kind->name);
+	int r = 0;
 
 	if (!codec)
-		return error_set(
-			reterr, -ENOENT, "no H.264 encoder: libavcodec was built without libx264");
-	if (!encoder)
-		return -ENOMEM;
-	av_log_set_level(AV_LOG_ERROR);
+		return error_set(reterr, -ENOENT, "libavcodec was built without it");
 	encoder->last_us = INT64_MIN;
 	encoder->codec = avcodec_alloc_context3(codec);
 	encoder->frame = av_frame_alloc();
 	encoder->packet = av_packet_alloc();
 	if (!encoder->codec || !encoder->frame || !encoder->packet)
-		return -ENOMEM;
-	set_up(encoder->codec, width, height, max_fps);
+		return error_set(reterr, -ENOMEM, "no memory");
+	set_up(encoder->codec, kind, width, height, max_fps);
+	if (kind->hardware)
+		r = open_device(encoder, reterr);
+	if (r == 0 && kind->hardware)
+		r = open_surfaces(encoder, width, height, reterr);
+	if (r < 0)
+		return r;
 	r = avcodec_open2(encoder->codec, codec, NULL);
 	if (r < 0)
-		return error_set(reterr, from_av(r), "the H.264 encoder refuses %dx%d: %s", width,
-			height, av_err2str(r));
-	snprintf(encoder->description, sizeof(encoder->description),
-		"libx264 preset=" X264_PRESET ":crf=" X264_CRF ":tune=zerolatency:" X264_PARAMS);
+		return error_set(
+			reterr, from_av(r), "it refuses %dx%d: %s", width, height, av_err2str(r));
+	snprintf(encoder->description, sizeof(encoder->description), "%s %s", kind->name,
+		kind->settings);
+	return 0;
+}
+
+static bool has_parameters(const struct encoded *encoded)
+{
+	for (size_t i = 0; i + 3 < encoded->size_bytes; i++)
+		if (encoded->data[i] == 0 && encoded->data[i + 1] == 0 &&
+			encoded->data[i + 2] == 1 && (encoded->data[i + 3] & 31) == 7)
+			return true;
+	return false;
+}
+
+/* Whether the hardware does what it was asked for, before a session relies on it. */
+static int try_out(struct encoder *encoder, int width, int height, struct error *reterr)
+{
+	_destroy_(picture) struct picture *picture = NULL;
+	struct encoded encoded;
+	int r = picture_create(&picture, width, height);
+
+	for (int i = 0; i < 3 && r == 0; i++) {
+		bool keyframe = i != 1;
+
+		r = encoder_encode(encoder, picture, i * NS_PER_MS, keyframe, &encoded);
+		if (r == 0 &&
+			(encoded.keyframe != keyframe || (keyframe && !has_parameters(&encoded))))
+			r = -EPROTO;
+	}
+	encoder->last_us = INT64_MIN;
+	return r < 0 ? error_set(reterr, r, "its pictures are not what was asked for") : 0;
+}
+
+static int create_kind(struct encoder **ret, const struct kind *kind, int width, int height,
+	int max_fps, struct error *reterr)
+{
+	_destroy_(encoder) struct encoder *encoder = calloc(1, sizeof(*encoder));
+	int r;
+
+	if (!encoder)
+		return error_set(reterr, -ENOMEM, "no memory");
+	encoder->kind = kind;
+	r = open_kind(encoder, width, height, max_fps, reterr);
+	if (r == 0 && kind->hardware)
+		r = try_out(encoder, width, height, reterr);
+	if (r < 0)
+		return r;
 	*ret = steal_ptr(encoder);
+	return 0;
+}
+
+int encoder_create(struct encoder **ret, int width, int height,
+	const struct encoder_options *options, struct error *reterr)
+{
+	bool any = strcmp(options->name, "auto") == 0;
+	struct error error = {""};
+	int r = -ENOENT;
+
+	av_log_set_level(AV_LOG_ERROR);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r < 0; i++) {
+		if (!any && strcmp(options->name, kinds[i].name) != 0)
+			continue;
+		r = create_kind(ret, &kinds[i], width, height, options->max_fps, &error);
+		if (r < 0 && any)
+			log_debug("encoder: not %s: %s", kinds[i].name, error.text);
+	}
+	if (r < 0)
+		return error_set(reterr, r, "the encoder %s cannot be had: %s",
+			any ? kinds[ARRAY_SIZE(kinds) - 1].name : options->name,
+			error.text[0] ? error.text : "there is none of this name");
 	return 0;
 }
 
@@ -115,7 +295,10 @@ void encoder_destroy(struct encoder *encoder)
 		return;
 	avcodec_free_context(&encoder->codec);
 	av_frame_free(&encoder->frame);
+	av_frame_free(&encoder->surface);
+	av_frame_free(&encoder->interleaved);
 	av_packet_free(&encoder->packet);
+	av_buffer_unref(&encoder->device);
 	free(encoder);
 }
 
@@ -124,19 +307,27 @@ const char *encoder_describe(const struct encoder *encoder)
 	return encoder->description;
 }
 
+/* @return the frame that shows the picture, or NULL */
+static AVFrame *prepare(struct encoder *encoder, const struct picture *picture)
+{
+	if (encoder->kind->hardware)
+		return upload(encoder, picture);
+	return show_picture(encoder->frame, picture, encoder->kind->format) == 0 ? encoder->frame
+										 : NULL;
+}
+
 int encoder_encode(struct encoder *encoder, const struct picture *picture, int64_t time_ns,
 	bool keyframe, struct encoded *ret)
 {
-	AVFrame *frame = encoder->frame;
+	AVFrame *frame = prepare(encoder, picture);
 	int64_t us = time_ns / NS_PER_US;
 	int r;
 
+	if (!frame)
+		return -EIO;
 	if (us <= encoder->last_us)
 		us = encoder->last_us + 1;
 	encoder->last_us = us;
-	r = show_picture(frame, picture, AV_PIX_FMT_YUV420P);
-	if (r < 0)
-		return r;
 	frame->pts = us;
 	frame->pict_type = keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
 	r = avcodec_send_frame(encoder->codec, frame);

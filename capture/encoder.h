@@ -9,15 +9,31 @@
 /** Encodes pictures of one size to H.264. One thread at a time. */
 struct encoder;
 
+struct encoder_options {
+	const char *name; /* of encoder_names; "auto": the first that works */
+	int max_fps;
+};
+
+/** The one that is always there. */
+#define ENCODER_LAST "libx264"
+
+/** What may be asked for; ends with NULL. */
+extern const char *const encoder_names[];
+
 /**
- * @param ret  set on success; freed by encoder_destroy()
+ * A hardware encoder is asked for a picture at once: it is taken when it gives what this program relies on, one
+ * picture for each and SPS and PPS with a keyframe. Of "auto" the log says why not another.
+ *
+ * @param ret            set on success; freed by encoder_destroy()
+ * @param width, height  even, in pixels
  * @return 0, or a negative errno with the reason
  */
-int encoder_create(struct encoder **ret, int width, int height, int max_fps, struct error *reterr);
+int encoder_create(struct encoder **ret, int width, int height,
+	const struct encoder_options *options, struct error *reterr);
 void encoder_destroy(struct encoder *encoder);
 DEFINE_DESTROY(encoder);
 
-/** Name and settings, for the session file. */
+/** Name and settings as they were asked for, for the session file. */
 const char *encoder_describe(const struct encoder *encoder);
 
 /** One coded picture; valid until the next call on the encoder. */

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/canvas.h"
+#include "capture/hide.h"
 #include "capture/monitors.h"
 #include "protocol/base/error.h"
 
@@ -19,7 +20,7 @@ struct grabber_size {
 
 /** One implementation: each exports one constant object. */
 struct grabber_ops {
-	const char *name; /* "x11", "test" */
+	const char *name; /* "x11", "wlr", "test" */
 
 	/** Connect. @param display  NULL: the environment's. @return 0 or -errno with the reason */
 	int (*create)(struct grabber **ret, const char *display, struct error *reterr);
@@ -59,9 +60,22 @@ struct grabber_ops {
 	/** All of the screen counts as damaged, for a fresh canvas. */
 	void (*damage_all)(struct grabber *grabber);
 
+	/**
+	 * Hide windows from now on, by MASK_WINDOWS of the canvas; before the first grab. NULL: it cannot know
+	 * where windows are.
+	 *
+	 * @param rules    lives longer than the grabber, as @p focused does
+	 * @param focused  whether the window that has the focus is hidden; when it changes, wait() ends
+	 */
+	int (*hide)(struct grabber *grabber, const struct hide_rules *rules,
+		const _Atomic bool *focused, struct error *reterr);
+
 	/** Make what waits for the screen return -EPIPE, now and later. Any thread. NULL: nothing
 	 *  ever waits for anybody else. */
 	void (*cut)(struct grabber *grabber);
+
+	/** What it looks at, for a person: "output HEADLESS-1". NULL: there is nothing to say. */
+	const char *(*describe)(const struct grabber *grabber);
 
 	void (*destroy)(struct grabber *grabber);
 };
@@ -71,6 +85,7 @@ struct grabber {
 };
 
 extern const struct grabber_ops grabber_x11;
+extern const struct grabber_ops grabber_wlr; /* a Wayland output, where wlr-screencopy is offered */
 extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
 
 /** @return the grabber of that name, or NULL */
@@ -80,6 +95,16 @@ static inline const char *grabber_caveat(const struct grabber *grabber)
 {
 	return grabber->ops->caveat ? grabber->ops->caveat(grabber) : NULL;
 }
+
+/**
+ * Choose the grabber that sees what a person sees in this session: a Wayland compositor is asked
+ * first, because an X display beside it has only some of the windows.
+ *
+ * @param display  an X display that somebody named, or NULL
+ * @param ret_why  what was chosen and why, or why nothing can be
+ * @return NULL when there is none
+ */
+const struct grabber_ops *grabber_choose(const char *display, struct error *ret_why);
 
 static inline void grabber_destroy(struct grabber *grabber)
 {

@@ -116,13 +116,3 @@ const struct grabber_ops grabber_test = {
 	.damage_all = test_damage_all,
 	.destroy = test_destroy,
 };
-
-const struct grabber_ops *grabber_find(const char *name)
-{
-	static const struct grabber_ops *const grabbers[] = {&grabber_x11, &grabber_test};
-
-	for (size_t i = 0; i < ARRAY_SIZE(grabbers); i++)
-		if (strcmp(grabbers[i]->name, name) == 0)
-			return grabbers[i];
-	return NULL;
-}

@@ -1,11 +1,13 @@
 #include "capture/grabber.h"
 
+#include "capture/mask_x11.h"
 #include "capture/x11.h"
 #include "capture/x11_copy.h"
 #include "capture/x11_monitors.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +25,13 @@
 #define LOOK_SHARE 10
 
 /* with more rectangles than this, what surrounds them all costs less than asking for each */
-#define RECTANGLES_LIMIT X11_COPY_RECTS
-_Static_assert(MONITORS_PIECES <= RECTANGLES_LIMIT, "all that is shown can be copied at once");
+#define RECTANGLES_LIMIT 24
+#define COPIED_LIMIT     X11_COPY_RECTS
+_Static_assert(RECTANGLES_LIMIT + CANVAS_AREAS <= COPIED_LIMIT && MONITORS_PIECES <= COPIED_LIMIT,
+	"all that is shown can be copied at once");
+
+/* A copy is made again so often when windows come and change meanwhile; what is not known then is hidden. */
+#define COPIES_LIMIT 5
 
 #define BLACK_ROWS 64
 
@@ -47,7 +54,9 @@ struct x11_grabber {
 	uint32_t
 		subtracted; /* sequence number of the last subtraction: reports before it are done with */
 	bool damaged, damaged_all, resized;
-	int64_t damage_ns; /* of the first since the last grab */
+	struct mask_x11 *mask;  /* NULL: no window is hidden */
+	struct areas uncovered; /* nothing hides them any more: to be copied */
+	int64_t damage_ns;      /* of the first since the last grab */
 	int64_t grabbed_ns;
 };
 
@@ -136,11 +145,21 @@ static void x11_destroy(struct grabber *base)
 {
 	struct x11_grabber *grabber = x11(base);
 
+	mask_x11_destroy(grabber->mask);
 	if (grabber->connection) {
 		x11_copy_destroy(grabber->copy);
 		xcb_disconnect(grabber->connection);
 	}
 	free(grabber);
+}
+
+static int x11_hide(struct grabber *base, const struct hide_rules *rules,
+	const _Atomic bool *focused, struct error *reterr)
+{
+	struct x11_grabber *grabber = x11(base);
+	int r = mask_x11_create(&grabber->mask, grabber->connection, grabber->root, rules, focused);
+
+	return r < 0 ? error_set(reterr, r, "cannot ask the X server for its windows") : 0;
 }
 
 static void x11_damage_all(struct grabber *base)
@@ -218,6 +237,8 @@ static void take_events(struct x11_grabber *grabber)
 			(grabber->monitor_event &&
 				(type == grabber->monitor_event ||
 					type == grabber->monitor_event + 1));
+		if (grabber->mask)
+			mask_x11_event(grabber->mask, event);
 		free(event);
 	}
 	if (moved && read_monitors(grabber))
@@ -231,22 +252,40 @@ static void look_again(struct x11_grabber *grabber)
 		x11_damage_all(&grabber->base);
 }
 
+/* What is hidden may have to be another place, without anything being drawn. */
+static void look_at_mask(struct x11_grabber *grabber)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (grabber->damaged || !grabber->mask || mask_x11_due_ns(grabber->mask) > now_ns)
+		return;
+	grabber->damaged = true;
+	grabber->damage_ns = now_ns;
+}
+
 static int x11_grabber_wait(
 	struct grabber *base, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns)
 {
 	struct x11_grabber *grabber = x11(base);
+	int64_t due_ns;
 
 	take_events(grabber); /* replies may have brought some along */
-	if (!grabber->told && grabber->look_ns < deadline_ns)
-		deadline_ns = grabber->look_ns;
+	look_at_mask(grabber);
 	if (!grabber->damaged) {
-		int r = x11_wait(grabber->connection, wake_fd, deadline_ns);
+		int r;
 
+		due_ns = grabber->mask ? mask_x11_due_ns(grabber->mask) : INT64_MAX;
+		if (!grabber->told && grabber->look_ns < due_ns)
+			due_ns = grabber->look_ns;
+		r = x11_wait(
+			grabber->connection, wake_fd, due_ns < deadline_ns ? due_ns : deadline_ns);
 		if (r < 0)
 			return r;
-		if (r > 0)
-			take_events(grabber);
+		take_events(grabber);
+		look_at_mask(grabber);
 		look_again(grabber);
+		if (r == 0 && !grabber->damaged)
+			return 0;
 	}
 	if (xcb_connection_has_error(grabber->connection))
 		return -EPIPE;
@@ -312,7 +351,7 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 /* What no monitor shows is nothing that anybody sees, whatever the server has there. */
 static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int count)
 {
-	struct rect shown[RECTANGLES_LIMIT];
+	struct rect shown[COPIED_LIMIT];
 	int kept = 0;
 
 	if (!grabber->cut)
@@ -324,7 +363,7 @@ static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int
 			if (common.width <= 0 || common.height <= 0)
 				continue;
 			/* too many: all that is shown */
-			if (kept == RECTANGLES_LIMIT) {
+			if (kept == COPIED_LIMIT) {
 				memcpy(rects, grabber->shown.piece, sizeof(grabber->shown.piece));
 				return grabber->shown.count;
 			}
@@ -363,40 +402,102 @@ static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
 	grabber->look_ns = grabber->grabbed_ns + (pause_ns > LOOK_NS ? pause_ns : LOOK_NS);
 }
 
+/* The same, until it is known which windows are in the copy: events come before the replies that follow them. */
+static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int count)
+{
+	int r = 0, settled = 0;
+
+	for (int copies = 0; copies < COPIES_LIMIT && r == 0 && settled == 0; copies++) {
+		r = mask_x11_look(grabber->mask);
+		if (r == 0)
+			r = x11_copy_take(grabber->copy, rects, count);
+		take_events(grabber);
+		if (r == 0)
+			settled = mask_x11_settle(grabber->mask);
+	}
+	return r < 0 ? r : settled < 0 ? settled : 0;
+}
+
+static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	struct areas hidden;
+
+	mask_x11_take(grabber->mask, &(struct rect){0, 0, canvas->width, canvas->height}, &hidden);
+	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
+}
+
+/* Damage and what is uncovered, as much of it as there is room for: all of the screen when they overlap too much. */
+static int take_rects(struct x11_grabber *grabber, struct rect *rects)
+{
+	int64_t pixels = 0, room = (int64_t)grabber->width * grabber->height;
+	int count = grabber->told ? take_damage(grabber, rects) : take_all(grabber, rects),
+	    usable = 0;
+
+	if (count < 0)
+		return count;
+	for (int i = 0; i < grabber->uncovered.count; i++)
+		rects[count++] = grabber->uncovered.area[i];
+	grabber->uncovered.count = 0;
+	for (int i = 0; i < count; i++)
+		if (rects[i].width > 0 && rects[i].height > 0) {
+			pixels += (int64_t)rects[i].width * rects[i].height;
+			rects[usable++] = rects[i];
+		}
+	if (pixels <= room)
+		return usable;
+	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
+	return 1;
+}
+
+static int copy_onto(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	struct rect rects[COPIED_LIMIT];
+	bool all;
+	int r, count;
+
+	grabber->damaged = false; /* what is reported from here on is for the next one */
+	count = take_rects(grabber, rects);
+	if (count < 0)
+		return count;
+	all = grabber->damaged_all;
+	grabber->damaged_all = false;
+	count = leave_hidden_out(grabber, rects, count);
+	r = grabber->mask ? copy_known(grabber, rects, count)
+			  : x11_copy_take(grabber->copy, rects, count);
+	if (r < 0)
+		return r;
+	if (grabber->mask)
+		hide_windows(grabber, canvas);
+	x11_copy_put(grabber->copy, rects, count, canvas);
+	return all ? blacken_hidden(grabber, canvas) : 0;
+}
+
 static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct x11_grabber *grabber = x11(base);
-	struct rect rects[RECTANGLES_LIMIT];
 	int64_t begun_ns = clock_now_ns();
-	int count, usable = 0, r;
+	int r;
 
 	take_events(grabber);
 	if (grabber->resized) {
 		r = x11_copy_resize(grabber->copy, grabber->width, grabber->height, NULL);
 		grabber->resized = false;
+		grabber->uncovered.count = 0;
 		return r < 0 ? -EPIPE : -EAGAIN;
 	}
 	if (canvas->width != grabber->width || canvas->height != grabber->height)
 		return -EAGAIN;
-	count = grabber->told ? take_damage(grabber, rects) : take_all(grabber, rects);
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count; i++)
-		if (rects[i].width > 0 && rects[i].height > 0)
-			rects[usable++] = rects[i];
-	usable = leave_hidden_out(grabber, rects, usable);
-	r = x11_copy_rects(grabber->copy, rects, usable, canvas);
-	if (r == 0 && grabber->damaged_all)
-		r = blacken_hidden(grabber, canvas);
-	if (r == -EAGAIN) {
-		grabber->damaged_all = true;
-		return r;
-	}
+	r = copy_onto(grabber, canvas);
+	if (r == -EAGAIN)
+		x11_damage_all(base);
 	if (r < 0)
 		return r;
-	grabber->damaged = grabber->damaged_all = false;
 	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
 	plan_look(grabber, begun_ns);
+	if (grabber->uncovered.count > 0) {
+		grabber->damaged = true;
+		grabber->damage_ns = grabber->grabbed_ns;
+	}
 	return 0;
 }
 
@@ -414,6 +515,7 @@ const struct grabber_ops grabber_x11 = {
 	.monitors = x11_monitors,
 	.caveat = x11_caveat,
 	.damage_all = x11_damage_all,
+	.hide = x11_hide,
 	.cut = x11_grabber_cut,
 	.destroy = x11_destroy,
 };

@@ -38,6 +38,9 @@ struct tile {
 	bool exact; /* over all of it */
 	bool moved; /* its last change was shown by the video */
 	bool photo; /* not worth it, until it changes */
+	bool owed;  /* laid since the video has shown it */
+	bool known; /* what the video shows is the same, if it has this sum */
+	uint32_t sum;
 };
 
 /* a bucket that fills with time */
@@ -197,8 +200,10 @@ static const Uxrec__ScreenPatches *end_message(struct patcher *patcher)
 	/* the files have come to rest in memory */
 	for (size_t i = 0; i < patcher->message.n_patches; i++)
 		patcher->patch[i].png.data = patcher->files.data + patcher->offset[i];
-	return patcher->message.n_patches || patcher->message.n_cleared_px ? &patcher->message
-									   : NULL;
+	return patcher->message.n_patches || patcher->message.n_cleared_px ||
+			patcher->message.unchanged
+		? &patcher->message
+		: NULL;
 }
 
 /* ---- changes ---- */
@@ -232,7 +237,7 @@ static void note_laid(struct patcher *patcher, struct tile *tile, void *user)
 {
 	(void)patcher;
 	tile->changed_ns = *(int64_t *)user;
-	tile->laid = true;
+	tile->laid = tile->owed = true;
 	tile->moved = tile->photo = false;
 }
 
@@ -260,7 +265,7 @@ static void clear(struct patcher *patcher, struct tile *tile, void *user)
 
 	tile->changed_ns = *(int64_t *)user;
 	tile->moved = true;
-	tile->exact = tile->photo = false;
+	tile->exact = tile->photo = tile->known = false;
 	if (!tile->laid)
 		return;
 	tile->laid = false;
@@ -275,8 +280,52 @@ const Uxrec__ScreenPatches *patcher_clear(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns)
 {
 	begin_message(patcher);
+	patcher->message.unchanged = changed->count == 0;
 	each_tile(patcher, changed, clear, &now_ns);
 	return end_message(patcher);
+}
+
+/* Two contents of one sum are rare, and then the video shows the old one until its next picture. */
+static uint32_t sum_of(const struct patcher *patcher, const struct tile *tile)
+{
+	const struct canvas *canvas = patcher->canvas;
+	int number = (int)(tile - patcher->tiles);
+	struct rect rect =
+		rect_of(patcher, number % patcher->columns, number / patcher->columns, 1);
+	uint32_t sum = 0;
+
+	for (int y = rect.y; y < rect.y + rect.height; y++)
+		sum = png_sum(sum,
+			canvas->pixels + (ptrdiff_t)y * canvas->stride + 4 * (ptrdiff_t)rect.x,
+			(size_t)rect.width * 4);
+	return sum;
+}
+
+bool patcher_owes(struct patcher *patcher)
+{
+	bool owes = false;
+
+	for (int i = 0; i < patcher->columns * patcher->rows; i++) {
+		struct tile *tile = &patcher->tiles[i];
+
+		if (tile->owed)
+			tile->owed = !tile->known || sum_of(patcher, tile) != tile->sum;
+		owes |= tile->owed;
+	}
+	return owes;
+}
+
+void patcher_paid(struct patcher *patcher)
+{
+	for (int i = 0; i < patcher->columns * patcher->rows; i++) {
+		struct tile *tile = &patcher->tiles[i];
+
+		if (!tile->owed)
+			continue;
+		tile->owed = false;
+		tile->known = true;
+		tile->sum = sum_of(patcher, tile);
+	}
 }
 
 void patcher_reset(struct patcher *patcher)
@@ -347,6 +396,7 @@ const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns
 		patcher->next = (patcher->next + (count ? count : 1)) % total;
 	}
 	patcher->resting.bytes -= (int64_t)patcher->files.size_bytes;
+	patcher->message.unchanged = patcher->message.n_patches > 0;
 	return end_message(patcher);
 }
 

@@ -3,6 +3,8 @@
 #include "capture/canvas.h"
 #include "protocol/screen.pb-c.h"
 
+#include <stdbool.h>
+
 /**
  * Says what lies over the video, exact to the pixel: what has changed little, instead of a whole picture of the
  * video, and what has come to rest. It knows of every tile of the screen whether something lies over it, and when
@@ -27,12 +29,20 @@ const Uxrec__ScreenPatches *patcher_lay(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns);
 
 /**
- * The video is about to show what has changed: what lies there is taken away with that picture.
+ * The video is about to show what has changed, or that nothing has: what lies there is taken away with that picture.
  *
- * @return what is to be pushed with the picture's time, or NULL: nothing lies there
+ * @return what is to be pushed with the picture's time, or NULL: nothing
  */
 const Uxrec__ScreenPatches *patcher_clear(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns);
+
+/**
+ * Whether the video lacks something of what was laid: a caret that is gone again is as the video shows it.
+ */
+bool patcher_owes(struct patcher *patcher);
+
+/** The video has shown the canvas as it is. */
+void patcher_paid(struct patcher *patcher);
 
 /** A keyframe has taken all away; it is laid again as the next thing that patcher_rest() says. */
 void patcher_reset(struct patcher *patcher);

@@ -58,6 +58,13 @@ void picture_put(
 			(size_t)((rect->width + 1) & ~1));
 }
 
+void picture_interleave(
+	const struct picture *picture, uint8_t *y, int stride_y, uint8_t *uv, int stride_uv)
+{
+	I420ToNV12(picture->y, picture->stride_y, picture->u, picture->stride_uv, picture->v,
+		picture->stride_uv, y, stride_y, uv, stride_uv, picture->width, picture->height);
+}
+
 /* libyuv names words from their most significant byte on */
 static const struct pixel_layout pixel_layouts[] = {
 	{32, 0xff0000, 0xff00, 0xff, NULL},

@@ -51,6 +51,10 @@ const struct pixel_layout *pixel_layout_find(int bits, uint32_t red, uint32_t gr
 void pixel_layout_convert(const struct pixel_layout *layout, const uint8_t *from, int from_stride,
 	uint8_t *to, int to_stride, int width, int height);
 
+/** Copy the picture with its chroma planes interleaved: NV12. Strides in bytes. */
+void picture_interleave(
+	const struct picture *picture, uint8_t *y, int stride_y, uint8_t *uv, int stride_uv);
+
 /**
  * Scale the picture down and compress it as JPEG: what the moderator is shown before a session.
  *

@@ -60,6 +60,11 @@ void png_destroy(struct png *png)
 	free(png);
 }
 
+uint32_t png_sum(uint32_t sum, const void *data, size_t size_bytes)
+{
+	return libdeflate_crc32(sum, data, size_bytes);
+}
+
 /* ---- chunks ---- */
 
 static void put_be32(struct buf *out, uint32_t value)

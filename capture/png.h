@@ -14,6 +14,9 @@ int png_create(struct png **ret);
 void png_destroy(struct png *png);
 DEFINE_DESTROY(png);
 
+/** The CRC-32 of PNG, of bytes that follow those it was before; 0 at first. */
+uint32_t png_sum(uint32_t sum, const void *data, size_t size_bytes);
+
 /**
  * Append a file of width × height pixels.
  *

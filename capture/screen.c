@@ -2,16 +2,22 @@
 
 #include "capture/encoder.h"
 #include "capture/grabber.h"
+#include "capture/pace.h"
 #include "capture/patcher.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/log.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
+#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 /* Keyframes come by work: a seek decodes at most this many pictures, and lays what ten seconds of change at
  * the full rate have laid over them. */
@@ -28,6 +34,12 @@
 /* How much later than its drawing a damage may reach us: nothing newer is called complete. */
 #define REPORT_DELAY_NS (5 * NS_PER_MS)
 
+/* An encoder that fails is replaced, but not for ever. */
+#define ENCODER_FAILURES 3
+#define ENCODER_TRUST_NS (10 * NS_PER_S)
+
+#define LOW_NICE 5
+
 /* A grabber that says "again" this often in a row is broken. */
 #define RETRIES_LIMIT 100
 
@@ -38,7 +50,10 @@ struct screen_source {
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop, keyframe_wanted;
-	_Atomic int64_t busy_since_ns; /* 0: waiting for damage */
+	_Atomic bool focused_hidden;
+	pthread_mutex_t hidden_lock;
+	struct areas hidden[MASK_COUNT]; /* of the canvas, for others */
+	_Atomic int64_t busy_since_ns;   /* 0: waiting for damage */
 
 	pthread_mutex_t
 		grabber_lock; /* of the pointer: another thread may cut what this one waits for */
@@ -50,10 +65,13 @@ struct screen_source {
 	struct encoder *encoder;
 	struct grabber_size size;
 	struct monitors monitors; /* as they were said */
-	int64_t next_ns;          /* not before, for the ceiling of the picture rate */
+	struct pace pace;
+	int64_t next_ns; /* not before, for the ceiling of the picture rate */
 	int64_t last_time_ns, copied_ns;
 	int64_t owed_ns,
 		owed_bytes; /* since when the video lacks what lies over it, and how much; 0: it does not */
+	int64_t encoder_failed_ns;
+	int encoder_failures; /* not long apart */
 	uint32_t pictures_since_keyframe, changes_since_keyframe;
 	bool keyframe_seen;
 };
@@ -105,7 +123,22 @@ static int push_info(struct screen_source *source, int64_t time_ns)
 	info.grabber = (char *)source->grabber->ops->name;
 	info.encoder = (char *)encoder_describe(source->encoder);
 	info.max_fps = (uint32_t)source->options.max_fps;
+	if (source->options.hide) {
+		info.hidden_places = (uint32_t)source->options.hide->fixed.count;
+		info.hidden_window_rules = (uint32_t)source->options.hide->window_count;
+		info.hidden_passwords = source->options.hide->passwords;
+	}
+	info.fps = (uint32_t)source->pace.fps;
 	return push(source, &(struct packet_info){CHANNEL_SCREEN_INFO, 0, time_ns, 0}, &info.base);
+}
+
+static int open_encoder(struct screen_source *source, const char *name, struct error *reterr)
+{
+	const struct picture *picture = source->canvas->picture;
+
+	encoder_destroy(steal_ptr(source->encoder));
+	return encoder_create(&source->encoder, picture->width, picture->height,
+		&(struct encoder_options){name, source->options.max_fps}, reterr);
 }
 
 /* A fresh canvas and encoder for the grabber's present size. */
@@ -116,15 +149,15 @@ static int set_up(struct screen_source *source, struct error *reterr)
 
 	patcher_destroy(steal_ptr(source->patcher));
 	canvas_destroy(steal_ptr(source->canvas));
-	encoder_destroy(steal_ptr(source->encoder));
 	r = canvas_create(&source->canvas, size.width, size.height);
 	if (r == 0)
 		r = patcher_create(&source->patcher, source->canvas);
 	if (r < 0)
 		return error_set(
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
-	r = encoder_create(&source->encoder, source->canvas->picture->width,
-		source->canvas->picture->height, source->options.max_fps, reterr);
+	if (source->options.hide)
+		canvas_set_mask(source->canvas, MASK_FIXED, &source->options.hide->fixed, NULL);
+	r = open_encoder(source, source->options.encoder, reterr);
 	if (r < 0)
 		return r;
 	source->size = size;
@@ -169,6 +202,58 @@ static int64_t take_time(struct screen_source *source, int64_t time_ns)
 	return time_ns;
 }
 
+static int push_gap(
+	struct screen_source *source, int64_t from_ns, int64_t to_ns, const char *detail)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topic = (char *)channel_kind_get(CHANNEL_SCREEN)->topic;
+
+	gap.reason = UXREC__GAP__REASON__REASON_ENCODER;
+	gap.from_ns = session_clock_at(source->context.clock, from_ns);
+	gap.to_ns = session_clock_at(source->context.clock, to_ns);
+	gap.topics = &topic;
+	gap.n_topics = 1;
+	gap.count = 1;
+	gap.detail = (char *)detail;
+	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
+}
+
+/* The encoder has failed: the one that needs no hardware takes its place. What is to be shown is still there. */
+static int replace_encoder(struct screen_source *source, int failed)
+{
+	int64_t now_ns = clock_now_ns();
+	char detail[256];
+	struct error error;
+	int r;
+
+	if (now_ns - source->encoder_failed_ns > ENCODER_TRUST_NS)
+		source->encoder_failures = 0;
+	source->encoder_failed_ns = now_ns;
+	if (++source->encoder_failures > ENCODER_FAILURES)
+		return failed;
+	snprintf(detail, sizeof(detail), "%s: %s", encoder_describe(source->encoder),
+		strerror(-failed));
+	log_warning("screen: the encoder failed and is replaced: %s", detail);
+	r = open_encoder(source, ENCODER_LAST, &error);
+	if (r < 0)
+		return log_errno(r, "screen: %s", error.text);
+	source->keyframe_seen = false;
+	return push_gap(source, now_ns, clock_now_ns(), detail);
+}
+
+static int encode(struct screen_source *source, int64_t time_ns, bool keyframe, struct encoded *ret)
+{
+	int r;
+
+	while ((r = encoder_encode(source->encoder, source->canvas->picture, time_ns,
+			keyframe || !source->keyframe_seen, ret)) < 0) {
+		r = replace_encoder(source, r);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int push_video(
 	struct screen_source *source, const struct packet_info *info, const struct encoded *encoded)
 {
@@ -190,18 +275,19 @@ static int push_video(
 static int push_clear(struct screen_source *source, const struct areas *changed,
 	const struct packet_info *info, bool keyframe)
 {
-	const Uxrec__ScreenPatches *cleared =
+	const Uxrec__ScreenPatches *patches =
 		patcher_clear(source->patcher, changed, info->time_ns);
+	int r = 0;
 
-	if (keyframe) {
-		patcher_reset(source->patcher);
-		return push_keyframe_mark(source, info->time_ns);
-	}
-	if (!cleared)
-		return 0;
-	return push(source,
-		&(struct packet_info){CHANNEL_SCREEN_PATCHES, 0, info->time_ns, info->publish_ns},
-		&cleared->base);
+	if (patches && (!keyframe || patches->unchanged))
+		r = push(source,
+			&(struct packet_info){
+				CHANNEL_SCREEN_PATCHES, 0, info->time_ns, info->publish_ns},
+			&patches->base);
+	if (r < 0 || !keyframe)
+		return r;
+	patcher_reset(source->patcher);
+	return push_keyframe_mark(source, info->time_ns);
 }
 
 /**
@@ -215,14 +301,14 @@ static int push_picture(struct screen_source *source, const struct areas *change
 {
 	struct packet_info info = {CHANNEL_SCREEN, 0, take_time(source, time_ns), copied_ns};
 	struct encoded encoded;
-	int r = encoder_encode(
-		source->encoder, source->canvas->picture, info.time_ns, keyframe, &encoded);
+	int r = encode(source, info.time_ns, keyframe, &encoded);
 
 	if (r < 0)
 		return r;
 	r = push_clear(source, changed, &info, encoded.keyframe);
 	if (r < 0)
 		return r;
+	patcher_paid(source->patcher);
 	source->owed_ns = source->owed_bytes = 0;
 	source->pictures_since_keyframe++;
 	info.flags = encoded.keyframe ? PACKET_KEYFRAME : 0;
@@ -263,14 +349,16 @@ static int tell_monitors(struct screen_source *source, int64_t time_ns)
 static int show(struct screen_source *source, int64_t damage_ns)
 {
 	struct areas changed = source->canvas->changed;
-	bool keyframe = keyframe_is_due(source);
 	const Uxrec__ScreenPatches *patches;
+	bool keyframe;
 	int r;
 
 	source->canvas->changed.count = 0;
-	if (changed.count == 0 && !keyframe)
+	/* a change of what is hidden is none, and brings no keyframe on */
+	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
 		return 0;
-	source->next_ns = source->copied_ns + NS_PER_S / source->options.max_fps;
+	keyframe = keyframe_is_due(source);
+	source->next_ns = source->copied_ns + pace_period_ns(&source->pace);
 	source->changes_since_keyframe++;
 	patches = keyframe ? NULL : patcher_lay(source->patcher, &changed, source->copied_ns);
 	if (patches) {
@@ -280,6 +368,13 @@ static int show(struct screen_source *source, int64_t damage_ns)
 		r = push_picture(source, &changed, damage_ns, source->copied_ns, keyframe);
 	}
 	return r < 0 ? r : 1;
+}
+
+static void tell_hidden(struct screen_source *source)
+{
+	pthread_mutex_lock(&source->hidden_lock);
+	memcpy(source->hidden, source->canvas->mask, sizeof(source->hidden));
+	pthread_mutex_unlock(&source->hidden_lock);
 }
 
 /* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
@@ -295,6 +390,7 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 			r = set_up(source, NULL);
 		return r == -EAGAIN ? 0 : r;
 	}
+	tell_hidden(source);
 	if (r == 0)
 		r = tell_monitors(source, damage_ns);
 	if (r == 0)
@@ -305,6 +401,24 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 	return r < 0 ? r : 1;
 }
 
+/* The same, and what it took sets the pace. */
+static int take_picture_at_pace(struct screen_source *source, int64_t damage_ns)
+{
+	int64_t began_ns = clock_now_ns(), cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+	int64_t last_ns = source->last_time_ns;
+	int before = source->pace.fps, r = take_picture(source, damage_ns);
+
+	cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
+	/* nothing has been shown: what is hidden sets no pace */
+	if (r <= 0 || source->last_time_ns == last_ns)
+		return r;
+	if (!pace_note(&source->pace, began_ns, clock_now_ns(), cpu_ns))
+		return r;
+	log_info("screen: %d pictures a second at most instead of %d: %s", source->pace.fps, before,
+		source->pace.fps < before ? "the machine is busy" : "there is room again");
+	return push_info(source, take_time(source, clock_now_ns())) < 0 ? -ENOMEM : 1;
+}
+
 static int64_t due_ns(struct screen_source *source, int64_t now_ns)
 {
 	int64_t rest_ns = patcher_rest_ns(source->patcher, now_ns);
@@ -313,10 +427,20 @@ static int64_t due_ns(struct screen_source *source, int64_t now_ns)
 	return owed_ns < rest_ns ? owed_ns : rest_ns;
 }
 
+/* The video shows what was laid over it, if it does not already. */
+static int pay(struct screen_source *source, int64_t now_ns)
+{
+	static const struct areas nothing;
+
+	if (patcher_owes(source->patcher))
+		return push_picture(source, &nothing, now_ns, 0, false);
+	source->owed_ns = source->owed_bytes = 0;
+	return 0;
+}
+
 /* Nothing has changed: do what has time until then. @return 1 when there was some, 0, or a negative errno */
 static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 {
-	static const struct areas nothing;
 	int64_t now_ns = clock_now_ns();
 	const Uxrec__ScreenPatches *patches;
 	int r = 0;
@@ -327,20 +451,14 @@ static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 	source->busy_since_ns = now_ns;
 	now_ns = clock_now_ns(); /* of what was called complete meanwhile nothing may come */
 	if (source->owed_ns && source->owed_ns + OWED_NS <= now_ns)
-		r = push_picture(source, &nothing, now_ns, 0, false);
+		r = pay(source, now_ns);
 	else if ((patches = patcher_rest(source->patcher, now_ns)))
 		r = push_patches(source, patches, now_ns, 0);
 	return r < 0 ? r : 1;
 }
 
-/* Sleep until the rest of a stroke is there and the ceiling of the rate allows; the damage goes on
- * accumulating meanwhile. */
-static void hold_back(struct screen_source *source, int64_t damage_ns)
+static void sleep_until(struct screen_source *source, int64_t until_ns)
 {
-	int64_t until_ns = damage_ns + COALESCE_NS;
-
-	if (source->next_ns > until_ns)
-		until_ns = source->next_ns;
 	while (!source->stop && clock_now_ns() < until_ns) {
 		struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
 
@@ -355,6 +473,8 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 	int64_t until_ns;
 	int r;
 
+	/* damage goes on accumulating; a grabber that copies while it waits shall have the newest */
+	sleep_until(source, source->next_ns);
 	do {
 		r = ops->wait(source->grabber, source->wake_fd, 0, ret_damage_ns);
 		if (r != 0 || source->keyframe_wanted || source->stop)
@@ -386,10 +506,10 @@ static int run(struct screen_source *source)
 			damage_ns = clock_now_ns(); /* a keyframe of what does not change */
 		}
 		source->busy_since_ns = damage_ns;
-		hold_back(source, damage_ns);
+		sleep_until(source, damage_ns + COALESCE_NS);
 		if (source->stop)
 			break;
-		r = take_picture(source, damage_ns);
+		r = take_picture_at_pace(source, damage_ns);
 		if (r == 0 && ++retries > RETRIES_LIMIT)
 			return -EIO;
 		if (r < 0)
@@ -401,6 +521,37 @@ static int run(struct screen_source *source)
 		}
 	}
 	return 0;
+}
+
+/* The participant's programs come first. */
+static void set_priority(const char *priority)
+{
+	const struct sched_param none = {0};
+
+	if (!priority || strcmp(priority, "usual") == 0)
+		return;
+	/* of a thread: what is asked of process 0 on Linux */
+	if (setpriority(PRIO_PROCESS, 0, LOW_NICE) < 0)
+		log_warning("screen: no lower priority: %s", strerror(errno));
+	if (strcmp(priority, "idle") == 0 &&
+		pthread_setschedparam(pthread_self(), SCHED_IDLE, &none) != 0)
+		log_warning("screen: no idle priority");
+}
+
+/* What cannot be hidden is not recorded. */
+static int hide_windows(struct screen_source *source, struct error *reterr)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const struct hide_rules *rules = source->options.hide;
+
+	if (!rules || !hide_needs_windows(rules))
+		return 0;
+	if (!ops->hide)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the study hides windows, and the screen source '%s' cannot know where they are: "
+			"hide fixed areas, or record an X11 session",
+			ops->name);
+	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
 }
 
 /* The display is there again, and the next picture one that a decoder can begin with. */
@@ -417,7 +568,9 @@ static int connect_again(struct source *base, struct error *reterr)
 		source->grabber = grabber;
 		pthread_mutex_unlock(&source->grabber_lock);
 		grabber_destroy(gone);
-		r = set_up(source, reterr);
+		r = hide_windows(source, reterr);
+		if (r == 0)
+			r = set_up(source, reterr);
 	}
 	if (r < 0)
 		source->busy_since_ns = 0;
@@ -439,6 +592,7 @@ static void *screen_thread(void *user)
 	int r;
 
 	pthread_setname_np(pthread_self(), "uxrec-screen");
+	set_priority(source->options.priority);
 	do
 		r = run(source);
 	while (r == -EPIPE && !source->stop && come_back(source));
@@ -489,6 +643,7 @@ static void screen_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
 	pthread_mutex_destroy(&source->grabber_lock);
+	pthread_mutex_destroy(&source->hidden_lock);
 	free(source);
 }
 
@@ -498,6 +653,24 @@ static const struct source_ops screen_source_ops = {
 	.complete_until = screen_complete_until,
 	.request_keyframe = screen_request_keyframe,
 };
+
+void screen_source_hide_focused(struct source *base, bool hidden)
+{
+	if (atomic_exchange(&screen(base)->focused_hidden, hidden) != hidden)
+		eventfd_write(screen(base)->wake_fd, 1);
+}
+
+bool screen_source_hides(struct source *base, int x_px, int y_px)
+{
+	struct screen_source *source = screen(base);
+	bool hides = false;
+
+	pthread_mutex_lock(&source->hidden_lock);
+	for (int m = 0; m < MASK_COUNT; m++)
+		hides |= areas_have(&source->hidden[m], x_px, y_px);
+	pthread_mutex_unlock(&source->hidden_lock);
+	return hides;
+}
 
 int screen_source_create(struct source **ret, const struct source_context *context,
 	const struct screen_options *options, struct error *reterr)
@@ -511,8 +684,10 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &screen_source_ops;
 	pthread_mutex_init(&source->grabber_lock, NULL);
+	pthread_mutex_init(&source->hidden_lock, NULL);
 	source->context = *context;
 	source->options = *options;
+	pace_init(&source->pace, options->max_fps);
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
@@ -520,11 +695,15 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		return error_set(reterr, -EINVAL, "no screen source '%s'", options->grabber);
 	/* until the first picture has been pushed nothing is complete */
 	source->busy_since_ns = clock_now_ns();
+	source->focused_hidden = true;
 	r = ops->create(&source->grabber, options->display, reterr);
+	if (r == 0)
+		r = hide_windows(source, reterr);
 	if (r == 0)
 		r = set_up(source, reterr);
 	if (r < 0)
 		return r;
+	tell_hidden(source);
 	r = pthread_create(&source->thread, NULL, screen_thread, source);
 	if (r != 0) {
 		source->thread = 0;

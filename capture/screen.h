@@ -1,12 +1,17 @@
 #pragma once
 
+#include "capture/hide.h"
 #include "capture/source.h"
 
 /** What a screen source is asked for. */
 struct screen_options {
-	const char *grabber; /* "x11", "test" */
+	const char *grabber; /* "x11", "wlr", "test" */
 	const char *display; /* NULL: the environment's */
-	int max_fps;         /* 1 to 240 */
+	const char *encoder; /* see encoder_create() */
+	/* "usual", "low" (nice 5) or "idle" (SCHED_IDLE: only what nobody else wants of the machine); NULL: usual */
+	const char *priority;
+	int max_fps;                   /* 1 to 240 */
+	const struct hide_rules *hide; /* NULL: nothing is; lives longer than the source */
 };
 
 /**
@@ -14,7 +19,16 @@ struct screen_options {
  * nothing is pushed while it does not change. The first picture is a keyframe of the whole screen.
  *
  * @param ret  set on success; freed by source_destroy()
- * @return 0, or a negative errno with the reason
+ * @return 0, or a negative errno with the reason: -EOPNOTSUPP when what is to be hidden cannot be
  */
 int screen_source_create(struct source **ret, const struct source_context *context,
 	const struct screen_options *options, struct error *reterr);
+
+/**
+ * The window that has the focus is to be hidden, or no more, if the rules are for that. It is until the first call.
+ * Any thread.
+ */
+void screen_source_hide_focused(struct source *source, bool hidden);
+
+/** @return whether a pixel was hidden when the screen was copied last. Any thread. */
+bool screen_source_hides(struct source *source, int x_px, int y_px);

@@ -20,8 +20,9 @@ struct x11_copy {
 	int pad_bits; /* rows end at a multiple */
 	bool may_share;
 	xcb_shm_seg_t segment;
-	uint8_t *shared; /* written by the server; NULL: nothing is shared */
-	size_t shared_bytes;
+	uint8_t *pixels; /* what was taken, one rectangle behind the other */
+	size_t pixels_bytes;
+	bool shared;        /* the server writes them */
 	uint8_t *converted; /* of one band; NULL: nothing is to be converted */
 	int width, height;  /* of the screen */
 };
@@ -110,13 +111,14 @@ static void put(struct x11_copy *copy, struct canvas *canvas, const struct rect 
 
 /* ---- shared memory ---- */
 
-static void unmap_shared(struct x11_copy *copy)
+static void unmap_pixels(struct x11_copy *copy)
 {
-	if (!copy->shared)
-		return;
-	xcb_shm_detach(copy->connection, copy->segment);
-	munmap(copy->shared, copy->shared_bytes);
-	copy->shared = NULL;
+	if (copy->shared)
+		xcb_shm_detach(copy->connection, copy->segment);
+	if (copy->pixels)
+		munmap(copy->pixels, copy->pixels_bytes);
+	copy->shared = false;
+	copy->pixels = NULL;
 }
 
 /* 1.2 can be given a descriptor */
@@ -143,49 +145,57 @@ static bool is_local(xcb_connection_t *c)
 		address.ss_family == AF_UNIX;
 }
 
-static int map_shared(struct x11_copy *copy, struct error *reterr)
+/* @return 0 or a negative errno; whether the server got it is said by copy->shared */
+static int share(struct x11_copy *copy, int fd, struct error *reterr)
+{
+	_autofree_ xcb_generic_error_t *refused = NULL;
+
+	copy->segment = xcb_generate_id(copy->connection);
+	refused = xcb_request_check(copy->connection,
+		xcb_shm_attach_fd_checked(copy->connection, copy->segment, fd, false));
+	if (xcb_connection_has_error(copy->connection))
+		return error_set(reterr, -EPIPE, "the display is gone");
+	/* a server in another container has the extension, and does not get the memory */
+	copy->may_share = copy->shared = !refused;
+	return 0;
+}
+
+static int map_pixels(struct x11_copy *copy, struct error *reterr)
 {
 	size_t size = (size_t)stride_of(copy, copy->width) * (size_t)copy->height +
-		(size_t)copy->height * X11_COPY_RECTS * 8; /* what rows are padded with */
+		(size_t)copy->height * X11_COPY_RECTS * 4; /* what rows are padded with */
 	_autoclose_ int fd = memfd_create("uxrec-screen", MFD_CLOEXEC);
-	_autofree_ xcb_generic_error_t *refused = NULL;
-	void *shared;
+	void *pixels;
 
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return error_set(
 			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
-	shared = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (shared == MAP_FAILED)
+	pixels = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (pixels == MAP_FAILED)
 		return error_set(
 			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
-	copy->segment = xcb_generate_id(copy->connection);
-	refused = xcb_request_check(copy->connection,
-		xcb_shm_attach_fd_checked(copy->connection, copy->segment, steal_fd(&fd), false));
-	/* a server in another container has the extension, and does not get the memory */
-	copy->may_share = !refused;
-	if (refused || xcb_connection_has_error(copy->connection)) {
-		munmap(shared, size);
-		return refused ? 0 : error_set(reterr, -EPIPE, "the display is gone");
-	}
-	copy->shared = shared;
-	copy->shared_bytes = size;
-	return 0;
+	copy->pixels = pixels;
+	copy->pixels_bytes = size;
+	return copy->may_share ? share(copy, steal_fd(&fd), reterr) : 0;
 }
 
-static int copy_shared(
-	struct x11_copy *copy, const struct rect *rects, int count, struct canvas *canvas)
+static size_t bytes_of(const struct x11_copy *copy, const struct rect *rect)
+{
+	return (size_t)stride_of(copy, rect->width) * (size_t)rect->height;
+}
+
+static int take_shared(struct x11_copy *copy, const struct rect *rects, int count)
 {
 	xcb_connection_t *c = copy->connection;
 	xcb_shm_get_image_cookie_t cookies[X11_COPY_RECTS];
-	uint32_t offsets[X11_COPY_RECTS], offset = 0;
+	size_t offset = 0;
 	int r = 0;
 
 	for (int i = 0; i < count; i++) {
-		offsets[i] = offset;
 		cookies[i] = xcb_shm_get_image(c, copy->root, (int16_t)rects[i].x,
 			(int16_t)rects[i].y, (uint16_t)rects[i].width, (uint16_t)rects[i].height,
-			UINT32_MAX, XCB_IMAGE_FORMAT_Z_PIXMAP, copy->segment, offset);
-		offset += (uint32_t)(stride_of(copy, rects[i].width) * rects[i].height);
+			UINT32_MAX, XCB_IMAGE_FORMAT_Z_PIXMAP, copy->segment, (uint32_t)offset);
+		offset += bytes_of(copy, &rects[i]);
 	}
 	for (int i = 0; i < count; i++) {
 		_autofree_ xcb_generic_error_t *refused = NULL;
@@ -195,8 +205,6 @@ static int copy_shared(
 		/* the screen may have become smaller before the server came to it */
 		if (!reply && r == 0)
 			r = xcb_connection_has_error(c) ? -EPIPE : -EAGAIN;
-		if (reply)
-			put(copy, canvas, &rects[i], copy->shared + offsets[i]);
 	}
 	return r;
 }
@@ -205,13 +213,14 @@ static int copy_shared(
 
 struct band {
 	struct rect rect;
+	size_t offset; /* where its pixels go to */
 	xcb_get_image_cookie_t cookie;
 };
 
 static struct band ask_band(struct x11_copy *copy, const struct rect *rect, int from_row)
 {
 	int rows = band_rows(copy, rect->width, rect->height - from_row);
-	struct band band = {{rect->x, rect->y + from_row, rect->width, rows}, {0}};
+	struct band band = {{rect->x, rect->y + from_row, rect->width, rows}, 0, {0}};
 
 	band.cookie = xcb_get_image(copy->connection, XCB_IMAGE_FORMAT_Z_PIXMAP, copy->root,
 		(int16_t)band.rect.x, (int16_t)band.rect.y, (uint16_t)band.rect.width,
@@ -219,26 +228,27 @@ static struct band ask_band(struct x11_copy *copy, const struct rect *rect, int 
 	return band;
 }
 
-static int take_band(struct x11_copy *copy, const struct band *band, struct canvas *canvas)
+static int take_band(struct x11_copy *copy, const struct band *band)
 {
 	_autofree_ xcb_generic_error_t *refused = NULL;
 	_autofree_ xcb_get_image_reply_t *reply =
 		xcb_get_image_reply(copy->connection, band->cookie, &refused);
+	size_t bytes = bytes_of(copy, &band->rect);
 
 	if (!reply)
 		return xcb_connection_has_error(copy->connection) ? -EPIPE : -EAGAIN;
-	if (xcb_get_image_data_length(reply) <
-		stride_of(copy, band->rect.width) * band->rect.height)
+	if ((size_t)xcb_get_image_data_length(reply) < bytes ||
+		band->offset + bytes > copy->pixels_bytes)
 		return -EPIPE;
-	put(copy, canvas, &band->rect, xcb_get_image_data(reply));
+	memcpy(copy->pixels + band->offset, xcb_get_image_data(reply), bytes);
 	return 0;
 }
 
-static int copy_sent(
-	struct x11_copy *copy, const struct rect *rects, int count, struct canvas *canvas)
+static int take_sent(struct x11_copy *copy, const struct rect *rects, int count)
 {
 	struct band bands[BAND_AHEAD];
 	unsigned asked = 0, taken = 0;
+	size_t offset = 0;
 	int r = 0, row = 0;
 
 	for (int i = 0; i < count || taken < asked;) {
@@ -246,6 +256,8 @@ static int copy_sent(
 			struct band *band = &bands[asked++ % BAND_AHEAD];
 
 			*band = ask_band(copy, &rects[i], row);
+			band->offset = offset;
+			offset += bytes_of(copy, &band->rect);
 			row += band->rect.height;
 			if (row < rects[i].height)
 				continue;
@@ -254,7 +266,7 @@ static int copy_sent(
 		}
 		/* what was asked for is taken, whatever came of the others */
 		if (taken < asked) {
-			int taken_r = take_band(copy, &bands[taken++ % BAND_AHEAD], canvas);
+			int taken_r = take_band(copy, &bands[taken++ % BAND_AHEAD]);
 
 			r = r == 0 ? taken_r : r;
 		}
@@ -262,11 +274,19 @@ static int copy_sent(
 	return r;
 }
 
-int x11_copy_rects(
-	struct x11_copy *copy, const struct rect *rects, int count, struct canvas *canvas)
+int x11_copy_take(struct x11_copy *copy, const struct rect *rects, int count)
 {
-	return copy->shared ? copy_shared(copy, rects, count, canvas)
-			    : copy_sent(copy, rects, count, canvas);
+	return copy->shared ? take_shared(copy, rects, count) : take_sent(copy, rects, count);
+}
+
+void x11_copy_put(struct x11_copy *copy, const struct rect *rects, int count, struct canvas *canvas)
+{
+	const uint8_t *from = copy->pixels;
+
+	for (int i = 0; i < count; i++) {
+		put(copy, canvas, &rects[i], from);
+		from += bytes_of(copy, &rects[i]);
+	}
 }
 
 /* ---- life ---- */
@@ -278,7 +298,7 @@ bool x11_copy_is_shared(const struct x11_copy *copy)
 
 int x11_copy_resize(struct x11_copy *copy, int width, int height, struct error *reterr)
 {
-	unmap_shared(copy);
+	unmap_pixels(copy);
 	free(steal_ptr(copy->converted));
 	copy->width = width;
 	copy->height = height;
@@ -287,7 +307,7 @@ int x11_copy_resize(struct x11_copy *copy, int width, int height, struct error *
 		if (!copy->converted)
 			return error_set(reterr, -ENOMEM, "no memory");
 	}
-	return copy->may_share ? map_shared(copy, reterr) : 0;
+	return map_pixels(copy, reterr);
 }
 
 int x11_copy_create(struct x11_copy **ret, xcb_connection_t *connection, const xcb_screen_t *screen,
@@ -314,7 +334,7 @@ void x11_copy_destroy(struct x11_copy *copy)
 {
 	if (!copy)
 		return;
-	unmap_shared(copy);
+	unmap_pixels(copy);
 	free(copy->converted);
 	free(copy);
 }

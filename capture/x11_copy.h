@@ -28,11 +28,16 @@ int x11_copy_resize(struct x11_copy *copy, int width, int height, struct error *
 bool x11_copy_is_shared(const struct x11_copy *copy);
 
 /* more rectangles than this are never given */
-#define X11_COPY_RECTS 24
+#define X11_COPY_RECTS (24 + CANVAS_AREAS)
 
 /**
- * @param rects  within the screen, not empty, not overlapping
- * @return 0, -EAGAIN when the screen has become smaller, -EPIPE or -ENOMEM
+ * Copy parts of the screen, but not onto a canvas yet.
+ *
+ * @param rects  within the screen, not empty, together not more than it
+ * @return 0, -EAGAIN when the screen has become smaller, or -EPIPE
  */
-int x11_copy_rects(
+int x11_copy_take(struct x11_copy *copy, const struct rect *rects, int count);
+
+/** Put what was taken, the same rectangles, onto a canvas. */
+void x11_copy_put(
 	struct x11_copy *copy, const struct rect *rects, int count, struct canvas *canvas);

@@ -674,6 +674,17 @@ int library_find_study(
 		library->studies ? library->studies : "the folder of studies");
 }
 
+bool library_studies_hide(struct library *library)
+{
+	_cleanup_(studies_finish) struct studies studies = {0};
+	bool hides = false;
+
+	collect_all(library, &studies);
+	for (size_t i = 0; i < studies.count; i++)
+		hides |= studies.entries[i]->study && studies.entries[i]->study->n_hide > 0;
+	return hides;
+}
+
 static int list_studies(struct library *library, const struct job *job)
 {
 	_cleanup_(studies_finish) struct studies studies = {0};

@@ -42,3 +42,6 @@ void library_poke(struct library *library);
  */
 int library_find_study(
 	struct library *library, const char *name, Uxrec__Study **ret, struct error *reterr);
+
+/** @return whether any study in these folders hides parts of the screen */
+bool library_studies_hide(struct library *library);

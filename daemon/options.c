@@ -1,5 +1,7 @@
 #include "daemon/options.h"
 
+#include "capture/encoder.h"
+#include "capture/grabber.h"
 #include "capture/input_filter.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -24,8 +26,9 @@ static const char usage[] =
 	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
 	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
-	"  --screen auto|x11|test|none\n"
-	"                       what is captured (default auto: the X display)\n"
+	"  --screen auto|x11|wlr|test|none\n"
+	"                       what is captured (default auto: the Wayland session's first output where\n"
+	"                       the compositor hands it out by wlr-screencopy, else the X display)\n"
 	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
 	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
 	"                       there is one, else evdev where it may be read, else X11)\n"
@@ -38,6 +41,10 @@ static const char usage[] =
 	"  --monitor            what the machine plays is heard too\n"
 	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
+	"  --encoder auto|h264_vaapi|libx264\n"
+	"                       what encodes the screen (default auto: hardware where it works)\n"
+	"  --priority usual|low|idle\n"
+	"                       of grabbing and encoding the screen (default low)\n"
 	"  --verbose            say more\n"
 	"  --help, --version\n"
 	"\n"
@@ -57,6 +64,8 @@ enum {
 	OPTION_SOUND,
 	OPTION_MONITOR,
 	OPTION_FPS,
+	OPTION_ENCODER,
+	OPTION_PRIORITY,
 	OPTION_SYNC,
 	OPTION_VERBOSE,
 	OPTION_HELP,
@@ -144,7 +153,8 @@ static int parse_sync(struct options *options, const char *value)
 
 static int take_option(struct options *options, int c, const char *value)
 {
-	static const char *const screens[] = {"auto", "x11", "test", "none", NULL};
+	static const char *const screens[] = {"auto", "x11", "wlr", "test", "none", NULL};
+	static const char *const priorities[] = {"usual", "low", "idle", NULL};
 	static const char *const inputs[] = {"auto", "service", "evdev", "x11", "none", NULL};
 
 	switch (c) {
@@ -169,6 +179,8 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_FPS:
 		options->max_fps = parse_number(value, 1, 240);
 		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
+	case OPTION_ENCODER: return take_choice(&options->encoder, "encoder", value, encoder_names);
+	case OPTION_PRIORITY: return take_choice(&options->priority, "priority", value, priorities);
 	case OPTION_SYNC: return parse_sync(options, value);
 	case OPTION_HOST:
 		if (options->allowed_host_count == ARRAY_SIZE(options->allowed_hosts))
@@ -192,8 +204,6 @@ static int fill_defaults(struct options *options)
 	if (!options->studies && options->library &&
 		asprintf(&options->studies, "%s/studies", options->library) < 0)
 		options->studies = NULL;
-	if (!options->display && getenv("DISPLAY") && *getenv("DISPLAY"))
-		options->display = strdup(getenv("DISPLAY"));
 	options->web = paths_web();
 	options->examples = paths_examples();
 	options->helper = paths_helper("uxrec-inputd");
@@ -211,15 +221,23 @@ static int fill_defaults(struct options *options)
 
 static int choose_screen(struct options *options)
 {
+	const struct grabber_ops *chosen;
+
 	if (strcmp(options->screen, "auto") != 0)
 		return 0;
-	options->screen = "x11";
-	if (options->display)
-		return 0;
-	log_error(
-		"no display: start uxrecd in a graphical session, or name one with --display :N "
-		"(--screen none records input alone)");
-	return 3;
+	chosen = grabber_choose(options->display, &options->screen_why);
+	if (!chosen) {
+		log_error("%s", options->screen_why.text);
+		return 3;
+	}
+	options->screen = chosen->name;
+	return 0;
+}
+
+static void default_display(struct options *options)
+{
+	if (!options->display && getenv("DISPLAY") && *getenv("DISPLAY"))
+		options->display = strdup(getenv("DISPLAY"));
 }
 
 int options_parse(struct options *options, int argc, char **argv)
@@ -237,6 +255,8 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"sound", required_argument, NULL, OPTION_SOUND},
 		{"monitor", no_argument, NULL, OPTION_MONITOR},
 		{"fps", required_argument, NULL, OPTION_FPS},
+		{"encoder", required_argument, NULL, OPTION_ENCODER},
+		{"priority", required_argument, NULL, OPTION_PRIORITY},
 		{"sync", required_argument, NULL, OPTION_SYNC},
 		{"verbose", no_argument, NULL, OPTION_VERBOSE},
 		{"help", no_argument, NULL, OPTION_HELP},
@@ -250,6 +270,8 @@ int options_parse(struct options *options, int argc, char **argv)
 		.devices = "",
 		.sound = {.name = "auto"},
 		.max_fps = 30,
+		.encoder = "auto",
+		.priority = "low",
 		.sync_every_ns = NS_PER_S};
 	r = parse_listen(options, DEFAULT_LISTEN);
 	opterr = 0;
@@ -269,6 +291,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		r = fill_defaults(options);
 	if (r == 0)
 		r = choose_screen(options);
+	default_display(options);
 	if (r != 0)
 		options_finish(options);
 	return r;

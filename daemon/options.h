@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/ear.h"
+#include "protocol/base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,13 +11,16 @@ struct options {
 	char *library, *control, *studies, *web, *examples, *helper;
 	char *address;
 	int port;
-	char *display;      /* NULL: none was given and DISPLAY is not set */
-	const char *screen; /* "x11", "test", "none": chosen already */
+	char *display;           /* NULL: none was given and DISPLAY is not set */
+	const char *screen;      /* "x11", "wlr", "test", "none": chosen already */
+	struct error screen_why; /* why that one; "" when it was said */
 	const char *input;
 	const char *devices;   /* a list for capture/input_filter.h, which has taken it; "" */
 	struct ear_wish sound; /* a name of "none": no sound */
 	bool monitor;          /* what the machine plays, too */
 	int max_fps;
+	const char *encoder;  /* see encoder_create() */
+	const char *priority; /* of the screen: "usual", "low", "idle" */
 	int64_t sync_every_ns;
 	const char *allowed_hosts[8];
 	unsigned allowed_host_count;

@@ -156,7 +156,12 @@ static int start_screen(
 	struct station *station, const struct source_context *context, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
-	const struct screen_options wanted = {options->screen, options->display, options->max_fps};
+	const struct screen_options wanted = {.grabber = options->screen,
+		.display = options->display,
+		.encoder = options->encoder,
+		.priority = options->priority,
+		.max_fps = options->max_fps,
+		.hide = &station->hide};
 	const struct pointer_options pointer = {
 		.display = options->display, .pressed = station_clicked, .user = station};
 	struct source *screen;
@@ -169,6 +174,7 @@ static int start_screen(
 		return r;
 	pthread_mutex_lock(&station->sources_lock);
 	station->screen = screen;
+	station_hide_focused(station);
 	pthread_mutex_unlock(&station->sources_lock);
 	if (strcmp(options->screen, "x11") != 0)
 		return 0;
@@ -209,11 +215,13 @@ int station_start_sources(struct station *station, struct error *reterr)
 	struct source *source = NULL;
 	int r = 0;
 
-	if (has_input)
+	station_choose_hidden(station);
+	if (has_input || station_hides_passwords(station))
 		station_start_accessible(station, &context);
 	input.passwords_watched = station->accessible && station->keys != KEY_POLICY_NONE;
 	/* the input's helper is the one that may refuse: then no picture was taken */
-	if (has_input)
+	r = station_check_hidden(station, reterr);
+	if (r == 0 && has_input)
 		r = input_source_create(&source, &context, &input, reterr);
 	if (r == 0) {
 		station_set_input(station, source);

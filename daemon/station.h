@@ -15,13 +15,15 @@ struct station;
 struct station_options {
 	const char *library; /* folder of the sessions */
 	const char *display; /* NULL: the environment's */
-	const char *screen;  /* "x11", "test", "none" */
+	const char *screen;  /* "x11", "wlr", "test", "none" */
 	const char *devices; /* which input devices, see capture/input_filter.h; "": all of seat0 */
 	const char *input;   /* "auto", "evdev", "x11", "none" */
 	struct ear_wish sound; /* a name of "none": no sound */
 	bool monitor;          /* what the machine plays is recorded too */
 	const char *helper;    /* path of uxrec-inputd */
 	int max_fps;
+	const char *encoder;   /* see encoder_create() */
+	const char *priority;  /* of the screen: "usual", "low", "idle" */
 	int64_t sync_every_ns; /* see recorder.h */
 	struct live *live;
 	struct library *studies; /* finds studies by name and is told of acts */

@@ -31,7 +31,7 @@ static void apply_focus(struct station *station)
 	enum accessible_focus focus = station->focus;
 	Uxrec__KeyPolicy__Reason reason = reasons[focus];
 
-	if (!station->input || !station->focus_known)
+	if (!station->input || !station->focus_known || station->keys == KEY_POLICY_NONE)
 		return;
 	if (focus == FOCUS_OTHER && station->focus_told != FOCUS_PASSWORD)
 		reason = UXREC__KEY_POLICY__REASON__REASON_WATCHED;
@@ -47,6 +47,7 @@ static void focus_changed(void *user, enum accessible_focus focus)
 	station->focus = focus;
 	station->focus_known = true;
 	apply_focus(station);
+	station_hide_focused(station);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -63,7 +64,7 @@ void station_clicked(void *user, int64_t time_ns, int x_px, int y_px)
 {
 	struct station *station = user;
 
-	if (station->accessible)
+	if (station->accessible && !station_hides_click(station, x_px, y_px))
 		accessible_source_click(station->accessible, time_ns, x_px, y_px);
 }
 
@@ -71,6 +72,8 @@ void station_clicked(void *user, int64_t time_ns, int x_px, int y_px)
 static enum name_policy names_of(const struct station *station)
 {
 	const bool has_screen = station_may_record(station, MODALITY_SCREEN) &&
+		station_may_record(station, MODALITY_INPUT) &&
+		strcmp(station->options.input, "none") != 0 &&
 		strcmp(station->options.screen, "x11") == 0;
 	enum name_policy names = has_screen ? NAMES_FULL : NAMES_ROLES;
 
@@ -85,7 +88,9 @@ void station_start_accessible(struct station *station, const struct source_conte
 	const struct accessible_options wanted = {
 		.names = names_of(station),
 		.display = station->options.display,
-		.focus = station->keys == KEY_POLICY_NONE ? NULL : focus_changed,
+		.focus = station->keys == KEY_POLICY_NONE && !station_hides_passwords(station)
+			? NULL
+			: focus_changed,
 		.user = station,
 	};
 	struct error error;

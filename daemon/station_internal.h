@@ -3,12 +3,14 @@
 #include "daemon/station.h"
 
 #include "capture/accessible.h"
+#include "capture/hide.h"
 #include "capture/policy.h"
 #include "capture/source.h"
 #include "protocol/annotations.h"
 
 /* What the files of the station share: station.c its life and its acts, station_go_on.c a recorder that
- * was killed, station_accessible.c what applications tell, station_status.c what it says of itself. */
+ * was killed, station_accessible.c what applications tell, station_hide.c what nobody is to see,
+ * station_status.c what it says of itself. */
 
 #define TROUBLE_BYTES 96
 
@@ -49,7 +51,8 @@ struct station {
 	struct source *screen, *pointer, *input, *accessible, *sound, *monitor;
 	/* of the accessible source's thread too, under sources_lock */
 	enum accessible_focus focus, focus_told;
-	bool focus_known; /* it has said something */
+	bool focus_known;       /* it has said something */
+	struct hide_rules hide; /* of the study, whose texts it has */
 	bool observers_muted;
 	int64_t started_ns, paused_ns;
 	char attempt_id[33], task[65];
@@ -90,6 +93,18 @@ void station_start_accessible(struct station *station, const struct source_conte
 void station_set_input(struct station *station, struct source *input);
 /* For the pointer's source. */
 void station_clicked(void *user, int64_t time_ns, int x_px, int y_px);
+
+/* What the study hides, before the sources are started. */
+void station_choose_hidden(struct station *station);
+/* Whether what has the focus must be known, for the screen. */
+bool station_hides_passwords(const struct station *station);
+/* @return 0, or -EOPNOTSUPP with the reason: it cannot be hidden. After station_start_accessible(). */
+int station_check_hidden(const struct station *station, struct error *reterr);
+/* What has the focus is another thing, or the screen's source is new; under sources_lock. */
+void station_hide_focused(struct station *station);
+
+/* Whether what is there on the screen is hidden: then it is not named either. Any thread. */
+bool station_hides_click(struct station *station, int x_px, int y_px);
 
 void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);

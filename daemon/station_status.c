@@ -161,7 +161,8 @@ struct packet *station_doctor_packet(struct station *station, uint64_t request)
 		.helper = options->helper,
 		.library = options->library,
 		.sound = options->sound,
-		.picture = true};
+		.picture = true,
+		.hidden = library_studies_hide(options->studies)};
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	struct packet *packet = NULL;
 	struct error error;

@@ -287,6 +287,8 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.monitor = options->monitor,
 		.helper = options->helper,
 		.max_fps = options->max_fps,
+		.encoder = options->encoder,
+		.priority = options->priority,
 		.sync_every_ns = options->sync_every_ns,
 		.live = &daemon->live,
 		.studies = daemon->library,
@@ -333,6 +335,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 	r = add_event_sources(daemon);
 	if (r < 0)
 		return error_set(reterr, r, "event loop: %s", strerror(-r));
+	if (*options->screen_why.text)
+		log_info("screen: %s", options->screen_why.text);
 	if (strcmp(options->input, "none") != 0)
 		accessible_announcement_create(&daemon->announcement, daemon->event);
 	if (station_go_on(daemon->station, &error) < 0)

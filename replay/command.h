@@ -6,6 +6,7 @@
  */
 
 #include "protocol/reader.h"
+#include "replay/bleeps.h"
 #include "replay/session.h"
 
 #include <stdbool.h>
@@ -70,6 +71,28 @@ bool command_has_leftovers(int argc, char **argv, int most_arguments);
  */
 int command_parse_span(const struct session_reader *reader, const char *from, const char *to,
 	int64_t *ret_from_ns, int64_t *ret_to_ns);
+
+/** Parse one such moment. @return 0, or EXIT_USAGE after saying why */
+int command_parse_moment(const char *text, int64_t begin_ns, int64_t *ret);
+
+/** How far a long command has come, for a terminal. */
+struct command_progress {
+	int64_t begin_ns, length_ns; /* of what is gone through */
+	int64_t told_ns;             /* begin with the present time */
+};
+
+/** Show it on standard error, a few times a second. @param user  a struct command_progress */
+void command_show_progress(void *user, int64_t at_ns);
+
+/** Say what of a session could not be read. @return true when there is something */
+bool command_tell_damages(const struct session_reader *reader);
+
+/**
+ * Collect what must not be heard: that has to be known before anything is given out.
+ *
+ * @return 0, or EXIT_COULD_NOT after saying why
+ */
+int command_collect_bleeps(struct bleeps *ret, const struct session *session);
 
 /** Open what somebody typed for reading, and say what is wrong. @return 0 or EXIT_COULD_NOT */
 int command_open(struct session **ret, const char *path);

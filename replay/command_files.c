@@ -124,6 +124,7 @@ static const char *reason_name(Uxrec__Gap__Reason reason)
 	case UXREC__GAP__REASON__REASON_SUSPEND: return "suspend";
 	case UXREC__GAP__REASON__REASON_ERASED: return "erased";
 	case UXREC__GAP__REASON__REASON_AWAY: return "away";
+	case UXREC__GAP__REASON__REASON_ENCODER: return "encoder";
 	default: return "unspecified";
 	}
 }

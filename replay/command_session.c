@@ -10,7 +10,6 @@
 #include "protocol/schema.h"
 #include "replay/bleeps.h"
 #include "replay/command.h"
-#include "replay/export.h"
 #include "replay/json.h"
 #include "replay/session.h"
 #include "replay/transcript.h"
@@ -36,7 +35,7 @@ static int open_reader(struct session_reader **ret, const char *path)
 	return r;
 }
 
-static int parse_moment(const char *text, int64_t begin_ns, int64_t *ret)
+int command_parse_moment(const char *text, int64_t begin_ns, int64_t *ret)
 {
 	double seconds = 0;
 	const char *at = text;
@@ -69,9 +68,9 @@ int command_parse_span(const struct session_reader *reader, const char *from, co
 
 	session_reader_span(reader, &begin_ns, &end_ns);
 	if (from)
-		r = parse_moment(from, begin_ns, ret_from_ns);
+		r = command_parse_moment(from, begin_ns, ret_from_ns);
 	if (r == 0 && to)
-		r = parse_moment(to, begin_ns, ret_to_ns);
+		r = command_parse_moment(to, begin_ns, ret_to_ns);
 	if (r == 0 && from && to && *ret_to_ns <= *ret_from_ns) {
 		log_error("--to %s is not after --from %s", text_quote(to).text,
 			text_quote(from).text);
@@ -80,13 +79,9 @@ int command_parse_span(const struct session_reader *reader, const char *from, co
 	return r;
 }
 
-struct progress {
-	int64_t begin_ns, length_ns, told_ns;
-};
-
-static void show_progress(void *user, int64_t at_ns)
+void command_show_progress(void *user, int64_t at_ns)
 {
-	struct progress *progress = user;
+	struct command_progress *progress = user;
 	int64_t now_ns = clock_now_ns();
 
 	if (now_ns - progress->told_ns < NS_PER_S / 5 || progress->length_ns <= 0)
@@ -98,13 +93,13 @@ static void show_progress(void *user, int64_t at_ns)
 }
 
 struct copying {
-	struct progress progress;
+	struct command_progress progress;
 	const struct bleeps *bleeps; /* what is not copied; NULL: nothing */
 };
 
 static void show_copying(void *user, int64_t at_ns)
 {
-	show_progress(&((struct copying *)user)->progress, at_ns);
+	command_show_progress(&((struct copying *)user)->progress, at_ns);
 }
 
 static bool is_bleeped(void *user, const struct reader_message *message)
@@ -139,8 +134,7 @@ static int copy(struct session_reader *reader, const char *out, struct session_c
 	return EXIT_GOOD;
 }
 
-/* @return true when something of the session could not be read */
-static bool tell_damages(const struct session_reader *reader)
+bool command_tell_damages(const struct session_reader *reader)
 {
 	const struct reader_damage *damages;
 	size_t count = session_reader_damages(reader, &damages);
@@ -189,8 +183,7 @@ bool command_is_withdrawn(const struct session *session, const char *path)
 	return true;
 }
 
-/* What must not be heard has to be known before anything is given out. */
-static int collect_bleeps(struct bleeps *ret, const struct session *session)
+int command_collect_bleeps(struct bleeps *ret, const struct session *session)
 {
 	int r = !session->annotations && *session->unsaid.text ? -EBADMSG
 							       : bleeps_collect(ret, session);
@@ -241,7 +234,7 @@ int command_recover(const struct command_options *options, int argc, char **argv
 		NULL);
 	if (r != EXIT_GOOD)
 		return r;
-	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+	return command_tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
 int command_cut(const struct command_options *options, int argc, char **argv)
@@ -259,71 +252,14 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc != 2 || !out || (!from && !to))
 		return command_usage("cut FILE|FOLDER --from T --to T -o OUT");
-	if (command_open(&session, argv[1]) != 0 || collect_bleeps(&bleeps, session) != 0)
+	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0)
 		return EXIT_COULD_NOT;
 	r = command_parse_span(session->reader, from, to, &part.from_ns, &part.to_ns);
 	if (r == 0)
 		r = copy(session->reader, out, part, &bleeps);
 	if (r != EXIT_GOOD)
 		return r;
-	return tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
-}
-
-/* ---- export ---- */
-
-static int export_session(
-	struct session_reader *reader, const char *out, struct export_options *options)
-{
-	struct progress progress = {.told_ns = clock_now_ns()};
-	struct error error = {"no reason given"};
-	int64_t end_ns;
-
-	if (isatty(STDERR_FILENO) && session_reader_span(reader, &progress.begin_ns, &end_ns)) {
-		progress.length_ns = end_ns - progress.begin_ns;
-		options->progress = show_progress;
-		options->user = &progress;
-	}
-	if (session_export(reader, out, options, &error) < 0) {
-		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
-	}
-	if (options->progress)
-		fputs("\r\033[K", stderr);
-	return tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
-}
-
-int command_export(const struct command_options *options, int argc, char **argv)
-{
-	const char *out = command_take_value(&argc, argv, "-o");
-	const char *name = command_take_value(&argc, argv, "--to");
-	const char *from = command_take_value(&argc, argv, "--from");
-	const char *until = command_take_value(&argc, argv, "--until");
-	struct export_options wanted = {.from_ns = INT64_MIN,
-		.to_ns = INT64_MAX,
-		.monitor = command_take_flag(&argc, argv, "--monitor")};
-	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
-	_destroy_(session) struct session *session = NULL;
-	int format, r;
-
-	(void)options;
-	if (command_has_leftovers(argc, argv, 1))
-		return EXIT_USAGE;
-	if (argc != 2 || !out || !name)
-		return command_usage(
-			"export FILE|FOLDER --to mkv|opus|wav [--monitor] [--from T] "
-			"[--until T] -o OUT");
-	format = export_find(name);
-	if (format < 0) {
-		log_error("--to '%s': it is one of mkv, opus, wav", text_quote(name).text);
-		return EXIT_USAGE;
-	}
-	if (command_open(&session, argv[1]) != 0 || command_is_withdrawn(session, argv[1]) ||
-		collect_bleeps(&bleeps, session) != 0)
-		return EXIT_COULD_NOT;
-	wanted.format = (enum export_format)format;
-	wanted.bleeps = &bleeps;
-	r = command_parse_span(session->reader, from, until, &wanted.from_ns, &wanted.to_ns);
-	return r == 0 ? export_session(session->reader, out, &wanted) : r;
+	return command_tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
 /* ---- erase ---- */

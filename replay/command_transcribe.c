@@ -215,7 +215,7 @@ static int export_sound(const struct session *session, struct error *reterr)
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
 	mask = umask(077);
-	r = session_export(session->reader, left.wav, &options, reterr);
+	r = session_export(session, left.wav, &options, NULL, reterr);
 	umask(mask);
 	return r;
 }

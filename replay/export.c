@@ -1,59 +1,29 @@
-#include "replay/export.h"
+#include "replay/export_internal.h"
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
-#include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/limits.h"
 #include "protocol/screen.pb-c.h"
-#include "replay/tone.h"
 
 #include <errno.h>
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/channel_layout.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-#define RATE_HZ          48000
-#define PACKET_SAMPLES   TONE_PACKET_SAMPLES
-#define NEAR_SAMPLES     48 /* a millisecond */
 #define PROGRESS_PACKETS 4096
-
-/* An Opus packet of 20 ms of silence, mono: CELT, full band (RFC 6716, section 3.1), nothing coded. */
-static const unsigned char silent_packet[] = {0xf8, 0xff, 0xfe};
 
 static const struct {
 	const char *name, *muxer;
-	bool pictures;
+	bool pictures, sounds, film;
 } formats[] = {
-	[EXPORT_MKV] = {"mkv", "matroska", true},
-	[EXPORT_OPUS] = {"opus", "opus", false},
-	[EXPORT_WAV] = {"wav", "wav", false},
-};
-
-/* one of the two sounds */
-struct sound {
-	AVStream *stream; /* NULL: not in the export */
-	int64_t last;     /* the sample that the packet before began with */
-	int64_t samples;  /* that were written */
-	size_t bleeped;   /* packets since the bleep began */
-};
-
-struct export
-{
-	const struct export_options *options;
-	AVFormatContext *out;
-	AVStream *video;
-	struct sound microphone, monitor;
-	AVPacket *packet;
-	AVCodecContext *decoder; /* of sound, for WAV */
-	AVFrame *frame;
-	struct tone *tone; /* made when the first bleep comes */
-	int64_t begin_ns;
-	int64_t last_video; /* in its stream's time base */
+	[EXPORT_MKV] = {"mkv", "matroska", true, true, true},
+	[EXPORT_MP4] = {"mp4", "mp4", true, true, true},
+	[EXPORT_WEBM] = {"webm", "webm", true, true, true},
+	[EXPORT_H264] = {"h264", "h264", true, false, false},
+	[EXPORT_PNG] = {"png", NULL, true, false, false},
+	[EXPORT_OPUS] = {"opus", "opus", false, true, false},
+	[EXPORT_WAV] = {"wav", "wav", false, true, false},
 };
 
 int export_find(const char *name)
@@ -64,13 +34,19 @@ int export_find(const char *name)
 	return -1;
 }
 
-static int from_av(int r)
+bool export_is_film(enum export_format format)
 {
-	return r > -4096 ? r : -EIO;
+	return formats[format].film;
+}
+
+bool export_draws(enum export_format format)
+{
+	return formats[format].film || format == EXPORT_PNG;
 }
 
 static void export_finish(struct export *export)
 {
+	export_close_drawer(export);
 	if (export->out && export->out->pb)
 		avio_closep(&export->out->pb);
 	avformat_free_context(export->out);
@@ -82,7 +58,7 @@ static void export_finish(struct export *export)
 
 /* ---- streams ---- */
 
-static int set_extradata(AVStream *stream, const void *data, size_t size)
+int export_set_extradata(AVStream *stream, const void *data, size_t size)
 {
 	stream->codecpar->extradata = av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
 	if (!stream->codecpar->extradata)
@@ -102,21 +78,21 @@ static size_t parameter_sets(const unsigned char *data, size_t size)
 	return 0;
 }
 
-/* the first message of a channel in the part, or the newest before it */
-static int find_message(struct session_reader *reader, uint16_t known, int64_t from_ns,
-	int64_t to_ns, struct reader_message *ret)
+int export_find_message(const struct export *export, uint16_t known, struct reader_message *ret)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct session_reader *reader = export->session->reader;
 	const struct reader_channel *channel = session_reader_find(reader, known);
 	int64_t found_ns;
 	int r;
 
 	if (!channel)
 		return 0;
-	r = session_reader_latest(reader, channel, from_ns, ret);
+	r = session_reader_latest(reader, channel, export->options->from_ns, ret);
 	if (r != 0)
 		return r;
-	r = session_cursor_create(&cursor, reader, from_ns, to_ns, UINT64_C(1) << known);
+	r = session_cursor_create(&cursor, reader, export->options->from_ns, export->options->to_ns,
+		UINT64_C(1) << known);
 	if (r == 0)
 		r = session_cursor_next(cursor, ret);
 	found_ns = r > 0 ? ret->time_ns : 0;
@@ -124,21 +100,50 @@ static int find_message(struct session_reader *reader, uint16_t known, int64_t f
 	return r > 0 ? session_reader_latest(reader, channel, found_ns, ret) : r;
 }
 
-static int add_video(struct export *export, struct session_reader *reader)
+static void set_size(struct export *export, AVCodecParameters *codec)
 {
-	const struct export_options *options = export->options;
+	struct reader_message message;
+	Uxrec__Screen *screen = NULL;
+
+	if (export_find_message(export, CHANNEL_SCREEN_INFO, &message) > 0)
+		screen = uxrec__screen__unpack(NULL, message.data.size_bytes, message.data.data);
+	codec->width = screen ? (int)(screen->width_px + 1) & ~1 : 2;
+	codec->height = screen ? (int)(screen->height_px + 1) & ~1 : 2;
+	uxrec__screen__free_unpacked(screen, NULL);
+}
+
+/* with a picture to look at @return as export_find_message() */
+static int find_keyframe(struct export *export, struct reader_message *ret)
+{
+	const struct reader_channel *pictures =
+		session_reader_find(export->session->reader, CHANNEL_SCREEN);
+	int r = export_find_message(export, CHANNEL_SCREEN_KEYFRAMES, ret);
+
+	if (r <= 0 || !pictures)
+		return r < 0 ? r : 0;
+	if (ret->time_ns < export->begin_ns)
+		export->begin_ns = ret->time_ns;
+	return session_reader_latest(export->session->reader, pictures, ret->time_ns, ret);
+}
+
+/* when the last picture begins: it is there up to the end */
+static int find_newest(struct export *export)
+{
+	struct reader_message message;
+	int r = session_reader_latest(export->session->reader,
+		session_reader_find(export->session->reader, CHANNEL_SCREEN), export->end_ns - 1,
+		&message);
+
+	export->newest_ns = r > 0 ? message.time_ns : INT64_MIN;
+	return r < 0 ? r : 0;
+}
+
+static int add_video(struct export *export)
+{
 	struct reader_message message;
 	Foxglove__CompressedVideo *video;
-	Uxrec__Screen *screen = NULL;
-	int r = find_message(
-		reader, CHANNEL_SCREEN_KEYFRAMES, options->from_ns, options->to_ns, &message);
+	int r = find_keyframe(export, &message);
 
-	if (r <= 0)
-		return r;
-	if (message.time_ns < export->begin_ns)
-		export->begin_ns = message.time_ns;
-	r = session_reader_latest(
-		reader, session_reader_find(reader, CHANNEL_SCREEN), message.time_ns, &message);
 	if (r <= 0)
 		return r;
 	video = foxglove__compressed_video__unpack(
@@ -146,101 +151,83 @@ static int add_video(struct export *export, struct session_reader *reader)
 	if (!video)
 		return -EBADMSG;
 	export->video = avformat_new_stream(export->out, NULL);
-	r = export->video ? set_extradata(export->video, video->data.data,
+	r = export->video ? export_set_extradata(export->video, video->data.data,
 				    parameter_sets(video->data.data, video->data.len))
 			  : -ENOMEM;
 	foxglove__compressed_video__free_unpacked(video, NULL);
 	if (r < 0)
 		return r;
-	if (find_message(reader, CHANNEL_SCREEN_INFO, export->begin_ns, options->to_ns, &message) >
-		0)
-		screen = uxrec__screen__unpack(NULL, message.data.size_bytes, message.data.data);
+	set_size(export, export->video->codecpar);
 	export->video->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
 	export->video->codecpar->codec_id = AV_CODEC_ID_H264;
-	export->video->codecpar->width = screen ? (int)(screen->width_px + 1) & ~1 : 2;
-	export->video->codecpar->height = screen ? (int)(screen->height_px + 1) & ~1 : 2;
 	export->video->time_base = (AVRational){1, 1000};
 	av_dict_set(&export->video->metadata, "title", "screen", 0);
-	if (screen)
-		uxrec__screen__free_unpacked(screen, NULL);
-	return 0;
+	return find_newest(export);
 }
 
-/* OpusHead (RFC 7845, section 5.1). The times have the encoder's delay in them: nothing is skipped. */
-static int set_sound_codec(AVStream *stream, bool pcm)
-{
-	static const unsigned char head[] = {
-		'O', 'p', 'u', 's', 'H', 'e', 'a', 'd', 1, 1, 0, 0, 0x80, 0xbb, 0, 0, 0, 0, 0};
-	AVCodecParameters *codec = stream->codecpar;
+/* ---- chapters ---- */
 
-	codec->codec_type = AVMEDIA_TYPE_AUDIO;
-	codec->codec_id = pcm ? AV_CODEC_ID_PCM_S16LE : AV_CODEC_ID_OPUS;
-	codec->sample_rate = RATE_HZ;
-	codec->bits_per_coded_sample = pcm ? 16 : 0;
-	codec->block_align = pcm ? 2 : 0;
-	codec->frame_size = pcm ? 0 : PACKET_SAMPLES;
-	av_channel_layout_default(&codec->ch_layout, 1);
-	stream->time_base = (AVRational){1, RATE_HZ};
-	return pcm ? 0 : set_extradata(stream, head, sizeof(head));
+static int64_t ms_of(const struct export *export, int64_t time_ns)
+{
+	return (time_ns - export->begin_ns + NS_PER_MS / 2) / NS_PER_MS;
 }
 
-static int add_sound(struct export *export, struct sound *sound, struct session_reader *reader,
-	uint16_t known, const char *title)
+static int add_chapter(struct export *export, int64_t from_ns, int64_t to_ns, const char *title)
 {
-	const struct export_options *options = export->options;
-	struct reader_message message;
-	int r = find_message(reader, known, options->from_ns, options->to_ns, &message);
+	AVFormatContext *out = export->out;
+	AVChapter **chapters, *added;
 
-	if (r <= 0)
-		return r;
-	sound->stream = avformat_new_stream(export->out, NULL);
-	if (!sound->stream)
+	chapters = av_realloc_array(out->chapters, out->nb_chapters + 1, sizeof(*chapters));
+	if (!chapters)
 		return -ENOMEM;
-	sound->last = -1;
-	/* a file of one sound needs no name for it */
-	if (formats[options->format].pictures)
-		av_dict_set(&sound->stream->metadata, "title", title, 0);
-	return set_sound_codec(sound->stream, options->format == EXPORT_WAV);
+	out->chapters = chapters;
+	added = av_mallocz(sizeof(*added));
+	if (!added)
+		return -ENOMEM;
+	out->chapters[out->nb_chapters++] = added;
+	added->id = out->nb_chapters;
+	added->time_base = (AVRational){1, 1000};
+	added->start = ms_of(export, from_ns);
+	added->end = ms_of(export, to_ns);
+	return from_av(av_dict_set(&added->metadata, "title", title, 0));
 }
 
-static int add_sounds(struct export *export, struct session_reader *reader)
+static int add_chapters(struct export *export)
 {
-	bool both = formats[export->options->format].pictures;
+	const struct chapters *chapters = export->options->chapters;
+	/* of MP4 there are players that know where chapters begin, and not where they end */
+	bool fill = export->options->format == EXPORT_MP4;
+	int64_t done_ns = export->begin_ns;
 	int r = 0;
 
-	if (both || !export->options->monitor)
-		r = add_sound(export, &export->microphone, reader, CHANNEL_SOUND, "microphone");
-	if (r >= 0 && (both || export->options->monitor))
-		r = add_sound(export, &export->monitor, reader, CHANNEL_MONITOR,
-			"what the machine played");
-	/* which one a player begins with */
-	if (export->microphone.stream)
-		export->microphone.stream->disposition = AV_DISPOSITION_DEFAULT;
+	for (size_t i = 0; chapters && i < chapters->count && r >= 0; i++) {
+		const struct chapter *chapter = &chapters->list[i];
+		int64_t from_ns = chapter->from_ns, to_ns = chapter->to_ns;
+
+		if (from_ns < export->begin_ns)
+			from_ns = export->begin_ns;
+		if (to_ns > export->end_ns)
+			to_ns = export->end_ns;
+		if (to_ns <= from_ns)
+			continue;
+		if (fill && from_ns > done_ns)
+			r = add_chapter(export, done_ns, from_ns, "(no task)");
+		if (r >= 0)
+			r = add_chapter(export, from_ns, to_ns, chapter->title);
+		done_ns = to_ns > done_ns ? to_ns : done_ns;
+	}
+	if (r >= 0 && fill && export->out->nb_chapters > 0 && done_ns < export->end_ns)
+		r = add_chapter(export, done_ns, export->end_ns, "(no task)");
 	return r;
-}
-
-static int open_decoder(struct export *export)
-{
-	const AVCodec *codec = avcodec_find_decoder_by_name("libopus");
-
-	export->decoder = codec ? avcodec_alloc_context3(codec) : NULL;
-	export->frame = av_frame_alloc();
-	if (!export->decoder || !export->frame)
-		return codec ? -ENOMEM : -ENOENT;
-	export->decoder->sample_rate = RATE_HZ;
-	export->decoder->request_sample_fmt = AV_SAMPLE_FMT_S16;
-	av_channel_layout_default(&export->decoder->ch_layout, 1);
-	return from_av(avcodec_open2(export->decoder, codec, NULL));
 }
 
 /* ---- packets ---- */
 
-static int write_packet(struct export *export, AVStream *stream, int64_t pts, int64_t duration,
+int export_write(struct export *export, AVStream *stream, int64_t pts, int64_t duration,
 	const void *data, size_t size)
 {
-	AVRational base =
-		stream == export->video ? (AVRational){1, 1000} : (AVRational){1, RATE_HZ};
-	int r = av_new_packet(export->packet, (int)size);
+	AVRational base = stream == export->video ? (AVRational){1, 1000} : (AVRational){1, 48000};
+	int r = size > INT32_MAX / 2 ? -EFBIG : av_new_packet(export->packet, (int)size);
 
 	if (r < 0)
 		return from_av(r);
@@ -248,7 +235,7 @@ static int write_packet(struct export *export, AVStream *stream, int64_t pts, in
 	export->packet->stream_index = stream->index;
 	export->packet->pts = export->packet->dts = pts;
 	export->packet->duration = duration;
-	if (stream != export->video || export->last_video < 0)
+	if (stream != export->video || export->is_key)
 		export->packet->flags |= AV_PKT_FLAG_KEY;
 	av_packet_rescale_ts(export->packet, base, stream->time_base);
 	r = av_write_frame(export->out, export->packet);
@@ -260,167 +247,95 @@ static int take_picture(struct export *export, const struct reader_message *mess
 {
 	Foxglove__CompressedVideo *video = foxglove__compressed_video__unpack(
 		NULL, message->data.size_bytes, message->data.data);
-	int64_t pts = (message->time_ns - export->begin_ns + NS_PER_MS / 2) / NS_PER_MS;
+	int64_t pts = ms_of(export, message->time_ns), duration = 0;
 	int r;
 
 	if (!video)
 		return 0; /* reading has told it */
 	if (pts <= export->last_video)
 		pts = export->last_video + 1;
-	r = write_packet(export, export->video, pts, 0, video->data.data, video->data.len);
+	if (message->time_ns == export->newest_ns && ms_of(export, export->end_ns) > pts)
+		duration = ms_of(export, export->end_ns) - pts;
+	export->is_key |= export->last_video < 0;
+	r = export_write(export, export->video, pts, duration, video->data.data, video->data.len);
 	foxglove__compressed_video__free_unpacked(video, NULL);
 	export->last_video = pts;
+	export->is_key = false;
 	return r;
 }
 
-/* samples of silence where there is nothing */
-static int write_silence(struct export *export, struct sound *sound, int64_t samples)
+static int take(struct export *export, const struct reader_message *message)
 {
-	static const int16_t zeros[PACKET_SAMPLES];
-	bool pcm = export->options->format == EXPORT_WAV;
-	int r = 0;
-
-	while (samples > 0 && r >= 0) {
-		int64_t count = samples < PACKET_SAMPLES ? samples : PACKET_SAMPLES;
-
-		if (!pcm)
-			count = PACKET_SAMPLES;
-		r = pcm ? write_packet(export, sound->stream, sound->samples, count, zeros,
-				  (size_t)count * sizeof(*zeros))
-			: write_packet(export, sound->stream, sound->samples, count, silent_packet,
-				  sizeof(silent_packet));
-		sound->samples += count;
-		samples -= count;
-	}
-	return r;
-}
-
-/* @return 0 with samples in export->frame; 1 when the packet is none: that is silence */
-static int decode(struct export *export, struct view data)
-{
-	int r = av_new_packet(export->packet, (int)data.size_bytes);
-
-	if (r < 0)
-		return from_av(r);
-	memcpy(export->packet->data, data.data, data.size_bytes);
-	r = avcodec_send_packet(export->decoder, export->packet);
-	av_packet_unref(export->packet);
-	if (r >= 0)
-		r = avcodec_receive_frame(export->decoder, export->frame);
-	return r < 0;
-}
-
-/* What a bleep covers is decoded too, for what comes behind it, and written over. */
-static int write_decoded(
-	struct export *export, struct sound *sound, struct view data, int64_t at, bool bleeped)
-{
-	int64_t skip = 0, count;
-	int16_t *samples;
-	int r = decode(export, data);
-
-	if (r != 0)
-		return r < 0 ? r : 0;
-	/* the device was faster than the clock: a millisecond too much is left out */
-	if (at < sound->samples - NEAR_SAMPLES)
-		skip = sound->samples - at;
-	count = export->frame->nb_samples - skip;
-	if (count > 0) {
-		samples = (int16_t *)(void *)export->frame->data[0] + skip;
-		if (bleeped)
-			tone_fill(samples, (size_t)count, sound->samples);
-		r = write_packet(export, sound->stream, sound->samples, count, samples,
-			(size_t)count * sizeof(*samples));
-		sound->samples += count;
-	}
-	av_frame_unref(export->frame);
-	return r;
-}
-
-/* in the place of a packet that a bleep covers, however little, stands one of the tone */
-static int choose_packet(
-	struct export *export, struct sound *sound, bool bleeped, struct view *packet)
-{
-	int r = bleeped && !export->tone ? tone_create(&export->tone, NULL) : 0;
-
-	if (bleeped && r == 0)
-		*packet = tone_packet(export->tone, sound->bleeped);
-	sound->bleeped = bleeped ? sound->bleeped + 1 : 0;
-	return r;
-}
-
-static int put_sound(
-	struct export *export, struct sound *sound, struct view packet, int64_t at, bool bleeped)
-{
-	int r = 0;
-
-	if (export->options->format == EXPORT_WAV) {
-		if (at > sound->samples + NEAR_SAMPLES)
-			r = write_silence(export, sound, at - sound->samples);
-		return r < 0 ? r : write_decoded(export, sound, packet, at, bleeped);
-	}
-	r = choose_packet(export, sound, bleeped, &packet);
-	if (r < 0)
-		return r;
-	if (export->options->format == EXPORT_MKV) {
-		if (at <= sound->last)
-			at = sound->last + 1;
-		sound->last = at;
-		return write_packet(
-			export, sound->stream, at, PACKET_SAMPLES, packet.data, packet.size_bytes);
-	}
-	/* packets follow each other: whole ones of silence, to the nearest */
-	if (at - sound->samples >= PACKET_SAMPLES / 2)
-		r = write_silence(export, sound, at - sound->samples - PACKET_SAMPLES / 2 + 1);
-	if (r >= 0)
-		r = write_packet(export, sound->stream, sound->samples, PACKET_SAMPLES, packet.data,
-			packet.size_bytes);
-	sound->samples += PACKET_SAMPLES;
-	return r;
-}
-
-static int take_sound(struct export *export, const struct reader_message *message)
-{
-	struct sound *sound =
-		message->channel->known == CHANNEL_MONITOR ? &export->monitor : &export->microphone;
-	Foxglove__CompressedAudio *audio = foxglove__compressed_audio__unpack(
-		NULL, message->data.size_bytes, message->data.data);
-	int64_t at = llround((double)(message->time_ns - export->begin_ns) * RATE_HZ / 1e9);
-	int r = 0;
-
-	if (!audio)
-		return 0;
-	if (at >= 0 && strcmp(audio->format, "opus") == 0)
-		r = put_sound(export, sound, (struct view){audio->data.data, audio->data.len, 0},
-			at, bleeps_silence(export->options->bleeps, message));
-	foxglove__compressed_audio__free_unpacked(audio, NULL);
-	return r;
-}
-
-static int write_all(struct export *export, struct session_reader *reader)
-{
-	const struct export_options *options = export->options;
-	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
-	struct reader_message message;
-	uint64_t count = 0, known = 0;
 	int r;
 
-	if (export->video)
-		known |= UINT64_C(1) << CHANNEL_SCREEN;
+	switch (message->channel->known) {
+	case CHANNEL_SCREEN: return take_picture(export, message);
+	case CHANNEL_SCREEN_KEYFRAMES: export->is_key = true; return 0;
+	default:
+		r = export->drawer ? export_draw_until(export, message->time_ns) : 0;
+		return r < 0 ? r : export_take_sound(export, message);
+	}
+}
+
+static uint64_t wanted_channels(const struct export *export)
+{
+	uint64_t known = 0;
+
+	if (export->video && !export->drawer)
+		known |= UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_KEYFRAMES;
 	if (export->microphone.stream)
 		known |= UINT64_C(1) << CHANNEL_SOUND;
 	if (export->monitor.stream)
 		known |= UINT64_C(1) << CHANNEL_MONITOR;
-	r = session_cursor_create(&cursor, reader, export->begin_ns, options->to_ns, known);
-	while (r >= 0 && (r = session_cursor_next(cursor, &message)) > 0) {
-		r = message.channel->known == CHANNEL_SCREEN ? take_picture(export, &message)
-							     : take_sound(export, &message);
+	return known;
+}
+
+static int write_all(struct export *export)
+{
+	const struct export_options *options = export->options;
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	uint64_t count = 0, known = wanted_channels(export);
+	int r = 0;
+
+	if (known)
+		r = session_cursor_create(
+			&cursor, export->session->reader, export->begin_ns, options->to_ns, known);
+	while (known && r >= 0 && (r = session_cursor_next(cursor, &message)) > 0) {
+		r = take(export, &message);
 		if (++count % PROGRESS_PACKETS == 0 && options->progress)
 			options->progress(options->user, message.time_ns);
 	}
+	return r >= 0 && export->drawer ? export_draw_until(export, export->end_ns) : r;
+}
+
+/* ---- the file ---- */
+
+static int add_pictures(struct export *export)
+{
+	enum export_format format = export->options->format;
+
+	if (!formats[format].pictures)
+		return 0;
+	/* WebM has no H.264 */
+	return export->options->draw || format == EXPORT_WEBM ? export_open_drawer(export)
+							      : add_video(export);
+}
+
+static int write_header(struct export *export, const char *path)
+{
+	AVDictionary *settings = NULL;
+	int r = from_av(avio_open(&export->out->pb, path, AVIO_FLAG_WRITE));
+
+	if (r >= 0 && export->options->format == EXPORT_MP4)
+		r = from_av(av_dict_set(&settings, "movflags", "+faststart", 0));
+	if (r >= 0)
+		r = from_av(avformat_write_header(export->out, &settings));
+	av_dict_free(&settings);
 	return r;
 }
 
-static int open_output(struct export *export, struct session_reader *reader, const char *path)
+static int open_output(struct export *export, const char *path)
 {
 	enum export_format format = export->options->format;
 	int r = avformat_alloc_output_context2(&export->out, NULL, formats[format].muxer, path);
@@ -430,46 +345,67 @@ static int open_output(struct export *export, struct session_reader *reader, con
 	export->packet = av_packet_alloc();
 	if (!export->packet)
 		return -ENOMEM;
-	r = formats[format].pictures ? add_video(export, reader) : 0;
-	if (r >= 0)
-		r = add_sounds(export, reader);
+	r = add_pictures(export);
+	if (r >= 0 && formats[format].sounds)
+		r = export_add_sounds(export);
 	if (r >= 0 && !export->video && !export->microphone.stream && !export->monitor.stream)
 		r = -ENODATA;
-	if (r >= 0 && format == EXPORT_WAV)
-		r = open_decoder(export);
-	if (r >= 0)
-		r = from_av(avio_open(&export->out->pb, path, AVIO_FLAG_WRITE));
-	return r < 0 ? r : from_av(avformat_write_header(export->out, NULL));
+	if (r >= 0 && formats[format].film)
+		r = add_chapters(export);
+	return r < 0 ? r : write_header(export, path);
 }
 
-int session_export(struct session_reader *reader, const char *path,
-	const struct export_options *options, struct error *reterr)
+static int begin(struct export *export, const char *path)
 {
-	_cleanup_(export_finish) struct export export = {.options = options, .last_video = -1};
-	int64_t end_ns;
-	int r;
+	const struct export_options *options = export->options;
+	int64_t last_ns;
 
-	if (!session_reader_span(reader, &export.begin_ns, &end_ns))
-		return error_set(reterr, -ENODATA, "the session is empty");
-	if (options->from_ns > export.begin_ns)
-		export.begin_ns = options->from_ns;
+	if (!session_reader_span(export->session->reader, &export->begin_ns, &last_ns))
+		return error_set(export->error, -ENODATA, "the session is empty");
+	export->end_ns = options->to_ns < last_ns ? options->to_ns : last_ns + 1;
+	if (options->from_ns > export->begin_ns)
+		export->begin_ns = options->from_ns;
 	if (access(path, F_OK) == 0)
 		return error_set(
-			reterr, -EEXIST, "%s: it is there already; name another file", path);
+			export->error, -EEXIST, "%s: it is there already; name another file", path);
 	av_log_set_level(AV_LOG_ERROR);
-	r = open_output(&export, reader, path);
+	return 0;
+}
+
+static const char *missing(enum export_format format)
+{
+	if (!formats[format].sounds)
+		return "no pictures";
+	return formats[format].pictures ? "neither pictures nor sound" : "no sound";
+}
+
+int session_export(const struct session *session, const char *path,
+	const struct export_options *options, struct exported *ret, struct error *reterr)
+{
+	struct error why = {""};
+	_cleanup_(export_finish) struct export export = {
+		.session = session, .options = options, .error = &why, .last_video = -1};
+	int r = begin(&export, path);
+
+	if (r < 0)
+		return error_set(reterr, r, "%s", why.text);
+	r = open_output(&export, path);
 	if (r == -ENODATA)
-		return error_set(reterr, r, "the session has %s there",
-			formats[options->format].pictures ? "neither pictures nor sound"
-							  : "no sound");
+		return error_set(reterr, r, "the session has %s there", missing(options->format));
 	if (r >= 0)
-		r = write_all(&export, reader);
+		r = write_all(&export);
 	if (r >= 0)
 		r = from_av(av_write_trailer(export.out));
+	if (r >= 0 && export.out->pb)
+		r = from_av(avio_closep(&export.out->pb));
 	if (r < 0) {
 		unlink(path);
 		return error_set(reterr, r, "%s: %s", path,
-			r == -ENOSPC ? "the disk is full" : strerror(-r));
+			r == -ENOSPC        ? "the disk is full"
+				: *why.text ? why.text
+					    : strerror(-r));
 	}
+	if (ret)
+		*ret = (struct exported){export.begin_ns, export_draw_faults(&export)};
 	return 0;
 }

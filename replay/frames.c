@@ -12,6 +12,9 @@
 #include <libyuv.h>
 #include <string.h>
 
+/* Going on for this long is cheaper than looking for a keyframe. */
+#define NEAR_NS NS_PER_S
+
 #define WANTED                                                                                     \
 	(UINT64_C(1) << CHANNEL_SCREEN_INFO | UINT64_C(1) << CHANNEL_SCREEN_KEYFRAMES |            \
 		UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES)
@@ -322,7 +325,9 @@ static void show(struct frames *frames, struct frame *ret)
 
 int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret)
 {
-	int r = find_keyframe(frames, at_ns);
+	bool is_near = frames->cursor && frames->is_shown && at_ns >= frames->at_ns &&
+		at_ns - frames->at_ns < NEAR_NS;
+	int r = is_near ? 0 : find_keyframe(frames, at_ns);
 
 	while (r >= 0 && frames->has_next && frames->next.time_ns <= at_ns)
 		r = step(frames);
@@ -343,6 +348,11 @@ int frames_next(struct frames *frames, struct frame *ret)
 	if (r > 0)
 		show(frames, ret);
 	return r;
+}
+
+int64_t frames_peek(const struct frames *frames)
+{
+	return frames->has_next ? frames->next.time_ns : INT64_MAX;
 }
 
 struct frames_faults frames_faults(const struct frames *frames)

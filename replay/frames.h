@@ -49,5 +49,8 @@ int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret);
  */
 int frames_next(struct frames *frames, struct frame *ret);
 
+/** @return the time before which the picture does not change; INT64_MAX: never again. After a seek. */
+int64_t frames_peek(const struct frames *frames);
+
 /** What could not be shown so far; of what was decoded twice, twice. */
 struct frames_faults frames_faults(const struct frames *frames);

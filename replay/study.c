@@ -5,6 +5,7 @@
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
+#include "replay/study_hide.h"
 
 #include <ctype.h>
 #include <cyaml/cyaml.h>
@@ -39,9 +40,15 @@ struct yaml_code {
 	Uxrec__Study__AssistLevel assist_level;
 };
 
+struct yaml_screen {
+	struct yaml_hide *hide;
+	unsigned hide_count;
+};
+
 struct yaml_study {
 	char *study, *keys, *names, *consent;
 	uint32_t shortcuts;
+	struct yaml_screen screen;
 	struct yaml_task *tasks;
 	unsigned tasks_count;
 	struct yaml_code *codes;
@@ -120,12 +127,42 @@ static const cyaml_schema_value_t code_value = {
 /* libcyaml's own truth takes every word that it does not know for true */
 static const cyaml_strval_t truth_names[] = {{"false", 0}, {"true", 1}};
 
+#define PIXELS_FIELD(member)                                                                       \
+	CYAML_FIELD_UINT_PTR(                                                                      \
+		#member, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_hide, member)
+
+static const cyaml_schema_field_t hide_fields[] = {
+	PIXELS_FIELD(x),
+	PIXELS_FIELD(y),
+	PIXELS_FIELD(width),
+	PIXELS_FIELD(height),
+	CYAML_FIELD_STRING_PTR("window_class", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+		struct yaml_hide, window_class, 1, NAME_LENGTH),
+	CYAML_FIELD_STRING_PTR("window_title", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+		struct yaml_hide, window_title, 1, NAME_LENGTH),
+	CYAML_FIELD_ENUM("password_fields", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL,
+		struct yaml_hide, password_fields, truth_names, ARRAY_SIZE(truth_names)),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t hide_value = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct yaml_hide, hide_fields),
+};
+
+static const cyaml_schema_field_t screen_fields[] = {
+	CYAML_FIELD_SEQUENCE("hide", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_screen,
+		hide, &hide_value, 0, HIDE_RULES_LIMIT),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t study_fields[] = {
 	NEEDED_FIELD("study", struct yaml_study, study, 4 * NAME_LENGTH),
 	TEXT_FIELD("keys", struct yaml_study, keys, ID_LENGTH),
 	CYAML_FIELD_ENUM("shortcuts", CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, struct yaml_study,
 		shortcuts, truth_names, ARRAY_SIZE(truth_names)),
 	TEXT_FIELD("names", struct yaml_study, names, ID_LENGTH),
+	CYAML_FIELD_MAPPING(
+		"screen", CYAML_FLAG_OPTIONAL, struct yaml_study, screen, screen_fields),
 	TEXT_FIELD("consent", struct yaml_study, consent, TEXT_LENGTH),
 	CYAML_FIELD_SEQUENCE("tasks", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_study,
 		tasks, &task_value, 0, 200),
@@ -295,6 +332,8 @@ static int check(const struct yaml_study *yaml, struct error *reterr)
 		r = error_set(reterr, -EINVAL, "names '%s': it is one of none, roles, full",
 			text_quote(yaml->names).text);
 	if (r == 0)
+		r = study_hide_check(yaml->screen.hide, yaml->screen.hide_count, reterr);
+	if (r == 0)
 		r = check_tasks(yaml, reterr);
 	if (r == 0)
 		r = check_codes(yaml, reterr);
@@ -356,6 +395,7 @@ struct message_parts {
 	Uxrec__Study__Opportunity *opportunities;
 	Uxrec__Study__Opportunity **opportunity_pointers;
 	char keys[32][2];
+	Uxrec__Study__Hide hide[HIDE_RULES_LIMIT], *hide_pointers[HIDE_RULES_LIMIT];
 };
 
 static void fill_code(struct message_parts *parts, size_t i, const struct yaml_code *from)
@@ -429,6 +469,15 @@ Uxrec__Study *study_copy(const Uxrec__Study *study)
 	return uxrec__study__unpack(NULL, size, packed);
 }
 
+static size_t fill_hide(struct message_parts *parts, const struct yaml_screen *yaml)
+{
+	for (unsigned i = 0; i < yaml->hide_count; i++) {
+		study_hide_fill(&parts->hide[i], &yaml->hide[i]);
+		parts->hide_pointers[i] = &parts->hide[i];
+	}
+	return yaml->hide_count;
+}
+
 static int to_message(Uxrec__Study **ret, const struct yaml_study *yaml, const char *source)
 {
 	_autofree_ struct message_parts *parts = calloc(1, sizeof(*parts));
@@ -444,6 +493,8 @@ static int to_message(Uxrec__Study **ret, const struct yaml_study *yaml, const c
 		study.names = text(yaml->names);
 		study.shortcuts = yaml->shortcuts != 0;
 		study.consent_text = text(yaml->consent);
+		study.hide = parts->hide_pointers;
+		study.n_hide = fill_hide(parts, &yaml->screen);
 		study.yaml = text(source);
 		study.tasks = parts->task_pointers;
 		study.n_tasks = yaml->tasks_count;

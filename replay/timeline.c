@@ -37,6 +37,7 @@ struct builder {
 	size_t position_count, position_capacity;
 	int64_t *object_ns; /* when each object was clicked */
 	size_t object_ns_capacity;
+	int64_t unchanged_ns; /* when the screen was shown again as it was */
 
 	struct loudness {     /* of 200 ms */
 		double power; /* the sum of the steps' */
@@ -417,11 +418,17 @@ static int put_loudness(struct builder *builder, const struct session *session)
 	return 0;
 }
 
-/* a patch that comes with a picture of the video is no picture of its own */
-static int take_picture(struct timeline *timeline, const struct reader_message *message)
+/* A moment at which the screen has changed, by the video or over it; what only shows it again is none. */
+static int take_picture(struct builder *builder, const struct reader_message *message,
+	const Uxrec__ScreenPatches *patches)
 {
+	struct timeline *timeline = builder->timeline;
 	size_t count = timeline->picture_count;
 
+	if (patches && patches->unchanged)
+		builder->unchanged_ns = message->time_ns;
+	if (count > 0 && builder->unchanged_ns == message->time_ns)
+		return 0;
 	if (count > 0 && timeline->pictures[count - 1].at_ns == message->time_ns) {
 		timeline->pictures[count - 1].bytes += (uint32_t)message->data.size_bytes;
 		return 0;
@@ -459,8 +466,8 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
 	case CHANNEL_SOUND_LEVELS:
 		return take_levels(builder, message->time_ns, (const void *)unpacked);
-	case CHANNEL_SCREEN:
-	case CHANNEL_SCREEN_PATCHES: return take_picture(timeline, message);
+	case CHANNEL_SCREEN: return take_picture(builder, message, NULL);
+	case CHANNEL_SCREEN_PATCHES: return take_picture(builder, message, (const void *)unpacked);
 	default: return 0;
 	}
 }

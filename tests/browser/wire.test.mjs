@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadDecompressHandlers } from '@mcap/support';
-import { Desktop, grey, field, hash, hello, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/lab.mjs';
+import { Desktop, grey, field, hash, hello, messagesOf, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/lab.mjs';
 
 let desktop;
 let recorder;
@@ -191,28 +191,6 @@ test('what is sent to two observers is what is in the file, byte by byte', async
   }
   session = await recorder.begin();
 });
-
-/** All Message records in the chunks of an MCAP file. */
-function* messagesOf(file, decompress) {
-  let at = 8;
-  while (at + 9 <= file.length) {
-    const opcode = file[at];
-    const length = Number(file.readBigUInt64LE(at + 1));
-    if (opcode === 0x06) {
-      const named = at + 9 + 28;
-      const name = file.toString('latin1', named + 4, named + 4 + file.readUInt32LE(named));
-      let records = file.subarray(named + 4 + name.length + 8, at + 9 + length);
-      if (name) records = Buffer.from(decompress[name](records, file.readBigUInt64LE(at + 9 + 16)));
-      for (let inside = 0; inside < records.length;) {
-        const size = 9 + Number(records.readBigUInt64LE(inside + 1));
-        if (records[inside] === 0x05) yield records.subarray(inside, inside + size);
-        inside += size;
-      }
-    }
-    if (opcode === 0x0f) return;
-    at += 9 + length;
-  }
-}
 
 test('an observer that stops reading delays nobody and is not held in memory', async () => {
   const open = async () => {

@@ -206,13 +206,19 @@ export async function browse() {
  * @param page    of playwright
  * @param answer  (body of the page's message) => body of the answer that is given instead of the server's
  * @param change  (body of the server's message): may change it
+ * @param opened  (send, pack): the page has connected; send() gives it a record as if the server had, pack() makes one
+ *   of a body
  */
-export async function standBetween(page, { answer = () => undefined, change = () => undefined }) {
+export async function standBetween(page, { answer = () => undefined, change = () => undefined, opened = () => undefined }) {
   const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
   const wire = await pageModule('../gen/protocol/wire_pb.ts');
   const pack = (message) => record(OPCODE_PRIVATE, Buffer.from(toBinary(wire.ServerMessageSchema, message)));
   await page.routeWebSocket(/./, (socket) => {
     const server = socket.connectToServer();
+    opened(
+      (data) => socket.send(data),
+      (body) => pack(create(wire.ServerMessageSchema, { body })),
+    );
     socket.onMessage((data) => {
       const { request, body } = fromBinary(wire.ClientMessageSchema, data.subarray(9));
       const given = answer(body);
@@ -447,6 +453,32 @@ export class RawSocket {
 
   end() {
     this.net.destroy();
+  }
+}
+
+/**
+ * All Message records in the chunks of an MCAP file.
+ *
+ * @param decompress  what loadDecompressHandlers() of @mcap/support gives
+ */
+export function* messagesOf(file, decompress) {
+  let at = 8;
+  while (at + 9 <= file.length) {
+    const opcode = file[at];
+    const length = Number(file.readBigUInt64LE(at + 1));
+    if (opcode === 0x06) {
+      const named = at + 9 + 28;
+      const name = file.toString('latin1', named + 4, named + 4 + file.readUInt32LE(named));
+      let records = file.subarray(named + 4 + name.length + 8, at + 9 + length);
+      if (name) records = Buffer.from(decompress[name](records, file.readBigUInt64LE(at + 9 + 16)));
+      for (let inside = 0; inside < records.length;) {
+        const size = 9 + Number(records.readBigUInt64LE(inside + 1));
+        if (records[inside] === 0x05) yield records.subarray(inside, inside + size);
+        inside += size;
+      }
+    }
+    if (opcode === 0x0f) return;
+    at += 9 + length;
   }
 }
 

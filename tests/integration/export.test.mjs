@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -64,5 +65,149 @@ test('a flash and a click of one moment are together in an exported film, also b
   console.log(`# a click is after its flash by ${offsets.map((ms) => ms.toFixed(1)).join(' ')} ms`);
   assert.ok(offsets.length >= 5);
   for (const ms of offsets) assert.ok(Math.abs(ms) <= 40, `${ms} ms`);
+  await recorder.end();
+});
+
+/* what ffprobe tells of a file */
+async function probe(path, ...more) {
+  const { stdout } = await run(
+    'ffprobe',
+    ['-v', 'error', '-of', 'json', '-show_format', '-show_streams', '-show_chapters', ...more, path],
+    { maxBuffer: 1 << 28 },
+  );
+  return JSON.parse(stdout);
+}
+
+/* a decoder finds nothing wrong */
+async function plays(path) {
+  const { stderr } = await run('ffmpeg', ['-v', 'warning', '-i', path, '-fps_mode', 'passthrough', '-enc_time_base:v', '1/16000', '-f', 'null', '-']);
+  assert.equal(stderr, '', path);
+}
+
+const codecs = (found) => found.streams.map((stream) => stream.codec_name);
+
+test('a session becomes films, with its tasks as chapters and captions', async (t) => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone:200']);
+  const id = await recorder.begin('paper:screen,sound');
+  await sleep(1000);
+  await recorder.uxrec('task', 'start', 'pay');
+  await sleep(2200);
+  await recorder.uxrec('task', 'end', 'completed');
+  await sleep(800);
+  await recorder.uxrec('stop');
+  const session = join(recorder.library, id);
+  const out = (name) => join(recorder.folder, name);
+  const exported = (name, ...more) => recorder.uxrec('export', session, '-o', out(name), ...more);
+  const refused = (name, ...more) => assert.rejects(exported(name, ...more));
+
+  await t.test('mkv, mp4 and webm have both, at their times', async () => {
+    for (const [to, codec] of [['mkv', 'h264'], ['mp4', 'h264'], ['webm', 'vp9']]) {
+      const name = `film.${to}`;
+      await exported(name, '--to', to);
+      await plays(out(name));
+      const found = await probe(out(name));
+      assert.deepEqual(codecs(found).slice(0, 2), [codec, 'opus'], to);
+      assert.ok(Math.abs(Number(found.format.duration) - 4.1) < 1.1, `${to}: ${found.format.duration} s`);
+      for (const ms of await exportedOffsets(out(name)))
+        assert.ok(Math.abs(ms) <= (to === 'webm' ? 60 : 40), `${to}: ${ms} ms`);
+      const task = found.chapters.filter((chapter) => chapter.tags.title === 'Pay it');
+      assert.equal(task.length, 1);
+      const length = Number(task[0].end_time) - Number(task[0].start_time);
+      assert.ok(Number(task[0].start_time) > 0.8 && length > 2 && length < 3.5, `${to}: a chapter of ${length} s`);
+    }
+  });
+
+  await t.test('an mp4 begins with its index', async () => {
+    const begin = readFileSync(out('film.mp4'));
+    assert.ok(begin.indexOf('moov') < begin.indexOf('mdat'));
+  });
+
+  await t.test('a film can be entered at every keyframe', async () => {
+    const { packets } = await probe(out('film.mkv'), '-select_streams', 'v', '-show_packets');
+    const { frames: decoded } = await probe(out('film.mkv'), '-select_streams', 'v', '-show_frames');
+    assert.deepEqual(
+      packets.map((packet) => packet.flags.includes('K')),
+      decoded.map((frame) => frame.key_frame === 1),
+    );
+  });
+
+  await t.test('h264 is the video as it was coded', async () => {
+    await exported('film.h264', '--to', 'h264');
+    await plays(out('film.h264'));
+    const packets = async (name) =>
+      (await probe(out(name), '-select_streams', 'v', '-count_packets')).streams[0].nb_read_packets;
+    assert.equal(await packets('film.h264'), await packets('film.mkv'));
+  });
+
+  await t.test('pictures are coded anew from the moment on that was asked for', async () => {
+    await exported('part.mp4', '--to', 'mp4', '--draw', 'pointer,clicks,keys', '--from', '1.5', '--until', '2.5');
+    await plays(out('part.mp4'));
+    const found = await probe(out('part.mp4'), '-select_streams', 'v', '-show_frames');
+    assert.equal(Number(found.frames[0].pts_time), 0);
+    assert.ok(Math.abs(Number(found.streams[0].duration) - 1) < 0.05, found.streams[0].duration);
+    assert.equal(found.chapters[0].start_time, '0.000000');
+  });
+
+  await t.test('captions are beside the film, from its begin', async () => {
+    const said = out('said.vtt');
+    writeFileSync(said, 'WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ana>Where is it?\n\n00:03.500 --> 00:03.900\nThere.\n');
+    await recorder.uxrec('transcript', session, '--attach', said);
+    await exported('said.webm', '--to', 'webm', '--from', '1.5', '--until', '3', '--vtt', 'transcript,tasks').catch(
+      ({ stderr }) => assert.match(stderr, /said\.vtt: it is there already/),
+    );
+    await exported('cut.webm', '--to', 'webm', '--from', '1.5', '--until', '3', '--vtt', 'transcript,tasks');
+    const text = readFileSync(out('cut.vtt'), 'utf8');
+    assert.match(text, /^WEBVTT\n/);
+    assert.match(text, /00:00:00\.000 --> 00:00:00\.500\n<v Ana>Where is it\?\n/);
+    assert.match(text, /00:00:00\.000 --> 00:00:01\.[0-9]{3}\nPay it: completed\n/);
+    assert.doesNotMatch(text, /There/);
+  });
+
+  await t.test('png has what the screen showed', async () => {
+    await exported('one.png', '--to', 'png', '--at', '2');
+    const [one] = (await probe(out('one.png'))).streams;
+    assert.deepEqual([one.codec_name, one.width, one.height, one.pix_fmt], ['png', 640, 360, 'rgb24']);
+    await exported('two', '--to', 'png', '--at', '1,0:02.5');
+    assert.deepEqual(readdirSync(out('two')), ['00-00-01.000.png', '00-00-02.500.png']);
+    await exported('many', '--to', 'png', '--every', '0.5', '--from', '1', '--until', '3');
+    assert.deepEqual(
+      readdirSync(out('many')),
+      ['1.000', '1.500', '2.000', '2.500'].map((time) => `00-00-0${time}.png`),
+    );
+    /* the same picture as in the film with all that lies over it, but for what coding has cost */
+    await exported('sharp.mkv', '--to', 'mkv', '--draw', 'patches');
+    const { packets } = await probe(out('sharp.mkv'), '-select_streams', 'v', '-show_packets');
+    const shown = Math.max(...packets.map((packet) => Number(packet.pts_time)).filter((time) => time <= 2));
+    const seek = ['-ss', String(shown - 0.02), '-i', out('sharp.mkv'), '-frames:v', '1'];
+    await run('ffmpeg', ['-v', 'error', ...seek, out('film.png')]);
+    const both = ['-i', out('film.png'), '-i', out('many/00-00-02.000.png'), '-lavfi', 'psnr'];
+    const { stderr } = await run('ffmpeg', [...both, '-f', 'null', '-']);
+    const psnr = Number(/average:([0-9.inf]+)/.exec(stderr)?.[1].replace('inf', '99'));
+    assert.ok(psnr > 35, `${psnr} dB`);
+  });
+
+  await t.test('what is wrong is refused, and nothing is left or lost', async () => {
+    const before = readFileSync(out('film.mkv'));
+    await refused('film.mkv', '--to', 'mkv');
+    assert.deepEqual(readFileSync(out('film.mkv')), before);
+    await refused('many', '--to', 'png', '--every', '1');
+    await refused('new', '--to', 'png');
+    await refused('new', '--to', 'png', '--at', '1', '--every', '1');
+    await refused('new', '--to', 'png', '--every', '0');
+    await refused('new', '--to', 'png', '--every', 'nan');
+    await refused('new', '--to', 'png', '--at', '1,,2');
+    await refused('new', '--to', 'png', '--every', '1', '--from', '100');
+    await refused('new', '--to', 'mkv', '--at', '1');
+    await refused('new', '--to', 'wav', '--draw', 'pointer');
+    await refused('new', '--to', 'h264', '--vtt', 'tasks');
+    await refused('new', '--to', 'mp4', '--draw', 'pointer,');
+    await refused('new', '--to', 'mp4', '--vtt', 'words');
+    await refused('new', '--to', 'avi');
+    assert.ok(!existsSync(out('new')) && !existsSync(out('new.vtt')));
+    await assert.rejects(
+      recorder.uxrec('export', session, '--to', 'mp4', '-o', '/dev/full/film.mp4'),
+      ({ stderr }) => /film\.mp4/.test(stderr),
+    );
+  });
   await recorder.end();
 });

@@ -380,6 +380,8 @@ static void wrong_recorder_commands_are_refused(void)
 		{{"--library", "/tmp/uxrec-never"}, 3, "give --display :0"},
 		{{"--fps", "0"}, 2, "1 to 240"},
 		{{"--screen", "wayland"}, 2, "--screen"},
+		{{"--screen", "wlr", "--library", "/tmp/uxrec-never"}, 3,
+			"WAYLAND_DISPLAY is not set"},
 		{{"--input", "keyboard"}, 2, "--input"},
 		{{"extra"}, 2, "unexpected argument 'extra'"},
 		{{"--screen", "none", "--library", "/proc/nowhere"}, 3, "cannot be written"},
@@ -387,6 +389,7 @@ static void wrong_recorder_commands_are_refused(void)
 	};
 
 	unsetenv("DISPLAY");
+	unsetenv("WAYLAND_DISPLAY");
 	refuses("uxrecd", table, ARRAY_SIZE(table));
 }
 

@@ -65,8 +65,8 @@ static void push_size(struct making *making, int64_t ms, int width, int height)
 	encoder_destroy(making->encoder);
 	picture_destroy(making->picture);
 	check(picture_create(&making->picture, width, height) == 0);
-	check(encoder_create(&making->encoder, making->picture->width, making->picture->height, 30,
-		      NULL) == 0);
+	check(encoder_create(&making->encoder, making->picture->width, making->picture->height,
+		      &(struct encoder_options){ENCODER_LAST, 30}, NULL) == 0);
 	screen.width_px = (uint32_t)width;
 	screen.height_px = (uint32_t)height;
 	push(making, CHANNEL_SCREEN_INFO, ms, &screen.base);

@@ -6,9 +6,11 @@
 #include "capture/png.h"
 #include "protocol/base/clock.h"
 
-#include <libavcodec/avcodec.h>
+#include <spng.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { WIDTH = 700, HEIGHT = 333 };
 
 static uint64_t seed = 11;
 
@@ -19,59 +21,34 @@ static int below(int limit)
 
 /* ---- files, judged by another program's decoder ---- */
 
-struct viewer {
-	AVCodecContext *codec;
-	AVPacket *packet;
-	AVFrame *frame;
+/* a decoded file: R G B A */
+struct shown {
+	int width, height;
+	uint8_t pixels[WIDTH * HEIGHT * 4];
 };
 
-static struct viewer viewer_open(void)
+static void view(struct shown *shown, const uint8_t *data, size_t size)
 {
-	struct viewer viewer = {
-		.codec = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_PNG)),
-		.packet = av_packet_alloc(),
-		.frame = av_frame_alloc(),
-	};
+	spng_ctx *context = spng_ctx_new(0);
+	struct spng_ihdr header;
+	size_t room;
 
-	check(viewer.codec && viewer.packet && viewer.frame);
-	viewer.codec->thread_count = 1;
-	check(avcodec_open2(viewer.codec, NULL, NULL) == 0);
-	return viewer;
+	check(context && spng_set_png_buffer(context, data, size) == 0);
+	check(spng_get_ihdr(context, &header) == 0);
+	check(header.width <= WIDTH && header.height <= HEIGHT);
+	check(spng_decoded_image_size(context, SPNG_FMT_RGBA8, &room) == 0);
+	check(spng_decode_image(context, shown->pixels, room, SPNG_FMT_RGBA8, 0) == 0);
+	shown->width = (int)header.width;
+	shown->height = (int)header.height;
+	spng_ctx_free(context);
 }
 
-static void viewer_close(struct viewer *viewer)
+/* 0xRRGGBB */
+static uint32_t shown_at(const struct shown *shown, int x, int y)
 {
-	avcodec_free_context(&viewer->codec);
-	av_packet_free(&viewer->packet);
-	av_frame_free(&viewer->frame);
-}
+	const uint8_t *at = shown->pixels + 4 * ((ptrdiff_t)y * shown->width + x);
 
-/* a pixel of the decoded file, 0xRRGGBB */
-static uint32_t shown_at(const AVFrame *frame, int x, int y)
-{
-	const uint8_t *row = frame->data[0] + (ptrdiff_t)y * frame->linesize[0];
-	uint32_t entry;
-
-	switch (frame->format) {
-	case AV_PIX_FMT_RGB24:
-		return (uint32_t)row[3 * x] << 16 | (uint32_t)row[3 * x + 1] << 8 | row[3 * x + 2];
-	case AV_PIX_FMT_PAL8:
-		memcpy(&entry, frame->data[1] + 4 * (ptrdiff_t)row[x], sizeof(entry));
-		return entry & 0xffffff;
-	default: check(!"a format that the writer does not have"); return 0;
-	}
-}
-
-static void view(struct viewer *viewer, const uint8_t *data, size_t size)
-{
-	/* libavcodec 59 shows rows of the file before it when one decoder reads several with few colours */
-	viewer_close(viewer);
-	*viewer = viewer_open();
-	check(av_new_packet(viewer->packet, (int)size) == 0);
-	memcpy(viewer->packet->data, data, size);
-	check(avcodec_send_packet(viewer->codec, viewer->packet) == 0);
-	av_packet_unref(viewer->packet);
-	check(avcodec_receive_frame(viewer->codec, viewer->frame) == 0);
+	return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
 }
 
 static uint32_t pixel(const uint8_t *pixels)
@@ -95,7 +72,7 @@ static void files_are_exact(void)
 {
 	static const int colours[] = {1, 2, 3, 4, 5, 16, 17, 255, 256, 257, 5000};
 	static const int sizes[][2] = {{1, 1}, {3, 2}, {8, 5}, {63, 64}, {129, 70}};
-	_cleanup_(viewer_close) struct viewer viewer = viewer_open();
+	static struct shown shown;
 	_destroy_(png) struct png *png = NULL;
 	struct buf out = {0};
 	uint8_t pixels[130 * 70 * 4];
@@ -112,11 +89,11 @@ static void files_are_exact(void)
 			buf_put(&out, "before", 6);
 			size = png_put(png, &out, pixels, stride, width, height);
 			check(size > 0 && out.size_bytes == 6 + size);
-			view(&viewer, out.data + 6, size);
-			check(viewer.frame->width == width && viewer.frame->height == height);
+			view(&shown, out.data + 6, size);
+			check(shown.width == width && shown.height == height);
 			for (int y = 0; y < height; y++)
 				for (int x = 0; x < width; x++)
-					wrong += shown_at(viewer.frame, x, y) !=
+					wrong += shown_at(&shown, x, y) !=
 						pixel(pixels + y * stride + 4 * x);
 		}
 	expect(wrong == 0);
@@ -159,29 +136,30 @@ static bool pictures_are_equal(const struct picture *a, const struct picture *b)
 
 static void canvas_has_every_change(void)
 {
-	enum { WIDTH = 131, HEIGHT = 77 };
+	enum { SMALL_WIDTH = 131, SMALL_HEIGHT = 77 };
 	_destroy_(canvas) struct canvas *canvas = NULL;
 	_destroy_(picture) struct picture *whole = NULL;
-	uint8_t before[WIDTH * HEIGHT * 4], pixels[60 * 60 * 4];
-	const struct rect all = {0, 0, WIDTH, HEIGHT};
+	uint8_t before[SMALL_WIDTH * SMALL_HEIGHT * 4], pixels[60 * 60 * 4];
+	const struct rect all = {0, 0, SMALL_WIDTH, SMALL_HEIGHT};
 	size_t missed = 0;
 
-	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
-	check(picture_create(&whole, WIDTH, HEIGHT) == 0);
+	check(canvas_create(&canvas, SMALL_WIDTH, SMALL_HEIGHT) == 0);
+	check(picture_create(&whole, SMALL_WIDTH, SMALL_HEIGHT) == 0);
 	for (int i = 0; i < 2000; i++) {
 		struct rect rect;
 
 		memcpy(before, canvas->pixels, sizeof(before));
 		canvas->changed.count = 0;
 		for (int puts = 1 + below(40); puts > 0; puts--) {
-			random_rect(&rect, WIDTH, HEIGHT, 60);
+			random_rect(&rect, SMALL_WIDTH, SMALL_HEIGHT, 60);
 			fill(pixels, rect.width * rect.height, 1 + below(3));
 			canvas_put(canvas, &rect, pixels, rect.width * 4);
 		}
-		for (int y = 0; y < HEIGHT; y++)
-			for (int x = 0; x < WIDTH; x++)
-				missed += memcmp(before + 4 * (y * WIDTH + x),
-						  canvas->pixels + 4 * (y * WIDTH + x), 4) != 0 &&
+		for (int y = 0; y < SMALL_HEIGHT; y++)
+			for (int x = 0; x < SMALL_WIDTH; x++)
+				missed += memcmp(before + 4 * (y * SMALL_WIDTH + x),
+						  canvas->pixels + 4 * (y * SMALL_WIDTH + x),
+						  4) != 0 &&
 					!has(&canvas->changed, x, y);
 	}
 	expect(missed == 0);
@@ -191,17 +169,15 @@ static void canvas_has_every_change(void)
 	/* what is drawn again as it was is no change */
 	memcpy(before, canvas->pixels, sizeof(before));
 	canvas->changed.count = 0;
-	canvas_put(canvas, &all, before, 4 * WIDTH);
+	canvas_put(canvas, &all, before, 4 * SMALL_WIDTH);
 	expect(canvas->changed.count == 0);
 	check(canvas_create(&canvas, 0, 5) < 0 && canvas_create(&canvas, 5, 100000) < 0);
 }
 
 /* ---- the patcher, with an observer who does what FORMAT.md says ---- */
 
-enum { WIDTH = 700, HEIGHT = 333 };
-
 struct observer {
-	struct viewer viewer;
+	struct shown shown;
 	uint32_t over[HEIGHT][WIDTH]; /* 0xRRGGBB of what lies there, or NOTHING */
 };
 
@@ -219,15 +195,15 @@ static void observe(struct observer *observer, const Uxrec__ScreenPatches *patch
 	}
 	for (size_t i = 0; i < patches->n_patches; i++) {
 		const Uxrec__ScreenPatch *patch = patches->patches[i];
-		const AVFrame *frame = observer->viewer.frame;
+		const struct shown *shown = &observer->shown;
 
-		view(&observer->viewer, patch->png.data, patch->png.len);
-		check(patch->x_px + (uint32_t)frame->width <= WIDTH &&
-			patch->y_px + (uint32_t)frame->height <= HEIGHT);
-		for (int y = 0; y < frame->height; y++)
-			for (int x = 0; x < frame->width; x++)
+		view(&observer->shown, patch->png.data, patch->png.len);
+		check(patch->x_px + (uint32_t)shown->width <= WIDTH &&
+			patch->y_px + (uint32_t)shown->height <= HEIGHT);
+		for (int y = 0; y < shown->height; y++)
+			for (int x = 0; x < shown->width; x++)
 				observer->over[(int)patch->y_px + y][(int)patch->x_px + x] =
-					shown_at(frame, x, y);
+					shown_at(shown, x, y);
 	}
 }
 
@@ -304,6 +280,7 @@ static void rest(struct patcher *patcher, struct observer *observer, int64_t *no
 
 		*now_ns = due_ns > *now_ns ? due_ns : *now_ns;
 		patches = patcher_rest(patcher, *now_ns);
+		check(!patches || patches->unchanged);
 		if (patches)
 			observe(observer, patches);
 		tally->rested += patches != NULL;
@@ -321,7 +298,6 @@ static void what_lies_there_is_true(void)
 	struct tally tally = {0};
 	size_t wrong = 0, bare;
 
-	observer.viewer = viewer_open();
 	forget(&observer);
 	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
 	check(patcher_create(&patcher, canvas) == 0);
@@ -339,7 +315,6 @@ static void what_lies_there_is_true(void)
 	printf("# %d laid, %d by the video, %d keyframes, %d steps of rest\n", tally.laid,
 		tally.shown, tally.keyframes, tally.rested);
 	expect(tally.laid > 300 && tally.shown > 50 && tally.keyframes > 5 && tally.rested > 50);
-	viewer_close(&observer.viewer);
 }
 
 /* what has come to rest is exact everywhere, but for photographs */
@@ -354,7 +329,6 @@ static void rest_is_exact(void)
 	const struct rect all = {0, 0, WIDTH, HEIGHT}, photo = {64, 64, 128, 128};
 	size_t bare;
 
-	observer.viewer = viewer_open();
 	forget(&observer);
 	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
 	check(patcher_create(&patcher, canvas) == 0);
@@ -379,13 +353,51 @@ static void rest_is_exact(void)
 	expect(patcher_rest_ns(patcher, now_ns) <= now_ns);
 	rest(patcher, &observer, &now_ns, INT64_MAX - 1, &tally);
 	expect(compare(&observer, canvas, &bare) == 0 && bare == 128 * 128);
-	viewer_close(&observer.viewer);
+}
+
+/* a caret that blinks: the video has to show it once */
+static void what_is_as_before_is_not_owed(void)
+{
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(patcher) struct patcher *patcher = NULL;
+	const struct rect caret = {60, 100, 10, 20}; /* over two tiles */
+	uint8_t on[10 * 20 * 4], off[10 * 20 * 4] = {0};
+	int64_t now_ns = 1000 * NS_PER_S;
+	int owed = 0;
+
+	memset(on, 0xff, sizeof(on));
+	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(patcher_create(&patcher, canvas) == 0);
+	expect(!patcher_owes(patcher));
+	for (int i = 0; i < 20; i++) {
+		canvas->changed.count = 0;
+		canvas_put(canvas, &caret, i % 2 ? off : on, 40);
+		now_ns += 500 * NS_PER_MS;
+		check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
+		if (i % 2 == 0)
+			continue;
+		owed += patcher_owes(patcher);
+		if (i == 1)
+			patcher_paid(patcher);
+	}
+	expect(owed == 1); /* before the video had shown it for the first time */
+	canvas->changed.count = 0;
+	canvas_put(canvas, &caret, on, 40);
+	check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
+	expect(patcher_owes(patcher));
+	patcher_paid(patcher);
+	expect(!patcher_owes(patcher));
+	/* what the video has shown since is another thing */
+	check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
+	patcher_clear(patcher, &canvas->changed, now_ns);
+	expect(patcher_owes(patcher));
 }
 
 static const struct test tests[] = {
 	{"files are exact, with every number of colours", files_are_exact},
 	{"the canvas tells every change, and converts it", canvas_has_every_change},
 	{"what lies over the video is what the screen shows", what_lies_there_is_true},
+	{"what the video shows already is not shown again", what_is_as_before_is_not_owed},
 	{"what is at rest is exact, and laid again after a keyframe", rest_is_exact},
 };
 

@@ -47,6 +47,27 @@ static void whole_study_is_read(void)
 	uxrec__study__free_unpacked(study, NULL);
 }
 
+static void what_is_hidden_is_read(void)
+{
+	static const char text[] =
+		"study: a\nscreen:\n  hide:\n"
+		"    - {x: 0, y: 10, width: 200, height: 40}\n"
+		"    - {window_class: KeePassXC}\n"
+		"    - {window_title: \"*Bank*\", window_class: firefox}\n"
+		"    - {password_fields: true}\n";
+	Uxrec__Study *study;
+
+	check(parse(text, &study, NULL) == 0);
+	check(study->n_hide == 4);
+	expect(study->hide[0]->x_px == 0 && study->hide[0]->y_px == 10);
+	expect(study->hide[0]->width_px == 200 && study->hide[0]->height_px == 40);
+	expect(strcmp(study->hide[1]->window_class, "KeePassXC") == 0);
+	expect(strcmp(study->hide[2]->window_title, "*Bank*") == 0);
+	expect(strcmp(study->hide[2]->window_class, "firefox") == 0);
+	expect(study->hide[3]->password_fields && !study->hide[2]->password_fields);
+	uxrec__study__free_unpacked(study, NULL);
+}
+
 static void least_study_has_the_usual_code_book(void)
 {
 	Uxrec__Study *study;
@@ -78,6 +99,23 @@ static void faults_are_told_with_their_place(void)
 		{"study: &x a\nkeys: *x\n", "study.yaml"},
 		{"", "study.yaml: the file is empty"},
 		{"study: ../etc\n", "study.yaml: study '../etc'"},
+		{"study: a\nscreen:\n  hide:\n    - {x: 0, y: 0, width: -5, height: 3}\n",
+			"study.yaml:4:"},
+		{"study: a\nscreen:\n  hide:\n    - {x: 0, y: 0, width: 5, hight: 3}\n",
+			"study.yaml:4:30: Unexpected key: hight"},
+		{"study: a\nscreen: {hide: [{x: 0, y: 0, width: 5}]}\n",
+			"study.yaml: screen: hide: entry 1: an area has all"},
+		{"study: a\nscreen: {hide: [{x: 0, y: 0, width: 5, height: 0}]}\n",
+			"study.yaml: screen: hide: entry 1: an area that is empty"},
+		{"study: a\nscreen: {hide: [{x: 0, y: 0, width: 5, height: 99999}]}\n",
+			"study.yaml: screen: hide: entry 1: no screen"},
+		{"study: a\nscreen: {hide: [{window_class: a}, {}]}\n",
+			"study.yaml: screen: hide: entry 2: it is one of"},
+		{"study: a\nscreen: {hide: [{window_class: a, password_fields: true}]}\n",
+			"study.yaml: screen: hide: entry 1: it is one of"},
+		{"study: a\nscreen: {hide: [{window_title: \"\"}]}\n", "study.yaml:2:"},
+		{"study: a\nscreen: {hide: [password_fields]}\n", "study.yaml:2:"},
+		{"study: a\nscreen: {hide: [{password_fields: yes}]}\n", "study.yaml:2:"},
 		{"study: <script>\n", "study.yaml: study '<script>'"},
 		{"study: a\nnames: some\n", "one of none, roles, full"},
 		{"study: a\nshortcuts: some\n", "study.yaml:2:"},
@@ -126,6 +164,7 @@ static void any_text_is_survived(void)
 
 static const struct test tests[] = {
 	{"a whole study is read", whole_study_is_read},
+	{"what a study hides of the screen is read", what_is_hidden_is_read},
 	{"the least study has the usual code book", least_study_has_the_usual_code_book},
 	{"faults are told in one sentence with line and column", faults_are_told_with_their_place},
 	{"any text is survived", any_text_is_survived},

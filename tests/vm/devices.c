@@ -127,6 +127,13 @@ static void await_devices(const char *name, size_t count)
 	check(devices_of_name(name) == count);
 }
 
+/* until udev has looked at all, and whoever listens to it has */
+static void settle(void)
+{
+	check(run_child(NULL, "udevadm", "settle", "--timeout=60", NULL) == 0);
+	sleep_ms(1500);
+}
+
 static void give(size_t i, const char *verb, char *text, size_t room)
 {
 	if (strcmp(verb, "device_add") == 0)
@@ -157,7 +164,7 @@ static void host_hotplug_is_recorded(void)
 			give(i, turn == 0 ? "device_add" : "device_del", text, sizeof(text));
 			check(lab_host_do(text));
 			await_devices(given[i].name, before[i] + (turn == 0));
-			sleep_ms(turn == 0 ? 2500 : 1000); /* udev, and who listens to it */
+			settle();
 			there_ns[i][turn] = clock_now_ns();
 		}
 	file = lab_recording_end(&recording);
@@ -199,7 +206,7 @@ static void many_are_recorded(void)
 		snprintf(name, sizeof(name), "uxrec crowd %d.", i);
 		lab_device_plug(&devices[i], small_keyboard(name));
 	}
-	sleep_ms(3000);
+	settle();
 	for (int i = 0; i < MANY; i++)
 		lab_tap(&devices[i], KEY_A);
 	sleep_ms(200);

@@ -5,7 +5,7 @@ export interface Picture {
   frame: VideoFrame;
 }
 
-interface DecoderEvents {
+export interface DecoderEvents {
   picture(picture: Picture): void;
   /** The decoder gave up: nothing more comes until a keyframe goes into a fresh one. */
   failed(reason: string): void;
@@ -39,16 +39,6 @@ export class PictureDecoder {
     return 'VideoDecoder' in window;
   }
 
-  /** How many pictures went in and did not come out. */
-  get waiting(): number {
-    return this.#times.size;
-  }
-
-  /** Time of the picture that comes out next. */
-  get nextNs(): bigint | undefined {
-    return this.#times.values().next().value;
-  }
-
   /** Forget everything; what is still inside never comes out. The next picture must be a keyframe. */
   reset(): void {
     this.#generation++;
@@ -57,18 +47,17 @@ export class PictureDecoder {
     this.#decoder = undefined;
   }
 
-  /** @returns false when it is passed over because a keyframe is missing before it */
-  decode(timeNs: bigint, data: Uint8Array): boolean {
+  /** @returns what kind it is; undefined when it is passed over because a keyframe is missing before it */
+  decode(timeNs: bigint, data: Uint8Array): EncodedVideoChunkType | undefined {
     const codec = codecName(data);
     if (codec && !this.#decoder && this.#failures < ATTEMPTS) this.#open(codec);
-    if (!this.#decoder) return false;
+    if (!this.#decoder) return undefined;
     /* WebCodecs counts whole microseconds */
     const timestamp = Number(timeNs / 1000n);
+    const type = codec ? 'key' : 'delta';
     this.#times.set(timestamp, timeNs);
-    this.#decoder.decode(
-      new EncodedVideoChunk({ type: codec ? 'key' : 'delta', timestamp, data }),
-    );
-    return true;
+    this.#decoder.decode(new EncodedVideoChunk({ type, timestamp, data }));
+    return type;
   }
 
   #open(codec: string): void {

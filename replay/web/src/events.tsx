@@ -53,6 +53,7 @@ const GAP_TEXTS = new Map<Gap_Reason, string>([
   [Gap_Reason.SUSPEND, 'machine suspended'],
   [Gap_Reason.ERASED, 'erased'],
   [Gap_Reason.AWAY, 'locked, or another user'],
+  [Gap_Reason.ENCODER, 'encoder replaced'],
 ]);
 
 export function gapText(gap: Gap): string {

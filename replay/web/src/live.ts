@@ -2,14 +2,13 @@
 // observer has seen everything.
 
 import { fromBinary } from '@bufbuild/protobuf';
-import { CompressedVideoSchema } from '../gen/protocol/foxglove/CompressedVideo_pb';
 import { type Gap, GapSchema } from '../gen/protocol/session_pb';
 import { type Status, Status_State } from '../gen/protocol/wire_pb';
 import { type ConnectionEvents, Connection } from './connection';
-import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
 import { Levels } from './meter';
 import { SessionModel } from './model';
+import { Moments, PICTURE_TOPICS } from './moments';
 import { type Player } from './player';
 import { Sound, SOUND_TOPICS } from './sound';
 import type { ChannelMessage } from './wire';
@@ -38,8 +37,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   readonly levels = new Levels();
 
   #player: Player;
-  #decoder: PictureDecoder;
-  #decodedPictures: Picture[] = [];
+  #moments: Moments;
   #asked = 0;
   #lastSentNs = 0n;
   #marks: Mark[] = [];
@@ -48,8 +46,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   constructor(player: Player, token: string, name: string) {
     super();
     this.#player = player;
-    this.#decoder = new PictureDecoder({
-      picture: (picture) => this.#decoded(picture),
+    this.#moments = new Moments({
+      ready: () => this.#ready(),
       failed: () => void this.#watch(),
       unable: (reason) => {
         this.undecodable = reason;
@@ -87,9 +85,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   }
 
   message(message: ChannelMessage): void {
-    if (message.topic === '/screen') {
-      const video = fromBinary(CompressedVideoSchema, message.data);
-      if (this.#decoder.decode(message.timeNs, video.data)) this.#lastSentNs = message.timeNs;
+    if (PICTURE_TOPICS.includes(message.topic)) {
+      if (this.#moments.take(message)) this.#lastSentNs = message.timeNs;
     } else if (SOUND_TOPICS.includes(message.topic)) {
       this.sound.take(message);
     } else if (message.topic === '/sound/levels' || message.topic === '/sound/info') {
@@ -106,6 +103,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     switch (message.body.case) {
       case 'complete':
         this.#marks.push({ timeNs: message.body.value.sessionNs, pictureNs: this.#lastSentNs });
+        this.#moments.settle(message.body.value.sessionNs);
         this.#settle();
         break;
       case 'status':
@@ -122,12 +120,11 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
 
   /** Join the running session, or learn that there is none. */
   async #watch(): Promise<void> {
-    this.#decoder.reset();
+    this.#moments.reset();
     this.sound.reset();
     this.levels.reset();
     this.#marks = [];
     this.#lastSentNs = 0n;
-    for (const picture of this.#decodedPictures.splice(0)) picture.frame.close();
     try {
       const answer = await this.connection.request({ case: 'watchLive', value: {} });
       if (answer.body.case !== 'status') return;
@@ -156,8 +153,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  #decoded(picture: Picture): void {
-    this.#decodedPictures.push(picture);
+  #ready(): void {
     if (document.hidden) this.#present();
     else this.#ask();
   }
@@ -166,45 +162,46 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     this.#asked ||= requestAnimationFrame(() => {
       this.#asked = 0;
       this.#present();
-      if (this.#decodedPictures.length > 0) this.#ask();
+      if (this.#moments.ready().length > 0) this.#ask();
     });
   }
 
-  /* How long until a picture is due: at once, or, for who hears the sound, when that of its moment is
+  /* How long until a moment is due: at once, or, for who hears the sound, when that of its time is
      heard. Sound is a little later than pictures, because it goes through more hands. */
-  #waitMs(picture: Picture): number {
-    const wait = this.sound.heardAtMs(picture.timeNs) - performance.now();
+  #waitMs(timeNs: bigint): number {
+    const wait = this.sound.heardAtMs(timeNs) - performance.now();
     return wait > 0 && wait < LATEST_MS ? wait : 0;
   }
 
   /* Of the pictures that are due only the newest is drawn, when the screen is ready for one: drawing
      each would fall behind after a burst. A hidden page has no frames and draws at once. */
   #present(): void {
-    const ready = this.#decodedPictures;
+    const ready = this.#moments.ready();
+    let held = ready.filter((moment) => moment.frame).length;
     const waiting = ready.findIndex(
-      (picture, i) => i >= ready.length - HELD && this.#waitMs(picture) >= FRAME_MS,
+      ({ timeNs, frame }) => (frame ? held-- : held) <= HELD && this.#waitMs(timeNs) >= FRAME_MS,
     );
-    const due = ready.splice(0, waiting < 0 ? ready.length : waiting);
-    const picture = due.pop();
-    if (!picture) return;
-    for (const passed of due) {
-      passed.frame.close();
-      this.#player.picturesDecoded++;
+    for (let due = waiting < 0 ? ready.length : waiting; due > 0; due--) {
+      const moment = this.#moments.shift();
+      if (moment) this.#player.apply(moment);
     }
-    this.#player.show(picture);
+    if (!this.#player.undrawn) return;
+    this.#player.draw();
     /* who sees a picture has seen everything up to it, also when the mark that says so is on its way */
-    if (picture.timeNs > this.#player.presentationNs) this.#player.present(picture.timeNs);
+    const shownNs = this.#player.pictureNs;
+    if (shownNs > this.#player.presentationNs) this.#player.present(shownNs);
     this.#settle();
   }
 
   #settle(): void {
-    const shown = this.#player.pictureNs;
+    const nextNs = this.#moments.nextNs;
     let reached = 0;
-    while (reached < this.#marks.length && (this.#marks[reached]?.pictureNs ?? 0n) <= shown) reached++;
+    while (reached < this.#marks.length && (nextNs === undefined || (this.#marks[reached]?.pictureNs ?? 0n) < nextNs))
+      reached++;
     if (reached === 0) return;
     const mark = this.#marks[reached - 1];
     this.#marks.splice(0, reached);
-    if (mark && mark.timeNs > this.#player.presentationNs && shown)
+    if (mark && mark.timeNs > this.#player.presentationNs && this.#player.pictureNs)
       this.#player.present(mark.timeNs);
   }
 }

@@ -23,8 +23,8 @@ import {
   PointerShapeSchema,
   ScreenSchema,
 } from '../gen/protocol/screen_pb';
-import type { Picture } from './decoder';
 import { Emitter } from './emitter';
+import type { Moment } from './moments';
 import type { ChannelMessage } from './wire';
 
 /** Something the participant did, to be drawn over the picture and listed. */
@@ -63,6 +63,12 @@ interface Position {
   timeNs: bigint;
   x: number;
   y: number;
+}
+
+interface Size {
+  timeNs: bigint;
+  width: number;
+  height: number;
 }
 
 interface Shape {
@@ -129,20 +135,28 @@ export class Player extends Emitter {
   /** Up to this session time the picture is complete and shown: what a tag is bound to. */
   presentationNs = 0n;
   presentedMs = 0; // when that was, by performance.now()
+  /** Of the moment that was applied last. */
   pictureNs = 0n;
+  /** Something was applied, and not drawn since. */
+  undrawn = false;
   picturesDecoded = 0;
   firstPictureMs = 0;
   readonly deeds: Deed[] = [];
 
   #picture?: HTMLCanvasElement;
   #context: CanvasRenderingContext2D | null = null;
+  #sizes: Size[] = [];
   #positions: Position[] = [];
   #shapes: Shape[] = [];
   #labels = new Map<number, string>();
   #hidden?: string; // why nothing is known of keys; "": it is
   /** Whose click has not come yet. */
   #clicked: Clicked[] = [];
-  #shown?: VideoFrame; // kept so that a canvas that is mounted later shows it
+  /* What is seen: the picture of the video, and over it the patches, if there are any. */
+  #frame?: VideoFrame;
+  #layer = document.createElement('canvas').getContext('2d');
+  #layered = false;
+  #stale = false; // it must all be drawn again
 
   /** The page has begun; the first picture is timed from here. */
   readonly openedMs = performance.now();
@@ -150,17 +164,19 @@ export class Player extends Emitter {
   attach(canvas: HTMLCanvasElement | null): void {
     this.#picture = canvas ?? undefined;
     this.#context = canvas?.getContext('2d', { alpha: false }) ?? null;
-    if (this.#shown) this.#draw(this.#shown);
+    this.#drawAll();
   }
 
   /** Forget the past: another moment or another session comes. */
   clear(): void {
+    this.#sizes = [];
     this.#positions = [];
     for (const shape of this.#shapes.splice(0)) shape.image?.close();
     this.deeds.length = 0;
     this.#hidden = undefined;
     this.presentationNs = 0n;
     this.pictureNs = 0n;
+    this.undrawn = false; // and never will be
   }
 
   present(ns: bigint): void {
@@ -180,10 +196,9 @@ export class Player extends Emitter {
   take(message: ChannelMessage): void {
     switch (message.topic) {
       case '/screen/info': {
-        const screen = fromBinary(ScreenSchema, message.data);
-        this.width = screen.widthPx;
-        this.height = screen.heightPx;
-        this.changed();
+        const { widthPx, heightPx } = fromBinary(ScreenSchema, message.data);
+        insert(this.#sizes, { timeNs: message.timeNs, width: widthPx, height: heightPx });
+        if (!this.pictureNs) this.#takeSize(message.timeNs);
         break;
       }
       case '/pointer':
@@ -220,29 +235,70 @@ export class Player extends Emitter {
     }
   }
 
-  /** Put a picture on the stage; takes it over. */
-  show(picture: Picture): void {
-    this.picturesDecoded++;
+  /** Make a moment the one that draw() shows; takes it over. They come in their order, and none is left out. */
+  apply({ timeNs, frame, key, layers }: Moment): void {
+    this.pictureNs = timeNs;
+    this.undrawn = true;
+    if (key) this.#layered = false;
+    if (frame) {
+      this.picturesDecoded++;
+      this.#frame?.close();
+      this.#frame = frame;
+      this.#stale = true;
+      this.#takeSize(timeNs);
+    }
+    for (const { clearedPx, patches } of layers) {
+      if (this.#layered) this.#clear(clearedPx);
+      for (const { image, x, y } of patches) if (image) this.#lay(image, x, y);
+    }
+  }
+
+  /** Show what was applied. */
+  draw(): void {
+    if (!this.undrawn) return;
     if (!this.firstPictureMs) this.firstPictureMs = performance.now() - this.openedMs;
-    this.pictureNs = picture.timeNs;
-    this.#shown?.close();
-    this.#shown = picture.frame;
-    this.#draw(picture.frame);
+    if (this.#stale) this.#drawAll();
+    this.undrawn = false;
     this.changed();
   }
 
-  #draw(frame: VideoFrame): void {
-    const canvas = this.#picture;
-    if (!canvas || !this.#context) return;
+  /* what is said of the size is there before the picture that has it */
+  #takeSize(timeNs: bigint): void {
+    const size = this.#sizes[lastAtOrBefore(this.#sizes, timeNs)];
+    if (!size || (size.width === this.width && size.height === this.height)) return;
+    this.width = size.width;
+    this.height = size.height;
+    this.changed();
+  }
+
+  #clear(areas: readonly number[]): void {
+    for (let i = 0; i + 3 < areas.length; i += 4)
+      this.#layer?.clearRect(areas[i] ?? 0, areas[i + 1] ?? 0, areas[i + 2] ?? 0, areas[i + 3] ?? 0);
+    this.#stale ||= areas.length > 0;
+  }
+
+  #lay(image: ImageBitmap, x: number, y: number): void {
+    if (!this.#layered && this.#layer) Object.assign(this.#layer.canvas, this.#shownSize()); // empties it, too
+    this.#layered = true;
+    this.#layer?.drawImage(image, x, y);
+    if (!this.#stale) this.#context?.drawImage(image, x, y);
+    image.close();
+  }
+
+  #shownSize(): { width: number; height: number } {
     /* the coded size is padded: only the visible part is the screen */
-    const { width, height } = frame.visibleRect ?? { width: frame.codedWidth, height: frame.codedHeight };
-    const shownWidth = this.width || width;
-    const shownHeight = this.height || height;
-    if (canvas.width !== shownWidth || canvas.height !== shownHeight) {
-      canvas.width = shownWidth;
-      canvas.height = shownHeight;
-    }
-    this.#context.drawImage(frame, 0, 0);
+    const { width, height } = this.#frame?.visibleRect ?? { width: 0, height: 0 };
+    return { width: this.width || width, height: this.height || height };
+  }
+
+  #drawAll(): void {
+    const canvas = this.#picture;
+    if (!canvas || !this.#context || !this.#frame) return;
+    const { width, height } = this.#shownSize();
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    this.#context.drawImage(this.#frame, 0, 0);
+    if (this.#layered && this.#layer) this.#context.drawImage(this.#layer.canvas, 0, 0);
+    this.#stale = false;
   }
 
   /**

@@ -1,14 +1,12 @@
 // The recorded driver: plays a session from its file, read in spans ahead of the moment shown.
 
-import { fromBinary } from '@bufbuild/protobuf';
-import { CompressedVideoSchema } from '../gen/protocol/foxglove/CompressedVideo_pb';
 import { Gap_Reason } from '../gen/protocol/session_pb';
 import type { ServerMessage, SessionSummary, Timeline } from '../gen/protocol/wire_pb';
 import { Connection, type ConnectionEvents } from './connection';
-import { type Picture, PictureDecoder } from './decoder';
 import { Emitter } from './emitter';
 import { joined, quietSpans, type Span } from './levels';
 import { SessionModel } from './model';
+import { Moments, PICTURE_TOPICS } from './moments';
 import { lastAtOrBefore, type Player } from './player';
 import { Sound, SOUND_TOPICS } from './sound';
 import { Transcript } from './transcript';
@@ -22,8 +20,9 @@ const AHEAD_NS = 5n * SECOND;
 const SEEK_MS = 60;
 /* catching up, a picture is drawn at least this often */
 const STALE_MS = 500;
-/* decoded pictures are large: keep few */
+/* decoded pictures are large: keep few; of coded ones not more than so many are decoded at once */
 const DECODED_AHEAD = 4;
+const DECODED_AT_ONCE = 16;
 /* without input and pictures for this long the session is idle */
 const IDLE_NS = 3n * SECOND;
 const BEFORE_ACTION_NS = SECOND / 2n;
@@ -37,11 +36,6 @@ const SOUND_NS = SECOND / 50n;
 /* ten minutes of packets are kept for going back a little */
 const SOUNDS_KEPT = 30_000;
 
-interface Coded {
-  timeNs: bigint;
-  data: Uint8Array;
-}
-
 export const SPEEDS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 8] as const;
 /** Nobody understands what is said faster than this. */
 export const FASTEST_HEARD = 3;
@@ -54,7 +48,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   hasSound = false;
   summary?: SessionSummary;
   timeline?: Timeline;
-  /** Times of all pictures, absolute. */
+  /** Times of all pictures and of patches that came between them, absolute. */
   pictures: Array<{ timeNs: bigint }> = [];
   trouble = '';
   playing = false;
@@ -71,9 +65,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
 
   #player: Player;
   #session: string;
-  #decoder: PictureDecoder;
-  #coded: Coded[] = [];
-  #decoded: Picture[] = [];
+  #moments: Moments;
+  #coded: ChannelMessage[] = [];
   #sounds: ChannelMessage[] = [];
   #nextSound = 0;
   #loadedNs = 0n; // everything before was asked for
@@ -93,11 +86,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     super();
     this.#player = player;
     this.#session = session;
-    this.#decoder = new PictureDecoder({
-      picture: (picture) => {
-        this.#decoded.push(picture);
-        this.#tick();
-      },
+    this.#moments = new Moments({
+      ready: () => this.#tick(),
       failed: () => this.seek(this.nowNs()),
       unable: (reason) => {
         this.trouble = `This browser cannot decode the picture: ${reason}`;
@@ -191,7 +181,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     const shown = lastAtOrBefore(this.pictures, this.nowNs());
     const picture = this.pictures[forward ? shown + 1 : shown - 1];
     if (!picture) return;
-    const buffered = this.#decoded.some((decoded) => decoded.timeNs === picture.timeNs);
+    const buffered = this.#moments.ready().some((moment) => moment.timeNs === picture.timeNs);
     if (forward && buffered) {
       this.#anchorNs = picture.timeNs;
       this.#tick();
@@ -223,9 +213,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
 
   message(message: ChannelMessage): void {
     if (this.#foreign) return;
-    if (message.topic === '/screen') {
-      const video = fromBinary(CompressedVideoSchema, message.data);
-      this.#coded.push({ timeNs: message.timeNs, data: video.data });
+    if (PICTURE_TOPICS.includes(message.topic)) {
+      this.#coded.push(message);
       this.#pump();
     } else if (SOUND_TOPICS.includes(message.topic)) {
       this.#sounds.push(message);
@@ -303,9 +292,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   #load(atNs: bigint): void {
     const generation = ++this.#generation;
     this.#loadedMs = this.#shownMs = performance.now();
-    this.#decoder.reset();
-    for (const picture of this.#decoded) picture.frame.close();
-    this.#decoded = [];
+    this.#moments.reset();
     this.#coded = [];
     this.#sounds = [];
     this.#nextSound = 0;
@@ -353,34 +340,32 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   /** Feed the decoder: everything up to the moment shown, and a few pictures ahead of it. */
   #pump(): void {
     const now = this.nowNs();
-    while (this.#coded.length > 0) {
-      const next = this.#coded[0];
-      if (!next) return;
-      const ahead = next.timeNs > now;
-      if (ahead && this.#decoded.length + this.#decoder.waiting >= DECODED_AHEAD) return;
-      if (this.#decoder.waiting >= 16) return;
+    let next = this.#coded[0];
+    while (next) {
+      if (next.timeNs > now && this.#moments.length >= DECODED_AHEAD) break;
+      if (this.#moments.waiting().length >= DECODED_AT_ONCE) break;
       this.#coded.shift();
-      this.#decoder.decode(next.timeNs, next.data);
+      this.#moments.take(next);
+      next = this.#coded[0];
     }
+    if (next) this.#moments.settle(next.timeNs - 1n);
+    else if (!this.#reading) this.#moments.settle(this.#loadedNs);
   }
 
   /** Pictures up to the moment shown are still to come: drawing those before them takes time. */
   #isBehind(now: bigint): boolean {
-    const coded = this.#coded[0]?.timeNs;
-    const inside = this.#decoder.nextNs;
-    return (coded !== undefined && coded <= now) || (inside !== undefined && inside <= now);
+    const next = this.#moments.waiting()[0] ?? this.#coded[0];
+    return next !== undefined && next.timeNs <= now;
   }
 
   #showDue(now: bigint): void {
-    let due = -1;
-    while ((this.#decoded[due + 1]?.timeNs ?? now + 1n) <= now) due++;
-    for (const late of this.#decoded.splice(0, Math.max(0, due))) {
-      late.frame.close();
-      this.#player.picturesDecoded++;
+    const ready = this.#moments.ready();
+    for (let due = lastAtOrBefore(ready, now) + 1; due > 0; due--) {
+      const moment = this.#moments.shift();
+      if (moment) this.#player.apply(moment);
     }
-    if (due < 0 || (this.#isBehind(now) && performance.now() - this.#shownMs < STALE_MS)) return;
-    const picture = this.#decoded.shift();
-    if (picture) this.#player.show(picture);
+    if (!this.#player.undrawn || (this.#isBehind(now) && performance.now() - this.#shownMs < STALE_MS)) return;
+    this.#player.draw();
     this.#shownMs = performance.now();
   }
 

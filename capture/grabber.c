@@ -1,0 +1,64 @@
+#include "capture/grabber.h"
+
+#include "capture/canvas.h"
+
+#include <errno.h>
+#include <string.h>
+
+const struct grabber_ops *grabber_find(const char *name)
+{
+	static const struct grabber_ops *const grabbers[] = {
+		&grabber_x11, &grabber_wlr, &grabber_test};
+
+	for (size_t i = 0; i < ARRAY_SIZE(grabbers); i++)
+		if (strcmp(grabbers[i]->name, name) == 0)
+			return grabbers[i];
+	return NULL;
+}
+
+static bool has(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && *value;
+}
+
+static const struct grabber_ops *say(
+	const struct grabber_ops *chosen, struct error *ret_why, const char *why, const char *more)
+{
+	error_set(ret_why, 0, "%s%s", why, more);
+	return chosen;
+}
+
+/* A Wayland session; what of it is seen by X is only the programs that still speak X. */
+static const struct grabber_ops *choose_wayland(struct error *ret_why)
+{
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	struct error error = {"no memory"};
+	int r = grabber_wlr.create(&grabber, NULL, &error);
+
+	if (r == 0)
+		return say(&grabber_wlr, ret_why, "the Wayland session's ",
+			grabber_wlr.describe(grabber));
+	if (r == -ECONNREFUSED && has("DISPLAY"))
+		return say(&grabber_x11, ret_why, "the X display, because ", error.text);
+	return say(NULL, ret_why, error.text,
+		r == -EOPNOTSUPP ? " (--screen x11 records what speaks X in it and nothing else, "
+				   "--screen none input alone)"
+				 : "");
+}
+
+const struct grabber_ops *grabber_choose(const char *display, struct error *ret_why)
+{
+	if (display)
+		return say(&grabber_x11, ret_why, "the X display that --display names: ", display);
+	if (has("WAYLAND_DISPLAY"))
+		return choose_wayland(ret_why);
+	if (has("DISPLAY"))
+		return say(&grabber_x11, ret_why, "the X display that DISPLAY names, ",
+			getenv("DISPLAY"));
+	return say(NULL, ret_why,
+		"no display: start uxrecd in a graphical session, or name one with --display :N "
+		"(--screen none records input alone)",
+		"");
+}

@@ -1,0 +1,192 @@
+#include "replay/captions.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
+#include "replay/study.h"
+#include "replay/transcript.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How long a tag of one moment is shown. */
+#define TAG_NS (3 * NS_PER_S)
+
+struct captions {
+	struct vtt *vtt;
+	const struct session *session;
+	int64_t zero_ns, to_ns;
+};
+
+static const struct {
+	const char *name;
+	unsigned part;
+} parts[] = {
+	{"transcript", CAPTION_TRANSCRIPT},
+	{"tasks", CAPTION_TASKS},
+	{"tags", CAPTION_TAGS},
+};
+
+unsigned caption_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (strcmp(parts[i].name, name) == 0)
+			return parts[i].part;
+	return 0;
+}
+
+static int64_t to_ms(int64_t time_ns)
+{
+	return time_ns / NS_PER_MS * NS_PER_MS;
+}
+
+/* session times; what of it is in the film */
+static int add(struct captions *captions, int64_t from_ns, int64_t to_ns, const char *speaker,
+	const char *text)
+{
+	struct vtt_cue cue = {.speaker = (char *)speaker, .text = (char *)text};
+
+	if (from_ns < captions->zero_ns)
+		from_ns = captions->zero_ns;
+	if (to_ns > captions->to_ns)
+		to_ns = captions->to_ns;
+	if (to_ns <= from_ns || !*text)
+		return 0;
+	cue.from_ns = to_ms(from_ns - captions->zero_ns);
+	cue.to_ns = to_ms(to_ns - captions->zero_ns);
+	return vtt_add(captions->vtt, &cue);
+}
+
+static int add_transcript(struct captions *captions, struct error *reterr)
+{
+	_destroy_(vtt) struct vtt *said = NULL;
+	int64_t begin_ns, end_ns;
+	int r = transcript_show(&said, captions->session, reterr);
+
+	if (r == -ENOENT)
+		return error_set(reterr, r, "the session has no transcript");
+	if (r < 0 || !session_span(captions->session, &begin_ns, &end_ns))
+		return r;
+	for (size_t i = 0; i < said->count && r == 0; i++) {
+		const struct vtt_cue *cue = &said->cues[i];
+
+		r = add(captions, begin_ns + cue->from_ns, begin_ns + cue->to_ns, cue->speaker,
+			cue->text);
+	}
+	return r;
+}
+
+/* ---- tasks ---- */
+
+static const char *outcome_name(Uxrec__Attempt__Outcome outcome)
+{
+	switch (outcome) {
+	case UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED: return "completed";
+	case UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED_WITH_ASSIST: return "completed with assist";
+	case UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED: return "failed";
+	case UXREC__ATTEMPT__OUTCOME__OUTCOME_ABANDONED: return "abandoned";
+	case UXREC__ATTEMPT__OUTCOME__OUTCOME_VOID: return "void";
+	case UXREC__ATTEMPT__OUTCOME__OUTCOME_SKIPPED: return "skipped";
+	case UXREC__ATTEMPT__OUTCOME__OUTCOME_NOT_REACHED: return "not reached";
+	default: return "no outcome";
+	}
+}
+
+static int add_tasks(struct captions *captions)
+{
+	_cleanup_(chapters_finish) struct chapters chapters = {0};
+	int r = chapters_collect(&chapters, captions->session);
+
+	for (size_t i = 0; i < chapters.count && r == 0; i++) {
+		const struct chapter *chapter = &chapters.list[i];
+		_autofree_ char *text = NULL;
+
+		if (asprintf(&text, "%s: %s", chapter->title,
+			    outcome_name(chapter->attempt->outcome)) < 0)
+			return -ENOMEM;
+		r = add(captions, chapter->from_ns, chapter->to_ns, "", text);
+	}
+	return r;
+}
+
+/* ---- tags ---- */
+
+static bool has_tags(const struct session *session, const char *layer)
+{
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_TAG && strcmp(act->layer, layer) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* a line each, without controls and empty lines */
+static char *text_of(const struct session *session, const Uxrec__Tag *tag)
+{
+	const Uxrec__Study__Code *code = study_code(session->study, tag->code);
+	char *text;
+
+	if (asprintf(&text, *tag->note ? "%s: %s" : "%s",
+		    code && *code->name ? code->name : tag->code, tag->note) < 0)
+		return NULL;
+	for (char *at = text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
+	return text;
+}
+
+static int add_tag(struct captions *captions, const Uxrec__Act *act)
+{
+	const Uxrec__Tag *tag = act->tag;
+	int64_t from_ns = tag->media_ns;
+	_autofree_ char *text = text_of(captions->session, tag);
+
+	if (!text)
+		return -ENOMEM;
+	return add(captions, from_ns, tag->end_ns > from_ns ? tag->end_ns : from_ns + TAG_NS,
+		act->author, text);
+}
+
+static int add_tags(struct captions *captions, const char *layer)
+{
+	const struct session *session = captions->session;
+	int r = 0;
+
+	if (!session->annotations)
+		return 0;
+	if (!layer)
+		layer = has_tags(session, "consensus") ? "consensus" : "live";
+	for (size_t i = 0; i < annotations_count(session->annotations) && r == 0; i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_TAG && strcmp(act->layer, layer) == 0)
+			r = add_tag(captions, act);
+	}
+	return r;
+}
+
+int captions_collect(struct vtt **ret, const struct session *session, unsigned wanted,
+	const char *layer, int64_t zero_ns, int64_t to_ns, struct error *reterr)
+{
+	_destroy_(vtt) struct vtt *vtt = calloc(1, sizeof(*vtt));
+	struct captions captions = {vtt, session, zero_ns, to_ns};
+	int r = vtt ? 0 : -ENOMEM;
+
+	if (r == 0 && wanted & CAPTION_TASKS)
+		r = add_tasks(&captions);
+	if (r == 0 && wanted & CAPTION_TAGS)
+		r = add_tags(&captions, layer);
+	if (r == -ENOMEM)
+		return error_set(reterr, r, "no memory");
+	if (r == -EFBIG)
+		return error_set(reterr, r, "there are more captions than WebVTT files have here");
+	if (r == 0 && wanted & CAPTION_TRANSCRIPT)
+		r = add_transcript(&captions, reterr);
+	if (r < 0)
+		return r;
+	vtt_sort(vtt);
+	*ret = steal_ptr(vtt);
+	return 0;
+}

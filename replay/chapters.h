@@ -1,0 +1,22 @@
+#pragma once
+
+#include "replay/session.h"
+
+/** The tasks of a session as parts of a film, in the order of time. Zero-initialised is none. */
+struct chapters {
+	struct chapter {
+		int64_t from_ns, to_ns;        /* session times; to > from */
+		char *title;                   /* of the task, UTF-8 without controls */
+		const Uxrec__Attempt *attempt; /* valid until the annotations change */
+	} * list;
+	size_t count, capacity;
+};
+
+/**
+ * Collect the attempts at tasks, at the times that a reviewer has corrected.
+ *
+ * @param ret  set on success; freed with chapters_finish()
+ * @return 0 or -ENOMEM
+ */
+int chapters_collect(struct chapters *ret, const struct session *session);
+void chapters_finish(struct chapters *chapters);

@@ -1,0 +1,372 @@
+/* The command that makes of a session what any player shows. */
+
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/name.h"
+#include "replay/captions.h"
+#include "replay/command.h"
+#include "replay/export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define USAGE                                                                                      \
+	"export FILE|FOLDER --to mkv|mp4|webm|png|h264|opus|wav [--from T] [--until T] "           \
+	"[--draw pointer,clicks,keys,patches] [--vtt transcript,tasks,tags [--layer LAYER]] "      \
+	"[--monitor] [--at T,... | --every SECONDS] -o OUT"
+
+/* more pictures than anybody looks at are a mistake in typing */
+#define PICTURES_LIMIT 100000
+
+/* what was asked for */
+struct asked {
+	const char *out, *to, *from, *until, *draw, *vtt, *layer, *at, *every;
+	enum export_format format;
+	unsigned draw_parts, vtt_parts;
+	struct export_options options;
+};
+
+/* ---- what was typed ---- */
+
+/* @return the parts that a list with commas names, or 0 after saying what is wrong */
+static unsigned parse_parts(
+	const char *option, const char *text, unsigned (*find)(const char *name), const char *known)
+{
+	_autofree_ char *copy = strdup(text);
+	unsigned parts = 0;
+
+	for (char *at = copy, *name; at && (name = strsep(&at, ","));) {
+		unsigned part = find(name);
+
+		if (part == 0) {
+			log_error(
+				"%s '%s': it is some of %s", option, text_quote(name).text, known);
+			return 0;
+		}
+		parts |= part;
+	}
+	return parts;
+}
+
+/* @return 0, or EXIT_USAGE after saying which options do not belong together */
+static int check_combination(const struct asked *asked)
+{
+	bool is_png = asked->format == EXPORT_PNG;
+	const char *wrong = NULL;
+
+	if (asked->draw && !export_draws(asked->format))
+		wrong = "--draw is for mkv, mp4, webm and png";
+	else if (asked->vtt && !export_is_film(asked->format))
+		wrong = "--vtt is for mkv, mp4 and webm";
+	else if (asked->layer && !asked->vtt)
+		wrong = "--layer says whose tags --vtt has";
+	else if (is_png && !asked->at == !asked->every)
+		wrong = "--to png wants --at or --every";
+	else if (!is_png && (asked->at || asked->every))
+		wrong = "--at and --every are for png";
+	else if (asked->at && (asked->from || asked->until))
+		wrong = "--at has no --from and --until";
+	if (wrong)
+		log_error("%s", wrong);
+	return wrong ? EXIT_USAGE : 0;
+}
+
+static int parse(struct asked *asked)
+{
+	int format = export_find(asked->to);
+
+	if (format < 0) {
+		log_error("--to '%s': it is one of mkv, mp4, webm, png, h264, opus, wav",
+			text_quote(asked->to).text);
+		return EXIT_USAGE;
+	}
+	asked->format = asked->options.format = (enum export_format)format;
+	if (check_combination(asked) != 0)
+		return EXIT_USAGE;
+	if (asked->draw) {
+		asked->draw_parts = parse_parts(
+			"--draw", asked->draw, drawing_find, "pointer, clicks, keys, patches");
+		if (asked->draw_parts == 0)
+			return EXIT_USAGE;
+	}
+	if (asked->vtt) {
+		asked->vtt_parts =
+			parse_parts("--vtt", asked->vtt, caption_find, "transcript, tasks, tags");
+		if (asked->vtt_parts == 0)
+			return EXIT_USAGE;
+	}
+	asked->options.draw = asked->draw_parts;
+	return 0;
+}
+
+/* ---- captions ---- */
+
+/* "film.mkv" has "film.vtt" beside it: where players look. @return it, allocated, or NULL */
+static char *vtt_path(const char *out)
+{
+	const char *slash = strrchr(out, '/'), *dot = strrchr(out, '.');
+	size_t length = dot && dot > (slash ? slash + 1 : out) ? (size_t)(dot - out) : strlen(out);
+	char *path;
+
+	return asprintf(&path, "%.*s.vtt", (int)length, out) < 0 ? NULL : path;
+}
+
+static int write_file(const char *path, const struct buf *text)
+{
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	size_t done = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (done < text->size_bytes) {
+		ssize_t n = write(fd, text->data + done, text->size_bytes - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int r = -errno;
+
+			unlink(path);
+			return r;
+		}
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int write_captions(
+	const struct asked *asked, const struct session *session, const char *path, int64_t zero_ns)
+{
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	_cleanup_(buf_finish) struct buf text = {0};
+	struct error error = {"no reason given"};
+	int r = captions_collect(&vtt, session, asked->vtt_parts, asked->layer, zero_ns,
+		asked->options.to_ns, &error);
+
+	if (r < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	vtt_write(&text, vtt);
+	r = buf_error(&text);
+	if (r == 0)
+		r = write_file(path, &text);
+	if (r < 0)
+		log_error("%s: %s", path, strerror(-r));
+	return r < 0 ? EXIT_COULD_NOT : 0;
+}
+
+/* What would be missed only after hours. @return 0 or EXIT_COULD_NOT */
+static int check_captions(
+	const struct asked *asked, const struct session *session, const char *path)
+{
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct error error = {"no reason given"};
+
+	if (!path || access(path, F_OK) == 0) {
+		log_error("%s: it is there already; name another file", path ? path : asked->out);
+		return EXIT_COULD_NOT;
+	}
+	if (captions_collect(&vtt, session, asked->vtt_parts, asked->layer, 0, INT64_MAX, &error) <
+		0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	return 0;
+}
+
+/* ---- what comes out ---- */
+
+static void begin_progress(
+	struct command_progress *progress, const struct asked *asked, const struct session *session)
+{
+	int64_t begin_ns, end_ns;
+
+	*progress = (struct command_progress){.told_ns = clock_now_ns()};
+	if (!isatty(STDERR_FILENO) || !session_span(session, &begin_ns, &end_ns))
+		return;
+	if (asked->options.from_ns > begin_ns)
+		begin_ns = asked->options.from_ns;
+	if (asked->options.to_ns < end_ns)
+		end_ns = asked->options.to_ns;
+	progress->begin_ns = begin_ns;
+	progress->length_ns = end_ns - begin_ns;
+}
+
+/* @return an exit status */
+static int tell_end(const struct session *session, struct frames_faults faults)
+{
+	bool lost = command_tell_damages(session->reader);
+
+	if (faults.pictures)
+		printf("lost: %llu pictures that cannot be decoded\n",
+			(unsigned long long)faults.pictures);
+	if (faults.patches)
+		printf("lost: %llu patches that cannot be decoded\n",
+			(unsigned long long)faults.patches);
+	return lost || faults.pictures || faults.patches ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+static int export_film(struct asked *asked, const struct session *session)
+{
+	_cleanup_(chapters_finish) struct chapters chapters = {0};
+	_autofree_ char *beside = asked->vtt ? vtt_path(asked->out) : NULL;
+	struct command_progress progress;
+	struct error error = {"no reason given"};
+	struct exported exported;
+	int r;
+
+	if (asked->vtt && check_captions(asked, session, beside) != 0)
+		return EXIT_COULD_NOT;
+	if (chapters_collect(&chapters, session) < 0)
+		return EXIT_COULD_NOT;
+	begin_progress(&progress, asked, session);
+	asked->options.chapters = &chapters;
+	if (progress.length_ns > 0) {
+		asked->options.progress = command_show_progress;
+		asked->options.user = &progress;
+	}
+	r = session_export(session, asked->out, &asked->options, &exported, &error);
+	if (progress.length_ns > 0)
+		fputs("\r\033[K", stderr);
+	if (r < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (asked->vtt && write_captions(asked, session, beside, exported.begin_ns) != 0)
+		return EXIT_COULD_NOT;
+	return tell_end(session, exported.faults);
+}
+
+/* ---- single pictures ---- */
+
+struct moments {
+	int64_t *at_ns;
+	size_t count;
+};
+
+static void moments_finish(struct moments *moments)
+{
+	free(moments->at_ns);
+}
+
+/* "1:30,2:00" @return 0, or an exit status after saying why */
+static int parse_moments(struct moments *ret, const char *text, int64_t begin_ns)
+{
+	_autofree_ char *copy = strdup(text);
+
+	ret->at_ns = calloc(strlen(text) + 1, sizeof(*ret->at_ns));
+	if (!copy || !ret->at_ns)
+		return EXIT_COULD_NOT;
+	for (char *at = copy, *one; (one = strsep(&at, ","));)
+		if (command_parse_moment(one, begin_ns, &ret->at_ns[ret->count++]) != 0)
+			return EXIT_USAGE;
+	return 0;
+}
+
+static int spread_moments(
+	struct moments *ret, const struct asked *asked, int64_t begin_ns, int64_t end_ns)
+{
+	char *end;
+	double seconds = strtod(asked->every, &end), count;
+
+	if (*end || !(seconds >= 0.001) || seconds > 1e6) {
+		log_error(
+			"--every '%s': say seconds, 0.001 or more", text_quote(asked->every).text);
+		return EXIT_USAGE;
+	}
+	if (asked->options.from_ns > begin_ns)
+		begin_ns = asked->options.from_ns;
+	if (asked->options.to_ns <= end_ns)
+		end_ns = asked->options.to_ns - 1;
+	count = (double)(end_ns - begin_ns) / (seconds * 1e9) + 1;
+	if (count > PICTURES_LIMIT) {
+		log_error(
+			"--every %s: that is more than %d pictures", asked->every, PICTURES_LIMIT);
+		return EXIT_USAGE;
+	}
+	ret->at_ns = calloc(count < 1 ? 1 : (size_t)count, sizeof(*ret->at_ns));
+	if (!ret->at_ns)
+		return EXIT_COULD_NOT;
+	for (; (double)ret->count + 1 <= count; ret->count++)
+		ret->at_ns[ret->count] = begin_ns + (int64_t)((double)ret->count * seconds * 1e9);
+	return 0;
+}
+
+static int export_png(struct asked *asked, const struct session *session)
+{
+	_cleanup_(moments_finish) struct moments moments = {0};
+	struct command_progress progress;
+	struct export_pictures pictures = {.draw = asked->draw_parts};
+	struct frames_faults faults;
+	struct error error = {"no reason given"};
+	int64_t begin_ns = 0, end_ns = 0;
+	size_t count;
+	int r;
+
+	session_span(session, &begin_ns, &end_ns);
+	r = asked->at ? parse_moments(&moments, asked->at, begin_ns)
+		      : spread_moments(&moments, asked, begin_ns, end_ns);
+	if (r != 0)
+		return r;
+	begin_progress(&progress, asked, session);
+	pictures.at_ns = moments.at_ns;
+	pictures.count = moments.count;
+	pictures.folder = asked->every || moments.count > 1;
+	if (progress.length_ns > 0 && asked->every) {
+		pictures.progress = command_show_progress;
+		pictures.user = &progress;
+	}
+	r = session_export_pictures(session, asked->out, &pictures, &count, &faults, &error);
+	if (pictures.progress)
+		fputs("\r\033[K", stderr);
+	if (r < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	if (pictures.folder)
+		printf("%s: %zu pictures\n", asked->out, count);
+	return tell_end(session, faults);
+}
+
+int command_export(const struct command_options *options, int argc, char **argv)
+{
+	struct asked asked = {
+		.out = command_take_value(&argc, argv, "-o"),
+		.to = command_take_value(&argc, argv, "--to"),
+		.from = command_take_value(&argc, argv, "--from"),
+		.until = command_take_value(&argc, argv, "--until"),
+		.draw = command_take_value(&argc, argv, "--draw"),
+		.vtt = command_take_value(&argc, argv, "--vtt"),
+		.layer = command_take_value(&argc, argv, "--layer"),
+		.at = command_take_value(&argc, argv, "--at"),
+		.every = command_take_value(&argc, argv, "--every"),
+		.options = {.from_ns = INT64_MIN,
+			.to_ns = INT64_MAX,
+			.monitor = command_take_flag(&argc, argv, "--monitor")},
+	};
+	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
+	_destroy_(session) struct session *session = NULL;
+	int r;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2 || !asked.out || !asked.to)
+		return command_usage(USAGE);
+	if (parse(&asked) != 0)
+		return EXIT_USAGE;
+	if (command_open(&session, argv[1]) != 0 || command_is_withdrawn(session, argv[1]) ||
+		command_collect_bleeps(&bleeps, session) != 0)
+		return EXIT_COULD_NOT;
+	asked.options.bleeps = &bleeps;
+	r = command_parse_span(session->reader, asked.from, asked.until, &asked.options.from_ns,
+		&asked.options.to_ns);
+	if (r != 0)
+		return r;
+	return asked.format == EXPORT_PNG ? export_png(&asked, session)
+					  : export_film(&asked, session);
+}

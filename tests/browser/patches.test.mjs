@@ -1,0 +1,302 @@
+// Patches of the screen in Debian's Chromium: what is seen is known to the pixel, live and in the replay,
+// played, stepped and gone to.
+
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { promisify } from 'node:util';
+import { loadDecompressHandlers } from '@mcap/support';
+import { browse, build, colorOf, Desktop, messagesOf, record, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { close, openPage } from '../harness/pages.mjs';
+
+const run = promisify(execFile);
+const SESSION = '20231114-221320-0a1b';
+const CHANNELS = new Map([[6, '/screen/info'], [8, '/screen'], [26, '/screen/patches']]);
+let browser;
+let desktop;
+let recorder;
+let messages;
+let notes;
+
+before(async () => {
+  browser = await browse();
+  desktop = await Desktop.start(800, 600);
+  recorder = await Recorder.start(['--screen', 'test', '--input', 'none']);
+  const { stdout } = await run(join(build, 'tests/tools/patched_session'), [join(recorder.library, SESSION), '7']);
+  const lines = stdout.trim().split('\n').map((line) => JSON.parse(line));
+  messages = lines.filter((line) => line.t);
+  notes = lines.filter((line) => line.note).map((line) => line.note);
+});
+
+after(async () => {
+  await browser?.close();
+  await recorder?.end();
+  await desktop?.end();
+});
+
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+});
+
+/** To be run in a page: window.known has what is seen from each time on, and compares it with what is shown. */
+function know(all) {
+  const states = [];
+  let keyNs;
+  const bytes = (rgb) => [rgb >> 16, (rgb >> 8) & 255, rgb & 255];
+  const fill = ({ width, height, layer }, x, y, w, h, color) => {
+    for (let j = 0; j < h && y + j < height; j++)
+      for (let i = 0; i < w && x + i < width; i++) layer[(y + j) * width + x + i] = color(i, j);
+  };
+  for (const { t, key, width, height, rgb, cleared, patches } of all) {
+    const t0 = BigInt(t);
+    const last = states.at(-1);
+    if (key) {
+      keyNs = t0;
+      states.push({ t: t0, width, height, rgb, layer: new Int32Array(width * height).fill(-1) });
+      continue;
+    }
+    if (t0 <= keyNs) continue;
+    const state = { ...last, t: t0, rgb: rgb ?? last.rgb, layer: Int32Array.from(last.layer) };
+    for (let i = 0; i < cleared?.length; i += 4) fill(state, ...cleared.slice(i, i + 4), () => -1);
+    for (const { x, y, width: w, height: h, rgb: color, broken } of patches ?? [])
+      if (!broken) fill(state, x, y, w, h, (i, j) => color ^ ((i & 255) << 16) ^ ((j & 255) << 8));
+    if (last.t === t0) states.pop();
+    states.push(state);
+  }
+  const read = () => {
+    const canvas = document.getElementById('picture');
+    const { width, height } = canvas;
+    return { width, height, data: canvas.getContext('2d').getImageData(0, 0, width, height).data };
+  };
+  /* "" or what is wrong; the video alone may be a little off */
+  const differs = (state, { width, height, data }) => {
+    if (width !== state.width || height !== state.height) return `the size is ${width}x${height}`;
+    const video = bytes(state.rgb);
+    for (let i = 0; i < width * height; i++) {
+      const patched = state.layer[i] >= 0;
+      const wanted = patched ? bytes(state.layer[i]) : video;
+      for (let c = 0; c < 3; c++)
+        if (Math.abs(data[4 * i + c] - wanted[c]) > (patched ? 0 : 12))
+          return `${patched ? 'patch' : 'video'} at ${i % width},${Math.floor(i / width)}: ${data.slice(4 * i, 4 * i + 3)}, not ${wanted}`;
+    }
+    return '';
+  };
+  const hash = ({ data }) => data.reduce((sum, value) => Math.imul(sum ^ value, 0x01000193), 0x811c9dc5);
+  const known = {
+    times: states.map(({ t }) => String(t)),
+    at: (t) => states.findLastIndex((state) => state.t <= BigInt(t)),
+    differs: (i) => differs(states[i], read()),
+    /** Wait until it is shown. Gives a hash of it; fails with what is wrong. */
+    async reach(i) {
+      const end = performance.now() + 10000;
+      for (;;) {
+        const pixels = read();
+        const wrong = differs(states[i], pixels);
+        if (!wrong) return hash(pixels);
+        if (performance.now() > end) throw new Error(`moment ${i}: ${wrong}`);
+        await new Promise((resolve) => setTimeout(resolve, 4));
+      }
+    },
+    /** From now on every picture that is painted is one that is known, in their order. */
+    watch(from) {
+      known.seen = {};
+      known.strange = [];
+      let at = from;
+      const turn = (known.turn = {});
+      const look = () => {
+        if (known.turn !== turn) return;
+        const pixels = read();
+        const found = states.findIndex((state, i) => i >= at && !differs(state, pixels));
+        if (found < 0) known.strange.push(`after ${at}: ${differs(states[at], pixels)}; ${differs(states[at + 1] ?? states[at], pixels)}`);
+        else known.seen[(at = found)] ??= hash(pixels);
+        requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);
+    },
+  };
+  window.known = known;
+  return known.times;
+}
+
+const reach = (page, i) => page.evaluate((number) => window.known.reach(number), i);
+const watch = (page, from) => page.evaluate((number) => window.known.watch(number), from);
+
+/** What was painted since watch(): hashes by moment. */
+async function watched(page) {
+  const { seen, strange } = await page.evaluate(() => {
+    window.known.turn = undefined;
+    return { seen: window.known.seen, strange: window.known.strange };
+  });
+  assert.deepEqual(strange.slice(0, 3), []);
+  return new Map(Object.entries(seen).map(([i, value]) => [Number(i), value]));
+}
+
+const ended = (page) => until(async () => (await stats(page)).state === 'stopped', 'the end', 30000);
+
+test('replay: patches are exact, and whoever plays, steps or goes to a moment sees the same', async () => {
+  const page = await openPage(browser, recorder.replayLink(SESSION));
+  await until(async () => (await stats(page)).state === 'stopped', 'the replay');
+  const times = await page.evaluate(know, messages);
+  await reach(page, 0);
+
+  /* half as fast, so that most are painted */
+  await page.keyboard.press('[');
+  await page.keyboard.press('[');
+  await watch(page, 0);
+  await page.keyboard.press(' ');
+  await ended(page);
+  await reach(page, times.length - 1);
+  const played = await watched(page);
+  console.log(`# ${played.size} of ${times.length} moments were painted`);
+  assert.ok(played.size > times.length / 4);
+
+  /* fast, where most are passed over */
+  await page.keyboard.press('Home');
+  await reach(page, 0);
+  for (let i = 0; i < 7; i++) await page.keyboard.press(']');
+  await watch(page, 0);
+  await page.keyboard.press(' ');
+  await ended(page);
+  await reach(page, times.length - 1);
+  await watched(page);
+
+  /* step by step */
+  await page.keyboard.press('Home');
+  const stepped = [await reach(page, 0)];
+  for (let i = 1; i < times.length; i++) {
+    await page.keyboard.press('.');
+    stepped.push(await reach(page, i));
+    assert.equal((await stats(page)).presentationTimeNs, Number(times[i]));
+  }
+  for (const [i, value] of played) assert.equal(stepped[i], value, `moment ${i}`);
+  for (let i = times.length - 2; i > times.length - 12; i--) {
+    await page.keyboard.press(',');
+    assert.equal(await reach(page, i), stepped[i], `moment ${i}`);
+  }
+
+  /* anywhere */
+  for (const note of notes) {
+    await page.locator(`[data-media-ns="${note}"]`).first().click();
+    const i = await page.evaluate((t) => window.known.at(t), note);
+    assert.equal(await reach(page, i), stepped[i], `moment ${i}`);
+  }
+  await close(page);
+});
+
+test('live: patches are shown with their picture, at once when they are alone, and count for the time that is complete', async () => {
+  const file = readFileSync(join(recorder.library, SESSION, 'recording-0001.mcap'));
+  const channelOf = (message) => message.readUInt16LE(9);
+  const stream = [...messagesOf(file, await loadDecompressHandlers())].filter((message) => CHANNELS.has(channelOf(message)));
+  let send;
+  let pack;
+  const startedNs = BigInt(messages[0].t);
+  const status = { state: 2, session: 'of another recorder', startedNs };
+  const page = await openPage(browser, recorder.links.live, {
+    between: {
+      answer: (body) => (body.case === 'watchLive' ? { case: 'status', value: status } : undefined),
+      change: (body) => body.case === 'status' && Object.assign(body.value, status),
+      opened: (...given) => ([send, pack] = given),
+    },
+  });
+  await until(async () => (await stats(page)).state === 'waiting for the picture', 'the session');
+  const times = await page.evaluate(know, messages);
+  for (const [id, topic] of CHANNELS) {
+    const head = Buffer.alloc(8);
+    head.writeUInt16LE(id);
+    head.writeUInt32LE(topic.length, 4);
+    send(record(0x04, Buffer.concat([head, Buffer.from(topic)])));
+  }
+  /* the messages of one moment are sent together; sizes go before their picture */
+  let next = 0;
+  const sendUpTo = (t) => {
+    let pictures = 0;
+    for (; next < stream.length && stream[next].readBigUInt64LE(15) <= t; next++) {
+      send(stream[next]);
+      pictures += channelOf(stream[next]) === 8;
+    }
+    return pictures;
+  };
+
+  /* whoever comes late gets many at once */
+  const first = 60;
+  const decoded = sendUpTo(BigInt(times[first]));
+  send(pack({ case: 'complete', value: { sessionNs: BigInt(times[first]) } }));
+  await reach(page, first);
+  assert.equal((await stats(page)).picturesDecoded, decoded);
+  assert.equal((await stats(page)).presentationTimeNs, Number(times[first]));
+
+  await watch(page, first);
+  let cleared = 0;
+  for (let i = first + 1; i < times.length; i++) {
+    const t = BigInt(times[i]);
+    if (i === times.length - 10)
+      await page.evaluate(() => Object.defineProperty(document, 'hidden', { get: () => true }));
+    const [patches, picture] = stream.slice(next).filter((message) => message.readBigUInt64LE(15) === t);
+    if (picture && channelOf(patches) === 26 && channelOf(picture) === 8) {
+      /* nothing is taken away before the picture shows what was below */
+      send(patches);
+      next++;
+      if (cleared++ < 10) {
+        await sleep(80);
+        assert.equal(await page.evaluate((number) => window.known.differs(number), i - 1), '');
+        assert.equal((await stats(page)).presentationTimeNs, Number(BigInt(times[i - 1]) + 500_000n));
+      }
+    }
+    sendUpTo(t);
+    /* right behind a keyframe the next moment is a nanosecond later */
+    const completeNs = i + 1 < times.length && BigInt(times[i + 1]) < t + 500_000n ? t : t + 500_000n;
+    send(pack({ case: 'complete', value: { sessionNs: completeNs } }));
+    await reach(page, i);
+    await until(async () => (await stats(page)).presentationTimeNs === Number(completeNs), 'the time that is complete');
+  }
+  assert.ok(cleared > 10);
+  await watched(page);
+  await close(page);
+});
+
+/* Of a real screen: with patches or without them, what was seen is found again. */
+test('small changes of a desktop are seen live and found in the replay', async (t) => {
+  const real = await Recorder.start(['--input', 'none'], desktop.env);
+  t.after(() => real.end());
+  desktop.paint('204060');
+  const session = await real.begin();
+  const observer = await openPage(browser, real.links.live);
+  await until(async () => (await stats(observer)).state === 'live', 'the picture');
+  const painter = spawn(join(build, 'tests/bench/painter'), ['20', '40', '200'], { env: desktop.env, stdio: 'ignore' });
+  await new Promise((resolve) => painter.once('exit', resolve));
+  /* the last of 20 is (20, 20, 20) times 8 */
+  const off = async (page) => {
+    const color = Number.parseInt(await colorOf(page), 16);
+    return Math.max(...[16, 8, 0].map((shift) => Math.abs(((color >> shift) & 255) - 160)));
+  };
+  await until(async () => (await off(observer)) <= 3, 'the last grey');
+  await sleep(2500);
+  const patched = (await real.uxrec('dump', join(real.library, session), '--channel', '/screen/patches', '--json')) !== '';
+  console.log(`# ${patched ? 'with' : 'without'} patches`);
+  if (patched) assert.equal(await off(observer), 0, 'what has come to rest is exact');
+  await close(observer);
+  await real.uxrec('stop');
+
+  const page = await openPage(browser, real.replayLink(session));
+  await until(async () => (await stats(page)).state === 'stopped', 'the replay');
+  const look = () => page.evaluate(() => document.getElementById('picture').toDataURL());
+  const forth = new Map();
+  for (;;) {
+    const { presentationTimeNs } = await stats(page);
+    if (forth.has(presentationTimeNs)) break;
+    await sleep(150);
+    forth.set(presentationTimeNs, await look());
+    await page.keyboard.press('.');
+  }
+  assert.ok(forth.size > 15, `${forth.size} pictures`);
+  await page.keyboard.press('End');
+  await until(async () => (await off(page)) <= (patched ? 0 : 3), 'the last grey');
+  for (const [at, picture] of [...forth].reverse().slice(1)) {
+    await page.keyboard.press(',');
+    await until(async () => (await stats(page)).presentationTimeNs === at, 'the picture before');
+    await until(async () => (await look()) === picture, `what was seen at ${at}`);
+  }
+  await close(page);
+});

@@ -1,0 +1,511 @@
+/* What a study hides is painted on a real screen, and looked for in every picture that was recorded. */
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/helpers.h"
+#include "tests/harness/lab_accessible.h"
+
+#include "capture/picture.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/channel.h"
+#include "protocol/screen.pb-c.h"
+#include "replay/frames.h"
+#include "replay/info.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WIDTH = 640, HEIGHT = 480, GLYPHS_WIDTH = 96, GLYPHS_HEIGHT = 64 };
+
+#define HIDDEN_GREY 0x6e
+
+static uint64_t seed = 31;
+
+static int below(int limit)
+{
+	return (int)(next_random(&seed) % (uint64_t)limit);
+}
+
+/* ---- what is painted ---- */
+
+struct glyphs {
+	uint32_t pixels[GLYPHS_HEIGHT][GLYPHS_WIDTH];
+};
+
+/* like writing: strokes of four pixels */
+static void draw(struct glyphs *glyphs, uint32_t ink, uint32_t paper)
+{
+	bool stroke[GLYPHS_HEIGHT / 4][GLYPHS_WIDTH / 4];
+
+	for (int y = 0; y < GLYPHS_HEIGHT / 4; y++)
+		for (int x = 0; x < GLYPHS_WIDTH / 4; x++)
+			stroke[y][x] = below(2);
+	for (int y = 0; y < GLYPHS_HEIGHT; y++)
+		for (int x = 0; x < GLYPHS_WIDTH; x++)
+			glyphs->pixels[y][x] = stroke[y / 4][x / 4] ? ink : paper;
+}
+
+static xcb_gcontext_t context_of(struct desktop *desktop)
+{
+	xcb_gcontext_t gc = xcb_generate_id(desktop->connection);
+	const uint32_t inferiors = XCB_SUBWINDOW_MODE_INCLUDE_INFERIORS;
+
+	xcb_create_gc(
+		desktop->connection, gc, desktop->screen->root, XCB_GC_SUBWINDOW_MODE, &inferiors);
+	return gc;
+}
+
+static void sync_with(struct desktop *desktop)
+{
+	free(xcb_get_input_focus_reply(
+		desktop->connection, xcb_get_input_focus(desktop->connection), NULL));
+}
+
+static void put(struct desktop *desktop, xcb_gcontext_t gc, xcb_window_t window,
+	const struct glyphs *glyphs, int x, int y)
+{
+	xcb_put_image(desktop->connection, XCB_IMAGE_FORMAT_Z_PIXMAP, window, gc, GLYPHS_WIDTH,
+		GLYPHS_HEIGHT, (int16_t)x, (int16_t)y, 0, 24, sizeof(glyphs->pixels),
+		(const uint8_t *)glyphs->pixels);
+	sync_with(desktop);
+}
+
+/* ---- what is found ---- */
+
+/* normalised cross correlation of the luma, 0 of what is flat */
+static double correlation(const struct frame *frame, const struct glyphs *glyphs, int left, int top)
+{
+	double n = GLYPHS_WIDTH * GLYPHS_HEIGHT, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
+
+	for (int y = 0; y < GLYPHS_HEIGHT; y++)
+		for (int x = 0; x < GLYPHS_WIDTH; x++) {
+			const uint8_t *shown =
+				frame->pixels + (top + y) * frame->stride_bytes + 4 * (left + x);
+			double p = shown[0] + 4.0 * shown[1] + 2.0 * shown[2];
+			double q = (double)(glyphs->pixels[y][x] >> 8 & 0xff);
+
+			a += p;
+			b += q;
+			aa += p * p;
+			bb += q * q;
+			ab += p * q;
+		}
+	aa -= a * a / n;
+	bb -= b * b / n;
+	return aa < n || bb < n ? 0 : (ab - a * b / n) / sqrt(aa * bb);
+}
+
+/* how far the greatest part of it is from the grey of what is hidden */
+static int worst_deviation(const struct frame *frame, const struct rect *area)
+{
+	int worst = 0;
+
+	for (int y = area->y; y < area->y + area->height; y++)
+		for (int x = area->x; x < area->x + area->width; x++)
+			for (int c = 0; c < 3; c++) {
+				int off = frame->pixels[y * frame->stride_bytes + 4 * x + c] -
+					HIDDEN_GREY;
+
+				if (abs(off) > worst)
+					worst = abs(off);
+			}
+	return worst;
+}
+
+/* pixels as only the secret windows have them */
+static int loud_pixels(const struct frame *frame)
+{
+	int loud = 0;
+
+	for (int y = 0; y < frame->height; y++)
+		for (int x = 0; x < frame->width; x++) {
+			const uint8_t *p = frame->pixels + y * frame->stride_bytes + 4 * x;
+
+			loud += (p[2] > 140 && p[0] > 140 && p[1] < 110) ||
+				(p[1] > 140 && p[2] < 110 && p[0] < 110);
+		}
+	return loud;
+}
+
+/* ---- recording ---- */
+
+static void start(struct daemon_child *daemon, const char *hide, char session[21])
+{
+	_autofree_ char *path = temporary_path("hidden.yaml"), *output = NULL, *study = NULL;
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	check(asprintf(&study, "study: Hidden\nscreen:\n  hide: %s\n", hide) > 0);
+	check(io_write_all(fd, study, strlen(study)) == 0);
+	check(daemon_command(daemon, &output, "start", "--study", path, "--participant", "P01",
+		      "--consent", "paper", NULL) == 0);
+	check(strlen(output) == 21);
+	memcpy(session, output, 20);
+	session[20] = '\0';
+}
+
+static void run_daemon(struct daemon_child *daemon)
+{
+	static const char *const options[] = {"--input", "none", NULL};
+	_autofree_ char *library = temporary_path("library");
+
+	daemon_start(daemon, library, options);
+}
+
+static int take_info(
+	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	const Uxrec__Screen *info = (const void *)unpacked;
+	int *told = user;
+
+	(void)message;
+	told[0] = (int)info->hidden_places;
+	told[1] = (int)info->hidden_window_rules;
+	told[2] = info->hidden_passwords;
+	return 0;
+}
+
+/* ---- places ---- */
+
+static void hidden_places_have_no_glyphs(void)
+{
+	static struct glyphs secret, open;
+	const struct rect hidden = {101, 99, 217, 163};
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(frames) struct frames *frames = NULL;
+	struct desktop desktop;
+	struct daemon_child daemon;
+	struct frame frame;
+	xcb_gcontext_t gc;
+	double worst = 0, best = 0;
+	int pictures = 0, deviation = 0, told[3] = {0};
+	char id[21];
+
+	if (!desktop_start(&desktop, WIDTH, HEIGHT))
+		return;
+	gc = context_of(&desktop);
+	draw(&secret, 0xffffff, 0x000000);
+	draw(&open, 0xffffff, 0x000000);
+	put(&desktop, gc, desktop.screen->root, &secret, 140, 130);
+	run_daemon(&daemon);
+	start(&daemon, "[{x: 101, y: 99, width: 217, height: 163}]", id);
+	for (int i = 0; i < 60; i++) {
+		/* always the same place, so that it could be averaged; and around it */
+		put(&desktop, gc, desktop.screen->root, &secret, 140, 130);
+		put(&desktop, gc, desktop.screen->root, &secret, hidden.x + below(121),
+			hidden.y + below(99));
+		put(&desktop, gc, desktop.screen->root, &secret, 140, 130);
+		put(&desktop, gc, desktop.screen->root, &open, 400 + below(3), 131);
+		put(&desktop, gc, desktop.screen->root, &open, 400, 131);
+		sleep_ms(20);
+	}
+	sleep_ms(2500); /* what is at rest is laid over */
+	check(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	session = daemon_session(&daemon, id);
+	check(frames_create(&frames, session->reader, NULL) == 0);
+	while (frames_next(frames, &frame) > 0) {
+		double found = fabs(correlation(&frame, &secret, 140, 130));
+		int off = worst_deviation(&frame, &hidden);
+
+		pictures++;
+		worst = found > worst ? found : worst;
+		deviation = off > deviation ? off : deviation;
+		best = correlation(&frame, &open, 400, 131);
+	}
+	printf("# %d pictures: correlation %.3f of what is hidden, %.3f of the control; hidden pixels are up "
+	       "to %d off\n",
+		pictures, worst, best, deviation);
+	expect(pictures >= 5);
+	expect(worst < 0.1 && best > 0.9);
+	expect(deviation < 40); /* of the coder, at the edges */
+	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_SCREEN_INFO,
+		      take_info, told) == 0);
+	expect(told[0] == 1 && told[1] == 0 && told[2] == 0);
+	end_child(&daemon.child, SIGTERM);
+	desktop_end(&desktop);
+}
+
+/* ---- windows ---- */
+
+static void set_title(struct desktop *desktop, xcb_window_t window, const char *title)
+{
+	xcb_change_property(desktop->connection, XCB_PROP_MODE_REPLACE, window, XCB_ATOM_WM_NAME,
+		XCB_ATOM_STRING, 8, (uint32_t)strlen(title), title);
+}
+
+static xcb_window_t make_window(
+	struct desktop *desktop, const char *title, bool popup, int x, int y, uint32_t colour)
+{
+	static const char class[] = "canary\0Canary";
+	xcb_window_t window = xcb_generate_id(desktop->connection);
+	const uint32_t values[] = {colour, popup};
+
+	xcb_create_window(desktop->connection, XCB_COPY_FROM_PARENT, window, desktop->screen->root,
+		(int16_t)x, (int16_t)y, GLYPHS_WIDTH, GLYPHS_HEIGHT, 0,
+		XCB_WINDOW_CLASS_INPUT_OUTPUT, XCB_COPY_FROM_PARENT,
+		XCB_CW_BACK_PIXEL | XCB_CW_OVERRIDE_REDIRECT, values);
+	xcb_change_property(desktop->connection, XCB_PROP_MODE_REPLACE, window, XCB_ATOM_WM_CLASS,
+		XCB_ATOM_STRING, 8, sizeof(class), class);
+	if (!popup)
+		set_title(desktop, window, title);
+	return window;
+}
+
+static void move(struct desktop *desktop, xcb_window_t window, int x, int y)
+{
+	const uint32_t place[] = {(uint32_t)x, (uint32_t)y};
+
+	xcb_configure_window(
+		desktop->connection, window, XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y, place);
+	sync_with(desktop);
+}
+
+/* Everything that a window with a secret may do while it is looked at. */
+static void play(struct desktop *desktop, xcb_gcontext_t gc, const struct glyphs *loud,
+	xcb_window_t secret, xcb_window_t notes, xcb_window_t plain)
+{
+	xcb_connection_t *c = desktop->connection;
+	xcb_window_t menu = make_window(desktop, "", true, 300, 20, 0xff00ff);
+
+	for (int i = 0; i < 100; i++) {
+		move(desktop, secret, below(500), below(380));
+		put(desktop, gc, secret, loud, 0, 0);
+		if (i % 5 == 0)
+			move(desktop, plain, 40 + below(400), 380);
+		sleep_ms(below(30));
+	}
+	for (int i = 0; i < 20; i++) {
+		xcb_unmap_window(c, secret);
+		sync_with(desktop);
+		sleep_ms(below(60));
+		xcb_map_window(c, secret);
+		sync_with(desktop);
+		put(desktop, gc, secret, loud, 0, 0);
+		sleep_ms(below(60));
+	}
+	for (int i = 0; i < 10; i++) {
+		xcb_map_window(c, menu);
+		put(desktop, gc, menu, loud, 0, 0);
+		sleep_ms(40);
+		xcb_unmap_window(c, menu);
+		sync_with(desktop);
+		sleep_ms(40);
+	}
+	/* it is harmless up to its title */
+	set_title(desktop, notes, "My Secret 4711");
+	put(desktop, gc, notes, loud, 0, 0);
+	for (int i = 0; i < 20; i++) {
+		put(desktop, gc, notes, loud, 0, 0);
+		sleep_ms(20);
+	}
+	/* and windows that come with it at once */
+	for (int i = 0; i < 20; i++) {
+		xcb_window_t other = make_window(
+			desktop, "Another SECRET 4711", false, below(500), below(380), 0xff00ff);
+
+		xcb_map_window(c, other);
+		sync_with(desktop);
+		sleep_ms(below(60));
+		xcb_destroy_window(c, other);
+		sync_with(desktop);
+	}
+}
+
+static void look_for_loud(
+	struct session *session, int64_t until_ns, int *ret_pictures, int *ret_loud, int *ret_last)
+{
+	_destroy_(frames) struct frames *frames = NULL;
+	struct frame frame;
+
+	*ret_pictures = *ret_loud = *ret_last = 0;
+	check(frames_create(&frames, session->reader, NULL) == 0);
+	while (frames_next(frames, &frame) > 0) {
+		*ret_last = loud_pixels(&frame);
+		if (frame.time_ns > until_ns)
+			continue;
+		++*ret_pictures;
+		if (*ret_last > 0 && *ret_loud == 0)
+			printf("# %d pixels in picture %d\n", *ret_last, *ret_pictures);
+		*ret_loud += *ret_last > 0;
+	}
+}
+
+static int64_t utc_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static void hide_windows(bool managed)
+{
+	static struct glyphs loud, calm;
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *output = NULL, *dump = NULL, *folder = NULL, *program = NULL;
+	struct desktop desktop;
+	struct child manager = {0};
+	struct daemon_child daemon;
+	xcb_window_t secret, notes, plain;
+	xcb_gcontext_t gc;
+	int64_t until_ns;
+	int pictures, seen, last, told[3] = {0};
+	char id[21];
+
+	if (managed && !has_program("openbox")) {
+		skip_test("no openbox");
+		return;
+	}
+	if (!desktop_start(&desktop, WIDTH, HEIGHT))
+		return;
+	gc = context_of(&desktop);
+	desktop_paint(&desktop, 0x304050, 0, 0, WIDTH, HEIGHT);
+	if (managed) {
+		manager = start_child("openbox", NULL);
+		sleep_ms(700);
+	}
+	draw(&loud, 0xff00ff, 0x00ff00);
+	draw(&calm, 0xffffff, 0x202020);
+	run_daemon(&daemon);
+	secret = make_window(&desktop, "My Secret 4711", false, 50, 50, 0xff00ff);
+	notes = make_window(&desktop, "Notes", false, 200, 200, 0x405060);
+	plain = make_window(&desktop, "Plain", false, 100, 380, 0x405060);
+	xcb_map_window(desktop.connection, secret);
+	xcb_map_window(desktop.connection, notes);
+	xcb_map_window(desktop.connection, plain);
+	sync_with(&desktop);
+	sleep_ms(300);
+	put(&desktop, gc, secret, &loud, 0, 0);
+	put(&desktop, gc, plain, &calm, 0, 0);
+	start(&daemon, "[{window_class: canary, window_title: \"*secret*\"}]", id);
+	play(&desktop, gc, &loud, secret, notes, plain);
+	until_ns = utc_ns();
+	sleep_ms(100);
+	/* what is no secret any more is shown */
+	set_title(&desktop, notes, "Notes");
+	put(&desktop, gc, notes, &loud, 0, 0);
+	sleep_ms(2500);
+	check(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	session = daemon_session(&daemon, id);
+	look_for_loud(session, until_ns, &pictures, &seen, &last);
+	printf("# %d pictures, %d of them show a secret; the control has %d such pixels\n",
+		pictures, seen, last);
+	expect(pictures >= 30 && seen == 0);
+	expect(last > 1000);
+	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_SCREEN_INFO,
+		      take_info, told) == 0);
+	expect(told[0] == 0 && told[1] == 1 && told[2] == 0);
+	/* titles are nowhere */
+	check(asprintf(&folder, "%s/%s", daemon.library, id) > 0);
+	check(asprintf(&program, "%s/uxrec", build_folder()) > 0);
+	check(run_child(&dump, program, "dump", folder, NULL) == 0);
+	output = child_output(&daemon.child);
+	expect(strlen(dump) > 1000 && !strstr(dump, "4711") && !strstr(output, "4711"));
+	end_child(&daemon.child, SIGTERM);
+	if (managed)
+		end_child(&manager, SIGTERM);
+	desktop_end(&desktop);
+}
+
+static void managed_windows_are_never_seen(void)
+{
+	hide_windows(true);
+}
+
+static void unmanaged_windows_are_never_seen(void)
+{
+	hide_windows(false);
+}
+
+/* ---- passwords ---- */
+
+static struct accessible_lab lab;
+
+/* @return how far a window's middle is from the grey, in the last picture of a session */
+static int record_focus(struct daemon_child *daemon, const struct application *application,
+	enum row row, enum accessible_focus focus)
+{
+	const struct rect inside = {application->left + 4, application->top + 4,
+		application->width - 8, application->height - 8};
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(frames) struct frames *frames = NULL;
+	struct frame frame;
+	int deviation = -1;
+	char id[21];
+
+	check(accessible_lab_focus_row(&lab, application, row, focus));
+	start(daemon, "[{password_fields: true}]", id);
+	sleep_ms(2500);
+	check(daemon_command(daemon, NULL, "stop", NULL) == 0);
+	session = daemon_session(daemon, id);
+	check(frames_create(&frames, session->reader, NULL) == 0);
+	while (frames_next(frames, &frame) > 0)
+		deviation = worst_deviation(&frame, &inside);
+	return deviation;
+}
+
+static void passwords_hide_their_window(void)
+{
+	_autofree_ char *output = NULL;
+	struct daemon_child daemon;
+	struct application application;
+	int hidden, seen;
+
+	if (!accessible_lab_start(&lab))
+		return;
+	if (!application_has("GTK 3")) {
+		skip_test("the toolkit is not installed");
+		accessible_lab_end(&lab);
+		return;
+	}
+	run_daemon(&daemon);
+	application_start(&lab, &application, "GTK 3");
+	accessible_lab_listen(&lab, NAMES_NONE);
+	hidden = record_focus(&daemon, &application, ROW_PASSWORD, FOCUS_PASSWORD);
+	seen = record_focus(&daemon, &application, ROW_ENTRY, FOCUS_OTHER);
+	printf("# pixels are up to %d off while a password field has the focus, %d while another has\n",
+		hidden, seen);
+	expect(hidden >= 0 && hidden < 40);
+	expect(seen > 80);
+	end_child(&daemon.child, SIGTERM);
+	accessible_lab_stop_listening(&lab);
+	application_end(&application);
+	accessible_lab_end(&lab);
+}
+
+static void without_a_bus_passwords_are_not_recorded(void)
+{
+	_autofree_ char *path = temporary_path("hidden.yaml"), *output = NULL;
+	static const char study[] = "study: Hidden\nscreen: {hide: [{password_fields: true}]}\n";
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	struct desktop desktop;
+	struct daemon_child daemon;
+
+	if (!desktop_start(&desktop, WIDTH, HEIGHT))
+		return;
+	check(io_write_all(fd, study, strlen(study)) == 0);
+	run_daemon(&daemon);
+	expect(daemon_command(&daemon, &output, "start", "--study", path, "--participant", "P01",
+		       "--consent", "paper", NULL) != 0);
+	expect(strstr(output, "accessibility bus") != NULL);
+	end_child(&daemon.child, SIGTERM);
+	desktop_end(&desktop);
+}
+
+static const struct test tests[] = {
+	{"glyphs in a hidden place are in no picture, and those beside it are",
+		hidden_places_have_no_glyphs},
+	{"hidden windows are in no picture: moved, mapped, renamed, with their menus",
+		managed_windows_are_never_seen},
+	{"the same without a window manager", unmanaged_windows_are_never_seen},
+	{"a window that asks for a password is hidden", passwords_hide_their_window},
+	{"without an accessibility bus that is not recorded",
+		without_a_bus_passwords_are_not_recorded},
+};
+
+int main(void)
+{
+	return RUN_TESTS("hidden", tests);
+}

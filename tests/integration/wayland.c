@@ -1,0 +1,345 @@
+/* The Wayland grabber and the recorder in a real compositor, sway; what is copied is compared with what grim
+ * copies. */
+
+#include "tests/harness/helpers.h"
+#include "tests/harness/lab_wayland.h"
+
+#include "capture/grabber.h"
+#include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/screen.pb-c.h"
+#include "replay/info.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SOON_NS (10 * NS_PER_S)
+
+/* @return false when the test is skipped */
+static bool start(struct lab_wayland *lab)
+{
+	const char *why = lab_wayland_start(lab);
+
+	if (why)
+		skip_test(why);
+	return !why;
+}
+
+static struct grabber *create(void)
+{
+	struct grabber *grabber = NULL;
+	struct error error = {""};
+
+	if (grabber_wlr.create(&grabber, NULL, &error) < 0)
+		printf("# %s\n", error.text);
+	check(grabber != NULL);
+	return grabber;
+}
+
+/* Take what there is until nothing has come for some time. @return the pictures, or -EPIPE */
+static int follow(struct grabber *grabber, struct canvas **canvas, int64_t quiet_ns)
+{
+	int pictures = 0;
+
+	for (;;) {
+		int64_t damage_ns, copied_ns;
+		int r = grabber->ops->wait(grabber, -1, clock_now_ns() + quiet_ns, &damage_ns);
+
+		if (r <= 0)
+			return r < 0 ? r : pictures;
+		r = *canvas ? grabber->ops->grab(grabber, *canvas, &copied_ns) : -EAGAIN;
+		if (r == -EAGAIN) {
+			struct grabber_size size = grabber->ops->size(grabber);
+
+			canvas_destroy(steal_ptr(*canvas));
+			check(canvas_create(canvas, size.width, size.height) == 0);
+			grabber->ops->damage_all(grabber);
+		} else if (r < 0) {
+			return r;
+		}
+		pictures += r == 0;
+	}
+}
+
+static int wrong_pixels(const struct canvas *canvas, const uint8_t *shot)
+{
+	int wrong = 0;
+
+	for (int y = 0; y < canvas->height; y++)
+		for (int x = 0; x < canvas->width; x++) {
+			const uint8_t *is = canvas->pixels + (ptrdiff_t)y * canvas->stride + 4 * x;
+			const uint8_t *wanted = shot + 3 * ((ptrdiff_t)y * canvas->width + x);
+
+			wrong += is[0] != wanted[2] || is[1] != wanted[1] || is[2] != wanted[0];
+		}
+	return wrong;
+}
+
+/* The canvas has what grim sees, to the pixel. */
+static bool is_what_grim_sees(
+	const struct lab_wayland *lab, const struct canvas *canvas, const char *when)
+{
+	int width = 0, height = 0, wrong = -1;
+	_autofree_ uint8_t *shot = lab_wayland_screenshot(lab, &width, &height);
+
+	if (shot && width == canvas->width && height == canvas->height)
+		wrong = wrong_pixels(canvas, shot);
+	if (wrong != 0)
+		printf("# %s: %dx%d, grim %dx%d, %d pixels are wrong\n", when, canvas->width,
+			canvas->height, width, height, wrong);
+	return wrong == 0;
+}
+
+#define QUIET_NS (400 * NS_PER_MS)
+
+/* Follow until something has come and the canvas has what grim sees: a busy machine takes its time. */
+static bool comes_to_grims(const struct lab_wayland *lab, struct grabber *grabber,
+	struct canvas **canvas, const char *when)
+{
+	int64_t until_ns = clock_now_ns() + 2 * SOON_NS;
+	int pictures = 0;
+
+	do {
+		int r = follow(grabber, canvas, QUIET_NS);
+
+		check(r >= 0);
+		pictures += r;
+		if (pictures > 0 && is_what_grim_sees(lab, *canvas, when))
+			return true;
+	} while (clock_now_ns() < until_ns);
+	return false;
+}
+
+/* @return false when nothing has changed on the canvas for long */
+static bool take_change(struct grabber *grabber, struct canvas *canvas, int64_t *ret_damage_ns)
+{
+	int64_t until_ns = clock_now_ns() + SOON_NS, copied_ns;
+
+	canvas->changed.count = 0;
+	while (canvas->changed.count == 0 && clock_now_ns() < until_ns)
+		if (grabber->ops->wait(grabber, -1, until_ns, ret_damage_ns) == 1)
+			check(grabber->ops->grab(grabber, canvas, &copied_ns) == 0);
+	return canvas->changed.count > 0;
+}
+
+static void pictures_are_grims(void)
+{
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	struct lab_wayland lab;
+
+	if (!start(&lab))
+		return;
+	grabber = create();
+	lab_window_open(&lab);
+	expect(comes_to_grims(&lab, grabber, &canvas, "the first picture"));
+	expect(canvas->width == 1280 && canvas->height == 720);
+	follow(grabber, &canvas, QUIET_NS); /* grim makes a frame too */
+	for (uint32_t i = 0; i < 10; i++) {
+		int x = (int)(i * 29), y = (int)(i * 17);
+		int64_t before_ns = clock_now_ns(), damage_ns;
+		const struct areas *changed = &canvas->changed;
+
+		lab_window_paint(&lab, 100 + i, x, y, 23, 11);
+		check(take_change(grabber, canvas, &damage_ns));
+		expect(damage_ns > before_ns && damage_ns <= clock_now_ns());
+		/* what has changed is where it was painted, and nowhere else */
+		expect(changed->count == 1 && changed->area[0].x == 100 + x &&
+			changed->area[0].y == 50 + y && changed->area[0].width == 23 &&
+			changed->area[0].height == 11);
+	}
+	expect(is_what_grim_sees(&lab, canvas, "after painting"));
+	grabber_destroy(steal_ptr(grabber));
+	lab_wayland_end(&lab);
+}
+
+static void still_screen_asks_for_nothing(void)
+{
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	struct lab_wayland lab;
+	int64_t damage_ns;
+
+	if (!start(&lab))
+		return;
+	grabber = create();
+	check(follow(grabber, &canvas, NS_PER_S) > 0);
+	expect(grabber->ops->wait(grabber, -1, clock_now_ns() + 2 * NS_PER_S, &damage_ns) == 0);
+	grabber_destroy(steal_ptr(grabber));
+	lab_wayland_end(&lab);
+}
+
+static void outputs_may_change(void)
+{
+	static const char *const commands[] = {
+		"output HEADLESS-1 resolution 1000x700",
+		"output HEADLESS-1 resolution 1366x768",
+		"output HEADLESS-1 scale 2",
+		"output HEADLESS-1 scale 1",
+		"output HEADLESS-1 transform 90",
+		"output HEADLESS-1 transform 180",
+		"output HEADLESS-1 transform 270",
+		"output HEADLESS-1 transform flipped",
+		"output HEADLESS-1 transform flipped-90",
+		"output HEADLESS-1 transform flipped-180",
+		"output HEADLESS-1 transform flipped-270",
+		"output HEADLESS-1 resolution 801x601",
+		"output HEADLESS-1 transform normal",
+	};
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	struct lab_wayland lab;
+
+	if (!start(&lab))
+		return;
+	lab_window_open(&lab);
+	grabber = create();
+	check(follow(grabber, &canvas, QUIET_NS) > 0);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		check(lab_wayland_say(&lab, commands[i]));
+		expect(comes_to_grims(&lab, grabber, &canvas, commands[i]));
+		/* and a part of it */
+		lab_window_paint(&lab, 200 + (uint32_t)i, 31, 7, 50, 90);
+		expect(comes_to_grims(&lab, grabber, &canvas, commands[i]));
+	}
+	grabber_destroy(steal_ptr(grabber));
+	lab_wayland_end(&lab);
+}
+
+static void first_of_several_outputs(void)
+{
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	struct lab_wayland lab;
+
+	if (!start(&lab))
+		return;
+	check(lab_wayland_say(&lab, "create_output"));
+	grabber = create();
+	expect(strcmp(grabber->ops->describe(grabber), "output HEADLESS-1, the first of 2") == 0);
+	check(follow(grabber, &canvas, QUIET_NS) > 0);
+	/* that another one changes is nothing to us */
+	check(lab_wayland_say(&lab, "output HEADLESS-2 resolution 500x400"));
+	expect(follow(grabber, &canvas, QUIET_NS) >= 0);
+	expect(canvas->width == 1280);
+	expect(is_what_grim_sees(&lab, canvas, "one of two"));
+	grabber_destroy(steal_ptr(grabber));
+	lab_wayland_end(&lab);
+}
+
+/* ---- the whole recorder ---- */
+
+struct seen {
+	int pictures, shown, sizes; /* shown: by the video or over it */
+	uint32_t width_px, height_px;
+	bool by_wlr;
+};
+
+static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	struct seen *seen = user;
+
+	if (message->channel->known == CHANNEL_SCREEN)
+		seen->pictures++;
+	seen->shown += channel_is_picture(message->channel->known);
+	if (message->channel->known == CHANNEL_SCREEN_INFO) {
+		const Uxrec__Screen *info = (const void *)unpacked;
+
+		seen->sizes += info->width_px != seen->width_px;
+		seen->width_px = info->width_px;
+		seen->height_px = info->height_px;
+		seen->by_wlr = strcmp(info->grabber, "wlr") == 0;
+	}
+	return 0;
+}
+
+static struct seen look_at(const struct session *session)
+{
+	struct seen seen = {0};
+
+	check(session_each(session, INT64_MIN, INT64_MAX,
+		      UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES |
+			      UINT64_C(1) << CHANNEL_SCREEN_INFO,
+		      take, &seen) == 0);
+	return seen;
+}
+
+static void sessions_are_recorded(void)
+{
+	static const char *const options[] = {"--input", "none", NULL};
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	_autofree_ char *output = NULL, *doctor = NULL;
+	struct daemon_child daemon;
+	struct lab_wayland lab;
+	struct seen seen;
+	char id[21], program[256];
+
+	if (!start(&lab))
+		return;
+	lab_window_open(&lab);
+	unsetenv("DISPLAY");
+	daemon_start(&daemon, temporary_folder(), options);
+	output = child_output(&daemon.child);
+	expect(strstr(output, "screen: the Wayland session's output HEADLESS-1") != NULL);
+	daemon_record(&daemon, "none", id);
+	sleep_ms(1000);
+	for (uint32_t i = 0; i < 5; i++) {
+		lab_window_paint(&lab, i + 2, 0, 0, 60, 60);
+		sleep_ms(200);
+	}
+	check(lab_wayland_say(&lab, "output HEADLESS-1 resolution 1000x700"));
+	sleep_ms(2000);
+	end_child(&lab.sway, SIGKILL);
+	check(child_says(&daemon.child, "ended: ", 10));
+	expect(child_says(&daemon.child, "gone", 1));
+	expect(daemon_command(&daemon, NULL, "start", "--study", "Demo study", "--participant",
+		       "P02", "--consent", "paper", NULL) == 3);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	check(session->reader && session_reader_is_complete(session->reader));
+	check(session_facts_create(&facts, session) == 0);
+	expect(strstr(facts->end_reason, "gone") != NULL);
+	seen = look_at(session);
+	expect(seen.by_wlr && seen.sizes == 2 && seen.width_px == 1000 && seen.height_px == 700);
+	expect(seen.shown >= 7 && seen.pictures >= 2 && seen.pictures <= 20);
+	snprintf(program, sizeof(program), "%s/uxrec-doctor", build_folder());
+	expect(run_child(&doctor, program, "--input", "none", "--sound", "none", NULL) == 1);
+	expect(strstr(doctor, "cannot connect to the Wayland compositor") != NULL);
+	lab_wayland_end(&lab);
+}
+
+static void doctor_sees_the_session(void)
+{
+	_autofree_ char *good = NULL, *other = NULL;
+	char program[256];
+	struct lab_wayland lab;
+
+	if (!start(&lab))
+		return;
+	unsetenv("DISPLAY");
+	snprintf(program, sizeof(program), "%s/uxrec-doctor", build_folder());
+	expect(run_child(&good, program, "--input", "none", "--sound", "none", NULL) == 0);
+	expect(strstr(good, "1280 × 720 pixels by wlr, output HEADLESS-1") != NULL);
+	expect(strstr(good, "the pointer is is not recorded") != NULL);
+	expect(run_child(&other, program, "--screen", "x11", "--input", "none", "--sound", "none",
+		       NULL) == 1);
+	lab_wayland_end(&lab);
+}
+
+static const struct test tests[] = {
+	{"pictures are what grim sees, and their damage is where it was painted",
+		pictures_are_grims},
+	{"a screen that does not change asks for nothing", still_screen_asks_for_nothing},
+	{"an output may change its size, scale and side", outputs_may_change},
+	{"of several outputs the first is taken", first_of_several_outputs},
+	{"a session is recorded, and ends with the compositor", sessions_are_recorded},
+	{"the doctor sees the session", doctor_sees_the_session},
+};
+
+int main(void)
+{
+	return RUN_TESTS("wayland", tests);
+}
