@@ -45,7 +45,7 @@ endif
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
-LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
+LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp wayland-client
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd

@@ -143,6 +143,11 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	if (ops == &grabber_wlr)
 		find(report, WARNING, "pointer", "",
 			"where the pointer is is not recorded: Wayland does not tell it");
+	if (grabber_caveat(grabber))
+		find(report, WARNING, "screen",
+			"run uxrecd on the machine and in the container where the display is, with an "
+			"X server that has DAMAGE, XFIXES and MIT-SHM",
+			"%s", grabber_caveat(grabber));
 	check_encoder(report, size);
 	if (options->picture && options->hidden)
 		find(report, GOOD, "screen", "",

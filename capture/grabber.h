@@ -2,6 +2,7 @@
 
 #include "capture/canvas.h"
 #include "capture/hide.h"
+#include "capture/monitors.h"
 #include "protocol/base/error.h"
 
 #include <stdbool.h>
@@ -56,6 +57,16 @@ struct grabber_ops {
 	 */
 	int (*grab)(struct grabber *grabber, struct canvas *canvas, int64_t *ret_copied_ns);
 
+	/** What shows the screen, as of the last grab. NULL: that is never known. */
+	const struct monitors *(*monitors)(const struct grabber *grabber);
+
+	/**
+	 * What it can do less well here than elsewhere, and why.
+	 *
+	 * @return text that lives as long as the grabber, or NULL: nothing. NULL instead: never anything
+	 */
+	const char *(*caveat)(const struct grabber *grabber);
+
 	/** All of the screen counts as damaged, for a fresh canvas. */
 	void (*damage_all)(struct grabber *grabber);
 
@@ -101,6 +112,11 @@ extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 
 
 /** @return the grabber of that name, or NULL */
 const struct grabber_ops *grabber_find(const char *name);
+
+static inline const char *grabber_caveat(const struct grabber *grabber)
+{
+	return grabber->ops->caveat ? grabber->ops->caveat(grabber) : NULL;
+}
 
 /**
  * Choose the grabber that sees what a person sees in this session: a Wayland compositor is asked

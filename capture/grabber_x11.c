@@ -2,29 +2,38 @@
 
 #include "capture/mask_x11.h"
 #include "capture/x11.h"
+#include "capture/x11_copy.h"
+#include "capture/x11_monitors.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <xcb/damage.h>
-#include <xcb/shm.h>
 #include <xcb/xfixes.h>
 
 /*
  * Damage is asked for at the level "non-empty": the server reports once and then stays silent until
  * the damage is subtracted. grab() subtracts first and copies afterwards, so what is drawn in
- * between is either in the copy or in the next report.
+ * between is either in the copy or in the next report. A server that tells nothing is looked at.
  */
+
+/* A server that does not tell of changes is looked at so often, but for a tenth of the time at most. */
+#define LOOK_NS    (200 * NS_PER_MS)
+#define LOOK_SHARE 10
 
 /* with more rectangles than this, what surrounds them all costs less than asking for each */
 #define RECTANGLES_LIMIT 24
-#define COPIED_LIMIT     (RECTANGLES_LIMIT + CANVAS_AREAS)
+#define COPIED_LIMIT     X11_COPY_RECTS
+_Static_assert(RECTANGLES_LIMIT + CANVAS_AREAS <= COPIED_LIMIT && MONITORS_PIECES <= COPIED_LIMIT,
+	"all that is shown can be copied at once");
 
 /* A copy is made again so often when windows come and change meanwhile; what is not known then is hidden. */
 #define COPIES_LIMIT 5
+
+#define BLACK_ROWS 64
 
 struct x11_grabber {
 	struct grabber base;
@@ -34,9 +43,14 @@ struct x11_grabber {
 	uint8_t damage_event; /* number of DamageNotify */
 	xcb_damage_damage_t damage;
 	xcb_xfixes_region_t region;
-	xcb_shm_seg_t segment;
-	uint8_t *shared; /* width * height * 4 bytes, written by the server */
-	size_t shared_bytes;
+	struct x11_copy *copy;
+	bool told;       /* of changes; else it is looked for them */
+	int64_t look_ns; /* when next */
+	char caveat[160];
+	uint8_t monitor_event; /* number of the first event of RandR; 0: there are none */
+	struct monitors monitors;
+	struct pieces shown, hidden; /* of the screen */
+	bool cut;                    /* some of it is hidden */
 	uint32_t
 		subtracted; /* sequence number of the last subtraction: reports before it are done with */
 	bool damaged, damaged_all, resized;
@@ -51,102 +65,64 @@ static struct x11_grabber *x11(const struct grabber *grabber)
 	return (struct x11_grabber *)grabber;
 }
 
-static int need_extension(struct x11_grabber *grabber, xcb_extension_t *extension, const char *name,
-	const char *why, const xcb_query_extension_reply_t **ret, struct error *reterr)
+static bool has(struct x11_grabber *grabber, xcb_extension_t *extension)
 {
-	*ret = xcb_get_extension_data(grabber->connection, extension);
-	if (!*ret || !(*ret)->present)
-		return error_set(
-			reterr, -EOPNOTSUPP, "the X server has no %s extension, %s", name, why);
-	return 0;
+	const xcb_query_extension_reply_t *found =
+		xcb_get_extension_data(grabber->connection, extension);
+
+	return found && found->present;
 }
 
-static int ask_extensions(struct x11_grabber *grabber, struct error *reterr)
+/* Where it has changed is told by XFIXES, when by DAMAGE. */
+static bool is_told(struct x11_grabber *grabber)
 {
-	const xcb_query_extension_reply_t *extension;
 	xcb_connection_t *c = grabber->connection;
 	_autofree_ xcb_damage_query_version_reply_t *damage = NULL;
 	_autofree_ xcb_xfixes_query_version_reply_t *xfixes = NULL;
-	_autofree_ xcb_shm_query_version_reply_t *shm = NULL;
-	int r;
 
-	r = need_extension(grabber, &xcb_shm_id, "MIT-SHM",
-		"which a recorder on another machine cannot have: run uxrecd where the display is",
-		&extension, reterr);
-	if (r == 0)
-		r = need_extension(grabber, &xcb_xfixes_id, "XFIXES",
-			"which tells where it has changed", &extension, reterr);
-	if (r == 0)
-		r = need_extension(grabber, &xcb_damage_id, "DAMAGE",
-			"which tells when it has changed", &extension, reterr);
-	if (r < 0)
-		return r;
-	grabber->damage_event = (uint8_t)(extension->first_event + XCB_DAMAGE_NOTIFY);
+	if (!has(grabber, &xcb_xfixes_id) || !has(grabber, &xcb_damage_id))
+		return false;
 	damage = xcb_damage_query_version_reply(c, xcb_damage_query_version(c, 1, 1), NULL);
 	xfixes = xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL);
-	shm = xcb_shm_query_version_reply(c, xcb_shm_query_version(c), NULL);
-	if (!damage || !xfixes || !shm || shm->major_version < 1 ||
-		(shm->major_version == 1 && shm->minor_version < 2))
-		return error_set(reterr, -EOPNOTSUPP,
-			"the X server is too old: it has no MIT-SHM 1.2, XFIXES 5 or DAMAGE 1.1");
-	return 0;
+	grabber->damage_event = (uint8_t)(xcb_get_extension_data(c, &xcb_damage_id)->first_event +
+		XCB_DAMAGE_NOTIFY);
+	return damage && xfixes && xfixes->major_version >= 2;
 }
 
-static int check_pixels(
-	const struct x11_grabber *grabber, const xcb_screen_t *screen, struct error *reterr)
+static void describe(struct x11_grabber *grabber)
 {
-	const xcb_setup_t *setup = xcb_get_setup(grabber->connection);
-	uint8_t bits = 0;
+	bool shared = x11_copy_is_shared(grabber->copy);
 
-	for (xcb_format_iterator_t i = xcb_setup_pixmap_formats_iterator(setup); i.rem;
-		xcb_format_next(&i))
-		if (i.data->depth == screen->root_depth)
-			bits = i.data->bits_per_pixel;
-	if (screen->root_depth != 24 || bits != 32 ||
-		setup->image_byte_order != XCB_IMAGE_ORDER_LSB_FIRST)
-		return error_set(reterr, -EOPNOTSUPP,
-			"the screen has %u bits of colour in %u; only 24 in 32 can be recorded: set "
-			"the X server to depth 24",
-			screen->root_depth, bits);
-	return 0;
+	snprintf(grabber->caveat, sizeof(grabber->caveat), "%s%s%s",
+		shared ? "" : "the X server shares no memory: pictures come over its connection",
+		shared || grabber->told ? "" : "; ",
+		grabber->told ? ""
+			      : "the X server does not tell of changes (DAMAGE, XFIXES): it is "
+				"looked at 5 times a second");
 }
 
-static void unmap_shared(struct x11_grabber *grabber)
+static const char *x11_caveat(const struct grabber *base)
 {
-	if (!grabber->shared)
-		return;
-	xcb_shm_detach(grabber->connection, grabber->segment);
-	munmap(grabber->shared, grabber->shared_bytes);
-	grabber->shared = NULL;
+	return *x11(base)->caveat ? x11(base)->caveat : NULL;
 }
 
-static int map_shared(struct x11_grabber *grabber, struct error *reterr)
+/* @return whether they have changed */
+static bool read_monitors(struct x11_grabber *grabber)
 {
-	size_t size = (size_t)grabber->width * (size_t)grabber->height * 4;
-	_autoclose_ int fd = memfd_create("uxrec-screen", MFD_CLOEXEC);
-	_autofree_ xcb_generic_error_t *refused = NULL;
-	void *shared;
+	struct monitors before = grabber->monitors;
 
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		return error_set(
-			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
-	shared = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-	if (shared == MAP_FAILED)
-		return error_set(
-			reterr, -errno, "no shared memory for the screen: %s", strerror(errno));
-	grabber->segment = xcb_generate_id(grabber->connection);
-	refused = xcb_request_check(grabber->connection,
-		xcb_shm_attach_fd_checked(
-			grabber->connection, grabber->segment, steal_fd(&fd), false));
-	if (refused || xcb_connection_has_error(grabber->connection)) {
-		munmap(shared, size);
-		return error_set(reterr, -EOPNOTSUPP,
-			"the X server cannot share memory with this program: uxrecd must run on the "
-			"machine and in the container where the display is");
-	}
-	grabber->shared = shared;
-	grabber->shared_bytes = size;
-	return 0;
+	if (!grabber->monitor_event)
+		return false;
+	x11_monitors_read(grabber->connection, grabber->root, &grabber->monitors);
+	grabber->cut = monitors_cut(&grabber->monitors, grabber->width, grabber->height,
+			       &grabber->shown, &grabber->hidden) &&
+		grabber->hidden.count > 0;
+	return !monitors_equal(&before, &grabber->monitors);
+}
+
+static const struct monitors *x11_monitors(const struct grabber *base)
+{
+	return &x11(base)->monitors;
 }
 
 static void watch(struct x11_grabber *grabber)
@@ -154,9 +130,13 @@ static void watch(struct x11_grabber *grabber)
 	const uint32_t structure = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
 	xcb_connection_t *c = grabber->connection;
 
+	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
+	grabber->monitor_event = x11_monitors_watch(c, grabber->root);
+	read_monitors(grabber);
+	if (!grabber->told)
+		return;
 	grabber->damage = xcb_generate_id(c);
 	grabber->region = xcb_generate_id(c);
-	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
 	xcb_damage_create(c, grabber->damage, grabber->root, XCB_DAMAGE_REPORT_LEVEL_NON_EMPTY);
 	xcb_xfixes_create_region(c, grabber->region, 0, NULL);
 }
@@ -167,7 +147,7 @@ static void x11_destroy(struct grabber *base)
 
 	mask_x11_destroy(grabber->mask);
 	if (grabber->connection) {
-		unmap_shared(grabber);
+		x11_copy_destroy(grabber->copy);
 		xcb_disconnect(grabber->connection);
 	}
 	free(grabber);
@@ -206,13 +186,11 @@ static int x11_create(struct grabber **ret, const char *display, struct error *r
 	grabber->root = screen->root;
 	grabber->width = screen->width_in_pixels;
 	grabber->height = screen->height_in_pixels;
-	r = ask_extensions(grabber, reterr);
-	if (r == 0)
-		r = check_pixels(grabber, screen, reterr);
-	if (r == 0)
-		r = map_shared(grabber, reterr);
+	r = x11_copy_create(&grabber->copy, grabber->connection, screen, reterr);
 	if (r < 0)
 		return r;
+	grabber->told = is_told(grabber);
+	describe(grabber);
 	watch(grabber);
 	x11_damage_all(base);
 	*ret = steal_ptr(base);
@@ -231,31 +209,47 @@ static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_eve
 	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : grabber->grabbed_ns + 1;
 }
 
+static void take_size(struct x11_grabber *grabber, const xcb_configure_notify_event_t *configure)
+{
+	if (configure->window != grabber->root ||
+		(configure->width == grabber->width && configure->height == grabber->height))
+		return;
+	grabber->width = configure->width;
+	grabber->height = configure->height;
+	grabber->resized = true;
+	x11_damage_all(&grabber->base);
+}
+
 static void take_events(struct x11_grabber *grabber)
 {
 	xcb_generic_event_t *event;
+	bool moved = false;
 
 	while ((event = xcb_poll_for_event(grabber->connection))) {
 		uint8_t type = event->response_type & 0x7f;
 
-		if (type == grabber->damage_event) {
+		if (grabber->told && type == grabber->damage_event)
 			take_damage_event(grabber, event);
-		} else if (type == XCB_CONFIGURE_NOTIFY) {
-			const xcb_configure_notify_event_t *configure = (const void *)event;
-
-			if (configure->window == grabber->root &&
-				(configure->width != grabber->width ||
-					configure->height != grabber->height)) {
-				grabber->width = configure->width;
-				grabber->height = configure->height;
-				grabber->resized = true;
-				x11_damage_all(&grabber->base);
-			}
-		}
+		else if (type == XCB_CONFIGURE_NOTIFY)
+			take_size(grabber, (const void *)event);
+		/* a monitor that somebody has defined is told by the root's configuration alone */
+		moved |= type == XCB_CONFIGURE_NOTIFY ||
+			(grabber->monitor_event &&
+				(type == grabber->monitor_event ||
+					type == grabber->monitor_event + 1));
 		if (grabber->mask)
 			mask_x11_event(grabber->mask, event);
 		free(event);
 	}
+	if (moved && read_monitors(grabber))
+		x11_damage_all(&grabber->base);
+}
+
+/* What is not told of may have changed. */
+static void look_again(struct x11_grabber *grabber)
+{
+	if (!grabber->told && !grabber->damaged && clock_now_ns() >= grabber->look_ns)
+		x11_damage_all(&grabber->base);
 }
 
 /* What is hidden may have to be another place, without anything being drawn. */
@@ -281,12 +275,15 @@ static int x11_grabber_wait(
 		int r;
 
 		due_ns = grabber->mask ? mask_x11_due_ns(grabber->mask) : INT64_MAX;
+		if (!grabber->told && grabber->look_ns < due_ns)
+			due_ns = grabber->look_ns;
 		r = x11_wait(
 			grabber->connection, wake_fd, due_ns < deadline_ns ? due_ns : deadline_ns);
 		if (r < 0)
 			return r;
 		take_events(grabber);
 		look_at_mask(grabber);
+		look_again(grabber);
 		if (r == 0 && !grabber->damaged)
 			return 0;
 	}
@@ -313,6 +310,13 @@ static struct rect cut_to_screen(const struct x11_grabber *grabber, const xcb_re
 	if (bottom > grabber->height)
 		bottom = grabber->height;
 	return (struct rect){left, top, right - left, bottom - top};
+}
+
+/* Nobody tells where it was: everywhere. */
+static int take_all(struct x11_grabber *grabber, struct rect *rects)
+{
+	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
+	return 1;
 }
 
 /* Take the damage away and say where it was. Rectangles that come out of a region do not overlap. */
@@ -344,30 +348,58 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 	return count;
 }
 
-/* Copy into the shared memory, one area behind the other. */
-static int copy_rects(struct x11_grabber *grabber, const struct rect *rects, int count)
+/* What no monitor shows is nothing that anybody sees, whatever the server has there. */
+static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int count)
 {
-	xcb_connection_t *c = grabber->connection;
-	xcb_shm_get_image_cookie_t cookies[COPIED_LIMIT];
-	uint32_t offset = 0;
-	int r = 0;
+	struct rect shown[COPIED_LIMIT];
+	int kept = 0;
 
-	for (int i = 0; i < count; i++) {
-		cookies[i] = xcb_shm_get_image(c, grabber->root, (int16_t)rects[i].x,
-			(int16_t)rects[i].y, (uint16_t)rects[i].width, (uint16_t)rects[i].height,
-			UINT32_MAX, XCB_IMAGE_FORMAT_Z_PIXMAP, grabber->segment, offset);
-		offset += (uint32_t)(rects[i].width * rects[i].height * 4);
-	}
-	for (int i = 0; i < count; i++) {
-		_autofree_ xcb_generic_error_t *refused = NULL;
-		_autofree_ xcb_shm_get_image_reply_t *reply =
-			xcb_shm_get_image_reply(c, cookies[i], &refused);
+	if (!grabber->cut)
+		return count;
+	for (int i = 0; i < count; i++)
+		for (int k = 0; k < grabber->shown.count; k++) {
+			struct rect common = rect_common(&rects[i], &grabber->shown.piece[k]);
 
-		/* the screen may have become smaller before the server came to it */
-		if (!reply && r == 0)
-			r = xcb_connection_has_error(c) ? -EPIPE : -EAGAIN;
+			if (common.width <= 0 || common.height <= 0)
+				continue;
+			/* too many: all that is shown */
+			if (kept == COPIED_LIMIT) {
+				memcpy(rects, grabber->shown.piece, sizeof(grabber->shown.piece));
+				return grabber->shown.count;
+			}
+			shown[kept++] = common;
+		}
+	memcpy(rects, shown, (size_t)kept * sizeof(*rects));
+	return kept;
+}
+
+static int blacken_hidden(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	_autofree_ uint8_t *black = NULL;
+
+	if (!grabber->cut)
+		return 0;
+	black = calloc((size_t)grabber->width, 4 * BLACK_ROWS);
+	if (!black)
+		return -ENOMEM;
+	for (int i = 0; i < grabber->hidden.count; i++) {
+		struct rect band = grabber->hidden.piece[i];
+		int bottom = band.y + band.height;
+
+		for (; band.y < bottom; band.y += BLACK_ROWS) {
+			band.height = bottom - band.y < BLACK_ROWS ? bottom - band.y : BLACK_ROWS;
+			canvas_put(canvas, &band, black, grabber->width * 4);
+		}
 	}
-	return r;
+	return 0;
+}
+
+/* A look that takes long, over a slow connection, is taken seldom. */
+static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
+{
+	int64_t pause_ns = (grabber->grabbed_ns - begun_ns) * LOOK_SHARE;
+
+	grabber->look_ns = grabber->grabbed_ns + (pause_ns > LOOK_NS ? pause_ns : LOOK_NS);
 }
 
 /* The same, until it is known which windows are in the copy: events come before the replies that follow them. */
@@ -378,7 +410,7 @@ static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int
 	for (int copies = 0; copies < COPIES_LIMIT && r == 0 && settled == 0; copies++) {
 		r = mask_x11_look(grabber->mask);
 		if (r == 0)
-			r = copy_rects(grabber, rects, count);
+			r = x11_copy_take(grabber->copy, rects, count);
 		take_events(grabber);
 		if (r == 0)
 			settled = mask_x11_settle(grabber->mask);
@@ -398,7 +430,8 @@ static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
 static int take_rects(struct x11_grabber *grabber, struct rect *rects)
 {
 	int64_t pixels = 0, room = (int64_t)grabber->width * grabber->height;
-	int count = take_damage(grabber, rects), usable = 0;
+	int count = grabber->told ? take_damage(grabber, rects) : take_all(grabber, rects),
+	    usable = 0;
 
 	if (count < 0)
 		return count;
@@ -416,45 +449,38 @@ static int take_rects(struct x11_grabber *grabber, struct rect *rects)
 	return 1;
 }
 
-static void put_rects(
-	struct x11_grabber *grabber, const struct rect *rects, int count, struct canvas *canvas)
-{
-	const uint8_t *from = grabber->shared;
-
-	for (int i = 0; i < count; i++) {
-		canvas_put(canvas, &rects[i], from, rects[i].width * 4);
-		from += (ptrdiff_t)rects[i].width * rects[i].height * 4;
-	}
-}
-
 static int copy_onto(struct x11_grabber *grabber, struct canvas *canvas)
 {
 	struct rect rects[COPIED_LIMIT];
+	bool all;
 	int r, count;
 
 	grabber->damaged = false; /* what is reported from here on is for the next one */
 	count = take_rects(grabber, rects);
 	if (count < 0)
 		return count;
-	r = grabber->mask ? copy_known(grabber, rects, count) : copy_rects(grabber, rects, count);
+	all = grabber->damaged_all;
+	grabber->damaged_all = false;
+	count = leave_hidden_out(grabber, rects, count);
+	r = grabber->mask ? copy_known(grabber, rects, count)
+			  : x11_copy_take(grabber->copy, rects, count);
 	if (r < 0)
 		return r;
 	if (grabber->mask)
 		hide_windows(grabber, canvas);
-	put_rects(grabber, rects, count, canvas);
-	return 0;
+	x11_copy_put(grabber->copy, rects, count, canvas);
+	return all ? blacken_hidden(grabber, canvas) : 0;
 }
 
 static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct x11_grabber *grabber = x11(base);
-	struct error error;
+	int64_t begun_ns = clock_now_ns();
 	int r;
 
 	take_events(grabber);
 	if (grabber->resized) {
-		unmap_shared(grabber);
-		r = map_shared(grabber, &error);
+		r = x11_copy_resize(grabber->copy, grabber->width, grabber->height, NULL);
 		grabber->resized = false;
 		grabber->uncovered.count = 0;
 		return r < 0 ? -EPIPE : -EAGAIN;
@@ -466,8 +492,8 @@ static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 		x11_damage_all(base);
 	if (r < 0)
 		return r;
-	grabber->damaged_all = false;
 	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
+	plan_look(grabber, begun_ns);
 	if (grabber->uncovered.count > 0) {
 		grabber->damaged = true;
 		grabber->damage_ns = grabber->grabbed_ns;
@@ -486,6 +512,8 @@ const struct grabber_ops grabber_x11 = {
 	.wait = x11_grabber_wait,
 	.size = x11_size,
 	.grab = x11_grab,
+	.monitors = x11_monitors,
+	.caveat = x11_caveat,
 	.damage_all = x11_damage_all,
 	.hide = x11_hide,
 	.cut = x11_grabber_cut,

@@ -65,6 +65,35 @@ void picture_interleave(
 		picture->stride_uv, y, stride_y, uv, stride_uv, picture->width, picture->height);
 }
 
+/* libyuv names words from their most significant byte on */
+static const struct pixel_layout pixel_layouts[] = {
+	{32, 0xff0000, 0xff00, 0xff, NULL},
+	{32, 0xff, 0xff00, 0xff0000, ABGRToARGB},
+	{32, 0x3ff00000, 0xffc00, 0x3ff, AR30ToARGB},
+	{32, 0x3ff, 0xffc00, 0x3ff00000, AB30ToARGB},
+	{24, 0xff0000, 0xff00, 0xff, RGB24ToARGB},
+	{16, 0xf800, 0x7e0, 0x1f, RGB565ToARGB},
+	{16, 0x7c00, 0x3e0, 0x1f, ARGB1555ToARGB},
+};
+
+const struct pixel_layout *pixel_layout_find(int bits, uint32_t red, uint32_t green, uint32_t blue)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pixel_layouts); i++) {
+		const struct pixel_layout *layout = &pixel_layouts[i];
+
+		if (layout->bits == bits && layout->red == red && layout->green == green &&
+			layout->blue == blue)
+			return layout;
+	}
+	return NULL;
+}
+
+void pixel_layout_convert(const struct pixel_layout *layout, const uint8_t *from, int from_stride,
+	uint8_t *to, int to_stride, int width, int height)
+{
+	layout->convert(from, from_stride, to, to_stride, width, height);
+}
+
 int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_data)
 {
 	_destroy_(picture) struct picture *small = NULL;

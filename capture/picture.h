@@ -35,6 +35,22 @@ DEFINE_DESTROY(picture);
 void picture_put(
 	struct picture *picture, const struct rect *rect, const uint8_t *pixels, int stride_bytes);
 
+/** How the pixels of a screen lie in memory, as little-endian numbers of `bits` bits. */
+struct pixel_layout {
+	int bits;
+	uint32_t red, green, blue; /* masks */
+	/* NULL: they are B G R X already */
+	int (*convert)(const uint8_t *from, int from_stride, uint8_t *to, int to_stride, int width,
+		int height);
+};
+
+/** @return the layout with these masks, or NULL: it is not understood */
+const struct pixel_layout *pixel_layout_find(int bits, uint32_t red, uint32_t green, uint32_t blue);
+
+/** Convert rows of width pixels to B G R X. Strides in bytes; the layout has a conversion. */
+void pixel_layout_convert(const struct pixel_layout *layout, const uint8_t *from, int from_stride,
+	uint8_t *to, int to_stride, int width, int height);
+
 /** Copy the picture with its chroma planes interleaved: NV12. Strides in bytes. */
 void picture_interleave(
 	const struct picture *picture, uint8_t *y, int stride_y, uint8_t *uv, int stride_uv);

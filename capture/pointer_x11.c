@@ -32,6 +32,7 @@ struct pointer_source {
 	xcb_connection_t *connection;
 	xcb_window_t root;
 	uint8_t xinput_opcode, cursor_event;
+	bool has_shapes;  /* without XFIXES none are told */
 	int64_t next_ns;  /* not before */
 	int64_t moved_ns; /* since when the position is not known; 0: it is */
 	int last_x, last_y;
@@ -89,12 +90,15 @@ static void to_rgba(const uint32_t *argb, size_t count, uint8_t *rgba)
 
 static int push_shape(struct pointer_source *source, int64_t time_ns)
 {
-	_autofree_ xcb_xfixes_get_cursor_image_reply_t *reply = xcb_xfixes_get_cursor_image_reply(
-		source->connection, xcb_xfixes_get_cursor_image(source->connection), NULL);
+	_autofree_ xcb_xfixes_get_cursor_image_reply_t *reply = NULL;
 	Uxrec__PointerShape shape = UXREC__POINTER_SHAPE__INIT;
 	_autofree_ uint8_t *rgba = NULL;
 	size_t count;
 
+	if (!source->has_shapes)
+		return 0;
+	reply = xcb_xfixes_get_cursor_image_reply(
+		source->connection, xcb_xfixes_get_cursor_image(source->connection), NULL);
 	if (!reply)
 		return xcb_connection_has_error(source->connection) ? -EPIPE : 0;
 	count = (size_t)reply->width * reply->height;
@@ -141,7 +145,7 @@ static void take_events(struct pointer_source *source, struct seen *seen)
 		const xcb_ge_generic_event_t *generic = (const void *)event;
 		uint8_t type = event->response_type & 0x7f;
 
-		if (type == source->cursor_event) {
+		if (source->has_shapes && type == source->cursor_event) {
 			const xcb_xfixes_cursor_notify_event_t *cursor = (const void *)event;
 
 			seen->shape = true;
@@ -193,16 +197,19 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 		XCB_INPUT_XI_EVENT_MASK_RAW_MOTION | XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS,
 	};
 
-	if (!xinput || !xinput->present || !xfixes || !xfixes->present)
+	if (!xinput || !xinput->present)
 		return error_set(reterr, -EOPNOTSUPP,
-			"the X server lacks XInput or XFIXES: the pointer cannot be followed");
+			"the X server lacks XInput: the pointer cannot be followed");
 	source->xinput_opcode = xinput->major_opcode;
-	source->cursor_event = (uint8_t)(xfixes->first_event + XCB_XFIXES_CURSOR_NOTIFY);
+	source->has_shapes = xfixes && xfixes->present;
 	free(xcb_input_xi_query_version_reply(c, xcb_input_xi_query_version(c, 2, 2), NULL));
-	free(xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL));
 	xcb_input_xi_select_events(c, source->root, 1, &selection.head);
-	xcb_xfixes_select_cursor_input(
-		c, source->root, XCB_XFIXES_CURSOR_NOTIFY_MASK_DISPLAY_CURSOR);
+	if (source->has_shapes) {
+		source->cursor_event = (uint8_t)(xfixes->first_event + XCB_XFIXES_CURSOR_NOTIFY);
+		free(xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL));
+		xcb_xfixes_select_cursor_input(
+			c, source->root, XCB_XFIXES_CURSOR_NOTIFY_MASK_DISPLAY_CURSOR);
+	}
 	/* what is done from here on is seen */
 	free(xcb_get_input_focus_reply(c, xcb_get_input_focus(c), NULL));
 	return 0;

@@ -67,6 +67,7 @@ struct screen_source {
 	struct patcher *patcher;
 	struct encoder *encoder;
 	struct grabber_size size;
+	struct monitors monitors; /* as they were said */
 	struct pace pace;
 	int64_t next_ns; /* not before, for the ceiling of the picture rate */
 	int64_t last_time_ns, copied_ns;
@@ -94,9 +95,31 @@ static int push(struct screen_source *source, const struct packet_info *info,
 	return r;
 }
 
+static void fill_monitors(struct monitors *monitors, Uxrec__Monitor *messages)
+{
+	for (int i = 0; i < monitors->count; i++) {
+		uxrec__monitor__init(&messages[i]);
+		messages[i].x_px = monitors->monitor[i].area.x;
+		messages[i].y_px = monitors->monitor[i].area.y;
+		messages[i].width_px = (uint32_t)monitors->monitor[i].area.width;
+		messages[i].height_px = (uint32_t)monitors->monitor[i].area.height;
+		messages[i].name = monitors->monitor[i].name;
+	}
+}
+
 static int push_info(struct screen_source *source, int64_t time_ns)
 {
 	Uxrec__Screen info = UXREC__SCREEN__INIT;
+	Uxrec__Monitor messages[MONITORS_LIMIT], *monitors[MONITORS_LIMIT];
+	const struct grabber_ops *ops = source->grabber->ops;
+
+	if (ops->monitors)
+		source->monitors = *ops->monitors(source->grabber);
+	fill_monitors(&source->monitors, messages);
+	for (int i = 0; i < source->monitors.count; i++)
+		monitors[i] = &messages[i];
+	info.monitors = monitors;
+	info.n_monitors = (size_t)source->monitors.count;
 
 	info.width_px = (uint32_t)source->size.width;
 	info.height_px = (uint32_t)source->size.height;
@@ -314,6 +337,17 @@ static void owe(struct screen_source *source, const Uxrec__ScreenPatches *patche
 		source->owed_ns = now_ns - OWED_NS;
 }
 
+/* A monitor that was moved on the same screen. A keyframe says so anyway. */
+static int tell_monitors(struct screen_source *source, int64_t time_ns)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+
+	if (!source->keyframe_seen || !ops->monitors ||
+		monitors_equal(ops->monitors(source->grabber), &source->monitors))
+		return 0;
+	return push_info(source, take_time(source, time_ns));
+}
+
 /* Show what has changed on the canvas. @return 1, 0 when nothing has, or a negative errno */
 static int show(struct screen_source *source, int64_t damage_ns)
 {
@@ -349,6 +383,7 @@ static void tell_hidden(struct screen_source *source)
 /* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
 static int take_picture(struct screen_source *source, int64_t damage_ns)
 {
+	int64_t begun_ns = clock_now_ns();
 	int r = source->grabber->ops->grab(source->grabber, source->canvas, &source->copied_ns);
 
 	if (r == -EAGAIN) {
@@ -360,7 +395,12 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 	}
 	tell_hidden(source);
 	if (r == 0)
+		r = tell_monitors(source, damage_ns);
+	if (r == 0)
 		r = show(source, damage_ns);
+	/* a display that is far away is left as much time as copying takes */
+	if (r > 0 && source->next_ns < source->copied_ns + (source->copied_ns - begun_ns))
+		source->next_ns = source->copied_ns + (source->copied_ns - begun_ns);
 	return r < 0 ? r : 1;
 }
 

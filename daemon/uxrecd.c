@@ -221,10 +221,14 @@ static int probe_screen(const struct options *options, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
 	const struct grabber_ops *ops = grabber_find(options->screen);
+	int r;
 
 	if (!ops)
 		return 0;
-	return ops->create(&grabber, options->display, reterr);
+	r = ops->create(&grabber, options->display, reterr);
+	if (r == 0 && grabber_caveat(grabber))
+		log_warning("screen: %s", grabber_caveat(grabber));
+	return r;
 }
 
 static int prepare_library(const struct options *options, struct error *reterr)

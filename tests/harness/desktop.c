@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <xcb/randr.h>
+#include <xcb/xcbext.h>
 #include <xcb/xtest.h>
 
 #define ARGUMENTS_LIMIT 40
@@ -269,6 +270,50 @@ bool desktop_resize(struct desktop *desktop, int width, int height)
 		xcb_randr_set_screen_size_checked(desktop->connection, desktop->screen->root,
 			(uint16_t)width, (uint16_t)height, (uint32_t)width, (uint32_t)height));
 	return !refused;
+}
+
+static xcb_randr_output_t first_output(struct desktop *desktop)
+{
+	xcb_connection_t *c = desktop->connection;
+	_autofree_ xcb_randr_get_screen_resources_reply_t *resources =
+		xcb_randr_get_screen_resources_reply(
+			c, xcb_randr_get_screen_resources(c, desktop->screen->root), NULL);
+
+	check(resources && resources->num_outputs > 0);
+	return xcb_randr_get_screen_resources_outputs(resources)[0];
+}
+
+/* by hand: xcb_randr_set_monitor() of libxcb 1.15 takes the request for one that is too long */
+void desktop_add_monitor(struct desktop *desktop, const char *name, bool on_output, int x, int y,
+	int width, int height)
+{
+	static const xcb_protocol_request_t kind = {
+		.count = 1, .ext = &xcb_randr_id, .opcode = XCB_RANDR_SET_MONITOR, .isvoid = 1};
+	xcb_connection_t *c = desktop->connection;
+	_autofree_ xcb_intern_atom_reply_t *atom =
+		xcb_intern_atom_reply(c, xcb_intern_atom(c, 0, (uint16_t)strlen(name), name), NULL);
+	struct {
+		uint32_t head; /* xcb's */
+		xcb_window_t window;
+		xcb_randr_monitor_info_t info;
+		xcb_randr_output_t output;
+	} request = {0, desktop->screen->root,
+		{
+			.name = atom->atom,
+			.nOutput = on_output,
+			.x = (int16_t)x,
+			.y = (int16_t)y,
+			.width = (uint16_t)width,
+			.height = (uint16_t)height,
+		},
+		first_output(desktop)};
+	/* xcb writes what comes before into the two parts before */
+	struct iovec parts[3] = {
+		{0}, {0}, {&request, sizeof(request) - (on_output ? 0 : sizeof(request.output))}};
+	xcb_void_cookie_t cookie = {xcb_send_request(c, XCB_REQUEST_CHECKED, parts + 2, &kind)};
+	_autofree_ xcb_generic_error_t *refused = xcb_request_check(c, cookie);
+
+	check(!refused);
 }
 
 uint32_t *desktop_picture(struct desktop *desktop, int *ret_width, int *ret_height)

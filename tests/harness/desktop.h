@@ -68,6 +68,15 @@ void desktop_end(struct desktop *desktop);
 bool desktop_resize(struct desktop *desktop, int width, int height);
 
 /**
+ * Say that a part of the screen is a monitor; by that, Xvfb's own is none any more.
+ *
+ * @param name      what somebody calls it
+ * @param on_output  on Xvfb's one output, "screen"; else on none
+ */
+void desktop_add_monitor(struct desktop *desktop, const char *name, bool on_output, int x, int y,
+	int width, int height);
+
+/**
  * What the screen shows now.
  *
  * @return as the server has it, of 32 bits a pixel: width * height, top row first; the caller frees it

@@ -180,9 +180,329 @@ static void server_stays_away(void)
 	desktop_end(&desktop);
 }
 
+/* ---- servers of other kinds ---- */
+
+/* The colours of a server, as masks: what a picture of it shows is 8 bits of each. */
+struct colours {
+	int bits; /* a pixel */
+	struct channel_bits {
+		int shift, bits;
+	} red, green, blue;
+};
+
+static uint32_t eight_bits(uint32_t pixel, struct channel_bits channel)
+{
+	uint32_t value = pixel >> channel.shift & ((1u << channel.bits) - 1);
+
+	if (channel.bits >= 8)
+		return value >> (channel.bits - 8);
+	return value << (8 - channel.bits) | value >> (2 * channel.bits - 8);
+}
+
+static uint32_t as_rgb(uint32_t pixel, const struct colours *colours)
+{
+	return eight_bits(pixel, colours->red) << 16 | eight_bits(pixel, colours->green) << 8 |
+		eight_bits(pixel, colours->blue);
+}
+
+/* what the screen shows, as the recording is to have it; the caller frees it */
+static uint32_t *expected(
+	struct desktop *desktop, const struct colours *colours, int width, int height)
+{
+	xcb_connection_t *c = desktop->connection;
+	_autofree_ xcb_get_image_reply_t *image = xcb_get_image_reply(c,
+		xcb_get_image(c, XCB_IMAGE_FORMAT_Z_PIXMAP, desktop->screen->root, 0, 0,
+			(uint16_t)width, (uint16_t)height, UINT32_MAX),
+		NULL);
+	int stride = (width * colours->bits + 31) / 32 * 4;
+	uint32_t *pixels = calloc((size_t)width * (size_t)height, 4);
+
+	check(image && pixels && xcb_get_image_data_length(image) >= stride * height);
+	for (int y = 0; y < height; y++)
+		for (int x = 0; x < width; x++) {
+			uint32_t pixel = 0;
+
+			memcpy(&pixel,
+				xcb_get_image_data(image) + (ptrdiff_t)y * stride +
+					x * (colours->bits / 8),
+				(size_t)colours->bits / 8);
+			pixels[y * width + x] = as_rgb(pixel, colours);
+		}
+	return pixels;
+}
+
+struct kind {
+	const char *screen; /* WIDTHxHEIGHTxDEPTH */
+	const char *const *extra;
+	struct colours colours;
+	const char *says; /* in the log and by the doctor; NULL: nothing */
+};
+
+/* every value of every channel, and something that moves */
+static void draw_colours(
+	struct desktop *desktop, const struct colours *colours, int width, int height)
+{
+	int bits = colours->red.bits + colours->green.bits + colours->blue.bits;
+	uint64_t random = 6;
+
+	for (int i = 0; i < 300; i++) {
+		uint32_t pixel = (uint32_t)(next_random(&random) & ((UINT64_C(1) << bits) - 1));
+
+		desktop_paint(desktop, pixel, (int)(next_random(&random) % (uint64_t)width),
+			(int)(next_random(&random) % (uint64_t)height), 1 + i % 40, 1 + i % 23);
+		if (i % 10 == 0)
+			sleep_ms(15);
+	}
+}
+
+static void doctor_says(const char *wanted)
+{
+	_autofree_ char *output = NULL;
+	char program[256];
+
+	snprintf(program, sizeof(program), "%s/uxrec-doctor", build_folder());
+	run_child(&output, program, "--input", "none", "--sound", "none", NULL);
+	expect((strstr(output, "The X server") || strstr(output, "the X server")) ==
+		(wanted != NULL));
+	if (wanted && !strstr(output, wanted))
+		printf("# uxrec-doctor: %s\n", output);
+	expect(!wanted || strstr(output, wanted) != NULL);
+}
+
+static void is_recorded(const struct kind *kind)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ uint32_t *pixels = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	int width, height;
+	size_t wrong;
+	char id[21];
+
+	if (!desktop_start_with(&desktop, -1, kind->screen, kind->extra)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	check(sscanf(kind->screen, "%dx%d", &width, &height) == 2);
+	daemon_start(&daemon, temporary_folder(), screen_alone);
+	expect(child_says(&daemon.child, "screen: the X server", 0) == (kind->says != NULL));
+	expect(!kind->says || child_says(&daemon.child, kind->says, 0));
+	doctor_says(kind->says);
+	daemon_record_agreed(&daemon, "paper:screen", "none", id);
+	draw_colours(&desktop, &kind->colours, width, height);
+	sleep_ms(REST_MS + 500 + width * height / 8000);
+	pixels = expected(&desktop, &kind->colours, width, height);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+	session = daemon_session(&daemon, id);
+	wrong = wrong_at_the_end(session, pixels, width, height);
+	if (wrong > 0)
+		printf("# %s: %zu wrong pixels\n", kind->screen, wrong);
+	expect(wrong == 0);
+	printf("# %s: %zu pictures\n", kind->screen, look(session, INT64_MIN).pictures);
+}
+
+#define COLOURS_24                                                                                 \
+	{                                                                                          \
+		32, {16, 8}, {8, 8},                                                               \
+		{                                                                                  \
+			0, 8                                                                       \
+		}                                                                                  \
+	}
+
+static void few_colours_are_recorded(void)
+{
+	static const struct kind kinds[] = {
+		{"323x241x16", NULL, {16, {11, 5}, {5, 6}, {0, 5}}, NULL},
+		{"323x241x15", NULL, {16, {10, 5}, {5, 5}, {0, 5}}, NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		is_recorded(&kinds[i]);
+}
+
+static void many_colours_are_recorded(void)
+{
+	is_recorded(&(struct kind){"323x241x30", NULL, {32, {20, 10}, {10, 10}, {0, 10}}, NULL});
+}
+
+static void colour_maps_are_refused(void)
+{
+	_autofree_ char *output = NULL;
+	struct desktop desktop = {0};
+	char program[256];
+
+	if (!desktop_start_with(&desktop, -1, "320x240x8", NULL)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	snprintf(program, sizeof(program), "%s/uxrecd", build_folder());
+	expect(run_child(&output, program, "--library", temporary_folder(), "--input", "none",
+		       NULL) == 3);
+	expect(strstr(output, "colour map") && strstr(output, "depth 24"));
+	desktop_end(&desktop);
+}
+
+static void no_shared_memory_is_needed(void)
+{
+	static const char *const extra[] = {"-extension", "MIT-SHM", NULL};
+
+	is_recorded(&(struct kind){"1001x703x24", extra, COLOURS_24, "shares no memory"});
+	is_recorded(&(struct kind){
+		"323x241x16", extra, {16, {11, 5}, {5, 6}, {0, 5}}, "shares no memory"});
+}
+
+static void no_damage_is_needed(void)
+{
+	static const char *const no_damage[] = {"-extension", "DAMAGE", NULL};
+	static const char *const nothing[] = {
+		"-extension", "DAMAGE", "-extension", "MIT-SHM", NULL};
+
+	is_recorded(&(struct kind){"641x480x24", no_damage, COLOURS_24, "not tell of changes"});
+	/* XFIXES cannot be turned off: this Xvfb then fails an assertion when a client leaves */
+	is_recorded(
+		&(struct kind){"641x480x24", nothing, COLOURS_24, "memory: pictures come over"});
+}
+
+/* the least that an X server can be, and what an encoder cannot take as it is */
+static void small_screens_are_recorded(void)
+{
+	static const char *const sizes[] = {"1x1x24", "2x1x24", "15x17x24", "3x400x24"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		is_recorded(&(struct kind){sizes[i], NULL, COLOURS_24, NULL});
+}
+
+static void large_screens_are_recorded(void)
+{
+	is_recorded(&(struct kind){"7680x4320x24", NULL, COLOURS_24, NULL});
+}
+
+/* Blanking is drawn by the server like anything else. */
+static void blanked_screen_is_recorded(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *log = NULL;
+	_autofree_ uint32_t *pixels = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct found found;
+	char id[21];
+	int width, height;
+
+	if (!desktop_start(&desktop, 640, 480)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), screen_alone);
+	daemon_record_agreed(&daemon, "paper:screen", "none", id);
+	paint_marks(&desktop, 0xff8000);
+	xcb_force_screen_saver(desktop.connection, XCB_SCREEN_SAVER_ACTIVE);
+	xcb_flush(desktop.connection);
+	sleep_ms(REST_MS);
+	desktop_paint(&desktop, 0x336699, 100, 100, 50, 50);
+	sleep_ms(REST_MS);
+	pixels = desktop_picture(&desktop, &width, &height);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	log = child_output(&daemon.child);
+	expect(!strstr(log, "warning: screen") && !strstr(log, "error:"));
+	desktop_end(&desktop);
+	session = daemon_session(&daemon, id);
+	found = look(session, INT64_MIN);
+	expect(found.pictures < 15);
+	expect(wrong_at_the_end(session, pixels, width, height) == 0);
+}
+
+/* ---- several monitors ---- */
+
+struct layouts {
+	char text[8][200]; /* "HDMI-1 0,0 100x100; …" of every /screen/info */
+	size_t count;
+};
+
+static int take_layout(
+	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	const Uxrec__Screen *screen = (const void *)unpacked;
+	struct layouts *layouts = user;
+	char *text = layouts->text[layouts->count];
+	size_t at = 0;
+
+	(void)message;
+	check(layouts->count++ < ARRAY_SIZE(layouts->text));
+	for (size_t i = 0; i < screen->n_monitors && at < sizeof(layouts->text[0]); i++) {
+		const Uxrec__Monitor *monitor = screen->monitors[i];
+
+		at += (size_t)snprintf(text + at, sizeof(layouts->text[0]) - at, "%s%s %d,%d %ux%u",
+			i ? "; " : "", monitor->name, monitor->x_px, monitor->y_px,
+			monitor->width_px, monitor->height_px);
+	}
+	return 0;
+}
+
+static void blacken(uint32_t *pixels, int stride, int x, int y, int width, int height)
+{
+	for (int row = y; row < y + height; row++)
+		memset(&pixels[row * stride + x], 0, (size_t)width * 4);
+}
+
+static void monitors_are_kept(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ uint32_t *pixels = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct layouts layouts = {.count = 0};
+	char id[21];
+	int width, height;
+
+	if (!desktop_start(&desktop, 800, 600)) {
+		skip_test("no Xvfb");
+		return;
+	}
+	daemon_start(&daemon, temporary_folder(), screen_alone);
+	daemon_record_agreed(&daemon, "paper:screen", "none", id);
+	desktop_paint(&desktop, 0x8080ff, 0, 0, 800, 600);
+	sleep_ms(200);
+	desktop_add_monitor(&desktop, "Ana's left one", true, 0, 0, 400, 600);
+	sleep_ms(200);
+	desktop_add_monitor(&desktop, "Ana's right one", false, 450, 100, 300, 400);
+	sleep_ms(200);
+	draw_colours(&desktop, &(const struct colours)COLOURS_24, 800, 600);
+	sleep_ms(REST_MS + 500);
+	pixels = desktop_picture(&desktop, &width, &height);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+	session = daemon_session(&daemon, id);
+	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_SCREEN_INFO,
+		      take_layout, &layouts) == 0);
+	check(layouts.count == 3);
+	expect(strcmp(layouts.text[0], "screen 0,0 800x600") == 0);
+	expect(strcmp(layouts.text[1], "screen 0,0 400x600") == 0);
+	expect(strcmp(layouts.text[2], "screen 0,0 400x600;  450,100 300x400") == 0);
+	blacken(pixels, width, 400, 0, 50, 600);
+	blacken(pixels, width, 750, 0, 50, 600);
+	blacken(pixels, width, 450, 0, 300, 100);
+	blacken(pixels, width, 450, 500, 300, 100);
+	expect(wrong_at_the_end(session, pixels, width, height) == 0);
+}
+
 static const struct test tests[] = {
 	{"a server that is started again is recorded again, with a gap", server_comes_back},
 	{"a server that stays away holds nobody up, and a gap says so", server_stays_away},
+	{"screens of 15 and 16 bits of colour are recorded exactly", few_colours_are_recorded},
+	{"of a screen of 30 bits of colour 24 are recorded", many_colours_are_recorded},
+	{"a screen with a colour map is refused, and what to do is said", colour_maps_are_refused},
+	{"a server that shares no memory is recorded over its connection",
+		no_shared_memory_is_needed},
+	{"a server that does not tell of changes is looked at", no_damage_is_needed},
+	{"screens of a few pixels are recorded", small_screens_are_recorded},
+	{"a screen of 33 million pixels is recorded", large_screens_are_recorded},
+	{"a blanked screen is recorded as it is", blanked_screen_is_recorded},
+	{"monitors are kept, and what none of them shows is black", monitors_are_kept},
 };
 
 int main(void)

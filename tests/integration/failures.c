@@ -377,7 +377,7 @@ static void wrong_recorder_commands_are_refused(void)
 		{{"--listen", "127.0.0.1"}, 2, "ADDRESS:PORT"},
 		{{"--listen", "127.0.0.1:99999"}, 2, "port"},
 		{{"--listen", "0.0.0.0:7310"}, 2, "SSH tunnel"},
-		{{"--library", "/tmp/uxrec-never"}, 3, "give --display :0"},
+		{{"--library", "/tmp/uxrec-never"}, 3, "name one with --display"},
 		{{"--fps", "0"}, 2, "1 to 240"},
 		{{"--screen", "wayland"}, 2, "--screen"},
 		{{"--screen", "wlr", "--library", "/tmp/uxrec-never"}, 3,

@@ -494,12 +494,57 @@ static void without_a_bus_passwords_are_not_recorded(void)
 	desktop_end(&desktop);
 }
 
+/* a server that is started again has the same windows hidden, from its first picture on */
+static void windows_of_a_new_server_are_never_seen(void)
+{
+	static struct glyphs loud;
+	_destroy_(session) struct session *session = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	xcb_window_t secret;
+	xcb_gcontext_t gc;
+	int number, pictures, seen, last;
+	char id[21];
+
+	if (!desktop_start(&desktop, WIDTH, HEIGHT))
+		return;
+	number = atoi(desktop.display + 1);
+	draw(&loud, 0xff00ff, 0x00ff00);
+	run_daemon(&daemon);
+	start(&daemon, "[{window_class: canary, window_title: \"*secret*\"}]", id);
+	sleep_ms(300);
+	xcb_disconnect(steal_ptr(desktop.connection));
+	end_child(&desktop.xvfb, SIGKILL);
+	check(child_says(&daemon.child, "screen: the display is gone", 10));
+	check(desktop_start_with(&desktop, number, "640x480x24", NULL));
+	gc = context_of(&desktop);
+	secret = make_window(&desktop, "My Secret 4711", false, 50, 50, 0xff00ff);
+	xcb_map_window(desktop.connection, secret);
+	put(&desktop, gc, secret, &loud, 0, 0);
+	check(child_says(&daemon.child, "screen: looked for no more", 15));
+	for (int i = 0; i < 30; i++) {
+		move(&desktop, secret, below(500), below(380));
+		put(&desktop, gc, secret, &loud, 0, 0);
+		desktop_paint(&desktop, 0x304050, 600, 440, 1 + i, 20);
+		sleep_ms(30);
+	}
+	sleep_ms(1500);
+	check(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	session = daemon_session(&daemon, id);
+	look_for_loud(session, INT64_MAX, &pictures, &seen, &last);
+	printf("# %d pictures, %d of them show a secret\n", pictures, seen);
+	expect(pictures >= 10 && seen == 0);
+	end_child(&daemon.child, SIGTERM);
+	desktop_end(&desktop);
+}
+
 static const struct test tests[] = {
 	{"glyphs in a hidden place are in no picture, and those beside it are",
 		hidden_places_have_no_glyphs},
 	{"hidden windows are in no picture: moved, mapped, renamed, with their menus",
 		managed_windows_are_never_seen},
 	{"the same without a window manager", unmanaged_windows_are_never_seen},
+	{"the same after the server was started again", windows_of_a_new_server_are_never_seen},
 	{"a window that asks for a password is hidden", passwords_hide_their_window},
 	{"without an accessibility bus that is not recorded",
 		without_a_bus_passwords_are_not_recorded},

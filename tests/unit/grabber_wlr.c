@@ -490,7 +490,7 @@ static void chosen_is_what_a_person_sees(void)
 	choose(wlroots->socket, ":0", NULL, &grabber_wlr, "the Wayland session's output");
 	choose(wlroots->socket, ":0", ":7", &grabber_x11, "--display names: :7");
 	/* its X display has only some of the windows */
-	choose(other->socket, ":0", NULL, NULL, "--screen x11 records what speaks X");
+	choose(other->socket, ":0", NULL, &grabber_portal, "what the desktop's portal hands out");
 	choose("/nowhere", ":0", NULL, &grabber_x11, "'/nowhere': No such file");
 	choose("/nowhere", NULL, NULL, NULL, "'/nowhere': No such file");
 	choose(NULL, ":0", NULL, &grabber_x11, "DISPLAY names, :0");
