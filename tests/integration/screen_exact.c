@@ -411,8 +411,8 @@ static void what_rests_is_exact(void)
 
 	if (!easel)
 		return;
-	for (int i = 0; i < 8; i++) {
-		draw_for(easel, 500 + below(easel, 3500));
+	for (int i = 0; i < 6; i++) {
+		draw_for(easel, 500 + below(easel, 2500));
 		rest(easel);
 	}
 	session = end_recording(easel);
@@ -429,7 +429,7 @@ static void every_size_is_exact(void)
 
 	if (!easel)
 		return;
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 10; i++) {
 		draw_for(easel, 150);
 		begin_stroke(easel);
 		check(desktop_resize(&easel->desktop, 16 + below(easel, WIDTH - 15),
@@ -447,7 +447,7 @@ static void every_size_is_exact(void)
 static const struct test tests[] = {
 	{"what has come to rest is exact, jumps show what play shows, times are the drawing's",
 		what_rests_is_exact},
-	{"a screen of 20 sizes is exact in each of them", every_size_is_exact},
+	{"a screen of ten sizes is exact in each of them", every_size_is_exact},
 };
 
 int main(void)
