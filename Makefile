@@ -282,7 +282,7 @@ bench-file: tests
 bench-input: tests
 	@$(B)/tests/bench/input $(ARGS)
 
-# what recording the screen costs beside other recorders, in a quarter of an hour; ARGS="--seconds 10 --peers x11grab"
+# what recording the screen costs beside other recorders, in half an hour; ARGS="--seconds 10 --peers x11grab"
 bench-screen: all tests
 	@.ci/install bench
 	@UXREC_BUILD=$(B) $(NODE) tests/bench/screen.mjs $(ARGS)

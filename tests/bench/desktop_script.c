@@ -2,7 +2,7 @@
  * A desktop that does the same every time: text that is typed and scrolled, windows that are dragged, a video,
  * a pointer that moves. Draws from a seed; says on standard output when.
  *
- *   desktop_script [--seconds N] [--speed N] [--loops N] [--seed N] [--golden DIR] [--steps] [--unmanaged] [--sway SOCKET]
+ *   desktop_script [--seconds N] [--speed N] [--loops N] [--seed N] [--golden DIR] [--steps] [--wayland] [--as UID]
  *
  * Shows its windows, says "ready", and waits for a line "go [PID…]" on standard input. Then it says, with
  * CLOCK_MONOTONIC and CLOCK_REALTIME in ns right after the server has drawn:
@@ -14,7 +14,8 @@
  *   step PHASE NUMBER M R             with --steps: one change
  *   done M R
  *
- * and ends when its standard input does. With --speed everything happens that many times as fast.
+ * and ends when its standard input does; any line there changes the square. With --speed everything happens
+ * that many times as fast.
  */
 
 #include "protocol/base/clock.h"
@@ -23,7 +24,7 @@
 #include "tests/harness/motion.h"
 #include "tests/harness/spent.h"
 #include "tests/harness/stage.h"
-#include "tests/harness/sway.h"
+#include "tests/harness/wayland_pointer.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -37,6 +38,7 @@
 #define WIDTH        1920
 #define HEIGHT       1080
 #define PIDS         16
+#define READING_NS   (200 * NS_PER_MS)
 #define REST_NS      NS_PER_S
 #define GOLDENS      3 /* a phase */
 #define MARK         64
@@ -61,11 +63,11 @@
 #define FIELD_HEIGHT 28
 
 static struct {
-	int seconds, loops;
+	int seconds, loops, as;
 	double speed;
 	uint64_t seed;
-	const char *golden, *sway;
-	bool steps, unmanaged;
+	const char *golden;
+	bool steps, wayland;
 } wish = {.seconds = 20, .loops = 1, .speed = 1, .seed = 1};
 
 static struct stage stage;
@@ -73,7 +75,7 @@ static struct window backdrop, terminal, form, notes, film, mark;
 static struct motion_picture motion;
 static uint64_t random_state;
 static pid_t pids[PIDS];
-static int pid_count, sway_fd = -1;
+static int pid_count, pointer_fd = -1;
 
 static int chance(int below)
 {
@@ -284,7 +286,7 @@ static void show_all(struct window *window)
 
 static void build_stage(void)
 {
-	bool managed = !wish.unmanaged;
+	bool managed = !wish.wayland;
 
 	/* what no window manager is to touch */
 	stage_open(&stage, false);
@@ -316,11 +318,8 @@ static void build_stage(void)
 
 static void point_at(int x, int y)
 {
-	char command[64];
-
-	if (wish.sway) {
-		snprintf(command, sizeof(command), "seat seat0 cursor set %d %d", x, y);
-		sway_do(sway_fd, command);
+	if (wish.wayland) {
+		wayland_pointer_move(pointer_fd, x, y, WIDTH, HEIGHT);
 		return;
 	}
 	xcb_test_fake_input(stage.connection, XCB_MOTION_NOTIFY, 0, XCB_CURRENT_TIME,
@@ -464,24 +463,43 @@ static bool is_golden(const struct phase *phase, int step, int steps, int number
 	return step == steps * (number + 1) / (GOLDENS + 1);
 }
 
+/* @return whether there was one to be taken */
+static bool take_goldens(const struct phase *phase, int loop, int step, int steps)
+{
+	bool taken = false;
+
+	for (int i = 0; wish.golden && i < GOLDENS; i++)
+		if (is_golden(phase, step, steps, i)) {
+			for (int w = 0; w < 2 && phase->goldens[w]; w++)
+				take_golden(phase, phase->goldens[w], loop, i);
+			taken = true;
+		}
+	return taken;
+}
+
 static void take_steps(const struct phase *phase, int loop, int64_t begin_ns, int64_t length_ns)
 {
+	int64_t rest_until_ns = 0;
+
 	/* without steps of its own a phase still has its golden pictures */
 	double rate = (phase->rate > 0 ? phase->rate : 1) * wish.speed;
 	int steps = (int)((double)length_ns / 1e9 * rate);
 
 	for (int step = 0; step < steps; step++) {
-		stage_wait(&stage, begin_ns + (int64_t)(step / rate * 1e9));
+		int64_t at_ns = begin_ns + (int64_t)(step / rate * 1e9);
+
+		/* what scrolls is read now and then: every recorder gets to see that */
+		if (at_ns < rest_until_ns)
+			continue;
+		stage_wait(&stage, at_ns);
 		if (phase->step) {
 			phase->step(step);
 			stage_sync(&stage);
 			if (wish.steps)
 				say("step %s %d", phase->name, step);
 		}
-		for (int i = 0; wish.golden && i < GOLDENS; i++)
-			if (is_golden(phase, step, steps, i))
-				for (int w = 0; w < 2 && phase->goldens[w]; w++)
-					take_golden(phase, phase->goldens[w], loop, i);
+		if (take_goldens(phase, loop, step, steps) && phase->step == scroll)
+			rest_until_ns = at_ns + READING_NS;
 	}
 }
 
@@ -525,10 +543,15 @@ static bool wait_for_go(void)
 
 static void run(void)
 {
+	char line[CONTROL_LINE];
+
 	random_state = wish.seed;
-	if (wish.sway)
-		sway_fd = sway_connect(wish.sway);
+	if (wish.wayland)
+		pointer_fd = wayland_pointer_open();
+	/* a server of another user's lets only that user in */
+	check(seteuid((uid_t)wish.as) == 0);
 	build_stage();
+	check(seteuid(getuid()) == 0);
 	point_at(WIDTH - 20, HEIGHT - 20);
 	say("ready");
 	if (!wait_for_go())
@@ -542,8 +565,8 @@ static void run(void)
 		for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
 			run_phase(&phases[i], loop);
 	say("done");
-	while (fgetc(stdin) != EOF)
-		;
+	for (bool white = true; fgets(line, sizeof(line), stdin); white = !white)
+		show_mark(white ? PAPER : 0);
 	stage_close(&stage);
 	motion_free(&motion);
 }
@@ -555,10 +578,11 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
 		{"speed", required_argument, NULL, 'f'}, {"loops", required_argument, NULL, 'l'},
 		{"seed", required_argument, NULL, 'r'}, {"golden", required_argument, NULL, 'g'},
-		{"steps", no_argument, NULL, 't'}, {"unmanaged", no_argument, NULL, 'u'},
-		{"sway", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
+		{"steps", no_argument, NULL, 't'}, {"wayland", no_argument, NULL, 'w'},
+		{"as", required_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
 	int option;
 
+	wish.as = (int)getuid();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 's': wish.seconds = atoi(optarg); break;
@@ -567,8 +591,8 @@ int main(int argc, char **argv)
 		case 'r': wish.seed = strtoull(optarg, NULL, 10); break;
 		case 'g': wish.golden = optarg; break;
 		case 't': wish.steps = true; break;
-		case 'u': wish.unmanaged = true; break;
-		case 'w': wish.sway = optarg; break;
+		case 'w': wish.wayland = true; break;
+		case 'a': wish.as = atoi(optarg); break;
 		default: return 2;
 		}
 	}

@@ -1,11 +1,12 @@
 // What recording a screen costs, and how well it is done: a desktop that does the same every time, recorded by us
 // and by what Debian has, by turns.
 //   screen.mjs [--seconds N] [--rounds N] [--peers NAME,NAME|none] [--seed N] [--no-latency] [--json] [--markdown]
+//             [--keep DIR]            films and golden pictures stay in DIR
 //   screen.mjs --hour [--minutes N]     at ten times the speed, we alone: does it need more and more memory?
 // CPU is of the recorder and its children, and what the X server (or compositor) takes more than without it.
 
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -26,6 +27,8 @@ const rounds = Number(option('--rounds', 1));
 const seed = option('--seed', '1');
 const minutes = Number(option('--minutes', 60));
 const asked = option('--peers', 'x11grab,mpdecimate,wf-recorder,recordmydesktop,x11vnc');
+
+const keep = option('--keep');
 
 const [WIDTH, HEIGHT] = [1920, 1080];
 const PHASES = ['idle', 'caret', 'typing', 'scrolling', 'dragging', 'video', 'pointer'];
@@ -103,9 +106,10 @@ function readGoldens(lines, folder) {
 
 /** @param name of a recorder, or undefined for the script alone */
 async function turn(name, kind) {
-  const folder = mkdtempSync(join(tmpdir(), 'uxrec-bench-'));
+  const folder = mkdtempSync(join(keep ?? tmpdir(), `uxrec-bench-${name ?? 'control'}-`));
   const golden = join(folder, 'golden');
   mkdirSync(golden);
+  chmodSync(folder, 0o755); // the compositor's user has a folder in it
   const server = await openServer[kind]();
   let recording;
   try {
@@ -127,22 +131,23 @@ async function turn(name, kind) {
     const result = { name: name ?? `control (${kind})`, kind, phases, after: 0, bytes: 0, goldens: [] };
     if (recording) {
       for (const phase of PHASES) phases[phase].bytes = bytes[phase];
-      const atEnd = await recording.stop();
+      const atEnd = await recording.stop(() => script.child.stdin.write('change\n'));
       result.after = atEnd.after;
       result.bytes = recording.bytes();
       if (atEnd.film) {
-        if (recorders[name].bytesAtEnd) result.bytes = statSync(atEnd.film).size;
+        if (recorders[name].bytesAtEnd) result.bytes = statSync(atEnd.film.path).size;
         const mark = BigInt(script.said('mark')[2]);
         result.goldens = await judge(atEnd.film, [WIDTH, HEIGHT], readGoldens(script.lines, golden), mark);
       }
     }
+    if (keep) writeFileSync(join(folder, 'script.log'), script.lines.map((words) => `${words.join(' ')}\n`).join(''));
     script.child.stdin.end();
     await end(script.child);
     return result;
   } finally {
     await recording?.close();
     await server.end();
-    rmSync(folder, { recursive: true, force: true });
+    if (!keep) rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -362,4 +367,6 @@ async function main() {
   process.exitCode = valid ? 0 : 1;
 }
 
+/* whoever ends this ends all that it has started */
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 await (has('--hour') ? hour() : main());

@@ -5,19 +5,19 @@
  *   screen_latency [--changes N] [--seconds N] [--fps N] [--seed N] [--json]
  *
  * Isolated: a word is written at a random place every 150 to 450 ms. Continuous: a 640x360 film of 30 pictures a
- * second, each of which has its number in it; the number is looked for in what was coded.
+ * second, each of which has its number in it. What was handed over is then shown as replays do, and words and
+ * numbers are looked for in its pictures.
  */
 
 #include "capture/screen.h"
 #include "protocol/base/clock.h"
-#include "protocol/foxglove/CompressedVideo.pb-c.h"
+#include "replay/frames.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 #include "tests/harness/motion.h"
 #include "tests/harness/stage.h"
 
 #include <getopt.h>
-#include <libavcodec/avcodec.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +27,11 @@
 #define LEAST_MS 150
 #define MOST_MS  450
 
+#define WORDS_X  100
+#define WORDS_Y  100
+#define LETTERS  8
+#define WORD_OFF 16 /* levels of 255 that a pixel of it may be off, in the mean */
+
 #define FILM_X 640
 #define FILM_Y 360
 #define RATE   30
@@ -34,9 +39,6 @@
 /* a number is in the film as black and white squares */
 #define BITS   10
 #define SQUARE 32
-
-/* the server says of a damage in whole milliseconds when it was */
-#define DAMAGE_OFF_NS NS_PER_MS
 
 static struct {
 	int changes, seconds, fps;
@@ -47,7 +49,7 @@ static struct {
 /* ---- what is handed over ---- */
 
 struct arrival {
-	int64_t at_ns, damage_ns;
+	int64_t at_ns;
 	struct packet *packet;
 };
 
@@ -64,10 +66,6 @@ static void note(struct packet_sink *sink, struct packet *packet)
 	struct listener *listener = (struct listener *)sink;
 	int64_t now_ns = clock_now_ns();
 
-	if (!channel_is_picture(packet->channel)) {
-		packet_unref(packet);
-		return;
-	}
 	pthread_mutex_lock(&listener->mutex);
 	if (listener->count == listener->room) {
 		listener->room = listener->room ? 2 * listener->room : 1024;
@@ -75,8 +73,7 @@ static void note(struct packet_sink *sink, struct packet *packet)
 			realloc(listener->arrivals, listener->room * sizeof(*listener->arrivals));
 		check(listener->arrivals != NULL);
 	}
-	listener->arrivals[listener->count++] =
-		(struct arrival){now_ns, packet->time_ns - listener->clock.utc_offset_ns, packet};
+	listener->arrivals[listener->count++] = (struct arrival){now_ns, packet};
 	pthread_mutex_unlock(&listener->mutex);
 }
 
@@ -93,6 +90,32 @@ static void listener_close(struct listener *listener)
 		packet_unref(listener->arrivals[i].packet);
 	free(listener->arrivals);
 	pthread_mutex_destroy(&listener->mutex);
+}
+
+/* A session of what was handed over. */
+static struct session_reader *read_back(const struct listener *listener, const char *name)
+{
+	_autofree_ char *path = temporary_path(name);
+	struct session_writer *writer;
+	struct session_reader *reader;
+
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
+	for (size_t i = 0; i < listener->count; i++)
+		check(session_writer_append(writer, listener->arrivals[i].packet) == 0);
+	check(session_writer_finish(writer) == 0);
+	session_writer_destroy(writer);
+	check(session_reader_open(&reader, path, NULL) == 0);
+	return reader;
+}
+
+/* When the last message of a moment was handed over. */
+static int64_t arrival_of(const struct listener *listener, int64_t time_ns)
+{
+	for (size_t i = listener->count; i-- > 0;)
+		if (channel_is_picture(listener->arrivals[i].packet->channel) &&
+			listener->arrivals[i].packet->time_ns == time_ns)
+			return listener->arrivals[i].at_ns;
+	return 0;
 }
 
 static void never_lost(void *user, struct source *source, const char *reason)
@@ -120,6 +143,11 @@ static struct source *record(struct listener *listener)
 }
 
 /* ---- what is said of it ---- */
+
+static double delay_ms(int64_t drawn_ns, int64_t shown_ns)
+{
+	return shown_ns ? (double)(shown_ns - drawn_ns) / 1e6 : INFINITY;
+}
 
 static int by_size(const void *a, const void *b)
 {
@@ -161,34 +189,77 @@ static void print(const char *name, double *delays_ms, int count)
 
 /* ---- isolated changes ---- */
 
-static void write_word(struct stage *stage, struct window *window, uint64_t *random)
+struct word {
+	int64_t drawn_ns, shown_ns;
+	int x, y, width, height; /* on the screen */
+	uint32_t *pixels;
+};
+
+static void draw_word(
+	struct stage *stage, struct window *window, uint64_t *random, struct word *word)
 {
 	const struct font *font = &stage->mono;
-	char word[9];
-	int x = (int)(next_random(random) % (uint64_t)(window->image.width - 100));
-	int y = (int)(next_random(random) % (uint64_t)(window->image.height - font->height));
+	const struct image *image = &window->image;
+	char text[LETTERS + 1] = "";
+	int x, y;
 
-	for (size_t i = 0; i < sizeof(word) - 1; i++)
-		word[i] = (char)('a' + next_random(random) % 26);
-	word[sizeof(word) - 1] = '\0';
-	image_fill(&window->image, x, y, 8 * font->width, font->height, 0xffffff);
-	image_text(&window->image, font, x, y, 0x202020, word);
-	window_show(window, x, y, 8 * font->width, font->height);
+	word->width = LETTERS * font->width;
+	word->height = font->height;
+	x = (int)(next_random(random) % (uint64_t)(image->width - word->width));
+	y = (int)(next_random(random) % (uint64_t)(image->height - word->height));
+	for (int i = 0; i < LETTERS; i++)
+		text[i] = (char)('a' + next_random(random) % 26);
+	image_fill(&window->image, x, y, word->width, word->height, 0xffffff);
+	image_text(&window->image, font, x, y, 0x202020, text);
+	word->x = WORDS_X + x;
+	word->y = WORDS_Y + y;
+	word->pixels = malloc((size_t)word->width * word->height * 4);
+	check(word->pixels != NULL);
+	for (int row = 0; row < word->height; row++)
+		memcpy(word->pixels + row * word->width,
+			image->pixels + (y + row) * image->width + x, (size_t)word->width * 4);
+	word->drawn_ns = clock_now_ns();
+	window_show(window, x, y, word->width, word->height);
+	stage_sync(stage);
 }
 
-static double delay_of(const struct listener *listener, int64_t drawn_ns)
+/* Whether a picture shows a word: as far as a coder leaves it. */
+static bool shows(const struct frame *frame, const struct word *word)
 {
-	for (size_t i = 0; i < listener->count; i++)
-		if (listener->arrivals[i].damage_ns >= drawn_ns - DAMAGE_OFF_NS &&
-			listener->arrivals[i].at_ns > drawn_ns)
-			return (double)(listener->arrivals[i].at_ns - drawn_ns) / 1e6;
-	return INFINITY;
+	int64_t off = 0;
+
+	for (int row = 0; row < word->height; row++) {
+		const uint8_t *shown = frame->pixels +
+			(size_t)(word->y + row) * frame->stride_bytes + (size_t)word->x * 4;
+		const uint8_t *wanted = (const uint8_t *)(word->pixels + row * word->width);
+
+		/* green is most of what one sees */
+		for (int column = 0; column < word->width; column++)
+			off += abs(shown[column * 4 + 1] - wanted[column * 4 + 1]);
+	}
+	return off < (int64_t)WORD_OFF * word->width * word->height;
+}
+
+static void find_words(const struct listener *listener, struct word *words, int count)
+{
+	_destroy_(session_reader) struct session_reader *reader = read_back(listener, "words.mcap");
+	_destroy_(frames) struct frames *frames = NULL;
+	struct frame frame;
+
+	check(frames_create(&frames, reader, NULL) == 0);
+	while (frames_next(frames, &frame) == 1) {
+		int64_t at_ns = arrival_of(listener, frame.time_ns);
+
+		for (int i = 0; i < count && words[i].drawn_ns < at_ns; i++)
+			if (!words[i].shown_ns && shows(&frame, &words[i]))
+				words[i].shown_ns = at_ns;
+	}
 }
 
 static void isolated(void)
 {
 	static struct listener listener;
-	_autofree_ int64_t *drawn_ns = calloc(wish.changes, sizeof(*drawn_ns));
+	_autofree_ struct word *words = calloc(wish.changes, sizeof(*words));
 	_autofree_ double *delays_ms = calloc(wish.changes, sizeof(*delays_ms));
 	struct desktop desktop = {.connection = NULL};
 	uint64_t random = wish.seed;
@@ -200,21 +271,22 @@ static void isolated(void)
 		skip_test("no Xvfb");
 		return;
 	}
-	check(drawn_ns && delays_ms);
+	check(words && delays_ms);
 	stage_open(&stage, false);
-	stage_window(&stage, &window, "words", 100, 100, 1600, 900, false);
+	stage_window(&stage, &window, "words", WORDS_X, WORDS_Y, 1600, 900, false);
 	source = record(&listener);
 	for (int i = 0; i < wish.changes; i++) {
 		int rest_ms = LEAST_MS + (int)(next_random(&random) % (MOST_MS - LEAST_MS + 1));
 
-		drawn_ns[i] = clock_now_ns();
-		write_word(&stage, &window, &random);
-		stage_sync(&stage);
-		stage_wait(&stage, drawn_ns[i] + rest_ms * NS_PER_MS);
+		draw_word(&stage, &window, &random, &words[i]);
+		stage_wait(&stage, words[i].drawn_ns + rest_ms * NS_PER_MS);
 	}
 	source_destroy(source);
-	for (int i = 0; i < wish.changes; i++)
-		delays_ms[i] = delay_of(&listener, drawn_ns[i]);
+	find_words(&listener, words, wish.changes);
+	for (int i = 0; i < wish.changes; i++) {
+		delays_ms[i] = delay_ms(words[i].drawn_ns, words[i].shown_ns);
+		free(words[i].pixels);
+	}
 	print("isolated", delays_ms, wish.changes);
 	listener_close(&listener);
 	stage_close(&stage);
@@ -230,13 +302,13 @@ static void put_number(struct image *image, int number)
 			number >> bit & 1 ? 0xffffff : 0x000000);
 }
 
-static int number_in(const AVFrame *frame)
+static int number_in(const struct frame *frame)
 {
-	const uint8_t *row = frame->data[0] + (FILM_Y + SQUARE / 2) * frame->linesize[0] + FILM_X;
+	const uint8_t *row = frame->pixels + (size_t)(FILM_Y + SQUARE / 2) * frame->stride_bytes;
 	int number = 0;
 
 	for (int bit = 0; bit < BITS; bit++)
-		if (row[bit * SQUARE + SQUARE / 2] > 128)
+		if (row[(FILM_X + bit * SQUARE + SQUARE / 2) * 4 + 1] > 128)
 			number |= 1 << bit;
 	return number;
 }
@@ -244,40 +316,21 @@ static int number_in(const AVFrame *frame)
 /* Of each picture the first arrival that shows it or a later one. */
 static void find_numbers(const struct listener *listener, int64_t *shown_ns, int count)
 {
-	AVCodecContext *codec = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264));
-	AVPacket *coded = av_packet_alloc();
-	AVFrame *frame = av_frame_alloc();
+	_destroy_(session_reader) struct session_reader *reader = read_back(listener, "film.mcap");
+	_destroy_(frames) struct frames *frames = NULL;
+	struct frame frame;
 	int next = 1;
 
-	check(codec && coded && frame);
-	codec->thread_count = 1;
-	codec->flags |= AV_CODEC_FLAG_LOW_DELAY;
-	check(avcodec_open2(codec, NULL, NULL) == 0);
-	for (size_t i = 0; i < listener->count; i++) {
-		const struct packet *packet = listener->arrivals[i].packet;
-		Foxglove__CompressedVideo *video;
-		int ahead;
-
-		if (packet->channel != CHANNEL_SCREEN)
-			continue;
-		video = foxglove__compressed_video__unpack(
-			NULL, packet_data_size(packet), packet_data(packet));
-		check(video && av_new_packet(coded, (int)video->data.len) == 0);
-		memcpy(coded->data, video->data.data, video->data.len);
-		foxglove__compressed_video__free_unpacked(video, NULL);
-		check(avcodec_send_packet(codec, coded) == 0);
-		av_packet_unref(coded);
-		check(avcodec_receive_frame(codec, frame) == 0);
+	check(frames_create(&frames, reader, NULL) == 0);
+	while (frames_next(frames, &frame) == 1) {
 		/* numbers go round; it is never behind by half of it */
-		ahead = (number_in(frame) - next) & ((1 << BITS) - 1);
+		int ahead = (number_in(&frame) - next) & ((1 << BITS) - 1);
+
 		if (ahead >= 1 << (BITS - 1))
 			continue;
 		for (int last = next + ahead; next <= last && next <= count; next++)
-			shown_ns[next - 1] = listener->arrivals[i].at_ns;
+			shown_ns[next - 1] = arrival_of(listener, frame.time_ns);
 	}
-	avcodec_free_context(&codec);
-	av_packet_free(&coded);
-	av_frame_free(&frame);
 }
 
 static void continuous(void)
@@ -316,7 +369,7 @@ static void continuous(void)
 	source_destroy(source);
 	find_numbers(&listener, shown_ns, count);
 	for (int i = 0; i < count; i++)
-		delays_ms[i] = shown_ns[i] ? (double)(shown_ns[i] - drawn_ns[i]) / 1e6 : INFINITY;
+		delays_ms[i] = delay_ms(drawn_ns[i], shown_ns[i]);
 	print("continuous", delays_ms, count);
 	listener_close(&listener);
 	motion_free(&motion);

@@ -3,7 +3,9 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { build } from '../harness/lab.mjs';
 
 const run = promisify(execFile);
 
@@ -12,8 +14,8 @@ const run = promisify(execFile);
 const BEFORE_S = 0.05;
 const AFTER_S = 0.12;
 
-/* the white square at the top left by which films are aligned: a part of it that no coder blurs */
-const MARK = 'crop=16:16:24:24';
+/* in the square at the top left by which films are aligned, where no coder blurs it */
+const MARK_AT = 32;
 const MARK_WITHIN_S = 60;
 
 /** Run a program; every `size` bytes of its output are given to `take`. */
@@ -39,27 +41,79 @@ function pieces(command, args, size, take) {
   });
 }
 
-/** Times of a film's pictures in seconds, in order. */
-async function timesOf(path) {
-  const asked = ['-v', 'error', '-select_streams', 'v:0', '-show_entries', 'packet=pts_time', '-of', 'csv=p=0', path];
-  const { stdout } = await run('ffprobe', asked, { maxBuffer: 1 << 26 });
-  return stdout
-    .split('\n')
-    .map((line) => Number.parseFloat(line))
-    .filter(Number.isFinite)
-    .sort((a, b) => a - b);
+/** What a program prints. */
+async function printed(command, args) {
+  const { stdout } = await run(command, args, { maxBuffer: 1 << 27 });
+  return stdout.trim();
 }
 
-const decoded = (path, filter, more = []) => [
-  '-v', 'error', ...more, '-i', path, '-map', '0:v:0', '-vf', `${filter}extractplanes=y`,
-  '-vsync', 'passthrough', '-f', 'rawvideo', 'pipe:1',
-];
+/** A film as ffmpeg reads it. */
+export class Film {
+  constructor(path) {
+    this.path = path;
+  }
 
-/** Luma as coders have it: BT.601, limited range. */
-export function lumaOf(pixels) {
+  #decode(filter, size, take, more = []) {
+    const args = [
+      '-v', 'error', ...more, '-i', this.path, '-map', '0:v:0', '-vf', `${filter},extractplanes=y`,
+      '-vsync', 'passthrough', '-f', 'rawvideo', 'pipe:1',
+    ];
+    return pieces('ffmpeg', args, size, take);
+  }
+
+  async open() {
+    const asked = ['-v', 'error', '-select_streams', 'v:0', '-of', 'csv=p=0', '-show_entries'];
+    const text = await printed('ffprobe', [...asked, 'packet=pts_time', this.path]);
+    this.times = text.split('\n').map(Number.parseFloat).filter(Number.isFinite).sort((a, b) => a - b);
+    this.marks = [];
+    await this.#decode(`crop=2:2:${MARK_AT}:${MARK_AT}`, 4, ([luma]) => this.marks.push(luma), ['-t', String(MARK_WITHIN_S)]);
+    /* what a film is tagged with is not always what is in it: white tells */
+    this.full = Math.max(...this.marks) > 245;
+  }
+
+  /** Give the luma of the pictures of these numbers to `take`, one by one. */
+  pictures(numbers, size, take) {
+    const chosen = spansOf(numbers).map(([from, to]) => `between(n,${from},${to})`);
+    return this.#decode(`select='${chosen.join('+')}'`, size, take);
+  }
+}
+
+/** What we have recorded, as our replays show it. */
+export class OwnFilm {
+  constructor(session) {
+    this.session = session;
+    this.tool = join(build, 'tests/tools/screen_pictures');
+    this.full = false;
+  }
+
+  async open() {
+    const lines = (await printed(this.tool, ['times', this.session, String(MARK_AT), String(MARK_AT)])).split('\n');
+    this.times = lines.map((line) => Number(line.split(' ')[0]));
+    this.marks = lines.map((line) => Number(line.split(' ')[1]));
+  }
+
+  pictures(numbers, size, take) {
+    return pieces(this.tool, ['luma', this.session, ...numbers.map(String)], size, take);
+  }
+}
+
+/** [from, to] of what follows each other. */
+function spansOf(numbers) {
+  const spans = [];
+  for (const number of numbers) {
+    const last = spans.at(-1);
+    if (last && number === last[1] + 1) last[1] = number;
+    else spans.push([number, number]);
+  }
+  return spans;
+}
+
+/** Luma as coders have it: BT.601. @param full its range is 0 to 255, else 16 to 235 */
+export function lumaOf(pixels, full) {
+  const [blue, green, red, least] = full ? [29.184, 150.272, 76.544, 0.5] : [25.064, 129.057, 65.738, 16.5];
   const luma = new Uint8Array(pixels.length / 4);
   for (let i = 0; i < luma.length; i++)
-    luma[i] = 16.5 + (25.064 * pixels[4 * i] + 129.057 * pixels[4 * i + 1] + 65.738 * pixels[4 * i + 2]) / 256;
+    luma[i] = least + (blue * pixels[4 * i] + green * pixels[4 * i + 1] + red * pixels[4 * i + 2]) / 256;
   return luma;
 }
 
@@ -96,49 +150,47 @@ export function similarity(golden, picture, stride, x, y) {
   return sum / windows;
 }
 
-/** When the film shows the mark. */
-async function markIn(path, times) {
-  let at;
-  let number = 0;
-  let dark = false;
-  await pieces('ffmpeg', decoded(path, `${MARK},`, ['-t', String(MARK_WITHIN_S)]), 256, (square) => {
-    if (at === undefined && dark && square[136] > 160) at = times[number];
-    dark ||= square[136] < 100;
-    number++;
-  });
-  if (at === undefined) throw new Error(`${path} does not show the mark`);
-  return at;
+/** When the film shows that the mark has become white. */
+function markIn(film) {
+  const dark = film.marks.findIndex((luma) => luma < 100);
+  const at = film.marks.findIndex((luma, i) => dark >= 0 && i > dark && luma > 160);
+  if (at < 0) throw new Error('its film does not show the mark');
+  return film.times[at];
 }
 
 /**
  * The best likeness of each golden picture among the pictures around its time.
  *
+ * @param film     a Film or OwnFilm of that size
  * @param goldens  { path, x, y, width, height, ns }: of the script
  * @param mark_ns  when it showed its mark
  * @return the goldens with `ssim`
  */
-export async function judge(path, [filmWidth, filmHeight], goldens, mark_ns) {
-  const times = await timesOf(path);
-  const mark = await markIn(path, times);
-  const last = (time) => lastAtMost(times, time);
+export async function judge(film, [filmWidth, filmHeight], goldens, mark_ns) {
+  await film.open();
+  const mark = markIn(film);
   const wanted = goldens.map((golden) => {
     const time = mark + Number(golden.ns - mark_ns) / 1e9;
-    return { golden, from: last(time - BEFORE_S), to: last(time + AFTER_S), ssim: -1 };
+    return {
+      golden,
+      from: lastAtMost(film.times, time - BEFORE_S),
+      to: lastAtMost(film.times, time + AFTER_S),
+      ssim: -1,
+    };
   });
   const numbers = [...new Set(wanted.flatMap(({ from, to }) => range(from, to)))].sort((a, b) => a - b);
-  const chosen = wanted.map(({ from, to }) => `between(n,${from},${to})`).join('+');
   let at = 0;
-  const take = (picture) => {
+  await film.pictures(numbers, filmWidth * filmHeight, (picture) => {
     const number = numbers[at++];
     for (const one of wanted) {
       if (number < one.from || number > one.to) continue;
       const { golden } = one;
-      golden.luma ??= lumaOf(readFileSync(golden.path));
+      golden.luma ??= lumaOf(readFileSync(golden.path), film.full);
       one.ssim = Math.max(one.ssim, similarity(golden, picture, filmWidth, golden.x, golden.y));
     }
-  };
-  await pieces('ffmpeg', decoded(path, `select='${chosen}',`), filmWidth * filmHeight, take);
-  if (at < numbers.length) throw new Error(`${path}: ${numbers.length - at} pictures are missing`);
+  });
+  /* some formats count a picture more than there is at the end */
+  if (wanted.some(({ ssim }) => ssim < 0)) throw new Error('pictures of its film are missing');
   return wanted.map(({ golden, ssim }) => ({ ...golden, luma: undefined, ssim }));
 }
 

@@ -1,34 +1,37 @@
 // Who records the screen: we, and what Debian has. Each is started on a display, says of which process the CPU is
 // to be counted and how many bytes there are so far, and gives a film at the end.
 
-import { execFile, execFileSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { build, cpuOf, end, Recorder, start, until } from '../harness/lab.mjs';
+import { cpuOf, end, Recorder, start, until } from '../harness/lab.mjs';
+import { Film, OwnFilm } from './screen_quality.mjs';
 import { Viewer } from './screen_viewer.mjs';
 
-const run = promisify(execFile);
+const LONGEST_END_MS = 600000; // one encodes only then
 const SIZE = '1920x1080';
 const X264 = ['-c:v', 'libx264', '-preset', 'superfast', '-tune', 'zerolatency', '-crf', '23', '-pix_fmt', 'yuv420p'];
 
 const sizeOf = (path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 const sizeOfAll = (folder) => readdirSync(folder).reduce((sum, name) => sum + sizeOf(join(folder, name)), 0);
-const ended = (child) => new Promise((resolve) => child.once('exit', resolve));
 
 /** What children of this process that have ended took, in CPU seconds. */
 function cpuOfEnded() {
-  const own = process.cpuUsage();
-  return cpuOf(process.pid) - (own.user + own.system) / 1e6;
+  const text = readFileSync('/proc/self/stat', 'utf8');
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[13]) + Number(fields[14])) * 0.01;
 }
 
-/** Ask a child to end, by a signal or otherwise. Gives the CPU seconds that it took for that. */
+/** Ask a child to end, by a signal or otherwise. Gives the CPU seconds that it takes for that. */
 async function finish(child, ask) {
-  const others = cpuOfEnded();
-  const gone = ended(child);
+  if (child.exitCode !== null || child.signalCode !== null) throw new Error('it has ended by itself');
+  const before = cpuOfEnded() + cpuOf(child.pid);
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  const late = setTimeout(() => child.kill('SIGKILL'), LONGEST_END_MS);
   ask();
   await gone;
-  return Math.max(0, cpuOfEnded() - others);
+  clearTimeout(late);
+  return Math.max(0, cpuOfEnded() - before);
 }
 
 function ffmpeg(more) {
@@ -45,7 +48,7 @@ function ffmpeg(more) {
     return {
       pid: child.pid,
       bytes: () => sizeOf(film),
-      stop: async () => ({ film, after: await finish(child, () => child.stdin.write('q')) }),
+      stop: async () => ({ film: new Film(film), after: await finish(child, () => child.stdin.write('q')) }),
       close: () => end(child),
     };
   };
@@ -62,9 +65,10 @@ async function uxrecd({ env }, folder) {
       const before = cpuOf(recorder.child.pid);
       await recorder.uxrec('stop');
       const after = cpuOf(recorder.child.pid) - before;
-      const film = join(folder, 'film.mkv');
-      await run(join(build, 'uxrec'), ['export', kept, '--to', 'mkv', '-o', film]);
-      return { film, after };
+      const film = join(folder, session);
+      cpSync(kept, film, { recursive: true });
+      writeFileSync(join(folder, 'uxrecd.log'), recorder.output);
+      return { film: new OwnFilm(film), after };
     },
     close: () => recorder.end(),
   };
@@ -81,7 +85,7 @@ async function recordmydesktop({ env, display }, folder) {
   return {
     pid: child.pid,
     bytes: () => 0,
-    stop: async () => ({ film, after: await finish(child, () => child.kill('SIGINT')) }),
+    stop: async () => ({ film: new Film(film), after: await finish(child, () => child.kill('SIGINT')) }),
     close: () => end(child),
   };
 }
@@ -122,8 +126,16 @@ async function wfRecorder({ env, as }, folder) {
   return {
     pid: child.pid,
     bytes: () => sizeOf(film),
-    stop: async () => ({ film, after: await finish(child, () => child.kill('SIGINT')) }),
-    close: () => end(child),
+    stop: async (change) => {
+      /* it looks at what it was told only when the screen changes */
+      const changing = setInterval(change, 300);
+      try {
+        return { film: new Film(film), after: await finish(child, () => child.kill('SIGINT')) };
+      } finally {
+        clearInterval(changing);
+      }
+    },
+    close: () => end(child, 'SIGKILL'),
   };
 }
 

@@ -6,17 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { end, start, until } from '../harness/lab.mjs';
 
-/* sway refuses to be root */
-const USER = 10001;
+/* sway refuses to be root; Xwayland lets only users in that have a name: nobody */
+const USER = 65534;
 const isRoot = process.getuid() === 0;
 const AS = isRoot ? ['setpriv', '--reuid', String(USER), '--regid', String(USER), '--clear-groups'] : [];
 
-/** The pid of a process's child of that name. */
-function childNamed(parent, name) {
+/** The pid of the Xwayland of a display: it is nobody's child. */
+function xwaylandOf(display) {
   for (const pid of readdirSync('/proc').filter((one) => /^\d+$/.test(one)))
     try {
-      const [, called, rest] = /^\d+ \((.*)\) (.*)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-      if (called === name && Number(rest.split(' ')[1]) === parent) return Number(pid);
+      const [command, first] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+      if (command.endsWith('Xwayland') && first === display) return Number(pid);
     } catch {
       // it has ended meanwhile
     }
@@ -34,7 +34,7 @@ export class Sway {
     writeFileSync(
       config,
       `xwayland force\noutput * resolution ${width}x${height} position 0 0\ndefault_border none\n` +
-        `exec sh -c 'echo "$DISPLAY $WAYLAND_DISPLAY $SWAYSOCK" > ${told}.new && mv ${told}.new ${told}'\n`,
+        `exec sh -c 'echo "$DISPLAY $WAYLAND_DISPLAY" > ${told}.new && mv ${told}.new ${told}'\n`,
     );
     const env = {
       ...process.env, XDG_RUNTIME_DIR: sway.folder, HOME: sway.folder,
@@ -46,14 +46,12 @@ export class Sway {
     try {
       await until(() => existsSync(told) || sway.child.exitCode !== null, 'sway');
       if (sway.child.exitCode !== null) throw new Error(`sway ended with ${sway.child.exitCode}`);
-      const [display, wayland, socket] = readFileSync(told, 'utf8').trim().split(' ');
-      const server = await until(() => childNamed(sway.child.pid, 'Xwayland'), 'Xwayland');
+      const [display, wayland] = readFileSync(told, 'utf8').trim().split(' ');
+      const xwayland = await until(() => xwaylandOf(display), 'Xwayland');
       sway.display = display;
-      sway.env = { ...env, DISPLAY: display, WAYLAND_DISPLAY: wayland, SWAYSOCK: socket };
-      /* Xwayland is counted as sway's child */
-      sway.pids = [sway.child.pid];
-      sway.xwayland = server;
-      sway.script = ['--unmanaged', '--sway', socket];
+      sway.env = { ...env, DISPLAY: display, WAYLAND_DISPLAY: wayland };
+      sway.pids = [sway.child.pid, xwayland];
+      sway.script = ['--wayland', '--as', String(isRoot ? USER : process.getuid())];
       sway.as = AS;
       return sway;
     } catch (error) {
