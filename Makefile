@@ -85,7 +85,7 @@ C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c)) $(B)/gen/tests/xdg-shell.o
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
-	check-vm check-asan check-tsan check-coverage bench bench-file bench-input bench-sound install clean format
+	check-vm check-asan check-tsan check-coverage bench bench-file bench-input bench-screen bench-sound install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -310,6 +310,11 @@ bench-file: tests
 # evemu-record: UXREC_VM_LONG=1 tests/run vm
 bench-input: tests
 	@$(B)/tests/bench/input $(ARGS)
+
+# what recording the screen costs beside other recorders, in half an hour; ARGS="--seconds 10 --peers x11grab"
+bench-screen: all tests
+	@.ci/install bench
+	@UXREC_BUILD=$(B) $(NODE) tests/bench/screen.mjs $(ARGS)
 
 # how exactly sound is heard for an hour, and what that costs; ARGS="--seconds 60"
 bench-sound: tests

@@ -2,10 +2,10 @@
 //   bench.mjs [--seconds N] [--rounds N] [--strokes N]
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { browse, build, Desktop, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browse, build, cpuOf, Desktop, Recorder, sleep, stats, until } from '../harness/lab.mjs';
 
 const option = (name, usual) => {
   const at = process.argv.indexOf(name);
@@ -14,28 +14,6 @@ const option = (name, usual) => {
 const seconds = option('--seconds', 60);
 const rounds = option('--rounds', 1);
 const strokes = option('--strokes', 300);
-const TICK_S = 0.01; // of /proc/PID/stat
-
-/** CPU seconds of a process and of all it has started so far. */
-function cpuOf(pid) {
-  const children = new Map();
-  const spent = new Map();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
-      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      const parent = Number(fields[1]);
-      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-      /* own and of children that have ended */
-      spent.set(Number(name), [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0) * TICK_S);
-    } catch {
-      // it has ended meanwhile
-    }
-  }
-  const sum = (one) => (spent.get(one) ?? 0) + (children.get(one) ?? []).reduce((all, child) => all + sum(child), 0);
-  return sum(pid);
-}
 
 function startPeer(desktop, folder) {
   const file = join(folder, 'peer.mkv');

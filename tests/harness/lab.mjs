@@ -3,7 +3,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -38,20 +38,45 @@ export async function until(condition, what, ms = 15000) {
   }
 }
 
+const TICK_S = 0.01; // of /proc/PID/stat
+
+/** CPU seconds of a process and of all it has started so far. */
+export function cpuOf(pid) {
+  const children = new Map();
+  const spent = new Map();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const text = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+      const parent = Number(fields[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+      /* own and of children that have ended */
+      spent.set(Number(name), [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0) * TICK_S);
+    } catch {
+      // it has ended meanwhile
+    }
+  }
+  const sum = (one) => (spent.get(one) ?? 0) + (children.get(one) ?? []).reduce((all, child) => all + sum(child), 0);
+  return sum(pid);
+}
+
 /* a test that fails leaves nothing behind */
 const started = new Set();
 process.on('exit', () => {
   for (const child of started) child.kill('SIGKILL');
 });
 
-function start(...command) {
+/** As spawn(); what is started ends with the test. */
+export function start(...command) {
   const child = spawn(...command);
   started.add(child);
   child.once('exit', () => started.delete(child));
   return child;
 }
 
-function end(child, signal = 'SIGTERM') {
+/** End what was started, by its pid. Gives its exit status. */
+export function end(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
   return new Promise((resolve) => {
     const killer = setTimeout(() => child.kill('SIGKILL'), 15000);
