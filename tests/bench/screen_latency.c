@@ -129,7 +129,8 @@ static struct source *record(struct listener *listener)
 {
 	const struct source_context context = {
 		.clock = &listener->clock, .sink = &listener->sink, .lost = never_lost};
-	const struct screen_options options = {"x11", NULL, wish.fps};
+	const struct screen_options options = {
+		.grabber = "x11", .encoder = "auto", .priority = "low", .max_fps = wish.fps};
 	struct source *source = NULL;
 	struct error error = {""};
 
