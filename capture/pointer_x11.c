@@ -32,7 +32,8 @@ struct pointer_source {
 	xcb_connection_t *connection;
 	xcb_window_t root;
 	uint8_t xinput_opcode, cursor_event;
-	bool has_shapes;  /* without XFIXES none are told */
+	bool has_shapes; /* without XFIXES none are told */
+	bool hears_motion;
 	int64_t next_ns;  /* not before */
 	int64_t moved_ns; /* since when the position is not known; 0: it is */
 	int last_x, last_y;
@@ -162,6 +163,23 @@ static void take_events(struct pointer_source *source, struct seen *seen)
 	}
 }
 
+/* While it moves it is looked at by the clock: a mouse tells much more often, and every word of it wakes. */
+static void hear_motion(struct pointer_source *source, bool hear)
+{
+	struct {
+		xcb_input_event_mask_t head;
+		uint32_t mask;
+	} selection = {
+		{XCB_INPUT_DEVICE_ALL_MASTER, 1},
+		XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS |
+			(hear ? XCB_INPUT_XI_EVENT_MASK_RAW_MOTION : 0u),
+	};
+
+	if (hear != source->hears_motion)
+		xcb_input_xi_select_events(source->connection, source->root, 1, &selection.head);
+	source->hears_motion = hear;
+}
+
 /* @return 1 when the server was asked: with its answer events may have come that no poll() tells of */
 static int step(struct pointer_source *source)
 {
@@ -172,8 +190,15 @@ static int step(struct pointer_source *source)
 	if (seen.shape && push_shape(source, seen.shape_ns) < 0)
 		return -EPIPE;
 	now_ns = clock_now_ns();
-	if (!source->moved_ns || (now_ns < source->next_ns && !seen.pressed))
+	if (!source->moved_ns)
 		return seen.shape;
+	if (now_ns < source->next_ns && !seen.pressed) {
+		hear_motion(source, false);
+		return seen.shape;
+	}
+	if (!source->hears_motion && !seen.pressed)
+		source->moved_ns = now_ns; /* and further than was heard */
+	hear_motion(source, true);
 	if (push_position(source, source->moved_ns) < 0)
 		return -EPIPE;
 	for (size_t i = 0; i < seen.press_count && source->options.pressed; i++)
@@ -189,13 +214,6 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 	xcb_connection_t *c = source->connection;
 	const xcb_query_extension_reply_t *xinput = xcb_get_extension_data(c, &xcb_input_id);
 	const xcb_query_extension_reply_t *xfixes = xcb_get_extension_data(c, &xcb_xfixes_id);
-	struct {
-		xcb_input_event_mask_t head;
-		uint32_t mask;
-	} selection = {
-		{XCB_INPUT_DEVICE_ALL_MASTER, 1},
-		XCB_INPUT_XI_EVENT_MASK_RAW_MOTION | XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS,
-	};
 
 	if (!xinput || !xinput->present)
 		return error_set(reterr, -EOPNOTSUPP,
@@ -203,7 +221,8 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 	source->xinput_opcode = xinput->major_opcode;
 	source->has_shapes = xfixes && xfixes->present;
 	free(xcb_input_xi_query_version_reply(c, xcb_input_xi_query_version(c, 2, 2), NULL));
-	xcb_input_xi_select_events(c, source->root, 1, &selection.head);
+	source->hears_motion = false; /* of a new connection nothing */
+	hear_motion(source, true);
 	if (source->has_shapes) {
 		source->cursor_event = (uint8_t)(xfixes->first_event + XCB_XFIXES_CURSOR_NOTIFY);
 		free(xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL));

@@ -348,6 +348,16 @@ static int tell_monitors(struct screen_source *source, int64_t time_ns)
 	return push_info(source, take_time(source, time_ns));
 }
 
+/* A picture that comes a little late, because what it shows did, does not make the next one late. */
+static void set_next(struct screen_source *source)
+{
+	int64_t period_ns = pace_period_ns(&source->pace);
+	int64_t earliest_ns = source->copied_ns - period_ns;
+
+	source->next_ns =
+		(source->next_ns > earliest_ns ? source->next_ns : earliest_ns) + period_ns;
+}
+
 /* Show what has changed on the canvas. @return 1, 0 when nothing has, or a negative errno */
 static int show(struct screen_source *source, int64_t damage_ns)
 {
@@ -361,7 +371,7 @@ static int show(struct screen_source *source, int64_t damage_ns)
 	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
 		return 0;
 	keyframe = keyframe_is_due(source);
-	source->next_ns = source->copied_ns + pace_period_ns(&source->pace);
+	set_next(source);
 	source->changes_since_keyframe++;
 	patches = keyframe ? NULL : patcher_lay(source->patcher, &changed, source->copied_ns);
 	if (patches) {
