@@ -12,7 +12,9 @@
 #include <xcb/xfixes.h>
 #include <xcb/xinput.h>
 
-#define PERIOD_NS (NS_PER_S / 60)
+/* While it moves its position is asked for so often, and until it was the same so many times. */
+#define PERIOD_NS (NS_PER_S / 40)
+#define STILL     8
 
 /* 256 × 256 is the largest cursor that toolkits make */
 #define SHAPE_LIMIT_PX 512
@@ -34,6 +36,7 @@ struct pointer_source {
 	uint8_t xinput_opcode, cursor_event;
 	bool has_shapes; /* without XFIXES none are told */
 	bool hears_motion;
+	int still;        /* how often it was where it had been */
 	int64_t next_ns;  /* not before */
 	int64_t moved_ns; /* since when the position is not known; 0: it is */
 	int last_x, last_y;
@@ -54,6 +57,7 @@ static void push(struct pointer_source *source, uint16_t channel, int64_t time_n
 		source->context.sink->push(source->context.sink, packet);
 }
 
+/* @return 1, 0 when it is where it was, -EPIPE the display is gone */
 static int push_position(struct pointer_source *source, int64_t time_ns)
 {
 	_autofree_ xcb_query_pointer_reply_t *reply = xcb_query_pointer_reply(
@@ -75,7 +79,7 @@ static int push_position(struct pointer_source *source, int64_t time_ns)
 	batch.x_px = &x;
 	batch.y_px = &y;
 	push(source, CHANNEL_POINTER, time_ns, &batch.base);
-	return 0;
+	return 1;
 }
 
 /* X gives premultiplied ARGB in native words, the browser wants R G B A bytes */
@@ -180,6 +184,23 @@ static void hear_motion(struct pointer_source *source, bool hear)
 	source->hears_motion = hear;
 }
 
+/* Say where it is. When it has been there for a while, its next move is waited for. */
+static int say_where(struct pointer_source *source, bool pressed, int64_t now_ns)
+{
+	int64_t time_ns = source->hears_motion || pressed ? source->moved_ns : now_ns;
+	int r = push_position(source, time_ns);
+
+	source->still = r == 0 && !pressed ? source->still + 1 : 0;
+	if (r < 0)
+		return r;
+	hear_motion(source, source->still >= STILL);
+	if (source->still < STILL)
+		return 0;
+	source->still = 0;
+	source->moved_ns = 0;
+	return push_position(source, now_ns); /* it may have moved before it was listened to */
+}
+
 /* @return 1 when the server was asked: with its answer events may have come that no poll() tells of */
 static int step(struct pointer_source *source)
 {
@@ -192,19 +213,13 @@ static int step(struct pointer_source *source)
 	now_ns = clock_now_ns();
 	if (!source->moved_ns)
 		return seen.shape;
-	if (now_ns < source->next_ns && !seen.pressed) {
-		hear_motion(source, false);
+	if (now_ns < source->next_ns && !seen.pressed)
 		return seen.shape;
-	}
-	if (!source->hears_motion && !seen.pressed)
-		source->moved_ns = now_ns; /* and further than was heard */
-	hear_motion(source, true);
-	if (push_position(source, source->moved_ns) < 0)
+	if (say_where(source, seen.pressed, now_ns) < 0)
 		return -EPIPE;
 	for (size_t i = 0; i < seen.press_count && source->options.pressed; i++)
 		source->options.pressed(
 			source->options.user, seen.press_ns[i], source->last_x, source->last_y);
-	source->moved_ns = 0;
 	source->next_ns = now_ns + PERIOD_NS;
 	return 1;
 }
