@@ -46,7 +46,6 @@ const log = (text) => process.stderr.write(`${text}\n`);
 async function openX11() {
   const desktop = await Desktop.start(WIDTH, HEIGHT);
   const manager = start('openbox', [], { env: desktop.env, stdio: 'ignore' });
-  await sleep(500);
   return {
     display: desktop.display,
     env: desktop.env,
