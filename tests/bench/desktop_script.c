@@ -37,6 +37,7 @@
 
 #define WIDTH        1920
 #define HEIGHT       1080
+#define MANAGER_NS   (20 * NS_PER_S)
 #define PIDS         16
 #define READING_NS   (200 * NS_PER_MS)
 #define REST_NS      NS_PER_S
@@ -284,12 +285,36 @@ static void show_all(struct window *window)
 	stage_sync(&stage);
 }
 
+/* What is on the screen is what was drawn, and nothing lies over it. */
+static bool is_seen(struct window *window)
+{
+	const struct image *image = &window->image;
+	_autofree_ uint32_t *pixels = NULL;
+	int x, y, off = 0;
+
+	pixels = window_grab(window, 0, MARK, image->width, image->height - MARK, &x, &y);
+	for (int i = 0; i < image->width * (image->height - MARK); i++)
+		off += (pixels[i] & 0xffffff) != image->pixels[i + MARK * image->width];
+	return off == 0;
+}
+
+static void wait_for_manager(void)
+{
+	int64_t until_ns = clock_now_ns() + MANAGER_NS;
+
+	while (!stage_has_manager(&stage) && clock_now_ns() < until_ns)
+		sleep_ms(20);
+	check(stage_has_manager(&stage));
+}
+
 static void build_stage(void)
 {
 	bool managed = !wish.wayland;
 
 	/* what no window manager is to touch */
 	stage_open(&stage, false);
+	if (managed)
+		wait_for_manager();
 	stage_window(&stage, &backdrop, "backdrop", 0, 0, WIDTH, HEIGHT, false);
 	window_lower(&backdrop);
 	stage.managed = managed;
@@ -312,6 +337,8 @@ static void build_stage(void)
 		show_all(stage.windows[i]);
 	/* the window manager has its say about all of them */
 	stage_wait(&stage, clock_now_ns() + NS_PER_S);
+	for (int i = 1; i < stage.count - 1; i++)
+		check(is_seen(stage.windows[i]));
 }
 
 /* ---- the pointer ---- */

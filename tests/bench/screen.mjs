@@ -46,7 +46,6 @@ const log = (text) => process.stderr.write(`${text}\n`);
 async function openX11() {
   const desktop = await Desktop.start(WIDTH, HEIGHT);
   const manager = start('openbox', [], { env: desktop.env, stdio: 'ignore' });
-  await sleep(500);
   return {
     display: desktop.display,
     env: desktop.env,
@@ -127,6 +126,7 @@ async function turn(name, kind) {
     };
     script.child.stdin.write(`go ${[...server.pids, ...(recording ? [recording.pid] : [])].join(' ')}\n`);
     await until(() => script.said('done') || script.child.exitCode !== null, 'the end', (seconds * 7 + 60) * 1000);
+    if (!script.said('done')) throw new Error(`the desktop: ${script.lines.at(-1)}`);
     const phases = readPhases(script.lines, recording?.pid, server.pids);
     const result = { name: name ?? `control (${kind})`, kind, phases, after: 0, bytes: 0, goldens: [] };
     if (recording) {
@@ -368,5 +368,9 @@ async function main() {
 }
 
 /* whoever ends this ends all that it has started */
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    log(`ended by ${signal}`);
+    process.exit(1);
+  });
 await (has('--hour') ? hour() : main());

@@ -12,6 +12,8 @@
 /* of WM_NORMAL_HINTS: the program says where */
 #define HINT_POSITION (1 << 2)
 
+#define SHOWN_NS (20 * NS_PER_S)
+
 void stage_open(struct stage *stage, bool managed)
 {
 	*stage = (struct stage){.connection = xcb_connect(NULL, NULL), .managed = managed};
@@ -33,6 +35,20 @@ void stage_close(struct stage *stage)
 	font_free(&stage->sans);
 }
 
+bool stage_has_manager(const struct stage *stage)
+{
+	static const char name[] = "_NET_SUPPORTING_WM_CHECK";
+	xcb_connection_t *c = stage->connection;
+	_autofree_ xcb_intern_atom_reply_t *atom = xcb_intern_atom_reply(
+		c, xcb_intern_atom(c, false, (uint16_t)strlen(name), name), NULL);
+	_autofree_ xcb_get_property_reply_t *property = xcb_get_property_reply(c,
+		xcb_get_property(c, false, stage->screen->root, atom ? atom->atom : XCB_NONE,
+			XCB_GET_PROPERTY_TYPE_ANY, 0, 1),
+		NULL);
+
+	return property && property->type != XCB_NONE;
+}
+
 static void share_image(struct window *window, int width, int height)
 {
 	xcb_connection_t *c = window->stage->connection;
@@ -44,6 +60,25 @@ static void share_image(struct window *window, int width, int height)
 	window->segment = xcb_generate_id(c);
 	check(xcb_request_check(c, xcb_shm_attach_checked(c, window->segment, id, 0)) == NULL);
 	shmctl(id, IPC_RMID, NULL);
+}
+
+/* a window manager takes its time, and one that is just starting forgets what it was asked for */
+static void wait_until_viewable(struct window *window)
+{
+	xcb_connection_t *c = window->stage->connection;
+	int64_t until_ns = clock_now_ns() + SHOWN_NS;
+
+	for (;;) {
+		_autofree_ xcb_get_window_attributes_reply_t *attributes =
+			xcb_get_window_attributes_reply(
+				c, xcb_get_window_attributes(c, window->id), NULL);
+
+		check(attributes && clock_now_ns() < until_ns);
+		if (attributes->map_state == XCB_MAP_STATE_VIEWABLE)
+			return;
+		xcb_map_window(c, window->id);
+		stage_wait(window->stage, clock_now_ns() + 100 * NS_PER_MS);
+	}
 }
 
 void stage_window(struct stage *stage, struct window *window, const char *title, int x, int y,
@@ -71,7 +106,7 @@ void stage_window(struct stage *stage, struct window *window, const char *title,
 	xcb_create_gc(c, window->gc, window->id, XCB_GC_GRAPHICS_EXPOSURES, &no_exposures);
 	xcb_map_window(c, window->id);
 	stage->windows[stage->count++] = window;
-	stage_sync(stage);
+	wait_until_viewable(window);
 }
 
 static void send_part(struct window *window, int x, int y, int width, int height)

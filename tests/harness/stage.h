@@ -34,6 +34,9 @@ struct window {
 void stage_open(struct stage *stage, bool managed);
 void stage_close(struct stage *stage);
 
+/** Whether a window manager is there. */
+bool stage_has_manager(const struct stage *stage);
+
 /** Make and show a window. @param shared  its image is memory that the server sees too, as players do it */
 void stage_window(struct stage *stage, struct window *window, const char *title, int x, int y,
 	int width, int height, bool shared);
