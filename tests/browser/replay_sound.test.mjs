@@ -122,10 +122,11 @@ test('how loud it is, is set by keyboard and kept for the next time', async () =
   await play(page);
   await until(async () => (await stats(page)).soundPeak > 0.3, 'a click');
   await slider.focus();
+  const before = await at(page);
   await page.keyboard.press('Home');
   for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowRight');
   await until(async () => (await slider.getAttribute('aria-valuetext')) === '20 %', 'the volume');
-  assert.ok((await at(page)) > 0.5, 'the keys moved the slider alone');
+  assert.ok((await at(page)) >= before, 'the keys moved the slider alone');
   await sleep(800);
   await until(async () => (await stats(page)).soundPeak > 0.005, 'a soft click');
   assert.ok((await stats(page)).soundPeak < 0.05, 'it is soft');
