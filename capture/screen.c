@@ -358,6 +358,22 @@ static void set_next(struct screen_source *source)
 		(source->next_ns > earliest_ns ? source->next_ns : earliest_ns) + period_ns;
 }
 
+static bool is_owed_due(const struct screen_source *source, int64_t now_ns)
+{
+	return source->owed_ns && source->owed_ns + OWED_NS <= now_ns;
+}
+
+/* The video shows what was laid over it, if it does not already. */
+static int pay(struct screen_source *source, int64_t now_ns)
+{
+	static const struct areas nothing;
+
+	if (patcher_owes(source->patcher))
+		return push_picture(source, &nothing, now_ns, 0, false);
+	source->owed_ns = source->owed_bytes = 0;
+	return 0;
+}
+
 /* Show what has changed on the canvas. @return 1, 0 when nothing has, or a negative errno */
 static int show(struct screen_source *source, int64_t damage_ns)
 {
@@ -377,6 +393,9 @@ static int show(struct screen_source *source, int64_t damage_ns)
 	if (patches) {
 		owe(source, patches, source->copied_ns);
 		r = push_patches(source, patches, damage_ns, source->copied_ns);
+		/* what never stops leaves no pause for it */
+		if (r == 0 && is_owed_due(source, source->copied_ns))
+			r = pay(source, source->copied_ns);
 	} else {
 		r = push_picture(source, &changed, damage_ns, source->copied_ns, keyframe);
 	}
@@ -440,17 +459,6 @@ static int64_t due_ns(struct screen_source *source, int64_t now_ns)
 	return owed_ns < rest_ns ? owed_ns : rest_ns;
 }
 
-/* The video shows what was laid over it, if it does not already. */
-static int pay(struct screen_source *source, int64_t now_ns)
-{
-	static const struct areas nothing;
-
-	if (patcher_owes(source->patcher))
-		return push_picture(source, &nothing, now_ns, 0, false);
-	source->owed_ns = source->owed_bytes = 0;
-	return 0;
-}
-
 /* Nothing has changed: do what has time until then. @return 1 when there was some, 0, or a negative errno */
 static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 {
@@ -463,7 +471,7 @@ static int use_the_pause(struct screen_source *source, int64_t *ret_due_ns)
 		return 0;
 	source->busy_since_ns = now_ns;
 	now_ns = clock_now_ns(); /* of what was called complete meanwhile nothing may come */
-	if (source->owed_ns && source->owed_ns + OWED_NS <= now_ns)
+	if (is_owed_due(source, now_ns))
 		r = pay(source, now_ns);
 	else if ((patches = patcher_rest(source->patcher, now_ns)))
 		r = push_patches(source, patches, now_ns, 0);
