@@ -624,9 +624,12 @@ static void *screen_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-screen");
 	set_priority(source->options.priority);
-	do
+	do {
 		r = run(source);
-	while (r == -EPIPE && !source->stop && come_back(source));
+		/* what is shown last, the video alone shows too */
+		if ((r == 0 || r == -EPIPE) && source->owed_ns)
+			pay(source, clock_now_ns());
+	} while (r == -EPIPE && !source->stop && come_back(source));
 	if (r < 0 && !source->stop)
 		source->context.lost(source->context.user, &source->base,
 			r == -EPIPE            ? why_gone(source)
