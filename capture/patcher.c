@@ -353,21 +353,22 @@ static int rest_run(struct patcher *patcher, int column, int row, int64_t now_ns
 	return count;
 }
 
-/* @return false without memory */
-static bool lay_run(struct patcher *patcher, int column, int row, int count)
+static void lay_run(struct patcher *patcher, int column, int row, int count)
 {
 	struct rect rect = rect_of(patcher, column, row, count);
 	size_t size = add_patch(patcher, &rect);
-	bool photo = (double)size > REST_DENSITY * rect.width * rect.height + REST_FILE_BYTES;
+	/* without memory it is left to the video too */
+	bool photo = size == 0 ||
+		(double)size > REST_DENSITY * rect.width * rect.height + REST_FILE_BYTES;
 
-	if (size == 0)
-		return false;
-	if (photo)
+	if (photo && size > 0)
 		take_back_patch(patcher);
 	/* one of them may be what the others are not */
-	if (photo && count > 1)
-		return lay_run(patcher, column, row, 1) &&
-			lay_run(patcher, column + 1, row, count - 1);
+	if (photo && count > 1) {
+		lay_run(patcher, column, row, 1);
+		lay_run(patcher, column + 1, row, count - 1);
+		return;
+	}
 	for (int i = 0; i < count; i++) {
 		struct tile *tile = tile_at(patcher, column + i, row);
 
@@ -375,7 +376,6 @@ static bool lay_run(struct patcher *patcher, int column, int row, int count)
 		tile->laid |= !photo;
 		tile->exact = !photo;
 	}
-	return true;
 }
 
 const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns)
@@ -390,8 +390,8 @@ const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns
 		    row = patcher->next / patcher->columns;
 		int count = rest_run(patcher, column, row, now_ns);
 
-		if (count > 0 && !lay_run(patcher, column, row, count))
-			return NULL;
+		if (count > 0)
+			lay_run(patcher, column, row, count);
 		looked += count ? count : 1;
 		patcher->next = (patcher->next + (count ? count : 1)) % total;
 	}

@@ -1,9 +1,11 @@
-/* The screen source with an encoder that fails when it is told to, and the pace it keeps. */
+/* The screen source with an encoder that fails or is slow when it is told to, a screen that never stops changing, and
+ * the pace it keeps. */
 
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
 #include "capture/encoder.h"
+#include "capture/grabber.h"
 #include "capture/pace.h"
 #include "capture/screen.h"
 #include "protocol/base/clock.h"
@@ -25,6 +27,7 @@ struct encoder {
 
 static _Atomic int fails_after = -1; /* pictures of one encoder */
 static _Atomic int made;
+static _Atomic int works_ms; /* for a picture */
 
 const char *const encoder_names[] = {"auto", NULL};
 
@@ -59,6 +62,9 @@ int encoder_encode(struct encoder *encoder, const struct picture *picture, int64
 	if (fails_after >= 0 && encoder->pictures >= fails_after)
 		return -EIO;
 	encoder->pictures++;
+	for (int64_t end_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) + works_ms * NS_PER_MS;
+		clock_read_ns(CLOCK_THREAD_CPUTIME_ID) < end_ns;)
+		;
 	*ret = (struct encoded){(const unsigned char *)"picture", 7, keyframe};
 	return 0;
 }
@@ -68,6 +74,81 @@ int64_t encode_jpeg(const struct picture *picture, uint8_t **ret_data)
 	(void)picture;
 	(void)ret_data;
 	return -ENOSYS;
+}
+
+/* ---- a screen that always changes, instead of capture/grabber.c ---- */
+
+#define BUSY_WIDTH  320
+#define BUSY_HEIGHT 256
+
+static struct rect busy_area; /* where */
+static int64_t busy_since_ns;
+static const struct grabber_ops busy;
+
+static int busy_create(struct grabber **ret, const char *display, struct error *reterr)
+{
+	(void)display;
+	(void)reterr;
+	*ret = calloc(1, sizeof(**ret));
+	(*ret)->ops = &busy;
+	return 0;
+}
+
+static int busy_wait(
+	struct grabber *grabber, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns)
+{
+	(void)grabber;
+	(void)wake_fd;
+	(void)deadline_ns;
+	*ret_damage_ns = busy_since_ns;
+	return 1;
+}
+
+static struct grabber_size busy_size(const struct grabber *grabber)
+{
+	(void)grabber;
+	return (struct grabber_size){BUSY_WIDTH, BUSY_HEIGHT};
+}
+
+static int busy_grab(struct grabber *grabber, struct canvas *canvas, int64_t *ret_copied_ns)
+{
+	static uint8_t pixels[BUSY_WIDTH * BUSY_HEIGHT * 4];
+	static const struct rect whole = {0, 0, BUSY_WIDTH, BUSY_HEIGHT};
+	static uint8_t value;
+
+	(void)grabber;
+	value++;
+	for (int y = busy_area.y; y < busy_area.y + busy_area.height; y++)
+		memset(&pixels[(y * BUSY_WIDTH + busy_area.x) * 4], value,
+			(size_t)busy_area.width * 4);
+	canvas_put(canvas, &whole, pixels, sizeof(pixels) / BUSY_HEIGHT);
+	*ret_copied_ns = busy_since_ns = clock_now_ns();
+	return 0;
+}
+
+static void busy_damage_all(struct grabber *grabber)
+{
+	(void)grabber;
+}
+
+static void busy_destroy(struct grabber *grabber)
+{
+	free(grabber);
+}
+
+static const struct grabber_ops busy = {
+	.name = "busy",
+	.create = busy_create,
+	.wait = busy_wait,
+	.size = busy_size,
+	.grab = busy_grab,
+	.damage_all = busy_damage_all,
+	.destroy = busy_destroy,
+};
+
+const struct grabber_ops *grabber_find(const char *name)
+{
+	return strcmp(name, busy.name) == 0 ? &busy : &grabber_test;
 }
 
 /* ---- a session in memory ---- */
@@ -97,14 +178,14 @@ static void source_lost(void *user, struct source *source, const char *reason)
 	((struct lab *)user)->lost = true;
 }
 
-static void begin(struct lab *session)
+static void begin(struct lab *session, const char *grabber)
 {
 	const struct source_context context = {.clock = &session->clock,
 		.sink = &session->sink.base,
 		.lost = source_lost,
 		.user = session};
 	const struct screen_options options = {
-		.grabber = "test", .encoder = "first", .priority = "idle", .max_fps = 30};
+		.grabber = grabber, .encoder = "first", .max_fps = 30};
 
 	*session = (struct lab){.sink = {{sink_push}, NULL}};
 	made = 0;
@@ -115,7 +196,7 @@ static void begin(struct lab *session)
 
 static void end(struct lab *session)
 {
-	source_destroy(session->source);
+	source_destroy(steal_ptr(session->source));
 	queue_set_drop(session->sink.queue, (void (*)(void *))packet_unref);
 	queue_destroy(session->sink.queue);
 }
@@ -152,7 +233,7 @@ static void a_failed_encoder_is_replaced(void)
 	Uxrec__Gap *gap;
 
 	fails_after = 2;
-	begin(&session);
+	begin(&session, "test");
 	expect_encoder(&session, "first 1");
 	packet = next_of(&session, CHANNEL_GAPS);
 	gap = uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
@@ -177,13 +258,92 @@ static void a_hopeless_encoder_ends_the_source(void)
 	struct lab session;
 
 	fails_after = 0;
-	begin(&session);
+	begin(&session, "test");
 	for (int i = 0; i < 200 && !session.lost; i++)
 		sleep_ms(50);
 	expect(session.lost);
 	expect(made == 4);
 	end(&session);
 	fails_after = -1;
+}
+
+/* ---- what never stops ---- */
+
+/* A letter that blinks thirty times a second, and everything beside it at rest. */
+static void what_never_stops_leaves_room(void)
+{
+	struct lab session;
+	int64_t begun_ns, video_ns = 0, longest_ns = 0, rested = 0;
+	int videos = 0;
+
+	busy_since_ns = clock_now_ns();
+	busy_area = (struct rect){8, 8, 16, 16};
+	begin(&session, "busy");
+	begun_ns = clock_now_ns();
+	while (clock_now_ns() < begun_ns + 4 * NS_PER_S) {
+		_packet_unref_ struct packet *packet =
+			queue_pop(session.sink.queue, clock_now_ns() + 20 * NS_PER_S);
+
+		check(packet != NULL);
+		if (packet->channel == CHANNEL_SCREEN) {
+			if (video_ns && packet->time_ns - video_ns > longest_ns)
+				longest_ns = packet->time_ns - video_ns;
+			video_ns = packet->time_ns;
+			videos++;
+		} else if (packet->channel == CHANNEL_SCREEN_PATCHES) {
+			Uxrec__ScreenPatches *patches = uxrec__screen_patches__unpack(
+				NULL, packet_data_size(packet), packet_data(packet));
+
+			check(patches != NULL);
+			for (size_t i = 0; patches->unchanged && i < patches->n_patches; i++)
+				rested++;
+			uxrec__screen_patches__free_unpacked(patches, NULL);
+		}
+	}
+	end(&session);
+	/* the video alone shows what lies over it a second later; the machine may be busy */
+	expect(videos >= 3);
+	expect(longest_ns < 3 * NS_PER_S);
+	/* the tiles beside it, in files of up to four */
+	expect(rested >= 5);
+}
+
+/* What is left out for want of time is counted, and a gap says when. */
+static void left_out_pictures_are_counted(void)
+{
+	struct lab session;
+	struct packet *packet;
+	Uxrec__Gap *gap;
+
+	busy_since_ns = clock_now_ns();
+	busy_area = (struct rect){0, 0, BUSY_WIDTH, BUSY_HEIGHT};
+	works_ms = 45;
+	begin(&session, "busy");
+	for (bool lower = false; !lower;) {
+		Uxrec__Screen *screen;
+
+		packet = next_of(&session, CHANNEL_SCREEN_INFO);
+		screen = uxrec__screen__unpack(NULL, packet_data_size(packet), packet_data(packet));
+		check(screen != NULL);
+		lower = screen->fps < screen->max_fps;
+		uxrec__screen__free_unpacked(screen, NULL);
+		packet_unref(packet);
+	}
+	/* the next pictures are fewer than there would have been */
+	for (int i = 0; i < 3; i++)
+		packet_unref(next_of(&session, CHANNEL_SCREEN));
+	works_ms = 0;
+	source_destroy(steal_ptr(session.source));
+	packet = next_of(&session, CHANNEL_GAPS);
+	gap = uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
+	check(gap && gap->reason == UXREC__GAP__REASON__REASON_OVERLOAD);
+	expect(strcmp(gap->topics[0], "/screen") == 0 && gap->count > 0);
+	expect(gap->to_ns > gap->from_ns);
+	/* no more than the rate that was asked for would have had room for */
+	expect((int64_t)gap->count <= (gap->to_ns - gap->from_ns) * 30 / NS_PER_S + 1);
+	uxrec__gap__free_unpacked(gap, NULL);
+	packet_unref(packet);
+	end(&session);
 }
 
 /* ---- the pace ---- */
@@ -238,6 +398,10 @@ static void the_pace_follows_the_load(void)
 static const struct test tests[] = {
 	{"an encoder that fails is replaced, and a gap says so", a_failed_encoder_is_replaced},
 	{"one that always fails ends the source", a_hopeless_encoder_ends_the_source},
+	{"what never stops leaves room for the video and for what is at rest",
+		what_never_stops_leaves_room},
+	{"pictures that are left out are counted, and a gap says so",
+		left_out_pictures_are_counted},
 	{"the pace follows the load", the_pace_follows_the_load},
 };
 
