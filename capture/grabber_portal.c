@@ -473,7 +473,7 @@ static int await_frame(struct portal_grabber *grabber, int64_t until_ns)
 static int portal_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct portal_grabber *grabber = portal_grabber(base);
-	int r = await_frame(grabber, clock_now_ns() + NS_PER_S);
+	int r = await_frame(grabber, 0);
 
 	if (r < 0)
 		return r;

@@ -2,7 +2,11 @@
 
 #include "protocol/base/clock.h"
 
-/* What is measured together; with less work in it nothing is known of the others. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* What is measured together; with less of work and waiting in it nothing is known of the others. */
 #define WINDOW_NS (NS_PER_S)
 #define LEAST_NS  (50 * NS_PER_MS)
 
@@ -53,23 +57,44 @@ static bool judge(struct pace *pace, double share, double waiting)
 	return false;
 }
 
-bool pace_note(struct pace *pace, int64_t began_ns, int64_t ended_ns, int64_t cpu_ns)
+static int64_t waited_now_ns(void)
+{
+	char text[96], *waited;
+	int fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (size <= 0)
+		return 0;
+	text[size] = '\0';
+	strtoll(text, &waited, 10);
+	return strtoll(waited, NULL, 10);
+}
+
+struct pace_used pace_used_now(void)
+{
+	return (struct pace_used){clock_read_ns(CLOCK_THREAD_CPUTIME_ID), waited_now_ns()};
+}
+
+bool pace_note(struct pace *pace, int64_t began_ns, int64_t ended_ns, struct pace_used before,
+	struct pace_used after)
 {
 	double share, waiting;
 	int64_t span_ns;
 
 	if (!pace->window_ns)
 		pace->window_ns = began_ns;
-	pace->work_ns += ended_ns - began_ns;
-	pace->cpu_ns += cpu_ns;
+	pace->cpu_ns += after.cpu_ns - before.cpu_ns;
+	pace->waited_ns += after.waited_ns - before.waited_ns;
 	span_ns = ended_ns - pace->window_ns;
 	if (span_ns < WINDOW_NS)
 		return false;
 	share = (double)pace->cpu_ns / (double)span_ns;
-	waiting = pace->work_ns < LEAST_NS
+	waiting = pace->cpu_ns + pace->waited_ns < LEAST_NS
 		? 0
-		: (double)(pace->work_ns - pace->cpu_ns) / (double)(pace->cpu_ns + 1);
+		: (double)pace->waited_ns / (double)(pace->cpu_ns + 1);
 	pace->window_ns = ended_ns;
-	pace->work_ns = pace->cpu_ns = 0;
+	pace->cpu_ns = pace->waited_ns = 0;
 	return judge(pace, share, waiting);
 }

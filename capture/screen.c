@@ -9,16 +9,19 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
-/* How much later than its drawing a damage may reach us: nothing newer is called complete. */
-#define REPORT_DELAY_NS (5 * NS_PER_MS)
+/* How much later than its drawing a damage may reach us: nothing newer is called complete. What comes later still, from a
+ * machine that is too busy, has its time put off to what was not called so yet. */
+#define REPORT_DELAY_NS (40 * NS_PER_MS)
 
 /* What is at rest is laid between two pictures too, when the next is not nearer than this. */
 #define STEP_NS (8 * NS_PER_MS)
 
 #define LOW_NICE 5
 
-/* A grabber that says "again" this often in a row is broken. */
-#define RETRIES_LIMIT 100
+/* While a screen changes its size there may be nothing to copy: it is tried again after this, and a grabber that says
+ * "again" for so long is broken. */
+#define RETRY_NS       (10 * NS_PER_MS)
+#define RETRY_LIMIT_NS (10 * NS_PER_S)
 
 static struct screen_source *screen(struct source *source)
 {
@@ -52,13 +55,15 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 		struct grabber_size size = source->grabber->ops->size(source->grabber);
 
 		if (size.width != source->size.width || size.height != source->size.height)
-			r = screen_set_up(source, NULL);
-		return r == -EAGAIN ? 0 : r;
+			return screen_set_up(source, NULL);
+		source->next_ns = clock_now_ns() + RETRY_NS;
+		return 0;
 	}
 	tell_hidden(source);
 	if (r == 0)
 		r = screen_show(source, damage_ns);
-	if (r > 0)
+	/* what is copied costs, whether it shows anything new or not */
+	if (r >= 0)
 		set_next(source);
 	/* a display that is far away is left as much time as copying takes */
 	if (r > 0 && source->next_ns < source->copied_ns + (source->copied_ns - begun_ns))
@@ -69,15 +74,14 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 /* The same, and what it took sets the pace. */
 static int take_picture_at_pace(struct screen_source *source, int64_t damage_ns)
 {
-	int64_t began_ns = clock_now_ns(), cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
-	int64_t last_ns = source->last_time_ns;
+	struct pace_used used = pace_used_now();
+	int64_t began_ns = clock_now_ns(), last_ns = source->last_time_ns;
 	int before = source->pace.fps, r = take_picture(source, damage_ns);
 
-	cpu_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns;
 	/* nothing has been shown: what is hidden sets no pace */
 	if (r <= 0 || source->last_time_ns == last_ns)
 		return r;
-	if (!pace_note(&source->pace, began_ns, clock_now_ns(), cpu_ns))
+	if (!pace_note(&source->pace, began_ns, clock_now_ns(), used, pace_used_now()))
 		return r;
 	log_info("screen: %d pictures a second at most instead of %d: %s", source->pace.fps, before,
 		source->pace.fps < before ? "the machine is busy" : "there is room again");
@@ -142,13 +146,30 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 	return ops->wait(source->grabber, source->wake_fd, due_ns, ret_damage_ns);
 }
 
+/**
+ * From here on nothing is complete. What was called so before it was known of this damage stays so: it happened then at
+ * the earliest. @return when it happened
+ */
+static int64_t become_busy(struct screen_source *source, int64_t damage_ns)
+{
+	int64_t said_ns;
+
+	/* in this order: who asks meanwhile looks a second time */
+	source->busy_since_ns = damage_ns;
+	said_ns = source->said_complete_ns;
+	if (damage_ns <= said_ns)
+		source->busy_since_ns = damage_ns = said_ns + 1;
+	return damage_ns;
+}
+
 static int run(struct screen_source *source)
 {
-	int retries = 0;
+	int64_t tried_ns = 0; /* since when it is tried in vain; 0: it is not */
 
 	while (!source->stop) {
 		int64_t damage_ns = 0;
 		int r = await_damage(source, &damage_ns);
+		bool asked;
 
 		if (r < 0)
 			return r;
@@ -160,19 +181,24 @@ static int run(struct screen_source *source)
 				continue;
 			damage_ns = clock_now_ns(); /* a keyframe of what does not change */
 		}
-		source->busy_since_ns = damage_ns;
+		asked = r == 0;
+		damage_ns = become_busy(source, damage_ns);
 		sleep_until(source, damage_ns + COALESCE_NS);
 		if (source->stop)
 			break;
 		r = take_picture_at_pace(source, damage_ns);
-		if (r == 0 && ++retries > RETRIES_LIMIT)
-			return -EIO;
 		if (r < 0)
 			return r;
 		if (r > 0) {
-			retries = 0;
+			tried_ns = 0;
 			/* up to the copy; what came while it was encoded may wait in the connection */
 			source->busy_since_ns = source->copied_ns;
+		} else if (asked) {
+			source->busy_since_ns = 0; /* nothing has changed, and it has time */
+		} else if (!tried_ns) {
+			tried_ns = damage_ns;
+		} else if (clock_now_ns() - tried_ns > RETRY_LIMIT_NS) {
+			return -EPIPE;
 		}
 	}
 	return 0;
@@ -275,8 +301,15 @@ static int64_t screen_complete_until(struct source *base, int64_t now_ns)
 {
 	struct screen_source *source = screen(base);
 	int64_t busy_since_ns = source->busy_since_ns;
+	int64_t until_ns = busy_since_ns ? busy_since_ns - 1 : now_ns - REPORT_DELAY_NS;
+	int64_t said_ns = source->said_complete_ns;
 
-	return busy_since_ns ? busy_since_ns - 1 : now_ns - REPORT_DELAY_NS;
+	while (said_ns < until_ns &&
+		!atomic_compare_exchange_weak(&source->said_complete_ns, &said_ns, until_ns))
+		;
+	/* of damage that came just now it may not know what is said here */
+	busy_since_ns = source->busy_since_ns;
+	return busy_since_ns && busy_since_ns <= until_ns ? busy_since_ns - 1 : until_ns;
 }
 
 static void screen_request_keyframe(struct source *base)

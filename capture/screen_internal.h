@@ -37,6 +37,7 @@ struct screen_source {
 	pthread_mutex_t hidden_lock;
 	struct areas hidden[MASK_COUNT]; /* of the canvas, for others */
 	_Atomic int64_t busy_since_ns;   /* 0: waiting for damage */
+	_Atomic int64_t said_complete_ns;
 
 	pthread_mutex_t
 		grabber_lock; /* of the pointer: another thread may cut what this one waits for */

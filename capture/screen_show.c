@@ -86,10 +86,41 @@ static int open_encoder(struct screen_source *source, const char *name, struct e
 		&(struct encoder_options){name, source->options.max_fps}, reterr);
 }
 
-/* A fresh canvas and encoder for the grabber's present size. */
+static int push_gap(struct screen_source *source, Uxrec__Gap__Reason reason, int64_t from_ns,
+	int64_t to_ns, uint64_t count, const char *detail)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topic = (char *)channel_kind_get(CHANNEL_SCREEN)->topic;
+
+	gap.reason = reason;
+	gap.from_ns = session_clock_at(source->context.clock, from_ns);
+	gap.to_ns = session_clock_at(source->context.clock, to_ns);
+	gap.topics = &topic;
+	gap.n_topics = 1;
+	gap.count = count;
+	gap.detail = (char *)detail;
+	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
+}
+
+/* The encoder that needs no hardware takes the place of one that failed. */
+static int fall_back(struct screen_source *source, int64_t failed_ns, const char *why)
+{
+	struct error error = {""};
+	int r;
+
+	log_warning("screen: the encoder failed and is replaced: %s", why);
+	r = open_encoder(source, ENCODER_LAST, &error);
+	if (r < 0)
+		return log_errno(r, "screen: %s", error.text);
+	source->keyframe_seen = false;
+	return push_gap(
+		source, UXREC__GAP__REASON__REASON_ENCODER, failed_ns, clock_now_ns(), 1, why);
+}
+
 int screen_set_up(struct screen_source *source, struct error *reterr)
 {
 	struct grabber_size size = source->grabber->ops->size(source->grabber);
+	struct error error = {""};
 	int r;
 
 	patcher_destroy(steal_ptr(source->patcher));
@@ -102,9 +133,12 @@ int screen_set_up(struct screen_source *source, struct error *reterr)
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
 	if (source->options.hide)
 		canvas_set_mask(source->canvas, MASK_FIXED, &source->options.hide->fixed, NULL);
-	r = open_encoder(source, source->options.encoder, reterr);
+	r = open_encoder(source, source->options.encoder, &error);
+	/* a screen that has grown beyond what hardware takes does not end the session */
+	if (r < 0 && source->size.width != 0)
+		r = fall_back(source, clock_now_ns(), error.text);
 	if (r < 0)
-		return r;
+		return error_set(reterr, r, "%s", error.text);
 	source->size = size;
 	source->keyframe_seen = false;
 	source->owed_ns = source->owed_bytes = 0;
@@ -153,29 +187,11 @@ int64_t screen_take_time(struct screen_source *source, int64_t time_ns)
 	return time_ns;
 }
 
-static int push_gap(struct screen_source *source, Uxrec__Gap__Reason reason, int64_t from_ns,
-	int64_t to_ns, uint64_t count, const char *detail)
-{
-	Uxrec__Gap gap = UXREC__GAP__INIT;
-	char *topic = (char *)channel_kind_get(CHANNEL_SCREEN)->topic;
-
-	gap.reason = reason;
-	gap.from_ns = session_clock_at(source->context.clock, from_ns);
-	gap.to_ns = session_clock_at(source->context.clock, to_ns);
-	gap.topics = &topic;
-	gap.n_topics = 1;
-	gap.count = count;
-	gap.detail = (char *)detail;
-	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
-}
-
-/* The encoder has failed: the one that needs no hardware takes its place. What is to be shown is still there. */
+/* An encoder has failed with a picture. What is to be shown is still there. */
 static int replace_encoder(struct screen_source *source, int failed)
 {
 	int64_t now_ns = clock_now_ns();
 	char detail[256];
-	struct error error;
-	int r;
 
 	if (now_ns - source->encoder_failed_ns > ENCODER_TRUST_NS)
 		source->encoder_failures = 0;
@@ -184,13 +200,7 @@ static int replace_encoder(struct screen_source *source, int failed)
 		return failed;
 	snprintf(detail, sizeof(detail), "%s: %s", encoder_describe(source->encoder),
 		strerror(-failed));
-	log_warning("screen: the encoder failed and is replaced: %s", detail);
-	r = open_encoder(source, ENCODER_LAST, &error);
-	if (r < 0)
-		return log_errno(r, "screen: %s", error.text);
-	source->keyframe_seen = false;
-	return push_gap(
-		source, UXREC__GAP__REASON__REASON_ENCODER, now_ns, clock_now_ns(), 1, detail);
+	return fall_back(source, now_ns, detail);
 }
 
 static int encode(struct screen_source *source, int64_t time_ns, bool keyframe, struct encoded *ret)
@@ -332,16 +342,17 @@ static int count_left_out(struct screen_source *source, int64_t damage_ns)
 {
 	struct left_out *left_out = &source->left_out;
 	int64_t period_ns = NS_PER_S / source->pace.max_fps;
-	int64_t due_ns = source->shown_ns + period_ns;
+	int64_t due_ns = source->shown_ns + period_ns, missed;
 
 	if (due_ns < damage_ns + COALESCE_NS)
 		due_ns = damage_ns + COALESCE_NS;
 	source->shown_ns = source->copied_ns;
-	if (source->pace.fps == source->pace.max_fps || source->copied_ns - due_ns < period_ns)
+	missed = (source->copied_ns - due_ns + period_ns / 2) / period_ns;
+	if (source->pace.fps == source->pace.max_fps || missed <= 0)
 		return 0;
 	if (left_out->count == 0)
 		left_out->from_ns = due_ns;
-	left_out->count += (uint64_t)((source->copied_ns - due_ns) / period_ns);
+	left_out->count += (uint64_t)missed;
 	left_out->to_ns = source->copied_ns;
 	return left_out->to_ns - left_out->from_ns > LEFT_OUT_NS ? screen_tell_left_out(source) : 0;
 }

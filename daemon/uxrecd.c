@@ -46,6 +46,7 @@ struct daemon {
 	struct accessible_announcement *announcement; /* NULL: no input is recorded */
 	sd_event_source *requested, *interrupt, *terminate, *status_timer, *watchdog_timer;
 	uint64_t watchdog_us;
+	bool refused; /* the desktop did not let the screen be seen */
 };
 
 static void free_request(void *item)
@@ -217,15 +218,17 @@ static int add_event_sources(struct daemon *daemon)
 /* ---- starting ---- */
 
 /* What would make every session fail is said now and not when a participant sits there. */
-static int probe_screen(const struct options *options, struct error *reterr)
+static int probe_screen(struct daemon *daemon, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
+	const struct options *options = &daemon->options;
 	const struct grabber_ops *ops = grabber_find(options->screen);
 	int r;
 
 	if (!ops)
 		return 0;
 	r = ops->create(&grabber, options->display, reterr);
+	daemon->refused = ops == &grabber_portal && (r == -EACCES || r == -ETIMEDOUT);
 	if (r == 0 && grabber_caveat(grabber))
 		log_warning("screen: %s", grabber_caveat(grabber));
 	return r;
@@ -309,7 +312,7 @@ static int start(struct daemon *daemon, struct error *reterr)
 	int r = prepare_library(options, reterr);
 
 	if (r == 0)
-		r = probe_screen(options, reterr);
+		r = probe_screen(daemon, reterr);
 	if (r < 0)
 		return r;
 	if (access_init(&daemon->access) < 0 || live_init(&daemon->live) < 0 ||
@@ -421,5 +424,5 @@ int main(int argc, char **argv)
 		print_summary(&daemon);
 	}
 	finish(&daemon);
-	return r < 0 ? 3 : 0;
+	return r < 0 ? daemon.refused ? 4 : 3 : 0;
 }

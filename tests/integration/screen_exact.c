@@ -352,18 +352,21 @@ struct times {
 	const struct easel *easel;
 	int64_t offset_ns, first_ns,
 		latest_ns; /* latest: how long a change was on its way at most */
-	size_t changes, wrong;
+	size_t changes, wrong, put_off;
 };
 
-/* Something was drawn then. */
-static bool was_drawn(const struct easel *easel, int64_t at_ns)
+/* A machine that was too busy to tell of a change in time: what was called complete before stays so. */
+#define PUT_OFF_NS (300 * NS_PER_MS)
+
+/* Something was drawn then, or up to so long before. */
+static bool was_drawn(const struct easel *easel, int64_t at_ns, int64_t before_ns)
 {
 	size_t from = 0, to = easel->stroke_count;
 
 	while (from < to) {
 		size_t middle = (from + to) / 2;
 
-		if (easel->strokes[middle].after_ns + SERVER_NS < at_ns)
+		if (easel->strokes[middle].after_ns + SERVER_NS + before_ns < at_ns)
 			from = middle + 1;
 		else
 			to = middle;
@@ -384,7 +387,8 @@ static int take_times(
 	times->changes++;
 	if (copied_ns - at_ns > times->latest_ns)
 		times->latest_ns = copied_ns - at_ns;
-	times->wrong += copied_ns < at_ns || !was_drawn(times->easel, at_ns);
+	times->wrong += copied_ns < at_ns || !was_drawn(times->easel, at_ns, PUT_OFF_NS);
+	times->put_off += !was_drawn(times->easel, at_ns, 0);
 	return 0;
 }
 
@@ -396,10 +400,11 @@ static void times_are_true(const struct easel *easel, const struct session *sess
 	check(session_each(session, INT64_MIN, INT64_MAX,
 		      UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES,
 		      take_times, &times) == 0);
-	printf("# %zu changes of %zu drawings, %zu at times at which nothing was drawn; at most "
-	       "%.1f ms to the copy\n",
-		times.changes, easel->stroke_count, times.wrong, (double)times.latest_ns / 1e6);
-	expect(times.changes > 20 && times.wrong == 0);
+	printf("# %zu changes of %zu drawings, %zu put off, %zu at times at which nothing was drawn; "
+	       "at most %.1f ms to the copy\n",
+		times.changes, easel->stroke_count, times.put_off, times.wrong,
+		(double)times.latest_ns / 1e6);
+	expect(times.changes > 20 && times.wrong == 0 && times.put_off * 10 < times.changes);
 }
 
 /* ---- the tests ---- */

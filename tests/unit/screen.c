@@ -348,8 +348,9 @@ static void left_out_pictures_are_counted(void)
 
 /* ---- the pace ---- */
 
-/* a second of pictures, each of which takes so many milliseconds, of which it has a processor for `cpu_ms` */
-static bool second(struct pace *pace, int64_t *now_ns, int work_ms, int cpu_ms)
+/* a second of pictures, each of which takes so many milliseconds, of which it has a processor for `cpu_ms` and waits for
+ * it for `waited_ms` */
+static bool second(struct pace *pace, int64_t *now_ns, int work_ms, int cpu_ms, int waited_ms)
 {
 	int64_t end_ns = *now_ns + NS_PER_S;
 	bool changed = false;
@@ -357,8 +358,9 @@ static bool second(struct pace *pace, int64_t *now_ns, int work_ms, int cpu_ms)
 	while (*now_ns < end_ns) {
 		int64_t period_ns = pace_period_ns(pace);
 
-		changed |=
-			pace_note(pace, *now_ns, *now_ns + work_ms * NS_PER_MS, cpu_ms * NS_PER_MS);
+		changed |= pace_note(pace, *now_ns, *now_ns + work_ms * NS_PER_MS,
+			(struct pace_used){0},
+			(struct pace_used){cpu_ms * NS_PER_MS, waited_ms * NS_PER_MS});
 		*now_ns += period_ns > work_ms * NS_PER_MS ? period_ns : work_ms * NS_PER_MS;
 	}
 	return changed;
@@ -371,27 +373,30 @@ static void the_pace_follows_the_load(void)
 
 	pace_init(&pace, 30);
 	for (int i = 0; i < 20; i++)
-		expect(!second(&pace, &now_ns, 10, 9));
+		expect(!second(&pace, &now_ns, 10, 9, 1));
 	expect(pace.fps == 30);
 	/* more than seven tenths of a processor */
 	for (int i = 0; i < 4; i++)
-		second(&pace, &now_ns, 28, 27);
+		second(&pace, &now_ns, 28, 27, 1);
 	expect(pace.fps == 15);
 	for (int i = 0; i < 20; i++)
-		expect(!second(&pace, &now_ns, 28, 27)); /* the double would be too much */
+		expect(!second(&pace, &now_ns, 28, 27, 1)); /* the double would be too much */
 	/* others need the machine: it waits longer than it works */
 	for (int i = 0; i < 10; i++)
-		second(&pace, &now_ns, 60, 10);
+		second(&pace, &now_ns, 60, 10, 50);
 	expect(pace.fps >= PACE_LEAST_FPS && pace.fps < 8);
 	for (int i = 0; i < 30; i++)
-		second(&pace, &now_ns, 5, 5);
+		second(&pace, &now_ns, 5, 5, 0);
 	expect(pace.fps == 30);
 	/* waiting for little is not waiting */
 	for (int i = 0; i < 10; i++)
-		expect(!second(&pace, &now_ns, 1, 0));
+		expect(!second(&pace, &now_ns, 1, 0, 1));
+	/* nor is what a graphics card or a far display takes */
+	for (int i = 0; i < 10; i++)
+		expect(!second(&pace, &now_ns, 25, 3, 1));
 	pace_init(&pace, 5);
 	for (int i = 0; i < 10; i++)
-		second(&pace, &now_ns, 500, 499);
+		second(&pace, &now_ns, 500, 499, 1);
 	expect(pace.fps == 5);
 }
 
