@@ -51,6 +51,7 @@ LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-randr xcb-xtest libevdev spng wayland-client wayland-server
+LIBS_damage   := x264
 
 # two calls: one library that is not there makes pkg-config say nothing of the others
 pkg_cflags := $(patsubst -I%,-isystem %,$(sort $(shell pkg-config --cflags $(LIBS_protocol) $(LIBS_capture) $(LIBS_replay) \
@@ -81,11 +82,13 @@ PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-play uxrec-robot
 INSTALLED := uxrecd uxrec
 HELPERS := uxrec-inputd uxrec-doctor uxrec-play
 
-C_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c))
+# libx264 is touched by nothing else, and its headers are not needed for the rest
+DAMAGE := $(B)/tests/bench/damage
+C_TESTS := $(filter-out $(DAMAGE),$(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c)))
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c)) $(B)/gen/tests/xdg-shell.o
 
 .PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
-	check-vm check-asan check-tsan check-coverage bench bench-file bench-input bench-screen bench-sound install clean format
+	check-vm check-asan check-tsan check-coverage bench bench-damage bench-file bench-input bench-screen bench-sound install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -249,7 +252,8 @@ $(G)/tests/xdg-shell.c:
 	$(Q)mkdir -p $(@D)
 	$(Q)wayland-scanner private-code $(XDG_SHELL) $@
 
-$(C_TESTS): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcapture.a $(B)/libreplay.a $(B)/libprotocol.a
+$(DAMAGE): LIBS_tests += $(LIBS_damage)
+$(C_TESTS) $(DAMAGE): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcapture.a $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_tests) $(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
@@ -310,6 +314,13 @@ bench-file: tests
 # evemu-record: UXREC_VM_LONG=1 tests/run vm
 bench-input: tests
 	@$(B)/tests/bench/input $(ARGS)
+
+# what a little change of the screen costs, as a whole picture, as patches, as stripes and by libx264 that is told
+# what has not changed; ARGS="--changes 100"
+bench-damage: tests
+	@.ci/install bench
+	@$(MAKE) --no-print-directory $(DAMAGE)
+	@$(DAMAGE) $(ARGS)
 
 # what recording the screen costs beside other recorders, in half an hour; ARGS="--seconds 10 --peers x11grab"
 bench-screen: all tests
