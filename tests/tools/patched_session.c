@@ -220,9 +220,9 @@ static void set_size(struct making *making, int width, int height)
 	picture_destroy(steal_ptr(making->picture));
 	making->width = width;
 	making->height = height;
-	must(picture_create(&making->picture, width, height) == 0);
+	must(picture_create(&making->picture, width, height, CHROMA_420) == 0);
 	must(encoder_create(&making->encoder, making->picture->width, making->picture->height,
-		     &(struct encoder_options){ENCODER_LAST, 30}, NULL) == 0);
+		     &(struct encoder_options){ENCODER_LAST, 30, CHROMA_420}, NULL) == 0);
 	info.width_px = (uint32_t)width;
 	info.height_px = (uint32_t)height;
 	info.grabber = (char *)"test";
