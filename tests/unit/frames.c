@@ -4,7 +4,9 @@
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
+#include "replay/export.h"
 #include "replay/frames.h"
+#include "replay/session.h"
 
 #include <errno.h>
 #include <spng.h>
@@ -312,6 +314,26 @@ static void fill_with_line(struct drawing *drawing, int x)
 		memcpy(&drawing->pixels[(y * 64 + x) * 4], (uint8_t[]){0, 0, 255, 255}, 4);
 }
 
+/* a film has one format: what changes is refused, unless it is coded anew */
+static void expect_export_as_one(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *path = temporary_path("formats.mcap"), *film = temporary_path("film.mkv");
+	struct bleeps none = {0};
+	struct export_options options = {
+		.format = EXPORT_MKV, .from_ns = INT64_MIN, .to_ns = INT64_MAX, .bleeps = &none};
+	struct error error;
+
+	check(session_open_path(&session, path, &error) == 0);
+	expect(session_export(session, film, &options, NULL, &error) == -EOPNOTSUPP);
+	expect(strstr(error.text, "the video is AV1 up to") != NULL);
+	options.format = EXPORT_H264;
+	expect(session_export(session, film, &options, NULL, &error) == -EOPNOTSUPP);
+	options.format = EXPORT_MKV;
+	options.draw = DRAWING_PATCHES;
+	expect(session_export(session, film, &options, NULL, &error) == 0);
+}
+
 static void the_video_may_change_its_format(void)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -349,6 +371,7 @@ static void the_video_may_change_its_format(void)
 			pixel(&frame, 40, 9)[0] < 55);
 	}
 	expect(frames_faults(frames).pictures == 3);
+	expect_export_as_one();
 }
 
 static void nothing_is_shown_before_the_first_keyframe(void)
