@@ -137,6 +137,14 @@ static const struct kind kinds[] = {
 
 const char *const encoder_names[] = {"auto", "h264_vaapi", "libx264", "libaom-av1", NULL};
 
+bool encoder_keeps(const char *name, enum chroma chroma)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(kinds[i].name, name) == 0)
+			return chroma == CHROMA_420 || !kinds[i].hardware;
+	return true;
+}
+
 static void set_up(AVCodecContext *codec, const struct kind *kind, int width, int height,
 	const struct encoder_options *options)
 {
@@ -231,7 +239,7 @@ static int open_kind(struct encoder *encoder, int width, int height,
 
 	if (!codec)
 		return error_set(reterr, -ENOENT, "libavcodec was built without it");
-	if (kind->hardware && options->chroma != CHROMA_420)
+	if (!encoder_keeps(kind->name, options->chroma))
 		return error_set(reterr, -EOPNOTSUPP, "it has no 4:4:4; take libx264, or 4:2:0");
 	encoder->last_us = INT64_MIN;
 	encoder->codec = avcodec_alloc_context3(codec);

@@ -21,6 +21,9 @@ struct encoder_options {
 /** What may be asked for; ends with NULL. */
 extern const char *const encoder_names[];
 
+/** @return whether an encoder of encoder_names is for pictures of such chroma */
+bool encoder_keeps(const char *name, enum chroma chroma);
+
 /**
  * A hardware encoder is asked for a picture at once: it is taken when it gives what this program relies on, one
  * picture for each and SPS and PPS with a keyframe. Of "auto" the log says why not another.
