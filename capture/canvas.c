@@ -93,7 +93,7 @@ int64_t areas_pixels(const struct areas *areas)
 
 /* ---- the canvas ---- */
 
-int canvas_create(struct canvas **ret, int width, int height)
+int canvas_create(struct canvas **ret, int width, int height, enum chroma chroma)
 {
 	_destroy_(canvas) struct canvas *canvas = calloc(1, sizeof(*canvas));
 
@@ -107,7 +107,7 @@ int canvas_create(struct canvas **ret, int width, int height)
 	canvas->pixels = calloc((size_t)height, (size_t)canvas->stride);
 	canvas->hidden_row = malloc((size_t)canvas->stride);
 	if (!canvas->pixels || !canvas->hidden_row ||
-		picture_create(&canvas->picture, width, height) < 0)
+		picture_create(&canvas->picture, width, height, chroma) < 0)
 		return -ENOMEM;
 	memset(canvas->hidden_row, HIDDEN, (size_t)canvas->stride);
 	*ret = steal_ptr(canvas);

@@ -48,7 +48,7 @@ struct canvas {
 };
 
 /** @return 0 (black, freed by canvas_destroy()), -EINVAL for a size out of range, or -ENOMEM */
-int canvas_create(struct canvas **ret, int width, int height);
+int canvas_create(struct canvas **ret, int width, int height, enum chroma chroma);
 void canvas_destroy(struct canvas *canvas);
 DEFINE_DESTROY(canvas);
 

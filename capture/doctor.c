@@ -62,7 +62,7 @@ static void take_picture(
 	int64_t damage_ns, copied_ns, r;
 	uint8_t *jpeg;
 
-	if (canvas_create(&canvas, size.width, size.height) < 0 ||
+	if (canvas_create(&canvas, size.width, size.height, CHROMA_420) < 0 ||
 		grabber->ops->wait(grabber, -1, clock_now_ns() + NS_PER_S, &damage_ns) <= 0 ||
 		grabber->ops->grab(grabber, canvas, &copied_ns) < 0) {
 		find(report, BAD, "screen", "", "the screen could not be copied");
@@ -77,17 +77,21 @@ static void take_picture(
 	report->picture_height_px = (uint32_t)size.height;
 }
 
-static void check_encoder(Uxrec__DoctorReport *report, struct grabber_size size)
+static void check_encoder(
+	Uxrec__DoctorReport *report, struct grabber_size size, const struct doctor_options *options)
 {
 	_destroy_(encoder) struct encoder *encoder = NULL;
 	struct error error = {"no memory"};
 
 	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,
-		    &(struct encoder_options){"auto", 30}, &error) < 0)
-		find(report, BAD, "encoder", "apt install libavcodec-extra or libavcodec59", "%s",
-			error.text);
+		    &(struct encoder_options){options->encoder, 30, options->chroma}, &error) < 0)
+		find(report, BAD, "encoder",
+			"start uxrecd with another --encoder or --chroma, or apt install libavcodec59",
+			"%s", error.text);
 	else
-		find(report, GOOD, "encoder", "", "H.264 by %s", encoder_describe(encoder));
+		find(report, GOOD, "encoder", "", "%s by %s",
+			strcmp(encoder_format(encoder), "av1") == 0 ? "AV1" : "H.264",
+			encoder_describe(encoder));
 }
 
 /* Under Wayland an X display shows the programs that still speak X, and nothing else. */
@@ -148,7 +152,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 			"run uxrecd on the machine and in the container where the display is, with an "
 			"X server that has DAMAGE, XFIXES and MIT-SHM",
 			"%s", grabber_caveat(grabber));
-	check_encoder(report, size);
+	check_encoder(report, size, options);
 	if (options->picture && options->hidden)
 		find(report, GOOD, "screen", "",
 			"a study hides parts of the screen: it is not shown before a session");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/ear.h"
+#include "capture/picture.h"
 #include "capture/policy.h"
 #include "protocol/wire.pb-c.h"
 
@@ -13,8 +14,10 @@ struct doctor_options {
 	const char *helper;    /* path of uxrec-inputd */
 	const char *library;   /* folder of the sessions, NULL: not looked at */
 	struct ear_wish sound; /* a name of "none": not listened to */
-	bool picture;          /* with a picture of the screen as it is now */
-	bool hidden; /* but a study hides parts of it, from whoever looks too: then without */
+	const char *encoder;   /* see encoder_create(); of pictures with this chroma */
+	enum chroma chroma;
+	bool picture; /* with a picture of the screen as it is now */
+	bool hidden;  /* but a study hides parts of it, from whoever looks too: then without */
 };
 
 /**

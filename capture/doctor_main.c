@@ -140,7 +140,8 @@ int main(int argc, char **argv)
 		.input = "auto",
 		.devices = "",
 		.helper = helper ? helper : "uxrec-inputd",
-		.sound = {"auto", NULL, false}};
+		.sound = {"auto", NULL, false},
+		.encoder = "auto"};
 	Uxrec__DoctorReport *report;
 	bool json = false, good, sound_is_known = true, keys_are_known = true;
 	enum key_policy keys = KEY_POLICY_CLASSES;

@@ -6,12 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Encodes pictures of one size to H.264. One thread at a time. */
+/** Encodes pictures of one size to H.264 or AV1. One thread at a time. */
 struct encoder;
 
 struct encoder_options {
-	const char *name; /* of encoder_names; "auto": the first that works */
+	const char *name; /* of encoder_names; "auto": the first for H.264 that works */
 	int max_fps;
+	enum chroma chroma; /* of the pictures */
 };
 
 /** The one that is always there. */
@@ -20,13 +21,16 @@ struct encoder_options {
 /** What may be asked for; ends with NULL. */
 extern const char *const encoder_names[];
 
+/** @return whether an encoder of encoder_names is for pictures of such chroma */
+bool encoder_keeps(const char *name, enum chroma chroma);
+
 /**
  * A hardware encoder is asked for a picture at once: it is taken when it gives what this program relies on, one
  * picture for each and SPS and PPS with a keyframe. Of "auto" the log says why not another.
  *
  * @param ret            set on success; freed by encoder_destroy()
  * @param width, height  even, in pixels
- * @return 0, or a negative errno with the reason
+ * @return 0, or a negative errno with the reason: -EOPNOTSUPP when it is not for such chroma
  */
 int encoder_create(struct encoder **ret, int width, int height,
 	const struct encoder_options *options, struct error *reterr);
@@ -36,9 +40,14 @@ DEFINE_DESTROY(encoder);
 /** Name and settings as they were asked for, for the session file. */
 const char *encoder_describe(const struct encoder *encoder);
 
+/** What comes of it, as CompressedVideo.format says it: "h264" or "av1". */
+const char *encoder_format(const struct encoder *encoder);
+
 /** One coded picture; valid until the next call on the encoder. */
 struct encoded {
-	const unsigned char *data; /* Annex B, exactly one picture, SPS and PPS with a keyframe */
+	/* exactly one picture: of H.264 Annex B, SPS and PPS with a keyframe; of AV1 a temporal unit of the low-overhead
+	 * format (AV1 specification, section 5), a sequence header with a keyframe */
+	const unsigned char *data;
 	size_t size_bytes;
 	bool keyframe;
 };
@@ -46,6 +55,7 @@ struct encoded {
 /**
  * Encode the picture as it is now. There is no delay: one picture in, one picture out.
  *
+ * @param picture   of the chroma that was asked for
  * @param time_ns   must grow from call to call
  * @param keyframe  make it one that a decoder can begin with
  * @return 0, or a negative errno: the encoder must then be replaced

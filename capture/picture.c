@@ -6,8 +6,25 @@
 #include <libyuv.h>
 #include <string.h>
 
-int picture_create(struct picture **ret, int screen_width, int screen_height)
+const char *const chroma_names[] = {"420", "444", NULL};
+
+/* both have one matrix: what is tagged is true of both */
+static const struct {
+	int shift; /* chroma has so many bits less of a position */
+	int (*convert)(const uint8_t *from, int from_stride, uint8_t *y, int stride_y, uint8_t *u,
+		int stride_u, uint8_t *v, int stride_v, int width, int height);
+	int (*scale)(const uint8_t *from_y, int from_stride_y, const uint8_t *from_u,
+		int from_stride_u, const uint8_t *from_v, int from_stride_v, int from_width,
+		int from_height, uint8_t *y, int stride_y, uint8_t *u, int stride_u, uint8_t *v,
+		int stride_v, int width, int height, enum FilterMode filter);
+} chromas[CHROMA_COUNT] = {
+	[CHROMA_420] = {1, ARGBToI420, I420Scale},
+	[CHROMA_444] = {0, ARGBToI444, I444Scale},
+};
+
+int picture_create(struct picture **ret, int screen_width, int screen_height, enum chroma kind)
 {
+	int shift = chromas[kind].shift;
 	_destroy_(picture) struct picture *picture = calloc(1, sizeof(*picture));
 	size_t luma, chroma;
 
@@ -15,12 +32,14 @@ int picture_create(struct picture **ret, int screen_width, int screen_height)
 		return -ENOMEM;
 	picture->width = (screen_width + 1) & ~1;
 	picture->height = (screen_height + 1) & ~1;
+	picture->chroma = kind;
 	picture->stride_y = (picture->width + 63) & ~63;
-	picture->stride_uv = picture->stride_y / 2;
+	picture->stride_uv = picture->stride_y >> shift;
 	luma = (size_t)picture->stride_y * (size_t)picture->height;
-	chroma = luma / 4;
+	chroma = luma >> 2 * shift;
+	picture->size_bytes = luma + 2 * chroma;
 	/* the encoder may read a vector past the end */
-	if (posix_memalign((void **)&picture->memory, 64, luma + 2 * chroma + 64) != 0)
+	if (posix_memalign((void **)&picture->memory, 64, picture->size_bytes + 64) != 0)
 		return -ENOMEM;
 	picture->y = picture->memory;
 	picture->u = picture->y + luma;
@@ -39,23 +58,36 @@ void picture_destroy(struct picture *picture)
 	free(picture);
 }
 
+/* An odd edge: double it, so that the padding compresses to nothing. */
+static void double_edges(uint8_t *plane, int stride, const struct rect *rect)
+{
+	uint8_t *at = plane + (ptrdiff_t)rect->y * stride + rect->x;
+
+	if (rect->width & 1)
+		for (int row = 0; row < rect->height; row++)
+			at[(ptrdiff_t)row * stride + rect->width] =
+				at[(ptrdiff_t)row * stride + rect->width - 1];
+	if (rect->height & 1)
+		memcpy(at + (ptrdiff_t)rect->height * stride,
+			at + (ptrdiff_t)(rect->height - 1) * stride,
+			(size_t)((rect->width + 1) & ~1));
+}
+
 void picture_put(
 	struct picture *picture, const struct rect *rect, const uint8_t *pixels, int stride_bytes)
 {
-	uint8_t *y = picture->y + (ptrdiff_t)rect->y * picture->stride_y + rect->x;
-	ptrdiff_t uv = (ptrdiff_t)(rect->y / 2) * picture->stride_uv + rect->x / 2;
+	int shift = chromas[picture->chroma].shift;
+	ptrdiff_t y = (ptrdiff_t)rect->y * picture->stride_y + rect->x;
+	ptrdiff_t uv = (ptrdiff_t)(rect->y >> shift) * picture->stride_uv + (rect->x >> shift);
 
-	ARGBToI420(pixels, stride_bytes, y, picture->stride_y, picture->u + uv, picture->stride_uv,
-		picture->v + uv, picture->stride_uv, rect->width, rect->height);
-	/* an odd edge: double it, so that the padding compresses to nothing */
-	if (rect->width & 1)
-		for (int row = 0; row < rect->height; row++)
-			y[(ptrdiff_t)row * picture->stride_y + rect->width] =
-				y[(ptrdiff_t)row * picture->stride_y + rect->width - 1];
-	if (rect->height & 1)
-		memcpy(y + (ptrdiff_t)rect->height * picture->stride_y,
-			y + (ptrdiff_t)(rect->height - 1) * picture->stride_y,
-			(size_t)((rect->width + 1) & ~1));
+	chromas[picture->chroma].convert(pixels, stride_bytes, picture->y + y, picture->stride_y,
+		picture->u + uv, picture->stride_uv, picture->v + uv, picture->stride_uv,
+		rect->width, rect->height);
+	double_edges(picture->y, picture->stride_y, rect);
+	if (shift == 0) {
+		double_edges(picture->u, picture->stride_uv, rect);
+		double_edges(picture->v, picture->stride_uv, rect);
+	}
 }
 
 void picture_interleave(
@@ -98,13 +130,13 @@ int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_
 {
 	_destroy_(picture) struct picture *small = NULL;
 	int height = (int)((int64_t)picture->height * width / picture->width);
-	int r = picture_create(&small, width, height > 0 ? height : 2);
+	int r = picture_create(&small, width, height > 0 ? height : 2, picture->chroma);
 
 	if (r < 0)
 		return r;
-	r = I420Scale(picture->y, picture->stride_y, picture->u, picture->stride_uv, picture->v,
-		picture->stride_uv, picture->width, picture->height, small->y, small->stride_y,
-		small->u, small->stride_uv, small->v, small->stride_uv, small->width, small->height,
-		kFilterBox);
+	r = chromas[picture->chroma].scale(picture->y, picture->stride_y, picture->u,
+		picture->stride_uv, picture->v, picture->stride_uv, picture->width, picture->height,
+		small->y, small->stride_y, small->u, small->stride_uv, small->v, small->stride_uv,
+		small->width, small->height, kFilterBox);
 	return r != 0 ? -EINVAL : encode_jpeg(small, ret_data);
 }

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 /** A rectangle on a screen, in pixels from its top left corner. */
@@ -9,19 +10,31 @@ struct rect {
 	int x, y, width, height;
 };
 
+/** How much of colour a picture keeps. */
+enum chroma {
+	CHROMA_420, /* one colour for every two by two pixels (libyuv's I420) */
+	CHROMA_444, /* one for every pixel (I444) */
+	CHROMA_COUNT,
+};
+
+/** "420" and "444", by enum chroma; ends with NULL. */
+extern const char *const chroma_names[];
+
 /**
- * The persistent picture that the encoder reads: planar YUV 4:2:0, BT.601 limited range (libyuv's
- * I420). Width and height are even; of an odd screen the last column or row is doubled.
+ * The persistent picture that the encoder reads: planar YUV, BT.601 limited range, whatever its chroma. Width
+ * and height are even; of an odd screen the last column or row is doubled.
  */
 struct picture {
 	int width, height;
+	enum chroma chroma;
 	int stride_y, stride_uv; /* bytes; multiples of 32 */
 	uint8_t *y, *u, *v;      /* of `memory` */
 	uint8_t *memory;
+	size_t size_bytes; /* of all three planes */
 };
 
 /** @return 0 (black, freed by picture_destroy()) or -ENOMEM */
-int picture_create(struct picture **ret, int screen_width, int screen_height);
+int picture_create(struct picture **ret, int screen_width, int screen_height, enum chroma chroma);
 void picture_destroy(struct picture *picture);
 DEFINE_DESTROY(picture);
 
@@ -51,7 +64,7 @@ const struct pixel_layout *pixel_layout_find(int bits, uint32_t red, uint32_t gr
 void pixel_layout_convert(const struct pixel_layout *layout, const uint8_t *from, int from_stride,
 	uint8_t *to, int to_stride, int width, int height);
 
-/** Copy the picture with its chroma planes interleaved: NV12. Strides in bytes. */
+/** Copy a picture of CHROMA_420 with its chroma planes interleaved: NV12. Strides in bytes. */
 void picture_interleave(
 	const struct picture *picture, uint8_t *y, int stride_y, uint8_t *uv, int stride_uv);
 

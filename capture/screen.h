@@ -10,7 +10,8 @@ struct screen_options {
 	const char *encoder; /* see encoder_create() */
 	/* "usual", "low" (nice 5) or "idle" (SCHED_IDLE: only what nobody else wants of the machine); NULL: usual */
 	const char *priority;
-	int max_fps;                   /* 1 to 240 */
+	int max_fps; /* 1 to 240 */
+	enum chroma chroma;
 	const struct hide_rules *hide; /* NULL: nothing is; lives longer than the source */
 };
 

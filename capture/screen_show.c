@@ -83,7 +83,7 @@ static int open_encoder(struct screen_source *source, const char *name, struct e
 
 	encoder_destroy(steal_ptr(source->encoder));
 	return encoder_create(&source->encoder, picture->width, picture->height,
-		&(struct encoder_options){name, source->options.max_fps}, reterr);
+		&(struct encoder_options){name, source->options.max_fps, picture->chroma}, reterr);
 }
 
 static int push_gap(struct screen_source *source, Uxrec__Gap__Reason reason, int64_t from_ns,
@@ -125,7 +125,7 @@ int screen_set_up(struct screen_source *source, struct error *reterr)
 
 	patcher_destroy(steal_ptr(source->patcher));
 	canvas_destroy(steal_ptr(source->canvas));
-	r = canvas_create(&source->canvas, size.width, size.height);
+	r = canvas_create(&source->canvas, size.width, size.height, source->options.chroma);
 	if (r == 0)
 		r = patcher_create(&source->patcher, source->canvas);
 	if (r < 0)
@@ -227,7 +227,7 @@ static int push_video(
 	timestamp.nanos = (int32_t)(session_ns % NS_PER_S);
 	video.timestamp = &timestamp;
 	video.frame_id = (char *)"screen0";
-	video.format = (char *)"h264";
+	video.format = (char *)encoder_format(source->encoder);
 	video.data.data = (uint8_t *)encoded->data;
 	video.data.len = encoded->size_bytes;
 	return push(source, info, &video.base);

@@ -41,8 +41,9 @@ static const char usage[] =
 	"  --monitor            what the machine plays is heard too\n"
 	"  --sync SECONDS|packet what a power cut may cost (default 1); 'packet': nothing\n"
 	"  --fps N              most pictures a second, 1 to 240 (default 30)\n"
-	"  --encoder auto|h264_vaapi|libx264\n"
-	"                       what encodes the screen (default auto: hardware where it works)\n"
+	"  --encoder auto|h264_vaapi|libx264|libaom-av1\n"
+	"                       what encodes the screen (default auto: H.264, by hardware where it works)\n"
+	"  --chroma 420|444     444: with the colour of every pixel, for half as much work again (default 420)\n"
 	"  --priority usual|low|idle\n"
 	"                       of grabbing and encoding the screen (default low)\n"
 	"  --verbose            say more\n"
@@ -65,6 +66,7 @@ enum {
 	OPTION_MONITOR,
 	OPTION_FPS,
 	OPTION_ENCODER,
+	OPTION_CHROMA,
 	OPTION_PRIORITY,
 	OPTION_SYNC,
 	OPTION_VERBOSE,
@@ -151,6 +153,15 @@ static int parse_sync(struct options *options, const char *value)
 	return seconds < 0 ? wrong("sync", value, "'packet', or 1 to 60 seconds") : 0;
 }
 
+static int take_chroma(struct options *options, const char *value)
+{
+	int r = take_choice(&value, "chroma", value, chroma_names);
+
+	while (r == 0 && strcmp(chroma_names[options->chroma], value) != 0)
+		options->chroma = (options->chroma + 1) % CHROMA_COUNT;
+	return r;
+}
+
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "wlr", "portal", "test", "none", NULL};
@@ -180,6 +191,7 @@ static int take_option(struct options *options, int c, const char *value)
 		options->max_fps = parse_number(value, 1, 240);
 		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
 	case OPTION_ENCODER: return take_choice(&options->encoder, "encoder", value, encoder_names);
+	case OPTION_CHROMA: return take_chroma(options, value);
 	case OPTION_PRIORITY: return take_choice(&options->priority, "priority", value, priorities);
 	case OPTION_SYNC: return parse_sync(options, value);
 	case OPTION_HOST:
@@ -256,6 +268,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"monitor", no_argument, NULL, OPTION_MONITOR},
 		{"fps", required_argument, NULL, OPTION_FPS},
 		{"encoder", required_argument, NULL, OPTION_ENCODER},
+		{"chroma", required_argument, NULL, OPTION_CHROMA},
 		{"priority", required_argument, NULL, OPTION_PRIORITY},
 		{"sync", required_argument, NULL, OPTION_SYNC},
 		{"verbose", no_argument, NULL, OPTION_VERBOSE},
@@ -287,6 +300,9 @@ int options_parse(struct options *options, int argc, char **argv)
 			text_quote(argv[optind]).text);
 		r = 2;
 	}
+	if (r == 0 && !encoder_keeps(options->encoder, options->chroma))
+		r = wrong("chroma", chroma_names[options->chroma],
+			"not with this --encoder; libx264 and libaom-av1 have it");
 	if (r == 0)
 		r = fill_defaults(options);
 	if (r == 0)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/ear.h"
+#include "capture/picture.h"
 #include "protocol/base/error.h"
 
 #include <stdbool.h>
@@ -19,7 +20,8 @@ struct options {
 	struct ear_wish sound; /* a name of "none": no sound */
 	bool monitor;          /* what the machine plays, too */
 	int max_fps;
-	const char *encoder;  /* see encoder_create() */
+	const char *encoder; /* see encoder_create() */
+	enum chroma chroma;
 	const char *priority; /* of the screen: "usual", "low", "idle" */
 	int64_t sync_every_ns;
 	const char *allowed_hosts[8];

@@ -159,6 +159,7 @@ static int start_screen(
 	const struct screen_options wanted = {.grabber = options->screen,
 		.display = options->display,
 		.encoder = options->encoder,
+		.chroma = options->chroma,
 		.priority = options->priority,
 		.max_fps = options->max_fps,
 		.hide = &station->hide};

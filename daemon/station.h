@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/ear.h"
+#include "capture/picture.h"
 #include "daemon/library.h"
 #include "daemon/live.h"
 #include "daemon/recorder.h"
@@ -22,7 +23,8 @@ struct station_options {
 	bool monitor;          /* what the machine plays is recorded too */
 	const char *helper;    /* path of uxrec-inputd */
 	int max_fps;
-	const char *encoder;   /* see encoder_create() */
+	const char *encoder; /* see encoder_create() */
+	enum chroma chroma;
 	const char *priority;  /* of the screen: "usual", "low", "idle" */
 	int64_t sync_every_ns; /* see recorder.h */
 	struct live *live;

@@ -161,6 +161,8 @@ struct packet *station_doctor_packet(struct station *station, uint64_t request)
 		.helper = options->helper,
 		.library = options->library,
 		.sound = options->sound,
+		.encoder = options->encoder,
+		.chroma = options->chroma,
 		.picture = true,
 		.hidden = library_studies_hide(options->studies)};
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;

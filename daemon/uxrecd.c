@@ -291,6 +291,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.helper = options->helper,
 		.max_fps = options->max_fps,
 		.encoder = options->encoder,
+		.chroma = options->chroma,
 		.priority = options->priority,
 		.sync_every_ns = options->sync_every_ns,
 		.live = &daemon->live,

@@ -68,14 +68,61 @@ int export_set_extradata(AVStream *stream, const void *data, size_t size)
 	return 0;
 }
 
-/* SPS and PPS stand before the first slice of a keyframe, in Annex B. @return their size */
-static size_t parameter_sets(const unsigned char *data, size_t size)
+/* part of a picture */
+struct part {
+	const unsigned char *data;
+	size_t size;
+};
+
+/* SPS and PPS stand before the first slice of a keyframe, in Annex B. */
+static struct part parameter_sets(const unsigned char *data, size_t size)
 {
 	for (size_t i = 0; i + 3 < size; i++)
 		if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1 &&
 			((data[i + 3] & 31) == 5 || (data[i + 3] & 31) == 1))
-			return i > 0 && data[i - 1] == 0 ? i - 1 : i;
-	return 0;
+			return (struct part){data, i > 0 && data[i - 1] == 0 ? i - 1 : i};
+	return (struct part){data, 0};
+}
+
+/* The sequence header of a keyframe, in the low-overhead format: AV1 specification, 5.3.2 and 4.10.5. */
+static struct part sequence_header(const unsigned char *data, size_t size)
+{
+	size_t at = 0;
+
+	while (at < size && data[at] & 2) { /* each says its size */
+		size_t begin = at, length = 0;
+		unsigned shift = 0;
+
+		at += data[at] & 4 ? 2 : 1;
+		for (bool more = true; more && at < size && shift < 28; shift += 7) {
+			length |= (size_t)(data[at] & 127) << shift;
+			more = data[at++] & 128;
+		}
+		if (at > size || length > size - at)
+			break;
+		at += length;
+		if ((data[begin] >> 3 & 15) == 1)
+			return (struct part){data + begin, at - begin};
+	}
+	return (struct part){data, 0};
+}
+
+static const struct coding {
+	const char *format, *name;
+	enum AVCodecID id;
+	struct part (*find_header)(const unsigned char *data, size_t size);
+	bool webm, bare; /* which of the formats that are not for all have it */
+} codings[] = {
+	{"h264", "H.264", AV_CODEC_ID_H264, parameter_sets, .bare = true},
+	{"av1", "AV1", AV_CODEC_ID_AV1, sequence_header, .webm = true},
+};
+
+static const struct coding *find_coding(const char *format)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(codings); i++)
+		if (strcmp(codings[i].format, format) == 0)
+			return &codings[i];
+	return NULL;
 }
 
 int export_find_message(const struct export *export, uint16_t known, struct reader_message *ret)
@@ -138,31 +185,55 @@ static int find_newest(struct export *export)
 	return r < 0 ? r : 0;
 }
 
-static int add_video(struct export *export)
+/* the stream of pictures that are passed on, with what the first one says */
+static int add_stream(struct export *export, const Foxglove__CompressedVideo *first)
 {
-	struct reader_message message;
-	Foxglove__CompressedVideo *video;
-	int r = find_keyframe(export, &message);
+	const struct coding *coding = export->coding;
+	struct part header = coding->find_header(first->data.data, first->data.len);
+	int r = -ENOMEM;
 
-	if (r <= 0)
-		return r;
-	video = foxglove__compressed_video__unpack(
-		NULL, message.data.size_bytes, message.data.data);
-	if (!video)
-		return -EBADMSG;
 	export->video = avformat_new_stream(export->out, NULL);
-	r = export->video ? export_set_extradata(export->video, video->data.data,
-				    parameter_sets(video->data.data, video->data.len))
-			  : -ENOMEM;
-	foxglove__compressed_video__free_unpacked(video, NULL);
+	if (export->video)
+		r = export_set_extradata(export->video, header.data, header.size);
 	if (r < 0)
 		return r;
 	set_size(export, export->video->codecpar);
 	export->video->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
-	export->video->codecpar->codec_id = AV_CODEC_ID_H264;
+	export->video->codecpar->codec_id = coding->id;
 	export->video->time_base = (AVRational){1, 1000};
 	av_dict_set(&export->video->metadata, "title", "screen", 0);
 	return find_newest(export);
+}
+
+/* Pass pictures on, or code them anew where the format does not have them as they are. */
+static int add_video(struct export *export)
+{
+	enum export_format format = export->options->format;
+	int64_t begin_ns = export->begin_ns;
+	struct reader_message message;
+	Foxglove__CompressedVideo *first;
+	int r = find_keyframe(export, &message);
+
+	if (r <= 0)
+		return r;
+	first = foxglove__compressed_video__unpack(
+		NULL, message.data.size_bytes, message.data.data);
+	export->coding = first ? find_coding(first->format) : NULL;
+	if (format == EXPORT_WEBM && !(export->coding && export->coding->webm)) {
+		export->begin_ns = begin_ns;
+		r = export_open_drawer(export);
+	} else if (!export->coding) {
+		r = -EBADMSG;
+	} else if (format == EXPORT_H264 && !export->coding->bare) {
+		r = error_set(export->error, -EOPNOTSUPP,
+			"the session's video is %s: export it as mkv, mp4 or webm, or as H.264 with "
+			"--to mkv --draw patches",
+			export->coding->name);
+	} else {
+		r = add_stream(export, first);
+	}
+	foxglove__compressed_video__free_unpacked(first, NULL);
+	return r;
 }
 
 /* ---- chapters ---- */
@@ -252,6 +323,13 @@ static int take_picture(struct export *export, const struct reader_message *mess
 
 	if (!video)
 		return 0; /* reading has told it */
+	if (find_coding(video->format) != export->coding) {
+		foxglove__compressed_video__free_unpacked(video, NULL);
+		return error_set(export->error, -EOPNOTSUPP,
+			"the video is %s up to %.1f s and something else then, because its encoder "
+			"failed: export it with --draw patches",
+			export->coding->name, (double)ms_of(export, message->time_ns) / 1000);
+	}
 	if (pts <= export->last_video)
 		pts = export->last_video + 1;
 	if (message->time_ns == export->newest_ns && ms_of(export, export->end_ns) > pts)
@@ -313,13 +391,9 @@ static int write_all(struct export *export)
 
 static int add_pictures(struct export *export)
 {
-	enum export_format format = export->options->format;
-
-	if (!formats[format].pictures)
+	if (!formats[export->options->format].pictures)
 		return 0;
-	/* WebM has no H.264 */
-	return export->options->draw || format == EXPORT_WEBM ? export_open_drawer(export)
-							      : add_video(export);
+	return export->options->draw ? export_open_drawer(export) : add_video(export);
 }
 
 static int write_header(struct export *export, const char *path)

@@ -10,8 +10,8 @@
 enum export_format {
 	EXPORT_MKV,  /* picture and sound as they were coded, at their times to the millisecond */
 	EXPORT_MP4,  /* the same, silence where there is no sound */
-	EXPORT_WEBM, /* pictures coded anew (VP9), sound as it was coded */
-	EXPORT_H264, /* the video as it was coded, without times */
+	EXPORT_WEBM, /* pictures coded anew (VP9) unless they are AV1, sound as it was coded */
+	EXPORT_H264, /* the video as it was coded, without times, unless it is AV1 */
 	EXPORT_PNG,  /* single pictures, see session_export_pictures() */
 	EXPORT_OPUS, /* sound as it was coded, silence where there is none */
 	EXPORT_WAV,  /* sound, 16 bits, every sample within a millisecond of its time */

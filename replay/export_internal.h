@@ -20,6 +20,9 @@ struct sound {
 /* codes pictures anew */
 struct drawer;
 
+/* what the video is */
+struct coding;
+
 struct export
 {
 	const struct session *session;
@@ -27,6 +30,7 @@ struct export
 	struct error *error;
 	AVFormatContext *out;
 	AVStream *video;
+	const struct coding *coding; /* of the pictures that are passed on */
 	struct sound microphone, monitor;
 	struct drawer *drawer; /* NULL: pictures are passed on */
 	AVPacket *packet;

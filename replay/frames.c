@@ -40,10 +40,20 @@ struct frames {
 	bool is_stale;             /* it must be made anew of picture and overlay */
 	struct overlay_area fresh; /* otherwise, what of the overlay is not laid yet */
 
-	AVCodecContext *decoder;
+	const struct video *video; /* what the decoder is for */
+	AVCodecContext *decoder;   /* NULL: there was no picture yet */
 	AVFrame *decoded;
 	AVPacket *packet;
 	uint64_t bad_pictures, bad_patches; /* the latter of overlays that are gone */
+};
+
+/* What the video may be, by CompressedVideo.format. */
+static const struct video {
+	const char *format, *name;
+	enum AVCodecID id;
+} videos[] = {
+	{"h264", "H.264", AV_CODEC_ID_H264},
+	{"av1", "AV1", AV_CODEC_ID_AV1},
 };
 
 static int from_av(int r)
@@ -53,25 +63,53 @@ static int from_av(int r)
 
 /* ---- decoding ---- */
 
-static int open_decoder(struct frames *frames, struct error *reterr)
+static int make_room(struct frames *frames, struct error *reterr)
 {
-	const AVCodec *codec = avcodec_find_decoder(AV_CODEC_ID_H264);
-
-	if (!codec)
-		return error_set(reterr, -ENOENT, "libavcodec has no H.264 decoder");
+	for (size_t i = 0; i < ARRAY_SIZE(videos); i++)
+		if (!avcodec_find_decoder(videos[i].id))
+			return error_set(
+				reterr, -ENOENT, "libavcodec has no %s decoder", videos[i].name);
 	av_log_set_level(AV_LOG_QUIET); /* a damaged stream would be told line by line */
-	frames->decoder = avcodec_alloc_context3(codec);
 	frames->picture = av_frame_alloc();
 	frames->decoded = av_frame_alloc();
 	frames->packet = av_packet_alloc();
-	if (!frames->decoder || !frames->picture || !frames->decoded || !frames->packet)
+	if (!frames->picture || !frames->decoded || !frames->packet)
 		return error_set(reterr, -ENOMEM, "no memory");
+	return 0;
+}
+
+/* An encoder that failed may have been replaced by one for another format. @return also -EBADMSG */
+static int choose_decoder(struct frames *frames, const char *format)
+{
+	const struct video *video = videos;
+
+	while (strcmp(video->format, format) != 0)
+		if (++video == videos + ARRAY_SIZE(videos))
+			return -EBADMSG;
+	if (video == frames->video)
+		return 0;
+	frames->video = NULL;
+	avcodec_free_context(&frames->decoder);
+	frames->decoder = avcodec_alloc_context3(avcodec_find_decoder(video->id));
+	if (!frames->decoder)
+		return -ENOMEM;
 	/* one picture in, one picture out */
 	frames->decoder->thread_count = 1;
 	frames->decoder->flags |= AV_CODEC_FLAG_LOW_DELAY;
 	frames->decoder->err_recognition = AV_EF_EXPLODE;
 	frames->decoder->max_pixels = SCREEN_LIMIT_PIXELS;
-	return from_av(avcodec_open2(frames->decoder, codec, NULL));
+	frames->video = video;
+	return from_av(avcodec_open2(frames->decoder, NULL, NULL));
+}
+
+/* how its pixels become B G R X; NULL: no recorder makes it */
+static int (*conversion_of(const AVFrame *picture))(const uint8_t *y, int stride_y,
+	const uint8_t *u, int stride_u, const uint8_t *v, int stride_v, uint8_t *to, int to_stride,
+	int width, int height)
+{
+	return picture->format == AV_PIX_FMT_YUV420P    ? I420ToARGB
+		: picture->format == AV_PIX_FMT_YUV444P ? I444ToARGB
+							: NULL;
 }
 
 /* @return 0 with the picture in frames->decoded, -EBADMSG when there is none, or -ENOMEM */
@@ -91,8 +129,7 @@ static int decode(struct frames *frames, const void *data, size_t size)
 	if (r == AVERROR(ENOMEM))
 		return -ENOMEM;
 	/* what is made up for lost parts would depend on what was decoded before */
-	return r < 0 || frames->decoded->format != AV_PIX_FMT_YUV420P ||
-			frames->decoded->decode_error_flags ||
+	return r < 0 || !conversion_of(frames->decoded) || frames->decoded->decode_error_flags ||
 			frames->decoded->flags & AV_FRAME_FLAG_CORRUPT
 		? -EBADMSG
 		: 0;
@@ -139,7 +176,8 @@ static void take_info(struct frames *frames, const struct reader_message *messag
 
 static void begin_span(struct frames *frames, int64_t time_ns)
 {
-	avcodec_flush_buffers(frames->decoder);
+	if (frames->decoder)
+		avcodec_flush_buffers(frames->decoder);
 	frames->keyframe_ns = time_ns;
 	frames->keyframe_comes = true;
 	frames->is_shown = false;
@@ -158,6 +196,8 @@ static int take_picture(struct frames *frames, const struct reader_message *mess
 	video = foxglove__compressed_video__unpack(
 		NULL, message->data.size_bytes, message->data.data);
 	if (video)
+		r = choose_decoder(frames, video->format);
+	if (r == 0)
 		r = decode(frames, video->data.data, video->data.len);
 	foxglove__compressed_video__free_unpacked(video, NULL);
 	if (r == 0)
@@ -305,7 +345,7 @@ static void show(struct frames *frames, struct frame *ret)
 	int stride = frames->width * 4;
 
 	if (frames->is_stale) {
-		I420ToARGB(picture->data[0], picture->linesize[0], picture->data[1],
+		conversion_of(picture)(picture->data[0], picture->linesize[0], picture->data[1],
 			picture->linesize[1], picture->data[2], picture->linesize[2],
 			frames->pixels, stride, frames->width, frames->height);
 		frames->fresh = overlay_covered(frames->overlay);
@@ -375,7 +415,7 @@ int frames_create(struct frames **ret, struct session_reader *reader, struct err
 		return error_set(reterr, -ENOMEM, "no memory");
 	frames->reader = reader;
 	frames->at_ns = frames->keyframe_ns = INT64_MIN;
-	r = open_decoder(frames, reterr);
+	r = make_room(frames, reterr);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(frames);

@@ -28,7 +28,7 @@ struct frames_faults {
 /**
  * @param ret     set on success, before the first picture; freed by frames_destroy() before its reader
  * @param reader  not refreshed nor added to as long as the frames are used
- * @return 0, -ENOENT without an H.264 decoder, or -ENOMEM, with the reason
+ * @return 0, -ENOENT without a decoder for H.264 or AV1, or -ENOMEM, with the reason
  */
 int frames_create(struct frames **ret, struct session_reader *reader, struct error *reterr);
 void frames_destroy(struct frames *frames);

@@ -464,3 +464,45 @@ test('a page says when its link is wrong, and comes back when the connection bre
   await close(page);
   await recorder.end();
 });
+
+test('AV1 and the colour of every pixel are shown live and in the replay', async () => {
+  const isBlue = (page, by) => until(async () => /^[12].[34].[56]/.test(await colorOf(page)), `the blue by ${by}`);
+  const isRed = (page, by) => until(async () => /^[bc].[12].[12]/.test(await colorOf(page)), `the red by ${by}`);
+  const begin = async (encoder, chroma) => {
+    const recorder = await Recorder.start(['--input', 'none', '--encoder', encoder, '--chroma', chroma], desktop.env);
+    const session = await recorder.begin();
+    const page = await open(recorder.links.live);
+    await live(page);
+    await isBlue(page, encoder);
+    return { encoder, recorder, session, page };
+  };
+  const end = async ({ encoder, recorder, session, page }) => {
+    await isRed(page, encoder);
+    await close(page);
+    await recorder.uxrec('stop');
+    const replay = await open(recorder.replayLink(session));
+    await isBlue(replay, encoder);
+    await close(replay);
+    await recorder.end();
+  };
+  desktop.paint('204060');
+  const all = await Promise.all([begin('libaom-av1', '420'), begin('libaom-av1', '444'), begin('libx264', '444')]);
+  desktop.paint('c02020');
+  await Promise.all(all.map(end));
+});
+
+test('a browser that has no decoder for the picture says which picture it is', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--chroma', '444']);
+  await recorder.begin();
+  /* Debian's Chromium has one: this is how others say that they have none */
+  const script = `window.VideoDecoder = class {
+      constructor({ error }) { this.error = error; }
+      configure() { setTimeout(() => this.error(new DOMException('Unsupported configuration.', 'NotSupportedError'))); }
+      decode() {}
+      close() {}
+    };`;
+  const page = await open(recorder.links.live, { script });
+  await page.getByText('with the colour of every pixel (4:4:4), which not every browser can show').waitFor();
+  await close(page);
+  await recorder.end();
+});

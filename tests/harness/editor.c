@@ -213,7 +213,8 @@ void editor_create(struct editor *editor, uint64_t seed)
 	font_load(&editor->sans, "sans");
 	motion_create(&editor->motion, seed);
 	editor->below = calloc(DIALOG_WIDTH * DIALOG_HEIGHT, sizeof(*editor->below));
-	check(editor->below && canvas_create(&editor->canvas, EDITOR_WIDTH, EDITOR_HEIGHT) == 0);
+	check(editor->below &&
+		canvas_create(&editor->canvas, EDITOR_WIDTH, EDITOR_HEIGHT, CHROMA_420) == 0);
 	draw_desktop(editor);
 }
 

@@ -211,3 +211,44 @@ test('a session becomes films, with its tasks as chapters and captions', async (
   });
   await recorder.end();
 });
+
+test('a session is AV1, or has the colour of every pixel, by option', async () => {
+  const record = async ([encoder, chroma, codec, format, ...films]) => {
+    const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--encoder', encoder, '--chroma', chroma]);
+    const id = await recorder.begin('paper:screen');
+    await sleep(1200);
+    await recorder.uxrec('stop');
+    const session = join(recorder.library, id);
+    const out = (name) => join(recorder.folder, name);
+    const exported = (name, to, ...more) => recorder.uxrec('export', session, '--to', to, '-o', out(name), ...more);
+    assert.match(await recorder.uxrec('verify', session), / 0 problems/);
+    for (const to of films) {
+      await exported(`film.${to}`, to);
+      await plays(out(`film.${to}`));
+      const [video] = (await probe(out(`film.${to}`), '-select_streams', 'v')).streams;
+      const { codec_name: name, pix_fmt: pixels, width, height, color_space: colors } = video;
+      assert.deepEqual([name, pixels, width, height, colors], [codec, format, 640, 360, 'smpte170m'], `${encoder}: ${to}`);
+    }
+    const { packets } = await probe(out('film.mkv'), '-select_streams', 'v', '-show_packets');
+    const { frames: decoded } = await probe(out('film.mkv'), '-select_streams', 'v', '-show_frames');
+    assert.deepEqual(
+      packets.map((packet) => packet.flags.includes('K')),
+      decoded.map((frame) => frame.key_frame === 1),
+    );
+    /* the replay's own decoder sees the same as ffmpeg's; times of films are rounded */
+    await exported('last.png', 'png', '--at', (Number(packets.at(-1).pts_time) + 0.001).toFixed(3));
+    await run('ffmpeg', ['-v', 'error', '-i', out('film.mkv'), '-fps_mode', 'passthrough', '-update', '1', out('film.png')]);
+    const both = ['-i', out('film.png'), '-i', out('last.png'), '-lavfi', 'psnr'];
+    const { stderr } = await run('ffmpeg', [...both, '-f', 'null', '-']);
+    assert.ok(Number(/average:([0-9.inf]+)/.exec(stderr)?.[1].replace('inf', '99')) > 30, stderr);
+    if (codec === 'av1')
+      await assert.rejects(exported('film.h264', 'h264'), ({ stderr: said }) => /AV1.*--draw/.test(said));
+    await recorder.end();
+  };
+  /* they wait more than they work */
+  await Promise.all([
+    record(['libaom-av1', '420', 'av1', 'yuv420p', 'mkv', 'mp4', 'webm']),
+    record(['libaom-av1', '444', 'av1', 'yuv444p', 'mkv']),
+    record(['libx264', '444', 'h264', 'yuv444p', 'mkv', 'mp4']),
+  ]);
+});

@@ -379,6 +379,8 @@ static void wrong_recorder_commands_are_refused(void)
 		{{"--listen", "0.0.0.0:7310"}, 2, "SSH tunnel"},
 		{{"--library", "/tmp/uxrec-never"}, 3, "name one with --display"},
 		{{"--fps", "0"}, 2, "1 to 240"},
+		{{"--chroma", "422"}, 2, "--chroma"},
+		{{"--chroma", "444", "--encoder", "h264_vaapi"}, 2, "libx264 and libaom-av1"},
 		{{"--screen", "wayland"}, 2, "--screen"},
 		{{"--screen", "wlr", "--library", "/tmp/uxrec-never"}, 3,
 			"WAYLAND_DISPLAY is not set"},

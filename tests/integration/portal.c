@@ -160,7 +160,7 @@ static bool scene_begin(struct scene *scene)
 		printf("# %s\n", error.text);
 	check(scene->grabber != NULL);
 	size = scene->grabber->ops->size(scene->grabber);
-	check(canvas_create(&scene->canvas, size.width, size.height) == 0);
+	check(canvas_create(&scene->canvas, size.width, size.height, CHROMA_420) == 0);
 	settle(scene);
 	check(grab(scene) == 0);
 	scene->canvas->changed.count = 0;
@@ -348,7 +348,7 @@ static void another_size_is_said(void)
 	size = scene.grabber->ops->size(scene.grabber);
 	expect(size.width == 500 && size.height == 130);
 	canvas_destroy(steal_ptr(scene.canvas));
-	check(canvas_create(&scene.canvas, size.width, size.height) == 0);
+	check(canvas_create(&scene.canvas, size.width, size.height, CHROMA_420) == 0);
 	scene.grabber->ops->damage_all(scene.grabber);
 	check(wait_for(&scene, SOON_NS) == 1);
 	check(grab(&scene) == 0);
@@ -371,7 +371,7 @@ static void a_part_of_the_picture_may_be_the_screen(void)
 	size = scene.grabber->ops->size(scene.grabber);
 	check(size.width == crop.width && size.height == crop.height);
 	canvas_destroy(steal_ptr(scene.canvas));
-	check(canvas_create(&scene.canvas, size.width, size.height) == 0);
+	check(canvas_create(&scene.canvas, size.width, size.height, CHROMA_420) == 0);
 	scene.grabber->ops->damage_all(scene.grabber);
 	check(grab(&scene) == 0);
 	expect(wrong_pixels(&scene, crop.x, crop.y) == 0);
@@ -833,7 +833,7 @@ static void what_mutter_shows_is_on_the_canvas(void)
 	scene.grabber->ops->follow(scene.grabber, take_told, &told);
 	size = scene.grabber->ops->size(scene.grabber);
 	check(size.width == MUTTER_WIDTH && size.height == MUTTER_HEIGHT);
-	check(canvas_create(&scene.canvas, size.width, size.height) == 0);
+	check(canvas_create(&scene.canvas, size.width, size.height, CHROMA_420) == 0);
 	expect(becomes(&scene, false));
 	mutter_lab_paint(&mutter);
 	began_ns = clock_now_ns();

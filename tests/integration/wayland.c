@@ -55,7 +55,7 @@ static int follow(struct grabber *grabber, struct canvas **canvas, int64_t quiet
 			struct grabber_size size = grabber->ops->size(grabber);
 
 			canvas_destroy(steal_ptr(*canvas));
-			check(canvas_create(canvas, size.width, size.height) == 0);
+			check(canvas_create(canvas, size.width, size.height, CHROMA_420) == 0);
 			grabber->ops->damage_all(grabber);
 		} else if (r < 0) {
 			return r;

@@ -21,7 +21,7 @@
 
 #define BEGIN_NS (1700000000 * NS_PER_S)
 #define STEPS    150
-#define KEYFRAME 25 /* every so many steps; the size changes half way */
+#define KEYFRAME 25 /* every so many steps; size and encoder change half way */
 #define NOTES    40
 #define AREAS    3 /* of a message, at most */
 
@@ -204,7 +204,7 @@ static void push_picture(struct making *making, bool keyframe)
 	if (keyframe)
 		push(making, CHANNEL_SCREEN_KEYFRAMES, &mark.base);
 	video.frame_id = (char *)"screen0";
-	video.format = (char *)"h264";
+	video.format = (char *)encoder_format(making->encoder);
 	video.data.data = (uint8_t *)encoded.data;
 	video.data.len = encoded.size_bytes;
 	push(making, CHANNEL_SCREEN, &video.base);
@@ -212,7 +212,8 @@ static void push_picture(struct making *making, bool keyframe)
 		making->time_ns, keyframe ? "true" : "false", making->width, making->height, rgb);
 }
 
-static void set_size(struct making *making, int width, int height)
+static void set_size(
+	struct making *making, int width, int height, const struct encoder_options *options)
 {
 	Uxrec__Screen info = UXREC__SCREEN__INIT;
 
@@ -220,9 +221,9 @@ static void set_size(struct making *making, int width, int height)
 	picture_destroy(steal_ptr(making->picture));
 	making->width = width;
 	making->height = height;
-	must(picture_create(&making->picture, width, height) == 0);
+	must(picture_create(&making->picture, width, height, options->chroma) == 0);
 	must(encoder_create(&making->encoder, making->picture->width, making->picture->height,
-		     &(struct encoder_options){ENCODER_LAST, 30}, NULL) == 0);
+		     options, NULL) == 0);
 	info.width_px = (uint32_t)width;
 	info.height_px = (uint32_t)height;
 	info.grabber = (char *)"test";
@@ -240,14 +241,16 @@ static void push_keyframe(struct making *making)
 
 static void step(struct making *making, int number)
 {
+	static const struct encoder_options first = {"libaom-av1", 30, CHROMA_420};
+	static const struct encoder_options second = {ENCODER_LAST, 30, CHROMA_444};
 	int kind = up_to(making, 5);
 
 	making->time_ns += (15 + up_to(making, 40)) * NS_PER_MS + up_to(making, 999);
 	if (number % KEYFRAME == 0) {
 		if (number == 0)
-			set_size(making, 321, 201);
+			set_size(making, 321, 201, &first);
 		else if (number == STEPS / 2)
-			set_size(making, 258, 160);
+			set_size(making, 258, 160, &second);
 		push_keyframe(making);
 	} else if (kind == 0) {
 		push_picture(making, false);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct encoder_options software = {ENCODER_LAST, 30};
+static const struct encoder_options software = {ENCODER_LAST, 30, CHROMA_420};
 
 /* ---- pictures ---- */
 
@@ -23,7 +23,7 @@ static void odd_edges_are_whole(void)
 	const struct rect corner = {2, 4, 3, 1};
 	uint8_t pixels[3 * 4];
 
-	check(picture_create(&picture, 5, 5) == 0);
+	check(picture_create(&picture, 5, 5, CHROMA_420) == 0);
 	expect(picture->width == 6 && picture->height == 6);
 	memset(pixels, 0xff, sizeof(pixels));
 	picture_put(picture, &corner, pixels, 12);
@@ -34,18 +34,59 @@ static void odd_edges_are_whole(void)
 				(x >= 2 && y >= 4 ? 235 : 16));
 }
 
-static void jpeg_is_made(void)
+static void odd_edges_have_their_colour(void)
 {
 	_destroy_(picture) struct picture *picture = NULL;
-	uint8_t *jpeg;
-	int64_t size;
+	const struct rect corner = {4, 4, 1, 1};
+	const uint8_t red[4] = {0, 0, 255, 255};
+	ptrdiff_t at;
 
-	check(picture_create(&picture, 1920, 1080) == 0);
-	size = picture_to_jpeg(picture, 640, &jpeg);
-	check(size > 100);
-	expect(jpeg[0] == 0xff && jpeg[1] == 0xd8 && jpeg[size - 2] == 0xff &&
-		jpeg[size - 1] == 0xd9);
-	free(jpeg);
+	check(picture_create(&picture, 5, 5, CHROMA_444) == 0);
+	picture_put(picture, &corner, red, 4);
+	for (int y = 4; y < 6; y++)
+		for (int x = 4; x < 6; x++) {
+			at = (ptrdiff_t)y * picture->stride_uv + x;
+			check(picture->u[at] < 100 && picture->v[at] > 200);
+		}
+	at = (ptrdiff_t)3 * picture->stride_uv + 3;
+	check(picture->u[at] == 128 && picture->v[at] == 128);
+}
+
+/* what is tagged is true of both */
+static void both_chromas_have_one_matrix(void)
+{
+	_destroy_(picture) struct picture *half = NULL;
+	_destroy_(picture) struct picture *whole = NULL;
+	const struct rect all = {0, 0, 32, 2};
+	uint8_t pixels[2 * 32 * 4];
+
+	check(picture_create(&half, 32, 2, CHROMA_420) == 0);
+	check(picture_create(&whole, 32, 2, CHROMA_444) == 0);
+	for (int colour = 0; colour < 64; colour++) {
+		for (size_t i = 0; i < sizeof(pixels); i++)
+			pixels[i] = (uint8_t)(85 * (colour >> 2 * (i % 4) & 3));
+		picture_put(half, &all, pixels, 32 * 4);
+		picture_put(whole, &all, pixels, 32 * 4);
+		expect(abs(half->y[9] - whole->y[9]) <= 1);
+		expect(abs(half->u[9] - whole->u[9]) <= 1);
+		expect(abs(half->v[9] - whole->v[9]) <= 1);
+	}
+}
+
+static void jpeg_is_made(void)
+{
+	for (enum chroma chroma = 0; chroma < CHROMA_COUNT; chroma++) {
+		_destroy_(picture) struct picture *picture = NULL;
+		uint8_t *jpeg;
+		int64_t size;
+
+		check(picture_create(&picture, 1920, 1080, chroma) == 0);
+		size = picture_to_jpeg(picture, 640, &jpeg);
+		check(size > 100);
+		expect(jpeg[0] == 0xff && jpeg[1] == 0xd8 && jpeg[size - 2] == 0xff &&
+			jpeg[size - 1] == 0xd9);
+		free(jpeg);
+	}
 }
 
 /* ---- encoding, judged by the decoder ---- */
@@ -56,10 +97,10 @@ struct decoder {
 	AVFrame *frame;
 };
 
-static struct decoder decoder_open(void)
+static struct decoder decoder_open(enum AVCodecID id)
 {
 	struct decoder decoder = {
-		.codec = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264)),
+		.codec = avcodec_alloc_context3(avcodec_find_decoder(id)),
 		.packet = av_packet_alloc(),
 		.frame = av_frame_alloc(),
 	};
@@ -97,6 +138,39 @@ static bool has_nal(const unsigned char *data, size_t size, int type)
 	return false;
 }
 
+/* of AV1: 5.3.2 of its specification */
+static bool has_obu(const unsigned char *data, size_t size, int type)
+{
+	for (size_t i = 0; i < size;) {
+		size_t length = 0;
+		bool found = (data[i] >> 3 & 15) == type;
+
+		check((data[i] & 0x86) == 2);
+		for (int shift = 0; i++, shift < 28; shift += 7) {
+			length |= (size_t)(data[i] & 127) << shift;
+			if (data[i] < 128)
+				break;
+		}
+		i += 1 + length;
+		check(i <= size);
+		if (found)
+			return true;
+	}
+	return false;
+}
+
+/* all that a decoder needs to begin is in every keyframe, and only there */
+static void expect_header(const struct encoder *encoder, const struct encoded *encoded)
+{
+	if (strcmp(encoder_format(encoder), "av1") == 0) {
+		expect(has_obu(encoded->data, encoded->size_bytes, 1) == encoded->keyframe);
+		return;
+	}
+	expect(has_nal(encoded->data, encoded->size_bytes, 5) == encoded->keyframe);
+	expect(has_nal(encoded->data, encoded->size_bytes, 7) == encoded->keyframe);
+	expect(has_nal(encoded->data, encoded->size_bytes, 8) == encoded->keyframe);
+}
+
 static void paint(struct picture *picture, int step)
 {
 	uint8_t pixels[64 * 32 * 4];
@@ -107,15 +181,15 @@ static void paint(struct picture *picture, int step)
 	picture_put(picture, &rect, pixels, 64 * 4);
 }
 
-static void one_picture_in_one_out(void)
+static void expect_one_out(const struct encoder_options *options, enum AVCodecID id)
 {
 	_destroy_(encoder) struct encoder *encoder = NULL;
 	_destroy_(picture) struct picture *picture = NULL;
-	_cleanup_(decoder_close) struct decoder decoder = decoder_open();
+	_cleanup_(decoder_close) struct decoder decoder = decoder_open(id);
 	struct error error;
 
-	check(picture_create(&picture, 322, 181) == 0);
-	check(encoder_create(&encoder, picture->width, picture->height, &software, &error) == 0);
+	check(picture_create(&picture, 322, 181, options->chroma) == 0);
+	check(encoder_create(&encoder, picture->width, picture->height, options, &error) == 0);
 	for (int i = 0; i < 30; i++) {
 		bool keyframe = i == 0 || i == 17;
 		struct encoded encoded;
@@ -125,10 +199,7 @@ static void one_picture_in_one_out(void)
 		check(encoder_encode(encoder, picture, i * 33 * NS_PER_MS, keyframe, &encoded) ==
 			0);
 		expect(encoded.keyframe == keyframe);
-		/* SPS and PPS with every keyframe, and only there */
-		expect(has_nal(encoded.data, encoded.size_bytes, 7) == keyframe);
-		expect(has_nal(encoded.data, encoded.size_bytes, 8) == keyframe);
-		expect(has_nal(encoded.data, encoded.size_bytes, 5) == keyframe);
+		expect_header(encoder, &encoded);
 		decode(&decoder, encoded.data, encoded.size_bytes);
 		check(decoder.frame->width == 322 && decoder.frame->height == 182);
 		for (int y = 0; y < 182; y++)
@@ -142,6 +213,67 @@ static void one_picture_in_one_out(void)
 	expect(decoder.codec->has_b_frames == 0);
 	expect(decoder.codec->colorspace == AVCOL_SPC_SMPTE170M);
 	expect(decoder.codec->color_range == AVCOL_RANGE_MPEG);
+	expect(decoder.codec->pix_fmt ==
+		(options->chroma == CHROMA_444 ? AV_PIX_FMT_YUV444P : AV_PIX_FMT_YUV420P));
+}
+
+static void one_picture_in_one_out(void)
+{
+	for (enum chroma chroma = 0; chroma < CHROMA_COUNT; chroma++) {
+		expect_one_out(
+			&(struct encoder_options){ENCODER_LAST, 30, chroma}, AV_CODEC_ID_H264);
+		expect_one_out(
+			&(struct encoder_options){"libaom-av1", 30, chroma}, AV_CODEC_ID_AV1);
+	}
+}
+
+#define SIDE 64
+
+/* what becomes of the red of a line that is one pixel wide, on blue */
+static int red_of_a_line(const char *name, enum AVCodecID id, enum chroma chroma)
+{
+	_destroy_(encoder) struct encoder *encoder = NULL;
+	_destroy_(picture) struct picture *picture = NULL;
+	_cleanup_(decoder_close) struct decoder decoder = decoder_open(id);
+	const struct encoder_options options = {name, 30, chroma};
+	const struct rect all = {0, 0, SIDE, SIDE};
+	uint8_t pixels[SIDE * SIDE * 4] = {0};
+	struct encoded encoded;
+	int shift = chroma == CHROMA_420;
+
+	for (int i = 0; i < SIDE * SIDE; i++)
+		pixels[4 * i + (i % SIDE == SIDE / 2 ? 2 : 0)] = 255;
+	check(picture_create(&picture, SIDE, SIDE, chroma) == 0);
+	check(encoder_create(&encoder, SIDE, SIDE, &options, NULL) == 0);
+	picture_put(picture, &all, pixels, SIDE * 4);
+	check(encoder_encode(encoder, picture, 0, true, &encoded) == 0);
+	decode(&decoder, encoded.data, encoded.size_bytes);
+	return decoder.frame->data[2][(ptrdiff_t)(SIDE / 2 >> shift) * decoder.frame->linesize[2] +
+		(SIDE / 2 >> shift)];
+}
+
+/* red is 240 there, blue 110 */
+static void a_line_keeps_its_colour(void)
+{
+	expect(red_of_a_line("libx264", AV_CODEC_ID_H264, CHROMA_444) > 225);
+	expect(red_of_a_line("libaom-av1", AV_CODEC_ID_AV1, CHROMA_444) > 225);
+	expect(red_of_a_line("libx264", AV_CODEC_ID_H264, CHROMA_420) < 200);
+	expect(red_of_a_line("libaom-av1", AV_CODEC_ID_AV1, CHROMA_420) < 200);
+}
+
+static void what_cannot_be_had_is_said(void)
+{
+	struct encoder *encoder = NULL;
+	struct error error;
+
+	check(encoder_create(&encoder, 64, 64,
+		      &(struct encoder_options){"h264_vaapi", 30, CHROMA_444}, &error) < 0);
+	expect(strstr(error.text, "4:4:4") != NULL);
+	/* but who lets choose gets one */
+	check(encoder_create(&encoder, 64, 64, &(struct encoder_options){"auto", 30, CHROMA_444},
+		      &error) == 0);
+	expect(strcmp(encoder_format(encoder), "h264") == 0);
+	encoder_destroy(encoder);
 }
 
 static void times_may_stand_still(void)
@@ -150,7 +282,7 @@ static void times_may_stand_still(void)
 	_destroy_(picture) struct picture *picture = NULL;
 	struct encoded encoded;
 
-	check(picture_create(&picture, 64, 64) == 0);
+	check(picture_create(&picture, 64, 64, CHROMA_420) == 0);
 	check(encoder_create(&encoder, 64, 64, &software, NULL) == 0);
 	for (int i = 0; i < 5; i++)
 		check(encoder_encode(encoder, picture, 1000, false, &encoded) == 0);
@@ -213,7 +345,7 @@ static uint32_t counter_of(const AVFrame *frame)
 
 static void screen_source_pushes_every_change(void)
 {
-	_cleanup_(decoder_close) struct decoder decoder = decoder_open();
+	_cleanup_(decoder_close) struct decoder decoder = decoder_open(AV_CODEC_ID_H264);
 	struct memory_sink sink = {{sink_push}, NULL};
 	struct session_clock clock;
 	bool lost = false;
@@ -283,7 +415,12 @@ static void server_times_are_mapped(void)
 static const struct test tests[] = {
 	{"odd edges are doubled", odd_edges_are_whole},
 	{"the moderator's picture is a JPEG", jpeg_is_made},
+	{"odd edges have their colour", odd_edges_have_their_colour},
+	{"a colour is the same with half the chroma and with all", both_chromas_have_one_matrix},
 	{"one picture in gives one picture out, and it is the same", one_picture_in_one_out},
+	{"a line of one pixel keeps its colour in 4:4:4, and not in 4:2:0",
+		a_line_keeps_its_colour},
+	{"VA-API refuses 4:4:4", what_cannot_be_had_is_said},
 	{"times that stand still do not stop the encoder", times_may_stand_still},
 	{"a screen source pushes every change and never calls complete what is not",
 		screen_source_pushes_every_change},

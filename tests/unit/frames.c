@@ -4,7 +4,9 @@
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
+#include "replay/export.h"
 #include "replay/frames.h"
+#include "replay/session.h"
 
 #include <errno.h>
 #include <spng.h>
@@ -27,13 +29,15 @@ struct making {
 	char *path;
 	struct session_writer *writer;
 	struct session_clock clock;
+	struct encoder_options options;
 	struct encoder *encoder;
 	struct picture *picture;
 };
 
 static void begin(struct making *making, const char *name)
 {
-	*making = (struct making){.path = temporary_path(name)};
+	*making = (struct making){
+		.path = temporary_path(name), .options = {ENCODER_LAST, 30, CHROMA_420}};
 	unlink(making->path);
 	check(session_writer_create(&making->writer, making->path, SESSION_WRITER_RECORDING) == 0);
 }
@@ -64,9 +68,9 @@ static void push_size(struct making *making, int64_t ms, int width, int height)
 
 	encoder_destroy(making->encoder);
 	picture_destroy(making->picture);
-	check(picture_create(&making->picture, width, height) == 0);
+	check(picture_create(&making->picture, width, height, making->options.chroma) == 0);
 	check(encoder_create(&making->encoder, making->picture->width, making->picture->height,
-		      &(struct encoder_options){ENCODER_LAST, 30}, NULL) == 0);
+		      &making->options, NULL) == 0);
 	screen.width_px = (uint32_t)width;
 	screen.height_px = (uint32_t)height;
 	push(making, CHANNEL_SCREEN_INFO, ms, &screen.base);
@@ -76,7 +80,7 @@ static void push_video(struct making *making, int64_t ms, const void *data, size
 {
 	Foxglove__CompressedVideo video = FOXGLOVE__COMPRESSED_VIDEO__INIT;
 
-	video.format = (char *)"h264";
+	video.format = (char *)encoder_format(making->encoder);
 	video.data.data = (uint8_t *)data;
 	video.data.len = size;
 	push(making, CHANNEL_SCREEN, ms, &video.base);
@@ -300,6 +304,74 @@ static void a_patch_lies_over_the_video_exactly(void)
 	expect(frame.time_ns == AT(20) && is_exactly(&frame, 11, 11, 254, 255, 253));
 	check(frames_next(frames, &frame) == 1);
 	expect(frame.time_ns == AT(30));
+}
+
+/* blue with a red line of one pixel */
+static void fill_with_line(struct drawing *drawing, int x)
+{
+	fill(drawing, 64, 48, 255, 0, 0);
+	for (int y = 0; y < 48; y++)
+		memcpy(&drawing->pixels[(y * 64 + x) * 4], (uint8_t[]){0, 0, 255, 255}, 4);
+}
+
+/* a film has one format: what changes is refused, unless it is coded anew */
+static void expect_export_as_one(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *path = temporary_path("formats.mcap"), *film = temporary_path("film.mkv");
+	struct bleeps none = {0};
+	struct export_options options = {
+		.format = EXPORT_MKV, .from_ns = INT64_MIN, .to_ns = INT64_MAX, .bleeps = &none};
+	struct error error;
+
+	check(session_open_path(&session, path, &error) == 0);
+	expect(session_export(session, film, &options, NULL, &error) == -EOPNOTSUPP);
+	expect(strstr(error.text, "the video is AV1 up to") != NULL);
+	options.format = EXPORT_H264;
+	expect(session_export(session, film, &options, NULL, &error) == -EOPNOTSUPP);
+	options.format = EXPORT_MKV;
+	options.draw = DRAWING_PATCHES;
+	expect(session_export(session, film, &options, NULL, &error) == 0);
+}
+
+static void the_video_may_change_its_format(void)
+{
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_destroy_(frames) struct frames *frames = NULL;
+	struct making making;
+	struct drawing screen;
+	struct frame frame;
+
+	begin(&making, "formats.mcap");
+	making.options = (struct encoder_options){"libaom-av1", 30, CHROMA_444};
+	push_size(&making, 0, 64, 48);
+	fill_with_line(&screen, 20);
+	push_picture(&making, 0, &screen, true);
+	fill_with_line(&screen, 31);
+	push_picture(&making, 10, &screen, false);
+	push_video(&making, 15, "\x12\x00\x32\x03xyz", 7);
+	making.options = (struct encoder_options){ENCODER_LAST, 30, CHROMA_444};
+	push_size(&making, 20, 64, 48);
+	fill_with_line(&screen, 40);
+	push_picture(&making, 20, &screen, true);
+	making.options.chroma = CHROMA_420;
+	push_size(&making, 30, 64, 48);
+	push_picture(&making, 30, &screen, true);
+	reader = end(&making);
+	frames = frames_of(reader);
+	/* there, back, and on */
+	for (int i = 0; i < 3; i++) {
+		check(frames_seek(frames, AT(35), &frame) == 1);
+		expect(!is_nearly(&frame, 40, 9, 0, 0, 255));
+		check(frames_seek(frames, AT(18), &frame) == 1);
+		expect(frame.time_ns == AT(10) && pixel(&frame, 31, 9)[2] > 200 &&
+			pixel(&frame, 31, 9)[0] < 55 && pixel(&frame, 20, 9)[2] < 55);
+		check(frames_next(frames, &frame) == 1);
+		expect(frame.time_ns == AT(20) && pixel(&frame, 40, 9)[2] > 200 &&
+			pixel(&frame, 40, 9)[0] < 55);
+	}
+	expect(frames_faults(frames).pictures == 3);
+	expect_export_as_one();
 }
 
 static void nothing_is_shown_before_the_first_keyframe(void)
@@ -631,6 +703,8 @@ int main(void)
 {
 	static const struct test tests[] = {
 		{"a patch lies over the video exactly", a_patch_lies_over_the_video_exactly},
+		{"the video may be AV1, with the colour of every pixel, and change its format",
+			the_video_may_change_its_format},
 		{"nothing is shown before the first keyframe",
 			nothing_is_shown_before_the_first_keyframe},
 		{"a keyframe that is lost shows nothing", a_keyframe_that_is_lost_shows_nothing},

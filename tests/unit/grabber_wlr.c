@@ -58,7 +58,7 @@ static struct canvas *first_picture(struct grabber *grabber)
 	struct grabber_size size = grabber->ops->size(grabber);
 	struct canvas *canvas = NULL;
 
-	check(canvas_create(&canvas, size.width, size.height) == 0);
+	check(canvas_create(&canvas, size.width, size.height, CHROMA_420) == 0);
 	check(wait_for(grabber, SOON_NS) == 1);
 	check(grab(grabber, canvas) == 0);
 	return canvas;
@@ -230,7 +230,7 @@ static void fresh_canvas_is_filled(void)
 	struct grabber *grabber = create(compositor);
 	struct canvas *canvas = NULL;
 
-	check(canvas_create(&canvas, 64, 40) == 0);
+	check(canvas_create(&canvas, 64, 40, CHROMA_420) == 0);
 	/* nothing of the screen is there yet: that is no picture */
 	expect(grab(grabber, canvas) == -EAGAIN);
 	canvas_destroy(canvas);

@@ -137,7 +137,7 @@ static void set_masks(struct twin twins[2])
 
 static void twin_open(struct twin *twin)
 {
-	check(canvas_create(&twin->canvas, WIDTH, HEIGHT) == 0);
+	check(canvas_create(&twin->canvas, WIDTH, HEIGHT, CHROMA_420) == 0);
 	check(patcher_create(&twin->patcher, twin->canvas) == 0);
 	copy(twin, (struct rect){0, 0, WIDTH, HEIGHT});
 }
@@ -193,7 +193,7 @@ static void a_mask_is_painted_at_once_and_once(void)
 	const struct areas mask = {.area = {{11, 13, 35, 17}, {-10, -10, 15, 15}}, .count = 2};
 	struct areas uncovered = {.count = 0};
 
-	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(canvas_create(&canvas, WIDTH, HEIGHT, CHROMA_420) == 0);
 	canvas_set_mask(canvas, MASK_FIXED, &mask, &uncovered);
 	expect(uncovered.count == 0);
 	expect(areas_pixels(&canvas->changed) == 35 * 17 + 5 * 5);

@@ -143,8 +143,8 @@ static void canvas_has_every_change(void)
 	const struct rect all = {0, 0, SMALL_WIDTH, SMALL_HEIGHT};
 	size_t missed = 0;
 
-	check(canvas_create(&canvas, SMALL_WIDTH, SMALL_HEIGHT) == 0);
-	check(picture_create(&whole, SMALL_WIDTH, SMALL_HEIGHT) == 0);
+	check(canvas_create(&canvas, SMALL_WIDTH, SMALL_HEIGHT, CHROMA_420) == 0);
+	check(picture_create(&whole, SMALL_WIDTH, SMALL_HEIGHT, CHROMA_420) == 0);
 	for (int i = 0; i < 2000; i++) {
 		struct rect rect;
 
@@ -171,7 +171,8 @@ static void canvas_has_every_change(void)
 	canvas->changed.count = 0;
 	canvas_put(canvas, &all, before, 4 * SMALL_WIDTH);
 	expect(canvas->changed.count == 0);
-	check(canvas_create(&canvas, 0, 5) < 0 && canvas_create(&canvas, 5, 100000) < 0);
+	check(canvas_create(&canvas, 0, 5, CHROMA_420) < 0 &&
+		canvas_create(&canvas, 5, 100000, CHROMA_420) < 0);
 }
 
 /* ---- the patcher, with an observer who does what FORMAT.md says ---- */
@@ -299,7 +300,7 @@ static void what_lies_there_is_true(void)
 	size_t wrong = 0, bare;
 
 	forget(&observer);
-	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(canvas_create(&canvas, WIDTH, HEIGHT, CHROMA_420) == 0);
 	check(patcher_create(&patcher, canvas) == 0);
 	for (int i = 0; i < 1500; i++) {
 		for (int changes = 1 + below(3); changes > 0; changes--)
@@ -330,7 +331,7 @@ static void rest_is_exact(void)
 	size_t bare;
 
 	forget(&observer);
-	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(canvas_create(&canvas, WIDTH, HEIGHT, CHROMA_420) == 0);
 	check(patcher_create(&patcher, canvas) == 0);
 	for (int i = 0; i < WIDTH * HEIGHT; i++)
 		pixels[4 * i] = (uint8_t)(i / 50 % 2 * 255);
@@ -366,7 +367,7 @@ static void what_is_as_before_is_not_owed(void)
 	int owed = 0;
 
 	memset(on, 0xff, sizeof(on));
-	check(canvas_create(&canvas, WIDTH, HEIGHT) == 0);
+	check(canvas_create(&canvas, WIDTH, HEIGHT, CHROMA_420) == 0);
 	check(patcher_create(&patcher, canvas) == 0);
 	expect(!patcher_owes(patcher));
 	for (int i = 0; i < 20; i++) {

@@ -54,6 +54,12 @@ const char *encoder_describe(const struct encoder *encoder)
 	return encoder->name;
 }
 
+const char *encoder_format(const struct encoder *encoder)
+{
+	(void)encoder;
+	return "h264";
+}
+
 int encoder_encode(struct encoder *encoder, const struct picture *picture, int64_t time_ns,
 	bool keyframe, struct encoded *ret)
 {

@@ -1,4 +1,4 @@
-// H.264 in, pictures out, by WebCodecs. Pictures come out in the order they went in.
+// H.264 or AV1 in, pictures out, by WebCodecs. Pictures come out in the order they went in.
 
 export interface Picture {
   timeNs: bigint;
@@ -17,16 +17,53 @@ export interface DecoderEvents {
 const ATTEMPTS = 3;
 
 /** SPS (type 7) in an Annex B picture: profile, constraints and level make the codec's name. */
-export function codecName(data: Uint8Array): string | undefined {
+function h264Name(data: Uint8Array): string | undefined {
   for (let i = 0; i + 6 < data.length && i < 512; i++)
     if (data[i] === 0 && data[i + 1] === 0 && data[i + 2] === 1 && ((data[i + 3] ?? 0) & 31) === 7)
       return `avc1.${[4, 5, 6].map((at) => (data[i + at] ?? 0).toString(16).padStart(2, '0')).join('')}`;
   return undefined;
 }
 
+/** Sequence header (type 1) among the OBUs of a temporal unit, as a recorder writes it: without times, 8 bits. */
+function av1Name(data: Uint8Array): string | undefined {
+  for (let at = 0; at < data.length; ) {
+    const head = data[at] ?? 0;
+    let length = 0;
+    at += head & 4 ? 2 : 1;
+    for (let shift = 0, more = true; more && shift < 28; shift += 7) {
+      const byte = data[at++] ?? 0;
+      length |= (byte & 127) << shift;
+      more = byte > 127;
+    }
+    if (((head >> 3) & 15) === 1) {
+      /* profile 3 bits, four flags, 5 bits, the first operating point's 12 bits, then its level in 5 and its tier */
+      const bits = [0, 1, 2, 3].reduce((all, i) => (all << 8) | (data[at + i] ?? 0), 0) >>> 0;
+      const level = (bits >>> 3) & 31;
+      const tier = level > 7 && bits & 4 ? 'H' : 'M';
+      return `av01.${bits >>> 29}.${String(level).padStart(2, '0')}${tier}.08`;
+    }
+    at += length;
+  }
+  return undefined;
+}
+
+/** The name by which a browser knows what decodes a keyframe; undefined when the picture is none. */
+export function codecName(format: string, data: Uint8Array): string | undefined {
+  if (format === 'av1') return av1Name(data);
+  return format === 'h264' ? h264Name(data) : undefined;
+}
+
+/** What to do when a browser has no decoder of this name. */
+function advice(codec: string): string {
+  if (/^(avc1\.f4|av01\.1)/i.test(codec))
+    return 'The session is recorded with the colour of every pixel (4:4:4), which not every browser can show: use Chromium.';
+  return codec.startsWith('av01') ? 'The session is recorded as AV1, which not every browser can show: use Chromium.' : '';
+}
+
 export class PictureDecoder {
   #events: DecoderEvents;
   #decoder?: VideoDecoder;
+  #codec?: string; // that the decoder is for
   #times = new Map<number, bigint>();
   #generation = 0;
   #failures = 0; // since the last picture
@@ -45,13 +82,19 @@ export class PictureDecoder {
     this.#times.clear();
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = undefined;
+    this.#codec = undefined;
   }
 
   /** @returns what kind it is; undefined when it is passed over because a keyframe is missing before it */
-  decode(timeNs: bigint, data: Uint8Array): EncodedVideoChunkType | undefined {
-    const codec = codecName(data);
-    if (codec && !this.#decoder && this.#failures < ATTEMPTS) this.#open(codec);
+  decode(timeNs: bigint, format: string, data: Uint8Array): EncodedVideoChunkType | undefined {
+    const codec = codecName(format, data);
+    if (codec && !this.#decoder && this.#failures < ATTEMPTS) this.#open();
     if (!this.#decoder) return undefined;
+    if (codec && codec !== this.#codec) {
+      /* without it the last picture stays inside until the next one comes */
+      this.#decoder.configure({ codec, optimizeForLatency: true });
+      this.#codec = codec;
+    }
     /* WebCodecs counts whole microseconds */
     const timestamp = Number(timeNs / 1000n);
     const type = codec ? 'key' : 'delta';
@@ -60,9 +103,9 @@ export class PictureDecoder {
     return type;
   }
 
-  #open(codec: string): void {
+  #open(): void {
     const generation = this.#generation;
-    const decoder = new VideoDecoder({
+    this.#decoder = new VideoDecoder({
       output: (frame) => {
         const timeNs = this.#times.get(frame.timestamp);
         if (generation !== this.#generation || timeNs === undefined) {
@@ -75,13 +118,11 @@ export class PictureDecoder {
       },
       error: (error) => {
         if (generation !== this.#generation) return;
+        const codec = this.#codec ?? '';
         this.reset();
         if (++this.#failures < ATTEMPTS) this.#events.failed(error.message);
-        else this.#events.unable(error.message);
+        else this.#events.unable([advice(codec), error.message].filter(Boolean).join(' '));
       },
     });
-    /* without it the last picture stays inside until the next one comes */
-    decoder.configure({ codec, optimizeForLatency: true });
-    this.#decoder = decoder;
   }
 }

@@ -2,7 +2,7 @@
 // when it is decoded and all before it have been.
 
 import { fromBinary } from '@bufbuild/protobuf';
-import { CompressedVideoSchema } from '../gen/protocol/foxglove/CompressedVideo_pb';
+import { type CompressedVideo, CompressedVideoSchema } from '../gen/protocol/foxglove/CompressedVideo_pb';
 import { type ScreenPatches, ScreenPatchesSchema } from '../gen/protocol/screen_pb';
 import { type DecoderEvents, type Picture, PictureDecoder } from './decoder';
 import type { ChannelMessage } from './wire';
@@ -125,7 +125,7 @@ export class Moments {
   /** Take in a message of PICTURE_TOPICS. @returns false when it is passed over: a keyframe is missing before it */
   take({ topic, timeNs, data }: ChannelMessage): boolean {
     return topic === '/screen'
-      ? this.#takeVideo(timeNs, fromBinary(CompressedVideoSchema, data).data)
+      ? this.#takeVideo(timeNs, fromBinary(CompressedVideoSchema, data))
       : this.#takePatches(timeNs, fromBinary(ScreenPatchesSchema, data));
   }
 
@@ -169,8 +169,8 @@ export class Moments {
     return moment;
   }
 
-  #takeVideo(timeNs: bigint, data: Uint8Array): boolean {
-    const kind = this.#decoder.decode(timeNs, data);
+  #takeVideo(timeNs: bigint, { format, data }: CompressedVideo): boolean {
+    const kind = this.#decoder.decode(timeNs, format, data);
     if (!kind) return false;
     const key = kind === 'key';
     const joined = !key && this.#open?.timeNs === timeNs ? this.#open : undefined;
