@@ -89,9 +89,10 @@ static void check_encoder(
 			"start uxrecd with another --encoder or --chroma, or apt install libavcodec59",
 			"%s", error.text);
 	else
-		find(report, GOOD, "encoder", "", "%s by %s",
+		find(report, GOOD, "encoder", "", "%s by %s%s%s",
 			strcmp(encoder_format(encoder), "av1") == 0 ? "AV1" : "H.264",
-			encoder_describe(encoder));
+			encoder_describe(encoder), *encoder_passed_over(encoder) ? "; " : "",
+			encoder_passed_over(encoder));
 }
 
 /* Under Wayland an X display shows the programs that still speak X, and nothing else. */

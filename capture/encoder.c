@@ -59,6 +59,7 @@ struct encoder {
 	AVFrame *surface, *interleaved; /* of hardware */
 	int64_t last_us;
 	char description[320];
+	char passed_over[320];
 };
 
 static const enum AVPixelFormat planar[CHROMA_COUNT] = {
@@ -314,6 +315,7 @@ int encoder_create(struct encoder **ret, int width, int height,
 	const struct encoder_options *options, struct error *reterr)
 {
 	bool any = strcmp(options->name, "auto") == 0;
+	char passed_over[sizeof((*ret)->passed_over)] = "";
 	struct error error = {""};
 	int r = -ENOENT;
 
@@ -323,12 +325,14 @@ int encoder_create(struct encoder **ret, int width, int height,
 			continue;
 		r = create_kind(ret, &kinds[i], width, height, options, &error);
 		if (r < 0 && any)
-			log_debug("encoder: not %s: %s", kinds[i].name, error.text);
+			snprintf(passed_over, sizeof(passed_over), "not %s: %s", kinds[i].name,
+				error.text);
 	}
 	if (r < 0)
 		return error_set(reterr, r, "the encoder %s cannot be had: %s",
 			any ? ENCODER_LAST : options->name,
 			error.text[0] ? error.text : "there is none of this name");
+	memcpy((*ret)->passed_over, passed_over, sizeof(passed_over));
 	return 0;
 }
 
@@ -343,6 +347,11 @@ void encoder_destroy(struct encoder *encoder)
 	av_packet_free(&encoder->packet);
 	av_buffer_unref(&encoder->device);
 	free(encoder);
+}
+
+const char *encoder_passed_over(const struct encoder *encoder)
+{
+	return encoder->passed_over;
 }
 
 const char *encoder_describe(const struct encoder *encoder)

@@ -43,6 +43,9 @@ const char *encoder_describe(const struct encoder *encoder);
 /** What comes of it, as CompressedVideo.format says it: "h264" or "av1". */
 const char *encoder_format(const struct encoder *encoder);
 
+/** Why "auto" did not take what it would rather have, for a person: "not h264_vaapi: ...". "" when it did. */
+const char *encoder_passed_over(const struct encoder *encoder);
+
 /** One coded picture; valid until the next call on the encoder. */
 struct encoded {
 	/* exactly one picture: of H.264 Annex B, SPS and PPS with a keyframe; of AV1 a temporal unit of the low-overhead
