@@ -220,7 +220,7 @@ check:
 	@.ci/install build demo tests
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-targets
-	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-15} tests/run $(TESTS)
+	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-12} tests/run $(TESTS)
 
 # ---- tests ----
 
@@ -266,7 +266,7 @@ check-static check-unit check-integration check-browser check-vm:
 	@$(MAKE) --no-print-directory -s all tests
 	@tests/run $(@:check-%=%)
 
-FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript)
+FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript patches)
 
 .PHONY: fuzz-targets check-fuzz check-crash
 fuzz-targets: $(FUZZ_TARGETS)
