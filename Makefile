@@ -261,6 +261,7 @@ $(C_TESTS) $(DAMAGE): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcaptu
 FAULT_CALLS := malloc calloc realloc strdup strndup asprintf open write pwrite pwritev pread fstat ftruncate rename \
 	unlink posix_fallocate fdatasync fsync clock_gettime
 $(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
+$(B)/tests/unit/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
 
 check-static check-unit check-integration check-browser check-vm:
 	@$(MAKE) --no-print-directory -s all tests
