@@ -220,7 +220,7 @@ check:
 	@.ci/install build demo tests
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-targets
-	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-15} tests/run $(TESTS)
+	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-12} tests/run $(TESTS)
 
 # ---- tests ----
 
@@ -261,12 +261,13 @@ $(C_TESTS) $(DAMAGE): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcaptu
 FAULT_CALLS := malloc calloc realloc strdup strndup asprintf open write pwrite pwritev pread fstat ftruncate rename \
 	unlink posix_fallocate fdatasync fsync clock_gettime
 $(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
+$(B)/tests/unit/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
 
 check-static check-unit check-integration check-browser check-vm:
 	@$(MAKE) --no-print-directory -s all tests
 	@tests/run $(@:check-%=%)
 
-FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript)
+FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript patches)
 
 .PHONY: fuzz-targets check-fuzz check-crash
 fuzz-targets: $(FUZZ_TARGETS)

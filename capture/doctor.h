@@ -9,6 +9,7 @@
 struct doctor_options {
 	const char *grabber; /* "auto", "x11", "wlr", "portal", "test", "none" */
 	const char *display;
+	const char *output;    /* the one that is captured; NULL: the grabber's choice */
 	const char *input;     /* "auto", "evdev", "x11", "none" */
 	const char *devices;   /* which of them: capture/input_filter.h; "": all of seat0 */
 	const char *helper;    /* path of uxrec-inputd */

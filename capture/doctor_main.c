@@ -19,6 +19,7 @@ static const char usage[] =
 	"  --display DISPLAY             X display (default $DISPLAY)\n"
 	"  --screen auto|x11|wlr|portal|test|none\n"
 	"                                (default auto)\n"
+	"  --output NAME                 of several outputs of a Wayland session this one\n"
 	"  --input auto|service|evdev|x11|none\n"
 	"                                (default auto)\n"
 	"  --devices LIST                which input devices; see uxrecd(8)\n"
@@ -124,6 +125,7 @@ int main(int argc, char **argv)
 	static const struct option names[] = {
 		{"display", required_argument, NULL, 'd'},
 		{"screen", required_argument, NULL, 's'},
+		{"output", required_argument, NULL, 'o'},
 		{"input", required_argument, NULL, 'i'},
 		{"devices", required_argument, NULL, 'D'},
 		{"show", optional_argument, NULL, 'w'},
@@ -154,6 +156,7 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'd': options.display = optarg; break;
 		case 's': options.grabber = optarg; break;
+		case 'o': options.output = optarg; break;
 		case 'i': options.input = optarg; break;
 		case 'D': options.devices = optarg; break;
 		case 'w': show_s = optarg ? parse_seconds(optarg) : SHOW_S; break;

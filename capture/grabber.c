@@ -3,6 +3,7 @@
 #include "capture/canvas.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 const struct grabber_ops *grabber_find(const char *name)
@@ -14,6 +15,30 @@ const struct grabber_ops *grabber_find(const char *name)
 		if (strcmp(grabbers[i]->name, name) == 0)
 			return grabbers[i];
 	return NULL;
+}
+
+char *grabber_display(const char *display, const char *output)
+{
+	char *text;
+
+	return asprintf(&text, "%s%c%s", display ? display : "", GRABBER_OUTPUT_MARK, output) < 0
+		? NULL
+		: text;
+}
+
+int grabber_check_output(const char *name, struct error *reterr)
+{
+	if (strcmp(name, grabber_wlr.name) == 0)
+		return 0;
+	if (strcmp(name, grabber_x11.name) == 0)
+		return error_set(reterr, -EOPNOTSUPP,
+			"of an X display all monitors are recorded, with what is where: leave --output "
+			"away");
+	if (strcmp(name, grabber_portal.name) == 0)
+		return error_set(reterr, -EOPNOTSUPP,
+			"which screen the desktop's portal hands out is chosen in its dialog: leave "
+			"--output away");
+	return error_set(reterr, -EOPNOTSUPP, "there are no outputs: leave --output away");
 }
 
 static bool has(const char *variable)
@@ -31,11 +56,12 @@ static const struct grabber_ops *say(
 }
 
 /* A Wayland session; what of it is seen by X is only the programs that still speak X. */
-static const struct grabber_ops *choose_wayland(struct error *ret_why)
+static const struct grabber_ops *choose_wayland(const char *output, struct error *ret_why)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
+	_autofree_ char *display = output ? grabber_display(NULL, output) : NULL;
 	struct error error = {"no memory"};
-	int r = grabber_wlr.create(&grabber, NULL, &error);
+	int r = output && !display ? -ENOMEM : grabber_wlr.create(&grabber, display, &error);
 
 	if (r == 0)
 		return say(&grabber_wlr, ret_why, "the Wayland session's ",
@@ -49,12 +75,14 @@ static const struct grabber_ops *choose_wayland(struct error *ret_why)
 	return say(NULL, ret_why, error.text, "");
 }
 
-const struct grabber_ops *grabber_choose(const char *display, struct error *ret_why)
+/* what can be captured at all, whatever is asked of it */
+static const struct grabber_ops *choose(
+	const char *display, const char *output, struct error *ret_why)
 {
 	if (display)
 		return say(&grabber_x11, ret_why, "the X display that --display names: ", display);
 	if (has("WAYLAND_DISPLAY"))
-		return choose_wayland(ret_why);
+		return choose_wayland(output, ret_why);
 	if (has("DISPLAY"))
 		return say(&grabber_x11, ret_why, "the X display that DISPLAY names, ",
 			getenv("DISPLAY"));
@@ -62,4 +90,12 @@ const struct grabber_ops *grabber_choose(const char *display, struct error *ret_
 		"no display: start uxrecd in a graphical session, or name one with --display :N "
 		"(--screen none records input alone)",
 		"");
+}
+
+const struct grabber_ops *grabber_choose(
+	const char *display, const char *output, struct error *ret_why)
+{
+	const struct grabber_ops *chosen = choose(display, output, ret_why);
+
+	return chosen && output && grabber_check_output(chosen->name, ret_why) < 0 ? NULL : chosen;
 }

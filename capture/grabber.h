@@ -32,7 +32,12 @@ struct grabber_pointer {
 struct grabber_ops {
 	const char *name; /* "x11", "wlr", "portal", "test" */
 
-	/** Connect. @param display  NULL: the environment's. @return 0 or -errno with the reason */
+	/**
+	 * Connect.
+	 *
+	 * @param display  NULL: the environment's; grabber_display() makes one with an output
+	 * @return 0 or -errno with the reason: -EINVAL there is no such output
+	 */
 	int (*create)(struct grabber **ret, const char *display, struct error *reterr);
 
 	/**
@@ -110,6 +115,18 @@ extern const struct grabber_ops grabber_wlr; /* a Wayland output, where wlr-scre
 extern const struct grabber_ops grabber_portal; /* what a desktop lets us see, mostly of Wayland */
 extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
 
+/* What stands between a display and the name of one output of it. */
+#define GRABBER_OUTPUT_MARK '#'
+
+/**
+ * A display of which one output alone is captured. Only grabber_wlr knows such.
+ *
+ * @param display  NULL: the environment's
+ * @param output   its name, "HDMI-A-1"
+ * @return it, allocated, or NULL
+ */
+char *grabber_display(const char *display, const char *output);
+
 /** @return the grabber of that name, or NULL */
 const struct grabber_ops *grabber_find(const char *name);
 
@@ -123,10 +140,20 @@ static inline const char *grabber_caveat(const struct grabber *grabber)
  * first, because an X display beside it has only some of the windows.
  *
  * @param display  an X display that somebody named, or NULL
+ * @param output   the output that is to be captured, or NULL
  * @param ret_why  what was chosen and why, or why nothing can be
  * @return NULL when there is none
  */
-const struct grabber_ops *grabber_choose(const char *display, struct error *ret_why);
+const struct grabber_ops *grabber_choose(
+	const char *display, const char *output, struct error *ret_why);
+
+/**
+ * Can one output be chosen of what this grabber captures?
+ *
+ * @param name  of the grabber, or "none"
+ * @return 0, or -EOPNOTSUPP with what to do instead
+ */
+int grabber_check_output(const char *name, struct error *reterr);
 
 static inline void grabber_destroy(struct grabber *grabber)
 {

@@ -35,9 +35,8 @@ struct portal_grabber {
 	int event_fd; /* something has come, or all is over */
 	_Atomic bool cut;
 	struct portal_stream allowed;
-	struct grabber_size size; /* as the caller knows it */
-	uint8_t *swapped;         /* to swap colours in */
-	size_t swapped_bytes;
+	struct grabber_size size;         /* as the caller knows it */
+	struct portal_room read, swapped; /* what is read of a picture, and to swap colours in */
 	int64_t grabbed_ns;
 
 	struct pw_thread_loop *loop;
@@ -329,7 +328,8 @@ static void portal_grabber_destroy(struct grabber *base)
 	portal_destroy(grabber->portal);
 	if (grabber->event_fd >= 0)
 		close(grabber->event_fd);
-	free(grabber->swapped);
+	free(grabber->read.memory);
+	free(grabber->swapped.memory);
 	free(grabber->shape);
 	free(grabber->shape_room);
 	free(grabber);
@@ -401,39 +401,38 @@ static void portal_damage_all(struct grabber *base)
 
 /* The order of the colours is the other way round. */
 static int put_swapped(struct portal_grabber *grabber, const struct rect *rect, const uint8_t *from,
-	struct canvas *canvas)
+	int stride, struct canvas *canvas)
 {
-	size_t bytes = (size_t)rect->width * (size_t)rect->height * 4;
-	uint8_t *to = grabber->swapped;
+	uint8_t *to;
 
-	if (bytes > grabber->swapped_bytes) {
-		to = realloc(grabber->swapped, bytes);
-		if (!to)
-			return -ENOMEM;
-		grabber->swapped = to;
-		grabber->swapped_bytes = bytes;
-	}
-	for (int y = 0; y < rect->height; y++, from += grabber->frame.stride)
+	if (portal_room_make(&grabber->swapped, (size_t)rect->width * (size_t)rect->height * 4) < 0)
+		return -ENOMEM;
+	to = grabber->swapped.memory;
+	for (int y = 0; y < rect->height; y++, from += stride)
 		for (int i = 0; i < rect->width * 4; i += 4, to += 4) {
 			to[0] = from[i + 2];
 			to[1] = from[i + 1];
 			to[2] = from[i];
 			to[3] = from[i + 3];
 		}
-	canvas_put(canvas, rect, grabber->swapped, 4 * rect->width);
+	canvas_put(canvas, rect, grabber->swapped.memory, 4 * rect->width);
 	return 0;
 }
 
 /* @param rect  within the frame, which is of the canvas' size */
 static int put(struct portal_grabber *grabber, const struct rect *rect, struct canvas *canvas)
 {
-	const struct portal_frame *frame = &grabber->frame;
-	const uint8_t *from =
-		frame->pixels + (ptrdiff_t)rect->y * frame->stride + 4 * (ptrdiff_t)rect->x;
+	const uint8_t *from;
+	int stride, r;
 
-	if (frame->swapped)
-		return put_swapped(grabber, rect, from, canvas);
-	canvas_put(canvas, rect, from, frame->stride);
+	if (rect->width <= 0 || rect->height <= 0)
+		return 0;
+	r = portal_frame_pixels(&grabber->frame, rect, &grabber->read, &from, &stride);
+	if (r < 0)
+		return r;
+	if (grabber->frame.swapped)
+		return put_swapped(grabber, rect, from, stride, canvas);
+	canvas_put(canvas, rect, from, stride);
 	return 0;
 }
 
@@ -447,7 +446,13 @@ static int copy(struct portal_grabber *grabber, struct canvas *canvas)
 		r = put(grabber, &grabber->damage.area[i], canvas);
 	grabber->damage.count = 0;
 	grabber->all = grabber->has_damage = false;
-	return r;
+	if (r != -EBADMSG)
+		return r;
+	/* its memory was taken away: the next one may be better */
+	pw_stream_queue_buffer(grabber->stream, steal_ptr(grabber->newest));
+	grabber->refused++;
+	grabber->all = true;
+	return -EAGAIN;
 }
 
 /* While the stream changes its format there is no picture. @return 0 there is one, or a negative errno */
@@ -486,7 +491,8 @@ static int portal_grab(struct grabber *base, struct canvas *canvas, int64_t *ret
 		r = -EAGAIN;
 	} else {
 		r = copy(grabber, canvas);
-		*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
+		if (r == 0)
+			*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
 	}
 	pw_thread_loop_unlock(grabber->loop);
 	return r;

@@ -38,8 +38,19 @@ enum frame_state { FRAME_NONE, FRAME_ASKED, FRAME_OFFERED, FRAME_COPYING, FRAME_
 /* a time of another clock */
 #define AGE_LIMIT_NS (10 * NS_PER_S)
 
+/* more screens stand nowhere */
+#define OUTPUTS_LIMIT 16
+
 struct shape {
 	uint32_t format, width, height, stride;
+};
+
+struct wlr_output {
+	struct wlr_grabber *grabber;
+	struct wl_output *proxy;
+	uint32_t id; /* in the registry */
+	int transform;
+	char name[96]; /* as the compositor has it: foreign text */
 };
 
 struct wlr_grabber {
@@ -48,11 +59,11 @@ struct wlr_grabber {
 	struct wl_registry *registry;
 	struct wl_shm *shm;
 	struct zwlr_screencopy_manager_v1 *manager;
-	struct wl_output *output;
-	uint32_t output_id; /* in the registry */
-	int outputs;
-	int transform;
-	char output_name[96], about[160];
+	struct wlr_output
+		outputs[OUTPUTS_LIMIT]; /* until one is chosen; then that one alone is bound */
+	int output_count;
+	struct wlr_output *output; /* the chosen one; NULL: none yet */
+	char about[160];
 	bool greeted, lost;
 
 	enum frame_state state;
@@ -70,7 +81,8 @@ struct wlr_grabber {
 	size_t shared_bytes;
 	uint8_t *upright; /* of a screen that is turned, or of other colours; else NULL */
 	struct grabber_size size;
-	bool all; /* the next frame is to be copied whole */
+	struct monitors monitors; /* as of the last grab */
+	bool all;                 /* the next frame is to be copied whole */
 };
 
 static struct wlr_grabber *wlr(const struct grabber *grabber)
@@ -221,8 +233,8 @@ static const struct zwlr_screencopy_frame_v1_listener frame_listener = {
 /* The pointer is not drawn in: it would be damage wherever it goes. */
 static int ask(struct wlr_grabber *grabber)
 {
-	grabber->frame =
-		zwlr_screencopy_manager_v1_capture_output(grabber->manager, false, grabber->output);
+	grabber->frame = zwlr_screencopy_manager_v1_capture_output(
+		grabber->manager, false, grabber->output->proxy);
 	if (!grabber->frame)
 		return -EPIPE;
 	zwlr_screencopy_frame_v1_add_listener(grabber->frame, &frame_listener, grabber);
@@ -260,8 +272,8 @@ static int check_offer(const struct wlr_grabber *grabber, struct error *reterr)
 
 static struct grabber_size size_of(const struct wlr_grabber *grabber)
 {
-	const struct turn turn = turn_make(
-		grabber->transform, (int)grabber->offered.width, (int)grabber->offered.height);
+	const struct turn turn = turn_make(grabber->output->transform, (int)grabber->offered.width,
+		(int)grabber->offered.height);
 
 	return (struct grabber_size){turn.width, turn.height};
 }
@@ -304,7 +316,7 @@ static int prepare_buffer(struct wlr_grabber *grabber)
 {
 	const struct shape *offered = &grabber->offered;
 	const struct grabber_size size = size_of(grabber);
-	const bool is_turned = grabber->transform || is_red_first(offered->format);
+	const bool is_turned = grabber->output->transform || is_red_first(offered->format);
 	int r;
 
 	if (size.width != grabber->size.width || size.height != grabber->size.height)
@@ -342,22 +354,23 @@ static void output_geometry(void *user, struct wl_output *output, int32_t x, int
 	int32_t width_mm, int32_t height_mm, int32_t subpixel, const char *make, const char *model,
 	int32_t transform)
 {
-	struct wlr_grabber *grabber = user;
+	struct wlr_output *known = user;
+	struct wlr_grabber *grabber = known->grabber;
 
 	(void)output, (void)x, (void)y, (void)width_mm, (void)height_mm, (void)subpixel;
 	(void)make, (void)model;
 	transform &= 7;
-	if (transform != grabber->transform && grabber->greeted) {
+	if (transform != known->transform && grabber->greeted) {
 		start_over(grabber);
 		free(steal_ptr(grabber->upright));
 	}
-	grabber->transform = transform;
+	known->transform = transform;
 }
 
 static void output_mode(void *user, struct wl_output *output, uint32_t flags, int32_t width,
 	int32_t height, int32_t refresh)
 {
-	struct wlr_grabber *grabber = user;
+	struct wlr_grabber *grabber = ((struct wlr_output *)user)->grabber;
 
 	(void)output, (void)refresh;
 	if (!grabber->greeted || !(flags & WL_OUTPUT_MODE_CURRENT))
@@ -380,9 +393,10 @@ static void output_scale(void *user, struct wl_output *output, int32_t scale)
 
 static void output_name(void *user, struct wl_output *output, const char *name)
 {
+	struct wlr_output *known = user;
+
 	(void)output;
-	snprintf(wlr(user)->output_name, sizeof(wlr(user)->output_name), "%s",
-		text_quote(name).text);
+	snprintf(known->name, sizeof(known->name), "%s", name);
 }
 
 static void output_description(void *user, struct wl_output *output, const char *description)
@@ -404,6 +418,23 @@ static uint32_t least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+static void add_output(struct wlr_grabber *grabber, uint32_t id, uint32_t version)
+{
+	struct wlr_output *output = &grabber->outputs[grabber->output_count];
+
+	/* one that comes later is not what was asked for */
+	if (grabber->output || grabber->output_count == OUTPUTS_LIMIT)
+		return;
+	output->proxy =
+		wl_registry_bind(grabber->registry, id, &wl_output_interface, least(version, 4));
+	if (!output->proxy)
+		return;
+	output->grabber = grabber;
+	output->id = id;
+	grabber->output_count++;
+	wl_output_add_listener(output->proxy, &output_listener, output);
+}
+
 static void registry_global(void *user, struct wl_registry *registry, uint32_t id,
 	const char *interface, uint32_t version)
 {
@@ -415,12 +446,8 @@ static void registry_global(void *user, struct wl_registry *registry, uint32_t i
 		!grabber->manager) {
 		grabber->manager = wl_registry_bind(
 			registry, id, &zwlr_screencopy_manager_v1_interface, least(version, 3));
-	} else if (strcmp(interface, wl_output_interface.name) == 0 && grabber->outputs++ == 0) {
-		grabber->output_id = id;
-		grabber->output =
-			wl_registry_bind(registry, id, &wl_output_interface, least(version, 4));
-		if (grabber->output)
-			wl_output_add_listener(grabber->output, &output_listener, grabber);
+	} else if (strcmp(interface, wl_output_interface.name) == 0) {
+		add_output(grabber, id, version);
 	}
 }
 
@@ -429,7 +456,7 @@ static void registry_global_remove(void *user, struct wl_registry *registry, uin
 	struct wlr_grabber *grabber = user;
 
 	(void)registry;
-	if (grabber->output && id == grabber->output_id)
+	if (grabber->output && id == grabber->output->id)
 		grabber->lost = true;
 }
 
@@ -451,8 +478,50 @@ static int check_globals(const struct wlr_grabber *grabber, struct error *reterr
 	if (!grabber->shm)
 		return error_set(
 			reterr, -EOPNOTSUPP, "the Wayland compositor does not share memory");
-	if (!grabber->output)
+	if (grabber->output_count == 0)
 		return error_set(reterr, -ENODEV, "the Wayland session has no output");
+	return 0;
+}
+
+/* "HEADLESS-1, HEADLESS-2" */
+static void list_outputs(const struct wlr_grabber *grabber, char *text, size_t room)
+{
+	size_t at = 0;
+
+	*text = '\0';
+	for (int i = 0; i < grabber->output_count && at < room; i++)
+		if (*grabber->outputs[i].name)
+			at += (size_t)snprintf(text + at, room - at, "%s%s", at ? ", " : "",
+				text_quote(grabber->outputs[i].name).text);
+}
+
+static int no_such_output(const struct wlr_grabber *grabber, const char *name, struct error *reterr)
+{
+	char known[256];
+
+	list_outputs(grabber, known, sizeof(known));
+	if (!*known)
+		return error_set(reterr, -EINVAL,
+			"the Wayland compositor does not tell what its outputs are called: leave "
+			"--output away, and the first is recorded");
+	return error_set(reterr, -EINVAL, "the Wayland session has no output '%s'; it has: %s",
+		text_quote(name).text, known);
+}
+
+/* The one of that name, or the first. The others are nothing to us. */
+static int choose_output(struct wlr_grabber *grabber, const char *name, struct error *reterr)
+{
+	int chosen = 0;
+
+	while (name && chosen < grabber->output_count &&
+		strcmp(grabber->outputs[chosen].name, name) != 0)
+		chosen++;
+	if (chosen == grabber->output_count)
+		return no_such_output(grabber, name, reterr);
+	grabber->output = &grabber->outputs[chosen];
+	for (int i = 0; i < grabber->output_count; i++)
+		if (i != chosen)
+			wl_output_destroy(steal_ptr(grabber->outputs[i].proxy));
 	return 0;
 }
 
@@ -470,21 +539,22 @@ static int wait_for_offer(struct wlr_grabber *grabber, int64_t deadline_ns, stru
 	if (grabber->state == FRAME_NONE)
 		return error_set(reterr, -ENODEV,
 			"the Wayland compositor cannot copy the output%s%s: is it switched on?",
-			*grabber->output_name ? " " : "", grabber->output_name);
+			*grabber->output->name ? " " : "", text_quote(grabber->output->name).text);
 	r = check_offer(grabber, reterr);
 	if (r == 0)
 		grabber->size = size_of(grabber);
 	return r;
 }
 
-static void say_about(struct wlr_grabber *grabber)
+static void say_about(struct wlr_grabber *grabber, bool by_name)
 {
+	const char *name = grabber->output->name;
 	int n = snprintf(grabber->about, sizeof(grabber->about), "output %s",
-		*grabber->output_name ? grabber->output_name : "without a name");
+		*name ? text_quote(name).text : "without a name");
 
-	if (grabber->outputs > 1)
-		snprintf(grabber->about + n, sizeof(grabber->about) - (size_t)n,
-			", the first of %d", grabber->outputs);
+	if (grabber->output_count > 1)
+		snprintf(grabber->about + n, sizeof(grabber->about) - (size_t)n, ", %s of %d",
+			by_name ? "one" : "the first", grabber->output_count);
 }
 
 /* ---- the grabber ---- */
@@ -497,8 +567,9 @@ static void wlr_destroy(struct grabber *base)
 	unmap_shared(grabber);
 	if (grabber->manager)
 		zwlr_screencopy_manager_v1_destroy(grabber->manager);
-	if (grabber->output)
-		wl_output_destroy(grabber->output);
+	for (int i = 0; i < grabber->output_count; i++)
+		if (grabber->outputs[i].proxy)
+			wl_output_destroy(grabber->outputs[i].proxy);
 	if (grabber->shm)
 		wl_shm_destroy(grabber->shm);
 	if (grabber->registry)
@@ -513,13 +584,17 @@ static int wlr_create(struct grabber **ret, const char *display, struct error *r
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct wlr_grabber));
 	struct wlr_grabber *grabber = wlr(base);
 	int64_t deadline_ns = clock_now_ns() + GREETING_NS;
+	_autofree_ char *socket = display ? strdup(display) : NULL;
+	char *name = socket ? strchr(socket, GRABBER_OUTPUT_MARK) : NULL;
 	int r;
 
-	if (!grabber)
+	if (!grabber || (display && !socket))
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &grabber_wlr;
 	grabber->all = true;
-	r = wayland_connect(&grabber->display, display, reterr);
+	if (name)
+		*name++ = '\0';
+	r = wayland_connect(&grabber->display, socket && *socket ? socket : NULL, reterr);
 	if (r < 0)
 		return r;
 	grabber->registry = wl_display_get_registry(grabber->display);
@@ -529,14 +604,16 @@ static int wlr_create(struct grabber **ret, const char *display, struct error *r
 	r = wayland_round_trip(grabber->display, deadline_ns, reterr);
 	if (r == 0)
 		r = check_globals(grabber, reterr);
-	if (r == 0) /* what the output says of itself */
+	if (r == 0) /* what the outputs say of themselves */
 		r = wayland_round_trip(grabber->display, deadline_ns, reterr);
+	if (r == 0)
+		r = choose_output(grabber, name, reterr);
 	if (r == 0)
 		r = wait_for_offer(grabber, deadline_ns, reterr);
 	if (r < 0)
 		return r;
 	grabber->greeted = true;
-	say_about(grabber);
+	say_about(grabber, name);
 	*ret = steal_ptr(base);
 	return 0;
 }
@@ -600,12 +677,29 @@ static void put(struct wlr_grabber *grabber, const struct turned_pixels *from,
 		4 * from->turn.width);
 }
 
+/* An output is a monitor, and all of the screen. */
+static void note_monitor(struct wlr_grabber *grabber)
+{
+	struct monitor *monitor = &grabber->monitors.monitor[0];
+
+	grabber->monitors.count = 1;
+	monitor->area = (struct rect){0, 0, grabber->size.width, grabber->size.height};
+	snprintf(monitor->name, sizeof(monitor->name), "%.*s", MONITOR_NAME_BYTES - 1,
+		text_quote(grabber->output->name).text);
+}
+
+static const struct monitors *wlr_monitors(const struct grabber *base)
+{
+	return &wlr(base)->monitors;
+}
+
 static int wlr_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
 {
 	struct wlr_grabber *grabber = wlr(base);
 	const struct shape *shape = &grabber->shape;
 	struct turned_pixels from = {
-		.turn = turn_make(grabber->transform, (int)shape->width, (int)shape->height),
+		.turn = turn_make(
+			grabber->output->transform, (int)shape->width, (int)shape->height),
 		.pixels = grabber->shared,
 		.stride = (ptrdiff_t)shape->stride,
 		.red_first = is_red_first(shape->format),
@@ -625,6 +719,7 @@ static int wlr_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	for (int i = 0; i < grabber->damage.count; i++)
 		put(grabber, &from, &grabber->damage.area[i], canvas);
 	grabber->state = FRAME_NONE;
+	note_monitor(grabber);
 	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
 	return 0;
 }
@@ -660,6 +755,7 @@ const struct grabber_ops grabber_wlr = {
 	.wait = wlr_wait,
 	.size = wlr_size,
 	.grab = wlr_grab,
+	.monitors = wlr_monitors,
 	.damage_all = wlr_damage_all,
 	.cut = wlr_cut,
 	.describe = wlr_describe,

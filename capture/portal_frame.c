@@ -1,8 +1,12 @@
 #include "capture/portal_frame.h"
 
+#include "protocol/base/io.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <spa/buffer/meta.h>
 #include <spa/param/video/format-utils.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,13 +26,22 @@
 
 /* ---- memory ---- */
 
+/* What is no memfd has no seals, and F_GET_SEALS says so by an error. */
+static bool keeps_its_length(int fd)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && seals & F_SEAL_SHRINK;
+}
+
 int portal_memory_map(
 	struct portal_memory *ret, const struct spa_buffer *buffer, struct error *reterr)
 {
 	const struct spa_data *data = &buffer->datas[0];
 	size_t end = (size_t)data->mapoffset + data->maxsize;
+	bool is_sealed = keeps_its_length((int)data->fd); /* before its length is looked at */
+	void *memory = NULL;
 	struct stat status;
-	void *memory;
 
 	if (buffer->n_datas != 1 || data->type != SPA_DATA_MemFd)
 		return error_set(reterr, -EOPNOTSUPP,
@@ -38,11 +51,12 @@ int portal_memory_map(
 		(size_t)status.st_size < end)
 		return error_set(reterr, -EBADMSG,
 			"the desktop gives buffers that are shorter than it says");
-	memory = mmap(NULL, end, PROT_READ, MAP_SHARED, (int)data->fd, 0);
+	if (is_sealed)
+		memory = mmap(NULL, end, PROT_READ, MAP_SHARED, (int)data->fd, 0);
 	if (memory == MAP_FAILED)
 		return error_set(reterr, -errno, "the desktop's pictures cannot be mapped: %s",
 			strerror(errno));
-	*ret = (struct portal_memory){memory, end, data->mapoffset};
+	*ret = (struct portal_memory){memory, (int)data->fd, end, data->mapoffset};
 	return 0;
 }
 
@@ -50,7 +64,7 @@ void portal_memory_unmap(struct portal_memory *memory)
 {
 	if (memory->memory)
 		munmap(memory->memory, memory->length);
-	memory->memory = NULL;
+	*memory = (struct portal_memory){.memory = NULL};
 }
 
 /* ---- what is agreed ---- */
@@ -153,7 +167,7 @@ int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
 
 	if (!has_picture(buffer, &chunk))
 		return -ENODATA;
-	if (!memory || !memory->memory || !lies_within(&crop, whole) ||
+	if (!memory || memory->length == 0 || !lies_within(&crop, whole) ||
 		stride < 4 * (int64_t)whole->width || stride > STRIDE_LIMIT)
 		return -EBADMSG;
 	end = (int64_t)memory->begin + chunk.offset + stride * ((int64_t)whole->height - 1) +
@@ -161,8 +175,9 @@ int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
 	if (end > (int64_t)memory->length)
 		return -EBADMSG;
 	*ret = (struct portal_frame){
-		.pixels = memory->memory + memory->begin + chunk.offset + stride * crop.position.y +
-			4 * (ptrdiff_t)crop.position.x,
+		.memory = memory,
+		.begin = memory->begin + chunk.offset + (size_t)stride * (size_t)crop.position.y +
+			4 * (size_t)crop.position.x,
 		.stride = (int)stride,
 		.x = crop.position.x,
 		.y = crop.position.y,
@@ -171,6 +186,50 @@ int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
 			format->format == SPA_VIDEO_FORMAT_RGBA,
 	};
 	return 0;
+}
+
+int portal_room_make(struct portal_room *room, size_t size_bytes)
+{
+	uint8_t *memory;
+
+	if (size_bytes <= room->size_bytes)
+		return 0;
+	memory = realloc(room->memory, size_bytes);
+	if (!memory)
+		return -ENOMEM;
+	*room = (struct portal_room){memory, size_bytes};
+	return 0;
+}
+
+/* @return 0 or -EBADMSG */
+static int read_all(int fd, uint8_t *to, size_t size_bytes, size_t at)
+{
+	return io_pread_full(fd, to, size_bytes, (off_t)at) == (ssize_t)size_bytes ? 0 : -EBADMSG;
+}
+
+int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rect,
+	struct portal_room *room, const uint8_t **ret, int *ret_stride)
+{
+	const struct portal_memory *memory = frame->memory;
+	const size_t stride = (size_t)frame->stride, row = 4 * (size_t)rect->width;
+	const size_t rows = (size_t)rect->height;
+	const size_t begin = frame->begin + stride * (size_t)rect->y + 4 * (size_t)rect->x;
+	/* of wide parts what lies between is read too: that is cheaper than to ask for every row */
+	const bool at_once = row * 2 >= stride;
+	int r;
+
+	*ret_stride = at_once || memory->memory ? frame->stride : (int)row;
+	if (memory->memory) {
+		*ret = memory->memory + begin;
+		return 0;
+	}
+	r = portal_room_make(room, at_once ? stride * (rows - 1) + row : row * rows);
+	if (r == 0 && at_once)
+		r = read_all(memory->fd, room->memory, stride * (rows - 1) + row, begin);
+	for (size_t y = 0; y < rows && r == 0 && !at_once; y++)
+		r = read_all(memory->fd, room->memory + y * row, row, begin + y * stride);
+	*ret = room->memory;
+	return r;
 }
 
 static int within(int64_t value, int limit)

@@ -15,15 +15,19 @@
 /* Cursors up to this many pixels square; mutter's is as large */
 #define PORTAL_CURSOR_SIDE 384
 
-/** The memory of one buffer, mapped. */
+/**
+ * The memory of one buffer. It is mapped when it is sealed: of what the other side can shorten at any time, touching
+ * what is gone would end us. That is read from its file, which gives an error then.
+ */
 struct portal_memory {
-	uint8_t *memory; /* NULL: it could not be mapped */
-	size_t length;
-	size_t begin; /* where the buffer's data are in it */
+	uint8_t *memory; /* mapped; or NULL */
+	int fd;          /* otherwise the buffer's, which keeps it */
+	size_t length;   /* 0: it cannot be read */
+	size_t begin;    /* where the buffer's data are in it */
 };
 
 /**
- * Map it.
+ * Look at it, and map it if that is safe.
  *
  * @param ret  zeroed; portal_memory_unmap() takes it in any case
  * @return 0, or a negative errno with the reason
@@ -50,7 +54,8 @@ bool portal_format_read(struct spa_video_info_raw *ret, const struct spa_pod *pa
 
 /** A picture, checked against its memory. */
 struct portal_frame {
-	const uint8_t *pixels; /* of the part that is the screen */
+	const struct portal_memory *memory;
+	size_t begin; /* in it, of the part that is the screen */
 	int stride;
 	int x, y; /* of that part, in the buffer */
 	struct grabber_size size;
@@ -60,6 +65,26 @@ struct portal_frame {
 /** @return 0, -ENODATA there is no picture in it, or -EBADMSG what is said does not fit */
 int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
 	const struct portal_memory *memory, const struct spa_video_info_raw *format);
+
+/** Room for what is read. */
+struct portal_room {
+	uint8_t *memory;
+	size_t size_bytes;
+};
+
+/** Make it as large as that. @return 0 or -ENOMEM */
+int portal_room_make(struct portal_room *room, size_t size_bytes);
+
+/**
+ * The pixels of a part of a picture.
+ *
+ * @param rect  within the frame; not empty
+ * @param room  used when they have to be read; the caller frees its memory at last
+ * @param ret   its first pixel, until the room is used again
+ * @return 0, -EBADMSG they are not there any more, or -ENOMEM
+ */
+int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rect,
+	struct portal_room *room, const uint8_t **ret, int *ret_stride);
 
 /** Add where it differs from the frame before it. @return false when it does not say */
 bool portal_frame_damage(

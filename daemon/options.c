@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --screen auto|x11|wlr|portal|test|none\n"
 	"                       what is captured (default auto: of a Wayland session its first output by\n"
 	"                       wlr-screencopy, or what the desktop's portal hands out; else the X display)\n"
+	"  --output NAME        of several outputs of a Wayland session this one (--screen auto, wlr)\n"
 	"  --input auto|service[:SOCKET]|evdev|x11|none\n"
 	"                       where input is read (default auto: by the system's uxrec-inputd where\n"
 	"                       there is one, else evdev where it may be read, else X11)\n"
@@ -60,6 +61,7 @@ enum {
 	OPTION_STUDIES,
 	OPTION_DISPLAY,
 	OPTION_SCREEN,
+	OPTION_OUTPUT,
 	OPTION_INPUT,
 	OPTION_DEVICES,
 	OPTION_SOUND,
@@ -175,6 +177,7 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_DISPLAY: replace(&options->display, value); return 0;
 	case OPTION_LISTEN: return parse_listen(options, value);
 	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
+	case OPTION_OUTPUT: options->output = value; return 0;
 	case OPTION_DEVICES: return take_devices(options, value);
 	case OPTION_INPUT:
 		if (strncmp(value, "service:/", 9) == 0) {
@@ -235,9 +238,14 @@ static int choose_screen(struct options *options)
 {
 	const struct grabber_ops *chosen;
 
-	if (strcmp(options->screen, "auto") != 0)
-		return 0;
-	chosen = grabber_choose(options->display, &options->screen_why);
+	if (strcmp(options->screen, "auto") != 0) {
+		struct error error;
+
+		if (!options->output || grabber_check_output(options->screen, &error) == 0)
+			return 0;
+		return wrong("output", options->output, error.text);
+	}
+	chosen = grabber_choose(options->display, options->output, &options->screen_why);
 	if (!chosen) {
 		log_error("%s", options->screen_why.text);
 		return 3;
@@ -252,6 +260,18 @@ static void default_display(struct options *options)
 		options->display = strdup(getenv("DISPLAY"));
 }
 
+static int say_what_is_captured(struct options *options)
+{
+	if (options->output)
+		options->captured = grabber_display(options->display, options->output);
+	else if (options->display)
+		options->captured = strdup(options->display);
+	if (options->captured || (!options->output && !options->display))
+		return 0;
+	log_error("no memory");
+	return 3;
+}
+
 int options_parse(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -262,6 +282,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"studies", required_argument, NULL, OPTION_STUDIES},
 		{"display", required_argument, NULL, OPTION_DISPLAY},
 		{"screen", required_argument, NULL, OPTION_SCREEN},
+		{"output", required_argument, NULL, OPTION_OUTPUT},
 		{"input", required_argument, NULL, OPTION_INPUT},
 		{"devices", required_argument, NULL, OPTION_DEVICES},
 		{"sound", required_argument, NULL, OPTION_SOUND},
@@ -308,6 +329,8 @@ int options_parse(struct options *options, int argc, char **argv)
 	if (r == 0)
 		r = choose_screen(options);
 	default_display(options);
+	if (r == 0)
+		r = say_what_is_captured(options);
 	if (r != 0)
 		options_finish(options);
 	return r;
@@ -323,5 +346,6 @@ void options_finish(struct options *options)
 	free(options->helper);
 	free(options->address);
 	free(options->display);
+	free(options->captured);
 	*options = (struct options){0};
 }

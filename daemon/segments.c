@@ -42,6 +42,11 @@ struct segments {
 	struct packet **held;
 	size_t held_first, held_count, held_capacity, held_bytes;
 	uint64_t held_number; /* of the first one, counted from the begin of the recording */
+	/* pictures that are in the segment, and are held no longer although they are not known to be on the disk */
+	struct {
+		uint64_t count, until; /* until: the number behind the last of them */
+		int64_t from_ns, to_ns;
+	} unheld;
 	/* packets there was neither memory nor disk for, and that are not told yet */
 	uint64_t lost_count;
 	int64_t lost_from_ns, lost_to_ns;
@@ -108,7 +113,7 @@ static void let_go_until(struct segments *segments, uint64_t number)
 static void drop_pictures(struct segments *segments)
 {
 	int64_t from_ns = 0, to_ns = 0;
-	uint64_t count = 0;
+	uint64_t count = 0, until = 0;
 
 	for (size_t i = 0; i < segments->held_count; i++) {
 		struct packet **place = held_at(segments, i), *packet = *place;
@@ -121,10 +126,30 @@ static void drop_pictures(struct segments *segments)
 			break;
 		from_ns = count++ ? from_ns : packet->time_ns;
 		to_ns = packet->time_ns;
+		until = segments->held_number + i + 1;
 		let_go(segments, place);
 	}
-	if (count > 0)
+	if (count > 0 && !segments->writer) {
 		segments->context.dropped(segments->context.user, "/screen", from_ns, to_ns, count);
+	} else if (count > 0) {
+		/* a disk that is slow, and not away: nothing is missing, if its sync is good */
+		if (segments->unheld.count == 0)
+			segments->unheld.from_ns = from_ns;
+		segments->unheld.to_ns = to_ns;
+		segments->unheld.until = until;
+		segments->unheld.count += count;
+	}
+}
+
+/* What they should have come to the disk by has failed. */
+static void tell_unheld(struct segments *segments)
+{
+	uint64_t count = segments->unheld.count;
+
+	segments->unheld.count = 0;
+	if (count > 0)
+		segments->context.dropped(segments->context.user, "/screen",
+			segments->unheld.from_ns, segments->unheld.to_ns, count);
 }
 
 static void note_lost(struct segments *segments, const struct packet *packet)
@@ -283,6 +308,10 @@ static void break_off(struct segments *segments, int r)
 	failed_to_sync = segments->sync_failed != 0;
 	segments->sync_failed = 0;
 	pthread_mutex_unlock(&segments->lock);
+	/* those of a full disk are in the segment that ends, but for one that it had no room for */
+	if (failed_to_sync || segments->unheld.until > segments->appended)
+		tell_unheld(segments);
+	segments->unheld.count = 0;
 	if (session_writer_end(writer) == 0)
 		note_ended(segments, failed_to_sync);
 	else
@@ -429,6 +458,8 @@ void segments_check(struct segments *segments)
 	synced = segments->synced;
 	pthread_mutex_unlock(&segments->lock);
 	let_go_until(segments, synced);
+	if (synced >= segments->unheld.until)
+		segments->unheld.count = 0;
 	if (!segments->trouble)
 		tell_lost(segments);
 	if (r < 0 && segments->writer)

@@ -157,7 +157,7 @@ static int start_screen(
 {
 	const struct station_options *options = &station->options;
 	const struct screen_options wanted = {.grabber = options->screen,
-		.display = options->display,
+		.display = options->captured,
 		.encoder = options->encoder,
 		.chroma = options->chroma,
 		.priority = options->priority,

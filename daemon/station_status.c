@@ -156,6 +156,7 @@ struct packet *station_doctor_packet(struct station *station, uint64_t request)
 	const struct station_options *options = &station->options;
 	const struct doctor_options wanted = {.grabber = options->screen,
 		.display = options->display,
+		.output = options->output,
 		.input = options->input,
 		.devices = options->devices,
 		.helper = options->helper,

@@ -1,14 +1,17 @@
 /* The command that makes of a session what any player shows. */
 
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/name.h"
 #include "replay/captions.h"
 #include "replay/command.h"
 #include "replay/export.h"
+#include "replay/unfinished.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +31,42 @@ struct asked {
 	unsigned draw_parts, vtt_parts;
 	struct export_options options;
 };
+
+/* ---- Ctrl-C ---- */
+
+/* the signal that has come; the one global, as a handler has nothing else */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	interrupted = number;
+}
+
+/* The first one ends the work in order; the second one ends the program. */
+static void handle_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	const struct sigaction action = {
+		.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		struct sigaction before;
+
+		/* nohup(1) wants none of it */
+		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
+	}
+	signal(SIGXFSZ, SIG_IGN); /* as of a full disk, what write(2) gives is enough */
+}
+
+/* Say why, and end by the signal where one has come: who has started it is to know. @return EXIT_COULD_NOT */
+static int give_up(int r, const struct error *error)
+{
+	log_error("%s", error->text);
+	if (r == -EINTR && interrupted)
+		raise(interrupted); /* it has its usual effect again */
+	return EXIT_COULD_NOT;
+}
 
 /* ---- what was typed ---- */
 
@@ -116,25 +155,21 @@ static char *vtt_path(const char *out)
 
 static int write_file(const char *path, const struct buf *text)
 {
-	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	size_t done = 0;
+	_cleanup_(unfinished_free) struct unfinished file = {0};
+	_autoclose_ int fd = -1;
+	int r = unfinished_begin(&file, path);
 
+	if (r < 0)
+		return r;
+	fd = open(file.made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -errno;
-	while (done < text->size_bytes) {
-		ssize_t n = write(fd, text->data + done, text->size_bytes - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			int r = -errno;
-
-			unlink(path);
-			return r;
-		}
-		done += (size_t)n;
-	}
-	return 0;
+	r = io_write_all(fd, text->data, text->size_bytes);
+	if (r == 0)
+		r = unfinished_keep(&file);
+	if (r < 0)
+		unlink(file.made);
+	return r;
 }
 
 static int write_captions(
@@ -232,10 +267,8 @@ static int export_film(struct asked *asked, const struct session *session)
 	r = session_export(session, asked->out, &asked->options, &exported, &error);
 	if (progress.length_ns > 0)
 		fputs("\r\033[K", stderr);
-	if (r < 0) {
-		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
-	}
+	if (r < 0)
+		return give_up(r, &error);
 	if (asked->vtt && write_captions(asked, session, beside, exported.begin_ns) != 0)
 		return EXIT_COULD_NOT;
 	return tell_end(session, exported.faults);
@@ -300,7 +333,7 @@ static int export_png(struct asked *asked, const struct session *session)
 {
 	_cleanup_(moments_finish) struct moments moments = {0};
 	struct command_progress progress;
-	struct export_pictures pictures = {.draw = asked->draw_parts};
+	struct export_pictures pictures = {.draw = asked->draw_parts, .cut = &interrupted};
 	struct frames_faults faults;
 	struct error error = {"no reason given"};
 	int64_t begin_ns = 0, end_ns = 0;
@@ -323,10 +356,8 @@ static int export_png(struct asked *asked, const struct session *session)
 	r = session_export_pictures(session, asked->out, &pictures, &count, &faults, &error);
 	if (pictures.progress)
 		fputs("\r\033[K", stderr);
-	if (r < 0) {
-		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
-	}
+	if (r < 0)
+		return give_up(r, &error);
 	if (pictures.folder)
 		printf("%s: %zu pictures\n", asked->out, count);
 	return tell_end(session, faults);
@@ -346,6 +377,8 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		.every = command_take_value(&argc, argv, "--every"),
 		.options = {.from_ns = INT64_MIN,
 			.to_ns = INT64_MAX,
+			.beside = true,
+			.cut = &interrupted,
 			.monitor = command_take_flag(&argc, argv, "--monitor")},
 	};
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
@@ -367,6 +400,7 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		&asked.options.to_ns);
 	if (r != 0)
 		return r;
+	handle_signals();
 	return asked.format == EXPORT_PNG ? export_png(&asked, session)
 					  : export_film(&asked, session);
 }

@@ -144,6 +144,20 @@ static struct json_object *devices_to_json(const struct session_facts *facts)
 	return devices;
 }
 
+static struct json_object *screens_to_json(const struct session_facts *facts)
+{
+	struct json_object *screens = json_object_new_array();
+
+	for (size_t i = 0; i < facts->screen_count; i++) {
+		const struct screen_facts *known = &facts->screens[i];
+		struct json_object *screen = json_of_message(&known->screen->base);
+
+		json_object_object_add(screen, "from_ns", json_object_new_int64(known->from_ns));
+		json_object_array_add(screens, screen);
+	}
+	return screens;
+}
+
 static struct json_object *info_to_json(const struct session_facts *facts)
 {
 	struct json_object *document = json_object_new_object();
@@ -172,6 +186,7 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 		json_object_array_add(channels, channel);
 	}
 	json_object_object_add(document, "channels", channels);
+	json_object_object_add(document, "screens", screens_to_json(facts));
 	json_object_object_add(document, "devices", devices_to_json(facts));
 	json_object_object_add(document, "keys", json_object_new_string(facts->keys));
 	json_object_object_add(
@@ -194,7 +209,33 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 }
 
 /* what a person reads */
-#define GAPS_PRINTED 50
+#define GAPS_PRINTED    50
+#define SCREENS_PRINTED 20
+
+static void print_screens(const struct session_facts *facts)
+{
+	for (size_t i = 0; i < facts->screen_count && i < SCREENS_PRINTED; i++) {
+		const Uxrec__Screen *screen = facts->screens[i].screen;
+		int64_t after_ns = facts->screens[i].from_ns - facts->begin_ns;
+
+		printf("screen       %ux%u, by %s", screen->width_px, screen->height_px,
+			text_quote(screen->grabber).text);
+		if (i > 0)
+			printf(", from %.3f s", (double)after_ns / 1e9);
+		putchar('\n');
+		for (size_t m = 0; m < screen->n_monitors; m++) {
+			const Uxrec__Monitor *monitor = screen->monitors[m];
+
+			printf("monitor      %s: %ux%u at %d,%d\n",
+				*monitor->name ? text_quote(monitor->name).text : "without a name",
+				monitor->width_px, monitor->height_px, monitor->x_px,
+				monitor->y_px);
+		}
+	}
+	if (facts->screen_count > SCREENS_PRINTED)
+		printf("and %zu screens more: uxrec info --json\n",
+			facts->screen_count - SCREENS_PRINTED);
+}
 
 static void print_input(const struct session_facts *facts)
 {
@@ -235,6 +276,7 @@ static void print_info(const struct session *session, const struct session_facts
 	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
 		*facts->end_reason ? ": " : "", text_quote(facts->end_reason).text);
 	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
+	print_screens(facts);
 	print_input(facts);
 	printf("\n%-22s %-26s %10s %12s\n", "CHANNEL", "SCHEMA", "MESSAGES", "BYTES");
 	for (size_t i = 0; i < facts->channel_count; i++)

@@ -6,6 +6,7 @@
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/limits.h"
 #include "protocol/screen.pb-c.h"
+#include "replay/unfinished.h"
 
 #include <errno.h>
 #include <string.h>
@@ -381,6 +382,8 @@ static int write_all(struct export *export)
 			&cursor, export->session->reader, export->begin_ns, options->to_ns, known);
 	while (known && r >= 0 && (r = session_cursor_next(cursor, &message)) > 0) {
 		r = take(export, &message);
+		if (r >= 0)
+			r = export_check_cut(export);
 		if (++count % PROGRESS_PACKETS == 0 && options->progress)
 			options->progress(options->user, message.time_ns);
 	}
@@ -446,6 +449,18 @@ static int begin(struct export *export, const char *path)
 	return 0;
 }
 
+const char *export_reason(int r, const struct error *why)
+{
+	switch (r) {
+	case -ENOSPC:
+	case -EDQUOT: return "the disk is full";
+	case -EFBIG: return "the file is too large for where it is";
+	case -EEXIST: return "it is there already; name another file";
+	case -EINTR: return "interrupted; nothing is left of it";
+	default: return why && *why->text ? why->text : strerror(-r);
+	}
+}
+
 static const char *missing(enum export_format format)
 {
 	if (!formats[format].sounds)
@@ -453,31 +468,46 @@ static const char *missing(enum export_format format)
 	return formats[format].pictures ? "neither pictures nor sound" : "no sound";
 }
 
+/* all of the file, under the name that it has until it is whole */
+static int write_file(struct export *export, const char *path)
+{
+	int r = open_output(export, path);
+
+	if (r == -ENODATA)
+		return error_set(export->error, r, "the session has %s there",
+			missing(export->options->format));
+	if (r >= 0)
+		r = write_all(export);
+	if (r >= 0)
+		r = from_av(av_write_trailer(export->out));
+	if (r >= 0 && export->out->pb)
+		r = from_av(avio_closep(&export->out->pb));
+	/* putting an index to the begin of a long film takes its time */
+	return r < 0 ? r : export_check_cut(export);
+}
+
 int session_export(const struct session *session, const char *path,
 	const struct export_options *options, struct exported *ret, struct error *reterr)
 {
 	struct error why = {""};
+	_cleanup_(unfinished_free) struct unfinished file = {0};
 	_cleanup_(export_finish) struct export export = {
 		.session = session, .options = options, .error = &why, .last_video = -1};
 	int r = begin(&export, path);
 
 	if (r < 0)
 		return error_set(reterr, r, "%s", why.text);
-	r = open_output(&export, path);
+	r = options->beside ? unfinished_begin(&file, path) : 0;
+	if (r == 0)
+		r = write_file(&export, options->beside ? file.made : path);
+	if (r == 0 && options->beside)
+		r = unfinished_keep(&file);
 	if (r == -ENODATA)
-		return error_set(reterr, r, "the session has %s there", missing(options->format));
-	if (r >= 0)
-		r = write_all(&export);
-	if (r >= 0)
-		r = from_av(av_write_trailer(export.out));
-	if (r >= 0 && export.out->pb)
-		r = from_av(avio_closep(&export.out->pb));
+		return error_set(reterr, r, "%s", why.text);
 	if (r < 0) {
-		unlink(path);
-		return error_set(reterr, r, "%s: %s", path,
-			r == -ENOSPC        ? "the disk is full"
-				: *why.text ? why.text
-					    : strerror(-r));
+		if (!options->beside || file.made)
+			unlink(options->beside ? file.made : path);
+		return error_set(reterr, r, "%s: %s", path, export_reason(r, &why));
 	}
 	if (ret)
 		*ret = (struct exported){export.begin_ns, export_draw_faults(&export)};

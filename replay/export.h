@@ -5,6 +5,8 @@
 #include "replay/chapters.h"
 #include "replay/drawing.h"
 
+#include <signal.h>
+
 /* Sound and picture of a session as files that any player shows. */
 
 enum export_format {
@@ -38,6 +40,11 @@ struct export_options {
 	bool monitor;
 	/* What is drawn into the pictures, which are then coded anew: enum drawing_part; 0: nothing. */
 	unsigned draw;
+	/* The file has another name until it is whole; see replay/unfinished.h. */
+	bool beside;
+	/* A signal's handler writes other than 0 there: nothing more is made, and what was made is
+	 * removed. May be NULL. */
+	const volatile sig_atomic_t *cut;
 	/* Tasks to jump to, of films; NULL: none. */
 	const struct chapters *chapters;
 	/* Called now and then with the time that was reached; may be NULL. */
@@ -56,7 +63,8 @@ struct exported {
  *
  * @param path  of the file to make; -EEXIST when it is there; removed on failure
  * @param ret   set on success, if not NULL
- * @return 0, -ENODATA when the session has nothing of the kind, or a negative errno with the reason
+ * @return 0, -ENODATA when the session has nothing of the kind, -EINTR when it was cut, or a negative errno, with
+ *         the reason
  */
 int session_export(const struct session *session, const char *path,
 	const struct export_options *options, struct exported *ret, struct error *reterr);
@@ -67,6 +75,7 @@ struct export_pictures {
 	size_t count;
 	unsigned draw; /* enum drawing_part */
 	bool folder; /* one file a picture in a folder that is made, named by its time: "00-01-30.500.png" */
+	const volatile sig_atomic_t *cut; /* as of struct export_options */
 	void (*progress)(void *user, int64_t at_ns);
 	void *user;
 };
@@ -74,10 +83,11 @@ struct export_pictures {
 /**
  * Write pictures of moments as PNG files. Moments at which nothing is shown have none.
  *
- * @param path       of the file or folder to make; -EEXIST when it is there; what was made of it is
- *                   removed on failure
+ * @param path       of the file or folder to make, which has another name until it is whole; -EEXIST when it
+ *                   is there; what was made of it is removed on failure
  * @param ret_count  how many were written
- * @return 0, -ENODATA when at no moment anything was shown, or a negative errno with the reason
+ * @return 0, -ENODATA when at no moment anything was shown, -EINTR when it was cut, or a negative errno, with the
+ *         reason
  */
 int session_export_pictures(const struct session *session, const char *path,
 	const struct export_pictures *options, size_t *ret_count, struct frames_faults *ret_faults,

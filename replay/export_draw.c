@@ -281,6 +281,8 @@ int export_draw_until(struct export *export, int64_t to_ns)
 	while (r >= 0 && drawer->next_ns < to_ns) {
 		r = write_picture(export, 0);
 		drawer->next_ns = find_next(drawer);
+		if (r >= 0)
+			r = export_check_cut(export);
 	}
 	return r >= 0 && is_end ? write_last(export) : r;
 }

@@ -6,6 +6,7 @@
 #include "replay/export.h"
 #include "replay/tone.h"
 
+#include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 
@@ -48,6 +49,15 @@ static inline int from_av(int r)
 {
 	return r > -4096 ? r : -EIO;
 }
+
+/* @return 0, or -EINTR when nobody wants it any more */
+static inline int export_check_cut(const struct export *export)
+{
+	return export->options->cut && *export->options->cut ? -EINTR : 0;
+}
+
+/* What a negative errno means for who waits for the file. @param why  may be NULL, or say it better */
+const char *export_reason(int r, const struct error *why);
 
 /* Give a stream what its decoder needs beforehand. */
 int export_set_extradata(AVStream *stream, const void *data, size_t size);

@@ -1,7 +1,8 @@
-#include "replay/export.h"
+#include "replay/export_internal.h"
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
+#include "replay/unfinished.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 
 struct pictures {
 	const struct export_pictures *options;
-	const char *path;
+	const char *path; /* that it has until it is whole */
 	int64_t begin_ns; /* of the session */
 	struct frames *frames;
 	struct drawing *drawing;
@@ -153,8 +154,7 @@ static void remove_all(const struct pictures *pictures)
 	const struct export_pictures *options = pictures->options;
 
 	if (!options->folder) {
-		if (pictures->count > 0)
-			unlink(pictures->path);
+		unlink(pictures->path);
 		return;
 	}
 	for (size_t i = 0; i < options->count; i++) {
@@ -175,40 +175,43 @@ static int write_all(struct pictures *pictures)
 		return r;
 	for (size_t i = 0; i < options->count && r >= 0; i++) {
 		r = write_moment(pictures, options->at_ns[i]);
+		if (r >= 0 && options->cut && *options->cut)
+			r = -EINTR;
 		if (options->progress)
 			options->progress(options->user, options->at_ns[i]);
 	}
-	if (r >= 0 && pictures->count == 0)
-		r = -ENODATA;
-	if (r < 0)
-		remove_all(pictures);
-	return r;
+	return r >= 0 && pictures->count == 0 ? -ENODATA : r;
 }
 
 int session_export_pictures(const struct session *session, const char *path,
 	const struct export_pictures *options, size_t *ret_count, struct frames_faults *ret_faults,
 	struct error *reterr)
 {
-	_cleanup_(pictures_finish) struct pictures pictures = {.options = options, .path = path};
+	_cleanup_(pictures_finish) struct pictures pictures = {.options = options};
+	_cleanup_(unfinished_free) struct unfinished made = {0};
 	int64_t end_ns;
 	int r;
 
 	if (!session_reader_span(session->reader, &pictures.begin_ns, &end_ns))
 		return error_set(reterr, -ENODATA, "the session is empty");
-	if (access(path, F_OK) == 0)
-		return error_set(
-			reterr, -EEXIST, "%s: it is there already; name another file", path);
+	r = unfinished_begin(&made, path);
+	if (r < 0)
+		return error_set(reterr, r, "%s: %s", path, export_reason(r, NULL));
+	pictures.path = made.made;
 	r = frames_create(&pictures.frames, session->reader, reterr);
 	if (r == 0)
 		r = drawing_create(&pictures.drawing, session, options->draw, reterr);
 	if (r < 0)
 		return r;
 	r = write_all(&pictures);
+	if (r >= 0)
+		r = unfinished_keep(&made);
+	if (r < 0)
+		remove_all(&pictures);
 	if (r == -ENODATA)
 		return error_set(reterr, r, "the session has no pictures there");
 	if (r < 0)
-		return error_set(reterr, r, "%s: %s", path,
-			r == -ENOSPC ? "the disk is full" : strerror(-r));
+		return error_set(reterr, r, "%s: %s", path, export_reason(r, NULL));
 	*ret_count = pictures.count;
 	*ret_faults = frames_faults(pictures.frames);
 	return 0;

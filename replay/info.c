@@ -113,6 +113,47 @@ static int note_device(struct reading *reading, const struct reader_message *mes
 	return 0;
 }
 
+static bool same_monitor(const Uxrec__Monitor *a, const Uxrec__Monitor *b)
+{
+	return a->x_px == b->x_px && a->y_px == b->y_px && a->width_px == b->width_px &&
+		a->height_px == b->height_px && strcmp(a->name, b->name) == 0;
+}
+
+/* Said anew it is for other reasons too: what is hidden, how many pictures a second there are. */
+static bool looks_the_same(const Uxrec__Screen *a, const Uxrec__Screen *b)
+{
+	if (a->width_px != b->width_px || a->height_px != b->height_px ||
+		a->n_monitors != b->n_monitors || strcmp(a->grabber, b->grabber) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_monitors; i++)
+		if (!same_monitor(a->monitors[i], b->monitors[i]))
+			return false;
+	return true;
+}
+
+static int note_screen(struct session_facts *facts, const struct reader_message *message)
+{
+	Uxrec__Screen *screen =
+		uxrec__screen__unpack(NULL, message->data.size_bytes, message->data.data);
+	struct screen_facts *screens;
+
+	if (!screen)
+		return 0;
+	if (facts->screen_count > 0 &&
+		looks_the_same(facts->screens[facts->screen_count - 1].screen, screen)) {
+		uxrec__screen__free_unpacked(screen, NULL);
+		return 0;
+	}
+	screens = realloc(facts->screens, (facts->screen_count + 1) * sizeof(*screens));
+	if (!screens) {
+		uxrec__screen__free_unpacked(screen, NULL);
+		return -ENOMEM;
+	}
+	facts->screens = screens;
+	screens[facts->screen_count++] = (struct screen_facts){screen, message->time_ns};
+	return 0;
+}
+
 static void note_policy(struct session_facts *facts, const struct reader_message *message)
 {
 	Uxrec__KeyPolicy *policy =
@@ -150,6 +191,7 @@ static int take(struct reading *reading, const struct reader_message *message)
 	}
 	switch (message->channel->known) {
 	case CHANNEL_SCREEN: return note_delay(reading, message->publish_ns - message->time_ns);
+	case CHANNEL_SCREEN_INFO: return note_screen(reading->facts, message);
 	case CHANNEL_GAPS: return note_gap(reading->facts, message);
 	case CHANNEL_CLOCK: note_clock(reading, message); return 0;
 	case CHANNEL_INPUT_DEVICES: return note_device(reading, message);
@@ -225,6 +267,9 @@ void session_facts_destroy(struct session_facts *facts)
 		uxrec__gap__free_unpacked(facts->gaps[i], NULL);
 	for (size_t i = 0; i < facts->device_count; i++)
 		uxrec__input_device__free_unpacked(facts->devices[i].device, NULL);
+	for (size_t i = 0; i < facts->screen_count; i++)
+		uxrec__screen__free_unpacked(facts->screens[i].screen, NULL);
+	free(facts->screens);
 	free(facts->devices);
 	free(facts->gaps);
 	free(facts->channels);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/input.pb-c.h"
+#include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/session.h"
 
@@ -29,6 +30,12 @@ struct session_facts {
 		int64_t from_ns, to_ns;     /* to is 0 when it was there to the end */
 	} * devices;
 	size_t device_count;
+
+	struct screen_facts {
+		Uxrec__Screen *screen;
+		int64_t from_ns;
+	} * screens; /* one more whenever size, source or monitors had changed */
+	size_t screen_count;
 
 	char keys[16];            /* the policy that the session was started with */
 	unsigned password_count;  /* how often a password field had the focus, */

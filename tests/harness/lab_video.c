@@ -4,10 +4,12 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
+#include <fcntl.h>
 #include <spa/param/video/format-utils.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static int stride_of(const struct video_lab *video)
 {
@@ -80,10 +82,12 @@ static void on_add_buffer(void *user, struct pw_buffer *buffer)
 	struct video_lab *video = user;
 	struct spa_data *data = &buffer->buffer->datas[0];
 	size_t size = (size_t)stride_of(video) * (size_t)video->height;
-	int fd = memfd_create("picture", MFD_CLOEXEC);
+	int fd = memfd_create("picture", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	check(fd >= 0);
 	check(ftruncate(fd, (off_t)(size - (size_t)(stride_of(video) * video->cut_rows))) == 0);
+	if (!video->unsealed)
+		check(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0);
 	data->type = SPA_DATA_MemFd;
 	data->flags = SPA_DATA_FLAG_READWRITE;
 	data->fd = fd;
@@ -251,6 +255,8 @@ static void fill(struct video_lab *video, struct spa_buffer *buffer)
 	struct spa_data *data = &buffer->datas[0];
 	const struct video_said *said = &video->said;
 
+	if (video->unsealed)
+		check(ftruncate((int)data->fd, data->maxsize) == 0);
 	for (int y = 0; y < video->height - video->cut_rows; y++) {
 		uint32_t *row = SPA_PTROFF(data->data, y * stride_of(video), uint32_t);
 
@@ -261,6 +267,8 @@ static void fill(struct video_lab *video, struct spa_buffer *buffer)
 	data->chunk->size = data->maxsize;
 	data->chunk->stride = said->stride ? said->stride : stride_of(video);
 	data->chunk->flags = said->corrupted ? SPA_CHUNK_FLAG_CORRUPTED : 0;
+	if (said->taken_away)
+		check(ftruncate((int)data->fd, 4096) == 0);
 }
 
 /* one of the present size, or NULL */

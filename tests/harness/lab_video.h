@@ -20,6 +20,7 @@ struct video_lab {
 	enum spa_video_format format; /* 0: BGRx */
 	int padding;                  /* bytes behind each row */
 	int cut_rows;                 /* buffers are shorter than they say */
+	bool unsealed;                /* and may get shorter at any time */
 
 	uint32_t *pixels; /* width * height, as a canvas has them: 0x00RRGGBB */
 
@@ -32,7 +33,8 @@ struct video_lab {
 		int32_t stride;   /* 0: the true one */
 		uint32_t offset;
 		bool corrupted;
-		unsigned lost; /* pictures before it that nobody got */
+		bool taken_away; /* the memory is, when the picture is handed out; of unsealed */
+		unsigned lost;   /* pictures before it that nobody got */
 		bool has_cursor;
 		uint32_t cursor_id;
 		int cursor_x, cursor_y;

@@ -118,14 +118,15 @@ bool lab_wayland_say(const struct lab_wayland *lab, const char *command)
 
 /* ---- screenshots ---- */
 
-uint8_t *lab_wayland_screenshot(const struct lab_wayland *lab, int *ret_width, int *ret_height)
+uint8_t *lab_wayland_screenshot(
+	const struct lab_wayland *lab, const char *output, int *ret_width, int *ret_height)
 {
 	_autofree_ char *path = temporary_path("grim.ppm"), *text = NULL;
 	int64_t size;
 	int start = 0;
 
 	(void)lab;
-	if (run_child(NULL, "grim", "-t", "ppm", "-o", "HEADLESS-1", path, NULL) != 0)
+	if (run_child(NULL, "grim", "-t", "ppm", "-o", output, path, NULL) != 0)
 		return NULL;
 	size = io_read_file(path, 1 << 26, &text);
 	check(size > 0 && sscanf(text, "P6 %d %d 255%n", ret_width, ret_height, &start) == 2 &&

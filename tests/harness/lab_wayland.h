@@ -31,5 +31,6 @@ void lab_window_open(struct lab_wayland *lab);
 /** Draw noise in a part of the window, and tell the compositor of it. */
 void lab_window_paint(struct lab_wayland *lab, uint32_t seed, int x, int y, int width, int height);
 
-/** What grim sees of HEADLESS-1: rows of width * 3 bytes, R G B; the caller frees it. */
-uint8_t *lab_wayland_screenshot(const struct lab_wayland *lab, int *ret_width, int *ret_height);
+/** What grim sees of an output: rows of width * 3 bytes, R G B; the caller frees it. */
+uint8_t *lab_wayland_screenshot(
+	const struct lab_wayland *lab, const char *output, int *ret_width, int *ret_height);

@@ -448,6 +448,28 @@ static void blacken(uint32_t *pixels, int stride, int x, int y, int width, int h
 		memset(&pixels[row * stride + x], 0, (size_t)width * 4);
 }
 
+static void check_info(const struct daemon_child *daemon, const char *id)
+{
+	_autofree_ char *text = NULL, *json = NULL, *folder = NULL;
+	char program[512];
+
+	check(asprintf(&folder, "%s/%s", daemon->library, id) > 0);
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(&text, program, "info", folder, NULL) == 0);
+	expect(run_child(&json, program, "info", folder, "--json", NULL) == 0);
+	expect(strstr(text,
+		"\nscreen       800x600, by x11\n"
+		"monitor      screen: 800x600 at 0,0\n"
+		"screen       800x600, by x11, from "));
+	expect(strstr(text,
+		"\nmonitor      screen: 400x600 at 0,0\n"
+		"monitor      without a name: 300x400 at 450,100\n"));
+	/* a name that somebody has chosen for a monitor is nobody's business */
+	expect(!strstr(text, "Ana") && !strstr(json, "Ana"));
+	expect(strstr(json, "\"screens\"") && strstr(json, "\"name\": \"screen\""));
+	expect(strstr(json, "\"x_px\": 450") && strstr(json, "\"grabber\": \"x11\""));
+}
+
 static void monitors_are_kept(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -483,6 +505,7 @@ static void monitors_are_kept(void)
 	expect(strcmp(layouts.text[0], "screen 0,0 800x600") == 0);
 	expect(strcmp(layouts.text[1], "screen 0,0 400x600") == 0);
 	expect(strcmp(layouts.text[2], "screen 0,0 400x600;  450,100 300x400") == 0);
+	check_info(&daemon, id);
 	blacken(pixels, width, 400, 0, 50, 600);
 	blacken(pixels, width, 750, 0, 50, 600);
 	blacken(pixels, width, 450, 0, 300, 100);

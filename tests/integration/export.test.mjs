@@ -1,12 +1,13 @@
 // Exports, read by ffmpeg: what happened together is seen and heard together.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { Recorder, sleep } from '../harness/lab.mjs';
+import { Recorder, build, sleep, until } from '../harness/lab.mjs';
 
 const run = promisify(execFile);
 
@@ -208,6 +209,65 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       recorder.uxrec('export', session, '--to', 'mp4', '-o', '/dev/full/film.mp4'),
       ({ stderr }) => /film\.mp4/.test(stderr),
     );
+  });
+
+  /* what has the name, whole or not */
+  const left = (name) => readdirSync(recorder.folder).filter((found) => found.startsWith(name));
+  const uxrec = (...args) => spawn(join(build, 'uxrec'), ['export', session, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const ended = async (child) => {
+    let stderr = '';
+    child.stderr.on('data', (data) => {
+      stderr += data;
+    });
+    const [status, signal] = await once(child, 'close');
+    return { status, signal, stderr };
+  };
+
+  await t.test('an export that is interrupted leaves nothing, and ends by the signal', async () => {
+    const slow = ['--to', 'webm', '--draw', 'pointer'], many = ['--to', 'png', '--every', '0.002'];
+    for (const [name, signal, how] of [['ended.webm', 'SIGINT', slow], ['ended.webm', 'SIGTERM', slow], ['ended', 'SIGINT', many]]) {
+      const child = uxrec(...how, '-o', out(name));
+      const end = ended(child);
+      await until(() => left(name).length > 0, 'something is written');
+      assert.match(left(name)[0], /^ended(\.webm)?\.part-[0-9a-f]{8}$/);
+      child.kill(signal);
+      const { signal: by, stderr } = await end;
+      assert.equal(by, signal);
+      assert.match(stderr, new RegExp(`${name}: interrupted; nothing is left of it`));
+      assert.deepEqual(left(name), []);
+    }
+    /* of one that is killed at once the name says that it is not whole */
+    const child = uxrec(...slow, '-o', out('killed.webm'));
+    const end = ended(child);
+    await until(() => left('killed').length > 0, 'something is written');
+    child.kill('SIGKILL');
+    await end;
+    assert.match(left('killed').join(' '), /^killed\.webm\.part-[0-9a-f]{8}$/);
+  });
+
+  await t.test('an export that finds no room leaves nothing, and says so', async () => {
+    for (const [name, ...how] of [['room.mp4', '--to', 'mp4'], ['room.wav', '--to', 'wav'], ['room', '--to', 'png', '--every', '0.5']]) {
+      const command = `ulimit -f 4; exec "$@"`; /* KiB of one file */
+      const child = spawn('bash', ['-c', command, '-', join(build, 'uxrec'), 'export', session, ...how, '-o', out(name)], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      const { status, stderr } = await ended(child);
+      assert.equal(status, 3, stderr);
+      assert.match(stderr, new RegExp(`${name}: the file is too large`));
+      assert.deepEqual(left(name), []);
+    }
+  });
+
+  await t.test('what gets the name meanwhile is not lost', async () => {
+    const child = uxrec('--to', 'webm', '--draw', 'pointer', '-o', out('taken.webm'));
+    const end = ended(child);
+    await until(() => left('taken').length > 0, 'something is written');
+    writeFileSync(out('taken.webm'), 'mine');
+    const { status, stderr } = await end;
+    assert.equal(status, 3);
+    assert.match(stderr, /taken\.webm: it is there already/);
+    assert.equal(readFileSync(out('taken.webm'), 'utf8'), 'mine');
+    assert.deepEqual(left('taken'), ['taken.webm']);
   });
   await recorder.end();
 });

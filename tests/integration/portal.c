@@ -167,11 +167,12 @@ static bool scene_begin(struct scene *scene)
 	return true;
 }
 
-static void shows(enum spa_video_format format, int padding)
+static void shows(enum spa_video_format format, int padding, bool unsealed)
 {
 	static struct scene scene; /* for its threads also when a test fails */
 
-	scene = (struct scene){.video = {.format = format, .padding = padding}};
+	scene = (struct scene){
+		.video = {.format = format, .padding = padding, .unsealed = unsealed}};
 	if (!scene_begin(&scene))
 		return;
 	expect(scene.canvas->width == 320 && scene.canvas->height == 200);
@@ -189,14 +190,40 @@ static void shows(enum spa_video_format format, int padding)
 
 static void the_canvas_is_what_is_shown(void)
 {
-	shows(SPA_VIDEO_FORMAT_BGRx, 0);
-	shows(SPA_VIDEO_FORMAT_BGRA, 64);
+	shows(SPA_VIDEO_FORMAT_BGRx, 0, false);
+	shows(SPA_VIDEO_FORMAT_BGRA, 64, true);
 }
 
 static void colours_in_the_other_order_are_swapped(void)
 {
-	shows(SPA_VIDEO_FORMAT_RGBx, 0);
-	shows(SPA_VIDEO_FORMAT_RGBA, 24);
+	shows(SPA_VIDEO_FORMAT_RGBx, 0, true);
+	shows(SPA_VIDEO_FORMAT_RGBA, 24, false);
+}
+
+/* Who gives the pictures may shorten their memory when we have it, and would end us if we touched it then. */
+static void memory_that_goes_away_ends_nobody(void)
+{
+	static struct scene scene;
+	const struct rect all = {0, 0, 320, 200}, part = {40, 150, 20, 30};
+
+	scene = (struct scene){.video = {.unsealed = true}};
+	if (!scene_begin(&scene))
+		return;
+	for (uint32_t i = 0; i < 6; i++) {
+		const bool taken = i % 2 == 0;
+		/* wide parts are read at once, narrow ones row by row */
+		const struct rect *rect = i < 2 ? &all : &part;
+
+		video_paint(&scene.video, rect, 10 + i);
+		scene.video.said.damage[scene.video.said.damage_count++] = *rect;
+		scene.video.said.taken_away = taken;
+		check(video_show(&scene.video, SOON_NS));
+		check(wait_for(&scene, SOON_NS) == 1);
+		expect(grab(&scene) == (taken ? -EAGAIN : 0));
+		/* what was not there is not waited for, and not forgotten */
+		expect(taken ? wait_for(&scene, 0) == 0 : wrong_pixels(&scene, 0, 0) == 0);
+	}
+	scene_finish(&scene);
 }
 
 /* ---- what has changed ---- */
@@ -852,6 +879,8 @@ int main(void)
 	static const struct test tests[] = {
 		{"the canvas is what is shown, to the pixel", the_canvas_is_what_is_shown},
 		{"colours in the other order are swapped", colours_in_the_other_order_are_swapped},
+		{"memory that goes away is not waited for, and ends nobody",
+			memory_that_goes_away_ends_nobody},
 		{"only what has changed is looked at", only_what_has_changed_is_looked_at},
 		{"what has changed in pictures that are skipped is united",
 			what_is_skipped_is_united},

@@ -79,11 +79,11 @@ static int wrong_pixels(const struct canvas *canvas, const uint8_t *shot)
 }
 
 /* The canvas has what grim sees, to the pixel. */
-static bool is_what_grim_sees(
-	const struct lab_wayland *lab, const struct canvas *canvas, const char *when)
+static bool is_what_grim_sees_of(const struct lab_wayland *lab, const char *output,
+	const struct canvas *canvas, const char *when)
 {
 	int width = 0, height = 0, wrong = -1;
-	_autofree_ uint8_t *shot = lab_wayland_screenshot(lab, &width, &height);
+	_autofree_ uint8_t *shot = lab_wayland_screenshot(lab, output, &width, &height);
 
 	if (shot && width == canvas->width && height == canvas->height)
 		wrong = wrong_pixels(canvas, shot);
@@ -91,6 +91,12 @@ static bool is_what_grim_sees(
 		printf("# %s: %dx%d, grim %dx%d, %d pixels are wrong\n", when, canvas->width,
 			canvas->height, width, height, wrong);
 	return wrong == 0;
+}
+
+static bool is_what_grim_sees(
+	const struct lab_wayland *lab, const struct canvas *canvas, const char *when)
+{
+	return is_what_grim_sees_of(lab, "HEADLESS-1", canvas, when);
 }
 
 #define QUIET_NS (400 * NS_PER_MS)
@@ -230,6 +236,47 @@ static void first_of_several_outputs(void)
 	lab_wayland_end(&lab);
 }
 
+static bool add_second_output(const struct lab_wayland *lab)
+{
+	return lab_wayland_say(lab, "create_output") &&
+		lab_wayland_say(lab, "output HEADLESS-2 resolution 500x400") &&
+		lab_wayland_say(lab, "output HEADLESS-2 bg #a05010 solid_color");
+}
+
+static void output_of_a_name(void)
+{
+	_autofree_ char *second = grabber_display(NULL, "HEADLESS-2");
+	_autofree_ char *third = grabber_display(NULL, "HEADLESS-3");
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(grabber) struct grabber *grabber = NULL, *none = NULL;
+	const struct monitors *monitors;
+	struct error error = {""};
+	struct lab_wayland lab;
+
+	if (!start(&lab))
+		return;
+	check(add_second_output(&lab));
+	check(grabber_wlr.create(&grabber, second, &error) == 0);
+	expect(strcmp(grabber->ops->describe(grabber), "output HEADLESS-2, one of 2") == 0);
+	/* its background comes when it comes */
+	for (int i = 0; i < 20 &&
+		!(follow(grabber, &canvas, QUIET_NS) >= 0 && canvas && canvas->width == 500 &&
+			is_what_grim_sees_of(&lab, "HEADLESS-2", canvas, "the second"));
+		i++)
+		sleep_ms(50);
+	expect(is_what_grim_sees_of(&lab, "HEADLESS-2", canvas, "the second at last"));
+	monitors = grabber->ops->monitors(grabber);
+	expect(monitors->count == 1 && strcmp(monitors->monitor[0].name, "HEADLESS-2") == 0);
+	expect(monitors->monitor[0].area.width == 500 && monitors->monitor[0].area.height == 400);
+	/* that the first one changes is nothing to us */
+	check(lab_wayland_say(&lab, "output HEADLESS-1 resolution 1000x700"));
+	expect(follow(grabber, &canvas, QUIET_NS) >= 0 && canvas->width == 500);
+	expect(grabber_wlr.create(&none, third, &error) == -EINVAL && !none);
+	expect(strstr(error.text, "no output 'HEADLESS-3'; it has: HEADLESS-1, HEADLESS-2"));
+	grabber_destroy(steal_ptr(grabber));
+	lab_wayland_end(&lab);
+}
+
 /* ---- the whole recorder ---- */
 
 struct seen {
@@ -317,6 +364,41 @@ static void sessions_are_recorded(void)
 	lab_wayland_end(&lab);
 }
 
+static void recorder_takes_the_output(void)
+{
+	static const char *const options[] = {"--input", "none", "--output", "HEADLESS-2", NULL};
+	_autofree_ char *said = NULL, *info = NULL, *doctor = NULL, *wrong = NULL, *folder = NULL;
+	struct daemon_child daemon;
+	struct lab_wayland lab;
+	char id[21], program[256];
+
+	if (!start(&lab))
+		return;
+	check(add_second_output(&lab));
+	unsetenv("DISPLAY");
+	daemon_start(&daemon, temporary_folder(), options);
+	said = child_output(&daemon.child);
+	expect(strstr(said, "the Wayland session's output HEADLESS-2, one of 2") != NULL);
+	daemon_record(&daemon, "none", id);
+	sleep_ms(300);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	check(asprintf(&folder, "%s/%s", daemon.library, id) > 0);
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(&info, program, "info", folder, NULL) == 0);
+	expect(strstr(info, "500x400, by wlr\nmonitor      HEADLESS-2: 500x400 at 0,0\n"));
+	expect(run_child(&doctor, program, "doctor", "--input", "none", "--sound", "none",
+		       "--output", "HEADLESS-1", NULL) == 0);
+	expect(strstr(doctor, "by wlr, output HEADLESS-1, one of 2") != NULL);
+	snprintf(program, sizeof(program), "%s/uxrecd", build_folder());
+	expect(run_child(&wrong, program, "--library", daemon.library, "--output", "DP-1", NULL) ==
+		3);
+	expect(strstr(wrong,
+		"error: the Wayland session has no output 'DP-1'; it has: "
+		"HEADLESS-1, HEADLESS-2\n"));
+	lab_wayland_end(&lab);
+}
+
 static void doctor_sees_the_session(void)
 {
 	_autofree_ char *good = NULL, *other = NULL;
@@ -341,6 +423,9 @@ static const struct test tests[] = {
 	{"a screen that does not change asks for nothing", still_screen_asks_for_nothing},
 	{"an output may change its size, scale and side", outputs_may_change},
 	{"of several outputs the first is taken", first_of_several_outputs},
+	{"an output is taken by its name, and a wrong name is told the right ones",
+		output_of_a_name},
+	{"the recorder and the doctor take the output of a name", recorder_takes_the_output},
 	{"a session is recorded, and ends with the compositor", sessions_are_recorded},
 	{"the doctor sees the session", doctor_sees_the_session},
 };

@@ -474,10 +474,20 @@ static void choose(const char *wayland, const char *x11, const char *named,
 		setenv("WAYLAND_DISPLAY", wayland, 1);
 	if (x11)
 		setenv("DISPLAY", x11, 1);
-	chosen = grabber_choose(named, &error);
+	chosen = grabber_choose(named, NULL, &error);
 	if (chosen != wanted || !strstr(error.text, why))
 		printf("# %s: %s\n", chosen ? chosen->name : "none", error.text);
 	expect(chosen == wanted && strstr(error.text, why));
+}
+
+static void choose_output(const char *wayland, const char *named, const char *why)
+{
+	struct error error = {""};
+
+	setenv("WAYLAND_DISPLAY", wayland, 1);
+	expect(!grabber_choose(named, "DP-1", &error) && strstr(error.text, why));
+	if (!strstr(error.text, why))
+		printf("# %s\n", error.text);
 }
 
 static void chosen_is_what_a_person_sees(void)
@@ -495,6 +505,10 @@ static void chosen_is_what_a_person_sees(void)
 	choose("/nowhere", NULL, NULL, NULL, "'/nowhere': No such file");
 	choose(NULL, ":0", NULL, &grabber_x11, "DISPLAY names, :0");
 	choose(NULL, NULL, NULL, NULL, "no display");
+	/* of version 3 an output does not tell its name */
+	choose_output(wlroots->socket, NULL, "does not tell what its outputs are called");
+	choose_output(other->socket, NULL, "chosen in its dialog");
+	choose_output(wlroots->socket, ":7", "of an X display all monitors are recorded");
 	compositor_end(wlroots);
 	compositor_end(other);
 }
