@@ -123,8 +123,6 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
 	const struct grabber_ops *ops = grabber_find(options->grabber);
-	_autofree_ char *with_output =
-		options->output ? grabber_display(options->display, options->output) : NULL;
 	struct error error = {"no such screen source"};
 	struct grabber_size size;
 	const char *about;
@@ -139,7 +137,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	else if (ops && options->output && grabber_check_output(ops->name, &error) < 0)
 		ops = NULL;
 	if (ops)
-		r = ops->create(&grabber, with_output ? with_output : options->display, &error);
+		r = ops->create(&grabber, options->display, options->output, &error);
 	if (r < 0) {
 		find(report, BAD, "screen", screen_advice(r), "%s", error.text);
 		return;

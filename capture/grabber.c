@@ -3,7 +3,6 @@
 #include "capture/canvas.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 const struct grabber_ops *grabber_find(const char *name)
@@ -15,15 +14,6 @@ const struct grabber_ops *grabber_find(const char *name)
 		if (strcmp(grabbers[i]->name, name) == 0)
 			return grabbers[i];
 	return NULL;
-}
-
-char *grabber_display(const char *display, const char *output)
-{
-	char *text;
-
-	return asprintf(&text, "%s%c%s", display ? display : "", GRABBER_OUTPUT_MARK, output) < 0
-		? NULL
-		: text;
 }
 
 int grabber_check_output(const char *name, struct error *reterr)
@@ -59,9 +49,8 @@ static const struct grabber_ops *say(
 static const struct grabber_ops *choose_wayland(const char *output, struct error *ret_why)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
-	_autofree_ char *display = output ? grabber_display(NULL, output) : NULL;
 	struct error error = {"no memory"};
-	int r = output && !display ? -ENOMEM : grabber_wlr.create(&grabber, display, &error);
+	int r = grabber_wlr.create(&grabber, NULL, output, &error);
 
 	if (r == 0)
 		return say(&grabber_wlr, ret_why, "the Wayland session's ",

@@ -35,10 +35,13 @@ struct grabber_ops {
 	/**
 	 * Connect.
 	 *
-	 * @param display  NULL: the environment's; grabber_display() makes one with an output
+	 * @param display  NULL: the environment's
+	 * @param output   the one that alone is captured, "HDMI-A-1"; NULL: its choice, or all. Only grabber_wlr
+	 *                 knows of such, see grabber_check_output()
 	 * @return 0 or -errno with the reason: -EINVAL there is no such output
 	 */
-	int (*create)(struct grabber **ret, const char *display, struct error *reterr);
+	int (*create)(struct grabber **ret, const char *display, const char *output,
+		struct error *reterr);
 
 	/**
 	 * Wait for damage. All of a fresh or resized screen is damaged.
@@ -114,18 +117,6 @@ extern const struct grabber_ops grabber_x11;
 extern const struct grabber_ops grabber_wlr; /* a Wayland output, where wlr-screencopy is offered */
 extern const struct grabber_ops grabber_portal; /* what a desktop lets us see, mostly of Wayland */
 extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
-
-/* What stands between a display and the name of one output of it. */
-#define GRABBER_OUTPUT_MARK '#'
-
-/**
- * A display of which one output alone is captured. Only grabber_wlr knows such.
- *
- * @param display  NULL: the environment's
- * @param output   its name, "HDMI-A-1"
- * @return it, allocated, or NULL
- */
-char *grabber_display(const char *display, const char *output);
 
 /** @return the grabber of that name, or NULL */
 const struct grabber_ops *grabber_find(const char *name);

@@ -583,12 +583,14 @@ static int start(struct portal_grabber *grabber, int fd, struct error *reterr)
 	return 0;
 }
 
-static int portal_create(struct grabber **ret, const char *display, struct error *reterr)
+static int portal_create(
+	struct grabber **ret, const char *display, const char *output, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct portal_grabber));
 	struct portal_grabber *grabber = portal_grabber(base);
 	int r;
 
+	(void)output;
 	(void)display;
 	if (!grabber)
 		return error_set(reterr, -ENOMEM, "no memory");

@@ -33,10 +33,12 @@ static struct test_grabber *test(const struct grabber *grabber)
 	return (struct test_grabber *)grabber;
 }
 
-static int test_create(struct grabber **ret, const char *display, struct error *reterr)
+static int test_create(
+	struct grabber **ret, const char *display, const char *output, struct error *reterr)
 {
 	struct test_grabber *grabber = calloc(1, sizeof(*grabber));
 
+	(void)output;
 	(void)display;
 	if (!grabber)
 		return error_set(reterr, -ENOMEM, "no memory");

@@ -579,22 +579,19 @@ static void wlr_destroy(struct grabber *base)
 	free(grabber);
 }
 
-static int wlr_create(struct grabber **ret, const char *display, struct error *reterr)
+static int wlr_create(
+	struct grabber **ret, const char *display, const char *output, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct wlr_grabber));
 	struct wlr_grabber *grabber = wlr(base);
 	int64_t deadline_ns = clock_now_ns() + GREETING_NS;
-	_autofree_ char *socket = display ? strdup(display) : NULL;
-	char *name = socket ? strchr(socket, GRABBER_OUTPUT_MARK) : NULL;
 	int r;
 
-	if (!grabber || (display && !socket))
+	if (!grabber)
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &grabber_wlr;
 	grabber->all = true;
-	if (name)
-		*name++ = '\0';
-	r = wayland_connect(&grabber->display, socket && *socket ? socket : NULL, reterr);
+	r = wayland_connect(&grabber->display, display, reterr);
 	if (r < 0)
 		return r;
 	grabber->registry = wl_display_get_registry(grabber->display);
@@ -607,13 +604,13 @@ static int wlr_create(struct grabber **ret, const char *display, struct error *r
 	if (r == 0) /* what the outputs say of themselves */
 		r = wayland_round_trip(grabber->display, deadline_ns, reterr);
 	if (r == 0)
-		r = choose_output(grabber, name, reterr);
+		r = choose_output(grabber, output, reterr);
 	if (r == 0)
 		r = wait_for_offer(grabber, deadline_ns, reterr);
 	if (r < 0)
 		return r;
 	grabber->greeted = true;
-	say_about(grabber, name);
+	say_about(grabber, output);
 	*ret = steal_ptr(base);
 	return 0;
 }

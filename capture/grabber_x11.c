@@ -170,12 +170,15 @@ static void x11_damage_all(struct grabber *base)
 	grabber->damaged = grabber->damaged_all = true;
 }
 
-static int x11_create(struct grabber **ret, const char *display, struct error *reterr)
+static int x11_create(
+	struct grabber **ret, const char *display, const char *output, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct x11_grabber));
 	struct x11_grabber *grabber = x11(base);
 	xcb_screen_t *screen;
 	int r;
+
+	(void)output;
 
 	if (!grabber)
 		return -ENOMEM;

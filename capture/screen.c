@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -235,6 +236,16 @@ static int hide_windows(struct screen_source *source, struct error *reterr)
 	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
 }
 
+/* Where one output is recorded another one is not shown instead of it when it has gone. */
+static void remember_output(struct screen_source *source)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const struct monitors *monitors = ops->monitors ? ops->monitors(source->grabber) : NULL;
+
+	if (monitors && monitors->count == 1)
+		snprintf(source->output, sizeof(source->output), "%s", monitors->monitor[0].name);
+}
+
 /* The display is there again, and the next picture one that a decoder can begin with. */
 static int connect_again(struct source *base, struct error *reterr)
 {
@@ -243,7 +254,8 @@ static int connect_again(struct source *base, struct error *reterr)
 	int r;
 
 	source->busy_since_ns = clock_now_ns(); /* from here on something may come */
-	r = gone->ops->create(&grabber, source->options.display, reterr);
+	r = gone->ops->create(
+		&grabber, source->options.display, *source->output ? source->output : NULL, reterr);
 	if (r == 0) {
 		pthread_mutex_lock(&source->grabber_lock);
 		source->grabber = grabber;
@@ -395,7 +407,9 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	/* until the first picture has been pushed nothing is complete */
 	source->busy_since_ns = clock_now_ns();
 	source->focused_hidden = true;
-	r = ops->create(&source->grabber, options->display, reterr);
+	r = ops->create(&source->grabber, options->display, options->output, reterr);
+	if (r == 0)
+		remember_output(source);
 	if (r == 0)
 		r = hide_windows(source, reterr);
 	if (r == 0)

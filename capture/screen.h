@@ -7,6 +7,8 @@
 struct screen_options {
 	const char *grabber; /* "x11", "wlr", "portal", "test" */
 	const char *display; /* NULL: the environment's */
+	const char *
+		output; /* see grabber_ops.create(); NULL: the grabber's choice, and then always the same */
 	const char *encoder; /* see encoder_create() */
 	/* "usual", "low" (nice 5) or "idle" (SCHED_IDLE: only what nobody else wants of the machine); NULL: usual */
 	const char *priority;

@@ -260,18 +260,6 @@ static void default_display(struct options *options)
 		options->display = strdup(getenv("DISPLAY"));
 }
 
-static int say_what_is_captured(struct options *options)
-{
-	if (options->output)
-		options->captured = grabber_display(options->display, options->output);
-	else if (options->display)
-		options->captured = strdup(options->display);
-	if (options->captured || (!options->output && !options->display))
-		return 0;
-	log_error("no memory");
-	return 3;
-}
-
 int options_parse(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = {
@@ -329,8 +317,6 @@ int options_parse(struct options *options, int argc, char **argv)
 	if (r == 0)
 		r = choose_screen(options);
 	default_display(options);
-	if (r == 0)
-		r = say_what_is_captured(options);
 	if (r != 0)
 		options_finish(options);
 	return r;
@@ -346,6 +332,5 @@ void options_finish(struct options *options)
 	free(options->helper);
 	free(options->address);
 	free(options->display);
-	free(options->captured);
 	*options = (struct options){0};
 }

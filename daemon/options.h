@@ -12,9 +12,8 @@ struct options {
 	char *library, *control, *studies, *web, *examples, *helper;
 	char *address;
 	int port;
-	char *display;      /* NULL: none was given and DISPLAY is not set */
-	const char *output; /* the one that is recorded; NULL: the grabber's choice */
-	char *captured; /* what the grabber is given: the display, with the output if there is one */
+	char *display;           /* NULL: none was given and DISPLAY is not set */
+	const char *output;      /* the one that is recorded; NULL: the grabber's choice */
 	const char *screen;      /* "x11", "wlr", "portal", "test", "none": chosen already */
 	struct error screen_why; /* why that one; "" when it was said */
 	const char *input;

@@ -157,7 +157,8 @@ static int start_screen(
 {
 	const struct station_options *options = &station->options;
 	const struct screen_options wanted = {.grabber = options->screen,
-		.display = options->captured,
+		.display = options->display,
+		.output = options->output,
 		.encoder = options->encoder,
 		.chroma = options->chroma,
 		.priority = options->priority,

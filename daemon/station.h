@@ -14,11 +14,10 @@
 struct station;
 
 struct station_options {
-	const char *library;  /* folder of the sessions */
-	const char *display;  /* NULL: the environment's */
-	const char *output;   /* the one that is recorded; NULL: the grabber's choice */
-	const char *captured; /* what the grabber is given: see grabber_display() */
-	const char *screen;   /* "x11", "wlr", "portal", "test", "none" */
+	const char *library; /* folder of the sessions */
+	const char *display; /* NULL: the environment's */
+	const char *output;  /* the one that is recorded; NULL: the grabber's choice */
+	const char *screen;  /* "x11", "wlr", "portal", "test", "none" */
 	const char *devices; /* which input devices, see capture/input_filter.h; "": all of seat0 */
 	const char *input;   /* "auto", "evdev", "x11", "none" */
 	struct ear_wish sound; /* a name of "none": no sound */

@@ -227,7 +227,7 @@ static int probe_screen(struct daemon *daemon, struct error *reterr)
 
 	if (!ops)
 		return 0;
-	r = ops->create(&grabber, options->captured, reterr);
+	r = ops->create(&grabber, options->display, options->output, reterr);
 	daemon->refused = ops == &grabber_portal && (r == -EACCES || r == -ETIMEDOUT);
 	if (r == 0 && grabber_caveat(grabber))
 		log_warning("screen: %s", grabber_caveat(grabber));
@@ -284,7 +284,6 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.library = options->library,
 		.display = options->display,
 		.output = options->output,
-		.captured = options->captured,
 		.screen = options->screen,
 		.input = options->input,
 		.devices = options->devices,

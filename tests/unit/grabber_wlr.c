@@ -32,7 +32,7 @@ static struct grabber *create(struct compositor *compositor)
 	struct grabber *grabber = NULL;
 	struct error error = {""};
 
-	if (grabber_wlr.create(&grabber, compositor->socket, &error) < 0)
+	if (grabber_wlr.create(&grabber, compositor->socket, NULL, &error) < 0)
 		printf("# %s\n", error.text);
 	check(grabber != NULL);
 	return grabber;
@@ -359,7 +359,7 @@ static void bad_offers_are_refused(void)
 		struct compositor *compositor = compositor_start(&table[i].script);
 		struct grabber *grabber = NULL;
 		struct error error = {""};
-		int r = grabber_wlr.create(&grabber, compositor->socket, &error);
+		int r = grabber_wlr.create(&grabber, compositor->socket, NULL, &error);
 
 		if (r != table[i].r || !strstr(error.text, table[i].says))
 			printf("# %zu: %d '%s'\n", i, r, error.text);

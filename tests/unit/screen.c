@@ -91,8 +91,10 @@ static struct rect busy_area; /* where */
 static int64_t busy_since_ns;
 static const struct grabber_ops busy;
 
-static int busy_create(struct grabber **ret, const char *display, struct error *reterr)
+static int busy_create(
+	struct grabber **ret, const char *display, const char *output, struct error *reterr)
 {
+	(void)output;
 	(void)display;
 	(void)reterr;
 	*ret = calloc(1, sizeof(**ret));
