@@ -503,12 +503,11 @@ static void windows_of_a_new_server_are_never_seen(void)
 	struct daemon_child daemon;
 	xcb_window_t secret;
 	xcb_gcontext_t gc;
-	int number, pictures, seen, last;
+	int number = desktop_own_number(), pictures, seen, last;
 	char id[21];
 
-	if (!desktop_start(&desktop, WIDTH, HEIGHT))
+	if (!desktop_start_with(&desktop, number, "640x480x24", NULL))
 		return;
-	number = atoi(desktop.display + 1);
 	draw(&loud, 0xff00ff, 0x00ff00);
 	run_daemon(&daemon);
 	start(&daemon, "[{window_class: canary, window_title: \"*secret*\"}]", id);
