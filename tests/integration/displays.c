@@ -407,7 +407,7 @@ static void blanked_screen_is_recorded(void)
 /* ---- several monitors ---- */
 
 struct layouts {
-	char text[8][200]; /* "HDMI-1 0,0 100x100; …" of every /screen/info */
+	char text[8][200]; /* "HDMI-1 0,0 100x100; …" of every /screen/info that says another one */
 	size_t count;
 };
 
@@ -428,6 +428,9 @@ static int take_layout(
 			i ? "; " : "", monitor->name, monitor->x_px, monitor->y_px,
 			monitor->width_px, monitor->height_px);
 	}
+	/* that there are fewer pictures on a busy machine is said in it too */
+	if (layouts->count > 1 && strcmp(text, text - sizeof(layouts->text[0])) == 0)
+		layouts->count--;
 	return 0;
 }
 
