@@ -223,6 +223,7 @@ void desktop_end(struct desktop *desktop)
 	if (desktop->connection)
 		xcb_disconnect(steal_ptr(desktop->connection));
 	end_child(&desktop->xvfb, SIGTERM);
+	unsetenv("DISPLAY"); /* by now it may be another test's */
 }
 
 static void round_trip(xcb_connection_t *connection)
