@@ -14,8 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define KEY_TAB 23 /* keycodes of a PC keyboard */
-#define KEY_A   38
+#define KEY_TAB 23 /* a keycode of a PC keyboard */
 #define ROUNDS  5
 
 /* what a test that failed left behind still writes to it */
@@ -323,98 +322,6 @@ static void toolkits_are_told_that_somebody_listens(void)
 	accessible_lab_end(&lab);
 }
 
-/* ---- all of it ---- */
-
-struct recorded {
-	unsigned letters, password, unwatched, watched, objects;
-	bool save, secret;
-};
-
-static int take_recorded(
-	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
-{
-	struct recorded *recorded = user;
-
-	if (message->channel->known == CHANNEL_KEY_CLASSES) {
-		const Uxrec__KeyClassBatch *batch = (const void *)unpacked;
-
-		for (size_t i = 0; i < batch->n_action; i++)
-			recorded->letters +=
-				batch->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS &&
-				batch->key_class[i] == UXREC__KEY_CLASS__KEY_CLASS_LETTER;
-	} else if (message->channel->known == CHANNEL_KEY_POLICY) {
-		const Uxrec__KeyPolicy *policy = (const void *)unpacked;
-
-		expect(policy->passwords_watched);
-		recorded->password += policy->reason == UXREC__KEY_POLICY__REASON__REASON_PASSWORD;
-		recorded->unwatched +=
-			policy->reason == UXREC__KEY_POLICY__REASON__REASON_UNWATCHED;
-		recorded->watched += policy->level == UXREC__KEY_POLICY__LEVEL__LEVEL_CLASSES;
-	} else {
-		const Uxrec__ClickedObject *object = (const void *)unpacked;
-
-		recorded->objects++;
-		recorded->save |= strcmp(object->role, "push button") == 0 &&
-			strcmp(object->name, "Save") == 0;
-		recorded->secret |= strstr(object->name, "secret") != NULL;
-	}
-	return 0;
-}
-
-static void type(unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		accessible_lab_key(&lab, KEY_A, false);
-		sleep_ms(20);
-	}
-}
-
-static void password_is_not_recorded(void)
-{
-	static const char *const options[] = {"--screen", "x11", "--input", "x11", NULL};
-	_destroy_(session) struct session *session = NULL;
-	struct recorded recorded = {0};
-	struct daemon_child daemon = {0};
-	_autofree_ char *library = temporary_path("library");
-	struct application application;
-	char id[21];
-	int x, y;
-
-	if (!accessible_lab_start(&lab))
-		return;
-	check(mkdir(library, 0700) == 0);
-	application_start(&lab, &application, "GTK 3");
-	daemon_start(&daemon, library, options);
-	daemon_record(&daemon, "classes", id);
-	sleep_ms(2000);
-	type(5);
-	sleep_ms(500);
-	/* at once: what the application says of the focus comes after the first of these */
-	accessible_lab_key(&lab, KEY_TAB, false);
-	type(20);
-	sleep_ms(1000);
-	accessible_lab_key(&lab, KEY_TAB, false);
-	sleep_ms(500);
-	application_point(&application, ROW_BUTTON, &x, &y);
-	accessible_lab_click(&lab, x, y);
-	sleep_ms(1500);
-	check(daemon_command(&daemon, NULL, "stop", NULL) == 0);
-	session = daemon_session(&daemon, id);
-	check(session_each(session, INT64_MIN, INT64_MAX,
-		      UINT64_C(1) << CHANNEL_KEY_CLASSES | UINT64_C(1) << CHANNEL_KEY_POLICY |
-			      UINT64_C(1) << CHANNEL_CLICKED,
-		      take_recorded, &recorded) == 0);
-	printf("# %u letters, %u policies for a password, %u unwatched, %u objects\n",
-		recorded.letters, recorded.password, recorded.unwatched, recorded.objects);
-	expect(recorded.letters == 5);
-	/* one that is late to answer is not watched at first, which forbids as much; then it is told why */
-	expect(recorded.watched >= 1 && recorded.password >= 1);
-	expect(recorded.objects == 1 && recorded.save && !recorded.secret);
-	end_child(&daemon.child, SIGTERM);
-	application_end(&application);
-	accessible_lab_end(&lab);
-}
-
 static void no_bus_is_told_with_its_reason(void)
 {
 	const struct accessible_options options = {.names = NAMES_NONE};
@@ -444,7 +351,6 @@ static const struct test tests[] = {
 	{"the bus may go and come back", bus_may_go_and_come_back},
 	{"a bus that stalls keeps nobody waiting", bus_that_stalls_keeps_nobody_waiting},
 	{"toolkits are told that somebody listens", toolkits_are_told_that_somebody_listens},
-	{"a password is not recorded, and what is clicked is", password_is_not_recorded},
 	{"no bus is told with its reason", no_bus_is_told_with_its_reason},
 };
 
