@@ -22,23 +22,30 @@ static const char *const screen_alone[] = {"--input", "none", NULL};
 /* ---- what was recorded ---- */
 
 struct found {
-	size_t pictures, keyframes, infos, positions;
+	size_t pictures, keyframes, positions;
+	size_t infos; /* that say another size: a busy machine says how many pictures it takes */
+	uint32_t width_px, height_px;
 	int64_t keyframe_ns; /* of the newest */
 };
 
 static int count_message(
 	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
+	const Uxrec__Screen *info = (const void *)unpacked;
 	struct found *found = user;
 
-	(void)unpacked;
 	switch (message->channel->known) {
 	case CHANNEL_SCREEN: found->pictures++; break;
 	case CHANNEL_SCREEN_KEYFRAMES:
 		found->keyframes++;
 		found->keyframe_ns = message->time_ns;
 		break;
-	case CHANNEL_SCREEN_INFO: found->infos++; break;
+	case CHANNEL_SCREEN_INFO:
+		found->infos +=
+			info->width_px != found->width_px || info->height_px != found->height_px;
+		found->width_px = info->width_px;
+		found->height_px = info->height_px;
+		break;
 	case CHANNEL_POINTER: found->positions++; break;
 	default: break;
 	}
