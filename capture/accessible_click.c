@@ -1,4 +1,4 @@
-#include "capture/accessible_internal.h"
+#include "capture/accessible_click_internal.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/input.pb-c.h"
@@ -7,82 +7,21 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* The whole description may take so long; clicks that are described at once; objects of one list. */
+/* The whole description may take so long. */
 #define ANSWER_NS (500 * NS_PER_MS)
-#define JOBS      16
-#define LIST      64
 
-/* One in the background may say too that something of it has the focus. */
-#define APPLICATIONS 8
-
-/* How deep objects lie in each other, and how far above a click's what it is a part of may be. */
+/* How deep objects lie in each other. */
 #define DEPTH 32
-#define CLIMB 4
 
 /* A toolkit's window may be so much off the X window, and another size: borders, shadows. */
 #define OFF_PX  64
 #define SIZE_PX 128
-
-/* GTK 4 says of its widgets where their insides are. */
-#define PADDING_PX 16
-
-/*
- * The way of a click: the applications, whose it is, its windows, which one it is, what lies at the point, ever
- * deeper; then up again to what it is a part of (a button, not the label on it); then role, place, name. A
- * popup's comes from what has the focus, if it can, instead of from the windows.
- */
-struct job {
-	struct clicks *clicks; /* NULL: free */
-	struct a11y_click click;
-	sd_bus_slot *slot;
-	sd_event_source *deadline;
-	struct a11y_popup *popup;
-
-	struct a11y_object list[LIST]; /* applications, windows, children */
-	size_t count, next;
-	struct a11y_object application, at, label;
-	unsigned depth, climbed;
-
-	/* the coordinates that the window speaks: which, and where their origin is on the screen */
-	unsigned coordinates;
-	int origin_x, origin_y, fit;
-
-	bool role_known, place_known;
-	uint32_t role;
-	struct a11y_object
-		part; /* what was found first, and its role, while something above it is tried */
-	uint32_t part_role;
-	uint64_t states;
-	struct a11y_rectangle place;
-	char name[A11Y_NAME_BYTES], application_name[A11Y_NAME_BYTES];
-};
-
-struct clicks {
-	sd_event *event;
-	struct a11y_bus *bus;
-	const struct source_context *context;
-	enum name_policy names;
-	struct job jobs[JOBS];
-	struct a11y_object focused[APPLICATIONS]; /* what got the focus last, of each */
-	size_t next_focused;
-
-	struct known { /* whose connections are; a name is never given twice */
-		char name[64];
-		uint32_t process;
-	} known[LIST];
-	size_t next_known;
-
-	/* clicks that were not described since the last one that was */
-	uint64_t missed;
-	int64_t missed_from_ns, missed_to_ns;
-};
 
 static void next_application(struct job *job);
 static void next_window(struct job *job);
 static void next_part(struct job *job);
 static void next_layer(struct job *job);
 static int on_layers(sd_bus_message *message, void *user, sd_bus_error *error);
-static int on_role(sd_bus_message *message, void *user, sd_bus_error *error);
 static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error);
 
 /* ---- what is recorded ---- */
@@ -146,7 +85,7 @@ static void push_object(struct job *job)
 
 /* ---- jobs ---- */
 
-static void end(struct job *job)
+void click_end(struct job *job)
 {
 	sd_bus_slot_unref(job->slot);
 	sd_event_source_disable_unref(job->deadline);
@@ -154,10 +93,10 @@ static void end(struct job *job)
 	memset(job, 0, sizeof(*job));
 }
 
-static void finish(struct job *job)
+void click_finish(struct job *job)
 {
 	push_object(job);
-	end(job);
+	click_end(job);
 }
 
 /* What is known by then is kept. */
@@ -167,7 +106,7 @@ static void give_up(struct job *job)
 		push_object(job);
 	else
 		clicks_missed(job->clicks, job->click.time_ns);
-	end(job);
+	click_end(job);
 }
 
 static int on_deadline(sd_event_source *timer, uint64_t at_us, void *user)
@@ -178,7 +117,7 @@ static int on_deadline(sd_event_source *timer, uint64_t at_us, void *user)
 	return 0;
 }
 
-static void ask_of(struct job *job, enum a11y_question question, const struct a11y_object *of,
+void click_ask_of(struct job *job, enum a11y_question question, const struct a11y_object *of,
 	sd_bus_message_handler_t answer)
 {
 	job->slot = sd_bus_slot_unref(job->slot);
@@ -187,12 +126,12 @@ static void ask_of(struct job *job, enum a11y_question question, const struct a1
 		give_up(job);
 }
 
-static void ask(struct job *job, enum a11y_question question, sd_bus_message_handler_t answer)
+void click_ask(struct job *job, enum a11y_question question, sd_bus_message_handler_t answer)
 {
-	ask_of(job, question, &job->at, answer);
+	click_ask_of(job, question, &job->at, answer);
 }
 
-static void ask_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
+void click_ask_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
 	sd_bus_message_handler_t answer)
 {
 	job->slot = sd_bus_slot_unref(job->slot);
@@ -208,11 +147,6 @@ static void ask_at_point(struct job *job)
 		    job, job->click.x - job->origin_x, job->click.y - job->origin_y,
 		    job->coordinates) < 0)
 		give_up(job);
-}
-
-static bool is_error(sd_bus_message *message)
-{
-	return sd_bus_message_is_method_error(message, NULL);
 }
 
 /* ---- whose the window is ---- */
@@ -232,7 +166,7 @@ static int on_process(sd_bus_message *message, void *user, sd_bus_error *error)
 
 	(void)error;
 	snprintf(known->name, sizeof(known->name), "%s", job->list[job->next].name);
-	if (is_error(message) || sd_bus_message_read(message, "u", &known->process) <= 0)
+	if (click_is_error(message) || sd_bus_message_read(message, "u", &known->process) <= 0)
 		known->process = 0;
 	next_application(job);
 	return 0;
@@ -243,7 +177,7 @@ static int on_windows(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct job *job = user;
 
 	(void)error;
-	job->count = is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->count = click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
 	job->next = 0;
 	job->fit = INT32_MAX;
 	next_window(job);
@@ -252,7 +186,7 @@ static int on_windows(sd_bus_message *message, void *user, sd_bus_error *error)
 
 static void ask_windows(struct job *job)
 {
-	ask_of(job, ASK_CHILDREN, &job->application, on_windows);
+	click_ask_of(job, ASK_CHILDREN, &job->application, on_windows);
 }
 
 static void on_popup(void *user, const struct a11y_where *where)
@@ -271,7 +205,7 @@ static void on_popup(void *user, const struct a11y_where *where)
 	if (where->whole)
 		ask_at_point(job);
 	else
-		ask(job, ASK_ROLE, on_role);
+		click_ask_what(job);
 }
 
 static struct a11y_object *find_focused(struct clicks *clicks, const char *name)
@@ -300,7 +234,7 @@ static void next_application(struct job *job)
 		const struct known *known = find_known(job->clicks, application->name);
 
 		if (!known) {
-			ask_of(job, ASK_PROCESS, application, on_process);
+			click_ask_of(job, ASK_PROCESS, application, on_process);
 			return;
 		}
 		if (known->process == job->click.process) {
@@ -309,7 +243,7 @@ static void next_application(struct job *job)
 			return;
 		}
 	}
-	end(job); /* it says nothing of itself */
+	click_end(job); /* it says nothing of itself */
 }
 
 static int on_applications(sd_bus_message *message, void *user, sd_bus_error *error)
@@ -317,7 +251,7 @@ static int on_applications(sd_bus_message *message, void *user, sd_bus_error *er
 	struct job *job = user;
 
 	(void)error;
-	job->count = is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->count = click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
 	job->next = 0;
 	next_application(job);
 	return 0;
@@ -372,11 +306,12 @@ static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *
 static void next_window(struct job *job)
 {
 	if (job->next < job->count)
-		ask_extents(job, &job->list[job->next], A11Y_COORDINATES_SCREEN, on_window_extents);
+		click_ask_extents(
+			job, &job->list[job->next], A11Y_COORDINATES_SCREEN, on_window_extents);
 	else if (job->fit == INT32_MAX)
-		end(job);
+		click_end(job);
 	else
-		ask(job, ASK_CHILDREN, on_layers);
+		click_ask(job, ASK_CHILDREN, on_layers);
 }
 
 /* ---- what lies over the others in the window: GTK 3's popovers ---- */
@@ -386,7 +321,7 @@ static int on_layers(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct job *job = user;
 
 	(void)error;
-	job->next = is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->next = click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
 	next_layer(job);
 	return 0;
 }
@@ -397,7 +332,7 @@ static int on_layer_state(sd_bus_message *message, void *user, sd_bus_error *err
 	uint64_t states;
 
 	(void)error;
-	if (!is_error(message) && a11y_take_states(message, &states) &&
+	if (!click_is_error(message) && a11y_take_states(message, &states) &&
 		states >> A11Y_STATE_VISIBLE & 1) {
 		job->at = job->list[job->next];
 		ask_at_point(job);
@@ -415,7 +350,7 @@ static int on_layer_extents(sd_bus_message *message, void *user, sd_bus_error *e
 	(void)error;
 	if (a11y_take_rectangle(message, &extents) &&
 		a11y_contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
-		ask_of(job, ASK_STATE, &job->list[job->next], on_layer_state);
+		click_ask_of(job, ASK_STATE, &job->list[job->next], on_layer_state);
 	else
 		next_layer(job);
 	return 0;
@@ -429,7 +364,7 @@ static void next_layer(struct job *job)
 		return;
 	}
 	job->next--;
-	ask_extents(job, &job->list[job->next], job->coordinates, on_layer_extents);
+	click_ask_extents(job, &job->list[job->next], job->coordinates, on_layer_extents);
 }
 
 /* ---- what lies at the point ---- */
@@ -440,7 +375,7 @@ static int on_parts(sd_bus_message *message, void *user, sd_bus_error *error)
 
 	(void)error;
 	job->count = job->next =
-		is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+		click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
 	next_part(job);
 	return 0;
 }
@@ -451,15 +386,15 @@ static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct a11y_object object;
 
 	(void)error;
-	if (!is_error(message) && a11y_take_object(message, &object) &&
+	if (!click_is_error(message) && a11y_take_object(message, &object) &&
 		!a11y_object_is(&job->at, object.name, object.path) && job->depth++ < DEPTH) {
 		job->at = object;
 		ask_at_point(job);
 	} else if (job->depth == 0) {
 		/* GTK 4 cannot say it of some of its widgets */
-		ask(job, ASK_CHILDREN, on_parts);
+		click_ask(job, ASK_CHILDREN, on_parts);
 	} else {
-		ask(job, ASK_ROLE, on_role);
+		click_ask_what(job);
 	}
 	return 0;
 }
@@ -470,10 +405,10 @@ static int on_part_state(sd_bus_message *message, void *user, sd_bus_error *erro
 	uint64_t states;
 
 	(void)error;
-	if (!is_error(message) && a11y_take_states(message, &states) &&
+	if (!click_is_error(message) && a11y_take_states(message, &states) &&
 		states >> A11Y_STATE_VISIBLE & 1 && job->depth++ < DEPTH) {
 		job->at = job->list[job->next];
-		ask(job, ASK_CHILDREN, on_parts);
+		click_ask(job, ASK_CHILDREN, on_parts);
 	} else {
 		next_part(job);
 	}
@@ -488,7 +423,7 @@ static int on_part_extents(sd_bus_message *message, void *user, sd_bus_error *er
 	(void)error;
 	if (a11y_take_rectangle(message, &extents) &&
 		a11y_contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
-		ask_of(job, ASK_STATE, &job->list[job->next], on_part_state);
+		click_ask_of(job, ASK_STATE, &job->list[job->next], on_part_state);
 	else
 		next_part(job);
 	return 0;
@@ -498,178 +433,11 @@ static int on_part_extents(sd_bus_message *message, void *user, sd_bus_error *er
 static void next_part(struct job *job)
 {
 	if (job->next == 0) {
-		ask(job, ASK_ROLE, on_role);
+		click_ask_what(job);
 		return;
 	}
 	job->next--;
-	ask_extents(job, &job->list[job->next], job->coordinates, on_part_extents);
-}
-
-/* ---- what it is ---- */
-
-static int on_application_name(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-	const char *name;
-
-	(void)error;
-	if (!is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
-		a11y_name_copy(job->application_name, name);
-	finish(job);
-	return 0;
-}
-
-static int on_label_name(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-	const char *name;
-
-	(void)error;
-	if (!is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
-		a11y_name_copy(job->name, name);
-	ask_of(job, ASK_NAME, &job->application, on_application_name);
-	return 0;
-}
-
-static bool take_label(sd_bus_message *message, struct a11y_object *ret)
-{
-	uint32_t relation;
-
-	if (sd_bus_message_enter_container(message, 'a', "(ua(so))") <= 0)
-		return false;
-	while (sd_bus_message_enter_container(message, 'r', "ua(so)") > 0) {
-		if (sd_bus_message_read(message, "u", &relation) <= 0)
-			return false;
-		if (relation == A11Y_RELATION_LABELLED_BY)
-			return a11y_take_objects(message, ret, 1) == 1;
-		if (sd_bus_message_skip(message, "a(so)") < 0 ||
-			sd_bus_message_exit_container(message) < 0)
-			return false;
-	}
-	return false;
-}
-
-static int on_relations(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-
-	(void)error;
-	if (!is_error(message) && take_label(message, &job->label))
-		ask_of(job, ASK_NAME, &job->label, on_label_name);
-	else
-		ask_of(job, ASK_NAME, &job->application, on_application_name);
-	return 0;
-}
-
-static int on_name(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-	const char *name;
-
-	(void)error;
-	if (!is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
-		a11y_name_copy(job->name, name);
-	if (*job->name)
-		ask_of(job, ASK_NAME, &job->application, on_application_name);
-	else
-		ask(job, ASK_RELATIONS, on_relations);
-	return 0;
-}
-
-/* Its name is asked for only once it is known that there is nothing in it that was typed. */
-static int on_states(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-	enum a11y_naming naming = NAMING_NONE;
-
-	(void)error;
-	if (!is_error(message) && a11y_take_states(message, &job->states))
-		naming = a11y_role_naming(job->role, job->states);
-	if (naming == NAMING_BOTH)
-		ask(job, ASK_NAME, on_name);
-	else if (naming == NAMING_LABEL)
-		ask(job, ASK_RELATIONS, on_relations);
-	else
-		ask_of(job, ASK_NAME, &job->application, on_application_name);
-	return 0;
-}
-
-/* What has closed by now has no place, and what a popup covers is not what was clicked. */
-static bool is_in_popup(const struct job *job)
-{
-	const struct a11y_rectangle place = {job->place.left + job->origin_x,
-		job->place.top + job->origin_y, job->place.width, job->place.height};
-
-	return job->place_known &&
-		a11y_popup_holds(&job->click, &place,
-			job->coordinates == A11Y_COORDINATES_WINDOW ? PADDING_PX : 0);
-}
-
-static int on_place(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-
-	(void)error;
-	job->place_known = a11y_take_rectangle(message, &job->place);
-	if (job->click.popup && !is_in_popup(job))
-		end(job);
-	else if (job->clicks->names == NAMES_FULL)
-		ask(job, ASK_STATE, on_states);
-	else
-		finish(job);
-	return 0;
-}
-
-static void take_role(struct job *job, uint32_t role)
-{
-	job->role = role;
-	job->role_known = true;
-	ask_extents(job, &job->at, job->coordinates, on_place);
-}
-
-/* Nothing above it does anything: it is what was clicked. */
-static void take_part(struct job *job)
-{
-	job->at = job->part;
-	take_role(job, job->part_role);
-}
-
-static int on_parent(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-
-	(void)error;
-	if (a11y_take_parent(message, &job->at))
-		ask(job, ASK_ROLE, on_role);
-	else
-		take_part(job);
-	return 0;
-}
-
-static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
-{
-	struct job *job = user;
-	uint32_t role;
-
-	(void)error;
-	if (is_error(message) || sd_bus_message_read(message, "u", &role) <= 0) {
-		if (job->climbed > 0)
-			take_part(job);
-		else
-			end(job);
-		return 0;
-	}
-	if (job->climbed == 0) {
-		job->part = job->at;
-		job->part_role = role;
-	}
-	if (a11y_role_is_part(role) && job->climbed++ < CLIMB)
-		ask(job, ASK_PARENT, on_parent);
-	else if (a11y_role_acts(role))
-		take_role(job, role);
-	else
-		take_part(job);
-	return 0;
+	click_ask_extents(job, &job->list[job->next], job->coordinates, on_part_extents);
 }
 
 /* ---- life ---- */
@@ -701,9 +469,9 @@ void clicks_describe(struct clicks *clicks, const struct a11y_click *click)
 	job->clicks = clicks;
 	job->click = *click;
 	if (a11y_timer(clicks->event, &job->deadline, ANSWER_NS, on_deadline, job) < 0)
-		end(job);
+		click_end(job);
 	else
-		ask_of(job, ASK_CHILDREN, &a11y_desktop, on_applications);
+		click_ask_of(job, ASK_CHILDREN, &a11y_desktop, on_applications);
 }
 
 void clicks_set_bus(struct clicks *clicks, struct a11y_bus *bus)

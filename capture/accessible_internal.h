@@ -15,7 +15,7 @@
  *   accessible_bus.c     the two buses, and the only methods that are ever called
  *   accessible_focus.c   what has the focus
  *   accessible_search.c  which object that is when no event has said so
- *   accessible_click.c   what was clicked
+ *   accessible_click.c   what was clicked; accessible_click_what.c  what that is
  *   accessible_popup.c   where in a menu's window that is
  *   accessible_window.c  which X window that was: a thread of its own, for X calls wait
  *   accessible_role.c    names of roles, and what may be kept of objects

@@ -59,15 +59,26 @@ static void end(struct finding *finding)
 
 /* ---- at the start, and at the stop ---- */
 
-static void find_slots(struct finding *finding)
+/* Name the next slot that has a contact. @return false when there is none from @p slot on */
+static bool find_contact(struct finding *finding, int *slot)
 {
 	struct libevdev *evdev = finding->device->evdev;
 	int slots = libevdev_get_num_slots(evdev);
 
-	for (int slot = 0; slot < slots; slot++) {
-		if (libevdev_get_slot_value(evdev, (unsigned)slot, ABS_MT_TRACKING_ID) < 0)
-			continue;
-		find(finding, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
+	while (*slot < slots &&
+		libevdev_get_slot_value(evdev, (unsigned)*slot, ABS_MT_TRACKING_ID) < 0)
+		++*slot;
+	if (*slot >= slots)
+		return false;
+	find(finding, UXREC__CONTROL__CONTROL_MT_SLOT, *slot);
+	return true;
+}
+
+static void find_slots(struct finding *finding)
+{
+	struct libevdev *evdev = finding->device->evdev;
+
+	for (int slot = 0; find_contact(finding, &slot); slot++)
 		for (uint16_t code = ABS_MT_SLOT + 1; code < ABS_CNT; code++) {
 			struct told told = policy_tell(EV_ABS, code);
 
@@ -76,7 +87,6 @@ static void find_slots(struct finding *finding)
 				find(finding, told.control,
 					libevdev_get_slot_value(evdev, (unsigned)slot, code));
 		}
-	}
 }
 
 /* What of a type is not 0: buttons that are down, switches that are on, where axes stand. */
@@ -156,15 +166,8 @@ static void release_buttons(struct finding *finding)
 
 static void lift_contacts(struct finding *finding)
 {
-	struct libevdev *evdev = finding->device->evdev;
-	int slots = libevdev_get_num_slots(evdev);
-
-	for (int slot = 0; slot < slots; slot++) {
-		if (libevdev_get_slot_value(evdev, (unsigned)slot, ABS_MT_TRACKING_ID) < 0)
-			continue;
-		find(finding, UXREC__CONTROL__CONTROL_MT_SLOT, slot);
+	for (int slot = 0; find_contact(finding, &slot); slot++)
 		find(finding, UXREC__CONTROL__CONTROL_MT_TRACKING_ID, -1);
-	}
 }
 
 void evdev_find_at_removal(

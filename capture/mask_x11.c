@@ -174,10 +174,14 @@ static void on_reparent(struct mask_x11 *mask, const xcb_reparent_notify_event_t
 			doubt(mask, around_it);
 		return;
 	}
-	if (event->parent != mask->root)
-		drop(mask, event->window);
-	else
+	if (event->parent == mask->root) {
 		mask_x11_add(mask, event->window);
+		return;
+	}
+	around_it = find(mask, event->parent);
+	if (around_it)
+		around_it->given = event->window;
+	drop(mask, event->window);
 }
 
 static void on_inside(struct mask_x11 *mask, xcb_window_t window)
@@ -302,6 +306,18 @@ static void judge(struct mask_x11 *mask)
 	}
 }
 
+/* A client that is gone may be seen in its frame until the manager takes that away: nobody can say any more whether
+ * it was to be hidden. */
+static int look_into(struct mask_x11 *mask, struct top *top)
+{
+	int r = mask_x11_inspect(mask, top);
+
+	if (top->missed && top->measured)
+		leave_trace(mask, &top->rect, clock_now_ns() + LINGER_NS);
+	top->missed = false;
+	return r;
+}
+
 int mask_x11_look(struct mask_x11 *mask)
 {
 	int r = 0;
@@ -311,7 +327,7 @@ int mask_x11_look(struct mask_x11 *mask)
 	mask->focused_seen = *mask->focused;
 	for (size_t i = 0; i < mask->count && r == 0; i++)
 		if (mask->tops[i].mapped && !mask->tops[i].known)
-			r = mask_x11_inspect(mask, &mask->tops[i]);
+			r = look_into(mask, &mask->tops[i]);
 	if (r == 0)
 		r = look_at_focus(mask);
 	judge(mask);

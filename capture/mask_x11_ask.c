@@ -198,6 +198,8 @@ static bool inspect_level(struct mask_x11 *mask, struct top *top, int from, int 
 			take(mask, top, top->inside[i], &said);
 		else if (i == 0)
 			there = false;
+		else
+			top->missed = true;
 	}
 	return there;
 }
@@ -213,6 +215,8 @@ int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
 	top->client = top->inside[0] = top->id;
 	for (top->inside_count = to = 1; from < to && there; from = to, to = top->inside_count)
 		there = inspect_level(mask, top, from, to);
+	top->missed |= top->given && !top_has(top, top->given);
+	top->given = XCB_NONE;
 	/* a client may be in it that was not asked */
 	top->matches |= top->crowded && !top->managed;
 	top->known = there;

@@ -19,6 +19,8 @@ struct top {
 	bool override, managed;
 	bool matches; /* a rule is for it */
 	bool crowded; /* there are more windows in it than were asked */
+	bool missed; /* one in it was gone before it was asked, and its pixels may still be there */
+	xcb_window_t given; /* what was last put into it, until that has been asked */
 	xcb_window_t client, transient_for, leader;
 	uint32_t process;
 	xcb_window_t inside[INSPECTED];

@@ -1,44 +1,17 @@
 #include "daemon/station_internal.h"
 
-#include "capture/input.h"
-#include "capture/pointer.h"
-#include "capture/screen.h"
-#include "capture/sound.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
-#include "protocol/name.h"
-#include "replay/session.h"
 #include "replay/study.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* the recorder's thread goes round at least every five seconds */
 #define STUCK_NS (20 * NS_PER_S)
 
 /* ---- what other threads ask ---- */
-
-static int64_t complete_until(void *user, int64_t now_ns)
-{
-	struct station *station = user;
-	int64_t until_ns = now_ns;
-
-	pthread_mutex_lock(&station->sources_lock);
-	if (station->screen)
-		until_ns = source_complete_until(station->screen, now_ns);
-	pthread_mutex_unlock(&station->sources_lock);
-	return until_ns;
-}
-
-static bool is_watched(void *user)
-{
-	struct station *station = user;
-
-	return station->options.live->watchers > 0;
-}
 
 void station_request_keyframe(void *user)
 {
@@ -47,25 +20,6 @@ void station_request_keyframe(void *user)
 	pthread_mutex_lock(&station->sources_lock);
 	if (station->screen)
 		source_request_keyframe(station->screen);
-	pthread_mutex_unlock(&station->sources_lock);
-}
-
-static void published(void *user)
-{
-	struct station *station = user;
-
-	if (station->options.live->watchers > 0)
-		station->options.published(station->options.user);
-}
-
-static void disk_in_trouble(void *user, const char *text)
-{
-	struct station *station = user;
-
-	pthread_mutex_lock(&station->sources_lock);
-	snprintf(station->trouble, sizeof(station->trouble), "%s", text ? text : "");
-	if (text)
-		snprintf(station->new_trouble, sizeof(station->new_trouble), "%s", text);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -85,40 +39,7 @@ static void take_new_trouble(struct station *station, char text[TROUBLE_BYTES])
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-static void source_lost(void *user, struct source *source, const char *reason)
-{
-	struct station *station = user;
-	char text[400];
-
-	snprintf(text, sizeof(text), "%s: %s", source_name(source), reason);
-	station->options.must_stop(station->options.user, station->number, text);
-}
-
-static void source_away(void *user, struct source *source, const char *reason)
-{
-	struct station *station = user;
-
-	pthread_mutex_lock(&station->sources_lock);
-	if (reason)
-		snprintf(station->away, sizeof(station->away), "%s: %s", source_name(source),
-			reason);
-	station->away_count += reason ? 1u : -1u;
-	pthread_mutex_unlock(&station->sources_lock);
-	if (reason)
-		log_warning(
-			"%s: %s; it is looked for until it is back", source_name(source), reason);
-	else
-		log_info("%s: looked for no more", source_name(source));
-}
-
-void station_get_away(struct station *station, char text[TROUBLE_BYTES])
-{
-	pthread_mutex_lock(&station->sources_lock);
-	snprintf(text, TROUBLE_BYTES, "%s", station->away_count > 0 ? station->away : "");
-	pthread_mutex_unlock(&station->sources_lock);
-}
-
-/* ---- sources ---- */
+/* ---- what may be recorded ---- */
 
 bool station_may_record(const struct station *station, enum modality modality)
 {
@@ -133,108 +54,6 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
 		if (station_may_record(station, (enum modality)m))
 			names[count++] = (char *)modality_name((enum modality)m);
 	return count;
-}
-
-static void stop_sources(struct station *station)
-{
-	struct source *screen;
-
-	pthread_mutex_lock(&station->sources_lock);
-	screen = steal_ptr(station->screen);
-	pthread_mutex_unlock(&station->sources_lock);
-	hub_set_keyframes(station->options.live->hub, false);
-	source_destroy(screen);
-	/* the pointer tells the accessible source of clicks, and that one tells the input's what has the focus */
-	source_destroy(steal_ptr(station->pointer));
-	source_destroy(steal_ptr(station->accessible));
-	source_destroy(steal_ptr(station->input));
-	source_destroy(steal_ptr(station->sound));
-	source_destroy(steal_ptr(station->monitor));
-}
-
-static int start_screen(
-	struct station *station, const struct source_context *context, struct error *reterr)
-{
-	const struct station_options *options = &station->options;
-	const struct screen_options wanted = {.grabber = options->screen,
-		.display = options->display,
-		.output = options->output,
-		.encoder = options->encoder,
-		.chroma = options->chroma,
-		.priority = options->priority,
-		.max_fps = options->max_fps,
-		.hide = &station->hide};
-	const struct pointer_options pointer = {
-		.display = options->display, .pressed = station_clicked, .user = station};
-	struct source *screen;
-	int r;
-
-	if (!station_may_record(station, MODALITY_SCREEN) || strcmp(options->screen, "none") == 0)
-		return 0;
-	r = screen_source_create(&screen, context, &wanted, reterr);
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&station->sources_lock);
-	station->screen = screen;
-	station_hide_focused(station);
-	pthread_mutex_unlock(&station->sources_lock);
-	if (strcmp(options->screen, "x11") != 0)
-		return 0;
-	return pointer_source_create(&station->pointer, context, &pointer, reterr);
-}
-
-static int start_sound(
-	struct station *station, const struct source_context *context, struct error *reterr)
-{
-	const struct station_options *options = &station->options;
-	/* the device is a microphone: what plays is the default one */
-	const struct ear_wish played = {.name = options->sound.name, .monitor = true};
-	int r;
-
-	if (!station_may_record(station, MODALITY_SOUND) ||
-		strcmp(options->sound.name, "none") == 0)
-		return 0;
-	r = sound_source_create(&station->sound, context, &options->sound, reterr);
-	if (r < 0 || !options->monitor)
-		return r;
-	return sound_source_create(&station->monitor, context, &played, reterr);
-}
-
-int station_start_sources(struct station *station, struct error *reterr)
-{
-	const struct station_options *options = &station->options;
-	const struct source_context context = {&station->clock, recorder_sink(station->recorder),
-		source_lost, station, source_away};
-	struct input_options input = {.source = options->input,
-		.display = options->display,
-		.helper = options->helper,
-		.devices = options->devices,
-		.keys = station->keys,
-		.consent_id = station->consent_id,
-		.shortcuts = station->study->shortcuts};
-	bool has_input =
-		station_may_record(station, MODALITY_INPUT) && strcmp(options->input, "none") != 0;
-	struct source *source = NULL;
-	int r = 0;
-
-	station_choose_hidden(station);
-	if (has_input || station_hides_passwords(station))
-		station_start_accessible(station, &context);
-	input.passwords_watched = station->accessible && station->keys != KEY_POLICY_NONE;
-	/* the input's helper is the one that may refuse: then no picture was taken */
-	r = station_check_hidden(station, reterr);
-	if (r == 0 && has_input)
-		r = input_source_create(&source, &context, &input, reterr);
-	if (r == 0) {
-		station_set_input(station, source);
-		r = start_screen(station, &context, reterr);
-	}
-	if (r == 0)
-		r = start_sound(station, &context, reterr);
-	hub_set_keyframes(options->live->hub, r == 0);
-	if (r < 0)
-		stop_sources(station);
-	return r;
 }
 
 /* ---- messages of the session itself ---- */
@@ -264,8 +83,7 @@ static void push_pause_gap(struct station *station, int64_t to_ns)
 	recorder_push(station->recorder, CHANNEL_GAPS, station->paused_ns, &gap.base);
 }
 
-/* Say something about the session: to the log, to the recording, and to everybody who looks. */
-static int say(struct station *station, Uxrec__Act *act, struct error *reterr)
+int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
 {
 	const Uxrec__Act *stored;
 	int r = annotations_append(station->log, act, &stored, reterr);
@@ -278,166 +96,13 @@ static int say(struct station *station, Uxrec__Act *act, struct error *reterr)
 	return 0;
 }
 
-static void act_init(Uxrec__Act *act, char *id, const char *author)
+void station_act_init(Uxrec__Act *act, char *id, const char *author)
 {
 	uxrec__act__init(act);
 	act->id = id;
 	act->kind = UXREC__ACT__KIND__KIND_ADD;
 	act->author = (char *)author;
 	act->layer = (char *)"live";
-}
-
-/* ---- start ---- */
-
-static int check_consent(struct station *station, const Uxrec__Start *start, struct error *reterr)
-{
-	const Uxrec__Consent *consent = start->consent;
-
-	if (!consent || consent->method == UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED ||
-		!protobuf_c_enum_descriptor_get_value(
-			&uxrec__consent__method__descriptor, (int)consent->method))
-		return error_set(reterr, -EACCES,
-			"nothing is recorded without consent: say how it was given (page, paper, …)");
-	station->agreed = 0;
-	for (size_t i = 0; i < consent->n_modalities; i++) {
-		int modality = modality_find(consent->modalities[i]);
-
-		if (modality < 0 || modality == MODALITY_SESSION)
-			return error_set(reterr, -EINVAL,
-				"consent for '%s': this recorder has only screen, input and sound",
-				text_quote(consent->modalities[i]).text);
-		station->agreed |= 1u << modality;
-	}
-	if (!station->agreed)
-		return error_set(reterr, -EACCES,
-			"the participant has agreed to nothing: there is nothing to record");
-	return 0;
-}
-
-static int choose_keys(struct station *station, const Uxrec__Start *start, struct error *reterr)
-{
-	const char *wanted = *start->keys ? start->keys
-		: *station->study->keys   ? station->study->keys
-					  : "classes";
-
-	if (key_policy_parse(wanted, &station->keys) < 0)
-		return error_set(reterr, -EINVAL, "keys '%s': it is one of " KEY_POLICY_NAMES,
-			text_quote(wanted).text);
-	if (station->keys == KEY_POLICY_FULL &&
-		(!station_may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
-		return error_set(reterr, -EACCES,
-			"recording which keys are pressed needs the participant's consent for input "
-			"with full keys");
-	return 0;
-}
-
-static int find_study(struct station *station, const Uxrec__Start *start, struct error *reterr)
-{
-	if (*start->study_yaml)
-		return study_parse(&station->study, start->study_yaml, strlen(start->study_yaml),
-			*start->study_file ? text_quote(start->study_file).text : "study", reterr);
-	if (!*start->study)
-		return error_set(reterr, -EINVAL, "which study? Give its name or its file");
-	return library_find_study(station->options.studies, start->study, &station->study, reterr);
-}
-
-static int make_folder(struct station *station, struct error *reterr)
-{
-	_autofree_ char *folder = NULL;
-	int r;
-
-	/* an id that is taken belongs to another session */
-	do {
-		free(steal_ptr(folder));
-		r = session_id_create(station->session);
-		if (r == 0 &&
-			asprintf(&folder, "%s/%s", station->options.library, station->session) <
-				0) {
-			folder = NULL;
-			r = -ENOMEM;
-		}
-		if (r == 0 && mkdir(folder, 0700) < 0)
-			r = -errno;
-	} while (r == -EEXIST);
-	if (r == 0)
-		station->folder = steal_ptr(folder);
-	if (r < 0)
-		return error_set(reterr, r, "cannot make a folder in %s: %s",
-			station->options.library, r == -ENOSPC ? "the disk is full" : strerror(-r));
-	return 0;
-}
-
-int station_open_log(struct station *station, struct error *reterr)
-{
-	_autofree_ char *path = NULL;
-
-	if (asprintf(&path, "%s/annotations.mcap", station->folder) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
-	return annotations_open(&station->log, path, true, reterr);
-}
-
-static int say_beginning(struct station *station, const Uxrec__Start *start, const char *author,
-	struct error *reterr)
-{
-	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
-	Uxrec__Consent consent = *start->consent;
-	char *tasks[200], id[33];
-	Uxrec__Act act;
-	int r;
-
-	info.participants = &station->participant;
-	info.n_participants = 1;
-	info.study = station->study->name;
-	info.moderator = (char *)author;
-	info.pilot = start->pilot;
-	info.scope = consent.modalities;
-	info.n_scope = consent.n_modalities;
-	info.planned_tasks = tasks;
-	for (size_t i = 0; i < station->study->n_tasks && i < ARRAY_SIZE(tasks); i++)
-		tasks[info.n_planned_tasks++] = station->study->tasks[i]->id;
-	if (act_new_id(id) < 0 || act_new_id(station->consent_id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
-	act_init(&act, id, author);
-	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
-	act.session_info = &info;
-	r = say(station, &act, reterr);
-	if (r < 0)
-		return r;
-	consent.participant = station->participant;
-	if (!*consent.text)
-		consent.text = station->study->consent_text;
-	act_init(&act, station->consent_id, author);
-	act.body_case = UXREC__ACT__BODY_CONSENT;
-	act.consent = &consent;
-	return say(station, &act, reterr);
-}
-
-/* the recording has the acts of the beginning too */
-static void record_beginning(struct station *station)
-{
-	recorder_push(station->recorder, CHANNEL_STUDY, clock_now_ns(), &station->study->base);
-	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");
-	for (size_t i = 0; i < annotations_count(station->log); i++)
-		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
-			&annotations_get(station->log, i)->base);
-}
-
-int station_open_recorder(struct station *station, unsigned before, struct error *reterr)
-{
-	const struct recorder_context context = {
-		.clock = &station->clock,
-		.hub = station->options.live->hub,
-		.published = published,
-		.complete_until = complete_until,
-		.is_watched = is_watched,
-		.request_keyframe = station_request_keyframe,
-		.trouble = disk_in_trouble,
-		.sync_every_ns = station->options.sync_every_ns,
-		.user = station,
-	};
-
-	hub_reset(station->options.live->hub);
-	return recorder_create(&station->recorder, station->folder, before, &context, reterr);
 }
 
 void station_forget_session(struct station *station)
@@ -451,83 +116,6 @@ void station_forget_session(struct station *station)
 	station->trouble[0] = station->new_trouble[0] = '\0';
 	station->trouble_told = station->observers_muted = false;
 	station->state = STATE_IDLE;
-}
-
-/* Nothing was recorded: leave nothing behind. */
-static void undo_start(struct station *station)
-{
-	static const char *const files[] = {"recording-0001.mcap", "recording-0001.mcap.wal-a",
-		"recording-0001.mcap.wal-b", "annotations.mcap"};
-
-	live_close(station->options.live);
-	if (station->recorder)
-		recorder_destroy(steal_ptr(station->recorder));
-	hub_reset(station->options.live->hub);
-	for (size_t i = 0; i < ARRAY_SIZE(files) && station->folder; i++) {
-		_autofree_ char *path = NULL;
-
-		if (asprintf(&path, "%s/%s", station->folder, files[i]) >= 0)
-			unlink(path);
-	}
-	if (station->folder)
-		rmdir(station->folder);
-	station_forget_session(station);
-}
-
-static int start_session(struct station *station, const Uxrec__Start *start, const char *author,
-	struct error *reterr)
-{
-	int r = name_check("participant", start->participant, reterr);
-
-	if (r == 0)
-		r = check_consent(station, start, reterr);
-	if (r == 0)
-		r = find_study(station, start, reterr);
-	if (r == 0)
-		r = choose_keys(station, start, reterr);
-	if (r < 0)
-		return r;
-	station->participant = strdup(start->participant);
-	if (!station->participant)
-		return error_set(reterr, -ENOMEM, "no memory");
-	station->number++;
-	r = make_folder(station, reterr);
-	if (r == 0)
-		r = station_open_log(station, reterr);
-	if (r == 0)
-		r = say_beginning(station, start, author, reterr);
-	session_clock_init(&station->clock);
-	if (r == 0)
-		r = station_open_recorder(station, 0, reterr);
-	if (r < 0)
-		return r;
-	live_open(station->options.live, station->session, &station->clock, station->recorder,
-		station_request_keyframe, station);
-	station->started_ns = clock_now_ns();
-	record_beginning(station);
-	return station_start_sources(station, reterr);
-}
-
-static int do_start(struct station *station, const Uxrec__Start *start, const char *author,
-	struct error *reterr)
-{
-	int r;
-
-	if (station->state != STATE_IDLE)
-		return error_set(reterr, -EBUSY, "session %s is being recorded: stop it first",
-			station->session);
-	r = start_session(station, start, author, reterr);
-	if (r < 0) {
-		undo_start(station);
-		return r;
-	}
-	station->state = STATE_RECORDING;
-	log_info("session %s: recording%s%s%s, keys: %s", station->session,
-		station_may_record(station, MODALITY_SCREEN) ? " screen" : "",
-		station_may_record(station, MODALITY_INPUT) ? " input" : "",
-		station_may_record(station, MODALITY_SOUND) ? " sound" : "",
-		key_policy_name(station->keys));
-	return 0;
 }
 
 /* ---- pause, resume, stop ---- */
@@ -547,7 +135,7 @@ static int do_pause(struct station *station, struct error *reterr)
 		return r;
 	if (station->state == STATE_PAUSED)
 		return error_set(reterr, -EALREADY, "the session is paused already");
-	stop_sources(station);
+	station_stop_sources(station);
 	station->paused_ns = clock_now_ns();
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 	station->state = STATE_PAUSED;
@@ -602,14 +190,14 @@ static int end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
 	Uxrec__Act act;
 	int r;
 
-	act_init(&act, station->attempt_id, author);
+	station_act_init(&act, station->attempt_id, author);
 	act.kind = UXREC__ACT__KIND__KIND_CHANGE;
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &station->attempt;
 	station->attempt.live_end_ns = session_clock_at(&station->clock, clock_now_ns());
 	station->attempt.outcome = outcome;
 	station->attempt.failure = failure;
-	r = say(station, &act, reterr);
+	r = station_say(station, &act, reterr);
 	if (r == 0)
 		station->attempt_id[0] = '\0';
 	return r;
@@ -624,12 +212,12 @@ static void say_reason(struct station *station, const char *reason)
 
 	if (act_new_id(id) < 0)
 		return;
-	act_init(&act, id, "uxrecd");
+	station_act_init(&act, id, "uxrecd");
 	act.body_case = UXREC__ACT__BODY_FINDING;
 	act.finding = &finding;
 	finding.at_ns = session_clock_at(&station->clock, clock_now_ns());
 	finding.text = (char *)reason;
-	if (say(station, &act, &error) < 0)
+	if (station_say(station, &act, &error) < 0)
 		log_error("session %s: the reason of its end could not be recorded: %s",
 			station->session, error.text);
 }
@@ -644,7 +232,7 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 		return 0;
 	station->stopping = true;
 	station_tick(station); /* what went wrong with the disk just now is said too */
-	stop_sources(station);
+	station_stop_sources(station);
 	if (station->state == STATE_PAUSED)
 		push_pause_gap(station, clock_now_ns());
 	if (*station->attempt_id &&
@@ -745,10 +333,10 @@ static int start_task(struct station *station, const Uxrec__TaskStart *start, co
 	station->attempt.task = station->task;
 	station->attempt.number = next_number(station, start->task);
 	station->attempt.live_begin_ns = session_clock_at(&station->clock, clock_now_ns());
-	act_init(&act, station->attempt_id, author);
+	station_act_init(&act, station->attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &station->attempt;
-	r = say(station, &act, reterr);
+	r = station_say(station, &act, reterr);
 	if (r < 0)
 		station->attempt_id[0] = '\0';
 	else
@@ -795,10 +383,10 @@ static int tag_now(struct station *station, const Uxrec__TagNow *wanted, const c
 	tag.impact = wanted->impact;
 	tag.watching = UXREC__TAG__WATCHING__WATCHING_ROOM;
 	tag.media_ns = tag.press_ns = session_clock_at(&station->clock, clock_now_ns());
-	act_init(&act, id, *wanted->author ? wanted->author : author);
+	station_act_init(&act, id, *wanted->author ? wanted->author : author);
 	act.body_case = UXREC__ACT__BODY_TAG;
 	act.tag = &tag;
-	return say(station, &act, reterr);
+	return station_say(station, &act, reterr);
 }
 
 /* ---- answers ---- */
@@ -819,7 +407,7 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR:
 		return station_doctor_packet(station, message->request);
 	case UXREC__CLIENT_MESSAGE__BODY_START:
-		r = do_start(station, message->start, author, &error);
+		r = station_start(station, message->start, author, &error);
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_STOP:
 		r = need_session(station, &error);

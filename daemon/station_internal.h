@@ -8,9 +8,9 @@
 #include "capture/source.h"
 #include "protocol/annotations.h"
 
-/* What the files of the station share: station.c its life and its acts, station_go_on.c a recorder that
- * was killed, station_accessible.c what applications tell, station_hide.c what nobody is to see,
- * station_status.c what it says of itself. */
+/* What the files of the station share: station.c its life and its acts, station_start.c how a session begins,
+ * station_go_on.c a recorder that was killed, station_accessible.c what applications tell, station_hide.c what nobody is to see,
+ * station_status.c what it says of itself, station_sources.c what is recorded. */
 
 #define TROUBLE_BYTES 96
 
@@ -84,6 +84,8 @@ void station_get_away(struct station *station, char text[TROUBLE_BYTES]);
 
 /* Open what the consent covers; on failure nothing is open. */
 int station_start_sources(struct station *station, struct error *reterr);
+/* Nothing can be captured any more. */
+void station_stop_sources(struct station *station);
 void station_request_keyframe(void *user);
 
 /* What has the focus and what is clicked; without a bus there is a warning, and the recording goes on. Before
@@ -108,6 +110,15 @@ bool station_hides_click(struct station *station, int x_px, int y_px);
 
 void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);
+
+/* Say something about the session: to the log, to the recording, and to everybody who looks. */
+int station_say(struct station *station, Uxrec__Act *act, struct error *reterr);
+/* An act that is added live. @param id  is not copied */
+void station_act_init(Uxrec__Act *act, char *id, const char *author);
+
+/* Idle to recording; on failure nothing is left behind. */
+int station_start(struct station *station, const Uxrec__Start *start, const char *author,
+	struct error *reterr);
 
 /* @param before  how many segments there are already */
 int station_open_recorder(struct station *station, unsigned before, struct error *reterr);

@@ -1,4 +1,4 @@
-#include "protocol/writer.h"
+#include "protocol/writer_internal.h"
 
 #include "protocol/base/io.h"
 #include "protocol/compress.h"
@@ -15,48 +15,6 @@
 /* The profile's name and version are described in FORMAT.md. */
 #define PROFILE "uxrec.v1"
 #define LIBRARY "uxrec " UXREC_VERSION
-
-struct index_entry {
-	uint64_t log_time;
-	uint64_t offset; /* in the chunk's records */
-};
-
-struct writer_channel {
-	uint16_t id;
-	enum modality modality;
-	uint64_t messages;
-	struct buf entries; /* of struct index_entry: its messages in the open chunk */
-};
-
-struct open_chunk {
-	struct buf records;
-	uint64_t start_time, end_time;
-};
-
-struct session_writer {
-	int fd;
-	enum compression compression;
-	char *path;
-	struct wal *wal;                          /* of a recording */
-	off_t offset;                             /* the end of what is whole in the file */
-	_Atomic uint64_t written_end, synced_end; /* for session_writer_sync() */
-	uint32_t data_crc;                        /* of the data section up to there */
-	bool finished;
-	struct writer_channel *channels; /* sorted by id */
-	size_t channel_count;
-	struct open_chunk open[MODALITY_COUNT];
-	int64_t group_start_ns, group_end_ns; /* of all open chunks together */
-	uint64_t group_offset;                /* where they will begin */
-	size_t group_bytes;
-	struct buf
-		declarations; /* schemas and channels, once for the data and once for the summary */
-	uint16_t *schemas;    /* ids that are declared */
-	struct buf chunk_indexes, attachment_indexes, metadata_indexes; /* of the summary */
-	uint32_t chunk_count, attachment_count, metadata_count;
-	uint16_t schema_count;
-	uint64_t messages;
-	uint64_t start_time, end_time;
-};
 
 /* Write at the end, or leave the file as it was. */
 static int writer_put(struct session_writer *writer, struct iovec *parts, int count)
@@ -579,81 +537,6 @@ int session_writer_put_attachment(
 
 /* ---- the end ---- */
 
-static void put_statistics(const struct session_writer *writer, struct buf *out)
-{
-	size_t begin = mcap_begin(out, MCAP_STATISTICS);
-	uint32_t used = 0;
-
-	for (size_t c = 0; c < writer->channel_count; c++)
-		used += writer->channels[c].messages > 0;
-	buf_put_u64(out, writer->messages);
-	buf_put_u16(out, writer->schema_count);
-	buf_put_u32(out, (uint32_t)writer->channel_count);
-	buf_put_u32(out, writer->attachment_count);
-	buf_put_u32(out, writer->metadata_count);
-	buf_put_u32(out, writer->chunk_count);
-	buf_put_u64(out, writer->messages ? writer->start_time : 0);
-	buf_put_u64(out, writer->end_time);
-	buf_put_u32(out, used * 10);
-	for (size_t c = 0; c < writer->channel_count; c++) {
-		if (writer->channels[c].messages == 0)
-			continue;
-		buf_put_u16(out, writer->channels[c].id);
-		buf_put_u64(out, writer->channels[c].messages);
-	}
-	mcap_end(out, begin);
-}
-
-/* Schemas and channels take turns in the data section; the summary wants them in groups. */
-static void put_declaration_group(
-	const struct session_writer *writer, struct buf *out, enum mcap_opcode opcode)
-{
-	struct view rest = {writer->declarations.data, writer->declarations.size_bytes, 0};
-	struct mcap_record record;
-
-	while (mcap_next_record(&rest, &record) > 0)
-		if (record.opcode == opcode)
-			buf_put(out, record.content.data - MCAP_RECORD_HEADER_BYTES,
-				record.content.size_bytes + MCAP_RECORD_HEADER_BYTES);
-}
-
-static void put_buf(struct buf *out, const struct buf *from)
-{
-	buf_put(out, from->data, from->size_bytes);
-}
-
-static void put_summary(const struct session_writer *writer, struct buf *out, uint64_t start,
-	uint64_t *ret_offset_start)
-{
-	static const enum mcap_opcode groups[] = {MCAP_SCHEMA, MCAP_CHANNEL, MCAP_STATISTICS,
-		MCAP_CHUNK_INDEX, MCAP_ATTACHMENT_INDEX, MCAP_METADATA_INDEX};
-	size_t begin[ARRAY_SIZE(groups) + 1];
-
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
-		begin[i] = out->size_bytes;
-		switch (groups[i]) {
-		case MCAP_STATISTICS: put_statistics(writer, out); break;
-		case MCAP_CHUNK_INDEX: put_buf(out, &writer->chunk_indexes); break;
-		case MCAP_ATTACHMENT_INDEX: put_buf(out, &writer->attachment_indexes); break;
-		case MCAP_METADATA_INDEX: put_buf(out, &writer->metadata_indexes); break;
-		default: put_declaration_group(writer, out, groups[i]);
-		}
-	}
-	begin[ARRAY_SIZE(groups)] = out->size_bytes;
-	*ret_offset_start = start + out->size_bytes;
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
-		size_t record;
-
-		if (begin[i] == begin[i + 1])
-			continue;
-		record = mcap_begin(out, MCAP_SUMMARY_OFFSET);
-		buf_put_u8(out, (uint8_t)groups[i]);
-		buf_put_u64(out, start + begin[i]);
-		buf_put_u64(out, begin[i + 1] - begin[i]);
-		mcap_end(out, record);
-	}
-}
-
 static int write_end(struct session_writer *writer)
 {
 	_cleanup_(buf_finish) struct buf data_end = {0}, summary = {0}, footer = {0};
@@ -661,7 +544,7 @@ static int write_end(struct session_writer *writer)
 
 	mcap_put_data_end(&data_end, writer->data_crc);
 	summary_start = (uint64_t)writer->offset + data_end.size_bytes;
-	put_summary(writer, &summary, summary_start, &offset_start);
+	writer_put_summary(writer, &summary, summary_start, &offset_start);
 	mcap_put_footer(&footer, (struct view){summary.data, summary.size_bytes, 0}, summary_start,
 		offset_start);
 	if (buf_error(&data_end) < 0 || buf_error(&summary) < 0 || buf_error(&footer) < 0)

@@ -282,12 +282,21 @@ test('small changes of a desktop are seen live and found in the replay', async (
   const page = await openPage(browser, real.replayLink(session));
   await until(async () => (await stats(page)).state === 'stopped', 'the replay');
   const look = () => page.evaluate(() => document.getElementById('picture').toDataURL());
+  /* what is shown when nothing more is decoded for it */
+  const settled = () => {
+    let seen;
+    return until(async () => {
+      const before = seen;
+      await sleep(100);
+      seen = (await stats(page)).picturesDecoded + (await look());
+      return seen === before;
+    }, 'a picture that stays').then(look);
+  };
   const forth = new Map();
   for (;;) {
     const { presentationTimeNs } = await stats(page);
     if (forth.has(presentationTimeNs)) break;
-    await sleep(150);
-    forth.set(presentationTimeNs, await look());
+    forth.set(presentationTimeNs, await settled());
     await page.keyboard.press('.');
   }
   assert.ok(forth.size > 15, `${forth.size} pictures`);

@@ -180,6 +180,11 @@ static int await_server(int fd)
 	return n > 0 ? atoi(number) : -1;
 }
 
+int desktop_own_number(void)
+{
+	return 5000 + getpid() % 50000;
+}
+
 bool desktop_start_with(
 	struct desktop *desktop, int display, const char *screen, const char *const *extra)
 {
@@ -189,8 +194,10 @@ bool desktop_start_with(
 	size_t count = 8;
 	int pipe_fds[2];
 
-	if (system("command -v Xvfb >/dev/null") != 0)
+	if (system("command -v Xvfb >/dev/null") != 0) {
+		skip_test("no Xvfb");
 		return false;
+	}
 	check(pipe(pipe_fds) == 0);
 	snprintf(fd_text, sizeof(fd_text), "%d", pipe_fds[1]);
 	snprintf(wanted, sizeof(wanted), ":%d", display);
@@ -216,6 +223,7 @@ void desktop_end(struct desktop *desktop)
 	if (desktop->connection)
 		xcb_disconnect(steal_ptr(desktop->connection));
 	end_child(&desktop->xvfb, SIGTERM);
+	unsetenv("DISPLAY"); /* by now it may be another test's */
 }
 
 static void round_trip(xcb_connection_t *connection)

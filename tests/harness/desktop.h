@@ -43,7 +43,7 @@ int run_child(char **ret_output, const char *name, ...) __attribute__((sentinel)
 /** Whether a program is installed. */
 bool has_program(const char *name);
 
-/** An X server without hardware; sets DISPLAY. @return false when there is no Xvfb: skip the test */
+/** An X server without hardware; sets DISPLAY. @return false when there is no Xvfb: the test is skipped */
 struct desktop {
 	struct child xvfb;
 	char display[16];
@@ -53,10 +53,13 @@ struct desktop {
 
 bool desktop_start(struct desktop *desktop, int width, int height);
 
+/** @return a display's number that is no other test's, for servers that go before the test does */
+int desktop_own_number(void);
+
 /**
  * The same of another kind.
  *
- * @param display  its number; -1: one that is free
+ * @param display  its number; -1: one that is free, and somebody else's as soon as this server is gone
  * @param screen   WIDTHxHEIGHTxDEPTH
  * @param extra    further options of Xvfb, ends with NULL; may be NULL
  */

@@ -61,11 +61,12 @@ export function cpuOf(pid) {
   return sum(pid);
 }
 
-/* a test that fails leaves nothing behind */
+/* a test that fails or is ended leaves nothing behind */
 const started = new Set();
 process.on('exit', () => {
   for (const child of started) child.kill('SIGKILL');
 });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 
 /** As spawn(); what is started ends with the test. */
 export function start(...command) {

@@ -103,3 +103,24 @@ bool accessible_lab_focus_row(struct accessible_lab *lab, const struct applicati
 /** Wait for what was clicked last. @return NULL when nothing comes */
 const struct clicked *accessible_lab_clicked(
 	struct accessible_lab *lab, size_t number, int seconds);
+
+/** Whether toolkits are told that somebody listens. */
+bool toolkits_are_told(void);
+/** Wait until they are told so, or are not. @return false after 20 s */
+bool toolkits_become(bool told);
+
+/** Print the median of times and the longest; sorts them. */
+void print_times(const char *what, const char *name, double *ms, size_t count);
+
+/**
+ * Click a row, and wait for what is said of it.
+ *
+ * @param ret_ms  how long it took; may be NULL
+ * @return the lab's
+ */
+const Uxrec__ClickedObject *accessible_lab_click_row(struct accessible_lab *lab,
+	const struct application *application, enum row row, double *ret_ms);
+
+/** Whether an object is where it was clicked. */
+bool clicked_contains(const Uxrec__ClickedObject *object);
+void clicked_print(const char *name, const Uxrec__ClickedObject *object);

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static const char server_config[] =
@@ -155,22 +157,43 @@ static void end_servers(void)
 	end_child(&bus, SIGTERM);
 }
 
+/* Until somebody listens there. */
+static void await_listener(const char *socket_path)
+{
+	int64_t until_ns = clock_now_ns() + 30 * NS_PER_S;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	check(strlen(socket_path) < sizeof(address.sun_path));
+	strcpy(address.sun_path, socket_path);
+	for (;;) {
+		_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
+			return;
+		check(clock_now_ns() < until_ns);
+		sleep_ms(10);
+	}
+}
+
 static void run_server(void)
 {
 	_autofree_ char *config = temporary_path("pipewire.conf");
-	_autofree_ char *socket = temporary_path("bus");
+	_autofree_ char *bus_socket = temporary_path("bus");
+	_autofree_ char *socket = temporary_path("runtime/pipewire-0");
 	_autofree_ char *address = NULL;
 	_autofree_ char *option = NULL;
 
-	check(asprintf(&address, "unix:path=%s", socket) > 0);
+	check(asprintf(&address, "unix:path=%s", bus_socket) > 0);
 	check(asprintf(&option, "--address=%s", address) > 0);
+	unlink(bus_socket);
 	unlink(socket);
 	/* a bus of its own; dbus-run-session would leave one behind when it is ended */
 	bus = start_child("dbus-daemon",
 		(const char *const[]){"--session", "--nofork", "--nopidfile", option, NULL});
 	setenv("DBUS_SESSION_BUS_ADDRESS", address, 1);
+	await_listener(bus_socket);
 	pipewire = start_child("pipewire", (const char *const[]){"-c", config, NULL});
-	sleep_ms(500);
+	await_listener(socket);
 	wireplumber = start_child("wireplumber", NULL);
 }
 

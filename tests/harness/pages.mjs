@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { standBetween } from './lab.mjs';
+import { standBetween, stats, until } from './lab.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -47,4 +47,32 @@ export async function checkAccessibility(page, what) {
     violations.map((violation) => `${what}: ${violation.id}: ${violation.nodes[0].html}`),
     [],
   );
+}
+
+/** Wait for the picture of a session that is recorded. */
+export const live = (page) => until(async () => (await stats(page)).state === 'live', 'the picture');
+
+/** How many packets of sound were played so far. */
+export const played = async (page) => (await stats(page)).soundPacketsPlayed;
+
+export const reached = (page, state) => until(async () => (await stats(page)).state === state, state);
+
+/** By the space bar, unless it does so already. */
+export async function play(page) {
+  if ((await stats(page)).state === 'stopped') await page.keyboard.press(' ');
+  await reached(page, 'playing');
+}
+
+export async function pause(page) {
+  if ((await stats(page)).state === 'playing') await page.keyboard.press(' ');
+  await reached(page, 'stopped');
+}
+
+/** Begin to play with sound: a browser may take its time to open the first one of all. */
+export async function hear(page) {
+  await page.getByRole('button', { name: 'Hear', exact: true }).click();
+  await until(async () => {
+    await play(page);
+    return (await played(page)) > 10;
+  }, 'sound', 60000);
 }

@@ -110,18 +110,6 @@ static void random_rect(struct rect *rect, int width, int height, int most)
 	rect->height = 1 + below(most);
 }
 
-static bool has(const struct areas *areas, int x, int y)
-{
-	for (int i = 0; i < areas->count; i++) {
-		const struct rect *area = &areas->area[i];
-
-		if (x >= area->x && y >= area->y && x < area->x + area->width &&
-			y < area->y + area->height)
-			return true;
-	}
-	return false;
-}
-
 static bool pictures_are_equal(const struct picture *a, const struct picture *b)
 {
 	for (int y = 0; y < a->height; y++)
@@ -160,7 +148,7 @@ static void canvas_has_every_change(void)
 				missed += memcmp(before + 4 * (y * SMALL_WIDTH + x),
 						  canvas->pixels + 4 * (y * SMALL_WIDTH + x),
 						  4) != 0 &&
-					!has(&canvas->changed, x, y);
+					!areas_have(&canvas->changed, x, y);
 	}
 	expect(missed == 0);
 	/* converted in parts as it would be at once, at the odd edges too */

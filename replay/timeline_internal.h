@@ -1,0 +1,19 @@
+#pragma once
+
+#include "replay/timeline.h"
+
+/* What timeline.c, which reads a session, and timeline_message.c, which tells a page of it, share. */
+
+/* Make room for one item behind the @p count there are. @return the array, or NULL without memory: it is as it was */
+void *timeline_grow(void *array, size_t count, size_t *capacity, size_t item_bytes);
+
+#define GROW(array, count, capacity)                                                               \
+	({                                                                                         \
+		void *grown_ = timeline_grow(array, count, &(capacity), sizeof(*(array)));         \
+		if (grown_)                                                                        \
+			(array) = grown_;                                                          \
+		grown_ != NULL;                                                                    \
+	})
+
+/* The name of a key of the recorded layout. */
+const char *timeline_label(const struct timeline *timeline, uint32_t code);

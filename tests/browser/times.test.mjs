@@ -1,0 +1,198 @@
+// What the pages show and play at which time, in Debian's Chromium: no other test runs beside these.
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { browse, colorOf, delay, Desktop, flashOffsets, grey, Recorder, sleep, stats, stepOf, until, watchFlashes } from '../harness/lab.mjs';
+import { checkAccessibility, close, hear, live, openPage, pause, play, played } from '../harness/pages.mjs';
+
+const LENGTH_S = 9; // of a recording that is played
+let browser;
+let desktop;
+
+before(async () => {
+  browser = await browse();
+  desktop = await Desktop.start();
+});
+
+after(async () => {
+  await browser?.close();
+  await desktop?.end();
+});
+
+afterEach(() => Recorder.endLeftovers());
+
+const open = (url, options) => openPage(browser, url, options);
+
+test('live: the picture comes within a second and changes when the desktop does', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  desktop.paint('204060');
+  await recorder.begin();
+  const page = await open(recorder.links.live);
+  await live(page);
+  const { firstPictureMs, lagMs } = await stats(page);
+  assert.ok(firstPictureMs < 1000, `first picture after ${firstPictureMs} ms`);
+  assert.ok(lagMs < 2000);
+  await until(async () => /^[12]/.test(await colorOf(page)), 'the blue of the desktop');
+  desktop.paint('c02020');
+  await until(async () => /^c|^b/.test(await colorOf(page)), 'the red of the desktop');
+  /* and it goes on when nothing changes: the time that is complete moves */
+  const before = (await stats(page)).presentationTimeNs;
+  await sleep(1500);
+  assert.ok((await stats(page)).presentationTimeNs - before > 1e9);
+  await close(page);
+  await recorder.end();
+});
+
+test('a tag over a connection that is one second late lands on the picture that was seen', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  const slow = await delay(recorder.port, 1000);
+  desktop.paint(grey(0));
+  const session = await recorder.begin();
+  const url = recorder.links.live.replace(`:${recorder.port}/`, `:${slow.port}/`);
+  const page = await open(url);
+  await until(async () => (await stats(page)).state === 'live', 'the late picture', 30000);
+  let seen = -1;
+  for (let step = 1; step <= 24; step++) {
+    desktop.paint(grey(step));
+    await sleep(250);
+    if (step === 16) {
+      seen = stepOf(await colorOf(page));
+      await page.keyboard.press('m');
+    }
+  }
+  assert.ok(seen < 15, `the observer is late: at step 16 they saw ${seen}`);
+  const { lagMs } = await stats(page);
+  assert.ok(lagMs > 800 && lagMs < 8000, `lag ${lagMs} ms`);
+  await page.locator('li.mark:not(.pending)').first().waitFor();
+  await recorder.uxrec('stop');
+  const replay = await open(recorder.replayLink(session));
+  await until(async () => (await stats(replay)).state === 'stopped', 'the replay');
+  await replay.getByRole('button', { name: /^\d+:\d\d$/ }).first().click();
+  await until(async () => Math.abs(stepOf(await colorOf(replay)) - seen) <= 1, `step ${seen}`, 5000);
+  await close(replay);
+  await close(page);
+  slow.end();
+  await recorder.end();
+});
+
+test('live: sound is agreed to by itself, and heard when somebody asks for it', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
+  const moderator = await open(recorder.links.moderate);
+  await moderator.getByLabel('Study').selectOption('Browser study');
+  await moderator.getByRole('textbox', { name: 'Participant' }).fill('P07');
+  const agreed = moderator.getByLabel('what is said, and what else the microphone hears');
+  assert.equal(await agreed.isChecked(), false, 'nothing is heard that nobody agreed to');
+  await agreed.check();
+  await moderator.getByRole('button', { name: 'Start recording' }).click();
+  await live(moderator);
+  const observer = await open(recorder.links.live);
+  await live(observer);
+  await checkAccessibility(observer, 'live, with sound');
+  await observer.getByRole('button', { name: 'Hear', exact: true }).click();
+  await until(async () => (await stats(observer)).soundPacketsPlayed > 60, 'sound');
+  /* the tone clicks at every second with half of the full height */
+  await until(async () => (await stats(observer)).soundPeak > 0.3, 'a click');
+  await observer.getByRole('button', { name: 'Hearing', exact: true }).click();
+  const { soundPacketsPlayed } = await stats(observer);
+  await sleep(500);
+  assert.equal((await stats(observer)).soundPacketsPlayed, soundPacketsPlayed);
+  await close(observer);
+  await close(moderator);
+  await recorder.uxrec('stop');
+  /* the same in the replay, where it follows the moment that is shown */
+  const replay = await open(recorder.replayLink(recorder.sessions()[0]));
+  await until(async () => (await stats(replay)).picturesDecoded > 0, 'a picture');
+  await replay.getByRole('button', { name: 'Hear', exact: true }).click();
+  await replay.keyboard.press(' ');
+  await until(async () => (await stats(replay)).soundPacketsPlayed > 60, 'sound');
+  await until(async () => (await stats(replay)).soundPeak > 0.3, 'a click');
+  assert.ok(Math.abs((await stats(replay)).soundOffMs) < 40);
+  await close(replay);
+  await recorder.end();
+});
+
+/* Flashes and clicks of whole seconds are a picture apart at most. */
+async function checkTogether(page, what) {
+  const offsets = await until(async () => {
+    const seen = await flashOffsets(page);
+    return seen.length >= 8 && seen;
+  }, 'flashes and clicks', 30000);
+  /* the first ones come while the sound begins */
+  const settled = offsets.slice(2).sort((a, b) => a - b);
+  const middle = settled[settled.length >> 1];
+  console.log(`# ${what}: a click is ${middle.toFixed(1)} ms after its flash (${settled.map((ms) => ms.toFixed(0)).join(' ')})`);
+  assert.ok(Math.abs(middle) < 40, `offsets ${settled}`);
+}
+
+test('a flash and a click of one moment are seen and heard together, live and in the replay; the moderator can mute it', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
+  await recorder.begin('paper:screen,sound');
+  const observer = await open(recorder.links.live, { script: watchFlashes });
+  await live(observer);
+  await until(async () => (await stats(observer)).soundDb > -10, 'the loudness of a click');
+  await observer.getByRole('button', { name: 'Hear', exact: true }).click();
+  await checkTogether(observer, 'live');
+
+  await recorder.uxrec('mute');
+  await observer.getByText('the moderator keeps the sound').waitFor();
+  await sleep(500);
+  const { soundPacketsPlayed } = await stats(observer);
+  await sleep(700);
+  assert.equal((await stats(observer)).soundPacketsPlayed, soundPacketsPlayed);
+  const moderator = await open(recorder.links.moderate);
+  await live(moderator);
+  await moderator.getByRole('button', { name: 'Hear', exact: true }).click();
+  await until(async () => (await stats(moderator)).soundPacketsPlayed > 50, 'what the moderator hears');
+  await checkAccessibility(moderator, 'moderate, with sound');
+  await moderator.getByLabel('observers hear the sound').check();
+  await until(async () => (await stats(observer)).soundPacketsPlayed > soundPacketsPlayed, 'sound again');
+  await close(observer);
+  await close(moderator);
+  await recorder.uxrec('stop');
+  const events = await recorder.uxrec('dump', join(recorder.library, recorder.sessions()[0]), '--channel', '/session', '--json');
+  assert.match(events, /OBSERVERS_MUTED[^]*OBSERVERS_UNMUTED/);
+
+  const replay = await open(recorder.replayLink(recorder.sessions()[0]), { script: watchFlashes });
+  await until(async () => (await stats(replay)).picturesDecoded > 0, 'a picture');
+  await replay.getByRole('button', { name: 'Hear', exact: true }).click();
+  await replay.keyboard.press(' ');
+  await checkTogether(replay, 'replay');
+  await close(replay);
+  await recorder.end();
+});
+
+test('sound is heard at every speed up to 3× with the moment that is shown, and not above', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
+  const session = await recorder.begin('paper:screen,sound');
+  await sleep(LENGTH_S * 1000);
+  await recorder.uxrec('stop');
+  const page = await open(recorder.replayLink(session));
+  await until(async () => (await stats(page)).picturesDecoded > 0, 'a picture');
+  await hear(page);
+  await pause(page);
+  for (const [speed, presses] of [[2, ']]'], [3, ']'], [0.5, '[[[[[']]) {
+    for (const key of presses) await page.keyboard.press(key);
+    await page.getByText(`${speed}×`, { exact: true }).waitFor();
+    await page.keyboard.press('Home');
+    const before = await played(page);
+    await play(page);
+    await until(async () => (await played(page)) > before + 40, `sound at ${speed}×`);
+    await until(async () => (await stats(page)).soundPeak > 0.05, `a click at ${speed}×`);
+    for (let i = 0; i < 5; i++) {
+      const { soundOffMs } = await stats(page);
+      assert.ok(Math.abs(soundOffMs) < 40, `${soundOffMs} ms off at ${speed}×`);
+      await sleep(60);
+    }
+    await pause(page);
+  }
+  for (const key of ']]]]]]') await page.keyboard.press(key);
+  await page.getByText('silent at 4×').waitFor();
+  await page.keyboard.press('Home');
+  const before = await played(page);
+  await play(page);
+  await sleep(800);
+  assert.equal(await played(page), before);
+  await close(page);
+  await recorder.end();
+});

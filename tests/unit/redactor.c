@@ -1,0 +1,498 @@
+#include "tests/harness/helpers.h"
+#include "tests/harness/inputd_peer.h"
+
+#include "capture/redactor.h"
+#include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
+
+#include <errno.h>
+#include <linux/input-event-codes.h>
+#include <string.h>
+
+/* a redactor with both ends of its socket */
+struct lab {
+	struct input_out out;
+	struct redactor redactor;
+	int fd;
+};
+
+static struct lab *lab_create(enum key_policy keys, bool shortcuts, bool hold)
+{
+	struct lab *lab = calloc(1, sizeof(*lab));
+	int pair[2], room = 4 * 1024 * 1024;
+
+	check(lab && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	lab->out.fd = pair[0];
+	lab->fd = pair[1];
+	lab->redactor.out = &lab->out;
+	redactor_start(&lab->redactor, keys, shortcuts, hold, 0);
+	return lab;
+}
+
+static void lab_destroy(struct lab *lab)
+{
+	if (!lab)
+		return;
+	close(lab->out.fd);
+	close(lab->fd);
+	free(lab);
+}
+DEFINE_DESTROY(lab);
+
+/* the next packet, which must be of that channel */
+static void take_channel(struct lab *lab, struct peer_message *sent, uint32_t channel)
+{
+	check(peer_receive(lab->fd, sent, 0));
+	expect(sent->header.kind == INPUTD_PACKET && sent->header.channel == channel);
+}
+
+static void expect_silence(struct lab *lab)
+{
+	struct peer_message sent;
+
+	expect(!peer_receive(lab->fd, &sent, 0));
+}
+
+static void expect_policy(struct lab *lab, int level, int reason, int64_t at_ms)
+{
+	Uxrec__KeyPolicy *policy;
+	struct peer_message sent;
+
+	take_channel(lab, &sent, CHANNEL_KEY_POLICY);
+	expect(sent.header.time_ns == at_ms * NS_PER_MS);
+	policy = uxrec__key_policy__unpack(NULL, sent.size_bytes, sent.data);
+	check(policy);
+	expect((int)policy->level == level && (int)policy->reason == reason);
+	uxrec__key_policy__free_unpacked(policy, NULL);
+}
+
+#define LEVEL(name)  UXREC__KEY_POLICY__LEVEL__LEVEL_##name
+#define REASON(name) UXREC__KEY_POLICY__REASON__REASON_##name
+
+static void key_at(struct lab *lab, int64_t us, uint16_t code, int action)
+{
+	const struct key_seen key = {.time_ns = us * NS_PER_US,
+		.device = 2,
+		.code = code,
+		.key_class = key_class_of_code(code),
+		.modifier = modifier_of_code(code),
+		.action = (Uxrec__KeyAction)action};
+
+	redactor_key(&lab->redactor, &key);
+}
+
+static void type_at(struct lab *lab, int64_t us, uint16_t code)
+{
+	key_at(lab, us, code, 1);
+	key_at(lab, us + 300, code, 0);
+}
+
+static void flush_at(struct lab *lab, int64_t ms)
+{
+	redactor_flush_due(&lab->redactor, ms * NS_PER_MS);
+}
+
+/* ---- the policy ---- */
+
+static void letters_look_the_same(void)
+{
+	static const uint16_t letters[] = {KEY_Q, KEY_W, KEY_P, KEY_A, KEY_L, KEY_Z, KEY_M};
+
+	for (size_t i = 0; i < ARRAY_SIZE(letters); i++)
+		expect(key_class_of_code(letters[i]) == UXREC__KEY_CLASS__KEY_CLASS_LETTER);
+	expect(key_class_of_code(KEY_5) == UXREC__KEY_CLASS__KEY_CLASS_DIGIT);
+	expect(key_class_of_code(KEY_SPACE) == UXREC__KEY_CLASS__KEY_CLASS_SPACE);
+	expect(key_class_of_code(KEY_BACKSPACE) == UXREC__KEY_CLASS__KEY_CLASS_EDITING);
+	expect(key_class_of_code(KEY_LEFT) == UXREC__KEY_CLASS__KEY_CLASS_NAVIGATION);
+	expect(key_class_of_code(KEY_LEFTSHIFT) == UXREC__KEY_CLASS__KEY_CLASS_MODIFIER);
+	expect(key_class_of_code(KEY_F5) == UXREC__KEY_CLASS__KEY_CLASS_FUNCTION);
+}
+
+static void nothing_but_the_allowed_passes(void)
+{
+	for (unsigned type = 0; type <= EV_MAX; type++)
+		for (unsigned code = 0; code < 0x300; code++) {
+			struct told told = policy_tell((uint16_t)type, (uint16_t)code);
+
+			if (type == EV_KEY && code < BTN_MISC)
+				check(told.kind == TOLD_KEY);
+			else if (type == EV_SW)
+				check((told.kind == TOLD_CONTROL) ==
+					(code == SW_LID || code == SW_TABLET_MODE));
+			else if (type == EV_KEY)
+				check(told.kind != TOLD_CONTROL || control_is_button(told.control));
+			else if (type != EV_REL && type != EV_ABS && type != EV_SYN)
+				check(told.kind == TOLD_NOTHING);
+		}
+	expect(policy_tell(EV_MSC, MSC_SCAN).kind == TOLD_NOTHING);
+	expect(policy_tell(EV_LED, LED_CAPSL).kind == TOLD_NOTHING);
+	expect(policy_tell(EV_KEY, BTN_LEFT).control == UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	expect(policy_tell(EV_REL, REL_WHEEL).control == UXREC__CONTROL__CONTROL_WHEEL);
+	expect(policy_tell(EV_SYN, SYN_REPORT).control == UXREC__CONTROL__CONTROL_FRAME);
+	expect(policy_tell(EV_SYN, SYN_DROPPED).kind == TOLD_NOTHING);
+	/* no kernel has such a type or code */
+	for (unsigned type = 0; type <= EV_MAX; type++)
+		expect(policy_tell((uint16_t)type, UINT16_MAX).kind == TOLD_NOTHING);
+	expect(policy_tell(EV_CNT, 0).kind == TOLD_NOTHING);
+	expect(policy_tell(UINT16_MAX, BTN_LEFT).kind == TOLD_NOTHING);
+}
+
+static void none_says_nothing(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_NONE, true, false);
+
+	expect_policy(lab, LEVEL(NONE), REASON(START), 0);
+	type_at(lab, 1000, KEY_A);
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 2 * NS_PER_MS);
+	type_at(lab, 3000, KEY_B);
+	expect(redactor_flush_due(&lab->redactor, 4 * NS_PER_MS) == INT64_MAX);
+	flush_at(lab, 10000);
+	redactor_finish(&lab->redactor, NS_PER_S);
+	expect_silence(lab);
+}
+
+static void expect_count(struct lab *lab, int64_t at_ms, uint32_t presses)
+{
+	Uxrec__KeyCount *count;
+	struct peer_message sent;
+
+	take_channel(lab, &sent, CHANNEL_KEY_COUNTS);
+	expect(sent.header.time_ns == at_ms * NS_PER_MS);
+	count = uxrec__key_count__unpack(NULL, sent.size_bytes, sent.data);
+	check(count);
+	expect(count->presses == presses && count->device == 2);
+	uxrec__key_count__free_unpacked(count, NULL);
+}
+
+static void counts_count_presses(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_COUNTS, true, false);
+
+	expect_policy(lab, LEVEL(COUNTS), REASON(START), 0);
+	key_at(lab, 1000, KEY_LEFTCTRL, 1);
+	for (int i = 0; i < 7; i++)
+		type_at(lab, 20000 * (i + 1), (uint16_t)(KEY_Q + i));
+	key_at(lab, 249000, KEY_X, 1);
+	key_at(lab, 249500, KEY_X, 2);
+	type_at(lab, 250000, KEY_X);
+	flush_at(lab, 250);
+	expect_silence(lab);
+	flush_at(lab, 256);
+	expect_count(lab, 0, 9);
+	expect_silence(lab);
+	flush_at(lab, 506);
+	expect_count(lab, 250, 1);
+	expect_silence(lab);
+}
+
+static void classes_say_the_interval_and_not_the_time(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, false, false);
+	Uxrec__KeyClassBatch *batch;
+	struct peer_message sent;
+
+	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
+	key_at(lab, 10000, KEY_A, 1);
+	redactor_button(&lab->redactor, 20 * NS_PER_MS);
+	key_at(lab, 30000, KEY_A, 0);
+	key_at(lab, 99999, KEY_7, 1);
+	key_at(lab, 100000, KEY_7, 0);
+	/* read late: the button was first */
+	redactor_button(&lab->redactor, 99 * NS_PER_MS);
+	expect(redactor_flush_due(&lab->redactor, 100 * NS_PER_MS) > 100 * NS_PER_MS);
+	flush_at(lab, 100);
+	expect_silence(lab);
+	flush_at(lab, 106);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 0);
+	batch = uxrec__key_class_batch__unpack(NULL, sent.size_bytes, sent.data);
+	check(batch && batch->n_key_class == 3 && batch->n_buttons_before == 3);
+	for (int i = 0; i < 3; i++)
+		expect(batch->dt_us[i] == 0);
+	expect(batch->buttons_before[0] == 0 && batch->buttons_before[1] == 1 &&
+		batch->buttons_before[2] == 2);
+	expect(batch->key_class[2] == UXREC__KEY_CLASS__KEY_CLASS_DIGIT && batch->action[2] == 1);
+	uxrec__key_class_batch__free_unpacked(batch, NULL);
+	expect_silence(lab);
+	flush_at(lab, 300);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 100 * NS_PER_MS);
+	/* one that comes after its interval was said counts for the next */
+	key_at(lab, 150000, KEY_B, 1);
+	flush_at(lab, 400);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 200 * NS_PER_MS);
+	expect_silence(lab);
+}
+
+/* Everything that leaves while a text is typed at given times, times of sending included. */
+static size_t say_text(enum key_policy keys, const char *text, unsigned char *ret, size_t room)
+{
+	static const uint16_t rows[] = {KEY_A, KEY_S, KEY_D, KEY_F, KEY_G, KEY_H, KEY_J, KEY_K,
+		KEY_L, KEY_Q, KEY_W, KEY_E, KEY_R, KEY_T, KEY_Y, KEY_U, KEY_I, KEY_O, KEY_P, KEY_Z,
+		KEY_X, KEY_C, KEY_V, KEY_B, KEY_N, KEY_M};
+	_destroy_(lab) struct lab *lab = lab_create(keys, true, false);
+	struct peer_message sent;
+	size_t size = 0;
+	int64_t ms = 0;
+
+	for (size_t i = 0; text[i]; i++) {
+		uint16_t code = text[i] == ' ' ? KEY_SPACE
+			: text[i] <= '9'       ? (uint16_t)(KEY_1 + text[i] - '0')
+					       : rows[text[i] - 'a'];
+
+		ms = 37 + (int64_t)i * 83 + (int64_t)(i * i % 31);
+		key_at(lab, ms * 1000, code, 1);
+		key_at(lab, ms * 1000 + 41000, code, 0);
+		flush_at(lab, ms);
+	}
+	redactor_finish(&lab->redactor, (ms + 1000) * NS_PER_MS);
+	while (peer_receive(lab->fd, &sent, 0)) {
+		check(size + sizeof(sent.header) + sent.size_bytes <= room);
+		memcpy(ret + size, &sent.header, sizeof(sent.header));
+		memcpy(ret + size + sizeof(sent.header), sent.data, sent.size_bytes);
+		size += sizeof(sent.header) + sent.size_bytes;
+	}
+	return size;
+}
+
+static void texts_of_one_pattern_are_one(void)
+{
+	static unsigned char first[65536], second[65536];
+	static const char *const texts[] = {
+		"the secret word is 4711 now", "xqz abcdef jump ab 0029 xyz"};
+
+	for (int keys = KEY_POLICY_NONE; keys <= KEY_POLICY_FULL; keys++) {
+		size_t a = say_text((enum key_policy)keys, texts[0], first, sizeof(first));
+		size_t b = say_text((enum key_policy)keys, texts[1], second, sizeof(second));
+		bool same = a == b && memcmp(first, second, a) == 0;
+
+		expect(same == (keys != KEY_POLICY_FULL));
+	}
+}
+
+static void shortcuts_are_commands(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
+	Uxrec__ShortcutBatch *batch;
+	struct peer_message sent;
+
+	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
+	key_at(lab, 1000, KEY_LEFTSHIFT, 1);
+	type_at(lab, 2000, KEY_Q); /* a capital letter */
+	key_at(lab, 3000, KEY_LEFTCTRL, 1);
+	type_at(lab, 4000, KEY_S);
+	key_at(lab, 5000, KEY_LEFTCTRL, 0);
+	key_at(lab, 6000, KEY_LEFTSHIFT, 0);
+	key_at(lab, 7000, KEY_RIGHTALT, 1);
+	type_at(lab, 8000, KEY_Q); /* the sign at on a German keyboard */
+	key_at(lab, 9000, KEY_RIGHTALT, 0);
+	flush_at(lab, 106);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	take_channel(lab, &sent, CHANNEL_SHORTCUTS);
+	expect(sent.header.time_ns == 0);
+	batch = uxrec__shortcut_batch__unpack(NULL, sent.size_bytes, sent.data);
+	check(batch && batch->n_code == 1 && batch->n_modifiers == 1);
+	expect(batch->code[0] == KEY_S && batch->dt_us[0] == 0);
+	expect(batch->modifiers[0] ==
+		(UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_CTRL |
+			UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT));
+	uxrec__shortcut_batch__free_unpacked(batch, NULL);
+	/* what was stuck in the kernel's lost events is not stuck here */
+	key_at(lab, 200000, KEY_LEFTCTRL, 1);
+	key_at(lab, 201000, KEY_LEFTCTRL, 4);
+	type_at(lab, 202000, KEY_A);
+	flush_at(lab, 400);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect_silence(lab);
+	/* Super+L locks: Super is released where nobody reads */
+	key_at(lab, 500000, KEY_LEFTMETA, 1);
+	redactor_release_modifiers(&lab->redactor);
+	type_at(lab, 501000, KEY_A);
+	flush_at(lab, 700);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect_silence(lab);
+}
+
+static void passwords_are_kept_back(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_FULL, false, true);
+	Uxrec__KeyBatch *batch;
+	struct peer_message sent;
+
+	/* nothing before it is known what has the focus */
+	expect_policy(lab, LEVEL(NONE), REASON(UNWATCHED), 0);
+	type_at(lab, 1000, KEY_A);
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 10 * NS_PER_MS);
+	expect_policy(lab, LEVEL(FULL), REASON(NO_PASSWORD), 10);
+	type_at(lab, 9000, KEY_B);  /* read late, pressed before */
+	type_at(lab, 20000, KEY_C); /* said */
+	type_at(lab, 150000,
+		KEY_S); /* typed ahead of the word that a password field has the focus */
+	redactor_set(&lab->redactor, KEY_POLICY_NONE, REASON(PASSWORD), 200 * NS_PER_MS);
+	take_channel(lab, &sent, CHANNEL_KEYS);
+	batch = uxrec__key_batch__unpack(NULL, sent.size_bytes, sent.data);
+	check(batch && batch->n_code == 2 && batch->code[0] == KEY_C && batch->code[1] == KEY_C);
+	uxrec__key_batch__free_unpacked(batch, NULL);
+	expect_policy(lab, LEVEL(NONE), REASON(PASSWORD), 100);
+	type_at(lab, 210000, KEY_E);
+	flush_at(lab, 500);
+	expect_silence(lab);
+	/* nothing of them is left in memory either */
+	for (size_t i = 0; i < REDACTOR_KEYS_LIMIT; i++)
+		check(lab->redactor.keys[i].code == 0);
+	redactor_set(&lab->redactor, KEY_POLICY_CLASSES, REASON(UNWATCHED), 600 * NS_PER_MS);
+	expect_policy(lab, LEVEL(CLASSES), REASON(UNWATCHED), 600);
+	type_at(lab, 590000, KEY_E);
+	type_at(lab, 610000, KEY_F);
+	for (size_t i = 0; i < REDACTOR_KEYS_LIMIT; i++)
+		check(lab->redactor.keys[i].code == 0);
+	flush_at(lab, 790);
+	expect_silence(lab);
+	flush_at(lab, 810);
+	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
+	expect(sent.header.time_ns == 600 * NS_PER_MS); /* within the time of its policy */
+	/* what is held back at the end is forgotten */
+	type_at(lab, 1000000, KEY_G);
+	redactor_finish(&lab->redactor, 1050 * NS_PER_MS);
+	expect_silence(lab);
+}
+
+static void a_flood_of_keys_is_counted(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, false, false);
+	size_t keys = 0, dropped = 0, gaps = 0;
+	struct peer_message sent;
+
+	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
+	for (int i = 0; i < 20000; i++) {
+		key_at(lab, i, KEY_A, i % 2 == 0);
+		redactor_flush_due(&lab->redactor, i * NS_PER_US);
+	}
+	flush_at(lab, 110);
+	while (peer_receive(lab->fd, &sent, 0))
+		if (sent.header.channel == CHANNEL_GAPS) {
+			Uxrec__Gap *gap = uxrec__gap__unpack(NULL, sent.size_bytes, sent.data);
+
+			check(gap && gap->reason == UXREC__GAP__REASON__REASON_OVERLOAD);
+			dropped += gap->count;
+			gaps++;
+			expect(gap->from_ns % REDACTOR_CLASSES_NS == 0 &&
+				gap->to_ns % REDACTOR_CLASSES_NS == 0);
+			uxrec__gap__free_unpacked(gap, NULL);
+		} else {
+			Uxrec__KeyClassBatch *batch =
+				uxrec__key_class_batch__unpack(NULL, sent.size_bytes, sent.data);
+
+			check(batch);
+			keys += batch->n_key_class;
+			uxrec__key_class_batch__free_unpacked(batch, NULL);
+		}
+	expect(keys == REDACTOR_KEYS_LIMIT && keys + dropped == 20000 && gaps == 1);
+}
+
+/* as of a gap that begins when a keyboard's newest key was pressed */
+static void times_of_keys_are_exact_under_full_alone(void)
+{
+	static const struct {
+		enum key_policy policy;
+		int64_t said_ms;
+	} table[] = {
+		{KEY_POLICY_NONE, 750},
+		{KEY_POLICY_COUNTS, 750},
+		{KEY_POLICY_CLASSES, 900},
+		{KEY_POLICY_FULL, 987},
+	};
+	int64_t key_ns = 987 * NS_PER_MS;
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		_destroy_(lab) struct lab *lab = lab_create(table[i].policy, false, false);
+
+		expect(redactor_time_ns(&lab->redactor, key_ns, NS_PER_S) ==
+			table[i].said_ms * NS_PER_MS);
+	}
+}
+
+static void times_of_passwords_are_not_exact_under_full(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_FULL, false, true);
+	int64_t key_ns = 987 * NS_PER_MS, coarse_ns = 750 * NS_PER_MS;
+
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 500 * NS_PER_MS);
+	expect(redactor_time_ns(&lab->redactor, key_ns, 1087 * NS_PER_MS) == key_ns);
+	/* the word that it was one may still come */
+	expect(redactor_time_ns(&lab->redactor, key_ns, 1086 * NS_PER_MS) == coarse_ns);
+	redactor_set(&lab->redactor, KEY_POLICY_NONE, REASON(PASSWORD), NS_PER_S);
+	expect(redactor_time_ns(&lab->redactor, key_ns, 2 * NS_PER_S) == coarse_ns);
+	/* and has come, though it is over */
+	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 2 * NS_PER_S);
+	expect(redactor_time_ns(&lab->redactor, key_ns, 3 * NS_PER_S) == coarse_ns);
+}
+
+static void keysyms_have_classes(void)
+{
+	static const struct {
+		uint32_t keysym;
+		int key_class;
+	} table[] = {
+		{'a', UXREC__KEY_CLASS__KEY_CLASS_LETTER},
+		{'Z', UXREC__KEY_CLASS__KEY_CLASS_LETTER},
+		{0xe9, UXREC__KEY_CLASS__KEY_CLASS_LETTER},         /* eacute */
+		{0x6c1, UXREC__KEY_CLASS__KEY_CLASS_LETTER},        /* Cyrillic_a */
+		{0x10004e2d, UXREC__KEY_CLASS__KEY_CLASS_FUNCTION}, /* no Unicode keysym */
+		{0x1004e2d, UXREC__KEY_CLASS__KEY_CLASS_LETTER},    /* U+4E2D */
+		{'7', UXREC__KEY_CLASS__KEY_CLASS_DIGIT},
+		{0xffb7, UXREC__KEY_CLASS__KEY_CLASS_DIGIT}, /* KP_7 */
+		{' ', UXREC__KEY_CLASS__KEY_CLASS_SPACE},
+		{'.', UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION},
+		{0xfe51, UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION}, /* dead_acute */
+		{0xff51, UXREC__KEY_CLASS__KEY_CLASS_NAVIGATION},  /* Left */
+		{0xff09, UXREC__KEY_CLASS__KEY_CLASS_NAVIGATION},  /* Tab */
+		{0xff08, UXREC__KEY_CLASS__KEY_CLASS_EDITING},     /* BackSpace */
+		{0xff0d, UXREC__KEY_CLASS__KEY_CLASS_EDITING},     /* Return */
+		{0xffe3, UXREC__KEY_CLASS__KEY_CLASS_MODIFIER},    /* Control_L */
+		{0xfe03, UXREC__KEY_CLASS__KEY_CLASS_MODIFIER},    /* ISO_Level3_Shift */
+		{0xffbe, UXREC__KEY_CLASS__KEY_CLASS_FUNCTION},    /* F1 */
+		{0xff1b, UXREC__KEY_CLASS__KEY_CLASS_FUNCTION},    /* Escape */
+		{0x1008ff13, UXREC__KEY_CLASS__KEY_CLASS_MEDIA},   /* AudioRaiseVolume */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		expect((int)key_class_of_keysym(table[i].keysym) == table[i].key_class);
+}
+
+static void policies_have_names(void)
+{
+	enum key_policy policy;
+
+	expect(key_policy_parse("full", &policy) == 0 && policy == KEY_POLICY_FULL);
+	expect(key_policy_parse("none", &policy) == 0 && policy == KEY_POLICY_NONE);
+	expect(key_policy_parse("counts", &policy) == 0 && policy == KEY_POLICY_COUNTS);
+	expect(key_policy_parse("Full", &policy) == -EINVAL);
+	expect(key_policy_parse("", &policy) == -EINVAL);
+}
+
+static const struct test tests[] = {
+	{"letters look the same", letters_look_the_same},
+	{"only axes, buttons, lid and tablet mode and keys pass", nothing_but_the_allowed_passes},
+	{"none says nothing, whatever is asked later", none_says_nothing},
+	{"counts count presses in each 250 ms", counts_count_presses},
+	{"classes say the 100 ms and not the time", classes_say_the_interval_and_not_the_time},
+	{"two texts of one pattern are the same, to the byte", texts_of_one_pattern_are_one},
+	{"shortcuts are kept, letters and AltGr are not", shortcuts_are_commands},
+	{"keys typed into a password field are kept back", passwords_are_kept_back},
+	{"a flood of keys is counted", a_flood_of_keys_is_counted},
+	{"times of keys are exact under full alone, whatever they are said of",
+		times_of_keys_are_exact_under_full_alone},
+	{"times of what may be a password are not exact under full either",
+		times_of_passwords_are_not_exact_under_full},
+	{"keysyms have the classes of their meaning", keysyms_have_classes},
+	{"policies are known by exact names", policies_have_names},
+};
+
+int main(void)
+{
+	return RUN_TESTS("redactor", tests);
+}
