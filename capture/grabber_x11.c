@@ -159,6 +159,8 @@ static int x11_hide(struct grabber *base, const struct hide_rules *rules,
 	struct x11_grabber *grabber = x11(base);
 	int r = mask_x11_create(&grabber->mask, grabber->connection, grabber->root, rules, focused);
 
+	if (r == -ENOENT)
+		return error_set(reterr, r, "there is no locale C.UTF-8 to compare titles in");
 	return r < 0 ? error_set(reterr, r, "cannot ask the X server for its windows") : 0;
 }
 

@@ -381,6 +381,9 @@ int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_win
 	mask->focused = focused;
 	mask->id_mask = xcb_get_setup(connection)->resource_id_mask;
 	mask->changed = true;
+	mask->letters = letters_locale();
+	if (!mask->letters)
+		return -errno;
 	r = mask_x11_begin(mask);
 	if (r < 0)
 		return r;
@@ -392,6 +395,8 @@ void mask_x11_destroy(struct mask_x11 *mask)
 {
 	if (!mask)
 		return;
+	if (mask->letters)
+		freelocale(mask->letters);
 	free(mask->tops);
 	free(mask);
 }

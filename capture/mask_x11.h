@@ -17,7 +17,7 @@ struct mask_x11;
 /**
  * @param ret      set on success; freed by mask_x11_destroy()
  * @param focused  whether the window that has the focus is hidden too; may change at any time
- * @return 0, -ENOMEM, or -EPIPE
+ * @return 0, -ENOMEM, -ENOENT when there is no locale C.UTF-8 to compare titles in, or -EPIPE
  */
 int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_window_t root,
 	const struct hide_rules *rules, const _Atomic bool *focused);

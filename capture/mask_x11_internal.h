@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/mask_x11.h"
+#include "protocol/letters.h"
 
 #include <stdlib.h>
 
@@ -53,6 +54,8 @@ struct mask_x11 {
 	const struct hide_rules *rules;
 	const _Atomic bool *focused;
 	xcb_atom_t telling[TELLING]; /* properties that say what a window is */
+	xcb_atom_t utf8_string, compound_text;
+	locale_t letters;
 
 	struct top *tops;
 	size_t count, capacity;

@@ -1,0 +1,245 @@
+/* Which windows of a real X server are hidden. */
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/helpers.h"
+
+#include "capture/mask_x11.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 640, HEIGHT = 480 };
+
+static const struct rect screen = {0, 0, WIDTH, HEIGHT};
+static const struct rect place = {100, 80, 200, 150};
+
+/* ---- a mask, and windows ---- */
+
+struct lab {
+	struct desktop desktop;
+	xcb_connection_t *connection; /* the mask's */
+	struct hide_rules rules;
+	_Atomic bool focused;
+	struct mask_x11 *mask;
+};
+
+static bool lab_start(struct lab *lab, const struct hide_rules *rules)
+{
+	*lab = (struct lab){.rules = *rules};
+	if (!desktop_start(&lab->desktop, WIDTH, HEIGHT)) {
+		skip_test("no Xvfb");
+		return false;
+	}
+	lab->connection = xcb_connect(lab->desktop.display, NULL);
+	check(mask_x11_create(&lab->mask, lab->connection, lab->desktop.screen->root, &lab->rules,
+		      &lab->focused) == 0);
+	return true;
+}
+
+static void lab_end(struct lab *lab)
+{
+	mask_x11_destroy(lab->mask);
+	xcb_disconnect(lab->connection);
+	desktop_end(&lab->desktop);
+}
+
+static void sync_with(xcb_connection_t *connection)
+{
+	free(xcb_get_input_focus_reply(connection, xcb_get_input_focus(connection), NULL));
+}
+
+static void take_events(struct lab *lab)
+{
+	xcb_generic_event_t *event;
+
+	while ((event = xcb_poll_for_event(lab->connection))) {
+		mask_x11_event(lab->mask, event);
+		free(event);
+	}
+}
+
+/* as the grabber does it, when what the test has done is done */
+static struct areas look(struct lab *lab)
+{
+	struct areas hidden;
+	int settled = 0;
+
+	sync_with(lab->desktop.connection);
+	sync_with(lab->connection);
+	take_events(lab);
+	for (int i = 0; i < 10 && settled == 0; i++) {
+		check(mask_x11_look(lab->mask) == 0);
+		sync_with(lab->connection); /* the copy */
+		take_events(lab);
+		settled = mask_x11_settle(lab->mask);
+	}
+	check(settled == 1);
+	mask_x11_take(lab->mask, &screen, &hidden);
+	return hidden;
+}
+
+static xcb_window_t make_window(struct lab *lab, const struct rect *at, uint16_t class)
+{
+	xcb_window_t window = xcb_generate_id(lab->desktop.connection);
+
+	xcb_create_window(lab->desktop.connection, XCB_COPY_FROM_PARENT, window,
+		lab->desktop.screen->root, (int16_t)at->x, (int16_t)at->y, (uint16_t)at->width,
+		(uint16_t)at->height, 0, class, XCB_COPY_FROM_PARENT, 0, NULL);
+	return window;
+}
+
+static xcb_atom_t atom(struct lab *lab, const char *name)
+{
+	xcb_connection_t *c = lab->desktop.connection;
+	_autofree_ xcb_intern_atom_reply_t *reply =
+		xcb_intern_atom_reply(c, xcb_intern_atom(c, 0, (uint16_t)strlen(name), name), NULL);
+
+	check(reply != NULL);
+	return reply->atom;
+}
+
+static void set(struct lab *lab, xcb_window_t window, const char *property, const char *type,
+	const char *value, size_t size)
+{
+	xcb_change_property(lab->desktop.connection, XCB_PROP_MODE_REPLACE, window,
+		atom(lab, property), atom(lab, type), 8, (uint32_t)size, value);
+}
+
+/* ---- letters ---- */
+
+struct said {
+	const char *class, *title; /* the rule */
+	const char *property, *type, *value;
+	bool hidden;
+};
+
+#define UTF8  "UTF8_STRING"
+#define NAME  "WM_NAME"
+#define TITLE "_NET_WM_NAME"
+
+static const struct said cases[] = {
+	{"", "*überweisung*", TITLE, UTF8, "Meine ÜBERWEISUNG", true},
+	{"", "*ÜBERWEISUNG*", TITLE, UTF8, "meine überweisung", true},
+	{"", "*überweisung*", NAME, UTF8, "Meine ÜBERWEISUNG", true},
+	{"", "*überweisung*", TITLE, UTF8, "Notizen", false},
+	{"", "M?ller", TITLE, UTF8, "Müller", true},
+	{"", "M?ller", TITLE, UTF8, "Mueller", false},
+	{"", "*[äöü]*", TITLE, UTF8, "GRÖSSE", true},
+	{"", "*[äöü]*", TITLE, UTF8, "Größe", true},
+	{"", "*пароль*", TITLE, UTF8, "Новый ПАРОЛЬ", true},
+	{"", "*πασ*", TITLE, UTF8, "ΚΩΔΙΚΟΠΑΣ", true},
+	{"", "*κωδικός", TITLE, UTF8, "ΚΩΔΙΚΌΣ", true}, /* the Σ at an end is ς */
+	{"", "[[:upper:]]*", TITLE, UTF8, "Überweisung", true},
+	{"", "*\\**", TITLE, UTF8, "5 * 3", true},
+	{"", "*\\**", TITLE, UTF8, "5 + 3", false},
+	/* Latin-1, or what is called so */
+	{"", "*überweisung*", NAME, "STRING",
+		"Meine \xdc"
+		"BERWEISUNG",
+		true},
+	{"", "M?ller", NAME, "STRING", "M\xfcller", true},
+	{"", "M?ller", NAME, "STRING", "Müller", true},
+	{"", "M?ller", NAME, "STRING", "Miller & Co", false},
+	{"", "*überweisung*", NAME, "STRING", "Notizen \xfc", false},
+	/* Compound Text, whose beginning is Latin-1 */
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT",
+		"Meine \xdc"
+		"BERWEISUNG",
+		true},
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT", "Notizen", false},
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT", "\x1b-L\xbf\xd0\xe0\xde\xdb\xec", true},
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT",
+		"\x9b"
+		"2]Notizen",
+		true},
+	/* what nobody can read */
+	{"", "*überweisung*", TITLE, UTF8, "Notizen \xfc", true},
+	{"", "*überweisung*", TITLE, UTF8, "\xc0\xafNotizen", true},
+	{"", "*überweisung*", NAME, "CARDINAL", "Notizen \xfc", true},
+	{"", "*überweisung*", NAME, "CARDINAL", "Notizen", false},
+	/* classes */
+	{"schlüssel*", "", "WM_CLASS", "STRING", "SCHL\xdcSSELBUND", true},
+	{"schlüssel*", "", "WM_CLASS", "STRING", "SCHLÜSSELBUND", true},
+	{"schlüssel*", "", "WM_CLASS", UTF8, "SCHLÜSSELBUND", true},
+	{"schlüssel*", "", "WM_CLASS", UTF8, "\xdcNotizen", true},
+	{"schlüssel*", "", "WM_CLASS", "STRING", "\xdcNotizen", false},
+};
+
+static bool is_hidden(const struct areas *areas)
+{
+	return areas_have(areas, place.x, place.y) &&
+		areas_have(areas, place.x + place.width - 1, place.y + place.height - 1);
+}
+
+static void letters_have_cases(void)
+{
+	struct lab lab;
+
+	if (!lab_start(&lab, &(struct hide_rules){.window_count = 1}))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct said *said = &cases[i];
+		xcb_window_t window = make_window(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+		struct areas hidden;
+
+		lab.rules.windows[0] = (struct hide_window){said->class, said->title};
+		set(&lab, window, said->property, said->type, said->value, strlen(said->value));
+		xcb_map_window(lab.desktop.connection, window);
+		hidden = look(&lab);
+		if (is_hidden(&hidden) != said->hidden)
+			printf("# case %zu: %s%s\n", i, said->class, said->title);
+		expect(is_hidden(&hidden) == said->hidden);
+		expect(said->hidden || hidden.count == 0);
+		xcb_destroy_window(lab.desktop.connection, window);
+		/* its place is hidden for a while: a new mask knows nothing of it */
+		mask_x11_destroy(steal_ptr(lab.mask));
+		check(mask_x11_create(&lab.mask, lab.connection, lab.desktop.screen->root,
+			      &lab.rules, &lab.focused) == 0);
+	}
+	lab_end(&lab);
+}
+
+/* the second text of a class, both titles */
+static void each_text_counts(void)
+{
+	static const char class[] = "notes\0SCHL\xdcSSEL";
+	struct lab lab;
+	struct areas hidden;
+	xcb_window_t first, second, third;
+
+	if (!lab_start(&lab,
+		    &(struct hide_rules){
+			    .windows = {{"schlüssel", ""}, {"", "*geheim*"}}, .window_count = 2}))
+		return;
+	first = make_window(&lab, &(struct rect){0, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	second = make_window(&lab, &(struct rect){100, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	third = make_window(&lab, &(struct rect){200, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	set(&lab, first, "WM_CLASS", "STRING", class, sizeof(class));
+	set(&lab, second, TITLE, UTF8, "Notizen", 7);
+	set(&lab, second, NAME, "STRING", "Ganz GEHEIM", 11);
+	/* the title that is shown can be read, the other is the same */
+	set(&lab, third, TITLE, UTF8, "пароль", strlen("пароль"));
+	set(&lab, third, NAME, "COMPOUND_TEXT", "\x1b-L\xdf\xd0\xe0\xde\xdb\xec", 9);
+	xcb_map_window(lab.desktop.connection, first);
+	xcb_map_window(lab.desktop.connection, second);
+	xcb_map_window(lab.desktop.connection, third);
+	hidden = look(&lab);
+	expect(areas_have(&hidden, 10, 10) && areas_have(&hidden, 110, 10));
+	expect(!areas_have(&hidden, 210, 10));
+	set(&lab, third, TITLE, UTF8, "Ganz geheim: пароль", strlen("Ganz geheim: пароль"));
+	hidden = look(&lab);
+	expect(areas_have(&hidden, 210, 10));
+	lab_end(&lab);
+}
+
+static const struct test tests[] = {
+	{"titles and classes are compared without case, in all scripts and encodings",
+		letters_have_cases},
+	{"each text of a class counts, and each title that can be read", each_text_counts},
+};
+
+int main(void)
+{
+	return RUN_TESTS("mask_x11", tests);
+}
