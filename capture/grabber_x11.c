@@ -407,10 +407,11 @@ static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
 /* The same, until it is known which windows are in the copy: events come before the replies that follow them. */
 static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int count)
 {
+	const struct rect screen = {0, 0, grabber->width, grabber->height};
 	int r = 0, settled = 0;
 
 	for (int copies = 0; copies < COPIES_LIMIT && r == 0 && settled == 0; copies++) {
-		r = mask_x11_look(grabber->mask);
+		r = mask_x11_look(grabber->mask, &screen);
 		if (r == 0)
 			r = x11_copy_take(grabber->copy, rects, count);
 		take_events(grabber);
@@ -424,7 +425,7 @@ static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
 {
 	struct areas hidden;
 
-	mask_x11_take(grabber->mask, &(struct rect){0, 0, canvas->width, canvas->height}, &hidden);
+	mask_x11_take(grabber->mask, &hidden);
 	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
 }
 

@@ -57,12 +57,14 @@ struct mask_x11 {
 	xcb_atom_t utf8_string, compound_text;
 	locale_t letters;
 
+	struct rect screen;
+	int64_t looked_ns;
 	struct top *tops;
 	size_t count, capacity;
 	struct trace traces[TRACES];
 	int trace_count;
 	xcb_window_t focus; /* child of the root that has it; only while it is hidden */
-	bool focus_lost;    /* it could not be found */
+	bool focus_lost;    /* it could not be found, or where it is shows nothing */
 	bool focused_seen;
 	bool lost; /* there was no memory for a window */
 	bool changed;

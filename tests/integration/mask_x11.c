@@ -4,6 +4,7 @@
 #include "tests/harness/helpers.h"
 
 #include "capture/mask_x11.h"
+#include "protocol/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,14 @@ static bool lab_start(struct lab *lab, const struct hide_rules *rules)
 	check(mask_x11_create(&lab->mask, lab->connection, lab->desktop.screen->root, &lab->rules,
 		      &lab->focused) == 0);
 	return true;
+}
+
+/* places are hidden for a while: a new mask knows nothing of them */
+static void begin_anew(struct lab *lab)
+{
+	mask_x11_destroy(steal_ptr(lab->mask));
+	check(mask_x11_create(&lab->mask, lab->connection, lab->desktop.screen->root, &lab->rules,
+		      &lab->focused) == 0);
 }
 
 static void lab_end(struct lab *lab)
@@ -69,13 +78,13 @@ static struct areas look(struct lab *lab)
 	sync_with(lab->connection);
 	take_events(lab);
 	for (int i = 0; i < 10 && settled == 0; i++) {
-		check(mask_x11_look(lab->mask) == 0);
+		check(mask_x11_look(lab->mask, &screen) == 0);
 		sync_with(lab->connection); /* the copy */
 		take_events(lab);
 		settled = mask_x11_settle(lab->mask);
 	}
 	check(settled == 1);
-	mask_x11_take(lab->mask, &screen, &hidden);
+	mask_x11_take(lab->mask, &hidden);
 	return hidden;
 }
 
@@ -192,10 +201,7 @@ static void letters_have_cases(void)
 		expect(is_hidden(&hidden) == said->hidden);
 		expect(said->hidden || hidden.count == 0);
 		xcb_destroy_window(lab.desktop.connection, window);
-		/* its place is hidden for a while: a new mask knows nothing of it */
-		mask_x11_destroy(steal_ptr(lab.mask));
-		check(mask_x11_create(&lab.mask, lab.connection, lab.desktop.screen->root,
-			      &lab.rules, &lab.focused) == 0);
+		begin_anew(&lab);
 	}
 	lab_end(&lab);
 }
@@ -233,10 +239,116 @@ static void each_text_counts(void)
 	lab_end(&lab);
 }
 
+/* ---- passwords ---- */
+
+static xcb_window_t show(struct lab *lab, const struct rect *at, uint16_t class)
+{
+	xcb_window_t window = make_window(lab, at, class);
+
+	xcb_map_window(lab->desktop.connection, window);
+	return window;
+}
+
+static void focus(struct lab *lab, xcb_window_t window)
+{
+	xcb_set_input_focus(
+		lab->desktop.connection, XCB_INPUT_FOCUS_NONE, window, XCB_CURRENT_TIME);
+}
+
+/* @return whether that is hidden, and nothing else */
+static bool hides_just(const struct areas *hidden, const struct rect *wanted)
+{
+	for (int y = 0; y < HEIGHT; y += 3)
+		for (int x = 0; x < WIDTH; x += 3) {
+			bool inside = x >= wanted->x && x < wanted->x + wanted->width &&
+				y >= wanted->y && y < wanted->y + wanted->height;
+
+			if (areas_have(hidden, x, y) != inside)
+				return false;
+		}
+	return true;
+}
+
+static bool focus_hides(struct lab *lab, xcb_window_t window, const struct rect *wanted)
+{
+	struct areas hidden;
+
+	begin_anew(lab);
+	focus(lab, window);
+	hidden = look(lab);
+	return hides_just(&hidden, wanted);
+}
+
+static void unknown_focus_hides_all(void)
+{
+	static const struct rect nothing = {0, 0, 0, 0}, away = {-300, 0, 200, 100},
+				 edge = {-100, 300, 200, 100}, speck = {WIDTH - 5, 0, 90, 90};
+	struct lab lab;
+	xcb_window_t window, input, outside, half, corner;
+
+	if (!lab_start(&lab, &(struct hide_rules){.passwords = true}))
+		return;
+	window = show(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	input = show(&lab, &(struct rect){20, 20, 30, 30}, XCB_WINDOW_CLASS_INPUT_ONLY);
+	outside = show(&lab, &away, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	half = show(&lab, &edge, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	corner = show(&lab, &speck, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	desktop_fake(&lab.desktop, XCB_MOTION_NOTIFY, 0, WIDTH / 2, HEIGHT - 20);
+	expect(focus_hides(&lab, window, &nothing));
+	lab.focused = true;
+	expect(focus_hides(&lab, window, &place));
+	expect(focus_hides(&lab, half, &edge));
+	expect(focus_hides(&lab, XCB_NONE, &screen));
+	expect(focus_hides(&lab, XCB_INPUT_FOCUS_POINTER_ROOT, &screen));
+	expect(focus_hides(&lab, lab.desktop.screen->root, &screen));
+	expect(focus_hides(&lab, input, &screen));
+	expect(focus_hides(&lab, outside, &screen));
+	expect(focus_hides(&lab, corner, &screen));
+	desktop_fake(&lab.desktop, XCB_MOTION_NOTIFY, 0, place.x + 9, place.y + 9);
+	expect(focus_hides(&lab, XCB_INPUT_FOCUS_POINTER_ROOT, &place));
+	desktop_fake(&lab.desktop, XCB_MOTION_NOTIFY, 0, 25, 25);
+	expect(focus_hides(&lab, XCB_INPUT_FOCUS_POINTER_ROOT, &screen));
+	lab.focused = false;
+	expect(focus_hides(&lab, XCB_NONE, &nothing));
+	lab_end(&lab);
+}
+
+/* It is looked for again without an event, and a compositor may still show what had it. */
+static void focus_that_comes_back_is_found(void)
+{
+	struct lab lab;
+	struct areas hidden;
+	xcb_window_t window;
+	int64_t due_ns;
+
+	if (!lab_start(&lab, &(struct hide_rules){.passwords = true}))
+		return;
+	lab.focused = true;
+	window = show(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	focus(&lab, XCB_NONE);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &screen));
+	due_ns = mask_x11_due_ns(lab.mask) - clock_now_ns();
+	expect(due_ns < 100 * NS_PER_MS);
+	focus(&lab, window);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &screen));
+	due_ns = mask_x11_due_ns(lab.mask) - clock_now_ns();
+	expect(due_ns < NS_PER_S);
+	sleep_ms(600);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &place));
+	expect(mask_x11_due_ns(lab.mask) == INT64_MAX);
+	lab_end(&lab);
+}
+
 static const struct test tests[] = {
 	{"titles and classes are compared without case, in all scripts and encodings",
 		letters_have_cases},
 	{"each text of a class counts, and each title that can be read", each_text_counts},
+	{"all is hidden while the field that has the focus may be anywhere",
+		unknown_focus_hides_all},
+	{"a focus that comes back is found", focus_that_comes_back_is_found},
 };
 
 int main(void)
