@@ -325,6 +325,16 @@ static void judge(struct mask_x11 *mask)
 	}
 }
 
+/* A frame whose client is gone shows what that one had painted until it goes too, and nobody knows what it was. */
+static int inspect(struct mask_x11 *mask, struct top *top)
+{
+	int r = mask_x11_inspect(mask, top);
+
+	if (top->emptied && top->measured)
+		leave_trace(mask, &top->rect, clock_now_ns() + LINGER_NS);
+	return r;
+}
+
 int mask_x11_look(struct mask_x11 *mask, const struct rect *screen)
 {
 	int r = 0;
@@ -336,7 +346,7 @@ int mask_x11_look(struct mask_x11 *mask, const struct rect *screen)
 	mask->focused_seen = *mask->focused;
 	for (size_t i = 0; i < mask->count && r == 0; i++)
 		if (mask->tops[i].mapped && !mask->tops[i].known)
-			r = mask_x11_inspect(mask, &mask->tops[i]);
+			r = inspect(mask, &mask->tops[i]);
 	if (r == 0)
 		r = look_at_focus(mask);
 	judge(mask);

@@ -223,6 +223,22 @@ static bool inspect_level(struct mask_x11 *mask, struct top *top, int from, int 
 	return there;
 }
 
+/* One of the window manager's own, as frames are, with windows in it, and none of them a client. */
+static bool is_empty_frame(struct mask_x11 *mask, const struct top *top)
+{
+	_autofree_ xcb_get_property_reply_t *reply = NULL;
+
+	if (top->managed || top->inside_count < 2)
+		return false;
+	reply = xcb_get_property_reply(mask->connection,
+		xcb_get_property(
+			mask->connection, 0, mask->root, mask->manager, XCB_ATOM_WINDOW, 0, 1),
+		NULL);
+	if (!reply || xcb_get_property_value_length(reply) != 4)
+		return false;
+	return ((*(const uint32_t *)xcb_get_property_value(reply) ^ top->id) & ~mask->id_mask) == 0;
+}
+
 int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
 {
 	bool there = measure(mask, top);
@@ -237,6 +253,7 @@ int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
 	/* a client may be in it that was not asked */
 	top->matches |= top->crowded && !top->managed;
 	top->known = there;
+	top->emptied = is_empty_frame(mask, top);
 	return xcb_connection_has_error(mask->connection) ? -EPIPE : 0;
 }
 
@@ -308,6 +325,7 @@ static int take_atoms(struct mask_x11 *mask)
 		{"WM_STATE", &mask->telling[ASK_STATE]},
 		{"UTF8_STRING", &mask->utf8_string},
 		{"COMPOUND_TEXT", &mask->compound_text},
+		{"_NET_SUPPORTING_WM_CHECK", &mask->manager},
 	};
 	int r = 0;
 

@@ -19,6 +19,7 @@ struct top {
 	bool known;                   /* what follows is true */
 	bool override, managed;
 	bool matches; /* a rule is for it */
+	bool emptied; /* a frame without a client */
 	bool crowded; /* there are more windows in it than were asked */
 	xcb_window_t client, transient_for, leader;
 	uint32_t process;
@@ -54,7 +55,7 @@ struct mask_x11 {
 	const struct hide_rules *rules;
 	const _Atomic bool *focused;
 	xcb_atom_t telling[TELLING]; /* properties that say what a window is */
-	xcb_atom_t utf8_string, compound_text;
+	xcb_atom_t utf8_string, compound_text, manager;
 	locale_t letters;
 
 	struct rect screen;

@@ -6,6 +6,7 @@
 #include "capture/mask_x11.h"
 #include "protocol/base/clock.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,43 @@ static void each_text_counts(void)
 	lab_end(&lab);
 }
 
+/* ---- frames ---- */
+
+/* The window manager comes to it later; the mask has not seen the window. */
+static void frames_of_windows_that_are_gone_are_hidden(void)
+{
+	struct lab lab;
+	struct child manager;
+	struct areas hidden;
+	xcb_window_t window;
+
+	if (!has_program("openbox")) {
+		skip_test("no openbox");
+		return;
+	}
+	if (!lab_start(
+		    &lab, &(struct hide_rules){.windows = {{"", "*secret*"}}, .window_count = 1}))
+		return;
+	manager = start_child("openbox", NULL);
+	sleep_ms(700);
+	window = make_window(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	set(&lab, window, NAME, "STRING", "secret", 6);
+	xcb_map_window(lab.desktop.connection, window);
+	sync_with(lab.desktop.connection);
+	for (int i = 0; i < 100 && look(&lab).count == 0; i++)
+		sleep_ms(20);
+	sleep_ms(300);
+	kill(manager.pid, SIGSTOP);
+	xcb_destroy_window(lab.desktop.connection, window);
+	sync_with(lab.desktop.connection);
+	begin_anew(&lab);
+	hidden = look(&lab);
+	expect(hidden.count > 0);
+	kill(manager.pid, SIGCONT);
+	end_child(&manager, SIGTERM);
+	lab_end(&lab);
+}
+
 /* ---- passwords ---- */
 
 static xcb_window_t show(struct lab *lab, const struct rect *at, uint16_t class)
@@ -346,6 +384,8 @@ static const struct test tests[] = {
 	{"titles and classes are compared without case, in all scripts and encodings",
 		letters_have_cases},
 	{"each text of a class counts, and each title that can be read", each_text_counts},
+	{"what is left in a frame of a window that is gone is hidden",
+		frames_of_windows_that_are_gone_are_hidden},
 	{"all is hidden while the field that has the focus may be anywhere",
 		unknown_focus_hides_all},
 	{"a focus that comes back is found", focus_that_comes_back_is_found},
