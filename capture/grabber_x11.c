@@ -159,6 +159,8 @@ static int x11_hide(struct grabber *base, const struct hide_rules *rules,
 	struct x11_grabber *grabber = x11(base);
 	int r = mask_x11_create(&grabber->mask, grabber->connection, grabber->root, rules, focused);
 
+	if (r == -ENOENT)
+		return error_set(reterr, r, "there is no locale C.UTF-8 to compare titles in");
 	return r < 0 ? error_set(reterr, r, "cannot ask the X server for its windows") : 0;
 }
 
@@ -408,10 +410,11 @@ static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
 /* The same, until it is known which windows are in the copy: events come before the replies that follow them. */
 static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int count)
 {
+	const struct rect screen = {0, 0, grabber->width, grabber->height};
 	int r = 0, settled = 0;
 
 	for (int copies = 0; copies < COPIES_LIMIT && r == 0 && settled == 0; copies++) {
-		r = mask_x11_look(grabber->mask);
+		r = mask_x11_look(grabber->mask, &screen);
 		if (r == 0)
 			r = x11_copy_take(grabber->copy, rects, count);
 		take_events(grabber);
@@ -425,7 +428,7 @@ static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
 {
 	struct areas hidden;
 
-	mask_x11_take(grabber->mask, &(struct rect){0, 0, canvas->width, canvas->height}, &hidden);
+	mask_x11_take(grabber->mask, &hidden);
 	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
 }
 

@@ -1,6 +1,7 @@
 #include "capture/mask_x11.h"
 
 #include "capture/mask_x11_internal.h"
+#include "capture/monitors.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>
@@ -8,6 +9,12 @@
 
 /* How long a place stays hidden after a window has left it. */
 #define LINGER_NS (500 * NS_PER_MS)
+
+/* How soon the focus is looked for again that could not be found: no event says that it has come back. */
+#define SEARCH_NS (50 * NS_PER_MS)
+
+/* A window that shows less of itself has no room for a field: a program has put the focus there for its own reasons. */
+#define FIELD_PX 8
 
 /* ---- what was hidden a moment ago ---- */
 
@@ -174,14 +181,10 @@ static void on_reparent(struct mask_x11 *mask, const xcb_reparent_notify_event_t
 			doubt(mask, around_it);
 		return;
 	}
-	if (event->parent == mask->root) {
+	if (event->parent != mask->root)
+		drop(mask, event->window);
+	else
 		mask_x11_add(mask, event->window);
-		return;
-	}
-	around_it = find(mask, event->parent);
-	if (around_it)
-		around_it->given = event->window;
-	drop(mask, event->window);
 }
 
 static void on_inside(struct mask_x11 *mask, xcb_window_t window)
@@ -265,22 +268,38 @@ static bool hide_company(struct mask_x11 *mask)
 	return more;
 }
 
+static bool may_have_fields(const struct mask_x11 *mask, const struct top *top)
+{
+	struct rect shown = rect_common(&top->rect, &mask->screen);
+
+	return top->mapped && top->measured && !top->blank && shown.width >= FIELD_PX &&
+		shown.height >= FIELD_PX;
+}
+
+/* The focus is nowhere that could be hidden, and the field is somewhere all the same. */
+static void lose_focus(struct mask_x11 *mask)
+{
+	mask->focus = XCB_NONE;
+	mask->focus_lost = true;
+	leave_trace(mask, &mask->screen, clock_now_ns() + LINGER_NS);
+}
+
 /* No event says that another window has the focus. */
 static int look_at_focus(struct mask_x11 *mask)
 {
+	int r = -EAGAIN;
+
 	mask->focus = XCB_NONE;
 	mask->focus_lost = false;
 	if (!mask->rules->passwords || !*mask->focused)
 		return 0;
-	for (int tries = 0; tries < 3; tries++) {
-		int r = mask_x11_find_focus(mask, &mask->focus);
-
-		if (r == 0)
-			mask->focus_lost = mask->focus && !find(mask, mask->focus);
-		if (r != -EAGAIN)
-			return r;
-	}
-	mask->focus_lost = true;
+	for (int tries = 0; tries < 3 && r == -EAGAIN; tries++)
+		r = mask_x11_find_focus(mask, &mask->focus);
+	if (r < 0 && r != -EAGAIN)
+		return r;
+	if (r < 0 || !mask->focus || !find(mask, mask->focus) ||
+		!may_have_fields(mask, find(mask, mask->focus)))
+		lose_focus(mask);
 	return 0;
 }
 
@@ -306,28 +325,28 @@ static void judge(struct mask_x11 *mask)
 	}
 }
 
-/* A client that is gone may be seen in its frame until the manager takes that away: nobody can say any more whether
- * it was to be hidden. */
-static int look_into(struct mask_x11 *mask, struct top *top)
+/* A frame whose client is gone shows what that one had painted until it goes too, and nobody knows what it was. */
+static int inspect(struct mask_x11 *mask, struct top *top)
 {
 	int r = mask_x11_inspect(mask, top);
 
-	if (top->missed && top->measured)
+	if (top->emptied && top->measured)
 		leave_trace(mask, &top->rect, clock_now_ns() + LINGER_NS);
-	top->missed = false;
 	return r;
 }
 
-int mask_x11_look(struct mask_x11 *mask)
+int mask_x11_look(struct mask_x11 *mask, const struct rect *screen)
 {
 	int r = 0;
 
+	mask->screen = *screen;
+	mask->looked_ns = clock_now_ns();
 	/* what was unknown is asked for before the copy that comes */
-	forget_traces(mask, clock_now_ns());
+	forget_traces(mask, mask->looked_ns);
 	mask->focused_seen = *mask->focused;
 	for (size_t i = 0; i < mask->count && r == 0; i++)
 		if (mask->tops[i].mapped && !mask->tops[i].known)
-			r = look_into(mask, &mask->tops[i]);
+			r = inspect(mask, &mask->tops[i]);
 	if (r == 0)
 		r = look_at_focus(mask);
 	judge(mask);
@@ -353,25 +372,25 @@ int mask_x11_settle(struct mask_x11 *mask)
 	return r < 0 ? r : 1;
 }
 
-void mask_x11_take(struct mask_x11 *mask, const struct rect *screen, struct areas *ret)
+void mask_x11_take(struct mask_x11 *mask, struct areas *ret)
 {
 	ret->count = 0;
 	if (mask->lost || mask->focus_lost)
-		areas_add(ret, screen);
+		areas_add(ret, &mask->screen);
 	for (size_t i = 0; i < mask->count; i++) {
 		const struct top *top = &mask->tops[i];
 
 		if (top->mapped && !top->blank && (top->hidden || !top->known))
-			areas_add(ret, top->measured ? &top->rect : screen);
+			areas_add(ret, top->measured ? &top->rect : &mask->screen);
 	}
 	for (int i = 0; i < mask->trace_count; i++)
 		areas_add(ret, &mask->traces[i].rect);
-	mask->changed = mask->focus_lost || is_unsure(mask);
+	mask->changed = is_unsure(mask);
 }
 
 int64_t mask_x11_due_ns(const struct mask_x11 *mask)
 {
-	int64_t due_ns = INT64_MAX;
+	int64_t due_ns = mask->focus_lost ? mask->looked_ns + SEARCH_NS : INT64_MAX;
 
 	if (mask->changed || (mask->rules->passwords && *mask->focused != mask->focused_seen))
 		return 0;
@@ -397,6 +416,9 @@ int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_win
 	mask->focused = focused;
 	mask->id_mask = xcb_get_setup(connection)->resource_id_mask;
 	mask->changed = true;
+	mask->letters = letters_locale();
+	if (!mask->letters)
+		return -errno;
 	r = mask_x11_begin(mask);
 	if (r < 0)
 		return r;
@@ -408,6 +430,8 @@ void mask_x11_destroy(struct mask_x11 *mask)
 {
 	if (!mask)
 		return;
+	if (mask->letters)
+		freelocale(mask->letters);
 	free(mask->tops);
 	free(mask);
 }

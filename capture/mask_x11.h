@@ -17,7 +17,7 @@ struct mask_x11;
 /**
  * @param ret      set on success; freed by mask_x11_destroy()
  * @param focused  whether the window that has the focus is hidden too; may change at any time
- * @return 0, -ENOMEM, or -EPIPE
+ * @return 0, -ENOMEM, -ENOENT when there is no locale C.UTF-8 to compare titles in, or -EPIPE
  */
 int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_window_t root,
 	const struct hide_rules *rules, const _Atomic bool *focused);
@@ -30,9 +30,10 @@ void mask_x11_event(struct mask_x11 *mask, const xcb_generic_event_t *event);
  * Ask for what is not known: which windows have come, what they are called now, what has the focus. To be called
  * before a copy.
  *
+ * @param screen  all of the screen: what is hidden when nothing else is sure
  * @return 0 or -EPIPE
  */
-int mask_x11_look(struct mask_x11 *mask);
+int mask_x11_look(struct mask_x11 *mask, const struct rect *screen);
 
 /**
  * A copy has been made, and every event is told that came with it.
@@ -42,12 +43,8 @@ int mask_x11_look(struct mask_x11 *mask);
  */
 int mask_x11_settle(struct mask_x11 *mask);
 
-/**
- * What has to be hidden of the copy.
- *
- * @param screen  all of the screen: what is hidden when nothing else is sure
- */
-void mask_x11_take(struct mask_x11 *mask, const struct rect *screen, struct areas *ret);
+/** What has to be hidden of the copy. After mask_x11_look(). */
+void mask_x11_take(struct mask_x11 *mask, struct areas *ret);
 
 /** When mask_x11_take() has something else; INT64_MAX: not before an event. 0: now. */
 int64_t mask_x11_due_ns(const struct mask_x11 *mask);

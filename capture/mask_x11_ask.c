@@ -3,7 +3,6 @@
 #include "protocol/base/cleanup.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <string.h>
 
 #define CLIMB 32 /* windows in windows in windows */
@@ -78,50 +77,72 @@ static uint32_t number(const struct said *said, int which)
 	return *(const uint32_t *)xcb_get_property_value(reply);
 }
 
-static void text(const struct said *said, int which, char ret[TEXT_BYTES + 1])
+/* ---- what it says, and what the rules say ---- */
+
+/* Of Compound Text that is Latin-1 as long as nothing is switched by ESC or CSI; of other types only ASCII is known. */
+static bool is_readable(const struct mask_x11 *mask, const xcb_get_property_reply_t *reply)
 {
-	const xcb_get_property_reply_t *reply = said->reply[which];
-	size_t size = reply->format == 8 ? (size_t)xcb_get_property_value_length(reply) : 0;
+	const uint8_t *bytes = xcb_get_property_value(reply);
+	int size = xcb_get_property_value_length(reply);
 
-	memcpy(ret, xcb_get_property_value(reply), size);
-	memset(ret + size, 0, TEXT_BYTES + 1 - size);
-}
-
-/* what cannot be compared matches */
-static bool is_like(const char *pattern, const char *value)
-{
-	return fnmatch(pattern, value, FNM_CASEFOLD) != FNM_NOMATCH;
-}
-
-static bool class_matches(const struct said *said, const char *pattern)
-{
-	char class[TEXT_BYTES + 1];
-	size_t length;
-
-	if (!*pattern)
+	if (reply->type == mask->utf8_string || reply->type == XCB_ATOM_STRING)
 		return true;
-	text(said, ASK_CLASS, class);
-	length = strlen(class);
-	return said->reply[ASK_CLASS]->bytes_after > 0 || (*class && is_like(pattern, class)) ||
-		(length < TEXT_BYTES && class[length + 1] && is_like(pattern, class + length + 1));
+	for (int i = 0; i < size; i++)
+		if (bytes[i] == 0x1b || bytes[i] == 0x9b ||
+			(bytes[i] >= 0x80 && reply->type != mask->compound_text))
+			return false;
+	return true;
 }
 
-static bool title_matches(const struct said *said, int which, const char *pattern)
+static bool piece_matches(
+	const struct mask_x11 *mask, xcb_atom_t type, const char *piece, const char *pattern)
 {
-	char title[TEXT_BYTES + 1];
+	char latin1[2 * TEXT_BYTES + 1];
 
-	text(said, which, title);
-	return said->reply[which]->bytes_after > 0 || (*title && is_like(pattern, title));
+	if (type == mask->utf8_string)
+		return letters_match(mask->letters, pattern, piece);
+	/* some call STRING what is UTF-8: it may be either */
+	letters_from_latin1(latin1, piece);
+	return letters_match(mask->letters, pattern, latin1) ||
+		(letters_are_utf8(piece) && letters_match(mask->letters, pattern, piece));
 }
 
-static bool is_to_be_hidden(const struct hide_rules *rules, const struct said *said)
+/* One of the texts in a property, with 0 bytes between them. What cannot be read or is too long matches. */
+static bool text_matches(
+	const struct mask_x11 *mask, const xcb_get_property_reply_t *reply, const char *pattern)
 {
-	for (int i = 0; i < rules->window_count; i++) {
-		const struct hide_window *window = &rules->windows[i];
+	char text[TEXT_BYTES + 1] = "";
+	size_t size = (size_t)xcb_get_property_value_length(reply);
 
-		if (class_matches(said, window->class) &&
-			(!*window->title || title_matches(said, ASK_NAME, window->title) ||
-				title_matches(said, ASK_TITLE, window->title)))
+	if (size == 0 || reply->bytes_after > 0 || reply->format != 8 || !is_readable(mask, reply))
+		return size > 0;
+	memcpy(text, xcb_get_property_value(reply), size);
+	for (const char *piece = text; piece < text + size; piece += strlen(piece) + 1)
+		if (*piece && piece_matches(mask, reply->type, piece, pattern))
+			return true;
+	return false;
+}
+
+/* The title that desktops show is the one in UTF-8, where there is one (EWMH): it is the same as the other when that
+ * cannot be read. Otherwise each of them counts. */
+static bool title_matches(const struct mask_x11 *mask, const struct said *said, const char *pattern)
+{
+	const xcb_get_property_reply_t *name = said->reply[ASK_NAME],
+				       *title = said->reply[ASK_TITLE];
+	bool shown = title->type == mask->utf8_string && title->value_len > 0;
+
+	return text_matches(mask, title, pattern) ||
+		((!shown || is_readable(mask, name)) && text_matches(mask, name, pattern));
+}
+
+static bool is_to_be_hidden(const struct mask_x11 *mask, const struct said *said)
+{
+	for (int i = 0; i < mask->rules->window_count; i++) {
+		const struct hide_window *window = &mask->rules->windows[i];
+
+		if ((!*window->class ||
+			    text_matches(mask, said->reply[ASK_CLASS], window->class)) &&
+			(!*window->title || title_matches(mask, said, window->title)))
 			return true;
 	}
 	return false;
@@ -169,7 +190,7 @@ static void take(
 	if (is_client && !top->managed)
 		top->client = window;
 	top->managed |= is_client;
-	top->matches |= is_to_be_hidden(mask->rules, said);
+	top->matches |= is_to_be_hidden(mask, said);
 	if (!top->transient_for)
 		top->transient_for = number(said, ASK_TRANSIENT);
 	if (!top->leader)
@@ -198,10 +219,24 @@ static bool inspect_level(struct mask_x11 *mask, struct top *top, int from, int 
 			take(mask, top, top->inside[i], &said);
 		else if (i == 0)
 			there = false;
-		else
-			top->missed = true;
 	}
 	return there;
+}
+
+/* One of the window manager's own, as frames are, with windows in it, and none of them a client. */
+static bool is_empty_frame(struct mask_x11 *mask, const struct top *top)
+{
+	_autofree_ xcb_get_property_reply_t *reply = NULL;
+
+	if (top->managed || top->inside_count < 2)
+		return false;
+	reply = xcb_get_property_reply(mask->connection,
+		xcb_get_property(
+			mask->connection, 0, mask->root, mask->manager, XCB_ATOM_WINDOW, 0, 1),
+		NULL);
+	if (!reply || xcb_get_property_value_length(reply) != 4)
+		return false;
+	return ((*(const uint32_t *)xcb_get_property_value(reply) ^ top->id) & ~mask->id_mask) == 0;
 }
 
 int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
@@ -215,11 +250,10 @@ int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
 	top->client = top->inside[0] = top->id;
 	for (top->inside_count = to = 1; from < to && there; from = to, to = top->inside_count)
 		there = inspect_level(mask, top, from, to);
-	top->missed |= top->given && !top_has(top, top->given);
-	top->given = XCB_NONE;
 	/* a client may be in it that was not asked */
 	top->matches |= top->crowded && !top->managed;
 	top->known = there;
+	top->emptied = is_empty_frame(mask, top);
 	return xcb_connection_has_error(mask->connection) ? -EPIPE : 0;
 }
 
@@ -268,29 +302,39 @@ int mask_x11_find_focus(struct mask_x11 *mask, xcb_window_t *ret)
 
 /* ---- the beginning ---- */
 
+static int take_atom(struct mask_x11 *mask, const char *name, xcb_atom_t *ret)
+{
+	_autofree_ xcb_intern_atom_reply_t *reply = xcb_intern_atom_reply(mask->connection,
+		xcb_intern_atom(mask->connection, 0, (uint16_t)strlen(name), name), NULL);
+
+	if (!reply)
+		return -EPIPE;
+	*ret = reply->atom;
+	return 0;
+}
+
 static int take_atoms(struct mask_x11 *mask)
 {
-	static const char *const names[] = {[ASK_TITLE] = "_NET_WM_NAME",
-		[ASK_LEADER] = "WM_CLIENT_LEADER",
-		[ASK_PROCESS] = "_NET_WM_PID",
-		[ASK_STATE] = "WM_STATE"};
+	const struct {
+		const char *name;
+		xcb_atom_t *atom;
+	} wanted[] = {
+		{"_NET_WM_NAME", &mask->telling[ASK_TITLE]},
+		{"WM_CLIENT_LEADER", &mask->telling[ASK_LEADER]},
+		{"_NET_WM_PID", &mask->telling[ASK_PROCESS]},
+		{"WM_STATE", &mask->telling[ASK_STATE]},
+		{"UTF8_STRING", &mask->utf8_string},
+		{"COMPOUND_TEXT", &mask->compound_text},
+		{"_NET_SUPPORTING_WM_CHECK", &mask->manager},
+	};
+	int r = 0;
 
 	mask->telling[ASK_CLASS] = XCB_ATOM_WM_CLASS;
 	mask->telling[ASK_NAME] = XCB_ATOM_WM_NAME;
 	mask->telling[ASK_TRANSIENT] = XCB_ATOM_WM_TRANSIENT_FOR;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		_autofree_ xcb_intern_atom_reply_t *reply = NULL;
-
-		if (!names[i])
-			continue;
-		reply = xcb_intern_atom_reply(mask->connection,
-			xcb_intern_atom(mask->connection, 0, (uint16_t)strlen(names[i]), names[i]),
-			NULL);
-		if (!reply)
-			return -EPIPE;
-		mask->telling[i] = reply->atom;
-	}
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(wanted) && r == 0; i++)
+		r = take_atom(mask, wanted[i].name, wanted[i].atom);
+	return r;
 }
 
 int mask_x11_begin(struct mask_x11 *mask)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/mask_x11.h"
+#include "protocol/letters.h"
 
 #include <stdlib.h>
 
@@ -18,9 +19,8 @@ struct top {
 	bool known;                   /* what follows is true */
 	bool override, managed;
 	bool matches; /* a rule is for it */
+	bool emptied; /* a frame without a client */
 	bool crowded; /* there are more windows in it than were asked */
-	bool missed; /* one in it was gone before it was asked, and its pixels may still be there */
-	xcb_window_t given; /* what was last put into it, until that has been asked */
 	xcb_window_t client, transient_for, leader;
 	uint32_t process;
 	xcb_window_t inside[INSPECTED];
@@ -55,13 +55,17 @@ struct mask_x11 {
 	const struct hide_rules *rules;
 	const _Atomic bool *focused;
 	xcb_atom_t telling[TELLING]; /* properties that say what a window is */
+	xcb_atom_t utf8_string, compound_text, manager;
+	locale_t letters;
 
+	struct rect screen;
+	int64_t looked_ns;
 	struct top *tops;
 	size_t count, capacity;
 	struct trace traces[TRACES];
 	int trace_count;
 	xcb_window_t focus; /* child of the root that has it; only while it is hidden */
-	bool focus_lost;    /* it could not be found */
+	bool focus_lost;    /* it could not be found, or where it is shows nothing */
 	bool focused_seen;
 	bool lost; /* there was no memory for a window */
 	bool changed;

@@ -1,6 +1,7 @@
 #include "protocol/name.h"
 
 #include "protocol/base/log.h"
+#include "protocol/letters.h"
 #include "protocol/limits.h"
 
 #include <ctype.h>
@@ -40,26 +41,12 @@ bool utf8_is_control(uint32_t point)
 		(point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
 }
 
-static bool text_is_utf8(const char *text)
-{
-	uint32_t point;
-
-	while (*text) {
-		size_t length = utf8_take(text, &point);
-
-		if (length == 0)
-			return false;
-		text += length;
-	}
-	return true;
-}
-
 static bool field_is_utf8(const ProtobufCFieldDescriptor *field, const void *item)
 {
 	if (field->type == PROTOBUF_C_TYPE_STRING) {
 		const char *text = *(char *const *)item;
 
-		return !text || text_is_utf8(text);
+		return !text || letters_are_utf8(text);
 	}
 	return message_is_utf8(*(ProtobufCMessage *const *)item);
 }

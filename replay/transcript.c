@@ -2,17 +2,16 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/letters.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <wchar.h>
-#include <wctype.h>
 
 #define BLEEPED "[bleeped]"
 
@@ -297,15 +296,10 @@ struct search {
 	wchar_t *wanted;
 };
 
+/* ends of lines, and spaces that do not break, are spaces */
 static wchar_t fold(locale_t locale, uint32_t point)
 {
-	/* ends of lines, and spaces that do not break, are spaces */
-	if (point == '\n' || point == 0xa0)
-		return L' ';
-	if (point < 0x80 || !locale)
-		return point >= 'A' && point <= 'Z' ? (wchar_t)(point + 32) : (wchar_t)point;
-	/* by the capital: a letter may have two small ones */
-	return (wchar_t)towlower_l(towupper_l((wint_t)point, locale), locale);
+	return point == '\n' || point == 0xa0 ? L' ' : letters_fold(locale, point);
 }
 
 /* @return 0, -EINVAL when it is not UTF-8, or -ENOMEM */
@@ -339,7 +333,7 @@ int search_create(struct search **ret, const char *text)
 
 	if (!search)
 		return -ENOMEM;
-	search->locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	search->locale = letters_locale();
 	r = fold_text(&search->wanted, search->locale, text);
 	if (r < 0)
 		return r;

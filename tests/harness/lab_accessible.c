@@ -303,6 +303,7 @@ static bool place_window(struct accessible_lab *lab, struct application *applica
 		return false;
 	still = application->left == at->dst_x && application->top == at->dst_y &&
 		application->width == size->width && application->height == size->height;
+	application->window = window;
 	application->left = at->dst_x;
 	application->top = at->dst_y;
 	application->width = size->width;

@@ -16,6 +16,7 @@
 struct application {
 	struct child child;
 	const char *name; /* "GTK 3", "GTK 4", "Chromium" */
+	xcb_window_t window;
 	int left, top, width, height;
 };
 

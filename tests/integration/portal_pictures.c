@@ -17,14 +17,14 @@ static void shows(enum spa_video_format format, int padding, bool unsealed)
 	if (!scene_begin(&scene))
 		return;
 	expect(scene.canvas->width == 320 && scene.canvas->height == 200);
-	expect(wrong_pixels(&scene, 0, 0) == 0);
+	expect(scene_wrong_pixels(&scene, 0, 0) == 0);
 	/* and nothing more until something changes */
-	expect(wait_for(&scene, SHORT_NS) == 0);
+	expect(scene_wait(&scene, SHORT_NS) == 0);
 	video_paint(&scene.video, &(struct rect){100, 50, 30, 20}, 2);
 	check(video_show(&scene.video, SOON_NS));
-	check(wait_for(&scene, SOON_NS) == 1);
-	check(grab(&scene) == 0);
-	expect(wrong_pixels(&scene, 0, 0) == 0);
+	check(scene_wait(&scene, SOON_NS) == 1);
+	check(scene_grab(&scene) == 0);
+	expect(scene_wrong_pixels(&scene, 0, 0) == 0);
 	expect(areas_pixels(&scene.canvas->changed) == 600);
 	scene_finish(&scene);
 }
@@ -59,10 +59,10 @@ static void memory_that_goes_away_ends_nobody(void)
 		scene.video.said.damage[scene.video.said.damage_count++] = *rect;
 		scene.video.said.taken_away = taken;
 		check(video_show(&scene.video, SOON_NS));
-		check(wait_for(&scene, SOON_NS) == 1);
-		expect(grab(&scene) == (taken ? -EAGAIN : 0));
+		check(scene_wait(&scene, SOON_NS) == 1);
+		expect(scene_grab(&scene) == (taken ? -EAGAIN : 0));
 		/* what was not there is not waited for, and not forgotten */
-		expect(taken ? wait_for(&scene, 0) == 0 : wrong_pixels(&scene, 0, 0) == 0);
+		expect(taken ? scene_wait(&scene, 0) == 0 : scene_wrong_pixels(&scene, 0, 0) == 0);
 	}
 	scene_finish(&scene);
 }

@@ -6,12 +6,15 @@
 
 #include "capture/grabber.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
+#include "replay/frames.h"
 #include "replay/info.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -397,6 +400,96 @@ static void recorder_takes_the_output(void)
 	lab_wayland_end(&lab);
 }
 
+/* ---- what is hidden ---- */
+
+#define HIDDEN_GREY 0x6e
+
+/* in the window, which is noise; the screen is on its side and upside down in between */
+static const struct rect hidden_place = {151, 83, 117, 91}, open_place = {300, 100, 80, 80};
+
+static void start_hiding(struct daemon_child *daemon, char session[21])
+{
+	static const char study[] =
+		"study: Hidden\nscreen: {hide: [{x: 151, y: 83, width: 117, height: 91}]}\n";
+	_autofree_ char *path = temporary_path("hidden.yaml"), *output = NULL;
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	check(io_write_all(fd, study, strlen(study)) == 0);
+	check(daemon_command(daemon, &output, "start", "--study", path, "--participant", "P01",
+		      "--consent", "paper", NULL) == 0);
+	check(strlen(output) == 21);
+	snprintf(session, 21, "%s", output);
+}
+
+/* @return how far a pixel of a place is from the grey at most, in any of its colours */
+static int worst_deviation(const struct frame *frame, const struct rect *area)
+{
+	int worst = 0;
+
+	for (int y = area->y; y < area->y + area->height; y++)
+		for (int x = area->x; x < area->x + area->width; x++)
+			for (int c = 0; c < 3; c++) {
+				int off = frame->pixels[y * frame->stride_bytes + 4 * x + c] -
+					HIDDEN_GREY;
+
+				worst = abs(off) > worst ? abs(off) : worst;
+			}
+	return worst;
+}
+
+/* of noise the coder carries something over the edge */
+#define EDGE_PX 16
+
+static void hidden_places_stay_on_turned_outputs(void)
+{
+	const struct rect inside = {hidden_place.x + EDGE_PX, hidden_place.y + EDGE_PX,
+		hidden_place.width - 2 * EDGE_PX, hidden_place.height - 2 * EDGE_PX};
+	static const char *const options[] = {"--input", "none", NULL};
+	static const char *const turns[] = {"90", "flipped-180", "normal"};
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(frames) struct frames *frames = NULL;
+	struct daemon_child daemon;
+	struct lab_wayland lab;
+	struct frame frame;
+	int pictures = 0, sides = 0, worst = 0, control = 255;
+	char id[21], command[80];
+
+	if (!start(&lab))
+		return;
+	lab_window_open(&lab);
+	unsetenv("DISPLAY");
+	daemon_start(&daemon, temporary_folder(), options);
+	start_hiding(&daemon, id);
+	for (uint32_t i = 0; i <= ARRAY_SIZE(turns); i++) {
+		for (uint32_t k = 0; k < 5; k++) {
+			lab_window_paint(&lab, 10 * i + k + 1, 0, 0, 300, 200);
+			sleep_ms(80);
+		}
+		if (i == ARRAY_SIZE(turns))
+			break;
+		snprintf(command, sizeof(command), "output HEADLESS-1 transform %s", turns[i]);
+		check(lab_wayland_say(&lab, command));
+	}
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	lab_wayland_end(&lab);
+	session = daemon_session(&daemon, id);
+	check(frames_create(&frames, session->reader, NULL) == 0);
+	while (frames_next(frames, &frame) > 0) {
+		int off = worst_deviation(&frame, &inside);
+
+		pictures++;
+		sides += frame.width == 720 && frame.height == 1280;
+		worst = off > worst ? off : worst;
+		off = worst_deviation(&frame, &open_place);
+		control = off < control ? off : control;
+	}
+	printf("# %d pictures, %d on its side: hidden pixels are up to %d off, those beside at least %d\n",
+		pictures, sides, worst, control);
+	expect(sides >= 2 && pictures - sides >= 4);
+	expect(worst < 40 && control > 60);
+}
+
 static void doctor_sees_the_session(void)
 {
 	_autofree_ char *good = NULL, *other = NULL;
@@ -425,6 +518,8 @@ static const struct test tests[] = {
 		output_of_a_name},
 	{"the recorder and the doctor take the output of a name", recorder_takes_the_output},
 	{"a session is recorded, and ends with the compositor", sessions_are_recorded},
+	{"a hidden place is in no picture, also while the output is turned",
+		hidden_places_stay_on_turned_outputs},
 	{"the doctor sees the session", doctor_sees_the_session},
 };
 

@@ -1,0 +1,397 @@
+/* Which windows of a real X server are hidden. */
+
+#include "tests/harness/desktop.h"
+#include "tests/harness/helpers.h"
+
+#include "capture/mask_x11.h"
+#include "protocol/base/clock.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WIDTH = 640, HEIGHT = 480 };
+
+static const struct rect screen = {0, 0, WIDTH, HEIGHT};
+static const struct rect place = {100, 80, 200, 150};
+
+/* ---- a mask, and windows ---- */
+
+struct lab {
+	struct desktop desktop;
+	xcb_connection_t *connection; /* the mask's */
+	struct hide_rules rules;
+	_Atomic bool focused;
+	struct mask_x11 *mask;
+};
+
+static bool lab_start(struct lab *lab, const struct hide_rules *rules)
+{
+	*lab = (struct lab){.rules = *rules};
+	if (!desktop_start(&lab->desktop, WIDTH, HEIGHT)) {
+		skip_test("no Xvfb");
+		return false;
+	}
+	lab->connection = xcb_connect(lab->desktop.display, NULL);
+	check(mask_x11_create(&lab->mask, lab->connection, lab->desktop.screen->root, &lab->rules,
+		      &lab->focused) == 0);
+	return true;
+}
+
+/* places are hidden for a while: a new mask knows nothing of them */
+static void begin_anew(struct lab *lab)
+{
+	mask_x11_destroy(steal_ptr(lab->mask));
+	check(mask_x11_create(&lab->mask, lab->connection, lab->desktop.screen->root, &lab->rules,
+		      &lab->focused) == 0);
+}
+
+static void lab_end(struct lab *lab)
+{
+	mask_x11_destroy(lab->mask);
+	xcb_disconnect(lab->connection);
+	desktop_end(&lab->desktop);
+}
+
+static void sync_with(xcb_connection_t *connection)
+{
+	free(xcb_get_input_focus_reply(connection, xcb_get_input_focus(connection), NULL));
+}
+
+static void take_events(struct lab *lab)
+{
+	xcb_generic_event_t *event;
+
+	while ((event = xcb_poll_for_event(lab->connection))) {
+		mask_x11_event(lab->mask, event);
+		free(event);
+	}
+}
+
+/* as the grabber does it, when what the test has done is done */
+static struct areas look(struct lab *lab)
+{
+	struct areas hidden;
+	int settled = 0;
+
+	sync_with(lab->desktop.connection);
+	sync_with(lab->connection);
+	take_events(lab);
+	for (int i = 0; i < 10 && settled == 0; i++) {
+		check(mask_x11_look(lab->mask, &screen) == 0);
+		sync_with(lab->connection); /* the copy */
+		take_events(lab);
+		settled = mask_x11_settle(lab->mask);
+	}
+	check(settled == 1);
+	mask_x11_take(lab->mask, &hidden);
+	return hidden;
+}
+
+static xcb_window_t make_window(struct lab *lab, const struct rect *at, uint16_t class)
+{
+	xcb_window_t window = xcb_generate_id(lab->desktop.connection);
+
+	xcb_create_window(lab->desktop.connection, XCB_COPY_FROM_PARENT, window,
+		lab->desktop.screen->root, (int16_t)at->x, (int16_t)at->y, (uint16_t)at->width,
+		(uint16_t)at->height, 0, class, XCB_COPY_FROM_PARENT, 0, NULL);
+	return window;
+}
+
+static xcb_atom_t atom(struct lab *lab, const char *name)
+{
+	xcb_connection_t *c = lab->desktop.connection;
+	_autofree_ xcb_intern_atom_reply_t *reply =
+		xcb_intern_atom_reply(c, xcb_intern_atom(c, 0, (uint16_t)strlen(name), name), NULL);
+
+	check(reply != NULL);
+	return reply->atom;
+}
+
+static void set(struct lab *lab, xcb_window_t window, const char *property, const char *type,
+	const char *value, size_t size)
+{
+	xcb_change_property(lab->desktop.connection, XCB_PROP_MODE_REPLACE, window,
+		atom(lab, property), atom(lab, type), 8, (uint32_t)size, value);
+}
+
+/* ---- letters ---- */
+
+struct said {
+	const char *class, *title; /* the rule */
+	const char *property, *type, *value;
+	bool hidden;
+};
+
+#define UTF8  "UTF8_STRING"
+#define NAME  "WM_NAME"
+#define TITLE "_NET_WM_NAME"
+
+static const struct said cases[] = {
+	{"", "*überweisung*", TITLE, UTF8, "Meine ÜBERWEISUNG", true},
+	{"", "*ÜBERWEISUNG*", TITLE, UTF8, "meine überweisung", true},
+	{"", "*überweisung*", NAME, UTF8, "Meine ÜBERWEISUNG", true},
+	{"", "*überweisung*", TITLE, UTF8, "Notizen", false},
+	{"", "M?ller", TITLE, UTF8, "Müller", true},
+	{"", "M?ller", TITLE, UTF8, "Mueller", false},
+	{"", "*[äöü]*", TITLE, UTF8, "GRÖSSE", true},
+	{"", "*[äöü]*", TITLE, UTF8, "Größe", true},
+	{"", "*пароль*", TITLE, UTF8, "Новый ПАРОЛЬ", true},
+	{"", "*πασ*", TITLE, UTF8, "ΚΩΔΙΚΟΠΑΣ", true},
+	{"", "*κωδικός", TITLE, UTF8, "ΚΩΔΙΚΌΣ", true}, /* the Σ at an end is ς */
+	{"", "[[:upper:]]*", TITLE, UTF8, "Überweisung", true},
+	{"", "*\\**", TITLE, UTF8, "5 * 3", true},
+	{"", "*\\**", TITLE, UTF8, "5 + 3", false},
+	/* Latin-1, or what is called so */
+	{"", "*überweisung*", NAME, "STRING",
+		"Meine \xdc"
+		"BERWEISUNG",
+		true},
+	{"", "M?ller", NAME, "STRING", "M\xfcller", true},
+	{"", "M?ller", NAME, "STRING", "Müller", true},
+	{"", "M?ller", NAME, "STRING", "Miller & Co", false},
+	{"", "*überweisung*", NAME, "STRING", "Notizen \xfc", false},
+	/* Compound Text, whose beginning is Latin-1 */
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT",
+		"Meine \xdc"
+		"BERWEISUNG",
+		true},
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT", "Notizen", false},
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT", "\x1b-L\xbf\xd0\xe0\xde\xdb\xec", true},
+	{"", "*überweisung*", NAME, "COMPOUND_TEXT",
+		"\x9b"
+		"2]Notizen",
+		true},
+	/* what nobody can read */
+	{"", "*überweisung*", TITLE, UTF8, "Notizen \xfc", true},
+	{"", "*überweisung*", TITLE, UTF8, "\xc0\xafNotizen", true},
+	{"", "*überweisung*", NAME, "CARDINAL", "Notizen \xfc", true},
+	{"", "*überweisung*", NAME, "CARDINAL", "Notizen", false},
+	/* classes */
+	{"schlüssel*", "", "WM_CLASS", "STRING", "SCHL\xdcSSELBUND", true},
+	{"schlüssel*", "", "WM_CLASS", "STRING", "SCHLÜSSELBUND", true},
+	{"schlüssel*", "", "WM_CLASS", UTF8, "SCHLÜSSELBUND", true},
+	{"schlüssel*", "", "WM_CLASS", UTF8, "\xdcNotizen", true},
+	{"schlüssel*", "", "WM_CLASS", "STRING", "\xdcNotizen", false},
+};
+
+static bool is_hidden(const struct areas *areas)
+{
+	return areas_have(areas, place.x, place.y) &&
+		areas_have(areas, place.x + place.width - 1, place.y + place.height - 1);
+}
+
+static void letters_have_cases(void)
+{
+	struct lab lab;
+
+	if (!lab_start(&lab, &(struct hide_rules){.window_count = 1}))
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct said *said = &cases[i];
+		xcb_window_t window = make_window(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+		struct areas hidden;
+
+		lab.rules.windows[0] = (struct hide_window){said->class, said->title};
+		set(&lab, window, said->property, said->type, said->value, strlen(said->value));
+		xcb_map_window(lab.desktop.connection, window);
+		hidden = look(&lab);
+		if (is_hidden(&hidden) != said->hidden)
+			printf("# case %zu: %s%s\n", i, said->class, said->title);
+		expect(is_hidden(&hidden) == said->hidden);
+		expect(said->hidden || hidden.count == 0);
+		xcb_destroy_window(lab.desktop.connection, window);
+		begin_anew(&lab);
+	}
+	lab_end(&lab);
+}
+
+/* the second text of a class, both titles */
+static void each_text_counts(void)
+{
+	static const char class[] = "notes\0SCHL\xdcSSEL";
+	struct lab lab;
+	struct areas hidden;
+	xcb_window_t first, second, third;
+
+	if (!lab_start(&lab,
+		    &(struct hide_rules){
+			    .windows = {{"schlüssel", ""}, {"", "*geheim*"}}, .window_count = 2}))
+		return;
+	first = make_window(&lab, &(struct rect){0, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	second = make_window(&lab, &(struct rect){100, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	third = make_window(&lab, &(struct rect){200, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	set(&lab, first, "WM_CLASS", "STRING", class, sizeof(class));
+	set(&lab, second, TITLE, UTF8, "Notizen", 7);
+	set(&lab, second, NAME, "STRING", "Ganz GEHEIM", 11);
+	/* the title that is shown can be read, the other is the same */
+	set(&lab, third, TITLE, UTF8, "пароль", strlen("пароль"));
+	set(&lab, third, NAME, "COMPOUND_TEXT", "\x1b-L\xdf\xd0\xe0\xde\xdb\xec", 9);
+	xcb_map_window(lab.desktop.connection, first);
+	xcb_map_window(lab.desktop.connection, second);
+	xcb_map_window(lab.desktop.connection, third);
+	hidden = look(&lab);
+	expect(areas_have(&hidden, 10, 10) && areas_have(&hidden, 110, 10));
+	expect(!areas_have(&hidden, 210, 10));
+	set(&lab, third, TITLE, UTF8, "Ganz geheim: пароль", strlen("Ganz geheim: пароль"));
+	hidden = look(&lab);
+	expect(areas_have(&hidden, 210, 10));
+	lab_end(&lab);
+}
+
+/* ---- frames ---- */
+
+/* The window manager comes to it later; the mask has not seen the window. */
+static void frames_of_windows_that_are_gone_are_hidden(void)
+{
+	struct lab lab;
+	struct child manager;
+	struct areas hidden;
+	xcb_window_t window;
+
+	if (!has_program("openbox")) {
+		skip_test("no openbox");
+		return;
+	}
+	if (!lab_start(
+		    &lab, &(struct hide_rules){.windows = {{"", "*secret*"}}, .window_count = 1}))
+		return;
+	manager = start_child("openbox", NULL);
+	sleep_ms(700);
+	window = make_window(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	set(&lab, window, NAME, "STRING", "secret", 6);
+	xcb_map_window(lab.desktop.connection, window);
+	sync_with(lab.desktop.connection);
+	for (int i = 0; i < 100 && look(&lab).count == 0; i++)
+		sleep_ms(20);
+	sleep_ms(300);
+	kill(manager.pid, SIGSTOP);
+	xcb_destroy_window(lab.desktop.connection, window);
+	sync_with(lab.desktop.connection);
+	begin_anew(&lab);
+	hidden = look(&lab);
+	expect(hidden.count > 0);
+	kill(manager.pid, SIGCONT);
+	end_child(&manager, SIGTERM);
+	lab_end(&lab);
+}
+
+/* ---- passwords ---- */
+
+static xcb_window_t show(struct lab *lab, const struct rect *at, uint16_t class)
+{
+	xcb_window_t window = make_window(lab, at, class);
+
+	xcb_map_window(lab->desktop.connection, window);
+	return window;
+}
+
+static void focus(struct lab *lab, xcb_window_t window)
+{
+	xcb_set_input_focus(
+		lab->desktop.connection, XCB_INPUT_FOCUS_NONE, window, XCB_CURRENT_TIME);
+}
+
+/* @return whether that is hidden, and nothing else */
+static bool hides_just(const struct areas *hidden, const struct rect *wanted)
+{
+	for (int y = 0; y < HEIGHT; y += 3)
+		for (int x = 0; x < WIDTH; x += 3) {
+			bool inside = x >= wanted->x && x < wanted->x + wanted->width &&
+				y >= wanted->y && y < wanted->y + wanted->height;
+
+			if (areas_have(hidden, x, y) != inside)
+				return false;
+		}
+	return true;
+}
+
+static bool focus_hides(struct lab *lab, xcb_window_t window, const struct rect *wanted)
+{
+	struct areas hidden;
+
+	begin_anew(lab);
+	focus(lab, window);
+	hidden = look(lab);
+	return hides_just(&hidden, wanted);
+}
+
+static void unknown_focus_hides_all(void)
+{
+	static const struct rect nothing = {0, 0, 0, 0}, away = {-300, 0, 200, 100},
+				 edge = {-100, 300, 200, 100}, speck = {WIDTH - 5, 0, 90, 90};
+	struct lab lab;
+	xcb_window_t window, input, outside, half, corner;
+
+	if (!lab_start(&lab, &(struct hide_rules){.passwords = true}))
+		return;
+	window = show(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	input = show(&lab, &(struct rect){20, 20, 30, 30}, XCB_WINDOW_CLASS_INPUT_ONLY);
+	outside = show(&lab, &away, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	half = show(&lab, &edge, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	corner = show(&lab, &speck, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	desktop_fake(&lab.desktop, XCB_MOTION_NOTIFY, 0, WIDTH / 2, HEIGHT - 20);
+	expect(focus_hides(&lab, window, &nothing));
+	lab.focused = true;
+	expect(focus_hides(&lab, window, &place));
+	expect(focus_hides(&lab, half, &edge));
+	expect(focus_hides(&lab, XCB_NONE, &screen));
+	expect(focus_hides(&lab, XCB_INPUT_FOCUS_POINTER_ROOT, &screen));
+	expect(focus_hides(&lab, lab.desktop.screen->root, &screen));
+	expect(focus_hides(&lab, input, &screen));
+	expect(focus_hides(&lab, outside, &screen));
+	expect(focus_hides(&lab, corner, &screen));
+	desktop_fake(&lab.desktop, XCB_MOTION_NOTIFY, 0, place.x + 9, place.y + 9);
+	expect(focus_hides(&lab, XCB_INPUT_FOCUS_POINTER_ROOT, &place));
+	desktop_fake(&lab.desktop, XCB_MOTION_NOTIFY, 0, 25, 25);
+	expect(focus_hides(&lab, XCB_INPUT_FOCUS_POINTER_ROOT, &screen));
+	lab.focused = false;
+	expect(focus_hides(&lab, XCB_NONE, &nothing));
+	lab_end(&lab);
+}
+
+/* It is looked for again without an event, and a compositor may still show what had it. */
+static void focus_that_comes_back_is_found(void)
+{
+	struct lab lab;
+	struct areas hidden;
+	xcb_window_t window;
+	int64_t due_ns;
+
+	if (!lab_start(&lab, &(struct hide_rules){.passwords = true}))
+		return;
+	lab.focused = true;
+	window = show(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	focus(&lab, XCB_NONE);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &screen));
+	due_ns = mask_x11_due_ns(lab.mask) - clock_now_ns();
+	expect(due_ns < 100 * NS_PER_MS);
+	focus(&lab, window);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &screen));
+	due_ns = mask_x11_due_ns(lab.mask) - clock_now_ns();
+	expect(due_ns < NS_PER_S);
+	sleep_ms(600);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &place));
+	expect(mask_x11_due_ns(lab.mask) == INT64_MAX);
+	lab_end(&lab);
+}
+
+static const struct test tests[] = {
+	{"titles and classes are compared without case, in all scripts and encodings",
+		letters_have_cases},
+	{"each text of a class counts, and each title that can be read", each_text_counts},
+	{"what is left in a frame of a window that is gone is hidden",
+		frames_of_windows_that_are_gone_are_hidden},
+	{"all is hidden while the field that has the focus may be anywhere",
+		unknown_focus_hides_all},
+	{"a focus that comes back is found", focus_that_comes_back_is_found},
+};
+
+int main(void)
+{
+	return RUN_TESTS("mask_x11", tests);
+}
