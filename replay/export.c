@@ -263,8 +263,10 @@ static int take_picture(struct export *export, const struct reader_message *mess
 		return 0; /* reading has told it */
 	if (pts <= export->last_video)
 		pts = export->last_video + 1;
-	if (message->time_ns == export->newest_ns && ms_of(export, export->end_ns) > pts)
-		duration = ms_of(export, export->end_ns) - pts;
+	/* one that lasts no time is no picture of an MP4 */
+	if (message->time_ns == export->newest_ns)
+		duration = ms_of(export, export->end_ns) > pts ? ms_of(export, export->end_ns) - pts
+							       : 1;
 	export->is_key |= export->last_video < 0;
 	r = export_write(export, export->video, pts, duration, video->data.data, video->data.len);
 	foxglove__compressed_video__free_unpacked(video, NULL);
