@@ -300,7 +300,7 @@ check-asan check-tsan:
 check-coverage:
 	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=coverage tests
 	@find build/coverage -name '*.gcda' -delete
-	@UXREC_BUILD=build/coverage tests/run $(wildcard tests/unit/session_file.c tests/unit/crash.c tests/unit/faults.c \
+	@UXREC_BUILD=build/coverage tests/run $(wildcard tests/unit/session_file.c tests/unit/copy.c tests/unit/crash.c tests/unit/faults.c \
 		tests/unit/annotations.c tests/integration/mcap.test.mjs)
 	@tests/coverage build/coverage protocol
 

@@ -42,6 +42,7 @@ struct recorder {
 	bool dropping; /* pictures, until the next keyframe */
 	uint64_t dropped;
 	int64_t dropped_from_ns;
+	struct packet *mark; /* of the keyframe that comes next */
 };
 
 /* ---- pushing: any thread ---- */
@@ -114,6 +115,43 @@ static void end_drops(struct recorder *recorder)
 		push_drops(recorder, from_ns, clock_now_ns(), dropped);
 }
 
+static struct packet *change_mark(struct recorder *recorder, struct packet *mark)
+{
+	struct packet *before;
+
+	pthread_mutex_lock(&recorder->drop_lock);
+	before = recorder->mark;
+	recorder->mark = mark;
+	pthread_mutex_unlock(&recorder->drop_lock);
+	return before;
+}
+
+/* takes the packet over */
+static int enqueue(struct recorder *recorder, struct packet *packet, bool force)
+{
+	int r = queue_push(recorder->queue, packet, packet->size_bytes, force);
+
+	if (r < 0)
+		packet_unref(packet);
+	return r;
+}
+
+/* A mark without its keyframe would be a place where nobody can begin: both fit, or both go. */
+static void push_picture(struct recorder *recorder, struct packet *packet)
+{
+	_packet_unref_ struct packet *mark =
+		packet->flags & PACKET_KEYFRAME ? change_mark(recorder, NULL) : NULL;
+	bool fits = queue_weight(recorder->queue) + packet->size_bytes <= QUEUE_BYTES;
+
+	if (drops(recorder, packet, !fits)) {
+		packet_unref(packet);
+		return;
+	}
+	if (mark)
+		enqueue(recorder, steal_ptr(mark), true);
+	enqueue(recorder, packet, true);
+}
+
 /*
  * What does not fit is never input or a tag: pictures go, all until the next keyframe, and a gap
  * says how many.
@@ -121,18 +159,13 @@ static void end_drops(struct recorder *recorder)
 static void sink_push(struct packet_sink *sink, struct packet *packet)
 {
 	struct recorder *recorder = (struct recorder *)sink;
-	bool picture = channel_is_picture(packet->channel);
-	int r;
 
-	if (picture && drops(recorder, packet, false)) {
-		packet_unref(packet);
-		return;
-	}
-	r = queue_push(recorder->queue, packet, packet->size_bytes, !picture);
-	if (r == -ENOBUFS)
-		drops(recorder, packet, true);
-	if (r < 0)
-		packet_unref(packet);
+	if (channel_is_picture(packet->channel))
+		push_picture(recorder, packet);
+	else if (packet->channel == CHANNEL_SCREEN_KEYFRAMES)
+		packet_unref(change_mark(recorder, packet));
+	else
+		enqueue(recorder, packet, true);
 }
 
 int recorder_push(struct recorder *recorder, uint16_t channel, int64_t time_ns,
@@ -346,6 +379,7 @@ void recorder_destroy(struct recorder *recorder)
 		return;
 	recorder_finish(recorder);
 	segments_destroy(recorder->segments);
+	packet_unref(recorder->mark);
 	queue_destroy(recorder->queue);
 	pthread_mutex_destroy(&recorder->drop_lock);
 	free(recorder);

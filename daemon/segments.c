@@ -114,11 +114,14 @@ static void drop_pictures(struct segments *segments)
 {
 	int64_t from_ns = 0, to_ns = 0;
 	uint64_t count = 0, until = 0;
+	struct packet **mark = NULL;
 
 	for (size_t i = 0; i < segments->held_count; i++) {
 		struct packet **place = held_at(segments, i), *packet = *place;
 		bool picture = packet && channel_is_picture(packet->channel);
 
+		if (packet && packet->channel == CHANNEL_SCREEN_KEYFRAMES)
+			mark = place;
 		if (!picture)
 			continue;
 		if (count > 0 && (packet->flags & PACKET_KEYFRAME) &&
@@ -127,6 +130,9 @@ static void drop_pictures(struct segments *segments)
 		from_ns = count++ ? from_ns : packet->time_ns;
 		to_ns = packet->time_ns;
 		until = segments->held_number + i + 1;
+		/* nobody can begin at a keyframe that is gone */
+		if (mark && packet->flags & PACKET_KEYFRAME)
+			let_go(segments, steal_ptr(mark));
 		let_go(segments, place);
 	}
 	if (count > 0 && !segments->writer) {

@@ -96,6 +96,30 @@ static int copy_state(
 	return 0;
 }
 
+/* @return 1, 0, or a negative errno */
+static int is_left_out(struct session_reader *reader, const struct session_copy_options *options,
+	const struct reader_message *message)
+{
+	int64_t shown_ns = INT64_MIN;
+	int r = 0;
+
+	if (options->to_ns != INT64_MAX)
+		r = session_reader_shown_until(reader, message, &shown_ns);
+	if (r == 0 && shown_ns >= options->to_ns)
+		return 1;
+	return r == 0 && options->leave_out ? options->leave_out(options->user, message) : r;
+}
+
+static int append(struct session_writer *writer, const struct reader_message *message)
+{
+	int r = session_writer_append_record(writer, message->record);
+
+	if (r != -EINVAL)
+		return r;
+	r = declare(writer, message->channel);
+	return r < 0 ? r : session_writer_append_record(writer, message->record);
+}
+
 static int copy_messages(struct session_writer *writer, struct session_reader *reader,
 	const struct session_copy_options *options, int64_t from_ns)
 {
@@ -105,15 +129,13 @@ static int copy_messages(struct session_writer *writer, struct session_reader *r
 	int r = session_cursor_create(&cursor, reader, from_ns, options->to_ns, 0);
 
 	while (r == 0 && (r = session_cursor_next(cursor, &message)) > 0) {
-		r = 0;
-		if (options->leave_out && options->leave_out(options->user, &message))
+		r = is_left_out(reader, options, &message);
+		if (r > 0) {
+			r = 0;
 			continue;
-		r = session_writer_append_record(writer, message.record);
-		if (r == -EINVAL) {
-			r = declare(writer, message.channel);
-			if (r == 0)
-				r = session_writer_append_record(writer, message.record);
 		}
+		if (r == 0)
+			r = append(writer, &message);
 		if (++count % PROGRESS_MESSAGES == 0 && options->progress)
 			options->progress(options->user, message.time_ns);
 	}
@@ -159,13 +181,14 @@ int session_copy(struct session_reader *reader, const char *path,
 
 struct erase {
 	const struct session_erase_options *options;
+	struct session_reader *reader;
 	int64_t gap_from_ns, gap_to_ns; /* what went */
 	bool waits_for_keyframe;
 	uint64_t count;
 	uint32_t gap_sequence;
 };
 
-/* How long what a message tells may last: of pictures, until the next one; they are another matter. */
+/* How long what a message tells may last; pictures are another matter. */
 static int64_t span_of(uint16_t known)
 {
 	switch (known) {
@@ -183,39 +206,56 @@ static int64_t span_of(uint16_t known)
 	}
 }
 
-/* pictures are made of those before them: without these they wait for the next keyframe */
-static bool is_gone(struct erase *erase, const struct reader_message *message)
+/* @return 1, 0, or a negative errno */
+static int is_inside(struct erase *erase, const struct reader_message *message)
 {
 	const struct session_erase_options *options = erase->options;
-	uint16_t known = message->channel->known;
-	bool inside = message->time_ns + span_of(known) > options->from_ns &&
-		message->time_ns < options->to_ns;
+	int64_t last_ns = message->time_ns + span_of(message->channel->known) - 1;
+	int r = 0;
 
+	if (message->time_ns >= options->to_ns)
+		return 0;
+	if (last_ns < options->from_ns)
+		r = session_reader_shown_until(erase->reader, message, &last_ns);
+	return r < 0 ? r : last_ns >= options->from_ns;
+}
+
+/* pictures are made of those before them: without these they wait for the next keyframe */
+static int is_gone(struct erase *erase, const struct reader_message *message)
+{
+	uint16_t known = message->channel->known;
+	int inside = is_inside(erase, message);
+
+	if (inside < 0)
+		return inside;
 	if (known == CHANNEL_SCREEN_KEYFRAMES && !inside) {
 		erase->waits_for_keyframe = false;
 	} else if (channel_is_picture(known)) {
-		erase->waits_for_keyframe |= inside;
+		erase->waits_for_keyframe |= inside > 0;
 		return erase->waits_for_keyframe;
 	}
 	return inside;
 }
 
-static bool leave_out(void *user, const struct reader_message *message)
+static int leave_out(void *user, const struct reader_message *message)
 {
 	struct erase *erase = user;
 	const struct channel_kind *kind = channel_kind_get(message->channel->known);
+	int r;
 
 	if (message->channel->known == CHANNEL_GAPS && message->sequence >= erase->gap_sequence)
 		erase->gap_sequence = message->sequence + 1;
-	if (!kind || !(erase->options->modalities >> kind->modality & 1) ||
-		!is_gone(erase, message))
-		return false;
+	if (!kind || !(erase->options->modalities >> kind->modality & 1))
+		return 0;
+	r = is_gone(erase, message);
+	if (r <= 0)
+		return r;
 	erase->count++;
 	if (message->time_ns < erase->gap_from_ns)
 		erase->gap_from_ns = message->time_ns;
 	if (message->time_ns >= erase->gap_to_ns)
 		erase->gap_to_ns = message->time_ns + 1;
-	return true;
+	return 1;
 }
 
 static int add_gap(void *user, struct session_writer *writer)
@@ -388,6 +428,7 @@ int session_erase(const char *folder, const struct session_erase_options *option
 	if (r < 0)
 		return error_set(reterr, r, "%s: %s", folder,
 			r == -EBUSY ? "it is being recorded: end the session first" : strerror(-r));
+	erase.reader = reader;
 	r = make_erased(reader, folder, &erase, erased, reterr);
 	if (r == 0)
 		r = put_in_place(folder, erased, reterr);

@@ -8,10 +8,11 @@
 
 struct session_copy_options {
 	/* [from, to): session times; INT64_MIN and INT64_MAX: all of it. A part begins with the
-	 * newest keyframe at or before `from`, and with what is latched there. */
+	 * newest keyframe at or before `from`, and with what is latched there; pictures that were copied
+	 * at or after `to` are not in it, though they begin before. */
 	int64_t from_ns, to_ns;
-	/* Which messages to leave out; may be NULL. */
-	bool (*leave_out)(void *user, const struct reader_message *message);
+	/* Which messages to leave out: 1, 0, or a negative errno that ends it. May be NULL. */
+	int (*leave_out)(void *user, const struct reader_message *message);
 	/* Called once with the writer, after all messages: to add some. May be NULL. */
 	int (*add)(void *user, struct session_writer *writer);
 	/* Called now and then with the time that was reached; may be NULL. */
@@ -53,8 +54,9 @@ struct session_erase_options {
 
 /**
  * Take a span out of a session's recording, for good: all segments and logs become one new file
- * without it, with a gap in its place. Batches that reach into the span go whole, and pictures up to
- * the next keyframe, because they are made of those that went.
+ * without it, with a gap in its place. Batches that reach into the span go whole. So do pictures: one that
+ * begins before the span and was copied in it shows what was drawn in it. Those up to the next keyframe go too,
+ * because they are made of those that went.
  *
  * @param folder   the session's; its annotations stay as they are
  * @param ret_gap  the span that is gone: at least what was asked for

@@ -136,6 +136,16 @@ bool session_reader_disk_failed(const struct session_reader *reader);
 int session_reader_latest(struct session_reader *reader, const struct reader_channel *channel,
 	int64_t at_ns, struct reader_message *ret);
 
+/**
+ * Until when a message tells of the screen: what is drawn between the first change and the copy is in the picture.
+ * The mark of a keyframe stands for its picture.
+ *
+ * @param message  of any channel; others than these tell of their own time
+ * @return 0, or a negative errno
+ */
+int session_reader_shown_until(
+	struct session_reader *reader, const struct reader_message *message, int64_t *ret_ns);
+
 /** Messages of a span in the order of their times, merged over overlapping chunks. */
 struct session_cursor;
 

@@ -333,6 +333,29 @@ int session_reader_latest(struct session_reader *reader, const struct reader_cha
 	return 1;
 }
 
+static int64_t copied_ns(const struct reader_message *picture)
+{
+	return picture->publish_ns > picture->time_ns ? picture->publish_ns : picture->time_ns;
+}
+
+int session_reader_shown_until(
+	struct session_reader *reader, const struct reader_message *message, int64_t *ret_ns)
+{
+	const struct reader_channel *pictures = session_reader_find(reader, CHANNEL_SCREEN);
+	struct reader_message picture;
+	int r;
+
+	*ret_ns =
+		channel_is_picture(message->channel->known) ? copied_ns(message) : message->time_ns;
+	if (message->channel->known != CHANNEL_SCREEN_KEYFRAMES || !pictures)
+		return 0;
+	r = session_reader_latest(reader, pictures, message->time_ns, &picture);
+	/* it may be lost */
+	if (r > 0 && picture.time_ns == message->time_ns)
+		*ret_ns = copied_ns(&picture);
+	return r < 0 ? r : 0;
+}
+
 /* ---- a span, merged ---- */
 
 struct session_cursor {

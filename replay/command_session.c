@@ -102,7 +102,7 @@ static void show_copying(void *user, int64_t at_ns)
 	command_show_progress(&((struct copying *)user)->progress, at_ns);
 }
 
-static bool is_bleeped(void *user, const struct reader_message *message)
+static int is_bleeped(void *user, const struct reader_message *message)
 {
 	return bleeps_silence(((struct copying *)user)->bleeps, message);
 }

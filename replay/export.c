@@ -174,14 +174,23 @@ static int find_keyframe(struct export *export, struct reader_message *ret)
 	return session_reader_latest(export->session->reader, pictures, ret->time_ns, ret);
 }
 
+/* a picture that shows what comes behind the end */
+static bool is_behind(const struct export *export, const struct reader_message *picture)
+{
+	return picture->publish_ns >= export->options->to_ns;
+}
+
 /* when the last picture begins: it is there up to the end */
 static int find_newest(struct export *export)
 {
-	struct reader_message message;
-	int r = session_reader_latest(export->session->reader,
-		session_reader_find(export->session->reader, CHANNEL_SCREEN), export->end_ns - 1,
-		&message);
+	struct session_reader *reader = export->session->reader;
+	const struct reader_channel *pictures = session_reader_find(reader, CHANNEL_SCREEN);
+	struct reader_message message = {.time_ns = export->end_ns};
+	int r;
 
+	do
+		r = session_reader_latest(reader, pictures, message.time_ns - 1, &message);
+	while (r > 0 && is_behind(export, &message));
 	export->newest_ns = r > 0 ? message.time_ns : INT64_MIN;
 	return r < 0 ? r : 0;
 }
@@ -333,8 +342,10 @@ static int take_picture(struct export *export, const struct reader_message *mess
 	}
 	if (pts <= export->last_video)
 		pts = export->last_video + 1;
-	if (message->time_ns == export->newest_ns && ms_of(export, export->end_ns) > pts)
-		duration = ms_of(export, export->end_ns) - pts;
+	/* one that lasts no time is no picture of an MP4 */
+	if (message->time_ns == export->newest_ns)
+		duration = ms_of(export, export->end_ns) > pts ? ms_of(export, export->end_ns) - pts
+							       : 1;
 	export->is_key |= export->last_video < 0;
 	r = export_write(export, export->video, pts, duration, video->data.data, video->data.len);
 	foxglove__compressed_video__free_unpacked(video, NULL);
@@ -348,7 +359,7 @@ static int take(struct export *export, const struct reader_message *message)
 	int r;
 
 	switch (message->channel->known) {
-	case CHANNEL_SCREEN: return take_picture(export, message);
+	case CHANNEL_SCREEN: return is_behind(export, message) ? 0 : take_picture(export, message);
 	case CHANNEL_SCREEN_KEYFRAMES: export->is_key = true; return 0;
 	default:
 		r = export->drawer ? export_draw_until(export, message->time_ns) : 0;

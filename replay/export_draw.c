@@ -183,6 +183,8 @@ int export_open_drawer(struct export *export)
 	r = frames_create(&drawer->frames, export->session->reader, export->error);
 	av_log_set_level(AV_LOG_ERROR);
 	if (r == 0)
+		frames_end(drawer->frames, export->options->to_ns);
+	if (r == 0)
 		r = find_first(export, drawer, &first);
 	if (r <= 0) {
 		export_close_drawer(export);

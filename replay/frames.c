@@ -24,6 +24,7 @@ struct frames {
 	struct session_cursor *cursor;
 	struct reader_message next; /* of the cursor, not taken yet */
 	bool has_next;
+	int64_t end_ns; /* what was copied then or later is not shown */
 
 	/* what all messages up to at_ns make */
 	int64_t at_ns, changed_ns;
@@ -254,8 +255,17 @@ static int take(struct frames *frames, const struct reader_message *message)
 
 static int fetch(struct frames *frames)
 {
-	int r = session_cursor_next(frames->cursor, &frames->next);
+	int64_t shown_ns = INT64_MIN;
+	int r, failed = 0;
 
+	do {
+		r = session_cursor_next(frames->cursor, &frames->next);
+		if (r > 0 && frames->end_ns != INT64_MAX)
+			failed = session_reader_shown_until(
+				frames->reader, &frames->next, &shown_ns);
+	} while (r > 0 && failed == 0 && shown_ns >= frames->end_ns);
+	if (failed < 0)
+		r = failed;
 	frames->has_next = r > 0;
 	return r;
 }
@@ -290,7 +300,7 @@ static int begin_at(struct frames *frames, int64_t from_ns)
 	frames->at_ns = from_ns > INT64_MIN ? from_ns - 1 : from_ns;
 	if (frames->overlay)
 		overlay_empty(frames->overlay);
-	r = session_cursor_create(&frames->cursor, frames->reader, from_ns, INT64_MAX, WANTED);
+	r = session_cursor_create(&frames->cursor, frames->reader, from_ns, frames->end_ns, WANTED);
 	if (r == 0)
 		r = fetch(frames);
 	/* a cursor begins a little before */
@@ -313,14 +323,29 @@ static int find_size(struct frames *frames, int64_t at_ns)
 	return r < 0 ? r : 0;
 }
 
-/* go to the newest keyframe at or before a time, unless what is shown is made from it */
-static int find_keyframe(struct frames *frames, int64_t at_ns)
+/* @return as session_reader_latest() */
+static int newest_keyframe(struct frames *frames, int64_t at_ns, struct reader_message *ret)
 {
 	const struct reader_channel *channel =
 		session_reader_find(frames->reader, CHANNEL_SCREEN_KEYFRAMES);
+	int64_t shown_ns = INT64_MIN;
+	int r = 0, failed = 0;
+
+	do {
+		r = channel ? session_reader_latest(frames->reader, channel, at_ns, ret) : 0;
+		if (r > 0 && frames->end_ns != INT64_MAX)
+			failed = session_reader_shown_until(frames->reader, ret, &shown_ns);
+		at_ns = r > 0 ? ret->time_ns - 1 : at_ns;
+	} while (r > 0 && failed == 0 && shown_ns >= frames->end_ns);
+	return failed < 0 ? failed : r;
+}
+
+/* go to the newest keyframe at or before a time, unless what is shown is made from it */
+static int find_keyframe(struct frames *frames, int64_t at_ns)
+{
 	struct reader_message keyframe;
 	int64_t from_ns;
-	int r = channel ? session_reader_latest(frames->reader, channel, at_ns, &keyframe) : 0;
+	int r = newest_keyframe(frames, at_ns, &keyframe);
 
 	if (r < 0)
 		return r;
@@ -361,6 +386,11 @@ static void show(struct frames *frames, struct frame *ret)
 		.stride_bytes = stride,
 		.pixels = frames->pixels,
 	};
+}
+
+void frames_end(struct frames *frames, int64_t to_ns)
+{
+	frames->end_ns = to_ns;
 }
 
 int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret)
@@ -415,6 +445,7 @@ int frames_create(struct frames **ret, struct session_reader *reader, struct err
 		return error_set(reterr, -ENOMEM, "no memory");
 	frames->reader = reader;
 	frames->at_ns = frames->keyframe_ns = INT64_MIN;
+	frames->end_ns = INT64_MAX;
 	r = make_room(frames, reterr);
 	if (r < 0)
 		return r;

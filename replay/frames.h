@@ -34,6 +34,9 @@ int frames_create(struct frames **ret, struct session_reader *reader, struct err
 void frames_destroy(struct frames *frames);
 DEFINE_DESTROY(frames);
 
+/** Show no picture that was copied at or after a time, though it may begin before. Before the first one is sought. */
+void frames_end(struct frames *frames, int64_t to_ns);
+
 /**
  * Go to any moment. From an earlier one of the same keyframe that is as cheap as going on.
  *

@@ -4,6 +4,8 @@
 //             [--keep DIR]            films and golden pictures stay in DIR
 //   screen.mjs --hour [--minutes N]     at ten times the speed, we alone: does it need more and more memory?
 // CPU is of the recorder and its children, and what the X server (or compositor) takes more than without it.
+// Exits with 1 when a target is missed (MISS, judged beside x11grab and where latency is measured), when the run is invalid
+// because the machine did something else, or, of --hour, when more memory is needed at the end; the last line says which.
 
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -37,6 +39,8 @@ const TARGETS = { idle: 0.005, caret: 0.03, typing: 0.1, scrolling: 0.8, video: 
 const BYTES_TARGET = 0.6;
 /* Control rounds that differ by more than this: what was measured between them means nothing. */
 const CONTROL_SPREAD = 0.1;
+/* What is resident at the end of --hour is at most this much more than after a tenth of it. */
+const GROWTH = 0.05;
 const SPEED = 10; // of --hour
 const log = (text) => process.stderr.write(`${text}\n`);
 
@@ -198,7 +202,7 @@ function spreadOf(controls) {
   );
 }
 
-const verdict = (good, text) => `${good ? 'ok  ' : 'MISS'} ${text}`;
+const verdict = (good, text) => ({ good, text: `${good ? 'ok  ' : 'MISS'} ${text}` });
 const share = (value) => `${(100 * value).toFixed(value < 0.1 ? 2 : 0)} %`;
 const ssimText = (value) => (value === undefined ? '–' : value.toFixed(4));
 
@@ -213,15 +217,21 @@ function verdicts(ours, peer) {
   return found;
 }
 
-function tableOf(summaries) {
+/** By what was measured. @return {} without a peer */
+function verdictsOf(summaries) {
   const ours = summaries.find(({ name }) => name === 'uxrec');
   const peer = summaries.find(({ name }) => name === 'x11grab');
-  const found = ours && peer ? verdicts(ours, peer) : {};
+  return ours && peer ? verdicts(ours, peer) : {};
+}
+
+function tableOf(summaries, found) {
+  const ours = summaries.find(({ name }) => name === 'uxrec');
+  const peer = summaries.find(({ name }) => name === 'x11grab');
   const rows = [['', ...summaries.map(({ name }) => name), peer ? 'uxrec : x11grab' : '', '']];
   const add = (title, key, value, text) =>
     rows.push([
       title, ...summaries.map((one) => text(value(one), one)),
-      ours && peer && value(peer) && key !== 'ssim' ? share(value(ours) / value(peer)) : '', found[key] ?? '',
+      ours && peer && value(peer) && key !== 'ssim' ? share(value(ours) / value(peer)) : '', found[key]?.text ?? '',
     ]);
   for (const phase of PHASES) add(`CPU s/min, ${phase}`, phase, ({ cpu }) => cpu[phase], (value) => value.toFixed(2));
   add('CPU s afterwards', 'after', ({ after }) => after, (value) => value.toFixed(2));
@@ -262,16 +272,35 @@ async function latency() {
   return stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 }
 
-function printLatency([isolated, continuous]) {
+function latencyVerdicts([isolated, continuous]) {
+  return {
+    isolated: verdict(isolated.p50_ms <= 15 && isolated.p99_ms <= 35 && !isolated.never_shown, 'p50 <= 15 ms, p99 <= 35 ms'),
+    continuous: verdict(continuous.p99_ms <= 60 && !continuous.never_shown, 'p99 <= 60 ms'),
+  };
+}
+
+function printLatency([isolated, continuous], found) {
   const said = ({ p50_ms, p90_ms, p99_ms, max_ms, changes, never_shown }) =>
     `p50 ${p50_ms} ms, p90 ${p90_ms} ms, p99 ${p99_ms} ms, max ${max_ms} ms of ${changes}, ${never_shown} never shown`;
   console.log(
     `\nchange -> packet handed to the recorder\n` +
-      `  isolated, every 150 to 450 ms: ${said(isolated)}  ` +
-      `${verdict(isolated.p50_ms <= 15 && isolated.p99_ms <= 35 && !isolated.never_shown, 'p50 <= 15 ms, p99 <= 35 ms')}\n` +
-      `  film, 30 a second: ${said(continuous)}  ` +
-      `${verdict(continuous.p99_ms <= 60 && !continuous.never_shown, 'p99 <= 60 ms')}`,
+      `  isolated, every 150 to 450 ms: ${said(isolated)}  ${found.isolated.text}\n` +
+      `  film, 30 a second: ${said(continuous)}  ${found.continuous.text}`,
   );
+}
+
+/* ---- what it exits with ---- */
+
+/** Say what is wrong, in the last line. @param faults  sentences; none: all is as it must be */
+function conclude(faults) {
+  for (const fault of faults) log(`screen: ${fault}`);
+  process.exitCode = faults.length ? 1 : 0;
+}
+
+/** @return a sentence when some were missed */
+function faultsOf(found) {
+  const missed = Object.keys(found).filter((name) => !found[name].good);
+  return missed.length ? [`missed: ${missed.join(', ')}`] : [];
 }
 
 /* ---- an hour at ten times the speed ---- */
@@ -289,8 +318,9 @@ async function hour() {
     await sleep(Math.min(10000, (minutes * 60000) / 60));
     samples.push(residentOf());
   }
+  const done = script.said('done');
   const phases = readPhases(script.lines, recording.pid, []);
-  const cpu = PHASES.reduce((sum, phase) => sum + phases[phase].recorder, 0);
+  const cpu = PHASES.reduce((sum, phase) => sum + (phases[phase]?.recorder ?? 0), 0);
   const bytes = recording.bytes();
   script.child.stdin.end();
   await end(script.child);
@@ -302,8 +332,12 @@ async function hour() {
   const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
   const early = median(samples.slice(tenth, 2 * tenth));
   const late = median(samples.slice(-tenth));
+  if (!done || samples.length < 20) {
+    conclude([done ? 'invalid: too short to say whether it grows' : 'invalid: the desktop has ended by itself']);
+    return;
+  }
   const said = {
-    minutes, speed: SPEED, loops, resident_mb_early: early, resident_mb_late: late,
+    minutes, speed: SPEED, loops, grows: late > early * (1 + GROWTH), resident_mb_early: early, resident_mb_late: late,
     resident_mb_most: Math.max(...samples), cpu_seconds: cpu, bytes,
   };
   if (has('--json')) console.log(JSON.stringify(said));
@@ -313,6 +347,7 @@ async function hour() {
         `${late.toFixed(1)} MB at the end, ${said.resident_mb_most.toFixed(1)} MB at most; ` +
         `${cpu.toFixed(0)} s of CPU, ${(bytes / 1e6).toFixed(1)} MB`,
     );
+  conclude(said.grows ? [`missed: it grows by ${share(late / early - 1)}, more than ${share(GROWTH)}`] : []);
 }
 
 /* ---- the run ---- */
@@ -352,19 +387,25 @@ async function main() {
   const spread = spreadOf(controls);
   const delays = has('--no-latency') ? undefined : await latency();
   const valid = spread <= CONTROL_SPREAD;
+  const found = verdictsOf(summaries);
+  const foundLatency = delays ? latencyVerdicts(delays) : {};
+  const faults = [
+    ...faultsOf({ ...found, ...foundLatency }),
+    ...(valid ? [] : ['invalid: the machine did something else meanwhile']),
+  ];
   if (has('--json')) {
-    console.log(JSON.stringify({ seconds, rounds, seed, control_spread: spread, valid, skipped, recorders: summaries, latency: delays }));
+    console.log(JSON.stringify({ seconds, rounds, seed, control_spread: spread, valid, faults, skipped, recorders: summaries, latency: delays }));
   } else {
     console.log(`${cpus().length} cores, ${cpus()[0].model.trim()}; ${rounds} x ${seconds} s a phase, ${WIDTH}x${HEIGHT}`);
-    printTable(tableOf(summaries));
+    printTable(tableOf(summaries, found));
     for (const why of skipped) console.log(`not measured: ${why}`);
-    if (delays) printLatency(delays);
+    if (delays) printLatency(delays, foundLatency);
     console.log(
       `\ncontrol: the script alone took ${share(spread)} more in one round than in another` +
         (valid ? '' : `\nINVALID: that is more than ${share(CONTROL_SPREAD)}; run it on a machine that does nothing else`),
     );
   }
-  process.exitCode = valid ? 0 : 1;
+  conclude(faults);
 }
 
 /* whoever ends this ends all that it has started */

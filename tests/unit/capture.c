@@ -159,6 +159,124 @@ static bool has_obu(const unsigned char *data, size_t size, int type)
 	return false;
 }
 
+/* ---- what the SPS says: ITU-T H.264, 7.3.2.1.1 and E.1.1 ---- */
+
+struct bits {
+	uint8_t data[256]; /* without the bytes that prevent start codes */
+	size_t count, at;  /* bits */
+};
+
+static uint32_t take_bits(struct bits *bits, int count)
+{
+	uint32_t value = 0;
+
+	check(bits->at + (size_t)count <= bits->count);
+	for (; count > 0; count--, bits->at++)
+		value = value << 1 | (bits->data[bits->at / 8] >> (7 - bits->at % 8) & 1);
+	return value;
+}
+
+/* an Exp-Golomb code; one that is signed has the same length */
+static uint32_t take_ue(struct bits *bits)
+{
+	int zeros = 0;
+
+	while (take_bits(bits, 1) == 0)
+		zeros++;
+	check(zeros < 32);
+	return (uint32_t)((UINT64_C(1) << zeros) - 1) + take_bits(bits, zeros);
+}
+
+static void take_ues(struct bits *bits, int count)
+{
+	for (int i = 0; i < count; i++)
+		take_ue(bits);
+}
+
+/* @return the SPS behind its start code */
+static struct bits find_sps(const unsigned char *data, size_t size)
+{
+	struct bits sps = {.count = 0};
+	size_t i = 0, length = 0;
+
+	while (i + 3 < size &&
+		(data[i] || data[i + 1] || data[i + 2] != 1 || (data[i + 3] & 31) != 7))
+		i++;
+	for (i += 4; i + 2 < size && length < sizeof(sps.data); i++) {
+		if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1)
+			break;
+		if (i >= 2 && data[i - 2] == 0 && data[i - 1] == 0 && data[i] == 3)
+			continue;
+		sps.data[length++] = data[i];
+	}
+	sps.count = length * 8;
+	check(length > 8);
+	return sps;
+}
+
+/* as far as the VUI @return whether there is one */
+static bool pass_to_vui(struct bits *sps)
+{
+	uint32_t profile = take_bits(sps, 8), order;
+
+	take_bits(sps, 16); /* constraints, level */
+	take_ue(sps);
+	if (profile == 100 || profile == 244) {
+		uint32_t chroma = take_ue(sps);
+
+		check(chroma == 1 || chroma == 3);
+		if (chroma == 3)
+			check(take_bits(sps, 1) == 0); /* no planes of their own */
+		take_ues(sps, 2);
+		take_bits(sps, 1);
+		check(take_bits(sps, 1) == 0); /* no scaling matrix */
+	} else {
+		check(profile == 66 || profile == 77);
+	}
+	take_ue(sps);
+	order = take_ue(sps);
+	check(order != 1);
+	if (order == 0)
+		take_ue(sps);
+	take_ue(sps);
+	take_bits(sps, 1);
+	take_ues(sps, 2);              /* the size */
+	check(take_bits(sps, 1) == 1); /* frames only */
+	take_bits(sps, 1);
+	if (take_bits(sps, 1))
+		take_ues(sps, 4); /* cropping */
+	return take_bits(sps, 1);
+}
+
+/* @return max_num_reorder_frames, or -1 when the stream does not say it: then a decoder may wait for more */
+static int most_reordered(const unsigned char *data, size_t size)
+{
+	struct bits sps = find_sps(data, size);
+
+	if (!pass_to_vui(&sps))
+		return -1;
+	if (take_bits(&sps, 1) && take_bits(&sps, 8) == 255) /* shape of pixels */
+		take_bits(&sps, 32);
+	if (take_bits(&sps, 1)) /* overscan */
+		take_bits(&sps, 1);
+	if (take_bits(&sps, 1) && take_bits(&sps, 5) & 1) /* video signal, colours */
+		take_bits(&sps, 24);
+	if (take_bits(&sps, 1)) /* where chroma is */
+		take_ues(&sps, 2);
+	if (take_bits(&sps, 1)) { /* timing */
+		take_bits(&sps, 32);
+		take_bits(&sps, 32);
+		take_bits(&sps, 1);
+	}
+	check(take_bits(&sps, 2) == 0); /* no HRD */
+	take_bits(&sps, 1);
+	if (!take_bits(&sps, 1)) /* bitstream_restriction_flag */
+		return -1;
+	take_bits(&sps, 1);
+	take_ues(&sps, 4);
+	return (int)take_ue(&sps);
+}
+
 /* all that a decoder needs to begin is in every keyframe, and only there */
 static void expect_header(const struct encoder *encoder, const struct encoded *encoded)
 {
@@ -169,6 +287,9 @@ static void expect_header(const struct encoder *encoder, const struct encoded *e
 	expect(has_nal(encoded->data, encoded->size_bytes, 5) == encoded->keyframe);
 	expect(has_nal(encoded->data, encoded->size_bytes, 7) == encoded->keyframe);
 	expect(has_nal(encoded->data, encoded->size_bytes, 8) == encoded->keyframe);
+	/* and it must never hold a picture back */
+	if (encoded->keyframe)
+		expect(most_reordered(encoded->data, encoded->size_bytes) == 0);
 }
 
 static void paint(struct picture *picture, int step)
@@ -209,8 +330,6 @@ static void expect_one_out(const struct encoder_options *options, enum AVCodecID
 					picture->y[y * picture->stride_y + x]);
 		expect(difference / (322 * 182) < 2);
 	}
-	/* a decoder must never hold a picture back (bitstream_restriction in the SPS) */
-	expect(decoder.codec->has_b_frames == 0);
 	expect(decoder.codec->colorspace == AVCOL_SPC_SMPTE170M);
 	expect(decoder.codec->color_range == AVCOL_RANGE_MPEG);
 	expect(decoder.codec->pix_fmt ==

@@ -32,6 +32,7 @@ struct making {
 	struct encoder_options options;
 	struct encoder *encoder;
 	struct picture *picture;
+	int copied_ms; /* after its begin what comes was copied */
 };
 
 static void begin(struct making *making, const char *name)
@@ -58,7 +59,11 @@ static struct session_reader *end(struct making *making)
 static void push(
 	struct making *making, uint16_t channel, int64_t ms, const ProtobufCMessage *message)
 {
-	write_message(making->writer, &making->clock, channel, AT(ms), message);
+	const struct packet_info info = {channel, 0, AT(ms), AT(ms + making->copied_ms)};
+	_packet_unref_ struct packet *packet = NULL;
+
+	check(packet_create(&packet, &making->clock, &info, message) == 0);
+	check(session_writer_append(making->writer, packet) == 0);
 }
 
 /* the screen has another size from here on */
@@ -372,6 +377,37 @@ static void the_video_may_change_its_format(void)
 	}
 	expect(frames_faults(frames).pictures == 3);
 	expect_export_as_one();
+}
+
+/* what is made of a part shows nothing of later */
+static void an_end_is_kept_by_what_was_copied_behind_it(void)
+{
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_destroy_(frames) struct frames *frames = NULL;
+	struct making making;
+	struct drawing screen;
+	struct frame frame;
+
+	begin(&making, "end.mcap");
+	push_size(&making, 0, 32, 32);
+	fill(&screen, 32, 32, 0, 200, 0);
+	push_picture(&making, 0, &screen, true);
+	fill(&screen, 4, 4, 1, 2, 3);
+	making.copied_ms = 9;
+	push_patch(&making, 10, 0, 0, &screen);
+	making.copied_ms = 10;
+	push_patch(&making, 20, 8, 8, &screen);
+	fill(&screen, 32, 32, 200, 0, 0);
+	push_picture(&making, 25, &screen, true);
+	push_patch(&making, 40, 0, 0, &screen);
+	reader = end(&making);
+	frames = frames_of(reader);
+	frames_end(frames, AT(30));
+	/* at the place of the late patch, and of the keyframe behind it, is what was there before */
+	check(frames_seek(frames, AT(29), &frame) == 1);
+	expect(frame.time_ns == AT(10) && is_exactly(&frame, 0, 0, 1, 2, 3));
+	expect(is_nearly(&frame, 8, 8, 0, 200, 0) && is_nearly(&frame, 31, 31, 0, 200, 0));
+	expect(frames_peek(frames) == INT64_MAX && frames_next(frames, &frame) == 0);
 }
 
 static void nothing_is_shown_before_the_first_keyframe(void)
@@ -705,6 +741,8 @@ int main(void)
 		{"a patch lies over the video exactly", a_patch_lies_over_the_video_exactly},
 		{"the video may be AV1, with the colour of every pixel, and change its format",
 			the_video_may_change_its_format},
+		{"where an end is set, nothing is shown that was copied behind it",
+			an_end_is_kept_by_what_was_copied_behind_it},
 		{"nothing is shown before the first keyframe",
 			nothing_is_shown_before_the_first_keyframe},
 		{"a keyframe that is lost shows nothing", a_keyframe_that_is_lost_shows_nothing},

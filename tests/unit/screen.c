@@ -7,16 +7,19 @@
 #include "capture/encoder.h"
 #include "capture/grabber.h"
 #include "capture/pace.h"
-#include "capture/screen.h"
+#include "capture/screen_internal.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/queue.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- an encoder, instead of capture/encoder.c ---- */
 
@@ -186,20 +189,25 @@ static void source_lost(void *user, struct source *source, const char *reason)
 	((struct lab *)user)->lost = true;
 }
 
-static void begin(struct lab *session, const char *grabber)
+static void begin_with(struct lab *session, const char *grabber, const char *priority)
 {
 	const struct source_context context = {.clock = &session->clock,
 		.sink = &session->sink.base,
 		.lost = source_lost,
 		.user = session};
 	const struct screen_options options = {
-		.grabber = grabber, .encoder = "first", .max_fps = 30};
+		.grabber = grabber, .encoder = "first", .max_fps = 30, .priority = priority};
 
 	*session = (struct lab){.sink = {{sink_push}, NULL}};
 	made = 0;
 	check(queue_create(&session->sink.queue, SIZE_MAX, false) == 0);
 	session_clock_init(&session->clock);
 	check(screen_source_create(&session->source, &context, &options, NULL) == 0);
+}
+
+static void begin(struct lab *session, const char *grabber)
+{
+	begin_with(session, grabber, NULL);
 }
 
 static void end(struct lab *session)
@@ -338,7 +346,7 @@ static void left_out_pictures_are_counted(void)
 		packet_unref(packet);
 	}
 	/* the next pictures are fewer than there would have been */
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 8; i++)
 		packet_unref(next_of(&session, CHANNEL_SCREEN));
 	works_ms = 0;
 	source_destroy(steal_ptr(session.source));
@@ -352,6 +360,172 @@ static void left_out_pictures_are_counted(void)
 	uxrec__gap__free_unpacked(gap, NULL);
 	packet_unref(packet);
 	end(&session);
+}
+
+/* ---- keyframes ---- */
+
+/* what lies between two keyframes */
+struct stretch {
+	int pictures, patches, said; /* `said` by the mark of the second one: how many pictures */
+};
+
+/* whether it lays something, not only takes away */
+static bool lays(const struct packet *packet)
+{
+	Uxrec__ScreenPatches *patches;
+	bool lays;
+
+	if (packet->channel != CHANNEL_SCREEN_PATCHES)
+		return false;
+	patches =
+		uxrec__screen_patches__unpack(NULL, packet_data_size(packet), packet_data(packet));
+	check(patches != NULL);
+	lays = patches->n_patches > 0;
+	uxrec__screen_patches__free_unpacked(patches, NULL);
+	return lays;
+}
+
+/* Show changes of an area, thirty a second, without waiting for the clock; `wanted`: a keyframe is asked for at the
+ * last. @return how many stretches were filled in */
+static int show(struct rect area, int changes, bool wanted, struct stretch *stretches, int most)
+{
+	struct lab session = {.sink = {{sink_push}, NULL}};
+	struct screen_source source = {
+		.context = {.clock = &session.clock, .sink = &session.sink.base},
+		.options = {.encoder = "first", .max_fps = 30}};
+	struct stretch now = {0};
+	struct packet *packet;
+	int64_t time_ns = clock_now_ns(), ignored;
+	int count = -1;
+
+	check(queue_create(&session.sink.queue, SIZE_MAX, false) == 0);
+	busy_area = area;
+	check(busy_create(&source.grabber, NULL, NULL, NULL) == 0);
+	pace_init(&source.pace, 30);
+	check(screen_set_up(&source, NULL) == 0);
+	for (int i = 0; i < changes; i++) {
+		check(busy_grab(source.grabber, source.canvas, &ignored) == 0);
+		source.copied_ns = time_ns += NS_PER_S / 30;
+		source.keyframe_wanted = wanted && i == changes - 1;
+		check(screen_show(&source, time_ns) == 1);
+	}
+	while ((packet = queue_pop(session.sink.queue, 0))) {
+		if (packet->channel == CHANNEL_SCREEN && packet->flags & PACKET_KEYFRAME) {
+			if (count >= 0 && count < most)
+				stretches[count] = now;
+			count++;
+			now = (struct stretch){.pictures = 1};
+		} else if (packet->channel == CHANNEL_SCREEN_KEYFRAMES) {
+			Uxrec__Keyframe *mark = uxrec__keyframe__unpack(
+				NULL, packet_data_size(packet), packet_data(packet));
+
+			check(mark != NULL);
+			now.said = (int)mark->pictures_since;
+			uxrec__keyframe__free_unpacked(mark, NULL);
+		}
+		now.pictures +=
+			packet->channel == CHANNEL_SCREEN && !(packet->flags & PACKET_KEYFRAME);
+		now.patches += lays(packet);
+		packet_unref(packet);
+	}
+	screen_tear_down(&source);
+	grabber_destroy(source.grabber);
+	queue_destroy(session.sink.queue);
+	return count;
+}
+
+static void a_keyframe_comes_after_sixty_pictures(void)
+{
+	const struct rect whole = {0, 0, BUSY_WIDTH, BUSY_HEIGHT};
+	struct stretch stretches[8] = {{0}};
+
+	check(show(whole, 250, false, stretches, 8) == 4);
+	for (int i = 0; i < 4; i++) {
+		expect(stretches[i].pictures > 50 && stretches[i].pictures <= 60);
+		expect(stretches[i].said == stretches[i].pictures);
+		expect(stretches[i].patches == 0);
+	}
+}
+
+/* What is laid over the video brings a keyframe on too: who seeks lays all of it. */
+static void a_keyframe_comes_after_ten_seconds_of_change(void)
+{
+	const struct rect letter = {8, 8, 16, 16};
+	struct stretch stretches[4] = {{0}};
+
+	check(show(letter, 650, false, stretches, 4) == 2);
+	for (int i = 0; i < 2; i++) {
+		expect(stretches[i].patches > 250 && stretches[i].patches <= 300);
+		expect(stretches[i].pictures < 30);
+		expect(stretches[i].said == stretches[i].pictures);
+	}
+}
+
+static void a_keyframe_comes_when_it_is_asked_for(void)
+{
+	const struct rect letter = {8, 8, 16, 16}, nothing = {0};
+	struct stretch stretches[2] = {{0}};
+
+	check(show(letter, 5, true, stretches, 2) == 1);
+	expect(stretches[0].pictures == 1 && stretches[0].patches == 3);
+	/* also of what does not change */
+	check(show(nothing, 1, true, stretches, 2) == 0);
+}
+
+/* ---- who comes first ---- */
+
+/* @return the thread of the screen source, which has its name before its priority */
+static pid_t find_thread(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	check(tasks != NULL);
+	while ((entry = readdir(tasks))) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
+		file = fopen(path, "re");
+		if (file && fgets(name, sizeof(name), file) && strcmp(name, "uxrec-screen\n") == 0)
+			found = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (file)
+			fclose(file);
+	}
+	closedir(tasks);
+	return found;
+}
+
+static void the_thread_has_the_priority(void)
+{
+	static const struct {
+		const char *name;
+		int nice, scheduler;
+	} priorities[] = {
+		{"usual", 0, SCHED_OTHER},
+		{"low", 5, SCHED_OTHER},
+		{"idle", 5, SCHED_IDLE},
+	};
+	int own = getpriority(PRIO_PROCESS, 0);
+
+	for (size_t i = 0; i < ARRAY_SIZE(priorities); i++) {
+		int nice = priorities[i].nice ? priorities[i].nice : own;
+		struct lab session;
+		pid_t thread;
+
+		begin_with(&session, "test", priorities[i].name);
+		/* it has the priority before its first picture */
+		packet_unref(next_of(&session, CHANNEL_SCREEN));
+		thread = find_thread();
+		check(thread > 0);
+		expect(getpriority(PRIO_PROCESS, (id_t)thread) == nice);
+		expect(sched_getscheduler(thread) == priorities[i].scheduler);
+		/* of nobody else */
+		expect(getpriority(PRIO_PROCESS, 0) == own);
+		expect(sched_getscheduler(0) == SCHED_OTHER);
+		end(&session);
+	}
 }
 
 /* ---- the pace ---- */
@@ -415,6 +589,12 @@ static const struct test tests[] = {
 		what_never_stops_leaves_room},
 	{"pictures that are left out are counted, and a gap says so",
 		left_out_pictures_are_counted},
+	{"a keyframe comes after at most sixty pictures", a_keyframe_comes_after_sixty_pictures},
+	{"and after ten seconds of what is laid over the video",
+		a_keyframe_comes_after_ten_seconds_of_change},
+	{"and when it is asked for", a_keyframe_comes_when_it_is_asked_for},
+	{"the screen's thread, and no other, has the priority that was asked for",
+		the_thread_has_the_priority},
 	{"the pace follows the load", the_pace_follows_the_load},
 };
 

@@ -1,0 +1,177 @@
+/* What goes with a span that is taken out, and with the end of a part. */
+
+#include "tests/harness/helpers.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/copy.h"
+#include "protocol/limits.h"
+#include "protocol/screen.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define AT(ms) ((int64_t)(ms)*NS_PER_MS)
+
+/* a message of the screen, in ms: when it begins, and when the screen was copied for it */
+struct shown {
+	uint16_t channel;
+	int begin, copied;
+};
+
+enum { MARK = CHANNEL_SCREEN_KEYFRAMES, VIDEO = CHANNEL_SCREEN, PATCH = CHANNEL_SCREEN_PATCHES };
+
+/* @return the session's folder */
+static char *make_session(const char *name, const struct shown *shown, size_t count)
+{
+	char *folder = temporary_path(name), path[400];
+	_destroy_(session_writer) struct session_writer *writer = NULL;
+	struct session_clock clock = {0};
+
+	check(mkdir(folder, 0700) == 0);
+	snprintf(path, sizeof(path), "%s/" SESSION_SEGMENT_NAME, folder, 1);
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
+	for (size_t i = 0; i < count; i++) {
+		/* no field that is known: who copies looks at none */
+		const Uxrec__Keyframe nothing = UXREC__KEYFRAME__INIT;
+		_packet_unref_ struct packet *packet = NULL;
+		const struct packet_info info = {
+			shown[i].channel, 0, AT(shown[i].begin), AT(shown[i].copied)};
+
+		check(packet_create(&packet, &clock, &info, &nothing.base) == 0);
+		check(session_writer_append(writer, packet) == 0);
+	}
+	check(session_writer_finish(writer) == 0);
+	return folder;
+}
+
+/* which of them are there, as text: "1011" */
+static void expect_there(
+	struct session_reader *reader, const struct shown *shown, size_t count, const char *wanted)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	char there[40] = "";
+
+	memset(there, '0', count);
+	check(session_cursor_create(&cursor, reader, INT64_MIN, INT64_MAX, 0) == 0);
+	while (session_cursor_next(cursor, &message) > 0)
+		for (size_t i = 0; i < count; i++)
+			if (message.channel->known == shown[i].channel &&
+				message.time_ns == AT(shown[i].begin))
+				there[i] = '1';
+	if (strcmp(there, wanted) != 0)
+		fprintf(stderr, "# there: %s, wanted: %s\n", there, wanted);
+	expect(strcmp(there, wanted) == 0);
+}
+
+static void expect_after_erasing(const char *name, const struct shown *shown, size_t count,
+	const char *wanted, int64_t gap_from_ns, int64_t gap_to_ns)
+{
+	static const struct session_erase_options options = {
+		AT(676000), AT(677000), 1 << MODALITY_SCREEN, "Ana", "asked"};
+	_autofree_ char *folder = make_session(name, shown, count);
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	int64_t gap[2];
+
+	check(session_erase(folder, &options, gap, NULL) == 0);
+	check(session_reader_open_folder(&reader, folder, NULL) == 0);
+	expect_there(reader, shown, count, wanted);
+	expect(gap[0] == gap_from_ns && gap[1] == gap_to_ns);
+}
+
+/* At a low rate a picture that begins before the span shows what was drawn in it. */
+static void a_late_picture_goes_with_the_span(void)
+{
+	static const struct shown shown[] = {
+		{MARK, 670000, 0},
+		{VIDEO, 670000, 670020},
+		{PATCH, 674000, 674300},
+		{VIDEO, 675500, 675999},
+		{PATCH, 675855, 676216}, /* here */
+		{VIDEO, 676300, 676500},
+		{PATCH, 677100, 677200}, /* lies over what is gone */
+		{VIDEO, 677300, 677400},
+		{MARK, 678000, 0},
+		{VIDEO, 678000, 678040},
+		{PATCH, 678500, 678510},
+	};
+
+	expect_after_erasing(
+		"patch", shown, ARRAY_SIZE(shown), "11110000111", AT(675855), AT(677300) + 1);
+}
+
+/* What has no picture is no place to begin with: the mark goes with its picture. */
+static void a_late_keyframe_takes_its_mark_along(void)
+{
+	static const struct shown shown[] = {
+		{MARK, 670000, 0},
+		{VIDEO, 670000, 670020},
+		{MARK, 675000, 0},
+		{VIDEO, 675000, 675900},
+		{PATCH, 675990, 676010}, /* a cleared area comes with its picture */
+		{MARK, 675990, 0},
+		{VIDEO, 675990, 676010},
+		{PATCH, 677500, 677510},
+		{MARK, 679000, 0},
+		{VIDEO, 679000, 679300},
+	};
+
+	expect_after_erasing(
+		"mark", shown, ARRAY_SIZE(shown), "1111000011", AT(675990), AT(677500) + 1);
+}
+
+static void what_was_copied_before_stays(void)
+{
+	static const struct shown shown[] = {
+		{MARK, 675000, 0},
+		{VIDEO, 675000, 675100},
+		{PATCH, 675200, 0}, /* when it was copied is not known: it begins then */
+		{VIDEO, 675998, 675999},
+		{MARK, 677000, 0},
+		{VIDEO, 677000, 677001},
+		{PATCH, 677001, 0},
+	};
+
+	expect_after_erasing("before", shown, ARRAY_SIZE(shown), "1111111", AT(676000), AT(677000));
+}
+
+/* A part ends with what was drawn before its end. */
+static void a_part_has_nothing_of_later(void)
+{
+	static const struct shown shown[] = {
+		{MARK, 670000, 0},
+		{VIDEO, 670000, 670020},
+		{PATCH, 674000, 675999},
+		{PATCH, 675800, 676000},
+		{MARK, 675850, 0},
+		{VIDEO, 675850, 676216},
+		{MARK, 677000, 0},
+		{VIDEO, 677000, 677001},
+	};
+	const struct session_copy_options options = {.from_ns = INT64_MIN, .to_ns = AT(676000)};
+	_autofree_ char *folder = make_session("part", shown, ARRAY_SIZE(shown)),
+			*out = temporary_path("part.mcap");
+	_destroy_(session_reader) struct session_reader *reader = NULL, *part = NULL;
+	struct session_copy_result result;
+
+	check(session_reader_open_folder(&reader, folder, NULL) == 0);
+	check(session_copy(reader, out, &options, &result, NULL) == 0);
+	check(session_reader_open(&part, out, NULL) == 0);
+	expect_there(part, shown, ARRAY_SIZE(shown), "11100000");
+	expect(result.messages == 3);
+}
+
+static const struct test tests[] = {
+	{"a picture that was copied in an erased span is gone, wherever it begins",
+		a_late_picture_goes_with_the_span},
+	{"the mark of a keyframe is gone with its picture", a_late_keyframe_takes_its_mark_along},
+	{"what was copied before an erased span stays", what_was_copied_before_stays},
+	{"a part has no picture that was copied after its end", a_part_has_nothing_of_later},
+};
+
+int main(void)
+{
+	return RUN_TESTS("copy", tests);
+}

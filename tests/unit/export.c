@@ -1,0 +1,354 @@
+/* What is in an exported film: each picture in its size, at its time, with what is drawn over it. */
+
+#include "tests/harness/helpers.h"
+
+#include "capture/encoder.h"
+#include "protocol/base/clock.h"
+#include "protocol/foxglove/CompressedVideo.pb-c.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/screen.pb-c.h"
+#include "replay/export.h"
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BEGIN_NS (1000 * NS_PER_S)
+#define AT(ms)   (BEGIN_NS + (int64_t)(ms)*NS_PER_MS)
+
+/* ---- a session ---- */
+
+struct making {
+	char *path;
+	struct session_writer *writer;
+	struct session_clock clock;
+	struct encoder *encoder;
+	struct picture *picture;
+	int width, height;
+};
+
+static void begin(struct making *making, const char *name)
+{
+	*making = (struct making){.path = temporary_path(name)};
+	check(session_writer_create(&making->writer, making->path, SESSION_WRITER_RECORDING) == 0);
+}
+
+static struct session *end(struct making *making)
+{
+	struct session *session;
+
+	check(session_writer_finish(making->writer) == 0);
+	session_writer_destroy(making->writer);
+	encoder_destroy(making->encoder);
+	picture_destroy(making->picture);
+	check(session_open_path(&session, making->path, NULL) == 0);
+	free(making->path);
+	return session;
+}
+
+static void push(
+	struct making *making, uint16_t channel, int64_t ms, const ProtobufCMessage *message)
+{
+	write_message(making->writer, &making->clock, channel, AT(ms), message);
+}
+
+/* @param max_fps  stands in the SPS */
+static void push_screen(struct making *making, int64_t ms, int width, int height, int max_fps)
+{
+	Uxrec__Screen screen = UXREC__SCREEN__INIT;
+
+	encoder_destroy(making->encoder);
+	picture_destroy(making->picture);
+	making->width = width;
+	making->height = height;
+	check(picture_create(&making->picture, width, height, CHROMA_420) == 0);
+	check(encoder_create(&making->encoder, making->picture->width, making->picture->height,
+		      &(struct encoder_options){ENCODER_LAST, max_fps, CHROMA_420}, NULL) == 0);
+	screen.width_px = (uint32_t)width;
+	screen.height_px = (uint32_t)height;
+	push(making, CHANNEL_SCREEN_INFO, ms, &screen.base);
+}
+
+/* all of one gray; copied so much later */
+static void push_gray(struct making *making, int64_t ms, int copied_ms, uint8_t gray, bool keyframe)
+{
+	const struct rect all = {0, 0, making->width, making->height};
+	const struct packet_info info = {CHANNEL_SCREEN, 0, AT(ms), AT(ms + copied_ms)};
+	Foxglove__CompressedVideo video = FOXGLOVE__COMPRESSED_VIDEO__INIT;
+	Uxrec__Keyframe mark = UXREC__KEYFRAME__INIT;
+	static uint8_t pixels[320 * 200 * 4];
+	_packet_unref_ struct packet *packet = NULL;
+	struct encoded encoded;
+
+	memset(pixels, gray, sizeof(pixels));
+	picture_put(making->picture, &all, pixels, making->width * 4);
+	check(encoder_encode(making->encoder, making->picture, AT(ms), keyframe, &encoded) == 0);
+	check(encoded.keyframe == keyframe);
+	if (keyframe)
+		push(making, CHANNEL_SCREEN_KEYFRAMES, ms, &mark.base);
+	video.format = (char *)"h264";
+	video.data.data = (uint8_t *)encoded.data;
+	video.data.len = encoded.size_bytes;
+	check(packet_create(&packet, &making->clock, &info, &video.base) == 0);
+	check(session_writer_append(making->writer, packet) == 0);
+}
+
+/* ---- a film, decoded ---- */
+
+struct film {
+	AVFormatContext *in;
+	AVCodecContext *decoder;
+	AVFrame *frames[200];
+	int64_t ms[200];
+	int count;
+};
+
+static void take_frames(struct film *film)
+{
+	AVRational base = film->in->streams[0]->time_base;
+	AVFrame *frame = av_frame_alloc();
+
+	while (avcodec_receive_frame(film->decoder, frame) == 0) {
+		check(film->count < (int)ARRAY_SIZE(film->frames));
+		film->ms[film->count] = av_rescale_q(frame->pts, base, (AVRational){1, 1000});
+		film->frames[film->count++] = frame;
+		frame = av_frame_alloc();
+	}
+	av_frame_free(&frame);
+}
+
+static void film_open(struct film *film, const char *path)
+{
+	AVPacket *packet = av_packet_alloc();
+
+	*film = (struct film){0};
+	check(avformat_open_input(&film->in, path, NULL, NULL) == 0);
+	check(film->in->nb_streams == 1);
+	film->decoder = avcodec_alloc_context3(avcodec_find_decoder(AV_CODEC_ID_H264));
+	check(avcodec_parameters_to_context(film->decoder, film->in->streams[0]->codecpar) == 0);
+	film->decoder->thread_count = 1;
+	check(avcodec_open2(film->decoder, NULL, NULL) == 0);
+	while (av_read_frame(film->in, packet) == 0) {
+		check(avcodec_send_packet(film->decoder, packet) == 0);
+		av_packet_unref(packet);
+		take_frames(film);
+	}
+	avcodec_send_packet(film->decoder, NULL);
+	take_frames(film);
+	av_packet_free(&packet);
+}
+
+static void film_close(struct film *film)
+{
+	for (int i = 0; i < film->count; i++)
+		av_frame_free(&film->frames[i]);
+	avcodec_free_context(&film->decoder);
+	avformat_close_input(&film->in);
+}
+
+static void export_film(struct film *film, const struct session *session, enum export_format format,
+	int64_t to_ns, unsigned draw)
+{
+	static const struct bleeps none;
+	const struct export_options options = {.format = format,
+		.from_ns = INT64_MIN,
+		.to_ns = to_ns,
+		.bleeps = &none,
+		.draw = draw};
+	_autofree_ char *path = temporary_path("film");
+
+	unlink(path);
+	check(session_export(session, path, &options, NULL, NULL) == 0);
+	film_open(film, path);
+}
+
+/* luma of BT.601, limited range */
+static int luma_of(int gray)
+{
+	return 16 + gray * 219 / 255;
+}
+
+static bool is_gray(const AVFrame *frame, int gray)
+{
+	int found = frame->data[0][frame->height / 2 * frame->linesize[0] + frame->width / 2];
+
+	return found >= luma_of(gray) - 3 && found <= luma_of(gray) + 3;
+}
+
+/* ---- pictures that are passed on ---- */
+
+struct shown {
+	int ms, copied_ms, gray, width, height;
+	bool keyframe;
+};
+
+static void expect_film(const struct film *film, const struct shown *shown, int count)
+{
+	check(film->count == count);
+	for (int i = 0; i < count; i++) {
+		expect(film->ms[i] == shown[i].ms);
+		expect(film->frames[i]->width == shown[i].width &&
+			film->frames[i]->height == shown[i].height);
+		expect(is_gray(film->frames[i], shown[i].gray));
+	}
+}
+
+static void sizes_and_encoders_may_change(void)
+{
+	static const struct shown shown[] = {
+		{0, 5, 40, 320, 200, true},
+		{200, 5, 60, 320, 200, false},
+		{1000, 5, 80, 200, 120, true}, /* another size */
+		{1200, 5, 100, 200, 120, false},
+		{2000, 5, 120, 200, 120, true}, /* another encoder */
+		{2200, 400, 140, 200, 120, false},
+	};
+	_destroy_(session) struct session *session = NULL;
+	struct making making;
+	struct film film;
+
+	begin(&making, "sizes.mcap");
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		if (shown[i].keyframe)
+			push_screen(&making, shown[i].ms, shown[i].width, shown[i].height,
+				i < 4 ? 30 : 60);
+		push_gray(&making, shown[i].ms, shown[i].copied_ms, (uint8_t)shown[i].gray,
+			shown[i].keyframe);
+	}
+	session = end(&making);
+	for (enum export_format format = EXPORT_MKV; format <= EXPORT_MP4; format++) {
+		export_film(&film, session, format, INT64_MAX, 0);
+		expect_film(&film, shown, 6);
+		film_close(&film);
+		/* what was copied behind the end is not in it, wherever it begins */
+		export_film(&film, session, format, AT(2500), 0);
+		expect_film(&film, shown, 5);
+		film_close(&film);
+	}
+	/* coded anew all have one size, and the end is kept too */
+	export_film(&film, session, EXPORT_MKV, AT(2500), DRAWING_PATCHES);
+	check(film.count > 5);
+	for (int i = 0; i < film.count; i++) {
+		expect(film.frames[i]->width == 320 && film.frames[i]->height == 200);
+		expect(!is_gray(film.frames[i], 140));
+	}
+	expect(is_gray(film.frames[0], 40) && is_gray(film.frames[film.count - 1], 120));
+	film_close(&film);
+}
+
+/* ---- what is drawn ---- */
+
+#define GRAY 100
+
+static void push_what_was_done(struct making *making)
+{
+	static uint8_t rgba[16 * 16 * 4];
+	Uxrec__KeyPolicy policy = UXREC__KEY_POLICY__INIT;
+	Uxrec__PointerShape shape = UXREC__POINTER_SHAPE__INIT;
+	Uxrec__PointerBatch where = UXREC__POINTER_BATCH__INIT;
+	Uxrec__ControlBatch click = UXREC__CONTROL_BATCH__INIT;
+	Uxrec__KeyClassBatch key = UXREC__KEY_CLASS_BATCH__INIT;
+	Uxrec__Control control = UXREC__CONTROL__CONTROL_BUTTON_LEFT;
+	Uxrec__KeyClass key_class = UXREC__KEY_CLASS__KEY_CLASS_LETTER;
+	Uxrec__KeyAction action = UXREC__KEY_ACTION__KEY_ACTION_PRESS;
+	uint32_t zero = 0;
+	int32_t x = 200, y = 80, one = 1;
+
+	for (size_t i = 0; i < sizeof(rgba); i += 4)
+		memcpy(&rgba[i], (uint8_t[]){255, 0, 0, 255}, 4);
+	policy.level = UXREC__KEY_POLICY__LEVEL__LEVEL_CLASSES;
+	push(making, CHANNEL_KEY_POLICY, 0, &policy.base);
+	shape.width_px = shape.height_px = 16;
+	shape.rgba = (ProtobufCBinaryData){sizeof(rgba), rgba};
+	push(making, CHANNEL_POINTER_SHAPE, 10, &shape.base);
+	where.n_dt_us = where.n_x_px = where.n_y_px = 1;
+	where.dt_us = &zero;
+	where.x_px = &x;
+	where.y_px = &y;
+	push(making, CHANNEL_POINTER, 500, &where.base);
+	click.n_dt_us = click.n_control = click.n_value = 1;
+	click.dt_us = &zero;
+	click.control = &control;
+	click.value = &one;
+	push(making, CHANNEL_CONTROLS, 1500, &click.base);
+	key.n_dt_us = key.n_key_class = key.n_action = key.n_buttons_before = 1;
+	key.dt_us = key.buttons_before = &zero;
+	key.key_class = &key_class;
+	key.action = &action;
+	push(making, CHANNEL_KEY_CLASSES, 2500, &key.base);
+}
+
+/* the newest at a time */
+static const AVFrame *frame_at(const struct film *film, int64_t ms)
+{
+	int i = film->count - 1;
+
+	while (i > 0 && film->ms[i] > ms)
+		i--;
+	return film->frames[i];
+}
+
+/* how many pixels of an area are neither as bright as the screen nor without colour */
+static int drawn(const AVFrame *frame, int x, int y, int width, int height)
+{
+	int count = 0;
+
+	for (int row = y; row < y + height; row++)
+		for (int column = x; column < x + width; column++) {
+			int luma = frame->data[0][row * frame->linesize[0] + column];
+			int red = frame->data[2][row / 2 * frame->linesize[2] + column / 2];
+
+			count += abs(luma - luma_of(GRAY)) > 12 || abs(red - 128) > 12;
+		}
+	return count;
+}
+
+static void what_was_done_is_seen_where_it_was_done(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct making making;
+	struct film film;
+	const AVFrame *frame;
+
+	begin(&making, "done.mcap");
+	push_screen(&making, 0, 320, 200, 30);
+	push_gray(&making, 0, 5, GRAY, true);
+	push_what_was_done(&making);
+	push_gray(&making, 4500, 5, GRAY, false);
+	session = end(&making);
+	export_film(&film, session, EXPORT_MKV, INT64_MAX,
+		DRAWING_POINTER | DRAWING_CLICKS | DRAWING_KEYS);
+	frame = frame_at(&film, 400);
+	expect(drawn(frame, 0, 0, 320, 200) == 0);
+	/* the pointer, and nothing but it; what is coded has a little around it */
+	frame = frame_at(&film, 1400);
+	expect(drawn(frame, 201, 81, 14, 14) == 14 * 14);
+	expect(drawn(frame, 0, 0, 320, 200) == drawn(frame, 192, 72, 32, 32));
+	/* a ring around the click */
+	frame = frame_at(&film, 1700);
+	expect(drawn(frame, 160, 40, 80, 80) > 16 * 16 + 100);
+	expect(drawn(frame, 0, 0, 320, 200) == drawn(frame, 150, 30, 100, 100));
+	frame = frame_at(&film, 2400);
+	expect(drawn(frame, 0, 0, 320, 200) == drawn(frame, 192, 72, 32, 32));
+	/* a chip for the key, at the bottom */
+	frame = frame_at(&film, 2700);
+	expect(drawn(frame, 16, 200 - 44, 304, 28) > 28 * 28 / 2);
+	expect(drawn(frame, 0, 0, 320, 70) == 0);
+	frame = frame_at(&film, 4300);
+	expect(drawn(frame, 0, 140, 320, 60) == 0 && drawn(frame, 201, 81, 14, 14) == 14 * 14);
+	film_close(&film);
+}
+
+static const struct test tests[] = {
+	{"a film goes on when the size or the encoder changes, and ends before what comes later",
+		sizes_and_encoders_may_change},
+	{"pointer, clicks and keys are seen in a film where they were",
+		what_was_done_is_seen_where_it_was_done},
+};
+
+int main(void)
+{
+	return RUN_TESTS("export", tests);
+}
