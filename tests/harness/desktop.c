@@ -416,6 +416,20 @@ struct session *daemon_session(const struct daemon_child *daemon, const char *se
 	return opened;
 }
 
+const Uxrec__Gap *session_gap(const struct session_facts *facts)
+{
+	const Uxrec__Gap *found = NULL;
+
+	for (size_t i = 0; i < facts->gap_count; i++) {
+		if (facts->gaps[i]->reason == UXREC__GAP__REASON__REASON_OVERLOAD)
+			continue;
+		if (found)
+			return NULL;
+		found = facts->gaps[i];
+	}
+	return found;
+}
+
 static int take_offset(
 	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {

@@ -6,6 +6,7 @@
  */
 
 #include "protocol/session.pb-c.h"
+#include "replay/info.h"
 #include "replay/session.h"
 
 #include <xcb/xcb.h>
@@ -119,6 +120,13 @@ void daemon_record(const struct daemon_child *daemon, const char *keys, char ret
 
 /** Open a session of the daemon's library. */
 struct session *daemon_session(const struct daemon_child *daemon, const char *session);
+
+/**
+ * The gap of a session, of those that a test makes: on a busy machine there may be pictures left out too.
+ *
+ * @return NULL when there is none, or there are several
+ */
+const Uxrec__Gap *session_gap(const struct session_facts *facts);
 
 /** What its session times are later than CLOCK_MONOTONIC. */
 int64_t session_offset_ns(const struct session *session);
