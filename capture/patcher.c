@@ -26,6 +26,9 @@
 /* What a file has beside them: its chunks, a palette. The corner of a screen may be a few pixels. */
 #define REST_FILE_BYTES 200
 
+/* Files of what is at rest are kept to be laid again behind the next keyframe, as long as they are not more than this. */
+#define KEPT_BYTES (4 * 1024 * 1024)
+
 /* How many bytes may be spent: so much at once, and a second. */
 #define LAID_BUDGET (96 * 1024)
 #define LAID_RATE   (48 * 1024)
@@ -41,6 +44,9 @@ struct tile {
 	bool owed;  /* laid since the video has shown it */
 	bool known; /* what the video shows is the same, if it has this sum */
 	uint32_t sum;
+	struct buf kept; /* the file that was laid from this tile on */
+	int kept_count;  /* over so many tiles */
+	int64_t kept_ns; /* as they were then */
 };
 
 /* a bucket that fills with time */
@@ -56,6 +62,7 @@ struct patcher {
 	struct tile *tiles;
 	int next; /* the tile to look at first for what is at rest */
 	struct budget laying, resting;
+	size_t kept_bytes; /* of all tiles */
 
 	struct buf files;
 	Uxrec__ScreenPatches message;
@@ -94,6 +101,8 @@ void patcher_destroy(struct patcher *patcher)
 		return;
 	png_destroy(patcher->png);
 	buf_finish(&patcher->files);
+	for (int i = 0; patcher->tiles && i < patcher->columns * patcher->rows; i++)
+		buf_finish(&patcher->tiles[i].kept);
 	free(patcher->tiles);
 	free(patcher->cleared);
 	free(patcher);
@@ -168,17 +177,11 @@ static void begin_message(struct patcher *patcher)
 	buf_clear(&patcher->files);
 }
 
-/* @return the size of the file that shows the area, or 0 without memory */
-static size_t add_patch(struct patcher *patcher, const struct rect *area)
+/* The file of so many bytes that has just been put shows the area. */
+static void take_patch(struct patcher *patcher, const struct rect *area, size_t size)
 {
-	const struct canvas *canvas = patcher->canvas;
-	size_t at = patcher->message.n_patches, offset = patcher->files.size_bytes, size;
+	size_t at = patcher->message.n_patches, offset = patcher->files.size_bytes - size;
 
-	size = png_put(patcher->png, &patcher->files,
-		canvas->pixels + (ptrdiff_t)area->y * canvas->stride + 4 * (ptrdiff_t)area->x,
-		canvas->stride, area->width, area->height);
-	if (size == 0)
-		return 0;
 	uxrec__screen_patch__init(&patcher->patch[at]);
 	patcher->patch[at].x_px = (uint32_t)area->x;
 	patcher->patch[at].y_px = (uint32_t)area->y;
@@ -186,6 +189,18 @@ static size_t add_patch(struct patcher *patcher, const struct rect *area)
 	patcher->patches[at] = &patcher->patch[at];
 	patcher->offset[at] = offset;
 	patcher->message.n_patches++;
+}
+
+/* @return the size of the file that shows the area, or 0 without memory */
+static size_t add_patch(struct patcher *patcher, const struct rect *area)
+{
+	const struct canvas *canvas = patcher->canvas;
+	size_t size = png_put(patcher->png, &patcher->files,
+		canvas->pixels + (ptrdiff_t)area->y * canvas->stride + 4 * (ptrdiff_t)area->x,
+		canvas->stride, area->width, area->height);
+
+	if (size > 0)
+		take_patch(patcher, area, size);
 	return size;
 }
 
@@ -353,7 +368,46 @@ static int rest_run(struct patcher *patcher, int column, int row, int64_t now_ns
 	return count;
 }
 
-static void lay_run(struct patcher *patcher, int column, int row, int count)
+/* Keep the file that was put last for the tiles that it shows. */
+static void keep(struct patcher *patcher, struct tile *tile, int count, size_t size, int64_t now_ns)
+{
+	patcher->kept_bytes -= tile->kept.size_bytes;
+	buf_clear(&tile->kept);
+	tile->kept_count = 0;
+	if (patcher->kept_bytes + size > KEPT_BYTES)
+		return;
+	buf_put(&tile->kept, patcher->files.data + patcher->files.size_bytes - size, size);
+	if (buf_error(&tile->kept) < 0)
+		return;
+	patcher->kept_bytes += size;
+	tile->kept_count = count;
+	tile->kept_ns = now_ns;
+}
+
+/* @return whether what was kept of these tiles shows them as they are, and has been laid */
+static bool lay_kept(struct patcher *patcher, int column, int row, int count)
+{
+	const struct tile *tile = tile_at(patcher, column, row);
+	struct rect rect = rect_of(patcher, column, row, count);
+
+	if (tile->kept_count != count)
+		return false;
+	for (int i = 0; i < count; i++)
+		if (tile_at(patcher, column + i, row)->changed_ns >= tile->kept_ns)
+			return false;
+	buf_put(&patcher->files, tile->kept.data, tile->kept.size_bytes);
+	if (buf_error(&patcher->files) < 0)
+		return false;
+	take_patch(patcher, &rect, tile->kept.size_bytes);
+	for (int i = 0; i < count; i++) {
+		struct tile *shown = tile_at(patcher, column + i, row);
+
+		shown->laid = shown->exact = true;
+	}
+	return true;
+}
+
+static void lay_run(struct patcher *patcher, int column, int row, int count, int64_t now_ns)
 {
 	struct rect rect = rect_of(patcher, column, row, count);
 	size_t size = add_patch(patcher, &rect);
@@ -365,10 +419,12 @@ static void lay_run(struct patcher *patcher, int column, int row, int count)
 		take_back_patch(patcher);
 	/* one of them may be what the others are not */
 	if (photo && count > 1) {
-		lay_run(patcher, column, row, 1);
-		lay_run(patcher, column + 1, row, count - 1);
+		lay_run(patcher, column, row, 1, now_ns);
+		lay_run(patcher, column + 1, row, count - 1, now_ns);
 		return;
 	}
+	if (!photo)
+		keep(patcher, tile_at(patcher, column, row), count, size, now_ns);
 	for (int i = 0; i < count; i++) {
 		struct tile *tile = tile_at(patcher, column + i, row);
 
@@ -390,8 +446,8 @@ const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns
 		    row = patcher->next / patcher->columns;
 		int count = rest_run(patcher, column, row, now_ns);
 
-		if (count > 0)
-			lay_run(patcher, column, row, count);
+		if (count > 0 && !lay_kept(patcher, column, row, count))
+			lay_run(patcher, column, row, count, now_ns);
 		looked += count ? count : 1;
 		patcher->next = (patcher->next + (count ? count : 1)) % total;
 	}

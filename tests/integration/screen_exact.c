@@ -14,7 +14,7 @@
 #define WIDTH         1024
 #define HEIGHT        600
 #define WINDOWS       5
-#define GOLDENS_LIMIT 32
+#define GOLDENS_LIMIT 200
 #define STROKES_LIMIT 20000
 
 /* what has changed is at rest half a second later, and exact soon after */
@@ -408,16 +408,21 @@ static void times_are_true(const struct easel *easel, const struct session *sess
 
 /* ---- the tests ---- */
 
+/* UXREC_EXACT_SECONDS draws for longer. */
 static void what_rests_is_exact(void)
 {
 	_destroy_(session) struct session *session = NULL;
+	const char *seconds = getenv("UXREC_EXACT_SECONDS");
 	struct easel *easel = set_up(20261122);
 
 	if (!easel)
 		return;
-	for (int i = 0; i < 6; i++) {
-		draw_for(easel, 500 + below(easel, 2500));
+	for (int left_ms = 1000 * (seconds ? atoi(seconds) : 8); left_ms > 0;) {
+		int for_ms = 500 + below(easel, 2500);
+
+		draw_for(easel, for_ms);
 		rest(easel);
+		left_ms -= for_ms;
 	}
 	session = end_recording(easel);
 	goldens_are_shown(easel, session);
