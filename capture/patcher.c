@@ -23,6 +23,8 @@
 
 /* A photograph is sharp enough in the video: what is at rest is left to it above this, in bytes a pixel. */
 #define REST_DENSITY 0.75
+/* So far from their neighbours samples are in no file below it: log2(2e * 4) bits each (Laplace) are 1.7 bytes a pixel. */
+#define REST_NOISE 4
 /* What a file has beside them: its chunks, a palette. The corner of a screen may be a few pixels. */
 #define REST_FILE_BYTES 200
 
@@ -191,13 +193,13 @@ static void take_patch(struct patcher *patcher, const struct rect *area, size_t 
 	patcher->message.n_patches++;
 }
 
-/* @return the size of the file that shows the area, or 0 without memory */
-static size_t add_patch(struct patcher *patcher, const struct rect *area)
+/* @return the size of the file that shows the area, or 0: it is noisier, or without memory */
+static size_t add_patch(struct patcher *patcher, const struct rect *area, int most_noise)
 {
 	const struct canvas *canvas = patcher->canvas;
 	size_t size = png_put(patcher->png, &patcher->files,
 		canvas->pixels + (ptrdiff_t)area->y * canvas->stride + 4 * (ptrdiff_t)area->x,
-		canvas->stride, area->width, area->height);
+		canvas->stride, area->width, area->height, most_noise);
 
 	if (size > 0)
 		take_patch(patcher, area, size);
@@ -263,7 +265,7 @@ const Uxrec__ScreenPatches *patcher_lay(
 		return NULL;
 	begin_message(patcher);
 	for (int i = 0; i < changed->count; i++)
-		if (add_patch(patcher, &changed->area[i]) == 0 ||
+		if (add_patch(patcher, &changed->area[i], PNG_ANY_NOISE) == 0 ||
 			patcher->files.size_bytes > LAID_BYTES_LIMIT)
 			return NULL;
 	patcher->laying.bytes -= (int64_t)patcher->files.size_bytes;
@@ -410,7 +412,7 @@ static bool lay_kept(struct patcher *patcher, int column, int row, int count)
 static void lay_run(struct patcher *patcher, int column, int row, int count, int64_t now_ns)
 {
 	struct rect rect = rect_of(patcher, column, row, count);
-	size_t size = add_patch(patcher, &rect);
+	size_t size = add_patch(patcher, &rect, REST_NOISE);
 	/* without memory it is left to the video too */
 	bool photo = size == 0 ||
 		(double)size > REST_DENSITY * rect.width * rect.height + REST_FILE_BYTES;
@@ -419,8 +421,8 @@ static void lay_run(struct patcher *patcher, int column, int row, int count, int
 		take_back_patch(patcher);
 	/* one of them may be what the others are not */
 	if (photo && count > 1) {
-		lay_run(patcher, column, row, 1, now_ns);
-		lay_run(patcher, column + 1, row, count - 1, now_ns);
+		for (int i = 0; i < count; i++)
+			lay_run(patcher, column + i, row, 1, now_ns);
 		return;
 	}
 	if (!photo)

@@ -281,7 +281,8 @@ static long try_filter(enum filter filter, const unsigned char *row, const unsig
 	return sum;
 }
 
-static void filter_row(
+/* @return the sum of what is left of it */
+static long filter_row(
 	struct png *png, const unsigned char *row, const unsigned char *above, int size)
 {
 	static const enum filter filters[] = {FILTER_UP, FILTER_SUB, FILTER_PAETH, FILTER_NONE};
@@ -302,11 +303,14 @@ static void filter_row(
 	}
 	buf_put_u8(&png->rows, (uint8_t)chosen);
 	buf_put(&png->rows, best, (size_t)size);
+	return least;
 }
 
-static int put_colours(
-	struct png *png, const uint8_t *pixels, int stride_bytes, int width, int height)
+/* @return 0, -EFBIG when it is too noisy, or -ENOMEM */
+static int put_colours(struct png *png, const uint8_t *pixels, int stride_bytes, int width,
+	int height, int most_noise)
 {
+	int64_t noise = 0, most = (int64_t)most_noise * 3 * width * height;
 	unsigned char *row, *above;
 
 	if (make_lines(png, width) < 0)
@@ -318,7 +322,9 @@ static int put_colours(
 		unsigned char *swap = row;
 
 		to_rgb(row, pixels + (ptrdiff_t)y * stride_bytes, width);
-		filter_row(png, row, above, 3 * width);
+		noise += filter_row(png, row, above, 3 * width);
+		if (noise > most)
+			return -EFBIG;
 		row = above;
 		above = swap;
 	}
@@ -326,9 +332,10 @@ static int put_colours(
 }
 
 size_t png_put(struct png *png, struct buf *out, const uint8_t *pixels, int stride_bytes, int width,
-	int height)
+	int height, int most_noise)
 {
 	size_t begin = out->size_bytes;
+	int r;
 
 	buf_clear(&png->rows);
 	if (find_indices(png, pixels, stride_bytes, width, height)) {
@@ -337,10 +344,13 @@ size_t png_put(struct png *png, struct buf *out, const uint8_t *pixels, int stri
 		pack_indices(png, bits, width, height);
 		put_header(out, width, height, bits, TYPE_PALETTE);
 		put_palette(png, out);
-	} else if (put_colours(png, pixels, stride_bytes, width, height) == 0) {
-		put_header(out, width, height, 8, TYPE_RGB);
 	} else {
-		out->failed = 1;
+		r = put_colours(png, pixels, stride_bytes, width, height, most_noise);
+		if (r == -EFBIG)
+			return 0;
+		if (r < 0)
+			out->failed = 1;
+		put_header(out, width, height, 8, TYPE_RGB);
 	}
 	put_rows(png, out);
 	if (out->failed || png->rows.failed)
