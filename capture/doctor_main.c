@@ -1,6 +1,7 @@
 /* uxrec-doctor, run as `uxrec doctor`: what would be recorded now, and what is missing. */
 
 #include "capture/doctor.h"
+#include "capture/encoder.h"
 #include "capture/grabber.h"
 #include "capture/input_filter.h"
 #include "protocol/base/cleanup.h"
@@ -20,6 +21,9 @@ static const char usage[] =
 	"  --screen auto|x11|wlr|portal|test|none\n"
 	"                                (default auto)\n"
 	"  --output NAME                 of several outputs of a Wayland session this one\n"
+	"  --encoder auto|h264_vaapi|libx264|libaom-av1\n"
+	"  --chroma 420|444              what encodes the screen, and how much of its colour it keeps\n"
+	"                                (default auto, 420)\n"
 	"  --input auto|service|evdev|x11|none\n"
 	"                                (default auto)\n"
 	"  --devices LIST                which input devices; see uxrecd(8)\n"
@@ -120,12 +124,23 @@ static bool is_screen(const char *name)
 	return strcmp(name, "auto") == 0 || strcmp(name, "none") == 0 || grabber_find(name);
 }
 
+static bool is_encoder(const struct doctor_options *options)
+{
+	const char *const *name = encoder_names;
+
+	while (*name && strcmp(*name, options->encoder) != 0)
+		name++;
+	return *name && encoder_keeps(options->encoder, options->chroma);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option names[] = {
 		{"display", required_argument, NULL, 'd'},
 		{"screen", required_argument, NULL, 's'},
 		{"output", required_argument, NULL, 'o'},
+		{"encoder", required_argument, NULL, 'e'},
+		{"chroma", required_argument, NULL, 'c'},
 		{"input", required_argument, NULL, 'i'},
 		{"devices", required_argument, NULL, 'D'},
 		{"show", optional_argument, NULL, 'w'},
@@ -145,7 +160,8 @@ int main(int argc, char **argv)
 		.sound = {"auto", NULL, false},
 		.encoder = "auto"};
 	Uxrec__DoctorReport *report;
-	bool json = false, good, sound_is_known = true, keys_are_known = true;
+	bool json = false, good, sound_is_known = true, keys_are_known = true,
+	     chroma_is_known = true;
 	enum key_policy keys = KEY_POLICY_CLASSES;
 	struct input_filter filter;
 	struct error error;
@@ -157,6 +173,8 @@ int main(int argc, char **argv)
 		case 'd': options.display = optarg; break;
 		case 's': options.grabber = optarg; break;
 		case 'o': options.output = optarg; break;
+		case 'e': options.encoder = optarg; break;
+		case 'c': chroma_is_known = chroma_parse(optarg, &options.chroma); break;
 		case 'i': options.input = optarg; break;
 		case 'D': options.devices = optarg; break;
 		case 'w': show_s = optarg ? parse_seconds(optarg) : SHOW_S; break;
@@ -172,8 +190,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (optind < argc || !is_screen(options.grabber) || !sound_is_known || !keys_are_known ||
-		show_s < 0) {
+	if (optind < argc || !is_screen(options.grabber) || !is_encoder(&options) ||
+		!sound_is_known || !keys_are_known || !chroma_is_known || show_s < 0) {
 		log_error("uxrec doctor: wrong usage; see uxrec doctor --help");
 		return 2;
 	}

@@ -19,12 +19,11 @@
 /* What has not changed for so long is at rest, and laid in steps, between which changes are looked for. */
 #define REST_NS    (500 * NS_PER_MS)
 #define REST_TILES 4 /* side by side, in one file */
-#define REST_STEP  8 /* files */
+#define REST_STEP  8 /* of them */
 
-/* A photograph is sharp enough in the video: what is at rest is left to it above this, in bytes a pixel. */
-#define REST_DENSITY 0.75
-/* So far from their neighbours samples are in no file below it: log2(2e * 4) bits each (Laplace) are 1.7 bytes a pixel. */
-#define REST_NOISE 4
+/* A photograph is sharp enough in the video: what is at rest is left to it above this, in bytes a pixel. Text with
+ * coloured edges takes 0.4, over gradients 0.9 to 1.3. */
+#define REST_DENSITY 1.5
 /* What a file has beside them: its chunks, a palette. The corner of a screen may be a few pixels. */
 #define REST_FILE_BYTES 200
 
@@ -193,13 +192,13 @@ static void take_patch(struct patcher *patcher, const struct rect *area, size_t 
 	patcher->message.n_patches++;
 }
 
-/* @return the size of the file that shows the area, or 0: it is noisier, or without memory */
-static size_t add_patch(struct patcher *patcher, const struct rect *area, int most_noise)
+/* @return the size of the file that shows the area, or 0 without memory */
+static size_t add_patch(struct patcher *patcher, const struct rect *area)
 {
 	const struct canvas *canvas = patcher->canvas;
 	size_t size = png_put(patcher->png, &patcher->files,
 		canvas->pixels + (ptrdiff_t)area->y * canvas->stride + 4 * (ptrdiff_t)area->x,
-		canvas->stride, area->width, area->height, most_noise);
+		canvas->stride, area->width, area->height);
 
 	if (size > 0)
 		take_patch(patcher, area, size);
@@ -265,7 +264,7 @@ const Uxrec__ScreenPatches *patcher_lay(
 		return NULL;
 	begin_message(patcher);
 	for (int i = 0; i < changed->count; i++)
-		if (add_patch(patcher, &changed->area[i], PNG_ANY_NOISE) == 0 ||
+		if (add_patch(patcher, &changed->area[i]) == 0 ||
 			patcher->files.size_bytes > LAID_BYTES_LIMIT)
 			return NULL;
 	patcher->laying.bytes -= (int64_t)patcher->files.size_bytes;
@@ -345,13 +344,6 @@ void patcher_paid(struct patcher *patcher)
 	}
 }
 
-void patcher_reset(struct patcher *patcher)
-{
-	for (int i = 0; i < patcher->columns * patcher->rows; i++)
-		patcher->tiles[i].laid = patcher->tiles[i].exact = false;
-	patcher->next = 0;
-}
-
 /* ---- what is at rest ---- */
 
 static bool is_wanted(const struct tile *tile, int64_t now_ns)
@@ -370,12 +362,17 @@ static int rest_run(struct patcher *patcher, int column, int row, int64_t now_ns
 	return count;
 }
 
+static void forget(struct patcher *patcher, struct tile *tile)
+{
+	patcher->kept_bytes -= tile->kept.size_bytes;
+	buf_finish(&tile->kept);
+	tile->kept_count = 0;
+}
+
 /* Keep the file that was put last for the tiles that it shows. */
 static void keep(struct patcher *patcher, struct tile *tile, int count, size_t size, int64_t now_ns)
 {
-	patcher->kept_bytes -= tile->kept.size_bytes;
-	buf_clear(&tile->kept);
-	tile->kept_count = 0;
+	forget(patcher, tile);
 	if (patcher->kept_bytes + size > KEPT_BYTES)
 		return;
 	buf_put(&tile->kept, patcher->files.data + patcher->files.size_bytes - size, size);
@@ -386,17 +383,35 @@ static void keep(struct patcher *patcher, struct tile *tile, int count, size_t s
 	tile->kept_ns = now_ns;
 }
 
+/* @return whether what was kept from this tile on shows its tiles as they are */
+static bool is_true(const struct tile *tile)
+{
+	for (int i = 0; i < tile->kept_count; i++)
+		if (tile[i].changed_ns >= tile->kept_ns)
+			return false;
+	return tile->kept_count > 0;
+}
+
+void patcher_reset(struct patcher *patcher)
+{
+	for (int i = 0; i < patcher->columns * patcher->rows; i++) {
+		struct tile *tile = &patcher->tiles[i];
+
+		tile->laid = tile->exact = false;
+		if (!is_true(tile))
+			forget(patcher, tile);
+	}
+	patcher->next = 0;
+}
+
 /* @return whether what was kept of these tiles shows them as they are, and has been laid */
 static bool lay_kept(struct patcher *patcher, int column, int row, int count)
 {
 	const struct tile *tile = tile_at(patcher, column, row);
 	struct rect rect = rect_of(patcher, column, row, count);
 
-	if (tile->kept_count != count)
+	if (tile->kept_count != count || !is_true(tile))
 		return false;
-	for (int i = 0; i < count; i++)
-		if (tile_at(patcher, column + i, row)->changed_ns >= tile->kept_ns)
-			return false;
 	buf_put(&patcher->files, tile->kept.data, tile->kept.size_bytes);
 	if (buf_error(&patcher->files) < 0)
 		return false;
@@ -412,7 +427,7 @@ static bool lay_kept(struct patcher *patcher, int column, int row, int count)
 static void lay_run(struct patcher *patcher, int column, int row, int count, int64_t now_ns)
 {
 	struct rect rect = rect_of(patcher, column, row, count);
-	size_t size = add_patch(patcher, &rect, REST_NOISE);
+	size_t size = add_patch(patcher, &rect);
 	/* without memory it is left to the video too */
 	bool photo = size == 0 ||
 		(double)size > REST_DENSITY * rect.width * rect.height + REST_FILE_BYTES;
@@ -443,13 +458,15 @@ const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns
 	if (budget_at(&patcher->resting, now_ns) <= 0)
 		return NULL;
 	begin_message(patcher);
-	for (int looked = 0; looked < total && patcher->message.n_patches < REST_STEP;) {
+	for (int looked = 0, runs = 0;
+		looked < total && runs < REST_STEP && patcher->message.n_patches < REST_STEP;) {
 		int column = patcher->next % patcher->columns,
 		    row = patcher->next / patcher->columns;
 		int count = rest_run(patcher, column, row, now_ns);
 
 		if (count > 0 && !lay_kept(patcher, column, row, count))
 			lay_run(patcher, column, row, count, now_ns);
+		runs += count > 0;
 		looked += count ? count : 1;
 		patcher->next = (patcher->next + (count ? count : 1)) % total;
 	}

@@ -8,6 +8,17 @@
 
 const char *const chroma_names[] = {"420", "444", NULL};
 
+bool chroma_parse(const char *name, enum chroma *ret)
+{
+	for (enum chroma chroma = 0; chroma < CHROMA_COUNT; chroma++) {
+		if (strcmp(chroma_names[chroma], name) != 0)
+			continue;
+		*ret = chroma;
+		return true;
+	}
+	return false;
+}
+
 /* both have one matrix: what is tagged is true of both */
 static const struct {
 	int shift; /* chroma has so many bits less of a position */

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ enum chroma {
 
 /** "420" and "444", by enum chroma; ends with NULL. */
 extern const char *const chroma_names[];
+
+/** @return false when there is no such name */
+bool chroma_parse(const char *name, enum chroma *ret);
 
 /**
  * The persistent picture that the encoder reads: planar YUV, BT.601 limited range, whatever its chroma. Width

@@ -20,12 +20,8 @@ uint32_t png_sum(uint32_t sum, const void *data, size_t size_bytes);
 /**
  * Append a file of width × height pixels.
  *
- * @param pixels      height rows of stride_bytes, top row first, bytes B G R X
- * @param most_noise  of more than 256 colours: how far a sample may be from what its neighbours make expect, on
- *                    average; PNG_ANY_NOISE: any
- * @return its size; 0 when it is too noisy, and nothing has been put, or without memory, and `out` says so (buf_error())
+ * @param pixels  height rows of stride_bytes, top row first, bytes B G R X
+ * @return its size; 0 without memory, and `out` says so (buf_error())
  */
 size_t png_put(struct png *png, struct buf *out, const uint8_t *pixels, int stride_bytes, int width,
-	int height, int most_noise);
-
-#define PNG_ANY_NOISE 255
+	int height);

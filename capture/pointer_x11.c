@@ -13,7 +13,7 @@
 #include <xcb/xinput.h>
 
 /* While it moves its position is asked for so often, and until it was the same so many times. */
-#define PERIOD_NS (NS_PER_S / 40)
+#define PERIOD_NS (NS_PER_S / 30)
 #define STILL     8
 
 /* 256 × 256 is the largest cursor that toolkits make */

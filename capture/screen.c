@@ -17,6 +17,9 @@
 /* What is at rest is laid between two pictures too, when the next is not nearer than this. */
 #define STEP_NS (8 * NS_PER_MS)
 
+/* Changes come first: so long a compositor, which answers in steps, has to tell of one. */
+#define ANSWER_NS (2 * NS_PER_MS)
+
 #define LOW_NICE 5
 
 /* While a screen changes its size there may be nothing to copy: it is tried again after this, and a grabber that says
@@ -55,8 +58,11 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 	if (r == -EAGAIN) {
 		struct grabber_size size = source->grabber->ops->size(source->grabber);
 
-		if (size.width != source->size.width || size.height != source->size.height)
+		if (size.width != source->size.width || size.height != source->size.height) {
+			/* the canvas is still that of the old size */
+			screen_finish(source);
 			return screen_set_up(source, NULL);
+		}
 		source->next_ns = clock_now_ns() + RETRY_NS;
 		return 0;
 	}
@@ -107,10 +113,9 @@ static int await_next(struct screen_source *source)
 	/* the screen may have changed since it was copied, and it is not known yet where */
 	int64_t seen_ns = source->copied_ns;
 
-	while (!source->stop && source->keyframe_seen &&
-		clock_now_ns() + STEP_NS < source->next_ns &&
-		screen_pause_due_ns(source, seen_ns) <= seen_ns) {
-		int r = screen_use_pause(source, seen_ns);
+	while (!source->stop && clock_now_ns() + STEP_NS < source->next_ns &&
+		screen_rest_due_ns(source, seen_ns) <= seen_ns) {
+		int r = screen_rest(source, seen_ns);
 
 		if (r < 0)
 			return r;
@@ -124,20 +129,24 @@ static int await_next(struct screen_source *source)
 static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
-	int64_t now_ns, due_ns;
+	int64_t due_ns;
 	int r = await_next(source);
 
 	if (r < 0)
 		return r;
 	for (;;) {
-		r = ops->wait(source->grabber, source->wake_fd, 0, ret_damage_ns);
+		int64_t now_ns = clock_now_ns();
+
+		due_ns = screen_pause_due_ns(source, now_ns);
+		r = ops->wait(source->grabber, source->wake_fd,
+			due_ns <= now_ns ? now_ns + ANSWER_NS : 0, ret_damage_ns);
 		if (r != 0 || source->keyframe_wanted || source->stop)
 			return r;
-		now_ns = clock_now_ns();
-		due_ns = screen_pause_due_ns(source, now_ns);
 		if (due_ns > now_ns)
 			break;
-		source->busy_since_ns = now_ns;
+		now_ns = clock_now_ns();
+		if (source->busy_since_ns < now_ns - REPORT_DELAY_NS)
+			source->busy_since_ns = now_ns - REPORT_DELAY_NS;
 		/* of what was called complete meanwhile nothing may come */
 		r = screen_use_pause(source, clock_now_ns());
 		if (r < 0)

@@ -83,6 +83,12 @@ int screen_push_info(struct screen_source *source, int64_t time_ns);
  */
 int screen_show(struct screen_source *source, int64_t damage_ns);
 
+/** When screen_rest() has something to do. @return CLOCK_MONOTONIC, or INT64_MAX */
+int64_t screen_rest_due_ns(struct screen_source *source, int64_t now_ns);
+
+/** Push a step of what is at rest. @param now_ns  the canvas is as the screen was then */
+int screen_rest(struct screen_source *source, int64_t now_ns);
+
 /** When screen_use_pause() has something to do. @return CLOCK_MONOTONIC, or INT64_MAX */
 int64_t screen_pause_due_ns(struct screen_source *source, int64_t now_ns);
 

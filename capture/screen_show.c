@@ -392,9 +392,22 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 
 /* ---- while nothing changes ---- */
 
+int64_t screen_rest_due_ns(struct screen_source *source, int64_t now_ns)
+{
+	/* before there is a picture there is nothing that it could lie over */
+	return source->keyframe_seen ? patcher_rest_ns(source->patcher, now_ns) : INT64_MAX;
+}
+
+int screen_rest(struct screen_source *source, int64_t now_ns)
+{
+	const Uxrec__ScreenPatches *patches = patcher_rest(source->patcher, now_ns);
+
+	return patches ? push_patches(source, patches, now_ns, 0) : 0;
+}
+
 int64_t screen_pause_due_ns(struct screen_source *source, int64_t now_ns)
 {
-	int64_t rest_ns = patcher_rest_ns(source->patcher, now_ns);
+	int64_t rest_ns = screen_rest_due_ns(source, now_ns);
 	int64_t owed_ns = source->owed_ns ? source->owed_ns + OWED_NS : INT64_MAX;
 
 	return owed_ns < rest_ns ? owed_ns : rest_ns;
@@ -402,12 +415,7 @@ int64_t screen_pause_due_ns(struct screen_source *source, int64_t now_ns)
 
 int screen_use_pause(struct screen_source *source, int64_t now_ns)
 {
-	const Uxrec__ScreenPatches *patches;
-
-	if (is_owed_due(source, now_ns))
-		return pay(source, now_ns);
-	patches = patcher_rest(source->patcher, now_ns);
-	return patches ? push_patches(source, patches, now_ns, 0) : 0;
+	return is_owed_due(source, now_ns) ? pay(source, now_ns) : screen_rest(source, now_ns);
 }
 
 void screen_finish(struct screen_source *source)

@@ -157,11 +157,7 @@ static int parse_sync(struct options *options, const char *value)
 
 static int take_chroma(struct options *options, const char *value)
 {
-	int r = take_choice(&value, "chroma", value, chroma_names);
-
-	while (r == 0 && strcmp(chroma_names[options->chroma], value) != 0)
-		options->chroma = (options->chroma + 1) % CHROMA_COUNT;
-	return r;
+	return chroma_parse(value, &options->chroma) ? 0 : wrong("chroma", value, "420 or 444");
 }
 
 static int take_option(struct options *options, int c, const char *value)

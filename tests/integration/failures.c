@@ -424,6 +424,9 @@ static void wrong_commands_are_refused(void)
 		{{"task", "begin", "x"}, 2, "usage"},
 		{{"task", "end", "fine"}, 2, "outcome 'fine'"},
 		{{"tag", "s", "--impact", "9"}, 2, "--impact"},
+		{{"doctor", "--chroma", "422"}, 2, "uxrec doctor --help"},
+		{{"doctor", "--encoder", "h264_vaapi", "--chroma", "444"}, 2,
+			"uxrec doctor --help"},
 	};
 
 	check(io_write_all(fd, "hello\n", 6) == 0);

@@ -284,23 +284,36 @@ struct seen {
 	int pictures, shown, sizes; /* shown: by the video or over it */
 	uint32_t width_px, height_px;
 	int lost;
-	bool by_wlr;
+	int early;  /* what lies over a picture that is not there yet */
+	int unpaid; /* screens that change their size before the video shows all of the old one */
+	bool by_wlr, fresh, owes;
 };
 
 static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	struct seen *seen = user;
 
-	if (message->channel->known == CHANNEL_SCREEN)
+	if (message->channel->known == CHANNEL_SCREEN) {
 		seen->pictures++;
-	if (message->channel->known == CHANNEL_GAPS)
-		seen->lost += ((const Uxrec__Gap *)(const void *)unpacked)->reason ==
-			UXREC__GAP__REASON__REASON_SOURCE_LOST;
+		seen->owes = false;
+	}
+	if (message->channel->known == CHANNEL_SCREEN_PATCHES)
+		seen->owes |= !((const Uxrec__ScreenPatches *)(const void *)unpacked)->unchanged;
+	if (message->channel->known == CHANNEL_GAPS) {
+		Uxrec__Gap__Reason reason = ((const Uxrec__Gap *)(const void *)unpacked)->reason;
+
+		seen->lost += reason == UXREC__GAP__REASON__REASON_SOURCE_LOST;
+		seen->fresh |= reason == UXREC__GAP__REASON__REASON_PAUSE;
+	}
+	if (message->channel->known == CHANNEL_SCREEN_KEYFRAMES)
+		seen->fresh = false;
+	seen->early += seen->fresh && message->channel->known == CHANNEL_SCREEN_PATCHES;
 	seen->shown += channel_is_picture(message->channel->known);
 	if (message->channel->known == CHANNEL_SCREEN_INFO) {
 		const Uxrec__Screen *info = (const void *)unpacked;
 
 		seen->sizes += info->width_px != seen->width_px;
+		seen->unpaid += info->width_px != seen->width_px && seen->owes;
 		seen->width_px = info->width_px;
 		seen->height_px = info->height_px;
 		seen->by_wlr = strcmp(info->grabber, "wlr") == 0;
@@ -310,10 +323,11 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 
 static struct seen look_at(const struct session *session)
 {
-	struct seen seen = {0};
+	struct seen seen = {.fresh = true};
 
 	check(session_each(session, INT64_MIN, INT64_MAX,
 		      UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES |
+			      UINT64_C(1) << CHANNEL_SCREEN_KEYFRAMES |
 			      UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_SCREEN_INFO,
 		      take, &seen) == 0);
 	return seen;
@@ -343,6 +357,11 @@ static void sessions_are_recorded(void)
 		lab_window_paint(&lab, i + 2, 0, 0, 60, 60);
 		sleep_ms(200);
 	}
+	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
+	expect(daemon_command(&daemon, NULL, "resume", NULL) == 0);
+	sleep_ms(2000);
+	lab_window_paint(&lab, 7, 0, 0, 60, 60);
+	sleep_ms(150);
 	check(lab_wayland_say(&lab, "output HEADLESS-1 resolution 1000x700"));
 	sleep_ms(2000);
 	end_child(&lab.sway, SIGKILL);
@@ -356,7 +375,7 @@ static void sessions_are_recorded(void)
 	check(session->reader && session_reader_is_complete(session->reader));
 	check(session_facts_create(&facts, session) == 0);
 	seen = look_at(session);
-	expect(seen.lost == 1);
+	expect(seen.lost == 1 && seen.early == 0 && seen.unpaid == 0);
 	expect(seen.by_wlr && seen.sizes == 2 && seen.width_px == 1000 && seen.height_px == 700);
 	expect(seen.shown >= 7 && seen.pictures >= 2 && seen.pictures <= 20);
 	snprintf(program, sizeof(program), "%s/uxrec-doctor", build_folder());
