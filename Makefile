@@ -262,7 +262,7 @@ $(C_TESTS) $(DAMAGE): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcaptu
 
 # What tests/unit/faults.c makes fail; with 64-bit offsets these are the names in the objects.
 FAULT_CALLS := malloc calloc realloc strdup strndup asprintf open write pwrite pwritev pread fstat ftruncate rename \
-	unlink posix_fallocate fdatasync fsync clock_gettime
+	unlink posix_fallocate fdatasync fsync clock_gettime pthread_cond_timedwait
 $(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
 $(B)/tests/unit/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
 

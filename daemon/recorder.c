@@ -99,6 +99,18 @@ static bool drops(struct recorder *recorder, const struct packet *packet, bool f
 	return drop;
 }
 
+/* A screen that stands still pushes nothing that would ask for it. */
+static void ask_for_keyframe(struct recorder *recorder)
+{
+	bool ask;
+
+	pthread_mutex_lock(&recorder->drop_lock);
+	ask = recorder->dropping && queue_weight(recorder->queue) <= QUEUE_BYTES / 2;
+	pthread_mutex_unlock(&recorder->drop_lock);
+	if (ask)
+		recorder->context.request_keyframe(recorder->context.user);
+}
+
 /* the session pauses or ends while pictures are dropped */
 static void end_drops(struct recorder *recorder)
 {
@@ -200,6 +212,8 @@ static void files_dropped(
 	struct recorder *recorder = user;
 	int64_t offset_ns = recorder->context.clock->utc_offset_ns;
 
+	/* what comes next may be made of what is gone */
+	recorder->context.request_keyframe(recorder->context.user);
 	push_gap(recorder, UXREC__GAP__REASON__REASON_DISK, from_ns - offset_ns, to_ns - offset_ns,
 		topic, count,
 		topic ? "the disk was away for longer than pictures can be held"
@@ -298,6 +312,7 @@ static void *recorder_thread(void *user)
 				break;
 		}
 		segments_check(recorder->segments);
+		ask_for_keyframe(recorder);
 		if (!packet)
 			hub_set_complete(
 				context->hub, session_clock_at(context->clock, complete_ns));

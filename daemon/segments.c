@@ -407,7 +407,10 @@ static void use_writer(struct segments *segments, struct session_writer *writer)
 	pthread_mutex_lock(&segments->lock);
 	segments->writer = writer;
 	segments->appended = segments->held_number + segments->held_count;
-	segments->dirty = true;
+	if (segments->sync_every_ns == 0)
+		segments->synced = segments->appended;
+	else
+		segments->dirty = true;
 	pthread_cond_signal(&segments->changed);
 	pthread_mutex_unlock(&segments->lock);
 }
@@ -426,6 +429,9 @@ static int begin_segment(struct segments *segments)
 		r = put_segment_metadata(segments, writer, segments->number + 1);
 	if (r == 0)
 		r = write_held(segments, writer);
+	/* here, because no other thread may be at it while a packet is synced before it counts */
+	if (r == 0 && segments->sync_every_ns == 0)
+		r = session_writer_sync(writer);
 	if (r < 0) {
 		session_writer_discard(steal_ptr(writer));
 		return r;
@@ -478,11 +484,13 @@ static void note_appended(struct segments *segments)
 {
 	pthread_mutex_lock(&segments->lock);
 	segments->appended = segments->held_number + segments->held_count;
-	if (segments->sync_every_ns == 0)
+	if (segments->sync_every_ns == 0) {
 		segments->synced = segments->appended;
-	else
+	} else if (!segments->dirty) {
+		/* it waits for the first only, and then for its time */
 		segments->dirty = true;
-	pthread_cond_signal(&segments->changed);
+		pthread_cond_signal(&segments->changed);
+	}
 	pthread_mutex_unlock(&segments->lock);
 }
 

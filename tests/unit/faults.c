@@ -29,6 +29,7 @@
 
 #define BEGIN_NS (1000 * NS_PER_S)
 #define FOREVER  1000000
+#define SLICE_NS (200 * NS_PER_US)
 
 enum fault {
 	FAULT_WRITE = 1,
@@ -131,6 +132,8 @@ int __real_rename(const char *from, const char *to);
 int __real_unlink(const char *path);
 int __real_posix_fallocate(int fd, off_t offset, off_t size);
 int __real_clock_gettime(clockid_t id, struct timespec *ret);
+int __real_pthread_cond_timedwait(
+	pthread_cond_t *changed, pthread_mutex_t *lock, const struct timespec *until);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
@@ -151,6 +154,8 @@ int __wrap_posix_fallocate(int fd, off_t offset, off_t size);
 int __wrap_fdatasync(int fd);
 int __wrap_fsync(int fd);
 int __wrap_clock_gettime(clockid_t id, struct timespec *ret);
+int __wrap_pthread_cond_timedwait(
+	pthread_cond_t *changed, pthread_mutex_t *lock, const struct timespec *until);
 
 static bool no_memory(void)
 {
@@ -333,6 +338,22 @@ int __wrap_fdatasync(int fd)
 int __wrap_fsync(int fd)
 {
 	return sync_file(fd);
+}
+
+/* What waits until some time looks at the clock that goes ahead again and again. */
+int __wrap_pthread_cond_timedwait(
+	pthread_cond_t *changed, pthread_mutex_t *lock, const struct timespec *until)
+{
+	int64_t now_ns = clock_now_ns();
+	struct timespec soon;
+	int r;
+
+	if (now_ns >= until->tv_sec * NS_PER_S + until->tv_nsec)
+		return ETIMEDOUT;
+	now_ns += SLICE_NS - faults.ahead_ns;
+	soon = (struct timespec){now_ns / NS_PER_S, now_ns % NS_PER_S};
+	r = __real_pthread_cond_timedwait(changed, lock, &soon);
+	return r == ETIMEDOUT ? 0 : r;
 }
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *ret)
@@ -706,7 +727,7 @@ static void a_stalled_sync_holds_up_nothing(void)
 		faults.ahead_ns += 200 * NS_PER_MS;
 		segments_append(segments, packet);
 		note_taken(&written, packet);
-		/* the thread that syncs may come late; every packet wakes it */
+		/* the thread that syncs may come late */
 		for (int k = 0; i >= 10 && i < 60 && k < 100 && !faults.stalled; k++)
 			usleep(1000);
 	}
