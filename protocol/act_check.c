@@ -39,6 +39,12 @@ static int check_text(const char *what, const char *text, struct error *reterr)
 			  TEXT_LIMIT_BYTES);
 }
 
+/* within what a file may have, so that sums with it do not overflow */
+static bool is_time(int64_t ns)
+{
+	return ns > 0 && ns < READER_TIME_LIMIT_NS;
+}
+
 static int check_tag(const Uxrec__Tag *tag, struct error *reterr)
 {
 	int r = identifier_check("code", tag->code, reterr);
@@ -50,7 +56,7 @@ static int check_tag(const Uxrec__Tag *tag, struct error *reterr)
 		return error_set(reterr, -EINVAL, "the impact of a tag is 0 to 4");
 	if (*tag->attempt && !id_is_valid(tag->attempt))
 		return error_set(reterr, -EINVAL, "the tag's attempt is not an id");
-	if (tag->media_ns <= 0)
+	if (!is_time(tag->media_ns))
 		return error_set(reterr, -EINVAL, "the tag has no time");
 	if (*tag->opportunity) {
 		r = identifier_check("opportunity", tag->opportunity, reterr);
@@ -75,9 +81,9 @@ static int check_attempt(const Uxrec__Attempt *attempt, struct error *reterr)
 		return error_set(reterr, -EINVAL, "there is no outcome %d", (int)attempt->outcome);
 	if (attempt->number == 0)
 		return error_set(reterr, -EINVAL, "attempts are counted from 1");
-	if (begin_ns <= 0)
+	if (!is_time(begin_ns))
 		return error_set(reterr, -EINVAL, "the attempt has no begin");
-	if (end_ns && end_ns <= begin_ns)
+	if (end_ns && (end_ns <= begin_ns || !is_time(end_ns)))
 		return error_set(reterr, -EINVAL, "the attempt ends before it begins");
 	return 0;
 }
@@ -88,7 +94,7 @@ static int check_body(const Uxrec__Act *act, struct error *reterr)
 	case UXREC__ACT__BODY_TAG: return check_tag(act->tag, reterr);
 	case UXREC__ACT__BODY_ATTEMPT: return check_attempt(act->attempt, reterr);
 	case UXREC__ACT__BODY_NOTE:
-		if (act->note->media_ns <= 0)
+		if (!is_time(act->note->media_ns))
 			return error_set(reterr, -EINVAL, "the note has no time");
 		return check_text("note", act->note->text, reterr);
 	case UXREC__ACT__BODY_SESSION_INFO:
@@ -101,7 +107,8 @@ static int check_body(const Uxrec__Act *act, struct error *reterr)
 		}
 		return 0;
 	case UXREC__ACT__BODY_BLEEP:
-		if (act->bleep->from_ns <= 0 || act->bleep->to_ns <= act->bleep->from_ns)
+		if (!is_time(act->bleep->from_ns) || !is_time(act->bleep->to_ns) ||
+			act->bleep->to_ns <= act->bleep->from_ns)
 			return error_set(reterr, -EINVAL, "the bleep ends before it begins");
 		return check_text("reason", act->bleep->reason, reterr);
 	case UXREC__ACT__BODY_OPPORTUNITY_SCORE:

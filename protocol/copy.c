@@ -4,6 +4,7 @@
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
+#include "protocol/schema.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/writer.h"
 
@@ -110,6 +111,24 @@ static int is_left_out(struct session_reader *reader, const struct session_copy_
 	return r == 0 && options->leave_out ? options->leave_out(options->user, message) : r;
 }
 
+/* How long what a message tells may last; pictures are another matter. */
+static int64_t span_of(uint16_t known)
+{
+	switch (known) {
+	case CHANNEL_POINTER:
+	case CHANNEL_CONTROLS:
+	case CHANNEL_KEY_CLASSES:
+	case CHANNEL_KEY_COUNTS:
+	case CHANNEL_SHORTCUTS:
+	case CHANNEL_KEYS: return SESSION_BATCH_SPAN_NS;
+	case CHANNEL_SOUND:
+	case CHANNEL_MONITOR: return SESSION_SOUND_SPAN_NS;
+	case CHANNEL_SOUND_LEVELS:
+	case CHANNEL_MONITOR_LEVELS: return SESSION_LEVELS_SPAN_NS;
+	default: return 1; /* a moment */
+	}
+}
+
 static int append(struct session_writer *writer, const struct reader_message *message)
 {
 	int r = session_writer_append_record(writer, message->record);
@@ -118,6 +137,80 @@ static int append(struct session_writer *writer, const struct reader_message *me
 		return r;
 	r = declare(writer, message->channel);
 	return r < 0 ? r : session_writer_append_record(writer, message->record);
+}
+
+static bool reaches_over(const struct reader_message *message, int64_t to_ns)
+{
+	return to_ns != INT64_MAX && channel_kind_get(message->channel->known) &&
+		span_of(message->channel->known) == SESSION_BATCH_SPAN_NS &&
+		message->time_ns > to_ns - SESSION_BATCH_SPAN_NS;
+}
+
+/* The arrays of a batch are of one length: of all of them so many are kept. */
+static void cut_arrays(ProtobufCMessage *batch, size_t length, size_t kept)
+{
+	for (unsigned i = 0; i < batch->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &batch->descriptor->fields[i];
+		size_t *count = (size_t *)(void *)((char *)batch + field->quantifier_offset);
+
+		if (field->label == PROTOBUF_C_LABEL_REPEATED && *count == length)
+			*count = kept;
+	}
+}
+
+/* @return how many events of a batch are before a time */
+static size_t count_before(const uint32_t *dt_us, size_t count, int64_t begin_ns, int64_t to_ns)
+{
+	size_t before = 0;
+
+	while (before < count && (begin_ns += dt_us[before] * NS_PER_US) < to_ns)
+		before++;
+	return before;
+}
+
+/* The same record, with other data. */
+static void put_message(
+	struct buf *buf, const struct reader_message *message, const ProtobufCMessage *data)
+{
+	size_t header_bytes = MCAP_RECORD_HEADER_BYTES + MCAP_MESSAGE_HEADER_BYTES;
+	size_t size_bytes = header_bytes + protobuf_c_message_get_packed_size(data);
+	unsigned char *to = buf_reserve(buf, size_bytes);
+
+	if (!to)
+		return;
+	memcpy(to, message->record.data, header_bytes);
+	mcap_store_record_header(to, MCAP_MESSAGE, size_bytes);
+	protobuf_c_message_pack(data, to + header_bytes);
+	buf->size_bytes += size_bytes;
+}
+
+/* Of a batch that reaches over the end only what is before it. What cannot be read may be of later, and stays out. */
+static int append_cut(
+	struct session_writer *writer, const struct reader_message *message, int64_t to_ns)
+{
+	const ProtobufCMessageDescriptor *descriptor =
+		schema_message(channel_kind_get(message->channel->known)->schema);
+	const ProtobufCFieldDescriptor *field =
+		protobuf_c_message_descriptor_get_field_by_name(descriptor, "dt_us");
+	_cleanup_(buf_finish) struct buf record = {0};
+	struct reader_message cut = *message;
+	ProtobufCMessage *batch;
+	size_t count, kept;
+
+	if (!field)
+		return append(writer, message); /* a count, of the time that begins with it */
+	batch = protobuf_c_message_unpack(
+		descriptor, NULL, message->data.size_bytes, message->data.data);
+	if (!batch)
+		return 0;
+	count = *(size_t *)(void *)((char *)batch + field->quantifier_offset);
+	kept = count_before(*(uint32_t **)(void *)((char *)batch + field->offset), count,
+		message->time_ns, to_ns);
+	cut_arrays(batch, count, kept);
+	put_message(&record, message, batch);
+	protobuf_c_message_free_unpacked(batch, NULL);
+	cut.record = (struct view){record.data, record.size_bytes, 0};
+	return kept == 0 || buf_error(&record) < 0 ? buf_error(&record) : append(writer, &cut);
 }
 
 static int copy_messages(struct session_writer *writer, struct session_reader *reader,
@@ -135,7 +228,9 @@ static int copy_messages(struct session_writer *writer, struct session_reader *r
 			continue;
 		}
 		if (r == 0)
-			r = append(writer, &message);
+			r = reaches_over(&message, options->to_ns)
+				? append_cut(writer, &message, options->to_ns)
+				: append(writer, &message);
 		if (++count % PROGRESS_MESSAGES == 0 && options->progress)
 			options->progress(options->user, message.time_ns);
 	}
@@ -184,26 +279,16 @@ struct erase {
 	struct session_reader *reader;
 	int64_t gap_from_ns, gap_to_ns; /* what went */
 	bool waits_for_keyframe;
+	bool goes_on; /* behind the span */
 	uint64_t count;
 	uint32_t gap_sequence;
+	struct buf state[CHANNEL_END]; /* the last record of what is latched and told in the span */
 };
 
-/* How long what a message tells may last; pictures are another matter. */
-static int64_t span_of(uint16_t known)
+static void erase_finish(struct erase *erase)
 {
-	switch (known) {
-	case CHANNEL_POINTER:
-	case CHANNEL_CONTROLS:
-	case CHANNEL_KEY_CLASSES:
-	case CHANNEL_KEY_COUNTS:
-	case CHANNEL_SHORTCUTS:
-	case CHANNEL_KEYS: return SESSION_BATCH_SPAN_NS;
-	case CHANNEL_SOUND:
-	case CHANNEL_MONITOR: return SESSION_SOUND_SPAN_NS;
-	case CHANNEL_SOUND_LEVELS:
-	case CHANNEL_MONITOR_LEVELS: return SESSION_LEVELS_SPAN_NS;
-	default: return 1; /* a moment */
-	}
+	for (size_t i = 0; i < CHANNEL_END; i++)
+		buf_finish(&erase->state[i]);
 }
 
 /* @return 1, 0, or a negative errno */
@@ -237,12 +322,32 @@ static int is_gone(struct erase *erase, const struct reader_message *message)
 	return inside;
 }
 
+/* What holds on behind the span is told at its end. Where the pointer was is a batch, and goes. */
+static int keep_state(struct erase *erase, const struct reader_message *message)
+{
+	uint16_t known = message->channel->known;
+	struct buf *state = &erase->state[known];
+	const struct mcap_message header = {message->channel->id, message->sequence,
+		(uint64_t)erase->options->to_ns, (uint64_t)erase->options->to_ns, {0}};
+
+	if (!channel_kind_get(known)->latched || span_of(known) != 1)
+		return 0;
+	buf_clear(state);
+	buf_put(state, message->record.data, message->record.size_bytes);
+	if (buf_error(state) == 0)
+		mcap_store_message_header(state->data + MCAP_RECORD_HEADER_BYTES, &header);
+	return buf_error(state);
+}
+
 static int leave_out(void *user, const struct reader_message *message)
 {
 	struct erase *erase = user;
 	const struct channel_kind *kind = channel_kind_get(message->channel->known);
 	int r;
 
+	erase->goes_on |= message->time_ns >= erase->options->to_ns;
+	if (kind && message->time_ns == erase->options->to_ns)
+		buf_clear(&erase->state[message->channel->known]); /* told anew */
 	if (message->channel->known == CHANNEL_GAPS && message->sequence >= erase->gap_sequence)
 		erase->gap_sequence = message->sequence + 1;
 	if (!kind || !(erase->options->modalities >> kind->modality & 1))
@@ -255,12 +360,26 @@ static int leave_out(void *user, const struct reader_message *message)
 		erase->gap_from_ns = message->time_ns;
 	if (message->time_ns >= erase->gap_to_ns)
 		erase->gap_to_ns = message->time_ns + 1;
-	return 1;
+	r = keep_state(erase, message);
+	return r < 0 ? r : 1;
 }
 
-static int add_gap(void *user, struct session_writer *writer)
+static int add_state(struct erase *erase, struct session_writer *writer)
 {
-	struct erase *erase = user;
+	int r = 0;
+
+	for (size_t i = 0; i < CHANNEL_END && erase->goes_on && r == 0; i++) {
+		const struct buf *state = &erase->state[i];
+
+		if (state->size_bytes > 0)
+			r = session_writer_append_record(
+				writer, (struct view){state->data, state->size_bytes, 0});
+	}
+	return r;
+}
+
+static int add_gap(struct erase *erase, struct session_writer *writer)
+{
 	const struct session_erase_options *options = erase->options;
 	struct session_clock clock = {0};
 	_packet_unref_ struct packet *packet = NULL;
@@ -288,6 +407,13 @@ static int add_gap(void *user, struct session_writer *writer)
 	return r < 0 ? r
 		     : session_writer_append_record(
 			       writer, (struct view){packet->record, packet->size_bytes, 0});
+}
+
+static int add_what_stays(void *user, struct session_writer *writer)
+{
+	int r = add_state(user, writer);
+
+	return r < 0 ? r : add_gap(user, writer);
 }
 
 static int remove_segment(const char *folder, unsigned number)
@@ -374,7 +500,7 @@ static int make_erased(struct session_reader *reader, const char *folder, struct
 	const char *erased, struct error *reterr)
 {
 	const struct session_copy_options copy = {
-		INT64_MIN, INT64_MAX, leave_out, add_gap, NULL, erase, NULL};
+		INT64_MIN, INT64_MAX, leave_out, add_what_stays, NULL, erase, NULL};
 	_autofree_ char *made = NULL;
 	struct session_copy_result result;
 	int r;
@@ -408,7 +534,7 @@ static int make_erased(struct session_reader *reader, const char *folder, struct
 int session_erase(const char *folder, const struct session_erase_options *options,
 	int64_t ret_gap[2], struct error *reterr)
 {
-	struct erase erase = {
+	_cleanup_(erase_finish) struct erase erase = {
 		.options = options, .gap_from_ns = options->from_ns, .gap_to_ns = options->to_ns};
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	_autofree_ char *erased = NULL;

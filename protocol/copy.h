@@ -9,7 +9,7 @@
 struct session_copy_options {
 	/* [from, to): session times; INT64_MIN and INT64_MAX: all of it. A part begins with the
 	 * newest keyframe at or before `from`, and with what is latched there; pictures that were copied
-	 * at or after `to` are not in it, though they begin before. */
+	 * at or after `to` are not in it, though they begin before, and no event at or after it. */
 	int64_t from_ns, to_ns;
 	/* Which messages to leave out: 1, 0, or a negative errno that ends it. May be NULL. */
 	int (*leave_out)(void *user, const struct reader_message *message);
@@ -56,7 +56,8 @@ struct session_erase_options {
  * Take a span out of a session's recording, for good: all segments and logs become one new file
  * without it, with a gap in its place. Batches that reach into the span go whole. So do pictures: one that
  * begins before the span and was copied in it shows what was drawn in it. Those up to the next keyframe go too,
- * because they are made of those that went.
+ * because they are made of those that went. What is latched and holds on behind the span (the size of the screen, the
+ * policy of the keys; not where the pointer was) is told at its end.
  *
  * @param folder   the session's; its annotations stay as they are
  * @param ret_gap  the span that is gone: at least what was asked for

@@ -66,16 +66,18 @@ static void expect_there(
 	expect(strcmp(there, wanted) == 0);
 }
 
+/* a second */
+static const struct session_erase_options span = {
+	AT(676000), AT(677000), 1 << MODALITY_SCREEN, "Ana", "asked"};
+
 static void expect_after_erasing(const char *name, const struct shown *shown, size_t count,
 	const char *wanted, int64_t gap_from_ns, int64_t gap_to_ns)
 {
-	static const struct session_erase_options options = {
-		AT(676000), AT(677000), 1 << MODALITY_SCREEN, "Ana", "asked"};
 	_autofree_ char *folder = make_session(name, shown, count);
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	int64_t gap[2];
 
-	check(session_erase(folder, &options, gap, NULL) == 0);
+	check(session_erase(folder, &span, gap, NULL) == 0);
 	check(session_reader_open_folder(&reader, folder, NULL) == 0);
 	expect_there(reader, shown, count, wanted);
 	expect(gap[0] == gap_from_ns && gap[1] == gap_to_ns);
@@ -137,6 +139,47 @@ static void what_was_copied_before_stays(void)
 	expect_after_erasing("before", shown, ARRAY_SIZE(shown), "1111111", AT(676000), AT(677000));
 }
 
+/* @return when what holds behind the span is told, 0: never; and which message of its channel that is */
+static int64_t told_after_erasing(
+	const char *name, const struct shown *shown, size_t count, uint32_t *ret_sequence)
+{
+	_autofree_ char *folder = make_session(name, shown, count);
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	struct reader_message message = {0};
+	int64_t gap[2];
+
+	check(session_erase(folder, &span, gap, NULL) == 0);
+	check(session_reader_open_folder(&reader, folder, NULL) == 0);
+	session_reader_latest(
+		reader, session_reader_find(reader, shown[0].channel), INT64_MAX, &message);
+	*ret_sequence = message.sequence;
+	return message.time_ns;
+}
+
+/* What follows the span is as the last change in it said. */
+static void what_holds_on_is_told(void)
+{
+	static const struct shown changes[] = {{CHANNEL_SCREEN_INFO, 670000, 0},
+		{CHANNEL_SCREEN_INFO, 676200, 0}, {CHANNEL_SCREEN_INFO, 676500, 0},
+		{MARK, 677500, 0}, {VIDEO, 677500, 677510}};
+	static const struct shown at_its_end[] = {{CHANNEL_SCREEN_INFO, 676200, 0},
+		{CHANNEL_SCREEN_INFO, 677000, 0}, {VIDEO, 677500, 677510}};
+	static const struct shown at_the_end[] = {
+		{CHANNEL_SCREEN_INFO, 670000, 0}, {CHANNEL_SCREEN_INFO, 676500, 0}};
+	static const struct shown places[] = {
+		{CHANNEL_POINTER, 670000, 0}, {CHANNEL_POINTER, 676500, 0}, {VIDEO, 677500, 0}};
+	uint32_t which;
+
+	expect(told_after_erasing("change", changes, ARRAY_SIZE(changes), &which) == AT(677000) &&
+		which == 2);
+	expect(told_after_erasing("edge", at_its_end, ARRAY_SIZE(at_its_end), &which) ==
+			AT(677000) &&
+		which == 1);
+	/* nothing follows */
+	expect(told_after_erasing("end", at_the_end, ARRAY_SIZE(at_the_end), &which) == AT(670000));
+	expect(told_after_erasing("place", places, ARRAY_SIZE(places), &which) == AT(670000));
+}
+
 /* A part ends with what was drawn before its end. */
 static void a_part_has_nothing_of_later(void)
 {
@@ -163,12 +206,68 @@ static void a_part_has_nothing_of_later(void)
 	expect(result.messages == 3);
 }
 
+/* @return what is left of a batch of five places from 675.9 s on, 30 ms apart, when a part ends then; NULL: nothing */
+static Uxrec__PointerBatch *cut_pointer(int to_ms, bool torn)
+{
+	uint32_t dt_us[] = {0, 30000, 30000, 30000, 30000};
+	int32_t x_px[] = {1, 2, 3, 4, 5}, y_px[] = {6, 7, 8, 9, 10};
+	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
+	const struct session_copy_options options = {.from_ns = INT64_MIN, .to_ns = AT(to_ms)};
+	_autofree_ char *path = temporary_path("batch.mcap"), *out = temporary_path("cut.mcap");
+	_destroy_(session_writer) struct session_writer *writer = NULL;
+	_destroy_(session_reader) struct session_reader *reader = NULL, *part = NULL;
+	_packet_unref_ struct packet *packet = NULL;
+	struct session_copy_result result;
+	struct session_clock clock = {0};
+	struct reader_message message;
+
+	batch.n_dt_us = batch.n_x_px = batch.n_y_px = ARRAY_SIZE(dt_us);
+	batch.dt_us = dt_us;
+	batch.x_px = x_px;
+	batch.y_px = y_px;
+	unlink(path);
+	unlink(out);
+	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
+	check(packet_create(&packet, &clock,
+		      &(struct packet_info){CHANNEL_POINTER, 0, AT(675900), 0}, &batch.base) == 0);
+	if (torn)
+		packet->record[packet->size_bytes - 1] = 0x80; /* a number that does not end */
+	check(session_writer_append(writer, packet) == 0);
+	check(session_writer_finish(writer) == 0);
+	check(session_reader_open(&reader, path, NULL) == 0);
+	check(session_copy(reader, out, &options, &result, NULL) == 0);
+	check(session_reader_open(&part, out, NULL) == 0);
+	if (session_reader_latest(
+		    part, session_reader_find(part, CHANNEL_POINTER), INT64_MAX, &message) <= 0)
+		return NULL;
+	expect(message.time_ns == AT(675900) && message.sequence == 0);
+	return uxrec__pointer_batch__unpack(NULL, message.data.size_bytes, message.data.data);
+}
+
+static void a_part_has_no_event_of_later(void)
+{
+	Uxrec__PointerBatch *left = cut_pointer(675990, false);
+
+	/* the fourth is at the end itself */
+	expect(left && left->n_dt_us == 3 && left->n_x_px == 3 && left->n_y_px == 3);
+	expect(left->x_px[2] == 3 && left->y_px[2] == 8 && left->dt_us[2] == 30000);
+	uxrec__pointer_batch__free_unpacked(left, NULL);
+	left = cut_pointer(676021, false);
+	expect(left && left->n_dt_us == 5 && left->x_px[4] == 5);
+	uxrec__pointer_batch__free_unpacked(left, NULL);
+	/* of what is torn nobody knows what it is of */
+	expect(cut_pointer(675990, true) == NULL);
+}
+
 static const struct test tests[] = {
 	{"a picture that was copied in an erased span is gone, wherever it begins",
 		a_late_picture_goes_with_the_span},
 	{"the mark of a keyframe is gone with its picture", a_late_keyframe_takes_its_mark_along},
 	{"what was copied before an erased span stays", what_was_copied_before_stays},
+	{"what holds on behind an erased span is told at its end", what_holds_on_is_told},
 	{"a part has no picture that was copied after its end", a_part_has_nothing_of_later},
+	{"a part has no event of a batch that is at its end or later",
+		a_part_has_no_event_of_later},
 };
 
 int main(void)
