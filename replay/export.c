@@ -410,10 +410,10 @@ static int add_pictures(struct export *export)
 	return export->options->draw ? export_open_drawer(export) : add_video(export);
 }
 
-static int write_header(struct export *export, const char *path)
+static int write_header(struct export *export, const char *url)
 {
 	AVDictionary *settings = NULL;
-	int r = from_av(avio_open(&export->out->pb, path, AVIO_FLAG_WRITE));
+	int r = from_av(avio_open(&export->out->pb, url, AVIO_FLAG_WRITE));
 
 	if (r >= 0 && export->options->format == EXPORT_MP4)
 		r = from_av(av_dict_set(&settings, "movflags", "+faststart", 0));
@@ -423,10 +423,10 @@ static int write_header(struct export *export, const char *path)
 	return r;
 }
 
-static int open_output(struct export *export, const char *path)
+static int open_output(struct export *export, const char *url)
 {
 	enum export_format format = export->options->format;
-	int r = avformat_alloc_output_context2(&export->out, NULL, formats[format].muxer, path);
+	int r = avformat_alloc_output_context2(&export->out, NULL, formats[format].muxer, url);
 
 	if (r < 0)
 		return from_av(r);
@@ -440,7 +440,7 @@ static int open_output(struct export *export, const char *path)
 		r = -ENODATA;
 	if (r >= 0 && formats[format].film)
 		r = add_chapters(export);
-	return r < 0 ? r : write_header(export, path);
+	return r < 0 ? r : write_header(export, url);
 }
 
 static int begin(struct export *export, const char *path)
@@ -482,8 +482,15 @@ static const char *missing(enum export_format format)
 /* all of the file, under the name that it has until it is whole */
 static int write_file(struct export *export, const char *path)
 {
-	int r = open_output(export, path);
+	_autofree_ char *url = NULL;
+	int r;
 
+	/* to the muxer a name with a colon would be a protocol */
+	if (asprintf(&url, "file:%s", path) < 0) {
+		url = NULL;
+		return -ENOMEM;
+	}
+	r = open_output(export, url);
 	if (r == -ENODATA)
 		return error_set(export->error, r, "the session has %s there",
 			missing(export->options->format));

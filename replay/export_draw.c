@@ -281,7 +281,11 @@ int export_draw_until(struct export *export, int64_t to_ns)
 	if (is_end)
 		to_ns = export->end_ns;
 	while (r >= 0 && drawer->next_ns < to_ns) {
-		r = write_picture(export, 0);
+		int64_t left_ns = export->end_ns - drawer->next_ns;
+
+		/* what write_last() does not show again lasts to the end: what lasts no time is no picture of an MP4 */
+		r = write_picture(
+			export, left_ns < PICTURE_NS + 2 * NS_PER_MS ? left_ns / NS_PER_MS + 1 : 0);
 		drawer->next_ns = find_next(drawer);
 		if (r >= 0)
 			r = export_check_cut(export);

@@ -103,6 +103,8 @@ static int write_silence(struct export *export, struct sound *sound, int64_t sam
 				  sizeof(silent_packet));
 		sound->samples += count;
 		samples -= count;
+		if (r >= 0)
+			r = export_check_cut(export);
 	}
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/limits.h"
+#include "protocol/name.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/sound.pb-c.h"
 #include "replay/bleeps.h"
@@ -160,6 +161,24 @@ static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyB
 
 /* ---- what has a name ---- */
 
+/* A file may say anything: what is no UTF-8 stays out, and a letter that does not fit. */
+static void put_letters(char *to, size_t size_bytes, const char *text)
+{
+	size_t at = 0;
+
+	while (*text) {
+		uint32_t point;
+		size_t length = utf8_take(text, &point);
+
+		if (at + length >= size_bytes)
+			break;
+		memcpy(to + at, text, length);
+		at += length;
+		text += length ? length : 1;
+	}
+	to[at] = '\0';
+}
+
 static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *layout)
 {
 	if (layout->n_labels > 0 && !timeline->labels)
@@ -168,8 +187,8 @@ static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *l
 		return -ENOMEM;
 	for (size_t i = 0; i < layout->n_labels; i++)
 		if (layout->labels[i]->code < TIMELINE_LABELS)
-			snprintf(timeline->labels[layout->labels[i]->code],
-				sizeof(*timeline->labels), "%s", layout->labels[i]->text);
+			put_letters(timeline->labels[layout->labels[i]->code],
+				sizeof(*timeline->labels), layout->labels[i]->text);
 	return 0;
 }
 
@@ -192,6 +211,8 @@ static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, co
 	return 0;
 }
 
+#define SHORTCUT_LETTERS 16 /* bytes of them */
+
 static int take_shortcuts(
 	struct timeline *timeline, int64_t at_ns, const Uxrec__ShortcutBatch *batch)
 {
@@ -202,12 +223,12 @@ static int take_shortcuts(
 	if (batch->n_code != batch->n_modifiers || batch->n_code != batch->n_dt_us)
 		return 0;
 	for (size_t i = 0; i < batch->n_code && r == 0; i++) {
-		char text[48] = "";
+		char text[32 + SHORTCUT_LETTERS] = "";
 
 		for (size_t m = 0; m < ARRAY_SIZE(order); m++)
 			if (batch->modifiers[i] >> order[m] & 1)
 				strcat(text, names[order[m]]);
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.16s",
+		put_letters(text + strlen(text), SHORTCUT_LETTERS + 1,
 			timeline_label(timeline, batch->code[i]));
 		r = add_note(timeline, at_ns, false, text);
 	}

@@ -147,6 +147,15 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     assert.equal(Number(found.frames[0].pts_time), 0);
     assert.ok(Math.abs(Number(found.streams[0].duration) - 1) < 0.05, found.streams[0].duration);
     assert.equal(found.chapters[0].start_time, '0.000000');
+    const { packets } = await probe(out('part.mp4'), '-select_streams', 'v', '-show_packets');
+    assert.ok(Number(packets.at(-1).duration_time) > 0, 'the last picture is shown');
+  });
+
+  await t.test('a name with a colon is a name', async () => {
+    const name = 'file:P03 1:30.mp4';
+    await run(join(build, 'uxrec'), ['export', session, '--to', 'mp4', '-o', name], { cwd: recorder.folder });
+    await plays(out(name));
+    assert.ok(!readdirSync(recorder.folder).some((entry) => entry.includes('part-')));
   });
 
   await t.test('captions are beside the film, from its begin', async () => {

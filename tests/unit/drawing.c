@@ -85,6 +85,27 @@ static void push_key(struct making *making, int64_t ms)
 	push(making, CHANNEL_KEY_CLASSES, ms, &batch.base);
 }
 
+/* a command by a key whose label is no text */
+static void push_shortcut(struct making *making, int64_t ms)
+{
+	Uxrec__KeyboardLayout layout = UXREC__KEYBOARD_LAYOUT__INIT;
+	Uxrec__KeyboardLayout__Label label = UXREC__KEYBOARD_LAYOUT__LABEL__INIT, *labels = &label;
+	Uxrec__ShortcutBatch batch = UXREC__SHORTCUT_BATCH__INIT;
+	uint32_t dt_us = 0, before = 0, code = 30, modifiers = 1 << 1;
+
+	label.code = code;
+	label.text = (char *)"\xff\xc3";
+	layout.labels = &labels;
+	layout.n_labels = 1;
+	push(making, CHANNEL_KEYBOARD_LAYOUT, ms, &layout.base);
+	batch.n_dt_us = batch.n_code = batch.n_modifiers = batch.n_buttons_before = 1;
+	batch.dt_us = &dt_us;
+	batch.code = &code;
+	batch.modifiers = &modifiers;
+	batch.buttons_before = &before;
+	push(making, CHANNEL_SHORTCUTS, ms, &batch.base);
+}
+
 static struct session *make_session(void)
 {
 	_autofree_ char *path = temporary_path("drawing.mcap");
@@ -106,6 +127,7 @@ static struct session *make_session(void)
 	push_key(&making, 3000);
 	push_key(&making, 3100);
 	push_shape(&making, 6000, 0, 0); /* hidden */
+	push_shortcut(&making, 8000);
 	check(session_writer_finish(making.writer) == 0);
 	session_writer_destroy(making.writer);
 	check(session_open_path(&session, path, NULL) == 0);
@@ -231,6 +253,8 @@ static void keys_are_chips_of_their_classes(void)
 	expect(drawing_next(drawing, AT(0)) == AT(3000));
 	expect(drawing_next(drawing, AT(3100)) == AT(4500));
 	expect(drawing_next(drawing, AT(4500)) == AT(4600));
+	drawn = draw(drawing, 8050);
+	expect(changed(&drawn, 16, HEIGHT - 44, WIDTH - 16, 28) > 28 * 28);
 }
 
 static void a_picture_of_another_size_is_whole_and_in_the_middle(void)
