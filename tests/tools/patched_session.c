@@ -1,5 +1,6 @@
 /* Makes a session whose screen is known to the pixel: plain pictures of the video, patches over them, and
- * notes to go to. Usage: patched_session FOLDER SEED; it prints what the messages show, one a line, as JSON.
+ * notes to go to. Usage: patched_session FOLDER SEED [torn]; it prints what the messages show, one a line, as JSON.
+ * "torn": one picture is none, and from it on there are no pictures but keyframes; it is not printed.
  *
  * The pixel x, y of a patch is its colour, red xor x and green xor y. */
 
@@ -23,7 +24,8 @@
 #define STEPS    150
 #define KEYFRAME 25 /* every so many steps; size and encoder change half way */
 #define NOTES    40
-#define AREAS    3 /* of a message, at most */
+#define TORN     40 /* in the midst of those of a keyframe */
+#define AREAS    3  /* of a message, at most */
 
 struct making {
 	struct session_writer *writer;
@@ -34,6 +36,7 @@ struct making {
 	uint64_t random;
 	int64_t time_ns;
 	int width, height;
+	bool torn;
 };
 
 static void must(bool good)
@@ -212,6 +215,19 @@ static void push_picture(struct making *making, bool keyframe)
 		making->time_ns, keyframe ? "true" : "false", making->width, making->height, rgb);
 }
 
+static void push_torn(struct making *making)
+{
+	static uint8_t data[] = {0x32, 0x04, 0xff, 0xff, 0xff, 0xff};
+	Foxglove__CompressedVideo video = FOXGLOVE__COMPRESSED_VIDEO__INIT;
+
+	video.frame_id = (char *)"screen0";
+	video.format = (char *)encoder_format(making->encoder);
+	video.data.data = data;
+	video.data.len = sizeof(data);
+	push(making, CHANNEL_SCREEN, &video.base);
+	making->time_ns++;
+}
+
 static void set_size(
 	struct making *making, int width, int height, const struct encoder_options *options)
 {
@@ -246,6 +262,10 @@ static void step(struct making *making, int number)
 	int kind = up_to(making, 5);
 
 	making->time_ns += (15 + up_to(making, 40)) * NS_PER_MS + up_to(making, 999);
+	if (making->torn && number == TORN)
+		push_torn(making);
+	if (making->torn && number >= TORN && number % KEYFRAME != 0 && kind <= 2)
+		kind = 3;
 	if (number % KEYFRAME == 0) {
 		if (number == 0)
 			set_size(making, 321, 201, &first);
@@ -253,6 +273,9 @@ static void step(struct making *making, int number)
 			set_size(making, 258, 160, &second);
 		push_keyframe(making);
 	} else if (kind == 0) {
+		push_picture(making, false);
+		/* in the same microsecond */
+		making->time_ns++;
 		push_picture(making, false);
 	} else if (kind <= 2) {
 		push_patches(making, 1 + up_to(making, AREAS - 1), up_to(making, AREAS));
@@ -289,8 +312,9 @@ static void add_notes(struct making *making, const int64_t *times, int count)
 
 int main(int argc, char **argv)
 {
-	struct making making = {
-		.random = argc == 3 ? strtoull(argv[2], NULL, 10) : 0, .time_ns = BEGIN_NS};
+	struct making making = {.random = argc >= 3 ? strtoull(argv[2], NULL, 10) : 0,
+		.time_ns = BEGIN_NS,
+		.torn = argc == 4 && strcmp(argv[3], "torn") == 0};
 	Uxrec__Study study = UXREC__STUDY__INIT;
 	_autofree_ char *recording = NULL, *notes = NULL;
 	int64_t times[STEPS];

@@ -9,11 +9,14 @@ export interface DecoderEvents {
   picture(picture: Picture): void;
   /** The decoder gave up: nothing more comes until a keyframe goes into a fresh one. */
   failed(reason: string): void;
+  /** One picture cannot be decoded, tried again neither: those that went in do not come out, and others are passed over
+   *  up to the next keyframe. */
+  lost(): void;
   /** No picture ever comes out, however often it is tried: this browser cannot. */
   unable(reason: string): void;
 }
 
-/* a decoder that failed so often in a row is not tried again */
+/* a decoder that never gave a picture of its codec and failed so often is not tried again */
 const ATTEMPTS = 3;
 
 /** SPS (type 7) in an Annex B picture: profile, constraints and level make the codec's name. */
@@ -64,9 +67,13 @@ export class PictureDecoder {
   #events: DecoderEvents;
   #decoder?: VideoDecoder;
   #codec?: string; // that the decoder is for
-  #times = new Map<number, bigint>();
+  #inside = new Map<number, { timeNs: bigint; codec?: string }>(); // by timestamp
+  #last = 0; // timestamp that went in
+  #newestNs = -1n; // came out, of this decoder
+  #failedNs = -1n; // what had come out when one failed
+  #failures = 0; // there, in a row
+  #worked?: string; // codec that gave a picture
   #generation = 0;
-  #failures = 0; // since the last picture
 
   constructor(events: DecoderEvents) {
     this.#events = events;
@@ -79,26 +86,29 @@ export class PictureDecoder {
   /** Forget everything; what is still inside never comes out. The next picture must be a keyframe. */
   reset(): void {
     this.#generation++;
-    this.#times.clear();
+    this.#inside.clear();
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = undefined;
     this.#codec = undefined;
+    this.#last = 0;
+    this.#newestNs = -1n;
   }
 
   /** @returns what kind it is; undefined when it is passed over because a keyframe is missing before it */
   decode(timeNs: bigint, format: string, data: Uint8Array): EncodedVideoChunkType | undefined {
     const codec = codecName(format, data);
-    if (codec && !this.#decoder && this.#failures < ATTEMPTS) this.#open();
+    if (codec && !this.#decoder && (codec === this.#worked || this.#failures < ATTEMPTS)) this.#open();
     if (!this.#decoder) return undefined;
     if (codec && codec !== this.#codec) {
       /* without it the last picture stays inside until the next one comes */
       this.#decoder.configure({ codec, optimizeForLatency: true });
       this.#codec = codec;
     }
-    /* WebCodecs counts whole microseconds */
-    const timestamp = Number(timeNs / 1000n);
+    /* WebCodecs counts whole microseconds; in one there may be two pictures */
+    const timestamp = Math.max(Number(timeNs / 1000n), this.#last + 1);
+    this.#last = timestamp;
     const type = codec ? 'key' : 'delta';
-    this.#times.set(timestamp, timeNs);
+    this.#inside.set(timestamp, { timeNs, codec: this.#codec });
     this.#decoder.decode(new EncodedVideoChunk({ type, timestamp, data }));
     return type;
   }
@@ -107,20 +117,28 @@ export class PictureDecoder {
     const generation = this.#generation;
     this.#decoder = new VideoDecoder({
       output: (frame) => {
-        const timeNs = this.#times.get(frame.timestamp);
-        if (generation !== this.#generation || timeNs === undefined) {
+        const picture = this.#inside.get(frame.timestamp);
+        if (generation !== this.#generation || !picture) {
           frame.close();
           return;
         }
-        this.#times.delete(frame.timestamp);
-        this.#failures = 0;
-        this.#events.picture({ timeNs, frame });
+        this.#inside.delete(frame.timestamp);
+        this.#worked = picture.codec;
+        this.#newestNs = picture.timeNs;
+        this.#events.picture({ timeNs: picture.timeNs, frame });
       },
       error: (error) => {
         if (generation !== this.#generation) return;
         const codec = this.#codec ?? '';
+        if (this.#newestNs !== this.#failedNs) this.#failures = 0;
+        this.#failedNs = this.#newestNs;
+        this.#failures++;
         this.reset();
-        if (++this.#failures < ATTEMPTS) this.#events.failed(error.message);
+        const worked = this.#failedNs >= 0n || codec === this.#worked;
+        if (worked && this.#failures > 1) {
+          this.#failures = 0;
+          this.#events.lost();
+        } else if (this.#failures < ATTEMPTS) this.#events.failed(error.message);
         else this.#events.unable([advice(codec), error.message].filter(Boolean).join(' '));
       },
     });

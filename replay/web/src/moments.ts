@@ -10,9 +10,10 @@ import type { ChannelMessage } from './wire';
 /** Their messages must come in the order of their times. */
 export const PICTURE_TOPICS: readonly string[] = ['/screen', '/screen/patches'];
 
-/* Patches are decoded ahead up to so many pixels, at four bytes each; one alone may have more, and none so many. */
+/* Patches are decoded ahead up to so many pixels, at four bytes each; those of one message may have more, and none so
+ * many. */
 const DECODED_PIXELS = 1 << 23;
-const PATCH_PIXELS = 1 << 26;
+const MESSAGE_PIXELS = 1 << 26;
 
 /* the samples are the screen's, whatever the file says of colour */
 const AS_THEY_ARE: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
@@ -53,7 +54,7 @@ interface Coded {
   pixels: number;
 }
 
-interface MomentsEvents extends Omit<DecoderEvents, 'picture'> {
+interface MomentsEvents extends Omit<DecoderEvents, 'picture' | 'lost'> {
   /** There is one to be taken. */
   ready(): void;
 }
@@ -83,6 +84,11 @@ export class Moments {
       failed: (reason) => {
         this.reset();
         events.failed(reason);
+      },
+      /* what was shown stays */
+      lost: () => {
+        for (const moment of this.#queue) moment.lacksFrame = false;
+        this.#tell();
       },
       unable: (reason) => {
         this.reset();
@@ -187,9 +193,11 @@ export class Moments {
     const moment = last?.timeNs === timeNs ? last : (this.#open = this.#push(timeNs));
     const layer: Layer = { clearedPx, patches: [] };
     moment.layers.push(layer);
+    let all = 0;
     for (const { xPx, yPx, png } of patches) {
       const pixels = pngPixels(png);
-      if (pixels === 0 || pixels > PATCH_PIXELS) continue;
+      if (pixels === 0 || all + pixels > MESSAGE_PIXELS) continue;
+      all += pixels;
       const patch: Patch = { x: xPx, y: yPx };
       layer.patches.push(patch);
       moment.lacksPatches++;

@@ -98,6 +98,7 @@ export interface Stats {
 /* What is kept of the past for the overlay while live: more than it ever draws. */
 const KEPT = 4000;
 const KEPT_SHAPES = 64;
+const MOST_SHAPES = 2048;
 
 /* A click and what was clicked have times of two clocks; see replay/timeline.c. */
 const SAME_CLICK_NS = 25_000_000n;
@@ -383,7 +384,10 @@ export class Player extends Emitter {
     const shape = fromBinary(PointerShapeSchema, message.data);
     const entry: Shape = { timeNs: message.timeNs, hotX: shape.hotXPx, hotY: shape.hotYPx };
     insert(this.#shapes, entry);
-    for (const old of this.#shapes.splice(0, this.#shapes.length - KEPT_SHAPES)) old.image?.close();
+    /* in a replay they come ahead of the moment that is shown: what is over goes, or what is far too much */
+    const over = Math.min(this.#shapes.length - KEPT_SHAPES, lastAtOrBefore(this.#shapes, this.presentationNs));
+    const most = this.#shapes.length - MOST_SHAPES;
+    for (const old of this.#shapes.splice(0, Math.max(over, most, 0))) old.image?.close();
     if (shape.rgba.length !== shape.widthPx * shape.heightPx * 4 || !shape.rgba.length) return;
     const pixels = new ImageData(unpremultiply(shape.rgba), shape.widthPx, shape.heightPx);
     void createImageBitmap(pixels).then((image) => {

@@ -371,7 +371,10 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
 
   /** Let the sound follow the moment shown. */
   #hear(now: bigint): void {
-    if (!this.sound.hearing || this.speed > FASTEST_HEARD) return;
+    if (!this.sound.hearing || this.speed > FASTEST_HEARD) {
+      this.#nextSound = lastAtOrBefore(this.#sounds, now) + 1;
+      return;
+    }
     if (!(Math.abs(this.sound.off(now)) < SOUND_OFF_S)) {
       this.sound.follow(now, this.speed);
       for (const bleep of this.bleeps) this.sound.tone(bleep.fromNs, bleep.toNs);
@@ -384,7 +387,6 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       if (!this.#isBleeped(next.timeNs)) this.sound.take(next);
       this.#nextSound++;
     }
-    if (this.#nextSound > 2 * SOUNDS_KEPT) this.#nextSound -= this.#sounds.splice(0, SOUNDS_KEPT).length;
   }
 
   /** A bleep that is not stored yet is kept here. */
@@ -402,6 +404,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#pump();
     if (!this.playing) return;
     this.#hear(now);
+    if (this.#nextSound > 2 * SOUNDS_KEPT) this.#nextSound -= this.#sounds.splice(0, SOUNDS_KEPT).length;
     this.#readAhead(now);
     this.#skip(now);
     if (now >= this.endNs) {
