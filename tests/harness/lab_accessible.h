@@ -51,7 +51,7 @@ struct accessible_lab {
 		int64_t at_ns, told_ns; /* CLOCK_MONOTONIC */
 		Uxrec__ClickedObject *object;
 	} clicked[64];
-	size_t clicked_count;
+	_Atomic size_t clicked_count;
 	unsigned gaps;
 	uint64_t gap_clicks;
 };

@@ -259,7 +259,7 @@ static void add_numbers(
 			uint8_t bytes[WINDOW * 4 * 2] = {0};
 			uint8_t *to = bytes;
 
-			if (numbers[0] >> (8 * width) && width < 4)
+			if (width < 4 && numbers[0] >> (8 * width))
 				continue;
 			for (int i = 0; i < WINDOW * times; i++, to += width)
 				memcpy(to, &numbers[i / times], width); /* little endian */
@@ -496,9 +496,10 @@ static void search_session(struct haystack *haystack, const char *folder)
 
 static int search(uint64_t seed, int count, char **paths)
 {
-	struct haystack *haystack = make_haystack(seed, count);
+	static struct haystack *haystack; /* to the end */
 	int found = 0;
 
+	haystack = make_haystack(seed, count);
 	for (; *paths; paths++) {
 		struct stat status;
 
@@ -520,6 +521,9 @@ static int search(uint64_t seed, int count, char **paths)
 
 /* ---- memory ---- */
 
+/* What is mapped at once and larger keeps the state of bytes for a sanitizer, and no bytes. */
+#define SHADOW_BYTES (1ul << 36)
+
 static int dump_memory(const char *pid, const char *to)
 {
 	char path[64], line[512];
@@ -536,7 +540,8 @@ static int dump_memory(const char *pid, const char *to)
 		unsigned long begin, end;
 		char mode[5];
 
-		if (sscanf(line, "%lx-%lx %4s", &begin, &end, mode) != 3 || mode[1] != 'w')
+		if (sscanf(line, "%lx-%lx %4s", &begin, &end, mode) != 3 || mode[1] != 'w' ||
+			end - begin > SHADOW_BYTES)
 			continue;
 		for (unsigned long at = begin; at < end;) {
 			size_t wanted = end - at < sizeof(piece) ? end - at : sizeof(piece);
