@@ -2,7 +2,8 @@
  * A desktop that does the same every time: text that is typed and scrolled, windows that are dragged, a video,
  * a pointer that moves. Draws from a seed; says on standard output when.
  *
- *   desktop_script [--seconds N] [--speed N] [--loops N] [--seed N] [--golden DIR] [--steps] [--wayland] [--as UID]
+ *   desktop_script [--seconds N] [--speed N] [--loops N] [--seed N] [--phases NAME,NAME] [--golden DIR] [--steps]
+ *                  [--wayland] [--as UID]
  *
  * Shows its windows, says "ready", and waits for a line "go [PID…]" on standard input. Then it says, with
  * CLOCK_MONOTONIC and CLOCK_REALTIME in ns right after the server has drawn:
@@ -67,7 +68,7 @@ static struct {
 	int seconds, loops, as;
 	double speed;
 	uint64_t seed;
-	const char *golden;
+	const char *golden, *phases;
 	bool steps, wayland;
 } wish = {.seconds = 20, .loops = 1, .speed = 1, .seed = 1};
 
@@ -556,6 +557,17 @@ static void show_mark(uint32_t rgb)
 	show_all(&mark);
 }
 
+/* all, or those that were asked for */
+static bool is_wanted(const struct phase *phase)
+{
+	size_t length = strlen(phase->name);
+
+	for (const char *at = wish.phases; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+		if (strncmp(at, phase->name, length) == 0 && (at[length] == ',' || !at[length]))
+			return true;
+	return !wish.phases;
+}
+
 static bool wait_for_go(void)
 {
 	char line[CONTROL_LINE], *rest, *word;
@@ -590,7 +602,8 @@ static void run(void)
 	stage_wait(&stage, clock_now_ns() + NS_PER_S);
 	for (int loop = 0; loop < wish.loops; loop++)
 		for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
-			run_phase(&phases[i], loop);
+			if (is_wanted(&phases[i]))
+				run_phase(&phases[i], loop);
 	say("done");
 	for (bool white = true; fgets(line, sizeof(line), stdin); white = !white)
 		show_mark(white ? PAPER : 0);
@@ -605,8 +618,9 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"seconds", required_argument, NULL, 's'},
 		{"speed", required_argument, NULL, 'f'}, {"loops", required_argument, NULL, 'l'},
 		{"seed", required_argument, NULL, 'r'}, {"golden", required_argument, NULL, 'g'},
-		{"steps", no_argument, NULL, 't'}, {"wayland", no_argument, NULL, 'w'},
-		{"as", required_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
+		{"phases", required_argument, NULL, 'p'}, {"steps", no_argument, NULL, 't'},
+		{"wayland", no_argument, NULL, 'w'}, {"as", required_argument, NULL, 'a'},
+		{NULL, 0, NULL, 0}};
 	int option;
 
 	wish.as = (int)getuid();
@@ -617,6 +631,7 @@ int main(int argc, char **argv)
 		case 'l': wish.loops = atoi(optarg); break;
 		case 'r': wish.seed = strtoull(optarg, NULL, 10); break;
 		case 'g': wish.golden = optarg; break;
+		case 'p': wish.phases = optarg; break;
 		case 't': wish.steps = true; break;
 		case 'w': wish.wayland = true; break;
 		case 'a': wish.as = atoi(optarg); break;

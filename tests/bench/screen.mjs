@@ -1,6 +1,7 @@
 // What recording a screen costs, and how well it is done: a desktop that does the same every time, recorded by us
 // and by what Debian has, by turns.
 //   screen.mjs [--seconds N] [--rounds N] [--peers NAME,NAME|none] [--seed N] [--no-latency] [--json] [--markdown]
+//             [--phases NAME,NAME]    these only; bytes and likeness are then of these
 //             [--keep DIR]            films and golden pictures stay in DIR
 //   screen.mjs --hour [--minutes N]     at ten times the speed, we alone: does it need more and more memory?
 // CPU is of the recorder and its children, and what the X server (or compositor) takes more than without it.
@@ -33,7 +34,9 @@ const asked = option('--peers', 'x11grab,mpdecimate,wf-recorder,recordmydesktop,
 const keep = option('--keep');
 
 const [WIDTH, HEIGHT] = [1920, 1080];
-const PHASES = ['idle', 'caret', 'typing', 'scrolling', 'dragging', 'video', 'pointer'];
+const ALL_PHASES = ['idle', 'caret', 'typing', 'scrolling', 'dragging', 'video', 'pointer'];
+const wanted = option('--phases', ALL_PHASES.join(',')).split(',');
+const PHASES = ALL_PHASES.filter((phase) => wanted.includes(phase));
 /* of x11grab's CPU, at most */
 const TARGETS = { idle: 0.005, caret: 0.03, typing: 0.1, scrolling: 0.8, video: 0.8, pointer: 0.02 };
 const BYTES_TARGET = 0.6;
@@ -68,7 +71,7 @@ const openServer = { x11: openX11, sway: () => Sway.open(WIDTH, HEIGHT) };
 async function startScript(server, folder, more) {
   const child = start(
     join(build, 'tests/bench/desktop_script'),
-    ['--seconds', String(seconds), '--seed', seed, ...more, ...server.script],
+    ['--seconds', String(seconds), '--seed', seed, '--phases', PHASES.join(','), ...more, ...server.script],
     { env: server.env, stdio: ['pipe', 'pipe', 'inherit'] },
   );
   const script = { child, lines: [], hear: () => undefined };
@@ -208,8 +211,9 @@ const ssimText = (value) => (value === undefined ? '–' : value.toFixed(4));
 
 function verdicts(ours, peer) {
   const found = {};
-  for (const [phase, most] of Object.entries(TARGETS))
+  for (const [phase, most] of Object.entries(TARGETS).filter(([name]) => PHASES.includes(name)))
     found[phase] = verdict(ours.cpu[phase] <= most * peer.cpu[phase], `<= ${100 * most} % of x11grab`);
+  if (PHASES.length < ALL_PHASES.length) return found;
   found.bytes = verdict(
     ours.bytes <= BYTES_TARGET * peer.bytes && ours.text >= peer.text,
     `<= ${100 * BYTES_TARGET} % of x11grab, text as like`,
@@ -241,7 +245,7 @@ function tableOf(summaries, found) {
       recorders[name].bytesAtEnd ? '–' : (value / 1000).toFixed(0));
   add('kB, all', 'bytes', ({ bytes }) => bytes, (value) => (value / 1000).toFixed(0));
   add('SSIM of text', 'ssim', ({ text }) => text, ssimText);
-  for (const phase of PHASES.slice(0, -1))
+  for (const phase of PHASES.filter((name) => name !== 'pointer'))
     add(`  while ${phase}`, 'ssim', ({ textByPhase }) => textByPhase[phase], ssimText);
   add('SSIM of video', 'ssim', ({ video }) => video, ssimText);
   return rows;
@@ -353,6 +357,8 @@ async function hour() {
 /* ---- the run ---- */
 
 async function main() {
+  const unknown = wanted.filter((phase) => !ALL_PHASES.includes(phase));
+  if (unknown.length) throw new Error(`--phases: there is no '${unknown[0]}'`);
   const skipped = [];
   const names = ['uxrec'];
   for (const name of asked === 'none' ? [] : asked.split(',')) {
