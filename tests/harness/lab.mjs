@@ -472,6 +472,11 @@ export class RawSocket {
     return this.net.write(Buffer.concat([head, mask, masked]));
   }
 
+  /** ServerMessages that answer a request, so far; field 1 is the request, and 0 is left out. */
+  answers() {
+    return this.messages.filter((message) => message[0] === OPCODE_PRIVATE && message[9] === 0x08);
+  }
+
   /** MCAP Message records received so far. */
   recorded() {
     return this.messages.filter((message) => message[0] === 0x05);
