@@ -32,11 +32,12 @@ test('live: pointer, clicks and key classes are shown, the keys themselves are n
   await page.getByRole('tab', { name: 'Events' }).click();
   await page.getByText('click at 200, 150').waitFor();
   await page.getByText('letter ×2').first().waitFor();
-  const drawn = await page.evaluate(() => {
-    const canvas = document.getElementById('overlay');
-    return canvas.getContext('2d').getImageData(190, 140, 30, 30).data.some((value) => value > 0);
-  });
-  assert.ok(drawn, 'the pointer is drawn where it is');
+  const drawn = () =>
+    page.evaluate(() => {
+      const canvas = document.getElementById('overlay');
+      return canvas.getContext('2d').getImageData(190, 140, 30, 30).data.some((value) => value > 0);
+    });
+  await until(drawn, 'the pointer where it is');
   await close(page);
   await recorder.end();
 });
@@ -52,10 +53,11 @@ async function tagAndFind(recorder, page, session, key, seen) {
   const replay = await open(recorder.replayLink(session));
   await until(async () => (await stats(replay)).state === 'stopped', 'the replay');
   await replay.getByRole('button', { name: /^\d+:\d\d$/ }).first().click();
+  let step;
   await until(async () => {
-    const step = stepOf(await colorOf(replay));
+    step = stepOf(await colorOf(replay));
     return Math.abs(step - seen()) <= 1;
-  }, `the picture that was seen (step ${seen()}), not ${stepOf(await colorOf(replay))}`, 5000);
+  }, () => `the picture that was seen (step ${seen()}), not ${step}`);
   const tag = await replay.locator('li.mark .time').first().getAttribute('data-media-ns');
   assert.equal((await stats(replay)).presentationTimeNs, Number(tag));
   await close(replay);
@@ -88,7 +90,7 @@ test('a tag after 30 s without any change lands then, not 30 s earlier', async (
   await page.keyboard.press('o');
   await page.locator('li.mark:not(.pending)').first().waitFor();
   const mediaMs = Number(BigInt(await page.locator('li.mark .time').first().getAttribute('data-media-ns')) / 1_000_000n);
-  assert.ok(Math.abs(mediaMs - startedMs) < 1500, `${mediaMs - startedMs} ms off`);
+  assert.ok(Math.abs(mediaMs - startedMs) < 10_000, `${mediaMs - startedMs} ms off`);
   await close(page);
   await recorder.end();
   assert.ok(session);

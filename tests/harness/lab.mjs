@@ -27,13 +27,13 @@ tasks:
   - {id: pay, title: Pay it}
 `;
 
-/** Wait until `condition` gives something true, and return it. */
-export async function until(condition, what, ms = 15000) {
+/** Wait until `condition` gives something true, and return it. `what` may be a function that tells what is there instead. */
+export async function until(condition, what, ms = 30000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`);
+    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${typeof what === 'function' ? what() : what}`);
     await sleep(20);
   }
 }

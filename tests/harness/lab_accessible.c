@@ -620,14 +620,18 @@ bool clicked_contains(const Uxrec__ClickedObject *object)
 const Uxrec__ClickedObject *accessible_lab_click_row(struct accessible_lab *lab,
 	const struct application *application, enum row row, double *ret_ms)
 {
-	size_t number = lab->clicked_count;
-	const struct clicked *clicked;
-	int64_t at_ns;
+	const struct clicked *clicked = NULL;
+	int64_t at_ns = 0;
 	int x, y;
 
 	application_point(application, row, &x, &y);
-	at_ns = accessible_lab_click(lab, x, y);
-	clicked = accessible_lab_clicked(lab, number, 20);
+	for (int i = 0; i < 3 && !clicked; i++) {
+		size_t number = lab->clicked_count;
+
+		lab->undescribed += i > 0;
+		at_ns = accessible_lab_click(lab, x, y);
+		clicked = accessible_lab_clicked(lab, number, i < 2 ? 3 : 20);
+	}
 	check(clicked && clicked->object);
 	expect(clicked->at_ns <= clicked->told_ns && clicked->told_ns - clicked->at_ns < NS_PER_S);
 	expect(clicked->object->x_px == x && clicked->object->y_px == y);

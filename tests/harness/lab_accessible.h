@@ -54,6 +54,7 @@ struct accessible_lab {
 	_Atomic size_t clicked_count;
 	unsigned gaps;
 	uint64_t gap_clicks;
+	unsigned undescribed; /* of accessible_lab_click_row(); they are in gap_clicks */
 };
 
 /** @return false: something is not installed, and the test counts as skipped */
@@ -114,7 +115,8 @@ bool toolkits_become(bool told);
 void print_times(const char *what, const char *name, double *ms, size_t count);
 
 /**
- * Click a row, and wait for what is said of it.
+ * Click a row, and wait for what is said of it. What a busy machine's application does not say within the half second that
+ * it has is asked again, and counted as undescribed.
  *
  * @param ret_ms  how long it took; may be NULL
  * @return the lab's

@@ -93,7 +93,7 @@ int scene_grab(struct scene *scene)
 void scene_settle(struct scene *scene)
 {
 	check(scene_wait(scene, SOON_NS) == 1);
-	sleep_ms(200);
+	sleep_ms(500);
 }
 
 /* What is shown while sizes are talked about may get lost: a desktop shows again and again. */

@@ -290,7 +290,7 @@ static void is_recorded(const struct kind *kind)
 	doctor_says(kind->says);
 	daemon_record_agreed(&daemon, "paper:screen", "none", id);
 	draw_colours(&desktop, &kind->colours, width, height);
-	sleep_ms(REST_MS + 500 + width * height / 8000);
+	sleep_ms(REST_MS + 500 + width * height / 3000); /* of 8K: 11 s */
 	pixels = expected(&desktop, &kind->colours, width, height);
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	expect(end_child(&daemon.child, SIGTERM) == 0);

@@ -250,12 +250,12 @@ static void without_peers_it_ends(void)
 {
 	int status, fd;
 
-	if (!start_service(400))
+	if (!start_service(2000))
 		return;
 	fd = connect_as(USER);
 	check(peer_hears(fd, INPUTD_READY, "keys"));
 	/* not while one is served */
-	sleep_ms(800);
+	sleep_ms(4000);
 	expect(waitpid(running, &status, WNOHANG) == 0);
 	close(fd);
 	check(waitpid(running, &status, 0) == running);
@@ -430,13 +430,23 @@ static void press(struct desktop *desktop)
 	desktop_fake(desktop, XCB_KEY_RELEASE, 38, 0, 0);
 }
 
-/* @return keys that are told of until a gap comes (@p gap) or nothing more for half a second */
-static size_t hear_keys(int fd, bool gap)
+static bool hears_ready(int fd)
+{
+	struct peer_message message;
+
+	while (peer_receive(fd, &message, 10000))
+		if (message.header.kind == INPUTD_READY)
+			return true;
+	return false;
+}
+
+/* @return keys that are told of until there are so many, a gap comes (@p gap), or nothing more for a while */
+static size_t hear_keys(int fd, size_t most, bool gap)
 {
 	struct peer_message message;
 	size_t keys = 0;
 
-	while (peer_receive(fd, &message, gap ? 10000 : 500)) {
+	while (keys < most && peer_receive(fd, &message, gap || most < SIZE_MAX ? 10000 : 1000)) {
 		if (message.header.channel == CHANNEL_KEY_CLASSES) {
 			Uxrec__KeyClassBatch *batch = uxrec__key_class_batch__unpack(
 				NULL, message.size_bytes, message.data);
@@ -477,21 +487,25 @@ static void x11_is_not_read_at_the_lock_screen(void)
 	lab_login_start();
 	fd = start_for_display(desktop.display, &child);
 	check(send(fd, &start, sizeof(start), 0) == sizeof(start));
+	check(hears_ready(fd));
 	press(&desktop);
-	expect(hear_keys(fd, false) <= 2); /* it may have begun by then */
-	press(&desktop);
-	expect(hear_keys(fd, false) == 2);
+	expect(hear_keys(fd, 2, false) == 2);
 	lab_login_lock(true);
-	sleep_ms(500);
+	/* it hears of that when it does */
+	for (int i = 0; i < 20; i++) {
+		press(&desktop);
+		if (hear_keys(fd, SIZE_MAX, false) == 0)
+			break;
+	}
 	for (int i = 0; i < 20; i++)
 		press(&desktop);
-	expect(hear_keys(fd, false) == 0);
+	expect(hear_keys(fd, SIZE_MAX, false) == 0);
 	lab_login_lock(false);
-	expect(hear_keys(fd, true) == 0);
+	expect(hear_keys(fd, SIZE_MAX, true) == 0);
 	press(&desktop);
-	expect(hear_keys(fd, false) == 2);
+	expect(hear_keys(fd, 2, false) == 2);
 	shutdown(fd, SHUT_WR);
-	expect(hear_keys(fd, false) == 0);
+	expect(hear_keys(fd, SIZE_MAX, false) == 0);
 	expect(waitpid(child, NULL, 0) == child);
 	close(fd);
 	lab_bus_end();

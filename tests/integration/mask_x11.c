@@ -242,6 +242,15 @@ static void each_text_counts(void)
 
 /* ---- frames ---- */
 
+static bool is_framed(const struct lab *lab, xcb_window_t window)
+{
+	xcb_connection_t *c = lab->desktop.connection;
+	_autofree_ xcb_query_tree_reply_t *tree =
+		xcb_query_tree_reply(c, xcb_query_tree(c, window), NULL);
+
+	return tree && tree->parent != tree->root;
+}
+
 /* The window manager comes to it later; the mask has not seen the window. */
 static void frames_of_windows_that_are_gone_are_hidden(void)
 {
@@ -258,13 +267,14 @@ static void frames_of_windows_that_are_gone_are_hidden(void)
 		    &lab, &(struct hide_rules){.windows = {{"", "*secret*"}}, .window_count = 1}))
 		return;
 	manager = start_child("openbox", NULL);
-	sleep_ms(700);
 	window = make_window(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	set(&lab, window, NAME, "STRING", "secret", 6);
 	xcb_map_window(lab.desktop.connection, window);
 	sync_with(lab.desktop.connection);
-	for (int i = 0; i < 100 && look(&lab).count == 0; i++)
+	/* which it does for windows that are there before it, too */
+	for (int i = 0; i < 1000 && !is_framed(&lab, window); i++)
 		sleep_ms(20);
+	check(is_framed(&lab, window) && look(&lab).count > 0);
 	sleep_ms(300);
 	kill(manager.pid, SIGSTOP);
 	xcb_destroy_window(lab.desktop.connection, window);

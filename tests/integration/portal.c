@@ -260,7 +260,15 @@ static void show_pointer(struct scene *scene, int x, int y, int side)
 	said->cursor_y = y;
 	said->cursor_side = side;
 	check(video_show(&scene->video, SOON_NS));
+}
+
+/* and nothing more */
+static bool comes(const struct told *told, unsigned count)
+{
+	for (int i = 0; i < 4000 && told->count < count; i++)
+		sleep_ms(5);
 	sleep_ms(100);
+	return told->count == count;
 }
 
 static void the_pointer_is_told(void)
@@ -273,7 +281,7 @@ static void the_pointer_is_told(void)
 	scene.grabber->ops->follow(scene.grabber, take_told, &told);
 	expect(told.count == 0);
 	show_pointer(&scene, 30, 40, 16);
-	expect(told.count == 1 && told.shapes == 1);
+	expect(comes(&told, 1) && told.shapes == 1);
 	expect(told.last.x == 30 && told.last.y == 40 && told.last.width == 16);
 	expect(told.last.hot_x == 1 && told.last.hot_y == 2);
 	expect(told.first_pixel == 0xff000000);
@@ -281,11 +289,11 @@ static void the_pointer_is_told(void)
 	/* a buffer with a pointer alone in it */
 	scene.video.said.corrupted = true;
 	show_pointer(&scene, 31, 45, 0);
-	expect(told.count == 2 && told.shapes == 1);
+	expect(comes(&told, 2) && told.shapes == 1);
 	expect(told.last.x == 31 && told.last.y == 45);
 	/* what does not fit is no shape */
 	show_pointer(&scene, 32, 45, 65);
-	expect(told.count == 3 && told.shapes == 1);
+	expect(comes(&told, 3) && told.shapes == 1);
 	/* whoever asks later is told what it is */
 	scene.grabber->ops->follow(scene.grabber, take_told, &late);
 	expect(late.count == 1 && late.shapes == 1 && late.last.x == 32);
@@ -302,11 +310,23 @@ static int messages_of(const struct daemon_child *daemon, const char *name, uint
 	struct reader_message message;
 	int count = 0;
 
+	if (!session->reader)
+		return 0;
 	check(session_cursor_create(
 		      &cursor, session->reader, INT64_MIN, INT64_MAX, UINT64_C(1) << channel) == 0);
 	while (session_cursor_next(cursor, &message) > 0)
 		count++;
 	return count;
+}
+
+static bool gets_pointers(const struct daemon_child *daemon, const char *name, int count)
+{
+	for (int i = 0; i < 400; i++) {
+		if (messages_of(daemon, name, CHANNEL_POINTER) >= count)
+			return true;
+		sleep_ms(50);
+	}
+	return false;
 }
 
 static void a_session_is_recorded(void)
@@ -328,6 +348,7 @@ static void a_session_is_recorded(void)
 	for (int i = 0; i < 10; i++) {
 		scene_paint(&scene, (struct rect){i * 20, 50, 18, 30}, 20 + (uint32_t)i);
 		show_pointer(&scene, i * 3, 7, i == 0 ? 24 : 0);
+		check(gets_pointers(&daemon, session, i + 1));
 	}
 	/* a person ends the sharing, and the session ends, with the reason */
 	portal_lab_close_session(&scene.portal);

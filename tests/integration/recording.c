@@ -346,7 +346,7 @@ static void picture_is_what_was_drawn(void)
 		desktop_paint(&desktop, grey * 0x010101, x * 32, y * 32, 32, 32);
 		sleep_ms(i % 10 == 0 ? 30 : 3);
 	}
-	sleep_ms(150); /* the video has what lies over it when it ends */
+	sleep_ms(1500); /* the last may come late; the video has what lies over it when it ends */
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	session = daemon_session(&daemon, id);
 	check(avcodec_open2(film.codec, NULL, NULL) == 0);

@@ -360,10 +360,12 @@ static void idle_costs_nothing(void)
 	pid_t inputd;
 	double used;
 
+	/* of the mouse that is gone it would be told */
+	check(run_child(NULL, "udevadm", "settle", "--timeout=60", NULL) == 0);
 	lab_record(&recording, "classes");
 	inputd = lab_inputd(&recording);
 	check(inputd > 0);
-	sleep_ms(500);
+	sleep_ms(2000);
 	switches = status_of(inputd, "\nvoluntary_ctxt_switches:");
 	used = used_s(inputd);
 	sleep_ms(5000);

@@ -45,6 +45,12 @@ static int64_t came_ns(const struct lab_file *file, const char *name, bool remov
 	return 0;
 }
 
+static void settle(void)
+{
+	check(run_child(NULL, "udevadm", "settle", "--timeout=60", NULL) == 0);
+	sleep_ms(1500);
+}
+
 static void hotplug_is_recorded(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
@@ -55,12 +61,12 @@ static void hotplug_is_recorded(void)
 
 	lab_record(&recording, "classes");
 	lab_device_make_of(&keyboard, small_keyboard("uxrec hot keyboard"));
-	sleep_ms(1000);
+	settle();
 	for (int i = 0; i < 10; i++)
 		lab_tap(&keyboard, KEY_A);
-	sleep_ms(200);
+	sleep_ms(500);
 	lab_device_remove(&keyboard);
-	sleep_ms(300);
+	settle();
 	file = lab_recording_end(&recording);
 	expect(came_ns(file, "uxrec hot keyboard", false) > 0);
 	expect(came_ns(file, "uxrec hot keyboard", true) >
@@ -128,12 +134,6 @@ static void await_devices(const char *name, size_t count)
 }
 
 /* until udev has looked at all, and whoever listens to it has */
-static void settle(void)
-{
-	check(run_child(NULL, "udevadm", "settle", "--timeout=60", NULL) == 0);
-	sleep_ms(1500);
-}
-
 static void give(size_t i, const char *verb, char *text, size_t room)
 {
 	if (strcmp(verb, "device_add") == 0)
@@ -410,7 +410,7 @@ static void odd_devices_are_described(void)
 	}
 	closedir(folder);
 	expect(files >= 6);
-	sleep_ms(1500);
+	settle();
 	lab_record(&recording, "classes");
 	file = lab_recording_end(&recording);
 	for (size_t i = 0; i < count; i++) {

@@ -66,7 +66,6 @@ static void bring_to_front(int console)
 
 	check(fd >= 0 && ioctl(fd, VT_ACTIVATE, console) == 0 &&
 		ioctl(fd, VT_WAITACTIVE, console) == 0);
-	sleep_ms(1000); /* logind hears of it, and then the service */
 }
 
 static struct libevdev_uinput *make_keyboard(const char *name)
@@ -80,7 +79,8 @@ static struct libevdev_uinput *make_keyboard(const char *name)
 	check(libevdev_uinput_create_from_device(evdev, LIBEVDEV_UINPUT_OPEN_MANAGED, &keyboard) ==
 		0);
 	libevdev_free(evdev);
-	sleep_ms(1500); /* udev names the node, and whoever watches opens it */
+	check(shell(
+		"udevadm settle --timeout=30")); /* it names the node; whoever watches opens it then */
 	return keyboard;
 }
 
@@ -125,14 +125,44 @@ static void take(struct heard *heard, const struct peer_message *message)
 	}
 }
 
-/* Everything until it has been quiet for a second. */
-static struct heard listen_to(int fd)
+static bool has_answer(const struct heard *heard)
+{
+	return *heard->text;
+}
+
+static bool has_keys(const struct heard *heard)
+{
+	return heard->keys > 0;
+}
+
+static bool has_gap(const struct heard *heard)
+{
+	return heard->gaps > 0;
+}
+
+static bool has_name(const struct heard *heard)
+{
+	return *heard->names;
+}
+
+static bool has_removed(const struct heard *heard)
+{
+	return heard->removed > 0;
+}
+
+/* Everything until it has been quiet for a second: the machine is slow, so what is wanted has half a minute to come. */
+static struct heard listen_to(int fd, bool (*is_there)(const struct heard *heard))
 {
 	static struct peer_message message;
 	struct heard heard = {0};
 
-	while (peer_receive(fd, &message, 1000))
-		take(&heard, &message);
+	for (int quiet = 0; quiet < (is_there && !is_there(&heard) ? 30 : 1);)
+		if (peer_receive(fd, &message, 1000)) {
+			take(&heard, &message);
+			quiet = 0;
+		} else {
+			quiet++;
+		}
 	return heard;
 }
 
@@ -169,9 +199,7 @@ static void only_who_has_the_seat_is_served(void)
 	expect(is_refused(65534, KEY_POLICY_CLASSES, "user 65534 has no session at the seat"));
 	expect(is_refused(BOB, KEY_POLICY_CLASSES, "user 4002 does not have the seat"));
 	fd = ask(ALICE, KEY_POLICY_CLASSES);
-	/* the machine is slow to start it */
-	for (int i = 0; i < 20 && (heard = listen_to(fd), !*heard.text); i++)
-		;
+	heard = listen_to(fd, has_answer);
 	printf("# %s\n", heard.text);
 	expect(strstr(heard.text, "evdev: ") == heard.text);
 	close(fd);
@@ -201,14 +229,14 @@ static void keys_and_new_devices_are_heard(void)
 	struct heard heard;
 	int fd = ask(ALICE, KEY_POLICY_CLASSES);
 
-	heard = listen_to(fd);
+	heard = listen_to(fd, has_answer);
 	expect(strstr(heard.names, "Alice's keyboard") != NULL);
 	press(keyboard, KEY_A);
-	expect(listen_to(fd).keys > 0);
+	expect(listen_to(fd, has_keys).keys > 0);
 	second = make_keyboard("A second keyboard");
+	expect(strstr(listen_to(fd, has_name).names, "A second keyboard") != NULL);
 	press(second, KEY_B);
-	heard = listen_to(fd);
-	expect(strstr(heard.names, "A second keyboard") && heard.keys > 0);
+	expect(listen_to(fd, has_keys).keys > 0);
 	libevdev_uinput_destroy(second);
 	libevdev_uinput_destroy(keyboard);
 	close(fd);
@@ -220,22 +248,21 @@ static void keys_of_another_session_are_not_heard(void)
 	struct heard heard;
 	int fd = ask(ALICE, KEY_POLICY_CLASSES);
 
-	heard = listen_to(fd);
+	heard = listen_to(fd, has_answer);
 	expect(strstr(heard.text, "evdev: ") == heard.text);
 	bring_to_front(2);
-	heard = listen_to(fd);
-	expect(heard.removed > 0);
+	expect(listen_to(fd, has_removed).removed > 0);
 	for (int i = 0; i < 20; i++)
 		press(keyboard, KEY_A + (unsigned)i % 9);
-	heard = listen_to(fd);
+	heard = listen_to(fd, NULL);
 	expect(heard.keys == 0 && !*heard.names);
 	expect(is_refused(BOB, KEY_POLICY_CLASSES, "another recorder (uid 4001)"));
 	bring_to_front(1);
-	heard = listen_to(fd);
+	heard = listen_to(fd, has_gap);
 	expect(heard.keys == 0 && heard.gaps == 1);
 	expect(strcmp(heard.gap, "another session had the seat") == 0);
 	press(keyboard, KEY_A);
-	expect(listen_to(fd).keys > 0);
+	expect(listen_to(fd, has_keys).keys > 0);
 	libevdev_uinput_destroy(keyboard);
 	close(fd);
 }
@@ -254,17 +281,17 @@ static void keys_at_the_lock_screen_are_not_heard(void)
 	struct heard heard;
 	int fd = ask(ALICE, KEY_POLICY_CLASSES);
 
-	heard = listen_to(fd);
+	heard = listen_to(fd, has_answer);
 	expect(strstr(heard.text, "evdev: ") == heard.text);
 	check(shell(LOCK "true"));
-	expect(listen_to(fd).removed > 0);
+	expect(listen_to(fd, has_removed).removed > 0);
 	press(keyboard, KEY_A);
-	expect(listen_to(fd).keys == 0);
+	expect(listen_to(fd, NULL).keys == 0);
 	check(shell(LOCK "false"));
-	heard = listen_to(fd);
+	heard = listen_to(fd, has_gap);
 	expect(heard.keys == 0 && strcmp(heard.gap, "the session was locked") == 0);
 	press(keyboard, KEY_A);
-	expect(listen_to(fd).keys > 0);
+	expect(listen_to(fd, has_keys).keys > 0);
 	libevdev_uinput_destroy(keyboard);
 	close(fd);
 }
@@ -279,7 +306,7 @@ static void limits_of_the_administrator_hold(void)
 	expect(is_refused(ALICE, KEY_POLICY_NONE, "inputd.conf:1: keys are not 'many'"));
 	check(shell("rm " INPUTD_CONF_PATH));
 	fd = ask(ALICE, KEY_POLICY_CLASSES);
-	expect(strstr(listen_to(fd).text, "evdev: ") != NULL);
+	expect(strstr(listen_to(fd, has_answer).text, "evdev: ") != NULL);
 	close(fd);
 }
 
