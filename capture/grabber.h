@@ -18,6 +18,8 @@ struct grabber_size {
 	int width, height; /* pixels */
 };
 
+#define OUTPUT_NAME_BYTES 96
+
 /** The pointer, of which some grabbers learn beside the pictures. */
 struct grabber_pointer {
 	int64_t time_ns; /* CLOCK_MONOTONIC */
@@ -102,6 +104,10 @@ struct grabber_ops {
 
 	/** Why it has returned -EPIPE, for a person. NULL: because the display is gone. */
 	const char *(*why)(struct grabber *grabber);
+
+	/** The name of the output that alone is captured, for create(): foreign text, below OUTPUT_NAME_BYTES long. NULL, or
+	 *  NULL returned: there is none. */
+	const char *(*output)(const struct grabber *grabber);
 
 	/** What it looks at, for a person: "output HEADLESS-1". NULL: there is nothing to say. */
 	const char *(*describe)(const struct grabber *grabber);

@@ -50,7 +50,7 @@ struct wlr_output {
 	struct wl_output *proxy;
 	uint32_t id; /* in the registry */
 	int transform;
-	char name[96]; /* as the compositor has it: foreign text */
+	char name[OUTPUT_NAME_BYTES]; /* as the compositor has it: foreign text */
 };
 
 struct wlr_grabber {
@@ -741,6 +741,13 @@ static void wlr_cut(struct grabber *base)
 	wayland_cut(wlr(base)->display);
 }
 
+static const char *wlr_output(const struct grabber *base)
+{
+	const char *name = ((const struct wlr_grabber *)base)->output->name;
+
+	return *name ? name : NULL;
+}
+
 static const char *wlr_describe(const struct grabber *base)
 {
 	return wlr(base)->about;
@@ -755,6 +762,7 @@ const struct grabber_ops grabber_wlr = {
 	.monitors = wlr_monitors,
 	.damage_all = wlr_damage_all,
 	.cut = wlr_cut,
+	.output = wlr_output,
 	.describe = wlr_describe,
 	.destroy = wlr_destroy,
 };

@@ -249,10 +249,10 @@ static int hide_windows(struct screen_source *source, struct error *reterr)
 static void remember_output(struct screen_source *source)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
-	const struct monitors *monitors = ops->monitors ? ops->monitors(source->grabber) : NULL;
+	const char *name = ops->output ? ops->output(source->grabber) : NULL;
 
-	if (monitors && monitors->count == 1)
-		snprintf(source->output, sizeof(source->output), "%s", monitors->monitor[0].name);
+	if (name)
+		snprintf(source->output, sizeof(source->output), "%s", name);
 }
 
 /* The display is there again, and the next picture one that a decoder can begin with. */
@@ -263,8 +263,8 @@ static int connect_again(struct source *base, struct error *reterr)
 	int r;
 
 	source->busy_since_ns = clock_now_ns(); /* from here on something may come */
-	r = gone->ops->create(
-		&grabber, source->options.display, *source->output ? source->output : NULL, reterr);
+	r = gone->ops->create(&grabber, source->options.display,
+		*source->output ? source->output : source->options.output, reterr);
 	if (r == 0) {
 		pthread_mutex_lock(&source->grabber_lock);
 		source->grabber = grabber;
@@ -373,6 +373,13 @@ static const struct source_ops screen_source_ops = {
 	.complete_until = screen_complete_until,
 	.request_keyframe = screen_request_keyframe,
 };
+
+const char *screen_source_output(const struct source *source)
+{
+	const char *name = ((const struct screen_source *)source)->output;
+
+	return *name ? name : NULL;
+}
 
 void screen_source_hide_focused(struct source *base, bool hidden)
 {

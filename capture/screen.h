@@ -27,6 +27,9 @@ struct screen_options {
 int screen_source_create(struct source **ret, const struct source_context *context,
 	const struct screen_options *options, struct error *reterr);
 
+/** @return the name of the output that alone is recorded, the source's; NULL: there is none */
+const char *screen_source_output(const struct source *source);
+
 /**
  * The window that has the focus is to be hidden, or no more, if the rules are for that. It is until the first call.
  * Any thread.

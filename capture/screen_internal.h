@@ -51,7 +51,7 @@ struct screen_source {
 	struct encoder *encoder;
 	struct grabber_size size;
 	struct monitors monitors;        /* as they were said */
-	char output[MONITOR_NAME_BYTES]; /* what was recorded first; "": it has no name */
+	char output[OUTPUT_NAME_BYTES]; /* what was recorded first; "": it has no name */
 	struct pace pace;
 	int64_t next_ns; /* not before, for the ceiling of the picture rate */
 	int64_t last_time_ns, copied_ns;

@@ -112,7 +112,7 @@ void station_forget_session(struct station *station)
 		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
 	free(steal_ptr(station->participant));
 	free(steal_ptr(station->folder));
-	station->session[0] = station->attempt_id[0] = '\0';
+	station->session[0] = station->attempt_id[0] = station->output[0] = '\0';
 	station->trouble[0] = station->new_trouble[0] = '\0';
 	station->trouble_told = station->observers_muted = false;
 	station->state = STATE_IDLE;

@@ -69,7 +69,8 @@ static int start_screen(
 	const struct station_options *options = &station->options;
 	const struct screen_options wanted = {.grabber = options->screen,
 		.display = options->display,
-		.output = options->output,
+		/* after a pause another one is not shown instead of it either */
+		.output = *station->output ? station->output : options->output,
 		.encoder = options->encoder,
 		.chroma = options->chroma,
 		.priority = options->priority,
@@ -78,6 +79,7 @@ static int start_screen(
 	const struct pointer_options pointer = {
 		.display = options->display, .pressed = station_clicked, .user = station};
 	struct source *screen;
+	const char *output;
 	int r;
 
 	if (!station_may_record(station, MODALITY_SCREEN) || strcmp(options->screen, "none") == 0)
@@ -85,6 +87,9 @@ static int start_screen(
 	r = screen_source_create(&screen, context, &wanted, reterr);
 	if (r < 0)
 		return r;
+	output = screen_source_output(screen);
+	if (output)
+		snprintf(station->output, sizeof(station->output), "%s", output);
 	pthread_mutex_lock(&station->sources_lock);
 	station->screen = screen;
 	station_hide_focused(station);

@@ -116,6 +116,19 @@ bool lab_wayland_say(const struct lab_wayland *lab, const char *command)
 	return run_child(NULL, "swaymsg", "-s", lab->ipc, "-q", "--", command, NULL) == 0;
 }
 
+void lab_wayland_kill(struct lab_wayland *lab)
+{
+	end_child(&lab->sway, SIGKILL);
+	unlink(lab->socket);
+	unlink(lab->ipc);
+}
+
+void lab_wayland_renew(struct lab_wayland *lab)
+{
+	lab->sway = start_sway(lab);
+	check(answers(lab));
+}
+
 /* ---- screenshots ---- */
 
 uint8_t *lab_wayland_screenshot(

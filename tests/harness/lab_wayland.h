@@ -22,6 +22,11 @@ struct lab_wayland {
 const char *lab_wayland_start(struct lab_wayland *lab);
 void lab_wayland_end(struct lab_wayland *lab);
 
+/** End it as a crash would. */
+void lab_wayland_kill(struct lab_wayland *lab);
+/** Start another one in its place, with one output again. */
+void lab_wayland_renew(struct lab_wayland *lab);
+
 /** Give sway a command, as swaymsg(1) takes it. */
 bool lab_wayland_say(const struct lab_wayland *lab, const char *command);
 

@@ -285,7 +285,7 @@ static void output_of_a_name(void)
 
 struct seen {
 	int pictures, shown, sizes; /* shown: by the video or over it */
-	uint32_t width_px, height_px;
+	uint32_t width_px, height_px, most_width_px;
 	int lost;
 	int early;  /* what lies over a picture that is not there yet */
 	int unpaid; /* screens that change their size before the video shows all of the old one */
@@ -318,6 +318,8 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 		seen->sizes += info->width_px != seen->width_px;
 		seen->unpaid += info->width_px != seen->width_px && seen->owes;
 		seen->width_px = info->width_px;
+		if (seen->most_width_px < seen->width_px)
+			seen->most_width_px = seen->width_px;
 		seen->height_px = info->height_px;
 		seen->by_wlr = strcmp(info->grabber, "wlr") == 0;
 	}
@@ -512,6 +514,49 @@ static void hidden_places_stay_on_turned_outputs(void)
 	expect(worst < 40 && control > 60);
 }
 
+/* Another output may be the moderator's. */
+static void output_that_is_gone_is_waited_for(void)
+{
+	static const char *const named[] = {
+		"--input", "none", "--output", "HEADLESS-2", NULL};
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *said = NULL;
+	struct daemon_child daemon;
+	struct lab_wayland lab;
+	struct seen seen;
+	char id[21];
+
+	if (!start(&lab))
+		return;
+	unsetenv("DISPLAY");
+	check(add_second_output(&lab));
+	daemon_start(&daemon, temporary_folder(), named);
+	daemon_record(&daemon, "none", id);
+	sleep_ms(500);
+	/* it is looked for within a second, and there is only the other one */
+	lab_wayland_kill(&lab);
+	check(child_says(&daemon.child, "looked for until", 20));
+	lab_wayland_renew(&lab);
+	sleep_ms(4000);
+	check(add_second_output(&lab));
+	check(child_says(&daemon.child, "looked for no more", 20));
+	/* nor is it shown instead after a pause */
+	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
+	lab_wayland_kill(&lab);
+	lab_wayland_renew(&lab);
+	expect(daemon_command(&daemon, &said, "resume", NULL) == 3);
+	expect(said && strstr(said, "no output 'HEADLESS-2'"));
+	check(add_second_output(&lab));
+	expect(daemon_command(&daemon, NULL, "resume", NULL) == 0);
+	sleep_ms(500);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	seen = look_at(session);
+	expect(seen.lost == 1 && seen.most_width_px == 500);
+	lab_wayland_end(&lab);
+}
+
 static void doctor_sees_the_session(void)
 {
 	_autofree_ char *good = NULL, *other = NULL;
@@ -539,6 +584,8 @@ static const struct test tests[] = {
 	{"an output is taken by its name, and a wrong name is told the right ones",
 		output_of_a_name},
 	{"the recorder and the doctor take the output of a name", recorder_takes_the_output},
+	{"an output that is gone is waited for, and another one is not shown instead",
+		output_that_is_gone_is_waited_for},
 	{"a session is recorded, and ends with the compositor", sessions_are_recorded},
 	{"a hidden place is in no picture, also while the output is turned",
 		hidden_places_stay_on_turned_outputs},
