@@ -1,5 +1,7 @@
 #include "capture/canvas.h"
 
+#include "protocol/limits.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -97,8 +99,11 @@ int canvas_create(struct canvas **ret, int width, int height, enum chroma chroma
 {
 	_destroy_(canvas) struct canvas *canvas = calloc(1, sizeof(*canvas));
 
-	if (width < 1 || height < 1 || width > CANVAS_SIDE_LIMIT || height > CANVAS_SIDE_LIMIT)
+	if (width < 1 || height < 1)
 		return -EINVAL;
+	if (width > CANVAS_SIDE_LIMIT || height > CANVAS_SIDE_LIMIT ||
+		width * height > SCREEN_LIMIT_PIXELS)
+		return -E2BIG;
 	if (!canvas)
 		return -ENOMEM;
 	canvas->width = width;

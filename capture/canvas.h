@@ -47,7 +47,8 @@ struct canvas {
 	uint8_t *hidden_row;           /* what is shown instead, as wide as the screen */
 };
 
-/** @return 0 (black, freed by canvas_destroy()), -EINVAL for a size out of range, or -ENOMEM */
+/** @return 0 (black, freed by canvas_destroy()), -EINVAL for a size of nothing, -E2BIG above
+ *  CANVAS_SIDE_LIMIT or SCREEN_LIMIT_PIXELS, or -ENOMEM */
 int canvas_create(struct canvas **ret, int width, int height, enum chroma chroma);
 void canvas_destroy(struct canvas *canvas);
 DEFINE_DESTROY(canvas);

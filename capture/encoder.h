@@ -18,6 +18,8 @@ struct encoder_options {
 /** The one that is always there. */
 #define ENCODER_LAST "libx264"
 
+#define ENCODER_KIND_BYTES 32 /* of a name of encoder_names */
+
 /** What may be asked for; ends with NULL. */
 extern const char *const encoder_names[];
 

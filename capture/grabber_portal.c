@@ -62,8 +62,8 @@ struct portal_grabber {
 	void (*told)(void *user, const struct grabber_pointer *pointer);
 	void *told_user;
 	struct grabber_pointer pointer;
-	bool has_pointer;
-	uint8_t *shape, *shape_room; /* the one that is shown, and where the next is read to */
+	bool has_pointer, pointer_away; /* away: not on what is shared */
+	uint8_t *shape, *shape_room;    /* the one that is shown, and where the next is read to */
 };
 
 static struct portal_grabber *portal_grabber(struct grabber *grabber)
@@ -114,28 +114,51 @@ static void on_remove_buffer(void *user, struct pw_buffer *buffer)
 
 /* ---- of a buffer: what is in it ---- */
 
+/* @param same  its shape is as it was told before */
+static void tell_pointer(struct portal_grabber *grabber, bool same)
+{
+	struct grabber_pointer pointer = grabber->pointer;
+
+	pointer.time_ns = clock_now_ns();
+	if (grabber->pointer_away)
+		pointer.width = pointer.height = pointer.hot_x = pointer.hot_y = 0;
+	if (same)
+		pointer.rgba = NULL;
+	else if (!pointer.rgba && grabber->pointer_away)
+		pointer.rgba = grabber->shape; /* none of it is looked at */
+	if (grabber->told)
+		grabber->told(grabber->told_user, &pointer);
+}
+
 static void take_pointer(struct portal_grabber *grabber, struct spa_buffer *buffer)
 {
 	struct grabber_pointer pointer;
+	bool was_away = grabber->pointer_away;
 
-	if (!portal_frame_pointer(buffer, &pointer, grabber->shape_room))
+	switch (portal_frame_pointer(buffer, &pointer, grabber->shape_room)) {
+	case PORTAL_POINTER_UNSAID: return;
+	case PORTAL_POINTER_AWAY:
+		grabber->pointer_away = true;
+		if (grabber->has_pointer && !was_away)
+			tell_pointer(grabber, false);
 		return;
-	pointer.time_ns = clock_now_ns();
-	if (grabber->told)
-		grabber->told(grabber->told_user, &pointer);
-	if (pointer.rgba) {
-		grabber->shape_room = grabber->shape;
-		grabber->shape = (uint8_t *)pointer.rgba;
-	} else {
-		/* as before, for whoever asks later */
-		pointer.rgba = grabber->pointer.rgba;
-		pointer.width = grabber->pointer.width;
-		pointer.height = grabber->pointer.height;
-		pointer.hot_x = grabber->pointer.hot_x;
-		pointer.hot_y = grabber->pointer.hot_y;
+	case PORTAL_POINTER_THERE: break;
 	}
-	grabber->pointer = pointer;
+	grabber->pointer_away = false;
+	if (pointer.rgba) {
+		uint8_t *room = grabber->shape;
+
+		grabber->shape = grabber->shape_room;
+		grabber->shape_room = room;
+		grabber->pointer = pointer;
+		grabber->has_pointer = true;
+		tell_pointer(grabber, false);
+		return;
+	}
+	grabber->pointer.x = pointer.x;
+	grabber->pointer.y = pointer.y;
 	grabber->has_pointer = true;
+	tell_pointer(grabber, !was_away);
 }
 
 /* When it was shown. One before it that was lost on the way took with it what had changed. */
@@ -514,9 +537,8 @@ static void portal_follow(struct grabber *base,
 	pw_thread_loop_lock(grabber->loop);
 	grabber->told = told;
 	grabber->told_user = user;
-	grabber->pointer.time_ns = clock_now_ns();
 	if (grabber->has_pointer)
-		told(user, &grabber->pointer);
+		tell_pointer(grabber, false);
 	pw_thread_loop_unlock(grabber->loop);
 }
 

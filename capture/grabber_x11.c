@@ -458,14 +458,16 @@ static int take_rects(struct x11_grabber *grabber, struct rect *rects)
 static int copy_onto(struct x11_grabber *grabber, struct canvas *canvas)
 {
 	struct rect rects[COPIED_LIMIT];
-	bool all;
+	bool all, uncovered;
 	int r, count;
 
 	grabber->damaged = false; /* what is reported from here on is for the next one */
+	uncovered = grabber->uncovered.count > 0;
 	count = take_rects(grabber, rects);
 	if (count < 0)
 		return count;
-	all = grabber->damaged_all;
+	/* what has uncovered a place that no monitor shows brings none of it */
+	all = grabber->damaged_all || uncovered;
 	grabber->damaged_all = false;
 	count = leave_hidden_out(grabber, rects, count);
 	r = grabber->mask ? copy_known(grabber, rects, count)

@@ -320,16 +320,17 @@ static bool read_shape(
 	return true;
 }
 
-bool portal_frame_pointer(struct spa_buffer *buffer, struct grabber_pointer *ret, uint8_t *rgba)
+enum portal_pointer portal_frame_pointer(
+	struct spa_buffer *buffer, struct grabber_pointer *ret, uint8_t *rgba)
 {
 	const struct spa_meta *meta = spa_buffer_find_meta(buffer, SPA_META_Cursor);
 	struct spa_meta_cursor cursor;
 
 	if (!meta || meta->size < sizeof(cursor))
-		return false;
+		return PORTAL_POINTER_UNSAID;
 	cursor = *(const volatile struct spa_meta_cursor *)meta->data;
 	if (!spa_meta_cursor_is_valid(&cursor))
-		return false;
+		return PORTAL_POINTER_AWAY;
 	*ret = (struct grabber_pointer){.x = cursor.position.x, .y = cursor.position.y};
 	if (cursor.bitmap_offset && read_shape(meta, cursor.bitmap_offset, ret, rgba)) {
 		ret->hot_x = cursor.hotspot.x;
@@ -337,5 +338,5 @@ bool portal_frame_pointer(struct spa_buffer *buffer, struct grabber_pointer *ret
 	} else {
 		ret->rgba = NULL;
 	}
-	return true;
+	return PORTAL_POINTER_THERE;
 }

@@ -96,9 +96,15 @@ bool portal_frame_damage(
  */
 int64_t portal_frame_time(struct spa_buffer *buffer, uint64_t *ret_sequence);
 
+enum portal_pointer {
+	PORTAL_POINTER_UNSAID, /* as before */
+	PORTAL_POINTER_AWAY,   /* it is not on what is shared */
+	PORTAL_POINTER_THERE,
+};
+
 /**
- * @param ret   the pointer as it is now; all but the time
+ * @param ret   the pointer as it is now, when it is there; all but the time
  * @param rgba  where its shape goes: PORTAL_CURSOR_SIDE squared pixels
- * @return false when nothing is said of it
  */
-bool portal_frame_pointer(struct spa_buffer *buffer, struct grabber_pointer *ret, uint8_t *rgba);
+enum portal_pointer portal_frame_pointer(
+	struct spa_buffer *buffer, struct grabber_pointer *ret, uint8_t *rgba);

@@ -67,8 +67,10 @@ int portal_token_keep(const char *token)
 
 	if (!folder || !path || !fresh)
 		return -ENOMEM;
-	if (!token || !is_token(token))
-		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	if (!token || !is_token(token)) {
+		r = unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+		return r == 0 && token ? -EINVAL : r;
+	}
 	r = io_make_directories(folder, 0700);
 	if (r == 0)
 		r = write_token(fresh, token);

@@ -314,6 +314,7 @@ static void *screen_thread(void *user)
 		source->context.lost(source->context.user, &source->base,
 			r == -EPIPE            ? why_gone(source)
 				: r == -ENOMEM ? "no memory for pictures"
+				: r == -E2BIG  ? "the screen is larger than can be recorded"
 					       : "the screen could not be encoded any more");
 	return NULL;
 }

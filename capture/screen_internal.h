@@ -20,10 +20,11 @@
 /** One stroke of a program is often several requests: the rest of it is waited for. */
 #define COALESCE_NS (4 * NS_PER_MS)
 
-/** Pictures that a lower rate than was asked for has left out. CLOCK_MONOTONIC */
+/** Pictures that there would have been at the rate that was asked for: a row of them. CLOCK_MONOTONIC */
 struct left_out {
 	int64_t from_ns, to_ns;
 	uint64_t count;
+	bool lower; /* the rate was */
 };
 
 struct screen_source {
@@ -50,7 +51,7 @@ struct screen_source {
 	struct patcher *patcher;
 	struct encoder *encoder;
 	struct grabber_size size;
-	struct monitors monitors;        /* as they were said */
+	struct monitors monitors;       /* as they were said */
 	char output[OUTPUT_NAME_BYTES]; /* what was recorded first; "": it has no name */
 	struct pace pace;
 	int64_t next_ns; /* not before, for the ceiling of the picture rate */

@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
+#include "protocol/limits.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 
@@ -25,6 +26,9 @@
 
 /* A gap of pictures that were left out tells of no longer time than this. */
 #define LEFT_OUT_NS (10 * NS_PER_S)
+/* A second without any ends a row; a picture that comes late by chance is none. */
+#define LEFT_OUT_REST_NS NS_PER_S
+#define LEFT_OUT_LEAST   5
 
 static int push(struct screen_source *source, const struct packet_info *info,
 	const ProtobufCMessage *message)
@@ -81,9 +85,18 @@ static int open_encoder(struct screen_source *source, const char *name, struct e
 {
 	const struct picture *picture = source->canvas->picture;
 
+	const char *passed_over;
+	int r;
+
 	encoder_destroy(steal_ptr(source->encoder));
-	return encoder_create(&source->encoder, picture->width, picture->height,
+	r = encoder_create(&source->encoder, picture->width, picture->height,
 		&(struct encoder_options){name, source->options.max_fps, picture->chroma}, reterr);
+	if (r < 0)
+		return r;
+	passed_over = encoder_passed_over(source->encoder);
+	log_info("screen: %dx%d, encoded by %s%s%s", picture->width, picture->height,
+		encoder_describe(source->encoder), *passed_over ? "; " : "", passed_over);
+	return 0;
 }
 
 static int push_gap(struct screen_source *source, Uxrec__Gap__Reason reason, int64_t from_ns,
@@ -117,17 +130,44 @@ static int fall_back(struct screen_source *source, int64_t failed_ns, const char
 		source, UXREC__GAP__REASON__REASON_ENCODER, failed_ns, clock_now_ns(), 1, why);
 }
 
+/* The first word of what an encoder says of itself. */
+static void put_kind(const struct encoder *encoder, char kind[ENCODER_KIND_BYTES])
+{
+	const char *about = encoder ? encoder_describe(encoder) : "";
+
+	snprintf(kind, ENCODER_KIND_BYTES, "%.*s", (int)strcspn(about, " "), about);
+}
+
+/* What hardware encoded may have grown beyond what it takes. */
+static int tell_other_encoder(struct screen_source *source, const char *before, int64_t from_ns)
+{
+	char now[ENCODER_KIND_BYTES];
+
+	put_kind(source->encoder, now);
+	if (!*before || strcmp(now, before) == 0 || !*encoder_passed_over(source->encoder))
+		return 0;
+	return push_gap(source, UXREC__GAP__REASON__REASON_ENCODER, from_ns, clock_now_ns(), 0,
+		encoder_passed_over(source->encoder));
+}
+
 int screen_set_up(struct screen_source *source, struct error *reterr)
 {
 	struct grabber_size size = source->grabber->ops->size(source->grabber);
 	struct error error = {""};
+	char before[ENCODER_KIND_BYTES];
+	int64_t from_ns = clock_now_ns();
 	int r;
 
+	put_kind(source->encoder, before);
 	patcher_destroy(steal_ptr(source->patcher));
 	canvas_destroy(steal_ptr(source->canvas));
 	r = canvas_create(&source->canvas, size.width, size.height, source->options.chroma);
 	if (r == 0)
 		r = patcher_create(&source->patcher, source->canvas);
+	if (r == -E2BIG)
+		return error_set(reterr, r,
+			"a screen of %dx%d pixels is larger than can be recorded: %d on a side, %d million in all",
+			size.width, size.height, CANVAS_SIDE_LIMIT, SCREEN_LIMIT_PIXELS / 1000000);
 	if (r < 0)
 		return error_set(
 			reterr, r, "no memory for a picture of %dx%d", size.width, size.height);
@@ -137,6 +177,8 @@ int screen_set_up(struct screen_source *source, struct error *reterr)
 	/* a screen that has grown beyond what hardware takes does not end the session */
 	if (r < 0 && source->size.width != 0)
 		r = fall_back(source, clock_now_ns(), error.text);
+	else if (r == 0)
+		r = tell_other_encoder(source, before, from_ns);
 	if (r < 0)
 		return error_set(reterr, r, "%s", error.text);
 	source->size = size;
@@ -330,9 +372,9 @@ int screen_tell_left_out(struct screen_source *source)
 	struct left_out *left_out = &source->left_out;
 	int r = 0;
 
-	if (left_out->count > 0)
+	if (left_out->count >= LEFT_OUT_LEAST || (left_out->count > 0 && left_out->lower))
 		r = push_gap(source, UXREC__GAP__REASON__REASON_OVERLOAD, left_out->from_ns,
-			left_out->to_ns, left_out->count, "the machine was busy");
+			left_out->to_ns, left_out->count, "pictures took too long");
 	*left_out = (struct left_out){0};
 	return r;
 }
@@ -343,18 +385,24 @@ static int count_left_out(struct screen_source *source, int64_t damage_ns)
 	struct left_out *left_out = &source->left_out;
 	int64_t period_ns = NS_PER_S / source->pace.max_fps;
 	int64_t due_ns = source->shown_ns + period_ns, missed;
+	int r = 0;
 
 	if (due_ns < damage_ns + COALESCE_NS)
 		due_ns = damage_ns + COALESCE_NS;
 	source->shown_ns = source->copied_ns;
 	missed = (source->copied_ns - due_ns + period_ns / 2) / period_ns;
-	if (source->pace.fps == source->pace.max_fps || missed <= 0)
+	if (missed <= 0)
 		return 0;
+	if (left_out->count > 0 && due_ns - left_out->to_ns > LEFT_OUT_REST_NS)
+		r = screen_tell_left_out(source);
 	if (left_out->count == 0)
 		left_out->from_ns = due_ns;
 	left_out->count += (uint64_t)missed;
+	left_out->lower |= source->pace.fps < source->pace.max_fps;
 	left_out->to_ns = source->copied_ns;
-	return left_out->to_ns - left_out->from_ns > LEFT_OUT_NS ? screen_tell_left_out(source) : 0;
+	if (r == 0 && left_out->to_ns - left_out->from_ns > LEFT_OUT_NS)
+		r = screen_tell_left_out(source);
+	return r;
 }
 
 /* ---- what has changed ---- */
@@ -371,7 +419,7 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 	source->canvas->changed.count = 0;
 	/* a change of what is hidden is none, and brings no keyframe on */
 	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
-		return 0;
+		return is_owed_due(source, source->copied_ns) ? pay(source, source->copied_ns) : 0;
 	keyframe = keyframe_is_due(source);
 	r = count_left_out(source, damage_ns);
 	if (r < 0)

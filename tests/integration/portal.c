@@ -298,6 +298,16 @@ static void the_pointer_is_told(void)
 	scene.grabber->ops->follow(scene.grabber, take_told, &late);
 	expect(late.count == 1 && late.shapes == 1 && late.last.x == 32);
 	expect(late.last_pixel == 0xffff0000);
+	/* on a monitor that is not shared it is not to be seen, and is as before when it is back */
+	scene.grabber->ops->follow(scene.grabber, take_told, &told);
+	expect(comes(&told, 4));
+	scene.video.said.cursor_id = 0;
+	check(video_show(&scene.video, SOON_NS) && video_show(&scene.video, SOON_NS));
+	expect(comes(&told, 5) && told.shapes == 3);
+	expect(told.last.x == 32 && told.last.rgba && told.last.width == 0);
+	show_pointer(&scene, 40, 46, 0);
+	expect(comes(&told, 6) && told.shapes == 4);
+	expect(told.last.x == 40 && told.last.width == 16 && told.last.hot_y == 2);
 	scene_finish(&scene);
 }
 

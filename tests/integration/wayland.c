@@ -517,8 +517,7 @@ static void hidden_places_stay_on_turned_outputs(void)
 /* Another output may be the moderator's. */
 static void output_that_is_gone_is_waited_for(void)
 {
-	static const char *const named[] = {
-		"--input", "none", "--output", "HEADLESS-2", NULL};
+	static const char *const named[] = {"--input", "none", "--output", "HEADLESS-2", NULL};
 	_destroy_(session) struct session *session = NULL;
 	_autofree_ char *said = NULL;
 	struct daemon_child daemon;

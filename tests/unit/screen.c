@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -26,11 +27,14 @@
 struct encoder {
 	char name[32];
 	int pictures;
+	const char *passed_over;
 };
 
 static _Atomic int fails_after = -1; /* pictures of one encoder */
 static _Atomic int made;
 static _Atomic int works_ms; /* for a picture */
+static _Atomic int waits_ms; /* for something else than a processor */
+static int widest;           /* of what the first one takes; 0: of any width */
 
 const char *const encoder_names[] = {"auto", NULL};
 
@@ -39,10 +43,13 @@ int encoder_create(struct encoder **ret, int width, int height,
 {
 	struct encoder *encoder = calloc(1, sizeof(*encoder));
 
-	(void)width;
+	const bool other = widest > 0 && width > widest;
+
 	(void)height;
 	(void)reterr;
-	snprintf(encoder->name, sizeof(encoder->name), "%s %d", options->name, ++made);
+	snprintf(encoder->name, sizeof(encoder->name), "%s %d", other ? "other" : options->name,
+		++made);
+	encoder->passed_over = other ? "not first: it is too wide" : "";
 	*ret = encoder;
 	return 0;
 }
@@ -55,6 +62,11 @@ void encoder_destroy(struct encoder *encoder)
 const char *encoder_describe(const struct encoder *encoder)
 {
 	return encoder->name;
+}
+
+const char *encoder_passed_over(const struct encoder *encoder)
+{
+	return encoder->passed_over;
 }
 
 const char *encoder_format(const struct encoder *encoder)
@@ -74,6 +86,7 @@ int encoder_encode(struct encoder *encoder, const struct picture *picture, int64
 	for (int64_t end_ns = clock_read_ns(CLOCK_THREAD_CPUTIME_ID) + works_ms * NS_PER_MS;
 		clock_read_ns(CLOCK_THREAD_CPUTIME_ID) < end_ns;)
 		;
+	sleep_ms(waits_ms);
 	*ret = (struct encoded){(const unsigned char *)"picture", 7, keyframe};
 	return 0;
 }
@@ -90,7 +103,9 @@ int64_t encode_jpeg(const struct picture *picture, uint8_t **ret_data)
 #define BUSY_WIDTH  320
 #define BUSY_HEIGHT 256
 
-static struct rect busy_area; /* where */
+static struct rect busy_area;              /* where */
+static _Atomic int changes_left = INT_MAX; /* so often; then all is drawn as it was */
+static int busy_width = BUSY_WIDTH;
 static int64_t busy_since_ns;
 static const struct grabber_ops busy;
 
@@ -118,7 +133,7 @@ static int busy_wait(
 static struct grabber_size busy_size(const struct grabber *grabber)
 {
 	(void)grabber;
-	return (struct grabber_size){BUSY_WIDTH, BUSY_HEIGHT};
+	return (struct grabber_size){busy_width, BUSY_HEIGHT};
 }
 
 static int busy_grab(struct grabber *grabber, struct canvas *canvas, int64_t *ret_copied_ns)
@@ -128,7 +143,10 @@ static int busy_grab(struct grabber *grabber, struct canvas *canvas, int64_t *re
 	static uint8_t value;
 
 	(void)grabber;
-	value++;
+	if (changes_left > 0) {
+		changes_left--;
+		value++;
+	}
 	for (int y = busy_area.y; y < busy_area.y + busy_area.height; y++)
 		memset(&pixels[(y * BUSY_WIDTH + busy_area.x) * 4], value,
 			(size_t)busy_area.width * 4);
@@ -283,6 +301,56 @@ static void a_hopeless_encoder_ends_the_source(void)
 	fails_after = -1;
 }
 
+/* Hardware does not take screens of any size. */
+static void another_encoder_for_a_larger_screen_is_told(void)
+{
+	struct lab session = {.sink = {{sink_push}, NULL}};
+	struct screen_source source = {
+		.context = {.clock = &session.clock, .sink = &session.sink.base},
+		.options = {.encoder = "first", .max_fps = 30}};
+	struct packet *packet;
+	Uxrec__Gap *gap;
+
+	widest = 400;
+	made = 0;
+	check(queue_create(&session.sink.queue, SIZE_MAX, false) == 0);
+	check(busy_create(&source.grabber, NULL, NULL, NULL) == 0);
+	check(screen_set_up(&source, NULL) == 0);
+	expect(strcmp(encoder_describe(source.encoder), "first 1") == 0);
+	expect(queue_pop(session.sink.queue, 0) == NULL);
+	busy_width = 640;
+	check(screen_set_up(&source, NULL) == 0);
+	expect(strcmp(encoder_describe(source.encoder), "other 2") == 0);
+	packet = next_of(&session, CHANNEL_GAPS);
+	gap = uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
+	check(gap && gap->reason == UXREC__GAP__REASON__REASON_ENCODER && gap->count == 0);
+	expect(strcmp(gap->detail, "not first: it is too wide") == 0);
+	uxrec__gap__free_unpacked(gap, NULL);
+	packet_unref(packet);
+	/* and back */
+	busy_width = BUSY_WIDTH;
+	check(screen_set_up(&source, NULL) == 0);
+	expect(queue_pop(session.sink.queue, 0) == NULL);
+	screen_tear_down(&source);
+	grabber_destroy(source.grabber);
+	queue_destroy(session.sink.queue);
+	widest = 0;
+}
+
+static void a_screen_that_is_too_large_is_refused(void)
+{
+	struct screen_source source = {.options = {.encoder = "first", .max_fps = 30}};
+	struct error error = {""};
+
+	check(busy_create(&source.grabber, NULL, NULL, NULL) == 0);
+	busy_width = 16385;
+	expect(screen_set_up(&source, &error) == -E2BIG);
+	expect(strstr(error.text, "16385x256 pixels is larger than can be recorded"));
+	busy_width = BUSY_WIDTH;
+	screen_tear_down(&source);
+	grabber_destroy(source.grabber);
+}
+
 /* ---- what never stops ---- */
 
 /* A letter that blinks thirty times a second, and everything beside it at rest. */
@@ -324,21 +392,67 @@ static void what_never_stops_leaves_room(void)
 	expect(rested >= 5);
 }
 
+/* A program that draws the same again and again, and once something else. */
+static void what_is_drawn_as_it_was_leaves_room(void)
+{
+	struct lab session;
+
+	busy_since_ns = clock_now_ns();
+	busy_area = (struct rect){8, 8, 16, 16};
+	changes_left = 3;
+	begin(&session, "busy");
+	packet_unref(next_of(&session, CHANNEL_SCREEN));
+	packet_unref(next_of(&session, CHANNEL_SCREEN_PATCHES));
+	/* what lies over the video is in it a second later */
+	packet_unref(next_of(&session, CHANNEL_SCREEN));
+	expect(changes_left == 0);
+	end(&session);
+	changes_left = INT_MAX;
+}
+
+static void expect_left_out(struct lab *session)
+{
+	_packet_unref_ struct packet *packet = next_of(session, CHANNEL_GAPS);
+	Uxrec__Gap *gap = uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
+
+	check(gap && gap->reason == UXREC__GAP__REASON__REASON_OVERLOAD);
+	expect(strcmp(gap->topics[0], "/screen") == 0 && gap->count > 0);
+	expect(gap->to_ns > gap->from_ns);
+	/* no more than the rate that was asked for would have had room for */
+	expect((int64_t)gap->count <= (gap->to_ns - gap->from_ns) * 30 / NS_PER_S + 1);
+	uxrec__gap__free_unpacked(gap, NULL);
+}
+
+/* An encoder that takes its time, and leaves the processors alone: the rate is as it was. */
+static void pictures_that_take_too_long_are_counted(void)
+{
+	struct lab session;
+
+	busy_since_ns = clock_now_ns();
+	busy_area = (struct rect){0, 0, BUSY_WIDTH, BUSY_HEIGHT};
+	waits_ms = 60;
+	begin(&session, "busy");
+	for (int i = 0; i < 15; i++)
+		packet_unref(next_of(&session, CHANNEL_SCREEN));
+	waits_ms = 0;
+	source_destroy(steal_ptr(session.source));
+	expect_left_out(&session);
+	end(&session);
+}
+
 /* What is left out for want of time is counted, and a gap says when. */
 static void left_out_pictures_are_counted(void)
 {
 	struct lab session;
-	struct packet *packet;
-	Uxrec__Gap *gap;
 
 	busy_since_ns = clock_now_ns();
 	busy_area = (struct rect){0, 0, BUSY_WIDTH, BUSY_HEIGHT};
 	works_ms = 45;
 	begin(&session, "busy");
 	for (bool lower = false; !lower;) {
+		struct packet *packet = next_of(&session, CHANNEL_SCREEN_INFO);
 		Uxrec__Screen *screen;
 
-		packet = next_of(&session, CHANNEL_SCREEN_INFO);
 		screen = uxrec__screen__unpack(NULL, packet_data_size(packet), packet_data(packet));
 		check(screen != NULL);
 		lower = screen->fps < screen->max_fps;
@@ -350,15 +464,7 @@ static void left_out_pictures_are_counted(void)
 		packet_unref(next_of(&session, CHANNEL_SCREEN));
 	works_ms = 0;
 	source_destroy(steal_ptr(session.source));
-	packet = next_of(&session, CHANNEL_GAPS);
-	gap = uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
-	check(gap && gap->reason == UXREC__GAP__REASON__REASON_OVERLOAD);
-	expect(strcmp(gap->topics[0], "/screen") == 0 && gap->count > 0);
-	expect(gap->to_ns > gap->from_ns);
-	/* no more than the rate that was asked for would have had room for */
-	expect((int64_t)gap->count <= (gap->to_ns - gap->from_ns) * 30 / NS_PER_S + 1);
-	uxrec__gap__free_unpacked(gap, NULL);
-	packet_unref(packet);
+	expect_left_out(&session);
 	end(&session);
 }
 
@@ -587,6 +693,14 @@ static const struct test tests[] = {
 	{"one that always fails ends the source", a_hopeless_encoder_ends_the_source},
 	{"what never stops leaves room for the video and for what is at rest",
 		what_never_stops_leaves_room},
+	{"another encoder that a larger screen needs is told with the reason",
+		another_encoder_for_a_larger_screen_is_told},
+	{"a screen that is too large is refused with its size",
+		a_screen_that_is_too_large_is_refused},
+	{"the video catches up while the same is drawn again and again",
+		what_is_drawn_as_it_was_leaves_room},
+	{"pictures that take too long are counted at the full rate too",
+		pictures_that_take_too_long_are_counted},
 	{"pictures that are left out are counted, and a gap says so",
 		left_out_pictures_are_counted},
 	{"a keyframe comes after at most sixty pictures", a_keyframe_comes_after_sixty_pictures},
