@@ -69,7 +69,7 @@ GEN_C := $(PROTOS:%.proto=$(G)/%.pb-c.c) $(G)/google/protobuf/timestamp.pb-c.c
 DESCRIPTORS := $(filter-out %/wire.desc,$(PROTOS:protocol/%.proto=$(G)/descriptors/%.desc))
 
 PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/demo/robot.c capture/inputd.c \
-	capture/doctor_main.c replay/uxrec.c
+	capture/doctor_main.c capture/bench_main.c replay/uxrec.c
 LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c))
 
 protocol_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard protocol/base/*.c protocol/*.c)) \
@@ -78,9 +78,9 @@ capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture)) $(B)/gen
 replay_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,replay))
 daemon_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,daemon))
 
-PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-play uxrec-robot
+PROGRAMS := uxrecd uxrec uxrec-inputd uxrec-doctor uxrec-bench uxrec-play uxrec-robot
 INSTALLED := uxrecd uxrec
-HELPERS := uxrec-inputd uxrec-doctor uxrec-play
+HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play
 
 # libx264 is touched by nothing else, and its headers are not needed for the rest
 DAMAGE := $(B)/tests/bench/damage
@@ -170,7 +170,7 @@ $(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,libevdev libudev xcb xcb-xinput libsystemd libseccomp $(LIBS_protocol))
 
-$(B)/uxrec-doctor: $(B)/capture/doctor_main.o $(B)/libcapture.a $(B)/libprotocol.a
+$(B)/uxrec-doctor $(B)/uxrec-bench: $(B)/uxrec-%: $(B)/capture/%_main.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_capture) $(LIBS_protocol) json-c) -lyuv -lm
 

@@ -405,7 +405,8 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 {
 	_destroy_(source) struct source *base = calloc(1, sizeof(struct screen_source));
 	struct screen_source *source = screen(base);
-	const struct grabber_ops *ops = grabber_find(options->grabber);
+	const struct grabber_ops *ops =
+		options->ops ? options->ops : grabber_find(options->grabber);
 	int r;
 
 	if (!base)

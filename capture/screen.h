@@ -1,12 +1,14 @@
 #pragma once
 
+#include "capture/grabber.h"
 #include "capture/hide.h"
 #include "capture/source.h"
 
 /** What a screen source is asked for. */
 struct screen_options {
-	const char *grabber; /* "x11", "wlr", "portal", "test" */
-	const char *display; /* NULL: the environment's */
+	const char *grabber;           /* "x11", "wlr", "portal", "test" */
+	const struct grabber_ops *ops; /* instead of a name; NULL: none */
+	const char *display;           /* NULL: the environment's */
 	const char *
 		output; /* see grabber_ops.create(); NULL: the grabber's choice, and then always the same */
 	const char *encoder; /* see encoder_create() */

@@ -69,6 +69,8 @@ static const char usage[] =
 	"  study check FILE       say what is wrong with a study file\n"
 	"\n"
 	"  doctor [--json]        what would be recorded now, and what is missing\n"
+	"  bench [--size WxH] [--json]\n"
+	"                         what recording the screen costs on this machine; exit 1 too much\n"
 	"\n"
 	"FILE is a session's folder or the recording in it.\n"
 	"Exit status: 0 good, 1 the answer is no, 2 wrong usage, 3 could not.\n";
@@ -103,6 +105,7 @@ static const struct {
 	{"study", command_study, NULL},
 	{"play", NULL, "uxrec-play"},
 	{"doctor", NULL, "uxrec-doctor"},
+	{"bench", NULL, "uxrec-bench"},
 };
 
 int command_usage(const char *text)

@@ -425,6 +425,11 @@ static void wrong_commands_are_refused(void)
 		{{"task", "end", "fine"}, 2, "outcome 'fine'"},
 		{{"tag", "s", "--impact", "9"}, 2, "--impact"},
 		{{"doctor", "--chroma", "422"}, 2, "uxrec doctor --help"},
+		{{"bench", "--size", "1x1"}, 2, "--size '1x1': it is WIDTHxHEIGHT in pixels"},
+		{{"bench", "--fps", "0"}, 2, "--fps '0': it is 1 to 240"},
+		{{"bench", "--encoder", "h264"}, 2, "one of auto, h264_vaapi"},
+		{{"bench", "--encoder", "h264_vaapi", "--chroma", "444"}, 2, "has no 4:4:4"},
+		{{"bench", "now"}, 2, "unknown argument 'now'"},
 		{{"doctor", "--encoder", "h264_vaapi", "--chroma", "444"}, 2,
 			"uxrec doctor --help"},
 	};

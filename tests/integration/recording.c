@@ -559,7 +559,44 @@ static void tasks_and_tags_become_numbers(void)
 	desktop_end(&desktop);
 }
 
+/* ---- what it would cost ---- */
+
+static int number_after(const char *text, const char *phase, const char *name)
+{
+	const char *at = strstr(text, phase);
+
+	at = at ? strstr(at, name) : NULL;
+	check(at != NULL);
+	return atoi(at + strlen(name));
+}
+
+static void bench_measures_four_things(void)
+{
+	_autofree_ char *output = NULL;
+	char program[256];
+	int status;
+
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	status = run_child(&output, program, "bench", "--size", "400x300", "--seconds", "1",
+		"--fps", "20", "--encoder", "libx264", "--json", NULL);
+	/* 1: a busy machine does not keep up */
+	check(status == 0 || status == 1);
+	expect(!strstr(output, "\"keeps_up\":true") == (status == 1));
+	expect(number_after(output, "\"idle\"", "\"pictures\":") == 0);
+	expect(number_after(output, "\"typing\"", "\"wanted_pictures\":") == 8);
+	expect(number_after(output, "\"scrolling\"", "\"wanted_pictures\":") == 20);
+	for (const char *const *phase =
+			(const char *const[]){"\"typing\"", "\"scrolling\"", "\"film\"", NULL};
+		*phase; phase++) {
+		expect(number_after(output, *phase, "\"pictures\":") > 0);
+		expect(number_after(output, *phase, "\"bytes\":") > 0);
+		expect(number_after(output, *phase, "\"delay_p99_ms\":") >=
+			number_after(output, *phase, "\"delay_p50_ms\":"));
+	}
+}
+
 static const struct test tests[] = {
+	{"bench says what four things cost, and keeps nothing", bench_measures_four_things},
 	{"10,000 key events are in the file once each, with the server's times",
 		keys_are_all_there},
 	{"10,000 button and motion events are in the file once each",
