@@ -408,7 +408,7 @@ static void times_are_true(const struct easel *easel, const struct session *sess
 
 /* ---- the tests ---- */
 
-/* UXREC_EXACT_SECONDS draws for longer. */
+/* A minute; UXREC_EXACT_SECONDS draws for longer. */
 static void what_rests_is_exact(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -417,7 +417,7 @@ static void what_rests_is_exact(void)
 
 	if (!easel)
 		return;
-	for (int left_ms = 1000 * (seconds ? atoi(seconds) : 8); left_ms > 0;) {
+	for (int left_ms = 1000 * (seconds ? atoi(seconds) : 60); left_ms > 0;) {
 		int for_ms = 500 + below(easel, 2500);
 
 		draw_for(easel, for_ms);
