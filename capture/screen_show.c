@@ -84,7 +84,6 @@ int screen_push_info(struct screen_source *source, int64_t time_ns)
 static int open_encoder(struct screen_source *source, const char *name, struct error *reterr)
 {
 	const struct picture *picture = source->canvas->picture;
-
 	const char *passed_over;
 	int r;
 

@@ -48,9 +48,8 @@ struct station {
 	char consent_id[33];
 	uint32_t agreed; /* what may be recorded: bits (1 << enum modality) */
 	enum key_policy keys;
-	pthread_mutex_t sources_lock; /* the recorder asks the screen source */
-	char output
-		[OUTPUT_NAME_BYTES]; /* the one that is recorded since the session began; "": it has no name */
+	pthread_mutex_t sources_lock;   /* the recorder asks the screen source */
+	char output[OUTPUT_NAME_BYTES]; /* what is recorded since it began; "": it has no name */
 	struct source *screen, *pointer, *input, *accessible, *sound, *monitor;
 	/* of the accessible source's thread too, under sources_lock */
 	enum accessible_focus focus, focus_told;
