@@ -280,6 +280,43 @@ bool desktop_resize(struct desktop *desktop, int width, int height)
 	return !refused;
 }
 
+bool desktop_turn(struct desktop *desktop, uint16_t rotation)
+{
+	xcb_connection_t *c = desktop->connection;
+	_autofree_ xcb_randr_get_screen_resources_reply_t *resources =
+		xcb_randr_get_screen_resources_reply(
+			c, xcb_randr_get_screen_resources(c, desktop->screen->root), NULL);
+	const xcb_randr_crtc_t *crtcs = xcb_randr_get_screen_resources_crtcs(resources);
+	_autofree_ xcb_randr_get_crtc_info_reply_t *crtc = NULL;
+	_autofree_ xcb_randr_set_crtc_config_reply_t *reply = NULL;
+	int width, height;
+
+	for (int i = 0; i < resources->num_crtcs && (!crtc || !crtc->mode); i++, crtcs++) {
+		free(crtc);
+		crtc = xcb_randr_get_crtc_info_reply(
+			c, xcb_randr_get_crtc_info(c, *crtcs, resources->config_timestamp), NULL);
+	}
+	if (!crtc || !crtc->mode || !(crtc->rotations & rotation))
+		return false;
+	crtcs--;
+	width = crtc->width;
+	height = crtc->height;
+	/* what it takes of the screen now is already turned */
+	if ((crtc->rotation ^ rotation) &
+		(XCB_RANDR_ROTATION_ROTATE_90 | XCB_RANDR_ROTATION_ROTATE_270)) {
+		width = crtc->height;
+		height = crtc->width;
+	}
+	if (!desktop_resize(desktop, width, height))
+		return false;
+	reply = xcb_randr_set_crtc_config_reply(c,
+		xcb_randr_set_crtc_config(c, *crtcs, 0, resources->config_timestamp, 0, 0,
+			crtc->mode, rotation, crtc->num_outputs,
+			xcb_randr_get_crtc_info_outputs(crtc)),
+		NULL);
+	return reply && reply->status == XCB_RANDR_SET_CONFIG_SUCCESS;
+}
+
 static xcb_randr_output_t first_output(struct desktop *desktop)
 {
 	xcb_connection_t *c = desktop->connection;

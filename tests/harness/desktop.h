@@ -71,6 +71,9 @@ void desktop_end(struct desktop *desktop);
 /** Give the screen another size, up to that of the start. @return false when the server refuses */
 bool desktop_resize(struct desktop *desktop, int width, int height);
 
+/** Turn the first monitor; @p rotation is of enum xcb_randr_rotation_t. @return false: the server does not */
+bool desktop_turn(struct desktop *desktop, uint16_t rotation);
+
 /**
  * Say that a part of the screen is a monitor; by that, Xvfb's own is none any more.
  *

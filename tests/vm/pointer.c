@@ -7,15 +7,18 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/lab_evdev.h"
 
+#include "capture/grabber.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <xcb/randr.h>
 
 #define DISPLAY_NAME ":7"
 #define DISPLAY_CARD "/dev/dri/card0"
@@ -210,6 +213,88 @@ static void xorg_agrees(void)
 	expect_same_places(&tablet, &pointer, xorg.width, xorg.height);
 }
 
+/* ---- a monitor on its side ---- */
+
+/* Take what there is until nothing has come for a second. */
+static void follow(struct grabber *grabber, struct canvas **canvas)
+{
+	int64_t damage_ns, copied_ns;
+
+	while (grabber->ops->wait(grabber, -1, clock_now_ns() + NS_PER_S, &damage_ns) == 1) {
+		int r = *canvas ? grabber->ops->grab(grabber, *canvas, &copied_ns) : -EAGAIN;
+		struct grabber_size size = grabber->ops->size(grabber);
+
+		check(r == 0 || r == -EAGAIN);
+		if (*canvas && (*canvas)->width == size.width && (*canvas)->height == size.height)
+			continue;
+		canvas_destroy(steal_ptr(*canvas));
+		check(canvas_create(canvas, size.width, size.height, CHROMA_420) == 0);
+		grabber->ops->damage_all(grabber);
+	}
+}
+
+static int wrong_pixels(struct desktop *desktop, const struct canvas *canvas)
+{
+	int width, height, wrong = 0;
+	_autofree_ uint32_t *pixels = desktop_picture(desktop, &width, &height);
+
+	if (width != canvas->width || height != canvas->height)
+		return width * height;
+	for (int y = 0; y < height; y++)
+		for (int x = 0; x < width; x++) {
+			uint32_t pixel;
+
+			memcpy(&pixel, canvas->pixels + (ptrdiff_t)y * canvas->stride + 4 * x, 4);
+			wrong += ((pixel ^ pixels[y * width + x]) & 0xffffff) != 0;
+		}
+	return wrong;
+}
+
+static void turned_monitors_are_copied(void)
+{
+	static const uint16_t turns[] = {XCB_RANDR_ROTATION_ROTATE_90,
+		XCB_RANDR_ROTATION_ROTATE_180, XCB_RANDR_ROTATION_ROTATE_270,
+		XCB_RANDR_ROTATION_ROTATE_0};
+	struct desktop desktop = {.display = DISPLAY_NAME};
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	struct error error = {""};
+	struct xorg xorg;
+
+	if (!has_program("Xorg") || access(DISPLAY_CARD, F_OK) != 0) {
+		skip_test("no Xorg, or no display");
+		return;
+	}
+	if (!start_xorg(&xorg)) {
+		check(!"Xorg started");
+		return;
+	}
+	desktop.connection = xcb_connect(DISPLAY_NAME, NULL);
+	desktop.screen = xcb_setup_roots_iterator(xcb_get_setup(desktop.connection)).data;
+	if (grabber_x11.create(&grabber, DISPLAY_NAME, NULL, &error) < 0)
+		printf("# %s\n", error.text);
+	check(grabber != NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(turns); i++) {
+		const struct monitors *monitors;
+		bool upright =
+			turns[i] & (XCB_RANDR_ROTATION_ROTATE_0 | XCB_RANDR_ROTATION_ROTATE_180);
+
+		check(desktop_turn(&desktop, turns[i]));
+		desktop_paint(&desktop, 0x204060 * (uint32_t)(i + 1), 0, 0, 300, 500);
+		desktop_paint(&desktop, 0x908070 + (uint32_t)i, 33, 55, 77, 99);
+		follow(grabber, &canvas);
+		expect(canvas->width == (upright ? xorg.width : xorg.height));
+		expect(canvas->height == (upright ? xorg.height : xorg.width));
+		expect(wrong_pixels(&desktop, canvas) == 0);
+		monitors = grabber->ops->monitors(grabber);
+		expect(monitors->count == 1 && monitors->monitor[0].area.width == canvas->width &&
+			monitors->monitor[0].area.height == canvas->height);
+	}
+	grabber_destroy(steal_ptr(grabber));
+	xcb_disconnect(desktop.connection);
+	end_child(&xorg.child, SIGTERM);
+}
+
 /* ---- sway ---- */
 
 /* One client has the whole screen, so that its coordinates are the screen's; what it says is in sway's log. */
@@ -400,6 +485,7 @@ static void sway_agrees(void)
 
 static const struct test tests[] = {
 	{"Xorg's pointer is where the device says", xorg_agrees},
+	{"a monitor that is turned is copied as it stands", turned_monitors_are_copied},
 	{"sway's pointer is where the device says, and its keys are those recorded", sway_agrees},
 };
 
