@@ -143,7 +143,7 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   await button.focus();
   await page.keyboard.press('Enter');
   const from = page.getByLabel('From', { exact: true });
-  assert.ok(await from.evaluate((field) => field === document.activeElement));
+  await until(() => from.evaluate((field) => field === document.activeElement), 'the form');
   assert.ok(Math.abs(Number((await from.inputValue()).slice(2)) - 3) < 0.15, 'the last two seconds');
   await page.getByLabel('to', { exact: true }).fill('0:01');
   await page.getByText('it ends before it begins').waitFor();
@@ -195,6 +195,7 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   /* and a reviewer may do the same in a layer of their own */
   await goTo(other, 4);
   await other.getByRole('button', { name: 'Bleep…' }).click();
+  await until(() => other.getByLabel('From', { exact: true }).evaluate((field) => field === document.activeElement), 'the form');
   await other.keyboard.press('Enter');
   await other.locator('.bleeps li:not(.pending), .bleeps .trouble').first().waitFor();
   if (await other.getByText('this link allows').count()) {

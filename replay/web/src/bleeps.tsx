@@ -1,6 +1,6 @@
 // Spans that nobody is to hear: how one is made, and those there are.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useEmitter } from './emitter';
 import { clock, parseClock } from './format';
 import type { Coder } from './marks';
@@ -30,7 +30,8 @@ export function BleepForm({
   const [to, setTo] = useState(here);
   const [reason, setReason] = useState('');
   const first = useRef<HTMLInputElement>(null);
-  useEffect(() => first.current?.focus(), []);
+  /* before the next key can come */
+  useLayoutEffect(() => first.current?.focus(), []);
   const fromNs = parseClock(from);
   const toNs = parseClock(to);
   const trouble =

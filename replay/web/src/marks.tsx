@@ -1,6 +1,6 @@
 // The list of tags and notes, and what is done to them by keyboard.
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type Act, Impact, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
 import { Study_CountsAs } from '../gen/protocol/study_pb';
 import type { Connection } from './connection';
@@ -102,7 +102,8 @@ function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: ()
   const [noteText, setNoteText] = useState(
     act.body.case === 'tag' ? act.body.value.note : act.body.case === 'note' ? act.body.value.text : '',
   );
-  useEffect(() => first.current?.focus(), []);
+  /* before the next key can come */
+  useLayoutEffect(() => first.current?.focus(), []);
   const tag = act.body.case === 'tag' ? act.body.value : undefined;
   const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
   const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
