@@ -240,7 +240,8 @@ static void hung_application_is_unknown_until_it_goes_on(void)
 	kill(hung.child.pid, SIGCONT);
 	expect(accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0);
 	accessible_lab_click_row(&lab, &hung, ROW_ENTRY, NULL);
-	expect(lab.gaps == 1 && lab.gap_clicks == 3 + lab.undescribed);
+	expect(lab.gaps >= 1 && lab.gaps <= 1 + lab.undescribed);
+	expect(lab.gap_clicks == 3 + lab.undescribed);
 	/* and another one is not kept waiting by it */
 	stop(&hung);
 	expect(accessible_lab_waits(&lab, FOCUS_UNKNOWN, 0) > 0);
@@ -278,7 +279,8 @@ static void bus_may_go_and_come_back(void)
 	expect(accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0);
 	expect(strcmp(accessible_lab_click_row(&lab, &application, ROW_BUTTON, NULL)->name,
 		       "Save") == 0);
-	expect(lab.gaps == 1 && lab.gap_clicks == 1 + lab.undescribed);
+	expect(lab.gaps >= 1 && lab.gaps <= 1 + lab.undescribed);
+	expect(lab.gap_clicks == 1 + lab.undescribed);
 	/* the session's bus takes the launcher with it, and all is over */
 	end_child(&lab.bus, SIGKILL);
 	expect(accessible_lab_waits(&lab, FOCUS_UNKNOWN, 0) > 0);
