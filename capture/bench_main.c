@@ -491,7 +491,9 @@ static bool measure(struct listener *listener)
 		measured->cpu_ns += used_ns();
 		measured->pictures = stage.pictures - pictures;
 		listener->phase = PHASES;
-		qsort(measured->delays_ms, measured->count, sizeof(*measured->delays_ms), compare);
+		if (measured->count > 0)
+			qsort(measured->delays_ms, measured->count, sizeof(*measured->delays_ms),
+				compare);
 		pthread_mutex_unlock(&listener->lock);
 		good = good && keeps_up(measured, phase);
 		if (!wish.json)
