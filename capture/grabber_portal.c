@@ -151,14 +151,12 @@ static void take_pointer(struct portal_grabber *grabber, struct spa_buffer *buff
 		grabber->shape = grabber->shape_room;
 		grabber->shape_room = room;
 		grabber->pointer = pointer;
-		grabber->has_pointer = true;
-		tell_pointer(grabber, false);
-		return;
+	} else {
+		grabber->pointer.x = pointer.x;
+		grabber->pointer.y = pointer.y;
 	}
-	grabber->pointer.x = pointer.x;
-	grabber->pointer.y = pointer.y;
 	grabber->has_pointer = true;
-	tell_pointer(grabber, !was_away);
+	tell_pointer(grabber, !pointer.rgba && !was_away);
 }
 
 /* When it was shown. One before it that was lost on the way took with it what had changed. */
