@@ -458,8 +458,7 @@ const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns
 	if (budget_at(&patcher->resting, now_ns) <= 0)
 		return NULL;
 	begin_message(patcher);
-	for (int looked = 0, runs = 0;
-		looked < total && runs < REST_STEP && patcher->message.n_patches < REST_STEP;) {
+	for (int looked = 0, runs = 0; looked < total && runs < REST_STEP;) {
 		int column = patcher->next % patcher->columns,
 		    row = patcher->next / patcher->columns;
 		int count = rest_run(patcher, column, row, now_ns);
