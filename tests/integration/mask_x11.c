@@ -242,13 +242,17 @@ static void each_text_counts(void)
 
 /* ---- frames ---- */
 
+/* A window manager puts a window into its frame before it shows the frame. */
 static bool is_framed(const struct lab *lab, xcb_window_t window)
 {
 	xcb_connection_t *c = lab->desktop.connection;
 	_autofree_ xcb_query_tree_reply_t *tree =
 		xcb_query_tree_reply(c, xcb_query_tree(c, window), NULL);
+	_autofree_ xcb_get_window_attributes_reply_t *attributes =
+		xcb_get_window_attributes_reply(c, xcb_get_window_attributes(c, window), NULL);
 
-	return tree && tree->parent != tree->root;
+	return tree && tree->parent != tree->root && attributes &&
+		attributes->map_state == XCB_MAP_STATE_VIEWABLE;
 }
 
 /* The window manager comes to it later; the mask has not seen the window. */
