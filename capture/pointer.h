@@ -15,8 +15,9 @@ struct pointer_options {
 };
 
 /**
- * Follow the pointer of an X display: its position whenever it moves (at most 60 times a second) or
- * a button is pressed, and its picture whenever that changes. Nothing is done while it rests.
+ * Follow the pointer of an X display: its position whenever it moves (at most 30 times a second), and as it is
+ * when a button is pressed with no later time than the press has; and its picture whenever that changes. Nothing
+ * is done while it rests.
  *
  * @param ret  set on success; freed by source_destroy()
  */

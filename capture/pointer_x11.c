@@ -57,31 +57,6 @@ static void push(struct pointer_source *source, uint16_t channel, int64_t time_n
 		source->context.sink->push(source->context.sink, packet);
 }
 
-/* @return 1, 0 when it is where it was, -EPIPE the display is gone */
-static int push_position(struct pointer_source *source, int64_t time_ns)
-{
-	_autofree_ xcb_query_pointer_reply_t *reply = xcb_query_pointer_reply(
-		source->connection, xcb_query_pointer(source->connection, source->root), NULL);
-	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
-	uint32_t dt_us = 0;
-	int32_t x, y;
-
-	if (!reply)
-		return -EPIPE;
-	x = reply->root_x;
-	y = reply->root_y;
-	if (x == source->last_x && y == source->last_y)
-		return 0;
-	source->last_x = x;
-	source->last_y = y;
-	batch.n_dt_us = batch.n_x_px = batch.n_y_px = 1;
-	batch.dt_us = &dt_us;
-	batch.x_px = &x;
-	batch.y_px = &y;
-	push(source, CHANNEL_POINTER, time_ns, &batch.base);
-	return 1;
-}
-
 /* X gives premultiplied ARGB in native words, the browser wants R G B A bytes */
 static void to_rgba(const uint32_t *argb, size_t count, uint8_t *rgba)
 {
@@ -126,19 +101,22 @@ static int push_shape(struct pointer_source *source, int64_t time_ns)
 
 /* what happened since the last look */
 struct seen {
-	bool pressed, shape;
+	bool shape;
 	int64_t shape_ns;
-	int64_t press_ns[PRESSES]; /* of the buttons that click */
-	size_t press_count;
+	size_t press_count; /* of all buttons */
+	int64_t first_ns;   /* of these */
+	int64_t click_ns[PRESSES];
+	size_t click_count;
 };
 
 static void take_press(struct seen *seen, uint32_t button, int64_t time_ns)
 {
 	bool is_wheel = button >= 4 && button <= 7;
 
-	seen->pressed = true;
-	if (!is_wheel && seen->press_count < PRESSES)
-		seen->press_ns[seen->press_count++] = time_ns;
+	if (seen->press_count++ == 0)
+		seen->first_ns = time_ns;
+	if (!is_wheel && seen->click_count < PRESSES)
+		seen->click_ns[seen->click_count++] = time_ns;
 }
 
 static void take_events(struct pointer_source *source, struct seen *seen)
@@ -184,13 +162,72 @@ static void hear_motion(struct pointer_source *source, bool hear)
 	source->hears_motion = hear;
 }
 
-/* Say where it is. When it has been there for a while, its next move is waited for. */
-static int say_where(struct pointer_source *source, bool pressed, int64_t now_ns)
+/*
+ * Ask where it is, and take what came before the answer. With a press among that it is asked for again: the press may
+ * have come after the answer.
+ *
+ * @return 1, 0 when it is where it was, -EPIPE the display is gone
+ */
+static int ask_position(struct pointer_source *source, struct seen *seen)
 {
-	int64_t time_ns = source->hears_motion || pressed ? source->moved_ns : now_ns;
-	int r = push_position(source, time_ns);
+	xcb_query_pointer_reply_t *reply = NULL;
+	size_t known;
+	int x, y;
 
-	source->still = r == 0 && !pressed ? source->still + 1 : 0;
+	do {
+		free(reply);
+		known = seen->press_count;
+		reply = xcb_query_pointer_reply(source->connection,
+			xcb_query_pointer(source->connection, source->root), NULL);
+		if (!reply)
+			return -EPIPE;
+		take_events(source, seen);
+	} while (seen->press_count > known && seen->press_count < PRESSES);
+	x = reply->root_x;
+	y = reply->root_y;
+	free(reply);
+	if (x == source->last_x && y == source->last_y)
+		return 0;
+	source->last_x = x;
+	source->last_y = y;
+	return 1;
+}
+
+static void push_position(struct pointer_source *source, int64_t time_ns)
+{
+	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
+	uint32_t dt_us = 0;
+	int32_t x = source->last_x, y = source->last_y;
+
+	batch.n_dt_us = batch.n_x_px = batch.n_y_px = 1;
+	batch.dt_us = &dt_us;
+	batch.x_px = &x;
+	batch.y_px = &y;
+	push(source, CHANNEL_POINTER, time_ns, &batch.base);
+}
+
+/* Where it was by a press is to have no later time than that, as the server counts: in whole milliseconds. */
+static int say_position(struct pointer_source *source, struct seen *seen)
+{
+	int64_t now_ns = clock_now_ns(), time_ns = now_ns - now_ns % NS_PER_MS;
+	int r;
+
+	if (source->hears_motion && source->moved_ns)
+		time_ns = source->moved_ns;
+	r = ask_position(source, seen);
+	if (seen->press_count > 0)
+		time_ns = seen->first_ns;
+	if (r > 0)
+		push_position(source, time_ns);
+	return r;
+}
+
+/* Say where it is. When it has been there for a while, its next move is waited for. */
+static int say_where(struct pointer_source *source, struct seen *seen)
+{
+	int r = say_position(source, seen);
+
+	source->still = r == 0 && seen->press_count == 0 ? source->still + 1 : 0;
 	if (r < 0)
 		return r;
 	hear_motion(source, source->still >= STILL);
@@ -198,7 +235,7 @@ static int say_where(struct pointer_source *source, bool pressed, int64_t now_ns
 		return 0;
 	source->still = 0;
 	source->moved_ns = 0;
-	return push_position(source, now_ns); /* it may have moved before it was listened to */
+	return say_position(source, seen); /* it may have moved before it was listened to */
 }
 
 /* @return 1 when the server was asked: with its answer events may have come that no poll() tells of */
@@ -206,22 +243,21 @@ static int step(struct pointer_source *source)
 {
 	struct seen seen = {0};
 	int64_t now_ns;
+	bool is_due;
 
 	take_events(source, &seen);
+	now_ns = clock_now_ns();
+	is_due = source->moved_ns && (now_ns >= source->next_ns || seen.press_count > 0);
+	if (is_due && say_where(source, &seen) < 0)
+		return -EPIPE;
 	if (seen.shape && push_shape(source, seen.shape_ns) < 0)
 		return -EPIPE;
-	now_ns = clock_now_ns();
-	if (!source->moved_ns)
-		return seen.shape;
-	if (now_ns < source->next_ns && !seen.pressed)
-		return seen.shape;
-	if (say_where(source, seen.pressed, now_ns) < 0)
-		return -EPIPE;
-	for (size_t i = 0; i < seen.press_count && source->options.pressed; i++)
+	for (size_t i = 0; i < seen.click_count && source->options.pressed; i++)
 		source->options.pressed(
-			source->options.user, seen.press_ns[i], source->last_x, source->last_y);
-	source->next_ns = now_ns + PERIOD_NS;
-	return 1;
+			source->options.user, seen.click_ns[i], source->last_x, source->last_y);
+	if (is_due)
+		source->next_ns = now_ns + PERIOD_NS;
+	return is_due || seen.shape;
 }
 
 static int select_events(struct pointer_source *source, struct error *reterr)
@@ -273,10 +309,9 @@ static int connect_pointer(struct source *base, struct error *reterr)
 /* @return 0 when it is to stop, or a negative errno */
 static int follow(struct pointer_source *source)
 {
-	int r = 0;
+	int r = push_shape(source, clock_now_ns()) < 0 ? -EPIPE : 0;
 
-	if (push_shape(source, clock_now_ns()) < 0 || push_position(source, clock_now_ns()) < 0)
-		r = -EPIPE;
+	source->moved_ns = clock_now_ns();
 	while (r >= 0 && !source->stop) {
 		r = step(source);
 		if (r == 0)

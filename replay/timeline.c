@@ -21,6 +21,7 @@
 
 struct position {
 	int64_t at_ns;
+	size_t number; /* of one moment the newest counts */
 	int32_t x, y;
 };
 
@@ -282,8 +283,9 @@ static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__P
 		at_ns += batch->dt_us[i] * NS_PER_US;
 		if (!GROW(builder->positions, builder->position_count, builder->position_capacity))
 			return -ENOMEM;
-		builder->positions[builder->position_count++] =
-			(struct position){at_ns, batch->x_px[i], batch->y_px[i]};
+		builder->positions[builder->position_count] = (struct position){
+			at_ns, builder->position_count, batch->x_px[i], batch->y_px[i]};
+		builder->position_count++;
 	}
 	return 0;
 }
@@ -492,7 +494,9 @@ static int position_compare(const void *a, const void *b)
 {
 	const struct position *x = a, *y = b;
 
-	return x->at_ns < y->at_ns ? -1 : x->at_ns > y->at_ns;
+	if (x->at_ns != y->at_ns)
+		return x->at_ns < y->at_ns ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
 }
 
 /* batches of two devices overlap by a few milliseconds: sort, then give every click its place */

@@ -11,6 +11,7 @@
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "replay/info.h"
+#include "replay/timeline.h"
 
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>
@@ -229,6 +230,55 @@ static void buttons_and_motion_are_all_there(void)
 		check(recording.events[i].channel == CHANNEL_CONTROLS); /* no key, in any form */
 	expect(recording.position.x == 123 && recording.position.y == 45);
 	free(recording.events);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* However quickly the pointer came there, also while it is looked at by the clock. */
+static void clicks_are_where_the_pointer_was(void)
+{
+	enum { CLICKS = 200 };
+	struct {
+		int x, y;
+	} clicks[CLICKS];
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	uint64_t seed = 1;
+	size_t next = 0, wrong = 0;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	daemon_record(&daemon, "none", id);
+	for (size_t i = 0; i < CLICKS; i++) {
+		for (int move = 0; move < 3; move++) {
+			clicks[i].x = (int)(next_random(&seed) % 640);
+			clicks[i].y = (int)(next_random(&seed) % 480);
+			desktop_fake(&desktop, XCB_MOTION_NOTIFY, 0, clicks[i].x, clicks[i].y);
+		}
+		desktop_fake(&desktop, XCB_BUTTON_PRESS, 1, 0, 0);
+		desktop_fake(&desktop, XCB_BUTTON_RELEASE, 1, 0, 0);
+		/* nobody moves a mouse sooner after a click */
+		sleep_ms(30 + (int)(next_random(&seed) % 40));
+	}
+	sleep_ms(100);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	session = daemon_session(&daemon, id);
+	check(timeline_create(&timeline, session) == 0);
+	for (size_t i = 0; i < timeline->press_count; i++) {
+		const struct timeline_press *press = &timeline->presses[i];
+
+		if (press->kind != PRESS_BUTTON)
+			continue;
+		check(next < CLICKS);
+		wrong += press->x != clicks[next].x || press->y != clicks[next].y;
+		next++;
+	}
+	printf("# %zu of %zu clicks are elsewhere\n", wrong, next);
+	expect(next == CLICKS && wrong == 0);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	desktop_end(&desktop);
 }
@@ -601,6 +651,7 @@ static const struct test tests[] = {
 		keys_are_all_there},
 	{"10,000 button and motion events are in the file once each",
 		buttons_and_motion_are_all_there},
+	{"a click is where the pointer was", clicks_are_where_the_pointer_was},
 	{"under classes a typed secret leaves nothing but letters", secrets_stay_out_of_the_file},
 	{"full keys are refused without consent, by both programs", full_keys_need_consent},
 	{"the last picture is what was drawn", picture_is_what_was_drawn},
