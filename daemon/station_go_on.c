@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/copy.h"
+#include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/session.h"
 #include "replay/study.h"
@@ -23,7 +24,15 @@ struct last_state {
 	uint32_t agreed;
 	enum key_policy keys;
 	int64_t offset_ns, begun_ns;
+	char output[OUTPUT_NAME_BYTES]; /* of a Wayland session: what was recorded; "": not known */
 };
+
+/* Another output is not shown instead: it may be the moderator's. */
+static void take_output(struct last_state *state, const Uxrec__Screen *screen)
+{
+	if (strcmp(screen->grabber, grabber_wlr.name) == 0 && screen->n_monitors == 1)
+		snprintf(state->output, sizeof(state->output), "%s", screen->monitors[0]->name);
+}
 
 static int take_last_state(
 	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
@@ -33,6 +42,10 @@ static int take_last_state(
 
 	if (message->channel->known == CHANNEL_CLOCK) {
 		state->offset_ns = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
+		return 0;
+	}
+	if (message->channel->known == CHANNEL_SCREEN_INFO) {
+		take_output(state, (const void *)unpacked);
 		return 0;
 	}
 	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED) {
@@ -158,8 +171,9 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 			0)
 		return 0; /* another recorder may be at it */
 	r = session_each(session, INT64_MIN, INT64_MAX,
-		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK, take_last_state,
-		&state);
+		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK |
+			UINT64_C(1) << CHANNEL_SCREEN_INFO,
+		take_last_state, &state);
 	if (r < 0 || !state.started || state.ended || !state.offset_ns ||
 		!take_clock(station, session, &state, last_ns))
 		return 0;
@@ -174,6 +188,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 	station->number++;
 	station->agreed = state.agreed;
 	station->keys = state.keys;
+	memcpy(station->output, state.output, sizeof(station->output));
 	r = go_on(station, session, &state, last_ns, reterr);
 	return r < 0 ? r : 1;
 }

@@ -556,6 +556,44 @@ static void output_that_is_gone_is_waited_for(void)
 	lab_wayland_end(&lab);
 }
 
+/* Also where the one that would be taken now is another. */
+static void killed_recorder_takes_no_other_output(void)
+{
+	static const char *const named[] = {"--input", "none", "--output", "HEADLESS-2", NULL};
+	_destroy_(session) struct session *session = NULL;
+	const char *unnamed[] = {"--input", "none", "--control", NULL, NULL};
+	struct daemon_child daemon, again;
+	struct lab_wayland lab;
+	struct seen seen;
+	char id[21];
+
+	if (!start(&lab))
+		return;
+	unsetenv("DISPLAY");
+	check(add_second_output(&lab));
+	daemon_start(&daemon, temporary_folder(), named);
+	daemon_record(&daemon, "none", id);
+	sleep_ms(500);
+	end_child(&daemon.child, SIGKILL);
+	unnamed[3] = daemon.control;
+	daemon_start(&again, daemon.library, unnamed);
+	check(child_says(&again.child, "goes on after a recorder that was killed", 10));
+	sleep_ms(500);
+	end_child(&again.child, SIGKILL);
+	lab_wayland_kill(&lab);
+	lab_wayland_renew(&lab);
+	daemon_start(&again, daemon.library, unnamed);
+	expect(child_says(&again.child, "cannot go on", 10) &&
+		child_says(&again.child, "no output 'HEADLESS-2'; it has: HEADLESS-1", 10));
+	session = daemon_session(&again, id);
+	check(session->reader && session_reader_is_complete(session->reader));
+	expect(session_reader_segments(session->reader) == 3);
+	seen = look_at(session);
+	expect(seen.pictures >= 2 && seen.most_width_px == 500);
+	expect(end_child(&again.child, SIGTERM) == 0);
+	lab_wayland_end(&lab);
+}
+
 static void doctor_sees_the_session(void)
 {
 	_autofree_ char *good = NULL, *other = NULL;
@@ -585,6 +623,8 @@ static const struct test tests[] = {
 	{"the recorder and the doctor take the output of a name", recorder_takes_the_output},
 	{"an output that is gone is waited for, and another one is not shown instead",
 		output_that_is_gone_is_waited_for},
+	{"a recorder that was killed goes on with its output or not at all",
+		killed_recorder_takes_no_other_output},
 	{"a session is recorded, and ends with the compositor", sessions_are_recorded},
 	{"a hidden place is in no picture, also while the output is turned",
 		hidden_places_stay_on_turned_outputs},
