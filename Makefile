@@ -288,12 +288,13 @@ check-fuzz:
 check-crash: tests
 	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
 
-# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it; fontconfig keeps
-# what it has found up to the end of the program
+# libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it; PipeWire asks for the
+# user's name with getpwuid(), in each thread that connects; fontconfig keeps what it has found up to the end of the
+# program
 check-asan check-tsan:
 	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
 	@$(MAKE) --no-print-directory web
-	@echo 'race:libpulse' >build/$(@:check-%=%)/suppressions
+	@printf 'race:libpulse\nrace:pw_get_user_name\n' >build/$(@:check-%=%)/suppressions
 	@echo 'leak:libfontconfig' >build/$(@:check-%=%)/leaks
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/build/$(@:check-%=%)/suppressions \
 		LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/$(@:check-%=%)/leaks \

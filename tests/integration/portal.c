@@ -8,6 +8,7 @@
 #include "protocol/base/io.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,13 +233,20 @@ static void the_pointer_is_wished_beside_the_pictures(void)
 struct told {
 	struct grabber_pointer last;
 	uint32_t first_pixel, last_pixel;
-	_Atomic unsigned count, shapes;
+	unsigned count, shapes;
+};
+
+struct listener {
+	pthread_mutex_t lock;
+	struct told told;
 };
 
 static void take_told(void *user, const struct grabber_pointer *pointer)
 {
-	struct told *told = user;
+	struct listener *listener = user;
+	struct told *told = &listener->told;
 
+	pthread_mutex_lock(&listener->lock);
 	told->last = *pointer;
 	if (pointer->rgba && pointer->width > 0) {
 		size_t last = (size_t)pointer->width * (size_t)pointer->height - 1;
@@ -248,6 +256,17 @@ static void take_told(void *user, const struct grabber_pointer *pointer)
 	}
 	told->shapes += pointer->rgba != NULL;
 	told->count++;
+	pthread_mutex_unlock(&listener->lock);
+}
+
+static struct told told_to(struct listener *listener)
+{
+	struct told told;
+
+	pthread_mutex_lock(&listener->lock);
+	told = listener->told;
+	pthread_mutex_unlock(&listener->lock);
+	return told;
 }
 
 static void show_pointer(struct scene *scene, int x, int y, int side)
@@ -262,26 +281,33 @@ static void show_pointer(struct scene *scene, int x, int y, int side)
 	check(video_show(&scene->video, SOON_NS));
 }
 
-/* and nothing more */
-static bool comes(const struct told *told, unsigned count)
+/* @return what was told so often, and a little later no oftener */
+static struct told after(struct listener *listener, unsigned count)
 {
-	for (int i = 0; i < 4000 && told->count < count; i++)
+	struct told told;
+
+	for (int i = 0; i < 4000 && told_to(listener).count < count; i++)
 		sleep_ms(5);
 	sleep_ms(100);
-	return told->count == count;
+	told = told_to(listener);
+	expect(told.count == count);
+	return told;
 }
 
 static void the_pointer_is_told(void)
 {
 	static struct scene scene;
-	struct told told = {0}, late = {0};
+	struct listener listener = {.lock = PTHREAD_MUTEX_INITIALIZER},
+			late = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct told told;
 
 	if (!scene_begin(&scene))
 		return;
-	scene.grabber->ops->follow(scene.grabber, take_told, &told);
-	expect(told.count == 0);
+	scene.grabber->ops->follow(scene.grabber, take_told, &listener);
+	expect(told_to(&listener).count == 0);
 	show_pointer(&scene, 30, 40, 16);
-	expect(comes(&told, 1) && told.shapes == 1);
+	told = after(&listener, 1);
+	expect(told.shapes == 1);
 	expect(told.last.x == 30 && told.last.y == 40 && told.last.width == 16);
 	expect(told.last.hot_x == 1 && told.last.hot_y == 2);
 	expect(told.first_pixel == 0xff000000);
@@ -289,25 +315,27 @@ static void the_pointer_is_told(void)
 	/* a buffer with a pointer alone in it */
 	scene.video.said.corrupted = true;
 	show_pointer(&scene, 31, 45, 0);
-	expect(comes(&told, 2) && told.shapes == 1);
-	expect(told.last.x == 31 && told.last.y == 45);
+	told = after(&listener, 2);
+	expect(told.shapes == 1 && told.last.x == 31 && told.last.y == 45);
 	/* what does not fit is no shape */
 	show_pointer(&scene, 32, 45, 65);
-	expect(comes(&told, 3) && told.shapes == 1);
+	expect(after(&listener, 3).shapes == 1);
 	/* whoever asks later is told what it is */
 	scene.grabber->ops->follow(scene.grabber, take_told, &late);
-	expect(late.count == 1 && late.shapes == 1 && late.last.x == 32);
-	expect(late.last_pixel == 0xffff0000);
+	told = told_to(&late);
+	expect(told.count == 1 && told.shapes == 1 && told.last.x == 32);
+	expect(told.last_pixel == 0xffff0000);
 	/* on a monitor that is not shared it is not to be seen, and is as before when it is back */
-	scene.grabber->ops->follow(scene.grabber, take_told, &told);
-	expect(comes(&told, 4));
+	scene.grabber->ops->follow(scene.grabber, take_told, &listener);
+	after(&listener, 4);
 	scene.video.said.cursor_id = 0;
 	check(video_show(&scene.video, SOON_NS) && video_show(&scene.video, SOON_NS));
-	expect(comes(&told, 5) && told.shapes == 3);
-	expect(told.last.x == 32 && told.last.rgba && told.last.width == 0);
+	told = after(&listener, 5);
+	expect(told.shapes == 3 && told.last.x == 32 && told.last.rgba && told.last.width == 0);
 	show_pointer(&scene, 40, 46, 0);
-	expect(comes(&told, 6) && told.shapes == 4);
-	expect(told.last.x == 40 && told.last.width == 16 && told.last.hot_y == 2);
+	told = after(&listener, 6);
+	expect(told.shapes == 4 && told.last.x == 40 && told.last.width == 16);
+	expect(told.last.hot_y == 2);
 	scene_finish(&scene);
 }
 
