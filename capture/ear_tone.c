@@ -53,13 +53,14 @@ static int64_t time_of(const struct tone *tone, int64_t position)
 	return tone->begun_ns + llround((double)position / tone->rate_hz * (double)NS_PER_S);
 }
 
-/* a click of 1 kHz that begins with a jump, so that its begin is one sample */
-static float sample_at(int64_t time_ns)
+/* a click of 1 kHz that begins with a jump, so that its begin is one sample; none is the end of one */
+static float sample_at(const struct tone *tone, int64_t time_ns)
 {
 	int64_t ns = time_ns % NS_PER_S;
 
-	return ns < CLICK_NS ? (float)(0.5 * cos(2 * M_PI * 1000 * (double)ns / (double)NS_PER_S))
-			     : 0;
+	return ns < CLICK_NS && time_ns - ns >= tone->begun_ns
+		? (float)(0.5 * cos(2 * M_PI * 1000 * (double)ns / (double)NS_PER_S))
+		: 0;
 }
 
 static void fill(struct tone *tone)
@@ -72,7 +73,7 @@ static void fill(struct tone *tone)
 	if (begin_ns / NS_PER_S == end_ns / NS_PER_S && begin_ns % NS_PER_S >= CLICK_NS)
 		return;
 	for (int i = 0; i < BLOCK; i++)
-		tone->samples[i] = sample_at(time_of(tone, tone->position + i));
+		tone->samples[i] = sample_at(tone, time_of(tone, tone->position + i));
 }
 
 static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
