@@ -7,6 +7,7 @@
 #include "capture/sandbox.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/signals.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
 
@@ -246,6 +247,7 @@ int main(int argc, char **argv)
 
 	if (r > 0)
 		return r - 1;
+	signals_ignore_strays();
 	sandbox_hide_memory();
 	if (options.service) {
 		be_prompt();
@@ -257,6 +259,8 @@ int main(int argc, char **argv)
 			INPUTD_SOCKET_FD);
 		return 2;
 	}
+	/* systemd sends SIGTERM to a whole service: the last keys are given to the recorder all the same */
+	signals_ignore_endings();
 	be_prompt();
 	return converse(INPUTD_SOCKET_FD, NULL, NULL, &options) < 0 ? 3 : 0;
 }

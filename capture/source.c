@@ -38,9 +38,9 @@ void source_join(pthread_t thread, void (*cut)(void *user), void *user)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 1;
-	if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
 		return;
 	cut(user);
 	pthread_join(thread, NULL);

@@ -4,12 +4,12 @@
 #include "daemon/server.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
+#include "protocol/base/signals.h"
 #include "replay/session.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -132,7 +132,7 @@ int main(int argc, char **argv)
 	struct player player = {0};
 	struct error error = {"no reason given"};
 	sigset_t signals;
-	int c, r, port = 0, signal_number;
+	int c, r, port = 0, signal_number = SIGTERM;
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
@@ -154,16 +154,15 @@ int main(int argc, char **argv)
 		log_error("which session? See uxrec play --help");
 		return 2;
 	}
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	signals_ignore_strays();
+	signals = signals_block_endings();
 	r = find_session(argv[optind], &library, &session, &error);
 	if (r == 0)
 		r = serve(&player, library, session, port, &error);
 	if (r == 0)
-		sigwait(&signals, &signal_number);
+		do
+			sigwait(&signals, &signal_number);
+		while (!signals_is_ending(signal_number));
 	else
 		log_error("%s", error.text);
 	server_stop(player.server);

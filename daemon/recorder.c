@@ -369,9 +369,9 @@ static void join_writing(pthread_t thread)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += 2;
-	while (pthread_timedjoin_np(thread, NULL, &until) != 0) {
+	while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
 		sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000");
 		until.tv_sec += 2;
 	}

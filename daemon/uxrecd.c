@@ -13,10 +13,10 @@
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 #include "protocol/base/queue.h"
+#include "protocol/base/signals.h"
 #include "protocol/mcap.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,7 +44,8 @@ struct daemon {
 	struct queue *requests;
 	sd_event *event;
 	struct accessible_announcement *announcement; /* NULL: no input is recorded */
-	sd_event_source *requested, *interrupt, *terminate, *status_timer, *watchdog_timer;
+	sd_event_source *requested, *endings[SIGNALS_ENDINGS], *status_timer, *watchdog_timer;
+	sigset_t signals; /* that end the program */
 	uint64_t watchdog_us;
 	bool refused; /* the desktop did not let the screen be seen */
 };
@@ -163,8 +164,10 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct daemon *daemon = user;
 
 	(void)source;
+	if (!signals_is_ending((int)info->ssi_signo))
+		return 0;
 	sd_notify(0, "STOPPING=1");
-	station_stop(daemon->station, info->ssi_signo == SIGINT ? "SIGINT" : "SIGTERM", NULL);
+	station_stop(daemon->station, signals_name((int)info->ssi_signo), NULL);
 	/* before: a loop that exits waits for its buses */
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	return sd_event_exit(daemon->event, 0);
@@ -200,12 +203,10 @@ static int add_event_sources(struct daemon *daemon)
 	if (r >= 0)
 		r = sd_event_add_io(daemon->event, &daemon->requested, queue_fd(daemon->requests),
 			EPOLLIN, on_request, daemon);
-	if (r >= 0)
-		r = sd_event_add_signal(
-			daemon->event, &daemon->interrupt, SIGINT, on_signal, daemon);
-	if (r >= 0)
-		r = sd_event_add_signal(
-			daemon->event, &daemon->terminate, SIGTERM, on_signal, daemon);
+	for (int number = 1, i = 0; number < SIGRTMIN && r >= 0; number++)
+		if (sigismember(&daemon->signals, number) == 1)
+			r = sd_event_add_signal(
+				daemon->event, &daemon->endings[i++], number, on_signal, daemon);
 	if (r >= 0)
 		r = sd_event_add_time(daemon->event, &daemon->status_timer, CLOCK_MONOTONIC,
 			now_us + STATUS_US, 500000, on_status, daemon);
@@ -390,8 +391,8 @@ static void finish(struct daemon *daemon)
 	server_destroy(daemon->server);
 	station_destroy(daemon->station);
 	sd_event_source_unref(daemon->requested);
-	sd_event_source_unref(daemon->interrupt);
-	sd_event_source_unref(daemon->terminate);
+	for (size_t i = 0; i < ARRAY_SIZE(daemon->endings); i++)
+		sd_event_source_unref(daemon->endings[i]);
 	sd_event_source_unref(daemon->status_timer);
 	sd_event_source_unref(daemon->watchdog_timer);
 	sd_event_unref(daemon->event);
@@ -404,18 +405,14 @@ int main(int argc, char **argv)
 {
 	struct daemon daemon = {0};
 	struct error error = {"no reason given"};
-	sigset_t signals;
 	int r;
 
 	umask(077);
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
+	signals_ignore_strays();
 	r = options_parse(&daemon.options, argc, argv);
 	if (r != 0)
 		return r < 0 ? 0 : r;
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	daemon.signals = signals_block_endings();
 	r = start(&daemon, &error);
 	if (r < 0) {
 		log_error("%s", error.text);

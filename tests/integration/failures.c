@@ -30,6 +30,19 @@ static void paint_noise(struct desktop *desktop, uint64_t *random)
 			(int)(next_random(random) % 80) + 1, (int)(next_random(random) % 80) + 1);
 }
 
+/* @return 0 when a file has none at its begin */
+static int first_number_in(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	int number = 0;
+
+	check(file != NULL);
+	if (fscanf(file, "%d", &number) != 1)
+		number = 0;
+	fclose(file);
+	return number;
+}
+
 /* the annotations say why the session ended */
 static bool reason_is_said(const struct session *session, const char *reason)
 {
@@ -78,6 +91,54 @@ static void sigterm_ends_well(void)
 static void sigint_ends_well(void)
 {
 	signal_ends_well(SIGINT, "SIGINT");
+}
+
+/* the terminal is closed */
+static void sighup_ends_well(void)
+{
+	signal_ends_well(SIGHUP, "SIGHUP");
+}
+
+static void sigquit_ends_well(void)
+{
+	signal_ends_well(SIGQUIT, "SIGQUIT");
+}
+
+/* Started as by nohup, and sent every signal that ends a process by default and is neither an end nor a fault. */
+static void other_signals_end_nothing(void)
+{
+	static const int strays[] = {SIGHUP, SIGPIPE, SIGXFSZ, SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM,
+		SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT};
+	_autofree_ char *status = NULL, *children = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	char id[21];
+	int helper;
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	signal(SIGHUP, SIG_IGN);
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	signal(SIGHUP, SIG_DFL);
+	daemon_record(&daemon, "classes", id);
+	check(asprintf(&children, "/proc/%d/task/%d/children", daemon.child.pid, daemon.child.pid) >
+		0);
+	helper = first_number_in(children);
+	check(helper > 0);
+	for (size_t i = 0; i < ARRAY_SIZE(strays); i++) {
+		check(kill(daemon.child.pid, strays[i]) == 0);
+		check(kill(helper, strays[i]) == 0);
+	}
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		check(kill(daemon.child.pid, number) == 0 && kill(helper, number) == 0);
+	/* a service that is stopped sends it to all of its processes: the helper ends with the recorder */
+	check(kill(helper, SIGTERM) == 0);
+	sleep_ms(300);
+	expect(daemon_command(&daemon, &status, "status", NULL) == 0);
+	expect(strstr(status, "recording") != NULL);
+	expect(first_number_in(children) == helper);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
 }
 
 static void vanished_display_ends_its_input(void)
@@ -545,6 +606,10 @@ static void frozen_sources_are_left(void)
 static const struct test tests[] = {
 	{"SIGTERM ends the session with its reason", sigterm_ends_well},
 	{"SIGINT ends the session with its reason", sigint_ends_well},
+	{"SIGHUP ends the session with its reason", sighup_ends_well},
+	{"SIGQUIT ends the session with its reason", sigquit_ends_well},
+	{"no other signal ends a recording, and under nohup SIGHUP does not either",
+		other_signals_end_nothing},
 	{"a display that vanishes ends a session whose input it is, the recorder goes on",
 		vanished_display_ends_its_input},
 	{"a full disk is said, and the session goes on in a new segment",
