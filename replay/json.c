@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,12 @@ static struct json_object *enum_name(const ProtobufCEnumDescriptor *descriptor, 
 	return json_object_new_string(text);
 }
 
+/* JSON has no NaN and no infinity: they are null */
+static struct json_object *number_of(double value)
+{
+	return isfinite(value) ? json_object_new_double(value) : NULL;
+}
+
 static struct json_object *member(const ProtobufCFieldDescriptor *field, const void *at)
 {
 	switch (field->type) {
@@ -45,8 +52,8 @@ static struct json_object *member(const ProtobufCFieldDescriptor *field, const v
 	case PROTOBUF_C_TYPE_SFIXED64: return json_object_new_int64(*(const int64_t *)at);
 	case PROTOBUF_C_TYPE_UINT64:
 	case PROTOBUF_C_TYPE_FIXED64: return json_object_new_uint64(*(const uint64_t *)at);
-	case PROTOBUF_C_TYPE_FLOAT: return json_object_new_double((double)*(const float *)at);
-	case PROTOBUF_C_TYPE_DOUBLE: return json_object_new_double(*(const double *)at);
+	case PROTOBUF_C_TYPE_FLOAT: return number_of((double)*(const float *)at);
+	case PROTOBUF_C_TYPE_DOUBLE: return number_of(*(const double *)at);
 	case PROTOBUF_C_TYPE_BOOL: return json_object_new_boolean(*(const protobuf_c_boolean *)at);
 	case PROTOBUF_C_TYPE_ENUM: return enum_name(field->descriptor, *(const int *)at);
 	case PROTOBUF_C_TYPE_STRING: return json_object_new_string(*(char *const *)at);
@@ -197,7 +204,7 @@ static const char *camel_case(const char *name, char text[80])
 	return text;
 }
 
-/* google.protobuf.Timestamp is a text: RFC 3339 with nanoseconds */
+/* google.protobuf.Timestamp is a text: RFC 3339 with nanoseconds; null without a year */
 static struct json_object *timestamp_of(const ProtobufCMessage *message)
 {
 	const int64_t seconds =
@@ -208,7 +215,8 @@ static struct json_object *timestamp_of(const ProtobufCMessage *message)
 	char text[64], day[32];
 	struct tm utc;
 
-	gmtime_r(&time, &utc);
+	if (!gmtime_r(&time, &utc))
+		return NULL; /* a year that has no number */
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
 	snprintf(text, sizeof(text), "%s.%09dZ", day, nanos);
 	return json_object_new_string(text);

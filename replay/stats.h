@@ -5,7 +5,8 @@
 
 /*
  * The statistics of usability, each with its interval. Pure functions, no data model. All intervals
- * are two-sided with the confidence STATS_CONFIDENCE.
+ * are two-sided with the confidence STATS_CONFIDENCE. Any numbers may be passed, also NaN and infinite
+ * ones: estimates that cannot be made are undefined, and none is NaN.
  */
 
 #define STATS_CONFIDENCE 0.95
@@ -45,7 +46,10 @@ struct stats_estimate stats_mean(const double *values, size_t count, double floo
 
 /**
  * Events per unit with the exact Poisson interval (Garwood 1936): χ²(α/2; 2c)/2 to
- * χ²(1 − α/2; 2c + 2)/2, both divided by @p units. Undefined for units <= 0.
+ * χ²(1 − α/2; 2c + 2)/2, both divided by @p units. Exact to nine digits for every c. Undefined for
+ * units <= 0.
+ *
+ * @param events  c, a whole number
  */
 struct stats_estimate stats_poisson(double events, double units);
 
