@@ -3,6 +3,7 @@
 #include "capture/inputd_protocol.h"
 #include "capture/layout.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/session.pb-c.h"
 
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define START_TIMEOUT_MS 5000
@@ -314,19 +314,17 @@ const char *input_source_describe(const struct source *source)
 
 static int connect_service(struct input_source *source, const char *path, struct error *reterr)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct error why;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return error_set(reterr, -ENAMETOOLONG, "the path of the service is too long");
-	strcpy(address.sun_path, path);
-	source->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	source->fd = local_connect(path, SOCK_SEQPACKET, &why);
+	if (source->fd == -EPERM)
+		return error_set(reterr, -EPERM, "the uxrec-inputd service is not trusted (%s: %s)",
+			path, why.text);
 	if (source->fd < 0)
-		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
-	if (connect(source->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return error_set(reterr, -errno,
+		return error_set(reterr, source->fd,
 			"the uxrec-inputd service is not there (%s: %s): install it, and say "
 			"systemctl start uxrec-inputd.socket",
-			path, strerror(errno));
+			path, why.text);
 	return 0;
 }
 

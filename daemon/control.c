@@ -1,17 +1,16 @@
 #include "daemon/control.h"
 
 #include "protocol/base/io.h"
+#include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/wire.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #define CONNECTIONS_LIMIT 32
 
@@ -105,15 +104,6 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
 	return 0;
 }
 
-static bool is_same_user(int fd)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-		(peer.uid == geteuid() || peer.uid == 0);
-}
-
 static int on_connection(sd_event_source *source, int listening, uint32_t events, void *user)
 {
 	struct control *control = user;
@@ -126,7 +116,7 @@ static int on_connection(sd_event_source *source, int listening, uint32_t events
 	if (fd < 0)
 		return 0;
 	connection = calloc(1, sizeof(*connection));
-	if (!connection || !is_same_user(fd) || control->count >= CONNECTIONS_LIMIT ||
+	if (!connection || local_check_peer(fd, NULL) < 0 || control->count >= CONNECTIONS_LIMIT ||
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
 		sd_event_add_io(control->event, &connection->event, fd, EPOLLIN, on_message,
 			connection) < 0) {
@@ -139,17 +129,6 @@ static int on_connection(sd_event_source *source, int listening, uint32_t events
 	connection->next = control->connections;
 	control->connections = connection;
 	control->count++;
-	return 0;
-}
-
-static int set_address(struct sockaddr_un *address, const char *path, struct error *reterr)
-{
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(address->sun_path))
-		return error_set(reterr, -ENAMETOOLONG,
-			"the path of the control socket is longer than %zu bytes: %s",
-			sizeof(address->sun_path) - 1, path);
-	memcpy(address->sun_path, path, strlen(path) + 1);
 	return 0;
 }
 
@@ -166,9 +145,14 @@ static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
 			"control socket %s: there is something that is no socket; name another one "
 			"with --control",
 			address->sun_path);
+	if (status.st_uid != geteuid())
+		return error_set(reterr, -EPERM,
+			"control socket %s: there is one of user %u; name another one with "
+			"--control",
+			address->sun_path, status.st_uid);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
+		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
 		return error_set(reterr, -EADDRINUSE,
 			"another uxrecd listens on %s already: stop it, or name another socket with "
@@ -181,19 +165,17 @@ static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
 
 static int listen_on(struct control *control, struct error *reterr)
 {
-	_autofree_ char *copy = strdup(control->path);
 	struct sockaddr_un address;
-	int r = copy ? set_address(&address, control->path, reterr) : -ENOMEM;
+	struct error why = {""};
+	int r = local_address(&address, control->path, &why);
 
 	if (r == 0)
-		r = io_make_directories(dirname(copy), 0700);
-	if (r == 0)
-		r = remove_stale(&address, reterr);
+		r = local_make_folder(control->path, &why);
 	if (r < 0)
-		return r == -EADDRINUSE || r == -ENAMETOOLONG || r == -EEXIST
-			? r
-			: error_set(
-				  reterr, r, "control socket %s: %s", control->path, strerror(-r));
+		return error_set(reterr, r, "control socket: %s", why.text);
+	r = remove_stale(&address, reterr);
+	if (r < 0)
+		return r;
 	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (control->fd < 0 ||
 		bind(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||

@@ -218,7 +218,13 @@ static int fill_defaults(struct options *options)
 	options->web = paths_web();
 	options->examples = paths_examples();
 	options->helper = paths_helper("uxrec-inputd");
-	if (!options->library || !options->control || !options->studies) {
+	if (!options->library) {
+		log_error(
+			"where is the library? Neither HOME nor XDG_DATA_HOME is set: name a "
+			"folder with --library");
+		return 3;
+	}
+	if (!options->control || !options->studies) {
 		log_error("no memory");
 		return 3;
 	}

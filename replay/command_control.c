@@ -3,6 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/wire.h"
@@ -13,23 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 /* the largest answer is a status with its study */
 #define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	_autoclose_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (!path || strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	return steal_fd(&fd);
-}
 
 /*
  * Ask the recorder.
@@ -40,13 +27,20 @@ static int connect_to(const char *path)
 static int ask(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret)
 {
-	_autoclose_ int fd = connect_to(options->control);
+	struct error error = {"no memory"};
+	_autoclose_ int fd =
+		options->control ? local_connect(options->control, SOCK_STREAM, &error) : -ENOMEM;
 	ProtobufCMessage *answer;
 	int r = fd;
 
+	if (fd == -EPERM) {
+		log_error("nothing was asked of the recorder at %s: %s", options->control,
+			error.text);
+		return EXIT_COULD_NOT;
+	}
 	if (fd < 0) {
 		log_error("no recorder at %s (%s): start uxrecd, or name its socket with --control",
-			options->control, strerror(-fd));
+			options->control, error.text);
 		return EXIT_COULD_NOT;
 	}
 	message->request = 1;

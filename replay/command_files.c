@@ -85,6 +85,12 @@ int command_list(const struct command_options *options, int argc, char **argv)
 	(void)options;
 	if (command_has_leftovers(argc, argv, 0))
 		return EXIT_USAGE;
+	if (!library) {
+		log_error(
+			"which library? Neither HOME nor XDG_DATA_HOME is set: name a folder "
+			"with --library");
+		return EXIT_COULD_NOT;
+	}
 	r = session_ids_list(&ids, library);
 	if (r < 0) {
 		log_errno(r, "library %s", library);

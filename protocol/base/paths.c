@@ -72,24 +72,28 @@ char *paths_examples(void)
 	return find_folder(places, ARRAY_SIZE(places), "demo.yaml");
 }
 
+/* NULL without a home: a folder at a fixed place in /tmp may be somebody else's */
+static char *in_home(const char *variable, const char *usual)
+{
+	const char *folder = getenv(variable), *home = getenv("HOME");
+	char *path;
+	int n = -1;
+
+	if (folder && *folder)
+		n = asprintf(&path, "%s/uxrec", folder);
+	else if (home && *home)
+		n = asprintf(&path, "%s/%s/uxrec", home, usual);
+	return n < 0 ? NULL : path;
+}
+
 char *paths_library(void)
 {
-	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-	char *path;
-	int n = data && *data ? asprintf(&path, "%s/uxrec", data)
-			      : asprintf(&path, "%s/.local/share/uxrec", home ? home : "/tmp");
-
-	return n < 0 ? NULL : path;
+	return in_home("XDG_DATA_HOME", ".local/share");
 }
 
 char *paths_state(void)
 {
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *path;
-	int n = state && *state ? asprintf(&path, "%s/uxrec", state)
-				: asprintf(&path, "%s/.local/state/uxrec", home ? home : "/tmp");
-
-	return n < 0 ? NULL : path;
+	return in_home("XDG_STATE_HOME", ".local/state");
 }
 
 char *paths_control(void)

@@ -12,9 +12,17 @@ char *paths_helper(const char *name);
 char *paths_web(void);
 char *paths_examples(void);
 
-/** Default library, and default control socket, from the XDG variables. */
+/** Default library, from $XDG_DATA_HOME or $HOME; NULL when neither is set, or without memory. */
 char *paths_library(void);
+
+/**
+ * Default control socket: in $XDG_RUNTIME_DIR/uxrec, or in /tmp/uxrec-UID where there is none. What is
+ * there may be somebody else's: see local_check_folder(). NULL without memory.
+ */
 char *paths_control(void);
 
-/** What is kept from one run to the next and is no data: $XDG_STATE_HOME/uxrec. */
+/**
+ * State kept from one run to the next that is no data: $XDG_STATE_HOME/uxrec. NULL when neither that nor
+ * $HOME is set, or without memory.
+ */
 char *paths_state(void);

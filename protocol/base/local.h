@@ -1,0 +1,40 @@
+#pragma once
+
+#include "protocol/base/error.h"
+
+#include <stdbool.h>
+#include <sys/un.h>
+
+/*
+ * Unix sockets between programs of one user. Other users are kept out twice: by the folder of the
+ * socket, in which they can put nothing, and by the kernel's record of the peer (SO_PEERCRED), which
+ * is compared before anything is sent or read.
+ */
+
+/** Fill in the address of a path. @return 0, or -ENAMETOOLONG with the reason */
+int local_address(struct sockaddr_un *ret, const char *path, struct error *reterr);
+
+/**
+ * Check the folder of a socket. The folder of paths_control() must be a real directory (no link) of
+ * this user that is closed to all others (0700): in /tmp anybody may have made it first. A folder
+ * that the user has named must belong to the user or to root, and others must not be able to replace
+ * the socket: not writable by them, or sticky as /tmp.
+ *
+ * @return 0, -ENOENT when there is none, or -EPERM, -ENOTDIR or what lstat(2) gave, with the reason
+ */
+int local_check_folder(const char *socket_path, struct error *reterr);
+
+/** Make the folder of a socket (0700) and those above it when missing, and check it. @return likewise */
+int local_make_folder(const char *socket_path, struct error *reterr);
+
+/** @return 0 when the peer of a connected socket is this user or root, or -EPERM with the reason */
+int local_check_peer(int fd, struct error *reterr);
+
+/**
+ * Check the folder, connect, and check the peer.
+ *
+ * @param type  SOCK_STREAM or SOCK_SEQPACKET
+ * @return a descriptor (close on exec), or a negative errno with the reason: -EPERM from a check,
+ *         otherwise what connect(2) gave
+ */
+int local_connect(const char *path, int type, struct error *reterr);
