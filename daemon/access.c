@@ -70,28 +70,63 @@ static size_t name_length(const char *host)
 	return *port == '\0' ? length : 0;
 }
 
-bool access_host_is_ours(const struct access *access, const char *host)
+static bool is_name(const char *name, const char *host, size_t length)
 {
-	static const char *const loopback[] = {"127.0.0.1", "localhost", "[::1]"};
-	size_t length = host ? name_length(host) : 0;
+	return strlen(name) == length && strncasecmp(name, host, length) == 0;
+}
 
-	if (length == 0)
-		return false;
-	for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
-		if (strlen(loopback[i]) == length && strncasecmp(loopback[i], host, length) == 0)
-			return true;
-	for (unsigned i = 0; i < access->allowed_host_count; i++)
-		if (strlen(access->allowed_hosts[i]) == length &&
-			strncasecmp(access->allowed_hosts[i], host, length) == 0)
+static bool is_loopback(const char *host, size_t length)
+{
+	static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (is_name(names[i], host, length))
 			return true;
 	return false;
 }
 
-bool access_origin_is_ours(const char *origin, const char *host)
+static bool is_allowed(const struct access *access, const char *host, size_t length)
+{
+	for (unsigned i = 0; i < access->allowed_host_count; i++)
+		if (is_name(access->allowed_hosts[i], host, length))
+			return true;
+	return false;
+}
+
+bool access_host_is_ours(const struct access *access, const char *host)
+{
+	size_t length = host ? name_length(host) : 0;
+
+	return length > 0 && (is_loopback(host, length) || is_allowed(access, host, length));
+}
+
+/* the length of a host without the port that its scheme has anyway */
+static size_t length_without(const char *host, const char *default_port)
+{
+	size_t length = strlen(host), extra = strlen(default_port);
+
+	if (length > extra && strcmp(host + length - extra, default_port) == 0)
+		length -= extra;
+	return length;
+}
+
+static bool same_host(const char *a, const char *b, const char *default_port)
+{
+	size_t length = length_without(a, default_port);
+
+	return length == length_without(b, default_port) && strncasecmp(a, b, length) == 0;
+}
+
+bool access_origin_is_ours(const struct access *access, const char *origin, const char *host)
 {
 	if (!origin)
 		return true;
-	return host && strncasecmp(origin, "http://", 7) == 0 && strcasecmp(origin + 7, host) == 0;
+	if (!host)
+		return false;
+	if (strncasecmp(origin, "http://", 7) == 0)
+		return same_host(origin + 7, host, ":80");
+	return strncasecmp(origin, "https://", 8) == 0 && same_host(origin + 8, host, ":443") &&
+		is_allowed(access, host, name_length(host));
 }
 
 bool access_allows(Uxrec__Role role, const Uxrec__ClientMessage *message)

@@ -33,12 +33,13 @@ Uxrec__Role access_role(const struct access *access, const char *token);
 bool access_host_is_ours(const struct access *access, const char *host);
 
 /**
- * A page may talk to us only when it came from us: its Origin is "http://" and the very Host of the
- * request. A request without Origin does not come from a page.
+ * True when the page that sends a request was loaded from this recorder: its Origin is "http://" and
+ * the request's Host, or "https://" and that Host when it is an allowed name, which a proxy serves by
+ * TLS. The scheme's default port counts as no port. A request without Origin comes from no page.
  *
  * @param origin, host  NULL when the request has none
  */
-bool access_origin_is_ours(const char *origin, const char *host);
+bool access_origin_is_ours(const struct access *access, const char *origin, const char *host);
 
 /** May a role send this message? */
 bool access_allows(Uxrec__Role role, const Uxrec__ClientMessage *message);

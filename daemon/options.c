@@ -160,6 +160,20 @@ static int take_chroma(struct options *options, const char *value)
 	return chroma_parse(value, &options->chroma) ? 0 : wrong("chroma", value, "420 or 444");
 }
 
+static int take_host(struct options *options, const char *value)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+
+	if (options->allowed_host_count == ARRAY_SIZE(options->allowed_hosts))
+		return wrong("allow-host", value, "at most eight names");
+	if (!*value || strlen(value) > 127 || value[strspn(value, letters)])
+		return wrong("allow-host", value,
+			"a host name alone, without scheme, port and path, as in lab.example.org");
+	options->allowed_hosts[options->allowed_host_count++] = value;
+	return 0;
+}
+
 static int take_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "wlr", "portal", "test", "none", NULL};
@@ -193,11 +207,7 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_CHROMA: return take_chroma(options, value);
 	case OPTION_PRIORITY: return take_choice(&options->priority, "priority", value, priorities);
 	case OPTION_SYNC: return parse_sync(options, value);
-	case OPTION_HOST:
-		if (options->allowed_host_count == ARRAY_SIZE(options->allowed_hosts))
-			return wrong("allow-host", value, "at most eight names");
-		options->allowed_hosts[options->allowed_host_count++] = value;
-		return 0;
+	case OPTION_HOST: return take_host(options, value);
 	case OPTION_VERBOSE: log_set_level(LOG_LEVEL_DEBUG); return 0;
 	case OPTION_HELP: fputs(usage, stdout); return -1;
 	case OPTION_VERSION: puts("uxrecd " UXREC_VERSION); return -1;

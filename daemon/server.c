@@ -612,7 +612,7 @@ static bool request_is_ours(struct server *server, struct lws *wsi)
 	const char *origin = header(wsi, WSI_TOKEN_ORIGIN, origin_room, sizeof(origin_room));
 
 	return access_host_is_ours(server->options.access, host) &&
-		access_origin_is_ours(origin, host);
+		access_origin_is_ours(server->options.access, origin, host);
 }
 
 static int refuse(struct lws *wsi, unsigned code, const char *text)

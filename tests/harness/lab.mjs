@@ -4,6 +4,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -214,14 +216,14 @@ export async function pageModule(name) {
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
 
-/** Debian's Chromium. */
-export async function browse() {
+/** Debian's Chromium. @param args  of its command line, beside the usual ones */
+export async function browse(args = []) {
   const { chromium } = await import('playwright-core');
   return chromium.launch({
     executablePath: '/usr/bin/chromium',
     args: [
       '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...args,
     ],
   });
 }
@@ -337,6 +339,63 @@ export async function delay(port, ms) {
     }
     pass(client, upstream);
     pass(upstream, client);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const proxy = {
+    port: server.address().port,
+    end: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      running.delete(proxy);
+    },
+  };
+  running.add(proxy);
+  return proxy;
+}
+
+/**
+ * A reverse proxy that speaks TLS, as nginx in front of a recorder: keeps the Host, takes the path's prefix away.
+ *
+ * @param prefix  of the paths that it serves: '/' or '/something/'
+ */
+export async function tlsProxy(port, prefix = '/') {
+  const folder = mkdtempSync(join(tmpdir(), 'uxrec-tls-'));
+  await run('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=lab.example',
+    '-keyout', join(folder, 'key'), '-out', join(folder, 'certificate'),
+  ]);
+  const sockets = new Set();
+  const upstream = ({ url, method, headers }) =>
+    http.request({ host: '127.0.0.1', port, path: `/${url.slice(prefix.length)}`, method, headers, agent: false });
+  const server = https.createServer({ key: readFileSync(join(folder, 'key')), cert: readFileSync(join(folder, 'certificate')) });
+  rmSync(folder, { recursive: true });
+  server.on('connection', (socket) => sockets.add(socket));
+  server.on('request', (request, response) => {
+    if (!request.url.startsWith(prefix)) {
+      response.writeHead(404).end();
+      return;
+    }
+    upstream(request)
+      .on('response', (answer) => {
+        response.writeHead(answer.statusCode, answer.headers);
+        answer.pipe(response);
+      })
+      .on('error', () => response.destroy())
+      .end();
+  });
+  server.on('upgrade', (request, socket) => {
+    socket.on('error', () => undefined);
+    upstream(request)
+      .on('upgrade', (answer, other, first) => {
+        const lines = Object.entries(answer.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`);
+        socket.write(first);
+        other.on('error', () => socket.destroy());
+        other.pipe(socket).pipe(other);
+      })
+      .on('response', () => socket.destroy())
+      .on('error', () => socket.destroy())
+      .end();
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const proxy = {

@@ -22,7 +22,7 @@ export async function openPage(browser, url, options = {}) {
     if (message.type() === 'error' && !options.expectErrors) page.troubles.push(message.text());
   });
   page.on('request', (request) => {
-    if (new URL(request.url()).hostname !== '127.0.0.1' && !/^(blob|data):/.test(request.url()))
+    if (new URL(request.url()).host !== new URL(url).host && !/^(blob|data):/.test(request.url()))
       page.troubles.push(`request to ${request.url()}`);
   });
   if (options.between) await standBetween(page, options.between);

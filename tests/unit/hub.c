@@ -199,14 +199,39 @@ static void foreign_hosts_are_refused(void)
 
 static void foreign_origins_are_refused(void)
 {
-	expect(access_origin_is_ours(NULL, "localhost:7310"));
-	expect(access_origin_is_ours("http://localhost:7310", "localhost:7310"));
+	struct access access;
+
+	check(access_init(&access) == 0);
+	check(access_allow_host(&access, "lab.example") == 0);
+	expect(access_origin_is_ours(&access, NULL, "localhost:7310"));
+	expect(access_origin_is_ours(&access, "http://localhost:7310", "localhost:7310"));
 	/* the site under test, on the same machine */
-	expect(!access_origin_is_ours("http://localhost:3000", "localhost:7310"));
-	expect(!access_origin_is_ours("http://127.0.0.1:7310", "localhost:7310"));
-	expect(!access_origin_is_ours("https://localhost:7310", "localhost:7310"));
-	expect(!access_origin_is_ours("null", "localhost:7310"));
-	expect(!access_origin_is_ours("http://localhost:7310", NULL));
+	expect(!access_origin_is_ours(&access, "http://localhost:3000", "localhost:7310"));
+	expect(!access_origin_is_ours(&access, "http://127.0.0.1:7310", "localhost:7310"));
+	expect(!access_origin_is_ours(&access, "https://localhost:7310", "localhost:7310"));
+	expect(!access_origin_is_ours(&access, "https://localhost", "localhost"));
+	expect(!access_origin_is_ours(&access, "null", "localhost:7310"));
+	expect(!access_origin_is_ours(&access, "http://localhost:7310", NULL));
+}
+
+static void an_allowed_host_may_be_behind_tls(void)
+{
+	struct access access;
+
+	check(access_init(&access) == 0);
+	check(access_allow_host(&access, "lab.example") == 0);
+	expect(access_origin_is_ours(&access, "https://lab.example", "lab.example"));
+	expect(access_origin_is_ours(&access, "https://LAB.example", "lab.example:443"));
+	expect(access_origin_is_ours(&access, "https://lab.example:8443", "lab.example:8443"));
+	expect(access_origin_is_ours(&access, "http://lab.example", "lab.example:80"));
+	expect(!access_origin_is_ours(&access, "https://lab.example:8443", "lab.example"));
+	expect(!access_origin_is_ours(&access, "https://lab.example", "lab.example:80"));
+	expect(!access_origin_is_ours(&access, "http://lab.example", "lab.example:443"));
+	expect(!access_origin_is_ours(&access, "https://evil.example", "lab.example"));
+	expect(!access_origin_is_ours(&access, "https://evil.example", "evil.example"));
+	expect(!access_origin_is_ours(&access, "https://lab.example.evil", "lab.example"));
+	expect(!access_origin_is_ours(&access, "https://", ""));
+	expect(!access_origin_is_ours(&access, "wss://lab.example", "lab.example"));
 }
 
 static void roles_go_by_token(void)
@@ -286,6 +311,7 @@ static const struct test tests[] = {
 	{"two sessions do not mix", sessions_do_not_mix},
 	{"foreign hosts are refused", foreign_hosts_are_refused},
 	{"foreign origins are refused", foreign_origins_are_refused},
+	{"an allowed host may be behind TLS", an_allowed_host_may_be_behind_tls},
 	{"roles go by token", roles_go_by_token},
 	{"roles allow no more than they need", roles_allow_little},
 };

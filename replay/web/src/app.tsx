@@ -17,10 +17,13 @@ declare global {
 }
 
 const TITLES: Record<string, string> = {
-  '/live': 'Live',
-  '/moderate': 'Moderate',
-  '/replay': 'Replay',
+  live: 'Live',
+  moderate: 'Moderate',
+  replay: 'Replay',
 };
+
+/* a proxy may serve the pages below a path of its own: the last part alone names the page */
+const page = location.pathname.slice(location.pathname.lastIndexOf('/') + 1);
 
 function App() {
   const token = location.hash.slice(1);
@@ -39,12 +42,12 @@ function App() {
         </main>
       </div>
     );
-  switch (location.pathname) {
-    case '/live':
+  switch (page) {
+    case 'live':
       return <LivePage token={token} />;
-    case '/moderate':
+    case 'moderate':
       return <ModeratePage token={token} />;
-    case '/replay':
+    case 'replay':
       return <ReplayPage token={token} session={new URLSearchParams(location.search).get('session') ?? ''} />;
     default:
       return <LibraryPage token={token} />;
@@ -52,7 +55,7 @@ function App() {
 }
 
 applyTheme();
-document.title = `uxrec · ${TITLES[location.pathname] ?? 'Library'}`;
+document.title = `uxrec · ${TITLES[page] ?? 'Library'}`;
 const root = document.getElementById('app');
 if (root) render(<App />, root);
 window.addEventListener('hashchange', () => location.reload());

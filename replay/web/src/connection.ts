@@ -131,7 +131,10 @@ export class Connection extends Emitter {
 
   #connect(): void {
     this.#set('connecting');
-    const socket = new WebSocket(`ws://${location.host}/`, 'uxrec.v1');
+    /* behind a proxy: by TLS when the page was, and below the path that the page has */
+    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    const folder = location.pathname.slice(0, location.pathname.lastIndexOf('/') + 1);
+    const socket = new WebSocket(`${scheme}//${location.host}${folder}`, 'uxrec.v1');
     socket.binaryType = 'arraybuffer';
     socket.onopen = () =>
       socket.send(

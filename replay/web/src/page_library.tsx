@@ -121,7 +121,7 @@ export function LibraryPage({ token }: { token: string }) {
               as soon as it begins.
             </p>
             {connection.isModerator && (
-              <a class="button primary" href={`/moderate${location.hash}`}>
+              <a class="button primary" href={`moderate${location.hash}`}>
                 To the moderator’s page
               </a>
             )}
@@ -192,7 +192,7 @@ function Row({ session }: { session: SessionSummary }) {
     <tr>
       <th scope="row">
         {readable ? (
-          <a href={`/replay?session=${session.session}${location.hash}`} data-session={session.session}>
+          <a href={`replay?session=${session.session}${location.hash}`} data-session={session.session}>
             {name}
           </a>
         ) : (

@@ -144,7 +144,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
       {driver.status?.lastSession && (
         <Notice kind="info">
           Session {driver.status.lastSession} is complete ({driver.status.lastReason}).{' '}
-          <a href={`/replay?session=${driver.status.lastSession}${location.hash}`}>Replay it</a>
+          <a href={`replay?session=${driver.status.lastSession}${location.hash}`}>Replay it</a>
         </Notice>
       )}
       <div class="columns">
