@@ -4,7 +4,8 @@
 #   make run        install what is missing, build, record a demo (or show the moderator's page)
 #   make check      all tests that a plain machine can run; installs what only they need
 #
-# Variants build into folders of their own: make VARIANT=asan | tsan | clang
+# Targets of tests, benchmarks and the demo install their packages by .ci/install; those that only build name what is
+# missing. Variants build into folders of their own: make VARIANT=asan | tsan | clang
 
 VERSION := 0.1.0
 
@@ -34,6 +35,27 @@ else ifeq ($(VARIANT),coverage)
   CFLAGS := -O0 -g --coverage -fprofile-update=atomic
 else ifneq ($(VARIANT),)
   $(error VARIANT is one of asan, tsan, clang, fuzz, coverage)
+endif
+
+# ---- packages: which group of .ci/packages a target needs ----
+
+# The first line of a target that installs; the rest of its work is a make of its own, which then finds the libraries.
+install = @.ci/install $(1)
+make = +@$(MAKE) --no-print-directory -j$$(nproc)
+
+FOR_TESTS := build demo tests
+FOR_BENCH := $(FOR_TESTS) bench
+
+# Goals that only build stop here, before a compiler complains of a header. DEPS=any: the libraries are there, but
+# not as Debian's packages.
+DEPS ?= debian
+ifeq ($(MAKELEVEL)$(DEPS),0debian)
+  BUILDING := $(filter all programs web man install tests fuzz-targets build/%,$(or $(MAKECMDGOALS),all))
+  TESTING := $(findstring tests,$(BUILDING))$(filter fuzz-targets,$(BUILDING))
+  LACKING := $(if $(BUILDING),$(shell .ci/install --list $(if $(TESTING),$(FOR_TESTS),build)))
+  ifneq ($(LACKING),)
+    $(error these packages are missing: $(LACKING); 'make $(if $(TESTING),deps-tests,deps)' installs them)
+  endif
 endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
@@ -87,7 +109,7 @@ DAMAGE := $(B)/tests/bench/damage
 C_TESTS := $(filter-out $(DAMAGE),$(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c)))
 HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c)) $(B)/gen/tests/xdg-shell.o
 
-.PHONY: all programs web man run deps check check-static check-unit check-integration check-browser \
+.PHONY: all programs web man run deps deps-tests check check-static check-unit check-integration check-browser \
 	check-vm check-asan check-tsan check-coverage bench bench-damage bench-file bench-input bench-screen bench-sound install clean format
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -212,17 +234,20 @@ $(foreach m,$(MAN_SOURCES),$(eval $(call man_page,$(m))))
 # ---- the two commands ----
 
 deps:
-	@.ci/install build
+	$(call install,build)
+
+deps-tests:
+	$(call install,$(FOR_TESTS))
 
 run:
-	@.ci/install build demo
-	@$(MAKE) --no-print-directory -j$$(nproc) -s all
+	$(call install,build demo)
+	$(make) -s all
 	@daemon/demo/run $(ARGS)
 
 check:
-	@.ci/install build demo tests
-	@$(MAKE) --no-print-directory -j$$(nproc) all tests
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-targets
+	$(call install,$(FOR_TESTS))
+	$(make) all tests
+	$(make) VARIANT=fuzz fuzz-targets
 	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-12} tests/run $(TESTS)
 
 # ---- tests ----
@@ -267,7 +292,8 @@ $(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
 $(B)/tests/unit/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
 
 check-static check-unit check-integration check-browser check-vm:
-	@$(MAKE) --no-print-directory -s all tests
+	$(call install,$(FOR_TESTS))
+	$(make) -s all tests
 	@tests/run $(@:check-%=%)
 
 FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript patches)
@@ -281,19 +307,23 @@ $(FUZZ_TARGETS): $(B)/%: $(B)/%.o $(B)/tests/fuzz/target.o $(B)/libreplay.a $(B)
 
 # libFuzzer under ASan and UBSan: make check-fuzz SECONDS=3600
 check-fuzz:
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=fuzz fuzz-targets
+	$(call install,$(FOR_TESTS))
+	$(make) VARIANT=fuzz fuzz-targets
 	@UXREC_FUZZ_SECONDS=$(or $(SECONDS),30) tests/run fuzz
 
 # kill -9 and power cuts, a hundred times as often as in check
-check-crash: tests
+check-crash:
+	$(call install,$(FOR_TESTS))
+	$(make) -s tests
 	@UXREC_CRASH_ROUNDS=100 UXREC_TEST_SECONDS=7200 tests/run tests/unit/crash.c
 
 # libpulse passes memory from thread to thread by atomics that the sanitizer does not see in it; PipeWire asks for the
 # user's name with getpwuid(), in each thread that connects; fontconfig keeps what it has found up to the end of the
 # program
 check-asan check-tsan:
-	@$(MAKE) --no-print-directory VARIANT=$(@:check-%=%) tests
-	@$(MAKE) --no-print-directory web
+	$(call install,$(FOR_TESTS))
+	$(make) VARIANT=$(@:check-%=%) tests
+	$(make) web
 	@printf 'race:libpulse\nrace:pw_get_user_name\n' >build/$(@:check-%=%)/suppressions
 	@echo 'leak:libfontconfig' >build/$(@:check-%=%)/leaks
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/build/$(@:check-%=%)/suppressions \
@@ -302,38 +332,49 @@ check-asan check-tsan:
 
 # which lines of protocol/ the tests of the file reach
 check-coverage:
-	@$(MAKE) --no-print-directory -j$$(nproc) VARIANT=coverage tests
+	$(call install,$(FOR_TESTS))
+	$(make) VARIANT=coverage tests
 	@find build/coverage -name '*.gcda' -delete
 	@UXREC_BUILD=build/coverage tests/run $(wildcard tests/unit/session_file.c tests/unit/copy.c tests/unit/crash.c tests/unit/faults.c \
 		tests/unit/annotations.c tests/integration/mcap.test.mjs)
 	@tests/coverage build/coverage protocol
 
-bench: all tests bench-file
+bench:
+	$(call install,$(FOR_TESTS))
+	$(make) -s all tests
+	@UXREC_BUILD=$(B) $(NODE) tests/bench/file.mjs
 	@tests/bench/run $(ARGS)
 
 # what the session file costs; needs 5 GB of memory for a while
-bench-file: tests
-	@UXREC_BUILD=$(B) node tests/bench/file.mjs
+bench-file:
+	$(call install,$(FOR_TESTS))
+	$(make) -s tests
+	@UXREC_BUILD=$(B) $(NODE) tests/bench/file.mjs
 
 # what reading a mouse of 8 kHz costs here; on a kernel's devices, a hundred thousand events of each, beside
 # evemu-record: UXREC_VM_LONG=1 tests/run vm
-bench-input: tests
+bench-input:
+	$(call install,$(FOR_TESTS))
+	$(make) -s tests
 	@$(B)/tests/bench/input $(ARGS)
 
 # what a little change of the screen costs, as a whole picture, as patches, as stripes and by libx264 that is told
 # what has not changed; ARGS="--changes 100"
-bench-damage: tests
-	@.ci/install bench
-	@$(MAKE) --no-print-directory $(DAMAGE)
+bench-damage:
+	$(call install,$(FOR_BENCH))
+	$(make) -s $(DAMAGE)
 	@$(DAMAGE) $(ARGS)
 
 # what recording the screen costs beside other recorders, in half an hour; ARGS="--seconds 10 --peers x11grab"
-bench-screen: all tests
-	@.ci/install bench
+bench-screen:
+	$(call install,$(FOR_BENCH))
+	$(make) -s all tests
 	@UXREC_BUILD=$(B) $(NODE) tests/bench/screen.mjs $(ARGS)
 
 # how exactly sound is heard for an hour, and what that costs; ARGS="--seconds 60"
-bench-sound: tests
+bench-sound:
+	$(call install,$(FOR_TESTS))
+	$(make) -s tests
 	@$(B)/tests/bench/sound $(ARGS)
 
 # ---- installing ----
@@ -358,6 +399,7 @@ clean:
 	rm -rf build
 
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	$(call install,format)
+	clang-format-14 -i $$(git ls-files '*.c' '*.h')
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
