@@ -1,5 +1,6 @@
 #include "daemon/say.h"
 
+#include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "replay/study.h"
 
@@ -97,10 +98,43 @@ static int check_against_study(
 	return 0;
 }
 
+struct span {
+	int64_t from_ns, to_ns;
+};
+
+static struct span span_of(const Uxrec__Act *act)
+{
+	switch (act->body_case) {
+	case UXREC__ACT__BODY_BLEEP: return (struct span){act->bleep->from_ns, act->bleep->to_ns};
+	case UXREC__ACT__BODY_TAG: return (struct span){act->tag->media_ns, act->tag->media_ns};
+	case UXREC__ACT__BODY_NOTE: return (struct span){act->note->media_ns, act->note->media_ns};
+	default: return (struct span){0};
+	}
+}
+
+/* A session that has ended gets no act about a time outside of it; up to the next second is rounding. */
+static int check_times(const struct session *session, const Uxrec__Act *act, struct error *reterr)
+{
+	struct span span = span_of(act);
+	int64_t begin_ns, end_ns;
+
+	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || span.to_ns == 0 || !session->reader ||
+		!session_reader_is_complete(session->reader) ||
+		!session_span(session, &begin_ns, &end_ns))
+		return 0;
+	if (span.from_ns > begin_ns - NS_PER_S && span.from_ns < end_ns + NS_PER_S &&
+		span.to_ns < end_ns + NS_PER_S)
+		return 0;
+	return error_set(reterr, -ERANGE, "that is outside of the session, which is %.3f s long",
+		(double)(end_ns - begin_ns) / NS_PER_S);
+}
+
 int say_check_against(const struct peer *peer, const Uxrec__Act *act, const struct session *session,
 	struct error *reterr)
 {
 	int r = check_change(peer, act, session, reterr);
 
+	if (r == 0)
+		r = check_times(session, act, reterr);
 	return r == 0 ? check_against_study(session, act, reterr) : r;
 }

@@ -531,21 +531,50 @@ static int make_erased(struct session_reader *reader, const char *folder, struct
 	return 0;
 }
 
-int session_erase(const char *folder, const struct session_erase_options *options,
-	int64_t ret_gap[2], struct error *reterr)
+/* A gap outside of the session would make it longer. @return 0 or -ERANGE */
+static int clamp_span(struct session_erase_options *options, const struct session_reader *reader,
+	struct error *reterr)
 {
-	_cleanup_(erase_finish) struct erase erase = {
-		.options = options, .gap_from_ns = options->from_ns, .gap_to_ns = options->to_ns};
-	_destroy_(session_reader) struct session_reader *reader = NULL;
+	int64_t begin_ns = 0, end_ns = 0;
+
+	if (!session_reader_span(reader, &begin_ns, &end_ns))
+		return error_set(reterr, -ERANGE, "the session is empty");
+	if (options->from_ns >= options->to_ns || options->from_ns > end_ns ||
+		options->to_ns <= begin_ns)
+		return error_set(reterr, -ERANGE,
+			"the span has nothing of the session, which is %.3f s long",
+			(double)(end_ns - begin_ns) / NS_PER_S);
+	if (options->from_ns < begin_ns)
+		options->from_ns = begin_ns;
+	if (options->to_ns > end_ns)
+		options->to_ns = end_ns + 1;
+	return 0;
+}
+
+int session_erase_finish(const char *folder, struct error *reterr)
+{
 	_autofree_ char *erased = NULL;
-	int r = 0;
 
 	if (asprintf(&erased, "%s/" SESSION_ERASED_NAME, folder) < 0) {
 		erased = NULL;
 		return error_set(reterr, -ENOMEM, "no memory");
 	}
-	if (access(erased, F_OK) == 0)
-		r = put_in_place(folder, erased, reterr);
+	return access(erased, F_OK) == 0 ? put_in_place(folder, erased, reterr) : 0;
+}
+
+int session_erase(const char *folder, const struct session_erase_options *options,
+	int64_t ret_gap[2], struct error *reterr)
+{
+	struct session_erase_options clamped = *options;
+	_cleanup_(erase_finish) struct erase erase = {.options = &clamped};
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_autofree_ char *erased = NULL;
+	int r = session_erase_finish(folder, reterr);
+
+	if (asprintf(&erased, "%s/" SESSION_ERASED_NAME, folder) < 0) {
+		erased = NULL;
+		return error_set(reterr, -ENOMEM, "no memory");
+	}
 	if (r == 0)
 		r = session_reader_open_folder(&reader, folder, reterr);
 	if (r < 0)
@@ -554,7 +583,12 @@ int session_erase(const char *folder, const struct session_erase_options *option
 	if (r < 0)
 		return error_set(reterr, r, "%s: %s", folder,
 			r == -EBUSY ? "it is being recorded: end the session first" : strerror(-r));
+	r = clamp_span(&clamped, reader, reterr);
+	if (r < 0)
+		return r;
 	erase.reader = reader;
+	erase.gap_from_ns = clamped.from_ns;
+	erase.gap_to_ns = clamped.to_ns;
 	r = make_erased(reader, folder, &erase, erased, reterr);
 	if (r == 0)
 		r = put_in_place(folder, erased, reterr);

@@ -60,9 +60,19 @@ struct session_erase_options {
  * policy of the keys; not where the pointer was) is told at its end.
  *
  * @param folder   the session's; its annotations stay as they are
- * @param ret_gap  the span that is gone: at least what was asked for
- * @return 0, -EBUSY while it is recorded, or a negative errno with the reason. Then either nothing has
+ * The session never gets longer: of a span that reaches over its begin or end, the part in between is meant.
+ *
+ * @param ret_gap  the span that is gone: at least that part of what was asked for
+ * @return 0, -ERANGE when the span has nothing of the session, -EBUSY while it is recorded, or a negative errno with the reason. Then either nothing has
  *         changed, or the span is not read any more and another call ends the work
  */
 int session_erase(const char *folder, const struct session_erase_options *options,
 	int64_t ret_gap[2], struct error *reterr);
+
+/**
+ * End the work of an erasing that was interrupted after its new file was complete: remove the old files.
+ * session_erase() begins with it.
+ *
+ * @return 0, also when none was interrupted, or a negative errno with the reason
+ */
+int session_erase_finish(const char *folder, struct error *reterr);

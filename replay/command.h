@@ -65,15 +65,21 @@ const char *command_take_value(int *argc, char **argv, const char *name);
 bool command_has_leftovers(int argc, char **argv, int most_arguments);
 
 /**
- * Parse moments of a session, from its begin: "90", "1:30" or "1:02:03.5". What is NULL stays as it was.
+ * Parse one moment of a session, counted from its begin: "90", "1:30" or "1:02:03.5". One behind the end
+ * is refused with the length of the session; only the next whole second after the end stands for the end.
  *
- * @return 0, or EXIT_USAGE after saying why
+ * @return 0, or EXIT_USAGE or, of a session without messages, EXIT_COULD_NOT after a message
+ */
+int command_parse_moment(const char *text, const struct session_reader *reader, int64_t *ret);
+
+/**
+ * Parse a span of a session, of two such moments. Each may be NULL, and its result stays as it was then.
+ * Spans that lie behind the end, are empty or end before they begin are refused.
+ *
+ * @return as command_parse_moment()
  */
 int command_parse_span(const struct session_reader *reader, const char *from, const char *to,
 	int64_t *ret_from_ns, int64_t *ret_to_ns);
-
-/** Parse one such moment. @return 0, or EXIT_USAGE after saying why */
-int command_parse_moment(const char *text, int64_t begin_ns, int64_t *ret);
 
 /** How far a long command has come, for a terminal. */
 struct command_progress {

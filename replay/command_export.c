@@ -287,17 +287,17 @@ static void moments_finish(struct moments *moments)
 }
 
 /* "1:30,2:00" @return 0, or an exit status after saying why */
-static int parse_moments(struct moments *ret, const char *text, int64_t begin_ns)
+static int parse_moments(struct moments *ret, const char *text, const struct session_reader *reader)
 {
 	_autofree_ char *copy = strdup(text);
+	int r = 0;
 
 	ret->at_ns = calloc(strlen(text) + 1, sizeof(*ret->at_ns));
 	if (!copy || !ret->at_ns)
 		return EXIT_COULD_NOT;
-	for (char *at = copy, *one; (one = strsep(&at, ","));)
-		if (command_parse_moment(one, begin_ns, &ret->at_ns[ret->count++]) != 0)
-			return EXIT_USAGE;
-	return 0;
+	for (char *at = copy, *one; r == 0 && (one = strsep(&at, ","));)
+		r = command_parse_moment(one, reader, &ret->at_ns[ret->count++]);
+	return r;
 }
 
 static int spread_moments(
@@ -341,7 +341,7 @@ static int export_png(struct asked *asked, const struct session *session)
 	int r;
 
 	session_span(session, &begin_ns, &end_ns);
-	r = asked->at ? parse_moments(&moments, asked->at, begin_ns)
+	r = asked->at ? parse_moments(&moments, asked->at, session->reader)
 		      : spread_moments(&moments, asked, begin_ns, end_ns);
 	if (r != 0)
 		return r;

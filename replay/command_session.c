@@ -15,6 +15,7 @@
 #include "replay/transcript.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,20 +36,24 @@ static int open_reader(struct session_reader **ret, const char *path)
 	return r;
 }
 
-int command_parse_moment(const char *text, int64_t begin_ns, int64_t *ret)
+/* Longer than any session, and far from what int64_t holds in nanoseconds. */
+#define MOMENT_LIMIT_S 1e9
+
+/* "90", "1:30" or "1:02:03.5" @return 0, or EXIT_USAGE after a message */
+static int parse_seconds(const char *text, double *ret)
 {
 	double seconds = 0;
 	const char *at = text;
 
-	for (int part = 0;; part++) {
+	for (int part = 0; part < 3; part++) {
 		char *end;
 		double number = strtod(at, &end);
 
-		if (end == at || !(number >= 0) || number > 1e9 || part > 2)
-			break;
 		seconds = seconds * 60 + number;
+		if (end == at || !(number >= 0) || !(seconds <= MOMENT_LIMIT_S))
+			break;
 		if (*end == '\0') {
-			*ret = begin_ns + (int64_t)(seconds * 1e9);
+			*ret = seconds;
 			return 0;
 		}
 		if (*end != ':')
@@ -60,6 +65,37 @@ int command_parse_moment(const char *text, int64_t begin_ns, int64_t *ret)
 	return EXIT_USAGE;
 }
 
+static int refuse_moment(const char *text, int64_t length_ns)
+{
+	log_error("'%s' is behind the end: the session is %.3f s long", text_quote(text).text,
+		(double)length_ns / NS_PER_S);
+	return EXIT_USAGE;
+}
+
+int command_parse_moment(const char *text, const struct session_reader *reader, int64_t *ret)
+{
+	int64_t begin_ns, end_ns, length_ns, after_ns;
+	double seconds;
+	int r = parse_seconds(text, &seconds);
+
+	if (r != 0)
+		return r;
+	if (!session_reader_span(reader, &begin_ns, &end_ns)) {
+		log_error("the session is empty");
+		return EXIT_COULD_NOT;
+	}
+	after_ns = llround(seconds * NS_PER_S);
+	length_ns = end_ns - begin_ns;
+	if (after_ns > length_ns) {
+		/* lengths are shown in whole seconds, and people type them */
+		if (after_ns - length_ns >= NS_PER_S || after_ns % NS_PER_S != 0)
+			return refuse_moment(text, length_ns);
+		after_ns = length_ns;
+	}
+	*ret = begin_ns + after_ns;
+	return 0;
+}
+
 int command_parse_span(const struct session_reader *reader, const char *from, const char *to,
 	int64_t *ret_from_ns, int64_t *ret_to_ns)
 {
@@ -68,15 +104,21 @@ int command_parse_span(const struct session_reader *reader, const char *from, co
 
 	session_reader_span(reader, &begin_ns, &end_ns);
 	if (from)
-		r = command_parse_moment(from, begin_ns, ret_from_ns);
+		r = command_parse_moment(from, reader, ret_from_ns);
 	if (r == 0 && to)
-		r = command_parse_moment(to, begin_ns, ret_to_ns);
-	if (r == 0 && from && to && *ret_to_ns <= *ret_from_ns) {
-		log_error("--to %s is not after --from %s", text_quote(to).text,
-			text_quote(from).text);
-		r = EXIT_USAGE;
+		r = command_parse_moment(to, reader, ret_to_ns);
+	if (r != 0)
+		return r;
+	if (from && *ret_from_ns >= end_ns)
+		return refuse_moment(from, end_ns - begin_ns);
+	if (to && *ret_to_ns <= (from ? *ret_from_ns : begin_ns)) {
+		log_error("the span ends at %s, which is not after its begin", text_quote(to).text);
+		return EXIT_USAGE;
 	}
-	return r;
+	/* spans end before `to`: the last moment is in one that goes up to the end */
+	if (to && *ret_to_ns >= end_ns)
+		*ret_to_ns = end_ns + 1;
+	return 0;
 }
 
 void command_show_progress(void *user, int64_t at_ns)
@@ -250,8 +292,12 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 	(void)options;
 	if (command_has_leftovers(argc, argv, 1))
 		return EXIT_USAGE;
-	if (argc != 2 || !out || (!from && !to))
-		return command_usage("cut FILE|FOLDER --from T --to T -o OUT");
+	if (argc != 2 || !out)
+		return command_usage("cut FILE|FOLDER [--from T] [--to T] -o OUT");
+	if (!from && !to) {
+		log_error("cut needs --from, --to or both; a whole copy is made by uxrec recover");
+		return EXIT_USAGE;
+	}
 	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0)
 		return EXIT_COULD_NOT;
 	r = command_parse_span(session->reader, from, to, &part.from_ns, &part.to_ns);
@@ -325,6 +371,11 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	if (name_check("--who", who, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_USAGE;
+	}
+	/* the session may be shorter than it was when the span was typed first */
+	if (session_erase_finish(argv[1], &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
 	}
 	if (open_reader(&reader, argv[1]) < 0)
 		return EXIT_COULD_NOT;

@@ -120,6 +120,17 @@ test('a bleep said by a reviewer is heard by nobody from the next read on, and a
   bob.end();
 });
 
+test('a bleep that reaches over the end of the session is refused with the length of the session', async () => {
+  const socket = await connect('library', 'Ana');
+  for (const [from, to] of [[100_000, 110_000], [1000, 110_000], [-5000, 1000]]) {
+    const [field, answer] = await putAct(socket, randomBytes(16).toString('hex'), 1, 'coder:Ana', bleep(from, to));
+    assert.equal(field, FAILURE);
+    assert.match(answer.toString('latin1'), /the session, which is \d\.\d{3} s long/);
+  }
+  assert.equal(await recorder.uxrec('bleep', join(recorder.library, session)), '');
+  socket.end();
+});
+
 test('the moderator bleeps by a command, and the open library knows', async () => {
   const socket = await connect('library', 'Ana');
   assert.ok(soundsIn(await readAll(socket), 2000, 3000) >= 40);

@@ -100,6 +100,8 @@ test('a session becomes films, with its tasks as chapters and captions', async (
   const out = (name) => join(recorder.folder, name);
   const exported = (name, ...more) => recorder.uxrec('export', session, '-o', out(name), ...more);
   const refused = (name, ...more) => assert.rejects(exported(name, ...more));
+  /* what has the name, whole or not */
+  const left = (name) => readdirSync(recorder.folder).filter((found) => found.startsWith(name));
 
   await t.test('mkv, mp4 and webm have both, at their times', async () => {
     for (const [to, codec] of [['mkv', 'h264'], ['mp4', 'h264'], ['webm', 'vp9']]) {
@@ -220,8 +222,37 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     );
   });
 
-  /* what has the name, whole or not */
-  const left = (name) => readdirSync(recorder.folder).filter((found) => found.startsWith(name));
+  await t.test('a span behind the end, before the begin or without length is refused everywhere', async () => {
+    const info = async () => JSON.parse(await recorder.uxrec('info', session, '--json'));
+    const { duration_s: length } = await info();
+    const bad = [['100', '110'], ['1', '110'], ['-1', '2'], ['3', '2'], ['2', '2'], ['nan', '2'], ['1', 'inf'], ['1', '1e300'], ['1e9:1e9:1e9', '2'], [String(length), String(length + 0.5)]];
+    const commands = [
+      (from, to) => ['erase', session, '--from', from, '--to', to, '--who', 'Ana'],
+      (from, to) => ['bleep', session, '--from', from, '--to', to],
+      (from, to) => ['cut', session, '--from', from, '--to', to, '-o', out('span')],
+      (from, to) => ['dump', session, '--from', from, '--to', to],
+      (from, to) => ['export', session, '--to', 'mkv', '--from', from, '--until', to, '-o', out('span')],
+      (from, to) => ['export', session, '--to', 'wav', '--from', from, '--until', to, '-o', out('span')],
+      (from, to) => ['export', session, '--to', 'png', '--every', '1', '--from', from, '--until', to, '-o', out('span')],
+    ];
+    for (const command of commands)
+      for (const [from, to] of bad)
+        await assert.rejects(
+          recorder.uxrec(...command(from, to)),
+          ({ code, stderr }) => code === 2 && (from === '100' || to === '110' ? stderr.includes(`the session is ${length.toFixed(3)} s long`) : stderr !== ''),
+          command(from, to).join(' '),
+        );
+    for (const at of ['100', '-1', 'nan', '1,100', String(Math.ceil(length) + 1)])
+      await assert.rejects(exported('span', '--to', 'png', '--at', at), ({ code }) => code === 2, at);
+    await assert.rejects(recorder.uxrec('cut', session, '-o', out('span')), ({ code, stderr }) => code === 2 && /--from, --to or both/.test(stderr));
+    assert.deepEqual(left('span'), []);
+    assert.equal((await info()).duration_s, length);
+    assert.equal(await recorder.uxrec('bleep', session), '');
+    /* lengths are shown in whole seconds: the next one is the end */
+    await exported('rounded.png', '--to', 'png', '--at', String(Math.ceil(length)));
+    await recorder.uxrec('cut', session, '--from', '1', '--to', String(Math.ceil(length)), '-o', out('rounded.mcap'));
+  });
+
   const uxrec = (...args) => spawn(join(build, 'uxrec'), ['export', session, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = async (child) => {
     let stderr = '';

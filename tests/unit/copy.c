@@ -83,6 +83,32 @@ static void expect_after_erasing(const char *name, const struct shown *shown, si
 	expect(gap[0] == gap_from_ns && gap[1] == gap_to_ns);
 }
 
+/* A gap that stands for nothing would make the session longer. */
+static void a_span_outside_is_refused(void)
+{
+	static const struct shown shown[] = {{MARK, 670000, 0}, {VIDEO, 670000, 670020}};
+	_autofree_ char *folder = make_session("outside", shown, ARRAY_SIZE(shown));
+	const int64_t bad[][2] = {{AT(676000), AT(677000)}, {AT(1000), AT(670000)},
+		{AT(670000), AT(670000)}, {AT(670001), AT(669999)}, {INT64_MAX - 1, INT64_MAX},
+		{INT64_MIN, INT64_MIN + 1}};
+	struct session_erase_options erase = span;
+	int64_t gap[2], begin_ns, end_ns;
+
+	for (size_t i = 0; i <= ARRAY_SIZE(bad); i++) {
+		_destroy_(session_reader) struct session_reader *reader = NULL;
+		bool over = i == ARRAY_SIZE(bad);
+		struct error error;
+
+		erase.from_ns = over ? INT64_MIN : bad[i][0];
+		erase.to_ns = over ? INT64_MAX : bad[i][1];
+		expect(session_erase(folder, &erase, gap, &error) == (over ? 0 : -ERANGE));
+		check(session_reader_open_folder(&reader, folder, NULL) == 0);
+		check(session_reader_span(reader, &begin_ns, &end_ns));
+		expect(begin_ns >= AT(670000) && end_ns <= AT(670000));
+	}
+	expect(gap[0] == AT(670000) && gap[1] == AT(670000) + 1);
+}
+
 /* At a low rate a picture that begins before the span shows what was drawn in it. */
 static void a_late_picture_goes_with_the_span(void)
 {
@@ -260,6 +286,8 @@ static void a_part_has_no_event_of_later(void)
 }
 
 static const struct test tests[] = {
+	{"a span outside of the session is not erased, and no session gets longer",
+		a_span_outside_is_refused},
 	{"a picture that was copied in an erased span is gone, wherever it begins",
 		a_late_picture_goes_with_the_span},
 	{"the mark of a keyframe is gone with its picture", a_late_keyframe_takes_its_mark_along},
