@@ -67,7 +67,7 @@ endif
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
-LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput libavcodec libavutil libpipewire-0.3 libpulse \
+LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput xcb-xkb libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp wayland-client
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd
@@ -190,7 +190,7 @@ $(B)/uxrec: $(B)/replay/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 
 $(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
-	$(link) $(call pkg,libevdev libudev xcb xcb-xinput libsystemd libseccomp $(LIBS_protocol))
+	$(link) $(call pkg,libevdev libudev xcb xcb-xinput xcb-xkb xkbcommon xkbcommon-x11 libsystemd libseccomp $(LIBS_protocol))
 
 $(B)/uxrec-doctor $(B)/uxrec-bench: $(B)/uxrec-%: $(B)/capture/%_main.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)

@@ -37,6 +37,9 @@
 #define TURN_EVENTS 512
 #define TURN_NS     (50 * NS_PER_US)
 
+/* A modifier that changes while it is looked at again and again is no hand's work. */
+#define SETTLE_TRIES 4
+
 struct evdev_reader {
 	struct conversation *conversation;
 	struct input_out *out;
@@ -92,6 +95,8 @@ static void evdev_device_destroy(struct evdev_device *device)
 	libevdev_free(device->evdev);
 	if (device->fd >= 0)
 		close(device->fd);
+	if (device->state_fd >= 0)
+		close(device->state_fd);
 	free(device);
 }
 DEFINE_DESTROY(evdev_device);
@@ -133,6 +138,24 @@ static int open_node(const char *node)
 	return steal_fd(&fd);
 }
 
+/*
+ * Another descriptor of a device, to ask for its state alone: the kernel takes the keys of a state that it gives out
+ * of that descriptor's queue. @return -1 when there is none
+ */
+static int open_state(const char *node)
+{
+	static const uint8_t no_type[EV_CNT / 8];
+	const struct input_mask nothing = {.type = EV_SYN,
+		.codes_size = sizeof(no_type),
+		.codes_ptr = (uint64_t)(uintptr_t)no_type};
+	int fd = open_node(node);
+
+	/* an older kernel fills its queue, which is never read */
+	if (fd >= 0)
+		ioctl(fd, EVIOCSMASK, &nothing);
+	return fd < 0 ? -1 : fd;
+}
+
 static void add_device(struct evdev_reader *reader, const char *node)
 {
 	_destroy_(evdev_device) struct evdev_device *device = NULL;
@@ -150,6 +173,7 @@ static void add_device(struct evdev_reader *reader, const char *node)
 	if (!device)
 		return;
 	snprintf(device->node, sizeof(device->node), "%s", node);
+	device->state_fd = -1;
 	device->fd = open_node(node);
 	if (device->fd < 0) {
 		reader->refused += device->fd == -EACCES || device->fd == -EPERM;
@@ -164,6 +188,8 @@ static void add_device(struct evdev_reader *reader, const char *node)
 		return;
 	}
 	reader->next_number++;
+	if (device->has_keys && reader->redactor->shortcuts)
+		device->state_fd = open_state(node);
 	evdev_find_at_start(device, reader->conversation, device->last_ns);
 	reader->devices[reader->count++] = steal_ptr(device);
 }
@@ -233,6 +259,8 @@ static int resynchronise(struct evdev_reader *reader, struct evdev_device *devic
 	int64_t from_ns = device->last_ns, found_ns = clock_now_ns(), compared_ns;
 	int r;
 
+	/* which modifiers were held between is not known, for keys of other devices either */
+	redactor_doubt(reader->redactor);
 	r = evdev_find_after_overflow(device, reader->conversation, found_ns, &compared_ns);
 	device->last_ns = found_ns;
 	reader->most = TURN_EVENTS; /* it is looked at again at once */
@@ -270,14 +298,55 @@ static int drain(struct evdev_reader *reader, struct evdev_device *device)
 	return 0;
 }
 
+/* ---- shortcuts ---- */
+
+static bool kernel_agrees(const struct evdev_reader *reader)
+{
+	const struct modifiers *modifiers = &reader->redactor->modifiers;
+
+	for (size_t i = 0; i < modifiers->count; i++) {
+		const struct modifier_key *held = &modifiers->keys[i];
+		bool is_down = held->modifier == MODIFIER_LEVEL;
+
+		for (size_t d = 0; d < reader->count && !is_down; d++)
+			is_down = reader->devices[d]->batch.device == held->device &&
+				evdev_has_down(reader->devices[d], held->code);
+		if (!is_down)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Compare the modifiers that were summed up from events with the kernel's: while somebody has grabbed a device its
+ * releases come to nobody else. The kernel may be ahead of what was read, so that the rest is read, and the
+ * comparison holds when no modifier was in it.
+ */
+static void settle(struct evdev_reader *reader)
+{
+	bool agrees = false;
+
+	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+		uint32_t changes = reader->redactor->modifiers.changes;
+
+		agrees = kernel_agrees(reader);
+		for (size_t i = reader->count; i > 0; i--)
+			if (drain(reader, reader->devices[i - 1]) < 0)
+				remove_device(reader, i - 1);
+		if (reader->redactor->modifiers.changes == changes)
+			break;
+		agrees = false;
+	}
+	redactor_settle(reader->redactor, agrees);
+}
+
 static int64_t earlier(int64_t a_ns, int64_t b_ns)
 {
 	return a_ns < b_ns ? a_ns : b_ns;
 }
 
-static int64_t flush_due(struct evdev_reader *reader)
+static int64_t flush_due(struct evdev_reader *reader, int64_t now_ns)
 {
-	int64_t now_ns = clock_now_ns();
 	int64_t deadline_ns = redactor_flush_due(reader->redactor, now_ns);
 
 	for (size_t i = 0; i < reader->count; i++) {
@@ -346,9 +415,13 @@ static int step(struct evdev_reader *reader)
 {
 	struct pollfd fds[DEVICES_LIMIT + 3];
 	size_t count = reader->count;
-	int64_t deadline_ns = flush_due(reader);
-	int r;
+	int64_t now_ns = clock_now_ns(), deadline_ns;
+	/* nothing is due before the recorder was heard at that time */
+	int r = conversation_take(reader->conversation);
 
+	if (r != 0)
+		return r;
+	deadline_ns = flush_due(reader, now_ns);
 	if (reader->looked_ns)
 		sleep_until(reader->looked_ns + reader->pace_ns);
 	for (size_t i = 0; i < count; i++)
@@ -381,6 +454,8 @@ static int step(struct evdev_reader *reader)
 		if (drain(reader, reader->devices[i - 1]) < 0)
 			remove_device(reader, i - 1);
 	}
+	if (redactor_is_unsettled(reader->redactor))
+		settle(reader);
 	keep_pace(reader);
 	if (fds[count + 1].revents)
 		take_hotplug(reader);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <libevdev/libevdev.h>
+#include <sys/ioctl.h>
 
 void evdev_take_key(struct evdev_device *device, struct conversation *conversation, int64_t time_ns,
 	uint16_t code, Uxrec__KeyAction action)
@@ -18,6 +19,15 @@ void evdev_take_key(struct evdev_device *device, struct conversation *conversati
 
 	device->last_key_ns = time_ns;
 	redactor_key(&conversation->redactor, &key);
+}
+
+bool evdev_has_down(const struct evdev_device *device, uint16_t code)
+{
+	uint8_t keys[KEY_CNT / 8] = {0};
+
+	return device->state_fd >= 0 && code < KEY_CNT &&
+		ioctl(device->state_fd, EVIOCGKEY(sizeof(keys)), keys) >= 0 &&
+		keys[code / 8] >> (code % 8) & 1;
 }
 
 /* ---- a report that the device has not made ---- */

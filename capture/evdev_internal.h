@@ -34,6 +34,7 @@ struct evdev_device {
 	bool is_virtual;
 	bool has_keys;
 	int fd;
+	int state_fd; /* of the same device, never read: for evdev_has_down(); -1: there is none */
 	struct libevdev *evdev;
 	struct input_batch batch;
 	struct evdev_overflow overflow;
@@ -63,6 +64,9 @@ const char *evdev_lost_for_good(const struct libevdev *evdev);
 /** Take a key, or that it was found so. */
 void evdev_take_key(struct evdev_device *device, struct conversation *conversation, int64_t time_ns,
 	uint16_t code, Uxrec__KeyAction action);
+
+/** Ask the kernel whether a key is down now. @return false also when it does not answer */
+bool evdev_has_down(const struct evdev_device *device, uint16_t code);
 
 /*
  * Say the state that a device is found in, as a report that it has not made (CONTROL_FOUND) and keys as

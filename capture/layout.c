@@ -1,16 +1,13 @@
 #include "capture/layout.h"
 
+#include "capture/keymap.h"
 #include "capture/x11.h"
 #include "protocol/input.pb-c.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <xkbcommon/xkbcommon-x11.h>
-#include <xkbcommon/xkbcommon.h>
-
-/* an XKB keycode is the kernel's code plus this (xkeyboard-config, keycodes/evdev) */
-#define KEYCODE_OFFSET 8
 
 /* Codes of keyboards end here: X11's keycodes have a byte. */
 #define CODES_LIMIT 248
@@ -21,7 +18,8 @@ struct layout {
 	const char *origin;
 	char rules[NAME_BYTES], model[NAME_BYTES], layout[NAME_BYTES], variant[NAME_BYTES],
 		options[NAME_BYTES];
-	struct xkb_keymap *keymap; /* NULL: labels are not known */
+	struct keymap *keymap;        /* NULL: labels are not known */
+	xcb_connection_t *connection; /* of that, or NULL */
 };
 
 static void copy(char to[static NAME_BYTES], const char *from, size_t size)
@@ -62,25 +60,20 @@ static bool take_names(struct layout *layout, xcb_connection_t *connection, xcb_
 	return *layout->layout != '\0';
 }
 
-static bool learn_from_server(struct layout *layout, struct xkb_context *xkb, const char *display)
+static bool learn_from_server(struct layout *layout, const char *display)
 {
 	struct error error;
 	xcb_screen_t *screen;
-	xcb_connection_t *connection = x11_connect(display, &screen, &error);
 	bool known;
 
-	if (!connection)
+	layout->connection = x11_connect(display, &screen, &error);
+	if (!layout->connection)
 		return false;
-	known = take_names(layout, connection, screen->root);
-	if (xkb_x11_setup_xkb_extension(connection, XKB_X11_MIN_MAJOR_XKB_VERSION,
-		    XKB_X11_MIN_MINOR_XKB_VERSION, XKB_X11_SETUP_XKB_EXTENSION_NO_FLAGS, NULL, NULL,
-		    NULL, NULL))
-		layout->keymap = xkb_x11_keymap_new_from_device(xkb, connection,
-			xkb_x11_get_core_keyboard_device_id(connection),
-			XKB_KEYMAP_COMPILE_NO_FLAGS);
-	xcb_disconnect(connection);
+	known = take_names(layout, layout->connection, screen->root);
+	if (keymap_create_server(&layout->keymap, layout->connection) == 0)
+		known = true;
 	layout->origin = "the X server";
-	return known || layout->keymap;
+	return known;
 }
 
 /* ---- of names ---- */
@@ -123,37 +116,23 @@ static bool learn_from_file(struct layout *layout, const char *path)
 	return *layout->layout != '\0';
 }
 
-static void compile(struct layout *layout, struct xkb_context *xkb)
+static void compile(struct layout *layout)
 {
-	const struct xkb_rule_names names = {
+	const struct keymap_names names = {
 		layout->rules, layout->model, layout->layout, layout->variant, layout->options};
 
-	layout->keymap = xkb_keymap_new_from_names(xkb, &names, XKB_KEYMAP_COMPILE_NO_FLAGS);
+	keymap_create_names(&layout->keymap, &names);
 }
 
 /* ---- labels ---- */
 
-/* @return true when the key makes something */
-static bool label_of(struct xkb_keymap *keymap, uint32_t code, char text[static 32])
-{
-	const xkb_keysym_t *symbols;
-	int count = xkb_keymap_key_get_syms_by_level(keymap, code + KEYCODE_OFFSET, 0, 0, &symbols);
-
-	if (count < 1 || symbols[0] == XKB_KEY_NoSymbol)
-		return false;
-	/* what is to be seen as itself; a space and a control character are not */
-	if (xkb_keysym_to_utf32(symbols[0]) > 0x20 && xkb_keysym_to_utf32(symbols[0]) != 0x7f)
-		return xkb_keysym_to_utf8(symbols[0], text, 32) > 0;
-	return xkb_keysym_get_name(symbols[0], text, 32) > 0;
-}
-
-static size_t make_labels(struct xkb_keymap *keymap, Uxrec__KeyboardLayout__Label *labels,
+static size_t make_labels(const struct keymap *keymap, Uxrec__KeyboardLayout__Label *labels,
 	char texts[][32], Uxrec__KeyboardLayout__Label **pointers)
 {
 	size_t count = 0;
 
 	for (uint32_t code = 1; keymap && code < CODES_LIMIT; code++) {
-		if (!label_of(keymap, code, texts[count]))
+		if (!keymap_label(keymap, code, texts[count]))
 			continue;
 		uxrec__keyboard_layout__label__init(&labels[count]);
 		labels[count].code = code;
@@ -192,22 +171,18 @@ static int push(const struct source_context *context, struct layout *layout, boo
 int layout_record(
 	const struct source_context *context, const char *display, bool labels, int64_t from_ns)
 {
-	struct xkb_context *xkb = xkb_context_new(XKB_CONTEXT_NO_ENVIRONMENT_NAMES);
 	struct layout layout = {0};
 	bool known;
 	int r;
 
-	if (!xkb)
-		return -ENOMEM;
-	/* what it has to say of a layout that does not compile is nothing to our log */
-	xkb_context_set_log_level(xkb, XKB_LOG_LEVEL_CRITICAL);
-	known = (display || getenv("DISPLAY")) && learn_from_server(&layout, xkb, display);
+	known = (display || getenv("DISPLAY")) && learn_from_server(&layout, display);
 	known = known || learn_from_environment(&layout) ||
 		learn_from_file(&layout, "/etc/default/keyboard");
 	if (known && labels && !layout.keymap)
-		compile(&layout, xkb);
+		compile(&layout);
 	r = known ? push(context, &layout, labels, from_ns) : -ENOENT;
-	xkb_keymap_unref(layout.keymap);
-	xkb_context_unref(xkb);
+	keymap_destroy(layout.keymap);
+	if (layout.connection)
+		xcb_disconnect(layout.connection);
 	return r;
 }

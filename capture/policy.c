@@ -220,7 +220,8 @@ unsigned modifier_of_code(uint16_t code)
 	case KEY_RIGHTSHIFT: return MODIFIER(SHIFT);
 	case KEY_LEFTCTRL:
 	case KEY_RIGHTCTRL: return MODIFIER(CTRL);
-	case KEY_LEFTALT: return MODIFIER(ALT); /* the right one makes letters */
+	case KEY_LEFTALT: return MODIFIER(ALT);
+	case KEY_RIGHTALT: return MODIFIER_LEVEL; /* AltGr */
 	case KEY_LEFTMETA:
 	case KEY_RIGHTMETA: return MODIFIER(SUPER);
 	default: return 0;
@@ -229,6 +230,10 @@ unsigned modifier_of_code(uint16_t code)
 
 unsigned modifier_of_keysym(uint32_t keysym)
 {
+	/* ISO_Level2_Latch to ISO_Level5_Lock, but for the groups between; Mode_switch */
+	if ((keysym >= 0xfe02 && keysym <= 0xfe05) || (keysym >= 0xfe11 && keysym <= 0xfe13) ||
+		keysym == 0xff7e)
+		return MODIFIER_LEVEL;
 	switch (keysym) {
 	case 0xffe1:
 	case 0xffe2: return MODIFIER(SHIFT);

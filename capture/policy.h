@@ -44,7 +44,11 @@ struct told policy_tell(uint16_t type, uint16_t code);
 /** @return true for the controls that are pressed and released, and counted among keys */
 bool control_is_button(Uxrec__Control control);
 
-/** The modifier that a key is (Uxrec__ShortcutBatch__Modifier), 0 for all others. */
+/** A key that chooses other letters: AltGr, level 3 and level 5, mode switch. Beside the bits of
+ *  Uxrec__ShortcutBatch__Modifier, and never recorded: with it held nothing is a shortcut. */
+#define MODIFIER_LEVEL 0x80u
+
+/** The modifier that a key is (Uxrec__ShortcutBatch__Modifier or MODIFIER_LEVEL), 0 for all others. */
 unsigned modifier_of_code(uint16_t code);
 unsigned modifier_of_keysym(uint32_t keysym);
 

@@ -226,7 +226,7 @@ static void say_run(struct redactor *redactor, size_t count)
 		const struct redactor_key *key = key_at(redactor, i);
 
 		add(&all, redactor, key, exact ? key->time_ns : time_ns);
-		if (key->modifiers)
+		if (key->modifiers && key->confirmed)
 			add(&shortcuts, redactor, key, time_ns);
 	}
 	switch (redactor->now) {
@@ -297,59 +297,77 @@ int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns)
 
 /* ---- taking ---- */
 
-static bool follow_modifiers(struct redactor *redactor, const struct key_seen *key)
+/* Waiting shortcuts become plain keys: all after a time, or those that no settling has confirmed. */
+static void strip_shortcuts(struct redactor *redactor, int64_t after_ns, bool confirmed_too)
 {
-	if (!key->modifier)
-		return false;
-	for (unsigned i = 0; i < ARRAY_SIZE(redactor->modifiers_down); i++) {
-		uint8_t *down = &redactor->modifiers_down[i];
+	for (size_t i = 0; i < redactor->count; i++) {
+		struct redactor_key *key = key_at(redactor, i);
 
-		if (key->modifier != 1u << i)
+		if (!key->modifiers || key->time_ns <= after_ns ||
+			(key->confirmed && !confirmed_too))
 			continue;
-		switch (key->action) {
-		case UXREC__KEY_ACTION__KEY_ACTION_PRESS:
-		case UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN:
-			*down = (uint8_t)(*down + (*down < UINT8_MAX));
-			break;
-		case UXREC__KEY_ACTION__KEY_ACTION_RELEASE:
-		case UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP:
-			*down = (uint8_t)(*down - (*down > 0));
-			break;
-		default: break;
-		}
+		key->modifiers = 0;
+		key->code = 0;
 	}
-	return true;
+}
+
+/* Devices are read one after the other: a key may come before the release that was earlier than it. */
+static void follow_modifiers(struct redactor *redactor, const struct key_seen *key, bool recorded)
+{
+	if (!redactor->shortcuts || !key->modifier)
+		return;
+	if (!modifiers_follow(&redactor->modifiers, key, recorded))
+		redactor_doubt(redactor);
+	else if (key->action != UXREC__KEY_ACTION__KEY_ACTION_REPEAT)
+		strip_shortcuts(redactor, key->time_ns, true);
+}
+
+void redactor_doubt(struct redactor *redactor)
+{
+	modifiers_forget(&redactor->modifiers);
+	strip_shortcuts(redactor, INT64_MIN, false);
+	redactor->unsettled = false;
+}
+
+void redactor_settle(struct redactor *redactor, bool holds)
+{
+	if (!holds) {
+		redactor_doubt(redactor);
+		return;
+	}
+	for (size_t i = 0; redactor->unsettled && i < redactor->count; i++)
+		key_at(redactor, i)->confirmed = true;
+	redactor->unsettled = false;
 }
 
 void redactor_release_modifiers(struct redactor *redactor)
 {
-	memset(redactor->modifiers_down, 0, sizeof(redactor->modifiers_down));
+	redactor_doubt(redactor);
+	modifiers_reset(&redactor->modifiers);
 }
 
-/* the modifiers of a shortcut, 0 when the key is none */
-static uint8_t shortcut_modifiers(const struct redactor *redactor, const struct key_seen *key)
+/* Where it goes in the order of time: devices are read one after the other. */
+static void insert(struct redactor *redactor, const struct redactor_key *key)
 {
-	unsigned modifiers = 0;
+	size_t at;
 
-	if (!redactor->shortcuts || key->action != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
-		return 0;
-	for (unsigned i = 0; i < ARRAY_SIZE(redactor->modifiers_down); i++)
-		modifiers |= redactor->modifiers_down[i] ? 1u << i : 0;
-	if (!(modifiers & ~(unsigned)UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT))
-		return 0;
-	return (uint8_t)modifiers;
+	for (at = redactor->count++; at > 0 && key_at(redactor, at - 1)->time_ns > key->time_ns;
+		at--)
+		*key_at(redactor, at) = *key_at(redactor, at - 1);
+	*key_at(redactor, at) = *key;
 }
 
 void redactor_key(struct redactor *redactor, const struct key_seen *key)
 {
-	bool is_modifier = follow_modifiers(redactor, key);
+	bool is_ruled = redactor->now != KEY_POLICY_NONE && key->time_ns >= redactor->since_ns;
+	bool fits = redactor->count < REDACTOR_KEYS_LIMIT;
 	struct redactor_key left = {
 		.time_ns = key->time_ns,
 		.device = key->device,
 	};
-	size_t at;
 
-	if (redactor->now == KEY_POLICY_NONE || key->time_ns < redactor->since_ns)
+	follow_modifiers(redactor, key, is_ruled && fits);
+	if (!is_ruled)
 		return;
 	if (redactor->now == KEY_POLICY_COUNTS) {
 		if (key->action != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
@@ -357,21 +375,18 @@ void redactor_key(struct redactor *redactor, const struct key_seen *key)
 	} else {
 		left.key_class = (uint8_t)key->key_class;
 		left.action = (uint8_t)key->action;
-		if (redactor->now == KEY_POLICY_CLASSES && !is_modifier)
-			left.modifiers = shortcut_modifiers(redactor, key);
+		if (redactor->now == KEY_POLICY_CLASSES && redactor->shortcuts)
+			left.modifiers = modifiers_of_shortcut(&redactor->modifiers, key);
 		if (redactor->now == KEY_POLICY_FULL || left.modifiers)
 			left.code = key->code;
 	}
-	if (redactor->count == REDACTOR_KEYS_LIMIT) {
+	if (!fits) {
 		if (redactor->dropped++ == 0)
 			redactor->dropped_ns = key->time_ns;
 		return;
 	}
-	/* in the order of time: devices are read one after the other */
-	for (at = redactor->count++; at > 0 && key_at(redactor, at - 1)->time_ns > left.time_ns;
-		at--)
-		*key_at(redactor, at) = *key_at(redactor, at - 1);
-	*key_at(redactor, at) = left;
+	redactor->unsettled |= left.modifiers != 0;
+	insert(redactor, &left);
 }
 
 uint32_t redactor_button(struct redactor *redactor, int64_t time_ns)
@@ -425,6 +440,8 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 	if (policy < redactor->now)
 		from_ns -= hold_ns(redactor);
 	keep_back(redactor, from_ns);
+	/* presses that the session does not have make no shortcuts */
+	redactor_doubt(redactor);
 	redactor->since_ns = now_ns;
 	redactor->said_ns = 0;
 	redactor->now = policy;

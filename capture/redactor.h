@@ -1,17 +1,20 @@
 #pragma once
 
 #include "capture/input_out.h"
-#include "capture/policy.h"
+#include "capture/modifiers.h"
 
 #include <stddef.h>
 
 /*
  * Inside uxrec-inputd: what becomes of keys. A key is reduced to what the policy allows in the moment in
- * which it is read; below "full" its code is forgotten then. What is left waits here, for two reasons:
+ * which it is read; below "full" its code is forgotten then. What is left waits here, for three reasons:
  *
  * - When passwords are watched, the word that a password field has the focus comes some milliseconds
  *   after the click or the key that moved it there. So keys wait REDACTOR_HOLD_NS; those that still wait
  *   when the word comes are forgotten.
+ * - A key that was pressed while Ctrl, Alt or Super is held waits, with its code, for the reader to compare the
+ *   modifiers with those of the server or the kernel: see redactor_settle().
+ *
  * - Below "full" a key's time is only that of the REDACTOR_CLASSES_NS or REDACTOR_COUNTS_NS in which it
  *   fell, and it is said after their end, not after the key.
  */
@@ -34,6 +37,7 @@ struct redactor_key {
 	uint8_t key_class; /* Uxrec__KeyClass */
 	uint8_t action;    /* Uxrec__KeyAction */
 	uint8_t modifiers; /* of a shortcut, else 0 */
+	bool confirmed;    /* of these: redactor_settle() */
 };
 
 /** Zero-initialised with @p out, and then redactor_start(). */
@@ -47,8 +51,9 @@ struct redactor {
 	int64_t said_ns;  /* end of the latest interval that was said */
 	uint32_t buttons; /* pressed and released so far, on any device */
 	int64_t button_ns[REDACTOR_BUTTONS_LIMIT];
-	uint8_t modifiers_down[4]; /* how many keys of each modifier */
-	uint64_t dropped;          /* keys that found no room */
+	struct modifiers modifiers;
+	bool unsettled;   /* a shortcut waits to be confirmed */
+	uint64_t dropped; /* keys that found no room */
 	int64_t dropped_ns;
 	size_t first, count;
 	struct redactor_key keys[REDACTOR_KEYS_LIMIT];
@@ -66,23 +71,28 @@ void redactor_start(struct redactor *redactor, enum key_policy allowed, bool sho
 void redactor_set(struct redactor *redactor, enum key_policy policy,
 	Uxrec__KeyPolicy__Reason reason, int64_t now_ns);
 
-/** What a source knows of a key. */
-struct key_seen {
-	int64_t time_ns; /* CLOCK_MONOTONIC */
-	uint32_t device;
-	uint16_t code;
-	Uxrec__KeyClass key_class;
-	unsigned modifier; /* that the key is, else 0 */
-	Uxrec__KeyAction action;
-};
-
 /** Take a key. */
 void redactor_key(struct redactor *redactor, const struct key_seen *key);
 
 /** A button was pressed or released. @return how many there were before */
 uint32_t redactor_button(struct redactor *redactor, int64_t time_ns);
 
-/** No key that is held is known of any more: it may be released where nobody reads. */
+/**
+ * Shortcuts were taken since the last settling: the reader compares `modifiers` with the state of the server or
+ * the kernel before redactor_flush_due(), which records no shortcut that was not confirmed.
+ */
+static inline bool redactor_is_unsettled(const struct redactor *redactor)
+{
+	return redactor->unsettled;
+}
+
+/** @param holds  every modifier that is held here is down there; else as redactor_doubt() */
+void redactor_settle(struct redactor *redactor, bool holds);
+
+/** Events may have been lost: forget the modifiers that are held, and that unconfirmed keys were shortcuts. */
+void redactor_doubt(struct redactor *redactor);
+
+/** Nothing is read any more: forget all that is held, it may be released meanwhile. */
 void redactor_release_modifiers(struct redactor *redactor);
 
 /**

@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
+#include "protocol/redaction_shortcuts.h"
 #include "protocol/schema.h"
 #include "protocol/session.pb-c.h"
 
@@ -116,6 +117,7 @@ struct redaction {
 		bool safe;
 	} judged[64]; /* channels whose schema has been walked */
 	size_t judged_count;
+	struct redaction_shortcuts shortcuts;
 	/* while a schema is walked */
 	struct view descriptors;
 	char walked[80];
@@ -182,7 +184,11 @@ static int take_event(
 
 static int take_policy(struct redaction *redaction, int64_t time_ns, const Uxrec__KeyPolicy *policy)
 {
+	int r = redaction_shortcuts_policy(&redaction->shortcuts, time_ns);
+
 	redaction->result.policies++;
+	if (r < 0)
+		return r;
 	return add_policy(redaction,
 		&(struct policy){
 			time_ns, policy->level, policy->shortcuts, policy->passwords_watched});
@@ -207,6 +213,8 @@ static int take_spans(struct redaction *redaction, const struct reader_message *
 		r = take_event(redaction, message->time_ns, (const void *)unpacked);
 	else if (message->channel->known == CHANNEL_KEY_POLICY)
 		r = take_policy(redaction, message->time_ns, (const void *)unpacked);
+	else if (message->channel->known == CHANNEL_GAPS)
+		r = redaction_shortcuts_gap(&redaction->shortcuts, (const void *)unpacked);
 	else
 		take_clock(redaction, (const void *)unpacked);
 	protobuf_c_message_free_unpacked(unpacked, NULL);
@@ -319,9 +327,21 @@ static void check_time(struct redaction *redaction, const struct reader_message 
 			message->channel->topic);
 }
 
+static void report_shortcut(struct redaction *redaction, bool holds, int64_t time_ns)
+{
+	if (!holds)
+		problem(redaction, time_ns,
+			"a shortcut, and its modifiers were not down: its code is of text");
+}
+
 static void check_classes(struct redaction *redaction, const struct reader_message *message,
 	const Uxrec__KeyClassBatch *batch, const struct policy *policy)
 {
+	int64_t time_ns = 0;
+	bool holds = redaction_shortcuts_classes(
+		&redaction->shortcuts, message->time_ns, batch, &time_ns);
+
+	report_shortcut(redaction, holds, time_ns);
 	redaction->result.keys += batch->n_key_class;
 	if (policy->level < LEVEL(CLASSES))
 		problem(redaction, message->time_ns, "classes of keys where the policy allows %s",
@@ -376,7 +396,11 @@ static void check_shortcuts(struct redaction *redaction, const struct reader_mes
 	unsigned command = UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_CTRL |
 		UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_ALT |
 		UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SUPER;
+	int64_t time_ns = 0;
+	bool holds;
 
+	holds = redaction_shortcuts_take(&redaction->shortcuts, message->time_ns, batch, &time_ns);
+	report_shortcut(redaction, holds, time_ns);
 	redaction->result.keys += batch->n_code;
 	if (policy->level != LEVEL(CLASSES) || !policy->shortcuts)
 		problem(redaction, message->time_ns, "shortcuts where the policy allows none");
@@ -500,18 +524,23 @@ int redaction_verify(struct session_reader *reader,
 {
 	struct redaction redaction = {.report = report, .user = user};
 	const struct reader_damage *damages;
+	int64_t time_ns = 0;
+	bool holds;
 	int r = each(&redaction, reader,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_KEY_POLICY |
-			UINT64_C(1) << CHANNEL_CLOCK,
+			UINT64_C(1) << CHANNEL_CLOCK | UINT64_C(1) << CHANNEL_GAPS,
 		take_spans);
 
 	if (r >= 0)
 		r = each(&redaction, reader, 0, take_message);
+	holds = redaction_shortcuts_end(&redaction.shortcuts, &time_ns);
+	report_shortcut(&redaction, holds, time_ns);
 	/* what cannot be read cannot be vouched for */
 	for (size_t i = 0; i < session_reader_damages(reader, &damages); i++)
 		problem(&redaction, 0, "not checked: %s", damages[i].text);
 	redaction.result.covered_ns = covered_ns(&redaction);
 	free(redaction.policies);
+	redaction_shortcuts_finish(&redaction.shortcuts);
 	*ret = redaction.result;
 	if (r < 0)
 		return error_set(reterr, r, "cannot be read: %s", strerror(-r));

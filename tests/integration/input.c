@@ -13,10 +13,14 @@
 
 #include <fcntl.h>
 #include <linux/input-event-codes.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <xcb/xtest.h>
 
 /* XTest counts keys from 8 on */
 #define KEYCODE_OFFSET 8
@@ -62,12 +66,18 @@ static void click(struct desktop *desktop)
 struct told {
 	size_t presses;           /* of classes */
 	size_t buttons, movement; /* of controls */
+	size_t steps, places;     /* of XTEST, on the x axis */
+	int32_t last_place, last_step;
+	struct {
+		int32_t found, control, value;
+	} found[16]; /* buttons in a state that was found */
+	size_t found_count;
 	size_t shortcuts, labels;
 	struct {
 		uint32_t code, modifiers;
 	} shortcut[16];
 	char label_of_s[32];
-	char devices[8][64];
+	char devices[160][64];
 	size_t device_count;
 };
 
@@ -90,10 +100,37 @@ static void tell_layout(struct told *told, const Uxrec__KeyboardLayout *layout)
 				layout->labels[i]->text);
 }
 
+static void tell_controls(struct told *told, const Uxrec__ControlBatch *batch)
+{
+	int32_t found = 0;
+
+	for (size_t i = 0; i < batch->n_control; i++) {
+		int control = batch->control[i], value = batch->value[i];
+
+		if (control == UXREC__CONTROL__CONTROL_FOUND)
+			found = value;
+		else if (control == UXREC__CONTROL__CONTROL_FRAME)
+			found = 0;
+		told->buttons += !found && control == UXREC__CONTROL__CONTROL_BUTTON_LEFT;
+		told->movement += control == UXREC__CONTROL__CONTROL_REL_X;
+		if (control == UXREC__CONTROL__CONTROL_REL_X) {
+			told->steps++;
+			told->last_step = value;
+		} else if (control == UXREC__CONTROL__CONTROL_ABS_X) {
+			told->places++;
+			told->last_place = value;
+		} else if (found && control != UXREC__CONTROL__CONTROL_FOUND) {
+			check(told->found_count < ARRAY_SIZE(told->found));
+			told->found[told->found_count].found = found;
+			told->found[told->found_count].control = control;
+			told->found[told->found_count++].value = value;
+		}
+	}
+}
+
 static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	const Uxrec__KeyClassBatch *classes = (const void *)unpacked;
-	const Uxrec__ControlBatch *controls = (const void *)unpacked;
 	const Uxrec__InputDevice *device = (const void *)unpacked;
 	struct told *told = user;
 
@@ -102,13 +139,7 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 		for (size_t i = 0; i < classes->n_action; i++)
 			told->presses += classes->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS;
 		break;
-	case CHANNEL_CONTROLS:
-		for (size_t i = 0; i < controls->n_control; i++) {
-			told->buttons +=
-				controls->control[i] == UXREC__CONTROL__CONTROL_BUTTON_LEFT;
-			told->movement += controls->control[i] == UXREC__CONTROL__CONTROL_REL_X;
-		}
-		break;
+	case CHANNEL_CONTROLS: tell_controls(told, (const void *)unpacked); break;
 	case CHANNEL_SHORTCUTS: tell_shortcuts(told, (const void *)unpacked); break;
 	case CHANNEL_KEYBOARD_LAYOUT: tell_layout(told, (const void *)unpacked); break;
 	case CHANNEL_INPUT_DEVICES:
@@ -243,6 +274,199 @@ static void shortcuts_are_kept_where_the_study_says_so(void)
 		}
 		expect(is_redacted(&daemon, id));
 	}
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/*
+ * Press and release Ctrl while another client holds the server in short slices, as reading begins: so the press lies
+ * now before, now after the moment that the reader asks what is down.
+ */
+struct flapping {
+	const char *display;
+	_Atomic bool stop;
+};
+
+static void *flap(void *user)
+{
+	struct flapping *flapping = user;
+	xcb_connection_t *connection = xcb_connect(flapping->display, NULL);
+	bool down = false;
+
+	for (int i = 0; !flapping->stop || down; i++) {
+		xcb_grab_server(connection);
+		if (i % 3 == 0) {
+			down = !down;
+			xcb_test_fake_input(connection, down ? XCB_KEY_PRESS : XCB_KEY_RELEASE,
+				KEY_LEFTCTRL + KEYCODE_OFFSET, XCB_CURRENT_TIME, XCB_NONE, 0, 0, 0);
+		}
+		free(xcb_get_input_focus_reply(connection, xcb_get_input_focus(connection), NULL));
+		sleep_ms(8);
+		xcb_ungrab_server(connection);
+		free(xcb_get_input_focus_reply(connection, xcb_get_input_focus(connection), NULL));
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){0, 200000}, NULL);
+	}
+	xcb_disconnect(connection);
+	return NULL;
+}
+
+static void type_secret(struct desktop *desktop)
+{
+	static const int codes[] = {KEY_S, KEY_E, KEY_C, KEY_R, KEY_E, KEY_T};
+
+	for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+		tap(desktop, codes[i]);
+	sleep_ms(150);
+}
+
+#define SHORTCUT_STUDY "study: Keys\nshortcuts: true\ntasks: [{id: one, title: Do it}]\n"
+
+static void text_is_no_shortcut_however_ctrl_was_when_reading_began(void)
+{
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct told told;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(),
+		(const char *[]){"--input", "x11", "--screen", "none", NULL});
+	record_study(&daemon, SHORTCUT_STUDY, id);
+	for (int i = 0; i < 16; i++) {
+		struct flapping flapping = {.display = desktop.display};
+		pthread_t thread;
+
+		check(daemon_command(&daemon, NULL, "pause", NULL) == 0);
+		check(pthread_create(&thread, NULL, flap, &flapping) == 0);
+		check(daemon_command(&daemon, NULL, "resume", NULL) == 0);
+		flapping.stop = true;
+		pthread_join(thread, NULL);
+		type_secret(&desktop);
+	}
+	/* what a keyboard has really held is kept still */
+	key(&desktop, KEY_LEFTCTRL, true);
+	tap(&desktop, KEY_S);
+	key(&desktop, KEY_LEFTCTRL, false);
+	sleep_ms(300);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	told = read_session(&daemon, id);
+	expect(told.shortcuts == 1 && told.shortcut[0].code == KEY_S &&
+		told.shortcut[0].modifiers == CTRL);
+	expect(is_redacted(&daemon, id));
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* Another modifier of the server: what the keymap, a lock or a latch make of a key. */
+static void map_key(struct desktop *desktop, int code, xcb_keysym_t keysym)
+{
+	xcb_keysym_t keysyms[] = {keysym, keysym};
+
+	xcb_change_keyboard_mapping(
+		desktop->connection, 1, (uint8_t)(code + KEYCODE_OFFSET), 2, keysyms);
+	free(xcb_get_input_focus_reply(
+		desktop->connection, xcb_get_input_focus(desktop->connection), NULL));
+	sleep_ms(100);
+}
+
+static void text_is_no_shortcut_whatever_the_keymap_makes_of_ctrl(void)
+{
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct told told;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(),
+		(const char *[]){"--input", "x11", "--screen", "none", NULL});
+	key(&desktop, KEY_LEFTCTRL, true);
+	record_study(&daemon, SHORTCUT_STUDY, id);
+	key(&desktop, KEY_LEFTCTRL, false);
+	type_secret(&desktop);
+	/* AltGr beside Ctrl, as virtual machines send it */
+	key(&desktop, KEY_LEFTCTRL, true);
+	key(&desktop, KEY_RIGHTALT, true);
+	map_key(&desktop, KEY_RIGHTALT, 0xfe03); /* ISO_Level3_Shift */
+	type_secret(&desktop);
+	key(&desktop, KEY_RIGHTALT, false);
+	key(&desktop, KEY_LEFTCTRL, false);
+	/* a right Ctrl that is a level 5 shift; a key that stops to be Ctrl while it is held */
+	map_key(&desktop, KEY_RIGHTCTRL, 0xfe11);
+	key(&desktop, KEY_RIGHTCTRL, true);
+	type_secret(&desktop);
+	key(&desktop, KEY_RIGHTCTRL, false);
+	key(&desktop, KEY_LEFTCTRL, true);
+	map_key(&desktop, KEY_LEFTCTRL, 0xffe5); /* Caps_Lock */
+	type_secret(&desktop);
+	key(&desktop, KEY_LEFTCTRL, false);
+	sleep_ms(300);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	told = read_session(&daemon, id);
+	expect(told.presses >= 24 && told.shortcuts == 0);
+	expect(is_redacted(&daemon, id));
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* ---- the pointer ---- */
+
+static void motion_of_xtest_is_places_or_steps_as_it_was(void)
+{
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct told told;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(),
+		(const char *[]){"--input", "x11", "--screen", "none", NULL});
+	daemon_record(&daemon, "classes", id);
+	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 1, 5, 7);
+	sleep_ms(100);
+	for (int i = 0; i < 10; i++)
+		desktop_fake(&desktop, XCB_MOTION_NOTIFY, 0, 100 + 30 * i, 50);
+	sleep_ms(100);
+	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 1, -3, -2);
+	sleep_ms(100);
+	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 0, 2000, 50); /* beyond the edge */
+	sleep_ms(300);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	told = read_session(&daemon, id);
+	expect(told.steps == 2 && told.last_step == -3);
+	expect(told.places == 11 && told.last_place >= 639);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* pressed before, and released after: found so, and no click */
+static void buttons_down_at_the_begin_and_the_end_are_found(void)
+{
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct told told;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(),
+		(const char *[]){"--input", "x11", "--screen", "none", NULL});
+	desktop_fake(&desktop, XCB_BUTTON_PRESS, 3, 0, 0);
+	daemon_record(&daemon, "classes", id);
+	desktop_fake(&desktop, XCB_BUTTON_RELEASE, 3, 0, 0);
+	click(&desktop);
+	desktop_fake(&desktop, XCB_BUTTON_PRESS, 1, 0, 0);
+	sleep_ms(300);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	told = read_session(&daemon, id);
+	check(told.found_count == 2);
+	expect(told.found[0].found == UXREC__FOUND__FOUND_AT_START && told.found[0].value == 1 &&
+		told.found[0].control == UXREC__CONTROL__CONTROL_BUTTON_RIGHT);
+	expect(told.found[1].found == UXREC__FOUND__FOUND_AT_STOP && told.found[1].value == 1 &&
+		told.found[1].control == UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	expect(told.buttons == 3);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	desktop_end(&desktop);
 }
@@ -439,6 +663,14 @@ static void info_tells_devices_and_password_fields(void)
 static const struct test tests[] = {
 	{"shortcuts are kept, with names, where the study says so and only there",
 		shortcuts_are_kept_where_the_study_says_so},
+	{"text is no shortcut, however Ctrl was when reading began",
+		text_is_no_shortcut_however_ctrl_was_when_reading_began},
+	{"text is no shortcut, whatever the keymap makes of Ctrl",
+		text_is_no_shortcut_whatever_the_keymap_makes_of_ctrl},
+	{"motion of XTEST is places or steps, as it was",
+		motion_of_xtest_is_places_or_steps_as_it_was},
+	{"buttons down at the begin and the end are found so, and are no clicks",
+		buttons_down_at_the_begin_and_the_end_are_found},
 	{"only devices that are asked for are read", only_devices_that_are_asked_for_are_read},
 	{"lists of devices that make no sense are refused",
 		lists_of_devices_that_make_no_sense_are_refused},

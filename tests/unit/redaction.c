@@ -229,6 +229,72 @@ static void what_is_not_allowed_is_found(void)
 }
 
 /* A file that declares a field for codes in a message that has none: one byte string for another. */
+static void push_actions(struct making *making, int64_t ms, const int *actions)
+{
+	Uxrec__KeyClassBatch batch = UXREC__KEY_CLASS_BATCH__INIT;
+	Uxrec__KeyClass classes[8];
+	Uxrec__KeyAction column[8];
+	uint32_t zeros[8] = {0};
+	size_t count = 0;
+
+	for (; actions[count] >= 0; count++) {
+		classes[count] = UXREC__KEY_CLASS__KEY_CLASS_MODIFIER;
+		column[count] = (Uxrec__KeyAction)actions[count];
+	}
+	batch.n_dt_us = batch.n_key_class = batch.n_action = batch.n_buttons_before = count;
+	batch.dt_us = batch.buttons_before = zeros;
+	batch.key_class = classes;
+	batch.action = column;
+	push(making, CHANNEL_KEY_CLASSES, ms, &batch.base);
+}
+
+/* of modifiers: pressed 1, released 0, found down 3; then a shortcut with Ctrl, or with Ctrl and Shift */
+static void shortcuts_need_modifiers_that_are_down(void)
+{
+	static const struct {
+		int before[5], in_the_interval[4];
+		uint32_t modifiers;
+		bool gap, good;
+	} table[] = {
+		{{1, -1}, {-1}, 2, false, true},
+		{{-1}, {1, -1}, 2, false, true},
+		{{-1}, {1, 0, -1}, 2, false, true},
+		{{1, -1}, {1, -1}, 3, false, true},
+		{{3, -1}, {-1}, 2, false, true},
+		{{-1}, {-1}, 2, false, false},
+		{{1, 0, -1}, {-1}, 2, false, false},
+		{{1, -1}, {-1}, 3, false, false},
+		/* one Ctrl, counted twice at the begin */
+		{{1, 3, 0, -1}, {-1}, 2, false, false},
+		/* its press may be missing */
+		{{-1}, {-1}, 2, true, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct making making;
+		struct said said;
+
+		begin(&making, LEVEL(CLASSES), true);
+		push_actions(&making, 4000, table[i].before);
+		if (table[i].gap) {
+			Uxrec__Gap gap = UXREC__GAP__INIT;
+			char *topics[] = {(char *)"/input"};
+
+			gap.reason = UXREC__GAP__REASON__REASON_OVERLOAD;
+			gap.from_ns = gap.to_ns = AT(5000);
+			gap.topics = topics;
+			gap.n_topics = 1;
+			push(&making, CHANNEL_GAPS, 5000, &gap.base);
+		}
+		push_actions(&making, 6000, table[i].in_the_interval);
+		push_shortcut(&making, 6000, table[i].modifiers);
+		expect(judge(&making, &said) == (table[i].good ? 0 : 1));
+		if (!table[i].good)
+			expect(strstr(said.text, "its modifiers were not down") != NULL &&
+				said.time_ns == AT(6000));
+	}
+}
+
 static void forged_schemas_are_found(void)
 {
 	static const char *const names[][2] = {
@@ -283,6 +349,8 @@ static void undeclared_fields_are_found(void)
 static const struct test tests[] = {
 	{"what the policies allow is found good", what_is_allowed_is_found_good},
 	{"what they do not allow is found, and where", what_is_not_allowed_is_found},
+	{"a shortcut whose modifiers were not down is found",
+		shortcuts_need_modifiers_that_are_down},
 	{"a schema with room for a code is found", forged_schemas_are_found},
 	{"a field that the schema does not declare is found", undeclared_fields_are_found},
 };

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/input-event-codes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* a redactor with both ends of its socket */
@@ -273,47 +274,194 @@ static void texts_of_one_pattern_are_one(void)
 	}
 }
 
-static void shortcuts_are_commands(void)
+static void key_of(struct lab *lab, uint32_t device, int64_t ms, uint16_t code, int action)
+{
+	const struct key_seen key = {.time_ns = ms * NS_PER_MS,
+		.device = device,
+		.code = code,
+		.key_class = key_class_of_code(code),
+		.modifier = modifier_of_code(code),
+		.action = (Uxrec__KeyAction)action};
+
+	redactor_key(&lab->redactor, &key);
+}
+
+/* All that was kept whole: codes plus modifiers << 16, at most @p limit. @return how many */
+static size_t take_shortcuts(struct lab *lab, uint32_t *ret, size_t limit)
+{
+	struct peer_message sent;
+	size_t count = 0;
+
+	while (peer_receive(lab->fd, &sent, 0)) {
+		Uxrec__ShortcutBatch *batch;
+
+		if (sent.header.channel != CHANNEL_SHORTCUTS)
+			continue;
+		batch = uxrec__shortcut_batch__unpack(NULL, sent.size_bytes, sent.data);
+		check(batch && batch->n_code == batch->n_modifiers);
+		expect(sent.header.time_ns % REDACTOR_CLASSES_NS == 0);
+		for (size_t i = 0; i < batch->n_code; i++) {
+			expect(batch->dt_us[i] == 0);
+			check(count < limit);
+			ret[count++] = batch->code[i] | batch->modifiers[i] << 16;
+		}
+		uxrec__shortcut_batch__free_unpacked(batch, NULL);
+	}
+	return count;
+}
+
+#define CTRL  UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_CTRL
+#define SHIFT UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT
+#define ALT   UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_ALT
+
+/* what is kept of keys that are pressed (1), released (0) or found (3 down, 4 up) one after the other */
+struct stroke {
+	uint16_t code;
+	int action;
+	uint32_t device; /* 0: 2 */
+};
+
+static size_t keep_strokes(
+	const struct stroke *strokes, size_t count, bool holds, uint32_t *ret, size_t limit)
 {
 	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
-	Uxrec__ShortcutBatch *batch;
-	struct peer_message sent;
 
-	expect_policy(lab, LEVEL(CLASSES), REASON(START), 0);
-	key_at(lab, 1000, KEY_LEFTSHIFT, 1);
-	type_at(lab, 2000, KEY_Q); /* a capital letter */
-	key_at(lab, 3000, KEY_LEFTCTRL, 1);
-	type_at(lab, 4000, KEY_S);
-	key_at(lab, 5000, KEY_LEFTCTRL, 0);
-	key_at(lab, 6000, KEY_LEFTSHIFT, 0);
-	key_at(lab, 7000, KEY_RIGHTALT, 1);
-	type_at(lab, 8000, KEY_Q); /* the sign at on a German keyboard */
-	key_at(lab, 9000, KEY_RIGHTALT, 0);
-	flush_at(lab, 106);
-	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
-	take_channel(lab, &sent, CHANNEL_SHORTCUTS);
-	expect(sent.header.time_ns == 0);
-	batch = uxrec__shortcut_batch__unpack(NULL, sent.size_bytes, sent.data);
-	check(batch && batch->n_code == 1 && batch->n_modifiers == 1);
-	expect(batch->code[0] == KEY_S && batch->dt_us[0] == 0);
-	expect(batch->modifiers[0] ==
-		(UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_CTRL |
-			UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT));
-	uxrec__shortcut_batch__free_unpacked(batch, NULL);
-	/* what was stuck in the kernel's lost events is not stuck here */
-	key_at(lab, 200000, KEY_LEFTCTRL, 1);
-	key_at(lab, 201000, KEY_LEFTCTRL, 4);
-	type_at(lab, 202000, KEY_A);
-	flush_at(lab, 400);
-	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
-	expect_silence(lab);
-	/* Super+L locks: Super is released where nobody reads */
-	key_at(lab, 500000, KEY_LEFTMETA, 1);
+	for (size_t i = 0; i < count; i++)
+		key_of(lab, strokes[i].device ? strokes[i].device : 2, (int64_t)i + 1,
+			strokes[i].code, strokes[i].action);
+	redactor_settle(&lab->redactor, holds);
+	flush_at(lab, 1000);
+	return take_shortcuts(lab, ret, limit);
+}
+
+#define DOWN(code)                                                                                 \
+	{                                                                                          \
+		KEY_##code, 1, 0                                                                   \
+	}
+#define UP(code)                                                                                   \
+	{                                                                                          \
+		KEY_##code, 0, 0                                                                   \
+	}
+#define FOUND(code)                                                                                \
+	{                                                                                          \
+		KEY_##code, 3, 0                                                                   \
+	}
+#define GONE(code)                                                                                 \
+	{                                                                                          \
+		KEY_##code, 4, 0                                                                   \
+	}
+
+static void shortcuts_are_commands(void)
+{
+	static const struct {
+		struct stroke strokes[8];
+		uint32_t kept; /* 0: nothing */
+	} table[] = {
+		{{DOWN(LEFTCTRL), DOWN(S)}, KEY_S | CTRL << 16},
+		{{DOWN(LEFTSHIFT), DOWN(LEFTCTRL), DOWN(S)}, KEY_S | (CTRL | SHIFT) << 16},
+		{{DOWN(LEFTALT), DOWN(LEFT)}, KEY_LEFT | ALT << 16},
+		{{DOWN(LEFTCTRL), DOWN(LEFTALT), DOWN(F2)}, KEY_F2 | (CTRL | ALT) << 16},
+		{{DOWN(LEFTCTRL), {KEY_S, 1, 3}}, KEY_S | CTRL << 16},
+		/* a capital letter */
+		{{DOWN(LEFTSHIFT), DOWN(Q)}, 0},
+		/* the sign at on a German keyboard; and as virtual machines send AltGr */
+		{{DOWN(RIGHTALT), DOWN(Q)}, 0},
+		{{DOWN(LEFTCTRL), DOWN(RIGHTALT), DOWN(Q)}, 0},
+		{{DOWN(LEFTCTRL), DOWN(LEFTALT), DOWN(Q)}, 0},
+		{{FOUND(RIGHTALT), DOWN(LEFTCTRL), DOWN(Q)}, 0},
+		{{DOWN(RIGHTALT), {KEY_RIGHTALT, 1, 3}, {KEY_RIGHTALT, 0, 3}, DOWN(LEFTCTRL),
+			 DOWN(Q)},
+			0},
+		/* counted twice at the begin, released once */
+		{{FOUND(LEFTCTRL), DOWN(LEFTCTRL), UP(LEFTCTRL), DOWN(S)}, 0},
+		{{DOWN(LEFTCTRL), FOUND(LEFTCTRL), UP(LEFTCTRL), DOWN(S)}, 0},
+		{{FOUND(LEFTCTRL), DOWN(S)}, 0},
+		{{FOUND(LEFTCTRL), UP(LEFTCTRL), DOWN(LEFTCTRL), DOWN(S)}, KEY_S | CTRL << 16},
+		/* a release that was lost shows by the next press */
+		{{DOWN(LEFTCTRL), DOWN(S), DOWN(LEFTCTRL)}, 0},
+		{{DOWN(LEFTCTRL), DOWN(LEFTCTRL), DOWN(S)}, 0},
+		/* over an overflow, and with the device gone */
+		{{DOWN(LEFTCTRL), GONE(LEFTCTRL), DOWN(S)}, 0},
+		/* of two keyboards: the first release ends it */
+		{{DOWN(LEFTCTRL), {KEY_LEFTCTRL, 1, 3}, UP(LEFTCTRL), DOWN(S)}, 0},
+		{{DOWN(LEFTMETA), {KEY_LEFTMETA, 0, 3}, DOWN(S)}, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		size_t count = 0;
+		uint32_t kept[8];
+
+		while (count < ARRAY_SIZE(table[i].strokes) && table[i].strokes[count].code)
+			count++;
+		if (table[i].kept) {
+			expect(keep_strokes(table[i].strokes, count, true, kept, 8) == 1 &&
+				kept[0] == table[i].kept);
+		} else if (keep_strokes(table[i].strokes, count, true, kept, 8) != 0) {
+			printf("# row %zu\n", i);
+			expect(false);
+		}
+		/* and nothing where server or kernel have another state */
+		expect(keep_strokes(table[i].strokes, count, false, kept, 8) == 0);
+	}
+}
+
+static void shortcuts_that_nobody_confirms_are_none(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
+	uint32_t kept[4];
+
+	key_of(lab, 2, 1, KEY_LEFTCTRL, 1);
+	key_of(lab, 2, 2, KEY_S, 1);
+	expect(redactor_is_unsettled(&lab->redactor));
+	flush_at(lab, 200);
+	expect(take_shortcuts(lab, kept, 4) == 0);
+	/* after a doubt Ctrl is to be pressed anew */
+	redactor_doubt(&lab->redactor);
+	key_of(lab, 2, 301, KEY_S, 1);
+	expect(!redactor_is_unsettled(&lab->redactor));
+	for (size_t i = 0; i < REDACTOR_KEYS_LIMIT; i++)
+		check(lab->redactor.keys[i].code == 0);
+	key_of(lab, 2, 302, KEY_LEFTCTRL, 0);
+	key_of(lab, 2, 303, KEY_LEFTCTRL, 1);
+	key_of(lab, 2, 304, KEY_S, 1);
+	redactor_settle(&lab->redactor, true);
+	flush_at(lab, 500);
+	expect(take_shortcuts(lab, kept, 4) == 1);
+}
+
+/* devices are read one after the other: another keyboard's letter may come before the release that was earlier */
+static void letters_after_a_release_that_is_read_late_are_no_shortcuts(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
+	uint32_t kept[4];
+
+	key_of(lab, 2, 1, KEY_LEFTCTRL, 1);
+	key_of(lab, 3, 2, KEY_S, 1);
+	key_of(lab, 3, 5, KEY_E, 1);
+	redactor_settle(&lab->redactor, true);
+	key_of(lab, 2, 4, KEY_LEFTCTRL, 0);
+	flush_at(lab, 200);
+	expect(take_shortcuts(lab, kept, 4) == 1 && kept[0] == (KEY_S | CTRL << 16));
+}
+
+/* Super+L locks: Super is released where nobody reads; Ctrl is pressed where nothing is recorded */
+static void modifiers_do_not_outlive_what_is_recorded(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, true);
+	uint32_t kept[4];
+
+	key_of(lab, 2, 1, KEY_LEFTCTRL, 1);
+	redactor_set(&lab->redactor, KEY_POLICY_CLASSES, REASON(NO_PASSWORD), 10 * NS_PER_MS);
+	key_of(lab, 2, 11, KEY_S, 1);
+	redactor_settle(&lab->redactor, true);
+	flush_at(lab, 500);
+	expect(take_shortcuts(lab, kept, 4) == 0);
+	key_of(lab, 2, 600, KEY_LEFTMETA, 1);
 	redactor_release_modifiers(&lab->redactor);
-	type_at(lab, 501000, KEY_A);
-	flush_at(lab, 700);
-	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
-	expect_silence(lab);
+	key_of(lab, 2, 601, KEY_A, 1);
+	redactor_settle(&lab->redactor, true);
+	flush_at(lab, 1000);
+	expect(take_shortcuts(lab, kept, 4) == 0);
 }
 
 static void passwords_are_kept_back(void)
@@ -481,7 +629,11 @@ static const struct test tests[] = {
 	{"counts count presses in each 250 ms", counts_count_presses},
 	{"classes say the 100 ms and not the time", classes_say_the_interval_and_not_the_time},
 	{"two texts of one pattern are the same, to the byte", texts_of_one_pattern_are_one},
-	{"shortcuts are kept, letters and AltGr are not", shortcuts_are_commands},
+	{"shortcuts are kept, and no letter that may be text", shortcuts_are_commands},
+	{"shortcuts that nobody confirms are none", shortcuts_that_nobody_confirms_are_none},
+	{"letters after a release that is read late are no shortcuts",
+		letters_after_a_release_that_is_read_late_are_no_shortcuts},
+	{"modifiers do not outlive what is recorded", modifiers_do_not_outlive_what_is_recorded},
 	{"keys typed into a password field are kept back", passwords_are_kept_back},
 	{"a flood of keys is counted", a_flood_of_keys_is_counted},
 	{"times of keys are exact under full alone, whatever they are said of",

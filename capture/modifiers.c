@@ -1,0 +1,114 @@
+#include "capture/modifiers.h"
+
+#include <string.h>
+
+#define MODIFIER(name) UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_##name
+
+static void remove_at(struct modifiers *modifiers, size_t i)
+{
+	modifiers->keys[i] = modifiers->keys[--modifiers->count];
+}
+
+static bool is_held(const struct modifiers *modifiers, const struct key_seen *key)
+{
+	for (size_t i = 0; i < modifiers->count; i++)
+		if (modifiers->keys[i].code == key->code &&
+			modifiers->keys[i].device == key->device && !modifiers->keys[i].found)
+			return true;
+	return false;
+}
+
+/*
+ * A level shift ends on its own device alone, because another keyboard may hold one too; a key that makes
+ * shortcuts ends on any. Both err towards text.
+ */
+static void release(struct modifiers *modifiers, const struct key_seen *key)
+{
+	for (size_t i = modifiers->count; i > 0; i--) {
+		const struct modifier_key *held = &modifiers->keys[i - 1];
+
+		if (held->code == key->code &&
+			(held->modifier != MODIFIER_LEVEL || held->found ||
+				held->device == key->device))
+			remove_at(modifiers, i - 1);
+	}
+}
+
+static void hold(struct modifiers *modifiers, const struct key_seen *key)
+{
+	if (modifiers->count == MODIFIERS_LIMIT) {
+		modifiers->is_full = true;
+		return;
+	}
+	modifiers->keys[modifiers->count++] = (struct modifier_key){
+		.device = key->device,
+		.code = key->code,
+		.modifier = (uint8_t)key->modifier,
+		.found = key->action == UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN,
+	};
+}
+
+bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, bool recorded)
+{
+	if (!key->modifier)
+		return true;
+	switch (key->action) {
+	case UXREC__KEY_ACTION__KEY_ACTION_PRESS:
+		modifiers->changes++;
+		if (is_held(modifiers, key))
+			return false;
+		if (recorded || key->modifier == MODIFIER_LEVEL)
+			hold(modifiers, key);
+		return true;
+	case UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN:
+		/* nobody has seen since when: it may only rule shortcuts out */
+		if (key->modifier == MODIFIER_LEVEL)
+			hold(modifiers, key);
+		return true;
+	case UXREC__KEY_ACTION__KEY_ACTION_RELEASE:
+	case UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP:
+		modifiers->changes++;
+		release(modifiers, key);
+		return true;
+	default: return true;
+	}
+}
+
+static bool makes_character(Uxrec__KeyClass key_class)
+{
+	return key_class == UXREC__KEY_CLASS__KEY_CLASS_LETTER ||
+		key_class == UXREC__KEY_CLASS__KEY_CLASS_DIGIT ||
+		key_class == UXREC__KEY_CLASS__KEY_CLASS_SPACE ||
+		key_class == UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION;
+}
+
+uint8_t modifiers_of_shortcut(const struct modifiers *modifiers, const struct key_seen *key)
+{
+	const unsigned altgr = MODIFIER(CTRL) | MODIFIER(ALT);
+	unsigned held = 0;
+
+	if (key->modifier || key->key_class == UXREC__KEY_CLASS__KEY_CLASS_MODIFIER ||
+		modifiers->is_full || key->action != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
+		return 0;
+	for (size_t i = 0; i < modifiers->count; i++)
+		held |= modifiers->keys[i].modifier;
+	if (held & MODIFIER_LEVEL || !(held & ~(unsigned)MODIFIER(SHIFT)))
+		return 0;
+	/* remote desktops and virtual machines send both for AltGr */
+	if ((held & altgr) == altgr && makes_character(key->key_class))
+		return 0;
+	return (uint8_t)held;
+}
+
+void modifiers_forget(struct modifiers *modifiers)
+{
+	for (size_t i = modifiers->count; i > 0; i--)
+		if (modifiers->keys[i - 1].modifier != MODIFIER_LEVEL)
+			remove_at(modifiers, i - 1);
+}
+
+void modifiers_reset(struct modifiers *modifiers)
+{
+	modifiers->count = 0;
+	modifiers->is_full = false;
+}
