@@ -1,6 +1,7 @@
 #include "daemon/recorder.h"
 
 #include "daemon/segments.h"
+#include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
@@ -16,6 +17,7 @@
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
 #define COMPLETE_NS     (250 * NS_PER_MS)
 #define ROUND_NS        (100 * NS_PER_MS)
+#define ROOM_NS         (500 * NS_PER_MS) /* how often a recording that ends looks for room */
 
 /* What may wait for the disk: twenty seconds of a busy screen. */
 #define QUEUE_BYTES (64 * 1024 * 1024)
@@ -35,7 +37,14 @@ struct recorder {
 
 	/* of the recorder's thread */
 	int64_t next_clock_ns, suspended_ns;
-	int result; /* of the end */
+	int result;     /* of the end */
+	struct buf own; /* of struct packet *: gaps that the files have made meanwhile */
+
+	/* the end, under end_lock */
+	pthread_mutex_t end_lock;
+	pthread_cond_t end_changed;
+	bool ended, waits, gives_up;
+	struct recorder_backlog backlog, lost;
 
 	/* dropping, under drop_lock: any source's thread */
 	pthread_mutex_t drop_lock;
@@ -61,6 +70,28 @@ static void push_gap(struct recorder *recorder, Uxrec__Gap__Reason reason, int64
 	gap.count = count;
 	gap.detail = (char *)detail;
 	recorder_push(recorder, CHANNEL_GAPS, from_ns, &gap.base);
+}
+
+/* @param to_ns  session times; 0: to the end */
+static struct packet *create_disk_gap(const struct recorder *recorder, const char *topic,
+	int64_t from_ns, int64_t to_ns, uint64_t count, const char *detail)
+{
+	static const char *const sound[] = {"/screen", "/sound", "/sound/monitor"};
+	struct session_clock *clock = recorder->context.clock;
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	struct packet *packet = NULL;
+
+	gap.reason = UXREC__GAP__REASON__REASON_DISK;
+	gap.from_ns = from_ns;
+	gap.to_ns = to_ns;
+	gap.topics = (char **)sound;
+	gap.n_topics = !topic ? 0 : strcmp(topic, "/sound") == 0 ? ARRAY_SIZE(sound) : 1;
+	gap.count = count;
+	gap.detail = (char *)detail;
+	packet_create(&packet, clock,
+		&(struct packet_info){CHANNEL_GAPS, 0, from_ns - clock->utc_offset_ns, 0},
+		&gap.base);
+	return packet;
 }
 
 static void push_drops(struct recorder *recorder, int64_t from_ns, int64_t to_ns, uint64_t dropped)
@@ -206,18 +237,27 @@ static void files_in_trouble(void *user, const char *text)
 	recorder->context.trouble(recorder->context.user, text);
 }
 
+/* The queue takes no more when the recording ends, and files are still written then. */
 static void files_dropped(
 	void *user, const char *topic, int64_t from_ns, int64_t to_ns, uint64_t count)
 {
 	struct recorder *recorder = user;
-	int64_t offset_ns = recorder->context.clock->utc_offset_ns;
+	struct packet *gap = create_disk_gap(recorder, topic, from_ns, to_ns, count,
+		topic ? "the disk was away for longer than pictures can be held"
+		      : "the disk was away and there was no memory");
 
 	/* what comes next may be made of what is gone */
 	recorder->context.request_keyframe(recorder->context.user);
-	push_gap(recorder, UXREC__GAP__REASON__REASON_DISK, from_ns - offset_ns, to_ns - offset_ns,
-		topic, count,
-		topic ? "the disk was away for longer than pictures can be held"
-		      : "the disk was away and there was no memory");
+	if (!gap)
+		return;
+	buf_put(&recorder->own, &gap, sizeof(gap));
+	if (buf_error(&recorder->own) < 0)
+		packet_unref(gap);
+}
+
+static struct packet *files_missing(void *user, int64_t from_ns, const char *topic, uint64_t count)
+{
+	return create_disk_gap(user, topic, from_ns, 0, count, "the disk had no room");
 }
 
 /* ---- the recorder's thread ---- */
@@ -253,7 +293,7 @@ static uint64_t count_events(const struct packet *packet)
 	return count;
 }
 
-static void take_packet(struct recorder *recorder, struct packet *packet)
+static void take_one(struct recorder *recorder, struct packet *packet)
 {
 	segments_append(recorder->segments, packet);
 	recorder->bytes = segments_bytes(recorder->segments);
@@ -263,6 +303,33 @@ static void take_packet(struct recorder *recorder, struct packet *packet)
 	hub_publish(recorder->context.hub, packet);
 	packet_unref(packet);
 	recorder->alive_ns = clock_now_ns();
+}
+
+static void take_own(struct recorder *recorder)
+{
+	while (recorder->own.size_bytes > 0) {
+		struct packet *packet;
+
+		recorder->own.size_bytes -= sizeof(packet);
+		memcpy(&packet, recorder->own.data + recorder->own.size_bytes, sizeof(packet));
+		take_one(recorder, packet);
+	}
+}
+
+static void take_packet(struct recorder *recorder, struct packet *packet)
+{
+	take_one(recorder, packet);
+	take_own(recorder);
+}
+
+static void note_backlog(struct recorder *recorder)
+{
+	struct segments_backlog held = segments_backlog(recorder->segments);
+
+	pthread_mutex_lock(&recorder->end_lock);
+	recorder->backlog =
+		(struct recorder_backlog){held.packets, held.bytes, held.from_ns, held.to_ns};
+	pthread_mutex_unlock(&recorder->end_lock);
 }
 
 static void sample_clocks(struct recorder *recorder)
@@ -285,6 +352,48 @@ static void sample_clocks(struct recorder *recorder)
 	recorder->next_clock_ns = sample.monotonic_ns + CLOCK_SAMPLE_NS;
 }
 
+/* @return true when room is not to be waited for any more */
+static bool wait_for_room(struct recorder *recorder)
+{
+	int64_t until_ns = clock_now_ns() + ROOM_NS;
+	struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
+	bool gives_up;
+
+	note_backlog(recorder);
+	pthread_mutex_lock(&recorder->end_lock);
+	recorder->waits = true;
+	pthread_cond_broadcast(&recorder->end_changed);
+	while (!recorder->gives_up &&
+		pthread_cond_timedwait(&recorder->end_changed, &recorder->end_lock, &until) == 0)
+		;
+	gives_up = recorder->gives_up;
+	pthread_mutex_unlock(&recorder->end_lock);
+	recorder->alive_ns = clock_now_ns();
+	return gives_up;
+}
+
+static void end_files(struct recorder *recorder)
+{
+	struct segments_backlog lost = {0};
+	int r;
+
+	while ((r = segments_finish(recorder->segments)) == -EAGAIN)
+		if (wait_for_room(recorder)) {
+			r = segments_give_up(recorder->segments, &lost);
+			break;
+		}
+	recorder->result = r;
+	recorder->bytes = segments_bytes(recorder->segments);
+	pthread_mutex_lock(&recorder->end_lock);
+	recorder->lost =
+		(struct recorder_backlog){lost.packets, lost.bytes, lost.from_ns, lost.to_ns};
+	recorder->ended = true;
+	pthread_cond_broadcast(&recorder->end_changed);
+	pthread_mutex_unlock(&recorder->end_lock);
+	if (recorder->context.ended)
+		recorder->context.ended(recorder->context.user);
+}
+
 static void *recorder_thread(void *user)
 {
 	struct recorder *recorder = user;
@@ -299,7 +408,7 @@ static void *recorder_thread(void *user)
 		if (now_ns >= recorder->next_clock_ns)
 			sample_clocks(recorder);
 		deadline_ns = recorder->next_clock_ns;
-		if ((context->is_watched(context->user) || segments_held(recorder->segments) > 0) &&
+		if ((context->is_watched(context->user) || recorder->backlog.packets > 0) &&
 			now_ns + COMPLETE_NS < deadline_ns)
 			deadline_ns = now_ns + COMPLETE_NS;
 		packet = queue_pop(recorder->queue, deadline_ns);
@@ -312,14 +421,15 @@ static void *recorder_thread(void *user)
 				break;
 		}
 		segments_check(recorder->segments);
+		take_own(recorder);
+		note_backlog(recorder);
 		ask_for_keyframe(recorder);
 		if (!packet)
 			hub_set_complete(
 				context->hub, session_clock_at(context->clock, complete_ns));
 		context->published(context->user);
 	}
-	recorder->result = segments_finish(recorder->segments);
-	recorder->bytes = segments_bytes(recorder->segments);
+	end_files(recorder);
 	return NULL;
 }
 
@@ -339,7 +449,8 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	const struct recorder_context *context, struct error *reterr)
 {
 	_destroy_(recorder) struct recorder *recorder = calloc(1, sizeof(*recorder));
-	const struct segments_context files = {files_in_trouble, files_dropped, recorder};
+	const struct segments_context files = {
+		files_in_trouble, files_dropped, files_missing, recorder};
 	int r;
 
 	if (!recorder)
@@ -348,6 +459,8 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	recorder->context = *context;
 	recorder->alive_ns = clock_now_ns();
 	pthread_mutex_init(&recorder->drop_lock, NULL);
+	pthread_mutex_init(&recorder->end_lock, NULL);
+	clock_init_condition(&recorder->end_changed);
 	if (queue_create(&recorder->queue, QUEUE_BYTES, false) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	queue_set_drop(recorder->queue, drop_packet);
@@ -364,27 +477,66 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	return 0;
 }
 
-/* What waits for a slow disk may take its time: the service manager is told that it goes on. */
-static void join_writing(pthread_t thread)
+struct recorder_backlog recorder_get_backlog(struct recorder *recorder)
 {
-	struct timespec until;
+	struct recorder_backlog backlog;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += 2;
-	while (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
-		sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000");
-		until.tv_sec += 2;
-	}
+	pthread_mutex_lock(&recorder->end_lock);
+	backlog = recorder->backlog;
+	pthread_mutex_unlock(&recorder->end_lock);
+	return backlog;
 }
 
-int recorder_finish(struct recorder *recorder)
+void recorder_end(struct recorder *recorder)
 {
 	if (!recorder->started)
-		return 0;
+		return;
 	end_drops(recorder);
 	queue_close(recorder->queue);
-	join_writing(recorder->thread);
-	recorder->started = false;
+}
+
+bool recorder_wait(struct recorder *recorder, int64_t room_ns)
+{
+	int64_t room_until_ns = clock_now_ns() + room_ns;
+	bool ended;
+
+	pthread_mutex_lock(&recorder->end_lock);
+	while (!(ended = recorder->ended)) {
+		int64_t now_ns = clock_now_ns(), until_ns = now_ns + NS_PER_S;
+		struct timespec until;
+
+		if (recorder->waits && !recorder->gives_up && now_ns >= room_until_ns)
+			break;
+		if (recorder->waits && !recorder->gives_up && until_ns > room_until_ns)
+			until_ns = room_until_ns;
+		until = (struct timespec){until_ns / NS_PER_S, until_ns % NS_PER_S};
+		pthread_cond_timedwait(&recorder->end_changed, &recorder->end_lock, &until);
+		/* a slow disk may take its time: the service manager learns that it goes on */
+		sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000");
+	}
+	pthread_mutex_unlock(&recorder->end_lock);
+	return ended;
+}
+
+void recorder_give_up(struct recorder *recorder)
+{
+	pthread_mutex_lock(&recorder->end_lock);
+	recorder->gives_up = true;
+	pthread_cond_broadcast(&recorder->end_changed);
+	pthread_mutex_unlock(&recorder->end_lock);
+}
+
+int recorder_finish(struct recorder *recorder, struct recorder_backlog *ret_lost)
+{
+	if (recorder->started) {
+		recorder_end(recorder);
+		recorder_give_up(recorder);
+		recorder_wait(recorder, 0);
+		pthread_join(recorder->thread, NULL);
+		recorder->started = false;
+	}
+	if (ret_lost)
+		*ret_lost = recorder->lost;
 	return recorder->result;
 }
 
@@ -392,11 +544,14 @@ void recorder_destroy(struct recorder *recorder)
 {
 	if (!recorder)
 		return;
-	recorder_finish(recorder);
+	recorder_finish(recorder, NULL);
 	segments_destroy(recorder->segments);
 	packet_unref(recorder->mark);
 	queue_destroy(recorder->queue);
 	pthread_mutex_destroy(&recorder->drop_lock);
+	pthread_mutex_destroy(&recorder->end_lock);
+	pthread_cond_destroy(&recorder->end_changed);
+	buf_finish(&recorder->own);
 	free(recorder);
 }
 

@@ -26,6 +26,8 @@ struct recorder_context {
 	/** The disk is in trouble, or (NULL) not any more; the recording goes on. From the recorder's
 	 *  thread. */
 	void (*trouble)(void *user, const char *text);
+	/** After recorder_end(): the files are ended. From the recorder's thread; must not block. May be NULL. */
+	void (*ended)(void *user);
 	int64_t sync_every_ns; /* what a power cut may cost; 0: nothing, every packet is synced */
 	void *user;
 };
@@ -48,12 +50,35 @@ struct packet_sink *recorder_sink(struct recorder *recorder);
 int recorder_push(struct recorder *recorder, uint16_t channel, int64_t time_ns,
 	const ProtobufCMessage *message);
 
+/** What waits in memory because the disk is full, or was given up because it was; packets 0: nothing. */
+struct recorder_backlog {
+	uint64_t packets, bytes;
+	int64_t from_ns, to_ns; /* session times */
+};
+
+/** What waits. Any thread. */
+struct recorder_backlog recorder_get_backlog(struct recorder *recorder);
+
+/** Write what is queued, end the file, sync it. No source may push any more. Does not wait. */
+void recorder_end(struct recorder *recorder);
+
 /**
- * Write what is queued, end the file, sync it. No source may push any more. Waits.
+ * Wait until the files are ended; also for a slow disk, but for room on a full one only so long.
  *
+ * @return true when recorder_finish() can be called and does not wait
+ */
+bool recorder_wait(struct recorder *recorder, int64_t room_ns);
+
+/** Do not wait for room any more: give up what does not fit. After recorder_end(). */
+void recorder_give_up(struct recorder *recorder);
+
+/**
+ * End the recording if that was not done, give up what there is no room for, and wait.
+ *
+ * @param ret_lost  may be NULL: what was given up
  * @return 0, or the negative errno for which the file could not be ended; it opens all the same
  */
-int recorder_finish(struct recorder *recorder);
+int recorder_finish(struct recorder *recorder, struct recorder_backlog *ret_lost);
 
 void recorder_destroy(struct recorder *recorder);
 DEFINE_DESTROY(recorder);

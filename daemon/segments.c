@@ -1,5 +1,4 @@
-#include "daemon/segments.h"
-
+#include "daemon/segments_internal.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
@@ -26,89 +25,6 @@
 #define ROOM_BYTES   (4 * RESERVE_BYTES)
 #define TRY_AGAIN_NS NS_PER_S
 
-struct segments {
-	struct segments_context context;
-	char *folder;
-	int64_t sync_every_ns;
-	int reserve_fd;
-
-	/* of the thread that appends */
-	unsigned number; /* of the newest segment */
-	int trouble;     /* negative errno, 0: none */
-	int64_t try_again_ns;
-	uint64_t bytes_before; /* in the segments before this one */
-	struct buf ended;      /* of unsigned: segments that were ended on a full disk */
-	/* packets that are not known to be on the disk, in the order they came; a ring */
-	struct packet **held;
-	size_t held_first, held_count, held_capacity, held_bytes;
-	uint64_t held_number; /* of the first one, counted from the begin of the recording */
-	/* pictures that are in the segment, and are held no longer although they are not known to be on the disk */
-	struct {
-		uint64_t count, until; /* until: the number behind the last of them */
-		int64_t from_ns, to_ns;
-	} unheld;
-	/* packets there was neither memory nor disk for, and that are not told yet */
-	uint64_t lost_count;
-	int64_t lost_from_ns, lost_to_ns;
-
-	pthread_t sync_thread;
-	bool sync_started;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	/* under lock */
-	struct session_writer *writer; /* NULL in trouble */
-	struct session_writer *syncing, *retired;
-	bool dirty, stop;
-	uint64_t appended, synced; /* numbers of packets */
-	int sync_failed;
-};
-
-/* ---- what is held ---- */
-
-static struct packet **held_at(const struct segments *segments, size_t i)
-{
-	return &segments->held[(segments->held_first + i) % segments->held_capacity];
-}
-
-static int hold(struct segments *segments, struct packet *packet)
-{
-	if (segments->held_count == segments->held_capacity) {
-		size_t capacity = segments->held_capacity ? segments->held_capacity * 2 : 256;
-		struct packet **held = calloc(capacity, sizeof(struct packet *));
-
-		if (!held)
-			return -ENOMEM;
-		for (size_t i = 0; i < segments->held_count; i++)
-			held[i] = *held_at(segments, i);
-		free(segments->held);
-		segments->held = held;
-		segments->held_first = 0;
-		segments->held_capacity = capacity;
-	}
-	segments->held_count++;
-	*held_at(segments, segments->held_count - 1) = packet_ref(packet);
-	segments->held_bytes += packet->size_bytes;
-	return 0;
-}
-
-/* a place that was given up before is NULL */
-static void let_go(struct segments *segments, struct packet **place)
-{
-	if (*place)
-		segments->held_bytes -= (*place)->size_bytes;
-	packet_unref(steal_ptr(*place));
-}
-
-static void let_go_until(struct segments *segments, uint64_t number)
-{
-	while (segments->held_count > 0 && segments->held_number < number) {
-		let_go(segments, held_at(segments, 0));
-		segments->held_first = (segments->held_first + 1) % segments->held_capacity;
-		segments->held_count--;
-		segments->held_number++;
-	}
-}
-
 /* Too much is held: the oldest pictures go, up to a keyframe; never input, never a tag. */
 static void drop_pictures(struct segments *segments)
 {
@@ -116,8 +32,8 @@ static void drop_pictures(struct segments *segments)
 	uint64_t count = 0, until = 0;
 	struct packet **mark = NULL;
 
-	for (size_t i = 0; i < segments->held_count; i++) {
-		struct packet **place = held_at(segments, i), *packet = *place;
+	for (size_t i = 0; i < segments->held.count; i++) {
+		struct packet **place = backlog_at(&segments->held, i), *packet = *place;
 		bool picture = packet && channel_is_picture(packet->channel);
 
 		if (packet && packet->channel == CHANNEL_SCREEN_KEYFRAMES)
@@ -125,15 +41,15 @@ static void drop_pictures(struct segments *segments)
 		if (!picture)
 			continue;
 		if (count > 0 && (packet->flags & PACKET_KEYFRAME) &&
-			segments->held_bytes <= HELD_BYTES)
+			segments->held.bytes <= HELD_BYTES)
 			break;
 		from_ns = count++ ? from_ns : packet->time_ns;
 		to_ns = packet->time_ns;
-		until = segments->held_number + i + 1;
+		until = segments->held.number + i + 1;
 		/* nobody can begin at a keyframe that is gone */
 		if (mark && packet->flags & PACKET_KEYFRAME)
-			let_go(segments, steal_ptr(mark));
-		let_go(segments, place);
+			backlog_drop(&segments->held, steal_ptr(mark));
+		backlog_drop(&segments->held, place);
 	}
 	if (count > 0 && !segments->writer) {
 		segments->context.dropped(segments->context.user, "/screen", from_ns, to_ns, count);
@@ -233,14 +149,16 @@ static void *sync_thread(void *user)
 static const char *reason_of(int r)
 {
 	switch (r) {
-	case -ENOSPC:
-	case -EDQUOT: return "the disk is full";
+	case -ENOSPC: return "the disk is full";
+	case -EDQUOT: return "the quota of the disk is used up";
+	case -EROFS: return "the disk is read-only";
+	case -EFBIG: return "its file has reached the limit of its size";
 	case -ENOENT: return "its file was removed";
 	default: return strerror(-r);
 	}
 }
 
-static char *segment_path(const struct segments *segments, unsigned number)
+char *segments_path(const struct segments *segments, unsigned number)
 {
 	char *path;
 
@@ -264,7 +182,7 @@ static int make_reserve(struct segments *segments)
 	return -posix_fallocate(segments->reserve_fd, 0, RESERVE_BYTES);
 }
 
-static void remove_reserve(struct segments *segments)
+void segments_remove_reserve(struct segments *segments)
 {
 	_autofree_ char *path = NULL;
 
@@ -285,12 +203,12 @@ static void note_ended(struct segments *segments, bool failed_to_sync)
 }
 
 /* The logs of segments that were ended on a full disk go when the disk has these. */
-static void remove_logs(const struct segments *segments)
+void segments_remove_logs(const struct segments *segments)
 {
 	const unsigned *numbers = (const void *)segments->ended.data;
 
 	for (size_t i = 0; i < segments->ended.size_bytes / sizeof(*numbers); i++) {
-		_autofree_ char *path = segment_path(segments, numbers[i]);
+		_autofree_ char *path = segments_path(segments, numbers[i]);
 		_autoclose_ int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 
 		if (fd >= 0 && fdatasync(fd) == 0)
@@ -298,8 +216,32 @@ static void remove_logs(const struct segments *segments)
 	}
 }
 
-/* The segment cannot be written any more: end it, so that it opens, and hold what comes. */
-static void break_off(struct segments *segments, int r)
+static uint32_t sequence_of(const struct packet *packet)
+{
+	return (uint32_t)le_load(packet->record + MCAP_RECORD_HEADER_BYTES + 2, 4);
+}
+
+/*
+ * Nothing may follow: the recorder may be killed before there is room again. So the segment ends with a gap that is open to
+ * the end of the session; the next segment replaces it.
+ */
+static void put_marker(struct segments *segments, struct session_writer *writer)
+{
+	_packet_unref_ struct packet *marker = segments->context.missing(
+		segments->context.user, segments->missing_from_ns, NULL, 0);
+
+	if (!marker || session_writer_append(writer, marker) < 0)
+		return;
+	segments->has_marker = true;
+	segments->marker_sequence = sequence_of(marker);
+}
+
+/*
+ * The segment cannot be written any more: end it, so that it opens, and hold what comes.
+ *
+ * @param failed  the packet that it did not take, the newest that is held; NULL: all that is held may be missing
+ */
+void segments_break_off(struct segments *segments, int r, const struct packet *failed)
 {
 	struct session_writer *writer;
 	bool failed_to_sync;
@@ -318,6 +260,12 @@ static void break_off(struct segments *segments, int r)
 	if (failed_to_sync || segments->unheld.until > segments->appended)
 		tell_unheld(segments);
 	segments->unheld.count = 0;
+	for (size_t i = 0; i < segments->held.count && !failed; i++)
+		failed = *backlog_at(&segments->held, i);
+	if (failed && !session_writer_is_finished(writer)) {
+		segments->missing_from_ns = segments->missing_to_ns = failed->time_ns;
+		put_marker(segments, writer);
+	}
 	if (session_writer_end(writer) == 0)
 		note_ended(segments, failed_to_sync);
 	else
@@ -335,16 +283,17 @@ static void break_off(struct segments *segments, int r)
 	pthread_mutex_unlock(&segments->lock);
 	session_writer_destroy(writer);
 	segments->trouble = r;
-	segments->try_again_ns = clock_now_ns() + TRY_AGAIN_NS;
+	/* another file can be written at once, unless it is the disk that cannot */
+	segments->try_again_ns = clock_now_ns() + (r == -EFBIG ? 0 : TRY_AGAIN_NS);
 	segments->context.trouble(segments->context.user, reason_of(r));
 }
 
-static bool has_room(const struct segments *segments)
+bool segments_has_room(const struct segments *segments, uint64_t bytes)
 {
 	struct statvfs status;
 
 	return statvfs(segments->folder, &status) == 0 &&
-		(uint64_t)status.f_bavail * status.f_frsize >= ROOM_BYTES;
+		(uint64_t)status.f_bavail * status.f_frsize >= bytes;
 }
 
 static void put_pair(struct buf *pairs, const char *key, const char *value)
@@ -353,8 +302,15 @@ static void put_pair(struct buf *pairs, const char *key, const char *value)
 	buf_put_string(pairs, value);
 }
 
+static void note_first(uint32_t *first, bool *held, uint16_t channel, uint32_t sequence)
+{
+	if (!held[channel] || sequence < first[channel])
+		first[channel] = sequence;
+	held[channel] = true;
+}
+
 /* Say what of the segments before is written again here: FORMAT.md, "Segments". */
-static int put_segment_metadata(
+int segments_put_metadata(
 	const struct segments *segments, struct session_writer *writer, unsigned number)
 {
 	_cleanup_(buf_finish) struct buf pairs = {0};
@@ -366,15 +322,14 @@ static int put_segment_metadata(
 	put_pair(&pairs, "number", value);
 	put_pair(&pairs, "reason",
 		segments->trouble ? reason_of(segments->trouble) : "the recorder was killed");
-	for (size_t i = 0; i < segments->held_count; i++) {
-		const struct packet *packet = *held_at(segments, i);
+	for (size_t i = 0; i < segments->held.count; i++) {
+		const struct packet *packet = *backlog_at(&segments->held, i);
 
-		if (!packet || held[packet->channel])
-			continue;
-		held[packet->channel] = true;
-		first[packet->channel] =
-			(uint32_t)le_load(packet->record + MCAP_RECORD_HEADER_BYTES + 2, 4);
+		if (packet)
+			note_first(first, held, packet->channel, sequence_of(packet));
 	}
+	if (segments->has_marker)
+		note_first(first, held, CHANNEL_GAPS, segments->marker_sequence);
 	for (unsigned id = 1; id < CHANNEL_END; id++) {
 		if (!held[id])
 			continue;
@@ -389,12 +344,12 @@ static int put_segment_metadata(
 			mcap_text(SESSION_SEGMENT_METADATA), {pairs.data, pairs.size_bytes, 0}});
 }
 
-static int write_held(const struct segments *segments, struct session_writer *writer)
+int segments_write_held(const struct segments *segments, struct session_writer *writer)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < segments->held_count && r == 0; i++) {
-		const struct packet *packet = *held_at(segments, i);
+	for (size_t i = 0; i < segments->held.count && r == 0; i++) {
+		const struct packet *packet = *backlog_at(&segments->held, i);
 
 		if (packet)
 			r = session_writer_append(writer, packet);
@@ -406,7 +361,7 @@ static void use_writer(struct segments *segments, struct session_writer *writer)
 {
 	pthread_mutex_lock(&segments->lock);
 	segments->writer = writer;
-	segments->appended = segments->held_number + segments->held_count;
+	segments->appended = segments->held.number + segments->held.count;
 	if (segments->sync_every_ns == 0)
 		segments->synced = segments->appended;
 	else
@@ -417,7 +372,7 @@ static void use_writer(struct segments *segments, struct session_writer *writer)
 
 static int begin_segment(struct segments *segments)
 {
-	_autofree_ char *path = segment_path(segments, segments->number + 1);
+	_autofree_ char *path = segments_path(segments, segments->number + 1);
 	_destroy_(session_writer) struct session_writer *writer = NULL;
 	int r = path ? make_reserve(segments) : -ENOMEM;
 
@@ -426,9 +381,9 @@ static int begin_segment(struct segments *segments)
 	if (r < 0)
 		return r;
 	if (segments->number > 0)
-		r = put_segment_metadata(segments, writer, segments->number + 1);
+		r = segments_put_metadata(segments, writer, segments->number + 1);
 	if (r == 0)
-		r = write_held(segments, writer);
+		r = segments_write_held(segments, writer);
 	/* here, because no other thread may be at it while a packet is synced before it counts */
 	if (r == 0 && segments->sync_every_ns == 0)
 		r = session_writer_sync(writer);
@@ -437,6 +392,7 @@ static int begin_segment(struct segments *segments)
 		return r;
 	}
 	segments->number++;
+	segments->has_marker = false;
 	use_writer(segments, steal_ptr(writer));
 	return 0;
 }
@@ -446,7 +402,7 @@ static void try_again(struct segments *segments)
 	int r;
 
 	segments->try_again_ns = clock_now_ns() + TRY_AGAIN_NS;
-	if (!has_room(segments))
+	if (!segments_has_room(segments, ROOM_BYTES))
 		return;
 	r = begin_segment(segments);
 	if (r < 0) {
@@ -460,7 +416,8 @@ static void try_again(struct segments *segments)
 	segments->context.trouble(segments->context.user, NULL);
 }
 
-void segments_check(struct segments *segments)
+/* Release what is on the disk; a sync that has failed ends the segment. */
+void segments_check_sync(struct segments *segments)
 {
 	uint64_t synced;
 	int r;
@@ -469,21 +426,26 @@ void segments_check(struct segments *segments)
 	r = segments->sync_failed;
 	synced = segments->synced;
 	pthread_mutex_unlock(&segments->lock);
-	let_go_until(segments, synced);
+	backlog_release(&segments->held, synced);
 	if (synced >= segments->unheld.until)
 		segments->unheld.count = 0;
 	if (!segments->trouble)
 		tell_lost(segments);
 	if (r < 0 && segments->writer)
-		break_off(segments, r);
-	else if (segments->trouble && clock_now_ns() >= segments->try_again_ns)
+		segments_break_off(segments, r, NULL);
+}
+
+void segments_check(struct segments *segments)
+{
+	segments_check_sync(segments);
+	if (segments->trouble && clock_now_ns() >= segments->try_again_ns)
 		try_again(segments);
 }
 
 static void note_appended(struct segments *segments)
 {
 	pthread_mutex_lock(&segments->lock);
-	segments->appended = segments->held_number + segments->held_count;
+	segments->appended = segments->held.number + segments->held.count;
 	if (segments->sync_every_ns == 0) {
 		segments->synced = segments->appended;
 	} else if (!segments->dirty) {
@@ -500,8 +462,10 @@ void segments_append(struct segments *segments, struct packet *packet)
 	int r;
 
 	segments_check(segments);
-	held = hold(segments, packet) == 0;
-	if (segments->held_bytes > HELD_BYTES)
+	held = backlog_push(&segments->held, packet) == 0;
+	if (packet->time_ns > segments->missing_to_ns)
+		segments->missing_to_ns = packet->time_ns;
+	if (segments->held.bytes > HELD_BYTES)
 		drop_pictures(segments);
 	r = segments->writer ? session_writer_append(segments->writer, packet) : segments->trouble;
 	if (r < 0 && !held)
@@ -511,7 +475,7 @@ void segments_append(struct segments *segments, struct packet *packet)
 	if (r == 0 && segments->sync_every_ns == 0)
 		r = session_writer_sync(segments->writer);
 	if (r < 0)
-		break_off(segments, r);
+		segments_break_off(segments, r, packet);
 	else
 		note_appended(segments);
 }
@@ -522,9 +486,12 @@ uint64_t segments_bytes(const struct segments *segments)
 		(segments->writer ? session_writer_get_totals(segments->writer).bytes : 0);
 }
 
-size_t segments_held(const struct segments *segments)
+struct segments_backlog segments_backlog(const struct segments *segments)
 {
-	return segments->trouble ? segments->held_count : 0;
+	if (!segments->trouble)
+		return (struct segments_backlog){0};
+	return (struct segments_backlog){segments->held.count, segments->held.bytes,
+		segments->missing_from_ns, segments->missing_to_ns};
 }
 
 /* ---- life ---- */
@@ -533,7 +500,6 @@ int segments_create(struct segments **ret, const char *folder, unsigned before,
 	int64_t sync_every_ns, const struct segments_context *context, struct error *reterr)
 {
 	_destroy_(segments) struct segments *segments = calloc(1, sizeof(*segments));
-	pthread_condattr_t attributes;
 	int r;
 
 	if (!segments)
@@ -543,10 +509,7 @@ int segments_create(struct segments **ret, const char *folder, unsigned before,
 	segments->sync_every_ns = sync_every_ns;
 	segments->number = before;
 	pthread_mutex_init(&segments->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&segments->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_init_condition(&segments->changed);
 	segments->folder = strdup(folder);
 	if (!segments->folder)
 		return error_set(reterr, -ENOMEM, "no memory");
@@ -561,7 +524,7 @@ int segments_create(struct segments **ret, const char *folder, unsigned before,
 	return 0;
 }
 
-static void stop_syncing(struct segments *segments)
+void segments_stop_syncing(struct segments *segments)
 {
 	if (!segments->sync_started)
 		return;
@@ -573,47 +536,18 @@ static void stop_syncing(struct segments *segments)
 	segments->sync_started = false;
 }
 
-int segments_finish(struct segments *segments)
-{
-	int r;
-
-	segments_check(segments);
-	if (!segments->writer)
-		try_again(segments); /* the last chance for what is held */
-	stop_syncing(segments);
-	remove_reserve(segments);
-	if (!segments->writer) {
-		remove_logs(segments);
-		return segments->trouble;
-	}
-	/* a sync that failed is not tried again; what it was for may be lost */
-	r = segments->sync_failed;
-	if (r == 0) {
-		r = session_writer_finish(segments->writer);
-		remove_logs(segments);
-	} else {
-		session_writer_end(segments->writer);
-	}
-	if (r < 0)
-		log_errno(
-			r, "recorder: ending segment %u of %s", segments->number, segments->folder);
-	return r;
-}
-
 void segments_destroy(struct segments *segments)
 {
 	if (!segments)
 		return;
-	stop_syncing(segments);
-	remove_reserve(segments);
-	while (segments->held_count > 0)
-		let_go_until(segments, segments->held_number + 1);
+	segments_stop_syncing(segments);
+	segments_remove_reserve(segments);
+	backlog_finish(&segments->held);
 	session_writer_destroy(segments->retired);
 	session_writer_destroy(segments->writer);
 	pthread_cond_destroy(&segments->changed);
 	pthread_mutex_destroy(&segments->lock);
 	buf_finish(&segments->ended);
-	free(segments->held);
 	free(segments->folder);
 	free(segments);
 }

@@ -19,6 +19,13 @@ struct segments_context {
 	 */
 	void (*dropped)(
 		void *user, const char *topic, int64_t from_ns, int64_t to_ns, uint64_t count);
+	/**
+	 * Make the gap of what is missing from a session time to the end of the session. From the same.
+	 *
+	 * @param topic  NULL: everything; "/screen"; "/sound": the screen and all sound
+	 * @return a packet of CHANNEL_GAPS, the caller's; NULL without memory
+	 */
+	struct packet *(*missing)(void *user, int64_t from_ns, const char *topic, uint64_t count);
 	void *user;
 };
 
@@ -43,15 +50,30 @@ void segments_check(struct segments *segments);
 /** Bytes in all segments. */
 uint64_t segments_bytes(const struct segments *segments);
 
-/** @return 0, or the number of packets that are held because the disk is in trouble */
-size_t segments_held(const struct segments *segments);
+/** What is held in memory because the disk is in trouble; all 0 when it is not. */
+struct segments_backlog {
+	size_t packets;
+	uint64_t bytes;
+	int64_t from_ns, to_ns; /* session times of what no segment has */
+};
+
+struct segments_backlog segments_backlog(const struct segments *segments);
 
 /**
- * End the recording: write what is held, the end, sync.
+ * End the recording: write what is held, the end, sync. Nothing can be appended any more.
  *
- * @return 0, or the negative errno for which it could not be ended; what was written opens
+ * @return 0, or -EAGAIN: there is no room for what is held; nothing is lost, call it again later
  */
 int segments_finish(struct segments *segments);
+
+/**
+ * The same, and do not wait for room: pictures and sound are given up first, then everything that is held. A gap that is
+ * open to the end has what is missing, in the last segment that could be written.
+ *
+ * @param ret_lost  what was given up; packets 0: nothing
+ * @return 0, or the negative errno that the disk is in trouble for; what was written opens
+ */
+int segments_give_up(struct segments *segments, struct segments_backlog *ret_lost);
 
 void segments_destroy(struct segments *segments);
 DEFINE_DESTROY(segments);

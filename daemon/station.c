@@ -30,15 +30,6 @@ void station_get_trouble(struct station *station, char text[TROUBLE_BYTES])
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-/* the same once, when it is new */
-static void take_new_trouble(struct station *station, char text[TROUBLE_BYTES])
-{
-	pthread_mutex_lock(&station->sources_lock);
-	memcpy(text, station->new_trouble, TROUBLE_BYTES);
-	station->new_trouble[0] = '\0';
-	pthread_mutex_unlock(&station->sources_lock);
-}
-
 /* ---- what may be recorded ---- */
 
 bool station_may_record(const struct station *station, enum modality modality)
@@ -72,7 +63,7 @@ void station_push_event(struct station *station, Uxrec__SessionEvent__Kind kind,
 	recorder_push(station->recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
 }
 
-static void push_pause_gap(struct station *station, int64_t to_ns)
+void station_push_pause_gap(struct station *station, int64_t to_ns)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 
@@ -122,9 +113,12 @@ void station_forget_session(struct station *station)
 
 static int need_session(const struct station *station, struct error *reterr)
 {
-	return station->state == STATE_IDLE
-		? error_set(reterr, -ENOENT, "no session is being recorded")
-		: 0;
+	if (station->state == STATE_IDLE)
+		return error_set(reterr, -ENOENT, "no session is being recorded");
+	if (station->state == STATE_ENDING)
+		return error_set(reterr, -EBUSY,
+			"session %s has ended, and waits for room on the disk", station->session);
+	return 0;
 }
 
 static int do_pause(struct station *station, struct error *reterr)
@@ -154,7 +148,7 @@ static int do_resume(struct station *station, struct error *reterr)
 		return error_set(reterr, -EALREADY, "the session is not paused");
 	resumed_ns = clock_now_ns();
 	r = station_start_sources(station, reterr);
-	push_pause_gap(station, resumed_ns);
+	station_push_pause_gap(station, resumed_ns);
 	if (r < 0) {
 		/* what one source recorded until another failed lies between two holes */
 		station->paused_ns = clock_now_ns();
@@ -184,7 +178,7 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 	return 0;
 }
 
-static int end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
+int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
 	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr)
 {
 	Uxrec__Act act;
@@ -201,98 +195,6 @@ static int end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
 	if (r == 0)
 		station->attempt_id[0] = '\0';
 	return r;
-}
-
-static void say_reason(struct station *station, const char *reason)
-{
-	Uxrec__Finding finding = UXREC__FINDING__INIT;
-	struct error error;
-	char id[33];
-	Uxrec__Act act;
-
-	if (act_new_id(id) < 0)
-		return;
-	station_act_init(&act, id, "uxrecd");
-	act.body_case = UXREC__ACT__BODY_FINDING;
-	act.finding = &finding;
-	finding.at_ns = session_clock_at(&station->clock, clock_now_ns());
-	finding.text = (char *)reason;
-	if (station_say(station, &act, &error) < 0)
-		log_error("session %s: the reason of its end could not be recorded: %s",
-			station->session, error.text);
-}
-
-int station_stop(struct station *station, const char *reason, struct error *reterr)
-{
-	struct error error;
-	char whole_reason[sizeof(station->last.reason)];
-	int r;
-
-	if (station->state == STATE_IDLE || station->stopping)
-		return 0;
-	station->stopping = true;
-	station_tick(station); /* what went wrong with the disk just now is said too */
-	station_stop_sources(station);
-	if (station->state == STATE_PAUSED)
-		push_pause_gap(station, clock_now_ns());
-	if (*station->attempt_id &&
-		end_attempt(station, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED,
-			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, "uxrecd", &error) < 0)
-		log_error("session %s: %s", station->session, error.text);
-	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
-	live_close(station->options.live);
-	r = recorder_finish(station->recorder);
-	snprintf(whole_reason, sizeof(whole_reason), "%s", reason);
-	if (r < 0) {
-		error_set(reterr, r, "the end of session %s could not be written: %s",
-			station->session, strerror(-r));
-		snprintf(whole_reason, sizeof(whole_reason),
-			"%.50s; its end could not be written: %.30s", reason, strerror(-r));
-		reason = whole_reason;
-	}
-	/* after the file has given its reserve back there is room for this even on a full disk */
-	station->last.totals = recorder_get_totals(station->recorder);
-	recorder_destroy(steal_ptr(station->recorder));
-	say_reason(station, reason);
-	snprintf(station->last.session, sizeof(station->last.session), "%s", station->session);
-	snprintf(station->last.reason, sizeof(station->last.reason), "%s", reason);
-	station->last.duration_ns = clock_now_ns() - station->started_ns;
-	log_info("session %s: ended: %s", station->session, reason);
-	station_forget_session(station);
-	hub_reset(station->options.live->hub);
-	station->stopping = false;
-	return r;
-}
-
-static void tell_of_disk(struct station *station, const char *text)
-{
-	log_warning("session %s: %s", station->session, text);
-	say_reason(station, text);
-}
-
-void station_tick(struct station *station)
-{
-	char trouble[TROUBLE_BYTES];
-
-	if (station->state == STATE_IDLE)
-		return;
-	take_new_trouble(station, trouble);
-	if (*trouble) {
-		station->trouble_told = true;
-		tell_of_disk(station, trouble);
-	}
-	station_get_trouble(station, trouble);
-	if (station->trouble_told && !*trouble) {
-		station->trouble_told = false;
-		tell_of_disk(
-			station, "the disk is there again: the recording goes on in a new file");
-	}
-}
-
-void station_stop_session(struct station *station, unsigned number, const char *reason)
-{
-	if (number == station->number)
-		station_stop(station, reason, NULL);
 }
 
 /* ---- tasks and tags ---- */
@@ -355,7 +257,7 @@ static int end_task(struct station *station, const Uxrec__TaskEnd *end, const ch
 		return error_set(reterr, -ENOENT, "no task is running");
 	if (end->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED)
 		return error_set(reterr, -EINVAL, "how did the task end? An outcome is needed");
-	return end_attempt(station, end->outcome, end->failure, author, reterr);
+	return station_end_attempt(station, end->outcome, end->failure, author, reterr);
 }
 
 /* A tag by somebody who is in the room: what they saw is what is now. */
@@ -410,9 +312,7 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 		r = station_start(station, message->start, author, &error);
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_STOP:
-		r = need_session(station, &error);
-		if (r == 0)
-			r = station_stop(station, "stopped by the moderator", &error);
+		r = station_stop_asked(station, message->stop->discard, &error);
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: r = do_pause(station, &error); break;
 	case UXREC__CLIENT_MESSAGE__BODY_RESUME: r = do_resume(station, &error); break;
@@ -453,7 +353,7 @@ void station_destroy(struct station *station)
 {
 	if (!station)
 		return;
-	station_stop(station, "the recorder was ended", NULL);
+	station_stop_now(station, "the recorder was ended");
 	pthread_mutex_destroy(&station->sources_lock);
 	free(station);
 }

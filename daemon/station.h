@@ -30,8 +30,8 @@ struct station_options {
 	int64_t sync_every_ns; /* see recorder.h */
 	struct live *live;
 	struct library *studies; /* finds studies by name and is told of acts */
-	/** Something in another thread made the session impossible to go on with; the main thread must
-	 *  call station_stop_session() with both. Any thread. */
+	/** Something in another thread made the session impossible to go on with, or it has ended now that the
+	 *  disk had room; the main thread must call station_stop_session() with both. Any thread. */
 	void (*must_stop)(void *user, unsigned session, const char *reason);
 	/** There is something new for observers. Any thread. */
 	void (*published)(void *user);
@@ -43,7 +43,7 @@ struct station_options {
 /** @return 0 (freed by station_destroy()) or -ENOMEM; options are copied, their texts are not */
 int station_create(struct station **ret, const struct station_options *options);
 
-/** Stop a running session and free all. */
+/** Stop a running session as station_stop_now() does, and free all. */
 void station_destroy(struct station *station);
 DEFINE_DESTROY(station);
 
@@ -58,11 +58,15 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 	const char *author, bool *ret_changed);
 
 /**
- * End the session, if there is one, for this reason.
+ * End the session, if there is one, for this reason. Nothing is captured any more when it returns.
  *
- * @return 0, or what writing its end gave, with the reason; the session has ended then too
+ * @return 0; -EINPROGRESS with the reason: the disk has no room for what is in memory, which is written as soon as there is
+ *         some; or what writing its end gave, with the reason: the session has ended then too
  */
 int station_stop(struct station *station, const char *reason, struct error *reterr);
+
+/** The same before the program ends: room is waited for only for ten seconds, then a gap has what is missing. */
+int station_stop_now(struct station *station, const char *reason);
 
 /**
  * Go on with the newest session when its recorder was killed less than a minute ago, in the same boot:
@@ -81,7 +85,7 @@ void station_stop_session(struct station *station, unsigned number, const char *
 /** The present state as a record. NULL without memory. */
 struct packet *station_status(struct station *station, uint64_t request);
 
-/** @return true while a session is recorded or paused */
+/** @return true while a session is recorded or paused, or waits for room to end */
 bool station_is_busy(const struct station *station);
 
 /** @return false when the recorder's thread has been stuck for too long */
@@ -90,7 +94,7 @@ bool station_is_alive(struct station *station);
 /** The session that ended last. */
 struct station_summary {
 	char session[21];
-	char reason[128];
+	char reason[176];
 	int64_t duration_ns;
 	struct recorder_totals totals;
 };

@@ -10,7 +10,7 @@
 #include "protocol/annotations.h"
 
 /* What the files of the station share: station.c its life and its acts, station_start.c how a session begins,
- * station_go_on.c a recorder that was killed, station_accessible.c what applications tell, station_hide.c what nobody is to see,
+ * station_end.c how it ends, station_go_on.c a recorder that was killed, station_accessible.c what applications tell, station_hide.c what nobody is to see,
  * station_status.c what it says of itself, station_sources.c what is recorded. */
 
 #define TROUBLE_BYTES 96
@@ -21,7 +21,8 @@
  *   idle       start   → recording
  *   recording  pause   → paused      the sources are destroyed: nothing can be captured
  *   paused     resume  → recording   the sources are made anew; a gap says what is missing
- *   recording, paused  stop, a lost source, the end of the program → idle
+ *   recording, paused  stop, a lost source, the end of the program → ending
+ *   ending     the files are ended → idle; at once, unless the disk has no room for what is in memory
  *
  * A display or a microphone that is gone changes no state: its source looks for it, and a gap says what is missing.
  * A disk in trouble changes no state: the recording goes on in memory and in a new segment.
@@ -30,6 +31,7 @@ enum state {
 	STATE_IDLE,
 	STATE_RECORDING,
 	STATE_PAUSED,
+	STATE_ENDING,
 };
 
 struct station {
@@ -60,7 +62,9 @@ struct station {
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
 		attempt; /* while attempt_id is not empty; its texts are task and participant */
-	bool stopping;
+	bool stopping;   /* the sources are being stopped */
+	bool discarded;  /* the moderator gave up what the disk had no room for */
+	char end_reason[128];
 	/* of the disk, under sources_lock: the present one, "" when there is none; and the newest that
 	 * is not told yet, which may be over before it is */
 	char trouble[TROUBLE_BYTES], new_trouble[TROUBLE_BYTES];
@@ -71,6 +75,22 @@ struct station {
 
 	struct station_summary last;
 };
+
+/* "4:12 min (3.1 MB)" */
+struct backlog_text {
+	char text[48];
+};
+
+struct backlog_text station_backlog_text(const struct recorder_backlog *backlog);
+
+/* Stop, as the moderator asks; with @p discard what the disk has no room for is given up. Returns as station_stop(). */
+int station_stop_asked(struct station *station, bool discard, struct error *reterr);
+
+void station_push_pause_gap(struct station *station, int64_t to_ns);
+
+/* End the running attempt. @return 0, or a negative errno with the reason */
+int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
+	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr);
 
 /* @return true when the participant has agreed to it */
 bool station_may_record(const struct station *station, enum modality modality);

@@ -51,6 +51,14 @@ static void disk_in_trouble(void *user, const char *text)
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
+/* The main thread completes the end, unless it waits for it. */
+static void files_ended(void *user)
+{
+	struct station *station = user;
+
+	station->options.must_stop(station->options.user, station->number, "");
+}
+
 /* ---- start ---- */
 
 static int check_consent(struct station *station, const Uxrec__Start *start, struct error *reterr)
@@ -196,6 +204,7 @@ int station_open_recorder(struct station *station, unsigned before, struct error
 		.is_watched = is_watched,
 		.request_keyframe = station_request_keyframe,
 		.trouble = disk_in_trouble,
+		.ended = files_ended,
 		.sync_every_ns = station->options.sync_every_ns,
 		.user = station,
 	};
@@ -265,7 +274,11 @@ int station_start(struct station *station, const Uxrec__Start *start, const char
 	int r;
 
 	if (station->state != STATE_IDLE)
-		return error_set(reterr, -EBUSY, "session %s is being recorded: stop it first",
+		return error_set(reterr, -EBUSY,
+			station->state == STATE_ENDING
+				? "session %s waits for room on the disk to end: make room, or give "
+				  "up the rest of it with 'uxrec stop --discard'"
+				: "session %s is being recorded: stop it first",
 			station->session);
 	r = start_session(station, start, author, reterr);
 	if (r < 0) {

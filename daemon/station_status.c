@@ -12,7 +12,7 @@
 /* below this the moderator is warned: about ten minutes of a busy screen */
 #define LOW_DISK_BYTES   (200 * 1024 * 1024)
 #define LOW_DISK_MINUTES 30
-#define WARNING_BYTES    160
+#define WARNING_BYTES    200
 
 static uint64_t free_bytes(const struct station *station)
 {
@@ -26,6 +26,7 @@ static uint64_t free_bytes(const struct station *station)
 static void fill_running(struct station *station, Uxrec__Status *status, char **modalities)
 {
 	struct recorder_totals totals = recorder_get_totals(station->recorder);
+	struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
 
 	status->session = station->session;
 	status->study_name = station->study->name;
@@ -45,6 +46,9 @@ static void fill_running(struct station *station, Uxrec__Status *status, char **
 	status->events = totals.events;
 	status->gaps = (uint32_t)totals.gaps;
 	status->observers_muted = station->observers_muted;
+	status->waiting_bytes = backlog.bytes;
+	status->waiting_from_ns = backlog.from_ns;
+	status->waiting_to_ns = backlog.to_ns;
 }
 
 /* what is wrong with the disk, or will be: at the present rate, and at that of a busy screen */
@@ -56,9 +60,14 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 
 	station_get_trouble(station, trouble);
 	if (*trouble) {
+		struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
+
 		snprintf(text, WARNING_BYTES,
-			"%s: the recording goes on in memory; make room, or end the session",
-			trouble);
+			station->state == STATE_ENDING
+				? "%s: the session has ended and %s of it wait in memory; make room, or "
+				  "give them up: uxrec stop --discard"
+				: "%s: the recording goes on in memory, %s so far; make room",
+			trouble, station_backlog_text(&backlog).text);
 		return text;
 	}
 	if (station->state != STATE_IDLE && seconds > 10 && bytes > 0)
@@ -84,6 +93,13 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 	return text;
 }
 
+static const Uxrec__Status__State states[] = {
+	[STATE_IDLE] = UXREC__STATUS__STATE__STATE_IDLE,
+	[STATE_RECORDING] = UXREC__STATUS__STATE__STATE_RECORDING,
+	[STATE_PAUSED] = UXREC__STATUS__STATE__STATE_PAUSED,
+	[STATE_ENDING] = UXREC__STATUS__STATE__STATE_ENDING,
+};
+
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
@@ -95,9 +111,7 @@ struct packet *station_status_packet(struct station *station, uint64_t request, 
 	message.request = request;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
 	message.status = &status;
-	status.state = station->state == STATE_IDLE ? UXREC__STATUS__STATE__STATE_IDLE
-		: station->state == STATE_PAUSED    ? UXREC__STATUS__STATE__STATE_PAUSED
-						    : UXREC__STATUS__STATE__STATE_RECORDING;
+	status.state = states[station->state];
 	status.last_session = station->last.session;
 	status.last_reason = station->last.reason;
 	status.display = (char *)(station->options.display ? station->options.display : "");

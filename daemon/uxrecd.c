@@ -167,7 +167,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	if (!signals_is_ending((int)info->ssi_signo))
 		return 0;
 	sd_notify(0, "STOPPING=1");
-	station_stop(daemon->station, signals_name((int)info->ssi_signo), NULL);
+	station_stop_now(daemon->station, signals_name((int)info->ssi_signo));
 	/* before: a loop that exits waits for its buses */
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	return sd_event_exit(daemon->event, 0);
@@ -384,7 +384,7 @@ static void finish(struct daemon *daemon)
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	control_destroy(daemon->control);
 	if (daemon->station && daemon->server)
-		station_stop(daemon->station, "the recorder was ended", NULL);
+		station_stop_now(daemon->station, "the recorder was ended");
 	/* the library answers by the server, the server asks the library: first stop the asking */
 	server_stop(daemon->server);
 	library_destroy(daemon->library);

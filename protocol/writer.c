@@ -153,7 +153,7 @@ static int declare_own_channels(struct session_writer *writer)
 static int write_head(struct session_writer *writer, enum session_writer_kind kind)
 {
 	_cleanup_(buf_finish) struct buf head = {0};
-	int r = kind == SESSION_WRITER_RECORDING ? declare_own_channels(writer) : 0;
+	int r = kind == SESSION_WRITER_COPY ? 0 : declare_own_channels(writer);
 
 	buf_put(&head, MCAP_MAGIC, MCAP_MAGIC_BYTES);
 	mcap_put_header(&head, PROFILE, LIBRARY);
@@ -609,6 +609,11 @@ int session_writer_put_back(struct session_writer *writer)
 		return 0;
 	fd = io_put_back(writer->fd, writer->path);
 	return fd < 0 ? fd : 0;
+}
+
+bool session_writer_is_finished(const struct session_writer *writer)
+{
+	return writer->finished;
 }
 
 struct session_writer_totals session_writer_get_totals(const struct session_writer *writer)

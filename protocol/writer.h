@@ -21,6 +21,8 @@ enum session_writer_kind {
 	/* A recording: our channels are declared, and each packet is in a write-ahead log beside
 	 * the file when session_writer_append() returns, so that it outlives the process. */
 	SESSION_WRITER_RECORDING,
+	/* The last segment of a recording, all of which is at hand: no log. */
+	SESSION_WRITER_LAST,
 	/* Made of other files: channels as they are declared, no log. */
 	SESSION_WRITER_COPY,
 };
@@ -97,6 +99,9 @@ int session_writer_end(struct session_writer *writer);
  * End it if that was not done, bring all to the disk, and remove the log.
  */
 int session_writer_finish(struct session_writer *writer);
+
+/** @return true when the end has been written: nothing can be appended */
+bool session_writer_is_finished(const struct session_writer *writer);
 
 /** How much there is. */
 struct session_writer_totals {

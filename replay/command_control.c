@@ -189,6 +189,7 @@ int command_stop(const struct command_options *options, int argc, char **argv)
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__Stop stop = UXREC__STOP__INIT;
 
+	stop.discard = command_take_flag(&argc, argv, "--discard");
 	if (command_has_leftovers(argc, argv, 0))
 		return EXIT_USAGE;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_STOP;
@@ -255,7 +256,9 @@ static void print_status(const Uxrec__Status *status)
 		return;
 	}
 	printf("%s session %s: study '%s', participant '%s', %lld:%02lld min\n",
-		status->state == UXREC__STATUS__STATE__STATE_PAUSED ? "paused" : "recording",
+		status->state == UXREC__STATUS__STATE__STATE_PAUSED           ? "paused"
+			: status->state == UXREC__STATUS__STATE__STATE_ENDING ? "ending"
+									      : "recording",
 		status->session, status->study_name, status->participant, (long long)elapsed_s / 60,
 		(long long)elapsed_s % 60);
 	if (*status->task)

@@ -267,6 +267,18 @@ static void print_input(const struct session_facts *facts)
 	}
 }
 
+static void print_gap(const struct session_facts *facts, const Uxrec__Gap *gap)
+{
+	char length[40] = "to the end";
+
+	if (gap->to_ns)
+		snprintf(length, sizeof(length), "for %.3f s",
+			(double)(gap->to_ns - gap->from_ns) / 1e9);
+	printf("gap: %s at %.3f s %s: %s\n", reason_name(gap->reason),
+		(double)(gap->from_ns - facts->begin_ns) / 1e9, length,
+		text_quote(gap->detail).text);
+}
+
 static void print_info(const struct session *session, const struct session_facts *facts)
 {
 	const Uxrec__SessionInfo *info = session_info(session);
@@ -293,10 +305,7 @@ static void print_info(const struct session *session, const struct session_facts
 				(unsigned long long)facts->channels[i].messages,
 				(unsigned long long)facts->channels[i].bytes);
 	for (size_t i = 0; i < facts->gap_count && i < GAPS_PRINTED; i++)
-		printf("gap: %s at %.3f s for %.3f s: %s\n", reason_name(facts->gaps[i]->reason),
-			(double)(facts->gaps[i]->from_ns - facts->begin_ns) / 1e9,
-			(double)(facts->gaps[i]->to_ns - facts->gaps[i]->from_ns) / 1e9,
-			text_quote(facts->gaps[i]->detail).text);
+		print_gap(facts, facts->gaps[i]);
 	if (facts->gap_count > GAPS_PRINTED)
 		printf("and %zu gaps more: uxrec info --json\n", facts->gap_count - GAPS_PRINTED);
 	for (size_t i = 0; i < facts->damage_count; i++)

@@ -252,7 +252,7 @@ int session_facts_create(struct session_facts **ret, const struct session *sessi
 	if (facts->password_from_ns && end_ns > facts->password_from_ns)
 		facts->password_s += (double)(end_ns - facts->password_from_ns) / 1e9;
 	facts->bytes = session_reader_size(session->reader);
-	facts->complete = session_reader_is_complete(session->reader);
+	facts->complete = session_is_complete(session);
 	facts->sync_error_ms = (double)reading.worst_ns / 1e6;
 	facts->damage_count = session_reader_damages(session->reader, &facts->damages);
 	*ret = steal_ptr(facts);

@@ -259,24 +259,46 @@ static void summarise_acts(Uxrec__SessionSummary *summary, const struct session 
 	}
 }
 
-static uint32_t count_gaps(const struct session *session)
+static bool is_open_gap(const struct reader_message *message)
+{
+	Uxrec__Gap *gap = uxrec__gap__unpack(NULL, message->data.size_bytes, message->data.data);
+	bool is_open = gap && gap->from_ns != 0 && gap->to_ns == 0;
+
+	if (gap)
+		uxrec__gap__free_unpacked(gap, NULL);
+	return is_open;
+}
+
+uint32_t session_count_gaps(const struct session *session, bool *ret_open)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
 	uint32_t count = 0;
 
+	*ret_open = false;
 	if (session_cursor_create(&cursor, session->reader, INT64_MIN, INT64_MAX,
 		    UINT64_C(1) << CHANNEL_GAPS) < 0)
 		return 0;
-	while (session_cursor_next(cursor, &message) > 0)
+	while (session_cursor_next(cursor, &message) > 0) {
 		count++;
+		*ret_open |= is_open_gap(&message);
+	}
 	return count;
+}
+
+bool session_is_complete(const struct session *session)
+{
+	bool open;
+
+	session_count_gaps(session, &open);
+	return session_reader_is_complete(session->reader) && !open;
 }
 
 Uxrec__SessionSummary *session_summarise(const struct session *session)
 {
 	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
 	const struct reader_damage *damages;
+	bool misses_end;
 
 	if (!summary)
 		return NULL;
@@ -291,8 +313,8 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	}
 	session_span(session, &summary->begin_ns, &summary->end_ns);
 	summary->bytes = session_reader_size(session->reader);
-	summary->gaps = count_gaps(session);
-	summary->health = session_reader_is_complete(session->reader)
+	summary->gaps = session_count_gaps(session, &misses_end);
+	summary->health = session_reader_is_complete(session->reader) && !misses_end
 		? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
 		: UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;
 	if (session_reader_damages(session->reader, &damages) > 0) {

@@ -56,6 +56,15 @@ const Uxrec__SessionInfo *session_info(const struct session *session);
 /** Whether a participant has withdrawn their consent: then nothing of it is given out or added. */
 bool session_consent_withdrawn(const struct session *session);
 
+/**
+ * @param ret_open  set to true when one of them is open to the end of the session: the disk had no room for what is missing
+ * @return how many gaps there are
+ */
+uint32_t session_count_gaps(const struct session *session, bool *ret_open);
+
+/** @return true when the recording was ended in order, and no gap is open to its end */
+bool session_is_complete(const struct session *session);
+
 /** Fill in a summary. @return it, freed with uxrec__session_summary__free_unpacked(), or NULL */
 Uxrec__SessionSummary *session_summarise(const struct session *session);
 

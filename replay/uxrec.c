@@ -20,7 +20,7 @@ static const char usage[] =
 	"                         begin to record; prints the session's id\n"
 	"                         METHOD: paper, page, guardian, demo; WHAT: screen, input,\n"
 	"                         sound, full-keys (default screen,input)\n"
-	"  stop                   end the session; returns when its file is complete\n"
+	"  stop [--discard]       end the session; returns when its file is complete\n"
 	"  pause, resume          stop recording for a while, visible as a hole\n"
 	"  mute, unmute           keep the sound from the observers; it is recorded all the same\n"
 	"  status [--json]\n"

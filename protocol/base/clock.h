@@ -6,6 +6,7 @@
  * UTC, `…_wall_ns` is CLOCK_REALTIME as it was read.
  */
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -27,6 +28,9 @@ static inline int64_t clock_now_ns(void)
 {
 	return clock_read_ns(CLOCK_MONOTONIC);
 }
+
+/** Make a condition variable whose timed waits are until a time of CLOCK_MONOTONIC. */
+void clock_init_condition(pthread_cond_t *condition);
 
 /** One reading of three clocks, and how far apart in time the readings may be. */
 struct clock_sample {

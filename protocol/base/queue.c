@@ -25,16 +25,12 @@ struct queue {
 int queue_create(struct queue **ret, size_t limit, bool wake)
 {
 	_destroy_(queue) struct queue *queue = calloc(1, sizeof(*queue));
-	pthread_condattr_t attributes;
 
 	if (!queue)
 		return -ENOMEM;
 	queue->limit = limit;
 	pthread_mutex_init(&queue->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&queue->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	clock_init_condition(&queue->changed);
 	queue->event_fd = -1;
 	if (wake) {
 		queue->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <xcb/xcb.h>
@@ -258,32 +259,187 @@ static void full_disk_holds_and_goes_on(void)
 	desktop_end(&desktop);
 }
 
-static void full_disk_to_the_end(void)
+/* A session on a disk that is full to the last byte, and twenty keys that there is no room for. */
+struct full_disk {
+	struct desktop desktop;
+	struct daemon_child daemon;
+	char *library, *filler;
+	char id[21];
+};
+
+static void full_disk_finish(struct full_disk *full)
 {
-	_autofree_ char *library = temporary_path("full-disk");
-	_autofree_ char *filler = temporary_path("full-disk/filler");
-	_destroy_(session) struct session *session = NULL;
+	if (full->library)
+		umount2(full->library, MNT_DETACH);
+	free(full->library);
+	free(full->filler);
+	desktop_end(&full->desktop);
+}
+
+static bool full_disk_start(struct full_disk *full, const char *name)
+{
+	_autofree_ char *filler = NULL;
+	int fd;
+
+	*full = (struct full_disk){.library = temporary_path(name)};
+	check(asprintf(&full->filler, "%s/filler", full->library) > 0);
+	if (!small_disk_start(&full->desktop, full->library, full->filler)) {
+		free(steal_ptr(full->library));
+		return false;
+	}
+	daemon_start(&full->daemon, full->library, X11_INPUT);
+	daemon_record(&full->daemon, "classes", full->id);
+	fill_disk(&full->desktop, &full->daemon);
+	/* what the recorder has given back of its reserve is taken too */
+	check(asprintf(&filler, "%s.2", full->filler) > 0);
+	fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	check(fd >= 0);
+	for (off_t at = 0; posix_fallocate(fd, at, 4096) == 0; at += 4096)
+		;
+	close(fd);
+	for (int i = 0; i < 20; i++) {
+		desktop_fake(&full->desktop, XCB_KEY_PRESS, 38, 0, 0);
+		desktop_fake(&full->desktop, XCB_KEY_RELEASE, 38, 0, 0);
+	}
+	sleep_ms(1000);
+	return true;
+}
+
+static struct session *session_of(const struct full_disk *full)
+{
+	struct session *session = daemon_session(&full->daemon, full->id);
+
+	check(session->reader && session_reader_damages(session->reader, NULL) == 0);
+	return session;
+}
+
+/* What is missing is missing to the end, and the session does not pass for whole. */
+static void expect_no_end(const struct session *session)
+{
 	_destroy_(session_facts) struct session_facts *facts = NULL;
+	Uxrec__SessionSummary *summary = session_summarise(session);
+	const Uxrec__Gap *gap;
+
+	check(summary && session_facts_create(&facts, session) == 0);
+	expect(summary->health == UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED);
+	expect(!facts->complete && facts->duration_s > 0.5);
+	gap = session_gap(facts);
+	check(gap != NULL);
+	expect(gap->reason == UXREC__GAP__REASON__REASON_DISK && gap->to_ns == 0);
+	expect(gap->from_ns > facts->begin_ns);
+	uxrec__session_summary__free_unpacked(summary, NULL);
+}
+
+static void stop_on_a_full_disk_waits_for_room(void)
+{
+	_autofree_ char *status = NULL, *refused = NULL, *again = NULL;
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	struct full_disk full;
+
+	if (!full_disk_start(&full, "full-disk"))
+		return;
+	expect(daemon_command(&full.daemon, &refused, "stop", NULL) == 3);
+	expect(strstr(refused, "no room on the disk") && strstr(refused, "--discard"));
+	expect(daemon_command(&full.daemon, &status, "status", NULL) == 0);
+	expect(strstr(status, "ending") && strstr(status, "in memory"));
+	expect(daemon_command(&full.daemon, &again, "start", "--study", "Demo study",
+		       "--participant", "P02", "--consent", "paper", NULL) == 3);
+	expect(strstr(again, "waits for room") != NULL);
+	expect(daemon_command(&full.daemon, NULL, "pause", NULL) == 3);
+	check(unlink(full.filler) == 0);
+	check(child_says(&full.daemon.child, "ended: stopped by the moderator", 10));
+	expect(end_child(&full.daemon.child, SIGTERM) == 0);
+	session = session_of(&full);
+	expect(session_is_complete(session));
+	expect(reason_is_said(session, "stopped by the moderator"));
+	check(timeline_create(&timeline, session) == 0);
+	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 20);
+	session_destroy(steal_ptr(session));
+	full_disk_finish(&full);
+}
+
+static void what_has_no_room_can_be_given_up(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct full_disk full;
+
+	if (!full_disk_start(&full, "discarded"))
+		return;
+	expect(daemon_command(&full.daemon, NULL, "stop", "--discard", NULL) == 0);
+	check(child_says(&full.daemon.child, "of it were given up", 5));
+	session = session_of(&full);
+	expect_no_end(session);
+	session_destroy(steal_ptr(session));
+	expect(end_child(&full.daemon.child, SIGTERM) == 0);
+	full_disk_finish(&full);
+}
+
+static void sigterm_on_a_full_disk_leaves_a_gap(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct full_disk full;
+	int64_t begun_ns;
+
+	if (!full_disk_start(&full, "terminated"))
+		return;
+	begun_ns = clock_now_ns();
+	expect(end_child(&full.daemon.child, SIGTERM) == 0);
+	/* less than service managers wait for */
+	expect(clock_now_ns() - begun_ns < 25 * NS_PER_S);
+	session = session_of(&full);
+	expect_no_end(session);
+	session_destroy(steal_ptr(session));
+	full_disk_finish(&full);
+}
+
+static void a_recorder_that_is_killed_on_a_full_disk_leaves_a_gap(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct full_disk full;
+
+	if (!full_disk_start(&full, "killed"))
+		return;
+	end_child(&full.daemon.child, SIGKILL);
+	session = session_of(&full);
+	expect_no_end(session);
+	session_destroy(steal_ptr(session));
+	full_disk_finish(&full);
+}
+
+/* A file that may not grow over 4 MB (RLIMIT_FSIZE) is like a full disk, but another file can be written at once. */
+static void a_limit_of_file_size_begins_a_segment(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(timeline) struct timeline *timeline = NULL;
 	struct desktop desktop = {0};
 	struct daemon_child daemon;
+	struct rlimit before;
+	uint64_t random = 3;
 	char id[21];
 
-	if (!small_disk_start(&desktop, library, filler))
+	if (!desktop_start(&desktop, 1280, 720))
 		return;
-	daemon_start(&daemon, library, X11_INPUT);
+	check(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	check(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4 << 20, before.rlim_max}) == 0);
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	check(setrlimit(RLIMIT_FSIZE, &before) == 0);
 	daemon_record(&daemon, "classes", id);
-	fill_disk(&desktop, &daemon);
-	/* that the end could not be written is said, and what was written opens */
-	expect(daemon_command(&daemon, NULL, "stop", NULL) == 3);
-	check(child_says(&daemon.child, "its end could not be written", 5));
-	end_child(&daemon.child, SIGTERM);
+	for (int i = 0; i < 3000 && !child_says(&daemon.child, "goes on in segment 2", 0); i++) {
+		paint_noise(&desktop, &random);
+		if (i < 20) {
+			desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
+			desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);
+		}
+	}
+	check(child_says(&daemon.child, "goes on in segment 2", 10));
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
 	session = daemon_session(&daemon, id);
-	check(session->reader != NULL);
-	check(session_facts_create(&facts, session) == 0);
-	expect(facts->complete && facts->damage_count == 0);
-	expect(facts->bytes > 1000000 && facts->duration_s > 0.5);
-	session_destroy(steal_ptr(session));
-	umount2(library, MNT_DETACH);
+	check(session->reader && session_is_complete(session));
+	expect(session_reader_damages(session->reader, NULL) == 0);
+	check(timeline_create(&timeline, session) == 0);
+	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 20);
 	desktop_end(&desktop);
 }
 
@@ -616,8 +772,16 @@ static const struct test tests[] = {
 		full_disk_holds_and_goes_on},
 	{"files that somebody removes are made again, and nothing is missing",
 		removed_files_are_made_again},
-	{"a disk that stays full leaves a whole file and says what is missing",
-		full_disk_to_the_end},
+	{"a session that is stopped on a full disk ends when there is room, and lacks nothing",
+		stop_on_a_full_disk_waits_for_room},
+	{"what there is no room for can be given up, and is a gap to the end",
+		what_has_no_room_can_be_given_up},
+	{"SIGTERM on a full disk ends the recorder in time, with a gap to the end",
+		sigterm_on_a_full_disk_leaves_a_gap},
+	{"a recorder that is killed on a full disk leaves a gap to the end",
+		a_recorder_that_is_killed_on_a_full_disk_leaves_a_gap},
+	{"a file that has reached the limit of its size is followed by a segment",
+		a_limit_of_file_size_begins_a_segment},
 	{"a killed recorder leaves a file that opens, and the next one goes on",
 		killed_recorder_leaves_a_file_that_opens},
 	{"wrong uxrecd commands get one sentence", wrong_recorder_commands_are_refused},

@@ -8,6 +8,7 @@
 #include "protocol/copy.h"
 #include "protocol/limits.h"
 #include "protocol/reader.h"
+#include "protocol/session.pb-c.h"
 #include "protocol/writer.h"
 #include "replay/transcript.h"
 
@@ -644,14 +645,30 @@ static void wait_for_sync(unsigned before)
 		usleep(100);
 }
 
+/* as the recorder makes it */
+static struct packet *make_gap(void *user, int64_t from_ns, const char *topic, uint64_t count)
+{
+	struct written *written = user;
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	struct packet *packet = NULL;
+
+	(void)topic;
+	gap.reason = UXREC__GAP__REASON__REASON_DISK;
+	gap.from_ns = from_ns;
+	gap.count = count;
+	packet_create(&packet, &written->clock, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0},
+		&gap.base);
+	return packet;
+}
+
 static bool record_with_fault(unsigned kinds, long at, long count)
 {
-	static const struct segments_context context = {note_trouble, note_dropped, NULL};
+	struct written written = {0};
+	const struct segments_context context = {note_trouble, note_dropped, make_gap, &written};
 	_autofree_ char *folder = fresh_folder("segments");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	bool seen[CHANNEL_END][PACKETS] = {0}, none;
-	struct written written = {0};
 	unsigned missing = 0;
 
 	dropped = 0;
@@ -676,7 +693,7 @@ static bool record_with_fault(unsigned kinds, long at, long count)
 		faults.ahead_ns += 2 * NS_PER_S;
 		segments_check(segments);
 	}
-	check(segments_held(segments) == 0);
+	check(segments_backlog(segments).packets == 0);
 	segments_finish(segments);
 	lose_unsynced(folder);
 	check(session_reader_open_folder(&reader, folder, NULL) == 0);
@@ -709,14 +726,78 @@ static void recording_survives_every_fault(void)
 	}
 }
 
+static bool has_open_gap(struct session_reader *reader)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	bool is_open = false;
+
+	check(session_cursor_create(
+		      &cursor, reader, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_GAPS) == 0);
+	while (session_cursor_next(cursor, &message) > 0) {
+		Uxrec__Gap *gap =
+			uxrec__gap__unpack(NULL, message.data.size_bytes, message.data.data);
+
+		check(gap != NULL);
+		is_open |= gap->to_ns == 0;
+		uxrec__gap__free_unpacked(gap, NULL);
+	}
+	return is_open;
+}
+
+/* A disk that fails from a call on and to the end; then it has room again, or what is held is given up. */
+static bool end_with_fault(long at, bool room)
+{
+	struct written written = {0};
+	const struct segments_context context = {note_trouble, note_dropped, make_gap, &written};
+	_autofree_ char *folder = fresh_folder("segments");
+	_destroy_(segments) struct segments *segments = NULL;
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	struct segments_backlog lost;
+	bool seen[CHANNEL_END][PACKETS] = {0}, none;
+	int r;
+
+	arm(FAULT_WRITE, at, FOREVER);
+	if (inside(segments_create(&segments, folder, 0, NS_PER_S, &context, NULL)) < 0) {
+		check(!disarm());
+		return true;
+	}
+	for (size_t i = 0; i < PACKETS; i++) {
+		_packet_unref_ struct packet *packet = next_packet(&written, i);
+
+		inside((segments_append(segments, packet), 0));
+		note_taken(&written, packet);
+	}
+	r = inside(segments_finish(segments));
+	if (r == -EAGAIN && !room)
+		check(inside(segments_give_up(segments, &lost)) < 0);
+	none = disarm();
+	if (r == -EAGAIN && room)
+		check(segments_finish(segments) == 0);
+	check(session_reader_open_folder(&reader, folder, NULL) == 0);
+	check(read_right(reader, seen) == 0);
+	/* all is there, or the recording does not pass for whole */
+	if (r == -EAGAIN && !room)
+		check(!session_reader_is_complete(reader) || has_open_gap(reader));
+	else
+		check(memcmp(seen, written.taken, sizeof(seen)) == 0 && !has_open_gap(reader));
+	return !none;
+}
+
+static void the_end_waits_for_room(void)
+{
+	AT_EVERY_CALL(end_with_fault(at, true));
+	AT_EVERY_CALL(end_with_fault(at, false));
+}
+
 /* While a sync takes as long as it likes, everything that was appended outlives the process. */
 static void a_stalled_sync_holds_up_nothing(void)
 {
-	static const struct segments_context context = {note_trouble, note_dropped, NULL};
+	struct written written = {0};
+	const struct segments_context context = {note_trouble, note_dropped, make_gap, &written};
 	_autofree_ char *folder = fresh_folder("stalled");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
-	struct written written = {0};
 
 	check(segments_create(&segments, folder, 0, NS_PER_S, &context, NULL) == 0);
 	faults.stalled = false;
@@ -948,6 +1029,8 @@ static const struct test tests[] = {
 	{"writing loses nothing that it took, whichever call fails", writing_survives_every_fault},
 	{"reading never gives what is wrong, whichever call fails", reading_survives_every_fault},
 	{"a recording goes on in segments, whichever call fails", recording_survives_every_fault},
+	{"a recording that ends on a full disk waits for room, or has a gap to its end",
+		the_end_waits_for_room},
 	{"a sync that does not end holds up nothing and loses nothing",
 		a_stalled_sync_holds_up_nothing},
 	{"an act that was acknowledged stays, whichever call fails",

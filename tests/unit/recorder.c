@@ -59,10 +59,16 @@ uint64_t segments_bytes(const struct segments *segments)
 	return 0;
 }
 
-size_t segments_held(const struct segments *segments)
+struct segments_backlog segments_backlog(const struct segments *segments)
 {
 	(void)segments;
-	return 0;
+	return (struct segments_backlog){0};
+}
+
+int segments_give_up(struct segments *segments, struct segments_backlog *ret_lost)
+{
+	(void)ret_lost;
+	return segments_finish(segments);
 }
 
 int segments_finish(struct segments *segments)
@@ -177,7 +183,7 @@ static void wait_for(uint16_t channel, size_t count)
 
 static void finish(struct lab *lab)
 {
-	check(recorder_finish(lab->recorder) == 0);
+	check(recorder_finish(lab->recorder, NULL) == 0);
 }
 
 static void end(struct lab *lab)

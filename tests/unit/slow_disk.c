@@ -106,7 +106,7 @@ static void record(const char *folder, struct session_clock *clock)
 		push_both(recorder, clock, number);
 		sleep_ms(5);
 	}
-	check(recorder_finish(recorder) == 0);
+	check(recorder_finish(recorder, NULL) == 0);
 }
 
 struct found {

@@ -73,6 +73,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
         return this.#player.pictureNs ? 'live' : 'waiting for the picture';
       case Status_State.PAUSED:
         return 'paused';
+      case Status_State.ENDING:
+        return 'ended';
       case Status_State.IDLE:
         return this.#session ? 'ended' : 'idle';
       default:

@@ -209,6 +209,7 @@ export function cover(driver: LiveDriver) {
         <p>Nothing is recorded until the moderator goes on.</p>
       </>
     );
+  if (status.state === Status_State.ENDING) return <h2>The session has ended</h2>;
   if (status.state === Status_State.IDLE)
     return status.lastSession ? (
       <>

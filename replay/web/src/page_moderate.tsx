@@ -3,7 +3,7 @@
 import { create } from '@bufbuild/protobuf';
 import { useEffect, useState } from 'preact/hooks';
 import { Attempt_Outcome, Consent_Method, ConsentSchema } from '../gen/protocol/acts_pb';
-import type { DoctorReport, StudyEntry } from '../gen/protocol/wire_pb';
+import type { DoctorReport, Status, StudyEntry } from '../gen/protocol/wire_pb';
 import { DoctorReport_Finding_Level, Status_State } from '../gen/protocol/wire_pb';
 import { bytes, clock } from './format';
 import { CheckedMeter } from './meter';
@@ -33,7 +33,8 @@ export function ModeratePage({ token }: { token: string }) {
     }
   };
   const status = driver.status;
-  const running = status !== undefined && status.state !== Status_State.IDLE;
+  const ending = status?.state === Status_State.ENDING;
+  const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
   const tasks = driver.model.study?.tasks ?? [];
   const nextTask = tasks.find(
     (task) => !driver.model.attempts().some(({ attempt }) => attempt.task === task.id),
@@ -72,7 +73,9 @@ export function ModeratePage({ token }: { token: string }) {
       </TopBar>
       {trouble && <Notice kind="error">{trouble}</Notice>}
       {status?.warning && <Notice kind="warning">{status.warning}</Notice>}
-      {running ? (
+      {ending ? (
+        <Ending status={status} act={act} />
+      ) : running ? (
         <div class="railed">
           <Rail driver={driver} act={act} choosing={choosing} onChoosing={setChoosing} />
           <div class="railmain">
@@ -324,6 +327,50 @@ function Doctor({ driver }: { driver: LiveDriver }) {
         })}
       </ul>
     </section>
+  );
+}
+
+/* ---- a session that has ended, and for whose rest the disk has no room ---- */
+
+function Ending({ status, act }: { status: Status; act: Do }) {
+  const [asking, setAsking] = useState(false);
+  const length = `${clock(status.waitingToNs - status.waitingFromNs)} min (${bytes(status.waitingBytes)})`;
+  return (
+    <main class="start">
+      <section class="card" aria-labelledby="ending-title">
+        <h2 id="ending-title">Session {status.session} waits for room on the disk</h2>
+        <p>
+          Nothing is captured any more. {length} of the session are in memory. Make room in the library’s folder, and
+          they are written by themselves.
+        </p>
+        {asking ? (
+          <>
+            <p role="alert">
+              <b>{length} will be lost for good</b>, and the session says so. What is on the disk already stays.
+            </p>
+            <div class="row">
+              <button
+                type="button"
+                class="danger"
+                onClick={() => {
+                  setAsking(false);
+                  void act({ case: 'stop', value: { discard: true } });
+                }}
+              >
+                Lose them and end the session
+              </button>
+              <button type="button" ref={focusOnce} onClick={() => setAsking(false)}>
+                Wait for room
+              </button>
+            </div>
+          </>
+        ) : (
+          <button type="button" onClick={() => setAsking(true)}>
+            Give up what there is no room for …
+          </button>
+        )}
+      </section>
+    </main>
   );
 }
 
