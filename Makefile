@@ -286,8 +286,8 @@ $(C_TESTS) $(DAMAGE): $(B)/%: $(B)/%.o $(HARNESS) $(B)/libdaemon.a $(B)/libcaptu
 	$(link) $(call pkg,$(LIBS_tests) $(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
 # What tests/unit/faults.c makes fail; with 64-bit offsets these are the names in the objects.
-FAULT_CALLS := malloc calloc realloc strdup strndup asprintf open write pwrite pwritev pread fstat ftruncate rename \
-	unlink posix_fallocate fdatasync fsync clock_gettime pthread_cond_timedwait
+FAULT_CALLS := malloc calloc realloc strdup strndup asprintf openat write pwrite pwritev pread fstat ftruncate renameat \
+	unlinkat posix_fallocate fdatasync fsync clock_gettime pthread_cond_timedwait
 $(B)/tests/unit/faults: ALL_LDFLAGS += $(FAULT_CALLS:%=-Wl,--wrap=%)
 $(B)/tests/unit/slow_disk: ALL_LDFLAGS += -Wl,--wrap=pwritev
 

@@ -406,13 +406,13 @@ static int put_transcript(struct library *library, const struct job *job, struct
 	if (r < 0)
 		return r;
 	if (!*put->vtt) {
-		r = transcript_remove(open->session->path, reterr);
+		r = transcript_remove(open->session->folder, reterr);
 	} else if (session_consent_withdrawn(open->session)) {
 		r = error_set(reterr, -EACCES, "the participant has withdrawn their consent");
 	} else {
 		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", reterr);
 		if (r == 0)
-			r = transcript_store(open->session->path, vtt, true, reterr);
+			r = transcript_store(open->session->folder, vtt, true, reterr);
 	}
 	return r < 0 ? r : answer_transcript(library, job, open->session, reterr);
 }

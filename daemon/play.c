@@ -2,6 +2,7 @@
 
 #include "daemon/library.h"
 #include "daemon/server.h"
+#include "protocol/base/folder.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 #include "protocol/base/signals.h"
@@ -57,11 +58,17 @@ static int find_session(
 	const char *path, char **ret_library, char **ret_session, struct error *reterr)
 {
 	_autofree_ char *whole = realpath(path, NULL);
+	_folder_unref_ struct folder *folder = NULL;
 	struct stat status;
 	char *name;
 
 	if (!whole || stat(whole, &status) < 0)
 		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
+	name = strrchr(whole, '/');
+	/* a library may be a link, a session and its files may not */
+	if ((!S_ISDIR(status.st_mode) || (name && session_id_is_valid(name + 1))) &&
+		folder_open(&folder, path, reterr) == -ELOOP)
+		return -ELOOP;
 	if (!S_ISDIR(status.st_mode))
 		*strrchr(whole, '/') = '\0';
 	name = strrchr(whole, '/');

@@ -1,5 +1,6 @@
 #include "daemon/segments_internal.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/folder.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
@@ -24,6 +25,8 @@
 /* A new segment is begun with room for it, its log and its reserve. */
 #define ROOM_BYTES   (4 * RESERVE_BYTES)
 #define TRY_AGAIN_NS NS_PER_S
+
+#define RESERVE_NAME ".reserve"
 
 /* Too much is held: the oldest pictures go, up to a keyframe; never input, never a tag. */
 static void drop_pictures(struct segments *segments)
@@ -158,41 +161,38 @@ static const char *reason_of(int r)
 	}
 }
 
-char *segments_path(const struct segments *segments, unsigned number)
+void segments_name(char name[SEGMENT_NAME_BYTES], unsigned number)
 {
-	char *path;
-
-	return asprintf(&path, "%s/" SESSION_SEGMENT_NAME, segments->folder, number) < 0 ? NULL
-											 : path;
+	snprintf(name, SEGMENT_NAME_BYTES, SESSION_SEGMENT_NAME, number);
 }
 
 static int make_reserve(struct segments *segments)
 {
-	_autofree_ char *path = NULL;
+	int r;
 
 	if (segments->reserve_fd < 0) {
-		if (asprintf(&path, "%s/.reserve", segments->folder) < 0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		segments->reserve_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-		if (segments->reserve_fd < 0)
-			return -errno;
+		r = folder_remove(segments->folder, RESERVE_NAME); /* of one that was killed */
+		if (r == 0 || r == -ENOENT)
+			r = folder_create(segments->folder, RESERVE_NAME, NULL);
+		if (r < 0)
+			return r;
+		segments->reserve_fd = r;
 	}
 	return -posix_fallocate(segments->reserve_fd, 0, RESERVE_BYTES);
 }
 
 void segments_remove_reserve(struct segments *segments)
 {
-	_autofree_ char *path = NULL;
-
 	if (segments->reserve_fd < 0)
 		return;
 	close(steal_fd(&segments->reserve_fd));
-	if (asprintf(&path, "%s/.reserve", segments->folder) >= 0)
-		unlink(path);
-	else
-		path = NULL;
+	folder_remove(segments->folder, RESERVE_NAME);
+}
+
+static void give_lock_back(struct segments *segments)
+{
+	if (segments->lock_fd >= 0)
+		close(steal_fd(&segments->lock_fd));
 }
 
 /* A sync that has failed says nothing when it is tried again: such a segment keeps its log. */
@@ -208,11 +208,13 @@ void segments_remove_logs(const struct segments *segments)
 	const unsigned *numbers = (const void *)segments->ended.data;
 
 	for (size_t i = 0; i < segments->ended.size_bytes / sizeof(*numbers); i++) {
-		_autofree_ char *path = segments_path(segments, numbers[i]);
-		_autoclose_ int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+		char name[SEGMENT_NAME_BYTES];
+		_autoclose_ int fd = -1;
 
+		segments_name(name, numbers[i]);
+		fd = folder_write(segments->folder, name, NULL);
 		if (fd >= 0 && fdatasync(fd) == 0)
-			wal_remove_of(path);
+			wal_remove_of(segments->folder, name);
 	}
 }
 
@@ -247,10 +249,11 @@ void segments_break_off(struct segments *segments, int r, const struct packet *f
 	bool failed_to_sync;
 	int r_back;
 
-	log_errno(r, "recorder: writing %s; what comes is held in memory", segments->folder);
+	log_errno(r, "recorder: writing %s; what comes is held in memory",
+		folder_path(segments->folder));
 	if (segments->reserve_fd >= 0 && ftruncate(segments->reserve_fd, 0) < 0)
-		log_warning(
-			"recorder: the reserve of %s could not be given back", segments->folder);
+		log_warning("recorder: the reserve of %s could not be given back",
+			folder_path(segments->folder));
 	pthread_mutex_lock(&segments->lock);
 	writer = steal_ptr(segments->writer);
 	failed_to_sync = segments->sync_failed != 0;
@@ -270,11 +273,13 @@ void segments_break_off(struct segments *segments, int r, const struct packet *f
 		note_ended(segments, failed_to_sync);
 	else
 		log_warning("recorder: segment %u of %s has no index; it opens without",
-			segments->number, segments->folder);
+			segments->number, folder_path(segments->folder));
 	r_back = session_writer_put_back(writer);
 	if (r_back < 0)
 		log_errno(r_back, "recorder: segment %u of %s was removed", segments->number,
-			segments->folder);
+			folder_path(segments->folder));
+	give_lock_back(segments);
+	segments->lock_fd = session_writer_keep_lock(writer);
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
 	pthread_mutex_lock(&segments->lock);
 	/* while it is being synced it must stay: the thread that does so frees it */
@@ -292,7 +297,7 @@ bool segments_has_room(const struct segments *segments, uint64_t bytes)
 {
 	struct statvfs status;
 
-	return statvfs(segments->folder, &status) == 0 &&
+	return fstatvfs(folder_fd(segments->folder), &status) == 0 &&
 		(uint64_t)status.f_bavail * status.f_frsize >= bytes;
 }
 
@@ -372,12 +377,14 @@ static void use_writer(struct segments *segments, struct session_writer *writer)
 
 static int begin_segment(struct segments *segments)
 {
-	_autofree_ char *path = segments_path(segments, segments->number + 1);
 	_destroy_(session_writer) struct session_writer *writer = NULL;
-	int r = path ? make_reserve(segments) : -ENOMEM;
+	char name[SEGMENT_NAME_BYTES];
+	int r = make_reserve(segments);
 
+	segments_name(name, segments->number + 1);
 	if (r == 0)
-		r = session_writer_create(&writer, path, SESSION_WRITER_RECORDING);
+		r = session_writer_create_below(
+			&writer, segments->folder, name, SESSION_WRITER_RECORDING);
 	if (r < 0)
 		return r;
 	if (segments->number > 0)
@@ -393,6 +400,7 @@ static int begin_segment(struct segments *segments)
 	}
 	segments->number++;
 	segments->has_marker = false;
+	give_lock_back(segments);
 	use_writer(segments, steal_ptr(writer));
 	return 0;
 }
@@ -407,11 +415,12 @@ static void try_again(struct segments *segments)
 	r = begin_segment(segments);
 	if (r < 0) {
 		if (segments->reserve_fd >= 0 && ftruncate(segments->reserve_fd, 0) < 0)
-			log_warning("recorder: %s: %s", segments->folder, strerror(errno));
+			log_warning(
+				"recorder: %s: %s", folder_path(segments->folder), strerror(errno));
 		return;
 	}
 	log_info("recorder: %s: the disk is there again, it goes on in segment %u",
-		segments->folder, segments->number);
+		folder_path(segments->folder), segments->number);
 	segments->trouble = 0;
 	segments->context.trouble(segments->context.user, NULL);
 }
@@ -505,14 +514,14 @@ int segments_create(struct segments **ret, const char *folder, unsigned before,
 	if (!segments)
 		return error_set(reterr, -ENOMEM, "no memory");
 	segments->context = *context;
-	segments->reserve_fd = -1;
+	segments->reserve_fd = segments->lock_fd = -1;
 	segments->sync_every_ns = sync_every_ns;
 	segments->number = before;
 	pthread_mutex_init(&segments->lock, NULL);
 	clock_init_condition(&segments->changed);
-	segments->folder = strdup(folder);
-	if (!segments->folder)
-		return error_set(reterr, -ENOMEM, "no memory");
+	r = folder_open(&segments->folder, folder, reterr);
+	if (r < 0)
+		return r;
 	r = begin_segment(segments);
 	if (r < 0)
 		return error_set(reterr, r, "cannot record into %s: %s", folder, reason_of(r));
@@ -548,6 +557,7 @@ void segments_destroy(struct segments *segments)
 	pthread_cond_destroy(&segments->changed);
 	pthread_mutex_destroy(&segments->lock);
 	buf_finish(&segments->ended);
-	free(segments->folder);
+	give_lock_back(segments);
+	folder_unref(segments->folder);
 	free(segments);
 }

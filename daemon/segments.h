@@ -32,7 +32,7 @@ struct segments_context {
 /**
  * Begin a segment.
  *
- * @param folder         the session's, exists
+ * @param folder         the session's, exists, and is no symbolic link
  * @param before         how many segments there are: those of a recorder that was killed
  * @param sync_every_ns  how much a power cut may cost; 0: every packet is on the disk before
  *                       segments_append() returns

@@ -12,15 +12,14 @@
 /* The recording ends and is in trouble: all that is held goes into a segment of its own, which needs neither log nor reserve. */
 static int write_rest(struct segments *segments)
 {
-	_autofree_ char *path = segments_path(segments, segments->number + 1);
 	_destroy_(session_writer) struct session_writer *writer = NULL;
+	char name[SEGMENT_NAME_BYTES];
 	int r;
 
-	if (!path)
-		return -ENOMEM;
 	if (!segments_has_room(segments, segments->held.bytes + END_BYTES))
 		return -ENOSPC;
-	r = session_writer_create(&writer, path, SESSION_WRITER_LAST);
+	segments_name(name, segments->number + 1);
+	r = session_writer_create_below(&writer, segments->folder, name, SESSION_WRITER_LAST);
 	if (r < 0)
 		return r;
 	r = segments_put_metadata(segments, writer, segments->number + 1);
@@ -37,7 +36,7 @@ static int write_rest(struct segments *segments)
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
 	segments->trouble = 0;
 	log_info("recorder: %s: the disk is there again, the rest is in segment %u",
-		segments->folder, segments->number);
+		folder_path(segments->folder), segments->number);
 	segments->context.trouble(segments->context.user, NULL);
 	return 0;
 }
@@ -141,7 +140,7 @@ int segments_give_up(struct segments *segments, struct segments_backlog *ret_los
 	if (segments_finish(segments) == 0)
 		return trouble;
 	*ret_lost = all;
-	log_errno(trouble, "recorder: ending %s: %zu packets are given up", segments->folder,
-		all.packets);
+	log_errno(trouble, "recorder: ending %s: %zu packets are given up",
+		folder_path(segments->folder), all.packets);
 	return trouble;
 }

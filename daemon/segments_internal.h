@@ -5,15 +5,17 @@
 #include "daemon/backlog.h"
 #include "daemon/segments.h"
 #include "protocol/base/buf.h"
+#include "protocol/base/folder.h"
 #include "protocol/writer.h"
 
 #include <pthread.h>
 
 struct segments {
 	struct segments_context context;
-	char *folder;
+	struct folder *folder;
 	int64_t sync_every_ns;
 	int reserve_fd;
+	int lock_fd; /* in trouble: the lock of the segment that was ended, which shows that we record */
 
 	/* of the thread that appends */
 	unsigned number; /* of the newest segment */
@@ -48,8 +50,10 @@ struct segments {
 	int sync_failed;
 };
 
-/* The path of a segment, allocated; NULL without memory. */
-char *segments_path(const struct segments *segments, unsigned number);
+#define SEGMENT_NAME_BYTES 40
+
+/* The name of a segment's file. */
+void segments_name(char name[SEGMENT_NAME_BYTES], unsigned number);
 
 /* @return whether the disk has so much room, for this user */
 bool segments_has_room(const struct segments *segments, uint64_t bytes);

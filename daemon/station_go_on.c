@@ -167,8 +167,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 
 	if (r < 0 || !session->reader || session_reader_is_complete(session->reader) ||
 		!session_span(session, &first_ns, &last_ns) ||
-		session_check_unwritten(session->path, session_reader_segments(session->reader)) <
-			0)
+		session_reader_is_recorded(session->reader))
 		return 0; /* another recorder may be at it */
 	r = session_each(session, INT64_MIN, INT64_MAX,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK |

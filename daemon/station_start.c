@@ -1,7 +1,9 @@
 #include "daemon/station_internal.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/folder.h"
 #include "protocol/base/log.h"
+#include "protocol/limits.h"
 #include "protocol/name.h"
 #include "replay/session.h"
 #include "replay/study.h"
@@ -141,11 +143,10 @@ static int make_folder(struct station *station, struct error *reterr)
 
 int station_open_log(struct station *station, struct error *reterr)
 {
-	_autofree_ char *path = NULL;
+	_folder_unref_ struct folder *folder = NULL;
+	int r = folder_open(&folder, station->folder, reterr);
 
-	if (asprintf(&path, "%s/annotations.mcap", station->folder) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
-	return annotations_open(&station->log, path, true, reterr);
+	return r < 0 ? r : annotations_open_below(&station->log, folder, true, reterr);
 }
 
 static int say_beginning(struct station *station, const Uxrec__Start *start, const char *author,
@@ -217,20 +218,18 @@ int station_open_recorder(struct station *station, unsigned before, struct error
 static void undo_start(struct station *station)
 {
 	static const char *const files[] = {"recording-0001.mcap", "recording-0001.mcap.wal-a",
-		"recording-0001.mcap.wal-b", "annotations.mcap"};
+		"recording-0001.mcap.wal-b", SESSION_ANNOTATIONS_NAME};
+	_folder_unref_ struct folder *folder = NULL;
 
 	live_close(station->options.live);
 	if (station->recorder)
 		recorder_destroy(steal_ptr(station->recorder));
 	hub_reset(station->options.live->hub);
-	for (size_t i = 0; i < ARRAY_SIZE(files) && station->folder; i++) {
-		_autofree_ char *path = NULL;
-
-		if (asprintf(&path, "%s/%s", station->folder, files[i]) >= 0)
-			unlink(path);
-	}
-	if (station->folder)
+	if (station->folder && folder_open(&folder, station->folder, NULL) == 0) {
+		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+			folder_remove(folder, files[i]);
 		rmdir(station->folder);
+	}
 	station_forget_session(station);
 }
 

@@ -8,7 +8,6 @@
 #include "protocol/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,10 +15,15 @@
 
 #define ACTS_CHANNEL 1
 
+/* Every set-aside of the same torn end that was interrupted leaves one. */
+#define TORN_NAMES_LIMIT 100
+
 struct annotations {
-	int fd;
-	char *path;
-	bool writable;
+	struct folder *folder;
+	char *name;
+	int fd;          /* -1: there is no file yet */
+	bool can_write;  /* the descriptor can, from the first act on */
+	bool writable;   /* acts may be appended */
 	uint64_t offset; /* what has been read: the end of the last whole record */
 	uint64_t counter;
 	Uxrec__Act **newest; /* of each thing, sorted by id; removed things stay as tombstones */
@@ -143,20 +147,56 @@ static int take_act_chunk(struct annotations *log, struct view content)
 	return fold_act(log, act);
 }
 
+/* Parse the records of a piece of the file. @param ret_left  set to the bytes of a record that is not whole */
+static int take_records(struct annotations *log, struct view rest, size_t *ret_left)
+{
+	struct mcap_record record;
+	int r = 0;
+
+	while (r == 0) {
+		*ret_left = rest.size_bytes;
+		/* zeros are what a power cut may leave of a record */
+		if (mcap_next_record(&rest, &record) <= 0 || record.opcode == 0)
+			break;
+		if (record.opcode == MCAP_CHUNK)
+			r = take_act_chunk(log, record.content);
+	}
+	return r;
+}
+
+/* Set log->offset behind the magic; a file that is shorter, or zeros, is one whose maker was interrupted. */
+static int check_magic(struct annotations *log)
+{
+	static const unsigned char zeros[MCAP_MAGIC_BYTES];
+	unsigned char magic[MCAP_MAGIC_BYTES];
+	ssize_t n = io_pread_full(log->fd, magic, sizeof(magic), 0);
+
+	if (n < 0)
+		return (int)n;
+	if (n == MCAP_MAGIC_BYTES && memcmp(magic, MCAP_MAGIC, sizeof(magic)) == 0)
+		log->offset = MCAP_MAGIC_BYTES;
+	else if (memcmp(magic, zeros, (size_t)n) != 0 &&
+		(n == MCAP_MAGIC_BYTES || memcmp(magic, MCAP_MAGIC, (size_t)n) != 0))
+		return -EBADMSG;
+	return 0;
+}
+
 /* Read what lies behind log->offset. @param ret_end  set to the file's size */
 static int read_new(struct annotations *log, uint64_t *ret_end)
 {
 	_autofree_ unsigned char *data = NULL;
-	struct mcap_record record;
 	struct stat status;
-	struct view rest;
+	size_t left = 0;
 	ssize_t n;
-	int r = 0;
+	int r = log->fd >= 0 && log->offset == 0 ? check_magic(log) : 0;
 
+	*ret_end = 0;
+	if (r < 0 || log->fd < 0)
+		return r;
 	if (fstat(log->fd, &status) < 0)
 		return -errno;
 	*ret_end = (uint64_t)status.st_size;
-	if (*ret_end <= log->offset)
+	if (*ret_end <= log->offset || log->offset == 0)
 		return 0;
 	if (*ret_end - log->offset > ANNOTATIONS_LIMIT_BYTES)
 		return -EFBIG;
@@ -166,30 +206,10 @@ static int read_new(struct annotations *log, uint64_t *ret_end)
 	n = io_pread_full(log->fd, data, *ret_end - log->offset, (off_t)log->offset);
 	if (n < 0)
 		return (int)n;
-	rest = (struct view){data, (size_t)n, 0};
-	while (r == 0) {
-		size_t left_bytes = rest.size_bytes;
-
-		/* zeros are what a power cut may leave of a record */
-		if (mcap_next_record(&rest, &record) <= 0)
-			break;
-		if (record.opcode == MCAP_CHUNK)
-			r = take_act_chunk(log, record.content);
-		if (r < 0 || record.opcode == 0) {
-			rest.size_bytes = left_bytes;
-			break;
-		}
-	}
-	log->offset += (uint64_t)n - rest.size_bytes;
+	r = take_records(log, (struct view){data, (size_t)n, 0}, &left);
+	log->offset += (uint64_t)n - left;
 	rebuild_state(log);
 	return r;
-}
-
-int annotations_refresh(struct annotations *log)
-{
-	uint64_t end;
-
-	return read_new(log, &end);
 }
 
 /* ---- opening ---- */
@@ -212,96 +232,132 @@ static int write_head(struct annotations *log)
 	return r;
 }
 
-/* Set log->offset behind the magic; to 0 when the file has none because its maker was interrupted. */
-static int check_magic(struct annotations *log, struct error *reterr)
+/* "annotations.mcap.torn-N"; what has that name already was made by another set-aside, or by somebody */
+static int create_torn(const struct annotations *log, char **ret_name)
 {
-	static const unsigned char zeros[MCAP_MAGIC_BYTES];
-	unsigned char magic[MCAP_MAGIC_BYTES];
-	ssize_t n = io_pread_full(log->fd, magic, sizeof(magic), 0);
+	for (unsigned i = 1; i <= TORN_NAMES_LIMIT; i++) {
+		_autofree_ char *name = NULL;
+		char again[16] = "";
+		int fd;
 
-	if (n < 0)
-		return error_set(reterr, (int)n, "%s: %s", log->path, strerror((int)-n));
-	if (n == MCAP_MAGIC_BYTES && memcmp(magic, MCAP_MAGIC, sizeof(magic)) == 0)
-		log->offset = MCAP_MAGIC_BYTES;
-	else if (!log->writable ||
-		(memcmp(magic, zeros, (size_t)n) != 0 &&
-			(n == MCAP_MAGIC_BYTES || memcmp(magic, MCAP_MAGIC, (size_t)n) != 0)))
-		return error_set(reterr, -EBADMSG, "%s: not an annotation log", log->path);
-	return 0;
+		if (i > 1)
+			snprintf(again, sizeof(again), ".%u", i);
+		if (asprintf(&name, "%s.torn-%llu%s", log->name, (unsigned long long)log->offset,
+			    again) < 0) {
+			name = NULL;
+			return -ENOMEM;
+		}
+		fd = folder_create(log->folder, name, NULL);
+		if (fd == -EEXIST)
+			continue;
+		if (fd >= 0)
+			*ret_name = steal_ptr(name);
+		return fd;
+	}
+	return -EEXIST;
 }
 
 /* What a killed writer left half-written goes beside the file, so that nothing is thrown away. */
 static int set_torn_end_aside(struct annotations *log, uint64_t end)
 {
 	_autofree_ unsigned char *torn = NULL;
-	_autofree_ char *path = NULL;
+	_autofree_ char *name = NULL;
 	_autoclose_ int fd = -1;
 	size_t size = (size_t)(end - log->offset);
 	ssize_t n;
 	int r;
 
-	if (asprintf(&path, "%s.torn-%llu", log->path, (unsigned long long)log->offset) < 0)
-		return -ENOMEM;
 	torn = malloc(size);
 	if (!torn)
 		return -ENOMEM;
 	n = io_pread_full(log->fd, torn, size, (off_t)log->offset);
 	if (n < 0)
 		return (int)n;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = create_torn(log, &name);
 	if (fd < 0)
-		return -errno;
+		return steal_fd(&fd);
 	r = io_write_all(fd, torn, (size_t)n);
-	if (r == 0 && (fsync(fd) < 0 || ftruncate(log->fd, (off_t)log->offset) < 0))
+	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
-	return r;
+	if (r == 0)
+		r = folder_sync(log->folder);
+	if (r < 0) {
+		folder_remove(log->folder, name);
+		return r;
+	}
+	return ftruncate(log->fd, (off_t)log->offset) < 0 ? -errno : 0;
 }
 
-static int open_locked(struct annotations *log, struct error *reterr)
+/* @return a file that is there, or 0 when there is none and that is no failure */
+static int open_for_reading(struct annotations *log, struct error *reterr)
+{
+	struct error error = {""};
+	int fd = folder_read(log->folder, log->name, &error);
+
+	if (fd == -ENOENT && log->writable)
+		return 0;
+	if (fd < 0)
+		return error_set(reterr, fd, "%s", error.text);
+	log->fd = fd;
+	return 0;
+}
+
+static int fail(const struct annotations *log, int r, struct error *reterr)
+{
+	return error_set(reterr, r, "%s/%s: %s", folder_path(log->folder), log->name,
+		r == -EBADMSG          ? "not an annotation log"
+			: r == -EBUSY  ? "another program holds its lock"
+			: r == -ENOSPC ? "the disk is full"
+				       : strerror(-r));
+}
+
+int annotations_refresh(struct annotations *log)
 {
 	uint64_t end;
-	int r = check_magic(log, reterr);
+	int r = log->fd < 0 ? open_for_reading(log, NULL) : 0;
 
-	if (r < 0)
-		return r;
-	r = read_new(log, &end);
-	if (r == 0 && log->writable && end > log->offset)
-		r = set_torn_end_aside(log, end);
-	if (r == 0 && log->writable && log->offset <= MCAP_MAGIC_BYTES) {
-		r = write_head(log);
-		log->offset = MCAP_MAGIC_BYTES;
-		if (r == 0)
-			r = read_new(log, &end);
-	}
-	if (r < 0)
-		error_set(reterr, r, "%s: %s", log->path, strerror(-r));
-	return r;
+	return r < 0 ? r : read_new(log, &end);
 }
 
-int annotations_open(
-	struct annotations **ret, const char *path, bool writable, struct error *reterr)
+static int open_named(struct annotations **ret, struct folder *folder, const char *name,
+	bool writable, struct error *reterr)
 {
 	_destroy_(annotations) struct annotations *log = calloc(1, sizeof(*log));
+	uint64_t end;
 	int r;
 
 	if (!log)
 		return error_set(reterr, -ENOMEM, "no memory");
 	log->fd = -1;
 	log->writable = writable;
-	log->path = strdup(path);
-	if (!log->path)
+	log->folder = folder_ref(folder);
+	log->name = strdup(name);
+	if (!log->name)
 		return error_set(reterr, -ENOMEM, "no memory");
-	log->fd = open(path, (writable ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0600);
-	if (log->fd < 0)
-		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
-	if (flock(log->fd, writable ? LOCK_EX : LOCK_SH) < 0)
-		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
-	r = open_locked(log, reterr);
-	flock(log->fd, LOCK_UN);
+	r = open_for_reading(log, reterr);
 	if (r < 0)
 		return r;
+	r = read_new(log, &end);
+	if (r < 0)
+		return fail(log, r, reterr);
 	*ret = steal_ptr(log);
 	return 0;
+}
+
+int annotations_open_below(
+	struct annotations **ret, struct folder *folder, bool writable, struct error *reterr)
+{
+	return open_named(ret, folder, SESSION_ANNOTATIONS_NAME, writable, reterr);
+}
+
+int annotations_open(
+	struct annotations **ret, const char *path, bool writable, struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	const char *name;
+	int r = folder_open_of(&folder, path, &name, reterr);
+
+	return r < 0 ? r : open_named(ret, folder, name, writable, reterr);
 }
 
 void annotations_destroy(struct annotations *log)
@@ -312,7 +368,8 @@ void annotations_destroy(struct annotations *log)
 		uxrec__act__free_unpacked(log->newest[i], NULL);
 	free(log->newest);
 	free(log->state);
-	free(log->path);
+	free(log->name);
+	folder_unref(log->folder);
 	if (log->fd >= 0)
 		close(log->fd);
 	free(log);
@@ -379,30 +436,83 @@ static int write_acts(struct annotations *log, const struct buf *acts)
 	return r;
 }
 
-/* A log that somebody removed is made again of what is still open. */
-static int lock_log(struct annotations *log)
+/* The file for writing: the one that was read, or a new one where there is none. */
+static int open_for_writing(struct annotations *log, struct error *reterr)
 {
-	int fd, r;
+	_autoclose_ int fd = folder_write(log->folder, log->name, reterr);
+	struct stat before, now;
 
-	if (io_is_removed(log->fd)) {
-		fd = io_put_back(log->fd, log->path);
-		if (fd < 0)
-			return fd;
-		close(log->fd);
-		log->fd = fd;
+	if (fd == -ENOENT) {
+		fd = folder_create(log->folder, log->name, reterr);
+		if (fd == -EEXIST) /* another has just made it */
+			fd = folder_write(log->folder, log->name, reterr);
 	}
-	r = flock(log->fd, LOCK_EX);
-	return r < 0 ? -errno : 0;
+	if (fd < 0)
+		return steal_fd(&fd);
+	if (log->fd >= 0 &&
+		(fstat(log->fd, &before) < 0 || fstat(fd, &now) < 0 ||
+			before.st_ino != now.st_ino || before.st_dev != now.st_dev))
+		return error_set(reterr, -ESTALE,
+			"%s/%s: another file has taken its place: open the session again",
+			folder_path(log->folder), log->name);
+	if (log->fd >= 0)
+		close(log->fd);
+	log->fd = steal_fd(&fd);
+	log->can_write = true;
+	return 0;
 }
 
-static int append_locked(struct annotations *log, Uxrec__Act *act)
+/* A log that somebody removed is made again of what is still open. */
+static int put_back(struct annotations *log)
 {
-	_cleanup_(buf_finish) struct buf out = {0};
+	int fd = folder_put_back(log->folder, log->name, log->fd);
+
+	if (fd < 0)
+		return fd;
+	close(log->fd);
+	log->fd = fd;
+	log->can_write = true;
+	return 0;
+}
+
+static int lock_log(struct annotations *log, struct error *reterr)
+{
+	int r = log->fd >= 0 && io_is_removed(log->fd) ? put_back(log) : 0;
+
+	if (r == 0 && !log->can_write) {
+		r = open_for_writing(log, reterr);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0)
+		r = io_lock(log->fd, LOCK_EX);
+	return r < 0 ? fail(log, r, reterr) : 0;
+}
+
+/* With the lock: read what others have appended, and make the end ready for the next act. */
+static int prepare_end(struct annotations *log)
+{
 	uint64_t end;
 	int r = read_new(log, &end);
 
 	if (r == 0 && end > log->offset)
 		r = set_torn_end_aside(log, end);
+	if (r < 0 || log->offset > MCAP_MAGIC_BYTES)
+		return r;
+	r = write_head(log);
+	if (r == 0)
+		r = folder_sync(log->folder); /* the file's name, if it is new */
+	if (r < 0)
+		return r;
+	log->offset = MCAP_MAGIC_BYTES;
+	return read_new(log, &end);
+}
+
+static int append_locked(struct annotations *log, Uxrec__Act *act)
+{
+	_cleanup_(buf_finish) struct buf out = {0};
+	int r = prepare_end(log);
+
 	if (r < 0)
 		return r;
 	act->counter = log->counter + 1;
@@ -421,17 +531,19 @@ int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxr
 	if (r < 0)
 		return r;
 	if (!log->writable)
-		return error_set(reterr, -EROFS, "%s: opened for reading", log->path);
-	r = lock_log(log);
+		return error_set(reterr, -EROFS, "%s/%s: opened for reading",
+			folder_path(log->folder), log->name);
+	r = lock_log(log, reterr);
 	if (r < 0)
-		return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
+		return r;
 	r = append_locked(log, &copy);
 	flock(log->fd, LOCK_UN);
 	if (r < 0)
-		return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
+		return fail(log, r, reterr);
 	at = newest_position(log, act->id);
 	if (at >= log->newest_count || strcmp(log->newest[at]->id, act->id) != 0)
-		return error_set(reterr, -EIO, "%s: the act is not there after writing", log->path);
+		return error_set(reterr, -EIO, "%s/%s: the act is not there after writing",
+			folder_path(log->folder), log->name);
 	if (ret)
 		*ret = log->newest[at];
 	return 0;
@@ -525,39 +637,57 @@ static int merge_locked(struct annotations *log, struct view theirs, size_t *ret
 {
 	_cleanup_(buf_finish) struct buf hashes = {0}, out = {0};
 	_autofree_ char *ours = NULL;
-	ssize_t size = io_read_file(log->path, ANNOTATIONS_LIMIT_BYTES, &ours);
-	uint64_t end;
-	int r = size < 0 ? (int)size : read_new(log, &end);
+	ssize_t size;
+	int r = prepare_end(log);
 
-	if (r == 0 && end > log->offset)
-		r = set_torn_end_aside(log, end);
-	if (r == 0)
-		r = hash_all((struct view){(unsigned char *)ours, log->offset, 0}, &hashes);
+	if (r < 0)
+		return r;
+	size = io_read_whole(log->fd, ANNOTATIONS_LIMIT_BYTES, &ours);
+	r = size < 0 ? (int)size
+		     : hash_all((struct view){(unsigned char *)ours, log->offset, 0}, &hashes);
 	if (r < 0)
 		return r;
 	*ret_count = put_others(theirs, &hashes, &out);
 	return out.size_bytes || out.failed ? write_acts(log, &out) : 0;
 }
 
-int annotations_merge(
-	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr)
+static int merge_named(struct annotations *log, const struct folder *folder, const char *name,
+	size_t *ret_count, struct error *reterr)
 {
 	_autofree_ char *theirs = NULL;
-	ssize_t size = io_read_file(path, ANNOTATIONS_LIMIT_BYTES, &theirs);
+	ssize_t size = folder_read_whole(folder, name, ANNOTATIONS_LIMIT_BYTES, &theirs, reterr);
 	int r;
 
 	if (size < 0)
-		return error_set(reterr, (int)size, "%s: %s", path, strerror((int)-size));
+		return (int)size;
 	if (size < MCAP_MAGIC_BYTES || memcmp(theirs, MCAP_MAGIC, MCAP_MAGIC_BYTES) != 0)
-		return error_set(reterr, -EBADMSG, "%s: not an annotation log", path);
+		return error_set(reterr, -EBADMSG, "%s/%s: not an annotation log",
+			folder_path(folder), name);
 	if (!log->writable)
-		return error_set(reterr, -EROFS, "%s: opened for reading", log->path);
-	r = lock_log(log);
+		return error_set(reterr, -EROFS, "%s/%s: opened for reading",
+			folder_path(log->folder), log->name);
+	r = lock_log(log, reterr);
 	if (r < 0)
-		return error_set(reterr, r, "%s: %s", log->path, strerror(-r));
+		return r;
 	r = merge_locked(log, (struct view){(unsigned char *)theirs, (size_t)size, 0}, ret_count);
 	flock(log->fd, LOCK_UN);
-	return r < 0 ? error_set(reterr, r, "%s: %s", log->path, strerror(-r)) : 0;
+	return r < 0 ? fail(log, r, reterr) : 0;
+}
+
+int annotations_merge_below(struct annotations *log, const struct folder *folder, size_t *ret_count,
+	struct error *reterr)
+{
+	return merge_named(log, folder, SESSION_ANNOTATIONS_NAME, ret_count, reterr);
+}
+
+int annotations_merge(
+	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	const char *name;
+	int r = folder_open_of(&folder, path, &name, reterr);
+
+	return r < 0 ? r : merge_named(log, folder, name, ret_count, reterr);
 }
 
 size_t annotations_count(const struct annotations *log)

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
+#include "protocol/base/folder.h"
 #include "protocol/acts.pb-c.h"
 
 #include <stdbool.h>
@@ -15,16 +16,21 @@
 struct annotations;
 
 /**
- * Open the log of a session.
+ * Open the log of a session. Opening and reading change nothing and wait for no lock; a torn end (a writer
+ * was killed in mid-act) is not read. The first act opens the file for writing, makes it when there is
+ * none, and moves a torn end to a file beside it.
  *
  * @param ret       set on success; freed by annotations_destroy()
- * @param path      of the file; made when it is not there and @p writable
- * @param writable  with it, a torn end (a writer was killed in mid-act) is moved to a file beside
- *                  this one first, so that what follows can be read
- * @return 0, -ENOENT, -EBADMSG when it is not an annotation log, or what open(2) gave
+ * @param path      of the file
+ * @param writable  acts may be appended; then a file that is not there is an empty log
+ * @return 0, -ENOENT, -EBADMSG when it is not an annotation log, or as folder_read()
  */
 int annotations_open(
 	struct annotations **ret, const char *path, bool writable, struct error *reterr);
+
+/** The same for the log in a session's folder, of which it keeps a reference. */
+int annotations_open_below(
+	struct annotations **ret, struct folder *folder, bool writable, struct error *reterr);
 
 void annotations_destroy(struct annotations *log);
 DEFINE_DESTROY(annotations);
@@ -37,7 +43,9 @@ int annotations_refresh(struct annotations *log);
  * act_check() says. On return the act is on the disk. A log that was removed meanwhile is made again.
  *
  * @param ret  set on success: the act as it was stored; the log's own, valid until the next call
- * @return 0, -EINVAL with the reason, or what write(2) or fsync(2) gave
+ * @return 0, -EINVAL, -EROFS when it was not opened for writing, -ESTALE when another file has taken the
+ *         place of the one that was read, -EBUSY when somebody holds its lock for seconds, or what
+ *         folder_write(), write(2) or fsync(2) gave; with the reason
  */
 int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxrec__Act **ret,
 	struct error *reterr);
@@ -51,6 +59,10 @@ int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxr
  */
 int annotations_merge(
 	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr);
+
+/** The same with the log in another session's folder. */
+int annotations_merge_below(struct annotations *log, const struct folder *folder, size_t *ret_count,
+	struct error *reterr);
 
 /** @return how many things there are now; act @p i with annotations_get(), in fold order */
 size_t annotations_count(const struct annotations *log);

@@ -1,7 +1,6 @@
 #include "protocol/copy.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
 #include "protocol/schema.h"
@@ -9,13 +8,14 @@
 #include "protocol/writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define PROGRESS_MESSAGES 4096
+
+/* the file without the span until it is whole */
+#define ERASING_NAME ".erasing.mcap"
 
 static int declare(struct session_writer *writer, const struct reader_channel *channel)
 {
@@ -237,17 +237,17 @@ static int copy_messages(struct session_writer *writer, struct session_reader *r
 	return r;
 }
 
-int session_copy(struct session_reader *reader, const char *path,
+static int copy_to(struct session_reader *reader, struct folder *folder, const char *name,
 	const struct session_copy_options *options, struct session_copy_result *ret,
 	struct error *reterr)
 {
 	_destroy_(session_writer) struct session_writer *writer = NULL;
 	struct session_writer_totals totals;
 	int64_t from_ns = options->from_ns;
-	int r = session_writer_create(&writer, path, SESSION_WRITER_COPY);
+	int r = session_writer_create_below(&writer, folder, name, SESSION_WRITER_COPY);
 
 	if (r < 0)
-		return error_set(reterr, r, "%s: %s", path,
+		return error_set(reterr, r, "%s/%s: %s", folder_path(folder), name,
 			r == -EEXIST ? "it is there already; name another file" : strerror(-r));
 	if (options->compression)
 		session_writer_set_compression(writer, *options->compression);
@@ -263,13 +263,24 @@ int session_copy(struct session_reader *reader, const char *path,
 	if (r == 0)
 		r = session_writer_finish(writer);
 	if (r < 0) {
-		unlink(path);
-		return error_set(reterr, r, "%s: %s", path,
+		folder_remove(folder, name);
+		return error_set(reterr, r, "%s/%s: %s", folder_path(folder), name,
 			r == -ENOSPC ? "the disk is full" : strerror(-r));
 	}
 	totals = session_writer_get_totals(writer);
 	*ret = (struct session_copy_result){totals.messages, totals.bytes};
 	return 0;
+}
+
+int session_copy(struct session_reader *reader, const char *path,
+	const struct session_copy_options *options, struct session_copy_result *ret,
+	struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	const char *name;
+	int r = folder_open_of(&folder, path, &name, reterr);
+
+	return r < 0 ? r : copy_to(reader, folder, name, options, ret, reterr);
 }
 
 /* ---- erasing ---- */
@@ -416,42 +427,37 @@ static int add_what_stays(void *user, struct session_writer *writer)
 	return r < 0 ? r : add_gap(user, writer);
 }
 
-static int remove_segment(const char *folder, unsigned number)
+static int remove_segment(const struct folder *folder, unsigned number)
 {
 	static const char *const suffixes[] = {".wal-a", ".wal-b", ""};
 
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		_autofree_ char *path = NULL;
+		char name[50];
+		int r;
 
-		if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME "%s", folder, number, suffixes[i]) <
-			0) {
-			path = NULL;
-			return -ENOMEM;
-		}
-		if (unlink(path) < 0 && errno != ENOENT)
-			return -errno;
+		snprintf(name, sizeof(name), SESSION_SEGMENT_NAME "%s", number, suffixes[i]);
+		r = folder_remove(folder, name);
+		if (r < 0 && r != -ENOENT)
+			return r;
 	}
 	return 0;
 }
 
-static int segment_exists(const char *folder, unsigned number)
+static int segment_exists(const struct folder *folder, unsigned number)
 {
-	_autofree_ char *path = NULL;
+	char name[40];
 
-	if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, number) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	return access(path, F_OK) == 0;
+	snprintf(name, sizeof(name), SESSION_SEGMENT_NAME, number);
+	return folder_has(folder, name);
 }
 
 /*
  * From when the new file has its name on the disk it stands for all segments; then these go, the last
  * first, and it takes the first one's place. Whatever interrupts this, it can be gone on with.
  */
-static int replace_segments(const char *folder, const char *erased)
+static int replace_segments(const struct folder *folder)
 {
-	_autofree_ char *path = NULL;
+	char name[40];
 	unsigned count = 0;
 	int r;
 
@@ -461,74 +467,60 @@ static int replace_segments(const char *folder, const char *erased)
 		r = remove_segment(folder, count);
 	if (r < 0)
 		return r;
-	if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, 1) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	return rename(erased, path) < 0 ? -errno : io_sync_directory_of(path);
+	snprintf(name, sizeof(name), SESSION_SEGMENT_NAME, 1);
+	r = folder_rename(folder, SESSION_ERASED_NAME, name);
+	return r < 0 ? r : folder_sync(folder);
 }
 
-static int put_in_place(const char *folder, const char *erased, struct error *reterr)
+static int put_in_place(const struct folder *folder, struct error *reterr)
 {
-	int r = replace_segments(folder, erased);
+	int r = replace_segments(folder);
 
 	return r < 0
 		? error_set(reterr, r,
 			  "%s: %s; what was erased is not read any more, but files that had it "
 			  "are still there: run the command again",
-			  folder, strerror(-r))
+			  folder_path(folder), strerror(-r))
 		: 0;
 }
 
-int session_check_unwritten(const char *folder, unsigned segments)
+/* Give the file without the span its name, when all of it is on the disk. */
+static int name_erased(struct session_reader *reader, const struct folder *folder)
 {
-	_autofree_ char *path = NULL;
-	_autoclose_ int fd = -1;
+	int r;
 
-	if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, segments) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+	/* what the disk does not give back now must not be thrown away for it */
+	if (session_reader_disk_failed(reader))
+		return -EIO;
+	r = folder_rename(folder, ERASING_NAME, SESSION_ERASED_NAME);
+	if (r < 0)
+		return r;
+	r = folder_sync(folder);
+	if (r < 0)
+		folder_remove(folder, SESSION_ERASED_NAME);
+	return r;
 }
 
-/* Make the file without the span, and give it its name when all of it is on the disk. */
-static int make_erased(struct session_reader *reader, const char *folder, struct erase *erase,
-	const char *erased, struct error *reterr)
+static int make_erased(struct session_reader *reader, struct folder *folder, struct erase *erase,
+	struct error *reterr)
 {
 	const struct session_copy_options copy = {
 		INT64_MIN, INT64_MAX, leave_out, add_what_stays, NULL, erase, NULL};
-	_autofree_ char *made = NULL;
 	struct session_copy_result result;
-	int r;
+	int r = folder_remove(folder, ERASING_NAME); /* of one that was killed */
 
-	if (asprintf(&made, "%s/.erasing.mcap", folder) < 0) {
-		made = NULL;
-		return error_set(reterr, -ENOMEM, "no memory");
-	}
-	unlink(made); /* of one that was killed */
-	r = session_copy(reader, made, &copy, &result, reterr);
-	if (r == 0 && session_reader_disk_failed(reader)) {
-		/* what it does not give back now must not be thrown away for it */
-		unlink(made);
-		r = error_set(reterr, -EIO, "%s: the disk does not give all of it back", folder);
-	}
+	if (r < 0 && r != -ENOENT)
+		return error_set(
+			reterr, r, "%s/" ERASING_NAME ": %s", folder_path(folder), strerror(-r));
+	r = copy_to(reader, folder, ERASING_NAME, &copy, &result, reterr);
 	if (r < 0)
 		return r;
-	if (rename(made, erased) < 0) {
-		r = -errno;
-		unlink(made);
-		return error_set(reterr, r, "%s: %s", erased, strerror(-r));
-	}
-	r = io_sync_directory_of(erased);
-	if (r < 0) {
-		unlink(erased);
-		return error_set(reterr, r, "%s: %s", erased, strerror(-r));
-	}
-	return 0;
+	r = name_erased(reader, folder);
+	if (r == 0)
+		return 0;
+	folder_remove(folder, ERASING_NAME);
+	return error_set(reterr, r, "%s: %s", folder_path(folder),
+		r == -EIO ? "the disk does not give all of it back" : strerror(-r));
 }
 
 /* A gap outside of the session would make it longer. @return 0 or -ERANGE */
@@ -551,47 +543,46 @@ static int clamp_span(struct session_erase_options *options, const struct sessio
 	return 0;
 }
 
-int session_erase_finish(const char *folder, struct error *reterr)
+int session_erase_finish(const struct folder *folder, struct error *reterr)
 {
-	_autofree_ char *erased = NULL;
+	int has = folder_has(folder, SESSION_ERASED_NAME), fd;
 
-	if (asprintf(&erased, "%s/" SESSION_ERASED_NAME, folder) < 0) {
-		erased = NULL;
-		return error_set(reterr, -ENOMEM, "no memory");
-	}
-	return access(erased, F_OK) == 0 ? put_in_place(folder, erased, reterr) : 0;
+	if (has <= 0)
+		return has < 0 ? error_set(reterr, has, "%s/" SESSION_ERASED_NAME ": %s",
+					 folder_path(folder), strerror(-has))
+			       : 0;
+	/* segments go for a file alone, and for no link of somebody's */
+	fd = folder_read(folder, SESSION_ERASED_NAME, reterr);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return put_in_place(folder, reterr);
 }
 
-int session_erase(const char *folder, const struct session_erase_options *options,
+int session_erase(struct folder *folder, const struct session_erase_options *options,
 	int64_t ret_gap[2], struct error *reterr)
 {
 	struct session_erase_options clamped = *options;
 	_cleanup_(erase_finish) struct erase erase = {.options = &clamped};
 	_destroy_(session_reader) struct session_reader *reader = NULL;
-	_autofree_ char *erased = NULL;
 	int r = session_erase_finish(folder, reterr);
 
-	if (asprintf(&erased, "%s/" SESSION_ERASED_NAME, folder) < 0) {
-		erased = NULL;
-		return error_set(reterr, -ENOMEM, "no memory");
-	}
 	if (r == 0)
-		r = session_reader_open_folder(&reader, folder, reterr);
+		r = session_reader_open_session(&reader, folder, reterr);
 	if (r < 0)
 		return r;
-	r = session_check_unwritten(folder, session_reader_segments(reader));
-	if (r < 0)
-		return error_set(reterr, r, "%s: %s", folder,
-			r == -EBUSY ? "it is being recorded: end the session first" : strerror(-r));
+	if (session_reader_is_recorded(reader))
+		return error_set(reterr, -EBUSY, "%s: it is being recorded: end the session first",
+			folder_path(folder));
 	r = clamp_span(&clamped, reader, reterr);
 	if (r < 0)
 		return r;
 	erase.reader = reader;
 	erase.gap_from_ns = clamped.from_ns;
 	erase.gap_to_ns = clamped.to_ns;
-	r = make_erased(reader, folder, &erase, erased, reterr);
+	r = make_erased(reader, folder, &erase, reterr);
 	if (r == 0)
-		r = put_in_place(folder, erased, reterr);
+		r = put_in_place(folder, reterr);
 	if (r < 0)
 		return r;
 	ret_gap[0] = erase.gap_from_ns;

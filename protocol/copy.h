@@ -36,15 +36,6 @@ int session_copy(struct session_reader *reader, const char *path,
 	const struct session_copy_options *options, struct session_copy_result *ret,
 	struct error *reterr);
 
-/**
- * Whether nobody is recording into a session: a recorder holds the lock (flock(2)) of the segment that
- * it writes.
- *
- * @param segments  how many it has
- * @return 0, -EBUSY when somebody is, or another negative errno
- */
-int session_check_unwritten(const char *folder, unsigned segments);
-
 /** What to take out of a session. */
 struct session_erase_options {
 	int64_t from_ns, to_ns; /* session times */
@@ -66,7 +57,7 @@ struct session_erase_options {
  * @return 0, -ERANGE when the span has nothing of the session, -EBUSY while it is recorded, or a negative errno with the reason. Then either nothing has
  *         changed, or the span is not read any more and another call ends the work
  */
-int session_erase(const char *folder, const struct session_erase_options *options,
+int session_erase(struct folder *folder, const struct session_erase_options *options,
 	int64_t ret_gap[2], struct error *reterr);
 
 /**
@@ -75,4 +66,4 @@ int session_erase(const char *folder, const struct session_erase_options *option
  *
  * @return 0, also when none was interrupted, or a negative errno with the reason
  */
-int session_erase_finish(const char *folder, struct error *reterr);
+int session_erase_finish(const struct folder *folder, struct error *reterr);

@@ -74,6 +74,8 @@
 #define SESSION_SEGMENT_METADATA "uxrec.segment"
 /* There only when an erasing was interrupted: it stands for all segments. */
 #define SESSION_ERASED_NAME "erased.mcap"
+/* All acts about a session. */
+#define SESSION_ANNOTATIONS_NAME "annotations.mcap"
 /* What was said, and the same while it is being written. */
 #define SESSION_TRANSCRIPT_NAME     "transcript.vtt"
 #define SESSION_TRANSCRIPT_NEW_NAME ".transcript.vtt.new"

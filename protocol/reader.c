@@ -7,8 +7,8 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -261,39 +261,45 @@ static int check_magic(const struct reader_file *file, struct error *reterr)
 	ssize_t n = io_pread_full(file->fd, magic, sizeof(magic), 0);
 
 	if (n < 0)
-		return error_set(
-			reterr, (int)n, "%s: cannot read: %s", file->path, strerror((int)-n));
+		return error_set(reterr, (int)n, "%s/%s: cannot read: %s",
+			folder_path(file->folder), file->name, strerror((int)-n));
 	if ((size_t)n < sizeof(magic))
 		return error_set(reterr, -EBADMSG,
-			"%s: not a session file: it has only %zd bytes, fewer than its first mark",
-			file->path, n);
+			"%s/%s: not a session file: it has only %zd bytes, fewer than its first "
+			"mark",
+			folder_path(file->folder), file->name, n);
 	if (memcmp(magic, MCAP_MAGIC, 5) == 0 && magic[5] != '0' &&
 		memcmp(magic + 6, "\r\n", 2) == 0)
 		return error_set(reterr, -EPROTO,
-			"%s: an MCAP file of version '%c'; this program reads version 0",
-			file->path, magic[5]);
+			"%s/%s: an MCAP file of version '%c'; this program reads version 0",
+			folder_path(file->folder), file->name, magic[5]);
 	if (memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0)
 		return error_set(reterr, -EBADMSG,
-			"%s: not a session file: it does not begin as MCAP", file->path);
+			"%s/%s: not a session file: it does not begin as MCAP",
+			folder_path(file->folder), file->name);
 	return 0;
 }
 
-static int open_file(struct reader_file *file, const char *path, struct error *reterr)
+static int open_file(
+	struct reader_file *file, struct folder *folder, const char *name, struct error *reterr)
 {
 	struct stat status;
+	int fd;
 
 	*file = (struct reader_file){.fd = -1, .wal_fds = {-1, -1}};
 	for (size_t i = 0; i < CHANNEL_END; i++)
 		file->superseded_from[i] = UINT32_MAX;
-	file->path = strdup(path);
-	if (!file->path)
+	file->folder = folder_ref(folder);
+	file->name = strdup(name);
+	if (!file->name)
 		return error_set(reterr, -ENOMEM, "no memory");
-	file->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (file->fd < 0 || fstat(file->fd, &status) < 0)
-		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(status.st_mode))
+	fd = folder_read(folder, name, reterr);
+	if (fd < 0)
+		return fd;
+	file->fd = fd;
+	if (fstat(fd, &status) < 0)
 		return error_set(
-			reterr, -EBADMSG, "%s: not a session file: not a regular file", path);
+			reterr, -errno, "%s/%s: %s", folder_path(folder), name, strerror(errno));
 	file->size_bytes = (uint64_t)status.st_size;
 	file->whole_bytes = MCAP_MAGIC_BYTES;
 	return check_magic(file, reterr);
@@ -315,7 +321,8 @@ static void close_file(struct reader_file *file)
 	close_log(file);
 	if (file->fd >= 0)
 		close(file->fd);
-	free(file->path);
+	folder_unref(file->folder);
+	free(file->name);
 }
 
 static int read_file_parts(struct session_reader *reader, unsigned number)
@@ -327,7 +334,8 @@ static int read_file_parts(struct session_reader *reader, unsigned number)
 	return r < 0 ? r : reader_sort_chunks(reader);
 }
 
-int session_reader_add(struct session_reader *reader, const char *path, struct error *reterr)
+static int add_segment(struct session_reader *reader, struct folder *folder, const char *name,
+	struct error *reterr)
 {
 	struct reader_file *files =
 		realloc(reader->files, (reader->file_count + 1) * sizeof(*files));
@@ -339,15 +347,16 @@ int session_reader_add(struct session_reader *reader, const char *path, struct e
 		return error_set(reterr, -ENOMEM, "no memory");
 	reader->files = files;
 	if (number >= READER_SEGMENTS_LIMIT)
-		return error_set(
-			reterr, -EFBIG, "%s: more than %d segments", path, READER_SEGMENTS_LIMIT);
-	r = open_file(&files[number], path, reterr);
+		return error_set(reterr, -EFBIG, "%s/%s: more than %d segments",
+			folder_path(folder), name, READER_SEGMENTS_LIMIT);
+	r = open_file(&files[number], folder, name, reterr);
 	if (r == 0) {
 		reader->file_count++;
 		reader->chunk_is_last = false;
 		r = read_file_parts(reader, number);
 		if (r < 0)
-			error_set(reterr, r, "%s: cannot read: %s", path, strerror(-r));
+			error_set(reterr, r, "%s/%s: cannot read: %s", folder_path(folder), name,
+				strerror(-r));
 	}
 	if (r < 0) {
 		close_file(&files[number]);
@@ -362,7 +371,8 @@ int session_reader_add(struct session_reader *reader, const char *path, struct e
 	return r;
 }
 
-int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr)
+int session_reader_open_below(
+	struct session_reader **ret, struct folder *folder, const char *name, struct error *reterr)
 {
 	_destroy_(session_reader) struct session_reader *reader = calloc(1, sizeof(*reader));
 	int r;
@@ -370,58 +380,87 @@ int session_reader_open(struct session_reader **ret, const char *path, struct er
 	if (!reader)
 		return error_set(reterr, -ENOMEM, "no memory");
 	reader->cached.chunk = SIZE_MAX;
-	r = session_reader_add(reader, path, reterr);
+	r = add_segment(reader, folder, name, reterr);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(reader);
 	return 0;
 }
 
-/* @return 1 when the folder has a file that stands for all segments, and it was opened */
-static int open_erased(struct session_reader **ret, const char *folder, struct error *reterr)
+int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr)
 {
-	_autofree_ char *path = NULL;
-	int r;
+	_folder_unref_ struct folder *folder = NULL;
+	const char *name;
+	int r = folder_open_of(&folder, path, &name, reterr);
 
-	if (asprintf(&path, "%s/" SESSION_ERASED_NAME, folder) < 0) {
-		path = NULL;
-		return error_set(reterr, -ENOMEM, "no memory");
-	}
-	if (access(path, F_OK) < 0)
-		return 0;
-	r = session_reader_open(ret, path, reterr);
-	return r < 0 ? r : 1;
+	return r < 0 ? r : session_reader_open_below(ret, folder, name, reterr);
 }
 
-int session_reader_open_folder(
-	struct session_reader **ret, const char *folder, struct error *reterr)
+const char *reader_base_of(const struct error *error, const struct folder *folder)
+{
+	size_t length = strlen(folder_path(folder));
+
+	return strncmp(error->text, folder_path(folder), length) == 0 && error->text[length] == '/'
+		? error->text + length + 1
+		: error->text;
+}
+
+/* The recorder was killed before the segment had its first bytes, or it is no file at all. */
+static bool is_damaged_segment(struct session_reader *reader, int r, const struct error *error,
+	struct folder *folder, unsigned number)
+{
+	if (!reader || (r != -EBADMSG && r != -ELOOP))
+		return false;
+	reader_damage(reader, number - 1, 0, reader_base_of(error, folder));
+	return true;
+}
+
+int session_reader_open_session(
+	struct session_reader **ret, struct folder *folder, struct error *reterr)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
-	int r = open_erased(ret, folder, reterr);
+	struct error error = {""};
+	/* it stands for all segments, whatever it is: these may have what was to be erased */
+	int r = folder_has(folder, SESSION_ERASED_NAME);
 
 	if (r != 0)
-		return r < 0 ? r : 0;
+		return r < 0 ? error_set(reterr, r, "%s/" SESSION_ERASED_NAME ": %s",
+				       folder_path(folder), strerror(-r))
+			     : session_reader_open_below(ret, folder, SESSION_ERASED_NAME, reterr);
 	for (unsigned number = 1; r == 0; number++) {
-		_autofree_ char *path = NULL;
+		char name[40];
 
-		if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, number) < 0) {
-			path = NULL;
-			return error_set(reterr, -ENOMEM, "no memory");
-		}
-		if (number > 1 && access(path, F_OK) < 0)
+		snprintf(name, sizeof(name), SESSION_SEGMENT_NAME, number);
+		if (number > 1 && folder_has(folder, name) <= 0)
 			break;
-		r = reader ? session_reader_add(reader, path, reterr)
-			   : session_reader_open(&reader, path, reterr);
-		if (r == -EBADMSG && reader) {
-			/* the recorder was killed before the segment had its first bytes */
-			reader_damage(reader, number - 1, 0, "a segment that cannot be read");
+		r = reader ? add_segment(reader, folder, name, &error)
+			   : session_reader_open_below(&reader, folder, name, &error);
+		if (is_damaged_segment(reader, r, &error, folder, number))
 			r = 0;
-		}
 	}
 	if (r < 0)
-		return r;
+		return error_set(reterr, r, "%s", error.text);
 	*ret = steal_ptr(reader);
 	return 0;
+}
+
+int session_reader_open_folder(struct session_reader **ret, const char *path, struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	int r = folder_open(&folder, path, reterr);
+
+	return r < 0 ? r : session_reader_open_session(ret, folder, reterr);
+}
+
+/* A shared lock, so that those who ask at the same time do not take each other for the recorder. */
+bool session_reader_is_recorded(const struct session_reader *reader)
+{
+	int fd = reader->files[reader->file_count - 1].fd;
+
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK;
+	flock(fd, LOCK_UN);
+	return false;
 }
 
 int session_reader_refresh(struct session_reader *reader)

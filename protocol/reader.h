@@ -3,6 +3,7 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
+#include "protocol/base/folder.h"
 
 #include <stdbool.h>
 
@@ -45,33 +46,41 @@ struct reader_message {
 };
 
 /**
- * Open a session file. What lies in its write-ahead log, when there is one, is read too.
+ * Open a session file. What lies in its write-ahead log, when there is one, is read too. Nothing is
+ * written.
  *
  * @param ret     set on success; freed by session_reader_destroy()
  * @param reterr  set on failure if not NULL: the path, where and why
  * @return 0, or a negative errno:
- *   -EBADMSG  not an MCAP file, or damaged before the first record
+ *   -EBADMSG  not an MCAP file, damaged before the first record, or no regular file
+ *   -ELOOP    a symbolic link
  *   -EPROTO   an MCAP file of another major version
  *   -ENOMEM, or what open(2) or read(2) gave
  */
 int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr);
 
-/**
- * Add the next segment of the same recording. What it says it has written again is then not read
- * from the segments before it. Cursors made before are not valid any more.
- *
- * @return as session_reader_open(); on failure the reader is as it was
- */
-int session_reader_add(struct session_reader *reader, const char *path, struct error *reterr);
+/** The same of a file in an opened folder, of which it keeps a reference. */
+int session_reader_open_below(
+	struct session_reader **ret, struct folder *folder, const char *name, struct error *reterr);
 
 /**
  * Open all segments of a session's folder, "recording-0001.mcap" and on; or "erased.mcap" alone, while
- * that is there.
+ * that is there. What one segment says it has written again is not read from those before it. A segment
+ * that is no regular file is a damage, unless it is the first.
  *
- * @return likewise
+ * @return as session_reader_open()
  */
-int session_reader_open_folder(
-	struct session_reader **ret, const char *folder, struct error *reterr);
+int session_reader_open_session(
+	struct session_reader **ret, struct folder *folder, struct error *reterr);
+
+/** The same by the folder's path, which must not be a symbolic link. */
+int session_reader_open_folder(struct session_reader **ret, const char *path, struct error *reterr);
+
+/**
+ * Whether a recorder holds the recording: it has a lock (flock(2)) on its last segment, which the kernel
+ * takes from a recorder that was killed.
+ */
+bool session_reader_is_recorded(const struct session_reader *reader);
 
 /**
  * Take in what was written to the last segment since. Cursors made before are not valid any more.

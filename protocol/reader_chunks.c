@@ -672,11 +672,14 @@ static int read_log(struct session_reader *reader, unsigned number)
 {
 	struct reader_file *file = &reader->files[number];
 	_cleanup_(buf_finish) struct buf keys = {0};
+	struct error error = {""};
 	int r = 0, damage;
-	ssize_t count = wal_scan(file->path, file->wal_fds, &file->groups, &damage);
+	ssize_t count =
+		wal_scan(file->folder, file->name, file->wal_fds, &file->groups, &damage, &error);
 
 	if (damage < 0)
-		reader_take_damage(reader, number, file->whole_bytes, damage, "");
+		reader_take_damage(reader, number, file->whole_bytes, damage,
+			reader_base_of(&error, file->folder));
 	if (count <= 0)
 		return (int)count;
 	file->group_count = (size_t)count;

@@ -3,6 +3,7 @@
 /* What the parts of the reader share: reader.c opens segments and knows what they declare,
  * reader_chunks.c finds their chunks, reader_cursor.c reads them. */
 
+#include "protocol/base/folder.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
 #include "protocol/reader.h"
@@ -28,7 +29,8 @@ struct chunk_entry {
 
 /* one segment */
 struct reader_file {
-	char *path;
+	struct folder *folder;
+	char *name;
 	int fd;
 	uint64_t size_bytes;
 	uint64_t whole_bytes; /* scanned up to here; the end of the last whole record */
@@ -101,6 +103,9 @@ void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset
  */
 int reader_take_damage(
 	struct session_reader *reader, unsigned file, uint64_t offset, int r, const char *text);
+
+/** An error of folder.h without the folder's path, which no damage has room for. */
+const char *reader_base_of(const struct error *error, const struct folder *folder);
 
 /** Take a Schema or Channel record; others are ignored. @return 0 or -ENOMEM */
 int reader_declare(struct session_reader *reader, unsigned file, uint8_t opcode,

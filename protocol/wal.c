@@ -6,7 +6,6 @@
 #include "protocol/mcap.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -23,7 +22,7 @@
 static const char *const wal_suffixes[2] = {".wal-a", ".wal-b"};
 
 struct wal_file {
-	char *path;
+	char *name;
 	int fd;
 	uint64_t generation;
 	uint64_t end;          /* where the next frame goes */
@@ -32,6 +31,7 @@ struct wal_file {
 };
 
 struct wal {
+	struct folder *folder;
 	struct wal_file files[2];
 	unsigned active;
 };
@@ -71,26 +71,35 @@ static int begin_turn(struct wal_file *file, uint64_t generation)
 	return 0;
 }
 
-static int create_file(struct wal_file *file, const char *path, const char *suffix)
+static int create_file(
+	struct wal_file *file, const struct folder *folder, const char *name, const char *suffix)
 {
-	if (asprintf(&file->path, "%s%s", path, suffix) < 0) {
-		file->path = NULL;
+	int r;
+
+	if (asprintf(&file->name, "%s%s", name, suffix) < 0) {
+		file->name = NULL;
 		return -ENOMEM;
 	}
-	file->fd = open(file->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	return file->fd < 0 ? -errno : 0;
+	/* one that was left belongs to a recording that is not there any more */
+	r = folder_remove(folder, file->name);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = folder_create(folder, file->name, NULL);
+	file->fd = r < 0 ? -1 : r;
+	return r < 0 ? r : 0;
 }
 
-int wal_create(struct wal **ret, const char *path)
+int wal_create(struct wal **ret, struct folder *folder, const char *name)
 {
 	_destroy_(wal) struct wal *wal = calloc(1, sizeof(*wal));
 	int r = 0;
 
 	if (!wal)
 		return -ENOMEM;
+	wal->folder = folder_ref(folder);
 	wal->files[0].fd = wal->files[1].fd = -1;
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
-		r = create_file(&wal->files[i], path, wal_suffixes[i]);
+		r = create_file(&wal->files[i], folder, name, wal_suffixes[i]);
 		if (r == 0)
 			r = begin_turn(&wal->files[i], i + 1);
 	}
@@ -146,19 +155,19 @@ int wal_sync(struct wal *wal)
 void wal_remove(struct wal *wal)
 {
 	for (unsigned i = 0; i < 2; i++)
-		if (wal->files[i].path && wal->files[i].fd >= 0)
-			unlink(wal->files[i].path);
+		if (wal->files[i].name && wal->files[i].fd >= 0)
+			folder_remove(wal->folder, wal->files[i].name);
 }
 
-void wal_remove_of(const char *path)
+void wal_remove_of(const struct folder *folder, const char *name)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		_autofree_ char *name = NULL;
+		_autofree_ char *log = NULL;
 
-		if (asprintf(&name, "%s%s", path, wal_suffixes[i]) < 0)
-			name = NULL;
+		if (asprintf(&log, "%s%s", name, wal_suffixes[i]) < 0)
+			log = NULL;
 		else
-			unlink(name);
+			folder_remove(folder, log);
 	}
 }
 
@@ -169,8 +178,9 @@ void wal_destroy(struct wal *wal)
 	for (unsigned i = 0; i < 2; i++) {
 		if (wal->files[i].fd >= 0)
 			close(wal->files[i].fd);
-		free(wal->files[i].path);
+		free(wal->files[i].name);
 	}
+	folder_unref(wal->folder);
 	free(wal);
 }
 
@@ -292,7 +302,8 @@ static int group_compare(const void *a, const void *b)
 	return x->generation < y->generation ? -1 : x->generation > y->generation;
 }
 
-ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups, int *ret_damage)
+ssize_t wal_scan(const struct folder *folder, const char *name, int fds[2],
+	struct wal_group **ret_groups, int *ret_damage, struct error *ret_error)
 {
 	struct scan scan = {0};
 	int r = 0;
@@ -300,21 +311,22 @@ ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups, in
 	*ret_damage = 0;
 	fds[0] = fds[1] = -1;
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
-		_autofree_ char *name = NULL;
+		_autofree_ char *log = NULL;
 
-		if (asprintf(&name, "%s%s", path, wal_suffixes[i]) < 0) {
-			name = NULL;
+		if (asprintf(&log, "%s%s", name, wal_suffixes[i]) < 0) {
+			log = NULL;
 			r = -ENOMEM;
 			break;
 		}
-		fds[i] = open(name, O_RDONLY | O_CLOEXEC);
-		if (fds[i] < 0)
-			r = errno == ENOENT ? 0 : -errno;
-		else
+		r = folder_read(folder, log, ret_error);
+		fds[i] = r < 0 ? -1 : r;
+		if (r >= 0)
 			r = scan_file(&scan, fds[i], i);
-		/* what was found before a bad sector is good */
-		if (r == -EIO) {
-			*ret_damage = r;
+		else if (r == -ENOENT)
+			r = 0;
+		/* what was found before a bad sector is good, and so is the recording beside a link */
+		if (r == -EIO || r == -ELOOP || r == -EBADMSG) {
+			*ret_damage = r == -EIO ? -EIO : -EBADMSG;
 			r = 0;
 		}
 	}

@@ -7,6 +7,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/cleanup.h"
+#include "protocol/base/folder.h"
 
 #include <stdbool.h>
 
@@ -15,13 +16,13 @@
 struct wal;
 
 /**
- * Make the two files "PATH.wal-a" and "PATH.wal-b" beside a recording, empty.
+ * Make the two files "NAME.wal-a" and "NAME.wal-b" beside a recording, empty. Stale ones are removed.
  *
- * @param ret   set on success; freed by wal_destroy()
- * @param path  of the recording
+ * @param ret   set on success; freed by wal_destroy(); holds a reference of the folder
+ * @param name  of the recording
  * @return 0 or a negative errno
  */
-int wal_create(struct wal **ret, const char *path);
+int wal_create(struct wal **ret, struct folder *folder, const char *name);
 
 /**
  * Append one record. When it returns 0, the record outlives the process.
@@ -45,7 +46,7 @@ int wal_sync(struct wal *wal);
 void wal_remove(struct wal *wal);
 
 /** The same of a recording that nobody writes any more. */
-void wal_remove_of(const char *path);
+void wal_remove_of(const struct folder *folder, const char *name);
 
 /** Close the files and leave them; NULL is fine. */
 void wal_destroy(struct wal *wal);
@@ -69,10 +70,13 @@ struct wal_group {
  *
  * @param fds         opened on success, -1 where there is no file; the caller closes them
  * @param ret_groups  set on success, sorted by group_offset; the caller frees them
- * @param ret_damage  -EIO when the disk does not give all of it back, else 0
+ * @param ret_damage  -EIO when the disk does not give all of it back, -EBADMSG when a file of the log
+ *                    is a link or no regular file, else 0
+ * @param ret_error   written with -EBADMSG: which file, and what it is
  * @return how many, or a negative errno
  */
-ssize_t wal_scan(const char *path, int fds[2], struct wal_group **ret_groups, int *ret_damage);
+ssize_t wal_scan(const struct folder *folder, const char *name, int fds[2],
+	struct wal_group **ret_groups, int *ret_damage, struct error *ret_error);
 
 /**
  * Read a group's records, one behind the other, into an empty buffer.

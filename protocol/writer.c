@@ -161,15 +161,15 @@ static int write_head(struct session_writer *writer, enum session_writer_kind ki
 	if (r == 0)
 		r = writer_put_buf(writer, &head);
 	if (r == 0 && kind == SESSION_WRITER_RECORDING)
-		r = wal_create(&writer->wal, writer->path);
+		r = wal_create(&writer->wal, writer->folder, writer->name);
 	if (r == 0)
 		r = session_writer_sync(writer);
 	/* the names of the files too */
-	return r < 0 ? r : io_sync_directory_of(writer->path);
+	return r < 0 ? r : folder_sync(writer->folder);
 }
 
-int session_writer_create(
-	struct session_writer **ret, const char *path, enum session_writer_kind kind)
+int session_writer_create_below(struct session_writer **ret, struct folder *folder,
+	const char *name, enum session_writer_kind kind)
 {
 	_destroy_(session_writer) struct session_writer *writer = calloc(1, sizeof(*writer));
 	int r;
@@ -179,23 +179,43 @@ int session_writer_create(
 	writer->fd = -1;
 	writer->start_time = UINT64_MAX;
 	writer->compression = COMPRESSION_ZSTD;
-	writer->path = strdup(path);
-	if (!writer->path)
+	writer->folder = folder_ref(folder);
+	writer->name = strdup(name);
+	if (!writer->name)
 		return -ENOMEM;
-	writer->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (writer->fd < 0)
-		return -errno;
-	/* whoever would rewrite it sees that it is being written */
-	flock(writer->fd, LOCK_EX | LOCK_NB);
+	r = folder_create(folder, name, NULL);
+	if (r < 0)
+		return r;
+	writer->fd = r;
+	/* Whoever would rewrite the file, and lists of sessions, see by it that it is being written; whoever
+	 * looks holds a shared lock for a moment. Not every mount has locks, and recording goes before. */
+	(void)io_lock(writer->fd, LOCK_EX);
 	r = write_head(writer, kind);
 	if (r < 0) {
 		if (writer->wal)
 			wal_remove(writer->wal);
-		unlink(path);
+		folder_remove(folder, name);
 		return r;
 	}
 	*ret = steal_ptr(writer);
 	return 0;
+}
+
+int session_writer_create(
+	struct session_writer **ret, const char *path, enum session_writer_kind kind)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	const char *name;
+	int r = folder_open_of(&folder, path, &name, NULL);
+
+	return r < 0 ? r : session_writer_create_below(ret, folder, name, kind);
+}
+
+int session_writer_keep_lock(const struct session_writer *writer)
+{
+	int fd = fcntl(writer->fd, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
 }
 
 /* ---- chunks ---- */
@@ -583,7 +603,7 @@ void session_writer_discard(struct session_writer *writer)
 		return;
 	if (writer->wal)
 		wal_remove(writer->wal);
-	unlink(writer->path);
+	folder_remove(writer->folder, writer->name);
 	session_writer_destroy(writer);
 }
 
@@ -607,7 +627,7 @@ int session_writer_put_back(struct session_writer *writer)
 
 	if (!io_is_removed(writer->fd))
 		return 0;
-	fd = io_put_back(writer->fd, writer->path);
+	fd = folder_put_back(writer->folder, writer->name, writer->fd);
 	return fd < 0 ? fd : 0;
 }
 
@@ -638,6 +658,7 @@ void session_writer_destroy(struct session_writer *writer)
 		close(writer->fd);
 	free(writer->channels);
 	free(writer->schemas);
-	free(writer->path);
+	folder_unref(writer->folder);
+	free(writer->name);
 	free(writer);
 }

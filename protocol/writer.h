@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
+#include "protocol/base/folder.h"
 #include "protocol/compress.h"
 #include "protocol/mcap.h"
 #include "protocol/packet.h"
@@ -36,6 +37,17 @@ enum session_writer_kind {
  */
 int session_writer_create(
 	struct session_writer **ret, const char *path, enum session_writer_kind kind);
+
+/** The same for a file in an opened folder, of which it keeps a reference. */
+int session_writer_create_below(struct session_writer **ret, struct folder *folder,
+	const char *name, enum session_writer_kind kind);
+
+/**
+ * The lock (flock(2)) that the writer has on its file, to be kept when the writer goes.
+ *
+ * @return a descriptor, the caller's, or a negative errno; closing the last one gives the lock back
+ */
+int session_writer_keep_lock(const struct session_writer *writer);
 
 /**
  * How chunks are compressed from here on where that makes them smaller: zstd when this is never called.

@@ -27,7 +27,8 @@ struct open_chunk {
 struct session_writer {
 	int fd;
 	enum compression compression;
-	char *path;
+	struct folder *folder;
+	char *name;
 	struct wal *wal;                          /* of a recording */
 	off_t offset;                             /* the end of what is whole in the file */
 	_Atomic uint64_t written_end, synced_end; /* for session_writer_sync() */

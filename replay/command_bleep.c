@@ -74,14 +74,9 @@ static int list(const struct session *session, bool json)
 static int append(const struct session *session, const Uxrec__Act *act, const Uxrec__Act **ret,
 	struct annotations **ret_log)
 {
-	_autofree_ char *path = NULL;
 	struct error error = {"no reason given"};
 
-	if (asprintf(&path, "%s/annotations.mcap", session->path) < 0) {
-		path = NULL;
-		return EXIT_COULD_NOT;
-	}
-	if (annotations_open(ret_log, path, true, &error) < 0 ||
+	if (annotations_open_below(ret_log, session->folder, true, &error) < 0 ||
 		annotations_append(*ret_log, act, ret, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_COULD_NOT;

@@ -2,7 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/base/folder.h"
 #include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
@@ -122,6 +122,7 @@ static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities)
 /* A study is named by a file or by its name in the library. @param ret_yaml  freed by the caller */
 static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 {
+	struct error error = {"no reason given"};
 	size_t length = strlen(study);
 	ssize_t size;
 
@@ -129,9 +130,9 @@ static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 		start->study = (char *)study;
 		return EXIT_GOOD;
 	}
-	size = io_read_file(study, STUDY_LIMIT_BYTES, ret_yaml);
+	size = file_read_whole(study, STUDY_LIMIT_BYTES, ret_yaml, &error);
 	if (size < 0) {
-		log_errno((int)size, "study file %s", text_quote(study).text);
+		log_error("study file %s", error.text);
 		return EXIT_COULD_NOT;
 	}
 	if (size == 0 || strlen(*ret_yaml) != (size_t)size) {

@@ -10,7 +10,6 @@
 #include "replay/unfinished.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -161,9 +160,9 @@ static int write_file(const char *path, const struct buf *text)
 
 	if (r < 0)
 		return r;
-	fd = open(file.made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	fd = io_create(file.made);
 	if (fd < 0)
-		return -errno;
+		return steal_fd(&fd);
 	r = io_write_all(fd, text->data, text->size_bytes);
 	if (r == 0)
 		r = unfinished_keep(&file);

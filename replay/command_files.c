@@ -16,11 +16,9 @@
 #include "replay/transcript.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 static const char *health_name(Uxrec__SessionSummary__Health health)
@@ -367,26 +365,22 @@ static void report_problem(void *user, uint64_t offset, const char *text)
 	}
 }
 
-/* @return true also when a folder has none, and for a file alone */
-static bool annotations_are_whole(const char *folder, struct error *reterr)
+/* @return true also when a folder has none */
+static bool annotations_are_whole(struct folder *folder, struct error *reterr)
 {
 	_destroy_(annotations) struct annotations *log = NULL;
-	_autofree_ char *path = NULL;
-	int r;
+	int r = annotations_open_below(&log, folder, false, reterr);
 
-	if (asprintf(&path, "%s/annotations.mcap", folder) < 0)
-		return false;
-	r = annotations_open(&log, path, false, reterr);
-	if (r == -ENOENT || r == -ENOTDIR)
+	if (r == -ENOENT)
 		return true;
 	if (r == 0 && annotations_damaged(log) > 0)
-		r = error_set(
-			reterr, -EBADMSG, "%s: %u damaged acts", path, annotations_damaged(log));
+		r = error_set(reterr, -EBADMSG, "%s/" SESSION_ANNOTATIONS_NAME ": %u damaged acts",
+			folder_path(folder), annotations_damaged(log));
 	return r == 0;
 }
 
 /* @return true also when a folder has none */
-static bool transcript_is_whole(const char *folder, struct error *reterr)
+static bool transcript_is_whole(const struct folder *folder, struct error *reterr)
 {
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	int r = transcript_load(&vtt, folder, reterr);
@@ -417,13 +411,12 @@ static void print_verified(
 }
 
 /* @return 1 whole, 0 not, or a negative errno with the reason */
-static int verify_file(const char *path, struct verify_report *report, struct verify_result *total,
-	struct error *reterr)
+static int verify_file(const struct folder *folder, const char *name, struct verify_report *report,
+	struct verify_result *total, struct error *reterr)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_autoclose_ int fd = folder_read(folder, name, reterr);
 	struct verify_result result = {0};
-	int r = fd < 0 ? error_set(reterr, -errno, "%s", strerror(errno))
-		       : session_verify(fd, report_problem, report, &result, reterr);
+	int r = fd < 0 ? fd : session_verify(fd, report_problem, report, &result, reterr);
 
 	total->messages += result.messages;
 	total->chunks += result.chunks;
@@ -434,30 +427,24 @@ static int verify_file(const char *path, struct verify_report *report, struct ve
 }
 
 /* all segments of a folder, and what was said about it */
-static int verify_folder(const char *folder, struct verify_report *report,
+static int verify_folder(struct folder *folder, struct verify_report *report,
 	struct verify_result *total, struct error *reterr)
 {
 	struct error error = {"no reason given"};
-	_autofree_ char *erased = NULL;
 	int r = 1;
 
-	if (asprintf(&erased, "%s/" SESSION_ERASED_NAME, folder) < 0) {
-		erased = NULL;
-		return -ENOMEM;
-	}
-	if (access(erased, F_OK) == 0) {
+	if (folder_has(folder, SESSION_ERASED_NAME) > 0) {
 		report_problem(report, 0,
 			"an erasing was interrupted: say uxrec erase again, to remove the old files");
 		total->problems++;
 	}
 	for (unsigned number = 1; r >= 0; number++) {
-		_autofree_ char *path = NULL;
+		char name[40];
 
-		if (asprintf(&path, "%s/" SESSION_SEGMENT_NAME, folder, number) < 0)
-			return -ENOMEM;
-		if (number > 1 && access(path, F_OK) < 0)
+		snprintf(name, sizeof(name), SESSION_SEGMENT_NAME, number);
+		if (number > 1 && folder_has(folder, name) <= 0)
 			break;
-		r = verify_file(path, report, total, reterr);
+		r = verify_file(folder, name, report, total, reterr);
 	}
 	if (r >= 0 && !annotations_are_whole(folder, &error)) {
 		report_problem(report, 0, error.text);
@@ -468,6 +455,21 @@ static int verify_folder(const char *folder, struct verify_report *report,
 		total->problems++;
 	}
 	return r < 0 ? r : total->problems == 0;
+}
+
+/* a folder stands for all of its session, a file for itself */
+static int verify_named(const char *path, struct verify_report *report, struct verify_result *total,
+	struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	const char *name;
+	int r = folder_open(&folder, path, reterr);
+
+	if (r == 0)
+		return verify_folder(folder, report, total, reterr);
+	if (r == -ENOTDIR)
+		r = folder_open_of(&folder, path, &name, reterr);
+	return r < 0 ? r : verify_file(folder, name, report, total, reterr);
 }
 
 static void report_redaction(void *user, int64_t time_ns, const char *text)
@@ -529,7 +531,6 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 	struct verify_report report = {0};
 	struct verify_result result = {.finished = true};
 	struct error error = {"no reason given"};
-	struct stat status;
 	int r;
 
 	(void)options;
@@ -541,9 +542,7 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 		report.problems = json_object_new_array();
 	if (redaction)
 		return verify_redaction(argv[1], &report);
-	r = stat(argv[1], &status) == 0 && S_ISDIR(status.st_mode)
-		? verify_folder(argv[1], &report, &result, &error)
-		: verify_file(argv[1], &report, &result, &error);
+	r = verify_named(argv[1], &report, &result, &error);
 	if (r < 0) {
 		json_object_put(report.problems);
 		log_error("%s: %s", argv[1], error.text);

@@ -18,19 +18,16 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* a folder stands for all segments in it, a file for itself */
 static int open_reader(struct session_reader **ret, const char *path)
 {
 	struct error error = {"no reason given"};
-	struct stat status;
-	int r;
+	int r = session_reader_open_folder(ret, path, &error);
 
-	r = stat(path, &status) == 0 && S_ISDIR(status.st_mode)
-		? session_reader_open_folder(ret, path, &error)
-		: session_reader_open(ret, path, &error);
+	if (r == -ENOTDIR)
+		r = session_reader_open(ret, path, &error);
 	if (r < 0)
 		log_error("%s", error.text);
 	return r;
@@ -210,7 +207,7 @@ int command_open_folder(struct session **ret, const char *path)
 {
 	int r = command_open(ret, path);
 
-	if (r == 0 && (*ret)->recording_path) {
+	if (r == 0 && (*ret)->recording_name) {
 		log_error("%s: say the session's folder", path);
 		r = EXIT_COULD_NOT;
 	}
@@ -328,7 +325,7 @@ static int parse_modalities(const char *text, uint32_t *ret)
  * The words go before the sound: whatever interrupts the erasing, no word stays of what is not there any
  * more, and saying it again takes out what is left.
  */
-static int erase_words(const char *folder, int64_t from_ns, int64_t to_ns)
+static int erase_words(const struct folder *folder, int64_t from_ns, int64_t to_ns)
 {
 	struct error error = {"no reason given"};
 	size_t count;
@@ -354,8 +351,10 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	const char *modality = command_take_value(&argc, argv, "--modality");
 	struct session_erase_options erase = {.who = who, .why = why ? why : "no reason given"};
 	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_folder_unref_ struct folder *folder = NULL;
 	struct error error = {"no reason given"};
 	int64_t gap[2], begin_ns = 0, end_ns;
+	bool recorded;
 	int r;
 
 	(void)options;
@@ -373,23 +372,22 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	/* the session may be shorter than it was when the span was typed first */
-	if (session_erase_finish(argv[1], &error) < 0) {
+	if (folder_open(&folder, argv[1], &error) < 0 || session_erase_finish(folder, &error) < 0 ||
+		session_reader_open_session(&reader, folder, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_COULD_NOT;
 	}
-	if (open_reader(&reader, argv[1]) < 0)
-		return EXIT_COULD_NOT;
 	r = command_parse_span(reader, from, to, &erase.from_ns, &erase.to_ns);
 	if (r != 0)
 		return r;
 	session_reader_span(reader, &begin_ns, &end_ns);
-	r = session_check_unwritten(argv[1], session_reader_segments(reader));
+	recorded = session_reader_is_recorded(reader);
 	session_reader_destroy(steal_ptr(reader));
 	/* whatever else is wrong is said by the erasing; words go only when the sound can go too */
-	if (r != -EBUSY && erase.modalities >> MODALITY_SOUND & 1 &&
-		erase_words(argv[1], erase.from_ns - begin_ns, erase.to_ns - begin_ns) != 0)
+	if (!recorded && erase.modalities >> MODALITY_SOUND & 1 &&
+		erase_words(folder, erase.from_ns - begin_ns, erase.to_ns - begin_ns) != 0)
 		return EXIT_COULD_NOT;
-	if (session_erase(argv[1], &erase, gap, &error) < 0) {
+	if (session_erase(folder, &erase, gap, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_COULD_NOT;
 	}
@@ -399,6 +397,28 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 }
 
 /* ---- merge ---- */
+
+/* a folder stands for the log in it, a file for itself */
+static int open_log(struct annotations **ret, const char *path, struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	int r = folder_open(&folder, path, reterr);
+
+	if (r == -ENOTDIR)
+		return annotations_open(ret, path, true, reterr);
+	return r < 0 ? r : annotations_open_below(ret, folder, true, reterr);
+}
+
+static int merge_log(
+	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	int r = folder_open(&folder, path, reterr);
+
+	if (r == -ENOTDIR)
+		return annotations_merge(log, path, ret_count, reterr);
+	return r < 0 ? r : annotations_merge_below(log, folder, ret_count, reterr);
+}
 
 int command_merge(const struct command_options *options, int argc, char **argv)
 {
@@ -412,20 +432,10 @@ int command_merge(const struct command_options *options, int argc, char **argv)
 	if (argc < 3)
 		return command_usage("merge FOLDER OTHER...");
 	for (int i = 1; i < argc; i++) {
-		_autofree_ char *path = NULL;
-		struct stat status;
 		size_t count = 0;
-		int r;
+		int r = i == 1 ? open_log(&log, argv[i], &error)
+			       : merge_log(log, argv[i], &count, &error);
 
-		if (asprintf(&path, "%s%s", argv[i],
-			    stat(argv[i], &status) == 0 && S_ISDIR(status.st_mode)
-				    ? "/annotations.mcap"
-				    : "") < 0) {
-			path = NULL;
-			return EXIT_COULD_NOT;
-		}
-		r = i == 1 ? annotations_open(&log, path, true, &error)
-			   : annotations_merge(log, path, &count, &error);
 		if (r < 0) {
 			log_error("%s", error.text);
 			return EXIT_COULD_NOT;

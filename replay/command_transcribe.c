@@ -245,11 +245,9 @@ static int hear(struct vtt **ret, const struct session *session, const struct tr
 static int check_session(
 	const struct session *session, const char *path, const struct transcribing *how)
 {
-	int r = session_check_unwritten(session->path, session_reader_segments(session->reader));
-
 	if (command_is_withdrawn(session, path))
 		return EXIT_COULD_NOT;
-	if (r == -EBUSY) {
+	if (session_reader_is_recorded(session->reader)) {
 		log_error("%s: it is being recorded: end the session first", path);
 		return EXIT_COULD_NOT;
 	}
@@ -257,7 +255,7 @@ static int check_session(
 		log_error("%s: what must not be heard of it is not known", path);
 		return EXIT_COULD_NOT;
 	}
-	if (!how->force && transcript_exists(session->path)) {
+	if (!how->force && transcript_exists(session->folder)) {
 		log_error("%s: it has a transcript already: say --force to replace it", path);
 		return EXIT_COULD_NOT;
 	}
@@ -277,7 +275,7 @@ static int transcribe(const char *path, const struct transcribing *how)
 	if (r != 0)
 		return r;
 	if (hear(&vtt, session, how, &error) < 0 ||
-		transcript_store(session->path, vtt, how->force, &error) < 0) {
+		transcript_store(session->folder, vtt, how->force, &error) < 0) {
 		log_error("%s: %s", path, error.text);
 		return EXIT_COULD_NOT;
 	}

@@ -9,7 +9,6 @@
 #include "replay/transcript.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -183,18 +182,17 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 
 	if (command_open_folder(&session, path) != 0 || command_is_withdrawn(session, path))
 		return EXIT_COULD_NOT;
-	size = io_read_file(file, TRANSCRIPT_LIMIT_BYTES, &text);
-	if (size < 0) {
-		log_errno((int)size, "%s", file);
-		return EXIT_COULD_NOT;
-	}
+	size = file_read_whole(file, TRANSCRIPT_LIMIT_BYTES, &text, &error);
+	if (size < 0)
+		return could_not(&error);
 	if (vtt_parse(&vtt, text, (size_t)size, file, &error) < 0)
 		return could_not(&error);
 	transcript_shift(vtt, offset_ns);
-	if (transcript_store(session->path, vtt, replace, &error) < 0) {
+	if (transcript_store(session->folder, vtt, replace, &error) < 0) {
 		log_error("%s%s", error.text,
-			!replace && transcript_exists(session->path) ? ": say --force to replace it"
-								     : "");
+			!replace && transcript_exists(session->folder)
+				? ": say --force to replace it"
+				: "");
 		return EXIT_COULD_NOT;
 	}
 	printf("%s: %zu cues\n", path, vtt->count);
@@ -203,12 +201,11 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 
 static int write_out(const char *out, const struct buf *text)
 {
-	int fd = open(out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), r;
+	int fd = io_create(out), r;
 
 	if (fd < 0) {
 		log_error("%s: %s", out,
-			errno == EEXIST ? "it is there already; name another file"
-					: strerror(errno));
+			fd == -EEXIST ? "it is there already; name another file" : strerror(-fd));
 		return EXIT_COULD_NOT;
 	}
 	r = io_write_all(fd, text->data, text->size_bytes);
@@ -249,7 +246,7 @@ static int take_away(const char *path)
 
 	if (command_open_folder(&session, path) != 0)
 		return EXIT_COULD_NOT;
-	return transcript_remove(session->path, &error) < 0 ? could_not(&error) : EXIT_GOOD;
+	return transcript_remove(session->folder, &error) < 0 ? could_not(&error) : EXIT_GOOD;
 }
 
 int command_transcript(const struct command_options *options, int argc, char **argv)

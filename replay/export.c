@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/limits.h"
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #define PROGRESS_PACKETS 4096
+
+#define FILE_PROTOCOL "file:"
 
 static const struct {
 	const char *name, *muxer;
@@ -413,7 +416,9 @@ static int add_pictures(struct export *export)
 static int write_header(struct export *export, const char *url)
 {
 	AVDictionary *settings = NULL;
-	int r = from_av(avio_open(&export->out->pb, url, AVIO_FLAG_WRITE));
+	/* the library would make the file as the umask wants; one that is there keeps its mode */
+	_autoclose_ int fd = io_create(url + strlen(FILE_PROTOCOL));
+	int r = fd < 0 ? fd : from_av(avio_open(&export->out->pb, url, AVIO_FLAG_WRITE));
 
 	if (r >= 0 && export->options->format == EXPORT_MP4)
 		r = from_av(av_dict_set(&settings, "movflags", "+faststart", 0));
@@ -486,7 +491,7 @@ static int write_file(struct export *export, const char *path)
 	int r;
 
 	/* to the muxer a name with a colon would be a protocol */
-	if (asprintf(&url, "file:%s", path) < 0) {
+	if (asprintf(&url, FILE_PROTOCOL "%s", path) < 0) {
 		url = NULL;
 		return -ENOMEM;
 	}

@@ -2,10 +2,10 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "replay/unfinished.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <spng.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,25 +52,15 @@ static char *path_of(const struct pictures *pictures, int64_t at_ns)
 
 static int write_whole(const char *path, const unsigned char *data, size_t size)
 {
-	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	_autoclose_ int fd = io_create(path);
+	int r;
 
 	if (fd < 0)
-		return -errno;
-	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			int r = -errno;
-
-			unlink(path);
-			return r;
-		}
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
+		return steal_fd(&fd);
+	r = io_write_all(fd, data, size);
+	if (r < 0)
+		unlink(path);
+	return r;
 }
 
 /* B G R X in rows to R G B, in one piece */
@@ -169,7 +159,7 @@ static void remove_all(const struct pictures *pictures)
 static int write_all(struct pictures *pictures)
 {
 	const struct export_pictures *options = pictures->options;
-	int r = options->folder && mkdir(pictures->path, 0777) < 0 ? -errno : 0;
+	int r = options->folder && mkdir(pictures->path, 0700) < 0 ? -errno : 0;
 
 	if (r < 0)
 		return r;

@@ -2,6 +2,7 @@
 
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/limits.h"
 #include "protocol/name.h"
 #include "protocol/schema.h"
 #include "replay/study.h"
@@ -13,8 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-#define ANNOTATIONS "annotations.mcap"
 
 bool session_id_is_valid(const char *id)
 {
@@ -70,46 +69,46 @@ static Uxrec__Study *read_study(struct session_reader *reader)
 
 static int open_parts(struct session *session, bool writable, struct error *reterr)
 {
-	_autofree_ char *annotations = NULL;
-	int r;
+	int r = session->recording_name
+		? session_reader_open_below(&session->reader, session->folder,
+			  session->recording_name, &session->trouble)
+		: session_reader_open_session(&session->reader, session->folder, &session->trouble);
 
-	if (asprintf(&annotations, "%s/" ANNOTATIONS, session->path) < 0)
-		return -ENOMEM;
-	r = session->recording_path
-		? session_reader_open(&session->reader, session->recording_path, &session->trouble)
-		: session_reader_open_folder(&session->reader, session->path, &session->trouble);
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return error_set(reterr, r, "%s", session->trouble.text);
-	r = annotations_open(&session->annotations, annotations, writable, &session->unsaid);
-	if (writable && (r == -EACCES || r == -EROFS))
-		r = annotations_open(&session->annotations, annotations, false, &session->unsaid);
-	if (r == -ENOMEM)
-		return error_set(reterr, r, "no memory");
+	r = annotations_open_below(
+		&session->annotations, session->folder, writable, &session->unsaid);
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return error_set(reterr, r, "%s", session->unsaid.text);
 	if (r == -ENOENT)
 		session->unsaid = (struct error){0};
 	if (session->annotations && annotations_damaged(session->annotations) > 0)
-		error_set(&session->unsaid, -EBADMSG, "%s: %u acts are damaged and were left out",
-			annotations, annotations_damaged(session->annotations));
+		error_set(&session->unsaid, -EBADMSG,
+			"%s/" SESSION_ANNOTATIONS_NAME ": %u acts are damaged and were left out",
+			session->path, annotations_damaged(session->annotations));
 	session->study = read_study(session->reader);
 	return session->study ? 0 : error_set(reterr, -ENOMEM, "no memory");
 }
 
-int session_open(struct session **ret, const char *library, const char *id, bool writable,
-	struct error *reterr)
+int session_open_below(struct session **ret, const struct folder *library, const char *id,
+	bool writable, struct error *reterr)
 {
 	_destroy_(session) struct session *session = calloc(1, sizeof(*session));
-	struct stat status;
 	int r;
 
 	if (!session_id_is_valid(id))
 		return error_set(reterr, -EINVAL, "that is no session id");
 	if (!session)
 		return error_set(reterr, -ENOMEM, "no memory");
+	r = folder_open_below(&session->folder, library, id, reterr);
+	if (r == -ENOENT)
+		error_set(reterr, r, "no session %s in this library", id);
+	if (r < 0)
+		return r;
 	session->id = strdup(id);
-	if (!session->id || asprintf(&session->path, "%s/%s", library, id) < 0)
+	session->path = strdup(folder_path(session->folder));
+	if (!session->id || !session->path)
 		return error_set(reterr, -ENOMEM, "no memory");
-	if (stat(session->path, &status) < 0)
-		return error_set(reterr, -errno, "no session %s in this library", id);
 	r = open_parts(session, writable, reterr);
 	if (r < 0)
 		return r;
@@ -117,31 +116,60 @@ int session_open(struct session **ret, const char *library, const char *id, bool
 	return 0;
 }
 
+int session_open(struct session **ret, const char *library, const char *id, bool writable,
+	struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	int r = folder_open_linked(&folder, library, reterr);
+
+	return r < 0 ? r : session_open_below(ret, folder, id, writable, reterr);
+}
+
+/* The id is the folder's name, also of one that was named as ".". */
+static int name_session(struct session *session)
+{
+	_autofree_ char *whole = realpath(folder_path(session->folder), NULL);
+	const char *slash = whole ? strrchr(whole, '/') : NULL;
+
+	session->id = strdup(slash ? slash + 1 : folder_path(session->folder));
+	session->path = strdup(whole ? whole : folder_path(session->folder));
+	return session->id && session->path ? 0 : -ENOMEM;
+}
+
+/* What was named: a folder, or a file; neither may be a symbolic link, nor the session's folder of the file. */
+static int find_named(struct session *session, const char *path, struct error *reterr)
+{
+	_autofree_ char *parent = NULL;
+	const char *name, *slash;
+	int r = folder_open(&session->folder, path, reterr);
+
+	if (r != -ENOTDIR)
+		return r;
+	r = folder_open_of(&session->folder, path, &name, reterr);
+	if (r < 0)
+		return r;
+	session->recording_name = strdup(name);
+	parent = strdup(folder_path(session->folder));
+	if (!session->recording_name || !parent)
+		return error_set(reterr, -ENOMEM, "no memory");
+	slash = strrchr(parent, '/');
+	if (!session_id_is_valid(slash ? slash + 1 : parent))
+		return 0;
+	folder_unref(steal_ptr(session->folder));
+	return folder_open(&session->folder, parent, reterr);
+}
+
 int session_open_path(struct session **ret, const char *path, struct error *reterr)
 {
 	_destroy_(session) struct session *session = calloc(1, sizeof(*session));
-	_autofree_ char *whole = realpath(path, NULL);
-	struct stat status;
-	char *slash;
 	int r;
 
 	if (!session)
 		return error_set(reterr, -ENOMEM, "no memory");
-	if (!whole || stat(whole, &status) < 0)
-		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
-	if (S_ISDIR(status.st_mode)) {
-		session->path = strdup(whole);
-		r = 0;
-	} else {
-		session->recording_path = strdup(whole);
-		slash = strrchr(whole, '/');
-		r = asprintf(&session->path, "%.*s", (int)(slash - whole), whole);
-	}
-	if (r < 0 || !session->path || (!S_ISDIR(status.st_mode) && !session->recording_path))
-		return error_set(reterr, -ENOMEM, "no memory");
-	slash = strrchr(session->path, '/');
-	session->id = strdup(slash ? slash + 1 : session->path);
-	if (!session->id)
+	r = find_named(session, path, reterr);
+	if (r < 0)
+		return r;
+	if (name_session(session) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = open_parts(session, false, reterr);
 	if (r < 0)
@@ -165,7 +193,8 @@ void session_destroy(struct session *session)
 		uxrec__study__free_unpacked(session->study, NULL);
 	free(session->id);
 	free(session->path);
-	free(session->recording_path);
+	free(session->recording_name);
+	folder_unref(session->folder);
 	free(session);
 }
 
@@ -317,7 +346,10 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	summary->health = session_reader_is_complete(session->reader) && !misses_end
 		? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
 		: UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;
-	if (session_reader_damages(session->reader, &damages) > 0) {
+	/* a recorder keeps the lock when a full disk has made it end the segment, too */
+	if (session_reader_is_recorded(session->reader)) {
+		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING;
+	} else if (session_reader_damages(session->reader, &damages) > 0) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
 		summary->trouble = strdup(damages[0].text);
 	} else if (*session->unsaid.text) {

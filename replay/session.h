@@ -8,8 +8,9 @@
 /** A session's folder, opened: the recording, what was said about it, and its study. */
 struct session {
 	char *id;                      /* name of the folder */
-	char *path;                    /* of the folder */
-	char *recording_path;          /* of the one file that was asked for; NULL: all segments */
+	struct folder *folder;         /* everything of the session is opened below it */
+	char *path;                    /* of the folder; for messages, and never to open anything */
+	char *recording_name;          /* of the one file that was asked for; NULL: all segments */
 	struct session_reader *reader; /* NULL when it cannot be opened: then `trouble` says why */
 	struct annotations *annotations; /* NULL when there is none, or none that can be read */
 	Uxrec__Study *study;             /* never NULL; without one an empty study */
@@ -24,21 +25,26 @@ bool session_id_is_valid(const char *id);
 int session_id_create(char id[21]);
 
 /**
- * Open a session of a library.
+ * Open a session of a library. Its folder may have been made by somebody else: links in it are not followed,
+ * and nothing of it is changed before the first act.
  *
  * @param ret       set on success; freed by session_destroy()
  * @param library   folder of the sessions
  * @param id        session_id_is_valid() or -EINVAL
  * @param writable  acts can be appended
- * @return 0, -ENOENT when there is no such folder, or a negative errno with the reason. A recording
- *         that cannot be read is no failure: see `trouble`
+ * @return 0, -ENOENT when there is no such folder, -ELOOP when it is a symbolic link, or a negative errno
+ *         with the reason. A recording that cannot be read is no failure: see `trouble`
  */
 int session_open(struct session **ret, const char *library, const char *id, bool writable,
 	struct error *reterr);
 
+/** The same in a library that is open. */
+int session_open_below(struct session **ret, const struct folder *library, const char *id,
+	bool writable, struct error *reterr);
+
 /**
- * Open what somebody typed: a session's folder, or the recording in it. A recording that lies alone
- * has no annotations.
+ * Open what somebody typed, for reading: a session's folder, or the recording in it. A recording that lies
+ * alone has no annotations.
  *
  * @return as session_open(), and what session_reader_open() gives when there is no recording
  */

@@ -1,7 +1,7 @@
 #include "replay/study.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/io.h"
+#include "protocol/base/folder.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
@@ -547,10 +547,10 @@ int study_parse(Uxrec__Study **ret, const char *source, size_t size_bytes, const
 int study_load(Uxrec__Study **ret, const char *path, struct error *reterr)
 {
 	_autofree_ char *source = NULL;
-	ssize_t size = io_read_file(path, STUDY_LIMIT_BYTES, &source);
+	ssize_t size = file_read_whole(path, STUDY_LIMIT_BYTES, &source, reterr);
 
 	if (size < 0)
-		return error_set(reterr, (int)size, "%s: %s", path, strerror((int)-size));
+		return (int)size;
 	return study_parse(ret, source, (size_t)size, path, reterr);
 }
 

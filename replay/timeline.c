@@ -584,7 +584,7 @@ int timeline_create(struct timeline **ret, const struct session *session)
 	}
 	if (r == 0)
 		r = put_loudness(&builder, session);
-	timeline->has_transcript = transcript_exists(session->path);
+	timeline->has_transcript = transcript_exists(session->folder);
 	free(builder.positions);
 	free(builder.object_ns);
 	free(builder.loudness);

@@ -7,79 +7,53 @@
 #include "protocol/name.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <wchar.h>
 
 #define BLEEPED "[bleeped]"
 
 /* ---- the file ---- */
 
-/* A lock on the folder: of two who change the transcript the second sees what the first has done. */
-static int lock_folder(const char *folder)
+static int fail(struct error *reterr, int r, const struct folder *folder)
 {
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX) == 0)
-		return fd;
-	r = -errno;
-	close(fd);
-	return r;
-}
-
-static char *path_in(const char *folder, const char *name)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
-static int fail(struct error *reterr, int r, const char *folder)
-{
-	return error_set(reterr, r, "%s/" SESSION_TRANSCRIPT_NAME ": %s", folder,
+	return error_set(reterr, r, "%s/" SESSION_TRANSCRIPT_NAME ": %s", folder_path(folder),
 		r == -ENOSPC           ? "the disk is full"
 			: r == -ERANGE ? "it has a time beyond every session"
+			: r == -EBUSY  ? "another program holds the lock of its folder"
 				       : strerror(-r));
 }
 
-/* @return 0, -ENOENT, or another negative errno: then nobody knows */
-static int find_file(const char *folder)
+bool transcript_exists(const struct folder *folder)
 {
-	_autofree_ char *path = path_in(folder, SESSION_TRANSCRIPT_NAME);
-
-	if (!path)
-		return -ENOMEM;
-	return access(path, F_OK) < 0 ? -errno : 0;
+	return folder_has(folder, SESSION_TRANSCRIPT_NAME) > 0;
 }
 
-bool transcript_exists(const char *folder)
+int transcript_load(struct vtt **ret, const struct folder *folder, struct error *reterr)
 {
-	return find_file(folder) == 0;
-}
-
-int transcript_load(struct vtt **ret, const char *folder, struct error *reterr)
-{
-	_autofree_ char *path = path_in(folder, SESSION_TRANSCRIPT_NAME), *text = NULL;
-	ssize_t size = path ? io_read_file(path, TRANSCRIPT_LIMIT_BYTES, &text) : -ENOMEM;
+	_autofree_ char *path = NULL, *text = NULL;
+	ssize_t size = folder_read_whole(
+		folder, SESSION_TRANSCRIPT_NAME, TRANSCRIPT_LIMIT_BYTES, &text, reterr);
 
 	if (size < 0)
-		return fail(reterr, (int)size, folder);
+		return (int)size;
+	if (asprintf(&path, "%s/" SESSION_TRANSCRIPT_NAME, folder_path(folder)) < 0) {
+		path = NULL;
+		return fail(reterr, -ENOMEM, folder);
+	}
 	return vtt_parse(ret, text, (size_t)size, path, reterr);
 }
 
-static int write_new(const char *path, const struct buf *text)
+static int write_new(const struct folder *folder, const struct buf *text)
 {
 	_autoclose_ int fd = -1;
-	int r;
+	int r = folder_remove(folder, SESSION_TRANSCRIPT_NEW_NAME); /* of one that was killed */
 
-	unlink(path); /* of one that was killed */
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	fd = folder_create(folder, SESSION_TRANSCRIPT_NEW_NAME, NULL);
 	if (fd < 0)
-		return -errno;
+		return steal_fd(&fd);
 	r = io_write_all(fd, text->data, text->size_bytes);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
@@ -87,10 +61,8 @@ static int write_new(const char *path, const struct buf *text)
 }
 
 /* with the folder locked */
-static int put_in_place(const char *folder, const struct vtt *vtt)
+static int put_in_place(const struct folder *folder, const struct vtt *vtt)
 {
-	_autofree_ char *path = path_in(folder, SESSION_TRANSCRIPT_NAME);
-	_autofree_ char *made = path_in(folder, SESSION_TRANSCRIPT_NEW_NAME);
 	_cleanup_(buf_finish) struct buf text = {0};
 	int r;
 
@@ -98,47 +70,45 @@ static int put_in_place(const char *folder, const struct vtt *vtt)
 		if (vtt->cues[i].to_ns >= TRANSCRIPT_HOURS_LIMIT * 3600 * NS_PER_S)
 			return -ERANGE;
 	vtt_write(&text, vtt);
-	r = path && made ? buf_error(&text) : -ENOMEM;
+	r = buf_error(&text);
 	if (r == 0 && text.size_bytes > TRANSCRIPT_LIMIT_BYTES)
 		r = -EFBIG; /* it could not be read again */
 	if (r < 0)
 		return r;
-	r = write_new(made, &text);
-	if (r == 0 && rename(made, path) < 0)
-		r = -errno;
+	r = write_new(folder, &text);
+	if (r == 0)
+		r = folder_rename(folder, SESSION_TRANSCRIPT_NEW_NAME, SESSION_TRANSCRIPT_NAME);
 	if (r < 0) {
-		unlink(made);
+		folder_remove(folder, SESSION_TRANSCRIPT_NEW_NAME);
 		return r;
 	}
-	return io_sync_directory_of(path);
+	return folder_sync(folder);
 }
 
-int transcript_store(const char *folder, const struct vtt *vtt, bool replace, struct error *reterr)
+int transcript_store(
+	const struct folder *folder, const struct vtt *vtt, bool replace, struct error *reterr)
 {
-	_autoclose_ int lock = lock_folder(folder);
-	int r = lock < 0 ? lock : replace ? -ENOENT : find_file(folder);
+	_autoclose_ int lock = folder_lock(folder);
+	int r = lock < 0 ? lock : replace ? 0 : folder_has(folder, SESSION_TRANSCRIPT_NAME);
 
+	if (r > 0)
+		return error_set(
+			reterr, -EEXIST, "%s: it has a transcript already", folder_path(folder));
 	if (r == 0)
-		return error_set(reterr, -EEXIST, "%s: it has a transcript already", folder);
-	if (r == -ENOENT)
 		r = put_in_place(folder, vtt);
 	return r < 0 ? fail(reterr, r, folder) : 0;
 }
 
-static int remove_file(const char *folder, const char *name)
+static int remove_file(const struct folder *folder, const char *name)
 {
-	_autofree_ char *path = path_in(folder, name);
+	int r = folder_remove(folder, name);
 
-	if (!path)
-		return -ENOMEM;
-	if (unlink(path) == 0)
-		return io_sync_directory_of(path);
-	return errno == ENOENT ? 0 : -errno;
+	return r == 0 ? folder_sync(folder) : r == -ENOENT ? 0 : r;
 }
 
-int transcript_remove(const char *folder, struct error *reterr)
+int transcript_remove(const struct folder *folder, struct error *reterr)
 {
-	_autoclose_ int lock = lock_folder(folder);
+	_autoclose_ int lock = folder_lock(folder);
 	int r = lock < 0 ? lock : remove_file(folder, SESSION_TRANSCRIPT_NEW_NAME);
 
 	if (r == 0)
@@ -178,21 +148,18 @@ static bool is_outside(void *user, struct vtt_cue *cue)
 		(cue->to_ns > cue->from_ns ? cue->to_ns : cue->from_ns + 1) <= span->from_ns;
 }
 
-int transcript_erase(
-	const char *folder, int64_t from_ns, int64_t to_ns, size_t *ret_count, struct error *reterr)
+int transcript_erase(const struct folder *folder, int64_t from_ns, int64_t to_ns, size_t *ret_count,
+	struct error *reterr)
 {
-	_autoclose_ int lock = lock_folder(folder);
+	_autoclose_ int lock = folder_lock(folder);
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	int r = lock < 0 ? lock : remove_file(folder, SESSION_TRANSCRIPT_NEW_NAME);
 
 	*ret_count = 0;
-	if (r < 0)
-		return fail(reterr, r, folder);
-	r = find_file(folder);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return fail(reterr, r, folder);
+	if (r == 0)
+		r = folder_has(folder, SESSION_TRANSCRIPT_NAME);
+	if (r <= 0)
+		return r < 0 ? fail(reterr, r, folder) : 0;
 	r = transcript_load(&vtt, folder, reterr);
 	if (r < 0)
 		return r;
@@ -244,7 +211,7 @@ int transcript_show(struct vtt **ret, const struct session *session, struct erro
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	int64_t begin_ns = 0, end_ns;
-	int r = transcript_load(&vtt, session->path, reterr);
+	int r = transcript_load(&vtt, session->folder, reterr);
 
 	if (r < 0)
 		return r;

@@ -6,14 +6,15 @@
 
 /*
  * What was said in a session: "transcript.vtt" in its folder, written whole or not at all. Times count
- * from the session's begin. What changes it holds the folder's lock (flock(2)) while it does.
+ * from the session's begin. What changes it holds the folder's lock (folder_lock()) while it does.
  */
 
 /** @return whether the folder has one, whatever is in it */
-bool transcript_exists(const char *folder);
+bool transcript_exists(const struct folder *folder);
 
-/** Read it. @return 0 (freed by vtt_destroy()), -ENOENT when there is none, or as vtt_parse() */
-int transcript_load(struct vtt **ret, const char *folder, struct error *reterr);
+/** Read it. @return 0 (freed by vtt_destroy()), -ENOENT when there is none, as folder_read_whole(), or as
+ * vtt_parse() */
+int transcript_load(struct vtt **ret, const struct folder *folder, struct error *reterr);
 
 /**
  * Store a transcript. On return it is on the disk.
@@ -21,10 +22,11 @@ int transcript_load(struct vtt **ret, const char *folder, struct error *reterr);
  * @param replace  in the place of one that is there; otherwise that is -EEXIST
  * @return 0, or a negative errno with the reason: then nothing has changed
  */
-int transcript_store(const char *folder, const struct vtt *vtt, bool replace, struct error *reterr);
+int transcript_store(
+	const struct folder *folder, const struct vtt *vtt, bool replace, struct error *reterr);
 
 /** Take it away. @return 0, also when there was none, or a negative errno with the reason */
-int transcript_remove(const char *folder, struct error *reterr);
+int transcript_remove(const struct folder *folder, struct error *reterr);
 
 /**
  * Take all cues out, for good, that reach into a span; also what an interrupted write left of any.
@@ -33,7 +35,7 @@ int transcript_remove(const char *folder, struct error *reterr);
  * @param ret_count       how many went
  * @return 0, or a negative errno with the reason: then nothing has changed
  */
-int transcript_erase(const char *folder, int64_t from_ns, int64_t to_ns, size_t *ret_count,
+int transcript_erase(const struct folder *folder, int64_t from_ns, int64_t to_ns, size_t *ret_count,
 	struct error *reterr);
 
 /** Move all cues by a time; what would be before the begin is cut off, cues with nothing left go. */

@@ -42,7 +42,7 @@ int unfinished_begin(struct unfinished *ret, const char *path)
 
 static int sync_file(const char *path)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	struct stat status;
 
 	if (fd < 0 || fstat(fd, &status) < 0)

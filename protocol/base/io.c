@@ -1,17 +1,21 @@
 #include "protocol/base/io.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
-#define COPY_BYTES ((size_t)1024 * 1024)
+/* Who holds a lock of a session's file appends an act, or writes a transcript: that takes no second. Whoever
+ * holds it longer has been stopped, or means harm. */
+#define LOCK_PATIENCE_NS (5 * NS_PER_S)
+#define LOCK_RETRY_US    2000
 
 int io_write_all(int fd, const void *data, size_t size_bytes)
 {
@@ -74,17 +78,6 @@ int io_pwritev_all(int fd, struct iovec *parts, int count, off_t offset)
 	return 0;
 }
 
-int io_sync_directory_of(const char *path)
-{
-	_autofree_ char *copy = strdup(path);
-	_autoclose_ int fd = -1;
-
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 ssize_t io_pread_full(int fd, void *data, size_t size_bytes, off_t offset)
 {
 	size_t got = 0;
@@ -110,45 +103,29 @@ bool io_is_removed(int fd)
 	return fstat(fd, &status) == 0 && status.st_nlink == 0;
 }
 
-int io_put_back(int fd, const char *path)
+int io_lock(int fd, int operation)
 {
-	_autofree_ char *piece = malloc(COPY_BYTES);
-	_autoclose_ int copy = -1;
-	off_t offset = 0;
-	ssize_t n;
-	int r = 0;
-
-	if (!piece)
-		return -ENOMEM;
-	copy = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (copy < 0)
-		return -errno;
-	while (r == 0 && (n = io_pread_full(fd, piece, COPY_BYTES, offset)) != 0) {
-		r = n < 0 ? (int)n : io_pwrite_all(copy, piece, (size_t)n, offset);
-		offset += n;
+	for (int64_t until_ns = clock_now_ns() + LOCK_PATIENCE_NS;;) {
+		if (flock(fd, operation | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock_now_ns() >= until_ns)
+			return -EBUSY;
+		usleep(LOCK_RETRY_US);
 	}
-	if (r == 0 && fsync(copy) < 0)
-		r = -errno;
-	if (r == 0)
-		r = io_sync_directory_of(path);
-	if (r < 0) {
-		unlink(path);
-		return r;
-	}
-	return steal_fd(&copy);
 }
 
-ssize_t io_read_file(const char *path, size_t limit, char **ret_data)
+ssize_t io_read_whole(int fd, size_t limit, char **ret_data)
 {
-	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_autofree_ char *data = NULL;
 	struct stat status;
 	ssize_t size;
 
-	if (fd < 0 || fstat(fd, &status) < 0)
+	if (fstat(fd, &status) < 0)
 		return -errno;
-	if (S_ISDIR(status.st_mode))
-		return -EISDIR;
+	if (!S_ISREG(status.st_mode))
+		return S_ISDIR(status.st_mode) ? -EISDIR : -EBADMSG;
 	if ((uint64_t)status.st_size > limit)
 		return -EFBIG;
 	data = malloc((size_t)status.st_size + 1);
@@ -160,6 +137,20 @@ ssize_t io_read_file(const char *path, size_t limit, char **ret_data)
 	data[size] = '\0';
 	*ret_data = steal_ptr(data);
 	return size;
+}
+
+ssize_t io_read_file(const char *path, size_t limit, char **ret_data)
+{
+	_autoclose_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : io_read_whole(fd, limit, ret_data);
+}
+
+int io_create(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
 }
 
 int io_make_directories(const char *path, mode_t mode)

@@ -15,9 +15,6 @@ int io_pwrite_all(int fd, const void *data, size_t size_bytes, off_t offset);
 /** Write all of @p count parts one behind the other, which are changed meanwhile. @return likewise */
 int io_pwritev_all(int fd, struct iovec *parts, int count, off_t offset);
 
-/** Bring a directory's entries to the disk: new files have their names. @return 0 or -errno */
-int io_sync_directory_of(const char *path);
-
 /**
  * Read up to @p size_bytes at an offset, going on after EINTR and short reads.
  *
@@ -31,19 +28,31 @@ ssize_t io_pread_full(int fd, void *data, size_t size_bytes, off_t offset);
  *
  * @param ret_data  set on success; the caller frees it
  * @param limit     -EFBIG when the file is larger
- * @return the size in bytes, or a negative errno
+ * @return the size in bytes, -EISDIR, -EBADMSG when it is no regular file either, or a negative errno
  */
+ssize_t io_read_whole(int fd, size_t limit, char **ret_data);
+
+/** The same by path; links are followed. For errors that name the file's kind see folder.h. */
 ssize_t io_read_file(const char *path, size_t limit, char **ret_data);
+
+/**
+ * Make a file that a person wants written, for what sessions hold: 0600 whatever the umask.
+ *
+ * @return a descriptor for reading and writing, -EEXIST when there is anything of that name, or -errno
+ */
+int io_create(const char *path);
 
 /** Was the file removed, so that only its descriptors are left of it? */
 bool io_is_removed(int fd);
 
 /**
- * Make a file that was removed again: a copy of it as @p path, on the disk.
+ * Take a lock of flock(2), waiting for it for some seconds at most: a program that was stopped, or a
+ * hostile one, would hold it for ever.
  *
- * @return a descriptor of the copy for reading and writing, or a negative errno
+ * @param operation  LOCK_EX or LOCK_SH
+ * @return 0, -EBUSY, or another negative errno
  */
-int io_put_back(int fd, const char *path);
+int io_lock(int fd, int operation);
 
 /** Make a directory and those above it with @p mode. @return 0 (also when it was there), or -errno */
 int io_make_directories(const char *path, mode_t mode);

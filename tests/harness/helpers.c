@@ -96,6 +96,14 @@ uint64_t next_random(uint64_t *state)
 	return *state * UINT64_C(2685821657736338717);
 }
 
+struct folder *open_folder(const char *path)
+{
+	struct folder *opened = NULL;
+
+	check(folder_open(&opened, path, NULL) == 0);
+	return opened;
+}
+
 struct packet *make_packet(
 	struct session_clock *clock, uint16_t channel, int64_t time_ns, size_t size_bytes)
 {

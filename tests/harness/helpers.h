@@ -5,6 +5,7 @@
  * TAP, which tests/run adds up; main() returns the number of failures.
  */
 
+#include "protocol/base/folder.h"
 #include "protocol/packet.h"
 #include "protocol/writer.h"
 
@@ -40,6 +41,9 @@ const char *temporary_folder(void);
 
 /** A path in temporary_folder(), allocated; the caller frees it. */
 char *temporary_path(const char *name);
+
+/** Open a folder that must be there. @return given back with folder_unref() */
+struct folder *open_folder(const char *path);
 
 /** A packet with `size_bytes` bytes of a pattern that its time and channel decide. */
 struct packet *make_packet(

@@ -197,7 +197,7 @@ static void what_is_not_known_is_not_heard(void)
 
 	begin_session(&making, "unknown");
 	path = path_in(&making, "annotations.mcap");
-	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	check(fd >= 0 && io_write_all(fd, "no annotations", 14) == 0);
 	session = end_session(&making);
 	check(!session->annotations && *session->unsaid.text);
@@ -272,11 +272,13 @@ static void no_sound_is_no_bytes(void)
 	_cleanup_(making_finish) struct making making;
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(timeline) struct timeline *timeline = NULL;
+	_folder_unref_ struct folder *below = NULL;
 	const struct vtt none = {0};
 	Uxrec__Timeline *message;
 
 	begin_session(&making, "soundless");
-	check(transcript_store(making.folder, &none, false, NULL) == 0);
+	below = open_folder(making.folder);
+	check(transcript_store(below, &none, false, NULL) == 0);
 	session = end_session(&making);
 	check(timeline_create(&timeline, session) == 0);
 	message = timeline_to_message(timeline);

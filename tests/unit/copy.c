@@ -74,10 +74,11 @@ static void expect_after_erasing(const char *name, const struct shown *shown, si
 	const char *wanted, int64_t gap_from_ns, int64_t gap_to_ns)
 {
 	_autofree_ char *folder = make_session(name, shown, count);
+	_folder_unref_ struct folder *below = open_folder(folder);
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	int64_t gap[2];
 
-	check(session_erase(folder, &span, gap, NULL) == 0);
+	check(session_erase(below, &span, gap, NULL) == 0);
 	check(session_reader_open_folder(&reader, folder, NULL) == 0);
 	expect_there(reader, shown, count, wanted);
 	expect(gap[0] == gap_from_ns && gap[1] == gap_to_ns);
@@ -88,6 +89,7 @@ static void a_span_outside_is_refused(void)
 {
 	static const struct shown shown[] = {{MARK, 670000, 0}, {VIDEO, 670000, 670020}};
 	_autofree_ char *folder = make_session("outside", shown, ARRAY_SIZE(shown));
+	_folder_unref_ struct folder *below = open_folder(folder);
 	const int64_t bad[][2] = {{AT(676000), AT(677000)}, {AT(1000), AT(670000)},
 		{AT(670000), AT(670000)}, {AT(670001), AT(669999)}, {INT64_MAX - 1, INT64_MAX},
 		{INT64_MIN, INT64_MIN + 1}};
@@ -101,7 +103,7 @@ static void a_span_outside_is_refused(void)
 
 		erase.from_ns = over ? INT64_MIN : bad[i][0];
 		erase.to_ns = over ? INT64_MAX : bad[i][1];
-		expect(session_erase(folder, &erase, gap, &error) == (over ? 0 : -ERANGE));
+		expect(session_erase(below, &erase, gap, &error) == (over ? 0 : -ERANGE));
 		check(session_reader_open_folder(&reader, folder, NULL) == 0);
 		check(session_reader_span(reader, &begin_ns, &end_ns));
 		expect(begin_ns >= AT(670000) && end_ns <= AT(670000));
@@ -170,11 +172,12 @@ static int64_t told_after_erasing(
 	const char *name, const struct shown *shown, size_t count, uint32_t *ret_sequence)
 {
 	_autofree_ char *folder = make_session(name, shown, count);
+	_folder_unref_ struct folder *below = open_folder(folder);
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	struct reader_message message = {0};
 	int64_t gap[2];
 
-	check(session_erase(folder, &span, gap, NULL) == 0);
+	check(session_erase(below, &span, gap, NULL) == 0);
 	check(session_reader_open_folder(&reader, folder, NULL) == 0);
 	session_reader_latest(
 		reader, session_reader_find(reader, shown[0].channel), INT64_MAX, &message);

@@ -122,15 +122,15 @@ void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 char *__real_strdup(const char *text);
 char *__real_strndup(const char *text, size_t size);
-int __real_open(const char *path, int flags, ...);
+int __real_openat(int folder, const char *path, int flags, ...);
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __real_pwrite(int fd, const void *data, size_t size, off_t offset);
 ssize_t __real_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
 ssize_t __real_pread(int fd, void *data, size_t size, off_t offset);
 int __real_fstat(int fd, struct stat *status);
 int __real_ftruncate(int fd, off_t size);
-int __real_rename(const char *from, const char *to);
-int __real_unlink(const char *path);
+int __real_renameat(int from_folder, const char *from, int to_folder, const char *to);
+int __real_unlinkat(int folder, const char *path, int flags);
 int __real_posix_fallocate(int fd, off_t offset, off_t size);
 int __real_clock_gettime(clockid_t id, struct timespec *ret);
 int __real_pthread_cond_timedwait(
@@ -142,15 +142,15 @@ void *__wrap_realloc(void *old, size_t size);
 char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t size);
 int __wrap_asprintf(char **ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int __wrap_open(const char *path, int flags, ...);
+int __wrap_openat(int folder, const char *path, int flags, ...);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset);
 ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset);
 ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
 int __wrap_fstat(int fd, struct stat *status);
 int __wrap_ftruncate(int fd, off_t size);
-int __wrap_rename(const char *from, const char *to);
-int __wrap_unlink(const char *path);
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to);
+int __wrap_unlinkat(int folder, const char *path, int flags);
 int __wrap_posix_fallocate(int fd, off_t offset, off_t size);
 int __wrap_fdatasync(int fd);
 int __wrap_fsync(int fd);
@@ -217,7 +217,7 @@ static bool cannot_write(void)
 	return true;
 }
 
-int __wrap_open(const char *path, int flags, ...)
+int __wrap_openat(int folder, const char *path, int flags, ...)
 {
 	va_list args;
 	unsigned mode;
@@ -229,7 +229,7 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(args, flags);
 	mode = flags & O_CREAT ? va_arg(args, unsigned) : 0;
 	va_end(args);
-	return __real_open(path, flags, mode);
+	return __real_openat(folder, path, flags, mode);
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t size)
@@ -283,21 +283,22 @@ int __wrap_ftruncate(int fd, off_t size)
 	return cannot_write() ? -1 : __real_ftruncate(fd, size);
 }
 
-int __wrap_rename(const char *from, const char *to)
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
-	return cannot_write() ? -1 : __real_rename(from, to);
+	return cannot_write() ? -1 : __real_renameat(from_folder, from, to_folder, to);
 }
 
-int __wrap_unlink(const char *path)
+int __wrap_unlinkat(int folder, const char *path, int flags)
 {
 	struct stat status;
 
 	if (cannot_write())
 		return -1;
 	/* the next file may get its number */
-	if (stat(path, &status) == 0 && status.st_ino == faults.unsynced_inode)
+	if (fstatat(folder, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+		status.st_ino == faults.unsynced_inode)
 		faults.unsynced_inode = 0;
-	return __real_unlink(path);
+	return __real_unlinkat(folder, path, flags);
 }
 
 int __wrap_posix_fallocate(int fd, off_t offset, off_t size)
@@ -939,6 +940,7 @@ static bool erase_with_fault(unsigned kinds, long at, long count)
 	_autofree_ char *folder = fresh_folder("erase"),
 			*left = temporary_path("erase/erased.mcap"),
 			*second = temporary_path("erase/recording-0002.mcap");
+	_folder_unref_ struct folder *below = open_folder(folder);
 	struct written written = {0};
 	size_t before, others, others_after;
 	int64_t gap[2];
@@ -950,7 +952,7 @@ static bool erase_with_fault(unsigned kinds, long at, long count)
 	before = count_erased_that_are_there(folder, &others);
 	check(before > 5 && others == PACKETS / 4);
 	arm(kinds, at, count);
-	r = inside(session_erase(folder, &options, gap, NULL));
+	r = inside(session_erase(below, &options, gap, NULL));
 	none = disarm();
 	/* nothing has changed, or it is gone; what was not to go is there in any case */
 	if (r == 0)
@@ -959,7 +961,7 @@ static bool erase_with_fault(unsigned kinds, long at, long count)
 		check(count_erased_that_are_there(folder, &others_after) % before == 0);
 	check(others_after == others);
 	if (r < 0)
-		check(session_erase(folder, &options, gap, NULL) == 0);
+		check(session_erase(below, &options, gap, NULL) == 0);
 	check(count_erased_that_are_there(folder, &others_after) == 0);
 	check(others_after == others);
 	check(access(left, F_OK) < 0 && access(second, F_OK) < 0);
@@ -976,11 +978,11 @@ static void erasing_survives_every_fault(void)
 			AT_EVERY_CALL(erase_with_fault(kinds[i], at, count));
 }
 
-static size_t cues_of(const char *folder)
+static size_t cues_of(const struct folder *below)
 {
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	struct error error = {""};
-	int r = transcript_load(&vtt, folder, &error);
+	int r = transcript_load(&vtt, below, &error);
 
 	check(r == 0 || r == -ENOENT);
 	return vtt ? vtt->count : 0;
@@ -993,24 +995,25 @@ static bool transcript_with_fault(unsigned kinds, long at, long count)
 		"00:02.000 --> 00:03.000\ntwo\n\n00:03.000 --> 00:04.000\nthree\n";
 	_autofree_ char *folder = fresh_folder("transcript"),
 			*left = temporary_path("transcript/.transcript.vtt.new");
+	_folder_unref_ struct folder *below = open_folder(folder);
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	size_t erased, there;
 	bool none;
 	int r;
 
 	check(vtt_parse(&vtt, said, sizeof(said) - 1, "said", NULL) == 0);
-	check(transcript_store(folder, vtt, true, NULL) == 0);
+	check(transcript_store(below, vtt, true, NULL) == 0);
 	arm(kinds, at, count);
-	r = inside(transcript_erase(folder, NS_PER_S, 2 * NS_PER_S, &erased, NULL));
+	r = inside(transcript_erase(below, NS_PER_S, 2 * NS_PER_S, &erased, NULL));
 	none = disarm();
-	there = cues_of(folder);
+	there = cues_of(below);
 	check(r == 0 ? there == 2 : there == 2 || there == 3);
-	check(transcript_erase(folder, NS_PER_S, 2 * NS_PER_S, &erased, NULL) == 0);
-	check(cues_of(folder) == 2 && access(left, F_OK) < 0);
+	check(transcript_erase(below, NS_PER_S, 2 * NS_PER_S, &erased, NULL) == 0);
+	check(cues_of(below) == 2 && access(left, F_OK) < 0);
 	arm(kinds, at, count);
-	r = inside(transcript_store(folder, vtt, true, NULL));
+	r = inside(transcript_store(below, vtt, true, NULL));
 	none = disarm() && none;
-	there = cues_of(folder);
+	there = cues_of(below);
 	check(r == 0 ? there == 3 : there == 2 || there == 3);
 	return !none;
 }

@@ -337,24 +337,25 @@ static void a_transcript_is_stored_once(void)
 	_autofree_ char *folder = make_folder("stored"),
 			*path = temporary_path("stored/transcript.vtt");
 	_destroy_(vtt) struct vtt *vtt = parse_good(said), *read = NULL;
+	_folder_unref_ struct folder *below = open_folder(folder);
 	struct error error = {""};
 	struct stat status;
 
-	expect(!transcript_exists(folder));
-	expect(transcript_load(&read, folder, NULL) == -ENOENT);
-	check(transcript_store(folder, vtt, false, NULL) == 0);
+	expect(!transcript_exists(below));
+	expect(transcript_load(&read, below, NULL) == -ENOENT);
+	check(transcript_store(below, vtt, false, NULL) == 0);
 	expect(stat(path, &status) == 0 && (status.st_mode & 0777) == 0600);
-	expect(transcript_store(folder, vtt, false, &error) == -EEXIST);
+	expect(transcript_store(below, vtt, false, &error) == -EEXIST);
 	expect(strstr(error.text, "already") != NULL);
-	check(transcript_load(&read, folder, NULL) == 0);
+	check(transcript_load(&read, below, NULL) == 0);
 	expect(same(vtt, read));
 	vtt->cues[0].to_ns += MS;
-	check(transcript_store(folder, vtt, true, NULL) == 0);
+	check(transcript_store(below, vtt, true, NULL) == 0);
 	vtt_destroy(steal_ptr(read));
-	check(transcript_load(&read, folder, NULL) == 0);
+	check(transcript_load(&read, below, NULL) == 0);
 	expect(same(vtt, read));
-	expect(transcript_remove(folder, NULL) == 0 && !transcript_exists(folder));
-	expect(transcript_remove(folder, NULL) == 0);
+	expect(transcript_remove(below, NULL) == 0 && !transcript_exists(below));
+	expect(transcript_remove(below, NULL) == 0);
 }
 
 static void put_file(const char *path, const char *text)
@@ -370,27 +371,27 @@ static void erased_words_are_gone(void)
 			*path = temporary_path("erased/transcript.vtt"),
 			*left = temporary_path("erased/.transcript.vtt.new"), *text = NULL;
 	_destroy_(vtt) struct vtt *vtt = parse_good(said), *read = NULL;
+	_folder_unref_ struct folder *below = open_folder(folder);
 	size_t count;
 
-	check(transcript_store(folder, vtt, false, NULL) == 0);
+	check(transcript_store(below, vtt, false, NULL) == 0);
 	/* what a killed writer left has words too */
 	put_file(left, said);
-	check(transcript_erase(folder, 2400 * MS, 4000 * MS, &count, NULL) == 0);
+	check(transcript_erase(below, 2400 * MS, 4000 * MS, &count, NULL) == 0);
 	expect(count == 2 && access(left, F_OK) < 0);
-	check(transcript_load(&read, folder, NULL) == 0);
+	check(transcript_load(&read, below, NULL) == 0);
 	expect(read->count == 2 && cue_is(read, 0, 1000, 2000, "", "one") &&
 		cue_is(read, 1, 4000, 6000, "", "four"));
 	check(io_read_file(path, 10000, &text) > 0);
 	expect(!strstr(text, "two") && !strstr(text, "Ana") && !strstr(text, "three"));
-	check(transcript_erase(folder, 2400 * MS, 4000 * MS, &count, NULL) == 0 && count == 0);
+	check(transcript_erase(below, 2400 * MS, 4000 * MS, &count, NULL) == 0 && count == 0);
 	/* with the last cue goes the file */
-	check(transcript_erase(folder, 0, 10000 * MS, &count, NULL) == 0 && count == 2);
-	expect(!transcript_exists(folder));
-	check(transcript_erase(folder, 0, 10000 * MS, &count, NULL) == 0 && count == 0);
+	check(transcript_erase(below, 0, 10000 * MS, &count, NULL) == 0 && count == 2);
+	expect(!transcript_exists(below));
+	check(transcript_erase(below, 0, 10000 * MS, &count, NULL) == 0 && count == 0);
 	/* what cannot be read may have them */
 	put_file(path, "WEBVTT\n\nhello\n");
-	expect(transcript_erase(folder, 0, 1, &count, NULL) == -EINVAL &&
-		transcript_exists(folder));
+	expect(transcript_erase(below, 0, 1, &count, NULL) == -EINVAL && transcript_exists(below));
 }
 
 static void cues_are_moved_and_cut_off(void)
@@ -408,12 +409,13 @@ static void cues_are_moved_and_cut_off(void)
 static void what_could_not_be_read_again_is_not_stored(void)
 {
 	_autofree_ char *folder = make_folder("late");
+	_folder_unref_ struct folder *below = open_folder(folder);
 	_destroy_(vtt) struct vtt *vtt = parse_good(said);
 
 	transcript_shift(vtt, 1000 * 3600 * NS_PER_S - 6000 * MS);
-	expect(transcript_store(folder, vtt, false, NULL) == -ERANGE && !transcript_exists(folder));
+	expect(transcript_store(below, vtt, false, NULL) == -ERANGE && !transcript_exists(below));
 	transcript_shift(vtt, -MS);
-	expect(transcript_store(folder, vtt, false, NULL) == 0 && comes_back(vtt));
+	expect(transcript_store(below, vtt, false, NULL) == 0 && comes_back(vtt));
 }
 
 static void bleeped_cues_say_so(void)
