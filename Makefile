@@ -72,7 +72,7 @@ LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-ran
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
-LIBS_tests    := cunit xcb xcb-randr xcb-xtest libevdev spng wayland-client wayland-server
+LIBS_tests    := cunit xcb xcb-randr xcb-xkb xcb-xtest libevdev spng wayland-client wayland-server
 LIBS_damage   := x264
 
 # two calls: one library that is not there makes pkg-config say nothing of the others

@@ -36,6 +36,24 @@ int conversation_receive(int fd, struct inputd_request *ret)
 	return 1;
 }
 
+static int take_request(struct conversation *conversation, const struct inputd_request *request)
+{
+	switch (request->ask) {
+	case INPUTD_KEYS:
+		if (request->reason > UXREC__KEY_POLICY__REASON__REASON_WATCHED)
+			return -EPROTO;
+		redactor_set(&conversation->redactor, (enum key_policy)request->keys,
+			(Uxrec__KeyPolicy__Reason)request->reason, clock_now_ns());
+		return 0;
+	case INPUTD_BEAT: input_out_alive(&conversation->out); return 0;
+	case INPUTD_LEVELS:
+		conversation->level_keys = request->level_keys;
+		redactor_doubt(&conversation->redactor);
+		return 0;
+	default: return -EPROTO;
+	}
+}
+
 int conversation_take(struct conversation *conversation)
 {
 	for (;;) {
@@ -46,12 +64,17 @@ int conversation_take(struct conversation *conversation)
 			return 0;
 		if (r == 0)
 			return 1;
-		if (r < 0 || request.ask != INPUTD_KEYS ||
-			request.reason > UXREC__KEY_POLICY__REASON__REASON_WATCHED)
+		if (r < 0 || take_request(conversation, &request) < 0)
 			return -EPROTO;
-		redactor_set(&conversation->redactor, (enum key_policy)request.keys,
-			(Uxrec__KeyPolicy__Reason)request.reason, clock_now_ns());
 	}
+}
+
+unsigned conversation_modifier(const struct conversation *conversation, uint16_t code)
+{
+	for (size_t i = 0; i < MODIFIER_KEYS; i++)
+		if (modifier_keys[i] == code && conversation->level_keys >> i & 1)
+			return MODIFIER_LEVEL;
+	return modifier_of_code(code);
 }
 
 bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device)

@@ -19,6 +19,7 @@ struct conversation {
 	struct seat *seat;                /* read only while it is ours; NULL: always */
 	int64_t away_ns;                  /* since when the seat is not ours; 0: it is */
 	bool locked;                      /* that is why */
+	uint32_t level_keys;              /* as in struct inputd_request */
 };
 
 /**
@@ -35,6 +36,9 @@ int conversation_receive(int fd, struct inputd_request *ret);
  * @return 0, 1 when it has shut down its end, -EPROTO when what it asked makes no sense
  */
 int conversation_take(struct conversation *conversation);
+
+/** @return the modifier that a key of an evdev device is by the layout: see modifier_of_code() */
+unsigned conversation_modifier(const struct conversation *conversation, uint16_t code);
 
 /** @return true when that device was asked for, and may be read */
 bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device);

@@ -14,7 +14,7 @@ void evdev_take_key(struct evdev_device *device, struct conversation *conversati
 		.device = device->batch.device,
 		.code = code,
 		.key_class = key_class_of_code(code),
-		.modifier = modifier_of_code(code),
+		.modifier = conversation_modifier(conversation, code),
 		.action = action};
 
 	device->last_key_ns = time_ns;

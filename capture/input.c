@@ -1,39 +1,58 @@
 #include "capture/input.h"
 
-#include "capture/inputd_protocol.h"
+#include "capture/input_helper.h"
 #include "capture/layout.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/session.pb-c.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
 #define START_TIMEOUT_MS 5000
 
-/* Room for what is said while the recorder is busy: half a second of an 8 kHz mouse. */
-#define SOCKET_BYTES (1024 * 1024)
+/* A helper that says nothing is asked so often whether it is there, and hangs when it does not answer so long. */
+#define BEAT_NS NS_PER_S
+#define HANG_NS (5 * NS_PER_S)
+
+/* One that dies is started again after a quarter of a second, then less and less often; one that has lived for a
+ * minute counts as new. After so many tries without that it is left alone. */
+#define RESTART_NS      (NS_PER_S / 4)
+#define RESTART_LAST_NS (15 * NS_PER_S)
+#define RESTART_TRIES   20
+#define LIVED_NS        (60 * NS_PER_S)
 
 struct input_source {
 	struct source base;
 	struct source_context context;
-	enum key_policy keys;
-	bool shortcuts;
+	struct input_options options;
+	char *service; /* path of its socket; NULL: a child */
+	struct layout *layout;
 	pthread_t thread;
-	int fd;
-	pid_t child;
+	int wake_fd;
 	_Atomic bool stop;
 	char description[128];
+
+	pthread_mutex_t lock; /* of what follows, which other threads use as well */
+	struct input_helper helper;
+	bool keys_set; /* input_source_set_keys() was called */
+	enum key_policy keys;
+	Uxrec__KeyPolicy__Reason reason;
+	uint32_t level_keys;
+
+	/* of the thread */
+	int64_t alive_ns;   /* the helper's last sign of life */
+	int64_t asked_ns;   /* since when one is waited for; 0: none is */
+	int64_t started_ns; /* when it began to read */
+	bool hangs;         /* a warning stands */
+	unsigned tries;     /* to start it again, since one lived */
 };
 
 static struct input_source *input(struct source *source)
@@ -49,10 +68,10 @@ static bool channel_is_allowed(const struct input_source *source, uint32_t chann
 	case CHANNEL_CONTROLS:
 	case CHANNEL_KEY_POLICY:
 	case CHANNEL_GAPS: return true;
-	case CHANNEL_KEY_COUNTS: return source->keys >= KEY_POLICY_COUNTS;
-	case CHANNEL_KEY_CLASSES: return source->keys >= KEY_POLICY_CLASSES;
-	case CHANNEL_SHORTCUTS: return source->shortcuts;
-	case CHANNEL_KEYS: return source->keys == KEY_POLICY_FULL;
+	case CHANNEL_KEY_COUNTS: return source->options.keys >= KEY_POLICY_COUNTS;
+	case CHANNEL_KEY_CLASSES: return source->options.keys >= KEY_POLICY_CLASSES;
+	case CHANNEL_SHORTCUTS: return source->options.shortcuts;
+	case CHANNEL_KEYS: return source->options.keys == KEY_POLICY_FULL;
 	default: return false;
 	}
 }
@@ -99,157 +118,46 @@ static void copy_text(char *to, size_t room, const unsigned char *data, size_t s
 	to[n] = '\0';
 }
 
-/* @return 1 for a message, 0 when the helper has ended, or a negative errno */
-static int receive(struct input_source *source, unsigned char *data, size_t *ret_size,
-	struct inputd_header *ret_header)
+static void take_ready(struct input_source *source, const unsigned char *data, size_t size_bytes)
 {
-	struct iovec parts[2] = {
-		{ret_header, sizeof(*ret_header)},
-		{data, INPUTD_MESSAGE_LIMIT_BYTES},
-	};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	ssize_t n;
-
-	do
-		n = recvmsg(source->fd, &message, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	if (n == 0)
-		return 0;
-	if ((size_t)n < sizeof(*ret_header) || (message.msg_flags & MSG_TRUNC))
-		return -EPROTO;
-	*ret_size = (size_t)n - sizeof(*ret_header);
-	return 1;
+	copy_text(source->description, sizeof(source->description), data, size_bytes);
+	source->started_ns = source->alive_ns = clock_now_ns();
 }
 
-static void *input_thread(void *user)
-{
-	struct input_source *source = user;
-	unsigned char *data = malloc(INPUTD_MESSAGE_LIMIT_BYTES);
-	char reason[sizeof(((struct error *)0)->text)] = "uxrec-inputd has ended";
-	int r = data ? 1 : -ENOMEM;
-
-	pthread_setname_np(pthread_self(), "uxrec-input");
-	while (r > 0) {
-		struct inputd_header header;
-		size_t size;
-
-		r = receive(source, data, &size, &header);
-		if (r > 0 && header.kind == INPUTD_FAILED)
-			copy_text(reason, sizeof(reason), data, size);
-		else if (r > 0 && header.kind == INPUTD_PACKET &&
-			take_packet(source, &header, data, size) < 0)
-			r = -EPROTO;
-	}
-	if (r < 0)
-		snprintf(reason, sizeof(reason), "uxrec-inputd: %s", strerror(-r));
-	if (!source->stop)
-		source->context.lost(source->context.user, &source->base, reason);
-	free(data);
-	return NULL;
-}
-
-static int spawn(struct input_source *source, const struct input_options *options, int child_fd,
+/*
+ * Take messages until the helper reads, or cannot.
+ *
+ * @param stop  NULL: to the end
+ */
+static int await_ready(struct input_source *source, unsigned char *data, const _Atomic bool *stop,
 	struct error *reterr)
 {
-	char *arguments[] = {(char *)options->helper, (char *)"--source", (char *)options->source,
-		options->display ? (char *)"--display" : NULL, (char *)options->display, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	int r;
-
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, child_fd, INPUTD_SOCKET_FD);
-	posix_spawnattr_init(&attributes);
-	/* a group of its own: Ctrl-C in the terminal must reach it through us, after the stop */
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	r = posix_spawn(&source->child, options->helper, &actions, &attributes, arguments, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	if (r != 0) {
-		source->child = 0;
-		return error_set(reterr, -r, "cannot start %s: %s", options->helper, strerror(r));
-	}
-	return 0;
-}
-
-/* ---- what is asked ---- */
-
-static int ask(struct input_source *source, const struct inputd_request *request)
-{
-	ssize_t n;
-
-	do
-		n = send(source->fd, request, sizeof(*request), MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
-
-static int ask_start(struct input_source *source, const struct input_options *options)
-{
-	struct inputd_request request = {
-		.version = INPUTD_VERSION,
-		.ask = INPUTD_START,
-		.keys = options->keys,
-		.flags = (options->shortcuts ? INPUTD_SHORTCUTS : 0) |
-			(options->passwords_watched ? INPUTD_HOLD : 0),
-	};
-
-	if (strlen(options->consent_id) >= sizeof(request.consent) ||
-		(options->devices && strlen(options->devices) >= sizeof(request.devices)))
-		return -EINVAL;
-	strcpy(request.consent, options->consent_id);
-	if (options->devices)
-		strcpy(request.devices, options->devices);
-	return ask(source, &request);
-}
-
-void input_source_set_keys(
-	struct source *base, enum key_policy keys, Uxrec__KeyPolicy__Reason reason)
-{
-	struct input_source *source = input(base);
-	const struct inputd_request request = {
-		.version = INPUTD_VERSION,
-		.ask = INPUTD_KEYS,
-		.keys = keys,
-		.reason = reason,
-	};
-	int r = ask(source, &request);
-
-	/* a helper that does not hear this must not go on: it would say what it must not */
-	if (r < 0 && keys < source->keys)
-		shutdown(source->fd, SHUT_RDWR);
-}
-
-/* Take messages until the helper has said that it reads, or that it cannot. */
-static int await_ready(struct input_source *source, struct error *reterr)
-{
-	_autofree_ unsigned char *data = malloc(INPUTD_MESSAGE_LIMIT_BYTES);
 	int64_t deadline_ns = clock_now_ns() + START_TIMEOUT_MS * NS_PER_MS;
 
-	if (!data)
-		return -ENOMEM;
 	for (;;) {
-		struct pollfd readable = {.fd = source->fd, .events = POLLIN};
+		struct pollfd fds[2] = {
+			{.fd = source->helper.fd, .events = POLLIN},
+			{.fd = stop ? source->wake_fd : -1, .events = POLLIN},
+		};
 		int64_t left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS;
 		struct inputd_header header;
 		size_t size;
 		int r;
 
-		if (left_ms <= 0 || poll(&readable, 1, (int)left_ms) <= 0)
+		if (left_ms <= 0 || poll(fds, 2, (int)left_ms) <= 0)
 			return error_set(reterr, -ETIMEDOUT, "uxrec-inputd does not answer");
-		r = receive(source, data, &size, &header);
+		if (stop && *stop)
+			return -ECANCELED;
+		if (!fds[0].revents)
+			continue;
+		r = input_helper_receive(&source->helper, data, &size, &header);
 		if (r == 0)
 			return error_set(
 				reterr, -EPIPE, "uxrec-inputd ended before it could read anything");
 		if (r < 0)
 			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
 		if (header.kind == INPUTD_READY) {
-			copy_text(source->description, sizeof(source->description), data, size);
+			take_ready(source, data, size);
 			return 0;
 		}
 		if (header.kind == INPUTD_FAILED) {
@@ -259,9 +167,249 @@ static int await_ready(struct input_source *source, struct error *reterr)
 			return error_set(
 				reterr, header.error < 0 ? header.error : -EIO, "%s", text);
 		}
-		r = take_packet(source, &header, data, size);
+		r = header.kind == INPUTD_PACKET ? take_packet(source, &header, data, size) : 0;
 		if (r < 0)
 			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
+	}
+}
+
+/* ---- what is missing ---- */
+
+static void push_gap(struct input_source *source, int64_t from_ns, const char *detail)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input"};
+	struct packet *packet;
+
+	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
+	gap.from_ns = session_clock_at(source->context.clock, from_ns);
+	gap.to_ns = session_clock_at(source->context.clock, clock_now_ns());
+	gap.topics = topics;
+	gap.n_topics = 1;
+	gap.detail = (char *)detail;
+	if (packet_create(&packet, source->context.clock,
+		    &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base) == 0)
+		source->context.sink->push(source->context.sink, packet);
+}
+
+/* @param reason  NULL: it is recorded again, or looked for no more */
+static void warn(struct input_source *source, const char *reason)
+{
+	if (source->context.away)
+		source->context.away(source->context.user, &source->base, reason);
+}
+
+static void end_hang(struct input_source *source)
+{
+	if (!source->hangs)
+		return;
+	source->hangs = false;
+	push_gap(source, source->alive_ns,
+		"uxrec-inputd did not answer; what it could read afterwards is there");
+	warn(source, NULL);
+}
+
+/* ---- the helper's life ---- */
+
+static int ask(struct input_source *source, enum inputd_ask what)
+{
+	struct inputd_request request = {.version = INPUTD_VERSION, .ask = what};
+	int r;
+
+	pthread_mutex_lock(&source->lock);
+	request.keys = source->keys;
+	request.reason = source->reason;
+	request.level_keys = source->level_keys;
+	r = input_helper_ask(&source->helper, &request);
+	pthread_mutex_unlock(&source->lock);
+	return r;
+}
+
+static void take_sign_of_life(struct input_source *source)
+{
+	end_hang(source);
+	source->alive_ns = clock_now_ns();
+	source->asked_ns = 0;
+}
+
+/* Nothing has come for a while. */
+static void beat(struct input_source *source)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (!source->asked_ns) {
+		ask(source, INPUTD_BEAT);
+		source->asked_ns = now_ns;
+	}
+	if (source->hangs || now_ns - source->asked_ns < HANG_NS)
+		return;
+	source->hangs = true;
+	warn(source, "uxrec-inputd does not answer (to pause and go on starts it anew)");
+}
+
+/*
+ * Take messages until the helper ends or the source is to stop.
+ *
+ * @param ret_reason  set when the helper has given one: then it is not to be started again
+ * @return 0 it has ended, 1 with its reason, or a negative errno
+ */
+static int follow(struct input_source *source, unsigned char *data, struct error *ret_reason)
+{
+	/* while it stops the helper still sends what it holds */
+	for (;;) {
+		struct pollfd readable = {.fd = source->helper.fd, .events = POLLIN};
+		struct inputd_header header;
+		size_t size;
+		int r = poll(&readable, 1, source->stop ? -1 : (int)(BEAT_NS / NS_PER_MS));
+
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r == 0)
+			beat(source);
+		if (r <= 0)
+			continue;
+		r = input_helper_receive(&source->helper, data, &size, &header);
+		if (r <= 0)
+			return r;
+		take_sign_of_life(source);
+		if (header.kind == INPUTD_FAILED) {
+			copy_text(ret_reason->text, sizeof(ret_reason->text), data, size);
+			return 1;
+		}
+		if (header.kind == INPUTD_PACKET && take_packet(source, &header, data, size) < 0)
+			return -EPROTO;
+	}
+}
+
+static void sleep_until(struct input_source *source, int64_t until_ns)
+{
+	int64_t left_ns;
+
+	while (!source->stop && (left_ns = until_ns - clock_now_ns()) > 0)
+		poll(&(struct pollfd){.fd = source->wake_fd, .events = POLLIN}, 1,
+			(int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
+}
+
+/* @return 0 when it reads again, under the policy that holds now */
+static int start_again(struct input_source *source, unsigned char *data)
+{
+	struct input_helper fresh;
+	struct error error = {"it could not be started again"};
+	uint32_t level_keys;
+	bool keys_set;
+	int r;
+
+	pthread_mutex_lock(&source->lock);
+	level_keys = source->level_keys;
+	pthread_mutex_unlock(&source->lock);
+	r = input_helper_start(&fresh, &source->options, source->service, level_keys, &error);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&source->lock);
+	source->helper = fresh;
+	keys_set = source->keys_set;
+	pthread_mutex_unlock(&source->lock);
+	r = await_ready(source, data, &source->stop, &error);
+	/* before this it tells nothing of keys, or what the session allows at most where no focus is followed */
+	if (r == 0 && keys_set)
+		r = ask(source, INPUTD_KEYS);
+	if (r < 0 && r != -ECANCELED)
+		log_warning("input: %s", error.text);
+	return r;
+}
+
+static void end_helper(struct input_source *source)
+{
+	struct input_helper gone;
+
+	pthread_mutex_lock(&source->lock);
+	gone = source->helper;
+	source->helper = (struct input_helper){.fd = -1};
+	pthread_mutex_unlock(&source->lock);
+	input_helper_end(&gone);
+}
+
+/* The helper has died. @return true when another one reads */
+static bool restart(struct input_source *source, unsigned char *data)
+{
+	int64_t from_ns = source->alive_ns, wait_ns = RESTART_NS;
+	bool again = false;
+
+	/* this warning and this gap are for both */
+	if (source->hangs)
+		warn(source, NULL);
+	source->hangs = false;
+	warn(source, "uxrec-inputd has ended; it is started again");
+	if (clock_now_ns() - source->started_ns > LIVED_NS)
+		source->tries = 0;
+	for (unsigned i = 0; i < source->tries && wait_ns < RESTART_LAST_NS; i++)
+		wait_ns *= 2;
+	while (!again && !source->stop && source->tries < RESTART_TRIES) {
+		end_helper(source);
+		sleep_until(source, clock_now_ns() + wait_ns);
+		source->tries++;
+		again = !source->stop && start_again(source, data) == 0;
+		wait_ns = wait_ns * 2 < RESTART_LAST_NS ? wait_ns * 2 : RESTART_LAST_NS;
+	}
+	if (!again && !source->stop) {
+		warn(source, NULL);
+		warn(source, "uxrec-inputd ends again and again, and is not started any more");
+		while (!source->stop)
+			sleep_until(source, INT64_MAX);
+	}
+	push_gap(source, from_ns,
+		again ? "uxrec-inputd had ended, and was started again" : "uxrec-inputd had ended");
+	source->asked_ns = 0;
+	warn(source, NULL);
+	return again;
+}
+
+static void *input_thread(void *user)
+{
+	struct input_source *source = user;
+	unsigned char *data = malloc(INPUTD_MESSAGE_LIMIT_BYTES);
+	struct error reason = {"uxrec-inputd has ended"};
+	bool ended = false;
+	int r = data ? 0 : -ENOMEM;
+
+	pthread_setname_np(pthread_self(), "uxrec-input");
+	while (r == 0 && !ended) {
+		r = follow(source, data, &reason);
+		if (r == -ECONNRESET || r == -EPIPE)
+			r = 0;
+		if (r == 0)
+			ended = source->stop || !restart(source, data);
+	}
+	if (r < 0)
+		snprintf(reason.text, sizeof(reason.text), "uxrec-inputd: %s", strerror(-r));
+	end_hang(source);
+	if (!source->stop)
+		source->context.lost(source->context.user, &source->base, reason.text);
+	free(data);
+	return NULL;
+}
+
+/* ---- what is asked ---- */
+
+void input_source_set_keys(
+	struct source *base, enum key_policy keys, Uxrec__KeyPolicy__Reason reason)
+{
+	struct input_source *source = input(base);
+	bool stricter;
+
+	pthread_mutex_lock(&source->lock);
+	stricter = keys < (source->keys_set ? source->keys : source->options.keys);
+	source->keys_set = true;
+	source->keys = keys;
+	source->reason = reason;
+	pthread_mutex_unlock(&source->lock);
+	if (source->layout)
+		layout_set_muted(source->layout, keys == KEY_POLICY_NONE);
+	/* a helper that cannot hear this must not go on: it would record what it must not */
+	if (ask(source, INPUTD_KEYS) < 0 && stricter) {
+		pthread_mutex_lock(&source->lock);
+		input_helper_cut(&source->helper);
+		pthread_mutex_unlock(&source->lock);
 	}
 }
 
@@ -269,10 +417,9 @@ static void cut_off(void *user)
 {
 	struct input_source *source = user;
 
-	if (source->child > 0)
-		kill(source->child, SIGKILL);
-	else
-		shutdown(source->fd, SHUT_RDWR);
+	pthread_mutex_lock(&source->lock);
+	input_helper_cut(&source->helper);
+	pthread_mutex_unlock(&source->lock);
 }
 
 static void input_destroy(struct source *base)
@@ -280,23 +427,21 @@ static void input_destroy(struct source *base)
 	struct input_source *source = input(base);
 
 	source->stop = true;
+	layout_destroy(source->layout);
+	if (source->wake_fd >= 0)
+		eventfd_write(source->wake_fd, 1);
 	/* the helper sees its socket close for reading, sends what it holds, and ends */
-	if (source->fd >= 0)
-		shutdown(source->fd, SHUT_WR);
+	pthread_mutex_lock(&source->lock);
+	if (source->helper.fd >= 0)
+		shutdown(source->helper.fd, SHUT_WR);
+	pthread_mutex_unlock(&source->lock);
 	if (source->thread)
 		source_join(source->thread, cut_off, source);
-	if (source->fd >= 0)
-		close(source->fd);
-	if (source->child > 0) {
-		int status;
-
-		for (int tries = 0; waitpid(source->child, &status, WNOHANG) == 0; tries++) {
-			if (tries == 100)
-				kill(source->child, SIGKILL);
-			clock_nanosleep(CLOCK_MONOTONIC, 0,
-				&(struct timespec){.tv_nsec = 2 * NS_PER_MS}, NULL);
-		}
-	}
+	input_helper_end(&source->helper);
+	if (source->wake_fd >= 0)
+		close(source->wake_fd);
+	pthread_mutex_destroy(&source->lock);
+	free(source->service);
 	free(source);
 }
 
@@ -312,39 +457,31 @@ const char *input_source_describe(const struct source *source)
 
 /* ---- where uxrec-inputd is ---- */
 
-static int connect_service(struct input_source *source, const char *path, struct error *reterr)
+static int start(struct input_source *source, struct error *reterr)
 {
-	struct error why;
+	_autofree_ unsigned char *data = malloc(INPUTD_MESSAGE_LIMIT_BYTES);
+	int r;
 
-	source->fd = local_connect(path, SOCK_SEQPACKET, &why);
-	if (source->fd == -EPERM)
-		return error_set(reterr, -EPERM, "the uxrec-inputd service is not trusted (%s: %s)",
-			path, why.text);
-	if (source->fd < 0)
-		return error_set(reterr, source->fd,
-			"the uxrec-inputd service is not there (%s: %s): install it, and say "
-			"systemctl start uxrec-inputd.socket",
-			path, why.text);
+	if (!data)
+		return error_set(reterr, -ENOMEM, "no memory");
+	r = input_helper_start(
+		&source->helper, &source->options, source->service, source->level_keys, reterr);
+	if (r == 0)
+		r = await_ready(source, data, NULL, reterr);
+	if (r < 0)
+		return r;
+	r = pthread_create(&source->thread, NULL, input_thread, source);
+	if (r != 0) {
+		source->thread = 0;
+		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	}
 	return 0;
-}
-
-static int start_child(
-	struct input_source *source, const struct input_options *options, struct error *reterr)
-{
-	int pair[2], room = SOCKET_BYTES, r;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
-	source->fd = pair[0];
-	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	r = spawn(source, options, pair[1], reterr);
-	close(pair[1]);
-	return r;
 }
 
 /* @param service  path of its socket; NULL: a child */
 static int create(struct source **ret, const struct source_context *context,
-	const struct input_options *options, const char *service, struct error *reterr)
+	const struct input_options *options, const char *service, uint32_t level_keys,
+	struct error *reterr)
 {
 	_destroy_(source) struct source *base = calloc(1, sizeof(struct input_source));
 	struct input_source *source = input(base);
@@ -354,56 +491,74 @@ static int create(struct source **ret, const struct source_context *context,
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &input_source_ops;
 	source->context = *context;
-	source->keys = options->keys;
-	source->shortcuts = options->shortcuts;
-	source->fd = -1;
-	r = service ? connect_service(source, service, reterr)
-		    : start_child(source, options, reterr);
-	if (r == 0) {
-		r = ask_start(source, options);
-		/* who has closed already has said why */
-		if (r == -EPIPE || r == -ECONNRESET)
-			r = 0;
-		if (r < 0)
-			error_set(reterr, r, "cannot talk to uxrec-inputd: %s", strerror(-r));
-	}
+	source->options = *options;
+	source->helper.fd = -1;
+	source->level_keys = level_keys;
+	pthread_mutex_init(&source->lock, NULL);
+	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (source->wake_fd < 0)
+		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+	if (service && !(source->service = strdup(service)))
+		return error_set(reterr, -ENOMEM, "no memory");
+	r = start(source, reterr);
 	if (r == 0)
-		r = await_ready(source, reterr);
-	if (r < 0)
-		return r;
-	r = pthread_create(&source->thread, NULL, input_thread, source);
-	if (r != 0) {
-		source->thread = 0;
-		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
-	}
-	*ret = steal_ptr(base);
-	return 0;
+		*ret = steal_ptr(base);
+	return r;
+}
+
+/* Of the system's service, or of a child where there is none, or it refuses. */
+static int create_wanted(struct source **ret, const struct source_context *context,
+	const struct input_options *options, uint32_t level_keys, struct error *reterr)
+{
+	const char *wanted = options->source;
+	struct error refusal;
+	int r;
+
+	if (strncmp(wanted, "service", 7) == 0)
+		return create(ret, context, options, wanted[7] ? wanted + 8 : INPUTD_SOCKET_PATH,
+			level_keys, reterr);
+	if (strcmp(wanted, "auto") != 0 || access(INPUTD_SOCKET_PATH, F_OK) < 0)
+		return create(ret, context, options, NULL, level_keys, reterr);
+	r = create(ret, context, options, INPUTD_SOCKET_PATH, level_keys, &refusal);
+	if (r == 0)
+		return 0;
+	log_warning("the uxrec-inputd service: %s", refusal.text);
+	return create(ret, context, options, NULL, level_keys, reterr);
+}
+
+static void levels_changed(void *user, uint32_t level_keys)
+{
+	struct input_source *source = user;
+	bool changed;
+
+	pthread_mutex_lock(&source->lock);
+	changed = source->level_keys != level_keys;
+	source->level_keys = level_keys;
+	pthread_mutex_unlock(&source->lock);
+	if (changed)
+		ask(source, INPUTD_LEVELS);
 }
 
 int input_source_create(struct source **ret, const struct source_context *context,
 	const struct input_options *options, struct error *reterr)
 {
-	const char *wanted = options->source;
 	int64_t from_ns = clock_now_ns(); /* keys are named by what is there before them */
-	struct error refusal;
+	const struct layout_options wanted = {.display = options->display,
+		.labels = options->keys == KEY_POLICY_FULL ||
+			(options->shortcuts && options->keys == KEY_POLICY_CLASSES),
+		.keys = options->keys};
+	_destroy_(layout) struct layout *layout = NULL;
 	int r;
 
 	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
 		return error_set(reterr, -EACCES,
 			"recording which keys are pressed needs a consent act for it");
-	if (strncmp(wanted, "service", 7) == 0)
-		r = create(
-			ret, context, options, wanted[7] ? wanted + 8 : INPUTD_SOCKET_PATH, reterr);
-	else if (strcmp(wanted, "auto") != 0 || access(INPUTD_SOCKET_PATH, F_OK) < 0)
-		r = create(ret, context, options, NULL, reterr);
-	else if ((r = create(ret, context, options, INPUTD_SOCKET_PATH, &refusal)) < 0) {
-		log_warning("the uxrec-inputd service: %s", refusal.text);
-		r = create(ret, context, options, NULL, reterr);
-	}
-	if (r == 0)
-		layout_record(context, options->display,
-			options->keys == KEY_POLICY_FULL ||
-				(options->shortcuts && options->keys == KEY_POLICY_CLASSES),
-			from_ns);
-	return r;
+	layout_create(&layout, context, &wanted);
+	r = create_wanted(ret, context, options, layout_level_keys(layout), reterr);
+	if (r < 0 || !layout)
+		return r;
+	layout_start(layout, from_ns, levels_changed, *ret);
+	layout_set_muted(layout, options->passwords_watched);
+	input(*ret)->layout = steal_ptr(layout);
+	return 0;
 }

@@ -20,5 +20,8 @@ void input_out_ready(struct input_out *out, const char *what);
 /** @param error  a negative errno; @p why  one sentence for a person */
 void input_out_failed(struct input_out *out, int error, const char *why);
 
+/** Answer that this program is not stuck. */
+void input_out_alive(struct input_out *out);
+
 void input_out_packet(
 	struct input_out *out, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message);

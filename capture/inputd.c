@@ -174,6 +174,7 @@ static int start(struct conversation *conversation, const struct inputd_conf *co
 	if (r < 0)
 		return r;
 	conversation->limit = conf->has_devices ? &conf->devices : NULL;
+	conversation->level_keys = request->level_keys;
 	redactor_start(&conversation->redactor, (enum key_policy)request->keys, shortcuts,
 		request->flags & INPUTD_HOLD, clock_now_ns());
 	return 0;

@@ -213,6 +213,9 @@ Uxrec__KeyClass key_class_of_keysym(uint32_t keysym)
 
 #define MODIFIER(name) UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_##name
 
+const uint16_t modifier_keys[MODIFIER_KEYS] = {
+	KEY_LEFTCTRL, KEY_RIGHTCTRL, KEY_LEFTALT, KEY_LEFTMETA, KEY_RIGHTMETA};
+
 unsigned modifier_of_code(uint16_t code)
 {
 	switch (code) {

@@ -52,6 +52,10 @@ bool control_is_button(Uxrec__Control control);
 unsigned modifier_of_code(uint16_t code);
 unsigned modifier_of_keysym(uint32_t keysym);
 
+/** The keys by which modifier_of_code() makes shortcuts. */
+#define MODIFIER_KEYS 5
+extern const uint16_t modifier_keys[MODIFIER_KEYS];
+
 /** Class of a Linux key code by its place on a PC keyboard. */
 Uxrec__KeyClass key_class_of_code(uint16_t code);
 

@@ -78,7 +78,7 @@ static void forget_changed(struct xinput_reader *reader)
 		uint32_t keycode = modifiers->keys[i].code + KEYMAP_CODE_OFFSET;
 
 		if (modifier_of_keysym(keysym_of(reader, keycode)) != modifiers->keys[i].modifier) {
-			redactor_release_modifiers(reader->redactor);
+			redactor_doubt(reader->redactor);
 			return;
 		}
 	}

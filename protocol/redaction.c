@@ -90,6 +90,7 @@ static const struct {
 	{"uxrec.KeyboardLayout", "variant", 4, TYPE_STRING, ""},
 	{"uxrec.KeyboardLayout", "options", 5, TYPE_STRING, ""},
 	{"uxrec.KeyboardLayout", "origin", 6, TYPE_STRING, ""},
+	{"uxrec.KeyboardLayout", "group", 8, TYPE_UINT32, ""},
 	{"uxrec.KeyboardLayout", "labels", 7, TYPE_MESSAGE, ".uxrec.KeyboardLayout.Label"},
 	/* of all keys that the layout has, or of none: check_layout() */
 	{"uxrec.KeyboardLayout.Label", "code", 1, TYPE_UINT32, ""},

@@ -153,9 +153,10 @@ static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyB
 		if (batch->action[i] != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
 			continue;
 		r = add_press(timeline, at_ns, PRESS_KEY, 0);
-		if (r == 0)
-			timeline->presses[timeline->press_count - 1].code =
-				(uint16_t)batch->code[i];
+		if (r < 0)
+			break;
+		timeline->presses[timeline->press_count - 1].code = (uint16_t)batch->code[i];
+		timeline->presses[timeline->press_count - 1].layout = timeline->layout;
 	}
 	return r;
 }
@@ -180,24 +181,38 @@ static void put_letters(char *to, size_t size_bytes, const char *text)
 	to[at] = '\0';
 }
 
+/* From here on keys have these labels. */
 static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *layout)
 {
-	if (layout->n_labels > 0 && !timeline->labels)
-		timeline->labels = calloc(TIMELINE_LABELS, sizeof(*timeline->labels));
-	if (layout->n_labels > 0 && !timeline->labels)
+	struct timeline_layout *taken;
+	size_t at = 0;
+
+	timeline->layout = 0;
+	if (layout->n_labels == 0 || timeline->layout_count == TIMELINE_LAYOUTS)
+		return 0;
+	if (!GROW(timeline->layouts, timeline->layout_count, timeline->layout_capacity))
 		return -ENOMEM;
+	taken = &timeline->layouts[timeline->layout_count];
+	*taken = (struct timeline_layout){0};
 	for (size_t i = 0; i < layout->n_labels; i++)
 		if (layout->labels[i]->code < TIMELINE_LABELS)
-			put_letters(timeline->labels[layout->labels[i]->code],
-				sizeof(*timeline->labels), layout->labels[i]->text);
+			put_letters(taken->labels[layout->labels[i]->code], sizeof(*taken->labels),
+				layout->labels[i]->text);
+	/* groups are changed to and fro */
+	while (memcmp(&timeline->layouts[at], taken, sizeof(*taken)) != 0)
+		at++;
+	if (at == timeline->layout_count)
+		timeline->layout_count++;
+	timeline->layout = (uint8_t)(at + 1);
 	return 0;
 }
 
-const char *timeline_label(const struct timeline *timeline, uint32_t code)
+const char *timeline_label(const struct timeline *timeline, uint8_t layout, uint32_t code)
 {
-	return timeline->labels && code < TIMELINE_LABELS && *timeline->labels[code]
-		? timeline->labels[code]
-		: "?";
+	const char *label =
+		layout && code < TIMELINE_LABELS ? timeline->layouts[layout - 1].labels[code] : "";
+
+	return *label ? label : "?";
 }
 
 static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, const char *text)
@@ -230,7 +245,7 @@ static int take_shortcuts(
 			if (batch->modifiers[i] >> order[m] & 1)
 				strcat(text, names[order[m]]);
 		put_letters(text + strlen(text), SHORTCUT_LETTERS + 1,
-			timeline_label(timeline, batch->code[i]));
+			timeline_label(timeline, timeline->layout, batch->code[i]));
 		r = add_note(timeline, at_ns, false, text);
 	}
 	return r;
@@ -606,7 +621,7 @@ void timeline_destroy(struct timeline *timeline)
 	free(timeline->objects);
 	free(timeline->presses);
 	free(timeline->notes);
-	free(timeline->labels);
+	free(timeline->layouts);
 	free(timeline->pictures);
 	free(timeline->sound_peak);
 	free(timeline->sound_rms);

@@ -7,6 +7,14 @@
 /* codes of keyboards are below it */
 #define TIMELINE_LABELS 256
 
+/* Layouts of a session that are kept: more differ from each other in no honest one. */
+#define TIMELINE_LAYOUTS 64
+
+/* What is on its keys, by code; "" where nothing was recorded. */
+struct timeline_layout {
+	char labels[TIMELINE_LABELS][32];
+};
+
 /**
  * What happened in a session, event by event, in the order of time: the raw material of the event
  * list, the lanes and the metrics. All times are session times.
@@ -22,8 +30,9 @@ struct timeline {
 			PRESS_WHEEL,
 		} kind;
 		uint8_t which; /* button: 1 left, 2 middle, 3 right, 4 and up others; key: KeyClass */
-		uint16_t code; /* key: its Linux code where it was recorded, else 0 */
-		int32_t x, y;  /* button: where the pointer was, -1 when not known */
+		uint16_t code;  /* key: its Linux code where it was recorded, else 0 */
+		uint8_t layout; /* key: index of layouts plus one; 0: no labels */
+		int32_t x, y;   /* button: where the pointer was, -1 when not known */
 		/* button: what was clicked, index of objects plus one; 0: not known */
 		uint32_t object;
 	} * presses;
@@ -45,7 +54,9 @@ struct timeline {
 	} * notes;
 	size_t note_count, note_capacity;
 
-	char (*labels)[32]; /* of key codes, TIMELINE_LABELS of them; NULL: none were recorded */
+	struct timeline_layout *layouts; /* all that had labels, each once */
+	size_t layout_count, layout_capacity;
+	uint8_t layout; /* while it is read: as in a press, the one that holds */
 
 	Uxrec__Gap **gaps;
 	size_t gap_count, gap_capacity;

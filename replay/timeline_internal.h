@@ -15,5 +15,5 @@ void *timeline_grow(void *array, size_t count, size_t *capacity, size_t item_byt
 		grown_ != NULL;                                                                    \
 	})
 
-/* The name of a key of the recorded layout. */
-const char *timeline_label(const struct timeline *timeline, uint32_t code);
+/* The name of a key. @param layout  as in a press: that of its time */
+const char *timeline_label(const struct timeline *timeline, uint8_t layout, uint32_t code);

@@ -126,7 +126,8 @@ static int put_events(const struct timeline *timeline, Uxrec__Timeline *message)
 			run->n_by_class = UXREC__KEY_CLASS__KEY_CLASS_MEDIA + 1;
 			run->by_class[press->which]++;
 		}
-		if (press->code && put_label(run, timeline_label(timeline, press->code)) < 0)
+		if (press->code &&
+			put_label(run, timeline_label(timeline, press->layout, press->code)) < 0)
 			return -ENOMEM;
 	}
 	return put_notes(timeline, message, &capacity);

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <xcb/xkb.h>
 #include <xcb/xtest.h>
 
 /* XTest counts keys from 8 on */
@@ -65,6 +66,7 @@ static void click(struct desktop *desktop)
 
 struct told {
 	size_t presses;           /* of classes */
+	size_t letters, signs;    /* of these */
 	size_t buttons, movement; /* of controls */
 	size_t steps, places;     /* of XTEST, on the x axis */
 	int32_t last_place, last_step;
@@ -77,6 +79,11 @@ struct told {
 		uint32_t code, modifiers;
 	} shortcut[16];
 	char label_of_s[32];
+	struct {
+		uint32_t group;
+		char label_of_s[32];
+	} layout[64];
+	size_t layout_count;
 	char devices[160][64];
 	size_t device_count;
 };
@@ -94,6 +101,13 @@ static void tell_shortcuts(struct told *told, const Uxrec__ShortcutBatch *batch)
 static void tell_layout(struct told *told, const Uxrec__KeyboardLayout *layout)
 {
 	told->labels += layout->n_labels;
+	check(told->layout_count < ARRAY_SIZE(told->layout));
+	told->layout[told->layout_count].group = layout->group;
+	for (size_t i = 0; i < layout->n_labels; i++)
+		if (layout->labels[i]->code == KEY_S)
+			snprintf(told->layout[told->layout_count].label_of_s,
+				sizeof(told->label_of_s), "%s", layout->labels[i]->text);
+	told->layout_count++;
 	for (size_t i = 0; i < layout->n_labels; i++)
 		if (layout->labels[i]->code == KEY_S)
 			snprintf(told->label_of_s, sizeof(told->label_of_s), "%s",
@@ -136,6 +150,14 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 
 	switch (message->channel->known) {
 	case CHANNEL_KEY_CLASSES:
+		for (size_t i = 0; i < classes->n_action; i++) {
+			if (classes->action[i] != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
+				continue;
+			told->letters +=
+				classes->key_class[i] == UXREC__KEY_CLASS__KEY_CLASS_LETTER;
+			told->signs +=
+				classes->key_class[i] == UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION;
+		}
 		for (size_t i = 0; i < classes->n_action; i++)
 			told->presses += classes->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS;
 		break;
@@ -223,10 +245,10 @@ static void expect_commands(const struct told *told)
 	expect(told->labels > 40 && strcmp(told->label_of_s, "s") == 0);
 }
 
-/* what a reviewer reads of them */
-static void expect_names(const struct daemon_child *daemon, const char *id)
+/* what a reviewer reads of them, how often */
+static void expect_names(const struct daemon_child *daemon, const char *id,
+	const char *const *names, const size_t *counts)
 {
-	static const char *const names[] = {"Ctrl+s", "Ctrl+Shift+t", "Alt+Left"};
 	_destroy_(session) struct session *session = daemon_session(daemon, id);
 	_destroy_(timeline) struct timeline *timeline = NULL;
 	Uxrec__Timeline *message;
@@ -234,12 +256,12 @@ static void expect_names(const struct daemon_child *daemon, const char *id)
 	check(timeline_create(&timeline, session) == 0);
 	message = timeline_to_message(timeline);
 	check(message != NULL);
-	for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
+	for (size_t n = 0; names[n]; n++) {
 		size_t found = 0;
 
 		for (size_t i = 0; i < message->n_events; i++)
 			found += strcmp(message->events[i]->text, names[n]) == 0;
-		expect(found == 1);
+		expect(found == counts[n]);
 	}
 	uxrec__timeline__free_unpacked(message, NULL);
 }
@@ -268,7 +290,9 @@ static void shortcuts_are_kept_where_the_study_says_so(void)
 		expect(told.presses == 12);
 		if (kept) {
 			expect_commands(&told);
-			expect_names(&daemon, id);
+			expect_names(&daemon, id,
+				(const char *[]){"Ctrl+s", "Ctrl+Shift+t", "Alt+Left", NULL},
+				(const size_t[]){1, 1, 1});
 		} else {
 			expect(told.shortcuts == 0 && told.labels == 0);
 		}
@@ -405,6 +429,83 @@ static void text_is_no_shortcut_whatever_the_keymap_makes_of_ctrl(void)
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	told = read_session(&daemon, id);
 	expect(told.presses >= 24 && told.shortcuts == 0);
+	expect(is_redacted(&daemon, id));
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
+/* ---- layouts ---- */
+
+/* Lock a group, as a desktop's switch of layouts does. */
+static void set_group(struct desktop *desktop, unsigned group)
+{
+	const xcb_query_extension_reply_t *xkb =
+		xcb_get_extension_data(desktop->connection, &xcb_xkb_id);
+
+	check(xkb && xkb->present);
+	free(xcb_xkb_use_extension_reply(
+		desktop->connection, xcb_xkb_use_extension(desktop->connection, 1, 0), NULL));
+	xcb_xkb_latch_lock_state(
+		desktop->connection, XCB_XKB_ID_USE_CORE_KBD, 0, 0, 1, (uint8_t)group, 0, 0, 0);
+	free(xcb_get_input_focus_reply(
+		desktop->connection, xcb_get_input_focus(desktop->connection), NULL));
+	sleep_ms(400);
+}
+
+/* In the second group the key of the letter s makes a sign. */
+static void add_group(struct desktop *desktop)
+{
+	/* groups have two columns each: s, S, then colon, semicolon */
+	xcb_keysym_t keysyms[] = {'s', 'S', ':', ';'};
+
+	xcb_change_keyboard_mapping(desktop->connection, 1, KEY_S + KEYCODE_OFFSET, 4, keysyms);
+	free(xcb_get_input_focus_reply(
+		desktop->connection, xcb_get_input_focus(desktop->connection), NULL));
+	sleep_ms(400);
+}
+
+static void ctrl_s(struct desktop *desktop)
+{
+	key(desktop, KEY_LEFTCTRL, true);
+	tap(desktop, KEY_S);
+	key(desktop, KEY_LEFTCTRL, false);
+	sleep_ms(300);
+}
+
+static void layouts_are_recorded_as_they_change(void)
+{
+	static const struct {
+		uint32_t group;
+		const char *label;
+	} wanted[] = {{1, "s"}, {2, ":"}, {1, "s"}};
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct told told;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	tap(&desktop, KEY_A); /* the keyboard of XTEST, once used, is the core keyboard */
+	add_group(&desktop);
+	daemon_start(&daemon, temporary_folder(),
+		(const char *[]){"--input", "x11", "--screen", "none", NULL});
+	record_study(&daemon, SHORTCUT_STUDY, id);
+	ctrl_s(&desktop);
+	set_group(&desktop, 1);
+	tap(&desktop, KEY_S);
+	ctrl_s(&desktop);
+	set_group(&desktop, 0);
+	ctrl_s(&desktop);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	told = read_session(&daemon, id);
+	check(told.layout_count == ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
+		expect(told.layout[i].group == wanted[i].group &&
+			strcmp(told.layout[i].label_of_s, wanted[i].label) == 0);
+	/* three shortcuts and a plain key, by the group of their time */
+	expect(told.shortcuts == 3 && told.letters == 2 && told.signs == 2);
+	expect_names(
+		&daemon, id, (const char *[]){"Ctrl+s", "Ctrl+:", NULL}, (const size_t[]){2, 1});
 	expect(is_redacted(&daemon, id));
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	desktop_end(&desktop);
@@ -667,6 +768,8 @@ static const struct test tests[] = {
 		text_is_no_shortcut_however_ctrl_was_when_reading_began},
 	{"text is no shortcut, whatever the keymap makes of Ctrl",
 		text_is_no_shortcut_whatever_the_keymap_makes_of_ctrl},
+	{"layouts are recorded as they change, and keys are of that of their time",
+		layouts_are_recorded_as_they_change},
 	{"motion of XTEST is places or steps, as it was",
 		motion_of_xtest_is_places_or_steps_as_it_was},
 	{"buttons down at the begin and the end are found so, and are no clicks",
