@@ -2,6 +2,7 @@
 
 #include "capture/sound_levels.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static int listen_for_a_moment(struct ear *ear, struct ear_report *ret)
 	ret->peak_db = sound_level_db(loudness_peak(&loudness));
 	ret->rms_db = sound_level_db(loudness_rms(&loudness));
 	ret->clipped = loudness.clipped;
-	snprintf(ret->device, sizeof(ret->device), "%s", ear->ops->device(ear));
+	utf8_copy(ret->device, sizeof(ret->device), ear->ops->device(ear));
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "capture/ear.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -126,7 +127,7 @@ static void on_process(void *user)
 static void set_name(struct pipewire_ear *ear, const char *name)
 {
 	pthread_mutex_lock(&ear->name_lock);
-	snprintf(ear->name, sizeof(ear->name), "%s", name);
+	utf8_copy(ear->name, sizeof(ear->name), name);
 	pthread_mutex_unlock(&ear->name_lock);
 }
 

@@ -2,6 +2,7 @@
 
 #include "capture/ear_anchor.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -105,7 +106,7 @@ static void on_source(pa_context *context, const pa_source_info *info, int end, 
 	(void)context;
 	if (end)
 		return;
-	snprintf(ear->described, sizeof(ear->described), "%s", info->description);
+	utf8_copy(ear->described, sizeof(ear->described), info->description);
 	ear->device_muted = info->mute;
 	ear->is_monitor = info->monitor_of_sink != PA_INVALID_INDEX;
 	/* without a microphone the server gives what the machine plays: nobody has asked for that */
@@ -395,8 +396,7 @@ static int pulse_create(struct ear **ret, const char *device, bool monitor, stru
 		return r;
 	pa_threaded_mainloop_lock(ear->loop);
 	ear->begun_ns = clock_now_ns();
-	snprintf(ear->described, sizeof(ear->described), "%s",
-		pa_stream_get_device_name(ear->stream));
+	utf8_copy(ear->described, sizeof(ear->described), pa_stream_get_device_name(ear->stream));
 	let_go(pa_context_subscribe(ear->context,
 		PA_SUBSCRIPTION_MASK_SOURCE | PA_SUBSCRIPTION_MASK_SOURCE_OUTPUT |
 			PA_SUBSCRIPTION_MASK_SERVER,

@@ -5,6 +5,7 @@
 #include "capture/wlr-screencopy.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -396,7 +397,7 @@ static void output_name(void *user, struct wl_output *output, const char *name)
 	struct wlr_output *known = user;
 
 	(void)output;
-	snprintf(known->name, sizeof(known->name), "%s", name);
+	utf8_copy(known->name, sizeof(known->name), name);
 }
 
 static void output_description(void *user, struct wl_output *output, const char *description)

@@ -5,6 +5,8 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/session.pb-c.h"
+#include "protocol/base/utf8.h"
+#include "protocol/schema.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -92,6 +94,21 @@ static int create_gap(struct packet **ret, struct input_source *source,
 	return r;
 }
 
+/* Devices have names of whoever made them, and the helper gives them as they are. */
+static int create_named(struct packet **ret, struct input_source *source,
+	const struct packet_info *info, const void *data, size_t size_bytes)
+{
+	ProtobufCMessage *message = protobuf_c_message_unpack(
+		schema_message(channel_kind_get(info->channel)->schema), NULL, size_bytes, data);
+	int r;
+
+	if (!message)
+		return -EBADMSG;
+	r = packet_create(ret, source->context.clock, info, message);
+	protobuf_c_message_free_unpacked(message, NULL);
+	return r;
+}
+
 /* @return 0, or -EPROTO when the helper does what it must not */
 static int take_packet(struct input_source *source, const struct inputd_header *header,
 	const unsigned char *data, size_t size_bytes)
@@ -102,9 +119,13 @@ static int take_packet(struct input_source *source, const struct inputd_header *
 
 	if (!channel_is_allowed(source, header->channel))
 		return -EPROTO;
-	r = header->channel == CHANNEL_GAPS
-		? create_gap(&packet, source, &info, data, size_bytes)
-		: packet_create_data(&packet, source->context.clock, &info, data, size_bytes);
+	if (header->channel == CHANNEL_GAPS)
+		r = create_gap(&packet, source, &info, data, size_bytes);
+	else if (header->channel == CHANNEL_INPUT_DEVICES ||
+		header->channel == CHANNEL_KEYBOARD_LAYOUT)
+		r = create_named(&packet, source, &info, data, size_bytes);
+	else
+		r = packet_create_data(&packet, source->context.clock, &info, data, size_bytes);
 	if (r == 0)
 		source->context.sink->push(source->context.sink, packet);
 	return r;
@@ -116,6 +137,9 @@ static void copy_text(char *to, size_t room, const unsigned char *data, size_t s
 
 	memcpy(to, data, n);
 	to[n] = '\0';
+	if (n < size_bytes)
+		utf8_trim(to);
+	utf8_clean(to, true);
 }
 
 static void take_ready(struct input_source *source, const unsigned char *data, size_t size_bytes)

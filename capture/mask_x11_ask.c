@@ -1,6 +1,7 @@
 #include "capture/mask_x11_internal.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static bool piece_matches(
 	/* some call STRING what is UTF-8: it may be either */
 	letters_from_latin1(latin1, piece);
 	return letters_match(mask->letters, pattern, latin1) ||
-		(letters_are_utf8(piece) && letters_match(mask->letters, pattern, piece));
+		(utf8_is_valid(piece) && letters_match(mask->letters, pattern, piece));
 }
 
 /* One of the texts in a property, with 0 bytes between them. What cannot be read or is too long matches. */

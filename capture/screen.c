@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -252,7 +253,7 @@ static void remember_output(struct screen_source *source)
 	const char *name = ops->output ? ops->output(source->grabber) : NULL;
 
 	if (name)
-		snprintf(source->output, sizeof(source->output), "%s", name);
+		utf8_copy(source->output, sizeof(source->output), name);
 }
 
 /* The display is there again, and the next picture one that a decoder can begin with. */

@@ -6,6 +6,7 @@
 #include "protocol/limits.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -239,7 +240,7 @@ static int replace_encoder(struct screen_source *source, int failed)
 	source->encoder_failed_ns = now_ns;
 	if (++source->encoder_failures > ENCODER_FAILURES)
 		return failed;
-	snprintf(detail, sizeof(detail), "%s: %s", encoder_describe(source->encoder),
+	utf8_format(detail, sizeof(detail), "%s: %s", encoder_describe(source->encoder),
 		strerror(-failed));
 	return fall_back(source, now_ns, detail);
 }

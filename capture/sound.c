@@ -8,6 +8,7 @@
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/sound.pb-c.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <math.h>
@@ -107,7 +108,7 @@ static int tell_device(struct sound_source *source, const struct heard *heard, b
 	if (!again && heard->muted == source->told_muted &&
 		strncmp(device, source->told_device, sizeof(source->told_device) - 1) == 0)
 		return 0;
-	snprintf(source->told_device, sizeof(source->told_device), "%s", device);
+	utf8_copy(source->told_device, sizeof(source->told_device), device);
 	source->told_muted = heard->muted;
 	return push_info(source, heard->time_ns);
 }

@@ -1,4 +1,5 @@
 #include "daemon/peer.h"
+#include "protocol/base/utf8.h"
 
 #include <stdio.h>
 
@@ -10,7 +11,7 @@ struct peer *peer_create(Uxrec__Role role, const char *name)
 		return NULL;
 	peer->refs = 1;
 	peer->role = role;
-	snprintf(peer->name, sizeof(peer->name), "%s", name);
+	utf8_copy(peer->name, sizeof(peer->name), name);
 	return peer;
 }
 

@@ -4,6 +4,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,15 +53,15 @@ static void complete_reason(struct station *station, int r, const struct recorde
 	const char *before = station->end_reason;
 
 	if (lost->packets > 0)
-		snprintf(reason, sizeof(station->last.reason),
+		utf8_format(reason, sizeof(station->last.reason),
 			"%.50s; %s of it %s: no room on the disk", before,
 			station_backlog_text(lost).text,
 			station->discarded ? "were given up" : "are lost");
 	else if (r < 0)
-		snprintf(reason, sizeof(station->last.reason),
+		utf8_format(reason, sizeof(station->last.reason),
 			"%.50s; its end could not be written: %.30s", before, strerror(-r));
 	else
-		snprintf(reason, sizeof(station->last.reason), "%s", before);
+		utf8_format(reason, sizeof(station->last.reason), "%s", before);
 }
 
 /* ---- the end ---- */
@@ -80,7 +81,7 @@ static void begin_end(struct station *station, const char *reason)
 		log_error("session %s: %s", station->session, error.text);
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
 	live_close(station->options.live);
-	snprintf(station->end_reason, sizeof(station->end_reason), "%s", reason);
+	utf8_copy(station->end_reason, sizeof(station->end_reason), reason);
 	station->last.duration_ns = clock_now_ns() - station->started_ns;
 	recorder_end(station->recorder);
 	station->state = STATE_ENDING;

@@ -7,6 +7,7 @@
 #include "protocol/session.pb-c.h"
 #include "replay/session.h"
 #include "replay/study.h"
+#include "protocol/base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,7 @@ struct last_state {
 static void take_output(struct last_state *state, const Uxrec__Screen *screen)
 {
 	if (strcmp(screen->grabber, grabber_wlr.name) == 0 && screen->n_monitors == 1)
-		snprintf(state->output, sizeof(state->output), "%s", screen->monitors[0]->name);
+		utf8_copy(state->output, sizeof(state->output), screen->monitors[0]->name);
 }
 
 static int take_last_state(

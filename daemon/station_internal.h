@@ -52,7 +52,7 @@ struct station {
 	enum key_policy keys;
 	pthread_mutex_t sources_lock;   /* the recorder asks the screen source */
 	char output[OUTPUT_NAME_BYTES]; /* what is recorded since it began; "": it has no name */
-	struct source *screen, *pointer, *input, *accessible, *sound, *monitor;
+	struct source *screen, *pointer, *input, *accessible, *sound, *monitor, *stall;
 	/* of the accessible source's thread too, under sources_lock */
 	enum accessible_focus focus, focus_told;
 	bool focus_known;       /* it has said something */

@@ -4,7 +4,9 @@
 #include "capture/pointer.h"
 #include "capture/screen.h"
 #include "capture/sound.h"
+#include "capture/stall.h"
 #include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +18,7 @@ static void source_lost(void *user, struct source *source, const char *reason)
 	struct station *station = user;
 	char text[400];
 
-	snprintf(text, sizeof(text), "%s: %s", source_name(source), reason);
+	utf8_format(text, sizeof(text), "%s: %s", source_name(source), reason);
 	station->options.must_stop(station->options.user, station->number, text);
 }
 
@@ -26,7 +28,7 @@ static void source_away(void *user, struct source *source, const char *reason)
 
 	pthread_mutex_lock(&station->sources_lock);
 	if (reason)
-		snprintf(station->away, sizeof(station->away), "%s: %s", source_name(source),
+		utf8_format(station->away, sizeof(station->away), "%s: %s", source_name(source),
 			reason);
 	station->away_count += reason ? 1u : -1u;
 	pthread_mutex_unlock(&station->sources_lock);
@@ -54,6 +56,7 @@ void station_stop_sources(struct station *station)
 	screen = steal_ptr(station->screen);
 	pthread_mutex_unlock(&station->sources_lock);
 	hub_set_keyframes(station->options.live->hub, false);
+	source_destroy(steal_ptr(station->stall));
 	source_destroy(screen);
 	/* the pointer tells the accessible source of clicks, and that one tells the input's what has the focus */
 	source_destroy(steal_ptr(station->pointer));
@@ -89,7 +92,7 @@ static int start_screen(
 		return r;
 	output = screen_source_output(screen);
 	if (output)
-		snprintf(station->output, sizeof(station->output), "%s", output);
+		utf8_copy(station->output, sizeof(station->output), output);
 	pthread_mutex_lock(&station->sources_lock);
 	station->screen = screen;
 	station_hide_focused(station);
@@ -114,6 +117,19 @@ static int start_sound(
 	if (r < 0 || !options->monitor)
 		return r;
 	return sound_source_create(&station->monitor, context, &played, reterr);
+}
+
+/* Of input the helper captures all but what is clicked, and of sound the devices count what they lost. */
+static int start_stall(
+	struct station *station, const struct source_context *context, struct error *reterr)
+{
+	static const char *const topics[] = {"/screen", "/pointer", "/input/clicked"};
+	bool screen = station->screen != NULL, input = station->accessible != NULL;
+
+	if (!screen && !input)
+		return 0;
+	return stall_source_create(
+		&station->stall, context, topics + (screen ? 0 : 2), 2u * screen + input, reterr);
 }
 
 int station_start_sources(struct station *station, struct error *reterr)
@@ -147,6 +163,8 @@ int station_start_sources(struct station *station, struct error *reterr)
 	}
 	if (r == 0)
 		r = start_sound(station, &context, reterr);
+	if (r == 0)
+		r = start_stall(station, &context, reterr);
 	hub_set_keyframes(options->live->hub, r == 0);
 	if (r < 0)
 		station_stop_sources(station);

@@ -47,9 +47,9 @@ static void disk_in_trouble(void *user, const char *text)
 	struct station *station = user;
 
 	pthread_mutex_lock(&station->sources_lock);
-	snprintf(station->trouble, sizeof(station->trouble), "%s", text ? text : "");
+	utf8_copy(station->trouble, sizeof(station->trouble), text);
 	if (text)
-		snprintf(station->new_trouble, sizeof(station->new_trouble), "%s", text);
+		utf8_copy(station->new_trouble, sizeof(station->new_trouble), text);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 

@@ -3,6 +3,7 @@
 #include "capture/doctor.h"
 #include "protocol/base/clock.h"
 #include "protocol/mcap.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,7 +63,7 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 	if (*trouble) {
 		struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
 
-		snprintf(text, WARNING_BYTES,
+		utf8_format(text, WARNING_BYTES,
 			station->state == STATE_ENDING
 				? "%s: the session has ended and %s of it wait in memory; make room, or "
 				  "give them up: uxrec stop --discard"
@@ -73,7 +74,7 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 	if (station->state != STATE_IDLE && seconds > 10 && bytes > 0)
 		minutes = (double)free / ((double)bytes / seconds) / 60;
 	if (minutes > 0 && minutes < LOW_DISK_MINUTES) {
-		snprintf(text, WARNING_BYTES,
+		utf8_format(text, WARNING_BYTES,
 			"the disk will be full in about %.0f minutes at the present rate", minutes);
 		return text;
 	}
@@ -89,7 +90,7 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 	station_get_away(station, away);
 	if (!*away)
 		return disk_warning(station, free, text);
-	snprintf(text, WARNING_BYTES, "%s, and not recorded until it is back", away);
+	utf8_format(text, WARNING_BYTES, "%s, and not recorded until it is back", away);
 	return text;
 }
 

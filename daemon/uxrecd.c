@@ -15,6 +15,7 @@
 #include "protocol/base/queue.h"
 #include "protocol/base/signals.h"
 #include "protocol/mcap.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -93,7 +94,7 @@ static void must_stop(void *user, unsigned session, const char *reason)
 	if (!request)
 		return;
 	request->session = session;
-	snprintf(request->reason, sizeof(request->reason), "%s", reason);
+	utf8_copy(request->reason, sizeof(request->reason), reason);
 	if (queue_push(daemon->requests, request, 1, true) < 0)
 		free_request(request);
 }

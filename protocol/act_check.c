@@ -4,6 +4,7 @@
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
+#include "protocol/message_text.h"
 
 #include <errno.h>
 #include <string.h>

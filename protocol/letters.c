@@ -1,7 +1,7 @@
 #include "protocol/letters.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/name.h"
+#include "protocol/base/utf8.h"
 
 #include <fnmatch.h>
 #include <limits.h>
@@ -32,20 +32,6 @@ void letters_from_latin1(char *ret, const char *text)
 		*ret++ = (char)(point < 0x80 ? point : 0x80 | (point & 0x3f));
 	}
 	*ret = '\0';
-}
-
-bool letters_are_utf8(const char *text)
-{
-	uint32_t point;
-
-	while (*text) {
-		size_t length = utf8_take(text, &point);
-
-		if (length == 0)
-			return false;
-		text += length;
-	}
-	return true;
 }
 
 /* @return a text with all its letters folded, allocated; NULL when it is no UTF-8, or without memory */

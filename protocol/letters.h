@@ -20,9 +20,6 @@ wchar_t letters_fold(locale_t locale, uint32_t point);
 /** Latin-1 as UTF-8. @param ret  2 * strlen(text) + 1 bytes */
 void letters_from_latin1(char *ret, const char *text);
 
-/** @return whether all of a text is UTF-8 (RFC 3629) */
-bool letters_are_utf8(const char *text);
-
 /**
  * Compare a text with a pattern of fnmatch(3), without case. What cannot be compared matches: when one of both is no
  * UTF-8, or there is no memory.

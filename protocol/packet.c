@@ -2,6 +2,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/mcap.h"
+#include "protocol/message_text.h"
 
 #include <errno.h>
 
@@ -49,7 +50,15 @@ static struct packet *packet_begin(
 	return packet;
 }
 
-int packet_create(struct packet **ret, struct session_clock *clock, const struct packet_info *info,
+/* names that others gave, and nothing that a person wrote in lines */
+static bool has_names(uint16_t channel)
+{
+	return channel == CHANNEL_SCREEN_INFO || channel == CHANNEL_INPUT_DEVICES ||
+		channel == CHANNEL_SOUND_INFO || channel == CHANNEL_MONITOR_INFO ||
+		channel == CHANNEL_CLICKED || channel == CHANNEL_KEYBOARD_LAYOUT;
+}
+
+static int create(struct packet **ret, struct session_clock *clock, const struct packet_info *info,
 	const ProtobufCMessage *message)
 {
 	size_t size_bytes = protobuf_c_message_get_packed_size(message);
@@ -60,6 +69,17 @@ int packet_create(struct packet **ret, struct session_clock *clock, const struct
 	protobuf_c_message_pack(message, packet->record + packet->data_offset);
 	*ret = packet;
 	return 0;
+}
+
+int packet_create(struct packet **ret, struct session_clock *clock, const struct packet_info *info,
+	const ProtobufCMessage *message)
+{
+	ProtobufCMessage *clean = message_clean_copy(message, has_names(info->channel));
+	int r = create(ret, clock, info, clean ? clean : message);
+
+	if (clean)
+		protobuf_c_message_free_unpacked(clean, NULL);
+	return r;
 }
 
 int packet_create_data(struct packet **ret, struct session_clock *clock,
@@ -90,7 +110,7 @@ int packet_create_record(
 	return 0;
 }
 
-int packet_create_record_message(
+static int create_record_message(
 	struct packet **ret, uint8_t opcode, const ProtobufCMessage *message)
 {
 	size_t size_bytes = protobuf_c_message_get_packed_size(message);
@@ -103,6 +123,17 @@ int packet_create_record_message(
 	protobuf_c_message_pack(message, packet->record + MCAP_RECORD_HEADER_BYTES);
 	*ret = packet;
 	return 0;
+}
+
+int packet_create_record_message(
+	struct packet **ret, uint8_t opcode, const ProtobufCMessage *message)
+{
+	ProtobufCMessage *clean = message_clean_copy(message, false);
+	int r = create_record_message(ret, opcode, clean ? clean : message);
+
+	if (clean)
+		protobuf_c_message_free_unpacked(clean, NULL);
+	return r;
 }
 
 struct packet *packet_ref(struct packet *packet)

@@ -39,7 +39,8 @@ struct packet_info {
 };
 
 /**
- * Make a packet around a protobuf message.
+ * Make a packet around a protobuf message. Strings that are not UTF-8 are cleaned (protocol/message_text.h), and of channels
+ * with names from outside control characters too.
  *
  * @param ret    set on success, one reference, the caller's
  * @param clock  gives session time and the channel's next sequence number

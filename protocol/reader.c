@@ -4,6 +4,7 @@
 #include "protocol/channel.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/base/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +24,7 @@ void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset
 			return; /* read twice, said once */
 	damage->segment = file;
 	damage->offset = offset;
-	snprintf(damage->text, sizeof(damage->text), "%s", text);
+	utf8_copy(damage->text, sizeof(damage->text), text);
 	reader->damage_count++;
 }
 

@@ -6,6 +6,7 @@
 #include "protocol/compress.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/message_text.h"
 #include "protocol/schema.h"
 
 #include <errno.h>
@@ -196,6 +197,18 @@ static void check_keyframe(
 	}
 }
 
+/* Takes the message over. */
+static void check_texts(struct verify *verify, uint16_t channel_id, ProtobufCMessage *message)
+{
+	const ProtobufCFieldDescriptor *field = message_find_bad_text(message);
+
+	if (field)
+		problem(verify, verify->offset,
+			"a message of channel %u, %s, has a %s that is not UTF-8", channel_id,
+			message->descriptor->name, field->name);
+	protobuf_c_message_free_unpacked(message, NULL);
+}
+
 /* @param chunk  NULL of a message outside of chunks */
 static void check_message(
 	struct verify *verify, const struct mcap_chunk *chunk, struct view content)
@@ -225,7 +238,7 @@ static void check_message(
 			state->message, NULL, message.data.size_bytes, message.data.data);
 
 		if (unpacked)
-			protobuf_c_message_free_unpacked(unpacked, NULL);
+			check_texts(verify, message.channel_id, unpacked);
 		else
 			problem(verify, verify->offset, "a message of channel %u is no %s",
 				message.channel_id, state->message->name);

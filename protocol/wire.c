@@ -6,6 +6,7 @@
 #include "protocol/mcap.h"
 #include "protocol/name.h"
 #include "protocol/packet.h"
+#include "protocol/message_text.h"
 
 #include <errno.h>
 

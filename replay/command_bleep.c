@@ -38,9 +38,9 @@ static struct json_object *bleep_to_json(const Uxrec__Act *act, int64_t begin_ns
 {
 	struct json_object *bleep = json_of_message(&act->bleep->base);
 
-	json_object_object_add(bleep, "id", json_object_new_string(act->id));
-	json_object_object_add(bleep, "author", json_object_new_string(act->author));
-	json_object_object_add(bleep, "layer", json_object_new_string(act->layer));
+	json_object_object_add(bleep, "id", json_text(act->id));
+	json_object_object_add(bleep, "author", json_text(act->author));
+	json_object_object_add(bleep, "layer", json_text(act->layer));
 	json_object_object_add(bleep, "from_s",
 		json_object_new_double((double)(act->bleep->from_ns - begin_ns) / 1e9));
 	json_object_object_add(bleep, "to_s",

@@ -129,6 +129,7 @@ static const char *reason_name(Uxrec__Gap__Reason reason)
 	case UXREC__GAP__REASON__REASON_ERASED: return "erased";
 	case UXREC__GAP__REASON__REASON_AWAY: return "away";
 	case UXREC__GAP__REASON__REASON_ENCODER: return "encoder";
+	case UXREC__GAP__REASON__REASON_STALL: return "stall";
 	default: return "unspecified";
 	}
 }
@@ -173,16 +174,16 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 	json_object_object_add(document, "begin_ns", json_object_new_int64(facts->begin_ns));
 	json_object_object_add(document, "bytes", json_object_new_uint64(facts->bytes));
 	json_object_object_add(document, "complete", json_object_new_boolean(facts->complete));
-	json_object_object_add(document, "end_reason", json_object_new_string(facts->end_reason));
+	json_object_object_add(document, "end_reason", json_text(facts->end_reason));
 	json_object_object_add(
 		document, "sync_error_ms", json_object_new_double(facts->sync_error_ms));
 	for (size_t i = 0; i < facts->channel_count; i++) {
 		struct json_object *channel = json_object_new_object();
 
-		json_object_object_add(channel, "topic",
-			json_object_new_string(facts->channels[i].channel->topic));
-		json_object_object_add(channel, "schema",
-			json_object_new_string(facts->channels[i].channel->schema));
+		json_object_object_add(
+			channel, "topic", json_text(facts->channels[i].channel->topic));
+		json_object_object_add(
+			channel, "schema", json_text(facts->channels[i].channel->schema));
 		json_object_object_add(
 			channel, "messages", json_object_new_uint64(facts->channels[i].messages));
 		json_object_object_add(
@@ -192,7 +193,7 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 	json_object_object_add(document, "channels", channels);
 	json_object_object_add(document, "screens", screens_to_json(facts));
 	json_object_object_add(document, "devices", devices_to_json(facts));
-	json_object_object_add(document, "keys", json_object_new_string(facts->keys));
+	json_object_object_add(document, "keys", json_text(facts->keys));
 	json_object_object_add(
 		document, "password_fields", json_object_new_int64(facts->password_count));
 	json_object_object_add(document, "password_s", json_object_new_double(facts->password_s));
@@ -204,8 +205,7 @@ static struct json_object *info_to_json(const struct session_facts *facts)
 
 		json_object_object_add(
 			damage, "offset", json_object_new_uint64(facts->damages[i].offset));
-		json_object_object_add(
-			damage, "text", json_object_new_string(facts->damages[i].text));
+		json_object_object_add(damage, "text", json_text(facts->damages[i].text));
 		json_object_array_add(damages, damage);
 	}
 	json_object_object_add(document, "damages", damages);
@@ -358,7 +358,7 @@ static void report_problem(void *user, uint64_t offset, const char *text)
 		struct json_object *problem = json_object_new_object();
 
 		json_object_object_add(problem, "offset", json_object_new_uint64(offset));
-		json_object_object_add(problem, "text", json_object_new_string(text));
+		json_object_object_add(problem, "text", json_text(text));
 		json_object_array_add(report->problems, problem);
 	} else if (report->printed++ < 50) {
 		printf("offset %llu: %s\n", (unsigned long long)offset, text);
@@ -480,7 +480,7 @@ static void report_redaction(void *user, int64_t time_ns, const char *text)
 		struct json_object *problem = json_object_new_object();
 
 		json_object_object_add(problem, "time_ns", json_object_new_int64(time_ns));
-		json_object_object_add(problem, "text", json_object_new_string(text));
+		json_object_object_add(problem, "text", json_text(text));
 		json_object_array_add(report->problems, problem);
 	} else if (report->printed++ < 50) {
 		printf("at %.3f s of Unix time: %s\n", (double)time_ns / NS_PER_S, text);

@@ -101,7 +101,7 @@ static struct json_object *found_to_json(
 	message.speaker = cue->speaker;
 	message.text = cue->text;
 	found = json_of_message(&message.base);
-	json_object_object_add(found, "session", json_object_new_string(session->id));
+	json_object_object_add(found, "session", json_text(session->id));
 	json_object_object_add(found, "from_s", json_object_new_double((double)cue->from_ns / 1e9));
 	return found;
 }

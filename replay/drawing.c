@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "replay/timeline.h"
 #include "replay/track.h"
+#include "protocol/base/utf8.h"
 
 #include <cairo.h>
 #include <errno.h>
@@ -261,7 +262,7 @@ static void add_chip(struct chips *chips, const char *text)
 		memmove(&chips->list[0], &chips->list[1], --chips->count * sizeof(*last));
 	last = &chips->list[chips->count++];
 	last->times = 1;
-	snprintf(last->text, sizeof(last->text), "%s", text);
+	utf8_copy(last->text, sizeof(last->text), text);
 }
 
 static const char *class_name(unsigned which)
@@ -300,7 +301,7 @@ static void draw_chip(cairo_t *to, const struct chip *chip, double *x, double bo
 	char text[64];
 	cairo_text_extents_t extents;
 
-	snprintf(text, sizeof(text), chip->times > 1 ? "%s \u00d7%u" : "%s", chip->text,
+	utf8_format(text, sizeof(text), chip->times > 1 ? "%s \u00d7%u" : "%s", chip->text,
 		chip->times);
 	cairo_text_extents(to, text, &extents);
 	cairo_rectangle(to, *x, bottom - 28 * scale, extents.x_advance + 20 * scale, 28 * scale);

@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -175,9 +176,9 @@ static void note_end(struct session_facts *facts, const struct reader_message *m
 		uxrec__session_event__unpack(NULL, message->data.size_bytes, message->data.data);
 
 	if (event && event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED)
-		snprintf(facts->keys, sizeof(facts->keys), "%s", event->keys);
+		utf8_copy(facts->keys, sizeof(facts->keys), event->keys);
 	if (event && event->kind == UXREC__SESSION_EVENT__KIND__KIND_ENDED)
-		snprintf(facts->end_reason, sizeof(facts->end_reason), "%s", event->reason);
+		utf8_copy(facts->end_reason, sizeof(facts->end_reason), event->reason);
 	uxrec__session_event__free_unpacked(event, NULL);
 }
 

@@ -1,14 +1,25 @@
 #include "replay/json.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/base/utf8.h"
 
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+struct json_object *json_text(const char *text)
+{
+	_autofree_ char *clean = utf8_is_valid(text) ? NULL : strdup(text);
+
+	if (clean)
+		utf8_clean(clean, false);
+	return json_object_new_string(clean ? clean : utf8_is_valid(text) ? text : "");
+}
 
 /* "OUTCOME_COMPLETED_WITH_ASSIST" of enum Outcome becomes "completed_with_assist" */
 static struct json_object *enum_name(const ProtobufCEnumDescriptor *descriptor, int number)
@@ -56,7 +67,7 @@ static struct json_object *member(const ProtobufCFieldDescriptor *field, const v
 	case PROTOBUF_C_TYPE_DOUBLE: return number_of(*(const double *)at);
 	case PROTOBUF_C_TYPE_BOOL: return json_object_new_boolean(*(const protobuf_c_boolean *)at);
 	case PROTOBUF_C_TYPE_ENUM: return enum_name(field->descriptor, *(const int *)at);
-	case PROTOBUF_C_TYPE_STRING: return json_object_new_string(*(char *const *)at);
+	case PROTOBUF_C_TYPE_STRING: return json_text(*(char *const *)at);
 	case PROTOBUF_C_TYPE_BYTES:
 		return json_object_new_int64((int64_t)((const ProtobufCBinaryData *)at)->len);
 	case PROTOBUF_C_TYPE_MESSAGE: return json_of_message(*(const ProtobufCMessage *const *)at);

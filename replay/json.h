@@ -5,6 +5,9 @@
 #include <json-c/json.h>
 #include <protobuf-c/protobuf-c.h>
 
+/** A text of a file, whose bytes may be no UTF-8 (utf8_clean()), as a string; NULL without memory. */
+struct json_object *json_text(const char *text);
+
 /**
  * Any protobuf message as JSON: field names as in the .proto, enums by the part of their name behind
  * the common prefix in lower case, 64-bit integers as numbers, bytes as their count. Fields that are

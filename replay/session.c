@@ -6,6 +6,7 @@
 #include "protocol/name.h"
 #include "protocol/schema.h"
 #include "replay/study.h"
+#include "protocol/message_text.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -197,7 +197,7 @@ hear_complaint(cyaml_log_t level, void *user, const char *format, va_list args)
 	if (place && complaint->line == 0)
 		sscanf(place, "(line: %d, column: %d)", &complaint->line, &complaint->column);
 	if (!*complaint->sentence && !place && !strstr(text, "Backtrace"))
-		snprintf(complaint->sentence, sizeof(complaint->sentence), "%.150s",
+		utf8_copy(complaint->sentence, sizeof(complaint->sentence),
 			strncmp(text, "Load: ", 6) == 0 ? text + 6 : text);
 }
 

@@ -223,7 +223,7 @@ static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, co
 		return -ENOMEM;
 	note = &timeline->notes[timeline->note_count++];
 	*note = (struct timeline_note){.at_ns = at_ns, .is_policy = is_policy};
-	snprintf(note->text, sizeof(note->text), "%s", text);
+	utf8_copy(note->text, sizeof(note->text), text);
 	return 0;
 }
 

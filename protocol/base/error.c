@@ -1,5 +1,7 @@
 #include "protocol/base/error.h"
 
+#include "protocol/base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -10,7 +12,10 @@ int error_set(struct error *reterr, int r, const char *format, ...)
 	if (!reterr)
 		return r;
 	va_start(args, format);
-	vsnprintf(reterr->text, sizeof(reterr->text), format, args);
+	if (vsnprintf(reterr->text, sizeof(reterr->text), format, args) >=
+		(int)sizeof(reterr->text))
+		utf8_trim(reterr->text);
 	va_end(args);
+	utf8_clean(reterr->text, false);
 	return r;
 }

@@ -279,6 +279,7 @@ static void full_disk_finish(struct full_disk *full)
 static bool full_disk_start(struct full_disk *full, const char *name)
 {
 	_autofree_ char *filler = NULL;
+	off_t at = 0;
 	int fd;
 
 	*full = (struct full_disk){.library = temporary_path(name)};
@@ -294,8 +295,9 @@ static bool full_disk_start(struct full_disk *full, const char *name)
 	check(asprintf(&filler, "%s.2", full->filler) > 0);
 	fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	check(fd >= 0);
-	for (off_t at = 0; posix_fallocate(fd, at, 4096) == 0; at += 4096)
-		;
+	for (int rounds = 0; rounds < 5; rounds++, sleep_ms(100))
+		while (posix_fallocate(fd, at, 4096) == 0)
+			at += 4096;
 	close(fd);
 	for (int i = 0; i < 20; i++) {
 		desktop_fake(&full->desktop, XCB_KEY_PRESS, 38, 0, 0);
@@ -759,6 +761,59 @@ static void frozen_sources_are_left(void)
 	desktop_end(&desktop);
 }
 
+static const Uxrec__Gap *next_stall(const struct session_facts *facts, size_t *at)
+{
+	for (; *at < facts->gap_count; ++*at)
+		if (facts->gaps[*at]->reason == UXREC__GAP__REASON__REASON_STALL)
+			return facts->gaps[(*at)++];
+	return NULL;
+}
+
+/* A recorder that is stopped for a while (SIGSTOP), as in a virtual machine that is paused. */
+static void a_stall_is_a_gap(void)
+{
+	static const int64_t stalls_ms[] = {400, 1500};
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	const Uxrec__Gap *gap;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	size_t at = 0;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	daemon_record(&daemon, "classes", id);
+	sleep_ms(500);
+	for (size_t i = 0; i < ARRAY_SIZE(stalls_ms); i++) {
+		kill(daemon.child.pid, SIGSTOP);
+		sleep_ms((int)stalls_ms[i]);
+		kill(daemon.child.pid, SIGCONT);
+		sleep_ms(500);
+	}
+	/* in a pause nothing is missing */
+	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
+	kill(daemon.child.pid, SIGSTOP);
+	sleep_ms(400);
+	kill(daemon.child.pid, SIGCONT);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	check(session->reader && session_facts_create(&facts, session) == 0);
+	/* a busy machine may have made more of them, but none for the pause */
+	for (size_t i = 0; i < ARRAY_SIZE(stalls_ms); i++) {
+		do
+			check((gap = next_stall(facts, &at)) != NULL);
+		while (gap->to_ns - gap->from_ns < (stalls_ms[i] - 10) * NS_PER_MS);
+		expect(gap->n_topics >= 2 && strcmp(gap->topics[0], "/screen") == 0);
+		expect(strcmp(gap->topics[1], "/pointer") == 0);
+	}
+	while ((gap = next_stall(facts, &at)))
+		expect(gap->to_ns - gap->from_ns < 390 * NS_PER_MS);
+	desktop_end(&desktop);
+}
+
 static const struct test tests[] = {
 	{"SIGTERM ends the session with its reason", sigterm_ends_well},
 	{"SIGINT ends the session with its reason", sigint_ends_well},
@@ -788,6 +843,8 @@ static const struct test tests[] = {
 	{"wrong uxrec commands get one sentence", wrong_commands_are_refused},
 	{"bad names and files start nothing and leave nothing", bad_sessions_are_not_started},
 	{"a port or a socket in use is told, a file is not taken away", nothing_is_shared},
+	{"a recorder that was stopped has gaps of that length, but not for a pause",
+		a_stall_is_a_gap},
 	{"a display that is frozen holds up neither pause nor stop", frozen_sources_are_left},
 };
 

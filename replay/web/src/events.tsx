@@ -54,6 +54,7 @@ const GAP_TEXTS = new Map<Gap_Reason, string>([
   [Gap_Reason.ERASED, 'erased'],
   [Gap_Reason.AWAY, 'locked, or another user'],
   [Gap_Reason.ENCODER, 'encoder replaced'],
+  [Gap_Reason.STALL, 'recorder stood still'],
 ]);
 
 export function gapText(gap: Gap): string {

@@ -1,0 +1,102 @@
+#include "protocol/message_text.h"
+
+#include "protocol/base/buf.h"
+#include "protocol/base/cleanup.h"
+#include "protocol/base/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Hand over every string of a message, until one is wanted.
+ *
+ * @param take  @return true: no more of them
+ * @return the field of the one that was wanted, or NULL
+ */
+static const ProtobufCFieldDescriptor *walk(
+	const ProtobufCMessage *message, bool (*take)(char *text, void *user), void *user)
+{
+	for (unsigned i = 0; message && i < message->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i], *found;
+		const char *base = (const char *)message;
+		void *const *items = (void *const *)(const void *)(base + field->offset);
+		size_t count = 1;
+
+		if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
+			continue;
+		/* of a oneof only the member that is set is there */
+		if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+			*(const uint32_t *)(base + field->quantifier_offset) != field->id)
+			continue;
+		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+			count = *(const size_t *)(base + field->quantifier_offset);
+			items = (void *const *)*items;
+		}
+		for (size_t k = 0; k < count; k++) {
+			if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+				found = walk(items[k], take, user);
+			else
+				found = items[k] && take(items[k], user) ? field : NULL;
+			if (found)
+				return found;
+		}
+	}
+	return NULL;
+}
+
+static bool is_bad(char *text, void *user)
+{
+	(void)user;
+	return !utf8_is_valid(text);
+}
+
+static bool needs_cleaning(char *text, void *user)
+{
+	const bool *names = user;
+	uint32_t point;
+
+	for (size_t length; *text; text += length) {
+		length = utf8_take(text, &point);
+		if (length == 0 || (*names && utf8_is_control(point)))
+			return true;
+	}
+	return false;
+}
+
+/* an empty text may be protobuf-c's own constant */
+static bool clean(char *text, void *user)
+{
+	const bool *names = user;
+
+	if (*text)
+		utf8_clean(text, *names);
+	return false;
+}
+
+const ProtobufCFieldDescriptor *message_find_bad_text(const ProtobufCMessage *message)
+{
+	return walk(message, is_bad, NULL);
+}
+
+bool message_is_utf8(const ProtobufCMessage *message)
+{
+	return !message_find_bad_text(message);
+}
+
+ProtobufCMessage *message_clean_copy(const ProtobufCMessage *message, bool names)
+{
+	_autofree_ uint8_t *packed = NULL;
+	ProtobufCMessage *copy;
+	size_t size_bytes;
+
+	if (!walk(message, needs_cleaning, &names))
+		return NULL;
+	size_bytes = protobuf_c_message_get_packed_size(message);
+	packed = malloc(size_bytes + 1);
+	if (!packed)
+		return NULL;
+	protobuf_c_message_pack(message, packed);
+	copy = protobuf_c_message_unpack(message->descriptor, NULL, size_bytes, packed);
+	walk(copy, clean, &names);
+	return copy;
+}
