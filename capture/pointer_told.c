@@ -2,6 +2,9 @@
 
 #include "protocol/screen.pb-c.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static void push(const struct pointer_told *told, uint16_t channel, int64_t time_ns,
 	const ProtobufCMessage *message)
 {
@@ -13,17 +16,21 @@ static void push(const struct pointer_told *told, uint16_t channel, int64_t time
 		context->sink->push(context->sink, packet);
 }
 
-static void push_shape(const struct pointer_told *told, const struct grabber_pointer *pointer)
+static void push_shape(struct pointer_told *told, const struct grabber_pointer *pointer)
 {
 	Uxrec__PointerShape shape = UXREC__POINTER_SHAPE__INIT;
+	size_t size_bytes = (size_t)pointer->width * (size_t)pointer->height * 4;
 
 	shape.width_px = (uint32_t)pointer->width;
 	shape.height_px = (uint32_t)pointer->height;
 	shape.hot_x_px = pointer->hot_x > 0 ? (uint32_t)pointer->hot_x : 0;
 	shape.hot_y_px = pointer->hot_y > 0 ? (uint32_t)pointer->hot_y : 0;
-	shape.rgba.data = (uint8_t *)pointer->rgba;
-	shape.rgba.len = (size_t)pointer->width * (size_t)pointer->height * 4;
-	push(told, CHANNEL_POINTER_SHAPE, pointer->time_ns, &shape.base);
+	shape.rgba.data = malloc(size_bytes + 1);
+	if (!shape.rgba.data)
+		return;
+	memcpy(shape.rgba.data, pointer->rgba, size_bytes);
+	shape.rgba.len = size_bytes;
+	pointer_shapes_push(&told->shapes, told->context, pointer->time_ns, &shape);
 }
 
 void pointer_told(void *user, const struct grabber_pointer *pointer)

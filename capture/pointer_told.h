@@ -1,6 +1,7 @@
 #pragma once
 
 #include "capture/grabber.h"
+#include "capture/pointer_shapes.h"
 #include "capture/source.h"
 
 /** What a grabber tells of the pointer, on its way to the recorder. */
@@ -8,6 +9,7 @@ struct pointer_told {
 	const struct source_context *context;
 	bool known;
 	int last_x, last_y;
+	struct pointer_shapes shapes;
 };
 
 /** Push its position and shape where they are new; for grabber_ops.follow. @param user  a struct pointer_told */

@@ -1,5 +1,6 @@
 #include "capture/pointer.h"
 
+#include "capture/pointer_shapes.h"
 #include "capture/x11.h"
 #include "protocol/base/clock.h"
 #include "protocol/screen.pb-c.h"
@@ -22,6 +23,8 @@
 /* more at once is no hand's work */
 #define PRESSES 16
 
+#define CURSORS 64
+
 struct pointer_source {
 	struct source base;
 	struct source_context context;
@@ -35,6 +38,16 @@ struct pointer_source {
 	xcb_window_t root;
 	uint8_t xinput_opcode, cursor_event;
 	bool has_shapes; /* without XFIXES none are told */
+	struct pointer_shapes shapes;
+	/* what the server's cursors look like: of an animation each step has its own, and they come again */
+	struct {
+		uint32_t serial; /* 0: none */
+		uint64_t identity;
+	} cursors[CURSORS];
+	size_t next_cursor;
+	uint32_t shape_serial; /* of the newest that is not pushed yet */
+	int64_t shape_ns;      /* when it came; 0: all are pushed */
+	int64_t next_shape_ns; /* not before */
 	bool hears_motion;
 	int still;        /* how often it was where it had been */
 	int64_t next_ns;  /* not before */
@@ -68,14 +81,36 @@ static void to_rgba(const uint32_t *argb, size_t count, uint8_t *rgba)
 	}
 }
 
-static int push_shape(struct pointer_source *source, int64_t time_ns)
+/* @return true when a cursor is known, and was pushed as a reference */
+static bool push_known(struct pointer_source *source, uint32_t serial, int64_t time_ns)
+{
+	for (size_t i = 0; i < CURSORS && serial; i++)
+		if (source->cursors[i].serial == serial)
+			return pointer_shapes_refer(&source->shapes, &source->context, time_ns,
+				source->cursors[i].identity);
+	return false;
+}
+
+static void note_cursor(struct pointer_source *source, uint32_t serial, uint64_t identity)
+{
+	size_t i = 0;
+
+	while (i < CURSORS && source->cursors[i].serial != serial)
+		i++;
+	if (i == CURSORS)
+		i = source->next_cursor++ % CURSORS;
+	source->cursors[i].serial = serial;
+	source->cursors[i].identity = identity;
+}
+
+/* @param serial  0: not known */
+static int push_shape(struct pointer_source *source, uint32_t serial, int64_t time_ns)
 {
 	_autofree_ xcb_xfixes_get_cursor_image_reply_t *reply = NULL;
 	Uxrec__PointerShape shape = UXREC__POINTER_SHAPE__INIT;
-	_autofree_ uint8_t *rgba = NULL;
 	size_t count;
 
-	if (!source->has_shapes)
+	if (!source->has_shapes || push_known(source, serial, time_ns))
 		return 0;
 	reply = xcb_xfixes_get_cursor_image_reply(
 		source->connection, xcb_xfixes_get_cursor_image(source->connection), NULL);
@@ -84,25 +119,23 @@ static int push_shape(struct pointer_source *source, int64_t time_ns)
 	count = (size_t)reply->width * reply->height;
 	if (reply->width <= SHAPE_LIMIT_PX && reply->height <= SHAPE_LIMIT_PX &&
 		xcb_xfixes_get_cursor_image_cursor_image_length(reply) >= (int)count) {
-		rgba = malloc(count * 4 + 1);
-		if (!rgba)
+		shape.rgba.data = malloc(count * 4 + 1);
+		if (!shape.rgba.data)
 			return -ENOMEM;
-		to_rgba(xcb_xfixes_get_cursor_image_cursor_image(reply), count, rgba);
+		to_rgba(xcb_xfixes_get_cursor_image_cursor_image(reply), count, shape.rgba.data);
 		shape.width_px = reply->width;
 		shape.height_px = reply->height;
 		shape.hot_x_px = reply->xhot;
 		shape.hot_y_px = reply->yhot;
-		shape.rgba.data = rgba;
 		shape.rgba.len = count * 4;
 	}
-	push(source, CHANNEL_POINTER_SHAPE, time_ns, &shape.base);
+	note_cursor(source, reply->cursor_serial,
+		pointer_shapes_push(&source->shapes, &source->context, time_ns, &shape));
 	return 0;
 }
 
 /* what happened since the last look */
 struct seen {
-	bool shape;
-	int64_t shape_ns;
 	size_t press_count; /* of all buttons */
 	int64_t first_ns;   /* of these */
 	int64_t click_ns[PRESSES];
@@ -131,8 +164,8 @@ static void take_events(struct pointer_source *source, struct seen *seen)
 		if (source->has_shapes && type == source->cursor_event) {
 			const xcb_xfixes_cursor_notify_event_t *cursor = (const void *)event;
 
-			seen->shape = true;
-			seen->shape_ns = x11_time_ns(cursor->timestamp, now_ns);
+			source->shape_serial = cursor->cursor_serial;
+			source->shape_ns = x11_time_ns(cursor->timestamp, now_ns);
 		} else if (type == XCB_GE_GENERIC && generic->extension == source->xinput_opcode) {
 			/* all raw events begin alike */
 			const xcb_input_raw_motion_event_t *raw = (const void *)event;
@@ -238,26 +271,45 @@ static int say_where(struct pointer_source *source, struct seen *seen)
 	return say_position(source, seen); /* it may have moved before it was listened to */
 }
 
+/* Of an animation no more than PERIOD_NS has room for: the newest counts. */
+static int push_due_shape(struct pointer_source *source, int64_t now_ns)
+{
+	int64_t time_ns = source->shape_ns;
+
+	source->shape_ns = 0;
+	source->next_shape_ns = now_ns + PERIOD_NS;
+	return push_shape(source, source->shape_serial, time_ns);
+}
+
+/* When there is something to be done without an event; INT64_MAX: never. */
+static int64_t due_ns(const struct pointer_source *source)
+{
+	int64_t due_ns = source->moved_ns ? source->next_ns : INT64_MAX;
+
+	return source->shape_ns && source->next_shape_ns < due_ns ? source->next_shape_ns : due_ns;
+}
+
 /* @return 1 when the server was asked: with its answer events may have come that no poll() tells of */
 static int step(struct pointer_source *source)
 {
 	struct seen seen = {0};
 	int64_t now_ns;
-	bool is_due;
+	bool is_due, shape_is_due;
 
 	take_events(source, &seen);
 	now_ns = clock_now_ns();
 	is_due = source->moved_ns && (now_ns >= source->next_ns || seen.press_count > 0);
 	if (is_due && say_where(source, &seen) < 0)
 		return -EPIPE;
-	if (seen.shape && push_shape(source, seen.shape_ns) < 0)
+	shape_is_due = source->shape_ns && now_ns >= source->next_shape_ns;
+	if (shape_is_due && push_due_shape(source, now_ns) < 0)
 		return -EPIPE;
 	for (size_t i = 0; i < seen.click_count && source->options.pressed; i++)
 		source->options.pressed(
 			source->options.user, seen.click_ns[i], source->last_x, source->last_y);
 	if (is_due)
 		source->next_ns = now_ns + PERIOD_NS;
-	return is_due || seen.shape;
+	return is_due || shape_is_due;
 }
 
 static int select_events(struct pointer_source *source, struct error *reterr)
@@ -302,21 +354,22 @@ static int connect_pointer(struct source *base, struct error *reterr)
 		xcb_disconnect(gone);
 	source->root = screen->root;
 	source->last_x = source->last_y = INT32_MIN;
-	source->moved_ns = 0;
+	source->moved_ns = source->shape_ns = 0;
+	/* another server counts anew */
+	memset(source->cursors, 0, sizeof(source->cursors));
 	return select_events(source, reterr);
 }
 
 /* @return 0 when it is to stop, or a negative errno */
 static int follow(struct pointer_source *source)
 {
-	int r = push_shape(source, clock_now_ns()) < 0 ? -EPIPE : 0;
+	int r = push_shape(source, 0, clock_now_ns()) < 0 ? -EPIPE : 0;
 
 	source->moved_ns = clock_now_ns();
 	while (r >= 0 && !source->stop) {
 		r = step(source);
 		if (r == 0)
-			r = x11_wait(source->connection, source->wake_fd,
-				source->moved_ns ? source->next_ns : INT64_MAX);
+			r = x11_wait(source->connection, source->wake_fd, due_ns(source));
 	}
 	return r < 0 ? r : 0;
 }

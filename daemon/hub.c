@@ -1,9 +1,11 @@
 #include "daemon/hub.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/limits.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 /* The ring holds what is newest, bounded by both. A GOP of 60 pictures of a video is about 4 MB. */
 #define RING_PACKETS 8192
@@ -13,6 +15,9 @@
 #define BURST_PICTURES   30
 #define BURST_BYTES      (1024 * 1024)
 #define JOIN_KEYFRAME_NS (10 * NS_PER_S)
+
+/* What a recorder refers to: capture/pointer_shapes.c knows as many. */
+#define SHAPES 64
 
 /* An observer this far behind the newest keyframe skips to it. */
 #define BEHIND_NS (1 * NS_PER_S)
@@ -29,6 +34,9 @@ struct hub {
 	unsigned burst_pictures;
 	size_t burst_bytes;
 	struct packet *latched[CHANNEL_END];
+	/* the pointer's shapes with their pixels, that what comes may refer to; the newest last */
+	struct packet *shapes[SHAPES];
+	uint16_t shape_count;
 	int64_t complete_ns;
 	int64_t join_keyframe_ns; /* when one was last asked for */
 	uint64_t generation;
@@ -57,12 +65,33 @@ static void drop_oldest(struct hub *hub)
 	packet_unref(steal_ptr(*slot));
 }
 
+/* the oldest ones */
+static void drop_shapes(struct hub *hub, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++)
+		packet_unref(hub->shapes[i]);
+	hub->shape_count -= count;
+	memmove(hub->shapes, hub->shapes + count, hub->shape_count * sizeof(*hub->shapes));
+}
+
+static void keep_shape(struct hub *hub, struct packet *packet)
+{
+	uint16_t old = hub->shape_count == SHAPES;
+
+	while (old < hub->shape_count &&
+		hub->shapes[old]->time_ns < packet->time_ns - SESSION_SHAPE_SPAN_NS)
+		old++;
+	drop_shapes(hub, old);
+	hub->shapes[hub->shape_count++] = packet_ref(packet);
+}
+
 static void reset(struct hub *hub)
 {
 	while (hub->first < hub->end)
 		drop_oldest(hub);
 	for (size_t i = 0; i < CHANNEL_END; i++)
 		packet_unref(steal_ptr(hub->latched[i]));
+	drop_shapes(hub, hub->shape_count);
 	hub->keyframe = UINT64_MAX;
 	hub->burst_pictures = 0;
 	hub->burst_bytes = 0;
@@ -128,6 +157,8 @@ static void publish(struct hub *hub, struct packet *packet)
 		packet_unref(hub->latched[packet->channel]);
 		hub->latched[packet->channel] = packet_ref(packet);
 	}
+	if (packet->channel == CHANNEL_POINTER_SHAPE && packet->flags & PACKET_KEYFRAME)
+		keep_shape(hub, packet);
 	hub->ring[hub->end % RING_PACKETS].packet = packet_ref(packet);
 	hub->ring[hub->end % RING_PACKETS].muted = is_muted(hub, kind);
 	hub->end++;
@@ -195,6 +226,8 @@ bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool hears_muted,
 	pthread_mutex_lock(&hub->lock);
 	ask = join(hub, cursor);
 	cursor->hears_muted = hears_muted;
+	for (size_t i = 0; i < hub->shape_count; i++)
+		take(user, packet_ref(hub->shapes[i]));
 	for (size_t i = 0; i < CHANNEL_END; i++)
 		if (hub->latched[i])
 			take(user, packet_ref(hub->latched[i]));
@@ -212,6 +245,7 @@ static void catch_up(struct hub *hub, struct hub_cursor *cursor)
 
 		cursor->skipped += to - cursor->next;
 		cursor->latched = 1;
+		cursor->shape = 0;
 		cursor->next = to;
 		cursor->needs_keyframe = true;
 		return;
@@ -224,6 +258,7 @@ static void catch_up(struct hub *hub, struct hub_cursor *cursor)
 		return;
 	cursor->skipped += hub->keyframe - cursor->next;
 	cursor->latched = 1;
+	cursor->shape = 0;
 	cursor->next = hub->keyframe;
 	cursor->needs_keyframe = true;
 }
@@ -245,6 +280,8 @@ struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
 	pthread_mutex_lock(&hub->lock);
 	if (cursor->generation == hub->generation) {
 		catch_up(hub, cursor);
+		if (cursor->latched == 1 && cursor->shape < hub->shape_count)
+			packet = packet_ref(hub->shapes[cursor->shape++]);
 		while (!packet && cursor->latched && cursor->latched < CHANNEL_END) {
 			struct packet *candidate = hub->latched[cursor->latched++];
 

@@ -14,6 +14,7 @@ struct hub_cursor {
 	uint64_t burst_end;  /* before it only pictures: how the screen came to be as it is */
 	bool needs_keyframe; /* pictures are passed over until one that a decoder can begin with */
 	uint64_t generation; /* of the session that was joined */
+	uint16_t shape;      /* after a skip: the next of the pointer's shapes that is sent again */
 	uint16_t latched;    /* after a skip: the next channel whose latched packet is sent again */
 	uint64_t skipped;    /* packets that this observer never got because it was too slow */
 	bool hears_muted;    /* the moderator hears what observers do not */
@@ -44,7 +45,8 @@ int64_t hub_complete(struct hub *hub);
  * Join the session at its present end.
  *
  * @param hears_muted  also sound that is kept from observers
- * @param take  given what is latched, in the order of channels; takes over the reference
+ * @param take  given the shapes of the pointer that may be referred to, then what is latched, in the order of channels; takes
+ *              over the reference
  * @return true when the recorder should make a keyframe for this observer: none in the ring is near
  *         enough (30 pictures, 1 MB) and none was asked for in the last ten seconds
  */

@@ -5,6 +5,7 @@
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
 #include "protocol/limits.h"
+#include "protocol/pointer_shape.h"
 #include "protocol/mcap.h"
 #include "replay/bleeps.h"
 #include "replay/metrics.h"
@@ -439,6 +440,28 @@ static void send_message(
 		server_send(library->server, peer, packet);
 }
 
+/* The shapes of the pointer that a message from a time on may refer to. */
+static void send_shapes(
+	struct library *library, struct peer *peer, struct session_reader *reader, int64_t at_ns)
+{
+	const struct reader_channel *channel = session_reader_find(reader, CHANNEL_POINTER_SHAPE);
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+
+	if (!channel || session_reader_latest(reader, channel, at_ns, &message) <= 0 ||
+		session_cursor_create(&cursor, reader, message.time_ns - SESSION_SHAPE_SPAN_NS,
+			at_ns, UINT64_C(1) << CHANNEL_POINTER_SHAPE) < 0)
+		return;
+	while (session_cursor_next(cursor, &message) > 0) {
+		Uxrec__PointerShape *shape = uxrec__pointer_shape__unpack(
+			NULL, message.data.size_bytes, message.data.data);
+
+		if (shape && shape->shape && !pointer_shape_is_reference(shape))
+			send_message(library, peer, &message);
+		uxrec__pointer_shape__free_unpacked(shape, NULL);
+	}
+}
+
 /* What is latched at `at`; @return the time of the keyframe to begin with, or `at` */
 static int64_t send_state(
 	struct library *library, struct peer *peer, struct session_reader *reader, int64_t at_ns)
@@ -503,6 +526,7 @@ static int begin_reading(struct library *library, const struct job *job, struct 
 		begin_ns = send_state(library, job->peer, open->session->reader, begin_ns);
 		if (begin_ns > read->from_ns - SESSION_BATCH_SPAN_NS)
 			begin_ns = read->from_ns - SESSION_BATCH_SPAN_NS;
+		send_shapes(library, job->peer, open->session->reader, begin_ns);
 	}
 	r = bleeps_collect(&reading->bleeps, open->session);
 	if (r == 0)

@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
+#include "protocol/pointer_shape.h"
 #include "protocol/schema.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/writer.h"
@@ -69,9 +70,32 @@ static int copy_extras(struct session_writer *writer, struct session_reader *rea
 	}
 }
 
+static int append(struct session_writer *writer, const struct reader_message *message)
+{
+	int r = session_writer_append_record(writer, message->record);
+
+	if (r != -EINVAL)
+		return r;
+	r = declare(writer, message->channel);
+	return r < 0 ? r : session_writer_append_record(writer, message->record);
+}
+
+/* A shape whose pixels are not copied has them itself. */
+static int append_shape(struct session_writer *writer, struct pointer_shape_copy *shapes,
+	const struct reader_message *message)
+{
+	_cleanup_(buf_finish) struct buf record = {0};
+	struct reader_message whole = *message;
+	int r = pointer_shape_copy_resolve(shapes, message, &record);
+
+	if (r > 0)
+		whole.record = (struct view){record.data, record.size_bytes, 0};
+	return r < 0 ? r : append(writer, &whole);
+}
+
 /* what a part needs of the time before it */
-static int copy_state(
-	struct session_writer *writer, struct session_reader *reader, int64_t *from_ns)
+static int copy_state(struct session_writer *writer, struct session_reader *reader,
+	struct pointer_shape_copy *shapes, int64_t *from_ns)
 {
 	const struct reader_channel *channel =
 		session_reader_find(reader, CHANNEL_SCREEN_KEYFRAMES);
@@ -82,6 +106,9 @@ static int copy_state(
 		return r;
 	if (r > 0)
 		*from_ns = message.time_ns;
+	r = pointer_shape_copy_see_before(shapes, reader, *from_ns);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; (channel = session_reader_channel(reader, i)); i++) {
 		const struct channel_kind *kind = channel_kind_get(channel->known);
 
@@ -90,7 +117,9 @@ static int copy_state(
 		/* the same moment is part of what comes */
 		r = session_reader_latest(reader, channel, *from_ns - 1, &message);
 		if (r > 0)
-			r = session_writer_append_record(writer, message.record);
+			r = channel->known == CHANNEL_POINTER_SHAPE
+				? append_shape(writer, shapes, &message)
+				: session_writer_append_record(writer, message.record);
 		if (r < 0)
 			return r;
 	}
@@ -127,16 +156,6 @@ static int64_t span_of(uint16_t known)
 	case CHANNEL_MONITOR_LEVELS: return SESSION_LEVELS_SPAN_NS;
 	default: return 1; /* a moment */
 	}
-}
-
-static int append(struct session_writer *writer, const struct reader_message *message)
-{
-	int r = session_writer_append_record(writer, message->record);
-
-	if (r != -EINVAL)
-		return r;
-	r = declare(writer, message->channel);
-	return r < 0 ? r : session_writer_append_record(writer, message->record);
 }
 
 static bool reaches_over(const struct reader_message *message, int64_t to_ns)
@@ -213,8 +232,19 @@ static int append_cut(
 	return kept == 0 || buf_error(&record) < 0 ? buf_error(&record) : append(writer, &cut);
 }
 
+static int copy_message(struct session_writer *writer, const struct session_copy_options *options,
+	struct pointer_shape_copy *shapes, const struct reader_message *message)
+{
+	if (message->channel->known == CHANNEL_POINTER_SHAPE)
+		return append_shape(writer, shapes, message);
+	if (reaches_over(message, options->to_ns))
+		return append_cut(writer, message, options->to_ns);
+	return append(writer, message);
+}
+
 static int copy_messages(struct session_writer *writer, struct session_reader *reader,
-	const struct session_copy_options *options, int64_t from_ns)
+	const struct session_copy_options *options, struct pointer_shape_copy *shapes,
+	int64_t from_ns)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
@@ -222,15 +252,17 @@ static int copy_messages(struct session_writer *writer, struct session_reader *r
 	int r = session_cursor_create(&cursor, reader, from_ns, options->to_ns, 0);
 
 	while (r == 0 && (r = session_cursor_next(cursor, &message)) > 0) {
-		r = is_left_out(reader, options, &message);
+		r = message.channel->known == CHANNEL_POINTER_SHAPE
+			? pointer_shape_copy_see(shapes, &message)
+			: 0;
+		if (r == 0)
+			r = is_left_out(reader, options, &message);
 		if (r > 0) {
 			r = 0;
 			continue;
 		}
 		if (r == 0)
-			r = reaches_over(&message, options->to_ns)
-				? append_cut(writer, &message, options->to_ns)
-				: append(writer, &message);
+			r = copy_message(writer, options, shapes, &message);
 		if (++count % PROGRESS_MESSAGES == 0 && options->progress)
 			options->progress(options->user, message.time_ns);
 	}
@@ -241,6 +273,7 @@ static int copy_to(struct session_reader *reader, struct folder *folder, const c
 	const struct session_copy_options *options, struct session_copy_result *ret,
 	struct error *reterr)
 {
+	_cleanup_(pointer_shape_copy_finish) struct pointer_shape_copy shapes = {0};
 	_destroy_(session_writer) struct session_writer *writer = NULL;
 	struct session_writer_totals totals;
 	int64_t from_ns = options->from_ns;
@@ -255,9 +288,9 @@ static int copy_to(struct session_reader *reader, struct folder *folder, const c
 	if (r == 0)
 		r = copy_extras(writer, reader);
 	if (r == 0 && from_ns != INT64_MIN)
-		r = copy_state(writer, reader, &from_ns);
+		r = copy_state(writer, reader, &shapes, &from_ns);
 	if (r == 0)
-		r = copy_messages(writer, reader, options, from_ns);
+		r = copy_messages(writer, reader, options, &shapes, from_ns);
 	if (r == 0 && options->add)
 		r = options->add(options->user, writer);
 	if (r == 0)
@@ -293,6 +326,7 @@ struct erase {
 	bool goes_on; /* behind the span */
 	uint64_t count;
 	uint32_t gap_sequence;
+	struct pointer_shape_copy shapes;
 	struct buf state[CHANNEL_END]; /* the last record of what is latched and told in the span */
 };
 
@@ -300,6 +334,7 @@ static void erase_finish(struct erase *erase)
 {
 	for (size_t i = 0; i < CHANNEL_END; i++)
 		buf_finish(&erase->state[i]);
+	pointer_shape_copy_finish(&erase->shapes);
 }
 
 /* @return 1, 0, or a negative errno */
@@ -344,7 +379,12 @@ static int keep_state(struct erase *erase, const struct reader_message *message)
 	if (!channel_kind_get(known)->latched || span_of(known) != 1)
 		return 0;
 	buf_clear(state);
-	buf_put(state, message->record.data, message->record.size_bytes);
+	/* the pixels may be erased with the span, or too long ago */
+	if (known == CHANNEL_POINTER_SHAPE &&
+		pointer_shape_copy_define(&erase->shapes, message, state) < 0)
+		return -ENOMEM;
+	if (state->size_bytes == 0)
+		buf_put(state, message->record.data, message->record.size_bytes);
 	if (buf_error(state) == 0)
 		mcap_store_message_header(state->data + MCAP_RECORD_HEADER_BYTES, &header);
 	return buf_error(state);
@@ -359,6 +399,9 @@ static int leave_out(void *user, const struct reader_message *message)
 	erase->goes_on |= message->time_ns >= erase->options->to_ns;
 	if (kind && message->time_ns == erase->options->to_ns)
 		buf_clear(&erase->state[message->channel->known]); /* told anew */
+	if (message->channel->known == CHANNEL_POINTER_SHAPE &&
+		pointer_shape_copy_see(&erase->shapes, message) < 0)
+		return -ENOMEM;
 	if (message->channel->known == CHANNEL_GAPS && message->sequence >= erase->gap_sequence)
 		erase->gap_sequence = message->sequence + 1;
 	if (!kind || !(erase->options->modalities >> kind->modality & 1))

@@ -15,6 +15,9 @@
 /* A batch of events spans at most this: a range read looks back as far. */
 #define SESSION_BATCH_SPAN_NS (250 * NS_PER_MS)
 
+/* The pixels of a pointer's shape are at most this before a message that refers to them: a reader of a moment looks back as far. */
+#define SESSION_SHAPE_SPAN_NS (10 * NS_PER_S)
+
 /* A packet of sound spans this: SOUND_FRAME_SAMPLES of it. */
 #define SESSION_SOUND_SPAN_NS (20 * NS_PER_MS)
 /* When it was made, the encoder had heard this much more: it is 312 samples behind (Sound.preskip), and

@@ -9,7 +9,7 @@
 #define PACKET_HEADROOM_BYTES 32
 
 enum packet_flags {
-	PACKET_KEYFRAME = 1, /* a decoder can begin here */
+	PACKET_KEYFRAME = 1, /* a decoder can begin here; of a pointer's shape: it has its pixels */
 };
 
 /**

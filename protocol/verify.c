@@ -7,6 +7,7 @@
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/message_text.h"
+#include "protocol/pointer_shape.h"
 #include "protocol/schema.h"
 
 #include <errno.h>
@@ -237,6 +238,11 @@ static void check_message(
 		ProtobufCMessage *unpacked = protobuf_c_message_unpack(
 			state->message, NULL, message.data.size_bytes, message.data.data);
 
+		if (unpacked && state->known == CHANNEL_POINTER_SHAPE &&
+			pointer_shape_inflate((Uxrec__PointerShape *)unpacked) == -EBADMSG)
+			problem(verify, verify->offset,
+				"a message of channel %u has pixels of another size",
+				message.channel_id);
 		if (unpacked)
 			check_texts(verify, message.channel_id, unpacked);
 		else

@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
+#include "protocol/pointer_shape.h"
 
 #include <errno.h>
 
@@ -10,8 +11,8 @@
 /* Going on for this long is cheaper than looking anew. */
 #define NEAR_NS (10 * NS_PER_S)
 
-/* X11 has none that are larger */
-#define SHAPE_SIDE_LIMIT 1024
+/* Those of an animation, so that none is looked for each time that it is shown. */
+#define SHAPES 64
 
 struct track {
 	struct session_reader *reader;
@@ -24,7 +25,8 @@ struct track {
 	int64_t event_ns; /* of the event that is next in the batch */
 	bool is_known;
 	int x, y;
-	Uxrec__PointerShape *shape;
+	Uxrec__PointerShape *shape, *shapes[SHAPES]; /* shape: one of them */
+	size_t next_shape;
 };
 
 int track_create(struct track **ret, struct session_reader *reader)
@@ -49,7 +51,8 @@ void track_destroy(struct track *track)
 		return;
 	session_cursor_destroy(track->cursor);
 	drop_batch(track);
-	uxrec__pointer_shape__free_unpacked(track->shape, NULL);
+	for (size_t i = 0; i < SHAPES; i++)
+		uxrec__pointer_shape__free_unpacked(track->shapes[i], NULL);
 	free(track);
 }
 
@@ -92,20 +95,40 @@ static void take_batch(struct track *track, const struct reader_message *message
 	track->event_ns = message->time_ns + (int64_t)batch->dt_us[0] * NS_PER_US;
 }
 
-static void take_shape(struct track *track, const struct reader_message *message)
+/* @return true when the message has, or refers to, a shape that is here */
+static bool is_here(struct track *track, const struct reader_message *message)
 {
 	Uxrec__PointerShape *shape =
 		uxrec__pointer_shape__unpack(NULL, message->data.size_bytes, message->data.data);
+	uint64_t identity = shape ? shape->shape : 0;
 
-	uxrec__pointer_shape__free_unpacked(steal_ptr(track->shape), NULL);
-	if (!shape || shape->width_px > SHAPE_SIDE_LIMIT || shape->height_px > SHAPE_SIDE_LIMIT ||
-		shape->hot_x_px > SHAPE_SIDE_LIMIT || shape->hot_y_px > SHAPE_SIDE_LIMIT ||
-		(shape->rgba.len != 0 &&
-			shape->rgba.len != (size_t)shape->width_px * shape->height_px * 4)) {
-		uxrec__pointer_shape__free_unpacked(shape, NULL);
-		return;
-	}
-	track->shape = shape;
+	uxrec__pointer_shape__free_unpacked(shape, NULL);
+	for (size_t i = 0; i < SHAPES && identity; i++)
+		if (track->shapes[i] && track->shapes[i]->shape == identity &&
+			!pointer_shape_is_reference(track->shapes[i])) {
+			track->shape = track->shapes[i];
+			return true;
+		}
+	return false;
+}
+
+static int take_shape(struct track *track, const struct reader_message *message)
+{
+	Uxrec__PointerShape **place = &track->shapes[track->next_shape % SHAPES], *shape;
+	int r;
+
+	if (is_here(track, message))
+		return 0;
+	r = pointer_shape_read(&shape, track->reader, message);
+	track->shape = NULL;
+	if (r < 0)
+		return r == -EBADMSG ? 0 : r;
+	uxrec__pointer_shape__free_unpacked(*place, NULL);
+	*place = shape;
+	track->next_shape++;
+	/* one whose pixels are missing is not known, and not hidden */
+	track->shape = pointer_shape_is_reference(shape) ? NULL : shape;
+	return 0;
 }
 
 static int fetch(struct track *track)
@@ -130,9 +153,9 @@ static int take_latest(struct track *track, uint16_t known, int64_t at_ns, int64
 	if (known == CHANNEL_POINTER)
 		take_batch(track, &message);
 	else
-		take_shape(track, &message);
+		r = take_shape(track, &message);
 	*ret_ns = message.time_ns;
-	return 0;
+	return r < 0 ? r : 0;
 }
 
 static int begin_at(struct track *track, int64_t at_ns)
@@ -142,7 +165,7 @@ static int begin_at(struct track *track, int64_t at_ns)
 
 	session_cursor_destroy(steal_ptr(track->cursor));
 	drop_batch(track);
-	uxrec__pointer_shape__free_unpacked(steal_ptr(track->shape), NULL);
+	track->shape = NULL;
 	track->is_known = track->has_next = false;
 	r = take_latest(track, CHANNEL_POINTER, at_ns, &batch_ns);
 	if (r == 0)
@@ -170,8 +193,9 @@ int track_seek(struct track *track, int64_t at_ns)
 		if (track->next.channel->known == CHANNEL_POINTER)
 			take_batch(track, &track->next);
 		else
-			take_shape(track, &track->next);
-		r = fetch(track);
+			r = take_shape(track, &track->next);
+		if (r >= 0)
+			r = fetch(track);
 	}
 	track->at_ns = at_ns;
 	return r < 0 ? r : 0;

@@ -645,6 +645,54 @@ static void bench_measures_four_things(void)
 	}
 }
 
+#define CURSORS 16
+
+/* A pointer whose picture changes 60 times a second, as that of a busy application. */
+static void animated_pointer_costs_little(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	xcb_pixmap_t pixmap;
+	xcb_cursor_t cursors[CURSORS];
+	uint64_t messages = 0, bytes = 0;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	pixmap = xcb_generate_id(desktop.connection);
+	xcb_create_pixmap(desktop.connection, 1, pixmap, desktop.screen->root, 32, 32);
+	for (uint16_t i = 0; i < CURSORS; i++) {
+		cursors[i] = xcb_generate_id(desktop.connection);
+		xcb_create_cursor(desktop.connection, cursors[i], pixmap, XCB_NONE,
+			(uint16_t)(i * 4000), 0, 0, 0, (uint16_t)(i * 4000), 0, 0, 0);
+	}
+	daemon_record(&daemon, "classes", id);
+	for (int i = 0; i < 180; i++) {
+		xcb_change_window_attributes(desktop.connection, desktop.screen->root,
+			XCB_CW_CURSOR, &cursors[i % CURSORS]);
+		xcb_flush(desktop.connection);
+		sleep_ms(16);
+	}
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	session = daemon_session(&daemon, id);
+	check(session->reader && session_facts_create(&facts, session) == 0);
+	for (size_t i = 0; i < facts->channel_count; i++)
+		if (facts->channels[i].channel->known == CHANNEL_POINTER_SHAPE) {
+			messages = facts->channels[i].messages;
+			bytes = facts->channels[i].bytes;
+		}
+	printf("# %llu shapes in about 3 s, %llu bytes\n", (unsigned long long)messages,
+		(unsigned long long)bytes);
+	/* no more than the positions, and each picture once */
+	expect(messages > 20 && messages <= 30 * (uint64_t)(facts->duration_s + 1));
+	expect(bytes < messages * 60 + (CURSORS + 1) * 400);
+	desktop_end(&desktop);
+}
+
 static const struct test tests[] = {
 	{"bench says what four things cost, and keeps nothing", bench_measures_four_things},
 	{"10,000 key events are in the file once each, with the server's times",
@@ -654,6 +702,7 @@ static const struct test tests[] = {
 	{"a click is where the pointer was", clicks_are_where_the_pointer_was},
 	{"under classes a typed secret leaves nothing but letters", secrets_stay_out_of_the_file},
 	{"full keys are refused without consent, by both programs", full_keys_need_consent},
+	{"an animated pointer costs little", animated_pointer_costs_little},
 	{"the last picture is what was drawn", picture_is_what_was_drawn},
 	{"a screen that does not change gives one picture", still_screen_costs_nothing},
 	{"a pause is a hole in every channel and a gap says so", pause_is_a_hole},

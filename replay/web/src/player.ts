@@ -20,6 +20,7 @@ import {
 } from '../gen/protocol/input_pb';
 import {
   PointerBatchSchema,
+  type PointerShape,
   PointerShapeSchema,
   ScreenSchema,
 } from '../gen/protocol/screen_pb';
@@ -71,11 +72,16 @@ interface Size {
   height: number;
 }
 
-interface Shape {
-  timeNs: bigint;
+interface ShapeImage {
   image?: ImageBitmap;
   hotX: number;
   hotY: number;
+}
+
+interface Shape extends ShapeImage {
+  timeNs: bigint;
+  /** Its picture is among those that are known by it; 0n: it has its own. */
+  identity: bigint;
 }
 
 export interface Stats {
@@ -98,7 +104,8 @@ export interface Stats {
 /* What is kept of the past for the overlay while live: more than it ever draws. */
 const KEPT = 4000;
 const KEPT_SHAPES = 64;
-const MOST_SHAPES = 2048;
+const MOST_SHAPES = 8192;
+const MOST_IMAGES = 128;
 
 /* A click and what was clicked have times of two clocks; see replay/timeline.c. */
 const SAME_CLICK_NS = 25_000_000n;
@@ -149,6 +156,8 @@ export class Player extends Emitter {
   #sizes: Size[] = [];
   #positions: Position[] = [];
   #shapes: Shape[] = [];
+  /** Pictures of the pointer by their identity, which is made of what they show: also of another moment. */
+  readonly #images = new Map<bigint, ShapeImage>();
   #labels = new Map<number, string>();
   #hidden?: string; // why nothing is known of keys; "": it is
   /** Whose click has not come yet. */
@@ -326,11 +335,12 @@ export class Player extends Emitter {
 
   #drawPointer(context: CanvasRenderingContext2D, at: Position, atNs: bigint): void {
     const shape = this.#shapes[lastAtOrBefore(this.#shapes, atNs)];
-    if (shape?.image) {
-      context.drawImage(shape.image, at.x - shape.hotX, at.y - shape.hotY);
+    const known = shape?.identity ? this.#images.get(shape.identity) : shape;
+    if (known?.image) {
+      context.drawImage(known.image, at.x - known.hotX, at.y - known.hotY);
       return;
     }
-    if (shape) return; // the program under test hides it
+    if (known) return; // the program under test hides it
     context.beginPath();
     context.arc(at.x, at.y, 6, 0, 2 * Math.PI);
     context.fillStyle = '#0f6b6b';
@@ -382,19 +392,45 @@ export class Player extends Emitter {
 
   #takeShape(message: ChannelMessage): void {
     const shape = fromBinary(PointerShapeSchema, message.data);
-    const entry: Shape = { timeNs: message.timeNs, hotX: shape.hotXPx, hotY: shape.hotYPx };
+    const entry: Shape = {
+      timeNs: message.timeNs,
+      hotX: shape.hotXPx,
+      hotY: shape.hotYPx,
+      identity: shape.shape,
+    };
     insert(this.#shapes, entry);
     /* in a replay they come ahead of the moment that is shown: what is over goes, or what is far too much */
     const over = Math.min(this.#shapes.length - KEPT_SHAPES, lastAtOrBefore(this.#shapes, this.presentationNs));
     const most = this.#shapes.length - MOST_SHAPES;
     for (const old of this.#shapes.splice(0, Math.max(over, most, 0))) old.image?.close();
-    if (shape.rgba.length !== shape.widthPx * shape.heightPx * 4 || !shape.rgba.length) return;
-    const pixels = new ImageData(unpremultiply(shape.rgba), shape.widthPx, shape.heightPx);
-    void createImageBitmap(pixels).then((image) => {
+    if (shape.shape && shape.deflated.length) void this.#learnShape(shape);
+    if (shape.shape || !shape.rgba.length) {
+      this.changed();
+      return;
+    }
+    void shapeImage(shape.rgba, shape).then((image) => {
       if (this.#shapes.includes(entry)) entry.image = image;
-      else image.close();
+      else image?.close();
       this.changed();
     });
+  }
+
+  async #learnShape(shape: PointerShape): Promise<void> {
+    if (this.#images.has(shape.shape)) return;
+    const known: ShapeImage = { hotX: shape.hotXPx, hotY: shape.hotYPx };
+    this.#images.set(shape.shape, known);
+    for (const [identity, old] of this.#images) {
+      if (this.#images.size <= MOST_IMAGES) break;
+      old.image?.close();
+      this.#images.delete(identity);
+    }
+    const size = shape.widthPx * shape.heightPx * 4;
+    known.image = await inflate(shape.deflated, size).then(
+      (rgba) => shapeImage(rgba, shape),
+      () => undefined,
+    );
+    if (!known.image) this.#images.delete(shape.shape);
+    this.changed();
   }
 
   #takeControls(message: ChannelMessage): void {
@@ -509,4 +545,25 @@ function unpremultiply(rgba: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
     straight[i + 3] = alpha;
   }
   return straight;
+}
+
+async function inflate(deflated: Uint8Array, size: number): Promise<Uint8Array> {
+  const stream = new Blob([deflated as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const pixels = new Uint8Array(size);
+  let at = 0;
+  for await (const part of stream as unknown as AsyncIterable<Uint8Array>) {
+    if (at + part.length > size) throw new RangeError('a pointer shape of another size');
+    pixels.set(part, at);
+    at += part.length;
+  }
+  return pixels;
+}
+
+/** Nothing when the pixels are not of the shape's size. */
+async function shapeImage(
+  rgba: Uint8Array,
+  { widthPx, heightPx }: { widthPx: number; heightPx: number },
+): Promise<ImageBitmap | undefined> {
+  if (!rgba.length || rgba.length !== widthPx * heightPx * 4) return undefined;
+  return createImageBitmap(new ImageData(unpremultiply(rgba), widthPx, heightPx));
 }
