@@ -7,6 +7,7 @@
 #include "protocol/wire.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,7 +33,14 @@ struct control {
 	void *user;
 	struct connection *connections;
 	unsigned count;
+	int spare; /* a descriptor that is given up for a connection when the program has no other */
 };
+
+static void keep_spare(struct control *control)
+{
+	if (control->spare < 0)
+		control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
 static void close_connection(struct connection *connection)
 {
@@ -45,6 +53,7 @@ static void close_connection(struct connection *connection)
 	sd_event_source_unref(connection->event);
 	close(connection->fd);
 	buf_finish(&connection->received);
+	keep_spare(connection->control);
 	free(connection);
 }
 
@@ -104,26 +113,57 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
 	return 0;
 }
 
+/* Commands take milliseconds: the connection that was opened first has had its time. */
+static void close_oldest(struct control *control)
+{
+	struct connection *oldest = control->connections;
+
+	while (oldest && oldest->next)
+		oldest = oldest->next;
+	if (oldest)
+		close_connection(oldest);
+}
+
+/* Whatever else has taken every descriptor of the program: this socket has one left. */
+static int accept_connection(struct control *control, int listening)
+{
+	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+		if (control->spare >= 0) {
+			close(control->spare);
+			control->spare = -1;
+			fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		} else {
+			close_oldest(control);
+		}
+	}
+	return fd;
+}
+
 static int on_connection(sd_event_source *source, int listening, uint32_t events, void *user)
 {
 	struct control *control = user;
 	struct timeval patience = {.tv_sec = 1};
 	struct connection *connection;
-	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept_connection(control, listening);
 
 	(void)source;
 	(void)events;
 	if (fd < 0)
 		return 0;
 	connection = calloc(1, sizeof(*connection));
-	if (!connection || local_check_peer(fd, NULL) < 0 || control->count >= CONNECTIONS_LIMIT ||
+	if (!connection || local_check_peer(fd, NULL) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
 		sd_event_add_io(control->event, &connection->event, fd, EPOLLIN, on_message,
 			connection) < 0) {
 		free(connection);
 		close(fd);
+		keep_spare(control);
 		return 0;
 	}
+	if (control->count >= CONNECTIONS_LIMIT)
+		close_oldest(control);
 	connection->control = control;
 	connection->fd = fd;
 	connection->next = control->connections;
@@ -195,7 +235,8 @@ int control_create(struct control **ret, sd_event *event, const char *path, stru
 
 	if (!control)
 		return error_set(reterr, -ENOMEM, "no memory");
-	control->fd = -1;
+	control->fd = control->spare = -1;
+	keep_spare(control);
 	control->event = event;
 	control->station = station;
 	control->changed = changed;
@@ -214,6 +255,8 @@ void control_destroy(struct control *control)
 		return;
 	while (control->connections)
 		close_connection(control->connections);
+	if (control->spare >= 0)
+		close(control->spare);
 	sd_event_source_unref(control->listening);
 	if (control->fd >= 0)
 		close(control->fd);

@@ -10,6 +10,8 @@
 struct peer {
 	_Atomic unsigned refs;
 	_Atomic bool closed;
+	_Atomic bool
+		overflowed; /* too much waits for it: it will be closed, and gets nothing more */
 	_Atomic size_t queued_bytes; /* given to the server for it and not yet sent */
 	Uxrec__Role role;            /* constant, as is the name */
 	char name[101];

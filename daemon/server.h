@@ -37,8 +37,19 @@ void server_stop(struct server *server);
 /** The port that was bound. */
 int server_port(const struct server *server);
 
-/** Send a record to one peer; takes over the packet. A closed peer gets nothing. Any thread. */
+/**
+ * Send a record to one peer; takes over the packet. A closed peer gets nothing. One for which more waits
+ * than it takes is closed, as is the largest when too much waits for all of them. Any thread.
+ */
 void server_send(struct server *server, struct peer *peer, struct packet *packet);
+
+/**
+ * The same for an answer that makes older ones of its kind worthless: those that were not sent go.
+ *
+ * @param kind  the body case of the request, below 1000; 0: nothing is replaced
+ */
+void server_send_newest(
+	struct server *server, struct peer *peer, struct packet *packet, unsigned kind);
 
 /** Send a message as an answer to @p request. Any thread. */
 void server_answer(
@@ -56,8 +67,8 @@ void server_fail(
 void server_broadcast(
 	struct server *server, const char *session, const Uxrec__ServerMessage *message);
 
-/** The same for a record that is made already; takes it over. Everybody gets it. Any thread. */
-void server_broadcast_packet(struct server *server, struct packet *packet);
+/** Send a status to everybody; it replaces one that was not sent. Takes over the packet. Any thread. */
+void server_broadcast_status(struct server *server, struct packet *packet);
 
 /** There is something new in the hub. Any thread. */
 void server_wake(struct server *server);

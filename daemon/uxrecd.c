@@ -128,8 +128,17 @@ static void broadcast_status(void *user)
 	struct packet *packet = station_status(daemon->station, 0);
 
 	if (packet)
-		server_broadcast_packet(daemon->server, packet);
+		server_broadcast_status(daemon->server, packet);
 	sd_notifyf(0, "STATUS=%s", station_is_busy(daemon->station) ? "recording" : "ready");
+}
+
+/* an answer with a status makes the one of before worthless */
+static unsigned answer_kind(const Uxrec__ClientMessage *message)
+{
+	return message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_STATUS ||
+			message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE
+		? message->body_case
+		: 0;
 }
 
 static int on_request(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -148,7 +157,8 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
 				daemon->station, request->message, request->peer->name, &changed);
 
 			if (packet)
-				server_send(daemon->server, request->peer, packet);
+				server_send_newest(daemon->server, request->peer, packet,
+					answer_kind(request->message));
 		} else {
 			station_stop_session(daemon->station, request->session, request->reason);
 			changed = true;

@@ -1,5 +1,7 @@
 #include "protocol/base/log.h"
 
+#include "protocol/base/clock.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,6 +39,37 @@ void log_message(enum log_level level, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	log_line(level, text);
+}
+
+#define LIMITED_NS (10 * NS_PER_S)
+
+void log_limited(struct log_limit *limit, enum log_level level, const char *format, ...)
+{
+	int64_t now_ns = clock_now_ns();
+	char text[1024];
+	va_list args;
+
+	if (level > log_level)
+		return;
+	if (now_ns < limit->next_ns) {
+		limit->left_out++;
+		return;
+	}
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	limit->next_ns = now_ns + LIMITED_NS;
+	log_line(level, text);
+}
+
+void log_limited_rest(struct log_limit *limit, enum log_level level, const char *class)
+{
+	unsigned left_out = limit->left_out;
+
+	if (left_out == 0 || clock_now_ns() < limit->next_ns)
+		return;
+	limit->left_out = 0;
+	log_limited(limit, level, "%s: %u more", class, left_out);
 }
 
 int log_errno(int r, const char *format, ...)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR = 3, /* the numbers of syslog(3) */
@@ -34,6 +35,19 @@ int log_errno(int r, const char *format, ...) __attribute__((format(printf, 2, 3
 #define log_warning(...) log_message(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...)    log_message(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...)   log_message(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/** Counts the messages of a class that an outsider can cause. Zero-initialised is new. One thread. */
+struct log_limit {
+	int64_t next_ns; /* before it nothing is logged */
+	unsigned left_out;
+};
+
+/** As log_message(), once in ten seconds: what comes before then is counted. */
+void log_limited(struct log_limit *limit, enum log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/** Log how many messages were left out, "CLASS: N more", when the ten seconds are over. */
+void log_limited_rest(struct log_limit *limit, enum log_level level, const char *class);
 
 /** Room for one quoted piece of foreign text in a message. */
 struct text_quoted {

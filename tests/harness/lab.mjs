@@ -133,7 +133,8 @@ const running = new Set();
 
 /** uxrecd with a library of its own. */
 export class Recorder {
-  static async start(options = [], env = process.env) {
+  /** @param descriptors  how many it may have open, when that is not the usual number */
+  static async start(options = [], env = process.env, descriptors = undefined) {
     const recorder = new Recorder();
     recorder.folder = mkdtempSync(join(tmpdir(), 'uxrec-browser-'));
     recorder.library = join(recorder.folder, 'library');
@@ -141,9 +142,12 @@ export class Recorder {
     recorder.study = join(recorder.folder, 'study.yaml');
     writeFileSync(recorder.study, STUDY);
     recorder.output = '';
+    const limit = descriptors ? ['prlimit', `--nofile=${descriptors}`] : [];
+    const [program, ...before] = [...limit, join(build, 'uxrecd')];
     recorder.child = start(
-      join(build, 'uxrecd'),
+      program,
       [
+        ...before,
         '--library', recorder.library, '--control', recorder.control,
         '--listen', '127.0.0.1:0', '--studies', recorder.folder, ...options,
       ],
@@ -421,9 +425,9 @@ export function record(opcode, content) {
   return Buffer.concat([head, content]);
 }
 
-const varint = (value) => (value < 128 ? Buffer.from([value]) : Buffer.from([(value & 127) | 128, value >> 7]));
+const varint = (value) => (value < 128 ? Buffer.from([value]) : Buffer.concat([Buffer.from([(value & 127) | 128]), varint(value >> 7)]));
 export const field = (number, content) =>
-  Buffer.concat([Buffer.from([(number << 3) | 2]), varint(content.length), content]);
+  Buffer.concat([varint((number << 3) | 2), varint(content.length), content]);
 
 /** ClientMessage{hello{token}} and ClientMessage{watch_live{}} as wire.proto numbers them. */
 export const hello = (token) => record(OPCODE_PRIVATE, field(2, field(1, Buffer.from(token))));
