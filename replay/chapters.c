@@ -100,3 +100,87 @@ int chapters_collect(struct chapters *ret, const struct session *session)
 	*ret = chapters;
 	return 0;
 }
+
+/* ---- one after the other ---- */
+
+static int compare_times(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* where chapters begin or end within a span, and its ends; sorted @return how many, 0: no memory */
+static size_t find_edges(
+	int64_t **ret, const struct chapters *chapters, int64_t from_ns, int64_t to_ns)
+{
+	int64_t *edges = calloc(2 * chapters->count + 2, sizeof(*edges));
+	size_t count = 0;
+
+	if (!edges)
+		return 0;
+	edges[count++] = from_ns;
+	edges[count++] = to_ns;
+	for (size_t i = 0; i < chapters->count; i++) {
+		const int64_t ends[] = {chapters->list[i].from_ns, chapters->list[i].to_ns};
+
+		for (size_t k = 0; k < 2; k++)
+			if (ends[k] > from_ns && ends[k] < to_ns)
+				edges[count++] = ends[k];
+	}
+	qsort(edges, count, sizeof(*edges), compare_times);
+	*ret = edges;
+	return count;
+}
+
+/* the one that began last; of the same begin, which ends first */
+static const struct chapter *innermost(const struct chapters *chapters, int64_t at_ns)
+{
+	const struct chapter *found = NULL;
+
+	for (size_t i = 0; i < chapters->count && chapters->list[i].from_ns <= at_ns; i++)
+		if (chapters->list[i].to_ns > at_ns &&
+			(!found || chapters->list[i].from_ns > found->from_ns))
+			found = &chapters->list[i];
+	return found;
+}
+
+static int add_part(
+	struct chapters *ret, const struct chapter *whole, int64_t from_ns, int64_t to_ns)
+{
+	struct chapter part = {.from_ns = from_ns, .to_ns = to_ns};
+	struct chapter *last = ret->count ? &ret->list[ret->count - 1] : NULL;
+	int r;
+
+	part.attempt = whole ? whole->attempt : NULL;
+	if (last && last->attempt == part.attempt) {
+		last->to_ns = to_ns;
+		return 0;
+	}
+	part.title = strdup(whole ? whole->title : "(no task)");
+	r = part.title ? add(ret, &part) : -ENOMEM;
+	if (r < 0)
+		free(part.title);
+	return r;
+}
+
+int chapters_flatten(
+	struct chapters *ret, const struct chapters *chapters, int64_t from_ns, int64_t to_ns)
+{
+	_autofree_ int64_t *edges = NULL;
+	size_t count = find_edges(&edges, chapters, from_ns, to_ns);
+	bool any = false;
+	int r = count > 0 ? 0 : -ENOMEM;
+
+	*ret = (struct chapters){0};
+	for (size_t i = 0; i + 1 < count && r == 0; i++) {
+		const struct chapter *inner = innermost(chapters, edges[i]);
+
+		any |= inner != NULL;
+		if (edges[i + 1] > edges[i])
+			r = add_part(ret, inner, edges[i], edges[i + 1]);
+	}
+	if (r < 0 || !any)
+		chapters_finish(ret);
+	return r;
+}

@@ -171,14 +171,14 @@ static int write_file(const char *path, const struct buf *text)
 	return r;
 }
 
-static int write_captions(
-	const struct asked *asked, const struct session *session, const char *path, int64_t zero_ns)
+static int write_captions(const struct asked *asked, const struct session *session,
+	const char *path, const struct exported *film)
 {
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	_cleanup_(buf_finish) struct buf text = {0};
 	struct error error = {"no reason given"};
-	int r = captions_collect(&vtt, session, asked->vtt_parts, asked->layer, zero_ns,
-		asked->options.to_ns, &error);
+	int r = captions_collect(&vtt, session, asked->vtt_parts, asked->layer, film->begin_ns,
+		film->end_ns, &error);
 
 	if (r < 0) {
 		log_error("%s", error.text);
@@ -268,7 +268,7 @@ static int export_film(struct asked *asked, const struct session *session)
 		fputs("\r\033[K", stderr);
 	if (r < 0)
 		return give_up(r, &error);
-	if (asked->vtt && write_captions(asked, session, beside, exported.begin_ns) != 0)
+	if (asked->vtt && write_captions(asked, session, beside, &exported) != 0)
 		return EXIT_COULD_NOT;
 	return tell_end(session, exported.faults);
 }
@@ -333,10 +333,9 @@ static int export_png(struct asked *asked, const struct session *session)
 	_cleanup_(moments_finish) struct moments moments = {0};
 	struct command_progress progress;
 	struct export_pictures pictures = {.draw = asked->draw_parts, .cut = &interrupted};
-	struct frames_faults faults;
+	struct exported_pictures made;
 	struct error error = {"no reason given"};
 	int64_t begin_ns = 0, end_ns = 0;
-	size_t count;
 	int r;
 
 	session_span(session, &begin_ns, &end_ns);
@@ -352,14 +351,16 @@ static int export_png(struct asked *asked, const struct session *session)
 		pictures.progress = command_show_progress;
 		pictures.user = &progress;
 	}
-	r = session_export_pictures(session, asked->out, &pictures, &count, &faults, &error);
+	r = session_export_pictures(session, asked->out, &pictures, &made, &error);
 	if (pictures.progress)
 		fputs("\r\033[K", stderr);
 	if (r < 0)
 		return give_up(r, &error);
 	if (pictures.folder)
-		printf("%s: %zu pictures\n", asked->out, count);
-	return tell_end(session, faults);
+		printf("%s: %zu pictures\n", asked->out, made.count);
+	if (made.in_gaps)
+		printf("%zu moments have no picture: %s\n", made.in_gaps, made.first_gap.text);
+	return tell_end(session, made.faults);
 }
 
 int command_export(const struct command_options *options, int argc, char **argv)

@@ -391,24 +391,56 @@ static int draw_all(struct drawing *drawing, cairo_t *to, const struct frame *fr
 	return r;
 }
 
+/* end drawing on the surface, and give its pixels */
+static int finish(struct drawing *drawing, cairo_t *to, int64_t time_ns, struct frame *ret)
+{
+	int r = cairo_status(to) == CAIRO_STATUS_SUCCESS ? 0 : -ENOMEM;
+
+	cairo_destroy(to);
+	cairo_surface_flush(drawing->surface);
+	*ret = (struct frame){.time_ns = time_ns,
+		.width = drawing->width,
+		.height = drawing->height,
+		.stride_bytes = cairo_image_surface_get_stride(drawing->surface),
+		.pixels = cairo_image_surface_get_data(drawing->surface)};
+	return r;
+}
+
 int drawing_draw(struct drawing *drawing, const struct frame *frame, int width, int height,
 	int64_t at_ns, struct frame *ret)
 {
 	cairo_t *to;
-	int r = make_room(drawing, width, height);
+	int r = make_room(drawing, width, height), finished;
 
 	if (r < 0)
 		return r;
 	to = cairo_create(drawing->surface);
 	r = draw_all(drawing, to, frame, at_ns);
-	if (r == 0 && cairo_status(to) != CAIRO_STATUS_SUCCESS)
-		r = -ENOMEM;
-	cairo_destroy(to);
-	cairo_surface_flush(drawing->surface);
-	*ret = (struct frame){.time_ns = frame->time_ns,
-		.width = width,
-		.height = height,
-		.stride_bytes = cairo_image_surface_get_stride(drawing->surface),
-		.pixels = cairo_image_surface_get_data(drawing->surface)};
-	return r;
+	finished = finish(drawing, to, frame->time_ns, ret);
+	return r < 0 ? r : finished;
+}
+
+int drawing_blank(
+	struct drawing *drawing, int width, int height, const char *text, struct frame *ret)
+{
+	int r = make_room(drawing, width, height);
+	cairo_text_extents_t extents;
+	cairo_t *to;
+
+	if (r < 0)
+		return r;
+	to = cairo_create(drawing->surface);
+	cairo_set_source_rgb(to, 0.1, 0.1, 0.1);
+	cairo_paint(to);
+	cairo_select_font_face(to, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
+	cairo_set_font_size(to, 16);
+	cairo_text_extents(to, text, &extents);
+	/* as wide as half of the picture */
+	if (extents.width > 0)
+		cairo_set_font_size(to, 16 * width / 2 / extents.width);
+	cairo_text_extents(to, text, &extents);
+	cairo_set_source_rgb(to, 0.85, 0.85, 0.85);
+	cairo_move_to(to, (width - extents.width) / 2, height / 2.0);
+	cairo_show_text(to, text);
+	return finish(drawing, to, 0, ret);
 }

@@ -41,3 +41,11 @@ int64_t drawing_next(const struct drawing *drawing, int64_t after_ns);
  */
 int drawing_draw(struct drawing *drawing, const struct frame *frame, int width, int height,
 	int64_t at_ns, struct frame *ret);
+
+/**
+ * Draw a picture that stands for none: dark, with a line of text.
+ *
+ * @param ret  as of drawing_draw()
+ */
+int drawing_blank(
+	struct drawing *drawing, int width, int height, const char *text, struct frame *ret);

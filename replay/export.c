@@ -51,6 +51,7 @@ bool export_draws(enum export_format format)
 static void export_finish(struct export *export)
 {
 	export_close_drawer(export);
+	export_close_stills(export);
 	if (export->out && export->out->pb)
 		avio_closep(&export->out->pb);
 	avformat_free_context(export->out);
@@ -70,6 +71,13 @@ int export_set_extradata(AVStream *stream, const void *data, size_t size)
 	memcpy(stream->codecpar->extradata, data, size);
 	stream->codecpar->extradata_size = (int)size;
 	return 0;
+}
+
+/* The title of an MP4's track is in its handler for the players that show one. */
+void export_set_title(AVStream *stream, const char *title)
+{
+	av_dict_set(&stream->metadata, "title", title, 0);
+	av_dict_set(&stream->metadata, "handler_name", title, 0);
 }
 
 /* part of a picture */
@@ -111,14 +119,34 @@ static struct part sequence_header(const unsigned char *data, size_t size)
 	return (struct part){data, 0};
 }
 
+/* profile_idc of the SPS: 244 is High 4:4:4 Predictive (ITU-T H.264, A.2.11) */
+static bool sps_is_444(struct part header)
+{
+	for (size_t i = 0; i + 4 < header.size; i++)
+		if (memcmp(header.data + i, "\0\0\1", 3) == 0 && (header.data[i + 3] & 31) == 7)
+			return header.data[i + 4] == 244;
+	return false;
+}
+
+/* seq_profile of the sequence header: 1 is High, which is 4:4:4 (AV1 specification, 5.5.1 and 6.4.1) */
+static bool sequence_is_444(struct part header)
+{
+	size_t at = header.size > 0 && header.data[0] & 4 ? 2 : 1;
+
+	while (at < header.size && header.data[at] & 128) /* its size */
+		at++;
+	return at + 1 < header.size && header.data[at + 1] >> 5 == 1;
+}
+
 static const struct coding {
 	const char *format, *name;
 	enum AVCodecID id;
 	struct part (*find_header)(const unsigned char *data, size_t size);
+	bool (*is_444)(struct part header);
 	bool webm, bare; /* which of the formats that are not for all have it */
 } codings[] = {
-	{"h264", "H.264", AV_CODEC_ID_H264, parameter_sets, .bare = true},
-	{"av1", "AV1", AV_CODEC_ID_AV1, sequence_header, .webm = true},
+	{"h264", "H.264", AV_CODEC_ID_H264, parameter_sets, sps_is_444, .bare = true},
+	{"av1", "AV1", AV_CODEC_ID_AV1, sequence_header, sequence_is_444, .webm = true},
 };
 
 static const struct coding *find_coding(const char *format)
@@ -213,9 +241,13 @@ static int add_stream(struct export *export, const Foxglove__CompressedVideo *fi
 	set_size(export, export->video->codecpar);
 	export->video->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
 	export->video->codecpar->codec_id = coding->id;
+	export->is_444 = coding->is_444(header);
 	export->video->time_base = (AVRational){1, 1000};
-	av_dict_set(&export->video->metadata, "title", "screen", 0);
-	return find_newest(export);
+	export_set_title(export->video, "screen");
+	r = find_newest(export);
+	if (r == 0 && formats[export->options->format].film)
+		r = export_open_stills(export);
+	return r;
 }
 
 /* Pass pictures on, or code them anew where the format does not have them as they are. */
@@ -251,11 +283,6 @@ static int add_video(struct export *export)
 
 /* ---- chapters ---- */
 
-static int64_t ms_of(const struct export *export, int64_t time_ns)
-{
-	return (time_ns - export->begin_ns + NS_PER_MS / 2) / NS_PER_MS;
-}
-
 static int add_chapter(struct export *export, int64_t from_ns, int64_t to_ns, const char *title)
 {
 	AVFormatContext *out = export->out;
@@ -271,20 +298,19 @@ static int add_chapter(struct export *export, int64_t from_ns, int64_t to_ns, co
 	out->chapters[out->nb_chapters++] = added;
 	added->id = out->nb_chapters;
 	added->time_base = (AVRational){1, 1000};
-	added->start = ms_of(export, from_ns);
-	added->end = ms_of(export, to_ns);
+	added->start = export_ms(export, from_ns);
+	added->end = export_ms(export, to_ns);
+	/* one that lasts no time is none to players */
+	if (added->end <= added->start)
+		added->end = added->start + 1;
 	return from_av(av_dict_set(&added->metadata, "title", title, 0));
 }
 
-static int add_chapters(struct export *export)
+static int add_all_chapters(struct export *export, const struct chapters *chapters)
 {
-	const struct chapters *chapters = export->options->chapters;
-	/* of MP4 there are players that know where chapters begin, and not where they end */
-	bool fill = export->options->format == EXPORT_MP4;
-	int64_t done_ns = export->begin_ns;
 	int r = 0;
 
-	for (size_t i = 0; chapters && i < chapters->count && r >= 0; i++) {
+	for (size_t i = 0; i < chapters->count && r >= 0; i++) {
 		const struct chapter *chapter = &chapters->list[i];
 		int64_t from_ns = chapter->from_ns, to_ns = chapter->to_ns;
 
@@ -292,17 +318,25 @@ static int add_chapters(struct export *export)
 			from_ns = export->begin_ns;
 		if (to_ns > export->end_ns)
 			to_ns = export->end_ns;
-		if (to_ns <= from_ns)
-			continue;
-		if (fill && from_ns > done_ns)
-			r = add_chapter(export, done_ns, from_ns, "(no task)");
-		if (r >= 0)
+		if (to_ns > from_ns)
 			r = add_chapter(export, from_ns, to_ns, chapter->title);
-		done_ns = to_ns > done_ns ? to_ns : done_ns;
 	}
-	if (r >= 0 && fill && export->out->nb_chapters > 0 && done_ns < export->end_ns)
-		r = add_chapter(export, done_ns, export->end_ns, "(no task)");
 	return r;
+}
+
+/* Chapters of MP4 end where the next one begins. */
+static int add_chapters(struct export *export)
+{
+	const struct chapters *chapters = export->options->chapters;
+	_cleanup_(chapters_finish) struct chapters flat = {0};
+	int r;
+
+	if (!chapters)
+		return 0;
+	if (export->options->format != EXPORT_MP4)
+		return add_all_chapters(export, chapters);
+	r = chapters_flatten(&flat, chapters, export->begin_ns, export->end_ns);
+	return r < 0 ? r : add_all_chapters(export, &flat);
 }
 
 /* ---- packets ---- */
@@ -331,24 +365,29 @@ static int take_picture(struct export *export, const struct reader_message *mess
 {
 	Foxglove__CompressedVideo *video = foxglove__compressed_video__unpack(
 		NULL, message->data.size_bytes, message->data.data);
-	int64_t pts = ms_of(export, message->time_ns), duration = 0;
-	int r;
+	int64_t pts = export_ms(export, message->time_ns), duration = 0;
+	int r = video && !export_in_still(export, message->time_ns)
+		? export_stills_until(export, message->time_ns)
+		: 1;
 
-	if (!video)
-		return 0; /* reading has told it */
+	if (r != 0) { /* what cannot be unpacked was counted in reading */
+		foxglove__compressed_video__free_unpacked(video, NULL);
+		return r < 0 ? r : 0;
+	}
 	if (find_coding(video->format) != export->coding) {
 		foxglove__compressed_video__free_unpacked(video, NULL);
 		return error_set(export->error, -EOPNOTSUPP,
 			"the video is %s up to %.1f s and something else then, because its encoder "
 			"failed: export it with --draw patches",
-			export->coding->name, (double)ms_of(export, message->time_ns) / 1000);
+			export->coding->name, (double)export_ms(export, message->time_ns) / 1000);
 	}
 	if (pts <= export->last_video)
 		pts = export->last_video + 1;
 	/* one that lasts no time is no picture of an MP4 */
 	if (message->time_ns == export->newest_ns)
-		duration = ms_of(export, export->end_ns) > pts ? ms_of(export, export->end_ns) - pts
-							       : 1;
+		duration = export_ms(export, export->end_ns) > pts
+			? export_ms(export, export->end_ns) - pts
+			: 1;
 	export->is_key |= export->last_video < 0;
 	r = export_write(export, export->video, pts, duration, video->data.data, video->data.len);
 	foxglove__compressed_video__free_unpacked(video, NULL);
@@ -365,7 +404,8 @@ static int take(struct export *export, const struct reader_message *message)
 	case CHANNEL_SCREEN: return is_behind(export, message) ? 0 : take_picture(export, message);
 	case CHANNEL_SCREEN_KEYFRAMES: export->is_key = true; return 0;
 	default:
-		r = export->drawer ? export_draw_until(export, message->time_ns) : 0;
+		r = export->drawer ? export_draw_until(export, message->time_ns)
+				   : export_stills_until(export, message->time_ns);
 		return r < 0 ? r : export_take_sound(export, message);
 	}
 }
@@ -401,7 +441,10 @@ static int write_all(struct export *export)
 		if (++count % PROGRESS_PACKETS == 0 && options->progress)
 			options->progress(options->user, message.time_ns);
 	}
-	return r >= 0 && export->drawer ? export_draw_until(export, export->end_ns) : r;
+	if (r < 0)
+		return r;
+	return export->drawer ? export_draw_until(export, export->end_ns)
+			      : export_end_stills(export);
 }
 
 /* ---- the file ---- */
@@ -533,6 +576,7 @@ int session_export(const struct session *session, const char *path,
 		return error_set(reterr, r, "%s: %s", path, export_reason(r, &why));
 	}
 	if (ret)
-		*ret = (struct exported){export.begin_ns, export_draw_faults(&export)};
+		*ret = (struct exported){
+			export.begin_ns, export.end_ns, export_draw_faults(&export)};
 	return 0;
 }

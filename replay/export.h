@@ -54,7 +54,7 @@ struct export_options {
 
 /** What an export has become. */
 struct exported {
-	int64_t begin_ns;            /* session time of its time 0 */
+	int64_t begin_ns, end_ns;    /* session times of its time 0 and of its end */
 	struct frames_faults faults; /* of pictures that were coded anew */
 };
 
@@ -68,6 +68,14 @@ struct exported {
  */
 int session_export(const struct session *session, const char *path,
 	const struct export_options *options, struct exported *ret, struct error *reterr);
+
+/** What became of single pictures. */
+struct exported_pictures {
+	size_t count;   /* of files */
+	size_t in_gaps; /* moments for which no picture was recorded */
+	struct screen_gap_text first_gap;
+	struct frames_faults faults;
+};
 
 /** Single pictures, with all that lies over the video. */
 struct export_pictures {
@@ -85,10 +93,8 @@ struct export_pictures {
  *
  * @param path       of the file or folder to make, which has another name until it is whole; -EEXIST when it
  *                   is there; what was made of it is removed on failure
- * @param ret_count  how many were written
- * @return 0, -ENODATA when at no moment anything was shown, -EINTR when it was cut, or a negative errno, with the
+ * @return 0, -ENODATA when at no moment anything was shown, with the gap if they lie in one, -EINTR when it was cut, or a negative errno, with the
  *         reason
  */
 int session_export_pictures(const struct session *session, const char *path,
-	const struct export_pictures *options, size_t *ret_count, struct frames_faults *ret_faults,
-	struct error *reterr);
+	const struct export_pictures *options, struct exported_pictures *ret, struct error *reterr);

@@ -7,8 +7,6 @@
 #include "protocol/screen.pb-c.h"
 
 #include <errno.h>
-#include <libavutil/opt.h>
-#include <libyuv.h>
 
 /* A picture is coded when something has changed, at most 30 times a second. It shows what has become of
  * the change a moment later: what lies over the video comes right behind it. */
@@ -22,9 +20,7 @@
 struct drawer {
 	struct frames *frames;
 	struct drawing *drawing;
-	AVCodecContext *encoder;
-	AVFrame *yuv;
-	AVPacket *packet;
+	struct picture_encoder encoder;
 	int width, height;
 	int64_t next_ns;  /* of the picture that is to come; INT64_MAX: none any more */
 	int64_t drawn_ns; /* what the picture before shows */
@@ -37,9 +33,7 @@ void export_close_drawer(struct export *export)
 
 	if (!drawer)
 		return;
-	avcodec_free_context(&drawer->encoder);
-	av_frame_free(&drawer->yuv);
-	av_packet_free(&drawer->packet);
+	picture_encoder_close(&drawer->encoder);
 	drawing_destroy(drawer->drawing);
 	frames_destroy(drawer->frames);
 	free(drawer);
@@ -79,71 +73,13 @@ static int find_size(struct export *export, struct drawer *drawer, const struct 
 	return r;
 }
 
-/* ---- the encoder ---- */
-
-/* The screen of a moment costs one picture: nothing is looked ahead at, so that what is drawn needs no
- * memory however long it is. */
-static void set_up(AVCodecContext *codec, bool vp9)
-{
-	codec->pix_fmt = AV_PIX_FMT_YUV420P;
-	codec->time_base = (AVRational){1, 1000};
-	codec->framerate = (AVRational){30, 1};
-	codec->gop_size = 150;
-	codec->max_b_frames = 0;
-	codec->color_range = AVCOL_RANGE_MPEG;
-	codec->colorspace = AVCOL_SPC_SMPTE170M;
-	codec->color_primaries = AVCOL_PRI_SMPTE170M;
-	codec->color_trc = AVCOL_TRC_SMPTE170M;
-	if (vp9) {
-		codec->bit_rate = 0;
-		av_opt_set(codec->priv_data, "crf", "30", 0);
-		av_opt_set(codec->priv_data, "deadline", "realtime", 0);
-		av_opt_set(codec->priv_data, "cpu-used", "7", 0);
-		av_opt_set(codec->priv_data, "lag-in-frames", "0", 0);
-		av_opt_set(codec->priv_data, "auto-alt-ref", "0", 0);
-		av_opt_set(codec->priv_data, "row-mt", "1", 0);
-		av_opt_set(codec->priv_data, "tile-columns", "2", 0);
-		av_opt_set(codec->priv_data, "tune-content", "screen", 0);
-	} else {
-		av_opt_set(codec->priv_data, "preset", "veryfast", 0);
-		av_opt_set(codec->priv_data, "tune", "zerolatency", 0);
-		av_opt_set(codec->priv_data, "crf", "20", 0);
-	}
-}
-
 static int open_encoder(struct export *export, struct drawer *drawer)
 {
-	bool vp9 = export->options->format == EXPORT_WEBM;
-	const char *name = vp9 ? "libvpx-vp9" : "libx264";
-	const AVCodec *codec = avcodec_find_encoder_by_name(name);
-	int r;
-
-	if (!codec)
-		return error_set(export->error, -ENOENT, "libavcodec was built without %s", name);
-	drawer->encoder = avcodec_alloc_context3(codec);
-	if (!drawer->encoder)
-		return -ENOMEM;
-	drawer->encoder->width = drawer->width;
-	drawer->encoder->height = drawer->height;
-	set_up(drawer->encoder, vp9);
-	if (export->out->oformat->flags & AVFMT_GLOBALHEADER)
-		drawer->encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-	r = avcodec_open2(drawer->encoder, codec, NULL);
-	return r < 0 ? error_set(export->error, from_av(r), "%s refuses %dx%d: %s", name,
-			       drawer->width, drawer->height, av_err2str(r))
-		     : 0;
-}
-
-static int make_room(struct drawer *drawer)
-{
-	drawer->yuv = av_frame_alloc();
-	drawer->packet = av_packet_alloc();
-	if (!drawer->yuv || !drawer->packet)
-		return -ENOMEM;
-	drawer->yuv->format = AV_PIX_FMT_YUV420P;
-	drawer->yuv->width = drawer->width;
-	drawer->yuv->height = drawer->height;
-	return from_av(av_frame_get_buffer(drawer->yuv, 0));
+	return picture_encoder_open(&drawer->encoder,
+		export->options->format == EXPORT_WEBM ? AV_CODEC_ID_VP9 : AV_CODEC_ID_H264,
+		drawer->width, drawer->height,
+		export->out->oformat->flags & AVFMT_GLOBALHEADER ? PICTURE_GLOBAL_HEADER : 0,
+		export->error);
 }
 
 static int add_stream(struct export *export, struct drawer *drawer)
@@ -153,9 +89,9 @@ static int add_stream(struct export *export, struct drawer *drawer)
 	export->video = avformat_new_stream(export->out, NULL);
 	if (!export->video)
 		return -ENOMEM;
-	r = avcodec_parameters_from_context(export->video->codecpar, drawer->encoder);
+	r = avcodec_parameters_from_context(export->video->codecpar, drawer->encoder.codec);
 	export->video->time_base = (AVRational){1, 1000};
-	av_dict_set(&export->video->metadata, "title", "screen", 0);
+	export_set_title(export->video, "screen");
 	return from_av(r);
 }
 
@@ -195,36 +131,43 @@ int export_open_drawer(struct export *export)
 		r = find_size(export, drawer, &first);
 	if (r >= 0)
 		r = open_encoder(export, drawer);
-	if (r >= 0)
-		r = make_room(drawer);
 	return r < 0 ? r : add_stream(export, drawer);
 }
 
 /* ---- pictures ---- */
 
-/* the encoder gives one packet for one picture */
 static int encode(struct export *export, const struct frame *picture, int64_t pts, int64_t duration)
 {
-	struct drawer *drawer = export->drawer;
-	AVFrame *yuv = drawer->yuv;
-	int r = from_av(av_frame_make_writable(yuv));
+	struct picture_encoder *encoder = &export->drawer->encoder;
+	int r = picture_encoder_encode(encoder, picture, pts);
 
 	if (r < 0)
 		return r;
-	ARGBToI420(picture->pixels, picture->stride_bytes, yuv->data[0], yuv->linesize[0],
-		yuv->data[1], yuv->linesize[1], yuv->data[2], yuv->linesize[2], picture->width,
-		picture->height);
-	yuv->pts = pts;
-	r = avcodec_send_frame(drawer->encoder, yuv);
-	if (r >= 0)
-		r = avcodec_receive_packet(drawer->encoder, drawer->packet);
-	if (r < 0)
-		return from_av(r == AVERROR(EAGAIN) ? AVERROR(EIO) : r);
-	export->is_key = drawer->packet->flags & AV_PKT_FLAG_KEY;
-	r = export_write(export, export->video, pts, duration, drawer->packet->data,
-		(size_t)drawer->packet->size);
-	av_packet_unref(drawer->packet);
-	return r;
+	export->is_key = encoder->packet->flags & AV_PKT_FLAG_KEY;
+	return export_write(export, export->video, pts, duration, encoder->packet->data,
+		(size_t)encoder->packet->size);
+}
+
+/* what is shown at drawer->drawn_ns @return 1, 0 when what was shown stays, or a negative errno */
+static int draw(struct export *export, struct frame *ret)
+{
+	struct drawer *drawer = export->drawer;
+	const struct screen_gap *gap;
+	struct frame frame;
+	int64_t begin_ns = 0, end_ns;
+	int r = frames_seek(drawer->frames, drawer->drawn_ns, &frame);
+
+	if (r > 0)
+		r = drawing_draw(drawer->drawing, &frame, drawer->width, drawer->height,
+			drawer->drawn_ns, ret);
+	else if (r == 0 && !(gap = frames_gap(drawer->frames)))
+		return 0; /* a keyframe is lost */
+	else if (r == 0) {
+		session_span(export->session, &begin_ns, &end_ns);
+		r = drawing_blank(drawer->drawing, drawer->width, drawer->height,
+			screen_gap_describe(gap, begin_ns).text, ret);
+	}
+	return r < 0 ? r : 1;
 }
 
 /* the picture of drawer->next_ns */
@@ -232,17 +175,14 @@ static int write_picture(struct export *export, int64_t duration_ms)
 {
 	struct drawer *drawer = export->drawer;
 	struct frame frame;
-	int64_t pts = (drawer->next_ns - export->begin_ns + NS_PER_MS / 2) / NS_PER_MS;
+	int64_t pts = export_ms(export, drawer->next_ns);
 	int r;
 
 	drawer->drawn_ns = drawer->next_ns + SETTLE_NS;
-	r = frames_seek(drawer->frames, drawer->drawn_ns, &frame);
+	r = draw(export, &frame);
 	if (r <= 0)
-		return r; /* a keyframe is lost: what was shown stays */
-	r = drawing_draw(
-		drawer->drawing, &frame, drawer->width, drawer->height, drawer->drawn_ns, &frame);
-	if (r == 0)
-		r = encode(export, &frame, pts, duration_ms);
+		return r;
+	r = encode(export, &frame, pts, duration_ms);
 	export->last_video = pts;
 	if (++drawer->count % PROGRESS_PICTURES == 0 && export->options->progress)
 		export->options->progress(export->options->user, drawer->next_ns);

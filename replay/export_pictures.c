@@ -18,7 +18,7 @@ struct pictures {
 	int64_t begin_ns; /* of the session */
 	struct frames *frames;
 	struct drawing *drawing;
-	size_t count;
+	struct exported_pictures made;
 };
 
 static void pictures_finish(struct pictures *pictures)
@@ -119,12 +119,22 @@ static int write_png(const char *path, const struct frame *frame)
 
 /* ---- moments ---- */
 
+static void count_gap(struct pictures *pictures)
+{
+	const struct screen_gap *gap = frames_gap(pictures->frames);
+
+	if (gap && pictures->made.in_gaps++ == 0)
+		pictures->made.first_gap = screen_gap_describe(gap, pictures->begin_ns);
+}
+
 static int write_moment(struct pictures *pictures, int64_t at_ns)
 {
 	_autofree_ char *path = NULL;
 	struct frame frame;
 	int r = frames_seek(pictures->frames, at_ns, &frame);
 
+	if (r == 0)
+		count_gap(pictures);
 	if (r <= 0)
 		return r;
 	r = drawing_draw(pictures->drawing, &frame, frame.width, frame.height, at_ns, &frame);
@@ -135,7 +145,7 @@ static int write_moment(struct pictures *pictures, int64_t at_ns)
 	if (r == -EEXIST && pictures->options->folder)
 		return 0; /* the same millisecond once more */
 	if (r == 0)
-		pictures->count++;
+		pictures->made.count++;
 	return r;
 }
 
@@ -170,12 +180,11 @@ static int write_all(struct pictures *pictures)
 		if (options->progress)
 			options->progress(options->user, options->at_ns[i]);
 	}
-	return r >= 0 && pictures->count == 0 ? -ENODATA : r;
+	return r >= 0 && pictures->made.count == 0 ? -ENODATA : r;
 }
 
 int session_export_pictures(const struct session *session, const char *path,
-	const struct export_pictures *options, size_t *ret_count, struct frames_faults *ret_faults,
-	struct error *reterr)
+	const struct export_pictures *options, struct exported_pictures *ret, struct error *reterr)
 {
 	_cleanup_(pictures_finish) struct pictures pictures = {.options = options};
 	_cleanup_(unfinished_free) struct unfinished made = {0};
@@ -199,10 +208,11 @@ int session_export_pictures(const struct session *session, const char *path,
 	if (r < 0)
 		remove_all(&pictures);
 	if (r == -ENODATA)
-		return error_set(reterr, r, "the session has no pictures there");
+		return error_set(reterr, r, "the session has no pictures there%s%s",
+			pictures.made.in_gaps ? ": " : "", pictures.made.first_gap.text);
 	if (r < 0)
 		return error_set(reterr, r, "%s: %s", path, export_reason(r, NULL));
-	*ret_count = pictures.count;
-	*ret_faults = frames_faults(pictures.frames);
+	*ret = pictures.made;
+	ret->faults = frames_faults(pictures.frames);
 	return 0;
 }

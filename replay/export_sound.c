@@ -50,7 +50,7 @@ static int add_sound(struct export *export, struct sound *sound, uint16_t known,
 	sound->last = -1;
 	/* a file of one sound needs no name for it */
 	if (export_is_film(options->format))
-		av_dict_set(&sound->stream->metadata, "title", title, 0);
+		export_set_title(sound->stream, title);
 	return set_sound_codec(sound->stream, options->format == EXPORT_WAV);
 }
 

@@ -25,6 +25,7 @@ struct frames {
 	struct reader_message next; /* of the cursor, not taken yet */
 	bool has_next;
 	int64_t end_ns; /* what was copied then or later is not shown */
+	struct screen_gaps gaps;
 
 	/* what all messages up to at_ns make */
 	int64_t at_ns, changed_ns;
@@ -404,17 +405,26 @@ int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret)
 	if (r < 0)
 		return r;
 	frames->at_ns = at_ns;
-	if (frames->is_shown)
-		show(frames, ret);
-	return frames->is_shown;
+	if (!frames->is_shown || frames_gap(frames))
+		return 0;
+	show(frames, ret);
+	return 1;
+}
+
+const struct screen_gap *frames_gap(const struct frames *frames)
+{
+	return screen_gaps_at(&frames->gaps, frames->at_ns);
 }
 
 int frames_next(struct frames *frames, struct frame *ret)
 {
 	int r = frames->cursor ? 0 : begin_at(frames, INT64_MIN);
 
-	while (r == 0 && frames->has_next)
+	while (r == 0 && frames->has_next) {
 		r = step(frames);
+		if (r > 0 && frames_gap(frames))
+			r = 0;
+	}
 	if (r > 0)
 		show(frames, ret);
 	return r;
@@ -422,7 +432,10 @@ int frames_next(struct frames *frames, struct frame *ret)
 
 int64_t frames_peek(const struct frames *frames)
 {
-	return frames->has_next ? frames->next.time_ns : INT64_MAX;
+	int64_t gap_ns = screen_gaps_next(&frames->gaps, frames->at_ns);
+	int64_t next_ns = frames->has_next ? frames->next.time_ns : INT64_MAX;
+
+	return gap_ns < next_ns ? gap_ns : next_ns;
 }
 
 struct frames_faults frames_faults(const struct frames *frames)
@@ -446,6 +459,9 @@ int frames_create(struct frames **ret, struct session_reader *reader, struct err
 	frames->reader = reader;
 	frames->at_ns = frames->keyframe_ns = INT64_MIN;
 	frames->end_ns = INT64_MAX;
+	r = screen_gaps_collect(&frames->gaps, reader);
+	if (r < 0)
+		return error_set(reterr, r, "the session's gaps cannot be read: %s", strerror(-r));
 	r = make_room(frames, reterr);
 	if (r < 0)
 		return r;
@@ -458,6 +474,7 @@ void frames_destroy(struct frames *frames)
 	if (!frames)
 		return;
 	session_cursor_destroy(frames->cursor);
+	screen_gaps_finish(&frames->gaps);
 	overlay_destroy(frames->overlay);
 	avcodec_free_context(&frames->decoder);
 	av_frame_free(&frames->picture);

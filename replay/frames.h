@@ -3,12 +3,14 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 #include "protocol/reader.h"
+#include "replay/screen_gaps.h"
 
 /**
  * What the screen of a session showed: the video, and the patches that lie over it (FORMAT.md, "To show
  * time T"). What is shown at a moment never depends on the way there. Everything in the file is hostile: a
  * picture that cannot be decoded leaves what was shown, a patch is left out, and both are counted; when
- * the picture of a keyframe is lost, nothing is shown up to the next keyframe.
+ * the picture of a keyframe is lost, nothing is shown up to the next keyframe. Nothing is shown in a gap of
+ * the screen either (replay/screen_gaps.h).
  */
 struct frames;
 
@@ -51,6 +53,9 @@ int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret);
  * @return 1 with the picture, 0 at the end, or a negative errno
  */
 int frames_next(struct frames *frames, struct frame *ret);
+
+/** @return the gap of the screen at the moment that was gone to last, because of which nothing is shown; or NULL */
+const struct screen_gap *frames_gap(const struct frames *frames);
 
 /** @return the time before which the picture does not change; INT64_MAX: never again. After a seek. */
 int64_t frames_peek(const struct frames *frames);

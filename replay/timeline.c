@@ -102,6 +102,10 @@ static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__
 			found = control == UXREC__CONTROL__CONTROL_FOUND;
 		if (found)
 			continue;
+		if (control != UXREC__CONTROL__CONTROL_FRAME)
+			r = timeline_add_motion(timeline, at_ns);
+		if (r < 0)
+			return r;
 		if (control >= UXREC__CONTROL__CONTROL_BUTTON_LEFT &&
 			control <= UXREC__CONTROL__CONTROL_BUTTON_TASK && value == 1) {
 			/* 1 left, 2 middle, 3 right as X counts them */
@@ -287,6 +291,14 @@ static int take_count(struct timeline *timeline, int64_t at_ns, const Uxrec__Key
 	return r;
 }
 
+/* where the pointer is when recording begins or goes on is no motion */
+static bool has_moved(const struct builder *builder)
+{
+	const struct position *last = &builder->positions[builder->position_count - 1];
+
+	return builder->position_count > 1 && (last->x != last[-1].x || last->y != last[-1].y);
+}
+
 static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__PointerBatch *batch)
 {
 	size_t count = batch->n_dt_us;
@@ -301,6 +313,8 @@ static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__P
 		builder->positions[builder->position_count] = (struct position){
 			at_ns, builder->position_count, batch->x_px[i], batch->y_px[i]};
 		builder->position_count++;
+		if (has_moved(builder) && timeline_add_motion(builder->timeline, at_ns) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -599,6 +613,9 @@ int timeline_create(struct timeline **ret, const struct session *session)
 	}
 	if (r == 0)
 		r = put_loudness(&builder, session);
+	timeline_join_motions(timeline);
+	if (r == 0 && session->reader)
+		r = screen_gaps_collect(&timeline->screen_gaps, session->reader);
 	timeline->has_transcript = transcript_exists(session->folder);
 	free(builder.positions);
 	free(builder.object_ns);
@@ -623,6 +640,8 @@ void timeline_destroy(struct timeline *timeline)
 	free(timeline->notes);
 	free(timeline->layouts);
 	free(timeline->pictures);
+	free(timeline->motions);
+	screen_gaps_finish(&timeline->screen_gaps);
 	free(timeline->sound_peak);
 	free(timeline->sound_rms);
 	free(timeline);

@@ -2,6 +2,7 @@
 
 #include "protocol/input.pb-c.h"
 #include "protocol/session.pb-c.h"
+#include "replay/screen_gaps.h"
 #include "replay/session.h"
 
 /* codes of keyboards are below it */
@@ -60,6 +61,12 @@ struct timeline {
 
 	Uxrec__Gap **gaps;
 	size_t gap_count, gap_capacity;
+	struct screen_gaps screen_gaps;
+
+	struct timeline_motion { /* the pointer or another control was moved, without a second's rest */
+		int64_t from_ns, to_ns;
+	} * motions;
+	size_t motion_count, motion_capacity;
 
 	/* how loud the microphone was, in steps of SESSION_LEVELS_SPAN_NS from begin_ns on, as bytes of
 	 * SoundLevels: 255 where there is nothing or a bleep; NULL: no sound */

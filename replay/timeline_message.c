@@ -198,6 +198,30 @@ static int put_gaps(const struct timeline *timeline, Uxrec__Timeline *message)
 	return 0;
 }
 
+static int put_screen_gaps(const struct timeline *timeline, Uxrec__Timeline *message)
+{
+	const struct screen_gaps *gaps = &timeline->screen_gaps;
+
+	message->screen_gaps = calloc(gaps->count + 1, sizeof(*message->screen_gaps));
+	if (!message->screen_gaps)
+		return -ENOMEM;
+	for (size_t i = 0; i < gaps->count; i++) {
+		const struct screen_gap *gap = &gaps->list[i];
+		Uxrec__Timeline__ScreenGap *put = malloc(sizeof(*put));
+
+		if (!put)
+			return -ENOMEM;
+		uxrec__timeline__screen_gap__init(put);
+		message->screen_gaps[message->n_screen_gaps++] = put;
+		put->from_ns = gap->from_ns;
+		put->to_ns = gap->to_ns == INT64_MAX ? timeline->end_ns + 1 : gap->to_ns;
+		put->text = strdup(screen_gap_describe(gap, timeline->begin_ns).text);
+		if (!put->text)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int put_sound(const struct timeline *timeline, Uxrec__Timeline *message)
 {
 	if (timeline->sound_count == 0)
@@ -224,7 +248,8 @@ Uxrec__Timeline *timeline_to_message(const struct timeline *timeline)
 	message->has_transcript = timeline->has_transcript;
 	if (put_events(timeline, message) < 0 || put_pictures(timeline, message) < 0 ||
 		put_activity(timeline, message) < 0 || put_gaps(timeline, message) < 0 ||
-		put_sound(timeline, message) < 0) {
+		put_screen_gaps(timeline, message) < 0 ||
+		timeline_put_motions(timeline, message) < 0 || put_sound(timeline, message) < 0) {
 		uxrec__timeline__free_unpacked(message, NULL);
 		return NULL;
 	}

@@ -327,6 +327,54 @@ test('a page says when its link is wrong, and comes back when the connection bre
   await recorder.end();
 });
 
+test('replay: a moving pointer is not idle, and a pause has no picture', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  desktop.paint('808080');
+  const session = await recorder.begin();
+  const now = async () => JSON.parse((await recorder.uxrec('status', '--json')).replace(/_ns": (\d+)/g, '_ns": "$1"'));
+  desktop.do('move 100 100 50', 'click');
+  await sleep(600);
+  const moves = BigInt((await now()).now_ns);
+  for (let i = 0; i < 3; i++) desktop.do('move 500 300 1000', 'move 100 100 1000');
+  await sleep(6000);
+  const rests = BigInt((await now()).now_ns);
+  await recorder.uxrec('pause');
+  const paused = BigInt((await now()).now_ns);
+  await sleep(1500);
+  await recorder.uxrec('resume');
+  desktop.paint('404040');
+  await sleep(500);
+  await recorder.uxrec('stop');
+
+  const link = (atNs) => recorder.replayLink(session).replace('#', `&at=${atNs}#`);
+  const page = await open(link(moves));
+  await until(async () => (await stats(page)).state === 'stopped', 'the replay');
+  await page.getByLabel('skip idle').check();
+  await page.getByLabel('skip idle').blur();
+  const times = [];
+  await page.keyboard.press('Space');
+  await until(async () => {
+    const { presentationTimeNs: ns, state } = await stats(page);
+    times.push(ns / 1e9);
+    return state === 'playing' && ns > Number(rests);
+  }, 'the end of the motion');
+  /* of two looks at the page, at most so much is gone over */
+  const span = Number(rests - moves) / 1e9;
+  const inside = times.filter((time) => time > Number(moves) / 1e9 && time < Number(rests) / 1e9);
+  assert.ok(inside.length > 10, `${inside.length} looks in ${span} s`);
+  assert.equal(await page.getByText(/idle skipped/).count(), 0);
+  await close(page);
+
+  const gap = await open(link(paused + 500_000_000n));
+  await gap.getByRole('heading', { name: 'No picture' }).waitFor();
+  await gap.getByText(/^nothing recorded from \d+:\d+\.\d to \d+:\d+\.\d: paused$/).first().waitFor();
+  await gap.keyboard.press('Home');
+  await until(async () => (await gap.getByRole('heading', { name: 'No picture' }).count()) === 0, 'the picture');
+  await checkAccessibility(gap, 'replay');
+  await close(gap);
+  await recorder.end();
+});
+
 test('AV1 and the colour of every pixel are shown live and in the replay', async () => {
   const isBlue = (page, by) => until(async () => /^[12].[34].[56]/.test(await colorOf(page)), `the blue by ${by}`);
   const isRed = (page, by) => until(async () => /^[bc].[12].[12]/.test(await colorOf(page)), `the red by ${by}`);

@@ -235,8 +235,9 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       (from, to) => ['export', session, '--to', 'wav', '--from', from, '--until', to, '-o', out('span')],
       (from, to) => ['export', session, '--to', 'png', '--every', '1', '--from', from, '--until', to, '-o', out('span')],
     ];
-    for (const command of commands)
-      for (const [from, to] of bad)
+    /* every span by one command, and two by all */
+    for (const [i, command] of commands.entries())
+      for (const [from, to] of i === 0 ? bad : bad.slice(0, 2))
         await assert.rejects(
           recorder.uxrec(...command(from, to)),
           ({ code, stderr }) => code === 2 && (from === '100' || to === '110' ? stderr.includes(`the session is ${length.toFixed(3)} s long`) : stderr !== ''),

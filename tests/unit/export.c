@@ -7,6 +7,7 @@
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
+#include "protocol/session.pb-c.h"
 #include "replay/export.h"
 
 #include <libavcodec/avcodec.h>
@@ -186,7 +187,9 @@ struct shown {
 
 static void expect_film(const struct film *film, const struct shown *shown, int count)
 {
-	check(film->count == count);
+	/* in Matroska the last one once more */
+	check(film->count == count ||
+		(film->count == count + 1 && is_gray(film->frames[count], shown[count - 1].gray)));
 	for (int i = 0; i < count; i++) {
 		expect(film->ms[i] == shown[i].ms);
 		expect(film->frames[i]->width == shown[i].width &&
@@ -238,6 +241,118 @@ static void sizes_and_encoders_may_change(void)
 	film_close(&film);
 }
 
+/* ---- what was not recorded, and how long things last ---- */
+
+static bool is_blank(const AVFrame *frame)
+{
+	int corner = frame->data[0][4 * frame->linesize[0] + 4];
+
+	return abs(corner - luma_of(26)) <= 3;
+}
+
+static void push_pause(struct making *making, int64_t from_ms, int64_t to_ms)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+
+	gap.reason = UXREC__GAP__REASON__REASON_PAUSE;
+	gap.from_ns = AT(from_ms);
+	gap.to_ns = AT(to_ms);
+	push(making, CHANNEL_GAPS, from_ms, &gap.base);
+}
+
+/* the newest at a time */
+static const AVFrame *frame_at(const struct film *film, int64_t ms)
+{
+	int i = film->count - 1;
+
+	while (i > 0 && film->ms[i] > ms)
+		i--;
+	return film->frames[i];
+}
+
+static void a_pause_has_no_picture(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct making making;
+	struct film film;
+	const unsigned draw[] = {0, 0, DRAWING_PATCHES};
+	const enum export_format formats[] = {EXPORT_MKV, EXPORT_MP4, EXPORT_MKV};
+
+	begin(&making, "paused.mcap");
+	push_screen(&making, 0, 320, 200, 30);
+	push_gray(&making, 0, 5, 60, true);
+	push_pause(&making, 500, 1500);
+	push_gray(&making, 510, 5, 70, false); /* was on its way */
+	push_gray(&making, 1600, 5, 140, true);
+	push_gray(&making, 2200, 5, 150, false);
+	push_pause(&making, 2500, 3500);
+	session = end(&making);
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		export_film(&film, session, formats[i], AT(3500), draw[i]);
+		expect(is_gray(frame_at(&film, 450), 60));
+		expect(is_blank(frame_at(&film, 550)) && is_blank(frame_at(&film, 1500)));
+		expect(is_gray(frame_at(&film, 1650), 140) && is_gray(frame_at(&film, 2300), 150));
+		expect(is_blank(frame_at(&film, 2550)));
+		film_close(&film);
+	}
+}
+
+/* Of one picture at the begin, and of something else seconds later. */
+static void the_last_picture_lasts_to_the_end(void)
+{
+	Uxrec__KeyPolicy policy = UXREC__KEY_POLICY__INIT;
+	_destroy_(session) struct session *session = NULL;
+	struct making making;
+	struct film film;
+
+	begin(&making, "static.mcap");
+	push_screen(&making, 0, 320, 200, 30);
+	push_gray(&making, 0, 5, 60, true);
+	push_gray(&making, 100, 5, 90, false);
+	policy.level = UXREC__KEY_POLICY__LEVEL__LEVEL_CLASSES;
+	push(&making, CHANNEL_KEY_POLICY, 8000, &policy.base);
+	session = end(&making);
+	for (enum export_format format = EXPORT_MKV; format <= EXPORT_MP4; format++) {
+		export_film(&film, session, format, INT64_MAX, 0);
+		expect(film.in->duration >= 7900 * (AV_TIME_BASE / 1000));
+		if (format == EXPORT_MKV)
+			expect(film.count == 3 && film.ms[2] > 7900);
+		expect(is_gray(film.frames[film.count - 1], 90));
+		film_close(&film);
+	}
+}
+
+/* 1 in 0, 3 in 2, which goes on; 4 begins where 2 ends */
+static void chapters_follow_each_other(void)
+{
+	static const struct {
+		int64_t from_ns, to_ns;
+	} spans[] = {{5, 10}, {6, 8}, {20, 30}, {22, 25}, {30, 32}, {31, 31}};
+	static const struct {
+		int64_t from_ns, to_ns;
+		const char *title;
+	} wanted[] = {{0, 5, "(no task)"}, {5, 6, "0"}, {6, 8, "1"}, {8, 10, "0"},
+		{10, 20, "(no task)"}, {20, 22, "2"}, {22, 25, "3"}, {25, 30, "2"}, {30, 31, "4"}};
+	static const char *const titles[] = {"0", "1", "2", "3", "4", "5"};
+	Uxrec__Attempt attempts[ARRAY_SIZE(spans)];
+	struct chapter list[ARRAY_SIZE(spans)];
+	struct chapters nested = {list, ARRAY_SIZE(spans), ARRAY_SIZE(spans)}, flat;
+
+	for (size_t i = 0; i < ARRAY_SIZE(spans); i++)
+		list[i] = (struct chapter){
+			spans[i].from_ns, spans[i].to_ns, (char *)titles[i], &attempts[i]};
+	check(chapters_flatten(&flat, &nested, 0, 31) == 0);
+	check(flat.count == ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < flat.count; i++) {
+		expect(flat.list[i].from_ns == wanted[i].from_ns &&
+			flat.list[i].to_ns == wanted[i].to_ns);
+		expect(strcmp(flat.list[i].title, wanted[i].title) == 0);
+	}
+	chapters_finish(&flat);
+	check(chapters_flatten(&flat, &nested, 33, 40) == 0);
+	expect(flat.count == 0);
+}
+
 /* ---- what is drawn ---- */
 
 #define GRAY 100
@@ -278,16 +393,6 @@ static void push_what_was_done(struct making *making)
 	key.key_class = &key_class;
 	key.action = &action;
 	push(making, CHANNEL_KEY_CLASSES, 2500, &key.base);
-}
-
-/* the newest at a time */
-static const AVFrame *frame_at(const struct film *film, int64_t ms)
-{
-	int i = film->count - 1;
-
-	while (i > 0 && film->ms[i] > ms)
-		i--;
-	return film->frames[i];
 }
 
 /* how many pixels of an area are neither as bright as the screen nor without colour */
@@ -344,6 +449,9 @@ static void what_was_done_is_seen_where_it_was_done(void)
 static const struct test tests[] = {
 	{"a film goes on when the size or the encoder changes, and ends before what comes later",
 		sizes_and_encoders_may_change},
+	{"a pause has no picture in any film", a_pause_has_no_picture},
+	{"the last picture lasts to the end of the film", the_last_picture_lasts_to_the_end},
+	{"chapters of tasks that lie in one another follow each other", chapters_follow_each_other},
 	{"pointer, clicks and keys are seen in a film where they were",
 		what_was_done_is_seen_where_it_was_done},
 };

@@ -4,6 +4,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
+#include "protocol/session.pb-c.h"
 #include "replay/export.h"
 #include "replay/frames.h"
 #include "replay/session.h"
@@ -476,6 +477,93 @@ static void a_keyframe_that_is_lost_shows_nothing(void)
 	expect(frame.time_ns == AT(200) && is_nearly(&frame, 31, 31, 0, 200, 0));
 }
 
+static void push_gap(struct making *making, Uxrec__Gap__Reason reason, int64_t from_ms,
+	int64_t to_ms, const char *topic)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)topic};
+
+	gap.reason = reason;
+	gap.from_ns = AT(from_ms);
+	gap.to_ns = to_ms ? AT(to_ms) : 0;
+	gap.topics = topics;
+	gap.n_topics = topic ? 1 : 0;
+	push(making, CHANNEL_GAPS, from_ms, &gap.base);
+}
+
+/* @return what is green at a moment, -1 when nothing is shown, because of a gap of that reason */
+static int shown_green(struct frames *frames, int64_t ms, Uxrec__Gap__Reason reason)
+{
+	struct frame frame;
+	int r = frames_seek(frames, AT(ms), &frame);
+	const struct screen_gap *gap = frames_gap(frames);
+
+	check(r >= 0 && (r == 0) == (gap != NULL));
+	expect(!gap || gap->reason == reason);
+	return r ? frame.pixels[1] : -1;
+}
+
+static void nothing_is_shown_in_a_gap(void)
+{
+	const Uxrec__Gap__Reason pause = UXREC__GAP__REASON__REASON_PAUSE,
+				 erased = UXREC__GAP__REASON__REASON_ERASED,
+				 overload = UXREC__GAP__REASON__REASON_OVERLOAD,
+				 lost = UXREC__GAP__REASON__REASON_SOURCE_LOST;
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_destroy_(frames) struct frames *frames = NULL;
+	struct making making;
+	struct drawing dark, light;
+	struct screen_gap_text text;
+	struct frame frame;
+
+	begin(&making, "gaps.mcap");
+	push_size(&making, 0, 32, 32);
+	fill(&dark, 32, 32, 0, 60, 0);
+	fill(&light, 32, 32, 0, 200, 0);
+	push_picture(&making, 0, &dark, true);
+	push_gap(&making, pause, 100, 200, NULL);
+	push_picture(&making, 150, &dark, false); /* was on its way */
+	push_picture(&making, 230, &light, true);
+	push_gap(&making, erased, 300, 400, "/screen");
+	push_picture(&making, 500, &dark, false);
+	push_gap(&making, lost, 600, 700, "/sound");
+	push_gap(&making, overload, 710, 790, "/screen");
+	push_gap(&making, overload, 800, 2800, "/screen");
+	push_picture(&making, 900, &light, false); /* of a low rate */
+	push_gap(&making, overload, 3000, 5000, "/screen");
+	push_picture(&making, 5010, &dark, false);
+	push_gap(&making, lost, 6000, 0, "/screen");
+	reader = end(&making);
+	frames = frames_of(reader);
+	for (int back = 0; back < 2; back++) {
+		expect(abs(shown_green(frames, 99, pause) - 60) < 8);
+		expect(shown_green(frames, 100, pause) < 0 && shown_green(frames, 160, pause) < 0);
+		/* up to the keyframe */
+		expect(shown_green(frames, 229, pause) < 0);
+		expect(abs(shown_green(frames, 230, pause) - 200) < 8);
+		expect(shown_green(frames, 300, erased) < 0 &&
+			shown_green(frames, 399, erased) < 0);
+		/* the video goes on from what was shown before: none of it went */
+		expect(abs(shown_green(frames, 400, erased) - 200) < 8);
+		expect(abs(shown_green(frames, 650, lost) - 60) < 8);
+		expect(abs(shown_green(frames, 750, overload) - 60) < 8);
+		expect(abs(shown_green(frames, 850, overload) - 60) < 8);
+		expect(abs(shown_green(frames, 2900, overload) - 200) < 8);
+		expect(shown_green(frames, 4000, overload) < 0);
+		expect(abs(shown_green(frames, 5010, overload) - 60) < 8);
+		expect(shown_green(frames, 6000, lost) < 0 && shown_green(frames, 99000, lost) < 0);
+	}
+	check(frames_seek(frames, AT(150), &frame) == 0);
+	expect(frames_peek(frames) == AT(230));
+	check(frames_seek(frames, AT(90), &frame) == 1);
+	expect(frames_peek(frames) == AT(100));
+	check(frames_next(frames, &frame) == 1);
+	expect(frame.time_ns == AT(230));
+	text = screen_gap_describe(
+		&(struct screen_gap){AT(72000), AT(80550), pause, false}, AT(1000));
+	expect(strcmp(text.text, "nothing recorded from 1:11.0 to 1:19.5: paused") == 0);
+}
+
 static void odd_sizes_have_no_padding_and_may_change(void)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -746,6 +834,8 @@ int main(void)
 		{"nothing is shown before the first keyframe",
 			nothing_is_shown_before_the_first_keyframe},
 		{"a keyframe that is lost shows nothing", a_keyframe_that_is_lost_shows_nothing},
+		{"nothing is shown in a gap of the screen, up to the next keyframe",
+			nothing_is_shown_in_a_gap},
 		{"odd sizes have no padding and may change",
 			odd_sizes_have_no_padding_and_may_change},
 		{"a bad patch is left out and counted", a_bad_patch_is_left_out_and_counted},

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { Tag_Watching } from '../gen/protocol/acts_pb';
-import type { AttemptMetrics, Metrics } from '../gen/protocol/wire_pb';
+import type { AttemptMetrics, Metrics, Timeline_ScreenGap } from '../gen/protocol/wire_pb';
 import { BleepForm, BleepList } from './bleeps';
 import { useEmitter } from './emitter';
 import { EventList, feedOfTimeline } from './events';
@@ -134,6 +134,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     [driver.timeline],
   );
   const ready = driver.summary !== undefined;
+  const gap = driver.screenGap();
   return (
     <div class="page replay">
       <TopBar help={KEYS}>
@@ -169,8 +170,8 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         <Stage
           player={player}
           atNs={atNs}
-          text={`The participant’s screen at ${clock(driver.nowNs() - driver.beginNs)}`}
-          covered={ready ? undefined : <h2>{driver.trouble ? 'No picture' : 'Opening'}</h2>}
+          text={gap ? `No picture: ${gap.text}` : `The participant’s screen at ${clock(driver.nowNs() - driver.beginNs)}`}
+          covered={ready ? gap && <NoPicture gap={gap} /> : <h2>{driver.trouble ? 'No picture' : 'Opening'}</h2>}
         >
           {captions && transcript.cues.length > 0 && (
             <Captions transcript={transcript} player={player} atNs={atNs} />
@@ -282,6 +283,16 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         <Palette codes={model.study?.codes ?? []} disabled={!ready} onTag={(code) => coder.tag(code)} />
       </footer>
     </div>
+  );
+}
+
+/** In the place of the picture where none was recorded. */
+function NoPicture({ gap }: { gap: Timeline_ScreenGap }) {
+  return (
+    <>
+      <h2>No picture</h2>
+      <p>{gap.text}</p>
+    </>
   );
 }
 

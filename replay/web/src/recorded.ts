@@ -1,7 +1,7 @@
 // The recorded driver: plays a session from its file, read in spans ahead of the moment shown.
 
 import { Gap_Reason } from '../gen/protocol/session_pb';
-import type { ServerMessage, SessionSummary, Timeline } from '../gen/protocol/wire_pb';
+import type { ServerMessage, SessionSummary, Timeline, Timeline_ScreenGap } from '../gen/protocol/wire_pb';
 import { Connection, type ConnectionEvents } from './connection';
 import { Emitter } from './emitter';
 import { joined, quietSpans, type Span } from './levels';
@@ -40,6 +40,18 @@ export const SPEEDS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 8] as const;
 /** Nobody understands what is said faster than this. */
 export const FASTEST_HEARD = 3;
 
+/** Begin and length by turns, each begin counted from the end before it. */
+function spansOf(beginNs: bigint, turns: readonly bigint[]): Span[] {
+  const spans: Span[] = [];
+  let atNs = beginNs;
+  for (let i = 0; i + 1 < turns.length; i += 2) {
+    const fromNs = atNs + (turns[i] ?? 0n);
+    atNs = fromNs + (turns[i + 1] ?? 0n);
+    spans.push({ fromNs, toNs: atNs });
+  }
+  return spans;
+}
+
 export class RecordedDriver extends Emitter implements ConnectionEvents {
   readonly connection: Connection;
   readonly model = new SessionModel();
@@ -62,6 +74,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   bleeps: Span[] = [];
   /** Spans in which nothing is said. */
   quiet: Span[] = [];
+  /** Spans in which the pointer or another control is moved, in their order. */
+  motions: Span[] = [];
 
   #player: Player;
   #session: string;
@@ -263,6 +277,12 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     }
   }
 
+  /** Why there is no picture of the moment that is shown: none was recorded. */
+  screenGap(): Timeline_ScreenGap | undefined {
+    const now = this.nowNs();
+    return this.timeline?.screenGaps.find((gap) => gap.fromNs <= now && now < gap.toNs);
+  }
+
   /** Where to begin: the moment named in the address, else the begin. */
   #startNs(): bigint {
     const asked = new URLSearchParams(location.search).get('at');
@@ -276,6 +296,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       timeNs += dt;
       return { timeNs };
     });
+    this.motions = spansOf(timeline.beginNs, timeline.motionDtNs);
     this.quiet = quietSpans(timeline.soundRms, timeline.beginNs);
     this.hasSound ||= timeline.soundPeak.length > 0;
   }
@@ -447,8 +468,10 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     const picture = this.pictures[lastAtOrBefore(this.pictures, now) + 1]?.timeNs ?? this.endNs;
     const event = this.timeline?.events.find((candidate) => candidate.endNs > now);
     const action = event ? (event.atNs > now ? event.atNs : now) : this.endNs;
+    const motion = this.motions.find((candidate) => candidate.toNs > now);
+    const moved = motion ? (motion.fromNs > now ? motion.fromNs : now) : this.endNs;
     const tag = this.model.marks().find((mark) => mark.act.body.value.mediaNs > now);
     const marked = tag?.act.body.value.mediaNs ?? this.endNs;
-    return [picture, action, marked].reduce((least, time) => (time < least ? time : least));
+    return [picture, action, moved, marked].reduce((least, time) => (time < least ? time : least));
   }
 }
