@@ -368,19 +368,22 @@ static int put_act(struct library *library, const struct job *job, struct error 
 
 /* ---- transcripts ---- */
 
+/* @param stored  of the file that was stored just now; NULL: none was */
 static int answer_transcript(struct library *library, const struct job *job,
-	const struct session *session, struct error *reterr)
+	const struct session *session, const struct vtt_faults *stored, struct error *reterr)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults = {0};
 	int64_t begin_ns = 0, end_ns;
-	int r = session->reader ? transcript_show(&vtt, session, reterr)
+	int r = session->reader ? transcript_show(&vtt, session, &faults, reterr)
 				: error_set(reterr, -EBADMSG, "%s", session->trouble.text);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
 	session_span(session, &begin_ns, &end_ns);
-	message.transcript = transcript_to_message(vtt ? vtt : &(struct vtt){0}, begin_ns);
+	message.transcript = transcript_to_message(
+		vtt ? vtt : &(struct vtt){0}, stored ? stored : &faults, begin_ns);
 	if (!message.transcript)
 		return error_set(reterr, -ENOMEM, "no memory");
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_TRANSCRIPT;
@@ -394,13 +397,14 @@ static int get_transcript(struct library *library, const struct job *job, struct
 	struct open_session *open;
 	int r = open_session(library, job->message->get_transcript->session, &open, reterr);
 
-	return r < 0 ? r : answer_transcript(library, job, open->session, reterr);
+	return r < 0 ? r : answer_transcript(library, job, open->session, NULL, reterr);
 }
 
 static int put_transcript(struct library *library, const struct job *job, struct error *reterr)
 {
 	const Uxrec__PutTranscript *put = job->message->put_transcript;
 	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults = {0};
 	struct open_session *open;
 	int r = open_session(library, put->session, &open, reterr);
 
@@ -411,11 +415,11 @@ static int put_transcript(struct library *library, const struct job *job, struct
 	} else if (session_consent_withdrawn(open->session)) {
 		r = error_set(reterr, -EACCES, "the participant has withdrawn their consent");
 	} else {
-		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", reterr);
+		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", &faults, reterr);
 		if (r == 0)
 			r = transcript_store(open->session->folder, vtt, true, reterr);
 	}
-	return r < 0 ? r : answer_transcript(library, job, open->session, reterr);
+	return r < 0 ? r : answer_transcript(library, job, open->session, &faults, reterr);
 }
 
 /* ---- reading for a player ---- */

@@ -45,15 +45,20 @@ static int add(struct captions *captions, int64_t from_ns, int64_t to_ns, const 
 	const char *text)
 {
 	struct vtt_cue cue = {.speaker = (char *)speaker, .text = (char *)text};
+	bool is_moment = from_ns == to_ns;
 
 	if (from_ns < captions->zero_ns)
 		from_ns = captions->zero_ns;
 	if (to_ns > captions->to_ns)
 		to_ns = captions->to_ns;
-	if (to_ns <= from_ns || !*text)
+	if (from_ns >= captions->to_ns || to_ns < from_ns || (to_ns == from_ns && !is_moment) ||
+		!*text)
 		return 0;
 	cue.from_ns = to_ms(from_ns - captions->zero_ns);
 	cue.to_ns = to_ms(to_ns - captions->zero_ns);
+	/* players never show one without a length */
+	if (cue.to_ns <= cue.from_ns)
+		cue.to_ns = cue.from_ns + NS_PER_MS;
 	return vtt_add(captions->vtt, &cue);
 }
 
@@ -61,7 +66,8 @@ static int add_transcript(struct captions *captions, struct error *reterr)
 {
 	_destroy_(vtt) struct vtt *said = NULL;
 	int64_t begin_ns, end_ns;
-	int r = transcript_show(&said, captions->session, reterr);
+	struct vtt_faults faults;
+	int r = transcript_show(&said, captions->session, &faults, reterr);
 
 	if (r == -ENOENT)
 		return error_set(reterr, r, "the session has no transcript");

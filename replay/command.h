@@ -8,6 +8,7 @@
 #include "protocol/reader.h"
 #include "replay/bleeps.h"
 #include "replay/session.h"
+#include "replay/vtt.h"
 
 #include <stdbool.h>
 
@@ -105,6 +106,9 @@ int command_open(struct session **ret, const char *path);
 
 /** The same for what changes something in it: it must be a session's folder. */
 int command_open_folder(struct session **ret, const char *path);
+
+/** Name what of a transcript could not be read. @return EXIT_GOOD without faults, or EXIT_COULD_NOT */
+int command_tell_faults(const struct vtt_faults *faults, const char *name);
 
 /** Say it when consent was withdrawn. @return whether it was */
 bool command_is_withdrawn(const struct session *session, const char *path);

@@ -220,8 +220,8 @@ static int export_sound(const struct session *session, struct error *reterr)
 	return r;
 }
 
-static int hear(struct vtt **ret, const struct session *session, const struct transcribing *how,
-	struct error *reterr)
+static int hear(struct vtt **ret, struct vtt_faults *ret_faults, const struct session *session,
+	const struct transcribing *how, struct error *reterr)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
 	int r = make_folder(reterr);
@@ -238,7 +238,7 @@ static int hear(struct vtt **ret, const struct session *session, const struct tr
 	if (text.failed)
 		return error_set(reterr, -ENOMEM, "no memory");
 	return vtt_parse(ret, (const char *)text.data, text.size_bytes - 1,
-		"what the recogniser printed", reterr);
+		"what the recogniser printed", ret_faults, reterr);
 }
 
 /* @return 0, or an exit status after saying why */
@@ -267,6 +267,7 @@ static int transcribe(const char *path, const struct transcribing *how)
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	struct error error = {"no reason given"};
+	struct vtt_faults faults;
 	int r;
 
 	if (command_open_folder(&session, path) != 0)
@@ -274,14 +275,14 @@ static int transcribe(const char *path, const struct transcribing *how)
 	r = check_session(session, path, how);
 	if (r != 0)
 		return r;
-	if (hear(&vtt, session, how, &error) < 0 ||
+	if (hear(&vtt, &faults, session, how, &error) < 0 ||
 		transcript_store(session->folder, vtt, how->force, &error) < 0) {
 		log_error("%s: %s", path, error.text);
 		return EXIT_COULD_NOT;
 	}
 	printf("%s: %zu cues\n", path, vtt->count);
 	fflush(stdout);
-	return EXIT_GOOD;
+	return command_tell_faults(&faults, "what the recogniser printed");
 }
 
 /* it must not be taken for an option */

@@ -47,15 +47,31 @@ static int64_t begin_of(const struct session *session)
 	return begin_ns;
 }
 
+/* Name what of a file could not be read. @return an exit status */
+int command_tell_faults(const struct vtt_faults *faults, const char *name)
+{
+	size_t named = faults->count < VTT_FAULTS_NAMED ? faults->count : VTT_FAULTS_NAMED;
+
+	for (size_t i = 0; i < named; i++)
+		log_warning("%s, line %u: %s; left out", name, faults->named[i].line,
+			faults->named[i].why);
+	if (faults->count > named)
+		log_warning("%s: %zu more that cannot be read", name, faults->count - named);
+	return faults->count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
 /* @return 1 with a transcript, 0 when there is none, or a negative errno that was told */
-static int load(struct vtt **ret, struct session **ret_session, const char *path)
+static int load(struct vtt **ret, struct vtt_faults *ret_faults, struct session **ret_session,
+	const char *path)
 {
 	struct error error = {"no reason given"};
 	int r;
 
 	if (command_open(ret_session, path) != 0)
 		return -EIO;
-	r = transcript_show(ret, *ret_session, &error);
+	r = transcript_show(ret, *ret_session, ret_faults, &error);
+	if (r == 0)
+		command_tell_faults(ret_faults, path);
 	if (r < 0 && r != -ENOENT)
 		log_error("%s", error.text);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
@@ -65,8 +81,9 @@ static int show(const char *path, bool json)
 {
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults = {0};
 	Uxrec__Transcript *message;
-	int r = load(&vtt, &session, path);
+	int r = load(&vtt, &faults, &session, path);
 
 	if (r < 0)
 		return EXIT_COULD_NOT;
@@ -77,15 +94,15 @@ static int show(const char *path, bool json)
 	for (size_t i = 0; !json && i < vtt->count; i++)
 		print_cue(&vtt->cues[i], NULL);
 	if (!json)
-		return EXIT_GOOD;
-	message = transcript_to_message(vtt, begin_of(session));
+		return faults.count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
+	message = transcript_to_message(vtt, &faults, begin_of(session));
 	if (!message) {
 		log_error("no memory");
 		return EXIT_COULD_NOT;
 	}
 	json_print(json_of_message(&message->base));
 	uxrec__transcript__free_unpacked(message, NULL);
-	return EXIT_GOOD;
+	return faults.count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
 /* ---- searching ---- */
@@ -111,7 +128,8 @@ static int search_one(const struct search *search, const char *path, struct json
 {
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(vtt) struct vtt *vtt = NULL;
-	int r = load(&vtt, &session, path), count = 0;
+	struct vtt_faults faults = {0};
+	int r = load(&vtt, &faults, &session, path), count = 0;
 
 	for (size_t i = 0; r > 0 && i < vtt->count; i++) {
 		const struct vtt_cue *cue = &vtt->cues[i];
@@ -127,7 +145,8 @@ static int search_one(const struct search *search, const char *path, struct json
 			print_cue(cue, session->id);
 		r = 1;
 	}
-	return r < 0 ? r : count;
+	/* what cannot be read may have it */
+	return r < 0 ? r : faults.count > 0 ? -EBADMSG : count;
 }
 
 static int search_all(const char *text, int count, char **paths, bool json)
@@ -172,12 +191,30 @@ static int parse_offset(const char *text, int64_t *ret_ns)
 	return 0;
 }
 
+/* Whose times are counted from elsewhere has no cue in the session. @return 0 or EXIT_COULD_NOT */
+static int shift(struct vtt *vtt, const struct session *session, int64_t offset_ns)
+{
+	size_t before = vtt->count;
+	int64_t begin_ns = 0, end_ns = 0;
+
+	transcript_shift(vtt, offset_ns);
+	session_span(session, &begin_ns, &end_ns);
+	if (before == 0 || (vtt->count > 0 && vtt->cues[0].from_ns <= end_ns - begin_ns))
+		return 0;
+	log_error(
+		"no cue lies in the session, which is %.3f s long: --offset SECONDS shifts their "
+		"times",
+		(double)(end_ns - begin_ns) / NS_PER_S);
+	return EXIT_COULD_NOT;
+}
+
 static int attach(const char *path, const char *file, int64_t offset_ns, bool replace)
 {
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	_autofree_ char *text = NULL;
 	struct error error = {"no reason given"};
+	struct vtt_faults faults;
 	ssize_t size;
 
 	if (command_open_folder(&session, path) != 0 || command_is_withdrawn(session, path))
@@ -185,9 +222,10 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 	size = file_read_whole(file, TRANSCRIPT_LIMIT_BYTES, &text, &error);
 	if (size < 0)
 		return could_not(&error);
-	if (vtt_parse(&vtt, text, (size_t)size, file, &error) < 0)
+	if (vtt_parse(&vtt, text, (size_t)size, file, &faults, &error) < 0)
 		return could_not(&error);
-	transcript_shift(vtt, offset_ns);
+	if (shift(vtt, session, offset_ns) != 0)
+		return EXIT_COULD_NOT;
 	if (transcript_store(session->folder, vtt, replace, &error) < 0) {
 		log_error("%s%s", error.text,
 			!replace && transcript_exists(session->folder)
@@ -196,7 +234,7 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 		return EXIT_COULD_NOT;
 	}
 	printf("%s: %zu cues\n", path, vtt->count);
-	return EXIT_GOOD;
+	return command_tell_faults(&faults, file);
 }
 
 static int write_out(const char *out, const struct buf *text)
@@ -223,7 +261,8 @@ static int give_out(const char *path, const char *out)
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	_cleanup_(buf_finish) struct buf text = {0};
-	int r = load(&vtt, &session, path);
+	struct vtt_faults faults = {0};
+	int r = load(&vtt, &faults, &session, path);
 
 	if (r < 0 || command_is_withdrawn(session, path))
 		return EXIT_COULD_NOT;
@@ -236,7 +275,8 @@ static int give_out(const char *path, const char *out)
 		log_error("no memory");
 		return EXIT_COULD_NOT;
 	}
-	return write_out(out, &text);
+	r = write_out(out, &text);
+	return r == EXIT_GOOD && faults.count > 0 ? EXIT_COULD_NOT : r;
 }
 
 static int take_away(const char *path)

@@ -29,7 +29,8 @@ bool transcript_exists(const struct folder *folder)
 	return folder_has(folder, SESSION_TRANSCRIPT_NAME) > 0;
 }
 
-int transcript_load(struct vtt **ret, const struct folder *folder, struct error *reterr)
+static int load(struct vtt **ret, const struct folder *folder, struct vtt_faults *ret_faults,
+	struct error *reterr)
 {
 	_autofree_ char *path = NULL, *text = NULL;
 	ssize_t size = folder_read_whole(
@@ -41,7 +42,12 @@ int transcript_load(struct vtt **ret, const struct folder *folder, struct error 
 		path = NULL;
 		return fail(reterr, -ENOMEM, folder);
 	}
-	return vtt_parse(ret, text, (size_t)size, path, reterr);
+	return vtt_parse(ret, text, (size_t)size, path, ret_faults, reterr);
+}
+
+int transcript_load(struct vtt **ret, const struct folder *folder, struct error *reterr)
+{
+	return load(ret, folder, NULL, reterr);
 }
 
 static int write_new(const struct folder *folder, const struct buf *text)
@@ -206,12 +212,13 @@ int transcript_bleep(struct vtt *vtt, const struct bleeps *bleeps, int64_t begin
 	return 0;
 }
 
-int transcript_show(struct vtt **ret, const struct session *session, struct error *reterr)
+int transcript_show(struct vtt **ret, const struct session *session, struct vtt_faults *ret_faults,
+	struct error *reterr)
 {
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	int64_t begin_ns = 0, end_ns;
-	int r = transcript_load(&vtt, session->folder, reterr);
+	int r = load(&vtt, session->folder, ret_faults, reterr);
 
 	if (r < 0)
 		return r;
@@ -225,13 +232,41 @@ int transcript_show(struct vtt **ret, const struct session *session, struct erro
 	return 0;
 }
 
-Uxrec__Transcript *transcript_to_message(const struct vtt *vtt, int64_t begin_ns)
+static int put_faults(Uxrec__Transcript *message, const struct vtt_faults *faults)
+{
+	size_t named = faults->count < VTT_FAULTS_NAMED ? faults->count : VTT_FAULTS_NAMED;
+
+	message->fault_count = (uint32_t)faults->count;
+	message->faults = calloc(named + 1, sizeof(*message->faults));
+	if (!message->faults)
+		return -ENOMEM;
+	for (size_t i = 0; i < named; i++) {
+		Uxrec__Transcript__Fault *put = malloc(sizeof(*put));
+
+		if (!put)
+			return -ENOMEM;
+		uxrec__transcript__fault__init(put);
+		message->faults[message->n_faults++] = put;
+		put->line = faults->named[i].line;
+		put->text = strdup(faults->named[i].why);
+		if (!put->text)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+Uxrec__Transcript *transcript_to_message(
+	const struct vtt *vtt, const struct vtt_faults *faults, int64_t begin_ns)
 {
 	Uxrec__Transcript *message = malloc(sizeof(*message));
 
 	if (!message)
 		return NULL;
 	uxrec__transcript__init(message);
+	if (put_faults(message, faults) < 0) {
+		uxrec__transcript__free_unpacked(message, NULL);
+		return NULL;
+	}
 	message->cues = calloc(vtt->count + 1, sizeof(*message->cues));
 	for (size_t i = 0; message->cues && i < vtt->count; i++) {
 		Uxrec__Transcript__Cue *cue = malloc(sizeof(*cue));

@@ -12,8 +12,8 @@
 /** @return whether the folder has one, whatever is in it */
 bool transcript_exists(const struct folder *folder);
 
-/** Read it. @return 0 (freed by vtt_destroy()), -ENOENT when there is none, as folder_read_whole(), or as
- * vtt_parse() */
+/** Read it, all of it. @return 0 (freed by vtt_destroy()), -ENOENT when there is none, as folder_read_whole(), or as
+ * vtt_parse() without faults */
 int transcript_load(struct vtt **ret, const struct folder *folder, struct error *reterr);
 
 /**
@@ -50,14 +50,17 @@ void transcript_shift(struct vtt *vtt, int64_t by_ns);
 int transcript_bleep(struct vtt *vtt, const struct bleeps *bleeps, int64_t begin_ns);
 
 /**
- * Read a session's transcript as it may be shown: with its bleeps.
+ * Read a session's transcript as it may be shown: with its bleeps, and without what cannot be read.
  *
+ * @param ret_faults  as of vtt_parse()
  * @return as transcript_load()
  */
-int transcript_show(struct vtt **ret, const struct session *session, struct error *reterr);
+int transcript_show(struct vtt **ret, const struct session *session, struct vtt_faults *ret_faults,
+	struct error *reterr);
 
 /** As a page wants it. @return freed with …free_unpacked(), or NULL */
-Uxrec__Transcript *transcript_to_message(const struct vtt *vtt, int64_t begin_ns);
+Uxrec__Transcript *transcript_to_message(
+	const struct vtt *vtt, const struct vtt_faults *faults, int64_t begin_ns);
 
 /** Words to look for, whatever their case, in any script that has cases. */
 struct search;

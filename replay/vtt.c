@@ -82,15 +82,29 @@ struct line {
 struct parser {
 	struct vtt *vtt;
 	const char *at, *end, *name;
-	struct line line; /* the present one */
-	unsigned number;  /* its, from 1; 0 before the first */
+	struct line line;          /* the present one */
+	unsigned number;           /* its, from 1; 0 before the first */
+	struct vtt_faults *faults; /* NULL: the first one is an error */
 	struct error *error;
 };
 
-static int refuse(const struct parser *parser, const char *why)
+/* @return 0 when the rest is read all the same, or -EINVAL */
+static int fault(const struct parser *parser, unsigned line, const char *why)
 {
-	return error_set(
-		parser->error, -EINVAL, "%s, line %u: %s", parser->name, parser->number, why);
+	struct vtt_faults *faults = parser->faults;
+	size_t at;
+
+	if (!faults)
+		return error_set(
+			parser->error, -EINVAL, "%s, line %u: %s", parser->name, line, why);
+	at = faults->count++;
+	if (at >= VTT_FAULTS_NAMED)
+		return 0;
+	for (; at > 0 && faults->named[at - 1].line > line; at--)
+		faults->named[at] = faults->named[at - 1];
+	faults->named[at].line = line;
+	faults->named[at].why = why;
+	return 0;
 }
 
 /* lines end with CR LF, LF or CR; @return false when there is none any more */
@@ -180,33 +194,48 @@ static void take_blanks(struct line *line)
 		take_char(line, *line->text);
 }
 
-/* "mm:ss.mmm", or "hh:mm:ss.mmm" with two digits and more of hours */
+/* ".5", ",500", ".500123", or nothing */
+static bool take_fraction(struct line *line, int64_t *ret_ms)
+{
+	int64_t digit = 0, unit = 100;
+
+	*ret_ms = 0;
+	if (!take_char(line, '.') && !take_char(line, ','))
+		return true;
+	if (line->length == 0 || !isdigit((unsigned char)*line->text))
+		return false;
+	for (; line->length > 0 && isdigit((unsigned char)*line->text); unit /= 10) {
+		digit = *line->text - '0';
+		*ret_ms += digit * unit;
+		take_char(line, *line->text);
+	}
+	return true;
+}
+
+/* "mm:ss.mmm" or "hh:mm:ss.mmm", and what programs write instead: "1:00:00.000", "0:01.5", "00:01", "00:00:01,000" */
 static bool take_time(struct line *line, int64_t *ret_ns)
 {
 	int64_t parts[3] = {0}, ms;
-	size_t digits = take_digits(line, &parts[1]);
 
-	if (digits < 2 || !take_char(line, ':') || take_digits(line, &parts[2]) != 2)
+	if (take_digits(line, &parts[1]) == 0 || !take_char(line, ':') ||
+		take_digits(line, &parts[2]) == 0)
 		return false;
 	if (take_char(line, ':')) {
 		parts[0] = parts[1];
 		parts[1] = parts[2];
-		if (take_digits(line, &parts[2]) != 2)
+		if (take_digits(line, &parts[2]) == 0)
 			return false;
-	} else if (digits != 2) {
-		return false;
 	}
-	if (!take_char(line, '.') || take_digits(line, &ms) != 3)
-		return false;
-	if (parts[0] >= TRANSCRIPT_HOURS_LIMIT || parts[1] > 59 || parts[2] > 59)
+	if (!take_fraction(line, &ms) || parts[0] >= TRANSCRIPT_HOURS_LIMIT || parts[1] > 59 ||
+		parts[2] > 59)
 		return false;
 	*ret_ns = ((parts[0] * 60 + parts[1]) * 60 + parts[2]) * NS_PER_S + ms * NS_PER_MS;
 	return true;
 }
 
-static int parse_times(const struct parser *parser, struct vtt_cue *cue)
+/* @return why a line has no times of a cue, or NULL with them */
+static const char *read_times(struct line line, struct vtt_cue *cue)
 {
-	struct line line = parser->line;
 	bool good;
 
 	take_blanks(&line);
@@ -217,8 +246,8 @@ static int parse_times(const struct parser *parser, struct vtt_cue *cue)
 	good = good && take_time(&line, &cue->to_ns) &&
 		(line.length == 0 || is_blank(*line.text)); /* settings follow */
 	if (!good)
-		return refuse(parser, "times are written 00:01:02.500 --> 00:01:04.000");
-	return cue->to_ns < cue->from_ns ? refuse(parser, "the cue ends before it begins") : 0;
+		return "times are written 00:01:02.500 --> 00:01:04.000";
+	return cue->to_ns < cue->from_ns ? "the cue ends before it begins" : NULL;
 }
 
 /* ---- text ---- */
@@ -379,8 +408,13 @@ static int end_voice(struct parser *parser, struct vtt_cue *cue, struct buf *nam
 	trim_end(text);
 	if (text->size_bytes == 0)
 		return buf_error(text);
-	if (name->size_bytes > NAME_LIMIT_BYTES)
-		return refuse(parser, "the name of the speaker is longer than 100 bytes");
+	if (name->size_bytes > NAME_LIMIT_BYTES) {
+		r = fault(
+			parser, parser->number, "the name of the speaker is longer than 100 bytes");
+		if (r < 0)
+			return r;
+		buf_clear(name);
+	}
 	length = text->size_bytes;
 	buf_put_u8(text, 0);
 	buf_put_u8(name, 0);
@@ -429,12 +463,13 @@ static int parse_text(struct parser *parser, struct vtt_cue *cue, const char *at
 	return r == 0 ? end_voice(parser, cue, &name, &text) : r;
 }
 
-/* the present line has the times */
+/* the present line has the times; of one that has none the text goes, too */
 static int parse_cue(struct parser *parser)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
-	struct vtt_cue cue;
-	int r = parse_times(parser, &cue);
+	struct vtt_cue cue = {0};
+	const char *why = read_times(parser->line, &cue);
+	int r = why ? fault(parser, parser->number, why) : 0;
 
 	while (r == 0) {
 		const struct parser before = *parser;
@@ -451,10 +486,44 @@ static int parse_cue(struct parser *parser)
 	buf_put_u8(&text, 0); /* utf8_take() stops there */
 	if (r == 0)
 		r = buf_error(&text);
-	if (r < 0)
+	if (r < 0 || why)
 		return r;
 	return parse_text(parser, &cue, (const char *)text.data,
 		(const char *)text.data + text.size_bytes - 1);
+}
+
+/* "Kind: captions", "Language: en", "X-TIMESTAMP-MAP=…": some programs have an empty line before them */
+static bool is_metadata(struct line line)
+{
+	size_t length = 0;
+
+	while (length < line.length &&
+		(isalpha((unsigned char)line.text[length]) || line.text[length] == '-'))
+		length++;
+	return length > 0 && length < line.length &&
+		(line.text[length] == ':' || line.text[length] == '=');
+}
+
+/* Lines of a block without a time. Up to the first cue they may be metadata. */
+static int parse_loose(struct parser *parser)
+{
+	unsigned first = parser->number, lines = 0;
+	bool metadata = parser->vtt->count == 0;
+
+	for (;;) {
+		const struct parser before = *parser;
+
+		metadata &= is_metadata(parser->line);
+		lines++;
+		if (!next_line(parser) || line_is_empty(parser->line))
+			return metadata ? 0 : fault(parser, first, "the time of a cue is missing");
+		if (!line_has_arrow(parser->line))
+			continue;
+		*parser = before; /* a cue begins, and the line before it was its id */
+		return lines == 1 || metadata
+			? 0
+			: fault(parser, first, "the time of a cue is missing");
+	}
 }
 
 /* the present line is the first of it */
@@ -467,19 +536,16 @@ static int parse_block(struct parser *parser)
 		skip_block(parser);
 		return 0;
 	}
-	/* the id of a cue */
-	if (!next_line(parser) || !line_has_arrow(parser->line))
-		return refuse(parser, "the time of a cue is missing");
-	return parse_cue(parser);
+	return parse_loose(parser);
 }
 
 static int parse_header(struct parser *parser)
 {
-	if (parser->end - parser->at >= 3 && memcmp(parser->at, "\xef\xbb\xbf", 3) == 0)
-		parser->at += 3;
+	const struct parser begin = *parser;
+
 	if (!next_line(parser) || !line_begins(parser->line, "WEBVTT")) {
-		parser->number = 1;
-		return refuse(parser, "a WebVTT file begins with WEBVTT");
+		*parser = begin;
+		return fault(parser, 1, "a WebVTT file begins with WEBVTT");
 	}
 	for (;;) {
 		const struct parser before = *parser;
@@ -493,28 +559,62 @@ static int parse_header(struct parser *parser)
 	}
 }
 
-static int check_characters(struct parser *parser)
+/* A copy of the text in which what is no character is U+FFFD. */
+static int copy_characters(struct buf *ret, struct parser *parser)
 {
 	struct parser lines = *parser;
+	int r = 0;
 
-	while (next_line(&lines))
+	while (r == 0 && next_line(&lines)) {
+		const char *why = NULL;
+
 		for (size_t i = 0; i < lines.line.length;) {
 			uint32_t point;
 			size_t taken = utf8_take(lines.line.text + i, &point);
 
-			if (taken == 0 || point == 0)
-				return refuse(&lines,
-					taken ? "it has a 0 byte in it" : "it is not UTF-8");
-			i += taken;
+			if (taken > 0 && point != 0 && taken <= lines.line.length - i) {
+				buf_put(ret, lines.line.text + i, taken);
+				i += taken;
+				continue;
+			}
+			why = taken && point == 0 ? "it has a 0 byte in it" : "it is not UTF-8";
+			buf_put(ret, "\xef\xbf\xbd", 3);
+			i++;
 		}
-	return 0;
+		buf_put_u8(ret, '\n');
+		if (why)
+			r = fault(&lines, lines.number, why);
+	}
+	buf_put_u8(ret, 0);
+	return r < 0 ? r : buf_error(ret);
+}
+
+static int parse_all(struct parser *parser)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+	int r;
+
+	if (parser->end - parser->at >= 3 && memcmp(parser->at, "\xef\xbb\xbf", 3) == 0)
+		parser->at += 3;
+	r = copy_characters(&text, parser);
+	if (r < 0)
+		return r;
+	parser->at = (const char *)text.data;
+	parser->end = parser->at + text.size_bytes - 1;
+	r = parse_header(parser);
+	while (r == 0 && next_line(parser))
+		if (!line_is_empty(parser->line))
+			r = parse_block(parser);
+	return r;
 }
 
 int vtt_parse(struct vtt **ret, const char *text, size_t size_bytes, const char *name,
-	struct error *reterr)
+	struct vtt_faults *ret_faults, struct error *reterr)
 {
 	_destroy_(vtt) struct vtt *vtt = calloc(1, sizeof(*vtt));
-	struct parser parser = {vtt, text, text + size_bytes, name, {0}, 0, reterr};
+	struct vtt_faults faults = {0};
+	struct parser parser = {
+		vtt, text, text + size_bytes, name, {0}, 0, ret_faults ? &faults : NULL, reterr};
 	int r;
 
 	if (!vtt)
@@ -522,17 +622,18 @@ int vtt_parse(struct vtt **ret, const char *text, size_t size_bytes, const char 
 	if (size_bytes > TRANSCRIPT_LIMIT_BYTES)
 		return error_set(reterr, -EFBIG, "%s: it is larger than %d MiB", name,
 			TRANSCRIPT_LIMIT_BYTES >> 20);
-	r = check_characters(&parser);
-	if (r == 0)
-		r = parse_header(&parser);
-	while (r == 0 && next_line(&parser))
-		if (!line_is_empty(parser.line))
-			r = parse_block(&parser);
+	r = parse_all(&parser);
 	if (r == -ENOMEM)
 		error_set(reterr, r, "no memory");
 	if (r < 0)
 		return r;
+	/* of what is no transcript nothing can be read */
+	if (vtt->count == 0 && faults.count > 0)
+		return error_set(reterr, -EINVAL, "%s, line %u: %s", name, faults.named[0].line,
+			faults.named[0].why);
 	vtt_sort(vtt);
+	if (ret_faults)
+		*ret_faults = faults;
 	*ret = steal_ptr(vtt);
 	return 0;
 }

@@ -229,6 +229,11 @@ function transcript() {
     if (body.value.vtt.includes('refuse'))
       return { case: 'failure', value: { code: 22, text: 'line 3: a cue has no times' } };
     kept.cues = body.value.vtt ? fill(kept.beginNs) : [];
+    if (body.value.vtt.includes('odd'))
+      return {
+        case: 'transcript',
+        value: { cues: kept.cues, faults: [{ line: 6, text: 'the time of a cue is missing' }], faultCount: 3 },
+      };
     return { case: 'done', value: { session } };
   };
   return kept;
@@ -246,11 +251,11 @@ test('a transcript is attached, goes with the replay, is searched and taken away
   const attach = (name, text) => input.setInputFiles(file(name, text));
   await attach('long.vtt', `WEBVTT\n\n${'x'.repeat(250_000)}`);
   await page.getByText('it has 250 kB, and at most 250 kB can be attached').waitFor();
-  await attach('some.srt', '1\n00:00:00,000 --> 00:00:01,000\nno');
-  await page.getByText('it is not WebVTT').waitFor();
-  assert.deepEqual(kept.put, [], 'neither was sent');
+  assert.deepEqual(kept.put, [], 'it was not sent');
   await attach('wrong.vtt', 'WEBVTT\n\nrefuse');
   await page.getByText('wrong.vtt was not attached: line 3: a cue has no times.').waitFor();
+  await attach('odd.vtt', 'WEBVTT\n\n00:00.000 --> 00:00.900\nhello\n\nodd');
+  await page.getByText('Of the file 3 places were left out: line 6: the time of a cue is missing; and 2 more.').waitFor();
   await attach('right.vtt', 'WEBVTT\n\n00:00.000 --> 00:00.900\nhello');
   const cues = page.locator('.cue');
   await until(async () => (await cues.count()) === 10, 'ten cues');

@@ -10,16 +10,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_destroy_(vtt) struct vtt *vtt = NULL, *again = NULL;
 	_destroy_(search) struct search *search = NULL;
+	struct vtt_faults faults;
 	_cleanup_(buf_finish) struct buf text = {0}, copy = {0};
 
 	/* no more than it says, and a 0 byte: as its readers give it */
 	buf_put(&copy, data, size);
 	buf_put_u8(&copy, 0);
-	if (copy.failed || vtt_parse(&vtt, (const char *)copy.data, size, "fuzz", NULL) < 0)
+	if (copy.failed ||
+		vtt_parse(&vtt, (const char *)copy.data, size, "fuzz", &faults, NULL) < 0)
 		return 0;
 	vtt_write(&text, vtt);
 	buf_put_u8(&text, 0);
-	if (vtt_parse(&again, (const char *)text.data, text.size_bytes - 1, "again", NULL) < 0 ||
+	if (vtt_parse(&again, (const char *)text.data, text.size_bytes - 1, "again", NULL, NULL) <
+			0 ||
 		again->count != vtt->count || search_create(&search, "Ana") < 0)
 		abort();
 	for (size_t i = 0; i < vtt->count; i++) {

@@ -1001,7 +1001,7 @@ static bool transcript_with_fault(unsigned kinds, long at, long count)
 	bool none;
 	int r;
 
-	check(vtt_parse(&vtt, said, sizeof(said) - 1, "said", NULL) == 0);
+	check(vtt_parse(&vtt, said, sizeof(said) - 1, "said", NULL, NULL) == 0);
 	check(transcript_store(below, vtt, true, NULL) == 0);
 	arm(kinds, at, count);
 	r = inside(transcript_erase(below, NS_PER_S, 2 * NS_PER_S, &erased, NULL));

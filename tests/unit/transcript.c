@@ -15,7 +15,7 @@
 
 static int parse(struct vtt **ret, const char *text, struct error *error)
 {
-	return vtt_parse(ret, text, strlen(text), "said.vtt", error);
+	return vtt_parse(ret, text, strlen(text), "said.vtt", NULL, error);
 }
 
 static struct vtt *parse_good(const char *text)
@@ -133,18 +133,17 @@ static void faults_are_told_with_their_line(void)
 		{"", "line 1: a WebVTT file begins with WEBVTT"},
 		{"WEBVTTX\n", "line 1: a WebVTT"},
 		{"1\n00:00:01,000 --> 00:00:02,000\nsrt\n", "line 1: a WebVTT"},
-		{"WEBVTT\n\n00:00:01,000 --> 00:00:02,000\nx\n", "line 3: times are written"},
-		{"WEBVTT\n\n0:01.000 --> 00:02.000\nx\n", "line 3: times"},
+		{"WEBVTT\n\n00:00:01;000 --> 00:00:02,000\nx\n", "line 3: times are written"},
 		{"WEBVTT\n\n00:60.000 --> 01:02.000\nx\n", "line 3: times"},
-		{"WEBVTT\n\n00:01.000 -> 00:02.000\nx\n", "line 4: the time of a cue is missing"},
-		{"WEBVTT\n\n00:01.00 --> 00:02.000\nx\n", "line 3: times"},
+		{"WEBVTT\n\n00:01.000 -> 00:02.000\nx\n", "line 3: the time of a cue is missing"},
+		{"WEBVTT\n\n00:01. --> 00:02.000\nx\n", "line 3: times"},
 		{"WEBVTT\n\n00:01.000 --> 00:02.000x\nx\n", "line 3: times"},
 		{"WEBVTT\n\n00:01.000 -->\nx\n", "line 3: times"},
 		{"WEBVTT\n\n1000:00:01.000 --> 1000:00:02.000\nx\n", "line 3: times"},
 		{"WEBVTT\n\n99999999999999999999:00:01.000 --> 00:02.000\nx\n", "line 3: times"},
 		{"WEBVTT\n\n-1:00.000 --> 00:02.000\nx\n", "line 3: times"},
 		{"WEBVTT\n\n00:03.000 --> 00:02.999\nx\n", "line 3: the cue ends before"},
-		{"WEBVTT\n\nwords that\nare nowhere\n", "line 4: the time of a cue is missing"},
+		{"WEBVTT\n\nwords that\nare nowhere\n", "line 3: the time of a cue is missing"},
 		{"WEBVTT\n\n00:01.000 --> 00:02.000\na\n\nb\n", "line 6: the time of a cue"},
 		{"WEBVTT\n\n00:01.000 --> 00:02.000\n\xff\n", "line 4: it is not UTF-8"},
 		{"WEBVTT\n\n00:01.000 --> 00:02.000\n\xed\xa0\x80\n", "line 4: it is not UTF-8"},
@@ -163,6 +162,109 @@ static void faults_are_told_with_their_line(void)
 	}
 }
 
+/* as programs write times; from and to in ms */
+static void odd_times_are_read(void)
+{
+	static const struct {
+		const char *line;
+		int64_t from_ms, to_ms;
+	} table[] = {
+		{"1:00:00.000 --> 1:00:01.500", 3600000, 3601500},
+		{"00:01 --> 00:02", 1000, 2000},
+		{"0:01.5 --> 0:02.25", 1500, 2250},
+		{"1:2:3 --> 1:2:4", 3723000, 3724000},
+		{"00:00:01,000 --> 00:00:02,250", 1000, 2250},
+		{"00:01.123456 --> 00:02.999999", 1123, 2999},
+		{"  00:01.000-->00:02.000 align:start position:0%", 1000, 2000},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		_destroy_(vtt) struct vtt *vtt = NULL;
+		char text[200];
+
+		snprintf(text, sizeof(text), "WEBVTT\n\n%s\nx\n", table[i].line);
+		vtt = parse_good(text);
+		check(vtt->count == 1);
+		expect(cue_is(vtt, 0, table[i].from_ms, table[i].to_ms, "", "x"));
+	}
+}
+
+static const char odd_file[] =
+	"\xef\xbb\xbfWEBVTT\r\n\r\nKind: captions\r\nLanguage: en\r\n\r\n" /* 1 to 5 */
+	"00:05.000 --> 00:06.000\r\nlater\r\n\r\n"                         /* 6 to 8 */
+	"00:04.000 --> 00:03.000\r\nreversed\r\n\r\n"                      /* 9 to 11 */
+	"loose text\r\nof two lines\r\n\r\n"                               /* 12 to 14 */
+	"00:01.000 --> 00:02.000\r\nbad \xff letter\r\n\r\n"               /* 15 to 17 */
+	"00:07.000 --> soon\r\nnever\r\n\r\n"                              /* 18 to 20 */
+	"Kind: of loose\r\n\r\n"                                           /* 21, 22 */
+	"two\r\nlines\r\n00:08.000 --> 00:09.000\r\nlast\r\n\r\n"          /* 23 to 27 */
+	"00:09.000 --> 00:10.000\r\n\r\nSTYLE\r\n::cue {}\r\n\r\nNOTE a\r\n";
+
+static void what_can_be_read_is_read(void)
+{
+	static const struct {
+		unsigned line;
+		const char *why;
+	} wanted[] = {{9, "the cue ends before it begins"}, {12, "the time of a cue is missing"},
+		{16, "it is not UTF-8"}, {18, "times are written 00:01:02.500 --> 00:01:04.000"},
+		{21, "the time of a cue is missing"}, {23, "the time of a cue is missing"}};
+	_destroy_(vtt) struct vtt *vtt = NULL, *none = NULL;
+	struct vtt_faults faults;
+	struct error error;
+
+	check(vtt_parse(&vtt, odd_file, sizeof(odd_file) - 1, "x", &faults, &error) == 0);
+	check(vtt->count == 3);
+	expect(cue_is(vtt, 0, 1000, 2000, "", "bad \ufffd letter"));
+	expect(cue_is(vtt, 1, 5000, 6000, "", "later"));
+	expect(cue_is(vtt, 2, 8000, 9000, "", "last"));
+	check(faults.count == ARRAY_SIZE(wanted));
+	for (size_t i = 0; i < faults.count; i++) {
+		expect(faults.named[i].line == wanted[i].line);
+		expect(strcmp(faults.named[i].why, wanted[i].why) == 0);
+	}
+	/* for those who must know all of it */
+	expect(vtt_parse(&none, odd_file, sizeof(odd_file) - 1, "x", NULL, &error) == -EINVAL);
+}
+
+static void other_files_are_no_transcript(void)
+{
+	static const char *const none[] = {
+		"", "{\"a\": 1}\n", "WEBVTT\n\nwords alone\n", "\x89PNG\r\n\x1a\n"};
+	static const char srt[] =
+		"1\n00:00:01,000 --> 00:00:02,000\none\n\n2\n00:00:03,000 --> "
+		"00:00:04,000\ntwo\n";
+	struct vtt_faults faults;
+	struct error error;
+	struct vtt *vtt = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		expect(vtt_parse(&vtt, none[i], strlen(none[i]), "x", &faults, &error) == -EINVAL &&
+			!vtt);
+		expect(strncmp(error.text, "x, line ", 8) == 0);
+	}
+	check(vtt_parse(&vtt, srt, sizeof(srt) - 1, "x", &faults, &error) == 0);
+	expect(vtt->count == 2 && cue_is(vtt, 1, 3000, 4000, "", "two"));
+	expect(faults.count == 1 && faults.named[0].line == 1);
+	vtt_destroy(vtt);
+}
+
+static void faults_are_counted_and_the_first_named(void)
+{
+	static const char begin[] = "WEBVTT\n\n00:01.000 --> 00:02.000\nx\n\n";
+	_cleanup_(buf_finish) struct buf text = {0};
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults;
+
+	buf_put(&text, begin, sizeof(begin) - 1);
+	for (int i = 0; i < 1000; i++)
+		buf_put(&text, "loose\n\n", 7);
+	buf_put_u8(&text, 0);
+	check(vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", &faults, NULL) == 0);
+	expect(vtt->count == 1 && faults.count == 1000);
+	for (unsigned i = 0; i < VTT_FAULTS_NAMED; i++)
+		expect(faults.named[i].line == 6 + 2 * i);
+}
+
 static void zeros_and_long_names_are_refused(void)
 {
 	static const char zero[] = "WEBVTT\n\n00:01.000 --> 00:02.000\na\0b\n";
@@ -170,7 +272,7 @@ static void zeros_and_long_names_are_refused(void)
 	struct vtt *vtt = NULL;
 	char text[400];
 
-	expect(vtt_parse(&vtt, zero, sizeof(zero) - 1, "x", &error) == -EINVAL);
+	expect(vtt_parse(&vtt, zero, sizeof(zero) - 1, "x", NULL, &error) == -EINVAL);
 	expect(strstr(error.text, "line 4: it has a 0 byte") != NULL);
 	snprintf(text, sizeof(text), "WEBVTT\n\n00:01.000 --> 00:02.000\n<v %0101d>a\n", 7);
 	expect(parse(&vtt, text, &error) == -EINVAL && !vtt);
@@ -190,18 +292,19 @@ static void what_is_too_much_is_refused(void)
 	for (size_t i = 0; i < TRANSCRIPT_CUES_LIMIT; i++)
 		buf_put(&text, cue, sizeof(cue) - 1);
 	buf_put_u8(&text, 0);
-	expect(vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", &error) == 0);
+	expect(vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", NULL, &error) == 0);
 	expect(vtt && vtt->count == TRANSCRIPT_CUES_LIMIT);
 	vtt_destroy(steal_ptr(vtt));
 	text.size_bytes--;
 	buf_put(&text, cue, sizeof(cue));
-	expect(vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", &error) == -EFBIG);
+	expect(vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", NULL, &error) ==
+		-EFBIG);
 	expect(strstr(error.text, "more than 50000 cues") && !vtt);
 	buf_clear(&text);
 	memset(buf_reserve(&text, TRANSCRIPT_LIMIT_BYTES + 2), 'a', TRANSCRIPT_LIMIT_BYTES + 2);
 	memcpy(text.data, "WEBVTT\n\n", 8);
 	text.data[TRANSCRIPT_LIMIT_BYTES + 1] = 0;
-	expect(vtt_parse(&vtt, (char *)text.data, TRANSCRIPT_LIMIT_BYTES + 1, "x", &error) ==
+	expect(vtt_parse(&vtt, (char *)text.data, TRANSCRIPT_LIMIT_BYTES + 1, "x", NULL, &error) ==
 		-EFBIG);
 }
 
@@ -220,7 +323,7 @@ static void no_text_takes_long(void)
 		while (text.size_bytes < TRANSCRIPT_LIMIT_BYTES - 40)
 			buf_put(&text, pieces[i], strlen(pieces[i]));
 		buf_put_u8(&text, 0);
-		if (vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", NULL) == 0)
+		if (vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", NULL, NULL) == 0)
 			vtt_destroy(vtt);
 		/* a tenth of a second; what is quadratic takes hours */
 		expect(clock_now_ns() - begun_ns < 20 * NS_PER_S);
@@ -247,7 +350,7 @@ static bool comes_back(const struct vtt *vtt)
 
 	vtt_write(&text, vtt);
 	buf_put_u8(&text, 0);
-	return vtt_parse(&again, (char *)text.data, text.size_bytes - 1, "x", NULL) == 0 &&
+	return vtt_parse(&again, (char *)text.data, text.size_bytes - 1, "x", NULL, NULL) == 0 &&
 		same(vtt, again);
 }
 
@@ -283,7 +386,7 @@ static void any_text_is_survived(void)
 			copy[next_random(&random) % (sizeof(copy) - 1)] =
 				"\n\r\t :.<>/&;#v019-\xc3\xa9\x1b"
 				"Ax"[next_random(&random) % 22];
-		if (vtt_parse(&vtt, copy, sizeof(copy) - 1, "x", NULL) < 0)
+		if (vtt_parse(&vtt, copy, sizeof(copy) - 1, "x", NULL, NULL) < 0)
 			continue;
 		good++;
 		check(comes_back(vtt));
@@ -430,7 +533,7 @@ static void bleeped_cues_say_so(void)
 	expect(cue_is(vtt, 1, 2000, 3000, "Ana", "[bleeped]"));
 	expect(cue_is(vtt, 2, 2500, 2500, "", "[bleeped]"));
 	expect(cue_is(vtt, 3, 4000, 6000, "", "four"));
-	message = transcript_to_message(vtt, 1000 * NS_PER_S);
+	message = transcript_to_message(vtt, &(struct vtt_faults){0}, 1000 * NS_PER_S);
 	check(message && message->n_cues == 4);
 	expect(message->cues[3]->from_ns == 1004 * NS_PER_S);
 	expect(strcmp(message->cues[1]->text, "[bleeped]") == 0);
@@ -442,6 +545,13 @@ static const struct test tests[] = {
 	{"lines may end in three ways", lines_may_end_in_three_ways},
 	{"tags, references and controls become plain text", texts_are_read_as_plain},
 	{"faults are told with file and line", faults_are_told_with_their_line},
+	{"times are read as programs write them", odd_times_are_read},
+	{"of a file with faults the rest is read, and they are named by line",
+		what_can_be_read_is_read},
+	{"a file without a cue is no transcript, and one of SubRip is",
+		other_files_are_no_transcript},
+	{"all faults are counted, and the first ones named",
+		faults_are_counted_and_the_first_named},
 	{"zeros and long names are refused, and not repeated", zeros_and_long_names_are_refused},
 	{"too many cues and too large files are refused", what_is_too_much_is_refused},
 	{"no text takes the square of its length", no_text_takes_long},

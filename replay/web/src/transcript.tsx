@@ -1,7 +1,7 @@
 // What was said, in words: the list beside the picture, captions below it.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { Transcript_Cue } from '../gen/protocol/wire_pb';
+import type { Transcript as TranscriptMessage, Transcript_Cue } from '../gen/protocol/wire_pb';
 import type { Connection } from './connection';
 import { Emitter, useEmitter } from './emitter';
 import { bytes, clock, count } from './format';
@@ -14,6 +14,9 @@ const LIMIT_BYTES = 250_000;
 export class Transcript extends Emitter {
   cues: Transcript_Cue[] = [];
   trouble = '';
+  /** What of the file could not be read, a line each; the first of them. */
+  faults: string[] = [];
+  faultCount = 0;
 
   #begins: Array<{ timeNs: bigint }> = [];
   #connection: Connection;
@@ -31,7 +34,7 @@ export class Transcript extends Emitter {
         case: 'getTranscript',
         value: { session: this.#session },
       });
-      if (answer.body.case === 'transcript') this.#take(answer.body.value.cues);
+      if (answer.body.case === 'transcript') this.#take(answer.body.value);
     });
   }
 
@@ -40,27 +43,27 @@ export class Transcript extends Emitter {
     return this.#attempt(async () => {
       if (file.size > LIMIT_BYTES)
         throw new Error(`it has ${bytes(file.size)}, and at most ${bytes(LIMIT_BYTES)} can be attached`);
-      const vtt = await file.text();
-      if (!/^\uFEFF?WEBVTT/.test(vtt)) throw new Error('it is not WebVTT: that begins with “WEBVTT”');
-      await this.#put(vtt);
-      await this.load();
+      await this.#put(await file.text());
     }, `${file.name} was not attached: `);
   }
 
   takeAway(): Promise<void> {
     return this.#attempt(async () => {
       await this.#put('');
-      this.#take([]);
     }, 'The transcript is still there: ');
   }
 
-  #take(cues: Transcript_Cue[]): void {
+  #take({ cues, faults, faultCount }: TranscriptMessage): void {
     this.cues = cues;
+    this.faults = faults.map(({ line, text }) => `line ${line}: ${text}`);
+    this.faultCount = faultCount;
     this.#begins = cues.map((cue) => ({ timeNs: cue.fromNs }));
   }
 
   async #put(vtt: string): Promise<void> {
-    await this.#connection.request({ case: 'putTranscript', value: { session: this.#session, vtt } });
+    const answer = await this.#connection.request({ case: 'putTranscript', value: { session: this.#session, vtt } });
+    if (answer.body.case === 'transcript') this.#take(answer.body.value);
+    else await this.load();
   }
 
   async #attempt(action: () => Promise<void>, what = ''): Promise<void> {
@@ -225,6 +228,7 @@ export function TranscriptPanel({
   return (
     <div class="transcript" ref={list}>
       {transcript.trouble && <Notice kind="error">{transcript.trouble}</Notice>}
+      {transcript.faultCount > 0 && <Faults transcript={transcript} />}
       {cues.length > 0 && (
         <div class="tools">
           <input
@@ -298,6 +302,17 @@ export function TranscriptPanel({
       )}
       <Files transcript={transcript} />
     </div>
+  );
+}
+
+/** What is missing of the file, by its lines. */
+function Faults({ transcript: { faults, faultCount } }: { transcript: Transcript }) {
+  const more = faultCount - faults.length;
+  return (
+    <Notice kind="warning">
+      Of the file {count(faultCount, 'place was', 'places were')} left out: {faults.join('; ')}
+      {more > 0 && `; and ${more} more`}.
+    </Notice>
   );
 }
 
