@@ -73,6 +73,15 @@ int export_set_extradata(AVStream *stream, const void *data, size_t size)
 	return 0;
 }
 
+int export_decoder_error(
+	const struct session *session, const struct frames *frames, int r, struct error *reterr)
+{
+	if (r < 0 && frames && *frames_trouble(frames))
+		error_set(reterr, r, "its pictures cannot be decoded: %s: %s", session->path,
+			frames_trouble(frames));
+	return r;
+}
+
 /* The title of an MP4's track is in its handler for the players that show one. */
 void export_set_title(AVStream *stream, const char *title)
 {

@@ -122,6 +122,7 @@ int export_open_drawer(struct export *export)
 		frames_end(drawer->frames, export->options->to_ns);
 	if (r == 0)
 		r = find_first(export, drawer, &first);
+	export_decoder_error(export->session, drawer->frames, r, export->error);
 	if (r <= 0) {
 		export_close_drawer(export);
 		return r;
@@ -157,6 +158,7 @@ static int draw(struct export *export, struct frame *ret)
 	int64_t begin_ns = 0, end_ns;
 	int r = frames_seek(drawer->frames, drawer->drawn_ns, &frame);
 
+	export_decoder_error(export->session, drawer->frames, r, export->error);
 	if (r > 0)
 		r = drawing_draw(drawer->drawing, &frame, drawer->width, drawer->height,
 			drawer->drawn_ns, ret);

@@ -74,6 +74,10 @@ const char *export_reason(int r, const struct error *why);
 /* Give a stream what its decoder needs beforehand. */
 int export_set_extradata(AVStream *stream, const void *data, size_t size);
 
+/* What has happened to the decoder of a session's pictures, as an error that names the session. @return r */
+int export_decoder_error(
+	const struct session *session, const struct frames *frames, int r, struct error *reterr);
+
 /* Name a track for people. */
 void export_set_title(AVStream *stream, const char *title);
 

@@ -188,6 +188,7 @@ int session_export_pictures(const struct session *session, const char *path,
 {
 	_cleanup_(pictures_finish) struct pictures pictures = {.options = options};
 	_cleanup_(unfinished_free) struct unfinished made = {0};
+	struct error why = {""};
 	int64_t end_ns;
 	int r;
 
@@ -210,8 +211,9 @@ int session_export_pictures(const struct session *session, const char *path,
 	if (r == -ENODATA)
 		return error_set(reterr, r, "the session has no pictures there%s%s",
 			pictures.made.in_gaps ? ": " : "", pictures.made.first_gap.text);
+	export_decoder_error(session, pictures.frames, r, &why);
 	if (r < 0)
-		return error_set(reterr, r, "%s: %s", path, export_reason(r, NULL));
+		return error_set(reterr, r, "%s: %s", path, export_reason(r, &why));
 	*ret = pictures.made;
 	ret->faults = frames_faults(pictures.frames);
 	return 0;

@@ -125,6 +125,7 @@ static int repeat_last(struct export *export)
 		return r;
 	frames_end(frames, export->options->to_ns);
 	r = frames_seek(frames, export->end_ns - 1, &frame);
+	export_decoder_error(export->session, frames, r, export->error);
 	if (r > 0) {
 		r = drawing_draw(export->stills->drawing, &frame, (frame.width + 1) & ~1,
 			(frame.height + 1) & ~1, last_ns, &even);

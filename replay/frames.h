@@ -10,7 +10,8 @@
  * time T"). What is shown at a moment never depends on the way there. Everything in the file is hostile: a
  * picture that cannot be decoded leaves what was shown, a patch is left out, and both are counted; when
  * the picture of a keyframe is lost, nothing is shown up to the next keyframe. Nothing is shown in a gap of
- * the screen either (replay/screen_gaps.h).
+ * the screen either (replay/screen_gaps.h). Decoding happens in a process without rights (replay/jail.h): when it
+ * crashes, hangs or wants too much memory, the call fails and so does every later one. The caller has one thread.
  */
 struct frames;
 
@@ -43,7 +44,7 @@ void frames_end(struct frames *frames, int64_t to_ns);
  * Go to any moment. From an earlier one of the same keyframe that is as cheap as going on.
  *
  * @return 1 with the picture, 0 when nothing is shown there (frames_next() then gives what comes), or a
- *         negative errno
+ *         negative errno: -EBADMSG and -ETIMEDOUT with frames_trouble()
  */
 int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret);
 
@@ -59,6 +60,9 @@ const struct screen_gap *frames_gap(const struct frames *frames);
 
 /** @return the time before which the picture does not change; INT64_MAX: never again. After a seek. */
 int64_t frames_peek(const struct frames *frames);
+
+/** @return what happened to the decoder, "" when nothing did */
+const char *frames_trouble(const struct frames *frames);
 
 /** What could not be shown so far; of what was decoded twice, twice. */
 struct frames_faults frames_faults(const struct frames *frames);
