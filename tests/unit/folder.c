@@ -283,6 +283,7 @@ static bool read_all_of_it(bool writable)
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(timeline) struct timeline *timeline = NULL;
 	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults;
 	Uxrec__SessionSummary *summary;
 
 	if (session_open(&session, library, ID, writable, NULL) < 0)
@@ -294,7 +295,7 @@ static bool read_all_of_it(bool writable)
 		annotations_refresh(session->annotations);
 	if (session->reader)
 		check(timeline_create(&timeline, session) == 0);
-	transcript_show(&vtt, session, NULL);
+	transcript_show(&vtt, session, &faults, NULL);
 	return true;
 }
 
