@@ -1,10 +1,13 @@
 #include "capture/accessible_internal.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 /* Whether there is a bus is known by then; one that has not said so by then may still come. */
 #define FIRST_NS (2 * NS_PER_S)
@@ -30,7 +33,9 @@ struct accessible_source {
 	pthread_mutex_t lock;
 	pthread_cond_t said;
 	bool has_said;
+	bool gave_up; /* it was not waited for any longer */
 	int first;
+	int64_t begun_ns;
 };
 
 static struct accessible_source *accessible(struct source *source)
@@ -40,14 +45,43 @@ static struct accessible_source *accessible(struct source *source)
 
 /* ---- the thread ---- */
 
+static void push_gap(struct accessible_source *source)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input/keys", (char *)"/input/keys/full",
+		(char *)"/input/keys/counts", (char *)"/input/shortcuts"};
+	struct packet *packet;
+
+	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
+	gap.from_ns = session_clock_at(source->context.clock, source->begun_ns);
+	gap.to_ns = session_clock_at(source->context.clock, clock_now_ns());
+	gap.topics = topics;
+	gap.n_topics = ARRAY_SIZE(topics);
+	gap.detail =
+		(char *)"the accessibility bus did not answer: whether a password field had the "
+			"focus was not known";
+	if (packet_create(&packet, source->context.clock,
+		    &(struct packet_info){CHANNEL_GAPS, 0, source->begun_ns, 0}, &gap.base) == 0)
+		source->context.sink->push(source->context.sink, packet);
+}
+
+/* The first word of the bus: who waits for it has it, or does not wait any longer and goes without keys. */
 static void say(struct accessible_source *source, int r)
 {
+	bool late;
+
 	pthread_mutex_lock(&source->lock);
+	late = source->gave_up && !source->has_said;
 	if (!source->has_said)
 		source->first = r;
 	source->has_said = true;
 	pthread_cond_signal(&source->said);
 	pthread_mutex_unlock(&source->lock);
+	if (!late || !source->options.focus)
+		return;
+	push_gap(source);
+	if (r < 0)
+		source->options.focus(source->options.user, FOCUS_ABSENT);
 }
 
 static void on_first(void *user, int r)
@@ -173,6 +207,17 @@ void accessible_source_click(struct source *base, int64_t time_ns, int x_px, int
 	source->dropped++;
 }
 
+bool accessible_source_waits(struct source *base)
+{
+	struct accessible_source *source = accessible(base);
+	bool waits;
+
+	pthread_mutex_lock(&source->lock);
+	waits = source->gave_up && !source->has_said;
+	pthread_mutex_unlock(&source->lock);
+	return waits;
+}
+
 static void accessible_destroy(struct source *base)
 {
 	struct accessible_source *source = accessible(base);
@@ -182,6 +227,9 @@ static void accessible_destroy(struct source *base)
 	/* it waits for nothing but its events */
 	if (source->thread)
 		pthread_join(source->thread, NULL);
+	/* it never answered */
+	if (source->gave_up && !source->has_said && source->options.focus)
+		push_gap(source);
 	windows_destroy(source->windows);
 	if (source->stop_fd >= 0)
 		close(source->stop_fd);
@@ -197,17 +245,17 @@ static const struct source_ops accessible_source_ops = {
 
 static int wait_for_bus(struct accessible_source *source, struct error *reterr)
 {
-	struct timespec until;
+	int64_t until_ns = source->begun_ns + FIRST_NS;
+	const struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
 	int r = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += FIRST_NS / NS_PER_S;
 	pthread_mutex_lock(&source->lock);
 	while (!source->has_said &&
-		pthread_cond_timedwait(&source->said, &source->lock, &until) == 0)
+		pthread_cond_clockwait(&source->said, &source->lock, CLOCK_MONOTONIC, &until) == 0)
 		;
 	if (source->has_said)
 		r = source->first;
+	source->gave_up = !source->has_said;
 	pthread_mutex_unlock(&source->lock);
 	return r < 0
 		? error_set(reterr, -ENOENT,
@@ -229,6 +277,7 @@ int accessible_source_create(struct source **ret, const struct source_context *c
 	base->ops = &accessible_source_ops;
 	source->context = *context;
 	source->options = *options;
+	source->begun_ns = clock_now_ns();
 	pthread_mutex_init(&source->lock, NULL);
 	pthread_cond_init(&source->said, NULL);
 	source->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -31,13 +31,17 @@ enum accessible_focus {
 	FOCUS_UNSEEN,
 	FOCUS_PASSWORD, /* a password field */
 	FOCUS_OTHER,
+	/* There is no accessibility bus, which was not known when the source began: password fields are not told from
+	 * others. */
+	FOCUS_ABSENT,
 };
 
 struct accessible_options {
 	enum name_policy names;
 	const char *display; /* where clicks are, an X display; NULL: the environment's */
 	/**
-	 * Called from the source's thread whenever the answer changes, and once soon after the start.
+	 * Called from the source's thread whenever the answer changes, and once soon after the start: later where the
+	 * bus does not answer, and then a gap tells from when to when keys could not be recorded.
 	 * Must not block. May be NULL: then the focus is not followed.
 	 *
 	 * When the focus moves, the old answer holds until the new one is known, for at most
@@ -65,6 +69,9 @@ struct accessible_options {
  */
 int accessible_source_create(struct source **ret, const struct source_context *context,
 	const struct accessible_options *options, struct error *reterr);
+
+/** Whether the bus has not answered since the source began, which then did not wait longer. Any thread. */
+bool accessible_source_waits(struct source *source);
 
 /**
  * Tell toolkits that somebody listens, from now on: some look for that only when they start, and their

@@ -394,6 +394,14 @@ static int connect_to(struct a11y_bus *bus, const char *address)
 
 /* ---- the session's bus: where the other one is, and that toolkits are to speak ---- */
 
+static bool has_timed_out(sd_bus_message *message)
+{
+	return sd_bus_message_is_method_error(message, SD_BUS_ERROR_NO_REPLY) ||
+		sd_bus_message_is_method_error(message, SD_BUS_ERROR_TIMEOUT) ||
+		sd_bus_message_is_method_error(message, "org.freedesktop.DBus.Error.TimedOut") ||
+		sd_bus_message_is_method_error(message, "System.Error.ETIMEDOUT");
+}
+
 static int on_address(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct a11y_bus *bus = user;
@@ -404,7 +412,9 @@ static int on_address(sd_bus_message *message, void *user, sd_bus_error *error)
 		return 0;
 	if (sd_bus_message_is_method_error(message, NULL) ||
 		sd_bus_message_read(message, "s", &address) <= 0 || !*address) {
-		first(bus, -ENOENT);
+		/* one that has not answered may be there: it is asked again until it does */
+		if (!has_timed_out(message))
+			first(bus, -ENOENT);
 		try_again(bus);
 		return 0;
 	}

@@ -86,7 +86,7 @@ struct a11y_listener {
 	void (*focused)(void *user, const char *name, const char *path, bool gained);
 	/* a window is no longer the active one */
 	void (*deactivated)(void *user, const char *name);
-	/* once: 0 when the bus is there, or why it is not */
+	/* once: 0 when the bus is there, or why it is not; later where it does not answer */
 	void (*first)(void *user, int r);
 	void *user;
 };

@@ -17,6 +17,9 @@
 #define PERIOD_NS (NS_PER_S / 30)
 #define STILL     8
 
+/* A program moves it without an event (XWarpPointer): at rest its position is asked for so often. */
+#define REST_NS (NS_PER_S * 2 / 5)
+
 /* 256 × 256 is the largest cursor that toolkits make */
 #define SHAPE_LIMIT_PX 512
 
@@ -52,6 +55,7 @@ struct pointer_source {
 	int still;        /* how often it was where it had been */
 	int64_t next_ns;  /* not before */
 	int64_t moved_ns; /* since when the position is not known; 0: it is */
+	int64_t rest_ns;  /* when it is asked for all the same */
 	int last_x, last_y;
 };
 
@@ -281,10 +285,10 @@ static int push_due_shape(struct pointer_source *source, int64_t now_ns)
 	return push_shape(source, source->shape_serial, time_ns);
 }
 
-/* When there is something to be done without an event; INT64_MAX: never. */
+/* When there is something to be done without an event. */
 static int64_t due_ns(const struct pointer_source *source)
 {
-	int64_t due_ns = source->moved_ns ? source->next_ns : INT64_MAX;
+	int64_t due_ns = source->moved_ns ? source->next_ns : source->rest_ns;
 
 	return source->shape_ns && source->next_shape_ns < due_ns ? source->next_shape_ns : due_ns;
 }
@@ -294,13 +298,18 @@ static int step(struct pointer_source *source)
 {
 	struct seen seen = {0};
 	int64_t now_ns;
-	bool is_due, shape_is_due;
+	bool is_due, is_at_rest, shape_is_due;
 
 	take_events(source, &seen);
 	now_ns = clock_now_ns();
 	is_due = source->moved_ns && (now_ns >= source->next_ns || seen.press_count > 0);
+	is_at_rest = !source->moved_ns && now_ns >= source->rest_ns;
 	if (is_due && say_where(source, &seen) < 0)
 		return -EPIPE;
+	if (is_at_rest && say_position(source, &seen) < 0)
+		return -EPIPE;
+	if (is_due || is_at_rest)
+		source->rest_ns = now_ns + REST_NS;
 	shape_is_due = source->shape_ns && now_ns >= source->next_shape_ns;
 	if (shape_is_due && push_due_shape(source, now_ns) < 0)
 		return -EPIPE;
@@ -309,7 +318,7 @@ static int step(struct pointer_source *source)
 			source->options.user, seen.click_ns[i], source->last_x, source->last_y);
 	if (is_due)
 		source->next_ns = now_ns + PERIOD_NS;
-	return is_due || shape_is_due;
+	return is_due || is_at_rest || shape_is_due;
 }
 
 static int select_events(struct pointer_source *source, struct error *reterr)

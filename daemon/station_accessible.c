@@ -14,7 +14,8 @@
 static enum key_policy keys_under(enum accessible_focus focus, enum key_policy allowed)
 {
 	switch (focus) {
-	case FOCUS_OTHER: return allowed;
+	case FOCUS_OTHER:
+	case FOCUS_ABSENT: return allowed; /* as where that was known at the begin */
 	case FOCUS_UNSEEN: return allowed == KEY_POLICY_FULL ? KEY_POLICY_CLASSES : allowed;
 	default: return KEY_POLICY_NONE;
 	}
@@ -27,6 +28,7 @@ static void apply_focus(struct station *station)
 		[FOCUS_UNSEEN] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
 		[FOCUS_PASSWORD] = UXREC__KEY_POLICY__REASON__REASON_PASSWORD,
 		[FOCUS_OTHER] = UXREC__KEY_POLICY__REASON__REASON_NO_PASSWORD,
+		[FOCUS_ABSENT] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
 	};
 	enum accessible_focus focus = station->focus;
 	Uxrec__KeyPolicy__Reason reason = reasons[focus];
@@ -49,6 +51,12 @@ static void focus_changed(void *user, enum accessible_focus focus)
 	apply_focus(station);
 	station_hide_focused(station);
 	pthread_mutex_unlock(&station->sources_lock);
+}
+
+bool station_keys_wait(const struct station *station)
+{
+	return station->input && station->accessible && station->keys != KEY_POLICY_NONE &&
+		accessible_source_waits(station->accessible);
 }
 
 void station_set_input(struct station *station, struct source *input)

@@ -115,6 +115,8 @@ void station_request_keyframe(void *user);
 void station_start_accessible(struct station *station, const struct source_context *context);
 /* Take the input source in, or NULL: it is told what has the focus. */
 void station_set_input(struct station *station, struct source *input);
+/* Whether no key is recorded because the accessibility bus has not answered since the begin. */
+bool station_keys_wait(const struct station *station);
 /* For the pointer's source. */
 void station_clicked(void *user, int64_t time_ns, int x_px, int y_px);
 

@@ -88,6 +88,9 @@ static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTE
 	char away[TROUBLE_BYTES];
 
 	station_get_away(station, away);
+	if (!*away && station->state == STATE_RECORDING && station_keys_wait(station))
+		return (char *)"keys are not recorded: the accessibility bus does not answer, and which "
+			       "field has the focus is not known";
 	if (!*away)
 		return disk_warning(station, free, text);
 	utf8_format(text, WARNING_BYTES, "%s, and not recorded until it is back", away);

@@ -633,6 +633,23 @@ static void print_metrics(const Uxrec__Metrics *metrics)
 		printf("\nleft out: %s\n", text_quote(metrics->left_out[i]).text);
 }
 
+/* A count that was not recorded is null, and not 0. */
+static struct json_object *metrics_to_json(const Uxrec__Metrics *metrics)
+{
+	struct json_object *document = json_of_message(&metrics->base);
+	struct json_object *attempts = json_object_object_get(document, "attempts");
+
+	for (size_t i = 0; i < metrics->n_attempts; i++) {
+		struct json_object *row = json_object_array_get_idx(attempts, i);
+
+		if (!metrics->attempts[i]->keys_recorded)
+			json_object_object_add(row, "keys", NULL);
+		if (!metrics->attempts[i]->clicks_recorded)
+			json_object_object_add(row, "clicks", NULL);
+	}
+	return document;
+}
+
 static int open_all(struct session **sessions, int count, char **paths)
 {
 	for (int i = 0; i < count; i++) {
@@ -672,7 +689,7 @@ int command_metrics(const struct command_options *options, int argc, char **argv
 			r = EXIT_COULD_NOT;
 		} else {
 			if (json)
-				json_print(json_of_message(&metrics->base));
+				json_print(metrics_to_json(metrics));
 			else
 				print_metrics(metrics);
 			uxrec__metrics__free_unpacked(metrics, NULL);

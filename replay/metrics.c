@@ -328,6 +328,11 @@ static int fill_row(Uxrec__AttemptMetrics *row, const struct session *session,
 	row->keys_recorded = timeline->keys_recorded;
 	row->clicks = timeline_count(timeline, PRESS_BUTTON, row->begin_ns, row->end_ns);
 	row->keys = timeline_count(timeline, PRESS_KEY, row->begin_ns, row->end_ns);
+	/* none is not zero where some could not be recorded */
+	row->clicks_recorded &= row->clicks > 0 ||
+		!timeline_lacks(timeline, PRESS_BUTTON, row->begin_ns, row->end_ns);
+	row->keys_recorded &=
+		row->keys > 0 || !timeline_lacks(timeline, PRESS_KEY, row->begin_ns, row->end_ns);
 	r = count_acts(row, session, layer, task, chances);
 	if (r < 0)
 		return r;

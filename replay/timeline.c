@@ -258,11 +258,31 @@ static int take_shortcuts(
 #define PASSWORD_NOTE  "password field: keys are not recorded"
 #define UNWATCHED_NOTE "focus not known: keys are not recorded"
 
+/* The span in which the policy allows nothing of keys begins, goes on or ends. */
+static int take_silence(struct timeline *timeline, int64_t at_ns, bool none)
+{
+	struct timeline_span *last =
+		timeline->silence_count ? &timeline->silences[timeline->silence_count - 1] : NULL;
+	bool is_open = last && last->to_ns == INT64_MAX;
+
+	if (is_open && !none)
+		last->to_ns = at_ns;
+	if (is_open || !none)
+		return 0;
+	if (!GROW(timeline->silences, timeline->silence_count, timeline->silence_capacity))
+		return -ENOMEM;
+	timeline->silences[timeline->silence_count++] = (struct timeline_span){at_ns, INT64_MAX};
+	return 0;
+}
+
 static int take_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyPolicy *policy)
 {
 	bool none = policy->level <= UXREC__KEY_POLICY__LEVEL__LEVEL_NONE;
 	const char *before = builder->hidden;
+	int r = take_silence(builder->timeline, at_ns, none);
 
+	if (r < 0)
+		return r;
 	switch (policy->reason) {
 	case UXREC__KEY_POLICY__REASON__REASON_PASSWORD: builder->hidden = PASSWORD_NOTE; break;
 	case UXREC__KEY_POLICY__REASON__REASON_UNWATCHED:
@@ -639,12 +659,40 @@ void timeline_destroy(struct timeline *timeline)
 	free(timeline->presses);
 	free(timeline->notes);
 	free(timeline->layouts);
+	free(timeline->silences);
 	free(timeline->pictures);
 	free(timeline->motions);
 	screen_gaps_finish(&timeline->screen_gaps);
 	free(timeline->sound_peak);
 	free(timeline->sound_rms);
 	free(timeline);
+}
+
+static bool gap_is_of(const Uxrec__Gap *gap, int kind)
+{
+	const char *topic = kind == PRESS_KEY ? "/input/keys" : "/input/controls";
+
+	for (size_t i = 0; i < gap->n_topics; i++)
+		if (strcmp(gap->topics[i], "/input") == 0 ||
+			strncmp(gap->topics[i], topic, strlen(topic)) == 0)
+			return true;
+	return gap->n_topics == 0;
+}
+
+bool timeline_lacks(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns)
+{
+	for (size_t i = 0; kind == PRESS_KEY && i < timeline->silence_count; i++)
+		if (timeline->silences[i].from_ns < to_ns && timeline->silences[i].to_ns > from_ns)
+			return true;
+	for (size_t i = 0; i < timeline->gap_count; i++) {
+		const Uxrec__Gap *gap = timeline->gaps[i];
+
+		/* to is 0 where it was still missing at the end */
+		if (gap->from_ns < to_ns && (gap->to_ns == 0 || gap->to_ns > from_ns) &&
+			gap_is_of(gap, kind))
+			return true;
+	}
+	return false;
 }
 
 uint32_t timeline_count(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns)

@@ -59,6 +59,11 @@ struct timeline {
 	size_t layout_count, layout_capacity;
 	uint8_t layout; /* while it is read: as in a press, the one that holds */
 
+	struct timeline_span { /* keys were not recorded, by the policy; to INT64_MAX: to the end */
+		int64_t from_ns, to_ns;
+	} * silences;
+	size_t silence_count, silence_capacity;
+
 	Uxrec__Gap **gaps;
 	size_t gap_count, gap_capacity;
 	struct screen_gaps screen_gaps;
@@ -85,6 +90,12 @@ DEFINE_DESTROY(timeline);
 
 /** How many presses of a kind lie in [from, to). */
 uint32_t timeline_count(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns);
+
+/**
+ * Whether in some of [from, to) no presses of a kind were recorded: in a gap, or keys where the policy allowed
+ * none. Then that none are there does not mean that there were none.
+ */
+bool timeline_lacks(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns);
 
 /** As a page wants it: presses in runs. @return freed with …free_unpacked(), or NULL */
 Uxrec__Timeline *timeline_to_message(const struct timeline *timeline);

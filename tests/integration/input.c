@@ -7,6 +7,7 @@
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
+#include "protocol/screen.pb-c.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/writer.h"
 #include "replay/timeline.h"
@@ -84,6 +85,7 @@ struct told {
 		char label_of_s[32];
 	} layout[64];
 	size_t layout_count;
+	int32_t pointer_x, pointer_y; /* its last place on the screen */
 	char devices[160][64];
 	size_t device_count;
 };
@@ -146,6 +148,7 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 {
 	const Uxrec__KeyClassBatch *classes = (const void *)unpacked;
 	const Uxrec__InputDevice *device = (const void *)unpacked;
+	const Uxrec__PointerBatch *pointer = (const void *)unpacked;
 	struct told *told = user;
 
 	switch (message->channel->known) {
@@ -162,6 +165,11 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 			told->presses += classes->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS;
 		break;
 	case CHANNEL_CONTROLS: tell_controls(told, (const void *)unpacked); break;
+	case CHANNEL_POINTER:
+		check(pointer->n_x_px > 0 && pointer->n_x_px == pointer->n_y_px);
+		told->pointer_x = pointer->x_px[pointer->n_x_px - 1];
+		told->pointer_y = pointer->y_px[pointer->n_y_px - 1];
+		break;
 	case CHANNEL_SHORTCUTS: tell_shortcuts(told, (const void *)unpacked); break;
 	case CHANNEL_KEYBOARD_LAYOUT: tell_layout(told, (const void *)unpacked); break;
 	case CHANNEL_INPUT_DEVICES:
@@ -542,6 +550,30 @@ static void motion_of_xtest_is_places_or_steps_as_it_was(void)
 	desktop_end(&desktop);
 }
 
+/* XWarpPointer: no event tells of it */
+static void a_pointer_that_a_program_moves_is_recorded(void)
+{
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	struct told told;
+	char id[21];
+
+	if (!desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(), (const char *[]){"--input", "none", NULL});
+	daemon_record(&daemon, "classes", id);
+	sleep_ms(1500); /* at rest */
+	xcb_warp_pointer(desktop.connection, XCB_NONE, desktop.screen->root, 0, 0, 0, 0, 600, 400);
+	free(xcb_get_input_focus_reply(
+		desktop.connection, xcb_get_input_focus(desktop.connection), NULL));
+	sleep_ms(1500);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	told = read_session(&daemon, id);
+	expect(told.pointer_x == 600 && told.pointer_y == 400);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+}
+
 /* pressed before, and released after: found so, and no click */
 static void buttons_down_at_the_begin_and_the_end_are_found(void)
 {
@@ -772,6 +804,8 @@ static const struct test tests[] = {
 		layouts_are_recorded_as_they_change},
 	{"motion of XTEST is places or steps, as it was",
 		motion_of_xtest_is_places_or_steps_as_it_was},
+	{"a pointer that a program moves is recorded where it is",
+		a_pointer_that_a_program_moves_is_recorded},
 	{"buttons down at the begin and the end are found so, and are no clicks",
 		buttons_down_at_the_begin_and_the_end_are_found},
 	{"only devices that are asked for are read", only_devices_that_are_asked_for_are_read},

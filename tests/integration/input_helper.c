@@ -1,4 +1,4 @@
-/* What a session loses when uxrec-inputd hangs or dies, and what it tells of that. */
+/* What a session loses when uxrec-inputd hangs or dies, or the bus that keys depend on, and what it tells of that. */
 
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define KEYCODE_OFFSET 8
 
@@ -345,6 +346,94 @@ static void a_service_that_ends_is_asked_again(void)
 	expect(taking.lost == 0);
 }
 
+/* ---- a bus that does not answer ---- */
+
+/* A session bus without services: no accessibility bus is to be had. @return whether there is a dbus-daemon */
+static bool start_bus(struct child *bus)
+{
+	_autofree_ char *conf = temporary_path("bus.conf"), *path = temporary_path("bus"),
+			*address = NULL, *option = NULL;
+	FILE *file;
+
+	if (!has_program("dbus-daemon")) {
+		skip_test("no dbus-daemon");
+		return false;
+	}
+	file = fopen(conf, "we");
+	check(file != NULL);
+	fprintf(file,
+		"<busconfig><type>session</type><listen>unix:path=%s</listen>"
+		"<policy context=\"default\"><allow send_destination=\"*\"/><allow own=\"*\"/>"
+		"</policy></busconfig>\n",
+		path);
+	fclose(file);
+	check(asprintf(&address, "unix:path=%s", path) > 0 &&
+		asprintf(&option, "--config-file=%s", conf) > 0);
+	setenv("DBUS_SESSION_BUS_ADDRESS", address, 1);
+	*bus = start_child("dbus-daemon", (const char *[]){option, "--nofork", NULL});
+	for (int i = 0; i < 200 && access(path, F_OK) < 0; i++)
+		sleep_ms(25);
+	return access(path, F_OK) == 0;
+}
+
+#define BUS_WARNING "keys are not recorded: the accessibility bus does not answer"
+
+static void record_with_a_slow_bus(bool answers)
+{
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *uxrec = NULL, *folder = NULL, *metrics = NULL;
+	struct desktop desktop = {0};
+	struct daemon_child daemon;
+	const Uxrec__Gap *gap;
+	struct child bus;
+	char id[21];
+
+	if (!start_bus(&bus) || !desktop_start(&desktop, 640, 480))
+		return;
+	daemon_start(&daemon, temporary_folder(), X11_INPUT);
+	check(kill(bus.pid, SIGSTOP) == 0);
+	daemon_record(&daemon, "classes", id);
+	expect(status_has(&daemon, BUS_WARNING, true, 5));
+	if (answers) {
+		check(kill(bus.pid, SIGCONT) == 0);
+		expect(status_has(&daemon, BUS_WARNING, false, 30));
+	}
+	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 0);
+	sleep_ms(200); /* keys have the begin of their 100 ms */
+	tap(&desktop, KEY_A);
+	tap(&desktop, KEY_B);
+	sleep_ms(500);
+	expect(daemon_command(&daemon, NULL, "task", "end", "completed", NULL) == 0);
+	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	check(kill(bus.pid, SIGCONT) == 0);
+	session = daemon_session(&daemon, id);
+	check(session_facts_create(&facts, session) == 0);
+	gap = session_gap(facts);
+	check(gap != NULL && gap->n_topics > 0);
+	expect(strcmp(gap->topics[0], "/input/keys") == 0);
+	expect(strstr(gap->detail, "accessibility bus did not answer") != NULL);
+	expect(count_keys(session).presses == (answers ? 2 : 0));
+	check(asprintf(&uxrec, "%s/uxrec", build_folder()) > 0 &&
+		asprintf(&folder, "%s/%s", daemon.library, id) > 0);
+	check(run_child(&metrics, uxrec, "metrics", folder, "--json", NULL) == 0);
+	expect(strstr(metrics, answers ? "\"keys\": 2" : "\"keys\": null") != NULL);
+	expect(end_child(&daemon.child, SIGTERM) == 0);
+	desktop_end(&desktop);
+	end_child(&bus, SIGTERM);
+	unsetenv("DBUS_SESSION_BUS_ADDRESS");
+}
+
+static void keys_are_recorded_once_a_slow_bus_has_answered(void)
+{
+	record_with_a_slow_bus(true);
+}
+
+static void keys_that_no_bus_lets_record_are_not_none(void)
+{
+	record_with_a_slow_bus(false);
+}
+
 static const struct test tests[] = {
 	{"a helper that hangs is a warning while it does, and a gap", a_helper_that_hangs_is_told},
 	{"a helper that hangs to the end is a gap", a_helper_that_hangs_to_the_end_is_a_gap},
@@ -352,6 +441,10 @@ static const struct test tests[] = {
 		a_helper_that_dies_is_started_again},
 	{"a service that ends is asked again, under the policy that holds",
 		a_service_that_ends_is_asked_again},
+	{"keys are recorded once a slow bus has answered, with a gap before",
+		keys_are_recorded_once_a_slow_bus_has_answered},
+	{"keys that were not recorded, because no bus answered, are not none",
+		keys_that_no_bus_lets_record_are_not_none},
 };
 
 int main(void)
