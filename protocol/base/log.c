@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static enum log_level log_level = LOG_LEVEL_INFO;
 
@@ -15,10 +19,22 @@ void log_set_level(enum log_level level)
 	log_level = level;
 }
 
+/* Whether standard error is the journal's own: a terminal inherits the variable from a service that has started it. */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t device, inode;
+	struct stat status;
+
+	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+		fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
+		status.st_ino == inode;
+}
+
 static void log_line(enum log_level level, const char *text)
 {
 	/* one write a line, so that the lines of two threads do not mix */
-	if (getenv("JOURNAL_STREAM"))
+	if (is_journal())
 		fprintf(stderr, "<%d>%s\n", (int)level, text);
 	else
 		fprintf(stderr, "%s%s\n",

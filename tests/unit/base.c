@@ -2,6 +2,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
 #include "protocol/limits.h"
@@ -12,10 +13,15 @@
 #include "protocol/wire.pb-c.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void views_never_read_past(void)
 {
@@ -235,6 +241,37 @@ static void packets_are_records(void)
 	expect(le_load(second->record + 9 + 2, 4) == 1);
 }
 
+/* @return what an error looks like on a standard error that is a file, which the journal has or has not made */
+static char *logged_error(bool journal)
+{
+	_autofree_ char *path = temporary_path(journal ? "journal" : "terminal"), *stream = NULL;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), before = dup(STDERR_FILENO);
+	struct stat status;
+	char *text = NULL;
+
+	check(fd >= 0 && before >= 0 && fstat(fd, &status) == 0);
+	check(asprintf(&stream, "%ju:%ju", (uintmax_t)status.st_dev,
+		      (uintmax_t)status.st_ino + !journal) > 0);
+	setenv("JOURNAL_STREAM", stream, 1);
+	dup2(fd, STDERR_FILENO);
+	log_error("it broke");
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(fd);
+	unsetenv("JOURNAL_STREAM");
+	check(io_read_file(path, 100, &text) > 0);
+	return text;
+}
+
+/* The variable is inherited by terminals that a service has started. */
+static void levels_are_for_the_journal_alone(void)
+{
+	_autofree_ char *journal = logged_error(true), *terminal = logged_error(false);
+
+	expect(strcmp(journal, "<3>it broke\n") == 0);
+	expect(strcmp(terminal, "error: it broke\n") == 0);
+}
+
 static const struct test tests[] = {
 	{"views never read past their end", views_never_read_past},
 	{"a queue keeps order and limit, and takes what is forced", queue_keeps_order_and_limit},
@@ -242,6 +279,7 @@ static const struct test tests[] = {
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},
 	{"names are letters and no paths, markup or commands", names_are_checked},
 	{"foreign text in messages is harmless", quoted_text_is_harmless},
+	{"only the journal itself gets levels as numbers", levels_are_for_the_journal_alone},
 	{"a packet is one MCAP message record in session time", packets_are_records},
 	{"wire messages round trip", wire_messages_round_trip},
 	{"broken frames are refused at every offset", broken_frames_are_refused},
