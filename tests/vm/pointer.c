@@ -399,8 +399,8 @@ static bool start_sway(struct sway *sway)
 			"WLR_DRM_DEVICES=" DISPLAY_CARD, "setpriv", "--reuid=nobody",
 			"--regid=nogroup", "--clear-groups", "sway", "-c", SWAY_FOLDER "/config",
 			NULL});
-	if (child_says(&sway->child, "wl_keyboard] enter", 60) &&
-		child_says(&sway->child, "wl_pointer] enter", 60))
+	if (child_says(&sway->child, "wl_keyboard] enter", 180) &&
+		child_says(&sway->child, "wl_pointer] enter", 180))
 		return true;
 	printf("# %s\n", child_output(&sway->child));
 	end_sway(sway);
