@@ -79,18 +79,22 @@ test('a live tag is found in the replay at the picture that was seen', async () 
   await recorder.end();
 });
 
-test('a tag after 30 s without any change lands then, not 30 s earlier', async () => {
+test('a tag after seconds without any change lands then, not at the last change', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
   desktop.paint(grey(9));
   const session = await recorder.begin();
   const page = await open(recorder.links.live);
   await live(page);
-  await sleep(30_000);
-  const startedMs = Date.now();
+  /* the live page says what is complete: a machine that is late says so late */
+  const shown = async () => (await stats(page)).presentationTimeNs / 1e6;
+  const changedMs = await shown();
+  await until(async () => (await shown()) > changedMs + 6000, 'a time without changes');
+  const beforeMs = await shown();
   await page.keyboard.press('o');
   await page.locator('li.mark:not(.pending)').first().waitFor();
   const mediaMs = Number(BigInt(await page.locator('li.mark .time').first().getAttribute('data-media-ns')) / 1_000_000n);
-  assert.ok(Math.abs(mediaMs - startedMs) < 10_000, `${mediaMs - startedMs} ms off`);
+  /* numbers of the page's times are exact to less than a microsecond */
+  assert.ok(mediaMs >= Math.floor(beforeMs) && mediaMs <= (await shown()), `${mediaMs - beforeMs} ms after what was shown`);
   await close(page);
   await recorder.end();
   assert.ok(session);
@@ -186,7 +190,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
     desktop.paint(grey(step));
     if (step % 8 === 0) desktop.do(`move ${step * 10} 300 20`, 'click');
     /* the last ones are stepped through: each is a picture of its own */
-    await sleep(step > 22 ? 500 : 120);
+    await sleep(step > 22 ? 500 : 100);
   }
   await recorder.uxrec('task', 'end', 'completed');
   await recorder.uxrec('stop');

@@ -40,6 +40,13 @@ export async function until(condition, what, ms = 30000) {
   }
 }
 
+/** What `attempt` gives as soon as `good` is true of it: of what a busy machine can only make worse, the best try counts. */
+export async function bestOf(tries, attempt, good) {
+  let value;
+  for (let i = 0; i < tries && (i === 0 || !good(value)); i++) value = await attempt(i);
+  return value;
+}
+
 const TICK_S = 0.01; // of /proc/PID/stat
 
 /** CPU seconds of a process and of all it has started so far. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { standBetween, stats, until } from './lab.mjs';
+import { sleep, standBetween, stats, until } from './lab.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -66,6 +66,34 @@ export async function play(page) {
 export async function pause(page) {
   if ((await stats(page)).state === 'playing') await page.keyboard.press(' ');
   await reached(page, 'stopped');
+}
+
+/** Play until something is so, from the begin again whenever the end was there first. */
+export const playUntil = (page, condition, what, ms) =>
+  until(
+    async () => {
+      if (await condition()) return true;
+      if ((await stats(page)).state === 'stopped') {
+        await page.keyboard.press('Home');
+        await page.keyboard.press(' ');
+        /* at three times the speed the end may be there before anybody has looked */
+        await until(async () => (await stats(page)).state === 'playing', 'playing', 3000).catch(() => undefined);
+      }
+      return false;
+    },
+    what,
+    ms,
+  );
+
+/** Wait until no sound is played any more: what was on its way is. */
+export function silent(page) {
+  let before;
+  return until(async () => {
+    const last = before;
+    before = await played(page);
+    await sleep(700);
+    return before === last;
+  }, 'silence');
 }
 
 /** Begin to play with sound: a browser may take its time to open the first one of all. */

@@ -27,13 +27,18 @@ async function frames(graph, tag) {
     .filter(([, value]) => !Number.isNaN(value));
 }
 
-/* times in s at which a value rises over a limit */
+/* where a value rises over a limit: the times in s of the last frame below it and of the first one above */
 function rises(values, limit) {
-  return values.filter(([, value], i) => i > 0 && value > limit && values[i - 1][1] <= limit).map(([time]) => time);
+  return values.flatMap(([time, value], i) =>
+    i > 0 && value > limit && values[i - 1][1] <= limit ? [[values[i - 1][0], time]] : [],
+  );
 }
 
-/** By how much each click is after its flash, in ms. */
-export async function exportedOffsets(mkv) {
+/**
+ * By how much each click is outside of its flash, in ms: a flash began between two pictures, which a busy machine takes
+ * less often, and a click between them is on time.
+ */
+async function exportedOffsets(mkv) {
   const path = mkv.replaceAll(':', '\\:');
   /* the test picture's middle is white at whole seconds, when the tone clicks */
   const flashes = rises(await frames(`movie=${path},crop=40:40,signalstats`, 'lavfi.signalstats.YMIN'), 180);
@@ -44,28 +49,34 @@ export async function exportedOffsets(mkv) {
       'lavfi.astats.Overall.Peak_level',
     ),
     -14,
-  ).filter((time, i, all) => i === 0 || time - all[i - 1] > 0.5);
-  return flashes.map((flash) => {
+  ).map(([, time]) => time).filter((time, i, all) => i === 0 || time - all[i - 1] > 0.5);
+  return flashes.map(([before, flash]) => {
     const nearest = clicks.reduce((best, click) => (Math.abs(click - flash) < Math.abs(best - flash) ? click : best));
-    return (nearest - flash) * 1000;
+    return 1000 * (nearest > flash ? nearest - flash : Math.min(nearest - before, 0));
   });
+}
+
+/* how well two pictures agree, in dB */
+async function psnrOf(...pictures) {
+  const { stderr } = await run('ffmpeg', [...pictures.flatMap((path) => ['-i', path]), '-lavfi', 'psnr', '-f', 'null', '-']);
+  return Number(/average:([0-9.inf]+)/.exec(stderr)?.[1].replace('inf', '99'));
 }
 
 test('a flash and a click of one moment are together in an exported film, also behind a pause', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone:200']);
   const session = await recorder.begin('paper:screen,sound');
-  await sleep(3500);
+  await sleep(3000);
   await recorder.uxrec('pause');
   await sleep(700);
   await recorder.uxrec('resume');
-  await sleep(3500);
+  await sleep(3000);
   await recorder.uxrec('stop');
   const mkv = join(recorder.folder, 'out.mkv');
   await recorder.uxrec('export', join(recorder.library, session), '--to', 'mkv', '-o', mkv);
   const offsets = await exportedOffsets(mkv);
-  console.log(`# a click is after its flash by ${offsets.map((ms) => ms.toFixed(1)).join(' ')} ms`);
-  assert.ok(offsets.length >= 5);
-  for (const ms of offsets) assert.ok(Math.abs(ms) <= 40, `${ms} ms`);
+  console.log(`# a click is outside of its flash by ${offsets.map((ms) => ms.toFixed(1)).join(' ')} ms`);
+  assert.ok(offsets.length >= 4);
+  for (const ms of offsets) assert.ok(Math.abs(ms) <= 20, `${ms} ms`);
   await recorder.end();
 });
 
@@ -89,13 +100,19 @@ const codecs = (found) => found.streams.map((stream) => stream.codec_name);
 
 test('a session becomes films, with its tasks as chapters and captions', async (t) => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone:200']);
+  /* seconds that commands and waits have taken: as long as what they record at least, on a busy machine longer */
+  const took = async (...steps) => {
+    const begun = performance.now();
+    for (const step of steps) await (typeof step === 'number' ? sleep(step) : recorder.uxrec(...step));
+    return (performance.now() - begun) / 1000;
+  };
+  const begun = performance.now();
   const id = await recorder.begin('paper:screen,sound');
   await sleep(1000);
-  await recorder.uxrec('task', 'start', 'pay');
-  await sleep(2200);
-  await recorder.uxrec('task', 'end', 'completed');
-  await sleep(800);
-  await recorder.uxrec('stop');
+  const longestTask = await took(['task', 'start', 'pay'], 2200, ['task', 'end', 'completed']);
+  await took(800, ['stop']);
+  const longest = (performance.now() - begun) / 1000;
+  let taskBegin; // in s
   const session = join(recorder.library, id);
   const out = (name) => join(recorder.folder, name);
   const exported = (name, ...more) => recorder.uxrec('export', session, '-o', out(name), ...more);
@@ -110,13 +127,17 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       await plays(out(name));
       const found = await probe(out(name));
       assert.deepEqual(codecs(found).slice(0, 2), [codec, 'opus'], to);
-      assert.ok(Math.abs(Number(found.format.duration) - 4.1) < 1.1, `${to}: ${found.format.duration} s`);
-      for (const ms of await exportedOffsets(out(name)))
-        assert.ok(Math.abs(ms) <= (to === 'webm' ? 60 : 40), `${to}: ${ms} ms`);
+      const lasts = Number(found.format.duration);
+      assert.ok(lasts > 3.9 && lasts < longest + 0.1, `${to}: ${lasts} s of ${longest}`);
+      const offsets = await exportedOffsets(out(name));
+      assert.ok(offsets.length >= 2, to);
+      for (const ms of offsets) assert.ok(Math.abs(ms) <= (to === 'webm' ? 40 : 20), `${to}: ${ms} ms`);
       const task = found.chapters.filter((chapter) => chapter.tags.title === 'Pay it');
       assert.equal(task.length, 1);
-      const length = Number(task[0].end_time) - Number(task[0].start_time);
-      assert.ok(Number(task[0].start_time) > 0.8 && length > 2 && length < 3.5, `${to}: a chapter of ${length} s`);
+      taskBegin = Number(task[0].start_time);
+      const length = Number(task[0].end_time) - taskBegin;
+      assert.ok(taskBegin > 0.9, `${to}: a chapter from ${taskBegin} s on`);
+      assert.ok(length > 2.1 && length < longestTask + 0.1, `${to}: a chapter of ${length} s of ${longestTask}`);
     }
   });
 
@@ -162,12 +183,15 @@ test('a session becomes films, with its tasks as chapters and captions', async (
 
   await t.test('captions are beside the film, from its begin', async () => {
     const said = out('said.vtt');
-    writeFileSync(said, 'WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ana>Where is it?\n\n00:03.500 --> 00:03.900\nThere.\n');
+    const from = taskBegin + 0.3; // the task goes on for 2.2 s at least
+    const cue = (begin, end, text) => `00:0${begin.toFixed(3)} --> 00:0${end.toFixed(3)}\n${text}\n`;
+    const cues = [cue(from - 0.5, from + 0.5, '<v Ana>Where is it?'), cue(from + 2, from + 2.4, 'There.')];
+    assert.ok(from + 2.4 < 10);
+    writeFileSync(said, `WEBVTT\n\n${cues.join('\n')}`);
     await recorder.uxrec('transcript', session, '--attach', said);
-    await exported('said.webm', '--to', 'webm', '--from', '1.5', '--until', '3', '--vtt', 'transcript,tasks').catch(
-      ({ stderr }) => assert.match(stderr, /said\.vtt: it is there already/),
-    );
-    await exported('cut.webm', '--to', 'webm', '--from', '1.5', '--until', '3', '--vtt', 'transcript,tasks');
+    const part = ['--to', 'webm', '--from', from.toFixed(3), '--until', (from + 1.5).toFixed(3), '--vtt', 'transcript,tasks'];
+    await assert.rejects(exported('said.webm', ...part), ({ stderr }) => /said\.vtt: it is there already/.test(stderr));
+    await exported('cut.webm', ...part);
     const text = readFileSync(out('cut.vtt'), 'utf8');
     assert.match(text, /^WEBVTT\n/);
     assert.match(text, /00:00:00\.000 --> 00:00:00\.500\n<v Ana>Where is it\?\n/);
@@ -189,12 +213,14 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     /* the same picture as in the film with all that lies over it, but for what coding has cost */
     await exported('sharp.mkv', '--to', 'mkv', '--draw', 'patches');
     const { packets } = await probe(out('sharp.mkv'), '-select_streams', 'v', '-show_packets');
-    const shown = Math.max(...packets.map((packet) => Number(packet.pts_time)).filter((time) => time <= 2));
-    const seek = ['-ss', String(shown - 0.02), '-i', out('sharp.mkv'), '-frames:v', '1'];
-    await run('ffmpeg', ['-v', 'error', ...seek, out('film.png')]);
-    const both = ['-i', out('film.png'), '-i', out('many/00-00-02.000.png'), '-lavfi', 'psnr'];
-    const { stderr } = await run('ffmpeg', [...both, '-f', 'null', '-']);
-    const psnr = Number(/average:([0-9.inf]+)/.exec(stderr)?.[1].replace('inf', '99'));
+    const times = packets.map((packet) => Number(packet.pts_time));
+    /* in the middle between two pictures that are not all but one */
+    const number = times.findIndex((time, i) => time > 1 && times[i + 1] - time > 0.02);
+    assert.ok(number > 0, `pictures at ${times}`);
+    await exported('still.png', '--to', 'png', '--at', ((times[number] + times[number + 1]) / 2).toFixed(3));
+    const select = ['-vf', `select=eq(n\\,${number})`, '-frames:v', '1'];
+    await run('ffmpeg', ['-v', 'error', '-i', out('sharp.mkv'), '-fps_mode', 'passthrough', ...select, out('film.png')]);
+    const psnr = await psnrOf(out('film.png'), out('still.png'));
     assert.ok(psnr > 35, `${psnr} dB`);
   });
 
@@ -339,9 +365,8 @@ test('a session is AV1, or has the colour of every pixel, by option', async () =
     /* the replay's own decoder sees the same as ffmpeg's; times of films are rounded */
     await exported('last.png', 'png', '--at', (Number(packets.at(-1).pts_time) + 0.001).toFixed(3));
     await run('ffmpeg', ['-v', 'error', '-i', out('film.mkv'), '-fps_mode', 'passthrough', '-update', '1', out('film.png')]);
-    const both = ['-i', out('film.png'), '-i', out('last.png'), '-lavfi', 'psnr'];
-    const { stderr } = await run('ffmpeg', [...both, '-f', 'null', '-']);
-    assert.ok(Number(/average:([0-9.inf]+)/.exec(stderr)?.[1].replace('inf', '99')) > 30, stderr);
+    const psnr = await psnrOf(out('film.png'), out('last.png'));
+    assert.ok(psnr > 30, `${psnr} dB`);
     if (codec === 'av1')
       await assert.rejects(exported('film.h264', 'h264'), ({ stderr: said }) => /AV1.*--draw/.test(said));
     await recorder.end();

@@ -474,6 +474,7 @@ static void x11_is_not_read_at_the_lock_screen(void)
 	const struct inputd_request start = {
 		.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = KEY_POLICY_CLASSES};
 	struct desktop desktop = {0};
+	int silent = 0;
 	pid_t child;
 	int fd;
 
@@ -491,11 +492,10 @@ static void x11_is_not_read_at_the_lock_screen(void)
 	press(&desktop);
 	expect(hear_keys(fd, 2, false) == 2);
 	lab_login_lock(true);
-	/* it hears of that when it does */
-	for (int i = 0; i < 20; i++) {
+	/* it hears of that when it does; on a busy machine one key alone may be late */
+	for (int i = 0; i < 20 && silent < 2; i++) {
 		press(&desktop);
-		if (hear_keys(fd, SIZE_MAX, false) == 0)
-			break;
+		silent = hear_keys(fd, SIZE_MAX, false) == 0 ? silent + 1 : 0;
 	}
 	for (int i = 0; i < 20; i++)
 		press(&desktop);
