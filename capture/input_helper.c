@@ -1,6 +1,7 @@
 #include "capture/input_helper.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +45,7 @@ static int spawn(struct input_helper *helper, const struct input_options *option
 		helper->child = 0;
 		return error_set(reterr, -r, "cannot start %s: %s", options->helper, strerror(r));
 	}
+	descriptors_restore(helper->child);
 	return 0;
 }
 

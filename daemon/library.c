@@ -136,17 +136,9 @@ static Uxrec__SessionSummary *summarise(struct library *library, const char *id)
 	Uxrec__SessionSummary *summary;
 	struct error error = {0};
 
-	if (open_session(library, id, &open, &error) == 0) {
-		summary = session_summarise(open->session);
-	} else {
-		summary = malloc(sizeof(*summary));
-		if (summary) {
-			uxrec__session_summary__init(summary);
-			summary->session = strdup(id);
-			summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
-			summary->trouble = strdup(error.text);
-		}
-	}
+	summary = open_session(library, id, &open, &error) == 0
+		? session_summarise(open->session)
+		: session_summarise_unreadable(id, error.text);
 	if (summary)
 		mark_live(library, summary);
 	return summary;
@@ -251,31 +243,41 @@ static int answer_timeline(struct library *library, const struct job *job, struc
 
 /* ---- metrics ---- */
 
-/* sessions opened for one computation, apart from those that are kept */
+/* ids of the sessions of one computation, which are opened apart from those that are kept */
 struct chosen {
-	struct session **sessions;
+	const char *library;
+	const char **ids;
 	size_t count;
 };
 
-static int choose(struct library *library, struct chosen *chosen, const char *id, const char *study,
-	struct error *reterr)
+static int open_chosen(void *user, size_t i, struct session **ret, struct error *reterr)
 {
-	struct session *session;
-	int r;
+	const struct chosen *chosen = user;
+	int r = session_open(ret, chosen->library, chosen->ids[i], false, reterr);
 
-	for (size_t i = 0; i < chosen->count; i++)
-		if (strcmp(chosen->sessions[i]->id, id) == 0)
-			return 0;
-	r = session_open(&session, library->folder, id, false, reterr);
 	/* a number that leaves some out without a word is worse than none; others are in the list */
-	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
-		return r;
-	if (r < 0)
-		return 0;
-	if (study && *study && strcmp(session->study->name, study) != 0)
-		session_destroy(session);
-	else
-		chosen->sessions[chosen->count++] = session;
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
+}
+
+static void choose(struct chosen *chosen, const char *id)
+{
+	for (size_t i = 0; i < chosen->count; i++)
+		if (strcmp(chosen->ids[i], id) == 0)
+			return;
+	chosen->ids[chosen->count++] = id;
+}
+
+/* a study's sessions, or those that were named */
+static int choose_all(struct chosen *chosen, const Uxrec__GetMetrics *asked,
+	const struct session_ids *ids, struct error *reterr)
+{
+	chosen->ids = calloc(ids->count + 1, sizeof(*chosen->ids));
+	if (!chosen->ids)
+		return error_set(reterr, -ENOMEM, "no memory");
+	for (size_t i = 0; i < ids->count && *asked->study; i++)
+		chosen->ids[chosen->count++] = ids->ids[i];
+	for (size_t i = 0; i < asked->n_sessions && i < ids->count && !*asked->study; i++)
+		choose(chosen, asked->sessions[i]);
 	return 0;
 }
 
@@ -284,33 +286,28 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 	const Uxrec__GetMetrics *asked = job->message->get_metrics;
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	_cleanup_(session_ids_finish) struct session_ids ids = {0};
-	struct chosen chosen = {0};
+	struct chosen chosen = {.library = library->folder};
+	struct metrics_request request = {
+		.open = open_chosen,
+		.user = &chosen,
+		.study = *asked->study ? asked->study : NULL,
+		.layer = asked->layer,
+		.coding = !*asked->study,
+	};
 	int r = session_ids_list(&ids, library->folder);
 
 	if (r < 0)
 		return error_set(reterr, r, "the library cannot be read: %s", strerror(-r));
-	chosen.sessions =
-		calloc((asked->n_sessions > ids.count ? asked->n_sessions : ids.count) + 1,
-			sizeof(struct session *));
-	if (!chosen.sessions)
-		return error_set(reterr, -ENOMEM, "no memory");
-	if (*asked->study)
-		for (size_t i = 0; i < ids.count && r == 0; i++)
-			r = choose(library, &chosen, ids.ids[i], asked->study, reterr);
-	else
-		for (size_t i = 0; i < asked->n_sessions && i < ids.count && r == 0; i++)
-			r = choose(library, &chosen, asked->sessions[i], NULL, reterr);
+	r = choose_all(&chosen, asked, &ids, reterr);
+	request.count = chosen.count;
 	if (r == 0)
-		r = (*asked->study ? metrics_compute : metrics_compute_coding)(
-			&message.metrics, chosen.sessions, chosen.count, asked->layer, reterr);
+		r = metrics_compute(&message.metrics, &request, reterr);
 	if (r == 0) {
 		message.body_case = UXREC__SERVER_MESSAGE__BODY_METRICS;
 		send_answer(library, job, &message);
 		uxrec__metrics__free_unpacked(message.metrics, NULL);
 	}
-	for (size_t i = 0; i < chosen.count; i++)
-		session_destroy(chosen.sessions[i]);
-	free(chosen.sessions);
+	free(chosen.ids);
 	return r;
 }
 

@@ -2,6 +2,7 @@
 
 #include "daemon/library.h"
 #include "daemon/server.h"
+#include "protocol/base/descriptors.h"
 #include "protocol/base/folder.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
@@ -141,6 +142,7 @@ int main(int argc, char **argv)
 	sigset_t signals;
 	int c, r, port = 0, signal_number = SIGTERM;
 
+	descriptors_raise();
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
 		if (c == 'h') {

@@ -62,12 +62,32 @@ static void print_summary(const Uxrec__SessionSummary *summary)
 		health_name(summary->health));
 }
 
-static Uxrec__SessionSummary *summarise(const char *library, const char *id)
+/* @return NULL without memory */
+static Uxrec__SessionSummary *summarise(const struct folder *library, const char *id)
 {
 	_destroy_(session) struct session *session = NULL;
+	struct error error = {"no reason given"};
 
-	return session_open(&session, library, id, false, NULL) < 0 ? NULL
-								    : session_summarise(session);
+	return session_open_below(&session, library, id, false, &error) < 0
+		? session_summarise_unreadable(id, error.text)
+		: session_summarise(session);
+}
+
+/* One session after the other: a library may have any number of them. */
+static void list(
+	const struct folder *library, const struct session_ids *ids, struct json_list *printed)
+{
+	for (size_t i = 0; i < ids->count; i++) {
+		Uxrec__SessionSummary *summary = summarise(library, ids->ids[i]);
+
+		if (!summary)
+			continue;
+		if (printed)
+			json_list_add(printed, json_of_message(&summary->base));
+		else
+			print_summary(summary);
+		uxrec__session_summary__free_unpacked(summary, NULL);
+	}
 }
 
 int command_list(const struct command_options *options, int argc, char **argv)
@@ -77,16 +97,16 @@ int command_list(const struct command_options *options, int argc, char **argv)
 	_autofree_ char *usual = paths_library();
 	const char *library = asked ? asked : usual;
 	_cleanup_(session_ids_finish) struct session_ids ids = {0};
-	struct json_object *document = NULL;
+	_folder_unref_ struct folder *folder = NULL;
+	struct error error = {"no reason given"};
+	struct json_list printed;
 	int r;
 
 	(void)options;
 	if (command_has_leftovers(argc, argv, 0))
 		return EXIT_USAGE;
-	if (!library) {
-		log_error(
-			"which library? Neither HOME nor XDG_DATA_HOME is set: name a folder "
-			"with --library");
+	if (folder_open_linked(&folder, library, &error) < 0) {
+		log_error("library %s", error.text);
 		return EXIT_COULD_NOT;
 	}
 	r = session_ids_list(&ids, library);
@@ -94,24 +114,15 @@ int command_list(const struct command_options *options, int argc, char **argv)
 		log_errno(r, "library %s", library);
 		return EXIT_COULD_NOT;
 	}
-	if (json)
-		document = json_object_new_array();
-	else
-		printf("%-22s %-12s %-28s %8s %5s %6s  %s\n", "SESSION", "PARTICIPANT", "STUDY",
-			"LENGTH", "TASKS", "TAGS", "HEALTH");
-	for (size_t i = 0; i < ids.count; i++) {
-		Uxrec__SessionSummary *summary = summarise(library, ids.ids[i]);
-
-		if (!summary)
-			continue;
-		if (json)
-			json_object_array_add(document, json_of_message(&summary->base));
-		else
-			print_summary(summary);
-		uxrec__session_summary__free_unpacked(summary, NULL);
+	if (json) {
+		json_list_begin(&printed);
+		list(folder, &ids, &printed);
+		json_list_end(&printed);
+		return EXIT_GOOD;
 	}
-	if (json)
-		json_print(document);
+	printf("%-22s %-12s %-28s %8s %5s %6s  %s\n", "SESSION", "PARTICIPANT", "STUDY", "LENGTH",
+		"TASKS", "TAGS", "HEALTH");
+	list(folder, &ids, NULL);
 	return EXIT_GOOD;
 }
 
@@ -650,54 +661,50 @@ static struct json_object *metrics_to_json(const Uxrec__Metrics *metrics)
 	return document;
 }
 
-static int open_all(struct session **sessions, int count, char **paths)
-{
-	for (int i = 0; i < count; i++) {
-		struct error error = {"no reason given"};
+/* a damaged log is told once, however often the session is opened */
+struct named_sessions {
+	char **paths;
+	size_t told;
+};
 
-		if (session_open_path(&sessions[i], paths[i], &error) < 0) {
-			log_error("%s", error.text);
-			return EXIT_COULD_NOT;
-		}
-		if (*sessions[i]->unsaid.text)
-			log_warning("%s", sessions[i]->unsaid.text);
+static int open_named(void *user, size_t i, struct session **ret, struct error *reterr)
+{
+	struct named_sessions *named = user;
+	int r = session_open_path(ret, named->paths[i], reterr);
+
+	if (r == 0 && i >= named->told) {
+		named->told = i + 1;
+		if (*(*ret)->unsaid.text)
+			log_warning("%s", (*ret)->unsaid.text);
 	}
-	return EXIT_GOOD;
+	return r;
 }
 
 int command_metrics(const struct command_options *options, int argc, char **argv)
 {
 	const char *layer = command_take_value(&argc, argv, "--layer");
 	bool json = command_take_flag(&argc, argv, "--json");
-	_autofree_ struct session **sessions = NULL;
+	struct named_sessions named = {.paths = argv + 1};
+	struct metrics_request request = {.open = open_named, .user = &named, .layer = layer};
 	struct error error = {"no reason given"};
 	Uxrec__Metrics *metrics;
-	int count = argc - 1, r;
 
 	(void)options;
 	if (command_has_leftovers(argc, argv, argc))
 		return EXIT_USAGE;
-	if (count < 1)
+	if (argc < 2)
 		return command_usage("metrics FILE... [--layer LAYER] [--json]");
-	sessions = calloc((size_t)count, sizeof(struct session *));
-	if (!sessions)
+	request.count = (size_t)(argc - 1);
+	if (metrics_compute(&metrics, &request, &error) < 0) {
+		log_error("%s", error.text);
 		return EXIT_COULD_NOT;
-	r = open_all(sessions, count, argv + 1);
-	if (r == EXIT_GOOD) {
-		if (metrics_compute(&metrics, sessions, (size_t)count, layer, &error) < 0) {
-			log_error("%s", error.text);
-			r = EXIT_COULD_NOT;
-		} else {
-			if (json)
-				json_print(metrics_to_json(metrics));
-			else
-				print_metrics(metrics);
-			uxrec__metrics__free_unpacked(metrics, NULL);
-		}
 	}
-	for (int i = 0; i < count; i++)
-		session_destroy(sessions[i]);
-	return r;
+	if (json)
+		json_print(metrics_to_json(metrics));
+	else
+		print_metrics(metrics);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	return EXIT_GOOD;
 }
 
 /* ---- study ---- */

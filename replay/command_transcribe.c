@@ -1,5 +1,6 @@
 /* uxrec transcribe: a program of the user's listens to a session and writes down what was said. */
 
+#include "protocol/base/descriptors.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/copy.h"
@@ -119,9 +120,11 @@ static int spawn_with(const struct transcribing *how, int out, pid_t *ret)
 	r = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, out, 1);
+	descriptors_restore(0); /* the child's limit is ours */
 	if (r == 0)
 		r = posix_spawnp(
 			ret, how->program, &files, &attributes, (char *const *)argv, environ);
+	descriptors_raise();
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);
 	return -r;

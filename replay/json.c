@@ -283,3 +283,29 @@ void json_print(struct json_object *document)
 			JSON_C_TO_STRING_SPACED));
 	json_object_put(document);
 }
+
+void json_list_begin(struct json_list *list)
+{
+	list->has_elements = false;
+}
+
+void json_list_add(struct json_list *list, struct json_object *element)
+{
+	const char *at = json_object_to_json_string_ext(element,
+		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE | JSON_C_TO_STRING_SPACED);
+
+	fputs(list->has_elements ? ",\n  " : "[\n  ", stdout);
+	list->has_elements = true;
+	/* strings have no ends of lines in them */
+	for (; at && *at; at++) {
+		putchar(*at);
+		if (*at == '\n')
+			fputs("  ", stdout);
+	}
+	json_object_put(element);
+}
+
+void json_list_end(const struct json_list *list)
+{
+	puts(list->has_elements ? "\n]" : "[]");
+}

@@ -4,6 +4,7 @@
 
 #include <json-c/json.h>
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 
 /** A text of a file, whose bytes may be no UTF-8 (utf8_clean()), as a string; NULL without memory. */
 struct json_object *json_text(const char *text);
@@ -26,3 +27,14 @@ void json_print_line(struct json_object *document);
 
 /** Print one document on standard output and free it. */
 void json_print(struct json_object *document);
+
+/** A list that is printed element by element, as json_print() prints an array. */
+struct json_list {
+	bool has_elements;
+};
+
+void json_list_begin(struct json_list *list);
+
+/** Print an element and free it. */
+void json_list_add(struct json_list *list, struct json_object *element);
+void json_list_end(const struct json_list *list);

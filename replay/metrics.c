@@ -26,6 +26,27 @@ struct rows {
 	size_t count;
 };
 
+/* what is kept of each session between its readings */
+struct coded {
+	bool counts; /* it is not left out, whatever the layer */
+	char **layers;
+	size_t layer_count;
+};
+
+/* a computation */
+struct computing {
+	const struct metrics_request *request;
+	Uxrec__Metrics *metrics;
+	struct rows rows;
+	struct coded *coded; /* of each session */
+	struct task_name {
+		char *id, *title;
+	} * tasks; /* of all sessions that count, as they come */
+	size_t task_count;
+	size_t found; /* sessions that could be opened, and are of the study that was asked for */
+	struct error *error;
+};
+
 /* ---- small helpers ---- */
 
 static int append_text(char ***texts, size_t *count, const char *text)
@@ -71,66 +92,57 @@ static Uxrec__Estimate *to_message(struct stats_estimate estimate)
 
 /* ---- which layer ---- */
 
-static bool is_coded(const struct session *session, const char *layer)
-{
-	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations);
-		i++) {
-		const Uxrec__Act *act = annotations_get(session->annotations, i);
-
-		if ((act->body_case == UXREC__ACT__BODY_TAG ||
-			    act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE) &&
-			strcmp(act->layer, layer) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Who watches live and tags nothing has seen no error; who codes afterwards has to have begun. */
-static bool layer_covers(const struct session *session, const char *layer)
+static bool layer_covers(const struct coded *coded, const char *layer)
 {
-	return strcmp(layer, "live") == 0 || is_coded(session, layer);
+	return strcmp(layer, "live") == 0 || has_text(coded->layers, coded->layer_count, layer);
 }
 
-static int collect_layers(Uxrec__Metrics *metrics, const struct session *session)
+/* the layers that a session is coded in, for itself and for all */
+static int collect_layers(
+	Uxrec__Metrics *metrics, struct coded *coded, const struct session *session)
 {
 	const struct annotations *log = session->annotations;
 
 	for (size_t i = 0; i < annotations_count(log); i++) {
 		const Uxrec__Act *act = annotations_get(log, i);
 
-		if ((act->body_case == UXREC__ACT__BODY_TAG ||
-			    act->body_case == UXREC__ACT__BODY_OPPORTUNITY_SCORE) &&
-			!has_text(metrics->layers, metrics->n_layers, act->layer) &&
+		if (act->body_case != UXREC__ACT__BODY_TAG &&
+			act->body_case != UXREC__ACT__BODY_OPPORTUNITY_SCORE)
+			continue;
+		if (!has_text(coded->layers, coded->layer_count, act->layer) &&
+			append_text(&coded->layers, &coded->layer_count, act->layer) < 0)
+			return -ENOMEM;
+		if (!has_text(metrics->layers, metrics->n_layers, act->layer) &&
 			append_text(&metrics->layers, &metrics->n_layers, act->layer) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static const char *why_left_out(const struct session *session, const char *study);
-
-static bool covers_all(const Uxrec__Metrics *metrics, struct session *const *sessions, size_t count,
-	const char *layer)
+static bool covers_all(const struct computing *computing, const char *layer)
 {
-	for (size_t i = 0; i < count; i++)
-		if (!why_left_out(sessions[i], metrics->study) && !is_coded(sessions[i], layer))
+	for (size_t i = 0; i < computing->request->count; i++)
+		if (computing->coded[i].counts &&
+			!has_text(
+				computing->coded[i].layers, computing->coded[i].layer_count, layer))
 			return false;
 	return true;
 }
 
 /* Consensus, else the only coder's, when every session that counts is coded in it; else live. */
-static const char *choose_layer(
-	const Uxrec__Metrics *metrics, struct session *const *sessions, size_t count)
+static const char *choose_layer(const struct computing *computing)
 {
+	const Uxrec__Metrics *metrics = computing->metrics;
 	const char *coder = NULL;
 	unsigned coders = 0;
 
 	if (has_text(metrics->layers, metrics->n_layers, "consensus") &&
-		covers_all(metrics, sessions, count, "consensus"))
+		covers_all(computing, "consensus"))
 		return "consensus";
 	for (size_t i = 0; i < metrics->n_layers; i++)
 		if (strncmp(metrics->layers[i], "coder:", 6) == 0 &&
-			covers_all(metrics, sessions, count, metrics->layers[i])) {
+			covers_all(computing, metrics->layers[i])) {
 			coder = metrics->layers[i];
 			coders++;
 		}
@@ -376,30 +388,73 @@ static const char *why_left_out(const struct session *session, const char *study
 	return NULL;
 }
 
-static int add_session(
-	Uxrec__Metrics *metrics, struct rows *rows, const struct session *session, bool coding)
+static int leave_out(Uxrec__Metrics *metrics, const struct session *session, const char *why)
 {
-	const char *why = why_left_out(session, metrics->study);
-	_destroy_(timeline) struct timeline *timeline = NULL;
-	int r;
+	_autofree_ char *text = NULL;
 
-	if (!why && !coding && !layer_covers(session, metrics->layer))
-		why = "not coded in this layer";
-	if (why) {
-		_autofree_ char *text = NULL;
-
-		if (asprintf(&text, "%s: %s", session->id, why) < 0)
-			return -ENOMEM;
-		return append_text(&metrics->left_out, &metrics->n_left_out, text);
+	if (asprintf(&text, "%s: %s", session->id, why) < 0) {
+		text = NULL;
+		return -ENOMEM;
 	}
-	r = timeline_create(&timeline, session);
+	return append_text(&metrics->left_out, &metrics->n_left_out, text);
+}
+
+static int add_rows(struct computing *computing, const struct session *session)
+{
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	int r = timeline_create(&timeline, session);
+
 	for (size_t i = 0; r == 0 && i < annotations_count(session->annotations); i++) {
 		const Uxrec__Act *act = annotations_get(session->annotations, i);
 
 		if (act->body_case == UXREC__ACT__BODY_ATTEMPT)
-			r = add_row(rows, session, timeline, act, metrics->layer);
+			r = add_row(&computing->rows, session, timeline, act,
+				computing->metrics->layer);
 	}
 	return r;
+}
+
+/* A study's file may have changed between two sessions: every task that one of them had. */
+static int note_tasks(struct computing *computing, const Uxrec__Study *study)
+{
+	for (size_t i = 0; i < study->n_tasks; i++) {
+		struct task_name *tasks = computing->tasks;
+		bool known = false;
+
+		for (size_t k = 0; k < computing->task_count && !known; k++)
+			known = strcmp(tasks[k].id, study->tasks[i]->id) == 0;
+		if (known)
+			continue;
+		tasks = realloc(tasks, (computing->task_count + 1) * sizeof(*tasks));
+		if (!tasks)
+			return -ENOMEM;
+		computing->tasks = tasks;
+		tasks[computing->task_count] = (struct task_name){
+			strdup(study->tasks[i]->id), strdup(study->tasks[i]->title)};
+		if (!tasks[computing->task_count].id || !tasks[computing->task_count].title) {
+			free(tasks[computing->task_count].id);
+			free(tasks[computing->task_count].title);
+			return -ENOMEM;
+		}
+		computing->task_count++;
+	}
+	return 0;
+}
+
+static int add_session(struct computing *computing, size_t i, const struct session *session)
+{
+	Uxrec__Metrics *metrics = computing->metrics;
+	const char *why = why_left_out(session, metrics->study);
+	int r;
+
+	if (!why)
+		r = note_tasks(computing, session->study);
+	else
+		return leave_out(metrics, session, why);
+	if (r == 0 && !computing->request->coding &&
+		!layer_covers(&computing->coded[i], metrics->layer))
+		return leave_out(metrics, session, "not coded in this layer");
+	return r < 0 ? r : add_rows(computing, session);
 }
 
 /* ---- one task, or all ---- */
@@ -569,100 +624,122 @@ static int add_task(
 
 /* ---- all of it ---- */
 
-/* the study of the first session that still knows its own */
-static const char *study_name(struct session *const *sessions, size_t count)
+/* Hand one session after the other over; each is closed before the next is opened. */
+static int each_session(struct computing *computing,
+	int (*take)(struct computing *computing, size_t i, const struct session *session))
 {
-	for (size_t i = 0; i < count; i++)
-		if (*sessions[i]->study->name)
-			return sessions[i]->study->name;
-	return "";
-}
-
-static bool has_task(const Uxrec__Metrics *metrics, const char *id)
-{
-	for (size_t i = 0; i < metrics->n_tasks; i++)
-		if (strcmp(metrics->tasks[i]->task, id) == 0)
-			return true;
-	return false;
-}
-
-/* A study's file may have changed between two sessions: every task that one of them had. */
-static int add_tasks(
-	Uxrec__Metrics *metrics, const struct rows *rows, const struct session *session)
-{
-	const Uxrec__Study *study = session->study;
+	const struct metrics_request *request = computing->request;
 	int r = 0;
 
-	if (why_left_out(session, metrics->study))
-		return 0;
-	for (size_t i = 0; i < study->n_tasks && r == 0; i++)
-		if (!has_task(metrics, study->tasks[i]->id))
-			r = add_task(metrics, rows, study->tasks[i]->id, study->tasks[i]->title);
+	for (size_t i = 0; i < request->count && r == 0; i++) {
+		_destroy_(session) struct session *session = NULL;
+
+		r = request->open(request->user, i, &session, computing->error);
+		if (r < 0)
+			return r;
+		if (session &&
+			(!request->study || strcmp(session->study->name, request->study) == 0))
+			r = take(computing, i, session);
+	}
 	return r;
 }
 
-static int compute(Uxrec__Metrics *metrics, struct rows *rows, struct session *const *sessions,
-	size_t count, const char *layer, bool coding)
+/* the study of the first session that still knows its own. @return 1 to look no further */
+static int find_study(struct computing *computing, size_t i, const struct session *session)
 {
-	int r = 0;
-
-	metrics->confidence = STATS_CONFIDENCE;
-	metrics->study = strdup(study_name(sessions, count));
-	if (!metrics->study)
-		return -ENOMEM;
-	for (size_t i = 0; i < count && r == 0; i++)
-		if (!why_left_out(sessions[i], metrics->study))
-			r = collect_layers(metrics, sessions[i]);
-	if (r < 0)
-		return r;
-	if (!coding && layer && *layer && strcmp(layer, "live") != 0 &&
-		!has_text(metrics->layers, metrics->n_layers, layer))
-		return -ENODATA;
-	metrics->layer = strdup(layer && *layer ? layer : choose_layer(metrics, sessions, count));
-	if (!metrics->layer)
-		return -ENOMEM;
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = add_session(metrics, rows, sessions[i], coding);
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = add_tasks(metrics, rows, sessions[i]);
-	return r < 0 ? r : add_task(metrics, rows, "", "All tasks");
+	(void)i;
+	computing->found++;
+	if (!*session->study->name)
+		return 0;
+	free(computing->metrics->study);
+	computing->metrics->study = strdup(session->study->name);
+	return computing->metrics->study ? 1 : -ENOMEM;
 }
 
-static int compute_all(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
-	const char *layer, bool coding, struct error *reterr)
+static int find_layers(struct computing *computing, size_t i, const struct session *session)
 {
-	Uxrec__Metrics *metrics;
-	struct rows rows = {0};
+	struct coded *coded = &computing->coded[i];
+
+	coded->counts = !why_left_out(session, computing->metrics->study);
+	return coded->counts ? collect_layers(computing->metrics, coded, session) : 0;
+}
+
+static int decide_layer(struct computing *computing)
+{
+	const struct metrics_request *request = computing->request;
+	Uxrec__Metrics *metrics = computing->metrics;
+	bool asked = request->layer && *request->layer;
+
+	if (!request->coding && asked && strcmp(request->layer, "live") != 0 &&
+		!has_text(metrics->layers, metrics->n_layers, request->layer))
+		return error_set(computing->error, -ENODATA, "nothing is coded in the layer '%s'",
+			text_quote(request->layer).text);
+	metrics->layer = strdup(asked ? request->layer : choose_layer(computing));
+	return metrics->layer ? 0 : -ENOMEM;
+}
+
+static int compute(struct computing *computing)
+{
+	Uxrec__Metrics *metrics = computing->metrics;
 	int r;
 
-	if (count == 0)
-		return error_set(reterr, -EINVAL, "no session to compute anything from");
-	metrics = malloc(sizeof(*metrics));
-	if (!metrics)
-		return error_set(reterr, -ENOMEM, "no memory");
-	uxrec__metrics__init(metrics);
-	r = compute(metrics, &rows, sessions, count, layer, coding);
-	metrics->attempts = rows.rows;
-	metrics->n_attempts = rows.count;
-	if (r < 0) {
-		uxrec__metrics__free_unpacked(metrics, NULL);
-		if (r == -ENODATA)
-			return error_set(reterr, r, "nothing is coded in the layer '%s'",
-				text_quote(layer).text);
-		return error_set(reterr, r, "cannot compute: %s", strerror(-r));
+	metrics->confidence = STATS_CONFIDENCE;
+	metrics->study = strdup("");
+	if (!metrics->study)
+		return -ENOMEM;
+	r = each_session(computing, find_study);
+	if (r >= 0 && computing->found == 0)
+		return error_set(computing->error, -EINVAL, "no session to compute anything from");
+	if (r >= 0)
+		r = each_session(computing, find_layers);
+	if (r == 0)
+		r = decide_layer(computing);
+	if (r == 0)
+		r = each_session(computing, add_session);
+	for (size_t i = 0; i < computing->task_count && r == 0; i++)
+		r = add_task(metrics, &computing->rows, computing->tasks[i].id,
+			computing->tasks[i].title);
+	return r < 0 ? r : add_task(metrics, &computing->rows, "", "All tasks");
+}
+
+static void computing_finish(struct computing *computing)
+{
+	for (size_t i = 0; computing->coded && i < computing->request->count; i++) {
+		for (size_t k = 0; k < computing->coded[i].layer_count; k++)
+			free(computing->coded[i].layers[k]);
+		free(computing->coded[i].layers);
 	}
-	*ret = metrics;
+	free(computing->coded);
+	for (size_t i = 0; i < computing->task_count; i++) {
+		free(computing->tasks[i].id);
+		free(computing->tasks[i].title);
+	}
+	free(computing->tasks);
+}
+
+int metrics_compute(
+	Uxrec__Metrics **ret, const struct metrics_request *request, struct error *reterr)
+{
+	struct error error = {""};
+	_cleanup_(computing_finish) struct computing computing = {
+		.request = request, .error = &error};
+	int r;
+
+	computing.coded = calloc(request->count + 1, sizeof(*computing.coded));
+	computing.metrics = malloc(sizeof(*computing.metrics));
+	if (!computing.coded || !computing.metrics) {
+		free(computing.metrics);
+		return error_set(reterr, -ENOMEM, "no memory");
+	}
+	uxrec__metrics__init(computing.metrics);
+	r = compute(&computing);
+	computing.metrics->attempts = computing.rows.rows;
+	computing.metrics->n_attempts = computing.rows.count;
+	if (r < 0) {
+		uxrec__metrics__free_unpacked(computing.metrics, NULL);
+		return *error.text ? error_set(reterr, r, "%s", error.text)
+				   : error_set(reterr, r, "cannot compute: %s", strerror(-r));
+	}
+	*ret = computing.metrics;
 	return 0;
-}
-
-int metrics_compute(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
-	const char *layer, struct error *reterr)
-{
-	return compute_all(ret, sessions, count, layer, false, reterr);
-}
-
-int metrics_compute_coding(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
-	const char *layer, struct error *reterr)
-{
-	return compute_all(ret, sessions, count, layer, true, reterr);
 }

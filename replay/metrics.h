@@ -3,21 +3,35 @@
 #include "protocol/base/error.h"
 #include "replay/session.h"
 
+/** What to compute, and of which sessions. */
+struct metrics_request {
+	/**
+	 * Open session @p i, of 0 to count - 1. It is closed as soon as it has been read, so that no
+	 * number of sessions is too large; each is opened more than once.
+	 *
+	 * @param ret  set on success; NULL: it cannot be read, and the numbers are without it
+	 * @return 0, or a negative errno with the reason, which ends the computation
+	 */
+	int (*open)(void *user, size_t i, struct session **ret, struct error *reterr);
+	void *user;
+	size_t count;
+	/* Of which study: sessions of another do not count as asked for. NULL: that of the first session
+	 * that knows its own; those of another are listed as left out. */
+	const char *study;
+	/* Whose tags count; sessions that are not coded in it are left out. NULL or "": consensus, else the
+	 * only coder's layer, if all sessions that count are coded in it, else "live". */
+	const char *layer;
+	/* A coder works on it: what is not coded yet has no errors yet. */
+	bool coding;
+};
+
 /**
  * Compute what is said about sessions of one study: per attempt, per task, and over all tasks.
  * Definitions and formulas: uxrec-metrics(7).
  *
- * @param ret       set on success; freed with uxrec__metrics__free_unpacked(…, NULL)
- * @param sessions  count of them; the first decides the study, those of another are left out and
- *                  said to be
- * @param layer     whose tags count; sessions that are not coded in it are left out. NULL or "":
- *                  consensus, else the only coder's layer, if all sessions that count are coded in
- *                  it, else "live"
- * @return 0, -ENODATA when nobody has coded in the layer, or a negative errno; with the reason
+ * @param ret  set on success; freed with uxrec__metrics__free_unpacked(…, NULL)
+ * @return 0, -ENODATA when nobody has coded in the layer, -EINVAL without any session, or a negative
+ *         errno; with the reason
  */
-int metrics_compute(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
-	const char *layer, struct error *reterr);
-
-/** The same while a coder works on it: what is not coded yet has no errors yet. */
-int metrics_compute_coding(Uxrec__Metrics **ret, struct session *const *sessions, size_t count,
-	const char *layer, struct error *reterr);
+int metrics_compute(
+	Uxrec__Metrics **ret, const struct metrics_request *request, struct error *reterr);

@@ -324,6 +324,19 @@ bool session_is_complete(const struct session *session)
 	return session_reader_is_complete(session->reader) && !open;
 }
 
+Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *trouble)
+{
+	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
+
+	if (!summary)
+		return NULL;
+	uxrec__session_summary__init(summary);
+	summary->session = strdup(id);
+	summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
+	summary->trouble = strdup(trouble);
+	return summary;
+}
+
 Uxrec__SessionSummary *session_summarise(const struct session *session)
 {
 	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));

@@ -71,6 +71,9 @@ uint32_t session_count_gaps(const struct session *session, bool *ret_open);
 /** @return true when the recording was ended in order, and no gap is open to its end */
 bool session_is_complete(const struct session *session);
 
+/** A summary of a session that cannot be opened, and why. @return as session_summarise() */
+Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *trouble);
+
 /** Fill in a summary. @return it, freed with uxrec__session_summary__free_unpacked(), or NULL */
 Uxrec__SessionSummary *session_summarise(const struct session *session);
 

@@ -3,6 +3,7 @@
 #include "replay/command.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/base/descriptors.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 
@@ -179,6 +180,7 @@ static int run_helper(const char *name, char **argv)
 		log_error("%s is not installed beside this program", name);
 		return EXIT_COULD_NOT;
 	}
+	descriptors_restore(0); /* it raises its own */
 	execv(path, argv);
 	log_errno(-errno, "cannot start %s", path);
 	return EXIT_COULD_NOT;
@@ -190,6 +192,7 @@ int main(int argc, char **argv)
 	struct command_options options = {.control = control};
 
 	signal(SIGPIPE, SIG_IGN);
+	descriptors_raise();
 	while (argc > 1 && argv[1][0] == '-') {
 		if (strcmp(argv[1], "--help") == 0) {
 			fputs(usage, stdout);

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define BEGIN_NS (1000 * NS_PER_S)
@@ -193,6 +194,23 @@ static struct session *end_session(struct making *making)
 	return session;
 }
 
+/* what is computed of: sessions that are opened again, by their folders */
+static int open_again(void *user, size_t i, struct session **ret, struct error *reterr)
+{
+	struct session *const *sessions = user;
+
+	return session_open_path(ret, sessions[i]->path, reterr);
+}
+
+static int compute(Uxrec__Metrics **ret, struct session **sessions, size_t count, const char *layer,
+	struct error *reterr)
+{
+	const struct metrics_request request = {
+		.open = open_again, .user = sessions, .count = count, .layer = layer};
+
+	return metrics_compute(ret, &request, reterr);
+}
+
 #define COMPLETED UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED
 
 static void attempts_have_their_numbers(void)
@@ -219,7 +237,7 @@ static void attempts_have_their_numbers(void)
 	add_tag(&making, "coder:Ben", "mistake", 15, "date");
 	session = end_session(&making);
 
-	check(metrics_compute(&metrics, &session, 1, "live", NULL) == 0);
+	check(compute(&metrics, &session, 1, "live", NULL) == 0);
 	check(metrics->n_attempts == 1 && strcmp(metrics->layer, "live") == 0);
 	row = metrics->attempts[0];
 	expect_near(row->time_s, 25); /* 30 s less the pause */
@@ -234,7 +252,7 @@ static void attempts_have_their_numbers(void)
 	uxrec__metrics__free_unpacked(metrics, NULL);
 
 	/* the only coder's layer goes before the live one; layers are never added up */
-	check(metrics_compute(&metrics, &session, 1, "", NULL) == 0);
+	check(compute(&metrics, &session, 1, "", NULL) == 0);
 	expect(strcmp(metrics->layer, "coder:Ben") == 0 && metrics->n_layers == 2);
 	expect(metrics->attempts[0]->errors == 1 && metrics->attempts[0]->mistakes == 1);
 	uxrec__metrics__free_unpacked(metrics, NULL);
@@ -270,7 +288,7 @@ static void studies_add_up(void)
 	add_attempt(&making, "P99", "find", 10, 20, COMPLETED);
 	sessions[5] = end_session(&making);
 
-	check(metrics_compute(&metrics, sessions, 6, NULL, NULL) == 0);
+	check(compute(&metrics, sessions, 6, NULL, NULL) == 0);
 	expect(metrics->n_left_out == 1 && strstr(metrics->left_out[0], "pilot"));
 	check(metrics->n_tasks == 3 && metrics->n_attempts == 10);
 	task = metrics->tasks[0];
@@ -312,18 +330,18 @@ static void layers_that_cover_some(void)
 	add_tag(&making, "live", "slip", 16, "date");
 	sessions[1] = end_session(&making);
 
-	check(metrics_compute(&metrics, sessions, 2, NULL, NULL) == 0);
+	check(compute(&metrics, sessions, 2, NULL, NULL) == 0);
 	expect(strcmp(metrics->layer, "live") == 0 && metrics->n_attempts == 2);
 	expect(metrics->attempts[0]->errors + metrics->attempts[1]->errors == 3);
 	/* all completed by both: the interval of a share, not a point */
 	expect(metrics->tasks[2]->success->has_interval);
 	expect(metrics->tasks[2]->success->low < 0.5 && metrics->tasks[2]->success->n == 2);
 	uxrec__metrics__free_unpacked(metrics, NULL);
-	check(metrics_compute(&metrics, sessions, 2, "coder:Ben", NULL) == 0);
+	check(compute(&metrics, sessions, 2, "coder:Ben", NULL) == 0);
 	expect(metrics->n_attempts == 1 && metrics->n_left_out == 1);
 	expect(strstr(metrics->left_out[0], "not coded") != NULL);
 	uxrec__metrics__free_unpacked(metrics, NULL);
-	expect(metrics_compute(&metrics, sessions, 2, "coder:Bne", &error) == -ENODATA);
+	expect(compute(&metrics, sessions, 2, "coder:Bne", &error) == -ENODATA);
 	expect(strstr(error.text, "coder:Bne") != NULL);
 	session_destroy(sessions[0]);
 	session_destroy(sessions[1]);
@@ -347,7 +365,7 @@ static void scores_decide_what_was_met(void)
 	score.met = true;
 	say(&making, &act, "live");
 	session = end_session(&making);
-	check(metrics_compute(&metrics, &session, 1, NULL, NULL) == 0);
+	check(compute(&metrics, &session, 1, NULL, NULL) == 0);
 	expect(metrics->attempts[0]->opportunities == 2 && metrics->attempts[0]->erred == 1);
 	uxrec__metrics__free_unpacked(metrics, NULL);
 }
@@ -525,7 +543,43 @@ static void clicks_have_their_objects(void)
 	uxrec__timeline__free_unpacked(message, NULL);
 }
 
+static int open_one(void *user, size_t i, struct session **ret, struct error *reterr)
+{
+	(void)i;
+	return session_open_path(ret, user, reterr);
+}
+
+/* No more descriptors than for a few sessions, and more sessions than these. */
+static void many_sessions_take_few_descriptors(void)
+{
+	_autofree_ char *path = NULL;
+	struct metrics_request request = {.open = open_one, .count = 600, .layer = "live"};
+	struct rlimit before, few;
+	Uxrec__Metrics *metrics;
+	struct session *session;
+	struct making making;
+	int r;
+
+	begin_session(&making, "many", "P01", false);
+	add_attempt(&making, "P01", "find", 10, 40, COMPLETED);
+	session = end_session(&making);
+	path = strdup(session->path);
+	session_destroy(session);
+	request.user = path;
+	check(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	few = (struct rlimit){20, before.rlim_max};
+	check(setrlimit(RLIMIT_NOFILE, &few) == 0);
+	r = metrics_compute(&metrics, &request, NULL);
+	check(setrlimit(RLIMIT_NOFILE, &before) == 0 && r == 0);
+	expect(metrics->n_attempts == 600 && metrics->n_left_out == 0);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	/* those of another study than the one that was asked for are not there at all */
+	request.study = "another";
+	expect(metrics_compute(&metrics, &request, NULL) == -EINVAL);
+}
+
 static const struct test tests[] = {
+	{"any number of sessions takes the descriptors of one", many_sessions_take_few_descriptors},
 	{"an attempt has time, clicks, keys, errors and their evidence",
 		attempts_have_their_numbers},
 	{"a study adds up to the oracles, pilots and void attempts apart", studies_add_up},
