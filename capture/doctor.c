@@ -4,6 +4,7 @@
 #include "capture/grabber.h"
 #include "capture/input.h"
 #include "capture/input_filter.h"
+#include "protocol/base/folder.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/channel.h"
@@ -348,6 +349,20 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 			hours);
 }
 
+/* What is made with mode 0600 is to be readable for nobody else. */
+static void check_privacy(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	_folder_unref_ struct folder *library = NULL;
+	struct error why = {""};
+
+	if (options->library && folder_open_linked(&library, options->library, NULL) == 0 &&
+		folder_is_private(library, &why) == 0)
+		find(report, WARNING, "privacy",
+			"choose a folder on another file system with --library, or mount this one "
+			"with umask=077 and your uid",
+			"%s", why.text);
+}
+
 int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
 {
 	Uxrec__DoctorReport *report = malloc(sizeof(*report));
@@ -359,6 +374,7 @@ int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
 	check_input(report, options);
 	check_sound(report, options);
 	check_disk(report, options);
+	check_privacy(report, options);
 	*ret = report;
 	return 0;
 }

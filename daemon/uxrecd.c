@@ -9,6 +9,8 @@
 #include "daemon/server.h"
 #include "daemon/station.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/descriptors.h"
+#include "protocol/base/folder.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
@@ -248,19 +250,19 @@ static int probe_screen(struct daemon *daemon, struct error *reterr)
 
 static int prepare_library(const struct options *options, struct error *reterr)
 {
+	_folder_unref_ struct folder *library = NULL;
+	struct error why = {""};
 	int r = io_make_directories(options->library, 0700);
 
 	if (r == 0 && access(options->library, R_OK | W_OK | X_OK) < 0)
 		r = -errno;
-	if (r == 0) {
-		_autofree_ char *probe = NULL;
-
-		/* root may write where nobody can: try it */
-		if (asprintf(&probe, "%s/.probe-XXXXXX", options->library) < 0 || !mkdtemp(probe))
-			r = -errno;
-		else
-			rmdir(probe);
-	}
+	if (r == 0)
+		r = folder_open_linked(&library, options->library, NULL);
+	/* root may write where nobody can: this tries it */
+	if (r == 0)
+		r = folder_is_private(library, &why);
+	if (r == 0)
+		log_warning("%s", why.text);
 	if (r < 0)
 		return error_set(reterr, r,
 			"the library %s cannot be written: %s; choose a folder with --library",
@@ -419,6 +421,7 @@ int main(int argc, char **argv)
 	int r;
 
 	umask(077);
+	descriptors_raise();
 	signals_ignore_strays();
 	r = options_parse(&daemon.options, argc, argv);
 	if (r != 0)
