@@ -421,6 +421,95 @@ static void nothing_of_a_pause_is_recorded(void)
 	lab_device_remove(&mouse);
 }
 
+/* ---- shortcuts ---- */
+
+static void record_shortcuts(struct lab_recording *recording)
+{
+	static const char study[] =
+		"study: Keys\nshortcuts: true\ntasks: [{id: one, title: Do it}]\n";
+	_autofree_ char *path = temporary_path("shortcuts.yaml"), *output = NULL;
+	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	check(io_write_all(fd, study, strlen(study)) == 0);
+	lab_record(recording, "classes"); /* the daemon, and another session instead */
+	check(daemon_command(&recording->daemon, NULL, "stop", NULL) == 0);
+	check(daemon_command(&recording->daemon, &output, "start", "--study", path, "--participant",
+		      "P01", "--consent", "paper", "--keys", "classes", NULL) == 0);
+	check(strlen(output) == 21);
+	snprintf(recording->id, sizeof(recording->id), "%s", output);
+}
+
+struct kept {
+	size_t count;
+	uint32_t codes[8];
+};
+
+static int keep(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	const Uxrec__ShortcutBatch *batch = (const void *)unpacked;
+	struct kept *kept = user;
+
+	(void)message;
+	for (size_t i = 0; i < batch->n_code && kept->count < ARRAY_SIZE(kept->codes); i++)
+		kept->codes[kept->count++] = batch->code[i];
+	return 0;
+}
+
+static void hold(struct lab_device *device, unsigned code, int value)
+{
+	lab_send(device, EV_KEY, code, value);
+	lab_report(device);
+	sleep_ms(20);
+}
+
+/* while somebody has grabbed a keyboard its releases come to nobody else */
+static void only_what_the_kernel_has_down_makes_shortcuts(void)
+{
+	_destroy_(lab_file) struct lab_file *file = NULL;
+	_destroy_(session) struct session *session = NULL;
+	struct lab_recording recording;
+	struct lab_device keyboard, other;
+	struct kept kept = {0};
+	int grabber;
+
+	lab_device_make(&keyboard, "uxrec shortcut keyboard", lab_keyboard);
+	lab_device_make(&other, "uxrec other keyboard", lab_keyboard);
+	grabber = open(keyboard.node, O_RDONLY | O_CLOEXEC);
+	check(grabber >= 0);
+	hold(&keyboard, KEY_LEFTCTRL, 1);
+	record_shortcuts(&recording);
+	lab_tap(&other, KEY_A); /* nobody has seen since when Ctrl is down */
+	hold(&keyboard, KEY_LEFTCTRL, 0);
+	hold(&keyboard, KEY_LEFTCTRL, 1);
+	lab_tap(&other, KEY_S); /* kept */
+	sleep_ms(100);
+	check(ioctl(grabber, EVIOCGRAB, 1) == 0);
+	hold(&keyboard, KEY_LEFTCTRL, 0);
+	check(ioctl(grabber, EVIOCGRAB, 0) == 0);
+	lab_tap(&other, KEY_B);
+	lab_tap(&keyboard, KEY_C);
+	hold(&keyboard, KEY_LEFTCTRL, 1);
+	lab_tap(&keyboard, KEY_T); /* kept */
+	hold(&keyboard, KEY_RIGHTALT, 1);
+	lab_tap(&keyboard, KEY_Q); /* AltGr */
+	hold(&keyboard, KEY_RIGHTALT, 0);
+	lab_device_remove(&keyboard);
+	sleep_ms(300);
+	lab_tap(&other, KEY_D);
+	/* the right one is a level shift on many layouts, and there is no keymap to ask */
+	hold(&other, KEY_RIGHTCTRL, 1);
+	lab_tap(&other, KEY_F);
+	hold(&other, KEY_RIGHTCTRL, 0);
+	sleep_ms(300);
+	file = lab_recording_end(&recording);
+	session = daemon_session(&recording.daemon, recording.id);
+	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_SHORTCUTS, keep,
+		      &kept) == 0);
+	expect(kept.count == 2 && kept.codes[0] == KEY_S && kept.codes[1] == KEY_T);
+	close(grabber);
+	lab_device_remove(&other);
+}
+
 static const struct test tests[] = {
 	{"every event of a keyboard is recorded once, with the kernel's time",
 		keyboard_is_recorded},
@@ -436,6 +525,8 @@ static const struct test tests[] = {
 	{"keys that repeat are kept, and marked", repeats_are_kept},
 	{"buttons of a device with keys do not repeat, though the kernel says so",
 		buttons_do_not_repeat},
+	{"only modifiers that the kernel has down make shortcuts",
+		only_what_the_kernel_has_down_makes_shortcuts},
 	{"nothing of a pause is recorded, and no device is open in it",
 		nothing_of_a_pause_is_recorded},
 };
