@@ -2,7 +2,7 @@
 // tests/tools/secrets.c says in which forms. Under "full" the same search finds every one of them.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -68,6 +68,38 @@ for (const [keys, told] of [['none', 0], ['counts', KEYS], ['classes', 2 * KEYS]
     /* they were typed, and what may be told of them is there */
     assert.equal(proof.keys, told);
   });
+
+test('nothing of 300 secrets is left where shortcuts are kept, though Ctrl was held when reading began', async () => {
+  const study = join(recorder.folder, 'shortcuts.yaml');
+  writeFileSync(study, 'study: Keys\nshortcuts: true\ntasks: [{id: one, title: Do it}]\n');
+  const robot = (...commands) =>
+    execFileSync(join(build, 'uxrec-robot'), { env: desktop.env, input: `${commands.join('\n')}\n` });
+  const key = (name, kind) => execFileSync('xdotool', [kind, name], { env: desktop.env });
+  key('Control_L', 'keydown');
+  const session = await recorder.uxrec(
+    'start', '--study', study, '--participant', 'P01', '--consent', 'paper', '--keys', 'classes');
+  key('Control_L', 'keyup');
+  for (let round = 0; round < 3; round++) {
+    await secrets('type', 20 + round, 100, 150);
+    robot('key ctrl+s');
+    key('Control_L', 'keydown');
+    await recorder.uxrec('pause');
+    key('Control_L', 'keyup');
+    await recorder.uxrec('resume');
+  }
+  await sleep(500);
+  await recorder.uxrec('stop');
+  const folder = join(recorder.library, session);
+  for (let round = 0; round < 3; round++) {
+    const { found, first } = await secrets('search', 20 + round, 100, folder);
+    assert.equal(found, 0, first);
+  }
+  const proof = await verify(folder);
+  assert.deepEqual(proof.problems, []);
+  const { stdout } = await run(join(build, 'uxrec'), ['dump', '--json', folder, '--channel', '/input/shortcuts']);
+  /* the three shortcuts, and no letter */
+  assert.deepEqual(stdout.match(/"code":\s*\[[^\]]*\]/g)?.map((codes) => codes.match(/\d+/)[0]), ['31', '31', '31']);
+});
 
 test('under full the same search finds every one of them, and something of them everywhere but in logs', async () => {
   const { log, ...left } = await record('full', 8);
