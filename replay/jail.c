@@ -170,9 +170,9 @@ static int give_up_rights(const struct jail *jail, int fd)
 		signal(ignored[i], SIG_IGN);
 	prctl(PR_SET_DUMPABLE, 0);
 	limit(RLIMIT_CORE, 0);
-	limit(RLIMIT_FSIZE, 0);
 	if (!JAIL)
 		return 0;
+	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_DATA, memory_now() + jail->options.memory_bytes);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
