@@ -9,6 +9,7 @@
  *   key NAME          Return, Tab, BackSpace, Escape, …, with ctrl+, shift+, alt+ before it
  *   wait MS
  *   background RRGGBB the colour of the empty desktop
+ *   cursor RRGGBB     a square of this colour for its pointer
  */
 
 #include "protocol/base/cleanup.h"
@@ -216,6 +217,34 @@ static int do_background(struct robot *robot, const char *arguments)
 	return 0;
 }
 
+static int do_cursor(struct robot *robot, const char *arguments)
+{
+	xcb_connection_t *c = robot->connection;
+	xcb_pixmap_t square = xcb_generate_id(c);
+	xcb_gcontext_t gc = xcb_generate_id(c);
+	xcb_cursor_t cursor = xcb_generate_id(c);
+	const xcb_rectangle_t all = {0, 0, 16, 16};
+	uint32_t one = 1;
+	uint16_t red, green, blue;
+	unsigned color;
+
+	if (sscanf(arguments, "%6x", &color) != 1)
+		return -1;
+	red = (uint16_t)((color >> 16 & 255) * 257);
+	green = (uint16_t)((color >> 8 & 255) * 257);
+	blue = (uint16_t)((color & 255) * 257);
+	xcb_create_pixmap(c, 1, square, robot->root, 16, 16);
+	xcb_create_gc(c, gc, square, XCB_GC_FOREGROUND, &one);
+	xcb_poly_fill_rectangle(c, square, gc, 1, &all);
+	xcb_create_cursor(c, cursor, square, square, red, green, blue, red, green, blue, 0, 0);
+	xcb_change_window_attributes(c, robot->root, XCB_CW_CURSOR, &cursor);
+	xcb_free_cursor(c, cursor);
+	xcb_free_gc(c, gc);
+	xcb_free_pixmap(c, square);
+	xcb_flush(c);
+	return 0;
+}
+
 static int do_line(struct robot *robot, char *line)
 {
 	char *arguments = line + strcspn(line, " ");
@@ -238,6 +267,8 @@ static int do_line(struct robot *robot, char *line)
 		return do_wait(robot, arguments);
 	if (strcmp(line, "background") == 0)
 		return do_background(robot, arguments);
+	if (strcmp(line, "cursor") == 0)
+		return do_cursor(robot, arguments);
 	return -1;
 }
 

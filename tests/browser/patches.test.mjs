@@ -337,3 +337,41 @@ test('small changes of a desktop are seen live and found in the replay', async (
   }
   await close(page);
 });
+
+/* Two pointers in turn: from the third change on they are references to what was stored. */
+test("the pointer's shape is shown, live and in the replay, also where it is only referred to", async (t) => {
+  const real = await Recorder.start(['--input', 'none'], desktop.env);
+  t.after(() => real.end());
+  desktop.paint('000000');
+  desktop.do('cursor ff0000');
+  const session = await real.begin();
+  const observer = await openPage(browser, real.links.live);
+  await until(async () => (await stats(observer)).state === 'live', 'the picture');
+  const shows = (page, channel) =>
+    page.evaluate((c) => {
+      const canvas = document.getElementById('picture');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      for (let i = 0; i < data.length; i += 4)
+        if (data[i + c] > 200 && data[i + 1 - c] < 60 && data[i + 2] < 60) return true;
+      return false;
+    }, channel);
+  for (let i = 0; i < 6; i++) {
+    desktop.do(`cursor ${i % 2 ? 'ff0000' : '00ff00'}`);
+    await until(() => shows(observer, i % 2 ? 0 : 1), 'the pointer, live');
+    if (i === 4) await real.uxrec('tag', 'confused');
+  }
+  /* whoever comes now is given what is referred to */
+  const late = await openPage(browser, real.links.live);
+  await until(() => shows(late, 0), 'the pointer of whoever comes late');
+  await real.uxrec('stop');
+  const { stdout } = await run(join(build, 'uxrec'), ['dump', join(real.library, session), '--channel', '/pointer/shape', '--json']);
+  const shapes = stdout.trim().split('\n').map((line) => JSON.parse(line).message);
+  assert.ok(shapes.filter((shape) => shape.deflated === 0 && shape.width_px === 0).length >= 4);
+  const replay = await openPage(browser, real.replayLink(session));
+  await until(async () => (await stats(replay)).state === 'stopped', 'the replay');
+  await replay.locator('[data-media-ns]').first().click();
+  await until(() => shows(replay, 1), 'the green pointer, in the replay');
+  await replay.keyboard.press('End');
+  await until(() => shows(replay, 0), 'the red pointer, in the replay');
+  for (const page of [observer, late, replay]) await close(page);
+});

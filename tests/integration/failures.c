@@ -173,8 +173,9 @@ static void vanished_display_ends_its_input(void)
 	desktop_end(&desktop);
 }
 
-/* A library on a disk of 24 MB of which a file takes 14. @return false when that cannot be had */
-static bool small_disk_start(struct desktop *desktop, const char *library, const char *filler)
+/* A library on a disk of 24 MB of which a file takes some. @return false when that cannot be had */
+static bool small_disk_start(
+	struct desktop *desktop, const char *library, const char *filler, int filler_mb)
 {
 	_autoclose_ int fd = -1;
 
@@ -184,7 +185,7 @@ static bool small_disk_start(struct desktop *desktop, const char *library, const
 		return false;
 	}
 	fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	check(fd >= 0 && posix_fallocate(fd, 0, 14 * 1024 * 1024) == 0);
+	check(fd >= 0 && posix_fallocate(fd, 0, (off_t)filler_mb << 20) == 0);
 	if (desktop_start(desktop, 1280, 720))
 		return true;
 	umount2(library, MNT_DETACH);
@@ -223,7 +224,7 @@ static void full_disk_holds_and_goes_on(void)
 	struct daemon_child daemon;
 	char id[21], program[256];
 
-	if (!small_disk_start(&desktop, library, filler))
+	if (!small_disk_start(&desktop, library, filler, 14))
 		return;
 	daemon_start(&daemon, library, X11_INPUT);
 	daemon_record(&daemon, "classes", id);
@@ -284,7 +285,7 @@ static bool full_disk_start(struct full_disk *full, const char *name)
 
 	*full = (struct full_disk){.library = temporary_path(name)};
 	check(asprintf(&full->filler, "%s/filler", full->library) > 0);
-	if (!small_disk_start(&full->desktop, full->library, full->filler)) {
+	if (!small_disk_start(&full->desktop, full->library, full->filler, 19)) {
 		free(steal_ptr(full->library));
 		return false;
 	}

@@ -551,10 +551,11 @@ async function inflate(deflated: Uint8Array, size: number): Promise<Uint8Array> 
   const stream = new Blob([deflated as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream('deflate'));
   const pixels = new Uint8Array(size);
   let at = 0;
-  for await (const part of stream as unknown as AsyncIterable<Uint8Array>) {
-    if (at + part.length > size) throw new RangeError('a pointer shape of another size');
-    pixels.set(part, at);
-    at += part.length;
+  const reader = stream.getReader();
+  for (let part = await reader.read(); part.value; part = await reader.read()) {
+    if (at + part.value.length > size) throw new RangeError('a pointer shape of another size');
+    pixels.set(part.value, at);
+    at += part.value.length;
   }
   return pixels;
 }
