@@ -198,6 +198,7 @@ static void erasing_leaves_the_pixels_of_what_stays(void)
 		BEGIN_NS + 12 * NS_PER_S, 1 << MODALITY_SCREEN, "Ana", "asked"};
 	_autofree_ char *folder = temporary_path("erased"),
 			*path = temporary_path("erased/recording-0001.mcap");
+	_folder_unref_ struct folder *below = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	_folder_unref_ struct folder *below = NULL;
 	struct making making;
