@@ -63,14 +63,19 @@ static int answer(struct connection *connection, struct view frame)
 	struct control *control = connection->control;
 	_packet_unref_ struct packet *packet = NULL;
 	ProtobufCMessage *message;
+	struct error error;
 	bool changed = false;
-	int r = wire_parse(frame, &uxrec__client_message__descriptor, &message);
+	int r = wire_parse(frame, &uxrec__client_message__descriptor, &message, &error);
 
-	if (r < 0)
+	if (r < 0 && r != -EILSEQ)
 		return r;
-	packet = station_answer(
-		control->station, (Uxrec__ClientMessage *)message, "moderator", &changed);
-	protobuf_c_message_free_unpacked(message, NULL);
+	if (r == -EILSEQ) {
+		packet = station_result_packet(wire_request(frame), r, "", &error);
+	} else {
+		packet = station_answer(
+			control->station, (Uxrec__ClientMessage *)message, "moderator", &changed);
+		protobuf_c_message_free_unpacked(message, NULL);
+	}
 	if (!packet)
 		return -ENOMEM;
 	if (changed && control->changed)

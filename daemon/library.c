@@ -1,9 +1,10 @@
 #include "daemon/library.h"
 
-#include "daemon/say.h"
+#include "daemon/acts.h"
+#include "daemon/lists.h"
+#include "daemon/worker.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
-#include "protocol/base/queue.h"
 #include "protocol/limits.h"
 #include "protocol/pointer_shape.h"
 #include "protocol/mcap.h"
@@ -21,12 +22,6 @@
 /* A read goes on while less than this waits for its peer. */
 #define AHEAD_BYTES (2 * 1024 * 1024)
 #define OPEN_LIMIT  8
-#define JOBS_LIMIT  1000
-
-struct job {
-	struct peer *peer;
-	Uxrec__ClientMessage *message;
-};
 
 /* a session that is kept open for the next question about it */
 struct open_session {
@@ -51,9 +46,9 @@ struct library {
 	char *folder, *studies, *examples;
 	struct live *live;
 	struct server *server;
-	struct queue *jobs;
-	pthread_t thread;
-	bool started;
+	struct worker *reader; /* its thread has what follows but for `acts` */
+	struct acts *acts;
+	struct lists *lists;
 	struct open_session open[OPEN_LIMIT];
 	struct reading *readings;
 };
@@ -128,45 +123,6 @@ static void mark_live(struct library *library, Uxrec__SessionSummary *summary)
 {
 	if (library->live && live_is(library->live, summary->session))
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING;
-}
-
-static Uxrec__SessionSummary *summarise(struct library *library, const char *id)
-{
-	struct open_session *open;
-	Uxrec__SessionSummary *summary;
-	struct error error = {0};
-
-	summary = open_session(library, id, &open, &error) == 0
-		? session_summarise(open->session)
-		: session_summarise_unreadable(id, error.text);
-	if (summary)
-		mark_live(library, summary);
-	return summary;
-}
-
-static int list_sessions(struct library *library, const struct job *job, struct error *reterr)
-{
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__SessionList list = UXREC__SESSION_LIST__INIT;
-	_cleanup_(session_ids_finish) struct session_ids ids = {0};
-	int r = session_ids_list(&ids, library->folder);
-
-	if (r < 0)
-		return error_set(reterr, r, "the library cannot be read: %s", strerror(-r));
-	list.sessions = calloc(ids.count + 1, sizeof(*list.sessions));
-	if (!list.sessions)
-		return error_set(reterr, -ENOMEM, "no memory");
-	for (size_t i = 0; i < ids.count; i++) {
-		list.sessions[list.n_sessions] = summarise(library, ids.ids[i]);
-		list.n_sessions += list.sessions[list.n_sessions] != NULL;
-	}
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_SESSION_LIST;
-	message.session_list = &list;
-	send_answer(library, job, &message);
-	for (size_t i = 0; i < list.n_sessions; i++)
-		uxrec__session_summary__free_unpacked(list.sessions[i], NULL);
-	free(list.sessions);
-	return 0;
 }
 
 static void send_declarations(
@@ -309,58 +265,6 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 	}
 	free(chosen.ids);
 	return r;
-}
-
-/* ---- acts ---- */
-
-void library_tell_act(struct library *library, const char *session, const Uxrec__Act *act)
-{
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__ActStored stored = UXREC__ACT_STORED__INIT;
-
-	stored.session = (char *)session;
-	stored.act = (Uxrec__Act *)act;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
-	message.act_stored = &stored;
-	server_broadcast(library->server, session, &message);
-}
-
-static int put_act(struct library *library, const struct job *job, struct error *reterr)
-{
-	const Uxrec__PutAct *put = job->message->put_act;
-	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
-	Uxrec__ActStored answer = UXREC__ACT_STORED__INIT;
-	struct open_session *open;
-	const Uxrec__Act *stored;
-	Uxrec__Act act;
-	int r;
-
-	if (!put->act)
-		return error_set(reterr, -EINVAL, "an act is missing");
-	act = *put->act;
-	act.author = job->peer->name;
-	r = say_check(
-		job->peer, &act, library->live && live_is(library->live, put->session), reterr);
-	if (r == 0)
-		r = open_session(library, put->session, &open, reterr);
-	if (r == 0 && !open->session->annotations)
-		r = error_set(reterr, -EROFS, "this session has no annotation log: %s",
-			open->session->unsaid.text);
-	if (r == 0)
-		r = say_check_against(job->peer, &act, open->session, reterr);
-	if (r == 0)
-		r = annotations_append(open->session->annotations, &act, &stored, reterr);
-	if (r < 0)
-		return r;
-	if (library->live)
-		live_push_act(library->live, put->session, stored);
-	answer.session = put->session;
-	answer.act = (Uxrec__Act *)stored;
-	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
-	message.act_stored = &answer;
-	send_answer(library, job, &message);
-	library_tell_act(library, put->session, stored);
-	return 0;
 }
 
 /* ---- transcripts ---- */
@@ -746,12 +650,13 @@ bool library_answers(const Uxrec__ClientMessage *message)
 static int do_job(struct library *library, const struct job *job, struct error *reterr)
 {
 	switch (job->message->body_case) {
-	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS: return list_sessions(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
+		return lists_begin(library->lists, job->peer, job->message->request,
+			job->message->list_sessions->parts, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION: return answer_open(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_READ: return begin_reading(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE: return answer_timeline(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: return answer_metrics(library, job, reterr);
-	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT: return put_act(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
 		return get_transcript(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
@@ -761,60 +666,42 @@ static int do_job(struct library *library, const struct job *job, struct error *
 	}
 }
 
-static void free_job(void *item)
-{
-	struct job *job = item;
-
-	peer_unref(job->peer);
-	uxrec__client_message__free_unpacked(job->message, NULL);
-	free(job);
-}
-
-static void *library_thread(void *user)
+/* One request, then some of what earlier ones began: neither waits for all of the other. */
+static bool work(void *user, struct job *job)
 {
 	struct library *library = user;
+	struct error error = {"it could not be done"};
+	int r = job && !job->peer->closed ? do_job(library, job, &error) : 0;
 
-	pthread_setname_np(pthread_self(), "uxrec-library");
-	while (!queue_ended(library->jobs)) {
-		struct job *job = queue_pop(library->jobs, INT64_MAX);
-		struct error error = {"it could not be done"};
-		int r = 0;
-
-		if (job && !job->peer->closed)
-			r = do_job(library, job, &error);
-		if (r < 0)
-			server_fail(
-				library->server, job->peer, job->message->request, r, error.text);
-		if (job)
-			free_job(job);
-		go_on_all(library);
-	}
-	return NULL;
+	if (r < 0)
+		server_fail(library->server, job->peer, job->message->request, r, error.text);
+	go_on_all(library);
+	return lists_step(library->lists);
 }
 
 void library_take(struct library *library, struct peer *peer, Uxrec__ClientMessage *message)
 {
-	struct job *job = malloc(sizeof(*job));
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT)
+		acts_take(library->acts, peer, message);
+	else
+		jobs_ask(worker_jobs(library->reader), library->server, peer, message);
+}
 
-	if (!job) {
-		uxrec__client_message__free_unpacked(message, NULL);
-		return;
-	}
-	*job = (struct job){peer_ref(peer), message};
-	if (queue_push(library->jobs, job, 1, false) == 0)
-		return;
-	server_fail(library->server, peer, message->request, -EBUSY, "the library is busy");
-	free_job(job);
+void library_tell_act(struct library *library, const char *session, const Uxrec__Act *act)
+{
+	acts_announce(library->server, session, act);
 }
 
 void library_poke(struct library *library)
 {
-	queue_wake(library->jobs);
+	worker_wake(library->reader);
 }
 
 void library_set_server(struct library *library, struct server *server)
 {
 	library->server = server;
+	lists_set_server(library->lists, server);
+	acts_set_server(library->acts, server);
 }
 
 int library_create(struct library **ret, const char *folder, const char *studies,
@@ -829,25 +716,33 @@ int library_create(struct library **ret, const char *folder, const char *studies
 	library->studies = studies ? strdup(studies) : NULL;
 	library->examples = examples ? strdup(examples) : NULL;
 	library->live = live;
-	if (!library->folder || queue_create(&library->jobs, JOBS_LIMIT, false) < 0)
+	if (!library->folder || lists_create(&library->lists, library->folder, live) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
-	queue_set_drop(library->jobs, free_job);
-	r = pthread_create(&library->thread, NULL, library_thread, library);
-	if (r != 0)
-		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
-	library->started = true;
+	r = acts_create(&library->acts, library->folder, live, reterr);
+	if (r == 0)
+		r = worker_create(&library->reader, "uxrec-library", work, library, reterr);
+	if (r < 0)
+		return r;
 	*ret = steal_ptr(library);
 	return 0;
+}
+
+int library_stop(struct library *library, int64_t deadline_ns)
+{
+	int r;
+
+	if (!library)
+		return 0;
+	r = acts_stop(library->acts, deadline_ns);
+	return r < 0 ? r : worker_stop(library->reader, deadline_ns);
 }
 
 void library_destroy(struct library *library)
 {
 	if (!library)
 		return;
-	if (library->started) {
-		queue_close(library->jobs);
-		pthread_join(library->thread, NULL);
-	}
+	worker_destroy(library->reader);
+	acts_destroy(library->acts);
 	while (library->readings) {
 		struct reading *reading = library->readings;
 
@@ -856,7 +751,7 @@ void library_destroy(struct library *library)
 	}
 	for (size_t i = 0; i < OPEN_LIMIT; i++)
 		close_session(&library->open[i]);
-	queue_destroy(library->jobs);
+	lists_destroy(library->lists);
 	free(library->folder);
 	free(library->studies);
 	free(library->examples);

@@ -4,8 +4,8 @@
 #include "daemon/server.h"
 
 /**
- * Everything that reads session files for browsers, and writes what reviewers and observers say about
- * them, in a thread of its own: a slow disk or a long file never delays the live stream.
+ * Everything that reads session files for browsers, in a thread of its own, and stores their acts, in others (see
+ * acts.h): a slow disk or a long file delays neither the live stream nor an act.
  */
 struct library;
 
@@ -17,6 +17,17 @@ struct library;
  */
 int library_create(struct library **ret, const char *folder, const char *studies,
 	const char *examples, struct live *live, struct error *reterr);
+
+/**
+ * Drop all that waits, unanswered, and end the threads. Nothing is taken any more.
+ *
+ * @param deadline_ns  CLOCK_MONOTONIC time to wait until
+ * @return 0, or -ETIMEDOUT when a file is being read that takes longer: then the program can only exit, without
+ *         freeing the library or what it uses
+ */
+int library_stop(struct library *library, int64_t deadline_ns);
+
+/** Also stops it, whatever time that takes. */
 void library_destroy(struct library *library);
 DEFINE_DESTROY(library);
 
@@ -26,7 +37,7 @@ void library_set_server(struct library *library, struct server *server);
 /** @return true for the messages that library_take() answers */
 bool library_answers(const Uxrec__ClientMessage *message);
 
-/** Answer a message, later, in the library's thread; takes it over. Any thread. */
+/** Answer a message, later, in one of the library's threads; takes it over. Any thread; never blocks. */
 void library_take(struct library *library, struct peer *peer, Uxrec__ClientMessage *message);
 
 /** An act was stored by somebody else: tell those who have its session open. Any thread. */

@@ -20,12 +20,14 @@ void live_finish(struct live *live)
 }
 
 void live_open(struct live *live, const char *session, struct session_clock *clock,
-	struct recorder *recorder, void (*request_keyframe)(void *user), void *user)
+	struct recorder *recorder, struct session_log *log, void (*request_keyframe)(void *user),
+	void *user)
 {
 	pthread_mutex_lock(&live->lock);
 	snprintf(live->session, sizeof(live->session), "%s", session);
 	live->clock = clock;
 	live->recorder = recorder;
+	live->log = log;
 	live->request_keyframe = request_keyframe;
 	live->user = user;
 	pthread_mutex_unlock(&live->lock);
@@ -37,6 +39,7 @@ void live_close(struct live *live)
 	live->session[0] = '\0';
 	live->clock = NULL;
 	live->recorder = NULL;
+	live->log = NULL;
 	pthread_mutex_unlock(&live->lock);
 }
 
@@ -48,6 +51,17 @@ bool live_is(struct live *live, const char *session)
 	is = live->session[0] && strcmp(live->session, session) == 0;
 	pthread_mutex_unlock(&live->lock);
 	return is;
+}
+
+struct session_log *live_log(struct live *live, const char *session)
+{
+	struct session_log *log = NULL;
+
+	pthread_mutex_lock(&live->lock);
+	if (live->log && strcmp(live->session, session) == 0)
+		log = session_log_ref(live->log);
+	pthread_mutex_unlock(&live->lock);
+	return log;
 }
 
 int64_t live_now_ns(struct live *live)

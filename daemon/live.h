@@ -1,6 +1,7 @@
 #pragma once
 
 #include "daemon/hub.h"
+#include "daemon/session_log.h"
 #include "protocol/acts.pb-c.h"
 #include "protocol/study.pb-c.h"
 
@@ -19,6 +20,7 @@ struct live {
 	char session[21];
 	struct session_clock *clock;
 	struct recorder *recorder;
+	struct session_log *log;
 	/* the station's: ask the screen source for a keyframe */
 	void (*request_keyframe)(void *user);
 	void *user;
@@ -29,13 +31,17 @@ void live_finish(struct live *live);
 
 /** A session has begun. Everything given must stay until live_close(). */
 void live_open(struct live *live, const char *session, struct session_clock *clock,
-	struct recorder *recorder, void (*request_keyframe)(void *user), void *user);
+	struct recorder *recorder, struct session_log *log, void (*request_keyframe)(void *user),
+	void *user);
 
 /** The session ends; on return nobody uses what live_open() was given. */
 void live_close(struct live *live);
 
 /** @return true when @p session is the one that is being recorded */
 bool live_is(struct live *live, const char *session);
+
+/** @return a reference to the session's log when @p session is the one that is being recorded, or NULL */
+struct session_log *live_log(struct live *live, const char *session);
 
 /** The session's clock now, 0 without a session. */
 int64_t live_now_ns(struct live *live);

@@ -2,6 +2,7 @@
 
 #include "daemon/library.h"
 #include "daemon/server.h"
+#include "protocol/base/clock.h"
 #include "protocol/base/descriptors.h"
 #include "protocol/base/folder.h"
 #include "protocol/base/log.h"
@@ -175,6 +176,8 @@ int main(int argc, char **argv)
 	else
 		log_error("%s", error.text);
 	server_stop(player.server);
+	if (library_stop(player.library, clock_now_ns() + NS_PER_S) < 0)
+		_exit(r < 0 ? 3 : 0); /* a file is still being read: it is not waited for */
 	library_destroy(player.library);
 	server_destroy(player.server);
 	return r < 0 ? 3 : 0;

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* A note has at most 8 KiB; nothing honest has twice that. */
+#define PEER_ACT_LIMIT_BYTES (16 * 1024)
+
 /* what those who are not the moderator may add, change and remove */
 static bool may_say(Uxrec__Role role, const Uxrec__Act *act)
 {
@@ -29,6 +32,11 @@ static int refuse_kind(Uxrec__Role role, struct error *reterr)
 int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct error *reterr)
 {
 	bool live_layer = strcmp(act->layer, "live") == 0;
+
+	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+		uxrec__act__get_packed_size(act) > PEER_ACT_LIMIT_BYTES)
+		return error_set(
+			reterr, -EFBIG, "that is longer than %d bytes", PEER_ACT_LIMIT_BYTES);
 
 	switch (peer->role) {
 	case UXREC__ROLE__ROLE_MODERATOR: return 0;
@@ -59,9 +67,9 @@ static bool is_theirs(const struct peer *peer, const Uxrec__Act *before)
 }
 
 static int check_change(const struct peer *peer, const Uxrec__Act *act,
-	const struct session *session, struct error *reterr)
+	const struct annotations *log, struct error *reterr)
 {
-	const Uxrec__Act *before = annotations_find(session->annotations, act->id);
+	const Uxrec__Act *before = annotations_find(log, act->id);
 
 	if (act->kind == UXREC__ACT__KIND__KIND_ADD)
 		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
@@ -81,18 +89,17 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 			: "observers change only what they said themselves");
 }
 
-static int check_against_study(
-	const struct session *session, const Uxrec__Act *act, struct error *reterr)
+static int check_against_study(const Uxrec__Study *study, const struct annotations *log,
+	const Uxrec__Act *act, struct error *reterr)
 {
 	const Uxrec__Act *attempt;
 
 	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act->body_case != UXREC__ACT__BODY_TAG)
 		return 0;
-	if (!study_code(session->study, act->tag->code))
+	if (!study_code(study, act->tag->code))
 		return error_set(reterr, -EINVAL, "the code book has no code '%s'",
 			text_quote(act->tag->code).text);
-	attempt = *act->tag->attempt ? annotations_find(session->annotations, act->tag->attempt)
-				     : NULL;
+	attempt = *act->tag->attempt ? annotations_find(log, act->tag->attempt) : NULL;
 	if (*act->tag->attempt && (!attempt || attempt->body_case != UXREC__ACT__BODY_ATTEMPT))
 		return error_set(reterr, -EINVAL, "the tag's attempt is not in this session");
 	return 0;
@@ -113,28 +120,37 @@ static struct span span_of(const Uxrec__Act *act)
 }
 
 /* A session that has ended gets no act about a time outside of it; up to the next second is rounding. */
-static int check_times(const struct session *session, const Uxrec__Act *act, struct error *reterr)
+static int check_times(
+	const struct act_context *context, const Uxrec__Act *act, struct error *reterr)
 {
 	struct span span = span_of(act);
-	int64_t begin_ns, end_ns;
 
-	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || span.to_ns == 0 || !session->reader ||
-		!session_reader_is_complete(session->reader) ||
-		!session_span(session, &begin_ns, &end_ns))
+	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || span.to_ns == 0 || !context->end_ns)
 		return 0;
-	if (span.from_ns > begin_ns - NS_PER_S && span.from_ns < end_ns + NS_PER_S &&
-		span.to_ns < end_ns + NS_PER_S)
+	if (span.from_ns > context->begin_ns - NS_PER_S &&
+		span.from_ns < context->end_ns + NS_PER_S &&
+		span.to_ns < context->end_ns + NS_PER_S)
 		return 0;
 	return error_set(reterr, -ERANGE, "that is outside of the session, which is %.3f s long",
-		(double)(end_ns - begin_ns) / NS_PER_S);
+		(double)(context->end_ns - context->begin_ns) / NS_PER_S);
 }
 
-int say_check_against(const struct peer *peer, const Uxrec__Act *act, const struct session *session,
-	struct error *reterr)
+struct act_context say_context(const struct session *session)
 {
-	int r = check_change(peer, act, session, reterr);
+	struct act_context context = {.log = session->annotations, .study = session->study};
+
+	if (!session->reader || !session_reader_is_complete(session->reader) ||
+		!session_span(session, &context.begin_ns, &context.end_ns))
+		context.begin_ns = context.end_ns = 0;
+	return context;
+}
+
+int say_check_against(const struct peer *peer, const Uxrec__Act *act,
+	const struct act_context *context, struct error *reterr)
+{
+	int r = check_change(peer, act, context->log, reterr);
 
 	if (r == 0)
-		r = check_times(session, act, reterr);
-	return r == 0 ? check_against_study(session, act, reterr) : r;
+		r = check_times(context, act, reterr);
+	return r == 0 ? check_against_study(context->study, context->log, act, reterr) : r;
 }

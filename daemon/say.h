@@ -14,11 +14,20 @@
  */
 int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct error *reterr);
 
+/** What is known of a session that an act is about. */
+struct act_context {
+	const struct annotations *log; /* with all acts so far */
+	const Uxrec__Study *study;
+	int64_t begin_ns, end_ns; /* of a session that has ended; otherwise 0 */
+};
+
+/** @param session  with annotations; the context is good as long as it is */
+struct act_context say_context(const struct session *session);
+
 /**
- * Check an act against what was said before, and against the study.
+ * Check an act against the acts before it, the study and the session's span.
  *
- * @param session  with its annotations
- * @return 0, -EACCES, -EEXIST, -ENOENT or -EINVAL, with the reason
+ * @return 0, -EACCES, -EEXIST, -ENOENT, -ERANGE or -EINVAL, with the reason
  */
-int say_check_against(const struct peer *peer, const Uxrec__Act *act, const struct session *session,
-	struct error *reterr);
+int say_check_against(const struct peer *peer, const Uxrec__Act *act,
+	const struct act_context *context, struct error *reterr);

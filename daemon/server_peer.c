@@ -227,8 +227,14 @@ int peer_receive(struct server *server, struct client *client)
 {
 	const struct view record = {client->message.data, client->message.size_bytes, 0};
 	ProtobufCMessage *message;
+	struct error error;
+	int r = wire_parse(record, &uxrec__client_message__descriptor, &message, &error);
 
-	if (wire_parse(record, &uxrec__client_message__descriptor, &message) < 0)
+	if (r == -EILSEQ && client->state == CLIENT_PEER) {
+		server_fail(server, client->peer, wire_request(record), r, error.text);
+		return 0;
+	}
+	if (r < 0)
 		return frames_close(
 			server, client, CLOSE_BAD_RECORD, "a message that is none of ours");
 	return take_message(server, client, (Uxrec__ClientMessage *)message);

@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/message_text.h"
 #include "replay/study.h"
 
 #include <errno.h>
@@ -76,15 +77,16 @@ void station_push_pause_gap(struct station *station, int64_t to_ns)
 
 int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
 {
+	struct annotations *log = session_log_lock(station->log);
 	const Uxrec__Act *stored;
-	int r = annotations_append(station->log, act, &stored, reterr);
+	int r = annotations_append(log, act, &stored, reterr);
 
-	if (r < 0)
-		return r;
-	if (station->recorder)
+	if (r == 0 && station->recorder)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(), &stored->base);
-	library_tell_act(station->options.studies, station->session, stored);
-	return 0;
+	if (r == 0)
+		library_tell_act(station->options.studies, station->session, stored);
+	session_log_unlock(station->log);
+	return r;
 }
 
 void station_act_init(Uxrec__Act *act, char *id, const char *author)
@@ -98,7 +100,7 @@ void station_act_init(Uxrec__Act *act, char *id, const char *author)
 
 void station_forget_session(struct station *station)
 {
-	annotations_destroy(steal_ptr(station->log));
+	session_log_unref(steal_ptr(station->log));
 	if (station->study)
 		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
 	free(steal_ptr(station->participant));
@@ -199,16 +201,19 @@ int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome
 
 /* ---- tasks and tags ---- */
 
-static uint32_t next_number(const struct station *station, const char *task)
+static uint32_t next_number(struct station *station, const char *task)
 {
+	struct annotations *log = session_log_lock(station->log);
 	uint32_t number = 1;
 
-	for (size_t i = 0; i < annotations_count(station->log); i++) {
-		const Uxrec__Act *act = annotations_get(station->log, i);
+	annotations_refresh(log);
+	for (size_t i = 0; i < annotations_count(log); i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
 
 		number += act->body_case == UXREC__ACT__BODY_ATTEMPT &&
 			strcmp(act->attempt->task, task) == 0;
 	}
+	session_log_unlock(station->log);
 	return number;
 }
 
@@ -229,7 +234,6 @@ static int start_task(struct station *station, const Uxrec__TaskStart *start, co
 	if (act_new_id(station->attempt_id) < 0)
 		return error_set(reterr, -EIO, "no random numbers");
 	snprintf(station->task, sizeof(station->task), "%s", start->task);
-	annotations_refresh(station->log);
 	uxrec__attempt__init(&station->attempt);
 	station->attempt.participant = station->participant;
 	station->attempt.task = station->task;
@@ -270,6 +274,8 @@ static int tag_now(struct station *station, const Uxrec__TagNow *wanted, const c
 	char id[33];
 	int r = need_session(station, reterr);
 
+	if (r == 0)
+		r = message_check_typed(&wanted->base, reterr);
 	if (r < 0)
 		return r;
 	code = study_code_typed(station->study, wanted->code);

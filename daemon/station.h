@@ -85,6 +85,16 @@ void station_stop_session(struct station *station, unsigned number, const char *
 /** The present state as a record. NULL without memory. */
 struct packet *station_status(struct station *station, uint64_t request);
 
+/**
+ * The answer to a request that has no other.
+ *
+ * @param r        0, or a negative errno: then @p error has the reason
+ * @param session  that it concerned, or ""
+ * @return a record, or NULL without memory
+ */
+struct packet *station_result_packet(
+	uint64_t request, int r, const char *session, const struct error *error);
+
 /** @return true while a session is recorded or paused, or waits for room to end */
 bool station_is_busy(const struct station *station);
 

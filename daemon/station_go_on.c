@@ -93,35 +93,48 @@ static bool take_clock(struct station *station, const struct session *session,
 	return true;
 }
 
-/* consent, participant and a running attempt, as they were said */
-static bool take_what_was_said(struct station *station)
+/* Session info and consent. @return the participant, or NULL; the log's own */
+static const char *take_consent(struct station *station, const struct annotations *log)
 {
 	const Uxrec__SessionInfo *info = NULL;
 
-	for (size_t i = 0; i < annotations_count(station->log); i++) {
-		const Uxrec__Act *act = annotations_get(station->log, i);
+	for (size_t i = 0; i < annotations_count(log); i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
 
 		if (act->body_case == UXREC__ACT__BODY_SESSION_INFO)
 			info = act->session_info;
 		if (act->body_case == UXREC__ACT__BODY_CONSENT)
 			memcpy(station->consent_id, act->id, sizeof(station->consent_id));
 	}
-	if (!info || info->n_participants == 0 || !*station->consent_id)
-		return false;
-	station->participant = strdup(info->participants[0]);
-	for (size_t i = 0; station->participant && i < annotations_count(station->log); i++) {
-		const Uxrec__Act *act = annotations_get(station->log, i);
+	return info && info->n_participants > 0 && *station->consent_id ? info->participants[0]
+									: NULL;
+}
 
-		if (act->body_case != UXREC__ACT__BODY_ATTEMPT || act->attempt->live_end_ns)
-			continue;
-		memcpy(station->attempt_id, act->id, sizeof(station->attempt_id));
-		snprintf(station->task, sizeof(station->task), "%s", act->attempt->task);
-		uxrec__attempt__init(&station->attempt);
-		station->attempt.participant = station->participant;
-		station->attempt.task = station->task;
-		station->attempt.number = act->attempt->number;
-		station->attempt.live_begin_ns = act->attempt->live_begin_ns;
+static void take_attempt(struct station *station, const Uxrec__Act *act)
+{
+	memcpy(station->attempt_id, act->id, sizeof(station->attempt_id));
+	snprintf(station->task, sizeof(station->task), "%s", act->attempt->task);
+	uxrec__attempt__init(&station->attempt);
+	station->attempt.participant = station->participant;
+	station->attempt.task = station->task;
+	station->attempt.number = act->attempt->number;
+	station->attempt.live_begin_ns = act->attempt->live_begin_ns;
+}
+
+/* Consent, participant and a running attempt. @return false when they are not in the log */
+static bool take_annotations(struct station *station)
+{
+	struct annotations *log = session_log_lock(station->log);
+	const char *participant = take_consent(station, log);
+
+	station->participant = participant ? strdup(participant) : NULL;
+	for (size_t i = 0; station->participant && i < annotations_count(log); i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
+
+		if (act->body_case == UXREC__ACT__BODY_ATTEMPT && !act->attempt->live_end_ns)
+			take_attempt(station, act);
 	}
+	session_log_unlock(station->log);
 	return station->participant != NULL;
 }
 
@@ -135,7 +148,7 @@ static int go_on(struct station *station, const struct session *session,
 	if (r < 0)
 		return r;
 	live_open(station->options.live, station->session, &station->clock, station->recorder,
-		station_request_keyframe, station);
+		station->log, station_request_keyframe, station);
 	station->started_ns = state->begun_ns - state->offset_ns;
 	station->observers_muted = state->muted;
 	hub_set_muted(station->options.live->hub, state->muted);
@@ -181,7 +194,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 	station->folder = strdup(session->path);
 	station->study = study_copy(session->study);
 	if (!station->folder || !station->study || station_open_log(station, reterr) < 0 ||
-		!take_what_was_said(station)) {
+		!take_annotations(station)) {
 		station_forget_session(station);
 		return 0;
 	}

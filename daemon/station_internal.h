@@ -7,7 +7,7 @@
 #include "capture/hide.h"
 #include "capture/policy.h"
 #include "capture/source.h"
-#include "protocol/annotations.h"
+#include "daemon/session_log.h"
 
 /* What the files of the station share: station.c its life and its acts, station_start.c how a session begins,
  * station_end.c how it ends, station_go_on.c a recorder that was killed, station_accessible.c what applications tell, station_hide.c what nobody is to see,
@@ -44,7 +44,7 @@ struct station {
 	char *folder;
 	struct session_clock clock;
 	struct recorder *recorder;
-	struct annotations *log;
+	struct session_log *log;
 	Uxrec__Study *study;
 	char *participant;
 	char consent_id[33];
@@ -146,6 +146,7 @@ int station_start(struct station *station, const Uxrec__Start *start, const char
 
 /* @param before  how many segments there are already */
 int station_open_recorder(struct station *station, unsigned before, struct error *reterr);
+/* With folder and study. */
 int station_open_log(struct station *station, struct error *reterr);
 
 /* Free what belongs to a session; idle again. */
@@ -153,6 +154,4 @@ void station_forget_session(struct station *station);
 
 /* Records for whoever asked; NULL without memory. */
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole);
-struct packet *station_result_packet(
-	uint64_t request, int r, const char *session, const struct error *error);
 struct packet *station_doctor_packet(struct station *station, uint64_t request);

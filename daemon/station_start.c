@@ -144,9 +144,19 @@ static int make_folder(struct station *station, struct error *reterr)
 int station_open_log(struct station *station, struct error *reterr)
 {
 	_folder_unref_ struct folder *folder = NULL;
-	int r = folder_open(&folder, station->folder, reterr);
+	Uxrec__Study *study = study_copy(station->study);
+	struct annotations *log;
+	int r = study ? folder_open(&folder, station->folder, reterr)
+		      : error_set(reterr, -ENOMEM, "no memory");
 
-	return r < 0 ? r : annotations_open_below(&station->log, folder, true, reterr);
+	if (r == 0)
+		r = annotations_open_below(&log, folder, true, reterr);
+	if (r < 0) {
+		uxrec__study__free_unpacked(study, NULL);
+		return r;
+	}
+	r = session_log_create(&station->log, log, study);
+	return r < 0 ? error_set(reterr, r, "no memory") : 0;
 }
 
 static int say_beginning(struct station *station, const Uxrec__Start *start, const char *author,
@@ -185,14 +195,22 @@ static int say_beginning(struct station *station, const Uxrec__Start *start, con
 	return station_say(station, &act, reterr);
 }
 
-/* the recording has the acts of the beginning too */
+/*
+ * From here on others may add acts: not before the recording has its study, and the acts of the beginning,
+ * which are the first in it.
+ */
 static void record_beginning(struct station *station)
 {
+	struct annotations *log = session_log_lock(station->log);
+
+	live_open(station->options.live, station->session, &station->clock, station->recorder,
+		station->log, station_request_keyframe, station);
 	recorder_push(station->recorder, CHANNEL_STUDY, clock_now_ns(), &station->study->base);
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");
-	for (size_t i = 0; i < annotations_count(station->log); i++)
+	for (size_t i = 0; i < annotations_count(log); i++)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
-			&annotations_get(station->log, i)->base);
+			&annotations_get(log, i)->base);
+	session_log_unlock(station->log);
 }
 
 int station_open_recorder(struct station *station, unsigned before, struct error *reterr)
@@ -260,8 +278,6 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 		r = station_open_recorder(station, 0, reterr);
 	if (r < 0)
 		return r;
-	live_open(station->options.live, station->session, &station->clock, station->recorder,
-		station_request_keyframe, station);
 	station->started_ns = clock_now_ns();
 	record_beginning(station);
 	return station_start_sources(station, reterr);

@@ -104,39 +104,55 @@ static const Uxrec__Status__State states[] = {
 	[STATE_ENDING] = UXREC__STATUS__STATE__STATE_ENDING,
 };
 
+static void fill_status(
+	struct station *station, Uxrec__Status *status, char **modalities, char *warning)
+{
+	status->state = states[station->state];
+	status->last_session = station->last.session;
+	status->last_reason = station->last.reason;
+	status->display = (char *)(station->options.display ? station->options.display : "");
+	if (strcmp(station->options.sound.name, "none") != 0)
+		status->sound = (char *)station->options.sound.name;
+	status->monitor = station->options.monitor;
+	status->observers = station->options.observers(station->options.user);
+	status->disk_free_bytes = free_bytes(station);
+	status->warning = warn(station, status->disk_free_bytes, warning);
+	if (station->state != STATE_IDLE)
+		fill_running(station, status, modalities);
+}
+
+/* The status of a session that is recorded, with its study and all that was said, as they are in its log. */
+static struct packet *pack_whole(
+	struct station *station, Uxrec__ServerMessage *message, Uxrec__Status *status)
+{
+	struct annotations *log = session_log_lock(station->log);
+	_autofree_ Uxrec__Act **acts = NULL;
+	struct packet *packet = NULL;
+
+	annotations_refresh(log);
+	acts = calloc(annotations_count(log) + 1, sizeof(Uxrec__Act *));
+	for (size_t i = 0; acts && i < annotations_count(log); i++)
+		acts[status->n_acts++] = (Uxrec__Act *)annotations_get(log, i);
+	status->acts = acts;
+	status->study = station->study;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message->base);
+	session_log_unlock(station->log);
+	return packet;
+}
+
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Status status = UXREC__STATUS__INIT;
-	_autofree_ Uxrec__Act **acts = NULL;
 	struct packet *packet = NULL;
 	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
 
 	message.request = request;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
 	message.status = &status;
-	status.state = states[station->state];
-	status.last_session = station->last.session;
-	status.last_reason = station->last.reason;
-	status.display = (char *)(station->options.display ? station->options.display : "");
-	if (strcmp(station->options.sound.name, "none") != 0)
-		status.sound = (char *)station->options.sound.name;
-	status.monitor = station->options.monitor;
-	status.observers = station->options.observers(station->options.user);
-	status.disk_free_bytes = free_bytes(station);
-	status.warning = warn(station, status.disk_free_bytes, warning);
-	if (station->state != STATE_IDLE) {
-		fill_running(station, &status, modalities);
-		if (whole) {
-			annotations_refresh(station->log);
-			acts = calloc(annotations_count(station->log) + 1, sizeof(Uxrec__Act *));
-			for (size_t i = 0; acts && i < annotations_count(station->log); i++)
-				acts[status.n_acts++] =
-					(Uxrec__Act *)annotations_get(station->log, i);
-			status.acts = acts;
-			status.study = station->study;
-		}
-	}
+	fill_status(station, &status, modalities, warning);
+	if (whole && station->state != STATE_IDLE)
+		return pack_whole(station, &message, &status);
 	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
 	return packet;
 }

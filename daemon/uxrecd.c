@@ -8,6 +8,7 @@
 #include "daemon/options.h"
 #include "daemon/server.h"
 #include "daemon/station.h"
+#include "daemon/worker.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/descriptors.h"
 #include "protocol/base/folder.h"
@@ -28,10 +29,8 @@
 
 #define STATUS_US (2 * 1000 * 1000)
 
-/* what other threads want of the main one */
-struct request {
-	struct peer *peer; /* who asks; NULL: the session must stop, for `reason` */
-	Uxrec__ClientMessage *message;
+/* a session that must stop */
+struct stop {
 	unsigned session;
 	char reason[160];
 };
@@ -44,61 +43,43 @@ struct daemon {
 	struct server *server;
 	struct station *station;
 	struct control *control;
-	struct queue *requests;
+	struct jobs *requests; /* of peers */
+	struct queue *stops;
 	sd_event *event;
 	struct accessible_announcement *announcement; /* NULL: no input is recorded */
-	sd_event_source *requested, *endings[SIGNALS_ENDINGS], *status_timer, *watchdog_timer;
+	sd_event_source *requested, *stopped, *endings[SIGNALS_ENDINGS], *status_timer,
+		*watchdog_timer;
 	sigset_t signals; /* that end the program */
 	uint64_t watchdog_us;
 	bool refused; /* the desktop did not let the screen be seen */
 };
 
-static void free_request(void *item)
-{
-	struct request *request = item;
-
-	peer_unref(request->peer);
-	if (request->message)
-		uxrec__client_message__free_unpacked(request->message, NULL);
-	free(request);
-}
+/* A reader that hangs does not delay the end of the program longer. */
+#define LIBRARY_STOP_NS NS_PER_S
 
 /* ---- other threads ---- */
 
 static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
 {
 	struct daemon *daemon = user;
-	struct request *request;
 
-	if (library_answers(message)) {
+	if (library_answers(message))
 		library_take(daemon->library, peer, message);
-		return;
-	}
-	request = calloc(1, sizeof(*request));
-	if (!request) {
-		uxrec__client_message__free_unpacked(message, NULL);
-		return;
-	}
-	request->peer = peer_ref(peer);
-	request->message = message;
-	if (queue_push(daemon->requests, request, 1, false) < 0) {
-		server_fail(daemon->server, peer, message->request, -EBUSY,
-			"the recorder is busy: try again");
-		free_request(request);
-	}
+	else
+		jobs_ask(daemon->requests, daemon->server, peer, message);
 }
 
 static void must_stop(void *user, unsigned session, const char *reason)
 {
 	struct daemon *daemon = user;
-	struct request *request = calloc(1, sizeof(*request));
+	struct stop *stop = calloc(1, sizeof(*stop));
 
-	if (!request)
+	if (!stop)
 		return;
-	request->session = session;
-	utf8_copy(request->reason, sizeof(request->reason), reason);
-	if (queue_push(daemon->requests, request, 1, true) < 0)
-		free_request(request);
+	stop->session = session;
+	utf8_copy(stop->reason, sizeof(stop->reason), reason);
+	if (queue_push(daemon->stops, stop, 1, true) < 0)
+		free(stop);
 }
 
 static void published(void *user)
@@ -143,31 +124,42 @@ static unsigned answer_kind(const Uxrec__ClientMessage *message)
 		: 0;
 }
 
+/* One request a turn of the loop: the control socket and the signals have theirs in between. */
 static int on_request(sd_event_source *source, int fd, uint32_t events, void *user)
 {
 	struct daemon *daemon = user;
-	struct request *request;
+	struct job *job = jobs_pop(daemon->requests, false);
+	struct packet *packet;
+	bool changed = false;
 
 	(void)source;
 	(void)fd;
 	(void)events;
-	while ((request = queue_pop(daemon->requests, 0))) {
-		bool changed = false;
+	/* also of a peer that has gone since: whoever clicks "stop" may close the page at once */
+	if (job) {
+		packet = station_answer(daemon->station, job->message, job->peer->name, &changed);
+		if (packet)
+			server_send_newest(
+				daemon->server, job->peer, packet, answer_kind(job->message));
+	}
+	if (changed)
+		broadcast_status(daemon);
+	job_free(job);
+	return 0;
+}
 
-		if (request->peer) {
-			struct packet *packet = station_answer(
-				daemon->station, request->message, request->peer->name, &changed);
+static int on_stop(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+	struct daemon *daemon = user;
+	struct stop *stop;
 
-			if (packet)
-				server_send_newest(daemon->server, request->peer, packet,
-					answer_kind(request->message));
-		} else {
-			station_stop_session(daemon->station, request->session, request->reason);
-			changed = true;
-		}
-		if (changed)
-			broadcast_status(daemon);
-		free_request(request);
+	(void)source;
+	(void)fd;
+	(void)events;
+	while ((stop = queue_pop(daemon->stops, 0))) {
+		station_stop_session(daemon->station, stop->session, stop->reason);
+		free(stop);
+		broadcast_status(daemon);
 	}
 	return 0;
 }
@@ -214,8 +206,11 @@ static int add_event_sources(struct daemon *daemon)
 	int r = sd_event_now(daemon->event, CLOCK_MONOTONIC, &now_us);
 
 	if (r >= 0)
-		r = sd_event_add_io(daemon->event, &daemon->requested, queue_fd(daemon->requests),
+		r = sd_event_add_io(daemon->event, &daemon->requested, jobs_fd(daemon->requests),
 			EPOLLIN, on_request, daemon);
+	if (r >= 0)
+		r = sd_event_add_io(daemon->event, &daemon->stopped, queue_fd(daemon->stops),
+			EPOLLIN, on_stop, daemon);
 	for (int number = 1, i = 0; number < SIGRTMIN && r >= 0; number++)
 		if (sigismember(&daemon->signals, number) == 1)
 			r = sd_event_add_signal(
@@ -332,9 +327,10 @@ static int start(struct daemon *daemon, struct error *reterr)
 	if (r < 0)
 		return r;
 	if (access_init(&daemon->access) < 0 || live_init(&daemon->live) < 0 ||
-		queue_create(&daemon->requests, 1000, true) < 0)
+		jobs_create(&daemon->requests, true) < 0 ||
+		queue_create(&daemon->stops, SIZE_MAX, true) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
-	queue_set_drop(daemon->requests, free_request);
+	queue_set_drop(daemon->stops, free);
 	for (unsigned i = 0; i < options->allowed_host_count; i++)
 		access_allow_host(&daemon->access, options->allowed_hosts[i]);
 	r = sd_event_new(&daemon->event);
@@ -392,7 +388,8 @@ static void print_summary(const struct daemon *daemon)
 	fflush(stdout);
 }
 
-static void finish(struct daemon *daemon)
+/* @param status  of the program, should it have to exit here */
+static void finish(struct daemon *daemon, int status)
 {
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	control_destroy(daemon->control);
@@ -400,16 +397,22 @@ static void finish(struct daemon *daemon)
 		station_stop_now(daemon->station, "the recorder was ended");
 	/* the library answers by the server, the server asks the library: first stop the asking */
 	server_stop(daemon->server);
+	if (library_stop(daemon->library, clock_now_ns() + LIBRARY_STOP_NS) < 0) {
+		log_warning("a file of the library is still being read: it is not waited for");
+		_exit(status);
+	}
 	library_destroy(daemon->library);
 	server_destroy(daemon->server);
 	station_destroy(daemon->station);
 	sd_event_source_unref(daemon->requested);
+	sd_event_source_unref(daemon->stopped);
 	for (size_t i = 0; i < ARRAY_SIZE(daemon->endings); i++)
 		sd_event_source_unref(daemon->endings[i]);
 	sd_event_source_unref(daemon->status_timer);
 	sd_event_source_unref(daemon->watchdog_timer);
 	sd_event_unref(daemon->event);
-	queue_destroy(daemon->requests);
+	jobs_destroy(daemon->requests);
+	queue_destroy(daemon->stops);
 	live_finish(&daemon->live);
 	options_finish(&daemon->options);
 }
@@ -418,7 +421,7 @@ int main(int argc, char **argv)
 {
 	struct daemon daemon = {0};
 	struct error error = {"no reason given"};
-	int r;
+	int r, status;
 
 	umask(077);
 	descriptors_raise();
@@ -436,6 +439,7 @@ int main(int argc, char **argv)
 		r = sd_event_loop(daemon.event);
 		print_summary(&daemon);
 	}
-	finish(&daemon);
-	return r < 0 ? daemon.refused ? 4 : 3 : 0;
+	status = r < 0 ? daemon.refused ? 4 : 3 : 0;
+	finish(&daemon, status);
+	return status;
 }

@@ -4,6 +4,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/utf8.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,67 @@ const ProtobufCFieldDescriptor *message_find_bad_text(const ProtobufCMessage *me
 bool message_is_utf8(const ProtobufCMessage *message)
 {
 	return !message_find_bad_text(message);
+}
+
+int text_check(const char *name, const void *text, size_t size_bytes, struct error *reterr)
+{
+	size_t valid = utf8_valid_bytes(text, size_bytes);
+
+	if (valid == size_bytes)
+		return 0;
+	return error_set(reterr, -EILSEQ, "%s: byte %zu (0x%02x) %s", name, valid + 1,
+		((const unsigned char *)text)[valid],
+		((const char *)text)[valid] ? "is not UTF-8" : "cannot be in a text");
+}
+
+int text_check_typed(const char *name, const char *text, struct error *reterr)
+{
+	int r = text_check(name, text, strlen(text), reterr);
+	uint32_t point;
+
+	for (size_t at = 0; r == 0 && text[at];) {
+		size_t length = utf8_take(text + at, &point);
+
+		if ((point < 0x20 && point != '\t' && point != '\n') ||
+			(point >= 0x7f && point < 0xa0))
+			r = error_set(reterr, -EINVAL,
+				"%s: byte %zu is a control character (U+%04X)", name, at + 1,
+				(unsigned)point);
+		at += length;
+	}
+	return r;
+}
+
+static bool is_bad_at(char *text, void *user)
+{
+	const char **bad = user;
+
+	*bad = text;
+	return !utf8_is_valid(text);
+}
+
+int message_check_texts(const ProtobufCMessage *message, struct error *reterr)
+{
+	const char *bad;
+	const ProtobufCFieldDescriptor *field = walk(message, is_bad_at, &bad);
+
+	return field ? text_check(field->name, bad, strlen(bad), reterr) : 0;
+}
+
+static bool is_not_typed_at(char *text, void *user)
+{
+	const char **bad = user;
+
+	*bad = text;
+	return text_check_typed("", text, NULL) < 0;
+}
+
+int message_check_typed(const ProtobufCMessage *message, struct error *reterr)
+{
+	const char *bad;
+	const ProtobufCFieldDescriptor *field = walk(message, is_not_typed_at, &bad);
+
+	return field ? text_check_typed(field->name, bad, reterr) : 0;
 }
 
 ProtobufCMessage *message_clean_copy(const ProtobufCMessage *message, bool names)

@@ -4,31 +4,124 @@
 #include "protocol/base/io.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
-#include "protocol/name.h"
 #include "protocol/packet.h"
+#include "protocol/wire.pb-c.h"
 #include "protocol/message_text.h"
 
 #include <errno.h>
 
-int wire_parse(
-	struct view frame, const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret)
+static uint64_t take_varint(struct view *view)
+{
+	uint64_t value = 0;
+
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint64_t byte = view_get(view, 1);
+
+		value |= (byte & 0x7f) << shift;
+		if (!(byte & 0x80))
+			return value;
+	}
+	view->failed = 1;
+	return 0;
+}
+
+/* Check the texts of a packed message, which protobuf-c has unpacked: it cuts texts off at 0 bytes. */
+static int check_packed(
+	struct view packed, const ProtobufCMessageDescriptor *descriptor, struct error *reterr)
+{
+	int r = 0;
+
+	while (r == 0 && packed.size_bytes > 0 && !packed.failed) {
+		uint64_t key = take_varint(&packed);
+		const ProtobufCFieldDescriptor *field =
+			protobuf_c_message_descriptor_get_field(descriptor, (unsigned)(key >> 3));
+		struct view bytes;
+
+		switch (key & 7) {
+		case PROTOBUF_C_WIRE_TYPE_VARINT: take_varint(&packed); continue;
+		case PROTOBUF_C_WIRE_TYPE_64BIT: view_take(&packed, 8); continue;
+		case PROTOBUF_C_WIRE_TYPE_32BIT: view_take(&packed, 4); continue;
+		case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED: break;
+		default: return -EBADMSG;
+		}
+		bytes = view_take(&packed, take_varint(&packed));
+		if (packed.failed || !field)
+			continue;
+		if (field->type == PROTOBUF_C_TYPE_STRING)
+			r = text_check(field->name, bytes.data, bytes.size_bytes, reterr);
+		else if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+			r = check_packed(bytes, field->descriptor, reterr);
+	}
+	return r == 0 && packed.failed ? -EBADMSG : r;
+}
+
+/* Take out of a message, and of all messages in it, the fields that this program does not know. */
+static void drop_unknown(ProtobufCMessage *message)
+{
+	for (unsigned i = 0; i < message->n_unknown_fields; i++)
+		free(message->unknown_fields[i].data);
+	free(message->unknown_fields);
+	message->unknown_fields = NULL;
+	message->n_unknown_fields = 0;
+	for (unsigned i = 0; i < message->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+		char *base = (char *)message;
+		void *const *items = (void *const *)(const void *)(base + field->offset);
+		size_t count = 1;
+
+		if (field->type != PROTOBUF_C_TYPE_MESSAGE ||
+			((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+				*(const uint32_t *)(base + field->quantifier_offset) != field->id))
+			continue;
+		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+			count = *(const size_t *)(base + field->quantifier_offset);
+			items = (void *const *)*items;
+		}
+		for (size_t k = 0; k < count; k++)
+			if (items[k])
+				drop_unknown(items[k]);
+	}
+}
+
+int wire_parse(struct view frame, const ProtobufCMessageDescriptor *descriptor,
+	ProtobufCMessage **ret, struct error *reterr)
 {
 	struct mcap_record record;
 	ProtobufCMessage *message;
+	int r;
 
 	if (mcap_next_record(&frame, &record) <= 0 || frame.size_bytes > 0 ||
 		record.opcode != MCAP_PRIVATE)
-		return -EBADMSG;
+		return error_set(reterr, -EBADMSG, "it is not one private record");
 	message = protobuf_c_message_unpack(
 		descriptor, NULL, record.content.size_bytes, record.content.data);
-	if (message && !message_is_utf8(message)) {
-		protobuf_c_message_free_unpacked(message, NULL);
-		return -EBADMSG;
-	}
 	if (!message)
-		return -EBADMSG;
+		return error_set(reterr, -EBADMSG, "it is not a message");
+	r = check_packed(record.content, descriptor, reterr);
+	if (r < 0) {
+		protobuf_c_message_free_unpacked(message, NULL);
+		return r;
+	}
+	drop_unknown(message);
 	*ret = message;
 	return 0;
+}
+
+uint64_t wire_request(struct view frame)
+{
+	struct mcap_record record;
+	Uxrec__ClientMessage *message;
+	uint64_t request = 0;
+
+	if (mcap_next_record(&frame, &record) <= 0)
+		return 0;
+	message =
+		uxrec__client_message__unpack(NULL, record.content.size_bytes, record.content.data);
+	if (message) {
+		request = message->request;
+		uxrec__client_message__free_unpacked(message, NULL);
+	}
+	return request;
 }
 
 int64_t wire_frame_size(struct view stream, size_t limit)
@@ -88,5 +181,5 @@ int wire_receive(
 	if (r < 0)
 		return r;
 	frame.size_bytes += length;
-	return wire_parse((struct view){frame.data, frame.size_bytes, 0}, descriptor, ret);
+	return wire_parse((struct view){frame.data, frame.size_bytes, 0}, descriptor, ret, NULL);
 }

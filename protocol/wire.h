@@ -9,13 +9,17 @@
 
 /**
  * Parse exactly one private record. Everything in it is hostile: its length must be the frame's and
- * the message must parse, its texts be UTF-8. A message without a body is the caller's to refuse.
+ * the message must parse, its texts be UTF-8 without 0 bytes. Fields that the descriptor does not know are dropped:
+ * a peer must not fill files and memory with them. A message without a body is the caller's to refuse.
  *
  * @param ret  set on success; freed with protobuf_c_message_free_unpacked(…, NULL)
- * @return 0 or -EBADMSG
+ * @return 0, -EBADMSG, or -EILSEQ for a text, with the reason: then wire_request() tells which request is refused
  */
-int wire_parse(
-	struct view frame, const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
+int wire_parse(struct view frame, const ProtobufCMessageDescriptor *descriptor,
+	ProtobufCMessage **ret, struct error *reterr);
+
+/** @return the request number of a ClientMessage that wire_parse() has refused, 0 when it has none */
+uint64_t wire_request(struct view frame);
 
 /**
  * Look for one whole record at the front of a stream.

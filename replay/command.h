@@ -52,6 +52,9 @@ int command_transcript(const struct command_options *options, int argc, char **a
 int command_transcribe(const struct command_options *options, int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 
+/** Check a text that will be stored; NULL is none. @return EXIT_GOOD, or EXIT_USAGE with the reason logged */
+int command_check_text(const char *option, const char *text);
+
 /** Log that the usage is wrong. @return EXIT_USAGE */
 int command_usage(const char *usage);
 

@@ -154,6 +154,8 @@ int command_bleep(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc != 2 || !from != !to || (id && from) || (reason && !from))
 		return command_usage(usage);
+	if (command_check_text("--reason", reason) != EXIT_GOOD)
+		return EXIT_USAGE;
 	act.author = (char *)(who ? who : "moderator");
 	if (name_check("--who", act.author, &error) < 0) {
 		log_error("%s", error.text);

@@ -5,7 +5,9 @@
 #include "protocol/base/folder.h"
 #include "protocol/base/local.h"
 #include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
 #include "protocol/limits.h"
+#include "protocol/message_text.h"
 #include "protocol/wire.h"
 #include "protocol/wire.pb-c.h"
 #include "replay/json.h"
@@ -22,17 +24,21 @@
  * Ask the recorder.
  *
  * @param ret  set when the answer is no failure; freed by the caller
- * @return EXIT_GOOD, or EXIT_COULD_NOT with the reason said
+ * @return EXIT_GOOD, or EXIT_USAGE or EXIT_COULD_NOT with the reason logged
  */
 static int ask(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret)
 {
 	struct error error = {"no memory"};
-	_autoclose_ int fd =
-		options->control ? local_connect(options->control, SOCK_STREAM, &error) : -ENOMEM;
+	_autoclose_ int fd = -1;
 	ProtobufCMessage *answer;
-	int r = fd;
+	int r;
 
+	if (message_check_texts(&message->base, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_USAGE;
+	}
+	fd = options->control ? local_connect(options->control, SOCK_STREAM, &error) : -ENOMEM;
 	if (fd == -EPERM) {
 		log_error("nothing was asked of the recorder at %s: %s", options->control,
 			error.text);
@@ -123,7 +129,7 @@ static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities)
 static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 {
 	struct error error = {"no reason given"};
-	size_t length = strlen(study);
+	size_t length = strlen(study), valid;
 	ssize_t size;
 
 	if (!strchr(study, '/') && (length < 5 || strcmp(study + length - 5, ".yaml") != 0)) {
@@ -140,8 +146,15 @@ static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 			size ? "it has a 0 byte in it" : "it is empty");
 		return EXIT_COULD_NOT;
 	}
+	valid = utf8_valid_bytes(*ret_yaml, (size_t)size);
+	if (valid < (size_t)size) {
+		log_error(
+			"study file %s: byte %zu is not UTF-8", text_quote(study).text, valid + 1);
+		return EXIT_COULD_NOT;
+	}
 	start->study_yaml = *ret_yaml;
-	start->study_file = (char *)study;
+	/* for messages alone: a path may have any bytes */
+	start->study_file = utf8_is_valid(study) ? (char *)study : (char *)"study";
 	return EXIT_GOOD;
 }
 
@@ -167,6 +180,9 @@ int command_start(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (!study || !participant || !agreed_copy)
 		return command_usage(text);
+	if (command_check_text("--participant", participant) != EXIT_GOOD ||
+		command_check_text("--consent", agreed) != EXIT_GOOD)
+		return EXIT_USAGE;
 	r = parse_consent(agreed_copy, &consent, modalities);
 	if (r == EXIT_GOOD)
 		r = read_study(study, &start, &yaml);
@@ -368,6 +384,11 @@ int command_tag(const struct command_options *options, int argc, char **argv)
 		}
 		tag.impact = (Uxrec__Impact)(*impact - '0' + 1);
 	}
+	if (command_check_text("--note", note) != EXIT_GOOD ||
+		command_check_text("--opportunity", opportunity) != EXIT_GOOD ||
+		command_check_text("--author", author) != EXIT_GOOD ||
+		command_check_text("CODE", argv[1]) != EXIT_GOOD)
+		return EXIT_USAGE;
 	tag.code = argv[1];
 	tag.note = (char *)(note ? note : "");
 	tag.opportunity = (char *)(opportunity ? opportunity : "");

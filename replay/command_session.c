@@ -364,7 +364,9 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 		return command_usage(
 			"erase FOLDER --from T --to T --who NAME [--why TEXT] "
 			"[--modality screen|input|sound]");
-	r = parse_modalities(modality, &erase.modalities);
+	r = command_check_text("--why", why);
+	if (r == 0)
+		r = parse_modalities(modality, &erase.modalities);
 	if (r != 0)
 		return r;
 	if (name_check("--who", who, &error) < 0) {

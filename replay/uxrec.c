@@ -5,6 +5,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/descriptors.h"
 #include "protocol/base/log.h"
+#include "protocol/message_text.h"
 #include "protocol/base/paths.h"
 
 #include <errno.h>
@@ -129,6 +130,16 @@ bool command_take_flag(int *argc, char **argv, const char *flag)
 			return true;
 		}
 	return false;
+}
+
+int command_check_text(const char *option, const char *text)
+{
+	struct error error;
+
+	if (!text || text_check_typed(option, text, &error) == 0)
+		return EXIT_GOOD;
+	log_error("%s", error.text);
+	return EXIT_USAGE;
 }
 
 const char *command_take_value(int *argc, char **argv, const char *name)

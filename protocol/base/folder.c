@@ -1,8 +1,10 @@
 #include "protocol/base/folder.h"
 
+#include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -269,6 +271,61 @@ int folder_has(const struct folder *folder, const char *name)
 	if (fstatat(folder->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
 		return 1;
 	return errno == ENOENT ? 0 : -errno;
+}
+
+/* FNV-1a (Fowler, Noll, Vo), 64 bits */
+static uint64_t mix(uint64_t hash, const void *data, size_t size_bytes)
+{
+	const unsigned char *at = data;
+
+	for (size_t i = 0; i < size_bytes; i++)
+		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* Add an entry, whatever the order of the entries. */
+static int stamp_entry(int fd, const char *name, uint64_t *stamp, int64_t *changed_ns)
+{
+	uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), name, strlen(name));
+	struct stat status;
+	int64_t at_ns;
+
+	if (fstatat(fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	at_ns = status.st_ctim.tv_sec * NS_PER_S + status.st_ctim.tv_nsec;
+	hash = mix(hash, &status.st_ino, sizeof(status.st_ino));
+	hash = mix(hash, &status.st_size, sizeof(status.st_size));
+	*stamp += mix(hash, &at_ns, sizeof(at_ns));
+	if (at_ns > *changed_ns)
+		*changed_ns = at_ns;
+	return 0;
+}
+
+int folder_stamp(
+	const struct folder *folder, unsigned limit, uint64_t *ret_stamp, int64_t *ret_changed_ns)
+{
+	int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	unsigned count = 0;
+	int r = 0;
+
+	*ret_stamp = 0;
+	*ret_changed_ns = 0;
+	if (!entries) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	/* "." is among them, and shows what was added or removed */
+	while (r == 0 && (entry = readdir(entries)))
+		if (strcmp(entry->d_name, "..") != 0)
+			r = ++count > limit
+				? -E2BIG
+				: stamp_entry(fd, entry->d_name, ret_stamp, ret_changed_ns);
+	closedir(entries);
+	return r;
 }
 
 int folder_remove(const struct folder *folder, const char *name)

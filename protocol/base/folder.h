@@ -4,6 +4,7 @@
 #include "protocol/base/error.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -87,6 +88,16 @@ ssize_t folder_read_whole(const struct folder *folder, const char *name, size_t 
 
 /** Whether there is anything of that name, of whatever kind. @return 1, 0, or a negative errno */
 int folder_has(const struct folder *folder, const char *name);
+
+/**
+ * Compute a number for the state of a folder and its entries: names, inodes, sizes and times of change.
+ *
+ * @param limit           on the entries; more of them are -E2BIG
+ * @param ret_changed_ns  CLOCK_REALTIME time of the last change; also written on failure
+ * @return 0 or a negative errno
+ */
+int folder_stamp(
+	const struct folder *folder, unsigned limit, uint64_t *ret_stamp, int64_t *ret_changed_ns);
 
 /** Remove a file or a link; never what the link points at. @return 0, -ENOENT, or a negative errno */
 int folder_remove(const struct folder *folder, const char *name);

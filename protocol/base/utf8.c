@@ -36,18 +36,29 @@ bool utf8_is_control(uint32_t point)
 		(point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
 }
 
+size_t utf8_valid_bytes(const char *text, size_t size_bytes)
+{
+	size_t at = 0;
+
+	while (at < size_bytes) {
+		char next[5] = "";
+		uint32_t point;
+		size_t length;
+
+		memcpy(next, text + at, size_bytes - at < 4 ? size_bytes - at : 4);
+		length = *next ? utf8_take(next, &point) : 0;
+		if (length == 0)
+			return at;
+		at += length;
+	}
+	return at;
+}
+
 bool utf8_is_valid(const char *text)
 {
-	uint32_t point;
+	size_t size_bytes = strlen(text);
 
-	while (*text) {
-		size_t length = utf8_take(text, &point);
-
-		if (length == 0)
-			return false;
-		text += length;
-	}
-	return true;
+	return utf8_valid_bytes(text, size_bytes) == size_bytes;
 }
 
 void utf8_clean(char *text, bool names)

@@ -149,16 +149,25 @@ test('an observer’s link cannot remove the consent, whatever name it says', as
   await stillRecording();
 });
 
-test('a text that is not UTF-8 is closed with 4400 and never stored', async () => {
+test('a text that is not UTF-8, or has a 0 byte, is refused with its position and never stored', async () => {
   const socket = await RawSocket.open(recorder.port);
   socket.send(hello(recorder.token('live')));
   await until(() => socket.messages.length > 0, 'welcome');
-  const note = Buffer.concat([field(1, Buffer.from([0x47, 0xf6, 0xdf, 0xff])), Buffer.from([0x10, 1])]);
-  socket.send(
-    putAct(Buffer.concat([field(1, Buffer.from('0'.repeat(32))), Buffer.from([0x10, 1]), field(5, Buffer.from('live')), Buffer.from([0x9a, 0x01, note.length]), note])),
-  );
-  await socket.closed;
-  assert.equal(socket.closeCode, 4400);
+  const log = () => readFileSync(join(recorder.library, session, 'annotations.mcap'));
+  const before = log();
+  for (const text of [[0x47, 0xf6, 0xdf, 0xff], [0x47, 0, 0x47]]) {
+    /* Note{media_ns 1, text} */
+    const note = Buffer.concat([Buffer.from([0x08, 1]), field(3, Buffer.from(text))]);
+    const count = socket.answers().length;
+    socket.send(
+      putAct(Buffer.concat([field(1, Buffer.from('0'.repeat(32))), Buffer.from([0x10, 1]), field(5, Buffer.from('live')), Buffer.from([0x9a, 0x01, note.length]), note])),
+    );
+    await until(() => socket.answers().length > count, 'the refusal');
+    assert.match(socket.answers().at(-1).toString('latin1'), /text: byte 2 /);
+  }
+  assert.ok(log().equals(before));
+  assert.equal(socket.closeCode, undefined);
+  socket.end();
   await stillRecording();
 });
 

@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	Uxrec__ClientMessage *client;
 
 	wire_frame_size((struct view){data, size, 0}, 65536);
-	if (wire_parse((struct view){data, size, 0}, &uxrec__client_message__descriptor, &message) <
-		0)
+	if (wire_parse((struct view){data, size, 0}, &uxrec__client_message__descriptor, &message,
+		    NULL) < 0)
 		return 0;
 	client = (Uxrec__ClientMessage *)message;
 	if (client->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT && client->put_act->act)

@@ -557,6 +557,55 @@ export class RawSocket {
   }
 }
 
+/** A client that speaks the protocol as a page does, with messages of wire.proto, and at any rate. */
+export class Client {
+  static async open(recorder, role, name) {
+    const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
+    const wire = await pageModule('../gen/protocol/wire_pb.ts');
+    const client = new Client();
+    client.pack = (request, body) =>
+      record(OPCODE_PRIVATE, Buffer.from(toBinary(wire.ClientMessageSchema, create(wire.ClientMessageSchema, { request, body }))));
+    client.unpack = (message) => fromBinary(wire.ServerMessageSchema, message.subarray(9));
+    client.next = 1n;
+    client.seen = 0;
+    client.bodies = new Map();
+    client.socket = await RawSocket.open(recorder.port);
+    client.socket.send(client.pack(0n, { case: 'hello', value: { token: recorder.token(role), name } }));
+    await until(() => client.socket.messages.length > 0, 'welcome');
+    return client;
+  }
+
+  /** Send a message; gives its number. */
+  send(body) {
+    const request = this.next++;
+    this.socket.send(this.pack(request, body));
+    return request;
+  }
+
+  /** The bodies that came so far as answers to a request. */
+  answers(request) {
+    for (const message of this.socket.messages.slice(this.seen)) {
+      this.seen++;
+      if (message[0] !== OPCODE_PRIVATE) continue;
+      const { request: answered, body } = this.unpack(message);
+      this.bodies.set(answered, [...(this.bodies.get(answered) ?? []), body]);
+    }
+    return this.bodies.get(request) ?? [];
+  }
+
+  /** Send a message; gives its answer, of a list in parts the last part. */
+  async ask(body, ms) {
+    const request = this.send(body);
+    const last = () => this.answers(request).find(({ value }) => !value.more);
+    await until(last, `the answer to ${body.case}`, ms);
+    return last();
+  }
+
+  end() {
+    this.socket.end();
+  }
+}
+
 /**
  * All Message records in the chunks of an MCAP file.
  *

@@ -6,6 +6,7 @@
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
 #include "protocol/limits.h"
+#include "protocol/message_text.h"
 #include "protocol/name.h"
 #include "protocol/packet.h"
 #include "protocol/mcap.h"
@@ -164,8 +165,8 @@ static void wire_messages_round_trip(void)
 	struct view frame = {packet->record, packet->size_bytes, 0};
 	Uxrec__ClientMessage *message;
 
-	check(wire_parse(frame, &uxrec__client_message__descriptor,
-		      (ProtobufCMessage **)&message) == 0);
+	check(wire_parse(frame, &uxrec__client_message__descriptor, (ProtobufCMessage **)&message,
+		      NULL) == 0);
 	expect(message->request == 7);
 	expect(message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO);
 	expect(strcmp(message->hello->name, "Ana") == 0);
@@ -182,11 +183,11 @@ static void broken_frames_are_refused(void)
 	/* cut at every offset, and one byte too long */
 	for (size_t size = 0; size < packet->size_bytes; size++)
 		expect(wire_parse((struct view){packet->record, size, 0},
-			       &uxrec__client_message__descriptor, &message) == -EBADMSG);
+			       &uxrec__client_message__descriptor, &message, NULL) == -EBADMSG);
 	memcpy(longer, packet->record, packet->size_bytes);
 	longer[packet->size_bytes] = 0;
 	expect(wire_parse((struct view){longer, packet->size_bytes + 1, 0},
-		       &uxrec__client_message__descriptor, &message) == -EBADMSG);
+		       &uxrec__client_message__descriptor, &message, NULL) == -EBADMSG);
 	/* any byte changed: refused or understood, never a fault */
 	for (int i = 0; i < 20000; i++) {
 		size_t at = next_random(&random) % packet->size_bytes;
@@ -194,10 +195,83 @@ static void broken_frames_are_refused(void)
 
 		longer[at] = (unsigned char)next_random(&random);
 		if (wire_parse((struct view){longer, packet->size_bytes, 0},
-			    &uxrec__client_message__descriptor, &message) == 0)
+			    &uxrec__client_message__descriptor, &message, NULL) == 0)
 			protobuf_c_message_free_unpacked(message, NULL);
 		longer[at] = before;
 	}
+}
+
+/* TagNow{code "s", note} as request 7 */
+static struct packet *tag_packet(const char *note, size_t size_bytes)
+{
+	_cleanup_(buf_finish) struct buf tag = {0}, all = {0};
+	struct packet *packet;
+
+	buf_put(&tag, "\x0a\x01s\x12", 4);
+	buf_put_u8(&tag, (uint8_t)size_bytes);
+	buf_put(&tag, note, size_bytes);
+	buf_put(&tag, "\xf2\x01\x03?\xff?", 6); /* field 30, which nobody knows */
+	buf_put(&all, "\x08\x07\x92\x01", 4);
+	buf_put_u8(&all, (uint8_t)tag.size_bytes);
+	buf_put(&all, tag.data, tag.size_bytes);
+	check(packet_create_record(&packet, MCAP_PRIVATE, all.data, all.size_bytes) == 0);
+	return packet;
+}
+
+static void texts_are_utf8_without_zeros_and_unknown_fields_are_dropped(void)
+{
+	static const struct {
+		const char *note;
+		size_t size_bytes;
+		int r;
+		const char *reason;
+	} cases[] = {
+		{"", 0, 0, NULL},
+		{"caf\xc3\xa9 \xf0\x9f\x98\x80", 10, 0, NULL},
+		{"caf\xe9", 4, -EILSEQ, "note: byte 4 (0xe9) is not UTF-8"},
+		{"caf\xc3", 4, -EILSEQ, "note: byte 4 (0xc3) is not UTF-8"}, /* cut in the middle */
+		{"\xc0\xaf", 2, -EILSEQ, "note: byte 1 (0xc0) is not UTF-8"},      /* overlong */
+		{"a\xed\xa0\x80", 4, -EILSEQ, "note: byte 2 (0xed) is not UTF-8"}, /* surrogate */
+		{"a\0b", 3, -EILSEQ, "note: byte 2 (0x00) cannot be in a text"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_packet_unref_ struct packet *packet =
+			tag_packet(cases[i].note, cases[i].size_bytes);
+		struct view frame = {packet->record, packet->size_bytes, 0};
+		Uxrec__ClientMessage *message;
+		struct error error;
+		int r = wire_parse(frame, &uxrec__client_message__descriptor,
+			(ProtobufCMessage **)&message, &error);
+
+		check(r == cases[i].r);
+		expect(wire_request(frame) == 7);
+		if (r < 0) {
+			expect(strcmp(error.text, cases[i].reason) == 0);
+			continue;
+		}
+		expect(strlen(message->tag_now->note) == cases[i].size_bytes);
+		expect(message->tag_now->base.n_unknown_fields == 0);
+		uxrec__client_message__free_unpacked(message, NULL);
+	}
+}
+
+static void typed_texts_have_no_control_characters(void)
+{
+	struct error error;
+
+	expect(text_check_typed(
+		       "--note", "two\nlines\tand \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", &error) == 0);
+	expect(text_check_typed("--note", "caf\xe9", &error) == -EILSEQ);
+	expect(strcmp(error.text, "--note: byte 4 (0xe9) is not UTF-8") == 0);
+	expect(text_check_typed("--note", "red \x1b[31m", &error) == -EINVAL);
+	expect(strcmp(error.text, "--note: byte 5 is a control character (U+001B)") == 0);
+	expect(text_check_typed("--note", "a\x7f", &error) == -EINVAL);
+	expect(text_check_typed("--note",
+		       "\xc2\x9b"
+		       "31m",
+		       &error) == -EINVAL); /* the same in C1 */
+	expect(text_check_typed("--note", "a\rb", &error) == -EINVAL);
 }
 
 static void streams_are_framed(void)
@@ -283,6 +357,9 @@ static const struct test tests[] = {
 	{"a packet is one MCAP message record in session time", packets_are_records},
 	{"wire messages round trip", wire_messages_round_trip},
 	{"broken frames are refused at every offset", broken_frames_are_refused},
+	{"texts are UTF-8 without 0 bytes, and unknown fields are dropped",
+		texts_are_utf8_without_zeros_and_unknown_fields_are_dropped},
+	{"typed texts have no control characters", typed_texts_have_no_control_characters},
 	{"a stream is framed and lies about lengths are refused", streams_are_framed},
 	{"a peer that has closed is told", closed_peers_are_told},
 };

@@ -346,19 +346,21 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 	struct peer observer = {.role = UXREC__ROLE__ROLE_OBSERVER, .name = "Ana"};
 	Uxrec__Bleep bleep = UXREC__BLEEP__INIT;
 	Uxrec__Act act = UXREC__ACT__INIT;
+	struct act_context context;
 	char of_ana[33], live[33];
 
 	begin_session(&making, "who");
 	say_bleep(making.log, of_ana, "Ana", "coder:Ana", AT(1000), AT(2000));
 	say_bleep(making.log, live, "Ana", "live", AT(1000), AT(2000));
 	session = end_session(&making);
+	context = say_context(session);
 	act.id = (char *)"00000000000000000000000000000000";
 	act.kind = UXREC__ACT__KIND__KIND_ADD;
 	act.layer = (char *)"coder:Ana";
 	act.body_case = UXREC__ACT__BODY_BLEEP;
 	act.bleep = &bleep;
 	expect(say_check(&ana, &act, false, NULL) == 0);
-	expect(say_check_against(&ana, &act, session, NULL) == 0);
+	expect(say_check_against(&ana, &act, &context, NULL) == 0);
 	expect(say_check(&moderator, &act, false, NULL) == 0);
 	act.layer = (char *)"live";
 	expect(say_check(&ana, &act, true, NULL) == -EACCES);
@@ -371,15 +373,15 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 		act.id = of_ana;
 		act.layer = (char *)"coder:Ana";
 		expect(say_check(&ana, &act, false, NULL) == 0 &&
-			say_check_against(&ana, &act, session, NULL) == 0);
+			say_check_against(&ana, &act, &context, NULL) == 0);
 		expect(say_check(&bob, &act, false, NULL) == 0 &&
-			say_check_against(&bob, &act, session, NULL) == -EACCES);
-		expect(say_check_against(&moderator, &act, session, NULL) == 0);
+			say_check_against(&bob, &act, &context, NULL) == -EACCES);
+		expect(say_check_against(&moderator, &act, &context, NULL) == 0);
 		/* nor an observer of the same name, in the layer that is theirs */
 		act.id = live;
 		act.layer = (char *)"live";
-		expect(say_check_against(&observer, &act, session, NULL) == -EACCES);
-		expect(say_check_against(&moderator, &act, session, NULL) == 0);
+		expect(say_check_against(&observer, &act, &context, NULL) == -EACCES);
+		expect(say_check_against(&moderator, &act, &context, NULL) == 0);
 	}
 }
 

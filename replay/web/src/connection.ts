@@ -39,6 +39,7 @@ export class Refusal extends Error {
 }
 
 interface Pending {
+  isPart(message: ServerMessage): boolean;
   resolve(message: ServerMessage): void;
   reject(error: Error): void;
 }
@@ -76,15 +77,19 @@ export class Connection extends Emitter {
     this.#connect();
   }
 
-  /** Ask; the promise fails with a Refusal, or when the connection breaks. */
-  request(body: ClientBody): Promise<ServerMessage> {
+  /**
+   * Ask; the promise fails with a Refusal, or when the connection breaks.
+   *
+   * @param isPart  called with each answer: true when another part of it follows
+   */
+  request(body: ClientBody, isPart: (answer: ServerMessage) => boolean = () => false): Promise<ServerMessage> {
     const request = this.#nextRequest++;
     return new Promise((resolve, reject) => {
       if (this.state !== 'open') {
         reject(new Error('there is no connection to the recorder'));
         return;
       }
-      this.#pending.set(request, { resolve, reject });
+      this.#pending.set(request, { isPart, resolve, reject });
       this.#socket?.send(packMessage(request, body));
     });
   }
@@ -202,6 +207,7 @@ export class Connection extends Emitter {
       this.#events.server(message);
       return;
     }
+    if (pending.isPart(message)) return;
     this.#pending.delete(message.request);
     if (message.body.case === 'failure')
       pending.reject(new Refusal(message.body.value.code, message.body.value.text));

@@ -1,7 +1,7 @@
 // Which session do I open next, and what does the study say so far.
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { Metrics, SessionSummary, TaskMetrics } from '../gen/protocol/wire_pb';
+import type { Metrics, ServerMessage, SessionSummary, TaskMetrics } from '../gen/protocol/wire_pb';
 import { SessionSummary_Health } from '../gen/protocol/wire_pb';
 import { Connection } from './connection';
 import { useEmitter } from './emitter';
@@ -44,14 +44,29 @@ function useLibrary(token: string) {
   const [sessions, setSessions] = useState<SessionSummary[]>();
   const [trouble, setTrouble] = useState('');
   const [connection, list] = useMemo(() => {
-    const fetchList = () =>
-      void created.request({ case: 'listSessions', value: {} }).then(
-        (answer) => {
-          if (answer.body.case === 'sessionList') setSessions(answer.body.value.sessions);
-          setTrouble('');
-        },
-        (error: Error) => setTrouble(error.message),
-      );
+    let asking = false;
+    const fetchList = () => {
+      if (asking) return;
+      asking = true;
+      const listed: SessionSummary[] = [];
+      const addPart = ({ body }: ServerMessage) => {
+        if (body.case !== 'sessionList') return false;
+        for (const session of body.value.sessions) listed.push(session);
+        return body.value.more;
+      };
+      void created
+        .request({ case: 'listSessions', value: { parts: true } }, addPart)
+        .then(
+          () => {
+            setSessions(listed);
+            setTrouble('');
+          },
+          (error: Error) => setTrouble(error.message),
+        )
+        .finally(() => {
+          asking = false;
+        });
+    };
     const created: Connection = new Connection(token, rememberedName('reviewer'), {
       opened: fetchList,
       message: () => undefined,
