@@ -311,6 +311,9 @@ check-fuzz:
 	$(make) VARIANT=fuzz fuzz-targets
 	@UXREC_FUZZ_SECONDS=$(or $(SECONDS),30) tests/run fuzz
 
+# tests that check makes short are as long as they are worth
+check-all: export UXREC_LONG := 1
+
 # kill -9 and power cuts, a hundred times as often as in check
 check-crash:
 	$(call install,$(FOR_TESTS))
