@@ -200,7 +200,6 @@ static void erasing_leaves_the_pixels_of_what_stays(void)
 			*path = temporary_path("erased/recording-0001.mcap");
 	_folder_unref_ struct folder *below = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
-	_folder_unref_ struct folder *below = NULL;
 	struct making making;
 	int64_t gap[2];
 
