@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/descriptors.h"
+#include "protocol/base/local.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,19 +65,17 @@ static int start_child(
 
 static int connect_service(struct input_helper *helper, const char *path, struct error *reterr)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct error why;
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return error_set(reterr, -ENAMETOOLONG, "the path of the service is too long");
-	strcpy(address.sun_path, path);
-	helper->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	helper->fd = local_connect(path, SOCK_SEQPACKET, &why);
+	if (helper->fd == -EPERM)
+		return error_set(reterr, -EPERM, "the uxrec-inputd service is not trusted (%s: %s)",
+			path, why.text);
 	if (helper->fd < 0)
-		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
-	if (connect(helper->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return error_set(reterr, -errno,
+		return error_set(reterr, helper->fd,
 			"the uxrec-inputd service is not there (%s: %s): install it, and say "
 			"systemctl start uxrec-inputd.socket",
-			path, strerror(errno));
+			path, why.text);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 
 /*
  * Inside uxrec-inputd as a system service: who may ask. A peer is known by the kernel (SO_PEERCRED),
- * and must have the seat now; one is served at a time.
+ * and must have the seat now; one is served at a time. Who has the seat takes over from one who has lost it.
  */
 
 /* Without a peer for so long the service ends; its socket starts it again. */

@@ -195,6 +195,26 @@ static void await_answer(struct seat *seat)
 	}
 }
 
+int seat_holder(uid_t *ret)
+{
+	int r = sd_seat_get_active(SEAT, NULL, ret);
+
+	return r < 0 ? r : 0;
+}
+
+static int check_user(uid_t uid, bool active, struct error *reterr)
+{
+	uid_t holder;
+
+	if (sd_uid_is_on_seat(uid, false, SEAT) <= 0)
+		return error_set(
+			reterr, -EACCES, "user %u has no session at the seat of this machine", uid);
+	if (active && (seat_holder(&holder) < 0 || holder != uid))
+		return error_set(
+			reterr, -EACCES, "user %u does not have the seat of this machine now", uid);
+	return 0;
+}
+
 int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reterr)
 {
 	_destroy_(seat) struct seat *seat = calloc(1, sizeof(*seat));
@@ -210,13 +230,13 @@ int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reter
 		*ret = steal_ptr(seat);
 		return 0;
 	}
+	/* before anything that costs more than a file: everybody may ask */
+	r = check_user(uid, required, reterr);
+	if (r < 0)
+		return r;
 	r = watch(seat); /* first, so that nothing falls between */
 	if (r < 0)
 		return error_set(reterr, r, "cannot follow who has the seat: %s", strerror(-r));
-	r = sd_uid_is_on_seat(uid, false, SEAT);
-	if (r <= 0)
-		return error_set(
-			reterr, -EACCES, "user %u has no session at the seat of this machine", uid);
 	read_seat(seat);
 	join_bus(seat);
 	await_answer(seat);

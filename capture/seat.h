@@ -18,13 +18,17 @@ enum seat_state {
 
 struct seat;
 
+/** Ask whose session is the active one of "seat0". Any thread. @return 0, or a negative errno: nobody's */
+int seat_holder(uid_t *ret);
+
 /**
  * Follow who has the seat "seat0".
  *
  * @param ret       set on success; freed by seat_destroy()
- * @param required  false: where there is no logind at all the seat counts as the user's own
- * @return 0, or -EACCES with the reason when the user has no session at the seat, -ENOSYS when there is
- *         no logind
+ * @param required  true: the user must have the seat now; false: where there is no logind at all the seat
+ *                  counts as the user's own, and another session may be in front
+ * @return 0, or -EACCES with the reason when the user has no session at the seat, or not the active one,
+ *         -ENOSYS when there is no logind
  */
 int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reterr);
 void seat_destroy(struct seat *seat);

@@ -113,6 +113,7 @@ int local_check_peer(int fd, struct error *reterr)
 
 int local_connect(const char *path, int type, struct error *reterr)
 {
+	const struct timeval patience = {.tv_sec = 5}, forever = {0};
 	_autoclose_ int fd = -1;
 	struct sockaddr_un address;
 	int r = local_address(&address, path, reterr);
@@ -122,8 +123,11 @@ int local_connect(const char *path, int type, struct error *reterr)
 	if (r < 0)
 		return r;
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	/* for a place in the listener's queue */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(reterr, -errno, "%s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof(forever));
 	r = local_check_peer(fd, reterr);
 	return r < 0 ? r : steal_fd(&fd);
 }

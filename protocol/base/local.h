@@ -31,10 +31,10 @@ int local_make_folder(const char *socket_path, struct error *reterr);
 int local_check_peer(int fd, struct error *reterr);
 
 /**
- * Check the folder, connect, and check the peer.
+ * Check the folder, connect within five seconds, and check the peer.
  *
  * @param type  SOCK_STREAM or SOCK_SEQPACKET
  * @return a descriptor (close on exec), or a negative errno with the reason: -EPERM from a check,
- *         otherwise what connect(2) gave
+ *         -EAGAIN when the queue stays full, otherwise what connect(2) gave
  */
 int local_connect(const char *path, int type, struct error *reterr);

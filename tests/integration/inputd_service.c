@@ -79,7 +79,7 @@ static int make_listener(void)
 
 	address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	check(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)) == 0 &&
-		listen(fd, 8) == 0);
+		listen(fd, 4096) == 0); /* Backlog= of the unit */
 	address_size = sizeof(address);
 	check(getsockname(fd, (struct sockaddr *)&address, &address_size) == 0);
 	return fd;
@@ -275,6 +275,83 @@ static void who_sees_no_reply_holds_nobody_up(void)
 	expect(is_served(USER, "keys"));
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
+	end_service();
+}
+
+/* a recorder that reads nothing, because another session is in front, keeps nobody out */
+static void who_has_lost_the_seat_gives_way(void)
+{
+	int first, second;
+
+	if (!start_service(10000))
+		return;
+	first = connect_as(USER);
+	check(peer_hears(first, INPUTD_READY, "keys"));
+	lab_seat_set("c2", OTHER, "1000 1001");
+	expect(is_refused(1002, "another recorder (uid 1000)"));
+	expect(is_refused(USER, "another recorder (uid 1000)"));
+	/* the first one goes on until somebody comes who has the seat */
+	expect(poll(&(struct pollfd){.fd = first, .events = POLLIN}, 1, 100) == 0);
+	second = connect_as(OTHER);
+	expect(peer_hears(second, INPUTD_READY, "keys classes, seat 0"));
+	expect(peer_hears(first, INPUTD_FAILED, "another user has the seat") &&
+		peer_hears_end(first));
+	expect(is_refused(USER, "another recorder (uid 1001)"));
+	close(first);
+	close(second);
+	end_service();
+}
+
+/* Connect and leave as fast as it goes, until the pipe is closed. Some connections stay open for a while. */
+static void flood(uid_t uid, int until_fd)
+{
+	int fds[64];
+
+	memset(fds, -1, sizeof(fds));
+	if (setgid(uid) < 0 || setuid(uid) < 0)
+		_exit(1);
+	for (size_t i = 0;; i = (i + 1) % ARRAY_SIZE(fds)) {
+		if (i == 0 && poll(&(struct pollfd){.fd = until_fd, .events = POLLIN}, 1, 0) == 1)
+			_exit(0);
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		connect(fds[i], (struct sockaddr *)&address, address_size);
+	}
+}
+
+static void a_flood_of_others_keeps_nobody_out(void)
+{
+	pid_t children[4];
+	int stop[2];
+
+	if (!start_service(10000))
+		return;
+	check(pipe2(stop, O_CLOEXEC) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+		children[i] = fork();
+		check(children[i] >= 0);
+		if (children[i] == 0) {
+			close(stop[1]);
+			flood(1002 + (uid_t)i, stop[0]);
+		}
+	}
+	sleep_ms(300);
+	for (int i = 0; i < 4; i++) {
+		int fd;
+
+		expect(is_served(USER, "keys classes, seat 0"));
+		/* while one is served, too */
+		fd = connect_as(USER);
+		expect(peer_hears(fd, INPUTD_READY, "keys"));
+		sleep_ms(20);
+		close(fd);
+	}
+	expect(waitpid(running, NULL, WNOHANG) == 0);
+	close(stop[1]);
+	for (size_t i = 0; i < ARRAY_SIZE(children); i++)
+		waitpid(children[i], NULL, 0);
+	close(stop[0]);
 	end_service();
 }
 
@@ -522,6 +599,8 @@ static const struct test tests[] = {
 	{"without peers it ends", without_peers_it_ends},
 	{"who reads no reply holds nobody up", who_sees_no_reply_holds_nobody_up},
 	{"nonsense is refused and harms nobody", nonsense_is_refused_and_harms_nobody},
+	{"who has lost the seat gives way to who has it", who_has_lost_the_seat_gives_way},
+	{"a flood of other users keeps nobody out", a_flood_of_others_keeps_nobody_out},
 	{"who asks nothing is left", who_asks_nothing_is_left},
 	{"more than the administrator allows is refused", more_than_the_limits_is_refused},
 	{"it needs 8 MiB at most", it_is_small},
