@@ -2,6 +2,10 @@
 
 #include "protocol/base/cleanup.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANDBOX 0
 #elif defined(__has_feature)
@@ -16,6 +20,16 @@
 bool sandbox_is_built(void)
 {
 	return SANDBOX;
+}
+
+void sandbox_forbid_dumps(void)
+{
+	_autoclose_ int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	/* programs that a kernel pipes dumps to get them whatever the limit is */
+	if (fd >= 0 && write(fd, "0", 1) < 0)
+		return;
 }
 
 #if !SANDBOX
@@ -34,7 +48,6 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 #else
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/input.h>
 #include <linux/landlock.h>
 #include <linux/netlink.h>
@@ -45,14 +58,13 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
 void sandbox_hide_memory(void)
 {
+	sandbox_forbid_dumps(); /* first: files of a process that is not dumpable are root's */
 	prctl(PR_SET_DUMPABLE, 0);
-	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 }
 
 /* ---- files: Landlock ---- */

@@ -24,6 +24,7 @@ static const char usage[] =
 	"; port 0: any)\n"
 	"  --allow-host NAME    also answer to this host name (a tunnel's); may be repeated\n"
 	"  --control SOCKET     where the uxrec command connects (default in $XDG_RUNTIME_DIR)\n"
+	"  --links FILE         print the links into this file, which only the same user may read\n"
 	"  --studies DIR        folder of study files (default LIBRARY/studies)\n"
 	"  --display DISPLAY    X display to record (default $DISPLAY)\n"
 	"  --screen auto|x11|wlr|portal|test|none\n"
@@ -71,6 +72,7 @@ enum {
 	OPTION_CHROMA,
 	OPTION_PRIORITY,
 	OPTION_SYNC,
+	OPTION_LINKS,
 	OPTION_VERBOSE,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -208,6 +210,7 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_PRIORITY: return take_choice(&options->priority, "priority", value, priorities);
 	case OPTION_SYNC: return parse_sync(options, value);
 	case OPTION_HOST: return take_host(options, value);
+	case OPTION_LINKS: options->links = value; return 0;
 	case OPTION_VERBOSE: log_set_level(LOG_LEVEL_DEBUG); return 0;
 	case OPTION_HELP: fputs(usage, stdout); return -1;
 	case OPTION_VERSION: puts("uxrecd " UXREC_VERSION); return -1;
@@ -292,6 +295,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		{"chroma", required_argument, NULL, OPTION_CHROMA},
 		{"priority", required_argument, NULL, OPTION_PRIORITY},
 		{"sync", required_argument, NULL, OPTION_SYNC},
+		{"links", required_argument, NULL, OPTION_LINKS},
 		{"verbose", no_argument, NULL, OPTION_VERBOSE},
 		{"help", no_argument, NULL, OPTION_HELP},
 		{"version", no_argument, NULL, OPTION_VERSION},

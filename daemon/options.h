@@ -10,6 +10,7 @@
 /** The command line of uxrecd. All texts are allocated or of argv; options_finish() frees. */
 struct options {
 	char *library, *control, *studies, *web, *examples, *helper;
+	const char *links; /* the file for them; NULL: standard output */
 	char *address;
 	int port;
 	char *display;           /* NULL: none was given and DISPLAY is not set */

@@ -256,7 +256,6 @@ static void keys_of_another_session_are_not_heard(void)
 		press(keyboard, KEY_A + (unsigned)i % 9);
 	heard = listen_to(fd, NULL);
 	expect(heard.keys == 0 && !*heard.names);
-	expect(is_refused(BOB, KEY_POLICY_CLASSES, "another recorder (uid 4001)"));
 	bring_to_front(1);
 	heard = listen_to(fd, has_gap);
 	expect(heard.keys == 0 && heard.gaps == 1);
@@ -265,6 +264,67 @@ static void keys_of_another_session_are_not_heard(void)
 	expect(listen_to(fd, has_keys).keys > 0);
 	libevdev_uinput_destroy(keyboard);
 	close(fd);
+}
+
+/* Alice's recorder reads nothing while Bob's session is in front: it does not keep his out. */
+static void a_recorder_that_lost_the_seat_gives_way(void)
+{
+	int fd = ask(ALICE, KEY_POLICY_CLASSES), other;
+
+	expect(strstr(listen_to(fd, has_answer).text, "evdev: ") != NULL);
+	expect(is_refused(BOB, KEY_POLICY_CLASSES, "another recorder (uid 4001)"));
+	bring_to_front(2);
+	other = ask(BOB, KEY_POLICY_CLASSES);
+	expect(strstr(listen_to(other, has_answer).text, "evdev: ") != NULL);
+	expect(is_refused(ALICE, KEY_POLICY_CLASSES, "another recorder (uid 4002)"));
+	close(fd);
+	close(other);
+	bring_to_front(1);
+}
+
+/* ---- the recorder's own unit, under Alice's manager ---- */
+
+static const char recording[] =
+	"set -e\n"
+	"install -D -m755 -t /usr/local/bin $UXREC_BUILD/uxrecd $UXREC_BUILD/uxrec\n"
+	"install -D -m644 -t /usr/local/share/uxrec/web build/web/*\n"
+	"mkdir -p /run/user/4001/systemd/user\n"
+	"sed s:@PREFIX@/bin/uxrecd:'/usr/local/bin/uxrecd --screen test --sound none --library "
+	"%t/library':g systemd/uxrecd.service.in >/run/user/4001/systemd/user/uxrecd.service\n"
+	"chown -R alice: /run/user/4001/systemd\n"
+	"printf 'study: VM\\n' >/tmp/vm.yaml; chmod 644 /tmp/vm.yaml\n"
+	"as() { setpriv --reuid alice --regid alice --init-groups env HOME=/run/user/4001 "
+	"  XDG_RUNTIME_DIR=/run/user/4001 \"$@\"; }\n"
+	"as systemctl --user daemon-reload\n"
+	"as systemctl --user start uxrecd\n"
+	"grep -q '^moderate http' /run/user/4001/uxrec/links\n"
+	"[ $(stat -c %a:%u /run/user/4001/uxrec) = 700:4001 ]\n"
+	"[ $(stat -c %a:%u /run/user/4001/uxrec/links) = 600:4001 ]\n"
+	"as uxrec start --study /tmp/vm.yaml --participant P1 --consent paper >/tmp/session\n"
+	"sleep 3\n"
+	"pid=$(as systemctl --user show -P MainPID uxrecd)\n"
+	"cat /proc/$pid/status >/tmp/status\n"
+	"is() { grep -qE \"^$1\" /tmp/status || { echo \"no $1\"; exit 1; }; }\n"
+	"is 'NoNewPrivs:\\s1'; is 'Seccomp:\\s2'\n"
+	"[ $(cat /proc/$pid/coredump_filter) = 00000000 ]\n"
+	"as uxrec status\n"
+	"as uxrec status | grep -q '^recording'\n"
+	"as uxrec stop\n"
+	"as uxrec verify /run/user/4001/library/$(cat /tmp/session)\n"
+	"as systemctl --user stop uxrecd\n"
+	"[ $(as systemctl --user show -P Result uxrecd) = success ]\n"
+	"journalctl -b --no-pager _UID=4001 | tail -n 20\n"
+	"! journalctl -b --no-pager _UID=4001 | grep -iE 'uxrecd.*(ignoring|not supported|failed)'\n";
+
+static void the_recorder_works_as_its_unit_confines_it(void)
+{
+	_autofree_ char *output = NULL;
+	int r = run_child(&output, "bash", "-c", recording, NULL);
+	char *rest = NULL;
+
+	for (char *line = strtok_r(output, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		printf("# %s\n", line);
+	expect(r == 0);
 }
 
 #define LOCK                                                                                       \
@@ -316,6 +376,8 @@ static const struct test tests[] = {
 	{"keys are heard, and devices that are plugged in", keys_and_new_devices_are_heard},
 	{"keys of another session are not heard", keys_of_another_session_are_not_heard},
 	{"keys at the lock screen are not heard", keys_at_the_lock_screen_are_not_heard},
+	{"a recorder that lost the seat gives way", a_recorder_that_lost_the_seat_gives_way},
+	{"the recorder works as its unit confines it", the_recorder_works_as_its_unit_confines_it},
 	{"limits of the administrator hold", limits_of_the_administrator_hold},
 };
 

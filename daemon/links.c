@@ -1,0 +1,44 @@
+#include "daemon/links.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Whatever had the name is not written into: neither a link is followed nor a file of others kept. */
+static int write_file(const char *path, const char *text)
+{
+	_autoclose_ int fd = -1;
+
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+}
+
+int links_give(const char *path, const char *address, int port, const struct access *access,
+	struct error *reterr)
+{
+	_autofree_ char *text = NULL;
+	int r = asprintf(&text,
+		"moderate http://%s:%d/moderate#%s\n"
+		"live http://%s:%d/live#%s\n"
+		"library http://%s:%d/library#%s\n",
+		address, port, access->moderator, address, port, access->observer, address, port,
+		access->reviewer);
+
+	if (r < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	if (!path) {
+		fputs(text, stdout);
+		fflush(stdout);
+		return 0;
+	}
+	r = write_file(path, text);
+	return r < 0
+		? error_set(reterr, r, "the links cannot be written to %s: %s", path, strerror(-r))
+		: 0;
+}
