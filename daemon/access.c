@@ -56,6 +56,16 @@ Uxrec__Role access_role(const struct access *access, const char *token)
 	return role;
 }
 
+const char *access_key(const struct access *access, Uxrec__Role role)
+{
+	switch (role) {
+	case UXREC__ROLE__ROLE_OBSERVER: return access->observer;
+	case UXREC__ROLE__ROLE_REVIEWER: return access->reviewer;
+	case UXREC__ROLE__ROLE_MODERATOR: return access->moderator;
+	default: return "";
+	}
+}
+
 /* the length of the name in "name:port" or "[v6]:port"; 0 when it is malformed */
 static size_t name_length(const char *host)
 {

@@ -24,6 +24,9 @@ int access_allow_host(struct access *access, const char *host);
 /** @return the role of a token, ROLE_UNSPECIFIED when it is none of ours; takes constant time */
 Uxrec__Role access_role(const struct access *access, const char *token);
 
+/** @return the key of a role; lives as long as @p access. "" for ROLE_UNSPECIFIED */
+const char *access_key(const struct access *access, Uxrec__Role role);
+
 /**
  * A request is for us only when its Host is a loopback address, "localhost", or an allowed name
  * (otherwise a foreign name was made to point here: DNS rebinding), any port.

@@ -13,6 +13,7 @@ static const struct {
 } files[] = {
 	{"index.html", "text/html; charset=utf-8"},
 	{"app.js", "text/javascript; charset=utf-8"},
+	{"enter.js", "text/javascript; charset=utf-8"},
 	{"app.css", "text/css; charset=utf-8"},
 	{"icon.svg", "image/svg+xml"},
 };

@@ -4,6 +4,7 @@
 #include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
+#include "protocol/mcap.h"
 #include "protocol/wire.h"
 
 #include <errno.h>
@@ -28,9 +29,7 @@ struct control {
 	sd_event_source *listening;
 	int fd;
 	char *path;
-	struct station *station;
-	void (*changed)(void *user);
-	void *user;
+	struct control_options options;
 	struct connection *connections;
 	unsigned count;
 	int spare; /* a descriptor that is given up for a connection when the program has no other */
@@ -57,29 +56,58 @@ static void close_connection(struct connection *connection)
 	free(connection);
 }
 
+static struct packet *answer_with_link(struct control *control, const Uxrec__ClientMessage *asked)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__PageLink page_link = UXREC__PAGE_LINK__INIT;
+	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+	char link[CONTROL_LINK_BYTES];
+	struct packet *packet = NULL;
+	struct error error;
+	int r = control->options.make_link(
+		control->options.user, asked->open_page->page, link, &error);
+
+	message.request = asked->request;
+	if (r < 0) {
+		failure.code = -r;
+		failure.text = error.text;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
+		message.failure = &failure;
+	} else {
+		page_link.link = link;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_PAGE_LINK;
+		message.page_link = &page_link;
+	}
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
 /* @return 0, or a negative errno: then the connection is closed */
 static int answer(struct connection *connection, struct view frame)
 {
 	struct control *control = connection->control;
 	_packet_unref_ struct packet *packet = NULL;
-	ProtobufCMessage *message;
+	ProtobufCMessage *parsed;
+	Uxrec__ClientMessage *message;
 	struct error error;
 	bool changed = false;
-	int r = wire_parse(frame, &uxrec__client_message__descriptor, &message, &error);
+	int r = wire_parse(frame, &uxrec__client_message__descriptor, &parsed, &error);
 
 	if (r < 0 && r != -EILSEQ)
 		return r;
 	if (r == -EILSEQ) {
 		packet = station_result_packet(wire_request(frame), r, "", &error);
 	} else {
-		packet = station_answer(
-			control->station, (Uxrec__ClientMessage *)message, "moderator", &changed);
-		protobuf_c_message_free_unpacked(message, NULL);
+		message = (Uxrec__ClientMessage *)parsed;
+		packet = message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE
+			? answer_with_link(control, message)
+			: station_answer(control->options.station, message, "moderator", &changed);
+		protobuf_c_message_free_unpacked(parsed, NULL);
 	}
 	if (!packet)
 		return -ENOMEM;
-	if (changed && control->changed)
-		control->changed(control->user);
+	if (changed)
+		control->options.changed(control->options.user);
 	return io_write_all(connection->fd, packet->record, packet->size_bytes);
 }
 
@@ -232,8 +260,8 @@ static int listen_on(struct control *control, struct error *reterr)
 	return r < 0 ? error_set(reterr, r, "control socket: %s", strerror(-r)) : 0;
 }
 
-int control_create(struct control **ret, sd_event *event, const char *path, struct station *station,
-	void (*changed)(void *user), void *user, struct error *reterr)
+int control_create(struct control **ret, sd_event *event, const struct control_options *options,
+	struct error *reterr)
 {
 	_destroy_(control) struct control *control = calloc(1, sizeof(*control));
 	int r;
@@ -243,10 +271,8 @@ int control_create(struct control **ret, sd_event *event, const char *path, stru
 	control->fd = control->spare = -1;
 	keep_spare(control);
 	control->event = event;
-	control->station = station;
-	control->changed = changed;
-	control->user = user;
-	control->path = strdup(path);
+	control->options = *options;
+	control->path = strdup(options->path);
 	r = control->path ? listen_on(control, reterr) : -ENOMEM;
 	if (r < 0)
 		return r;

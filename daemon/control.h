@@ -10,13 +10,25 @@
  */
 struct control;
 
+#define CONTROL_LINK_BYTES 200
+
+struct control_options {
+	const char *
+		path; /* of the socket; its folder is made when missing, and checked: see local.h */
+	struct station *station;
+	/** A message has changed the station's state. */
+	void (*changed)(void *user);
+	/** Make a link to a page, with a ticket. @return 0, or a negative errno with the reason */
+	int (*make_link)(
+		void *user, const char *page, char ret[CONTROL_LINK_BYTES], struct error *reterr);
+	void *user;
+};
+
 /**
- * @param path     of the socket; its folder is made when missing
- * @param changed  called after a message has changed the station's state; may be NULL
  * @return 0 (freed by control_destroy()), -EADDRINUSE when another recorder listens there, or what
  *         bind(2) gave, with the reason
  */
-int control_create(struct control **ret, sd_event *event, const char *path, struct station *station,
-	void (*changed)(void *user), void *user, struct error *reterr);
+int control_create(struct control **ret, sd_event *event, const struct control_options *options,
+	struct error *reterr);
 void control_destroy(struct control *control);
 DEFINE_DESTROY(control);

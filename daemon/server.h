@@ -3,6 +3,7 @@
 #include "daemon/access.h"
 #include "daemon/live.h"
 #include "daemon/peer.h"
+#include "daemon/tickets.h"
 #include "protocol/base/error.h"
 
 /**
@@ -17,7 +18,10 @@ struct server_options {
 	int port;            /* 0: any that is free */
 	const char *web;     /* folder of the pages */
 	const struct access *access;
-	struct live *live; /* NULL: only a library is served */
+	struct tickets *tickets; /* NULL: none are taken */
+	const char
+		*page_marker; /* for the moderator, see wire.proto; NULL: no screen is recorded */
+	struct live *live;    /* NULL: only a library is served */
 	/**
 	 * Take over a message of an authenticated peer, checked against its role. From the server's
 	 * thread; must not block. Answers go by server_send(), at any time, from any thread.

@@ -145,6 +145,10 @@ static void put_welcome(struct server *server, struct client *client)
 	welcome.role = client->role;
 	welcome.version = (char *)UXREC_VERSION;
 	welcome.recorder = server->options.live != NULL;
+	if (client->by_ticket)
+		welcome.key = (char *)access_key(server->options.access, client->role);
+	if (client->role == UXREC__ROLE__ROLE_MODERATOR && server->options.page_marker)
+		welcome.page_marker = (char *)server->options.page_marker;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_WELCOME;
 	message.welcome = &welcome;
 	put_message(server, client, 0, &message, 0);
@@ -172,6 +176,10 @@ int peer_admit(struct server *server, struct client *client)
 static int take_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
 {
 	client->role = access_role(server->options.access, hello->token);
+	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED && server->options.tickets) {
+		client->role = tickets_take(server->options.tickets, hello->token);
+		client->by_ticket = true;
+	}
 	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED)
 		return frames_close(server, client, CLOSE_BAD_TOKEN,
 			"the link is not valid: ask for the present one");

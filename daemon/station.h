@@ -26,8 +26,9 @@ struct station_options {
 	int max_fps;
 	const char *encoder; /* see encoder_create() */
 	enum chroma chroma;
-	const char *priority;  /* of the screen: "usual", "low", "idle" */
-	int64_t sync_every_ns; /* see recorder.h */
+	const char *priority;    /* of the screen: "usual", "low", "idle" */
+	int64_t sync_every_ns;   /* see recorder.h */
+	const char *page_marker; /* in the titles of the moderator's pages, see wire.proto */
 	struct live *live;
 	struct library *studies; /* finds studies by name and is told of acts */
 	/** Something in another thread made the session impossible to go on with, or it has ended now that the

@@ -2,9 +2,11 @@
 
 #include "capture/accessible.h"
 #include "capture/grabber.h"
+#include "capture/sandbox.h"
 #include "daemon/access.h"
 #include "daemon/control.h"
 #include "daemon/library.h"
+#include "daemon/links.h"
 #include "daemon/options.h"
 #include "daemon/server.h"
 #include "daemon/station.h"
@@ -38,6 +40,8 @@ struct stop {
 struct daemon {
 	struct options options;
 	struct access access;
+	struct tickets tickets;
+	char page_marker[16]; /* in the titles of the moderator's pages */
 	struct live live;
 	struct library *library;
 	struct server *server;
@@ -51,6 +55,7 @@ struct daemon {
 		*watchdog_timer;
 	sigset_t signals; /* that end the program */
 	uint64_t watchdog_us;
+	bool links_given;
 	bool refused; /* the desktop did not let the screen be seen */
 };
 
@@ -224,6 +229,34 @@ static int add_event_sources(struct daemon *daemon)
 	return r < 0 ? r : 0;
 }
 
+/* for a browser on this machine */
+static int make_link(
+	void *user, const char *page, char ret[CONTROL_LINK_BYTES], struct error *reterr)
+{
+	static const struct {
+		const char *page;
+		Uxrec__Role role;
+	} pages[] = {
+		{"moderate", UXREC__ROLE__ROLE_MODERATOR},
+		{"live", UXREC__ROLE__ROLE_OBSERVER},
+		{"library", UXREC__ROLE__ROLE_REVIEWER},
+	};
+	struct daemon *daemon = user;
+	char ticket[TICKET_BYTES];
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(pages) && strcmp(pages[i].page, page) != 0)
+		i++;
+	if (i == ARRAY_SIZE(pages))
+		return error_set(reterr, -EINVAL, "page '%s': it is one of moderate, live, library",
+			text_quote(page).text);
+	if (!daemon->server || tickets_make(&daemon->tickets, pages[i].role, ticket) < 0)
+		return error_set(reterr, -EAGAIN, "the pages are not served yet: try again");
+	snprintf(ret, CONTROL_LINK_BYTES, "http://%s:%d/%s#%s", daemon->options.address,
+		server_port(daemon->server), page, ticket);
+	return 0;
+}
+
 /* ---- starting ---- */
 
 /* What would make every session fail is said now and not when a participant sits there. */
@@ -273,6 +306,8 @@ static int start_server(struct daemon *daemon, struct error *reterr)
 		.port = options->port,
 		.web = options->web,
 		.access = &daemon->access,
+		.tickets = &daemon->tickets,
+		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
 		.take = take_message,
 		.user = daemon,
@@ -304,6 +339,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.chroma = options->chroma,
 		.priority = options->priority,
 		.sync_every_ns = options->sync_every_ns,
+		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
 		.studies = daemon->library,
 		.must_stop = must_stop,
@@ -316,6 +352,29 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 	return r < 0 ? error_set(reterr, r, "no memory") : 0;
 }
 
+static int start_control(struct daemon *daemon, struct error *reterr)
+{
+	const struct control_options wanted = {
+		.path = daemon->options.control,
+		.station = daemon->station,
+		.changed = broadcast_status,
+		.make_link = make_link,
+		.user = daemon,
+	};
+
+	return control_create(&daemon->control, daemon->event, &wanted, reterr);
+}
+
+/* a word that no other window has in its title */
+static int make_marker(struct daemon *daemon)
+{
+	char digits[9];
+	int r = io_random_hex(digits, 4);
+
+	snprintf(daemon->page_marker, sizeof(daemon->page_marker), "uxrec-%s", digits);
+	return r;
+}
+
 static int start(struct daemon *daemon, struct error *reterr)
 {
 	const struct options *options = &daemon->options;
@@ -326,8 +385,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 		r = probe_screen(daemon, reterr);
 	if (r < 0)
 		return r;
-	if (access_init(&daemon->access) < 0 || live_init(&daemon->live) < 0 ||
-		jobs_create(&daemon->requests, true) < 0 ||
+	if (access_init(&daemon->access) < 0 || make_marker(daemon) < 0 ||
+		live_init(&daemon->live) < 0 || jobs_create(&daemon->requests, true) < 0 ||
 		queue_create(&daemon->stops, SIZE_MAX, true) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	queue_set_drop(daemon->stops, free);
@@ -341,8 +400,7 @@ static int start(struct daemon *daemon, struct error *reterr)
 	if (r == 0)
 		r = start_station(daemon, reterr);
 	if (r == 0)
-		r = control_create(&daemon->control, daemon->event, options->control,
-			daemon->station, broadcast_status, daemon, reterr);
+		r = start_control(daemon, reterr);
 	if (r == 0)
 		r = start_server(daemon, reterr);
 	if (r < 0)
@@ -358,17 +416,6 @@ static int start(struct daemon *daemon, struct error *reterr)
 		log_error(
 			"the session of the recorder that was killed cannot go on: %s", error.text);
 	return 0;
-}
-
-static void print_links(const struct daemon *daemon)
-{
-	const char *address = daemon->options.address;
-	int port = server_port(daemon->server);
-
-	printf("moderate http://%s:%d/moderate#%s\n", address, port, daemon->access.moderator);
-	printf("live http://%s:%d/live#%s\n", address, port, daemon->access.observer);
-	printf("library http://%s:%d/library#%s\n", address, port, daemon->access.reviewer);
-	fflush(stdout);
 }
 
 static void print_summary(const struct daemon *daemon)
@@ -414,6 +461,9 @@ static void finish(struct daemon *daemon, int status)
 	jobs_destroy(daemon->requests);
 	queue_destroy(daemon->stops);
 	live_finish(&daemon->live);
+	tickets_finish(&daemon->tickets);
+	if (daemon->links_given && daemon->options.links)
+		unlink(daemon->options.links);
 	options_finish(&daemon->options);
 }
 
@@ -424,6 +474,10 @@ int main(int argc, char **argv)
 	int r, status;
 
 	umask(077);
+	/* but it stays dumpable, for who may debug it: portals and sound servers look at /proc/PID/root of who asks them,
+	 * and give one whose they cannot see no screen and no microphone */
+	sandbox_forbid_dumps();
+	tickets_init(&daemon.tickets);
 	descriptors_raise();
 	signals_ignore_strays();
 	r = options_parse(&daemon.options, argc, argv);
@@ -431,10 +485,13 @@ int main(int argc, char **argv)
 		return r < 0 ? 0 : r;
 	daemon.signals = signals_block_endings();
 	r = start(&daemon, &error);
+	if (r == 0)
+		r = links_give(daemon.options.links, daemon.options.address,
+			server_port(daemon.server), &daemon.access, &error);
+	daemon.links_given = r == 0;
 	if (r < 0) {
 		log_error("%s", error.text);
 	} else {
-		print_links(&daemon);
 		sd_notify(0, "READY=1");
 		r = sd_event_loop(daemon.event);
 		print_summary(&daemon);

@@ -35,6 +35,7 @@ int command_unmute(const struct command_options *options, int argc, char **argv)
 int command_status(const struct command_options *options, int argc, char **argv);
 int command_task(const struct command_options *options, int argc, char **argv);
 int command_tag(const struct command_options *options, int argc, char **argv);
+int command_open_page(const struct command_options *options, int argc, char **argv);
 
 /* with files */
 int command_list(const struct command_options *options, int argc, char **argv);
@@ -54,6 +55,15 @@ int command_study(const struct command_options *options, int argc, char **argv);
 
 /** Check a text that will be stored; NULL is none. @return EXIT_GOOD, or EXIT_USAGE with the reason logged */
 int command_check_text(const char *option, const char *text);
+
+/**
+ * Ask the recorder.
+ *
+ * @param ret  set when the answer is no failure; freed by the caller
+ * @return EXIT_GOOD, or EXIT_USAGE or EXIT_COULD_NOT after logging the reason
+ */
+int command_ask(const struct command_options *options, Uxrec__ClientMessage *message,
+	Uxrec__ServerMessage **ret);
 
 /** Log that the usage is wrong. @return EXIT_USAGE */
 int command_usage(const char *usage);

@@ -20,13 +20,7 @@
 /* the largest answer is a status with its study */
 #define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
 
-/*
- * Ask the recorder.
- *
- * @param ret  set when the answer is no failure; freed by the caller
- * @return EXIT_GOOD, or EXIT_USAGE or EXIT_COULD_NOT with the reason logged
- */
-static int ask(const struct command_options *options, Uxrec__ClientMessage *message,
+int command_ask(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret)
 {
 	struct error error = {"no memory"};
@@ -71,7 +65,7 @@ static int command(
 	const struct command_options *options, Uxrec__ClientMessage *message, bool print_session)
 {
 	Uxrec__ServerMessage *answer;
-	int r = ask(options, message, &answer);
+	int r = command_ask(options, message, &answer);
 
 	if (r != EXIT_GOOD)
 		return r;
@@ -301,7 +295,7 @@ int command_status(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_GET_STATUS;
 	message.get_status = &get;
-	r = ask(options, &message, &answer);
+	r = command_ask(options, &message, &answer);
 	if (r != EXIT_GOOD)
 		return r;
 	if (answer->body_case != UXREC__SERVER_MESSAGE__BODY_STATUS)

@@ -25,6 +25,8 @@ static const char usage[] =
 	"  stop [--discard]       end the session; returns when its file is complete\n"
 	"  pause, resume          stop recording for a while, visible as a hole\n"
 	"  mute, unmute           keep the sound from the observers; it is recorded all the same\n"
+	"  open [moderate|live|library]\n"
+	"                         the page in this machine's browser\n"
 	"  status [--json]\n"
 	"  task start TASK        the participant begins a task\n"
 	"  task end OUTCOME       completed, completed_with_assist, failed, abandoned, void, skipped,\n"
@@ -91,6 +93,7 @@ static const struct {
 	{"status", command_status, NULL},
 	{"task", command_task, NULL},
 	{"tag", command_tag, NULL},
+	{"open", command_open_page, NULL},
 	{"list", command_list, NULL},
 	{"info", command_info, NULL},
 	{"verify", command_verify, NULL},

@@ -29,16 +29,17 @@ execFileSync(
   ],
   { stdio: 'inherit' },
 );
-await esbuild.build({
-  entryPoints: { app: join(here, 'src/app.tsx') },
+const bundling = {
   outdir: out,
   bundle: true,
   minify: true,
-  format: 'esm',
   target: 'es2022',
   jsx: 'automatic',
   jsxImportSource: 'preact',
   legalComments: 'none',
   logLevel: 'warning',
-});
+};
+await esbuild.build({ ...bundling, format: 'esm', entryPoints: { app: join(here, 'src/app.tsx') } });
+/* a classic script: unlike a module it runs before anything is painted */
+await esbuild.build({ ...bundling, format: 'iife', entryPoints: { enter: join(here, 'src/enter.ts') } });
 for (const name of ['index.html', 'icon.svg']) copyFileSync(join(here, name), join(out, name));

@@ -227,16 +227,18 @@ export async function pageModule(name) {
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
 
-/** Debian's Chromium. @param args  of its command line, beside the usual ones */
+/** Debian's Chromium: what it is started with. @param args  of its command line, beside the usual ones */
+export const chromiumOptions = (args = []) => ({
+  executablePath: '/usr/bin/chromium',
+  args: [
+    '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync', ...args,
+  ],
+});
+
 export async function browse(args = []) {
   const { chromium } = await import('playwright-core');
-  return chromium.launch({
-    executablePath: '/usr/bin/chromium',
-    args: [
-      '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync', ...args,
-    ],
-  });
+  return chromium.launch(chromiumOptions(args));
 }
 
 /**

@@ -1,5 +1,6 @@
 /* Sockets and folders of other users, where this user's own are expected. */
 
+#include "capture/input.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/local.h"
 #include "protocol/base/paths.h"
@@ -41,10 +42,10 @@ static bool set_up(mode_t mode, uid_t owner)
 }
 
 /* A listener of a user at a path; the child exits with 1 when a peer has sent it anything. */
-static pid_t listen_as(uid_t uid, const char *path)
+static pid_t listen_as(uid_t uid, int type, const char *path)
 {
 	struct sockaddr_un address;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	pid_t child;
 
 	check(fd >= 0 && local_address(&address, path, NULL) == 0);
@@ -115,7 +116,7 @@ static void a_recorder_of_another_user_is_sent_nothing(void)
 
 	if (!set_up(0700, 0))
 		return;
-	fake = listen_as(STRANGER, control);
+	fake = listen_as(STRANGER, SOCK_STREAM, control);
 	sleep_ms(50);
 	expect(uxrec_says("a program of user 4711, not yours"));
 	expect(was_sent_nothing(fake));
@@ -128,7 +129,7 @@ static void a_folder_of_another_user_is_refused(void)
 	if (!set_up(0700, STRANGER))
 		return;
 	expect(uxrecd_says(control, "belongs to user 4711 and is not trusted"));
-	fake = listen_as(0, control);
+	fake = listen_as(0, SOCK_STREAM, control);
 	expect(uxrec_says("belongs to user 4711 and is not trusted"));
 	expect(was_sent_nothing(fake));
 }
@@ -200,6 +201,28 @@ static void in_tmp_the_folder_is_made_for_its_user_alone(void)
 	rmdir(folder);
 }
 
+/* in a folder of root, which is good, but listened at by another program */
+static void an_input_service_of_another_user_is_asked_nothing(void)
+{
+	const struct source_context context = {0};
+	_autofree_ char *path = NULL, *option = NULL;
+	struct input_options options = {.devices = "", .keys = KEY_POLICY_CLASSES};
+	struct source *source = NULL;
+	struct error error = {""};
+	pid_t fake;
+
+	if (!set_up(0700, 0))
+		return;
+	check(asprintf(&path, "%s/inputd.sock", runtime) > 0 &&
+		asprintf(&option, "service:%s", path) > 0);
+	options.source = option;
+	fake = listen_as(STRANGER, SOCK_SEQPACKET, path);
+	sleep_ms(50);
+	expect(input_source_create(&source, &context, &options, &error) == -EPERM);
+	expect(strstr(error.text, "not trusted") && strstr(error.text, "a program of user 4711"));
+	expect(was_sent_nothing(fake));
+}
+
 static int check_in(const char *folder, mode_t mode, uid_t owner)
 {
 	_autofree_ char *path = NULL;
@@ -235,7 +258,7 @@ static void a_socket_of_another_user_is_not_taken_for_ours(void)
 	if (!set_up(0700, 0))
 		return;
 	check(asprintf(&path, "%s/squatted", runtime) > 0);
-	fake = listen_as(STRANGER, path);
+	fake = listen_as(STRANGER, SOCK_STREAM, path);
 	check(chown(path, STRANGER, STRANGER) == 0);
 	expect(uxrecd_says(path, "there is one of user 4711"));
 	expect(was_sent_nothing(fake));
@@ -299,6 +322,32 @@ static void without_a_home_nothing_is_kept_in_tmp(void)
 		setenv("HOME", saved, 1);
 }
 
+/* a dump would hold pixels and keys */
+static void a_recorder_leaves_nothing_of_its_memory_in_a_dump(void)
+{
+	_autofree_ char *library = temporary_path("library-2"), *socket = NULL, *text = NULL;
+	char program[256], path[64];
+	struct child child;
+
+	if (!set_up(0700, geteuid()))
+		return;
+	check(asprintf(&socket, "%s/control", runtime) > 0);
+	snprintf(program, sizeof(program), "%s/uxrecd", build_folder());
+	child = start_child(program,
+		(const char *const[]){"--library", library, "--screen", "test", "--input", "none",
+			"--sound", "none", "--listen", "127.0.0.1:0", "--control", socket, NULL});
+	for (int i = 0; i < 1500 && access(socket, F_OK) < 0; i++)
+		sleep_ms(20);
+	check(access(socket, F_OK) == 0);
+	snprintf(path, sizeof(path), "/proc/%d/coredump_filter", child.pid);
+	check(run_child(&text, "cat", path, NULL) == 0);
+	expect(strtoul(text, NULL, 16) == 0);
+	free(steal_ptr(text));
+	snprintf(path, sizeof(path), "/proc/%d/limits", child.pid);
+	expect(run_child(&text, "grep", "Max core file size *0 *0 ", path, NULL) == 0);
+	expect(end_child(&child, SIGTERM) == 0);
+}
+
 static const struct test tests[] = {
 	{"a recorder of another user is sent nothing", a_recorder_of_another_user_is_sent_nothing},
 	{"a folder of another user is refused", a_folder_of_another_user_is_refused},
@@ -306,11 +355,15 @@ static const struct test tests[] = {
 	{"a link in the place of the folder is refused", a_link_in_its_place_is_refused},
 	{"in /tmp the folder is made for its user alone",
 		in_tmp_the_folder_is_made_for_its_user_alone},
+	{"an input service of another user is asked nothing",
+		an_input_service_of_another_user_is_asked_nothing},
 	{"a named folder is one where nobody can replace the socket",
 		a_named_folder_is_one_where_nobody_can_replace_the_socket},
 	{"a socket of another user is not taken for the recorder's own",
 		a_socket_of_another_user_is_not_taken_for_ours},
 	{"peers are known on both sides of a socket", peers_are_known_on_both_sides},
+	{"a recorder leaves nothing of its memory in a dump",
+		a_recorder_leaves_nothing_of_its_memory_in_a_dump},
 	{"without a home nothing is kept in /tmp", without_a_home_nothing_is_kept_in_tmp},
 };
 

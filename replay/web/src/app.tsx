@@ -1,13 +1,15 @@
-// One document for all pages: the path says which, the fragment holds the token.
+// One document for all pages: the path says which. The key of its link is in the tab, see key.ts.
 
 import { render } from 'preact';
 import './app.css';
+import { findKey, forgetKey, shareKey, takeFromAddress } from './key';
 import { LibraryPage } from './page_library';
 import { LivePage } from './page_live';
 import { ModeratePage } from './page_moderate';
 import { ReplayPage } from './page_replay';
 import { applyTheme, Notice, TopBar } from './parts';
 import type { Stats } from './player';
+import { pageName, setTitle } from './title';
 
 declare global {
   interface Window {
@@ -16,18 +18,8 @@ declare global {
   }
 }
 
-const TITLES: Record<string, string> = {
-  live: 'Live',
-  moderate: 'Moderate',
-  replay: 'Replay',
-};
-
-/* a proxy may serve the pages below a path of its own: the last part alone names the page */
-const page = location.pathname.slice(location.pathname.lastIndexOf('/') + 1);
-
-function App() {
-  const token = location.hash.slice(1);
-  if (!/^[0-9a-f]{32}$/.test(token))
+function App({ token }: { token: string }) {
+  if (!token)
     return (
       <div class="page">
         <TopBar>
@@ -36,13 +28,13 @@ function App() {
         </TopBar>
         <main class="sheet">
           <Notice kind="error">
-            This address has no valid key. Use the whole link that uxrecd printed, with everything
-            behind the “#”.
+            This tab has no valid key. Open the whole link that uxrecd printed, with everything behind the “#”: the key then
+            leaves the address and stays in that tab. Open further tabs from the links of a page that has one.
           </Notice>
         </main>
       </div>
     );
-  switch (page) {
+  switch (pageName) {
     case 'live':
       return <LivePage token={token} />;
     case 'moderate':
@@ -54,8 +46,18 @@ function App() {
   }
 }
 
-applyTheme();
-document.title = `uxrec · ${TITLES[page] ?? 'Library'}`;
-const root = document.getElementById('app');
-if (root) render(<App />, root);
-window.addEventListener('hashchange', () => location.reload());
+async function begin(): Promise<void> {
+  applyTheme();
+  setTitle();
+  const token = await findKey();
+  if (token) shareKey();
+  const root = document.getElementById('app');
+  if (root) render(<App token={token} />, root);
+}
+
+/* another link was pasted into the address of this tab */
+window.addEventListener('hashchange', () => {
+  if (location.hash.length > 1 && !takeFromAddress()) forgetKey();
+  location.reload();
+});
+void begin();

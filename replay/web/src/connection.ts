@@ -2,6 +2,8 @@
 
 import { Role, type ServerMessage, type Welcome } from '../gen/protocol/wire_pb';
 import { Emitter } from './emitter';
+import { forgetKey, keepKey } from './key';
+import { setTitle } from './title';
 import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from './wire';
 
 const PING_MS = 2000;
@@ -159,6 +161,7 @@ export class Connection extends Emitter {
     this.#clocks = [];
     if (this.state === 'closed') return;
     if (code === CLOSE_BAD_TOKEN) {
+      forgetKey();
       this.#set('refused');
       return;
     }
@@ -191,6 +194,11 @@ export class Connection extends Emitter {
   #serverMessage(message: ServerMessage): void {
     if (message.body.case === 'welcome') {
       this.welcome = message.body.value;
+      if (this.welcome.key) {
+        this.#token = this.welcome.key;
+        keepKey(this.#token);
+      }
+      setTitle(this.welcome.pageMarker);
       this.#tries = 0;
       this.#set('open');
       this.ping();

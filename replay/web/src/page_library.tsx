@@ -136,7 +136,7 @@ export function LibraryPage({ token }: { token: string }) {
               as soon as it begins.
             </p>
             {connection.isModerator && (
-              <a class="button primary" href={`moderate${location.hash}`}>
+              <a class="button primary" href="moderate">
                 To the moderator’s page
               </a>
             )}
@@ -207,7 +207,7 @@ function Row({ session }: { session: SessionSummary }) {
     <tr>
       <th scope="row">
         {readable ? (
-          <a href={`replay?session=${session.session}${location.hash}`} data-session={session.session}>
+          <a href={`replay?session=${session.session}`} data-session={session.session}>
             {name}
           </a>
         ) : (

@@ -4,7 +4,7 @@ import { create } from '@bufbuild/protobuf';
 import { useEffect, useState } from 'preact/hooks';
 import { Attempt_Outcome, Consent_Method, ConsentSchema } from '../gen/protocol/acts_pb';
 import type { DoctorReport, Status, StudyEntry } from '../gen/protocol/wire_pb';
-import { DoctorReport_Finding_Level, Status_State } from '../gen/protocol/wire_pb';
+import { DoctorReport_Finding_Level, Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
 import { bytes, clock } from './format';
 import { CheckedMeter } from './meter';
 import type { LiveDriver } from './live';
@@ -71,6 +71,7 @@ export function ModeratePage({ token }: { token: string }) {
           }}
         />
       </TopBar>
+      {status && <OwnPage status={status} />}
       {trouble && <Notice kind="error">{trouble}</Notice>}
       {status?.warning && <Notice kind="warning">{status.warning}</Notice>}
       {ending ? (
@@ -86,6 +87,29 @@ export function ModeratePage({ token }: { token: string }) {
         <StartPanel driver={driver} act={act} />
       )}
     </div>
+  );
+}
+
+/** The page is, or may be, on the display that is recorded. */
+function OwnPage({ status }: { status: Status }) {
+  const [elsewhere, setElsewhere] = useState(false);
+  if (status.ownPages === Status_OwnPages.HIDDEN)
+    return (
+      <Notice kind="error">
+        This page is on the display that is being recorded: the participant can see it. Its window is hidden in the
+        recording, as far as no other window covers it. Use another machine, or move the page away.
+      </Notice>
+    );
+  if (status.ownPages !== Status_OwnPages.UNKNOWN || elsewhere) return null;
+  const running = status.state !== Status_State.IDLE;
+  return (
+    <Notice kind="error">
+      If this page is on the participant’s screen it {running ? 'is being recorded' : 'will be recorded'}: under Wayland
+      no window can be hidden, because the desktop does not tell where windows are. Open it on another machine.{' '}
+      <button type="button" onClick={() => setElsewhere(true)}>
+        It is on another screen
+      </button>
+    </Notice>
   );
 }
 
@@ -147,7 +171,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
       {driver.status?.lastSession && (
         <Notice kind="info">
           Session {driver.status.lastSession} is complete ({driver.status.lastReason}).{' '}
-          <a href={`replay?session=${driver.status.lastSession}${location.hash}`}>Replay it</a>
+          <a href={`replay?session=${driver.status.lastSession}`}>Replay it</a>
         </Notice>
       )}
       <div class="columns">

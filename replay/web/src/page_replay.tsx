@@ -139,7 +139,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     <div class="page replay">
       <TopBar help={KEYS}>
         <h1 class="crumbs">
-          <a href={`library${location.hash}`}>{model.study?.name || 'Library'}</a>
+          <a href="library">{model.study?.name || 'Library'}</a>
           <span aria-hidden="true"> › </span>
           {model.participant() || session}
           <span class="muted"> {driver.summary && date(driver.summary.beginNs)}</span>
@@ -154,7 +154,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
       </TopBar>
       {driver.trouble && (
         <Notice kind="error">
-          {driver.trouble} <a href={`library${location.hash}`}>Back to the library</a>
+          {driver.trouble} <a href="library">Back to the library</a>
         </Notice>
       )}
       {driver.connection.state === 'refused' && (

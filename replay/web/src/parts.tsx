@@ -68,7 +68,7 @@ export function Icon({ name }: { name: keyof typeof ICONS }) {
 export function TopBar({ children, help }: { children?: ComponentChildren; help?: KeyHelp }) {
   return (
     <header class="topbar">
-      <a class="brand" href={`library${location.hash}`} aria-label="uxrec, to the library">
+      <a class="brand" href="library" aria-label="uxrec, to the library">
         uxrec
       </a>
       {children}
