@@ -50,7 +50,9 @@ static void leave_trace(struct mask_x11 *mask, const struct rect *rect, int64_t 
 /* The window is about to be elsewhere, or something else. What was unknown may be in the copy that is under way. */
 static void leave(struct mask_x11 *mask, const struct top *top)
 {
-	if (!top->mapped || top->blank || !top->measured || (!top->hidden && top->known))
+	if (!top->mapped || top->blank || !top->measured)
+		return;
+	if (!top->hidden && (top->known || !mask_x11_is_strict(mask)))
 		return;
 	mask->changed = true;
 	leave_trace(mask, &top->rect, top->hidden ? clock_now_ns() + LINGER_NS : 0);
@@ -201,6 +203,8 @@ void mask_x11_event(struct mask_x11 *mask, const xcb_generic_event_t *event)
 {
 	if (event->response_type & 0x80)
 		return;
+	/* any window may be over one of the recorder's own now, or no longer */
+	mask->changed |= mask->own.count > 0 || mask_x11_has_own(mask);
 	switch (event->response_type & 0x7f) {
 	case XCB_CREATE_NOTIFY: {
 		const xcb_create_notify_event_t *create = (const void *)event;
@@ -330,8 +334,25 @@ static int inspect(struct mask_x11 *mask, struct top *top)
 {
 	int r = mask_x11_inspect(mask, top);
 
-	if (top->emptied && top->measured)
+	if (top->emptied && top->measured && mask_x11_is_strict(mask))
 		leave_trace(mask, &top->rect, clock_now_ns() + LINGER_NS);
+	return r;
+}
+
+/* A place stays hidden for a while after a part of an own window was seen there. */
+static int look_at_own(struct mask_x11 *mask)
+{
+	const struct areas before = mask->own;
+	int r;
+
+	mask->own.count = 0;
+	r = mask_x11_add_own(mask);
+	if (before.count == mask->own.count &&
+		memcmp(before.area, mask->own.area, (size_t)before.count * sizeof(*before.area)) ==
+			0)
+		return r;
+	for (int i = 0; i < before.count; i++)
+		leave_trace(mask, &before.area[i], mask->looked_ns + LINGER_NS);
 	return r;
 }
 
@@ -350,7 +371,7 @@ int mask_x11_look(struct mask_x11 *mask, const struct rect *screen)
 	if (r == 0)
 		r = look_at_focus(mask);
 	judge(mask);
-	return r;
+	return r < 0 ? r : look_at_own(mask);
 }
 
 static bool is_unsure(const struct mask_x11 *mask)
@@ -365,26 +386,34 @@ int mask_x11_settle(struct mask_x11 *mask)
 {
 	int r;
 
-	if (is_unsure(mask))
+	if (is_unsure(mask) && mask_x11_is_strict(mask))
 		return 0;
 	r = look_at_focus(mask);
 	judge(mask);
+	/* in the copy the windows may lie as before it, or as after it */
+	if (r == 0)
+		r = mask_x11_add_own(mask);
 	return r < 0 ? r : 1;
 }
 
 void mask_x11_take(struct mask_x11 *mask, struct areas *ret)
 {
 	ret->count = 0;
-	if (mask->lost || mask->focus_lost)
+	if ((mask->lost && mask_x11_is_strict(mask)) || mask->focus_lost)
 		areas_add(ret, &mask->screen);
 	for (size_t i = 0; i < mask->count; i++) {
 		const struct top *top = &mask->tops[i];
 
-		if (top->mapped && !top->blank && (top->hidden || !top->known))
+		if (top->mapped && !top->blank &&
+			(top->hidden || (!top->known && mask_x11_is_strict(mask))))
 			areas_add(ret, top->measured ? &top->rect : &mask->screen);
 	}
 	for (int i = 0; i < mask->trace_count; i++)
 		areas_add(ret, &mask->traces[i].rect);
+	for (int i = 0; i < mask->own.count; i++)
+		areas_add(ret, &mask->own.area[i]);
+	if (mask->rules->own)
+		*mask->rules->own = mask->own.count > 0 ? HIDE_OWN_SEEN : HIDE_OWN_NONE;
 	mask->changed = is_unsure(mask);
 }
 
@@ -422,6 +451,8 @@ int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_win
 	r = mask_x11_begin(mask);
 	if (r < 0)
 		return r;
+	if (rules->own)
+		*rules->own = HIDE_OWN_NONE;
 	*ret = steal_ptr(mask);
 	return 0;
 }

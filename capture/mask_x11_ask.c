@@ -136,6 +136,19 @@ static bool title_matches(const struct mask_x11 *mask, const struct said *said, 
 		((!shown || is_readable(mask, name)) && text_matches(mask, name, pattern));
 }
 
+/* On doubt it is not: a title that cannot be read is not one of ours. */
+static bool is_own(const struct mask_x11 *mask, const struct said *said)
+{
+	const xcb_get_property_reply_t *title = said->reply[ASK_TITLE];
+	char text[TEXT_BYTES + 1] = "";
+
+	if (!mask->rules->own_title || title->type != mask->utf8_string || title->format != 8 ||
+		title->bytes_after > 0)
+		return false;
+	memcpy(text, xcb_get_property_value(title), (size_t)xcb_get_property_value_length(title));
+	return utf8_is_valid(text) && letters_match(mask->letters, mask->rules->own_title, text);
+}
+
 static bool is_to_be_hidden(const struct mask_x11 *mask, const struct said *said)
 {
 	for (int i = 0; i < mask->rules->window_count; i++) {
@@ -192,6 +205,7 @@ static void take(
 		top->client = window;
 	top->managed |= is_client;
 	top->matches |= is_to_be_hidden(mask, said);
+	top->own |= is_own(mask, said);
 	if (!top->transient_for)
 		top->transient_for = number(said, ASK_TRANSIENT);
 	if (!top->leader)
@@ -245,14 +259,14 @@ int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
 	bool there = measure(mask, top);
 	int from = 0, to;
 
-	top->managed = top->matches = top->crowded = false;
+	top->managed = top->matches = top->own = top->crowded = false;
 	top->transient_for = top->leader = XCB_NONE;
 	top->process = 0;
 	top->client = top->inside[0] = top->id;
 	for (top->inside_count = to = 1; from < to && there; from = to, to = top->inside_count)
 		there = inspect_level(mask, top, from, to);
 	/* a client may be in it that was not asked */
-	top->matches |= top->crowded && !top->managed;
+	top->matches |= top->crowded && !top->managed && mask_x11_is_strict(mask);
 	top->known = there;
 	top->emptied = is_empty_frame(mask, top);
 	return xcb_connection_has_error(mask->connection) ? -EPIPE : 0;

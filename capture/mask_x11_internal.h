@@ -19,6 +19,7 @@ struct top {
 	bool known;                   /* what follows is true */
 	bool override, managed;
 	bool matches; /* a rule is for it */
+	bool own;     /* its title is that of the recorder's own pages */
 	bool emptied; /* a frame without a client */
 	bool crowded; /* there are more windows in it than were asked */
 	xcb_window_t client, transient_for, leader;
@@ -69,7 +70,26 @@ struct mask_x11 {
 	bool focused_seen;
 	bool lost; /* there was no memory for a window */
 	bool changed;
+	struct areas own; /* what is seen of the recorder's own windows */
 };
+
+/** Without rules for windows of others nothing is hidden on doubt. */
+static inline bool mask_x11_is_strict(const struct mask_x11 *mask)
+{
+	return hide_needs_windows(mask->rules);
+}
+
+/**
+ * Add to `own` what is seen now of the recorder's own windows, and of those that are transient for them:
+ * their place without that of the windows over them. Menus and other windows that no window manager knows
+ * lie over nothing.
+ *
+ * @return 0 or -EPIPE
+ */
+int mask_x11_add_own(struct mask_x11 *mask);
+
+/** @return true while one of the recorder's own windows is mapped */
+bool mask_x11_has_own(const struct mask_x11 *mask);
 
 /** Have a child of the root. @return it, or NULL without memory */
 struct top *mask_x11_add(struct mask_x11 *mask, xcb_window_t window);

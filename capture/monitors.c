@@ -33,7 +33,7 @@ static bool add(struct pieces *pieces, int left, int top, int right, int bottom)
 }
 
 /* Take a hole out: what is above, below, left and right of it stays. @return false without room */
-static bool cut_out(struct pieces *pieces, const struct rect *hole)
+bool pieces_cut(struct pieces *pieces, const struct rect *hole)
 {
 	struct pieces rest = {.count = 0};
 	bool fits = true;
@@ -54,7 +54,8 @@ static bool cut_out(struct pieces *pieces, const struct rect *hole)
 			add(&rest, piece->x, common.y, common.x, common_bottom) &&
 			add(&rest, common_right, common.y, right, common_bottom);
 	}
-	*pieces = rest;
+	if (fits)
+		*pieces = rest;
 	return fits;
 }
 
@@ -67,10 +68,10 @@ bool monitors_cut(const struct monitors *monitors, int width, int height, struct
 	if (monitors->count == 0)
 		return false;
 	for (int i = 0; i < monitors->count; i++)
-		if (!cut_out(ret_hidden, &monitors->monitor[i].area))
+		if (!pieces_cut(ret_hidden, &monitors->monitor[i].area))
 			return false;
 	for (int i = 0; i < ret_hidden->count; i++)
-		if (!cut_out(ret_shown, &ret_hidden->piece[i]))
+		if (!pieces_cut(ret_shown, &ret_hidden->piece[i]))
 			return false;
 	return ret_shown->count > 0;
 }

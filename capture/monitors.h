@@ -27,6 +27,9 @@ struct pieces {
 	int count;
 };
 
+/** Take an area out of them. @return false when that makes too many: then they are as they were */
+bool pieces_cut(struct pieces *pieces, const struct rect *hole);
+
 /**
  * Which parts of a screen monitors show, and which none shows.
  *

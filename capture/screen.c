@@ -236,14 +236,20 @@ static int hide_windows(struct screen_source *source, struct error *reterr)
 	const struct grabber_ops *ops = source->grabber->ops;
 	const struct hide_rules *rules = source->options.hide;
 
-	if (!rules || !hide_needs_windows(rules))
+	int r;
+
+	if (rules && rules->own)
+		*rules->own = HIDE_OWN_UNKNOWN;
+	if (!rules || !hide_uses_windows(rules) || (!ops->hide && !hide_needs_windows(rules)))
 		return 0;
 	if (!ops->hide)
 		return error_set(reterr, -EOPNOTSUPP,
 			"the study hides windows, and the screen source '%s' cannot know where they are: "
 			"hide fixed areas, or record an X11 session",
 			ops->name);
-	return ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
+	r = ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
+	/* the recorder's own pages alone are no reason not to record */
+	return hide_needs_windows(rules) ? r : 0;
 }
 
 /* Where one output is recorded another one is not shown instead of it when it has gone. */

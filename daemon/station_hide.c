@@ -3,6 +3,7 @@
 #include "capture/screen.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static void take_rule(struct hide_rules *rules, const Uxrec__Study__Hide *hide)
@@ -19,7 +20,10 @@ static void take_rule(struct hide_rules *rules, const Uxrec__Study__Hide *hide)
 
 void station_choose_hidden(struct station *station)
 {
-	station->hide = (struct hide_rules){0};
+	snprintf(station->own_title, sizeof(station->own_title), "*%s*",
+		station->options.page_marker);
+	station->hide =
+		(struct hide_rules){.own_title = station->own_title, .own = &station->own_pages};
 	for (size_t i = 0; i < station->study->n_hide; i++)
 		take_rule(&station->hide, station->study->hide[i]);
 }

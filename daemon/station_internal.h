@@ -57,6 +57,8 @@ struct station {
 	enum accessible_focus focus, focus_told;
 	bool focus_known;       /* it has said something */
 	struct hide_rules hide; /* of the study, whose texts it has */
+	char own_title[40];     /* pattern of the moderator's pages */
+	_Atomic int own_pages;  /* enum hide_own; of the screen's thread too */
 	bool observers_muted;
 	int64_t started_ns, paused_ns;
 	char attempt_id[33], task[65];

@@ -83,6 +83,25 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 	return (char *)"";
 }
 
+/* The pattern of a test is no display. */
+static Uxrec__Status__OwnPages own_pages(const struct station *station)
+{
+	const char *screen = station->options.screen;
+	int own = station->own_pages;
+
+	if (strcmp(screen, "none") == 0 || strcmp(screen, "test") == 0)
+		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNSPECIFIED;
+	if (strcmp(screen, "x11") != 0)
+		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNKNOWN;
+	if (station->state == STATE_IDLE || !station_may_record(station, MODALITY_SCREEN))
+		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNSPECIFIED;
+	switch (own) {
+	case HIDE_OWN_NONE: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_NONE;
+	case HIDE_OWN_SEEN: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_HIDDEN;
+	default: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNKNOWN;
+	}
+}
+
 static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTES])
 {
 	char away[TROUBLE_BYTES];
@@ -115,6 +134,7 @@ static void fill_status(
 		status->sound = (char *)station->options.sound.name;
 	status->monitor = station->options.monitor;
 	status->observers = station->options.observers(station->options.user);
+	status->own_pages = own_pages(station);
 	status->disk_free_bytes = free_bytes(station);
 	status->warning = warn(station, status->disk_free_bytes, warning);
 	if (station->state != STATE_IDLE)

@@ -394,7 +394,117 @@ static void focus_that_comes_back_is_found(void)
 	lab_end(&lab);
 }
 
+/* ---- the recorder's own pages ---- */
+
+#define MARKED "uxrec \xc2\xb7 Moderate \xc2\xb7 uxrec-0a1b2c3d - Chromium"
+
+static _Atomic int own;
+
+static bool lab_start_own(struct lab *lab)
+{
+	own = HIDE_OWN_UNKNOWN;
+	return lab_start(lab, &(struct hide_rules){.own_title = "*uxrec-0a1b2c3d*", .own = &own});
+}
+
+static struct areas look_later(struct lab *lab)
+{
+	look(lab);
+	sleep_ms(600); /* what was hidden stays so for a while */
+	return look(lab);
+}
+
+static void own_windows_are_hidden_where_they_are_seen(void)
+{
+	static const struct rect right = {200, 80, 400, 300}, left = {100, 80, 100, 150};
+	struct areas hidden;
+	struct lab lab;
+	xcb_window_t page, over, hint;
+	const uint32_t below = XCB_STACK_MODE_BELOW, above = XCB_STACK_MODE_ABOVE, yes = 1;
+
+	if (!lab_start_own(&lab))
+		return;
+	expect(own == HIDE_OWN_NONE);
+	page = show(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	hidden = look(&lab);
+	expect(hidden.count == 0 && own == HIDE_OWN_NONE);
+	set(&lab, page, TITLE, UTF8, MARKED, strlen(MARKED));
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &place) && own == HIDE_OWN_SEEN);
+	/* another window lies over its right half */
+	over = show(&lab, &right, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &place)); /* for as long as it may be seen in a picture */
+	hidden = look_later(&lab);
+	expect(hides_just(&hidden, &left) && own == HIDE_OWN_SEEN);
+	xcb_configure_window(lab.desktop.connection, over, XCB_CONFIG_WINDOW_STACK_MODE, &below);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &place));
+	/* over all of it */
+	xcb_configure_window(lab.desktop.connection, over, XCB_CONFIG_WINDOW_STACK_MODE, &above);
+	xcb_configure_window(lab.desktop.connection, over,
+		XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y, (const uint32_t[]){50, 50});
+	hidden = look_later(&lab);
+	expect(hidden.count == 0 && own == HIDE_OWN_NONE);
+	/* a hint lies over nothing: it may be transparent */
+	xcb_unmap_window(lab.desktop.connection, over);
+	hint = make_window(&lab, &right, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	xcb_change_window_attributes(lab.desktop.connection, hint, XCB_CW_OVERRIDE_REDIRECT, &yes);
+	xcb_map_window(lab.desktop.connection, hint);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &place) && own == HIDE_OWN_SEEN);
+	/* another page of the browser is in front */
+	set(&lab, page, TITLE, UTF8, "Shop - Chromium", 15);
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &place));
+	hidden = look_later(&lab);
+	expect(hidden.count == 0 && own == HIDE_OWN_NONE);
+	lab_end(&lab);
+}
+
+/* What a study's rules hide on doubt stays as it is when there are none. */
+static void for_own_windows_nothing_else_is_hidden(void)
+{
+	static char wide[3000];
+	struct areas hidden;
+	struct lab lab;
+	xcb_window_t page, window;
+
+	if (!lab_start_own(&lab))
+		return;
+	memset(wide, 'x', sizeof(wide));
+	window = show(&lab, &place, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	set(&lab, window, TITLE, UTF8, wide, sizeof(wide));
+	hidden = look(&lab);
+	expect(hidden.count == 0);
+	set(&lab, window, TITLE, UTF8, "uxrec-0a1b2c3d \xfc", 16);
+	hidden = look(&lab);
+	expect(hidden.count == 0);
+	set(&lab, window, TITLE, UTF8, "", 0);
+	set(&lab, window, NAME, "COMPOUND_TEXT", "\x1b-L\xbf\xd0\xe0\xde\xdb\xec", 9);
+	for (int i = 0; i < 200; i++) {
+		xcb_window_t inside = xcb_generate_id(lab.desktop.connection);
+
+		xcb_create_window(lab.desktop.connection, XCB_COPY_FROM_PARENT, inside, window, 0,
+			0, 5, 5, 0, XCB_WINDOW_CLASS_INPUT_OUTPUT, XCB_COPY_FROM_PARENT, 0, NULL);
+	}
+	hidden = look(&lab);
+	expect(hidden.count == 0 && own == HIDE_OWN_NONE);
+	/* a dialog of the page goes with it, other windows of its program do not */
+	page = show(&lab, &(struct rect){0, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
+	set(&lab, page, TITLE, UTF8, MARKED, strlen(MARKED));
+	hidden = look(&lab);
+	expect(hides_just(&hidden, &(struct rect){0, 0, 50, 50}));
+	xcb_change_property(lab.desktop.connection, XCB_PROP_MODE_REPLACE, window,
+		XCB_ATOM_WM_TRANSIENT_FOR, XCB_ATOM_WINDOW, 32, 1, &page);
+	hidden = look(&lab);
+	expect(areas_have(&hidden, place.x + 1, place.y + 1));
+	lab_end(&lab);
+}
+
 static const struct test tests[] = {
+	{"own windows are hidden where they are seen, and only there",
+		own_windows_are_hidden_where_they_are_seen},
+	{"for own windows nothing else is hidden", for_own_windows_nothing_else_is_hidden},
 	{"titles and classes are compared without case, in all scripts and encodings",
 		letters_have_cases},
 	{"each text of a class counts, and each title that can be read", each_text_counts},
