@@ -105,6 +105,12 @@ int command_list(const struct command_options *options, int argc, char **argv)
 	(void)options;
 	if (command_has_leftovers(argc, argv, 0))
 		return EXIT_USAGE;
+	if (!library) {
+		log_error(
+			"where is the library? Neither HOME nor XDG_DATA_HOME is set: name a "
+			"folder with --library");
+		return EXIT_COULD_NOT;
+	}
 	if (folder_open_linked(&folder, library, &error) < 0) {
 		log_error("library %s", error.text);
 		return EXIT_COULD_NOT;
