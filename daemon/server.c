@@ -217,14 +217,16 @@ bool transport_has_unread(struct client *client)
 	return ioctl(lws_get_socket_fd(client->wsi), FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
-void transport_accept_key(const char *key, char accept[29])
+void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES])
 {
 	char text[61];
 	unsigned char digest[20];
 
 	snprintf(text, sizeof(text), "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
 	lws_SHA1((unsigned char *)text, strlen(text), digest);
-	lws_b64_encode_string((char *)digest, sizeof(digest), accept, 29);
+	/* without room to spare it writes no 0 byte */
+	if (lws_b64_encode_string((char *)digest, sizeof(digest), accept, ACCEPT_KEY_BYTES) < 0)
+		accept[0] = '\0';
 }
 
 /* ---- the life of a connection ---- */

@@ -39,7 +39,7 @@ static int refuse(struct server *server, struct client *client, enum http_refusa
 static void begin_websocket(
 	struct server *server, struct client *client, const struct http_request *request)
 {
-	char accept[29];
+	char accept[ACCEPT_KEY_BYTES];
 
 	transport_accept_key(request->key, accept);
 	client->asset = NULL;

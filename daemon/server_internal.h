@@ -152,7 +152,8 @@ void transport_kill(struct client *client);
 /** @return true when bytes wait in the socket that were not read */
 bool transport_has_unread(struct client *client);
 /** Sec-WebSocket-Accept of a key: RFC 6455, section 4.2.2. */
-void transport_accept_key(const char *key, char accept[29]);
+#define ACCEPT_KEY_BYTES 32
+void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES]);
 
 /* ---- server_places.c ---- */
 
