@@ -333,6 +333,30 @@ check-asan check-tsan:
 		LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/$(@:check-%=%)/leaks \
 		UXREC_BUILD=build/$(@:check-%=%) tests/run unit integration tests/browser/wire.test.mjs
 
+# the network's tests, and conversations broken at random, before an uxrecd and a libwebsockets that are both under
+# ASan: SECONDS=3600. The library is built from this Debian's source package.
+.PHONY: check-network-asan check-all
+check-network-asan:
+	$(call install,$(FOR_TESTS) network)
+	$(make) VARIANT=asan programs build/asan/tests/unit/network
+	$(make) web $(T)/node_modules/.stamp
+	@echo 'leak:libfontconfig' >build/asan/leaks
+	@library=$$(tests/fuzz/libwebsockets build/network-asan | tail -n 1) && [ -n "$$library" ] && \
+		LD_LIBRARY_PATH=$$library LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/build/asan/leaks \
+		UXREC_FUZZ_SECONDS=$(or $(SECONDS),120) UXREC_BUILD=build/asan tests/run tests/unit/network.c \
+		tests/integration/network.test.mjs tests/browser/wire.test.mjs tests/fuzz/network.mjs
+
+# check and everything that is longer
+check-all:
+	$(make) check
+	$(make) check-asan
+	$(make) check-tsan
+	$(make) check-network-asan
+	$(make) check-fuzz
+	$(make) check-crash
+	$(make) check-coverage
+	@UXREC_VM_LONG=1 UXREC_TEST_SECONDS=3600 tests/run vm
+
 # which lines of protocol/ the tests of the file reach
 check-coverage:
 	$(call install,$(FOR_TESTS))
