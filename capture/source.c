@@ -1,6 +1,7 @@
 #include "capture/source.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/thread.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
 
@@ -36,11 +37,7 @@ void source_request_keyframe(struct source *source)
 
 void source_join(pthread_t thread, void (*cut)(void *user), void *user)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += 1;
-	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+	if (thread_join_until(thread, clock_now_ns() + NS_PER_S) == 0)
 		return;
 	cut(user);
 	pthread_join(thread, NULL);

@@ -1,6 +1,6 @@
 #include "daemon/worker.h"
 
-#include "protocol/base/clock.h"
+#include "protocol/base/thread.h"
 
 #include <errno.h>
 #include <string.h>
@@ -78,18 +78,15 @@ void worker_wake(struct worker *worker)
 
 int worker_stop(struct worker *worker, int64_t deadline_ns)
 {
-	struct timespec until = {deadline_ns / NS_PER_S, deadline_ns % NS_PER_S};
 	int r;
 
 	if (!worker || !worker->started)
 		return 0;
 	jobs_close(worker->jobs);
-	r = deadline_ns == INT64_MAX
-		? pthread_join(worker->thread, NULL)
-		: pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, &until);
+	r = thread_join_until(worker->thread, deadline_ns);
 	if (r == 0)
 		worker->started = false;
-	return -r;
+	return r;
 }
 
 void worker_destroy(struct worker *worker)
