@@ -23,7 +23,7 @@
 #define READ_BYTES (64 * 1024)
 
 /* Connections are taken from the kernel at this rate; more wait there. */
-static const struct rate_limit accepts_limit = {2000, 256};
+static const struct rate_limit accepts_limit = {800, 256};
 #define ACCEPTS_A_TURN 64
 
 /* What may wait for all peers at most before the server's thread comes to bound it. */

@@ -6,11 +6,15 @@
 
 #define PIECE_BYTES (64 * 1024)
 
-/* Requests of one connection: a page is four, and nobody needs to ask for it twice a second. */
-static const struct rate_limit requests_limit = {20, 100};
-/* Answers to all that have no key, in bytes; a small one counts as ANSWER_COST. They wait their turn. */
+/* Requests of one connection: a page is four; a proxy may carry those of several browsers. */
+static const struct rate_limit requests_limit = {5, 100};
+/*
+ * Answers to all that have no key, in bytes; a small one counts as ANSWER_COST. They wait their turn. The
+ * requests of all places and the connections that are accepted a second cost less than this: otherwise
+ * answers would wait until their connections are the oldest and go.
+ */
 static const struct rate_limit answers_limit = {64 * 1024 * 1024, 16 * 1024 * 1024};
-#define ANSWER_COST (16 * 1024)
+#define ANSWER_COST (8 * 1024)
 
 static void begin_answer(struct server *server, struct client *client, bool last)
 {

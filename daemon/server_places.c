@@ -321,5 +321,7 @@ bool places_tick(struct server *server, int64_t now_ns)
 		&server->slow, LOG_LEVEL_WARNING, "server: closed connections that do not read");
 	log_limited_rest(&server->floods, LOG_LEVEL_WARNING,
 		"server: closed connections that sent too much");
-	return server->clients != NULL;
+	/* counts that are not in the log yet get there although everybody has left */
+	return server->clients || server->refusals.left_out || server->evictions.left_out ||
+		server->slow.left_out || server->floods.left_out;
 }
