@@ -773,7 +773,7 @@ static const Uxrec__Gap *next_stall(const struct session_facts *facts, size_t *a
 /* A recorder that is stopped for a while (SIGSTOP), as in a virtual machine that is paused. */
 static void a_stall_is_a_gap(void)
 {
-	static const int64_t stalls_ms[] = {400, 1500};
+	static const int64_t stalls_ms[] = {600, 1500};
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(session_facts) struct session_facts *facts = NULL;
 	const Uxrec__Gap *gap;
@@ -806,7 +806,7 @@ static void a_stall_is_a_gap(void)
 	for (size_t i = 0; i < ARRAY_SIZE(stalls_ms); i++) {
 		do
 			check((gap = next_stall(facts, &at)) != NULL);
-		while (gap->to_ns - gap->from_ns < (stalls_ms[i] - 10) * NS_PER_MS);
+		while (gap->to_ns - gap->from_ns < (stalls_ms[i] - 100) * NS_PER_MS);
 		expect(gap->n_topics >= 2 && strcmp(gap->topics[0], "/screen") == 0);
 		expect(strcmp(gap->topics[1], "/pointer") == 0);
 	}

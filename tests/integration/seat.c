@@ -98,7 +98,10 @@ static void who_is_at_the_seat_but_not_in_front_is_inactive(void)
 
 	if (!start())
 		return;
-	check(seat_create(&seat, OTHERS, true, &error) == 0);
+	/* the input service lets only who is in front begin */
+	expect(seat_create(&seat, OTHERS, true, &error) == -EACCES);
+	expect(strstr(error.text, "does not have the seat") != NULL);
+	check(seat_create(&seat, OTHERS, false, &error) == 0);
 	expect(seat_dispatch(seat) == SEAT_INACTIVE);
 	lab_seat_set("c2", OTHERS, BOTH);
 	expect(becomes(seat, SEAT_OURS));

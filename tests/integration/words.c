@@ -394,8 +394,8 @@ static void a_transcript_is_attached_shown_and_searched(void)
 	expect(strstr(text, "00:00:02.650 --> 00:00:02.950\n<v Bob>[bleeped]\n") &&
 		!strstr(text, "Meyer"));
 	check(uxrec(NULL, "transcript", folder, "--remove") == 0 && !has_transcript(folder));
-	/* what cannot be read is told, and attaches nothing */
-	put_file(vtt, "WEBVTT\n\n0:1 --> 0:2\nx\n", 0600);
+	/* a file without a cue that can be read is not attached */
+	put_file(vtt, "WEBVTT\n\nsoon --> later\nx\n", 0600);
 	free(steal_ptr(told));
 	expect(uxrec(&told, "transcript", folder, "--attach", vtt) == 3 && strstr(told, "line 3"));
 	expect(!has_transcript(folder));

@@ -372,7 +372,8 @@ static void idle_costs_nothing(void)
 	switches = status_of(inputd, "\nvoluntary_ctxt_switches:") - switches;
 	used = used_s(inputd) - used;
 	printf("# idle for 5 s: woke %ld times, used %.2f s\n", switches, used);
-	expect(switches == 0);
+	/* its sign of life, once a second */
+	expect(switches <= 6);
 	file = lab_recording_end(&recording);
 }
 
@@ -401,7 +402,7 @@ static void events_are_small(void)
 static const struct test tests[] = {
 	{"a mouse of 8 kHz loses nothing on a busy machine but where a gap says so",
 		fast_mouse_is_recorded},
-	{"nothing happens while nothing happens", idle_costs_nothing},
+	{"one sign of life a second while nothing happens", idle_costs_nothing},
 };
 
 /* what takes longer, and is for the figures */
