@@ -164,7 +164,8 @@ test('uxrec open hands the browser a file of this user alone, whose link opens o
   await page.goto(`file://${path}`).catch(() => undefined); // it goes on at once
   await ready.moderate(page);
   assert.equal(page.url(), `http://127.0.0.1:${recorder.port}/moderate`);
-  assert.deepEqual(await page.evaluate(() => Object.values({ ...sessionStorage })), [key]);
+  /* the ticket, until the recorder has answered with the key */
+  await until(() => page.evaluate((wanted) => Object.values({ ...sessionStorage }).join() === wanted, key), 'the key');
   await page.reload();
   await ready.moderate(page);
   await context.close();
@@ -274,5 +275,6 @@ test('the moderator’s page on the recorded display says so in red, and its win
 });
 
 test('a file that was handed to a browser is removed soon', async () => {
-  await until(() => handed && !existsSync(handed), 'the file to be removed', 60000);
+  assert.ok(handed, 'no file was handed to a browser');
+  await until(() => !existsSync(handed), 'the file to be removed', 60000);
 });
