@@ -23,7 +23,12 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-afterEach(() => Recorder.endLeftovers());
+const left = []; // what a test has started, in this order: a failed one, too, leaves nothing that keeps the runner waiting
+
+afterEach(async () => {
+  await Recorder.endLeftovers();
+  for (const leave of left.splice(0).reverse()) await leave().catch(() => undefined);
+});
 
 const open = (url, options) => openPage(browser, url, options);
 
@@ -184,6 +189,7 @@ test('uxrec open hands the browser a file of this user alone, whose link opens o
 
 test('make run shows the moderator’s page without its key in any command line', async () => {
   const desktop = await Desktop.start(640, 480);
+  left.push(() => desktop.end());
   const fake = fakeBrowser('run');
   const home = join(folder, 'home');
   const env = { ...desktop.env, HOME: home, PATH: fake.path, XDG_RUNTIME_DIR: home };
@@ -193,6 +199,7 @@ test('make run shows the moderator’s page without its key in any command line'
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  left.push(() => end(run));
   let output = '';
   run.stdout.on('data', (data) => {
     output += data;
@@ -208,13 +215,13 @@ test('make run shows the moderator’s page without its key in any command line'
   keys.push(readFileSync(join(fake.bin, 'copy'), 'utf8').match(/#([0-9a-f]{32})/)[1]);
   assert.deepEqual([...seen].filter((line) => keys.some((key) => line.includes(key))), []);
   await end(run, 'SIGINT');
-  await desktop.end();
 });
 
 /* ---- on the display that is recorded ---- */
 
 test('the moderator’s page on the recorded display says so in red, and its window is hidden where nothing covers it', async () => {
   const desktop = await Desktop.start(1000, 700);
+  left.push(() => desktop.end());
   desktop.paint('3c5a64');
   const recorder = await Recorder.start(['--display', desktop.display, '--input', 'none', '--sound', 'none'], desktop.env);
   const { chromium } = await import('playwright-core');
@@ -225,6 +232,7 @@ test('the moderator’s page on the recorded display says so in red, and its win
     args: args.filter((arg) => !arg.startsWith('--headless')),
     env: desktop.env,
   });
+  left.push(() => here.close());
   const page = await here.newPage({ viewport: null });
   await page.goto(recorder.links.moderate);
   await ready.moderate(page);
@@ -244,6 +252,7 @@ test('the moderator’s page on the recorded display says so in red, and its win
   const covering = Date.now();
   /* another program's window is raised over its lower part */
   const terminal = start('xterm', ['-bg', '#ff0000', '-fg', '#ff0000', '-bw', '0', '-geometry', '60x12+100+450'], { env: desktop.env, stdio: 'ignore' });
+  left.push(() => end(terminal));
   await sleep(4000);
   const covered = Date.now();
   const elsewhere = await open(recorder.links.moderate);
@@ -271,7 +280,6 @@ test('the moderator’s page on the recorded display says so in red, and its win
     isNear(at(200, 500), lower, `${when}, the lower part`);
   }
   await recorder.end();
-  await desktop.end();
 });
 
 test('a file that was handed to a browser is removed soon', async () => {
