@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/limits.h"
 #include "replay/study.h"
 
 #include <errno.h>
@@ -148,8 +149,13 @@ struct act_context say_context(const struct session *session)
 int say_check_against(const struct peer *peer, const Uxrec__Act *act,
 	const struct act_context *context, struct error *reterr)
 {
-	int r = check_change(peer, act, context->log, reterr);
+	int r;
 
+	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+		annotations_size_bytes(context->log) > ANNOTATIONS_PEERS_BYTES)
+		return error_set(reterr, -EFBIG,
+			"this session's log is full: only the moderator can add to it");
+	r = check_change(peer, act, context->log, reterr);
 	if (r == 0)
 		r = check_times(context, act, reterr);
 	return r == 0 ? check_against_study(context->study, context->log, act, reterr) : r;

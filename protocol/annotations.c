@@ -308,6 +308,7 @@ static int fail(const struct annotations *log, int r, struct error *reterr)
 		r == -EBADMSG          ? "not an annotation log"
 			: r == -EBUSY  ? "another program holds its lock"
 			: r == -ENOSPC ? "the disk is full"
+			: r == -EFBIG  ? "it would be larger than 256 MiB, or the act than 64 KiB"
 				       : strerror(-r));
 }
 
@@ -423,6 +424,9 @@ static int write_acts(struct annotations *log, const struct buf *acts)
 	uint64_t before = log->offset, end;
 	int r = buf_error(acts);
 
+	/* a larger log would not be read again */
+	if (r == 0 && before + acts->size_bytes > ANNOTATIONS_LIMIT_BYTES)
+		return -EFBIG;
 	if (r == 0)
 		r = io_pwrite_all(log->fd, acts->data, acts->size_bytes, (off_t)before);
 	if (r == 0 && fsync(log->fd) < 0)
@@ -688,6 +692,11 @@ int annotations_merge(
 	int r = folder_open_of(&folder, path, &name, reterr);
 
 	return r < 0 ? r : merge_named(log, folder, name, ret_count, reterr);
+}
+
+uint64_t annotations_size_bytes(const struct annotations *log)
+{
+	return log->offset;
 }
 
 size_t annotations_count(const struct annotations *log)

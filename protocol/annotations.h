@@ -43,9 +43,10 @@ int annotations_refresh(struct annotations *log);
  * act_check() says. On return the act is on the disk. A log that was removed meanwhile is made again.
  *
  * @param ret  set on success: the act as it was stored; the log's own, valid until the next call
- * @return 0, -EINVAL, -EROFS when it was not opened for writing, -ESTALE when another file has taken the
- *         place of the one that was read, -EBUSY when somebody holds its lock for seconds, or what
- *         folder_write(), write(2) or fsync(2) gave; with the reason
+ * @return 0, -EINVAL, -EFBIG when the act or the log would be too large, -EROFS when it was not opened
+ *         for writing, -ESTALE when another file has taken the place of the one that was read, -EBUSY when
+ *         somebody holds its lock for seconds, or what folder_write(), write(2) or fsync(2) gave; with the
+ *         reason
  */
 int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxrec__Act **ret,
 	struct error *reterr);
@@ -70,6 +71,9 @@ const Uxrec__Act *annotations_get(const struct annotations *log, size_t i);
 
 /** @return the present act about a thing, or NULL */
 const Uxrec__Act *annotations_find(const struct annotations *log, const char *id);
+
+/** Bytes of the file that were read: at most ANNOTATIONS_LIMIT_BYTES, above which acts get -EFBIG. */
+uint64_t annotations_size_bytes(const struct annotations *log);
 
 /** Chunks of the file that were damaged and cost their act. */
 unsigned annotations_damaged(const struct annotations *log);

@@ -49,6 +49,8 @@
 /* Annotations: a human makes a few acts a minute; 100,000 are a year of daily work on one session. */
 #define ACT_LIMIT_BYTES         (64 * 1024)
 #define ANNOTATIONS_LIMIT_BYTES (256 * 1024 * 1024)
+/* of which observers and reviewers may fill this much: the rest is for the moderator and the recorder */
+#define ANNOTATIONS_PEERS_BYTES (128 * 1024 * 1024)
 /* one more is always there for the next act */
 #define ACT_COUNTER_LIMIT (UINT64_C(1) << 62)
 

@@ -2,6 +2,8 @@
 
 #include "protocol/annotations.h"
 #include "protocol/base/io.h"
+#include "protocol/limits.h"
+#include "protocol/mcap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -141,6 +143,42 @@ static void torn_end_is_set_aside(void)
 	}
 }
 
+static void a_log_that_is_full_takes_no_act(void)
+{
+	_autofree_ char *path = temporary_path("full.mcap");
+	_destroy_(annotations) struct annotations *log = NULL;
+	const uint64_t filler_bytes = ANNOTATIONS_LIMIT_BYTES - 1000;
+	unsigned char head[MCAP_RECORD_HEADER_BYTES];
+	struct error error = {""};
+	Uxrec__Act act;
+	Uxrec__Tag tag;
+	char id[33], note[2000];
+	off_t before;
+	int fd;
+
+	/* a private record of zeros that the disk does not hold */
+	mcap_store_record_header(head, 0x90, filler_bytes - MCAP_MAGIC_BYTES);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	check(fd >= 0 && io_write_all(fd, MCAP_MAGIC, MCAP_MAGIC_BYTES) == 0);
+	check(io_write_all(fd, head, sizeof(head)) == 0);
+	check(ftruncate(fd, (off_t)filler_bytes) == 0 && close(fd) == 0);
+	log = open_log(path);
+	check(annotations_size_bytes(log) == filler_bytes);
+	memset(note, 'x', sizeof(note) - 1);
+	note[sizeof(note) - 1] = '\0';
+	check(act_new_id(id) == 0);
+	fill_tag(&act, &tag, id, "slip");
+	tag.note = note;
+	before = size_of(path);
+	expect(annotations_append(log, &act, NULL, &error) == -EFBIG);
+	expect(strstr(error.text, "256 MiB") != NULL && size_of(path) == before);
+	tag.note = (char *)"";
+	expect(annotations_append(log, &act, NULL, NULL) == 0);
+	annotations_destroy(steal_ptr(log));
+	log = open_log(path);
+	expect(annotations_count(log) == 1);
+}
+
 static void damage_costs_one_act(void)
 {
 	_autofree_ char *path = temporary_path("act-damage.mcap"), *data = NULL;
@@ -222,6 +260,7 @@ static const struct test tests[] = {
 	{"acts about one thing fold to the last of them", acts_fold},
 	{"bad acts are refused and leave no byte", bad_acts_are_refused},
 	{"a torn end is set aside and appending goes on", torn_end_is_set_aside},
+	{"a log that is full takes no act, and is read as before", a_log_that_is_full_takes_no_act},
 	{"damage costs the act it is in", damage_costs_one_act},
 	{"several writers append without loss, counters grow", several_write_at_once},
 };
