@@ -31,8 +31,8 @@ enum accessible_focus {
 	FOCUS_UNSEEN,
 	FOCUS_PASSWORD, /* a password field */
 	FOCUS_OTHER,
-	/* There is no accessibility bus, which was not known when the source began: password fields are not told from
-	 * others. */
+	/* The session has no accessibility bus, found out after the source began: password fields cannot be
+	 * distinguished from others. */
 	FOCUS_ABSENT,
 };
 

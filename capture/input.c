@@ -20,7 +20,7 @@
 
 #define START_TIMEOUT_MS 5000
 
-/* A helper that says nothing is asked so often whether it is there, and hangs when it does not answer so long. */
+/* Interval of the heartbeat of a silent helper, and the time without an answer after which it counts as hung. */
 #define BEAT_NS NS_PER_S
 #define HANG_NS (5 * NS_PER_S)
 
@@ -334,7 +334,7 @@ static int start_again(struct input_source *source, unsigned char *data)
 	keys_set = source->keys_set;
 	pthread_mutex_unlock(&source->lock);
 	r = await_ready(source, data, &source->stop, &error);
-	/* before this it tells nothing of keys, or what the session allows at most where no focus is followed */
+	/* the helper reports no keys before this request; where no focus is followed, at the session's policy */
 	if (r == 0 && keys_set)
 		r = ask(source, INPUTD_KEYS);
 	if (r < 0 && r != -ECANCELED)

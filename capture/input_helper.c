@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Room for what is said while the recorder is busy: half a second of an 8 kHz mouse. */
+/* Socket buffer for events while the recorder is busy: half a second of an 8 kHz mouse. */
 #define SOCKET_BYTES (1024 * 1024)
 
 /* A child that is asked to end is waited for so often, two milliseconds each. */

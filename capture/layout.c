@@ -271,7 +271,7 @@ static void *layout_thread(void *user)
 			take_names(layout, layout->connection, layout->root);
 			push(layout, coarse_ns(layout, changed_ns < now_ns ? changed_ns : now_ns));
 			due_ns = INT64_MAX;
-			continue; /* with the answer events may have come that no poll() tells of */
+			continue; /* events read along with the reply are in xcb's queue, where poll() does not see them */
 		}
 		r = x11_wait(
 			layout->connection, layout->wake_fd, layout->muted ? INT64_MAX : due_ns);

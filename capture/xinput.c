@@ -144,7 +144,7 @@ static int take_events(struct xinput_reader *reader)
 	while (r == 0 &&
 		(redactor_is_unsettled(reader->redactor) || xinput_motion_is_unsettled(reader))) {
 		r = settle(reader);
-		/* with the answer events may have come that no poll() tells of */
+		/* events read along with the reply are in xcb's queue, where poll() does not see them */
 		if (r == 0)
 			r = take_queued(reader);
 	}

@@ -26,7 +26,7 @@ static void add_axis(Uxrec__InputDevice *message, Uxrec__InputDevice__Axis axes[
 	message->axes[message->n_axes++] = to;
 }
 
-/* What its classes say that it can do. */
+/* Derive the device's abilities from its XI2 classes. */
 static void describe_classes(Uxrec__InputDevice *message, Uxrec__InputDevice__Axis axes[static 2],
 	const xcb_input_xi_device_info_t *info)
 {

@@ -17,7 +17,7 @@
 
 #define XINPUT_DEVICES_LIMIT 64
 
-/* as many fingers as the largest screens tell apart */
+/* contacts that the largest touchscreens distinguish */
 #define XINPUT_TOUCHES_LIMIT 16
 
 struct x_device {
@@ -26,7 +26,7 @@ struct x_device {
 	bool found;       /* in the latest list of the server's */
 	bool unwanted;
 	bool is_keyboard, is_virtual;
-	bool is_xtest; /* programs move the pointer by it, to positions or by steps: it does not tell which */
+	bool is_xtest; /* the XTEST device: its motion is absolute or relative, without a mark of which */
 	char name[128];
 	uint8_t keys_down[32]; /* by keycode */
 	uint32_t buttons_down; /* by X button */

@@ -32,26 +32,17 @@ int access_allow_host(struct access *access, const char *host)
 	return 0;
 }
 
-static bool equal_in_constant_time(const char *a, const char *b)
-{
-	unsigned char different = 0;
-
-	for (size_t i = 0; i < 32; i++)
-		different |= (unsigned char)(a[i] ^ b[i]);
-	return different == 0;
-}
-
 Uxrec__Role access_role(const struct access *access, const char *token)
 {
 	Uxrec__Role role = UXREC__ROLE__ROLE_UNSPECIFIED;
 
 	if (strlen(token) != 32)
 		return role;
-	if (equal_in_constant_time(access->observer, token))
+	if (io_secrets_equal(access->observer, token, 32))
 		role = UXREC__ROLE__ROLE_OBSERVER;
-	if (equal_in_constant_time(access->reviewer, token))
+	if (io_secrets_equal(access->reviewer, token, 32))
 		role = UXREC__ROLE__ROLE_REVIEWER;
-	if (equal_in_constant_time(access->moderator, token))
+	if (io_secrets_equal(access->moderator, token, 32))
 		role = UXREC__ROLE__ROLE_MODERATOR;
 	return role;
 }

@@ -23,7 +23,7 @@ void acts_set_server(struct acts *acts, struct server *server);
 /** Store the act of a PutAct, later, and answer; takes over the message. Any thread; never blocks. */
 void acts_take(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message);
 
-/** Tell all who have its session open, or watch it, of an act that was stored. Any thread. */
+/** Broadcast a stored act to all peers that have its session open or watch it. Any thread. */
 void acts_announce(struct server *server, const char *session, const Uxrec__Act *act);
 
 /** Drop what waits. @return as worker_stop() */

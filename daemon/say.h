@@ -14,7 +14,7 @@
  */
 int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct error *reterr);
 
-/** What is known of a session that an act is about. */
+/** The session that an act refers to. */
 struct act_context {
 	const struct annotations *log; /* with all acts so far */
 	const Uxrec__Study *study;

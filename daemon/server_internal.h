@@ -102,7 +102,7 @@ struct client {
 	int64_t complete_ns; /* that was reported last */
 	char session[21];    /* that is open or watched */
 	int64_t pinged_ns;
-	bool by_ticket;   /* its hello had a ticket: it is told the key */
+	bool by_ticket;   /* its hello had a ticket: the welcome has the key */
 	Uxrec__Role role; /* QUEUED: of its hello, as is the name */
 	char name[101];
 };

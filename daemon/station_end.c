@@ -15,7 +15,7 @@
 
 #define STOPPED "stopped by the moderator"
 
-/* ---- what is said about the end ---- */
+/* ---- reporting the end ---- */
 
 static void say_reason(struct station *station, const char *reason)
 {

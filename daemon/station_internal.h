@@ -10,8 +10,8 @@
 #include "daemon/session_log.h"
 
 /* What the files of the station share: station.c its life and its acts, station_start.c how a session begins,
- * station_end.c how it ends, station_go_on.c a recorder that was killed, station_accessible.c what applications tell, station_hide.c what nobody is to see,
- * station_status.c what it says of itself, station_sources.c what is recorded. */
+ * station_end.c how it ends, station_go_on.c recovery after a kill, station_accessible.c focus and clicks
+ * from applications, station_hide.c hidden areas, station_status.c the status, station_sources.c the sources. */
 
 #define TROUBLE_BYTES 96
 

@@ -141,7 +141,7 @@ static void fill_status(
 		fill_running(station, status, modalities);
 }
 
-/* The status of a session that is recorded, with its study and all that was said, as they are in its log. */
+/* The status of the running session, with its study and all acts of its log. */
 static struct packet *pack_whole(
 	struct station *station, Uxrec__ServerMessage *message, Uxrec__Status *status)
 {

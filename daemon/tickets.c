@@ -36,16 +36,6 @@ int tickets_make(struct tickets *tickets, Uxrec__Role role, char ret[TICKET_BYTE
 	return 0;
 }
 
-/* takes the same time wherever they differ */
-static int is_equal(const char *a, const char *b)
-{
-	unsigned char different = 0;
-
-	for (size_t i = 0; i < TICKET_BYTES - 1; i++)
-		different |= (unsigned char)(a[i] ^ b[i]);
-	return different == 0;
-}
-
 Uxrec__Role tickets_take(struct tickets *tickets, const char *text)
 {
 	Uxrec__Role role = UXREC__ROLE__ROLE_UNSPECIFIED;
@@ -56,7 +46,7 @@ Uxrec__Role tickets_take(struct tickets *tickets, const char *text)
 	pthread_mutex_lock(&tickets->lock);
 	for (size_t i = 0; i < TICKETS; i++) {
 		if (tickets->ticket[i].until_ns < now_ns ||
-			!is_equal(tickets->ticket[i].text, text))
+			!io_secrets_equal(tickets->ticket[i].text, text, TICKET_BYTES - 1))
 			continue;
 		role = tickets->ticket[i].role;
 		tickets->ticket[i].until_ns = 0;

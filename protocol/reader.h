@@ -65,7 +65,7 @@ int session_reader_open_below(
 
 /**
  * Open all segments of a session's folder, "recording-0001.mcap" and on; or "erased.mcap" alone, while
- * that is there. What one segment says it has written again is not read from those before it. A segment
+ * that is there. Messages that a segment declares as rewritten are skipped in those before it. A segment
  * that is no regular file is a damage, unless it is the first.
  *
  * @return as session_reader_open()

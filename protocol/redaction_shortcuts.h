@@ -10,7 +10,7 @@
 
 /*
  * Inside the check of the redaction: whether each shortcut of a session had its modifiers. The classes of the same
- * 100 ms tell how many modifier keys were down; a shortcut with more modifiers than that is text that was kept.
+ * 100 ms give the number of modifier keys down; a shortcut with more modifiers is retained text.
  * After a gap in the input, and after a change of the policy, that number is not known for a while.
  */
 

@@ -13,7 +13,7 @@
  * a peer must not fill files and memory with them. A message without a body is the caller's to refuse.
  *
  * @param ret  set on success; freed with protobuf_c_message_free_unpacked(…, NULL)
- * @return 0, -EBADMSG, or -EILSEQ for a text, with the reason: then wire_request() tells which request is refused
+ * @return 0, -EBADMSG, or -EILSEQ for a text, with the reason: wire_request() then gives the refused request
  */
 int wire_parse(struct view frame, const ProtobufCMessageDescriptor *descriptor,
 	ProtobufCMessage **ret, struct error *reterr);

@@ -667,7 +667,7 @@ static struct json_object *metrics_to_json(const Uxrec__Metrics *metrics)
 	return document;
 }
 
-/* a damaged log is told once, however often the session is opened */
+/* one warning for a damaged log, however often the session is opened */
 struct named_sessions {
 	char **paths;
 	size_t told;

@@ -1,5 +1,5 @@
-/* Pictures that are added to a video that is passed on as it was coded: what stands for a gap of the screen, and
- * the last picture once more, where a film could not tell otherwise how long it is shown. */
+/* Pictures added to a video that is not coded anew: the card of a screen gap, and the last picture repeated
+ * where the container has no duration for it. */
 
 #include "replay/export_internal.h"
 

@@ -30,7 +30,7 @@ struct decoder {
 	/* what all messages up to at_ns make */
 	int64_t at_ns, changed_ns;
 	int64_t keyframe_ns; /* INT64_MIN: there was none */
-	bool keyframe_comes; /* it was said, and its picture is the next */
+	bool keyframe_comes; /* the keyframe was announced, and its picture is the next */
 	bool is_shown;       /* the keyframe was decoded */
 	uint32_t screen_width, screen_height;
 	AVFrame *picture; /* the newest */
@@ -72,7 +72,7 @@ static int make_room(struct decoder *decoder, struct error *reterr)
 		if (!avcodec_find_decoder(videos[i].id))
 			return error_set(
 				reterr, -ENOENT, "libavcodec has no %s decoder", videos[i].name);
-	av_log_set_level(AV_LOG_QUIET); /* a damaged stream would be told line by line */
+	av_log_set_level(AV_LOG_QUIET); /* a damaged stream would log each line */
 	decoder->picture = av_frame_alloc();
 	decoder->decoded = av_frame_alloc();
 	decoder->packet = av_packet_alloc();

@@ -4,7 +4,7 @@
 
 /*
  * What of replay/frames.h is done where it can do no harm: the decoder of the video and what lies over it, for
- * the jail of replay/frames.c. Its functions are those of the frames, which say what they do.
+ * the jail of replay/frames.c. Its functions have the contracts of replay/frames.h.
  */
 struct decoder;
 

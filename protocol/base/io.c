@@ -183,6 +183,16 @@ int io_random(void *data, size_t size_bytes)
 	return (size_t)n == size_bytes ? 0 : -EIO;
 }
 
+bool io_secrets_equal(const void *a, const void *b, size_t size_bytes)
+{
+	const unsigned char *left = a, *right = b;
+	unsigned char different = 0;
+
+	for (size_t i = 0; i < size_bytes; i++)
+		different |= (unsigned char)(left[i] ^ right[i]);
+	return different == 0;
+}
+
 int io_random_hex(char *text, size_t size_bytes)
 {
 	unsigned char bytes[32];

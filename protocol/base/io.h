@@ -60,5 +60,8 @@ int io_make_directories(const char *path, mode_t mode);
 /** Fill with bytes from the kernel's random source (getrandom(2)). @return 0 or a negative errno */
 int io_random(void *data, size_t size_bytes);
 
+/** @return true when two secrets of the same size are equal, in a time that does not depend on where they differ */
+bool io_secrets_equal(const void *a, const void *b, size_t size_bytes);
+
 /** Write @p size_bytes random bytes as hex digits: 2 * size_bytes + 1 chars. @return 0 or -errno */
 int io_random_hex(char *text, size_t size_bytes);
