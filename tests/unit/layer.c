@@ -1,0 +1,146 @@
+/* Layers of acts are identified by principals; names are for display. */
+
+#include "tests/harness/helpers.h"
+
+#include "protocol/layer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ANN "1a2b0000000000000000000000000001"
+#define BEN "3c4d0000000000000000000000000002"
+#define CAT "1a2b0000ffff00000000000000000003" /* begins as Ann's */
+
+static Uxrec__Act act_in(const char *text, const char *principal, int64_t wall_ns)
+{
+	Uxrec__Act act = UXREC__ACT__INIT;
+
+	act.layer = (char *)text;
+	act.layer_principal = (char *)principal;
+	act.wall_ns = wall_ns;
+	return act;
+}
+
+static int add(struct layers *layers, const char *text, const char *principal, int64_t wall_ns)
+{
+	Uxrec__Act act = act_in(text, principal, wall_ns);
+
+	return layers_add(layers, &act);
+}
+
+static bool has_label(const struct layers *layers, int index, const char *label)
+{
+	return index >= 0 && (size_t)index < layers->count &&
+		strcmp(layers->entries[index].label, label) == 0;
+}
+
+static void principals_identify_layers(void)
+{
+	Uxrec__Act ann = act_in("coder:Ann", ANN, 1), renamed = act_in("coder:Anna", ANN, 2);
+	Uxrec__Act other = act_in("coder:Ann", BEN, 3), old = act_in("coder:Ann", "", 4);
+	Uxrec__Act same_old = act_in("coder:Ann", "", 5), live = act_in("live", "", 6);
+	Uxrec__Act odd = act_in("live", BEN, 7);
+
+	expect(layer_same(&ann, &renamed));
+	expect(!layer_same(&ann, &other) && !layer_same(&ann, &old));
+	expect(layer_same(&old, &same_old) && !layer_same(&old, &live));
+	/* a principal of a layer that is not a coder's identifies nothing */
+	expect(layer_same(&live, &odd));
+}
+
+static void kinds_are_known(void)
+{
+	expect(layer_kind("live") == LAYER_LIVE && layer_kind("consensus") == LAYER_CONSENSUS);
+	expect(layer_kind("coder:Ann") == LAYER_CODER && layer_kind("panel:3") == LAYER_UNKNOWN);
+	expect(layer_kind("coder") == LAYER_UNKNOWN && layer_kind("") == LAYER_UNKNOWN);
+	expect(strcmp(layer_coder("coder:Ann"), "Ann") == 0 && !layer_coder("live"));
+}
+
+static void a_renamed_coder_keeps_the_layer(void)
+{
+	struct layers layers = {0};
+	int index = add(&layers, "coder:Reviewer", ANN, 10);
+
+	expect(add(&layers, "coder:Ann", ANN, 20) == index && layers.count == 1);
+	expect(has_label(&layers, index, "coder:Ann"));
+	/* older acts that come later change nothing */
+	expect(add(&layers, "coder:Reviewer", ANN, 5) == index);
+	expect(has_label(&layers, index, "coder:Ann"));
+	expect(layers_find(&layers, "coder:Ann", NULL) == index);
+	expect(layers_find(&layers, "coder:" ANN, NULL) == index);
+	layers_finish(&layers);
+}
+
+static void equal_names_get_pieces_of_principals(void)
+{
+	struct layers layers = {0};
+	struct error error = {""};
+	int ann = add(&layers, "coder:Reviewer", ANN, 1), ben;
+
+	expect(has_label(&layers, ann, "coder:Reviewer"));
+	ben = add(&layers, "coder:Reviewer", BEN, 1);
+	expect(has_label(&layers, ann, "coder:Reviewer (1a2b)"));
+	expect(has_label(&layers, ben, "coder:Reviewer (3c4d)"));
+	expect(layers_find(&layers, "coder:Reviewer", &error) == -ENOTUNIQ);
+	expect(strstr(error.text, "'coder:Reviewer (1a2b)', 'coder:Reviewer (3c4d)'") != NULL);
+	expect(layers_find(&layers, "coder:Reviewer (3c4d)", NULL) == ben);
+	add(&layers, "coder:Reviewer", CAT, 1);
+	expect(has_label(&layers, ann, "coder:Reviewer (1a2b000000000000)"));
+	expect(has_label(&layers, ben, "coder:Reviewer (3c4d)"));
+	/* one of them has another name since: labels are as short as they can be */
+	add(&layers, "coder:Cat", CAT, 2);
+	expect(has_label(&layers, ann, "coder:Reviewer (1a2b)"));
+	layers_finish(&layers);
+}
+
+static void acts_without_a_principal_are_found_by_name(void)
+{
+	struct layers layers = {0};
+	struct error error = {""};
+	int ben = add(&layers, "coder:Ben", "", 1), live = add(&layers, "live", "", 1);
+
+	expect(has_label(&layers, ben, "coder:Ben") && has_label(&layers, live, "live"));
+	expect(layers_find(&layers, "coder:Ben", NULL) == ben);
+	expect(layers_find(&layers, "coder:Eve", &error) == -ENOENT);
+	expect(strstr(error.text, "there are 'coder:Ben', 'live'") != NULL);
+	expect(layers_find(&layers, "coder:", NULL) == -ENOENT);
+	add(&layers, "coder:Ben", BEN, 1);
+	expect(has_label(&layers, ben, "coder:Ben (no id)"));
+	expect(layers_find(&layers, "coder:Ben (no id)", NULL) == ben);
+	expect(layers_find(&layers, "coder:Ben", NULL) == -ENOTUNIQ);
+	layers_finish(&layers);
+}
+
+static void the_list_is_bounded(void)
+{
+	struct layers layers = {0};
+	char name[32];
+	int r = 0;
+
+	for (unsigned i = 0; r >= 0 && i <= LAYERS_LIMIT; i++) {
+		snprintf(name, sizeof(name), "coder:%u", i);
+		r = add(&layers, name, "", 1);
+	}
+	expect(r == -E2BIG && layers.count == LAYERS_LIMIT);
+	expect(add(&layers, "coder:7", "", 2) == 7);
+	layers_finish(&layers);
+}
+
+static const struct test tests[] = {
+	{"a coder's layer is identified by its principal, without one by its name",
+		principals_identify_layers},
+	{"the kind of a layer is known by its text", kinds_are_known},
+	{"a renamed coder keeps the layer, which shows the newest name",
+		a_renamed_coder_keeps_the_layer},
+	{"layers of one name are shown with a piece of their principals",
+		equal_names_get_pieces_of_principals},
+	{"layers of acts without a principal are found by name",
+		acts_without_a_principal_are_found_by_name},
+	{"a list has at most a thousand layers", the_list_is_bounded},
+};
+
+int main(void)
+{
+	return RUN_TESTS("layer", tests);
+}
