@@ -546,8 +546,8 @@ static void estimate_errors(Uxrec__TaskMetrics *task, const struct sums *sums, d
 		room[i] = sums->people[i].errors;
 		chances[i] = sums->people[i].chances;
 	}
-	task->with_error = to_message(stats_rate(with_error, count));
-	task->errors_each = to_message(stats_mean(room, sums->person_count, 0));
+	task->with_error = to_message(stats_rate(with_error, count, sums->person_count));
+	task->errors_each = to_message(stats_events_each(room, sums->person_count));
 	poisson = stats_poisson(sums->errors, count);
 	task->errors_each_poisson = to_message(poisson);
 	task->error_rate = to_message(stats_error_rate(chances, sums->person_count, NULL));
@@ -574,11 +574,13 @@ static int estimate_task(Uxrec__TaskMetrics *task, struct sums *sums)
 	task->attempts = (uint32_t)sums->attempts;
 	task->left_out = (uint32_t)sums->left_out;
 	task->unplanned_errors = (uint32_t)sums->unplanned;
-	task->success = to_message(
-		all ? success_of_all(sums, chances) : stats_rate(sums->completed, sums->attempts));
-	task->assisted = to_message(per_task_only(all, stats_rate(sums->assisted, sums->attempts)));
-	task->abandoned =
-		to_message(per_task_only(all, stats_rate(sums->abandoned, sums->attempts)));
+	task->success =
+		to_message(all ? success_of_all(sums, chances)
+			       : stats_rate(sums->completed, sums->attempts, sums->person_count));
+	task->assisted = to_message(
+		per_task_only(all, stats_rate(sums->assisted, sums->attempts, sums->person_count)));
+	task->abandoned = to_message(per_task_only(
+		all, stats_rate(sums->abandoned, sums->attempts, sums->person_count)));
 	task->laplace =
 		to_message(per_task_only(all, stats_laplace(sums->completed, sums->attempts)));
 	task->time_s = to_message(per_task_only(all, stats_times(sums->times, sums->time_count)));

@@ -10,6 +10,9 @@
 /* from here on the median is the better centre */
 #define MEDIAN_COUNT 25
 
+/* fewer values have no spread to speak of */
+#define SPREAD_COUNT 3
+
 /* Above it the tail sums take too long, and the Wilson-Hilferty approximation is exact to 1e-12. */
 #define EXACT_COUNT_LIMIT 1e8
 
@@ -42,7 +45,28 @@ static double clip(double value, double low, double high)
 	return value < low ? low : value > high ? high : value;
 }
 
-struct stats_estimate stats_rate(double x, double n)
+/* @p estimate without an interval, and why */
+static struct stats_estimate without_interval(struct stats_estimate estimate, const char *why)
+{
+	estimate.has_interval = false;
+	estimate.low = estimate.high = 0;
+	estimate.why = why;
+	return estimate;
+}
+
+/* Differences in the last digits are those of rounding, and no spread. */
+static bool all_equal(const double *values, size_t count)
+{
+	double low = values[0], high = values[0];
+
+	for (size_t i = 1; i < count; i++) {
+		low = fmin(low, values[i]);
+		high = fmax(high, values[i]);
+	}
+	return high - low <= 1e-12 * fmax(fabs(low), fabs(high));
+}
+
+struct stats_estimate stats_rate(double x, double n, size_t participants)
 {
 	double z = z_quantile(), adjusted_n = n + z * z, p = (x + z * z / 2) / adjusted_n;
 	double half = z * sqrt(p * (1 - p) / adjusted_n);
@@ -51,6 +75,13 @@ struct stats_estimate stats_rate(double x, double n)
 		return undefined("nothing to divide by");
 	if (!(x >= 0 && x <= n))
 		return undefined("the numerator is not known");
+	if (participants < 2)
+		return (struct stats_estimate){.defined = true,
+			.value = x / n,
+			.n = n,
+			.x = x,
+			.method = "one participant's share",
+			.why = "one participant"};
 	return (struct stats_estimate){
 		.defined = true,
 		.value = x / n,
@@ -118,9 +149,9 @@ static size_t median_rank(size_t count)
 static struct stats_estimate median(double *times, size_t count)
 {
 	size_t low = median_rank(count);
+	struct stats_estimate estimate;
 
-	qsort(times, count, sizeof(*times), compare_doubles);
-	return (struct stats_estimate){
+	estimate = (struct stats_estimate){
 		.defined = true,
 		.value = count % 2 ? times[count / 2]
 				   : (times[count / 2 - 1] + times[count / 2]) / 2,
@@ -131,6 +162,9 @@ static struct stats_estimate median(double *times, size_t count)
 		.method = "median, order statistics",
 		.why = "",
 	};
+	if (all_equal((double[]){estimate.low, estimate.high}, 2))
+		return without_interval(estimate, "no spread: most times are equal");
+	return estimate;
 }
 
 struct stats_estimate stats_times(double *times, size_t count)
@@ -144,6 +178,8 @@ struct stats_estimate stats_times(double *times, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (!(times[i] > 0) || !isfinite(times[i]))
 			return undefined("a time that is not positive");
+	/* sums are the same whatever the order of sessions */
+	qsort(times, count, sizeof(*times), compare_doubles);
 	if (count >= MEDIAN_COUNT)
 		return median(times, count);
 	logs = malloc(count * sizeof(*logs));
@@ -155,33 +191,79 @@ struct stats_estimate stats_times(double *times, size_t count)
 	free(logs);
 	estimate.method = "geometric mean, t on log times";
 	estimate.value = exp(mean);
-	if (count > 1) {
-		half = t_quantile(count) * deviation / sqrt((double)count);
-		estimate.has_interval = isfinite(half);
-		estimate.low = exp(mean - half);
-		estimate.high = exp(mean + half);
-	}
+	if (count < SPREAD_COUNT)
+		return without_interval(estimate, "fewer than 3 times");
+	if (all_equal(times, count))
+		return without_interval(estimate, "no spread: all times are equal");
+	half = t_quantile(count) * deviation / sqrt((double)count);
+	if (!(half <= log(STATS_TIME_RATIO) / 2))
+		return without_interval(
+			estimate, "too few: the interval would span more than a factor of 10");
+	estimate.has_interval = true;
+	estimate.low = exp(mean - half);
+	estimate.high = exp(mean + half);
 	return estimate;
 }
 
-struct stats_estimate stats_mean(const double *values, size_t count, double floor)
+static int compare_durations(const void *a, const void *b)
+{
+	const struct stats_duration *x = a, *y = b;
+
+	/* who finishes at the moment at which another is stopped was at risk with them */
+	return x->time != y->time ? (x->time < y->time ? -1 : 1) : x->censored - y->censored;
+}
+
+struct stats_estimate stats_censored_median(struct stats_duration *times, size_t count)
+{
+	struct stats_estimate estimate = {.defined = true,
+		.n = (double)count,
+		.method = "Kaplan-Meier median",
+		.why = "no interval is computed"};
+	double left = 1;
+
+	if (count == 0)
+		return undefined("no time");
+	for (size_t i = 0; i < count; i++)
+		if (!(times[i].time > 0) || !isfinite(times[i].time))
+			return undefined("a time that is not positive");
+	qsort(times, count, sizeof(*times), compare_durations);
+	for (size_t i = 0; i < count; i++) {
+		if (times[i].censored)
+			continue;
+		left *= 1 - 1 / (double)(count - i);
+		estimate.value = times[i].time;
+		if (left <= 0.5 + 1e-12)
+			return estimate;
+	}
+	return undefined("more than half were stopped before they finished");
+}
+
+struct stats_estimate stats_events_each(const double *counts, size_t count)
 {
 	struct stats_estimate estimate = {
 		.defined = true, .n = (double)count, .method = "mean, t", .why = ""};
 	double deviation, half;
 
 	if (count == 0)
-		return undefined("no values");
-	mean_and_deviation(values, count, &estimate.value, &deviation);
-	if (!isfinite(estimate.value) || !isfinite(deviation))
-		return undefined("a value that is no number");
+		return undefined("no participant");
+	mean_and_deviation(counts, count, &estimate.value, &deviation);
+	if (!isfinite(estimate.value) || !isfinite(deviation) || estimate.value < 0)
+		return undefined("a value that is no number of events");
 	estimate.x = estimate.value * (double)count;
-	if (count > 1) {
-		half = t_quantile(count) * deviation / sqrt((double)count);
-		estimate.has_interval = isfinite(half);
-		estimate.low = fmax(estimate.value - half, floor);
-		estimate.high = estimate.value + half;
+	if (count == 1)
+		return without_interval(estimate, "one participant");
+	if (all_equal(counts, count)) {
+		estimate = stats_poisson(round(estimate.x), (double)count);
+		estimate.method = "exact Poisson of the total";
+		estimate.why = "no spread: all have the same number";
+		return estimate;
 	}
+	if (count < SPREAD_COUNT)
+		return without_interval(estimate, "fewer than 3 participants");
+	half = t_quantile(count) * deviation / sqrt((double)count);
+	estimate.has_interval = true;
+	estimate.low = fmax(estimate.value - half, 0);
+	estimate.high = estimate.value + half;
 	return estimate;
 }
 
@@ -273,41 +355,85 @@ struct stats_estimate stats_poisson(double events, double units)
 	};
 }
 
+/* ---- sums over participants ---- */
+
+/* What a ratio of sums over participants is computed from. */
+struct ratio {
+	double met, erred, rate, variance;
+	size_t people; /* whoever met none has no part in it */
+};
+
+/* @return false when nothing was met */
+static bool sum_ratio(struct ratio *ret, const struct stats_chances *chances, size_t count)
+{
+	struct ratio ratio = {0};
+	double squares = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		ratio.met += chances[i].met;
+		ratio.erred += chances[i].erred;
+		ratio.people += chances[i].met > 0;
+	}
+	if (!(ratio.met > 0) || !isfinite(ratio.met) || !isfinite(ratio.erred))
+		return false;
+	ratio.rate = ratio.erred / ratio.met;
+	for (size_t i = 0; i < count; i++) {
+		double rest = chances[i].erred - ratio.rate * chances[i].met;
+
+		/* what rounding leaves of equal shares is no variance */
+		if (fabs(rest) > 1e-12 * (fabs(chances[i].erred) + ratio.rate * chances[i].met))
+			squares += rest * rest;
+	}
+	if (ratio.people > 1)
+		ratio.variance = (double)ratio.people / (double)(ratio.people - 1) * squares /
+			(ratio.met * ratio.met);
+	*ret = ratio;
+	return true;
+}
+
 struct stats_estimate stats_error_rate(
 	const struct stats_chances *chances, size_t count, double *ret_standard_error)
 {
-	double met = 0, erred = 0, rate, squares = 0, variance, effective;
 	struct stats_estimate estimate;
-	size_t people = 0; /* who met none says nothing about the rate */
+	struct ratio ratio;
+	double effective;
 
-	for (size_t i = 0; i < count; i++) {
-		met += chances[i].met;
-		erred += chances[i].erred;
-		people += chances[i].met > 0;
-	}
-	if (met <= 0)
+	if (!sum_ratio(&ratio, chances, count))
 		return undefined("no opportunity was met");
-	rate = erred / met;
-	if (people == 1)
-		return (struct stats_estimate){.defined = true,
-			.value = rate,
-			.n = met,
-			.x = erred,
-			.method = "one participant's share",
-			.why = ""};
-	for (size_t i = 0; i < count; i++) {
-		double rest = chances[i].erred - rate * chances[i].met;
-
-		squares += rest * rest;
-	}
-	variance = (double)people / (double)(people - 1) * squares / (met * met);
-	effective = variance > 0 ? rate * (1 - rate) / variance : (double)people;
+	if (ratio.people == 1)
+		return stats_rate(ratio.erred, ratio.met, 1);
+	effective = ratio.variance > 0 ? ratio.rate * (1 - ratio.rate) / ratio.variance
+				       : (double)ratio.people;
 	/* fewer opportunities than participants: then they are the bound */
-	effective = met < (double)people ? met : clip(effective, (double)people, met);
-	estimate = stats_rate(rate * effective, effective);
-	estimate.x = erred;
+	effective = ratio.met < (double)ratio.people
+		? ratio.met
+		: clip(effective, (double)ratio.people, ratio.met);
+	estimate = stats_rate(ratio.rate * effective, effective, ratio.people);
+	estimate.x = ratio.erred;
 	estimate.method = "adjusted Wald on effective opportunities";
 	if (ret_standard_error)
-		*ret_standard_error = sqrt(variance);
+		*ret_standard_error = sqrt(ratio.variance);
+	return estimate;
+}
+
+struct stats_estimate stats_ratio(const struct stats_chances *chances, size_t count)
+{
+	struct stats_estimate estimate = {.defined = true, .method = "ratio, t", .why = ""};
+	struct ratio ratio;
+	double half;
+
+	if (!sum_ratio(&ratio, chances, count))
+		return undefined("nothing to divide by");
+	estimate.value = ratio.rate;
+	estimate.n = ratio.met;
+	estimate.x = ratio.erred;
+	if (ratio.people < SPREAD_COUNT)
+		return without_interval(estimate, "fewer than 3 participants");
+	if (!(ratio.variance > 0))
+		return without_interval(estimate, "no spread: all have the same share");
+	half = t_quantile(ratio.people) * sqrt(ratio.variance);
+	estimate.has_interval = true;
+	estimate.low = fmax(ratio.rate - half, 0);
+	estimate.high = ratio.rate + half;
 	return estimate;
 }

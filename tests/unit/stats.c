@@ -5,22 +5,23 @@
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_sf_gamma.h>
 #include <math.h>
+#include <string.h>
 
 static void adjusted_wald(void)
 {
-	struct stats_estimate e = stats_rate(4, 5);
+	struct stats_estimate e = stats_rate(4, 5, 5);
 
 	/* Tullis prints 0.3596 to 0.9796 */
 	expect_near(e.value, 0.8);
 	expect_near(e.low, 0.359631);
 	expect_near(e.high, 0.979679);
-	e = stats_rate(10, 10);
+	e = stats_rate(10, 10, 10);
 	expect_near(e.low, 0.679113);
 	expect_near(e.high, 1);
-	e = stats_rate(0, 5);
+	e = stats_rate(0, 5, 5);
 	expect_near(e.low, 0);
 	expect_near(e.high, 0.489055);
-	e = stats_rate(3, 5);
+	e = stats_rate(3, 5, 5);
 	expect_near(e.low, 0.229090);
 	expect_near(e.high, 0.884013);
 	e = stats_laplace(4, 5);
@@ -29,16 +30,18 @@ static void adjusted_wald(void)
 
 static void rates_behave(void)
 {
-	expect(!stats_rate(0, 0).defined && *stats_rate(0, 0).why);
+	expect(!stats_rate(0, 0, 0).defined && *stats_rate(0, 0, 0).why);
 	expect(!stats_laplace(0, 0).defined);
-	for (int n = 1; n <= 60; n++) {
+	for (int n = 2; n <= 60; n++) {
 		for (int x = 0; x <= n; x++) {
-			struct stats_estimate e = stats_rate(x, n), mirror = stats_rate(n - x, n);
+			struct stats_estimate e = stats_rate(x, n, 2),
+					      mirror = stats_rate(n - x, n, 2);
 
 			check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
+			check(e.low < e.high);
 			check(fabs(e.low - (1 - mirror.high)) < 1e-12);
-			check(x == 0 || stats_rate(x - 1, n).low <= e.low);
-			check(x == 0 || stats_rate(x - 1, n).high <= e.high);
+			check(x == 0 || stats_rate(x - 1, n, 2).low <= e.low);
+			check(x == 0 || stats_rate(x - 1, n, 2).high <= e.high);
 		}
 	}
 }
@@ -60,6 +63,7 @@ static void times(void)
 	expect_near(e.high, 21);
 	e = stats_times(one, 1);
 	expect(e.defined && !e.has_interval);
+	expect_near(e.value, 3);
 	one[0] = 0;
 	expect(!stats_times(one, 1).defined);
 	expect(!stats_times(one, 0).defined);
@@ -74,13 +78,12 @@ static void errors(void)
 {
 	const double each[] = {0, 1, 2, 0, 1};
 	struct stats_chances chances[5];
-	struct stats_estimate e = stats_mean(each, 5, 0);
+	struct stats_estimate e = stats_events_each(each, 5);
 	double standard_error;
 
 	expect_near(e.value, 0.8);
 	expect_near(e.low, 0);
 	expect_near(e.high, 1.838851);
-	expect_near(stats_mean(each, 5, -10).low, -0.238851);
 	e = stats_poisson(4, 5);
 	expect_near(e.value, 0.8);
 	expect_near(e.low, 0.217973);
@@ -175,12 +178,14 @@ static void extreme_numbers(void)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		expect(!stats_poisson(bad[i], 1).defined);
 		expect(!stats_poisson(1, bad[i]).defined);
-		expect(!stats_rate(1, bad[i]).defined);
-		expect(!stats_rate(bad[i], 5).defined);
-		expect(!stats_mean(&bad[i], 1, -10).defined || bad[i] == -1);
+		expect(!stats_rate(1, bad[i], 5).defined);
+		expect(!stats_rate(bad[i], 5, 5).defined);
+		expect(!stats_events_each(&bad[i], 1).defined);
+		expect(!stats_ratio(&(struct stats_chances){bad[i], 1}, 1).defined);
+		expect(!stats_censored_median(&(struct stats_duration){bad[i], false}, 1).defined);
 		expect(!stats_times(&(double){bad[i]}, 1).defined);
 	}
-	expect(!stats_rate(6, 5).defined);
+	expect(!stats_rate(6, 5, 5).defined);
 	/* far above what GSL's incomplete beta function converges for */
 	for (size_t i = 0; times && i < MANY; i++)
 		times[i] = (double)(i + 1);
@@ -189,7 +194,7 @@ static void extreme_numbers(void)
 	expect(e.has_interval && fabs(e.low - 499020) < 2 && fabs(e.high - 500981) < 2);
 	for (size_t i = 0; times && i < MANY; i++)
 		times[i] = (double)(i % 2);
-	e = stats_mean(times, times ? MANY : 0, 0);
+	e = stats_events_each(times, times ? MANY : 0);
 	expect(e.has_interval && fabs(e.high - 0.50098) < 1e-5);
 	free(times);
 }
@@ -258,6 +263,145 @@ static void effective_opportunities_are_held(void)
 	}
 }
 
+/* The table of smallest n: a number has an interval only where its width is more than an accident. */
+
+static void rates_of_few(void)
+{
+	struct stats_estimate e = stats_rate(2, 2, 2);
+
+	expect(e.has_interval && e.high == 1);
+	expect_near(e.low, 0.290227);
+	e = stats_rate(3, 12, 1);
+	expect(e.defined && !e.has_interval && e.x == 3 && e.n == 12 && *e.why);
+	e = stats_rate(1, 1, 1);
+	expect(e.defined && !e.has_interval && e.low == 0 && e.high == 0);
+}
+
+static void times_of_few(void)
+{
+	double two[] = {20, 30}, equal[30], wide[] = {1, 10, 100}, three[] = {20, 30, 25};
+	struct stats_estimate e = stats_times(two, 2);
+
+	expect(e.defined && !e.has_interval && strstr(e.why, "fewer than 3"));
+	expect_near(e.value, 24.494897);
+	for (int i = 0; i < 30; i++)
+		equal[i] = 0.1 * 3;
+	for (size_t n = 3; n <= 30; n++) {
+		e = stats_times(equal, n);
+		check(e.defined && !e.has_interval && strstr(e.why, "no spread"));
+	}
+	e = stats_times(wide, 3);
+	expect(e.defined && !e.has_interval && strstr(e.why, "too few"));
+	expect_near(e.value, 10);
+	e = stats_times(three, 3);
+	expect(e.has_interval && e.low < e.value && e.value < e.high && e.high < 10 * e.low);
+	/* most are equal: the ranks of the interval are of one value */
+	for (int i = 0; i < 30; i++)
+		equal[i] = i < 2 ? 1 : i > 27 ? 9 : 5;
+	e = stats_times(equal, 30);
+	expect(e.value == 5 && !e.has_interval && strstr(e.why, "no spread"));
+}
+
+static void events_of_few(void)
+{
+	const double none[5] = {0}, same[] = {2, 2, 2}, two[] = {0, 3};
+	struct stats_estimate e = stats_events_each(none, 5);
+
+	expect(e.has_interval && e.value == 0 && e.low == 0 && strstr(e.why, "no spread"));
+	expect_near(e.high, 3.688879 / 5);
+	e = stats_events_each(same, 3);
+	expect(e.has_interval && strstr(e.method, "Poisson"));
+	expect_near(e.low, stats_poisson(6, 3).low);
+	e = stats_events_each(same, 2);
+	expect(e.has_interval && e.low < 2 && e.high > 2);
+	e = stats_events_each(two, 2);
+	expect(e.defined && !e.has_interval && e.value == 1.5 && *e.why);
+	e = stats_events_each(two, 1);
+	expect(e.defined && !e.has_interval && *e.why);
+	expect(!stats_events_each(two, 0).defined);
+}
+
+/* 14 of 20 by five people: not as sure as 14 of 20 would be by twenty */
+static void pooled_rates(void)
+{
+	const struct stats_chances people[] = {{4, 4}, {4, 4}, {4, 3}, {4, 2}, {4, 1}};
+	struct stats_estimate e = stats_error_rate(people, 5, NULL), naive = stats_rate(14, 20, 20);
+
+	expect_near(naive.low, 0.478709);
+	expect_near(naive.high, 0.856841);
+	expect(e.low < naive.low && e.high > naive.high && e.n < 20 && e.n >= 5);
+	/* an attempt each: as at one task */
+	e = stats_error_rate(
+		(const struct stats_chances[]){{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 0}}, 5, NULL);
+	expect_near(e.low, 0.359631);
+	expect_near(e.high, 0.979679);
+	/* the same share of each: its variance is 0, whatever is left by rounding */
+	e = stats_error_rate(
+		(const struct stats_chances[]){{10, 3}, {30, 9}, {70, 21}, {110, 33}}, 4, NULL);
+	expect(e.n == 4);
+}
+
+static void ratios(void)
+{
+	const struct stats_chances people[] = {{1, 0}, {2, 2}, {1, 1}, {4, 1}};
+	struct stats_estimate e = stats_ratio(people, 4);
+
+	/* Σ(e − r·o)² = 0.25 + 1 + 0.25 + 1 = 2.5; √(4/3·2.5/64) = 0.228218; t = 3.182446 */
+	expect_near(e.value, 0.5);
+	expect_near(e.low, 0);
+	expect_near(e.high, 0.5 + 3.182446305 * 0.2282177323);
+	expect(!stats_ratio(people, 2).has_interval && stats_ratio(people, 2).defined);
+	expect(!stats_ratio(NULL, 0).defined);
+	e = stats_ratio((const struct stats_chances[]){{1, 0}, {2, 0}, {3, 0}}, 3);
+	expect(e.defined && !e.has_interval && strstr(e.why, "no spread"));
+}
+
+static void censored_medians(void)
+{
+	struct stats_duration times[] = {{30, false}, {10, false}, {60, true}, {20, false}};
+	struct stats_duration stopped[] = {{60, true}, {10, false}, {60, true}};
+	struct stats_duration early[] = {{10, true}, {20, false}, {30, false}, {40, false}};
+
+	expect(stats_censored_median(times, 4).value == 20);
+	expect(!stats_censored_median(stopped, 3).defined);
+	/* of three who are left at 20 s, one third finishes each time */
+	expect(stats_censored_median(early, 4).value == 30);
+	expect(!stats_censored_median(NULL, 0).defined);
+}
+
+/* whatever is computed, an interval has a width and lies about its value */
+static void intervals_have_a_width(void)
+{
+	uint64_t random = 7;
+
+	for (int round = 0; round < 20000; round++) {
+		size_t count = 1 + next_random(&random) % 30, kinds = 1 + next_random(&random) % 4;
+		struct stats_chances chances[30];
+		double counts[30], times[30];
+		struct stats_estimate e[4];
+
+		for (size_t i = 0; i < count; i++) {
+			counts[i] = (double)(next_random(&random) % kinds);
+			times[i] = 0.1 * (double)(1 + next_random(&random) % (kinds * kinds));
+			chances[i].met = (double)(next_random(&random) % 5);
+			chances[i].erred = fmin(counts[i], chances[i].met);
+		}
+		e[0] = stats_events_each(counts, count);
+		e[1] = stats_times(times, count);
+		e[2] = stats_error_rate(chances, count, NULL);
+		e[3] = stats_ratio(chances, count);
+		for (size_t i = 0; i < ARRAY_SIZE(e); i++) {
+			check(e[i].defined || (*e[i].why && !e[i].has_interval));
+			if (e[i].defined && !e[i].has_interval)
+				check(*e[i].why && e[i].low == 0 && e[i].high == 0);
+			if (e[i].has_interval)
+				check(e[i].high - e[i].low > 1e-9 * e[i].high &&
+					e[i].low <= e[i].value && e[i].value <= e[i].high);
+		}
+		check(!e[1].has_interval || count >= 25 || e[1].high <= 10 * e[1].low * (1 + 1e-9));
+	}
+}
+
 static const struct test tests[] = {
 	{"adjusted Wald gives the published intervals", adjusted_wald},
 	{"rates are mirrored and monotone, and undefined without attempts", rates_behave},
@@ -273,6 +417,14 @@ static const struct test tests[] = {
 	{"one participant's share has no interval", shares_of_one},
 	{"effective opportunities are held between participants and opportunities",
 		effective_opportunities_are_held},
+	{"a rate has an interval from two participants on", rates_of_few},
+	{"times have an interval from three on, if they differ and it is no wider than tenfold",
+		times_of_few},
+	{"events per participant that are all equal have the Poisson interval", events_of_few},
+	{"a rate pooled over tasks is as sure as its participants are many", pooled_rates},
+	{"a ratio of sums has a t interval by participants", ratios},
+	{"the median of times that were cut off is that of Kaplan and Meier", censored_medians},
+	{"every interval has a width and holds its value", intervals_have_a_width},
 };
 
 int main(void)
