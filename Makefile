@@ -66,7 +66,7 @@ endif
 
 # ---- foreign libraries: who may use which is in CONTRIBUTING.md ----
 
-LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd
+LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd libutf8proc
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput xcb-xkb libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp wayland-client
 LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo libseccomp

@@ -5,6 +5,7 @@
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/name.h"
 #include "protocol/wire.h"
 
 #include <errno.h>
@@ -95,7 +96,12 @@ static int answer(struct connection *connection, struct view frame)
 
 	if (r < 0 && r != -EILSEQ)
 		return r;
-	if (r == -EILSEQ) {
+	if (r == 0) {
+		r = names_normalise(parsed, &error);
+		if (r < 0)
+			protobuf_c_message_free_unpacked(parsed, NULL);
+	}
+	if (r < 0) {
 		packet = station_result_packet(wire_request(frame), r, "", &error);
 	} else {
 		message = (Uxrec__ClientMessage *)parsed;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/limits.h"
 #include "protocol/packet.h"
 #include "protocol/wire.pb-c.h"
 
@@ -14,7 +15,7 @@ struct peer {
 		overflowed; /* too much waits for it: it will be closed, and gets nothing more */
 	_Atomic size_t queued_bytes; /* given to the server for it and not yet sent */
 	Uxrec__Role role;            /* constant, as is the name */
-	char name[101];
+	char name[NAME_LIMIT_BYTES + 1];
 };
 
 /** @return a peer with one reference, or NULL */

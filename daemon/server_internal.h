@@ -104,7 +104,7 @@ struct client {
 	int64_t pinged_ns;
 	bool by_ticket;   /* its hello had a ticket: the welcome has the key */
 	Uxrec__Role role; /* QUEUED: of its hello, as is the name */
-	char name[101];
+	char name[NAME_LIMIT_BYTES + 1];
 };
 
 /* what all connections with one key have used together */

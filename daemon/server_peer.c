@@ -126,15 +126,16 @@ static void watch_live(struct server *server, struct client *client)
 
 /* ---- receiving ---- */
 
-/* names that mean something are not for everybody */
-static const char *peer_name(Uxrec__Role role, const char *name)
+/* Names of roles are not for everybody. @param ret  room for a name */
+static void set_peer_name(char ret[NAME_LIMIT_BYTES + 1], Uxrec__Role role, const char *wanted)
 {
-	if (name_check("name", name, NULL) < 0)
-		return "observer";
-	if (role != UXREC__ROLE__ROLE_MODERATOR &&
-		(strcasecmp(name, "moderator") == 0 || strcasecmp(name, "uxrecd") == 0))
-		return "observer";
-	return name;
+	_autofree_ char *name = NULL;
+	bool good = name_normalise(&name, "name", wanted, NULL) == 0 &&
+		name_check("name", name, NULL) == 0 &&
+		(role == UXREC__ROLE__ROLE_MODERATOR ||
+			(strcasecmp(name, "moderator") != 0 && strcasecmp(name, "uxrecd") != 0));
+
+	snprintf(ret, NAME_LIMIT_BYTES + 1, "%s", good ? name : "observer");
 }
 
 static void put_welcome(struct server *server, struct client *client)
@@ -183,7 +184,7 @@ static int take_hello(struct server *server, struct client *client, const Uxrec_
 	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED)
 		return frames_close(server, client, CLOSE_BAD_TOKEN,
 			"the link is not valid: ask for the present one");
-	snprintf(client->name, sizeof(client->name), "%s", peer_name(client->role, hello->name));
+	set_peer_name(client->name, client->role, hello->name);
 	return peer_admit(server, client);
 }
 
@@ -203,7 +204,8 @@ static void answer_ping(
 /* @return 0, or -1 to close; takes over the message */
 static int take_message(struct server *server, struct client *client, Uxrec__ClientMessage *message)
 {
-	int r = 0;
+	struct error error;
+	int r = 0, bad_name = names_normalise(&message->base, &error);
 
 	if (!client->peer) {
 		r = message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO
@@ -215,6 +217,8 @@ static int take_message(struct server *server, struct client *client, Uxrec__Cli
 	} else if (!access_allows(client->peer->role, message)) {
 		server_fail(server, client->peer, message->request, -EACCES,
 			"this link does not allow that");
+	} else if (bad_name < 0) {
+		server_fail(server, client->peer, message->request, bad_name, error.text);
 	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PING) {
 		answer_ping(server, client, message->request, message->ping);
 	} else if (message->body_case != UXREC__CLIENT_MESSAGE__BODY_HELLO) {

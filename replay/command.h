@@ -57,6 +57,14 @@ int command_study(const struct command_options *options, int argc, char **argv);
 int command_check_text(const char *option, const char *text);
 
 /**
+ * Bring a person's name into its one spelling and check it.
+ *
+ * @param ret  set on success: freed by the caller
+ * @return EXIT_GOOD, or EXIT_USAGE with the reason logged
+ */
+int command_take_name(char **ret, const char *option, const char *text);
+
+/**
  * Ask the recorder.
  *
  * @param ret  set when the answer is no failure; freed by the caller

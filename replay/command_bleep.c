@@ -145,8 +145,7 @@ int command_bleep(const struct command_options *options, int argc, char **argv)
 	const char *who = command_take_value(&argc, argv, "--who");
 	bool json = command_take_flag(&argc, argv, "--json");
 	_destroy_(session) struct session *session = NULL;
-	_autofree_ char *layer = NULL;
-	struct error error = {"no reason given"};
+	_autofree_ char *layer = NULL, *author = NULL;
 	Uxrec__Act act = UXREC__ACT__INIT;
 
 	(void)options;
@@ -156,11 +155,9 @@ int command_bleep(const struct command_options *options, int argc, char **argv)
 		return command_usage(usage);
 	if (command_check_text("--reason", reason) != EXIT_GOOD)
 		return EXIT_USAGE;
-	act.author = (char *)(who ? who : "moderator");
-	if (name_check("--who", act.author, &error) < 0) {
-		log_error("%s", error.text);
+	if (command_take_name(&author, "--who", who ? who : "moderator") != EXIT_GOOD)
 		return EXIT_USAGE;
-	}
+	act.author = author;
 	if (asprintf(&layer, "coder:%s", act.author) < 0) {
 		layer = NULL;
 		return EXIT_COULD_NOT;

@@ -349,7 +349,8 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	const char *who = command_take_value(&argc, argv, "--who");
 	const char *why = command_take_value(&argc, argv, "--why");
 	const char *modality = command_take_value(&argc, argv, "--modality");
-	struct session_erase_options erase = {.who = who, .why = why ? why : "no reason given"};
+	struct session_erase_options erase = {.why = why ? why : "no reason given"};
+	_autofree_ char *name = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	_folder_unref_ struct folder *folder = NULL;
 	struct error error = {"no reason given"};
@@ -367,12 +368,11 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	r = command_check_text("--why", why);
 	if (r == 0)
 		r = parse_modalities(modality, &erase.modalities);
+	if (r == 0)
+		r = command_take_name(&name, "--who", who);
 	if (r != 0)
 		return r;
-	if (name_check("--who", who, &error) < 0) {
-		log_error("%s", error.text);
-		return EXIT_USAGE;
-	}
+	erase.who = name;
 	/* the session may be shorter than it was when the span was typed first */
 	if (folder_open(&folder, argv[1], &error) < 0 || session_erase_finish(folder, &error) < 0 ||
 		session_reader_open_session(&reader, folder, &error) < 0) {

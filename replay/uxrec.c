@@ -7,6 +7,7 @@
 #include "protocol/base/log.h"
 #include "protocol/message_text.h"
 #include "protocol/base/paths.h"
+#include "protocol/name.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -143,6 +144,20 @@ int command_check_text(const char *option, const char *text)
 		return EXIT_GOOD;
 	log_error("%s", error.text);
 	return EXIT_USAGE;
+}
+
+int command_take_name(char **ret, const char *option, const char *text)
+{
+	_autofree_ char *name = NULL;
+	struct error error;
+
+	if (name_normalise(&name, option, text, &error) < 0 ||
+		name_check(option, name, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_USAGE;
+	}
+	*ret = steal_ptr(name);
+	return EXIT_GOOD;
 }
 
 const char *command_take_value(int *argc, char **argv, const char *name)

@@ -132,6 +132,91 @@ static void names_are_checked(void)
 	expect(identifier_check("task", "", NULL) == -EINVAL);
 }
 
+static void names_have_one_spelling(void)
+{
+	static const struct {
+		const char *given, *normal; /* NULL: refused */
+	} table[] = {
+		{"P01", "P01"},
+		{" P01 ", "P01"},
+		{"P01\n", "P01"},
+		{"\t P01\r\n", "P01"},
+		{"P01\xc2\xa0", "P01"},                 /* no-break space */
+		{"\xe3\x80\x80P01\xe2\x80\x83", "P01"}, /* ideographic space, em space */
+		{"\xef\xbb\xbfP01\xe2\x80\x8b", "P01"}, /* byte order mark, zero width space */
+		{"Ana  Maria", "Ana Maria"},
+		{"Ana\xe2\x80\x89\xc2\xa0Maria", "Ana Maria"},
+		{"Zoe\xcc\x88", "Zo\xc3\xab"}, /* NFD */
+		{"Zo\xc3\xab", "Zo\xc3\xab"},
+		{"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"}, /* Hangul */
+		{"\xe2\x84\xab", "\xc3\x85"},                             /* angstrom sign */
+		{"\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae", "\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae"},
+		{"", ""},
+		{" \xe2\x80\xa8", ""},
+		{"P\xe2\x80\x8b"
+		 "01",
+			NULL}, /* inside: zero width space, joiner, byte order mark */
+		{"P\xe2\x80\x8d"
+		 "01",
+			NULL},
+		{"P\xef\xbb\xbf"
+		 "01",
+			NULL},
+		{"P01\xef\xb8\x8f", NULL}, /* variation selector */
+		{"P\n01", NULL},
+		{"P\xe2\x80\xa8"
+		 "01",
+			"P 01"},
+		{"x\xe2\x80\xaey", NULL},    /* right-to-left override */
+		{"x\xe2\x80\x8fy", NULL},    /* right-to-left mark */
+		{"x\xcd\xb8", NULL},         /* U+0378, not assigned */
+		{"x\xee\x80\x80", NULL},     /* private use */
+		{"x\xf3\xa0\x81\x81", NULL}, /* tag */
+		{"x\xff", NULL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct error error = {""};
+		_autofree_ char *name = NULL;
+		int r = name_normalise(&name, "participant", table[i].given, &error);
+
+		expect(r == (table[i].normal ? 0 : -EINVAL));
+		if (name && table[i].normal && strcmp(name, table[i].normal) != 0)
+			printf("# row %zu: '%s'\n", i, name);
+		expect(!table[i].normal || (name && strcmp(name, table[i].normal) == 0));
+		expect(table[i].normal || strncmp(error.text, "participant", 11) == 0);
+	}
+}
+
+static void names_in_messages_have_one_spelling(void)
+{
+	char *names[] = {strdup("P01 "), strdup("Zoe\xcc\x88")};
+	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
+	Uxrec__Act act = UXREC__ACT__INIT;
+	struct error error = {""};
+
+	info.participants = names;
+	info.n_participants = ARRAY_SIZE(names);
+	info.excluded_reason = strdup(" a laptop ");
+	act.author = strdup(" Ben");
+	act.layer = strdup("coder: Ben ");
+	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
+	act.session_info = &info;
+	expect(names_normalise(&act.base, &error) == 0);
+	expect(strcmp(names[0], "P01") == 0 && strcmp(names[1], "Zo\xc3\xab") == 0);
+	expect(strcmp(act.author, "Ben") == 0 && strcmp(act.layer, "coder:Ben") == 0);
+	expect(strcmp(info.excluded_reason, " a laptop ") == 0);
+	free(names[1]);
+	names[1] = strdup("a\x1b");
+	expect(names_normalise(&act.base, &error) == -EINVAL);
+	expect(strncmp(error.text, "participants '", 14) == 0);
+	free(names[0]);
+	free(names[1]);
+	free(info.excluded_reason);
+	free(act.author);
+	free(act.layer);
+}
+
 static void quoted_text_is_harmless(void)
 {
 	char text[500];
@@ -352,6 +437,8 @@ static const struct test tests[] = {
 	{"a queue loses nothing between threads", queue_loses_nothing_between_threads},
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},
 	{"names are letters and no paths, markup or commands", names_are_checked},
+	{"names that look the same are the same", names_have_one_spelling},
+	{"names in messages have one spelling", names_in_messages_have_one_spelling},
 	{"foreign text in messages is harmless", quoted_text_is_harmless},
 	{"only the journal itself gets levels as numbers", levels_are_for_the_journal_alone},
 	{"a packet is one MCAP message record in session time", packets_are_records},
