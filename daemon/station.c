@@ -2,8 +2,6 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
-#include "protocol/message_text.h"
-#include "replay/study.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -105,6 +103,8 @@ void station_forget_session(struct station *station)
 		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
 	free(steal_ptr(station->participant));
 	free(steal_ptr(station->folder));
+	free(steal_ptr(station->pauses));
+	station->pause_count = 0;
 	station->session[0] = station->attempt_id[0] = station->output[0] = '\0';
 	station->trouble[0] = station->new_trouble[0] = '\0';
 	station->trouble_told = station->observers_muted = false;
@@ -125,10 +125,6 @@ static int need_session(const struct station *station, struct error *reterr)
 
 static int do_pause(struct station *station, struct error *reterr)
 {
-	int r = need_session(station, reterr);
-
-	if (r < 0)
-		return r;
 	if (station->state == STATE_PAUSED)
 		return error_set(reterr, -EALREADY, "the session is paused already");
 	station_stop_sources(station);
@@ -142,15 +138,15 @@ static int do_pause(struct station *station, struct error *reterr)
 static int do_resume(struct station *station, struct error *reterr)
 {
 	int64_t resumed_ns;
-	int r = need_session(station, reterr);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (station->state == STATE_RECORDING)
 		return error_set(reterr, -EALREADY, "the session is not paused");
 	resumed_ns = clock_now_ns();
 	r = station_start_sources(station, reterr);
 	station_push_pause_gap(station, resumed_ns);
+	station_add_pause(station, session_clock_at(&station->clock, station->paused_ns),
+		session_clock_at(&station->clock, resumed_ns));
 	if (r < 0) {
 		/* what one source recorded until another failed lies between two holes */
 		station->paused_ns = clock_now_ns();
@@ -164,10 +160,6 @@ static int do_resume(struct station *station, struct error *reterr)
 
 static int mute_observers(struct station *station, bool muted, struct error *reterr)
 {
-	int r = need_session(station, reterr);
-
-	if (r < 0)
-		return r;
 	if (muted == station->observers_muted)
 		return error_set(reterr, -EALREADY, "the observers %s",
 			muted ? "are muted already" : "hear the sound already");
@@ -180,124 +172,37 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 	return 0;
 }
 
-int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
-	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr)
-{
-	Uxrec__Act act;
-	int r;
-
-	station_act_init(&act, station->attempt_id, author);
-	act.kind = UXREC__ACT__KIND__KIND_CHANGE;
-	act.body_case = UXREC__ACT__BODY_ATTEMPT;
-	act.attempt = &station->attempt;
-	station->attempt.live_end_ns = session_clock_at(&station->clock, clock_now_ns());
-	station->attempt.outcome = outcome;
-	station->attempt.failure = failure;
-	r = station_say(station, &act, reterr);
-	if (r == 0)
-		station->attempt_id[0] = '\0';
-	return r;
-}
-
-/* ---- tasks and tags ---- */
-
-static uint32_t next_number(struct station *station, const char *task)
-{
-	struct annotations *log = session_log_lock(station->log);
-	uint32_t number = 1;
-
-	annotations_refresh(log);
-	for (size_t i = 0; i < annotations_count(log); i++) {
-		const Uxrec__Act *act = annotations_get(log, i);
-
-		number += act->body_case == UXREC__ACT__BODY_ATTEMPT &&
-			strcmp(act->attempt->task, task) == 0;
-	}
-	session_log_unlock(station->log);
-	return number;
-}
-
-static int start_task(struct station *station, const Uxrec__TaskStart *start, const char *author,
-	struct error *reterr)
-{
-	Uxrec__Act act;
-	int r = need_session(station, reterr);
-
-	if (r < 0)
-		return r;
-	if (*station->attempt_id)
-		return error_set(
-			reterr, -EBUSY, "task '%s' is running: end it first", station->task);
-	if (!study_task(station->study, start->task))
-		return error_set(reterr, -ENOENT, "the study has no task '%s'",
-			text_quote(start->task).text);
-	if (act_new_id(station->attempt_id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
-	snprintf(station->task, sizeof(station->task), "%s", start->task);
-	uxrec__attempt__init(&station->attempt);
-	station->attempt.participant = station->participant;
-	station->attempt.task = station->task;
-	station->attempt.number = next_number(station, start->task);
-	station->attempt.live_begin_ns = session_clock_at(&station->clock, clock_now_ns());
-	station_act_init(&act, station->attempt_id, author);
-	act.body_case = UXREC__ACT__BODY_ATTEMPT;
-	act.attempt = &station->attempt;
-	r = station_say(station, &act, reterr);
-	if (r < 0)
-		station->attempt_id[0] = '\0';
-	else
-		station_request_keyframe(station); /* people jump to the starts of tasks */
-	return r;
-}
-
-static int end_task(struct station *station, const Uxrec__TaskEnd *end, const char *author,
-	struct error *reterr)
-{
-	int r = need_session(station, reterr);
-
-	if (r < 0)
-		return r;
-	if (!*station->attempt_id)
-		return error_set(reterr, -ENOENT, "no task is running");
-	if (end->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED)
-		return error_set(reterr, -EINVAL, "how did the task end? An outcome is needed");
-	return station_end_attempt(station, end->outcome, end->failure, author, reterr);
-}
-
-/* A tag by somebody who is in the room: what they saw is what is now. */
-static int tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
-	struct error *reterr)
-{
-	Uxrec__Tag tag = UXREC__TAG__INIT;
-	const Uxrec__Study__Code *code;
-	Uxrec__Act act;
-	char id[33];
-	int r = need_session(station, reterr);
-
-	if (r == 0)
-		r = message_check_typed(&wanted->base, reterr);
-	if (r < 0)
-		return r;
-	code = study_code_typed(station->study, wanted->code);
-	if (!code)
-		return error_set(reterr, -ENOENT, "the code book has no code '%s'",
-			text_quote(wanted->code).text);
-	if (act_new_id(id) < 0)
-		return error_set(reterr, -EIO, "no random numbers");
-	tag.code = code->id;
-	tag.attempt = station->attempt_id;
-	tag.note = wanted->note;
-	tag.opportunity = wanted->opportunity;
-	tag.impact = wanted->impact;
-	tag.watching = UXREC__TAG__WATCHING__WATCHING_ROOM;
-	tag.media_ns = tag.press_ns = session_clock_at(&station->clock, clock_now_ns());
-	station_act_init(&act, id, *wanted->author ? wanted->author : author);
-	act.body_case = UXREC__ACT__BODY_TAG;
-	act.tag = &tag;
-	return station_say(station, &act, reterr);
-}
-
 /* ---- answers ---- */
+
+/* What changes a running session. @return 0, or a negative errno with the reason */
+static int change_running(struct station *station, const Uxrec__ClientMessage *message,
+	const char *author, struct error *reterr)
+{
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: return do_pause(station, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_RESUME: return do_resume(station, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
+		return mute_observers(station, message->mute_observers->muted, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
+		return station_start_task(station, message->task_start, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_READY:
+		return station_task_ready(station, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_END:
+		return station_end_task(station, message->task_end, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_BEGIN:
+		return station_begin_interruption(
+			station, message->interruption_begin, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
+		return station_end_interruption(station, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
+		return station_begin_phase(station, message->phase_begin->kind, author, reterr);
+	default: return station_tag_now(station, message->tag_now, author, reterr);
+	}
+}
 
 struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, bool *ret_changed)
@@ -318,21 +223,19 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 		r = station_start(station, message->start, author, &error);
 		break;
 	case UXREC__CLIENT_MESSAGE__BODY_STOP:
-		r = station_stop_asked(station, message->stop->discard, &error);
+		r = station_stop_asked(station, message->stop, author, &error);
 		break;
-	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: r = do_pause(station, &error); break;
-	case UXREC__CLIENT_MESSAGE__BODY_RESUME: r = do_resume(station, &error); break;
+	case UXREC__CLIENT_MESSAGE__BODY_PAUSE:
+	case UXREC__CLIENT_MESSAGE__BODY_RESUME:
 	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
-		r = mute_observers(station, message->mute_observers->muted, &error);
-		break;
 	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
-		r = start_task(station, message->task_start, author, &error);
-		break;
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_READY:
 	case UXREC__CLIENT_MESSAGE__BODY_TASK_END:
-		r = end_task(station, message->task_end, author, &error);
-		break;
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_BEGIN:
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
+	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
 	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
-		r = tag_now(station, message->tag_now, author, &error);
+		r = change_running(station, message, author, &error);
 		break;
 	default: r = error_set(&error, -EINVAL, "the recorder does not know that message");
 	}

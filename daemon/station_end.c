@@ -75,9 +75,7 @@ static void begin_end(struct station *station, const char *reason)
 	station_stop_sources(station);
 	if (station->state == STATE_PAUSED)
 		station_push_pause_gap(station, clock_now_ns());
-	if (*station->attempt_id &&
-		station_end_attempt(station, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED,
-			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, "uxrecd", &error) < 0)
+	if (station_end_course(station, "uxrecd", &error) < 0)
 		log_error("session %s: %s", station->session, error.text);
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
 	live_close(station->options.live);
@@ -157,14 +155,19 @@ int station_stop_now(struct station *station, const char *reason)
 	return end(station, reason, 0, NULL);
 }
 
-int station_stop_asked(struct station *station, bool discard, struct error *reterr)
+int station_stop_asked(
+	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr)
 {
-	int r;
+	int r = 0;
 
 	if (station->state == STATE_IDLE)
 		return error_set(reterr, -ENOENT, "no session is being recorded");
+	if (station->state != STATE_ENDING)
+		r = station_end_task_for_stop(station, stop, author, reterr);
+	if (r < 0)
+		return r;
 	r = end(station, STOPPED, 0, reterr);
-	if (r != -EINPROGRESS || !discard)
+	if (r != -EINPROGRESS || !stop->discard)
 		return r;
 	station->discarded = true;
 	recorder_give_up(station->recorder);

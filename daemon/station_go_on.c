@@ -24,7 +24,8 @@ struct last_state {
 	bool started, paused, ended, muted;
 	uint32_t agreed;
 	enum key_policy keys;
-	int64_t offset_ns, begun_ns;
+	int64_t offset_ns, begun_ns, paused_ns;
+	struct station *station;        /* gets the pauses that have ended */
 	char output[OUTPUT_NAME_BYTES]; /* of a Wayland session: what was recorded; "": not known */
 };
 
@@ -40,7 +41,12 @@ static int take_last_state(
 {
 	struct last_state *state = user;
 	const Uxrec__SessionEvent *event = (const void *)unpacked;
+	const Uxrec__Gap *gap = (const void *)unpacked;
 
+	if (message->channel->known == CHANNEL_GAPS)
+		return gap->reason == UXREC__GAP__REASON__REASON_PAUSE
+			? station_add_pause(state->station, gap->from_ns, gap->to_ns)
+			: 0;
 	if (message->channel->known == CHANNEL_CLOCK) {
 		state->offset_ns = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
 		return 0;
@@ -63,6 +69,9 @@ static int take_last_state(
 	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED: state->muted = true; break;
 	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED: state->muted = false; break;
 	default:
+		/* a recorder that goes on in a pause repeats the event */
+		if (!state->paused)
+			state->paused_ns = message->time_ns;
 		state->paused = event->kind == UXREC__SESSION_EVENT__KIND__KIND_PAUSED;
 		state->ended = event->kind == UXREC__SESSION_EVENT__KIND__KIND_ENDED;
 	}
@@ -119,6 +128,7 @@ static void take_attempt(struct station *station, const Uxrec__Act *act)
 	station->attempt.task = station->task;
 	station->attempt.number = act->attempt->number;
 	station->attempt.live_begin_ns = act->attempt->live_begin_ns;
+	station->attempt.reading_ns = act->attempt->reading_ns;
 }
 
 /* Consent, participant and a running attempt. @return false when they are not in the log */
@@ -159,7 +169,8 @@ static int go_on(struct station *station, const struct session *session,
 	gap.detail = (char *)"the recorder was killed and started again";
 	recorder_push(station->recorder, CHANNEL_GAPS, now_ns, &gap.base);
 	if (state->paused) {
-		station->paused_ns = now_ns;
+		/* the gap of the whole pause comes with its end */
+		station->paused_ns = state->paused_ns - state->offset_ns;
 		station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 		station->state = STATE_PAUSED;
 		return 0;
@@ -175,7 +186,7 @@ static int go_on(struct station *station, const struct session *session,
 static int try_to_go_on(struct station *station, const char *id, struct error *reterr)
 {
 	_destroy_(session) struct session *session = NULL;
-	struct last_state state = {0};
+	struct last_state state = {.station = station};
 	int64_t first_ns, last_ns;
 	int r = session_open(&session, station->options.library, id, false, reterr);
 
@@ -185,11 +196,13 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 		return 0; /* another recorder may be at it */
 	r = session_each(session, INT64_MIN, INT64_MAX,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK |
-			UINT64_C(1) << CHANNEL_SCREEN_INFO,
+			UINT64_C(1) << CHANNEL_SCREEN_INFO | UINT64_C(1) << CHANNEL_GAPS,
 		take_last_state, &state);
 	if (r < 0 || !state.started || state.ended || !state.offset_ns ||
-		!take_clock(station, session, &state, last_ns))
+		!take_clock(station, session, &state, last_ns)) {
+		station_forget_session(station);
 		return 0;
+	}
 	snprintf(station->session, sizeof(station->session), "%s", id);
 	station->folder = strdup(session->path);
 	station->study = study_copy(session->study);

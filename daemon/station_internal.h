@@ -8,8 +8,10 @@
 #include "capture/policy.h"
 #include "capture/source.h"
 #include "daemon/session_log.h"
+#include "replay/spans.h"
 
-/* What the files of the station share: station.c its life and its acts, station_start.c how a session begins,
+/* What the files of the station share: station.c its life and its acts, station_tasks.c the course of a session
+ * (tasks, interruptions, phases), station_start.c how a session begins,
  * station_end.c how it ends, station_go_on.c recovery after a kill, station_accessible.c focus and clicks
  * from applications, station_hide.c hidden areas, station_status.c the status, station_sources.c the sources. */
 
@@ -64,8 +66,11 @@ struct station {
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
 		attempt; /* while attempt_id is not empty; its texts are task and participant */
-	bool stopping;   /* the sources are being stopped */
-	bool discarded;  /* the moderator gave up what the disk had no room for */
+	char interruption_id[33]; /* of the status that is being made */
+	struct time_span *pauses; /* that have ended, session times */
+	size_t pause_count;
+	bool stopping;  /* the sources are being stopped */
+	bool discarded; /* the moderator gave up what the disk had no room for */
 	char end_reason[128];
 	/* of the disk, under sources_lock: the present one, "" when there is none; and the newest that
 	 * is not told yet, which may be over before it is */
@@ -85,14 +90,38 @@ struct backlog_text {
 
 struct backlog_text station_backlog_text(const struct recorder_backlog *backlog);
 
-/* Stop, as the moderator asks; with @p discard what the disk has no room for is given up. Returns as station_stop(). */
-int station_stop_asked(struct station *station, bool discard, struct error *reterr);
+/* Stop, as the moderator asks. Returns as station_stop(), or -EBUSY while a task is running whose outcome is missing. */
+int station_stop_asked(
+	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr);
 
 void station_push_pause_gap(struct station *station, int64_t to_ns);
 
-/* End the running attempt. @return 0, or a negative errno with the reason */
+/* The course of a running session; each returns 0, or a negative errno with the reason. */
+int station_start_task(struct station *station, const Uxrec__TaskStart *start, const char *author,
+	struct error *reterr);
+/* The attempt begins now; the time since the task's start was reading. */
+int station_task_ready(struct station *station, const char *author, struct error *reterr);
+int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const char *author,
+	struct error *reterr);
+/* The same before a stop, whose message has the outcome of a running task. */
+int station_end_task_for_stop(
+	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr);
 int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
 	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr);
+int station_begin_interruption(struct station *station, const Uxrec__InterruptionBegin *wanted,
+	const char *author, struct error *reterr);
+int station_end_interruption(struct station *station, const char *author, struct error *reterr);
+int station_begin_phase(
+	struct station *station, Uxrec__Phase__Kind kind, const char *author, struct error *reterr);
+/* End whatever is running, with the session; the outcome of an attempt stays unspecified. */
+int station_end_course(struct station *station, const char *author, struct error *reterr);
+int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
+	struct error *reterr);
+
+/* A pause that has ended, for the time on task. @return 0 or -ENOMEM */
+int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns);
+/* Attempt, interruption and phase into a status with its now_ns. Its texts are the station's. */
+void station_fill_course(struct station *station, Uxrec__Status *status);
 
 /* @return true when the participant has agreed to it */
 bool station_may_record(const struct station *station, enum modality modality);

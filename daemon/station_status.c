@@ -37,11 +37,7 @@ static void fill_running(struct station *station, Uxrec__Status *status, char **
 	status->keys = (char *)key_policy_name(station->keys);
 	status->modalities = modalities;
 	status->n_modalities = station_name_modalities(station, modalities);
-	if (*station->attempt_id) {
-		status->task = station->task;
-		status->attempt = station->attempt_id;
-		status->attempt_begin_ns = station->attempt.live_begin_ns;
-	}
+	station_fill_course(station, status);
 	status->bytes = totals.bytes;
 	status->pictures = totals.pictures;
 	status->events = totals.events;

@@ -34,6 +34,8 @@ int command_mute(const struct command_options *options, int argc, char **argv);
 int command_unmute(const struct command_options *options, int argc, char **argv);
 int command_status(const struct command_options *options, int argc, char **argv);
 int command_task(const struct command_options *options, int argc, char **argv);
+int command_interruption(const struct command_options *options, int argc, char **argv);
+int command_phase(const struct command_options *options, int argc, char **argv);
 int command_tag(const struct command_options *options, int argc, char **argv);
 int command_open_page(const struct command_options *options, int argc, char **argv);
 
@@ -72,6 +74,15 @@ int command_take_name(char **ret, const char *option, const char *text);
  */
 int command_ask(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret);
+
+/**
+ * Ask the recorder for something that has no answer but that it was done.
+ *
+ * @param print_session  the session's id goes to standard output
+ * @return as command_ask()
+ */
+int command_send(
+	const struct command_options *options, Uxrec__ClientMessage *message, bool print_session);
 
 /** Log that the usage is wrong. @return EXIT_USAGE */
 int command_usage(const char *usage);

@@ -10,6 +10,7 @@
 #include "protocol/message_text.h"
 #include "protocol/wire.h"
 #include "protocol/wire.pb-c.h"
+#include "replay/enum_text.h"
 #include "replay/json.h"
 
 #include <errno.h>
@@ -60,8 +61,7 @@ int command_ask(const struct command_options *options, Uxrec__ClientMessage *mes
 	return EXIT_COULD_NOT;
 }
 
-/* @param print_session  the id of the session goes to standard output */
-static int command(
+int command_send(
 	const struct command_options *options, Uxrec__ClientMessage *message, bool print_session)
 {
 	Uxrec__ServerMessage *answer;
@@ -190,23 +190,10 @@ int command_start(const struct command_options *options, int argc, char **argv)
 	start.keys = (char *)(keys ? keys : "");
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_START;
 	message.start = &start;
-	return command(options, &message, true);
+	return command_send(options, &message, true);
 }
 
 /* ---- the short ones ---- */
-
-int command_stop(const struct command_options *options, int argc, char **argv)
-{
-	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
-	Uxrec__Stop stop = UXREC__STOP__INIT;
-
-	stop.discard = command_take_flag(&argc, argv, "--discard");
-	if (command_has_leftovers(argc, argv, 0))
-		return EXIT_USAGE;
-	message.body_case = UXREC__CLIENT_MESSAGE__BODY_STOP;
-	message.stop = &stop;
-	return command(options, &message, true);
-}
 
 int command_pause(const struct command_options *options, int argc, char **argv)
 {
@@ -217,7 +204,7 @@ int command_pause(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_PAUSE;
 	message.pause = &pause;
-	return command(options, &message, false);
+	return command_send(options, &message, false);
 }
 
 int command_resume(const struct command_options *options, int argc, char **argv)
@@ -229,7 +216,7 @@ int command_resume(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_RESUME;
 	message.resume = &resume;
-	return command(options, &message, false);
+	return command_send(options, &message, false);
 }
 
 static int mute_observers(const struct command_options *options, int argc, char **argv, bool muted)
@@ -242,7 +229,7 @@ static int mute_observers(const struct command_options *options, int argc, char 
 	mute.muted = muted;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS;
 	message.mute_observers = &mute;
-	return command(options, &message, false);
+	return command_send(options, &message, false);
 }
 
 int command_mute(const struct command_options *options, int argc, char **argv)
@@ -253,6 +240,34 @@ int command_mute(const struct command_options *options, int argc, char **argv)
 int command_unmute(const struct command_options *options, int argc, char **argv)
 {
 	return mute_observers(options, argc, argv, false);
+}
+
+static void print_since(const char *what, const char *name, int64_t ns, const char *more)
+{
+	int64_t seconds = ns / NS_PER_S;
+
+	printf("%s: %s, %lld:%02lld min%s\n", what, name, (long long)seconds / 60,
+		(long long)seconds % 60, more);
+}
+
+static void print_course(const Uxrec__Status *status)
+{
+	if (status->phase)
+		print_since("phase",
+			enum_text(&uxrec__phase__kind__descriptor, (int)status->phase).text,
+			status->now_ns - status->phase_from_ns, "");
+	if (*status->task)
+		print_since("task", status->task, status->attempt_time_ns,
+			status->attempt_clock_stopped ? ", the clock stands still" : "");
+	if (*status->interruption)
+		print_since("interruption",
+			status->interruption_kind
+				? enum_text(&uxrec__interruption__kind__descriptor,
+					  (int)status->interruption_kind)
+					  .text
+				: "of no stated kind",
+			status->now_ns - status->interruption_from_ns,
+			status->interruption_keeps_clock ? ", the task's clock goes on" : "");
 }
 
 static void print_status(const Uxrec__Status *status)
@@ -272,8 +287,7 @@ static void print_status(const Uxrec__Status *status)
 									      : "recording",
 		status->session, status->study_name, status->participant, (long long)elapsed_s / 60,
 		(long long)elapsed_s % 60);
-	if (*status->task)
-		printf("task: %s\n", status->task);
+	print_course(status);
 	printf("%llu events, %llu pictures, %.2f MB, %u gaps, keys: %s, %u observers\n",
 		(unsigned long long)status->events, (unsigned long long)status->pictures,
 		(double)status->bytes / 1e6, status->gaps, status->keys, status->observers);
@@ -306,88 +320,4 @@ int command_status(const struct command_options *options, int argc, char **argv)
 		print_status(answer->status);
 	uxrec__server_message__free_unpacked(answer, NULL);
 	return r;
-}
-
-/* ---- tasks and tags ---- */
-
-static int parse_outcome(const char *text, Uxrec__TaskEnd *end)
-{
-	static const char *const names[] = {
-		[UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED] = "completed",
-		[UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED_WITH_ASSIST] = "completed_with_assist",
-		[UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED] = "failed",
-		[UXREC__ATTEMPT__OUTCOME__OUTCOME_ABANDONED] = "abandoned",
-		[UXREC__ATTEMPT__OUTCOME__OUTCOME_VOID] = "void",
-		[UXREC__ATTEMPT__OUTCOME__OUTCOME_SKIPPED] = "skipped",
-		[UXREC__ATTEMPT__OUTCOME__OUTCOME_NOT_REACHED] = "not_reached",
-	};
-
-	for (size_t i = 1; i < ARRAY_SIZE(names); i++)
-		if (strcmp(names[i], text) == 0) {
-			end->outcome = (Uxrec__Attempt__Outcome)i;
-			return EXIT_GOOD;
-		}
-	log_error(
-		"outcome '%s': it is one of completed, completed_with_assist, failed, abandoned, "
-		"void, skipped, not_reached",
-		text_quote(text).text);
-	return EXIT_USAGE;
-}
-
-int command_task(const struct command_options *options, int argc, char **argv)
-{
-	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
-	Uxrec__TaskStart start = UXREC__TASK_START__INIT;
-	Uxrec__TaskEnd end = UXREC__TASK_END__INIT;
-
-	if (command_has_leftovers(argc, argv, 2))
-		return EXIT_USAGE;
-	if (argc == 3 && strcmp(argv[1], "start") == 0) {
-		start.task = argv[2];
-		message.body_case = UXREC__CLIENT_MESSAGE__BODY_TASK_START;
-		message.task_start = &start;
-	} else if (argc == 3 && strcmp(argv[1], "end") == 0) {
-		if (parse_outcome(argv[2], &end) != EXIT_GOOD)
-			return EXIT_USAGE;
-		message.body_case = UXREC__CLIENT_MESSAGE__BODY_TASK_END;
-		message.task_end = &end;
-	} else {
-		return command_usage("task start TASK | task end OUTCOME");
-	}
-	return command(options, &message, false);
-}
-
-int command_tag(const struct command_options *options, int argc, char **argv)
-{
-	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
-	Uxrec__TagNow tag = UXREC__TAG_NOW__INIT;
-	const char *note = command_take_value(&argc, argv, "--note");
-	const char *opportunity = command_take_value(&argc, argv, "--opportunity");
-	const char *author = command_take_value(&argc, argv, "--author");
-	const char *impact = command_take_value(&argc, argv, "--impact");
-
-	if (command_has_leftovers(argc, argv, 1))
-		return EXIT_USAGE;
-	if (argc != 2)
-		return command_usage(
-			"tag CODE [--note TEXT] [--opportunity ID] [--impact 0-4] [--author NAME]");
-	if (impact) {
-		if (strlen(impact) != 1 || *impact < '0' || *impact > '4') {
-			log_error("--impact '%s': it is 0 to 4", text_quote(impact).text);
-			return EXIT_USAGE;
-		}
-		tag.impact = (Uxrec__Impact)(*impact - '0' + 1);
-	}
-	if (command_check_text("--note", note) != EXIT_GOOD ||
-		command_check_text("--opportunity", opportunity) != EXIT_GOOD ||
-		command_check_text("--author", author) != EXIT_GOOD ||
-		command_check_text("CODE", argv[1]) != EXIT_GOOD)
-		return EXIT_USAGE;
-	tag.code = argv[1];
-	tag.note = (char *)(note ? note : "");
-	tag.opportunity = (char *)(opportunity ? opportunity : "");
-	tag.author = (char *)(author ? author : "");
-	message.body_case = UXREC__CLIENT_MESSAGE__BODY_TAG_NOW;
-	message.tag_now = &tag;
-	return command(options, &message, false);
 }

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/utf8.h"
+#include "replay/enum_text.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -21,27 +22,11 @@ struct json_object *json_text(const char *text)
 	return json_object_new_string(clean ? clean : utf8_is_valid(text) ? text : "");
 }
 
-/* "OUTCOME_COMPLETED_WITH_ASSIST" of enum Outcome becomes "completed_with_assist" */
 static struct json_object *enum_name(const ProtobufCEnumDescriptor *descriptor, int number)
 {
-	const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(descriptor, number);
-	char prefix[64], text[64];
-	size_t n = 0, skip;
-
-	if (!value)
-		return json_object_new_int(number);
-	for (const char *c = descriptor->short_name; *c && n < sizeof(prefix) - 3; c++) {
-		if (isupper((unsigned char)*c) && n > 0)
-			prefix[n++] = '_';
-		prefix[n++] = (char)toupper((unsigned char)*c);
-	}
-	prefix[n++] = '_';
-	prefix[n] = '\0';
-	skip = strncmp(value->name, prefix, n) == 0 ? n : 0;
-	for (n = 0; value->name[skip + n] && n < sizeof(text) - 1; n++)
-		text[n] = (char)tolower((unsigned char)value->name[skip + n]);
-	text[n] = '\0';
-	return json_object_new_string(text);
+	return protobuf_c_enum_descriptor_get_value(descriptor, number)
+		? json_object_new_string(enum_text(descriptor, number).text)
+		: json_object_new_int(number);
 }
 
 /* JSON has no NaN and no infinity: they are null */

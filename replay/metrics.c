@@ -3,6 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "replay/spans.h"
 #include "replay/stats.h"
 #include "replay/study.h"
 #include "replay/timeline.h"
@@ -151,58 +152,28 @@ static const char *choose_layer(const struct computing *computing)
 
 /* ---- one attempt ---- */
 
-struct span {
-	int64_t from_ns, to_ns;
-};
-
-static int compare_spans(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-
-	return x->from_ns < y->from_ns ? -1 : x->from_ns > y->from_ns;
-}
-
-/* how much of [from, to) lies in the union of the spans; sorts them */
-static int64_t covered_ns(struct span *spans, size_t count, int64_t from_ns, int64_t to_ns)
-{
-	int64_t covered = 0, done_ns = from_ns;
-
-	if (count > 1)
-		qsort(spans, count, sizeof(*spans), compare_spans);
-	for (size_t i = 0; i < count; i++) {
-		int64_t begin_ns = spans[i].from_ns > done_ns ? spans[i].from_ns : done_ns;
-		int64_t end_ns = spans[i].to_ns && spans[i].to_ns < to_ns ? spans[i].to_ns : to_ns;
-
-		if (end_ns <= begin_ns)
-			continue;
-		covered += end_ns - begin_ns;
-		done_ns = end_ns;
-	}
-	return covered;
-}
-
 /* time on task: less the union of pauses and of interruptions that stop the clock */
 static double task_time_s(const struct session *session, const struct timeline *timeline,
 	int64_t begin_ns, int64_t end_ns)
 {
 	size_t acts = session->annotations ? annotations_count(session->annotations) : 0, count = 0;
-	_autofree_ struct span *spans = calloc(acts + timeline->gap_count + 1, sizeof(*spans));
+	_autofree_ struct time_span *spans = calloc(acts + timeline->gap_count + 1, sizeof(*spans));
 
 	if (!spans)
 		return NAN;
 	for (size_t i = 0; i < timeline->gap_count; i++)
 		if (timeline->gaps[i]->reason == UXREC__GAP__REASON__REASON_PAUSE)
-			spans[count++] =
-				(struct span){timeline->gaps[i]->from_ns, timeline->gaps[i]->to_ns};
+			spans[count++] = (struct time_span){
+				timeline->gaps[i]->from_ns, timeline->gaps[i]->to_ns};
 	for (size_t i = 0; i < acts; i++) {
 		const Uxrec__Act *act = annotations_get(session->annotations, i);
 
 		if (act->body_case == UXREC__ACT__BODY_INTERRUPTION &&
 			act->interruption->stops_clock)
-			spans[count++] =
-				(struct span){act->interruption->from_ns, act->interruption->to_ns};
+			spans[count++] = (struct time_span){
+				act->interruption->from_ns, act->interruption->to_ns};
 	}
-	return (double)(end_ns - begin_ns - covered_ns(spans, count, begin_ns, end_ns)) / 1e9;
+	return (double)(end_ns - begin_ns - spans_cover_ns(spans, count, begin_ns, end_ns)) / 1e9;
 }
 
 /* what the tags of one attempt say about one of its opportunities */

@@ -23,15 +23,22 @@ static const char usage[] =
 	"                         begin to record; prints the session's id\n"
 	"                         METHOD: paper, page, guardian, demo; WHAT: screen, input,\n"
 	"                         sound, full-keys (default screen,input)\n"
-	"  stop [--discard]       end the session; returns when its file is complete\n"
+	"  stop [--outcome OUTCOME] [--discard]\n"
+	"                         end the session; returns when its file is complete. While a task is\n"
+	"                         running its outcome is needed\n"
 	"  pause, resume          stop recording for a while, visible as a hole\n"
 	"  mute, unmute           keep the sound from the observers; it is recorded all the same\n"
 	"  open [moderate|live|library]\n"
 	"                         the page in this machine's browser\n"
 	"  status [--json]\n"
-	"  task start TASK        the participant begins a task\n"
+	"  task start TASK        the participant gets a task\n"
+	"  task ready             they have read it and begin: time on task counts from here\n"
 	"  task end OUTCOME       completed, completed_with_assist, failed, abandoned, void, skipped,\n"
 	"                         not_reached\n"
+	"  interruption begin [technical|moderator|external] [--keeps-clock] [--note TEXT]\n"
+	"  interruption end       time on task stands still meanwhile, unless it keeps the clock\n"
+	"  phase intro|warm-up|task|post-task|debrief|break\n"
+	"                         begin a phase; the running one ends\n"
 	"  tag CODE [--note TEXT] [--opportunity ID] [--impact 0-4] [--author NAME]\n"
 	"                         set a tag now\n"
 	"\n"
@@ -93,6 +100,8 @@ static const struct {
 	{"unmute", command_unmute, NULL},
 	{"status", command_status, NULL},
 	{"task", command_task, NULL},
+	{"interruption", command_interruption, NULL},
+	{"phase", command_phase, NULL},
 	{"tag", command_tag, NULL},
 	{"open", command_open_page, NULL},
 	{"list", command_list, NULL},

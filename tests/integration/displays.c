@@ -173,7 +173,7 @@ static void server_stays_away(void)
 	end_child(&desktop.xvfb, SIGKILL);
 	sleep_ms(1500);
 	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 0);
-	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
+	expect(daemon_command(&daemon, NULL, "stop", "--outcome", "failed", NULL) == 0);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	session = daemon_session(&daemon, id);
 	check(session->reader && session_reader_is_complete(session->reader));

@@ -33,7 +33,7 @@ before(async () => {
     await recorder.uxrec('tag', 's');
     const path = join(recorder.library, session, 'recording-0001.mcap');
     if (finish) {
-      await recorder.uxrec('stop');
+      await recorder.uxrec('stop', '--outcome', 'completed');
       whole = path;
     } else {
       unfinished = path;
