@@ -55,15 +55,18 @@ static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *a
 	server_answer(acts->server, job->peer, job->message->request, &message);
 }
 
-static int append(struct acts *acts, const struct job *job, const Uxrec__Act *act,
+static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 	struct annotations *log, const struct act_context *context, struct error *reterr)
 {
 	const char *session = job->message->put_act->session;
-	const Uxrec__Act *stored;
+	const Uxrec__Act *stored, *before;
 	int r = annotations_refresh(log);
 
 	if (r < 0)
 		return error_set(reterr, r, "the annotation log cannot be read: %s", strerror(-r));
+	before = annotations_find(log, act->id);
+	if (before && act->kind != UXREC__ACT__KIND__KIND_ADD)
+		act->layer_principal = before->layer_principal;
 	r = say_check_against(job->peer, act, context, reterr);
 	if (r == 0)
 		r = annotations_append(log, act, &stored, reterr);
@@ -85,7 +88,7 @@ static int store(struct acts *acts, const struct job *job, struct session_log *l
 	struct annotations *annotations;
 	int r;
 
-	act.author = job->peer->name;
+	say_sign(job->peer, &act);
 	/* a removal is about what is there already */
 	if (act.kind == UXREC__ACT__KIND__KIND_REMOVE)
 		act.body_case = UXREC__ACT__BODY__NOT_SET;

@@ -107,7 +107,8 @@ static int answer(struct connection *connection, struct view frame)
 		message = (Uxrec__ClientMessage *)parsed;
 		packet = message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE
 			? answer_with_link(control, message)
-			: station_answer(control->options.station, message, "moderator", &changed);
+			: station_answer(control->options.station, message, "moderator",
+				  control->options.principal, &changed);
 		protobuf_c_message_free_unpacked(parsed, NULL);
 	}
 	if (!packet)

@@ -16,6 +16,7 @@ struct control_options {
 	const char *
 		path; /* of the socket; its folder is made when missing, and checked: see local.h */
 	struct station *station;
+	const char *principal; /* of this user's commands */
 	/** A message has changed the station's state. */
 	void (*changed)(void *user);
 	/** Make a link to a page, with a ticket. @return 0, or a negative errno with the reason */

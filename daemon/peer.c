@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-struct peer *peer_create(Uxrec__Role role, const char *name)
+struct peer *peer_create(Uxrec__Role role, const char *name, const char *principal, bool identified)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 
@@ -12,6 +12,8 @@ struct peer *peer_create(Uxrec__Role role, const char *name)
 	peer->refs = 1;
 	peer->role = role;
 	utf8_copy(peer->name, sizeof(peer->name), name);
+	snprintf(peer->principal, sizeof(peer->principal), "%s", principal);
+	peer->identified = identified;
 	return peer;
 }
 

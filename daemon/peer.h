@@ -14,11 +14,18 @@ struct peer {
 	_Atomic bool
 		overflowed; /* too much waits for it: it will be closed, and gets nothing more */
 	_Atomic size_t queued_bytes; /* given to the server for it and not yet sent */
-	Uxrec__Role role;            /* constant, as is the name */
+	Uxrec__Role role;            /* constant, as is what follows */
 	char name[NAME_LIMIT_BYTES + 1];
+	char principal[33]; /* of its acts: 32 hex digits, derived from its hello */
+	bool identified;    /* its hello had an identity: a layer of its own */
 };
 
-/** @return a peer with one reference, or NULL */
-struct peer *peer_create(Uxrec__Role role, const char *name);
+/**
+ * @param principal   32 hex digits
+ * @param identified  derived from an identity, and not from the name
+ * @return a peer with one reference, or NULL
+ */
+struct peer *peer_create(
+	Uxrec__Role role, const char *name, const char *principal, bool identified);
 struct peer *peer_ref(struct peer *peer);
 void peer_unref(struct peer *peer);

@@ -6,6 +6,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/descriptors.h"
 #include "protocol/base/folder.h"
+#include "protocol/base/identity.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 #include "protocol/base/signals.h"
@@ -29,6 +30,7 @@ static const char usage[] =
 
 struct player {
 	struct access access;
+	struct identity identity;
 	struct library *library;
 	struct server *server;
 };
@@ -95,13 +97,17 @@ static int serve(struct player *player, const char *library, const char *session
 		.port = port,
 		.web = web ? web : "web",
 		.access = &player->access,
+		.secret = player->identity.secret,
 		.take = take_message,
 		.user = player,
 	};
+	struct error error = {"no reason given"};
 	int r = access_init(&player->access);
 
 	if (r < 0)
 		return error_set(reterr, r, "no random numbers");
+	if (identity_load(&player->identity, &error) < 0)
+		log_warning("ids of this station: %s; those of this run are new", error.text);
 	r = library_create(&player->library, library, NULL, NULL, NULL, reterr);
 	if (r == 0)
 		r = server_create(&player->server, &options, reterr);

@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/layer.h"
 #include "protocol/limits.h"
 #include "replay/study.h"
 
@@ -30,9 +31,19 @@ static int refuse_kind(Uxrec__Role role, struct error *reterr)
 		role == UXREC__ROLE__ROLE_REVIEWER ? ", and bleeps," : "");
 }
 
+void say_sign(const struct peer *peer, Uxrec__Act *act)
+{
+	act->author = (char *)peer->name;
+	act->principal = (char *)peer->principal;
+	act->act_id = act->session_uuid = (char *)"";
+	act->layer_principal =
+		(char *)(peer->identified && layer_kind(act->layer) == LAYER_CODER ? peer->principal
+										   : "");
+}
+
 int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct error *reterr)
 {
-	bool live_layer = strcmp(act->layer, "live") == 0;
+	bool live_layer = layer_kind(act->layer) == LAYER_LIVE;
 
 	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
 		uxrec__act__get_packed_size(act) > PEER_ACT_LIMIT_BYTES)
@@ -64,7 +75,17 @@ static bool is_theirs(const struct peer *peer, const Uxrec__Act *before)
 		(peer->role == UXREC__ROLE__ROLE_REVIEWER &&
 			before->body_case != UXREC__ACT__BODY_BLEEP))
 		return true;
-	return strcmp(before->author, peer->name) == 0;
+	return *before->principal ? strcmp(before->principal, peer->principal) == 0
+				  : strcmp(before->author, peer->name) == 0;
+}
+
+/* Whoever has been renamed may name their layer as it was or as it is. */
+static bool keeps_layer(const struct peer *peer, const Uxrec__Act *act, const Uxrec__Act *before)
+{
+	if (strcmp(before->layer, act->layer) == 0)
+		return true;
+	return layer_kind(act->layer) == LAYER_CODER && layer_kind(before->layer) == LAYER_CODER &&
+		strcmp(before->layer_principal, peer->principal) == 0;
 }
 
 static int check_change(const struct peer *peer, const Uxrec__Act *act,
@@ -76,8 +97,8 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
 	if (!before)
 		return error_set(reterr, -ENOENT, "what is to be changed is not there");
-	if (strcmp(before->layer, act->layer) != 0 ||
-		(act->kind == UXREC__ACT__KIND__KIND_CHANGE && before->body_case != act->body_case))
+	if (!keeps_layer(peer, act, before) ||
+		(act->kind != UXREC__ACT__KIND__KIND_REMOVE && before->body_case != act->body_case))
 		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
 	/* a removal says nothing itself: what it removes must be theirs to remove */
 	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_say(peer->role, before))

@@ -6,6 +6,12 @@
 /* Who may say what about a session. Moderators may say everything that holds. */
 
 /**
+ * Set whose act it is: author, principal and, of a coder's layer, the layer's principal, which is empty for
+ * clients without an identity. The log sets the act's id and its session; values of the client's do not count.
+ */
+void say_sign(const struct peer *peer, Uxrec__Act *act);
+
+/**
  * Check what can be known without the session: observers speak in the layer "live" of the running
  * session, reviewers in their own.
  *

@@ -229,6 +229,15 @@ void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES])
 		accept[0] = '\0';
 }
 
+void transport_digest(const char *text, char digits[33])
+{
+	unsigned char digest[20];
+
+	lws_SHA1((unsigned char *)text, strlen(text), digest);
+	for (size_t i = 0; i < 16; i++)
+		snprintf(digits + 2 * i, 3, "%02x", digest[i]);
+}
+
 /* ---- the life of a connection ---- */
 
 static void tick(lws_sorted_usec_list_t *timer);

@@ -19,6 +19,8 @@ struct server_options {
 	const char *web;     /* folder of the pages */
 	const struct access *access;
 	struct tickets *tickets; /* NULL: none are taken */
+	/* principals of clients without an identity are derived from it: 32 hex digits */
+	const char *secret;
 	const char
 		*page_marker; /* for the moderator, see wire.proto; NULL: no screen is recorded */
 	struct live *live;    /* NULL: only a library is served */

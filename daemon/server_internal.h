@@ -103,8 +103,10 @@ struct client {
 	char session[21];    /* that is open or watched */
 	int64_t pinged_ns;
 	bool by_ticket;   /* its hello had a ticket: the welcome has the key */
-	Uxrec__Role role; /* QUEUED: of its hello, as is the name */
+	Uxrec__Role role; /* QUEUED: of its hello, as is what follows */
 	char name[NAME_LIMIT_BYTES + 1];
+	char principal[33];
+	bool identified;
 };
 
 /* what all connections with one key have used together */
@@ -154,6 +156,8 @@ bool transport_has_unread(struct client *client);
 /** Sec-WebSocket-Accept of a key: RFC 6455, section 4.2.2. */
 #define ACCEPT_KEY_BYTES 32
 void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES]);
+/** The first 128 bits of a text's SHA-1, as hex digits. */
+void transport_digest(const char *text, char digits[33]);
 
 /* ---- server_places.c ---- */
 

@@ -1,6 +1,7 @@
 #include "daemon/server_internal.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/identity.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/name.h"
@@ -138,12 +139,34 @@ static void set_peer_name(char ret[NAME_LIMIT_BYTES + 1], Uxrec__Role role, cons
 	snprintf(ret, NAME_LIMIT_BYTES + 1, "%s", good ? name : "observer");
 }
 
+/*
+ * The text before the digest begins otherwise for identities than for names, and a token alone is never
+ * digested: no identity that a client may choose gives the principal of another way.
+ */
+static void derive_principal(
+	const struct server *server, struct client *client, const char *identity)
+{
+	const char *secret = server->options.secret
+		? server->options.secret
+		: access_key(server->options.access, client->role);
+	char text[300];
+
+	client->identified = *identity != '\0';
+	if (client->identified)
+		snprintf(text, sizeof(text), "uxrec principal of an identity\n%s", identity);
+	else
+		snprintf(text, sizeof(text), "uxrec principal of a name\n%s\n%d\n%s", secret,
+			(int)client->role, client->name);
+	transport_digest(text, client->principal);
+}
+
 static void put_welcome(struct server *server, struct client *client)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
 
 	welcome.role = client->role;
+	welcome.principal = client->principal;
 	welcome.version = (char *)UXREC_VERSION;
 	welcome.recorder = server->options.live != NULL;
 	if (client->by_ticket)
@@ -163,7 +186,8 @@ int peer_admit(struct server *server, struct client *client)
 		transport_pause(client, true);
 		return 0;
 	}
-	client->peer = peer_create(client->role, client->name);
+	client->peer =
+		peer_create(client->role, client->name, client->principal, client->identified);
 	if (!client->peer)
 		return -1;
 	server->peers++;
@@ -184,7 +208,11 @@ static int take_hello(struct server *server, struct client *client, const Uxrec_
 	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED)
 		return frames_close(server, client, CLOSE_BAD_TOKEN,
 			"the link is not valid: ask for the present one");
+	if (*hello->identity && !identity_id_is_valid(hello->identity))
+		return frames_close(server, client, CLOSE_BAD_RECORD,
+			"an identity is 32 hex digits: 0-9 and a-f");
 	set_peer_name(client->name, client->role, hello->name);
+	derive_principal(server, client, hello->identity);
 	return peer_admit(server, client);
 }
 

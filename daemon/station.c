@@ -77,7 +77,11 @@ int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
 {
 	struct annotations *log = session_log_lock(station->log);
 	const Uxrec__Act *stored;
-	int r = annotations_append(log, act, &stored, reterr);
+	int r;
+
+	act->principal =
+		(char *)(station->asking ? station->asking : station->options.identity->recorder);
+	r = annotations_append(log, act, &stored, reterr);
 
 	if (r == 0 && station->recorder)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(), &stored->base);
@@ -204,7 +208,7 @@ static int change_running(struct station *station, const Uxrec__ClientMessage *m
 	}
 }
 
-struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
+static struct packet *answer(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, bool *ret_changed)
 {
 	struct error error = {"it could not be done"};
@@ -242,6 +246,17 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 	*ret_changed = r == 0;
 	return station_result_packet(
 		message->request, r, *station->session ? station->session : session, &error);
+}
+
+struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
+	const char *author, const char *principal, bool *ret_changed)
+{
+	struct packet *packet;
+
+	station->asking = principal;
+	packet = answer(station, message, author, ret_changed);
+	station->asking = NULL;
+	return packet;
 }
 
 /* ---- life of the station ---- */

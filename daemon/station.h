@@ -5,6 +5,7 @@
 #include "daemon/library.h"
 #include "daemon/live.h"
 #include "daemon/recorder.h"
+#include "protocol/base/identity.h"
 #include "protocol/wire.pb-c.h"
 
 /**
@@ -26,8 +27,9 @@ struct station_options {
 	int max_fps;
 	const char *encoder; /* see encoder_create() */
 	enum chroma chroma;
-	const char *priority;    /* of the screen: "usual", "low", "idle" */
-	int64_t sync_every_ns;   /* see recorder.h */
+	const char *priority;            /* of the screen: "usual", "low", "idle" */
+	int64_t sync_every_ns;           /* see recorder.h */
+	const struct identity *identity; /* of the station, the recorder and this user */
 	const char *page_marker; /* in the titles of the moderator's pages, see wire.proto */
 	struct live *live;
 	struct library *studies; /* finds studies by name and is told of acts */
@@ -51,12 +53,13 @@ DEFINE_DESTROY(station);
 /**
  * Do what a message asks.
  *
- * @param author       who asks, for the acts that come of it
+ * @param author       name of who asks, and
+ * @param principal    theirs, for the acts that come of it
  * @param ret_changed  set to true when the state is another one now
  * @return the answer as a record, to be sent to whoever asked; NULL without memory
  */
 struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
-	const char *author, bool *ret_changed);
+	const char *author, const char *principal, bool *ret_changed);
 
 /**
  * End the session, if there is one, for this reason. Nothing is captured any more when it returns.

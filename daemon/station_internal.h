@@ -39,6 +39,7 @@ enum state {
 struct station {
 	struct station_options options;
 	enum state state;
+	const char *asking;      /* principal of whom a request is from; NULL: nobody asks */
 	_Atomic unsigned number; /* of the session: what was meant for another does not stop it */
 
 	/* of the running session */

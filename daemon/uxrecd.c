@@ -41,6 +41,7 @@ struct daemon {
 	struct options options;
 	struct access access;
 	struct tickets tickets;
+	struct identity identity;
 	char page_marker[16]; /* in the titles of the moderator's pages */
 	struct live live;
 	struct library *library;
@@ -142,7 +143,8 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
 	(void)events;
 	/* also of a peer that has gone since: whoever clicks "stop" may close the page at once */
 	if (job) {
-		packet = station_answer(daemon->station, job->message, job->peer->name, &changed);
+		packet = station_answer(daemon->station, job->message, job->peer->name,
+			job->peer->principal, &changed);
 		if (packet)
 			server_send_newest(
 				daemon->server, job->peer, packet, answer_kind(job->message));
@@ -307,6 +309,7 @@ static int start_server(struct daemon *daemon, struct error *reterr)
 		.web = options->web,
 		.access = &daemon->access,
 		.tickets = &daemon->tickets,
+		.secret = daemon->identity.secret,
 		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
 		.take = take_message,
@@ -339,6 +342,7 @@ static int start_station(struct daemon *daemon, struct error *reterr)
 		.chroma = options->chroma,
 		.priority = options->priority,
 		.sync_every_ns = options->sync_every_ns,
+		.identity = &daemon->identity,
 		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
 		.studies = daemon->library,
@@ -357,6 +361,7 @@ static int start_control(struct daemon *daemon, struct error *reterr)
 	const struct control_options wanted = {
 		.path = daemon->options.control,
 		.station = daemon->station,
+		.principal = daemon->identity.user,
 		.changed = broadcast_status,
 		.make_link = make_link,
 		.user = daemon,
@@ -381,6 +386,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 	struct error error = {"no reason given"};
 	int r = prepare_library(options, reterr);
 
+	if (identity_load(&daemon->identity, &error) < 0)
+		log_warning("ids of this station: %s; those of this run are new", error.text);
 	if (r == 0)
 		r = probe_screen(daemon, reterr);
 	if (r < 0)

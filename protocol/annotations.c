@@ -1,7 +1,9 @@
 #include "protocol/annotations.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/identity.h"
 #include "protocol/base/io.h"
+#include "protocol/base/log.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
@@ -31,6 +33,7 @@ struct annotations {
 	const Uxrec__Act **state; /* the fold: not removed, by counter, author, id */
 	size_t state_count;
 	unsigned damaged;
+	char session[33]; /* uuid, "": not known */
 };
 
 /* ---- the fold ---- */
@@ -86,6 +89,8 @@ static int fold_act(struct annotations *log, Uxrec__Act *act)
 {
 	size_t at = newest_position(log, act->id);
 
+	if (!*log->session && identity_id_is_valid(act->session_uuid))
+		strcpy(log->session, act->session_uuid);
 	if (act->counter > log->counter)
 		log->counter = act->counter;
 	if (at < log->newest_count && strcmp(log->newest[at]->id, act->id) == 0) {
@@ -520,6 +525,8 @@ static int append_locked(struct annotations *log, Uxrec__Act *act)
 	if (r < 0)
 		return r;
 	act->counter = log->counter + 1;
+	if (*log->session)
+		act->session_uuid = log->session;
 	act->wall_ns = clock_read_ns(CLOCK_REALTIME);
 	r = put_act(&out, act);
 	return r < 0 ? r : write_acts(log, &out);
@@ -637,6 +644,32 @@ static size_t put_others(struct view theirs, const struct buf *hashes, struct bu
 	return count;
 }
 
+static int refuse_others(const struct annotations *log, struct view acts, struct error *reterr)
+{
+	struct mcap_record record;
+
+	view_take(&acts, MCAP_MAGIC_BYTES);
+	while (*log->session && mcap_next_record(&acts, &record) > 0) {
+		struct view message = record.opcode == MCAP_CHUNK ? act_of_chunk(record.content)
+								  : (struct view){0};
+		Uxrec__Act *act = message.size_bytes
+			? uxrec__act__unpack(NULL, message.size_bytes, message.data)
+			: NULL;
+		bool other =
+			act && *act->session_uuid && strcmp(act->session_uuid, log->session) != 0;
+
+		if (other)
+			error_set(reterr, -EXDEV,
+				"these acts are about another session: %s, and not %s",
+				text_quote(act->session_uuid).text, log->session);
+		if (act)
+			uxrec__act__free_unpacked(act, NULL);
+		if (other)
+			return -EXDEV;
+	}
+	return 0;
+}
+
 static int merge_locked(struct annotations *log, struct view theirs, size_t *ret_count)
 {
 	_cleanup_(buf_finish) struct buf hashes = {0}, out = {0};
@@ -670,7 +703,9 @@ static int merge_named(struct annotations *log, const struct folder *folder, con
 	if (!log->writable)
 		return error_set(reterr, -EROFS, "%s/%s: opened for reading",
 			folder_path(log->folder), log->name);
-	r = lock_log(log, reterr);
+	r = refuse_others(log, (struct view){(unsigned char *)theirs, (size_t)size, 0}, reterr);
+	if (r == 0)
+		r = lock_log(log, reterr);
 	if (r < 0)
 		return r;
 	r = merge_locked(log, (struct view){(unsigned char *)theirs, (size_t)size, 0}, ret_count);
@@ -692,6 +727,16 @@ int annotations_merge(
 	int r = folder_open_of(&folder, path, &name, reterr);
 
 	return r < 0 ? r : merge_named(log, folder, name, ret_count, reterr);
+}
+
+void annotations_set_session(struct annotations *log, const char *uuid)
+{
+	snprintf(log->session, sizeof(log->session), "%s", uuid);
+}
+
+const char *annotations_session(const struct annotations *log)
+{
+	return log->session;
 }
 
 uint64_t annotations_size_bytes(const struct annotations *log)

@@ -35,6 +35,17 @@ int annotations_open_below(
 void annotations_destroy(struct annotations *log);
 DEFINE_DESTROY(annotations);
 
+/**
+ * Set the session that the log is of: acts that are appended are about it, and acts of another session are not
+ * merged. Without it, the log is of the session that its own acts are about.
+ *
+ * @param uuid  32 hex digits, or "" when it is not known (format 1)
+ */
+void annotations_set_session(struct annotations *log, const char *uuid);
+
+/** @return the session that the log is of, or "" */
+const char *annotations_session(const struct annotations *log);
+
 /** Take in what other processes have appended since. @return 0 or a negative errno */
 int annotations_refresh(struct annotations *log);
 
@@ -56,7 +67,7 @@ int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxr
  * their acts, whatever the order.
  *
  * @param ret_count  how many were taken
- * @return 0, or a negative errno with the reason
+ * @return 0, -EXDEV when an act is about another session, or a negative errno, with the reason
  */
 int annotations_merge(
 	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr);

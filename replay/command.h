@@ -5,6 +5,7 @@
  * exit status: 0 good, 1 the answer is no, 2 wrong usage, 3 could not.
  */
 
+#include "protocol/base/identity.h"
 #include "protocol/reader.h"
 #include "replay/bleeps.h"
 #include "replay/session.h"
@@ -65,6 +66,13 @@ int command_check_text(const char *option, const char *text);
  * @return EXIT_GOOD, or EXIT_USAGE with the reason logged
  */
 int command_take_name(char **ret, const char *option, const char *text);
+
+/**
+ * Set whose act it is: principal and, of a coder's layer, layer_principal are this user's.
+ *
+ * @param identity  filled in; the act has its texts
+ */
+void command_sign(Uxrec__Act *act, struct identity *identity);
 
 /**
  * Ask the recorder.

@@ -122,6 +122,7 @@ static int take_back(const struct session *session, const char *id, Uxrec__Act *
 	}
 	act->id = before->id;
 	act->layer = before->layer;
+	act->layer_principal = before->layer_principal;
 	act->kind = UXREC__ACT__KIND__KIND_REMOVE;
 	return append(session, act, &stored, &log);
 }
@@ -146,6 +147,7 @@ int command_bleep(const struct command_options *options, int argc, char **argv)
 	bool json = command_take_flag(&argc, argv, "--json");
 	_destroy_(session) struct session *session = NULL;
 	_autofree_ char *layer = NULL, *author = NULL;
+	struct identity identity;
 	Uxrec__Act act = UXREC__ACT__INIT;
 
 	(void)options;
@@ -165,6 +167,7 @@ int command_bleep(const struct command_options *options, int argc, char **argv)
 	act.layer = layer;
 	if (command_open_folder(&session, argv[1]) != 0)
 		return EXIT_COULD_NOT;
+	command_sign(&act, &identity);
 	if (id)
 		return take_back(session, id, &act);
 	return from ? say(session, from, to, reason, &act, json) : list(session, json);

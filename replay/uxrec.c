@@ -5,6 +5,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/descriptors.h"
 #include "protocol/base/log.h"
+#include "protocol/layer.h"
 #include "protocol/message_text.h"
 #include "protocol/base/paths.h"
 #include "protocol/name.h"
@@ -127,6 +128,17 @@ int command_usage(const char *text)
 {
 	log_error("usage: uxrec %s", text);
 	return EXIT_USAGE;
+}
+
+void command_sign(Uxrec__Act *act, struct identity *identity)
+{
+	struct error error = {"no reason given"};
+
+	if (identity_load(identity, &error) < 0)
+		log_warning("ids of this station: %s; those of this run are new", error.text);
+	act->principal = identity->user;
+	if (layer_kind(act->layer) == LAYER_CODER)
+		act->layer_principal = identity->user;
 }
 
 static void remove_arguments(int *argc, char **argv, int at, int count)

@@ -62,9 +62,9 @@ async function ask(socket, body, content) {
   return (await until(answer, `an answer to ${body}`)).find(([field]) => field > 1);
 }
 
-async function connect(link, name) {
+async function connect(link, name, identity = '') {
   const socket = await RawSocket.open(recorder.port);
-  socket.send(record(0x80, bytes(2, Buffer.concat([bytes(1, recorder.token(link)), bytes(2, name)]))));
+  socket.send(record(0x80, bytes(2, Buffer.concat([bytes(1, recorder.token(link)), bytes(2, name), bytes(3, identity)]))));
   await until(() => socket.messages.length > 0, 'welcome');
   return socket;
 }
@@ -118,6 +118,44 @@ test('a bleep said by a reviewer is heard by nobody from the next read on, and a
   assert.equal(soundsIn(await readAll(bob), 1000, 2000), soundsIn(sent, 1000, 2000));
   ana.end();
   bob.end();
+});
+
+/** Welcome.principal of a connection. */
+const principalOf = (socket) => {
+  const welcome = fieldsOf(socket.messages[0].subarray(9)).find(([number]) => number === 4)[1];
+  return fieldsOf(welcome).find(([number]) => number === 6)[1].toString();
+};
+
+test('a bleep belongs to the principal who made it, not to the name', async () => {
+  const identity = randomBytes(16).toString('hex');
+  const ana = await connect('library', 'Reviewer', identity);
+  const other = await connect('library', 'Reviewer', randomBytes(16).toString('hex'));
+  const renamed = await connect('library', 'Ana', identity);
+  assert.match(principalOf(ana), /^[0-9a-f]{32}$/);
+  assert.equal(principalOf(renamed), principalOf(ana));
+  assert.notEqual(principalOf(other), principalOf(ana));
+  assert.notEqual(principalOf(ana), identity);
+  /* without an identity: by link and name; and no identity, not even a key, gives that principal */
+  const plain = await connect('library', 'Reviewer');
+  const again = await connect('library', 'Reviewer');
+  const key = await connect('library', 'Reviewer', recorder.token('library'));
+  assert.equal(principalOf(plain), principalOf(again));
+  assert.equal(new Set([ana, other, plain, key].map(principalOf)).size, 4);
+  const id = randomBytes(16).toString('hex');
+  const [field, stored] = await putAct(ana, id, 1, 'coder:Reviewer', Buffer.concat([bleep(3000, 3100), bytes(8, 'f'.repeat(32)), bytes(31, 'f'.repeat(32))]));
+  assert.equal(field, ACT_STORED);
+  const act = new Map(fieldsOf(fieldsOf(stored).find(([number]) => number === 2)[1]));
+  assert.equal(act.get(8).toString(), principalOf(ana));
+  assert.equal(act.get(31).toString(), principalOf(ana));
+  assert.equal((await putAct(other, id, 3, 'coder:Reviewer'))[0], FAILURE);
+  assert.equal((await putAct(plain, id, 3, 'coder:Reviewer'))[0], FAILURE);
+  assert.equal((await putAct(renamed, id, 3, 'coder:Ana'))[0], ACT_STORED);
+  assert.doesNotMatch(recorder.output, new RegExp(identity));
+  const wrong = await RawSocket.open(recorder.port);
+  wrong.send(record(0x80, bytes(2, Buffer.concat([bytes(1, recorder.token('library')), bytes(3, 'Z'.repeat(32))]))));
+  await wrong.closed;
+  assert.equal(wrong.messages.length, 0);
+  for (const socket of [ana, other, renamed, plain, again, key]) socket.end();
 });
 
 test('a bleep that reaches over the end of the session is refused with the length of the session', async () => {
