@@ -7,6 +7,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
+#include "protocol/base/terminal.h"
 
 #include <getopt.h>
 #include <json-c/json.h>
@@ -95,12 +96,14 @@ static void print_text(const Uxrec__DoctorReport *report)
 	for (size_t i = 0; i < report->n_findings; i++) {
 		const Uxrec__DoctorReport__Finding *finding = report->findings[i];
 
-		printf("%-8s %-8s %s\n", level_names[finding->level], finding->subject,
-			finding->text);
+		printf("%-8s %-8s ", level_names[finding->level], finding->subject);
+		terminal_write(finding->text);
+		putchar('\n');
 		if (finding->meter)
 			print_meter(finding->meter);
 		if (*finding->advice)
-			printf("%-17s → %s\n", "", finding->advice);
+			printf("%-17s %s %s\n", "", terminal_is_utf8() ? "→" : "->",
+				finding->advice);
 	}
 }
 

@@ -8,6 +8,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/signals.h"
+#include "protocol/base/terminal.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
 
@@ -249,6 +250,7 @@ int main(int argc, char **argv)
 	if (r > 0)
 		return r - 1;
 	signals_ignore_strays();
+	terminal_is_utf8(); /* of files that the sandbox hides */
 	sandbox_hide_memory();
 	if (options.service) {
 		be_prompt();

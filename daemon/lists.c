@@ -3,7 +3,7 @@
 #include "daemon/summaries.h"
 #include "protocol/base/clock.h"
 #include "protocol/mcap.h"
-#include "replay/session.h"
+#include "replay/session_order.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -26,8 +26,9 @@ struct list {
 	struct peer *peer;
 	uint64_t request;
 	bool parts;
-	char after[21];  /* the last session that is in it; "": none is */
-	struct buf body; /* of the present part: packed fields `sessions` */
+	char after[21];             /* the last session that was put in order; "": none was */
+	struct session_order order; /* those that are to come into it */
+	struct buf body;            /* of the present part: packed fields `sessions` */
 	/* the next one for the same peer */
 	bool again, again_parts;
 	uint64_t again_request;
@@ -83,6 +84,7 @@ static void list_free(struct list *list)
 {
 	peer_unref(list->peer);
 	buf_finish(&list->body);
+	session_order_finish(&list->order);
 	free(list);
 }
 
@@ -161,25 +163,49 @@ static bool summarise(struct lists *lists, const char *id, bool live, struct buf
 	return !live;
 }
 
-static void put_session(struct lists *lists, const char *id, struct buf *out)
+/* @return the packed summary, in @p packed or kept; without data when there is no memory for it */
+static struct view find_summary(struct lists *lists, const char *id, struct buf *packed)
 {
-	_cleanup_(buf_finish) struct buf packed = {0};
 	bool live = lists->live && live_is(lists->live, id), settled;
 	uint64_t stamp;
-	struct view kept = {0};
+	struct view found = {0};
 
 	settled = !live && summaries_stamp(lists->folder, id, &stamp);
 	if (settled)
-		kept = summaries_get(lists->summaries, id, stamp);
-	if (!kept.data) {
-		settled = summarise(lists, id, live, &packed) && settled;
-		kept = (struct view){packed.data, packed.size_bytes, 0};
-		if (buf_error(&packed) < 0)
-			return;
-		if (settled)
-			summaries_put(lists->summaries, id, stamp, kept);
-	}
-	put_bytes(out, 1, kept);
+		found = summaries_get(lists->summaries, id, stamp);
+	if (found.data)
+		return found;
+	settled = summarise(lists, id, live, packed) && settled;
+	if (buf_error(packed) < 0)
+		return found;
+	found = (struct view){packed->data, packed->size_bytes, 0};
+	if (settled)
+		summaries_put(lists->summaries, id, stamp, found);
+	return found;
+}
+
+static void put_session(struct lists *lists, const char *id, struct buf *out)
+{
+	_cleanup_(buf_finish) struct buf packed = {0};
+	struct view found = find_summary(lists, id, &packed);
+
+	if (found.data)
+		put_bytes(out, 1, found);
+}
+
+/* @return 0 or -ENOMEM */
+static int put_in_order(struct lists *lists, struct list *list, const char *id)
+{
+	_cleanup_(buf_finish) struct buf packed = {0};
+	struct view found = find_summary(lists, id, &packed);
+	Uxrec__SessionSummary *summary = found.data
+		? uxrec__session_summary__unpack(NULL, found.size_bytes, found.data)
+		: NULL;
+	int64_t begin_ns = summary ? summary->begin_ns : 0;
+
+	uxrec__session_summary__free_unpacked(summary, NULL);
+	memcpy(list->after, id, sizeof(list->after));
+	return session_order_add(&list->order, id, begin_ns, NULL);
 }
 
 /* ---- a list ---- */
@@ -229,31 +255,43 @@ static size_t position_behind(const struct session_ids *ids, const char *after)
 	return low;
 }
 
-/* @return 1 when the list is done, 0 when it goes on, or a negative errno with the reason */
-static int go_on(struct lists *lists, struct list *list, struct error *reterr)
+/* Do a part of the work. @return 1 when no session is left, 0 when there are more, or -ENOMEM */
+static int add_sessions(struct lists *lists, struct list *list, size_t limit)
 {
 	int64_t until_ns = clock_now_ns() + STEP_NS;
 	size_t at = position_behind(&lists->ids, list->after);
-	size_t limit = list->parts ? PART_BYTES : WHOLE_BYTES;
-	int r = 0;
+	struct session_place place;
 
-	for (; at < lists->ids.count && list->body.size_bytes < limit; at++) {
-		put_session(lists, lists->ids.ids[at], &list->body);
-		memcpy(list->after, lists->ids.ids[at], sizeof(list->after));
-		if (clock_now_ns() > until_ns) {
-			at++;
-			break;
-		}
-	}
-	if (at == lists->ids.count)
+	do {
+		const char *next = at < lists->ids.count ? lists->ids.ids[at] : NULL;
+
+		if (list->body.size_bytes >= limit)
+			return list->order.count == 0 && !next;
+		if (session_order_take(&list->order, next, &place))
+			put_session(lists, place.id, &list->body);
+		else if (!next)
+			return 1;
+		else if (at++, put_in_order(lists, list, next) < 0)
+			return -ENOMEM;
+	} while (clock_now_ns() <= until_ns);
+	return 0;
+}
+
+/* @return 1 when the list is done, 0 when it goes on, or a negative errno with the reason */
+static int go_on(struct lists *lists, struct list *list, struct error *reterr)
+{
+	size_t limit = list->parts ? PART_BYTES : WHOLE_BYTES;
+	int done = add_sessions(lists, list, limit), r = done < 0 ? done : 0;
+
+	if (done > 0)
 		r = send_part(lists, list, false);
-	else if (list->body.size_bytes >= limit)
+	else if (r == 0 && list->body.size_bytes >= limit)
 		r = list->parts ? send_part(lists, list, true)
 				: error_set(reterr, -EMSGSIZE,
 					  "the list is too long for this page: load it again");
 	if (r == -ENOMEM)
 		return error_set(reterr, r, "no memory");
-	return r < 0 ? r : at == lists->ids.count;
+	return r < 0 ? r : done;
 }
 
 /* ---- all of them ---- */
@@ -298,6 +336,7 @@ static bool begin_again(struct lists *lists, struct list *list)
 	list->request = list->again_request;
 	list->parts = list->again_parts;
 	list->after[0] = '\0';
+	session_order_finish(&list->order);
 	r = read_ids(lists, &error);
 	if (r < 0)
 		server_fail(lists->server, list->peer, list->request, r, error.text);

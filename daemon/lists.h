@@ -5,8 +5,9 @@
 
 /**
  * Answers to ListSessions, made step by step: sessions are opened one by one and closed at once, and a
- * list that comes in parts waits while much is queued for its peer. Memory does not grow with the number of
- * sessions, but for 40 bytes each and the bounded cache of summaries.h. One thread.
+ * list that comes in parts waits while much is queued for its peer. Sessions are in the order of their begin, the
+ * newest first. Memory does not grow with the number of sessions, but for 100 bytes each and the bounded cache of
+ * summaries.h. One thread.
  */
 struct lists;
 

@@ -5,7 +5,7 @@
 #include "protocol/copy.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "replay/session.h"
+#include "replay/session_order.h"
 #include "replay/study.h"
 #include "protocol/base/utf8.h"
 
@@ -223,10 +223,11 @@ int station_go_on(struct station *station, struct error *reterr)
 {
 	_cleanup_(session_ids_finish) struct session_ids ids = {0};
 	int r = session_ids_list(&ids, station->options.library);
+	char newest[21];
 
-	if (r < 0 || ids.count == 0)
+	if (r < 0 || !session_ids_newest(&ids, station->options.library, newest))
 		return 0;
-	r = try_to_go_on(station, ids.ids[0], reterr);
+	r = try_to_go_on(station, newest, reterr);
 	if (r > 0)
 		log_warning("session %s: it goes on after a recorder that was killed",
 			station->session);

@@ -19,6 +19,7 @@
 #include "protocol/base/paths.h"
 #include "protocol/base/queue.h"
 #include "protocol/base/signals.h"
+#include "protocol/base/terminal.h"
 #include "protocol/mcap.h"
 #include "protocol/base/utf8.h"
 
@@ -487,6 +488,7 @@ int main(int argc, char **argv)
 	tickets_init(&daemon.tickets);
 	descriptors_raise();
 	signals_ignore_strays();
+	terminal_is_utf8(); /* while there is one thread */
 	r = options_parse(&daemon.options, argc, argv);
 	if (r != 0)
 		return r < 0 ? 0 : r;

@@ -278,14 +278,15 @@ static void print_status(const Uxrec__Status *status)
 		puts("idle: nothing is recorded");
 		if (*status->last_session)
 			printf("last session: %s (%s)\n", status->last_session,
-				status->last_reason);
+				text_quote(status->last_reason).text);
 		return;
 	}
 	printf("%s session %s: study '%s', participant '%s', %lld:%02lld min\n",
 		status->state == UXREC__STATUS__STATE__STATE_PAUSED           ? "paused"
 			: status->state == UXREC__STATUS__STATE__STATE_ENDING ? "ending"
 									      : "recording",
-		status->session, status->study_name, status->participant, (long long)elapsed_s / 60,
+		status->session, text_quote(status->study_name).text,
+		text_quote(status->participant).text, (long long)elapsed_s / 60,
 		(long long)elapsed_s % 60);
 	print_course(status);
 	printf("%llu events, %llu pictures, %.2f MB, %u gaps, keys: %s, %u observers\n",
@@ -294,7 +295,7 @@ static void print_status(const Uxrec__Status *status)
 	if (status->observers_muted)
 		puts("the observers do not hear the sound");
 	if (*status->warning)
-		printf("warning: %s\n", status->warning);
+		printf("warning: %s\n", text_quote(status->warning).text);
 }
 
 int command_status(const struct command_options *options, int argc, char **argv)

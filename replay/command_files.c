@@ -4,6 +4,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
+#include "protocol/base/terminal.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/limits.h"
@@ -12,6 +13,7 @@
 #include "replay/info.h"
 #include "replay/json.h"
 #include "replay/metrics.h"
+#include "replay/session_order.h"
 #include "replay/study.h"
 #include "replay/transcript.h"
 
@@ -39,13 +41,17 @@ static void format_length(char text[32], int64_t length_ns)
 	snprintf(text, 32, "%lld:%02lld", (long long)seconds / 60, (long long)seconds % 60);
 }
 
-static const char *local_time(char text[32], int64_t session_ns)
+/* Time here, with the zone's offset: "2026-10-25 02:30:00 +01:00". */
+static const char *local_time(char text[64], int64_t session_ns)
 {
 	time_t seconds = session_ns / NS_PER_S;
 	struct tm local;
+	char offset[16];
 
 	localtime_r(&seconds, &local);
-	strftime(text, 32, "%Y-%m-%d %H:%M:%S", &local);
+	strftime(text, 32, "%Y-%m-%d %H:%M:%S ", &local);
+	strftime(offset, sizeof(offset), "%z", &local);
+	snprintf(text + strlen(text), 32, "%.3s:%s", offset, offset + 3);
 	return text;
 }
 
@@ -53,12 +59,14 @@ static const char *local_time(char text[32], int64_t session_ns)
 
 static void print_summary(const Uxrec__SessionSummary *summary)
 {
-	char length[32];
+	char length[32], begin[64] = "-";
 
 	format_length(length, summary->end_ns - summary->begin_ns);
-	printf("%-22s %-12s %-28s %8s %5u %6u  %s\n", summary->session,
-		summary->n_participants ? text_quote(summary->participants[0]).text : "-",
-		text_quote(summary->study).text, length, summary->attempts, summary->tags,
+	if (summary->begin_ns)
+		local_time(begin, summary->begin_ns);
+	printf("%-22s %-26s %s %s %8s %5u %6u  %s\n", summary->session, begin,
+		terminal_cell(summary->n_participants ? summary->participants[0] : "-", 12).text,
+		terminal_cell(summary->study, 28).text, length, summary->attempts, summary->tags,
 		health_name(summary->health));
 }
 
@@ -73,21 +81,34 @@ static Uxrec__SessionSummary *summarise(const struct folder *library, const char
 		: session_summarise(session);
 }
 
-/* One session after the other: a library may have any number of them. */
-static void list(
+/* One session after the other: a library may have any number of them. @return 0 or -ENOMEM */
+static int list(
 	const struct folder *library, const struct session_ids *ids, struct json_list *printed)
 {
-	for (size_t i = 0; i < ids->count; i++) {
-		Uxrec__SessionSummary *summary = summarise(library, ids->ids[i]);
+	_cleanup_(session_order_finish) struct session_order order = {0};
+	struct session_place place;
 
-		if (!summary)
-			continue;
-		if (printed)
-			json_list_add(printed, json_of_message(&summary->base));
-		else
-			print_summary(summary);
-		uxrec__session_summary__free_unpacked(summary, NULL);
+	for (size_t i = 0; i <= ids->count; i++) {
+		const char *next = i < ids->count ? ids->ids[i] : NULL;
+
+		while (session_order_take(&order, next, &place)) {
+			Uxrec__SessionSummary *summary = place.item;
+
+			if (printed)
+				json_list_add(printed, json_of_message(&summary->base));
+			else
+				print_summary(summary);
+			uxrec__session_summary__free_unpacked(summary, NULL);
+		}
+		if (next) {
+			Uxrec__SessionSummary *summary = summarise(library, next);
+
+			if (!summary ||
+				session_order_add(&order, next, summary->begin_ns, summary) < 0)
+				return -ENOMEM;
+		}
 	}
+	return 0;
 }
 
 int command_list(const struct command_options *options, int argc, char **argv)
@@ -122,14 +143,16 @@ int command_list(const struct command_options *options, int argc, char **argv)
 	}
 	if (json) {
 		json_list_begin(&printed);
-		list(folder, &ids, &printed);
+		r = list(folder, &ids, &printed);
 		json_list_end(&printed);
-		return EXIT_GOOD;
+	} else {
+		printf("%-22s %-26s %-12s %-28s %8s %5s %6s  %s\n", "SESSION", "BEGUN",
+			"PARTICIPANT", "STUDY", "LENGTH", "TASKS", "TAGS", "HEALTH");
+		r = list(folder, &ids, NULL);
 	}
-	printf("%-22s %-12s %-28s %8s %5s %6s  %s\n", "SESSION", "PARTICIPANT", "STUDY", "LENGTH",
-		"TASKS", "TAGS", "HEALTH");
-	list(folder, &ids, NULL);
-	return EXIT_GOOD;
+	if (r < 0)
+		log_error("no memory for all sessions");
+	return r < 0 ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
 /* ---- info ---- */
@@ -297,7 +320,7 @@ static void print_gap(const struct session_facts *facts, const Uxrec__Gap *gap)
 static void print_info(const struct session *session, const struct session_facts *facts)
 {
 	const Uxrec__SessionInfo *info = session_info(session);
-	char length[32], begin[32];
+	char length[32], begin[64];
 
 	format_length(length, (int64_t)(facts->duration_s * 1e9));
 	printf("session      %s\n", session->id);
@@ -314,9 +337,9 @@ static void print_info(const struct session *session, const struct session_facts
 	printf("\n%-22s %-26s %10s %12s\n", "CHANNEL", "SCHEMA", "MESSAGES", "BYTES");
 	for (size_t i = 0; i < facts->channel_count; i++)
 		if (facts->channels[i].messages)
-			printf("%-22s %-26s %10llu %12llu\n",
-				text_quote(facts->channels[i].channel->topic).text,
-				text_quote(facts->channels[i].channel->schema).text,
+			printf("%s %s %10llu %12llu\n",
+				terminal_cell(facts->channels[i].channel->topic, 22).text,
+				terminal_cell(facts->channels[i].channel->schema, 26).text,
 				(unsigned long long)facts->channels[i].messages,
 				(unsigned long long)facts->channels[i].bytes);
 	for (size_t i = 0; i < facts->gap_count && i < GAPS_PRINTED; i++)
@@ -325,7 +348,7 @@ static void print_info(const struct session *session, const struct session_facts
 		printf("and %zu gaps more: uxrec info --json\n", facts->gap_count - GAPS_PRINTED);
 	for (size_t i = 0; i < facts->damage_count; i++)
 		printf("damage at offset %llu: %s\n", (unsigned long long)facts->damages[i].offset,
-			facts->damages[i].text);
+			text_quote(facts->damages[i].text).text);
 }
 
 int command_info(const struct command_options *options, int argc, char **argv)
@@ -378,7 +401,7 @@ static void report_problem(void *user, uint64_t offset, const char *text)
 		json_object_object_add(problem, "text", json_text(text));
 		json_object_array_add(report->problems, problem);
 	} else if (report->printed++ < 50) {
-		printf("offset %llu: %s\n", (unsigned long long)offset, text);
+		printf("offset %llu: %s\n", (unsigned long long)offset, text_quote(text).text);
 	}
 }
 
@@ -620,7 +643,7 @@ static void print_attempt(const Uxrec__AttemptMetrics *row)
 	printf("%u errors (%u/%u opportunities met)\n", row->errors, row->erred,
 		row->opportunities);
 	for (size_t i = 0; i < row->n_contradictions; i++)
-		printf("    look again: %s\n", row->contradictions[i]);
+		printf("    look again: %s\n", text_quote(row->contradictions[i]).text);
 }
 
 static void print_metrics(const Uxrec__Metrics *metrics)

@@ -3,6 +3,7 @@
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/channel.h"
 #include "protocol/copy.h"
 #include "protocol/name.h"
@@ -471,8 +472,8 @@ static void dump_json(const struct reader_message *message, const ProtobufCMessa
 
 static void dump_text(const struct reader_message *message, int64_t begin_ns)
 {
-	printf("%12.6f  %-22s %8u %9zu bytes\n", (double)(message->time_ns - begin_ns) / 1e9,
-		text_quote(message->channel->topic).text, message->sequence,
+	printf("%12.6f  %s %8u %9zu bytes\n", (double)(message->time_ns - begin_ns) / 1e9,
+		terminal_cell(message->channel->topic, 22).text, message->sequence,
 		message->data.size_bytes);
 }
 

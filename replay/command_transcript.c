@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/limits.h"
 #include "replay/command.h"
 #include "replay/json.h"
@@ -25,7 +26,6 @@ static int could_not(const struct error *error)
 
 /* ---- showing ---- */
 
-/* cues have no control characters in them; their lines become one */
 static void print_cue(const struct vtt_cue *cue, const char *session)
 {
 	char from[24];
@@ -33,9 +33,10 @@ static void print_cue(const struct vtt_cue *cue, const char *session)
 	vtt_format_time(from, cue->from_ns);
 	if (session)
 		printf("%s  ", session);
-	printf("%s  %s%s", from, cue->speaker, *cue->speaker ? ": " : "");
-	for (const char *at = cue->text; *at; at++)
-		putchar(*at == '\n' ? ' ' : *at);
+	printf("%s  ", from);
+	terminal_write(cue->speaker);
+	fputs(*cue->speaker ? ": " : "", stdout);
+	terminal_write(cue->text);
 	putchar('\n');
 }
 

@@ -254,18 +254,56 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 	return object;
 }
 
+/* ---- printing ---- */
+
+/* What no terminal is to get stands only in strings: it is escaped there (RFC 8259, section 7). */
+static size_t put_character(const char *at)
+{
+	uint32_t point;
+	size_t length = utf8_take(at, &point);
+
+	if (length == 0 || point == '\n' || (point != 0x7f && utf8_is_shown(point)))
+		fwrite(at, 1, length ? length : 1, stdout);
+	else if (point < 0x10000)
+		printf("\\u%04x", (unsigned)point);
+	else
+		printf("\\u%04x\\u%04x", (unsigned)(0xd800 + ((point - 0x10000) >> 10)),
+			(unsigned)(0xdc00 + ((point - 0x10000) & 0x3ff)));
+	return length ? length : 1;
+}
+
+/* @param indent  what comes behind each end of a line */
+static void put_json(struct json_object *document, int flags, const char *indent)
+{
+	const char *at =
+		json_object_to_json_string_ext(document, flags | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	while (at && *at) {
+		size_t plain = 0;
+
+		while (at[plain] >= 0x20 && at[plain] < 0x7f)
+			plain++;
+		fwrite(at, 1, plain, stdout);
+		at += plain;
+		if (!*at)
+			break;
+		at += put_character(at);
+		if (at[-1] == '\n')
+			fputs(indent, stdout);
+	}
+}
+
 void json_print_line(struct json_object *document)
 {
-	puts(json_object_to_json_string_ext(
-		document, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	put_json(document, JSON_C_TO_STRING_PLAIN, "");
+	putchar('\n');
 	json_object_put(document);
 }
 
 void json_print(struct json_object *document)
 {
-	puts(json_object_to_json_string_ext(document,
-		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE |
-			JSON_C_TO_STRING_SPACED));
+	put_json(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "");
+	putchar('\n');
 	json_object_put(document);
 }
 
@@ -276,17 +314,9 @@ void json_list_begin(struct json_list *list)
 
 void json_list_add(struct json_list *list, struct json_object *element)
 {
-	const char *at = json_object_to_json_string_ext(element,
-		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE | JSON_C_TO_STRING_SPACED);
-
 	fputs(list->has_elements ? ",\n  " : "[\n  ", stdout);
 	list->has_elements = true;
-	/* strings have no ends of lines in them */
-	for (; at && *at; at++) {
-		putchar(*at);
-		if (*at == '\n')
-			fputs("  ", stdout);
-	}
+	put_json(element, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "  ");
 	json_object_put(element);
 }
 

@@ -377,7 +377,7 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 
 static int id_compare(const void *a, const void *b)
 {
-	return strcmp(b, a); /* newest first: ids begin with the time */
+	return strcmp(b, a); /* ids begin with the time where they were made */
 }
 
 int session_ids_list(struct session_ids *ret, const char *library)

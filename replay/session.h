@@ -83,7 +83,7 @@ struct session_ids {
 	size_t count;
 };
 
-/** @return 0 or a negative errno; newest first; freed with session_ids_finish() */
+/** @return 0 or a negative errno; the greatest first, by begin: session_order.h; freed with session_ids_finish() */
 int session_ids_list(struct session_ids *ret, const char *library);
 void session_ids_finish(struct session_ids *ids);
 

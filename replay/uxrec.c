@@ -8,6 +8,7 @@
 #include "protocol/layer.h"
 #include "protocol/message_text.h"
 #include "protocol/base/paths.h"
+#include "protocol/base/terminal.h"
 #include "protocol/name.h"
 
 #include <errno.h>
@@ -242,6 +243,7 @@ int main(int argc, char **argv)
 	struct command_options options = {.control = control};
 
 	signal(SIGPIPE, SIG_IGN);
+	terminal_init();
 	descriptors_raise();
 	while (argc > 1 && argv[1][0] == '-') {
 		if (strcmp(argv[1], "--help") == 0) {

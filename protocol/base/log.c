@@ -1,6 +1,8 @@
 #include "protocol/base/log.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/terminal.h"
+#include "protocol/base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -31,10 +33,14 @@ static bool is_journal(void)
 		status.st_ino == inode;
 }
 
-static void log_line(enum log_level level, const char *text)
+static void log_line(enum log_level level, const char *whole)
 {
+	bool journal = is_journal();
+	char text[1024];
+
+	terminal_copy(text, sizeof(text), whole, !journal && !terminal_is_utf8());
 	/* one write a line, so that the lines of two threads do not mix */
-	if (is_journal())
+	if (journal)
 		fprintf(stderr, "<%d>%s\n", (int)level, text);
 	else
 		fprintf(stderr, "%s%s\n",
@@ -52,7 +58,8 @@ void log_message(enum log_level level, const char *format, ...)
 	if (level > log_level)
 		return;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	if (vsnprintf(text, sizeof(text), format, args) >= (int)sizeof(text))
+		utf8_trim(text);
 	va_end(args);
 	log_line(level, text);
 }
@@ -72,7 +79,8 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *form
 		return;
 	}
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	if (vsnprintf(text, sizeof(text), format, args) >= (int)sizeof(text))
+		utf8_trim(text);
 	va_end(args);
 	limit->next_ns = now_ns + LIMITED_NS;
 	log_line(level, text);
@@ -104,18 +112,21 @@ int log_errno(int r, const char *format, ...)
 	return r;
 }
 
+static bool text_is_ascii;
+
+void terminal_init(void)
+{
+	text_is_ascii = !terminal_is_utf8();
+}
+
 struct text_quoted text_quote(const char *text)
 {
-	struct text_quoted quoted;
-	size_t n = 0;
+	struct text_quoted quoted = {""};
+	size_t taken = 0;
 
-	for (; text && *text && n < sizeof(quoted.text) - 4; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		quoted.text[n++] = c < 0x20 || c > 0x7e ? '?' : (char)c;
-	}
-	quoted.text[n] = '\0';
-	if (text && *text)
-		memcpy(quoted.text + n, "...", 4);
+	if (text)
+		taken = terminal_copy(quoted.text, sizeof(quoted.text) - 3, text, text_is_ascii);
+	if (text && text[taken])
+		strcat(quoted.text, "...");
 	return quoted;
 }

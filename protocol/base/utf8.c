@@ -36,6 +36,31 @@ bool utf8_is_control(uint32_t point)
 		(point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
 }
 
+bool utf8_is_shown(uint32_t point)
+{
+	static const struct {
+		uint32_t from, to;
+	} hidden[] = {
+		{0xad, 0xad},     /* soft hyphen */
+		{0x61c, 0x61c},   /* Arabic letter mark */
+		{0x200b, 0x200b}, /* zero width space */
+		{0x200e, 0x200f}, /* marks of direction */
+		{0x2028, 0x202e}, /* ends of lines and paragraphs, embeddings, overrides */
+		{0x2060, 0x206f}, /* word joiner, invisible operators, isolates, shapes of digits */
+		{0xfeff, 0xfeff}, /* byte order mark */
+		{0xfff0, 0xfffb}, /* annotations */
+		{0xe0000, 0xe0fff},  /* tags, supplementary variation selectors */
+		{0xf0000, 0x10ffff}, /* private use */
+	};
+
+	if (utf8_is_control(point) || (point & 0xfffe) == 0xfffe)
+		return false;
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(*hidden); i++)
+		if (point >= hidden[i].from && point <= hidden[i].to)
+			return false;
+	return true;
+}
+
 size_t utf8_valid_bytes(const char *text, size_t size_bytes)
 {
 	size_t at = 0;

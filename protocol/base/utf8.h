@@ -16,6 +16,12 @@ size_t utf8_take(const char *text, uint32_t *ret_point);
 /** Control characters, and those that turn the direction of text: they do not belong into a name. */
 bool utf8_is_control(uint32_t point);
 
+/**
+ * True for a character that a terminal shows in its place: no control character, no mark or override of the
+ * text's direction, no end of a line or paragraph, nothing invisible but joiners.
+ */
+bool utf8_is_shown(uint32_t point);
+
 /** @return how many bytes from the begin on are UTF-8 without a 0 byte; @p text needs none behind it */
 size_t utf8_valid_bytes(const char *text, size_t size_bytes);
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, linkSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -66,6 +66,57 @@ test('a library is listed in memory that does not grow with it', async (t) => {
   t.diagnostic(`30 sessions: ${few.most} kB, 3000: ${many.most} kB`);
   if (plain) assert.ok(many.most <= 40 * 1024, `${many.most} kB`);
   assert.deepEqual(JSON.parse((await listed('list', '--library', makeLibrary('none', 1), '--json')).text).length, 1);
+});
+
+test('sessions are listed by their begin and not by the local time in their names, and times of day have their zone', async () => {
+  const library = join(folder, 'zones');
+
+  mkdirSync(library);
+  /* `killed` began 3 s after `whole`, and was carried to the west meanwhile */
+  cpSync(join(root, 'tests/data/format-1/whole'), join(library, '20261122-040334-0001'), { recursive: true });
+  cpSync(join(root, 'tests/data/format-1/killed'), join(library, '20261121-210337-0001'), { recursive: true });
+  const listed = JSON.parse((await run(uxrec, ['list', '--library', library, '--json'])).stdout);
+  assert.deepEqual(listed.map((one) => one.session), ['20261121-210337-0001', '20261122-040334-0001']);
+  assert.ok(listed[0].begin_ns > listed[1].begin_ns);
+  const printed = async (zone, ...command) => (await run(uxrec, command, { env: { ...process.env, TZ: zone } })).stdout;
+  const path = join(library, '20261122-040334-0001');
+  assert.match(await printed('UTC', 'info', path), /^begun +2026-11-22 02:03:34 \+00:00$/m);
+  assert.match(await printed('NST3:30', 'info', path), /^begun +2026-11-21 22:33:34 -03:30$/m);
+  assert.match(await printed('CEST-2', 'list', '--library', library), /2026-11-22 04:03:34 \+02:00/);
+});
+
+test('names are one whatever white space and composition they were typed with, and are printed as they are', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const sessions = [];
+
+  writeFileSync(recorder.study, 'study: "Prüfung 発注"\ntasks:\n  - {id: find, title: Rechnung für März}\n');
+  for (const participant of ['Zoë', ' Zoe\u0308\u00a0', 'Zoé']) {
+    const command = ['start', '--study', recorder.study, '--participant', participant, '--consent', 'paper'];
+    sessions.push(await recorder.uxrec(...command));
+    await recorder.uxrec('task', 'start', 'find');
+    assert.match(await recorder.uxrec('status'), /study 'Prüfung 発注', participant 'Zo[ëé]'/);
+    await recorder.uxrec('task', 'end', 'completed');
+    await recorder.uxrec('stop');
+  }
+  await assert.rejects(
+    recorder.uxrec('start', '--study', recorder.study, '--participant', 'P\u200b01', '--consent', 'paper'),
+    /invisible/,
+  );
+  const rows = JSON.parse(await recorder.uxrec('list', '--library', recorder.library, '--json'));
+  assert.deepEqual(rows.map((row) => row.participants[0]).sort(), ['Zoé', 'Zoë', 'Zoë'].sort());
+  assert.ok(rows.every((row) => row.study === 'Prüfung 発注'));
+  const list = async (locale) =>
+    (await run(uxrec, ['list', '--library', recorder.library], { env: { ...process.env, LC_ALL: locale } })).stdout;
+  const [head, row] = (await list('C.UTF-8')).split('\n');
+  /* two wide letters: the columns behind them stand below their heads */
+  assert.match(row, /Zo[ëé] +Prüfung 発注 +/);
+  assert.equal(row.indexOf('whole'), head.indexOf('HEALTH') - 2);
+  assert.match(await list('C'), /Zo\? +Pr\?fung \?\? /);
+  const metrics = await recorder.uxrec('metrics', ...sessions.map((session) => join(recorder.library, session)));
+  assert.match(metrics, /study Prüfung 発注/);
+  assert.match(metrics, /Rechnung für März/);
+  assert.match(await recorder.uxrec('info', join(recorder.library, sessions[0])), /^participant +Zoë$/m);
+  await recorder.end();
 });
 
 test('numbers of any number of sessions take the descriptors of one', async () => {

@@ -5,6 +5,7 @@
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
+#include "protocol/base/terminal.h"
 #include "protocol/limits.h"
 #include "protocol/message_text.h"
 #include "protocol/name.h"
@@ -222,11 +223,50 @@ static void quoted_text_is_harmless(void)
 	char text[500];
 
 	expect(strcmp(text_quote("a\x1b[31m\nb").text, "a?[31m?b") == 0);
+	expect(strcmp(text_quote("Zo\xc3\xab \xe7\x99\xba").text, "Zo\xc3\xab \xe7\x99\xba") == 0);
+	/* C1's CSI, override, isolate, mark, end of line, byte order mark, a lone byte, a cut sequence */
+	expect(strcmp(text_quote("\xc2\x9b"
+				 "31m")
+			       .text,
+		       "?31m") == 0);
+	expect(strcmp(text_quote("a\xe2\x80\xae"
+				 "b\xe2\x81\xa6"
+				 "c\xe2\x80\x8f"
+				 "d\xe2\x80\xa8"
+				 "e")
+			       .text,
+		       "a?b?c?d?e") == 0);
+	expect(strcmp(text_quote("\xef\xbb\xbf\xff\xe7\x99").text, "????") == 0);
 	expect(strcmp(text_quote(NULL).text, "") == 0);
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	expect(strlen(text_quote(text).text) < sizeof(struct text_quoted));
 	expect(strstr(text_quote(text).text, "..."));
+	/* cut between two characters */
+	for (size_t i = 0; i + 3 < sizeof(text); i += 3)
+		memcpy(text + i, "\xe7\x99\xba", 4);
+	expect(utf8_is_valid(text_quote(text).text));
+}
+
+static void cells_are_as_wide_as_they_look(void)
+{
+	char ascii[32];
+
+	expect(terminal_columns("Zo\xc3\xab") == 3);
+	expect(terminal_columns("\xe7\x99\xba\xe6\xb3\xa8") == 4); /* East Asian: wide */
+	expect(terminal_columns("e\xcc\x81") == 1);                /* combining */
+	expect(strcmp(terminal_cell("\xe7\x99\xba", 4).text, "\xe7\x99\xba  ") == 0);
+	expect(strcmp(terminal_cell("Zo\xc3\xab", 5).text, "Zo\xc3\xab  ") == 0);
+	expect(strcmp(terminal_cell("long enough", 4).text, "long enough") == 0);
+	expect(terminal_copy(ascii, sizeof(ascii), "Zo\xc3\xab\t\xe7\x99\xba!", true) == 9);
+	expect(strcmp(ascii,
+		       "Zo??"
+		       "?!") == 0);
+	expect(terminal_copy(ascii, 3,
+		       "a\xc3\xab"
+		       "b",
+		       false) == 1);
+	expect(strcmp(ascii, "a") == 0);
 }
 
 static struct packet *hello_packet(void)
@@ -440,6 +480,7 @@ static const struct test tests[] = {
 	{"names that look the same are the same", names_have_one_spelling},
 	{"names in messages have one spelling", names_in_messages_have_one_spelling},
 	{"foreign text in messages is harmless", quoted_text_is_harmless},
+	{"cells of a table are as wide as they look", cells_are_as_wide_as_they_look},
 	{"only the journal itself gets levels as numbers", levels_are_for_the_journal_alone},
 	{"a packet is one MCAP message record in session time", packets_are_records},
 	{"wire messages round trip", wire_messages_round_trip},

@@ -6,6 +6,7 @@
 #include "daemon/session_log.h"
 #include "daemon/summaries.h"
 #include "protocol/base/clock.h"
+#include "replay/session_order.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,6 +229,43 @@ static bool is_kept(const struct summaries *summaries, const char *id, uint64_t 
 	return summaries_get(summaries, id, stamp).data != NULL;
 }
 
+static void sessions_come_in_the_order_of_their_begin(void)
+{
+	/* by id: 02:30 in summer, 02:05 in winter an hour and a half later, elsewhere, a day before, equal begins */
+	static const struct {
+		const char *id;
+		int64_t hours;
+	} given[] = {
+		{"20261025-090000-0001", 498024 + 3}, /* UTC+9 */
+		{"20261025-023000-0002", 498024 + 1},
+		{"20261025-020500-0003", 498024 + 2},
+		{"20261025-020500-0002", 498024 + 2},
+		{"20200101-000000-0001", 0},
+		{"20191231-000000-0001", 438264},
+	};
+	static const char *const wanted[] = {"20261025-090000-0001", "20261025-020500-0003",
+		"20261025-020500-0002", "20261025-023000-0002", "20200101-000000-0001",
+		"20191231-000000-0001"};
+	_cleanup_(session_order_finish) struct session_order order = {0};
+	struct session_place place;
+	size_t taken = 0;
+
+	for (size_t i = 0; i <= ARRAY_SIZE(given); i++) {
+		const char *next = i < ARRAY_SIZE(given) ? given[i].id : NULL;
+
+		/* what is days before waits for nothing */
+		expect(i != 5 || taken == 4);
+		while (session_order_take(&order, next, &place)) {
+			check(taken < ARRAY_SIZE(wanted));
+			expect(strcmp(place.id, wanted[taken++]) == 0);
+		}
+		if (next)
+			check(session_order_add(
+				      &order, next, given[i].hours * 3600 * NS_PER_S, NULL) == 0);
+	}
+	expect(taken == ARRAY_SIZE(wanted));
+}
+
 static void a_summary_is_kept_until_a_file_of_its_session_changes(void)
 {
 	_destroy_(summaries) struct summaries *summaries = NULL;
@@ -288,6 +326,8 @@ int main(void)
 			after_closing_nothing_is_taken_and_what_waits_is_dropped},
 		{"a thread that appends without a pause delays another by one act",
 			a_thread_that_appends_without_a_pause_delays_another_by_one_act},
+		{"sessions come in the order of their begin, whatever zone their ids are of",
+			sessions_come_in_the_order_of_their_begin},
 		{"a summary is kept until a file of its session changes",
 			a_summary_is_kept_until_a_file_of_its_session_changes},
 		{"summaries take no more than their room", summaries_take_no_more_than_their_room},

@@ -24,11 +24,14 @@ export function parseClock(text: string): bigint | undefined {
   return (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000_000n + BigInt(ms) * 1_000_000n;
 }
 
-/** A time of day and date of a session time. */
+/** Date and time of day here, of a session time, with the zone's offset. */
 export function date(ns: bigint): string {
   const value = new Date(Number(ns / 1_000_000n));
   const two = (number: number) => String(number).padStart(2, '0');
-  return `${value.getFullYear()}-${two(value.getMonth() + 1)}-${two(value.getDate())} ${two(value.getHours())}:${two(value.getMinutes())}`;
+  const east = -value.getTimezoneOffset();
+  const minutes = Math.abs(east);
+  const offset = `${east < 0 ? '−' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+  return `${value.getFullYear()}-${two(value.getMonth() + 1)}-${two(value.getDate())} ${two(value.getHours())}:${two(value.getMinutes())} ${offset}`;
 }
 
 export function bytes(count: bigint | number): string {

@@ -28,10 +28,16 @@ const HEALTH = new Map<SessionSummary_Health, [string, string]>([
   [SessionSummary_Health.UNREADABLE, ['bad', 'unreadable']],
 ]);
 
-const SORTS: Record<Column, (session: SessionSummary) => string | number> = {
+/* of a session that cannot be read: the time in its id, of whatever zone */
+function timeOfId(id: string): bigint {
+  const [year, month, day, hour, minute, second] = (/^(....)(..)(..)-(..)(..)(..)/.exec(id) ?? []).slice(1).map(Number);
+  return BigInt(Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second) || 0) * 1_000_000n;
+}
+
+const SORTS: Record<Column, (session: SessionSummary) => string | number | bigint> = {
   participant: (session) => session.participants.join(),
   study: (session) => session.study,
-  date: (session) => session.session,
+  date: (session) => session.beginNs || timeOfId(session.session),
   length: (session) => Number(session.endNs - session.beginNs),
   tasks: (session) => session.attempts,
   tags: (session) => session.tags,
@@ -108,7 +114,7 @@ export function LibraryPage({ token }: { token: string }) {
       .sort((a, b) => {
         const x = value(a);
         const y = value(b);
-        const order = x < y ? -1 : x > y ? 1 : 0;
+        const order = x < y ? -1 : x > y ? 1 : a.session < b.session ? -1 : 1;
         return down ? -order : order;
       });
   }, [sessions, sort, down, filter]);
