@@ -18,9 +18,12 @@ struct metrics_request {
 	/* Of which study: sessions of another do not count as asked for. NULL: that of the first session
 	 * that knows its own; those of another are listed as left out. */
 	const char *study;
-	/* Whose tags count; sessions that are not coded in it are left out. NULL or "": consensus, else the
-	 * only coder's layer, if all sessions that count are coded in it, else "live". */
+	/* Whose tags count: a layer's label, "coder:" with its principal, or the name of one; sessions that are not
+	 * coded in it are left out. NULL or "": `choice`. */
 	const char *layer;
+	/* The act with the body LayerChoice that stands in the study's log. NULL: consensus when it is finished in
+	 * every session that counts, else the only coder's layer when every one is coded in it, else "live". */
+	const Uxrec__Act *choice;
 	/* A coder works on it: what is not coded yet has no errors yet. */
 	bool coding;
 };
@@ -30,8 +33,11 @@ struct metrics_request {
  * Definitions and formulas: uxrec-metrics(7).
  *
  * @param ret  set on success; freed with uxrec__metrics__free_unpacked(…, NULL)
- * @return 0, -ENODATA when nobody has coded in the layer, -EINVAL without any session, or a negative
+ * @return 0, -ENODATA when nobody has coded in the layer, -ENOTUNIQ when several are named so, -EINVAL without any session, or a negative
  *         errno; with the reason
  */
 int metrics_compute(
 	Uxrec__Metrics **ret, const struct metrics_request *request, struct error *reterr);
+
+/** @return the name of an outcome, for people */
+const char *metrics_outcome_name(Uxrec__Attempt__Outcome outcome);

@@ -400,8 +400,11 @@ struct stats_estimate stats_error_rate(
 
 	if (!sum_ratio(&ratio, chances, count))
 		return undefined("no opportunity was met");
-	if (ratio.people == 1)
-		return stats_rate(ratio.erred, ratio.met, 1);
+	if (ratio.people == 1) {
+		estimate = stats_rate(ratio.erred, ratio.met, 1);
+		estimate.people = 1;
+		return estimate;
+	}
 	effective = ratio.variance > 0 ? ratio.rate * (1 - ratio.rate) / ratio.variance
 				       : (double)ratio.people;
 	/* fewer opportunities than participants: then they are the bound */
@@ -409,8 +412,12 @@ struct stats_estimate stats_error_rate(
 		? ratio.met
 		: clip(effective, (double)ratio.people, ratio.met);
 	estimate = stats_rate(ratio.rate * effective, effective, ratio.people);
+	estimate.value = ratio.rate;
+	estimate.n = ratio.met;
 	estimate.x = ratio.erred;
-	estimate.method = "adjusted Wald on effective opportunities";
+	estimate.effective = effective;
+	estimate.people = ratio.people;
+	estimate.method = "adjusted Wald by participants";
 	if (ret_standard_error)
 		*ret_standard_error = sqrt(ratio.variance);
 	return estimate;
@@ -427,6 +434,7 @@ struct stats_estimate stats_ratio(const struct stats_chances *chances, size_t co
 	estimate.value = ratio.rate;
 	estimate.n = ratio.met;
 	estimate.x = ratio.erred;
+	estimate.people = ratio.people;
 	if (ratio.people < SPREAD_COUNT)
 		return without_interval(estimate, "fewer than 3 participants");
 	if (!(ratio.variance > 0))

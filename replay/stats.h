@@ -18,6 +18,8 @@ struct stats_estimate {
 	bool has_interval; /* then low < high; otherwise `why` has the reason, and both are 0 */
 	double low, high;
 	double n, x;        /* of how many; a rate's numerator */
+	double effective;   /* independent trials that give the interval's width; 0: n */
+	size_t people;      /* participants whose sums it is computed from; 0: not by participants */
 	const char *method; /* constant text */
 	const char *why;    /* constant text */
 };
@@ -86,8 +88,8 @@ struct stats_chances {
 /**
  * A rate pooled over participants, whose chances are not independent: r = Σe/Σo,
  * var = n/(n − 1)·Σ(e − r·o)²/(Σo)², n_eff = r(1 − r)/var held between n and Σo (n when var = 0),
- * adjusted Wald on (r·n_eff, n_eff). `n` of the result is n_eff, `x` is Σe. One participant gives the
- * share without an interval, with `n` Σo. Undefined when no opportunity was met.
+ * adjusted Wald on (r·n_eff, n_eff). `n` of the result is Σo, `effective` n_eff, `x` Σe. One participant
+ * gives the share without an interval. Undefined when no opportunity was met.
  *
  * @param ret_standard_error  √var, set when not NULL and defined
  */

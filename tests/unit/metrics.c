@@ -1,14 +1,9 @@
-#include "tests/harness/helpers.h"
+#include "tests/harness/studies.h"
 
-#include "protocol/annotations.h"
-#include "protocol/base/clock.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "protocol/writer.h"
 #include "replay/info.h"
-#include "replay/metrics.h"
-#include "replay/study.h"
 #include "replay/timeline.h"
 
 #include <errno.h>
@@ -17,31 +12,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-#define BEGIN_NS (1000 * NS_PER_S)
-#define AT(s)    (BEGIN_NS + (int64_t)((s)*1e9))
-
-static const char study_text[] =
-	"study: Invoices\n"
-	"tasks:\n"
-	"  - id: find\n    title: Find the invoice\n"
-	"    opportunities: [{id: menu}, {id: date}, {id: sort}, {id: open}]\n"
-	"  - {id: pay, title: Pay it}\n";
-
-/* a session folder that is being made */
-struct making {
-	char *folder;
-	struct session_writer *writer;
-	struct session_clock clock;
-	struct annotations *log;
-	char attempt[33]; /* the newest */
-};
-
-static void push(
-	struct making *making, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
-{
-	write_message(making->writer, &making->clock, channel, time_ns, message);
-}
 
 static void push_press(struct making *making, int64_t time_ns, Uxrec__Control control)
 {
@@ -98,117 +68,6 @@ static void push_pause(struct making *making, int64_t from_ns, int64_t to_ns)
 	gap.from_ns = from_ns;
 	gap.to_ns = to_ns;
 	push(making, CHANNEL_GAPS, from_ns, &gap.base);
-}
-
-static void begin_session(
-	struct making *making, const char *name, const char *participant, bool pilot)
-{
-	_autofree_ char *recording = NULL, *annotations = NULL;
-	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
-	Uxrec__SessionEvent started = UXREC__SESSION_EVENT__INIT;
-	char id[33], *input = (char *)"input";
-	Uxrec__Study *study;
-	Uxrec__Act act;
-
-	*making = (struct making){.folder = temporary_path(name)};
-	check(mkdir(making->folder, 0700) == 0);
-	check(asprintf(&recording, "%s/recording-0001.mcap", making->folder) > 0);
-	check(asprintf(&annotations, "%s/annotations.mcap", making->folder) > 0);
-	check(session_writer_create(&making->writer, recording, SESSION_WRITER_RECORDING) == 0);
-	check(annotations_open(&making->log, annotations, true, NULL) == 0);
-	check(study_parse(&study, study_text, strlen(study_text), "x", NULL) == 0);
-	push(making, CHANNEL_STUDY, AT(0), &study->base);
-	uxrec__study__free_unpacked(study, NULL);
-	started.kind = UXREC__SESSION_EVENT__KIND__KIND_STARTED;
-	started.keys = (char *)"classes";
-	started.modalities = &input;
-	started.n_modalities = 1;
-	push(making, CHANNEL_EVENTS, AT(0), &started.base);
-	check(act_new_id(id) == 0);
-	uxrec__act__init(&act);
-	act.id = id;
-	act.kind = UXREC__ACT__KIND__KIND_ADD;
-	act.author = act.layer = (char *)"live";
-	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
-	act.session_info = &info;
-	info.participants = (char **)&participant;
-	info.n_participants = 1;
-	info.pilot = pilot;
-	check(annotations_append(making->log, &act, NULL, NULL) == 0);
-}
-
-static void say(struct making *making, Uxrec__Act *act, const char *layer)
-{
-	char id[33];
-
-	check(act_new_id(id) == 0);
-	act->id = id;
-	act->kind = UXREC__ACT__KIND__KIND_ADD;
-	act->author = (char *)"Ana";
-	act->layer = (char *)layer;
-	check(annotations_append(making->log, act, NULL, NULL) == 0);
-	if (act->body_case == UXREC__ACT__BODY_ATTEMPT)
-		memcpy(making->attempt, id, sizeof(id));
-}
-
-static void add_attempt(struct making *making, const char *participant, const char *task,
-	double from_s, double to_s, Uxrec__Attempt__Outcome outcome)
-{
-	Uxrec__Act act = UXREC__ACT__INIT;
-	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
-
-	act.body_case = UXREC__ACT__BODY_ATTEMPT;
-	act.attempt = &attempt;
-	attempt.participant = (char *)participant;
-	attempt.task = (char *)task;
-	attempt.number = 1;
-	attempt.live_begin_ns = AT(from_s);
-	attempt.live_end_ns = AT(to_s);
-	attempt.outcome = outcome;
-	say(making, &act, "live");
-}
-
-static void add_tag(struct making *making, const char *layer, const char *code, double at_s,
-	const char *opportunity)
-{
-	Uxrec__Act act = UXREC__ACT__INIT;
-	Uxrec__Tag tag = UXREC__TAG__INIT;
-
-	act.body_case = UXREC__ACT__BODY_TAG;
-	act.tag = &tag;
-	tag.code = (char *)code;
-	tag.media_ns = AT(at_s);
-	tag.opportunity = (char *)opportunity;
-	say(making, &act, layer);
-}
-
-static struct session *end_session(struct making *making)
-{
-	struct session *session;
-
-	check(session_writer_finish(making->writer) == 0);
-	session_writer_destroy(making->writer);
-	annotations_destroy(making->log);
-	check(session_open_path(&session, making->folder, NULL) == 0);
-	free(making->folder);
-	return session;
-}
-
-/* what is computed of: sessions that are opened again, by their folders */
-static int open_again(void *user, size_t i, struct session **ret, struct error *reterr)
-{
-	struct session *const *sessions = user;
-
-	return session_open_path(ret, sessions[i]->path, reterr);
-}
-
-static int compute(Uxrec__Metrics **ret, struct session **sessions, size_t count, const char *layer,
-	struct error *reterr)
-{
-	const struct metrics_request request = {
-		.open = open_again, .user = sessions, .count = count, .layer = layer};
-
-	return metrics_compute(ret, &request, reterr);
 }
 
 #define COMPLETED UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED
@@ -571,7 +430,8 @@ static void many_sessions_take_few_descriptors(void)
 	check(setrlimit(RLIMIT_NOFILE, &few) == 0);
 	r = metrics_compute(&metrics, &request, NULL);
 	check(setrlimit(RLIMIT_NOFILE, &before) == 0 && r == 0);
-	expect(metrics->n_attempts == 600 && metrics->n_left_out == 0);
+	/* it is one session, however often it is named */
+	expect(metrics->n_attempts == 1 && metrics->n_left_out == 599);
 	uxrec__metrics__free_unpacked(metrics, NULL);
 	/* those of another study than the one that was asked for are not there at all */
 	request.study = "another";

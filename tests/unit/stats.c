@@ -100,14 +100,15 @@ static void errors(void)
 	e = stats_error_rate(chances, 5, &standard_error);
 	expect_near(e.value, 0.2);
 	expect_near(standard_error, 0.093541);
-	expect_near(e.n, 18.285714);
+	expect_near(e.effective, 18.285714);
+	expect(e.n == 20 && e.x == 4 && e.people == 5);
 	expect_near(e.low, 0.071164);
 	expect_near(e.high, 0.433001);
 	for (int i = 0; i < 5; i++)
 		chances[i].erred = 0;
 	e = stats_error_rate(chances, 5, NULL);
 	expect_near(e.value, 0);
-	expect_near(e.n, 5);
+	expect_near(e.effective, 5);
 	expect_near(e.high, 0.489055);
 }
 
@@ -254,12 +255,12 @@ static void effective_opportunities_are_held(void)
 			check(!e.defined);
 			continue;
 		}
-		check(e.defined && isfinite(e.low) && isfinite(e.high) && isfinite(e.n));
+		check(e.defined && isfinite(e.low) && isfinite(e.high) && e.n == met);
 		check(e.has_interval == (people > 1));
 		if (!e.has_interval)
 			continue;
 		check(e.low >= 0 && e.high <= 1 && e.low <= e.value && e.value <= e.high);
-		check(e.n <= met + 1e-9 && e.n >= fmin(people, met) - 1e-9);
+		check(e.effective <= met + 1e-9 && e.effective >= fmin(people, met) - 1e-9);
 	}
 }
 
@@ -329,7 +330,7 @@ static void pooled_rates(void)
 
 	expect_near(naive.low, 0.478709);
 	expect_near(naive.high, 0.856841);
-	expect(e.low < naive.low && e.high > naive.high && e.n < 20 && e.n >= 5);
+	expect(e.low < naive.low && e.high > naive.high && e.effective < 20 && e.effective >= 5);
 	/* an attempt each: as at one task */
 	e = stats_error_rate(
 		(const struct stats_chances[]){{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 0}}, 5, NULL);
@@ -338,7 +339,7 @@ static void pooled_rates(void)
 	/* the same share of each: its variance is 0, whatever is left by rounding */
 	e = stats_error_rate(
 		(const struct stats_chances[]){{10, 3}, {30, 9}, {70, 21}, {110, 33}}, 4, NULL);
-	expect(e.n == 4);
+	expect(e.effective == 4);
 }
 
 static void ratios(void)

@@ -1,0 +1,57 @@
+#pragma once
+
+/* Sessions with acts, made for tests of what is computed of them. */
+
+#include "tests/harness/helpers.h"
+
+#include "protocol/annotations.h"
+#include "protocol/base/clock.h"
+#include "protocol/writer.h"
+#include "replay/metrics.h"
+
+#define BEGIN_NS (1000 * NS_PER_S)
+#define AT(s)    (BEGIN_NS + (int64_t)((s)*1e9))
+
+/** A session's folder that is being made: the study "Invoices", tasks "find" (four opportunities) and "pay". */
+struct making {
+	char *folder;
+	struct session_writer *writer;
+	struct session_clock clock;
+	struct annotations *log;
+	char attempt[33];   /* id of the newest */
+	const char *author; /* of the next acts */
+	const char *
+		principal; /* likewise, with layers "coder:…" as their principal; "" for format 1 */
+};
+
+/** @param uuid  NULL: a session of format 1 */
+void begin_session_of(struct making *making, const char *name, const char *participant, bool pilot,
+	const char *uuid);
+void begin_session(struct making *making, const char *name, const char *participant, bool pilot);
+
+/** Write one message of the recording. */
+void push(
+	struct making *making, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message);
+
+/** Append an act with a fresh id, which is left in it until the next call. */
+void say(struct making *making, Uxrec__Act *act, const char *layer);
+
+void add_attempt(struct making *making, const char *participant, const char *task, double from_s,
+	double to_s, Uxrec__Attempt__Outcome outcome);
+void add_tag(struct making *making, const char *layer, const char *code, double at_s,
+	const char *opportunity);
+
+/** A tag that names its attempt. */
+void add_tag_of(struct making *making, const char *layer, const char *code, double at_s,
+	const char *opportunity, const char *attempt);
+void add_score(struct making *making, const char *layer, const char *opportunity, bool met);
+void finish_layer(struct making *making, const char *layer);
+
+/** @return the session, open; freed by session_destroy() */
+struct session *end_session(struct making *making);
+
+/** Compute of sessions that are opened again, by their folders. */
+int compute(Uxrec__Metrics **ret, struct session **sessions, size_t count, const char *layer,
+	struct error *reterr);
+int compute_chosen(Uxrec__Metrics **ret, struct session **sessions, size_t count,
+	const Uxrec__Act *choice, struct error *reterr);
