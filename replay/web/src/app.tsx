@@ -2,6 +2,7 @@
 
 import { render } from 'preact';
 import './app.css';
+import './corrections.css';
 import { findKey, forgetKey, shareKey, takeFromAddress } from './key';
 import { LibraryPage } from './page_library';
 import { LivePage } from './page_live';

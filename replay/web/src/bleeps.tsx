@@ -29,6 +29,7 @@ export function BleepForm({
   });
   const [to, setTo] = useState(here);
   const [reason, setReason] = useState('');
+  const [refused, setRefused] = useState('');
   const first = useRef<HTMLInputElement>(null);
   /* before the next key can come */
   useLayoutEffect(() => first.current?.focus(), []);
@@ -65,11 +66,14 @@ export function BleepForm({
     <form
       class="row wrap bleeping"
       aria-label="Bleep a span"
-      onSubmit={(event) => {
+      onSubmit={async (event) => {
         event.preventDefault();
         if (trouble || fromNs === undefined || toNs === undefined) return;
-        coder.put(bleepAct(coder.layer, begin + fromNs, begin + toNs, reason.trim()));
-        onDone();
+        const act = bleepAct(coder.layer, begin + fromNs, begin + toNs, reason.trim());
+        const why = await coder.put(act);
+        if (!why) return onDone();
+        setRefused(why);
+        driver.model.forget(act.id);
       }}
       onKeyDown={(event) => {
         if (event.key !== 'Escape') return;
@@ -96,7 +100,7 @@ export function BleepForm({
         Cancel
       </button>
       <span id="bleep-trouble" class="trouble" role="status">
-        {trouble}
+        {trouble || (refused && `not stored: ${refused}`)}
       </span>
     </form>
   );
@@ -119,7 +123,7 @@ export function BleepList({
     <section class="bleeps" aria-labelledby="bleeps-title">
       <h2 id="bleeps-title">Bleeped</h2>
       <ul>
-        {bleeps.map(({ act, stored, trouble }) => {
+        {bleeps.map(({ act, stored, waiting, trouble }) => {
           const { fromNs, toNs, reason } = act.body.value;
           const from = clock(fromNs - beginNs, 1);
           return (
@@ -138,13 +142,14 @@ export function BleepList({
                     type="button"
                     class="small"
                     aria-label={`Take back the bleep at ${from}`}
-                    onClick={() => (trouble ? model.forget(act.id) : coder.put(removeAct(act)))}
+                    onClick={() => void (trouble ? model.forget(act.id) : coder.put(removeAct(act)))}
                   >
                     Take back
                   </button>
                 )}
               </div>
               {reason && <p class="detail">{reason}</p>}
+              {waiting && <p class="waiting">waiting for the connection</p>}
               {trouble && <p class="trouble">not stored: {trouble}</p>}
             </li>
           );

@@ -158,7 +158,7 @@ export class Connection extends Emitter {
       pending.reject(new Error('the connection to the recorder broke'));
     this.#pending.clear();
     this.#topics.clear();
-    this.#clocks = [];
+    /* the clock stays: what is tagged without a connection has its time */
     if (this.state === 'closed') return;
     if (code === CLOSE_BAD_TOKEN) {
       forgetKey();

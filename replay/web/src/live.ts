@@ -82,6 +82,16 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     }
   }
 
+  /** Tags can be set: also while the connection is down, at the picture that was seen last. */
+  mayTag(): boolean {
+    const state = this.state();
+    const down = this.connection.state === 'waiting' || this.connection.state === 'connecting';
+    return (
+      state === 'live' ||
+      (down && this.status?.state === Status_State.RECORDING && this.#player.presentationNs > 0n)
+    );
+  }
+
   opened(): void {
     void this.#watch();
   }
@@ -135,6 +145,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
         this.model.reset(status.session, status.study, status.acts);
         this.#session = status.session;
       }
+      this.model.flush(this.connection);
       this.status = status;
       this.trouble = '';
       this.connection.ping(); // a session that began has a clock

@@ -1,7 +1,7 @@
 // The list of tags and notes, and what is done to them by keyboard.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { type Act, Impact, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
+import { type Act, Impact, type Note, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
 import { Study_CountsAs } from '../gen/protocol/study_pb';
 import type { Connection } from './connection';
 import { useEmitter } from './emitter';
@@ -36,11 +36,17 @@ export class Coder {
     const moment = this.moment();
     if (!moment) return;
     const attempt = this.model.attemptAt(moment.mediaNs)?.id ?? '';
-    this.put(tagAct(this.layer, code, moment, attempt));
+    void this.put(tagAct(this.layer, code, moment, attempt));
   }
 
-  note(moment: Moment, text: string): void {
-    if (text.trim()) this.put(noteAct(this.layer, moment, text.trim()));
+  /** @return why it was refused, or "" */
+  async note(moment: Moment, text: string, mayTakeBack: () => boolean): Promise<string> {
+    if (!text.trim()) return '';
+    const act = noteAct(this.layer, moment, text.trim());
+    const reason = await this.put(act);
+    /* it goes back to its field, when that is free */
+    if (reason && mayTakeBack()) this.model.forget(act.id);
+    return reason;
   }
 
   /** 0 to 4 for the last tag of this page; the same number again takes it back. */
@@ -48,31 +54,25 @@ export class Coder {
     const act = this.model.lastOwn('tag')?.act;
     if (act?.body.case !== 'tag') return;
     const impact = (number + 1) as Impact;
-    this.put(changeAct(act, { impact: act.body.value.impact === impact ? Impact.UNRATED : impact }));
+    void this.put(changeAct(act, { impact: act.body.value.impact === impact ? Impact.UNRATED : impact }));
   }
 
   recovered(): void {
     const act = this.model.lastOwn('tag')?.act;
-    if (act?.body.case === 'tag') this.put(changeAct(act, { recovered: !act.body.value.recovered }));
+    if (act?.body.case === 'tag') void this.put(changeAct(act, { recovered: !act.body.value.recovered }));
   }
 
   undo(): void {
     const entry = this.model.lastOwn();
     if (entry?.trouble) this.model.forget(entry.act.id);
-    else if (entry) this.put(removeAct(entry.act));
+    else if (entry) void this.put(removeAct(entry.act));
   }
 
-  put(act: Act): void {
-    this.model.put(this.connection, act).then(
-      () => {
-        this.trouble = '';
-        this.model.changed();
-      },
-      (error: unknown) => {
-        this.trouble = error instanceof Error ? error.message : String(error);
-        this.model.changed();
-      },
-    );
+  /** @return why it was refused; "" when it is stored, or kept until there is a connection */
+  async put(act: Act): Promise<string> {
+    this.trouble = await this.model.put(this.connection, act);
+    this.model.changed();
+    return this.trouble;
   }
 
   /** @param mayTag  asked at the press: false while there is no moment that a tag could be set at */
@@ -107,16 +107,16 @@ function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: ()
   const tag = act.body.case === 'tag' ? act.body.value : undefined;
   const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
   const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
-  const save = (change: Partial<Tag>) => coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
+  const save = (change: Partial<Tag> | Partial<Note>) =>
+    coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
   return (
     <form
       class="editor"
-      onSubmit={(event) => {
+      aria-label="Change it"
+      onSubmit={async (event) => {
         event.preventDefault();
-        coder.put(
-          changeAct(coder.model.entry(act.id)?.act ?? act, tag ? { note: noteText } : { text: noteText }),
-        );
-        onDone();
+        /* text that is refused stays in its field */
+        if (!(await save(tag ? { note: noteText } : { text: noteText }))) onDone();
       }}
       onKeyDown={(event) => {
         if (event.key === 'Escape') onDone();
@@ -190,7 +190,7 @@ function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: ()
           type="button"
           class="danger"
           onClick={() => {
-            coder.put(removeAct(act));
+            void coder.put(removeAct(act));
             onDone();
           }}
         >
@@ -227,7 +227,7 @@ export function MarkList({
     return <p class="empty">No tags yet. Press a code's key when something happens.</p>;
   return (
     <ol class="marks" ref={list}>
-      {(onGo ? marks : marks.reverse()).map(({ act, stored, trouble }) => {
+      {(onGo ? marks : marks.reverse()).map(({ act, stored, waiting, trouble }) => {
         const body = act.body.value;
         const mine = coder.mayChange(act);
         const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
@@ -289,12 +289,30 @@ export function MarkList({
             {(act.body.case === 'tag' ? act.body.value.note : act.body.value.text) && (
               <p class="detail">{act.body.case === 'tag' ? act.body.value.note : act.body.value.text}</p>
             )}
-            {trouble && <p class="trouble">not stored: {trouble}</p>}
+            {waiting && <p class="waiting">waiting for the connection</p>}
+            {trouble && <Refused coder={coder} act={act} trouble={trouble} />}
             {editing === act.id && <MarkEditor coder={coder} act={act} onDone={() => setEditing('')} />}
           </li>
         );
       })}
     </ol>
+  );
+}
+
+/** An act that the store refused: it is still here, and can be changed, sent again or given up. */
+function Refused({ coder, act, trouble }: { coder: Coder; act: Act; trouble: string }) {
+  return (
+    <div class="refused">
+      <p class="trouble">not stored: {trouble}</p>
+      <div class="row">
+        <button type="button" class="small" onClick={() => void coder.put(act)}>
+          Try again
+        </button>
+        <button type="button" class="small quiet" onClick={() => coder.model.forget(act.id)}>
+          Give it up
+        </button>
+      </div>
+    </div>
   );
 }
 
@@ -309,15 +327,29 @@ function opportunityTitle(model: SessionModel, tag: Tag): string {
 /** A note is stamped at its first key, not when it is finished. */
 export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean }) {
   const [text, setText] = useState('');
+  const [refused, setRefused] = useState('');
   const started = useRef<Moment | undefined>(undefined);
+  const typed = useRef('');
+  const type = (value: string, moment?: Moment) => {
+    typed.current = value;
+    setText(value);
+    started.current = value ? (moment ?? started.current ?? coder.moment()) : undefined;
+  };
+  const submit = async () => {
+    const moment = started.current;
+    if (!moment) return;
+    type('');
+    const isFree = () => typed.current === '';
+    const reason = await coder.note(moment, text, isFree);
+    setRefused(isFree() ? reason : '');
+    if (reason && isFree()) type(text, moment);
+  };
   return (
     <form
       class="notefield"
       onSubmit={(event) => {
         event.preventDefault();
-        if (started.current) coder.note(started.current, text);
-        started.current = undefined;
-        setText('');
+        void submit();
       }}
     >
       <label class="hidden" for="note">
@@ -329,11 +361,9 @@ export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean
         disabled={disabled}
         placeholder="Note, stamped at its first key"
         autocomplete="off"
-        onInput={(event) => {
-          if (!started.current) started.current = coder.moment();
-          setText(event.currentTarget.value);
-          if (!event.currentTarget.value) started.current = undefined;
-        }}
+        aria-invalid={refused !== ''}
+        aria-describedby={refused ? 'note-refused' : undefined}
+        onInput={(event) => type(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key === 'Escape') event.currentTarget.blur();
         }}
@@ -341,6 +371,11 @@ export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean
       <button type="submit" disabled={disabled || !text.trim()}>
         Add
       </button>
+      {refused && (
+        <p id="note-refused" class="trouble" role="alert">
+          not stored: {refused}
+        </p>
+      )}
     </form>
   );
 }

@@ -16,6 +16,7 @@ import {
 import type { Study, Study_Code, Study_Task } from '../gen/protocol/study_pb';
 import type { Connection } from './connection';
 import { Emitter } from './emitter';
+import { type Fate, Outbox, waitingSessions } from './outbox';
 
 export type ActOf<Case extends string> = Act & { body: Extract<Act['body'], { case: Case }> };
 
@@ -23,9 +24,16 @@ export type ActOf<Case extends string> = Act & { body: Extract<Act['body'], { ca
 export interface Entry {
   act: Act;
   stored: boolean;
+  /** It waits for the connection. */
+  waiting?: boolean;
   /** Why it could not be stored. */
   trouble?: string;
+  /** What the store has, when a change of it is on its way or was refused. */
+  before?: Act;
 }
+
+/* of these the text that was refused stays, to be corrected */
+const EDITED = new Set(['tag', 'note']);
 
 export function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -40,20 +48,52 @@ export class SessionModel extends Emitter {
   #own: string[] = [];
   /** Grows when the store knows of another bleep, or of one less. */
   bleepsStored = 0;
-  #unbleeping = new Set<string>(); // on its way: a removal that is stored does not say of what
+  #unbleeping = new Set<string>(); // on its way: the stored removal has no body
+  #removed = new Map<string, Act>(); // removals on their way: the store's act, should they be refused
+  #outbox = new Outbox('', () => undefined);
+  /** Of sessions before this one. */
+  #left: Outbox[] = [];
+  /** Why acts on sessions before this one were refused. */
+  lost = '';
 
-  /** Begin anew with what the server says. What is still on its way stays. */
+  /** Begin anew with the server's acts. Those that are still on their way, or were refused, stay. */
   reset(session: string, study: Study | undefined, acts: Act[]): void {
-    const waiting = session === this.session
-      ? [...this.#entries.values()].filter((entry) => !entry.stored)
+    const refused = session === this.session
+      ? [...this.#entries.values()].filter((entry) => entry.trouble && !entry.stored)
       : [];
-    if (session !== this.session) this.#own = [];
+    if (session !== this.session) {
+      this.#left = waitingSessions()
+        .filter((other) => other !== session)
+        .map((other) => new Outbox(other, (_, fate) => this.#settleLeft(fate)));
+      this.#outbox = new Outbox(session, (act, fate) => this.#settle(act, fate));
+      this.#own = this.#outbox.acts().filter((act) => act.kind === Act_Kind.ADD).map((act) => act.id);
+    }
     this.session = session;
     this.study = study;
     this.#entries = new Map(acts.map((act) => [act.id, { act, stored: true }]));
-    for (const entry of waiting)
-      if (!this.#entries.has(entry.act.id)) this.#entries.set(entry.act.id, entry);
+    this.#outbox.known(new Set(this.#entries.keys()));
+    for (const entry of refused) {
+      const stored = this.#entries.get(entry.act.id)?.act;
+      if (!stored || entry.before) this.#entries.set(entry.act.id, { ...entry, before: stored });
+    }
+    for (const act of this.#outbox.acts()) this.#show(act, true);
     this.changed();
+  }
+
+  /** Acts that wait for the connection are sent now that it is there, in the order of their making. */
+  flush(connection: Connection): void {
+    void this.#outbox.send(connection);
+    for (const left of this.#left) void left.send(connection);
+  }
+
+  #settleLeft(fate: Fate): void {
+    if (fate.kind === 'refused') this.lost = fate.reason;
+    this.changed();
+  }
+
+  /** How many acts wait for the connection. */
+  waiting(): number {
+    return [...this.#entries.values()].filter((entry) => entry.waiting).length;
   }
 
   /** Take in an act that was stored. An older one about the same thing does not count. */
@@ -65,36 +105,75 @@ export class SessionModel extends Emitter {
       this.bleepsStored++;
     if (act.kind === Act_Kind.REMOVE) this.#entries.delete(act.id);
     else this.#entries.set(act.id, { act, stored: true });
+    /* what follows it stays shown, and is what the next change is made of */
+    for (const next of this.#outbox.acts()) if (next.id === act.id) this.#show(next, false);
     this.changed();
   }
 
-  /** Say something; it shows at once, marked as on its way. */
-  async put(connection: Connection, act: Act): Promise<void> {
+  /**
+   * Add, change or remove something; it shows at once, marked as on its way.
+   *
+   * @return why it was refused; "" when it is stored, or kept because there is no connection
+   */
+  async put(connection: Connection, act: Act): Promise<string> {
     const before = this.#entries.get(act.id);
-    if (act.kind === Act_Kind.ADD) this.#own.push(act.id);
-    if (act.kind === Act_Kind.REMOVE && before?.act.body.case === 'bleep') this.#unbleeping.add(act.id);
-    if (act.kind === Act_Kind.REMOVE) this.#entries.delete(act.id);
-    else this.#entries.set(act.id, { act, stored: false });
-    this.changed();
-    try {
-      const answer = await connection.request({
-        case: 'putAct',
-        value: { session: this.session, act },
-      });
-      if (answer.body.case === 'actStored' && answer.body.value.act)
-        this.stored(answer.body.value.act);
-    } catch (error) {
-      const trouble = error instanceof Error ? error.message : String(error);
-      if (act.kind === Act_Kind.ADD) this.#entries.set(act.id, { act, stored: false, trouble });
-      else if (before) this.#entries.set(act.id, { ...before, trouble });
-      this.changed();
-      throw error;
+    /* what was refused, or has never been sent, is not in the store: there is nothing to change or remove */
+    if (before && !before.stored && !before.before && before.trouble) {
+      if (act.kind === Act_Kind.REMOVE) {
+        this.forget(act.id);
+        return '';
+      }
+      act = { ...act, kind: Act_Kind.ADD };
     }
+    if (act.kind === Act_Kind.REMOVE && this.#outbox.forget(act.id)) {
+      this.forget(act.id);
+      return '';
+    }
+    if (act.kind === Act_Kind.ADD && !this.#own.includes(act.id)) this.#own.push(act.id);
+    if (act.kind === Act_Kind.REMOVE && before?.act.body.case === 'bleep') this.#unbleeping.add(act.id);
+    this.#show(act, connection.state !== 'open');
+    this.changed();
+    const fate = await this.#outbox.put(connection, act);
+    this.#settle(act, fate);
+    return fate.kind === 'refused' ? fate.reason : '';
   }
 
-  /** Forget something that could not be stored. */
+  /* as it will be when it is stored */
+  #show(act: Act, waiting: boolean): void {
+    const now = this.#entries.get(act.id);
+    const before = now?.stored ? now.act : now?.before;
+    if (act.kind === Act_Kind.REMOVE) {
+      if (before) this.#removed.set(act.id, before);
+      this.#entries.delete(act.id);
+    } else this.#entries.set(act.id, { act: named(act, now?.act), stored: false, waiting, before });
+  }
+
+  #settle(act: Act, fate: Fate): void {
+    const entry = this.#entries.get(act.id);
+    if (fate.kind === 'stored' && fate.act) this.stored(fate.act);
+    else if (fate.kind === 'stored' && entry?.act === act) this.#entries.set(act.id, { act, stored: true });
+    else if (fate.kind === 'kept' && entry && !entry.stored)
+      this.#entries.set(act.id, { ...entry, waiting: true });
+    else if (fate.kind === 'refused') this.#refuse(act, fate.reason);
+    this.changed();
+  }
+
+  #refuse(act: Act, trouble: string): void {
+    const entry = this.#entries.get(act.id);
+    const stored = entry?.stored ? entry.act : (entry?.before ?? this.#removed.get(act.id));
+    this.#removed.delete(act.id);
+    const keeps = act.kind === Act_Kind.ADD || EDITED.has(act.body.case ?? '');
+    if (act.kind !== Act_Kind.REMOVE && keeps)
+      this.#entries.set(act.id, { act: entry?.act ?? act, stored: false, trouble, before: stored });
+    else if (stored) this.#entries.set(act.id, { act: stored, stored: true, trouble });
+  }
+
+  /** Drop an act that could not be stored; a change of one that is stored leaves that as it is there. */
   forget(id: string): void {
-    if (!this.#entries.get(id)?.stored) this.#entries.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry?.before) this.#entries.set(id, { act: entry.before, stored: true });
+    else if (entry?.stored) this.#entries.set(id, { act: entry.act, stored: true });
+    else this.#entries.delete(id);
     this.changed();
   }
 
@@ -206,6 +285,11 @@ export interface Moment {
   mediaNs: bigint;
   pressNs: bigint;
   watching: Tag_Watching;
+}
+
+/** An act of this page has its author's name only when it comes back from the store. */
+function named(act: Act, before: Act | undefined): Act {
+  return before && !act.author ? { ...act, author: before.author } : act;
 }
 
 function baseAct(layer: string, id = newId(), kind = Act_Kind.ADD): Act {

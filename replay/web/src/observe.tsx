@@ -10,7 +10,8 @@ import { useKeys } from './keys';
 import { LiveMeter } from './meter';
 import { LiveDriver } from './live';
 import { Coder, MarkList, NoteField } from './marks';
-import { Icon, Notice, Palette, StateBadge } from './parts';
+import { Undelivered } from './undelivered';
+import { Icon, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
 import type { Sound } from './sound';
 import { Stage } from './stage';
@@ -198,7 +199,10 @@ export function cover(driver: LiveDriver) {
     return (
       <>
         <h2>Reconnecting</h2>
-        <p>The connection broke. The recording itself goes on; nothing of it is lost.</p>
+        <p>
+          The connection broke. The recording itself goes on; nothing of it is lost. Tags and notes are kept here, and
+          sent when it is back.
+        </p>
       </>
     );
   if (!status) return <h2>Connecting</h2>;
@@ -246,9 +250,9 @@ export function ObserveBody({
   const { player, driver, coder } = watching;
   const [tab, setTab] = useState<'tags' | 'events'>('tags');
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
-  const running = driver.state() === 'live';
+  const running = driver.mayTag();
   useKeys({
-    ...coder.keys(() => driver.state() === 'live'),
+    ...coder.keys(() => driver.mayTag()),
     n: () => document.getElementById('note')?.focus(),
     ...extraKeys,
   });
@@ -285,7 +289,7 @@ export function ObserveBody({
         </aside>
       </main>
       <footer class="bottom">
-        {coder.trouble && <Notice kind="error">The last tag was not stored: {coder.trouble}</Notice>}
+        <Undelivered coder={coder} />
         <Palette
           codes={driver.model.study?.codes ?? []}
           disabled={!running}

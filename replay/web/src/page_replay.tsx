@@ -17,6 +17,7 @@ import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { Stage } from './stage';
 import { Captions, TranscriptPanel } from './transcript';
+import { Undelivered } from './undelivered';
 import { Transport } from './transport';
 
 const STEP_NS = 5_000_000_000n;
@@ -51,7 +52,7 @@ function useReplay(token: string, session: string, name: string) {
   const parts = useMemo(() => {
     const player = new Player();
     const driver = new RecordedDriver(player, session, token, name);
-    const coder = new Coder(driver.model, driver.connection, `coder:${name}`, () =>
+    const coder: Coder = new Coder(driver.model, driver.connection, `coder:${name}`, () =>
       driver.summary
         ? { mediaNs: driver.nowNs(), pressNs: 0n, watching: Tag_Watching.REPLAY }
         : undefined,
@@ -236,9 +237,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         </aside>
       </main>
       <footer class="bottom">
-        {coder.trouble && (
-          <Notice kind="error">What you said last was not stored: {coder.trouble}</Notice>
-        )}
+        <Undelivered coder={coder} />
         <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster}>
           {transcript.cues.length > 0 && (
             <button
@@ -479,7 +478,7 @@ function Opportunities({
               type="checkbox"
               checked={met}
               onChange={(event) =>
-                coder.put(
+                void coder.put(
                   scoreAct(coder.layer, score, attempt, opportunity.id, event.currentTarget.checked),
                 )
               }

@@ -260,6 +260,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       });
       if (opened.body.case !== 'sessionOpened') return;
       this.model.reset(this.#session, opened.body.value.study, opened.body.value.acts);
+      this.model.flush(this.connection);
       const fresh = !this.summary;
       this.summary = opened.body.value.summary;
       const timeline = await this.connection.request({

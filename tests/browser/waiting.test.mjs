@@ -1,0 +1,153 @@
+// Tags and notes while the connection is down, and what is refused: nothing that was typed is lost.
+
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { after, afterEach, before, test } from 'node:test';
+import { browse, Client, Desktop, Recorder, until } from '../harness/lab.mjs';
+import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+
+let browser;
+let desktop;
+
+before(async () => {
+  browser = await browse();
+  desktop = await Desktop.start(800, 600);
+});
+
+after(async () => {
+  await browser?.close();
+  await desktop?.end();
+});
+
+afterEach(() => Recorder.endLeftovers());
+
+/** A line to a port that can be cut, and that can lose what comes back. */
+async function line(port) {
+  const sockets = new Set();
+  let up = true;
+  let deaf = false;
+  const server = net.createServer((client) => {
+    if (!up) return client.destroy();
+    const upstream = net.connect(port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => (client.destroy(), upstream.destroy()));
+    }
+    client.on('data', (data) => upstream.write(data));
+    upstream.on('data', (data) => deaf || client.write(data));
+    return undefined;
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: server.address().port,
+    cut: () => {
+      up = false;
+      for (const socket of sockets) socket.destroy();
+      sockets.clear();
+    },
+    loseAnswers: () => (deaf = true),
+    mend: () => ((up = true), (deaf = false)),
+    end: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+const tagsOf = async (recorder, session) => {
+  const client = await Client.open(recorder, 'library', 'Judge');
+  const opened = await client.ask({ case: 'openSession', value: { session } });
+  client.end();
+  return opened.value.acts.filter(({ body }) => body.case === 'tag' || body.case === 'note');
+};
+
+test('a tag and a note without a connection wait, over a reload too, and are stored once with their times', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  const session = await recorder.begin();
+  const cable = await line(recorder.port);
+  const page = await openPage(browser, recorder.links.live.replace(`:${recorder.port}/`, `:${cable.port}/`), {
+    expectErrors: true,
+  });
+  await live(page);
+  await page.keyboard.press('m');
+  await page.locator('li.mark:not(.pending)').first().waitFor();
+  /* the answer of this one is lost: it is in the store, and the page does not know */
+  cable.loseAnswers();
+  await page.keyboard.press('o');
+  await until(async () => (await tagsOf(recorder, session)).length === 2, 'the tag in the store');
+  const before = await page.evaluate(() => window.uxrec.stats.presentationTimeNs);
+  cable.cut();
+  await page.getByRole('heading', { name: 'Reconnecting' }).waitFor();
+  await page.keyboard.press('s');
+  await page.keyboard.press('3');
+  await page.keyboard.press('h');
+  await page.keyboard.press('z');
+  await page.keyboard.press('n');
+  await page.keyboard.type('while it was down');
+  await page.keyboard.press('Enter');
+  await page.locator('li.mark', { hasText: 'while it was down' }).getByText('waiting for the connection').waitFor();
+  assert.equal(await page.locator('li.mark', { hasText: 'waiting for the connection' }).count(), 3);
+  await page.getByText('3 tags and notes wait for the connection').waitFor();
+  await checkAccessibility(page, 'waiting');
+  /* the page is loaded again from the server that is back, and sends what the tab has kept */
+  const kept = await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('uxrec.waiting.')));
+  assert.deepEqual(kept, [`uxrec.waiting.${session}`]);
+  await page.evaluate(() => (window.WebSocket = undefined));
+  cable.mend();
+  await page.reload();
+  await until(async () => (await tagsOf(recorder, session)).length === 4, 'what waited');
+  await page.locator('li.mark', { hasText: 'while it was down' }).waitFor();
+  await until(async () => (await page.locator('.waiting').count()) === 0, 'nothing that waits');
+  const acts = await tagsOf(recorder, session);
+  assert.deepEqual(acts.map(({ body }) => body.value.code || body.value.text).sort(), ['mistake', 'omission', 'slip', 'while it was down']);
+  const slip = acts.find(({ body }) => body.value.code === 'slip').body.value;
+  assert.equal(slip.impact, 4);
+  /* its time is that of the picture which was seen last, and of the press */
+  assert.ok(Math.abs(Number(slip.mediaNs) - before) < 2e9, `${Number(slip.mediaNs) - before} ns`);
+  assert.ok(slip.pressNs > slip.mediaNs);
+  assert.equal(await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('uxrec.waiting.')).length), 0);
+  await close(page);
+  cable.end();
+  await recorder.end();
+});
+
+test('what is refused stays in its field, with the reason, and can be sent again', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  await recorder.begin();
+  let refuse = false;
+  const page = await openPage(browser, recorder.links.live, {
+    between: {
+      answer: (body) =>
+        refuse && body.case === 'putAct' ? { case: 'failure', value: { code: 27, text: 'the log is full' } } : undefined,
+    },
+  });
+  await live(page);
+  await page.keyboard.press('s');
+  await page.locator('li.mark:not(.pending)').first().waitFor();
+  refuse = true;
+  await page.keyboard.press('n');
+  await page.keyboard.type('a long thought');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').filter({ hasText: 'the log is full' }).first().waitFor();
+  assert.equal(await page.getByLabel('Note (N)').inputValue(), 'a long thought');
+  /* the change of a tag: its editor stays open, and so does its text */
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: /^Change Slip/ }).click();
+  await page.getByLabel('Note', { exact: true }).fill('the wrong field');
+  await page.keyboard.press('Enter');
+  const mark = page.locator('li.mark', { hasText: 'Slip' });
+  await mark.getByText('not stored: the log is full').waitFor();
+  assert.equal(await page.getByLabel('Note', { exact: true }).inputValue(), 'the wrong field');
+  await checkAccessibility(page, 'refused');
+  refuse = false;
+  await page.keyboard.press('Enter');
+  await until(async () => (await mark.getByText('not stored').count()) === 0, 'the change');
+  await mark.locator('.detail', { hasText: 'the wrong field' }).waitFor();
+  await page.getByLabel('Note (N)').focus();
+  await page.keyboard.press('Enter');
+  await page.locator('li.mark', { hasText: 'a long thought' }).waitFor();
+  assert.equal(await page.getByLabel('Note (N)').inputValue(), '');
+  await close(page);
+  await recorder.end();
+});
