@@ -3,7 +3,7 @@
 import { useEffect } from 'preact/hooks';
 
 export interface KeyMap {
-  /** By KeyboardEvent.key, letters in lower case, "shift+ArrowLeft" with a modifier. */
+  /** By KeyboardEvent.key, letters in lower case, "shift+ArrowLeft" and "shift+i" with a modifier. */
   [key: string]: () => void;
 }
 
@@ -30,12 +30,15 @@ function movesSlider(event: KeyboardEvent): boolean {
   );
 }
 
-/** The name of a key press. Digits also go by their place, for layouts that want Shift for them. */
-function nameOf(event: KeyboardEvent): string {
-  const digit = DIGIT.exec(event.code);
-  if (digit && !event.shiftKey) return digit[1] ?? event.key;
+/**
+ * The names of a key press, the more particular one first: "shift+i", then "i", as a letter is typed with Caps Lock
+ * or Shift alike. Digits go by their place, for layouts that want Shift for them.
+ */
+function namesOf(event: KeyboardEvent): string[] {
+  const digit = DIGIT.exec(event.code)?.[1];
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  return event.shiftKey && event.key.length > 1 ? `shift+${key}` : key;
+  if (!event.shiftKey) return [digit ?? key];
+  return event.key.length > 1 ? [`shift+${key}`] : [`shift+${digit ?? key}`, key];
 }
 
 /**
@@ -56,7 +59,7 @@ export function useKeys(map: KeyMap): void {
         !(event.key.startsWith('Arrow') && event.target.closest('button, a'))
       )
         return;
-      const name = nameOf(event);
+      const name = namesOf(event).find((one) => map[one]) ?? '';
       const action = map[name];
       if (!action) return;
       event.preventDefault();

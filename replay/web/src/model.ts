@@ -6,6 +6,7 @@ import {
   Act_Kind,
   ActSchema,
   type Attempt,
+  Attempt_Failure,
   Attempt_Outcome,
   Impact,
   type Note,
@@ -269,8 +270,15 @@ export const OUTCOMES: ReadonlyArray<[Attempt_Outcome, string]> = [
   [Attempt_Outcome.NOT_REACHED, 'not reached'],
 ];
 
+export const FAILURES: ReadonlyArray<[Attempt_Failure, string]> = [
+  [Attempt_Failure.NONE, 'not stated'],
+  [Attempt_Failure.WRONG_BUT_BELIEVED_DONE, 'wrong, but believed done'],
+  [Attempt_Failure.TIME_LIMIT, 'the time limit passed'],
+  [Attempt_Failure.MODERATOR_STOPPED, 'the moderator stopped it'],
+];
+
 export function outcomeName(outcome: Attempt_Outcome): string {
-  return OUTCOMES.find(([value]) => value === outcome)?.[1] ?? 'not said';
+  return OUTCOMES.find(([value]) => value === outcome)?.[1] ?? 'not stated';
 }
 
 export const IMPACTS = ['none', 'cosmetic', 'minor', 'major', 'catastrophe'] as const;
@@ -320,6 +328,13 @@ export function noteAct(layer: string, moment: Moment, text: string): Act {
     layer,
     body: { case: 'note', value: { mediaNs: moment.mediaNs, pressNs: moment.pressNs, text } },
   });
+}
+
+/** A change of an act of any kind: the same body with other values in some fields. */
+export function changedAct(act: Act, change: object): Act {
+  const copy = baseAct(act.layer, act.id, Act_Kind.CHANGE);
+  copy.body = { case: act.body.case, value: { ...act.body.value, ...change } } as Act['body'];
+  return copy;
 }
 
 /** The same thing with something else in it. */

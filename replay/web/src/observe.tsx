@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { Tag_Watching } from '../gen/protocol/acts_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
+import { TaskClock } from './clock';
 import { useEmitter } from './emitter';
 import { clickText, EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
@@ -152,15 +153,9 @@ export function HearButton({ sound }: { sound: Sound }) {
 
 export function TaskState({ driver }: { driver: LiveDriver }) {
   const status = driver.status;
-  const [, tick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => tick((count) => count + 1), 1000);
-    return () => clearInterval(timer);
-  }, []);
   if (!status?.session) return null;
   const task = driver.model.task(status.task);
   const number = (driver.model.study?.tasks.findIndex((candidate) => candidate.id === status.task) ?? -1) + 1;
-  const now = driver.connection.sessionNowNs() || status.nowNs;
   return (
     <span class="what">
       <b>{status.participant}</b>
@@ -168,11 +163,13 @@ export function TaskState({ driver }: { driver: LiveDriver }) {
         <>
           {' '}
           · Task {number}/{driver.model.study?.tasks.length} “{task.title}”{' '}
-          <span class="figure">{clock(now - status.attemptBeginNs)}</span>
+          {status.attemptReadingNs === 0n && driver.connection.isModerator && <span class="pill">reading?</span>}{' '}
+          <TaskClock driver={driver} />
         </>
       ) : (
         ' · no task running'
       )}
+      {status.interruption && <span class="pill warn">interruption</span>}
     </span>
   );
 }

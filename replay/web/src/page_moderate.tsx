@@ -2,19 +2,16 @@
 
 import { create } from '@bufbuild/protobuf';
 import { useEffect, useState } from 'preact/hooks';
-import { Attempt_Outcome, Consent_Method, ConsentSchema } from '../gen/protocol/acts_pb';
+import { Consent_Method, ConsentSchema } from '../gen/protocol/acts_pb';
 import type { DoctorReport, Status, StudyEntry } from '../gen/protocol/wire_pb';
 import { DoctorReport_Finding_Level, Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
+import { COURSE_KEYS, courseKeys, type Do, focusOnce, InterruptionBanner, Rail } from './course';
 import { bytes, clock } from './format';
 import { CheckedMeter } from './meter';
 import type { LiveDriver } from './live';
-import { OUTCOMES, outcomeName } from './model';
 import { LiveSound, LiveState, ObserveBody, TaskState, useWatching } from './observe';
 import { OBSERVER_KEYS } from './page_live';
-import { Icon, NameField, Notice, rememberedName, TopBar, validName } from './parts';
-import type { ClientBody } from './wire';
-
-type Do = (body: ClientBody) => Promise<boolean>;
+import { NameField, Notice, rememberedName, TopBar, validName } from './parts';
 
 export function ModeratePage({ token }: { token: string }) {
   const [name, setName] = useState(rememberedName('moderator'));
@@ -26,36 +23,21 @@ export function ModeratePage({ token }: { token: string }) {
     try {
       await driver.connection.request(body);
       setTrouble('');
-      return true;
+      return '';
     } catch (error) {
-      setTrouble(error instanceof Error ? error.message : String(error));
-      return false;
+      const reason = error instanceof Error ? error.message : String(error);
+      setTrouble(reason);
+      return reason;
     }
   };
   const status = driver.status;
   const ending = status?.state === Status_State.ENDING;
   const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
-  const tasks = driver.model.study?.tasks ?? [];
-  const nextTask = tasks.find(
-    (task) => !driver.model.attempts().some(({ attempt }) => attempt.task === task.id),
-  );
-  const keys = {
-    t: () => {
-      if (running && !status.task && nextTask)
-        void act({ case: 'taskStart', value: { task: nextTask.id } });
-    },
-    e: () => {
-      if (running && status.task) setChoosing(true);
-    },
-  };
+  const keys = courseKeys(driver, act, () => setChoosing(true));
   return (
     <div class="page moderate">
       <TopBar
-        help={[
-          ['T', 'the participant begins the next task'],
-          ['E', 'the task ends: choose its outcome'],
-          ...OBSERVER_KEYS,
-        ]}
+        help={[...COURSE_KEYS, ...OBSERVER_KEYS]}
       >
         <h1 class="hidden">Moderate</h1>
         <LiveState driver={driver} player={watching.player} />
@@ -80,6 +62,7 @@ export function ModeratePage({ token }: { token: string }) {
         <div class="railed">
           <Rail driver={driver} act={act} choosing={choosing} onChoosing={setChoosing} />
           <div class="railmain">
+            <InterruptionBanner driver={driver} act={act} />
             <ObserveBody watching={watching} extraKeys={keys} />
           </div>
         </div>
@@ -398,214 +381,7 @@ function Ending({ status, act }: { status: Status; act: Do }) {
   );
 }
 
-/* ---- during a session ---- */
-
-function Rail({
-  driver,
-  act,
-  choosing,
-  onChoosing,
-}: {
-  driver: LiveDriver;
-  act: Do;
-  choosing: boolean;
-  onChoosing: (choosing: boolean) => void;
-}) {
-  const status = driver.status;
-  const [stopping, setStopping] = useState(false);
-  if (!status) return null;
-  const paused = status.state === Status_State.PAUSED;
-  return (
-    <aside class="rail" aria-label="Moderation">
-      <div class="row">
-        <button
-          type="button"
-          class={paused ? 'primary' : ''}
-          onClick={() => void act(paused ? { case: 'resume', value: {} } : { case: 'pause', value: {} })}
-        >
-          <Icon name={paused ? 'play' : 'pause'} /> {paused ? 'Resume' : 'Pause'}
-        </button>
-        {stopping ? (
-          <>
-            <button
-              type="button"
-              class="danger"
-              ref={focusOnce}
-              onClick={() => {
-                setStopping(false);
-                void act({ case: 'stop', value: {} });
-              }}
-            >
-              End it
-            </button>
-            <button type="button" onClick={() => setStopping(false)}>
-              Go on
-            </button>
-          </>
-        ) : (
-          <button type="button" onClick={() => setStopping(true)}>
-            <Icon name="stop" /> Stop
-          </button>
-        )}
-      </div>
-      {status.modalities.includes('sound') && (
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={!status.observersMuted}
-            onChange={(event) =>
-              void act({ case: 'muteObservers', value: { muted: !event.currentTarget.checked } })
-            }
-          />
-          observers hear the sound
-        </label>
-      )}
-      {paused && <Notice kind="warning">Paused: nothing is recorded.</Notice>}
-      <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
-      <Health driver={driver} />
-    </aside>
-  );
-}
-
-function Tasks({
-  driver,
-  act,
-  choosing,
-  onChoosing,
-}: {
-  driver: LiveDriver;
-  act: Do;
-  choosing: boolean;
-  onChoosing: (choosing: boolean) => void;
-}) {
-  const status = driver.status;
-  const tasks = driver.model.study?.tasks ?? [];
-  const attempts = driver.model.attempts();
-  const next = tasks.find((task) => !attempts.some(({ attempt }) => attempt.task === task.id));
-  const running = status?.task ?? '';
-  return (
-    <section aria-labelledby="tasks-title">
-      <h2 id="tasks-title">Tasks</h2>
-      {tasks.length === 0 && <p class="empty">This study has no tasks.</p>}
-      <ol class="tasks">
-        {tasks.map((task, number) => {
-          const mine = attempts.filter(({ attempt }) => attempt.task === task.id);
-          const last = mine.at(-1)?.attempt;
-          return (
-            <li key={task.id} class={task.id === running ? 'running' : ''}>
-              <div class="row">
-                <span class="figure">{number + 1}</span>
-                <b>{task.title}</b>
-              </div>
-              {task.instructions && (task.id === running || task === next) && (
-                <p class="detail">{task.instructions}</p>
-              )}
-              {task.id === running ? (
-                <Outcomes act={act} choosing={choosing} onChoosing={onChoosing} success={task.success} />
-              ) : (
-                <div class="row">
-                  {last && <span class="outcome">{outcomeName(last.outcome)}</span>}
-                  <span class="spring" />
-                  <button
-                    type="button"
-                    class={!running && task === next ? 'primary' : ''}
-                    disabled={running !== ''}
-                    onClick={() => void act({ case: 'taskStart', value: { task: task.id } })}
-                  >
-                    {last ? 'Again' : 'Start task'}
-                    {!running && task === next && <kbd>T</kbd>}
-                  </button>
-                </div>
-              )}
-            </li>
-          );
-        })}
-      </ol>
-      {tasks.length > 0 && !next && !running && (
-        <p class="detail">All tasks were tried. Stop when the debriefing is done.</p>
-      )}
-    </section>
-  );
-}
-
-/* As a ref: one function for all renders is called when the control appears and not again. */
-const focusOnce = (control: HTMLElement | null) => control?.focus();
-
-function Outcomes({
-  act,
-  choosing,
-  onChoosing,
-  success,
-}: {
-  act: Do;
-  choosing: boolean;
-  onChoosing: (choosing: boolean) => void;
-  success: string;
-}) {
-  if (!choosing)
-    return (
-      <button type="button" class="primary wide" onClick={() => onChoosing(true)}>
-        End task <kbd>E</kbd>
-      </button>
-    );
-  const end = (outcome: Attempt_Outcome) => {
-    onChoosing(false);
-    void act({ case: 'taskEnd', value: { outcome } });
-  };
-  return (
-    <div class="outcomes" role="group" aria-label="How did the task end?">
-      {success && <p class="hint">Success: {success}</p>}
-      {OUTCOMES.slice(0, 5).map(([outcome, name], i) => (
-        <button
-          key={outcome}
-          type="button"
-          ref={i === 0 ? focusOnce : undefined}
-          onClick={() => end(outcome)}
-        >
-          {name}
-        </button>
-      ))}
-      <button type="button" class="quiet" onClick={() => onChoosing(false)}>
-        not yet
-      </button>
-    </div>
-  );
-}
-
-const KEYS_TEXTS = new Map([
-  ['full', 'every key'],
-  ['classes', 'kinds only'],
-  ['counts', 'how many only'],
-  ['none', 'not recorded'],
-]);
-
 /** What a study allows when the participant has not agreed to every key. */
 function keysWithout(wanted = ''): string {
   return wanted === 'none' || wanted === 'counts' ? wanted : 'classes';
-}
-
-function Health({ driver }: { driver: LiveDriver }) {
-  const status = driver.status;
-  if (!status) return null;
-  const facts: Array<[string, string]> = [
-    ['length', clock((driver.connection.sessionNowNs() || status.nowNs) - status.startedNs)],
-    ['recorded', `${bytes(status.bytes)}, ${status.pictures} pictures, ${status.events} events`],
-    ['keys', KEYS_TEXTS.get(status.keys) ?? status.keys],
-    ['gaps', String(status.gaps)],
-    ['disk', `${bytes(status.diskFreeBytes)} free`],
-    ['watching', String(status.observers)],
-  ];
-  return (
-    <section aria-labelledby="health-title">
-      <h2 id="health-title">Recording</h2>
-      <dl class="facts">
-        {facts.map(([what, value]) => (
-          <div key={what}>
-            <dt>{what}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </section>
-  );
 }

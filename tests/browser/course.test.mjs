@@ -1,0 +1,94 @@
+// The moderator's page in the course of a session: reading, the task's clock, interruptions, phases, stop.
+
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { after, afterEach, before, test } from 'node:test';
+import { browse, Desktop, Recorder, until } from '../harness/lab.mjs';
+import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+
+let browser;
+let desktop;
+
+before(async () => {
+  browser = await browse();
+  desktop = await Desktop.start(800, 600);
+});
+
+after(async () => {
+  await browser?.close();
+  await desktop?.end();
+});
+
+afterEach(() => Recorder.endLeftovers());
+
+const STUDY = `study: Course
+codes:
+  - {id: idea, key: i, name: Idea}
+  - {id: praise, key: p, name: Praise}
+tasks:
+  - {id: find, title: Find the invoice, time_limit_s: 2}
+  - {id: pay, title: Pay it}
+`;
+
+const seconds = (text) => text.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
+
+test('moderate by keyboard: ready, interruption, phase, time limit; a stop asks for the running task’s outcome', async () => {
+  const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  writeFileSync(recorder.study, STUDY);
+  const session = await recorder.begin();
+  const status = async () => JSON.parse(await recorder.uxrec('status', '--json'));
+  const page = await openPage(browser, recorder.links.moderate);
+  await live(page);
+  await page.keyboard.press('Shift+Digit2');
+  await page.getByRole('button', { name: 'warm-up', pressed: true }).waitFor();
+  await page.keyboard.press('t');
+  await page.getByRole('button', { name: /Ready, begins now/ }).waitFor();
+  assert.ok(await page.getByRole('button', { name: /End task/ }).isVisible());
+  await page.keyboard.press('t');
+  await until(async () => (await status()).attempt_reading_ns > 0, 'the participant to be ready');
+  await page.getByRole('button', { name: /Ready, begins now/ }).waitFor({ state: 'detached' });
+  /* with shift the letter of a code is none */
+  await page.keyboard.press('Shift+I');
+  const banner = page.getByRole('region', { name: 'Interruption' });
+  await banner.waitFor();
+  assert.equal(await page.locator('li.mark').count(), 0);
+  const clock = page.locator('.rail .taskclock .figure');
+  await page.locator('.rail').getByText('interrupted: the clock stands still').waitFor();
+  await banner.getByLabel('Kind of the interruption').selectOption('from outside');
+  await banner.getByLabel('What happened').fill('fire alarm');
+  await page.keyboard.press('Enter');
+  await until(async () => (await banner.getByRole('button', { name: 'Keep it' }).count()) === 0, 'the note');
+  const stood = seconds((await clock.textContent()).split(' / ')[0]);
+  await checkAccessibility(page, 'interrupted');
+  await page.keyboard.press('Escape');
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press('Shift+P');
+  await page.getByRole('heading', { name: 'Paused' }).waitFor();
+  await page.keyboard.press('Shift+P');
+  await until(async () => (await status()).state === 'recording', 'recording again');
+  assert.equal(seconds((await clock.textContent()).split(' / ')[0]), stood);
+  await page.keyboard.press('Shift+I');
+  await banner.waitFor({ state: 'detached' });
+  await page.keyboard.press('i');
+  await page.locator('li.mark', { hasText: 'Idea' }).waitFor();
+  await page.locator('.rail').getByText(/time limit passed 0:0\d ago/).waitFor();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  const dialog = page.getByRole('dialog', { name: 'How did “Find the invoice” end?' });
+  await dialog.waitFor();
+  await checkAccessibility(page, 'stop with a task running');
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  await until(() => page.evaluate(() => document.activeElement?.textContent?.includes('Stop')), 'the focus back');
+  await page.keyboard.press('Enter');
+  await dialog.getByRole('button', { name: 'failed' }).click();
+  await page.getByRole('link', { name: 'Replay it' }).waitFor();
+  const opened = await recorder.uxrec('dump', `${recorder.library}/${session}/recording-0001.mcap`, '--channel', '/acts', '--json');
+  const acts = opened.trim().split('\n').map((line) => JSON.parse(line).message);
+  assert.equal(acts.filter(({ attempt }) => attempt).at(-1).attempt.outcome, 'OUTCOME_FAILED');
+  const interruption = acts.filter((act) => act.interruption).at(-1).interruption;
+  assert.equal(interruption.kind, 'KIND_EXTERNAL');
+  assert.equal(interruption.note, 'fire alarm');
+  assert.ok(interruption.toNs && interruption.stopsClock);
+  await close(page);
+  await recorder.end();
+});
