@@ -36,7 +36,7 @@ export function useSeconds(): void {
 }
 
 /** 3:10 / 5:00; and in words when the limit is passed or the clock stands still. */
-export function TaskClock({ driver }: { driver: LiveDriver }) {
+export function TaskClock({ driver, short = false }: { driver: LiveDriver; short?: boolean }) {
   useSeconds();
   const status = driver.status;
   if (!status?.attempt) return null;
@@ -50,12 +50,16 @@ export function TaskClock({ driver }: { driver: LiveDriver }) {
         {clock(timeNs)}
         {limitNs > 0n && ` / ${clock(limitNs)}`}
       </span>
-      {stopped && <span class="pill">{stopped}: the clock stands still</span>}
-      {over && <span class="pill bad">time limit passed {clock(timeNs - limitNs)} ago</span>}
-      {/* said aloud once, not every second */}
-      <span class="unseen" role="status">
-        {over ? 'The time limit of the task has passed.' : ''}
-      </span>
+      {stopped && !short && <span class="pill">{stopped}: the clock stands still</span>}
+      {over && (
+        <span class="pill bad">{short ? 'limit passed' : `time limit passed ${clock(timeNs - limitNs)} ago`}</span>
+      )}
+      {/* read aloud once, not every second */}
+      {short && (
+        <span class="unseen" role="status">
+          {over ? 'The time limit of the task has passed.' : ''}
+        </span>
+      )}
     </span>
   );
 }

@@ -1,5 +1,6 @@
 // The moderator's rail during a session: pause, interruption, phase, tasks, stop; one obvious next step.
 
+import { Fragment } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Attempt_Outcome, Interruption_Kind, Phase_Kind } from '../gen/protocol/acts_pb';
 import type { Study_Task } from '../gen/protocol/study_pb';
@@ -14,6 +15,9 @@ import type { ClientBody } from './wire';
 
 /** Ask the recorder. @return why it was refused, or "" */
 export type Do = (body: ClientBody) => Promise<string>;
+
+/* so many outcomes are in the rates */
+const COUNTED = 4;
 
 /* As a ref: one function for all renders is called when the control appears and not again. */
 export const focusOnce = (control: HTMLElement | null) => control?.focus();
@@ -154,13 +158,16 @@ function StopButton({ driver, act }: { driver: LiveDriver; act: Do }) {
     setStopping(false);
     requestAnimationFrame(() => button.current?.focus());
   };
-  if (!stopping)
+  const asking = stopping && driver.status?.attempt !== '';
+  if (!stopping || asking)
     return (
-      <button type="button" ref={button} onClick={() => setStopping(true)}>
-        <Icon name="stop" /> Stop
-      </button>
+      <>
+        <button type="button" ref={button} onClick={() => setStopping(true)}>
+          <Icon name="stop" /> Stop
+        </button>
+        {asking && <StopDialog driver={driver} act={act} onDone={goOn} />}
+      </>
     );
-  if (driver.status?.attempt) return <StopDialog driver={driver} act={act} onDone={goOn} />;
   return (
     <>
       <button
@@ -198,21 +205,22 @@ function StopDialog({ driver, act, onDone }: { driver: LiveDriver; act: Do; onDo
     <dialog ref={dialog} aria-labelledby="stop-title" class="asking" onClose={onDone}>
       <h2 id="stop-title">How did “{task?.title ?? driver.status?.task}” end?</h2>
       <p>
-        The task is still running, at <TaskClock driver={driver} />. Choose its outcome, and the session ends.
+        The task is still running. Choose its outcome, and the session ends.
       </p>
       {task?.success && <p class="hint">Success: {task.success}</p>}
       <div class="outcomes" role="group" aria-label="Outcome">
-        {OUTCOMES.map(([outcome, name]) => (
-          <button key={outcome} type="button" disabled={busy} onClick={() => void stop(outcome)}>
-            {name}
-          </button>
+        {OUTCOMES.map(([outcome, name], i) => (
+          <Fragment key={outcome}>
+            {i === COUNTED && <p class="hint">In no rate, and listed:</p>}
+            <button type="button" disabled={busy} onClick={() => void stop(outcome)}>
+              {name}
+            </button>
+          </Fragment>
         ))}
       </div>
       {trouble && <Notice kind="error">{trouble}</Notice>}
       <form method="dialog">
-        <button type="submit" class="quiet">
-          Go on with the session
-        </button>
+        <button type="submit">Go on with the session</button>
       </form>
     </dialog>
   );
@@ -265,7 +273,7 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
         time on task stands still
       </label>
       <form
-        class="row"
+        class="row happened"
         onSubmit={(event) => {
           event.preventDefault();
           if (note !== undefined) void change({ note: note.trim() });
@@ -280,7 +288,6 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
         />
         {note !== undefined && <button type="submit">Keep it</button>}
       </form>
-      <span class="spring" />
       <button type="button" class="primary" onClick={() => toggleInterruption(driver, act)}>
         End the interruption <kbd>⇧I</kbd>
       </button>

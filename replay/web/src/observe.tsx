@@ -159,16 +159,10 @@ export function TaskState({ driver }: { driver: LiveDriver }) {
   return (
     <span class="what">
       <b>{status.participant}</b>
-      {task ? (
-        <>
-          {' '}
-          · Task {number}/{driver.model.study?.tasks.length} “{task.title}”{' '}
-          {status.attemptReadingNs === 0n && driver.connection.isModerator && <span class="pill">reading?</span>}{' '}
-          <TaskClock driver={driver} />
-        </>
-      ) : (
-        ' · no task running'
-      )}
+      <span class="title">
+        {task ? `· Task ${number}/${driver.model.study?.tasks.length} “${task.title}”` : '· no task running'}
+      </span>
+      {task && <TaskClock driver={driver} short />}
       {status.interruption && <span class="pill warn">interruption</span>}
     </span>
   );
