@@ -95,11 +95,15 @@ static int store(struct acts *acts, const struct job *job, struct session_log *l
 	r = message_check_typed(&act.base, reterr);
 	if (r == 0)
 		r = say_check(job->peer, &act, recorded == NULL, reterr);
+	if (r == 0)
+		r = act_check(&act, reterr);
 	if (r < 0)
 		return r;
 	if (recorded) {
 		context.begin_ns = recorded->begin_ns;
 		context.end_ns = recorded->end_ns;
+	} else {
+		live_span(acts->live, &context.begin_ns, &context.now_ns);
 	}
 	context.log = annotations = session_log_lock(log);
 	r = append(acts, job, &act, annotations, &context, reterr);

@@ -20,12 +20,13 @@ void live_finish(struct live *live)
 }
 
 void live_open(struct live *live, const char *session, struct session_clock *clock,
-	struct recorder *recorder, struct session_log *log, void (*request_keyframe)(void *user),
-	void *user)
+	int64_t begin_ns, struct recorder *recorder, struct session_log *log,
+	void (*request_keyframe)(void *user), void *user)
 {
 	pthread_mutex_lock(&live->lock);
 	snprintf(live->session, sizeof(live->session), "%s", session);
 	live->clock = clock;
+	live->begin_ns = begin_ns;
 	live->recorder = recorder;
 	live->log = log;
 	live->request_keyframe = request_keyframe;
@@ -73,6 +74,14 @@ int64_t live_now_ns(struct live *live)
 		now_ns = session_clock_at(live->clock, clock_now_ns());
 	pthread_mutex_unlock(&live->lock);
 	return now_ns;
+}
+
+void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns)
+{
+	pthread_mutex_lock(&live->lock);
+	*ret_begin_ns = live->clock ? live->begin_ns : 0;
+	*ret_now_ns = live->clock ? session_clock_at(live->clock, clock_now_ns()) : 0;
+	pthread_mutex_unlock(&live->lock);
 }
 
 void live_push_act(struct live *live, const char *session, const Uxrec__Act *act)

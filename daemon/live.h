@@ -19,6 +19,7 @@ struct live {
 	/* under lock; empty without a session */
 	char session[21];
 	struct session_clock *clock;
+	int64_t begin_ns; /* of the session, by its clock */
 	struct recorder *recorder;
 	struct session_log *log;
 	/* the station's: ask the screen source for a keyframe */
@@ -29,10 +30,10 @@ struct live {
 int live_init(struct live *live);
 void live_finish(struct live *live);
 
-/** A session has begun. Everything given must stay until live_close(). */
+/** A session has begun, at @p begin_ns by its clock. Everything given must stay until live_close(). */
 void live_open(struct live *live, const char *session, struct session_clock *clock,
-	struct recorder *recorder, struct session_log *log, void (*request_keyframe)(void *user),
-	void *user);
+	int64_t begin_ns, struct recorder *recorder, struct session_log *log,
+	void (*request_keyframe)(void *user), void *user);
 
 /** The session ends; on return nobody uses what live_open() was given. */
 void live_close(struct live *live);
@@ -45,6 +46,9 @@ struct session_log *live_log(struct live *live, const char *session);
 
 /** The session's clock now, 0 without a session. */
 int64_t live_now_ns(struct live *live);
+
+/** The session's begin and its clock now; both 0 without a session. */
+void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns);
 
 /** Record an act beside the annotation log, when its session is being recorded. */
 void live_push_act(struct live *live, const char *session, const Uxrec__Act *act);

@@ -1,10 +1,7 @@
 #include "daemon/say.h"
 
-#include "protocol/base/clock.h"
-#include "protocol/base/log.h"
 #include "protocol/layer.h"
 #include "protocol/limits.h"
-#include "replay/study.h"
 
 #include <errno.h>
 #include <string.h>
@@ -111,52 +108,6 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 			: "observers change only what they said themselves");
 }
 
-static int check_against_study(const Uxrec__Study *study, const struct annotations *log,
-	const Uxrec__Act *act, struct error *reterr)
-{
-	const Uxrec__Act *attempt;
-
-	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act->body_case != UXREC__ACT__BODY_TAG)
-		return 0;
-	if (!study_code(study, act->tag->code))
-		return error_set(reterr, -EINVAL, "the code book has no code '%s'",
-			text_quote(act->tag->code).text);
-	attempt = *act->tag->attempt ? annotations_find(log, act->tag->attempt) : NULL;
-	if (*act->tag->attempt && (!attempt || attempt->body_case != UXREC__ACT__BODY_ATTEMPT))
-		return error_set(reterr, -EINVAL, "the tag's attempt is not in this session");
-	return 0;
-}
-
-struct span {
-	int64_t from_ns, to_ns;
-};
-
-static struct span span_of(const Uxrec__Act *act)
-{
-	switch (act->body_case) {
-	case UXREC__ACT__BODY_BLEEP: return (struct span){act->bleep->from_ns, act->bleep->to_ns};
-	case UXREC__ACT__BODY_TAG: return (struct span){act->tag->media_ns, act->tag->media_ns};
-	case UXREC__ACT__BODY_NOTE: return (struct span){act->note->media_ns, act->note->media_ns};
-	default: return (struct span){0};
-	}
-}
-
-/* A session that has ended gets no act about a time outside of it; up to the next second is rounding. */
-static int check_times(
-	const struct act_context *context, const Uxrec__Act *act, struct error *reterr)
-{
-	struct span span = span_of(act);
-
-	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || span.to_ns == 0 || !context->end_ns)
-		return 0;
-	if (span.from_ns > context->begin_ns - NS_PER_S &&
-		span.from_ns < context->end_ns + NS_PER_S &&
-		span.to_ns < context->end_ns + NS_PER_S)
-		return 0;
-	return error_set(reterr, -ERANGE, "that is outside of the session, which is %.3f s long",
-		(double)(context->end_ns - context->begin_ns) / NS_PER_S);
-}
-
 struct act_context say_context(const struct session *session)
 {
 	struct act_context context = {.log = session->annotations, .study = session->study};
@@ -177,7 +128,5 @@ int say_check_against(const struct peer *peer, const Uxrec__Act *act,
 		return error_set(reterr, -EFBIG,
 			"this session's log is full: only the moderator can add to it");
 	r = check_change(peer, act, context->log, reterr);
-	if (r == 0)
-		r = check_times(context, act, reterr);
-	return r == 0 ? check_against_study(context->study, context->log, act, reterr) : r;
+	return r == 0 ? say_check_context(context, act, reterr) : r;
 }

@@ -24,14 +24,26 @@ int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct 
 struct act_context {
 	const struct annotations *log; /* with all acts so far */
 	const Uxrec__Study *study;
-	int64_t begin_ns, end_ns; /* of a session that has ended; otherwise 0 */
+	int64_t begin_ns; /* the session's; 0 where it is not known */
+	int64_t end_ns;   /* of a session that has ended, otherwise 0 */
+	int64_t now_ns;   /* of a running session, otherwise 0 */
 };
 
 /** @param session  with annotations; the context is good as long as it is */
 struct act_context say_context(const struct session *session);
 
 /**
- * Check an act against the acts before it, the study and the session's span.
+ * Check what an act refers to: times of any body are within the session's span (without one they are not
+ * checked), tasks, codes, opportunities and modifiers are those of the study, things are in the log. Of a patch
+ * the fields that it names.
+ *
+ * @return 0, -ERANGE or -EINVAL, with the reason, which names the field
+ */
+int say_check_context(
+	const struct act_context *context, const Uxrec__Act *act, struct error *reterr);
+
+/**
+ * Check an act against the acts before it and by say_check_context().
  *
  * @return 0, -EACCES, -EEXIST, -ENOENT, -ERANGE or -EINVAL, with the reason
  */

@@ -1,5 +1,6 @@
 #include "daemon/station_internal.h"
 
+#include "daemon/say.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 
@@ -76,13 +77,15 @@ void station_push_pause_gap(struct station *station, int64_t to_ns)
 int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
 {
 	struct annotations *log = session_log_lock(station->log);
+	const struct act_context context = {.log = log, .study = session_log_study(station->log)};
 	const Uxrec__Act *stored;
 	int r;
 
 	act->principal =
 		(char *)(station->asking ? station->asking : station->options.identity->recorder);
-	r = annotations_append(log, act, &stored, reterr);
-
+	r = say_check_context(&context, act, reterr);
+	if (r == 0)
+		r = annotations_append(log, act, &stored, reterr);
 	if (r == 0 && station->recorder)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(), &stored->base);
 	if (r == 0)

@@ -157,8 +157,8 @@ static int go_on(struct station *station, const struct session *session,
 
 	if (r < 0)
 		return r;
-	live_open(station->options.live, station->session, &station->clock, station->recorder,
-		station->log, station_request_keyframe, station);
+	live_open(station->options.live, station->session, &station->clock, state->begun_ns,
+		station->recorder, station->log, station_request_keyframe, station);
 	station->started_ns = state->begun_ns - state->offset_ns;
 	station->observers_muted = state->muted;
 	hub_set_muted(station->options.live->hub, state->muted);

@@ -203,7 +203,8 @@ static void record_beginning(struct station *station)
 {
 	struct annotations *log = session_log_lock(station->log);
 
-	live_open(station->options.live, station->session, &station->clock, station->recorder,
+	live_open(station->options.live, station->session, &station->clock,
+		session_clock_at(&station->clock, station->started_ns), station->recorder,
 		station->log, station_request_keyframe, station);
 	recorder_push(station->recorder, CHANNEL_STUDY, clock_now_ns(), &station->study->base);
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/act_check.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 #include "protocol/base/folder.h"
@@ -88,13 +89,3 @@ uint64_t annotations_size_bytes(const struct annotations *log);
 
 /** Chunks of the file that were damaged and cost their act. */
 unsigned annotations_damaged(const struct annotations *log);
-
-/**
- * Check what can be checked without the study: id, kind, author, layer, texts, times, ranges.
- *
- * @return 0, or -EINVAL with the reason
- */
-int act_check(const Uxrec__Act *act, struct error *reterr);
-
-/** Write a fresh random id (32 hex digits and the 0 byte). @return 0 or a negative errno */
-int act_new_id(char id[33]);

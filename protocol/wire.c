@@ -55,9 +55,14 @@ static int check_packed(
 	return r == 0 && packed.failed ? -EBADMSG : r;
 }
 
-/* Take out of a message, and of all messages in it, the fields that this program does not know. */
+/*
+ * Take out of a message, and of all messages in it, the fields that this program does not know. Those of an act
+ * stay: act_check() refuses it for them.
+ */
 static void drop_unknown(ProtobufCMessage *message)
 {
+	if (message->descriptor == &uxrec__act__descriptor)
+		return;
 	for (unsigned i = 0; i < message->n_unknown_fields; i++)
 		free(message->unknown_fields[i].data);
 	free(message->unknown_fields);

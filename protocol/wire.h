@@ -10,7 +10,7 @@
 /**
  * Parse exactly one private record. Everything in it is hostile: its length must be the frame's and
  * the message must parse, its texts be UTF-8 without 0 bytes. Fields that the descriptor does not know are dropped:
- * a peer must not fill files and memory with them. A message without a body is the caller's to refuse.
+ * a peer must not fill files and memory with them; but those of an act stay, which act_check() refuses for them. A message without a body is the caller's to refuse.
  *
  * @param ret  set on success; freed with protobuf_c_message_free_unpacked(…, NULL)
  * @return 0, -EBADMSG, or -EILSEQ for a text, with the reason: wire_request() then gives the refused request

@@ -22,6 +22,7 @@ let filled = 1;
 
 const log = () => join(recorder.library, session, 'annotations.mcap');
 const varint = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >> 7)]);
+const time = (value) => Buffer.from(value < 128n ? [Number(value)] : [Number(value & 127n) | 128, ...time(value >> 7n)]);
 /* a field of bytes, with a number and a length of any size */
 const bytes = (number, content) => Buffer.concat([Buffer.from([...varint((number << 3) | 2), ...varint(content.length)]), content]);
 const newId = () => randomBytes(16).toString('hex');
@@ -80,19 +81,33 @@ after(async () => {
   await recorder?.end();
 });
 
-test('fields that nobody knows are taken out of an act before it is stored and sent', async () => {
+test('an act with fields that nobody knows is refused, and nothing of them is stored or sent', async () => {
   const observer = await Client.open(recorder, 'live', 'Eve');
-  const unknown = bytes(99, Buffer.alloc(50000, 0x55));
-  /* Act{id, kind, layer, note{media_ns, text, unknown}, unknown} in PutAct{session, act, unknown} as request 7 */
-  const inside = Buffer.concat([Buffer.from([0x08, 1]), bytes(3, Buffer.from('kept')), bytes(98, Buffer.from('UNKNOWN'))]);
-  const act = Buffer.concat([
-    bytes(1, Buffer.from(newId())), Buffer.from([0x10, 1]), bytes(5, Buffer.from('live')), bytes(19, inside), unknown,
-  ]);
-  const put = Buffer.concat([bytes(1, Buffer.from(session)), bytes(2, act), unknown]);
+  const unknown = bytes(99, Buffer.alloc(5000, 0x55));
+  const text = bytes(3, Buffer.from('kept'));
+  const now = (await observer.ask({ case: 'ping', value: {} })).value.sessionNs;
+  const note = Buffer.concat([Buffer.from([0x08]), time(now), text]);
+  /* PutAct{session, act, unknown} of Act{id, kind, layer, note} */
+  const put = (request, inside, outside) => {
+    const act = Buffer.concat([
+      bytes(1, Buffer.from(newId())), Buffer.from([0x10, 1]), bytes(5, Buffer.from('live')), bytes(19, inside), outside,
+    ]);
+    const body = Buffer.concat([bytes(1, Buffer.from(session)), bytes(2, act), unknown]);
+    observer.socket.send(record(0x80, Buffer.concat([Buffer.from([0x08, request]), bytes(11, body)])));
+    return until(() => observer.answers(BigInt(request)).length > 0, 'the answer');
+  };
   const before = statSync(log()).size;
-  observer.socket.send(record(0x80, Buffer.concat([Buffer.from([0x08, 7]), bytes(11, put)])));
-  await until(() => observer.answers(7n).length > 0, 'the answer');
-  assert.equal(observer.answers(7n)[0].case, 'actStored', observer.answers(7n)[0].value.text);
+  await put(7, Buffer.concat([note, bytes(98, Buffer.from('UNKNOWN'))]), Buffer.alloc(0));
+  await put(8, note, unknown);
+  for (const [request, number] of [[7n, 98], [8n, 99]]) {
+    const answer = observer.answers(request)[0];
+    assert.equal(answer.case, 'failure');
+    assert.equal(answer.value.code, 22);
+    assert.match(answer.value.text, new RegExp(`field of the number ${number}`));
+  }
+  assert.equal(statSync(log()).size, before);
+  await put(9, note, Buffer.alloc(0));
+  assert.equal(observer.answers(9n)[0].case, 'actStored', observer.answers(9n)[0].value.text);
   assert.ok(statSync(log()).size - before < 1000, `${statSync(log()).size - before} bytes more`);
   const stored = readFileSync(log()).toString('latin1');
   assert.ok(stored.includes('kept') && !stored.includes('UNKNOWN') && !stored.includes('UUUU'));
