@@ -104,7 +104,7 @@ struct stats_estimate stats_laplace(double x, double n)
 		.n = n,
 		.x = x,
 		.method = "Laplace",
-		.why = ""};
+		.why = "no interval is computed"};
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -360,7 +360,7 @@ struct stats_estimate stats_poisson(double events, double units)
 /* What a ratio of sums over participants is computed from. */
 struct ratio {
 	double met, erred, rate, variance;
-	size_t people; /* whoever met none has no part in it */
+	size_t people; /* whoever has neither has no part in it */
 };
 
 /* @return false when nothing was met */
@@ -372,7 +372,7 @@ static bool sum_ratio(struct ratio *ret, const struct stats_chances *chances, si
 	for (size_t i = 0; i < count; i++) {
 		ratio.met += chances[i].met;
 		ratio.erred += chances[i].erred;
-		ratio.people += chances[i].met > 0;
+		ratio.people += chances[i].met > 0 || chances[i].erred > 0;
 	}
 	if (!(ratio.met > 0) || !isfinite(ratio.met) || !isfinite(ratio.erred))
 		return false;

@@ -17,9 +17,9 @@ struct stats_estimate {
 	double value;
 	bool has_interval; /* then low < high; otherwise `why` has the reason, and both are 0 */
 	double low, high;
-	double n, x;        /* of how many; a rate's numerator */
-	double effective;   /* independent trials that give the interval's width; 0: n */
-	size_t people;      /* participants whose sums it is computed from; 0: not by participants */
+	double n, x;      /* of how many; a rate's numerator */
+	double effective; /* independent trials that give the interval's width; 0: n */
+	size_t people;    /* participants whose sums it is computed from; 0: not by participants */
 	const char *method; /* constant text */
 	const char *why;    /* constant text */
 };

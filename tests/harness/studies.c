@@ -19,23 +19,13 @@ void push(struct making *making, uint16_t channel, int64_t time_ns, const Protob
 	write_message(making->writer, &making->clock, channel, time_ns, message);
 }
 
-void begin_session_of(struct making *making, const char *name, const char *participant, bool pilot,
-	const char *uuid)
+static void push_start(struct making *making, const char *uuid, const char *text)
 {
-	_autofree_ char *recording = NULL, *annotations = NULL;
-	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
 	Uxrec__SessionEvent started = UXREC__SESSION_EVENT__INIT;
-	char id[33], *input = (char *)"input";
+	char *input = (char *)"input";
 	Uxrec__Study *study;
-	Uxrec__Act act;
 
-	*making = (struct making){.folder = temporary_path(name), .author = "Ana", .principal = ""};
-	check(mkdir(making->folder, 0700) == 0);
-	check(asprintf(&recording, "%s/recording-0001.mcap", making->folder) > 0);
-	check(asprintf(&annotations, "%s/annotations.mcap", making->folder) > 0);
-	check(session_writer_create(&making->writer, recording, SESSION_WRITER_RECORDING) == 0);
-	check(annotations_open(&making->log, annotations, true, NULL) == 0);
-	check(study_parse(&study, study_text, strlen(study_text), "x", NULL) == 0);
+	check(study_parse(&study, text, strlen(text), "x", NULL) == 0);
 	push(making, CHANNEL_STUDY, AT(0), &study->base);
 	uxrec__study__free_unpacked(study, NULL);
 	started.kind = UXREC__SESSION_EVENT__KIND__KIND_STARTED;
@@ -45,17 +35,40 @@ void begin_session_of(struct making *making, const char *name, const char *parti
 	if (uuid)
 		started.session_uuid = (char *)uuid;
 	push(making, CHANNEL_EVENTS, AT(0), &started.base);
+}
+
+void begin_session_in(struct making *making, char *folder, const char *uuid, const char *study,
+	Uxrec__SessionInfo *info)
+{
+	_autofree_ char *recording = NULL, *annotations = NULL;
+	Uxrec__Act act = UXREC__ACT__INIT;
+	char id[33];
+
+	*making = (struct making){.folder = folder, .author = "Ana", .principal = ""};
+	check(mkdir(making->folder, 0700) == 0);
+	check(asprintf(&recording, "%s/recording-0001.mcap", making->folder) > 0);
+	check(asprintf(&annotations, "%s/annotations.mcap", making->folder) > 0);
+	check(session_writer_create(&making->writer, recording, SESSION_WRITER_RECORDING) == 0);
+	check(annotations_open(&making->log, annotations, true, NULL) == 0);
+	push_start(making, uuid, study ? study : study_text);
 	check(act_new_id(id) == 0);
-	uxrec__act__init(&act);
 	act.id = id;
 	act.kind = UXREC__ACT__KIND__KIND_ADD;
 	act.author = act.layer = (char *)"live";
 	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
-	act.session_info = &info;
+	act.session_info = info;
+	check(annotations_append(making->log, &act, NULL, NULL) == 0);
+}
+
+void begin_session_of(struct making *making, const char *name, const char *participant, bool pilot,
+	const char *uuid)
+{
+	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
+
 	info.participants = (char **)&participant;
 	info.n_participants = 1;
 	info.pilot = pilot;
-	check(annotations_append(making->log, &act, NULL, NULL) == 0);
+	begin_session_in(making, temporary_path(name), uuid, NULL, &info);
 }
 
 void begin_session(struct making *making, const char *name, const char *participant, bool pilot)
@@ -63,20 +76,27 @@ void begin_session(struct making *making, const char *name, const char *particip
 	begin_session_of(making, name, participant, pilot, NULL);
 }
 
-void say(struct making *making, Uxrec__Act *act, const char *layer)
+void say_as(struct making *making, Uxrec__Act *act, const char *id, const char *layer)
 {
-	static char id[33];
-
-	check(act_new_id(id) == 0);
-	act->id = id;
-	act->kind = UXREC__ACT__KIND__KIND_ADD;
+	act->id = (char *)id;
+	if (act->kind == UXREC__ACT__KIND__KIND_UNSPECIFIED)
+		act->kind = UXREC__ACT__KIND__KIND_ADD;
 	act->author = (char *)making->author;
 	act->principal = (char *)making->principal;
 	act->layer = (char *)layer;
 	act->layer_principal = (char *)(strncmp(layer, "coder:", 6) == 0 ? making->principal : "");
 	check(annotations_append(making->log, act, NULL, NULL) == 0);
 	if (act->body_case == UXREC__ACT__BODY_ATTEMPT)
-		memcpy(making->attempt, id, sizeof(id));
+		memcpy(making->attempt, id, sizeof(making->attempt));
+}
+
+void say(struct making *making, Uxrec__Act *act, const char *layer)
+{
+	static char id[33];
+
+	check(act_new_id(id) == 0);
+	act->kind = UXREC__ACT__KIND__KIND_ADD;
+	say_as(making, act, id, layer);
 }
 
 void add_attempt(struct making *making, const char *participant, const char *task, double from_s,

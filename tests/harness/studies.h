@@ -12,7 +12,7 @@
 #define BEGIN_NS (1000 * NS_PER_S)
 #define AT(s)    (BEGIN_NS + (int64_t)((s)*1e9))
 
-/** A session's folder that is being made: the study "Invoices", tasks "find" (four opportunities) and "pay". */
+/** A session's folder that is being made. */
 struct making {
 	char *folder;
 	struct session_writer *writer;
@@ -24,9 +24,17 @@ struct making {
 		principal; /* likewise, with layers "coder:…" as their principal; "" for format 1 */
 };
 
-/** @param uuid  NULL: a session of format 1 */
+/**
+ * @param folder  becomes the session's, freed by end_session()
+ * @param uuid    NULL: a session of format 1
+ * @param study   its YAML, or NULL: "Invoices"
+ * @param info    what its log begins with
+ */
+void begin_session_in(struct making *making, char *folder, const char *uuid, const char *study,
+	Uxrec__SessionInfo *info);
 void begin_session_of(struct making *making, const char *name, const char *participant, bool pilot,
 	const char *uuid);
+/** The study "Invoices": the tasks "find", with four opportunities, and "pay". */
 void begin_session(struct making *making, const char *name, const char *participant, bool pilot);
 
 /** Write one message of the recording. */
@@ -35,6 +43,9 @@ void push(
 
 /** Append an act with a fresh id, which is left in it until the next call. */
 void say(struct making *making, Uxrec__Act *act, const char *layer);
+
+/** The same about the thing with an id. @param act  its kind, if it is not ADD, is set */
+void say_as(struct making *making, Uxrec__Act *act, const char *id, const char *layer);
 
 void add_attempt(struct making *making, const char *participant, const char *task, double from_s,
 	double to_s, Uxrec__Attempt__Outcome outcome);
