@@ -13,6 +13,7 @@
 #include "replay/study.h"
 #include "replay/timeline.h"
 #include "replay/transcript.h"
+#include "replay/way_out.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,6 +29,7 @@ struct open_session {
 	struct session *session;
 	unsigned users; /* reads that go on */
 	int64_t used_ns;
+	struct consent_span *muted; /* what the gate keeps from who is no moderator */
 };
 
 /* messages of a span on their way to a peer */
@@ -58,6 +60,7 @@ struct library {
 static void close_session(struct open_session *open)
 {
 	session_destroy(open->session);
+	free(open->muted);
 	*open = (struct open_session){0};
 }
 
@@ -105,10 +108,43 @@ static int open_session(
 			return r;
 	}
 	place->used_ns = clock_now_ns();
-	if (place->session->annotations)
-		annotations_refresh(place->session->annotations);
 	*ret = place;
 	return 0;
+}
+
+/*
+ * Gate a session for a peer, as its consent is now: before each piece of work, since peers share it and the
+ * consent may be taken back in between. While a session is being recorded, none but the moderator gets sound
+ * that was recorded while observers were muted.
+ */
+static int gate_session(struct library *library, struct open_session *open, const struct peer *peer,
+	enum way_out way, struct error *reterr)
+{
+	struct session *session = open->session;
+	struct consent_span *muted = NULL;
+	size_t count = 0;
+	int r = session_refresh(session);
+
+	if (r == 0 && library->live && peer->role != UXREC__ROLE__ROLE_MODERATOR)
+		r = live_copy_muted(library->live, session->id, &muted, &count);
+	if (r < 0)
+		return error_set(
+			reterr, r, "the session's consent cannot be read: %s", strerror(-r));
+	free(open->muted);
+	open->muted = muted;
+	session_set_muted(session, (struct consent_muted){muted, count});
+	if (session_allows_way(session, way))
+		return 0;
+	return error_set(reterr, -EACCES, "%s", way_out_why_not(session, way).text);
+}
+
+/* Open a session for what a peer asks of it. @return as open_session(), or -EACCES without consent to it */
+static int open_for(struct library *library, const struct job *job, const char *id,
+	enum way_out way, struct open_session **ret, struct error *reterr)
+{
+	int r = open_session(library, id, ret, reterr);
+
+	return r < 0 ? r : gate_session(library, *ret, job->peer, way, reterr);
 }
 
 /* ---- answers ---- */
@@ -146,27 +182,43 @@ static void send_declarations(
 	}
 }
 
+/* All acts; without consent to show them those that the consent is of. @return how many */
+static size_t collect_acts(Uxrec__Act ***ret, const struct session *session)
+{
+	const struct annotations *log = session->annotations;
+	bool allowed = session_allows_way(session, WAY_OUT_REPLAY);
+	size_t room = log ? annotations_count(log) : 0, count = 0;
+	Uxrec__Act **acts = calloc(room + 1, sizeof(*acts));
+
+	for (size_t i = 0; acts && i < room; i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
+
+		if (allowed || act->body_case == UXREC__ACT__BODY_CONSENT ||
+			act->body_case == UXREC__ACT__BODY_WITHDRAWAL)
+			acts[count++] = (Uxrec__Act *)act;
+	}
+	*ret = acts;
+	return count;
+}
+
 static int answer_open(struct library *library, const struct job *job, struct error *reterr)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__SessionOpened opened = UXREC__SESSION_OPENED__INIT;
 	struct open_session *open;
-	int r = open_session(library, job->message->open_session->session, &open, reterr);
-	struct annotations *log;
+	int r = open_for(
+		library, job, job->message->open_session->session, WAY_OUT_LABELS, &open, reterr);
 
 	if (r < 0)
 		return r;
 	if (!open->session->reader)
 		return error_set(reterr, -EBADMSG, "%s", open->session->trouble.text);
-	log = open->session->annotations;
 	send_declarations(library, job->peer, open->session->reader);
 	opened.summary = session_summarise(open->session);
 	if (opened.summary)
 		mark_live(library, opened.summary);
 	opened.study = open->session->study;
-	opened.acts = calloc((log ? annotations_count(log) : 0) + 1, sizeof(*opened.acts));
-	for (size_t i = 0; opened.acts && log && i < annotations_count(log); i++)
-		opened.acts[opened.n_acts++] = (Uxrec__Act *)annotations_get(log, i);
+	opened.n_acts = collect_acts(&opened.acts, open->session);
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_SESSION_OPENED;
 	message.session_opened = &opened;
 	send_answer(library, job, &message);
@@ -181,7 +233,8 @@ static int answer_timeline(struct library *library, const struct job *job, struc
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	_destroy_(timeline) struct timeline *timeline = NULL;
 	struct open_session *open;
-	int r = open_session(library, job->message->get_timeline->session, &open, reterr);
+	int r = open_for(
+		library, job, job->message->get_timeline->session, WAY_OUT_TIMELINE, &open, reterr);
 
 	if (r == 0) {
 		r = timeline_create(&timeline, open->session);
@@ -296,7 +349,8 @@ static int answer_transcript(struct library *library, const struct job *job,
 static int get_transcript(struct library *library, const struct job *job, struct error *reterr)
 {
 	struct open_session *open;
-	int r = open_session(library, job->message->get_transcript->session, &open, reterr);
+	int r = open_for(library, job, job->message->get_transcript->session, WAY_OUT_TRANSCRIPT,
+		&open, reterr);
 
 	return r < 0 ? r : answer_transcript(library, job, open->session, NULL, reterr);
 }
@@ -307,14 +361,14 @@ static int put_transcript(struct library *library, const struct job *job, struct
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	struct vtt_faults faults = {0};
 	struct open_session *open;
-	int r = open_session(library, put->session, &open, reterr);
+	/* taking it away is no way out */
+	enum way_out way = *put->vtt ? WAY_OUT_TRANSCRIPT : WAY_OUT_KEEPING;
+	int r = open_for(library, job, put->session, way, &open, reterr);
 
 	if (r < 0)
 		return r;
 	if (!*put->vtt) {
 		r = transcript_remove(open->session->folder, reterr);
-	} else if (session_consent_withdrawn(open->session)) {
-		r = error_set(reterr, -EACCES, "the participant has withdrawn their consent");
 	} else {
 		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", &faults, reterr);
 		if (r == 0)
@@ -402,7 +456,7 @@ static int begin_reading(struct library *library, const struct job *job, struct 
 	struct open_session *open;
 	struct reading *reading;
 	int64_t begin_ns;
-	int r = open_session(library, read->session, &open, reterr);
+	int r = open_for(library, job, read->session, WAY_OUT_REPLAY, &open, reterr);
 
 	if (r < 0)
 		return r;
@@ -482,8 +536,13 @@ static bool go_on_reading(struct library *library, struct reading *reading)
 	Uxrec__ServerMessage done = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__ReadDone body = UXREC__READ_DONE__INIT;
 	struct reader_message message;
+	struct error error = {""};
 	int r = 1;
 
+	if (gate_session(library, reading->open, reading->peer, WAY_OUT_REPLAY, &error) < 0) {
+		server_fail(library->server, reading->peer, reading->request, -EACCES, error.text);
+		return true;
+	}
 	while (!reading->peer->closed && reading->peer->queued_bytes < AHEAD_BYTES) {
 		r = session_cursor_next(reading->cursor, &message);
 		if (r <= 0)

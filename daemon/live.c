@@ -3,7 +3,9 @@
 #include "daemon/recorder.h"
 #include "protocol/base/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int live_init(struct live *live)
@@ -15,6 +17,7 @@ int live_init(struct live *live)
 
 void live_finish(struct live *live)
 {
+	free(live->muted);
 	hub_destroy(live->hub);
 	pthread_mutex_destroy(&live->lock);
 }
@@ -29,6 +32,7 @@ void live_open(struct live *live, const char *session, struct session_clock *clo
 	live->begin_ns = begin_ns;
 	live->recorder = recorder;
 	live->log = log;
+	live->muted_count = 0;
 	live->request_keyframe = request_keyframe;
 	live->user = user;
 	pthread_mutex_unlock(&live->lock);
@@ -82,6 +86,53 @@ void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns)
 	*ret_begin_ns = live->clock ? live->begin_ns : 0;
 	*ret_now_ns = live->clock ? session_clock_at(live->clock, clock_now_ns()) : 0;
 	pthread_mutex_unlock(&live->lock);
+}
+
+/* A recorder that begins to mute knows the moment to the packet before; the margin is for its thread. */
+#define MUTED_MARGIN_NS (100 * NS_PER_MS)
+
+int live_set_muted(struct live *live, bool muted, int64_t at_ns)
+{
+	struct consent_span *grown;
+	int r = 0;
+
+	hub_set_muted(live->hub, muted);
+	pthread_mutex_lock(&live->lock);
+	if (!muted && live->muted_count > 0) {
+		live->muted[live->muted_count - 1].to_ns = at_ns + MUTED_MARGIN_NS;
+	} else if (muted) {
+		grown = realloc(live->muted, (live->muted_count + 1) * sizeof(*grown));
+		if (grown) {
+			live->muted = grown;
+			grown[live->muted_count++] =
+				(struct consent_span){at_ns - MUTED_MARGIN_NS, INT64_MAX};
+		} else {
+			r = -ENOMEM;
+		}
+		if (!grown && live->muted_count > 0)
+			live->muted[live->muted_count - 1].to_ns = INT64_MAX;
+	}
+	pthread_mutex_unlock(&live->lock);
+	return r;
+}
+
+int live_copy_muted(
+	struct live *live, const char *session, struct consent_span **ret, size_t *ret_count)
+{
+	int r = 0;
+
+	*ret = NULL;
+	*ret_count = 0;
+	pthread_mutex_lock(&live->lock);
+	if (live->session[0] && strcmp(live->session, session) == 0 && live->muted_count > 0) {
+		*ret = malloc(live->muted_count * sizeof(**ret));
+		r = *ret ? 0 : -ENOMEM;
+		*ret_count = *ret ? live->muted_count : 0;
+		if (*ret)
+			memcpy(*ret, live->muted, live->muted_count * sizeof(**ret));
+	}
+	pthread_mutex_unlock(&live->lock);
+	return r;
 }
 
 void live_push_act(struct live *live, const char *session, const Uxrec__Act *act)

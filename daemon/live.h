@@ -2,6 +2,7 @@
 
 #include "daemon/hub.h"
 #include "daemon/session_log.h"
+#include "protocol/consent.h"
 #include "protocol/acts.pb-c.h"
 #include "protocol/study.pb-c.h"
 
@@ -22,6 +23,9 @@ struct live {
 	int64_t begin_ns; /* of the session, by its clock */
 	struct recorder *recorder;
 	struct session_log *log;
+	/* while observers were muted, in session times; the last to INT64_MAX while they are */
+	struct consent_span *muted;
+	size_t muted_count;
 	/* the station's: ask the screen source for a keyframe */
 	void (*request_keyframe)(void *user);
 	void *user;
@@ -49,6 +53,24 @@ int64_t live_now_ns(struct live *live);
 
 /** The session's begin and its clock now; both 0 without a session. */
 void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns);
+
+/**
+ * Keep the sound of the running session from all but moderators, or no longer: from the stream and from what is
+ * read of its file.
+ *
+ * @param at_ns  session time from which it holds
+ * @return 0 or -ENOMEM; then it is kept from the begin
+ */
+int live_set_muted(struct live *live, bool muted, int64_t at_ns);
+
+/**
+ * The spans of a session in which sound is kept from all but moderators: none when it is not being recorded.
+ *
+ * @param ret  set to memory of the caller's, freed by it
+ * @return 0 or -ENOMEM
+ */
+int live_copy_muted(
+	struct live *live, const char *session, struct consent_span **ret, size_t *ret_count);
 
 /** Record an act beside the annotation log, when its session is being recorded. */
 void live_push_act(struct live *live, const char *session, const Uxrec__Act *act);

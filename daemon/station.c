@@ -167,11 +167,16 @@ static int do_resume(struct station *station, struct error *reterr)
 
 static int mute_observers(struct station *station, bool muted, struct error *reterr)
 {
+	int r;
+
 	if (muted == station->observers_muted)
 		return error_set(reterr, -EALREADY, "the observers %s",
 			muted ? "are muted already" : "hear the sound already");
+	r = live_set_muted(
+		station->options.live, muted, session_clock_at(&station->clock, clock_now_ns()));
+	if (r < 0)
+		return error_set(reterr, r, "no memory");
 	station->observers_muted = muted;
-	hub_set_muted(station->options.live->hub, muted);
 	station_push_event(station,
 		muted ? UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED
 		      : UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED,

@@ -19,9 +19,13 @@
 /* messages of a channel that may have come later than the one with the latest time */
 #define SEQUENCES_LATE 1000
 
+#define MUTED_SPANS 256
+
 /* what a recording says of how it was going on */
 struct last_state {
 	bool started, paused, ended, muted;
+	struct consent_span muted_spans[MUTED_SPANS];
+	size_t muted_count;
 	uint32_t agreed;
 	enum key_policy keys;
 	int64_t offset_ns, begun_ns, paused_ns;
@@ -34,6 +38,16 @@ static void take_output(struct last_state *state, const Uxrec__Screen *screen)
 {
 	if (strcmp(screen->grabber, grabber_wlr.name) == 0 && screen->n_monitors == 1)
 		utf8_copy(state->output, sizeof(state->output), screen->monitors[0]->name);
+}
+
+/* More spans than a moderator makes become one with the last. */
+static void take_mute(struct last_state *state, int64_t at_ns)
+{
+	state->muted = true;
+	if (state->muted_count < MUTED_SPANS)
+		state->muted_spans[state->muted_count++] = (struct consent_span){at_ns, INT64_MAX};
+	else
+		state->muted_spans[MUTED_SPANS - 1].to_ns = INT64_MAX;
 }
 
 static int take_last_state(
@@ -66,8 +80,14 @@ static int take_last_state(
 		}
 	}
 	switch (event->kind) {
-	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED: state->muted = true; break;
-	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED: state->muted = false; break;
+	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED:
+		take_mute(state, message->time_ns);
+		break;
+	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED:
+		state->muted = false;
+		if (state->muted_count > 0)
+			state->muted_spans[state->muted_count - 1].to_ns = message->time_ns;
+		break;
 	default:
 		/* a recorder that goes on in a pause repeats the event */
 		if (!state->paused)
@@ -161,7 +181,12 @@ static int go_on(struct station *station, const struct session *session,
 		station->recorder, station->log, station_request_keyframe, station);
 	station->started_ns = state->begun_ns - state->offset_ns;
 	station->observers_muted = state->muted;
-	hub_set_muted(station->options.live->hub, state->muted);
+	/* spans that ended before are over too: what they kept back was never in this recorder's stream */
+	for (size_t i = 0; i < state->muted_count; i++) {
+		live_set_muted(station->options.live, true, state->muted_spans[i].from_ns);
+		if (state->muted_spans[i].to_ns != INT64_MAX)
+			live_set_muted(station->options.live, false, state->muted_spans[i].to_ns);
+	}
 	recorder_push(station->recorder, CHANNEL_STUDY, now_ns, &station->study->base);
 	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
 	gap.from_ns = last_ns;
@@ -194,6 +219,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 		!session_span(session, &first_ns, &last_ns) ||
 		session_reader_is_recorded(session->reader))
 		return 0; /* another recorder may be at it */
+	session_ungate(session);
 	r = session_each(session, INT64_MIN, INT64_MAX,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK |
 			UINT64_C(1) << CHANNEL_SCREEN_INFO | UINT64_C(1) << CHANNEL_GAPS,

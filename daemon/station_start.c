@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/folder.h"
 #include "protocol/base/log.h"
+#include "protocol/consent.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
 #include "replay/session.h"
@@ -82,6 +83,11 @@ static int check_consent(struct station *station, const Uxrec__Start *start, str
 				text_quote(consent->modalities[i]).text);
 		station->agreed |= 1u << modality;
 	}
+	for (size_t i = 0; i < consent->n_uses; i++)
+		if (consent_use_find(consent->uses[i]) < 0)
+			return error_set(reterr, -EINVAL,
+				"consent for '%s': it is one of analysis, observers, clips, publication",
+				text_quote(consent->uses[i]).text);
 	if (!station->agreed)
 		return error_set(reterr, -EACCES,
 			"the participant has agreed to nothing: there is nothing to record");

@@ -764,6 +764,13 @@ const Uxrec__Act *annotations_find(const struct annotations *log, const char *id
 	return log->newest[at];
 }
 
+bool annotations_knows(const struct annotations *log, const char *id)
+{
+	size_t at = newest_position(log, id);
+
+	return at < log->newest_count && strcmp(log->newest[at]->id, id) == 0;
+}
+
 unsigned annotations_damaged(const struct annotations *log)
 {
 	return log->damaged;

@@ -84,6 +84,9 @@ const Uxrec__Act *annotations_get(const struct annotations *log, size_t i);
 /** @return the present act about a thing, or NULL */
 const Uxrec__Act *annotations_find(const struct annotations *log, const char *id);
 
+/** @return true when the log has an act about a thing, which may have been removed */
+bool annotations_knows(const struct annotations *log, const char *id);
+
 /** Bytes of the file that were read: at most ANNOTATIONS_LIMIT_BYTES, above which acts get -EFBIG. */
 uint64_t annotations_size_bytes(const struct annotations *log);
 

@@ -1,6 +1,7 @@
 #include "protocol/channel.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/limits.h"
 
 #include <string.h>
 
@@ -76,6 +77,23 @@ enum modality modality_of_metadata(struct view pairs)
 const struct channel_kind *channel_kind_get(uint16_t id)
 {
 	return id > 0 && id < CHANNEL_END ? &channel_kinds[id] : NULL;
+}
+
+int64_t channel_span_ns(uint16_t id)
+{
+	switch (id) {
+	case CHANNEL_POINTER:
+	case CHANNEL_CONTROLS:
+	case CHANNEL_KEY_CLASSES:
+	case CHANNEL_KEY_COUNTS:
+	case CHANNEL_SHORTCUTS:
+	case CHANNEL_KEYS: return SESSION_BATCH_SPAN_NS;
+	case CHANNEL_SOUND:
+	case CHANNEL_MONITOR: return SESSION_SOUND_SPAN_NS;
+	case CHANNEL_SOUND_LEVELS:
+	case CHANNEL_MONITOR_LEVELS: return SESSION_LEVELS_SPAN_NS;
+	default: return 1;
+	}
 }
 
 uint16_t channel_find(const char *topic)

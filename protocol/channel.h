@@ -78,6 +78,10 @@ static inline bool channel_is_picture(uint16_t id)
 	return id == CHANNEL_SCREEN || id == CHANNEL_SCREEN_PATCHES;
 }
 
+/** @return the longest time that a message of a channel covers, from its own time on; of a moment 1. Of pictures
+ *  see session_reader_shown_until(). */
+int64_t channel_span_ns(uint16_t id);
+
 /** @return the id, or 0 when no channel has that topic */
 uint16_t channel_find(const char *topic);
 

@@ -140,28 +140,10 @@ static int is_left_out(struct session_reader *reader, const struct session_copy_
 	return r == 0 && options->leave_out ? options->leave_out(options->user, message) : r;
 }
 
-/* How long what a message tells may last; pictures are another matter. */
-static int64_t span_of(uint16_t known)
-{
-	switch (known) {
-	case CHANNEL_POINTER:
-	case CHANNEL_CONTROLS:
-	case CHANNEL_KEY_CLASSES:
-	case CHANNEL_KEY_COUNTS:
-	case CHANNEL_SHORTCUTS:
-	case CHANNEL_KEYS: return SESSION_BATCH_SPAN_NS;
-	case CHANNEL_SOUND:
-	case CHANNEL_MONITOR: return SESSION_SOUND_SPAN_NS;
-	case CHANNEL_SOUND_LEVELS:
-	case CHANNEL_MONITOR_LEVELS: return SESSION_LEVELS_SPAN_NS;
-	default: return 1; /* a moment */
-	}
-}
-
 static bool reaches_over(const struct reader_message *message, int64_t to_ns)
 {
 	return to_ns != INT64_MAX && channel_kind_get(message->channel->known) &&
-		span_of(message->channel->known) == SESSION_BATCH_SPAN_NS &&
+		channel_span_ns(message->channel->known) == SESSION_BATCH_SPAN_NS &&
 		message->time_ns > to_ns - SESSION_BATCH_SPAN_NS;
 }
 
@@ -341,7 +323,7 @@ static void erase_finish(struct erase *erase)
 static int is_inside(struct erase *erase, const struct reader_message *message)
 {
 	const struct session_erase_options *options = erase->options;
-	int64_t last_ns = message->time_ns + span_of(message->channel->known) - 1;
+	int64_t last_ns = message->time_ns + channel_span_ns(message->channel->known) - 1;
 	int r = 0;
 
 	if (message->time_ns >= options->to_ns)
@@ -376,7 +358,7 @@ static int keep_state(struct erase *erase, const struct reader_message *message)
 	const struct mcap_message header = {message->channel->id, message->sequence,
 		(uint64_t)erase->options->to_ns, (uint64_t)erase->options->to_ns, {0}};
 
-	if (!channel_kind_get(known)->latched || span_of(known) != 1)
+	if (!channel_kind_get(known)->latched || channel_span_ns(known) != 1)
 		return 0;
 	buf_clear(state);
 	/* the pixels may be erased with the span, or too long ago */

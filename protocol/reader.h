@@ -4,6 +4,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 #include "protocol/base/folder.h"
+#include "protocol/session.pb-c.h"
 
 #include <stdbool.h>
 
@@ -121,6 +122,31 @@ uint64_t session_reader_logged(const struct session_reader *reader);
  */
 int session_reader_extra(
 	struct session_reader *reader, size_t i, uint8_t *ret_opcode, struct buf *ret_content);
+
+/** Which messages a reader hands out, by session_reader_latest() and cursors. */
+struct reader_gate {
+	/* Whether a message passes; its views are valid during the call. */
+	bool (*passes)(void *user, const struct reader_message *message);
+	/* The latest time at or before a time at which a message of a channel may pass; INT64_MIN: there is
+	 * none. At best as early as the next one that does. */
+	int64_t (*before)(void *user, const struct reader_channel *channel, int64_t at_ns);
+	/* The spans of [from, to) that are kept back, as gaps; 0 or what take() returned. */
+	int (*each_gap)(void *user, int64_t from_ns, int64_t to_ns,
+		int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
+	void *user;
+};
+
+/** Set the gate, which is copied; NULL: everything passes. It also holds for cursors that were made before. */
+void session_reader_set_gate(struct session_reader *reader, const struct reader_gate *gate);
+
+/**
+ * Go through the spans that the gate keeps back, of those that were recorded: as gaps with their topics, which no
+ * message of the channel /gaps tells of.
+ *
+ * @param take  the gap is valid during the call; anything but 0 ends and is returned
+ */
+int session_reader_each_kept_back(struct session_reader *reader,
+	int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
 
 /** @return channel number @p i, or NULL past the last */
 const struct reader_channel *session_reader_channel(const struct session_reader *reader, size_t i);

@@ -292,7 +292,7 @@ static bool latest_in_chunk(
 	return false;
 }
 
-int session_reader_latest(struct session_reader *reader, const struct reader_channel *channel,
+static int find_latest(struct session_reader *reader, const struct reader_channel *channel,
 	int64_t at_ns, struct reader_message *ret)
 {
 	int64_t best_ns = INT64_MIN;
@@ -333,6 +333,45 @@ int session_reader_latest(struct session_reader *reader, const struct reader_cha
 	return 1;
 }
 
+void session_reader_set_gate(struct session_reader *reader, const struct reader_gate *gate)
+{
+	reader->gate = gate ? *gate : (struct reader_gate){0};
+}
+
+int session_reader_each_kept_back(
+	struct session_reader *reader, int (*take)(void *taker, const Uxrec__Gap *gap), void *taker)
+{
+	const struct reader_gate gate = reader->gate;
+	int64_t first_ns, last_ns;
+
+	if (!gate.each_gap || !session_reader_span(reader, &first_ns, &last_ns))
+		return 0;
+	return gate.each_gap(gate.user, first_ns, last_ns + 1, take, taker);
+}
+
+int session_reader_latest(struct session_reader *reader, const struct reader_channel *channel,
+	int64_t at_ns, struct reader_message *ret)
+{
+	const struct reader_gate *gate = &reader->gate;
+	struct reader_message message;
+	int r;
+
+	while (gate->passes) {
+		at_ns = gate->before(gate->user, channel, at_ns);
+		if (at_ns == INT64_MIN)
+			return 0;
+		r = find_latest(reader, channel, at_ns, &message);
+		if (r <= 0)
+			return r;
+		if (gate->passes(gate->user, &message)) {
+			*ret = message;
+			return 1;
+		}
+		at_ns = message.time_ns - 1;
+	}
+	return find_latest(reader, channel, at_ns, ret);
+}
+
 static int64_t copied_ns(const struct reader_message *picture)
 {
 	return picture->publish_ns > picture->time_ns ? picture->publish_ns : picture->time_ns;
@@ -349,7 +388,8 @@ int session_reader_shown_until(
 		channel_is_picture(message->channel->known) ? copied_ns(message) : message->time_ns;
 	if (message->channel->known != CHANNEL_SCREEN_KEYFRAMES || !pictures)
 		return 0;
-	r = session_reader_latest(reader, pictures, message->time_ns, &picture);
+	/* the picture's own time counts, whether or not a gate lets it pass */
+	r = find_latest(reader, pictures, message->time_ns, &picture);
 	/* it may be lost */
 	if (r > 0 && picture.time_ns == message->time_ns)
 		*ret_ns = copied_ns(&picture);
@@ -478,7 +518,7 @@ static struct loaded_chunk *earliest(struct session_cursor *cursor)
 	return best;
 }
 
-int session_cursor_next(struct session_cursor *cursor, struct reader_message *ret)
+static int next_message(struct session_cursor *cursor, struct reader_message *ret)
 {
 	struct session_reader *reader = cursor->reader;
 	struct loaded_chunk *best;
@@ -517,4 +557,18 @@ int session_cursor_next(struct session_cursor *cursor, struct reader_message *re
 	loaded_chunk_get(best, reader, best->next, ret);
 	best->next++;
 	return 1;
+}
+
+int session_cursor_next(struct session_cursor *cursor, struct reader_message *ret)
+{
+	const struct reader_gate *gate = &cursor->reader->gate;
+	struct reader_message message;
+	int r;
+
+	while ((r = next_message(cursor, &message)) > 0)
+		if (!gate->passes || gate->passes(gate->user, &message)) {
+			*ret = message;
+			break;
+		}
+	return r;
 }

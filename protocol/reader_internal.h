@@ -89,6 +89,7 @@ struct session_reader {
 	size_t damage_count;
 	bool disk_failed;
 	struct loaded_chunk cached; /* for session_reader_latest() */
+	struct reader_gate gate;    /* without functions: everything passes */
 };
 
 /** Note a damage; what is over the limit is not told. */

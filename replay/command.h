@@ -10,6 +10,7 @@
 #include "replay/bleeps.h"
 #include "replay/session.h"
 #include "replay/vtt.h"
+#include "replay/way_out.h"
 
 #include <stdbool.h>
 
@@ -150,5 +151,8 @@ int command_open_folder(struct session **ret, const char *path);
 /** Name what of a transcript could not be read. @return EXIT_GOOD without faults, or EXIT_COULD_NOT */
 int command_tell_faults(const struct vtt_faults *faults, const char *name);
 
-/** Say it when consent was withdrawn. @return whether it was */
-bool command_is_withdrawn(const struct session *session, const char *path);
+/** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_COULD_NOT after saying why */
+int command_leave(struct session *session, enum way_out way, enum consent_use use);
+
+/** Say which modalities (bits) of what was recorded the consent keeps back, a line each on standard error. */
+void command_tell_kept_back(const struct session *session, uint32_t modalities);

@@ -87,8 +87,11 @@ static const struct {
 	{"demo", UXREC__CONSENT__METHOD__METHOD_DEMO},
 };
 
-/* "paper", "paper:screen", "demo:screen,input,full-keys"; cuts @p text apart */
-static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities)
+/* modalities and uses of a consent: more words than there are come twice */
+#define CONSENT_WORDS 16
+
+/* "paper", "paper:screen", "demo:screen,input,full-keys", "page:sound,analysis"; cuts @p text apart */
+static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities, char **uses)
 {
 	char *what = strchr(text, ':');
 
@@ -103,18 +106,19 @@ static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities)
 		return EXIT_USAGE;
 	}
 	consent->modalities = modalities;
-	if (!what) {
+	consent->uses = uses;
+	for (char *rest, *part = what ? strtok_r(what, ",", &rest) : NULL; part;
+		part = strtok_r(NULL, ",", &rest)) {
+		if (strcmp(part, "full-keys") == 0)
+			consent->full_keys = true;
+		else if (consent_use_find(part) >= 0 && consent->n_uses < CONSENT_WORDS)
+			uses[consent->n_uses++] = part;
+		else if (consent->n_modalities < CONSENT_WORDS)
+			modalities[consent->n_modalities++] = part;
+	}
+	if (!what || (consent->n_modalities == 0 && consent->n_uses > 0)) {
 		modalities[consent->n_modalities++] = (char *)"screen";
 		modalities[consent->n_modalities++] = (char *)"input";
-		return EXIT_GOOD;
-	}
-	for (char *rest, *part = strtok_r(what, ",", &rest); part;
-		part = strtok_r(NULL, ",", &rest)) {
-		if (strcmp(part, "full-keys") == 0) {
-			consent->full_keys = true;
-		} else if (consent->n_modalities < 8) {
-			modalities[consent->n_modalities++] = part;
-		}
 	}
 	return EXIT_GOOD;
 }
@@ -166,7 +170,7 @@ int command_start(const struct command_options *options, int argc, char **argv)
 	const char *keys = command_take_value(&argc, argv, "--keys");
 	_autofree_ char *yaml = NULL;
 	_autofree_ char *agreed_copy = agreed ? strdup(agreed) : NULL;
-	char *modalities[8];
+	char *modalities[CONSENT_WORDS], *uses[CONSENT_WORDS];
 	int r;
 
 	start.pilot = command_take_flag(&argc, argv, "--pilot");
@@ -177,7 +181,7 @@ int command_start(const struct command_options *options, int argc, char **argv)
 	if (command_check_text("--participant", participant) != EXIT_GOOD ||
 		command_check_text("--consent", agreed) != EXIT_GOOD)
 		return EXIT_USAGE;
-	r = parse_consent(agreed_copy, &consent, modalities);
+	r = parse_consent(agreed_copy, &consent, modalities, uses);
 	if (r == EXIT_GOOD)
 		r = read_study(study, &start, &yaml);
 	if (r != EXIT_GOOD)

@@ -18,16 +18,17 @@
 #define USAGE                                                                                      \
 	"export FILE|FOLDER --to mkv|mp4|webm|png|h264|opus|wav [--from T] [--until T] "           \
 	"[--draw pointer,clicks,keys,patches] [--vtt transcript,tasks,tags [--layer LAYER]] "      \
-	"[--monitor] [--at T,... | --every SECONDS] -o OUT"
+	"[--monitor] [--at T,... | --every SECONDS] [--for analysis|clips|publication] -o OUT"
 
 /* more pictures than anybody looks at are a mistake in typing */
 #define PICTURES_LIMIT 100000
 
 /* what was asked for */
 struct asked {
-	const char *out, *to, *from, *until, *draw, *vtt, *layer, *at, *every;
+	const char *out, *to, *from, *until, *draw, *vtt, *layer, *at, *every, *purpose;
 	enum export_format format;
 	unsigned draw_parts, vtt_parts;
+	enum consent_use use;
 	struct export_options options;
 };
 
@@ -89,6 +90,16 @@ static unsigned parse_parts(
 	return parts;
 }
 
+static enum way_out way_of(enum export_format format)
+{
+	switch (format) {
+	case EXPORT_PNG: return WAY_OUT_PICTURE;
+	case EXPORT_OPUS:
+	case EXPORT_WAV: return WAY_OUT_SOUND;
+	default: return WAY_OUT_FILM;
+	}
+}
+
 /* @return 0, or EXIT_USAGE after saying which options do not belong together */
 static int check_combination(const struct asked *asked)
 {
@@ -112,6 +123,21 @@ static int check_combination(const struct asked *asked)
 	return wrong ? EXIT_USAGE : 0;
 }
 
+/* A film is made to be shown: who may look at a session for analysis has the replay. */
+static int parse_use(struct asked *asked)
+{
+	bool film = way_of(asked->format) == WAY_OUT_FILM;
+	int use = asked->purpose ? consent_use_find(asked->purpose) : CONSENT_CLIPS;
+
+	if (use < 0 || use == CONSENT_OBSERVERS || (film && use == CONSENT_ANALYSIS)) {
+		log_error("--for '%s': it is one of %sclips, publication",
+			text_quote(asked->purpose).text, film ? "" : "analysis, ");
+		return EXIT_USAGE;
+	}
+	asked->use = (enum consent_use)use;
+	return 0;
+}
+
 static int parse(struct asked *asked)
 {
 	int format = export_find(asked->to);
@@ -123,6 +149,8 @@ static int parse(struct asked *asked)
 	}
 	asked->format = asked->options.format = (enum export_format)format;
 	if (check_combination(asked) != 0)
+		return EXIT_USAGE;
+	if (parse_use(asked) != 0)
 		return EXIT_USAGE;
 	if (asked->draw) {
 		asked->draw_parts = parse_parts(
@@ -363,6 +391,25 @@ static int export_png(struct asked *asked, const struct session *session)
 	return tell_end(session, made.faults);
 }
 
+/* @return 0, or EXIT_COULD_NOT after saying why */
+static int check_consent(const struct asked *asked, struct session *session)
+{
+	enum way_out way = way_of(asked->format);
+	uint32_t wanted = way_out_needs(way)->modalities;
+
+	if ((asked->vtt_parts & CAPTION_TRANSCRIPT &&
+		    command_leave(session, WAY_OUT_TRANSCRIPT, asked->use) != 0) ||
+		(asked->vtt_parts && command_leave(session, WAY_OUT_CAPTIONS, asked->use) != 0) ||
+		command_leave(session, way, asked->use) != 0)
+		return EXIT_COULD_NOT;
+	if (export_is_film(asked->format))
+		wanted |= 1u << MODALITY_SOUND;
+	if (asked->draw_parts)
+		wanted |= 1u << MODALITY_INPUT;
+	command_tell_kept_back(session, wanted);
+	return 0;
+}
+
 int command_export(const struct command_options *options, int argc, char **argv)
 {
 	struct asked asked = {
@@ -375,6 +422,7 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		.layer = command_take_value(&argc, argv, "--layer"),
 		.at = command_take_value(&argc, argv, "--at"),
 		.every = command_take_value(&argc, argv, "--every"),
+		.purpose = command_take_value(&argc, argv, "--for"),
 		.options = {.from_ns = INT64_MIN,
 			.to_ns = INT64_MAX,
 			.beside = true,
@@ -392,7 +440,7 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		return command_usage(USAGE);
 	if (parse(&asked) != 0)
 		return EXIT_USAGE;
-	if (command_open(&session, argv[1]) != 0 || command_is_withdrawn(session, argv[1]) ||
+	if (command_open(&session, argv[1]) != 0 || check_consent(&asked, session) != 0 ||
 		command_collect_bleeps(&bleeps, session) != 0)
 		return EXIT_COULD_NOT;
 	asked.options.bleeps = &bleeps;

@@ -61,12 +61,11 @@ static void print_summary(const Uxrec__SessionSummary *summary)
 	char length[32], begin[64] = "-";
 
 	format_length(length, summary->end_ns - summary->begin_ns);
-	if (summary->begin_ns)
-		local_time(begin, summary->begin_ns);
-	printf("%-22s %-26s %s %s %8s %5u %6u  %s\n", summary->session, begin,
+	printf("%-22s %-26s %s %s %8s %5u %6u  %s%s%s\n", summary->session, begin,
 		terminal_cell(summary->n_participants ? summary->participants[0] : "-", 12).text,
 		terminal_cell(summary->study, 28).text, length, summary->attempts, summary->tags,
-		health_name(summary->health));
+		health_name(summary->health), *summary->consent ? ", consent: " : "",
+		text_quote(summary->consent).text);
 }
 
 /* @return NULL without memory */
@@ -169,6 +168,7 @@ static const char *reason_name(Uxrec__Gap__Reason reason)
 	case UXREC__GAP__REASON__REASON_AWAY: return "away";
 	case UXREC__GAP__REASON__REASON_ENCODER: return "encoder";
 	case UXREC__GAP__REASON__REASON_STALL: return "stall";
+	case UXREC__GAP__REASON__REASON_CONSENT: return "consent";
 	default: return "unspecified";
 	}
 }
@@ -202,13 +202,23 @@ static struct json_object *screens_to_json(const struct session_facts *facts)
 	return screens;
 }
 
-static struct json_object *info_to_json(const struct session_facts *facts)
+/* What consent leaves of a session that it keeps back: its labels. @return "" when it keeps nothing back */
+static const char *consent_limit(const Uxrec__SessionSummary *summary)
+{
+	return summary ? summary->consent : "not known: no memory";
+}
+
+static struct json_object *info_to_json(
+	const struct session_facts *facts, const Uxrec__SessionSummary *summary)
 {
 	struct json_object *document = json_object_new_object();
 	struct json_object *channels = json_object_new_array();
 	struct json_object *gaps = json_object_new_array();
 	struct json_object *damages = json_object_new_array();
 
+	json_object_object_add(
+		document, "withdrawn", json_object_new_boolean(!summary || summary->withdrawn));
+	json_object_object_add(document, "consent", json_text(consent_limit(summary)));
 	json_object_object_add(document, "duration_s", json_object_new_double(facts->duration_s));
 	json_object_object_add(document, "begin_ns", json_object_new_int64(facts->begin_ns));
 	json_object_object_add(document, "bytes", json_object_new_uint64(facts->bytes));
@@ -316,7 +326,8 @@ static void print_gap(const struct session_facts *facts, const Uxrec__Gap *gap)
 		text_quote(gap->detail).text);
 }
 
-static void print_info(const struct session *session, const struct session_facts *facts)
+static void print_info(const struct session *session, const struct session_facts *facts,
+	const Uxrec__SessionSummary *summary)
 {
 	const Uxrec__SessionInfo *info = session_info(session);
 	char length[32], begin[64];
@@ -328,6 +339,8 @@ static void print_info(const struct session *session, const struct session_facts
 		printf("participant  %s\n", text_quote(info->participants[0]).text);
 	printf("begun        %s\n", local_time(begin, facts->begin_ns));
 	printf("length       %s min, %.2f MB\n", length, (double)facts->bytes / 1e6);
+	if (*consent_limit(summary))
+		printf("consent      %s\n", text_quote(consent_limit(summary)).text);
 	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
 		*facts->end_reason ? ": " : "", text_quote(facts->end_reason).text);
 	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
@@ -355,6 +368,7 @@ int command_info(const struct command_options *options, int argc, char **argv)
 	bool json = command_take_flag(&argc, argv, "--json");
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(session_facts) struct session_facts *facts = NULL;
+	Uxrec__SessionSummary *summary;
 	struct error error = {"no reason given"};
 	int r;
 
@@ -375,10 +389,13 @@ int command_info(const struct command_options *options, int argc, char **argv)
 	}
 	if (*session->unsaid.text)
 		log_warning("%s", session->unsaid.text);
+	summary = session_summarise(session);
 	if (json)
-		json_print(info_to_json(facts));
+		json_print(info_to_json(facts, summary));
 	else
-		print_info(session, facts);
+		print_info(session, facts, summary);
+	if (summary)
+		uxrec__session_summary__free_unpacked(summary, NULL);
 	return EXIT_GOOD;
 }
 
@@ -536,6 +553,8 @@ static int verify_redaction(const char *path, struct verify_report *report)
 
 	if (r == 0 && !session->reader)
 		r = error_set(&error, -EBADMSG, "%s", session->trouble.text);
+	if (r == 0)
+		session_ungate(session); /* a proof of the whole file */
 	if (r == 0)
 		r = redaction_verify(session->reader, report_redaction, report, &result, &error);
 	if (r < 0) {

@@ -11,6 +11,7 @@
 #include "protocol/schema.h"
 #include "replay/bleeps.h"
 #include "replay/command.h"
+#include "replay/copied_consent.h"
 #include "replay/json.h"
 #include "replay/session.h"
 #include "replay/transcript.h"
@@ -20,19 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* a folder stands for all segments in it, a file for itself */
-static int open_reader(struct session_reader **ret, const char *path)
-{
-	struct error error = {"no reason given"};
-	int r = session_reader_open_folder(ret, path, &error);
-
-	if (r == -ENOTDIR)
-		r = session_reader_open(ret, path, &error);
-	if (r < 0)
-		log_error("%s", error.text);
-	return r;
-}
 
 /* Longer than any session, and far from what int64_t holds in nanoseconds. */
 #define MOMENT_LIMIT_S 1e9
@@ -133,6 +121,7 @@ void command_show_progress(void *user, int64_t at_ns)
 }
 
 struct copying {
+	struct copied_consent consent; /* the first: what is added gets it */
 	struct command_progress progress;
 	const struct bleeps *bleeps; /* what is not copied; NULL: nothing */
 };
@@ -148,16 +137,19 @@ static int is_bleeped(void *user, const struct reader_message *message)
 }
 
 /* @return an exit status */
-static int copy(struct session_reader *reader, const char *out, struct session_copy_options options,
+static int copy(const struct session *session, const char *out, struct session_copy_options options,
 	const struct bleeps *bleeps)
 {
-	struct copying copying = {{.told_ns = clock_now_ns()}, bleeps};
+	struct copying copying = {
+		{session, options.from_ns, options.to_ns}, {.told_ns = clock_now_ns()}, bleeps};
+	struct session_reader *reader = session->reader;
 	struct session_copy_result result;
 	struct error error = {"no reason given"};
 	int64_t end_ns;
 
 	options.user = &copying;
 	options.leave_out = bleeps ? is_bleeped : NULL;
+	options.add = copied_consent_add;
 	if (isatty(STDERR_FILENO) &&
 		session_reader_span(reader, &copying.progress.begin_ns, &end_ns)) {
 		copying.progress.length_ns = end_ns - copying.progress.begin_ns;
@@ -169,6 +161,7 @@ static int copy(struct session_reader *reader, const char *out, struct session_c
 	}
 	if (options.progress)
 		fputs("\r\033[K", stderr);
+	command_tell_kept_back(session, UINT32_MAX);
 	printf("%s: %llu messages, %.2f MB\n", out, (unsigned long long)result.messages,
 		(double)result.bytes / 1e6);
 	return EXIT_GOOD;
@@ -215,12 +208,41 @@ int command_open_folder(struct session **ret, const char *path)
 	return r;
 }
 
-bool command_is_withdrawn(const struct session *session, const char *path)
+int command_leave(struct session *session, enum way_out way, enum consent_use use)
 {
-	if (!session_consent_withdrawn(session))
-		return false;
-	log_error("%s: the participant has withdrawn their consent", path);
-	return true;
+	struct error error = {"no reason given"};
+
+	if (way_out_open(session, way, use, &error) == 0)
+		return 0;
+	log_error("%s", error.text);
+	return EXIT_COULD_NOT;
+}
+
+struct telling {
+	uint32_t left; /* modalities that were not named yet, as bits */
+	const char *path;
+};
+
+static int tell_gap(void *user, const Uxrec__Gap *gap)
+{
+	struct telling *telling = user;
+	uint16_t known = gap->n_topics ? channel_find(gap->topics[0]) : 0;
+	uint32_t bit = known ? 1u << channel_kind_get(known)->modality : 0;
+
+	if (!(telling->left & bit))
+		return 0;
+	telling->left &= ~bit;
+	log_warning("%s: %s of it is left out: %s", telling->path,
+		modality_name(channel_kind_get(known)->modality), gap->detail);
+	return 0;
+}
+
+void command_tell_kept_back(const struct session *session, uint32_t modalities)
+{
+	struct telling telling = {modalities, session->path};
+
+	if (session->reader)
+		session_reader_each_kept_back(session->reader, tell_gap, &telling);
 }
 
 int command_collect_bleeps(struct bleeps *ret, const struct session *session)
@@ -254,7 +276,7 @@ int command_recover(const struct command_options *options, int argc, char **argv
 {
 	const char *out = command_take_value(&argc, argv, "-o");
 	const char *named = command_take_value(&argc, argv, "--compression");
-	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_destroy_(session) struct session *session = NULL;
 	enum compression compression = COMPRESSION_ZSTD;
 	int r;
 
@@ -265,16 +287,17 @@ int command_recover(const struct command_options *options, int argc, char **argv
 		return command_usage("recover FILE|FOLDER [--compression none|lz4|zstd] -o OUT");
 	if (named && parse_compression(named, &compression) != 0)
 		return EXIT_USAGE;
-	if (open_reader(&reader, argv[1]) < 0)
+	if (command_open(&session, argv[1]) != 0 ||
+		command_leave(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0)
 		return EXIT_COULD_NOT;
-	r = copy(reader, out,
+	r = copy(session, out,
 		(struct session_copy_options){.from_ns = INT64_MIN,
 			.to_ns = INT64_MAX,
 			.compression = named ? &compression : NULL},
 		NULL);
 	if (r != EXIT_GOOD)
 		return r;
-	return command_tell_damages(reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+	return command_tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
 int command_cut(const struct command_options *options, int argc, char **argv)
@@ -296,11 +319,13 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 		log_error("cut needs --from, --to or both; a whole copy is made by uxrec recover");
 		return EXIT_USAGE;
 	}
-	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0)
+	if (command_open(&session, argv[1]) != 0 ||
+		command_leave(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0 ||
+		command_collect_bleeps(&bleeps, session) != 0)
 		return EXIT_COULD_NOT;
 	r = command_parse_span(session->reader, from, to, &part.from_ns, &part.to_ns);
 	if (r == 0)
-		r = copy(session->reader, out, part, &bleeps);
+		r = copy(session, out, part, &bleeps);
 	if (r != EXIT_GOOD)
 		return r;
 	return command_tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
@@ -516,7 +541,7 @@ int command_dump(const struct command_options *options, int argc, char **argv)
 	const char *from = command_take_value(&argc, argv, "--from");
 	const char *to = command_take_value(&argc, argv, "--to");
 	int64_t from_ns = INT64_MIN, to_ns = INT64_MAX;
-	_destroy_(session_reader) struct session_reader *reader = NULL;
+	_destroy_(session) struct session *session = NULL;
 	int r;
 
 	(void)options;
@@ -525,15 +550,17 @@ int command_dump(const struct command_options *options, int argc, char **argv)
 	if (argc != 2)
 		return command_usage(
 			"dump FILE|FOLDER [--channel TOPIC] [--from T] [--to T] [--json]");
-	if (open_reader(&reader, argv[1]) < 0)
+	if (command_open(&session, argv[1]) != 0 ||
+		command_leave(session, WAY_OUT_DUMP, CONSENT_ANALYSIS) != 0)
 		return EXIT_COULD_NOT;
-	r = command_parse_span(reader, from, to, &from_ns, &to_ns);
+	command_tell_kept_back(session, UINT32_MAX);
+	r = command_parse_span(session->reader, from, to, &from_ns, &to_ns);
 	if (r != 0)
 		return r;
-	r = dump(reader, topic, from_ns, to_ns, json);
+	r = dump(session->reader, topic, from_ns, to_ns, json);
 	if (r < 0 && r != -EPIPE) {
 		log_errno(r, "%s", argv[1]);
 		return EXIT_COULD_NOT;
 	}
-	return session_reader_damages(reader, NULL) > 0 ? EXIT_NO : EXIT_GOOD;
+	return session_reader_damages(session->reader, NULL) > 0 ? EXIT_NO : EXIT_GOOD;
 }

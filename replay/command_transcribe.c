@@ -245,11 +245,11 @@ static int hear(struct vtt **ret, struct vtt_faults *ret_faults, const struct se
 }
 
 /* @return 0, or an exit status after saying why */
-static int check_session(
-	const struct session *session, const char *path, const struct transcribing *how)
+static int check_session(struct session *session, const char *path, const struct transcribing *how)
 {
-	if (command_is_withdrawn(session, path))
+	if (command_leave(session, WAY_OUT_TRANSCRIBE, CONSENT_ANALYSIS) != 0)
 		return EXIT_COULD_NOT;
+	command_tell_kept_back(session, 1u << MODALITY_SOUND);
 	if (session_reader_is_recorded(session->reader)) {
 		log_error("%s: it is being recorded: end the session first", path);
 		return EXIT_COULD_NOT;

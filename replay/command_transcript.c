@@ -68,7 +68,8 @@ static int load(struct vtt **ret, struct vtt_faults *ret_faults, struct session 
 	struct error error = {"no reason given"};
 	int r;
 
-	if (command_open(ret_session, path) != 0)
+	if (command_open(ret_session, path) != 0 ||
+		command_leave(*ret_session, WAY_OUT_TRANSCRIPT, CONSENT_ANALYSIS) != 0)
 		return -EIO;
 	r = transcript_show(ret, *ret_session, ret_faults, &error);
 	if (r == 0)
@@ -218,7 +219,8 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 	struct vtt_faults faults;
 	ssize_t size;
 
-	if (command_open_folder(&session, path) != 0 || command_is_withdrawn(session, path))
+	if (command_open_folder(&session, path) != 0 ||
+		command_leave(session, WAY_OUT_TRANSCRIPT, CONSENT_ANALYSIS) != 0)
 		return EXIT_COULD_NOT;
 	size = file_read_whole(file, TRANSCRIPT_LIMIT_BYTES, &text, &error);
 	if (size < 0)
@@ -265,7 +267,7 @@ static int give_out(const char *path, const char *out)
 	struct vtt_faults faults = {0};
 	int r = load(&vtt, &faults, &session, path);
 
-	if (r < 0 || command_is_withdrawn(session, path))
+	if (r < 0)
 		return EXIT_COULD_NOT;
 	if (r == 0) {
 		log_error("%s: it has no transcript", path);

@@ -41,8 +41,10 @@ static const char *why_left_out(const struct computing *computing, const struct 
 
 	if (!is_of_study(computing, session->study))
 		return "of another study";
-	if (session_consent_withdrawn(session))
+	if (consent_is_withdrawn(session->consent))
 		return "the participant has withdrawn their consent";
+	if (!session_allows(session, MODALITY_SESSION))
+		return "the consent does not cover analysis";
 	if (!session->annotations || !info)
 		return "no act about it can be read";
 	if (info->pilot)

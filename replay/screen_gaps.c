@@ -122,6 +122,18 @@ static void join(struct screen_gaps *gaps)
 	gaps->count = gaps->count ? kept + 1 : 0;
 }
 
+struct collecting {
+	struct screen_gaps *gaps;
+	struct session_reader *reader;
+};
+
+static int take_kept_back(void *user, const Uxrec__Gap *gap)
+{
+	struct collecting *collecting = user;
+
+	return take(collecting->gaps, collecting->reader, gap);
+}
+
 int screen_gaps_collect(struct screen_gaps *ret, struct session_reader *reader)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -140,6 +152,9 @@ int screen_gaps_collect(struct screen_gaps *ret, struct session_reader *reader)
 		r = take(&gaps, reader, gap);
 		uxrec__gap__free_unpacked(gap, NULL);
 	}
+	if (r >= 0)
+		r = session_reader_each_kept_back(
+			reader, take_kept_back, &(struct collecting){&gaps, reader});
 	if (r < 0) {
 		screen_gaps_finish(&gaps);
 		return r;
@@ -195,6 +210,7 @@ static const char *reason_text(Uxrec__Gap__Reason reason)
 	case UXREC__GAP__REASON__REASON_ERASED: return "erased";
 	case UXREC__GAP__REASON__REASON_AWAY: return "locked, or another user's";
 	case UXREC__GAP__REASON__REASON_ENCODER: return "the encoder failed";
+	case UXREC__GAP__REASON__REASON_CONSENT: return "not covered by the consent";
 	default: return "for an unknown reason";
 	}
 }

@@ -68,6 +68,31 @@ static Uxrec__Study *read_study(struct session_reader *reader)
 	return study;
 }
 
+/* ---- consent ---- */
+
+/* The log of acts is itself about consent, and no recording of anybody. */
+static bool is_log(const struct session *session)
+{
+	return session->recording_name &&
+		strcmp(session->recording_name, SESSION_ANNOTATIONS_NAME) == 0;
+}
+
+static int update_consent(struct session *session)
+{
+	struct consent *consent;
+	bool log = is_log(session);
+	int r;
+
+	consent_gate_close(&session->gate, session->reader);
+	r = consent_create(&consent, log ? NULL : session->annotations,
+		log ? NULL : session->reader, log ? "" : session->unsaid.text);
+	if (r < 0)
+		return r;
+	consent_destroy(session->consent);
+	session->consent = consent;
+	return consent_gate_init(&session->gate, consent, session->use, session->reader);
+}
+
 static int open_parts(struct session *session, bool writable, struct error *reterr)
 {
 	int r = session->recording_name
@@ -88,7 +113,11 @@ static int open_parts(struct session *session, bool writable, struct error *rete
 			"%s/" SESSION_ANNOTATIONS_NAME ": %u acts are damaged and were left out",
 			session->path, annotations_damaged(session->annotations));
 	session->study = read_study(session->reader);
-	return session->study ? 0 : error_set(reterr, -ENOMEM, "no memory");
+	r = update_consent(session);
+	return session->study && r == 0
+		? 0
+		: error_set(reterr, r < 0 ? r : -ENOMEM, "%s: its consent cannot be read: %s",
+			  session->path, strerror(r < 0 ? -r : ENOMEM));
 }
 
 int session_open_below(struct session **ret, const struct folder *library, const char *id,
@@ -188,6 +217,8 @@ void session_destroy(struct session *session)
 {
 	if (!session)
 		return;
+	consent_gate_finish(&session->gate);
+	consent_destroy(session->consent);
 	session_reader_destroy(session->reader);
 	annotations_destroy(session->annotations);
 	if (session->study)
@@ -220,17 +251,52 @@ const Uxrec__SessionInfo *session_info(const struct session *session)
 	return info;
 }
 
-bool session_consent_withdrawn(const struct session *session)
-{
-	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations);
-		i++) {
-		const Uxrec__Act *act = annotations_get(session->annotations, i);
+/* ---- consent, later ---- */
 
-		if (act->body_case == UXREC__ACT__BODY_CONSENT && act->consent->withdrawn)
-			return true;
-	}
-	return false;
+int session_refresh(struct session *session)
+{
+	uint64_t before_bytes =
+		session->annotations ? annotations_size_bytes(session->annotations) : 0;
+	int r;
+
+	if (!session->annotations)
+		return 0;
+	r = annotations_refresh(session->annotations);
+	if (r < 0)
+		error_set(&session->unsaid, r, "%s/" SESSION_ANNOTATIONS_NAME ": %s", session->path,
+			strerror(-r));
+	if (r == 0 && annotations_size_bytes(session->annotations) == before_bytes)
+		return 0;
+	return update_consent(session);
 }
+
+int session_set_use(struct session *session, enum consent_use use)
+{
+	session->use = use;
+	return consent_gate_init(&session->gate, session->consent, use, session->reader);
+}
+
+void session_ungate(struct session *session)
+{
+	consent_gate_finish(&session->gate);
+}
+
+void session_set_muted(struct session *session, struct consent_muted muted)
+{
+	session->gate.muted = muted;
+}
+
+bool session_allows(const struct session *session, unsigned modality)
+{
+	return consent_allows_some(session->consent, modality, session->use);
+}
+
+struct consent_text session_why_not(const struct session *session, unsigned modality)
+{
+	return consent_why(session->consent, modality, session->use);
+}
+
+/* ---- its summary ---- */
 
 static void add_layer(Uxrec__SessionSummary *summary, const char *layer)
 {
@@ -337,6 +403,24 @@ Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *
 	return summary;
 }
 
+/* Of what is not shown nothing is counted. */
+static void summarise_consent(Uxrec__SessionSummary *summary, const struct session *session)
+{
+	bool allowed = consent_allows_some(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS);
+
+	summary->withdrawn = consent_is_withdrawn(session->consent);
+	if (summary->withdrawn)
+		summary->consent = strdup("withdrawn");
+	else if (!allowed)
+		summary->consent = strdup(
+			consent_why(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS).text);
+	else if (consent_is_narrowed(session->consent))
+		summary->consent = strdup("partly withdrawn");
+	if (allowed)
+		return;
+	summary->attempts = summary->completed = summary->tags = summary->errors = 0;
+}
+
 Uxrec__SessionSummary *session_summarise(const struct session *session)
 {
 	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
@@ -349,6 +433,7 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	summary->session = strdup(session->id);
 	summary->study = strdup(session->study->name);
 	summarise_acts(summary, session);
+	summarise_consent(summary, session);
 	if (!session->reader) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
 		summary->trouble = strdup(session->trouble.text);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/annotations.h"
+#include "protocol/consent.h"
 #include "protocol/reader.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/wire.pb-c.h"
@@ -16,6 +17,10 @@ struct session {
 	Uxrec__Study *study;             /* never NULL; without one an empty study */
 	struct error trouble;
 	struct error unsaid; /* what is wrong with the annotations, "" when nothing is */
+	struct consent
+		*consent;     /* never NULL: as it was when the session was opened or refreshed */
+	enum consent_use use; /* analysis until session_set_use() */
+	struct consent_gate gate; /* of the reader, for the use */
 };
 
 /** @return true for an id that this program makes: YYYYMMDD-HHMMSS-xxxx, fit for a path */
@@ -59,8 +64,28 @@ bool session_span(const struct session *session, int64_t *ret_begin_ns, int64_t 
 /** The newest SessionInfo, or NULL. Valid until the annotations change. */
 const Uxrec__SessionInfo *session_info(const struct session *session);
 
-/** Whether a participant has withdrawn their consent: then nothing of it is given out or added. */
-bool session_consent_withdrawn(const struct session *session);
+/**
+ * Take in the acts that others have appended since, and the consent as it is then: readings that go on are
+ * gated by it from now on.
+ *
+ * @return 0 or a negative errno; then nothing passes
+ */
+int session_refresh(struct session *session);
+
+/** Gate the session's reader for another use. @return as session_refresh() */
+int session_set_use(struct session *session, enum consent_use use);
+
+/** Let everything pass: for what keeps the session in its place (verifying, recording on). */
+void session_ungate(struct session *session);
+
+/** Keep these spans of sound back, whatever the consent; their memory is the caller's. */
+void session_set_muted(struct session *session, struct consent_muted muted);
+
+/** Whether consent covers some of a modality (MODALITY_SESSION: of any) for the use of the gate. */
+bool session_allows(const struct session *session, unsigned modality);
+
+/** The reason why session_allows() is false. */
+struct consent_text session_why_not(const struct session *session, unsigned modality);
 
 /**
  * @param ret_open  set to true when one of them is open to the end of the session: the disk had no room for what is missing

@@ -354,6 +354,11 @@ static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 	return 0;
 }
 
+static int take_kept_back(void *user, const Uxrec__Gap *gap)
+{
+	return take_gap(user, gap);
+}
+
 static int take_object(struct builder *builder, const struct reader_message *message,
 	const Uxrec__ClickedObject *object)
 {
@@ -625,6 +630,8 @@ int timeline_create(struct timeline **ret, const struct session *session)
 			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES |
 			UINT64_C(1) << CHANNEL_SOUND_LEVELS,
 		take, &builder);
+	if (r == 0 && session->reader)
+		r = session_reader_each_kept_back(session->reader, take_kept_back, timeline);
 	/* that none was pressed is known when there was one to press, and it was read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
 	if (r == 0) {
@@ -636,7 +643,8 @@ int timeline_create(struct timeline **ret, const struct session *session)
 	timeline_join_motions(timeline);
 	if (r == 0 && session->reader)
 		r = screen_gaps_collect(&timeline->screen_gaps, session->reader);
-	timeline->has_transcript = transcript_exists(session->folder);
+	timeline->has_transcript =
+		session_allows(session, MODALITY_SOUND) && transcript_exists(session->folder);
 	free(builder.positions);
 	free(builder.object_ns);
 	free(builder.loudness);

@@ -212,17 +212,42 @@ int transcript_bleep(struct vtt *vtt, const struct bleeps *bleeps, int64_t begin
 	return 0;
 }
 
+struct covered {
+	const struct session *session;
+	int64_t begin_ns;
+};
+
+/* the words are of the sound */
+static bool is_covered(void *user, struct vtt_cue *cue)
+{
+	const struct covered *covered = user;
+	const struct session *session = covered->session;
+	const struct consent_muted *muted = &session->gate.muted;
+	int64_t from_ns = covered->begin_ns + cue->from_ns,
+		to_ns = covered->begin_ns +
+		(cue->to_ns > cue->from_ns ? cue->to_ns : cue->from_ns + 1);
+
+	for (size_t i = 0; i < muted->count; i++)
+		if (muted->spans[i].from_ns < to_ns && from_ns < muted->spans[i].to_ns)
+			return false;
+	return consent_allows(session->consent, MODALITY_SOUND, session->use, from_ns, to_ns);
+}
+
 int transcript_show(struct vtt **ret, const struct session *session, struct vtt_faults *ret_faults,
 	struct error *reterr)
 {
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	int64_t begin_ns = 0, end_ns;
-	int r = load(&vtt, session->folder, ret_faults, reterr);
+	int r = session_allows(session, MODALITY_SOUND)
+		? load(&vtt, session->folder, ret_faults, reterr)
+		: error_set(reterr, -EACCES, "%s: %s", session->path,
+			  session_why_not(session, MODALITY_SOUND).text);
 
 	if (r < 0)
 		return r;
 	session_span(session, &begin_ns, &end_ns);
+	keep(vtt, is_covered, &(struct covered){session, begin_ns});
 	r = bleeps_collect(&bleeps, session);
 	if (r == 0)
 		r = transcript_bleep(vtt, &bleeps, begin_ns);

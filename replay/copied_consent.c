@@ -1,0 +1,74 @@
+#include "replay/copied_consent.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/packet.h"
+
+#include <errno.h>
+
+struct adding {
+	struct session_writer *writer;
+	struct session_clock clock; /* sequences go on behind those of the recording */
+	int64_t from_ns, to_ns;     /* of messages and gaps in the copy */
+};
+
+static int find_sequences(struct adding *adding, struct session_reader *reader)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	int r = session_cursor_create(&cursor, reader, INT64_MIN, INT64_MAX,
+		UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_ACTS);
+
+	while (r == 0 && (r = session_cursor_next(cursor, &message)) > 0) {
+		_Atomic uint32_t *next = &adding->clock.sequence[message.channel->known];
+
+		if (message.sequence >= *next)
+			*next = message.sequence + 1;
+		r = 0;
+	}
+	return r;
+}
+
+static int add(
+	struct adding *adding, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
+{
+	_packet_unref_ struct packet *packet = NULL;
+	int r = packet_create(
+		&packet, &adding->clock, &(struct packet_info){channel, 0, time_ns, 0}, message);
+
+	return r < 0 ? r
+		     : session_writer_append_record(adding->writer,
+			       (struct view){packet->record, packet->size_bytes, 0});
+}
+
+static int add_gap(void *user, const Uxrec__Gap *gap)
+{
+	struct adding *adding = user;
+	Uxrec__Gap part = *gap;
+
+	if (gap->from_ns >= adding->to_ns || (gap->to_ns && gap->to_ns <= adding->from_ns))
+		return 0;
+	if (part.from_ns < adding->from_ns)
+		part.from_ns = adding->from_ns;
+	return add(adding, CHANNEL_GAPS, part.from_ns, &part.base);
+}
+
+int copied_consent_add(void *user, struct session_writer *writer)
+{
+	const struct copied_consent *copied = user;
+	const struct consent *consent = copied->session->consent;
+	struct session_reader *reader = copied->session->reader;
+	struct adding adding = {.writer = writer};
+	int64_t last_ns;
+	int r;
+
+	if (consent_act_count(consent) == 0 ||
+		!session_reader_span(reader, &adding.from_ns, &last_ns))
+		return 0;
+	if (copied->from_ns > adding.from_ns)
+		adding.from_ns = copied->from_ns;
+	adding.to_ns = copied->to_ns < last_ns ? copied->to_ns : last_ns + 1;
+	r = find_sequences(&adding, reader);
+	for (size_t i = 0; r == 0 && i < consent_act_count(consent); i++)
+		r = add(&adding, CHANNEL_ACTS, adding.from_ns, &consent_act(consent, i)->base);
+	return r == 0 ? session_reader_each_kept_back(reader, add_gap, &adding) : r;
+}
