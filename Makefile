@@ -69,7 +69,7 @@ endif
 LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd libutf8proc
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput xcb-xkb libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp wayland-client
-LIBS_replay   := libcyaml json-c gsl libavformat libavcodec libavutil spng cairo libseccomp
+LIBS_replay   := yaml-0.1 json-c gsl libavformat libavcodec libavutil spng cairo libseccomp
 LIBS_daemon   := libwebsockets libsystemd
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-randr xcb-xkb xcb-xtest libevdev spng wayland-client wayland-server
@@ -296,7 +296,7 @@ check-static check-unit check-integration check-browser check-vm:
 	$(make) -s all tests
 	@tests/run $(@:check-%=%)
 
-FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript patches)
+FUZZ_TARGETS := $(patsubst %,$(B)/tests/fuzz/%,reader recover fold messages transcript patches study)
 
 .PHONY: fuzz-targets check-fuzz check-crash
 fuzz-targets: $(FUZZ_TARGETS)

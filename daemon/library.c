@@ -591,6 +591,7 @@ static void add_study(struct studies *studies, const char *folder, const char *f
 {
 	_autofree_ char *path = NULL;
 	Uxrec__StudyEntry *entry;
+	struct yaml_problems problems;
 	struct error error = {0};
 
 	if (studies->count == ARRAY_SIZE(studies->entries) ||
@@ -600,11 +601,16 @@ static void add_study(struct studies *studies, const char *folder, const char *f
 	if (!entry)
 		return;
 	uxrec__study_entry__init(entry);
-	if (study_load(&entry->study, path, &error) == 0) {
+	if (study_read_file(&entry->study, path, &problems, &error) == 0) {
 		entry->name = strdup(entry->study->name);
 	} else {
 		entry->name = strndup(file, strlen(file) - 5);
-		entry->trouble = strdup(error.text);
+		entry->trouble = problems.errors > 0 ? yaml_problems_text(&problems, file)
+						     : strdup(error.text);
+	}
+	if (!entry->name || (!entry->study && !entry->trouble)) {
+		uxrec__study_entry__free_unpacked(entry, NULL);
+		return;
 	}
 	for (size_t i = 0; i < studies->count; i++)
 		if (strcmp(studies->entries[i]->name, entry->name) == 0) {
@@ -642,6 +648,15 @@ static void collect_all(struct library *library, struct studies *studies)
 	collect_studies(studies, library->examples);
 }
 
+/* The first of the lines that name what is wrong. */
+static int refuse_study(const char *trouble, struct error *reterr)
+{
+	size_t line = strcspn(trouble, "\n");
+
+	return error_set(reterr, -EINVAL, "%.*s%s", line < 250 ? (int)line : 250, trouble,
+		trouble[line] ? "; and more, which 'uxrec study check' lists" : "");
+}
+
 int library_find_study(
 	struct library *library, const char *name, Uxrec__Study **ret, struct error *reterr)
 {
@@ -652,7 +667,7 @@ int library_find_study(
 		if (strcmp(studies.entries[i]->name, name) != 0)
 			continue;
 		if (!studies.entries[i]->study)
-			return error_set(reterr, -EINVAL, "%s", studies.entries[i]->trouble);
+			return refuse_study(studies.entries[i]->trouble, reterr);
 		*ret = steal_ptr(studies.entries[i]->study);
 		return 0;
 	}

@@ -106,8 +106,8 @@ static bool is_allowed(uint32_t point, uint32_t before)
 /* Trimmed, and with a single space for each inner run of spaces. @param ret  strlen(name) + 1 bytes */
 static int collapse(char *ret, const char *what, const char *name, struct error *reterr)
 {
+	const char *whole = name, *end;
 	uint32_t point, before = 0;
-	const char *end;
 
 	for (size_t length; *name; name += length) {
 		length = utf8_take(name, &point);
@@ -124,7 +124,7 @@ static int collapse(char *ret, const char *what, const char *name, struct error 
 			return error_set(reterr, -EINVAL,
 				"%s '%s': a name cannot have control characters, or characters that "
 				"are invisible or not assigned (U+%04X)",
-				what, text_quote(name).text, (unsigned)point);
+				what, text_quote(whole).text, (unsigned)point);
 		if (space && before != ' ')
 			*ret++ = ' ';
 		if (!space)

@@ -13,7 +13,6 @@
 #include "replay/info.h"
 #include "replay/json.h"
 #include "replay/session_order.h"
-#include "replay/study.h"
 #include "replay/transcript.h"
 
 #include <errno.h>
@@ -608,26 +607,4 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 	}
 	print_verified(argv[1], &result, report.problems);
 	return r > 0 ? EXIT_GOOD : EXIT_NO;
-}
-
-/* ---- study ---- */
-
-int command_study(const struct command_options *options, int argc, char **argv)
-{
-	struct error error = {"no reason given"};
-	Uxrec__Study *study;
-
-	(void)options;
-	if (command_has_leftovers(argc, argv, 2))
-		return EXIT_USAGE;
-	if (argc != 3 || strcmp(argv[1], "check") != 0)
-		return command_usage("study check FILE");
-	if (study_load(&study, argv[2], &error) < 0) {
-		log_error("%s", error.text);
-		return EXIT_NO;
-	}
-	printf("%s: study '%s', %zu tasks, %zu codes\n", argv[2], study->name, study->n_tasks,
-		study->n_codes);
-	uxrec__study__free_unpacked(study, NULL);
-	return EXIT_GOOD;
 }

@@ -2,23 +2,36 @@
 
 #include "protocol/base/error.h"
 #include "protocol/study.pb-c.h"
+#include "replay/yaml_message.h"
 
 #include <stddef.h>
 
 /**
  * Read a study from the text of its file (study.yaml; see uxrec-study(5)) and check it.
  *
- * @param ret        set on success; freed with uxrec__study__free_unpacked(…, NULL)
- * @param text       size_bytes bytes of YAML
- * @param file_name  for the sentence about what is wrong
- * @param reterr     "FILE:LINE:COLUMN: what is wrong" where a place is known
- * @return 0, -EINVAL, or -ENOMEM
+ * @param ret           set on success; freed with uxrec__study__free_unpacked(…, NULL)
+ * @param text          size_bytes bytes of YAML
+ * @param ret_problems  all of them; on success there may be warnings
+ * @return 0, -EINVAL with errors in @p ret_problems, or -ENOMEM
+ */
+int study_read(Uxrec__Study **ret, const char *text, size_t size_bytes,
+	struct yaml_problems *ret_problems);
+
+/** The same from a file. @return also what open(2) and read(2) gave, and -EFBIG; with the reason */
+int study_read_file(Uxrec__Study **ret, const char *path, struct yaml_problems *ret_problems,
+	struct error *reterr);
+
+/**
+ * The same for who shows one sentence.
+ *
+ * @param file_name  for the sentence
+ * @param reterr     the first error, "FILE:LINE:COLUMN: …", and how many more there are
  */
 int study_parse(Uxrec__Study **ret, const char *text, size_t size_bytes, const char *file_name,
 	struct error *reterr);
 
-/** The same from a file. @return also what open(2) and read(2) gave */
-int study_load(Uxrec__Study **ret, const char *path, struct error *reterr);
+/** What the keys of the file have that the fields of study.proto do not: other names, limits, words. */
+const struct yaml_schema *study_schema(void);
 
 /** Look something up by its id. @return NULL when there is none */
 const Uxrec__Study__Task *study_task(const Uxrec__Study *study, const char *id);

@@ -82,7 +82,7 @@ static const char usage[] =
 	"                         every message, a line each\n"
 	"  play FILE|FOLDER [--listen ADDR:PORT]\n"
 	"                         show a session in the browser\n"
-	"  study check FILE       say what is wrong with a study file\n"
+	"  study check FILE...    list what is wrong with study files\n"
 	"\n"
 	"  doctor [--json]        what would be recorded now, and what is missing\n"
 	"  bench [--size WxH] [--json]\n"

@@ -635,8 +635,10 @@ static void wrong_commands_are_refused(void)
 		{{"metrics"}, 2, "usage"},
 		{{"metrics", text}, 3, "not a session file"},
 		{{"list", "--library", "/nowhere"}, 3, "/nowhere"},
-		{{"study", "check", unknown}, 1, "bad.yaml:2:1: Unexpected key: colour"},
+		{{"study", "check", unknown}, 1,
+			"bad.yaml:2:1: unexpected key 'colour': it is one of study, tasks"},
 		{{"study", "check", "/nowhere.yaml"}, 1, "/nowhere.yaml"},
+		{{"study", "check"}, 2, "usage"},
 		{{"--control", "/nowhere/control", "status"}, 3, "start uxrecd"},
 		{{"start", "--study", "x"}, 2, "usage"},
 		{{"start", "--study", "x", "--participant", "P", "--consent", "verbal"}, 2,
@@ -657,6 +659,41 @@ static void wrong_commands_are_refused(void)
 	check(io_write_all(fd, "hello\n", 6) == 0);
 	check(io_write_all(yaml, "study: a\ncolour: red\n", 21) == 0);
 	refuses("uxrec", table, ARRAY_SIZE(table));
+}
+
+static void all_errors_of_studies_are_listed(void)
+{
+	static const char bad_text[] = "study: a\ncolour: red\nkeys: all\ntasks: [{id: x}]\n";
+	static const char good_text[] =
+		"study: Pr\xc3\xbc"
+		"fung\n";
+	_autofree_ char *bad = temporary_path("bad.yaml"), *good = temporary_path("good.yaml"),
+			*output = NULL, *json = NULL;
+	_autoclose_ int bad_fd = open(bad, O_WRONLY | O_CREAT, 0600);
+	_autoclose_ int good_fd = open(good, O_WRONLY | O_CREAT, 0600);
+	char program[256];
+	static const char *const lines[] = {"bad.yaml:2:1: unexpected key 'colour'",
+		"bad.yaml:3:7: keys: 'all': it is one of none, counts, classes, full",
+		"bad.yaml:4:9: the key 'title' is missing", "error: /nowhere.yaml",
+		"good.yaml: there are no tasks",
+		"good.yaml: study 'Pr\xc3\xbc"
+		"fung', 0 tasks, 7 codes"};
+
+	check(io_write_all(bad_fd, bad_text, strlen(bad_text)) == 0);
+	check(io_write_all(good_fd, good_text, strlen(good_text)) == 0);
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(&output, program, "study", "check", bad, "/nowhere.yaml", good, NULL) ==
+		1);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		if (!strstr(output, lines[i]))
+			printf("# '%s' is not in '%s'\n", lines[i], output);
+		expect(strstr(output, lines[i]) != NULL);
+	}
+	expect(run_child(&json, program, "study", "check", "--json", bad, NULL) == 1);
+	expect(strstr(json, "\"errors\": 3") && strstr(json, "\"column\": 7") &&
+		strstr(json, "\"severity\": \"error\""));
+	free(steal_ptr(output));
+	expect(run_child(&output, program, "study", "check", good, NULL) == 0);
 }
 
 static void bad_sessions_are_not_started(void)
@@ -842,6 +879,8 @@ static const struct test tests[] = {
 		killed_recorder_leaves_a_file_that_opens},
 	{"wrong uxrecd commands get one sentence", wrong_recorder_commands_are_refused},
 	{"wrong uxrec commands get one sentence", wrong_commands_are_refused},
+	{"all errors of study files are listed, each on its line",
+		all_errors_of_studies_are_listed},
 	{"bad names and files start nothing and leave nothing", bad_sessions_are_not_started},
 	{"a port or a socket in use is told, a file is not taken away", nothing_is_shared},
 	{"a recorder that was stopped has gaps of that length, but not for a pause",

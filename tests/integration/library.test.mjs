@@ -89,7 +89,7 @@ test('names are one whatever white space and composition they were typed with, a
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
   const sessions = [];
 
-  writeFileSync(recorder.study, 'study: "Prüfung 発注"\ntasks:\n  - {id: find, title: Rechnung für März}\n');
+  writeFileSync(recorder.study, 'study: "Pru\u0308fung 発注"\ntasks:\n  - {id: find, title: Rechnung für März}\n');
   for (const participant of ['Zoë', ' Zoe\u0308\u00a0', 'Zoé']) {
     const command = ['start', '--study', recorder.study, '--participant', participant, '--consent', 'paper'];
     sessions.push(await recorder.uxrec(...command));
