@@ -244,7 +244,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   const mine = page.locator('li.mark.mine');
   await mine.getByRole('button', { name: /^Change/ }).click();
   await page.getByLabel('Made at').selectOption('menu');
-  await page.getByText('1/2 opportunities').waitFor();
+  await page.getByText('2 opportunities met, erred at 1').waitFor();
   await page.locator('.editor').getByRole('button', { name: 'Remove' }).click();
   await until(async () => (await mine.count()) === 0, 'removal');
   await page.getByText('0 errors').waitFor();
@@ -262,11 +262,13 @@ test('library: sessions, numbers with intervals, health; empty it says how to be
   await empty.getByRole('heading', { name: 'No session yet' }).waitFor();
   await close(empty);
   for (let i = 0; i < 2; i++) {
-    await recorder.begin();
+    await recorder.uxrec('start', '--study', recorder.study, '--participant', `P0${i + 1}`, '--consent', 'paper');
     await recorder.uxrec('task', 'start', 'find');
     if (i) await recorder.uxrec('tag', 's', '--opportunity', 'menu');
     await sleep(300);
     await recorder.uxrec('task', 'end', i ? 'failed' : 'completed');
+    await sleep(100);
+    if (i) await recorder.uxrec('tag', 's');
     await recorder.uxrec('stop');
   }
   const page = await open(recorder.links.library);
@@ -274,7 +276,13 @@ test('library: sessions, numbers with intervals, health; empty it says how to be
   assert.equal(await page.locator('tbody tr').count(), 2);
   await page.locator('.health', { hasText: 'whole' }).first().waitFor();
   /* 1 of 2: adjusted Wald 0.0945 to 0.9055 */
-  await page.getByText('9.5 % – 91 %').first().waitFor();
+  await page.getByText('95 %: 9.5 % – 91 %; 1 of 2 attempts').first().waitFor();
+  await page.getByText('1 scored of 2 attempts').first().waitFor();
+  const find = page.getByRole('article', { name: /^Find/ });
+  assert.equal(await find.locator('.end', { hasText: '100 %' }).count(), 2, 'axes have printed ends');
+  await find.getByRole('img', { name: /^time: .*no interval: fewer than 3 times; n = 1 completions/ }).waitFor();
+  await page.getByText('1 tag is outside').click();
+  await page.getByText(/slip: outside of every attempt: 0\.\d s after the end of task 'find' \(P02\); not counted/).waitFor();
   await checkAccessibility(page, 'library');
   await page.getByRole('button', { name: /^Tasks/ }).click();
   await page.keyboard.press('Tab');

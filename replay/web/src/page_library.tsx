@@ -1,12 +1,12 @@
 // Which session do I open next, and what does the study say so far.
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type { Metrics, ServerMessage, SessionSummary, TaskMetrics } from '../gen/protocol/wire_pb';
+import type { Metrics, OutsideTag, ServerMessage, SessionSummary, TaskMetrics } from '../gen/protocol/wire_pb';
 import { SessionSummary_Health } from '../gen/protocol/wire_pb';
 import { Connection } from './connection';
 import { useEmitter } from './emitter';
 import { clock, count, date } from './format';
-import { Interval, Notice, rememberedName, StateBadge, TopBar } from './parts';
+import { type Axis, countAxis, Interval, Notice, rememberedName, SHARE_AXIS, StateBadge, timeAxis, TopBar } from './parts';
 
 type Column = 'participant' | 'study' | 'date' | 'length' | 'tasks' | 'tags' | 'health';
 
@@ -270,10 +270,11 @@ function StudyPanel({
   }, [study, layer, open, said]);
   const tasks = metrics?.tasks.filter((task) => task.task !== '') ?? [];
   const all = metrics?.tasks.find((task) => task.task === '');
-  const longest = Math.max(1, ...tasks.map((task) => task.timeS?.high || task.timeS?.value || 0));
+  const times = timeAxis(tasks.map((task) => task.timeS));
+  const counts = countAxis([...tasks, all].map((task) => task?.errorsEach));
   return (
     <section class="card study" aria-label={`Study ${study}`}>
-      <div class="row">
+      <div class="row wrap">
         <h2>{study}</h2>
         <span class="muted">
           {count(sessions.filter((session) => session.study === study).length, 'session', 'sessions')}
@@ -283,7 +284,7 @@ function StudyPanel({
           <label>
             Layer
             <select value={layer} onChange={(event) => setLayer(event.currentTarget.value)}>
-              <option value="">chosen: {metrics.layer}</option>
+              <option value="">as for this study: {layer === '' ? metrics.layer : 'the usual one'}</option>
               {metrics.layers.map((name) => (
                 <option key={name} value={name}>
                   {name}
@@ -293,29 +294,35 @@ function StudyPanel({
           </label>
         )}
       </div>
+      {metrics && <p class="muted layer-reason">{layerReason(metrics)}</p>}
       {trouble && <Notice kind="error">{trouble}</Notice>}
-      {all && <AllTasks task={all} />}
+      {all && (
+        <div class="headline">
+          <TaskNumbers task={all} counts={counts} />
+        </div>
+      )}
       <div class="taskgrid">
         {tasks.map((task) => (
           <article key={task.task} aria-label={task.title}>
             <h3>
-              {task.title} <span class="muted">{count(task.attempts, 'attempt', 'attempts')}</span>
-              {task.leftOut > 0 && <span class="muted">, {task.leftOut} not counted</span>}
+              {task.title} <span class="muted">{taskSize(task)}</span>
             </h3>
-            <Interval label="success" estimate={task.success} scale={[0, 1]} />
-            <Interval label="with an error" estimate={task.withError} scale={[0, 1]} />
-            <Interval label="errors / opportunity" estimate={task.errorRate} scale={[0, 1]} />
-            <Interval
-              label="time"
-              estimate={task.timeS}
-              scale={[0, longest]}
-              format={(value) => `${value.toFixed(value < 10 ? 1 : 0)} s`}
-            />
+            <TaskNumbers task={task} counts={counts} times={times} />
           </article>
         ))}
       </div>
+      {metrics && metrics.outside.length > 0 && (
+        <details class="outside">
+          <summary>{count(metrics.outside.length, 'tag is', 'tags are')} outside of the numbers, or not where put</summary>
+          <ul>
+            {metrics.outside.map((tag) => (
+              <li key={tag.session + tag.tag}>{outsideText(tag)}</li>
+            ))}
+          </ul>
+        </details>
+      )}
       {metrics && metrics.leftOut.length > 0 && (
-        <details>
+        <details class="outside">
           <summary>{count(metrics.leftOut.length, 'session is', 'sessions are')} not counted</summary>
           <ul>
             {metrics.leftOut.map((text) => (
@@ -328,17 +335,55 @@ function StudyPanel({
   );
 }
 
-function AllTasks({ task }: { task: TaskMetrics }) {
+/** Which layer the numbers are of, why, and since when. */
+function layerReason({ layer, layerReason: reason, layerAuthor: author, layerSinceNs: since }: Metrics): string {
+  return `From the layer ${layer}: ${reason}${author ? ` by ${author}, ${date(since)}` : ''}.`;
+}
+
+function taskSize(task: TaskMetrics): string {
+  const parts = [`${count(task.attempts, 'attempt', 'attempts')} of ${count(task.participants, 'participant', 'participants')}`];
+  if (task.leftOut > 0) parts.push(`${task.leftOut} not counted`);
+  if (task.timeLimitS > 0) parts.push(`time limit ${task.timeLimitS} s`);
+  return parts.join(', ');
+}
+
+function outsideText({ session, atS, code, reason, counted }: OutsideTag): string {
+  return `${session} at ${clock(BigInt(Math.round(atS * 1000)) * 1_000_000n, 1)}, ${code}: ${reason}${counted ? '' : '; not counted'}`;
+}
+
+/** What is to be known beside the times: who is not in them, and what the limit cut off. */
+function timeNote(task: TaskMetrics): string {
+  const completions = task.timeS?.n ?? 0;
+  const notes = [];
+  if (task.timeS?.defined && completions < task.attempts)
+    notes.push(`completers only, ${completions} of ${task.attempts}: too short`);
+  if (task.stopped > 0) {
+    const median = task.timeCensoredS;
+    notes.push(
+      `${count(task.stopped, 'attempt was', 'attempts were')} stopped by the limit` +
+        (median ? `, median with them ${median.defined ? `${median.value.toFixed(0)} s` : `not known: ${median.why}`}` : ''),
+    );
+  }
+  return notes.join('; ');
+}
+
+function TaskNumbers({ task, counts, times }: { task: TaskMetrics; counts: Axis; times?: Axis }) {
+  const others = [`${task.assisted?.x ?? 0} with assist`, `${task.abandoned?.x ?? 0} abandoned`].join(', ');
+  const marks = task.errorMarks > task.errors ? `${task.errorMarks} marks of several observers are ${task.errors} errors` : '';
+  const suffix = times ? '' : ', all tasks';
   return (
-    <div class="headline">
-      <Interval label="success, all tasks" estimate={task.success} scale={[0, 1]} />
-      <Interval label="errors / opportunity" estimate={task.errorRate} scale={[0, 1]} />
+    <>
+      <Interval label={`success${suffix}`} estimate={task.success} axis={SHARE_AXIS} of="attempts" note={others} />
+      <Interval label="with an error" estimate={task.withError} axis={SHARE_AXIS} of="participants" />
+      <Interval label="errors / participant" estimate={task.errorsEach} axis={counts} of="participants" note={marks} />
       <Interval
-        label="errors / participant"
-        estimate={task.errorsEach}
-        scale={[0, Math.max(1, task.errorsEach?.high ?? 1, task.errorsEach?.value ?? 1)]}
-        format={(value) => value.toFixed(1)}
+        label="errors / opportunity"
+        estimate={task.errorRate}
+        axis={SHARE_AXIS}
+        of="opportunities met"
+        note={task.unplannedErrors > 0 ? `${count(task.unplannedErrors, 'unplanned error', 'unplanned errors')} beside it` : ''}
       />
-    </div>
+      {times && <Interval label="time" estimate={task.timeS} axis={times} of="completions" note={timeNote(task)} />}
+    </>
   );
 }

@@ -1,7 +1,7 @@
 // The reviewer's page: a session from its file, tagged in a layer of one's own.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { Tag_Watching } from '../gen/protocol/acts_pb';
+import { type Act, type OpportunityScore, OpportunityScore_Score, Tag_Watching } from '../gen/protocol/acts_pb';
 import type { AttemptMetrics, Metrics, Timeline_ScreenGap } from '../gen/protocol/wire_pb';
 import { BleepForm, BleepList } from './bleeps';
 import { useEmitter } from './emitter';
@@ -433,14 +433,23 @@ function Numbers({ row }: { row: AttemptMetrics }) {
       <span>{row.keysRecorded ? count(row.keys, 'key', 'keys') : 'keys not recorded'}</span>
       <span>
         <b>{count(row.errors, 'error', 'errors')}</b> in your layer
+        {row.unplannedErrors > 0 && `, ${row.unplannedErrors} unplanned`}
       </span>
-      {row.opportunities > 0 && (
-        <span title="errors at opportunities that were met">
-          {row.erred}/{row.opportunities} opportunities
-        </span>
-      )}
+      {row.opportunities + row.notMet + row.notScored > 0 && <span>{opportunityText(row)}</span>}
     </>
   );
+}
+
+function isMet({ score, met }: OpportunityScore): boolean {
+  return score === OpportunityScore_Score.UNSPECIFIED ? met : score === OpportunityScore_Score.MET;
+}
+
+/** "4 opportunities met, erred at 1; 2 not scored" */
+function opportunityText({ opportunities, erred, notMet, notScored }: AttemptMetrics): string {
+  const parts = [`${count(opportunities, 'opportunity', 'opportunities')} met, erred at ${erred}`];
+  if (notMet > 0) parts.push(`${notMet} not met`);
+  if (notScored > 0) parts.push(`${notScored} not scored`);
+  return parts.join('; ');
 }
 
 function Opportunities({
@@ -466,28 +475,42 @@ function Opportunities({
       .map(({ act }) => act.body.value.opportunity),
   );
   const completed = row !== undefined && (row.outcome === 1 || row.outcome === 2);
+  const put = (score: Act | undefined, opportunity: string, met: boolean) =>
+    void coder.put(scoreAct(coder.layer, score, attempt, opportunity, met));
+  const checks = (task?.opportunities ?? []).map((opportunity) => {
+    const score = scores.find(({ act }) => act.body.value.opportunity === opportunity.id)?.act;
+    const met = score ? isMet(score.body.value) : erred.has(opportunity.id) || completed;
+    return { opportunity, score, met, isScored: score !== undefined || met };
+  });
   return (
     <fieldset class="opportunities">
       <legend>Opportunities met</legend>
-      {task?.opportunities.map((opportunity) => {
-        const score = scores.find(({ act }) => act.body.value.opportunity === opportunity.id)?.act;
-        const met = score ? score.body.value.met : erred.has(opportunity.id) || completed;
-        return (
-          <label key={opportunity.id} class="check">
-            <input
-              type="checkbox"
-              checked={met}
-              onChange={(event) =>
-                void coder.put(
-                  scoreAct(coder.layer, score, attempt, opportunity.id, event.currentTarget.checked),
-                )
-              }
-            />
-            {opportunity.title || opportunity.id}
-            {erred.has(opportunity.id) && <em class="erred"> erred</em>}
-          </label>
-        );
-      })}
+      {checks.map(({ opportunity, score, met, isScored }) => (
+        <label key={opportunity.id} class="check">
+          <input
+            type="checkbox"
+            checked={met}
+            ref={(box) => {
+              if (box) box.indeterminate = !isScored;
+            }}
+            onChange={(event) => put(score, opportunity.id, event.currentTarget.checked)}
+          />
+          {opportunity.title || opportunity.id}
+          {erred.has(opportunity.id) && <em class="erred"> erred</em>}
+          {!isScored && <span class="muted"> not scored</span>}
+        </label>
+      ))}
+      {checks.some(({ isScored }) => !isScored) && (
+        <button
+          type="button"
+          class="small"
+          onClick={() => {
+            for (const { opportunity, score, isScored } of checks) if (!isScored) put(score, opportunity.id, false);
+          }}
+        >
+          The others were not met
+        </button>
+      )}
     </fieldset>
   );
 }

@@ -232,54 +232,134 @@ export function NameField({ label, value, onChange }: { label: string; value: st
 
 /* ---- numbers ---- */
 
+/** Where an axis begins and ends, and whether its steps are factors. */
+export interface Axis {
+  low: number;
+  high: number;
+  log?: boolean;
+  format: (value: number) => string;
+}
+
+export const SHARE_AXIS: Axis = { low: 0, high: 1, format: percent };
+
+/** The next number of 1, 2, 5, 10, … that is not below @p value; with `down` not above. */
+export function roundStep(value: number, down = false): number {
+  if (!(value > 0)) return 0;
+  const power = 10 ** Math.floor(Math.log10(value));
+  const steps = [1, 2, 5, 10].map((step) => step * power);
+  const fits = down ? steps.filter((step) => step <= value * (1 + 1e-9)).at(-1) : steps.find((step) => step >= value * (1 - 1e-9));
+  return fits ?? value;
+}
+
+/** An axis of factors for times in seconds: one slow task does not push the others together. */
+export function timeAxis(estimates: ReadonlyArray<Estimate | undefined>): Axis {
+  const values = estimates.flatMap((one) =>
+    one?.defined ? [one.value, ...one.values, ...(one.hasInterval ? [one.low, one.high] : [])] : [],
+  );
+  const low = roundStep(Math.min(...values, 1e9), true);
+  const high = roundStep(Math.max(...values, 0));
+  return values.length > 0
+    ? { low, high: Math.max(high, low * 10), log: true, format: seconds }
+    : { low: 1, high: 100, log: true, format: seconds };
+}
+
+/** An axis from 0 on for numbers of events. */
+export function countAxis(estimates: ReadonlyArray<Estimate | undefined>): Axis {
+  const most = Math.max(0, ...estimates.flatMap((one) => (one?.defined ? [one.value, one.high, ...one.values] : [])));
+  return { low: 0, high: roundStep(most) || 1, format: (value) => String(Number(value.toFixed(2))) };
+}
+
+const AXIS_PX = 200;
+const EDGE_PX = 4;
+
+function placeOn({ low, high, log }: Axis, value: number): number {
+  const share = log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+  return EDGE_PX + (AXIS_PX - 2 * EDGE_PX) * Math.min(1, Math.max(0, share));
+}
+
+/** Limits with so many digits that they are seen to differ. */
+function limitsOf(estimate: Estimate, format: (value: number) => string): string {
+  const [low, high] = [format(estimate.low), format(estimate.high)];
+  return low !== high ? `${low} – ${high}` : `${estimate.low.toPrecision(6)} – ${estimate.high.toPrecision(6)}`;
+}
+
+/** "4 of 5 attempts", "14 of 20 attempts by 5 participants", "n = 12 completions" */
+function sizeOf(estimate: Estimate, of: string, isRate: boolean): string {
+  const size = isRate ? `${roundShort(estimate.x)} of ${roundShort(estimate.n)} ${of}` : `n = ${roundShort(estimate.n)} ${of}`;
+  return estimate.nEffective > 0
+    ? `${size} by ${estimate.participants} participants, as sure as ${roundShort(estimate.nEffective)} independent ones`
+    : size;
+}
+
 /**
- * An estimate as a point with its interval on a scale, never a bar; n beside it, and in words for
- * those who do not see it.
+ * An estimate as a point with its interval on an axis with printed ends, never a bar; below it of how many, and what
+ * there is instead of an interval.
+ *
+ * @param of    of which things, in the plural
+ * @param note  more that has to be known with it
  */
 export function Interval({
   label,
   estimate,
-  scale,
-  format = percent,
+  axis,
+  of,
+  note = '',
 }: {
   label: string;
   estimate: Estimate | undefined;
-  scale: [number, number];
-  format?: (value: number) => string;
+  axis: Axis;
+  of: string;
+  note?: string;
 }) {
   if (!estimate?.defined)
     return (
       <div class="interval">
         <span class="what">{label}</span>
-        <span class="none">{estimate?.why ?? 'not known'}</span>
+        <span class="none">{[estimate?.why ?? 'not known', note].filter(Boolean).join('; ')}</span>
       </div>
     );
-  const [low, high] = scale;
-  const place = (value: number) => 4 + 192 * Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
-  const words = estimate.hasInterval
-    ? `${format(estimate.value)}, 95 % interval ${format(estimate.low)} to ${format(estimate.high)}`
-    : format(estimate.value);
+  const isRate = axis === SHARE_AXIS;
+  const points = estimate.values.length > 0 ? estimate.values : [estimate.value];
+  const value = isRate && !estimate.hasInterval ? `${roundShort(estimate.x)}/${roundShort(estimate.n)}` : axis.format(estimate.value);
+  const limits = estimate.hasInterval ? `95 %: ${limitsOf(estimate, axis.format)}` : `no interval: ${estimate.why}`;
+  const list = estimate.values.length > 0 ? `values ${estimate.values.map(axis.format).join(', ')}` : '';
+  const spread = estimate.hasInterval ? estimate.why : '';
+  const details = [limits, spread, sizeOf(estimate, of, isRate), list, note].filter(Boolean).join('; ');
   return (
     <div class="interval" title={estimate.method}>
       <span class="what">{label}</span>
-      <span class="value">{format(estimate.value)}</span>
-      <svg viewBox="0 0 200 16" role="img" aria-label={`${label}: ${words}, n = ${round(estimate.n)}`}>
-        <line class="axis" x1="4" x2="196" y1="8" y2="8" />
-        <line class="axis" x1="4" x2="4" y1="5" y2="11" />
-        <line class="axis" x1="196" x2="196" y1="5" y2="11" />
-        {estimate.hasInterval && (
-          <line class="range" x1={place(estimate.low)} x2={place(estimate.high)} y1="8" y2="8" />
-        )}
-        <circle cx={place(estimate.value)} cy="8" r="4" />
-      </svg>
-      <span class="limits">
-        {estimate.hasInterval ? `${format(estimate.low)} – ${format(estimate.high)}` : 'no interval'}
+      <span class="value">{value}</span>
+      <span class="chart" role="img" aria-label={`${label}: ${value}; ${details}`}>
+        <span class="end" aria-hidden="true">
+          {axis.format(axis.low)}
+        </span>
+        <svg viewBox={`0 0 ${AXIS_PX} 16`} preserveAspectRatio="none" aria-hidden="true">
+          <line class="axis" x1={EDGE_PX} x2={AXIS_PX - EDGE_PX} y1="8" y2="8" />
+          {[axis.low, axis.high].map((end) => (
+            <line key={end} class="axis" x1={placeOn(axis, end)} x2={placeOn(axis, end)} y1="4" y2="12" />
+          ))}
+          {estimate.hasInterval && (
+            <line class="range" x1={placeOn(axis, estimate.low)} x2={placeOn(axis, estimate.high)} y1="8" y2="8" />
+          )}
+          {points.map((point, i) => (
+            <line key={i} class="point" x1={placeOn(axis, point)} x2={placeOn(axis, point)} y1="8" y2="8" />
+          ))}
+        </svg>
+        <span class="end" aria-hidden="true">
+          {axis.format(axis.high)}
+        </span>
       </span>
-      <span class="n">n = {round(estimate.n)}</span>
+      <span class="details" aria-hidden="true">
+        {details}
+      </span>
     </div>
   );
 }
 
-function round(value: number): string {
+function seconds(value: number): string {
+  return `${value < 10 ? Number(value.toFixed(1)) : value.toFixed(0)} s`;
+}
+
+function roundShort(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(1);
 }
