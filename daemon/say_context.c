@@ -13,6 +13,8 @@
 #define ROUNDING_NS NS_PER_S
 /* A browser's idea of the running session's clock is off by the way of a message, which may take long. */
 #define AHEAD_NS (10 * NS_PER_S)
+/* The end of a running session is not known, and that of an attempt may be planned: its time limit. */
+#define PLANNED_NS (3600 * NS_PER_S)
 
 /* ---- times ---- */
 
@@ -29,8 +31,9 @@ static int check_times(
 {
 	const ProtobufCFieldDescriptor *of = NULL;
 	const ProtobufCMessage *body = act_body(act, &of);
+	int64_t ahead_ns = act->body_case == UXREC__ACT__BODY_ATTEMPT ? PLANNED_NS : AHEAD_NS;
 	int64_t end_ns =
-		context->end_ns ? context->end_ns + ROUNDING_NS : context->now_ns + AHEAD_NS;
+		context->end_ns ? context->end_ns + ROUNDING_NS : context->now_ns + ahead_ns;
 
 	for (unsigned i = 0; body && i < body->descriptor->n_fields; i++) {
 		const ProtobufCFieldDescriptor *field = &body->descriptor->fields[i];

@@ -469,6 +469,13 @@ static void times_of_every_body_are_within_the_session(void)
 	expect(is_outside(&referring, &all, -ERANGE, "note.media_ns"));
 	all.note.media_ns = T + 10 * S;
 	expect(say_check_context(&referring.context, &all.act, NULL) == 0);
+	/* and an attempt's end may be planned */
+	fill(&all);
+	set_body(&all, UXREC__ACT__BODY_ATTEMPT);
+	all.attempt.live_end_ns = T + 70 * S;
+	expect(say_check_context(&referring.context, &all.act, NULL) == 0);
+	all.attempt.live_end_ns = T + 7200 * S;
+	expect(is_outside(&referring, &all, -ERANGE, "so far"));
 }
 
 static void append_one(struct annotations *log, struct all *all, const char *id)
