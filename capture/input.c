@@ -18,7 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define START_TIMEOUT_MS 5000
+/* Also on a machine that is short of everything: a start that fails is worse than one that is slow. */
+#define START_TIMEOUT_MS 15000
 
 /* Interval of the heartbeat of a silent helper, and the time without an answer after which it counts as hung. */
 #define BEAT_NS NS_PER_S

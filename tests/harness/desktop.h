@@ -35,7 +35,7 @@ int wait_child(struct child *child, int seconds);
 /** What a child has printed so far; the caller frees it. */
 char *child_output(const struct child *child);
 
-/** Wait until the child has printed a text. @return false after @p seconds */
+/** Wait until the child has printed a text. @return false after @p seconds; above 1, after four times that */
 bool child_says(const struct child *child, const char *text, int seconds);
 
 /** Run a program to its end. @param ret_output  may be NULL; the caller frees it */

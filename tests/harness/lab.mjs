@@ -30,7 +30,7 @@ tasks:
 `;
 
 /** Wait until `condition` gives something true, and return it. `what` may be a function that tells what is there instead. */
-export async function until(condition, what, ms = 30000) {
+export async function until(condition, what, ms = 90000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await condition();

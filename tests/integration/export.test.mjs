@@ -159,8 +159,10 @@ test('a session becomes films, with its tasks as chapters and captions', async (
     await exported('film.h264', '--to', 'h264');
     await plays(out('film.h264'));
     const packets = async (name) =>
-      (await probe(out(name), '-select_streams', 'v', '-count_packets')).streams[0].nb_read_packets;
-    assert.equal(await packets('film.h264'), await packets('film.mkv'));
+      Number((await probe(out(name), '-select_streams', 'v', '-count_packets')).streams[0].nb_read_packets);
+    /* Matroska has the last picture again where the film ends, if it lasted */
+    const again = (await packets('film.mkv')) - (await packets('film.h264'));
+    assert.ok(again === 0 || again === 1, `${again} pictures more`);
   });
 
   await t.test('pictures are coded anew from the moment on that was asked for', async () => {
