@@ -449,8 +449,8 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	const struct recorder_context *context, struct error *reterr)
 {
 	_destroy_(recorder) struct recorder *recorder = calloc(1, sizeof(*recorder));
-	const struct segments_context files = {
-		files_in_trouble, files_dropped, files_missing, recorder};
+	const struct segments_context files = {files_in_trouble, files_dropped, files_missing,
+		context->session_uuid, context->station_id, recorder};
 	int r;
 
 	if (!recorder)

@@ -28,6 +28,7 @@ struct recorder_context {
 	void (*trouble)(void *user, const char *text);
 	/** After recorder_end(): the files are ended. From the recorder's thread; must not block. May be NULL. */
 	void (*ended)(void *user);
+	const char *session_uuid, *station_id; /* in every file; NULL or "": in none */
 	int64_t sync_every_ns; /* what a power cut may cost; 0: nothing, every packet is synced */
 	void *user;
 };

@@ -349,6 +349,23 @@ int segments_put_metadata(
 			mcap_text(SESSION_SEGMENT_METADATA), {pairs.data, pairs.size_bytes, 0}});
 }
 
+/* The ids of the session: a segment that is alone has them too. */
+int segments_put_identity(const struct segments *segments, struct session_writer *writer)
+{
+	const struct segments_context *context = &segments->context;
+	_cleanup_(buf_finish) struct buf pairs = {0};
+
+	if (!context->session_uuid || !*context->session_uuid)
+		return 0;
+	put_pair(&pairs, "session_uuid", context->session_uuid);
+	put_pair(&pairs, "station_id", context->station_id);
+	if (buf_error(&pairs) < 0)
+		return -ENOMEM;
+	return session_writer_put_metadata(writer,
+		&(struct mcap_metadata){
+			mcap_text(SESSION_IDENTITY_METADATA), {pairs.data, pairs.size_bytes, 0}});
+}
+
 int segments_write_held(const struct segments *segments, struct session_writer *writer)
 {
 	int r = 0;
@@ -389,6 +406,8 @@ static int begin_segment(struct segments *segments)
 		return r;
 	if (segments->number > 0)
 		r = segments_put_metadata(segments, writer, segments->number + 1);
+	if (r == 0)
+		r = segments_put_identity(segments, writer);
 	if (r == 0)
 		r = segments_write_held(segments, writer);
 	/* here, because no other thread may be at it while a packet is synced before it counts */

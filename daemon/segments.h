@@ -26,6 +26,7 @@ struct segments_context {
 	 * @return a packet of CHANNEL_GAPS, the caller's; NULL without memory
 	 */
 	struct packet *(*missing)(void *user, int64_t from_ns, const char *topic, uint64_t count);
+	const char *session_uuid, *station_id; /* in every segment; NULL or "": in none */
 	void *user;
 };
 

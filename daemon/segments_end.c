@@ -24,6 +24,8 @@ static int write_rest(struct segments *segments)
 		return r;
 	r = segments_put_metadata(segments, writer, segments->number + 1);
 	if (r == 0)
+		r = segments_put_identity(segments, writer);
+	if (r == 0)
 		r = segments_write_held(segments, writer);
 	if (r == 0)
 		r = session_writer_finish(writer);

@@ -62,6 +62,9 @@ bool segments_has_room(const struct segments *segments, uint64_t bytes);
 int segments_put_metadata(
 	const struct segments *segments, struct session_writer *writer, unsigned number);
 
+/* Write the ids of the session: FORMAT.md, "Identities". */
+int segments_put_identity(const struct segments *segments, struct session_writer *writer);
+
 /* Append all that is held. */
 int segments_write_held(const struct segments *segments, struct session_writer *writer);
 

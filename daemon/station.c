@@ -52,7 +52,7 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
 void station_push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
 {
 	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
-	char *modalities[MODALITY_COUNT];
+	char *modalities[MODALITY_COUNT], *participant_id = station->participant_id;
 
 	event.kind = kind;
 	event.reason = (char *)reason;
@@ -60,6 +60,13 @@ void station_push_event(struct station *station, Uxrec__SessionEvent__Kind kind,
 	event.keys = (char *)key_policy_name(station->keys);
 	event.modalities = modalities;
 	event.n_modalities = station_name_modalities(station, modalities);
+	if (kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED) {
+		event.session_uuid = station->uuid;
+		event.station_id = (char *)station->options.identity->station;
+		event.study_id = station->study->study_id;
+		event.participant_ids = &participant_id;
+		event.n_participant_ids = *participant_id ? 1 : 0;
+	}
 	recorder_push(station->recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
 }
 
@@ -112,6 +119,7 @@ void station_forget_session(struct station *station)
 	free(steal_ptr(station->folder));
 	free(steal_ptr(station->pauses));
 	station->pause_count = 0;
+	station->uuid[0] = station->participant_id[0] = '\0';
 	station->session[0] = station->attempt_id[0] = station->output[0] = '\0';
 	station->trouble[0] = station->new_trouble[0] = '\0';
 	station->trouble_told = station->observers_muted = false;

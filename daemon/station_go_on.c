@@ -16,8 +16,9 @@
  * before somebody says so. The unit starts it again after five seconds. */
 #define GO_ON_NS (60 * NS_PER_S)
 
-/* messages of a channel that may have come later than the one with the latest time */
-#define SEQUENCES_LATE 1000
+/* More than a recorder can have made, and shown to observers, of those that no file has: they waited for a disk
+ * that was full. No sequence is given twice. */
+#define SEQUENCES_LATE (1u << 20)
 
 #define MUTED_SPANS 256
 
@@ -135,6 +136,9 @@ static const char *take_consent(struct station *station, const struct annotation
 		if (act->body_case == UXREC__ACT__BODY_CONSENT)
 			memcpy(station->consent_id, act->id, sizeof(station->consent_id));
 	}
+	if (info && info->n_participant_ids > 0)
+		snprintf(station->participant_id, sizeof(station->participant_id), "%s",
+			info->participant_ids[0]);
 	return info && info->n_participants > 0 && *station->consent_id ? info->participants[0]
 									: NULL;
 }
@@ -145,6 +149,7 @@ static void take_attempt(struct station *station, const Uxrec__Act *act)
 	snprintf(station->task, sizeof(station->task), "%s", act->attempt->task);
 	uxrec__attempt__init(&station->attempt);
 	station->attempt.participant = station->participant;
+	station->attempt.participant_id = station->participant_id;
 	station->attempt.task = station->task;
 	station->attempt.number = act->attempt->number;
 	station->attempt.live_begin_ns = act->attempt->live_begin_ns;
@@ -230,6 +235,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 		return 0;
 	}
 	snprintf(station->session, sizeof(station->session), "%s", id);
+	memcpy(station->uuid, session->uuid, sizeof(station->uuid));
 	station->folder = strdup(session->path);
 	station->study = study_copy(session->study);
 	if (!station->folder || !station->study || station_open_log(station, reterr) < 0 ||

@@ -44,6 +44,8 @@ struct station {
 
 	/* of the running session */
 	char session[21];
+	char uuid[33];           /* of the session; "": it began with a recorder that made none */
+	char participant_id[33]; /* "": the study's log could not be written */
 	char *folder;
 	struct session_clock clock;
 	struct recorder *recorder;

@@ -2,12 +2,14 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/folder.h"
+#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/consent.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
 #include "replay/session.h"
 #include "replay/study.h"
+#include "replay/study_log.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -161,8 +163,39 @@ int station_open_log(struct station *station, struct error *reterr)
 		uxrec__study__free_unpacked(study, NULL);
 		return r;
 	}
+	annotations_set_session(log, station->uuid);
 	r = session_log_create(&station->log, log, study);
 	return r < 0 ? error_set(reterr, r, "no memory") : 0;
+}
+
+/*
+ * The ids of study and participant, of the study's log. A log that cannot be written keeps no session from
+ * beginning: without ids both are known by their labels.
+ */
+static void find_ids(struct station *station, const char *author)
+{
+	const struct study_actor actor = {
+		author, station->asking ? station->asking : station->options.identity->recorder};
+	_destroy_(study_log) struct study_log *log = NULL;
+	struct error error = {"no reason given"};
+	char *id;
+	int r = study_log_open(&log, station->options.library, station->study->study_id,
+		station->study->name, &actor, &error);
+
+	if (r == 0)
+		r = study_log_participant(
+			log, &actor, station->participant, station->participant_id, &error);
+	if (r < 0) {
+		station->participant_id[0] = '\0';
+		log_warning("the study's log: %s; its id and the participant's are not recorded",
+			error.text);
+	}
+	id = log ? strdup(study_log_id(log)) : NULL;
+	if (!id)
+		return;
+	if (*station->study->study_id)
+		free(station->study->study_id);
+	station->study->study_id = id;
 }
 
 static int say_beginning(struct station *station, const Uxrec__Start *start, const char *author,
@@ -170,13 +203,18 @@ static int say_beginning(struct station *station, const Uxrec__Start *start, con
 {
 	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
 	Uxrec__Consent consent = *start->consent;
-	char *tasks[200], id[33];
+	char *tasks[200], id[33], *participant_id = station->participant_id;
 	Uxrec__Act act;
 	int r;
 
 	info.participants = &station->participant;
 	info.n_participants = 1;
 	info.study = station->study->name;
+	info.study_id = station->study->study_id;
+	info.study_version = station->study->version;
+	info.station_id = (char *)station->options.identity->station;
+	info.participant_ids = &participant_id;
+	info.n_participant_ids = *participant_id ? 1 : 0;
 	info.moderator = (char *)author;
 	info.pilot = start->pilot;
 	info.scope = consent.modalities;
@@ -193,6 +231,7 @@ static int say_beginning(struct station *station, const Uxrec__Start *start, con
 	if (r < 0)
 		return r;
 	consent.participant = station->participant;
+	consent.participant_id = station->participant_id;
 	if (!*consent.text)
 		consent.text = station->study->consent_text;
 	station_act_init(&act, station->consent_id, author);
@@ -231,6 +270,8 @@ int station_open_recorder(struct station *station, unsigned before, struct error
 		.request_keyframe = station_request_keyframe,
 		.trouble = disk_in_trouble,
 		.ended = files_ended,
+		.session_uuid = station->uuid,
+		.station_id = station->options.identity->station,
 		.sync_every_ns = station->options.sync_every_ns,
 		.user = station,
 	};
@@ -276,6 +317,10 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 		return error_set(reterr, -ENOMEM, "no memory");
 	station->number++;
 	r = make_folder(station, reterr);
+	if (r == 0 && io_random_hex(station->uuid, 16) < 0)
+		r = error_set(reterr, -EIO, "no random numbers");
+	if (r == 0)
+		find_ids(station, author);
 	if (r == 0)
 		r = station_open_log(station, reterr);
 	if (r == 0)

@@ -101,6 +101,7 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 	snprintf(station->task, sizeof(station->task), "%s", start->task);
 	uxrec__attempt__init(&station->attempt);
 	station->attempt.participant = station->participant;
+	station->attempt.participant_id = station->participant_id;
 	station->attempt.task = station->task;
 	station->attempt.number = next_number(station, start->task);
 	station->attempt.live_begin_ns = now_ns(station);

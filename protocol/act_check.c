@@ -226,6 +226,11 @@ static int check_layer_choice(const Uxrec__Act *act, struct error *reterr)
 	return need(act->layer_choice->layer, "layer_choice.layer", reterr);
 }
 
+static int check_study_name(const Uxrec__Act *act, struct error *reterr)
+{
+	return need(act->study_name->name, "study_name.name", reterr);
+}
+
 static const struct {
 	Uxrec__Act__BodyCase body;
 	int (*check)(const Uxrec__Act *act, struct error *reterr);
@@ -250,6 +255,7 @@ static const struct {
 	{UXREC__ACT__BODY_PARTICIPANT, check_participant},
 	{UXREC__ACT__BODY_WITHDRAWAL, check_withdrawal},
 	{UXREC__ACT__BODY_LAYER_CHOICE, check_layer_choice},
+	{UXREC__ACT__BODY_STUDY_NAME, check_study_name},
 };
 
 /* ---- a body ---- */

@@ -325,7 +325,7 @@ int annotations_refresh(struct annotations *log)
 	return r < 0 ? r : read_new(log, &end);
 }
 
-static int open_named(struct annotations **ret, struct folder *folder, const char *name,
+int annotations_open_named(struct annotations **ret, struct folder *folder, const char *name,
 	bool writable, struct error *reterr)
 {
 	_destroy_(annotations) struct annotations *log = calloc(1, sizeof(*log));
@@ -353,7 +353,7 @@ static int open_named(struct annotations **ret, struct folder *folder, const cha
 int annotations_open_below(
 	struct annotations **ret, struct folder *folder, bool writable, struct error *reterr)
 {
-	return open_named(ret, folder, SESSION_ANNOTATIONS_NAME, writable, reterr);
+	return annotations_open_named(ret, folder, SESSION_ANNOTATIONS_NAME, writable, reterr);
 }
 
 int annotations_open(
@@ -363,7 +363,7 @@ int annotations_open(
 	const char *name;
 	int r = folder_open_of(&folder, path, &name, reterr);
 
-	return r < 0 ? r : open_named(ret, folder, name, writable, reterr);
+	return r < 0 ? r : annotations_open_named(ret, folder, name, writable, reterr);
 }
 
 void annotations_destroy(struct annotations *log)

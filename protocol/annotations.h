@@ -33,6 +33,10 @@ int annotations_open(
 int annotations_open_below(
 	struct annotations **ret, struct folder *folder, bool writable, struct error *reterr);
 
+/** The same for a log of another name: that of a study. */
+int annotations_open_named(struct annotations **ret, struct folder *folder, const char *name,
+	bool writable, struct error *reterr);
+
 void annotations_destroy(struct annotations *log);
 DEFINE_DESTROY(annotations);
 

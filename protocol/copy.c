@@ -42,9 +42,24 @@ static int declare_all(struct session_writer *writer, struct session_reader *rea
 	return r;
 }
 
-/* Metadata and attachments go along; what segments say of each other ends with them. */
+/* Segments describe each other, and each has the ids: of a copy the first does. */
+static bool is_copied(const struct mcap_metadata *metadata, bool *ids_copied)
+{
+	if (mcap_string_is(metadata->name, SESSION_SEGMENT_METADATA))
+		return false;
+	if (!mcap_string_is(metadata->name, SESSION_IDENTITY_METADATA))
+		return true;
+	if (*ids_copied)
+		return false;
+	*ids_copied = true;
+	return true;
+}
+
+/* Metadata and attachments go along. */
 static int copy_extras(struct session_writer *writer, struct session_reader *reader)
 {
+	bool ids_copied = false;
+
 	for (size_t i = 0;; i++) {
 		_cleanup_(buf_finish) struct buf content = {0};
 		struct mcap_attachment attachment;
@@ -63,7 +78,7 @@ static int copy_extras(struct session_writer *writer, struct session_reader *rea
 		if (opcode == MCAP_ATTACHMENT && mcap_parse_attachment(view, &attachment) == 0)
 			r = session_writer_put_attachment(writer, &attachment);
 		else if (opcode == MCAP_METADATA && mcap_parse_metadata(view, &metadata) == 0 &&
-			!mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA))
+			is_copied(&metadata, &ids_copied))
 			r = session_writer_put_metadata(writer, &metadata);
 		if (r < 0)
 			return r;

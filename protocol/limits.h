@@ -77,6 +77,8 @@
 /* The files of a session's folder. */
 #define SESSION_SEGMENT_NAME     "recording-%04u.mcap"
 #define SESSION_SEGMENT_METADATA "uxrec.segment"
+/* Ids of the session, in each of its files. */
+#define SESSION_IDENTITY_METADATA "uxrec.session"
 /* There only when an erasing was interrupted: it stands for all segments. */
 #define SESSION_ERASED_NAME "erased.mcap"
 /* All acts about a session. */

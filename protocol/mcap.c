@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <libdeflate.h>
+#include <stdio.h>
 
 void mcap_store_record_header(unsigned char *at, uint8_t opcode, size_t record_bytes)
 {
@@ -199,6 +200,19 @@ int mcap_parse_metadata(struct view content, struct mcap_metadata *ret)
 	ret->name = view_take_string(&content);
 	ret->pairs = view_take_string(&content);
 	return content.failed ? -EBADMSG : 0;
+}
+
+bool mcap_find_pair(struct view pairs, const char *key, char *ret, size_t size_bytes)
+{
+	while (pairs.size_bytes > 0 && !pairs.failed) {
+		struct view name = view_take_string(&pairs), value = view_take_string(&pairs);
+
+		if (pairs.failed || !mcap_string_is(name, key) || value.size_bytes >= size_bytes)
+			continue;
+		snprintf(ret, size_bytes, "%.*s", (int)value.size_bytes, (const char *)value.data);
+		return true;
+	}
+	return false;
 }
 
 int mcap_parse_attachment(struct view content, struct mcap_attachment *ret)

@@ -141,6 +141,10 @@ int mcap_parse_channel(struct view content, struct mcap_channel *ret);
 int mcap_parse_chunk(struct view content, struct mcap_chunk *ret);
 int mcap_parse_chunk_index(struct view content, struct mcap_chunk_index *ret);
 int mcap_parse_metadata(struct view content, struct mcap_metadata *ret);
+
+/** Find a key in pairs of strings. @param ret  set to the first value that fits. @return whether there is one */
+bool mcap_find_pair(struct view pairs, const char *key, char *ret, size_t size_bytes);
+
 int mcap_parse_attachment(struct view content, struct mcap_attachment *ret); /* and its CRC */
 int mcap_parse_footer(struct view content, struct mcap_footer *ret);
 int mcap_parse_statistics(struct view content, struct mcap_statistics *ret);

@@ -1,5 +1,6 @@
 #include "protocol/reader_internal.h"
 
+#include "protocol/base/identity.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
@@ -229,6 +230,20 @@ static void take_superseding(struct session_reader *reader, unsigned number, str
 	}
 }
 
+/* @return 0, or -EBADMSG: the file is of another session than those before it */
+static int take_identity(struct session_reader *reader, struct view pairs)
+{
+	char uuid[33];
+
+	if (!mcap_find_pair(pairs, "session_uuid", uuid, sizeof(uuid)) ||
+		!identity_id_is_valid(uuid))
+		return 0;
+	if (*reader->uuid)
+		return strcmp(reader->uuid, uuid) == 0 ? 0 : -EBADMSG;
+	memcpy(reader->uuid, uuid, sizeof(uuid));
+	return 0;
+}
+
 static int read_segment_metadata(struct session_reader *reader, unsigned number)
 {
 	for (size_t i = 0; i < reader->extra_count; i++) {
@@ -249,9 +264,14 @@ static int read_segment_metadata(struct session_reader *reader, unsigned number)
 			continue;
 		}
 		if (mcap_parse_metadata(
-			    (struct view){content.data, content.size_bytes, 0}, &metadata) == 0 &&
-			mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA))
+			    (struct view){content.data, content.size_bytes, 0}, &metadata) < 0)
+			continue;
+		if (mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA))
 			take_superseding(reader, number, metadata.pairs);
+		else if (mcap_string_is(metadata.name, SESSION_IDENTITY_METADATA) &&
+			take_identity(reader, metadata.pairs) < 0)
+			reader_damage(reader, number, reader->extras[i].offset,
+				"a file of another session");
 	}
 	return 0;
 }
@@ -532,6 +552,11 @@ bool session_reader_span(
 	*ret_first_ns = reader->chunks[0].start_ns;
 	*ret_last_ns = reader->latest_end_ns[reader->chunk_count - 1];
 	return true;
+}
+
+const char *session_reader_uuid(const struct session_reader *reader)
+{
+	return reader->uuid;
 }
 
 unsigned session_reader_segments(const struct session_reader *reader)

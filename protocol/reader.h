@@ -100,6 +100,9 @@ bool session_reader_is_complete(const struct session_reader *reader);
 bool session_reader_span(
 	const struct session_reader *reader, int64_t *ret_first_ns, int64_t *ret_last_ns);
 
+/** @return the session's uuid, as its files have it: 32 hex digits, or "" when none has one (format 1) */
+const char *session_reader_uuid(const struct session_reader *reader);
+
 /** @return how many files there are */
 unsigned session_reader_segments(const struct session_reader *reader);
 

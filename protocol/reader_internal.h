@@ -88,6 +88,7 @@ struct session_reader {
 	struct reader_damage damages[READER_DAMAGES_LIMIT]; /* telling them needs no memory */
 	size_t damage_count;
 	bool disk_failed;
+	char uuid[33];              /* of the session, "": not known */
 	struct loaded_chunk cached; /* for session_reader_latest() */
 	struct reader_gate gate;    /* without functions: everything passes */
 };

@@ -1,6 +1,7 @@
 #include "protocol/verify.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/base/identity.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/compress.h"
@@ -606,6 +607,19 @@ static void check_data_end(struct verify *verify, struct view content)
 	verify->summary_start = verify->offset + MCAP_RECORD_HEADER_BYTES + 4;
 }
 
+static void check_identity(struct verify *verify, struct view pairs)
+{
+	char *uuid = verify->result.session_uuid, found[33];
+
+	if (!mcap_find_pair(pairs, "session_uuid", found, sizeof(found)) ||
+		!identity_id_is_valid(found))
+		problem(verify, verify->offset, "a session_uuid that is not 32 hex digits");
+	else if (*uuid && strcmp(uuid, found) != 0)
+		problem(verify, verify->offset, "a second session_uuid");
+	else
+		memcpy(uuid, found, sizeof(found));
+}
+
 static void check_metadata(struct verify *verify, const struct mcap_record *record)
 {
 	struct mcap_metadata metadata;
@@ -616,6 +630,8 @@ static void check_metadata(struct verify *verify, const struct mcap_record *reco
 		return;
 	}
 	verify->continues |= mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA);
+	if (mcap_string_is(metadata.name, SESSION_IDENTITY_METADATA))
+		check_identity(verify, metadata.pairs);
 	check_map(verify, metadata.pairs);
 }
 

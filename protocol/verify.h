@@ -9,7 +9,8 @@
 struct verify_result {
 	uint64_t messages, chunks, bytes; /* that were read and are sound */
 	unsigned problems;
-	bool finished; /* it has its footer */
+	bool finished;         /* it has its footer */
+	char session_uuid[33]; /* "": it has none (format 1) */
 };
 
 /**

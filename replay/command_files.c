@@ -207,7 +207,17 @@ static const char *consent_limit(const Uxrec__SessionSummary *summary)
 	return summary ? summary->consent : "not known: no memory";
 }
 
-static struct json_object *info_to_json(
+static struct json_object *participants_to_json(const struct session *session)
+{
+	const Uxrec__SessionInfo *info = session_info(session);
+	struct json_object *ids = json_object_new_array();
+
+	for (size_t i = 0; info && i < info->n_participant_ids; i++)
+		json_object_array_add(ids, json_text(info->participant_ids[i]));
+	return ids;
+}
+
+static struct json_object *info_to_json(const struct session *session,
 	const struct session_facts *facts, const Uxrec__SessionSummary *summary)
 {
 	struct json_object *document = json_object_new_object();
@@ -215,6 +225,9 @@ static struct json_object *info_to_json(
 	struct json_object *gaps = json_object_new_array();
 	struct json_object *damages = json_object_new_array();
 
+	json_object_object_add(document, "session_uuid", json_text(session->uuid));
+	json_object_object_add(document, "study_id", json_text(session_study_id(session)));
+	json_object_object_add(document, "participant_ids", participants_to_json(session));
 	json_object_object_add(
 		document, "withdrawn", json_object_new_boolean(!summary || summary->withdrawn));
 	json_object_object_add(document, "consent", json_text(consent_limit(summary)));
@@ -333,7 +346,11 @@ static void print_info(const struct session *session, const struct session_facts
 
 	format_length(length, (int64_t)(facts->duration_s * 1e9));
 	printf("session      %s\n", session->id);
+	if (*session->uuid)
+		printf("uuid         %s\n", session->uuid);
 	printf("study        %s\n", text_quote(session->study->name).text);
+	if (*session_study_id(session))
+		printf("study id     %s\n", session_study_id(session));
 	if (info && info->n_participants)
 		printf("participant  %s\n", text_quote(info->participants[0]).text);
 	printf("begun        %s\n", local_time(begin, facts->begin_ns));
@@ -390,7 +407,7 @@ int command_info(const struct command_options *options, int argc, char **argv)
 		log_warning("%s", session->unsaid.text);
 	summary = session_summarise(session);
 	if (json)
-		json_print(info_to_json(facts, summary));
+		json_print(info_to_json(session, facts, summary));
 	else
 		print_info(session, facts, summary);
 	if (summary)
@@ -457,6 +474,7 @@ static void print_verified(
 	}
 	document = json_object_new_object();
 	json_object_object_add(document, "whole", json_object_new_boolean(result->problems == 0));
+	json_object_object_add(document, "session_uuid", json_text(result->session_uuid));
 	json_object_object_add(document, "finished", json_object_new_boolean(result->finished));
 	json_object_object_add(document, "messages", json_object_new_uint64(result->messages));
 	json_object_object_add(document, "chunks", json_object_new_uint64(result->chunks));
@@ -478,6 +496,13 @@ static int verify_file(const struct folder *folder, const char *name, struct ver
 	total->bytes += result.bytes;
 	total->problems += result.problems;
 	total->finished = total->finished && result.finished;
+	if (!*total->session_uuid)
+		memcpy(total->session_uuid, result.session_uuid, sizeof(total->session_uuid));
+	if (r >= 0 && *result.session_uuid &&
+		strcmp(total->session_uuid, result.session_uuid) != 0) {
+		report_problem(report, 0, "a segment of another session");
+		total->problems++;
+	}
 	return r;
 }
 

@@ -426,26 +426,51 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 
 /* ---- merge ---- */
 
+/* The session of a folder's recording, "" when that cannot be read or is of format 1. */
+static void find_uuid(struct folder *folder, char ret[33])
+{
+	_destroy_(session_reader) struct session_reader *reader = NULL;
+
+	ret[0] = '\0';
+	if (session_reader_open_session(&reader, folder, NULL) == 0)
+		snprintf(ret, 33, "%s", session_reader_uuid(reader));
+}
+
 /* a folder stands for the log in it, a file for itself */
 static int open_log(struct annotations **ret, const char *path, struct error *reterr)
 {
 	_folder_unref_ struct folder *folder = NULL;
+	char uuid[33];
 	int r = folder_open(&folder, path, reterr);
 
 	if (r == -ENOTDIR)
 		return annotations_open(ret, path, true, reterr);
-	return r < 0 ? r : annotations_open_below(ret, folder, true, reterr);
+	if (r == 0)
+		r = annotations_open_below(ret, folder, true, reterr);
+	if (r < 0)
+		return r;
+	find_uuid(folder, uuid);
+	if (*uuid)
+		annotations_set_session(*ret, uuid);
+	return 0;
 }
 
 static int merge_log(
 	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr)
 {
 	_folder_unref_ struct folder *folder = NULL;
+	char uuid[33];
 	int r = folder_open(&folder, path, reterr);
 
 	if (r == -ENOTDIR)
 		return annotations_merge(log, path, ret_count, reterr);
-	return r < 0 ? r : annotations_merge_below(log, folder, ret_count, reterr);
+	if (r < 0)
+		return r;
+	find_uuid(folder, uuid);
+	if (*uuid && *annotations_session(log) && strcmp(uuid, annotations_session(log)) != 0)
+		return error_set(reterr, -EXDEV, "%s: it is another session: %s, and not %s", path,
+			uuid, annotations_session(log));
+	return annotations_merge_below(log, folder, ret_count, reterr);
 }
 
 int command_merge(const struct command_options *options, int argc, char **argv)

@@ -1,10 +1,13 @@
 #include "replay/session.h"
 
+#include "protocol/base/clock.h"
+#include "protocol/base/identity.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
 #include "protocol/schema.h"
+#include "protocol/session.pb-c.h"
 #include "replay/study.h"
 #include "protocol/message_text.h"
 
@@ -15,6 +18,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+
+/* The event of the start is among the first messages. */
+#define START_NS (10 * NS_PER_S)
 
 bool session_id_is_valid(const char *id)
 {
@@ -93,6 +99,36 @@ static int update_consent(struct session *session)
 	return consent_gate_init(&session->gate, consent, session->use, session->reader);
 }
 
+/* ---- ids ---- */
+
+static int take_uuid(
+	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	struct session *session = user;
+	const Uxrec__SessionEvent *event = (const void *)unpacked;
+
+	(void)message;
+	if (!identity_id_is_valid(event->session_uuid))
+		return 0;
+	memcpy(session->uuid, event->session_uuid, sizeof(session->uuid));
+	return 1;
+}
+
+/* Of the files' own record; where that is damaged, of the event of the start. */
+static void find_uuid(struct session *session)
+{
+	int64_t begin_ns, end_ns;
+
+	if (session->reader)
+		snprintf(session->uuid, sizeof(session->uuid), "%s",
+			session_reader_uuid(session->reader));
+	if (!*session->uuid && session_span(session, &begin_ns, &end_ns))
+		session_each(session, begin_ns, begin_ns + START_NS, UINT64_C(1) << CHANNEL_EVENTS,
+			take_uuid, session);
+	if (*session->uuid && session->annotations)
+		annotations_set_session(session->annotations, session->uuid);
+}
+
 static int open_parts(struct session *session, bool writable, struct error *reterr)
 {
 	int r = session->recording_name
@@ -112,6 +148,7 @@ static int open_parts(struct session *session, bool writable, struct error *rete
 		error_set(&session->unsaid, -EBADMSG,
 			"%s/" SESSION_ANNOTATIONS_NAME ": %u acts are damaged and were left out",
 			session->path, annotations_damaged(session->annotations));
+	find_uuid(session);
 	session->study = read_study(session->reader);
 	r = update_consent(session);
 	return session->study && r == 0
@@ -249,6 +286,15 @@ const Uxrec__SessionInfo *session_info(const struct session *session)
 			info = act->session_info;
 	}
 	return info;
+}
+
+const char *session_study_id(const struct session *session)
+{
+	const Uxrec__SessionInfo *info = session_info(session);
+
+	const char *id = info && *info->study_id ? info->study_id : session->study->study_id;
+
+	return identity_id_is_valid(id) ? id : "";
 }
 
 /* ---- consent, later ---- */
@@ -431,7 +477,9 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 		return NULL;
 	uxrec__session_summary__init(summary);
 	summary->session = strdup(session->id);
+	summary->session_uuid = strdup(session->uuid);
 	summary->study = strdup(session->study->name);
+	summary->study_id = strdup(session_study_id(session));
 	summarise_acts(summary, session);
 	summarise_consent(summary, session);
 	if (!session->reader) {

@@ -9,6 +9,7 @@
 /** A session's folder, opened: the recording, what was said about it, and its study. */
 struct session {
 	char *id;                      /* name of the folder */
+	char uuid[33];                 /* "": of format 1, or not readable */
 	struct folder *folder;         /* everything of the session is opened below it */
 	char *path;                    /* of the folder; for messages, and never to open anything */
 	char *recording_name;          /* of the one file that was asked for; NULL: all segments */
@@ -63,6 +64,9 @@ bool session_span(const struct session *session, int64_t *ret_begin_ns, int64_t 
 
 /** The newest SessionInfo, or NULL. Valid until the annotations change. */
 const Uxrec__SessionInfo *session_info(const struct session *session);
+
+/** @return the id of its study, or "" (format 1). Valid until the annotations change */
+const char *session_study_id(const struct session *session);
 
 /**
  * Take in the acts that others have appended since, and the consent as it is then: readings that go on are

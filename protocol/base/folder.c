@@ -150,6 +150,15 @@ int folder_open_below(
 	return open_folder(ret, parent->fd, name, path, O_NOFOLLOW, reterr);
 }
 
+int folder_make_below(
+	struct folder **ret, const struct folder *parent, const char *name, struct error *reterr)
+{
+	assert(is_name(name));
+	if (mkdirat(parent->fd, name, 0700) < 0 && errno != EEXIST)
+		return error_set(reterr, -errno, "%s/%s: %s", parent->path, name, strerror(errno));
+	return folder_open_below(ret, parent, name, reterr);
+}
+
 struct folder *folder_ref(struct folder *folder)
 {
 	folder->references++;
@@ -301,29 +310,52 @@ static int stamp_entry(int fd, const char *name, uint64_t *stamp, int64_t *chang
 	return 0;
 }
 
-int folder_stamp(
-	const struct folder *folder, unsigned limit, uint64_t *ret_stamp, int64_t *ret_changed_ns)
+/* @return NULL with errno */
+static DIR *list_entries(const struct folder *folder)
 {
 	int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!entries && fd >= 0)
+		close(fd);
+	return entries;
+}
+
+int folder_each(const struct folder *folder, unsigned limit,
+	int (*take)(void *user, const char *name), void *user)
+{
+	DIR *entries = list_entries(folder);
+	struct dirent *entry;
+	unsigned count = 0;
+	int r = 0;
+
+	if (!entries)
+		return -errno;
+	while (r == 0 && (entry = readdir(entries)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			r = ++count > limit ? -E2BIG : take(user, entry->d_name);
+	closedir(entries);
+	return r;
+}
+
+int folder_stamp(
+	const struct folder *folder, unsigned limit, uint64_t *ret_stamp, int64_t *ret_changed_ns)
+{
+	DIR *entries = list_entries(folder);
 	struct dirent *entry;
 	unsigned count = 0;
 	int r = 0;
 
 	*ret_stamp = 0;
 	*ret_changed_ns = 0;
-	if (!entries) {
-		r = -errno;
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
+	if (!entries)
+		return -errno;
 	/* "." is among them, and shows what was added or removed */
 	while (r == 0 && (entry = readdir(entries)))
 		if (strcmp(entry->d_name, "..") != 0)
-			r = ++count > limit
-				? -E2BIG
-				: stamp_entry(fd, entry->d_name, ret_stamp, ret_changed_ns);
+			r = ++count > limit ? -E2BIG
+					    : stamp_entry(dirfd(entries), entry->d_name, ret_stamp,
+						      ret_changed_ns);
 	closedir(entries);
 	return r;
 }

@@ -49,6 +49,10 @@ int folder_open_of(
 int folder_open_below(
 	struct folder **ret, const struct folder *parent, const char *name, struct error *reterr);
 
+/** Open a folder in a folder, made with mode 0700 when there is nothing of that name. @return as folder_open() */
+int folder_make_below(
+	struct folder **ret, const struct folder *parent, const char *name, struct error *reterr);
+
 struct folder *folder_ref(struct folder *folder);
 
 /** NULL is fine. */
@@ -88,6 +92,16 @@ ssize_t folder_read_whole(const struct folder *folder, const char *name, size_t 
 
 /** Whether there is anything of that name, of whatever kind. @return 1, 0, or a negative errno */
 int folder_has(const struct folder *folder, const char *name);
+
+/**
+ * Call back with the name of each entry but "." and "..", in no order.
+ *
+ * @param limit  on the entries; more of them are -E2BIG
+ * @param take   returns 0 to go on; anything else ends and is returned
+ * @return 0, what take() returned, or a negative errno
+ */
+int folder_each(const struct folder *folder, unsigned limit,
+	int (*take)(void *user, const char *name), void *user);
 
 /**
  * Compute a number for the state of a folder and its entries: names, inodes, sizes and times of change.

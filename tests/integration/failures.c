@@ -4,6 +4,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/identity.h"
 #include "protocol/base/io.h"
 #include "protocol/verify.h"
 #include "replay/info.h"
@@ -212,6 +213,46 @@ static int count_files(const char *folder)
 		count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 	closedir(entries);
 	return count;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* No packet has the identity of another, and all that is said of a session has its ids. */
+static void check_ids(const struct session *session)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	_cleanup_(buf_finish) struct buf keys = {0};
+	const Uxrec__SessionInfo *info = session_info(session);
+	struct reader_message message;
+	const uint64_t *key;
+	size_t count;
+
+	check(identity_id_is_valid(session->uuid));
+	check(info && info->n_participant_ids == 1);
+	expect(identity_id_is_valid(info->participant_ids[0]));
+	expect(identity_id_is_valid(session_study_id(session)));
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		expect(strcmp(act->session_uuid, session->uuid) == 0);
+		expect(identity_id_is_valid(act->principal));
+		if (act->body_case == UXREC__ACT__BODY_ATTEMPT)
+			expect(strcmp(act->attempt->participant_id, info->participant_ids[0]) == 0);
+	}
+	check(session_cursor_create(&cursor, session->reader, INT64_MIN, INT64_MAX, 0) == 0);
+	while (session_cursor_next(cursor, &message) > 0)
+		buf_put_u64(&keys, (uint64_t)message.channel->id << 32 | message.sequence);
+	count = keys.size_bytes / sizeof(*key);
+	key = (const uint64_t *)(const void *)keys.data;
+	check(count > 10);
+	qsort(keys.data, count, sizeof(*key), compare_keys);
+	for (size_t i = 1; i < count; i++)
+		expect(key[i - 1] != key[i]);
 }
 
 static void full_disk_holds_and_goes_on(void)
@@ -495,7 +536,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	struct desktop desktop = {0};
 	struct daemon_child daemon, again, other;
 	uint64_t random = 5;
-	char id[21], program[256];
+	char id[21], program[256], uuid[33];
 
 	if (!desktop_start(&desktop, 1280, 720))
 		return;
@@ -512,6 +553,8 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	check(session->reader && !session_reader_is_complete(session->reader));
 	check(session_facts_create(&facts, session) == 0);
 	expect(facts->duration_s > 1.5 && facts->damage_count == 0);
+	memcpy(uuid, session->uuid, sizeof(uuid));
+	check_ids(session);
 	check(asprintf(&path, "%s/%s", daemon.library, id) > 0);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(NULL, program, "verify", path, NULL) == 1);
@@ -536,6 +579,8 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	session = daemon_session(&again, id);
 	check(session->reader && session_reader_is_complete(session->reader));
 	expect(session_reader_segments(session->reader) == 2);
+	expect(strcmp(session->uuid, uuid) == 0);
+	check_ids(session);
 	session_facts_destroy(steal_ptr(facts));
 	check(session_facts_create(&facts, session) == 0);
 	expect(facts->damage_count == 0);

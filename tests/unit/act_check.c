@@ -39,6 +39,7 @@ struct all {
 	Uxrec__Participant__Attribute attribute;
 	Uxrec__Withdrawal withdrawal;
 	Uxrec__LayerChoice layer_choice;
+	Uxrec__StudyName study_name;
 	char *texts[4], *ids[4];
 	Uxrec__Problem__Rating *ratings[1];
 	Uxrec__Answer__Item *items[1];
@@ -97,6 +98,8 @@ static void fill_marks(struct all *all)
 	uxrec__layer_state__init(&all->layer_state);
 	uxrec__layer_choice__init(&all->layer_choice);
 	all->layer_choice.layer = (char *)"consensus";
+	uxrec__study_name__init(&all->study_name);
+	all->study_name.name = (char *)"Invoices";
 	uxrec__assignment__init(&all->assignment);
 	all->assignment.coder = (char *)ID;
 }
@@ -158,6 +161,7 @@ static const struct {
 	{UXREC__ACT__BODY_PARTICIPANT, offsetof(struct all, participant)},
 	{UXREC__ACT__BODY_WITHDRAWAL, offsetof(struct all, withdrawal)},
 	{UXREC__ACT__BODY_LAYER_CHOICE, offsetof(struct all, layer_choice)},
+	{UXREC__ACT__BODY_STUDY_NAME, offsetof(struct all, study_name)},
 };
 
 /* @return its body, as the act has it now */
@@ -295,6 +299,7 @@ static void bodies_that_contradict_themselves_are_refused(void)
 	REFUSED(SUGGESTION, "ends before it begins", all.suggestion.to_ns = T - S);
 	REFUSED(ASSIGNMENT, "assignment.coder", all.assignment.coder = (char *)"Ben");
 	REFUSED(LAYER_CHOICE, "layer_choice.layer", all.layer_choice.layer = (char *)"everybody");
+	REFUSED(STUDY_NAME, "study_name.name", all.study_name.name = (char *)"");
 	REFUSED(PARTICIPANT, "participant.participant_id",
 		all.participant.participant_id = (char *)"");
 	REFUSED(SESSION_INFO, "participant_ids: 2 of 1", all.session_info.participant_ids = all.ids;

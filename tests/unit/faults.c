@@ -665,7 +665,8 @@ static struct packet *make_gap(void *user, int64_t from_ns, const char *topic, u
 static bool record_with_fault(unsigned kinds, long at, long count)
 {
 	struct written written = {0};
-	const struct segments_context context = {note_trouble, note_dropped, make_gap, &written};
+	const struct segments_context context = {
+		note_trouble, note_dropped, make_gap, NULL, NULL, &written};
 	_autofree_ char *folder = fresh_folder("segments");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -750,7 +751,8 @@ static bool has_open_gap(struct session_reader *reader)
 static bool end_with_fault(long at, bool room)
 {
 	struct written written = {0};
-	const struct segments_context context = {note_trouble, note_dropped, make_gap, &written};
+	const struct segments_context context = {
+		note_trouble, note_dropped, make_gap, NULL, NULL, &written};
 	_autofree_ char *folder = fresh_folder("segments");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -795,7 +797,8 @@ static void the_end_waits_for_room(void)
 static void a_stalled_sync_holds_up_nothing(void)
 {
 	struct written written = {0};
-	const struct segments_context context = {note_trouble, note_dropped, make_gap, &written};
+	const struct segments_context context = {
+		note_trouble, note_dropped, make_gap, NULL, NULL, &written};
 	_autofree_ char *folder = fresh_folder("stalled");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
