@@ -9,6 +9,7 @@
 #include "protocol/pointer_shape.h"
 #include "protocol/mcap.h"
 #include "replay/bleeps.h"
+#include "replay/delete.h"
 #include "replay/metrics.h"
 #include "replay/study.h"
 #include "replay/timeline.h"
@@ -703,6 +704,78 @@ static int list_studies(struct library *library, const struct job *job)
 	return 0;
 }
 
+/* ---- deleting ---- */
+
+/* Reads that go on end with what they have: the files are gone. */
+static void forget_session(struct library *library, const char *id)
+{
+	struct reading **link = &library->readings;
+
+	while (*link) {
+		struct reading *reading = *link;
+
+		if (strcmp(reading->open->session->id, id) == 0) {
+			server_fail(library->server, reading->peer, reading->request, -ENOENT,
+				"the session was deleted");
+			*link = reading->next;
+			end_reading(reading);
+		} else {
+			link = &reading->next;
+		}
+	}
+	for (size_t i = 0; i < OPEN_LIMIT; i++)
+		if (library->open[i].session && strcmp(library->open[i].session->id, id) == 0)
+			close_session(&library->open[i]);
+}
+
+/* @return 0 when the label is one of the session's participants, or its id when it has none; or -EINVAL */
+static int check_label(const struct session *session, const char *label, struct error *reterr)
+{
+	const Uxrec__SessionInfo *info = session_info(session);
+	size_t count = info ? info->n_participants : 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(info->participants[i], label) == 0)
+			return 0;
+	if (count == 0 && strcmp(session->id, label) == 0)
+		return 0;
+	return error_set(reterr, -EINVAL, "that is not the %s of the session: nothing was deleted",
+		count ? "participant" : "id");
+}
+
+static int delete_session(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__DeleteSession *asked = job->message->delete_session;
+	_folder_unref_ struct folder *folder = NULL;
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Done done = UXREC__DONE__INIT;
+	struct folder_removed removed;
+	struct open_session *open;
+	int r;
+
+	if (library->live && live_is(library->live, asked->session))
+		return error_set(reterr, -EBUSY, "the session is being recorded: end it first");
+	r = open_session(library, asked->session, &open, reterr);
+	if (r == 0)
+		r = check_label(open->session, asked->label, reterr);
+	if (r == 0)
+		r = folder_open_linked(&folder, library->folder, reterr);
+	if (r < 0)
+		return r;
+	forget_session(library, asked->session);
+	r = session_delete(folder, asked->session, &removed, reterr);
+	log_info("session %s: deleted by %s: %u files%s", asked->session,
+		text_quote(job->peer->name).text, removed.files,
+		r < 0 ? ", and not all of it" : "");
+	if (r < 0)
+		return r;
+	done.session = asked->session;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
+	message.done = &done;
+	send_answer(library, job, &message);
+	return 0;
+}
+
 /* ---- the thread ---- */
 
 bool library_answers(const Uxrec__ClientMessage *message)
@@ -716,6 +789,7 @@ bool library_answers(const Uxrec__ClientMessage *message)
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT:
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
 	default: return false;
 	}
@@ -735,6 +809,8 @@ static int do_job(struct library *library, const struct job *job, struct error *
 		return get_transcript(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
 		return put_transcript(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
+		return delete_session(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return list_studies(library, job);
 	default: return error_set(reterr, -EINVAL, "that is not for the library");
 	}

@@ -52,6 +52,8 @@ int command_erase(const struct command_options *options, int argc, char **argv);
 int command_merge(const struct command_options *options, int argc, char **argv);
 int command_export(const struct command_options *options, int argc, char **argv);
 int command_cut(const struct command_options *options, int argc, char **argv);
+int command_amend(const struct command_options *options, int argc, char **argv);
+int command_delete(const struct command_options *options, int argc, char **argv);
 int command_bleep(const struct command_options *options, int argc, char **argv);
 int command_transcript(const struct command_options *options, int argc, char **argv);
 int command_transcribe(const struct command_options *options, int argc, char **argv);

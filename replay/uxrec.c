@@ -66,6 +66,15 @@ static const char usage[] =
 	"                         or 1:02:03.5 from the begin\n"
 	"  erase FOLDER --from T --to T --who NAME [--why TEXT] [--modality screen|input|sound]\n"
 	"                         take a span out of a recording for good; a gap says so\n"
+	"  amend FOLDER [--json]  list what can be corrected, with ids\n"
+	"  amend FOLDER [ID] --FIELD VALUE... [--who NAME]\n"
+	"                         correct an attempt (--outcome --failure --task --begin --end), a tag\n"
+	"                         (--at --until --code --impact --recovered --note --opportunity), a note,\n"
+	"                         an interruption, a phase; without ID the session (--participant\n"
+	"                         --segment --condition --build --pilot --excluded --reason --think-aloud\n"
+	"                         --place --site)\n"
+	"  amend FOLDER ID --remove\n"
+	"  delete FOLDER [--yes]  delete a whole session for good; asks twice on a terminal\n"
 	"  bleep FOLDER --from T --to T [--reason TEXT] [--who NAME]\n"
 	"                         let nobody hear a span; without times, list the bleeps [--json]\n"
 	"  bleep FOLDER --remove ID [--who NAME]\n"
@@ -117,6 +126,8 @@ static const struct {
 	{"cut", command_cut, NULL},
 	{"export", command_export, NULL},
 	{"erase", command_erase, NULL},
+	{"amend", command_amend, NULL},
+	{"delete", command_delete, NULL},
 	{"bleep", command_bleep, NULL},
 	{"transcript", command_transcript, NULL},
 	{"transcribe", command_transcribe, NULL},

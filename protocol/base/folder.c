@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/base/log.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -364,6 +365,87 @@ int folder_remove(const struct folder *folder, const char *name)
 {
 	assert(is_name(name));
 	return TEMP_FAILURE_RETRY(unlinkat(folder->fd, name, 0)) < 0 ? -errno : 0;
+}
+
+static void note_left(struct folder_removed *removed, const struct folder *folder, const char *name,
+	const char *why)
+{
+	if (removed->left++ == 0)
+		error_set(&removed->why_left, 0, "%s/%s: %s", folder->path, text_quote(name).text,
+			why);
+}
+
+/* @return 1 when it is gone now, 0 when it stays */
+static int remove_entry(
+	const struct folder *folder, const char *name, struct folder_removed *removed)
+{
+	struct stat status = {0};
+
+	if (fstatat(folder->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISDIR(status.st_mode)) {
+		note_left(removed, folder, name, "it is a folder, and no file of a session");
+		return 0;
+	}
+	if (TEMP_FAILURE_RETRY(unlinkat(folder->fd, name, 0)) < 0 && errno != ENOENT) {
+		note_left(removed, folder, name, strerror(errno));
+		return 0;
+	}
+	removed->files++;
+	/* of a file with several names the bytes stay under the other one */
+	if (S_ISREG(status.st_mode) && status.st_nlink == 1)
+		removed->bytes += (uint64_t)status.st_size;
+	return 1;
+}
+
+/* A folder may be listed in part while it is changed: until a turn has removed nothing. */
+static int remove_entries(const struct folder *folder, struct folder_removed *removed)
+{
+	int fd = openat(folder->fd, ".", FOLDER_FLAGS);
+	DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool again = true;
+
+	/* somebody who goes on adding entries is not waited for */
+	if (!entries) {
+		int r = -errno;
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	for (int turn = 0; again && turn < 16; turn++) {
+		again = false;
+		removed->left = 0;
+		rewinddir(entries);
+		while ((entry = readdir(entries)))
+			if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+				remove_entry(folder, entry->d_name, removed))
+				again = true;
+	}
+	closedir(entries);
+	return 0;
+}
+
+int folder_remove_whole(const struct folder *parent, const char *name, struct folder_removed *ret,
+	struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	int r;
+
+	*ret = (struct folder_removed){0};
+	r = folder_open_below(&folder, parent, name, reterr);
+	if (r < 0)
+		return r;
+	r = remove_entries(folder, ret);
+	if (r < 0)
+		return fail(reterr, r, parent, name);
+	if (ret->left > 0)
+		return error_set(reterr, -ENOTEMPTY, "%s", ret->why_left.text);
+	/* nothing but an empty folder is removed by that */
+	if (unlinkat(parent->fd, name, AT_REMOVEDIR) < 0)
+		return fail(reterr, -errno, parent, name);
+	folder_sync(parent);
+	return 0;
 }
 
 int folder_rename(const struct folder *folder, const char *from, const char *to)

@@ -116,6 +116,24 @@ int folder_stamp(
 /** Remove a file or a link; never what the link points at. @return 0, -ENOENT, or a negative errno */
 int folder_remove(const struct folder *folder, const char *name);
 
+/** What folder_remove_whole() removed, and what it left. */
+struct folder_removed {
+	unsigned files;
+	uint64_t bytes;
+	unsigned left; /* entries that are still there: folders, and what could not be removed */
+	struct error why_left; /* the first of them */
+};
+
+/**
+ * Remove a folder in a folder, with all files, links and other entries in it; never what a link points at, and
+ * no folder in it, whose entries nobody has looked at.
+ *
+ * @param ret  written in any case
+ * @return 0 when it is gone, -ENOTEMPTY when something is left in it, or as folder_open_below(); with the reason
+ */
+int folder_remove_whole(const struct folder *parent, const char *name, struct folder_removed *ret,
+	struct error *reterr);
+
 /** Give a file another name, in the place of what has it. @return 0 or a negative errno */
 int folder_rename(const struct folder *folder, const char *from, const char *to);
 

@@ -7,6 +7,7 @@
 #include "protocol/base/folder.h"
 #include "protocol/base/io.h"
 #include "protocol/reader.h"
+#include "replay/delete.h"
 #include "replay/session.h"
 #include "replay/timeline.h"
 #include "replay/transcript.h"
@@ -20,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define ID     "20261101-120000-abcd"
 #define SECRET "what the reviewer has in their own files\n"
@@ -466,6 +468,61 @@ static void broken_parts_are_named(void)
 	unlink(wal);
 }
 
+/* ---- deleting ---- */
+
+/* A library with a session in it that has an entry of every kind, all of which lead to `secret`. */
+static char *make_hostile_session(const char *library, const char *secret)
+{
+	char *session;
+
+	check(asprintf(&session, "%s/%s", library, ID) > 0);
+	check(mkdir(session, 0700) == 0);
+	for (int kind = 0; kind < KIND_COUNT; kind++) {
+		_autofree_ char *path = NULL;
+
+		check(asprintf(&path, "%s/entry-%d", session, kind) > 0);
+		if (kind != FOLDER)
+			make_kind(path, (enum kind)kind, secret);
+	}
+	return session;
+}
+
+static void deleting_follows_nothing(void)
+{
+	_autofree_ char *secret = temporary_path("secret"), *outside = temporary_path("outside"),
+			*kept = NULL, *session = NULL, *hard = NULL, *inner = NULL, *link = NULL;
+	_autofree_ char *library_path = temporary_path("hostile-library");
+	_folder_unref_ struct folder *library = NULL;
+	struct folder_removed removed;
+	struct error error = {""};
+
+	check(mkdir(library_path, 0700) == 0 && mkdir(outside, 0700) == 0);
+	check(asprintf(&kept, "%s/kept", outside) > 0);
+	put(secret, SECRET);
+	put(kept, SECRET);
+	session = make_hostile_session(library_path, secret);
+	check(asprintf(&hard, "%s/hard", session) > 0 &&
+		linkat(AT_FDCWD, secret, AT_FDCWD, hard, 0) == 0);
+	check(asprintf(&link, "%s/to-folder", session) > 0 && symlink(outside, link) == 0);
+	check(folder_open(&library, library_path, NULL) == 0);
+	/* a folder in it stays, and is named; everything else is gone */
+	check(asprintf(&inner, "%s/inner", session) > 0 && mkdir(inner, 0700) == 0);
+	expect(session_delete(library, ID, &removed, &error) == -ENOTEMPTY);
+	expect(strstr(error.text, "inner") && removed.left == 1);
+	expect(access(hard, F_OK) < 0 && access(inner, F_OK) == 0);
+	check(rmdir(inner) == 0);
+	expect(session_delete(library, ID, &removed, &error) == 0);
+	expect(access(session, F_OK) < 0);
+	expect(access(secret, F_OK) == 0 && access(kept, F_OK) == 0);
+	expect(session_delete(library, ID, &removed, &error) == -ENOENT);
+	/* a link in the place of the session, and what is no session by its name */
+	check(symlink(outside, session) == 0);
+	expect(session_delete(library, ID, &removed, &error) == -ELOOP);
+	expect(session_delete(library, "..", &removed, &error) == -EINVAL);
+	expect(session_delete(library, "outside", &removed, &error) == -EINVAL);
+	expect(access(kept, F_OK) == 0);
+}
+
 static const struct test tests[] = {
 	{"what is no regular file is refused by name and kind, at once",
 		other_kinds_are_refused_by_name},
@@ -483,6 +540,8 @@ static const struct test tests[] = {
 	{"a link to a session is none", a_link_is_no_session},
 	{"parts of a session that are no files are damages with their names",
 		broken_parts_are_named},
+	{"deleting a session follows no link, and leaves a folder in it with its name",
+		deleting_follows_nothing},
 };
 
 int main(void)
