@@ -242,6 +242,12 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   await page.keyboard.press('m');
   await page.getByText('1 error').waitFor();
   const mine = page.locator('li.mark.mine');
+  /* somebody else under the same usual name has a layer of their own */
+  const other = await open(recorder.replayLink(session));
+  await other.getByText('0 errors').waitFor();
+  assert.equal(await other.locator('li.mark').count(), 2);
+  assert.equal(await other.locator('li.mark.mine').count(), 0);
+  await close(other);
   await mine.getByRole('button', { name: /^Change/ }).click();
   await page.getByLabel('Made at').selectOption('menu');
   await page.getByText('2 opportunities met, erred at 1').waitFor();

@@ -53,6 +53,15 @@ interface ClockEstimate {
   takenMs: number;
 }
 
+/** 128 random bits that stand for this browser, whatever name is typed in it: they go to the recorder alone. */
+function identity(): string {
+  const kept = localStorage.getItem('identity') ?? '';
+  if (/^[0-9a-f]{32}$/.test(kept)) return kept;
+  const made = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  localStorage.setItem('identity', made);
+  return made;
+}
+
 export class Connection extends Emitter {
   state: ConnectionState = 'connecting';
   welcome?: Welcome;
@@ -145,7 +154,7 @@ export class Connection extends Emitter {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () =>
       socket.send(
-        packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name } }),
+        packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name, identity: identity() } }),
       );
     socket.onmessage = (event: MessageEvent<ArrayBuffer>) => this.#receive(event.data);
     socket.onclose = (event) => this.#closed(event.code);

@@ -1,6 +1,7 @@
 // The timeline of a session: lanes of tasks, tags, input and screen over one axis of time.
 
 import { useMemo, useRef, useState } from 'preact/hooks';
+import type { Act } from '../gen/protocol/acts_pb';
 import { type Gap, Gap_Reason } from '../gen/protocol/session_pb';
 import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
 import { useEmitter } from './emitter';
@@ -45,13 +46,13 @@ function group(marks: Mark[]): Mark[] {
 export function Lanes({
   driver,
   player,
-  layer,
+  mine,
   layers,
 }: {
   driver: RecordedDriver;
   player: Player;
-  layer: string;
-  layers: (layer: string) => boolean;
+  mine: (act: Act) => boolean;
+  layers: (act: Act) => boolean;
 }) {
   useEmitter(driver);
   const model = useEmitter(driver.model);
@@ -67,11 +68,11 @@ export function Lanes({
     return begin + BigInt(Math.round(part * length));
   };
   const timeline = driver.timeline;
-  const marks = (wanted: (layer: string) => boolean): Mark[] =>
+  const marks = (wanted: (act: Act) => boolean): Mark[] =>
     group(
       model
         .marks()
-        .filter((mark) => wanted(mark.act.layer))
+        .filter((mark) => wanted(mark.act))
         .map(({ act }) => ({
           share: share(act.body.value.mediaNs),
           color:
@@ -125,8 +126,8 @@ export function Lanes({
             );
           })}
         </div>
-        <MarkLane marks={marks((name) => name === layer)} />
-        <MarkLane marks={marks((name) => name !== layer && layers(name))} />
+        <MarkLane marks={marks(mine)} />
+        <MarkLane marks={marks((act) => !mine(act) && layers(act))} />
         <div class="lane input">
           <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
             <path class="area" d={area(timeline?.inputEvents ?? [], 1000, 20)} />

@@ -2,7 +2,6 @@
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type Act, Impact, type Note, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
-import { Study_CountsAs } from '../gen/protocol/study_pb';
 import type { Connection } from './connection';
 import { useEmitter } from './emitter';
 import { clock, lag } from './format';
@@ -31,6 +30,18 @@ export class Coder {
     /** May this page change it? */
     readonly mayChange: (act: Act) => boolean,
   ) {}
+
+  /** Whether an act is in this page's layer: a coder's is their own whatever its name. */
+  isMine(act: Act): boolean {
+    return act.layerPrincipal ? act.layerPrincipal === this.connection.welcome?.principal : act.layer === this.layer;
+  }
+
+  /** The layer as the recorder finds it, also when several coders have one name. */
+  layerAsked(): string {
+    const principal = this.connection.welcome?.principal;
+    const unsigned = this.model.marks().some(({ act }) => !act.layerPrincipal && act.layer === this.layer);
+    return principal && !unsigned ? `coder:${principal}` : this.layer;
+  }
 
   tag(code: string): void {
     const moment = this.moment();
@@ -216,13 +227,13 @@ export function MarkList({
   coder: Coder;
   beginNs: bigint;
   onGo?: (ns: bigint) => void;
-  layers: (layer: string) => boolean;
+  layers: (act: Act) => boolean;
   currentNs?: bigint;
 }) {
   const model = useEmitter(coder.model);
   const [editing, setEditing] = useState('');
   const list = useRef<HTMLOListElement>(null);
-  const marks = model.marks().filter((mark) => layers(mark.act.layer));
+  const marks = model.marks().filter((mark) => layers(mark.act));
   if (!marks.length)
     return <p class="empty">No tags yet. Press a code's key when something happens.</p>;
   return (
@@ -378,14 +389,4 @@ export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean
       )}
     </form>
   );
-}
-
-export function countErrors(model: SessionModel, layer: string): number {
-  return model
-    .entries('tag')
-    .filter(
-      (entry) =>
-        entry.act.layer === layer &&
-        model.code(entry.act.body.value.code)?.countsAs === Study_CountsAs.ERROR,
-    ).length;
 }

@@ -271,7 +271,7 @@ export function ObserveBody({
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             {tab === 'tags' ? (
-              <MarkList coder={coder} beginNs={beginNs} layers={(layer) => layer === 'live'} />
+              <MarkList coder={coder} beginNs={beginNs} layers={(act) => act.layer === 'live'} />
             ) : (
               <Feed player={player} driver={driver} beginNs={beginNs} />
             )}

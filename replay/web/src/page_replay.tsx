@@ -56,7 +56,7 @@ function useReplay(token: string, session: string, name: string) {
       driver.summary
         ? { mediaNs: driver.nowNs(), pressNs: 0n, watching: Tag_Watching.REPLAY }
         : undefined,
-      (act) => act.layer === coder.layer,
+      (act) => coder.isMine(act),
     );
     return { player, driver, coder };
   }, [token, session]);
@@ -93,7 +93,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const tagTimes = () =>
     model
       .marks()
-      .filter((mark) => others || mark.act.layer === coder.layer)
+      .filter((mark) => others || coder.isMine(mark.act))
       .map((mark) => mark.act.body.value.mediaNs);
   const faster = (by: number) => {
     const at = SPEEDS.indexOf(driver.speed as (typeof SPEEDS)[number]);
@@ -129,7 +129,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     coder.layer = `coder:${value}`;
     driver.connection.rename(value);
   };
-  const layers = (layer: string) => layer === coder.layer || others;
+  const layers = (act: Act) => coder.isMine(act) || others;
   const feed = useMemo(
     () => feedOfTimeline(driver.timeline?.events ?? [], driver.timeline?.gaps ?? []),
     [driver.timeline],
@@ -278,7 +278,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
             }}
           />
         )}
-        <Lanes driver={driver} player={player} layer={coder.layer} layers={layers} />
+        <Lanes driver={driver} player={player} mine={(act) => coder.isMine(act)} layers={layers} />
         <Palette codes={model.study?.codes ?? []} disabled={!ready} onTag={(code) => coder.tag(code)} />
       </footer>
     </div>
@@ -308,7 +308,7 @@ function CurrentList({
   driver: RecordedDriver;
   player: Player;
   coder: Coder;
-  layers: (layer: string) => boolean;
+  layers: (act: Act) => boolean;
   feed: ReturnType<typeof feedOfTimeline>;
   filter: string;
 }) {
@@ -360,7 +360,7 @@ function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined 
 function TaskPanel({ driver, player, coder }: { driver: RecordedDriver; player: Player; coder: Coder }) {
   useEmitter(player);
   const model = driver.model;
-  const metrics = useMetrics(driver, coder.layer);
+  const metrics = useMetrics(driver, coder.layerAsked());
   const [open, setOpen] = useState(true);
   const attempts = model.attempts();
   const now = driver.nowNs();
@@ -467,11 +467,11 @@ function Opportunities({
   const task = model.task(model.attempts().find(({ id }) => id === attempt)?.attempt.task ?? '');
   const scores = model
     .entries('opportunityScore')
-    .filter(({ act }) => act.layer === coder.layer && act.body.value.attempt === attempt);
+    .filter(({ act }) => coder.isMine(act) && act.body.value.attempt === attempt);
   const erred = new Set(
     model
       .entries('tag')
-      .filter(({ act }) => act.layer === coder.layer && act.body.value.attempt === attempt)
+      .filter(({ act }) => coder.isMine(act) && act.body.value.attempt === attempt)
       .map(({ act }) => act.body.value.opportunity),
   );
   const completed = row !== undefined && (row.outcome === 1 || row.outcome === 2);
