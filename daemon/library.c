@@ -301,6 +301,7 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 		.open = open_chosen,
 		.user = &chosen,
 		.study = *asked->study ? asked->study : NULL,
+		.library = library->folder,
 		.layer = asked->layer,
 		.coding = !*asked->study,
 	};

@@ -1,5 +1,6 @@
 /* The numbers of a study, as text and as JSON. */
 
+#include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
 #include "replay/command.h"
 #include "replay/json.h"
@@ -7,7 +8,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* ---- one estimate ---- */
@@ -239,6 +242,21 @@ static int open_named(void *user, size_t i, struct session **ret, struct error *
 	return r;
 }
 
+/* The folder that a session's folder, or the folder of a recording, lies in. @return NULL when that is not known */
+static char *find_library(const char *path)
+{
+	char *real = realpath(path, NULL);
+	struct stat status;
+	int up = real && stat(real, &status) == 0 && S_ISDIR(status.st_mode) ? 1 : 2;
+
+	for (char *slash; real && up > 0; up--) {
+		slash = strrchr(real, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	return real;
+}
+
 int command_metrics(const struct command_options *options, int argc, char **argv)
 {
 	const char *layer = command_take_value(&argc, argv, "--layer");
@@ -246,6 +264,7 @@ int command_metrics(const struct command_options *options, int argc, char **argv
 	struct named_sessions named = {.paths = argv + 1};
 	struct metrics_request request = {.open = open_named, .user = &named, .layer = layer};
 	struct error error = {"no reason given"};
+	_autofree_ char *library = NULL;
 	Uxrec__Metrics *metrics;
 
 	(void)options;
@@ -253,6 +272,8 @@ int command_metrics(const struct command_options *options, int argc, char **argv
 		return EXIT_USAGE;
 	if (argc < 2)
 		return command_usage("metrics FILE... [--layer LAYER] [--json]");
+	library = find_library(argv[1]);
+	request.library = library;
 	request.count = (size_t)(argc - 1);
 	if (metrics_compute(&metrics, &request, &error) < 0) {
 		log_error("%s", error.text);

@@ -2,7 +2,6 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
-#include "protocol/channel.h"
 #include "replay/metrics_internal.h"
 
 #include <errno.h>
@@ -27,11 +26,13 @@ int metrics_append_text(char ***texts, size_t *count, const char *text)
 /* ---- which sessions count ---- */
 
 /* The name is a label: ids decide where both have one. */
-static bool is_of_study(const struct computing *computing, const Uxrec__Study *study)
+static bool is_of_study(const struct computing *computing, const struct session *session)
 {
-	if (*study->study_id && *computing->study_id)
-		return strcmp(study->study_id, computing->study_id) == 0;
-	return strcmp(study->name, computing->metrics->study) == 0;
+	const char *id = session_study_id(session);
+
+	if (*id && *computing->study_id)
+		return strcmp(id, computing->study_id) == 0;
+	return strcmp(session->study->name, computing->metrics->study) == 0;
 }
 
 /* @return the reason why a session does not count, or NULL when it does */
@@ -39,7 +40,7 @@ static const char *why_left_out(const struct computing *computing, const struct 
 {
 	const Uxrec__SessionInfo *info = session_info(session);
 
-	if (!is_of_study(computing, session->study))
+	if (!is_of_study(computing, session))
 		return "of another study";
 	if (consent_is_withdrawn(session->consent))
 		return "the participant has withdrawn their consent";
@@ -67,27 +68,12 @@ static int leave_out(Uxrec__Metrics *metrics, const struct session *session, con
 
 /* ---- copies ---- */
 
-static int take_uuid(
-	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
-{
-	const Uxrec__SessionEvent *event = (const Uxrec__SessionEvent *)unpacked;
-	struct coded *coded = user;
-
-	(void)message;
-	if (event->kind != UXREC__SESSION_EVENT__KIND__KIND_STARTED)
-		return 0;
-	snprintf(coded->uuid, sizeof(coded->uuid), "%s", event->session_uuid);
-	return 1;
-}
-
 /* What a session has in common with its copies: its id for ever, or (format 1) its times, to the nanosecond, with
  * its name or the random id of the first act. */
 static void note_identity(struct coded *coded, const struct session *session)
 {
 	snprintf(coded->id, sizeof(coded->id), "%s", session->id);
-	if (session->reader)
-		session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_EVENTS,
-			take_uuid, coded);
+	memcpy(coded->uuid, session->uuid, sizeof(coded->uuid));
 	if (!session_span(session, &coded->begin_ns, &coded->end_ns))
 		coded->begin_ns = coded->end_ns = 0;
 	if (session->annotations && annotations_count(session->annotations) > 0)
@@ -162,9 +148,10 @@ static int note_unknown_tasks(struct computing *computing)
 
 /* ---- all of it ---- */
 
+typedef int (*session_taker)(struct computing *computing, size_t i, const struct session *session);
+
 /* Hand one session after the other over; each is closed before the next is opened. */
-static int each_session(struct computing *computing,
-	int (*take)(struct computing *computing, size_t i, const struct session *session))
+static int each_session(struct computing *computing, session_taker take)
 {
 	const struct metrics_request *request = computing->request;
 	int r = 0;
@@ -175,8 +162,7 @@ static int each_session(struct computing *computing,
 		r = request->open(request->user, i, &session, computing->error);
 		if (r < 0)
 			return r;
-		if (session &&
-			(!request->study || strcmp(session->study->name, request->study) == 0))
+		if (session)
 			r = take(computing, i, session);
 	}
 	return r;
@@ -185,15 +171,25 @@ static int each_session(struct computing *computing,
 /* the study of the first session that still knows its own. @return 1 to look no further */
 static int find_study(struct computing *computing, size_t i, const struct session *session)
 {
+	const char *asked = computing->request->study;
+
 	(void)i;
+	if (asked && strcmp(session->study->name, asked) != 0)
+		return 0;
 	computing->found++;
 	if (!*session->study->name)
 		return 0;
 	free(computing->metrics->study);
 	free(computing->study_id);
 	computing->metrics->study = strdup(session->study->name);
-	computing->study_id = strdup(session->study->study_id);
+	computing->study_id = strdup(session_study_id(session));
 	return computing->metrics->study && computing->study_id ? 1 : -ENOMEM;
+}
+
+/* Sessions of other studies are not left out of one that was asked for: they have no part in it. */
+static bool is_asked_for(const struct computing *computing, const struct session *session)
+{
+	return !computing->request->study || is_of_study(computing, session);
 }
 
 static int find_layers(struct computing *computing, size_t i, const struct session *session)
@@ -202,6 +198,10 @@ static int find_layers(struct computing *computing, size_t i, const struct sessi
 	const struct coded *original;
 	const char *why = why_left_out(computing, session);
 
+	if (!is_asked_for(computing, session)) {
+		coded->why = strdup(why ? why : "");
+		return coded->why ? 0 : -ENOMEM;
+	}
 	note_identity(coded, session);
 	original = find_original(computing, i);
 	if (original &&
@@ -239,6 +239,8 @@ static int add_session(struct computing *computing, size_t i, const struct sessi
 	const struct coded *coded = &computing->coded[i];
 	int r;
 
+	if (!is_asked_for(computing, session))
+		return 0;
 	if (coded->why)
 		return leave_out(computing->metrics, session, coded->why);
 	r = note_tasks(computing, session->study);
@@ -290,6 +292,7 @@ static void computing_finish(struct computing *computing)
 	free(computing->shown_text);
 	free(computing->shown_principal);
 	layers_finish(&computing->layers);
+	study_log_destroy(computing->log);
 }
 
 int metrics_compute(

@@ -21,7 +21,9 @@ struct metrics_request {
 	/* Whose tags count: a layer's label, "coder:" with its principal, or the name of one; sessions that are not
 	 * coded in it are left out. NULL or "": `choice`. */
 	const char *layer;
-	/* The act with the body LayerChoice that stands in the study's log. NULL: consensus when it is finished in
+	/* Folder of the sessions, in which the study's log has the layer that was chosen; NULL: `choice`. */
+	const char *library;
+	/* The act with the body LayerChoice. NULL, and none in the log: consensus when it is finished in
 	 * every session that counts, else the only coder's layer when every one is coded in it, else "live". */
 	const Uxrec__Act *choice;
 	/* A coder works on it: what is not coded yet has no errors yet. */

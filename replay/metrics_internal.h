@@ -5,6 +5,7 @@
 #include "protocol/layer.h"
 #include "replay/metrics.h"
 #include "replay/stats.h"
+#include "replay/study_log.h"
 #include "replay/timeline.h"
 
 /** Marks of different observers of one moment are one event up to this distance. */
@@ -40,8 +41,9 @@ struct computing {
 		uint32_t limit_s;
 	} * tasks; /* of all sessions that count, in the order in which they come */
 	size_t task_count;
-	char *study_id; /* of the study, "" for one of format 1 */
-	size_t found;   /* sessions that could be opened, and are of the study that was asked for */
+	char *study_id;        /* of the study, "" for one of format 1 */
+	struct study_log *log; /* of the study, NULL: none */
+	size_t found; /* sessions that could be opened, and are of the study that was asked for */
 	struct error *error;
 };
 

@@ -151,9 +151,28 @@ static int show_asked(struct computing *computing)
 	return r < 0 ? r : explain(computing->metrics, "asked for");
 }
 
-static int show_choice(struct computing *computing)
+/* @return the act that chose the study's layer, or NULL */
+static const Uxrec__Act *find_choice(struct computing *computing)
 {
-	const Uxrec__Act *act = computing->request->choice;
+	const struct metrics_request *request = computing->request;
+	struct error error;
+	int r;
+
+	if (request->choice || !request->library || !*computing->metrics->study)
+		return request->choice;
+	r = study_log_open(&computing->log, request->library, computing->study_id,
+		computing->metrics->study, NULL, &error);
+	if (r == -ENOENT)
+		return NULL;
+	if (r < 0) {
+		log_warning("the layer that was chosen for the study is not known: %s", error.text);
+		return NULL;
+	}
+	return study_log_layer(computing->log);
+}
+
+static int show_choice(struct computing *computing, const Uxrec__Act *act)
+{
 	Uxrec__Metrics *metrics = computing->metrics;
 	int r = show(computing, act->layer_choice->layer, act->layer_choice->layer_principal);
 
@@ -258,6 +277,7 @@ int metrics_decide_layer(struct computing *computing)
 {
 	const struct metrics_request *request = computing->request;
 	Uxrec__Metrics *metrics = computing->metrics;
+	const Uxrec__Act *choice;
 	int r;
 
 	for (size_t i = 0; i < computing->layers.count; i++)
@@ -266,8 +286,8 @@ int metrics_decide_layer(struct computing *computing)
 			return -ENOMEM;
 	if (request->layer && *request->layer)
 		r = show_asked(computing);
-	else if (request->choice)
-		r = show_choice(computing);
+	else if ((choice = find_choice(computing)))
+		r = show_choice(computing, choice);
 	else
 		r = show_usual(computing);
 	return r < 0 ? r : name_shown(computing);

@@ -193,10 +193,13 @@ int compute(Uxrec__Metrics **ret, struct session **sessions, size_t count, const
 }
 
 int compute_chosen(Uxrec__Metrics **ret, struct session **sessions, size_t count,
-	const Uxrec__Act *choice, struct error *reterr)
+	const char *library, const Uxrec__Act *choice)
 {
-	const struct metrics_request request = {
-		.open = open_again, .user = sessions, .count = count, .choice = choice};
+	const struct metrics_request request = {.open = open_again,
+		.user = sessions,
+		.count = count,
+		.library = library,
+		.choice = choice};
 
-	return metrics_compute(ret, &request, reterr);
+	return metrics_compute(ret, &request, NULL);
 }

@@ -64,5 +64,7 @@ struct session *end_session(struct making *making);
 /** Compute of sessions that are opened again, by their folders. */
 int compute(Uxrec__Metrics **ret, struct session **sessions, size_t count, const char *layer,
 	struct error *reterr);
+
+/** With the layer that a study's log, or an act, has chosen. @param library  of the log, or NULL */
 int compute_chosen(Uxrec__Metrics **ret, struct session **sessions, size_t count,
-	const Uxrec__Act *choice, struct error *reterr);
+	const char *library, const Uxrec__Act *choice);

@@ -1,9 +1,12 @@
 #include "tests/harness/studies.h"
 
+#include "replay/study_log.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define COMPLETED UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED
 #define FAILED    UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED
@@ -282,6 +285,9 @@ static void the_layer_of_a_study_does_not_flip(void)
 	struct session *sessions[] = {make_coded("flip-1", "P01", "coder:Ben", BEN, true),
 		make_coded("flip-2", "P02", "coder:Ben", BEN, true),
 		make_coded("flip-3", "P03", NULL, "", false)};
+	_autofree_ char *library = temporary_path("library");
+	_destroy_(study_log) struct study_log *log = NULL;
+	const struct study_actor ana = {"Ana", ANA};
 	Uxrec__LayerChoice body = UXREC__LAYER_CHOICE__INIT;
 	Uxrec__Act choice = UXREC__ACT__INIT;
 	Uxrec__Metrics *metrics;
@@ -297,11 +303,23 @@ static void the_layer_of_a_study_does_not_flip(void)
 	choice.wall_ns = 5 * NS_PER_S;
 	body.layer = (char *)"coder:Benjamin"; /* since renamed */
 	body.layer_principal = (char *)BEN;
-	check(compute_chosen(&metrics, sessions, 3, &choice, NULL) == 0);
+	check(compute_chosen(&metrics, sessions, 3, NULL, &choice) == 0);
 	expect(strcmp(metrics->layer, "coder:Ben") == 0 && metrics->n_attempts == 2);
 	expect(strcmp(metrics->layer_author, "Ana") == 0 &&
 		metrics->layer_since_ns == 5 * NS_PER_S);
 	expect(metrics->n_left_out == 1 && strstr(metrics->left_out[0], "not coded in coder:Ben"));
+	uxrec__metrics__free_unpacked(metrics, NULL);
+
+	/* and by the study's log */
+	check(mkdir(library, 0700) == 0);
+	check(compute_chosen(&metrics, sessions, 3, library, NULL) == 0);
+	expect(strcmp(metrics->layer, "live") == 0);
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	check(study_log_open(&log, library, "", "Invoices", &ana, NULL) == 0);
+	check(study_log_choose_layer(log, &ana, "coder:Ben", BEN, NULL) == 0);
+	check(compute_chosen(&metrics, sessions, 3, library, NULL) == 0);
+	expect(strcmp(metrics->layer, "coder:Ben") == 0 && metrics->layer_since_ns > 0);
+	expect(strcmp(metrics->layer_author, "Ana") == 0);
 	uxrec__metrics__free_unpacked(metrics, NULL);
 	for (int i = 0; i < 3; i++)
 		session_destroy(sessions[i]);
