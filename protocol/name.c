@@ -157,6 +157,15 @@ int name_normalise(char **ret, const char *what, const char *name, struct error 
 	return 0;
 }
 
+bool name_is_same(const char *a, const char *b)
+{
+	_autofree_ char *x = NULL, *y = NULL;
+
+	return strcmp(a, b) == 0 ||
+		(name_normalise(&x, "", a, NULL) == 0 && name_normalise(&y, "", b, NULL) == 0 &&
+			strcmp(x, y) == 0);
+}
+
 int name_normalise_in(char **name, const char *what, const char *prefix, struct error *reterr)
 {
 	size_t length = strlen(prefix);

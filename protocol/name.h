@@ -4,6 +4,7 @@
 #include "protocol/base/utf8.h"
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 
 /*
  * Names that people give: participants, studies, layers, observers. They are shown, compared and
@@ -33,8 +34,11 @@ int identifier_check(const char *what, const char *identifier, struct error *ret
  */
 int name_normalise(char **ret, const char *what, const char *name, struct error *reterr);
 
+/** @return true when two names, of which one may be that of an old file, have the same spelling */
+bool name_is_same(const char *a, const char *b);
+
 /**
- * The same in place, for the rest of a text that begins with @p prefix.
+ * name_normalise() in place, for the rest of a text that begins with @p prefix.
  *
  * @param name  allocated by malloc(), or empty or NULL, which stay; other texts without the prefix stay too
  */

@@ -78,6 +78,14 @@ int command_take_name(char **ret, const char *option, const char *text);
 void command_sign(Uxrec__Act *act, struct identity *identity);
 
 /**
+ * Take "--layer LAYER" out of the arguments, with the name in it in its one spelling.
+ *
+ * @param ret  set to the layer, freed by the caller, or to NULL without the option
+ * @return EXIT_GOOD, or EXIT_USAGE with the reason logged
+ */
+int command_take_layer(char **ret, int *argc, char **argv);
+
+/**
  * Ask the recorder.
  *
  * @param ret  set when the answer is no failure; freed by the caller

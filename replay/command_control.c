@@ -261,7 +261,7 @@ static void print_course(const Uxrec__Status *status)
 			enum_text(&uxrec__phase__kind__descriptor, (int)status->phase).text,
 			status->now_ns - status->phase_from_ns, "");
 	if (*status->task)
-		print_since("task", status->task, status->attempt_time_ns,
+		print_since("task", text_quote(status->task).text, status->attempt_time_ns,
 			status->attempt_clock_stopped ? ", the clock stands still" : "");
 	if (*status->interruption)
 		print_since("interruption",

@@ -419,7 +419,6 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		.until = command_take_value(&argc, argv, "--until"),
 		.draw = command_take_value(&argc, argv, "--draw"),
 		.vtt = command_take_value(&argc, argv, "--vtt"),
-		.layer = command_take_value(&argc, argv, "--layer"),
 		.at = command_take_value(&argc, argv, "--at"),
 		.every = command_take_value(&argc, argv, "--every"),
 		.purpose = command_take_value(&argc, argv, "--for"),
@@ -431,11 +430,13 @@ int command_export(const struct command_options *options, int argc, char **argv)
 	};
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(session) struct session *session = NULL;
-	int r;
+	_autofree_ char *layer = NULL;
+	int r = command_take_layer(&layer, &argc, argv);
 
 	(void)options;
-	if (command_has_leftovers(argc, argv, 1))
+	if (r != EXIT_GOOD || command_has_leftovers(argc, argv, 1))
 		return EXIT_USAGE;
+	asked.layer = layer;
 	if (argc != 2 || !asked.out || !asked.to)
 		return command_usage(USAGE);
 	if (parse(&asked) != 0)

@@ -345,7 +345,7 @@ static void print_info(const struct session *session, const struct session_facts
 	char length[32], begin[64];
 
 	format_length(length, (int64_t)(facts->duration_s * 1e9));
-	printf("session      %s\n", session->id);
+	printf("session      %s\n", text_quote(session->id).text);
 	if (*session->uuid)
 		printf("uuid         %s\n", session->uuid);
 	printf("study        %s\n", text_quote(session->study->name).text);

@@ -102,7 +102,7 @@ static void print_opportunities(const Uxrec__AttemptMetrics *row)
 
 static void print_attempt(const Uxrec__AttemptMetrics *row)
 {
-	printf("  %s %s, task %s (%u): %s%s, %.1f s, ", row->session,
+	printf("  %s %s, task %s (%u): %s%s, %.1f s, ", text_quote(row->session).text,
 		text_quote(row->participant).text, text_quote(row->task).text, row->number,
 		metrics_outcome_name(row->outcome),
 		row->failure == UXREC__ATTEMPT__FAILURE__FAILURE_TIME_LIMIT
@@ -185,8 +185,8 @@ static void print_layer(const Uxrec__Metrics *metrics)
 
 static void print_outside(const Uxrec__OutsideTag *outside)
 {
-	printf("  %s at %.1f s, code '%s': %s%s\n", outside->session, outside->at_s,
-		text_quote(outside->code).text, text_quote(outside->reason).text,
+	printf("  %s at %.1f s, code '%s': %s%s\n", text_quote(outside->session).text,
+		outside->at_s, text_quote(outside->code).text, text_quote(outside->reason).text,
 		outside->counted ? "" : "; not counted");
 }
 
@@ -259,7 +259,8 @@ static char *find_library(const char *path)
 
 int command_metrics(const struct command_options *options, int argc, char **argv)
 {
-	const char *layer = command_take_value(&argc, argv, "--layer");
+	_autofree_ char *layer = NULL;
+	int taken = command_take_layer(&layer, &argc, argv);
 	bool json = command_take_flag(&argc, argv, "--json");
 	struct named_sessions named = {.paths = argv + 1};
 	struct metrics_request request = {.open = open_named, .user = &named, .layer = layer};
@@ -268,7 +269,7 @@ int command_metrics(const struct command_options *options, int argc, char **argv
 	Uxrec__Metrics *metrics;
 
 	(void)options;
-	if (command_has_leftovers(argc, argv, argc))
+	if (taken != EXIT_GOOD || command_has_leftovers(argc, argv, argc))
 		return EXIT_USAGE;
 	if (argc < 2)
 		return command_usage("metrics FILE... [--layer LAYER] [--json]");

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
+#include "protocol/name.h"
 #include "replay/metrics_internal.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ static bool is_of_study(const struct computing *computing, const struct session 
 
 	if (*id && *computing->study_id)
 		return strcmp(id, computing->study_id) == 0;
-	return strcmp(session->study->name, computing->metrics->study) == 0;
+	return name_is_same(session->study->name, computing->metrics->study);
 }
 
 /* @return the reason why a session does not count, or NULL when it does */

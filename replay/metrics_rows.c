@@ -40,13 +40,6 @@ static char *spell(const char *label)
 	return name_normalise(&text, "participant", label, NULL) < 0 ? strdup(label) : text;
 }
 
-static bool is_same_name(const char *a, const char *b)
-{
-	_autofree_ char *x = spell(a), *y = spell(b);
-
-	return x && y && strcmp(x, y) == 0;
-}
-
 /* The participant's id when the session has one for this label. */
 static const char *find_id(const Uxrec__SessionInfo *info, const Uxrec__Attempt *attempt)
 {
@@ -55,7 +48,7 @@ static const char *find_id(const Uxrec__SessionInfo *info, const Uxrec__Attempt 
 	if (!*attempt->participant && info->n_participants <= 1 && info->n_participant_ids == 1)
 		return info->participant_ids[0];
 	for (size_t i = 0; i < info->n_participants && i < info->n_participant_ids; i++)
-		if (is_same_name(info->participants[i], attempt->participant))
+		if (name_is_same(info->participants[i], attempt->participant))
 			return info->participant_ids[i];
 	return "";
 }

@@ -65,9 +65,12 @@ int session_order_add(struct session_order *order, const char *id, int64_t begin
 
 bool session_order_take(struct session_order *order, const char *next, struct session_place *ret)
 {
-	const struct session_place *newest = order->places + order->count - 1;
+	const struct session_place *newest;
 
-	if (order->count == 0 || (next && newest->begin_ns <= id_time(next) + ZONE_NS))
+	if (order->count == 0)
+		return false;
+	newest = &order->places[order->count - 1];
+	if (next && newest->begin_ns <= id_time(next) + ZONE_NS)
 		return false;
 	*ret = *newest;
 	order->count--;

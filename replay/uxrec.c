@@ -195,6 +195,20 @@ int command_take_name(char **ret, const char *option, const char *text)
 	return EXIT_GOOD;
 }
 
+int command_take_layer(char **ret, int *argc, char **argv)
+{
+	const char *layer = command_take_value(argc, argv, "--layer");
+	_autofree_ char *copy = layer ? strdup(layer) : NULL;
+	struct error error = {"no memory"};
+
+	if (layer && (!copy || name_normalise_in(&copy, "--layer", "coder:", &error) < 0)) {
+		log_error("%s", error.text);
+		return EXIT_USAGE;
+	}
+	*ret = steal_ptr(copy);
+	return EXIT_GOOD;
+}
+
 const char *command_take_value(int *argc, char **argv, const char *name)
 {
 	size_t length = strlen(name);

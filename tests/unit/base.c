@@ -189,6 +189,15 @@ static void names_have_one_spelling(void)
 	}
 }
 
+static void names_of_old_files_are_compared_by_their_spelling(void)
+{
+	expect(name_is_same("P01", "P01 ") && name_is_same("Zoe\xcc\x88", "Zo\xc3\xab"));
+	expect(!name_is_same("Zo\xc3\xab", "Zo\xc3\xa9"));
+	/* what no name may be is the same as itself alone */
+	expect(name_is_same("a\x1b", "a\x1b") && !name_is_same("a\x1b", "a"));
+	expect(name_is_same("", " "));
+}
+
 static void names_in_messages_have_one_spelling(void)
 {
 	char *names[] = {strdup("P01 "), strdup("Zoe\xcc\x88")};
@@ -478,6 +487,8 @@ static const struct test tests[] = {
 	{"waiting ends at its deadline and when woken", waiting_ends_at_its_deadline},
 	{"names are letters and no paths, markup or commands", names_are_checked},
 	{"names that look the same are the same", names_have_one_spelling},
+	{"names of old files are compared by their spelling",
+		names_of_old_files_are_compared_by_their_spelling},
 	{"names in messages have one spelling", names_in_messages_have_one_spelling},
 	{"foreign text in messages is harmless", quoted_text_is_harmless},
 	{"cells of a table are as wide as they look", cells_are_as_wide_as_they_look},
