@@ -60,6 +60,8 @@ static void print_summary(const Uxrec__SessionSummary *summary)
 	char length[32], begin[64] = "-";
 
 	format_length(length, summary->end_ns - summary->begin_ns);
+	if (summary->begin_ns)
+		local_time(begin, summary->begin_ns);
 	printf("%-22s %-26s %s %s %8s %5u %6u  %s%s%s\n", summary->session, begin,
 		terminal_cell(summary->n_participants ? summary->participants[0] : "-", 12).text,
 		terminal_cell(summary->study, 28).text, length, summary->attempts, summary->tags,
