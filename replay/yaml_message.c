@@ -324,13 +324,11 @@ static int take_keys(struct reader *reader, struct yaml_node *node, ProtobufCMes
 	const ProtobufCMessageDescriptor *descriptor = message->descriptor;
 	uint64_t seen = 0;
 	bool seen_section = false;
+	char keys[200];
 
 	if (node->kind != YAML_MAPPING) {
-		yaml_error(reader->problems, node, "keys with values stand here, as '%s: …'",
-			section ? section
-				: key_of(rule_of(reader->schema, descriptor,
-						 &descriptor->fields[0]),
-					  &descriptor->fields[0]));
+		yaml_name_keys(keys, sizeof(keys), descriptor, section, reader->schema);
+		yaml_error(reader->problems, node, "keys with values stand here, of %s", keys);
 		return 0;
 	}
 	for (struct yaml_node *key = node->first; key && key->next; key = key->next->next) {
