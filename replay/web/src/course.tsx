@@ -6,6 +6,7 @@ import { type Attempt_Outcome, Interruption_Kind, Phase_Kind } from '../gen/prot
 import type { Study_Task } from '../gen/protocol/study_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
 import { INTERRUPTIONS, TaskClock, useSeconds } from './clock';
+import { AttemptEditor, SessionDetails } from './correct';
 import { bytes, clock } from './format';
 import type { KeyMap } from './keys';
 import type { LiveDriver } from './live';
@@ -105,6 +106,8 @@ export function Rail({
   onChoosing: (choosing: boolean) => void;
 }) {
   const status = driver.status;
+  const [details, setDetails] = useState(false);
+  const detailsButton = useRef<HTMLButtonElement>(null);
   if (!status) return null;
   const paused = status.state === Status_State.PAUSED;
   return (
@@ -143,6 +146,20 @@ export function Rail({
       )}
       <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
       <Phases driver={driver} act={act} />
+      {details ? (
+        <SessionDetails
+          model={driver.model}
+          connection={driver.connection}
+          onDone={() => {
+            setDetails(false);
+            requestAnimationFrame(() => detailsButton.current?.focus());
+          }}
+        />
+      ) : (
+        <button type="button" ref={detailsButton} onClick={() => setDetails(true)}>
+          Session details…
+        </button>
+      )}
       <Health driver={driver} />
     </aside>
   );
@@ -350,13 +367,15 @@ function Tasks({
   const attempts = driver.model.attempts();
   const next = nextTask(driver);
   const running = status?.task ?? '';
+  const [correcting, setCorrecting] = useState('');
+  const edited = driver.model.entries('attempt').find(({ act: one }) => one.id === correcting);
   return (
     <section aria-labelledby="tasks-title">
       <h2 id="tasks-title">Tasks</h2>
       {tasks.length === 0 && <p class="empty">This study has no tasks.</p>}
       <ol class="tasks">
         {tasks.map((task, number) => {
-          const last = attempts.filter(({ attempt }) => attempt.task === task.id).at(-1)?.attempt;
+          const last = attempts.filter(({ attempt }) => attempt.task === task.id).at(-1);
           return (
             <li key={task.id} class={task.id === running ? 'running' : ''}>
               <div class="row">
@@ -370,7 +389,17 @@ function Tasks({
                 <RunningTask driver={driver} act={act} task={task} choosing={choosing} onChoosing={onChoosing} />
               ) : (
                 <div class="row">
-                  {last && <span class="outcome">{outcomeName(last.outcome)}</span>}
+                  {last && (
+                    <button
+                      type="button"
+                      class="link small"
+                      aria-expanded={correcting === last.id}
+                      aria-label={`Correct the attempt: ${outcomeName(last.attempt.outcome)}`}
+                      onClick={() => setCorrecting(correcting === last.id ? '' : last.id)}
+                    >
+                      <span class={`outcome o${last.attempt.outcome}`}>{outcomeName(last.attempt.outcome)}</span>
+                    </button>
+                  )}
                   <span class="spring" />
                   <button
                     type="button"
@@ -382,6 +411,15 @@ function Tasks({
                     {!running && task === next && <kbd>T</kbd>}
                   </button>
                 </div>
+              )}
+              {edited && edited.act.id === last?.id && (
+                <AttemptEditor
+                  model={driver.model}
+                  connection={driver.connection}
+                  act={edited.act}
+                  beginNs={status?.startedNs ?? 0n}
+                  onDone={() => setCorrecting('')}
+                />
               )}
             </li>
           );

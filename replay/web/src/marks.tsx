@@ -1,11 +1,12 @@
 // The list of tags and notes, and what is done to them by keyboard.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { type Act, Impact, type Note, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
+import { type Act, Impact, type Note, type Tag, Tag_Recovery, Tag_Watching } from '../gen/protocol/acts_pb';
 import type { Connection } from './connection';
 import { useEmitter } from './emitter';
 import { clock, lag } from './format';
 import {
+  againAct,
   changeAct,
   IMPACTS,
   impactNumber,
@@ -15,6 +16,7 @@ import {
   type SessionModel,
   tagAct,
 } from './model';
+import { TimeField } from './correct';
 import { CodeChip } from './parts';
 
 /** Says things about a session in one layer; all pages tag through this. */
@@ -70,13 +72,28 @@ export class Coder {
 
   recovered(): void {
     const act = this.model.lastOwn('tag')?.act;
-    if (act?.body.case === 'tag') void this.put(changeAct(act, { recovered: !act.body.value.recovered }));
+    if (act?.body.case === 'tag') void this.put(changeAct(act, recovery(!act.body.value.recovered)));
   }
 
   undo(): void {
     const entry = this.model.lastOwn();
     if (entry?.trouble) this.model.forget(entry.act.id);
-    else if (entry) void this.put(removeAct(entry.act));
+    else if (entry) void this.remove(entry.act);
+  }
+
+  /** What was removed last, for as long as it can be brought back. */
+  removed?: Act;
+
+  async remove(act: Act): Promise<void> {
+    if (!(await this.put(removeAct(act))) && !this.model.entry(act.id)) this.removed = act;
+    this.model.changed();
+  }
+
+  /** Bring back what was removed last, as a new thing with the same moment. */
+  restore(): void {
+    const act = this.removed;
+    delete this.removed;
+    if (act) void this.put(againAct(act));
   }
 
   /** @return why it was refused; "" when it is stored, or kept until there is a connection */
@@ -91,6 +108,7 @@ export class Coder {
     const map: Record<string, () => void> = {
       z: () => this.undo(),
       r: () => this.recovered(),
+      'shift+z': () => this.restore(),
     };
     for (const code of this.model.study?.codes ?? [])
       map[code.key] = () => {
@@ -101,6 +119,11 @@ export class Coder {
   }
 }
 
+/* and what format 1 has for it */
+function recovery(recovered: boolean): Partial<Tag> {
+  return { recovered, recovery: recovered ? Tag_Recovery.RECOVERED : Tag_Recovery.UNSPECIFIED };
+}
+
 function watchingText(tag: Tag): string {
   if (tag.watching === Tag_Watching.ROOM) return 'set in the room';
   if (tag.watching === Tag_Watching.STREAM && tag.lagUs > 0n)
@@ -108,7 +131,33 @@ function watchingText(tag: Tag): string {
   return '';
 }
 
-function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: () => void }) {
+/** It can be brought back until the next one is removed. */
+function Removed({ coder }: { coder: Coder }) {
+  const act = coder.removed;
+  const name = act?.body.case === 'tag' ? (coder.model.code(act.body.value.code)?.name ?? 'tag') : 'note';
+  return (
+    <p class="row removed" role="status">
+      <span>Removed: {name}</span>
+      <button type="button" class="small" onClick={() => coder.restore()}>
+        Bring it back <kbd>⇧Z</kbd>
+      </button>
+    </p>
+  );
+}
+
+function MarkEditor({
+  coder,
+  act,
+  beginNs,
+  hereNs,
+  onDone,
+}: {
+  coder: Coder;
+  act: Act;
+  beginNs: bigint;
+  hereNs?: () => bigint;
+  onDone: () => void;
+}) {
   const first = useRef<HTMLSelectElement>(null);
   const [noteText, setNoteText] = useState(
     act.body.case === 'tag' ? act.body.value.note : act.body.case === 'note' ? act.body.value.text : '',
@@ -118,6 +167,12 @@ function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: ()
   const tag = act.body.case === 'tag' ? act.body.value : undefined;
   const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
   const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
+  const mediaNs = tag?.mediaNs ?? (act.body.case === 'note' ? act.body.value.mediaNs : 0n);
+  /* a tag that is moved goes to the attempt at its new time */
+  const movedTo = (ns: bigint) => ({
+    mediaNs: ns,
+    ...(tag && { attempt: coder.model.attemptAt(ns)?.id ?? tag.attempt }),
+  });
   const save = (change: Partial<Tag> | Partial<Note>) =>
     coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
   return (
@@ -179,12 +234,13 @@ function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: ()
             <input
               type="checkbox"
               checked={tag.recovered}
-              onChange={(event) => save({ recovered: event.currentTarget.checked })}
+              onChange={(event) => save(recovery(event.currentTarget.checked))}
             />
             recovered
           </label>
         </>
       )}
+      <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
       <label class="wide">
         Note
         <input value={noteText} onInput={(event) => setNoteText(event.currentTarget.value)} />
@@ -201,7 +257,7 @@ function MarkEditor({ coder, act, onDone }: { coder: Coder; act: Act; onDone: ()
           type="button"
           class="danger"
           onClick={() => {
-            void coder.put(removeAct(act));
+            void coder.remove(act);
             onDone();
           }}
         >
@@ -235,9 +291,16 @@ export function MarkList({
   const list = useRef<HTMLOListElement>(null);
   const marks = model.marks().filter((mark) => layers(mark.act));
   if (!marks.length)
-    return <p class="empty">No tags yet. Press a code's key when something happens.</p>;
+    return (
+      <>
+        {coder.removed && <Removed coder={coder} />}
+        <p class="empty">No tags yet. Press a code's key when something happens.</p>
+      </>
+    );
   return (
-    <ol class="marks" ref={list}>
+    <>
+      {coder.removed && <Removed coder={coder} />}
+      <ol class="marks" ref={list}>
       {(onGo ? marks : marks.reverse()).map(({ act, stored, waiting, trouble }) => {
         const body = act.body.value;
         const mine = coder.mayChange(act);
@@ -245,7 +308,7 @@ export function MarkList({
         const impact = act.body.case === 'tag' ? impactNumber(act.body.value.impact) : undefined;
         const near = currentNs !== undefined && body.mediaNs <= currentNs && currentNs - body.mediaNs < 2_000_000_000n;
         return (
-          <li key={act.id} class={`mark ${stored ? '' : 'pending'} ${mine ? 'mine' : ''} ${near ? 'near' : ''}`}>
+          <li key={act.id} data-act={act.id} class={`mark ${stored ? '' : 'pending'} ${mine ? 'mine' : ''} ${near ? 'near' : ''}`}>
             <div class="line">
               {onGo ? (
                 <button
@@ -302,11 +365,25 @@ export function MarkList({
             )}
             {waiting && <p class="waiting">waiting for the connection</p>}
             {trouble && <Refused coder={coder} act={act} trouble={trouble} />}
-            {editing === act.id && <MarkEditor coder={coder} act={act} onDone={() => setEditing('')} />}
+            {editing === act.id && (
+              <MarkEditor
+                coder={coder}
+                act={act}
+                beginNs={beginNs}
+                hereNs={onGo && (() => coder.moment()?.mediaNs ?? body.mediaNs)}
+                onDone={() => {
+                  setEditing('');
+                  requestAnimationFrame(() =>
+                    list.current?.querySelector<HTMLElement>(`[data-act="${act.id}"] [aria-expanded]`)?.focus(),
+                  );
+                }}
+              />
+            )}
           </li>
         );
       })}
-    </ol>
+      </ol>
+    </>
   );
 }
 

@@ -182,6 +182,11 @@ export class SessionModel extends Emitter {
     return this.#entries.get(id);
   }
 
+  /** All acts, whatever they are about. */
+  acts(): Act[] {
+    return [...this.#entries.values()].map(({ act }) => act);
+  }
+
   /** Everything of one kind, by the time of its making. */
   entries<Case extends NonNullable<Act['body']['case']>>(
     kind: Case,
@@ -355,6 +360,13 @@ export function bleepAct(layer: string, fromNs: bigint, toNs: bigint, reason: st
     layer,
     body: { case: 'bleep', value: { fromNs, toNs, reason } },
   });
+}
+
+/** The same thing once more: what was removed has no way back under its id. */
+export function againAct(act: Act): Act {
+  const again = baseAct(act.layer);
+  again.body = act.body;
+  return again;
 }
 
 export function removeAct(act: Act): Act {

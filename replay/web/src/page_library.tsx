@@ -1,9 +1,10 @@
 // Which session do I open next, and what does the study say so far.
 
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Metrics, OutsideTag, ServerMessage, SessionSummary, TaskMetrics } from '../gen/protocol/wire_pb';
 import { SessionSummary_Health } from '../gen/protocol/wire_pb';
 import { Connection } from './connection';
+import { DeleteDialog } from './delete';
 import { useEmitter } from './emitter';
 import { clock, count, date } from './format';
 import { type Axis, countAxis, Interval, Notice, rememberedName, SHARE_AXIS, StateBadge, timeAxis, TopBar } from './parts';
@@ -93,11 +94,11 @@ function useLibrary(token: string) {
       connection.close();
     };
   }, [connection, list]);
-  return { connection, sessions, trouble };
+  return { connection, sessions, trouble, list };
 }
 
 export function LibraryPage({ token }: { token: string }) {
-  const { connection, sessions, trouble } = useLibrary(token);
+  const { connection, sessions, trouble, list } = useLibrary(token);
   useEmitter(connection);
   const [sort, setSort] = useState<Column>('date');
   const [down, setDown] = useState(true);
@@ -189,11 +190,16 @@ export function LibraryPage({ token }: { token: string }) {
                         </button>
                       </th>
                     ))}
+                    {connection.isModerator && (
+                      <th scope="col">
+                        <span class="hidden">Delete</span>
+                      </th>
+                    )}
                   </tr>
                 </thead>
                 <tbody>
                   {shown.map((session) => (
-                    <Row key={session.session} session={session} />
+                    <Row key={session.session} session={session} connection={connection} onDeleted={list} />
                   ))}
                 </tbody>
               </table>
@@ -205,7 +211,17 @@ export function LibraryPage({ token }: { token: string }) {
   );
 }
 
-function Row({ session }: { session: SessionSummary }) {
+function Row({
+  session,
+  connection,
+  onDeleted,
+}: {
+  session: SessionSummary;
+  connection: Connection;
+  onDeleted: () => void;
+}) {
+  const [deleting, setDeleting] = useState(false);
+  const button = useRef<HTMLButtonElement>(null);
   const [health, healthName] = HEALTH.get(session.health) ?? ['bad', 'unknown'];
   const readable = session.health !== SessionSummary_Health.UNREADABLE;
   const name = session.participants.join(', ') || session.session;
@@ -237,6 +253,31 @@ function Row({ session }: { session: SessionSummary }) {
         </span>
         {session.gaps > 0 && <span class="muted"> {count(session.gaps, 'gap', 'gaps')}</span>}
       </td>
+      {connection.isModerator && (
+        <td>
+          <button
+            type="button"
+            ref={button}
+            class="quiet small"
+            disabled={session.health === SessionSummary_Health.RECORDING}
+            aria-label={`Delete the session of ${name}`}
+            onClick={() => setDeleting(true)}
+          >
+            Delete…
+          </button>
+          {deleting && (
+            <DeleteDialog
+              session={session}
+              connection={connection}
+              onDone={(deleted) => {
+                setDeleting(false);
+                if (deleted) onDeleted();
+                else requestAnimationFrame(() => button.current?.focus());
+              }}
+            />
+          )}
+        </td>
+      )}
     </tr>
   );
 }

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Act, type OpportunityScore, OpportunityScore_Score, Tag_Watching } from '../gen/protocol/acts_pb';
 import type { AttemptMetrics, Metrics, Timeline_ScreenGap } from '../gen/protocol/wire_pb';
 import { BleepForm, BleepList } from './bleeps';
+import { AttemptEditor, SessionDetails } from './correct';
 import { useEmitter } from './emitter';
 import { EventList, feedOfTimeline } from './events';
 import { clock, count, date } from './format';
@@ -44,6 +45,7 @@ const KEYS: KeyHelp = [
   ['R', 'the participant recovered from it'],
   ['N', 'write a note'],
   ['Z', 'take your last tag or note back'],
+  ['shift+Z', 'bring back what was removed last'],
   ['/', 'search the events, or the transcript'],
   ['?', 'these keys'],
 ];
@@ -56,7 +58,7 @@ function useReplay(token: string, session: string, name: string) {
       driver.summary
         ? { mediaNs: driver.nowNs(), pressNs: 0n, watching: Tag_Watching.REPLAY }
         : undefined,
-      (act) => coder.isMine(act),
+      (act) => coder.isMine(act) || driver.connection.isModerator,
     );
     return { player, driver, coder };
   }, [token, session]);
@@ -88,6 +90,8 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const [filter, setFilter] = useState('');
   const [captions, setCaptions] = useState(localStorage.getItem('captions') === 'yes');
   const [bleeping, setBleeping] = useState(false);
+  const [details, setDetails] = useState(false);
+  const detailsButton = useRef<HTMLButtonElement>(null);
   const bleepButton = useRef<HTMLButtonElement>(null);
   const atNs = useMemo(() => () => driver.nowNs(), [driver]);
   const tagTimes = () =>
@@ -150,6 +154,17 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         {driver.hasSound && driver.sound.hearing && driver.speed > FASTEST_HEARD && (
           <span class="hint">silent at {driver.speed}×</span>
         )}
+        {driver.connection.isModerator && (
+          <button
+            type="button"
+            ref={detailsButton}
+            aria-expanded={details}
+            disabled={!ready}
+            onClick={() => setDetails(!details)}
+          >
+            Session…
+          </button>
+        )}
         <span class="spring" />
         <NameField label="Coding as" value={name} onChange={rename} />
       </TopBar>
@@ -179,6 +194,16 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           )}
         </Stage>
         <aside class="side" aria-label="Task, tags, events and transcript">
+          {details && (
+            <SessionDetails
+              model={model}
+              connection={driver.connection}
+              onDone={() => {
+                setDetails(false);
+                requestAnimationFrame(() => detailsButton.current?.focus());
+              }}
+            />
+          )}
           <TaskPanel driver={driver} player={player} coder={coder} />
           <div class="tabs">
             <div role="tablist" aria-label="List">
@@ -333,6 +358,8 @@ function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined 
   const acts = driver.model
     .marks()
     .map(({ act, stored }) => `${act.id}${act.counter}${stored}`)
+    .concat(driver.model.entries('attempt').map(({ act, stored }) => `${act.id}${act.counter}${stored}`))
+    .concat(driver.model.entries('interruption').map(({ act }) => `${act.id}${act.counter}`))
     .concat(driver.model.entries('opportunityScore').map(({ act }) => `${act.id}${act.counter}`))
     .join();
   const ready = driver.summary !== undefined && driver.connection.state === 'open';
@@ -362,6 +389,8 @@ function TaskPanel({ driver, player, coder }: { driver: RecordedDriver; player: 
   const model = driver.model;
   const metrics = useMetrics(driver, coder.layerAsked());
   const [open, setOpen] = useState(true);
+  const [correcting, setCorrecting] = useState('');
+  const pencil = useRef<HTMLButtonElement>(null);
   const attempts = model.attempts();
   const now = driver.nowNs();
   const current =
@@ -375,6 +404,8 @@ function TaskPanel({ driver, player, coder }: { driver: RecordedDriver; player: 
       </section>
     );
   const task = model.task(current.attempt.task);
+  /* the one that is being corrected stays, also when its times leave the playhead */
+  const edited = model.entries('attempt').find(({ act }) => act.id === correcting);
   const row = metrics?.attempts.find((candidate) => candidate.attempt === current.id);
   return (
     <section class="taskpanel" aria-label="Task at this moment">
@@ -394,7 +425,32 @@ function TaskPanel({ driver, player, coder }: { driver: RecordedDriver; player: 
       <p class="row wrap">
         <span class={`outcome o${current.attempt.outcome}`}>{outcomeName(current.attempt.outcome)}</span>
         {row && <Numbers row={row} />}
+        {driver.connection.isModerator && (
+          <button
+            type="button"
+            ref={pencil}
+            class="quiet small"
+            aria-expanded={correcting === current.id}
+            onClick={() => setCorrecting(correcting === current.id ? '' : current.id)}
+          >
+            Correct…
+          </button>
+        )}
       </p>
+      {edited && (
+        <AttemptEditor
+          key={edited.act.id}
+          model={model}
+          connection={driver.connection}
+          act={edited.act}
+          beginNs={driver.beginNs}
+          hereNs={() => driver.nowNs()}
+          onDone={() => {
+            setCorrecting('');
+            requestAnimationFrame(() => pencil.current?.focus());
+          }}
+        />
+      )}
       {row?.contradictions.map((text) => (
         <Notice key={text} kind="warning">
           {text}
