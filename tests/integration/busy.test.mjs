@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -136,6 +136,17 @@ test('a text that is not UTF-8, or has control characters, is refused by name an
   assert.match(refused.value.text, /text: byte 5 is a control character/);
   assert.ok(readFileSync(log()).equals(before));
   observer.end();
+});
+
+test('a study that cannot be used is listed with all its errors', async () => {
+  const moderator = await Client.open(recorder, 'moderate', 'Mo');
+  const bad = 'study: a\ntasks:\n  - {id: x, title: X, time_limit_s: 1:30}\n  - {id: x, title: Y}\n';
+  writeFileSync(join(recorder.folder, 'bad.yaml'), bad);
+  const { value } = await moderator.ask({ case: 'listStudies', value: {} });
+  const lines = value.studies.find(({ name }) => name === 'bad').trouble.split('\n');
+  assert.match(lines[0], /^bad\.yaml:3:37: time_limit_s: '1:30': it is a whole number/);
+  assert.match(lines[1], /^bad\.yaml:4:10: task 'x' is there twice$/);
+  moderator.end();
 });
 
 test('an act is stored soon while another observer floods acts', async () => {
