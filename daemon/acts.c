@@ -55,6 +55,12 @@ static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *a
 	server_answer(acts->server, job->peer, job->message->request, &message);
 }
 
+static bool is_about_consent(const Uxrec__Act *act)
+{
+	return act->body_case == UXREC__ACT__BODY_CONSENT ||
+		act->body_case == UXREC__ACT__BODY_WITHDRAWAL;
+}
+
 static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 	struct annotations *log, const struct act_context *context, struct error *reterr)
 {
@@ -74,6 +80,9 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 		return r;
 	if (acts->live)
 		live_push_act(acts->live, session, stored);
+	/* before anybody knows of it */
+	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || is_about_consent(act)))
+		live_take_consent(acts->live, session, log);
 	answer(acts, job, stored);
 	acts_announce(acts->server, session, stored);
 	return 0;

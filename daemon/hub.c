@@ -40,8 +40,10 @@ struct hub {
 	int64_t complete_ns;
 	int64_t join_keyframe_ns; /* when one was last asked for */
 	uint64_t generation;
-	bool no_keyframes; /* the screen is not captured */
-	bool muted;        /* sound is not for observers */
+	bool no_keyframes;                  /* the screen is not captured */
+	bool muted;                         /* sound is not for observers */
+	int64_t muted_until_ns;             /* nor is sound from before this session time */
+	uint32_t withheld, withheld_of_all; /* modalities as bits: from observers, from everybody */
 };
 
 int hub_create(struct hub **ret)
@@ -52,6 +54,7 @@ int hub_create(struct hub **ret)
 		return -ENOMEM;
 	pthread_mutex_init(&hub->lock, NULL);
 	hub->keyframe = UINT64_MAX;
+	hub->muted_until_ns = INT64_MIN;
 	hub->generation = 1;
 	*ret = hub;
 	return 0;
@@ -98,6 +101,8 @@ static void reset(struct hub *hub)
 	hub->complete_ns = 0;
 	hub->join_keyframe_ns = 0;
 	hub->no_keyframes = hub->muted = false;
+	hub->muted_until_ns = INT64_MIN;
+	hub->withheld = hub->withheld_of_all = 0;
 	hub->generation++;
 }
 
@@ -115,11 +120,30 @@ void hub_set_keyframes(struct hub *hub, bool available)
 	pthread_mutex_unlock(&hub->lock);
 }
 
-void hub_set_muted(struct hub *hub, bool muted)
+void hub_set_muted(struct hub *hub, bool muted, int64_t at_ns)
 {
 	pthread_mutex_lock(&hub->lock);
 	hub->muted = muted;
+	if (!muted)
+		hub->muted_until_ns = at_ns;
 	pthread_mutex_unlock(&hub->lock);
+}
+
+void hub_set_withheld(struct hub *hub, uint32_t observers, uint32_t all)
+{
+	pthread_mutex_lock(&hub->lock);
+	hub->withheld = observers | all;
+	hub->withheld_of_all = all;
+	pthread_mutex_unlock(&hub->lock);
+}
+
+static bool is_withheld(
+	const struct hub *hub, const struct hub_cursor *cursor, const struct packet *packet)
+{
+	const struct channel_kind *kind = channel_kind_get(packet->channel);
+
+	return kind &&
+		(cursor->hears_muted ? hub->withheld_of_all : hub->withheld) >> kind->modality & 1;
 }
 
 void hub_destroy(struct hub *hub)
@@ -132,9 +156,11 @@ void hub_destroy(struct hub *hub)
 }
 
 /* what the sound comes from is no secret: a latched packet is for all */
-static bool is_muted(const struct hub *hub, const struct channel_kind *kind)
+static bool is_muted(
+	const struct hub *hub, const struct channel_kind *kind, const struct packet *packet)
 {
-	return hub->muted && kind->modality == MODALITY_SOUND && !kind->latched;
+	return (hub->muted || packet->time_ns < hub->muted_until_ns) &&
+		kind->modality == MODALITY_SOUND && !kind->latched;
 }
 
 static void publish(struct hub *hub, struct packet *packet)
@@ -160,7 +186,7 @@ static void publish(struct hub *hub, struct packet *packet)
 	if (packet->channel == CHANNEL_POINTER_SHAPE && packet->flags & PACKET_KEYFRAME)
 		keep_shape(hub, packet);
 	hub->ring[hub->end % RING_PACKETS].packet = packet_ref(packet);
-	hub->ring[hub->end % RING_PACKETS].muted = is_muted(hub, kind);
+	hub->ring[hub->end % RING_PACKETS].muted = is_muted(hub, kind, packet);
 	hub->end++;
 	hub->bytes += packet->size_bytes;
 }
@@ -227,9 +253,10 @@ bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool hears_muted,
 	ask = join(hub, cursor);
 	cursor->hears_muted = hears_muted;
 	for (size_t i = 0; i < hub->shape_count; i++)
-		take(user, packet_ref(hub->shapes[i]));
+		if (!is_withheld(hub, cursor, hub->shapes[i]))
+			take(user, packet_ref(hub->shapes[i]));
 	for (size_t i = 0; i < CHANNEL_END; i++)
-		if (hub->latched[i])
+		if (hub->latched[i] && !is_withheld(hub, cursor, hub->latched[i]))
 			take(user, packet_ref(hub->latched[i]));
 	pthread_mutex_unlock(&hub->lock);
 	return ask;
@@ -273,6 +300,19 @@ static bool is_wanted(struct hub_cursor *cursor, uint64_t number, const struct p
 	return number >= cursor->burst_end;
 }
 
+/* @return a reference, or NULL when there is none or it is withheld */
+static struct packet *give(
+	const struct hub *hub, struct hub_cursor *cursor, struct packet *candidate)
+{
+	if (!candidate)
+		return NULL;
+	if (!is_withheld(hub, cursor, candidate))
+		return packet_ref(candidate);
+	/* what comes of the video when it is given again depends on this */
+	cursor->needs_keyframe |= channel_is_picture(candidate->channel);
+	return NULL;
+}
+
 struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
 {
 	struct packet *packet = NULL;
@@ -280,20 +320,17 @@ struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
 	pthread_mutex_lock(&hub->lock);
 	if (cursor->generation == hub->generation) {
 		catch_up(hub, cursor);
-		if (cursor->latched == 1 && cursor->shape < hub->shape_count)
-			packet = packet_ref(hub->shapes[cursor->shape++]);
-		while (!packet && cursor->latched && cursor->latched < CHANNEL_END) {
-			struct packet *candidate = hub->latched[cursor->latched++];
-
-			packet = candidate ? packet_ref(candidate) : NULL;
-		}
+		while (!packet && cursor->latched == 1 && cursor->shape < hub->shape_count)
+			packet = give(hub, cursor, hub->shapes[cursor->shape++]);
+		while (!packet && cursor->latched && cursor->latched < CHANNEL_END)
+			packet = give(hub, cursor, hub->latched[cursor->latched++]);
 		while (!packet && cursor->next < hub->end) {
 			uint64_t number = cursor->next++;
 			struct packet *candidate = hub->ring[number % RING_PACKETS].packet;
 			bool muted = hub->ring[number % RING_PACKETS].muted;
 
 			if ((!muted || cursor->hears_muted) && is_wanted(cursor, number, candidate))
-				packet = packet_ref(candidate);
+				packet = give(hub, cursor, candidate);
 		}
 	}
 	pthread_mutex_unlock(&hub->lock);

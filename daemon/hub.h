@@ -31,8 +31,19 @@ void hub_reset(struct hub *hub);
 /** Whether a keyframe can be had when an observer joins; not while the screen is not captured. */
 void hub_set_keyframes(struct hub *hub, bool available);
 
-/** Keep sound that is published from now on from all but moderators; or no longer. */
-void hub_set_muted(struct hub *hub, bool muted);
+/**
+ * Keep sound that is published from now on from all but moderators; or no longer, but for sound that is older than
+ * @p at_ns (session time).
+ */
+void hub_set_muted(struct hub *hub, bool muted, int64_t at_ns);
+
+/**
+ * Keep modalities back (bits, 1 << enum modality): also what was published before. Pictures that are given out
+ * again begin with a keyframe.
+ *
+ * @param observers  what observers do not get, @p all: what nobody gets
+ */
+void hub_set_withheld(struct hub *hub, uint32_t observers, uint32_t all);
 
 /** Give a packet to all observers; takes a reference of its own. */
 void hub_publish(struct hub *hub, struct packet *packet);

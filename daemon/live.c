@@ -33,6 +33,7 @@ void live_open(struct live *live, const char *session, struct session_clock *clo
 	live->recorder = recorder;
 	live->log = log;
 	live->muted_count = 0;
+	live->recordable = UINT32_MAX;
 	live->request_keyframe = request_keyframe;
 	live->user = user;
 	pthread_mutex_unlock(&live->lock);
@@ -96,7 +97,7 @@ int live_set_muted(struct live *live, bool muted, int64_t at_ns)
 	struct consent_span *grown;
 	int r = 0;
 
-	hub_set_muted(live->hub, muted);
+	hub_set_muted(live->hub, muted, at_ns);
 	pthread_mutex_lock(&live->lock);
 	if (!muted && live->muted_count > 0) {
 		live->muted[live->muted_count - 1].to_ns = at_ns + MUTED_MARGIN_NS;
@@ -133,6 +134,48 @@ int live_copy_muted(
 	}
 	pthread_mutex_unlock(&live->lock);
 	return r;
+}
+
+void live_take_consent(struct live *live, const char *session, const struct annotations *log)
+{
+	_destroy_(consent) struct consent *consent = NULL;
+	uint32_t recordable = 0, observable = 0;
+	int64_t now_ns = live_now_ns(live);
+	bool known = false, lost = false;
+
+	if (!live_is(live, session))
+		return;
+	/* while it is not known nothing leaves, but what was agreed to is recorded on */
+	if (annotations_damaged(log) == 0 && consent_create(&consent, log, NULL, "") == 0)
+		known = consent_is_known(consent);
+	for (unsigned m = MODALITY_SESSION + 1; known && m < MODALITY_COUNT; m++) {
+		recordable |= (uint32_t)consent_allows_recording(consent, m, now_ns) << m;
+		observable |=
+			(uint32_t)consent_allows(consent, m, CONSENT_OBSERVERS, now_ns, now_ns + 1)
+			<< m;
+	}
+	recordable |= 1u << MODALITY_SESSION;
+	observable |= 1u << MODALITY_SESSION;
+	pthread_mutex_lock(&live->lock);
+	if (live->session[0] && strcmp(live->session, session) == 0) {
+		hub_set_withheld(live->hub, ~observable, ~recordable);
+		lost = known && live->recordable & ~recordable;
+		if (known)
+			live->recordable = recordable;
+	}
+	pthread_mutex_unlock(&live->lock);
+	if (lost && live->attend)
+		live->attend(live->attend_user);
+}
+
+uint32_t live_recordable(struct live *live)
+{
+	uint32_t recordable;
+
+	pthread_mutex_lock(&live->lock);
+	recordable = live->recordable;
+	pthread_mutex_unlock(&live->lock);
+	return recordable;
 }
 
 void live_push_act(struct live *live, const char *session, const Uxrec__Act *act)

@@ -16,6 +16,9 @@ struct live {
 	pthread_mutex_t lock;
 	struct hub *hub;
 	_Atomic unsigned watchers; /* observers that joined */
+	/* before any session: the main thread must call station_tick() soon; any thread */
+	void (*attend)(void *user);
+	void *attend_user;
 
 	/* under lock; empty without a session */
 	char session[21];
@@ -26,6 +29,7 @@ struct live {
 	/* while observers were muted, in session times; the last to INT64_MAX while they are */
 	struct consent_span *muted;
 	size_t muted_count;
+	uint32_t recordable; /* modalities that consent covers now, as bits (1 << enum modality) */
 	/* the station's: ask the screen source for a keyframe */
 	void (*request_keyframe)(void *user);
 	void *user;
@@ -71,6 +75,16 @@ int live_set_muted(struct live *live, bool muted, int64_t at_ns);
  */
 int live_copy_muted(
 	struct live *live, const char *session, struct consent_span **ret, size_t *ret_count);
+
+/**
+ * Take in the consent of a session, when it is the running one, as its log has it now: what consent does not cover
+ * leaves no more from here on, neither to observers (for the use observers) nor to anybody (for none). With the
+ * log's lock.
+ */
+void live_take_consent(struct live *live, const char *session, const struct annotations *log);
+
+/** The modalities of the running session that consent covers for any use, as bits (1 << enum modality). */
+uint32_t live_recordable(struct live *live);
 
 /** Record an act beside the annotation log, when its session is being recorded. */
 void live_push_act(struct live *live, const char *session, const Uxrec__Act *act);

@@ -73,6 +73,7 @@ static void begin_end(struct station *station, const char *reason)
 
 	station_tick(station); /* a trouble of the disk just now is an act too */
 	station_stop_sources(station);
+	station_push_withdrawn_gaps(station);
 	if (station->state == STATE_PAUSED)
 		station_push_pause_gap(station, clock_now_ns());
 	if (station_end_course(station, "uxrecd", &error) < 0)
@@ -202,6 +203,9 @@ void station_tick(struct station *station)
 {
 	char trouble[TROUBLE_BYTES];
 
+	if (station->state == STATE_IDLE)
+		return;
+	station_keep_to_consent(station);
 	if (station->state == STATE_IDLE)
 		return;
 	take_new_trouble(station, trouble);

@@ -9,6 +9,7 @@
 #include "replay/study.h"
 #include "protocol/base/utf8.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -178,6 +179,7 @@ static int go_on(struct station *station, const struct session *session,
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 	int64_t now_ns = clock_now_ns();
+	struct annotations *log;
 	int r = station_open_recorder(station, session_reader_segments(session->reader), reterr);
 
 	if (r < 0)
@@ -185,6 +187,11 @@ static int go_on(struct station *station, const struct session *session,
 	live_open(station->options.live, station->session, &station->clock, state->begun_ns,
 		station->recorder, station->log, station_request_keyframe, station);
 	station->started_ns = state->begun_ns - state->offset_ns;
+	/* what was withdrawn since, or before the recorder was killed, is not captured again */
+	log = session_log_lock(station->log);
+	live_take_consent(station->options.live, station->session, log);
+	session_log_unlock(station->log);
+	station->agreed &= live_recordable(station->options.live);
 	station->observers_muted = state->muted;
 	/* spans that ended before are over too: what they kept back was never in this recorder's stream */
 	for (size_t i = 0; i < state->muted_count; i++) {
@@ -198,6 +205,10 @@ static int go_on(struct station *station, const struct session *session,
 	gap.to_ns = session_clock_at(&station->clock, now_ns);
 	gap.detail = (char *)"the recorder was killed and started again";
 	recorder_push(station->recorder, CHANNEL_GAPS, now_ns, &gap.base);
+	if (!station->agreed) {
+		station->state = STATE_RECORDING;
+		return error_set(reterr, -EACCES, "the participant has withdrawn their consent");
+	}
 	if (state->paused) {
 		/* the gap of the whole pause comes with its end */
 		station->paused_ns = state->paused_ns - state->offset_ns;

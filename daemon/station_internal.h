@@ -65,6 +65,8 @@ struct station {
 	char own_title[40];     /* pattern of the moderator's pages */
 	_Atomic int own_pages;  /* enum hide_own; of the screen's thread too */
 	bool observers_muted;
+	int64_t withdrawn_ns
+		[MODALITY_COUNT]; /* when its capture ended, by session time; 0: it did not */
 	int64_t started_ns, paused_ns;
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
@@ -131,6 +133,14 @@ bool station_may_record(const struct station *station, enum modality modality);
 
 /* The names of what is recorded. @return how many */
 size_t station_name_modalities(const struct station *station, char *names[MODALITY_COUNT]);
+
+/*
+ * End the capture of what consent does not cover any more, or the session when nothing is left; called from
+ * station_tick().
+ */
+void station_keep_to_consent(struct station *station);
+/* Gaps up to the end for modalities whose capture ended before it. */
+void station_push_withdrawn_gaps(struct station *station);
 
 /* What is wrong with the disk now, "" when nothing is. */
 void station_get_trouble(struct station *station, char text[TROUBLE_BYTES]);

@@ -256,6 +256,7 @@ static void record_beginning(struct station *station)
 	for (size_t i = 0; i < annotations_count(log); i++)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
 			&annotations_get(log, i)->base);
+	live_take_consent(station->options.live, station->session, log);
 	session_log_unlock(station->log);
 }
 

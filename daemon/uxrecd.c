@@ -89,6 +89,12 @@ static void must_stop(void *user, unsigned session, const char *reason)
 		free(stop);
 }
 
+/* A session of number 0 is none: station_tick() is wanted. */
+static void attend(void *user)
+{
+	must_stop(user, 0, "");
+}
+
 static void published(void *user)
 {
 	struct daemon *daemon = user;
@@ -165,7 +171,10 @@ static int on_stop(sd_event_source *source, int fd, uint32_t events, void *user)
 	(void)fd;
 	(void)events;
 	while ((stop = queue_pop(daemon->stops, 0))) {
-		station_stop_session(daemon->station, stop->session, stop->reason);
+		if (stop->session == 0)
+			station_tick(daemon->station);
+		else
+			station_stop_session(daemon->station, stop->session, stop->reason);
 		free(stop);
 		broadcast_status(daemon);
 	}
@@ -398,6 +407,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 		queue_create(&daemon->stops, SIZE_MAX, true) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	queue_set_drop(daemon->stops, free);
+	daemon->live.attend = attend;
+	daemon->live.attend_user = daemon;
 	for (unsigned i = 0; i < options->allowed_host_count; i++)
 		access_allow_host(&daemon->access, options->allowed_hosts[i]);
 	r = sd_event_new(&daemon->event);

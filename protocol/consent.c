@@ -557,6 +557,11 @@ bool consent_is_narrowed(const struct consent *consent)
 	return false;
 }
 
+bool consent_is_known(const struct consent *consent)
+{
+	return !consent->closed;
+}
+
 bool consent_is_withdrawn(const struct consent *consent)
 {
 	for (unsigned use = 0; use < CONSENT_USE_COUNT; use++)

@@ -93,6 +93,9 @@ bool consent_allows_some(const struct consent *consent, unsigned modality, enum 
 /** Whether a moment is covered for at least one use: then it may be recorded. */
 bool consent_allows_recording(const struct consent *consent, unsigned modality, int64_t at_ns);
 
+/** False while nothing is covered because the log cannot be relied on, or not every participant has consented. */
+bool consent_is_known(const struct consent *consent);
+
 /** Whether nothing at all is covered, because of a withdrawal. */
 bool consent_is_withdrawn(const struct consent *consent);
 

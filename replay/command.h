@@ -55,6 +55,7 @@ int command_cut(const struct command_options *options, int argc, char **argv);
 int command_amend(const struct command_options *options, int argc, char **argv);
 int command_delete(const struct command_options *options, int argc, char **argv);
 int command_bleep(const struct command_options *options, int argc, char **argv);
+int command_withdraw(const struct command_options *options, int argc, char **argv);
 int command_transcript(const struct command_options *options, int argc, char **argv);
 int command_transcribe(const struct command_options *options, int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);

@@ -79,6 +79,11 @@ static const char usage[] =
 	"                         let nobody hear a span; without times, list the bleeps [--json]\n"
 	"  bleep FOLDER --remove ID [--who NAME]\n"
 	"                         let it be heard again\n"
+	"  withdraw FOLDER [--modality LIST] [--use LIST] [--from T] [--participant NAME]\n"
+	"           [--who NAME] [--why TEXT] [--json]\n"
+	"                         a participant takes consent back: all, or what is listed\n"
+	"  withdraw FOLDER --list [--json] | --remove ID [--who NAME]\n"
+	"                         the withdrawals; undo one\n"
 	"  transcript FILE [--json] [--export OUT.vtt]\n"
 	"  transcript FOLDER --attach FILE.vtt [--offset SECONDS] [--force]\n"
 	"  transcript FOLDER --remove\n"
@@ -129,6 +134,7 @@ static const struct {
 	{"amend", command_amend, NULL},
 	{"delete", command_delete, NULL},
 	{"bleep", command_bleep, NULL},
+	{"withdraw", command_withdraw, NULL},
 	{"transcript", command_transcript, NULL},
 	{"transcribe", command_transcribe, NULL},
 	{"merge", command_merge, NULL},

@@ -280,23 +280,62 @@ static void muted_sound_is_the_moderators(void)
 	hub_join(hub, &observer, false, take_latched, &joined);
 	hub_join(hub, &moderator, true, take_latched, &joined);
 	publish(hub, CHANNEL_SOUND, 1, 10, false);
-	hub_set_muted(hub, true);
+	hub_set_muted(hub, true, 2);
 	publish(hub, CHANNEL_SOUND, 2, 10, false);
 	publish(hub, CHANNEL_SOUND_LEVELS, 3, 10, false);
 	publish(hub, CHANNEL_MONITOR, 4, 10, false);
 	publish(hub, CHANNEL_CONTROLS, 5, 10, false);
-	hub_set_muted(hub, false);
+	hub_set_muted(hub, false, 6);
+	publish(hub, CHANNEL_SOUND, 5, 10, false); /* recorded before, published late */
 	publish(hub, CHANNEL_SOUND, 6, 10, false);
 	/* also who reads later, when it is not muted any more, gets none of it */
 	expect(next_is(hub, &observer, CHANNEL_SOUND, 1));
 	expect(next_is(hub, &observer, CHANNEL_CONTROLS, 5));
 	expect(next_is(hub, &observer, CHANNEL_SOUND, 6));
 	expect(!hub_next(hub, &observer));
-	for (int64_t i = 1; i <= 6; i++) {
+	for (int64_t i = 1; i <= 7; i++) {
 		_packet_unref_ struct packet *packet = hub_next(hub, &moderator);
 
-		expect(packet && packet->time_ns == i);
+		expect(packet && packet->time_ns == (i <= 5 ? i : i - 1));
 	}
+}
+
+static void what_consent_does_not_cover_is_withheld(void)
+{
+	const uint32_t screen = 1u << MODALITY_SCREEN, sound = 1u << MODALITY_SOUND;
+	_destroy_(hub) struct hub *hub = NULL;
+	_cleanup_(joined_finish) struct joined joined = {0};
+	struct hub_cursor observer, moderator, late;
+
+	check(hub_create(&hub) == 0);
+	hub_join(hub, &observer, false, take_latched, &joined);
+	hub_join(hub, &moderator, true, take_latched, &joined);
+	publish(hub, CHANNEL_SCREEN_INFO, 1, 10, false);
+	publish(hub, CHANNEL_SCREEN, 2, 10, true);
+	publish(hub, CHANNEL_SOUND, 3, 10, false);
+	publish(hub, CHANNEL_CONTROLS, 4, 10, false);
+	/* also what is in the ring already */
+	hub_set_withheld(hub, screen, sound);
+	expect(next_is(hub, &observer, CHANNEL_CONTROLS, 4));
+	expect(!hub_next(hub, &observer));
+	expect(next_is(hub, &moderator, CHANNEL_SCREEN_INFO, 1));
+	expect(next_is(hub, &moderator, CHANNEL_SCREEN, 2));
+	expect(next_is(hub, &moderator, CHANNEL_CONTROLS, 4));
+	expect(!hub_next(hub, &moderator));
+	joined_finish(&joined);
+	joined = (struct joined){0};
+	hub_join(hub, &late, false, take_latched, &joined);
+	expect(joined.count == 0 && !hub_next(hub, &late));
+	/* given again: the video goes on with a keyframe */
+	publish(hub, CHANNEL_SCREEN, 5, 10, false);
+	expect(!hub_next(hub, &observer));
+	hub_set_withheld(hub, 0, sound);
+	publish(hub, CHANNEL_SCREEN, 6, 10, false);
+	expect(!hub_next(hub, &observer));
+	publish(hub, CHANNEL_SCREEN, 7, 10, true);
+	publish(hub, CHANNEL_SOUND, 8, 10, false);
+	expect(next_is(hub, &observer, CHANNEL_SCREEN, 7));
+	expect(!hub_next(hub, &observer));
 }
 
 static const struct test tests[] = {
@@ -307,6 +346,7 @@ static const struct test tests[] = {
 	{"a slow observer goes on at the newest keyframe, a fast one misses nothing",
 		slow_observers_skip_to_a_keyframe},
 	{"sound that is muted is for the moderator alone", muted_sound_is_the_moderators},
+	{"what consent does not cover is withheld", what_consent_does_not_cover_is_withheld},
 	{"the ring is bounded", ring_is_bounded},
 	{"two sessions do not mix", sessions_do_not_mix},
 	{"foreign hosts are refused", foreign_hosts_are_refused},

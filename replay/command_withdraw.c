@@ -1,0 +1,253 @@
+/* uxrec withdraw: a participant takes consent back, which is stored, listed and undone. */
+
+#include "protocol/annotations.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "replay/command.h"
+#include "replay/json.h"
+#include "replay/vtt.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"withdraw FOLDER [--modality screen,input,sound,camera] "
+	"[--use analysis,observers,clips,publication] [--from T] [--participant NAME] "
+	"[--who NAME] [--why TEXT] [--json] | --list [--json] | --remove ID [--who NAME]";
+
+#define WORDS 8
+
+/* ---- listing ---- */
+
+/* A Withdrawal, or a Consent of format 1 that has been withdrawn. */
+static bool takes_back(const Uxrec__Act *act)
+{
+	return act->body_case == UXREC__ACT__BODY_WITHDRAWAL ||
+		(act->body_case == UXREC__ACT__BODY_CONSENT && act->consent->withdrawn);
+}
+
+static void print_words(char *const *words, size_t count, const char *none)
+{
+	if (count == 0)
+		fputs(none, stdout);
+	for (size_t i = 0; i < count; i++)
+		printf("%s%s", i ? "," : "", text_quote(words[i]).text);
+}
+
+static void print_withdrawal(const Uxrec__Act *act, int64_t begin_ns)
+{
+	static const Uxrec__Withdrawal all = UXREC__WITHDRAWAL__INIT;
+	const Uxrec__Withdrawal *taken =
+		act->body_case == UXREC__ACT__BODY_WITHDRAWAL ? act->withdrawal : &all;
+	char from[24] = "the begin";
+
+	if (taken->from_ns)
+		vtt_format_time(from, taken->from_ns > begin_ns ? taken->from_ns - begin_ns : 0);
+	printf("%s  ", act->id);
+	print_words(taken->modalities, taken->n_modalities, "everything");
+	fputs(" for ", stdout);
+	print_words(taken->uses, taken->n_uses, "every use");
+	printf(", from %s, of %s  %s: %s\n", from,
+		*taken->participant ? text_quote(taken->participant).text : "all participants",
+		text_quote(act->author).text, text_quote(taken->reason).text);
+}
+
+static struct json_object *withdrawal_to_json(const Uxrec__Act *act, int64_t begin_ns)
+{
+	static const Uxrec__Withdrawal all = UXREC__WITHDRAWAL__INIT;
+	const Uxrec__Withdrawal *taken =
+		act->body_case == UXREC__ACT__BODY_WITHDRAWAL ? act->withdrawal : &all;
+	struct json_object *withdrawal = json_of_message(&taken->base);
+
+	json_object_object_add(withdrawal, "id", json_text(act->id));
+	json_object_object_add(withdrawal, "author", json_text(act->author));
+	json_object_object_add(withdrawal, "from_s",
+		json_object_new_double(
+			taken->from_ns > begin_ns ? (double)(taken->from_ns - begin_ns) / 1e9 : 0));
+	return withdrawal;
+}
+
+static int list(const struct session *session, bool json)
+{
+	const struct annotations *log = session->annotations;
+	struct json_object *document = json ? json_object_new_array() : NULL;
+	int64_t begin_ns = 0, end_ns;
+
+	session_span(session, &begin_ns, &end_ns);
+	for (size_t i = 0; log && i < annotations_count(log); i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
+
+		if (!takes_back(act))
+			continue;
+		if (json)
+			json_object_array_add(document, withdrawal_to_json(act, begin_ns));
+		else
+			print_withdrawal(act, begin_ns);
+	}
+	if (json)
+		json_print(document);
+	/* a list that may lack some is no answer */
+	return *session->unsaid.text ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+/* ---- withdrawing ---- */
+
+static int append(const struct session *session, const Uxrec__Act *act, const Uxrec__Act **ret,
+	struct annotations **ret_log)
+{
+	struct error error = {"no reason given"};
+
+	if (annotations_open_below(ret_log, session->folder, true, &error) < 0 ||
+		annotations_append(*ret_log, act, ret, &error) < 0) {
+		log_error("%s", error.text);
+		return EXIT_COULD_NOT;
+	}
+	return EXIT_GOOD;
+}
+
+static int withdraw(const struct session *session, const Uxrec__Withdrawal *withdrawal,
+	Uxrec__Act *act, bool json)
+{
+	_destroy_(annotations) struct annotations *log = NULL;
+	const Uxrec__Act *stored;
+	int64_t begin_ns = 0, end_ns;
+	char id[33];
+	int r;
+
+	if (act_new_id(id) < 0)
+		return EXIT_COULD_NOT;
+	act->id = id;
+	act->kind = UXREC__ACT__KIND__KIND_ADD;
+	act->body_case = UXREC__ACT__BODY_WITHDRAWAL;
+	act->withdrawal = (Uxrec__Withdrawal *)withdrawal;
+	r = append(session, act, &stored, &log);
+	if (r != EXIT_GOOD)
+		return r;
+	session_span(session, &begin_ns, &end_ns);
+	if (json) {
+		json_print(withdrawal_to_json(stored, begin_ns));
+		return EXIT_GOOD;
+	}
+	print_withdrawal(stored, begin_ns);
+	printf("%s keeps what was recorded, and nothing of this leaves it any more. uxrec erase takes it "
+	       "out for good; --remove %s gives it back.\n",
+		session->path, stored->id);
+	return EXIT_GOOD;
+}
+
+static int take_back(const struct session *session, const char *id, Uxrec__Act *act)
+{
+	_destroy_(annotations) struct annotations *log = NULL;
+	const Uxrec__Act *before =
+		session->annotations ? annotations_find(session->annotations, id) : NULL;
+	const Uxrec__Act *stored;
+
+	if (!before || before->body_case != UXREC__ACT__BODY_WITHDRAWAL) {
+		log_error("this session has no withdrawal '%s'", text_quote(id).text);
+		return EXIT_NO;
+	}
+	act->id = before->id;
+	act->layer = before->layer;
+	act->layer_principal = before->layer_principal;
+	act->kind = UXREC__ACT__KIND__KIND_REMOVE;
+	return append(session, act, &stored, &log);
+}
+
+/* ---- the command ---- */
+
+/* "screen,sound" into words; cuts @p text apart. @return 0, or EXIT_USAGE after saying what is wrong */
+static int split(char *text, const char *option, const char *known, int (*find)(const char *name),
+	char **words, size_t *ret_count)
+{
+	for (char *at = text, *word; at && (word = strsep(&at, ","));) {
+		if (find(word) < 0 || *ret_count == WORDS) {
+			log_error(
+				"%s '%s': it is some of %s", option, text_quote(word).text, known);
+			return EXIT_USAGE;
+		}
+		words[(*ret_count)++] = word;
+	}
+	return 0;
+}
+
+struct asked {
+	const char *modality, *use, *from, *participant, *who, *why, *remove;
+	bool list, json;
+};
+
+static int check_combination(const struct asked *asked)
+{
+	bool says =
+		asked->modality || asked->use || asked->from || asked->participant || asked->why;
+
+	if ((asked->list && (says || asked->remove || asked->who)) ||
+		(asked->remove && (says || asked->json)))
+		return command_usage(usage);
+	return 0;
+}
+
+static int withdraw_asked(const struct session *session, const struct asked *asked, Uxrec__Act *act)
+{
+	_autofree_ char *modality = asked->modality ? strdup(asked->modality) : NULL;
+	_autofree_ char *use = asked->use ? strdup(asked->use) : NULL;
+	Uxrec__Withdrawal withdrawal = UXREC__WITHDRAWAL__INIT;
+	char *modalities[WORDS], *uses[WORDS];
+	int64_t begin_ns = 0, end_ns;
+	int r = split(modality, "--modality", "screen, input, sound, camera", consent_modality_find,
+		modalities, &withdrawal.n_modalities);
+
+	if (r == 0)
+		r = split(use, "--use", "analysis, observers, clips, publication", consent_use_find,
+			uses, &withdrawal.n_uses);
+	if (r == 0 && asked->from)
+		r = command_parse_moment(asked->from, session->reader, &withdrawal.from_ns);
+	if (r != 0)
+		return r;
+	/* what came before the first message goes with it */
+	if (session_span(session, &begin_ns, &end_ns) && withdrawal.from_ns == begin_ns)
+		withdrawal.from_ns = 0;
+	withdrawal.modalities = modalities;
+	withdrawal.uses = uses;
+	withdrawal.participant = (char *)(asked->participant ? asked->participant : "");
+	withdrawal.reason = (char *)(asked->why ? asked->why : "");
+	return withdraw(session, &withdrawal, act, asked->json);
+}
+
+int command_withdraw(const struct command_options *options, int argc, char **argv)
+{
+	const struct asked asked = {
+		.modality = command_take_value(&argc, argv, "--modality"),
+		.use = command_take_value(&argc, argv, "--use"),
+		.from = command_take_value(&argc, argv, "--from"),
+		.participant = command_take_value(&argc, argv, "--participant"),
+		.who = command_take_value(&argc, argv, "--who"),
+		.why = command_take_value(&argc, argv, "--why"),
+		.remove = command_take_value(&argc, argv, "--remove"),
+		.list = command_take_flag(&argc, argv, "--list"),
+		.json = command_take_flag(&argc, argv, "--json"),
+	};
+	_destroy_(session) struct session *session = NULL;
+	_autofree_ char *author = NULL;
+	struct identity identity;
+	Uxrec__Act act = UXREC__ACT__INIT;
+
+	(void)options;
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	if (argc != 2)
+		return command_usage(usage);
+	if (check_combination(&asked) != 0 || command_check_text("--why", asked.why) != EXIT_GOOD ||
+		command_check_text("--participant", asked.participant) != EXIT_GOOD ||
+		command_take_name(&author, "--who", asked.who ? asked.who : "moderator") !=
+			EXIT_GOOD)
+		return EXIT_USAGE;
+	if (command_open_folder(&session, argv[1]) != 0)
+		return EXIT_COULD_NOT;
+	if (asked.list)
+		return list(session, asked.json);
+	act.author = author;
+	act.layer = (char *)"live";
+	command_sign(&act, &identity);
+	return asked.remove ? take_back(session, asked.remove, &act)
+			    : withdraw_asked(session, &asked, &act);
+}
