@@ -89,6 +89,11 @@ static void print_count(bool recorded, uint32_t count, const char *what)
 		printf("%s not recorded, ", what);
 }
 
+static void print_count_of(uint32_t count, const char *what)
+{
+	printf("%u %s%s", count, what, count == 1 ? "" : "s");
+}
+
 static void print_opportunities(const Uxrec__AttemptMetrics *row)
 {
 	if (row->opportunities + row->not_met + row->not_scored == 0)
@@ -111,13 +116,15 @@ static void print_attempt(const Uxrec__AttemptMetrics *row)
 		row->time_s);
 	print_count(row->clicks_recorded, row->clicks, "clicks");
 	print_count(row->keys_recorded, row->keys, "keys");
-	printf("%u errors", row->errors);
+	print_count_of(row->errors, "error");
 	if (row->error_marks != row->errors)
 		printf(" (%u marks of several observers)", row->error_marks);
 	if (row->unplanned_errors)
 		printf(", %u of them unplanned", row->unplanned_errors);
-	if (row->assists)
-		printf(", %u assists", row->assists);
+	if (row->assists) {
+		printf(", ");
+		print_count_of(row->assists, "assist");
+	}
 	print_opportunities(row);
 	printf("\n");
 	for (size_t i = 0; i < row->n_contradictions; i++)
@@ -131,8 +138,8 @@ static void print_times(const Uxrec__TaskMetrics *task)
 {
 	print_number("time", "s", "completions", task->time_s);
 	if (task->time_s && task->time_s->defined && task->time_s->n < task->attempts)
-		printf("  %-22s of %g of %u attempts: completers only, which makes it too short\n",
-			"", task->time_s->n, task->attempts);
+		printf("  %-22s %g of %u attempts: completers only, which makes it too short\n", "",
+			task->time_s->n, task->attempts);
 	if (task->stopped == 0)
 		return;
 	printf("  %-22s %u, at %u s\n", "stopped by the limit", task->stopped, task->time_limit_s);
@@ -226,7 +233,7 @@ static struct json_object *metrics_to_json(const Uxrec__Metrics *metrics)
 /* one warning for a damaged log, however often the session is opened */
 struct named_sessions {
 	char **paths;
-	size_t told;
+	size_t warned;
 };
 
 static int open_named(void *user, size_t i, struct session **ret, struct error *reterr)
@@ -234,8 +241,8 @@ static int open_named(void *user, size_t i, struct session **ret, struct error *
 	struct named_sessions *named = user;
 	int r = session_open_path(ret, named->paths[i], reterr);
 
-	if (r == 0 && i >= named->told) {
-		named->told = i + 1;
+	if (r == 0 && i >= named->warned) {
+		named->warned = i + 1;
 		if (*(*ret)->unsaid.text)
 			log_warning("%s", (*ret)->unsaid.text);
 	}

@@ -193,6 +193,19 @@ static bool is_asked_for(const struct computing *computing, const struct session
 	return !computing->request->study || is_of_study(computing, session);
 }
 
+static int note_copy(struct coded *coded, const struct coded *original)
+{
+	bool same_name = strcmp(original->id, coded->id) == 0;
+
+	if (asprintf(&coded->why, "%s%s is there already%s",
+		    same_name ? "" : "a copy: ", same_name ? "it" : original->id,
+		    same_name ? ", and counts once"
+			      : "; 'uxrec merge' brings their acts together") >= 0)
+		return 0;
+	coded->why = NULL;
+	return -ENOMEM;
+}
+
 static int find_layers(struct computing *computing, size_t i, const struct session *session)
 {
 	struct coded *coded = &computing->coded[i];
@@ -205,15 +218,8 @@ static int find_layers(struct computing *computing, size_t i, const struct sessi
 	}
 	note_identity(coded, session);
 	original = find_original(computing, i);
-	if (original &&
-		asprintf(&coded->why,
-			"a copy of %s, which is there already; 'uxrec merge' brings their acts together",
-			original->id) < 0) {
-		coded->why = NULL;
-		return -ENOMEM;
-	}
 	if (original)
-		return 0;
+		return note_copy(coded, original);
 	if (why) {
 		coded->why = strdup(why);
 		return coded->why ? 0 : -ENOMEM;

@@ -31,7 +31,7 @@ struct metrics_request {
 };
 
 /**
- * Compute what is said about sessions of one study: per attempt, per task, and over all tasks.
+ * Compute the numbers of the sessions of one study: per attempt, per task, and over all tasks.
  * Definitions and formulas: uxrec-metrics(7).
  *
  * @param ret  set on success; freed with uxrec__metrics__free_unpacked(…, NULL)

@@ -104,7 +104,7 @@ struct stats_estimate stats_laplace(double x, double n)
 		.n = n,
 		.x = x,
 		.method = "Laplace",
-		.why = "no interval is computed"};
+		.why = "none is computed"};
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -218,7 +218,7 @@ struct stats_estimate stats_censored_median(struct stats_duration *times, size_t
 	struct stats_estimate estimate = {.defined = true,
 		.n = (double)count,
 		.method = "Kaplan-Meier median",
-		.why = "no interval is computed"};
+		.why = "none is computed"};
 	double left = 1;
 
 	if (count == 0)

@@ -76,7 +76,7 @@ void begin_session(struct making *making, const char *name, const char *particip
 	begin_session_of(making, name, participant, pilot, NULL);
 }
 
-void say_as(struct making *making, Uxrec__Act *act, const char *id, const char *layer)
+void put_act_as(struct making *making, Uxrec__Act *act, const char *id, const char *layer)
 {
 	act->id = (char *)id;
 	if (act->kind == UXREC__ACT__KIND__KIND_UNSPECIFIED)
@@ -90,13 +90,13 @@ void say_as(struct making *making, Uxrec__Act *act, const char *id, const char *
 		memcpy(making->attempt, id, sizeof(making->attempt));
 }
 
-void say(struct making *making, Uxrec__Act *act, const char *layer)
+void put_act(struct making *making, Uxrec__Act *act, const char *layer)
 {
 	static char id[33];
 
 	check(act_new_id(id) == 0);
 	act->kind = UXREC__ACT__KIND__KIND_ADD;
-	say_as(making, act, id, layer);
+	put_act_as(making, act, id, layer);
 }
 
 void add_attempt(struct making *making, const char *participant, const char *task, double from_s,
@@ -113,7 +113,7 @@ void add_attempt(struct making *making, const char *participant, const char *tas
 	attempt.live_begin_ns = AT(from_s);
 	attempt.live_end_ns = AT(to_s);
 	attempt.outcome = outcome;
-	say(making, &act, "live");
+	put_act(making, &act, "live");
 }
 
 void add_tag(struct making *making, const char *layer, const char *code, double at_s,
@@ -134,7 +134,7 @@ void add_tag_of(struct making *making, const char *layer, const char *code, doub
 	tag.media_ns = AT(at_s);
 	tag.opportunity = (char *)opportunity;
 	tag.attempt = (char *)attempt;
-	say(making, &act, layer);
+	put_act(making, &act, layer);
 }
 
 void add_score(struct making *making, const char *layer, const char *opportunity, bool met)
@@ -149,7 +149,7 @@ void add_score(struct making *making, const char *layer, const char *opportunity
 	score.met = met;
 	score.score = met ? UXREC__OPPORTUNITY_SCORE__SCORE__SCORE_MET
 			  : UXREC__OPPORTUNITY_SCORE__SCORE__SCORE_NOT_MET;
-	say(making, &act, layer);
+	put_act(making, &act, layer);
 }
 
 void finish_layer(struct making *making, const char *layer)
@@ -160,7 +160,7 @@ void finish_layer(struct making *making, const char *layer)
 	act.body_case = UXREC__ACT__BODY_LAYER_STATE;
 	act.layer_state = &state;
 	state.finished = true;
-	say(making, &act, layer);
+	put_act(making, &act, layer);
 }
 
 struct session *end_session(struct making *making)

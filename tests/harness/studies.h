@@ -42,10 +42,10 @@ void push(
 	struct making *making, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message);
 
 /** Append an act with a fresh id, which is left in it until the next call. */
-void say(struct making *making, Uxrec__Act *act, const char *layer);
+void put_act(struct making *making, Uxrec__Act *act, const char *layer);
 
 /** The same about the thing with an id. @param act  its kind, if it is not ADD, is set */
-void say_as(struct making *making, Uxrec__Act *act, const char *id, const char *layer);
+void put_act_as(struct making *making, Uxrec__Act *act, const char *id, const char *layer);
 
 void add_attempt(struct making *making, const char *participant, const char *task, double from_s,
 	double to_s, Uxrec__Attempt__Outcome outcome);

@@ -92,7 +92,7 @@ static void add_interruption(const struct input *input)
 	interruption.from_ns = AT(number(input, 1));
 	interruption.to_ns = AT(number(input, 2));
 	interruption.stops_clock = number(input, 3) != 0;
-	say(&making, &act, "live");
+	put_act(&making, &act, "live");
 }
 
 static void put_attempt(const struct input *input)
@@ -111,7 +111,7 @@ static void put_attempt(const struct input *input)
 	attempt.live_end_ns = AT(number(input, 8));
 	attempt.outcome = (Uxrec__Attempt__Outcome)number(input, 9);
 	attempt.failure = (Uxrec__Attempt__Failure)number(input, 10);
-	say_as(&making, &act, field(input, 1), layer);
+	put_act_as(&making, &act, field(input, 1), layer);
 }
 
 static void put_score(const struct input *input)
@@ -125,7 +125,7 @@ static void remove_thing(const struct input *input)
 	Uxrec__Act act = UXREC__ACT__INIT;
 
 	act.kind = UXREC__ACT__KIND__KIND_REMOVE;
-	say_as(&making, &act, field(input, 1), "live");
+	put_act_as(&making, &act, field(input, 1), "live");
 }
 
 static void take(const char *library, const struct input *input)

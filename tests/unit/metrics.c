@@ -222,7 +222,7 @@ static void scores_decide_what_was_met(void)
 	score.attempt = making.attempt;
 	score.opportunity = (char *)"date";
 	score.met = true;
-	say(&making, &act, "live");
+	put_act(&making, &act, "live");
 	session = end_session(&making);
 	check(compute(&metrics, &session, 1, NULL, NULL) == 0);
 	expect(metrics->attempts[0]->opportunities == 2 && metrics->attempts[0]->erred == 1);
