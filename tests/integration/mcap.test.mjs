@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -238,23 +238,27 @@ test('erase leaves a gap and nothing of the span', async () => {
 });
 
 test('copies of annotations merge as their union, in any order', async () => {
-  const base = whole.replace('recording-0001', 'annotations');
   const folder = await mkdtemp(join(tmpdir(), 'uxrec-merge-'));
   folders.push(folder);
-  const other = (await recorder.uxrec('list', '--library', recorder.library)).split('\n').length;
-  assert.ok(other > 1);
-  const [a, b] = ['a.mcap', 'b.mcap'].map((name) => join(folder, name));
-  await copyFile(base, a);
-  await copyFile(unfinished.replace('recording-0001', 'annotations'), b);
+  /* a copy of the session in which somebody has bleeped a span */
+  const copyOf = async (name, from) => {
+    const copy = join(folder, name);
+    await mkdir(copy);
+    for (const file of ['recording-0001.mcap', 'annotations.mcap'])
+      await copyFile(whole.replace('recording-0001.mcap', file), join(copy, file));
+    if (from) await recorder.uxrec('bleep', copy, '--from', `0.${from}`, '--to', `0.${from + 1}`);
+    return join(copy, 'annotations.mcap');
+  };
+  const [base, a, b, c] = [await copyOf('base'), await copyOf('a', 1), await copyOf('b', 3), await copyOf('c', 3)];
   const count = async (path) => (await stream(path)).lines.length;
-  const sum = (await count(a)) + (await count(b));
-  const c = join(folder, 'c.mcap');
   await copyFile(b, c);
-  assert.match(await recorder.uxrec('merge', a, b), /acts were new/);
-  await recorder.uxrec('merge', c, base);
-  assert.equal(await count(a), sum);
+  assert.match(await recorder.uxrec('merge', a, b), /: 1 act.* new/);
+  await recorder.uxrec('merge', c, base, a);
+  assert.equal(await count(a), (await count(base)) + 2);
   assert.deepEqual((await stream(a)).lines.sort(), (await stream(c)).lines.sort());
   assert.match(await recorder.uxrec('merge', a, b, c), / 0 acts were new/);
+  /* another session's are none of this one */
+  await assert.rejects(recorder.uxrec('merge', a, unfinished.replace('recording-0001', 'annotations')), /another session/);
 });
 
 test('dump prints every message as protobuf JSON', async () => {
