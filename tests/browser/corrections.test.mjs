@@ -71,7 +71,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   assert.equal((await things('tag'))[0].media_ns, moved.media_ns);
   /* the session */
   await page.getByRole('button', { name: 'Session…' }).click();
-  const details = page.getByRole('form', { name: 'Session details' });
+  const details = page.getByRole('dialog', { name: 'Session details' });
   await details.getByLabel('Participant').fill('P07');
   await details.getByLabel('Segment').fill('novice');
   await details.getByLabel('Think-aloud').selectOption('while working');

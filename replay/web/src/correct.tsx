@@ -310,7 +310,17 @@ export function SessionDetails({
   const [busy, setBusy] = useState(false);
   const first = useRef<HTMLInputElement>(null);
   useLayoutEffect(() => first.current?.focus(), []);
-  if (!act || !draft) return <p class="empty">This session has no description.</p>;
+  const dialog = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
+  if (!act || !draft)
+    return (
+      <dialog ref={dialog} class="asking" aria-label="Session details" onClose={onDone}>
+        <p>This session has no description that could be corrected.</p>
+        <form method="dialog">
+          <button type="submit">Close</button>
+        </form>
+      </dialog>
+    );
   const set = (values: Partial<Draft>) => setDraft({ ...draft, ...values });
   const label = draft.participant.trim();
   const wrong = !validName(label)
@@ -363,60 +373,57 @@ export function SessionDetails({
     </label>
   );
   return (
-    <form
-      class="editor details"
-      aria-label="Session details"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (!wrong) void save();
-      }}
-      onKeyDown={(event) => {
-        if (event.key !== 'Escape') return;
-        event.preventDefault();
-        onDone();
-      }}
-    >
-      {text('participant', 'Participant')}
-      {text('segment', 'Segment')}
-      {text('condition', 'Condition')}
-      {choice('thinking', 'Think-aloud', THINKING)}
-      {choice('place', 'Device', PLACES)}
-      {choice('site', 'Where', SITES)}
-      <label class="check wide">
-        <input type="checkbox" checked={draft.pilot} onChange={(event) => set({ pilot: event.currentTarget.checked })} />
-        pilot session: is kept, never counted
-      </label>
-      <label class="check wide">
-        <input
-          type="checkbox"
-          checked={draft.excluded}
-          onChange={(event) => set({ excluded: event.currentTarget.checked })}
-        />
-        excluded from the numbers
-      </label>
-      {draft.excluded && (
-        <label class="wide">
-          because
-          <input
-            value={draft.excludedReason}
-            autocomplete="off"
-            onInput={(event) => set({ excludedReason: event.currentTarget.value })}
-          />
+    <dialog ref={dialog} class="asking" aria-labelledby="details-title" onClose={onDone}>
+      <h2 id="details-title">Session details</h2>
+      <form
+        class="editor details"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!wrong) void save();
+        }}
+      >
+        {text('participant', 'Participant')}
+        {text('segment', 'Segment')}
+        {text('condition', 'Condition')}
+        {choice('thinking', 'Think-aloud', THINKING)}
+        {choice('place', 'Device', PLACES)}
+        {choice('site', 'Where', SITES)}
+        <label class="check wide">
+          <input type="checkbox" checked={draft.pilot} onChange={(event) => set({ pilot: event.currentTarget.checked })} />
+          pilot session: is kept, never counted
         </label>
-      )}
-      {(wrong || trouble || late) && (
-        <p class="trouble wide" role="alert">
-          {wrong || `not stored: ${trouble || late}`}
-        </p>
-      )}
-      <div class="row wide">
-        <button type="submit" class="primary" disabled={busy || wrong !== ''}>
-          Save
-        </button>
-        <button type="button" onClick={onDone}>
-          Close
-        </button>
-      </div>
-    </form>
+        <label class="check wide">
+          <input
+            type="checkbox"
+            checked={draft.excluded}
+            onChange={(event) => set({ excluded: event.currentTarget.checked })}
+          />
+          excluded from the numbers
+        </label>
+        {draft.excluded && (
+          <label class="wide">
+            because
+            <input
+              value={draft.excludedReason}
+              autocomplete="off"
+              onInput={(event) => set({ excludedReason: event.currentTarget.value })}
+            />
+          </label>
+        )}
+        {(wrong || trouble || late) && (
+          <p class="trouble wide" role="alert">
+            {wrong || `not stored: ${trouble || late}`}
+          </p>
+        )}
+        <div class="row wide">
+          <button type="submit" class="primary" disabled={busy || wrong !== ''}>
+            Save
+          </button>
+          <button type="button" onClick={onDone}>
+            Close
+          </button>
+        </div>
+      </form>
+    </dialog>
   );
 }

@@ -146,7 +146,10 @@ export function Rail({
       )}
       <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
       <Phases driver={driver} act={act} />
-      {details ? (
+      <button type="button" ref={detailsButton} onClick={() => setDetails(true)}>
+        Session details…
+      </button>
+      {details && (
         <SessionDetails
           model={driver.model}
           connection={driver.connection}
@@ -155,10 +158,6 @@ export function Rail({
             requestAnimationFrame(() => detailsButton.current?.focus());
           }}
         />
-      ) : (
-        <button type="button" ref={detailsButton} onClick={() => setDetails(true)}>
-          Session details…
-        </button>
       )}
       <Health driver={driver} />
     </aside>
