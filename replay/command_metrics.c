@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 /* ---- one estimate ---- */
@@ -249,18 +248,19 @@ static int open_named(void *user, size_t i, struct session **ret, struct error *
 	return r;
 }
 
-/* The folder that a session's folder, or the folder of a recording, lies in. @return NULL when that is not known */
+/* The folder that the session's folder lies in. @return NULL when that is not known */
 static char *find_library(const char *path)
 {
-	char *real = realpath(path, NULL);
-	struct stat status;
-	int up = real && stat(real, &status) == 0 && S_ISDIR(status.st_mode) ? 1 : 2;
+	_destroy_(session) struct session *session = NULL;
+	char *real, *slash;
 
-	for (char *slash; real && up > 0; up--) {
-		slash = strrchr(real, '/');
-		if (slash)
-			*slash = '\0';
-	}
+	/* what is wrong with it is found once more when it is read */
+	if (session_open_path(&session, path, NULL) < 0)
+		return NULL;
+	real = realpath(folder_path(session->folder), NULL);
+	slash = real ? strrchr(real, '/') : NULL;
+	if (slash)
+		*slash = '\0';
 	return real;
 }
 
