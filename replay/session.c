@@ -455,6 +455,7 @@ static void summarise_consent(Uxrec__SessionSummary *summary, const struct sessi
 	bool allowed = consent_allows_some(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS);
 
 	summary->withdrawn = consent_is_withdrawn(session->consent);
+	summary->kept_back = !allowed;
 	if (summary->withdrawn)
 		summary->consent = strdup("withdrawn");
 	else if (!allowed)

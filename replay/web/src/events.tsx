@@ -55,6 +55,7 @@ const GAP_TEXTS = new Map<Gap_Reason, string>([
   [Gap_Reason.AWAY, 'locked, or another user'],
   [Gap_Reason.ENCODER, 'encoder replaced'],
   [Gap_Reason.STALL, 'recorder stood still'],
+  [Gap_Reason.CONSENT, 'not covered by the consent'],
 ]);
 
 export function gapText(gap: Gap): string {

@@ -251,6 +251,11 @@ function Row({
         <span class={`health ${health}`} title={session.trouble}>
           {healthName}
         </span>
+        {session.consent && (
+          <span class="pill" title={session.consent}>
+            {session.withdrawn || !session.keptBack ? session.consent : 'not shown'}
+          </span>
+        )}
         {session.gaps > 0 && <span class="muted"> {count(session.gaps, 'gap', 'gaps')}</span>}
       </td>
       {connection.isModerator && (

@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { Consent_Method, ConsentSchema } from '../gen/protocol/acts_pb';
 import type { DoctorReport, Status, StudyEntry } from '../gen/protocol/wire_pb';
 import { DoctorReport_Finding_Level, Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
+import { ConsentUses, USUAL_USES } from './consent';
 import { COURSE_KEYS, courseKeys, type Do, focusOnce, InterruptionBanner, Rail } from './course';
 import { bytes, clock } from './format';
 import { CheckedMeter } from './meter';
@@ -12,6 +13,7 @@ import type { LiveDriver } from './live';
 import { LiveSound, LiveState, ObserveBody, TaskState, useWatching } from './observe';
 import { OBSERVER_KEYS } from './page_live';
 import { NameField, Notice, rememberedName, TopBar, validName } from './parts';
+import { WithdrawButton } from './withdraw';
 
 export function ModeratePage({ token }: { token: string }) {
   const [name, setName] = useState(rememberedName('moderator'));
@@ -43,6 +45,16 @@ export function ModeratePage({ token }: { token: string }) {
         <LiveState driver={driver} player={watching.player} />
         <TaskState driver={driver} />
         <LiveSound driver={driver} />
+        {running && status && (
+          <WithdrawButton
+            connection={driver.connection}
+            session={status.session}
+            participant={status.participant}
+            beginNs={status.startedNs}
+            nowNs={() => driver.status?.nowNs ?? 0n}
+            running
+          />
+        )}
         <span class="spring" />
         <NameField
           label="You"
@@ -106,6 +118,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   const [screen, setScreen] = useState(true);
   const [input, setInput] = useState(true);
   const [sound, setSound] = useState(false);
+  const [uses, setUses] = useState<readonly string[]>(USUAL_USES);
   const [full, setFull] = useState(false);
   const [pilot, setPilot] = useState(false);
   const [busy, setBusy] = useState(false);
@@ -140,7 +153,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
         consent: create(ConsentSchema, {
           method: method === 'paper' ? Consent_Method.PAPER : Consent_Method.PAGE,
           modalities,
-          uses: ['analysis', 'observers'],
+          uses: [...uses],
           fullKeys: full,
           text: chosen?.study?.consentText ?? '',
         }),
@@ -148,7 +161,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
     });
     setBusy(false);
   };
-  const ready = validName(participant.trim()) && chosen?.study !== undefined && (screen || input || sound);
+  const ready = validName(participant.trim()) && chosen?.study !== undefined && (screen || input || sound) && uses.length > 0;
   return (
     <main class="start">
       {driver.status?.lastSession && (
@@ -247,6 +260,7 @@ function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
                   : 'what is said, and what else the microphone hears'}
               </label>
             )}
+            <ConsentUses uses={uses} onChange={setUses} />
           </fieldset>
           <label class="check">
             <input type="checkbox" checked={pilot} onChange={(event) => setPilot(event.currentTarget.checked)} />

@@ -20,6 +20,7 @@ import { Stage } from './stage';
 import { Captions, TranscriptPanel } from './transcript';
 import { Undelivered } from './undelivered';
 import { Transport } from './transport';
+import { KeptBack, WithdrawButton } from './withdraw';
 
 const STEP_NS = 5_000_000_000n;
 
@@ -140,6 +141,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   );
   const ready = driver.summary !== undefined;
   const gap = driver.screenGap();
+  if (driver.summary?.keptBack) return <KeptBack driver={driver} summary={driver.summary} />;
   return (
     <div class="page replay">
       <TopBar help={KEYS}>
@@ -164,6 +166,15 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           >
             Session…
           </button>
+        )}
+        {driver.connection.isModerator && ready && (
+          <WithdrawButton
+            connection={driver.connection}
+            session={session}
+            participant={model.participant()}
+            beginNs={driver.beginNs}
+            nowNs={atNs}
+          />
         )}
         <span class="spring" />
         <NameField label="Coding as" value={name} onChange={rename} />

@@ -1,5 +1,6 @@
 // The recorded driver: plays a session from its file, read in spans ahead of the moment shown.
 
+import type { Act } from '../gen/protocol/acts_pb';
 import { Gap_Reason } from '../gen/protocol/session_pb';
 import type { ServerMessage, SessionSummary, Timeline, Timeline_ScreenGap } from '../gen/protocol/wire_pb';
 import { Connection, type ConnectionEvents } from './connection';
@@ -39,6 +40,9 @@ const SOUNDS_KEPT = 30_000;
 export const SPEEDS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 8] as const;
 /** Nobody understands what is said faster than this. */
 export const FASTEST_HEARD = 3;
+
+/** Whether an act decides what of a session is shown. */
+const isAboutConsent = (act: Act): boolean => act.body.case === 'consent' || act.body.case === 'withdrawal';
 
 /** Begin and length by turns, each begin counted from the end before it. */
 function spansOf(beginNs: bigint, turns: readonly bigint[]): Span[] {
@@ -248,8 +252,22 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       message.body.case === 'actStored' &&
       message.body.value.act &&
       message.body.value.session === this.#session
-    )
-      this.model.stored(message.body.value.act);
+    ) {
+      const { act } = message.body.value;
+      const before = this.model.entry(act.id)?.act;
+      this.model.stored(act);
+      /* what may be shown is another now: of a removal the kind is that of what it removes */
+      if (isAboutConsent(act) || (before && isAboutConsent(before))) void this.#open();
+    }
+  }
+
+  get session(): string {
+    return this.#session;
+  }
+
+  /** Ask anew what there is of the session: its consent is another now. */
+  reopen(): void {
+    void this.#open();
   }
 
   async #open(): Promise<void> {
@@ -263,6 +281,13 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       this.model.flush(this.connection);
       const fresh = !this.summary;
       this.summary = opened.body.value.summary;
+      if (this.summary?.keptBack) {
+        this.pause();
+        this.timeline = undefined;
+        this.trouble = '';
+        this.changed();
+        return;
+      }
       const timeline = await this.connection.request({
         case: 'getTimeline',
         value: { session: this.#session },

@@ -1,0 +1,34 @@
+// What a participant's consent is for, as it is asked before a session.
+
+/** The uses of protocol/acts.proto, Consent, in words. */
+export const USES: ReadonlyArray<[use: string, words: string]> = [
+  ['analysis', 'the team studies it: replay, tags, numbers'],
+  ['observers', 'others watch while it is recorded'],
+  ['clips', 'pieces of it are shown to others in the company: films, pictures, sound'],
+  ['publication', 'pieces of it are published'],
+];
+
+/** Without a tick of the participant's it goes no further than those who work with it. */
+export const USUAL_USES: readonly string[] = ['analysis', 'observers'];
+
+export function ConsentUses({ uses, onChange }: { uses: readonly string[]; onChange: (uses: string[]) => void }) {
+  return (
+    <>
+      <p class="hint">and that:</p>
+      {USES.map(([use, words]) => (
+        <label key={use} class="check">
+          <input
+            type="checkbox"
+            checked={uses.includes(use)}
+            onChange={(event) =>
+              onChange(
+                USES.map(([one]) => one).filter((one) => (one === use ? event.currentTarget.checked : uses.includes(one))),
+              )
+            }
+          />
+          {words}
+        </label>
+      ))}
+    </>
+  );
+}

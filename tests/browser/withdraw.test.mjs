@@ -1,0 +1,74 @@
+// Consent on the pages: what it is asked for, taking it back, and what is shown then.
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { browse, Recorder, sleep, until } from '../harness/lab.mjs';
+import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+
+let browser;
+
+before(async () => {
+  browser = await browse();
+});
+
+after(() => browser?.close());
+afterEach(() => Recorder.endLeftovers());
+
+const consents = async (recorder, session) =>
+  (await recorder.uxrec('dump', join(recorder.library, session, 'annotations.mcap'), '--json'))
+    .split('\n')
+    .map((line) => JSON.parse(line).message)
+    .filter(({ consent, withdrawal }) => consent ?? withdrawal);
+
+test('the moderator asks for uses, and a withdrawal is asked twice, shown everywhere and undone', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none']);
+  const page = await openPage(browser, recorder.links.moderate);
+  await page.getByRole('textbox', { name: 'Participant' }).fill('P01');
+  const uses = ['the team studies it', 'others watch', 'pieces of it are shown', 'are published'].map((words) => page.getByLabel(words));
+  assert.deepEqual(await Promise.all(uses.map((use) => use.isChecked())), [true, true, false, false]);
+  await uses[0].uncheck();
+  await uses[1].uncheck();
+  assert.ok(await page.getByRole('button', { name: 'Start recording' }).isDisabled(), 'a consent to nothing');
+  await uses[0].check();
+  await uses[2].check();
+  await page.getByRole('button', { name: 'Start recording' }).click();
+  await live(page);
+  const session = await until(() => readdirSync(recorder.library).find((name) => /^\d{8}-/.test(name)), 'the session');
+  const [given] = await consents(recorder, session);
+  assert.deepEqual(given.consent.uses, ['analysis', 'clips']);
+  await sleep(1000);
+
+  /* the running session: all of it, asked twice */
+  await page.getByRole('button', { name: 'Withdraw…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: 'Go on…' }).click();
+  await dialog.getByText('Nothing of this session will be shown, exported or counted any more. The recording ends now.').waitFor();
+  await checkAccessibility(page);
+  await dialog.getByRole('button', { name: 'Take it back' }).click();
+  await page.getByText(/is complete \(the participant has withdrawn their consent\)/).waitFor();
+  await close(page);
+
+  /* its replay is a calm page; the library has a word for it */
+  const replay = await openPage(browser, recorder.replayLink(session).replace(recorder.token('library'), recorder.token('moderate')));
+  await replay.getByRole('heading', { name: 'Consent was withdrawn' }).waitFor();
+  assert.equal(await replay.locator('canvas').count(), 0);
+  await checkAccessibility(replay);
+  const library = await openPage(browser, recorder.links.library);
+  await library.getByText('withdrawn', { exact: true }).waitFor();
+  await close(library);
+
+  /* undone, asked twice too; then the screen alone, which an open page hears of at once */
+  await replay.getByRole('button', { name: 'Undo the withdrawal…' }).click();
+  await replay.getByRole('button', { name: /^Yes/ }).click();
+  await replay.getByRole('button', { name: 'Withdraw…' }).waitFor();
+  await replay.getByRole('button', { name: 'Withdraw…' }).click();
+  await replay.getByRole('dialog').getByLabel('clicks and keys').uncheck();
+  await replay.getByRole('dialog').getByRole('button', { name: 'Go on…' }).click();
+  await replay.getByText('the screen, the sound will not be shown, exported or counted any more.').waitFor();
+  await replay.getByRole('dialog').getByRole('button', { name: 'Take it back' }).click();
+  await until(async () => (await consents(recorder, session)).some(({ withdrawal }) => withdrawal?.modalities?.join() === 'screen,sound') || undefined, 'the act');
+  await close(replay);
+  await recorder.end();
+});
