@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/base/error.h"
+#include "protocol/layer.h"
 #include "replay/session.h"
 
 /** What to compute, and of which sessions. */
@@ -43,3 +44,9 @@ int metrics_compute(
 
 /** @return the name of an outcome, for people */
 const char *metrics_outcome_name(Uxrec__Attempt__Outcome outcome);
+
+/** Add the layers that a session is coded in. @return 0, or what layers_add() gave */
+int metrics_collect_session_layers(struct layers *layers, const struct session *session);
+
+/** @return the index of the layer that was chosen for a study, or -ENOENT */
+int metrics_find_chosen(const struct layers *layers, const Uxrec__LayerChoice *choice);

@@ -62,6 +62,29 @@ int metrics_collect_layers(
 	return 0;
 }
 
+int metrics_collect_session_layers(struct layers *layers, const struct session *session)
+{
+	size_t count = session->annotations ? annotations_count(session->annotations) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+		int r = is_coding(act) ? layers_add(layers, act) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int metrics_find_chosen(const struct layers *layers, const Uxrec__LayerChoice *choice)
+{
+	Uxrec__Act act = UXREC__ACT__INIT;
+
+	act.layer = choice->layer;
+	act.layer_principal = choice->layer_principal;
+	return layers_index(layers, &act);
+}
+
 bool metrics_shows(const struct computing *computing, const Uxrec__Act *act)
 {
 	return layer_same(act, &computing->shown);

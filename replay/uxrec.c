@@ -97,6 +97,8 @@ static const char usage[] =
 	"  play FILE|FOLDER [--listen ADDR:PORT]\n"
 	"                         show a session in the browser\n"
 	"  study check FILE...    list what is wrong with study files\n"
+	"  study layer STUDY [LAYER] [--who NAME] [--library DIR]\n"
+	"                         the layer that a study's numbers are of\n"
 	"\n"
 	"  doctor [--json]        what would be recorded now, and what is missing\n"
 	"  bench [--size WxH] [--json]\n"

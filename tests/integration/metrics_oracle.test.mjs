@@ -245,3 +245,32 @@ for (let seed = 1; seed <= (process.env.UXREC_LONG ? 100 : 4); seed++)
     t.diagnostic(`${compared} estimates, ${sessions.reduce((sum, one) => sum + one.attempts.length, 0)} attempts, ${sessions.reduce((sum, one) => sum + one.tags.length, 0)} tags`);
     assert.ok(compared > 200);
   });
+
+test('the layer of a study is chosen by command, and stays when an uncoded session comes', async () => {
+  const random = randomOf(7);
+  const library = join(folder, 'chosen');
+  const sessions = Array.from({ length: 3 }, (_, i) => ({ ...makeSession(random, i, 1), name: `20261101-10000${i}-000${i}` }));
+  for (const session of sessions)
+    Object.assign(session, { tags: session.tags.filter((tag) => tag.layer !== 'coder:Cleo'), pilot: false, excluded: false });
+  Object.assign(sessions[2], { finished: [], scores: [], tags: sessions[2].tags.filter((tag) => tag.layer === 'live') });
+  sessions[2].attempts = sessions[2].attempts.filter((attempt) => attempt.layer === 'live');
+  await run('mkdir', [library]);
+  await write(sessions, library);
+  const uxrec = async (...command) => (await run(join(build, 'uxrec'), command)).stdout;
+  const metrics = async () => JSON.parse(await uxrec('metrics', '--json', ...sessions.map((one) => join(library, one.name))));
+  const before = await metrics();
+  assert.equal(before.layer, 'live');
+  assert.match(before.layer_reason, /coder:Ben has coded 2 of 3 sessions; 'uxrec study layer' chooses one/);
+  await assert.rejects(uxrec('study', 'layer', 'Random', '--library', library), { code: 1 });
+  await assert.rejects(uxrec('study', 'layer', 'Random', 'coder:Bne', '--library', library), /coder:Ben/);
+  await assert.rejects(uxrec('study', 'layer', 'Unknown', 'live', '--library', library), /no session is of a study/);
+  assert.match(await uxrec('study', 'layer', 'Random', 'coder:Ben', '--who', 'Ana', '--library', library), /Random: coder:Ben, chosen by Ana, 2/);
+  const after = await metrics();
+  assert.equal(after.layer, 'coder:Ben');
+  assert.equal(after.layer_author, 'Ana');
+  assert.equal(after.left_out.length, 1);
+  assert.match(after.left_out[0], /^20261101-100002-0002: not coded in coder:Ben/);
+  assert.match(await uxrec('metrics', join(library, sessions[0].name)), /layer coder:Ben \(chosen for the study by Ana, 2/);
+  assert.match(await uxrec('study', 'layer', 'Random', '--library', library), /coder:Ben, chosen by Ana/);
+  assert.equal((await metrics()).layer, 'coder:Ben');
+});
