@@ -79,7 +79,7 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 	if (r < 0)
 		return r;
 	if (acts->live)
-		live_push_act(acts->live, session, stored);
+		live_push_act(acts->live, session, annotations_appended(log));
 	/* before anybody knows of it */
 	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || is_about_consent(act)))
 		live_take_consent(acts->live, session, log);

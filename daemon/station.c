@@ -94,7 +94,8 @@ int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
 	if (r == 0)
 		r = annotations_append(log, act, &stored, reterr);
 	if (r == 0 && station->recorder)
-		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(), &stored->base);
+		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
+			&annotations_appended(log)->base);
 	if (r == 0)
 		library_tell_act(station->options.studies, station->session, stored);
 	session_log_unlock(station->log);

@@ -14,6 +14,8 @@
 
 /* A session has a handful of tasks, and each is tried a few times. */
 #define ATTEMPT_NUMBER_LIMIT 1000
+/* No body has as many fields. */
+#define PATCH_FIELDS_LIMIT 64
 /* A century: what is to be kept for ever has no limit. */
 #define RETENTION_LIMIT_DAYS 36525
 
@@ -289,6 +291,8 @@ static int check_patch(struct act_checking *checking, const Uxrec__Act *act,
 {
 	if (act->n_fields == 0)
 		return error_set(reterr, -EINVAL, "a patch names the fields that it sets");
+	if (act->n_fields > PATCH_FIELDS_LIMIT)
+		return error_set(reterr, -EINVAL, "a patch of %zu fields", act->n_fields);
 	for (size_t i = 0; i < act->n_fields; i++) {
 		if (protobuf_c_message_descriptor_get_field_by_name(body, act->fields[i]))
 			continue;
@@ -403,23 +407,25 @@ static void clear_list(char **texts, size_t *count)
 	*count = 0;
 }
 
-/* What a withdrawal takes back may be unclear, but not that something is taken back. */
-static bool widen_withdrawal(Uxrec__Act *act)
+/* What cannot be understood of a consent gives nothing, and of a withdrawal takes everything. */
+static bool close_consent(Uxrec__Act *act)
 {
-	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || check_envelope(act, NULL) < 0)
+	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || !act_id_is_valid(act->id) ||
+		act->counter > ACT_COUNTER_LIMIT)
 		return false;
 	if (act->body_case == UXREC__ACT__BODY_WITHDRAWAL) {
 		clear_list(act->withdrawal->modalities, &act->withdrawal->n_modalities);
 		clear_list(act->withdrawal->uses, &act->withdrawal->n_uses);
 		act->withdrawal->from_ns = 0;
-		return true;
+	} else if (act->body_case == UXREC__ACT__BODY_CONSENT) {
+		clear_list(act->consent->modalities, &act->consent->n_modalities);
+		clear_list(act->consent->uses, &act->consent->n_uses);
+		act->consent->from_ns = 0;
+		act->consent->retention_days = 0;
+		act->consent->full_keys = false;
 	}
-	if (act->body_case != UXREC__ACT__BODY_CONSENT || !act->consent->withdrawn)
-		return false;
-	clear_list(act->consent->modalities, &act->consent->n_modalities);
-	clear_list(act->consent->uses, &act->consent->n_uses);
-	act->consent->from_ns = 0;
-	return true;
+	return act->body_case == UXREC__ACT__BODY_WITHDRAWAL ||
+		act->body_case == UXREC__ACT__BODY_CONSENT;
 }
 
 struct act_standing act_judge(Uxrec__Act *act)
@@ -428,9 +434,9 @@ struct act_standing act_judge(Uxrec__Act *act)
 	struct act_standing standing = {0};
 	int r = check_act(&checking, act, &standing.why);
 
-	act_drop_unknown(&act->base);
+	act_trim_unknown(&act->base);
 	standing.invalid = r < 0;
 	standing.later = r == 0 && checking.later;
-	standing.folds = r == 0 ? !checking.opaque : widen_withdrawal(act);
+	standing.folds = (r == 0 && !checking.opaque) || close_consent(act);
 	return standing;
 }

@@ -31,8 +31,10 @@ struct act_standing {
  * - A body, kind or layer that is not known: the act does not fold.
  * - An enum member that is not known becomes the member 0, "unspecified". Tag.source and SessionInfo.think_aloud
  *   have no such member: the act does not fold.
- * - Fields that are not known are dropped. Words of lists (modalities, uses) stay, and match nothing.
- * - An act that is not valid does not fold. A withdrawal that is not valid does, as one of everything.
+ * - Of the fields that are not known the first stays. Words of lists (modalities, uses) stay, and match nothing.
+ * - An act that is not valid does not fold.
+ * - But a statement about consent is never passed over: one that cannot be understood, or is not valid, folds as a
+ *   consent to nothing or a withdrawal of everything.
  *
  * @param act  unpacked; changed
  */

@@ -270,7 +270,7 @@ int act_check_fields(struct act_checking *checking, ProtobufCMessage *message, c
 			message->unknown_fields[0].tag);
 	if (message->n_unknown_fields > 0) {
 		checking->later = true;
-		act_drop_unknown(message);
+		act_trim_unknown(message);
 	}
 	checking->only = NULL; /* names are those of the outermost message */
 	for (unsigned i = 0; i < message->descriptor->n_fields && r == 0; i++) {
@@ -302,11 +302,10 @@ int act_check_layer(struct act_checking *checking, const char *layer, struct err
 		text_quote(layer).text);
 }
 
-void act_drop_unknown(ProtobufCMessage *message)
+void act_trim_unknown(ProtobufCMessage *message)
 {
-	for (unsigned i = 0; i < message->n_unknown_fields; i++)
+	for (unsigned i = 1; i < message->n_unknown_fields; i++)
 		free(message->unknown_fields[i].data);
-	free(message->unknown_fields);
-	message->unknown_fields = NULL;
-	message->n_unknown_fields = 0;
+	if (message->n_unknown_fields > 1)
+		message->n_unknown_fields = 1;
 }

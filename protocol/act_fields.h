@@ -18,7 +18,7 @@ struct act_checking {
  * Check the fields of a message and of all messages in it: enum members, numbers, times ("..._ns": 0, or up to
  * READER_TIME_LIMIT_NS), texts by what their field holds, lengths of lists.
  *
- * @param message   when reading, members of enums that are not known become 0 and unknown fields are dropped
+ * @param message   when reading, members of enums that are not known become 0 and all but one unknown field are dropped
  * @param body      its name in Act, for the reason
  * @return 0, or -EINVAL with the reason
  */
@@ -28,5 +28,8 @@ int act_check_fields(struct act_checking *checking, ProtobufCMessage *message, c
 /** Check a layer's name. When reading, a kind of layer that is not known makes the act opaque. */
 int act_check_layer(struct act_checking *checking, const char *layer, struct error *reterr);
 
-/** Drop the fields of a message, not of those in it, that this version does not know. */
-void act_drop_unknown(ProtobufCMessage *message);
+/**
+ * Of the fields of a message, not of those in it, that this version does not know, keep the first: a reader sees that
+ * there is more, and a hostile act costs no memory for thousands of them.
+ */
+void act_trim_unknown(ProtobufCMessage *message);

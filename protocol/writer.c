@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* The profile's name and version are described in FORMAT.md. */
-#define PROFILE "uxrec.v1"
+#define PROFILE "uxrec.v2"
 #define LIBRARY "uxrec " UXREC_VERSION
 
 /* Write at the end, or leave the file as it was. */

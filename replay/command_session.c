@@ -455,29 +455,61 @@ static int open_log(struct annotations **ret, const char *path, struct error *re
 	return 0;
 }
 
-static int merge_log(
-	struct annotations *log, const char *path, size_t *ret_count, struct error *reterr)
+static int merge_log(struct annotations *log, const char *path, struct annotations_merged *ret,
+	struct error *reterr)
 {
 	_folder_unref_ struct folder *folder = NULL;
 	char uuid[33];
 	int r = folder_open(&folder, path, reterr);
 
 	if (r == -ENOTDIR)
-		return annotations_merge(log, path, ret_count, reterr);
+		return annotations_merge(log, path, ret, reterr);
 	if (r < 0)
 		return r;
 	find_uuid(folder, uuid);
 	if (*uuid && *annotations_session(log) && strcmp(uuid, annotations_session(log)) != 0)
 		return error_set(reterr, -EXDEV, "%s: it is another session: %s, and not %s", path,
 			uuid, annotations_session(log));
-	return annotations_merge_below(log, folder, ret_count, reterr);
+	return annotations_merge_below(log, folder, ret, reterr);
+}
+
+/* @return EXIT_COULD_NOT when something of the copy was not taken */
+static int tell_merged(const char *path, const struct annotations_merged *merged)
+{
+	int r = EXIT_GOOD;
+
+	if (merged->damaged > 0) {
+		log_error("%s: %u records cannot be read; the first, at offset %llu, is %s", path,
+			merged->damaged, (unsigned long long)merged->first.offset,
+			merged->first.text);
+		r = EXIT_COULD_NOT;
+	}
+	if (merged->torn_bytes > 0) {
+		log_error("%s: the last %llu bytes are no whole record, and were not read", path,
+			(unsigned long long)merged->torn_bytes);
+		r = EXIT_COULD_NOT;
+	}
+	if (merged->differing > 0) {
+		log_error(
+			"%s: %zu acts have the id of another act and other content, and were not "
+			"taken",
+			path, merged->differing);
+		r = EXIT_COULD_NOT;
+	}
+	if (merged->invalid > 0)
+		log_warning(
+			"%s: %zu acts that are not valid were taken; they do not count "
+			"(uxrec verify has the reasons)",
+			path, merged->invalid);
+	return r;
 }
 
 int command_merge(const struct command_options *options, int argc, char **argv)
 {
 	_destroy_(annotations) struct annotations *log = NULL;
 	struct error error = {"no reason given"};
-	size_t total = 0;
+	size_t total = 0, later = 0;
+	int result = EXIT_GOOD;
 
 	(void)options;
 	if (command_has_leftovers(argc, argv, argc))
@@ -485,18 +517,24 @@ int command_merge(const struct command_options *options, int argc, char **argv)
 	if (argc < 3)
 		return command_usage("merge FOLDER OTHER...");
 	for (int i = 1; i < argc; i++) {
-		size_t count = 0;
+		struct annotations_merged merged = {0};
 		int r = i == 1 ? open_log(&log, argv[i], &error)
-			       : merge_log(log, argv[i], &count, &error);
+			       : merge_log(log, argv[i], &merged, &error);
 
 		if (r < 0) {
 			log_error("%s", error.text);
 			return EXIT_COULD_NOT;
 		}
-		total += count;
+		if (tell_merged(argv[i], &merged) != EXIT_GOOD)
+			result = EXIT_COULD_NOT;
+		total += merged.fresh;
+		later += merged.later;
 	}
-	printf("%s: %zu acts were new\n", argv[1], total);
-	return EXIT_GOOD;
+	printf("%s: %zu acts were new", argv[1], total);
+	if (later > 0)
+		printf(", %zu of them of a later version", later);
+	puts("");
+	return result;
 }
 
 /* ---- dump ---- */

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *path = fuzz_file(".acts", data, size);
 	Uxrec__Act act = UXREC__ACT__INIT;
 	Uxrec__Note note = UXREC__NOTE__INIT;
-	size_t count;
+	struct annotations_merged merged;
 	char id[33];
 
 	if (annotations_open(&log, path, true, NULL) < 0 || act_new_id(id) < 0)
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	note.text = (char *)"x";
 	if (annotations_append(log, &act, NULL, NULL) == 0 && !annotations_find(log, id))
 		__builtin_trap(); /* what was appended is there */
-	if (annotations_merge(log, path, &count, NULL) == 0 && count != 0)
+	if (annotations_merge(log, path, &merged, NULL) == 0 && merged.fresh != 0)
 		__builtin_trap(); /* a log has nothing that it has not */
 	return 0;
 }

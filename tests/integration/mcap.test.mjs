@@ -80,7 +80,7 @@ test('a finished file has the same messages in @mcap/core’s indexed reader', a
   assert.deepEqual([...mine].sort(), [...theirs].sort());
   assert.equal(Number(reader.statistics.messageCount), mine.length);
   assert.equal(reader.statistics.chunkCount, reader.chunkIndexes.length);
-  assert.equal(reader.header.profile, 'uxrec.v1');
+  assert.equal(reader.header.profile, 'uxrec.v2');
   const info = JSON.parse(await recorder.uxrec('info', whole, '--json'));
   for (const channel of reader.channelsById.values()) {
     const told = info.channels.find((candidate) => candidate.topic === channel.topic);

@@ -156,11 +156,16 @@ static void a_log_that_is_full_takes_no_act(void)
 	off_t before;
 	int fd;
 
+	log = open_log(path);
+	check(act_new_id(id) == 0);
+	fill_tag(&act, &tag, id, "slip");
+	check(annotations_append(log, &act, NULL, NULL) == 0);
 	/* a private record of zeros that the disk does not hold */
-	mcap_store_record_header(head, 0x90, filler_bytes - MCAP_MAGIC_BYTES);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	check(fd >= 0 && io_write_all(fd, MCAP_MAGIC, MCAP_MAGIC_BYTES) == 0);
-	check(io_write_all(fd, head, sizeof(head)) == 0);
+	before = (off_t)annotations_size_bytes(log);
+	annotations_destroy(steal_ptr(log));
+	mcap_store_record_header(head, 0x90, filler_bytes - (size_t)before);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	check(fd >= 0 && io_write_all(fd, head, sizeof(head)) == 0);
 	check(ftruncate(fd, (off_t)filler_bytes) == 0 && close(fd) == 0);
 	log = open_log(path);
 	check(annotations_size_bytes(log) == filler_bytes);
@@ -176,7 +181,7 @@ static void a_log_that_is_full_takes_no_act(void)
 	expect(annotations_append(log, &act, NULL, NULL) == 0);
 	annotations_destroy(steal_ptr(log));
 	log = open_log(path);
-	expect(annotations_count(log) == 1);
+	expect(annotations_count(log) == 2);
 }
 
 static void damage_costs_one_act(void)

@@ -166,9 +166,9 @@ static void append_note(struct annotations *log)
 static int merge(struct annotations *log, const char *name, struct error *reterr)
 {
 	_autofree_ char *path = temporary_path(name);
-	size_t count;
+	struct annotations_merged merged;
 
-	return annotations_merge(log, path, &count, reterr);
+	return annotations_merge(log, path, &merged, reterr);
 }
 
 static void acts_have_their_session_and_no_other_is_merged(void)
