@@ -56,6 +56,8 @@ async function timesOfNotes(client, count) {
   return times.sort((a, b) => a - b);
 }
 
+/* a sanitizer keeps memory that was freed */
+const plain = process.env.UXREC_BUILD === undefined || process.env.UXREC_BUILD === 'build';
 const memoryKb = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${recorder.child.pid}/status`, 'utf8'))[1]);
 
 const idOf = (i) => `20251001-${String(i).padStart(6, '0')}-abcd`;
@@ -223,14 +225,14 @@ test('a list comes in parts to those who take it so, by begin, newest first, and
   assert.deepEqual(whole.value.sessions.map((summary) => summary.session), ids);
   await sleep(500);
   console.log(`# ${count} sessions: ${before} kB before, ${memoryKb()} kB after`);
-  assert.ok(memoryKb() - before < 40_000, `${memoryKb() - before} kB more`);
+  if (plain) assert.ok(memoryKb() - before < 40_000, `${memoryKb() - before} kB more`);
   /* a list that nobody reads waits without delaying another one */
   const stalled = await Client.open(recorder, 'library', 'Sam');
   stalled.socket.net.pause();
   for (let i = 0; i < 30; i++) stalled.send({ case: 'listSessions', value: { parts: true } });
   const again = await reviewer.ask({ case: 'listSessions', value: { parts: true } }, 60000);
   assert.equal(again.case, 'sessionList');
-  assert.ok(memoryKb() - before < 60_000, `${memoryKb() - before} kB more`);
+  if (plain) assert.ok(memoryKb() - before < 60_000, `${memoryKb() - before} kB more`);
   stalled.end();
   reviewer.end();
 });
