@@ -85,6 +85,28 @@ test('sessions are listed by their begin and not by the local time in their name
   assert.match(await printed('CEST-2', 'list', '--library', library), /2026-11-22 04:03:34 \+02:00/);
 });
 
+test('of a killed recorder the session that began last goes on, also when clocks were put back since the one before', async () => {
+  const library = join(folder, 'clocks');
+  const options = ['--screen', 'test', '--input', 'none', '--sound', 'none', '--library', library];
+  const begin = async (zone) => {
+    const recorder = await Recorder.start(options, { ...process.env, TZ: zone });
+    return [recorder, await recorder.begin('paper:screen')];
+  };
+  const [summer, before] = await begin('CEST-2');
+  await summer.uxrec('stop');
+  await summer.end();
+  const [winter, session] = await begin('CET-1');
+  assert.ok(session < before);
+  await sleep(1500);
+  winter.child.kill('SIGKILL');
+  await until(() => winter.child.signalCode !== null, 'the end of uxrecd');
+  const next = await Recorder.start(options, { ...process.env, TZ: 'CET-1' });
+  assert.match(await next.uxrec('status'), new RegExp(`recording session ${session}`));
+  await next.uxrec('stop');
+  await next.end();
+  rmSync(winter.folder, { recursive: true, force: true });
+});
+
 test('names are one whatever white space and composition they were typed with, and are printed as they are', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
   const sessions = [];
