@@ -1,6 +1,7 @@
 #include "tests/fuzz/target.h"
 
 #include "protocol/annotations.h"
+#include "protocol/name.h"
 #include "protocol/schema.h"
 #include "protocol/wire.h"
 #include "protocol/wire.pb-c.h"
@@ -19,6 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    NULL) < 0)
 		return 0;
 	client = (Uxrec__ClientMessage *)message;
+	/* a name that is refused leaves a whole message */
+	names_normalise(message, NULL);
 	if (client->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT && client->put_act->act)
 		act_check(client->put_act->act, NULL);
 	if (client->body_case == UXREC__CLIENT_MESSAGE__BODY_START && *client->start->study_yaml) {
