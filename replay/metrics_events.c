@@ -14,6 +14,9 @@
 
 #define NOWHERE SIZE_MAX
 
+/* Events of one code within the window: more are of no honest session, and would take the square of their time. */
+#define JOIN_LIMIT 256
+
 /* a tag of the shown layer */
 struct mark {
 	const Uxrec__Act *act;
@@ -272,6 +275,8 @@ static void join_events(struct counting *counting, bool same_chance)
 			(events[from].row != events[b].row || events[from].code != events[b].code ||
 				events[b].first_ns - events[from].first_ns > METRICS_WINDOW_NS))
 			from++;
+		if (b - from > JOIN_LIMIT)
+			from = b - JOIN_LIMIT;
 		for (size_t a = from; a < b && !events[b].joined; a++) {
 			bool fits = same_chance
 				? events[a].chance == events[b].chance

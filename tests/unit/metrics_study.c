@@ -213,7 +213,7 @@ static void people_are_one_whatever_the_spelling(void)
 	Uxrec__Metrics *metrics;
 
 	for (int i = 0; i < 3; i++) {
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "spelling-%d", i);
 		begin_session(&making, name, "P01", false);
@@ -238,7 +238,7 @@ static void a_coder_who_found_nothing_has_coded(void)
 	Uxrec__Metrics *metrics;
 
 	for (int i = 0; i < 3; i++) {
-		char name[16], participant[16];
+		char name[32], participant[16];
 
 		snprintf(name, sizeof(name), "coded-%d", i);
 		snprintf(participant, sizeof(participant), "P%02d", i + 1);
@@ -463,7 +463,7 @@ static void rates_of_all_tasks_are_pooled_by_participants(void)
 	const Uxrec__TaskMetrics *all;
 
 	for (int i = 0; i < 3; i++) {
-		char name[16], participant[16];
+		char name[32], participant[16];
 
 		snprintf(name, sizeof(name), "pooled-%d", i);
 		snprintf(participant, sizeof(participant), "P%02d", i + 1);
