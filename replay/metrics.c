@@ -241,6 +241,25 @@ static int leave_out_uncoded(struct computing *computing, const struct session *
 	return leave_out(computing->metrics, session, text);
 }
 
+/* Attempts of which consent does not cover all have no row, and no tag of theirs is listed. */
+static int leave_out_attempts(Uxrec__Metrics *metrics, const struct session *session)
+{
+	char why[100];
+	size_t count = 0;
+
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		count += act->body_case == UXREC__ACT__BODY_ATTEMPT &&
+			!session_allows_attempt(session, act->attempt);
+	}
+	if (count == 0)
+		return 0;
+	snprintf(why, sizeof(why), "%zu attempt%s that the consent does not cover", count,
+		count > 1 ? "s" : "");
+	return leave_out(metrics, session, why);
+}
+
 static int add_session(struct computing *computing, size_t i, const struct session *session)
 {
 	const struct coded *coded = &computing->coded[i];
@@ -253,6 +272,8 @@ static int add_session(struct computing *computing, size_t i, const struct sessi
 	r = note_tasks(computing, session->study);
 	if (r == 0 && !computing->request->coding && !metrics_covers(computing, coded))
 		return leave_out_uncoded(computing, session);
+	if (r == 0)
+		r = leave_out_attempts(computing->metrics, session);
 	return r < 0 ? r : metrics_add_rows(computing, session);
 }
 

@@ -465,6 +465,18 @@ static int count_row(struct counting *counting, size_t i, size_t *from)
 	return r < 0 ? r : find_contradictions(row, task);
 }
 
+/* What was tagged when consent did not cover the session is not shown either; attempts say that they are left out. */
+static bool is_covered(const struct session *session, const Uxrec__Tag *tag)
+{
+	const Uxrec__Act *attempt =
+		*tag->attempt ? annotations_find(session->annotations, tag->attempt) : NULL;
+
+	if (attempt && attempt->body_case == UXREC__ACT__BODY_ATTEMPT)
+		return session_allows_attempt(session, attempt->attempt);
+	return consent_allows(
+		session->consent, MODALITY_SESSION, session->use, tag->media_ns, tag->media_ns + 1);
+}
+
 static int collect_marks(struct counting *counting)
 {
 	const struct annotations *log = counting->attempts->session->annotations;
@@ -479,7 +491,8 @@ static int collect_marks(struct counting *counting)
 		struct mark *mark = &counting->marks[counting->mark_count];
 
 		if (act->body_case != UXREC__ACT__BODY_TAG ||
-			!metrics_shows(counting->computing, act))
+			!metrics_shows(counting->computing, act) ||
+			!is_covered(counting->attempts->session, act->tag))
 			continue;
 		mark->act = act;
 		mark->code = study_code(counting->attempts->session->study, act->tag->code);

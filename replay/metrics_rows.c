@@ -210,7 +210,8 @@ static void choose_attempts(const struct computing *computing, struct attempts *
 			const Uxrec__Act *act = annotations_get(log, i), *own;
 
 			if (act->body_case != UXREC__ACT__BODY_ATTEMPT || is_live(act) != live ||
-				(!live && !metrics_shows(computing, act)))
+				(!live && !metrics_shows(computing, act)) ||
+				!session_allows_attempt(attempts->session, act->attempt))
 				continue;
 			own = live ? find_own(computing, attempts->session, act) : NULL;
 			if (own)

@@ -39,7 +39,7 @@ int64_t screen_gaps_next(const struct screen_gaps *gaps, int64_t at_ns);
 
 /** Room for the text of a gap. */
 struct screen_gap_text {
-	char text[96];
+	char text[128];
 };
 
 /** Describe a gap for people: "nothing recorded from 0:12.0 to 0:20.5: paused". @param begin_ns  the session's */

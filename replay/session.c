@@ -337,6 +337,19 @@ bool session_allows(const struct session *session, unsigned modality)
 	return consent_allows_some(session->consent, modality, session->use);
 }
 
+bool session_allows_attempt(const struct session *session, const Uxrec__Attempt *attempt)
+{
+	int64_t begin_ns = attempt->begin_ns ? attempt->begin_ns : attempt->live_begin_ns;
+	int64_t end_ns = attempt->end_ns ? attempt->end_ns : attempt->live_end_ns;
+	int64_t first_ns = 0, last_ns = 0;
+
+	session_span(session, &first_ns, &last_ns);
+	if (end_ns == 0)
+		end_ns = last_ns;
+	return consent_allows(session->consent, MODALITY_SESSION, session->use, begin_ns,
+		end_ns > begin_ns ? end_ns : begin_ns + 1);
+}
+
 struct consent_text session_why_not(const struct session *session, unsigned modality)
 {
 	return consent_why(session->consent, modality, session->use);

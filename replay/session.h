@@ -88,6 +88,9 @@ void session_set_muted(struct session *session, struct consent_muted muted);
 /** Whether consent covers some of a modality (MODALITY_SESSION: of any) for the use of the gate. */
 bool session_allows(const struct session *session, unsigned modality);
 
+/** Whether consent covers all of an attempt for the use of the gate: its time and what was tagged in it. */
+bool session_allows_attempt(const struct session *session, const Uxrec__Attempt *attempt);
+
 /** The reason why session_allows() is false. */
 struct consent_text session_why_not(const struct session *session, unsigned modality);
 

@@ -487,7 +487,50 @@ static void rates_of_all_tasks_are_pooled_by_participants(void)
 		session_destroy(sessions[i]);
 }
 
+/* a withdrawal from a time on takes attempts and their tags out, and a line tells of it */
+static void attempts_that_consent_does_not_cover_have_no_numbers(void)
+{
+	struct making making;
+	struct session *sessions[1];
+	Uxrec__Metrics *metrics;
+	Uxrec__Act act = UXREC__ACT__INIT;
+	Uxrec__Consent consent = UXREC__CONSENT__INIT;
+	Uxrec__Withdrawal withdrawal = UXREC__WITHDRAWAL__INIT;
+	char *screen = (char *)"screen";
+	struct error error;
+
+	begin_session(&making, "consent-later", "P01", false);
+	add_attempt(&making, "P01", "find", 10, 20, UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED);
+	add_attempt(&making, "P01", "pay", 25, 40, UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED);
+	add_tag(&making, "live", "slip", 15, "");
+	add_tag(&making, "live", "slip", 27, "");
+	add_tag(&making, "live", "slip", 35, "");
+	act.body_case = UXREC__ACT__BODY_CONSENT;
+	act.consent = &consent;
+	consent.method = UXREC__CONSENT__METHOD__METHOD_PAPER;
+	consent.participant = withdrawal.participant = (char *)"P01";
+	consent.modalities = &screen;
+	consent.n_modalities = 1;
+	put_act(&making, &act, "live");
+	act = (Uxrec__Act)UXREC__ACT__INIT;
+	act.body_case = UXREC__ACT__BODY_WITHDRAWAL;
+	act.withdrawal = &withdrawal;
+	withdrawal.from_ns = AT(30);
+	put_act(&making, &act, "live");
+	sessions[0] = end_session(&making);
+	check(compute(&metrics, sessions, 1, "live", &error) == 0);
+	expect(metrics->n_attempts == 1 && metrics->attempts[0]->errors == 1);
+	expect(metrics->n_left_out == 1 &&
+		strstr(metrics->left_out[0], "1 attempt that the consent does not cover"));
+	for (size_t i = 0; i < metrics->n_outside; i++)
+		expect(metrics->outside[i]->time_ns < AT(30));
+	uxrec__metrics__free_unpacked(metrics, NULL);
+	session_destroy(sessions[0]);
+}
+
 static const struct test tests[] = {
+	{"attempts that consent does not cover have no numbers",
+		attempts_that_consent_does_not_cover_have_no_numbers},
 	{"marks of several observers of one moment are one event",
 		marks_of_observers_are_one_event},
 	{"as many marks as possible have a partner", as_many_marks_as_possible_have_a_partner},
