@@ -16,50 +16,15 @@ static int64_t now_ns(const struct station *station)
 	return session_clock_at(&station->clock, clock_now_ns());
 }
 
-/* ---- changes of an act that stands already ---- */
-
-static Uxrec__Act *copy_act(const Uxrec__Act *act)
+/* Change fields of a thing; what others have corrected of it stays. @param act  with body and the names of its fields */
+static int say_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
+	size_t count, struct error *reterr)
 {
-	_autofree_ unsigned char *packed = malloc(uxrec__act__get_packed_size(act) + 1);
-
-	return packed ? uxrec__act__unpack(NULL, uxrec__act__pack(act, packed), packed) : NULL;
+	act->kind = UXREC__ACT__KIND__KIND_PATCH;
+	act->fields = (char **)fields;
+	act->n_fields = count;
+	return station_say(station, act, reterr);
 }
-
-/* A copy of the act about a thing as it stands, with what others have corrected of it; NULL when it is gone. */
-static Uxrec__Act *present_act(struct station *station, const char *id)
-{
-	struct annotations *log = session_log_lock(station->log);
-	const Uxrec__Act *act;
-	Uxrec__Act *copy;
-
-	annotations_refresh(log);
-	act = annotations_find(log, id);
-	copy = act ? copy_act(act) : NULL;
-	session_log_unlock(station->log);
-	return copy;
-}
-
-/* @param present  of present_act(), with other numbers in its body */
-static int say_change(
-	struct station *station, Uxrec__Act *present, const char *author, struct error *reterr)
-{
-	Uxrec__Act act;
-
-	station_act_init(&act, present->id, author);
-	act.kind = UXREC__ACT__KIND__KIND_CHANGE;
-	act.layer = present->layer;
-	act.body_case = present->body_case;
-	act.attempt = present->attempt; /* a union: whichever it is */
-	return station_say(station, &act, reterr);
-}
-
-static void free_act(Uxrec__Act **act)
-{
-	if (*act)
-		uxrec__act__free_unpacked(*act, NULL);
-}
-
-#define _act_free_ _cleanup_(free_act)
 
 /* ---- tasks ---- */
 
@@ -118,7 +83,9 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 
 int station_task_ready(struct station *station, const char *author, struct error *reterr)
 {
-	_act_free_ Uxrec__Act *act = NULL;
+	static const char *const fields[] = {"reading_ns", "live_begin_ns"};
+	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
+	Uxrec__Act act;
 	int r;
 
 	if (!*station->attempt_id)
@@ -126,17 +93,16 @@ int station_task_ready(struct station *station, const char *author, struct error
 	if (station->attempt.reading_ns)
 		return error_set(reterr, -EALREADY,
 			"the participant was ready already: task '%s' has begun", station->task);
-	act = present_act(station, station->attempt_id);
-	if (!act)
-		return error_set(
-			reterr, -ENOENT, "the attempt at task '%s' was removed", station->task);
-	act->attempt->reading_ns = act->attempt->live_begin_ns;
-	act->attempt->live_begin_ns = now_ns(station);
-	r = say_change(station, act, author, reterr);
+	attempt.reading_ns = station->attempt.live_begin_ns;
+	attempt.live_begin_ns = now_ns(station);
+	station_act_init(&act, station->attempt_id, author);
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &attempt;
+	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
 	if (r < 0)
 		return r;
-	station->attempt.reading_ns = act->attempt->reading_ns;
-	station->attempt.live_begin_ns = act->attempt->live_begin_ns;
+	station->attempt.reading_ns = attempt.reading_ns;
+	station->attempt.live_begin_ns = attempt.live_begin_ns;
 	station_request_keyframe(station);
 	return 0;
 }
@@ -144,18 +110,22 @@ int station_task_ready(struct station *station, const char *author, struct error
 int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
 	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr)
 {
-	_act_free_ Uxrec__Act *act = present_act(station, station->attempt_id);
-	int r = 0;
+	static const char *const fields[] = {"live_end_ns", "outcome", "failure"};
+	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
+	Uxrec__Act act;
+	int r;
 
-	if (act) {
-		act->attempt->live_end_ns = now_ns(station);
-		act->attempt->outcome = outcome;
-		act->attempt->failure = failure;
-		r = say_change(station, act, author, reterr);
-	}
-	if (r == 0)
+	attempt.live_end_ns = now_ns(station);
+	attempt.outcome = outcome;
+	attempt.failure = failure;
+	station_act_init(&act, station->attempt_id, author);
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &attempt;
+	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	/* one that was removed meanwhile has no end */
+	if (r == 0 || r == -ENOENT)
 		station->attempt_id[0] = '\0';
-	return r;
+	return r == -ENOENT ? 0 : r;
 }
 
 static int check_outcome(
@@ -225,47 +195,53 @@ static const Uxrec__Act *find_open(const struct annotations *log, Uxrec__Act__Bo
 	return NULL;
 }
 
-/* A copy of it. */
-static Uxrec__Act *present_open(struct station *station, Uxrec__Act__BodyCase kind)
+/* @param ret_id  set to its id, "" when nothing of that kind is running */
+static void find_open_id(struct station *station, Uxrec__Act__BodyCase kind, char ret_id[33])
 {
 	struct annotations *log = session_log_lock(station->log);
 	const Uxrec__Act *act;
-	Uxrec__Act *copy;
 
 	annotations_refresh(log);
 	act = find_open(log, kind);
-	copy = act ? copy_act(act) : NULL;
+	snprintf(ret_id, 33, "%s", act ? act->id : "");
 	session_log_unlock(station->log);
-	return copy;
 }
 
 /* @return 1 when there was one, 0 when there was none, or a negative errno with the reason */
 static int end_open(struct station *station, Uxrec__Act__BodyCase kind, int64_t at_ns,
 	const char *author, struct error *reterr)
 {
-	_act_free_ Uxrec__Act *act = present_open(station, kind);
+	static const char *const fields[] = {"to_ns"};
+	Uxrec__Interruption interruption = UXREC__INTERRUPTION__INIT;
+	Uxrec__Phase phase = UXREC__PHASE__INIT;
+	Uxrec__Act act;
+	char id[33];
 	int r;
 
-	if (!act)
+	find_open_id(station, kind, id);
+	if (!*id)
 		return 0;
+	phase.to_ns = interruption.to_ns = at_ns;
+	station_act_init(&act, id, author);
+	act.body_case = kind;
 	if (kind == UXREC__ACT__BODY_PHASE)
-		act->phase->to_ns = at_ns;
+		act.phase = &phase;
 	else
-		act->interruption->to_ns = at_ns;
-	r = say_change(station, act, author, reterr);
+		act.interruption = &interruption;
+	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
 	return r < 0 ? r : 1;
 }
 
 int station_begin_interruption(struct station *station, const Uxrec__InterruptionBegin *wanted,
 	const char *author, struct error *reterr)
 {
-	_act_free_ Uxrec__Act *running = present_open(station, UXREC__ACT__BODY_INTERRUPTION);
 	Uxrec__Interruption interruption = UXREC__INTERRUPTION__INIT;
 	char id[33];
 	Uxrec__Act act;
 	int r;
 
-	if (running)
+	find_open_id(station, UXREC__ACT__BODY_INTERRUPTION, id);
+	if (*id)
 		return error_set(reterr, -EALREADY,
 			"an interruption is running: 'uxrec interruption end' ends it");
 	if (!protobuf_c_enum_descriptor_get_value(

@@ -518,6 +518,8 @@ static int append(struct annotations *log, struct amendment *amendment, struct s
 	command_sign(&act, &signer->identity);
 	act.layer_principal = before->layer_principal;
 	if (kind != UXREC__ACT__KIND__KIND_REMOVE) {
+		act.fields = amendment->fields;
+		act.n_fields = amendment->field_count;
 		act.body_case = before->body_case;
 		act.attempt = before->attempt; /* a union: whichever it is */
 	}
@@ -567,7 +569,7 @@ static int rename_participant(const struct session *session, struct annotations 
 				body_of(act)->descriptor, "participant_id"))
 			r = set_text(&amendment, "participant_id", "");
 		if (r == EXIT_GOOD)
-			r = append(log, &amendment, signer, UXREC__ACT__KIND__KIND_CHANGE);
+			r = append(log, &amendment, signer, UXREC__ACT__KIND__KIND_PATCH);
 	}
 	return r;
 }
@@ -654,7 +656,7 @@ static int amend(const struct session *session, const Uxrec__Act *thing, struct 
 		return EXIT_COULD_NOT;
 	}
 	r = append(log, &amendment, signer,
-		count ? UXREC__ACT__KIND__KIND_CHANGE : UXREC__ACT__KIND__KIND_REMOVE);
+		count ? UXREC__ACT__KIND__KIND_PATCH : UXREC__ACT__KIND__KIND_REMOVE);
 	if (r == EXIT_GOOD && has_field(&amendment, "participants"))
 		r = rename_participant(session, log, signer, thing->session_info->participants[0],
 			amendment.act->session_info->participants[0]);

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { browse, Desktop, Recorder, until } from '../harness/lab.mjs';
 import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
@@ -82,13 +83,11 @@ test('moderate by keyboard: ready, interruption, phase, time limit; a stop asks 
   await page.keyboard.press('Enter');
   await dialog.getByRole('button', { name: 'failed' }).click();
   await page.getByRole('link', { name: 'Replay it' }).waitFor();
-  const opened = await recorder.uxrec('dump', `${recorder.library}/${session}/recording-0001.mcap`, '--channel', '/acts', '--json');
-  const acts = opened.trim().split('\n').map((line) => JSON.parse(line).message);
-  assert.equal(acts.filter(({ attempt }) => attempt).at(-1).attempt.outcome, 'OUTCOME_FAILED');
-  const interruption = acts.filter((act) => act.interruption).at(-1).interruption;
-  assert.equal(interruption.kind, 'KIND_EXTERNAL');
-  assert.equal(interruption.note, 'fire alarm');
-  assert.ok(interruption.toNs && interruption.stopsClock);
+  const things = JSON.parse(await recorder.uxrec('amend', join(recorder.library, session), '--json'));
+  assert.equal(things.find(({ thing }) => thing === 'attempt').outcome, 'failed');
+  const interruption = things.find(({ thing }) => thing === 'interruption');
+  assert.deepEqual([interruption.kind, interruption.note], ['external', 'fire alarm']);
+  assert.ok(interruption.to_ns && interruption.stops_clock);
   await close(page);
   await recorder.end();
 });

@@ -24,12 +24,11 @@ async function refused(recorder, ...command) {
 
 const status = async (recorder) => JSON.parse(await recorder.uxrec('status', '--json'));
 
-/** The acts of a session as they were appended. */
-async function acts(recorder, session) {
-  const file = join(recorder.library, session, 'recording-0001.mcap');
-  const lines = (await run(join(build, 'uxrec'), ['dump', file, '--channel', '/acts', '--json'])).stdout;
-  return lines.trim().split('\n').map((line) => JSON.parse(line).message);
-}
+/** What stands of a session's course: attempts, interruptions, phases. */
+const things = async (recorder, session, thing) =>
+  JSON.parse((await run(join(build, 'uxrec'), ['amend', join(recorder.library, session), '--json'])).stdout).filter(
+    (one) => one.thing === thing,
+  );
 
 const metrics = async (recorder, session) =>
   JSON.parse((await run(join(build, 'uxrec'), ['metrics', join(recorder.library, session), '--json'])).stdout);
@@ -38,6 +37,10 @@ test('a stop while a task is running asks for its outcome', async () => {
   const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin('paper:sound');
   await recorder.uxrec('task', 'start', 'find');
+  /* a begin that is corrected while the task is running outlasts its end */
+  const folder = join(recorder.library, session);
+  const [{ id }] = await things(recorder, session, 'attempt');
+  await run(join(build, 'uxrec'), ['amend', folder, id, '--begin', '0.001']);
   const text = await refused(recorder, 'stop');
   assert.match(text, /'find' is running.*--outcome/);
   assert.equal((await status(recorder)).state, 'recording');
@@ -47,6 +50,8 @@ test('a stop while a task is running asks for its outcome', async () => {
   assert.equal((await status(recorder)).state, 'idle');
   const [attempt] = (await metrics(recorder, session)).attempts;
   assert.equal(attempt.outcome, 'failed');
+  const [corrected] = await things(recorder, session, 'attempt');
+  assert.ok(corrected.begin_ns > 0 && corrected.begin_ns < corrected.live_begin_ns && corrected.live_end_ns > 0);
   await recorder.end();
 });
 
@@ -78,22 +83,20 @@ test('the task clock counts as metrics do: pauses and interruptions that overlap
   const before = await status(recorder);
   await recorder.uxrec('stop', '--outcome', 'completed');
   const [attempt] = (await metrics(recorder, session)).attempts;
-  const all = await acts(recorder, session);
-  const bodies = (name) => all.filter((act) => act[name]).map((act) => act[name]);
-  const last = bodies('attempt').at(-1);
+  const [last] = await things(recorder, session, 'attempt');
   /* what the command printed a moment before the end is what the metrics have, but for that moment */
   const shown = before.attempt_time_ns / 1e9;
-  const rest = (last.liveEndNs - before.now_ns) / 1e9;
+  const rest = (last.live_end_ns - before.now_ns) / 1e9;
   assert.ok(Math.abs(attempt.time_s - shown - rest) < 0.01, `${attempt.time_s} s, shown ${shown} s and ${rest} s more`);
-  assert.ok(last.liveBeginNs - last.readingNs >= 0.5e9);
-  const [interruption] = bodies('interruption').filter((one) => one.toNs && one.stopsClock);
-  assert.deepEqual([interruption.kind, interruption.note], ['KIND_TECHNICAL', 'fire alarm']);
-  assert.ok((last.liveEndNs - last.liveBeginNs) / 1e9 - attempt.time_s >= 1.5);
+  assert.ok(last.live_begin_ns - last.reading_ns >= 0.5e9);
+  const interruptions = await things(recorder, session, 'interruption');
+  assert.deepEqual([interruptions[0].kind, interruptions[0].note], ['technical', 'fire alarm']);
+  assert.ok((last.live_end_ns - last.live_begin_ns) / 1e9 - attempt.time_s >= 1.5);
   /* what was running ends with the session, or where the next begins */
-  const phases = bodies('phase').filter((one) => one.toNs);
-  assert.deepEqual(phases.map((one) => one.kind), ['KIND_WARM_UP', 'KIND_POST_TASK']);
-  assert.equal(bodies('phase').filter((one) => one.kind === 'KIND_POST_TASK')[0].fromNs, phases[0].toNs);
-  assert.equal(bodies('interruption').filter((one) => one.toNs).length, 2);
+  const phases = await things(recorder, session, 'phase');
+  assert.deepEqual(phases.map((one) => one.kind), ['warm_up', 'post_task']);
+  assert.equal(phases[1].from_ns, phases[0].to_ns);
+  assert.ok([...phases, ...interruptions].every((one) => one.to_ns > one.from_ns));
   await recorder.end();
 });
 
@@ -103,10 +106,9 @@ test('a recorder that ends by a signal leaves the outcome unspecified, and every
   await recorder.uxrec('task', 'start', 'find');
   await recorder.uxrec('interruption', 'begin');
   assert.equal(await end(recorder.child), 0);
-  const all = await acts(recorder, session);
-  const attempt = all.filter((act) => act.attempt).at(-1).attempt;
-  assert.ok(attempt.liveEndNs && !attempt.outcome);
-  assert.ok(all.filter((act) => act.interruption).at(-1).interruption.toNs);
+  const [attempt] = await things(recorder, session, 'attempt');
+  assert.ok(attempt.live_end_ns > 0 && attempt.outcome === 'unspecified');
+  assert.ok((await things(recorder, session, 'interruption'))[0].to_ns > 0);
   await recorder.end();
 });
 

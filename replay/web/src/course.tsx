@@ -2,7 +2,7 @@
 
 import { Fragment } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Attempt_Outcome, Interruption_Kind, Phase_Kind } from '../gen/protocol/acts_pb';
+import { type Act, type Attempt_Outcome, Interruption_Kind, Phase_Kind } from '../gen/protocol/acts_pb';
 import type { Study_Task } from '../gen/protocol/study_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
 import { INTERRUPTIONS, TaskClock, useSeconds } from './clock';
@@ -252,14 +252,26 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
   const body = stored?.body.case === 'interruption' ? stored.body.value : undefined;
   const [note, setNote] = useState<string>();
   const [trouble, setTrouble] = useState('');
-  useEffect(() => setNote(undefined), [status?.interruption]);
-  if (!status?.interruption) return null;
-  const change = async (change: object) => {
+  const change = async (values: object) => {
     if (!stored) return;
-    const reason = await driver.model.put(driver.connection, changedAct(stored, change));
+    const reason = await driver.model.put(driver.connection, changedAct(stored, values));
     setTrouble(reason);
-    if (!reason) setNote(undefined);
+    if (reason || !('note' in values)) return;
+    unsent.current = undefined;
+    setNote(undefined);
   };
+  /* text that is not sent yet belongs to the interruption that ends while it is typed */
+  const unsent = useRef<{ act: Act; text: string } | undefined>(undefined);
+  useEffect(
+    () => () => {
+      const left = unsent.current;
+      unsent.current = undefined;
+      setNote(undefined);
+      if (left) void driver.model.put(driver.connection, changedAct(left.act, { note: left.text.trim() }));
+    },
+    [status?.interruption],
+  );
+  if (!status?.interruption) return null;
   const now = driver.connection.sessionNowNs() || status.nowNs;
   const keeps = body ? !body.stopsClock : status.interruptionKeepsClock;
   return (
@@ -300,7 +312,10 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
           placeholder="what happened"
           autocomplete="off"
           value={note ?? body?.note ?? ''}
-          onInput={(event) => setNote(event.currentTarget.value)}
+          onInput={(event) => {
+            setNote(event.currentTarget.value);
+            if (stored) unsent.current = { act: stored, text: event.currentTarget.value };
+          }}
         />
         {note !== undefined && <button type="submit">Keep it</button>}
       </form>

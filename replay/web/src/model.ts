@@ -124,8 +124,11 @@ export class SessionModel extends Emitter {
         this.forget(act.id);
         return '';
       }
-      act = { ...act, kind: Act_Kind.ADD };
+      act = { ...act, kind: Act_Kind.ADD, fields: [] };
     }
+    /* what was refused goes along with the next change, so that its text is not lost by that */
+    if (act.kind === Act_Kind.PATCH && before?.trouble && before.before)
+      act = { ...act, fields: [...new Set([...before.act.fields, ...act.fields])] };
     if (act.kind === Act_Kind.REMOVE && this.#outbox.forget(act.id)) {
       this.forget(act.id);
       return '';
@@ -335,22 +338,21 @@ export function noteAct(layer: string, moment: Moment, text: string): Act {
   });
 }
 
-/** A change of an act of any kind: the same body with other values in some fields. */
+/**
+ * A change of some fields of an act of any kind; what somebody else has changed of the others meanwhile stays.
+ *
+ * @param change  new values by the names of the generated message
+ */
 export function changedAct(act: Act, change: object): Act {
-  const copy = baseAct(act.layer, act.id, Act_Kind.CHANGE);
+  const copy = baseAct(act.layer, act.id, Act_Kind.PATCH);
+  copy.fields = Object.keys(change).map((name) => name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`));
   copy.body = { case: act.body.case, value: { ...act.body.value, ...change } } as Act['body'];
   return copy;
 }
 
-/** The same thing with something else in it. */
+/** The same of a tag or a note. */
 export function changeAct(act: Act, change: Partial<Tag> | Partial<Note>): Act {
-  const copy = baseAct(act.layer, act.id, Act_Kind.CHANGE);
-  if (act.body.case === 'tag')
-    copy.body = { case: 'tag', value: { ...act.body.value, ...(change as Partial<Tag>) } };
-  else if (act.body.case === 'note')
-    copy.body = { case: 'note', value: { ...act.body.value, ...(change as Partial<Note>) } };
-  else copy.body = act.body;
-  return copy;
+  return changedAct(act, change);
 }
 
 export function bleepAct(layer: string, fromNs: bigint, toNs: bigint, reason: string): Act {
