@@ -2,6 +2,7 @@
 
 import { Role, type ServerMessage, type Welcome } from '../gen/protocol/wire_pb';
 import { Emitter } from './emitter';
+import { ownIdentity } from './identity';
 import { forgetKey, keepKey } from './key';
 import { setTitle } from './title';
 import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from './wire';
@@ -53,15 +54,6 @@ interface ClockEstimate {
   takenMs: number;
 }
 
-/** 128 random bits that stand for this browser, whatever name is typed in it: they go to the recorder alone. */
-function identity(): string {
-  const kept = localStorage.getItem('identity') ?? '';
-  if (/^[0-9a-f]{32}$/.test(kept)) return kept;
-  const made = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  localStorage.setItem('identity', made);
-  return made;
-}
-
 export class Connection extends Emitter {
   state: ConnectionState = 'connecting';
   welcome?: Welcome;
@@ -103,6 +95,11 @@ export class Connection extends Emitter {
       this.#pending.set(request, { isPart, resolve, reject });
       this.#socket?.send(packMessage(request, body));
     });
+  }
+
+  /** Of this connection's acts; empty before the first welcome. */
+  get principal(): string {
+    return this.welcome?.principal ?? '';
   }
 
   get name(): string {
@@ -154,7 +151,7 @@ export class Connection extends Emitter {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () =>
       socket.send(
-        packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name, identity: identity() } }),
+        packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name, identity: ownIdentity() } }),
       );
     socket.onmessage = (event: MessageEvent<ArrayBuffer>) => this.#receive(event.data);
     socket.onclose = (event) => this.#closed(event.code);

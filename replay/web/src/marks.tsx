@@ -35,12 +35,12 @@ export class Coder {
 
   /** Whether an act is in this page's layer: a coder's is their own whatever its name. */
   isMine(act: Act): boolean {
-    return act.layerPrincipal ? act.layerPrincipal === this.connection.welcome?.principal : act.layer === this.layer;
+    return act.layerPrincipal ? act.layerPrincipal === this.connection.principal : act.layer === this.layer;
   }
 
   /** The layer as the recorder finds it, also when several coders have one name. */
   layerAsked(): string {
-    const principal = this.connection.welcome?.principal;
+    const principal = this.connection.principal;
     const unsigned = this.model.marks().some(({ act }) => !act.layerPrincipal && act.layer === this.layer);
     return principal && !unsigned ? `coder:${principal}` : this.layer;
   }

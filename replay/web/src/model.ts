@@ -305,7 +305,9 @@ export interface Moment {
 
 /** An act of this page has its author's name only when it comes back from the store. */
 function named(act: Act, before: Act | undefined): Act {
-  return before && !act.author ? { ...act, author: before.author } : act;
+  if (!before || act.author) return act;
+  const { author, principal, layerPrincipal } = before;
+  return { ...act, author, principal, layerPrincipal };
 }
 
 function baseAct(layer: string, id = newId(), kind = Act_Kind.ADD): Act {

@@ -7,6 +7,7 @@ import { TaskClock } from './clock';
 import { useEmitter } from './emitter';
 import { clickText, EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
+import { isOwn } from './identity';
 import { useKeys } from './keys';
 import { LiveMeter } from './meter';
 import { LiveDriver } from './live';
@@ -37,7 +38,7 @@ export function useWatching(token: string, name: string): Watching {
           }
         : undefined,
       /* observers change only what they said themselves; the server says so too */
-      (act) => !act.author || act.author === driver.connection.name || driver.connection.isModerator,
+      (act) => isOwn(act, driver.connection) || driver.connection.isModerator,
     );
     return { player, driver, coder };
   }, [token]);
