@@ -60,6 +60,12 @@ enum channel_id {
 	CHANNEL_END, /* one past the last */
 };
 
+/* Numbers that are reserved: of camera, lower resolutions, thumbnails and further microphones, as in FORMAT.md. */
+#define CHANNEL_RESERVED_BEGIN 27
+#define CHANNEL_RESERVED_END   45 /* one past the last: the next free one */
+_Static_assert(
+	CHANNEL_END <= CHANNEL_RESERVED_BEGIN, "the next free number is CHANNEL_RESERVED_END");
+
 /** What never changes about a channel. */
 struct channel_kind {
 	const char *topic;

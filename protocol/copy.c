@@ -97,20 +97,22 @@ static int append(struct session_writer *writer, const struct reader_message *me
 
 /* A shape whose pixels are not copied has them itself. */
 static int append_shape(struct session_writer *writer, struct pointer_shape_copy *shapes,
-	const struct reader_message *message)
+	struct copy_identity *made, const struct reader_message *message)
 {
 	_cleanup_(buf_finish) struct buf record = {0};
 	struct reader_message whole = *message;
 	int r = pointer_shape_copy_resolve(shapes, message, &record);
 
-	if (r > 0)
+	if (r > 0) {
+		copy_identity_stamp(made, record.data);
 		whole.record = (struct view){record.data, record.size_bytes, 0};
+	}
 	return r < 0 ? r : append(writer, &whole);
 }
 
 /* what a part needs of the time before it */
 static int copy_state(struct session_writer *writer, struct session_reader *reader,
-	struct pointer_shape_copy *shapes, int64_t *from_ns)
+	struct pointer_shape_copy *shapes, struct copy_identity *made, int64_t *from_ns)
 {
 	const struct reader_channel *channel =
 		session_reader_find(reader, CHANNEL_SCREEN_KEYFRAMES);
@@ -133,7 +135,7 @@ static int copy_state(struct session_writer *writer, struct session_reader *read
 		r = session_reader_latest(reader, channel, *from_ns - 1, &message);
 		if (r > 0)
 			r = channel->known == CHANNEL_POINTER_SHAPE
-				? append_shape(writer, shapes, &message)
+				? append_shape(writer, shapes, made, &message)
 				: session_writer_append_record(writer, message.record);
 		if (r < 0)
 			return r;
@@ -201,8 +203,8 @@ static void put_message(
 }
 
 /* Of a batch that reaches over the end only what is before it. What cannot be read may be of later, and stays out. */
-static int append_cut(
-	struct session_writer *writer, const struct reader_message *message, int64_t to_ns)
+static int append_cut(struct session_writer *writer, struct copy_identity *made,
+	const struct reader_message *message, int64_t to_ns)
 {
 	const ProtobufCMessageDescriptor *descriptor =
 		schema_message(channel_kind_get(message->channel->known)->schema);
@@ -225,23 +227,28 @@ static int append_cut(
 	cut_arrays(batch, count, kept);
 	put_message(&record, message, batch);
 	protobuf_c_message_free_unpacked(batch, NULL);
+	if (kept < count && buf_error(&record) == 0)
+		copy_identity_stamp(made, record.data);
 	cut.record = (struct view){record.data, record.size_bytes, 0};
+	if (kept == count)
+		return append(writer, message);
 	return kept == 0 || buf_error(&record) < 0 ? buf_error(&record) : append(writer, &cut);
 }
 
 static int copy_message(struct session_writer *writer, const struct session_copy_options *options,
-	struct pointer_shape_copy *shapes, const struct reader_message *message)
+	struct pointer_shape_copy *shapes, struct copy_identity *made,
+	const struct reader_message *message)
 {
 	if (message->channel->known == CHANNEL_POINTER_SHAPE)
-		return append_shape(writer, shapes, message);
+		return append_shape(writer, shapes, made, message);
 	if (reaches_over(message, options->to_ns))
-		return append_cut(writer, message, options->to_ns);
+		return append_cut(writer, made, message, options->to_ns);
 	return append(writer, message);
 }
 
 static int copy_messages(struct session_writer *writer, struct session_reader *reader,
 	const struct session_copy_options *options, struct pointer_shape_copy *shapes,
-	int64_t from_ns)
+	struct copy_identity *made, int64_t from_ns)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
@@ -259,7 +266,7 @@ static int copy_messages(struct session_writer *writer, struct session_reader *r
 			continue;
 		}
 		if (r == 0)
-			r = copy_message(writer, options, shapes, &message);
+			r = copy_message(writer, options, shapes, made, &message);
 		if (++count % PROGRESS_MESSAGES == 0 && options->progress)
 			options->progress(options->user, message.time_ns);
 	}
@@ -273,6 +280,7 @@ static int copy_to(struct session_reader *reader, struct folder *folder, const c
 	_cleanup_(pointer_shape_copy_finish) struct pointer_shape_copy shapes = {0};
 	_destroy_(session_writer) struct session_writer *writer = NULL;
 	struct session_writer_totals totals;
+	struct copy_identity made;
 	int64_t from_ns = options->from_ns;
 	int r = session_writer_create_below(&writer, folder, name, SESSION_WRITER_COPY);
 
@@ -281,15 +289,19 @@ static int copy_to(struct session_reader *reader, struct folder *folder, const c
 			r == -EEXIST ? "it is there already; name another file" : strerror(-r));
 	if (options->compression)
 		session_writer_set_compression(writer, *options->compression);
-	r = declare_all(writer, reader);
+	r = copy_identity_init(&made, reader);
+	if (r == 0)
+		r = declare_all(writer, reader);
 	if (r == 0)
 		r = copy_extras(writer, reader);
 	if (r == 0 && from_ns != INT64_MIN)
-		r = copy_state(writer, reader, &shapes, &from_ns);
+		r = copy_state(writer, reader, &shapes, &made, &from_ns);
 	if (r == 0)
-		r = copy_messages(writer, reader, options, &shapes, from_ns);
+		r = copy_messages(writer, reader, options, &shapes, &made, from_ns);
 	if (r == 0 && options->add)
-		r = options->add(options->user, writer);
+		r = options->add(options->user, writer, &made);
+	if (r == 0)
+		r = copy_identity_write(&made, writer);
 	if (r == 0)
 		r = session_writer_finish(writer);
 	if (r < 0) {
@@ -322,7 +334,6 @@ struct erase {
 	bool waits_for_keyframe;
 	bool goes_on; /* behind the span */
 	uint64_t count;
-	uint32_t gap_sequence;
 	struct pointer_shape_copy shapes;
 	struct buf state[CHANNEL_END]; /* the last record of what is latched and told in the span */
 };
@@ -399,8 +410,6 @@ static int leave_out(void *user, const struct reader_message *message)
 	if (message->channel->known == CHANNEL_POINTER_SHAPE &&
 		pointer_shape_copy_see(&erase->shapes, message) < 0)
 		return -ENOMEM;
-	if (message->channel->known == CHANNEL_GAPS && message->sequence >= erase->gap_sequence)
-		erase->gap_sequence = message->sequence + 1;
 	if (!kind || !(erase->options->modalities >> kind->modality & 1))
 		return 0;
 	r = is_gone(erase, message);
@@ -415,21 +424,23 @@ static int leave_out(void *user, const struct reader_message *message)
 	return r < 0 ? r : 1;
 }
 
-static int add_state(struct erase *erase, struct session_writer *writer)
+static int add_state(struct erase *erase, struct session_writer *writer, struct copy_identity *made)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < CHANNEL_END && erase->goes_on && r == 0; i++) {
 		const struct buf *state = &erase->state[i];
 
-		if (state->size_bytes > 0)
-			r = session_writer_append_record(
-				writer, (struct view){state->data, state->size_bytes, 0});
+		if (state->size_bytes == 0)
+			continue;
+		copy_identity_stamp(made, state->data);
+		r = session_writer_append_record(
+			writer, (struct view){state->data, state->size_bytes, 0});
 	}
 	return r;
 }
 
-static int add_gap(struct erase *erase, struct session_writer *writer)
+static int add_gap(struct erase *erase, struct session_writer *writer, struct copy_identity *made)
 {
 	const struct session_erase_options *options = erase->options;
 	struct session_clock clock = {0};
@@ -452,7 +463,7 @@ static int add_gap(struct erase *erase, struct session_writer *writer)
 	for (uint16_t id = 1; id < CHANNEL_END; id++)
 		if (options->modalities >> channel_kind_get(id)->modality & 1)
 			topics[gap.n_topics++] = (char *)channel_kind_get(id)->topic;
-	clock.sequence[CHANNEL_GAPS] = erase->gap_sequence;
+	clock.sequence[CHANNEL_GAPS] = copy_identity_next(made);
 	r = packet_create(&packet, &clock,
 		&(struct packet_info){CHANNEL_GAPS, 0, erase->gap_from_ns, 0}, &gap.base);
 	return r < 0 ? r
@@ -460,11 +471,11 @@ static int add_gap(struct erase *erase, struct session_writer *writer)
 			       writer, (struct view){packet->record, packet->size_bytes, 0});
 }
 
-static int add_what_stays(void *user, struct session_writer *writer)
+static int add_what_stays(void *user, struct session_writer *writer, struct copy_identity *made)
 {
-	int r = add_state(user, writer);
+	int r = add_state(user, writer, made);
 
-	return r < 0 ? r : add_gap(user, writer);
+	return r < 0 ? r : add_gap(user, writer, made);
 }
 
 static int remove_segment(const struct folder *folder, unsigned number)

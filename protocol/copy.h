@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/base/error.h"
+#include "protocol/copy_identity.h"
 #include "protocol/reader.h"
 #include "protocol/writer.h"
 
@@ -13,8 +14,8 @@ struct session_copy_options {
 	int64_t from_ns, to_ns;
 	/* Which messages to leave out: 1, 0, or a negative errno that ends it. May be NULL. */
 	int (*leave_out)(void *user, const struct reader_message *message);
-	/* Called once with the writer, after all messages: to add some. May be NULL. */
-	int (*add)(void *user, struct session_writer *writer);
+	/* Called once with the writer, after all messages: to add some, with sequences of `made`. May be NULL. */
+	int (*add)(void *user, struct session_writer *writer, struct copy_identity *made);
 	/* Called now and then with the time that was reached; may be NULL. */
 	void (*progress)(void *user, int64_t at_ns);
 	void *user;

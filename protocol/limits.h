@@ -79,6 +79,8 @@
 #define SESSION_SEGMENT_METADATA "uxrec.segment"
 /* Ids of the session, in each of its files. */
 #define SESSION_IDENTITY_METADATA "uxrec.session"
+/* Which messages a copy has made: see copy_identity.h. */
+#define SESSION_COPY_METADATA "uxrec.copy"
 /* There only when an erasing was interrupted: it stands for all segments. */
 #define SESSION_ERASED_NAME "erased.mcap"
 /* All acts about a session. */

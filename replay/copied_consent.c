@@ -9,9 +9,10 @@
 
 struct adding {
 	struct session_writer *writer;
-	struct session_clock clock; /* sequences go on behind those of the recording */
-	int64_t from_ns, to_ns;     /* of messages and gaps in the copy */
-	bool *has; /* of each consent act: the recording has it in the copied span */
+	struct copy_identity *made;
+	struct session_clock clock;
+	int64_t from_ns, to_ns; /* of messages and gaps in the copy */
+	bool *has;              /* of each consent act: the recording has it in the copied span */
 };
 
 static bool is_act(const Uxrec__Act *act, struct view data)
@@ -33,20 +34,16 @@ static void find_act(
 		adding->has[i] |= is_act(consent_act(consent, i), message->data);
 }
 
-/* Where sequences go on, and which consent acts the copy has anyway. */
+/* Which consent acts the copy has anyway. */
 static int find_present(
 	struct adding *adding, struct session_reader *reader, const struct consent *consent)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
-	int r = session_cursor_create(&cursor, reader, INT64_MIN, INT64_MAX,
-		UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_ACTS);
+	int r = session_cursor_create(
+		&cursor, reader, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_ACTS);
 
 	while (r == 0 && (r = session_cursor_next(cursor, &message)) > 0) {
-		_Atomic uint32_t *next = &adding->clock.sequence[message.channel->known];
-
-		if (message.sequence >= *next)
-			*next = message.sequence + 1;
 		find_act(adding, consent, &message);
 		r = 0;
 	}
@@ -57,9 +54,11 @@ static int add(
 	struct adding *adding, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
 {
 	_packet_unref_ struct packet *packet = NULL;
-	int r = packet_create(
-		&packet, &adding->clock, &(struct packet_info){channel, 0, time_ns, 0}, message);
+	int r;
 
+	adding->clock.sequence[channel] = copy_identity_next(adding->made);
+	r = packet_create(
+		&packet, &adding->clock, &(struct packet_info){channel, 0, time_ns, 0}, message);
 	return r < 0 ? r
 		     : session_writer_append_record(adding->writer,
 			       (struct view){packet->record, packet->size_bytes, 0});
@@ -77,13 +76,13 @@ static int add_gap(void *user, const Uxrec__Gap *gap)
 	return add(adding, CHANNEL_GAPS, part.from_ns, &part.base);
 }
 
-int copied_consent_add(void *user, struct session_writer *writer)
+int copied_consent_add(void *user, struct session_writer *writer, struct copy_identity *made)
 {
 	const struct copied_consent *copied = user;
 	const struct consent *consent = copied->session->consent;
 	struct session_reader *reader = copied->session->reader;
 	_autofree_ bool *has = calloc(consent_act_count(consent) + 1, sizeof(*has));
-	struct adding adding = {.writer = writer, .has = has};
+	struct adding adding = {.writer = writer, .made = made, .has = has};
 	int64_t last_ns;
 	int r;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/copy_identity.h"
 #include "protocol/writer.h"
 #include "replay/session.h"
 
@@ -13,4 +14,4 @@ struct copied_consent {
 };
 
 /** For session_copy_options.add. @param user  a struct copied_consent */
-int copied_consent_add(void *user, struct session_writer *writer);
+int copied_consent_add(void *user, struct session_writer *writer, struct copy_identity *made);

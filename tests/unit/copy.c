@@ -200,7 +200,7 @@ static void what_holds_on_is_told(void)
 	uint32_t which;
 
 	expect(told_after_erasing("change", changes, ARRAY_SIZE(changes), &which) == AT(677000) &&
-		which == 2);
+		which >= COPY_SEQUENCES);
 	expect(told_after_erasing("edge", at_its_end, ARRAY_SIZE(at_its_end), &which) ==
 			AT(677000) &&
 		which == 1);
@@ -249,6 +249,7 @@ static Uxrec__PointerBatch *cut_pointer(int to_ms, bool torn)
 	struct session_copy_result result;
 	struct session_clock clock = {0};
 	struct reader_message message;
+	Uxrec__PointerBatch *left;
 
 	batch.n_dt_us = batch.n_x_px = batch.n_y_px = ARRAY_SIZE(dt_us);
 	batch.dt_us = dt_us;
@@ -269,8 +270,12 @@ static Uxrec__PointerBatch *cut_pointer(int to_ms, bool torn)
 	if (session_reader_latest(
 		    part, session_reader_find(part, CHANNEL_POINTER), INT64_MAX, &message) <= 0)
 		return NULL;
-	expect(message.time_ns == AT(675900) && message.sequence == 0);
-	return uxrec__pointer_batch__unpack(NULL, message.data.size_bytes, message.data.data);
+	expect(message.time_ns == AT(675900));
+	left = uxrec__pointer_batch__unpack(NULL, message.data.size_bytes, message.data.data);
+	expect(left &&
+		(left->n_dt_us == ARRAY_SIZE(dt_us) ? message.sequence == 0
+						    : message.sequence >= COPY_SEQUENCES));
+	return left;
 }
 
 static void a_part_has_no_event_of_later(void)

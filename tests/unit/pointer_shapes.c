@@ -214,6 +214,177 @@ static void erasing_leaves_the_pixels_of_what_stays(void)
 	expect(check_file(reader, INT64_MIN) >= 21 * 30);
 }
 
+/* ---- identities of packets ---- */
+
+/* Shapes that refer to each other, batches that reach over any end, and what is latched. */
+static void write_everything(const char *path)
+{
+	uint32_t dt_us[] = {0, 60000, 60000, 60000};
+	int32_t px[] = {1, 2, 3, 4};
+	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
+	Uxrec__Screen screen = UXREC__SCREEN__INIT;
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	struct making making;
+
+	batch.n_dt_us = batch.n_x_px = batch.n_y_px = ARRAY_SIZE(dt_us);
+	batch.dt_us = dt_us;
+	batch.x_px = batch.y_px = px;
+	making_init(&making, path);
+	for (int i = 0; i < 20 * 30; i++) {
+		int64_t at_ns = BEGIN_NS + i * STEP_NS;
+
+		push_step(&making, (unsigned)i % STEPS, at_ns);
+		if (i % 6 == 0)
+			write_message(
+				making.writer, &making.clock, CHANNEL_POINTER, at_ns, &batch.base);
+		screen.width_px = (uint32_t)i;
+		if (i % 45 == 0)
+			write_message(making.writer, &making.clock, CHANNEL_SCREEN_INFO, at_ns,
+				&screen.base);
+		if (i % 100 == 0)
+			write_message(making.writer, &making.clock, CHANNEL_GAPS, at_ns, &gap.base);
+	}
+	check(session_writer_finish(making.writer) == 0);
+	session_writer_destroy(making.writer);
+}
+
+struct identity_of {
+	uint64_t key, hash; /* channel and sequence; of the whole record */
+};
+
+static int compare_identities(const void *a, const void *b)
+{
+	const struct identity_of *x = a, *y = b;
+
+	return x->key != y->key ? (x->key < y->key ? -1 : 1)
+				: (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+/* Ranges of sequences that copies have declared in a file. */
+static bool is_declared(struct session_reader *reader, uint32_t sequence)
+{
+	for (size_t i = 0;; i++) {
+		_cleanup_(buf_finish) struct buf content = {0};
+		struct mcap_metadata metadata;
+		char first[16] = "", count[16] = "";
+		uint8_t opcode;
+		uint32_t from;
+
+		if (session_reader_extra(reader, i, &opcode, &content) <= 0)
+			return false;
+		if (opcode != MCAP_METADATA ||
+			mcap_parse_metadata((struct view){content.data, content.size_bytes, 0},
+				&metadata) < 0 ||
+			!mcap_string_is(metadata.name, SESSION_COPY_METADATA) ||
+			!mcap_find_pair(metadata.pairs, "first_sequence", first, sizeof(first)) ||
+			!mcap_find_pair(metadata.pairs, "count", count, sizeof(count)))
+			continue;
+		from = (uint32_t)strtoul(first, NULL, 10);
+		if (sequence >= from && sequence < from + strtoul(count, NULL, 10))
+			return true;
+	}
+}
+
+/* @return how many messages were made by copies */
+static size_t collect_identities(struct session_reader *reader, struct buf *identities)
+{
+	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
+	struct reader_message message;
+	size_t made = 0;
+
+	check(session_cursor_create(&cursor, reader, INT64_MIN, INT64_MAX, 0) == 0);
+	while (session_cursor_next(cursor, &message) > 0) {
+		struct identity_of identity = {
+			(uint64_t)message.channel->id << 32 | message.sequence,
+			UINT64_C(0xcbf29ce484222325)};
+
+		for (size_t i = 0; i < message.record.size_bytes; i++)
+			identity.hash =
+				(identity.hash ^ message.record.data[i]) * UINT64_C(0x100000001b3);
+		buf_put(identities, &identity, sizeof(identity));
+		if (message.sequence < COPY_SEQUENCES)
+			continue;
+		made++;
+		expect(is_declared(reader, message.sequence));
+	}
+	return made;
+}
+
+static struct session_reader *copy_part(
+	struct session_reader *reader, const char *name, double from_s, double to_s)
+{
+	const struct session_copy_options options = {
+		.from_ns = from_s < 0 ? INT64_MIN : BEGIN_NS + (int64_t)(from_s * 1e9),
+		.to_ns = to_s < 0 ? INT64_MAX : BEGIN_NS + (int64_t)(to_s * 1e9)};
+	_autofree_ char *path = temporary_path(name);
+	struct session_reader *copied = NULL;
+	struct session_copy_result result;
+
+	check(session_copy(reader, path, &options, &result, NULL) == 0);
+	check(session_reader_open(&copied, path, NULL) == 0);
+	return copied;
+}
+
+static struct session_reader *erase_part(const char *name, double from_s, double to_s)
+{
+	const struct session_erase_options options = {BEGIN_NS + (int64_t)(from_s * 1e9),
+		BEGIN_NS + (int64_t)(to_s * 1e9), 1 << MODALITY_SCREEN, "Ana", "asked"};
+	_autofree_ char *folder = temporary_path(name);
+	_folder_unref_ struct folder *below = open_folder(folder);
+	struct session_reader *reader = NULL;
+	int64_t gap[2];
+
+	check(session_erase(below, &options, gap, NULL) == 0);
+	check(session_reader_open_folder(&reader, folder, NULL) == 0);
+	return reader;
+}
+
+static void write_again(const char *folder, const char *path)
+{
+	_autofree_ char *to_folder = temporary_path(folder), *to = temporary_path(path);
+
+	check(mkdir(to_folder, 0700) == 0);
+	write_everything(to);
+}
+
+static void equal_identities_have_equal_bytes(void)
+{
+	_autofree_ char *path = temporary_path("identities.mcap");
+	_cleanup_(buf_finish) struct buf all = {0};
+	struct session_reader *files[8] = {NULL};
+	const struct identity_of *found;
+	size_t made[8], count;
+
+	/* the same session thrice: the same packets in the same order are the same bytes */
+	write_everything(path);
+	write_again("one", "one/recording-0001.mcap");
+	write_again("two", "two/recording-0001.mcap");
+	check(session_reader_open(&files[0], path, NULL) == 0);
+	files[1] = copy_part(files[0], "all.mcap", -1, -1);
+	files[2] = copy_part(files[0], "a.mcap", 5.02, 10.03);
+	files[3] = copy_part(files[0], "b.mcap", 7.04, 12.11);
+	files[4] = copy_part(files[2], "aa.mcap", 6.01, 8.07);
+	files[5] = erase_part("one", 8.03, 12.04);
+	session_reader_destroy(files[5]);
+	files[5] = erase_part("one", 15.02, 17); /* once more */
+	files[6] = erase_part("two", 8.03, 12.04);
+	files[7] = copy_part(files[6], "erased-part.mcap", 9, 14.02);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		made[i] = collect_identities(files[i], &all);
+		session_reader_destroy(files[i]);
+	}
+	/* a whole copy changes nothing; each other has a batch, shapes or states of its own */
+	expect(made[0] == 0 && made[1] == 0);
+	for (size_t i = 2; i < ARRAY_SIZE(files); i++)
+		expect(made[i] > 0 && made[i] < 100);
+	check(buf_error(&all) == 0);
+	count = all.size_bytes / sizeof(*found);
+	qsort(all.data, count, sizeof(*found), compare_identities);
+	found = (const struct identity_of *)(const void *)all.data;
+	for (size_t i = 1; i < count; i++)
+		expect(found[i - 1].key != found[i].key || found[i - 1].hash == found[i].hash);
+}
+
 struct observer {
 	uint64_t known[STEPS * 4];
 	size_t count, unknown, messages;
@@ -267,6 +438,8 @@ static void whoever_joins_has_all_shapes(void)
 }
 
 static const struct test tests[] = {
+	{"of a session and its copies equal identities have equal bytes",
+		equal_identities_have_equal_bytes},
 	{"each picture of an animated pointer is stored once in a while",
 		an_animation_costs_little},
 	{"a pointer that is hidden is no reference", a_pointer_that_is_hidden_is_no_reference},
