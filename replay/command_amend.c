@@ -4,13 +4,13 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/identity.h"
 #include "protocol/base/log.h"
+#include "protocol/message_patch.h"
 #include "protocol/message_text.h"
 #include "protocol/name.h"
+#include "replay/amend.h"
 #include "replay/command.h"
 #include "replay/enum_text.h"
-#include "replay/json.h"
 #include "replay/study.h"
-#include "replay/vtt.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -77,144 +77,12 @@ static const struct amendable {
 	{UXREC__ACT__BODY_PHASE, "--end", "to_ns", VALUE_TIME},
 };
 
-static const ProtobufCFieldDescriptor *body_field(Uxrec__Act__BodyCase body)
-{
-	return protobuf_c_message_descriptor_get_field(&uxrec__act__descriptor, (unsigned)body);
-}
-
-static ProtobufCMessage *body_of(const Uxrec__Act *act)
-{
-	/* a union: whichever it is */
-	return (ProtobufCMessage *)act->attempt;
-}
-
-static bool is_amendable(Uxrec__Act__BodyCase body)
+bool amend_allows(Uxrec__Act__BodyCase body)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(amendable); i++)
 		if (amendable[i].body == body)
 			return true;
 	return false;
-}
-
-/* "session_info" as people call it */
-static const char *thing_name(Uxrec__Act__BodyCase body)
-{
-	return body == UXREC__ACT__BODY_SESSION_INFO ? "session" : body_field(body)->name;
-}
-
-/* ---- listing ---- */
-
-static void print_time(int64_t ns, int64_t begin_ns)
-{
-	char text[24] = "-";
-
-	if (ns)
-		vtt_format_time(text, ns - begin_ns);
-	printf("  %s", text);
-}
-
-static void print_attempt(const Uxrec__Attempt *attempt, int64_t begin_ns)
-{
-	print_time(attempt->begin_ns ? attempt->begin_ns : attempt->live_begin_ns, begin_ns);
-	print_time(attempt->end_ns ? attempt->end_ns : attempt->live_end_ns, begin_ns);
-	printf("  %s (%u), %s%s%s%s", text_quote(attempt->task).text, attempt->number,
-		attempt->outcome
-			? enum_text(&uxrec__attempt__outcome__descriptor, (int)attempt->outcome)
-				  .text
-			: "outcome not stated",
-		attempt->failure ? ", " : "",
-		attempt->failure
-			? enum_text(&uxrec__attempt__failure__descriptor, (int)attempt->failure)
-				  .text
-			: "",
-		attempt->begin_ns || attempt->end_ns ? ", times corrected" : "");
-}
-
-static void print_session(const Uxrec__SessionInfo *info)
-{
-	for (size_t i = 0; i < info->n_participants; i++)
-		printf("  participant %s", text_quote(info->participants[i]).text);
-	if (*info->segment)
-		printf(", segment %s", text_quote(info->segment).text);
-	if (*info->condition)
-		printf(", condition %s", text_quote(info->condition).text);
-	if (info->pilot)
-		fputs(", pilot", stdout);
-	if (info->excluded)
-		printf(", excluded: %s", text_quote(info->excluded_reason).text);
-}
-
-static void print_body(const Uxrec__Act *act, int64_t begin_ns)
-{
-	switch (act->body_case) {
-	case UXREC__ACT__BODY_SESSION_INFO: print_session(act->session_info); break;
-	case UXREC__ACT__BODY_ATTEMPT: print_attempt(act->attempt, begin_ns); break;
-	case UXREC__ACT__BODY_TAG:
-		print_time(act->tag->media_ns, begin_ns);
-		printf("  %s", text_quote(act->tag->code).text);
-		if (act->tag->impact)
-			printf(", impact %d", (int)act->tag->impact - 1);
-		if (*act->tag->opportunity)
-			printf(", at %s", text_quote(act->tag->opportunity).text);
-		if (*act->tag->note)
-			printf(", %s", text_quote(act->tag->note).text);
-		break;
-	case UXREC__ACT__BODY_NOTE:
-		print_time(act->note->media_ns, begin_ns);
-		printf("  %s", text_quote(act->note->text).text);
-		break;
-	case UXREC__ACT__BODY_INTERRUPTION:
-		print_time(act->interruption->from_ns, begin_ns);
-		print_time(act->interruption->to_ns, begin_ns);
-		printf("  %s%s",
-			enum_text(&uxrec__interruption__kind__descriptor,
-				(int)act->interruption->kind)
-				.text,
-			act->interruption->stops_clock ? ", stops the clock" : "");
-		break;
-	default:
-		print_time(act->phase->from_ns, begin_ns);
-		print_time(act->phase->to_ns, begin_ns);
-		printf("  %s",
-			enum_text(&uxrec__phase__kind__descriptor, (int)act->phase->kind).text);
-	}
-}
-
-static struct json_object *act_to_json(const Uxrec__Act *act)
-{
-	struct json_object *json = json_of_message(body_of(act));
-
-	json_object_object_add(json, "id", json_text(act->id));
-	json_object_object_add(json, "thing", json_text(thing_name(act->body_case)));
-	json_object_object_add(json, "author", json_text(act->author));
-	json_object_object_add(json, "layer", json_text(act->layer));
-	return json;
-}
-
-static int list(const struct session *session, bool json)
-{
-	const struct annotations *log = session->annotations;
-	struct json_object *document = json ? json_object_new_array() : NULL;
-	int64_t begin_ns = 0, end_ns;
-
-	session_span(session, &begin_ns, &end_ns);
-	for (size_t i = 0; log && i < annotations_count(log); i++) {
-		const Uxrec__Act *act = annotations_get(log, i);
-
-		if (!is_amendable(act->body_case))
-			continue;
-		if (json) {
-			json_object_array_add(document, act_to_json(act));
-			continue;
-		}
-		printf("%s  %-12s", act->id, thing_name(act->body_case));
-		print_body(act, begin_ns);
-		printf("  [%s, %s]\n", text_quote(act->author).text, text_quote(act->layer).text);
-	}
-	if (json)
-		json_print(document);
-	/* a list that may lack some is no answer */
-	return log || !*session->unsaid.text ? EXIT_GOOD : EXIT_COULD_NOT;
 }
 
 /* ---- values ---- */
@@ -240,7 +108,7 @@ static void add_field(struct amendment *amendment, const char *name)
 static void *place_of(
 	const struct amendment *amendment, const char *name, const ProtobufCFieldDescriptor **ret)
 {
-	ProtobufCMessage *body = body_of(amendment->act);
+	ProtobufCMessage *body = act_body(amendment->act, NULL);
 
 	*ret = protobuf_c_message_descriptor_get_field_by_name(body->descriptor, name);
 	return (char *)body + (*ret)->offset;
@@ -530,13 +398,6 @@ static int append(struct annotations *log, struct amendment *amendment, struct s
 	return EXIT_GOOD;
 }
 
-static Uxrec__Act *copy_act(const Uxrec__Act *act)
-{
-	_autofree_ unsigned char *packed = malloc(uxrec__act__get_packed_size(act) + 1);
-
-	return packed ? uxrec__act__unpack(NULL, uxrec__act__pack(act, packed), packed) : NULL;
-}
-
 static void free_amendment(struct amendment *amendment)
 {
 	if (amendment->act)
@@ -556,17 +417,17 @@ static int rename_participant(const struct session *session, struct annotations 
 		const Uxrec__Act *act = annotations_get(before, i);
 		const ProtobufCFieldDescriptor *field =
 			protobuf_c_message_descriptor_get_field_by_name(
-				body_of(act)->descriptor, "participant");
+				act_body(act, NULL)->descriptor, "participant");
 
 		if (!field || field->type != PROTOBUF_C_TYPE_STRING ||
-			strcmp(*(char *const *)((const char *)body_of(act) + field->offset), old) !=
-				0)
+			strcmp(*(char *const *)((const char *)act_body(act, NULL) + field->offset),
+				old) != 0)
 			continue;
-		amendment.act = copy_act(act);
+		amendment.act = (Uxrec__Act *)message_copy(&act->base);
 		r = amendment.act ? set_text(&amendment, "participant", new) : EXIT_COULD_NOT;
 		if (r == EXIT_GOOD &&
 			protobuf_c_message_descriptor_get_field_by_name(
-				body_of(act)->descriptor, "participant_id"))
+				act_body(act, NULL)->descriptor, "participant_id"))
 			r = set_text(&amendment, "participant_id", "");
 		if (r == EXIT_GOOD)
 			r = append(log, &amendment, signer, UXREC__ACT__KIND__KIND_PATCH);
@@ -607,7 +468,7 @@ static const struct amendable *find_option(Uxrec__Act__BodyCase body, const char
 			return &amendable[i];
 		snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", amendable[i].option);
 	}
-	log_error("%s is nothing of the %s: there are %s", option, thing_name(body), names);
+	log_error("%s is nothing of the %s: there are %s", option, amend_thing(body), names);
 	return NULL;
 }
 
@@ -620,7 +481,7 @@ static const Uxrec__Act *find_thing(const struct session *session, const char *i
 	for (size_t i = 0; log && !id && i < annotations_count(log); i++)
 		if (annotations_get(log, i)->body_case == UXREC__ACT__BODY_SESSION_INFO)
 			found = annotations_get(log, i);
-	if (found && is_amendable(found->body_case))
+	if (found && amend_allows(found->body_case))
 		return found;
 	if (id)
 		log_error(
@@ -636,8 +497,9 @@ static const Uxrec__Act *find_thing(const struct session *session, const char *i
 static int amend(const struct session *session, const Uxrec__Act *thing, struct signer *signer,
 	const struct value *values, size_t count)
 {
-	_cleanup_(free_amendment) struct amendment amendment = {
-		.session = session, .log = session->annotations, .act = copy_act(thing)};
+	_cleanup_(free_amendment) struct amendment amendment = {.session = session,
+		.log = session->annotations,
+		.act = (Uxrec__Act *)message_copy(&thing->base)};
 	_destroy_(annotations) struct annotations *log = NULL;
 	struct error error = {"no reason given"};
 	int r = amendment.act ? EXIT_GOOD : EXIT_COULD_NOT;
@@ -686,7 +548,7 @@ int command_amend(const struct command_options *options, int argc, char **argv)
 	if (command_open_folder(&session, argv[1]) != 0)
 		return EXIT_COULD_NOT;
 	if (lists)
-		return list(session, json);
+		return amend_list(session, json);
 	thing = find_thing(session, argc == 3 ? argv[2] : NULL);
 	if (!thing)
 		return EXIT_NO;
