@@ -603,6 +603,7 @@ static void tasks_and_tags_become_numbers(void)
 	expect(daemon_command(&daemon, NULL, "tag", "s", "--opportunity", "o1", "--note", "oops",
 		       NULL) == 0);
 	expect(daemon_command(&daemon, NULL, "tag", "nothing", NULL) == 3);
+	expect(daemon_command(&daemon, NULL, "tag", "s", "--opportunity", "misspelt", NULL) == 3);
 	expect(daemon_command(&daemon, &status, "status", "--json", NULL) == 0);
 	expect(strstr(status, "\"state\": \"recording\"") && strstr(status, "\"task\": \"one\""));
 	expect(daemon_command(&daemon, NULL, "task", "end", "completed", NULL) == 0);
