@@ -2,12 +2,14 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 #include "protocol/base/terminal.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/limits.h"
+#include "protocol/mcap.h"
 #include "protocol/redaction.h"
 #include "protocol/verify.h"
 #include "replay/info.h"
@@ -219,6 +221,11 @@ static struct json_object *participants_to_json(const struct session *session)
 	return ids;
 }
 
+static unsigned later_acts(const struct session *session)
+{
+	return session->annotations ? annotations_counts(session->annotations)->later : 0;
+}
+
 static struct json_object *info_to_json(const struct session *session,
 	const struct session_facts *facts, const Uxrec__SessionSummary *summary)
 {
@@ -233,6 +240,7 @@ static struct json_object *info_to_json(const struct session *session,
 	json_object_object_add(
 		document, "withdrawn", json_object_new_boolean(!summary || summary->withdrawn));
 	json_object_object_add(document, "consent", json_text(consent_limit(summary)));
+	json_object_object_add(document, "later_acts", json_object_new_int64(later_acts(session)));
 	json_object_object_add(document, "duration_s", json_object_new_double(facts->duration_s));
 	json_object_object_add(document, "begin_ns", json_object_new_int64(facts->begin_ns));
 	json_object_object_add(document, "bytes", json_object_new_uint64(facts->bytes));
@@ -362,6 +370,8 @@ static void print_info(const struct session *session, const struct session_facts
 	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
 		*facts->end_reason ? ": " : "", text_quote(facts->end_reason).text);
 	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
+	if (later_acts(session) > 0)
+		printf("acts         %u of a later version\n", later_acts(session));
 	print_screens(facts);
 	print_input(facts);
 	printf("\n%-22s %-26s %10s %12s\n", "CHANNEL", "SCHEMA", "MESSAGES", "BYTES");
@@ -422,6 +432,8 @@ int command_info(const struct command_options *options, int argc, char **argv)
 struct verify_report {
 	struct json_object *problems; /* NULL: print */
 	unsigned printed;
+	uint64_t acts; /* of the annotation log */
+	unsigned later_acts;
 };
 
 static void report_problem(void *user, uint64_t offset, const char *text)
@@ -439,18 +451,36 @@ static void report_problem(void *user, uint64_t offset, const char *text)
 	}
 }
 
-/* @return true also when a folder has none */
-static bool annotations_are_whole(struct folder *folder, struct error *reterr)
+/* Damage and acts that are not valid, each with its place. @return how many; 0 also without a log */
+static unsigned verify_annotations(
+	const char *path, struct annotations *log, struct verify_report *report)
+{
+	const struct annotations_counts *counts = annotations_counts(log);
+	const struct annotations_problem *problems;
+	size_t listed = annotations_problems(log, &problems);
+
+	for (size_t i = 0; i < listed; i++) {
+		char text[500];
+
+		snprintf(text, sizeof(text), "%s: %s", path, problems[i].text);
+		report_problem(report, problems[i].offset, text);
+	}
+	report->acts += counts->acts;
+	report->later_acts += counts->later;
+	return counts->damaged + counts->invalid;
+}
+
+static unsigned verify_annotations_of(struct folder *folder, struct verify_report *report)
 {
 	_destroy_(annotations) struct annotations *log = NULL;
-	int r = annotations_open_below(&log, folder, false, reterr);
+	struct error error = {"no reason given"};
+	int r = annotations_open_below(&log, folder, false, &error);
 
-	if (r == -ENOENT)
-		return true;
-	if (r == 0 && annotations_damaged(log) > 0)
-		r = error_set(reterr, -EBADMSG, "%s/" SESSION_ANNOTATIONS_NAME ": %u damaged acts",
-			folder_path(folder), annotations_damaged(log));
-	return r == 0;
+	if (r == 0)
+		return verify_annotations(SESSION_ANNOTATIONS_NAME, log, report);
+	if (r != -ENOENT)
+		report_problem(report, 0, error.text);
+	return r != -ENOENT;
 }
 
 /* @return true also when a folder has none */
@@ -463,8 +493,9 @@ static bool transcript_is_whole(const struct folder *folder, struct error *reter
 }
 
 static void print_verified(
-	const char *path, const struct verify_result *result, struct json_object *problems)
+	const char *path, const struct verify_result *result, const struct verify_report *report)
 {
+	struct json_object *problems = report->problems;
 	struct json_object *document;
 
 	if (!problems) {
@@ -472,9 +503,14 @@ static void print_verified(
 			result->problems == 0 ? "whole" : "not whole",
 			(unsigned long long)result->messages, (unsigned long long)result->chunks,
 			(unsigned long long)result->bytes, result->problems);
+		if (report->acts > 0)
+			printf("%llu acts, %u of them of a later version\n",
+				(unsigned long long)report->acts, report->later_acts);
 		return;
 	}
 	document = json_object_new_object();
+	json_object_object_add(document, "acts", json_object_new_uint64(report->acts));
+	json_object_object_add(document, "later_acts", json_object_new_int64(report->later_acts));
 	json_object_object_add(document, "whole", json_object_new_boolean(result->problems == 0));
 	json_object_object_add(document, "session_uuid", json_text(result->session_uuid));
 	json_object_object_add(document, "finished", json_object_new_boolean(result->finished));
@@ -528,15 +564,41 @@ static int verify_folder(struct folder *folder, struct verify_report *report,
 			break;
 		r = verify_file(folder, name, report, total, reterr);
 	}
-	if (r >= 0 && !annotations_are_whole(folder, &error)) {
-		report_problem(report, 0, error.text);
-		total->problems++;
-	}
+	if (r >= 0)
+		total->problems += verify_annotations_of(folder, report);
 	if (r >= 0 && !transcript_is_whole(folder, &error)) {
 		report_problem(report, 0, error.text);
 		total->problems++;
 	}
 	return r < 0 ? r : total->problems == 0;
+}
+
+/* A log that is appended to: it has no end, and needs none. */
+static bool is_log(const struct folder *folder, const char *name)
+{
+	static const char profile[] = "uxrec.annotations.";
+	char head[MCAP_MAGIC_BYTES + MCAP_RECORD_HEADER_BYTES + 4 + sizeof(profile) - 1];
+	_autoclose_ int fd = folder_read(folder, name, NULL);
+
+	return fd >= 0 && io_pread_full(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+		memcmp(head + sizeof(head) - (sizeof(profile) - 1), profile, sizeof(profile) - 1) ==
+		0;
+}
+
+static int verify_log(const char *path, const char *name, struct verify_report *report,
+	struct verify_result *total, struct error *reterr)
+{
+	_destroy_(annotations) struct annotations *log = NULL;
+	int r = annotations_open(&log, path, false, reterr);
+
+	if (r < 0)
+		return r;
+	total->problems += verify_annotations(name, log, report);
+	total->messages += report->acts;
+	total->chunks += report->acts;
+	total->bytes += annotations_size_bytes(log);
+	snprintf(total->session_uuid, sizeof(total->session_uuid), "%s", annotations_session(log));
+	return total->problems == 0;
 }
 
 /* a folder stands for all of its session, a file for itself */
@@ -551,7 +613,10 @@ static int verify_named(const char *path, struct verify_report *report, struct v
 		return verify_folder(folder, report, total, reterr);
 	if (r == -ENOTDIR)
 		r = folder_open_of(&folder, path, &name, reterr);
-	return r < 0 ? r : verify_file(folder, name, report, total, reterr);
+	if (r < 0)
+		return r;
+	return is_log(folder, name) ? verify_log(path, name, report, total, reterr)
+				    : verify_file(folder, name, report, total, reterr);
 }
 
 static void report_redaction(void *user, int64_t time_ns, const char *text)
@@ -632,6 +697,6 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 		log_error("%s: %s", argv[1], error.text);
 		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
 	}
-	print_verified(argv[1], &result, report.problems);
+	print_verified(argv[1], &result, &report);
 	return r > 0 ? EXIT_GOOD : EXIT_NO;
 }

@@ -565,9 +565,17 @@ static void dump_text(const struct reader_message *message, int64_t begin_ns)
 		message->data.size_bytes);
 }
 
+/* @param message  may be NULL, and is changed */
+static bool is_later_act(ProtobufCMessage *message)
+{
+	return message && message->descriptor == &uxrec__act__descriptor &&
+		act_judge((Uxrec__Act *)message).later;
+}
+
 static int dump(
 	struct session_reader *reader, const char *topic, int64_t from_ns, int64_t to_ns, bool json)
 {
+	unsigned later = 0;
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
 	int64_t begin_ns = 0, end_ns;
@@ -582,18 +590,21 @@ static int dump(
 		r = 0;
 		if (topic && strcmp(message.channel->topic, topic) != 0)
 			continue;
-		if (json && descriptor)
+		if (descriptor && (json || descriptor == &uxrec__act__descriptor))
 			unpacked = protobuf_c_message_unpack(
 				descriptor, NULL, message.data.size_bytes, message.data.data);
 		if (json)
 			dump_json(&message, unpacked);
 		else
 			dump_text(&message, begin_ns);
+		later += is_later_act(unpacked);
 		if (unpacked)
 			protobuf_c_message_free_unpacked(unpacked, NULL);
 		if (ferror(stdout))
 			return -EPIPE; /* whoever reads has enough */
 	}
+	if (later > 0)
+		log_warning("%u acts of a later version: not all of them is understood", later);
 	return r;
 }
 

@@ -218,6 +218,24 @@ static struct json_object *timestamp_of(const ProtobufCMessage *message)
 	return json_object_new_string(text);
 }
 
+/* Fields that this version does not know: number, wire type, and the bytes behind the key. */
+static struct json_object *unknown_of(const ProtobufCMessage *message)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; i < message->n_unknown_fields; i++) {
+		const ProtobufCMessageUnknownField *field = &message->unknown_fields[i];
+		const ProtobufCBinaryData bytes = {field->len, field->data};
+		struct json_object *one = json_object_new_object();
+
+		json_object_object_add(one, "number", json_object_new_int64(field->tag));
+		json_object_object_add(one, "wireType", json_object_new_int(field->wire_type));
+		json_object_object_add(one, "bytes", base64_of(&bytes));
+		json_object_array_add(list, one);
+	}
+	return list;
+}
+
 struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 {
 	struct json_object *object;
@@ -251,6 +269,8 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 		}
 		json_object_object_add(object, camel_case(field->name, name), value);
 	}
+	if (message && message->n_unknown_fields > 0)
+		json_object_object_add(object, "unknownFields", unknown_of(message));
 	return object;
 }
 
