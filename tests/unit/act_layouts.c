@@ -363,6 +363,44 @@ static void acts_of_one_id_are_one_act(void)
 	expect(merged.fresh == 0 && merged.differing == 1);
 }
 
+/* Logs that format 2 began with, and one with acts of a version that comes after it. */
+static void logs_of_format_2_open_for_ever(void)
+{
+	static const struct {
+		const char *path;
+		size_t things;
+		uint64_t acts;
+		unsigned later, invalid;
+	} files[] = {
+		{"tests/data/format-2/whole/annotations.mcap", 5, 6, 0, 0},
+		{"tests/data/format-2/killed/annotations.mcap", 4, 4, 0, 0},
+		{"tests/data/later/annotations.mcap", 3, 6, 4, 1},
+	};
+	const Uxrec__Act *act;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_destroy_(annotations) struct annotations *log = NULL;
+
+		check(annotations_open(&log, files[i].path, false, NULL) == 0);
+		expect(annotations_count(log) == files[i].things && annotations_damaged(log) == 0);
+		expect(annotations_counts(log)->acts == files[i].acts);
+		expect(annotations_counts(log)->later == files[i].later);
+		expect(annotations_counts(log)->invalid == files[i].invalid);
+		if (i < 2) {
+			expect(act_id_is_valid(annotations_session(log)));
+			expect(act_id_is_valid(annotations_get(log, 0)->act_id));
+			expect(act_id_is_valid(annotations_get(log, 0)->principal));
+			continue;
+		}
+		/* a kind that is not known leaves the note, an outcome that is not known is none */
+		act = annotations_find(log, "00000000000000000000000000000001");
+		expect(act && strcmp(act->note->text, "a note of this version") == 0);
+		act = annotations_find(log, "00000000000000000000000000000003");
+		expect(act &&
+			act->attempt->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED);
+	}
+}
+
 static const struct test tests[] = {
 	{"every MCAP layout of a log is read, appended to and merged byte for byte",
 		every_layout_is_read_appended_to_and_merged},
@@ -371,6 +409,8 @@ static const struct test tests[] = {
 	{"acts of a later version, and acts that are not valid, stay and go along",
 		acts_of_a_later_version_are_kept},
 	{"acts of one id are one act, and others of it are told", acts_of_one_id_are_one_act},
+	{"logs of format 2 open for ever, also with acts of a later version",
+		logs_of_format_2_open_for_ever},
 };
 
 int main(void)
