@@ -55,6 +55,21 @@ static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *a
 	server_answer(acts->server, job->peer, job->message->request, &message);
 }
 
+/* After a withdrawal nothing is added either, but what the moderator mends, or takes back of it. */
+static int check_consent(
+	const struct peer *peer, const struct annotations *log, struct error *reterr)
+{
+	_destroy_(consent) struct consent *consent = NULL;
+	int r = peer->role == UXREC__ROLE__ROLE_MODERATOR ? 0
+							  : consent_create(&consent, log, NULL, "");
+
+	if (r < 0)
+		return error_set(reterr, r, "no memory");
+	return consent && consent_is_withdrawn(consent)
+		? error_set(reterr, -EACCES, "the participant has withdrawn their consent")
+		: 0;
+}
+
 static bool is_about_consent(const Uxrec__Act *act)
 {
 	return act->body_case == UXREC__ACT__BODY_CONSENT ||
@@ -70,6 +85,9 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 
 	if (r < 0)
 		return error_set(reterr, r, "the annotation log cannot be read: %s", strerror(-r));
+	r = check_consent(job->peer, log, reterr);
+	if (r < 0)
+		return r;
 	before = annotations_find(log, act->id);
 	if (before && act->kind != UXREC__ACT__KIND__KIND_ADD)
 		act->layer_principal = before->layer_principal;

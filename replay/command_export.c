@@ -441,8 +441,8 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		return command_usage(USAGE);
 	if (parse(&asked) != 0)
 		return EXIT_USAGE;
-	if (command_open(&session, argv[1]) != 0 || check_consent(&asked, session) != 0 ||
-		command_collect_bleeps(&bleeps, session) != 0)
+	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0 ||
+		check_consent(&asked, session) != 0)
 		return EXIT_COULD_NOT;
 	asked.options.bleeps = &bleeps;
 	r = command_parse_span(session->reader, asked.from, asked.until, &asked.options.from_ns,

@@ -319,9 +319,8 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 		log_error("cut needs --from, --to or both; a whole copy is made by uxrec recover");
 		return EXIT_USAGE;
 	}
-	if (command_open(&session, argv[1]) != 0 ||
-		command_leave(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0 ||
-		command_collect_bleeps(&bleeps, session) != 0)
+	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0 ||
+		command_leave(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0)
 		return EXIT_COULD_NOT;
 	r = command_parse_span(session->reader, from, to, &part.from_ns, &part.to_ns);
 	if (r == 0)

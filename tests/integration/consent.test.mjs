@@ -137,6 +137,8 @@ test('after a withdrawal nothing leaves, and its undoing gives it back', async (
   const { value: opened } = await client.ask({ case: 'openSession', value: { session: id } });
   assert.ok(opened.summary.withdrawn && opened.summary.tags === 0);
   assert.deepEqual(opened.acts.map(({ body }) => body.case).sort(), ['consent', 'withdrawal']);
+  const note = { id: 'c'.repeat(32), kind: 1, layer: 'coder:Rev', body: { case: 'note', value: { mediaNs: opened.summary.beginNs + 1n, text: 'late' } } };
+  assert.match((await client.ask({ case: 'putAct', value: { session: id, act: note } })).value.text, /withdrawn their consent/);
   client.end();
   assert.match((await uxrec('withdraw', path, '--list')).out, /everything for every use, from the begin, of all participants {2}Mo: changed her mind/);
   assert.equal((await uxrec('withdraw', path, '--remove', JSON.parse(said.out).id)).code, 0);
