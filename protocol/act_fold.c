@@ -256,7 +256,8 @@ static int add_whole(struct act_thing *thing, Uxrec__Act *act)
 	while (older < thing->patch_count && act_order(thing->patches[older], act) < 0)
 		free_act(thing->patches[older++]);
 	thing->patch_count -= older;
-	memmove(thing->patches, thing->patches + older, thing->patch_count * sizeof(act));
+	if (older > 0)
+		memmove(thing->patches, thing->patches + older, thing->patch_count * sizeof(act));
 	return 1;
 }
 
