@@ -1,5 +1,6 @@
 #include "replay/captions.h"
 
+#include "protocol/layer.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "replay/study.h"
@@ -117,15 +118,25 @@ static int add_tasks(struct captions *captions)
 
 /* ---- tags ---- */
 
-static bool has_tags(const struct session *session, const char *layer)
+static int collect_layers(const struct session *session, struct layers *layers)
 {
-	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
-		const Uxrec__Act *act = annotations_get(session->annotations, i);
+	int r = 0;
 
-		if (act->body_case == UXREC__ACT__BODY_TAG && strcmp(act->layer, layer) == 0)
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < annotations_count(session->annotations) && r >= 0; i++)
+		if (annotations_get(session->annotations, i)->body_case == UXREC__ACT__BODY_TAG)
+			r = layers_add(layers, annotations_get(session->annotations, i));
+	return r == -ENOMEM ? r : 0;
+}
+
+/* @param typed  NULL: the consensus, or else the live layer. @return -ENOENT: no tag is in it */
+static int find_layer(const struct layers *layers, const char *typed, struct error *reterr)
+{
+	int found;
+
+	if (typed)
+		return layers_find(layers, typed, reterr);
+	found = layers_find(layers, "consensus", NULL);
+	return found >= 0 ? found : layers_find(layers, "live", NULL);
 }
 
 /* a line each, without controls and empty lines */
@@ -155,19 +166,23 @@ static int add_tag(struct captions *captions, const Uxrec__Act *act)
 		act->author, text);
 }
 
-static int add_tags(struct captions *captions, const char *layer)
+static int add_tags(struct captions *captions, const char *typed, struct error *reterr)
 {
 	const struct session *session = captions->session;
-	int r = 0;
+	_cleanup_(layers_finish) struct layers layers = {0};
+	int layer, r;
 
 	if (!session->annotations)
 		return 0;
-	if (!layer)
-		layer = has_tags(session, "consensus") ? "consensus" : "live";
+	r = collect_layers(session, &layers);
+	layer = r == 0 ? find_layer(&layers, typed, reterr) : r;
+	if (layer < 0)
+		return layer == -ENOENT ? 0 : layer;
 	for (size_t i = 0; i < annotations_count(session->annotations) && r == 0; i++) {
 		const Uxrec__Act *act = annotations_get(session->annotations, i);
 
-		if (act->body_case == UXREC__ACT__BODY_TAG && strcmp(act->layer, layer) == 0)
+		if (act->body_case == UXREC__ACT__BODY_TAG &&
+			layer_has(&layers.entries[layer], act))
 			r = add_tag(captions, act);
 	}
 	return r;
@@ -183,7 +198,7 @@ int captions_collect(struct vtt **ret, const struct session *session, unsigned w
 	if (r == 0 && wanted & CAPTION_TASKS)
 		r = add_tasks(&captions);
 	if (r == 0 && wanted & CAPTION_TAGS)
-		r = add_tags(&captions, layer);
+		r = add_tags(&captions, layer, reterr);
 	if (r == -ENOMEM)
 		return error_set(reterr, r, "no memory");
 	if (r == -EFBIG)

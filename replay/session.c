@@ -4,6 +4,7 @@
 #include "protocol/base/identity.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/layer.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
 #include "protocol/schema.h"
@@ -357,20 +358,51 @@ struct consent_text session_why_not(const struct session *session, unsigned moda
 
 /* ---- its summary ---- */
 
-static void add_layer(Uxrec__SessionSummary *summary, const char *layer)
+static void add_label(char ***list, size_t *count, const char *label)
 {
-	char **layers;
+	char **grown = realloc(*list, (*count + 1) * sizeof(*grown));
 
-	for (size_t i = 0; i < summary->n_layers; i++)
-		if (strcmp(summary->layers[i], layer) == 0)
-			return;
-	layers = realloc(summary->layers, (summary->n_layers + 1) * sizeof(*layers));
-	if (!layers)
+	if (!grown)
 		return;
-	summary->layers = layers;
-	layers[summary->n_layers] = strdup(layer);
-	if (layers[summary->n_layers])
-		summary->n_layers++;
+	*list = grown;
+	grown[*count] = strdup(label);
+	if (grown[*count])
+		(*count)++;
+}
+
+static bool is_finished(const Uxrec__Act *act)
+{
+	return act->body_case == UXREC__ACT__BODY_LAYER_STATE && act->layer_state->finished;
+}
+
+static bool has_finished(const struct session *session, const struct layer *layer)
+{
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (is_finished(act) && layer_has(layer, act))
+			return true;
+	}
+	return false;
+}
+
+/* The layers with tags, and those that their coders have finished, with or without tags. */
+static void summarise_layers(Uxrec__SessionSummary *summary, const struct session *session)
+{
+	_cleanup_(layers_finish) struct layers layers = {0};
+
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_TAG || is_finished(act))
+			layers_add(&layers, act);
+	}
+	for (size_t i = 0; i < layers.count; i++) {
+		add_label(&summary->layers, &summary->n_layers, layers.entries[i].label);
+		if (has_finished(session, &layers.entries[i]))
+			add_label(&summary->finished_layers, &summary->n_finished_layers,
+				layers.entries[i].label);
+	}
 }
 
 static void summarise_act(
@@ -385,7 +417,6 @@ static void summarise_act(
 			act->attempt->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED;
 		break;
 	case UXREC__ACT__BODY_TAG:
-		add_layer(summary, act->layer);
 		summary->tags++;
 		code = study_code(session->study, act->tag->code);
 		summary->errors +=
@@ -401,6 +432,8 @@ static void summarise_acts(Uxrec__SessionSummary *summary, const struct session 
 
 	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations); i++)
 		summarise_act(summary, session, annotations_get(session->annotations, i));
+	if (session->annotations)
+		summarise_layers(summary, session);
 	if (!info)
 		return;
 	summary->pilot = info->pilot;

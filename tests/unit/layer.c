@@ -1,8 +1,10 @@
 /* Layers of acts are identified by principals; names are for display. */
 
-#include "tests/harness/helpers.h"
+#include "tests/harness/studies.h"
 
 #include "protocol/layer.h"
+#include "replay/captions.h"
+#include "replay/session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -127,7 +129,46 @@ static void the_list_is_bounded(void)
 	layers_finish(&layers);
 }
 
+/* ---- of a session ---- */
+
+static void a_session_has_a_layer_for_each_coder(void)
+{
+	struct making making;
+	struct session *session;
+	Uxrec__SessionSummary *summary;
+	struct error error = {""};
+	struct vtt *vtt = NULL;
+
+	begin_session_of(&making, "layers", "P01", false, CAT);
+	making.author = "Reviewer";
+	making.principal = ANN;
+	add_tag(&making, "coder:Reviewer", "slip", 10, "");
+	making.principal = BEN;
+	add_tag(&making, "coder:Reviewer", "slip", 11, "");
+	add_tag(&making, "coder:Reviewer", "slip", 12, "");
+	finish_layer(&making, "coder:Reviewer");
+	session = end_session(&making);
+	summary = session_summarise(session);
+	check(summary && summary->n_layers == 2 && summary->n_finished_layers == 1);
+	expect(strcmp(summary->layers[0], "coder:Reviewer (1a2b)") == 0);
+	expect(strcmp(summary->layers[1], "coder:Reviewer (3c4d)") == 0);
+	expect(strcmp(summary->finished_layers[0], "coder:Reviewer (3c4d)") == 0);
+	expect(strcmp(summary->session_uuid, CAT) == 0);
+	uxrec__session_summary__free_unpacked(summary, NULL);
+	/* captions have the tags of one of them, and a name of two is refused */
+	check(captions_collect(&vtt, session, CAPTION_TAGS, "coder:Reviewer (3c4d)", 0, INT64_MAX,
+		      NULL) == 0);
+	expect(vtt->count == 2);
+	vtt_destroy(steal_ptr(vtt));
+	expect(captions_collect(&vtt, session, CAPTION_TAGS, "coder:Reviewer", 0, INT64_MAX,
+		       &error) == -ENOTUNIQ);
+	expect(strstr(error.text, "several layers are named") != NULL);
+	session_destroy(session);
+}
+
 static const struct test tests[] = {
+	{"a session has a layer for each coder, and captions have one",
+		a_session_has_a_layer_for_each_coder},
 	{"a coder's layer is identified by its principal, without one by its name",
 		principals_identify_layers},
 	{"the kind of a layer is known by its text", kinds_are_known},
