@@ -98,6 +98,7 @@ static int serve(struct player *player, const char *library, const char *session
 		.web = web ? web : "web",
 		.access = &player->access,
 		.secret = player->identity.secret,
+		.user_principal = player->identity.user,
 		.take = take_message,
 		.user = player,
 	};

@@ -21,6 +21,9 @@ struct server_options {
 	struct tickets *tickets; /* NULL: none are taken */
 	/* principals of clients without an identity are derived from it: 32 hex digits */
 	const char *secret;
+	/* of every client with an identity, where all are this user's: browsers keep an identity by port, which
+	 * is another each time; NULL: derived from the identity */
+	const char *user_principal;
 	const char
 		*page_marker; /* for the moderator, see wire.proto; NULL: no screen is recorded */
 	struct live *live;    /* NULL: only a library is served */

@@ -152,6 +152,11 @@ static void derive_principal(
 	char text[300];
 
 	client->identified = *identity != '\0';
+	if (client->identified && server->options.user_principal) {
+		memcpy(client->principal, server->options.user_principal,
+			sizeof(client->principal));
+		return;
+	}
 	if (client->identified)
 		snprintf(text, sizeof(text), "uxrec principal of an identity\n%s", identity);
 	else

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define NOTE_LIMIT_BYTES 8192
+/* a sentence: of a problem, a clip */
+#define TITLE_LIMIT_BYTES 500
 /* an act has 64 KiB in all */
 #define FORM_LIMIT_BYTES (60 * 1024)
 /* Tasks of a session, tags of a problem, items of a questionnaire: all are lists that people made. */
@@ -22,6 +24,7 @@
 
 enum text_kind {
 	TEXT_LABEL, /* NAME_LIMIT_BYTES; what is in no list below */
+	TEXT_TITLE,
 	TEXT_NOTE,
 	TEXT_FORM,
 	TEXT_NAME,
@@ -60,6 +63,7 @@ static const struct {
 	{NULL, "task", TEXT_IDENTIFIER},
 	{NULL, "participant", TEXT_NAME},
 	{NULL, "participants", TEXT_NAME},
+	{NULL, "title", TEXT_TITLE},
 	{NULL, "description", TEXT_NOTE},
 	{NULL, "excluded_reason", TEXT_NOTE},
 	{NULL, "note", TEXT_NOTE},
@@ -140,6 +144,7 @@ static int check_text(const struct place *place, enum text_kind kind, const char
 		return 0;
 	switch (kind) {
 	case TEXT_LABEL: return check_length(place, text, NAME_LIMIT_BYTES);
+	case TEXT_TITLE: return check_length(place, text, TITLE_LIMIT_BYTES);
 	case TEXT_NOTE: return check_length(place, text, NOTE_LIMIT_BYTES);
 	case TEXT_FORM: return check_length(place, text, FORM_LIMIT_BYTES);
 	case TEXT_NAME: return check_by(place, text, name_check);

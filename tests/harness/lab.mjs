@@ -561,7 +561,7 @@ export class RawSocket {
 
 /** A client that speaks the protocol as a page does, with messages of wire.proto, and at any rate. */
 export class Client {
-  static async open(recorder, role, name) {
+  static async open(recorder, role, name, identity) {
     const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
     const wire = await pageModule('../gen/protocol/wire_pb.ts');
     const client = new Client();
@@ -572,7 +572,7 @@ export class Client {
     client.seen = 0;
     client.bodies = new Map();
     client.socket = await RawSocket.open(recorder.port);
-    client.socket.send(client.pack(0n, { case: 'hello', value: { token: recorder.token(role), name } }));
+    client.socket.send(client.pack(0n, { case: 'hello', value: { token: recorder.token(role), name, identity } }));
     await until(() => client.socket.messages.length > 0, 'welcome');
     return client;
   }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { Recorder, build, end, root, sleep, start, until } from '../harness/lab.mjs';
+import { Client, Recorder, build, end, root, sleep, start, until } from '../harness/lab.mjs';
 
 const run = promisify(execFile);
 const uxrec = join(build, 'uxrec');
@@ -201,4 +201,22 @@ test('a session that is recorded is listed so, one whose recorder was killed is 
   for (const name of readdirSync(out('pictures'))) assert.equal(modeOf(join(out('pictures'), name)), '600', name);
   await end(recorder.child);
   rmSync(recorder.folder, { recursive: true, force: true });
+});
+
+test('a user is one reviewer in all replays, whatever the port', async () => {
+  const library = makeLibrary('replays', 1);
+  const principals = [];
+  for (const identity of ['11'.repeat(16), '22'.repeat(16)]) {
+    const player = start(join(build, 'uxrec-play'), [library], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    player.stdout.on('data', (data) => (output += data));
+    await until(() => output.includes('\n'), 'the link');
+    const [, port, key] = /:(\d+)\/library#(\S+)/.exec(output);
+    const client = await Client.open({ port: Number(port), token: () => key }, 'reviewer', 'Ana', identity);
+    principals.push(client.unpack(client.socket.messages[0]).body.value.principal);
+    client.end();
+    await end(player);
+  }
+  assert.match(principals[0], /^[0-9a-f]{32}$/);
+  assert.equal(principals[1], principals[0]);
 });
