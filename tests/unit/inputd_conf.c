@@ -53,7 +53,7 @@ static void what_is_wrong_is_refused_with_its_line(void)
 		{"devices =", "conf:1: devices are not ''"},
 		{"keys = none\r\n", "conf:1: a control character"},
 		{"keys = none\x1b[2K\n", "conf:1: a control character"},
-		{"\xef\xbb\xbfkeys = none", "conf:1: no key is called '???keys'"},
+		{"\xef\xbb\xbfkeys = none", "conf:1: no key is called '?keys'"},
 	};
 	struct inputd_conf conf;
 
