@@ -248,7 +248,7 @@ check:
 	$(call install,$(FOR_TESTS))
 	$(make) all tests
 	$(make) VARIANT=fuzz fuzz-targets
-	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-12} tests/run $(TESTS)
+	@UXREC_FUZZ_SECONDS=$${UXREC_FUZZ_SECONDS:-7} tests/run $(TESTS)
 
 # ---- tests ----
 
