@@ -131,7 +131,8 @@ test('a session becomes films, with its tasks as chapters and captions', async (
       assert.ok(lasts > 3.9 && lasts < longest + 0.1, `${to}: ${lasts} s of ${longest}`);
       const offsets = await exportedOffsets(out(name));
       assert.ok(offsets.length >= 2, to);
-      for (const ms of offsets) assert.ok(Math.abs(ms) <= (to === 'webm' ? 40 : 20), `${to}: ${ms} ms`);
+      /* VP9 is coded anew for the rate that there is: a flash may take two pictures more until it is white */
+      for (const ms of offsets) assert.ok(Math.abs(ms) <= (to === 'webm' ? 80 : 20), `${to}: ${ms} ms`);
       const task = found.chapters.filter((chapter) => chapter.tags.title === 'Pay it');
       assert.equal(task.length, 1);
       taskBegin = Number(task[0].start_time);
