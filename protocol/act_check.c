@@ -16,7 +16,7 @@
 #define ATTEMPT_NUMBER_LIMIT 1000
 /* No body has as many fields. */
 #define PATCH_FIELDS_LIMIT 64
-/* A century: what is to be kept for ever has no limit. */
+/* A century: for longer, no limit is stated (0). */
 #define RETENTION_LIMIT_DAYS 36525
 
 int act_new_id(char id[33])
@@ -29,7 +29,7 @@ bool act_id_is_valid(const char *id)
 	return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
 }
 
-/* ---- what the fields of a body have to do with each other: one function a body ---- */
+/* ---- constraints between the fields of a body: one function a body ---- */
 
 static int need(const char *value, const char *name, struct error *reterr)
 {
@@ -407,7 +407,7 @@ static void clear_list(char **texts, size_t *count)
 	*count = 0;
 }
 
-/* What cannot be understood of a consent gives nothing, and of a withdrawal takes everything. */
+/* A consent that is not understood gives nothing, and such a withdrawal takes back everything. */
 static bool close_consent(Uxrec__Act *act)
 {
 	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || !act_id_is_valid(act->id) ||

@@ -7,7 +7,7 @@
 
 /**
  * Check everything about an act that needs neither its session nor the study: ids, kind, author, layer, texts,
- * lists, times, enums, ranges, and what the fields of a body have to do with each other. A body, a kind, a layer,
+ * lists, times, enums, ranges, and constraints between the fields of a body. A body, a kind, a layer,
  * an enum member, a field or a word of a list that this version does not know is refused.
  *
  * Of a KIND_PATCH the fields that it names are checked; the thing that comes of it is a whole act, to be checked

@@ -23,7 +23,7 @@
 #define LAG_LIMIT_US (INT64_C(24) * 3600 * 1000000)
 
 enum text_kind {
-	TEXT_LABEL, /* NAME_LIMIT_BYTES; what is in no list below */
+	TEXT_LABEL, /* NAME_LIMIT_BYTES; fields in no list below */
 	TEXT_TITLE,
 	TEXT_NOTE,
 	TEXT_FORM,

@@ -5,10 +5,10 @@
 
 #include <stdbool.h>
 
-/* What act_check.c asks of the fields of a body, whichever body: by their types and names. */
+/* Checks of single fields for act_check.c, by type and name and whatever the body. */
 
 struct act_checking {
-	bool reading; /* of an act that is stored: what is not known is noted, not refused */
+	bool reading; /* of an act that is stored: parts not known are noted, not refused */
 	bool later;   /* something was not known */
 	bool opaque;  /* and the act cannot be understood without it */
 	const Uxrec__Act *only; /* a patch: of its body only the fields that it names; NULL: all */
@@ -16,7 +16,7 @@ struct act_checking {
 
 /**
  * Check the fields of a message and of all messages in it: enum members, numbers, times ("..._ns": 0, or up to
- * READER_TIME_LIMIT_NS), texts by what their field holds, lengths of lists.
+ * READER_TIME_LIMIT_NS), texts by the kind of their field, lengths of lists.
  *
  * @param message   when reading, members of enums that are not known become 0 and all but one unknown field are dropped
  * @param body      its name in Act, for the reason

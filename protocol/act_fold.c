@@ -13,7 +13,7 @@ struct act_thing {
 	Uxrec__Act **
 		patches; /* later than that, in their order; each has a field that no later one sets */
 	size_t patch_count;
-	Uxrec__Act *patched; /* what stands of both; NULL: the whole act */
+	Uxrec__Act *patched; /* the whole act with its patches; NULL: the whole act stands */
 	bool changed;        /* since act_fold_settle() */
 	char id[33];
 };
@@ -78,7 +78,7 @@ static bool sets_another(const Uxrec__Act *patch, uint64_t covered[64])
 	return (fields & ~before) != 0;
 }
 
-/* Keep the patches that have a field which no later one sets. @param dropped  what to do with the others */
+/* Keep the patches that have a field which no later one sets. @param dropped  called with each other one, or NULL */
 static size_t prune(Uxrec__Act **patches, size_t count, void (*dropped)(Uxrec__Act *patch))
 {
 	uint64_t covered[64] = {0};
@@ -235,7 +235,7 @@ static struct act_thing *make_thing(struct act_fold *fold, const char *id)
 	return thing;
 }
 
-/* what stands of a thing, or NULL */
+/* the standing act about a thing, or NULL */
 static const Uxrec__Act *standing_of(const struct act_thing *thing)
 {
 	if (!thing || !thing->whole || thing->whole->kind == UXREC__ACT__KIND__KIND_REMOVE)

@@ -13,11 +13,11 @@
  *   removes the thing, nothing of the thing stands, whatever patches there are.
  * - Patches that are later than it set their fields, in their order. A patch of another body, or of a field that
  *   is not known, has no effect.
- * - If what comes of all patches is not valid (two people have moved begin and end past each other), patches are
+ * - If the thing with all patches is not valid (two people have moved begin and end past each other), patches are
  *   applied one by one and those left out that would make the thing invalid.
  *
- * What stands has author, principal, layer and session of the whole act, and counter, act_id and wall_ns of the
- * last patch; its kind is then KIND_CHANGE. What cannot matter any more is not kept: a thing costs its whole
+ * A patched act has author, principal, layer and session of the whole act, and counter, act_id and wall_ns of the
+ * last patch; its kind is KIND_CHANGE. Superseded acts are not kept: a thing costs its whole
  * act and at most one patch for each field of each body.
  */
 struct act_fold {
@@ -33,7 +33,7 @@ void act_fold_finish(struct act_fold *fold);
 /** Add an act, which act_judge() lets fold, and take it over. @return 0 or -ENOMEM */
 int act_fold_add(struct act_fold *fold, Uxrec__Act *act);
 
-/** Bring what stands, and `state`, up to the acts that were added. @return 0 or -ENOMEM */
+/** Bring the standing acts, and `state`, up to the acts that were added. @return 0 or -ENOMEM */
 int act_fold_settle(struct act_fold *fold);
 
 /** @return the act about a thing that stands, or NULL; as of the last act_fold_settle() */
@@ -43,7 +43,7 @@ const Uxrec__Act *act_fold_find(const struct act_fold *fold, const char *id);
 bool act_fold_knows(const struct act_fold *fold, const char *id);
 
 /**
- * Check what a patch would do if it were the last act.
+ * Check the outcome of a patch as if it were the last act.
  *
  * @return 0, -ENOENT without the thing, -EINVAL when its body is another or the outcome would not be valid, or
  *         -ENOMEM; with the reason

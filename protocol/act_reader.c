@@ -161,7 +161,7 @@ int act_reader_read(
 		uint64_t at = offset + size_bytes - records.size_bytes;
 
 		*ret_left = records.size_bytes;
-		/* zeros are what a power cut may leave of a record */
+		/* a power cut may leave zeros in place of a record */
 		if (mcap_next_record(&records, &record) <= 0 || record.opcode == 0)
 			break;
 		if (record.opcode == MCAP_FOOTER ||

@@ -12,7 +12,7 @@
  * together not beyond ANNOTATIONS_LIMIT_BYTES.
  */
 struct act_reader {
-	/* @param message  its data is the packed act; good during the call. @return 0, or what ends reading */
+	/* @param message  its data is the packed act; good during the call. @return 0; any other value ends reading */
 	int (*take)(void *user, uint64_t offset, const struct mcap_message *message);
 	/* of a record at @p offset that cannot be read */
 	void (*damage)(void *user, uint64_t offset, const char *text);
@@ -27,12 +27,12 @@ struct act_reader {
 };
 
 /**
- * Read records: all of a file behind its magic, or what comes next of one that grows.
+ * Read records: all of a file behind its magic, or the next ones of a file that grows.
  *
  * @param offset    of @p records in the file
  * @param ret_left  set to the bytes that were not read: of a record that is not whole, or everything from the end
  *                  of the data section on
- * @return 1 when the data section has ended, 0, or what `take` gave
+ * @return 1 when the data section has ended, 0, or the value of `take` that ended reading
  */
 int act_reader_read(
 	struct act_reader *reader, struct view records, uint64_t offset, size_t *ret_left);

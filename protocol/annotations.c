@@ -340,7 +340,7 @@ static int put_act(struct buf *out, const struct annotations *log, const Uxrec__
 	return buf_error(out);
 }
 
-/* What failed must not come back. */
+/* Acts of a failed write must not come back. */
 int annotations_write(struct annotations *log, const struct buf *acts)
 {
 	uint64_t before = log->offset, end;
@@ -456,7 +456,7 @@ int annotations_prepare_end(struct annotations *log)
 	return r == 0 && !log->reader.has_channel ? declare_channel(log) : r;
 }
 
-/* What has to be allocated is, before anything is written: an act that is on the disk has been stored. */
+/* All memory is allocated before anything is written: an act that is on the disk has been stored. */
 static int append_locked(struct annotations *log, Uxrec__Act *act, struct error *reterr)
 {
 	_cleanup_(buf_finish) struct buf out = {0};
@@ -524,7 +524,7 @@ const Uxrec__Act *annotations_appended(const struct annotations *log)
 	return log->appended;
 }
 
-/* ---- what is there ---- */
+/* ---- contents ---- */
 
 void annotations_set_session(struct annotations *log, const char *uuid)
 {

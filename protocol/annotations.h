@@ -15,7 +15,7 @@
  * as a torn end.
  *
  * The state is the fold of all acts (act_fold.h). Acts of a later version, and acts that are not valid, stay in the
- * file and go along in a merge byte for byte; what of them is in the state stands at act_judge().
+ * file and go along in a merge byte for byte; for their part in the state see act_judge().
  */
 struct annotations;
 
@@ -70,15 +70,15 @@ int annotations_refresh(struct annotations *log);
 
 /**
  * Append one act. Its counter and wall time are set here, and its act_id where it has none; everything else must
- * be valid as act_check() says. A patch must be about a thing that is there, and leave it valid. On return the act
+ * pass act_check(). A patch must be about a thing that is there, and leave it valid. On return the act
  * is on the disk. A log that was removed meanwhile is made again.
  *
- * @param ret  set on success: what stands of the thing now: of a patch the whole thing, as KIND_CHANGE; of a
+ * @param ret  set on success: the standing act about the thing: of a patch the whole thing, as KIND_CHANGE; of a
  *             removal the act itself. The log's own, valid until the next call
  * @return 0, -EINVAL, -ENOENT when a patch is about nothing, -EFBIG when the act or the log would be too large,
  *         -EROFS when it was not opened for writing, -ESTALE when another file has taken the place of the one that
- *         was read, -EBUSY when somebody holds its lock for seconds, or what folder_write(), write(2) or fsync(2)
- *         gave; with the reason
+ *         was read, -EBUSY when somebody holds its lock for seconds, or as folder_write(), write(2) or fsync(2);
+ *         with the reason
  */
 int annotations_append(struct annotations *log, const Uxrec__Act *act, const Uxrec__Act **ret,
 	struct error *reterr);
@@ -127,7 +127,7 @@ uint64_t annotations_size_bytes(const struct annotations *log);
 /** Records of the file that could not be read, and cost their acts. */
 unsigned annotations_damaged(const struct annotations *log);
 
-/** What was read. */
+/** Counts of the acts and damages in the file as read. */
 const struct annotations_counts *annotations_counts(const struct annotations *log);
 
 /** @return how many problems are listed: the first READER_DAMAGES_LIMIT damages and acts that are not valid */

@@ -8,11 +8,10 @@
 struct annotations {
 	struct folder *folder;
 	char *name;
-	int fd;         /* -1: there is no file yet */
-	bool can_write; /* the descriptor can, from the first act on */
-	bool writable;  /* acts may be appended */
-	uint64_t
-		offset; /* what has been read: the end of the last whole record of the data section */
+	int fd;          /* -1: there is no file yet */
+	bool can_write;  /* the descriptor can, from the first act on */
+	bool writable;   /* acts may be appended */
+	uint64_t offset; /* end of the last whole record read of the data section */
 	struct act_reader reader;
 	struct act_fold fold;
 	Uxrec__Act *appended; /* the last act of annotations_append() */
@@ -29,7 +28,7 @@ int annotations_fail(const struct annotations *log, int r, struct error *reterr)
 int annotations_lock(struct annotations *log, struct error *reterr);
 void annotations_unlock(struct annotations *log);
 
-/** With the lock: read what others have appended, and make the end ready for the next act. */
+/** With the lock: read acts that others have appended, and make the end ready for the next act. */
 int annotations_prepare_end(struct annotations *log);
 
 /** Append one act as a chunk of one message; its channel is that of the log. */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a (Fowler, Noll, Vo), 64 bits: tells acts apart, which are random ids and texts */
+/* FNV-1a (Fowler, Noll, Vo), 64 bits: distinguishes acts, which are random ids and texts */
 static uint64_t hash_of(struct view view)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -151,7 +151,7 @@ static struct entry **sort(const struct file_acts *acts, size_t *ret_count)
 	return sorted;
 }
 
-/* Mark what is in ours, or a second time in theirs. */
+/* Mark their entries that ours have, or that theirs have a second time. */
 static int mark_known(const struct file_acts *ours, const struct file_acts *theirs,
 	struct annotations_merged *result)
 {

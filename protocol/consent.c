@@ -256,7 +256,7 @@ static int fold_recorded(struct consent *consent, const struct annotations *log,
 	size_t i = 0;
 
 	consent->stated |= is_about_consent(act);
-	/* the log knows better, also of what was removed */
+	/* the log prevails, also with its removals */
 	if (log && annotations_knows(log, act->id)) {
 		uxrec__act__free_unpacked(act, NULL);
 		return 0;
@@ -422,7 +422,7 @@ static int compare_times(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* What is covered changes only where a statement begins. */
+/* Coverage changes only where a statement begins. */
 static int find_spans(struct consent *consent, unsigned modality, enum consent_use use)
 {
 	int64_t times[STATEMENTS_LIMIT + 1] = {INT64_MIN};

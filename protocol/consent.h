@@ -71,7 +71,7 @@ struct consent_spans {
  * @param ret      set on success; freed by consent_destroy()
  * @param log      NULL: there is none, or it cannot be read
  * @param reader   whose channel /acts is read when the log has no statement; NULL: none
- * @param trouble  what is wrong with the log; "" when nothing is
+ * @param trouble  the defect of the log, as a text for people; "": it has none
  * @return 0, -ENOMEM, or a negative errno of the reader
  */
 int consent_create(struct consent **ret, const struct annotations *log,
@@ -79,7 +79,7 @@ int consent_create(struct consent **ret, const struct annotations *log,
 void consent_destroy(struct consent *consent);
 DEFINE_DESTROY(consent);
 
-/** @return what is covered; lives as long as @p consent */
+/** @return the covered spans, which live as long as @p consent */
 struct consent_spans consent_spans(
 	const struct consent *consent, unsigned modality, enum consent_use use);
 
@@ -99,7 +99,7 @@ bool consent_is_known(const struct consent *consent);
 /** Whether nothing at all is covered, because of a withdrawal. */
 bool consent_is_withdrawn(const struct consent *consent);
 
-/** Whether some statement takes back a part of what was given. */
+/** Whether some statement takes back a part of the consent given. */
 bool consent_is_narrowed(const struct consent *consent);
 
 /**
@@ -123,10 +123,10 @@ struct consent_muted {
 };
 
 /**
- * What a session's reader hands out for one use. Messages leave whole or not at all: a batch that reaches
- * over the end of a covered span stays, and of the video what depends on a picture that stays. Descriptions
- * (the size of the screen, where sound comes from, the policy of the keys) pass as long as something of their
- * modality that is covered comes after them.
+ * Filter of the messages that a session's reader hands out for one use. They leave whole or not at all: a batch
+ * that reaches over the end of a covered span stays, and so does video that depends on a picture that stays.
+ * Descriptions (the size of the screen, where sound comes from, the policy of the keys) pass as long as something of
+ * their modality that is covered comes after them.
  */
 struct consent_gate {
 	const struct consent *consent; /* NULL: everything passes */

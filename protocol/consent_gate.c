@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* what messages of a modality need to be understood, and tells nothing that the participant did */
+/* needed to understand the messages of a modality, and without anything that the participant did */
 static bool is_description(const struct reader_channel *channel)
 {
 	switch (channel->known) {
@@ -109,7 +109,7 @@ static int64_t before(void *user, const struct reader_channel *channel, int64_t 
 	return INT64_MIN;
 }
 
-/* ---- what it keeps back ---- */
+/* ---- spans kept back ---- */
 
 struct each {
 	const struct consent_gate *gate;
@@ -159,7 +159,7 @@ static bool is_covered_whole(struct consent_spans spans)
 		spans.list[0].to_ns == INT64_MAX;
 }
 
-/* what was not recorded is not kept back; every channel is declared */
+/* a modality without messages is not kept back, though its channels are declared */
 static bool was_recorded(struct session_reader *reader, unsigned modality)
 {
 	const struct reader_channel *channel;

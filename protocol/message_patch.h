@@ -11,7 +11,7 @@ ProtobufCMessage *message_copy(const ProtobufCMessage *message);
  * Set a field of a message to its value in another: a nested message whole, a repeated field whole, a member of a
  * oneof in place of the member that is set, or to nothing where the other message does not set it.
  *
- * @param to    unpacked; what it had is freed
+ * @param to    unpacked; its former value of the field is freed
  * @param from  of the same type, unpacked; has another value of the field afterwards
  * @param name  as in the .proto file
  * @return 0, -ENOENT when the type has no such field, or -ENOMEM

@@ -72,7 +72,7 @@ static bool is_trimmed(uint32_t point)
 		point == 0x2060 || point == 0xfeff;
 }
 
-/* @return the length of @p name without what is trimmed at its end */
+/* @return the length of @p name without the characters trimmed at its end */
 static size_t trimmed_length(const char *name)
 {
 	size_t end = 0;

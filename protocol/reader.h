@@ -133,7 +133,7 @@ struct reader_gate {
 	/* The latest time at or before a time at which a message of a channel may pass; INT64_MIN: there is
 	 * none. At best as early as the next one that does. */
 	int64_t (*before)(void *user, const struct reader_channel *channel, int64_t at_ns);
-	/* The spans of [from, to) that are kept back, as gaps; 0 or what take() returned. */
+	/* The spans of [from, to) that are kept back, as gaps; 0 or the value of take() that ended it. */
 	int (*each_gap)(void *user, int64_t from_ns, int64_t to_ns,
 		int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
 	void *user;
@@ -144,7 +144,7 @@ void session_reader_set_gate(struct session_reader *reader, const struct reader_
 
 /**
  * Go through the spans that the gate keeps back, of those that were recorded: as gaps with their topics, which no
- * message of the channel /gaps tells of.
+ * message of the channel /gaps reports.
  *
  * @param take  the gap is valid during the call; anything but 0 ends and is returned
  */

@@ -98,7 +98,7 @@ int folder_has(const struct folder *folder, const char *name);
  *
  * @param limit  on the entries; more of them are -E2BIG
  * @param take   returns 0 to go on; anything else ends and is returned
- * @return 0, what take() returned, or a negative errno
+ * @return 0, the value of take() that ended it, or a negative errno
  */
 int folder_each(const struct folder *folder, unsigned limit,
 	int (*take)(void *user, const char *name), void *user);
@@ -116,16 +116,16 @@ int folder_stamp(
 /** Remove a file or a link; never what the link points at. @return 0, -ENOENT, or a negative errno */
 int folder_remove(const struct folder *folder, const char *name);
 
-/** What folder_remove_whole() removed, and what it left. */
+/** Result of folder_remove_whole(). */
 struct folder_removed {
 	unsigned files;
 	uint64_t bytes;
-	unsigned left; /* entries that are still there: folders, and what could not be removed */
+	unsigned left; /* entries that are still there: folders, and any whose removal failed */
 	struct error why_left; /* the first of them */
 };
 
 /**
- * Remove a folder in a folder, with all files, links and other entries in it; never what a link points at, and
+ * Remove a folder in a folder, with all files, links and other entries in it; never the target of a link, and
  * no folder in it, whose entries nobody has looked at.
  *
  * @param ret  written in any case

@@ -11,7 +11,7 @@
  * paths_state().
  */
 struct identity {
-	char station[IDENTITY_ID_BYTES];  /* station_id of what is recorded here */
+	char station[IDENTITY_ID_BYTES];  /* station_id of sessions recorded here */
 	char user[IDENTITY_ID_BYTES];     /* principal of this user's commands */
 	char recorder[IDENTITY_ID_BYTES]; /* principal of the recorder's own acts */
 	/* shown to nobody: principals of clients without an identity are derived from it */
