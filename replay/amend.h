@@ -1,6 +1,6 @@
 #pragma once
 
-/* What command_amend.c and its list share. */
+/* Declarations shared by command_amend.c and amend_list.c. */
 
 #include "replay/session.h"
 
@@ -12,5 +12,5 @@ bool amend_allows(Uxrec__Act__BodyCase body);
 /** The name of a kind of thing: "session", "attempt", "tag". */
 const char *amend_thing(Uxrec__Act__BodyCase body);
 
-/** Print what of a session can be corrected, with ids. @return an exit status */
+/** Print a session's correctable acts, with ids. @return an exit status */
 int amend_list(const struct session *session, bool json);

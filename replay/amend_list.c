@@ -1,4 +1,4 @@
-/* What can be corrected of a session, for people and as JSON. */
+/* The correctable acts of a session, for people and as JSON. */
 
 #include "replay/amend.h"
 

@@ -163,8 +163,8 @@ int command_open_folder(struct session **ret, const char *path);
 /** Name what of a transcript could not be read. @return EXIT_GOOD without faults, or EXIT_COULD_NOT */
 int command_tell_faults(const struct vtt_faults *faults, const char *name);
 
-/** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_COULD_NOT after saying why */
+/** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_COULD_NOT with a logged reason */
 int command_leave(struct session *session, enum way_out way, enum consent_use use);
 
-/** Say which modalities (bits) of what was recorded the consent keeps back, a line each on standard error. */
+/** Warn of modalities (bits) of the recording that consent keeps back, a line each on standard error. */
 void command_tell_kept_back(const struct session *session, uint32_t modalities);

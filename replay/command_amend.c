@@ -22,7 +22,7 @@ static const char usage[] =
 	"amend FOLDER [--list] [--json] | amend FOLDER [ID] --FIELD VALUE... | "
 	"amend FOLDER ID --remove; [--who NAME]";
 
-/* ---- what can be corrected ---- */
+/* ---- the correctable fields ---- */
 
 enum value_kind {
 	VALUE_TEXT,         /* up to 8 KiB; "" clears it */
@@ -287,7 +287,7 @@ static int set_value(struct amendment *amendment, const struct amendable *option
 	}
 }
 
-/* ---- what follows from a correction ---- */
+/* ---- the consequences of a correction ---- */
 
 static bool has_field(const struct amendment *amendment, const char *name)
 {
@@ -404,7 +404,7 @@ static void free_amendment(struct amendment *amendment)
 		uxrec__act__free_unpacked(amendment->act, NULL);
 }
 
-/* Whatever else has the participant's old label: attempts, consent, answers. */
+/* All other acts with the participant's old label: attempts, consent, answers. */
 static int rename_participant(const struct session *session, struct annotations *log,
 	struct signer *signer, const char *old, const char *new)
 {

@@ -391,7 +391,7 @@ static int export_png(struct asked *asked, const struct session *session)
 	return tell_end(session, made.faults);
 }
 
-/* @return 0, or EXIT_COULD_NOT after saying why */
+/* @return 0, or EXIT_COULD_NOT with a logged reason */
 static int check_consent(const struct asked *asked, struct session *session)
 {
 	enum way_out way = way_of(asked->format);

@@ -205,7 +205,7 @@ static struct json_object *screens_to_json(const struct session_facts *facts)
 	return screens;
 }
 
-/* What consent leaves of a session that it keeps back: its labels. @return "" when it keeps nothing back */
+/* The limit that consent sets on a session, in words. @return "" when nothing is kept back */
 static const char *consent_limit(const Uxrec__SessionSummary *summary)
 {
 	return summary ? summary->consent : "not known: no memory";

@@ -254,7 +254,7 @@ static char *find_library(const char *path)
 	_destroy_(session) struct session *session = NULL;
 	char *real, *slash;
 
-	/* what is wrong with it is found once more when it is read */
+	/* reading the session later reports the same error */
 	if (session_open_path(&session, path, NULL) < 0)
 		return NULL;
 	real = realpath(folder_path(session->folder), NULL);

@@ -121,7 +121,7 @@ void command_show_progress(void *user, int64_t at_ns)
 }
 
 struct copying {
-	struct copied_consent consent; /* the first: what is added gets it */
+	struct copied_consent consent; /* first: copied_consent_add() takes the struct's address */
 	struct command_progress progress;
 	const struct bleeps *bleeps; /* what is not copied; NULL: nothing */
 };

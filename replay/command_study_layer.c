@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-/* A study of a library, by what somebody typed. */
+/* A study of a library, found by the typed text. */
 struct found_study {
 	const char *typed;
 	char id[IDENTITY_ID_BYTES]; /* "": of format 1 */

@@ -5,7 +5,7 @@
 #include "replay/session.h"
 
 /**
- * What a copy of a recording has besides the copied messages: the acts of its consent as it is now, on the
+ * The additions of a recording's copy to the copied messages: the acts of its consent as it is now, on the
  * channel /acts, so that the copy is gated wherever it goes; and a gap for each span that was kept back.
  */
 struct copied_consent {

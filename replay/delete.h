@@ -3,8 +3,8 @@
 #include "protocol/base/folder.h"
 
 /**
- * Delete a session: its folder with everything in it. Nothing outside of it is touched, whatever the folder has
- * (folder_remove_whole()).
+ * Delete a session: its folder with everything in it. Nothing outside of it is touched: links are removed and not
+ * followed (folder_remove_whole()).
  *
  * @param library  folder that the session lies in
  * @param id       session_id_is_valid(), or -EINVAL: only a folder that is named like a session is deleted

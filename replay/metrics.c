@@ -69,7 +69,7 @@ static int leave_out(Uxrec__Metrics *metrics, const struct session *session, con
 
 /* ---- copies ---- */
 
-/* What a session has in common with its copies: its id for ever, or (format 1) its times, to the nanosecond, with
+/* A session's identity in all its copies: its id for ever, or (format 1) its times, to the nanosecond, with
  * its name or the random id of the first act. */
 static void note_identity(struct coded *coded, const struct session *session)
 {
@@ -136,7 +136,7 @@ static int note_tasks(struct computing *computing, const Uxrec__Study *study)
 	return r;
 }
 
-/* What counts in the sum of all tasks is seen in one of them. */
+/* Add rows for tasks that only attempts name: the sum of all tasks has no attempt without a row. */
 static int note_unknown_tasks(struct computing *computing)
 {
 	int r = 0;

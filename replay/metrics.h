@@ -45,7 +45,7 @@ int metrics_compute(
 /** @return the name of an outcome, for people */
 const char *metrics_outcome_name(Uxrec__Attempt__Outcome outcome);
 
-/** Add the layers that a session is coded in. @return 0, or what layers_add() gave */
+/** Add the layers that a session is coded in. @return 0, or an error of layers_add() */
 int metrics_collect_session_layers(struct layers *layers, const struct session *session);
 
 /** @return the index of the layer that was chosen for a study, or -ENOENT */

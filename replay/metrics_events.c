@@ -26,7 +26,7 @@ struct mark {
 	size_t next;                    /* mark of the same event, or NOWHERE */
 };
 
-/* what happened once, whoever marked it */
+/* one occurrence, with the marks of all its observers */
 struct event {
 	size_t row, chance;
 	const Uxrec__Study__Code *code;
@@ -35,7 +35,7 @@ struct event {
 	bool joined;               /* with another event, which has its marks */
 };
 
-/* what is known of one of an attempt's opportunities */
+/* the score and the errors of one of an attempt's opportunities */
 struct chance {
 	bool scored, met, erred;
 };
@@ -217,7 +217,7 @@ static const char *author_of(const struct mark *mark)
 	return *mark->act->principal ? mark->act->principal : mark->act->author;
 }
 
-/* By attempt, code and time; those of one time whatever the order of their acts. */
+/* By attempt, code and time; those of one time independently of the order of their acts. */
 static int compare_marks(const void *a, const void *b)
 {
 	const struct mark *x = a, *y = b;
@@ -323,7 +323,7 @@ static int make_events(struct counting *counting)
 	return 0;
 }
 
-/* ---- what is counted in an attempt ---- */
+/* ---- the counts of an attempt ---- */
 
 static int contradict(Uxrec__AttemptMetrics *row, const char *text)
 {
@@ -465,7 +465,7 @@ static int count_row(struct counting *counting, size_t i, size_t *from)
 	return r < 0 ? r : find_contradictions(row, task);
 }
 
-/* What was tagged when consent did not cover the session is not shown either; attempts say that they are left out. */
+/* Tags at times that consent does not cover are not shown either; such attempts are listed as left out. */
 static bool is_covered(const struct session *session, const Uxrec__Tag *tag)
 {
 	const Uxrec__Act *attempt =

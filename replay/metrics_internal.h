@@ -1,6 +1,6 @@
 #pragma once
 
-/* What the files of the metrics share; the interface is metrics.h. */
+/* Declarations shared by the files of the metrics; the interface is metrics.h. */
 
 #include "protocol/layer.h"
 #include "replay/metrics.h"
@@ -17,12 +17,12 @@ struct coding {
 	bool begun, finished;
 };
 
-/** What is kept of a session between its readings. */
+/** A session's data kept between its readings. */
 struct coded {
-	char *why; /* the reason why it does not count, whatever the layer; NULL: it counts */
+	char *why; /* the reason why it does not count, in any layer; NULL: it counts */
 	struct coding *codings;
 	size_t coding_count;
-	/* what a copy of it shares with it */
+	/* the identity that its copies share */
 	char id[21], uuid[33], first_act[33];
 	int64_t begin_ns, end_ns;
 };
@@ -76,7 +76,7 @@ bool metrics_row_counts(const Uxrec__AttemptMetrics *row);
 
 /* ---- metrics_events.c ---- */
 
-/** Attempts of one session and what to count in them. */
+/** Attempts of one session and their rows of counts. */
 struct attempts {
 	const struct session *session;
 	const Uxrec__Act **acts;      /* of the attempts, one for each row */

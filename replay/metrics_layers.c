@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what sessions are coded in ---- */
+/* ---- the layers of sessions ---- */
 
 static struct coding *find_coding(const struct coded *coded, int layer)
 {

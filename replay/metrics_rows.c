@@ -200,7 +200,7 @@ static size_t index_of(const struct attempts *attempts, const Uxrec__Act *act)
 	return i;
 }
 
-/* Attempts of yet other layers do not count; what names one of them is listed as outside. */
+/* Attempts of yet other layers do not count; tags that name one of them are listed as outside. */
 static void choose_attempts(const struct computing *computing, struct attempts *attempts)
 {
 	const struct annotations *log = attempts->session->annotations;

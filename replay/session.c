@@ -495,7 +495,7 @@ Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *
 	return summary;
 }
 
-/* Of what is not shown nothing is counted. */
+/* A session that is kept back has counts of 0. */
 static void summarise_consent(Uxrec__SessionSummary *summary, const struct session *session)
 {
 	bool allowed = consent_allows_some(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS);

@@ -79,16 +79,16 @@ int session_refresh(struct session *session);
 /** Gate the session's reader for another use. @return as session_refresh() */
 int session_set_use(struct session *session, enum consent_use use);
 
-/** Let everything pass: for what keeps the session in its place (verifying, recording on). */
+/** Let everything pass: for operations that keep the session in its place (verifying, recording on). */
 void session_ungate(struct session *session);
 
-/** Keep these spans of sound back, whatever the consent; their memory is the caller's. */
+/** Keep these spans of sound back, also where consent covers them; their memory is the caller's. */
 void session_set_muted(struct session *session, struct consent_muted muted);
 
 /** Whether consent covers some of a modality (MODALITY_SESSION: of any) for the use of the gate. */
 bool session_allows(const struct session *session, unsigned modality);
 
-/** Whether consent covers all of an attempt for the use of the gate: its time and what was tagged in it. */
+/** Whether consent covers all of an attempt for the use of the gate: its time and its tags. */
 bool session_allows_attempt(const struct session *session, const Uxrec__Attempt *attempt);
 
 /** The reason why session_allows() is false. */

@@ -9,7 +9,7 @@ struct time_span {
 };
 
 /**
- * Measure the union of spans within [from_ns, to_ns): what overlaps counts once. A span without an end reaches
+ * Measure the union of spans within [from_ns, to_ns): overlaps count once. A span without an end reaches
  * to @p to_ns. Sorts the spans.
  */
 int64_t spans_cover_ns(struct time_span *spans, size_t count, int64_t from_ns, int64_t to_ns);

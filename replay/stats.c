@@ -178,7 +178,7 @@ struct stats_estimate stats_times(double *times, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (!(times[i] > 0) || !isfinite(times[i]))
 			return undefined("a time that is not positive");
-	/* sums are the same whatever the order of sessions */
+	/* sorted: rounded sums do not depend on the order of sessions */
 	qsort(times, count, sizeof(*times), compare_doubles);
 	if (count >= MEDIAN_COUNT)
 		return median(times, count);
@@ -357,7 +357,7 @@ struct stats_estimate stats_poisson(double events, double units)
 
 /* ---- sums over participants ---- */
 
-/* What a ratio of sums over participants is computed from. */
+/* The terms of a ratio of sums over participants. */
 struct ratio {
 	double met, erred, rate, variance;
 	size_t people; /* whoever has neither has no part in it */
@@ -380,7 +380,7 @@ static bool sum_ratio(struct ratio *ret, const struct stats_chances *chances, si
 	for (size_t i = 0; i < count; i++) {
 		double rest = chances[i].erred - ratio.rate * chances[i].met;
 
-		/* what rounding leaves of equal shares is no variance */
+		/* the rounding error of equal shares is no variance */
 		if (fabs(rest) > 1e-12 * (fabs(chances[i].erred) + ratio.rate * chances[i].met))
 			squares += rest * rest;
 	}

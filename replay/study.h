@@ -17,7 +17,7 @@
 int study_read(Uxrec__Study **ret, const char *text, size_t size_bytes,
 	struct yaml_problems *ret_problems);
 
-/** The same from a file. @return also what open(2) and read(2) gave, and -EFBIG; with the reason */
+/** The same from a file. @return also errors of open(2) and read(2), and -EFBIG; with the reason */
 int study_read_file(Uxrec__Study **ret, const char *path, struct yaml_problems *ret_problems,
 	struct error *reterr);
 
@@ -30,7 +30,7 @@ int study_read_file(Uxrec__Study **ret, const char *path, struct yaml_problems *
 int study_parse(Uxrec__Study **ret, const char *text, size_t size_bytes, const char *file_name,
 	struct error *reterr);
 
-/** What the keys of the file have that the fields of study.proto do not: other names, limits, words. */
+/** Rules of the file's keys beyond the fields of study.proto: other names, limits, words. */
 const struct yaml_schema *study_schema(void);
 
 /** Look something up by its id. @return NULL when there is none */

@@ -136,7 +136,7 @@ static void check_modifiers(struct yaml_problems *problems, const struct yaml_no
 	}
 }
 
-/* What is allowed and counts otherwise than it reads. */
+/* Warn of valid fields that have no effect on the counts. */
 static void warn_of_code(struct yaml_problems *problems, const struct yaml_node *entry,
 	const Uxrec__Study__Code *code)
 {
@@ -218,7 +218,7 @@ static void check_tasks(struct yaml_problems *problems, const struct yaml_node *
 	}
 }
 
-/* ---- what of the screen is hidden ---- */
+/* ---- hidden areas and windows ---- */
 
 static bool is_area(const struct yaml_node *entry)
 {

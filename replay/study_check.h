@@ -12,7 +12,7 @@
  * Check a study and bring its names and keys into their one spelling.
  *
  * @param root      the file, of which yaml_to_message() has made the study
- * @param problems  get what is wrong, each at its value's place
+ * @param problems  get the errors and warnings, each at its value's place
  * @return 0 or -ENOMEM
  */
 int study_check(Uxrec__Study *study, struct yaml_node *root, struct yaml_problems *problems);

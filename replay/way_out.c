@@ -6,7 +6,7 @@
 #define SCREEN (1u << MODALITY_SCREEN)
 #define SOUND  (1u << MODALITY_SOUND)
 
-/* The one table of what leaves by consent; uxrec(1), "CONSENT", has it in words. */
+/* The one table of needed consent by way out; uxrec(1), "CONSENT", has it in words. */
 static const struct way_out_needs table[WAY_OUT_COUNT] = {
 	[WAY_OUT_LIVE_OBSERVER] = {"the live stream", .use = CONSENT_OBSERVERS},
 	[WAY_OUT_LIVE_MODERATOR] = {"the live stream", .for_any = true},

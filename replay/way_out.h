@@ -22,20 +22,20 @@ enum way_out {
 	WAY_OUT_COUNT,
 };
 
-/** What a way out needs of the participants' consent. */
+/** The consent of the participants that a way out needs. */
 struct way_out_needs {
 	const char *name;     /* for people: "a film" */
 	bool nothing;         /* it needs none */
 	bool for_any;         /* any use suffices: it may be recorded at all */
 	enum consent_use use; /* unless the caller names another */
-	bool other_use;       /* whether it may: what of it is given to others has a purpose */
+	bool other_use;       /* whether it may: files for other people have a purpose */
 	uint32_t modalities;  /* all of these must be covered, some of the time; 0: any one */
 };
 
 /** @return a row of the table; each message that leaves needs its own modality besides */
 const struct way_out_needs *way_out_needs(enum way_out way);
 
-/** Whether consent covers what a way needs, for the use of the session's gate. */
+/** Whether consent covers the needs of a way, for the use of the session's gate. */
 bool session_allows_way(const struct session *session, enum way_out way);
 
 /** The reason why session_allows_way() is false. */

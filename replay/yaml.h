@@ -5,8 +5,8 @@
 
 /*
  * A YAML file as a tree whose nodes know their places, and the problems of it. Nothing of YAML that makes one
- * text mean another is read: no anchors and aliases, no tags, no second document; a scalar is the text that
- * stands there, whatever YAML 1.1 takes "no", "010" or "1:30" for.
+ * text mean another is read: no anchors and aliases, no tags, no second document; a scalar is its text: "no",
+ * "010" and "1:30" have none of the types of YAML 1.1.
  */
 
 /** One problem, at a place of the file. */
@@ -41,7 +41,7 @@ struct yaml_node {
 	size_t count;
 	struct yaml_node *first, *last, *next; /* children; sibling */
 	struct yaml_node *read_before;         /* all nodes of the file */
-	void *made;                            /* what a reader has made of it; not owned */
+	void *made;                            /* the reader's result for this node; not owned */
 };
 
 struct yaml_document {
@@ -53,7 +53,7 @@ struct yaml_document {
  * Read a file's text. Up to an error of syntax all is read.
  *
  * @param ret  freed by yaml_finish(), also on failure
- * @return 0 or -ENOMEM; whatever is wrong with the text is a problem
+ * @return 0 or -ENOMEM; each error of the text is a problem
  */
 int yaml_read(struct yaml_document *ret, const char *text, size_t size_bytes,
 	struct yaml_problems *problems);

@@ -10,7 +10,7 @@
  * are their names without prefix in lower case, texts stay as they are.
  */
 
-/** What differs from the descriptor, for one field of one message. */
+/** The differences from the descriptor, for one field of one message. */
 struct yaml_rule {
 	const ProtobufCMessageDescriptor *message;
 	const char *field;
@@ -32,7 +32,7 @@ struct yaml_schema {
  *
  * @param ret  always a message, freed by protobuf_c_message_free_unpacked(…, NULL); as far as there are no
  *             problems it has everything
- * @return 0 or -ENOMEM; whatever is wrong is a problem
+ * @return 0 or -ENOMEM; each error is a problem
  */
 int yaml_to_message(ProtobufCMessage **ret, struct yaml_node *node,
 	const ProtobufCMessageDescriptor *descriptor, const struct yaml_schema *schema,

@@ -8,7 +8,7 @@ import type { LiveDriver } from './live';
 
 const NS_PER_S = 1_000_000_000n;
 
-/** Time on task now, of the status and what has passed since. */
+/** Time on task now: that of the status and the time since. */
 export function taskTimeNs(status: Status, nowNs: bigint): bigint {
   const since = status.attemptClockStopped ? 0n : (nowNs || status.nowNs) - status.nowNs;
   return status.attemptTimeNs + (since > 0n ? since : 0n);

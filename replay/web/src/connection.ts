@@ -164,7 +164,7 @@ export class Connection extends Emitter {
       pending.reject(new Error('the connection to the recorder broke'));
     this.#pending.clear();
     this.#topics.clear();
-    /* the clock stays: what is tagged without a connection has its time */
+    /* the clock stays: it dates tags made without a connection */
     if (this.state === 'closed') return;
     if (code === CLOSE_BAD_TOKEN) {
       forgetKey();

@@ -1,4 +1,4 @@
-// What a participant's consent is for, as it is asked before a session.
+// The purposes of a participant's consent, as they are asked before a session.
 
 /** The uses of protocol/acts.proto, Consent, in words. */
 export const USES: ReadonlyArray<[use: string, words: string]> = [

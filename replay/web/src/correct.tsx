@@ -228,7 +228,7 @@ const THINKING: ReadonlyArray<[SessionInfo_ThinkAloudMode, string]> = [
   [SessionInfo_ThinkAloudMode.RETROSPECTIVE, 'afterwards'],
 ];
 
-/* what the fields of format 1 have for it */
+/* their values in format 1 */
 const OLDER_THINKING = new Map([
   [SessionInfo_ThinkAloudMode.CONCURRENT, SessionInfo_ThinkAloud.CONCURRENT],
   [SessionInfo_ThinkAloudMode.RETROSPECTIVE, SessionInfo_ThinkAloud.RETROSPECTIVE],
@@ -292,7 +292,7 @@ async function rename(model: SessionModel, connection: Connection, old: string, 
   return '';
 }
 
-/** The facts of a session, for the moderator; what was refused stays in its field. */
+/** The facts of a session, for the moderator; refused values stay in their fields. */
 export function SessionDetails({
   model,
   connection,

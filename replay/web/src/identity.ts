@@ -37,7 +37,7 @@ export interface Person {
   name: string;
 }
 
-/** Whether an act is this person's: by principal, without one by name. What is on its way has no author yet. */
+/** Whether an act is this person's: by principal, without one by name. Acts on their way have no author yet. */
 export function isOwn(act: Act, person: Person): boolean {
   if (!act.author) return true;
   return act.principal ? act.principal === person.principal : act.author === person.name;

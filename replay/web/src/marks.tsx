@@ -33,7 +33,7 @@ export class Coder {
     readonly mayChange: (act: Act) => boolean,
   ) {}
 
-  /** Whether an act is in this page's layer: a coder's is their own whatever its name. */
+  /** Whether an act is in this page's layer: a coder's by principal, regardless of its name. */
   isMine(act: Act): boolean {
     return act.layerPrincipal ? act.layerPrincipal === this.connection.principal : act.layer === this.layer;
   }
@@ -81,7 +81,7 @@ export class Coder {
     else if (entry) void this.remove(entry.act);
   }
 
-  /** What was removed last, for as long as it can be brought back. */
+  /** The last removed act, for as long as it can be restored. */
   removed?: Act;
 
   async remove(act: Act): Promise<void> {
@@ -89,7 +89,7 @@ export class Coder {
     this.model.changed();
   }
 
-  /** Bring back what was removed last, as a new thing with the same moment. */
+  /** Restore the last removed act, as a new one with the same moment. */
   restore(): void {
     const act = this.removed;
     delete this.removed;
@@ -119,7 +119,7 @@ export class Coder {
   }
 }
 
-/* and what format 1 has for it */
+/* with the field of format 1 for it */
 function recovery(recovered: boolean): Partial<Tag> {
   return { recovered, recovery: recovered ? Tag_Recovery.RECOVERED : Tag_Recovery.UNSPECIFIED };
 }

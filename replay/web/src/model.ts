@@ -29,7 +29,7 @@ export interface Entry {
   waiting?: boolean;
   /** Why it could not be stored. */
   trouble?: string;
-  /** What the store has, when a change of it is on its way or was refused. */
+  /** The stored act, when a change of it is on its way or was refused. */
   before?: Act;
 }
 
@@ -106,7 +106,7 @@ export class SessionModel extends Emitter {
       this.bleepsStored++;
     if (act.kind === Act_Kind.REMOVE) this.#entries.delete(act.id);
     else this.#entries.set(act.id, { act, stored: true });
-    /* what follows it stays shown, and is what the next change is made of */
+    /* later acts of the outbox stay shown, and the next change is based on them */
     for (const next of this.#outbox.acts()) if (next.id === act.id) this.#show(next, false);
     this.changed();
   }
@@ -118,7 +118,7 @@ export class SessionModel extends Emitter {
    */
   async put(connection: Connection, act: Act): Promise<string> {
     const before = this.#entries.get(act.id);
-    /* what was refused, or has never been sent, is not in the store: there is nothing to change or remove */
+    /* an act that was refused, or has never been sent, is not in the store: there is nothing to change or remove */
     if (before && !before.stored && !before.before && before.trouble) {
       if (act.kind === Act_Kind.REMOVE) {
         this.forget(act.id);
@@ -126,7 +126,7 @@ export class SessionModel extends Emitter {
       }
       act = { ...act, kind: Act_Kind.ADD, fields: [] };
     }
-    /* what was refused goes along with the next change, so that its text is not lost by that */
+    /* the refused fields go along with the next change, so that their text is not lost by it */
     if (act.kind === Act_Kind.PATCH && before?.trouble && before.before)
       act = { ...act, fields: [...new Set([...before.act.fields, ...act.fields])] };
     if (act.kind === Act_Kind.REMOVE && this.#outbox.forget(act.id)) {
@@ -185,7 +185,7 @@ export class SessionModel extends Emitter {
     return this.#entries.get(id);
   }
 
-  /** All acts, whatever they are about. */
+  /** All acts, of every kind of body. */
   acts(): Act[] {
     return [...this.#entries.values()].map(({ act }) => act);
   }
@@ -341,7 +341,7 @@ export function noteAct(layer: string, moment: Moment, text: string): Act {
 }
 
 /**
- * A change of some fields of an act of any kind; what somebody else has changed of the others meanwhile stays.
+ * A change of some fields of an act of any kind; somebody else's changes of the other fields stay.
  *
  * @param change  new values by the names of the generated message
  */
@@ -366,7 +366,7 @@ export function bleepAct(layer: string, fromNs: bigint, toNs: bigint, reason: st
   });
 }
 
-/** The same thing once more: what was removed has no way back under its id. */
+/** The same thing as a new act: a removed id is not used again. */
 export function againAct(act: Act): Act {
   const again = baseAct(act.layer);
   again.body = act.body;

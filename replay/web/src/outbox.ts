@@ -4,7 +4,7 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type Act, Act_Kind, ActSchema } from '../gen/protocol/acts_pb';
 import { type Connection, Refusal } from './connection';
 
-/* What a person adds in half an hour without a connection, generously. */
+/* Limits: a generous half hour of one person's acts without a connection. */
 const MOST_ACTS = 300;
 const MOST_BYTES = 256 * 1024;
 const KEY = 'uxrec.waiting.';
@@ -70,7 +70,7 @@ export class Outbox {
     for (const one of there) this.#done(one, { kind: 'stored' });
   }
 
-  /** Send what waits. Ends early when the connection breaks; called again when it is back. */
+  /** Send the waiting acts. Ends early when the connection breaks; called again when it is back. */
   async send(connection: Connection): Promise<void> {
     if (this.#sending) return;
     this.#sending = true;

@@ -29,7 +29,7 @@ const HEALTH = new Map<SessionSummary_Health, [string, string]>([
   [SessionSummary_Health.UNREADABLE, ['bad', 'unreadable']],
 ]);
 
-/* of a session that cannot be read: the time in its id, of whatever zone */
+/* of a session that cannot be read: the time in its id, in an unknown time zone */
 function timeOfId(id: string): bigint {
   const [year, month, day, hour, minute, second] = (/^(....)(..)(..)-(..)(..)(..)/.exec(id) ?? []).slice(1).map(Number);
   return BigInt(Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second) || 0) * 1_000_000n;
@@ -397,7 +397,7 @@ function outsideText({ session, atS, code, reason, counted }: OutsideTag): strin
   return `${session} at ${clock(BigInt(Math.round(atS * 1000)) * 1_000_000n, 1)}, ${code}: ${reason}${counted ? '' : '; not counted'}`;
 }
 
-/** What is to be known beside the times: who is not in them, and what the limit cut off. */
+/** Notes beside the times: the attempts that are not in them, and those that the limit ended. */
 function timeNote(task: TaskMetrics): string {
   const completions = task.timeS?.n ?? 0;
   const notes = [];

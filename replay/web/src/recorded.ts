@@ -41,7 +41,7 @@ export const SPEEDS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 8] as const;
 /** Nobody understands what is said faster than this. */
 export const FASTEST_HEARD = 3;
 
-/** Whether an act decides what of a session is shown. */
+/** Whether an act changes which parts of a session may be shown. */
 const isAboutConsent = (act: Act): boolean => act.body.case === 'consent' || act.body.case === 'withdrawal';
 
 /** Begin and length by turns, each begin counted from the end before it. */
@@ -256,7 +256,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       const { act } = message.body.value;
       const before = this.model.entry(act.id)?.act;
       this.model.stored(act);
-      /* what may be shown is another now: of a removal the kind is that of what it removes */
+      /* the consent has changed; a removal is of the kind of the act that it removes */
       if (isAboutConsent(act) || (before && isAboutConsent(before))) void this.#open();
     }
   }
@@ -265,7 +265,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     return this.#session;
   }
 
-  /** Ask anew what there is of the session: its consent is another now. */
+  /** Open the session again after a change of its consent. */
   reopen(): void {
     void this.#open();
   }

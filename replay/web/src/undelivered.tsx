@@ -1,4 +1,4 @@
-// What of one's own is not in the store: acts that wait for the connection, and the last one that was refused.
+// One's own acts that are not in the store: those that wait for the connection, and the last refused one.
 
 import { useEmitter } from './emitter';
 import { count } from './format';

@@ -36,7 +36,7 @@ async function put(connection: Connection, session: string, act: Act): Promise<s
   }
 }
 
-/* every one is all, which the act has as none: also what a later version records */
+/* a full choice is an empty list in the act: it covers modalities and uses of later versions too */
 const chosen = (all: ReadonlyArray<[string, string]>, wanted: ReadonlySet<string>) =>
   wanted.size === all.length ? [] : all.map(([one]) => one).filter((one) => wanted.has(one));
 
@@ -73,7 +73,7 @@ function Choice({
   );
 }
 
-/** What is about to happen, in words. */
+/** The effect of the chosen withdrawal, in words. */
 function wordsOf(modalities: ReadonlySet<string>, uses: ReadonlySet<string>, from: string, running: boolean): string {
   const all = modalities.size === MODALITIES.length && uses.size === USES.length;
   const what = MODALITIES.filter(([one]) => modalities.has(one)).map(([, words]) => words).join(', ');
@@ -178,7 +178,7 @@ function WithdrawDialog({
   );
 }
 
-/** For moderators, beside what else they correct of a session. @param nowNs  the moment that is shown */
+/** For moderators, beside the other corrections of a session. @param nowNs  the moment that is shown */
 export function WithdrawButton({
   connection,
   session,
