@@ -55,7 +55,7 @@ static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *a
 	server_answer(acts->server, job->peer, job->message->request, &message);
 }
 
-/* After a withdrawal nothing is added either, but what the moderator mends, or takes back of it. */
+/* After a withdrawal only the moderator adds acts: corrections and removals. */
 static int check_consent(
 	const struct peer *peer, const struct annotations *log, struct error *reterr)
 {

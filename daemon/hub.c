@@ -308,7 +308,7 @@ static struct packet *give(
 		return NULL;
 	if (!is_withheld(hub, cursor, candidate))
 		return packet_ref(candidate);
-	/* what comes of the video when it is given again depends on this */
+	/* later pictures depend on this one: the video resumes with a keyframe */
 	cursor->needs_keyframe |= channel_is_picture(candidate->channel);
 	return NULL;
 }

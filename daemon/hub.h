@@ -38,10 +38,10 @@ void hub_set_keyframes(struct hub *hub, bool available);
 void hub_set_muted(struct hub *hub, bool muted, int64_t at_ns);
 
 /**
- * Keep modalities back (bits, 1 << enum modality): also what was published before. Pictures that are given out
+ * Keep modalities back (bits, 1 << enum modality): also of packets published before. Pictures that are given out
  * again begin with a keyframe.
  *
- * @param observers  what observers do not get, @p all: what nobody gets
+ * @param observers  modalities that observers do not get, @p all: that nobody gets
  */
 void hub_set_withheld(struct hub *hub, uint32_t observers, uint32_t all);
 

@@ -30,7 +30,7 @@ struct open_session {
 	struct session *session;
 	unsigned users; /* reads that go on */
 	int64_t used_ns;
-	struct consent_span *muted; /* what the gate keeps from who is no moderator */
+	struct consent_span *muted; /* spans of sound kept from all but moderators */
 };
 
 /* messages of a span on their way to a peer */
@@ -139,7 +139,7 @@ static int gate_session(struct library *library, struct open_session *open, cons
 	return error_set(reterr, -EACCES, "%s", way_out_why_not(session, way).text);
 }
 
-/* Open a session for what a peer asks of it. @return as open_session(), or -EACCES without consent to it */
+/* Open a session for a peer's request. @return as open_session(), or -EACCES without consent to it */
 static int open_for(struct library *library, const struct job *job, const char *id,
 	enum way_out way, struct open_session **ret, struct error *reterr)
 {
@@ -650,7 +650,7 @@ static void collect_all(struct library *library, struct studies *studies)
 	collect_studies(studies, library->examples);
 }
 
-/* The first of the lines that name what is wrong. */
+/* Refuse a study with the first line of its problems. */
 static int refuse_study(const char *trouble, struct error *reterr)
 {
 	size_t line = strcspn(trouble, "\n");
@@ -707,7 +707,7 @@ static int list_studies(struct library *library, const struct job *job)
 
 /* ---- deleting ---- */
 
-/* Reads that go on end with what they have: the files are gone. */
+/* Reads in progress fail: the files are gone. */
 static void forget_session(struct library *library, const char *id)
 {
 	struct reading **link = &library->readings;

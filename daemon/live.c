@@ -145,7 +145,7 @@ void live_take_consent(struct live *live, const char *session, const struct anno
 
 	if (!live_is(live, session))
 		return;
-	/* while it is not known nothing leaves, but what was agreed to is recorded on */
+	/* while consent is not known nothing leaves, but agreed modalities are recorded on */
 	if (annotations_damaged(log) == 0 && consent_create(&consent, log, NULL, "") == 0)
 		known = consent_is_known(consent);
 	for (unsigned m = MODALITY_SESSION + 1; known && m < MODALITY_COUNT; m++) {

@@ -59,8 +59,8 @@ int64_t live_now_ns(struct live *live);
 void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns);
 
 /**
- * Keep the sound of the running session from all but moderators, or no longer: from the stream and from what is
- * read of its file.
+ * Keep the sound of the running session from all but moderators, or no longer: from the stream and from
+ * reads of its file.
  *
  * @param at_ns  session time from which it holds
  * @return 0 or -ENOMEM; then it is kept from the begin
@@ -77,8 +77,8 @@ int live_copy_muted(
 	struct live *live, const char *session, struct consent_span **ret, size_t *ret_count);
 
 /**
- * Take in the consent of a session, when it is the running one, as its log has it now: what consent does not cover
- * leaves no more from here on, neither to observers (for the use observers) nor to anybody (for none). With the
+ * Take in the consent of a session, when it is the running one, as its log has it now: modalities that it does not
+ * cover leave no more from here on, neither to observers (for the use observers) nor to anybody (for none). With the
  * log's lock.
  */
 void live_take_consent(struct live *live, const char *session, const struct annotations *log);

@@ -14,7 +14,7 @@ struct peer {
 	_Atomic bool
 		overflowed; /* too much waits for it: it will be closed, and gets nothing more */
 	_Atomic size_t queued_bytes; /* given to the server for it and not yet sent */
-	Uxrec__Role role;            /* constant, as is what follows */
+	Uxrec__Role role;            /* constant, as are the fields below */
 	char name[NAME_LIMIT_BYTES + 1];
 	char principal[33]; /* of its acts: 32 hex digits, derived from its hello */
 	bool identified;    /* its hello had an identity: a layer of its own */

@@ -33,7 +33,7 @@ struct act_context {
 struct act_context say_context(const struct session *session);
 
 /**
- * Check what an act refers to: times of any body are within the session's span (without one they are not
+ * Check the references of an act: times of any body are within the session's span (without one they are not
  * checked), tasks, codes, opportunities and modifiers are those of the study, things are in the log. Of a patch
  * the fields that it names.
  *

@@ -1,4 +1,4 @@
-/* Acts against what they refer to: the session's span, the study, other acts. */
+/* The references of acts: the session's span, the study, other acts. */
 
 #include "daemon/say.h"
 

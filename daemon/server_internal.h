@@ -103,7 +103,7 @@ struct client {
 	char session[21];    /* that is open or watched */
 	int64_t pinged_ns;
 	bool by_ticket;   /* its hello had a ticket: the welcome has the key */
-	Uxrec__Role role; /* QUEUED: of its hello, as is what follows */
+	Uxrec__Role role; /* QUEUED: of its hello, as are the fields below */
 	char name[NAME_LIMIT_BYTES + 1];
 	char principal[33];
 	bool identified;

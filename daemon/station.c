@@ -196,7 +196,7 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 
 /* ---- answers ---- */
 
-/* What changes a running session. @return 0, or a negative errno with the reason */
+/* Do a request that changes a running session. @return 0, or a negative errno with the reason */
 static int change_running(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, struct error *reterr)
 {

@@ -34,7 +34,7 @@ void station_push_withdrawn_gaps(struct station *station)
 }
 
 /*
- * Sources depend on each other (the screen's hiding and the keys' policy on what has the focus): all are made anew
+ * Sources depend on each other (the screen's hiding and the keys' policy on the focus): all are made anew
  * without those that are gone, which the rest pays for with a short gap.
  */
 static int capture_without(struct station *station, uint32_t lost, struct error *reterr)

@@ -187,13 +187,13 @@ static int go_on(struct station *station, const struct session *session,
 	live_open(station->options.live, station->session, &station->clock, state->begun_ns,
 		station->recorder, station->log, station_request_keyframe, station);
 	station->started_ns = state->begun_ns - state->offset_ns;
-	/* what was withdrawn since, or before the recorder was killed, is not captured again */
+	/* modalities withdrawn since, or before the recorder was killed, are not captured again */
 	log = session_log_lock(station->log);
 	live_take_consent(station->options.live, station->session, log);
 	session_log_unlock(station->log);
 	station->agreed &= live_recordable(station->options.live);
 	station->observers_muted = state->muted;
-	/* spans that ended before are over too: what they kept back was never in this recorder's stream */
+	/* spans that ended before are over too: their sound was never in this recorder's stream */
 	for (size_t i = 0; i < state->muted_count; i++) {
 		live_set_muted(station->options.live, true, state->muted_spans[i].from_ns);
 		if (state->muted_spans[i].to_ns != INT64_MAX)

@@ -10,7 +10,7 @@
 #include "daemon/session_log.h"
 #include "replay/spans.h"
 
-/* What the files of the station share: station.c its life and its acts, station_tasks.c the course of a session
+/* Shared by the files of the station: station.c its life and its acts, station_tasks.c the course of a session
  * (tasks, interruptions, phases), station_start.c how a session begins,
  * station_end.c how it ends, station_go_on.c recovery after a kill, station_accessible.c focus and clicks
  * from applications, station_hide.c hidden areas, station_status.c the status, station_sources.c the sources. */
@@ -75,7 +75,7 @@ struct station {
 	struct time_span *pauses; /* that have ended, session times */
 	size_t pause_count;
 	bool stopping;  /* the sources are being stopped */
-	bool discarded; /* the moderator gave up what the disk had no room for */
+	bool discarded; /* the moderator gave up the backlog for which the disk had no room */
 	char end_reason[128];
 	/* of the disk, under sources_lock: the present one, "" when there is none; and the newest that
 	 * is not told yet, which may be over before it is */
@@ -135,7 +135,7 @@ bool station_may_record(const struct station *station, enum modality modality);
 size_t station_name_modalities(const struct station *station, char *names[MODALITY_COUNT]);
 
 /*
- * End the capture of what consent does not cover any more, or the session when nothing is left; called from
+ * End the capture of modalities that consent no longer covers, or the session when none is left; called from
  * station_tick().
  */
 void station_keep_to_consent(struct station *station);

@@ -16,7 +16,7 @@ static int64_t now_ns(const struct station *station)
 	return session_clock_at(&station->clock, clock_now_ns());
 }
 
-/* Change fields of a thing; what others have corrected of it stays. @param act  with body and the names of its fields */
+/* Change fields of a thing; corrections of its other fields stay. @param act  with body and the names of its fields */
 static int say_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
 	size_t count, struct error *reterr)
 {
@@ -400,7 +400,7 @@ void station_fill_course(struct station *station, Uxrec__Status *status)
 
 /* ---- tags ---- */
 
-/* A tag by somebody who is in the room: what they saw is what is now. */
+/* A tag by somebody in the room: it is about the present moment. */
 int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
 	struct error *reterr)
 {
