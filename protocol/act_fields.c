@@ -4,6 +4,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
+#include "protocol/message_patch.h"
 #include "protocol/name.h"
 
 #include <ctype.h>
@@ -219,20 +220,6 @@ static int check_value(
 
 /* ---- all of them ---- */
 
-static size_t value_bytes(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE: return sizeof(void *);
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_DOUBLE: return 8;
-	case PROTOBUF_C_TYPE_BOOL: return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_BYTES: return sizeof(ProtobufCBinaryData);
-	default: return 4;
-	}
-}
-
 static bool is_set(const ProtobufCFieldDescriptor *field, const char *message)
 {
 	if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
@@ -259,7 +246,7 @@ static int check_field(
 	if (count > LIST_LIMIT)
 		return REFUSE(place, "%zu are more than %d", count, LIST_LIMIT);
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = check_value(place, descriptor, items + i * value_bytes(field));
+		r = check_value(place, descriptor, items + i * message_value_bytes(field));
 	return r;
 }
 

@@ -1,6 +1,7 @@
 #include "protocol/consent.h"
 
 #include "protocol/limits.h"
+#include "protocol/message_patch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -180,18 +181,6 @@ static bool is_about_consent(const Uxrec__Act *act)
 		(act->body_case == UXREC__ACT__BODY_WITHDRAWAL && act->withdrawal);
 }
 
-/* @return a copy, or NULL without memory */
-static Uxrec__Act *copy_act(const Uxrec__Act *act)
-{
-	size_t size = uxrec__act__get_packed_size(act);
-	_autofree_ uint8_t *packed = malloc(size + 1);
-
-	if (!packed)
-		return NULL;
-	uxrec__act__pack(act, packed);
-	return uxrec__act__unpack(NULL, size, packed);
-}
-
 static void close_all(struct consent *consent, const char *why)
 {
 	consent->closed = true;
@@ -237,7 +226,7 @@ static int take_log(struct consent *consent, const struct annotations *log)
 
 		count_participants(consent, act);
 		if (is_about_consent(act))
-			r = add_statement(consent, copy_act(act));
+			r = add_statement(consent, (Uxrec__Act *)message_copy(&act->base));
 	}
 	return r;
 }

@@ -18,7 +18,7 @@ ProtobufCMessage *message_copy(const ProtobufCMessage *message)
 	return protobuf_c_message_unpack(message->descriptor, NULL, size_bytes, packed);
 }
 
-static size_t value_bytes(const ProtobufCFieldDescriptor *field)
+size_t message_value_bytes(const ProtobufCFieldDescriptor *field)
 {
 	switch (field->type) {
 	case PROTOBUF_C_TYPE_INT64:
@@ -53,7 +53,7 @@ static void swap_value(
 	bool repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
 
 	swap_bytes((char *)a + field->offset, (char *)b + field->offset,
-		repeated ? sizeof(void *) : value_bytes(field));
+		repeated ? sizeof(void *) : message_value_bytes(field));
 	if (repeated)
 		swap_bytes((char *)a + field->quantifier_offset,
 			(char *)b + field->quantifier_offset, sizeof(size_t));
@@ -75,8 +75,8 @@ static void swap_oneof(
 
 		if ((member->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
 			member->quantifier_offset == field->quantifier_offset &&
-			value_bytes(member) > largest)
-			largest = value_bytes(member);
+			message_value_bytes(member) > largest)
+			largest = message_value_bytes(member);
 	}
 	swap_bytes((char *)a + field->offset, (char *)b + field->offset, largest);
 	swap_bytes(case_of(a, field), case_of(b, field), sizeof(uint32_t));

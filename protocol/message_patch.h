@@ -2,7 +2,10 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-/* Changing single fields of messages through their descriptors. */
+/* Reading and changing single fields of messages through their descriptors. */
+
+/** Bytes of one value of a field in protobuf-c's struct: of a repeated field, of one element. */
+size_t message_value_bytes(const ProtobufCFieldDescriptor *field);
 
 /** An independent copy, fields that are not known included. @return NULL without memory */
 ProtobufCMessage *message_copy(const ProtobufCMessage *message);

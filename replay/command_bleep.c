@@ -1,10 +1,11 @@
-/* uxrec bleep: what nobody is to hear of a session, said, listed and taken back. */
+/* uxrec bleep: spans without sound are added, listed and taken back. */
 
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/name.h"
 #include "replay/command.h"
+#include "replay/command_act.h"
 #include "replay/json.h"
 #include "replay/vtt.h"
 
@@ -17,11 +18,9 @@ static const char usage[] =
 
 /* ---- listing ---- */
 
-static const Uxrec__Act *bleep_at(const struct annotations *log, size_t i)
+static bool is_bleep(const Uxrec__Act *act)
 {
-	const Uxrec__Act *act = annotations_get(log, i);
-
-	return act->body_case == UXREC__ACT__BODY_BLEEP ? act : NULL;
+	return act->body_case == UXREC__ACT__BODY_BLEEP;
 }
 
 static void print_bleep(const Uxrec__Act *act, int64_t begin_ns)
@@ -48,93 +47,26 @@ static struct json_object *bleep_to_json(const Uxrec__Act *act, int64_t begin_ns
 	return bleep;
 }
 
-static int list(const struct session *session, bool json)
-{
-	const struct annotations *log = session->annotations;
-	struct json_object *document = json ? json_object_new_array() : NULL;
-	int64_t begin_ns = 0, end_ns;
+static const struct command_act bleeps = {
+	.noun = "bleep",
+	.body = UXREC__ACT__BODY_BLEEP,
+	.lists = is_bleep,
+	.print = print_bleep,
+	.to_json = bleep_to_json,
+};
 
-	session_span(session, &begin_ns, &end_ns);
-	for (size_t i = 0; log && i < annotations_count(log); i++) {
-		const Uxrec__Act *act = bleep_at(log, i);
+/* ---- the command ---- */
 
-		if (act && json)
-			json_object_array_add(document, bleep_to_json(act, begin_ns));
-		else if (act)
-			print_bleep(act, begin_ns);
-	}
-	if (json)
-		json_print(document);
-	/* a list that may lack some is no answer */
-	return log || !*session->unsaid.text ? EXIT_GOOD : EXIT_COULD_NOT;
-}
-
-/* ---- saying ---- */
-
-static int append(const struct session *session, const Uxrec__Act *act, const Uxrec__Act **ret,
-	struct annotations **ret_log)
-{
-	struct error error = {"no reason given"};
-
-	if (annotations_open_below(ret_log, session->folder, true, &error) < 0 ||
-		annotations_append(*ret_log, act, ret, &error) < 0) {
-		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
-	}
-	return EXIT_GOOD;
-}
-
-static int add(const struct session *session, const Uxrec__Bleep *bleep, Uxrec__Act *act, bool json)
-{
-	_destroy_(annotations) struct annotations *log = NULL;
-	const Uxrec__Act *stored;
-	int64_t begin_ns = 0, end_ns;
-	char id[33];
-	int r;
-
-	if (act_new_id(id) < 0)
-		return EXIT_COULD_NOT;
-	act->id = id;
-	act->kind = UXREC__ACT__KIND__KIND_ADD;
-	act->body_case = UXREC__ACT__BODY_BLEEP;
-	act->bleep = (Uxrec__Bleep *)bleep;
-	r = append(session, act, &stored, &log);
-	if (r != EXIT_GOOD)
-		return r;
-	session_span(session, &begin_ns, &end_ns);
-	if (json)
-		json_print(bleep_to_json(stored, begin_ns));
-	else
-		print_bleep(stored, begin_ns);
-	return EXIT_GOOD;
-}
-
-static int take_back(const struct session *session, const char *id, Uxrec__Act *act)
-{
-	_destroy_(annotations) struct annotations *log = NULL;
-	const Uxrec__Act *before =
-		session->annotations ? annotations_find(session->annotations, id) : NULL;
-	const Uxrec__Act *stored;
-
-	if (!before || before->body_case != UXREC__ACT__BODY_BLEEP) {
-		log_error("this session has no bleep '%s'", text_quote(id).text);
-		return EXIT_NO;
-	}
-	act->id = before->id;
-	act->layer = before->layer;
-	act->layer_principal = before->layer_principal;
-	act->kind = UXREC__ACT__KIND__KIND_REMOVE;
-	return append(session, act, &stored, &log);
-}
-
-static int say(const struct session *session, const char *from, const char *to, const char *reason,
+static int add(const struct session *session, const char *from, const char *to, const char *reason,
 	Uxrec__Act *act, bool json)
 {
 	Uxrec__Bleep bleep = UXREC__BLEEP__INIT;
+	char id[33];
 	int r = command_parse_span(session->reader, from, to, &bleep.from_ns, &bleep.to_ns);
 
 	bleep.reason = (char *)(reason ? reason : "");
-	return r == 0 ? add(session, &bleep, act, json) : r;
+	act->bleep = &bleep;
+	return r == 0 ? command_act_add(&bleeps, session, act, json, id) : r;
 }
 
 int command_bleep(const struct command_options *options, int argc, char **argv)
@@ -169,6 +101,7 @@ int command_bleep(const struct command_options *options, int argc, char **argv)
 		return EXIT_COULD_NOT;
 	command_sign(&act, &identity);
 	if (id)
-		return take_back(session, id, &act);
-	return from ? say(session, from, to, reason, &act, json) : list(session, json);
+		return command_act_take_back(&bleeps, session, id, &act);
+	return from ? add(session, from, to, reason, &act, json)
+		    : command_act_list(&bleeps, session, json);
 }

@@ -4,6 +4,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "replay/command.h"
+#include "replay/command_act.h"
 #include "replay/json.h"
 #include "replay/vtt.h"
 
@@ -67,93 +68,30 @@ static struct json_object *withdrawal_to_json(const Uxrec__Act *act, int64_t beg
 	return withdrawal;
 }
 
-static int list(const struct session *session, bool json)
+static const struct command_act withdrawals = {
+	.noun = "withdrawal",
+	.body = UXREC__ACT__BODY_WITHDRAWAL,
+	.lists = takes_back,
+	.print = print_withdrawal,
+	.to_json = withdrawal_to_json,
+};
+
+/* ---- the command ---- */
+
+static int withdraw(
+	const struct session *session, Uxrec__Withdrawal *withdrawal, Uxrec__Act *act, bool json)
 {
-	const struct annotations *log = session->annotations;
-	struct json_object *document = json ? json_object_new_array() : NULL;
-	int64_t begin_ns = 0, end_ns;
-
-	session_span(session, &begin_ns, &end_ns);
-	for (size_t i = 0; log && i < annotations_count(log); i++) {
-		const Uxrec__Act *act = annotations_get(log, i);
-
-		if (!takes_back(act))
-			continue;
-		if (json)
-			json_object_array_add(document, withdrawal_to_json(act, begin_ns));
-		else
-			print_withdrawal(act, begin_ns);
-	}
-	if (json)
-		json_print(document);
-	/* a list that may lack some is no answer */
-	return *session->unsaid.text ? EXIT_COULD_NOT : EXIT_GOOD;
-}
-
-/* ---- withdrawing ---- */
-
-static int append(const struct session *session, const Uxrec__Act *act, const Uxrec__Act **ret,
-	struct annotations **ret_log)
-{
-	struct error error = {"no reason given"};
-
-	if (annotations_open_below(ret_log, session->folder, true, &error) < 0 ||
-		annotations_append(*ret_log, act, ret, &error) < 0) {
-		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
-	}
-	return EXIT_GOOD;
-}
-
-static int withdraw(const struct session *session, const Uxrec__Withdrawal *withdrawal,
-	Uxrec__Act *act, bool json)
-{
-	_destroy_(annotations) struct annotations *log = NULL;
-	const Uxrec__Act *stored;
-	int64_t begin_ns = 0, end_ns;
 	char id[33];
 	int r;
 
-	if (act_new_id(id) < 0)
-		return EXIT_COULD_NOT;
-	act->id = id;
-	act->kind = UXREC__ACT__KIND__KIND_ADD;
-	act->body_case = UXREC__ACT__BODY_WITHDRAWAL;
-	act->withdrawal = (Uxrec__Withdrawal *)withdrawal;
-	r = append(session, act, &stored, &log);
-	if (r != EXIT_GOOD)
-		return r;
-	session_span(session, &begin_ns, &end_ns);
-	if (json) {
-		json_print(withdrawal_to_json(stored, begin_ns));
-		return EXIT_GOOD;
-	}
-	print_withdrawal(stored, begin_ns);
-	printf("%s keeps what was recorded, and nothing of this leaves it any more. uxrec erase takes it "
-	       "out for good; --remove %s gives it back.\n",
-		session->path, stored->id);
-	return EXIT_GOOD;
+	act->withdrawal = withdrawal;
+	r = command_act_add(&withdrawals, session, act, json, id);
+	if (r == EXIT_GOOD && !json)
+		printf("%s keeps what was recorded, and nothing of this leaves it any more. uxrec "
+		       "erase takes it out for good; --remove %s gives it back.\n",
+			session->path, id);
+	return r;
 }
-
-static int take_back(const struct session *session, const char *id, Uxrec__Act *act)
-{
-	_destroy_(annotations) struct annotations *log = NULL;
-	const Uxrec__Act *before =
-		session->annotations ? annotations_find(session->annotations, id) : NULL;
-	const Uxrec__Act *stored;
-
-	if (!before || before->body_case != UXREC__ACT__BODY_WITHDRAWAL) {
-		log_error("this session has no withdrawal '%s'", text_quote(id).text);
-		return EXIT_NO;
-	}
-	act->id = before->id;
-	act->layer = before->layer;
-	act->layer_principal = before->layer_principal;
-	act->kind = UXREC__ACT__KIND__KIND_REMOVE;
-	return append(session, act, &stored, &log);
-}
-
-/* ---- the command ---- */
 
 /* "screen,sound" into words; cuts @p text apart. @return 0, or EXIT_USAGE after saying what is wrong */
 static int split(char *text, const char *option, const char *known, int (*find)(const char *name),
@@ -244,10 +182,10 @@ int command_withdraw(const struct command_options *options, int argc, char **arg
 	if (command_open_folder(&session, argv[1]) != 0)
 		return EXIT_COULD_NOT;
 	if (asked.list)
-		return list(session, asked.json);
+		return command_act_list(&withdrawals, session, asked.json);
 	act.author = author;
 	act.layer = (char *)"live";
 	command_sign(&act, &identity);
-	return asked.remove ? take_back(session, asked.remove, &act)
+	return asked.remove ? command_act_take_back(&withdrawals, session, asked.remove, &act)
 			    : withdraw_asked(session, &asked, &act);
 }

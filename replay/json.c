@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/utf8.h"
+#include "protocol/message_patch.h"
 #include "replay/enum_text.h"
 
 #include <ctype.h>
@@ -60,23 +61,6 @@ static struct json_object *member(const ProtobufCFieldDescriptor *field, const v
 	return NULL;
 }
 
-static size_t member_bytes(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE: return 8;
-	case PROTOBUF_C_TYPE_BOOL: return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE: return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES: return sizeof(ProtobufCBinaryData);
-	default: return 4;
-	}
-}
-
 static bool is_set(const ProtobufCFieldDescriptor *field, const char *message)
 {
 	const void *at = message + field->offset;
@@ -107,8 +91,8 @@ struct json_object *json_of_message(const ProtobufCMessage *message)
 
 			value = json_object_new_array();
 			for (size_t j = 0; j < count; j++)
-				json_object_array_add(
-					value, member(field, items + j * member_bytes(field)));
+				json_object_array_add(value,
+					member(field, items + j * message_value_bytes(field)));
 		} else {
 			value = member(field, bytes + field->offset);
 		}
@@ -183,7 +167,7 @@ static bool is_default(const ProtobufCFieldDescriptor *field, const void *at)
 		return ((const ProtobufCBinaryData *)at)->len == 0;
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
 		return false;
-	return memcmp(at, zeros, member_bytes(field)) == 0;
+	return memcmp(at, zeros, message_value_bytes(field)) == 0;
 }
 
 static const char *camel_case(const char *name, char text[80])
@@ -261,7 +245,8 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 			value = json_object_new_array();
 			for (size_t j = 0; j < count; j++)
 				json_object_array_add(value,
-					standard_member(field, items + j * member_bytes(field)));
+					standard_member(
+						field, items + j * message_value_bytes(field)));
 		} else if (is_default(field, at)) {
 			continue;
 		} else {

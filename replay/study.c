@@ -3,6 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/folder.h"
 #include "protocol/limits.h"
+#include "protocol/message_patch.h"
 #include "replay/study_check.h"
 #include "replay/yaml_message.h"
 
@@ -186,13 +187,7 @@ int study_read_file(Uxrec__Study **ret, const char *path, struct yaml_problems *
 
 Uxrec__Study *study_copy(const Uxrec__Study *study)
 {
-	size_t size = uxrec__study__get_packed_size(study);
-	_autofree_ uint8_t *packed = malloc(size + 1);
-
-	if (!packed)
-		return NULL;
-	uxrec__study__pack(study, packed);
-	return uxrec__study__unpack(NULL, size, packed);
+	return (Uxrec__Study *)message_copy(&study->base);
 }
 
 /* ---- looking things up ---- */

@@ -72,7 +72,9 @@ static int append(struct study_log *log, const struct study_actor *actor, Uxrec_
 	else if (act_new_id(id) < 0)
 		return error_set(reterr, -EIO, "no random numbers");
 	act->id = id;
-	act->kind = before ? UXREC__ACT__KIND__KIND_CHANGE : UXREC__ACT__KIND__KIND_ADD;
+	act->kind = act->n_fields ? UXREC__ACT__KIND__KIND_PATCH
+		: before          ? UXREC__ACT__KIND__KIND_CHANGE
+				  : UXREC__ACT__KIND__KIND_ADD;
 	act->author = (char *)actor->author;
 	act->principal = (char *)actor->principal;
 	act->layer = (char *)"consensus";
@@ -255,32 +257,19 @@ int study_log_choose_layer(struct study_log *log, const struct study_actor *acto
 	return append(log, actor, &act, study_log_layer(log), reterr);
 }
 
-/* Another label, and all else as it was. */
 static int put_label(struct study_log *log, const struct study_actor *actor, char *label,
 	const Uxrec__Act *before, struct error *reterr)
 {
+	Uxrec__Participant participant = UXREC__PARTICIPANT__INIT;
 	Uxrec__Act act = UXREC__ACT__INIT;
-	Uxrec__Participant *copy;
-	_cleanup_(buf_finish) struct buf packed = {0};
-	size_t size = uxrec__participant__get_packed_size(before->participant);
-	unsigned char *at = buf_reserve(&packed, size);
-	char *old;
-	int r;
+	char *fields[] = {(char *)"label"};
 
-	if (!at)
-		return error_set(reterr, -ENOMEM, "no memory");
-	uxrec__participant__pack(before->participant, at);
-	copy = uxrec__participant__unpack(NULL, size, at);
-	if (!copy)
-		return error_set(reterr, -ENOMEM, "no memory");
-	old = copy->label;
-	copy->label = label;
+	participant.label = label;
 	act.body_case = UXREC__ACT__BODY_PARTICIPANT;
-	act.participant = copy;
-	r = append(log, actor, &act, before, reterr);
-	copy->label = old;
-	uxrec__participant__free_unpacked(copy, NULL);
-	return r;
+	act.participant = &participant;
+	act.fields = fields;
+	act.n_fields = ARRAY_SIZE(fields);
+	return append(log, actor, &act, before, reterr);
 }
 
 /* The label in its one spelling, and the folder's lock: nobody else adds the same meanwhile. */

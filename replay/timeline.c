@@ -4,6 +4,7 @@
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/limits.h"
+#include "protocol/message_patch.h"
 #include "protocol/name.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/sound.pb-c.h"
@@ -341,16 +342,14 @@ static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__P
 
 static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 {
-	size_t size = uxrec__gap__get_packed_size(gap);
-	_autofree_ uint8_t *packed = malloc(size + 1);
+	Uxrec__Gap *copy;
 
-	if (!packed || !GROW(timeline->gaps, timeline->gap_count, timeline->gap_capacity))
+	if (!GROW(timeline->gaps, timeline->gap_count, timeline->gap_capacity))
 		return -ENOMEM;
-	uxrec__gap__pack(gap, packed);
-	timeline->gaps[timeline->gap_count] = uxrec__gap__unpack(NULL, size, packed);
-	if (!timeline->gaps[timeline->gap_count])
+	copy = (Uxrec__Gap *)message_copy(&gap->base);
+	if (!copy)
 		return -ENOMEM;
-	timeline->gap_count++;
+	timeline->gaps[timeline->gap_count++] = copy;
 	return 0;
 }
 
@@ -363,20 +362,16 @@ static int take_object(struct builder *builder, const struct reader_message *mes
 	const Uxrec__ClickedObject *object)
 {
 	struct timeline *timeline = builder->timeline;
-	size_t size = uxrec__clicked_object__get_packed_size(object);
-	_autofree_ uint8_t *packed = malloc(size + 1);
+	Uxrec__ClickedObject *copy;
 
-	if (!packed ||
-		!GROW(timeline->objects, timeline->object_count, timeline->object_capacity) ||
+	if (!GROW(timeline->objects, timeline->object_count, timeline->object_capacity) ||
 		!GROW(builder->object_ns, timeline->object_count, builder->object_ns_capacity))
 		return -ENOMEM;
-	uxrec__clicked_object__pack(object, packed);
-	builder->object_ns[timeline->object_count] = message->time_ns;
-	timeline->objects[timeline->object_count] =
-		uxrec__clicked_object__unpack(NULL, size, packed);
-	if (!timeline->objects[timeline->object_count])
+	copy = (Uxrec__ClickedObject *)message_copy(&object->base);
+	if (!copy)
 		return -ENOMEM;
-	timeline->object_count++;
+	builder->object_ns[timeline->object_count] = message->time_ns;
+	timeline->objects[timeline->object_count++] = copy;
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "replay/timeline_internal.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/message_patch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -184,13 +185,7 @@ static int put_gaps(const struct timeline *timeline, Uxrec__Timeline *message)
 	if (!message->gaps)
 		return -ENOMEM;
 	for (size_t i = 0; i < timeline->gap_count; i++) {
-		size_t size = uxrec__gap__get_packed_size(timeline->gaps[i]);
-		_autofree_ uint8_t *packed = malloc(size + 1);
-
-		if (!packed)
-			return -ENOMEM;
-		uxrec__gap__pack(timeline->gaps[i], packed);
-		message->gaps[i] = uxrec__gap__unpack(NULL, size, packed);
+		message->gaps[i] = (Uxrec__Gap *)message_copy(&timeline->gaps[i]->base);
 		if (!message->gaps[i])
 			return -ENOMEM;
 		message->n_gaps++;

@@ -1,6 +1,7 @@
 #include "replay/yaml_message.h"
 
 #include "protocol/base/log.h"
+#include "protocol/message_patch.h"
 #include "protocol/message_text.h"
 #include "replay/enum_text.h"
 
@@ -223,25 +224,13 @@ static int take_value(struct reader *reader, struct yaml_node *node,
 	}
 }
 
-static size_t value_bytes(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_INT64: return 8;
-	case PROTOBUF_C_TYPE_BOOL: return sizeof(protobuf_c_boolean);
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE: return sizeof(void *);
-	default: return 4;
-	}
-}
-
 /* ---- lists and mappings ---- */
 
 static int take_list(struct reader *reader, struct yaml_node *node,
 	const ProtobufCFieldDescriptor *field, const struct yaml_rule *rule, char *message)
 {
 	size_t *count = (size_t *)(void *)(message + field->quantifier_offset);
-	size_t limit = rule->limit ? rule->limit : LIST_LIMIT, size = value_bytes(field);
+	size_t limit = rule->limit ? rule->limit : LIST_LIMIT, size = message_value_bytes(field);
 	char *items;
 
 	if (node->kind != YAML_LIST) {

@@ -94,17 +94,15 @@ export function courseKeys(driver: LiveDriver, act: Do, chooseOutcome: () => voi
 
 /* ---- the rail ---- */
 
-export function Rail({
-  driver,
-  act,
-  choosing,
-  onChoosing,
-}: {
+interface RailProps {
   driver: LiveDriver;
   act: Do;
+  /** The task's outcome is being chosen. */
   choosing: boolean;
   onChoosing: (choosing: boolean) => void;
-}) {
+}
+
+export function Rail({ driver, act, choosing, onChoosing }: RailProps) {
   const status = driver.status;
   const [details, setDetails] = useState(false);
   const detailsButton = useRef<HTMLButtonElement>(null);
@@ -365,17 +363,7 @@ function Phases({ driver, act }: { driver: LiveDriver; act: Do }) {
 
 /* ---- tasks ---- */
 
-function Tasks({
-  driver,
-  act,
-  choosing,
-  onChoosing,
-}: {
-  driver: LiveDriver;
-  act: Do;
-  choosing: boolean;
-  onChoosing: (choosing: boolean) => void;
-}) {
+function Tasks({ driver, act, choosing, onChoosing }: RailProps) {
   const status = driver.status;
   const tasks = driver.model.study?.tasks ?? [];
   const attempts = driver.model.attempts();
