@@ -1,4 +1,4 @@
-// Who is who in the pages: by a secret of the browser, whatever the names are.
+// Identities on the pages: by a secret of the browser, independent of names.
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

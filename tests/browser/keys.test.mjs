@@ -23,7 +23,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const left = []; // what a test has started, in this order: a failed one, too, leaves nothing that keeps the runner waiting
+const left = []; // a test's cleanups, in the order of its starts: a failed one, too, leaves nothing for the runner to wait for
 
 afterEach(async () => {
   await Recorder.endLeftovers();
@@ -63,7 +63,7 @@ test('the key of a link leaves the address and the history before anything is pa
     await ready[name](page);
     assert.deepEqual((await historyOf(page)).filter((url) => url.includes(key)), []);
     assert.deepEqual(await page.evaluate(() => Object.values({ ...sessionStorage })), [key]);
-    /* what stays is who this browser is, not what it may do */
+    /* the browser keeps its identity, and no rights */
     assert.deepEqual(await page.evaluate(() => Object.keys({ ...localStorage })), ['identity']);
     assert.ok(!(await page.evaluate(() => localStorage.identity)).includes(key));
     const shown = await page.evaluate(() => document.documentElement.outerHTML + document.title + document.cookie);

@@ -1,4 +1,4 @@
-// Tags and notes while the connection is down, and what is refused: nothing that was typed is lost.
+// Tags and notes while the connection is down, and refused ones: no typed text is lost.
 
 import assert from 'node:assert/strict';
 import net from 'node:net';
@@ -21,7 +21,7 @@ after(async () => {
 
 afterEach(() => Recorder.endLeftovers());
 
-/** A line to a port that can be cut, and that can lose what comes back. */
+/** A line to a port that can be cut, and that can lose the replies. */
 async function line(port) {
   const sockets = new Set();
   let up = true;
@@ -90,7 +90,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   assert.equal(await page.locator('li.mark', { hasText: 'waiting for the connection' }).count(), 3);
   await page.getByText('3 tags and notes wait for the connection').waitFor();
   await checkAccessibility(page, 'waiting');
-  /* the page is loaded again from the server that is back, and sends what the tab has kept */
+  /* the page is loaded again from the server that is back, and sends the acts kept by the tab */
   const kept = await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('uxrec.waiting.')));
   assert.deepEqual(kept, [`uxrec.waiting.${session}`]);
   await page.evaluate(() => (window.WebSocket = undefined));

@@ -1,4 +1,4 @@
-// Consent on the pages: what it is asked for, taking it back, and what is shown then.
+// Consent on the pages: the question with its uses, withdrawal, and the view after it.
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

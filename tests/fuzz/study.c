@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	if (r < 0)
 		return 0;
-	/* what was read can be packed, and its code book has the flag and no key twice */
+	/* a study that was read can be packed, and its code book has the flag and no key twice */
 	copy = study_copy(study);
 	if (!copy || !study_code(copy, "flag") || name_check("study", copy->name, NULL) < 0)
 		abort();

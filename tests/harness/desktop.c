@@ -109,7 +109,7 @@ char *child_output(const struct child *child)
 
 bool child_says(const struct child *child, const char *text, int seconds)
 {
-	/* a moment is for what is not expected; a busy machine has four times as long for the rest */
+	/* up to a second is for unexpected texts; a busy machine has four times as long for the rest */
 	int64_t until_ns = clock_now_ns() + seconds * (seconds > 1 ? 4 : 1) * NS_PER_S;
 
 	do {

@@ -176,7 +176,7 @@ export function each(counts) {
   return { ...bare(mean, n, total), has_interval: true, low: Math.max(0, mean - half), high: mean + half };
 }
 
-/* ---- what is counted ---- */
+/* ---- counts ---- */
 
 const WINDOW_S = 2;
 const IN_DENOMINATOR = [1, 2, 3, 4];

@@ -175,7 +175,7 @@ struct session *end_session(struct making *making)
 	return session;
 }
 
-/* what is computed of: sessions that are opened again, by their folders */
+/* the sessions of a computation are opened again, by their folders */
 static int open_again(void *user, size_t i, struct session **ret, struct error *reterr)
 {
 	struct session *const *sessions = user;

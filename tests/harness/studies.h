@@ -1,6 +1,6 @@
 #pragma once
 
-/* Sessions with acts, made for tests of what is computed of them. */
+/* Sessions with acts, made for tests of metrics. */
 
 #include "tests/harness/helpers.h"
 
@@ -28,7 +28,7 @@ struct making {
  * @param folder  becomes the session's, freed by end_session()
  * @param uuid    NULL: a session of format 1
  * @param study   its YAML, or NULL: "Invoices"
- * @param info    what its log begins with
+ * @param info    the first act of its log: its session info
  */
 void begin_session_in(struct making *making, char *folder, const char *uuid, const char *study,
 	Uxrec__SessionInfo *info);

@@ -87,7 +87,7 @@ test('the session itself: participant, segment, condition, pilot, exclusion, thi
     [['P07'], 'novice', 'B', true, true, 'the prototype broke'],
   );
   assert.deepEqual([info.thinking, info.place, info.site], ['concurrent', 'own_device', 'remote']);
-  /* whatever had the participant's old label has the new one */
+  /* all acts with the participant's old label have the new one */
   assert.equal((await things('attempt'))[0].participant, 'P07');
   assert.match(await uxrec('list', '--library', recorder.library), /P07/);
   await uxrec('amend', folder, '--excluded', 'no', '--pilot', 'no');

@@ -1,4 +1,4 @@
-// What leaves a session, by every way out, as its participant's consent is.
+// Consent gates every way out of a session.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -76,7 +76,7 @@ async function tryAll(path) {
   return { refused, film: tried.mkv };
 }
 
-/** What a reviewer is sent of a session: the answer's kind, and how many messages of each channel. */
+/** A reviewer's answer about a session: its kind, and the count of messages by channel. */
 async function read(role, id, times = { fromNs: 0n, toNs: 1n << 61n }) {
   const client = await Client.open(recorder, role, 'Rev');
   const begun = client.socket.messages.length;
@@ -157,7 +157,7 @@ test('what was withdrawn from a time on is left out from there, and a copy has a
   const { transcript, timeline } = await read('library', id);
   assert.deepEqual(transcript.value.cues.map(({ text }) => text), ['early']);
   assert.ok(timeline.value.gaps.some(({ reason, topics }) => reason === 11 && topics.includes('/screen')));
-  /* the copy is gated wherever it goes, and what it lacks is said */
+  /* the copy is gated wherever it goes, and its info lists the gap */
   const copy = out('mcap');
   assert.equal((await uxrec('recover', path, '-o', copy)).code, 0);
   assert.match((await uxrec('info', copy)).out, /^gap: consent at 2\.\d+ s to the end: the consent does not cover/m);

@@ -24,7 +24,7 @@ async function refused(recorder, ...command) {
 
 const status = async (recorder) => JSON.parse(await recorder.uxrec('status', '--json'));
 
-/** What stands of a session's course: attempts, interruptions, phases. */
+/** The standing acts of one kind in a session's course: attempts, interruptions, phases. */
 const things = async (recorder, session, thing) =>
   JSON.parse((await run(join(build, 'uxrec'), ['amend', join(recorder.library, session), '--json'])).stdout).filter(
     (one) => one.thing === thing,
@@ -84,7 +84,7 @@ test('the task clock counts as metrics do: pauses and interruptions that overlap
   await recorder.uxrec('stop', '--outcome', 'completed');
   const [attempt] = (await metrics(recorder, session)).attempts;
   const [last] = await things(recorder, session, 'attempt');
-  /* what the command printed a moment before the end is what the metrics have, but for that moment */
+  /* the time of the metrics is the one printed shortly before the end, plus the rest until the end */
   const shown = before.attempt_time_ns / 1e9;
   const rest = (last.live_end_ns - before.now_ns) / 1e9;
   assert.ok(Math.abs(attempt.time_s - shown - rest) < 0.01, `${attempt.time_s} s, shown ${shown} s and ${rest} s more`);
@@ -92,7 +92,7 @@ test('the task clock counts as metrics do: pauses and interruptions that overlap
   const interruptions = await things(recorder, session, 'interruption');
   assert.deepEqual([interruptions[0].kind, interruptions[0].note], ['technical', 'fire alarm']);
   assert.ok((last.live_end_ns - last.live_begin_ns) / 1e9 - attempt.time_s >= 1.5);
-  /* what was running ends with the session, or where the next begins */
+  /* a running phase or interruption ends with the session, or where the next begins */
   const phases = await things(recorder, session, 'phase');
   assert.deepEqual(phases.map((one) => one.kind), ['warm_up', 'post_task']);
   assert.equal(phases[1].from_ns, phases[0].to_ns);

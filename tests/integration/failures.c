@@ -222,7 +222,7 @@ static int compare_keys(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* No packet has the identity of another, and all that is said of a session has its ids. */
+/* No packet has the identity of another, and all acts of a session have its ids. */
 static void check_ids(const struct session *session)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;

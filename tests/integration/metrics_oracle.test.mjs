@@ -131,7 +131,7 @@ function makeSession(random, i, seed) {
   return session;
 }
 
-/* what write_study reads */
+/* the input of write_study */
 function linesOf(session) {
   const lines = [];
   const add = (...fields) => lines.push(fields.map((field) => (field === '' ? '-' : String(field))).join('\t'));

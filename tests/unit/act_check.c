@@ -331,7 +331,7 @@ static void what_this_version_does_not_know_is_refused(void)
 	REFUSED(TAG, "tag.note", all.act.kind = UXREC__ACT__KIND__KIND_PATCH;
 		all.act.fields = fields; all.act.n_fields = 1;
 		all.tag.note = (char[9000]){[0 ... 8998] = 'x'});
-	/* what a patch does not name is not looked at */
+	/* fields that a patch does not name are not checked */
 	fill(&all);
 	set_body(&all, UXREC__ACT__BODY_TAG);
 	all.act.kind = UXREC__ACT__KIND__KIND_PATCH;
@@ -373,7 +373,7 @@ static void an_act_that_is_stored_is_judged_and_not_refused(void)
 	standing = act_judge(&all.act);
 	expect(!standing.folds && !standing.later && standing.invalid);
 	expect(strstr(standing.why.text, "tag.media_ns: -5") != NULL);
-	/* consent to what is not known gives nothing; a withdrawal that is not clear takes all */
+	/* consent to an unknown modality gives nothing; an unclear withdrawal takes all */
 	set_body(&all, UXREC__ACT__BODY_CONSENT);
 	all.consent.modalities = all.texts;
 	all.consent.n_modalities = 1;

@@ -85,7 +85,7 @@ static int compare_pointers(const void *a, const void *b)
 	return compare(*(Uxrec__Act *const *)a, *(Uxrec__Act *const *)b);
 }
 
-/* a tag as text: what of it the history changes */
+/* the fields of a tag that the history changes, as text */
 static void describe(char *text, size_t size, const Uxrec__Tag *tag)
 {
 	snprintf(text, size, "%s/%s/%d/%zu%s", tag->code, tag->note, (int)tag->impact,
@@ -290,7 +290,7 @@ static void a_patch_is_checked_stored_and_given_whole(void)
 	expect(strcmp(stands->author, "Ana") == 0 && stands->counter == 2);
 	expect(annotations_appended(log)->kind == UXREC__ACT__KIND__KIND_PATCH);
 	expect(strcmp(annotations_appended(log)->act_id, stands->act_id) == 0);
-	/* what would come of it is not valid */
+	/* the patched act would not be valid */
 	act.n_fields = 2;
 	tag.end_ns = S / 2;
 	expect(annotations_append(log, &act, NULL, &error) == -EINVAL);

@@ -44,7 +44,7 @@ static void pack_note(struct packed *packed, unsigned number, uint64_t counter)
 	packed->size_bytes = uxrec__act__pack(&act, packed->data);
 }
 
-/* a field of bytes behind what is there, of a number below 2048 */
+/* append a field of bytes with a number below 2048 */
 static void add_field(struct packed *packed, unsigned number, const char *text)
 {
 	size_t length = strlen(text);
@@ -268,7 +268,7 @@ static void what_cannot_be_read_is_told(void)
 	expect(strstr(error.text, "no channel /acts") != NULL);
 }
 
-/* Chunks that say they are small, huge, or are many of 64 MiB in a few bytes. */
+/* Chunks with a declared size that is too small or huge, and many of 64 MiB in a few bytes. */
 static void bombs_cost_no_memory(void)
 {
 	_autofree_ char *path = temporary_path("bomb.mcap");
@@ -331,7 +331,7 @@ static void acts_of_a_later_version_are_kept(void)
 	expect(strstr(problems[0].text, "author '/na'") && problems[0].offset > 0);
 	for (size_t i = 0; i < 4; i++)
 		expect(has_bytes(into, acts[i].data, acts[i].size_bytes));
-	/* its counter counts: what comes is later than an act that is not understood */
+	/* its counter counts: the next act is later than one that is not understood */
 	append_note(log, 101);
 	expect(annotations_appended(log)->counter == 8);
 	/* and once more into a third */

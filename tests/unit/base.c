@@ -193,7 +193,7 @@ static void names_of_old_files_are_compared_by_their_spelling(void)
 {
 	expect(name_is_same("P01", "P01 ") && name_is_same("Zoe\xcc\x88", "Zo\xc3\xab"));
 	expect(!name_is_same("Zo\xc3\xab", "Zo\xc3\xa9"));
-	/* what no name may be is the same as itself alone */
+	/* invalid names equal only themselves */
 	expect(name_is_same("a\x1b", "a\x1b") && !name_is_same("a\x1b", "a"));
 	expect(name_is_same("", " "));
 }

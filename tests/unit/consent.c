@@ -364,7 +364,7 @@ static void what_was_withdrawn_from_a_time_on_stays(void)
 	expect(count_passed(session, CHANNEL_SOUND).count == 50);
 	expect(count_passed(session, CHANNEL_CONTROLS).count == 5);
 	expect(count_passed(session, CHANNEL_EVENTS).count == 1);
-	/* also for who asks what was last */
+	/* also for the latest message before a time */
 	channel = session_reader_find(session->reader, CHANNEL_SCREEN_KEYFRAMES);
 	check(session_reader_latest(session->reader, channel, INT64_MAX, &message) == 1);
 	expect(message.time_ns == AT(4));
@@ -388,7 +388,7 @@ static void what_was_before_the_consent_stays(void)
 	end_recording(&making);
 	say(&making, "consent P01 screen,input,sound - 3");
 	session = open_session(&making);
-	/* the video begins with a keyframe, and what describes it is there */
+	/* the video begins with a keyframe, and its description is there */
 	pictures = count_passed(session, CHANNEL_SCREEN);
 	expect(pictures.first_ns == AT(4) && pictures.count == 60);
 	expect(count_passed(session, CHANNEL_SCREEN_KEYFRAMES).first_ns == AT(4));
@@ -623,10 +623,10 @@ static void a_copy_is_gated_as_its_session(void)
 
 /* ---- the table ---- */
 
-/* what each way needs, beside the table of the program; "any" is one modality of those that are there */
+/* the needs of each way, beside the table of the program; "any" is one modality of those that are there */
 static const struct {
 	enum way_out way;
-	const char *use;   /* of the call; of ways that choose it themselves what they need */
+	const char *use;   /* of the call; the needed one for ways that choose it themselves */
 	const char *needs; /* a modality, "any", or "nothing" */
 } ways[] = {
 	{WAY_OUT_LIVE_OBSERVER, "observers", "any"},

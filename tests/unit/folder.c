@@ -515,7 +515,7 @@ static void deleting_follows_nothing(void)
 	expect(access(session, F_OK) < 0);
 	expect(access(secret, F_OK) == 0 && access(kept, F_OK) == 0);
 	expect(session_delete(library, ID, &removed, &error) == -ENOENT);
-	/* a link in the place of the session, and what is no session by its name */
+	/* a link in the place of the session, and folders without a session's name */
 	check(symlink(outside, session) == 0);
 	expect(session_delete(library, ID, &removed, &error) == -ELOOP);
 	expect(session_delete(library, "..", &removed, &error) == -EINVAL);

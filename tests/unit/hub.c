@@ -314,7 +314,7 @@ static void what_consent_does_not_cover_is_withheld(void)
 	publish(hub, CHANNEL_SCREEN, 2, 10, true);
 	publish(hub, CHANNEL_SOUND, 3, 10, false);
 	publish(hub, CHANNEL_CONTROLS, 4, 10, false);
-	/* also what is in the ring already */
+	/* also packets that are in the ring already */
 	hub_set_withheld(hub, screen, sound);
 	expect(next_is(hub, &observer, CHANNEL_CONTROLS, 4));
 	expect(!hub_next(hub, &observer));

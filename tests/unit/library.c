@@ -253,7 +253,7 @@ static void sessions_come_in_the_order_of_their_begin(void)
 	for (size_t i = 0; i <= ARRAY_SIZE(given); i++) {
 		const char *next = i < ARRAY_SIZE(given) ? given[i].id : NULL;
 
-		/* what is days before waits for nothing */
+		/* a session of days before waits for nothing */
 		expect(i != 5 || taken == 4);
 		while (session_order_take(&order, next, &place)) {
 			check(taken < ARRAY_SIZE(wanted));

@@ -74,7 +74,7 @@ static void marks_of_observers_are_one_event(void)
 	uxrec__metrics__free_unpacked(metrics, NULL);
 }
 
-/* The earliest mark is joined first: then as many as can be have a partner, whatever the order of the acts. */
+/* The earliest mark is joined first: then as many as possible have a partner, in any order of the acts. */
 static void as_many_marks_as_possible_have_a_partner(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -487,7 +487,7 @@ static void rates_of_all_tasks_are_pooled_by_participants(void)
 		session_destroy(sessions[i]);
 }
 
-/* a withdrawal from a time on takes attempts and their tags out, and a line tells of it */
+/* a withdrawal from a time on takes attempts and their tags out, with a line that reports it */
 static void attempts_that_consent_does_not_cover_have_no_numbers(void)
 {
 	struct making making;

@@ -216,7 +216,7 @@ static void erasing_leaves_the_pixels_of_what_stays(void)
 
 /* ---- identities of packets ---- */
 
-/* Shapes that refer to each other, batches that reach over any end, and what is latched. */
+/* Shapes that refer to each other, batches that reach over any end, and latched messages. */
 static void write_everything(const char *path)
 {
 	uint32_t dt_us[] = {0, 60000, 60000, 60000};

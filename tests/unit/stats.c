@@ -336,7 +336,7 @@ static void pooled_rates(void)
 		(const struct stats_chances[]){{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 0}}, 5, NULL);
 	expect_near(e.low, 0.359631);
 	expect_near(e.high, 0.979679);
-	/* the same share of each: its variance is 0, whatever is left by rounding */
+	/* the same share of each: its variance is 0, despite rounding */
 	e = stats_error_rate(
 		(const struct stats_chances[]){{10, 3}, {30, 9}, {70, 21}, {110, 33}}, 4, NULL);
 	expect(e.effective == 4);
@@ -370,7 +370,7 @@ static void censored_medians(void)
 	expect(!stats_censored_median(NULL, 0).defined);
 }
 
-/* whatever is computed, an interval has a width and lies about its value */
+/* every interval has a width and contains its value */
 static void intervals_have_a_width(void)
 {
 	uint64_t random = 7;

@@ -302,7 +302,7 @@ static void numbers_and_words_are_what_they_look_like(void)
 	uxrec__study__free_unpacked(study, NULL);
 }
 
-/* What the reader knows is the descriptor's: fields that it does not name, and messages of other schemas. */
+/* The reader's keys are the descriptor's: also fields without a rule, and messages of other schemas. */
 static void a_field_of_the_schema_is_a_key(void)
 {
 	static const char text[] =
