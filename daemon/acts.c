@@ -70,12 +70,6 @@ static int check_consent(
 		: 0;
 }
 
-static bool is_about_consent(const Uxrec__Act *act)
-{
-	return act->body_case == UXREC__ACT__BODY_CONSENT ||
-		act->body_case == UXREC__ACT__BODY_WITHDRAWAL;
-}
-
 static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 	struct annotations *log, const struct act_context *context, struct error *reterr)
 {
@@ -99,7 +93,7 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 	if (acts->live)
 		live_push_act(acts->live, session, annotations_appended(log));
 	/* before anybody knows of it */
-	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || is_about_consent(act)))
+	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act_is_about_consent(act)))
 		live_take_consent(acts->live, session, log);
 	answer(acts, job, stored);
 	acts_announce(acts->server, session, stored);

@@ -276,6 +276,12 @@ ProtobufCMessage *act_body(const Uxrec__Act *act, const ProtobufCFieldDescriptor
 	return *(ProtobufCMessage *const *)(const void *)((const char *)act + field->offset);
 }
 
+bool act_is_about_consent(const Uxrec__Act *act)
+{
+	return act->body_case == UXREC__ACT__BODY_CONSENT ||
+		act->body_case == UXREC__ACT__BODY_WITHDRAWAL;
+}
+
 bool act_sets(const Uxrec__Act *act, const char *field)
 {
 	if (act->kind != UXREC__ACT__KIND__KIND_PATCH)
@@ -424,8 +430,7 @@ static bool close_consent(Uxrec__Act *act)
 		act->consent->retention_days = 0;
 		act->consent->full_keys = false;
 	}
-	return act->body_case == UXREC__ACT__BODY_WITHDRAWAL ||
-		act->body_case == UXREC__ACT__BODY_CONSENT;
+	return act_is_about_consent(act);
 }
 
 struct act_standing act_judge(Uxrec__Act *act)

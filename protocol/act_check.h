@@ -46,6 +46,9 @@ bool act_sets(const Uxrec__Act *act, const char *field);
 /** @return the act's body, or NULL; @p ret_field is its field in Act, and may be NULL */
 ProtobufCMessage *act_body(const Uxrec__Act *act, const ProtobufCFieldDescriptor **ret_field);
 
+/** @return true for a consent and a withdrawal */
+bool act_is_about_consent(const Uxrec__Act *act);
+
 /** Write a fresh random id (32 hex digits and the 0 byte). @return 0 or a negative errno */
 int act_new_id(char id[33]);
 

@@ -72,9 +72,7 @@ static int take_act(void *user, uint64_t offset, const struct mcap_message *mess
 	if (standing.folds)
 		return act_fold_add(&log->fold, act);
 	/* whoever asks for consent must not take the session for one without */
-	if (standing.invalid &&
-		(act->body_case == UXREC__ACT__BODY_CONSENT ||
-			act->body_case == UXREC__ACT__BODY_WITHDRAWAL))
+	if (standing.invalid && act_is_about_consent(act))
 		log->counts.damaged++;
 	uxrec__act__free_unpacked(act, NULL);
 	return 0;
