@@ -49,12 +49,18 @@ void live_close(struct live *live)
 	pthread_mutex_unlock(&live->lock);
 }
 
+/* With the lock. */
+static bool is_running(const struct live *live, const char *session)
+{
+	return live->session[0] && strcmp(live->session, session) == 0;
+}
+
 bool live_is(struct live *live, const char *session)
 {
 	bool is;
 
 	pthread_mutex_lock(&live->lock);
-	is = live->session[0] && strcmp(live->session, session) == 0;
+	is = is_running(live, session);
 	pthread_mutex_unlock(&live->lock);
 	return is;
 }
@@ -109,9 +115,9 @@ int live_set_muted(struct live *live, bool muted, int64_t at_ns)
 				(struct consent_span){at_ns - MUTED_MARGIN_NS, INT64_MAX};
 		} else {
 			r = -ENOMEM;
+			if (live->muted_count > 0)
+				live->muted[live->muted_count - 1].to_ns = INT64_MAX;
 		}
-		if (!grown && live->muted_count > 0)
-			live->muted[live->muted_count - 1].to_ns = INT64_MAX;
 	}
 	pthread_mutex_unlock(&live->lock);
 	return r;
@@ -125,7 +131,7 @@ int live_copy_muted(
 	*ret = NULL;
 	*ret_count = 0;
 	pthread_mutex_lock(&live->lock);
-	if (live->session[0] && strcmp(live->session, session) == 0 && live->muted_count > 0) {
+	if (is_running(live, session) && live->muted_count > 0) {
 		*ret = malloc(live->muted_count * sizeof(**ret));
 		r = *ret ? 0 : -ENOMEM;
 		*ret_count = *ret ? live->muted_count : 0;
@@ -157,7 +163,7 @@ void live_take_consent(struct live *live, const char *session, const struct anno
 	recordable |= 1u << MODALITY_SESSION;
 	observable |= 1u << MODALITY_SESSION;
 	pthread_mutex_lock(&live->lock);
-	if (live->session[0] && strcmp(live->session, session) == 0) {
+	if (is_running(live, session)) {
 		hub_set_withheld(live->hub, ~observable, ~recordable);
 		lost = known && live->recordable & ~recordable;
 		if (known)

@@ -49,6 +49,11 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
 
 /* ---- messages of the session itself ---- */
 
+int64_t station_now_ns(const struct station *station)
+{
+	return session_clock_at(&station->clock, clock_now_ns());
+}
+
 void station_push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
 {
 	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
@@ -182,8 +187,7 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 	if (muted == station->observers_muted)
 		return error_set(reterr, -EALREADY, "the observers %s",
 			muted ? "are muted already" : "hear the sound already");
-	r = live_set_muted(
-		station->options.live, muted, session_clock_at(&station->clock, clock_now_ns()));
+	r = live_set_muted(station->options.live, muted, station_now_ns(station));
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
 	station->observers_muted = muted;

@@ -39,7 +39,7 @@ void station_push_withdrawn_gaps(struct station *station)
  */
 static int capture_without(struct station *station, uint32_t lost, struct error *reterr)
 {
-	int64_t stopped_ns = session_clock_at(&station->clock, clock_now_ns());
+	int64_t stopped_ns = station_now_ns(station);
 	int r;
 
 	station_stop_sources(station);
@@ -54,7 +54,7 @@ static int capture_without(struct station *station, uint32_t lost, struct error 
 void station_keep_to_consent(struct station *station)
 {
 	struct live *live = station->options.live;
-	int64_t now_ns = session_clock_at(&station->clock, clock_now_ns());
+	int64_t now_ns = station_now_ns(station);
 	struct error error = {"no reason given"};
 	struct annotations *log;
 	uint32_t lost;

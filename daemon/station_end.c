@@ -29,7 +29,7 @@ static void say_reason(struct station *station, const char *reason)
 	station_act_init(&act, id, "uxrecd");
 	act.body_case = UXREC__ACT__BODY_FINDING;
 	act.finding = &finding;
-	finding.at_ns = session_clock_at(&station->clock, clock_now_ns());
+	finding.at_ns = station_now_ns(station);
 	finding.text = (char *)reason;
 	if (station_say(station, &act, &error) < 0)
 		log_error("session %s: the reason of its end could not be recorded: %s",

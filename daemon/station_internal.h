@@ -176,6 +176,9 @@ void station_hide_focused(struct station *station);
 /* Whether what is there on the screen is hidden: then it is not named either. Any thread. */
 bool station_hides_click(struct station *station, int x_px, int y_px);
 
+/* The session's clock now. */
+int64_t station_now_ns(const struct station *station);
+
 void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);
 

@@ -33,7 +33,7 @@ static void fill_running(struct station *station, Uxrec__Status *status, char **
 	status->study_name = station->study->name;
 	status->participant = station->participant;
 	status->started_ns = session_clock_at(&station->clock, station->started_ns);
-	status->now_ns = session_clock_at(&station->clock, clock_now_ns());
+	status->now_ns = station_now_ns(station);
 	status->keys = (char *)key_policy_name(station->keys);
 	status->modalities = modalities;
 	status->n_modalities = station_name_modalities(station, modalities);

@@ -2,7 +2,6 @@
 
 #include "daemon/station_internal.h"
 
-#include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/message_text.h"
 #include "replay/study.h"
@@ -10,11 +9,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static int64_t now_ns(const struct station *station)
-{
-	return session_clock_at(&station->clock, clock_now_ns());
-}
 
 /* Change fields of a thing; corrections of its other fields stay. @param act  with body and the names of its fields */
 static int say_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
@@ -69,7 +63,7 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 	station->attempt.participant_id = station->participant_id;
 	station->attempt.task = station->task;
 	station->attempt.number = next_number(station, start->task);
-	station->attempt.live_begin_ns = now_ns(station);
+	station->attempt.live_begin_ns = station_now_ns(station);
 	station_act_init(&act, station->attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &station->attempt;
@@ -94,7 +88,7 @@ int station_task_ready(struct station *station, const char *author, struct error
 		return error_set(reterr, -EALREADY,
 			"the participant was ready already: task '%s' has begun", station->task);
 	attempt.reading_ns = station->attempt.live_begin_ns;
-	attempt.live_begin_ns = now_ns(station);
+	attempt.live_begin_ns = station_now_ns(station);
 	station_act_init(&act, station->attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
@@ -115,7 +109,7 @@ int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome
 	Uxrec__Act act;
 	int r;
 
-	attempt.live_end_ns = now_ns(station);
+	attempt.live_end_ns = station_now_ns(station);
 	attempt.outcome = outcome;
 	attempt.failure = failure;
 	station_act_init(&act, station->attempt_id, author);
@@ -254,7 +248,7 @@ int station_begin_interruption(struct station *station, const Uxrec__Interruptio
 	if (act_new_id(id) < 0)
 		return error_set(reterr, -EIO, "no random numbers");
 	interruption.kind = wanted->kind;
-	interruption.from_ns = now_ns(station);
+	interruption.from_ns = station_now_ns(station);
 	interruption.stops_clock = !wanted->keeps_clock;
 	interruption.note = wanted->note;
 	station_act_init(&act, id, author);
@@ -265,7 +259,8 @@ int station_begin_interruption(struct station *station, const Uxrec__Interruptio
 
 int station_end_interruption(struct station *station, const char *author, struct error *reterr)
 {
-	int r = end_open(station, UXREC__ACT__BODY_INTERRUPTION, now_ns(station), author, reterr);
+	int r = end_open(
+		station, UXREC__ACT__BODY_INTERRUPTION, station_now_ns(station), author, reterr);
 
 	return r == 0 ? error_set(reterr, -ENOENT, "no interruption is running") : r < 0 ? r : 0;
 }
@@ -274,7 +269,7 @@ int station_begin_phase(
 	struct station *station, Uxrec__Phase__Kind kind, const char *author, struct error *reterr)
 {
 	Uxrec__Phase phase = UXREC__PHASE__INIT;
-	int64_t at_ns = now_ns(station);
+	int64_t at_ns = station_now_ns(station);
 	char id[33];
 	Uxrec__Act act;
 	int r;
@@ -297,7 +292,7 @@ int station_begin_phase(
 
 int station_end_course(struct station *station, const char *author, struct error *reterr)
 {
-	int64_t at_ns = now_ns(station);
+	int64_t at_ns = station_now_ns(station);
 	int r = 0, r2;
 
 	if (*station->attempt_id)
@@ -424,7 +419,7 @@ int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const 
 	tag.opportunity = wanted->opportunity;
 	tag.impact = wanted->impact;
 	tag.watching = UXREC__TAG__WATCHING__WATCHING_ROOM;
-	tag.media_ns = tag.press_ns = now_ns(station);
+	tag.media_ns = tag.press_ns = station_now_ns(station);
 	station_act_init(&act, id, *wanted->author ? wanted->author : author);
 	act.body_case = UXREC__ACT__BODY_TAG;
 	act.tag = &tag;
