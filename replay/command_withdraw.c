@@ -93,7 +93,7 @@ static int withdraw(
 	return r;
 }
 
-/* "screen,sound" into words; cuts @p text apart. @return 0, or EXIT_USAGE after saying what is wrong */
+/* "screen,sound" into words; cuts @p text apart. @return 0, or EXIT_USAGE with the reason logged */
 static int split(char *text, const char *option, const char *known, int (*find)(const char *name),
 	char **words, size_t *ret_count)
 {
@@ -141,7 +141,7 @@ static int withdraw_asked(const struct session *session, const struct asked *ask
 		r = command_parse_moment(asked->from, session->reader, &withdrawal.from_ns);
 	if (r != 0)
 		return r;
-	/* what came before the first message goes with it */
+	/* from the first message on is from the begin on */
 	if (session_span(session, &begin_ns, &end_ns) && withdrawal.from_ns == begin_ns)
 		withdrawal.from_ns = 0;
 	withdrawal.modalities = modalities;

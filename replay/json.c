@@ -261,7 +261,7 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 
 /* ---- printing ---- */
 
-/* What no terminal is to get stands only in strings: it is escaped there (RFC 8259, section 7). */
+/* Characters that could steer a terminal stand only in strings, where they are escaped (RFC 8259, section 7). */
 static size_t put_character(const char *at)
 {
 	uint32_t point;
@@ -277,7 +277,7 @@ static size_t put_character(const char *at)
 	return length ? length : 1;
 }
 
-/* @param indent  what comes behind each end of a line */
+/* @param indent  put behind each end of a line */
 static void put_json(struct json_object *document, int flags, const char *indent)
 {
 	const char *at =
