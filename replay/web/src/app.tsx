@@ -2,6 +2,12 @@
 
 import { render } from 'preact';
 import './app.css';
+import './stage.css';
+import './marks.css';
+import './transcript.css';
+import './moderate.css';
+import './replay.css';
+import './library.css';
 import './corrections.css';
 import { findKey, forgetKey, shareKey, takeFromAddress } from './key';
 import { LibraryPage } from './page_library';
