@@ -10,6 +10,7 @@ import './replay.css';
 import './library.css';
 import './corrections.css';
 import { findKey, forgetKey, shareKey, takeFromAddress } from './key';
+import { watchKeys } from './keys';
 import { LibraryPage } from './page_library';
 import { LivePage } from './page_live';
 import { ModeratePage } from './page_moderate';
@@ -56,6 +57,7 @@ function App({ token }: { token: string }) {
 async function begin(): Promise<void> {
   applyTheme();
   setTitle();
+  watchKeys();
   const token = await findKey();
   if (token) shareKey();
   const root = document.getElementById('app');

@@ -70,9 +70,7 @@ const togglePause = (driver: LiveDriver, act: Do) =>
   );
 
 export function courseKeys(driver: LiveDriver, act: Do, chooseOutcome: () => void): KeyMap {
-  const running = (action: () => void) => () => {
-    if (isRunning(driver)) action();
-  };
+  const running = (action: () => unknown) => () => (isRunning(driver) ? action() : 'no session is running');
   const phases = PHASES.map(([kind], i): [string, () => void] => [
     `shift+${i + 1}`,
     running(() => void act({ case: 'phaseBegin', value: { kind } })),
@@ -82,11 +80,12 @@ export function courseKeys(driver: LiveDriver, act: Do, chooseOutcome: () => voi
     t: running(() => {
       const next = nextTask(driver);
       if (isReading(driver)) void act({ case: 'taskReady', value: {} });
-      else if (!driver.status?.task && next) void act({ case: 'taskStart', value: { task: next.id } });
+      else if (driver.status?.task) return 'the task runs already: E ends it';
+      else if (next) void act({ case: 'taskStart', value: { task: next.id } });
+      else return driver.model.study?.tasks.length ? 'all tasks were tried' : 'this study has no tasks';
+      return '';
     }),
-    e: running(() => {
-      if (driver.status?.task) chooseOutcome();
-    }),
+    e: running(() => (driver.status?.task ? chooseOutcome() : 'no task is running')),
     'shift+i': running(() => toggleInterruption(driver, act)),
     'shift+p': running(() => togglePause(driver, act)),
   };

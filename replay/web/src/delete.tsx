@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { SessionSummary } from '../gen/protocol/wire_pb';
 import type { Connection } from './connection';
 import { bytes, date } from './format';
-import { Notice } from './parts';
+import { Notice, onlyByButton } from './parts';
 
 export function DeleteDialog({
   session,
@@ -46,6 +46,7 @@ export function DeleteDialog({
           event.preventDefault();
           if (label.trim() === wanted) void remove();
         }}
+        onKeyDown={onlyByButton}
       >
         <label class="asked">
           Type “{wanted}” to delete it

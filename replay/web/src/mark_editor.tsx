@@ -1,10 +1,13 @@
 // The form that changes a tag or a note.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { type Act, type Impact, type Note, type Tag } from '../gen/protocol/acts_pb';
+import { type Act, type Impact, type Note, type Tag, Tag_Planned } from '../gen/protocol/acts_pb';
 import { TimeField } from './correct';
-import { type Coder, recovery } from './marks';
+import { type Coder, judgement, recovery } from './marks';
 import { changeAct, IMPACTS } from './model';
+
+/* of no opportunity: ids have no space */
+const NONE = ' ';
 
 export function MarkEditor({
   coder,
@@ -79,10 +82,14 @@ export function MarkEditor({
             <label>
               Made at
               <select
-                value={tag.opportunity}
-                onChange={(event) => save({ opportunity: event.currentTarget.value })}
+                value={tag.opportunity || (tag.planned === Tag_Planned.UNPLANNED ? NONE : '')}
+                onChange={(event) => {
+                  const { value } = event.currentTarget;
+                  void save(judgement(value === NONE ? '' : value || undefined));
+                }}
               >
-                <option value="">unplanned</option>
+                <option value="">not judged</option>
+                <option value={NONE}>none of them</option>
                 {opportunities.map((opportunity) => (
                   <option key={opportunity.id} value={opportunity.id}>
                     {opportunity.title || opportunity.id}

@@ -1,6 +1,6 @@
 // The list of tags and notes.
 
-import { useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type Act, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
 import { useEmitter } from './emitter';
 import { clock, lag } from './format';
@@ -16,13 +16,12 @@ function watchingText(tag: Tag): string {
   return '';
 }
 
-/** It can be brought back until the next one is removed. */
+/** The act that was removed last, also before a reload. */
 function Removed({ coder }: { coder: Coder }) {
-  const act = coder.removed;
-  const name = act?.body.case === 'tag' ? (coder.model.code(act.body.value.code)?.name ?? 'tag') : 'note';
+  if (!coder.removed) return null;
   return (
-    <p class="row removed" role="status">
-      <span>Removed: {name}</span>
+    <p class="row removed">
+      <span>Removed: {coder.describe(coder.removed)}</span>
       <button type="button" class="small" onClick={() => coder.restore()}>
         Bring it back <kbd>⇧Z</kbd>
       </button>
@@ -50,19 +49,20 @@ export function MarkList({
 }) {
   const model = useEmitter(coder.model);
   const [editing, setEditing] = useState('');
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   const marks = model.marks().filter((mark) => layers(mark.act));
+  useLayoutEffect(() => coder.show({ element: () => list.current, shows: layers }), [coder, layers]);
   if (!marks.length)
     return (
-      <>
-        {coder.removed && <Removed coder={coder} />}
+      <div ref={list}>
+        <Removed coder={coder} />
         <p class="empty">No tags yet. Press a code's key when something happens.</p>
-      </>
+      </div>
     );
   return (
-    <>
-      {coder.removed && <Removed coder={coder} />}
-      <ol class="marks" ref={list}>
+    <div ref={list}>
+      <Removed coder={coder} />
+      <ol class="marks">
       {(onGo ? marks : marks.reverse()).map(({ act, stored, waiting, trouble }) => {
         const body = act.body.value;
         const mine = coder.mayChange(act);
@@ -145,7 +145,7 @@ export function MarkList({
         );
       })}
       </ol>
-    </>
+    </div>
   );
 }
 

@@ -1,21 +1,43 @@
-// What a page does to tags and notes, by keyboard and by buttons.
+// What a person does to the tags and notes of a session in one layer: all pages tag through this.
 
-import { type Act, Impact, type Tag, Tag_Recovery } from '../gen/protocol/acts_pb';
+import { type Act, Impact, type Tag, Tag_Planned, Tag_Recovery } from '../gen/protocol/acts_pb';
+import { Study_CountsAs, type Study_Opportunity } from '../gen/protocol/study_pb';
 import type { Connection } from './connection';
-import {
-  againAct,
-  changeAct,
-  type Moment,
-  noteAct,
-  removeAct,
-  type SessionModel,
-  tagAct,
-} from './model';
+import { clock } from './format';
+import { hints, type KeyMap } from './keys';
+import { againAct, changeAct, type Entry, IMPACTS, type Moment, noteAct, removeAct, type SessionModel, tagAct } from './model';
 
-/** Says things about a session in one layer; all pages tag through this. */
+/** The list of tags and notes while it is on the page. */
+export interface MarkView {
+  element: () => HTMLElement | null;
+  /** Whether an act is among those that the list shows. */
+  shows: (act: Act) => boolean;
+}
+
+/* where a part is looked for: a popover may cover some of it */
+const HEIGHTS = [0.5, 0.15, 0.85];
+
+/** Whether an element is on the screen, and no other panel lies over it. */
+export function isSeen(element: HTMLElement): boolean {
+  const box = element.getBoundingClientRect();
+  const [left, right] = [Math.max(box.left, 0), Math.min(box.right, window.innerWidth)];
+  const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, window.innerHeight)];
+  if (right - left < 1 || bottom - top < 1) return false;
+  return HEIGHTS.some((share) => {
+    const hit = document.elementFromPoint((left + right) / 2, top + share * (bottom - top));
+    return hit !== null && element.contains(hit);
+  });
+}
+
 export class Coder {
   /** What went wrong with the last act, for the page to show. */
   trouble = '';
+  /** The note that is being written, with the moment of its first key. */
+  draft: { text: string; moment?: Moment } = { text: '' };
+  /** Ids of the errors whose opportunities are being asked for, the present one first. */
+  asked: readonly string[] = [];
+
+  #view?: MarkView;
 
   constructor(
     readonly model: SessionModel,
@@ -24,6 +46,7 @@ export class Coder {
     readonly moment: () => Moment | undefined,
     /** May this page change it? */
     readonly mayChange: (act: Act) => boolean,
+    readonly beginNs: () => bigint,
   ) {}
 
   /** Whether an act is in this page's layer: a coder's by principal, regardless of its name. */
@@ -38,11 +61,45 @@ export class Coder {
     return principal && !unsigned ? `coder:${principal}` : this.layer;
   }
 
+  /** "Mistake at 12:31" */
+  describe(act: Act): string {
+    if (act.body.case === 'tag') {
+      const { code, mediaNs } = act.body.value;
+      return `${this.model.code(code)?.name ?? code} at ${clock(mediaNs - this.beginNs())}`;
+    }
+    return act.body.case === 'note' ? `note at ${clock(act.body.value.mediaNs - this.beginNs())}` : 'it';
+  }
+
+  /* ---- where effects are seen ---- */
+
+  /** The list of tags is there. @return what takes it away */
+  show(view: MarkView): () => void {
+    this.#view = view;
+    return () => {
+      if (this.#view === view) this.#view = undefined;
+    };
+  }
+
+  /** @return why nobody would see an act change, or "" */
+  unseen(act?: Act): string {
+    const list = this.#view?.element();
+    const panel = list?.closest<HTMLElement>('.panel') ?? list;
+    if (!panel || !this.#view) return 'the list of tags is not shown: open “Tags” first';
+    if (act && !this.#view.shows(act)) return `the list does not show ${this.describe(act)} now`;
+    const row = act && panel.querySelector<HTMLElement>(`[data-act="${act.id}"]`);
+    row?.scrollIntoView({ block: 'nearest' });
+    return isSeen(row ?? panel) ? '' : 'the list of tags is covered: close what lies over it first';
+  }
+
+  /* ---- tags and notes ---- */
+
   tag(code: string): void {
     const moment = this.moment();
     if (!moment) return;
     const attempt = this.model.attemptAt(moment.mediaNs)?.id ?? '';
-    void this.put(tagAct(this.layer, code, moment, attempt));
+    const act = tagAct(this.layer, code, moment, attempt);
+    void this.put(act);
+    if (this.unseen()) hints.show(`Tagged: ${this.describe(act)}`);
   }
 
   /** @return why it was refused, or "" */
@@ -55,38 +112,73 @@ export class Coder {
     return reason;
   }
 
-  /** 0 to 4 for the last tag of this page; the same number again takes it back. */
-  impact(number: number): void {
+  /** Change the last tag of this page, if that is seen. @return why not, or "" */
+  #changeLast(change: (tag: Tag) => Partial<Tag>, none: string): string {
     const act = this.model.lastOwn('tag')?.act;
-    if (act?.body.case !== 'tag') return;
+    if (act?.body.case !== 'tag') return none;
+    const why = this.unseen(act);
+    if (!why) void this.put(changeAct(act, change(act.body.value)));
+    return why;
+  }
+
+  /** 0 to 4 for the last tag of this page; the same number again takes it back. @return why not, or "" */
+  impact(number: number): string {
     const impact = (number + 1) as Impact;
-    void this.put(changeAct(act, { impact: act.body.value.impact === impact ? Impact.UNRATED : impact }));
+    return this.#changeLast(
+      (tag) => ({ impact: tag.impact === impact ? Impact.UNRATED : impact }),
+      `no tag of yours to rate (${number} ${IMPACTS[number]})`,
+    );
   }
 
-  recovered(): void {
-    const act = this.model.lastOwn('tag')?.act;
-    if (act?.body.case === 'tag') void this.put(changeAct(act, recovery(!act.body.value.recovered)));
+  /** @return why not, or "" */
+  recovered(): string {
+    return this.#changeLast((tag) => recovery(!tag.recovered), 'no tag of yours that the participant recovered from');
   }
 
-  undo(): void {
+  /* ---- undo ---- */
+
+  /** Take the last tag or note of this tab back. @return why not, or "" */
+  undo(): string {
     const entry = this.model.lastOwn();
-    if (entry?.trouble) this.model.forget(entry.act.id);
-    else if (entry) void this.remove(entry.act);
+    if (!entry) return 'nothing of yours to undo';
+    const why = this.unseen(entry.act);
+    if (why) return why;
+    if (entry.trouble) {
+      const isChange = entry.before !== undefined || entry.stored;
+      this.model.forget(entry.act.id);
+      return `Given up: ${isChange ? 'the change of ' : ''}${this.describe(entry.act)}`;
+    }
+    void this.remove(entry.act);
+    return '';
   }
 
-  /** The last removed act, for as long as it can be restored. */
-  removed?: Act;
+  get removed(): Act | undefined {
+    return this.model.own.lastRemoved;
+  }
 
   async remove(act: Act): Promise<void> {
-    if (!(await this.put(removeAct(act))) && !this.model.entry(act.id)) this.removed = act;
+    const whole = this.model.entry(act.id)?.act ?? act;
+    const what = this.describe(whole);
+    this.model.own.remove(whole);
+    hints.show(`Removed: ${what}`);
+    const reason = await this.put(removeAct(whole));
+    if (reason) {
+      this.model.own.forgetRemoved(whole.id);
+      hints.show(`Not removed: ${what}: ${reason}`);
+    }
     this.model.changed();
   }
 
-  /** Restore the last removed act, as a new one with the same moment. */
-  restore(): void {
+  /** Restore the last removed act, as a new one with all its fields. @return why not, or "" */
+  restore(): string {
     const act = this.removed;
-    delete this.removed;
-    if (act) void this.put(againAct(act));
+    if (!act) return 'nothing was removed that could be brought back';
+    const again = againAct(act, this.isMine(act) ? this.layer : act.layer);
+    this.model.own.forgetRemoved(act.id);
+    void this.put(again).then((reason) => {
+      if (!reason) hints.show(`Brought back: ${this.describe(again)}`);
+    });
+    return '';
   }
 
   /** @return why it was refused; "" when it is stored, or kept until there is a connection */
@@ -96,23 +188,84 @@ export class Coder {
     return this.trouble;
   }
 
-  /** @param mayTag  asked at the press: false while there is no moment that a tag could be set at */
-  keys(mayTag: () => boolean = () => true): Record<string, () => void> {
-    const map: Record<string, () => void> = {
+  /* ---- the opportunities at which errors were made ---- */
+
+  opportunities(act: Act): Study_Opportunity[] {
+    if (act.body.case !== 'tag' || this.model.code(act.body.value.code)?.countsAs !== Study_CountsAs.ERROR) return [];
+    const { attempt } = act.body.value;
+    const task = this.model.attempts().find(({ id }) => id === attempt)?.attempt.task;
+    return this.model.task(task ?? '')?.opportunities ?? [];
+  }
+
+  /** Errors of a layer whose opportunities nobody has judged, in the order of time. @param attempt  of this one alone */
+  notJudged(isOfLayer: (act: Act) => boolean, attempt?: string): Entry[] {
+    return this.model.marks().filter(({ act }) => {
+      if (act.body.case !== 'tag' || !isOfLayer(act) || !this.mayChange(act)) return false;
+      const tag = act.body.value;
+      return (attempt === undefined || tag.attempt === attempt) && !isJudged(tag) && this.opportunities(act).length > 0;
+    });
+  }
+
+  /** Ask for the opportunities of these, one after the other. */
+  ask(ids: readonly string[]): void {
+    this.asked = ids;
+    this.model.changed();
+  }
+
+  /** Ask for the opportunity of this page's last tag. @return why not, or "" */
+  askLast(): string {
+    const act = this.model.lastOwn('tag')?.act;
+    if (!act) return 'no tag of yours to name an opportunity for';
+    if (!this.opportunities(act).length)
+      return `${this.describe(act)}: no error in a task whose study names opportunities`;
+    this.ask([act.id]);
+    return '';
+  }
+
+  /* ---- keys ---- */
+
+  /** @param whyNot  why no tag can be set at this moment, or "" */
+  keys(whyNot: () => string = () => ''): KeyMap {
+    const map: KeyMap = {
       z: () => this.undo(),
       r: () => this.recovered(),
       'shift+z': () => this.restore(),
+      Enter: () => this.askLast(),
     };
-    for (const code of this.model.study?.codes ?? [])
-      map[code.key] = () => {
-        if (mayTag()) this.tag(code.id);
-      };
     for (let number = 0; number <= 4; number++) map[String(number)] = () => this.impact(number);
+    for (const code of this.model.study?.codes ?? []) map[code.key.toLowerCase()] = () => whyNot() || this.tag(code.id);
     return map;
+  }
+
+  /** The list of these keys. */
+  help(): Array<readonly [string, string]> {
+    const codes = this.model.study?.codes ?? [];
+    if (!codes.length) return [];
+    return [
+      ...codes.map(({ key, name }) => [key.toUpperCase(), name] as const),
+      ['0 1 2 3 4', `impact of your last tag: ${IMPACTS.join(', ')}`],
+      ['R', 'the participant recovered from your last tag'],
+      ...(this.model.study?.tasks.some(({ opportunities }) => opportunities.length)
+        ? [['Enter', 'the opportunity at which your last error was made'] as const]
+        : []),
+      ['Z', 'take your last tag or note back'],
+      ['shift+Z', 'bring back what was removed last'],
+    ];
   }
 }
 
 /* with the field of format 1 for it */
 export function recovery(recovered: boolean): Partial<Tag> {
   return { recovered, recovery: recovered ? Tag_Recovery.RECOVERED : Tag_Recovery.UNSPECIFIED };
+}
+
+/** Whether somebody has named the opportunity of an error, or that it was at none. */
+export function isJudged(tag: Tag): boolean {
+  return tag.opportunity !== '' || tag.planned === Tag_Planned.UNPLANNED;
+}
+
+/** @param opportunity  its id; "": at none of them; undefined: not judged */
+export function judgement(opportunity: string | undefined): Partial<Tag> {
+  if (opportunity === undefined) return { opportunity: '', planned: Tag_Planned.UNSPECIFIED };
+  return { opportunity, planned: opportunity ? Tag_Planned.AT_OPPORTUNITY : Tag_Planned.UNPLANNED };
 }

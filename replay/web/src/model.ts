@@ -18,6 +18,7 @@ import type { Study, Study_Code, Study_Task } from '../gen/protocol/study_pb';
 import type { Connection } from './connection';
 import { Emitter } from './emitter';
 import { type Fate, Outbox, waitingSessions } from './outbox';
+import { OwnActs } from './own';
 
 export type ActOf<Case extends string> = Act & { body: Extract<Act['body'], { case: Case }> };
 
@@ -45,8 +46,8 @@ export class SessionModel extends Emitter {
   session = '';
   study?: Study;
   #entries = new Map<string, Entry>();
-  /** What this page said, in order, for undo and for "the last tag". */
-  #own: string[] = [];
+  /** The acts of this tab, for undo and for "the last tag". */
+  own = new OwnActs('');
   /** Grows when the store knows of another bleep, or of one less. */
   bleepsStored = 0;
   #unbleeping = new Set<string>(); // on its way: the stored removal has no body
@@ -67,7 +68,8 @@ export class SessionModel extends Emitter {
         .filter((other) => other !== session)
         .map((other) => new Outbox(other, (_, fate) => this.#settleLeft(fate)));
       this.#outbox = new Outbox(session, (act, fate) => this.#settle(act, fate));
-      this.#own = this.#outbox.acts().filter((act) => act.kind === Act_Kind.ADD).map((act) => act.id);
+      this.own = new OwnActs(session);
+      for (const act of this.#outbox.acts()) if (act.kind === Act_Kind.ADD) this.own.add(act.id);
     }
     this.session = session;
     this.study = study;
@@ -133,7 +135,7 @@ export class SessionModel extends Emitter {
       this.forget(act.id);
       return '';
     }
-    if (act.kind === Act_Kind.ADD && !this.#own.includes(act.id)) this.#own.push(act.id);
+    if (act.kind === Act_Kind.ADD) this.own.add(act.id);
     if (act.kind === Act_Kind.REMOVE && before?.act.body.case === 'bleep') this.#unbleeping.add(act.id);
     this.#show(act, connection.state !== 'open');
     this.changed();
@@ -250,11 +252,12 @@ export class SessionModel extends Emitter {
     return this.entries('sessionInfo').at(-1)?.act.body.value.participants.join(', ') ?? '';
   }
 
-  /** The newest tag or note that this page made and that is still there. */
+  /** The newest tag or note that this tab made and that is still there. */
   lastOwn(kind?: 'tag' | 'note'): Entry | undefined {
-    for (let i = this.#own.length - 1; i >= 0; i--) {
-      const entry = this.#entries.get(this.#own[i] ?? '');
-      if (entry && (!kind || entry.act.body.case === kind)) return entry;
+    for (const id of this.own.ids()) {
+      const entry = this.#entries.get(id);
+      const made = entry?.act.body.case;
+      if (kind ? made === kind : made === 'tag' || made === 'note') return entry;
     }
     return undefined;
   }
@@ -367,8 +370,8 @@ export function bleepAct(layer: string, fromNs: bigint, toNs: bigint, reason: st
 }
 
 /** The same thing as a new act: a removed id is not used again. */
-export function againAct(act: Act): Act {
-  const again = baseAct(act.layer);
+export function againAct(act: Act, layer: string): Act {
+  const again = baseAct(layer);
   again.body = act.body;
   return again;
 }

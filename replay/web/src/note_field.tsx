@@ -1,28 +1,38 @@
 // The field that notes are written in.
 
-import { useRef, useState } from 'preact/hooks';
+import { useReducer, useState } from 'preact/hooks';
+import { hints } from './keys';
 import type { Coder } from './marks';
 import type { Moment } from './model';
 
-/** A note is stamped at its first key, not when it is finished. */
-export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean }) {
-  const [text, setText] = useState('');
+/**
+ * A note is stamped at its first key, not when it is finished. What is written stays, also when the field goes or
+ * nothing can be added now.
+ *
+ * @param why  why no note can be added now, or ""
+ */
+export function NoteField({ coder, why }: { coder: Coder; why: string }) {
+  const { draft } = coder;
+  const [, render] = useReducer((count: number) => count + 1, 0);
   const [refused, setRefused] = useState('');
-  const started = useRef<Moment | undefined>(undefined);
-  const typed = useRef('');
-  const type = (value: string, moment?: Moment) => {
-    typed.current = value;
-    setText(value);
-    started.current = value ? (moment ?? started.current ?? coder.moment()) : undefined;
+  const type = (text: string, moment?: Moment) => {
+    draft.text = text;
+    draft.moment = text ? (moment ?? draft.moment ?? coder.moment()) : undefined;
+    render(undefined);
   };
   const submit = async () => {
-    const moment = started.current;
-    if (!moment) return;
+    const { text, moment } = draft;
+    if (!text.trim()) return;
+    const reason = why || (moment ? '' : 'there is no picture yet');
+    if (reason || !moment) {
+      hints.show(`Note not added: ${reason}. Its text stays here`);
+      return;
+    }
     type('');
-    const isFree = () => typed.current === '';
-    const reason = await coder.note(moment, text, isFree);
-    setRefused(isFree() ? reason : '');
-    if (reason && isFree()) type(text, moment);
+    const isFree = () => draft.text === '';
+    const refusal = await coder.note(moment, text, isFree);
+    setRefused(isFree() ? refusal : '');
+    if (refusal && isFree()) type(text, moment);
   };
   return (
     <form
@@ -37,8 +47,7 @@ export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean
       </label>
       <input
         id="note"
-        value={text}
-        disabled={disabled}
+        value={draft.text}
         placeholder="Note, stamped at its first key"
         autocomplete="off"
         aria-invalid={refused !== ''}
@@ -48,7 +57,7 @@ export function NoteField({ coder, disabled }: { coder: Coder; disabled: boolean
           if (event.key === 'Escape') event.currentTarget.blur();
         }}
       />
-      <button type="submit" disabled={disabled || !text.trim()}>
+      <button type="submit" disabled={!draft.text.trim()}>
         Add
       </button>
       {refused && (

@@ -1,21 +1,21 @@
 // What the live page and the moderator's page share: the running session, watched and tagged.
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { Tag_Watching } from '../gen/protocol/acts_pb';
+import { type Act, Tag_Watching } from '../gen/protocol/acts_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
 import { TaskClock } from './clock';
 import { useEmitter } from './emitter';
 import { clickText, EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
 import { isOwn } from './identity';
-import { useKeys } from './keys';
+import { hints, type KeyMap, useKeys } from './keys';
 import { LiveMeter } from './meter';
 import { LiveDriver } from './live';
 import { MarkList } from './mark_list';
 import { Coder } from './marks';
 import { NoteField } from './note_field';
 import { Undelivered } from './undelivered';
-import { Icon, Palette, StateBadge } from './parts';
+import { Icon, type KeyHelp, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
 import type { Sound } from './sound';
 import { Stage } from './stage';
@@ -41,6 +41,7 @@ export function useWatching(token: string, name: string): Watching {
         : undefined,
       /* observers change only what they said themselves; the server says so too */
       (act) => isOwn(act, driver.connection) || driver.connection.isModerator,
+      () => driver.status?.startedNs ?? 0n,
     );
     return { player, driver, coder };
   }, [token]);
@@ -127,11 +128,7 @@ export function HearButton({ sound }: { sound: Sound }) {
         type="button"
         aria-pressed={sound.hearing}
         title={sound.hearing ? 'You hear the participant; nobody else is concerned' : 'Hear what the participant says'}
-        onClick={(event) => {
-          /* after a press by mouse the space bar is the player's again */
-          if (event.detail > 0) event.currentTarget.blur();
-          void (sound.hearing ? sound.hush() : sound.hear());
-        }}
+        onClick={() => void (sound.hearing ? sound.hush() : sound.hear())}
       >
         <Icon name={sound.hearing ? 'sound' : 'hushed'} /> {sound.hearing ? 'Hearing' : 'Hear'}
       </button>
@@ -147,7 +144,6 @@ export function HearButton({ sound }: { sound: Sound }) {
           aria-valuetext={`${volume} %`}
           title={`Volume: ${volume} %`}
           onInput={(event) => sound.setVolume(Number(event.currentTarget.value) / 100)}
-          onPointerUp={(event) => event.currentTarget.blur()}
         />
       )}
     </span>
@@ -233,20 +229,45 @@ export function pictureText(driver: LiveDriver, player: Player): string {
   ].join(' ');
 }
 
+/* ---- keys ---- */
+
+/** Why no tag or note can be set at this moment, or "". */
+function whyNoTag(driver: LiveDriver): string {
+  if (driver.mayTag()) return '';
+  switch (driver.status?.state) {
+    case Status_State.PAUSED:
+      return 'paused: no tag can be set before the moderator resumes';
+    case Status_State.IDLE:
+    case Status_State.ENDING:
+      return driver.model.session ? 'the session has ended' : 'no session is running';
+    case Status_State.RECORDING:
+      return 'there is no picture yet to tag';
+    default:
+      return 'not connected to the recorder';
+  }
+}
+
+/** The keys that work on a page of the running session now. */
+export function observerKeys({ driver, coder }: Watching): KeyHelp {
+  const running = driver.status?.session !== undefined && driver.status.session !== '';
+  return running ? [...coder.help(), ['N', 'write a note, stamped at its first key']] : [];
+}
+
 /** Stage, tags, notes, events and palette. */
 export function ObserveBody({
   watching,
   extraKeys,
 }: {
   watching: Watching;
-  extraKeys?: Record<string, () => void>;
+  extraKeys?: KeyMap;
 }) {
   const { player, driver, coder } = watching;
   const [tab, setTab] = useState<'tags' | 'events'>('tags');
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
+  const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
   useKeys({
-    ...coder.keys(() => driver.mayTag()),
+    ...coder.keys(() => whyNoTag(driver)),
     n: () => document.getElementById('note')?.focus(),
     ...extraKeys,
   });
@@ -274,12 +295,12 @@ export function ObserveBody({
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             {tab === 'tags' ? (
-              <MarkList coder={coder} beginNs={beginNs} layers={(act) => act.layer === 'live'} />
+              <MarkList coder={coder} beginNs={beginNs} layers={shown} />
             ) : (
               <Feed player={player} driver={driver} beginNs={beginNs} />
             )}
           </div>
-          <NoteField coder={coder} disabled={!running} />
+          <NoteField coder={coder} why={whyNoTag(driver)} />
         </aside>
       </main>
       <footer class="bottom">
@@ -300,7 +321,10 @@ export function ObserveBody({
             type="button"
             class="quiet"
             disabled={!driver.model.lastOwn()}
-            onClick={() => coder.undo()}
+            onClick={() => {
+              const why = coder.undo();
+              if (why) hints.show(why);
+            }}
           >
             <kbd>Z</kbd> undo
           </button>

@@ -4,9 +4,9 @@ import { useState } from 'preact/hooks';
 import type { Status } from '../gen/protocol/wire_pb';
 import { Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
 import { COURSE_KEYS, courseKeys, type Do, focusOnce, InterruptionBanner, Rail } from './course';
+import { useUnlessTyping } from './focus';
 import { bytes, clock } from './format';
-import { LiveSound, LiveState, ObserveBody, TaskState, useWatching } from './observe';
-import { OBSERVER_KEYS } from './page_live';
+import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
 import { NameField, Notice, rememberedName, TopBar } from './parts';
 import { StartPanel } from './start';
 import { WithdrawButton } from './withdraw';
@@ -31,12 +31,12 @@ export function ModeratePage({ token }: { token: string }) {
   const status = driver.status;
   const ending = status?.state === Status_State.ENDING;
   const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
+  /* a panel with a field that is being written in stays until its writer leaves it */
+  const panel = useUnlessTyping(ending ? 'ending' : running ? 'session' : 'start');
   const keys = courseKeys(driver, act, () => setChoosing(true));
   return (
     <div class="page moderate">
-      <TopBar
-        help={[...COURSE_KEYS, ...OBSERVER_KEYS]}
-      >
+      <TopBar help={running ? [...COURSE_KEYS, ...observerKeys(watching)] : []}>
         <h1 class="hidden">Moderate</h1>
         <LiveState driver={driver} player={watching.player} />
         <TaskState driver={driver} />
@@ -64,9 +64,9 @@ export function ModeratePage({ token }: { token: string }) {
       {status && <OwnPage status={status} />}
       {trouble && <Notice kind="error">{trouble}</Notice>}
       {status?.warning && <Notice kind="warning">{status.warning}</Notice>}
-      {ending ? (
+      {panel === 'ending' && status ? (
         <Ending status={status} act={act} />
-      ) : running ? (
+      ) : panel === 'session' ? (
         <div class="railed">
           <Rail driver={driver} act={act} choosing={choosing} onChoosing={setChoosing} />
           <div class="railmain">

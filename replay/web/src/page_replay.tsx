@@ -34,23 +34,19 @@ const TABS: ReadonlyArray<[Tab, string]> = [
   ['transcript', 'Transcript'],
 ];
 
-const KEYS: KeyHelp = [
+const PLAYER_KEYS: KeyHelp = [
   ['space', 'play, pause'],
   ['← →', 'five seconds back, on'],
   ['shift+← shift+→', 'previous, next click'],
   [', .', 'previous, next picture'],
   ['[ ]', 'slower, faster'],
   ['home end', 'begin, end'],
+];
+
+const LIST_KEYS: KeyHelp = [
   ['J K', 'next, previous tag'],
-  ['S M O A H Y', 'the codes of the code book, as on the buttons'],
-  ['F', 'flag this moment'],
-  ['0 1 2 3 4', 'impact of your last tag'],
-  ['R', 'the participant recovered from it'],
   ['N', 'write a note'],
-  ['Z', 'take your last tag or note back'],
-  ['shift+Z', 'bring back what was removed last'],
   ['/', 'search the events, or the transcript'],
-  ['?', 'these keys'],
 ];
 
 function useReplay(token: string, session: string, name: string) {
@@ -62,6 +58,7 @@ function useReplay(token: string, session: string, name: string) {
         ? { mediaNs: driver.nowNs(), pressNs: 0n, watching: Tag_Watching.REPLAY }
         : undefined,
       (act) => coder.isMine(act) || driver.connection.isModerator,
+      () => driver.beginNs,
     );
     return { player, driver, coder };
   }, [token, session]);
@@ -107,21 +104,28 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     driver.setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + by))] ?? 1);
   };
   const toggle = () => (driver.playing ? driver.pause() : driver.play());
+  const ready = driver.summary !== undefined;
+  const whyNot = () => (driver.summary ? '' : 'the session is not open yet');
+  const whenOpen = (command: () => unknown) => () => whyNot() || command();
+  const jump = (times: () => bigint[], forward: boolean, what: string) =>
+    whenOpen(() => driver.jump(times(), forward) || `no ${forward ? 'later' : 'earlier'} ${what}`);
+  const step = (forward: boolean) => whenOpen(() => driver.step(forward) || `this is the ${forward ? 'last' : 'first'} picture`);
+  const seek = (to: () => bigint) => whenOpen(() => driver.seek(to()));
   useKeys({
-    ...coder.keys(),
-    ' ': toggle,
-    ArrowLeft: () => driver.seek(driver.nowNs() - STEP_NS),
-    ArrowRight: () => driver.seek(driver.nowNs() + STEP_NS),
-    'shift+ArrowLeft': () => driver.jump(driver.clickTimes(), false),
-    'shift+ArrowRight': () => driver.jump(driver.clickTimes(), true),
-    ',': () => driver.step(false),
-    '.': () => driver.step(true),
+    ...coder.keys(whyNot),
+    ' ': whenOpen(toggle),
+    ArrowLeft: seek(() => driver.nowNs() - STEP_NS),
+    ArrowRight: seek(() => driver.nowNs() + STEP_NS),
+    'shift+ArrowLeft': jump(() => driver.clickTimes(), false, 'click'),
+    'shift+ArrowRight': jump(() => driver.clickTimes(), true, 'click'),
+    ',': step(false),
+    '.': step(true),
     '[': () => faster(-1),
     ']': () => faster(1),
-    Home: () => driver.seek(driver.beginNs),
-    End: () => driver.seek(driver.endNs),
-    j: () => driver.jump(tagTimes(), true),
-    k: () => driver.jump(tagTimes(), false),
+    Home: seek(() => driver.beginNs),
+    End: seek(() => driver.endNs),
+    j: jump(tagTimes, true, 'tag'),
+    k: jump(tagTimes, false, 'tag'),
     n: () => document.getElementById('note')?.focus(),
     '/': () => {
       if (tab !== 'transcript') setTab('events');
@@ -141,12 +145,11 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     () => feedOfTimeline(driver.timeline?.events ?? [], driver.timeline?.gaps ?? []),
     [driver.timeline],
   );
-  const ready = driver.summary !== undefined;
   const gap = driver.screenGap();
   if (driver.summary?.keptBack) return <KeptBack driver={driver} summary={driver.summary} />;
   return (
     <div class="page replay">
-      <TopBar help={KEYS}>
+      <TopBar help={ready ? [...PLAYER_KEYS, ...coder.help(), ...LIST_KEYS] : []}>
         <h1 class="crumbs">
           <a href="library">{model.study?.name || 'Library'}</a>
           <span aria-hidden="true"> › </span>
@@ -271,7 +274,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
               <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
             )}
           </div>
-          <NoteField coder={coder} disabled={!ready} />
+          <NoteField coder={coder} why={whyNot()} />
         </aside>
       </main>
       <footer class="bottom">
@@ -284,8 +287,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
               aria-pressed={captions}
               aria-label="CC captions"
               title={captions ? 'Hide the captions' : 'Show what is said below the picture'}
-              onClick={(event) => {
-                if (event.detail > 0) event.currentTarget.blur();
+              onClick={() => {
                 localStorage.setItem('captions', captions ? 'no' : 'yes');
                 setCaptions(!captions);
               }}

@@ -1,10 +1,12 @@
 // Parts that several pages are made of.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { Study_Code } from '../gen/protocol/study_pb';
 import type { Estimate } from '../gen/protocol/wire_pb';
+import { useEmitter } from './emitter';
 import { percent } from './format';
+import { hints, useKeys } from './keys';
 
 /* ---- theme ---- */
 
@@ -74,38 +76,27 @@ export function TopBar({ children, help }: { children?: ComponentChildren; help?
       {children}
       <ThemeButton />
       {help && <HelpButton help={help} />}
+      <KeyHint />
     </header>
   );
 }
 
+/** Keys and their meanings, of what works on the page now. */
 export type KeyHelp = ReadonlyArray<readonly [string, string]>;
 
 function HelpButton({ help }: { help: KeyHelp }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement | null;
-      if (event.key !== '?' || target?.matches('input, textarea, select')) return;
-      dialog.current?.showModal();
-    };
-    window.addEventListener('keydown', listen);
-    return () => window.removeEventListener('keydown', listen);
-  }, []);
+  const open = () => dialog.current?.showModal();
+  useKeys({ '?': open });
   return (
     <>
-      <button
-        class="quiet"
-        type="button"
-        title="Keys (?)"
-        aria-label="Keys"
-        onClick={() => dialog.current?.showModal()}
-      >
+      <button class="quiet" type="button" title="Keys (?)" aria-label="Keys" onClick={open}>
         ?
       </button>
       <dialog ref={dialog} aria-labelledby="help-title" class="help">
         <h2 id="help-title">Keys</h2>
         <dl>
-          {help.map(([keys, meaning]) => (
+          {[...help, ['?', 'these keys'] as const].map(([keys, meaning]) => (
             <div key={keys}>
               <dt>
                 {keys.split(' ').map((key) => (
@@ -116,12 +107,22 @@ function HelpButton({ help }: { help: KeyHelp }) {
             </div>
           ))}
         </dl>
-        <p>In a text field, letters are text: there every code works as alt + letter.</p>
+        {help.length > 0 && <p>In a text field, letters are text: there every code works as alt + letter.</p>}
         <form method="dialog">
           <button type="submit">Close</button>
         </form>
       </dialog>
     </>
+  );
+}
+
+/** The place of the page for what a key did, or why it did nothing. */
+function KeyHint() {
+  const { text, number } = useEmitter(hints);
+  return (
+    <p class="keyhint" role="status">
+      {text && <span key={number}>{text}</span>}
+    </p>
   );
 }
 
@@ -146,6 +147,14 @@ export function StateBadge({ state, label }: { state: string; label: string }) {
       </span>
     </span>
   );
+}
+
+/** Of a form whose effect is for good: Enter in one of its fields does not press its button. */
+export function onlyByButton(event: KeyboardEvent): void {
+  if (event.key !== 'Enter' || !(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) return;
+  event.preventDefault();
+  const button = event.target.form?.querySelector('button[type=submit]')?.textContent?.trim();
+  hints.show(`Enter does not press “${button}”: Tab leads to it`);
 }
 
 /* ---- codes ---- */
@@ -182,10 +191,7 @@ export function Palette({
           disabled={disabled}
           title={`${code.name} (${code.key.toUpperCase()})`}
           style={{ '--code': code.color || NO_COLOR }}
-          onClick={(event) => {
-            onTag(code.id);
-            event.currentTarget.blur(); // so that space never tags again
-          }}
+          onClick={() => onTag(code.id)}
         >
           <kbd>{code.key.toUpperCase()}</kbd>
           {code.name}
@@ -199,6 +205,8 @@ export function Palette({
 
 const NAME = /^[\p{L}\p{N}][^/\\<>"`$|;*?\p{Cc}]*$/u;
 
+const NAME_RULE = 'A name begins with a letter or a digit, and has at most 80 bytes';
+
 export function validName(name: string): boolean {
   return NAME.test(name) && new TextEncoder().encode(name).length <= 80;
 }
@@ -208,7 +216,7 @@ export function rememberedName(usual: string): string {
   return validName(name) ? name : usual;
 }
 
-/** Who speaks: stands beside every tag. */
+/** Who speaks: stands beside every tag. Enter takes the name, Escape the one before; both leave the field. */
 export function NameField({ label, value, onChange }: { label: string; value: string; onChange: (name: string) => void }) {
   const [text, setText] = useState(value);
   const valid = validName(text);
@@ -218,10 +226,22 @@ export function NameField({ label, value, onChange }: { label: string; value: st
       <input
         value={text}
         size={10}
+        autocomplete="off"
         aria-invalid={!valid}
         onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          const { currentTarget, key } = event;
+          if (key === 'Escape') {
+            /* in the field, too: what leaves it unchanged is no change */
+            currentTarget.value = value;
+            setText(value);
+          } else if (key !== 'Enter' || event.isComposing) return;
+          else if (!valid) hints.show(NAME_RULE);
+          event.preventDefault();
+          if (key === 'Escape' || valid) currentTarget.blur();
+        }}
         onChange={() => {
-          if (!valid) return;
+          if (!valid || text === value) return;
           localStorage.setItem('name', text);
           onChange(text);
         }}

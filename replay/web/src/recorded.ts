@@ -193,12 +193,12 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  /** The picture after or before the one that is shown. */
-  step(forward: boolean): void {
+  /** The picture after or before the one that is shown. @return false: there is none */
+  step(forward: boolean): boolean {
     this.pause();
     const shown = lastAtOrBefore(this.pictures, this.nowNs());
     const picture = this.pictures[forward ? shown + 1 : shown - 1];
-    if (!picture) return;
+    if (!picture) return false;
     const buffered = this.#moments.ready().some((moment) => moment.timeNs === picture.timeNs);
     if (forward && buffered) {
       this.#anchorNs = picture.timeNs;
@@ -207,16 +207,18 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     } else {
       this.seek(picture.timeNs);
     }
+    return true;
   }
 
-  /** The next or previous moment of a list, from where we are. */
-  jump(times: bigint[], forward: boolean): void {
+  /** The next or previous moment of a list, from where we are. @return false: there is none */
+  jump(times: bigint[], forward: boolean): boolean {
     const now = this.nowNs();
     /* going back from within a second of a mark means the one before it */
     const target = forward
       ? times.find((time) => time > now + SECOND / 20n)
       : times.filter((time) => time < now - (this.playing ? SECOND : SECOND / 20n)).at(-1);
     if (target !== undefined) this.seek(target);
+    return target !== undefined;
   }
 
   clickTimes(): bigint[] {

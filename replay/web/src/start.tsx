@@ -7,7 +7,7 @@ import type { StudyEntry } from '../gen/protocol/wire_pb';
 import { ConsentUses, USUAL_USES } from './consent';
 import type { Do } from './course';
 import type { LiveDriver } from './live';
-import { Notice, validName } from './parts';
+import { Notice, onlyByButton, validName } from './parts';
 import { Preflight } from './preflight';
 
 export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
@@ -77,6 +77,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
             event.preventDefault();
             void start();
           }}
+          onKeyDown={onlyByButton}
         >
           <h2>New session</h2>
           <p class="muted">Nothing is recorded before you press “Start recording”.</p>

@@ -69,10 +69,6 @@ function Skips({ driver }: { driver: RecordedDriver }) {
         type="checkbox"
         checked={checked}
         onChange={(event) => set(event.currentTarget.checked)}
-        onClick={(event) => {
-          /* after a press by mouse the space bar is the player's again */
-          if (event.detail > 0) event.currentTarget.blur();
-        }}
       />
       {name}
     </label>
