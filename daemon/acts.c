@@ -100,11 +100,24 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 	return 0;
 }
 
+static enum say_window window_of(
+	const struct acts *acts, const struct job *job, const struct open_log *recorded)
+{
+	if (!recorded)
+		return SAY_RUNNING;
+	return acts->live &&
+			live_takes_notes(
+				acts->live, job->message->put_act->session, job->peer->principal)
+		? SAY_NOTES
+		: SAY_CLOSED;
+}
+
 /* @param recorded  NULL: the log is that of the running session */
 static int store(struct acts *acts, const struct job *job, struct session_log *log,
 	const struct open_log *recorded, struct error *reterr)
 {
-	struct act_context context = {.study = session_log_study(log)};
+	struct act_context context = {
+		.study = session_log_study(log), .window = window_of(acts, job, recorded)};
 	Uxrec__Act act = *job->message->put_act->act;
 	struct annotations *annotations;
 	int r;
@@ -115,7 +128,7 @@ static int store(struct acts *acts, const struct job *job, struct session_log *l
 		act.body_case = UXREC__ACT__BODY__NOT_SET;
 	r = message_check_typed(&act.base, reterr);
 	if (r == 0)
-		r = say_check(job->peer, &act, recorded == NULL, reterr);
+		r = say_check(job->peer, &act, context.window, reterr);
 	if (r == 0)
 		r = act_check(&act, reterr);
 	if (r < 0)
@@ -125,6 +138,7 @@ static int store(struct acts *acts, const struct job *job, struct session_log *l
 		context.end_ns = recorded->end_ns;
 	} else {
 		live_span(acts->live, &context.begin_ns, &context.now_ns);
+		context.paused_ns = live_paused_ns(acts->live);
 	}
 	context.log = annotations = session_log_lock(log);
 	r = append(acts, job, &act, annotations, &context, reterr);

@@ -30,6 +30,7 @@ void live_open(struct live *live, const char *session, struct session_clock *clo
 	snprintf(live->session, sizeof(live->session), "%s", session);
 	live->clock = clock;
 	live->begin_ns = begin_ns;
+	live->paused_ns = 0;
 	live->recorder = recorder;
 	live->log = log;
 	live->muted_count = 0;
@@ -39,20 +40,23 @@ void live_open(struct live *live, const char *session, struct session_clock *clo
 	pthread_mutex_unlock(&live->lock);
 }
 
-void live_close(struct live *live)
-{
-	pthread_mutex_lock(&live->lock);
-	live->session[0] = '\0';
-	live->clock = NULL;
-	live->recorder = NULL;
-	live->log = NULL;
-	pthread_mutex_unlock(&live->lock);
-}
-
 /* With the lock. */
 static bool is_running(const struct live *live, const char *session)
 {
 	return live->session[0] && strcmp(live->session, session) == 0;
+}
+
+void live_close(struct live *live)
+{
+	pthread_mutex_lock(&live->lock);
+	if (is_running(live, live->audiences[0].session))
+		live->audiences[0].ended_ns = clock_now_ns();
+	live->session[0] = '\0';
+	live->paused_ns = 0;
+	live->clock = NULL;
+	live->recorder = NULL;
+	live->log = NULL;
+	pthread_mutex_unlock(&live->lock);
 }
 
 bool live_is(struct live *live, const char *session)
@@ -94,6 +98,78 @@ void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns)
 	*ret_now_ns = live->clock ? session_clock_at(live->clock, clock_now_ns()) : 0;
 	pthread_mutex_unlock(&live->lock);
 }
+
+void live_set_paused(struct live *live, int64_t at_ns)
+{
+	pthread_mutex_lock(&live->lock);
+	live->paused_ns = at_ns;
+	pthread_mutex_unlock(&live->lock);
+}
+
+int64_t live_paused_ns(struct live *live)
+{
+	int64_t paused_ns;
+
+	pthread_mutex_lock(&live->lock);
+	paused_ns = live->paused_ns;
+	pthread_mutex_unlock(&live->lock);
+	return paused_ns;
+}
+
+/* ---- who has watched ---- */
+
+static bool has_watched(const struct live_audience *audience, const char *principal)
+{
+	for (size_t i = 0; i < audience->count && i < LIVE_WATCHERS; i++)
+		if (strcmp(audience->principals[i], principal) == 0)
+			return true;
+	return false;
+}
+
+/* With the lock. A session without watchers has no audience: a start that failed makes none older. */
+static struct live_audience *running_audience(struct live *live)
+{
+	struct live_audience *newest = &live->audiences[0];
+
+	if (!is_running(live, newest->session)) {
+		memmove(&live->audiences[1], newest, (LIVE_AUDIENCES - 1) * sizeof(*newest));
+		*newest = (struct live_audience){0};
+		snprintf(newest->session, sizeof(newest->session), "%s", live->session);
+	}
+	return newest;
+}
+
+void live_add_watcher(struct live *live, const char *principal)
+{
+	struct live_audience *audience;
+
+	pthread_mutex_lock(&live->lock);
+	if (live->session[0]) {
+		audience = running_audience(live);
+		if (!has_watched(audience, principal))
+			snprintf(audience->principals[audience->count++ % LIVE_WATCHERS],
+				sizeof(audience->principals[0]), "%s", principal);
+	}
+	pthread_mutex_unlock(&live->lock);
+}
+
+bool live_takes_notes(struct live *live, const char *session, const char *principal)
+{
+	bool takes = false;
+
+	pthread_mutex_lock(&live->lock);
+	for (size_t i = 0; i < LIVE_AUDIENCES && !takes; i++) {
+		const struct live_audience *audience = &live->audiences[i];
+
+		takes = audience->ended_ns && strcmp(audience->session, session) == 0 &&
+			clock_now_ns() - audience->ended_ns < LIVE_NOTES_NS &&
+			has_watched(audience, principal);
+	}
+	pthread_mutex_unlock(&live->lock);
+	return takes;
+}
+
+/* ---- sound that is kept from observers ---- */
 
 /* A recorder that begins to mute knows the moment to the packet before; the margin is for its thread. */
 #define MUTED_MARGIN_NS (100 * NS_PER_MS)

@@ -2,11 +2,28 @@
 
 #include "daemon/hub.h"
 #include "daemon/session_log.h"
+#include "protocol/base/clock.h"
 #include "protocol/consent.h"
 #include "protocol/acts.pb-c.h"
 #include "protocol/study.pb-c.h"
 
 #include <pthread.h>
+
+/** How long after a session's end those who watched it can add notes. */
+#define LIVE_NOTES_MINUTES 5
+#define LIVE_NOTES_NS      (LIVE_NOTES_MINUTES * 60 * NS_PER_S)
+/* More observers of one session than these are not remembered: the first ones are forgotten. */
+#define LIVE_WATCHERS 256
+/* Sessions that can end within LIVE_NOTES_NS and are remembered, the running one among them. */
+#define LIVE_AUDIENCES 4
+
+/** Who has watched a session. */
+struct live_audience {
+	char session[21]; /* "": none; a session that nobody watches has no audience */
+	int64_t ended_ns; /* CLOCK_MONOTONIC; 0 while it runs */
+	char principals[LIVE_WATCHERS][33];
+	size_t count; /* of joins by different principals */
+};
 
 /**
  * What other threads may know of and do to the session that is being recorded now. The station (main
@@ -23,7 +40,8 @@ struct live {
 	/* under lock; empty without a session */
 	char session[21];
 	struct session_clock *clock;
-	int64_t begin_ns; /* of the session, by its clock */
+	int64_t begin_ns;  /* of the session, by its clock */
+	int64_t paused_ns; /* of the pause that lasts, by the session's clock; 0: none */
 	struct recorder *recorder;
 	struct session_log *log;
 	/* while observers were muted, in session times; the last to INT64_MAX while they are */
@@ -33,6 +51,8 @@ struct live {
 	/* the station's: ask the screen source for a keyframe */
 	void (*request_keyframe)(void *user);
 	void *user;
+	struct live_audience
+		audiences[LIVE_AUDIENCES]; /* newest session first; stay when it ends */
 };
 
 int live_init(struct live *live);
@@ -57,6 +77,18 @@ int64_t live_now_ns(struct live *live);
 
 /** The session's begin and its clock now; both 0 without a session. */
 void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns);
+
+/** A pause has begun at @p at_ns by the session's clock; 0: it has ended. */
+void live_set_paused(struct live *live, int64_t at_ns);
+
+/** @return the begin of the pause that lasts, by the session's clock; 0: none */
+int64_t live_paused_ns(struct live *live);
+
+/** A principal watches the running session, if there is one. */
+void live_add_watcher(struct live *live, const char *principal);
+
+/** @return true when a principal watched a session that has ended less than LIVE_NOTES_NS ago */
+bool live_takes_notes(struct live *live, const char *session, const char *principal);
 
 /**
  * Keep the sound of the running session from all but moderators, or no longer: from the stream and from

@@ -1,5 +1,6 @@
 #include "daemon/say.h"
 
+#include "daemon/live.h"
 #include "protocol/layer.h"
 #include "protocol/limits.h"
 
@@ -38,8 +39,24 @@ void say_sign(const struct peer *peer, Uxrec__Act *act)
 										   : "");
 }
 
-int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct error *reterr)
+static int check_window(const Uxrec__Act *act, enum say_window window, struct error *reterr)
 {
+	if (layer_kind(act->layer) != LAYER_LIVE || window == SAY_CLOSED)
+		return error_set(reterr, -EACCES,
+			"an observer's link allows tags in the running session only, and notes until "
+			"%d minutes after its end for those who watched it",
+			LIVE_NOTES_MINUTES);
+	if (window == SAY_NOTES && act->kind != UXREC__ACT__KIND__KIND_REMOVE &&
+		act->body_case != UXREC__ACT__BODY_NOTE)
+		return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
+	return 0;
+}
+
+int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window window,
+	struct error *reterr)
+{
+	int r;
+
 	bool live_layer = layer_kind(act->layer) == LAYER_LIVE;
 
 	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
@@ -50,9 +67,9 @@ int say_check(const struct peer *peer, const Uxrec__Act *act, bool live, struct 
 	switch (peer->role) {
 	case UXREC__ROLE__ROLE_MODERATOR: return 0;
 	case UXREC__ROLE__ROLE_OBSERVER:
-		if (!live_layer || !live)
-			return error_set(reterr, -EACCES,
-				"an observer's link allows tags in the running session only");
+		r = check_window(act, window, reterr);
+		if (r < 0)
+			return r;
 		break;
 	default:
 		if (live_layer)
@@ -86,9 +103,9 @@ static bool keeps_layer(const struct peer *peer, const Uxrec__Act *act, const Ux
 }
 
 static int check_change(const struct peer *peer, const Uxrec__Act *act,
-	const struct annotations *log, struct error *reterr)
+	const struct act_context *context, struct error *reterr)
 {
-	const Uxrec__Act *before = annotations_find(log, act->id);
+	const Uxrec__Act *before = annotations_find(context->log, act->id);
 
 	if (act->kind == UXREC__ACT__KIND__KIND_ADD)
 		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
@@ -100,6 +117,9 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 	/* a removal says nothing itself: what it removes must be theirs to remove */
 	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_say(peer->role, before))
 		return refuse_kind(peer->role, reterr);
+	if (peer->role == UXREC__ROLE__ROLE_OBSERVER && context->window == SAY_NOTES &&
+		before->body_case != UXREC__ACT__BODY_NOTE)
+		return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
 	if (is_theirs(peer, before))
 		return 0;
 	return error_set(reterr, -EACCES,
@@ -127,6 +147,6 @@ int say_check_against(const struct peer *peer, const Uxrec__Act *act,
 		annotations_size_bytes(context->log) > ANNOTATIONS_PEERS_BYTES)
 		return error_set(reterr, -EFBIG,
 			"this session's log is full: only the moderator can add to it");
-	r = check_change(peer, act, context->log, reterr);
+	r = check_change(peer, act, context, reterr);
 	return r == 0 ? say_check_context(context, act, reterr) : r;
 }

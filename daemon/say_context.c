@@ -55,6 +55,21 @@ static int check_times(
 	return 0;
 }
 
+/* Pages know of a pause a moment later, and the moments that they show run on until then. */
+#define PAUSE_KNOWN_NS (500 * NS_PER_MS)
+
+static int check_pause(
+	const struct act_context *context, const Uxrec__Act *act, struct error *reterr)
+{
+	if (!context->paused_ns || act->body_case != UXREC__ACT__BODY_TAG ||
+		!act_sets(act, "media_ns") ||
+		act->tag->media_ns < context->paused_ns + PAUSE_KNOWN_NS)
+		return 0;
+	return error_set(reterr, -EBUSY,
+		"the session is paused, and a tag marks a moment of the recording: write a note, or "
+		"set the tag when it goes on");
+}
+
 /* ---- things and the study ---- */
 
 struct referring {
@@ -234,5 +249,7 @@ int say_check_context(
 		return 0;
 	if (context->end_ns || context->now_ns)
 		r = check_times(context, act, reterr);
+	if (r == 0)
+		r = check_pause(context, act, reterr);
 	return r == 0 ? check_references(context, act, reterr) : r;
 }

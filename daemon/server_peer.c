@@ -122,6 +122,7 @@ static void watch_live(struct server *server, struct client *client)
 	pthread_mutex_lock(&live->lock);
 	snprintf(client->session, sizeof(client->session), "%s", live->session);
 	pthread_mutex_unlock(&live->lock);
+	live_add_watcher(live, client->principal);
 	live_joined(live, ask);
 }
 

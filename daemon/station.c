@@ -89,7 +89,11 @@ void station_push_pause_gap(struct station *station, int64_t to_ns)
 int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
 {
 	struct annotations *log = session_log_lock(station->log);
-	const struct act_context context = {.log = log, .study = session_log_study(station->log)};
+	const struct act_context context = {.log = log,
+		.study = session_log_study(station->log),
+		.paused_ns = station->state == STATE_PAUSED
+			? session_clock_at(&station->clock, station->paused_ns)
+			: 0};
 	const Uxrec__Act *stored;
 	int r;
 
@@ -153,6 +157,8 @@ static int do_pause(struct station *station, struct error *reterr)
 	station->paused_ns = clock_now_ns();
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 	station->state = STATE_PAUSED;
+	live_set_paused(
+		station->options.live, session_clock_at(&station->clock, station->paused_ns));
 	log_info("session %s: paused, nothing is recorded", station->session);
 	return 0;
 }
@@ -176,6 +182,7 @@ static int do_resume(struct station *station, struct error *reterr)
 	}
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
 	station->state = STATE_RECORDING;
+	live_set_paused(station->options.live, 0);
 	log_info("session %s: recording again", station->session);
 	return 0;
 }

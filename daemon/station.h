@@ -109,7 +109,10 @@ bool station_is_alive(struct station *station);
 struct station_summary {
 	char session[21];
 	char reason[176];
+	char participant[NAME_LIMIT_BYTES + 1];
 	int64_t duration_ns;
+	int64_t end_ns;   /* by the session's clock */
+	int64_t ended_ns; /* CLOCK_MONOTONIC */
 	struct recorder_totals totals;
 };
 

@@ -81,6 +81,10 @@ static void begin_end(struct station *station, const char *reason)
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
 	live_close(station->options.live);
 	utf8_copy(station->end_reason, sizeof(station->end_reason), reason);
+	station->last.end_ns = station_now_ns(station);
+	station->last.ended_ns = clock_now_ns();
+	utf8_copy(
+		station->last.participant, sizeof(station->last.participant), station->participant);
 	station->last.duration_ns = clock_now_ns() - station->started_ns;
 	recorder_end(station->recorder);
 	station->state = STATE_ENDING;

@@ -214,6 +214,7 @@ static int go_on(struct station *station, const struct session *session,
 		station->paused_ns = state->paused_ns - state->offset_ns;
 		station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 		station->state = STATE_PAUSED;
+		live_set_paused(station->options.live, state->paused_ns);
 		return 0;
 	}
 	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED,

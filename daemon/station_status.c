@@ -119,12 +119,27 @@ static const Uxrec__Status__State states[] = {
 	[STATE_ENDING] = UXREC__STATUS__STATE__STATE_ENDING,
 };
 
+/* Of the session that ended last, while it takes notes. An ending one is no last session yet. */
+static void fill_last(struct station *station, Uxrec__Status *status, bool whole)
+{
+	const struct station_summary *last = &station->last;
+	int64_t left_ns = last->ended_ns + LIVE_NOTES_NS - clock_now_ns();
+
+	status->last_session = station->last.session;
+	status->last_reason = station->last.reason;
+	if (!*last->session || station->state == STATE_ENDING || left_ns <= 0)
+		return;
+	status->last_notes_ms = (uint32_t)(left_ns / NS_PER_MS);
+	status->last_participant = station->last.participant;
+	status->last_end_ns = last->end_ns;
+	status->last_watched = whole && station->asking &&
+		live_takes_notes(station->options.live, last->session, station->asking);
+}
+
 static void fill_status(
 	struct station *station, Uxrec__Status *status, char **modalities, char *warning)
 {
 	status->state = states[station->state];
-	status->last_session = station->last.session;
-	status->last_reason = station->last.reason;
 	status->display = (char *)(station->options.display ? station->options.display : "");
 	if (strcmp(station->options.sound.name, "none") != 0)
 		status->sound = (char *)station->options.sound.name;
@@ -167,6 +182,7 @@ struct packet *station_status_packet(struct station *station, uint64_t request, 
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
 	message.status = &status;
 	fill_status(station, &status, modalities, warning);
+	fill_last(station, &status, whole);
 	if (whole && station->state != STATE_IDLE)
 		return pack_whole(station, &message, &status);
 	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);

@@ -359,12 +359,12 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 	act.layer = (char *)"coder:Ana";
 	act.body_case = UXREC__ACT__BODY_BLEEP;
 	act.bleep = &bleep;
-	expect(say_check(&ana, &act, false, NULL) == 0);
+	expect(say_check(&ana, &act, SAY_CLOSED, NULL) == 0);
 	expect(say_check_against(&ana, &act, &context, NULL) == 0);
-	expect(say_check(&moderator, &act, false, NULL) == 0);
+	expect(say_check(&moderator, &act, SAY_CLOSED, NULL) == 0);
 	act.layer = (char *)"live";
-	expect(say_check(&ana, &act, true, NULL) == -EACCES);
-	expect(say_check(&observer, &act, true, NULL) == -EACCES);
+	expect(say_check(&ana, &act, SAY_RUNNING, NULL) == -EACCES);
+	expect(say_check(&observer, &act, SAY_RUNNING, NULL) == -EACCES);
 	for (int kind = UXREC__ACT__KIND__KIND_CHANGE; kind <= UXREC__ACT__KIND__KIND_REMOVE;
 		kind++) {
 		act.kind = (Uxrec__Act__Kind)kind;
@@ -372,9 +372,9 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 								      : UXREC__ACT__BODY_BLEEP;
 		act.id = of_ana;
 		act.layer = (char *)"coder:Ana";
-		expect(say_check(&ana, &act, false, NULL) == 0 &&
+		expect(say_check(&ana, &act, SAY_CLOSED, NULL) == 0 &&
 			say_check_against(&ana, &act, &context, NULL) == 0);
-		expect(say_check(&bob, &act, false, NULL) == 0 &&
+		expect(say_check(&bob, &act, SAY_CLOSED, NULL) == 0 &&
 			say_check_against(&bob, &act, &context, NULL) == -EACCES);
 		expect(say_check_against(&moderator, &act, &context, NULL) == 0);
 		/* nor an observer of the same name, in the layer that is theirs */

@@ -2,6 +2,7 @@
 
 #include "tests/harness/helpers.h"
 
+#include "daemon/live.h"
 #include "daemon/say.h"
 #include "protocol/annotations.h"
 #include "protocol/base/identity.h"
@@ -302,6 +303,61 @@ static void acts_of_format_1_stay_changeable_by_their_author(void)
 	peer_unref(ben);
 }
 
+/* ---- after the end of a session ---- */
+
+static void begin_live(struct live *live, const char *session)
+{
+	live_open(live, session, NULL, 1, NULL, NULL, NULL, NULL);
+}
+
+static void those_who_watched_add_notes_for_five_minutes(void)
+{
+	struct live *live = calloc(1, sizeof(*live));
+
+	check(live && live_init(live) == 0);
+	live_add_watcher(live, TWO); /* nothing runs */
+	begin_live(live, "a");
+	live_add_watcher(live, ONE);
+	live_add_watcher(live, ONE);
+	expect(live->audiences[0].count == 1);
+	expect(!live_takes_notes(live, "a", ONE));
+	live_close(live);
+	expect(live_takes_notes(live, "a", ONE) && !live_takes_notes(live, "a", TWO));
+	expect(!live_takes_notes(live, "b", ONE) && !live_takes_notes(live, "", ONE));
+	/* starts that fail, and the next session, change nothing of it */
+	for (int i = 0; i < 2 * LIVE_AUDIENCES; i++) {
+		begin_live(live, "failed");
+		live_close(live);
+	}
+	begin_live(live, "b");
+	live_add_watcher(live, TWO);
+	expect(live_takes_notes(live, "a", ONE) && !live_takes_notes(live, "b", TWO));
+	live_close(live);
+	expect(live_takes_notes(live, "a", ONE) && live_takes_notes(live, "b", TWO));
+	live->audiences[1].ended_ns -= LIVE_NOTES_NS;
+	expect(!live_takes_notes(live, "a", ONE) && live_takes_notes(live, "b", TWO));
+	live_finish(live);
+	free(live);
+}
+
+static void many_watchers_forget_the_first_ones(void)
+{
+	struct live *live = calloc(1, sizeof(*live));
+	char principal[33];
+
+	check(live && live_init(live) == 0);
+	begin_live(live, "a");
+	for (int i = 0; i <= LIVE_WATCHERS; i++) {
+		snprintf(principal, sizeof(principal), "%032x", (unsigned)i);
+		live_add_watcher(live, principal);
+	}
+	live_close(live);
+	expect(live_takes_notes(live, "a", principal) && live_takes_notes(live, "a", ONE));
+	expect(!live_takes_notes(live, "a", "00000000000000000000000000000000"));
+	live_finish(live);
+	free(live);
+}
+
 static const struct test tests[] = {
 	{"the ids of a station are made once and kept", ids_are_made_once_and_kept},
 	{"programs that start at once get the same ids",
@@ -313,6 +369,9 @@ static const struct test tests[] = {
 	{"acts have their session, and those of another are not merged",
 		acts_have_their_session_and_no_other_is_merged},
 	{"rights belong to principals, not to names", rights_belong_to_principals},
+	{"those who watched a session add notes for five minutes after its end",
+		those_who_watched_add_notes_for_five_minutes},
+	{"of very many watchers the first ones are forgotten", many_watchers_forget_the_first_ones},
 	{"acts of format 1 stay changeable by their author",
 		acts_of_format_1_stay_changeable_by_their_author},
 };

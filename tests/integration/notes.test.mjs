@@ -1,0 +1,115 @@
+// Notes in pauses, and after the end of a session: who may add them, with which times.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { promisify } from 'node:util';
+import { build, Client, Recorder, sleep } from '../harness/lab.mjs';
+
+const run = promisify(execFile);
+const QUIET = ['--screen', 'none', '--input', 'none', '--sound', 'tone'];
+const ADD = 1, CHANGE = 2, REMOVE = 3;
+
+after(() => Recorder.endLeftovers());
+
+const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+const status = async (client) => (await client.ask({ case: 'getStatus', value: {} })).value;
+const watch = async (client) => (await client.ask({ case: 'watchLive', value: {} })).value;
+
+/** An observer's act about a session. @return "" when it is stored, or why it is not */
+async function put(client, session, kind, body, id = newId()) {
+  const answer = await client.ask({ case: 'putAct', value: { session, act: { id, kind, layer: 'live', body } } });
+  return { id, reason: answer.case === 'failure' ? answer.value.text : '' };
+}
+
+const note = (mediaNs, text, pressNs = 0n) => ({ case: 'note', value: { mediaNs, pressNs, text } });
+const tag = (mediaNs) => ({ case: 'tag', value: { code: 'mistake', mediaNs } });
+const observer = (recorder, name) => Client.open(recorder, 'live', name, newId());
+
+/** The acts of a session of some kind, as its reviewers get them. */
+async function actsOf(recorder, session, kind) {
+  const judge = await Client.open(recorder, 'library', 'Judge');
+  const { value } = await judge.ask({ case: 'openSession', value: { session } });
+  judge.end();
+  return value.acts.filter(({ body }) => body.case === kind).map(({ body }) => body.value);
+}
+
+test('in a pause a note is stored with its time in the pause, and a tag is refused with the reason', async () => {
+  const recorder = await Recorder.start(QUIET);
+  const session = await recorder.begin('paper:sound');
+  const ana = await observer(recorder, 'Ana');
+  const moderator = await Client.open(recorder, 'moderate', 'moderator');
+  await watch(ana);
+  const before = (await status(ana)).nowNs;
+  await sleep(100);
+  await recorder.uxrec('pause');
+  await sleep(1200);
+  const { nowNs } = await status(ana);
+  assert.equal((await put(ana, session, ADD, note(nowNs, 'in the pause', nowNs))).reason, '');
+  assert.equal((await put(moderator, session, ADD, note(nowNs, 'the moderator too', nowNs))).reason, '');
+  for (const client of [ana, moderator])
+    assert.match((await put(client, session, ADD, tag(nowNs))).reason, /paused, and a tag marks a moment of the recording: write a note/);
+  await assert.rejects(recorder.uxrec('tag', 'mistake'), /paused/);
+  /* a tag that was on its way when the pause began marks a moment of the recording; so does the correction of one */
+  const { id, reason } = await put(ana, session, ADD, tag(before));
+  assert.equal(reason, '');
+  assert.equal((await put(ana, session, CHANGE, { case: 'tag', value: { code: 'slip', mediaNs: before } }, id)).reason, '');
+  await recorder.uxrec('resume');
+  await sleep(300);
+  assert.equal((await put(ana, session, ADD, tag((await status(ana)).nowNs))).reason, '');
+  await recorder.uxrec('stop');
+  const notes = await actsOf(recorder, session, 'note');
+  assert.deepEqual(notes.map(({ text, mediaNs }) => [text, mediaNs]), [['in the pause', nowNs], ['the moderator too', nowNs]]);
+  assert.deepEqual((await actsOf(recorder, session, 'tag')).map(({ code }) => code), ['slip', 'mistake']);
+  /* the recording has the notes of the pause, and no sound of it */
+  const dump = async (topic, ...more) =>
+    (await run(join(build, 'uxrec'), ['dump', join(recorder.library, session), '--json', '--channel', topic, ...more])).stdout;
+  assert.ok((await dump('/acts')).includes('in the pause'));
+  const [gap] = (await dump('/gaps')).split('\n').filter(Boolean).map((line) => JSON.parse(line).message);
+  const pauseS = Number(BigInt(gap.toNs) - BigInt(gap.fromNs)) / 1e9;
+  assert.ok(BigInt(gap.fromNs) < nowNs && nowNs < BigInt(gap.toNs) && pauseS > 1.2, `${pauseS} s`);
+  const heard = (await dump('/sound/levels')).split('\n').filter(Boolean).map((line) => JSON.parse(line).logTime);
+  const [from, to] = [Number(gap.fromNs) + 0.1e9, Number(gap.toNs) - 0.3e9]; // a level is of 0.2 s
+  assert.ok(heard.length > 0 && heard.every((at) => at < from || at > to));
+  ana.end();
+  moderator.end();
+  await recorder.end();
+});
+
+test('after the end observers who watched add, change and remove notes of theirs, and nothing else', async () => {
+  const recorder = await Recorder.start(QUIET);
+  const session = await recorder.begin('paper:sound');
+  const ana = await observer(recorder, 'Ana');
+  await watch(ana);
+  const mark = await put(ana, session, ADD, tag((await status(ana)).nowNs));
+  assert.equal(mark.reason, '');
+  const early = await observer(recorder, 'Ben'); // never watches
+  await recorder.uxrec('stop');
+  const ended = await watch(ana);
+  assert.ok(ended.lastSession === session && ended.lastParticipant === 'P01' && ended.lastWatched);
+  assert.ok(ended.lastNotesMs > 240_000 && ended.lastNotesMs <= 300_000, String(ended.lastNotesMs));
+  assert.ok(!(await watch(early)).lastWatched);
+  const { id, reason } = await put(ana, session, ADD, note(ended.lastEndNs, 'after the end'));
+  assert.equal(reason, '');
+  assert.equal((await put(ana, session, CHANGE, note(ended.lastEndNs, 'corrected'), id)).reason, '');
+  const gone = await put(ana, session, ADD, note(ended.lastEndNs, 'not meant'));
+  assert.equal((await put(ana, session, REMOVE, { case: undefined }, gone.id)).reason, '');
+  assert.match((await put(ana, session, ADD, tag(ended.lastEndNs))).reason, /it takes notes only/);
+  assert.match((await put(ana, session, CHANGE, tag(ended.lastEndNs), mark.id)).reason, /it takes notes only/);
+  assert.match((await put(ana, session, REMOVE, { case: undefined }, mark.id)).reason, /it takes notes only/);
+  assert.match((await put(early, session, ADD, note(ended.lastEndNs, 'from outside'))).reason, /5 minutes .* those who watched it/);
+  /* and while the next session runs: each note goes to the session that it is about */
+  const next = await recorder.uxrec('start', '--study', recorder.study, '--participant', 'P02', '--consent', 'paper:sound');
+  const running = await watch(ana);
+  assert.ok(running.session === next && running.lastSession === session && running.lastWatched && running.lastNotesMs > 0);
+  assert.equal((await put(ana, session, ADD, note(ended.lastEndNs, 'meanwhile'))).reason, '');
+  assert.equal((await put(ana, next, ADD, note(running.nowNs, 'about the next'))).reason, '');
+  await recorder.uxrec('stop');
+  assert.deepEqual((await actsOf(recorder, session, 'note')).map(({ text }) => text), ['corrected', 'meanwhile']);
+  assert.deepEqual((await actsOf(recorder, session, 'tag')).length, 1);
+  assert.deepEqual((await actsOf(recorder, next, 'note')).map(({ text }) => text), ['about the next']);
+  ana.end();
+  early.end();
+  await recorder.end();
+});
