@@ -56,6 +56,24 @@ static Finding *__attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *
 	return finding;
 }
 
+/* A line that is shown below a finding on demand; without memory, or without a finding, it is left out. */
+static void __attribute__((format(printf, 2, 3)))
+add_detail(Finding *finding, const char *format, ...)
+{
+	char **details = finding
+		? realloc(finding->details, (finding->n_details + 1) * sizeof(*details))
+		: NULL;
+	va_list args;
+
+	if (!details)
+		return;
+	finding->details = details;
+	va_start(args, format);
+	if (vasprintf(&details[finding->n_details], format, args) >= 0)
+		finding->n_details++;
+	va_end(args);
+}
+
 static void take_picture(
 	Uxrec__DoctorReport *report, struct grabber *grabber, struct grabber_size size)
 {
@@ -83,17 +101,22 @@ static void check_encoder(
 {
 	_destroy_(encoder) struct encoder *encoder = NULL;
 	struct error error = {"no memory"};
+	Finding *finding;
 
 	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,
-		    &(struct encoder_options){options->encoder, 30, options->chroma}, &error) < 0)
+		    &(struct encoder_options){options->encoder, 30, options->chroma}, &error) < 0) {
 		find(report, BAD, "encoder",
 			"start uxrecd with another --encoder or --chroma, or apt install libavcodec59",
 			"%s", error.text);
-	else
-		find(report, GOOD, "encoder", "", "%s by %s%s%s",
-			strcmp(encoder_format(encoder), "av1") == 0 ? "AV1" : "H.264",
-			encoder_describe(encoder), *encoder_passed_over(encoder) ? "; " : "",
-			encoder_passed_over(encoder));
+		return;
+	}
+	finding = find(report, GOOD, "encoder", "", "%s, encoded by %s (%s)",
+		strcmp(encoder_format(encoder), "av1") == 0 ? "AV1" : "H.264",
+		encoder_is_hardware(encoder) ? "the graphics hardware" : "the processor",
+		encoder_name(encoder));
+	add_detail(finding, "settings: %s", encoder_describe(encoder));
+	if (*encoder_passed_over(encoder))
+		add_detail(finding, "%s", encoder_passed_over(encoder));
 }
 
 /* Under Wayland an X display shows the programs that still speak X, and nothing else. */
@@ -150,7 +173,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 		ops->name, about ? ", " : "", about ? about : "");
 	if (ops == &grabber_wlr)
 		find(report, WARNING, "pointer", "",
-			"where the pointer is is not recorded: Wayland does not tell it");
+			"the position of the pointer is not recorded: Wayland gives none");
 	if (grabber_caveat(grabber))
 		find(report, WARNING, "screen",
 			"run uxrecd on the machine and in the container where the display is, with an "
@@ -196,18 +219,18 @@ static void ignore_lost(void *user, struct source *source, const char *reason)
 	(void)reason;
 }
 
-/* "keyboard, mouse" */
+/* "keyboard and mouse" */
 static void join_kinds(const Uxrec__InputDevice *device, char *ret, size_t room)
 {
 	size_t at = 0;
 
 	*ret = '\0';
 	for (size_t i = 0; i < device->n_kinds && at < room; i++)
-		at += (size_t)snprintf(ret + at, room - at, "%s%s", i ? ", " : "",
+		at += (size_t)snprintf(ret + at, room - at, "%s%s", i ? " and " : "",
 			input_kind_name(device->kinds[i]));
 }
 
-static void find_device(Uxrec__DoctorReport *report, const Uxrec__InputDevice *device)
+static void add_device(Finding *finding, const Uxrec__InputDevice *device)
 {
 	char kinds[80], has[96] = "";
 	size_t at = 0;
@@ -219,7 +242,53 @@ static void find_device(Uxrec__DoctorReport *report, const Uxrec__InputDevice *d
 		at += (size_t)snprintf(
 			has + at, sizeof(has) - at, ", %u contacts at once", device->slots);
 	snprintf(has + at, sizeof(has) - at, "%s", device->virtual_ ? ", made by a program" : "");
-	find(report, GOOD, "input", "", "%s: %s%s", kinds, text_quote(device->name).text, has);
+	add_detail(finding, "%s: %s%s", kinds, text_quote(device->name).text, has);
+}
+
+/* "keyboard ×2, mouse", a device of several kinds by all of them: "keyboard and mouse" */
+static void count_kinds(const struct device_sink *sink, char *ret, size_t room)
+{
+	bool counted[ARRAY_SIZE(sink->devices)] = {false};
+	size_t at = 0;
+
+	*ret = '\0';
+	for (size_t i = 0; i < sink->count && at < room; i++) {
+		char kinds[80], others[80];
+		size_t count = 0;
+
+		join_kinds(sink->devices[i], kinds, sizeof(kinds));
+		for (size_t k = i; k < sink->count && !counted[i]; k++) {
+			join_kinds(sink->devices[k], others, sizeof(others));
+			if (strcmp(kinds, others) != 0)
+				continue;
+			counted[k] = k > i;
+			count++;
+		}
+		if (count > 0)
+			at += (size_t)snprintf(ret + at, room - at, "%s%s", at ? ", " : "", kinds);
+		if (count > 1 && at < room)
+			at += (size_t)snprintf(ret + at, room - at, " ×%zu", count);
+	}
+}
+
+/* One line for all devices, with a detail for each. @param by  what reads them: "XInput: 4 devices" */
+static void find_devices(
+	Uxrec__DoctorReport *report, const struct device_sink *sink, const char *by)
+{
+	char kinds[400];
+	Finding *finding;
+
+	if (sink->count == 0) {
+		find(report, WARNING, "input", "plug a keyboard or a mouse in, and look again",
+			"no input device yet (%s)", by);
+		return;
+	}
+	count_kinds(sink, kinds, sizeof(kinds));
+	finding = find(report, GOOD, "input", "", "%zu input device%s: %s", sink->count,
+		sink->count == 1 ? "" : "s", kinds);
+	add_detail(finding, "read by %s", by);
+	for (size_t i = 0; i < sink->count; i++)
+		add_device(finding, sink->devices[i]);
 }
 
 static const char *advice_for(int error)
@@ -250,6 +319,7 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 		.keys = KEY_POLICY_NONE,
 		.consent_id = ""};
 	struct error error = {"no reason given"};
+	char by[160];
 	int r;
 
 	if (strcmp(options->input, "none") == 0) {
@@ -262,12 +332,11 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 		find(report, BAD, "input", advice_for(r), "%s", error.text);
 		return;
 	}
-	find(report, GOOD, "input", "", "%s", input_source_describe(source));
+	snprintf(by, sizeof(by), "%s", input_source_describe(source));
 	source_destroy(steal_ptr(source)); /* nothing comes any more */
-	for (size_t i = 0; i < sink.count; i++) {
-		find_device(report, sink.devices[i]);
+	find_devices(report, &sink, by);
+	for (size_t i = 0; i < sink.count; i++)
 		uxrec__input_device__free_unpacked(sink.devices[i], NULL);
-	}
 }
 
 /* a voice near a microphone is at -30 to -15 dB; an empty room at -60 */
@@ -292,6 +361,9 @@ static Finding *judge_sound(Uxrec__DoctorReport *report, const struct ear_report
 	return find(report, GOOD, "sound", "", "%s by %s", heard->device, heard->ear);
 }
 
+/* how the reasons of ear_check() begin */
+#define NO_SOUND "no sound: "
+
 static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	struct error error = {"no reason given"};
@@ -305,9 +377,12 @@ static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options
 	}
 	if (ear_check(&heard, &options->sound, &error) < 0) {
 		find(report, WARNING, "sound",
-			"start PipeWire or PulseAudio, plug a microphone in; a session goes on "
-			"without it, with a gap, and takes it up when it comes",
-			"%s", error.text);
+			"plug a microphone in, and start PipeWire or PulseAudio; a session goes on "
+			"without sound, with a gap, and takes it up when it comes",
+			"no microphone: %s",
+			strncmp(error.text, NO_SOUND, strlen(NO_SOUND)) == 0
+				? error.text + strlen(NO_SOUND)
+				: error.text);
 		return;
 	}
 	finding = judge_sound(report, &heard);
@@ -330,15 +405,17 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 	if (!options->library)
 		return;
 	if (statvfs(options->library, &status) < 0) {
-		find(report, BAD, "disk", "choose another folder with --library", "%s: %s",
-			options->library, strerror(errno));
+		find(report, BAD, "disk", "choose another folder with --library",
+			errno == ENOENT ? "there is no folder %s"
+					: "the folder %s cannot be opened by this user",
+			options->library);
 		return;
 	}
 	free_bytes = (double)status.f_bavail * (double)status.f_frsize;
 	hours = free_bytes / BYTES_AN_HOUR;
 	if (access(options->library, W_OK) < 0)
 		find(report, BAD, "disk", "choose another folder with --library",
-			"%s cannot be written: %s", options->library, strerror(errno));
+			"this user cannot write into the folder %s", options->library);
 	else if (hours < 2)
 		find(report, hours < 0.1 ? BAD : WARNING, "disk",
 			"make room, or choose another folder with --library",

@@ -46,6 +46,30 @@ static const char usage[] =
 
 static const char *const level_names[] = {"good", "warning", "bad"};
 
+/* Each device is also a finding of its own, as it was before they had one line. */
+static void add_devices(struct json_object *findings, const Uxrec__DoctorReport__Finding *finding)
+{
+	for (size_t i = 1; i < finding->n_details && strcmp(finding->subject, "input") == 0; i++) {
+		struct json_object *object = json_object_new_object();
+
+		json_object_object_add(
+			object, "level", json_object_new_string(level_names[finding->level]));
+		json_object_object_add(object, "subject", json_object_new_string("input"));
+		json_object_object_add(object, "text", json_object_new_string(finding->details[i]));
+		json_object_object_add(object, "advice", json_object_new_string(""));
+		json_object_array_add(findings, object);
+	}
+}
+
+static struct json_object *details_to_json(const Uxrec__DoctorReport__Finding *finding)
+{
+	struct json_object *details = json_object_new_array();
+
+	for (size_t i = 0; i < finding->n_details; i++)
+		json_object_array_add(details, json_object_new_string(finding->details[i]));
+	return details;
+}
+
 static void print_json(const Uxrec__DoctorReport *report)
 {
 	struct json_object *document = json_object_new_object();
@@ -60,6 +84,7 @@ static void print_json(const Uxrec__DoctorReport *report)
 		json_object_object_add(object, "subject", json_object_new_string(finding->subject));
 		json_object_object_add(object, "text", json_object_new_string(finding->text));
 		json_object_object_add(object, "advice", json_object_new_string(finding->advice));
+		json_object_object_add(object, "details", details_to_json(finding));
 		if (finding->meter) {
 			json_object_object_add(
 				object, "peak_db", json_object_new_double(finding->meter->peak_db));
@@ -71,6 +96,7 @@ static void print_json(const Uxrec__DoctorReport *report)
 				object, "muted", json_object_new_boolean(finding->meter->muted));
 		}
 		json_object_array_add(findings, object);
+		add_devices(findings, finding);
 	}
 	json_object_object_add(document, "good", json_object_new_boolean(doctor_is_good(report)));
 	json_object_object_add(document, "findings", findings);
@@ -101,6 +127,11 @@ static void print_text(const Uxrec__DoctorReport *report)
 		putchar('\n');
 		if (finding->meter)
 			print_meter(finding->meter);
+		for (size_t k = 0; k < finding->n_details; k++) {
+			printf("%-18s", "");
+			terminal_write(finding->details[k]);
+			putchar('\n');
+		}
 		if (*finding->advice)
 			printf("%-17s %s %s\n", "", terminal_is_utf8() ? "→" : "->",
 				finding->advice);

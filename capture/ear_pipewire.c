@@ -379,8 +379,7 @@ static int pipewire_create(struct ear **ret, const char *device, bool monitor, s
 	r = create_stream(ear, device, monitor);
 	if (r < 0)
 		return error_set(reterr, r,
-			"no sound: PipeWire does not answer (%s); is it running in this session?",
-			strerror(-r));
+			"no sound: PipeWire does not answer; is it running in this session?");
 	ear->heard_ns = clock_now_ns();
 	r = pw_thread_loop_start(ear->loop);
 	if (r < 0)

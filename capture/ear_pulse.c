@@ -338,8 +338,7 @@ static int connect_all(
 			"no sound: PulseAudio does not let us in (access denied); is it this user's?");
 	if (r < 0)
 		return error_set(reterr, r,
-			"no sound: PulseAudio does not answer (%s); is it running in this session?",
-			strerror(-r));
+			"no sound: PulseAudio does not answer; is it running in this session?");
 	pa_threaded_mainloop_lock(ear->loop);
 	r = connect_stream(ear, device, monitor);
 	pa_threaded_mainloop_unlock(ear->loop);
@@ -348,9 +347,7 @@ static int connect_all(
 	if (r == -ENODEV)
 		return error_set(reterr, r, "no sound: PulseAudio has no %s '%.80s'",
 			monitor ? "output" : "microphone", device ? device : "by default");
-	return r < 0
-		? error_set(reterr, r, "no sound: PulseAudio refuses the stream (%s)", strerror(-r))
-		: 0;
+	return r < 0 ? error_set(reterr, r, "no sound: PulseAudio lends no stream of it") : 0;
 }
 
 static void pulse_destroy(struct ear *base)

@@ -181,7 +181,8 @@ static int open_device(struct encoder *encoder, struct error *reterr)
 	}
 	if (r == -ENODEV)
 		return error_set(reterr, r, "no device " DEVICES "* that this user may open");
-	return r < 0 ? error_set(reterr, from_av(r), "%s: %s", path, av_err2str(r)) : 0;
+	return r < 0 ? error_set(reterr, from_av(r), "%s has no VA-API driver that works", path)
+		     : 0;
 }
 
 /* Where pictures lie that the hardware reads: luma, and both chroma interleaved. */
@@ -213,7 +214,9 @@ static int open_surfaces(struct encoder *encoder, int width, int height, struct 
 		encoder->interleaved->height = height;
 		r = av_frame_get_buffer(encoder->interleaved, 0);
 	}
-	return r < 0 ? error_set(reterr, from_av(r), "no surfaces: %s", av_err2str(r)) : 0;
+	return r < 0 ? error_set(reterr, from_av(r),
+			       "the hardware has no memory for %d × %d pixels", width, height)
+		     : 0;
 }
 
 /* @return the frame that the encoder is sent, or NULL */
@@ -240,7 +243,7 @@ static int open_kind(struct encoder *encoder, int width, int height,
 	int r = 0;
 
 	if (!codec)
-		return error_set(reterr, -ENOENT, "libavcodec was built without it");
+		return error_set(reterr, -ENOENT, "the libavcodec of this system lacks it");
 	if (!encoder_keeps(kind->name, options->chroma))
 		return error_set(reterr, -EOPNOTSUPP, "it has no 4:4:4; take libx264, or 4:2:0");
 	encoder->last_us = INT64_MIN;
@@ -259,7 +262,7 @@ static int open_kind(struct encoder *encoder, int width, int height,
 	r = avcodec_open2(encoder->codec, codec, NULL);
 	if (r < 0)
 		return error_set(
-			reterr, from_av(r), "it refuses %dx%d: %s", width, height, av_err2str(r));
+			reterr, from_av(r), "it cannot encode %d × %d pixels", width, height);
 	snprintf(encoder->description, sizeof(encoder->description), "%s chroma=%s:%s", kind->name,
 		chroma_names[options->chroma], kind->settings);
 	return 0;
@@ -352,6 +355,16 @@ void encoder_destroy(struct encoder *encoder)
 const char *encoder_passed_over(const struct encoder *encoder)
 {
 	return encoder->passed_over;
+}
+
+const char *encoder_name(const struct encoder *encoder)
+{
+	return encoder->kind->name;
+}
+
+bool encoder_is_hardware(const struct encoder *encoder)
+{
+	return encoder->kind->hardware;
 }
 
 const char *encoder_describe(const struct encoder *encoder)

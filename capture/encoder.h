@@ -39,6 +39,12 @@ int encoder_create(struct encoder **ret, int width, int height,
 void encoder_destroy(struct encoder *encoder);
 DEFINE_DESTROY(encoder);
 
+/** @return its name, one of encoder_names */
+const char *encoder_name(const struct encoder *encoder);
+
+/** @return true when the graphics hardware encodes, false when the processor does */
+bool encoder_is_hardware(const struct encoder *encoder);
+
 /** Name and settings as they were asked for, for the session file. */
 const char *encoder_describe(const struct encoder *encoder);
 

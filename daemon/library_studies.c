@@ -125,6 +125,7 @@ int library_list_studies(struct library *library, const struct job *job)
 	collect_all(library, &studies);
 	list.studies = studies.entries;
 	list.n_studies = studies.count;
+	list.folder = library->studies ? (char *)library->studies : list.folder;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STUDY_LIST;
 	message.study_list = &list;
 	library_send_answer(library, job, &message);

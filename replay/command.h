@@ -59,6 +59,7 @@ int command_withdraw(const struct command_options *options, int argc, char **arg
 int command_transcript(const struct command_options *options, int argc, char **argv);
 int command_transcribe(const struct command_options *options, int argc, char **argv);
 int command_study_layer(int argc, char **argv);
+int command_study_new(int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 
 /** Check a text that will be stored; NULL is none. @return EXIT_GOOD, or EXIT_USAGE with the reason logged */

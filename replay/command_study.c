@@ -95,11 +95,14 @@ int command_study(const struct command_options *options, int argc, char **argv)
 	(void)options;
 	if (argc > 1 && strcmp(argv[1], "layer") == 0)
 		return command_study_layer(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "new") == 0)
+		return command_study_new(argc, argv);
 	json = command_take_flag(&argc, argv, "--json");
 	if (command_has_leftovers(argc, argv, argc))
 		return EXIT_USAGE;
 	if (argc < 3 || strcmp(argv[1], "check") != 0)
-		return command_usage("study check FILE... [--json] | study layer STUDY [LAYER]");
+		return command_usage(
+			"study new NAME | study check FILE... [--json] | study layer STUDY [LAYER]");
 	if (json)
 		json_list_begin(&printed);
 	for (int i = 2; i < argc; i++)

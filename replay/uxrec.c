@@ -96,6 +96,8 @@ static const char usage[] =
 	"                         every message, a line each\n"
 	"  play FILE|FOLDER [--listen ADDR:PORT]\n"
 	"                         show a session in the browser\n"
+	"  study new NAME [--studies DIR]\n"
+	"                         make a study file to begin with\n"
 	"  study check FILE...    list what is wrong with study files\n"
 	"  study layer STUDY [LAYER] [--who NAME] [--library DIR]\n"
 	"                         the layer that a study's numbers are of\n"

@@ -249,15 +249,53 @@ static int take(struct builder *builder, const yaml_event_t *event)
 	}
 }
 
+/* For the author of a study file: by a part of libyaml's sentence, the first that fits. */
+static const struct {
+	const char *part, *text;
+} syntax_errors[] = {
+	{"expected ',' or ']'", "a list that begins with [ is not closed: ',' or ']' is missing"},
+	{"expected ',' or '}'", "a group that begins with { is not closed: ',' or '}' is missing"},
+	{"expected ':'", "a key without ':' behind it"},
+	{"expected key", "a key is missing here: keys of one group begin in the same column"},
+	{"'-' indicator",
+		"an entry of this list is missing: each begins with '-', in the same column"},
+	{"mapping values are not allowed",
+		"a ':' where no key can be: put the text in quotes, or mend the indentation"},
+	{"block sequence entries are not allowed",
+		"a '-' where no entry of a list can be: it begins a line of its own"},
+	{"cannot start any token",
+		"a tab, or a sign that begins no value: put the text in quotes, and "
+		"indent with spaces"},
+	{"tab character", "a tab: indent with spaces"},
+	{"unexpected end of stream", "the file ends inside a text: its closing quote is missing"},
+	{"unexpected document indicator",
+		"a line of '---' or '...' inside a text: its closing quote is missing"},
+	{"escape",
+		"a \\ in a text in double quotes that is no escape: write \\\\, or take single quotes"},
+	{"expected hexdecimal number",
+		"a \\ in a text in double quotes that is no escape: write \\\\"},
+	{"<document start>", "the file goes on behind its end: it is one group of keys"},
+	{"node content", "a value is missing here"},
+	{"tag", "a '!' that begins no value here: put the text in quotes"},
+	{"directive", "a '%' that begins no line here: put the text in quotes"},
+	{"control characters", "a control character"},
+};
+
+static const char *explain_syntax_error(const char *problem)
+{
+	for (size_t i = 0; problem && i < ARRAY_SIZE(syntax_errors); i++)
+		if (strstr(problem, syntax_errors[i].part))
+			return syntax_errors[i].text;
+	return "it cannot be read from here on: look at indentation, quotes and brackets";
+}
+
 static void take_syntax_error(const yaml_parser_t *parser, struct yaml_problems *problems)
 {
 	yaml_mark_t mark = parser->problem_mark.line || parser->problem_mark.column
 		? parser->problem_mark
 		: parser->context_mark;
 
-	note_at(problems, mark, "no YAML: %s%s%s",
-		parser->problem ? parser->problem : "unknown error", parser->context ? " " : "",
-		parser->context ? parser->context : "");
+	note_at(problems, mark, "no YAML: %s", explain_syntax_error(parser->problem));
 }
 
 /* @return false with a problem when a byte is none of a text */

@@ -741,6 +741,25 @@ static void all_errors_of_studies_are_listed(void)
 	expect(run_child(&output, program, "study", "check", good, NULL) == 0);
 }
 
+static void new_study_is_a_good_one(void)
+{
+	_autofree_ char *studies = temporary_path("new-studies"), *path = NULL, *again = NULL,
+			*output = NULL, *wrong = NULL;
+	char program[256];
+
+	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
+	expect(run_child(&path, program, "study", "new", "Ana's  caf\xc3\xa9", "--studies", studies,
+		       NULL) == 0);
+	path[strcspn(path, "\n")] = '\0';
+	expect(strstr(path, "/Ana's caf\xc3\xa9.yaml") != NULL);
+	expect(run_child(&output, program, "study", "check", path, NULL) == 0);
+	expect(strstr(output, "study 'Ana's caf\xc3\xa9', 1 tasks, 7 codes") != NULL);
+	expect(!strstr(output, "warning"));
+	expect(run_child(&again, program, "study", "new", "Ana's caf\xc3\xa9", "--studies", studies,
+		       NULL) == 3);
+	expect(run_child(&wrong, program, "study", "new", "../x", "--studies", studies, NULL) == 2);
+}
+
 static void bad_sessions_are_not_started(void)
 {
 	static const struct {
@@ -926,6 +945,7 @@ static const struct test tests[] = {
 	{"wrong uxrec commands get one sentence", wrong_commands_are_refused},
 	{"all errors of study files are listed, each on its line",
 		all_errors_of_studies_are_listed},
+	{"uxrec study new makes a study file without errors", new_study_is_a_good_one},
 	{"bad names and files start nothing and leave nothing", bad_sessions_are_not_started},
 	{"a port or a socket in use is told, a file is not taken away", nothing_is_shared},
 	{"a recorder that was stopped has gaps of that length, but not for a pause",

@@ -214,8 +214,8 @@ static void no_server_is_said(void)
 	setenv("PULSE_SERVER", server, 1);
 	expect(ear_pulse.create(&ear, NULL, false, &error) == -ECONNREFUSED);
 	expect(strcmp(error.text,
-		       "no sound: PulseAudio does not answer (Connection refused); "
-		       "is it running in this session?") == 0);
+		       "no sound: PulseAudio does not answer; is it running in this session?") ==
+		0);
 }
 
 static const struct test tests[] = {

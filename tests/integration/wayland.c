@@ -606,7 +606,7 @@ static void doctor_sees_the_session(void)
 	snprintf(program, sizeof(program), "%s/uxrec-doctor", build_folder());
 	expect(run_child(&good, program, "--input", "none", "--sound", "none", NULL) == 0);
 	expect(strstr(good, "1280 × 720 pixels by wlr, output HEADLESS-1") != NULL);
-	expect(strstr(good, "the pointer is is not recorded") != NULL);
+	expect(strstr(good, "the position of the pointer is not recorded") != NULL);
 	expect(run_child(&other, program, "--screen", "x11", "--input", "none", "--sound", "none",
 		       NULL) == 1);
 	lab_wayland_end(&lab);

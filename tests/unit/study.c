@@ -246,6 +246,46 @@ static void all_errors_are_listed(void)
 	}
 }
 
+/* The words are of this program, whichever parser reads the file. */
+static void broken_yaml_is_explained_to_its_author(void)
+{
+	static const struct {
+		const char *text, *wanted;
+	} table[] = {
+		{"study: a\ntasks: [{id: x\n", "',' or '}' is missing"},
+		{"study: a\ntasks: [x\nkeys: none\n", "',' or ']' is missing"},
+		{"study: a\ntitle: b: c\n", "a ':' where no key can be"},
+		{"study: a\n\tkeys: none\n", "indent with spaces"},
+		{"study: a\n  keys: none\n", "a ':' where no key can be"},
+		{"study: a\nkeys\ntasks: []\n", "a key without ':'"},
+		{"study: @a\n", "put the text in quotes"},
+		{"study: \"a\\q\"\n", "that is no escape"},
+		{"study: \"a\n", "its closing quote is missing"},
+		{"study: a\ntasks:\n  - {id: x, title: y}\n  z: 1\n", "begins with '-'"},
+		{"study: a - b\n - c: d\n", "where no"},
+		{"%YAML 7\n", "look at indentation, quotes and brackets"},
+	};
+	static const char *const foreign[] = {
+		"did not find", "could not find", "found", "while", "expected", "token", "scalar"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct yaml_problems problems;
+		_autofree_ char *lines = NULL;
+		Uxrec__Study *study;
+		bool good;
+
+		expect(study_read(&study, table[i].text, strlen(table[i].text), &problems) ==
+			-EINVAL);
+		lines = yaml_problems_text(&problems, "f");
+		good = lines && strncmp(lines, "f:", 2) == 0 && strstr(lines, table[i].wanted);
+		for (size_t k = 0; k < ARRAY_SIZE(foreign); k++)
+			good = good && !strstr(strstr(lines, "no YAML"), foreign[k]);
+		if (!good)
+			printf("# %s: %s\n", table[i].text, lines);
+		expect(good);
+	}
+}
+
 static void more_errors_than_are_listed_are_counted(void)
 {
 	struct buf text = {0};
@@ -479,6 +519,8 @@ static const struct test tests[] = {
 	{"errors have line, column and what is allowed there",
 		errors_have_their_place_and_what_is_allowed},
 	{"all errors of a file are listed", all_errors_are_listed},
+	{"broken YAML is explained to the author of the file",
+		broken_yaml_is_explained_to_its_author},
 	{"errors beyond those listed are counted", more_errors_than_are_listed_are_counted},
 	{"numbers are plain digits, and texts stay texts",
 		numbers_and_words_are_what_they_look_like},
