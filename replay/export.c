@@ -55,9 +55,8 @@ static void export_finish(struct export *export)
 	if (export->out && export->out->pb)
 		avio_closep(&export->out->pb);
 	avformat_free_context(export->out);
-	avcodec_free_context(&export->decoder);
+	sound_decoder_destroy(export->decoder);
 	av_packet_free(&export->packet);
-	av_frame_free(&export->frame);
 	tone_destroy(export->tone);
 }
 

@@ -5,6 +5,7 @@
 
 #include "protocol/base/clock.h"
 #include "replay/export.h"
+#include "replay/sound_decode.h"
 #include "replay/tone.h"
 
 #include <errno.h>
@@ -40,9 +41,8 @@ struct export
 	struct drawer *drawer; /* NULL: pictures are passed on */
 	struct stills *stills; /* NULL: none are added */
 	AVPacket *packet;
-	AVCodecContext *decoder; /* of sound, for WAV */
-	AVFrame *frame;
-	struct tone *tone; /* made when the first bleep comes */
+	struct sound_decoder *decoder; /* for WAV */
+	struct tone *tone;             /* made when the first bleep comes */
 	int64_t begin_ns, end_ns;
 	int64_t newest_ns;  /* of the pictures that are passed on */
 	int64_t last_video; /* in ms from begin_ns; -1: none yet */

@@ -54,20 +54,6 @@ static int add_sound(struct export *export, struct sound *sound, uint16_t known,
 	return set_sound_codec(sound->stream, options->format == EXPORT_WAV);
 }
 
-static int open_decoder(struct export *export)
-{
-	const AVCodec *codec = avcodec_find_decoder_by_name("libopus");
-
-	export->decoder = codec ? avcodec_alloc_context3(codec) : NULL;
-	export->frame = av_frame_alloc();
-	if (!export->decoder || !export->frame)
-		return codec ? -ENOMEM : -ENOENT;
-	export->decoder->sample_rate = RATE_HZ;
-	export->decoder->request_sample_fmt = AV_SAMPLE_FMT_S16;
-	av_channel_layout_default(&export->decoder->ch_layout, 1);
-	return from_av(avcodec_open2(export->decoder, codec, NULL));
-}
-
 int export_add_sounds(struct export *export)
 {
 	bool both = export_is_film(export->options->format);
@@ -80,7 +66,9 @@ int export_add_sounds(struct export *export)
 	/* which one a player begins with */
 	if (export->microphone.stream)
 		export->microphone.stream->disposition = AV_DISPOSITION_DEFAULT;
-	return r >= 0 && export->options->format == EXPORT_WAV ? open_decoder(export) : r;
+	return r >= 0 && export->options->format == EXPORT_WAV
+		? sound_decoder_create(&export->decoder, export->error)
+		: r;
 }
 
 /* ---- packets ---- */
@@ -109,45 +97,34 @@ static int write_silence(struct export *export, struct sound *sound, int64_t sam
 	return r;
 }
 
-/* @return 0 with samples in export->frame; 1 when the packet is none: that is silence */
-static int decode(struct export *export, struct view data)
-{
-	int r = av_new_packet(export->packet, (int)data.size_bytes);
-
-	if (r < 0)
-		return from_av(r);
-	memcpy(export->packet->data, data.data, data.size_bytes);
-	r = avcodec_send_packet(export->decoder, export->packet);
-	av_packet_unref(export->packet);
-	if (r >= 0)
-		r = avcodec_receive_frame(export->decoder, export->frame);
-	return r < 0;
-}
-
-/* What a bleep covers is decoded too, for what comes behind it, and written over. */
+/* A packet that cannot be decoded is silence. What a bleep covers is decoded too, for what comes behind it. */
 static int write_decoded(
 	struct export *export, struct sound *sound, struct view data, int64_t at, bool bleeped)
 {
-	int64_t skip = 0, count;
-	int16_t *samples;
-	int r = decode(export, data);
+	int16_t tone[SOUND_DECODER_SAMPLES];
+	struct error why = {""};
+	const int16_t *samples;
+	int64_t skip = 0;
+	int count =
+		sound_decoder_decode(export->decoder, data.data, data.size_bytes, &samples, &why);
 
-	if (r != 0)
-		return r < 0 ? r : 0;
+	if (count < 0)
+		return error_set(export->error, count, "its sound cannot be decoded: %s: %s",
+			export->session->path, why.text);
 	/* the device was faster than the clock: a millisecond too much is left out */
 	if (at < sound->samples - NEAR_SAMPLES)
 		skip = sound->samples - at;
-	count = export->frame->nb_samples - skip;
-	if (count > 0) {
-		samples = (int16_t *)(void *)export->frame->data[0] + skip;
-		if (bleeped)
-			tone_fill(samples, (size_t)count, sound->samples);
-		r = export_write(export, sound->stream, sound->samples, count, samples,
-			(size_t)count * sizeof(*samples));
-		sound->samples += count;
+	if (count <= skip)
+		return 0;
+	samples += skip;
+	count -= (int)skip;
+	if (bleeped) {
+		tone_fill(tone, (size_t)count, sound->samples);
+		samples = tone;
 	}
-	av_frame_unref(export->frame);
-	return r;
+	sound->samples += count;
+	return export_write(export, sound->stream, sound->samples - count, count, samples,
+		(size_t)count * sizeof(*samples));
 }
 
 /* in the place of a packet that a bleep covers, however little, stands one of the tone */

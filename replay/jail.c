@@ -253,7 +253,7 @@ static int tell_time(struct jail *jail, unsigned seconds)
 	int status;
 
 	end_child(jail, &status);
-	return error_set(&jail->why, -ETIMEDOUT, "%s took more than %u s for one picture",
+	return error_set(&jail->why, -ETIMEDOUT, "%s took more than %u s for one request",
 		jail->options.name, seconds);
 }
 

@@ -4,15 +4,23 @@
 
 #include "capture/encoder.h"
 #include "protocol/base/clock.h"
+#include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/export.h"
+#include "replay/jail.h"
+#include "replay/sound_decode.h"
+#include "replay/tone.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -446,6 +454,125 @@ static void what_was_done_is_seen_where_it_was_done(void)
 	film_close(&film);
 }
 
+/* ---- sound ---- */
+
+/* @return the child of this process, which has one at most; 0: none */
+static pid_t only_child(void)
+{
+	DIR *all = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+
+	check(all != NULL);
+	while ((entry = readdir(all)) != NULL) {
+		char path[300], text[512] = "";
+		FILE *file;
+		int parent = 0;
+
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fgets(text, sizeof(text), file) && strrchr(text, ')') &&
+			sscanf(strrchr(text, ')'), ") %*c %d", &parent) == 1 && parent == getpid())
+			found = atoi(entry->d_name);
+		fclose(file);
+	}
+	closedir(all);
+	return found;
+}
+
+static bool has_seccomp_filter(pid_t pid)
+{
+	char path[64], line[256];
+	int mode = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	check(file != NULL);
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "Seccomp: %d", &mode);
+	fclose(file);
+	return mode == 2;
+}
+
+static void sound_is_decoded_without_rights(void)
+{
+	static uint8_t noise[70000];
+	_destroy_(sound_decoder) struct sound_decoder *decoder = NULL;
+	_destroy_(tone) struct tone *tone = NULL;
+	struct view packet;
+	struct error error = {""};
+	const int16_t *samples;
+
+	memset(noise, 0xff, sizeof(noise));
+	check(tone_create(&tone, NULL) == 0);
+	packet = tone_packet(tone, 0);
+	check(sound_decoder_create(&decoder, NULL) == 0);
+	expect(sound_decoder_decode(decoder, noise, 0, &samples, NULL) == 0);
+	expect(sound_decoder_decode(decoder, noise, 40, &samples, NULL) == 0);
+	expect(sound_decoder_decode(decoder, noise, sizeof(noise), &samples, NULL) == 0);
+	for (size_t i = 0; i < 3; i++)
+		check(sound_decoder_decode(decoder, packet.data, packet.size_bytes, &samples,
+			      NULL) == TONE_PACKET_SAMPLES);
+	expect(abs(samples[10]) > 100 || abs(samples[20]) > 100);
+	check(only_child() > 0);
+	if (jail_is_built())
+		expect(has_seccomp_filter(only_child()));
+	/* as a crash would */
+	check(kill(only_child(), SIGKILL) == 0);
+	for (size_t i = 0; i < 2; i++) {
+		expect(sound_decoder_decode(decoder, packet.data, packet.size_bytes, &samples,
+			       &error) == -EBADMSG);
+		expect(strcmp(error.text, "the sound's decoder crashed (signal 9)") == 0);
+	}
+	expect(only_child() == 0);
+}
+
+/* Of packets of 20 ms: tone, something else, tone. */
+static void what_is_no_sound_is_silence_and_nothing_more(void)
+{
+	static const struct view broken[] = {{(const uint8_t *)"", 0, 0},
+		{(const uint8_t *)"\xff\xff\xff\xff", 4, 0}, {(const uint8_t *)"\x03", 1, 0}};
+	static const struct bleeps none;
+	const struct export_options options = {
+		.format = EXPORT_WAV, .from_ns = INT64_MIN, .to_ns = INT64_MAX, .bleeps = &none};
+	_destroy_(tone) struct tone *tone = NULL;
+
+	check(tone_create(&tone, NULL) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
+		_autofree_ char *path = temporary_path("sound");
+		_destroy_(session) struct session *session = NULL;
+		static int16_t all[8 * TONE_PACKET_SAMPLES];
+		Foxglove__CompressedAudio audio = FOXGLOVE__COMPRESSED_AUDIO__INIT;
+		struct making making;
+		size_t count, loud[2] = {0};
+		FILE *file;
+
+		begin(&making, i == 0 ? "sound-0.mcap" : i == 1 ? "sound-1.mcap" : "sound-2.mcap");
+		audio.format = (char *)"opus";
+		for (int64_t n = 0; n < 7; n++) {
+			struct view packet = n == 3 ? broken[i] : tone_packet(tone, (size_t)n);
+
+			audio.data.data = (uint8_t *)packet.data;
+			audio.data.len = packet.size_bytes;
+			push(&making, CHANNEL_SOUND, n * 20, &audio.base);
+		}
+		session = end(&making);
+		unlink(path);
+		check(session_export(session, path, &options, NULL, NULL) == 0);
+		file = fopen(path, "re");
+		check(file && fseek(file, -7 * TONE_PACKET_SAMPLES * 2, SEEK_END) == 0);
+		count = fread(all, 2, ARRAY_SIZE(all), file);
+		fclose(file);
+		check(count == 7 * TONE_PACKET_SAMPLES);
+		for (size_t at = TONE_PACKET_SAMPLES; at < count; at++)
+			loud[at >= 4 * TONE_PACKET_SAMPLES] += abs(all[at]) > 100;
+		expect(loud[0] > TONE_PACKET_SAMPLES && loud[1] > 2 * TONE_PACKET_SAMPLES);
+	}
+}
+
 static const struct test tests[] = {
 	{"a film goes on when the size or the encoder changes, and ends before what comes later",
 		sizes_and_encoders_may_change},
@@ -454,6 +581,10 @@ static const struct test tests[] = {
 	{"chapters of tasks that lie in one another follow each other", chapters_follow_each_other},
 	{"pointer, clicks and keys are seen in a film where they were",
 		what_was_done_is_seen_where_it_was_done},
+	{"sound is decoded in a process without rights, whose end is an error",
+		sound_is_decoded_without_rights},
+	{"what is no Opus packet is silence, and what comes behind it is heard",
+		what_is_no_sound_is_silence_and_nothing_more},
 };
 
 int main(void)

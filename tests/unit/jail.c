@@ -110,8 +110,9 @@ static int attempt(struct prisoner *prisoner, enum attempt attempt, struct error
 		.request_bytes = sizeof(struct question),
 		.answer_bytes = sizeof(struct reply),
 		.memory_bytes = 200 << 20,
-		.cpu_s = 1,
-		.wall_s = 4};
+		/* whoever does not ask for the end of its time gets there on a busy machine too */
+		.cpu_s = attempt == LOOP ? 1 : 60,
+		.wall_s = attempt == SLEEP ? 4 : 300};
 	_destroy_(jail) struct jail *jail = NULL;
 	struct question question = {NOTHING};
 	struct reply reply = {-1};
