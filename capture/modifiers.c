@@ -1,5 +1,6 @@
 #include "capture/modifiers.h"
 
+#include <linux/input-event-codes.h>
 #include <string.h>
 
 #define MODIFIER(name) UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_##name
@@ -48,6 +49,15 @@ static void hold(struct modifiers *modifiers, const struct key_seen *key)
 	};
 }
 
+/* the entry of a character by its number ends with the last key that was held for it */
+static void end_entry(struct modifiers *modifiers)
+{
+	for (size_t i = 0; i < modifiers->count; i++)
+		if (modifiers->keys[i].modifier != MODIFIER_LEVEL)
+			return;
+	modifiers->is_entry = false;
+}
+
 bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, bool recorded)
 {
 	if (!key->modifier)
@@ -69,6 +79,7 @@ bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, b
 	case UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP:
 		modifiers->changes++;
 		release(modifiers, key);
+		end_entry(modifiers);
 		return true;
 	default: return true;
 	}
@@ -82,7 +93,35 @@ static bool makes_character(Uxrec__KeyClass key_class)
 		key_class == UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION;
 }
 
-uint8_t modifiers_of_shortcut(const struct modifiers *modifiers, const struct key_seen *key)
+static bool is_on_keypad(const struct key_seen *key)
+{
+	return key->code >= KEY_KP7 && key->code <= KEY_KPDOT;
+}
+
+/*
+ * Toolkits and input methods take the digits that follow Ctrl+Shift+U, or Ctrl+Shift (ISO 14755), and Windows in a
+ * virtual machine or a remote desktop those of the keypad with Alt, as the number of a character: text. The letter U
+ * is another key in each layout, so every first character with Ctrl+Shift may begin such a number; the same letter
+ * again is none of its digits.
+ *
+ * @return true when the press may be a digit of one
+ */
+static bool follow_entry(struct modifiers *modifiers, const struct key_seen *key, unsigned held)
+{
+	const unsigned both = MODIFIER(CTRL) | MODIFIER(SHIFT);
+	bool by_keypad = held & MODIFIER(ALT) && is_on_keypad(key);
+
+	if (!makes_character(key->key_class) && !is_on_keypad(key))
+		return false;
+	if (modifiers->is_entry)
+		return key->code != modifiers->entry_letter;
+	modifiers->is_entry = by_keypad || (held & both) == both;
+	modifiers->entry_letter =
+		key->key_class == UXREC__KEY_CLASS__KEY_CLASS_LETTER ? key->code : 0;
+	return by_keypad;
+}
+
+uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen *key)
 {
 	const unsigned altgr = MODIFIER(CTRL) | MODIFIER(ALT);
 	unsigned held = 0;
@@ -97,6 +136,8 @@ uint8_t modifiers_of_shortcut(const struct modifiers *modifiers, const struct ke
 	/* remote desktops and virtual machines send both for AltGr */
 	if ((held & altgr) == altgr && makes_character(key->key_class))
 		return 0;
+	if (follow_entry(modifiers, key, held))
+		return 0;
 	return (uint8_t)held;
 }
 
@@ -105,10 +146,12 @@ void modifiers_forget(struct modifiers *modifiers)
 	for (size_t i = modifiers->count; i > 0; i--)
 		if (modifiers->keys[i - 1].modifier != MODIFIER_LEVEL)
 			remove_at(modifiers, i - 1);
+	end_entry(modifiers);
 }
 
 void modifiers_reset(struct modifiers *modifiers)
 {
 	modifiers->count = 0;
 	modifiers->is_full = false;
+	modifiers->is_entry = false;
 }

@@ -35,6 +35,9 @@ struct modifier_key {
 struct modifiers {
 	struct modifier_key keys[MODIFIERS_LIMIT];
 	size_t count;
+	/* digits of a character's number may be pressed, until none of `keys` makes shortcuts any more */
+	bool is_entry;
+	uint16_t entry_letter; /* the key that began it, if a letter: it stays a shortcut; else 0 */
 	bool is_full;     /* one found no room: nothing is a shortcut until modifiers_reset() */
 	uint32_t changes; /* presses and releases of modifiers so far */
 };
@@ -47,8 +50,13 @@ struct modifiers {
  */
 bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, bool recorded);
 
-/** @return the modifiers of a shortcut that a press of @p key is, as in ShortcutBatch; 0: it is none */
-uint8_t modifiers_of_shortcut(const struct modifiers *modifiers, const struct key_seen *key);
+/**
+ * Take a press of a key that is no modifier. Characters that follow one with Ctrl and Shift, or one of the keypad with
+ * Alt, while these are held, may enter a character by its number and are no shortcuts.
+ *
+ * @return the modifiers of the shortcut that it is, as in ShortcutBatch; 0: it is none
+ */
+uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen *key);
 
 /** Forget the keys that make shortcuts: none counts before it is pressed anew. */
 void modifiers_forget(struct modifiers *modifiers);

@@ -346,6 +346,16 @@ void redactor_release_modifiers(struct redactor *redactor)
 	modifiers_reset(&redactor->modifiers);
 }
 
+/* Devices are read one after the other: a digit of a character's number may come before the key that began it. */
+static uint8_t shortcut_of(struct redactor *redactor, const struct key_seen *key)
+{
+	uint8_t modifiers = modifiers_of_shortcut(&redactor->modifiers, key);
+
+	if (redactor->modifiers.is_entry)
+		strip_shortcuts(redactor, key->time_ns, true);
+	return modifiers;
+}
+
 /* Where it goes in the order of time: devices are read one after the other. */
 static void insert(struct redactor *redactor, const struct redactor_key *key)
 {
@@ -376,7 +386,7 @@ void redactor_key(struct redactor *redactor, const struct key_seen *key)
 		left.key_class = (uint8_t)key->key_class;
 		left.action = (uint8_t)key->action;
 		if (redactor->now == KEY_POLICY_CLASSES && redactor->shortcuts)
-			left.modifiers = modifiers_of_shortcut(&redactor->modifiers, key);
+			left.modifiers = shortcut_of(redactor, key);
 		if (redactor->now == KEY_POLICY_FULL || left.modifiers)
 			left.code = key->code;
 	}

@@ -405,6 +405,73 @@ static void shortcuts_are_commands(void)
 	}
 }
 
+#define U_KEPT (KEY_U | (CTRL | SHIFT) << 16)
+
+/* Ctrl+Shift+U and hexadecimal digits, of GTK and IBus; Alt and digits of the keypad, of Windows in a window */
+static void digits_of_a_character_are_no_shortcuts(void)
+{
+	static const struct {
+		struct stroke strokes[10];
+		uint32_t kept[3];
+	} table[] = {
+		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(U), DOWN(4), DOWN(E), DOWN(F),
+			 UP(LEFTCTRL)},
+			{U_KEPT}},
+		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(U), UP(LEFTSHIFT), DOWN(2), DOWN(0)},
+			{U_KEPT}},
+		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(U), UP(LEFTCTRL), DOWN(LEFTCTRL), DOWN(E)},
+			{U_KEPT}},
+		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(U), DOWN(KP4), DOWN(LEFT)},
+			{U_KEPT, KEY_LEFT | (CTRL | SHIFT) << 16}},
+		/* from another keyboard, which was read first; and of another letter in another layout */
+		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(F), {KEY_D, 1, 3}, {KEY_4, 1, 3}},
+			{KEY_F | (CTRL | SHIFT) << 16}},
+		/* a command is given twice, and another one when all is released */
+		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(Z), DOWN(Z), UP(LEFTSHIFT), UP(LEFTCTRL),
+			 DOWN(LEFTCTRL), DOWN(S)},
+			{KEY_Z | (CTRL | SHIFT) << 16, KEY_Z | (CTRL | SHIFT) << 16,
+				KEY_S | CTRL << 16}},
+		{{DOWN(LEFTCTRL), DOWN(A), DOWN(C)}, {KEY_A | CTRL << 16, KEY_C | CTRL << 16}},
+		{{DOWN(LEFTALT), DOWN(KP0), DOWN(KP1), DOWN(KP6), DOWN(KP9)}, {0}},
+		{{DOWN(LEFTALT), DOWN(KPPLUS), DOWN(2), DOWN(A), UP(LEFTALT), DOWN(LEFTALT),
+			 DOWN(F)},
+			{KEY_F | ALT << 16}},
+		{{DOWN(LEFTALT), DOWN(1), DOWN(2)}, {KEY_1 | ALT << 16, KEY_2 | ALT << 16}},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		size_t count = 0, wanted = 0, got;
+		uint32_t kept[8] = {0};
+
+		while (count < ARRAY_SIZE(table[i].strokes) && table[i].strokes[count].code)
+			count++;
+		while (wanted < ARRAY_SIZE(table[i].kept) && table[i].kept[wanted])
+			wanted++;
+		got = keep_strokes(table[i].strokes, count, true, kept, 8);
+		if (got != wanted || memcmp(kept, table[i].kept, wanted * sizeof(*kept)) != 0) {
+			printf("# row %zu\n", i);
+			expect(false);
+		}
+	}
+}
+
+/* devices are read one after the other */
+static void a_digit_that_is_read_before_its_number_begins_is_no_shortcut(void)
+{
+	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
+	uint32_t kept[4];
+
+	key_of(lab, 2, 1, KEY_LEFTCTRL, 1);
+	key_of(lab, 2, 2, KEY_LEFTSHIFT, 1);
+	key_of(lab, 3, 4, KEY_LEFT, 1);
+	key_of(lab, 3, 5, KEY_4, 1);
+	key_of(lab, 2, 3, KEY_U, 1);
+	redactor_settle(&lab->redactor, true);
+	flush_at(lab, 200);
+	for (size_t n = take_shortcuts(lab, kept, 4); n > 0; n--)
+		expect((kept[n - 1] & 0xffff) != KEY_4);
+}
+
 static void shortcuts_that_nobody_confirms_are_none(void)
 {
 	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
@@ -630,6 +697,10 @@ static const struct test tests[] = {
 	{"classes say the 100 ms and not the time", classes_say_the_interval_and_not_the_time},
 	{"two texts of one pattern are the same, to the byte", texts_of_one_pattern_are_one},
 	{"shortcuts are kept, and no letter that may be text", shortcuts_are_commands},
+	{"the digits of a character that is entered by its number are no shortcuts",
+		digits_of_a_character_are_no_shortcuts},
+	{"a digit that is read before its number begins is no shortcut",
+		a_digit_that_is_read_before_its_number_begins_is_no_shortcut},
 	{"shortcuts that nobody confirms are none", shortcuts_that_nobody_confirms_are_none},
 	{"letters after a release that is read late are no shortcuts",
 		letters_after_a_release_that_is_read_late_are_no_shortcuts},
