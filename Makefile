@@ -305,9 +305,10 @@ $(FUZZ_TARGETS): $(B)/%: $(B)/%.o $(B)/tests/fuzz/target.o $(B)/libreplay.a $(B)
 	$(call say,LD,$@)
 	$(link) -fsanitize=fuzzer $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lm
 
-# libFuzzer under ASan and UBSan: make check-fuzz SECONDS=3600
+# libFuzzer under ASan and UBSan, and exports of hostile sessions: make check-fuzz SECONDS=3600
 check-fuzz:
 	$(call install,$(FOR_TESTS))
+	$(make) -s all tests
 	$(make) VARIANT=fuzz fuzz-targets
 	@UXREC_FUZZ_SECONDS=$(or $(SECONDS),30) tests/run fuzz
 

@@ -1,8 +1,8 @@
+#include "tests/fuzz/png.h"
 #include "tests/fuzz/target.h"
 
 #include "replay/overlay.h"
 
-#include <libdeflate.h>
 #include <spng.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,25 +18,6 @@
  */
 
 enum { WIDTH = 61, HEIGHT = 47, PIXELS = WIDTH * HEIGHT, AGAIN = 100 };
-
-static uint32_t big_endian(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static void mend_checksums(uint8_t *png, size_t size)
-{
-	for (size_t at = 8; at + 12 <= size;) {
-		uint32_t length = big_endian(png + at), sum;
-
-		if (length > size - at - 12)
-			return;
-		sum = libdeflate_crc32(0, png + at + 4, length + 4);
-		for (int i = 0; i < 4; i++)
-			png[at + 8 + length + (size_t)i] = (uint8_t)(sum >> (24 - 8 * i));
-		at += length + 12;
-	}
-}
 
 /* ---- what must hold ---- */
 
@@ -83,7 +64,7 @@ static void take(struct overlay *overlay, const Uxrec__ScreenPatches *message)
 	bool cleared;
 
 	for (size_t i = 0; i < message->n_patches; i++)
-		mend_checksums(message->patches[i]->png.data, message->patches[i]->png.len);
+		png_mend_checksums(message->patches[i]->png.data, message->patches[i]->png.len);
 	if (overlay_take(overlay, message, &laid, &cleared) < 0)
 		abort(); /* there is memory for a screen as small as this */
 	check_area(&laid);
