@@ -120,6 +120,8 @@ static void print_attempt(const Uxrec__AttemptMetrics *row)
 		printf(" (%u marks of several observers)", row->error_marks);
 	if (row->unplanned_errors)
 		printf(", %u of them unplanned", row->unplanned_errors);
+	if (row->not_judged)
+		printf(", %u of them not judged", row->not_judged);
 	if (row->assists) {
 		printf(", ");
 		print_count_of(row->assists, "assist");
@@ -150,6 +152,9 @@ static void print_error_rate(const Uxrec__TaskMetrics *task)
 	print_rate("errors/opportunity", "opportunities met", task->error_rate);
 	printf("  %-22s %u of %u errors, outside of that rate\n", "unplanned",
 		task->unplanned_errors, task->errors);
+	if (task->not_judged)
+		printf("  %-22s %u of %u errors: at which opportunity, if any\n", "not judged",
+			task->not_judged, task->errors);
 }
 
 static void print_task(const Uxrec__TaskMetrics *task)

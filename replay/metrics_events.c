@@ -357,6 +357,21 @@ static int take_scores(
 	return 0;
 }
 
+/* Nobody has named its opportunity, nor that it is none of the task's. */
+static bool is_not_judged(
+	const struct counting *counting, const struct event *event, const Uxrec__Study__Task *task)
+{
+	if (!task || task->n_opportunities == 0 || event->chance != NOWHERE)
+		return false;
+	for (size_t i = event->marks; i != NOWHERE; i = counting->marks[i].next) {
+		const Uxrec__Tag *tag = counting->marks[i].act->tag;
+
+		if (*tag->opportunity || tag->planned == UXREC__TAG__PLANNED__PLANNED_UNPLANNED)
+			return false;
+	}
+	return true;
+}
+
 /* An error at an opportunity that was not met contradicts the score, and is an error all the same. */
 static int list_unmet(
 	struct counting *counting, const struct event *event, const Uxrec__Study__Task *task)
@@ -391,6 +406,8 @@ static int count_error(struct counting *counting, const struct event *event,
 	row->omissions += event->code->error_type == UXREC__STUDY__ERROR_TYPE__ERROR_TYPE_OMISSION;
 	if (chance && !unmet)
 		chance->erred = true;
+	else if (is_not_judged(counting, event, task))
+		row->not_judged++;
 	else
 		row->unplanned_errors++;
 	for (size_t i = event->marks; i != NOWHERE && r == 0; i = counting->marks[i].next) {

@@ -22,7 +22,7 @@ struct person {
 /* everything about the rows of one task */
 struct sums {
 	double attempts, completed, assisted, abandoned, left_out, scored, stopped;
-	double errors, marks, unplanned, minutes;
+	double errors, marks, unplanned, not_judged, minutes;
 	bool has_opportunities;
 	struct person *people;
 	size_t person_count;
@@ -113,11 +113,12 @@ static void sum_row(struct sums *sums, const Uxrec__AttemptMetrics *row)
 	sums->completed += row->outcome == COMPLETED;
 	sums->assisted += row->outcome == ASSISTED;
 	sums->abandoned += row->outcome == ABANDONED;
-	sums->scored += row->not_scored == 0;
+	sums->scored += row->not_scored + row->not_judged == 0;
 	sums->has_opportunities |= row->opportunities + row->not_met + row->not_scored > 0;
 	sums->errors += row->errors;
 	sums->marks += row->error_marks;
 	sums->unplanned += row->unplanned_errors;
+	sums->not_judged += row->not_judged;
 	sums->minutes += row->time_s / 60;
 	person->attempts++;
 	person->completed += row->outcome == COMPLETED;
@@ -156,7 +157,8 @@ static Uxrec__Estimate *rate_of_task(const struct sums *sums, double x)
 	return to_message(estimate);
 }
 
-/* Not scored is not "not met": a rate of some attempts alone would be one of the easy ones. */
+/* Not scored is not "not met", not judged is not unplanned: a rate of some attempts alone would be one of the easy
+ * ones. */
 static Uxrec__Estimate *error_rate(const struct sums *sums)
 {
 	struct stats_estimate estimate;
@@ -175,7 +177,8 @@ static Uxrec__Estimate *error_rate(const struct sums *sums)
 	message = to_message(estimate);
 	if (!message || sums->scored == sums->attempts)
 		return message;
-	if (asprintf(&text, "%g scored of %g attempts", sums->scored, sums->attempts) < 0)
+	if (asprintf(&text, "not scored yet: %g scored of %g attempts", sums->scored,
+		    sums->attempts) < 0)
 		return message;
 	free(message->why);
 	message->why = text;
@@ -227,6 +230,7 @@ static void count_attempts(Uxrec__TaskMetrics *task, const struct sums *sums)
 	task->errors = (uint32_t)sums->errors;
 	task->error_marks = (uint32_t)sums->marks;
 	task->unplanned_errors = (uint32_t)sums->unplanned;
+	task->not_judged = (uint32_t)sums->not_judged;
 	task->scored = (uint32_t)sums->scored;
 	task->stopped = (uint32_t)sums->stopped;
 	for (size_t i = 0; i < sums->person_count; i++) {

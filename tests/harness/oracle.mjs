@@ -179,6 +179,7 @@ export function each(counts) {
 /* ---- counts ---- */
 
 const WINDOW_S = 2;
+const AT_NONE = '!'; // a tag's place: judged to be none of the task's
 const IN_DENOMINATOR = [1, 2, 3, 4];
 
 /** How much of [from, to) is in none of the spans, in whole milliseconds, as times of the studies are. */
@@ -237,7 +238,7 @@ function rowsOf(session, layer, study, outside) {
     session: session.name, attempt: attempt.id, person: personOf(session, attempt), task: attempt.task, outcome: attempt.outcome,
     counts: IN_DENOMINATOR.includes(attempt.outcome), stopped: attempt.outcome === 3 && attempt.failure === 2,
     from: attempt.from, to: attempt.to, time_s: timeLeft(attempt.from, attempt.to, stops),
-    errors: 0, error_marks: 0, unplanned_errors: 0, assists: 0, opportunities: 0, erred: 0, not_met: 0, not_scored: 0,
+    errors: 0, error_marks: 0, unplanned_errors: 0, not_judged: 0, assists: 0, opportunities: 0, erred: 0, not_met: 0, not_scored: 0,
   }));
   const rowOf = new Map(list.map((attempt, i) => [attempt.id, rows[i]]));
   const groups = new Map();
@@ -249,10 +250,10 @@ function rowsOf(session, layer, study, outside) {
     if (!code || (code !== 'observation' && !row?.counts)) outside.push([session.name, tag.at, tag.code, false]);
     if (!code || code === 'observation' || !row) continue;
     const known = (study.tasks[row.task]?.places ?? []).includes(tag.place);
-    if (code === 'error' && tag.place && !known && row.counts) outside.push([session.name, tag.at, tag.code, true]);
+    if (code === 'error' && tag.place && tag.place !== AT_NONE && !known && row.counts) outside.push([session.name, tag.at, tag.code, true]);
     const group = `${row.attempt} ${tag.code}`;
     if (!groups.has(group)) groups.set(group, { row, code, tag: tag.code, marks: [] });
-    groups.get(group).marks.push({ at: tag.at, author: tag.author, place: known ? tag.place : '' });
+    groups.get(group).marks.push({ at: tag.at, author: tag.author, place: known ? tag.place : '', judged: tag.place !== '' });
   }
   const erred = new Map(rows.map((row) => [row, new Set()]));
   const scored = (row, place) =>
@@ -268,6 +269,7 @@ function rowsOf(session, layer, study, outside) {
       row.error_marks += event.marks.length;
       const unmet = event.place && scored(row, event.place)?.met === false;
       if (event.place && !unmet) erred.get(row).add(event.place);
+      else if ((study.tasks[row.task]?.places ?? []).length > 0 && !event.marks.some((mark) => mark.judged)) row.not_judged++;
       else row.unplanned_errors++;
       if (unmet && row.counts) for (const mark of event.marks) outside.push([session.name, mark.at, tag, true]);
     }
@@ -300,7 +302,8 @@ function numbersOf(rows, all) {
   const stopped = counted.filter((row) => row.stopped);
   return {
     attempts: n, left_out: rows.length - n, participants: people.length, errors: total, unplanned_errors: sum(counted, (row) => row.unplanned_errors),
-    error_marks: sum(counted, (row) => row.error_marks), scored: counted.filter((row) => row.not_scored === 0).length, stopped: stopped.length,
+    error_marks: sum(counted, (row) => row.error_marks), not_judged: sum(counted, (row) => row.not_judged),
+    scored: counted.filter((row) => row.not_scored === 0 && row.not_judged === 0).length, stopped: stopped.length,
     opportunities: sum(counted, (row) => row.opportunities), erred: sum(counted, (row) => row.erred),
     success: outcomes(1), assisted: outcomes(2), abandoned: outcomes(4),
     laplace: all || n === 0 ? undefinedNumber : bare((completed.length + 1) / (n + 2), n, completed.length),
@@ -312,7 +315,7 @@ function numbersOf(rows, all) {
     with_error: rate(errors.filter((count) => count > 0).length, people.length, people.length),
     errors_each: each(errors),
     errors_each_poisson: poisson(total, people.length),
-    error_rate: counted.some((row) => row.not_scored > 0)
+    error_rate: counted.some((row) => row.not_scored > 0 || row.not_judged > 0)
       ? undefinedNumber
       : pooled(people.map((some) => [sum(some, (row) => row.opportunities), sum(some, (row) => row.erred)])),
     errors_per_minute: poisson(total, minutes),

@@ -132,7 +132,10 @@ void add_tag_of(struct making *making, const char *layer, const char *code, doub
 	act.tag = &tag;
 	tag.code = (char *)code;
 	tag.media_ns = AT(at_s);
-	tag.opportunity = (char *)opportunity;
+	if (strcmp(opportunity, AT_NONE) == 0)
+		tag.planned = UXREC__TAG__PLANNED__PLANNED_UNPLANNED;
+	else
+		tag.opportunity = (char *)opportunity;
 	tag.attempt = (char *)attempt;
 	put_act(making, &act, layer);
 }

@@ -49,6 +49,9 @@ void put_act_as(struct making *making, Uxrec__Act *act, const char *id, const ch
 
 void add_attempt(struct making *making, const char *participant, const char *task, double from_s,
 	double to_s, Uxrec__Attempt__Outcome outcome);
+/* as an opportunity: the error is judged to be at none */
+#define AT_NONE "!"
+
 void add_tag(struct making *making, const char *layer, const char *code, double at_s,
 	const char *opportunity);
 

@@ -75,7 +75,7 @@ function makeTag(random, session, layer, author, end) {
   const places = STUDY.tasks[attempt?.task]?.places ?? [];
   session.tags.push({
     layer, author, at, code: random.of(['slip', 'slip', 'mistake', 'omission', 'assist', 'hesitation', random.whether(0.05) ? 'unknown' : 'slip']),
-    place: places.length && random.whether(0.6) ? random.of(places) : random.whether(0.05) ? 'misspelt' : '',
+    place: places.length && random.whether(0.6) ? random.of(places) : random.whether(0.05) ? 'misspelt' : random.judges || random.whether(0.7) ? '!' : '',
     attempt: attempt && random.whether(0.5) ? attempt.id : random.whether(0.02) ? random.hex(32) : '',
   });
 }
@@ -105,6 +105,7 @@ function correct(random, session, layer, author) {
 
 function makeSession(random, i, seed) {
   const label = `Zo\u00eb ${String(i + 1).padStart(2, '0')}`;
+  random.judges = seed % 2 === 0; // every error at an opportunity or at none
   const spellings = [label, `${label} `, label.normalize('NFD')];
   const id = random.whether(0.5) ? random.hex(32) : '';
   const session = {
@@ -208,7 +209,7 @@ function compare(ours, theirs, where) {
   assert.equal(ours.attempts.length, theirs.rows.length, where);
   for (const row of theirs.rows) {
     const own = ours.attempts.find((one) => one.attempt === row.attempt && one.session === row.session);
-    for (const name of ['errors', 'error_marks', 'unplanned_errors', 'assists', 'opportunities', 'erred', 'not_met', 'not_scored', 'counts', 'person', 'task'])
+    for (const name of ['errors', 'error_marks', 'unplanned_errors', 'not_judged', 'assists', 'opportunities', 'erred', 'not_met', 'not_scored', 'counts', 'person', 'task'])
       assert.equal(own?.[name], row[name], `${where}: ${name} of ${row.session} ${row.attempt}`);
     assert.ok(near(own.time_s, row.time_s), `${where}: ${own.time_s} s and ${row.time_s} s`);
   }

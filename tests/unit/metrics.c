@@ -89,7 +89,7 @@ static void attempts_have_their_numbers(void)
 	add_attempt(&making, "P01", "find", 10, 40, COMPLETED);
 	add_tag(&making, "live", "slip", 15, "menu");
 	add_tag(&making, "live", "slip", 16, "menu"); /* twice at one opportunity: erred once */
-	add_tag(&making, "live", "omission", 17, "");
+	add_tag(&making, "live", "omission", 17, AT_NONE);
 	add_tag(&making, "live", "assist", 18, "");
 	add_tag(&making, "live", "hesitation", 19, "");
 	add_tag(&making, "live", "slip", 50, ""); /* after the attempt */

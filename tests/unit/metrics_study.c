@@ -65,7 +65,7 @@ static void marks_of_observers_are_one_event(void)
 	row = metrics->attempts[0];
 	expect(row->errors == 8 && row->error_marks == 10 && row->n_tags == 10);
 	expect(row->slips == 7 && row->mistakes == 1 && row->assists == 1);
-	expect(row->erred == 3 && row->unplanned_errors == 5);
+	expect(row->erred == 3 && row->unplanned_errors == 0 && row->not_judged == 5);
 	expect(metrics->tasks[0]->errors == 8 && metrics->tasks[0]->error_marks == 10);
 	expect_near(metrics->window_s, 2);
 	uxrec__metrics__free_unpacked(metrics, NULL);
@@ -455,6 +455,38 @@ static void the_error_rate_waits_for_all_scores(void)
 		session_destroy(sessions[i]);
 }
 
+/* 8 of 9 errors without an opportunity are no rate of 1 in 4. */
+static void the_error_rate_waits_for_every_error_to_be_judged(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct making making;
+	Uxrec__Metrics *metrics;
+	const Uxrec__TaskMetrics *task;
+
+	for (int judged = 0; judged < 2; judged++) {
+		begin_session(&making, judged ? "judged" : "unjudged", "P01", false);
+		add_attempt(&making, "P01", "find", 10, 40, COMPLETED);
+		add_tag(&making, "live", "slip", 12, "menu");
+		for (int i = 0; i < 8; i++)
+			add_tag(&making, "live", "slip", 15 + 3 * i, judged ? AT_NONE : "");
+		add_attempt(&making, "P01", "pay", 50, 60, COMPLETED); /* has no opportunities */
+		add_tag(&making, "live", "slip", 55, "");
+		session_destroy(session);
+		session = end_session(&making);
+		check(compute(&metrics, &session, 1, NULL, NULL) == 0);
+		task = metrics->tasks[0];
+		expect(metrics->attempts[0]->not_judged == (judged ? 0 : 8));
+		expect(metrics->attempts[0]->unplanned_errors == (judged ? 8 : 0));
+		expect(metrics->attempts[1]->unplanned_errors == 1);
+		expect(task->errors == 9 && task->not_judged == (judged ? 0 : 8));
+		expect(task->error_rate->defined == (judged == 1));
+		expect(judged || strstr(task->error_rate->why, "0 scored of 1"));
+		if (judged)
+			expect_near(task->error_rate->value, 0.25);
+		uxrec__metrics__free_unpacked(metrics, NULL);
+	}
+}
+
 static void rates_of_all_tasks_are_pooled_by_participants(void)
 {
 	struct session *sessions[3];
@@ -550,6 +582,8 @@ static const struct test tests[] = {
 	{"each error tag is counted, or listed with a reason", errors_are_counted_or_listed},
 	{"errors per opportunity have no rate before every attempt is scored",
 		the_error_rate_waits_for_all_scores},
+	{"errors per opportunity have no rate before every error is judged",
+		the_error_rate_waits_for_every_error_to_be_judged},
 	{"rates of all tasks are pooled by participants",
 		rates_of_all_tasks_are_pooled_by_participants},
 };

@@ -427,7 +427,12 @@ function TaskNumbers({ task, counts, times }: { task: TaskMetrics; counts: Axis;
         estimate={task.errorRate}
         axis={SHARE_AXIS}
         of="opportunities met"
-        note={task.unplannedErrors > 0 ? `${count(task.unplannedErrors, 'unplanned error', 'unplanned errors')} beside it` : ''}
+        note={[
+          task.unplannedErrors > 0 && `${count(task.unplannedErrors, 'unplanned error', 'unplanned errors')} beside it`,
+          task.notJudged > 0 && `${count(task.notJudged, 'error', 'errors')} not judged`,
+        ]
+          .filter(Boolean)
+          .join('; ')}
       />
       {times && <Interval label="time" estimate={task.timeS} axis={times} of="completions" note={timeNote(task)} />}
     </>
