@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { browse, Client, pageModule, Recorder, sleep, until } from '../harness/lab.mjs';
-import { close, openPage } from '../harness/pages.mjs';
+import { close, openPage, reached } from '../harness/pages.mjs';
 
 let browser;
 
@@ -36,7 +36,7 @@ test('two reviewers who both left the default name have two layers, and a new na
   const ben = await openPage(browser, link);
   const mine = (page) => page.locator('li.mark.mine');
   const tag = async (page, key) => {
-    await page.getByLabel('skip idle').waitFor();
+    await reached(page, 'stopped');
     await page.keyboard.press(key);
     await until(async () => (await mine(page).count()) === 1, 'the own tag');
   };
@@ -55,7 +55,8 @@ test('two reviewers who both left the default name have two layers, and a new na
   await ann.getByLabel('Coding as').press('Enter');
   const tab = await ann.context().newPage();
   await tab.goto(link);
-  await tab.getByLabel('skip idle').waitFor();
+  /* a key that comes before the session is open sets no tag, and the page shows why */
+  await reached(tab, 'stopped');
   await tab.keyboard.press('End');
   await tab.keyboard.press('o');
   await until(async () => (await mine(tab).count()) === 2, 'the own tags in another tab');

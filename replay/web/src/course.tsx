@@ -71,9 +71,13 @@ const togglePause = (driver: LiveDriver, act: Do) =>
 
 export function courseKeys(driver: LiveDriver, act: Do, chooseOutcome: () => void): KeyMap {
   const running = (action: () => unknown) => () => (isRunning(driver) ? action() : 'no session is running');
-  const phases = PHASES.map(([kind], i): [string, () => void] => [
+  const phases = PHASES.map(([kind, name], i): [string, () => unknown] => [
     `shift+${i + 1}`,
-    running(() => void act({ case: 'phaseBegin', value: { kind } })),
+    running(() => {
+      if (driver.status?.phase === kind) return `the phase “${name}” is running already`;
+      void act({ case: 'phaseBegin', value: { kind } });
+      return '';
+    }),
   ]);
   return {
     ...Object.fromEntries(phases),

@@ -212,25 +212,33 @@ export class Coder {
     this.model.changed();
   }
 
-  /** Ask for the opportunity of this page's last tag. @return why not, or "" */
-  askLast(): string {
-    const act = this.model.lastOwn('tag')?.act;
-    if (!act) return 'no tag of yours to name an opportunity for';
-    if (!this.opportunities(act).length)
-      return `${this.describe(act)}: no error in a task whose study names opportunities`;
-    this.ask([act.id]);
+  /**
+   * Ask for the opportunity of this tab's last error.
+   *
+   * @param others  asked for when it has made none
+   * @return why not, or ""
+   */
+  askLast(others: readonly Entry[] = []): string {
+    const own = this.model.own.ids().map((id) => this.model.entry(id)?.act);
+    const last = own.find((act) => act && this.opportunities(act).length > 0);
+    const ids = last ? [last.id] : others.map(({ act }) => act.id);
+    if (!ids.length) return 'no error of yours in a task whose study names opportunities';
+    this.ask(ids);
     return '';
   }
 
   /* ---- keys ---- */
 
-  /** @param whyNot  why no tag can be set at this moment, or "" */
-  keys(whyNot: () => string = () => ''): KeyMap {
+  /**
+   * @param whyNot  why no tag can be set at this moment, or ""
+   * @param others  errors that Enter asks about when this tab has made none
+   */
+  keys(whyNot: () => string, others: () => readonly Entry[] = () => []): KeyMap {
     const map: KeyMap = {
       z: () => this.undo(),
       r: () => this.recovered(),
       'shift+z': () => this.restore(),
-      Enter: () => this.askLast(),
+      Enter: () => this.askLast(others()),
     };
     for (let number = 0; number <= 4; number++) map[String(number)] = () => this.impact(number);
     for (const code of this.model.study?.codes ?? []) map[code.key.toLowerCase()] = () => whyNot() || this.tag(code.id);

@@ -14,6 +14,7 @@ import { LiveDriver } from './live';
 import { MarkList } from './mark_list';
 import { Coder } from './marks';
 import { NoteField } from './note_field';
+import { NotJudged, OpportunityList } from './opportunities';
 import { Undelivered } from './undelivered';
 import { Icon, type KeyHelp, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
@@ -300,6 +301,7 @@ export function ObserveBody({
               <Feed player={player} driver={driver} beginNs={beginNs} />
             )}
           </div>
+          <OpportunityList coder={coder} />
           <NoteField coder={coder} why={whyNoTag(driver)} />
         </aside>
       </main>
@@ -317,6 +319,7 @@ export function ObserveBody({
           <span>
             <kbd>R</kbd> recovered
           </span>
+          <NotJudged coder={coder} isOfLayer={shown} />
           <button
             type="button"
             class="quiet"

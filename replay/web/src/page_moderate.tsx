@@ -7,6 +7,7 @@ import { COURSE_KEYS, courseKeys, type Do, focusOnce, InterruptionBanner, Rail }
 import { useUnlessTyping } from './focus';
 import { bytes, clock } from './format';
 import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
+import { AskAtTaskEnd } from './opportunities';
 import { NameField, Notice, rememberedName, TopBar } from './parts';
 import { StartPanel } from './start';
 import { WithdrawButton } from './withdraw';
@@ -71,6 +72,7 @@ export function ModeratePage({ token }: { token: string }) {
           <Rail driver={driver} act={act} choosing={choosing} onChoosing={setChoosing} />
           <div class="railmain">
             <InterruptionBanner driver={driver} act={act} />
+            <AskAtTaskEnd coder={watching.coder} driver={driver} />
             <ObserveBody watching={watching} extraKeys={keys} />
           </div>
         </div>

@@ -15,6 +15,7 @@ import { Coder } from './marks';
 import { NoteField } from './note_field';
 import { attemptBegin, outcomeName, scoreAct } from './model';
 import { HearButton } from './observe';
+import { NotJudged, OpportunityList } from './opportunities';
 import { type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
@@ -101,7 +102,9 @@ export function ReplayPage({ token, session }: { token: string; session: string 
       .map((mark) => mark.act.body.value.mediaNs);
   const faster = (by: number) => {
     const at = SPEEDS.indexOf(driver.speed as (typeof SPEEDS)[number]);
-    driver.setSpeed(SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, at + by))] ?? 1);
+    const speed = SPEEDS[at + by];
+    if (speed) driver.setSpeed(speed);
+    return speed ? '' : `${driver.speed}× is as ${by > 0 ? 'fast' : 'slow'} as it plays`;
   };
   const toggle = () => (driver.playing ? driver.pause() : driver.play());
   const ready = driver.summary !== undefined;
@@ -112,7 +115,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const step = (forward: boolean) => whenOpen(() => driver.step(forward) || `this is the ${forward ? 'last' : 'first'} picture`);
   const seek = (to: () => bigint) => whenOpen(() => driver.seek(to()));
   useKeys({
-    ...coder.keys(whyNot),
+    ...coder.keys(whyNot, () => coder.notJudged(layers)),
     ' ': whenOpen(toggle),
     ArrowLeft: seek(() => driver.nowNs() - STEP_NS),
     ArrowRight: seek(() => driver.nowNs() + STEP_NS),
@@ -220,7 +223,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
               }}
             />
           )}
-          <TaskPanel driver={driver} player={player} coder={coder} />
+          <TaskPanel driver={driver} player={player} coder={coder} layers={layers} />
           <div class="tabs">
             <div role="tablist" aria-label="List">
               {TABS.map(([one, title]) => (
@@ -274,6 +277,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
               <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
             )}
           </div>
+          <OpportunityList coder={coder} />
           <NoteField coder={coder} why={whyNot()} />
         </aside>
       </main>
@@ -399,7 +403,17 @@ function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined 
   return metrics;
 }
 
-function TaskPanel({ driver, player, coder }: { driver: RecordedDriver; player: Player; coder: Coder }) {
+function TaskPanel({
+  driver,
+  player,
+  coder,
+  layers,
+}: {
+  driver: RecordedDriver;
+  player: Player;
+  coder: Coder;
+  layers: (act: Act) => boolean;
+}) {
   useEmitter(player);
   const model = driver.model;
   const metrics = useMetrics(driver, coder.layerAsked());
@@ -440,6 +454,7 @@ function TaskPanel({ driver, player, coder }: { driver: RecordedDriver; player: 
       <p class="row wrap">
         <span class={`outcome o${current.attempt.outcome}`}>{outcomeName(current.attempt.outcome)}</span>
         {row && <Numbers row={row} />}
+        <NotJudged coder={coder} isOfLayer={layers} />
         {driver.connection.isModerator && (
           <button
             type="button"
@@ -505,6 +520,7 @@ function Numbers({ row }: { row: AttemptMetrics }) {
       <span>
         <b>{count(row.errors, 'error', 'errors')}</b> in your layer
         {row.unplannedErrors > 0 && `, ${row.unplannedErrors} unplanned`}
+        {row.notJudged > 0 && `, ${row.notJudged} not judged`}
       </span>
       {row.opportunities + row.notMet + row.notScored > 0 && <span>{opportunityText(row)}</span>}
     </>
