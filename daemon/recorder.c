@@ -46,6 +46,10 @@ struct recorder {
 	bool ended, waits, gives_up;
 	struct recorder_backlog backlog, lost;
 
+	/* under losses_lock */
+	pthread_mutex_t losses_lock;
+	struct losses losses;
+
 	/* dropping, under drop_lock: any source's thread */
 	pthread_mutex_t drop_lock;
 	bool dropping; /* pictures, until the next keyframe */
@@ -293,12 +297,26 @@ static uint64_t count_events(const struct packet *packet)
 	return count;
 }
 
+static void note_gap(struct recorder *recorder, const struct packet *packet)
+{
+	Uxrec__Gap *gap = uxrec__gap__unpack(NULL, packet_data_size(packet), packet_data(packet));
+
+	recorder->gaps++;
+	if (!gap)
+		return;
+	pthread_mutex_lock(&recorder->losses_lock);
+	losses_add(&recorder->losses, gap);
+	pthread_mutex_unlock(&recorder->losses_lock);
+	uxrec__gap__free_unpacked(gap, NULL);
+}
+
 static void take_one(struct recorder *recorder, struct packet *packet)
 {
 	segments_append(recorder->segments, packet);
 	recorder->bytes = segments_bytes(recorder->segments);
 	recorder->pictures += packet->channel == CHANNEL_SCREEN;
-	recorder->gaps += packet->channel == CHANNEL_GAPS;
+	if (packet->channel == CHANNEL_GAPS)
+		note_gap(recorder, packet);
 	recorder->events += count_events(packet);
 	hub_publish(recorder->context.hub, packet);
 	packet_unref(packet);
@@ -459,6 +477,7 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	recorder->context = *context;
 	recorder->alive_ns = clock_now_ns();
 	pthread_mutex_init(&recorder->drop_lock, NULL);
+	pthread_mutex_init(&recorder->losses_lock, NULL);
 	pthread_mutex_init(&recorder->end_lock, NULL);
 	clock_init_condition(&recorder->end_changed);
 	if (queue_create(&recorder->queue, QUEUE_BYTES, false) < 0)
@@ -549,6 +568,8 @@ void recorder_destroy(struct recorder *recorder)
 	packet_unref(recorder->mark);
 	queue_destroy(recorder->queue);
 	pthread_mutex_destroy(&recorder->drop_lock);
+	pthread_mutex_destroy(&recorder->losses_lock);
+	losses_finish(&recorder->losses);
 	pthread_mutex_destroy(&recorder->end_lock);
 	pthread_cond_destroy(&recorder->end_changed);
 	buf_finish(&recorder->own);
@@ -563,6 +584,13 @@ struct recorder_totals recorder_get_totals(struct recorder *recorder)
 		.events = recorder->events,
 		.gaps = recorder->gaps,
 	};
+}
+
+void recorder_sum_losses(struct recorder *recorder, int64_t now_ns, struct loss *ret)
+{
+	pthread_mutex_lock(&recorder->losses_lock);
+	losses_sum(&recorder->losses, now_ns, ret);
+	pthread_mutex_unlock(&recorder->losses_lock);
 }
 
 int64_t recorder_alive_ns(struct recorder *recorder)

@@ -2,6 +2,7 @@
 
 #include "daemon/hub.h"
 #include "protocol/base/error.h"
+#include "protocol/gap.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/writer.h"
 
@@ -93,6 +94,9 @@ struct recorder_totals {
 };
 
 struct recorder_totals recorder_get_totals(struct recorder *recorder);
+
+/** The time lost so far. Any thread. @param now_ns  session time @param ret  GAP_PART_END items */
+void recorder_sum_losses(struct recorder *recorder, int64_t now_ns, struct loss *ret);
 
 /** When the recorder's thread last went round (CLOCK_MONOTONIC); it does at least every 5 s. */
 int64_t recorder_alive_ns(struct recorder *recorder);

@@ -114,6 +114,7 @@ struct station_summary {
 	int64_t end_ns;   /* by the session's clock */
 	int64_t ended_ns; /* CLOCK_MONOTONIC */
 	struct recorder_totals totals;
+	struct loss lost[GAP_PART_END];
 };
 
 /** @return NULL when none has ended since the program began */

@@ -107,6 +107,9 @@ static int complete_end(struct station *station, struct error *reterr)
 			station->session, station_backlog_text(&lost).text);
 	/* after the file has given its reserve back there is room for this even on a full disk */
 	station->last.totals = recorder_get_totals(station->recorder);
+	recorder_sum_losses(station->recorder,
+		session_clock_at(&station->clock, station->started_ns) + station->last.duration_ns,
+		station->last.lost);
 	recorder_destroy(steal_ptr(station->recorder));
 	say_reason(station, station->last.reason);
 	snprintf(station->last.session, sizeof(station->last.session), "%s", station->session);

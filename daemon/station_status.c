@@ -24,7 +24,30 @@ static uint64_t free_bytes(const struct station *station)
 	return (uint64_t)status.f_bavail * status.f_frsize;
 }
 
-static void fill_running(struct station *station, Uxrec__Status *status, char **modalities)
+/* The storage of a status that is packed and forgotten. */
+struct status_room {
+	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
+	Uxrec__LostTime lost[GAP_PART_END], *lost_list[GAP_PART_END];
+};
+
+static void fill_lost(struct station *station, Uxrec__Status *status, struct status_room *room)
+{
+	struct loss sums[GAP_PART_END];
+
+	recorder_sum_losses(station->recorder, status->now_ns, sums);
+	status->lost = room->lost_list;
+	for (int part = 1; part < GAP_PART_END; part++) {
+		if (sums[part].count == 0)
+			continue;
+		room->lost[part] = (Uxrec__LostTime)UXREC__LOST_TIME__INIT;
+		room->lost[part].part = (Uxrec__LostTime__Part)part;
+		room->lost[part].lost_ns = sums[part].lost_ns;
+		room->lost[part].gaps = sums[part].count;
+		room->lost_list[status->n_lost++] = &room->lost[part];
+	}
+}
+
+static void fill_running(struct station *station, Uxrec__Status *status, struct status_room *room)
 {
 	struct recorder_totals totals = recorder_get_totals(station->recorder);
 	struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
@@ -35,13 +58,14 @@ static void fill_running(struct station *station, Uxrec__Status *status, char **
 	status->started_ns = session_clock_at(&station->clock, station->started_ns);
 	status->now_ns = station_now_ns(station);
 	status->keys = (char *)key_policy_name(station->keys);
-	status->modalities = modalities;
-	status->n_modalities = station_name_modalities(station, modalities);
+	status->modalities = room->modalities;
+	status->n_modalities = station_name_modalities(station, room->modalities);
 	station_fill_course(station, status);
 	status->bytes = totals.bytes;
 	status->pictures = totals.pictures;
 	status->events = totals.events;
 	status->gaps = (uint32_t)totals.gaps;
+	fill_lost(station, status, room);
 	status->observers_muted = station->observers_muted;
 	status->waiting_bytes = backlog.bytes;
 	status->waiting_from_ns = backlog.from_ns;
@@ -136,8 +160,7 @@ static void fill_last(struct station *station, Uxrec__Status *status, bool whole
 		live_takes_notes(station->options.live, last->session, station->asking);
 }
 
-static void fill_status(
-	struct station *station, Uxrec__Status *status, char **modalities, char *warning)
+static void fill_status(struct station *station, Uxrec__Status *status, struct status_room *room)
 {
 	status->state = states[station->state];
 	status->display = (char *)(station->options.display ? station->options.display : "");
@@ -147,9 +170,9 @@ static void fill_status(
 	status->observers = station->options.observers(station->options.user);
 	status->own_pages = own_pages(station);
 	status->disk_free_bytes = free_bytes(station);
-	status->warning = warn(station, status->disk_free_bytes, warning);
+	status->warning = warn(station, status->disk_free_bytes, room->warning);
 	if (station->state != STATE_IDLE)
-		fill_running(station, status, modalities);
+		fill_running(station, status, room);
 }
 
 /* The status of the running session, with its study and all acts of its log. */
@@ -176,12 +199,12 @@ struct packet *station_status_packet(struct station *station, uint64_t request, 
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Status status = UXREC__STATUS__INIT;
 	struct packet *packet = NULL;
-	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
+	struct status_room room;
 
 	message.request = request;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
 	message.status = &status;
-	fill_status(station, &status, modalities, warning);
+	fill_status(station, &status, &room);
 	fill_last(station, &status, whole);
 	if (whole && station->state != STATE_IDLE)
 		return pack_whole(station, &message, &status);

@@ -440,16 +440,18 @@ static int start(struct daemon *daemon, struct error *reterr)
 static void print_summary(const struct daemon *daemon)
 {
 	const struct station_summary *last = station_last(daemon->station);
+	struct losses_text lost;
 	int64_t seconds;
 
 	if (!last)
 		return;
 	seconds = last->duration_ns / NS_PER_S;
-	printf("recorded %s: %lld:%02lld min, %llu events, %llu pictures, %.2f MB, %llu gaps (%s)\n",
+	lost = losses_describe(last->lost);
+	printf("recorded %s: %lld:%02lld min, %llu events, %llu pictures, %.2f MB, %llu gaps%s%s (%s)\n",
 		last->session, (long long)seconds / 60, (long long)seconds % 60,
 		(unsigned long long)last->totals.events, (unsigned long long)last->totals.pictures,
 		(double)last->totals.bytes / 1e6, (unsigned long long)last->totals.gaps,
-		last->reason);
+		*lost.text ? ", lost: " : "", lost.text, last->reason);
 	printf("session %s/%s\n", daemon->options.library, last->session);
 	fflush(stdout);
 }

@@ -276,6 +276,7 @@ static void print_course(const Uxrec__Status *status)
 
 static void print_status(const Uxrec__Status *status)
 {
+	struct losses_text lost = losses_of_message(status->lost, status->n_lost);
 	int64_t elapsed_s = (status->now_ns - status->started_ns) / NS_PER_S;
 
 	if (status->state == UXREC__STATUS__STATE__STATE_IDLE) {
@@ -296,6 +297,8 @@ static void print_status(const Uxrec__Status *status)
 	printf("%llu events, %llu pictures, %.2f MB, %u gaps, keys: %s, %u observers\n",
 		(unsigned long long)status->events, (unsigned long long)status->pictures,
 		(double)status->bytes / 1e6, status->gaps, status->keys, status->observers);
+	if (*lost.text)
+		printf("lost: %s\n", lost.text);
 	if (status->observers_muted)
 		puts("the observers do not hear the sound");
 	if (*status->warning)

@@ -59,16 +59,17 @@ static const char *local_time(char text[64], int64_t session_ns)
 
 static void print_summary(const Uxrec__SessionSummary *summary)
 {
+	struct losses_text lost = losses_of_message(summary->lost, summary->n_lost);
 	char length[32], begin[64] = "-";
 
 	format_length(length, summary->end_ns - summary->begin_ns);
 	if (summary->begin_ns)
 		local_time(begin, summary->begin_ns);
-	printf("%-22s %-26s %s %s %8s %5u %6u  %s%s%s\n", summary->session, begin,
+	printf("%-22s %-26s %s %s %8s %5u %6u  %s%s%s%s%s\n", summary->session, begin,
 		terminal_cell(summary->n_participants ? summary->participants[0] : "-", 12).text,
 		terminal_cell(summary->study, 28).text, length, summary->attempts, summary->tags,
-		health_name(summary->health), *summary->consent ? ", consent: " : "",
-		text_quote(summary->consent).text);
+		health_name(summary->health), *lost.text ? ", lost: " : "", lost.text,
+		*summary->consent ? ", consent: " : "", text_quote(summary->consent).text);
 }
 
 /* @return NULL without memory */
@@ -336,24 +337,68 @@ static void print_input(const struct session_facts *facts)
 	}
 }
 
-static void print_gap(const struct session_facts *facts, const Uxrec__Gap *gap)
-{
-	char length[40] = "to the end";
+/* Shorter gaps of the same parts and reason are one line. */
+#define SHORT_NS NS_PER_S
 
-	if (gap->to_ns)
-		snprintf(length, sizeof(length), "for %.3f s",
-			(double)(gap->to_ns - gap->from_ns) / 1e9);
-	printf("gap: %s at %.3f s %s: %s\n", reason_name(gap->reason),
-		(double)(gap->from_ns - facts->begin_ns) / 1e9, length,
-		text_quote(gap->detail).text);
+static bool is_short(const Uxrec__Gap *gap)
+{
+	return gap->to_ns != 0 && gap_length_ns(gap) < SHORT_NS;
+}
+
+static bool is_similar(const Uxrec__Gap *a, const Uxrec__Gap *b)
+{
+	return is_short(a) && is_short(b) && a->reason == b->reason &&
+		gap_parts(a) == gap_parts(b) && strcmp(a->detail, b->detail) == 0;
+}
+
+/* Print one line for a gap and the similar ones that follow it. @return how many they are */
+static size_t print_gaps_from(const struct session_facts *facts, size_t first)
+{
+	const Uxrec__Gap *gap = facts->gaps[first], *last = gap;
+	double from_s = (double)(gap->from_ns - facts->begin_ns) / 1e9;
+	int64_t lost_ns = 0;
+	char length[96];
+	size_t count = 0;
+
+	for (; first + count < facts->gap_count; count++) {
+		if (!is_similar(gap, facts->gaps[first + count]) && count > 0)
+			break;
+		last = facts->gaps[first + count];
+		lost_ns += gap_length_ns(last);
+	}
+	if (count > 1)
+		snprintf(length, sizeof(length), "to %.3f s, %zu times, %s together",
+			(double)(last->to_ns - facts->begin_ns) / 1e9, count,
+			duration_describe(lost_ns).text);
+	else if (gap->to_ns)
+		snprintf(length, sizeof(length), "for %s",
+			duration_describe(gap_length_ns(gap)).text);
+	else
+		snprintf(length, sizeof(length), "to the end");
+	printf("gap: %s at %.3f s %s: %s (%s)\n", reason_name(gap->reason), from_s, length,
+		text_quote(gap->detail).text, gap_parts_describe(gap).text);
+	return count;
+}
+
+static void print_gaps(const struct session_facts *facts)
+{
+	size_t next = 0;
+
+	for (int lines = 0; next < facts->gap_count && lines < GAPS_PRINTED; lines++)
+		next += print_gaps_from(facts, next);
+	if (next < facts->gap_count)
+		printf("and %zu gaps more: uxrec info --json\n", facts->gap_count - next);
 }
 
 static void print_info(const struct session *session, const struct session_facts *facts,
 	const Uxrec__SessionSummary *summary)
 {
 	const Uxrec__SessionInfo *info = session_info(session);
+	struct losses_text lost = {""};
 	char length[32], begin[64];
 
+	if (summary)
+		lost = losses_of_message(summary->lost, summary->n_lost);
 	format_length(length, (int64_t)(facts->duration_s * 1e9));
 	printf("session      %s\n", text_quote(session->id).text);
 	if (*session->uuid)
@@ -369,6 +414,8 @@ static void print_info(const struct session *session, const struct session_facts
 		printf("consent      %s\n", text_quote(consent_limit(summary)).text);
 	printf("complete     %s%s%s\n", facts->complete ? "yes" : "no, but it opens",
 		*facts->end_reason ? ": " : "", text_quote(facts->end_reason).text);
+	if (*lost.text)
+		printf("lost         %s\n", lost.text);
 	printf("times        exact to %.2f ms\n", facts->sync_error_ms);
 	if (later_acts(session) > 0)
 		printf("acts         %u of a later version\n", later_acts(session));
@@ -382,10 +429,7 @@ static void print_info(const struct session *session, const struct session_facts
 				terminal_cell(facts->channels[i].channel->schema, 26).text,
 				(unsigned long long)facts->channels[i].messages,
 				(unsigned long long)facts->channels[i].bytes);
-	for (size_t i = 0; i < facts->gap_count && i < GAPS_PRINTED; i++)
-		print_gap(facts, facts->gaps[i]);
-	if (facts->gap_count > GAPS_PRINTED)
-		printf("and %zu gaps more: uxrec info --json\n", facts->gap_count - GAPS_PRINTED);
+	print_gaps(facts);
 	for (size_t i = 0; i < facts->damage_count; i++)
 		printf("damage at offset %llu: %s\n", (unsigned long long)facts->damages[i].offset,
 			text_quote(facts->damages[i].text).text);

@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
+#include "protocol/gap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -200,21 +201,6 @@ int64_t screen_gaps_next(const struct screen_gaps *gaps, int64_t at_ns)
 
 /* ---- for people ---- */
 
-static const char *reason_text(Uxrec__Gap__Reason reason)
-{
-	switch (reason) {
-	case UXREC__GAP__REASON__REASON_PAUSE: return "paused";
-	case UXREC__GAP__REASON__REASON_OVERLOAD: return "the machine could not keep up";
-	case UXREC__GAP__REASON__REASON_SOURCE_LOST: return "the source was lost";
-	case UXREC__GAP__REASON__REASON_DISK: return "the disk failed";
-	case UXREC__GAP__REASON__REASON_ERASED: return "erased";
-	case UXREC__GAP__REASON__REASON_AWAY: return "locked, or another user's";
-	case UXREC__GAP__REASON__REASON_ENCODER: return "the encoder failed";
-	case UXREC__GAP__REASON__REASON_CONSENT: return "not covered by the consent";
-	default: return "for an unknown reason";
-	}
-}
-
 static void put_moment(char text[24], int64_t after_ns)
 {
 	int64_t tenths = after_ns / (NS_PER_S / 10);
@@ -232,6 +218,6 @@ struct screen_gap_text screen_gap_describe(const struct screen_gap *gap, int64_t
 	if (gap->to_ns != INT64_MAX)
 		put_moment(to, gap->to_ns > begin_ns ? gap->to_ns - begin_ns : 0);
 	snprintf(ret.text, sizeof(ret.text), "nothing recorded from %s to %s: %s", from, to,
-		reason_text(gap->reason));
+		gap_reason_text(gap->reason));
 	return ret;
 }

@@ -447,17 +447,19 @@ static void summarise_acts(Uxrec__SessionSummary *summary, const struct session 
 	}
 }
 
-static bool is_open_gap(const struct reader_message *message)
+/* @return whether the gap is open to the session's end */
+static bool take_gap(const struct reader_message *message, struct losses *losses)
 {
 	Uxrec__Gap *gap = uxrec__gap__unpack(NULL, message->data.size_bytes, message->data.data);
 	bool is_open = gap && gap->from_ns != 0 && gap->to_ns == 0;
 
-	if (gap)
-		uxrec__gap__free_unpacked(gap, NULL);
+	if (gap && losses)
+		losses_add(losses, gap);
+	uxrec__gap__free_unpacked(gap, NULL);
 	return is_open;
 }
 
-uint32_t session_count_gaps(const struct session *session, bool *ret_open)
+uint32_t session_count_gaps(const struct session *session, bool *ret_open, struct losses *losses)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
@@ -469,7 +471,7 @@ uint32_t session_count_gaps(const struct session *session, bool *ret_open)
 		return 0;
 	while (session_cursor_next(cursor, &message) > 0) {
 		count++;
-		*ret_open |= is_open_gap(&message);
+		*ret_open |= take_gap(&message, losses);
 	}
 	return count;
 }
@@ -478,8 +480,28 @@ bool session_is_complete(const struct session *session)
 {
 	bool open;
 
-	session_count_gaps(session, &open);
+	session_count_gaps(session, &open, NULL);
 	return session_reader_is_complete(session->reader) && !open;
+}
+
+/* Without memory for them the sums are left out. */
+static void put_lost(Uxrec__SessionSummary *summary, struct losses *losses)
+{
+	struct loss sums[GAP_PART_END];
+
+	losses_sum(losses, summary->end_ns, sums);
+	summary->lost = calloc(GAP_PART_END, sizeof(*summary->lost));
+	for (int part = 1; summary->lost && part < GAP_PART_END; part++) {
+		Uxrec__LostTime *lost = sums[part].count ? malloc(sizeof(*lost)) : NULL;
+
+		if (!lost)
+			continue;
+		uxrec__lost_time__init(lost);
+		lost->part = (Uxrec__LostTime__Part)part;
+		lost->lost_ns = sums[part].lost_ns;
+		lost->gaps = sums[part].count;
+		summary->lost[summary->n_lost++] = lost;
+	}
 }
 
 Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *trouble)
@@ -518,6 +540,7 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 {
 	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
 	const struct reader_damage *damages;
+	struct losses losses = {0};
 	bool misses_end;
 
 	if (!summary)
@@ -536,7 +559,9 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	}
 	session_span(session, &summary->begin_ns, &summary->end_ns);
 	summary->bytes = session_reader_size(session->reader);
-	summary->gaps = session_count_gaps(session, &misses_end);
+	summary->gaps = session_count_gaps(session, &misses_end, &losses);
+	put_lost(summary, &losses);
+	losses_finish(&losses);
 	summary->health = session_reader_is_complete(session->reader) && !misses_end
 		? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
 		: UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;

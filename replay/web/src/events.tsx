@@ -1,11 +1,12 @@
 // The feed of what the participant did, in runs that a person can read.
 
-import { useMemo } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import type { Timeline_Event } from '../gen/protocol/wire_pb';
 import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
-import { Gap_Reason, type Gap } from '../gen/protocol/session_pb';
+import type { Gap } from '../gen/protocol/session_pb';
 import { KeyClass } from '../gen/protocol/input_pb';
 import { clock, count } from './format';
+import { gapRuns, gapText } from './gaps';
 import type { Deed } from './player';
 import { keyClassName } from './stage';
 
@@ -15,6 +16,10 @@ export interface FeedItem {
   text: string;
   /** Less important: the application. */
   detail?: string;
+  /** Of a run of gaps. */
+  endNs?: bigint;
+  /** The gaps of a run, for those who want each. */
+  parts?: Array<{ atNs: bigint; text: string }>;
 }
 
 const RUN_NS = 1_000_000_000n;
@@ -44,29 +49,19 @@ function keysText(byClass: ReadonlyMap<string, number>): string {
   return [...byClass].map(([name, number]) => (number > 1 ? `${name} ×${number}` : name)).join(', ');
 }
 
-const GAP_TEXTS = new Map<Gap_Reason, string>([
-  [Gap_Reason.PAUSE, 'paused'],
-  [Gap_Reason.OVERLOAD, 'pictures dropped'],
-  [Gap_Reason.DEVICE_OVERFLOW, 'input lost'],
-  [Gap_Reason.SOURCE_LOST, 'source lost'],
-  [Gap_Reason.DISK, 'disk'],
-  [Gap_Reason.SUSPEND, 'machine suspended'],
-  [Gap_Reason.ERASED, 'erased'],
-  [Gap_Reason.AWAY, 'locked, or another user'],
-  [Gap_Reason.ENCODER, 'encoder replaced'],
-  [Gap_Reason.STALL, 'recorder stood still'],
-  [Gap_Reason.CONSENT, 'not covered by the consent'],
-]);
-
-export function gapText(gap: Gap): string {
-  const name = GAP_TEXTS.get(gap.reason) ?? 'gap';
-  const length = gap.toNs > gap.fromNs ? ` for ${clock(gap.toNs - gap.fromNs, 1)}` : '';
-  return `${name}${length}`;
+function gapItems(gaps: readonly Gap[]): FeedItem[] {
+  return gapRuns(gaps).map((run) => ({
+    atNs: run.fromNs,
+    endNs: run.toNs,
+    kind: 'gap',
+    text: run.text,
+    parts: run.gaps.length > 1 ? run.gaps.map((gap) => ({ atNs: gap.fromNs, text: gapText(gap) })) : undefined,
+  }));
 }
 
 /** Runs of what came live. */
 export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedItem[] {
-  const items: FeedItem[] = gaps.map((gap) => ({ atNs: gap.fromNs, kind: 'gap', text: gapText(gap) }));
+  const items = gapItems(gaps);
   let run: { kind: 'keys' | 'scroll'; atNs: bigint; endNs: bigint; byClass: Map<string, number>; count: number } | undefined;
   const end = () => {
     if (run?.kind === 'keys') items.push({ atNs: run.atNs, kind: 'keys', text: keysText(run.byClass) });
@@ -116,10 +111,9 @@ function timelineText(event: Timeline_Event): FeedItem {
 
 /** Runs as the server made them of a whole session. */
 export function feedOfTimeline(events: readonly Timeline_Event[], gaps: readonly Gap[]): FeedItem[] {
-  return [
-    ...events.map(timelineText),
-    ...gaps.map((gap): FeedItem => ({ atNs: gap.fromNs, kind: 'gap', text: gapText(gap) })),
-  ].sort((a, b) => (a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0));
+  return [...events.map(timelineText), ...gapItems(gaps)].sort((a, b) =>
+    a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0,
+  );
 }
 
 const ICONS = { click: '◉', keys: '⌨', scroll: '↕', shortcut: '⌘', policy: '◌', gap: '╳' };
@@ -172,9 +166,49 @@ export function EventList({
           <span>
             {item.text}
             {item.detail && <small class="detail"> {item.detail}</small>}
+            {item.parts && <GapParts parts={item.parts} beginNs={beginNs} onGo={onGo} />}
           </span>
         </li>
       ))}
     </ol>
+  );
+}
+
+/* more rows of one run are not read by anybody */
+const PARTS_SHOWN = 500;
+
+/** The gaps of a run, one by one, for those who ask. */
+function GapParts({
+  parts,
+  beginNs,
+  onGo,
+}: {
+  parts: NonNullable<FeedItem['parts']>;
+  beginNs: bigint;
+  onGo?: (ns: bigint) => void;
+}) {
+  const [open, setOpen] = useState(false);
+  const more = parts.length - PARTS_SHOWN;
+  return (
+    <details class="parts" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>each of them</summary>
+      {open && (
+        <ol>
+          {parts.slice(0, PARTS_SHOWN).map(({ atNs, text }, i) => (
+            <li key={`${atNs}${i}`}>
+              {onGo ? (
+                <button type="button" class="time link" onClick={() => onGo(atNs)}>
+                  {clock(atNs - beginNs, 3)}
+                </button>
+              ) : (
+                <span class="time">{clock(atNs - beginNs, 3)}</span>
+              )}{' '}
+              {text}
+            </li>
+          ))}
+          {more > 0 && <li>and {more} more</li>}
+        </ol>
+      )}
+    </details>
   );
 }

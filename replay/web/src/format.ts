@@ -15,6 +15,17 @@ export function clock(ns: bigint, fraction = 0): string {
   return negative ? `−${text}` : text;
 }
 
+/** A length: "2 ms", "1.2 s", "3:07 min", "1:02:03 h". */
+export function duration(ns: bigint): string {
+  const us = Number((ns < 0n ? 0n : ns) / 1000n);
+  const ms = Math.round(us / 1000);
+  if (ns > 0n && ms === 0) return 'less than 1 ms';
+  if (ms < 1000) return `${ms} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const text = clock(BigInt(Math.round(ms / 1000)) * 1_000_000_000n);
+  return `${text} ${ms < 3_599_500 ? 'min' : 'h'}`;
+}
+
 /** The reverse: what a person writes for a time, undefined when it is none. */
 export function parseClock(text: string): bigint | undefined {
   const match = /^\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d+)?)\s*$/.exec(text);
