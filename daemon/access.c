@@ -1,23 +1,22 @@
 #include "daemon/access.h"
 
-#include "protocol/base/io.h"
+#include "protocol/base/cleanup.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-int access_init(struct access *access)
+int access_init(
+	struct access *access, const char *library, const char *secret, struct error *reterr)
 {
-	int r;
-
 	*access = (struct access){0};
-	r = io_random_hex(access->moderator, 16);
-	if (r == 0)
-		r = io_random_hex(access->observer, 16);
-	if (r == 0)
-		r = io_random_hex(access->reviewer, 16);
-	return r;
+	return keyring_create(&access->keyring, library, secret, reterr);
+}
+
+void access_finish(struct access *access)
+{
+	keyring_destroy(steal_ptr(access->keyring));
 }
 
 int access_allow_host(struct access *access, const char *host)
@@ -30,31 +29,6 @@ int access_allow_host(struct access *access, const char *host)
 	snprintf(access->allowed_hosts[access->allowed_host_count++],
 		sizeof(access->allowed_hosts[0]), "%s", host);
 	return 0;
-}
-
-Uxrec__Role access_role(const struct access *access, const char *token)
-{
-	Uxrec__Role role = UXREC__ROLE__ROLE_UNSPECIFIED;
-
-	if (strlen(token) != 32)
-		return role;
-	if (io_secrets_equal(access->observer, token, 32))
-		role = UXREC__ROLE__ROLE_OBSERVER;
-	if (io_secrets_equal(access->reviewer, token, 32))
-		role = UXREC__ROLE__ROLE_REVIEWER;
-	if (io_secrets_equal(access->moderator, token, 32))
-		role = UXREC__ROLE__ROLE_MODERATOR;
-	return role;
-}
-
-const char *access_key(const struct access *access, Uxrec__Role role)
-{
-	switch (role) {
-	case UXREC__ROLE__ROLE_OBSERVER: return access->observer;
-	case UXREC__ROLE__ROLE_REVIEWER: return access->reviewer;
-	case UXREC__ROLE__ROLE_MODERATOR: return access->moderator;
-	default: return "";
-	}
 }
 
 /* the length of the name in "name:port" or "[v6]:port"; 0 when it is malformed */

@@ -83,6 +83,40 @@ static struct packet *answer_with_link(struct control *control, const Uxrec__Cli
 	return packet;
 }
 
+static struct packet *answer_with_links(struct control *control, const Uxrec__ClientMessage *asked)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	struct keyring *keyring = control->options.keyring;
+	struct packet *packet = NULL;
+	struct error error;
+	int r = 0;
+
+	if (asked->body_case == UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS)
+		r = keyring_revoke(keyring, asked->revoke_links->which, &error);
+	if (r < 0)
+		return station_result_packet(asked->request, r, "", &error);
+	if (keyring_list(keyring, &message.link_list) < 0)
+		return NULL;
+	message.request = asked->request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_LINK_LIST;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	uxrec__link_list__free_unpacked(message.link_list, NULL);
+	return packet;
+}
+
+static struct packet *answer_message(
+	struct control *control, const Uxrec__ClientMessage *message, bool *ret_changed)
+{
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE: return answer_with_link(control, message);
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_LINKS:
+	case UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS: return answer_with_links(control, message);
+	default:
+		return station_answer(control->options.station, message, "moderator",
+			control->options.principal, ret_changed);
+	}
+}
+
 /* @return 0, or a negative errno: then the connection is closed */
 static int answer(struct connection *connection, struct view frame)
 {
@@ -105,16 +139,13 @@ static int answer(struct connection *connection, struct view frame)
 		packet = station_result_packet(wire_request(frame), r, "", &error);
 	} else {
 		message = (Uxrec__ClientMessage *)parsed;
-		packet = message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE
-			? answer_with_link(control, message)
-			: station_answer(control->options.station, message, "moderator",
-				  control->options.principal, &changed);
+		packet = answer_message(control, message, &changed);
+		if (changed)
+			control->options.changed(control->options.user, message);
 		protobuf_c_message_free_unpacked(parsed, NULL);
 	}
 	if (!packet)
 		return -ENOMEM;
-	if (changed)
-		control->options.changed(control->options.user);
 	return io_write_all(connection->fd, packet->record, packet->size_bytes);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "daemon/keyring.h"
 #include "daemon/station.h"
 
 #include <systemd/sd-event.h>
@@ -16,9 +17,10 @@ struct control_options {
 	const char *
 		path; /* of the socket; its folder is made when missing, and checked: see local.h */
 	struct station *station;
-	const char *principal; /* of this user's commands */
+	const char *principal;   /* of this user's commands */
+	struct keyring *keyring; /* whose links are listed and revoked */
 	/** A message has changed the station's state. */
-	void (*changed)(void *user);
+	void (*changed)(void *user, const Uxrec__ClientMessage *message);
 	/** Make a link to a page, with a ticket. @return 0, or a negative errno with the reason */
 	int (*make_link)(
 		void *user, const char *page, char ret[CONTROL_LINK_BYTES], struct error *reterr);

@@ -23,13 +23,17 @@ int links_give(const char *path, const char *address, int port, const struct acc
 	struct error *reterr)
 {
 	_autofree_ char *text = NULL;
-	int r = asprintf(&text,
+	char moderator[KEY_BYTES], observer[KEY_BYTES], reviewer[KEY_BYTES];
+	int r;
+
+	keyring_present(access->keyring, UXREC__ROLE__ROLE_MODERATOR, moderator, NULL);
+	keyring_present(access->keyring, UXREC__ROLE__ROLE_OBSERVER, observer, NULL);
+	keyring_present(access->keyring, UXREC__ROLE__ROLE_REVIEWER, reviewer, NULL);
+	r = asprintf(&text,
 		"moderate http://%s:%d/moderate#%s\n"
 		"live http://%s:%d/live#%s\n"
 		"library http://%s:%d/library#%s\n",
-		address, port, access->moderator, address, port, access->observer, address, port,
-		access->reviewer);
-
+		address, port, moderator, address, port, observer, address, port, reviewer);
 	if (r < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	if (!path) {

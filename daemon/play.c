@@ -103,10 +103,11 @@ static int serve(struct player *player, const char *library, const char *session
 		.user = player,
 	};
 	struct error error = {"no reason given"};
-	int r = access_init(&player->access);
+	char key[KEY_BYTES];
+	int r = access_init(&player->access, NULL, NULL, reterr); /* keys of this run */
 
 	if (r < 0)
-		return error_set(reterr, r, "no random numbers");
+		return r;
 	if (identity_load(&player->identity, &error) < 0)
 		log_warning("ids of this station: %s; those of this run are new", error.text);
 	r = library_create(&player->library, library, NULL, NULL, NULL, reterr);
@@ -116,11 +117,11 @@ static int serve(struct player *player, const char *library, const char *session
 		return r;
 	server_on_drained(player->server, drained, player);
 	library_set_server(player->library, player->server);
+	keyring_present(player->access.keyring, UXREC__ROLE__ROLE_REVIEWER, key, NULL);
 	if (session)
 		printf("replay http://127.0.0.1:%d/replay?session=%s#%s\n",
-			server_port(player->server), session, player->access.reviewer);
-	printf("library http://127.0.0.1:%d/library#%s\n", server_port(player->server),
-		player->access.reviewer);
+			server_port(player->server), session, key);
+	printf("library http://127.0.0.1:%d/library#%s\n", server_port(player->server), key);
 	fflush(stdout);
 	return 0;
 }
@@ -189,5 +190,6 @@ int main(int argc, char **argv)
 		_exit(r < 0 ? 3 : 0); /* a file is still being read: it is not waited for */
 	library_destroy(player.library);
 	server_destroy(player.server);
+	access_finish(&player.access);
 	return r < 0 ? 3 : 0;
 }

@@ -1,6 +1,7 @@
 #include "daemon/server_internal.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/base/io.h"
 #include "protocol/mcap.h"
 
 #include <arpa/inet.h>
@@ -42,6 +43,7 @@ struct loop {
 struct delivery {
 	struct peer *peer; /* NULL: a broadcast */
 	char session[21];  /* of a broadcast; "": everybody */
+	Uxrec__Role role;  /* of a broadcast; ROLE_UNSPECIFIED: everybody */
 	unsigned kind;
 	struct packet *packet;
 };
@@ -58,6 +60,12 @@ void server_wake(struct server *server)
 	lws_cancel_service(server->context);
 }
 
+void server_check_links(struct server *server)
+{
+	server->links_revoked = true;
+	lws_cancel_service(server->context);
+}
+
 static void drop_delivery(void *item)
 {
 	struct delivery *delivery = item;
@@ -67,7 +75,7 @@ static void drop_delivery(void *item)
 	free(delivery);
 }
 
-static void deliver(struct server *server, struct peer *peer, const char *session,
+static void deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
 	struct packet *packet, unsigned kind)
 {
 	struct delivery *delivery = calloc(1, sizeof(*delivery));
@@ -78,6 +86,7 @@ static void deliver(struct server *server, struct peer *peer, const char *sessio
 	}
 	delivery->packet = packet_ref(packet);
 	delivery->kind = kind;
+	delivery->role = role;
 	server->queued_bytes += packet_cost(packet);
 	if (peer) {
 		delivery->peer = peer_ref(peer);
@@ -104,7 +113,7 @@ void server_send_newest(
 	if (peer->closed || peer->overflowed)
 		packet_unref(packet);
 	else
-		deliver(server, peer, NULL, packet, kind);
+		deliver(server, peer, NULL, UXREC__ROLE__ROLE_UNSPECIFIED, packet, kind);
 }
 
 void server_send(struct server *server, struct peer *peer, struct packet *packet)
@@ -142,13 +151,23 @@ void server_broadcast(
 
 	if (server->peers > 0 &&
 		packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
-		deliver(server, NULL, session, packet, 0);
+		deliver(server, NULL, session, UXREC__ROLE__ROLE_UNSPECIFIED, packet, 0);
+}
+
+void server_broadcast_moderators(struct server *server, const Uxrec__ServerMessage *message)
+{
+	struct packet *packet;
+
+	if (server->peers > 0 &&
+		packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
+		deliver(server, NULL, NULL, UXREC__ROLE__ROLE_MODERATOR, packet, 0);
 }
 
 void server_broadcast_status(struct server *server, struct packet *packet)
 {
 	if (server->peers > 0)
-		deliver(server, NULL, NULL, packet, KIND_STATUS_BROADCAST);
+		deliver(server, NULL, NULL, UXREC__ROLE__ROLE_UNSPECIFIED, packet,
+			KIND_STATUS_BROADCAST);
 	else
 		packet_unref(packet);
 }
@@ -332,9 +351,11 @@ static void woken(struct server *server)
 {
 	struct delivery *delivery;
 
+	if (server->links_revoked)
+		peers_check_links(server);
 	while ((delivery = queue_pop(server->deliveries, 0))) {
-		peer_deliver(server, delivery->peer, delivery->session, delivery->packet,
-			delivery->kind);
+		peer_deliver(server, delivery->peer, delivery->session, delivery->role,
+			delivery->packet, delivery->kind);
 		drop_delivery(delivery);
 	}
 	places_bound_memory(server);
@@ -396,6 +417,7 @@ static void tick(lws_sorted_usec_list_t *timer)
 	server->ticking = false;
 	if (server->accept_paused)
 		listen_again(server, true);
+	people_tick(server, clock_now_ns());
 	if (places_tick(server, clock_now_ns()))
 		start_ticking(server);
 }
@@ -535,6 +557,9 @@ int server_create(struct server **ret, const struct server_options *options, str
 	if (r < 0)
 		return r;
 	server->descriptors = count_descriptors();
+	r = io_random_hex(server->run, 16);
+	if (r < 0)
+		return error_set(reterr, r, "no random numbers");
 	fd = open_socket(server, reterr);
 	if (fd < 0)
 		return fd;

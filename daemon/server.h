@@ -79,6 +79,12 @@ void server_broadcast(
 /** Send a status to everybody; it replaces one that was not sent. Takes over the packet. Any thread. */
 void server_broadcast_status(struct server *server, struct packet *packet);
 
+/** Send a message to all moderators. Any thread. */
+void server_broadcast_moderators(struct server *server, const Uxrec__ServerMessage *message);
+
+/** Links were revoked: close their connections. Any thread. */
+void server_check_links(struct server *server);
+
 /** There is something new in the hub. Any thread. */
 void server_wake(struct server *server);
 

@@ -17,6 +17,7 @@
  *   server_http.c    requests and their answers
  *   server_frames.c  WebSocket frames that come in
  *   server_peer.c    hello, messages, the live stream, what goes out
+ *   server_people.c  who is connected, for moderators
  *
  * State machine of a connection:
  *   REQUEST  a whole request      → REPLY or SILENT     a refusal → ENDING
@@ -41,10 +42,12 @@ enum client_state {
 /* Close codes of our own: RFC 6455, section 7.4.2, leaves 4000 to 4999 to applications. */
 #define CLOSE_BAD_TOKEN  4401
 #define CLOSE_BAD_RECORD 4400
+#define CLOSE_REVOKED    4410
 
 /* Packets of these kinds replace older ones that are not sent: see server_send_newest(). */
 #define KIND_STATUS_BROADCAST 1000u
 #define KIND_WATCH_BURST      1001u
+#define KIND_PEOPLE           1002u
 
 /* Connections at most, of all states; with what else a program opens far below the 1024 descriptors that
  * it has at least. */
@@ -107,6 +110,10 @@ struct client {
 	char name[NAME_LIMIT_BYTES + 1];
 	char principal[33];
 	bool identified;
+	char link[LINK_ID_BYTES]; /* whose key it has */
+	int64_t admitted_ns;
+	uint32_t behind_ms; /* of its last ping, as are the fields below */
+	bool hidden, hears;
 };
 
 /* what all connections with one key have used together */
@@ -134,6 +141,9 @@ struct server {
 	struct key_use keys[UXREC__ROLE__ROLE_MODERATOR + 1];
 	struct rate accepts, answers;
 	bool ticking, accept_paused;
+	_Atomic bool links_revoked; /* some, since they were looked at last */
+	int64_t people_ns; /* when moderators got the list of people last; 0: it has changed */
+	char run[33];
 	struct log_limit refusals, evictions, slow, floods;
 	void (*drained)(void *user);
 	void *drained_user;
@@ -197,17 +207,32 @@ void frames_put_control(
 /** Close a WebSocket: nothing that it sends is looked at any more. @return 0 */
 int frames_close(struct server *server, struct client *client, unsigned status, const char *why);
 
+/* ---- server_people.c ---- */
+
+/** Send the list of who is connected to moderators, when it is due. */
+void people_tick(struct server *server, int64_t now_ns);
+/** Somebody has come or gone. */
+static inline void people_changed(struct server *server)
+{
+	server->people_ns = 0;
+}
+
 /* ---- server_peer.c ---- */
 
 /** Take over a whole message of a client. @return 0, or -1 to close */
 int peer_receive(struct server *server, struct client *client);
+/** Close the connections whose link was revoked. */
+void peers_check_links(struct server *server);
 /** Go on with a hello whose turn may have come. */
 int peer_admit(struct server *server, struct client *client);
 int peer_send(struct server *server, struct client *client);
 /** A connection is gone, or as good as gone. */
 void peer_leave(struct server *server, struct client *client);
-void peer_deliver(struct server *server, struct peer *peer, const char *session,
+void peer_deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
 	struct packet *packet, unsigned kind);
+/** Send a message that answers nothing; @p kind as in server_send_newest(). */
+void peer_put(
+	struct server *server, struct client *client, Uxrec__ServerMessage *message, unsigned kind);
 /** Bytes that a packet takes of the sum. */
 static inline size_t packet_cost(const struct packet *packet)
 {

@@ -73,6 +73,12 @@ static void put_message(struct server *server, struct client *client, uint64_t r
 	put(server, client, packet, kind);
 }
 
+void peer_put(
+	struct server *server, struct client *client, Uxrec__ServerMessage *message, unsigned kind)
+{
+	put_message(server, client, 0, message, kind);
+}
+
 /* ---- the live stream ---- */
 
 static void put_declarations(struct server *server, struct client *client)
@@ -147,9 +153,6 @@ static void set_peer_name(char ret[NAME_LIMIT_BYTES + 1], Uxrec__Role role, cons
 static void derive_principal(
 	const struct server *server, struct client *client, const char *identity)
 {
-	const char *secret = server->options.secret
-		? server->options.secret
-		: access_key(server->options.access, client->role);
 	char text[300];
 
 	client->identified = *identity != '\0';
@@ -161,8 +164,8 @@ static void derive_principal(
 	if (client->identified)
 		snprintf(text, sizeof(text), "uxrec principal of an identity\n%s", identity);
 	else
-		snprintf(text, sizeof(text), "uxrec principal of a name\n%s\n%d\n%s", secret,
-			(int)client->role, client->name);
+		snprintf(text, sizeof(text), "uxrec principal of a name\n%s\n%d\n%s",
+			server->options.secret, (int)client->role, client->name);
 	transport_digest(text, client->principal);
 }
 
@@ -170,13 +173,17 @@ static void put_welcome(struct server *server, struct client *client)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
+	char key[KEY_BYTES];
 
 	welcome.role = client->role;
 	welcome.principal = client->principal;
 	welcome.version = (char *)UXREC_VERSION;
 	welcome.recorder = server->options.live != NULL;
-	if (client->by_ticket)
-		welcome.key = (char *)access_key(server->options.access, client->role);
+	welcome.run = server->run;
+	if (client->by_ticket) {
+		keyring_present(server->options.access->keyring, client->role, key, NULL);
+		welcome.key = key;
+	}
 	if (client->role == UXREC__ROLE__ROLE_MODERATOR && server->options.page_marker)
 		welcome.page_marker = (char *)server->options.page_marker;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_WELCOME;
@@ -184,8 +191,28 @@ static void put_welcome(struct server *server, struct client *client)
 	put_message(server, client, 0, &message, 0);
 }
 
+static int close_revoked(struct server *server, struct client *client)
+{
+	return frames_close(server, client, CLOSE_REVOKED,
+		"the link was revoked: ask the moderator for another one");
+}
+
+void peers_check_links(struct server *server)
+{
+	server->links_revoked = false;
+	for (struct client *client = server->clients; client; client = client->next)
+		if ((client->state == CLIENT_PEER || client->state == CLIENT_QUEUED) &&
+			!keyring_is_valid(server->options.access->keyring, client->link))
+			close_revoked(server, client);
+}
+
 int peer_admit(struct server *server, struct client *client)
 {
+	struct keyring *keyring = server->options.access->keyring;
+
+	/* revoked while it waited for its turn */
+	if (!keyring_is_valid(keyring, client->link))
+		return close_revoked(server, client);
 	if (!places_before_peer(server, client->role)) {
 		if (client->state != CLIENT_QUEUED)
 			client_set_state(server, client, CLIENT_QUEUED);
@@ -198,18 +225,28 @@ int peer_admit(struct server *server, struct client *client)
 		return -1;
 	server->peers++;
 	server->keys[client->role].connections++;
-	client->received_ns = clock_now_ns();
+	client->received_ns = client->admitted_ns = clock_now_ns();
 	client_set_state(server, client, CLIENT_PEER);
+	keyring_used(keyring, client->link);
+	people_changed(server);
 	put_welcome(server, client);
 	return frames_go_on(server, client);
 }
 
 static int take_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
 {
-	client->role = access_role(server->options.access, hello->token);
-	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED && server->options.tickets) {
-		client->role = tickets_take(server->options.tickets, hello->token);
+	struct keyring *keyring = server->options.access->keyring;
+	enum keyring_fate fate = keyring_find(keyring, hello->token, &client->role, client->link);
+	char key[KEY_BYTES];
+
+	if (fate == KEYRING_REVOKED)
+		return close_revoked(server, client);
+	if (fate == KEYRING_UNKNOWN) {
+		client->role = server->options.tickets
+			? tickets_take(server->options.tickets, hello->token)
+			: UXREC__ROLE__ROLE_UNSPECIFIED;
 		client->by_ticket = true;
+		keyring_present(keyring, client->role, key, client->link);
 	}
 	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED)
 		return frames_close(server, client, CLOSE_BAD_TOKEN,
@@ -228,6 +265,9 @@ static void answer_ping(
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__Pong pong = UXREC__PONG__INIT;
 
+	client->behind_ms = ping->behind_ms;
+	client->hidden = ping->hidden;
+	client->hears = ping->hears;
 	pong.client_ms = ping->client_ms;
 	pong.session_ns = server->options.live ? live_now_ns(server->options.live) : 0;
 	message.body_case = UXREC__SERVER_MESSAGE__BODY_PONG;
@@ -395,6 +435,8 @@ void peer_leave(struct server *server, struct client *client)
 		packet_unref(steal_ptr(client->sending));
 	client->peer->closed = true;
 	server->peers--;
+	keyring_used(server->options.access->keyring, client->link);
+	people_changed(server);
 	server->keys[client->peer->role].connections--;
 	if (client->live)
 		live_left(server->options.live);
@@ -407,16 +449,18 @@ void peer_leave(struct server *server, struct client *client)
 
 /* ---- what other threads send ---- */
 
-static bool concerns(const struct client *client, const struct peer *peer, const char *session)
+static bool concerns(
+	const struct client *client, const struct peer *peer, const char *session, Uxrec__Role role)
 {
-	if (client->state != CLIENT_PEER)
+	if (client->state != CLIENT_PEER ||
+		(role != UXREC__ROLE__ROLE_UNSPECIFIED && role != client->peer->role))
 		return false;
 	if (peer)
 		return client->peer == peer;
 	return !*session || strcmp(session, client->session) == 0;
 }
 
-void peer_deliver(struct server *server, struct peer *peer, const char *session,
+void peer_deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
 	struct packet *packet, unsigned kind)
 {
 	size_t cost = packet_cost(packet);
@@ -425,7 +469,7 @@ void peer_deliver(struct server *server, struct peer *peer, const char *session,
 	if (peer)
 		peer->queued_bytes -= cost;
 	for (struct client *client = server->clients; client; client = client->next) {
-		if (!concerns(client, peer, session))
+		if (!concerns(client, peer, session, role))
 			continue;
 		if (kind)
 			drop_kind(server, client, kind);

@@ -129,6 +129,7 @@ void station_forget_session(struct station *station)
 	free(steal_ptr(station->folder));
 	free(steal_ptr(station->pauses));
 	station->pause_count = 0;
+	station->killed_from_ns = station->killed_to_ns = 0;
 	station->uuid[0] = station->participant_id[0] = '\0';
 	memset(station->withdrawn_ns, 0, sizeof(station->withdrawn_ns));
 	station->session[0] = station->attempt_id[0] = station->output[0] = '\0';

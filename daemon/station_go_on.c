@@ -203,6 +203,8 @@ static int go_on(struct station *station, const struct session *session,
 	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
 	gap.from_ns = last_ns;
 	gap.to_ns = session_clock_at(&station->clock, now_ns);
+	station->killed_from_ns = gap.from_ns;
+	station->killed_to_ns = gap.to_ns;
 	gap.detail = (char *)"the recorder was killed and started again";
 	recorder_push(station->recorder, CHANNEL_GAPS, now_ns, &gap.base);
 	if (!station->agreed) {

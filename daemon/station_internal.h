@@ -68,6 +68,7 @@ struct station {
 	int64_t withdrawn_ns
 		[MODALITY_COUNT]; /* when its capture ended, by session time; 0: it did not */
 	int64_t started_ns, paused_ns;
+	int64_t killed_from_ns, killed_to_ns; /* session times: see Status; 0: none */
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
 		attempt; /* while attempt_id is not empty; its texts are task and participant */

@@ -61,6 +61,8 @@ static void fill_running(struct station *station, Uxrec__Status *status, struct 
 	status->modalities = room->modalities;
 	status->n_modalities = station_name_modalities(station, room->modalities);
 	station_fill_course(station, status);
+	status->killed_from_ns = station->killed_from_ns;
+	status->killed_to_ns = station->killed_to_ns;
 	status->bytes = totals.bytes;
 	status->pictures = totals.pictures;
 	status->events = totals.events;

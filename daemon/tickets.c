@@ -36,6 +36,14 @@ int tickets_make(struct tickets *tickets, Uxrec__Role role, char ret[TICKET_BYTE
 	return 0;
 }
 
+void tickets_revoke(struct tickets *tickets)
+{
+	pthread_mutex_lock(&tickets->lock);
+	for (size_t i = 0; i < TICKETS; i++)
+		tickets->ticket[i].until_ns = 0;
+	pthread_mutex_unlock(&tickets->lock);
+}
+
 Uxrec__Role tickets_take(struct tickets *tickets, const char *text)
 {
 	Uxrec__Role role = UXREC__ROLE__ROLE_UNSPECIFIED;

@@ -27,5 +27,8 @@ void tickets_finish(struct tickets *tickets);
 /** Make one; of too many the oldest is taken back. @return 0 or a negative errno */
 int tickets_make(struct tickets *tickets, Uxrec__Role role, char ret[TICKET_BYTES]);
 
+/** Take all of them back. */
+void tickets_revoke(struct tickets *tickets);
+
 /** Use one up. @return its role, ROLE_UNSPECIFIED when there is none like this, or not any more */
 Uxrec__Role tickets_take(struct tickets *tickets, const char *text);

@@ -118,14 +118,53 @@ static void drained(void *user)
 
 /* ---- the main thread ---- */
 
-static void broadcast_status(void *user)
+static void broadcast_status(struct daemon *daemon)
 {
-	struct daemon *daemon = user;
 	struct packet *packet = station_status(daemon->station, 0);
 
 	if (packet)
 		server_broadcast_status(daemon->server, packet);
 	sd_notifyf(0, "STATUS=%s", station_is_busy(daemon->station) ? "recording" : "ready");
+}
+
+static Uxrec__Conducted__Deed deed_of(const Uxrec__ClientMessage *message)
+{
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_START: return UXREC__CONDUCTED__DEED__DEED_START;
+	case UXREC__CLIENT_MESSAGE__BODY_STOP: return UXREC__CONDUCTED__DEED__DEED_STOP;
+	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: return UXREC__CONDUCTED__DEED__DEED_PAUSE;
+	case UXREC__CLIENT_MESSAGE__BODY_RESUME: return UXREC__CONDUCTED__DEED__DEED_RESUME;
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_START: return UXREC__CONDUCTED__DEED__DEED_TASK_START;
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_READY: return UXREC__CONDUCTED__DEED__DEED_TASK_READY;
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_END: return UXREC__CONDUCTED__DEED__DEED_TASK_END;
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_BEGIN:
+		return UXREC__CONDUCTED__DEED__DEED_INTERRUPTION_BEGIN;
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
+		return UXREC__CONDUCTED__DEED__DEED_INTERRUPTION_END;
+	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN: return UXREC__CONDUCTED__DEED__DEED_PHASE;
+	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
+		return message->mute_observers->muted ? UXREC__CONDUCTED__DEED__DEED_MUTE
+						      : UXREC__CONDUCTED__DEED__DEED_UNMUTE;
+	default: return UXREC__CONDUCTED__DEED__DEED_UNSPECIFIED;
+	}
+}
+
+/* Of several moderators each learns from the page that another one has done something. */
+static void announce(struct daemon *daemon, const Uxrec__ClientMessage *done, const char *name,
+	const char *principal)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Conducted conducted = UXREC__CONDUCTED__INIT;
+
+	conducted.deed = deed_of(done);
+	conducted.name = (char *)name;
+	conducted.principal = (char *)principal;
+	if (done->body_case == UXREC__CLIENT_MESSAGE__BODY_TASK_START)
+		conducted.task = done->task_start->task;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_CONDUCTED;
+	message.conducted = &conducted;
+	if (conducted.deed != UXREC__CONDUCTED__DEED__DEED_UNSPECIFIED)
+		server_broadcast_moderators(daemon->server, &message);
 }
 
 /* an answer with a status makes the one of before worthless */
@@ -156,10 +195,20 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
 			server_send_newest(
 				daemon->server, job->peer, packet, answer_kind(job->message));
 	}
-	if (changed)
+	if (changed) {
+		announce(daemon, job->message, job->peer->name, job->peer->principal);
 		broadcast_status(daemon);
+	}
 	job_free(job);
 	return 0;
+}
+
+static void on_command(void *user, const Uxrec__ClientMessage *message)
+{
+	struct daemon *daemon = user;
+
+	announce(daemon, message, "", daemon->identity.user);
+	broadcast_status(daemon);
 }
 
 static int on_stop(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -269,7 +318,40 @@ static int make_link(
 	return 0;
 }
 
+/* Any thread. The links that were given out before are those that do not work any more. */
+static void revoked(void *user)
+{
+	struct daemon *daemon = user;
+	const struct options *options = &daemon->options;
+	struct error error;
+
+	tickets_revoke(&daemon->tickets);
+	server_check_links(daemon->server);
+	if (links_give(options->links, options->address, server_port(daemon->server),
+		    &daemon->access, &error) < 0)
+		log_warning("%s", error.text);
+}
+
 /* ---- starting ---- */
+
+/* Without the file of the library, or without a secret that lasts, links are of this run alone. */
+static int open_links(struct daemon *daemon, bool has_identity, struct error *reterr)
+{
+	struct error why = {""};
+	int r = access_init(&daemon->access, daemon->options.library,
+		has_identity ? daemon->identity.secret : NULL, &why);
+
+	if (r < 0)
+		return error_set(reterr, r, "%s", why.text);
+	if (r > 0)
+		log_error(
+			"links: %s; it is not used, and the links of this run are new and end with it. "
+			"To have lasting ones, remove it and start again",
+			why.text);
+	for (unsigned i = 0; i < daemon->options.allowed_host_count; i++)
+		access_allow_host(&daemon->access, daemon->options.allowed_hosts[i]);
+	return 0;
+}
 
 /* What would make every session fail is said now and not when a participant sits there. */
 static int probe_screen(struct daemon *daemon, struct error *reterr)
@@ -331,6 +413,7 @@ static int start_server(struct daemon *daemon, struct error *reterr)
 		return r;
 	server_on_drained(daemon->server, drained, daemon);
 	library_set_server(daemon->library, daemon->server);
+	keyring_on_revoked(daemon->access.keyring, revoked, daemon);
 	return 0;
 }
 
@@ -372,7 +455,8 @@ static int start_control(struct daemon *daemon, struct error *reterr)
 		.path = daemon->options.control,
 		.station = daemon->station,
 		.principal = daemon->identity.user,
-		.changed = broadcast_status,
+		.keyring = daemon->access.keyring,
+		.changed = on_command,
 		.make_link = make_link,
 		.user = daemon,
 	};
@@ -395,22 +479,23 @@ static int start(struct daemon *daemon, struct error *reterr)
 	const struct options *options = &daemon->options;
 	struct error error = {"no reason given"};
 	int r = prepare_library(options, reterr);
+	bool has_identity = identity_load(&daemon->identity, &error) == 0;
 
-	if (identity_load(&daemon->identity, &error) < 0)
+	if (!has_identity)
 		log_warning("ids of this station: %s; those of this run are new", error.text);
 	if (r == 0)
 		r = probe_screen(daemon, reterr);
+	if (r == 0)
+		r = open_links(daemon, has_identity, reterr);
 	if (r < 0)
 		return r;
-	if (access_init(&daemon->access) < 0 || make_marker(daemon) < 0 ||
-		live_init(&daemon->live) < 0 || jobs_create(&daemon->requests, true) < 0 ||
+	if (make_marker(daemon) < 0 || live_init(&daemon->live) < 0 ||
+		jobs_create(&daemon->requests, true) < 0 ||
 		queue_create(&daemon->stops, SIZE_MAX, true) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	queue_set_drop(daemon->stops, free);
 	daemon->live.attend = attend;
 	daemon->live.attend_user = daemon;
-	for (unsigned i = 0; i < options->allowed_host_count; i++)
-		access_allow_host(&daemon->access, options->allowed_hosts[i]);
 	r = sd_event_new(&daemon->event);
 	if (r < 0)
 		return error_set(reterr, r, "no event loop: %s", strerror(-r));
@@ -464,6 +549,8 @@ static void finish(struct daemon *daemon, int status)
 	if (daemon->station && daemon->server)
 		station_stop_now(daemon->station, "the recorder was ended");
 	/* the library answers by the server, the server asks the library: first stop the asking */
+	if (daemon->access.keyring)
+		keyring_on_revoked(daemon->access.keyring, NULL, NULL);
 	server_stop(daemon->server);
 	if (library_stop(daemon->library, clock_now_ns() + LIBRARY_STOP_NS) < 0) {
 		log_warning("a file of the library is still being read: it is not waited for");
@@ -471,6 +558,7 @@ static void finish(struct daemon *daemon, int status)
 	}
 	library_destroy(daemon->library);
 	server_destroy(daemon->server);
+	access_finish(&daemon->access);
 	station_destroy(daemon->station);
 	sd_event_source_unref(daemon->requested);
 	sd_event_source_unref(daemon->stopped);

@@ -40,6 +40,7 @@ int command_interruption(const struct command_options *options, int argc, char *
 int command_phase(const struct command_options *options, int argc, char **argv);
 int command_tag(const struct command_options *options, int argc, char **argv);
 int command_open_page(const struct command_options *options, int argc, char **argv);
+int command_links(const struct command_options *options, int argc, char **argv);
 
 /* with files */
 int command_list(const struct command_options *options, int argc, char **argv);

@@ -33,6 +33,9 @@ static const char usage[] =
 	"  mute, unmute           keep the sound from the observers; it is recorded all the same\n"
 	"  open [moderate|live|library]\n"
 	"                         the page in this machine's browser\n"
+	"  links [--json]         the links of the pages: role, made, last used; never the key\n"
+	"  links revoke ROLE|ID|all [--json]\n"
+	"                         no longer let in who has them; ROLE: observer, reviewer, moderator\n"
 	"  status [--json]\n"
 	"  task start TASK        the participant gets a task\n"
 	"  task ready             they have read it and begin: time on task counts from here\n"
@@ -126,6 +129,7 @@ static const struct {
 	{"phase", command_phase, NULL},
 	{"tag", command_tag, NULL},
 	{"open", command_open_page, NULL},
+	{"links", command_links, NULL},
 	{"list", command_list, NULL},
 	{"info", command_info, NULL},
 	{"verify", command_verify, NULL},

@@ -148,6 +148,14 @@ export class Recorder {
     recorder.control = join(recorder.folder, 'control');
     recorder.study = join(recorder.folder, 'study.yaml');
     writeFileSync(recorder.study, STUDY);
+    recorder.options = options;
+    recorder.env = env;
+    await recorder.#run(descriptors, 0);
+    return recorder;
+  }
+
+  async #run(descriptors, port) {
+    const recorder = this;
     recorder.output = '';
     const limit = descriptors ? ['prlimit', `--nofile=${descriptors}`] : [];
     const [program, ...before] = [...limit, join(build, 'uxrecd')];
@@ -156,9 +164,9 @@ export class Recorder {
       [
         ...before,
         '--library', recorder.library, '--control', recorder.control,
-        '--listen', '127.0.0.1:0', '--studies', recorder.folder, ...options,
+        '--listen', `127.0.0.1:${port}`, '--studies', recorder.folder, ...recorder.options,
       ],
-      { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+      { env: recorder.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
     );
     for (const stream of [recorder.child.stdout, recorder.child.stderr])
       stream.on('data', (data) => {
@@ -174,7 +182,13 @@ export class Recorder {
     if (!recorder.links.live) throw new Error(`uxrecd: ${recorder.output}`);
     running.add(recorder);
     recorder.port = Number(new URL(recorder.links.live).port);
-    return recorder;
+  }
+
+  /** End this recorder's program, and start it again on the same library and port. @param meanwhile  done between */
+  async again(signal = 'SIGTERM', meanwhile = async () => undefined) {
+    await end(this.child, signal);
+    await meanwhile();
+    await this.#run(undefined, this.port);
   }
 
   /** Run `uxrec …`; gives what it prints. */

@@ -10,6 +10,7 @@ import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from '
 const PING_MS = 2000;
 const RETRY_MS = [500, 1000, 2000, 3000, 5000];
 const CLOSE_BAD_TOKEN = 4401;
+const CLOSE_REVOKED = 4410;
 
 /**
  * State machine:
@@ -18,7 +19,7 @@ const CLOSE_BAD_TOKEN = 4401;
  *   open          the socket closes  → waiting
  *   connecting    the socket closes  → waiting
  *   waiting       after a back-off   → connecting
- *   any           closed with 4401   → refused   (the link is not valid: no way on)
+ *   any           closed with 4401   → refused   (the link is not valid, or with 4410 revoked: no way on)
  *   any           close()            → closed
  */
 export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed';
@@ -56,6 +57,8 @@ interface ClockEstimate {
 
 export class Connection extends Emitter {
   state: ConnectionState = 'connecting';
+  /** The link was revoked; otherwise it is not known. */
+  revoked = false;
   welcome?: Welcome;
   /** When the next try begins, in milliseconds of performance.now(). */
   retryAtMs = 0;
@@ -166,8 +169,9 @@ export class Connection extends Emitter {
     this.#topics.clear();
     /* the clock stays: it dates tags made without a connection */
     if (this.state === 'closed') return;
-    if (code === CLOSE_BAD_TOKEN) {
+    if (code === CLOSE_BAD_TOKEN || code === CLOSE_REVOKED) {
       forgetKey();
+      this.revoked = code === CLOSE_REVOKED;
       this.#set('refused');
       return;
     }

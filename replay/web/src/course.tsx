@@ -422,7 +422,7 @@ function Tasks({ driver, act, choosing, onChoosing }: RailProps) {
                   model={driver.model}
                   connection={driver.connection}
                   act={edited.act}
-                  beginNs={status?.startedNs ?? 0n}
+                  beginNs={driver.model.beginNs}
                   onDone={() => setCorrecting('')}
                 />
               )}
@@ -522,7 +522,7 @@ function Health({ driver }: { driver: LiveDriver }) {
   const status = driver.status;
   if (!status) return null;
   const facts: Array<[string, string]> = [
-    ['length', clock((driver.connection.sessionNowNs() || status.nowNs) - status.startedNs)],
+    ['length', clock(driver.lengthNs())],
     ['recorded', `${bytes(status.bytes)}, ${status.pictures} pictures, ${status.events} events`],
     ['keys', KEYS_TEXTS.get(status.keys) ?? status.keys],
     ['gaps', String(status.gaps)],

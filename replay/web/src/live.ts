@@ -66,6 +66,15 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     return Math.max(0, Number(now - this.#player.presentationNs) / 1e6);
   }
 
+  /** How long the running session is by now. */
+  lengthNs(): bigint {
+    const { startedNs = 0n, nowNs = 0n } = this.status ?? {};
+    if (!startedNs) return 0n;
+    const now = this.connection.sessionNowNs();
+    /* the clock may still be that of the session before, or not known */
+    return (now > nowNs ? now : nowNs) - startedNs;
+  }
+
   state(): string {
     if (this.connection.state !== 'open') return this.connection.state;
     switch (this.status?.state) {
@@ -142,7 +151,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       if (answer.body.case !== 'status') return;
       const status = answer.body.value;
       if (status.session) {
-        this.model.reset(status.session, status.study, status.acts);
+        this.model.reset(status.session, status.study, status.acts, status.startedNs);
         this.#session = status.session;
       }
       this.model.flush(this.connection);

@@ -44,6 +44,8 @@ export function newId(): string {
 
 export class SessionModel extends Emitter {
   session = '';
+  /** Begin of the session, in its time; stays when it ends. 0n: not known yet. */
+  beginNs = 0n;
   study?: Study;
   #entries = new Map<string, Entry>();
   /** The acts of this tab, for undo and for "the last tag". */
@@ -59,7 +61,7 @@ export class SessionModel extends Emitter {
   lost = '';
 
   /** Begin anew with the server's acts. Those that are still on their way, or were refused, stay. */
-  reset(session: string, study: Study | undefined, acts: Act[]): void {
+  reset(session: string, study: Study | undefined, acts: Act[], beginNs = 0n): void {
     const refused = session === this.session
       ? [...this.#entries.values()].filter((entry) => entry.trouble && !entry.stored)
       : [];
@@ -72,6 +74,7 @@ export class SessionModel extends Emitter {
       for (const act of this.#outbox.acts()) if (act.kind === Act_Kind.ADD) this.own.add(act.id);
     }
     this.session = session;
+    this.beginNs = beginNs;
     this.study = study;
     this.#entries = new Map(acts.map((act) => [act.id, { act, stored: true }]));
     this.#outbox.known(new Set(this.#entries.keys()));

@@ -18,6 +18,7 @@ import { NotJudged, OpportunityList } from './opportunities';
 import { Undelivered } from './undelivered';
 import { Icon, type KeyHelp, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
+import { refusal } from './reach';
 import type { Sound } from './sound';
 import { Stage } from './stage';
 
@@ -70,13 +71,13 @@ export function liveLabel(driver: LiveDriver, player: Player): string {
   const state = driver.state();
   switch (state) {
     case 'live': {
-      const elapsed = (player.presentationNs || 0n) - (driver.status?.startedNs ?? 0n);
+      const elapsed = player.presentationNs - (driver.model.beginNs || player.presentationNs);
       return `LIVE ${clock(elapsed < 0n ? 0n : elapsed)}`;
     }
     case 'waiting':
       return `reconnecting in ${Math.max(1, Math.ceil((driver.connection.retryAtMs - performance.now()) / 1000))} s`;
     case 'refused':
-      return 'link not valid';
+      return driver.connection.revoked ? 'link revoked' : 'link not valid';
     case 'idle':
       return 'no session';
     default:
@@ -174,8 +175,8 @@ export function cover(driver: LiveDriver) {
   if (driver.connection.state === 'refused')
     return (
       <>
-        <h2>This link is not valid</h2>
-        <p>The recorder was started again since it was made. Ask the moderator for the present link.</p>
+        <h2>{refusal(driver.connection).title}</h2>
+        <p>{refusal(driver.connection).text}</p>
       </>
     );
   if (!window.VideoDecoder || driver.undecodable)
@@ -272,7 +273,7 @@ export function ObserveBody({
     n: () => document.getElementById('note')?.focus(),
     ...extraKeys,
   });
-  const beginNs = driver.status?.startedNs || player.presentationNs;
+  const beginNs = driver.model.beginNs || player.presentationNs;
   const covered = cover(driver);
   return (
     <>

@@ -8,6 +8,7 @@ import { DeleteDialog } from './delete';
 import { useEmitter } from './emitter';
 import { clock, count, date } from './format';
 import { type Axis, countAxis, Interval, Notice, rememberedName, SHARE_AXIS, StateBadge, timeAxis, TopBar } from './parts';
+import { refusalText } from './reach';
 
 type Column = 'participant' | 'study' | 'date' | 'length' | 'tasks' | 'tags' | 'health';
 
@@ -130,8 +131,7 @@ export function LibraryPage({ token }: { token: string }) {
       <main class="sheet">
         {connection.state === 'refused' && (
           <Notice kind="error">
-            This link is not valid any more: the program that served it was started again. Take the
-            link it prints now.
+            {refusalText(connection)}
           </Notice>
         )}
         {trouble && <Notice kind="error">{trouble}</Notice>}

@@ -47,7 +47,7 @@ export function ModeratePage({ token }: { token: string }) {
             connection={driver.connection}
             session={status.session}
             participant={status.participant}
-            beginNs={status.startedNs}
+            beginNs={driver.model.beginNs}
             nowNs={() => driver.status?.nowNs ?? 0n}
             running
           />

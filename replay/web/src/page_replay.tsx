@@ -17,6 +17,7 @@ import { attemptBegin, outcomeName, scoreAct } from './model';
 import { HearButton } from './observe';
 import { NotJudged, OpportunityList } from './opportunities';
 import { type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
+import { refusalText } from './reach';
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { Stage } from './stage';
@@ -194,8 +195,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
       )}
       {driver.connection.state === 'refused' && (
         <Notice kind="error">
-          This link is not valid any more: the program that served it was started again. Take the
-          link it prints now.
+          {refusalText(driver.connection)}
         </Notice>
       )}
       {driver.summary?.trouble && (

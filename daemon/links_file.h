@@ -1,0 +1,56 @@
+#pragma once
+
+#include "protocol/base/folder.h"
+#include "protocol/base/sha256.h"
+#include "protocol/wire.pb-c.h"
+
+#define LINK_ID_BYTES 33 /* 128 bits as 32 lower-case hex digits, and a 0 byte */
+#define LINKS_LIMIT   128
+
+/** A link to the pages: everything about it but its key. Times are of CLOCK_REALTIME, 0: never. */
+struct page_link {
+	char id[LINK_ID_BYTES];
+	Uxrec__Role role;
+	unsigned char digest[SHA256_BYTES]; /* of the key's 32 characters */
+	int64_t made_ns, used_ns, revoked_ns;
+	bool of_this_run; /* is not written */
+};
+
+struct links {
+	struct page_link link[LINKS_LIMIT];
+	size_t count;
+};
+
+/** @return the link of an id, or NULL */
+struct page_link *links_find(const struct links *links, const char *id);
+
+/**
+ * Add a link. Of too many one goes: the oldest that was revoked, else the one that was not used for longest.
+ *
+ * @return the place of the added link, whose other fields are 0
+ */
+struct page_link *links_add(struct links *links, const char *id, Uxrec__Role role);
+
+/**
+ * Take in the links of another list: those that are new, the last uses, and revocations.
+ *
+ * @return how many links that were valid in @p links are revoked by it
+ */
+unsigned links_merge(struct links *links, const struct links *other);
+
+/** @return the name of a role in the file and in commands, or NULL */
+const char *links_role_name(Uxrec__Role role);
+
+/**
+ * Read the file `links` of a library. Its content and kind are hostile.
+ *
+ * @param ret       written on success
+ * @param ret_stamp written on success, or NULL: changes whenever the file does
+ * @return 0, -ENOENT when there is none, or a negative errno with the reason: it belongs to another user (-EPERM),
+ *         others can write it (-EPERM), it is no regular file (-ELOOP, -EBADMSG), no list of links (-EBADMSG)
+ */
+int links_read(
+	const struct folder *library, struct links *ret, uint64_t *ret_stamp, struct error *reterr);
+
+/** Write it anew, with the folder's lock held: whole on the disk, or as it was. @return 0 or a negative errno */
+int links_write(const struct folder *library, const struct links *links);
