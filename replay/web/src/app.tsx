@@ -9,6 +9,7 @@ import './moderate.css';
 import './replay.css';
 import './library.css';
 import './corrections.css';
+import './adapt.css';
 import { findKey, forgetKey, shareKey, takeFromAddress } from './key';
 import { watchKeys } from './keys';
 import { LibraryPage } from './page_library';

@@ -4,12 +4,12 @@ import { useMemo, useRef, useState } from 'preact/hooks';
 import type { Act } from '../gen/protocol/acts_pb';
 import { type Gap, Gap_Reason } from '../gen/protocol/session_pb';
 import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
+import { codeStyle } from './colors';
 import { useEmitter } from './emitter';
 import { clock } from './format';
 import { gapText } from './gaps';
 import { LEVEL_NS, loudest, mean, waveform } from './levels';
 import { attemptBegin, attemptEnd, outcomeName } from './model';
-import { NO_COLOR } from './parts';
 import type { Player } from './player';
 import type { RecordedDriver } from './recorded';
 
@@ -75,8 +75,7 @@ export function Lanes({
         .filter((mark) => wanted(mark.act))
         .map(({ act }) => ({
           share: share(act.body.value.mediaNs),
-          color:
-            act.body.case === 'tag' ? model.code(act.body.value.code)?.color || NO_COLOR : NO_COLOR,
+          color: act.body.case === 'tag' ? (model.code(act.body.value.code)?.color ?? '') : '',
           names: [act.body.case === 'tag' ? (model.code(act.body.value.code)?.name ?? '?') : 'note'],
         })),
     );
@@ -166,7 +165,7 @@ function MarkLane({ marks }: { marks: Mark[] }) {
           key={mark.share}
           class="tick"
           title={mark.names.join(', ')}
-          style={{ ...place(mark.share), '--code': mark.color }}
+          style={{ ...place(mark.share), ...codeStyle(mark.color) }}
         >
           {mark.names.length > 1 && <small>{mark.names.length}</small>}
         </span>

@@ -157,12 +157,11 @@ export function TaskState({ driver }: { driver: LiveDriver }) {
   if (!status?.session) return null;
   const task = driver.model.task(status.task);
   const number = (driver.model.study?.tasks.findIndex((candidate) => candidate.id === status.task) ?? -1) + 1;
+  const title = task ? `Task ${number}/${driver.model.study?.tasks.length} “${task.title}”` : 'no task running';
   return (
-    <span class="what">
+    <span class="what" title={`${status.participant} · ${title}`}>
       <b>{status.participant}</b>
-      <span class="title">
-        {task ? `· Task ${number}/${driver.model.study?.tasks.length} “${task.title}”` : '· no task running'}
-      </span>
+      <span class="title">· {title}</span>
       {task && <TaskClock driver={driver} short />}
       {status.interruption && <span class="pill warn">interruption</span>}
     </span>

@@ -5,6 +5,7 @@ import { useRef, useState } from 'preact/hooks';
 import type { Study_Code } from '../gen/protocol/study_pb';
 import type { Estimate } from '../gen/protocol/wire_pb';
 import { useEmitter } from './emitter';
+import { codeStyle } from './colors';
 import { percent } from './format';
 import { hints, useKeys } from './keys';
 
@@ -159,16 +160,14 @@ export function onlyByButton(event: KeyboardEvent): void {
 
 /* ---- codes ---- */
 
-export const NO_COLOR = '#64748b';
-
-/** Colours of the code book on a background of either theme; the key cap beside it says it again. */
+/** The key cap beside the name: colour alone carries no meaning. */
 export function CodeChip({ code, fallback }: { code: Study_Code | undefined; fallback: string }) {
   return (
-    <span class="chip" style={{ '--code': code?.color || NO_COLOR }}>
+    <span class="chip" style={codeStyle(code?.color)}>
       <span class="cap" aria-hidden="true">
         {(code?.key ?? '?').toUpperCase()}
       </span>
-      {code?.name ?? fallback}
+      <span class="codename">{code?.name ?? fallback}</span>
     </span>
   );
 }
@@ -190,11 +189,11 @@ export function Palette({
           type="button"
           disabled={disabled}
           title={`${code.name} (${code.key.toUpperCase()})`}
-          style={{ '--code': code.color || NO_COLOR }}
+          style={codeStyle(code.color)}
           onClick={() => onTag(code.id)}
         >
           <kbd>{code.key.toUpperCase()}</kbd>
-          {code.name}
+          <span class="codename">{code.name}</span>
         </button>
       ))}
     </div>

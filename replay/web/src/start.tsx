@@ -119,7 +119,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
           </p>
           <fieldset>
             <legend>Consent</legend>
-            {chosen?.study?.consentText && <blockquote>{chosen.study.consentText}</blockquote>}
+            {chosen?.study?.consentText && <blockquote tabIndex={0}>{chosen.study.consentText}</blockquote>}
             <label class="check">
               <input type="radio" name="method" checked={method === 'paper'} onChange={() => setMethod('paper')} />
               signed on paper

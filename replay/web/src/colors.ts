@@ -1,0 +1,61 @@
+// Colours of the code book, fitted to both themes: any of them is seen on its background and bears its text.
+
+type Rgb = readonly [red: number, green: number, blue: number];
+
+const NO_COLOR: Rgb = [0x64, 0x74, 0x8b];
+const BLACK: Rgb = [0, 0, 0];
+const WHITE: Rgb = [255, 255, 255];
+/* --raised of app.css, the background that is nearer to the middle */
+const LIGHT_GROUND: Rgb = [0xf5, 0xf8, 0xf8];
+const DARK_GROUND: Rgb = [0x1c, 0x27, 0x28];
+/* WCAG 2.2, 1.4.11: of shapes */
+const SHAPE_CONTRAST = 3;
+const STEPS = 40;
+
+function parse(color: string): Rgb | undefined {
+  const [red, green, blue] = (/^#(..)(..)(..)$/.exec(color) ?? []).slice(1).map((pair) => Number.parseInt(pair, 16));
+  return red === undefined || green === undefined || blue === undefined || Number.isNaN(red + green + blue)
+    ? undefined
+    : [red, green, blue];
+}
+
+const hex = (color: Rgb) => `#${color.map((part) => Math.round(part).toString(16).padStart(2, '0')).join('')}`;
+
+/** Relative luminance, WCAG 2.2. */
+function luminance(color: Rgb): number {
+  const [red, green, blue] = color.map((part) =>
+    part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4,
+  ) as [number, number, number];
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+function contrast(one: Rgb, other: Rgb): number {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b) as [number, number];
+  return (high + 0.05) / (low + 0.05);
+}
+
+/** The colour, moved towards black or white no further than its contrast with the background needs. */
+function seenOn(color: Rgb, ground: Rgb, end: Rgb): Rgb {
+  const mixed = (step: number) =>
+    color.map((part, i) => Math.round(part + (((end[i] ?? 0) - part) * step) / STEPS)) as unknown as Rgb;
+  for (let step = 0; step < STEPS; step++) if (contrast(mixed(step), ground) >= SHAPE_CONTRAST) return mixed(step);
+  return end;
+}
+
+/* the better of the two has a contrast of at least 4.58 with every colour */
+const inkOn = (color: Rgb) => (contrast(color, BLACK) > contrast(color, WHITE) ? BLACK : WHITE);
+
+/**
+ * Custom properties for the style of what stands for a code.
+ *
+ * @param color  of the code book, "#rrggbb"; anything else stands for none
+ *
+ * @return `--code`: its colour, and `--ink`: that of text on it, each for both themes
+ */
+export function codeStyle(color: string | undefined): { '--code': string; '--ink': string } {
+  const wanted = parse(color ?? '') ?? NO_COLOR;
+  const light = seenOn(wanted, LIGHT_GROUND, BLACK);
+  const dark = seenOn(wanted, DARK_GROUND, WHITE);
+  const both = (a: Rgb, b: Rgb) => `light-dark(${hex(a)}, ${hex(b)})`;
+  return { '--code': both(light, dark), '--ink': both(inkOn(light), inkOn(dark)) };
+}
