@@ -468,7 +468,7 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 {
 	_destroy_(recorder) struct recorder *recorder = calloc(1, sizeof(*recorder));
 	const struct segments_context files = {files_in_trouble, files_dropped, files_missing,
-		context->session_uuid, context->station_id, recorder};
+		context->session_uuid, context->station_id, context->marker, recorder};
 	int r;
 
 	if (!recorder)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "daemon/hub.h"
+#include "daemon/segments.h"
 #include "protocol/base/error.h"
 #include "protocol/gap.h"
 #include "protocol/session.pb-c.h"
@@ -30,6 +31,7 @@ struct recorder_context {
 	/** After recorder_end(): the files are ended. From the recorder's thread; must not block. May be NULL. */
 	void (*ended)(void *user);
 	const char *session_uuid, *station_id; /* in every file; NULL or "": in none */
+	struct segments_marker marker;         /* of a recorder that was killed */
 	int64_t sync_every_ns; /* what a power cut may cost; 0: nothing, every packet is synced */
 	void *user;
 };

@@ -181,6 +181,11 @@ static int make_reserve(struct segments *segments)
 	return -posix_fallocate(segments->reserve_fd, 0, RESERVE_BYTES);
 }
 
+bool segments_are_left(const struct folder *folder)
+{
+	return folder_has(folder, RESERVE_NAME) > 0;
+}
+
 void segments_remove_reserve(struct segments *segments)
 {
 	if (segments->reserve_fd < 0)
@@ -234,8 +239,7 @@ static void put_marker(struct segments *segments, struct session_writer *writer)
 
 	if (!marker || session_writer_append(writer, marker) < 0)
 		return;
-	segments->has_marker = true;
-	segments->marker_sequence = sequence_of(marker);
+	segments->marker = (struct segments_marker){true, sequence_of(marker)};
 }
 
 /*
@@ -333,8 +337,8 @@ int segments_put_metadata(
 		if (packet)
 			note_first(first, held, packet->channel, sequence_of(packet));
 	}
-	if (segments->has_marker)
-		note_first(first, held, CHANNEL_GAPS, segments->marker_sequence);
+	if (segments->marker.is_there)
+		note_first(first, held, CHANNEL_GAPS, segments->marker.sequence);
 	for (unsigned id = 1; id < CHANNEL_END; id++) {
 		if (!held[id])
 			continue;
@@ -418,7 +422,7 @@ static int begin_segment(struct segments *segments)
 		return r;
 	}
 	segments->number++;
-	segments->has_marker = false;
+	segments->marker.is_there = false;
 	give_lock_back(segments);
 	use_writer(segments, steal_ptr(writer));
 	return 0;
@@ -533,6 +537,7 @@ int segments_create(struct segments **ret, const char *folder, unsigned before,
 	if (!segments)
 		return error_set(reterr, -ENOMEM, "no memory");
 	segments->context = *context;
+	segments->marker = context->marker;
 	segments->reserve_fd = segments->lock_fd = -1;
 	segments->sync_every_ns = sync_every_ns;
 	segments->number = before;

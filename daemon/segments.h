@@ -1,6 +1,7 @@
 #pragma once
 
 #include "protocol/base/error.h"
+#include "protocol/base/folder.h"
 #include "protocol/packet.h"
 
 /**
@@ -9,6 +10,12 @@
  * again. One thread appends; another, its own, syncs, so that a slow disk makes nobody wait.
  */
 struct segments;
+
+/** The gap that is open to the end of the session, with which a segment ends when its disk was full. */
+struct segments_marker {
+	bool is_there;
+	uint32_t sequence;
+};
 
 struct segments_context {
 	/** The disk is in trouble, or (NULL) not any more. From the thread that appends. */
@@ -27,6 +34,8 @@ struct segments_context {
 	 */
 	struct packet *(*missing)(void *user, int64_t from_ns, const char *topic, uint64_t count);
 	const char *session_uuid, *station_id; /* in every segment; NULL or "": in none */
+	/* of the last segment of a recorder that was killed: the first one here replaces it */
+	struct segments_marker marker;
 	void *user;
 };
 
@@ -41,6 +50,9 @@ struct segments_context {
  */
 int segments_create(struct segments **ret, const char *folder, unsigned before,
 	int64_t sync_every_ns, const struct segments_context *context, struct error *reterr);
+
+/** @return true when the recorder that recorded into a folder has not ended: it was killed, or records */
+bool segments_are_left(const struct folder *folder);
 
 /** Append a packet, now or when the disk is there again. Takes a reference of its own. */
 void segments_append(struct segments *segments, struct packet *packet);

@@ -34,7 +34,7 @@ static int write_rest(struct segments *segments)
 		return r;
 	}
 	segments->number++;
-	segments->has_marker = false;
+	segments->marker.is_there = false;
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
 	segments->trouble = 0;
 	log_info("recorder: %s: the disk is there again, the rest is in segment %u",

@@ -26,9 +26,7 @@ struct segments {
 	struct backlog held;
 	/* what the newest segment lacks, session times: from the first packet that it did not take */
 	int64_t missing_from_ns, missing_to_ns;
-	/* the gap without an end that it ends with, see FORMAT.md, "Segments" */
-	bool has_marker;
-	uint32_t marker_sequence;
+	struct segments_marker marker; /* of the newest segment; FORMAT.md, "Segments" */
 	/* pictures that are in the segment, and are held no longer although they are not known to be on the disk */
 	struct {
 		uint64_t count, until; /* until: the number behind the last of them */

@@ -31,6 +31,9 @@ struct last_state {
 	uint32_t agreed;
 	enum key_policy keys;
 	int64_t offset_ns, begun_ns, paused_ns;
+	/* the last segment was ended because the disk was full: what followed is missing */
+	struct segments_marker marker;
+	int64_t missing_from_ns;
 	struct station *station;        /* gets the pauses that have ended */
 	char output[OUTPUT_NAME_BYTES]; /* of a Wayland session: what was recorded; "": not known */
 };
@@ -52,17 +55,25 @@ static void take_mute(struct last_state *state, int64_t at_ns)
 		state->muted_spans[MUTED_SPANS - 1].to_ns = INT64_MAX;
 }
 
+static int take_gap(struct last_state *state, uint32_t sequence, const Uxrec__Gap *gap)
+{
+	if (gap->reason == UXREC__GAP__REASON__REASON_DISK && gap->to_ns == 0) {
+		state->marker = (struct segments_marker){true, sequence};
+		state->missing_from_ns = gap->from_ns;
+	}
+	return gap->reason == UXREC__GAP__REASON__REASON_PAUSE
+		? station_add_pause(state->station, gap->from_ns, gap->to_ns)
+		: 0;
+}
+
 static int take_last_state(
 	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	struct last_state *state = user;
 	const Uxrec__SessionEvent *event = (const void *)unpacked;
-	const Uxrec__Gap *gap = (const void *)unpacked;
 
 	if (message->channel->known == CHANNEL_GAPS)
-		return gap->reason == UXREC__GAP__REASON__REASON_PAUSE
-			? station_add_pause(state->station, gap->from_ns, gap->to_ns)
-			: 0;
+		return take_gap(state, message->sequence, (const void *)unpacked);
 	if (message->channel->known == CHANNEL_CLOCK) {
 		state->offset_ns = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
 		return 0;
@@ -180,7 +191,8 @@ static int go_on(struct station *station, const struct session *session,
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 	int64_t now_ns = clock_now_ns();
 	struct annotations *log;
-	int r = station_open_recorder(station, session_reader_segments(session->reader), reterr);
+	int r = station_open_recorder(
+		station, session_reader_segments(session->reader), state->marker, reterr);
 
 	if (r < 0)
 		return r;
@@ -201,11 +213,13 @@ static int go_on(struct station *station, const struct session *session,
 	}
 	recorder_push(station->recorder, CHANNEL_STUDY, now_ns, &station->study->base);
 	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
-	gap.from_ns = last_ns;
+	gap.from_ns = state->marker.is_there ? state->missing_from_ns : last_ns;
 	gap.to_ns = session_clock_at(&station->clock, now_ns);
 	station->killed_from_ns = gap.from_ns;
 	station->killed_to_ns = gap.to_ns;
-	gap.detail = (char *)"the recorder was killed and started again";
+	gap.detail = state->marker.is_there
+		? (char *)"the disk was full, then the recorder was killed and started again"
+		: (char *)"the recorder was killed and started again";
 	recorder_push(station->recorder, CHANNEL_GAPS, now_ns, &gap.base);
 	if (!station->agreed) {
 		station->state = STATE_RECORDING;
@@ -226,6 +240,16 @@ static int go_on(struct station *station, const struct session *session,
 	return r;
 }
 
+/*
+ * A segment that a full disk has cut off has its end, and a recorder that gave up what did not fit leaves such a session
+ * too. But whoever ends removes the reserve.
+ */
+static bool was_ended(const struct session *session)
+{
+	return session_reader_is_complete(session->reader) &&
+		!(session->folder && segments_are_left(session->folder));
+}
+
 /* @return 1 when the session goes on, 0 when there is nothing to go on with, or a negative errno */
 static int try_to_go_on(struct station *station, const char *id, struct error *reterr)
 {
@@ -234,7 +258,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 	int64_t first_ns, last_ns;
 	int r = session_open(&session, station->options.library, id, false, reterr);
 
-	if (r < 0 || !session->reader || session_reader_is_complete(session->reader) ||
+	if (r < 0 || !session->reader || was_ended(session) ||
 		!session_span(session, &first_ns, &last_ns) ||
 		session_reader_is_recorded(session->reader))
 		return 0; /* another recorder may be at it */
@@ -243,6 +267,8 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK |
 			UINT64_C(1) << CHANNEL_SCREEN_INFO | UINT64_C(1) << CHANNEL_GAPS,
 		take_last_state, &state);
+	if (session_reader_is_complete(session->reader) && !state.marker.is_there)
+		r = -ENODATA;
 	if (r < 0 || !state.started || state.ended || !state.offset_ns ||
 		!take_clock(station, session, &state, last_ns)) {
 		station_forget_session(station);

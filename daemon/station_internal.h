@@ -193,7 +193,8 @@ int station_start(struct station *station, const Uxrec__Start *start, const char
 	struct error *reterr);
 
 /* @param before  how many segments there are already */
-int station_open_recorder(struct station *station, unsigned before, struct error *reterr);
+int station_open_recorder(struct station *station, unsigned before, struct segments_marker marker,
+	struct error *reterr);
 /* With folder and study. */
 int station_open_log(struct station *station, struct error *reterr);
 

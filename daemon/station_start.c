@@ -260,7 +260,8 @@ static void record_beginning(struct station *station)
 	session_log_unlock(station->log);
 }
 
-int station_open_recorder(struct station *station, unsigned before, struct error *reterr)
+int station_open_recorder(struct station *station, unsigned before, struct segments_marker marker,
+	struct error *reterr)
 {
 	const struct recorder_context context = {
 		.clock = &station->clock,
@@ -273,6 +274,7 @@ int station_open_recorder(struct station *station, unsigned before, struct error
 		.ended = files_ended,
 		.session_uuid = station->uuid,
 		.station_id = station->options.identity->station,
+		.marker = marker,
 		.sync_every_ns = station->options.sync_every_ns,
 		.user = station,
 	};
@@ -328,7 +330,7 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 		r = say_beginning(station, start, author, reterr);
 	session_clock_init(&station->clock);
 	if (r == 0)
-		r = station_open_recorder(station, 0, reterr);
+		r = station_open_recorder(station, 0, (struct segments_marker){0}, reterr);
 	if (r < 0)
 		return r;
 	station->started_ns = clock_now_ns();

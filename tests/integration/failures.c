@@ -451,6 +451,48 @@ static void a_recorder_that_is_killed_on_a_full_disk_leaves_a_gap(void)
 	full_disk_finish(&full);
 }
 
+/* In two ways: what was given up stays so, and what was killed goes on when there is room. */
+static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_not(void)
+{
+	_destroy_(session) struct session *session = NULL;
+	_destroy_(session_facts) struct session_facts *facts = NULL;
+	struct daemon_child again;
+	struct full_disk full;
+	const Uxrec__Gap *gap;
+
+	if (!full_disk_start(&full, "given-up"))
+		return;
+	expect(daemon_command(&full.daemon, NULL, "stop", "--discard", NULL) == 0);
+	expect(end_child(&full.daemon.child, SIGTERM) == 0);
+	check(unlink(full.filler) == 0);
+	daemon_start(&again, full.library, X11_INPUT);
+	expect(!child_says(&again.child, "goes on", 1));
+	expect(end_child(&again.child, SIGTERM) == 0);
+	full_disk_finish(&full);
+
+	if (!full_disk_start(&full, "resumed"))
+		return;
+	end_child(&full.daemon.child, SIGKILL);
+	check(unlink(full.filler) == 0);
+	daemon_start(&again, full.library, X11_INPUT);
+	check(child_says(&again.child, "goes on after a recorder that was killed", 5));
+	desktop_fake(&full.desktop, XCB_KEY_PRESS, 38, 0, 0);
+	desktop_fake(&full.desktop, XCB_KEY_RELEASE, 38, 0, 0);
+	sleep_ms(500);
+	expect(daemon_command(&again, NULL, "stop", NULL) == 0);
+	expect(end_child(&again.child, SIGTERM) == 0);
+	session = session_of(&full);
+	expect(session_is_complete(session));
+	/* the gap that was open to the end has its end */
+	check(session_facts_create(&facts, session) == 0);
+	gap = session_gap(facts);
+	check(gap != NULL);
+	expect(gap->to_ns > gap->from_ns && strstr(gap->detail, "the disk was full, then"));
+	session_facts_destroy(steal_ptr(facts));
+	session_destroy(steal_ptr(session));
+	full_disk_finish(&full);
+}
+
 /* A file that may not grow over 4 MB (RLIMIT_FSIZE) is like a full disk, but another file can be written at once. */
 static void a_limit_of_file_size_begins_a_segment(void)
 {
@@ -937,6 +979,8 @@ static const struct test tests[] = {
 		sigterm_on_a_full_disk_leaves_a_gap},
 	{"a recorder that is killed on a full disk leaves a gap to the end",
 		a_recorder_that_is_killed_on_a_full_disk_leaves_a_gap},
+	{"a session that was killed on a full disk goes on, one that was given up does not",
+		what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_not},
 	{"a file that has reached the limit of its size is followed by a segment",
 		a_limit_of_file_size_begins_a_segment},
 	{"a killed recorder leaves a file that opens, and the next one goes on",

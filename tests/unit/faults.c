@@ -666,7 +666,7 @@ static bool record_with_fault(unsigned kinds, long at, long count)
 {
 	struct written written = {0};
 	const struct segments_context context = {
-		note_trouble, note_dropped, make_gap, NULL, NULL, &written};
+		note_trouble, note_dropped, make_gap, NULL, NULL, {false, 0}, &written};
 	_autofree_ char *folder = fresh_folder("segments");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -752,7 +752,7 @@ static bool end_with_fault(long at, bool room)
 {
 	struct written written = {0};
 	const struct segments_context context = {
-		note_trouble, note_dropped, make_gap, NULL, NULL, &written};
+		note_trouble, note_dropped, make_gap, NULL, NULL, {false, 0}, &written};
 	_autofree_ char *folder = fresh_folder("segments");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -798,7 +798,7 @@ static void a_stalled_sync_holds_up_nothing(void)
 {
 	struct written written = {0};
 	const struct segments_context context = {
-		note_trouble, note_dropped, make_gap, NULL, NULL, &written};
+		note_trouble, note_dropped, make_gap, NULL, NULL, {false, 0}, &written};
 	_autofree_ char *folder = fresh_folder("stalled");
 	_destroy_(segments) struct segments *segments = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
