@@ -15,7 +15,7 @@ struct studies {
 	size_t count;
 };
 
-static void add_study(struct studies *studies, const char *folder, const char *file)
+static void add_study(struct studies *studies, const char *folder, const char *file, bool example)
 {
 	_autofree_ char *path = NULL;
 	Uxrec__StudyEntry *entry;
@@ -29,6 +29,7 @@ static void add_study(struct studies *studies, const char *folder, const char *f
 	if (!entry)
 		return;
 	uxrec__study_entry__init(entry);
+	entry->example = example;
 	if (study_read_file(&entry->study, path, &problems, &error) == 0) {
 		entry->name = strdup(entry->study->name);
 	} else {
@@ -48,7 +49,7 @@ static void add_study(struct studies *studies, const char *folder, const char *f
 	studies->entries[studies->count++] = entry;
 }
 
-static void collect_studies(struct studies *studies, const char *folder)
+static void collect_studies(struct studies *studies, const char *folder, bool example)
 {
 	DIR *opened = folder ? opendir(folder) : NULL;
 	struct dirent *entry;
@@ -58,7 +59,7 @@ static void collect_studies(struct studies *studies, const char *folder)
 
 		if (entry->d_name[0] != '.' && length > 5 &&
 			strcmp(entry->d_name + length - 5, ".yaml") == 0)
-			add_study(studies, folder, entry->d_name);
+			add_study(studies, folder, entry->d_name, example);
 	}
 	if (opened)
 		closedir(opened);
@@ -72,8 +73,8 @@ static void studies_finish(struct studies *studies)
 
 static void collect_all(struct library *library, struct studies *studies)
 {
-	collect_studies(studies, library->studies);
-	collect_studies(studies, library->examples);
+	collect_studies(studies, library->studies, false);
+	collect_studies(studies, library->examples, true);
 }
 
 /* Refuse a study with the first line of its problems. */

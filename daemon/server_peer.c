@@ -275,6 +275,20 @@ static void answer_ping(
 	put_message(server, client, request, &message, UXREC__SERVER_MESSAGE__BODY_PONG);
 }
 
+/* access_allows() lets moderators alone ask for it. */
+static void answer_observer_link(struct server *server, struct client *client, uint64_t request)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ObserverLink link = UXREC__OBSERVER_LINK__INIT;
+	char key[KEY_BYTES];
+
+	keyring_present(server->options.access->keyring, UXREC__ROLE__ROLE_OBSERVER, key, NULL);
+	link.key = key;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_OBSERVER_LINK;
+	message.observer_link = &link;
+	put_message(server, client, request, &message, 0);
+}
+
 /* @return 0, or -1 to close; takes over the message */
 static int take_message(struct server *server, struct client *client, Uxrec__ClientMessage *message)
 {
@@ -295,6 +309,8 @@ static int take_message(struct server *server, struct client *client, Uxrec__Cli
 		server_fail(server, client->peer, message->request, bad_name, error.text);
 	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PING) {
 		answer_ping(server, client, message->request, message->ping);
+	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK) {
+		answer_observer_link(server, client, message->request);
 	} else if (message->body_case != UXREC__CLIENT_MESSAGE__BODY_HELLO) {
 		if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION)
 			snprintf(client->session, sizeof(client->session), "%s",
