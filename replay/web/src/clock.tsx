@@ -52,7 +52,7 @@ export function TaskClock({ driver, short = false }: { driver: LiveDriver; short
       </span>
       {stopped && !short && <span class="pill">{stopped}: the clock stands still</span>}
       {over && (
-        <span class="pill bad">{short ? 'limit passed' : `time limit passed ${clock(timeNs - limitNs)} ago`}</span>
+        <span class="pill bad">over the limit{!short && ` by ${clock(timeNs - limitNs)}`}</span>
       )}
       {/* read aloud once, not every second */}
       {short && (

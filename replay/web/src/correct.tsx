@@ -16,6 +16,7 @@ import type { Connection } from './connection';
 import { useEmitter } from './emitter';
 import { clock, parseClock } from './format';
 import { type ActOf, changedAct, FAILURES, OUTCOMES, type SessionModel } from './model';
+import { type Doubt, doubtOf, type Ending, LookAgain } from './outcome';
 import { validName } from './parts';
 
 const MS = 1_000_000n;
@@ -119,6 +120,12 @@ export function AttemptEditor({
   const entry = model.entry(act.id)?.act ?? act;
   const attempt = entry.body.value as Attempt;
   const corrected = attempt.beginNs !== 0n || attempt.endNs !== 0n;
+  /* an outcome that contradicts the tags is stored only when it is chosen once more */
+  const [doubted, setDoubted] = useState<{ outcome: Attempt_Outcome; doubt: Doubt }>();
+  const end = ({ outcome, failure }: Ending) => {
+    setDoubted(undefined);
+    void change({ outcome, failure });
+  };
   return (
     <div
       class="editor"
@@ -134,13 +141,12 @@ export function AttemptEditor({
         Outcome
         <select
           ref={first}
-          value={attempt.outcome}
+          value={doubted?.outcome ?? attempt.outcome}
           onChange={(event) => {
             const outcome = Number(event.currentTarget.value) as Attempt_Outcome;
-            void change({
-              outcome,
-              failure: outcome === Attempt_Outcome.FAILED ? attempt.failure : Attempt_Failure.NONE,
-            });
+            const doubt = doubtOf(model, act.id, outcome, beginNs);
+            if (doubt && outcome !== attempt.outcome) setDoubted({ outcome, doubt });
+            else end({ outcome, failure: outcome === Attempt_Outcome.FAILED ? attempt.failure : Attempt_Failure.NONE });
           }}
         >
           <option value={Attempt_Outcome.UNSPECIFIED}>not stated</option>
@@ -151,6 +157,17 @@ export function AttemptEditor({
           ))}
         </select>
       </label>
+      {doubted && (
+        <div class="wide">
+          <LookAgain
+            doubt={doubted.doubt}
+            chosen={doubted.outcome}
+            onEnd={end}
+            onCancel={() => setDoubted(undefined)}
+            takesFocus={false}
+          />
+        </div>
+      )}
       {attempt.outcome === Attempt_Outcome.FAILED && (
         <label>
           How it failed

@@ -1,27 +1,23 @@
 // The moderator's rail during a session: pause, interruption, phase, tasks, stop; one obvious next step.
 
-import { Fragment } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type Act, type Attempt_Outcome, Interruption_Kind, Phase_Kind } from '../gen/protocol/acts_pb';
+import { type Act, Interruption_Kind, Phase_Kind } from '../gen/protocol/acts_pb';
 import type { Study_Task } from '../gen/protocol/study_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
 import { INTERRUPTIONS, TaskClock, useSeconds } from './clock';
 import { AttemptEditor, SessionDetails } from './correct';
-import { bytes, clock } from './format';
+import { bytes, clock, count } from './format';
+import { lostText } from './gaps';
 import type { KeyMap } from './keys';
 import type { LiveDriver } from './live';
-import { changedAct, OUTCOMES, outcomeName } from './model';
-import { Icon, type KeyHelp, Notice } from './parts';
+import type { Coder } from './marks';
+import { changedAct, outcomeName } from './model';
+import { Outcomes, StopPanel } from './outcome';
+import { Icon, type KeyHelp } from './parts';
 import type { ClientBody } from './wire';
 
 /** Ask the recorder. @return why it was refused, or "" */
 export type Do = (body: ClientBody) => Promise<string>;
-
-/* so many outcomes are in the rates */
-const COUNTED = 4;
-
-/* As a ref: one function for all renders is called when the control appears and not again. */
-export const focusOnce = (control: HTMLElement | null) => control?.focus();
 
 /* ---- keys ---- */
 
@@ -97,7 +93,7 @@ export function courseKeys(driver: LiveDriver, act: Do, chooseOutcome: () => voi
 
 /* ---- the rail ---- */
 
-interface RailProps {
+interface TasksProps {
   driver: LiveDriver;
   act: Do;
   /** The task's outcome is being chosen. */
@@ -105,26 +101,81 @@ interface RailProps {
   onChoosing: (choosing: boolean) => void;
 }
 
-export function Rail({ driver, act, choosing, onChoosing }: RailProps) {
+interface RailProps extends TasksProps {
+  coder: Coder;
+}
+
+const FOLDED = 'rail-folded';
+
+/** The rail, folded to a strip when its user wants the room; a question of it unfolds it. */
+export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
   const status = driver.status;
-  const [details, setDetails] = useState(false);
-  const detailsButton = useRef<HTMLButtonElement>(null);
+  const [folded, setFolded] = useState(localStorage.getItem(FOLDED) === 'yes');
+  const [stopping, setStopping] = useState(false);
+  const stopButton = useRef<HTMLButtonElement>(null);
   if (!status) return null;
   const paused = status.state === Status_State.PAUSED;
+  const isFolded = folded && !choosing && !stopping;
+  const fold = () => {
+    localStorage.setItem(FOLDED, folded ? 'no' : 'yes');
+    setFolded(!folded);
+  };
+  const goOn = () => {
+    setStopping(false);
+    requestAnimationFrame(() => stopButton.current?.focus());
+  };
   return (
-    <aside class="rail" aria-label="Moderation">
-      <div class="row wrap">
+    <aside class={`rail ${isFolded ? 'folded' : ''}`} aria-label="Moderation">
+      <div class="row strip">
         <button
           type="button"
           class={paused ? 'primary' : ''}
-          title="shift+P"
+          aria-keyshortcuts="Shift+P"
+          title={paused ? 'Resume (shift+P)' : 'Pause: nothing is recorded until you resume (shift+P)'}
           onClick={() => togglePause(driver, act)}
         >
-          <Icon name={paused ? 'play' : 'pause'} /> {paused ? 'Resume' : 'Pause'}
+          <Icon name={paused ? 'play' : 'pause'} />
+          <span class="word">
+            {paused ? 'Resume' : 'Pause'} <kbd>⇧P</kbd>
+          </span>
         </button>
-        <StopButton driver={driver} act={act} />
+        <button
+          type="button"
+          ref={stopButton}
+          aria-expanded={stopping}
+          title="End the session …"
+          onClick={() => setStopping(!stopping)}
+        >
+          <Icon name="stop" /> <span class="word">Stop</span>
+        </button>
+        <button
+          type="button"
+          class="quiet fold"
+          aria-expanded={!isFolded}
+          aria-label="Rail"
+          title={isFolded ? 'Show the rail' : 'Fold the rail: more room for tags'}
+          onClick={fold}
+        >
+          <span aria-hidden="true">{isFolded ? '»' : '«'}</span>
+        </button>
       </div>
-      {paused && <Notice kind="warning">Paused: nothing is recorded.</Notice>}
+      {stopping && (
+        <StopPanel
+          driver={driver}
+          coder={coder}
+          onStop={async (ending) => {
+            const reason = await act({ case: 'stop', value: { ...ending } });
+            if (!reason) setStopping(false);
+            return reason;
+          }}
+          onDone={goOn}
+        />
+      )}
+      {paused && (
+        <p class="notice warning" role="alert">
+          <b>Paused: nothing is recorded.</b> Resume with ⇧P.
+        </p>
+      )}
       <button
         type="button"
         class={`interrupt ${status.interruption ? 'on' : ''}`}
@@ -133,7 +184,22 @@ export function Rail({ driver, act, choosing, onChoosing }: RailProps) {
       >
         {status.interruption ? 'End the interruption' : 'Interruption'} <kbd>⇧I</kbd>
       </button>
-      {status.modalities.includes('sound') && (
+      <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
+      <Phases driver={driver} act={act} />
+      <More driver={driver} act={act} />
+      <Health driver={driver} />
+    </aside>
+  );
+}
+
+/* Rarely wanted during a session. */
+function More({ driver, act }: { driver: LiveDriver; act: Do }) {
+  const [details, setDetails] = useState(false);
+  const detailsButton = useRef<HTMLButtonElement>(null);
+  const status = driver.status;
+  return (
+    <>
+      {status?.modalities.includes('sound') && (
         <label class="check">
           <input
             type="checkbox"
@@ -145,8 +211,6 @@ export function Rail({ driver, act, choosing, onChoosing }: RailProps) {
           observers hear the sound
         </label>
       )}
-      <Tasks driver={driver} act={act} choosing={choosing} onChoosing={onChoosing} />
-      <Phases driver={driver} act={act} />
       <button type="button" ref={detailsButton} onClick={() => setDetails(true)}>
         Session details…
       </button>
@@ -160,86 +224,7 @@ export function Rail({ driver, act, choosing, onChoosing }: RailProps) {
           }}
         />
       )}
-      <Health driver={driver} />
-    </aside>
-  );
-}
-
-/* ---- stop ---- */
-
-/** With a task running its outcome is asked for first. */
-function StopButton({ driver, act }: { driver: LiveDriver; act: Do }) {
-  const [stopping, setStopping] = useState(false);
-  const button = useRef<HTMLButtonElement>(null);
-  const goOn = () => {
-    setStopping(false);
-    requestAnimationFrame(() => button.current?.focus());
-  };
-  const asking = stopping && driver.status?.attempt !== '';
-  if (!stopping || asking)
-    return (
-      <>
-        <button type="button" ref={button} onClick={() => setStopping(true)}>
-          <Icon name="stop" /> Stop
-        </button>
-        {asking && <StopDialog driver={driver} act={act} onDone={goOn} />}
-      </>
-    );
-  return (
-    <>
-      <button
-        type="button"
-        class="danger"
-        ref={focusOnce}
-        onClick={() => {
-          setStopping(false);
-          void act({ case: 'stop', value: {} });
-        }}
-      >
-        End it
-      </button>
-      <button type="button" onClick={goOn}>
-        Go on
-      </button>
     </>
-  );
-}
-
-function StopDialog({ driver, act, onDone }: { driver: LiveDriver; act: Do; onDone: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const [trouble, setTrouble] = useState('');
-  const [busy, setBusy] = useState(false);
-  useEffect(() => dialog.current?.showModal(), []);
-  const task = driver.model.task(driver.status?.task ?? '');
-  const stop = async (outcome: Attempt_Outcome) => {
-    setBusy(true);
-    const reason = await act({ case: 'stop', value: { outcome } });
-    setBusy(false);
-    setTrouble(reason);
-    if (!reason) onDone();
-  };
-  return (
-    <dialog ref={dialog} aria-labelledby="stop-title" class="asking" onClose={onDone}>
-      <h2 id="stop-title">How did “{task?.title ?? driver.status?.task}” end?</h2>
-      <p>
-        The task is still running. Choose its outcome, and the session ends.
-      </p>
-      {task?.success && <p class="hint">Success: {task.success}</p>}
-      <div class="outcomes" role="group" aria-label="Outcome">
-        {OUTCOMES.map(([outcome, name], i) => (
-          <Fragment key={outcome}>
-            {i === COUNTED && <p class="hint">In no rate, and listed:</p>}
-            <button type="button" disabled={busy} onClick={() => void stop(outcome)}>
-              {name}
-            </button>
-          </Fragment>
-        ))}
-      </div>
-      {trouble && <Notice kind="error">{trouble}</Notice>}
-      <form method="dialog">
-        <button type="submit">Go on with the session</button>
-      </form>
-    </dialog>
   );
 }
 
@@ -366,74 +351,136 @@ function Phases({ driver, act }: { driver: LiveDriver; act: Do }) {
 
 /* ---- tasks ---- */
 
-function Tasks({ driver, act, choosing, onChoosing }: RailProps) {
-  const status = driver.status;
+function Tasks({ driver, act, choosing, onChoosing }: TasksProps) {
   const tasks = driver.model.study?.tasks ?? [];
-  const attempts = driver.model.attempts();
+  const running = driver.status?.task ?? '';
   const next = nextTask(driver);
-  const running = status?.task ?? '';
-  const [correcting, setCorrecting] = useState('');
-  const edited = driver.model.entries('attempt').find(({ act: one }) => one.id === correcting);
   return (
     <section aria-labelledby="tasks-title">
       <h2 id="tasks-title">Tasks</h2>
-      {tasks.length === 0 && <p class="empty">This study has no tasks.</p>}
+      {tasks.length === 0 && <p class="empty">This study has no tasks. “uxrec study check” explains the key tasks.</p>}
       <ol class="tasks">
-        {tasks.map((task, number) => {
-          const last = attempts.filter(({ attempt }) => attempt.task === task.id).at(-1);
-          return (
-            <li key={task.id} class={task.id === running ? 'running' : ''}>
-              <div class="row">
-                <span class="figure">{number + 1}</span>
-                <b>{task.title}</b>
-              </div>
-              {task.instructions && (task.id === running || task === next) && (
-                <p class="detail">{task.instructions}</p>
-              )}
-              {task.id === running ? (
-                <RunningTask driver={driver} act={act} task={task} choosing={choosing} onChoosing={onChoosing} />
-              ) : (
-                <div class="row">
-                  {last && (
-                    <button
-                      type="button"
-                      class="link small"
-                      aria-expanded={correcting === last.id}
-                      aria-label={`Correct the attempt: ${outcomeName(last.attempt.outcome)}`}
-                      onClick={() => setCorrecting(correcting === last.id ? '' : last.id)}
-                    >
-                      <span class={`outcome o${last.attempt.outcome}`}>{outcomeName(last.attempt.outcome)}</span>
-                    </button>
-                  )}
-                  <span class="spring" />
-                  <button
-                    type="button"
-                    class={!running && task === next ? 'primary' : ''}
-                    disabled={running !== ''}
-                    onClick={() => void act({ case: 'taskStart', value: { task: task.id } })}
-                  >
-                    {last ? 'Again' : 'Start task'}
-                    {!running && task === next && <kbd>T</kbd>}
-                  </button>
-                </div>
-              )}
-              {edited && edited.act.id === last?.id && (
-                <AttemptEditor
-                  model={driver.model}
-                  connection={driver.connection}
-                  act={edited.act}
-                  beginNs={driver.model.beginNs}
-                  onDone={() => setCorrecting('')}
-                />
-              )}
+        {tasks.map((task, i) =>
+          task.id === running ? (
+            <li key={task.id} class="running">
+              <TaskTitle number={i + 1} task={task} />
+              <RunningTask driver={driver} act={act} task={task} choosing={choosing} onChoosing={onChoosing} />
             </li>
-          );
-        })}
+          ) : (
+            <OtherTask key={task.id} driver={driver} act={act} task={task} number={i + 1} isNext={!running && task === next} />
+          ),
+        )}
       </ol>
       {tasks.length > 0 && !next && !running && (
         <p class="detail">All tasks were tried. Stop when the debriefing is done.</p>
       )}
     </section>
+  );
+}
+
+function TaskTitle({ number, task }: { number: number; task: Study_Task }) {
+  return (
+    <p class="row tasktitle">
+      <span class="figure">{number}</span>
+      <b>{task.title}</b>
+    </p>
+  );
+}
+
+/** What the moderator reads out, the criterion, the limit and the places where errors are counted. */
+function TaskFacts({ task, hasLimit }: { task: Study_Task; hasLimit: boolean }) {
+  return (
+    <>
+      {task.instructions && <p class="detail">{task.instructions}</p>}
+      {task.success && (
+        <p class="criterion">
+          <b>Success:</b> {task.success}
+        </p>
+      )}
+      {hasLimit && task.timeLimitS > 0 && (
+        <p class="detail">Time limit {clock(BigInt(task.timeLimitS) * 1_000_000_000n)}</p>
+      )}
+      {task.opportunities.length > 0 && (
+        <details class="opportunities">
+          <summary>{count(task.opportunities.length, 'opportunity', 'opportunities')}</summary>
+          <ol>
+            {task.opportunities.map((opportunity) => (
+              <li key={opportunity.id}>{opportunity.title || opportunity.id}</li>
+            ))}
+          </ol>
+        </details>
+      )}
+    </>
+  );
+}
+
+/** A task that is not running: its title and, once it was tried, its outcome; folded unless it is next. */
+function OtherTask({
+  driver,
+  act,
+  task,
+  number,
+  isNext,
+}: {
+  driver: LiveDriver;
+  act: Do;
+  task: Study_Task;
+  number: number;
+  isNext: boolean;
+}) {
+  const [opened, setOpened] = useState(false);
+  const [correcting, setCorrecting] = useState('');
+  const { status, model } = driver;
+  const last = model.attempts().filter(({ attempt }) => attempt.task === task.id).at(-1);
+  const edited = model.entries('attempt').find(({ act: one }) => one.id === correcting);
+  const isOpen = isNext || opened;
+  const runs = status?.task !== '';
+  return (
+    <li class={isNext ? 'next' : ''}>
+      {isNext ? (
+        <TaskTitle number={number} task={task} />
+      ) : (
+        <button type="button" class="quiet tasktitle" aria-expanded={isOpen} onClick={() => setOpened(!opened)}>
+          <span class="figure">{number}</span>
+          <span class="title">{task.title}</span>
+        </button>
+      )}
+      {isOpen && <TaskFacts task={task} hasLimit />}
+      <div class="row wrap">
+        {last && (
+          <button
+            type="button"
+            class="link small"
+            aria-expanded={correcting === last.id}
+            aria-label={`Correct the attempt: ${outcomeName(last.attempt.outcome)}`}
+            onClick={() => setCorrecting(correcting === last.id ? '' : last.id)}
+          >
+            <span class={`outcome o${last.attempt.outcome}`}>{outcomeName(last.attempt.outcome)}</span>
+          </button>
+        )}
+        {isOpen && (
+          <button
+            type="button"
+            class={isNext ? 'primary wide' : 'small'}
+            aria-disabled={runs}
+            data-why="another task is running: E ends it"
+            onClick={() => void act({ case: 'taskStart', value: { task: task.id } })}
+          >
+            {last ? 'Again' : 'Start task'}
+            {isNext && <kbd>T</kbd>}
+          </button>
+        )}
+      </div>
+      {edited && edited.act.id === last?.id && (
+        <AttemptEditor
+          model={model}
+          connection={driver.connection}
+          act={edited.act}
+          beginNs={model.beginNs}
+          onDone={() => setCorrecting('')}
+        />
+      )}
+    </li>
   );
 }
 
@@ -451,61 +498,36 @@ function RunningTask({
   onChoosing: (choosing: boolean) => void;
 }) {
   const reading = isReading(driver);
-  if (choosing)
-    return (
-      <Outcomes
-        success={task.success}
-        onEnd={(outcome) => {
-          onChoosing(false);
-          void act({ case: 'taskEnd', value: { outcome } });
-        }}
-        onCancel={() => onChoosing(false)}
-      />
-    );
   return (
     <>
       <TaskClock driver={driver} />
-      {reading && (
+      {choosing ? (
+        <Outcomes
+          driver={driver}
+          success={task.success}
+          onEnd={(ending) => {
+            onChoosing(false);
+            void act({ case: 'taskEnd', value: { ...ending } });
+          }}
+          onCancel={() => onChoosing(false)}
+        />
+      ) : (
         <>
-          <p class="hint">Is the participant reading the task? Time on task counts from when they are ready.</p>
-          <button type="button" class="primary wide" onClick={() => void act({ case: 'taskReady', value: {} })}>
-            Ready, begins now <kbd>T</kbd>
+          <TaskFacts task={task} hasLimit={false} />
+          {reading && (
+            <>
+              <p class="hint">Is the participant reading the task? Time on task counts from when they are ready.</p>
+              <button type="button" class="primary wide" onClick={() => void act({ case: 'taskReady', value: {} })}>
+                Ready, begins now <kbd>T</kbd>
+              </button>
+            </>
+          )}
+          <button type="button" class={reading ? 'wide' : 'primary wide'} onClick={() => onChoosing(true)}>
+            End task <kbd>E</kbd>
           </button>
         </>
       )}
-      <button type="button" class={reading ? 'wide' : 'primary wide'} onClick={() => onChoosing(true)}>
-        End task <kbd>E</kbd>
-      </button>
     </>
-  );
-}
-
-function Outcomes({
-  success,
-  onEnd,
-  onCancel,
-}: {
-  success: string;
-  onEnd: (outcome: Attempt_Outcome) => void;
-  onCancel: () => void;
-}) {
-  return (
-    <div class="outcomes" role="group" aria-label="How did the task end?">
-      {success && <p class="hint">Success: {success}</p>}
-      {OUTCOMES.slice(0, 5).map(([outcome, name], i) => (
-        <button
-          key={outcome}
-          type="button"
-          ref={i === 0 ? focusOnce : undefined}
-          onClick={() => onEnd(outcome)}
-        >
-          {name}
-        </button>
-      ))}
-      <button type="button" class="quiet" onClick={onCancel}>
-        not yet
-      </button>
-    </div>
   );
 }
 
@@ -525,7 +547,7 @@ function Health({ driver }: { driver: LiveDriver }) {
     ['length', clock(driver.lengthNs())],
     ['recorded', `${bytes(status.bytes)}, ${status.pictures} pictures, ${status.events} events`],
     ['keys', KEYS_TEXTS.get(status.keys) ?? status.keys],
-    ['gaps', String(status.gaps)],
+    ['lost', lostText(status.lost) || 'nothing'],
     ['disk', `${bytes(status.diskFreeBytes)} free`],
     ['watching', String(status.observers)],
   ];

@@ -201,7 +201,11 @@ export function cover(driver: LiveDriver) {
     return (
       <>
         <h2>Paused</h2>
-        <p>Nothing is recorded until the moderator goes on.</p>
+        <p>
+          {driver.connection.isModerator
+            ? 'Nothing is recorded until you resume: ⇧P.'
+            : 'Nothing is recorded until the moderator resumes.'}
+        </p>
       </>
     );
   if (status.state === Status_State.ENDING) return <h2>The session has ended</h2>;

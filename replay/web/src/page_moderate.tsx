@@ -1,15 +1,18 @@
 // The moderator's page: before a session what will be recorded, during it one obvious next step.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import type { Status } from '../gen/protocol/wire_pb';
 import { Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
-import { COURSE_KEYS, courseKeys, type Do, focusOnce, InterruptionBanner, Rail } from './course';
+import { COURSE_KEYS, courseKeys, type Do, InterruptionBanner, Rail } from './course';
 import { useUnlessTyping } from './focus';
 import { bytes, clock } from './format';
 import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
 import { AskAtTaskEnd } from './opportunities';
+import { focusOnce } from './outcome';
 import { NameField, Notice, rememberedName, TopBar } from './parts';
+import { ShareButton } from './share';
 import { StartPanel } from './start';
+import { setPaused } from './title';
 import { WithdrawButton } from './withdraw';
 
 export function ModeratePage({ token }: { token: string }) {
@@ -34,6 +37,8 @@ export function ModeratePage({ token }: { token: string }) {
   const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
   /* a panel with a field that is being written in stays until its writer leaves it */
   const panel = useUnlessTyping(ending ? 'ending' : running ? 'session' : 'start');
+  const isPaused = status?.state === Status_State.PAUSED;
+  useEffect(() => setPaused(isPaused), [isPaused]);
   const keys = courseKeys(driver, act, () => setChoosing(true));
   return (
     <div class="page moderate">
@@ -53,6 +58,7 @@ export function ModeratePage({ token }: { token: string }) {
           />
         )}
         <span class="spring" />
+        <ShareButton connection={driver.connection} />
         <NameField
           label="You"
           value={name}
@@ -69,7 +75,7 @@ export function ModeratePage({ token }: { token: string }) {
         <Ending status={status} act={act} />
       ) : panel === 'session' ? (
         <div class="railed">
-          <Rail driver={driver} act={act} choosing={choosing} onChoosing={setChoosing} />
+          <Rail driver={driver} coder={watching.coder} act={act} choosing={choosing} onChoosing={setChoosing} />
           <div class="railmain">
             <InterruptionBanner driver={driver} act={act} />
             <AskAtTaskEnd coder={watching.coder} driver={driver} />

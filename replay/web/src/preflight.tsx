@@ -1,7 +1,7 @@
 // Before a session: what would be recorded, as the doctor finds it.
 
 import { useEffect, useState } from 'preact/hooks';
-import type { DoctorReport } from '../gen/protocol/wire_pb';
+import type { DoctorReport, DoctorReport_Finding } from '../gen/protocol/wire_pb';
 import { DoctorReport_Finding_Level } from '../gen/protocol/wire_pb';
 import type { LiveDriver } from './live';
 import { CheckedMeter } from './meter';
@@ -13,36 +13,48 @@ const LEVELS = new Map([
   [DoctorReport_Finding_Level.BAD, ['bad', '✗']],
 ] as const);
 
-export function Preflight({ driver }: { driver: LiveDriver }) {
+/** A report of the doctor, and the picture of the screen in it. */
+function useDoctor(driver: LiveDriver) {
   const [report, setReport] = useState<DoctorReport>();
   const [trouble, setTrouble] = useState('');
   const [picture, setPicture] = useState('');
+  const [busy, setBusy] = useState(false);
   const open = driver.connection.state === 'open';
-  const look = () =>
-    driver.connection.request({ case: 'runDoctor', value: {} }).then(
-      (answer) => {
-        if (answer.body.case !== 'doctorReport') return;
-        setReport(answer.body.value);
-        setTrouble('');
-        const jpeg = answer.body.value.pictureJpeg;
-        setPicture((before) => {
-          if (before) URL.revokeObjectURL(before);
-          return jpeg.length
-            ? URL.createObjectURL(new Blob([jpeg as Uint8Array<ArrayBuffer>], { type: 'image/jpeg' }))
-            : '';
-        });
-      },
-      (error: Error) => setTrouble(error.message),
-    );
+  const look = () => {
+    setBusy(true);
+    driver.connection
+      .request({ case: 'runDoctor', value: {} })
+      .then(
+        (answer) => {
+          if (answer.body.case !== 'doctorReport') return;
+          setReport(answer.body.value);
+          setTrouble('');
+          const jpeg = answer.body.value.pictureJpeg;
+          setPicture((before) => {
+            if (before) URL.revokeObjectURL(before);
+            return jpeg.length
+              ? URL.createObjectURL(new Blob([jpeg as Uint8Array<ArrayBuffer>], { type: 'image/jpeg' }))
+              : '';
+          });
+        },
+        (error: Error) => setTrouble(error.message),
+      )
+      .finally(() => setBusy(false));
+  };
   useEffect(() => {
-    if (open) void look();
+    if (open) look();
   }, [open]);
+  return { report, trouble, picture, busy, open, look };
+}
+
+export function Preflight({ driver }: { driver: LiveDriver }) {
+  const { report, trouble, picture, busy, open, look } = useDoctor(driver);
   return (
     <section class="card doctor" aria-labelledby="doctor-title">
-      <div class="row">
+      <div class="row wrap">
         <h2 id="doctor-title">What would be recorded</h2>
         <span class="spring" />
-        <button type="button" disabled={!open} onClick={() => void look()}>
+        <button type="button" disabled={!open || busy} data-why="it is being looked at" onClick={look}>
           Look again
         </button>
       </div>
@@ -58,26 +70,40 @@ export function Preflight({ driver }: { driver: LiveDriver }) {
           <figcaption class="hint">As it is now. Shown only here and kept nowhere.</figcaption>
         </figure>
       ) : (
-        <div class="nopicture">{report ? 'no picture' : 'looking …'}</div>
+        <div class="nopicture">{report ? 'no picture' : open ? 'looking …' : 'not connected'}</div>
       )}
-      <ul class="findings">
-        {report?.findings.map((finding) => {
-          const [level, mark] = LEVELS.get(finding.level) ?? ['bad', '?'];
-          return (
-            <li key={finding.subject + finding.text} class={level}>
-              <span class="mark" aria-label={level}>
-                {mark}
-              </span>
-              <b>{finding.subject}</b>
-              <span>
-                {finding.text}
-                {finding.meter && <CheckedMeter meter={finding.meter} />}
-                {finding.advice && <em> {finding.advice}</em>}
-              </span>
-            </li>
-          );
-        })}
+      <ul class="findings" aria-busy={busy}>
+        {report?.findings.map((finding) => (
+          <Finding key={finding.subject + finding.text} finding={finding} />
+        ))}
       </ul>
     </section>
+  );
+}
+
+function Finding({ finding }: { finding: DoctorReport_Finding }) {
+  const [level, mark] = LEVELS.get(finding.level) ?? ['bad', '?'];
+  return (
+    <li class={level}>
+      <span class="mark" role="img" aria-label={level}>
+        {mark}
+      </span>
+      <b>{finding.subject}</b>
+      <div class="found">
+        {finding.text}
+        {finding.meter && <CheckedMeter meter={finding.meter} />}
+        {finding.advice && <em>{finding.advice}</em>}
+        {finding.details.length > 0 && (
+          <details>
+            <summary aria-label={`Details: ${finding.subject}`}>Details</summary>
+            <ul>
+              {finding.details.map((detail) => (
+                <li key={detail}>{detail}</li>
+              ))}
+            </ul>
+          </details>
+        )}
+      </div>
+    </li>
   );
 }

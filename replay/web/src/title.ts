@@ -9,7 +9,32 @@ const NAMES: Record<string, string> = {
 /** A proxy may serve the pages below a path of its own: the last part alone names the page. */
 export const pageName = location.pathname.slice(location.pathname.lastIndexOf('/') + 1);
 
-/** @param marker  the recorder's, for the moderator: it hides windows that have it in their title */
-export function setTitle(marker = ''): void {
-  document.title = `uxrec · ${NAMES[pageName] ?? 'Library'}${marker && ` · ${marker}`}`;
+const PAUSED_ICON =
+  'data:image/svg+xml,' +
+  encodeURIComponent(
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#f2bb5c"/>' +
+      '<path d="M4 3h3v10H4zM9 3h3v10H9z" fill="#33270d"/></svg>',
+  );
+
+let marker = '';
+let paused = false;
+
+function show(): void {
+  const name = `uxrec · ${NAMES[pageName] ?? 'Library'}${marker && ` · ${marker}`}`;
+  document.title = paused ? `❚❚ Paused · ${name}` : name;
+}
+
+/** @param own  the recorder's marker, for the moderator: it hides windows that have it in their title */
+export function setTitle(own = ''): void {
+  marker = own;
+  show();
+}
+
+/** In a tab that is behind others its title and its icon alone are seen. */
+export function setPaused(now: boolean): void {
+  if (now === paused) return;
+  paused = now;
+  show();
+  const icon = document.querySelector<HTMLLinkElement>('link[rel=icon]');
+  if (icon) icon.href = paused ? PAUSED_ICON : 'icon.svg';
 }
