@@ -70,7 +70,7 @@ LIBS_protocol := libprotobuf-c libdeflate liblz4 libzstd libutf8proc
 LIBS_capture  := libevdev libudev xkbcommon xkbcommon-x11 xcb xcb-damage xcb-randr xcb-shm xcb-xfixes xcb-xinput xcb-xkb libavcodec libavutil libpipewire-0.3 libpulse \
 	libsystemd libseccomp wayland-client
 LIBS_replay   := yaml-0.1 json-c gsl libavformat libavcodec libavutil spng cairo libseccomp
-LIBS_daemon   := libwebsockets libsystemd
+LIBS_daemon   := libwebsockets libsystemd nettle
 LIBS_demo     := xcb xcb-xtest
 LIBS_tests    := cunit xcb xcb-randr xcb-xkb xcb-xtest libevdev spng wayland-client wayland-server
 LIBS_damage   := x264

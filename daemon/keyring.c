@@ -6,6 +6,7 @@
 #include "protocol/base/log.h"
 
 #include <errno.h>
+#include <nettle/hmac.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,21 +53,33 @@ static void to_hex(char *text, const unsigned char *bytes, size_t count)
 		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 }
 
+static void digest_of(const char *key, unsigned char ret[LINK_DIGEST_BYTES])
+{
+	struct sha256_ctx context;
+
+	sha256_init(&context);
+	sha256_update(&context, strlen(key), (const uint8_t *)key);
+	sha256_digest(&context, LINK_DIGEST_BYTES, ret);
+}
+
 static void derive_key(const char *secret, const char *id, char ret_key[KEY_BYTES])
 {
-	unsigned char code[SHA256_BYTES];
+	struct hmac_sha256_ctx context;
+	unsigned char code[SHA256_DIGEST_SIZE];
 	char text[64 + LINK_ID_BYTES];
 
 	snprintf(text, sizeof(text), "uxrec key of a link\n%s", id);
-	sha256_hmac(secret, strlen(secret), text, strlen(text), code);
+	hmac_sha256_set_key(&context, strlen(secret), (const uint8_t *)secret);
+	hmac_sha256_update(&context, strlen(text), (const uint8_t *)text);
+	hmac_sha256_digest(&context, sizeof(code), code);
 	to_hex(ret_key, code, (KEY_BYTES - 1) / 2);
 }
 
 static bool is_key_of(const struct page_link *link, const char *key)
 {
-	unsigned char digest[SHA256_BYTES];
+	unsigned char digest[LINK_DIGEST_BYTES];
 
-	sha256(key, strlen(key), digest);
+	digest_of(key, digest);
 	return io_secrets_equal(digest, link->digest, sizeof(digest));
 }
 
@@ -83,7 +96,7 @@ static int make_present(struct keyring *keyring, Uxrec__Role role)
 	if (keyring->secret)
 		derive_key(keyring->secret, present->id, present->key);
 	link = links_add(&keyring->links, present->id, role);
-	sha256(present->key, KEY_BYTES - 1, link->digest);
+	digest_of(present->key, link->digest);
 	link->made_ns = clock_read_ns(CLOCK_REALTIME);
 	link->of_this_run = !keyring->secret || !keyring->library;
 	keyring->changed |= !link->of_this_run;
@@ -310,11 +323,11 @@ enum keyring_fate keyring_find(const struct keyring *keyring, const char *key,
 {
 	struct keyring *locked;
 	enum keyring_fate fate = KEYRING_UNKNOWN;
-	unsigned char digest[SHA256_BYTES];
+	unsigned char digest[LINK_DIGEST_BYTES];
 
 	if (!identity_id_is_valid(key))
 		return fate;
-	sha256(key, KEY_BYTES - 1, digest);
+	digest_of(key, digest);
 	locked = lock(keyring);
 	for (size_t i = 0; i < locked->links.count; i++) {
 		const struct page_link *link = &locked->links.link[i];

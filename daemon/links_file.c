@@ -87,12 +87,12 @@ unsigned links_merge(struct links *links, const struct links *other)
 
 /* ---- the text ---- */
 
-static int parse_digest(unsigned char digest[SHA256_BYTES], const char *text)
+static int parse_digest(unsigned char digest[LINK_DIGEST_BYTES], const char *text)
 {
-	if (strlen(text) != 2 * SHA256_BYTES ||
-		strspn(text, "0123456789abcdef") != 2 * SHA256_BYTES)
+	if (strlen(text) != 2 * LINK_DIGEST_BYTES ||
+		strspn(text, "0123456789abcdef") != 2 * LINK_DIGEST_BYTES)
 		return -EBADMSG;
-	for (size_t i = 0; i < SHA256_BYTES; i++) {
+	for (size_t i = 0; i < LINK_DIGEST_BYTES; i++) {
 		unsigned value;
 
 		sscanf(text + 2 * i, "%2x", &value);
@@ -112,7 +112,7 @@ static Uxrec__Role parse_role(const char *text)
 /* "ID ROLE DIGEST MADE USED REVOKED" */
 static int parse_line(struct links *links, const char *line)
 {
-	char id[LINK_ID_BYTES], role[16], digest[2 * SHA256_BYTES + 1];
+	char id[LINK_ID_BYTES], role[16], digest[2 * LINK_DIGEST_BYTES + 1];
 	int64_t made_ns, used_ns, revoked_ns;
 	struct page_link *link;
 	int end = -1;
@@ -157,7 +157,7 @@ static int parse(
 
 static void put_text(struct buf *text, const struct links *links)
 {
-	char line[LINE_BYTES], digest[2 * SHA256_BYTES + 1];
+	char line[LINE_BYTES], digest[2 * LINK_DIGEST_BYTES + 1];
 
 	buf_put(text, FIRST_LINE "\n", strlen(FIRST_LINE "\n"));
 	for (size_t i = 0; i < links->count; i++) {
@@ -165,7 +165,7 @@ static void put_text(struct buf *text, const struct links *links)
 
 		if (link->of_this_run)
 			continue;
-		for (size_t byte = 0; byte < SHA256_BYTES; byte++)
+		for (size_t byte = 0; byte < LINK_DIGEST_BYTES; byte++)
 			snprintf(digest + 2 * byte, 3, "%02x", link->digest[byte]);
 		snprintf(line, sizeof(line), "%s %s %s %" PRId64 " %" PRId64 " %" PRId64 "\n",
 			link->id, links_role_name(link->role), digest, link->made_ns, link->used_ns,

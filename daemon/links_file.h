@@ -1,17 +1,17 @@
 #pragma once
 
 #include "protocol/base/folder.h"
-#include "protocol/base/sha256.h"
 #include "protocol/wire.pb-c.h"
 
-#define LINK_ID_BYTES 33 /* 128 bits as 32 lower-case hex digits, and a 0 byte */
-#define LINKS_LIMIT   128
+#define LINK_ID_BYTES     33 /* 128 bits as 32 lower-case hex digits, and a 0 byte */
+#define LINK_DIGEST_BYTES 32 /* SHA-256 */
+#define LINKS_LIMIT       128
 
 /** A link to the pages: everything about it but its key. Times are of CLOCK_REALTIME, 0: never. */
 struct page_link {
 	char id[LINK_ID_BYTES];
 	Uxrec__Role role;
-	unsigned char digest[SHA256_BYTES]; /* of the key's 32 characters */
+	unsigned char digest[LINK_DIGEST_BYTES]; /* of the key's 32 characters */
 	int64_t made_ns, used_ns, revoked_ns;
 	bool of_this_run; /* is not written */
 };

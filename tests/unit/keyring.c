@@ -4,7 +4,6 @@
 
 #include "daemon/keyring.h"
 #include "protocol/base/io.h"
-#include "protocol/base/sha256.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,45 +14,6 @@
 
 #define SECRET "00112233445566778899aabbccddeeff"
 #define OTHER  "ffeeddccbbaa99887766554433221100"
-
-/* ---- digests ---- */
-
-static void expect_hex(const unsigned char digest[SHA256_BYTES], const char *hex)
-{
-	char text[2 * SHA256_BYTES + 1];
-
-	for (size_t i = 0; i < SHA256_BYTES; i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
-	expect(strcmp(text, hex) == 0);
-}
-
-/* the examples of FIPS 180-4 and RFC 4231, and the lengths around a block */
-static void digests_are_those_of_the_standards(void)
-{
-	unsigned char digest[SHA256_BYTES], key[131], text[200];
-	static const char *const of_as[] = {
-		[55] = "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318",
-		[56] = "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a",
-		[64] = "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb"};
-
-	sha256("", 0, digest);
-	expect_hex(digest, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-	sha256("abc", 3, digest);
-	expect_hex(digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-	memset(text, 'a', sizeof(text));
-	for (size_t i = 0; i < ARRAY_SIZE(of_as); i++) {
-		if (!of_as[i])
-			continue;
-		sha256(text, i, digest);
-		expect_hex(digest, of_as[i]);
-	}
-	sha256_hmac("Jefe", 4, "what do ya want for nothing?", 28, digest);
-	expect_hex(digest, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-	memset(key, 0xaa, sizeof(key));
-	sha256_hmac(key, sizeof(key), "Test Using Larger Than Block-Size Key - Hash Key First", 54,
-		digest);
-	expect_hex(digest, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
-}
 
 /* ---- keys ---- */
 
@@ -357,7 +317,6 @@ static void links_of_a_read_only_library_hold_for_the_run(void)
 }
 
 static const struct test tests[] = {
-	{"digests are those of the standards", digests_are_those_of_the_standards},
 	{"keys outlast the recorder, and the disk has none", keys_outlast_the_recorder},
 	{"keys of another station stay valid in a copied library",
 		keys_of_another_station_stay_valid_in_a_copied_library},
