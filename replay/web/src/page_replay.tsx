@@ -16,7 +16,7 @@ import { NoteField } from './note_field';
 import { attemptBegin, outcomeName, scoreAct } from './model';
 import { HearButton } from './observe';
 import { NotJudged, OpportunityList } from './opportunities';
-import { type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
+import { Crumbs, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { refusalText } from './reach';
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
@@ -154,12 +154,11 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   return (
     <div class="page replay">
       <TopBar help={ready ? [...PLAYER_KEYS, ...coder.help(), ...LIST_KEYS] : []}>
-        <h1 class="crumbs">
-          <a href="library">{model.study?.name || 'Library'}</a>
-          <span aria-hidden="true"> › </span>
-          {model.participant() || session}
-          <span class="muted"> {driver.summary && date(driver.summary.beginNs)}</span>
-        </h1>
+        <Crumbs
+          study={model.study?.name ?? ''}
+          who={model.participant() || session}
+          when={driver.summary ? date(driver.summary.beginNs) : ''}
+        />
         <StateBadge state={driver.state()} label={driver.state()} />
         {driver.hasSound && <HearButton sound={driver.sound} />}
         {driver.hasSound && driver.sound.hearing && driver.speed > FASTEST_HEARD && (

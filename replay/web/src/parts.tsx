@@ -136,6 +136,18 @@ export function Notice({ kind, children }: { kind: 'error' | 'warning' | 'info';
   );
 }
 
+/** Where a replay is: its study, its participant, its begin. */
+export function Crumbs({ study, who, when = '' }: { study: string; who: string; when?: string }) {
+  return (
+    <h1 class="crumbs" title={[study, who, when].filter(Boolean).join(' › ')}>
+      <a href="library">{study || 'Library'}</a>
+      <span aria-hidden="true">›</span>
+      <span class="who">{who}</span>
+      {when && <span class="muted figure">{when}</span>}
+    </h1>
+  );
+}
+
 /** A dot and a word for a state. */
 export function StateBadge({ state, label }: { state: string; label: string }) {
   return (

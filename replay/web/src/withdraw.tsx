@@ -9,7 +9,7 @@ import { USES } from './consent';
 import { useEmitter } from './emitter';
 import { clock, date } from './format';
 import { newId, removeAct } from './model';
-import { Notice, TopBar } from './parts';
+import { Crumbs, Notice, TopBar } from './parts';
 import type { RecordedDriver } from './recorded';
 
 const MODALITIES: ReadonlyArray<[modality: string, words: string]> = [
@@ -252,11 +252,7 @@ export function KeptBack({ driver, summary }: { driver: RecordedDriver; summary:
   return (
     <div class="page">
       <TopBar>
-        <h1 class="crumbs">
-          <a href="library">{summary.study || 'Library'}</a>
-          <span aria-hidden="true"> › </span>
-          {summary.participants.join(', ') || summary.session}
-        </h1>
+        <Crumbs study={summary.study} who={summary.participants.join(', ') || summary.session} />
       </TopBar>
       <main class="sheet">
         <section class="card first" role="status">
