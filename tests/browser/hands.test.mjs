@@ -64,6 +64,7 @@ test('a key goes by its meaning, and by its place where it types no Latin letter
   assert.deepEqual(named('ы', 'KeyS')[0], 'ы', 'meaning goes first');
   assert.ok(named("'", 'KeyW').includes('w'), 'a sign at the place of a letter on a layout without Latin letters');
   assert.ok(named('Ш', 'KeyI', true).includes('shift+i'));
+  assert.ok(namesOf({ key: 'ß', code: 'KeyS', shiftKey: false, altKey: true }).includes('s'), 'Option on a Mac');
   assert.ok(named('؟', 'Slash', true).includes('?'));
   assert.ok(named('Dead', 'BracketLeft').includes('['));
   assert.ok(!named('q', 'KeyQ').includes('/') && !named("'", 'KeyQ').includes('q'), 'Latin letters again');
@@ -215,9 +216,22 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await sleep(500);
   await page.keyboard.type('zzne');
   await sleep(300);
+  assert.equal(await banner.getByLabel('What happened').inputValue(), 'phozzne');
+  assert.equal(await marks(page).count(), 1, 'keys of a text were commands');
+  await page.keyboard.press('Shift+Tab');
+  await banner.waitFor({ state: 'detached' });
+
+  /* and a field that goes all the same */
+  await page.keyboard.press('n');
+  await page.keyboard.type('so');
+  await page.evaluate(() => document.getElementById('note').closest('form').remove());
+  await page.keyboard.type('wz3');
+  await hint(page, 'The field you were typing in is closed');
   assert.equal(await marks(page).count(), 1, 'keys of a text were commands');
   await page.keyboard.press('Escape');
-  await page.keyboard.press('Escape');
+  await page.reload();
+  await live(page);
+  await until(async () => (await stats(page)).presentationTimeNs > 0, 'a moment to tag');
 
   /* a control that is disabled while it has the focus keeps it */
   await page.keyboard.press('n');
@@ -236,6 +250,10 @@ test('moderate: only the button starts, no field goes while it is written in, er
   /* errors of an observer, too */
   await page.keyboard.press('t');
   await page.getByRole('button', { name: /End task/ }).waitFor();
+  /* a picture from before the task is none of it */
+  const begun = Number(JSON.parse(await recorder.uxrec('status', '--json')).attempt_begin_ns);
+  assert.ok(begun > 0);
+  await until(async () => (await stats(page)).presentationTimeNs > begun, 'a picture of the task');
   await page.keyboard.press('s');
   await recorder.uxrec('tag', 'slip', '--author', 'Ben');
   await recorder.uxrec('tag', 'slip', '--opportunity', 'menu');

@@ -6,6 +6,7 @@ import type { Study_Task } from '../gen/protocol/study_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
 import { INTERRUPTIONS, TaskClock, useSeconds } from './clock';
 import { AttemptEditor, SessionDetails } from './correct';
+import { useUnlessTyping } from './focus';
 import { bytes, clock, count } from './format';
 import { lostText } from './gaps';
 import type { KeyMap } from './keys';
@@ -21,13 +22,21 @@ export type Do = (body: ClientBody) => Promise<string>;
 
 /* ---- keys ---- */
 
-export const COURSE_KEYS: KeyHelp = [
+const TASK_KEYS: KeyHelp = [
   ['T', 'the participant gets the next task; again: has read it and begins'],
   ['E', 'the task ends: choose its outcome'],
+];
+
+const COURSE_KEYS: KeyHelp = [
   ['shift+I', 'an interruption begins, or ends: time on task stands still'],
   ['shift+P', 'pause, resume'],
   ['shift+1 – shift+6', 'phase: intro, warm-up, task, post-task, debrief, break'],
 ];
+
+/** The keys that work in this session. */
+export function courseHelp(driver: LiveDriver): KeyHelp {
+  return driver.model.study?.tasks.length ? [...TASK_KEYS, ...COURSE_KEYS] : COURSE_KEYS;
+}
 
 export const PHASES: ReadonlyArray<[Phase_Kind, string]> = [
   [Phase_Kind.INTRO, 'intro'],
@@ -234,7 +243,9 @@ function More({ driver, act }: { driver: LiveDriver; act: Do }) {
 export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: Do }) {
   useSeconds();
   const status = driver.status;
-  const stored = driver.model.entry(status?.interruption ?? '')?.act;
+  /* it may end while its note is being written */
+  const id = useUnlessTyping(status?.interruption ?? '');
+  const stored = driver.model.entry(id)?.act;
   const body = stored?.body.case === 'interruption' ? stored.body.value : undefined;
   const [note, setNote] = useState<string>();
   const [trouble, setTrouble] = useState('');
@@ -255,15 +266,15 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
       setNote(undefined);
       if (left) void driver.model.put(driver.connection, changedAct(left.act, { note: left.text.trim() }));
     },
-    [status?.interruption],
+    [id],
   );
-  if (!status?.interruption) return null;
+  if (!status || !id) return null;
   const now = driver.connection.sessionNowNs() || status.nowNs;
   const keeps = body ? !body.stopsClock : status.interruptionKeepsClock;
   return (
     <section class="interruption" aria-label="Interruption">
       <b role="status">Interruption</b>
-      <span class="figure">{clock(now - status.interruptionFromNs)}</span>
+      <span class="figure">{status.interruption ? clock(now - status.interruptionFromNs) : 'has ended'}</span>
       <label class="row">
         <span class="hidden">Kind of the interruption</span>
         <select
@@ -305,9 +316,11 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
         />
         {note !== undefined && <button type="submit">Keep it</button>}
       </form>
-      <button type="button" class="primary" onClick={() => toggleInterruption(driver, act)}>
-        End the interruption <kbd>⇧I</kbd>
-      </button>
+      {status.interruption && (
+        <button type="button" class="primary" onClick={() => toggleInterruption(driver, act)}>
+          End the interruption <kbd>⇧I</kbd>
+        </button>
+      )}
       {trouble && <p class="trouble">not stored: {trouble}</p>}
     </section>
   );

@@ -68,11 +68,13 @@ function whyOf(control: Element): string {
 /* ---- a field that goes while it is typed in ---- */
 
 /* the field that was typed in last, until its typing ends or something else is chosen */
-let typed: EventTarget | undefined;
+let typed: HTMLElement | undefined;
 
 /** Whether a field was typed in and has lost the focus without its user's doing: keys are still meant for it. */
 export function isFieldLost(): boolean {
-  return typed !== undefined && document.activeElement !== typed;
+  const focused = document.activeElement;
+  if (!typed || focused === typed) return false;
+  return focused === null || focused === document.body || !typed.isConnected || typed.getClientRects().length === 0;
 }
 
 /** Keys are commands again. */
@@ -127,7 +129,7 @@ export function watchFocus(why: (text: string) => void, hasKeys: () => boolean):
   const on = <Name extends keyof WindowEventMap>(name: Name, listen: (event: WindowEventMap[Name]) => void, capture = true) =>
     window.addEventListener(name, listen, capture);
   on('focusin', ({ target }) => {
-    if (target !== typed) forgetField();
+    if (target !== typed && isTextField(target)) forgetField();
     pointed = undefined;
     if (isControl(target) && !isHeld(target)) hold(target);
   });
@@ -145,6 +147,7 @@ export function watchFocus(why: (text: string) => void, hasKeys: () => boolean):
   on('keydown', (event) => {
     byPointer = false;
     if (isTextField(event.target)) typed = ENDS.has(event.key) ? undefined : event.target;
+    else if (event.key === 'Tab') forgetField();
     const off = isControl(event.target) && event.target.getAttribute('aria-disabled') === 'true';
     if (off && event.target instanceof HTMLSelectElement && !ENDS.has(event.key)) event.preventDefault();
     if (event.key === 'Escape' && event.target === document.body && pointed?.isConnected && event.isTrusted) {

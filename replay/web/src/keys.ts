@@ -55,7 +55,7 @@ const PLACES = new Map([
 /* the layout in use has no Latin letters, as the last letter showed: there a sign may be where a letter is */
 let isForeign = false;
 
-type Press = Pick<KeyboardEvent, 'key' | 'code' | 'shiftKey'>;
+type Press = Pick<KeyboardEvent, 'key' | 'code' | 'shiftKey'> & Partial<Pick<KeyboardEvent, 'altKey'>>;
 
 function byMeaning({ key, shiftKey }: Press): string[] {
   const name = key.length === 1 ? key.toLowerCase() : key;
@@ -76,16 +76,18 @@ function byPlace({ code, shiftKey }: Press): string[] {
  * letter goes by its place after that.
  */
 export function namesOf(press: Press): string[] {
-  const { key, code, shiftKey } = press;
+  const { key, code, shiftKey, altKey } = press;
   const digit = DIGIT.exec(code)?.[1];
   if (digit && shiftKey) return [`shift+${digit}`, ...byMeaning(press)];
   const isLetter = /^\p{L}$/u.test(key);
-  if (isLetter) isForeign = !LATIN.test(key);
+  const isLetterKey = /^Key[A-Z]$/.test(code);
+  if (isLetter && isLetterKey && !altKey) isForeign = !LATIN.test(key);
   const isAscii = /^[\x20-\x7e]+$/.test(key);
   /* Dead, Process and Unidentified type nothing by themselves; Enter and the like are known by their own names */
   const typesNothing = /^(Dead|Process|Unidentified|Compose)$/.test(key);
-  const typesOther = key.length <= 2 && !isAscii && !(isLetter && LATIN.test(key));
-  const goesByPlace = typesNothing || typesOther || (isForeign && isAscii && !isLetter && /^Key/.test(code));
+  /* with Alt a letter's key may type any sign */
+  const typesOther = key.length <= 2 && !isAscii && (altKey || !(isLetter && LATIN.test(key)));
+  const goesByPlace = typesNothing || typesOther || (isForeign && isAscii && !isLetter && isLetterKey);
   return [...byMeaning(press), ...(digit ? [digit] : []), ...(goesByPlace ? byPlace(press) : [])];
 }
 

@@ -93,13 +93,15 @@ export class Coder {
 
   /* ---- tags and notes ---- */
 
-  tag(code: string): void {
+  /** @return why not, or "" */
+  tag(code: string): string {
     const moment = this.moment();
-    if (!moment) return;
+    if (!moment) return 'there is no picture yet to tag';
     const attempt = this.model.attemptAt(moment.mediaNs)?.id ?? '';
     const act = tagAct(this.layer, code, moment, attempt);
     void this.put(act);
     if (this.unseen()) hints.show(`Tagged: ${this.describe(act)}`);
+    return '';
   }
 
   /** @return why it was refused, or "" */
@@ -173,6 +175,8 @@ export class Coder {
   restore(): string {
     const act = this.removed;
     if (!act) return 'nothing was removed that could be brought back';
+    const why = this.unseen();
+    if (why) return why;
     const again = againAct(act, this.isMine(act) ? this.layer : act.layer);
     this.model.own.forgetRemoved(act.id);
     void this.put(again).then((reason) => {

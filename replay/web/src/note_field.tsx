@@ -21,7 +21,7 @@ export function NoteField({ coder, why }: { coder: Coder; why: string }) {
     render(undefined);
   };
   const submit = async () => {
-    const { text, moment } = draft;
+    const { text, moment = coder.moment() } = draft;
     if (!text.trim()) return;
     const reason = why || (moment ? '' : 'there is no picture yet');
     if (reason || !moment) {

@@ -1,7 +1,7 @@
 // At which opportunity of its task an error was made: a numbered list that is asked of one error after the other.
 // Never modal: letters go on setting tags, and what is left out stays "not judged".
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import type { Act } from '../gen/protocol/acts_pb';
 import { useEmitter } from './emitter';
 import { count } from './format';
@@ -15,7 +15,10 @@ const PAGE = 9;
 
 /** The list of the error that is asked about, if there is one. */
 export function OpportunityList({ coder }: { coder: Coder }) {
-  const model = useEmitter(coder.model);
+  const { model } = coder;
+  const [, render] = useReducer((changes: number) => changes + 1, 0);
+  /* before the next key can come, not with the next frame: it is for the error that is asked about then */
+  useEffect(() => model.subscribe(() => render(undefined)), [model]);
   /* an error that was removed meanwhile needs no answer */
   const asked = coder.asked.filter((id) => model.entry(id));
   const act = model.entry(asked[0] ?? '')?.act;

@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { Status } from '../gen/protocol/wire_pb';
 import { Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
-import { COURSE_KEYS, courseKeys, type Do, InterruptionBanner, Rail } from './course';
+import { courseHelp, courseKeys, type Do, InterruptionBanner, Rail } from './course';
 import { useUnlessTyping } from './focus';
 import { bytes, clock } from './format';
 import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
@@ -42,7 +42,7 @@ export function ModeratePage({ token }: { token: string }) {
   const keys = courseKeys(driver, act, () => setChoosing(true));
   return (
     <div class="page moderate">
-      <TopBar help={running ? [...COURSE_KEYS, ...observerKeys(watching)] : []}>
+      <TopBar help={running ? [...courseHelp(driver), ...observerKeys(watching)] : []}>
         <h1 class="hidden">Moderate</h1>
         <LiveState driver={driver} player={watching.player} />
         <TaskState driver={driver} />

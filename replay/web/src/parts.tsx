@@ -191,7 +191,8 @@ export function Palette({
 }: {
   codes: Study_Code[];
   disabled: boolean;
-  onTag: (code: string) => void;
+  /** @return why no tag was set, or "" */
+  onTag: (code: string) => string;
 }) {
   return (
     <div class="palette" role="group" aria-label="Tags">
@@ -202,7 +203,10 @@ export function Palette({
           disabled={disabled}
           title={`${code.name} (${code.key.toUpperCase()})`}
           style={codeStyle(code.color)}
-          onClick={() => onTag(code.id)}
+          onClick={() => {
+            const why = onTag(code.id);
+            if (why) hints.show(why);
+          }}
         >
           <kbd>{code.key.toUpperCase()}</kbd>
           <span class="codename">{code.name}</span>
