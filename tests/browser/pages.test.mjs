@@ -338,7 +338,7 @@ test('a page says when its link is wrong, and comes back when the connection bre
   const page = await open(recorder.links.live.replace(`:${recorder.port}/`, `:${proxy.port}/`), { expectErrors: true });
   await live(page);
   proxy.end();
-  await page.getByRole('heading', { name: 'Reconnecting' }).waitFor();
+  await page.getByRole('heading', { name: 'No answer from the recorder' }).waitFor();
   const again = await delay(recorder.port, 0);
   again.end();
   await close(page);

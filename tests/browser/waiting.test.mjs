@@ -78,7 +78,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   await until(async () => (await tagsOf(recorder, session)).length === 2, 'the tag in the store');
   const before = await page.evaluate(() => window.uxrec.stats.presentationTimeNs);
   cable.cut();
-  await page.getByRole('heading', { name: 'Reconnecting' }).waitFor();
+  await page.getByRole('heading', { name: 'No answer from the recorder' }).waitFor();
   await page.keyboard.press('s');
   await page.keyboard.press('3');
   await page.keyboard.press('h');

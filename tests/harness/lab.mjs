@@ -381,6 +381,63 @@ export async function delay(port, ms) {
 }
 
 /**
+ * A line to a port that is cut when the test wants: at once, by a reset, in the middle of what is being sent, after a
+ * while of silence, or never although nothing comes any more, as when a machine is gone.
+ */
+export async function frayedLine(port) {
+  const lines = new Set();
+  const server = net.createServer((client) => {
+    const line = { client, upstream: net.connect(port, '127.0.0.1'), silent: false, slowMs: 0, leftBytes: Infinity };
+    const drop = () => {
+      lines.delete(line);
+      client.destroy();
+      line.upstream.destroy();
+    };
+    const pass = (from, to) =>
+      from.on('data', (data) => {
+        if (line.silent) return;
+        const part = data.subarray(0, line.leftBytes);
+        line.leftBytes -= part.length;
+        const send = () => to.destroyed || to.write(part, () => line.leftBytes > 0 || drop());
+        if (line.slowMs) setTimeout(send, line.slowMs);
+        else send();
+      });
+    pass(client, line.upstream);
+    pass(line.upstream, client);
+    for (const socket of [client, line.upstream]) {
+      socket.on('error', () => undefined);
+      socket.on('close', () => line.silent || setTimeout(drop, line.slowMs));
+    }
+    line.drop = drop;
+    lines.add(line);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const each = (change) => {
+    for (const line of [...lines]) change(line);
+    return lines.size;
+  };
+  const proxy = {
+    port: server.address().port,
+    /** How many connections there are. */
+    count: () => lines.size,
+    cut: () => each((line) => line.drop()),
+    reset: () => each((line) => (line.client.resetAndDestroy(), line.drop())),
+    /** After so many more bytes: in the middle of a frame. */
+    cutAfter: (bytes) => each((line) => (line.leftBytes = bytes)),
+    slow: (ms) => each((line) => (line.slowMs = ms)),
+    /** Nothing passes any more, and nobody closes. */
+    silence: () => each((line) => (line.silent = true)),
+    end: () => {
+      each((line) => line.drop());
+      server.close();
+      running.delete(proxy);
+    },
+  };
+  running.add(proxy);
+  return proxy;
+}
+
+/**
  * A reverse proxy that speaks TLS, as nginx in front of a recorder: keeps the Host, takes the path's prefix away.
  *
  * @param prefix  of the paths that it serves: '/' or '/something/'

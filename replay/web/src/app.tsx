@@ -6,6 +6,7 @@ import './stage.css';
 import './marks.css';
 import './transcript.css';
 import './moderate.css';
+import './watchers.css';
 import './replay.css';
 import './library.css';
 import './corrections.css';

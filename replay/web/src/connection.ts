@@ -8,6 +8,12 @@ import { setTitle } from './title';
 import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from './wire';
 
 const PING_MS = 2000;
+/* A connection that brings nothing for so many seconds is given up: pings are answered within two, and a server whose
+   machine is gone closes nothing. One message may take longer on a slow line: each time the limit doubles. */
+const QUIET_S = 6;
+const MOST_QUIET_S = 60;
+/* so long for a welcome, which a server with many joins gives when it is a link's turn */
+const WELCOME_S = 20;
 const RETRY_MS = [500, 1000, 2000, 3000, 5000];
 const CLOSE_BAD_TOKEN = 4401;
 const CLOSE_REVOKED = 4410;
@@ -19,12 +25,22 @@ const CLOSE_REVOKED = 4410;
  *   open          the socket closes  → waiting
  *   connecting    the socket closes  → waiting
  *   waiting       after a back-off   → connecting
+ *   open          nothing comes for QUIET_S, or no welcome for WELCOME_S → waiting
  *   any           closed with 4401   → refused   (the link is not valid, or with 4410 revoked: no way on)
  *   any           close()            → closed
  */
 export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed';
 
+/** What a page that watches live shows, for the moderators: see Ping. */
+export interface Shown {
+  behindMs: number;
+  hears: boolean;
+}
+
 export interface ConnectionEvents {
+  shown?(): Shown;
+  /** The connection was open, and is not any more. */
+  closed?(): void;
   /** The connection is open, for the first time or again. */
   opened(): void;
   message(message: ChannelMessage): void;
@@ -60,6 +76,8 @@ export class Connection extends Emitter {
   /** The link was revoked; otherwise it is not known. */
   revoked = false;
   welcome?: Welcome;
+  /** It broke, and there has been no welcome since. */
+  away = false;
   /** When the next try begins, in milliseconds of performance.now(). */
   retryAtMs = 0;
 
@@ -73,6 +91,12 @@ export class Connection extends Emitter {
   #tries = 0;
   #timer = 0;
   #pinger = 0;
+  #watchdog = 0;
+  /* seconds without a message, counted while this page runs: one that was held up has not read what came */
+  #quietS = 0;
+  #mostQuietS = QUIET_S;
+  #renaming = false;
+  #heardMs = performance.now();
   #clocks: ClockEstimate[] = [];
 
   constructor(token: string, name: string, events: ConnectionEvents) {
@@ -80,6 +104,7 @@ export class Connection extends Emitter {
     this.#token = token;
     this.#name = name;
     this.#events = events;
+    window.addEventListener('online', this.#online);
     this.#connect();
   }
 
@@ -116,12 +141,27 @@ export class Connection extends Emitter {
   /** Change the name that stands beside what this person says: takes a new connection. */
   rename(name: string): void {
     this.#name = name;
+    this.#renaming = this.state === 'open';
     this.#socket?.close();
+  }
+
+  /** For how long nothing has come from the recorder, in milliseconds. */
+  silentMs(): number {
+    return performance.now() - this.#heardMs;
+  }
+
+  /** Try again now, and not only when it is time. */
+  retry(): void {
+    if (this.state !== 'waiting') return;
+    clearTimeout(this.#timer);
+    this.#connect();
   }
 
   close(): void {
     this.#set('closed');
     clearTimeout(this.#timer);
+    clearInterval(this.#watchdog);
+    window.removeEventListener('online', this.#online);
     this.#socket?.close();
   }
 
@@ -131,6 +171,8 @@ export class Connection extends Emitter {
     if (!best) return 0n;
     return BigInt(Math.round((performance.now() + best.offsetMs) * 1000)) * 1000n;
   }
+
+  #online = () => this.retry();
 
   #bestClock(): ClockEstimate | undefined {
     return this.#clocks.reduce<ClockEstimate | undefined>(
@@ -156,17 +198,37 @@ export class Connection extends Emitter {
       socket.send(
         packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name, identity: ownIdentity() } }),
       );
-    socket.onmessage = (event: MessageEvent<ArrayBuffer>) => this.#receive(event.data);
+    socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
+      this.#quietS = 0;
+      this.#heardMs = performance.now();
+      this.#receive(event.data);
+    };
     socket.onclose = (event) => this.#closed(event.code);
     this.#socket = socket;
+    this.#quietS = 0;
+    clearInterval(this.#watchdog);
+    this.#watchdog = window.setInterval(() => this.#watch(), 1000);
+  }
+
+  #watch(): void {
+    if (++this.#quietS < (this.state === 'open' ? this.#mostQuietS : WELCOME_S)) return;
+    const socket = this.#socket;
+    if (!socket) return;
+    if (this.state === 'open') this.#mostQuietS = Math.min(MOST_QUIET_S, 2 * this.#mostQuietS);
+    /* its close may take minutes, and is of no interest */
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.#closed(0);
   }
 
   #closed(code: number): void {
     clearInterval(this.#pinger);
+    clearInterval(this.#watchdog);
     for (const pending of this.#pending.values())
       pending.reject(new Error('the connection to the recorder broke'));
     this.#pending.clear();
     this.#topics.clear();
+    if (this.state === 'open') this.#events.closed?.();
     /* the clock stays: it dates tags made without a connection */
     if (this.state === 'closed') return;
     if (code === CLOSE_BAD_TOKEN || code === CLOSE_REVOKED) {
@@ -175,6 +237,12 @@ export class Connection extends Emitter {
       this.#set('refused');
       return;
     }
+    if (this.#renaming) {
+      this.#renaming = false;
+      this.#connect();
+      return;
+    }
+    this.away = true;
     const base = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)] ?? 5000;
     const wait = base * (0.75 + Math.random() / 2);
     this.retryAtMs = performance.now() + wait;
@@ -210,6 +278,7 @@ export class Connection extends Emitter {
       }
       setTitle(this.welcome.pageMarker);
       this.#tries = 0;
+      this.away = false;
       this.#set('open');
       this.ping();
       this.#pinger = window.setInterval(() => this.ping(), PING_MS);
@@ -217,6 +286,7 @@ export class Connection extends Emitter {
       return;
     }
     if (message.body.case === 'pong') {
+      this.#mostQuietS = Math.max(QUIET_S, this.#mostQuietS - 1);
       this.#takePong(message.body.value.clientMs, message.body.value.sessionNs);
       return;
     }
@@ -234,8 +304,18 @@ export class Connection extends Emitter {
 
   /** Look at the recorder's clock, now and not only every two seconds. */
   ping(): void {
-    this.#socket?.send(
-      packMessage(0n, { case: 'ping', value: { clientMs: performance.now() } }),
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    const shown = this.#events.shown?.();
+    this.#socket.send(
+      packMessage(0n, {
+        case: 'ping',
+        value: {
+          clientMs: performance.now(),
+          behindMs: Math.round(shown?.behindMs ?? 0),
+          hears: shown?.hears ?? false,
+          hidden: document.hidden,
+        },
+      }),
     );
   }
 

@@ -3,8 +3,9 @@
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Gap, GapSchema } from '../gen/protocol/session_pb';
-import { type Status, Status_State } from '../gen/protocol/wire_pb';
-import { type ConnectionEvents, Connection } from './connection';
+import { type Conducted, type People_Person, type Status, Status_State } from '../gen/protocol/wire_pb';
+import { afterBreak, type Before } from './after_break';
+import { type ConnectionEvents, Connection, type Shown } from './connection';
 import { Emitter } from './emitter';
 import { Levels } from './meter';
 import { SessionModel } from './model';
@@ -18,6 +19,22 @@ import type { ChannelMessage } from './wire';
 const LATEST_MS = 400;
 const HELD = 6;
 const FRAME_MS = 8;
+
+/* "Behind" begins at the one and ends at the other, so that it does not flicker. */
+const LATE_MS = 1000;
+const ON_TIME_MS = 700;
+/* without anything new to be shown for so long the picture stands still */
+const STALLED_MS = 5000;
+const SLOW_DECODER = 3; // moments that wait for it
+
+/** A picture that is not the present one. */
+export interface Behind {
+  ms: number;
+  /** Nothing came for so long that nothing can be known of the screen. A screen on which nothing moves is none of
+   *  these: the recorder goes on to tell up to which time that is so. */
+  stalled: boolean;
+  reason: 'connection' | 'decoder';
+}
 
 /** Everything up to `timeNs` was sent once the picture at `pictureNs` is on the stage. */
 interface Mark {
@@ -42,6 +59,17 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   #lastSentNs = 0n;
   #marks: Mark[] = [];
   #session = '';
+  /** Who is connected, when this is a moderator's page. */
+  people: readonly People_Person[] = [];
+  peopleMore = 0;
+  peopleMs = 0; // when that was so, by performance.now()
+  /** What another moderator has done last. */
+  conducted?: Conducted;
+  conductedMs = 0;
+  /** What became of the session while there was no connection; "": there is nothing to be said. */
+  news = '';
+  #before?: Before;
+  #late = false;
 
   constructor(player: Player, token: string, name: string) {
     super();
@@ -64,6 +92,28 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     const now = this.connection.sessionNowNs();
     if (!now || !this.#player.presentationNs) return Number.NaN;
     return Math.max(0, Number(now - this.#player.presentationNs) / 1e6);
+  }
+
+  /** How far the picture is behind, when that is more than a little. */
+  behind(): Behind | undefined {
+    const ms = this.lagMs();
+    this.#late = ms > (this.#late ? ON_TIME_MS : LATE_MS);
+    if (!this.#late) return undefined;
+    return {
+      ms,
+      stalled: performance.now() - this.#player.presentedMs > STALLED_MS,
+      reason: this.#moments.waiting().length > SLOW_DECODER ? 'decoder' : 'connection',
+    };
+  }
+
+  shown(): Shown {
+    const ms = this.lagMs();
+    return { behindMs: Number.isNaN(ms) ? 0 : Math.max(1, ms), hears: this.sound.hearing };
+  }
+
+  dismissNews(): void {
+    this.news = '';
+    this.changed();
   }
 
   /** How long the running session is by now. */
@@ -102,7 +152,15 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   }
 
   opened(): void {
-    void this.#watch();
+    void this.#watch(this.#before);
+    this.#before = undefined;
+  }
+
+  closed(): void {
+    const { session = '', killedToNs = 0n } = this.status ?? {};
+    /* of several breaks the first one counts */
+    this.#before ??= this.connection.welcome && { session, killedToNs, run: this.connection.welcome.run };
+    this.people = [];
   }
 
   message(message: ChannelMessage): void {
@@ -130,6 +188,18 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       case 'status':
         this.#takeStatus(message.body.value);
         break;
+      case 'people':
+        this.people = message.body.value.people;
+        this.peopleMore = message.body.value.more;
+        this.peopleMs = performance.now();
+        this.changed();
+        break;
+      case 'conducted':
+        if (message.body.value.principal === this.connection.principal) break;
+        this.conducted = message.body.value;
+        this.conductedMs = performance.now();
+        this.changed();
+        break;
       case 'actStored':
         if (message.body.value.act && message.body.value.session === this.model.session)
           this.model.stored(message.body.value.act);
@@ -140,12 +210,13 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   }
 
   /** Join the running session, or learn that there is none. */
-  async #watch(): Promise<void> {
+  async #watch(before?: Before): Promise<void> {
     this.#moments.reset();
     this.sound.reset();
     this.levels.reset();
     this.#marks = [];
     this.#lastSentNs = 0n;
+    this.model.asked();
     try {
       const answer = await this.connection.request({ case: 'watchLive', value: {} });
       if (answer.body.case !== 'status') return;
@@ -156,6 +227,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       }
       this.model.flush(this.connection);
       this.status = status;
+      if (before) this.news = afterBreak(before, status, this.connection.welcome?.run ?? '');
       this.trouble = '';
       this.connection.ping(); // a session that began has a clock
     } catch (error) {

@@ -54,14 +54,22 @@ export class SessionModel extends Emitter {
   bleepsStored = 0;
   #unbleeping = new Set<string>(); // on its way: the stored removal has no body
   #removed = new Map<string, Act>(); // removals on their way: the store's act, should they be refused
+  #fresh?: Act[]; // stored since asked()
   #outbox = new Outbox('', () => undefined);
   /** Of sessions before this one. */
   #left: Outbox[] = [];
   /** Why acts on sessions before this one were refused. */
   lost = '';
 
+  /** The server is asked for all acts: what is stored from here on may be newer than its answer. */
+  asked(): void {
+    this.#fresh = [];
+  }
+
   /** Begin anew with the server's acts. Those that are still on their way, or were refused, stay. */
   reset(session: string, study: Study | undefined, acts: Act[], beginNs = 0n): void {
+    const fresh = session === this.session ? (this.#fresh ?? []) : [];
+    this.#fresh = undefined;
     const refused = session === this.session
       ? [...this.#entries.values()].filter((entry) => entry.trouble && !entry.stored)
       : [];
@@ -82,6 +90,7 @@ export class SessionModel extends Emitter {
       const stored = this.#entries.get(entry.act.id)?.act;
       if (!stored || entry.before) this.#entries.set(entry.act.id, { ...entry, before: stored });
     }
+    for (const act of fresh) this.stored(act);
     for (const act of this.#outbox.acts()) this.#show(act, true);
     this.changed();
   }
@@ -106,6 +115,7 @@ export class SessionModel extends Emitter {
   stored(act: Act): void {
     const before = this.#entries.get(act.id);
     if (before?.stored && before.act.counter > act.counter) return;
+    this.#fresh?.push(act);
     const known = before?.stored && before.act.counter === act.counter;
     if ((!known && (act.body.case ?? before?.act.body.case) === 'bleep') || this.#unbleeping.delete(act.id))
       this.bleepsStored++;

@@ -18,7 +18,7 @@ import { NotJudged, OpportunityList } from './opportunities';
 import { Undelivered } from './undelivered';
 import { Icon, type KeyHelp, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
-import { refusal } from './reach';
+import { behindText, NoAnswer, refusal } from './reach';
 import type { Sound } from './sound';
 import { Stage } from './stage';
 
@@ -71,11 +71,15 @@ export function liveLabel(driver: LiveDriver, player: Player): string {
   const state = driver.state();
   switch (state) {
     case 'live': {
+      const behind = driver.behind();
+      if (behind) return behindText(behind);
       const elapsed = player.presentationNs - (driver.model.beginNs || player.presentationNs);
       return `LIVE ${clock(elapsed < 0n ? 0n : elapsed)}`;
     }
     case 'waiting':
-      return `reconnecting in ${Math.max(1, Math.ceil((driver.connection.retryAtMs - performance.now()) / 1000))} s`;
+      return 'no answer';
+    case 'connecting':
+      return driver.connection.away ? 'no answer' : 'connecting';
     case 'refused':
       return driver.connection.revoked ? 'link revoked' : 'link not valid';
     case 'idle':
@@ -94,11 +98,13 @@ export function LiveState({ driver, player }: { driver: LiveDriver; player: Play
   }, []);
   const ms = driver.lagMs();
   const state = driver.state();
+  const label = liveLabel(driver, player);
+  const late = state === 'live' && driver.behind() !== undefined;
   return (
     <>
-      <StateBadge state={state.split(' ')[0] ?? ''} label={liveLabel(driver, player)} />
-      {state === 'live' && (
-        <span class={`lag ${ms > 1000 ? 'late' : ''}`} title="How far this picture is behind the participant's screen">
+      <StateBadge state={late ? 'behind' : (state.split(' ')[0] ?? '')} label={label} />
+      {state === 'live' && !late && (
+        <span class="lag" title="How far this picture is behind the participant’s screen">
           lag {Number.isNaN(ms) ? '…' : lag(ms)}
         </span>
       )}
@@ -186,16 +192,8 @@ export function cover(driver: LiveDriver) {
         {driver.undecodable && <p class="detail">{driver.undecodable}</p>}
       </>
     );
-  if (driver.connection.state === 'waiting')
-    return (
-      <>
-        <h2>Reconnecting</h2>
-        <p>
-          The connection broke. The recording itself goes on; nothing of it is lost. Tags and notes are kept here, and
-          sent when it is back.
-        </p>
-      </>
-    );
+  if (driver.connection.away)
+    return <NoAnswer connection={driver.connection} />;
   if (!status) return <h2>Connecting</h2>;
   if (status.state === Status_State.PAUSED)
     return (

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { count } from './format';
 import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
 import { NameField, rememberedName, TopBar } from './parts';
+import { News } from './reach';
 
 export function LivePage({ token }: { token: string }) {
   const [name, setName] = useState(rememberedName('observer'));
@@ -27,6 +28,7 @@ export function LivePage({ token }: { token: string }) {
           }}
         />
       </TopBar>
+      <News driver={watching.driver} />
       <ObserveBody watching={watching} />
     </div>
   );

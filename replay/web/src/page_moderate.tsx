@@ -10,9 +10,11 @@ import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching
 import { AskAtTaskEnd } from './opportunities';
 import { focusOnce } from './outcome';
 import { NameField, Notice, rememberedName, TopBar } from './parts';
+import { News } from './reach';
 import { ShareButton } from './share';
 import { StartPanel } from './start';
 import { setPaused } from './title';
+import { OtherModerators, Watchers } from './watchers';
 import { WithdrawButton } from './withdraw';
 
 export function ModeratePage({ token }: { token: string }) {
@@ -57,6 +59,8 @@ export function ModeratePage({ token }: { token: string }) {
             running
           />
         )}
+        <OtherModerators driver={driver} />
+        <Watchers driver={driver} />
         <span class="spring" />
         <ShareButton connection={driver.connection} />
         <NameField
@@ -68,6 +72,7 @@ export function ModeratePage({ token }: { token: string }) {
           }}
         />
       </TopBar>
+      <News driver={driver} />
       {status && <OwnPage status={status} />}
       {trouble && <Notice kind="error">{trouble}</Notice>}
       {status?.warning && <Notice kind="warning">{status.warning}</Notice>}

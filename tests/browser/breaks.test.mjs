@@ -1,0 +1,299 @@
+// Connections that break: nothing typed or tagged is lost, and a page claims nothing that it cannot know.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { browse, Client, delay, Desktop, frayedLine, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+
+const OPTIONS = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
+const BREAKS = process.env.UXREC_LONG ? 1000 : 40;
+
+let browser;
+
+before(async () => {
+  browser = await browse();
+});
+
+after(() => browser?.close());
+
+afterEach(() => Recorder.endLeftovers());
+
+const through = (link, recorder, line) => link.replace(`:${recorder.port}/`, `:${line.port}/`);
+const open = (url, options = {}) => openPage(browser, url, { expectErrors: true, ...options });
+const noAnswer = (page) => page.getByRole('heading', { name: 'No answer from the recorder' });
+
+/** Deterministic numbers from 0 to below 1. */
+function numbers(seed) {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+async function storedMarks(recorder, session) {
+  const client = await Client.open(recorder, 'library', 'Judge');
+  const opened = await client.ask({ case: 'openSession', value: { session } });
+  client.end();
+  return opened.value.acts
+    .filter(({ body }) => body.case === 'tag' || body.case === 'note')
+    .sort((a, b) => Number(a.body.value.pressNs - b.body.value.pressNs));
+}
+
+/** Break a line in one of several ways. */
+async function breakOnce(line, random) {
+  const way = random();
+  if (way < 0.3) line.cut();
+  else if (way < 0.5) line.reset();
+  else if (way < 0.75) line.cutAfter(1 + Math.floor(random() * 40));
+  else if (way < 0.9) {
+    line.slow(50 + random() * 250);
+    await sleep(random() * 400);
+    line.cut();
+  } else {
+    line.silence();
+    await sleep(random() * 400);
+    line.cut();
+  }
+}
+
+test(`no note and no tag is lost or stored twice over ${BREAKS} broken connections`, async () => {
+  const recorder = await Recorder.start(OPTIONS);
+  const session = await recorder.begin();
+  const line = await frayedLine(recorder.port);
+  const random = numbers(17);
+  const page = await open(through(recorder.links.live, recorder, line));
+  await live(page);
+  /* the page tries again as soon as it may, so that there is a connection to break */
+  await page.evaluate(() => setInterval(() => window.dispatchEvent(new Event('online')), 100));
+  const now = () => page.evaluate(() => window.uxrec.stats.presentationTimeNs);
+  const made = [];
+  let broken = 0;
+  let stop = false;
+  const breaking = (async () => {
+    while (broken < BREAKS && !stop) {
+      await sleep(random() * 400);
+      if (line.count() === 0) continue;
+      await breakOnce(line, random);
+      broken++;
+    }
+  })();
+  const codes = { s: 'slip', m: 'mistake', o: 'omission' };
+  while (broken < BREAKS) {
+    /* a page keeps 300 acts: on a slow machine the store gets its time */
+    if (made.length % 50 === 49)
+      await until(async () => broken >= BREAKS || (await page.locator('li.mark .waiting').count()) < 100, 'the store');
+    const key = Object.keys(codes)[Math.floor(random() * 3)];
+    const text = `note ${made.length} ${'äbc deß 1234567890'.slice(0, Math.floor(random() * 18))}`.trim();
+    for (const mark of [{ code: codes[key], keys: [key] }, { text, keys: ['n', 't'] }]) {
+      const from = await now();
+      if (mark.text) {
+        await page.keyboard.press('n');
+        await page.keyboard.type(mark.text.slice(0, 1));
+      } else await page.keyboard.press(mark.keys[0]);
+      made.push({ ...mark, from, to: await now() });
+      if (!mark.text) continue;
+      await page.keyboard.type(mark.text.slice(1));
+      await page.keyboard.press('Enter');
+      await page.keyboard.press('Escape');
+    }
+  }
+  stop = true;
+  await breaking;
+  await until(async () => (await storedMarks(recorder, session)).length >= made.length, 'all of them in the store', 120000);
+  await until(async () => (await page.locator('li.mark .waiting, li.mark.pending').count()) === 0, 'nothing that waits');
+  const stored = await storedMarks(recorder, session);
+  assert.deepEqual(
+    stored.map(({ body }) => body.value.text || body.value.code),
+    made.map((mark) => mark.text ?? mark.code),
+  );
+  for (const [i, { body }] of stored.entries()) {
+    const at = Number(body.value.mediaNs);
+    assert.ok(at >= made[i].from - 500 && at <= made[i].to + 500, `${i}: ${at} is not in ${made[i].from} to ${made[i].to}`);
+  }
+  /* the page lists what the store has */
+  assert.equal(await page.locator('li.mark').count(), made.length);
+  console.log(`# ${broken} breaks, ${made.length} notes and tags`);
+  await close(page);
+  line.end();
+  await recorder.end();
+});
+
+test('a server that is gone without a word is noticed, and what is not known is not claimed', async () => {
+  const recorder = await Recorder.start(OPTIONS);
+  await recorder.begin();
+  const line = await frayedLine(recorder.port);
+  const page = await open(through(recorder.links.live, recorder, line));
+  await live(page);
+  line.silence();
+  await noAnswer(page).waitFor({ timeout: 60000 });
+  const cover = await page.locator('.cover').innerText();
+  assert.match(cover, /Whether it still records is not known from here/);
+  assert.doesNotMatch(cover, /goes on|nothing .* lost/);
+  await checkAccessibility(page, 'no answer');
+  await live(page);
+  assert.equal(await noAnswer(page).count(), 0);
+  await close(page);
+  line.end();
+  await recorder.end();
+});
+
+/** Text of a page with a time before the begin. */
+const negative = (page) =>
+  page.evaluate(() => (document.body.innerText.match(/.*(−|-\d+:\d\d).*/g) ?? []).filter((text) => !/[+−]\d\d:\d\d$/.test(text)));
+
+test('an open tab outlasts a restart, and says what became of the session; no time is negative', async () => {
+  const recorder = await Recorder.start(OPTIONS);
+  const session = await recorder.begin();
+  const line = await frayedLine(recorder.port);
+  const page = await open(through(recorder.links.live, recorder, line));
+  await live(page);
+  await page.keyboard.press('m');
+  await page.locator('li.mark:not(.pending)').waitFor();
+  await until(async () => JSON.parse(await recorder.uxrec('status', '--json')).pictures > 5, 'pictures');
+  await recorder.again('SIGKILL', async () => {
+    await noAnswer(page).waitFor();
+    await page.keyboard.press('s');
+    assert.deepEqual(await negative(page), []);
+  });
+  await page.getByText('The recorder was killed and started again. The session goes on').waitFor();
+  await until(async () => (await storedMarks(recorder, session)).length === 2, 'the tag of the break');
+  await live(page);
+  await page.keyboard.press('o');
+  await until(async () => (await storedMarks(recorder, session)).length === 3, 'a tag after the break');
+  await page.getByRole('button', { name: 'Understood' }).click();
+  assert.deepEqual(await negative(page), []);
+  await recorder.uxrec('stop');
+  await page.getByRole('heading', { name: 'The session has ended' }).waitFor();
+  assert.deepEqual(await negative(page), []);
+  /* the marks keep their times when the status no longer has the session */
+  const times = await page.locator('li.mark .time').allInnerTexts();
+  assert.ok(times.length === 3 && times.every((time) => /^\d+:\d\d/.test(time)), times.join());
+  await recorder.again('SIGTERM');
+  await recorder.begin();
+  await live(page);
+  assert.deepEqual(await negative(page), []);
+  /* a session that ends while nothing comes from the recorder */
+  line.silence();
+  await noAnswer(page).waitFor({ timeout: 60000 });
+  line.cut();
+  await recorder.uxrec('stop');
+  await page.getByRole('heading', { name: 'The session has ended' }).waitFor();
+  assert.deepEqual(await negative(page), []);
+  await close(page);
+  line.end();
+  await recorder.end();
+});
+
+test('a revoked link ends its pages, which say so', async () => {
+  const recorder = await Recorder.start(OPTIONS);
+  await recorder.begin();
+  const page = await open(recorder.links.live);
+  await live(page);
+  const library = await open(recorder.links.library);
+  await library.getByRole('heading', { name: 'Library' }).waitFor();
+  await recorder.uxrec('links', 'revoke', 'all');
+  await page.getByRole('heading', { name: 'This link was revoked' }).waitFor();
+  await library.getByText('This link was revoked').waitFor();
+  await checkAccessibility(page, 'revoked');
+  for (const one of [page, library]) await close(one);
+  await recorder.end();
+});
+
+test('moderators know of each other, and who watches; observers know the number alone', async () => {
+  const recorder = await Recorder.start(OPTIONS);
+  await recorder.begin();
+  const ann = await open(recorder.links.moderate, { script: () => localStorage.setItem('name', 'Ann') });
+  const ben = await Client.open(recorder, 'moderate', 'Ben');
+  const cleo = await Client.open(recorder, 'live', 'Cleo');
+  await cleo.ask({ case: 'watchLive', value: {} });
+  const said = (client, kind) =>
+    client.socket.messages
+      .filter((message) => message[0] === 0x80)
+      .map((message) => client.unpack(message).body)
+      .filter((body) => body.case === kind)
+      .map((body) => body.value);
+  await ann.getByText('Ben is moderating too').waitFor();
+  await ann.getByRole('button', { name: '2 watching' }).click();
+  const list = ann.getByRole('group', { name: 'Who is connected' });
+  await list.locator('li', { hasText: 'Cleo' }).getByText(/observing for 0:\d\d/).waitFor();
+  await list.locator('li', { hasText: 'Ann' }).getByText('(you)').waitFor();
+  await checkAccessibility(ann, 'who is connected');
+  await list.getByText('Cleo').click();
+  await ann.getByRole('button', { name: '2 watching' }).focus();
+  await ann.keyboard.press('Escape');
+  assert.equal(await list.count(), 0);
+  await ben.ask({ case: 'pause', value: {} });
+  await ann.getByText('Ben paused.').waitFor();
+  await recorder.uxrec('resume');
+  await ann.getByText('A command on the recorder’s machine resumed.').waitFor();
+  assert.deepEqual(said(ben, 'conducted').map(({ name }) => name), ['Ben', '']);
+  await until(() => said(ben, 'people').some(({ people }) => people.length === 3), 'the people');
+  const names = said(ben, 'people').find(({ people }) => people.length === 3).people.map(({ name }) => name);
+  assert.deepEqual(names.sort(), ['Ann', 'Ben', 'Cleo']);
+  await until(() => said(cleo, 'status').some(({ observers }) => observers === 2), 'the number');
+  assert.equal(said(cleo, 'people').length + said(cleo, 'conducted').length, 0);
+  for (const client of [ben, cleo]) client.end();
+  await close(ann);
+  await recorder.end();
+});
+
+test('a picture that is late is called behind, and a screen on which nothing moves is not', async () => {
+  const desktop = await Desktop.start(640, 480);
+  const recorder = await Recorder.start(['--input', 'none', '--sound', 'none'], desktop.env);
+  await recorder.begin();
+  desktop.paint('336699');
+  const still = await open(recorder.links.live);
+  const slow = await delay(recorder.port, 1500);
+  const late = await open(through(recorder.links.live, recorder, slow));
+  await live(still);
+  await live(late);
+  await late.getByText(/^BEHIND by \d+(\.\d)? s \(slow connection\)/).waitFor();
+  /* longer than it takes to call a picture stalled; a busy machine may be late, but never without anything new */
+  for (let i = 0; i < 7; i++) {
+    await sleep(1000);
+    assert.doesNotMatch(await still.locator('.badge').innerText(), /NO PICTURE/);
+  }
+  await until(async () => /^LIVE/.test(await still.locator('.badge').innerText()), 'a screen that is live');
+  await checkAccessibility(late, 'behind');
+  for (const page of [still, late]) await close(page);
+  slow.end();
+  await recorder.end();
+  await desktop.end();
+});
+
+test('a clock of the browser that is hours off moves no tag and no time', async () => {
+  const recorder = await Recorder.start(OPTIONS);
+  const session = await recorder.begin();
+  const page = await open(recorder.links.live, {
+    script: () => {
+      const Right = Date;
+      const off = 5 * 3600_000;
+      window.Date = class extends Right {
+        constructor(...values) {
+          super(...(values.length ? values : [Right.now() + off]));
+        }
+        static now() {
+          return Right.now() + off;
+        }
+      };
+    },
+  });
+  await live(page);
+  await page.keyboard.press('m');
+  await page.locator('li.mark:not(.pending)').waitFor();
+  const [tag] = await storedMarks(recorder, session);
+  const status = JSON.parse((await recorder.uxrec('status', '--json')).replace(/_ns": (\d+)/g, '_ns": "$1"'));
+  for (const ns of [tag.body.value.mediaNs, tag.body.value.pressNs])
+    assert.ok(ns >= BigInt(status.started_ns) && ns <= BigInt(status.now_ns), `${ns}`);
+  const time = await page.locator('li.mark .time').innerText();
+  assert.match(time, /^\d:\d\d/);
+  assert.match(await page.locator('.badge').innerText(), /^(LIVE|BEHIND|NO PICTURE)/);
+  assert.deepEqual(await negative(page), []);
+  await recorder.uxrec('stop');
+  /* the library has the recorder's time of the begin */
+  const library = await open(recorder.links.library, { script: () => (Date.now = () => 0) });
+  await library.getByText(session.slice(0, 4)).first().waitFor();
+  for (const one of [page, library]) await close(one);
+  await recorder.end();
+});
