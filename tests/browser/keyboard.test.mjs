@@ -1,0 +1,146 @@
+// A session from consent to its end with the keyboard alone: moderator and observer.
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { browse, Recorder, stats, until } from '../harness/lab.mjs';
+import { close, live, openPage } from '../harness/pages.mjs';
+
+let browser;
+
+before(async () => {
+  browser = await browse();
+});
+
+after(async () => {
+  await browser?.close();
+});
+
+afterEach(() => Recorder.endLeftovers());
+
+/** What has the focus: its role and name, as far as the pages give them by text or label. */
+const focus = (page) =>
+  page.evaluate(() => {
+    const one = document.activeElement;
+    const label = one?.getAttribute('aria-label') ?? one?.labels?.[0]?.textContent ?? one?.textContent ?? '';
+    return `${one?.tagName.toLowerCase()} ${label.replace(/\s+/g, ' ').trim()}`;
+  });
+
+/** Tab on until something has the focus. */
+async function tabTo(page, wanted) {
+  const passed = [];
+  for (let i = 0; i < 150; i++) {
+    await page.keyboard.press('Tab');
+    const now = await focus(page);
+    if (wanted.test(now)) return;
+    passed.push(now);
+  }
+  throw new Error(`no Tab leads to ${wanted}: ${[...new Set(passed)].join(' | ')}`);
+}
+
+const keys = async (page, ...names) => {
+  for (const name of names) await page.keyboard.press(name);
+};
+const marks = (page) => page.locator('li.mark');
+const count = (page, number) => until(async () => (await marks(page).count()) === number, `${number} tags and notes`);
+
+/** A page that no pointer touches. */
+async function openWithoutMouse(url, options) {
+  const page = await openPage(browser, url, options);
+  for (const what of ['mouse', 'touchscreen'])
+    for (const act of ['click', 'down', 'tap', 'dblclick'])
+      if (page[what][act]) page[what][act] = () => assert.fail(`${what}.${act}`);
+  return page;
+}
+
+test('a session is run, watched and tagged by keyboard alone', async () => {
+  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const status = async () => JSON.parse(await recorder.uxrec('status', '--json'));
+
+  /* the moderator: consent, start */
+  const page = await openWithoutMouse(recorder.links.moderate);
+  await page.getByRole('heading', { name: 'New session' }).waitFor();
+  await tabTo(page, /^input Participant/);
+  await page.keyboard.type('P07');
+  await tabTo(page, /^input signed on paper/);
+  await keys(page, 'ArrowDown');
+  assert.match(await focus(page), /given here/);
+  await tabTo(page, /^input clicks and what is clicked/);
+  await keys(page, ' ');
+  await tabTo(page, /^button Start recording/);
+  await keys(page, 'Enter');
+  await live(page);
+
+  /* an observer */
+  /* a new name takes a new connection: a ping may meet the old one while it closes */
+  const observer = await openWithoutMouse(recorder.links.live, { expectErrors: true });
+  await live(observer);
+  await tabTo(observer, /^input You/);
+  await keys(observer, 'Control+a');
+  await observer.keyboard.type('Ben');
+  await keys(observer, 'Enter');
+  await live(observer);
+
+  /* a task with a tag, its impact, a note with a code in it */
+  await keys(page, 't');
+  await page.getByRole('button', { name: /Ready, begins now/ }).waitFor();
+  await keys(page, 't');
+  await page.getByRole('button', { name: /Ready, begins now/ }).waitFor({ state: 'detached' });
+  /* a picture from before the task is none of it */
+  const begun = Number((await status()).attempt_begin_ns);
+  assert.ok(begun > 0);
+  for (const one of [page, observer]) await until(async () => (await stats(one)).presentationTimeNs > begun, 'a picture of the task');
+  await keys(page, 's', '3');
+  await page.locator('li.mark:not(.pending) .impact', { hasText: '3' }).waitFor();
+  await keys(page, 'n');
+  await page.keyboard.type('looks for the menu');
+  await keys(page, 'Alt+o', 'Enter', 'Escape');
+  await count(page, 3);
+  await keys(page, 'z');
+  await page.getByText(/^Removed: /).first().waitFor();
+  await count(page, 2);
+  await keys(page, 'Shift+Z');
+  await count(page, 3);
+
+  /* the observer's tags; the moderator's are there */
+  await count(observer, 3);
+  await keys(observer, 'm', '2', 'r');
+  await observer.locator('li.mark', { hasText: 'recovered' }).waitFor();
+  await keys(observer, 'Enter', '1');
+  await observer.locator('li.mark', { hasText: 'at “Opens the menu”' }).waitFor();
+  await keys(observer, 'h', 'z');
+  await count(observer, 4);
+  await tabTo(observer, /^button Events/);
+  await keys(observer, 'Enter');
+  await observer.getByRole('tab', { name: 'Events', selected: true }).waitFor();
+
+  /* interruption, pause, the end of the task with its errors */
+  await keys(page, 'Shift+I');
+  await page.getByRole('region', { name: 'Interruption' }).waitFor();
+  await keys(page, 'Shift+I');
+  await page.getByRole('region', { name: 'Interruption' }).waitFor({ state: 'detached' });
+  await keys(page, 'Shift+P');
+  await until(async () => (await status()).state === 'paused', 'the pause');
+  await observer.getByRole('heading', { name: 'Paused' }).waitFor();
+  await keys(page, 'Shift+P');
+  await live(page);
+  await keys(page, 'e');
+  await until(async () => /^button completed/.test(await focus(page)), 'the outcomes');
+  await keys(page, 'ArrowDown', 'ArrowUp', 'Enter');
+  const asked = page.getByRole('region', { name: 'Opportunity of an error' });
+  await asked.waitFor();
+  await keys(page, '2', 'Enter');
+  await asked.waitFor({ state: 'detached' });
+  await page.locator('li.mark', { hasText: 'at “Chooses the date”' }).waitFor();
+  await page.locator('.outcome', { hasText: 'completed' }).waitFor();
+
+  /* the end */
+  await tabTo(page, /^button Stop/);
+  await keys(page, 'Enter');
+  await page.getByRole('heading', { name: 'End the session?' }).waitFor();
+  if (!/^button End/.test(await focus(page))) await tabTo(page, /^button End/);
+  await keys(page, 'Enter');
+  await page.getByRole('link', { name: 'Replay it' }).waitFor();
+  await close(observer);
+  await close(page);
+  await recorder.end();
+});
