@@ -123,6 +123,7 @@ bool access_allows(Uxrec__Role role, const Uxrec__ClientMessage *message)
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
 	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: roles = reviewer | moderator; break;
 	default: roles = moderator; break;
 	}

@@ -308,6 +308,7 @@ bool library_answers(const Uxrec__ClientMessage *message)
 	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
 	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
 	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
 	default: return false;
 	}
@@ -329,6 +330,8 @@ static int do_job(struct library *library, const struct job *job, struct error *
 		return put_transcript(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
 		return delete_session(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
+		return library_export(library, job, reterr);
 	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return library_list_studies(library, job);
 	default: return error_set(reterr, -EINVAL, "that is not for the library");
 	}

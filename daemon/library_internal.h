@@ -11,6 +11,7 @@
  *   library.c           the thread, requests and their answers, deletion
  *   library_sessions.c  open sessions and the gate of their consent
  *   library_reading.c   messages of a session for a player
+ *   library_export.c    files of a session for a page
  *   library_studies.c   the folders of studies; also of the main thread
  */
 
@@ -79,6 +80,11 @@ void library_fail_readings(struct library *library, const struct peer *peer, con
 
 /** End all reads, without an answer. */
 void library_end_readings(struct library *library);
+
+/* ---- library_export.c ---- */
+
+/** Answer with a file of a session, or with the command that makes it. @return 0, or a negative errno with the reason */
+int library_export(struct library *library, const struct job *job, struct error *reterr);
 
 /* ---- library_studies.c ---- */
 

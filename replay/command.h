@@ -8,6 +8,7 @@
 #include "protocol/base/identity.h"
 #include "protocol/reader.h"
 #include "replay/bleeps.h"
+#include "replay/extract.h"
 #include "replay/session.h"
 #include "replay/vtt.h"
 #include "replay/way_out.h"
@@ -167,6 +168,17 @@ int command_tell_faults(const struct vtt_faults *faults, const char *name);
 
 /** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_COULD_NOT with a logged reason */
 int command_leave(struct session *session, enum way_out way, enum consent_use use);
+
+/**
+ * Make a file of a session, behind the gate of its consent; what is left out is warned of.
+ *
+ * @return EXIT_GOOD, EXIT_NO when the session has no such part, or EXIT_COULD_NOT; with a logged reason
+ */
+int command_extract(struct buf *out, struct session *session, enum extract part,
+	struct extract_notes *ret_notes);
+
+/** Write a file that is not there yet, for this user alone. @return EXIT_GOOD, or EXIT_COULD_NOT with a logged reason */
+int command_write_file(const char *out, const struct buf *text);
 
 /** Warn of modalities (bits) of the recording that consent keeps back, a line each on standard error. */
 void command_tell_kept_back(const struct session *session, uint32_t modalities);

@@ -6,6 +6,7 @@
 #include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/base/utf8.h"
+#include "protocol/gap.h"
 #include "protocol/limits.h"
 #include "protocol/message_text.h"
 #include "protocol/wire.h"

@@ -7,6 +7,7 @@
 #include "replay/captions.h"
 #include "replay/command.h"
 #include "replay/export.h"
+#include "replay/extract.h"
 #include "replay/unfinished.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@
 	"export FILE|FOLDER --to mkv|mp4|webm|png|h264|opus|wav [--from T] [--until T] "           \
 	"[--draw pointer,clicks,keys,patches] [--vtt transcript,tasks,tags [--layer LAYER]] "      \
 	"[--monitor] [--at T,... | --every SECONDS] [--for analysis|clips|publication] -o OUT"
+
+#define USAGE_TABLE "export FILE|FOLDER --to csv --table tags|notes|events|attempts -o OUT"
 
 /* more pictures than anybody looks at are a mistake in typing */
 #define PICTURES_LIMIT 100000
@@ -143,7 +146,7 @@ static int parse(struct asked *asked)
 	int format = export_find(asked->to);
 
 	if (format < 0) {
-		log_error("--to '%s': it is one of mkv, mp4, webm, png, h264, opus, wav",
+		log_error("--to '%s': it is one of mkv, mp4, webm, png, h264, opus, wav, csv",
 			text_quote(asked->to).text);
 		return EXIT_USAGE;
 	}
@@ -410,6 +413,40 @@ static int check_consent(const struct asked *asked, struct session *session)
 	return 0;
 }
 
+/* ---- tables ---- */
+
+static int write_table(struct session *session, enum extract table, const char *out)
+{
+	_cleanup_(buf_finish) struct buf content = {0};
+	struct extract_notes notes = {0};
+	int r = command_extract(&content, session, table, &notes);
+
+	if (r == EXIT_GOOD)
+		r = command_write_file(out, &content);
+	if (r != EXIT_GOOD)
+		return r;
+	return command_tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+}
+
+static int export_table(const struct asked *asked, const char *name, const char *path)
+{
+	_destroy_(session) struct session *session = NULL;
+	int table = name ? extract_find_table(name) : -1;
+
+	if (strcmp(asked->to, "csv") != 0 || !name || asked->from || asked->until || asked->draw ||
+		asked->vtt || asked->at || asked->every || asked->purpose || asked->layer ||
+		asked->options.monitor)
+		return command_usage(USAGE_TABLE);
+	if (table < 0) {
+		log_error("--table '%s': it is one of tags, notes, events, attempts",
+			text_quote(name).text);
+		return EXIT_USAGE;
+	}
+	if (command_open(&session, path) != 0)
+		return EXIT_COULD_NOT;
+	return write_table(session, (enum extract)table, asked->out);
+}
+
 int command_export(const struct command_options *options, int argc, char **argv)
 {
 	struct asked asked = {
@@ -431,6 +468,7 @@ int command_export(const struct command_options *options, int argc, char **argv)
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(session) struct session *session = NULL;
 	_autofree_ char *layer = NULL;
+	const char *table = command_take_value(&argc, argv, "--table");
 	int r = command_take_layer(&layer, &argc, argv);
 
 	(void)options;
@@ -439,6 +477,8 @@ int command_export(const struct command_options *options, int argc, char **argv)
 	asked.layer = layer;
 	if (argc != 2 || !asked.out || !asked.to)
 		return command_usage(USAGE);
+	if (table || strcmp(asked.to, "csv") == 0)
+		return export_table(&asked, table, argv[1]);
 	if (parse(&asked) != 0)
 		return EXIT_USAGE;
 	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0 ||

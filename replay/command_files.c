@@ -7,6 +7,7 @@
 #include "protocol/base/paths.h"
 #include "protocol/base/terminal.h"
 #include "protocol/channel.h"
+#include "protocol/gap.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"

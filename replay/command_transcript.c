@@ -79,12 +79,11 @@ static int load(struct vtt **ret, struct vtt_faults *ret_faults, struct session 
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-static int show(const char *path, bool json)
+static int show(const char *path)
 {
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	struct vtt_faults faults = {0};
-	Uxrec__Transcript *message;
 	int r = load(&vtt, &faults, &session, path);
 
 	if (r < 0)
@@ -93,17 +92,8 @@ static int show(const char *path, bool json)
 		log_error("%s: it has no transcript", path);
 		return EXIT_NO;
 	}
-	for (size_t i = 0; !json && i < vtt->count; i++)
+	for (size_t i = 0; i < vtt->count; i++)
 		print_cue(&vtt->cues[i], NULL);
-	if (!json)
-		return faults.count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
-	message = transcript_to_message(vtt, &faults, begin_of(session));
-	if (!message) {
-		log_error("no memory");
-		return EXIT_COULD_NOT;
-	}
-	json_print(json_of_message(&message->base));
-	uxrec__transcript__free_unpacked(message, NULL);
 	return faults.count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
@@ -240,7 +230,7 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 	return command_tell_faults(&faults, file);
 }
 
-static int write_out(const char *out, const struct buf *text)
+int command_write_file(const char *out, const struct buf *text)
 {
 	int fd = io_create(out), r;
 
@@ -259,27 +249,40 @@ static int write_out(const char *out, const struct buf *text)
 	return EXIT_COULD_NOT;
 }
 
-static int give_out(const char *path, const char *out)
+int command_extract(struct buf *out, struct session *session, enum extract part,
+	struct extract_notes *ret_notes)
+{
+	struct error error = {"no reason given"};
+	int r;
+
+	if (command_leave(session, extract_way(part), CONSENT_ANALYSIS) != 0)
+		return EXIT_COULD_NOT;
+	r = extract_write(out, session, part, ret_notes, &error);
+	if (r < 0) {
+		log_error("%s: %s", session->path, error.text);
+		return r == -ENOENT ? EXIT_NO : EXIT_COULD_NOT;
+	}
+	for (size_t i = 0; i < ret_notes->count; i++)
+		log_warning("%s: %s", session->path, ret_notes->text[i]);
+	return EXIT_GOOD;
+}
+
+/* @param path  of a session; @param out  a file, or NULL: standard output */
+static int give_out(const char *path, enum extract part, const char *out)
 {
 	_destroy_(session) struct session *session = NULL;
-	_destroy_(vtt) struct vtt *vtt = NULL;
 	_cleanup_(buf_finish) struct buf text = {0};
-	struct vtt_faults faults = {0};
-	int r = load(&vtt, &faults, &session, path);
+	struct extract_notes notes = {0};
+	int r;
 
-	if (r < 0)
+	if (command_open(&session, path) != 0)
 		return EXIT_COULD_NOT;
-	if (r == 0) {
-		log_error("%s: it has no transcript", path);
-		return EXIT_NO;
-	}
-	vtt_write(&text, vtt);
-	if (text.failed) {
-		log_error("no memory");
-		return EXIT_COULD_NOT;
-	}
-	r = write_out(out, &text);
-	return r == EXIT_GOOD && faults.count > 0 ? EXIT_COULD_NOT : r;
+	r = command_extract(&text, session, part, &notes);
+	if (r == EXIT_GOOD && out)
+		r = command_write_file(out, &text);
+	else if (r == EXIT_GOOD)
+		fwrite(text.data, 1, text.size_bytes, stdout);
+	return r == EXIT_GOOD && notes.count > 0 ? EXIT_COULD_NOT : r;
 }
 
 static int take_away(const char *path)
@@ -319,6 +322,8 @@ int command_transcript(const struct command_options *options, int argc, char **a
 	if (file)
 		return attach(argv[1], file, offset_ns, force);
 	if (out)
-		return give_out(argv[1], out);
-	return away ? take_away(argv[1]) : show(argv[1], json);
+		return give_out(argv[1], EXTRACT_TRANSCRIPT_VTT, out);
+	if (json)
+		return give_out(argv[1], EXTRACT_TRANSCRIPT_JSON, NULL);
+	return away ? take_away(argv[1]) : show(argv[1]);
 }

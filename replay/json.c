@@ -262,23 +262,23 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 /* ---- printing ---- */
 
 /* Characters that could steer a terminal stand only in strings, where they are escaped (RFC 8259, section 7). */
-static size_t put_character(const char *at)
+static size_t put_character(FILE *out, const char *at)
 {
 	uint32_t point;
 	size_t length = utf8_take(at, &point);
 
 	if (length == 0 || point == '\n' || (point != 0x7f && utf8_is_shown(point)))
-		fwrite(at, 1, length ? length : 1, stdout);
+		fwrite(at, 1, length ? length : 1, out);
 	else if (point < 0x10000)
-		printf("\\u%04x", (unsigned)point);
+		fprintf(out, "\\u%04x", (unsigned)point);
 	else
-		printf("\\u%04x\\u%04x", (unsigned)(0xd800 + ((point - 0x10000) >> 10)),
+		fprintf(out, "\\u%04x\\u%04x", (unsigned)(0xd800 + ((point - 0x10000) >> 10)),
 			(unsigned)(0xdc00 + ((point - 0x10000) & 0x3ff)));
 	return length ? length : 1;
 }
 
 /* @param indent  put behind each end of a line */
-static void put_json(struct json_object *document, int flags, const char *indent)
+static void put_json(FILE *out, struct json_object *document, int flags, const char *indent)
 {
 	const char *at =
 		json_object_to_json_string_ext(document, flags | JSON_C_TO_STRING_NOSLASHESCAPE);
@@ -288,28 +288,33 @@ static void put_json(struct json_object *document, int flags, const char *indent
 
 		while (at[plain] >= 0x20 && at[plain] < 0x7f)
 			plain++;
-		fwrite(at, 1, plain, stdout);
+		fwrite(at, 1, plain, out);
 		at += plain;
 		if (!*at)
 			break;
-		at += put_character(at);
+		at += put_character(out, at);
 		if (at[-1] == '\n')
-			fputs(indent, stdout);
+			fputs(indent, out);
 	}
 }
 
 void json_print_line(struct json_object *document)
 {
-	put_json(document, JSON_C_TO_STRING_PLAIN, "");
+	put_json(stdout, document, JSON_C_TO_STRING_PLAIN, "");
 	putchar('\n');
+	json_object_put(document);
+}
+
+void json_write(FILE *out, struct json_object *document)
+{
+	put_json(out, document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "");
+	putc('\n', out);
 	json_object_put(document);
 }
 
 void json_print(struct json_object *document)
 {
-	put_json(document, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "");
-	putchar('\n');
-	json_object_put(document);
+	json_write(stdout, document);
 }
 
 void json_list_begin(struct json_list *list)
@@ -321,7 +326,7 @@ void json_list_add(struct json_list *list, struct json_object *element)
 {
 	fputs(list->has_elements ? ",\n  " : "[\n  ", stdout);
 	list->has_elements = true;
-	put_json(element, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "  ");
+	put_json(stdout, element, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, "  ");
 	json_object_put(element);
 }
 

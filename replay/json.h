@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 /** A text of a file, whose bytes may be no UTF-8 (utf8_clean()), as a string; NULL without memory. */
 struct json_object *json_text(const char *text);
@@ -24,6 +25,9 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message);
 
 /** Print one document on one line of standard output and free it. */
 void json_print_line(struct json_object *document);
+
+/** Write one document as json_print() does and free it. */
+void json_write(FILE *out, struct json_object *document);
 
 /** Print one document on standard output and free it. */
 void json_print(struct json_object *document);

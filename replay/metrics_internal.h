@@ -71,6 +71,10 @@ bool metrics_covers(const struct computing *computing, const struct coded *coded
 /** Add the rows of a session's attempts, with all that is counted in them. */
 int metrics_add_rows(struct computing *computing, const struct session *session);
 
+/** Fill in what an attempt is by itself: person, outcome, times, clicks, keys. @return 0 or -ENOMEM */
+int metrics_fill_row(Uxrec__AttemptMetrics *row, const struct session *session,
+	const struct timeline *timeline, const Uxrec__Act *act);
+
 /** Whether an attempt is in the denominators. */
 bool metrics_row_counts(const Uxrec__AttemptMetrics *row);
 

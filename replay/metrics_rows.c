@@ -45,6 +45,8 @@ static const char *find_id(const Uxrec__SessionInfo *info, const Uxrec__Attempt 
 {
 	if (*attempt->participant_id)
 		return attempt->participant_id;
+	if (!info)
+		return "";
 	if (!*attempt->participant && info->n_participants <= 1 && info->n_participant_ids == 1)
 		return info->participant_ids[0];
 	for (size_t i = 0; i < info->n_participants && i < info->n_participant_ids; i++)
@@ -62,7 +64,7 @@ static char *identify(const struct session *session, const Uxrec__Attempt *attem
 
 	if (*id)
 		return strdup(id);
-	if (!*label && info->n_participants == 1)
+	if (!*label && info && info->n_participants == 1)
 		label = info->participants[0];
 	if (*label)
 		return spell(label);
@@ -97,7 +99,7 @@ static double task_time_s(const struct session *session, const struct timeline *
 
 /* ---- rows ---- */
 
-static int fill_row(Uxrec__AttemptMetrics *row, const struct session *session,
+int metrics_fill_row(Uxrec__AttemptMetrics *row, const struct session *session,
 	const struct timeline *timeline, const Uxrec__Act *act)
 {
 	const Uxrec__Attempt *attempt = act->attempt;
@@ -252,8 +254,8 @@ static int add_chosen(
 
 	for (size_t i = 0; i < attempts->count && r == 0; i++) {
 		attempts->rows[i] = new_row(computing);
-		r = attempts->rows[i] ? fill_row(attempts->rows[i], attempts->session, timeline,
-						attempts->acts[i])
+		r = attempts->rows[i] ? metrics_fill_row(attempts->rows[i], attempts->session,
+						timeline, attempts->acts[i])
 				      : -ENOMEM;
 	}
 	if (r == 0)

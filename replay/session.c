@@ -356,110 +356,19 @@ struct consent_text session_why_not(const struct session *session, unsigned moda
 	return consent_why(session->consent, modality, session->use);
 }
 
-/* ---- its summary ---- */
-
-static void add_label(char ***list, size_t *count, const char *label)
-{
-	char **grown = realloc(*list, (*count + 1) * sizeof(*grown));
-
-	if (!grown)
-		return;
-	*list = grown;
-	grown[*count] = strdup(label);
-	if (grown[*count])
-		(*count)++;
-}
-
-static bool is_finished(const Uxrec__Act *act)
-{
-	return act->body_case == UXREC__ACT__BODY_LAYER_STATE && act->layer_state->finished;
-}
-
-static bool has_finished(const struct session *session, const struct layer *layer)
-{
-	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
-		const Uxrec__Act *act = annotations_get(session->annotations, i);
-
-		if (is_finished(act) && layer_has(layer, act))
-			return true;
-	}
-	return false;
-}
-
-/* The layers with tags, and those that their coders have finished, with or without tags. */
-static void summarise_layers(Uxrec__SessionSummary *summary, const struct session *session)
-{
-	_cleanup_(layers_finish) struct layers layers = {0};
-
-	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
-		const Uxrec__Act *act = annotations_get(session->annotations, i);
-
-		if (act->body_case == UXREC__ACT__BODY_TAG || is_finished(act))
-			layers_add(&layers, act);
-	}
-	for (size_t i = 0; i < layers.count; i++) {
-		add_label(&summary->layers, &summary->n_layers, layers.entries[i].label);
-		if (has_finished(session, &layers.entries[i]))
-			add_label(&summary->finished_layers, &summary->n_finished_layers,
-				layers.entries[i].label);
-	}
-}
-
-static void summarise_act(
-	Uxrec__SessionSummary *summary, const struct session *session, const Uxrec__Act *act)
-{
-	const Uxrec__Study__Code *code;
-
-	switch (act->body_case) {
-	case UXREC__ACT__BODY_ATTEMPT:
-		summary->attempts++;
-		summary->completed +=
-			act->attempt->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED;
-		break;
-	case UXREC__ACT__BODY_TAG:
-		summary->tags++;
-		code = study_code(session->study, act->tag->code);
-		summary->errors +=
-			code && code->counts_as == UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR;
-		break;
-	default: break;
-	}
-}
-
-static void summarise_acts(Uxrec__SessionSummary *summary, const struct session *session)
-{
-	const Uxrec__SessionInfo *info = session_info(session);
-
-	for (size_t i = 0; session->annotations && i < annotations_count(session->annotations); i++)
-		summarise_act(summary, session, annotations_get(session->annotations, i));
-	if (session->annotations)
-		summarise_layers(summary, session);
-	if (!info)
-		return;
-	summary->pilot = info->pilot;
-	summary->excluded = info->excluded;
-	summary->segment = *info->segment ? strdup(info->segment) : summary->segment;
-	summary->participants = calloc(info->n_participants + 1, sizeof(char *));
-	for (size_t i = 0; summary->participants && i < info->n_participants; i++) {
-		summary->participants[i] = strdup(info->participants[i]);
-		if (summary->participants[i])
-			summary->n_participants++;
-	}
-}
+/* ---- gaps ---- */
 
 /* @return whether the gap is open to the session's end */
-static bool take_gap(const struct reader_message *message, struct losses *losses)
+static bool is_open_gap(const struct reader_message *message)
 {
 	Uxrec__Gap *gap = uxrec__gap__unpack(NULL, message->data.size_bytes, message->data.data);
 	bool is_open = gap && gap->from_ns != 0 && gap->to_ns == 0;
 
-	if (gap && losses)
-		losses_add(losses, gap);
 	uxrec__gap__free_unpacked(gap, NULL);
 	return is_open;
 }
 
-uint32_t session_count_gaps(const struct session *session, bool *ret_open, struct losses *losses)
+uint32_t session_count_gaps(const struct session *session, bool *ret_open)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
@@ -471,7 +380,7 @@ uint32_t session_count_gaps(const struct session *session, bool *ret_open, struc
 		return 0;
 	while (session_cursor_next(cursor, &message) > 0) {
 		count++;
-		*ret_open |= take_gap(&message, losses);
+		*ret_open |= is_open_gap(&message);
 	}
 	return count;
 }
@@ -480,102 +389,8 @@ bool session_is_complete(const struct session *session)
 {
 	bool open;
 
-	session_count_gaps(session, &open, NULL);
+	session_count_gaps(session, &open);
 	return session_reader_is_complete(session->reader) && !open;
-}
-
-/* Without memory for them the sums are left out. */
-static void put_lost(Uxrec__SessionSummary *summary, struct losses *losses)
-{
-	struct loss sums[GAP_PART_END];
-
-	losses_sum(losses, summary->end_ns, sums);
-	summary->lost = calloc(GAP_PART_END, sizeof(*summary->lost));
-	for (int part = 1; summary->lost && part < GAP_PART_END; part++) {
-		Uxrec__LostTime *lost = sums[part].count ? malloc(sizeof(*lost)) : NULL;
-
-		if (!lost)
-			continue;
-		uxrec__lost_time__init(lost);
-		lost->part = (Uxrec__LostTime__Part)part;
-		lost->lost_ns = sums[part].lost_ns;
-		lost->gaps = sums[part].count;
-		summary->lost[summary->n_lost++] = lost;
-	}
-}
-
-Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *trouble)
-{
-	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
-
-	if (!summary)
-		return NULL;
-	uxrec__session_summary__init(summary);
-	summary->session = strdup(id);
-	summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
-	summary->trouble = strdup(trouble);
-	return summary;
-}
-
-/* A session that is kept back has counts of 0. */
-static void summarise_consent(Uxrec__SessionSummary *summary, const struct session *session)
-{
-	bool allowed = consent_allows_some(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS);
-
-	summary->withdrawn = consent_is_withdrawn(session->consent);
-	summary->kept_back = !allowed;
-	if (summary->withdrawn)
-		summary->consent = strdup("withdrawn");
-	else if (!allowed)
-		summary->consent = strdup(
-			consent_why(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS).text);
-	else if (consent_is_narrowed(session->consent))
-		summary->consent = strdup("partly withdrawn");
-	if (allowed)
-		return;
-	summary->attempts = summary->completed = summary->tags = summary->errors = 0;
-}
-
-Uxrec__SessionSummary *session_summarise(const struct session *session)
-{
-	Uxrec__SessionSummary *summary = malloc(sizeof(*summary));
-	const struct reader_damage *damages;
-	struct losses losses = {0};
-	bool misses_end;
-
-	if (!summary)
-		return NULL;
-	uxrec__session_summary__init(summary);
-	summary->session = strdup(session->id);
-	summary->session_uuid = strdup(session->uuid);
-	summary->study = strdup(session->study->name);
-	summary->study_id = strdup(session_study_id(session));
-	summarise_acts(summary, session);
-	summarise_consent(summary, session);
-	if (!session->reader) {
-		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNREADABLE;
-		summary->trouble = strdup(session->trouble.text);
-		return summary;
-	}
-	session_span(session, &summary->begin_ns, &summary->end_ns);
-	summary->bytes = session_reader_size(session->reader);
-	summary->gaps = session_count_gaps(session, &misses_end, &losses);
-	put_lost(summary, &losses);
-	losses_finish(&losses);
-	summary->health = session_reader_is_complete(session->reader) && !misses_end
-		? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
-		: UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;
-	/* a recorder keeps the lock when a full disk has made it end the segment, too */
-	if (session_reader_is_recorded(session->reader)) {
-		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING;
-	} else if (session_reader_damages(session->reader, &damages) > 0) {
-		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
-		summary->trouble = strdup(damages[0].text);
-	} else if (*session->unsaid.text) {
-		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
-		summary->trouble = strdup(session->unsaid.text);
-	}
-	return summary;
 }
 
 /* ---- a library ---- */

@@ -2,7 +2,6 @@
 
 #include "protocol/annotations.h"
 #include "protocol/consent.h"
-#include "protocol/gap.h"
 #include "protocol/reader.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/wire.pb-c.h"
@@ -97,13 +96,14 @@ struct consent_text session_why_not(const struct session *session, unsigned moda
 
 /**
  * @param ret_open  set to true when one of them is open to the end of the session: the disk had no room for what is missing
- * @param losses    takes the gaps that are losses in; may be NULL
  * @return how many gaps there are
  */
-uint32_t session_count_gaps(const struct session *session, bool *ret_open, struct losses *losses);
+uint32_t session_count_gaps(const struct session *session, bool *ret_open);
 
 /** @return true when the recording was ended in order, and no gap is open to its end */
 bool session_is_complete(const struct session *session);
+
+/* ---- summary.c ---- */
 
 /** A summary of a session that cannot be opened, and why. @return as session_summarise() */
 Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *trouble);

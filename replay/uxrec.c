@@ -64,6 +64,7 @@ static const char usage[] =
 	"                         with a tone where it is bleeped, and tasks as chapters\n"
 	"  export FILE --to png --at T,...|--every SECONDS [--draw pointer,clicks,keys] -o OUT\n"
 	"                         what the screen showed\n"
+	"  export FILE --to csv --table tags|notes|events|attempts -o OUT\n"
 	"  cut FILE [--from T] [--to T] -o OUT\n"
 	"                         a part of a session, from the keyframe before T; T is 90, 1:30\n"
 	"                         or 1:02:03.5 from the begin\n"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define SCREEN (1u << MODALITY_SCREEN)
+#define INPUT  (1u << MODALITY_INPUT)
 #define SOUND  (1u << MODALITY_SOUND)
 
 /* The one table of needed consent by way out; uxrec(1), "CONSENT", has it in words. */
@@ -22,6 +23,8 @@ static const struct way_out_needs table[WAY_OUT_COUNT] = {
 		.modalities = SCREEN},
 	[WAY_OUT_SOUND] = {"sound", .use = CONSENT_CLIPS, .other_use = true, .modalities = SOUND},
 	[WAY_OUT_CAPTIONS] = {"captions", .use = CONSENT_ANALYSIS},
+	[WAY_OUT_TABLE] = {"a table", .use = CONSENT_ANALYSIS},
+	[WAY_OUT_EVENTS] = {"the table of events", .use = CONSENT_ANALYSIS, .modalities = INPUT},
 	[WAY_OUT_LABELS] = {"labels", .nothing = true},
 	[WAY_OUT_KEEPING] = {"keeping", .nothing = true},
 };

@@ -17,6 +17,8 @@ enum way_out {
 	WAY_OUT_PICTURE,
 	WAY_OUT_SOUND,    /* export to opus, wav */
 	WAY_OUT_CAPTIONS, /* tasks and tags of a film */
+	WAY_OUT_TABLE,    /* tags, notes, attempts as CSV */
+	WAY_OUT_EVENTS,   /* clicks, scrolling, keys as CSV */
 	WAY_OUT_LABELS,   /* list, info, a row of the library: names, times, health */
 	WAY_OUT_KEEPING,  /* verify, erase, bleep, merge, withdraw: nothing leaves */
 	WAY_OUT_COUNT,

@@ -63,6 +63,8 @@ async function tryAll(path) {
     opus: ['export', path, '--to', 'opus', '-o', out('opus')],
     transcript: ['transcript', path],
     dump: ['dump', path],
+    tags: ['export', path, '--to', 'csv', '--table', 'tags', '-o', out('csv')],
+    attempts: ['export', path, '--to', 'csv', '--table', 'attempts', '-o', out('csv')],
     cut: ['cut', path, '--from', '0', '--to', '1', '-o', out('mcap')],
     recover: ['recover', path, '-o', out('mcap')],
     info: ['info', path],
@@ -125,7 +127,7 @@ test('after a withdrawal nothing leaves, and its undoing gives it back', async (
   const { id, path } = copied();
   const said = await uxrec('withdraw', path, '--who', 'Mo', '--why', 'changed her mind', '--json');
   const { refused } = await tryAll(path);
-  assert.deepEqual(refused, ['mkv', 'published', 'h264', 'png', 'analysed', 'wav', 'opus', 'transcript', 'dump', 'cut', 'recover']);
+  assert.deepEqual(refused, ['mkv', 'published', 'h264', 'png', 'analysed', 'wav', 'opus', 'transcript', 'dump', 'tags', 'attempts', 'cut', 'recover']);
   assert.match((await uxrec('info', path)).out, /^consent +withdrawn$/m);
   assert.match((await uxrec('list', '--library', recorder.library)).out, new RegExp(`^${id} .*consent: withdrawn$`, 'm'));
   assert.match((await uxrec('metrics', path)).out, /left out: .*withdrawn their consent/);

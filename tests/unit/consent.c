@@ -613,7 +613,7 @@ static void a_copy_is_gated_as_its_session(void)
 	check(session_open_path(&copy, path, &error) == 0);
 	expect(count_passed(copy, CHANNEL_SOUND).count == 40); /* from the keyframe at 2 s */
 	expect(count_passed(copy, CHANNEL_SOUND).last_ns < AT(6));
-	expect(session_count_gaps(copy, &open, NULL) == 1);
+	expect(session_count_gaps(copy, &open) == 1);
 	/* the uses that were given are those of the copy too */
 	expect(way_out_open(copy, WAY_OUT_REPLAY, CONSENT_ANALYSIS, &error) == 0);
 	expect(way_out_open(copy, WAY_OUT_FILM, CONSENT_CLIPS, &error) == -EACCES);
@@ -636,6 +636,8 @@ static const struct {
 	{WAY_OUT_TRANSCRIBE, "analysis", "sound"},
 	{WAY_OUT_METRICS, "analysis", "any"},
 	{WAY_OUT_DUMP, "analysis", "any"},
+	{WAY_OUT_TABLE, "analysis", "any"},
+	{WAY_OUT_EVENTS, "analysis", "input"},
 	{WAY_OUT_COPY, "analysis", "any"},
 	{WAY_OUT_FILM, "clips", "screen"},
 	{WAY_OUT_FILM, "publication", "screen"},
