@@ -64,7 +64,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   const [moved] = await things('tag');
   assert.deepEqual([moved.impact, moved.layer, moved.media_ns - live.media_ns], ['major', 'live', 200e6]);
   await page.getByRole('button', { name: 'Remove', exact: true }).click();
-  await page.getByText('Removed: Slip').waitFor();
+  await page.getByText('Removed: Slip').first().waitFor();
   await until(async () => (await things('tag')).length === 0, 'no tag');
   await page.keyboard.press('Shift+Z');
   await until(async () => (await things('tag')).length === 1, 'the tag again');
@@ -94,7 +94,8 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   assert.equal(await reviewer.getByRole('button', { name: /Correct…|Session…|^Change Slip/ }).count(), 0);
   await close(reviewer);
   const library = await openPage(browser, `http://127.0.0.1:${recorder.port}/library#${recorder.token('moderate')}`);
-  await library.getByRole('button', { name: 'Delete the session of P07' }).click();
+  await library.getByRole('button', { name: /^Actions: P07/ }).click();
+  await library.getByRole('menuitem', { name: 'Delete…' }).click();
   const dialog = library.getByRole('dialog', { name: 'Delete this session for good?' });
   assert.ok(await dialog.getByRole('button', { name: 'Delete it' }).isDisabled());
   await dialog.getByRole('textbox').fill('P07');

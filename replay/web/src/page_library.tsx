@@ -1,91 +1,114 @@
 // Which session do I open next, and what does the study say so far.
 
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import type { Metrics, OutsideTag, ServerMessage, SessionSummary, TaskMetrics } from '../gen/protocol/wire_pb';
-import { SessionSummary_Health } from '../gen/protocol/wire_pb';
+import {
+  type ServerMessage,
+  type SessionSummary,
+  type Status,
+  Status_State as State,
+  type StudyEntry,
+} from '../gen/protocol/wire_pb';
 import { Connection } from './connection';
-import { DeleteDialog } from './delete';
 import { useEmitter } from './emitter';
-import { clock, count, date } from './format';
-import { type Axis, countAxis, Interval, Notice, rememberedName, SHARE_AXIS, StateBadge, timeAxis, TopBar } from './parts';
+import { clock, count } from './format';
+import {
+  chipsOf,
+  cleared,
+  COLUMNS,
+  type Column,
+  type Filter,
+  filtered,
+  filterWords,
+  isFiltered,
+  loadFilter,
+  saveFilter,
+  sortedBy,
+  toggled,
+} from './library_filter';
+import { SessionTable } from './library_table';
+import { PrintHead } from './print_head';
+import { Notice, rememberedName, StateBadge, TopBar } from './parts';
 import { refusalText } from './reach';
-
-type Column = 'participant' | 'study' | 'date' | 'length' | 'tasks' | 'tags' | 'health';
-
-const COLUMNS: ReadonlyArray<[Column, string]> = [
-  ['participant', 'Participant'],
-  ['study', 'Study'],
-  ['date', 'Date'],
-  ['length', 'Length'],
-  ['tasks', 'Tasks'],
-  ['tags', 'Tags'],
-  ['health', 'Health'],
-];
-
-const HEALTH = new Map<SessionSummary_Health, [string, string]>([
-  [SessionSummary_Health.RECORDING, ['recording', 'recording']],
-  [SessionSummary_Health.WHOLE, ['whole', 'whole']],
-  [SessionSummary_Health.UNFINISHED, ['warning', 'unfinished']],
-  [SessionSummary_Health.DAMAGED, ['bad', 'damaged']],
-  [SessionSummary_Health.UNREADABLE, ['bad', 'unreadable']],
-]);
-
-/* of a session that cannot be read: the time in its id, in an unknown time zone */
-function timeOfId(id: string): bigint {
-  const [year, month, day, hour, minute, second] = (/^(....)(..)(..)-(..)(..)(..)/.exec(id) ?? []).slice(1).map(Number);
-  return BigInt(Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second) || 0) * 1_000_000n;
-}
-
-const SORTS: Record<Column, (session: SessionSummary) => string | number | bigint> = {
-  participant: (session) => session.participants.join(),
-  study: (session) => session.study,
-  date: (session) => session.beginNs || timeOfId(session.session),
-  length: (session) => Number(session.endNs - session.beginNs),
-  tasks: (session) => session.attempts,
-  tags: (session) => session.tags,
-  health: (session) => session.health,
-};
+import type { Tell } from './row_menu';
+import type { Outcome } from './session_actions';
+import { OtherStudies, StudyPanel } from './study_panel';
 
 const LIST_AGAIN_MS = 15000;
 
+/** The list, kept up to date: newest sessions show while the rest of the first list is on its way. */
+class Lister {
+  #asking = false;
+  #again = false;
+  #first = true;
+
+  constructor(
+    private connection: () => Connection,
+    private show: (sessions: SessionSummary[], whole: boolean) => void,
+    private fail: (reason: string) => void,
+  ) {}
+
+  list = async (): Promise<void> => {
+    this.#again = this.#asking;
+    if (this.#asking) return;
+    this.#asking = true;
+    const listed: SessionSummary[] = [];
+    const addPart = ({ body }: ServerMessage) => {
+      if (body.case !== 'sessionList') return false;
+      for (const session of body.value.sessions) listed.push(session);
+      if (this.#first && body.value.more) this.show([...listed], false);
+      return body.value.more;
+    };
+    try {
+      await this.connection().request({ case: 'listSessions', value: { parts: true } }, addPart);
+      this.#first = false;
+      this.show(listed, true);
+    } catch (error) {
+      this.fail(error instanceof Error ? error.message : String(error));
+    }
+    this.#asking = false;
+    if (this.#again) void this.list();
+  };
+}
+
 function useLibrary(token: string) {
-  const [sessions, setSessions] = useState<SessionSummary[]>();
+  const [{ sessions, whole }, setListed] = useState<{ sessions?: SessionSummary[]; whole: boolean }>({ whole: false });
   const [trouble, setTrouble] = useState('');
+  const [status, setStatus] = useState<Status>();
+  const [entries, setEntries] = useState<StudyEntry[]>();
   const [connection, list] = useMemo(() => {
-    let asking = false;
-    const fetchList = () => {
-      if (asking) return;
-      asking = true;
-      const listed: SessionSummary[] = [];
-      const addPart = ({ body }: ServerMessage) => {
-        if (body.case !== 'sessionList') return false;
-        for (const session of body.value.sessions) listed.push(session);
-        return body.value.more;
-      };
-      void created
-        .request({ case: 'listSessions', value: { parts: true } }, addPart)
-        .then(
-          () => {
-            setSessions(listed);
-            setTrouble('');
-          },
-          (error: Error) => setTrouble(error.message),
-        )
-        .finally(() => {
-          asking = false;
-        });
+    const lister = new Lister(
+      () => created,
+      (listed, all) => {
+        setListed({ sessions: listed, whole: all });
+        setTrouble('');
+      },
+      setTrouble,
+    );
+    const opened = () => {
+      void lister.list();
+      void created.request({ case: 'getStatus', value: {} }).then(take, () => undefined);
+      if (created.isModerator) void created.request({ case: 'listStudies', value: {} }).then(take, () => undefined);
+    };
+    let session = '';
+    const take = ({ body }: ServerMessage) => {
+      if (body.case === 'studyList') setEntries(body.value.studies);
+      if (body.case !== 'status') return;
+      setStatus(body.value);
+      /* a session has begun or ended */
+      if (body.value.session !== session) void lister.list();
+      session = body.value.session;
     };
     const created: Connection = new Connection(token, rememberedName('reviewer'), {
-      opened: fetchList,
+      opened,
       message: () => undefined,
-      server: () => undefined,
+      server: take,
     });
-    return [created, fetchList] as const;
+    return [created, lister.list] as const;
   }, [token]);
   useEffect(() => {
-    /* a session that begins or ends meanwhile shows up, while somebody looks */
     const again = () => {
-      if (!document.hidden && connection.state === 'open') list();
+      if (!document.hidden && connection.state === 'open') void list();
     };
     const timer = setInterval(again, LIST_AGAIN_MS);
     window.addEventListener('focus', again);
@@ -95,32 +118,21 @@ function useLibrary(token: string) {
       connection.close();
     };
   }, [connection, list]);
-  return { connection, sessions, trouble, list };
+  return { connection, sessions, whole, trouble, list, status, entries };
 }
 
 export function LibraryPage({ token }: { token: string }) {
-  const { connection, sessions, trouble, list } = useLibrary(token);
+  const { connection, sessions, whole, trouble, list, status, entries } = useLibrary(token);
   useEmitter(connection);
-  const [sort, setSort] = useState<Column>('date');
-  const [down, setDown] = useState(true);
-  const [filter, setFilter] = useState('');
-  const shown = useMemo(() => {
-    const wanted = filter.trim().toLowerCase();
-    const value = SORTS[sort];
-    return (sessions ?? [])
-      .filter((session) =>
-        [session.session, session.study, ...session.participants].some((text) =>
-          text.toLowerCase().includes(wanted),
-        ),
-      )
-      .sort((a, b) => {
-        const x = value(a);
-        const y = value(b);
-        const order = x < y ? -1 : x > y ? 1 : a.session < b.session ? -1 : 1;
-        return down ? -order : order;
-      });
-  }, [sessions, sort, down, filter]);
-  const studies = useMemo(() => [...new Set((sessions ?? []).map((session) => session.study))].filter(Boolean), [sessions]);
+  const [filter, setFilter] = useFilter();
+  const [done, setDone] = useState<Outcome | { trouble: string }>();
+  const shown = useMemo(() => filtered(sessions ?? [], filter), [sessions, filter]);
+  const studies = useMemo(() => byStudy(sessions ?? []), [sessions]);
+  const tell: Tell = (outcome) => {
+    setDone(outcome);
+    void list();
+  };
+  const records = connection.welcome?.recorder === true;
   return (
     <div class="page library">
       <TopBar>
@@ -130,311 +142,299 @@ export function LibraryPage({ token }: { token: string }) {
       </TopBar>
       <main class="sheet">
         {connection.state === 'refused' && (
-          <Notice kind="error">
-            {refusalText(connection)}
-          </Notice>
+          <Notice kind="error">{refusalText(connection)}</Notice>
         )}
         {trouble && <Notice kind="error">{trouble}</Notice>}
-        {sessions?.length === 0 && (
+        <Running status={status} connection={connection} sessions={sessions} />
+        {!sessions && connection.state === 'open' && !trouble && (
+          <p class="muted" role="status">
+            The sessions are being read…
+          </p>
+        )}
+        {sessions?.length === 0 && whole && (
           <section class="card first">
             <h2>No session yet</h2>
             <p>
               Start one on the moderator’s page, or with <code>uxrec start</code>; it appears here
               as soon as it begins.
             </p>
-            {connection.isModerator && (
+            {connection.isModerator && records && (
               <a class="button primary" href="moderate">
-                To the moderator’s page
+                New session
               </a>
             )}
           </section>
         )}
-        {studies.map((study) => (
-          <StudyPanel key={study} study={study} connection={connection} sessions={sessions ?? []} />
-        ))}
         {sessions && sessions.length > 0 && (
-          <section aria-labelledby="sessions-title">
-            <div class="row">
+          <section class="sessions" aria-labelledby="sessions-title">
+            <PrintHead title="sessions" lines={[printLine(shown.length, sessions.length, filter)]} />
+            <div class="row wrap">
               <h2 id="sessions-title">Sessions</h2>
-              <span class="muted">{count(shown.length, 'session', 'sessions')}</span>
+              <span class="muted" role="status">
+                {isFiltered(filter) ? `${shown.length} of ${count(sessions.length, 'session', 'sessions')}` : count(sessions.length, 'session', 'sessions')}
+                {!whole && ', more are being read…'}
+              </span>
               <span class="spring" />
-              <input
-                type="search"
-                placeholder="Filter"
-                aria-label="Filter the sessions"
-                value={filter}
-                onInput={(event) => setFilter(event.currentTarget.value)}
+              {connection.isModerator && records && !status?.session && (
+                <a class="button primary" href="moderate">
+                  New session
+                </a>
+              )}
+              <FilterField filter={filter} onFilter={setFilter} />
+            </div>
+            <Chips sessions={sessions} filter={filter} onFilter={setFilter} />
+            {shown.length > 0 ? (
+              <SessionTable
+                sessions={shown}
+                all={sessions}
+                filter={filter}
+                connection={connection}
+                onSort={(column) => setFilter(sortedBy(filter, column))}
+                onDone={tell}
               />
-            </div>
-            <div class="scroll" tabIndex={0} role="region" aria-label="Table of sessions">
-              <table>
-                <thead>
-                  <tr>
-                    {COLUMNS.map(([column, title]) => (
-                      <th
-                        key={column}
-                        scope="col"
-                        class={`col-${column}`}
-                        aria-sort={sort === column ? (down ? 'descending' : 'ascending') : 'none'}
-                      >
-                        <button
-                          type="button"
-                          class="link"
-                          onClick={() => {
-                            setDown(sort === column ? !down : column !== 'participant' && column !== 'study');
-                            setSort(column);
-                          }}
-                        >
-                          {title}
-                          <span aria-hidden="true">{sort === column ? (down ? ' ↓' : ' ↑') : ''}</span>
-                        </button>
-                      </th>
-                    ))}
-                    {connection.isModerator && (
-                      <th scope="col">
-                        <span class="hidden">Delete</span>
-                      </th>
-                    )}
-                  </tr>
-                </thead>
-                <tbody>
-                  {shown.map((session) => (
-                    <Row key={session.session} session={session} connection={connection} onDeleted={list} />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            ) : (
+              <p class="card empty" role="status">
+                No session matches {filterWords(filter)}.{' '}
+                <button type="button" class="link" onClick={() => setFilter(cleared(filter))}>
+                  Clear the filter
+                </button>
+              </p>
+            )}
           </section>
         )}
+        {sessions && sessions.length > 0 && (
+          <Studies label="Studies">
+            {studies.size === 0 && <p class="card empty">No session names its study: there are no numbers to show.</p>}
+            {[...studies].map(([study, ofStudy]) => (
+              <StudyPanel
+                key={study}
+                study={study}
+                connection={connection}
+                sessions={ofStudy}
+                studies={studies.size}
+              />
+            ))}
+          </Studies>
+        )}
+        {connection.isModerator && whole && entries && <OtherStudies entries={entries} used={studies} />}
       </main>
+      <Done done={done} onDone={tell} onClose={() => setDone(undefined)} />
     </div>
   );
 }
 
-function Row({
-  session,
-  connection,
-  onDeleted,
-}: {
-  session: SessionSummary;
-  connection: Connection;
-  onDeleted: () => void;
-}) {
-  const [deleting, setDeleting] = useState(false);
-  const button = useRef<HTMLButtonElement>(null);
-  const [health, healthName] = HEALTH.get(session.health) ?? ['bad', 'unknown'];
-  const readable = session.health !== SessionSummary_Health.UNREADABLE;
-  const name = session.participants.join(', ') || session.session;
+/** The sessions of each study, that of the newest session first. */
+function byStudy(sessions: SessionSummary[]): Map<string, SessionSummary[]> {
+  const studies = new Map<string, SessionSummary[]>();
+  for (const session of sessions) {
+    const known = studies.get(session.study);
+    if (known) known.push(session);
+    else if (session.study) studies.set(session.study, [session]);
+  }
+  return studies;
+}
+
+function Studies({ label, children }: { label: string; children: ComponentChildren }) {
   return (
-    <tr>
-      <th scope="row">
-        {readable ? (
-          <a href={`replay?session=${session.session}`} data-session={session.session}>
-            {name}
-          </a>
-        ) : (
-          name
-        )}
-        {session.pilot && <span class="pill">pilot</span>}
-        {session.excluded && <span class="pill">excluded</span>}
-      </th>
-      <td>{session.study || '–'}</td>
-      <td class="figure">{session.beginNs ? date(session.beginNs) : '–'}</td>
-      <td class="figure col-length">{session.beginNs ? clock(session.endNs - session.beginNs) : '–'}</td>
-      <td class="figure col-tasks">
-        {session.attempts ? `${session.completed}/${session.attempts} done` : '–'}
-      </td>
-      <td class="figure col-tags" title={session.layers.join(', ')}>
-        {session.tags || '–'}
-      </td>
-      <td>
-        <span class={`health ${health}`} title={session.trouble}>
-          {healthName}
-        </span>
-        {session.consent && (
-          <span class="pill" title={session.consent}>
-            {session.withdrawn || !session.keptBack ? session.consent : 'not shown'}
-          </span>
-        )}
-        {session.gaps > 0 && <span class="muted"> {count(session.gaps, 'gap', 'gaps')}</span>}
-      </td>
-      {connection.isModerator && (
-        <td>
-          <button
-            type="button"
-            ref={button}
-            class="quiet small"
-            disabled={session.health === SessionSummary_Health.RECORDING}
-            aria-label={`Delete the session of ${name}`}
-            onClick={() => setDeleting(true)}
-          >
-            Delete…
-          </button>
-          {deleting && (
-            <DeleteDialog
-              session={session}
-              connection={connection}
-              onDone={(deleted) => {
-                setDeleting(false);
-                if (deleted) onDeleted();
-                else requestAnimationFrame(() => button.current?.focus());
-              }}
-            />
-          )}
-        </td>
-      )}
-    </tr>
+    <section class="studies" aria-label={label}>
+      {children}
+    </section>
   );
 }
 
-/* ---- a study over its sessions ---- */
+function useFilter() {
+  const [filter, setFilter] = useState(loadFilter);
+  const set = (next: Filter) => {
+    setFilter(next);
+    saveFilter(next);
+  };
+  return [filter, set] as const;
+}
 
-function StudyPanel({
-  study,
+/* ---- the running session ---- */
+
+const STATES = new Map([
+  [State.RECORDING, ['live', 'Recording']],
+  [State.PAUSED, ['paused', 'Paused']],
+  [State.ENDING, ['waiting', 'Ended, waits for room on the disk']],
+]);
+
+/** The session that this recorder records, on top: its state is shown while it is known. */
+function Running({
+  status,
   connection,
   sessions,
 }: {
-  study: string;
+  status: Status | undefined;
   connection: Connection;
-  sessions: SessionSummary[];
+  sessions: SessionSummary[] | undefined;
 }) {
-  const [metrics, setMetrics] = useState<Metrics>();
-  const [layer, setLayer] = useState('');
-  const [trouble, setTrouble] = useState('');
-  const open = connection.state === 'open';
-  /* numbers change with what was said, not with every second of a running session */
-  const said = sessions.map((one) => [one.session, one.tags, one.attempts, one.health].join()).join();
+  const [, tick] = useState(0);
+  const running = status?.session ? status : undefined;
   useEffect(() => {
-    if (!open) return;
-    connection.request({ case: 'getMetrics', value: { study, layer } }).then(
-      (answer) => {
-        if (answer.body.case === 'metrics') setMetrics(answer.body.value);
-        setTrouble('');
-      },
-      (error: Error) => setTrouble(error.message),
-    );
-  }, [study, layer, open, said]);
-  const tasks = metrics?.tasks.filter((task) => task.task !== '') ?? [];
-  const all = metrics?.tasks.find((task) => task.task === '');
-  const times = timeAxis(tasks.map((task) => task.timeS));
-  const counts = countAxis([...tasks, all].map((task) => task?.errorsEach));
+    if (!running) return;
+    const timer = setInterval(() => tick((n) => n + 1), 1000);
+    return () => clearInterval(timer);
+  }, [running?.session]);
+  if (!running) return null;
+  const known = connection.state === 'open';
+  const [state, label] = (known && STATES.get(running.state)) || ['waiting', 'Not known: no connection'];
+  const now = connection.sessionNowNs() || running.nowNs;
+  const segment = sessions?.find(({ session }) => session === running.session)?.segment;
+  const task = running.study?.tasks.find(({ id }) => id === running.task);
   return (
-    <section class="card study" aria-label={`Study ${study}`}>
-      <div class="row wrap">
-        <h2>{study}</h2>
-        <span class="muted">
-          {count(sessions.filter((session) => session.study === study).length, 'session', 'sessions')}
-        </span>
-        <span class="spring" />
-        {metrics && (
-          <label>
-            Layer
-            <select value={layer} onChange={(event) => setLayer(event.currentTarget.value)}>
-              <option value="">as for this study: {layer === '' ? metrics.layer : 'the usual one'}</option>
-              {metrics.layers.map((name) => (
-                <option key={name} value={name}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          </label>
-        )}
-      </div>
-      {metrics && <p class="muted layer-reason">{layerReason(metrics)}</p>}
-      {trouble && <Notice kind="error">{trouble}</Notice>}
-      {all && (
-        <div class="headline">
-          <TaskNumbers task={all} counts={counts} />
-        </div>
-      )}
-      <div class="taskgrid">
-        {tasks.map((task) => (
-          <article key={task.task} aria-label={task.title}>
-            <h3>
-              {task.title} <span class="muted">{taskSize(task)}</span>
-            </h3>
-            <TaskNumbers task={task} counts={counts} times={times} />
-          </article>
-        ))}
-      </div>
-      {metrics && metrics.outside.length > 0 && (
-        <details class="outside">
-          <summary>{count(metrics.outside.length, 'tag is', 'tags are')} outside of the numbers, or not where put</summary>
-          <ul>
-            {metrics.outside.map((tag) => (
-              <li key={tag.session + tag.tag}>{outsideText(tag)}</li>
-            ))}
-          </ul>
-        </details>
-      )}
-      {metrics && metrics.leftOut.length > 0 && (
-        <details class="outside">
-          <summary>{count(metrics.leftOut.length, 'session is', 'sessions are')} not counted</summary>
-          <ul>
-            {metrics.leftOut.map((text) => (
-              <li key={text}>{text}</li>
-            ))}
-          </ul>
-        </details>
+    <section class="card running" aria-label="Running session">
+      <StateBadge state={state ?? 'waiting'} label={label ?? ''} />
+      <b class="who">{[running.participant, segment].filter(Boolean).join(', ')}</b>
+      <span class="muted">{running.studyName}</span>
+      {known && now > running.startedNs && <span class="figure">{clock(now - running.startedNs)}</span>}
+      {task && <span class="muted">{task.title}</span>}
+      <span class="spring" />
+      {connection.isModerator ? (
+        <>
+          <a class="button primary" href="moderate">
+            Moderate
+          </a>
+          <a class="button" href="live">
+            Watch
+          </a>
+        </>
+      ) : (
+        <a class="button" href={`replay?session=${running.session}`}>
+          Open what is recorded so far
+        </a>
       )}
     </section>
   );
 }
 
-/** Which layer the numbers are of, why, and since when. */
-function layerReason({ layer, layerReason: reason, layerAuthor: author, layerSinceNs: since }: Metrics): string {
-  return `From the layer ${layer}: ${reason}${author ? ` by ${author}, ${date(since)}` : ''}.`;
-}
+/* ---- filter ---- */
 
-function taskSize(task: TaskMetrics): string {
-  const parts = [`${count(task.attempts, 'attempt', 'attempts')} of ${count(task.participants, 'participant', 'participants')}`];
-  if (task.leftOut > 0) parts.push(`${task.leftOut} not counted`);
-  if (task.timeLimitS > 0) parts.push(`time limit ${task.timeLimitS} s`);
-  return parts.join(', ');
-}
-
-function outsideText({ session, atS, code, reason, counted }: OutsideTag): string {
-  return `${session} at ${clock(BigInt(Math.round(atS * 1000)) * 1_000_000n, 1)}, ${code}: ${reason}${counted ? '' : '; not counted'}`;
-}
-
-/** Notes beside the times: the attempts that are not in them, and those that the limit ended. */
-function timeNote(task: TaskMetrics): string {
-  const completions = task.timeS?.n ?? 0;
-  const notes = [];
-  if (task.timeS?.defined && completions < task.attempts)
-    notes.push(`completers only, ${completions} of ${task.attempts}: too short`);
-  if (task.stopped > 0) {
-    const median = task.timeCensoredS;
-    notes.push(
-      `${count(task.stopped, 'attempt was', 'attempts were')} stopped by the limit` +
-        (median ? `, median with them ${median.defined ? `${median.value.toFixed(0)} s` : `not known: ${median.why}`}` : ''),
-    );
-  }
-  return notes.join('; ');
-}
-
-function TaskNumbers({ task, counts, times }: { task: TaskMetrics; counts: Axis; times?: Axis }) {
-  const others = [`${task.assisted?.x ?? 0} with assist`, `${task.abandoned?.x ?? 0} abandoned`].join(', ');
-  const marks = task.errorMarks > task.errors ? `${task.errorMarks} marks of several observers are ${task.errors} errors` : '';
-  const suffix = times ? '' : ', all tasks';
+function FilterField({ filter, onFilter }: { filter: Filter; onFilter: (filter: Filter) => void }) {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    const listen = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement | null;
+      if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (target?.closest('input, textarea, select, dialog, [role=menu]')) return;
+      event.preventDefault();
+      field.current?.focus();
+    };
+    window.addEventListener('keydown', listen);
+    return () => window.removeEventListener('keydown', listen);
+  }, []);
   return (
     <>
-      <Interval label={`success${suffix}`} estimate={task.success} axis={SHARE_AXIS} of="attempts" note={others} />
-      <Interval label="with an error" estimate={task.withError} axis={SHARE_AXIS} of="participants" />
-      <Interval label="errors / participant" estimate={task.errorsEach} axis={counts} of="participants" note={marks} />
-      <Interval
-        label="errors / opportunity"
-        estimate={task.errorRate}
-        axis={SHARE_AXIS}
-        of="opportunities met"
-        note={[
-          task.unplannedErrors > 0 && `${count(task.unplannedErrors, 'unplanned error', 'unplanned errors')} beside it`,
-          task.notJudged > 0 && `${count(task.notJudged, 'error', 'errors')} not judged`,
-        ]
-          .filter(Boolean)
-          .join('; ')}
+      <label class="sortby">
+        Sort
+        <select
+          value={`${filter.sort}.${filter.down}`}
+          onChange={(event) => {
+            const [sort, down] = event.currentTarget.value.split('.');
+            onFilter({ ...filter, sort: sort as Column, down: down === 'true' });
+          }}
+        >
+          {COLUMNS.flatMap(([column, title]) =>
+            [false, true].map((down) => (
+              <option key={`${column}.${down}`} value={`${column}.${down}`}>
+                {title} {down ? '↓' : '↑'}
+              </option>
+            )),
+          )}
+        </select>
+      </label>
+      <input
+        type="search"
+        ref={field}
+        placeholder="Filter ( / )"
+        aria-label="Filter the sessions"
+        aria-keyshortcuts="/"
+        value={filter.text}
+        onInput={(event) => onFilter({ ...filter, text: event.currentTarget.value })}
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape' || !filter.text) return;
+          event.preventDefault();
+          onFilter({ ...filter, text: '' });
+        }}
       />
-      {times && <Interval label="time" estimate={task.timeS} axis={times} of="completions" note={timeNote(task)} />}
     </>
   );
 }
+
+function Chips({
+  sessions,
+  filter,
+  onFilter,
+}: {
+  sessions: SessionSummary[];
+  filter: Filter;
+  onFilter: (filter: Filter) => void;
+}) {
+  const chips = useMemo(() => chipsOf(sessions, filter), [sessions, filter]);
+  if (chips.length === 0) return null;
+  return (
+    <div class="filters" role="group" aria-label="Show only">
+      {chips.map(({ group, value, name, count: n }) => (
+        <button
+          key={`${group} ${value}`}
+          type="button"
+          class="small filter"
+          aria-pressed={filter.chips[group].includes(value)}
+          onClick={() => onFilter(toggled(filter, group, value))}
+        >
+          <span class="name">{name}</span> <span class="muted">{n}</span>
+          <span class="hidden"> {n === 1 ? 'session' : 'sessions'}</span>
+        </button>
+      ))}
+      {isFiltered(filter) && (
+        <button type="button" class="link small" onClick={() => onFilter(cleared(filter))}>
+          Clear
+        </button>
+      )}
+    </div>
+  );
+}
+
+/* ---- what was done ---- */
+
+/** What the last action did, with its way back; errors stay until they are closed. */
+function Done({ done, onDone, onClose }: { done: Outcome | { trouble: string } | undefined; onDone: Tell; onClose: () => void }) {
+  const [busy, setBusy] = useState(false);
+  const undo = done && 'undo' in done ? done.undo : undefined;
+  return (
+    <div class="done" role="status">
+      {done && (
+        <div class={'trouble' in done ? 'notice error' : 'notice'}>
+          <span>{'trouble' in done ? `Not done: ${done.trouble}` : done.text}</span>
+          {undo && (
+            <button
+              type="button"
+              class="small"
+              disabled={busy}
+              onClick={() => {
+                setBusy(true);
+                void undo()
+                  .then(onDone, (error: Error) => onDone({ trouble: error.message }))
+                  .finally(() => setBusy(false));
+              }}
+            >
+              Undo
+            </button>
+          )}
+          <button type="button" class="quiet small" aria-label="Close this message" onClick={onClose}>
+            <span aria-hidden="true">✕</span>
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/* ---- print ---- */
+
+const printLine = (shown: number, all: number, filter: Filter) =>
+  [
+    shown === all ? count(all, 'session', 'sessions') : `${shown} of ${count(all, 'session', 'sessions')}: ${filterWords(filter)}`,
+    `by ${COLUMNS.find(([column]) => column === filter.sort)?.[1].toLowerCase() ?? ''}, ${filter.down ? 'falling' : 'rising'}`,
+    'tags and tasks of all layers; numbers of a study are of the layer named beside them',
+  ].join('; ');

@@ -1,0 +1,193 @@
+// The table of sessions: a row each, as cards where there is no room for columns.
+
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { type SessionSummary, SessionSummary_Health as Health } from '../gen/protocol/wire_pb';
+import type { Connection } from './connection';
+import { clock, date } from './format';
+import { type Column, COLUMNS, type Filter } from './library_filter';
+import { RowMenu, type Tell } from './row_menu';
+import { codersOf, healthWords, lossWords, takenOutWords } from './session_words';
+
+/* rows in the document at first, and how many come when their end is near */
+const ROWS = 100;
+const MORE_ROWS = 200;
+
+/** How many rows are there: more as they are scrolled to, all of them for the print. */
+function useRows(filter: Filter) {
+  const [rows, setRows] = useState(ROWS);
+  useLayoutEffect(() => setRows(ROWS), [filter]);
+  useEffect(() => {
+    const all = () => setRows(Number.POSITIVE_INFINITY);
+    window.addEventListener('beforeprint', all);
+    return () => window.removeEventListener('beforeprint', all);
+  }, []);
+  return { rows, more: () => setRows((now) => now + MORE_ROWS) };
+}
+
+/** The end of the rows; asks for more when it is near. */
+function RowsEnd({ rows, of, onNear }: { rows: number; of: number; onNear: () => void }) {
+  const end = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (entries.some(({ isIntersecting }) => isIntersecting)) onNear();
+      },
+      { rootMargin: '1200px' },
+    );
+    if (end.current) observer.observe(end.current);
+    return () => observer.disconnect();
+  }, []);
+  return (
+    <p ref={end} class="muted rowsend">
+      {rows} of {of} are shown; more come as you scroll.
+    </p>
+  );
+}
+
+const directionOf = ({ sort, down }: Filter, column: Column) => (sort !== column ? '' : down ? ' ↓' : ' ↑');
+
+export function SessionTable({
+  sessions,
+  all,
+  filter,
+  connection,
+  onSort,
+  onDone,
+}: {
+  sessions: SessionSummary[];
+  all: SessionSummary[];
+  filter: Filter;
+  connection: Connection;
+  onSort: (column: Column) => void;
+  onDone: Tell;
+}) {
+  const { rows, more } = useRows(filter);
+  return (
+    <>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Table of sessions">
+        <table role="table">
+          <thead role="rowgroup">
+            <tr role="row">
+              {COLUMNS.map(([column, title]) => (
+                <th
+                  key={column}
+                  role="columnheader"
+                  scope="col"
+                  class={`col-${column}`}
+                  aria-sort={filter.sort === column ? (filter.down ? 'descending' : 'ascending') : 'none'}
+                >
+                  <button type="button" class="link" onClick={() => onSort(column)}>
+                    {title}
+                    <span aria-hidden="true">{directionOf(filter, column)}</span>
+                  </button>
+                  {/* Chromium repeats no head of a table that has a control in it */}
+                  <span class="onpaper" aria-hidden="true">
+                    {title}
+                    {directionOf(filter, column)}
+                  </span>
+                </th>
+              ))}
+              <th role="columnheader" scope="col" class="col-actions">
+                <span class="hidden">Actions</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody role="rowgroup">
+            {sessions.slice(0, rows).map((session) => (
+              <Row key={session.session} session={session} all={all} connection={connection} onDone={onDone} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {sessions.length > rows && <RowsEnd key={rows} rows={rows} of={sessions.length} onNear={more} />}
+    </>
+  );
+}
+
+function Row({
+  session,
+  all,
+  connection,
+  onDone,
+}: {
+  session: SessionSummary;
+  all: SessionSummary[];
+  connection: Connection;
+  onDone: Tell;
+}) {
+  const readable = session.health !== Health.UNREADABLE;
+  const name = session.participants.join(', ') || session.session;
+  const length = session.beginNs ? clock(session.endNs - session.beginNs) : '';
+  const health = healthWords(session);
+  return (
+    <tr role="row">
+      <th role="rowheader" scope="row" class="col-participant">
+        {readable ? (
+          <a href={`replay?session=${session.session}`} data-session={session.session} title={name.length > 40 ? name : undefined}>
+            {name}
+          </a>
+        ) : (
+          name
+        )}
+        {session.pilot && <span class="pill">pilot</span>}
+        {session.excluded && (
+          <span class="pill">excluded{session.excludedReason && `: ${session.excludedReason}`}</span>
+        )}
+      </th>
+      <Cell column="segment">{session.segment}</Cell>
+      <Cell column="study">{session.study}</Cell>
+      <Cell column="date">{session.beginNs ? date(session.beginNs) : ''}</Cell>
+      <Cell column="length">{length}</Cell>
+      <Cell column="tasks">{session.attempts ? `${session.completed}/${session.attempts}` : ''}</Cell>
+      <Cell column="tags">{session.tags ? String(session.tags) : ''}</Cell>
+      <td role="cell" class="col-coding" data-label="Coding">
+        <Coders session={session} />
+      </td>
+      <td role="cell" class="col-lost" data-label="Lost time">
+        {lossWords(session) || '–'}
+        {takenOutWords(session) && <span class="muted line">{takenOutWords(session)}</span>}
+      </td>
+      <td role="cell" class="col-health" data-label="Health">
+        <span class={`health ${health.kind}`}>{health.name}</span>
+        {session.consent && (
+          <span class="pill">{session.withdrawn || !session.keptBack ? session.consent : 'not shown'}</span>
+        )}
+        {health.detail && <span class="muted line">{health.detail}</span>}
+        {session.keptBack && !session.withdrawn && <span class="muted line">{session.consent}</span>}
+      </td>
+      <td role="cell" class="col-actions">
+        <RowMenu session={session} sessions={all} connection={connection} onDone={onDone} />
+      </td>
+    </tr>
+  );
+}
+
+/* a cell without a value has a dash, which a card leaves out */
+function Cell({ column, children }: { column: Column; children: string }) {
+  const label = COLUMNS.find(([one]) => one === column)?.[1];
+  return (
+    <td role="cell" class={`col-${column}${children ? '' : ' none'}`} data-label={label}>
+      {children || '–'}
+    </td>
+  );
+}
+
+/** Who has coded, how much, and whether they have finished; without that statement when they last did something. */
+function Coders({ session }: { session: SessionSummary }) {
+  const coders = codersOf(session);
+  if (coders.length === 0) return <>–</>;
+  return (
+    <ul>
+      {coders.map(({ name, live, tags, finished, changedNs }) => (
+        <li key={name}>
+          <span class="coder">{name}</span> {tags}
+          {!live && (
+            <span class={finished ? 'health whole' : 'muted'}>
+              {finished ? ' finished' : changedNs ? ` not finished, last ${date(changedNs).slice(5, 16)}` : ' not finished'}
+            </span>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
+}
