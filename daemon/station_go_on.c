@@ -240,6 +240,16 @@ static int go_on(struct station *station, const struct session *session,
 	return r;
 }
 
+/* What was asked of the recorder since is not known: a pause, an end and a mute may have been lost with its memory. */
+static void expect_the_worst(struct last_state *state)
+{
+	if (!state->muted)
+		take_mute(state, state->missing_from_ns);
+	if (!state->paused)
+		state->paused_ns = clock_now_ns() + state->offset_ns;
+	state->paused = true;
+}
+
 /*
  * A segment that a full disk has cut off has its end, and a recorder that gave up what did not fit leaves such a session
  * too. But whoever ends removes the reserve.
@@ -283,6 +293,8 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 		station_forget_session(station);
 		return 0;
 	}
+	if (state.marker.is_there)
+		expect_the_worst(&state);
 	station->number++;
 	station->agreed = state.agreed;
 	station->keys = state.keys;

@@ -459,6 +459,7 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	struct daemon_child again;
 	struct full_disk full;
 	const Uxrec__Gap *gap;
+	int found = 0;
 
 	if (!full_disk_start(&full, "given-up"))
 		return;
@@ -472,12 +473,17 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 
 	if (!full_disk_start(&full, "resumed"))
 		return;
+	expect(daemon_command(&full.daemon, NULL, "pause", NULL) == 0);
+	expect(daemon_command(&full.daemon, NULL, "mute", NULL) == 0);
 	end_child(&full.daemon.child, SIGKILL);
 	check(unlink(full.filler) == 0);
 	daemon_start(&again, full.library, X11_INPUT);
 	check(child_says(&again.child, "goes on after a recorder that was killed", 5));
-	desktop_fake(&full.desktop, XCB_KEY_PRESS, 38, 0, 0);
-	desktop_fake(&full.desktop, XCB_KEY_RELEASE, 38, 0, 0);
+	/* what was asked for before is not in the file, a pause and a mute among it */
+	expect(daemon_command(&again, NULL, "pause", NULL) == 3);
+	expect(daemon_command(&again, NULL, "mute", NULL) == 3);
+	expect(daemon_command(&again, NULL, "resume", NULL) == 0);
+	expect(daemon_command(&again, NULL, "unmute", NULL) == 0);
 	sleep_ms(500);
 	expect(daemon_command(&again, NULL, "stop", NULL) == 0);
 	expect(end_child(&again.child, SIGTERM) == 0);
@@ -485,9 +491,12 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	expect(session_is_complete(session));
 	/* the gap that was open to the end has its end */
 	check(session_facts_create(&facts, session) == 0);
-	gap = session_gap(facts);
-	check(gap != NULL);
-	expect(gap->to_ns > gap->from_ns && strstr(gap->detail, "the disk was full, then"));
+	for (size_t i = 0; i < facts->gap_count; i++) {
+		gap = facts->gaps[i];
+		expect(gap->to_ns > gap->from_ns);
+		found += strstr(gap->detail, "the disk was full, then") != NULL;
+	}
+	expect(found == 1);
 	session_facts_destroy(steal_ptr(facts));
 	session_destroy(steal_ptr(session));
 	full_disk_finish(&full);
