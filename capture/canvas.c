@@ -307,6 +307,11 @@ void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas 
 		each_seen(canvas, &before.area[i], 0, add_uncovered, ret_uncovered);
 }
 
+unsigned canvas_hidden(const struct canvas *canvas)
+{
+	return canvas->windows_hidden | (canvas->mask[MASK_FIXED].count > 0 ? HIDDEN_PLACE : 0);
+}
+
 bool canvas_hides(const struct canvas *canvas, int x, int y)
 {
 	for (int m = 0; m < MASK_COUNT; m++)

@@ -26,6 +26,16 @@ bool areas_have(const struct areas *areas, int x, int y);
 /** @return the sum of the areas, in pixels */
 int64_t areas_pixels(const struct areas *areas);
 
+/** Why something is hidden, as bits. */
+enum hidden {
+	HIDDEN_PLACE = 1,
+	HIDDEN_WINDOW = 2,
+	HIDDEN_PASSWORD = 4,
+	HIDDEN_OWN_PAGE = 8,
+};
+
+#define HIDDEN_REASONS 4
+
 /** Who hides parts of the screen: what is hidden by any of them is hidden. */
 enum mask {
 	MASK_FIXED,   /* places that the study names */
@@ -44,6 +54,7 @@ struct canvas {
 	struct picture *picture;
 	struct areas changed;          /* since whoever looks emptied it */
 	struct areas mask[MASK_COUNT]; /* canvas_set_mask() sets them */
+	unsigned windows_hidden;       /* enum hidden, of MASK_WINDOWS; set by the grabber */
 	uint8_t *hidden_row;           /* what is shown instead, as wide as the screen */
 };
 
@@ -63,6 +74,9 @@ DEFINE_DESTROY(canvas);
  */
 void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas *mask,
 	struct areas *ret_uncovered);
+
+/** @return enum hidden: why parts of the screen are hidden now */
+unsigned canvas_hidden(const struct canvas *canvas);
 
 /** @return whether all masks together hide a pixel */
 bool canvas_hides(const struct canvas *canvas, int x, int y);

@@ -428,7 +428,7 @@ static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
 {
 	struct areas hidden;
 
-	mask_x11_take(grabber->mask, &hidden);
+	mask_x11_take(grabber->mask, &hidden, &canvas->windows_hidden);
 	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
 }
 

@@ -396,17 +396,32 @@ int mask_x11_settle(struct mask_x11 *mask)
 	return r < 0 ? r : 1;
 }
 
-void mask_x11_take(struct mask_x11 *mask, struct areas *ret)
+static unsigned why_hidden(const struct mask_x11 *mask, const struct top *top)
 {
+	struct rect shown = rect_common(&top->rect, &mask->screen);
+
+	if (!top->hidden || !top->measured || shown.width <= 0 || shown.height <= 0)
+		return 0;
+	return mask->focus && top->id == mask->focus && !top->matches ? HIDDEN_PASSWORD
+								      : HIDDEN_WINDOW;
+}
+
+void mask_x11_take(struct mask_x11 *mask, struct areas *ret, unsigned *ret_why)
+{
+	unsigned why = (mask->focus_lost ? HIDDEN_PASSWORD : 0u) |
+		(mask->own.count > 0 ? HIDDEN_OWN_PAGE : 0u);
+
 	ret->count = 0;
 	if ((mask->lost && mask_x11_is_strict(mask)) || mask->focus_lost)
 		areas_add(ret, &mask->screen);
 	for (size_t i = 0; i < mask->count; i++) {
 		const struct top *top = &mask->tops[i];
 
-		if (top->mapped && !top->blank &&
-			(top->hidden || (!top->known && mask_x11_is_strict(mask))))
-			areas_add(ret, top->measured ? &top->rect : &mask->screen);
+		if (!top->mapped || top->blank ||
+			!(top->hidden || (!top->known && mask_x11_is_strict(mask))))
+			continue;
+		areas_add(ret, top->measured ? &top->rect : &mask->screen);
+		why |= why_hidden(mask, top);
 	}
 	for (int i = 0; i < mask->trace_count; i++)
 		areas_add(ret, &mask->traces[i].rect);
@@ -415,6 +430,7 @@ void mask_x11_take(struct mask_x11 *mask, struct areas *ret)
 	if (mask->rules->own)
 		*mask->rules->own = mask->own.count > 0 ? HIDE_OWN_SEEN : HIDE_OWN_NONE;
 	mask->changed = is_unsure(mask);
+	*ret_why = why;
 }
 
 int64_t mask_x11_due_ns(const struct mask_x11 *mask)

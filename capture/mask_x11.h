@@ -43,8 +43,12 @@ int mask_x11_look(struct mask_x11 *mask, const struct rect *screen);
  */
 int mask_x11_settle(struct mask_x11 *mask);
 
-/** What has to be hidden of the copy. After mask_x11_look(). */
-void mask_x11_take(struct mask_x11 *mask, struct areas *ret);
+/**
+ * What has to be hidden of the copy, after mask_x11_look().
+ *
+ * @param ret_why  set to enum hidden: why; nothing for places that are hidden on doubt, or a while longer
+ */
+void mask_x11_take(struct mask_x11 *mask, struct areas *ret, unsigned *ret_why);
 
 /** When mask_x11_take() has something else; INT64_MAX: not before an event. 0: now. */
 int64_t mask_x11_due_ns(const struct mask_x11 *mask);

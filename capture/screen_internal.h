@@ -52,6 +52,7 @@ struct screen_source {
 	struct encoder *encoder;
 	struct grabber_size size;
 	struct monitors monitors;       /* as they were said */
+	unsigned hidden_now;            /* enum hidden, as it was pushed last */
 	char output[OUTPUT_NAME_BYTES]; /* what was recorded first; "": it has no name */
 	struct pace pace;
 	int64_t next_ns; /* not before, for the ceiling of the picture rate */

@@ -54,8 +54,29 @@ static void fill_monitors(struct monitors *monitors, Uxrec__Monitor *messages)
 	}
 }
 
+static size_t fill_hidden(unsigned hidden, Uxrec__Screen__HiddenReason *ret)
+{
+	static const struct {
+		unsigned hidden;
+		Uxrec__Screen__HiddenReason reason;
+	} reasons[] = {
+		{HIDDEN_PLACE, UXREC__SCREEN__HIDDEN_REASON__HIDDEN_REASON_PLACE},
+		{HIDDEN_WINDOW, UXREC__SCREEN__HIDDEN_REASON__HIDDEN_REASON_WINDOW},
+		{HIDDEN_PASSWORD, UXREC__SCREEN__HIDDEN_REASON__HIDDEN_REASON_PASSWORD},
+		{HIDDEN_OWN_PAGE, UXREC__SCREEN__HIDDEN_REASON__HIDDEN_REASON_OWN_PAGE},
+	};
+	size_t count = 0;
+
+	_Static_assert(ARRAY_SIZE(reasons) == HIDDEN_REASONS, "room for all");
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (hidden & reasons[i].hidden)
+			ret[count++] = reasons[i].reason;
+	return count;
+}
+
 int screen_push_info(struct screen_source *source, int64_t time_ns)
 {
+	Uxrec__Screen__HiddenReason hidden[HIDDEN_REASONS];
 	Uxrec__Screen info = UXREC__SCREEN__INIT;
 	Uxrec__Monitor messages[MONITORS_LIMIT], *monitors[MONITORS_LIMIT];
 	const struct grabber_ops *ops = source->grabber->ops;
@@ -78,6 +99,9 @@ int screen_push_info(struct screen_source *source, int64_t time_ns)
 		info.hidden_window_rules = (uint32_t)source->options.hide->window_count;
 		info.hidden_passwords = source->options.hide->passwords;
 	}
+	source->hidden_now = canvas_hidden(source->canvas);
+	info.hidden_now = hidden;
+	info.n_hidden_now = fill_hidden(source->hidden_now, hidden);
 	info.fps = (uint32_t)source->pace.fps;
 	return push(source, &(struct packet_info){CHANNEL_SCREEN_INFO, 0, time_ns, 0}, &info.base);
 }
@@ -338,13 +362,15 @@ static void owe(struct screen_source *source, const Uxrec__ScreenPatches *patche
 		source->owed_ns = now_ns - OWED_NS;
 }
 
-/* A monitor that was moved on the same screen. A keyframe says so anyway. */
-static int tell_monitors(struct screen_source *source, int64_t time_ns)
+/* A monitor that was moved on the same screen, or something else hidden. A keyframe says so anyway. */
+static int tell_changes(struct screen_source *source, int64_t time_ns)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
+	bool moved =
+		ops->monitors && !monitors_equal(ops->monitors(source->grabber), &source->monitors);
 
-	if (!source->keyframe_seen || !ops->monitors ||
-		monitors_equal(ops->monitors(source->grabber), &source->monitors))
+	if (!source->keyframe_seen ||
+		(!moved && canvas_hidden(source->canvas) == source->hidden_now))
 		return 0;
 	return screen_push_info(source, screen_take_time(source, time_ns));
 }
@@ -412,7 +438,7 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 	struct areas changed = source->canvas->changed;
 	const Uxrec__ScreenPatches *patches;
 	bool keyframe;
-	int r = tell_monitors(source, damage_ns);
+	int r = tell_changes(source, damage_ns);
 
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 
 #include "protocol/annotations.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "replay/command.h"
 #include "replay/enum_text.h"
 #include "replay/json.h"
@@ -72,12 +73,15 @@ static void print_body(const Uxrec__Act *act, int64_t begin_ns)
 			printf(", impact %d", (int)act->tag->impact - 1);
 		if (*act->tag->opportunity)
 			printf(", at %s", text_quote(act->tag->opportunity).text);
-		if (*act->tag->note)
-			printf(", %s", text_quote(act->tag->note).text);
+		if (*act->tag->note) {
+			fputs(", ", stdout);
+			terminal_write(act->tag->note);
+		}
 		break;
 	case UXREC__ACT__BODY_NOTE:
 		print_time(act->note->media_ns, begin_ns);
-		printf("  %s", text_quote(act->note->text).text);
+		fputs("  ", stdout);
+		terminal_write(act->note->text);
 		break;
 	case UXREC__ACT__BODY_INTERRUPTION:
 		print_time(act->interruption->from_ns, begin_ns);

@@ -24,6 +24,7 @@ struct lab {
 	struct hide_rules rules;
 	_Atomic bool focused;
 	struct mask_x11 *mask;
+	unsigned why; /* enum hidden, of the last look() */
 };
 
 static bool lab_start(struct lab *lab, const struct hide_rules *rules)
@@ -85,7 +86,7 @@ static struct areas look(struct lab *lab)
 		settled = mask_x11_settle(lab->mask);
 	}
 	check(settled == 1);
-	mask_x11_take(lab->mask, &hidden);
+	mask_x11_take(lab->mask, &hidden, &lab->why);
 	return hidden;
 }
 
@@ -233,7 +234,7 @@ static void each_text_counts(void)
 	xcb_map_window(lab.desktop.connection, third);
 	hidden = look(&lab);
 	expect(areas_have(&hidden, 10, 10) && areas_have(&hidden, 110, 10));
-	expect(!areas_have(&hidden, 210, 10));
+	expect(!areas_have(&hidden, 210, 10) && lab.why == HIDDEN_WINDOW);
 	set(&lab, third, TITLE, UTF8, "Ganz geheim: пароль", strlen("Ganz geheim: пароль"));
 	hidden = look(&lab);
 	expect(areas_have(&hidden, 210, 10));
@@ -346,11 +347,11 @@ static void unknown_focus_hides_all(void)
 	half = show(&lab, &edge, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	corner = show(&lab, &speck, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	desktop_fake(&lab.desktop, XCB_MOTION_NOTIFY, 0, WIDTH / 2, HEIGHT - 20);
-	expect(focus_hides(&lab, window, &nothing));
+	expect(focus_hides(&lab, window, &nothing) && lab.why == 0);
 	lab.focused = true;
-	expect(focus_hides(&lab, window, &place));
+	expect(focus_hides(&lab, window, &place) && lab.why == HIDDEN_PASSWORD);
 	expect(focus_hides(&lab, half, &edge));
-	expect(focus_hides(&lab, XCB_NONE, &screen));
+	expect(focus_hides(&lab, XCB_NONE, &screen) && lab.why == HIDDEN_PASSWORD);
 	expect(focus_hides(&lab, XCB_INPUT_FOCUS_POINTER_ROOT, &screen));
 	expect(focus_hides(&lab, lab.desktop.screen->root, &screen));
 	expect(focus_hides(&lab, input, &screen));
@@ -430,6 +431,7 @@ static void own_windows_are_hidden_where_they_are_seen(void)
 	set(&lab, page, TITLE, UTF8, MARKED, strlen(MARKED));
 	hidden = look(&lab);
 	expect(hides_just(&hidden, &place) && own == HIDE_OWN_SEEN);
+	expect(lab.why == HIDDEN_OWN_PAGE);
 	/* another window lies over its right half */
 	over = show(&lab, &right, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	hidden = look(&lab);
@@ -444,7 +446,7 @@ static void own_windows_are_hidden_where_they_are_seen(void)
 	xcb_configure_window(lab.desktop.connection, over,
 		XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y, (const uint32_t[]){50, 50});
 	hidden = look_later(&lab);
-	expect(hidden.count == 0 && own == HIDE_OWN_NONE);
+	expect(hidden.count == 0 && own == HIDE_OWN_NONE && lab.why == 0);
 	/* a hint lies over nothing: it may be transparent */
 	xcb_unmap_window(lab.desktop.connection, over);
 	hint = make_window(&lab, &right, XCB_WINDOW_CLASS_INPUT_OUTPUT);

@@ -42,6 +42,7 @@ test('in a pause a note is stored with its time in the pause, and a tag is refus
   const moderator = await Client.open(recorder, 'moderate', 'moderator');
   await watch(ana);
   const before = (await status(ana)).nowNs;
+  assert.equal((await put(ana, session, ADD, note(before, 'of two\nlines'))).reason, '');
   await sleep(100);
   await recorder.uxrec('pause');
   await sleep(1200);
@@ -60,7 +61,14 @@ test('in a pause a note is stored with its time in the pause, and a tag is refus
   assert.equal((await put(ana, session, ADD, tag((await status(ana)).nowNs))).reason, '');
   await recorder.uxrec('stop');
   const notes = await actsOf(recorder, session, 'note');
-  assert.deepEqual(notes.map(({ text, mediaNs }) => [text, mediaNs]), [['in the pause', nowNs], ['the moderator too', nowNs]]);
+  assert.deepEqual(
+    notes.map(({ text, mediaNs }) => [text, mediaNs]),
+    [['of two\nlines', before], ['in the pause', nowNs], ['the moderator too', nowNs]],
+  );
+  /* in lists for people a note is one line, in JSON it has its own */
+  const amend = async (...more) => (await run(join(build, 'uxrec'), ['amend', join(recorder.library, session), ...more])).stdout;
+  assert.match(await amend(), /\d  of two lines  \[Ana/);
+  assert.ok(JSON.parse(await amend('--json')).some(({ text }) => text === 'of two\nlines'));
   assert.deepEqual((await actsOf(recorder, session, 'tag')).map(({ code }) => code), ['slip', 'mistake']);
   /* the recording has the notes of the pause, and no sound of it */
   const dump = async (topic, ...more) =>

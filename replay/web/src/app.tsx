@@ -10,6 +10,7 @@ import './watchers.css';
 import './replay.css';
 import './library.css';
 import './corrections.css';
+import './observer.css';
 import './adapt.css';
 import { findKey, forgetKey, shareKey, takeFromAddress } from './key';
 import { watchKeys } from './keys';

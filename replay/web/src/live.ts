@@ -42,6 +42,15 @@ interface Mark {
   pictureNs: bigint;
 }
 
+/** The session that ended last, while it takes notes from this page. */
+export interface LateSession {
+  session: string;
+  participant: string;
+  endNs: bigint;
+  /** Until then, on this machine's clock. */
+  until: Date;
+}
+
 export class LiveDriver extends Emitter implements ConnectionEvents {
   readonly connection: Connection;
   readonly model = new SessionModel();
@@ -50,6 +59,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   /** Why this browser shows no picture; "" when it can. */
   undecodable = '';
   readonly gaps: Gap[] = [];
+  late?: LateSession;
   readonly sound = new Sound();
   readonly levels = new Levels();
 
@@ -70,6 +80,8 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   news = '';
   #before?: Before;
   #late = false;
+  /** Sessions that this page has watched. */
+  readonly #watched = new Set<string>();
 
   constructor(player: Player, token: string, name: string) {
     super();
@@ -224,7 +236,10 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       if (status.session) {
         this.model.reset(status.session, status.study, status.acts, status.startedNs);
         this.#session = status.session;
+        this.#watched.add(status.session);
       }
+      if (status.lastWatched) this.#watched.add(status.lastSession);
+      this.#takeLate(status);
       this.model.flush(this.connection);
       this.status = status;
       if (before) this.news = afterBreak(before, status, this.connection.welcome?.run ?? '');
@@ -239,12 +254,25 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   #takeStatus(status: Status): void {
     const another = status.session !== '' && status.session !== this.#session;
     this.status = status;
+    this.#takeLate(status);
     if (another) {
       this.#player.clear();
       this.gaps.length = 0;
       void this.#watch();
     }
     this.changed();
+  }
+
+  #takeLate({ lastSession, lastParticipant, lastEndNs, lastNotesMs }: Status): void {
+    const isMine = this.connection.isModerator || this.#watched.has(lastSession);
+    if (!lastNotesMs || !isMine) this.late = undefined;
+    else if (this.late?.session !== lastSession)
+      this.late = {
+        session: lastSession,
+        participant: lastParticipant,
+        endNs: lastEndNs,
+        until: new Date(Date.now() + lastNotesMs),
+      };
   }
 
   #ready(): void {

@@ -111,7 +111,16 @@ export function MarkEditor({
       <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
       <label class="wide">
         Note
-        <input value={noteText} onInput={(event) => setNoteText(event.currentTarget.value)} />
+        <textarea
+          rows={Math.min(6, noteText.split('\n').length)}
+          value={noteText}
+          onInput={(event) => setNoteText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return;
+            event.preventDefault();
+            event.currentTarget.form?.requestSubmit();
+          }}
+        />
       </label>
       <div class="row">
         <button type="submit" class="primary">

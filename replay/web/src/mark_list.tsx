@@ -1,20 +1,15 @@
-// The list of tags and notes.
+// The list of tags and notes: which of them are in it, and which of those are on the page.
 
-import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { type Act, type Tag, Tag_Watching } from '../gen/protocol/acts_pb';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Act } from '../gen/protocol/acts_pb';
 import { useEmitter } from './emitter';
-import { clock, lag } from './format';
-import { MarkEditor } from './mark_editor';
+import { count } from './format';
+import { ALL_MARKS, fitsFilter, type MarkFilter, MarkFilterBar } from './mark_filter';
+import { MarkRow } from './mark_row';
 import type { Coder } from './marks';
-import { IMPACTS, impactNumber, type SessionModel } from './model';
-import { CodeChip } from './parts';
+import { useWindowed } from './windowed';
 
-function watchingText(tag: Tag): string {
-  if (tag.watching === Tag_Watching.ROOM) return 'set in the room';
-  if (tag.watching === Tag_Watching.STREAM && tag.lagUs > 0n)
-    return `as it was seen, ${lag(Number(tag.lagUs) / 1000)} behind`;
-  return '';
-}
+const NEAR_NS = 2_000_000_000n;
 
 /** The act that was removed last, also before a reload. */
 function Removed({ coder }: { coder: Coder }) {
@@ -30,9 +25,13 @@ function Removed({ coder }: { coder: Coder }) {
 }
 
 /**
- * @param coder    whose tags can be changed here
- * @param onGo     jump to a moment; without it times are not links
- * @param layers   which are shown
+ * Oldest first where times are links, otherwise newest first.
+ *
+ * @param coder        whose tags can be changed here
+ * @param onGo         jump to a moment; without it times are not links
+ * @param layers       which are shown
+ * @param hint         instead of an empty list
+ * @param isFiltered   with a choice of authors and codes
  */
 export function MarkList({
   coder,
@@ -40,136 +39,83 @@ export function MarkList({
   onGo,
   layers,
   currentNs,
+  hint = 'No tags yet. Press a code’s key when something happens.',
+  isFiltered = false,
 }: {
   coder: Coder;
   beginNs: bigint;
   onGo?: (ns: bigint) => void;
   layers: (act: Act) => boolean;
   currentNs?: bigint;
+  hint?: string;
+  isFiltered?: boolean;
 }) {
   const model = useEmitter(coder.model);
   const [editing, setEditing] = useState('');
+  const [filter, setFilter] = useState<MarkFilter>(ALL_MARKS);
   const list = useRef<HTMLDivElement>(null);
-  const marks = model.marks().filter((mark) => layers(mark.act));
-  useLayoutEffect(() => coder.show({ element: () => list.current, shows: layers }), [coder, layers]);
-  if (!marks.length)
-    return (
-      <div ref={list}>
-        <Removed coder={coder} />
-        <p class="empty">No tags yet. Press a code's key when something happens.</p>
-      </div>
-    );
+  const inLayers = model.marks().filter((mark) => layers(mark.act));
+  const shows = useMemo(
+    () => (act: Act) => layers(act) && fitsFilter(filter, act, coder.connection),
+    [layers, filter, coder],
+  );
+  const marks = inLayers.filter((mark) => shows(mark.act));
+  if (!onGo) marks.reverse();
+  const windowed = useWindowed(
+    list,
+    marks.map(({ act }) => act.id),
+    editing,
+  );
+  const { reveal } = windowed;
+  useLayoutEffect(
+    () => coder.show({ element: () => list.current, shows, reveal }),
+    [coder, shows, reveal],
+  );
+  const focusRow = (id: string) =>
+    requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-act="${id}"] [aria-expanded]`)?.focus());
   return (
-    <div ref={list}>
+    <div ref={list} class="marklist">
+      {isFiltered && inLayers.length > 0 && (
+        <MarkFilterBar coder={coder} marks={inLayers} filter={filter} found={marks.length} onFilter={setFilter} />
+      )}
       <Removed coder={coder} />
-      <ol class="marks">
-      {(onGo ? marks : marks.reverse()).map(({ act, stored, waiting, trouble }) => {
-        const body = act.body.value;
-        const mine = coder.mayChange(act);
-        const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
-        const impact = act.body.case === 'tag' ? impactNumber(act.body.value.impact) : undefined;
-        const near = currentNs !== undefined && body.mediaNs <= currentNs && currentNs - body.mediaNs < 2_000_000_000n;
-        return (
-          <li key={act.id} data-act={act.id} class={`mark ${stored ? '' : 'pending'} ${mine ? 'mine' : ''} ${near ? 'near' : ''}`}>
-            <div class="line">
-              {onGo ? (
-                <button
-                  type="button"
-                  class="time link"
-                  data-media-ns={String(body.mediaNs)}
-                  onClick={() => onGo(body.mediaNs)}
-                >
-                  {clock(body.mediaNs - beginNs)}
-                </button>
-              ) : (
-                <span class="time" data-media-ns={String(body.mediaNs)}>
-                  {clock(body.mediaNs - beginNs)}
-                </span>
-              )}
-              {act.body.case === 'tag' ? (
-                <span title={watchingText(act.body.value)}>
-                  <CodeChip code={code} fallback={act.body.value.code} />
-                </span>
-              ) : (
-                <span class="chip note">✎ note</span>
-              )}
-              {impact !== undefined && (
-                <span class="impact" title={`Impact ${impact}: ${IMPACTS[impact]}`}>
-                  {impact}
-                </span>
-              )}
-              {act.body.case === 'tag' && act.body.value.recovered && (
-                <span class="recovered" title="The participant recovered">
-                  ↩ recovered
-                </span>
-              )}
-              <span class="spring" />
-              <span class="author" title={`layer ${act.layer}`}>
-                {act.author || 'you'}
-              </span>
-              {mine && (
-                <button
-                  type="button"
-                  class="quiet small"
-                  aria-expanded={editing === act.id}
-                  aria-label={`Change ${code?.name ?? 'note'} at ${clock(body.mediaNs - beginNs)}`}
-                  onClick={() => setEditing(editing === act.id ? '' : act.id)}
-                >
-                  ⋯
-                </button>
-              )}
-            </div>
-            {act.body.case === 'tag' && act.body.value.opportunity && (
-              <p class="detail">at “{opportunityTitle(model, act.body.value)}”</p>
-            )}
-            {(act.body.case === 'tag' ? act.body.value.note : act.body.value.text) && (
-              <p class="detail">{act.body.case === 'tag' ? act.body.value.note : act.body.value.text}</p>
-            )}
-            {waiting && <p class="waiting">waiting for the connection</p>}
-            {trouble && <Refused coder={coder} act={act} trouble={trouble} />}
-            {editing === act.id && (
-              <MarkEditor
+      {!onGo && windowed.fresh > 0 && (
+        <p class="fresh">
+          <button type="button" class="primary small" onClick={windowed.toTop}>
+            ↑ {count(windowed.fresh, 'new one', 'new ones')}
+          </button>
+        </p>
+      )}
+      {!marks.length && <p class="empty">{inLayers.length ? 'None fits this choice.' : hint}</p>}
+      {marks.length > 0 && (
+        <ol class="marks">
+          {windowed.slots.map((slot) => {
+            const mark = marks[slot.index];
+            if (slot.gapPx) return <li key={`gap ${slot.index}`} class="gap" aria-hidden="true" style={{ height: `${slot.gapPx}px` }} />;
+            if (!mark) return null;
+            const { id, body } = mark.act;
+            const agoNs = currentNs === undefined ? -1n : currentNs - body.value.mediaNs;
+            return (
+              <MarkRow
+                key={id}
                 coder={coder}
-                act={act}
+                mark={mark}
                 beginNs={beginNs}
-                hereNs={onGo && (() => coder.moment()?.mediaNs ?? body.mediaNs)}
+                place={slot.index + 1}
+                of={marks.length}
+                isNear={agoNs >= 0n && agoNs < NEAR_NS}
+                isEditing={editing === id}
+                onGo={onGo}
+                onEdit={() => setEditing(editing === id ? '' : id)}
                 onDone={() => {
                   setEditing('');
-                  requestAnimationFrame(() =>
-                    list.current?.querySelector<HTMLElement>(`[data-act="${act.id}"] [aria-expanded]`)?.focus(),
-                  );
+                  focusRow(id);
                 }}
               />
-            )}
-          </li>
-        );
-      })}
-      </ol>
+            );
+          })}
+        </ol>
+      )}
     </div>
   );
-}
-
-/** An act that the store refused: it is still here, and can be changed, sent again or given up. */
-function Refused({ coder, act, trouble }: { coder: Coder; act: Act; trouble: string }) {
-  return (
-    <div class="refused">
-      <p class="trouble">not stored: {trouble}</p>
-      <div class="row">
-        <button type="button" class="small" onClick={() => void coder.put(act)}>
-          Try again
-        </button>
-        <button type="button" class="small quiet" onClick={() => coder.model.forget(act.id)}>
-          Give it up
-        </button>
-      </div>
-    </div>
-  );
-}
-
-function opportunityTitle(model: SessionModel, tag: Tag): string {
-  const attempt = model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
-  const found = (attempt ? model.task(attempt.task)?.opportunities : undefined)?.find(
-    (opportunity) => opportunity.id === tag.opportunity,
-  );
-  return found?.title || tag.opportunity;
 }

@@ -12,6 +12,8 @@ export interface MarkView {
   element: () => HTMLElement | null;
   /** Whether an act is among those that the list shows. */
   shows: (act: Act) => boolean;
+  /** Scroll to an act of the list. */
+  reveal: (id: string) => void;
 }
 
 /* where a part is looked for: a popover may cover some of it */
@@ -32,8 +34,8 @@ export function isSeen(element: HTMLElement): boolean {
 export class Coder {
   /** What went wrong with the last act, for the page to show. */
   trouble = '';
-  /** The note that is being written, with the moment of its first key. */
-  draft: { text: string; moment?: Moment } = { text: '' };
+  /** The note that is being written, with the moment of its first key and the session that it is about. */
+  draft: { text: string; moment?: Moment; session?: string } = { text: '' };
   /** Ids of the errors whose opportunities are being asked for, the present one first. */
   asked: readonly string[] = [];
 
@@ -86,8 +88,8 @@ export class Coder {
     const panel = list?.closest<HTMLElement>('.panel') ?? list;
     if (!panel || !this.#view) return 'the list of tags is not shown: open “Tags” first';
     if (act && !this.#view.shows(act)) return `the list does not show ${this.describe(act)} now`;
+    if (act) this.#view.reveal(act.id);
     const row = act && panel.querySelector<HTMLElement>(`[data-act="${act.id}"]`);
-    row?.scrollIntoView({ block: 'nearest' });
     return isSeen(row ?? panel) ? '' : 'the list of tags is covered: close what lies over it first';
   }
 
@@ -104,10 +106,15 @@ export class Coder {
     return '';
   }
 
-  /** @return why it was refused, or "" */
-  async note(moment: Moment, text: string, mayTakeBack: () => boolean): Promise<string> {
+  /**
+   * Add a note to this session, or to one before it that takes notes still.
+   *
+   * @return why it was refused, or ""
+   */
+  async note(session: string, moment: Moment, text: string, mayTakeBack: () => boolean): Promise<string> {
     if (!text.trim()) return '';
     const act = noteAct(this.layer, moment, text.trim());
+    if (session !== this.model.session) return this.model.putEarlier(this.connection, session, act);
     const reason = await this.put(act);
     /* it goes back to its field, when that is free */
     if (reason && mayTakeBack()) this.model.forget(act.id);
@@ -115,26 +122,36 @@ export class Coder {
   }
 
   /** Change the last tag of this page, if that is seen. @return why not, or "" */
-  #changeLast(change: (tag: Tag) => Partial<Tag>, none: string): string {
+  #changeLast(change: (tag: Tag) => Partial<Tag>, none: string, isSeen: boolean): string {
     const act = this.model.lastOwn('tag')?.act;
     if (act?.body.case !== 'tag') return none;
-    const why = this.unseen(act);
+    const why = isSeen ? '' : this.unseen(act);
     if (!why) void this.put(changeAct(act, change(act.body.value)));
     return why;
   }
 
-  /** 0 to 4 for the last tag of this page; the same number again takes it back. @return why not, or "" */
-  impact(number: number): string {
+  /**
+   * 0 to 4 for the last tag of this page; the same number again takes it back.
+   *
+   * @param isSeen  what asks for it shows that tag and its impact
+   * @return why not, or ""
+   */
+  impact(number: number, isSeen = false): string {
     const impact = (number + 1) as Impact;
     return this.#changeLast(
       (tag) => ({ impact: tag.impact === impact ? Impact.UNRATED : impact }),
       `no tag of yours to rate (${number} ${IMPACTS[number]})`,
+      isSeen,
     );
   }
 
   /** @return why not, or "" */
-  recovered(): string {
-    return this.#changeLast((tag) => recovery(!tag.recovered), 'no tag of yours that the participant recovered from');
+  recovered(isSeen = false): string {
+    return this.#changeLast(
+      (tag) => recovery(!tag.recovered),
+      'no tag of yours that the participant recovered from',
+      isSeen,
+    );
   }
 
   /* ---- undo ---- */

@@ -34,6 +34,21 @@ export interface Entry {
   before?: Act;
 }
 
+/** Knows its tags and notes in order, until something changes. */
+class Entries extends Map<string, Entry> {
+  marks?: ReadonlyArray<Entry & { act: ActOf<'tag'> | ActOf<'note'> }>;
+
+  override set(id: string, entry: Entry): this {
+    this.marks = undefined;
+    return super.set(id, entry);
+  }
+
+  override delete(id: string): boolean {
+    this.marks = undefined;
+    return super.delete(id);
+  }
+}
+
 /* of these the text that was refused stays, to be corrected */
 const EDITED = new Set(['tag', 'note']);
 
@@ -47,7 +62,7 @@ export class SessionModel extends Emitter {
   /** Begin of the session, in its time; stays when it ends. 0n: not known yet. */
   beginNs = 0n;
   study?: Study;
-  #entries = new Map<string, Entry>();
+  #entries = new Entries();
   /** The acts of this tab, for undo and for "the last tag". */
   own = new OwnActs('');
   /** Grows when the store knows of another bleep, or of one less. */
@@ -84,7 +99,8 @@ export class SessionModel extends Emitter {
     this.session = session;
     this.beginNs = beginNs;
     this.study = study;
-    this.#entries = new Map(acts.map((act) => [act.id, { act, stored: true }]));
+    this.#entries = new Entries();
+    for (const act of acts) this.#entries.set(act.id, { act, stored: true });
     this.#outbox.known(new Set(this.#entries.keys()));
     for (const entry of refused) {
       const stored = this.#entries.get(entry.act.id)?.act;
@@ -104,6 +120,22 @@ export class SessionModel extends Emitter {
   #settleLeft(fate: Fate): void {
     if (fate.kind === 'refused') this.lost = fate.reason;
     this.changed();
+  }
+
+  /**
+   * Add an act to a session before this one, while that takes some.
+   *
+   * @return why it was refused; "" when it is stored, or kept because there is no connection
+   */
+  async putEarlier(connection: Connection, session: string, act: Act): Promise<string> {
+    let left = this.#left.find((outbox) => outbox.session === session);
+    if (!left) {
+      left = new Outbox(session, (_, fate) => this.#settleLeft(fate));
+      this.#left.push(left);
+    }
+    const fate = await left.put(connection, act);
+    this.changed();
+    return fate.kind === 'refused' ? fate.reason : '';
   }
 
   /** How many acts wait for the connection. */
@@ -214,15 +246,15 @@ export class SessionModel extends Emitter {
       .sort((a, b) => (a.act.counter < b.act.counter ? -1 : a.act.counter > b.act.counter ? 1 : 0));
   }
 
-  /** Tags and notes by their moment. */
+  /** Tags and notes by their moment; an array of the caller's. */
   marks(): Array<Entry & { act: ActOf<'tag'> | ActOf<'note'> }> {
-    const all = [...this.entries('tag'), ...this.entries('note')] as Array<
-      Entry & { act: ActOf<'tag'> | ActOf<'note'> }
-    >;
-    return all.sort((a, b) => {
+    this.#entries.marks ??= (
+      [...this.entries('tag'), ...this.entries('note')] as Array<Entry & { act: ActOf<'tag'> | ActOf<'note'> }>
+    ).sort((a, b) => {
       const difference = a.act.body.value.mediaNs - b.act.body.value.mediaNs;
       return difference < 0n ? -1 : difference > 0n ? 1 : 0;
     });
+    return [...this.#entries.marks];
   }
 
   /** What nobody is to hear, by its begin. */

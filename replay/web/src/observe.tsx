@@ -8,16 +8,18 @@ import { useEmitter } from './emitter';
 import { clickText, EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
 import { isOwn } from './identity';
-import { hints, type KeyMap, useKeys } from './keys';
+import { type KeyMap, useKeys } from './keys';
 import { LiveMeter } from './meter';
 import { LiveDriver } from './live';
 import { MarkList } from './mark_list';
 import { Coder } from './marks';
-import { NoteField } from './note_field';
+import type { Moment } from './model';
+import { NoteField, type NoteTarget } from './note_field';
 import { NotJudged, OpportunityList } from './opportunities';
 import { Undelivered } from './undelivered';
 import { Icon, type KeyHelp, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
+import { RatingBar } from './rating';
 import { behindText, NoAnswer, refusal } from './reach';
 import type { Sound } from './sound';
 import { Stage } from './stage';
@@ -250,11 +252,57 @@ function whyNoTag(driver: LiveDriver): string {
   }
 }
 
+/* ---- notes ---- */
+
+/** In a pause there is no picture: a note's time is the session's clock, as before the first picture. */
+function noteMoment({ driver, coder }: Watching): Moment | undefined {
+  const now = driver.connection.sessionNowNs();
+  const clocked = now ? { mediaNs: now, pressNs: now, watching: Tag_Watching.STREAM } : undefined;
+  return driver.status?.state === Status_State.RECORDING ? (coder.moment() ?? clocked) : (clocked ?? coder.moment());
+}
+
+/** The sessions that take notes now, the running one first. */
+function noteTargets(watching: Watching): NoteTarget[] {
+  const { status, late } = watching.driver;
+  const targets: NoteTarget[] = [];
+  if (status?.session && watching.driver.connection.state !== 'refused')
+    targets.push({ session: status.session, name: status.participant, moment: () => noteMoment(watching) });
+  if (late && late.session !== status?.session)
+    targets.push({
+      session: late.session,
+      name: late.participant,
+      until: late.until.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }),
+      moment: () => ({ mediaNs: late.endNs, pressNs: 0n, watching: Tag_Watching.UNSPECIFIED }),
+    });
+  return targets;
+}
+
+/** Why no note can be added now, or "". */
+function whyNoNote(driver: LiveDriver, targets: readonly NoteTarget[]): string {
+  if (driver.connection.state === 'refused') return 'this link is not valid';
+  return targets.length > 0 ? '' : whyNoTag(driver) || 'no session is running';
+}
+
+/** For the five minutes after a session, where nothing else of it is on the page. */
+export function LateNotes({ watching }: { watching: Watching }) {
+  const targets = noteTargets(watching);
+  return targets.length > 0 ? <NoteField coder={watching.coder} why="" targets={targets} /> : null;
+}
+
 /** The keys that work on a page of the running session now. */
 export function observerKeys({ driver, coder }: Watching): KeyHelp {
   const running = driver.status?.session !== undefined && driver.status.session !== '';
-  return running ? [...coder.help(), ['N', 'write a note, stamped at its first key']] : [];
+  return running ? [...coder.help(), ['N', 'write a note, stamped at its first key; shift+Enter begins a line'], ['/', 'choose whose tags are listed']] : [];
 }
+
+/** Instead of an empty list: of keys only where they can be pressed. */
+function listHint(driver: LiveDriver): string {
+  if (driver.mayTag() && driver.model.study?.codes.length) return 'No tags yet. Press a code’s key when something happens.';
+  return driver.status?.session ? 'No tags or notes yet.' : 'No tags or notes.';
+}
+
+/* a phone on its side: the list comes first */
+const LOW_PX = 500;
 
 /** Stage, tags, notes, events and palette. */
 export function ObserveBody({
@@ -266,12 +314,18 @@ export function ObserveBody({
 }) {
   const { player, driver, coder } = watching;
   const [tab, setTab] = useState<'tags' | 'events'>('tags');
+  const [isSheetOpen, setSheetOpen] = useState(window.innerHeight >= LOW_PX);
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
+  const targets = noteTargets(watching);
   const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
   useKeys({
     ...coder.keys(() => whyNoTag(driver)),
     n: () => document.getElementById('note')?.focus(),
+    '/': () => {
+      setTab('tags');
+      requestAnimationFrame(() => document.getElementById('filter-author')?.focus());
+    },
     ...extraKeys,
   });
   const beginNs = driver.model.beginNs || player.presentationNs;
@@ -298,41 +352,39 @@ export function ObserveBody({
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             {tab === 'tags' ? (
-              <MarkList coder={coder} beginNs={beginNs} layers={shown} />
+              <MarkList coder={coder} beginNs={beginNs} layers={shown} hint={listHint(driver)} isFiltered />
             ) : (
               <Feed player={player} driver={driver} beginNs={beginNs} />
             )}
           </div>
           <OpportunityList coder={coder} />
-          <NoteField coder={coder} why={whyNoTag(driver)} />
+          <NoteField
+            coder={coder}
+            why={whyNoNote(driver, targets)}
+            targets={targets}
+            about={driver.status?.state === Status_State.PAUSED ? 'paused: notes are kept, tags are not' : ''}
+          />
         </aside>
       </main>
       <footer class="bottom">
         <Undelivered coder={coder} />
-        <Palette
-          codes={driver.model.study?.codes ?? []}
-          disabled={!running}
-          onTag={(code) => coder.tag(code)}
-        />
-        <div class="hints" aria-label="Keys">
-          <span>
-            <kbd>0</kbd>–<kbd>4</kbd> impact
-          </span>
-          <span>
-            <kbd>R</kbd> recovered
-          </span>
+        <button
+          type="button"
+          class="sheettoggle"
+          aria-expanded={isSheetOpen}
+          aria-controls="sheet"
+          onClick={() => setSheetOpen(!isSheetOpen)}
+        >
+          <Icon name={isSheetOpen ? 'down' : 'up'} /> {isSheetOpen ? 'Fewer buttons' : 'Buttons for tags'}
+        </button>
+        <div id="sheet" class={`tagsheet ${isSheetOpen ? '' : 'closed'}`}>
+          <Palette
+            codes={driver.model.study?.codes ?? []}
+            disabled={!running}
+            onTag={(code) => coder.tag(code)}
+          />
+          <RatingBar coder={coder} />
           <NotJudged coder={coder} isOfLayer={shown} />
-          <button
-            type="button"
-            class="quiet"
-            disabled={!driver.model.lastOwn()}
-            onClick={() => {
-              const why = coder.undo();
-              if (why) hints.show(why);
-            }}
-          >
-            <kbd>Z</kbd> undo
-          </button>
         </div>
       </footer>
     </>

@@ -27,13 +27,13 @@ interface Waiting {
 export type Settled = (act: Act, fate: Fate) => void;
 
 export class Outbox {
-  #session: string;
+  readonly session: string;
   #waiting: Waiting[];
   #settled: Settled;
   #sending = false;
 
   constructor(session: string, settled: Settled) {
-    this.#session = session;
+    this.session = session;
     this.#settled = settled;
     this.#waiting = load(session);
   }
@@ -91,7 +91,7 @@ export class Outbox {
     if (connection.state !== 'open') return { kind: 'kept' };
     if (waiting) waiting.sent = true;
     try {
-      const answer = await connection.request({ case: 'putAct', value: { session: this.#session, act } });
+      const answer = await connection.request({ case: 'putAct', value: { session: this.session, act } });
       return { kind: 'stored', act: answer.body.case === 'actStored' ? answer.body.value.act : undefined };
     } catch (error) {
       if (!(error instanceof Refusal)) return { kind: 'kept' };
@@ -111,7 +111,7 @@ export class Outbox {
 
   /* so that a reload keeps them: in this tab alone, and gone with it */
   #save(): void {
-    const name = KEY + this.#session;
+    const name = KEY + this.session;
     try {
       if (this.#waiting.length) sessionStorage.setItem(name, JSON.stringify(this.#waiting.map(pack)));
       else sessionStorage.removeItem(name);

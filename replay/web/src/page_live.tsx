@@ -1,17 +1,44 @@
 // The observer's page.
 
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { count } from './format';
 import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
 import { NameField, rememberedName, TopBar } from './parts';
 import { News } from './reach';
 
+/* of the window's height: an on-screen keyboard has the rest */
+const KEYBOARD_SHARE = 0.75;
+
+/** The page is as high as what is seen of it beside an on-screen keyboard. */
+function useVisibleHeight(): void {
+  useEffect(() => {
+    const seen = window.visualViewport;
+    if (!seen) return undefined;
+    const root = document.documentElement;
+    const fit = () => {
+      /* a page that is magnified is no smaller */
+      const height = seen.height * seen.scale;
+      root.style.setProperty('--seen-height', `${height}px`);
+      root.classList.toggle('keyboard', height < KEYBOARD_SHARE * window.innerHeight);
+      if (seen.scale === 1) window.scrollTo(0, 0);
+    };
+    fit();
+    seen.addEventListener('resize', fit);
+    return () => {
+      seen.removeEventListener('resize', fit);
+      root.style.removeProperty('--seen-height');
+      root.classList.remove('keyboard');
+    };
+  }, []);
+}
+
 export function LivePage({ token }: { token: string }) {
   const [name, setName] = useState(rememberedName('observer'));
   const watching = useWatching(token, name);
+  useVisibleHeight();
   const observers = watching.driver.status?.observers ?? 0;
   return (
-    <div class="page">
+    <div class="page observer">
       <TopBar help={observerKeys(watching)}>
         <h1 class="hidden">Live session</h1>
         <LiveState driver={watching.driver} player={watching.player} />

@@ -6,7 +6,7 @@ import { Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
 import { courseHelp, courseKeys, type Do, InterruptionBanner, Rail } from './course';
 import { useUnlessTyping } from './focus';
 import { bytes, clock } from './format';
-import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
+import { LateNotes, LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
 import { AskAtTaskEnd } from './opportunities';
 import { focusOnce } from './outcome';
 import { NameField, Notice, rememberedName, TopBar } from './parts';
@@ -88,7 +88,10 @@ export function ModeratePage({ token }: { token: string }) {
           </div>
         </div>
       ) : (
-        <StartPanel driver={driver} act={act} />
+        <>
+          <LateNotes watching={watching} />
+          <StartPanel driver={driver} act={act} />
+        </>
       )}
     </div>
   );

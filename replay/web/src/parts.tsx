@@ -8,6 +8,7 @@ import { useEmitter } from './emitter';
 import { codeStyle } from './colors';
 import { percent } from './format';
 import { hints, useKeys } from './keys';
+import { PICTURE_KEYS, PictureHelp } from './legend';
 
 /* ---- theme ---- */
 
@@ -54,6 +55,7 @@ const ICONS = {
   up: 'M8 4.5l5 5-1.2 1.2L8 6.9l-3.8 3.8L3 9.5z',
   down: 'M8 11.5l5-5-1.2-1.2L8 9.1 4.2 5.3 3 6.5z',
   plus: 'M7 3h2v4h4v2H9v4H7V9H3V7h4z',
+  full: 'M2 2h5v1.6H3.6V7H2zM9 2h5v5h-1.6V3.6H9zM2 9h1.6v3.4H7V14H2zM12.4 9H14v5H9v-1.6h3.4z',
   sound: 'M2 6h2.5L8 3v10L4.5 10H2zM9.5 5.2c1.8.9 1.8 4.7 0 5.6zM11 3.2c3.6 1.6 3.6 8 0 9.6v-1.4c2.1-1.3 2.1-5.5 0-6.8z',
   hushed: 'M2 6h2.5L8 3v10L4.5 10H2zM10 6.1l.9-.9L12.2 6.6l1.4-1.4.9.9L13.1 7.5l1.4 1.4-.9.9-1.4-1.4-1.3 1.4-.9-.9 1.3-1.4z',
 } as const;
@@ -97,7 +99,7 @@ function HelpButton({ help }: { help: KeyHelp }) {
       <dialog ref={dialog} aria-labelledby="help-title" class="help">
         <h2 id="help-title">Keys</h2>
         <dl>
-          {[...help, ['?', 'these keys'] as const].map(([keys, meaning]) => (
+          {[...help, ...(help.length > 0 ? PICTURE_KEYS : []), ['?', 'these keys'] as const].map(([keys, meaning]) => (
             <div key={keys}>
               <dt>
                 {keys.split(' ').map((key) => (
@@ -108,6 +110,7 @@ function HelpButton({ help }: { help: KeyHelp }) {
             </div>
           ))}
         </dl>
+        {help.length > 0 && <PictureHelp />}
         {help.length > 0 && <p>In a text field, letters are text: there every code works as alt + letter.</p>}
         <form method="dialog">
           <button type="submit">Close</button>

@@ -23,6 +23,7 @@ import {
   type PointerShape,
   PointerShapeSchema,
   ScreenSchema,
+  type Screen_HiddenReason,
 } from '../gen/protocol/screen_pb';
 import { Emitter } from './emitter';
 import type { Moment } from './moments';
@@ -70,6 +71,7 @@ interface Size {
   timeNs: bigint;
   width: number;
   height: number;
+  hidden: readonly Screen_HiddenReason[];
 }
 
 interface ShapeImage {
@@ -202,12 +204,18 @@ export class Player extends Emitter {
     return this.presentationNs + BigInt(Math.round(since * 1e6));
   }
 
+  /** Why areas of the picture of a moment are hidden. */
+  hiddenAt(ns: bigint): readonly Screen_HiddenReason[] {
+    return this.#sizes[lastAtOrBefore(this.#sizes, ns)]?.hidden ?? [];
+  }
+
   /** Take in what is not a picture. */
   take(message: ChannelMessage): void {
     switch (message.topic) {
       case '/screen/info': {
-        const { widthPx, heightPx } = fromBinary(ScreenSchema, message.data);
-        insert(this.#sizes, { timeNs: message.timeNs, width: widthPx, height: heightPx });
+        const { widthPx, heightPx, hiddenNow } = fromBinary(ScreenSchema, message.data);
+        insert(this.#sizes, { timeNs: message.timeNs, width: widthPx, height: heightPx, hidden: hiddenNow });
+        this.changed();
         if (!this.pictureNs) this.#takeSize(message.timeNs);
         break;
       }

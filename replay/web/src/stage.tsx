@@ -4,7 +4,9 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import { KeyClass } from '../gen/protocol/input_pb';
 import { useEmitter } from './emitter';
+import { HiddenLegend } from './legend';
 import { type Deed, lastAtOrBefore, type Player } from './player';
+import { useZoom, ZoomBar } from './zoom';
 
 const CHIP_NS = 2_500_000_000n;
 
@@ -63,6 +65,9 @@ export function Stage({
   useEmitter(player);
   const overlay = useRef<HTMLCanvasElement>(null);
   const picture = useRef<HTMLCanvasElement>(null);
+  const stage = useRef<HTMLElement>(null);
+  const view = useRef<HTMLDivElement>(null);
+  const zoom = useZoom(view, stage, player.width);
   useEffect(() => {
     player.attach(picture.current);
     return () => player.attach(null);
@@ -90,10 +95,18 @@ export function Stage({
   const runs = keyRuns(player.deeds, atNs());
   const shape = player.width ? player.width / player.height : 16 / 9;
   return (
-    <section class="stage" aria-label="The participant's screen">
-      <div class="screen" style={{ '--shape': shape }}>
-        <canvas ref={picture} id="picture" width="16" height="9" role="img" aria-label={text} />
-        <canvas ref={overlay} id="overlay" width="16" height="9" aria-hidden="true" />
+    <section ref={stage} class="stage" aria-label="The participant's screen">
+      <div class={`screen ${zoom.factor ? 'zoomed' : ''}`} style={{ '--shape': shape }}>
+        <div
+          ref={view}
+          class="view"
+          {...(zoom.factor && { tabIndex: 0, role: 'group', 'aria-label': 'Part of the picture: the arrow keys move it' })}
+        >
+          <div class="canvases" style={zoom.factor ? { width: `${player.width * zoom.factor}px`, height: `${player.height * zoom.factor}px` } : {}}>
+            <canvas ref={picture} id="picture" width="16" height="9" role="img" aria-label={text} />
+            <canvas ref={overlay} id="overlay" width="16" height="9" aria-hidden="true" />
+          </div>
+        </div>
         <div class="chips" aria-hidden="true">
           {runs.map((run, i) => (
             <span key={i} class="keychip">
@@ -103,6 +116,12 @@ export function Stage({
           ))}
         </div>
         {covered && <div class="cover">{covered}</div>}
+        {!covered && player.width > 0 && (
+          <>
+            <HiddenLegend reasons={player.hiddenAt(live ? player.pictureNs : atNs())} />
+            <ZoomBar zoom={zoom} />
+          </>
+        )}
       </div>
       {children}
     </section>

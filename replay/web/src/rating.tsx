@@ -1,0 +1,53 @@
+// Impact and recovery of the last own tag, by buttons.
+
+import { useEmitter } from './emitter';
+import { clock } from './format';
+import { hints } from './keys';
+import type { Coder } from './marks';
+import { IMPACTS, impactNumber } from './model';
+
+const show = (why: string) => why && hints.show(why);
+
+/** Names the tag that its buttons change, and has its state. */
+export function RatingBar({ coder }: { coder: Coder }) {
+  const model = useEmitter(coder.model);
+  const act = model.lastOwn('tag')?.act;
+  const tag = act?.body.case === 'tag' ? act.body.value : undefined;
+  const name = tag ? (model.code(tag.code)?.name ?? tag.code) : '';
+  const impact = tag ? impactNumber(tag.impact) : undefined;
+  const label = tag ? `${name} ${clock(tag.mediaNs - coder.beginNs())}` : 'none of yours';
+  return (
+    <div class="rating" role="group" aria-label={`Your last tag: ${label}`}>
+      <span class="last" title={label}>
+        last: <b>{label}</b>
+      </span>
+      <span class="impacts" role="group" aria-label="Impact">
+        {IMPACTS.map((meaning, number) => (
+          <button
+            key={meaning}
+            type="button"
+            disabled={!tag}
+            aria-pressed={impact === number}
+            aria-label={`Impact ${number}: ${meaning}`}
+            title={`Impact ${number}: ${meaning} (${number})`}
+            onClick={() => show(coder.impact(number, true))}
+          >
+            {number}
+          </button>
+        ))}
+      </span>
+      <button
+        type="button"
+        disabled={!tag}
+        aria-pressed={tag?.recovered ?? false}
+        title="The participant recovered (R)"
+        onClick={() => show(coder.recovered(true))}
+      >
+        <kbd>R</kbd> recovered
+      </button>
+      <button type="button" class="quiet" disabled={!model.lastOwn()} onClick={() => show(coder.undo())}>
+        <kbd>Z</kbd> undo
+      </button>
+    </div>
+  );
+}

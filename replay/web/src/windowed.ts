@@ -1,0 +1,165 @@
+// A long list of which only the rows around the visible part are on the page. Rows have the heights that they were
+// measured with; a row that has the focus, or is being edited, stays wherever the list is scrolled to.
+
+import type { RefObject } from 'preact';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+
+/* shorter lists are all on the page */
+const MOST_ROWS = 200;
+const ROW_PX = 45;
+/* above and below the visible part */
+const AROUND_PX = 800;
+/* the rows are chosen again after so much scrolling */
+const STEP_PX = 300;
+
+/** A row by its index, or the room of the rows from there on that are left out. */
+export interface Slot {
+  index: number;
+  gapPx: number; // 0: a row
+}
+
+export interface Windowed {
+  slots: Slot[];
+  /** How many rows have come on top since the list was scrolled away from there. */
+  fresh: number;
+  toTop: () => void;
+  /** Scroll so that a row is seen. */
+  reveal: (id: string) => void;
+}
+
+/** The first row that ends below a place. */
+function rowAt(ends: Float64Array, px: number): number {
+  let low = 0;
+  let high = ends.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ends[middle] ?? 0) <= px) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function slotsOf(ends: Float64Array, shown: ReadonlySet<number>): Slot[] {
+  const slots: Slot[] = [];
+  let next = 0;
+  const startOf = (index: number) => (index > 0 ? (ends[index - 1] ?? 0) : 0);
+  for (const index of [...shown, ends.length].sort((a, b) => a - b)) {
+    if (index > next) slots.push({ index: next, gapPx: Math.max(1, startOf(index) - startOf(next)) });
+    if (index < ends.length) slots.push({ index, gapPx: 0 });
+    next = index + 1;
+  }
+  return slots;
+}
+
+function placeIn(panel: HTMLElement, row: HTMLElement): number {
+  return row.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
+}
+
+/**
+ * @param root    around the list; its rows have their ids as data-act. It scrolls in the next `.panel`
+ * @param ids     of all rows
+ * @param edited  id of the row that stays
+ */
+export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly string[], edited: string): Windowed {
+  const [, render] = useState(0);
+  const heights = useRef(new Map<string, number>());
+  const view = useRef({ topPx: 0, bottomPx: 1500 });
+  const top = useRef<string | undefined>(undefined); // the row that was on top when it was seen there
+  /* the first row that is seen, and its place in all that scrolls: it stays where it is when others come */
+  const anchor = useRef<{ id: string; px: number } | undefined>(undefined);
+  const all = useRef(ids);
+  all.current = ids;
+
+  const ends = new Float64Array(ids.length);
+  let sum = 0;
+  ids.forEach((id, i) => {
+    sum += heights.current.get(id) ?? ROW_PX;
+    ends[i] = sum;
+  });
+  const shown = new Set<number>();
+  const { topPx, bottomPx } = view.current;
+  const isWindowed = ids.length > MOST_ROWS;
+  const [from, to] = isWindowed
+    ? [rowAt(ends, topPx - AROUND_PX), rowAt(ends, bottomPx + AROUND_PX) + 1]
+    : [0, ids.length];
+  for (let i = from; i < Math.min(to, ids.length); i++) shown.add(i);
+  const focused = document.activeElement?.closest<HTMLElement>('[data-act]')?.dataset.act;
+  for (const id of isWindowed ? [focused, edited] : []) {
+    const index = id ? ids.indexOf(id) : -1;
+    if (index >= 0) shown.add(index);
+  }
+  top.current ??= ids[0];
+  const fresh = top.current ? Math.max(0, ids.indexOf(top.current)) : 0;
+
+  const look = useCallback(() => {
+    const panel = root.current?.closest<HTMLElement>('.panel');
+    const rows = root.current?.querySelector('.marks');
+    if (!panel || !rows) return;
+    const place = panel.getBoundingClientRect();
+    const beginPx = rows.getBoundingClientRect().top;
+    const seen = { topPx: place.top - beginPx, bottomPx: Math.min(place.bottom, window.innerHeight) - beginPx };
+    const isMoved = Math.abs(seen.topPx - view.current.topPx) + Math.abs(seen.bottomPx - view.current.bottomPx) > STEP_PX;
+    const isTop = panel.scrollTop < 8;
+    const first = [...rows.querySelectorAll<HTMLElement>(':scope > [data-act]')].find(
+      (row) => row.getBoundingClientRect().bottom > place.top,
+    );
+    anchor.current = first && { id: first.dataset.act ?? '', px: placeIn(panel, first) };
+    const wasTop = top.current === all.current[0];
+    if (isTop) top.current = all.current[0];
+    if (isMoved) view.current = seen;
+    if (isMoved || (isTop && !wasTop)) render((renders) => renders + 1);
+  }, [root]);
+
+  useEffect(() => {
+    const panel = root.current?.closest<HTMLElement>('.panel');
+    if (!panel) return undefined;
+    panel.addEventListener('scroll', look, { passive: true });
+    const sizes = new ResizeObserver(look);
+    sizes.observe(panel);
+    return () => {
+      panel.removeEventListener('scroll', look);
+      sizes.disconnect();
+    };
+  }, [root, look]);
+
+  useLayoutEffect(() => {
+    const panel = root.current?.closest<HTMLElement>('.panel');
+    const row = anchor.current && root.current?.querySelector<HTMLElement>(`[data-act="${anchor.current.id}"]`);
+    if (panel && row && anchor.current && panel.scrollTop >= 8)
+      panel.scrollTop += placeIn(panel, row) - anchor.current.px;
+    look();
+    if (!isWindowed) return;
+    let isNew = false;
+    for (const row of root.current?.querySelectorAll<HTMLElement>('.marks > [data-act]') ?? []) {
+      const id = row.dataset.act ?? '';
+      const px = row.getBoundingClientRect().height;
+      if (Math.abs((heights.current.get(id) ?? ROW_PX) - px) < 0.5) continue;
+      heights.current.set(id, px);
+      isNew = true;
+    }
+    if (isNew) render((renders) => renders + 1);
+  });
+
+  const toTop = useCallback(() => {
+    root.current?.closest('.panel')?.scrollTo({ top: 0 });
+    look();
+  }, [root, look]);
+  const reveal = useCallback(
+    (id: string) => {
+      const row = () => root.current?.querySelector<HTMLElement>(`[data-act="${id}"]`);
+      const panel = root.current?.closest<HTMLElement>('.panel');
+      const rows = root.current?.querySelector('.marks');
+      const index = all.current.indexOf(id);
+      if (!row() && panel && rows && index >= 0) {
+        let px = rows.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
+        for (const before of all.current.slice(0, index)) px += heights.current.get(before) ?? ROW_PX;
+        panel.scrollTop = px - panel.clientHeight / 2;
+        look();
+        requestAnimationFrame(() => row()?.scrollIntoView({ block: 'nearest' }));
+      }
+      row()?.scrollIntoView({ block: 'nearest' });
+    },
+    [root, look],
+  );
+  return { slots: slotsOf(ends, shown), fresh, toTop, reveal };
+}
