@@ -174,6 +174,7 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   const page = await openPage(browser, recorder.links.moderate);
   await participant(page).fill('P07 ');
   await page.keyboard.press('Enter');
+  await until(() => startButton(page).isEnabled(), 'a session that can be started');
   await startButton(page).click();
   await live(page);
   const rail = page.getByRole('complementary', { name: 'Moderation' });

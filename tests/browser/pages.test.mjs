@@ -171,7 +171,7 @@ test('moderate: consent, start, tasks with outcome, pause, stop; nothing is reco
   await page.getByRole('button', { name: 'Resume' }).click();
   await live(page);
   await page.getByRole('button', { name: 'Stop' }).click();
-  await page.getByRole('button', { name: 'End it' }).click();
+  await page.getByRole('button', { name: 'End the session' }).click();
   await page.getByRole('link', { name: 'Replay it' }).waitFor();
   const status = JSON.parse(await recorder.uxrec('status', '--json'));
   assert.equal(status.state, 'idle');

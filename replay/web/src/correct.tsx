@@ -16,7 +16,7 @@ import type { Connection } from './connection';
 import { useEmitter } from './emitter';
 import { clock, parseClock } from './format';
 import { type ActOf, changedAct, FAILURES, OUTCOMES, type SessionModel } from './model';
-import { type Doubt, doubtOf, type Ending, LookAgain } from './outcome';
+import { type Doubt, doubtOf, LookAgain } from './outcome';
 import { validName } from './parts';
 
 const MS = 1_000_000n;
@@ -122,9 +122,12 @@ export function AttemptEditor({
   const corrected = attempt.beginNs !== 0n || attempt.endNs !== 0n;
   /* an outcome that contradicts the tags is stored only when it is chosen once more */
   const [doubted, setDoubted] = useState<{ outcome: Attempt_Outcome; doubt: Doubt }>();
-  const end = ({ outcome, failure }: Ending) => {
+  const end = (outcome: Attempt_Outcome) => {
     setDoubted(undefined);
-    void change({ outcome, failure });
+    void change({
+      outcome,
+      failure: outcome === Attempt_Outcome.FAILED ? attempt.failure : Attempt_Failure.NONE,
+    });
   };
   return (
     <div
@@ -146,7 +149,7 @@ export function AttemptEditor({
             const outcome = Number(event.currentTarget.value) as Attempt_Outcome;
             const doubt = doubtOf(model, act.id, outcome, beginNs);
             if (doubt && outcome !== attempt.outcome) setDoubted({ outcome, doubt });
-            else end({ outcome, failure: outcome === Attempt_Outcome.FAILED ? attempt.failure : Attempt_Failure.NONE });
+            else end(outcome);
           }}
         >
           <option value={Attempt_Outcome.UNSPECIFIED}>not stated</option>

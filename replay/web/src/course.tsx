@@ -172,8 +172,8 @@ export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
         <StopPanel
           driver={driver}
           coder={coder}
-          onStop={async (ending) => {
-            const reason = await act({ case: 'stop', value: { ...ending } });
+          onStop={async (outcome) => {
+            const reason = await act({ case: 'stop', value: { outcome } });
             if (!reason) setStopping(false);
             return reason;
           }}
@@ -371,7 +371,7 @@ function Tasks({ driver, act, choosing, onChoosing }: TasksProps) {
   return (
     <section aria-labelledby="tasks-title">
       <h2 id="tasks-title">Tasks</h2>
-      {tasks.length === 0 && <p class="empty">This study has no tasks. “uxrec study check” explains the key tasks.</p>}
+      {tasks.length === 0 && <p class="empty">This study has no tasks: the key “tasks” of its file adds them (man uxrec-study).</p>}
       <ol class="tasks">
         {tasks.map((task, i) =>
           task.id === running ? (
@@ -518,9 +518,9 @@ function RunningTask({
         <Outcomes
           driver={driver}
           success={task.success}
-          onEnd={(ending) => {
+          onEnd={(outcome) => {
             onChoosing(false);
-            void act({ case: 'taskEnd', value: { ...ending } });
+            void act({ case: 'taskEnd', value: { outcome } });
           }}
           onCancel={() => onChoosing(false)}
         />

@@ -2,36 +2,23 @@
 
 import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
-import { Attempt_Failure, Attempt_Outcome } from '../gen/protocol/acts_pb';
+import { Attempt_Outcome } from '../gen/protocol/acts_pb';
 import { Study_AssistLevel, Study_CountsAs } from '../gen/protocol/study_pb';
-import { taskTimeNs } from './clock';
 import { clock, count } from './format';
 import type { LiveDriver } from './live';
 import type { Coder } from './marks';
 import { OUTCOMES, outcomeName, type SessionModel } from './model';
 
 /* so many outcomes are in the rates */
-export const COUNTED = 4;
+const COUNTED = 4;
 
 /* As a ref: one function for all renders is called when the control appears and not again. */
 export const focusOnce = (control: HTMLElement | null) => control?.focus();
 
-export interface Ending {
-  outcome: Attempt_Outcome;
-  failure: Attempt_Failure;
-}
-
 /** What speaks against an outcome, and the one that would fit. */
 export interface Doubt {
   text: string;
-  instead: Ending;
-}
-
-const ended = (outcome: Attempt_Outcome, failure = Attempt_Failure.NONE): Ending => ({ outcome, failure });
-
-/** @return how an ending is named: "failed: the time limit passed" */
-function endingName({ outcome, failure }: Ending): string {
-  return failure === Attempt_Failure.TIME_LIMIT ? `${outcomeName(outcome)}: over the time limit` : outcomeName(outcome);
+  instead: Attempt_Outcome;
 }
 
 /** Assists that anybody has tagged in an attempt: interventions, less prompts (uxrec-metrics(7)). */
@@ -51,47 +38,30 @@ function assistsIn(model: SessionModel, attempt: string, beginNs: bigint): strin
 }
 
 /**
- * The contradictions that the metrics point out (uxrec-metrics(7)).
+ * The contradiction that the metrics point out and that costs a completion (uxrec-metrics(7)). An assist that is not
+ * tagged, or a limit that has passed, is no reason to ask: who chooses the outcome has seen it.
  *
  * @param beginNs  of the session
- * @param overNs   how far the task's time is over its limit; 0n: it is not, or there is none
  */
 export function doubtOf(
   model: SessionModel,
   attempt: string,
   outcome: Attempt_Outcome,
   beginNs: bigint,
-  overNs = 0n,
 ): Doubt | undefined {
+  if (outcome !== Attempt_Outcome.COMPLETED) return undefined;
   const assists = assistsIn(model, attempt, beginNs);
-  if (outcome === Attempt_Outcome.COMPLETED && assists.length > 0)
-    return {
-      text: `An assist is tagged in this task (${assists.slice(0, 3).join('; ')}${assists.length > 3 ? '; …' : ''}).`,
-      instead: ended(Attempt_Outcome.COMPLETED_WITH_ASSIST),
-    };
-  if (outcome === Attempt_Outcome.COMPLETED_WITH_ASSIST && assists.length === 0)
-    return { text: 'No assist is tagged in this task.', instead: ended(Attempt_Outcome.COMPLETED) };
-  if (outcome === Attempt_Outcome.COMPLETED && overNs > 0n)
-    return {
-      text: `The time limit passed ${clock(overNs)} before.`,
-      instead: ended(Attempt_Outcome.FAILED, Attempt_Failure.TIME_LIMIT),
-    };
-  return undefined;
+  if (assists.length === 0) return undefined;
+  const more = assists.length > 3 ? '; …' : '';
+  return {
+    text: `An assist is tagged in this task (${assists.slice(0, 3).join('; ')}${more}).`,
+    instead: Attempt_Outcome.COMPLETED_WITH_ASSIST,
+  };
 }
 
 /** The same of the running attempt. */
-function doubtOfRunning(driver: LiveDriver, outcome: Attempt_Outcome): Doubt | undefined {
-  const { status, model } = driver;
-  return status && doubtOf(model, status.attempt, outcome, model.beginNs, overLimitNs(driver));
-}
-
-/** How far the running task is over its limit. */
-function overLimitNs(driver: LiveDriver): bigint {
-  const status = driver.status;
-  const limitNs = BigInt(driver.model.task(status?.task ?? '')?.timeLimitS ?? 0) * 1_000_000_000n;
-  if (!status || limitNs === 0n) return 0n;
-  const over = taskTimeNs(status, driver.connection.sessionNowNs()) - limitNs;
-  return over > 0n ? over : 0n;
+function doubtOfRunning({ model, status }: LiveDriver, outcome: Attempt_Outcome): Doubt | undefined {
+  return status && doubtOf(model, status.attempt, outcome, model.beginNs);
 }
 
 /** Up and down go from button to button of a group. */
@@ -115,7 +85,7 @@ export function LookAgain({
 }: {
   doubt: Doubt;
   chosen: Attempt_Outcome;
-  onEnd: (ending: Ending) => void;
+  onEnd: (outcome: Attempt_Outcome) => void;
   onCancel: () => void;
   takesFocus?: boolean;
 }) {
@@ -126,12 +96,13 @@ export function LookAgain({
       aria-label="Look again"
       onKeyDown={(event) => {
         if (event.key === 'Escape') onCancel();
-        else if (event.key === 'Enter' && event.shiftKey) onEnd(ended(chosen));
+        else if (event.key === 'Enter' && event.shiftKey) onEnd(chosen);
         else {
           moveFocus(event);
           return;
         }
         event.preventDefault();
+        event.stopPropagation();
       }}
     >
       <p role="alert">
@@ -143,9 +114,9 @@ export function LookAgain({
         ref={takesFocus ? focusOnce : undefined}
         onClick={() => onEnd(doubt.instead)}
       >
-        {endingName(doubt.instead)} <kbd>↵</kbd>
+        {outcomeName(doubt.instead)} <kbd>↵</kbd>
       </button>
-      <button type="button" onClick={() => onEnd(ended(chosen))}>
+      <button type="button" onClick={() => onEnd(chosen)}>
         {outcomeName(chosen)} all the same <kbd>⇧↵</kbd>
       </button>
       <button type="button" class="quiet" onClick={onCancel}>
@@ -164,7 +135,7 @@ export function Outcomes({
 }: {
   driver: LiveDriver;
   success: string;
-  onEnd: (ending: Ending) => void;
+  onEnd: (outcome: Attempt_Outcome) => void;
   onCancel: () => void;
 }) {
   const [doubted, setDoubted] = useState<{ outcome: Attempt_Outcome; doubt: Doubt }>();
@@ -203,7 +174,7 @@ export function Outcomes({
           onClick={() => {
             const doubt = doubtOfRunning(driver, outcome);
             if (doubt) setDoubted({ outcome, doubt });
-            else onEnd(ended(outcome));
+            else onEnd(outcome);
           }}
         >
           {name}
@@ -245,16 +216,16 @@ export function StopPanel({
   driver: LiveDriver;
   coder: Coder;
   /** @return why it was refused, or "" */
-  onStop: (ending: Ending | undefined) => Promise<string>;
+  onStop: (outcome: Attempt_Outcome | undefined) => Promise<string>;
   onDone: () => void;
 }) {
-  const [ending, setEnding] = useState<Ending>();
+  const [ending, setEnding] = useState<Attempt_Outcome>();
   const [trouble, setTrouble] = useState('');
   const [busy, setBusy] = useState(false);
   const { model, status } = driver;
   const task = status?.attempt ? model.task(status.task) : undefined;
   const isAsked = status?.attempt !== '' && status?.attempt !== undefined;
-  const doubt = isAsked && ending ? doubtOfRunning(driver, ending.outcome) : undefined;
+  const doubt = isAsked && ending ? doubtOfRunning(driver, ending) : undefined;
   const lines = unfinished(driver);
   const unjudged = coder.notJudged((one) => one.layer === 'live').map(({ act }) => act.id);
   const missing = isAsked && !ending ? 'Choose how the task ended.' : '';
@@ -290,8 +261,8 @@ export function StopPanel({
                   type="radio"
                   name="ending"
                   ref={i === 0 ? focusOnce : undefined}
-                  checked={ending?.outcome === outcome}
-                  onChange={() => setEnding(ended(outcome))}
+                  checked={ending === outcome}
+                  onChange={() => setEnding(outcome)}
                 />
                 {name}
               </label>
@@ -303,7 +274,7 @@ export function StopPanel({
         <div class="notice warning" role="status">
           {doubt.text}{' '}
           <button type="button" onClick={() => setEnding(doubt.instead)}>
-            {endingName(doubt.instead)}
+            {outcomeName(doubt.instead)}
           </button>
         </div>
       )}
