@@ -238,7 +238,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   /* in one's own layer; the live tag stays as it was */
   await page.keyboard.press('Home');
   await page.keyboard.press('Shift+ArrowRight');
-  await sleep(300);
+  await until(async () => (await page.locator('.veil').count()) === 0, 'the picture of the click');
   await page.keyboard.press('m');
   await page.getByText('1 error').waitFor();
   const mine = page.locator('li.mark.mine');

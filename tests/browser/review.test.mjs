@@ -1,11 +1,60 @@
 // The reviewer's page: gaps in words, seeking, the list, search, links to moments, what fits.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { pageModule } from '../harness/lab.mjs';
+import { writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { browse, colorOf, Desktop, grey, pageModule, Recorder, sleep, stepOf, until } from '../harness/lab.mjs';
+import { checkAccessibility, close, openPage, reached } from '../harness/pages.mjs';
 
 const MS = 1_000_000n;
 const S = 1000n * MS;
+const LONG = 'Verständnisschwierigkeiten beim Bedienoberflächenwechsel';
+const STUDY = `study: Review study
+consent: We record it.
+tasks:
+  - {id: find, title: Find it, opportunities: [{id: menu, title: Opens the menu}]}
+codes:
+${[...'smoahybcdgiqvwxup'].map((key, i) => `  - {id: c${i}, key: ${key}, name: ${i ? `${LONG} ${i}` : 'Slip'}, counts_as: ${i ? 'observation' : 'error'}}`).join('\n')}
+`;
+
+let browser;
+let desktop;
+let recorder;
+let session;
+const open = async (options = {}, hash = '', role = 'library') => {
+  const url = recorder.replayLink(session).replace(/#.*/, `#${recorder.token(role)}${hash}`);
+  const page = await openPage(browser, url, options);
+  await reached(page, 'stopped');
+  return page;
+};
+const nowOf = async (page) => Number(await page.locator('.now').getAttribute('data-now-ns'));
+const isSought = (page) => until(async () => (await page.locator('.veil').count()) === 0, 'the picture');
+
+before(async () => {
+  browser = await browse();
+  desktop = await Desktop.start(800, 600);
+  recorder = await Recorder.start(['--input', 'x11'], desktop.env);
+  writeFileSync(recorder.study, STUDY);
+  desktop.paint(grey(1));
+  session = await recorder.begin();
+  await recorder.uxrec('task', 'start', 'find');
+  for (let step = 2; step < 7; step++) {
+    desktop.paint(grey(step));
+    desktop.do(`move ${100 + 20 * step} 100 50`, 'click');
+    await recorder.uxrec('tag', step % 2 ? 'm' : 's', '--note', `Überraschung ${step}`);
+    await sleep(500);
+  }
+  await recorder.uxrec('task', 'end', 'completed_with_assist');
+  desktop.paint(grey(20));
+  await sleep(600);
+  await recorder.uxrec('stop');
+});
+
+after(async () => {
+  await browser?.close();
+  await recorder?.end();
+  await desktop?.end();
+});
 
 test('gaps: texts by parts and in milliseconds, short ones as one run, lost time as a union', async () => {
   const { gapText, gapRuns, lostTimes, lostText } = await pageModule('gaps.ts');
@@ -34,4 +83,215 @@ test('gaps: texts by parts and in milliseconds, short ones as one run, lost time
   const lost = lostTimes([...holes, ...holes, gap(1, 0n, 900n * S), gap(4, 290n * S, 0n, '/screen')], 300n * S);
   assert.equal(lostText(lost), 'screen 10.0 s, sound 462 ms in 462 holes');
   assert.equal(lostText([]), '');
+});
+
+test('idle is where nothing is done, changed, said or marked', async () => {
+  const { activityOf, idleUntilNs } = await pageModule('idle.ts');
+  const timeline = {
+    beginNs: 0n,
+    endNs: 100n * S,
+    /* as the server has them: shortcuts and policies behind all presses */
+    events: [{ atNs: 2n * S, endNs: 2n * S }, { atNs: 60n * S, endNs: 61n * S }, { atNs: 30n * S, endNs: 30n * S }],
+    gaps: [{ fromNs: 80n * S, toNs: 81n * S }],
+  };
+  const moves = Array.from({ length: 12 }, (_, i) => ({ fromNs: BigInt(40 + i) * S, toNs: BigInt(40 + i) * S + 1n }));
+  const activity = activityOf(timeline, [{ timeNs: 0n }], moves, undefined);
+  const until = (s, marked = []) => Number(idleUntilNs(activity, marked.map((at) => BigInt(at) * S), BigInt(s * 1000) * MS, timeline.endNs)) / 1e9;
+  assert.equal(until(2.5), 2.5, 'what was done is seen to its end');
+  assert.equal(until(10), 29.5, 'to the shortcut');
+  assert.equal(until(45), 45, 'a pointer that moves');
+  assert.equal(until(53), 59.5);
+  assert.equal(until(70), 79.5, 'to the gap');
+  assert.equal(until(90), 99.5);
+  assert.equal(until(10, [15]), 14.5, 'to a tag');
+  assert.equal(until(15.5, [15]), 15.5);
+  assert.equal(until(10, [12]), 11.5);
+  assert.equal(until(29.6), 29.6, 'what comes is seen to begin');
+  assert.equal(until(58, [61]), 59.5);
+  /* somebody speaks from 10 to 20 */
+  const spoken = activityOf(timeline, [], [], [{ fromNs: 0n, toNs: 10n * S }, { fromNs: 20n * S, toNs: 100n * S }]);
+  assert.equal(Number(idleUntilNs(spoken, [], 5n * S, timeline.endNs)) / 1e9, 9.5);
+  assert.equal(Number(idleUntilNs(spoken, [], 15n * S, timeline.endNs)) / 1e9, 15);
+});
+
+test('links to moments are read in any form, and the axis has ticks for any length', async () => {
+  const { parseMoment, momentText, momentOf } = await pageModule('moment_link.ts');
+  for (const [text, seconds] of [
+    ['12:31', 751], ['12:31.4', 751.4], ['12:31,4', 751.4], ['1:02:03.5', 3723.5], ['751.4s', 751.4], ['751.4', 751.4],
+    ['12m31s', 751], ['1h2m3s', 3723], ['1h', 3600], ['90:00', 5400], ['0', 0],
+  ])
+    assert.equal(Number(parseMoment(text)) / 1e9, seconds, text);
+  for (const text of ['', 'abc', '-3', '1:2:3:4', '12:', '1e9', '٣']) assert.equal(parseMoment(text), undefined, text);
+  assert.equal(momentText(`#${'0'.repeat(32)}&at=12%3A31.4`), '12:31.4');
+  assert.equal(momentText('#at=%'), '%');
+  assert.equal(momentText(`#${'0'.repeat(32)}`), undefined);
+  assert.equal(momentOf('', 0n, S), undefined);
+  assert.match(momentOf('#at=1:00', 5n, 5n + 10n * S).why, /leads to 1:00.0, and this session is 0:10.0 long/);
+  assert.match(momentOf('#at=noon', 0n, S).why, /no time in “noon”/);
+  assert.deepEqual(momentOf('#at=10.9', 5n, 5n + 10n * S), { ns: 5n + 10n * S });
+  const { ticks, zoomed } = await pageModule('axis.ts');
+  for (const seconds of [1, 2, 10, 60, 600, 3600, 14400, 1e6])
+    for (const width of [40, 250, 900, 1800]) {
+      const lengthNs = BigInt(seconds) * S;
+      const all = ticks(0n, lengthNs, width);
+      assert.ok(all.length <= width / 40 + 1 && all.length >= (width < 100 ? 1 : 2), `${seconds} s in ${width} px: ${all.length}`);
+      assert.equal(new Set(all.map(({ text }) => text)).size, all.length);
+    }
+  const whole = { fromNs: 0n, lengthNs: 100n * S };
+  assert.deepEqual(zoomed(whole, whole, 2, 80n * S), { fromNs: 40n * S, lengthNs: 50n * S });
+  assert.deepEqual(zoomed(whole, whole, 0.5, 80n * S), whole);
+  assert.equal(zoomed(whole, whole, 1e6, 0n).lengthNs, S);
+});
+
+test('search folds case and diacritics, marks its matches, and is quick among many', async () => {
+  const { SearchIndex, fold, marked } = await pageModule('search.ts');
+  assert.equal(fold('Ärger STRASSE Straße σοφος'), 'ARGER STRASSE STRASSE ΣΟΦΟΣ');
+  assert.deepEqual(marked('Ein Überblick, überall', 'UBER'), ['Ein ', 'Über', 'blick, ', 'über', 'all']);
+  assert.deepEqual(marked('Straße', 'ss'), ['Stra', 'ß', 'e']);
+  assert.deepEqual(marked('e\u0301te\u0301', 'te'), ['e\u0301', 'te\u0301', '']);
+  const items = Array.from({ length: 60_000 }, (_, i) => ({
+    kind: i < 10_000 ? 'tag' : 'event',
+    atNs: BigInt(i),
+    text: i % 1000 ? `clicked button “Speichern ${i}”` : `Größe ${i}`,
+  }));
+  const index = new SearchIndex(items);
+  const begun = performance.now();
+  const found = index.find('gros', 5);
+  assert.ok(performance.now() - begun < 500);
+  assert.deepEqual(found.map(({ kind, count, items: some }) => [kind, count, some.length]), [['tag', 10, 5], ['event', 50, 5]]);
+  assert.deepEqual(index.find('  ', 5), []);
+});
+
+test('a seek under way shows that it is, and a tag lands on the picture that is seen or nowhere', async () => {
+  /* a decoder that takes its time */
+  const page = await open({
+    script: `
+      const decode = VideoDecoder.prototype.decode;
+      window.waiting = [];
+      VideoDecoder.prototype.decode = function (chunk) {
+        if (!window.hold) return decode.call(this, chunk);
+        window.waiting.push(() => this.state === 'configured' && decode.call(this, chunk));
+      };
+      window.release = () => { window.hold = false; for (const go of window.waiting.splice(0)) go(); };`,
+  });
+  await isSought(page);
+  const tags = () => page.locator('li.mark').count();
+  const tagged = await tags();
+  assert.equal(stepOf(await colorOf(page)), 1);
+  await page.evaluate(() => (window.hold = true));
+  await page.keyboard.press('End');
+  await page.getByText(/^seeking to 0:\d\d$/).waitFor();
+  assert.match(await page.locator('#picture').getAttribute('aria-label'), /at 0:00, seeking to 0:\d\d/);
+  assert.match(await page.locator('.now').getAttribute('class'), /pending/);
+  assert.equal(stepOf(await colorOf(page)), 1, 'the old picture');
+  await checkAccessibility(page, 'seeking');
+  await page.keyboard.press('s');
+  await page.getByText(/the picture of 0:\d\d\.\d is not there yet: nothing was tagged/).waitFor();
+  await page.locator('.palette button').first().click();
+  assert.equal(await tags(), tagged);
+  await page.evaluate(() => window.release());
+  await isSought(page);
+  await until(async () => stepOf(await colorOf(page)) === 20, 'the last picture');
+  assert.ok(!/pending/.test(await page.locator('.now').getAttribute('class')));
+  await page.keyboard.press('s');
+  await until(async () => (await tags()) === tagged + 1, 'the tag');
+  assert.equal(await page.locator('li.mark [data-media-ns]').last().getAttribute('data-media-ns'), String(await page.locator('.now').getAttribute('data-now-ns')));
+  await page.keyboard.press('z');
+  await until(async () => (await tags()) === tagged, 'the tag taken back');
+  await close(page);
+});
+
+test('a link to a moment is copied without the key, and read on load and when it is pasted', async () => {
+  const page = await open({ permissions: ['clipboard-read', 'clipboard-write'] }, '&at=0:01.5');
+  await isSought(page);
+  const begin = Number(await page.locator('.playhead').getAttribute('aria-valuenow'));
+  assert.equal(begin, 1.5);
+  assert.match(page.url(), /#at=0:01\.5$/);
+  await page.keyboard.press('Shift+L');
+  await page.getByText(/^Copied: http/).waitFor();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  assert.ok(link.endsWith(`/replay?session=${session}#at=0:01.5`), link);
+  assert.ok(!link.includes(recorder.token('library')));
+  await page.evaluate(() => {
+    window.stays = true;
+    location.hash = '#at=2s';
+  });
+  await until(async () => Number(await page.locator('.playhead').getAttribute('aria-valuenow')) === 2, 'two seconds');
+  assert.ok(await page.evaluate(() => window.stays), 'the page was not loaded again');
+  await page.evaluate(() => (location.hash = '#at=59:00'));
+  await page.getByText(/The link leads to 59:00\.0, and this session is 0:\d\d\.\d long/).waitFor();
+  assert.equal(Number(await page.locator('.playhead').getAttribute('aria-valuenow')), 2);
+  await page.getByRole('button', { name: 'Copy link' }).waitFor();
+  await close(page);
+});
+
+test('one search over tags, notes and events by keyboard, whose hits jump', async () => {
+  const page = await open();
+  await isSought(page);
+  await page.keyboard.press('/');
+  await page.keyboard.type('uberraschung');
+  const hits = page.getByRole('option');
+  await until(async () => (await hits.count()) === 5, 'the tags');
+  assert.equal(await page.locator('.hit mark').first().textContent(), 'Überraschung');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await checkAccessibility(page, 'search');
+  const time = await page.locator('.hit[aria-selected=true] .time').textContent();
+  await page.keyboard.press('Enter');
+  await until(async () => (await page.locator('.now').textContent()).startsWith(time), 'the jump');
+  await page.locator('#search').fill('click');
+  await page.getByRole('group', { name: /^Events: \d/ }).waitFor();
+  await page.locator('#search').fill('nowhere at all');
+  await page.getByText('Nothing has “nowhere at all”').waitFor();
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('#search').inputValue(), '');
+  await page.keyboard.press('Space');
+  await reached(page, 'playing');
+  await close(page);
+});
+
+test('the list follows the playhead until it is scrolled, rows seek, and a key opens the editor over the picture', async () => {
+  const page = await open({ viewport: { width: 1280, height: 800 } }, '', 'moderate');
+  await isSought(page);
+  const rows = page.locator('li.mark');
+  const box = await rows.nth(2).boundingBox();
+  await rows.nth(2).click({ position: { x: box.width - 90, y: box.height - 6 } });
+  const ns = Number(await rows.nth(2).locator('[data-media-ns]').getAttribute('data-media-ns'));
+  await until(async () => (await nowOf(page)) === ns, 'the seek by a row');
+  await isSought(page);
+  await page.keyboard.press('e');
+  const editor = page.locator('form.editor');
+  await editor.waitFor();
+  const panel = await page.locator('#side-panel').boundingBox();
+  const place = await editor.boundingBox();
+  assert.ok(place.x >= 0 && place.y >= 0 && place.y + place.height <= 800 && place.x + place.width <= 1280, JSON.stringify(place));
+  assert.equal((await rows.nth(2).boundingBox()).height, box.height, 'no row is pushed');
+  assert.ok(panel.height >= 300);
+  await checkAccessibility(page, 'editor');
+  await page.keyboard.press('Alt+ArrowRight');
+  await page.keyboard.press('Escape');
+  await until(() => page.evaluate(() => document.activeElement?.ariaExpanded === 'false'), 'the focus back in the row');
+  await page.setViewportSize({ width: 1280, height: 560 });
+  await page.locator('#side-panel').hover();
+  await page.mouse.wheel(0, 120);
+  await page.getByRole('button', { name: 'Back to now' }).click();
+  await page.getByRole('button', { name: 'Back to now' }).waitFor({ state: 'detached' });
+  await close(page);
+});
+
+test('the list has its room and nothing overflows, with 17 codes of long names, from a phone to a large screen', async () => {
+  for (const [width, height, least] of [[1280, 800, 300], [1366, 768, 300], [1920, 1080, 300], [390, 844, 240], [844, 390, 200]]) {
+    const page = await open({ viewport: { width, height } });
+    const { height: list } = await page.locator('#side-panel').boundingBox();
+    assert.ok(list >= least, `${list} px of list at ${width}×${height}`);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(overflow <= 0, `${overflow} px too wide at ${width}`);
+    if (width >= 900) {
+      const tall = await page.evaluate(() => document.documentElement.scrollHeight - document.documentElement.clientHeight);
+      assert.ok(tall <= 0, `${tall} px too high at ${width}×${height}`);
+    }
+    if (width === 1920) assert.ok((await page.locator('.stage').boundingBox()).width >= (1920 * 2) / 3, 'the picture');
+    if (width === 390 || width === 1280) await checkAccessibility(page, `${width}`);
+    await close(page);
+  }
 });

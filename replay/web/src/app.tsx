@@ -12,7 +12,7 @@ import './library.css';
 import './corrections.css';
 import './observer.css';
 import './adapt.css';
-import { findKey, forgetKey, shareKey, takeFromAddress } from './key';
+import { findKey, forgetKey, hasKeyInAddress, shareKey, takeFromAddress } from './key';
 import { watchKeys } from './keys';
 import { LibraryPage } from './page_library';
 import { LivePage } from './page_live';
@@ -69,7 +69,9 @@ async function begin(): Promise<void> {
 
 /* another link was pasted into the address of this tab */
 window.addEventListener('hashchange', () => {
-  if (location.hash.length > 1 && !takeFromAddress()) forgetKey();
+  /* a moment of the session is for its page, which stays */
+  if (!hasKeyInAddress()) return;
+  if (!takeFromAddress()) forgetKey();
   location.reload();
 });
 void begin();

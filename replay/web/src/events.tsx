@@ -124,25 +124,23 @@ export function EventList({
   beginNs,
   onGo,
   currentNs,
-  filter = '',
+  empty = 'Nothing yet: clicks, keys by class and scrolling come here.',
 }: {
   items: FeedItem[];
   beginNs: bigint;
   onGo?: (ns: bigint) => void;
   currentNs?: bigint;
-  filter?: string;
+  empty?: string;
 }) {
   const shown = useMemo(() => {
-    const wanted = filter.trim().toLowerCase();
-    const fitting = wanted ? items.filter((item) => `${item.text} ${item.detail ?? ''}`.toLowerCase().includes(wanted)) : items;
     /* a list of many thousands would make the page slow: the window around what is shown */
-    if (fitting.length <= 400) return fitting;
-    const at = currentNs === undefined ? fitting.length : fitting.findIndex((item) => item.atNs > currentNs);
-    const middle = at < 0 ? fitting.length : at;
-    const from = Math.max(0, Math.min(middle - 200, fitting.length - 400));
-    return fitting.slice(from, from + 400);
-  }, [items, filter, currentNs === undefined ? 0 : Number(currentNs / 1_000_000_000n)]);
-  if (!shown.length) return <p class="empty">Nothing yet: clicks, keys by class and scrolling come here.</p>;
+    if (items.length <= 400) return items;
+    const at = currentNs === undefined ? items.length : items.findIndex((item) => item.atNs > currentNs);
+    const middle = at < 0 ? items.length : at;
+    const from = Math.max(0, Math.min(middle - 200, items.length - 400));
+    return items.slice(from, from + 400);
+  }, [items, currentNs === undefined ? 0 : Number(currentNs / 1_000_000_000n)]);
+  if (!shown.length) return <p class="empty">{empty}</p>;
   let current = -1;
   if (currentNs !== undefined)
     shown.forEach((item, i) => {

@@ -5,6 +5,8 @@
 // click, the menu of a link) has a storage of its own: it asks the other tabs of this origin, and the one in which
 // the link was used answers once. A tab that was opened in any other way gets nothing.
 
+import { isMomentPart } from './moment_link';
+
 /** A proxy may serve several recorders below paths of one origin. */
 const name = () => `uxrec-key ${location.pathname.slice(0, location.pathname.lastIndexOf('/') + 1)}`;
 /** How long a tab that may have been opened from inside waits for the one that it came from. */
@@ -28,13 +30,21 @@ export const isKey = (text: string) => /^[0-9a-f]{32}$/.test(text);
 
 /** Move a key from the address into the tab. Gives whether there was one. */
 export function takeFromAddress(): boolean {
-  const fragment = location.hash.slice(1);
-  if (!fragment) return false;
+  const parts = location.hash.slice(1).split('&').filter(Boolean);
+  const moments = parts.filter(isMomentPart);
+  const [key = '', ...more] = parts.filter((part) => !isMomentPart(part)).map((part) => part.replace(/^key=/, ''));
+  if (!key) return false;
   /* also what only looks like a key: half of one is not for the screen either */
-  history.replaceState(history.state, '', location.pathname + location.search);
-  if (!isKey(fragment)) return false;
-  keepKey(fragment);
+  const rest = moments[0] ? `#${moments[0]}` : '';
+  history.replaceState(history.state, '', location.pathname + location.search + rest);
+  if (!isKey(key) || more.length) return false;
+  keepKey(key);
   return true;
+}
+
+/** Whether the address has more in its fragment than a moment: a key, or what was meant to be one. */
+export function hasKeyInAddress(): boolean {
+  return location.hash.slice(1).split('&').some((part) => part !== '' && !isMomentPart(part));
 }
 
 /** Keep a key in this tab: from the address, from another tab, or for a ticket. */

@@ -1,28 +1,45 @@
-// The timeline of a session: lanes of tasks, tags, input and screen over one axis of time.
+// The timeline of a session: lanes of tasks, tags, input, sound and screen over one axis of time, which can be zoomed.
 
-import { useMemo, useRef, useState } from 'preact/hooks';
-import type { Act } from '../gen/protocol/acts_pb';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { type Act, Attempt_Outcome } from '../gen/protocol/acts_pb';
 import { type Gap, Gap_Reason } from '../gen/protocol/session_pb';
-import { Timeline_Event_Kind } from '../gen/protocol/wire_pb';
+import { LostTime_Part as Part, Timeline_Event_Kind } from '../gen/protocol/wire_pb';
+import { ticks, type View, zoomed } from './axis';
 import { codeStyle } from './colors';
 import { useEmitter } from './emitter';
 import { clock } from './format';
-import { gapText } from './gaps';
+import { gapParts, gapText } from './gaps';
+import { hints, useKeys } from './keys';
 import { LEVEL_NS, loudest, mean, waveform } from './levels';
 import { attemptBegin, attemptEnd, outcomeName } from './model';
+import { Icon } from './parts';
 import type { Player } from './player';
 import type { RecordedDriver } from './recorded';
 
 const STEP_NS = 5_000_000_000n;
 /* closer than this share of the width, marks are drawn as one with their number */
 const GROUP = 0.006;
+/* shorter ones are drawn as wide as this share, and joined with what they touch then */
+const LEAST = 0.001;
+const ZOOM = 2;
+
+/* beside the colour */
+const OUTCOME_SIGNS = new Map<Attempt_Outcome, string>([
+  [Attempt_Outcome.COMPLETED, '✓'],
+  [Attempt_Outcome.COMPLETED_WITH_ASSIST, '✓ with assist'],
+  [Attempt_Outcome.FAILED, '✕ failed'],
+  [Attempt_Outcome.ABANDONED, '✕ abandoned'],
+  [Attempt_Outcome.VOID, 'void'],
+  [Attempt_Outcome.SKIPPED, 'skipped'],
+  [Attempt_Outcome.NOT_REACHED, 'not reached'],
+]);
 
 /** Heights of bins as one SVG path, scaled to the largest. */
 function area(values: readonly number[], width: number, height: number): string {
-  const most = Math.max(1, ...values);
+  const most = values.reduce((so, value) => Math.max(so, value), 1);
   const step = width / Math.max(1, values.length);
   const points = values.map(
-    (value, i) => `L${(i * step).toFixed(1)} ${(height - Math.sqrt(value / most) * height).toFixed(1)}H${((i + 1) * step).toFixed(1)}`,
+    (value, i) => `L${(i * step).toFixed(2)} ${(height - Math.sqrt(value / most) * height).toFixed(1)}H${((i + 1) * step).toFixed(2)}`,
   );
   return `M0 ${height}${points.join('')}V${height}Z`;
 }
@@ -43,6 +60,44 @@ function group(marks: Mark[]): Mark[] {
   return groups;
 }
 
+/** The shares of the width at which moments are, and which part of the session there is. */
+interface Scale extends View {
+  beginNs: bigint;
+  endNs: bigint;
+  share: (ns: bigint) => number;
+  isIn: (fromNs: bigint, toNs: bigint) => boolean;
+}
+
+function scaleOf(view: View, beginNs: bigint, endNs: bigint): Scale {
+  return {
+    ...view,
+    beginNs,
+    endNs,
+    share: (ns) => Number(ns - view.fromNs) / Number(view.lengthNs),
+    isIn: (fromNs, toNs) => toNs >= view.fromNs && fromNs <= view.fromNs + view.lengthNs,
+  };
+}
+
+function place(left: number, width?: number) {
+  if (width === undefined) return { left: `${left * 100}%` };
+  /* what begins before the part that is shown begins at its edge, so that its name is read */
+  const from = Math.max(0, left);
+  return { left: `${from * 100}%`, width: `${Math.max(0, Math.min(1, left + width) - from) * 100}%` };
+}
+
+/** A width that follows the element's. */
+function useWidth() {
+  const element = useRef<HTMLDivElement>(null);
+  const [width, setWidth] = useState(1000);
+  useLayoutEffect(() => {
+    if (!element.current) return undefined;
+    const observer = new ResizeObserver(([entry]) => entry && setWidth(entry.contentRect.width || 1));
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, []);
+  return { element, width };
+}
+
 export function Lanes({
   driver,
   player,
@@ -56,43 +111,73 @@ export function Lanes({
 }) {
   useEmitter(driver);
   const model = useEmitter(driver.model);
-  const track = useRef<HTMLDivElement>(null);
-  const [hover, setHover] = useState<number>();
-  const begin = driver.beginNs;
-  const length = Number(driver.endNs - begin) || 1;
-  const share = (ns: bigint) => Math.min(1, Math.max(0, Number(ns - begin) / length));
+  const { element: track, width } = useWidth();
+  const [chosen, setChosen] = useState<View>();
+  const { beginNs, endNs } = driver;
+  const lengthNs = endNs > beginNs ? endNs - beginNs : 1n;
+  const whole: View = { fromNs: beginNs, lengthNs };
+  const view = chosen ?? whole;
+  const scale = scaleOf(view, beginNs, endNs);
   const momentAt = (clientX: number) => {
     const box = track.current?.getBoundingClientRect();
-    if (!box) return begin;
+    if (!box) return beginNs;
     const part = Math.min(1, Math.max(0, (clientX - box.left) / box.width));
-    return begin + BigInt(Math.round(part * length));
+    return view.fromNs + BigInt(Math.round(part * Number(view.lengthNs)));
   };
+  const zoom = (factor: number, aroundNs = driver.nowNs()) => {
+    const next = zoomed(view, whole, factor, aroundNs);
+    setChosen(next.lengthNs === lengthNs ? undefined : next);
+    if (next.lengthNs === view.lengthNs) hints.show(factor > 1 ? 'This is as near as it gets' : 'The whole session is shown');
+  };
+  useKeys({ '+': () => zoom(ZOOM), '=': () => zoom(ZOOM), '-': () => zoom(1 / ZOOM) });
+  useFollowedView(driver, player, chosen, setChosen);
+  useWheel(track, (event) => {
+    if (!event.ctrlKey && !event.metaKey) return false;
+    zoom(event.deltaY < 0 ? ZOOM : 1 / ZOOM, momentAt(event.clientX));
+    return true;
+  });
   const timeline = driver.timeline;
+  const allMarks = model.marks();
   const marks = (wanted: (act: Act) => boolean): Mark[] =>
     group(
-      model
-        .marks()
-        .filter((mark) => wanted(mark.act))
-        .map(({ act }) => ({
-          share: share(act.body.value.mediaNs),
-          color: act.body.case === 'tag' ? (model.code(act.body.value.code)?.color ?? '') : '',
-          names: [act.body.case === 'tag' ? (model.code(act.body.value.code)?.name ?? '?') : 'note'],
-        })),
+      allMarks
+        .filter(({ act }) => wanted(act) && scale.isIn(act.body.value.mediaNs, act.body.value.mediaNs))
+        .map(({ act }) => {
+          const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
+          const name = act.body.case === 'tag' ? (code?.name ?? act.body.value.code) : 'note';
+          return { share: scale.share(act.body.value.mediaNs), color: code?.color ?? '', names: [name] };
+        }),
     );
-  const clicks: Mark[] = group(
-    (timeline?.events ?? [])
-      .filter((event) => event.kind === Timeline_Event_Kind.CLICK)
-      .map((event) => ({ share: share(event.atNs), color: '', names: ['click'] })),
+  const clicks = useMemo(
+    () =>
+      group(
+        (timeline?.events ?? [])
+          .filter(({ kind, atNs }) => kind === Timeline_Event_Kind.CLICK && scale.isIn(atNs, atNs))
+          .map(({ atNs }) => ({ share: scale.share(atNs), color: '', names: ['click'] })),
+      ),
+    [timeline, view.fromNs, view.lengthNs],
   );
   return (
     <div class="lanes">
-      <div class="names" aria-hidden="true">
-        <span>tasks</span>
-        <span>you</span>
-        <span>others</span>
-        <span>input</span>
-        {driver.hasSound && <span class="tall">sound</span>}
-        <span>screen</span>
+      <div class="names">
+        <span class="zoom" role="group" aria-label="Zoom of the timeline">
+          <button type="button" class="quiet small" aria-label="Zoom out (-)" title="Zoom out (-)" disabled={!chosen} onClick={() => zoom(1 / ZOOM)}>
+            <Icon name="minus" />
+          </button>
+          <button type="button" class="quiet small" aria-label="Zoom in (+)" title="Zoom in (+), or the wheel with Ctrl" onClick={() => zoom(ZOOM)}>
+            <Icon name="plus" />
+          </button>
+        </span>
+        <span aria-hidden="true">tasks</span>
+        <span aria-hidden="true">you</span>
+        <span aria-hidden="true">others</span>
+        <span aria-hidden="true">input</span>
+        {driver.hasSound && (
+          <span class="tall" aria-hidden="true">
+            sound
+          </span>
+        )}
+        <span aria-hidden="true">screen</span>
       </div>
       <div
         class="track"
@@ -102,25 +187,32 @@ export function Lanes({
           driver.seek(momentAt(event.clientX));
         }}
         onPointerMove={(event) => {
-          const box = event.currentTarget.getBoundingClientRect();
-          setHover((event.clientX - box.left) / box.width);
           if (event.buttons & 1) driver.seek(momentAt(event.clientX));
         }}
-        onPointerLeave={() => setHover(undefined)}
       >
+        <div class="axis" aria-hidden="true">
+          {ticks(view.fromNs - beginNs, view.lengthNs, width).map(({ share, text }) => (
+            <span key={text} style={place(share)}>
+              {(1 - share) * width > text.length * 8 ? text : ''}
+            </span>
+          ))}
+        </div>
         <div class="lane tasks">
+          <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => gap.reason === Gap_Reason.PAUSE} />
           {model.attempts().map(({ id, attempt }) => {
-            const from = share(attemptBegin(attempt));
-            const to = share(attemptEnd(attempt) || driver.endNs);
+            const from = attemptBegin(attempt);
+            const to = attemptEnd(attempt) || endNs;
+            if (!scale.isIn(from, to)) return null;
             const title = model.task(attempt.task)?.title ?? attempt.task;
+            const sign = OUTCOME_SIGNS.get(attempt.outcome) ?? '';
             return (
               <span
                 key={id}
                 class={`task o${attempt.outcome}`}
                 title={`${title}: ${outcomeName(attempt.outcome)}`}
-                style={place(from, to - from)}
+                style={place(scale.share(from), scale.share(to) - scale.share(from))}
               >
-                {title}
+                {sign && <b>{sign}</b>} {title}
               </span>
             );
           })}
@@ -128,33 +220,76 @@ export function Lanes({
         <MarkLane marks={marks(mine)} />
         <MarkLane marks={marks((act) => !mine(act) && layers(act))} />
         <div class="lane input">
-          <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
-            <path class="area" d={area(timeline?.inputEvents ?? [], 1000, 20)} />
-          </svg>
+          <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.INPUT, Part.KEYS, Part.POINTER, Part.NAMES)} />
+          <Area values={timeline?.inputEvents} binMs={timeline?.binMs} scale={scale} />
           {clicks.map((click) => (
             <i key={click.share} class="click" style={place(click.share)} />
           ))}
         </div>
-        {driver.hasSound && <SoundLane driver={driver} share={share} />}
+        {driver.hasSound && <SoundLane driver={driver} scale={scale} />}
         <div class="lane pictures">
-          <svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true">
-            <path class="area" d={area(timeline?.screenBytes ?? [], 1000, 20)} />
-          </svg>
+          <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.SCREEN, Part.ALL, Part.OTHER)} />
+          <Area values={timeline?.screenBytes} binMs={timeline?.binMs} scale={scale} />
         </div>
-        <Gaps driver={driver} share={share} wanted={(gap) => !isOfSound(gap)} />
-        {hover !== undefined && (
-          <span class="hover" style={place(hover)}>
-            <b>{clock(BigInt(Math.round(hover * length)), 1)}</b>
-          </span>
-        )}
-        <Playhead driver={driver} player={player} share={share} />
+        <Hover scale={scale} track={track} />
+        <Playhead driver={driver} player={player} scale={scale} />
       </div>
     </div>
   );
 }
 
-function place(left: number, width?: number) {
-  return { left: `${left * 100}%`, width: width === undefined ? undefined : `${width * 100}%` };
+/** While playing, a part of the timeline goes along with the playhead; it also goes where one seeks to. */
+function useFollowedView(
+  driver: RecordedDriver,
+  player: Player,
+  view: View | undefined,
+  setView: (view: View) => void,
+): void {
+  useEffect(() => {
+    if (!view) return undefined;
+    return player.subscribe(() => {
+      const now = driver.nowNs();
+      if (now >= view.fromNs && now <= view.fromNs + view.lengthNs) return;
+      const last = driver.endNs - view.lengthNs;
+      const fromNs = now - view.lengthNs / 10n;
+      setView({ ...view, fromNs: fromNs < driver.beginNs ? driver.beginNs : fromNs > last ? last : fromNs });
+    });
+  }, [driver, player, view]);
+}
+
+/** The wheel over an element, less what nobody takes. */
+function useWheel(element: { current: HTMLElement | null }, take: (event: WheelEvent) => boolean): void {
+  const newest = useRef(take);
+  newest.current = take;
+  useEffect(() => {
+    const listen = (event: WheelEvent) => {
+      if (newest.current(event)) event.preventDefault(); // the page's own zoom
+    };
+    const { current } = element;
+    current?.addEventListener('wheel', listen, { passive: false });
+    return () => current?.removeEventListener('wheel', listen);
+  }, []);
+}
+
+/** Activity in bins; of the whole session, of which a part is shown. */
+function Area({ values, binMs, scale }: { values: number[] | undefined; binMs: number | undefined; scale: Scale }) {
+  const path = useMemo(() => area(values ?? [], 1000, 20), [values]);
+  const allNs = (values?.length ?? 0) * (binMs ?? 0) * 1e6;
+  return <Cut path={[['area', path]]} allNs={allNs} scale={scale} />;
+}
+
+/** Of paths that are 1000 wide for `allNs` from the begin on, the part that is shown. */
+function Cut({ path, allNs, scale }: { path: Array<[string, string]>; allNs: number; scale: Scale }) {
+  if (!(allNs > 0)) return null;
+  const x = (Number(scale.fromNs - scale.beginNs) / allNs) * 1000;
+  const width = (Number(scale.lengthNs) / allNs) * 1000;
+  return (
+    <svg viewBox={`${x} 0 ${width} 20`} preserveAspectRatio="none" aria-hidden="true">
+      {path.map(([name, d]) => (
+        <path key={name} class={name} d={d} />
+      ))}
+    </svg>
+  );
 }
 
 function MarkLane({ marks }: { marks: Mark[] }) {
@@ -164,7 +299,7 @@ function MarkLane({ marks }: { marks: Mark[] }) {
         <span
           key={mark.share}
           class="tick"
-          title={mark.names.join(', ')}
+          title={titleOf(mark.names)}
           style={{ ...place(mark.share), ...codeStyle(mark.color) }}
         >
           {mark.names.length > 1 && <small>{mark.names.length}</small>}
@@ -174,28 +309,50 @@ function MarkLane({ marks }: { marks: Mark[] }) {
   );
 }
 
-/* what is missing of the sound alone says nothing of the picture */
-function isOfSound(gap: Gap): boolean {
-  return gap.topics.length > 0 && gap.topics.every((topic) => topic.startsWith('/sound'));
+/** "Slip ×3, Mistake" */
+function titleOf(names: string[]): string {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([name, count]) => (count > 1 ? `${name} ×${count}` : name)).join(', ');
 }
 
-function Gaps({
-  driver,
-  share,
-  wanted,
-}: {
-  driver: RecordedDriver;
-  share: (ns: bigint) => number;
-  wanted: (gap: Gap) => boolean;
-}) {
+function isOf(gap: Gap, ...parts: Part[]): boolean {
+  return gap.reason !== Gap_Reason.PAUSE && gapParts(gap).some((part) => parts.includes(part));
+}
+
+interface GapMark {
+  share: number;
+  end: number;
+  title: string;
+  count: number;
+  pause: boolean;
+}
+
+/** Gaps along the lower edge of the lane that they are of, behind its marks; those that would touch are one. */
+function Gaps({ gaps, scale, wanted }: { gaps: readonly Gap[]; scale: Scale; wanted: (gap: Gap) => boolean }) {
+  const shown = useMemo(() => {
+    const all: GapMark[] = [];
+    for (const gap of gaps) {
+      const toNs = gap.toNs || scale.endNs;
+      if (!wanted(gap) || !scale.isIn(gap.fromNs, toNs)) continue;
+      const share = scale.share(gap.fromNs);
+      const end = Math.max(scale.share(toNs), share + LEAST);
+      const last = all.at(-1);
+      if (last && share <= last.end + LEAST) {
+        last.end = Math.max(last.end, end);
+        last.count++;
+      } else all.push({ share, end, title: gapText(gap), count: 1, pause: gap.reason === Gap_Reason.PAUSE });
+    }
+    return all;
+  }, [gaps, scale.fromNs, scale.lengthNs, scale.endNs]);
   return (
     <>
-      {driver.timeline?.gaps.filter(wanted).map((gap) => (
+      {shown.map(({ share, end, title, count, pause }) => (
         <span
-          key={`${gap.fromNs}${gap.reason}`}
-          class={`gap ${gap.reason === Gap_Reason.PAUSE ? 'pause' : ''}`}
-          title={gapText(gap)}
-          style={place(share(gap.fromNs), share(gap.toNs || driver.endNs) - share(gap.fromNs))}
+          key={share}
+          class={`gap ${pause ? 'pause' : ''}`}
+          title={count > 1 ? `${count} gaps, the first: ${title}` : title}
+          style={place(share, end - share)}
         />
       ))}
     </>
@@ -203,66 +360,79 @@ function Gaps({
 }
 
 /** How loud it was, peak and mean, and what nobody is to hear of it. */
-function SoundLane({ driver, share }: { driver: RecordedDriver; share: (ns: bigint) => number }) {
+function SoundLane({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
   const { timeline } = driver;
-  const [peak, rms] = useMemo(
+  const paths = useMemo<Array<[string, string]>>(
     () => [
-      waveform(timeline?.soundPeak ?? new Uint8Array(), 1000, 20, loudest),
-      waveform(timeline?.soundRms ?? new Uint8Array(), 1000, 20, mean),
+      ['area', waveform(timeline?.soundPeak ?? new Uint8Array(), 1000, 20, loudest)],
+      ['mean', waveform(timeline?.soundRms ?? new Uint8Array(), 1000, 20, mean)],
     ],
     [timeline],
   );
   /* levels come in whole steps: the last may reach beyond the end */
-  const soundNs = BigInt(timeline?.soundPeak.length ?? 0) * LEVEL_NS;
-  const width = Number(soundNs) / (Number(driver.endNs - driver.beginNs) || 1);
+  const soundNs = Number(BigInt(timeline?.soundPeak.length ?? 0) * LEVEL_NS);
   return (
     <div class="lane sound">
-      <svg
-        viewBox="0 0 1000 20"
-        preserveAspectRatio="none"
-        aria-hidden="true"
-        style={{ width: `${width * 100}%` }}
-      >
-        <path class="area" d={peak} />
-        <path class="mean" d={rms} />
-      </svg>
-      <Gaps driver={driver} share={share} wanted={isOfSound} />
-      {driver.model.bleeped().map(({ fromNs, toNs, reason }) => (
-        <span
-          key={`${fromNs}${toNs}`}
-          class="bleep"
-          title={reason ? `bleeped: ${reason}` : 'bleeped'}
-          style={place(share(fromNs), share(toNs) - share(fromNs))}
-        />
-      ))}
+      <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.SOUND, Part.MACHINE_SOUND)} />
+      <Cut path={paths} allNs={soundNs} scale={scale} />
+      {driver.model
+        .bleeped()
+        .filter(({ fromNs, toNs }) => scale.isIn(fromNs, toNs))
+        .map(({ fromNs, toNs, reason }) => (
+          <span
+            key={`${fromNs}${toNs}`}
+            class="bleep"
+            title={reason ? `bleeped: ${reason}` : 'bleeped'}
+            style={place(scale.share(fromNs), scale.share(toNs) - scale.share(fromNs))}
+          />
+        ))}
     </div>
   );
 }
 
+/** The time under the pointer. */
+function Hover({ scale, track }: { scale: Scale; track: { current: HTMLElement | null } }) {
+  const [hover, setHover] = useState<number>();
+  useEffect(() => {
+    const { current } = track;
+    const move = (event: PointerEvent) => {
+      const box = current?.getBoundingClientRect();
+      if (box) setHover(Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)));
+    };
+    const leave = () => setHover(undefined);
+    current?.addEventListener('pointermove', move);
+    current?.addEventListener('pointerleave', leave);
+    return () => {
+      current?.removeEventListener('pointermove', move);
+      current?.removeEventListener('pointerleave', leave);
+    };
+  }, []);
+  if (hover === undefined) return null;
+  const ns = scale.fromNs - scale.beginNs + BigInt(Math.round(hover * Number(scale.lengthNs)));
+  return (
+    <span class={`hover ${hover > 0.95 ? 'right' : hover < 0.05 ? 'left' : ''}`} style={place(hover)}>
+      <b>{clock(ns, 1)}</b>
+    </span>
+  );
+}
+
 /** The only part that moves while playing. */
-function Playhead({
-  driver,
-  player,
-  share,
-}: {
-  driver: RecordedDriver;
-  player: Player;
-  share: (ns: bigint) => number;
-}) {
+function Playhead({ driver, player, scale }: { driver: RecordedDriver; player: Player; scale: Scale }) {
   useEmitter(player);
   const now = driver.nowNs();
   const seconds = Number((now - driver.beginNs) / 1_000_000n) / 1000;
+  const pending = driver.seekingNs !== undefined;
   return (
     <div
-      class="playhead"
-      style={place(share(now))}
+      class={`playhead ${pending ? 'pending' : ''}`}
+      style={place(Math.min(1, Math.max(0, scale.share(now))))}
       role="slider"
       tabIndex={0}
       aria-label="Time in the session"
       aria-valuemin={0}
       aria-valuemax={Number((driver.endNs - driver.beginNs) / 1_000_000n) / 1000}
       aria-valuenow={Math.round(seconds * 10) / 10}
-      aria-valuetext={clock(now - driver.beginNs, 1)}
+      aria-valuetext={`${clock(now - driver.beginNs, 1)}${pending ? ', its picture is not there yet' : ''}`}
       onKeyDown={(event) => {
         const moves: Record<string, bigint> = {
           ArrowLeft: -STEP_NS,

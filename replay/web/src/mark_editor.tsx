@@ -8,6 +8,49 @@ import { changeAct, IMPACTS } from './model';
 
 /* of no opportunity: ids have no space */
 const NONE = ' ';
+/* around the form, and between it and the row that it changes */
+const ROOM_PX = 8;
+const STEP_NS = 200_000_000n;
+
+/**
+ * Beside its row, over the picture, where there is room, else as near as it fits: it never pushes the list, and is
+ * never cut off.
+ */
+function put(form: HTMLElement, row: Element): void {
+  const { width, height } = form.getBoundingClientRect();
+  const at = row.getBoundingClientRect();
+  const [most, bottom] = [window.innerWidth - width - ROOM_PX, window.innerHeight - height - ROOM_PX];
+  const beside = at.left - width - ROOM_PX >= 0 ? at.left - width - ROOM_PX : at.right + ROOM_PX;
+  const isBeside = beside <= most;
+  const left = isBeside ? beside : Math.min(most, at.left);
+  const top = isBeside ? at.top : at.bottom + height + ROOM_PX <= window.innerHeight ? at.bottom : at.top - height;
+  form.style.left = `${Math.max(ROOM_PX, left)}px`;
+  form.style.top = `${Math.max(ROOM_PX, Math.min(bottom, top))}px`;
+}
+
+/** Show a form in the top layer, in its place while anything moves. */
+function usePopover() {
+  const form = useRef<HTMLFormElement>(null);
+  useLayoutEffect(() => {
+    const { current } = form;
+    const row = current?.closest('[data-act]');
+    if (!current || !row) return undefined;
+    current.showPopover();
+    const place = () => put(current, row);
+    place();
+    const sizes = new ResizeObserver(place);
+    sizes.observe(current);
+    sizes.observe(row);
+    window.addEventListener('resize', place);
+    window.addEventListener('scroll', place, { capture: true, passive: true });
+    return () => {
+      sizes.disconnect();
+      window.removeEventListener('resize', place);
+      window.removeEventListener('scroll', place, true);
+    };
+  }, []);
+  return form;
+}
 
 export function MarkEditor({
   coder,
@@ -26,8 +69,9 @@ export function MarkEditor({
   const [noteText, setNoteText] = useState(
     act.body.case === 'tag' ? act.body.value.note : act.body.case === 'note' ? act.body.value.text : '',
   );
+  const form = usePopover();
   /* before the next key can come */
-  useLayoutEffect(() => first.current?.focus(), []);
+  useLayoutEffect(() => (first.current ?? form.current?.querySelector<HTMLElement>('.wide input, .wide textarea'))?.focus(), []);
   const tag = act.body.case === 'tag' ? act.body.value : undefined;
   const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
   const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
@@ -42,14 +86,23 @@ export function MarkEditor({
   return (
     <form
       class="editor"
-      aria-label="Change it"
+      ref={form}
+      popover="manual"
+      aria-label={`Change ${coder.describe(act)}`}
       onSubmit={async (event) => {
         event.preventDefault();
         /* text that is refused stays in its field */
         if (!(await save(tag ? { note: noteText } : { text: noteText }))) onDone();
       }}
       onKeyDown={(event) => {
-        if (event.key === 'Escape') onDone();
+        const { key } = event;
+        if (key === 'Escape') onDone();
+        else if (event.altKey && (key === 'ArrowLeft' || key === 'ArrowRight'))
+          void save(movedTo(mediaNs + (key === 'ArrowLeft' ? -STEP_NS : STEP_NS)));
+        else return;
+        /* Alt with an arrow is the browser's way back */
+        event.preventDefault();
+        event.stopPropagation();
       }}
     >
       {tag && (
@@ -108,6 +161,9 @@ export function MarkEditor({
           </label>
         </>
       )}
+      <p class="hint wide">
+        <kbd>alt</kbd> <kbd>← →</kbd> earlier, later by 0.2 s
+      </p>
       <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
       <label class="wide">
         Note

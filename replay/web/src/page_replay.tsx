@@ -2,39 +2,33 @@
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Act, type OpportunityScore, OpportunityScore_Score, Tag_Watching } from '../gen/protocol/acts_pb';
-import type { AttemptMetrics, Metrics, Timeline_ScreenGap } from '../gen/protocol/wire_pb';
-import { BleepForm, BleepList } from './bleeps';
+import { type AttemptMetrics, type Metrics, type SessionSummary, SessionSummary_Health } from '../gen/protocol/wire_pb';
+import { BleepForm } from './bleeps';
 import { AttemptEditor, SessionDetails } from './correct';
 import { useEmitter } from './emitter';
-import { EventList, feedOfTimeline } from './events';
+import { feedOfTimeline } from './events';
 import { clock, count, date } from './format';
-import { useKeys } from './keys';
+import { lostText } from './gaps';
+import { hints, useKeys } from './keys';
 import { Lanes } from './lanes';
-import { MarkList } from './mark_list';
 import { Coder } from './marks';
 import { NoteField } from './note_field';
 import { attemptBegin, outcomeName, scoreAct } from './model';
+import { copyText, momentLink, momentOf } from './moment_link';
 import { HearButton } from './observe';
 import { NotJudged, OpportunityList } from './opportunities';
 import { Crumbs, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { refusalText } from './reach';
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
-import { Stage } from './stage';
-import { Captions, TranscriptPanel } from './transcript';
+import { ReplayStage } from './replay_stage';
+import { ReviewList } from './review_list';
+import { Captions } from './transcript';
 import { Undelivered } from './undelivered';
 import { Transport } from './transport';
 import { KeptBack, WithdrawButton } from './withdraw';
 
 const STEP_NS = 5_000_000_000n;
-
-type Tab = 'tags' | 'events' | 'transcript';
-
-const TABS: ReadonlyArray<[Tab, string]> = [
-  ['tags', 'Tags'],
-  ['events', 'Events'],
-  ['transcript', 'Transcript'],
-];
 
 const PLAYER_KEYS: KeyHelp = [
   ['space', 'play, pause'],
@@ -43,12 +37,15 @@ const PLAYER_KEYS: KeyHelp = [
   [', .', 'previous, next picture'],
   ['[ ]', 'slower, faster'],
   ['home end', 'begin, end'],
+  ['+ -', 'zoom the timeline in, out'],
+  ['shift+L', 'copy a link to this moment'],
 ];
 
 const LIST_KEYS: KeyHelp = [
   ['J K', 'next, previous tag'],
+  ['E', 'change the tag at this moment'],
   ['N', 'write a note'],
-  ['/', 'search the events, or the transcript'],
+  ['/', 'search tags, notes, events and the transcript'],
 ];
 
 function useReplay(token: string, session: string, name: string) {
@@ -56,9 +53,7 @@ function useReplay(token: string, session: string, name: string) {
     const player = new Player();
     const driver = new RecordedDriver(player, session, token, name);
     const coder: Coder = new Coder(driver.model, driver.connection, `coder:${name}`, () =>
-      driver.summary
-        ? { mediaNs: driver.nowNs(), pressNs: 0n, watching: Tag_Watching.REPLAY }
-        : undefined,
+      driver.whyNoTag() ? undefined : { mediaNs: driver.seenNs(), pressNs: 0n, watching: Tag_Watching.REPLAY },
       (act) => coder.isMine(act) || driver.connection.isModerator,
       () => driver.beginNs,
     );
@@ -88,8 +83,6 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const model = useEmitter(driver.model);
   const [others, setOthers] = useState(true);
   const transcript = useEmitter(driver.transcript);
-  const [tab, setTab] = useState<Tab>('tags');
-  const [filter, setFilter] = useState('');
   const [captions, setCaptions] = useState(localStorage.getItem('captions') === 'yes');
   const [bleeping, setBleeping] = useState(false);
   const [details, setDetails] = useState(false);
@@ -115,8 +108,13 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     whenOpen(() => driver.jump(times(), forward) || `no ${forward ? 'later' : 'earlier'} ${what}`);
   const step = (forward: boolean) => whenOpen(() => driver.step(forward) || `this is the ${forward ? 'last' : 'first'} picture`);
   const seek = (to: () => bigint) => whenOpen(() => driver.seek(to()));
+  const copyLink = async () => {
+    const link = momentLink(driver.nowNs() - driver.beginNs);
+    hints.show((await copyText(link)) ? `Copied: ${link}` : `This browser did not let it be copied: ${link}`);
+  };
+  useMomentOfAddress(driver);
   useKeys({
-    ...coder.keys(whyNot, () => coder.notJudged(layers)),
+    ...coder.keys(() => driver.whyNoTag(), () => coder.notJudged(layers)),
     ' ': whenOpen(toggle),
     ArrowLeft: seek(() => driver.nowNs() - STEP_NS),
     ArrowRight: seek(() => driver.nowNs() + STEP_NS),
@@ -131,25 +129,18 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     j: jump(tagTimes, true, 'tag'),
     k: jump(tagTimes, false, 'tag'),
     n: () => document.getElementById('note')?.focus(),
-    '/': () => {
-      if (tab !== 'transcript') setTab('events');
-      const field = () => document.getElementById(tab === 'transcript' ? 'cue-search' : 'filter');
-      /* at once if it is there: the next key is for it */
-      if (field()) field()?.focus();
-      else requestAnimationFrame(() => field()?.focus());
-    },
+    'shift+l': whenOpen(copyLink),
   });
   const rename = (value: string) => {
     setName(value);
     coder.layer = `coder:${value}`;
     driver.connection.rename(value);
   };
-  const layers = (act: Act) => coder.isMine(act) || others;
+  const layers = useMemo(() => (act: Act) => coder.isMine(act) || others, [coder, others]);
   const feed = useMemo(
     () => feedOfTimeline(driver.timeline?.events ?? [], driver.timeline?.gaps ?? []),
     [driver.timeline],
   );
-  const gap = driver.screenGap();
   if (driver.summary?.keptBack) return <KeptBack driver={driver} summary={driver.summary} />;
   return (
     <div class="page replay">
@@ -189,7 +180,8 @@ export function ReplayPage({ token, session }: { token: string; session: string 
       </TopBar>
       {driver.trouble && (
         <Notice kind="error">
-          {driver.trouble} <a href="library">Back to the library</a>
+          This session cannot be shown: {driver.trouble}. If its folder was moved or deleted, it is not in the library any
+          more. <a href="library">Back to the library</a>
         </Notice>
       )}
       {driver.connection.state === 'refused' && (
@@ -197,20 +189,13 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           {refusalText(driver.connection)}
         </Notice>
       )}
-      {driver.summary?.trouble && (
-        <Notice kind="warning">Part of this recording is damaged: {driver.summary.trouble}</Notice>
-      )}
+      {driver.summary && <Damage summary={driver.summary} />}
       <main class="work">
-        <Stage
-          player={player}
-          atNs={atNs}
-          text={gap ? `No picture: ${gap.text}` : `The participant’s screen at ${clock(driver.nowNs() - driver.beginNs)}`}
-          covered={ready ? gap && <NoPicture gap={gap} /> : <h2>{driver.trouble ? 'No picture' : 'Opening'}</h2>}
-        >
+        <ReplayStage driver={driver} player={player} atNs={atNs}>
           {captions && transcript.cues.length > 0 && (
             <Captions transcript={transcript} player={player} atNs={atNs} />
           )}
-        </Stage>
+        </ReplayStage>
         <aside class="side" aria-label="Task, tags, events and transcript">
           {details && (
             <SessionDetails
@@ -223,59 +208,16 @@ export function ReplayPage({ token, session }: { token: string; session: string 
             />
           )}
           <TaskPanel driver={driver} player={player} coder={coder} layers={layers} />
-          <div class="tabs">
-            <div role="tablist" aria-label="List">
-              {TABS.map(([one, title]) => (
-                <button
-                  key={one}
-                  type="button"
-                  role="tab"
-                  id={`tab-${one}`}
-                  aria-selected={tab === one}
-                  aria-controls="side-panel"
-                  onClick={() => setTab(one)}
-                >
-                  {title}
-                </button>
-              ))}
-            </div>
-            <span class="spring" />
-            {tab === 'tags' && (
-              <label class="check small">
-                <input
-                  type="checkbox"
-                  checked={others}
-                  onChange={(event) => setOthers(event.currentTarget.checked)}
-                />
-                all layers
-              </label>
-            )}
-            {tab === 'events' && (
-              <input
-                id="filter"
-                class="small"
-                type="search"
-                size={8}
-                placeholder="filter (/)"
-                aria-label="Filter the events"
-                value={filter}
-                onInput={(event) => setFilter(event.currentTarget.value)}
-              />
-            )}
-          </div>
-          <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
-            {tab === 'transcript' ? (
-              <TranscriptPanel
-                transcript={transcript}
-                player={player}
-                atNs={atNs}
-                beginNs={driver.beginNs}
-                onGo={(ns) => driver.seek(ns)}
-              />
-            ) : (
-              <CurrentList tab={tab} driver={driver} player={player} coder={coder} layers={layers} feed={feed} filter={filter} />
-            )}
-          </div>
+          <ReviewList
+            driver={driver}
+            player={player}
+            coder={coder}
+            layers={layers}
+            feed={feed}
+            atNs={atNs}
+            others={others}
+            onOthers={setOthers}
+          />
           <OpportunityList coder={coder} />
           <NoteField coder={coder} why={whyNot()} />
         </aside>
@@ -283,6 +225,14 @@ export function ReplayPage({ token, session }: { token: string; session: string 
       <footer class="bottom">
         <Undelivered coder={coder} />
         <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster}>
+          <button
+            type="button"
+            disabled={!ready}
+            title="Copy a link to this moment (shift+L); it has no key in it"
+            onClick={() => void copyLink()}
+          >
+            Copy link
+          </button>
           {transcript.cues.length > 0 && (
             <button
               type="button"
@@ -322,49 +272,50 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           />
         )}
         <Lanes driver={driver} player={player} mine={(act) => coder.isMine(act)} layers={layers} />
-        <Palette codes={model.study?.codes ?? []} disabled={!ready} onTag={(code) => coder.tag(code)} />
+        <Palette
+          codes={model.study?.codes ?? []}
+          disabled={!ready}
+          onTag={(code) => driver.whyNoTag() || coder.tag(code)}
+        />
       </footer>
     </div>
   );
 }
 
-/** In the place of the picture where none was recorded. */
-function NoPicture({ gap }: { gap: Timeline_ScreenGap }) {
-  return (
-    <>
-      <h2>No picture</h2>
-      <p>{gap.text}</p>
-    </>
-  );
+/** Follow a link to a moment that is pasted into the address of this tab. */
+function useMomentOfAddress(driver: RecordedDriver): void {
+  useEffect(() => {
+    const go = () => {
+      const moment = driver.summary && momentOf(location.hash, driver.beginNs, driver.endNs);
+      if (!moment) return;
+      if ('ns' in moment) driver.seek(moment.ns);
+      else hints.show(moment.why);
+    };
+    window.addEventListener('hashchange', go);
+    return () => window.removeEventListener('hashchange', go);
+  }, [driver]);
 }
 
-function CurrentList({
-  tab,
-  driver,
-  player,
-  coder,
-  layers,
-  feed,
-  filter,
-}: {
-  tab: 'tags' | 'events';
-  driver: RecordedDriver;
-  player: Player;
-  coder: Coder;
-  layers: (act: Act) => boolean;
-  feed: ReturnType<typeof feedOfTimeline>;
-  filter: string;
-}) {
-  useEmitter(player);
-  const now = driver.nowNs();
-  const go = (ns: bigint) => driver.seek(ns);
-  return tab === 'tags' ? (
+/** What is missing of the recording, and what can be done about it. */
+function Damage({ summary }: { summary: SessionSummary }) {
+  const lost = lostText(summary.lost);
+  const { health } = summary;
+  return (
     <>
-      <BleepList coder={coder} beginNs={driver.beginNs} onGo={go} />
-      <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+      {summary.trouble && (
+        <Notice kind="warning">
+          Part of this recording is damaged: {summary.trouble}. The rest plays. <code>uxrec verify</code> lists what is
+          damaged, <code>uxrec recover</code> makes a file of what can be read.
+        </Notice>
+      )}
+      {health === SessionSummary_Health.UNFINISHED && (
+        <Notice kind="warning">
+          The end of this recording is missing: it stops at {clock(summary.endNs - summary.beginNs)}, where the recorder was
+          ended or the disk was full. All up to there is here.
+        </Notice>
+      )}
+      {lost && <p class="lost" role="status">Lost: {lost}</p>}
     </>
-  ) : (
-    <EventList items={feed} beginNs={driver.beginNs} onGo={go} currentNs={now} filter={filter} />
   );
 }
 
@@ -373,13 +324,7 @@ function CurrentList({
 /** Ask for the numbers of this layer again whenever something was said. */
 function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined {
   const [metrics, setMetrics] = useState<Metrics>();
-  const acts = driver.model
-    .marks()
-    .map(({ act, stored }) => `${act.id}${act.counter}${stored}`)
-    .concat(driver.model.entries('attempt').map(({ act, stored }) => `${act.id}${act.counter}${stored}`))
-    .concat(driver.model.entries('interruption').map(({ act }) => `${act.id}${act.counter}`))
-    .concat(driver.model.entries('opportunityScore').map(({ act }) => `${act.id}${act.counter}`))
-    .join();
+  const acts = useActs(driver);
   const ready = driver.summary !== undefined && driver.connection.state === 'open';
   useEffect(() => {
     if (!ready) return undefined;
@@ -400,6 +345,27 @@ function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined 
     };
   }, [acts, layer, ready]);
   return metrics;
+}
+
+/** Differs whenever an act that counts has changed; made anew when the model has changed, and not for each frame. */
+function useActs(driver: RecordedDriver): string {
+  const [acts, setActs] = useState('');
+  useEffect(() => {
+    const look = () => setActs(actsOf(driver));
+    look();
+    return driver.model.subscribe(look);
+  }, [driver]);
+  return acts;
+}
+
+function actsOf(driver: RecordedDriver): string {
+  return driver.model
+    .marks()
+    .map(({ act, stored }) => `${act.id}${act.counter}${stored}`)
+    .concat(driver.model.entries('attempt').map(({ act, stored }) => `${act.id}${act.counter}${stored}`))
+    .concat(driver.model.entries('interruption').map(({ act }) => `${act.id}${act.counter}`))
+    .concat(driver.model.entries('opportunityScore').map(({ act }) => `${act.id}${act.counter}`))
+    .join();
 }
 
 function TaskPanel({
@@ -473,7 +439,7 @@ function TaskPanel({
           connection={driver.connection}
           act={edited.act}
           beginNs={driver.beginNs}
-          hereNs={() => driver.nowNs()}
+          hereNs={() => driver.seenNs()}
           onDone={() => {
             setCorrecting('');
             requestAnimationFrame(() => pencil.current?.focus());

@@ -5,8 +5,12 @@ import { Gap_Reason } from '../gen/protocol/session_pb';
 import type { ServerMessage, SessionSummary, Timeline, Timeline_ScreenGap } from '../gen/protocol/wire_pb';
 import { Connection, type ConnectionEvents } from './connection';
 import { Emitter } from './emitter';
+import { clock } from './format';
+import { activityOf, idleUntilNs } from './idle';
+import { hints } from './keys';
 import { joined, quietSpans, type Span } from './levels';
-import { SessionModel } from './model';
+import { attemptBegin, attemptEnd, SessionModel } from './model';
+import { momentOf } from './moment_link';
 import { Moments, PICTURE_TOPICS } from './moments';
 import { lastAtOrBefore, type Player } from './player';
 import { Sound, SOUND_TOPICS } from './sound';
@@ -24,9 +28,6 @@ const STALE_MS = 500;
 /* decoded pictures are large: keep few; of coded ones not more than so many are decoded at once */
 const DECODED_AHEAD = 4;
 const DECODED_AT_ONCE = 16;
-/* without input and pictures for this long the session is idle */
-const IDLE_NS = 3n * SECOND;
-const BEFORE_ACTION_NS = SECOND / 2n;
 /* less is not worth the jump */
 const SKIP_NS = SECOND / 2n;
 /* sound is decoded so far ahead of the moment shown (as it is heard), and is at most so far off it, in
@@ -67,6 +68,8 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   /** Times of all pictures and of patches that came between them, absolute. */
   pictures: Array<{ timeNs: bigint }> = [];
   trouble = '';
+  /** Why this browser shows no picture; "" when it can. */
+  undecodable = '';
   playing = false;
   speed = 1;
   skipIdle = localStorage.getItem('skipIdle') === 'yes';
@@ -78,9 +81,16 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   bleeps: Span[] = [];
   /** Spans in which nothing is said. */
   quiet: Span[] = [];
-  /** Spans in which the pointer or another control is moved, in their order. */
-  motions: Span[] = [];
+  /** Spans in which something was done, changed or said. */
+  activity: Span[] = [];
+  /** Where a seek goes whose picture is not shown yet: until then the stage has the picture of before. */
+  seekingNs?: bigint;
+  /** The picture of the moment shown cannot be read. */
+  pictureMissing = false;
 
+  #marked?: bigint[]; // until the model changes
+  #seenNs = 0n; // of the picture that was drawn last
+  #sought = false; // what is read belongs to the newest seek
   #player: Player;
   #session: string;
   #moments: Moments;
@@ -108,14 +118,18 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       ready: () => this.#tick(),
       failed: () => this.seek(this.nowNs()),
       unable: (reason) => {
-        this.trouble = `This browser cannot decode the picture: ${reason}`;
+        this.undecodable = `This browser cannot decode the picture: ${reason}`;
+        this.seekingNs = undefined;
         this.changed();
       },
     });
     this.connection = new Connection(token, name, this);
     this.connection.subscribe(() => this.changed());
     this.sound.subscribe(() => this.changed());
-    this.model.subscribe(() => this.#takeBleeps());
+    this.model.subscribe(() => {
+      this.#marked = undefined;
+      this.#takeBleeps();
+    });
     this.transcript = new Transcript(this.connection, session);
   }
 
@@ -184,12 +198,50 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     /* the first picture comes a moment after the begin: before it there is nothing to show */
     const firstNs = this.pictures[0]?.timeNs ?? this.beginNs;
     const target = toNs < firstNs ? firstNs : toNs > this.endNs ? this.endNs : toNs;
+    this.pictureMissing = false;
+    this.seekingNs = !this.undecodable && this.#lacksPicture(target) ? target : undefined;
+    this.#sought = false;
     this.#anchorNs = target;
     this.#anchorMs = performance.now();
     clearTimeout(this.#seekTimer);
     const wait = this.#loadedMs + SEEK_MS - performance.now();
     if (wait > 0) this.#seekTimer = window.setTimeout(() => this.#load(this.nowNs()), wait);
     else this.#load(target);
+    this.changed();
+  }
+
+  /** The moment of the picture that is seen: what a tag is bound to. */
+  seenNs(): bigint {
+    if (this.seekingNs !== undefined) return this.#seenNs;
+    const now = this.nowNs();
+    const next = this.pictures[lastAtOrBefore(this.pictures, this.#seenNs) + 1];
+    /* playing, the decoder may be behind */
+    return this.playing && !this.screenGap() && this.#seenNs > 0n && next && next.timeNs <= now ? this.#seenNs : now;
+  }
+
+  /** Why no tag can be set at this moment, or "". */
+  whyNoTag(): string {
+    if (!this.summary) return 'the session is not open yet';
+    if (this.seekingNs === undefined) return '';
+    return `the picture of ${clock(this.seekingNs - this.beginNs, 1)} is not there yet: nothing was tagged`;
+  }
+
+  /* another picture belongs to a moment than the one that is seen */
+  #lacksPicture(ns: bigint): boolean {
+    const wanted = lastAtOrBefore(this.pictures, ns);
+    return wanted >= 0 && !this.screenGap(ns) && wanted !== lastAtOrBefore(this.pictures, this.#seenNs);
+  }
+
+  #endSeek(): void {
+    const target = this.seekingNs;
+    if (target === undefined || !this.#sought) return;
+    const isShown = this.#player.pictureNs > 0n && !this.#player.undrawn
+      && lastAtOrBefore(this.pictures, this.#player.pictureNs) >= lastAtOrBefore(this.pictures, target);
+    /* all was read and decoded, and the picture was not among it */
+    const isOver = !this.#reading && !this.#coded.length && !this.#moments.length && this.connection.state === 'open';
+    if (!isShown && !isOver && !this.screenGap()) return;
+    this.seekingNs = undefined;
+    this.pictureMissing = !isShown && isOver && !this.screenGap();
     this.changed();
   }
 
@@ -306,13 +358,15 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   }
 
   /** Why there is no picture of the moment that is shown: none was recorded. */
-  screenGap(): Timeline_ScreenGap | undefined {
-    const now = this.nowNs();
+  screenGap(now = this.nowNs()): Timeline_ScreenGap | undefined {
     return this.timeline?.screenGaps.find((gap) => gap.fromNs <= now && now < gap.toNs);
   }
 
   /** Where to begin: the moment named in the address, else the begin. */
   #startNs(): bigint {
+    const moment = momentOf(location.hash, this.beginNs, this.endNs);
+    if (moment && 'ns' in moment) return moment.ns;
+    if (moment) hints.show(moment.why);
     const asked = new URLSearchParams(location.search).get('at');
     return asked && /^\d+$/.test(asked) ? BigInt(asked) : this.beginNs;
   }
@@ -324,8 +378,9 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       timeNs += dt;
       return { timeNs };
     });
-    this.motions = spansOf(timeline.beginNs, timeline.motionDtNs);
     this.quiet = quietSpans(timeline.soundRms, timeline.beginNs);
+    const motions = spansOf(timeline.beginNs, timeline.motionDtNs);
+    this.activity = activityOf(timeline, this.pictures, motions, timeline.soundRms.length ? this.quiet : undefined);
     this.hasSound ||= timeline.soundPeak.length > 0;
   }
 
@@ -341,6 +396,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   #load(atNs: bigint): void {
     const generation = ++this.#generation;
     this.#loadedMs = this.#shownMs = performance.now();
+    this.#sought = true;
     this.#moments.reset();
     this.#coded = [];
     this.#sounds = [];
@@ -415,6 +471,11 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     }
     if (!this.#player.undrawn || (this.#isBehind(now) && performance.now() - this.#shownMs < STALE_MS)) return;
     this.#player.draw();
+    this.#seenNs = this.#player.pictureNs;
+    if (this.pictureMissing) {
+      this.pictureMissing = false;
+      this.changed();
+    }
     this.#shownMs = performance.now();
   }
 
@@ -451,6 +512,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#showDue(now);
     this.#player.present(now);
     this.#pump();
+    this.#endSeek();
     if (!this.playing) return;
     this.#hear(now);
     if (this.#nextSound > 2 * SOUNDS_KEPT) this.#nextSound -= this.#sounds.splice(0, SOUNDS_KEPT).length;
@@ -483,23 +545,21 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   }
 
   #idleUntilNs(now: bigint): bigint {
-    const next = this.#nextActionNs(now);
-    return next - now > IDLE_NS ? next - BEFORE_ACTION_NS : now;
+    return idleUntilNs(this.activity, this.#markedNs(), now, this.endNs);
+  }
+
+  /** Moments that somebody has marked: of tags, notes, tasks, interruptions and phases. */
+  #markedNs(): bigint[] {
+    const { model } = this;
+    return (this.#marked ??= [
+      ...model.marks().map(({ act }) => act.body.value.mediaNs),
+      ...model.attempts().flatMap(({ attempt }) => [attemptBegin(attempt), attemptEnd(attempt)]),
+      ...model.entries('interruption').flatMap(({ act }) => [act.body.value.fromNs, act.body.value.toNs]),
+    ]);
   }
 
   #quietUntilNs(now: bigint): bigint {
     const span = this.quiet.findLast((candidate) => candidate.fromNs <= now);
     return span && span.toNs > now ? span.toNs : now;
-  }
-
-  #nextActionNs(now: bigint): bigint {
-    const picture = this.pictures[lastAtOrBefore(this.pictures, now) + 1]?.timeNs ?? this.endNs;
-    const event = this.timeline?.events.find((candidate) => candidate.endNs > now);
-    const action = event ? (event.atNs > now ? event.atNs : now) : this.endNs;
-    const motion = this.motions.find((candidate) => candidate.toNs > now);
-    const moved = motion ? (motion.fromNs > now ? motion.fromNs : now) : this.endNs;
-    const tag = this.model.marks().find((mark) => mark.act.body.value.mediaNs > now);
-    const marked = tag?.act.body.value.mediaNs ?? this.endNs;
-    return [picture, action, moved, marked].reduce((least, time) => (time < least ? time : least));
   }
 }

@@ -46,12 +46,14 @@ export function keyRuns(deeds: readonly Deed[], atNs: bigint): Array<{ name: str
  * @param text     what the picture shows, for those who do not see it
  * @param live     the pointer is drawn where it was last seen
  * @param covered  instead of the picture: why there is none
+ * @param veil     over the picture, which is dimmed: why it is not that of the moment
  */
 export function Stage({
   player,
   atNs,
   text,
   covered,
+  veil = '',
   live = false,
   children,
 }: {
@@ -59,6 +61,7 @@ export function Stage({
   atNs: () => bigint;
   text: string;
   covered?: ComponentChildren;
+  veil?: string;
   live?: boolean;
   children?: ComponentChildren;
 }) {
@@ -115,6 +118,11 @@ export function Stage({
             </span>
           ))}
         </div>
+        {veil && !covered && (
+          <p class="veil">
+            <span>{veil}</span>
+          </p>
+        )}
         {covered && <div class="cover">{covered}</div>}
         {!covered && player.width > 0 && (
           <>

@@ -1,11 +1,11 @@
 // What was said, in words: the list beside the picture, captions below it.
 
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Transcript as TranscriptMessage, Transcript_Cue } from '../gen/protocol/wire_pb';
 import type { Connection } from './connection';
 import { Emitter, useEmitter } from './emitter';
 import { bytes, clock, count } from './format';
-import { Icon, Notice } from './parts';
+import { Notice } from './parts';
 import { lastAtOrBefore, type Player } from './player';
 
 /* the server takes no larger message */
@@ -122,32 +122,6 @@ export function Captions({
   );
 }
 
-function pattern(query: string): RegExp | undefined {
-  return query.trim() ? new RegExp(query.trim().replace(/[\\^$.*+?()[\]{}|]/gu, '\\$&'), 'giu') : undefined;
-}
-
-/** @param here  the number of the match that is looked at, -1 when it is in another cue */
-function Marked({ text, wanted, here }: { text: string; wanted: RegExp | undefined; here: number }) {
-  if (!wanted) return <>{text}</>;
-  let at = 0;
-  const parts = [...text.matchAll(wanted)].map((match, i) => {
-    const before = text.slice(at, match.index);
-    at = match.index + match[0].length;
-    return (
-      <>
-        {before}
-        <mark class={i === here ? 'here' : undefined}>{match[0]}</mark>
-      </>
-    );
-  });
-  return (
-    <>
-      {parts}
-      {text.slice(at)}
-    </>
-  );
-}
-
 /** The keys that scroll: after one of them, as after a wheel, the list stays where it was put. */
 const SCROLLS = /^(ArrowUp|ArrowDown|PageUp|PageDown)$/;
 
@@ -181,17 +155,19 @@ function useFollowing(index: number) {
   useLayoutEffect(() => {
     if (following && index >= 0) show(index);
   }, [index, following]);
-  return { list, following, setFollowing, show };
+  return { list, following, setFollowing };
 }
 
 export function TranscriptPanel({
   transcript,
+  session,
   player,
   atNs,
   beginNs,
   onGo,
 }: {
   transcript: Transcript;
+  session: string;
   player: Player;
   atNs: () => bigint;
   beginNs: bigint;
@@ -200,76 +176,16 @@ export function TranscriptPanel({
   useEmitter(transcript);
   const { cues } = transcript;
   const index = useIndex(transcript, player, atNs);
-  const { list, following, setFollowing, show } = useFollowing(index);
-  const [query, setQuery] = useState('');
-  const [hit, setHit] = useState(0);
-  const wanted = useMemo(() => pattern(query), [query]);
-  /* every match: the number of its cue, and its own in there */
-  const hits = useMemo(
-    () =>
-      wanted
-        ? cues.flatMap((cue, number) => [...cue.text.matchAll(wanted)].map((_, nth) => ({ number, nth })))
-        : [],
-    [cues, wanted],
-  );
-  const current = hits[hit];
-  const search = (text: string) => {
-    setQuery(text);
-    setHit(0);
-  };
-  const go = (to: number) => {
-    if (hits.length) setHit((to + hits.length) % hits.length);
-  };
-  useEffect(() => {
-    if (!current) return;
-    setFollowing(false);
-    show(current.number);
-  }, [current]);
+  const { list, following, setFollowing } = useFollowing(index);
   return (
     <div class="transcript" ref={list}>
       {transcript.trouble && <Notice kind="error">{transcript.trouble}</Notice>}
       {transcript.faultCount > 0 && <Faults transcript={transcript} />}
-      {cues.length > 0 && (
+      {cues.length > 0 && !following && (
         <div class="tools">
-          <input
-            id="cue-search"
-            type="search"
-            placeholder="search (/)"
-            aria-label="Search the transcript"
-            value={query}
-            onInput={(event) => search(event.currentTarget.value)}
-            onKeyDown={(event) => {
-              if (event.key === 'Enter') go(event.shiftKey ? hit - 1 : hit + 1);
-              else if (event.key === 'Escape') {
-                search('');
-                event.currentTarget.blur();
-              }
-            }}
-          />
-          <span class="figure hint" role="status">
-            {wanted && (hits.length ? `${hit + 1} of ${hits.length}` : 'none')}
-          </span>
-          {[
-            { name: 'Previous match', icon: 'up', to: hit - 1 } as const,
-            { name: 'Next match', icon: 'down', to: hit + 1 } as const,
-          ].map(({ name, icon, to }) => (
-            <button
-              key={name}
-              type="button"
-              class="quiet small"
-              aria-label={name}
-              title={name}
-              disabled={!hits.length}
-              onClick={() => go(to)}
-            >
-              <Icon name={icon} />
-            </button>
-          ))}
-          {!following && (
-            <button type="button" class="small" onClick={() => setFollowing(true)}>
-              Follow
-            </button>
-          )}
+          <button type="button" class="small" onClick={() => setFollowing(true)}>
+            Follow
+          </button>
         </div>
       )}
       {cues.length > 0 ? (
@@ -288,7 +204,7 @@ export function TranscriptPanel({
                 <span class="time">{clock(cue.fromNs - beginNs)}</span>
                 <span>
                   {cue.speaker && <b>{cue.speaker} </b>}
-                  <Marked text={cue.text} wanted={wanted} here={current?.number === number ? current.nth : -1} />
+                  {cue.text}
                 </span>
               </button>
             </li>
@@ -296,8 +212,9 @@ export function TranscriptPanel({
         </ol>
       ) : (
         <p class="empty">
-          No transcript yet. Attach a WebVTT file (.vtt); its times are counted from the begin of the
-          session.
+          No transcript yet. A program on the recording machine writes one: <code>uxrec transcribe …/{session}</code>. Or
+          attach a WebVTT file (.vtt) whose times are counted from the begin of the session, here or with{' '}
+          <code>uxrec transcript …/{session} --attach FILE.vtt</code>.
         </p>
       )}
       <Files transcript={transcript} />

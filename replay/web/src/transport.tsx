@@ -40,7 +40,11 @@ export function Transport({
       >
         <Icon name={driver.playing ? 'pause' : 'play'} />
       </button>
-      <span class="figure now" data-now-ns={String(driver.nowNs())}>
+      <span
+        class={`figure now ${driver.seekingNs === undefined ? '' : 'pending'}`}
+        data-now-ns={String(driver.nowNs())}
+        title={driver.seekingNs === undefined ? undefined : 'The picture of this time is not there yet'}
+      >
         {clock(driver.nowNs() - driver.beginNs, 2)}
       </span>
       <span class="muted figure">/ {clock(driver.endNs - driver.beginNs)}</span>

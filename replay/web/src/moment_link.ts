@@ -1,0 +1,75 @@
+// Links to a moment of a session: "#at=12:31.4". The key of a page is never part of one.
+
+import { clock } from './format';
+
+const UNITS = /^(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+(?:[.,]\d+)?)\s*s?)?$/i;
+const COLONS = /^(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)\s*(?:min|h)?$/i;
+
+/** Whether a part of a fragment names a moment. */
+export const isMomentPart = (part: string) => /^(at|t)=/i.test(part);
+
+/** What the fragment of an address has for a moment, undefined when it has nothing. */
+export function momentText(hash: string): string | undefined {
+  const part = hash.replace(/^#/, '').split('&').find(isMomentPart);
+  if (part === undefined) return undefined;
+  const text = part.slice(part.indexOf('=') + 1);
+  try {
+    return decodeURIComponent(text).trim();
+  } catch {
+    return text.trim();
+  }
+}
+
+/** "12:31.4", "1:02:03.5", "751.4s", "12m31s": nanoseconds from the session's begin, undefined when it is no time. */
+export function parseMoment(text: string): bigint | undefined {
+  const match = COLONS.exec(text) ?? (text ? UNITS.exec(text) : null);
+  if (!match) return undefined;
+  const [, hours = '0', minutes = '0', seconds = '0'] = match;
+  const [whole = '0', fraction = ''] = seconds.replace(',', '.').split('.');
+  return (
+    (BigInt(hours) * 3600n + BigInt(minutes) * 60n + BigInt(whole)) * 1_000_000_000n +
+    BigInt(fraction.padEnd(9, '0').slice(0, 9))
+  );
+}
+
+/**
+ * Where the fragment of an address leads.
+ *
+ * @return a moment, or why there is none; undefined: the fragment names none
+ */
+export function momentOf(hash: string, beginNs: bigint, endNs: bigint): { ns: bigint } | { why: string } | undefined {
+  const text = momentText(hash);
+  if (text === undefined) return undefined;
+  const after = parseMoment(text);
+  const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  if (after === undefined) return { why: `The link has no time in “${shown}”: a time is like 12:31.4 or 751.4s` };
+  const length = endNs - beginNs;
+  /* links have tenths of a second, lengths are shown in whole ones: the end itself is reached by either */
+  if (after > length + 1_000_000_000n)
+    return { why: `The link leads to ${clock(after, 1)}, and this session is ${clock(length, 1)} long` };
+  return { ns: beginNs + (after > length ? length : after) };
+}
+
+/** The address of a moment of this page, without its key. */
+export function momentLink(afterNs: bigint): string {
+  return `${location.origin}${location.pathname}${location.search.replace(/([?&])at=\d*&?/, '$1').replace(/[?&]$/, '')}#at=${clock(afterNs, 1)}`;
+}
+
+/** Put text on the clipboard, also where the page is no secure context. @return whether it is there */
+export async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = document.createElement('textarea');
+    const focused = document.activeElement;
+    field.value = text;
+    field.className = 'unseen';
+    document.body.append(field);
+    field.select();
+    const copied = document.execCommand('copy');
+    field.remove();
+    if (focused instanceof HTMLElement) focused.focus();
+    return copied;
+  }
+}

@@ -1,0 +1,209 @@
+// The list beside the picture: tags, events and transcript by tabs, and the search over all of them.
+
+import type { RefObject } from 'preact';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Act } from '../gen/protocol/acts_pb';
+import { BleepList } from './bleeps';
+import { useEmitter } from './emitter';
+import { EventList, type FeedItem } from './events';
+import { hints, useKeys } from './keys';
+import { MarkList } from './mark_list';
+import type { Coder } from './marks';
+import { lastAtOrBefore, type Player } from './player';
+import type { RecordedDriver } from './recorded';
+import type { SearchItem } from './search';
+import { SearchField, SearchResults, useSearch } from './search_panel';
+import { TranscriptPanel } from './transcript';
+
+type Tab = 'tags' | 'events' | 'transcript';
+
+const TABS: ReadonlyArray<[Tab, string]> = [
+  ['tags', 'Tags'],
+  ['events', 'Events'],
+  ['transcript', 'Transcript'],
+];
+
+/* lists are drawn anew so often while playing, and when their current item changes */
+const STEP_NS = 500_000_000n;
+/* the tag of a moment is the last one before it, or one that was just set there */
+const HERE_NS = 100_000_000n;
+const SCROLLS = /^(ArrowUp|ArrowDown|PageUp|PageDown)$/;
+/* what is operated inside of a row */
+const CONTROLS = 'button, a, input, select, textarea, summary, label, form, [popover]';
+
+/** The moment shown, as of twice a second and of each change of the driver: a list does not need each frame. */
+function useMoment(player: Player, atNs: () => bigint): bigint {
+  const [, setStep] = useState(0n);
+  useEffect(() => player.subscribe(() => setStep(atNs() / STEP_NS)), [player, atNs]);
+  return atNs();
+}
+
+/** Whether the list follows the moment shown: until somebody scrolls it. */
+function useFollowing(panel: RefObject<HTMLDivElement | null>, current: unknown, reveal: () => void) {
+  const [following, setFollowing] = useState(true);
+  useEffect(() => {
+    const element = panel.current;
+    const leave = (event: Event) => {
+      if (event instanceof KeyboardEvent && !(SCROLLS.test(event.key) && event.target === element)) return;
+      if (event.type === 'pointerdown' && event.target !== element) return; // its scroll bar alone
+      setFollowing(false);
+    };
+    const events = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const;
+    for (const name of events) element?.addEventListener(name, leave, { passive: true });
+    return () => {
+      for (const name of events) element?.removeEventListener(name, leave);
+    };
+  }, []);
+  useLayoutEffect(() => {
+    if (following) reveal();
+  }, [current, following]);
+  return { following, setFollowing };
+}
+
+export function ReviewList({
+  driver,
+  player,
+  coder,
+  layers,
+  feed,
+  atNs,
+  others,
+  onOthers,
+}: {
+  driver: RecordedDriver;
+  player: Player;
+  coder: Coder;
+  layers: (act: Act) => boolean;
+  feed: FeedItem[];
+  atNs: () => bigint;
+  others: boolean;
+  onOthers: (others: boolean) => void;
+}) {
+  const model = useEmitter(driver.model);
+  const transcript = useEmitter(driver.transcript);
+  const [tab, setTab] = useState<Tab>('tags');
+  const panel = useRef<HTMLDivElement>(null);
+  const search = useSearch(model, feed, transcript);
+  const now = useMoment(player, atNs);
+  const marks = model.marks().filter(({ act }) => layers(act));
+  const times = marks.map(({ act }) => ({ timeNs: act.body.value.mediaNs }));
+  const current = marks[lastAtOrBefore(times, now)]?.act;
+  const event = useMemo(() => feed.map(({ atNs: timeNs }) => ({ timeNs })), [feed]);
+  const eventIndex = lastAtOrBefore(event, now);
+  const isSearching = search.query.trim() !== '';
+  const newest = model.lastOwn()?.act.id ?? '';
+  const reveal = () => {
+    if (isSearching) return;
+    if (tab === 'tags' && current) coder.unseen(current);
+    if (tab === 'events') panel.current?.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'nearest' });
+  };
+  const { following, setFollowing } = useFollowing(panel, `${tab} ${tab === 'tags' ? current?.id : eventIndex} ${isSearching}`, reveal);
+  /* the tag that was just set is seen */
+  const known = useRef(newest);
+  useLayoutEffect(() => {
+    const act = newest && newest !== known.current ? model.entry(newest)?.act : undefined;
+    known.current = newest;
+    if (!act || tab !== 'tags' || isSearching) return;
+    coder.unseen(act);
+    setFollowing(true);
+  }, [newest]);
+  const go = (ns: bigint) => {
+    setFollowing(true);
+    driver.seek(ns);
+  };
+  const goTo = (item: SearchItem) => driver.seek(item.atNs);
+  const edit = (): string => {
+    const here = driver.seenNs() + HERE_NS;
+    const index = lastAtOrBefore(times, here);
+    const mine = marks.filter(({ act }, i) => i <= index && coder.mayChange(act)).at(-1)?.act;
+    if (!mine) return 'no tag that you can change up to here';
+    if (isSearching) search.type('');
+    setTab('tags');
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        const why = coder.unseen(mine);
+        if (why) hints.show(why);
+        else panel.current?.querySelector<HTMLElement>(`[data-act="${mine.id}"] [aria-expanded=false]`)?.click();
+      }),
+    );
+    return '';
+  };
+  const focusSearch = () => document.getElementById('search')?.focus();
+  useKeys({ e: edit, '/': focusSearch });
+  return (
+    <>
+      <div class="tabs">
+        <div role="tablist" aria-label="List">
+          {TABS.map(([one, title]) => (
+            <button
+              key={one}
+              type="button"
+              role="tab"
+              id={`tab-${one}`}
+              aria-selected={tab === one && !isSearching}
+              aria-controls="side-panel"
+              onClick={() => {
+                search.type('');
+                setTab(one);
+              }}
+            >
+              {title}
+            </button>
+          ))}
+        </div>
+        <SearchField search={search} onGo={goTo} onLeave={() => setFollowing(true)} />
+      </div>
+      <div
+        id="side-panel"
+        class="panel"
+        ref={panel}
+        role="tabpanel"
+        aria-labelledby={`tab-${tab}`}
+        tabIndex={0}
+        onClick={(click) => {
+          const target = click.target as Element;
+          const id = target.closest(CONTROLS) ? undefined : target.closest<HTMLElement>('[data-act]')?.dataset.act;
+          const act = id ? model.entry(id)?.act : undefined;
+          if (act?.body.case === 'tag' || act?.body.case === 'note') go(act.body.value.mediaNs);
+        }}
+      >
+        {isSearching ? (
+          <SearchResults search={search} beginNs={driver.beginNs} onGo={goTo} />
+        ) : tab === 'transcript' ? (
+          <TranscriptPanel
+            transcript={transcript}
+            session={driver.session}
+            player={player}
+            atNs={atNs}
+            beginNs={driver.beginNs}
+            onGo={(ns) => driver.seek(ns)}
+          />
+        ) : tab === 'tags' ? (
+          <>
+            <label class="check small">
+              <input type="checkbox" checked={others} onChange={(change) => onOthers(change.currentTarget.checked)} />
+              all layers
+            </label>
+            <BleepList coder={coder} beginNs={driver.beginNs} onGo={go} />
+            <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+          </>
+        ) : (
+          <EventList
+            items={feed}
+            beginNs={driver.beginNs}
+            onGo={go}
+            currentNs={now}
+            empty="No events: nothing of the input was recorded in this session, or nothing was done."
+          />
+        )}
+        {!following && !isSearching && tab !== 'transcript' && (
+          <p class="backtonow">
+            <button type="button" class="small primary" onClick={() => setFollowing(true)}>
+              Back to now
+            </button>
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
