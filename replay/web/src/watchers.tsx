@@ -26,7 +26,7 @@ export function OtherModerators({ driver }: { driver: LiveDriver }) {
   return (
     <span class="others" role="status">
       {names.length > 0 && (
-        <span class="pill">
+        <span class="pill" title={`${names.join(', ')} can start, pause and stop too`}>
           {names.join(', ')} {names.length === 1 ? 'is' : 'are'} moderating too
         </span>
       )}
