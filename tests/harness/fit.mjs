@@ -1,0 +1,287 @@
+// Whether a page fits: what of it runs out of its box, lies over something else, cannot be reached, is too small for a
+// finger or has no visible focus, measured in the page itself.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { RULES, violationsOf } from './pages.mjs';
+
+const shots = process.env.UXREC_SHOTS;
+const isLong = process.env.UXREC_LONG === '1';
+
+/* with UXREC_LONG a phone on its side, 1280×800 at 200 % zoom and larger screens too */
+const SIZES = isLong
+  ? ['390x844', '844x390', '640x400', '1280x800', '1366x768', '1920x1080']
+  : ['390x844', '1280x800'];
+const PHONE = '390x844';
+const DESK = '1280x800';
+/* A4 between margins of 1 cm, in px */
+const PAPER = { width: 718, height: 1047 };
+
+const USUAL = { media: 'screen', colorScheme: 'light', forcedColors: 'none', reducedMotion: 'no-preference' };
+
+/* axe takes longer than all the rest: without UXREC_LONG a state is shown to it in one of these ways, the next in another */
+const LOOKS = [[PHONE, 'dark'], [DESK, 'light'], [PHONE, 'light'], [DESK, 'dark']];
+let looked = 0;
+
+/* of one look: hundreds of rows have the same */
+const MOST = 12;
+
+const viewport = (size) => {
+  const [width, height] = size.split('x').map(Number);
+  return { width, height };
+};
+
+/**
+ * Look at a page in its present state, at every size and in every way of showing it.
+ *
+ * @param name     of page and state, for messages and for the file names of pictures
+ * @param options  `rows`: the least height of the list beside the picture in px; `print`: the state is printed too;
+ *   `focus`: false where moving the focus would end the state
+ *
+ * @return what is wrong, a line each
+ */
+export async function misfits(page, name, { rows = 0, print = false, focus = true } = {}) {
+  const faults = new Map();
+  const add = (where, found) => {
+    for (const fault of [...new Set(found)].slice(0, MOST)) faults.set(fault, [...(faults.get(fault) ?? []), where]);
+  };
+  const look = async (where, media = {}) => {
+    await page.emulateMedia({ ...USUAL, ...media });
+    if (shots) await picture(page, `${name} ${where}`);
+  };
+  for (const size of SIZES) {
+    await page.setViewportSize(viewport(size));
+    await look(`${size} light`);
+    add(size, await page.evaluate(layoutFaults, { isPhone: size === PHONE, isPrinted: false, rows }));
+  }
+  for (const [size, colorScheme] of isLong ? LOOKS : [LOOKS[looked++ % LOOKS.length]]) {
+    await page.setViewportSize(viewport(size));
+    await look(`${size} ${colorScheme}`, { colorScheme });
+    add(`${size} ${colorScheme}`, await violationsOf(page, [...RULES, 'wcag22a', 'wcag22aa']));
+  }
+  if (shots) {
+    await page.setViewportSize(viewport('1920x1080'));
+    await look('1920x1080 dark', { colorScheme: 'dark' });
+  }
+  await page.setViewportSize(viewport(DESK));
+  await look(`${DESK} forced colours`, { forcedColors: 'active', colorScheme: 'dark' });
+  add('forced colours', await page.evaluate(unseenShapes));
+  await look(`${DESK} reduced motion`, { reducedMotion: 'reduce' });
+  add('reduced motion', await page.evaluate(movingParts));
+  if (print) {
+    await page.setViewportSize(PAPER);
+    await look('print', { media: 'print' });
+    add('print', await page.evaluate(layoutFaults, { isPhone: false, isPrinted: true, rows: 0 }));
+    await page.setViewportSize(viewport(DESK));
+  }
+  await page.emulateMedia(USUAL);
+  if (focus) {
+    await page.keyboard.press('Shift'); // from now on the focus is moved by keyboard
+    add('focus', await page.evaluate(unseenFocus));
+  }
+  return [...faults].map(([fault, where]) => `${name} (${where.join(', ')}): ${fault}`);
+}
+
+async function picture(page, name) {
+  mkdirSync(shots, { recursive: true });
+  const path = join(shots, `${name.replace(/[^\w×-]+/g, '-')}.png`);
+  await page.screenshot({ path, animations: 'disabled' });
+}
+
+/* ---- what runs in the page ---- */
+
+/** What does not fit, a line each. */
+function layoutFaults({ isPhone, isPrinted, rows }) {
+  const SLACK = 1.5; // px: rounding
+  const root = document.documentElement;
+  const scope = [...document.querySelectorAll('dialog:modal, :popover-open')].at(-1) ?? document.body;
+  const faults = [];
+  const style = (element) => getComputedStyle(element);
+  const nameOf = (element) => {
+    const text = (element.getAttribute('aria-label') ?? element.textContent ?? '').trim().slice(0, 40);
+    const classes = [...element.classList].join('.');
+    return `<${element.localName}${classes && `.${classes}`}> "${text}"`;
+  };
+  const say = (element, what) => faults.push(`${nameOf(element)} ${what}`);
+  const isForReadersAlone = (element) => element.closest('.hidden, .unseen') !== null;
+  const isShown = (element) =>
+    element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !isForReadersAlone(element);
+  const all = [...scope.querySelectorAll('*')].filter((element) => !element.closest('svg') || element.localName === 'svg');
+  const shown = all.filter(isShown);
+
+  /* the document */
+  const tooWide = root.scrollWidth - root.clientWidth;
+  if (tooWide > 0) faults.push(`the document is ${tooWide} px too wide`);
+
+  /* boxes that cut their content off, and those that scroll sideways */
+  for (const element of shown) {
+    const { overflowX, overflowY, textOverflow } = style(element);
+    if (['IFRAME', 'INPUT', 'SELECT', 'CANVAS', 'SVG'].includes(element.tagName.toUpperCase()) || overflowX === 'visible') continue;
+    const wide = element.scrollWidth - element.clientWidth;
+    const high = element.scrollHeight - element.clientHeight;
+    const scrollsX = /auto|scroll/.test(overflowX);
+    if (wide > SLACK && isPrinted) say(element, `cuts ${wide} px off on paper`);
+    else if (wide > SLACK && scrollsX && !element.matches('[role=region][tabindex]')) say(element, `scrolls sideways by ${wide} px`);
+    else if (wide > SLACK && !scrollsX && (textOverflow !== 'ellipsis' || !element.closest('[title]')))
+      say(element, `cuts ${wide} px off${textOverflow === 'ellipsis' ? ' and has no title' : ''}`);
+    if (high > SLACK && !(style(element).webkitLineClamp !== 'none' && element.closest('[title]')) && (isPrinted || !/auto|scroll/.test(overflowY)) && element !== document.body && element.textContent.trim())
+      say(element, `cuts ${high} px off below`);
+  }
+
+  /* texts and controls: inside their boxes, over nothing else, within reach */
+  const CONTROLS = 'button, a[href], input, select, textarea, summary, [role=slider], [tabindex="0"]';
+  const boxOf = (element) => {
+    for (let box = element; box && box !== document.body; box = box.parentElement) {
+      const { backgroundColor, borderTopWidth, borderRightWidth, overflowX, position, display } = style(box);
+      if (/auto|scroll|hidden|clip/.test(overflowX)) return undefined; // judged above
+      if (/absolute|fixed/.test(position)) return undefined;
+      const isDecorated = !/, 0\)$|transparent/.test(backgroundColor) || (borderTopWidth !== '0px' && borderRightWidth !== '0px');
+      if (isDecorated && display !== 'inline') return box;
+    }
+    return undefined;
+  };
+  const visiblePart = (element, rect) => {
+    let { left, right, top, bottom } = rect;
+    for (let box = element; box && box !== document.body; box = box.parentElement) {
+      const { overflowX, overflowY, position } = style(box);
+      if (overflowX !== 'visible' || overflowY !== 'visible') {
+        const around = box.getBoundingClientRect();
+        left = Math.max(left, around.left);
+        right = Math.min(right, around.right);
+        top = Math.max(top, around.top);
+        bottom = Math.min(bottom, around.bottom);
+      }
+      if (position === 'fixed') break;
+    }
+    return { left, right, top, bottom };
+  };
+  const layerOf = (element) => {
+    for (let box = element; box && box !== scope; box = box.parentElement)
+      if (/fixed|sticky/.test(style(box).position) || box.matches('.cover, .chips, :popover-open')) return box;
+    return scope;
+  };
+  const things = [];
+  const walker = document.createTreeWalker(scope, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node && things.length < 4000; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (!node.data.trim() || element.closest('svg, option, select, .captions') || !isShown(element)) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const rect of range.getClientRects()) if (rect.width > 0) things.push({ element, rect, isText: true });
+  }
+  const controls = shown.filter((element) => element.matches(CONTROLS));
+  for (const element of controls) things.push({ element, rect: element.getBoundingClientRect(), isText: false });
+  for (const { element, rect, isText } of things) {
+    const box = boxOf(isText ? element : element.parentElement);
+    if (box) {
+      const around = box.getBoundingClientRect();
+      const out = Math.max(rect.right - around.right, around.left - rect.left, rect.bottom - around.bottom, around.top - rect.top);
+      if (out > SLACK) say(element, `stands ${out.toFixed(0)} px out of ${nameOf(box)}`);
+    }
+    if (rect.left + scrollX < -SLACK || rect.top + scrollY < -SLACK) {
+      const inScroller = (() => {
+        for (let one = element.parentElement; one; one = one.parentElement)
+          if (/auto|scroll/.test(style(one).overflowX + style(one).overflowY)) return true;
+        return false;
+      })();
+      if (!inScroller) say(element, 'is left of or above all that can be scrolled to');
+    }
+  }
+  const seen = things
+    .map((thing) => ({ ...thing, part: visiblePart(thing.element, thing.rect), layer: layerOf(thing.element) }))
+    .filter(({ part }) => part.right - part.left > 2 && part.bottom - part.top > 2)
+    .slice(0, 1200);
+  const isLabelOf = (a, b) => a.isText && a.element.closest('label')?.contains(b.element) && b.element.matches('[type=checkbox], [type=radio]');
+  seen.sort((a, b) => a.part.top - b.part.top);
+  for (const [i, one] of seen.entries())
+    for (let j = i + 1; j < seen.length && seen[j].part.top < one.part.bottom - 4; j++) {
+      const other = seen[j];
+      const wide = Math.min(one.part.right, other.part.right) - Math.max(one.part.left, other.part.left);
+      const high = Math.min(one.part.bottom, other.part.bottom) - other.part.top;
+      if (wide <= 2 || high <= 4 || one.layer !== other.layer) continue;
+      if (one.element.contains(other.element) || other.element.contains(one.element)) continue;
+      if (one.element.closest('.track') || other.element.closest('.track')) continue;
+      if (isLabelOf(one, other) || isLabelOf(other, one)) continue;
+      say(one.element, `lies over ${nameOf(other.element)} by ${wide.toFixed(0)}×${high.toFixed(0)} px`);
+    }
+  if (isPrinted) return faults;
+
+  /* every control can be brought into sight, with nothing over it */
+  const scrolled = shown.filter((element) => element.scrollTop || element.scrollLeft).map((element) => [element, element.scrollTop, element.scrollLeft]);
+  const [x, y] = [scrollX, scrollY];
+  for (const element of controls.slice(0, 200)) {
+    if (element.matches('[role=slider], [role=tabpanel], [role=region], .lanes *') || element.disabled) continue;
+    element.scrollIntoView({ block: 'center', inline: 'nearest', behavior: 'instant' });
+    const rect = element.getClientRects()[0];
+    if (!rect) continue;
+    const hit = document.elementFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2);
+    if (!hit) say(element, 'cannot be scrolled into sight');
+    else if (!element.contains(hit) && !hit.contains(element)) say(element, `is covered by ${nameOf(hit)}`);
+  }
+  for (const [element, top, left] of scrolled) {
+    element.scrollTop = top;
+    element.scrollLeft = left;
+  }
+  scrollTo(x, y);
+
+  /* sizes of targets: WCAG 2.5.8, and of a finger on a phone; links in a line of text are as high as it */
+  for (const element of controls) {
+    if (element.matches('[role=slider], [role=tabpanel], [role=region], [role=tabpanel] *[tabindex="0"]:not(button)')) continue;
+    const label = element.matches('[type=checkbox], [type=radio]') ? element.closest('label') : null;
+    const { width, height } = (label ?? element).getBoundingClientRect();
+    if (element.localName === 'a' && style(element).display === 'inline') continue;
+    const isPrimary = isPhone && element.matches('button:not(.link, .small), .button, select, input:not([type=checkbox], [type=radio], [type=range]), textarea');
+    const least = isPrimary ? 44 : 24;
+    if (height < least - 0.5 || width < Math.min(least, 24) - 0.5)
+      say(element, `is ${width.toFixed(0)}×${height.toFixed(0)} px: less than ${least}`);
+  }
+
+  const list = document.querySelector('.side [role=tabpanel]');
+  if (list && rows && scope === document.body && list.clientHeight < rows)
+    say(list, `is ${list.clientHeight} px high: less than ${rows}`);
+  return faults;
+}
+
+/** Controls whose focus is not seen. */
+function unseenFocus() {
+  const scope = [...document.querySelectorAll('dialog:modal, :popover-open')].at(-1) ?? document.body;
+  const before = document.activeElement;
+  const faults = [];
+  for (const element of scope.querySelectorAll('button, a[href], input, select, textarea, summary, [tabindex="0"]')) {
+    if (element.disabled || !element.checkVisibility({ visibilityProperty: true })) continue;
+    element.focus({ preventScroll: true });
+    if (document.activeElement !== element) continue;
+    const { outlineStyle, outlineWidth } = getComputedStyle(element);
+    if (outlineStyle === 'none' || Number.parseFloat(outlineWidth) < 2)
+      faults.push(`<${element.localName} class="${element.className}"> "${element.textContent.slice(0, 30)}" shows no focus`);
+  }
+  document.activeElement?.blur();
+  before?.focus?.({ preventScroll: true });
+  return [...new Set(faults)];
+}
+
+/** Shapes without text whose colours the system's have taken away. */
+function unseenShapes() {
+  const SHAPES = '.dot, .meter, .meter i, .tick, .lane .task, .lane .click, .playhead, .gap, .lane .bleep, .chip .cap';
+  const rgb = (color) => color.replace(/\s/g, '');
+  return [...document.querySelectorAll(SHAPES)]
+    .filter((element) => element.checkVisibility() && element.getBoundingClientRect().width > 0)
+    .filter((element) => {
+      const { backgroundColor, backgroundImage, borderTopStyle, borderTopWidth, outlineStyle } = getComputedStyle(element);
+      const hasBorder = borderTopStyle !== 'none' && Number.parseFloat(borderTopWidth) >= 1;
+      const hasGround = rgb(backgroundColor) !== rgb(getComputedStyle(document.body).backgroundColor) && !/, 0\)$/.test(backgroundColor);
+      return !hasBorder && outlineStyle === 'none' && !hasGround && backgroundImage === 'none';
+    })
+    .map((element) => `.${element.className} has neither border nor ground`);
+}
+
+/** What moves although less motion was asked for. */
+function movingParts() {
+  const faults = document.getAnimations().map((animation) => `${animation.effect?.target?.className ?? '?'} is animated`);
+  for (const element of document.querySelectorAll('body *')) {
+    const { transitionDuration, animationName } = getComputedStyle(element);
+    if (animationName !== 'none' || transitionDuration.split(',').some((one) => Number.parseFloat(one) > 0.001))
+      faults.push(`.${element.className} moves`);
+  }
+  return [...new Set(faults)];
+}
