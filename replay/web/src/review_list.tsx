@@ -60,6 +60,12 @@ function useFollowing(panel: RefObject<HTMLDivElement | null>, current: unknown,
   return { following, setFollowing };
 }
 
+/** The first step where there are no tags. */
+function emptyHint(keys: readonly string[]): string {
+  const codes = keys.length ? `Press a code’s key (${keys.join(', ')}) when something happens, or N` : 'Press N';
+  return `No tags yet. ${codes} to write a note.`;
+}
+
 export function ReviewList({
   driver,
   player,
@@ -185,7 +191,14 @@ export function ReviewList({
               all layers
             </label>
             <BleepList coder={coder} beginNs={driver.beginNs} onGo={go} />
-            <MarkList coder={coder} beginNs={driver.beginNs} onGo={go} layers={layers} currentNs={now} />
+            <MarkList
+              coder={coder}
+              beginNs={driver.beginNs}
+              onGo={go}
+              layers={layers}
+              currentNs={now}
+              hint={emptyHint(model.study?.codes.map(({ key }) => key.toUpperCase()) ?? [])}
+            />
           </>
         ) : (
           <EventList
