@@ -116,7 +116,7 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
   /* boxes that cut their content off, and those that scroll sideways */
   for (const element of shown) {
     const { overflowX, overflowY, textOverflow } = style(element);
-    if (['IFRAME', 'INPUT', 'SELECT', 'CANVAS', 'SVG'].includes(element.tagName.toUpperCase()) || overflowX === 'visible') continue;
+    if (['IFRAME', 'INPUT', 'TEXTAREA', 'SELECT', 'CANVAS', 'SVG'].includes(element.tagName.toUpperCase()) || overflowX === 'visible') continue;
     const wide = element.scrollWidth - element.clientWidth;
     const high = element.scrollHeight - element.clientHeight;
     const scrollsX = /auto|scroll/.test(overflowX);
