@@ -232,6 +232,7 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await page.reload();
   await live(page);
   await until(async () => (await stats(page)).presentationTimeNs > 0, 'a moment to tag');
+  await page.locator('.palette button:enabled').first().waitFor(); // the page has taken note of it
 
   /* a control that is disabled while it has the focus keeps it */
   await page.keyboard.press('n');
