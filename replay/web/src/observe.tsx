@@ -23,6 +23,7 @@ import { RatingBar } from './rating';
 import { behindText, NoAnswer, refusal } from './reach';
 import type { Sound } from './sound';
 import { Stage } from './stage';
+import { setPaused } from './title';
 
 export interface Watching {
   player: Player;
@@ -66,6 +67,8 @@ export function useWatching(token: string, name: string): Watching {
   }, [watching]);
   useEmitter(watching.driver);
   useEmitter(watching.driver.model);
+  const isPaused = watching.driver.status?.state === Status_State.PAUSED;
+  useEffect(() => setPaused(isPaused), [isPaused]);
   return watching;
 }
 

@@ -1,6 +1,6 @@
 // The moderator's page: before a session what will be recorded, during it one obvious next step.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import type { Status } from '../gen/protocol/wire_pb';
 import { Status_OwnPages, Status_State } from '../gen/protocol/wire_pb';
 import { courseHelp, courseKeys, type Do, InterruptionBanner, Rail } from './course';
@@ -13,7 +13,6 @@ import { NameField, Notice, rememberedName, TopBar } from './parts';
 import { News } from './reach';
 import { ShareButton } from './share';
 import { StartPanel } from './start';
-import { setPaused } from './title';
 import { OtherModerators, Watchers } from './watchers';
 import { WithdrawButton } from './withdraw';
 
@@ -39,8 +38,6 @@ export function ModeratePage({ token }: { token: string }) {
   const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
   /* a panel with a field that is being written in stays until its writer leaves it */
   const panel = useUnlessTyping(ending ? 'ending' : running ? 'session' : 'start');
-  const isPaused = status?.state === Status_State.PAUSED;
-  useEffect(() => setPaused(isPaused), [isPaused]);
   const keys = courseKeys(driver, act, () => setChoosing(true));
   return (
     <div class="page moderate">
