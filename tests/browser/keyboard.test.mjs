@@ -1,9 +1,9 @@
-// A session from consent to its end with the keyboard alone: moderator and observer.
+// A session from consent to review with the keyboard alone: moderator, observer and reviewer.
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { browse, Recorder, stats, until } from '../harness/lab.mjs';
-import { close, live, openPage } from '../harness/pages.mjs';
+import { browse, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { close, live, openPage, reached } from '../harness/pages.mjs';
 
 let browser;
 
@@ -52,7 +52,7 @@ async function openWithoutMouse(url, options) {
   return page;
 }
 
-test('a session is run, watched and tagged by keyboard alone', async () => {
+test('a session is run, watched and reviewed by keyboard alone', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
   const status = async () => JSON.parse(await recorder.uxrec('status', '--json'));
 
@@ -142,5 +142,47 @@ test('a session is run, watched and tagged by keyboard alone', async () => {
   await page.getByRole('link', { name: 'Replay it' }).waitFor();
   await close(observer);
   await close(page);
+
+  /* the reviewer: from the library */
+  const review = await openWithoutMouse(recorder.links.library, { expectErrors: true });
+  await review.getByRole('table').waitFor();
+  await tabTo(review, /^a P07/);
+  await keys(review, 'Enter');
+  await reached(review, 'stopped');
+  const at = async () => (await stats(review)).presentationTimeNs;
+  const begin = await at();
+  await keys(review, ' ');
+  await reached(review, 'playing');
+  await until(async () => (await at()) > begin, 'the picture to go on');
+  await keys(review, ' ');
+  await reached(review, 'stopped');
+  await keys(review, 'End');
+  const end = await at();
+  await keys(review, 'Home', 'j');
+  await until(async () => (await at()) > begin && (await at()) < end, 'the first tag');
+  await keys(review, 'm', '1');
+  await review.locator('li.mark.mine:not(.pending) .impact', { hasText: '1' }).waitFor();
+  await tabTo(review, /^button Change Mistake/);
+  await keys(review, 'Enter');
+  await tabTo(review, /^(input|textarea) Note/);
+  await review.keyboard.type('in the wrong menu');
+  await keys(review, 'Enter');
+  await review.locator('li.mark.mine', { hasText: 'in the wrong menu' }).waitFor();
+  await keys(review, 'Escape', 'Enter');
+  await sleep(100);
+  await keys(review, 'Escape', 'Escape');
+  await keys(review, '/');
+  await until(async () => /^input/.test(await focus(review)), 'the search');
+  await review.keyboard.type('click');
+  await keys(review, 'Escape');
+  await tabTo(review, /^input Coding as/);
+  await keys(review, 'Control+a');
+  await review.keyboard.type('Cleo');
+  await keys(review, 'Enter');
+  await reached(review, 'stopped');
+  await tabTo(review, /^a (Browser study|Library)/);
+  await keys(review, 'Enter');
+  await review.getByRole('table').waitFor();
+  await close(review);
   await recorder.end();
 });
