@@ -31,7 +31,8 @@ struct robot {
 	xcb_window_t root;
 	uint8_t first_keycode, keysyms_per_code;
 	size_t keysym_count;
-	uint32_t *keysyms;
+	xcb_get_keyboard_mapping_reply_t *mapping;
+	uint32_t *keysyms; /* of the mapping */
 	int line;
 };
 
@@ -283,7 +284,7 @@ static int connect_robot(struct robot *robot)
 	setup = xcb_get_setup(c);
 	robot->root = xcb_setup_roots_iterator(setup).data->root;
 	robot->first_keycode = setup->min_keycode;
-	mapping = xcb_get_keyboard_mapping_reply(c,
+	mapping = robot->mapping = xcb_get_keyboard_mapping_reply(c,
 		xcb_get_keyboard_mapping(c, setup->min_keycode,
 			(uint8_t)(setup->max_keycode - setup->min_keycode + 1)),
 		NULL);
@@ -291,7 +292,7 @@ static int connect_robot(struct robot *robot)
 		return -1;
 	robot->keysyms_per_code = mapping->keysyms_per_keycode;
 	robot->keysym_count = (size_t)xcb_get_keyboard_mapping_keysyms_length(mapping);
-	robot->keysyms = xcb_get_keyboard_mapping_keysyms(mapping); /* kept until the end */
+	robot->keysyms = xcb_get_keyboard_mapping_keysyms(mapping);
 	return 0;
 }
 
@@ -318,5 +319,6 @@ int main(void)
 	free(xcb_get_input_focus_reply(
 		robot.connection, xcb_get_input_focus(robot.connection), NULL));
 	xcb_disconnect(robot.connection);
+	free(robot.mapping);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define MS NS_PER_MS
 
@@ -317,7 +318,7 @@ static void no_text_takes_long(void)
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
 		_cleanup_(buf_finish) struct buf text = {0};
 		struct vtt *vtt = NULL;
-		int64_t begun_ns = clock_now_ns();
+		clock_t begun = clock(); /* of the processor */
 
 		buf_put(&text, "WEBVTT\n\n00:01.000 --> 00:02.000\n", 32);
 		while (text.size_bytes < TRANSCRIPT_LIMIT_BYTES - 40)
@@ -326,7 +327,7 @@ static void no_text_takes_long(void)
 		if (vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", NULL, NULL) == 0)
 			vtt_destroy(vtt);
 		/* a tenth of a second; what is quadratic takes hours */
-		expect(clock_now_ns() - begun_ns < 20 * NS_PER_S);
+		expect(clock() - begun < 20 * CLOCKS_PER_SEC);
 	}
 }
 
