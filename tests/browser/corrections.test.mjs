@@ -100,7 +100,11 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   assert.ok(await dialog.getByRole('button', { name: 'Delete it' }).isDisabled());
   await dialog.getByRole('textbox').fill('P07');
   await checkAccessibility(library, 'deleting');
+  /* Enter in its field deletes nothing */
   await library.keyboard.press('Enter');
+  await library.getByText(/^Enter does not press/).waitFor();
+  assert.equal(recorder.sessions().length, 1);
+  await dialog.getByRole('button', { name: 'Delete it' }).click();
   await library.getByText('No session yet').waitFor();
   assert.deepEqual(recorder.sessions(), []);
   await close(library);

@@ -58,6 +58,7 @@ test('two reviewers who both left the default name have two layers, and a new na
   /* a key that comes before the session is open sets no tag, and the page shows why */
   await reached(tab, 'stopped');
   await tab.keyboard.press('End');
+  await reached(tab, 'stopped');
   await tab.keyboard.press('o');
   await until(async () => (await mine(tab).count()) === 2, 'the own tags in another tab');
   await until(async () => (await mine(ann).count()) === 2, 'the own tags in the first tab');

@@ -98,7 +98,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
 
 test('the list has whose tags they are, and shows those of one author or one code', async () => {
   const recorder = await start();
-  await recorder.begin();
+  const session = await recorder.begin();
   const ben = await openPage(browser, recorder.links.live, { script: () => localStorage.setItem('name', 'Ben') });
   const page = await openPage(browser, recorder.links.live);
   await live(ben);
@@ -129,6 +129,21 @@ test('the list has whose tags they are, and shows those of one author or one cod
   await by.selectOption('all people');
   await page.getByLabel('Of which code').selectOption('all codes');
   assert.equal(await rows(page).count(), 4);
+  /* whose tag somebody else removes loses nothing that is typed about it */
+  await page.locator('li.mark.own [aria-expanded]').first().click();
+  await page.locator('.editor textarea').fill('lost its way');
+  const id = await page.locator('li.mark:has(.editor)').getAttribute('data-act');
+  const judge = await Client.open(recorder, 'moderate', 'Judge');
+  const removal = { id, kind: 3, layer: 'live' };
+  assert.equal((await judge.ask({ case: 'putAct', value: { session, act: removal } })).case, 'actStored');
+  judge.end();
+  await page.getByText('It was removed meanwhile').waitFor();
+  assert.equal(await page.locator('.editor textarea').inputValue(), 'lost its way');
+  await checkAccessibility(page, 'a removed tag that is being changed');
+  await page.locator('.editor textarea').press('Enter');
+  await row(page, 'lost its way').waitFor();
+  assert.notEqual(await row(page, 'lost its way').getAttribute('data-act'), id);
+  await until(async () => (await rows(page).count()) === 4, 'the tag once');
   /* nobody is asked for keys that do nothing */
   await recorder.uxrec('stop');
   const after = await openPage(browser, recorder.links.live, {});

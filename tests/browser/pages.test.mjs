@@ -240,7 +240,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   await page.keyboard.press('Shift+ArrowRight');
   await until(async () => (await page.locator('.veil').count()) === 0, 'the picture of the click');
   await page.keyboard.press('m');
-  await page.getByText('1 error').waitFor();
+  await page.getByText('1 error', { exact: true }).waitFor();
   const mine = page.locator('li.mark.mine');
   /* somebody else under the same usual name has a layer of their own */
   const other = await open(recorder.replayLink(session));

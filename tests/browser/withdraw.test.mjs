@@ -28,6 +28,8 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await page.getByRole('textbox', { name: 'Participant' }).fill('P01');
   const uses = ['the team studies it', 'others watch', 'pieces of it are shown', 'are published'].map((words) => page.getByLabel(words));
   assert.deepEqual(await Promise.all(uses.map((use) => use.isChecked())), [true, true, false, false]);
+  /* the list of studies moves the boxes when it comes */
+  await until(async () => (await page.locator('#start-missing').textContent()) === '', 'the study');
   await uses[0].uncheck();
   await uses[1].uncheck();
   assert.ok(await page.getByRole('button', { name: 'Start recording' }).isDisabled(), 'a consent to nothing');

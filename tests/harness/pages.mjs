@@ -58,7 +58,13 @@ export const live = (page) => until(async () => (await stats(page)).state === 'l
 /** How many packets of sound were played so far. */
 export const played = async (page) => (await stats(page)).soundPacketsPlayed;
 
-export const reached = (page, state) => until(async () => (await stats(page)).state === state, state);
+/** Wait for a state of the replay; of one that is stopped, for its picture, before which nothing is tagged. */
+export async function reached(page, state) {
+  await until(async () => (await stats(page)).state === state, state);
+  if (state !== 'stopped') return;
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  await until(async () => (await page.locator('.veil').count()) === 0, 'the picture of the moment');
+}
 
 /** By the space bar, unless it does so already. */
 export async function play(page) {

@@ -95,7 +95,6 @@ export class Connection extends Emitter {
   /* seconds without a message, counted while this page runs: one that was held up has not read what came */
   #quietS = 0;
   #mostQuietS = QUIET_S;
-  #renaming = false;
   #heardMs = performance.now();
   #clocks: ClockEstimate[] = [];
 
@@ -116,12 +115,12 @@ export class Connection extends Emitter {
   request(body: ClientBody, isPart: (answer: ServerMessage) => boolean = () => false): Promise<ServerMessage> {
     const request = this.#nextRequest++;
     return new Promise((resolve, reject) => {
-      if (this.state !== 'open') {
+      if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) {
         reject(new Error('there is no connection to the recorder'));
         return;
       }
       this.#pending.set(request, { isPart, resolve, reject });
-      this.#socket?.send(packMessage(request, body));
+      this.#socket.send(packMessage(request, body));
     });
   }
 
@@ -141,8 +140,10 @@ export class Connection extends Emitter {
   /** Change the name that stands beside what this person says: takes a new connection. */
   rename(name: string): void {
     this.#name = name;
-    this.#renaming = this.state === 'open';
-    this.#socket?.close();
+    /* otherwise the hello is still to come, or a link that is not valid stays so */
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#drop();
+    this.#connect();
   }
 
   /** For how long nothing has come from the recorder, in milliseconds. */
@@ -212,24 +213,32 @@ export class Connection extends Emitter {
 
   #watch(): void {
     if (++this.#quietS < (this.state === 'open' ? this.#mostQuietS : WELCOME_S)) return;
-    const socket = this.#socket;
-    if (!socket) return;
     if (this.state === 'open') this.#mostQuietS = Math.min(MOST_QUIET_S, 2 * this.#mostQuietS);
-    /* its close may take minutes, and is of no interest */
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
-    this.#closed(0);
+    this.#drop();
+    this.#wait();
   }
 
-  #closed(code: number): void {
+  /** The connection is over. Its close may take minutes, and is of no interest. */
+  #drop(): void {
+    const socket = this.#socket;
+    if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
+    socket?.close();
+    this.#ended();
+  }
+
+  #ended(): void {
     clearInterval(this.#pinger);
     clearInterval(this.#watchdog);
     for (const pending of this.#pending.values())
       pending.reject(new Error('the connection to the recorder broke'));
     this.#pending.clear();
     this.#topics.clear();
-    if (this.state === 'open') this.#events.closed?.();
     /* the clock stays: it dates tags made without a connection */
+    if (this.state === 'open') this.#events.closed?.();
+  }
+
+  #closed(code: number): void {
+    this.#ended();
     if (this.state === 'closed') return;
     if (code === CLOSE_BAD_TOKEN || code === CLOSE_REVOKED) {
       forgetKey();
@@ -237,11 +246,10 @@ export class Connection extends Emitter {
       this.#set('refused');
       return;
     }
-    if (this.#renaming) {
-      this.#renaming = false;
-      this.#connect();
-      return;
-    }
+    this.#wait();
+  }
+
+  #wait(): void {
     this.away = true;
     const base = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)] ?? 5000;
     const wait = base * (0.75 + Math.random() / 2);

@@ -164,7 +164,12 @@ export function watchFocus(why: (text: string) => void, hasKeys: () => boolean):
     event.stopImmediatePropagation();
     why(whyOf(control));
   });
-  on('click', ({ target }) => byPointer && hasKeys() && giveBack(target), false);
+  on('click', ({ target }) => {
+    if (!byPointer || !hasKeys()) return;
+    /* a box changes after its click: a page that is drawn again between the two would take the change back */
+    if (target instanceof HTMLInputElement) setTimeout(() => giveBack(target));
+    else giveBack(target);
+  }, false);
   on('change', ({ target }) => {
     const wasChosen = target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type === 'range');
     if (byPointer && wasChosen && hasKeys()) giveBack(target);

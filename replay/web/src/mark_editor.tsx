@@ -81,8 +81,14 @@ export function MarkEditor({
     mediaNs: ns,
     ...(tag && { attempt: coder.model.attemptAt(ns)?.id ?? tag.attempt }),
   });
-  const save = (change: Partial<Tag> | Partial<Note>) =>
-    coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
+  const stored = coder.model.entry(act.id)?.act;
+  const written = tag ? { note: noteText } : { text: noteText };
+  const save = async (change: Partial<Tag> | Partial<Note>) => {
+    if (stored) return coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
+    const reason = await coder.bringBack(changeAct(act, { ...written, ...change }));
+    if (!reason) onDone();
+    return reason;
+  };
   return (
     <form
       class="editor"
@@ -92,7 +98,7 @@ export function MarkEditor({
       onSubmit={async (event) => {
         event.preventDefault();
         /* text that is refused stays in its field */
-        if (!(await save(tag ? { note: noteText } : { text: noteText }))) onDone();
+        if (!(await save(written))) onDone();
       }}
       onKeyDown={(event) => {
         const { key } = event;
@@ -105,6 +111,11 @@ export function MarkEditor({
         event.stopPropagation();
       }}
     >
+      {!stored && (
+        <p class="notice warning wide" role="status">
+          It was removed meanwhile. Save adds it again.
+        </p>
+      )}
       {tag && (
         <>
           <label>

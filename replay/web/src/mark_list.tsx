@@ -5,7 +5,7 @@ import type { Act } from '../gen/protocol/acts_pb';
 import { useEmitter } from './emitter';
 import { count } from './format';
 import { ALL_MARKS, fitsFilter, type MarkFilter, MarkFilterBar } from './mark_filter';
-import { MarkRow } from './mark_row';
+import { type Mark, MarkRow } from './mark_row';
 import type { Coder } from './marks';
 import { useWindowed } from './windowed';
 
@@ -22,6 +22,23 @@ function Removed({ coder }: { coder: Coder }) {
       </button>
     </p>
   );
+}
+
+/** The mark that is being changed stays in the list when somebody else removes it, or it fits the choice no longer. */
+function useEdited(coder: Coder, all: readonly Mark[], editing: string): Mark | undefined {
+  const kept = useRef<{ session: string; mark: Mark } | undefined>(undefined);
+  const { session } = coder.model;
+  const mark = all.find(({ act }) => act.id === editing);
+  if (mark) kept.current = { session, mark };
+  if (!editing || kept.current?.session !== session || kept.current.mark.act.id !== editing) return undefined;
+  return mark || coder.removed?.id !== editing ? kept.current.mark : undefined;
+}
+
+/** Oldest first. */
+function withMark(marks: Mark[], mark: Mark | undefined): Mark[] {
+  if (!mark || marks.some(({ act }) => act.id === mark.act.id)) return marks;
+  const later = marks.findIndex(({ act }) => act.body.value.mediaNs > mark.act.body.value.mediaNs);
+  return later < 0 ? [...marks, mark] : [...marks.slice(0, later), mark, ...marks.slice(later)];
 }
 
 /**
@@ -59,7 +76,8 @@ export function MarkList({
     () => (act: Act) => layers(act) && fitsFilter(filter, act, coder.connection),
     [layers, filter, coder],
   );
-  const marks = inLayers.filter((mark) => shows(mark.act));
+  const fitting = inLayers.filter((mark) => shows(mark.act));
+  const marks = withMark(fitting, useEdited(coder, model.marks(), editing));
   if (!onGo) marks.reverse();
   const windowed = useWindowed(
     list,
@@ -76,7 +94,7 @@ export function MarkList({
   return (
     <div ref={list} class="marklist">
       {isFiltered && inLayers.length > 0 && (
-        <MarkFilterBar coder={coder} marks={inLayers} filter={filter} found={marks.length} onFilter={setFilter} />
+        <MarkFilterBar coder={coder} marks={inLayers} filter={filter} found={fitting.length} onFilter={setFilter} />
       )}
       <Removed coder={coder} />
       {!onGo && windowed.fresh > 0 && (

@@ -194,12 +194,17 @@ export class Coder {
     if (!act) return 'nothing was removed that could be brought back';
     const why = this.unseen();
     if (why) return why;
-    const again = againAct(act, this.isMine(act) ? this.layer : act.layer);
     this.model.own.forgetRemoved(act.id);
-    void this.put(again).then((reason) => {
-      if (!reason) hints.show(`Brought back: ${this.describe(again)}`);
-    });
+    void this.bringBack(act);
     return '';
+  }
+
+  /** Add what was removed as a new act with all its fields. @return why not, or "" */
+  async bringBack(act: Act): Promise<string> {
+    const again = againAct(act, this.isMine(act) ? this.layer : act.layer);
+    const reason = await this.put(again);
+    if (!reason) hints.show(`Brought back: ${this.describe(again)}`);
+    return reason;
   }
 
   /** @return why it was refused; "" when it is stored, or kept until there is a connection */

@@ -62,19 +62,19 @@ function Targets({
  * A note is stamped at its first key, not when it is finished, and belongs to the session of then. What is written
  * stays, also when the field goes or nothing can be added now. Enter adds it, Shift+Enter begins a line.
  *
- * @param why      why no note can be added now, or ""
- * @param targets  the sessions that take notes, the usual one first; without it that of the page
+ * @param why      asked at the press: why no note can be added now, or ""
+ * @param targets  asked at the press, too: the sessions that take notes, the usual one first; without it that of the page
  * @param about    what has to be known of notes now, or ""
  */
 export function NoteField({
   coder,
   why,
-  targets = [{ session: coder.model.session, name: '', moment: coder.moment }],
+  targets = () => [{ session: coder.model.session, name: '', moment: coder.moment }],
   about = '',
 }: {
   coder: Coder;
-  why: string;
-  targets?: readonly NoteTarget[];
+  why: () => string;
+  targets?: () => readonly NoteTarget[];
   about?: string;
 }) {
   const { draft } = coder;
@@ -83,20 +83,24 @@ export function NoteField({
   const [chosen, choose] = useState('');
   const field = useRef<HTMLTextAreaElement>(null);
   const wanted = draft.session || chosen;
-  const target = targets.find(({ session }) => session === wanted) ?? targets[0];
+  const chosenOf = (all: readonly NoteTarget[]) => all.find(({ session }) => session === wanted) ?? all[0];
+  const choices = targets();
+  const target = chosenOf(choices);
   useLayoutEffect(() => grow(field.current), [draft.text]);
   const type = (text: string, moment?: Moment, session?: string) => {
+    const now = chosenOf(targets());
     draft.text = text;
-    draft.moment = text ? (moment ?? draft.moment ?? target?.moment()) : undefined;
-    draft.session = text ? (session ?? draft.session ?? target?.session) : undefined;
+    draft.moment = text ? (moment ?? draft.moment ?? now?.moment()) : undefined;
+    draft.session = text ? (session ?? draft.session ?? now?.session) : undefined;
     render(undefined);
   };
   const submit = async () => {
     const { text } = draft;
     if (!text.trim()) return;
-    const moment = draft.moment ?? target?.moment();
-    const session = draft.session ?? target?.session;
-    const reason = why || (moment && session ? '' : 'there is no picture yet');
+    const now = chosenOf(targets());
+    const moment = draft.moment ?? now?.moment();
+    const session = draft.session ?? now?.session;
+    const reason = why() || (moment && session ? '' : 'there is no picture yet');
     if (reason || !moment || !session) {
       hints.show(`Note not added: ${reason}. Its text stays here`);
       return;
@@ -106,7 +110,7 @@ export function NoteField({
     const refusal = await coder.note(session, moment, text, isFree);
     setRefused(isFree() ? refusal : '');
     if (refusal && isFree()) type(text, moment, session);
-    else if (!refusal && session !== coder.model.session) hints.show(`Note added for ${target?.name ?? 'the session before'}`);
+    else if (!refusal && session !== coder.model.session) hints.show(`Note added for ${now?.name ?? 'the session before'}`);
   };
   return (
     <form
@@ -119,7 +123,7 @@ export function NoteField({
       {about && <p class="notefor">{about}</p>}
       {target && (
         <Targets
-          targets={targets}
+          targets={choices}
           current={target}
           onChoose={(other) => {
             choose(other.session);

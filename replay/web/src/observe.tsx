@@ -281,15 +281,21 @@ function noteTargets(watching: Watching): NoteTarget[] {
 }
 
 /** Why no note can be added now, or "". */
-function whyNoNote(driver: LiveDriver, targets: readonly NoteTarget[]): string {
+function whyNoNote(watching: Watching): string {
+  const { driver } = watching;
   if (driver.connection.state === 'refused') return 'this link is not valid';
-  return targets.length > 0 ? '' : whyNoTag(driver) || 'no session is running';
+  return noteTargets(watching).length > 0 ? '' : whyNoTag(driver) || 'no session is running';
 }
 
 /** For the five minutes after a session, where nothing else of it is on the page. */
 export function LateNotes({ watching }: { watching: Watching }) {
-  const targets = noteTargets(watching);
-  return targets.length > 0 ? <NoteField coder={watching.coder} why="" targets={targets} /> : null;
+  const targets = () => noteTargets(watching);
+  if (targets().length === 0) return null;
+  return (
+    <aside aria-label="Notes on the session before">
+      <NoteField coder={watching.coder} why={() => whyNoNote(watching)} targets={targets} />
+    </aside>
+  );
 }
 
 /** The keys that work on a page of the running session now. */
@@ -320,7 +326,6 @@ export function ObserveBody({
   const [isSheetOpen, setSheetOpen] = useState(window.innerHeight >= LOW_PX);
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
-  const targets = noteTargets(watching);
   const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
   useKeys({
     ...coder.keys(() => whyNoTag(driver)),
@@ -363,8 +368,8 @@ export function ObserveBody({
           <OpportunityList coder={coder} />
           <NoteField
             coder={coder}
-            why={whyNoNote(driver, targets)}
-            targets={targets}
+            why={() => whyNoNote(watching)}
+            targets={() => noteTargets(watching)}
             about={driver.status?.state === Status_State.PAUSED ? 'paused: notes are kept, tags are not' : ''}
           />
         </aside>

@@ -219,7 +219,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
             onOthers={setOthers}
           />
           <OpportunityList coder={coder} />
-          <NoteField coder={coder} why={whyNot()} />
+          <NoteField coder={coder} why={whyNot} />
         </aside>
       </main>
       <footer class="bottom">
