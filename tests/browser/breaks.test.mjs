@@ -6,7 +6,7 @@ import { browse, Client, delay, Desktop, frayedLine, Recorder, sleep, stats, unt
 import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
 
 const OPTIONS = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
-const BREAKS = process.env.UXREC_LONG ? 1000 : 40;
+const BREAKS = process.env.UXREC_LONG ? 1000 : 16;
 
 let browser;
 

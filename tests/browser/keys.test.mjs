@@ -117,7 +117,7 @@ test('another link in the same tab replaces the key, half of one takes it away',
   const page = await open(recorder.links.library);
   await ready.library(page);
   await page.goto(recorder.links.library.replace(/#.*/, `#${recorder.token('moderate')}`));
-  await page.getByRole('link', { name: 'To the moderator’s page' }).waitFor();
+  await page.getByRole('link', { name: 'New session' }).waitFor();
   await page.goto(recorder.links.library.replace(/#.*/, `#${recorder.token('moderate').slice(5)}`));
   await page.getByText('This tab has no valid key').waitFor();
   assert.ok(!page.url().includes('#'));

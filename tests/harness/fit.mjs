@@ -3,10 +3,9 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { RULES, violationsOf } from './pages.mjs';
+import { isLong, RULES, violationsOf } from './pages.mjs';
 
 const shots = process.env.UXREC_SHOTS;
-const isLong = process.env.UXREC_LONG === '1';
 
 /* with UXREC_LONG a phone on its side, 1280×800 at 200 % zoom and larger screens too */
 const SIZES = isLong

@@ -37,6 +37,9 @@ export async function close(page) {
   assert.deepEqual(troubles, []);
 }
 
+/** Whether tests take as long as they are worth: at all sizes, with all kinds. */
+export const isLong = process.env.UXREC_LONG === '1';
+
 /* of axe */
 export const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];
 
