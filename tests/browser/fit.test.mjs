@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { browse, pageModule, Recorder } from '../harness/lab.mjs';
+import { browse, pageModule, Recorder, sleep, until } from '../harness/lab.mjs';
 import { misfits } from '../harness/fit.mjs';
 import { close, isLong, openPage } from '../harness/pages.mjs';
 
@@ -42,15 +42,20 @@ const STUDY = {
   codes: CODES,
   tasks: TASKS,
 };
+const NOTE = `sieht verloren aus, ${'Donaudampfschifffahrtsgesellschaftskapitänswitwenrente'.repeat(3)}`;
 const SENTENCE = 'Die Aufzeichnungsgeräteverbindungseinstellung wurde zurückgesetzt, weil sie nicht mehr gültig war; ';
 
 /* ---- */
 
 let browser;
 let recorder;
+let session;
 const faults = [];
 
-const check = async (page, name, options) => faults.push(...(await misfits(page, name, options)));
+const check = async (page, name, options) => {
+  const found = await misfits(page, name, options);
+  faults.push(...found);
+};
 function verdict() {
   const found = faults.splice(0);
   assert.ok(found.length === 0, `what does not fit:\n${found.join('\n')}`);
@@ -63,6 +68,17 @@ async function openEdited(url, edit, options = {}) {
   const way = { edit };
   const page = await open(url, { ...options, between: { change: (body) => way.edit?.(body) } });
   return Object.assign(page, { way });
+}
+
+/** The id of a session with tags, which has ended. */
+async function recorded() {
+  if (session) return session;
+  session = await recorder.uxrec('start', '--study', recorder.study, '--participant', PARTICIPANT, '--consent', 'paper:screen,sound');
+  await recorder.uxrec('task', 'start', 'find');
+  await sleep(2000);
+  for (const key of ['a', 'b', 'c']) await recorder.uxrec('tag', key, '--note', NOTE);
+  await recorder.uxrec('stop', '--outcome', 'completed');
+  return session;
 }
 
 /** A page that never gets an answer. */
@@ -170,5 +186,44 @@ test('moderate before a session fits', async () => {
   await page.getByRole('combobox', { name: 'Study' }).selectOption({ label: 'broken (cannot be used)' }).catch(() => undefined);
   await check(page, 'moderate bad study');
   await close(page);
+  verdict();
+});
+
+test('a library with sessions fits, also on paper', async () => {
+  await recorded();
+  const few = await open(link('library', 'moderate'));
+  await few.getByRole('table').waitFor();
+  await few.getByRole('img', { name: /^success/ }).first().waitFor();
+  await check(few, 'library few', { print: true });
+  await close(few);
+  const health = [1, 2, 3, 4, 5];
+  const many = await openEdited(link('library', 'moderate'), (body) => {
+    if (body.case !== 'sessionList' || body.value.more) return;
+    const [one] = body.value.sessions;
+    for (let i = 0; one && i < 150; i++)
+      body.value.sessions.push({
+        ...one,
+        session: `${one.session}-${i}`,
+        health: health[i % 5],
+        gaps: i % 3,
+        pilot: i % 4 === 0,
+        excluded: i % 7 === 0,
+        consent: i % 9 ? '' : 'partly withdrawn',
+        trouble: i % 5 > 2 ? SENTENCE : '',
+      });
+  });
+  await until(async () => (await many.locator('tbody tr').count()) >= 100, 'the table');
+  await check(many, 'library many', { print: true, focus: false });
+  await close(many);
+  const bad = await openEdited(link('library', 'moderate'), undefined, {});
+  await bad.getByRole('table').waitFor();
+  await bad.getByRole('button', { name: /^Actions:/ }).first().click();
+  await bad.getByRole('menuitem', { name: /^Delete/ }).waitFor();
+  await check(bad, 'library menu', { focus: false });
+  if (!(await bad.getByRole('menu').isVisible())) await bad.getByRole('button', { name: /^Actions:/ }).first().click();
+  await bad.getByRole('menuitem', { name: /^Delete/ }).click();
+  await bad.getByRole('dialog').waitFor();
+  await check(bad, 'library delete');
+  await close(bad);
   verdict();
 });

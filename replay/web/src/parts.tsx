@@ -178,7 +178,7 @@ export function onlyByButton(event: KeyboardEvent): void {
 /** The key cap beside the name: colour alone carries no meaning. */
 export function CodeChip({ code, fallback }: { code: Study_Code | undefined; fallback: string }) {
   return (
-    <span class="chip" style={codeStyle(code?.color)}>
+    <span class="chip" title={code?.name} style={codeStyle(code?.color)}>
       <span class="cap" aria-hidden="true">
         {(code?.key ?? '?').toUpperCase()}
       </span>

@@ -111,7 +111,7 @@ export function Captions({
 }) {
   const cue = transcript.cues[useIndex(transcript, player, atNs)];
   return (
-    <div class="captions">
+    <div class="captions" tabIndex={0} role="region" aria-label="Captions">
       {cue && (
         <p>
           {cue.speaker && <b>{cue.speaker}: </b>}
