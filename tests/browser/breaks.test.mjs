@@ -130,12 +130,13 @@ test('a server that is gone without a word is noticed, and what is not known is 
   const line = await frayedLine(recorder.port);
   const page = await open(through(recorder.links.live, recorder, line));
   await live(page);
-  line.silence();
+  line.gone(true);
   await noAnswer(page).waitFor({ timeout: 60000 });
   const cover = await page.locator('.cover').innerText();
   assert.match(cover, /Whether it still records is not known from here/);
   assert.doesNotMatch(cover, /goes on|nothing .* lost/);
   await checkAccessibility(page, 'no answer');
+  line.gone(false);
   await live(page);
   assert.equal(await noAnswer(page).count(), 0);
   await close(page);

@@ -386,8 +386,9 @@ export async function delay(port, ms) {
  */
 export async function frayedLine(port) {
   const lines = new Set();
+  let isGone = false;
   const server = net.createServer((client) => {
-    const line = { client, upstream: net.connect(port, '127.0.0.1'), silent: false, slowMs: 0, leftBytes: Infinity };
+    const line = { client, upstream: net.connect(port, '127.0.0.1'), silent: isGone, slowMs: 0, leftBytes: Infinity };
     const drop = () => {
       lines.delete(line);
       client.destroy();
@@ -427,6 +428,11 @@ export async function frayedLine(port) {
     slow: (ms) => each((line) => (line.slowMs = ms)),
     /** Nothing passes any more, and nobody closes. */
     silence: () => each((line) => (line.silent = true)),
+    /** Likewise, for connections to come, too, until it is there again. */
+    gone: (is) => {
+      isGone = is;
+      each((line) => (is ? (line.silent = true) : line.drop()));
+    },
     end: () => {
       each((line) => line.drop());
       server.close();
