@@ -147,6 +147,7 @@ test('a session is run, watched and reviewed by keyboard alone', async () => {
   await review.getByRole('table').waitFor();
   await tabTo(review, /^a P07/);
   await keys(review, 'Enter');
+  await review.waitForURL(/replay/);
   await reached(review, 'stopped');
   const at = async () => (await stats(review)).presentationTimeNs;
   const begin = await at();
