@@ -198,7 +198,8 @@ export function Palette({
   onTag: (code: string) => string;
 }) {
   return (
-    <div class="palette" role="group" aria-label="Tags">
+    /* on a phone it scrolls: without a button that takes the focus, by itself */
+    <div class="palette" role="group" aria-label="Tags" tabIndex={disabled ? 0 : undefined}>
       {codes.map((code) => (
         <button
           key={code.id}
