@@ -29,6 +29,8 @@ struct keyring {
 	const char *secret;     /* NULL: none that lasts */
 	pthread_t thread;
 	bool started;
+	uint64_t
+		stamp; /* of the file as it was read or written last; of the thread alone, once it is started */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t wanted;
@@ -38,11 +40,12 @@ struct keyring {
 	bool used;    /* times of use likewise */
 	bool stop;
 	int64_t used_due_ns;
-	uint64_t stamp; /* of the file as it was read or written last */
 	struct log_limit warnings;
 	struct error trouble; /* why it cannot be written; "": it can */
 	void (*revoked)(void *user);
 	void *revoked_user;
+	unsigned calls; /* of it that have not returned */
+	pthread_cond_t called;
 };
 
 /* ---- keys ---- */
@@ -145,33 +148,28 @@ static int renew_present(struct keyring *keyring)
 
 /* ---- the file ---- */
 
-/* What memory and the file have becomes the same, by the one who has the folder's lock. */
-static int exchange(const struct folder *library, struct links *links, uint64_t *ret_stamp,
-	struct error *reterr)
+/* With the lock, which is given up meanwhile. */
+static void call_back(struct keyring *keyring)
 {
-	_autofree_ struct links *file = malloc(sizeof(*file));
-	_autoclose_ int lock = file ? folder_lock(library) : -ENOMEM;
-	int r = lock < 0 ? lock : links_read(library, file, NULL, reterr);
+	void (*revoked)(void *user) = keyring->revoked;
+	void *user = keyring->revoked_user;
 
-	if (r < 0 && r != -ENOENT)
-		return lock < 0 ? error_set(reterr, r, "%s: %s", folder_path(library), strerror(-r))
-				: r;
-	if (r == 0)
-		links_merge(links, file);
-	r = links_write(library, links);
-	if (r < 0)
-		return error_set(reterr, r, "%s/links cannot be written: %s", folder_path(library),
-			strerror(-r));
-	return links_read(library, file, ret_stamp, reterr);
+	if (!revoked)
+		return;
+	keyring->calls++;
+	pthread_mutex_unlock(&keyring->lock);
+	revoked(user);
+	pthread_mutex_lock(&keyring->lock);
+	keyring->calls--;
+	pthread_cond_broadcast(&keyring->called);
 }
 
-/* with the lock, which is given up meanwhile */
+/* With the lock, which is given up meanwhile. */
 static void save(struct keyring *keyring)
 {
 	_autofree_ struct links *links = malloc(sizeof(*links));
 	struct error trouble = {""};
 	bool changed = keyring->changed;
-	unsigned revoked;
 	int r;
 
 	if (!links)
@@ -179,32 +177,26 @@ static void save(struct keyring *keyring)
 	*links = keyring->links;
 	keyring->changed = keyring->used = false;
 	pthread_mutex_unlock(&keyring->lock);
-	r = exchange(keyring->library, links, &keyring->stamp, &trouble);
+	r = links_update(keyring->library, links, &keyring->stamp, &trouble);
 	if (r < 0)
 		log_limited(&keyring->warnings, LOG_LEVEL_WARNING, "links: %s", trouble.text);
 	pthread_mutex_lock(&keyring->lock);
 	keyring->trouble = r < 0 ? trouble : (struct error){""};
 	keyring->changed |= r < 0 && changed;
-	revoked = links_merge(&keyring->links, links);
-	if (revoked == 0)
+	if (links_merge(&keyring->links, links) == 0)
 		return;
 	renew_present(keyring);
-	if (keyring->revoked) {
-		pthread_mutex_unlock(&keyring->lock);
-		keyring->revoked(keyring->revoked_user);
-		pthread_mutex_lock(&keyring->lock);
-	}
+	call_back(keyring);
 }
 
-/* with the lock, which is given up meanwhile. @return true when another recorder has written the file */
+/* With the lock, which is given up meanwhile. @return true when another recorder has written the file */
 static bool file_has_changed(struct keyring *keyring)
 {
-	_autofree_ struct links *file = malloc(sizeof(*file));
-	uint64_t before = keyring->stamp, stamp = before;
+	uint64_t stamp;
 	bool changed;
 
 	pthread_mutex_unlock(&keyring->lock);
-	changed = file && links_read(keyring->library, file, &stamp, NULL) == 0 && stamp != before;
+	changed = links_stamp(keyring->library, &stamp) == 0 && stamp != keyring->stamp;
 	pthread_mutex_lock(&keyring->lock);
 	return changed;
 }
@@ -264,6 +256,7 @@ int keyring_create(
 	if (!keyring)
 		return error_set(reterr, -ENOMEM, "no memory");
 	pthread_mutex_init(&keyring->lock, NULL);
+	pthread_cond_init(&keyring->called, NULL);
 	clock_init_condition(&keyring->wanted);
 	if (library)
 		refused = open_library(keyring, library, reterr) < 0;
@@ -302,14 +295,15 @@ void keyring_destroy(struct keyring *keyring)
 	}
 	folder_unref(keyring->library);
 	pthread_cond_destroy(&keyring->wanted);
+	pthread_cond_destroy(&keyring->called);
 	pthread_mutex_destroy(&keyring->lock);
 	explicit_bzero(keyring->present, sizeof(keyring->present));
 	free(keyring);
 }
 
-/* ---- what others ask ---- */
+/* ---- questions ---- */
 
-/* Questions do not change what a caller sees: the lock is not part of that. */
+/* They change nothing but the lock. */
 static struct keyring *lock(const struct keyring *keyring)
 {
 	struct keyring *locked = (struct keyring *)keyring;
@@ -413,7 +407,6 @@ static int check_which(const struct links *links, const char *which, struct erro
 
 int keyring_revoke(struct keyring *keyring, const char *which, struct error *reterr)
 {
-	void (*revoked)(void *user);
 	int count = 0, r;
 
 	pthread_mutex_lock(&keyring->lock);
@@ -431,11 +424,9 @@ int keyring_revoke(struct keyring *keyring, const char *which, struct error *ret
 		keyring->trouble = (struct error){""}; /* try again now */
 		r = renew_present(keyring);
 		pthread_cond_signal(&keyring->wanted);
+		call_back(keyring);
 	}
-	revoked = count > 0 ? keyring->revoked : NULL;
 	pthread_mutex_unlock(&keyring->lock);
-	if (revoked)
-		revoked(keyring->revoked_user);
 	return r < 0 ? r : count;
 }
 
@@ -444,6 +435,8 @@ void keyring_on_revoked(struct keyring *keyring, void (*revoked)(void *user), vo
 	pthread_mutex_lock(&keyring->lock);
 	keyring->revoked = revoked;
 	keyring->revoked_user = user;
+	while (keyring->calls > 0)
+		pthread_cond_wait(&keyring->called, &keyring->lock);
 	pthread_mutex_unlock(&keyring->lock);
 }
 

@@ -30,7 +30,7 @@ struct keyring;
 int keyring_create(
 	struct keyring **ret, const char *library, const char *secret, struct error *reterr);
 
-/** Also writes what was not written yet. */
+/** Also writes the times of use, and links that are not written yet. */
 void keyring_destroy(struct keyring *keyring);
 DEFINE_DESTROY(keyring);
 
@@ -68,7 +68,10 @@ void keyring_present(const struct keyring *keyring, Uxrec__Role role, char ret_k
  */
 int keyring_revoke(struct keyring *keyring, const char *which, struct error *reterr);
 
-/** Call back, from any thread, after links were revoked here or by another recorder of the library. */
+/**
+ * Call back, from any thread, after links were revoked here or by another recorder of the library. On return the
+ * function that was set before is not running any more. Not to be called by it.
+ */
 void keyring_on_revoked(struct keyring *keyring, void (*revoked)(void *user), void *user);
 
 /**

@@ -190,25 +190,36 @@ static int check_owner(int fd, const char *path, uint64_t *ret_stamp, struct err
 		return error_set(reterr, -EPERM,
 			"%s/" FILE_NAME ": other users can write it (mode %03o)", path,
 			status.st_mode & 0777);
-	if (ret_stamp)
-		*ret_stamp = (uint64_t)status.st_ino * 31 + (uint64_t)status.st_mtim.tv_sec * 7 +
-			(uint64_t)status.st_mtim.tv_nsec + (uint64_t)status.st_size;
+	*ret_stamp = (uint64_t)status.st_ino * 31 + (uint64_t)status.st_mtim.tv_sec * 7 +
+		(uint64_t)status.st_mtim.tv_nsec + (uint64_t)status.st_size;
 	return 0;
+}
+
+/* @return a descriptor, or a negative errno with the reason */
+static int open_list(const struct folder *library, uint64_t *ret_stamp, struct error *reterr)
+{
+	_autoclose_ int fd = folder_read(library, FILE_NAME, reterr);
+	int r = fd < 0 ? fd : check_owner(fd, folder_path(library), ret_stamp, reterr);
+
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+int links_stamp(const struct folder *library, uint64_t *ret)
+{
+	_autoclose_ int fd = open_list(library, ret, NULL);
+
+	return fd < 0 ? fd : 0;
 }
 
 int links_read(
 	const struct folder *library, struct links *ret, uint64_t *ret_stamp, struct error *reterr)
 {
 	_autofree_ char *text = NULL;
-	_autoclose_ int fd = folder_read(library, FILE_NAME, reterr);
+	_autoclose_ int fd = open_list(library, ret_stamp, reterr);
 	ssize_t size;
-	int r;
 
 	if (fd < 0)
 		return fd;
-	r = check_owner(fd, folder_path(library), ret_stamp, reterr);
-	if (r < 0)
-		return r;
 	size = io_read_whole(fd, FILE_LIMIT_BYTES, &text);
 	if (size < 0)
 		return error_set(reterr, (int)size, "%s/" FILE_NAME ": %s", folder_path(library),
@@ -216,25 +227,52 @@ int links_read(
 	return parse(ret, text, (size_t)size, folder_path(library), reterr);
 }
 
-int links_write(const struct folder *library, const struct links *links)
+static int write_text(const struct folder *library, const struct buf *text, uint64_t *ret_stamp,
+	struct error *reterr)
 {
-	_cleanup_(buf_finish) struct buf text = {0};
 	_autoclose_ int fd = -1;
 	int r = folder_remove(library, FRESH_NAME); /* of one that was killed */
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	put_text(&text, links);
-	r = buf_error(&text);
-	if (r < 0)
-		return r;
 	fd = folder_create(library, FRESH_NAME, NULL);
 	if (fd < 0)
 		return fd;
-	r = io_write_all(fd, text.data, text.size_bytes);
+	r = io_write_all(fd, text->data, text->size_bytes);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0)
 		r = folder_rename(library, FRESH_NAME, FILE_NAME);
-	return r == 0 ? folder_sync(library) : r;
+	if (r == 0)
+		r = folder_sync(library);
+	return r < 0 ? r : check_owner(fd, folder_path(library), ret_stamp, reterr);
+}
+
+int links_update(const struct folder *library, struct links *links, uint64_t *ret_stamp,
+	struct error *reterr)
+{
+	_autofree_ struct links *file = calloc(1, sizeof(*file));
+	_cleanup_(buf_finish) struct buf before = {0}, after = {0};
+	_autoclose_ int lock = file ? folder_lock(library) : -ENOMEM;
+	int r = lock;
+
+	if (lock >= 0)
+		r = links_read(library, file, ret_stamp, reterr);
+	if (r < 0 && r != -ENOENT)
+		return lock < 0 ? error_set(reterr, r, "%s: %s", folder_path(library), strerror(-r))
+				: r;
+	if (r == 0)
+		put_text(&before, file);
+	links_merge(file, links);
+	put_text(&after, file);
+	*links = *file;
+	r = buf_error(&before) < 0 || buf_error(&after) < 0 ? -ENOMEM : 0;
+	/* an unchanged list is left alone: two recorders would else write for each other without end */
+	if (r == 0 &&
+		(before.size_bytes != after.size_bytes ||
+			memcmp(before.data, after.data, after.size_bytes) != 0))
+		r = write_text(library, &after, ret_stamp, reterr);
+	return r == 0 ? 0
+		      : error_set(reterr, r, "%s/" FILE_NAME " cannot be written: %s",
+				folder_path(library), strerror(-r));
 }

@@ -44,13 +44,24 @@ const char *links_role_name(Uxrec__Role role);
 /**
  * Read the file `links` of a library. Its content and kind are hostile.
  *
- * @param ret       written on success
- * @param ret_stamp written on success, or NULL: changes whenever the file does
+ * @param ret        written on success
+ * @param ret_stamp  written on success: changes whenever the file does
  * @return 0, -ENOENT when there is none, or a negative errno with the reason: it belongs to another user (-EPERM),
  *         others can write it (-EPERM), it is no regular file (-ELOOP, -EBADMSG), no list of links (-EBADMSG)
  */
 int links_read(
 	const struct folder *library, struct links *ret, uint64_t *ret_stamp, struct error *reterr);
 
-/** Write it anew, with the folder's lock held: whole on the disk, or as it was. @return 0 or a negative errno */
-int links_write(const struct folder *library, const struct links *links);
+/** The stamp of the file as links_read() gives it, without its content. @return 0 or a negative errno */
+int links_stamp(const struct folder *library, uint64_t *ret);
+
+/**
+ * Make a list and the file the same, with the folder's lock: what either has more, the other gets. The file is written
+ * only when that changes it: whole on the disk, or as it was.
+ *
+ * @param links      also merged when the file cannot be written
+ * @param ret_stamp  as of links_read()
+ * @return 0, or a negative errno with the reason
+ */
+int links_update(const struct folder *library, struct links *links, uint64_t *ret_stamp,
+	struct error *reterr);

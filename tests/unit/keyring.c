@@ -145,7 +145,7 @@ static void links_are_revoked_by_role_id_or_all_of_them(void)
 	expect(keyring_revoke(keyring, "0000000000000000", &error) == -ENOENT);
 }
 
-/* Two recorders of one library: each takes in what the other has written. */
+/* Two recorders of one library: each takes in the other's revocations. */
 static void a_revocation_by_another_recorder_holds_here_too(void)
 {
 	_autofree_ char *library = library_of("two");
@@ -161,6 +161,35 @@ static void a_revocation_by_another_recorder_holds_here_too(void)
 	for (int i = 0; i < 600 && keyring_is_valid(two, id); i++)
 		usleep(50000);
 	expect_fate(two, key, KEYRING_REVOKED);
+}
+
+/* Otherwise two recorders would write it for each other without end. */
+static void a_list_that_has_nothing_new_is_not_written(void)
+{
+	_autofree_ char *library = library_of("rest");
+	_folder_unref_ struct folder *folder = NULL;
+	static struct links one, two;
+	uint64_t first, second, third, last;
+	struct error error;
+
+	check(folder_open_linked(&folder, library, &error) == 0);
+	links_add(&one, "00000000000000000000000000000001", UXREC__ROLE__ROLE_OBSERVER)->made_ns =
+		1;
+	links_add(&two, "00000000000000000000000000000002", UXREC__ROLE__ROLE_REVIEWER)->made_ns =
+		2;
+	check(links_update(folder, &one, &first, &error) == 0);
+	check(links_update(folder, &two, &second, &error) == 0);
+	expect(second != first && two.count == 2);
+	check(links_update(folder, &one, &third, &error) == 0);
+	check(links_update(folder, &two, &last, &error) == 0);
+	expect(third == second && last == second && one.count == 2);
+	two.link[0].revoked_ns = 3;
+	check(links_update(folder, &two, &last, &error) == 0);
+	expect(last != second);
+	check(links_update(folder, &one, &third, &error) == 0);
+	expect(third == last && links_find(&one, two.link[0].id)->revoked_ns == 3);
+	check(links_stamp(folder, &first) == 0);
+	expect(first == last);
 }
 
 static void lists_have_no_keys(void)
@@ -276,7 +305,7 @@ static void files_of_others_and_no_files_are_refused(void)
 	expect_refused(library, "folder");
 }
 
-/* What a file of many links holds stays bounded, and valid links stay. */
+/* A file of many links stays bounded, and valid links stay. */
 static void revoked_links_go_first_when_there_are_many(void)
 {
 	_autofree_ char *library = library_of("many");
@@ -325,6 +354,7 @@ static const struct test tests[] = {
 		links_are_revoked_by_role_id_or_all_of_them},
 	{"a revocation by another recorder holds here too",
 		a_revocation_by_another_recorder_holds_here_too},
+	{"a list that has nothing new is not written", a_list_that_has_nothing_new_is_not_written},
 	{"lists have no keys", lists_have_no_keys},
 	{"files that are no list of links are refused", files_that_are_no_list_are_refused},
 	{"links of other users, symbolic links, FIFOs and folders are refused",
