@@ -139,14 +139,13 @@ int library_export(struct library *library, const struct job *job, struct error 
 	r = open_for(
 		library, asked->session, extract_way(part), CONSENT_ANALYSIS, &session, reterr);
 	if (r == 0)
-		r = extract_write(&content, session, part, &notes, reterr);
+		r = extract_write(&content, FILE_LIMIT_BYTES, session, part, &notes, reterr);
+	if (r == -EFBIG)
+		return error_set(reterr, r,
+			"the file is too large for a page: make it with uxrec export on the "
+			"recorder's machine");
 	if (r < 0)
 		return r;
-	if (content.size_bytes > FILE_LIMIT_BYTES)
-		return error_set(reterr, -EFBIG,
-			"the file has %zu MB, which is too much for a page: make it with uxrec "
-			"export on the recorder's machine",
-			content.size_bytes / 1000000);
 	log_info("session %s: %s exported for %s", asked->session,
 		way_out_needs(extract_way(part))->name, text_quote(job->peer->name).text);
 	return send_file(library, job, part, &content, &notes);

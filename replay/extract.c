@@ -271,7 +271,7 @@ static int write_tags(FILE *out, const struct session *session, struct extract_n
 	fputs("session,participant,time_s,end_s,code,code_name,counts_as,task,attempt,impact,"
 	      "recovered,opportunity,note,author,layer,watching\r\n",
 		out);
-	for (size_t i = 0; i < chosen.count && r == 0; i++)
+	for (size_t i = 0; i < chosen.count && r == 0 && !ferror(out); i++)
 		write_tag(&row, session, &chosen, chosen.acts[i]);
 	return r;
 }
@@ -283,7 +283,7 @@ static int write_notes(FILE *out, const struct session *session, struct extract_
 	int r = choose(&chosen, session, UXREC__ACT__BODY_NOTE, "notes", notes);
 
 	fputs("session,participant,time_s,note,author,layer\r\n", out);
-	for (size_t i = 0; i < chosen.count && r == 0; i++) {
+	for (size_t i = 0; i < chosen.count && r == 0 && !ferror(out); i++) {
 		const Uxrec__Act *act = chosen.acts[i];
 
 		put_text(&row, session->id);
@@ -348,7 +348,7 @@ static int write_attempts(FILE *out, const struct session *session, struct extra
 	fputs("session,participant,task,title,attempt,outcome,failure,reading_s,begin_s,end_s,"
 	      "live_begin_s,live_end_s,time_on_task_s,clicks,keys,layer\r\n",
 		out);
-	for (size_t i = 0; i < chosen.count && r == 0; i++)
+	for (size_t i = 0; i < chosen.count && r == 0 && !ferror(out); i++)
 		r = write_attempt(&row, session, timeline, &chosen, chosen.acts[i]);
 	return r;
 }
@@ -420,7 +420,7 @@ static int write_events(FILE *out, const struct session *session, struct extract
 	fputs("session,time_s,end_s,kind,count,button,x_px,y_px,role,name,application,key_classes,"
 	      "text\r\n",
 		out);
-	for (size_t i = 0; i < message->n_events; i++)
+	for (size_t i = 0; i < message->n_events && !ferror(out); i++)
 		write_event(&row, session, message->events[i]);
 	uxrec__timeline__free_unpacked(message, NULL);
 	session_reader_each_kept_back(session->reader, note_kept_back, notes);
@@ -476,13 +476,45 @@ static int write_part(FILE *out, const struct session *session, enum extract par
 	}
 }
 
-int extract_write(struct buf *out, const struct session *session, enum extract part,
-	struct extract_notes *ret_notes, struct error *reterr)
+/* The end of a stream: a buffer that takes so much and no more. */
+struct sink {
+	struct buf *out;
+	size_t left_bytes;
+	bool full;
+};
+
+static ssize_t put_bytes(void *user, const char *data, size_t size)
+{
+	struct sink *sink = user;
+
+	sink->full |= size > sink->left_bytes;
+	if (sink->full)
+		return 0;
+	sink->left_bytes -= size;
+	buf_put(sink->out, data, size);
+	return (ssize_t)size;
+}
+
+static int write_limited(struct sink *sink, const struct session *session, enum extract part,
+	struct extract_notes *notes, struct error *reterr)
+{
+	FILE *stream = fopencookie(sink, "w", (cookie_io_functions_t){.write = put_bytes});
+	int r;
+
+	if (!stream)
+		return -ENOMEM;
+	r = write_part(stream, session, part, notes, reterr);
+	fclose(stream);
+	if (buf_error(sink->out) < 0)
+		return -ENOMEM;
+	return r == 0 && sink->full ? -EFBIG : r;
+}
+
+int extract_write(struct buf *out, size_t limit_bytes, const struct session *session,
+	enum extract part, struct extract_notes *ret_notes, struct error *reterr)
 {
 	struct extract_notes notes = {0};
-	_autofree_ char *text = NULL;
-	size_t size_bytes = 0;
-	FILE *stream;
+	struct sink sink = {out, limit_bytes, false};
 	int r;
 
 	if (!session->reader)
@@ -491,16 +523,11 @@ int extract_write(struct buf *out, const struct session *session, enum extract p
 		return error_set(reterr, -EBADMSG, "%s", session->unsaid.text);
 	if (*session->unsaid.text)
 		add_note(&notes, "%s", session->unsaid.text);
-	stream = open_memstream(&text, &size_bytes);
-	if (!stream)
-		return error_set(reterr, -ENOMEM, "no memory");
-	r = write_part(stream, session, part, &notes, reterr);
-	if (fclose(stream) != 0 && r == 0)
-		r = -ENOMEM;
-	if (r == 0)
-		buf_put(out, text, size_bytes);
-	if (r == -ENOMEM || buf_error(out) < 0)
-		return error_set(reterr, -ENOMEM, "no memory");
+	r = write_limited(&sink, session, part, &notes, reterr);
+	if (r == -ENOMEM)
+		return error_set(reterr, r, "no memory");
+	if (r == -EFBIG)
+		return error_set(reterr, r, "the file has more than %zu MB", limit_bytes / 1000000);
 	if (r < 0)
 		return parts[part].table
 			? error_set(reterr, r, "the session cannot be read: %s", strerror(-r))

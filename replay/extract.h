@@ -21,7 +21,7 @@ enum extract {
 
 #define EXTRACT_NOTES_LIMIT 8
 
-/** What of a file is left out, for people. */
+/** Things that are left out of a file, in sentences for people. */
 struct extract_notes {
 	char text[EXTRACT_NOTES_LIMIT][512];
 	size_t count;
@@ -39,8 +39,10 @@ const char *extract_suffix(enum extract part, const char **ret_type);
 /**
  * Append a part of a session that way_out_open() has let out by extract_way().
  *
- * @param ret_notes  what is left out, on success
- * @return 0, -ENOENT when the session has no such part, or a negative errno; with the reason
+ * @param limit_bytes  of the file: it is given up where it becomes longer; SIZE_MAX: none
+ * @param ret_notes    on success: a line for each thing that is left out
+ * @return 0, -ENOENT when the session has no such part, -EFBIG above the limit, or another negative errno; with the
+ *         reason
  */
-int extract_write(struct buf *out, const struct session *session, enum extract part,
-	struct extract_notes *ret_notes, struct error *reterr);
+int extract_write(struct buf *out, size_t limit_bytes, const struct session *session,
+	enum extract part, struct extract_notes *ret_notes, struct error *reterr);

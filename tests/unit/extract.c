@@ -19,7 +19,7 @@ static char *table_of(const struct session *session, enum extract part)
 	struct extract_notes notes;
 	struct error error = {""};
 
-	check(extract_write(&text, session, part, &notes, &error) == 0);
+	check(extract_write(&text, SIZE_MAX, session, part, &notes, &error) == 0);
 	buf_put_u8(&text, '\0');
 	check(buf_error(&text) == 0);
 	return strdup((char *)text.data);
@@ -43,6 +43,23 @@ static void add_note(struct making *making, const char *layer, double at_s, cons
 	act.body_case = UXREC__ACT__BODY_NOTE;
 	act.note = &note;
 	put_act(making, &act, layer);
+}
+
+static void a_file_above_its_limit_takes_no_memory(void)
+{
+	_cleanup_(buf_finish) struct buf text = {0};
+	struct extract_notes notes;
+	struct making making;
+	struct session *session;
+	struct error error = {""};
+
+	begin_session(&making, "long", "P01", false);
+	for (int i = 0; i < 2000; i++)
+		add_note(&making, "live", 1, "a note that makes the table long");
+	session = end_session(&making);
+	expect(extract_write(&text, 10000, session, EXTRACT_NOTES, &notes, &error) == -EFBIG);
+	expect(text.size_bytes <= 10000 && strstr(error.text, "MB") != NULL);
+	session_destroy(session);
 }
 
 static void a_table_is_csv_that_no_spreadsheet_runs(void)
@@ -102,7 +119,8 @@ static void a_session_without_a_transcript_has_none_to_export(void)
 
 	begin_session(&making, "silent", "P01", false);
 	session = end_session(&making);
-	expect(extract_write(&text, session, EXTRACT_TRANSCRIPT_VTT, &notes, &error) == -ENOENT);
+	expect(extract_write(&text, SIZE_MAX, session, EXTRACT_TRANSCRIPT_VTT, &notes, &error) ==
+		-ENOENT);
 	expect(strcmp(error.text, "the session has no transcript") == 0);
 	expect(extract_find_table("tags") == EXTRACT_TAGS);
 	expect(extract_find_table("transcript") == -1);
@@ -177,6 +195,7 @@ static void a_summary_has_coders_and_lost_time(void)
 }
 
 static const struct test tests[] = {
+	{"a file above its limit takes no memory", a_file_above_its_limit_takes_no_memory},
 	{"a table is CSV that no spreadsheet runs", a_table_is_csv_that_no_spreadsheet_runs},
 	{"tags have their attempt, and attempts their times",
 		tags_have_their_attempt_and_attempts_their_times},
