@@ -170,12 +170,17 @@ int command_tell_faults(const struct vtt_faults *faults, const char *name);
 int command_leave(struct session *session, enum way_out way, enum consent_use use);
 
 /**
- * Make a file of a session, behind the gate of its consent; what is left out is warned of.
+ * Make a file of a session, behind the gate of its consent, with a warning for each thing that is left out.
  *
  * @return EXIT_GOOD, EXIT_NO when the session has no such part, or EXIT_COULD_NOT; with a logged reason
  */
 int command_extract(struct buf *out, struct session *session, enum extract part,
 	struct extract_notes *ret_notes);
+
+#define COMMAND_TIME_BYTES 64
+
+/** The time of day here, with the zone's offset: "2026-10-25 02:30:00 +01:00". @return @p text */
+const char *command_local_time(char text[COMMAND_TIME_BYTES], int64_t ns);
 
 /** Write a file that is not there yet, for this user alone. @return EXIT_GOOD, or EXIT_COULD_NOT with a logged reason */
 int command_write_file(const char *out, const struct buf *text);

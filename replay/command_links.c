@@ -3,39 +3,16 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/wire.pb-c.h"
+#include "replay/enum_text.h"
 #include "replay/json.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A revocation holds at once; until it is on the disk it is waited for. */
 #define TRIES        100
 #define TRY_EVERY_US 50000
-
-#define TIME_BYTES 32
-
-static const char *role_text(Uxrec__Role role)
-{
-	switch (role) {
-	case UXREC__ROLE__ROLE_MODERATOR: return "moderator";
-	case UXREC__ROLE__ROLE_REVIEWER: return "reviewer";
-	case UXREC__ROLE__ROLE_OBSERVER: return "observer";
-	default: return "unknown";
-	}
-}
-
-static const char *time_text(int64_t ns, char text[TIME_BYTES])
-{
-	time_t seconds = (time_t)(ns / NS_PER_S);
-	struct tm local;
-
-	if (ns == 0 || !localtime_r(&seconds, &local) ||
-		strftime(text, TIME_BYTES, "%Y-%m-%d %H:%M:%S %z", &local) == 0)
-		snprintf(text, TIME_BYTES, "never");
-	return text;
-}
 
 static const char *state_text(const Uxrec__Link *link)
 {
@@ -48,14 +25,16 @@ static const char *state_text(const Uxrec__Link *link)
 
 static void print_list(const Uxrec__LinkList *list)
 {
-	char made[TIME_BYTES], used[TIME_BYTES];
+	char made[COMMAND_TIME_BYTES], used[COMMAND_TIME_BYTES];
 
-	printf("%-10s %-10s %-26s %-26s %s\n", "id", "role", "made", "last used", "state");
+	printf("%-10s %-10s %-27s %-27s %s\n", "id", "role", "made", "last used", "state");
 	for (size_t i = 0; i < list->n_links; i++) {
 		const Uxrec__Link *link = list->links[i];
 
-		printf("%-10.8s %-10s %-26s %-26s %s\n", link->id, role_text(link->role),
-			time_text(link->made_ns, made), time_text(link->used_ns, used),
+		printf("%-10.8s %-10s %-27s %-27s %s\n", link->id,
+			enum_text(&uxrec__role__descriptor, (int)link->role).text,
+			command_local_time(made, link->made_ns),
+			link->used_ns ? command_local_time(used, link->used_ns) : "never",
 			state_text(link));
 	}
 }
@@ -124,7 +103,7 @@ int command_links(const struct command_options *options, int argc, char **argv)
 	else
 		print_list(list);
 	if (list->unwritten && (revokes || *list->trouble)) {
-		log_error("%s: what was revoked holds until the recorder ends, and is not kept yet",
+		log_error("%s: the revocation holds until the recorder ends, and is not kept yet",
 			*list->trouble ? list->trouble : "the disk is slow");
 		r = EXIT_COULD_NOT;
 	}

@@ -257,7 +257,7 @@ int command_extract(struct buf *out, struct session *session, enum extract part,
 
 	if (command_leave(session, extract_way(part), CONSENT_ANALYSIS) != 0)
 		return EXIT_COULD_NOT;
-	r = extract_write(out, session, part, ret_notes, &error);
+	r = extract_write(out, SIZE_MAX, session, part, ret_notes, &error);
 	if (r < 0) {
 		log_error("%s: %s", session->path, error.text);
 		return r == -ENOENT ? EXIT_NO : EXIT_COULD_NOT;
