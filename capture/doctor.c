@@ -271,7 +271,7 @@ static void count_kinds(const struct device_sink *sink, char *ret, size_t room)
 	}
 }
 
-/* One line for all devices, with a detail for each. @param by  what reads them: "XInput: 4 devices" */
+/* One line for all devices, with a detail for each. @param by  their source: "XInput: 4 devices" */
 static void find_devices(
 	Uxrec__DoctorReport *report, const struct device_sink *sink, const char *by)
 {

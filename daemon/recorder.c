@@ -568,8 +568,8 @@ void recorder_destroy(struct recorder *recorder)
 	packet_unref(recorder->mark);
 	queue_destroy(recorder->queue);
 	pthread_mutex_destroy(&recorder->drop_lock);
-	pthread_mutex_destroy(&recorder->losses_lock);
 	losses_finish(&recorder->losses);
+	pthread_mutex_destroy(&recorder->losses_lock);
 	pthread_mutex_destroy(&recorder->end_lock);
 	pthread_cond_destroy(&recorder->end_changed);
 	buf_finish(&recorder->own);

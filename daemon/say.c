@@ -39,6 +39,11 @@ void say_sign(const struct peer *peer, Uxrec__Act *act)
 										   : "");
 }
 
+static int refuse_but_notes(struct error *reterr)
+{
+	return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
+}
+
 static int check_window(const Uxrec__Act *act, enum say_window window, struct error *reterr)
 {
 	if (layer_kind(act->layer) != LAYER_LIVE || window == SAY_CLOSED)
@@ -48,16 +53,15 @@ static int check_window(const Uxrec__Act *act, enum say_window window, struct er
 			LIVE_NOTES_MINUTES);
 	if (window == SAY_NOTES && act->kind != UXREC__ACT__KIND__KIND_REMOVE &&
 		act->body_case != UXREC__ACT__BODY_NOTE)
-		return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
+		return refuse_but_notes(reterr);
 	return 0;
 }
 
 int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window window,
 	struct error *reterr)
 {
-	int r;
-
 	bool live_layer = layer_kind(act->layer) == LAYER_LIVE;
+	int r;
 
 	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
 		uxrec__act__get_packed_size(act) > PEER_ACT_LIMIT_BYTES)
@@ -119,7 +123,7 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 		return refuse_kind(peer->role, reterr);
 	if (peer->role == UXREC__ROLE__ROLE_OBSERVER && context->window == SAY_NOTES &&
 		before->body_case != UXREC__ACT__BODY_NOTE)
-		return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
+		return refuse_but_notes(reterr);
 	if (is_theirs(peer, before))
 		return 0;
 	return error_set(reterr, -EACCES,

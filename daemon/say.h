@@ -43,8 +43,8 @@ struct act_context say_context(const struct session *session);
 
 /**
  * Check the references of an act: times of any body are within the session's span (without one they are not
- * checked), a tag's moment is in no pause that lasts, tasks, codes, opportunities and modifiers are those of the study, things are in the log. Of a patch
- * the fields that it names.
+ * checked), a tag's moment is in no pause that lasts, tasks, codes, opportunities and modifiers are those of the
+ * study, things are in the log. Of a patch the fields that it names.
  *
  * @return 0, -EBUSY in a pause, -ERANGE or -EINVAL, with the reason, which names the field
  */

@@ -31,7 +31,7 @@ struct last_state {
 	uint32_t agreed;
 	enum key_policy keys;
 	int64_t offset_ns, begun_ns, paused_ns;
-	/* the last segment was ended because the disk was full: what followed is missing */
+	/* the last segment was ended because the disk was full: the session is missing from there on */
 	struct segments_marker marker;
 	int64_t missing_from_ns;
 	struct station *station;        /* gets the pauses that have ended */
@@ -240,7 +240,7 @@ static int go_on(struct station *station, const struct session *session,
 	return r;
 }
 
-/* What was asked of the recorder since is not known: a pause, an end and a mute may have been lost with its memory. */
+/* A pause, an end or a mute since then may have been lost with the recorder's memory: both are assumed. */
 static void expect_the_worst(struct last_state *state)
 {
 	if (!state->muted)

@@ -23,11 +23,6 @@ static const char *const part_names[GAP_PART_END] = {
 	[GAP_PART_OTHER] = "other data",
 };
 
-const char *gap_part_name(enum gap_part part)
-{
-	return part < GAP_PART_END && part_names[part] ? part_names[part] : "other data";
-}
-
 static bool is_below(const char *topic, const char *folder)
 {
 	size_t size = strlen(folder);

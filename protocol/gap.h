@@ -23,9 +23,6 @@ enum gap_part {
 	GAP_PART_END,
 };
 
-/** "the sound" @return a static text */
-const char *gap_part_name(enum gap_part part);
-
 /** @return the parts of a gap as bits 1 << part; never 0 */
 uint32_t gap_parts(const Uxrec__Gap *gap);
 

@@ -262,7 +262,7 @@ static bool was_recorded(const struct session *session, enum modality modality)
 		CHANNEL_MONITOR_INFO, CHANNEL_KEY_POLICY, CHANNEL_INPUT_DEVICES, CHANNEL_CONTROLS,
 		CHANNEL_KEY_CLASSES, CHANNEL_KEYS};
 
-	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(channels); i++) {
 		const struct reader_channel *channel;
 		struct reader_message message;
 
