@@ -289,6 +289,10 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
     return box && box.y + box.height <= 420;
   }, 'the note field above the keyboard');
   assert.ok((await page.locator('.screen').boundingBox()).height > 150);
+  /* after the end, too, times are those since the session's begin */
+  await recorder.uxrec('stop');
+  await page.locator('.cover', { hasText: 'The session has ended' }).waitFor();
+  assert.match(await page.locator('.rating .last').textContent(), /^last: Mistake \d+:\d\d$/);
   await close(page);
   await recorder.end();
 });

@@ -46,7 +46,7 @@ export function useWatching(token: string, name: string): Watching {
         : undefined,
       /* observers change only what they said themselves; the server says so too */
       (act) => isOwn(act, driver.connection) || driver.connection.isModerator,
-      () => driver.status?.startedNs ?? 0n,
+      () => driver.model.beginNs,
     );
     return { player, driver, coder };
   }, [token]);
