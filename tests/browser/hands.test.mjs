@@ -337,7 +337,15 @@ test('replay: space plays after a press by mouse, a control operated by key keep
   await page.getByText('1 error in your layer, 1 not judged').waitFor();
   await page.getByRole('button', { name: '1 error not judged…' }).waitFor();
   await page.keyboard.press('Enter');
-  await page.getByRole('region', { name: 'Opportunity of an error' }).waitFor();
+  const asked = page.getByRole('region', { name: 'Opportunity of an error' });
+  await asked.waitFor();
+  /* removed while it is asked about, and brought back, it waits again */
+  await page.keyboard.press('z');
+  await asked.waitFor({ state: 'detached' });
+  await page.keyboard.press('Shift+Z');
+  await page.getByRole('button', { name: '1 error not judged…' }).waitFor();
+  await page.keyboard.press('Enter');
+  await asked.waitFor();
   await page.keyboard.press('0');
   await page.getByText('1 error in your layer, 1 unplanned').waitFor();
   await page.keyboard.press('z');

@@ -36,9 +36,7 @@ export class Coder {
   trouble = '';
   /** The note that is being written, with the moment of its first key and the session that it is about. */
   draft: { text: string; moment?: Moment; session?: string } = { text: '' };
-  /** Ids of the errors whose opportunities are being asked for, the present one first. */
-  asked: readonly string[] = [];
-
+  #asked: readonly string[] = [];
   #view?: MarkView;
 
   constructor(
@@ -234,9 +232,14 @@ export class Coder {
 
   /** Ask for the opportunities of these, one after the other. */
   ask(ids: readonly string[]): void {
-    this.asked = ids;
+    this.#asked = ids;
     this.model.changed();
   }
+  /** Ids of the errors whose opportunities are being asked for, the present one first, without those removed since. */
+  get asked(): readonly string[] {
+    return this.#asked.filter((id) => this.model.entry(id));
+  }
+
 
   /**
    * Ask for the opportunity of this tab's last error.

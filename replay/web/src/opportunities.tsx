@@ -19,8 +19,7 @@ export function OpportunityList({ coder }: { coder: Coder }) {
   const [, render] = useReducer((changes: number) => changes + 1, 0);
   /* before the next key can come, not with the next frame: it is for the error that is asked about then */
   useEffect(() => model.subscribe(() => render(undefined)), [model]);
-  /* an error that was removed meanwhile needs no answer */
-  const asked = coder.asked.filter((id) => model.entry(id));
+  const { asked } = coder;
   const act = model.entry(asked[0] ?? '')?.act;
   if (!act) return null;
   return <Question key={act.id} coder={coder} act={act} rest={asked.slice(1)} />;
