@@ -370,6 +370,8 @@ test('the picture fills the screen, and is magnified by keys, wheel and pinch wi
   await page.keyboard.press('Shift+Enter');
   await until(() => page.evaluate(() => document.fullscreenElement?.className === 'stage'), 'the full screen');
   await aligned();
+  await page.keyboard.press('z');
+  await page.locator('.stage .keyhint span').waitFor();
   await page.keyboard.press('Shift+Enter');
   await until(() => page.evaluate(() => !document.fullscreenElement), 'the window');
   await page.getByRole('button', { name: 'Full screen' }).click();

@@ -120,12 +120,17 @@ function HelpButton({ help }: { help: KeyHelp }) {
   );
 }
 
-/** The place of the page for what a key did, or why it did nothing. */
-function KeyHint() {
+/**
+ * The effect of a key, or why it had none.
+ *
+ * @param fullScreen  in the part of the page that may fill the screen: the page's own place is not seen then
+ */
+export function KeyHint({ fullScreen = false }: { fullScreen?: boolean }) {
   const { text, number } = useEmitter(hints);
+  const isHere = Boolean(document.fullscreenElement) === fullScreen;
   return (
     <p class="keyhint" role="status">
-      {text && <span key={number}>{text}</span>}
+      {text && isHere && <span key={number}>{text}</span>}
     </p>
   );
 }

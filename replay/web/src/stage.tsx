@@ -5,6 +5,7 @@ import type { ComponentChildren } from 'preact';
 import { KeyClass } from '../gen/protocol/input_pb';
 import { useEmitter } from './emitter';
 import { HiddenLegend } from './legend';
+import { KeyHint } from './parts';
 import { type Deed, lastAtOrBefore, type Player } from './player';
 import { useZoom, ZoomBar } from './zoom';
 
@@ -132,6 +133,7 @@ export function Stage({
         )}
       </div>
       {children}
+      <KeyHint fullScreen />
     </section>
   );
 }
