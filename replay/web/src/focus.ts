@@ -115,8 +115,8 @@ function giveBack(target: EventTarget | null): void {
   control.blur();
 }
 
-function isTextFieldOfLetters(control: HTMLElement): boolean {
-  return isTextField(control) && !(control instanceof HTMLSelectElement);
+function isTextFieldOfLetters(target: EventTarget | null): target is HTMLElement {
+  return isTextField(target) && !(target instanceof HTMLSelectElement);
 }
 
 /**
@@ -137,12 +137,13 @@ export function watchFocus(why: (text: string) => void, hasKeys: () => boolean):
     /* when the whole window loses the focus, its control keeps it */
     if (isControl(target) && isHeld(target) && document.activeElement !== target) release(target);
   });
-  on('pointerdown', () => {
+  on('pointerdown', ({ target }) => {
     byPointer = true;
-    forgetField();
+    /* who puts the caret elsewhere goes on typing */
+    if (target !== typed) forgetField();
   });
   on('input', ({ target }) => {
-    if (isTextField(target) && !(target instanceof HTMLSelectElement)) typed = target;
+    if (isTextFieldOfLetters(target)) typed = target;
   });
   on('keydown', (event) => {
     byPointer = false;
