@@ -112,10 +112,15 @@ export class Coder {
   async note(session: string, moment: Moment, text: string, mayTakeBack: () => boolean): Promise<string> {
     if (!text.trim()) return '';
     const act = noteAct(this.layer, moment, text.trim());
-    if (session !== this.model.session) return this.model.putEarlier(this.connection, session, act);
-    const reason = await this.put(act);
-    /* it goes back to its field, when that is free */
-    if (reason && mayTakeBack()) this.model.forget(act.id);
+    if (session === this.model.session) {
+      const reason = await this.put(act);
+      /* it goes back to its field, when that is free */
+      if (reason && mayTakeBack()) this.model.forget(act.id);
+      return reason;
+    }
+    const reason = await this.model.putEarlier(this.connection, session, act);
+    /* no list of this page has it */
+    if (reason && !mayTakeBack()) this.model.lost = `${reason}. Its text: “${text.trim()}”`;
     return reason;
   }
 

@@ -92,7 +92,7 @@ export class SessionModel extends Emitter {
       this.#left = waitingSessions()
         .filter((other) => other !== session)
         .map((other) => new Outbox(other, (_, fate) => this.#settleLeft(fate)));
-      this.#outbox = new Outbox(session, (act, fate) => this.#settle(act, fate));
+      this.#outbox = new Outbox(session, (act, fate) => this.#settle(session, act, fate));
       this.own = new OwnActs(session);
       for (const act of this.#outbox.acts()) if (act.kind === Act_Kind.ADD) this.own.add(act.id);
     }
@@ -185,7 +185,8 @@ export class SessionModel extends Emitter {
     this.#show(act, connection.state !== 'open');
     this.changed();
     const fate = await this.#outbox.put(connection, act);
-    this.#settle(act, fate);
+    const { session } = this;
+    this.#settle(session, act, fate);
     return fate.kind === 'refused' ? fate.reason : '';
   }
 
@@ -199,7 +200,9 @@ export class SessionModel extends Emitter {
     } else this.#entries.set(act.id, { act: named(act, now?.act), stored: false, waiting, before });
   }
 
-  #settle(act: Act, fate: Fate): void {
+  #settle(session: string, act: Act, fate: Fate): void {
+    /* the answer may come when another session has begun */
+    if (session !== this.session) return this.#settleLeft(fate);
     const entry = this.#entries.get(act.id);
     if (fate.kind === 'stored' && fate.act) this.stored(fate.act);
     else if (fate.kind === 'stored' && entry?.act === act) this.#entries.set(act.id, { act, stored: true });

@@ -289,6 +289,7 @@ function whyNoNote(watching: Watching): string {
 
 /** For the five minutes after a session, where nothing else of it is on the page. */
 export function LateNotes({ watching }: { watching: Watching }) {
+      <Undelivered coder={watching.coder} />
   const targets = () => noteTargets(watching);
   if (targets().length === 0) return null;
   return (

@@ -89,7 +89,10 @@ export class Outbox {
   async #try(connection: Connection, { act, sent }: Waiting): Promise<Fate> {
     const waiting = this.#waiting[0];
     if (connection.state !== 'open') return { kind: 'kept' };
-    if (waiting) waiting.sent = true;
+    if (waiting && !sent) {
+      waiting.sent = true;
+      this.#save();
+    }
     try {
       const answer = await connection.request({ case: 'putAct', value: { session: this.session, act } });
       return { kind: 'stored', act: answer.body.case === 'actStored' ? answer.body.value.act : undefined };
@@ -132,22 +135,28 @@ export function waitingSessions(): string[] {
   }
 }
 
+/** An act as text for the tab's storage. */
+export function packAct(act: Act): string {
+  return btoa(Array.from(toBinary(ActSchema, act), (byte) => String.fromCharCode(byte)).join(''));
+}
+
+export function unpackAct(text: string): Act {
+  return fromBinary(ActSchema, Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
+}
+
 interface Packed {
   act: string;
   sent: boolean;
 }
 
 function pack({ act, sent }: Waiting): Packed {
-  return { act: btoa(String.fromCharCode(...toBinary(ActSchema, act))), sent };
+  return { act: packAct(act), sent };
 }
 
 function load(session: string): Waiting[] {
   try {
     const packed = JSON.parse(sessionStorage.getItem(KEY + session) ?? '[]') as Packed[];
-    return packed.slice(0, MOST_ACTS).map(({ act, sent }) => ({
-      act: fromBinary(ActSchema, Uint8Array.from(atob(act), (c) => c.charCodeAt(0))),
-      sent,
-    }));
+    return packed.slice(0, MOST_ACTS).map(({ act, sent }) => ({ act: unpackAct(act), sent }));
   } catch {
     return [];
   }

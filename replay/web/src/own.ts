@@ -1,7 +1,7 @@
 // What this tab did last in a session, for undo, and what was undone; kept over a reload.
 
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type Act, ActSchema } from '../gen/protocol/acts_pb';
+import type { Act } from '../gen/protocol/acts_pb';
+import { packAct, unpackAct } from './outbox';
 
 const KEY = 'uxrec.own.';
 const MOST_IDS = 300;
@@ -53,10 +53,7 @@ export class OwnActs {
   }
 
   #save(): void {
-    const kept: Kept = {
-      ids: this.#ids,
-      removed: this.#removed.map((act) => btoa(String.fromCharCode(...toBinary(ActSchema, act)))),
-    };
+    const kept: Kept = { ids: this.#ids, removed: this.#removed.map(packAct) };
     try {
       sessionStorage.setItem(KEY + this.#session, JSON.stringify(kept));
     } catch {
@@ -70,7 +67,7 @@ function load(session: string): { ids: string[]; removed: Act[] } {
     const { ids, removed } = JSON.parse(sessionStorage.getItem(KEY + session) ?? '') as Kept;
     return {
       ids: ids.filter((id) => typeof id === 'string'),
-      removed: removed.map((act) => fromBinary(ActSchema, Uint8Array.from(atob(act), (c) => c.charCodeAt(0)))),
+      removed: removed.map(unpackAct),
     };
   } catch {
     return { ids: [], removed: [] };
