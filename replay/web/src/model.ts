@@ -34,17 +34,18 @@ export interface Entry {
   before?: Act;
 }
 
-/** Knows its tags and notes in order, until something changes. */
+/** Knows its tags and notes, and its attempts, in order, until something changes. */
 class Entries extends Map<string, Entry> {
   marks?: ReadonlyArray<Entry & { act: ActOf<'tag'> | ActOf<'note'> }>;
+  attempts?: ReadonlyArray<{ id: string; attempt: Attempt }>;
 
   override set(id: string, entry: Entry): this {
-    this.marks = undefined;
+    this.marks = this.attempts = undefined;
     return super.set(id, entry);
   }
 
   override delete(id: string): boolean {
-    this.marks = undefined;
+    this.marks = this.attempts = undefined;
     return super.delete(id);
   }
 }
@@ -274,10 +275,12 @@ export class SessionModel extends Emitter {
       .map(({ act }) => act.body.value);
   }
 
-  attempts(): Array<{ id: string; attempt: Attempt }> {
-    return this.entries('attempt')
+  /** By their begin. */
+  attempts(): ReadonlyArray<{ id: string; attempt: Attempt }> {
+    this.#entries.attempts ??= this.entries('attempt')
       .map((entry) => ({ id: entry.act.id, attempt: entry.act.body.value }))
       .sort((a, b) => (attemptBegin(a.attempt) < attemptBegin(b.attempt) ? -1 : 1));
+    return this.#entries.attempts;
   }
 
   /** The attempt that runs at a moment. */
