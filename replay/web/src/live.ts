@@ -173,6 +173,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     /* of several breaks the first one counts */
     this.#before ??= this.connection.welcome && { session, killedToNs, run: this.connection.welcome.run };
     this.people = [];
+    this.peopleMore = 0;
   }
 
   message(message: ChannelMessage): void {

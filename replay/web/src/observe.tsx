@@ -228,7 +228,7 @@ export function cover(driver: LiveDriver) {
 }
 
 export function pictureText(driver: LiveDriver, player: Player): string {
-  const click = player.deeds.filter((deed) => deed.kind === 'click').at(-1);
+  const click = player.deeds.findLast((deed) => deed.kind === 'click');
   const task = driver.model.task(driver.status?.task ?? '');
   return [
     'The participant’s screen, live.',
@@ -328,8 +328,10 @@ export function ObserveBody({
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
   const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
+      if (!driver.model.marks().some(({ act }) => shown(act))) return 'there are no tags or notes to choose from';
   useKeys({
     ...coder.keys(() => whyNoTag(driver)),
+      return '';
     n: () => document.getElementById('note')?.focus(),
     '/': () => {
       setTab('tags');

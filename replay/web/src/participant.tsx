@@ -7,12 +7,14 @@ import { count, date } from './format';
 import type { LiveDriver } from './live';
 import { validName } from './parts';
 
+const EDGE = '[\\s\\u0085\\u180e\\u200b-\\u200d\\u2060\\ufeff]+';
+const EDGES = new RegExp(`^${EDGE}|${EDGE}$`, 'gu');
+
 /** The one spelling of a name, as the recorder stores it (protocol/name.c). */
 export function spelled(name: string): string {
-  const edge = '[\\s\\u0085\\u180e\\u200b-\\u200d\\u2060\\ufeff]+';
   return name
     .normalize('NFC')
-    .replace(new RegExp(`^${edge}|${edge}$`, 'gu'), '')
+    .replace(EDGES, '')
     .replace(/[\s\u0085]+/gu, ' ');
 }
 

@@ -29,13 +29,6 @@ function useDoctor(driver: LiveDriver) {
           if (answer.body.case !== 'doctorReport') return;
           setReport(answer.body.value);
           setTrouble('');
-          const jpeg = answer.body.value.pictureJpeg;
-          setPicture((before) => {
-            if (before) URL.revokeObjectURL(before);
-            return jpeg.length
-              ? URL.createObjectURL(new Blob([jpeg as Uint8Array<ArrayBuffer>], { type: 'image/jpeg' }))
-              : '';
-          });
         },
         (error: Error) => setTrouble(error.message),
       )
@@ -44,6 +37,12 @@ function useDoctor(driver: LiveDriver) {
   useEffect(() => {
     if (open) look();
   }, [open]);
+  useEffect(() => {
+    const jpeg = report?.pictureJpeg as Uint8Array<ArrayBuffer> | undefined;
+    const url = jpeg?.length ? URL.createObjectURL(new Blob([jpeg], { type: 'image/jpeg' })) : '';
+    setPicture(url);
+    return () => URL.revokeObjectURL(url);
+  }, [report]);
   return { report, trouble, picture, busy, open, look };
 }
 

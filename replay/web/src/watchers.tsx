@@ -69,6 +69,7 @@ export function Watchers({ driver }: { driver: LiveDriver }) {
       ref={root}
       onKeyDown={(event) => {
         if (event.key !== 'Escape' || !open) return;
+        event.preventDefault();
         event.stopPropagation();
         setOpen(false);
         button.current?.focus();
