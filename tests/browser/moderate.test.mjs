@@ -76,7 +76,9 @@ test('a text of any length up to 666 bytes is read back from its QR code', async
 test('the observers’ link is copied, or selected where nothing may be copied, and scanned; nobody else gets it', async () => {
   const recorder = await Recorder.start(['--screen', 'none', '--input', 'none']);
   const page = await openPage(browser, recorder.links.moderate, {
-    script: 'navigator.clipboard.writeText = (text) => (window.denied ? Promise.reject(new Error("no")) : ((window.copied = text), Promise.resolve()))',
+    script: `
+      navigator.clipboard.writeText = (text) => (window.denied ? Promise.reject(new Error('no')) : ((window.copied = text), Promise.resolve()));
+      document.execCommand = () => false;`,
   });
   await page.getByRole('button', { name: 'Invite' }).click();
   const panel = page.getByRole('dialog', { name: 'Observers’ link' });

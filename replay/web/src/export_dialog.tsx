@@ -2,6 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ExportSession_Part as Part, type SessionSummary } from '../gen/protocol/wire_pb';
+import { copyText } from './clipboard';
 import type { Connection } from './connection';
 import { bytes } from './format';
 import { Notice } from './parts';
@@ -113,14 +114,10 @@ function Film({ session, connection }: { session: string; connection: Connection
       (error: Error) => setReason(error.message),
     );
   }, [session]);
-  const copy = () => {
-    const selectIt = () => {
-      if (text.current) getSelection()?.selectAllChildren(text.current);
-      setCopied('Selected: copy it with Ctrl+C');
-    };
-    /* without TLS a page from another machine has no clipboard */
-    if (!navigator.clipboard) selectIt();
-    else navigator.clipboard.writeText(command).then(() => setCopied('Copied'), selectIt);
+  const copy = async () => {
+    const isCopied = await copyText(command);
+    if (!isCopied && text.current) getSelection()?.selectAllChildren(text.current);
+    setCopied(isCopied ? 'Copied' : 'Selected: copy it with Ctrl+C');
   };
   return (
     <section class="film" aria-labelledby="film-title">
@@ -131,7 +128,7 @@ function Film({ session, connection }: { session: string; connection: Connection
           <p class="hint">Made on the recorder’s machine, by this command:</p>
           <div class="row">
             <code ref={text}>{command}</code>
-            <button type="button" class="small" onClick={copy}>
+            <button type="button" class="small" onClick={() => void copy()}>
               Copy
             </button>
           </div>

@@ -54,22 +54,3 @@ export function momentOf(hash: string, beginNs: bigint, endNs: bigint): { ns: bi
 export function momentLink(afterNs: bigint): string {
   return `${location.origin}${location.pathname}${location.search.replace(/([?&])at=\d*&?/, '$1').replace(/[?&]$/, '')}#at=${clock(afterNs, 1)}`;
 }
-
-/** Put text on the clipboard, also where the page is no secure context. @return whether it is there */
-export async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = document.createElement('textarea');
-    const focused = document.activeElement;
-    field.value = text;
-    field.className = 'unseen';
-    document.body.append(field);
-    field.select();
-    const copied = document.execCommand('copy');
-    field.remove();
-    if (focused instanceof HTMLElement) focused.focus();
-    return copied;
-  }
-}

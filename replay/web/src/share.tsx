@@ -1,6 +1,7 @@
 // The observers' link: to copy, and as a QR code for a phone. The moderator's own link is never shown.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { copyText } from './clipboard';
 import type { Connection } from './connection';
 import { type Modules, qrCode } from './qr';
 
@@ -78,13 +79,9 @@ function Link({ link }: { link: string }) {
   const modules = useMemo(() => (isCode ? qrCode(link) : undefined), [link, isCode]);
   useEffect(() => field.current?.focus(), []);
   const copy = async () => {
+    const isCopied = await copyText(link);
     field.current?.select();
-    try {
-      await navigator.clipboard.writeText(link);
-      setCopied('Copied.');
-    } catch {
-      setCopied('This browser does not let the page copy. The link is selected: press Ctrl+C.');
-    }
+    setCopied(isCopied ? 'Copied.' : 'This browser does not let the page copy. The link is selected: press Ctrl+C.');
   };
   return (
     <>
