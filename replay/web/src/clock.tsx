@@ -26,18 +26,18 @@ export function stopReason(status: Status): string {
   return status.state === Status_State.PAUSED ? 'paused' : 'interrupted';
 }
 
-/** Render again every second while it is there. */
-export function useSeconds(): void {
+/** Render again every second, or as often as it is given, while it is there. */
+export function useTicks(ms = 1000): void {
   const [, tick] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => tick((count) => count + 1), 1000);
+    const timer = setInterval(() => tick((count) => count + 1), ms);
     return () => clearInterval(timer);
-  }, []);
+  }, [ms]);
 }
 
 /** 3:10 / 5:00; and in words when the limit is passed or the clock stands still. */
 export function TaskClock({ driver, short = false }: { driver: LiveDriver; short?: boolean }) {
-  useSeconds();
+  useTicks();
   const status = driver.status;
   if (!status?.attempt) return null;
   const limitNs = BigInt(driver.model.task(status.task)?.timeLimitS ?? 0) * NS_PER_S;

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Act, Interruption_Kind, Phase_Kind } from '../gen/protocol/acts_pb';
 import type { Study_Task } from '../gen/protocol/study_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
-import { INTERRUPTIONS, TaskClock, useSeconds } from './clock';
+import { INTERRUPTIONS, TaskClock, useTicks } from './clock';
 import { AttemptEditor, SessionDetails } from './correct';
 import { useUnlessTyping } from './focus';
 import { bytes, clock, count } from './format';
@@ -241,7 +241,7 @@ function More({ driver, act }: { driver: LiveDriver; act: Do }) {
 
 /** Over the picture for as long as it lasts: its kind, whether the clock stands, and what happened. */
 export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: Do }) {
-  useSeconds();
+  useTicks();
   const status = driver.status;
   /* it may end while its note is being written */
   const id = useUnlessTyping(status?.interruption ?? '');
@@ -329,7 +329,7 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
 /* ---- phases ---- */
 
 function Phases({ driver, act }: { driver: LiveDriver; act: Do }) {
-  useSeconds();
+  useTicks();
   const status = driver.status;
   if (!status) return null;
   const now = driver.connection.sessionNowNs() || status.nowNs;

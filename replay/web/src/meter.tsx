@@ -1,9 +1,9 @@
 // How loud it is, live: a meter, and what is wrong with the sound in a word.
 
 import { fromBinary } from '@bufbuild/protobuf';
-import { useEffect, useState } from 'preact/hooks';
 import { SoundLevelsSchema, SoundSchema } from '../gen/protocol/sound_pb';
 import type { SoundMeter } from '../gen/protocol/wire_pb';
+import { useTicks } from './clock';
 import { Emitter, useEmitter } from './emitter';
 import { decibels } from './levels';
 import type { ChannelMessage } from './wire';
@@ -87,12 +87,7 @@ export function Meter({ peakDb, rmsDb, label }: { peakDb: number; rmsDb: number;
 /** Of a running session. */
 export function LiveMeter({ levels }: { levels: Levels }) {
   useEmitter(levels);
-  const [, tick] = useState(0);
-  /* that nothing comes is seen without a message */
-  useEffect(() => {
-    const timer = setInterval(() => tick((count) => count + 1), 500);
-    return () => clearInterval(timer);
-  }, []);
+  useTicks(500); // silence is no message
   const trouble = levels.trouble();
   return (
     <span class="levels" title={levels.device}>

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type Act, Tag_Watching } from '../gen/protocol/acts_pb';
 import { Status_State } from '../gen/protocol/wire_pb';
-import { TaskClock } from './clock';
+import { TaskClock, useTicks } from './clock';
 import { useEmitter } from './emitter';
 import { clickText, EventList, feedOfDeeds } from './events';
 import { clock, lag } from './format';
@@ -96,11 +96,7 @@ export function liveLabel(driver: LiveDriver, player: Player): string {
 
 /** Only this renders again four times a second: the time and the lag. */
 export function LiveState({ driver, player }: { driver: LiveDriver; player: Player }) {
-  const [, tick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => tick((count) => count + 1), 250);
-    return () => clearInterval(timer);
-  }, []);
+  useTicks(250);
   const ms = driver.lagMs();
   const state = driver.state();
   const label = liveLabel(driver, player);

@@ -1,7 +1,7 @@
 // Whether the recorder can be reached, and what is known of it while it cannot.
 
 import { type Conducted, Conducted_Deed } from '../gen/protocol/wire_pb';
-import { useSeconds } from './clock';
+import { useTicks } from './clock';
 import type { Connection } from './connection';
 import { clock } from './format';
 import type { Behind, LiveDriver } from './live';
@@ -34,7 +34,7 @@ function silence(connection: Connection): string {
 
 /** In the place of the picture while there is no connection. */
 export function NoAnswer({ connection }: { connection: Connection }) {
-  useSeconds();
+  useTicks();
   const s = Math.max(1, Math.ceil((connection.retryAtMs - performance.now()) / 1000));
   const waiting = connection.state === 'waiting';
   return (
@@ -80,7 +80,7 @@ const ANNOUNCED_MS = 15_000;
 
 /** What somebody should know who was away, and what another moderator has done. */
 export function News({ driver }: { driver: LiveDriver }) {
-  useSeconds();
+  useTicks();
   const { conducted } = driver;
   const announced = conducted && performance.now() - driver.conductedMs < ANNOUNCED_MS;
   return (

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type People_Person, Role } from '../gen/protocol/wire_pb';
-import { useSeconds } from './clock';
+import { useTicks } from './clock';
 import { clock, count } from './format';
 import type { LiveDriver } from './live';
 
@@ -52,7 +52,7 @@ export function Watchers({ driver }: { driver: LiveDriver }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
-  useSeconds();
+  useTicks();
   useEffect(() => {
     if (!open) return undefined;
     const away = (event: PointerEvent) => {
