@@ -15,9 +15,14 @@ import { Preflight } from './preflight';
 /* the study that was started last: the next participant's */
 const LAST_STUDY = 'study';
 
-/** What the participant agrees to. */
+const METHODS = [
+  ['paper', 'signed on paper'],
+  ['page', 'given here, by the participant, on this page'],
+] as const;
+
+/** The participant's consent, as it is being filled in. */
 interface Agreement {
-  method: 'paper' | 'page';
+  method: (typeof METHODS)[number][0];
   screen: boolean;
   input: boolean;
   sound: boolean;
@@ -277,24 +282,17 @@ function ConsentFields({
           {text}
         </blockquote>
       )}
-      <label class="check">
-        <input
-          type="radio"
-          name="method"
-          checked={agreed.method === 'paper'}
-          onChange={() => onChange({ method: 'paper' })}
-        />
-        signed on paper
-      </label>
-      <label class="check">
-        <input
-          type="radio"
-          name="method"
-          checked={agreed.method === 'page'}
-          onChange={() => onChange({ method: 'page' })}
-        />
-        given here, by the participant, on this page
-      </label>
+      {METHODS.map(([method, words]) => (
+        <label key={method} class="check">
+          <input
+            type="radio"
+            name="method"
+            checked={agreed.method === method}
+            onChange={() => onChange({ method })}
+          />
+          {words}
+        </label>
+      ))}
       <p class="hint">The participant agrees that this is recorded:</p>
       {check('the screen and the pointer (everything that is shown, typed text too)', 'screen')}
       {check('clicks and what is clicked, scrolling, and the kind of each key (letter, digit, …), not which', 'input')}
