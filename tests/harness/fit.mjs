@@ -103,7 +103,7 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
     return `<${element.localName}${classes && `.${classes}`}> "${text}"`;
   };
   const say = (element, what) => faults.push(`${nameOf(element)} ${what}`);
-  const isForReadersAlone = (element) => element.closest('.hidden, .unseen') !== null;
+  const isForReadersAlone = (element) => element.closest('.hidden') !== null;
   const isShown = (element) =>
     element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !isForReadersAlone(element);
   const all = [...scope.querySelectorAll('*')].filter((element) => !element.closest('svg') || element.localName === 'svg');

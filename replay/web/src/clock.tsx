@@ -56,7 +56,7 @@ export function TaskClock({ driver, short = false }: { driver: LiveDriver; short
       )}
       {/* read aloud once, not every second */}
       {short && (
-        <span class="unseen" role="status">
+        <span class="hidden" role="status">
           {over ? 'The time limit of the task has passed.' : ''}
         </span>
       )}

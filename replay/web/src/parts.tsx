@@ -162,8 +162,8 @@ export function StateBadge({ state, label }: { state: string; label: string }) {
     <span class={`badge ${state}`}>
       <span class="dot" aria-hidden="true" />
       {label}
-      {/* the label has a running clock: what is said aloud is the state alone */}
-      <span class="unseen" role="status">
+      {/* the label has a running clock: the state alone is read out */}
+      <span class="hidden" role="status">
         {state}
       </span>
     </span>
