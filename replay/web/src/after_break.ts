@@ -1,9 +1,9 @@
-// What became of a session while a page had no connection.
+// The fate of a session while a page had no connection.
 
 import type { Status } from '../gen/protocol/wire_pb';
 import { clock } from './format';
 
-/** What is known of the recorder before a break. */
+/** The recorder's state before a break. */
 export interface Before {
   session: string;
   killedToNs: bigint;
@@ -11,7 +11,7 @@ export interface Before {
   run: string;
 }
 
-/** What became of the session meanwhile, as far as the recorder states it; "" when nothing has changed. */
+/** The fate of the session meanwhile, as far as the recorder states it; "" when nothing has changed. */
 export function afterBreak(before: Before, now: Status, run: string): string {
   const restarted = before.run !== run;
   if (before.session && now.session === before.session)

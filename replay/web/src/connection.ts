@@ -31,7 +31,7 @@ const CLOSE_REVOKED = 4410;
  */
 export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed';
 
-/** What a page that watches live shows, for the moderators: see Ping. */
+/** The state of a page that watches live, for the moderators: see Ping. */
 export interface Shown {
   behindMs: number;
   hears: boolean;
@@ -92,7 +92,7 @@ export class Connection extends Emitter {
   #timer = 0;
   #pinger = 0;
   #watchdog = 0;
-  /* seconds without a message, counted while this page runs: one that was held up has not read what came */
+  /* seconds without a message, counted while this page runs: one that was held up has messages it has not read */
   #quietS = 0;
   #mostQuietS = QUIET_S;
   #heardMs = performance.now();

@@ -400,7 +400,7 @@ function TaskTitle({ number, task }: { number: number; task: Study_Task }) {
   );
 }
 
-/** What the moderator reads out, the criterion, the limit and the places where errors are counted. */
+/** The text that the moderator reads out, the criterion, the limit and the places where errors are counted. */
 function TaskFacts({ task, hasLimit }: { task: Study_Task; hasLimit: boolean }) {
   return (
     <>

@@ -85,7 +85,7 @@ export function forgetField(): void {
 /**
  * A value that decides which fields there are, as it was while somebody writes in one of them.
  *
- * @param value  what it is now
+ * @param value  the present one
  */
 export function useUnlessTyping<T>(value: T): T {
   const steady = useRef(value);
@@ -104,7 +104,7 @@ export function useUnlessTyping<T>(value: T): T {
 /* ---- who points ---- */
 
 let byPointer = false;
-/* the control whose focus was given back: Escape still closes what it is in */
+/* the control whose focus was given back: Escape still closes the panel around it */
 let pointed: Element | undefined;
 
 function giveBack(target: EventTarget | null): void {
@@ -122,7 +122,7 @@ function isTextFieldOfLetters(target: EventTarget | null): target is HTMLElement
 /**
  * Begin to watch.
  *
- * @param why      shows why a press has no effect
+ * @param why      given the reason when a press has no effect
  * @param hasKeys  whether the page has keys to give the focus back to
  */
 export function watchFocus(why: (text: string) => void, hasKeys: () => boolean): void {

@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Emitter } from './emitter';
 import { forgetField, isFieldLost, isTextField, watchFocus } from './focus';
 
-/** Does what a key means. @return why that has no effect now; nothing, or no text, when it has one */
+/** The effect of a key. @return why it has none now; nothing, or no text, when it has one */
 export type Command = () => unknown;
 
 export interface KeyMap {
@@ -103,7 +103,7 @@ function isOperated({ target, key }: KeyboardEvent): boolean {
   return target.closest('input') !== null && (key === ' ' || key === 'Enter');
 }
 
-/* of what is on the page: the newest is asked first */
+/* of the components that are on the page: the newest is asked first */
 const maps: Array<{ current: KeyMap }> = [];
 
 function commandOf(event: KeyboardEvent): [string, Command] | undefined {
@@ -152,8 +152,8 @@ export function watchKeys(): void {
 }
 
 /**
- * While the component is there, do what the map says. In a text field a letter is text: there only
- * `alt` + letter reaches the map. A focused control keeps space and Enter. What came onto the page later goes first.
+ * While the component is there, its keys have the effects of the map. In a text field a letter is text: there only
+ * `alt` + letter reaches the map. A focused control keeps space and Enter. The map of a later component goes first.
  */
 export function useKeys(map: KeyMap): void {
   const entry = useRef(map);

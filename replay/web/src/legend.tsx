@@ -1,4 +1,4 @@
-// What the signs over the picture mean.
+// The meanings of the signs over the picture.
 
 import { Screen_HiddenReason as Reason } from '../gen/protocol/screen_pb';
 

@@ -23,7 +23,7 @@ const FRAME_MS = 8;
 /* "Behind" begins at the one and ends at the other, so that it does not flicker. */
 const LATE_MS = 1000;
 const ON_TIME_MS = 700;
-/* without anything new to be shown for so long the picture stands still */
+/* the picture stands still when nothing newer has come for so long */
 const STALLED_MS = 5000;
 const SLOW_DECODER = 3; // moments that wait for it
 
@@ -31,7 +31,7 @@ const SLOW_DECODER = 3; // moments that wait for it
 export interface Behind {
   ms: number;
   /** Nothing came for so long that nothing can be known of the screen. A screen on which nothing moves is none of
-   *  these: the recorder goes on to tell up to which time that is so. */
+   *  these: its recorder goes on to send the time up to which the picture holds. */
   stalled: boolean;
   reason: 'connection' | 'decoder';
 }
@@ -73,10 +73,10 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   people: readonly People_Person[] = [];
   peopleMore = 0;
   peopleMs = 0; // when that was so, by performance.now()
-  /** What another moderator has done last. */
+  /** The last deed of another moderator. */
   conducted?: Conducted;
   conductedMs = 0;
-  /** What became of the session while there was no connection; "": there is nothing to be said. */
+  /** The session's fate while there was no connection; "": nothing has changed. */
   news = '';
   #before?: Before;
   #late = false;

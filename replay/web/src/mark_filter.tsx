@@ -1,4 +1,4 @@
-// Which tags and notes a list shows: of one author, of one code.
+// A choice among the tags and notes of a list: of one author, of one code.
 
 import type { Act } from '../gen/protocol/acts_pb';
 import { isOwn, type Person } from './identity';

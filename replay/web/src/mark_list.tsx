@@ -46,7 +46,7 @@ function withMark(marks: Mark[], mark: Mark | undefined): Mark[] {
  *
  * @param coder        whose tags can be changed here
  * @param onGo         jump to a moment; without it times are not links
- * @param layers       which are shown
+ * @param layers       whether an act is of the layers of this list
  * @param hint         instead of an empty list
  * @param isFiltered   with a choice of authors and codes
  */

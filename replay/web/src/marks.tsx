@@ -1,4 +1,4 @@
-// What a person does to the tags and notes of a session in one layer: all pages tag through this.
+// Acts of a person on the tags and notes of a session, in one layer: all pages tag through this.
 
 import { type Act, Impact, type Tag, Tag_Planned, Tag_Recovery } from '../gen/protocol/acts_pb';
 import { Study_CountsAs, type Study_Opportunity } from '../gen/protocol/study_pb';
@@ -10,7 +10,7 @@ import { againAct, changeAct, type Entry, IMPACTS, type Moment, noteAct, removeA
 /** The list of tags and notes while it is on the page. */
 export interface MarkView {
   element: () => HTMLElement | null;
-  /** Whether an act is among those that the list shows. */
+  /** Whether an act is among its rows. */
   shows: (act: Act) => boolean;
   /** Scroll to an act of the list. */
   reveal: (id: string) => void;
@@ -72,7 +72,7 @@ export class Coder {
 
   /* ---- where effects are seen ---- */
 
-  /** The list of tags is there. @return what takes it away */
+  /** The list of tags is on the page. @return to be called when it goes */
   show(view: MarkView): () => void {
     this.#view = view;
     return () => {
@@ -136,7 +136,7 @@ export class Coder {
   /**
    * 0 to 4 for the last tag of this page; the same number again takes it back.
    *
-   * @param isSeen  what asks for it shows that tag and its impact
+   * @param isSeen  the control that was pressed shows that tag and its impact
    * @return why not, or ""
    */
   impact(number: number, isSeen = false): string {
@@ -202,7 +202,7 @@ export class Coder {
     return '';
   }
 
-  /** Add what was removed as a new act with all its fields. @return why not, or "" */
+  /** Add a removed act as a new one with all its fields. @return why not, or "" */
   async bringBack(act: Act): Promise<string> {
     const again = againAct(act, this.isMine(act) ? this.layer : act.layer);
     const reason = await this.put(again);
@@ -235,16 +235,16 @@ export class Coder {
     });
   }
 
-  /** Ask for the opportunities of these, one after the other. */
-  ask(ids: readonly string[]): void {
-    this.#asked = ids;
-    this.model.changed();
-  }
   /** Ids of the errors whose opportunities are being asked for, the present one first, without those removed since. */
   get asked(): readonly string[] {
     return this.#asked.filter((id) => this.model.entry(id));
   }
 
+  /** Ask for the opportunities of these, one after the other. */
+  ask(ids: readonly string[]): void {
+    this.#asked = ids;
+    this.model.changed();
+  }
 
   /**
    * Ask for the opportunity of this tab's last error.

@@ -77,7 +77,7 @@ export class SessionModel extends Emitter {
   /** Why acts on sessions before this one were refused. */
   lost = '';
 
-  /** The server is asked for all acts: what is stored from here on may be newer than its answer. */
+  /** The server is asked for all acts: those that are stored from here on may be newer than its answer. */
   asked(): void {
     this.#fresh = [];
   }
@@ -154,7 +154,7 @@ export class SessionModel extends Emitter {
       this.bleepsStored++;
     if (act.kind === Act_Kind.REMOVE) this.#entries.delete(act.id);
     else this.#entries.set(act.id, { act, stored: true });
-    /* later acts of the outbox stay shown, and the next change is based on them */
+    /* later acts of the outbox stay in view, and the next change is based on them */
     for (const next of this.#outbox.acts()) if (next.id === act.id) this.#show(next, false);
     this.changed();
   }
@@ -185,8 +185,8 @@ export class SessionModel extends Emitter {
     if (act.kind === Act_Kind.REMOVE && before?.act.body.case === 'bleep') this.#unbleeping.add(act.id);
     this.#show(act, connection.state !== 'open');
     this.changed();
-    const fate = await this.#outbox.put(connection, act);
     const { session } = this;
+    const fate = await this.#outbox.put(connection, act);
     this.#settle(session, act, fate);
     return fate.kind === 'refused' ? fate.reason : '';
   }

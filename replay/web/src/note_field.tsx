@@ -15,7 +15,7 @@ export interface NoteTarget {
   moment: () => Moment | undefined;
 }
 
-/** As high as its text, up to what the style sheet allows. */
+/** As high as its text, up to the limit of the style sheet. */
 function grow(field: HTMLTextAreaElement | null): void {
   if (!field) return;
   field.style.height = 'auto';
@@ -59,12 +59,12 @@ function Targets({
 }
 
 /**
- * A note is stamped at its first key, not when it is finished, and belongs to the session of then. What is written
- * stays, also when the field goes or nothing can be added now. Enter adds it, Shift+Enter begins a line.
+ * A note is stamped at its first key, not when it is finished, and belongs to the session of then. Its text stays,
+ * also when the field goes or nothing can be added now. Enter adds it, Shift+Enter begins a line.
  *
  * @param why      asked at the press: why no note can be added now, or ""
  * @param targets  asked at the press, too: the sessions that take notes, the usual one first; without it that of the page
- * @param about    what has to be known of notes now, or ""
+ * @param about    a condition under which notes are taken now, or ""
  */
 export function NoteField({
   coder,

@@ -44,7 +44,7 @@ export function useWatching(token: string, name: string): Watching {
             watching: Tag_Watching.STREAM,
           }
         : undefined,
-      /* observers change only what they said themselves; the server says so too */
+      /* observers change their own acts alone; the server refuses all others */
       (act) => isOwn(act, driver.connection) || driver.connection.isModerator,
       () => driver.model.beginNs,
     );
@@ -285,11 +285,11 @@ function whyNoNote(watching: Watching): string {
 
 /** For the five minutes after a session, where nothing else of it is on the page. */
 export function LateNotes({ watching }: { watching: Watching }) {
-      <Undelivered coder={watching.coder} />
   const targets = () => noteTargets(watching);
   if (targets().length === 0) return null;
   return (
     <aside aria-label="Notes on the session before">
+      <Undelivered coder={watching.coder} />
       <NoteField coder={watching.coder} why={() => whyNoNote(watching)} targets={targets} />
     </aside>
   );
@@ -324,14 +324,14 @@ export function ObserveBody({
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
   const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
-      if (!driver.model.marks().some(({ act }) => shown(act))) return 'there are no tags or notes to choose from';
   useKeys({
     ...coder.keys(() => whyNoTag(driver)),
-      return '';
     n: () => document.getElementById('note')?.focus(),
     '/': () => {
+      if (!driver.model.marks().some(({ act }) => shown(act))) return 'there are no tags or notes to choose from';
       setTab('tags');
       requestAnimationFrame(() => document.getElementById('filter-author')?.focus());
+      return '';
     },
     ...extraKeys,
   });

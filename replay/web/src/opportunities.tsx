@@ -1,5 +1,5 @@
 // At which opportunity of its task an error was made: a numbered list that is asked of one error after the other.
-// Never modal: letters go on setting tags, and what is left out stays "not judged".
+// Never modal: letters go on setting tags, and an error that is left out stays "not judged".
 
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import type { Act } from '../gen/protocol/acts_pb';
@@ -10,7 +10,7 @@ import type { LiveDriver } from './live';
 import { type Coder, judgement } from './marks';
 import { changeAct, type Entry } from './model';
 
-/* digits reach so many; Enter shows the next ones */
+/* digits reach so many; Enter goes on to the next ones */
 const PAGE = 9;
 
 /** The list of the error that is asked about, if there is one. */
@@ -77,7 +77,7 @@ function Question({ coder, act, rest }: { coder: Coder; act: Act; rest: readonly
 
 const idsOf = (entries: readonly Entry[]) => entries.map(({ act }) => act.id);
 
-/** How many errors wait for their opportunity, and what asks for them. */
+/** The number of errors that wait for their opportunity, as a button that asks for them. */
 export function NotJudged({ coder, isOfLayer }: { coder: Coder; isOfLayer: (act: Act) => boolean }) {
   useEmitter(coder.model);
   const left = coder.notJudged(isOfLayer);

@@ -1,4 +1,4 @@
-// How a task ended: its outcome is chosen without a dialog, and what speaks against it is shown before it is stored.
+// How a task ended: its outcome is chosen without a dialog, and a contradiction of it is pointed out before it is stored.
 
 import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
@@ -15,7 +15,7 @@ const COUNTED = 4;
 /* As a ref: one function for all renders is called when the control appears and not again. */
 export const focusOnce = (control: HTMLElement | null) => control?.focus();
 
-/** What speaks against an outcome, and the one that would fit. */
+/** A contradiction of an outcome, and the outcome that would fit. */
 export interface Doubt {
   text: string;
   instead: Attempt_Outcome;
@@ -189,7 +189,7 @@ export function Outcomes({
 
 /* ---- the end of a session ---- */
 
-/** What is unfinished, and goes on being so when the session ends now; less what a person can finish at once. */
+/** Things that stay unfinished when the session ends now, without those that the panel itself can finish. */
 function unfinished(driver: LiveDriver): string[] {
   const { model, status } = driver;
   const tried = new Set(model.attempts().map(({ attempt }) => attempt.task));
@@ -206,7 +206,7 @@ function unfinished(driver: LiveDriver): string[] {
   ];
 }
 
-/** Before a session ends: what happens, what is unfinished, and the running task's outcome. */
+/** Before a session ends: the consequence, unfinished things, and the running task's outcome. */
 export function StopPanel({
   driver,
   coder,

@@ -1,4 +1,4 @@
-// What this tab did last in a session, for undo, and what was undone; kept over a reload.
+// The last acts of this tab in a session, for undo, and those it has removed; kept over a reload.
 
 import type { Act } from '../gen/protocol/acts_pb';
 import { packAct, unpackAct } from './outbox';

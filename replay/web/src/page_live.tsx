@@ -9,7 +9,7 @@ import { News } from './reach';
 /* of the window's height: an on-screen keyboard has the rest */
 const KEYBOARD_SHARE = 0.75;
 
-/** The page is as high as what is seen of it beside an on-screen keyboard. */
+/** The page is as high as the part that an on-screen keyboard leaves free. */
 function useVisibleHeight(): void {
   useEffect(() => {
     const seen = window.visualViewport;

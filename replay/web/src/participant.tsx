@@ -48,7 +48,7 @@ export interface Known {
   /** As the study has it. */
   label: string;
   sessions: SessionSummary[];
-  /** The label differs from what was typed in capitals alone. */
+  /** The label differs from the typed one in capitals alone. */
   isSimilar: boolean;
 }
 

@@ -84,7 +84,7 @@ export function TopBar({ children, help }: { children?: ComponentChildren; help?
   );
 }
 
-/** Keys and their meanings, of what works on the page now. */
+/** Keys that work on the page now, and their meanings. */
 export type KeyHelp = ReadonlyArray<readonly [string, string]>;
 
 function HelpButton({ help }: { help: KeyHelp }) {
@@ -256,7 +256,7 @@ export function NameField({ label, value, onChange }: { label: string; value: st
         onKeyDown={(event) => {
           const { currentTarget, key } = event;
           if (key === 'Escape') {
-            /* in the field, too: what leaves it unchanged is no change */
+            /* in the field, too: a field that is left as it was has no change event */
             currentTarget.value = value;
             setText(value);
           } else if (key !== 'Enter' || event.isComposing) return;

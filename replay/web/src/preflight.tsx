@@ -1,4 +1,4 @@
-// Before a session: what would be recorded, as the doctor finds it.
+// Before a session: the doctor's findings, and the picture that would be recorded.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { DoctorReport, DoctorReport_Finding } from '../gen/protocol/wire_pb';

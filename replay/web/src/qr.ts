@@ -107,7 +107,7 @@ class Grid {
   }
 }
 
-/** Of a BCH code: what is left of `data` after its `degree` check bits were made room for. */
+/** The check bits of a BCH code: the remainder of `data`, shifted by `degree`. */
 function remainder(data: number, degree: number, generator: number): number {
   let rest = data << degree;
   for (let bit = 31 - Math.clz32(rest); bit >= degree; bit = 31 - Math.clz32(rest))
@@ -203,7 +203,7 @@ function penalty(dark: Modules): number {
   let sum = 0;
   for (const line of lines) {
     for (const [run] of line.matchAll(/0{5,}|1{5,}/g)) sum += run.length - 2;
-    /* what looks like a finder, with light on a side; they may overlap */
+    /* patterns like a finder's, with light on a side; they may overlap */
     for (const _ of line.matchAll(/(?=00001011101|10111010000)/g)) sum += 40;
   }
   for (let r = 1; r < size; r++)

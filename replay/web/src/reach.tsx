@@ -1,4 +1,4 @@
-// Whether the recorder can be reached, and what is known of it while it cannot.
+// Whether the recorder can be reached, and the page's state while it cannot.
 
 import { type Conducted, Conducted_Deed } from '../gen/protocol/wire_pb';
 import { useTicks } from './clock';
@@ -7,7 +7,7 @@ import { clock } from './format';
 import type { Behind, LiveDriver } from './live';
 import { Notice } from './parts';
 
-/** Why a link lets nobody in, and what to do; for people. */
+/** Why a link lets nobody in, and the way on; for people. */
 export function refusal(connection: Connection): { title: string; text: string } {
   if (connection.revoked)
     return { title: 'This link was revoked', text: 'It lets nobody in any more. Ask the moderator for another one.' };
@@ -78,7 +78,7 @@ export function conductedText(driver: LiveDriver, { deed, name, task }: Conducte
 
 const ANNOUNCED_MS = 15_000;
 
-/** What somebody should know who was away, and what another moderator has done. */
+/** News for somebody who was away, and the last deed of another moderator. */
 export function News({ driver }: { driver: LiveDriver }) {
   useTicks();
   const { conducted } = driver;

@@ -1,4 +1,4 @@
-// The observers' link: to copy, and as a QR code for a phone. The moderator's own link is never shown.
+// The observers' link: to copy, and as a QR code for a phone. The moderator's own link is on no page.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { copyText } from './clipboard';

@@ -312,7 +312,7 @@ function ConsentFields({
   );
 }
 
-/** What a study allows when the participant has not agreed to every key. */
+/** The recording of keys in a study when the participant has not agreed to every key. */
 function keysWithout(wanted = ''): string {
   return wanted === 'none' || wanted === 'counts' ? wanted : 'classes';
 }
