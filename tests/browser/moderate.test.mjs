@@ -232,6 +232,18 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   await again.getByRole('button', { name: /completed all the same/ }).click();
   await rail.getByRole('button', { name: 'Correct the attempt: completed', exact: true }).waitFor();
   await rail.getByRole('button', { name: 'Close' }).click();
+  /* a choice that is open when the task ends by another hand is not that of the next one */
+  const outcomes = rail.getByRole('group', { name: 'How did the task end?' });
+  await recorder.uxrec('task', 'start', 'find');
+  await rail.getByRole('button', { name: /End task/ }).waitFor();
+  await page.keyboard.press('e');
+  await outcomes.waitFor();
+  await recorder.uxrec('task', 'end', 'failed');
+  await outcomes.waitFor({ state: 'detached' });
+  await recorder.uxrec('task', 'start', 'find');
+  await rail.getByRole('button', { name: /End task/ }).waitFor();
+  await recorder.uxrec('task', 'end', 'failed');
+  await until(async () => (await status()).task === '', 'the task to end');
   await page.keyboard.press('Shift+P');
   await rail.getByRole('alert').getByText('Paused: nothing is recorded.').waitFor();
   await page.getByRole('heading', { name: 'Paused' }).waitFor();

@@ -21,7 +21,8 @@ export function ModeratePage({ token }: { token: string }) {
   const watching = useWatching(token, name);
   const { driver } = watching;
   const [trouble, setTrouble] = useState('');
-  const [choosing, setChoosing] = useState(false);
+  /* the attempt whose outcome is being chosen: it may end by another hand meanwhile */
+  const [chosenFor, chooseFor] = useState('');
   const act: Do = async (body) => {
     try {
       await driver.connection.request(body);
@@ -38,6 +39,8 @@ export function ModeratePage({ token }: { token: string }) {
   const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
   /* a panel with a field that is being written in stays until its writer leaves it */
   const panel = useUnlessTyping(ending ? 'ending' : running ? 'session' : 'start');
+  const choosing = chosenFor !== '' && chosenFor === status?.attempt;
+  const setChoosing = (now: boolean) => chooseFor(now ? (driver.status?.attempt ?? '') : '');
   const keys = courseKeys(driver, act, () => setChoosing(true));
   return (
     <div class="page moderate">
