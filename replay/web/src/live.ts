@@ -164,13 +164,12 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   }
 
   opened(): void {
-    void this.#watch(this.#before);
-    this.#before = undefined;
+    void this.#watch();
   }
 
   closed(): void {
     const { session = '', killedToNs = 0n } = this.status ?? {};
-    /* of several breaks the first one counts */
+    /* of several breaks before an answer the first one counts */
     this.#before ??= this.connection.welcome && { session, killedToNs, run: this.connection.welcome.run };
     this.people = [];
     this.peopleMore = 0;
@@ -223,7 +222,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   }
 
   /** Join the running session, or learn that there is none. */
-  async #watch(before?: Before): Promise<void> {
+  async #watch(): Promise<void> {
     this.#moments.reset();
     this.sound.reset();
     this.levels.reset();
@@ -243,7 +242,9 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       this.#takeLate(status);
       this.model.flush(this.connection);
       this.status = status;
-      if (before) this.news = afterBreak(before, status, this.connection.welcome?.run ?? '');
+      /* a break that nothing has come of leaves the news of the one before */
+      if (this.#before) this.news = afterBreak(this.#before, status, this.connection.welcome?.run ?? '') || this.news;
+      this.#before = undefined;
       this.trouble = '';
       this.connection.ping(); // a session that began has a clock
     } catch (error) {
