@@ -225,6 +225,27 @@ test('a link to a moment is copied without the key, and read on load and when it
   await close(page);
 });
 
+test('the timeline and the picture have keys of their own to be zoomed, also with the focus on the playhead', async () => {
+  const page = await open();
+  await isSought(page);
+  const out = page.getByRole('button', { name: 'Zoom out' });
+  const factor = page.locator('.zoombar .factor');
+  assert.ok(await out.isDisabled());
+  await page.locator('.playhead').focus();
+  await page.keyboard.press('Shift+ArrowUp');
+  await until(() => out.isEnabled(), 'a part of the timeline');
+  assert.equal(await factor.textContent(), 'fit');
+  await page.keyboard.press('+');
+  await until(async () => (await factor.textContent()) !== 'fit', 'a larger picture');
+  await page.keyboard.press('Shift+ArrowDown');
+  await until(() => out.isDisabled(), 'the whole timeline');
+  await page.keyboard.press('?');
+  await page.getByText('zoom the timeline in, out').waitFor();
+  const keys = await page.locator('dialog.help dt').allTextContents();
+  assert.deepEqual(keys.filter((one, i) => keys.indexOf(one) < i), [], 'one meaning of each key');
+  await close(page);
+});
+
 test('one search over tags, notes and events by keyboard, whose hits jump', async () => {
   const page = await open();
   await isSought(page);

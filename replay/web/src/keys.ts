@@ -96,7 +96,7 @@ export function namesOf(press: Press): string[] {
 /** A control that has the focus keeps the keys that operate it. */
 function isOperated({ target, key }: KeyboardEvent): boolean {
   if (!(target instanceof HTMLElement)) return false;
-  if (target.closest('input[type=range], [role=slider]')) return /^(Arrow|Home|End|Page)/.test(key);
+  if (target.closest('input[type=range]')) return /^(Arrow|Home|End|Page)/.test(key);
   if (target.closest('button, summary, [role=tab], [role=button]')) return key === ' ' || key === 'Enter';
   if (target.closest('a[href]')) return key === 'Enter';
   if (target.closest('input[type=radio]')) return key === ' ' || key.startsWith('Arrow');

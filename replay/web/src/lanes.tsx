@@ -19,7 +19,7 @@ import type { RecordedDriver } from './recorded';
 const STEP_NS = 5_000_000_000n;
 /* closer than this share of the width, marks are drawn as one with their number */
 const GROUP = 0.006;
-/* shorter ones are drawn as wide as this share, and joined with what they touch then */
+/* shorter gaps are drawn as wide as this share, and joined with those that they touch then */
 const LEAST = 0.001;
 const ZOOM = 2;
 
@@ -36,7 +36,7 @@ const OUTCOME_SIGNS = new Map<Attempt_Outcome, string>([
 
 /** Heights of bins as one SVG path, scaled to the largest. */
 function area(values: readonly number[], width: number, height: number): string {
-  const most = values.reduce((so, value) => Math.max(so, value), 1);
+  const most = values.reduce((largest, value) => Math.max(largest, value), 1);
   const step = width / Math.max(1, values.length);
   const points = values.map(
     (value, i) => `L${(i * step).toFixed(2)} ${(height - Math.sqrt(value / most) * height).toFixed(1)}H${((i + 1) * step).toFixed(2)}`,
@@ -60,7 +60,7 @@ function group(marks: Mark[]): Mark[] {
   return groups;
 }
 
-/** The shares of the width at which moments are, and which part of the session there is. */
+/** The view of a session: where its moments are, as shares of the width. */
 interface Scale extends View {
   beginNs: bigint;
   endNs: bigint;
@@ -80,7 +80,7 @@ function scaleOf(view: View, beginNs: bigint, endNs: bigint): Scale {
 
 function place(left: number, width?: number) {
   if (width === undefined) return { left: `${left * 100}%` };
-  /* what begins before the part that is shown begins at its edge, so that its name is read */
+  /* a task that begins before the view is drawn from its edge on, so that its name is read */
   const from = Math.max(0, left);
   return { left: `${from * 100}%`, width: `${Math.max(0, Math.min(1, left + width) - from) * 100}%` };
 }
@@ -129,7 +129,7 @@ export function Lanes({
     setChosen(next.lengthNs === lengthNs ? undefined : next);
     if (next.lengthNs === view.lengthNs) hints.show(factor > 1 ? 'This is as near as it gets' : 'The whole session is shown');
   };
-  useKeys({ '+': () => zoom(ZOOM), '=': () => zoom(ZOOM), '-': () => zoom(1 / ZOOM) });
+  useKeys({ 'shift+ArrowUp': () => zoom(ZOOM), 'shift+ArrowDown': () => zoom(1 / ZOOM) });
   useFollowedView(driver, player, chosen, setChosen);
   useWheel(track, (event) => {
     if (!event.ctrlKey && !event.metaKey) return false;
@@ -161,10 +161,10 @@ export function Lanes({
     <div class="lanes">
       <div class="names">
         <span class="zoom" role="group" aria-label="Zoom of the timeline">
-          <button type="button" class="quiet small" aria-label="Zoom out (-)" title="Zoom out (-)" disabled={!chosen} onClick={() => zoom(1 / ZOOM)}>
+          <button type="button" class="quiet small" aria-label="Zoom out" title="Zoom out (shift+↓)" disabled={!chosen} onClick={() => zoom(1 / ZOOM)}>
             <Icon name="minus" />
           </button>
-          <button type="button" class="quiet small" aria-label="Zoom in (+)" title="Zoom in (+), or the wheel with Ctrl" onClick={() => zoom(ZOOM)}>
+          <button type="button" class="quiet small" aria-label="Zoom in" title="Zoom in (shift+↑), or the wheel with Ctrl" onClick={() => zoom(ZOOM)}>
             <Icon name="plus" />
           </button>
         </span>
@@ -257,7 +257,7 @@ function useFollowedView(
   }, [driver, player, view]);
 }
 
-/** The wheel over an element, less what nobody takes. */
+/** The wheel over an element; a turn that `take` refuses scrolls as usual. */
 function useWheel(element: { current: HTMLElement | null }, take: (event: WheelEvent) => boolean): void {
   const newest = useRef(take);
   newest.current = take;
@@ -271,14 +271,14 @@ function useWheel(element: { current: HTMLElement | null }, take: (event: WheelE
   }, []);
 }
 
-/** Activity in bins; of the whole session, of which a part is shown. */
+/** Activity in bins of the whole session, cut to the view. */
 function Area({ values, binMs, scale }: { values: number[] | undefined; binMs: number | undefined; scale: Scale }) {
   const path = useMemo(() => area(values ?? [], 1000, 20), [values]);
   const allNs = (values?.length ?? 0) * (binMs ?? 0) * 1e6;
   return <Cut path={[['area', path]]} allNs={allNs} scale={scale} />;
 }
 
-/** Of paths that are 1000 wide for `allNs` from the begin on, the part that is shown. */
+/** Paths that are 1000 wide for `allNs` from the begin on, cut to the view. */
 function Cut({ path, allNs, scale }: { path: Array<[string, string]>; allNs: number; scale: Scale }) {
   if (!(allNs > 0)) return null;
   const x = (Number(scale.fromNs - scale.beginNs) / allNs) * 1000;

@@ -38,7 +38,7 @@ const PLAYER_KEYS: KeyHelp = [
   [', .', 'previous, next picture'],
   ['[ ]', 'slower, faster'],
   ['home end', 'begin, end'],
-  ['+ -', 'zoom the timeline in, out'],
+  ['shift+↑ shift+↓', 'zoom the timeline in, out'],
   ['shift+L', 'copy a link to this moment'],
 ];
 
