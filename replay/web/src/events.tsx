@@ -16,8 +16,6 @@ export interface FeedItem {
   text: string;
   /** Less important: the application. */
   detail?: string;
-  /** Of a run of gaps. */
-  endNs?: bigint;
   /** The gaps of a run, for those who want each. */
   parts?: Array<{ atNs: bigint; text: string }>;
 }
@@ -52,7 +50,6 @@ function keysText(byClass: ReadonlyMap<string, number>): string {
 function gapItems(gaps: readonly Gap[]): FeedItem[] {
   return gapRuns(gaps).map((run) => ({
     atNs: run.fromNs,
-    endNs: run.toNs,
     kind: 'gap',
     text: run.text,
     parts: run.gaps.length > 1 ? run.gaps.map((gap) => ({ atNs: gap.fromNs, text: gapText(gap) })) : undefined,
@@ -150,7 +147,7 @@ export function EventList({
   return (
     <ol class="events">
       {listed.map((item, i) => (
-        <li key={`${item.atNs}${item.kind}`} class={`event ${item.kind}`} aria-current={onGo && i === current ? 'true' : undefined}>
+        <li key={`${item.atNs}${item.kind}${item.text}`} class={`event ${item.kind}`} aria-current={onGo && i === current ? 'true' : undefined}>
           {onGo ? (
             <button type="button" class="time link" onClick={() => onGo(item.atNs)}>
               {clock(item.atNs - beginNs, 2)}

@@ -69,11 +69,6 @@ function lengthText({ fromNs, toNs }: Gap): string {
   return toNs > fromNs ? ` for ${duration(toNs - fromNs)}` : '';
 }
 
-/** Whether recorded data are missing: not those of pauses, consent and the like. */
-export function isLoss(gap: Gap): boolean {
-  return !PLANNED.has(gap.reason);
-}
-
 /** "sound lost for 2 ms: the device’s queue overflowed", "paused for 1:04 min" */
 export function gapText(gap: Gap): string {
   const planned = PLANNED.get(gap.reason);
@@ -86,30 +81,40 @@ export function gapText(gap: Gap): string {
 const SHORT_NS = 1_000_000_000n;
 /* short gaps of the same parts and reason that are not further apart are one run */
 const APART_NS = 60_000_000_000n;
-/* fewer are shown one by one */
+/* fewer have a row each */
 const RUN_LENGTH = 3;
 
 /** Gaps that are one row of a list. */
 export interface GapRun {
   fromNs: bigint;
-  toNs: bigint;
   gaps: Gap[];
   text: string;
 }
 
-const lengthNs = (gap: Gap) => (gap.toNs > gap.fromNs ? gap.toNs - gap.fromNs : 0n);
 const isShort = (gap: Gap) => gap.toNs !== 0n && gap.toNs - gap.fromNs < SHORT_NS;
 const kindOf = (gap: Gap) => `${gap.reason} ${gapParts(gap).join()}`;
 
+/** The length of the gaps of a run together. They come by their begin, and none is open. */
+function unionNs(gaps: readonly Gap[]): bigint {
+  let covered = 0n;
+  let untilNs = 0n;
+  for (const { fromNs, toNs } of gaps) {
+    const beginNs = fromNs > untilNs ? fromNs : untilNs;
+    if (toNs <= beginNs) continue;
+    covered += toNs - beginNs;
+    untilNs = toNs;
+  }
+  return covered;
+}
+
 function runOf(gaps: Gap[]): GapRun {
   const [first] = gaps as [Gap];
-  const toNs = gaps.reduce((latest, gap) => (gap.toNs > latest ? gap.toNs : latest), first.toNs);
-  if (gaps.length === 1) return { fromNs: first.fromNs, toNs, gaps, text: gapText(first) };
-  const together = duration(unionNs(gaps, toNs));
-  const text = isLoss(first)
-    ? `${count(gaps.length, 'short hole', 'short holes')} in ${holeName(first)}, ${together} together: ${causeText(first)}`
-    : `${gapText({ ...first, toNs: first.fromNs } as Gap)}, ${count(gaps.length, 'time', 'times')}, ${together} together`;
-  return { fromNs: first.fromNs, toNs, gaps, text };
+  if (gaps.length === 1) return { fromNs: first.fromNs, gaps, text: gapText(first) };
+  const together = duration(unionNs(gaps));
+  const text = PLANNED.has(first.reason)
+    ? `${gapText({ ...first, toNs: first.fromNs } as Gap)}, ${count(gaps.length, 'time', 'times')}, ${together} together`
+    : `${count(gaps.length, 'short hole', 'short holes')} in ${holeName(first)}, ${together} together: ${causeText(first)}`;
+  return { fromNs: first.fromNs, gaps, text };
 }
 
 function holeName(gap: Gap): string {
@@ -147,37 +152,8 @@ export function gapRuns(gaps: readonly Gap[]): GapRun[] {
 
 /* ---- lost time ---- */
 
-/** The length of what gaps cover together; those that are open reach to the end. They come by their begin. */
-function unionNs(gaps: readonly Gap[], endNs: bigint): bigint {
-  let covered = 0n;
-  let untilNs = -(1n << 62n);
-  for (const gap of gaps) {
-    const toNs = gap.toNs === 0n ? endNs : gap.fromNs + lengthNs(gap);
-    const fromNs = gap.fromNs > untilNs ? gap.fromNs : untilNs;
-    if (toNs > fromNs) covered += toNs - fromNs;
-    if (toNs > untilNs) untilNs = toNs;
-  }
-  return covered;
-}
-
-export type Lost = Pick<LostTime, 'part' | 'lostNs' | 'gaps'>;
-
-/** The time lost by parts, of gaps that are losses. */
-export function lostTimes(gaps: readonly Gap[], endNs: bigint): Lost[] {
-  const byPart = new Map<Part, Gap[]>();
-  for (const gap of [...gaps].filter(isLoss).sort((a, b) => (a.fromNs < b.fromNs ? -1 : 1)))
-    for (const part of gapParts(gap)) {
-      const ofPart = byPart.get(part) ?? [];
-      ofPart.push(gap);
-      byPart.set(part, ofPart);
-    }
-  return [...byPart]
-    .sort(([a], [b]) => a - b)
-    .map(([part, ofPart]) => ({ part, lostNs: unionNs(ofPart, endNs), gaps: ofPart.length }));
-}
-
 /** "sound 460 ms in 231 holes, screen 12.0 s"; empty when nothing was lost. */
-export function lostText(lost: readonly Lost[]): string {
+export function lostText(lost: ReadonlyArray<Pick<LostTime, 'part' | 'lostNs' | 'gaps'>>): string {
   return lost
     .map(({ part, lostNs, gaps }) => `${partName(part)} ${duration(lostNs)}${gaps > 1 ? ` in ${gaps} holes` : ''}`)
     .join(', ');
