@@ -281,8 +281,8 @@ test('a transcript is attached, goes with the replay, is searched and taken away
   /* who scrolls it has it to themselves until they want to follow again */
   await page.locator('#side-panel').hover();
   await page.mouse.wheel(0, 40);
-  await page.getByRole('button', { name: 'Follow' }).click();
-  await page.getByRole('button', { name: 'Follow' }).waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Back to now' }).click();
+  await page.getByRole('button', { name: 'Back to now' }).waitFor({ state: 'detached' });
 
   /* search: signs mean themselves */
   await page.keyboard.press('/');

@@ -316,6 +316,14 @@ test('the list has its room and nothing overflows, with 17 codes of long names, 
     }
     if (width === 1920) assert.ok((await page.locator('.stage').boundingBox()).width >= (1920 * 2) / 3, 'the picture');
     if (width === 390 || width === 1280) await checkAccessibility(page, `${width}`);
+    if (width === 390) {
+      /* the list follows in its own room */
+      await page.evaluate(() => window.scrollTo(0, 0));
+      await page.keyboard.press('End');
+      await isSought(page);
+      await sleep(100);
+      assert.equal(await page.evaluate(() => document.scrollingElement.scrollTop), 0, 'the page stays where it is');
+    }
     await close(page);
   }
 });

@@ -80,6 +80,11 @@ export class Coder {
     };
   }
 
+  /** Scroll the list to an act that it shows; the page stays where it is. */
+  reveal(act: Act): void {
+    if (this.#view?.shows(act)) this.#view.reveal(act.id);
+  }
+
   /** @return why nobody would see an act change, or "" */
   unseen(act?: Act): string {
     const list = this.#view?.element();
@@ -88,6 +93,7 @@ export class Coder {
     if (act && !this.#view.shows(act)) return `the list does not show ${this.describe(act)} now`;
     if (act) this.#view.reveal(act.id);
     const row = act && panel.querySelector<HTMLElement>(`[data-act="${act.id}"]`);
+    if (act) (row ?? panel).scrollIntoView({ block: 'nearest' });
     return isSeen(row ?? panel) ? '' : 'the list of tags is covered: close what lies over it first';
   }
 

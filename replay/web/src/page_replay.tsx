@@ -23,7 +23,7 @@ import { refusalText } from './reach';
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { ReplayStage } from './replay_stage';
-import { ReviewList } from './review_list';
+import { ReviewList, useMoment } from './review_list';
 import { Captions } from './transcript';
 import { Undelivered } from './undelivered';
 import { Transport } from './transport';
@@ -90,11 +90,12 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const detailsButton = useRef<HTMLButtonElement>(null);
   const bleepButton = useRef<HTMLButtonElement>(null);
   const atNs = useMemo(() => () => driver.nowNs(), [driver]);
+  const layers = useMemo(() => (act: Act) => coder.isMine(act) || others, [coder, others]);
   const tagTimes = () =>
     model
       .marks()
-      .filter((mark) => others || coder.isMine(mark.act))
-      .map((mark) => mark.act.body.value.mediaNs);
+      .filter(({ act }) => layers(act))
+      .map(({ act }) => act.body.value.mediaNs);
   const faster = (by: number) => {
     const at = SPEEDS.indexOf(driver.speed as (typeof SPEEDS)[number]);
     const speed = SPEEDS[at + by];
@@ -137,7 +138,6 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     coder.layer = `coder:${value}`;
     driver.connection.rename(value);
   };
-  const layers = useMemo(() => (act: Act) => coder.isMine(act) || others, [coder, others]);
   const feed = useMemo(
     () => feedOfTimeline(driver.timeline?.events ?? [], driver.timeline?.gaps ?? []),
     [driver.timeline],
@@ -208,7 +208,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
               }}
             />
           )}
-          <TaskPanel driver={driver} player={player} coder={coder} layers={layers} />
+          <TaskPanel driver={driver} player={player} coder={coder} layers={layers} atNs={atNs} />
           <ReviewList
             driver={driver}
             player={player}
@@ -297,7 +297,7 @@ function useMomentOfAddress(driver: RecordedDriver): void {
   }, [driver]);
 }
 
-/** What is missing of the recording, and what can be done about it. */
+/** Losses and damage of the recording, each with its remedy. */
 function Damage({ summary }: { summary: SessionSummary }) {
   const lost = lostText(summary.lost);
   const { health } = summary;
@@ -322,7 +322,7 @@ function Damage({ summary }: { summary: SessionSummary }) {
 
 /* ---- the task at this moment ---- */
 
-/** Ask for the numbers of this layer again whenever something was said. */
+/** The numbers of this layer, asked for again whenever an act has changed. */
 function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined {
   const [metrics, setMetrics] = useState<Metrics>();
   const acts = useActs(driver);
@@ -374,20 +374,21 @@ function TaskPanel({
   player,
   coder,
   layers,
+  atNs,
 }: {
   driver: RecordedDriver;
   player: Player;
   coder: Coder;
   layers: (act: Act) => boolean;
+  atNs: () => bigint;
 }) {
-  useEmitter(player);
+  const now = useMoment(player, atNs);
   const model = driver.model;
   const metrics = useMetrics(driver, coder.layerAsked());
   const [open, setOpen] = useState(true);
   const [correcting, setCorrecting] = useState('');
   const pencil = useRef<HTMLButtonElement>(null);
   const attempts = model.attempts();
-  const now = driver.nowNs();
   const current =
     model.attemptAt(now) ??
     attempts.filter(({ attempt }) => attemptBegin(attempt) <= now).at(-1) ??

@@ -6,6 +6,7 @@ import type { Act } from '../gen/protocol/acts_pb';
 import { BleepList } from './bleeps';
 import { useEmitter } from './emitter';
 import { EventList, type FeedItem } from './events';
+import { isTextField } from './focus';
 import { hints, useKeys } from './keys';
 import { MarkList } from './mark_list';
 import type { Coder } from './marks';
@@ -13,7 +14,8 @@ import { lastAtOrBefore, type Player } from './player';
 import type { RecordedDriver } from './recorded';
 import type { SearchItem } from './search';
 import { SearchField, SearchResults, useSearch } from './search_panel';
-import { TranscriptPanel } from './transcript';
+import { TranscriptPanel, useCueIndex } from './transcript';
+import { scrollInPanel } from './windowed';
 
 type Tab = 'tags' | 'events' | 'transcript';
 
@@ -28,23 +30,23 @@ const STEP_NS = 500_000_000n;
 /* the tag of a moment is the last one before it, or one that was just set there */
 const HERE_NS = 100_000_000n;
 const SCROLLS = /^(ArrowUp|ArrowDown|PageUp|PageDown)$/;
-/* what is operated inside of a row */
+/* controls inside of a row */
 const CONTROLS = 'button, a, input, select, textarea, summary, label, form, [popover]';
 
 /** The moment shown, as of twice a second and of each change of the driver: a list does not need each frame. */
-function useMoment(player: Player, atNs: () => bigint): bigint {
+export function useMoment(player: Player, atNs: () => bigint): bigint {
   const [, setStep] = useState(0n);
   useEffect(() => player.subscribe(() => setStep(atNs() / STEP_NS)), [player, atNs]);
   return atNs();
 }
 
-/** Whether the list follows the moment shown: until somebody scrolls it. */
+/** Whether the list follows the moment shown: until somebody scrolls it. Scrolls to another current row by `reveal`. */
 function useFollowing(panel: RefObject<HTMLDivElement | null>, current: unknown, reveal: () => void) {
   const [following, setFollowing] = useState(true);
   useEffect(() => {
     const element = panel.current;
     const leave = (event: Event) => {
-      if (event instanceof KeyboardEvent && !(SCROLLS.test(event.key) && event.target === element)) return;
+      if (event instanceof KeyboardEvent && (event.shiftKey || !SCROLLS.test(event.key) || isTextField(event.target))) return;
       if (event.type === 'pointerdown' && event.target !== element) return; // its scroll bar alone
       setFollowing(false);
     };
@@ -94,23 +96,29 @@ export function ReviewList({
   const marks = model.marks().filter(({ act }) => layers(act));
   const times = marks.map(({ act }) => ({ timeNs: act.body.value.mediaNs }));
   const current = marks[lastAtOrBefore(times, now)]?.act;
-  const event = useMemo(() => feed.map(({ atNs: timeNs }) => ({ timeNs })), [feed]);
-  const eventIndex = lastAtOrBefore(event, now);
+  const eventTimes = useMemo(() => feed.map(({ atNs: timeNs }) => ({ timeNs })), [feed]);
+  const eventIndex = lastAtOrBefore(eventTimes, now);
+  const cueIndex = useCueIndex(transcript, player, atNs);
   const isSearching = search.query.trim() !== '';
   const newest = model.lastOwn()?.act.id ?? '';
   const reveal = () => {
     if (isSearching) return;
-    if (tab === 'tags' && current) coder.unseen(current);
-    if (tab === 'events') panel.current?.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'nearest' });
+    if (tab === 'tags') {
+      if (current) coder.reveal(current);
+      return;
+    }
+    const row = panel.current?.querySelector<HTMLElement>('[aria-current=true]');
+    if (panel.current && row) scrollInPanel(panel.current, row);
   };
-  const { following, setFollowing } = useFollowing(panel, `${tab} ${tab === 'tags' ? current?.id : eventIndex} ${isSearching}`, reveal);
+  const currentRow = { tags: current?.id, events: eventIndex, transcript: cueIndex }[tab];
+  const { following, setFollowing } = useFollowing(panel, `${tab} ${currentRow} ${isSearching}`, reveal);
   /* the tag that was just set is seen */
   const known = useRef(newest);
   useLayoutEffect(() => {
     const act = newest && newest !== known.current ? model.entry(newest)?.act : undefined;
     known.current = newest;
     if (!act || tab !== 'tags' || isSearching) return;
-    coder.unseen(act);
+    coder.reveal(act);
     setFollowing(true);
   }, [newest]);
   const go = (ns: bigint) => {
@@ -120,8 +128,7 @@ export function ReviewList({
   const goTo = (item: SearchItem) => driver.seek(item.atNs);
   const edit = (): string => {
     const here = driver.seenNs() + HERE_NS;
-    const index = lastAtOrBefore(times, here);
-    const mine = marks.filter(({ act }, i) => i <= index && coder.mayChange(act)).at(-1)?.act;
+    const mine = marks.slice(0, lastAtOrBefore(times, here) + 1).findLast(({ act }) => coder.mayChange(act))?.act;
     if (!mine) return 'no tag that you can change up to here';
     if (isSearching) search.type('');
     setTab('tags');
@@ -179,10 +186,9 @@ export function ReviewList({
           <TranscriptPanel
             transcript={transcript}
             session={driver.session}
-            player={player}
-            atNs={atNs}
+            index={cueIndex}
             beginNs={driver.beginNs}
-            onGo={(ns) => driver.seek(ns)}
+            onGo={go}
           />
         ) : tab === 'tags' ? (
           <>
@@ -209,7 +215,7 @@ export function ReviewList({
             empty="No events: nothing of the input was recorded in this session, or nothing was done."
           />
         )}
-        {!following && !isSearching && tab !== 'transcript' && (
+        {!following && !isSearching && (
           <p class="backtonow">
             <button type="button" class="small primary" onClick={() => setFollowing(true)}>
               Back to now

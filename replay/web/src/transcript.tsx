@@ -1,9 +1,9 @@
 // What was said, in words: the list beside the picture, captions below it.
 
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Transcript as TranscriptMessage, Transcript_Cue } from '../gen/protocol/wire_pb';
 import type { Connection } from './connection';
-import { Emitter, useEmitter } from './emitter';
+import { Emitter } from './emitter';
 import { bytes, clock, count } from './format';
 import { Notice } from './parts';
 import { lastAtOrBefore, type Player } from './player';
@@ -85,8 +85,8 @@ export class Transcript extends Emitter {
   }
 }
 
-/** Renders again only when another cue is said. */
-function useIndex(transcript: Transcript, player: Player, atNs: () => bigint): number {
+/** Index of the cue at the moment, or -1; renders again only when it is another one. */
+export function useCueIndex(transcript: Transcript, player: Player, atNs: () => bigint): number {
   const [index, setIndex] = useState(-1);
   useEffect(() => {
     const look = () => setIndex(transcript.indexAt(atNs()));
@@ -109,7 +109,7 @@ export function Captions({
   player: Player;
   atNs: () => bigint;
 }) {
-  const cue = transcript.cues[useIndex(transcript, player, atNs)];
+  const cue = transcript.cues[useCueIndex(transcript, player, atNs)];
   return (
     <div class="captions" tabIndex={0} role="region" aria-label="Captions">
       {cue && (
@@ -122,72 +122,25 @@ export function Captions({
   );
 }
 
-/** The keys that scroll: after one of them, as after a wheel, the list stays where it was put. */
-const SCROLLS = /^(ArrowUp|ArrowDown|PageUp|PageDown)$/;
-
-/** A list that keeps an item in sight until somebody scrolls it. */
-function useFollowing(index: number) {
-  const list = useRef<HTMLDivElement>(null);
-  const [following, setFollowing] = useState(true);
-  const show = (at: number) => {
-    const panel = list.current?.closest<HTMLElement>('.panel');
-    const item = list.current?.querySelectorAll<HTMLElement>('.cue')[at];
-    if (!panel || !item) return;
-    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    panel.scrollTo({
-      top: item.offsetTop - panel.clientHeight * 0.4,
-      behavior: calm ? 'instant' : 'smooth',
-    });
-  };
-  useEffect(() => {
-    const panel = list.current?.closest<HTMLElement>('.panel');
-    const leave = (event: Event) => {
-      if (event instanceof KeyboardEvent && !SCROLLS.test(event.key)) return;
-      if (event.type === 'pointerdown' && event.target !== panel) return; // its scroll bar alone
-      setFollowing(false);
-    };
-    const events = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const;
-    for (const name of events) panel?.addEventListener(name, leave, { passive: true });
-    return () => {
-      for (const name of events) panel?.removeEventListener(name, leave);
-    };
-  }, []);
-  useLayoutEffect(() => {
-    if (following && index >= 0) show(index);
-  }, [index, following]);
-  return { list, following, setFollowing };
-}
-
 export function TranscriptPanel({
   transcript,
   session,
-  player,
-  atNs,
+  index,
   beginNs,
   onGo,
 }: {
   transcript: Transcript;
   session: string;
-  player: Player;
-  atNs: () => bigint;
+  /** Of the current cue, or -1. */
+  index: number;
   beginNs: bigint;
   onGo: (ns: bigint) => void;
 }) {
-  useEmitter(transcript);
   const { cues } = transcript;
-  const index = useIndex(transcript, player, atNs);
-  const { list, following, setFollowing } = useFollowing(index);
   return (
-    <div class="transcript" ref={list}>
+    <div class="transcript">
       {transcript.trouble && <Notice kind="error">{transcript.trouble}</Notice>}
       {transcript.faultCount > 0 && <Faults transcript={transcript} />}
-      {cues.length > 0 && !following && (
-        <div class="tools">
-          <button type="button" class="small" onClick={() => setFollowing(true)}>
-            Follow
-          </button>
-        </div>
-      )}
       {cues.length > 0 ? (
         <ol class="cues">
           {cues.map((cue, number) => (
@@ -196,10 +149,7 @@ export function TranscriptPanel({
                 type="button"
                 class="cue"
                 aria-current={number === index ? 'true' : undefined}
-                onClick={() => {
-                  setFollowing(true);
-                  onGo(cue.fromNs);
-                }}
+                onClick={() => onGo(cue.fromNs)}
               >
                 <span class="time">{clock(cue.fromNs - beginNs)}</span>
                 <span>

@@ -23,7 +23,7 @@ export interface Windowed {
   /** How many rows have come on top since the list was scrolled away from there. */
   fresh: number;
   toTop: () => void;
-  /** Scroll so that a row is seen. */
+  /** Scroll the list so that a row is in sight. */
   reveal: (id: string) => void;
 }
 
@@ -53,6 +53,13 @@ function slotsOf(ends: Float64Array, shown: ReadonlySet<number>): Slot[] {
 
 function placeIn(panel: HTMLElement, row: HTMLElement): number {
   return row.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
+}
+
+/** Scroll a panel, and not the page around it, until a row is in sight, with some of those before and after it. */
+export function scrollInPanel(panel: HTMLElement, row: HTMLElement): void {
+  const px = placeIn(panel, row);
+  if (px < panel.scrollTop || px + row.offsetHeight > panel.scrollTop + panel.clientHeight)
+    panel.scrollTop = px - 0.4 * panel.clientHeight;
 }
 
 /**
@@ -148,16 +155,19 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
     (id: string) => {
       const row = () => root.current?.querySelector<HTMLElement>(`[data-act="${id}"]`);
       const panel = root.current?.closest<HTMLElement>('.panel');
-      const rows = root.current?.querySelector('.marks');
+      const rows = root.current?.querySelector<HTMLElement>('.marks');
       const index = all.current.indexOf(id);
-      if (!row() && panel && rows && index >= 0) {
-        let px = rows.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
-        for (const before of all.current.slice(0, index)) px += heights.current.get(before) ?? ROW_PX;
-        panel.scrollTop = px - panel.clientHeight / 2;
-        look();
-        requestAnimationFrame(() => row()?.scrollIntoView({ block: 'nearest' }));
-      }
-      row()?.scrollIntoView({ block: 'nearest' });
+      if (!panel || !rows || index < 0) return;
+      const show = () => {
+        const element = row();
+        if (element) scrollInPanel(panel, element);
+      };
+      if (row()) return show();
+      let px = placeIn(panel, rows);
+      for (const before of all.current.slice(0, index)) px += heights.current.get(before) ?? ROW_PX;
+      panel.scrollTop = px - panel.clientHeight / 2;
+      look();
+      requestAnimationFrame(show);
     },
     [root, look],
   );
