@@ -138,7 +138,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   await choose('Rename…');
   const rename = page.getByRole('dialog', { name: /^Rename P01/ });
   await rename.getByLabel('Participant').fill('P/');
-  await rename.getByText(/pseudonym/).waitFor();
+  await rename.getByText(/^It begins with a letter or a digit/).waitFor();
   await rename.getByLabel('Participant').fill('P07');
   await rename.getByLabel('Segment').fill('novice');
   await page.keyboard.press('Enter');

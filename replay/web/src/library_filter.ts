@@ -151,7 +151,7 @@ export function cleared(filter: Filter): Filter {
   return { ...filter, text: '', chips: { study: [], segment: [], state: [] } };
 }
 
-/** The filter as a person would say it: "“P07”, segment novice, pilot". */
+/** The filter in words: "“P07”, segment novice, pilot". */
 export function filterWords({ text, chips }: Filter): string {
   const words = chips.state.map((value) => STATES.find(([id]) => id === value)?.[1] ?? value);
   return [

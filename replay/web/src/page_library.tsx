@@ -1,6 +1,5 @@
-// Which session do I open next, and what does the study say so far.
+// The library: which session to open next, and the numbers of each study so far.
 
-import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import {
   type ServerMessage,
@@ -12,6 +11,7 @@ import {
 import { Connection } from './connection';
 import { useEmitter } from './emitter';
 import { clock, count } from './format';
+import { useKeys } from './keys';
 import {
   chipsOf,
   cleared,
@@ -203,7 +203,7 @@ export function LibraryPage({ token }: { token: string }) {
           </section>
         )}
         {sessions && sessions.length > 0 && (
-          <Studies label="Studies">
+          <section class="studies" aria-label="Studies">
             {studies.size === 0 && <p class="card empty">No session names its study: there are no numbers to show.</p>}
             {[...studies].map(([study, ofStudy]) => (
               <StudyPanel
@@ -214,7 +214,7 @@ export function LibraryPage({ token }: { token: string }) {
                 studies={studies.size}
               />
             ))}
-          </Studies>
+          </section>
         )}
         {connection.isModerator && whole && entries && <OtherStudies entries={entries} used={studies} />}
       </main>
@@ -232,14 +232,6 @@ function byStudy(sessions: SessionSummary[]): Map<string, SessionSummary[]> {
     else if (session.study) studies.set(session.study, [session]);
   }
   return studies;
-}
-
-function Studies({ label, children }: { label: string; children: ComponentChildren }) {
-  return (
-    <section class="studies" aria-label={label}>
-      {children}
-    </section>
-  );
 }
 
 function useFilter() {
@@ -312,17 +304,7 @@ function Running({
 
 function FilterField({ filter, onFilter }: { filter: Filter; onFilter: (filter: Filter) => void }) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const listen = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement | null;
-      if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (target?.closest('input, textarea, select, dialog, [role=menu]')) return;
-      event.preventDefault();
-      field.current?.focus();
-    };
-    window.addEventListener('keydown', listen);
-    return () => window.removeEventListener('keydown', listen);
-  }, []);
+  useKeys({ '/': () => field.current?.focus() });
   return (
     <>
       <label class="sortby">
@@ -395,9 +377,9 @@ function Chips({
   );
 }
 
-/* ---- what was done ---- */
+/* ---- the last action ---- */
 
-/** What the last action did, with its way back; errors stay until they are closed. */
+/** The result of the last action, with its way back; it stays until it is closed. */
 function Done({ done, onDone, onClose }: { done: Outcome | { trouble: string } | undefined; onDone: Tell; onClose: () => void }) {
   const [busy, setBusy] = useState(false);
   const undo = done && 'undo' in done ? done.undo : undefined;

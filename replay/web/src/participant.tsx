@@ -147,6 +147,9 @@ export function KnownParticipant({
   );
 }
 
+/** The rule of labels, for one that breaks it. */
+export const LABEL_RULE = 'It begins with a letter or a digit, and has none of / \\ < > " ` $ | ; * ? in it.';
+
 /** Its value is kept as it is typed. */
 export function ParticipantField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   const wrong = value !== '' && !validName(spelled(value));
@@ -165,7 +168,7 @@ export function ParticipantField({ value, onChange }: { value: string; onChange:
         />
       </label>
       <p class="hint" id="participant-hint">
-        {wrong ? 'It begins with a letter or a digit, and has none of / \\ < > " ` $ | ; * ? in it.' : 'A pseudonym, not a name: letters, digits, spaces, - and _.'}
+        {wrong ? LABEL_RULE : 'A pseudonym, not a name: letters, digits, spaces, - and _.'}
       </p>
     </>
   );

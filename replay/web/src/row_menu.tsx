@@ -6,6 +6,7 @@ import { type SessionSummary, SessionSummary_Health as Health } from '../gen/pro
 import type { Connection } from './connection';
 import { DeleteDialog } from './delete';
 import { ExportDialog } from './export_dialog';
+import { type Known, knownParticipant, LABEL_RULE, spelled } from './participant';
 import { Notice, validName } from './parts';
 import { exclude, type Outcome, rename, sessionName, setPilot } from './session_actions';
 
@@ -18,7 +19,7 @@ interface Item {
 
 type Asking = 'exclude' | 'rename' | 'export' | 'delete';
 
-/** Told what was done, or why not. */
+/** Takes the result of an action, or why there is none. */
 export type Tell = (outcome: Outcome | { trouble: string }) => void;
 
 export function RowMenu({
@@ -237,7 +238,7 @@ function Menu({
 
 /* ---- dialogs ---- */
 
-/** A question in a dialog: what it stores is refused beside the fields, which keep their text. */
+/** A question in a dialog; a refusal stands beside the fields, which keep their text. */
 function Ask({
   title,
   action,
@@ -251,7 +252,7 @@ function Ask({
   title: string;
   action: string;
   ready: boolean;
-  /** Why it is not ready, or what to know before. */
+  /** Why it is not ready, or a warning. */
   trouble?: string;
   store: () => Promise<Outcome>;
   onDone: Tell;
@@ -329,24 +330,25 @@ function ExcludeDialog({ session, connection, onDone, onClose }: AskProps) {
   );
 }
 
+function takenText({ label, isSimilar }: Known): string {
+  return isSimilar
+    ? `The study has ${label} already, in this spelling.`
+    : `${label} has another session of this study: the numbers take both for one person.`;
+}
+
 function RenameDialog({ session, sessions, connection, onDone, onClose }: AskProps & { sessions: readonly SessionSummary[] }) {
   const [label, setLabel] = useState(session.participants[0] ?? '');
   const [segment, setSegment] = useState(session.segment);
-  const name = label.trim();
-  const others = sessions.filter(
-    (other) => other.session !== session.session && other.study === session.study && other.participants.includes(name),
-  );
-  const same = name === session.participants[0] && segment.trim() === session.segment;
-  const trouble = !validName(name)
-    ? 'A participant has a pseudonym: letters, digits, spaces, - and _.'
-    : others.length > 0 && name !== session.participants[0]
-      ? `${name} has another session of this study: the numbers take both for one person.`
-      : '';
+  const name = spelled(label);
+  const isOld = name === session.participants[0];
+  const others = sessions.filter((other) => other.session !== session.session);
+  const known = isOld ? undefined : knownParticipant(others, { name: session.study, studyId: session.studyId }, name);
+  const trouble = !validName(name) ? LABEL_RULE : known ? takenText(known) : '';
   return (
     <Ask
       title={`Rename ${sessionName(session)}`}
       action="Rename"
-      ready={validName(name) && !same}
+      ready={validName(name) && !(isOld && segment.trim() === session.segment)}
       trouble={trouble}
       store={() => rename(connection, session, name, segment.trim())}
       onDone={onDone}

@@ -7,10 +7,10 @@ import type { Connection } from './connection';
 import { date } from './format';
 import { type ActOf, changedAct, SessionModel } from './model';
 
-/** What an action did, and the way back. */
+/** The result of an action, and the way back. */
 export interface Outcome {
   text: string;
-  /** undefined: nothing brings it back. Gives what it did. */
+  /** undefined: nothing brings it back. Gives its own result. */
   undo?: () => Promise<Outcome>;
 }
 
@@ -46,7 +46,7 @@ async function open(connection: Connection, { session, keptBack, consent }: Sess
   return { model, info };
 }
 
-/** Make changes, then say it; the way back puts the fields as they were. */
+/** Make changes; the way back puts the fields as they were. */
 async function change(
   connection: Connection,
   session: SessionSummary,

@@ -11,12 +11,12 @@ const MODALITIES = new Map<string, readonly Part[]>([
   ['sound', [Part.SOUND, Part.MACHINE_SOUND]],
 ]);
 
-/** All parts together: what sorts the column. */
+/** All parts together, to sort by. */
 export function lostNs(session: SessionSummary): bigint {
   return session.lost.reduce((sum, { lostNs: ns }) => sum + ns, 0n);
 }
 
-/** "screen 2.1 s, sound 400 ms in 231 holes, input 0"; of what was not recorded nothing; "" without any recording. */
+/** "screen 2.1 s, sound 400 ms in 231 holes, input 0": modalities that were recorded; "" when none was. */
 export function lossWords({ lost, recorded }: SessionSummary): string {
   if (lost.length === 0) return recorded.length > 0 ? `none of ${recorded.join(', ')}` : '';
   const whole = recorded.filter((modality) => !lost.some(({ part }) => MODALITIES.get(modality)?.includes(part)));
@@ -55,7 +55,7 @@ export function plainTrouble(text: string, session: string): string {
 export interface HealthWords {
   kind: 'recording' | 'whole' | 'warning' | 'bad';
   name: string;
-  /** What it means, or why; "" when there is nothing to know. */
+  /** Its meaning, or the reason; "" for the usual ones. */
   detail: string;
 }
 

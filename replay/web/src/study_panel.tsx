@@ -40,14 +40,19 @@ function useMetrics(connection: Connection, study: string, layer: string, wanted
   /* not with every second of a running session */
   const version = useMemo(() => sessions.map(numbersOf).join(), [sessions]);
   useEffect(() => {
-    if (!wanted) return;
+    if (!wanted) return undefined;
+    let isNewest = true;
     connection.request({ case: 'getMetrics', value: { study, layer } }).then(
       (answer) => {
+        if (!isNewest) return;
         if (answer.body.case === 'metrics') setMetrics(answer.body.value);
         setTrouble('');
       },
-      (error: Error) => setTrouble(error.message),
+      (error: Error) => isNewest && setTrouble(error.message),
     );
+    return () => {
+      isNewest = false;
+    };
   }, [study, layer, wanted, version]);
   return { metrics, trouble };
 }
