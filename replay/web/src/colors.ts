@@ -45,15 +45,30 @@ function seenOn(color: Rgb, ground: Rgb, end: Rgb): Rgb {
 /* the better of the two has a contrast of at least 4.58 with every colour */
 const inkOn = (color: Rgb) => (contrast(color, BLACK) > contrast(color, WHITE) ? BLACK : WHITE);
 
+interface CodeStyle {
+  '--code': string;
+  '--ink': string;
+}
+
+/* a list asks for the few colours of a code book again and again */
+const styles = new Map<string, CodeStyle>();
+
 /**
- * Custom properties for the style of what stands for a code.
+ * Custom properties for the style of an element that stands for a code.
  *
  * @param color  of the code book, "#rrggbb"; anything else stands for none
  *
  * @return `--code`: its colour, and `--ink`: that of text on it, each for both themes
  */
-export function codeStyle(color: string | undefined): { '--code': string; '--ink': string } {
-  const wanted = parse(color ?? '') ?? NO_COLOR;
+export function codeStyle(color = ''): CodeStyle {
+  const known = styles.get(color);
+  if (known) return known;
+  const style = fitted(parse(color) ?? NO_COLOR);
+  styles.set(color, style);
+  return style;
+}
+
+function fitted(wanted: Rgb): CodeStyle {
   const light = seenOn(wanted, LIGHT_GROUND, BLACK);
   const dark = seenOn(wanted, DARK_GROUND, WHITE);
   const both = (a: Rgb, b: Rgb) => `light-dark(${hex(a)}, ${hex(b)})`;

@@ -1,4 +1,4 @@
-// What can be passed over while playing: spans in which nothing was done, nothing changed and nothing was said.
+// Idle spans, which playing can pass over: no input, no change of the screen, no speech.
 
 import type { Timeline } from '../gen/protocol/wire_pb';
 import type { Span } from './levels';
@@ -6,7 +6,7 @@ import type { Span } from './levels';
 const SECOND = 1_000_000_000n;
 /* shorter spans are none */
 const IDLE_NS = 3n * SECOND;
-/* what was done is seen to its end, and what comes is seen to begin */
+/* the activity before is seen to its end, and the next one from its begin */
 const AFTER_NS = SECOND;
 const BEFORE_NS = SECOND / 2n;
 /* activity that goes on within this time is one span */
@@ -23,7 +23,7 @@ export function joinedActivity(spans: readonly Span[]): Span[] {
   return all;
 }
 
-/** What lies between spans that are in their order. */
+/** The time between spans that are in their order. */
 function complement(spans: readonly Span[], fromNs: bigint, toNs: bigint): Span[] {
   const all: Span[] = [];
   let atNs = fromNs;
@@ -38,12 +38,12 @@ function complement(spans: readonly Span[], fromNs: bigint, toNs: bigint): Span[
 const point = (atNs: bigint): Span => ({ fromNs: atNs, toNs: atNs });
 
 /**
- * All activity of a recording: input of every kind, changes of the screen, what is said, and gaps, in which nobody
- * knows.
+ * All activity of a recording: input of every kind, changes of the screen, speech, and gaps, where there may have
+ * been some.
  *
  * @param pictures  times of changes of the screen
  * @param motions   of the pointer and other controls
- * @param quiet     where nothing is said; undefined: there is no sound
+ * @param quiet     without speech; undefined: there is no sound
  */
 export function activityOf(
   timeline: Pick<Timeline, 'beginNs' | 'endNs' | 'events' | 'gaps'>,

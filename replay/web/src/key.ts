@@ -42,7 +42,7 @@ export function takeFromAddress(): boolean {
   return true;
 }
 
-/** Whether the address has more in its fragment than a moment: a key, or what was meant to be one. */
+/** Whether the fragment of the address has more than a moment: a key, or a part of one. */
 export function hasKeyInAddress(): boolean {
   return location.hash.slice(1).split('&').some((part) => part !== '' && !isMomentPart(part));
 }

@@ -1,14 +1,13 @@
 // Links to a moment of a session: "#at=12:31.4". The key of a page is never part of one.
 
-import { clock } from './format';
+import { clock, parseClock } from './format';
 
 const UNITS = /^(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+(?:[.,]\d+)?)\s*s?)?$/i;
-const COLONS = /^(?:(\d+):)?(\d+):(\d+(?:[.,]\d+)?)\s*(?:min|h)?$/i;
 
 /** Whether a part of a fragment names a moment. */
 export const isMomentPart = (part: string) => /^(at|t)=/i.test(part);
 
-/** What the fragment of an address has for a moment, undefined when it has nothing. */
+/** The text of the moment in the fragment of an address; undefined: it has none. */
 export function momentText(hash: string): string | undefined {
   const part = hash.replace(/^#/, '').split('&').find(isMomentPart);
   if (part === undefined) return undefined;
@@ -22,7 +21,9 @@ export function momentText(hash: string): string | undefined {
 
 /** "12:31.4", "1:02:03.5", "751.4s", "12m31s": nanoseconds from the session's begin, undefined when it is no time. */
 export function parseMoment(text: string): bigint | undefined {
-  const match = COLONS.exec(text) ?? (text ? UNITS.exec(text) : null);
+  /* lengths have a unit: "3:07 min" */
+  if (text.includes(':')) return parseClock(text.replace(/\s*(?:min|h)$/i, ''));
+  const match = text ? UNITS.exec(text) : null;
   if (!match) return undefined;
   const [, hours = '0', minutes = '0', seconds = '0'] = match;
   const [whole = '0', fraction = ''] = seconds.replace(',', '.').split('.');

@@ -81,7 +81,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   bleeps: Span[] = [];
   /** Spans in which nothing is said. */
   quiet: Span[] = [];
-  /** Spans in which something was done, changed or said. */
+  /** Spans with input, changes of the screen or speech. */
   activity: Span[] = [];
   /** Where a seek goes whose picture is not shown yet: until then the stage has the picture of before. */
   seekingNs?: bigint;
@@ -90,7 +90,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
 
   #marked?: bigint[]; // until the model changes
   #seenNs = 0n; // of the picture that was drawn last
-  #sought = false; // what is read belongs to the newest seek
+  #sought = false; // the read under way belongs to the newest seek
   #player: Player;
   #session: string;
   #moments: Moments;
@@ -210,7 +210,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  /** The moment of the picture that is seen: what a tag is bound to. */
+  /** The moment of the picture that is seen, to which a tag is bound. */
   seenNs(): bigint {
     if (this.seekingNs !== undefined) return this.#seenNs;
     const now = this.nowNs();

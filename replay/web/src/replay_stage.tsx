@@ -44,14 +44,13 @@ export function ReplayStage({
   } else if (seekingNs !== undefined) {
     text = driver.seenNs() > 0n ? `The participant’s screen at ${time(driver.seenNs())}, seeking to ${time(seekingNs)}` : `Seeking to ${time(seekingNs)}`;
   }
-  const isSeeking = !covered && seekingNs !== undefined;
   return (
     <Stage
       player={player}
       atNs={atNs}
       text={text}
       covered={covered}
-      veil={isSeeking && seekingNs !== undefined ? `seeking to ${time(seekingNs)}` : ''}
+      veil={seekingNs === undefined ? '' : `seeking to ${time(seekingNs)}`}
     >
       {children}
     </Stage>

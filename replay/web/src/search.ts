@@ -1,4 +1,4 @@
-// What is searched in a session, and how words are compared: without regard to case and diacritics.
+// Search in the texts of a session, without regard to case and diacritics.
 
 export type HitKind = 'tag' | 'note' | 'event' | 'transcript';
 
@@ -17,6 +17,8 @@ export interface Found {
 
 const MARKS = /\p{M}/gu;
 
+const foldedQuery = (query: string) => fold(query.trim()).replace(/\s+/g, ' ');
+
 /** In upper case: it makes ß two letters, and both forms of sigma one. */
 export function fold(text: string): string {
   return text.normalize('NFKD').replace(MARKS, '').toUpperCase();
@@ -34,7 +36,7 @@ export class SearchIndex {
 
   /** @param most  of each kind that are returned; all are counted */
   find(query: string, most: number): Found[] {
-    const wanted = fold(query.trim()).replace(/\s+/g, ' ');
+    const wanted = foldedQuery(query);
     if (!wanted) return [];
     const found = new Map<HitKind, Found>();
     this.#folded.forEach((text, i) => {
@@ -51,9 +53,9 @@ export class SearchIndex {
 
 export const KINDS: readonly HitKind[] = ['tag', 'note', 'event', 'transcript'];
 
-/** The parts of a text by turns: without and with a match. Only what is shown is marked, letter by letter. */
+/** The parts of a text by turns: without and with a match. Letter by letter, so for the hits on the page alone. */
 export function marked(text: string, query: string): string[] {
-  const wanted = fold(query.trim()).replace(/\s+/g, ' ');
+  const wanted = foldedQuery(query);
   if (!wanted) return [text];
   let folded = '';
   const places: number[] = []; // of each letter of the folded text in the text

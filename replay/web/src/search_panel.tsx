@@ -9,30 +9,32 @@ import type { Transcript } from './transcript';
 
 /* of a kind; who looks for more types more */
 const SHOWN = 100;
-/* what is left of a long text before its first match */
+/* letters of a long text that stay before its first match */
 const BEFORE = 40;
 
 const TITLES: Record<HitKind, string> = { tag: 'Tags', note: 'Notes', event: 'Events', transcript: 'Transcript' };
+
+/* a line break of a note or a cue is a space for the search */
+const itemOf = (kind: HitKind, atNs: bigint, text: string): SearchItem => ({ kind, atNs, text: text.replace(/\s+/g, ' ') });
 
 function itemsOf(model: SessionModel, feed: readonly FeedItem[], transcript: Transcript): SearchItem[] {
   const names = new Map(
     (model.study?.tasks ?? []).flatMap(({ opportunities }) => opportunities.map(({ id, title }) => [id, title || id])),
   );
-  const marks = model.marks().map(({ act }): SearchItem => {
+  const marks = model.marks().map(({ act }) => {
     const { mediaNs } = act.body.value;
-    if (act.body.case === 'note') return { kind: 'note', atNs: mediaNs, text: `${act.body.value.text} · ${act.author || 'you'}` };
+    const author = act.author || 'you';
+    if (act.body.case === 'note') return itemOf('note', mediaNs, `${act.body.value.text} · ${author}`);
     const { code, note, opportunity } = act.body.value;
-    const parts = [model.code(code)?.name ?? code, names.get(opportunity) ?? opportunity, note, act.author || 'you'];
-    return { kind: 'tag', atNs: mediaNs, text: parts.filter(Boolean).join(' · ') };
+    const parts = [model.code(code)?.name ?? code, names.get(opportunity) ?? opportunity, note, author];
+    return itemOf('tag', mediaNs, parts.filter(Boolean).join(' · '));
   });
   return [
     ...marks,
-    ...feed.map(({ atNs, text, detail }): SearchItem => ({ kind: 'event', atNs, text: detail ? `${text} · ${detail}` : text })),
-    ...transcript.cues.map(({ fromNs, speaker, text }): SearchItem => ({
-      kind: 'transcript',
-      atNs: fromNs,
-      text: (speaker ? `${speaker}: ${text}` : text).replace(/\s+/g, ' '),
-    })),
+    ...feed.map(({ atNs, text, detail }) => itemOf('event', atNs, detail ? `${text} · ${detail}` : text)),
+    ...transcript.cues.map(({ fromNs, speaker, text }) =>
+      itemOf('transcript', fromNs, speaker ? `${speaker}: ${text}` : text),
+    ),
   ];
 }
 
@@ -46,7 +48,7 @@ export interface Search {
   move: (to: number) => void;
 }
 
-/** What is searched for; the index is made at the first key, and anew when something has changed. */
+/** The search and its hits; the index is made at the first key, and anew when something has changed. */
 export function useSearch(model: SessionModel, feed: readonly FeedItem[], transcript: Transcript): Search {
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
@@ -108,6 +110,7 @@ export function SearchField({ search, onGo, onLeave }: { search: Search; onGo: (
       onKeyDown={(event) => {
         const { key, currentTarget } = event;
         const hit = hits[at];
+        if (event.isComposing) return;
         if (key === 'ArrowDown' || key === 'ArrowUp') {
           if (hits.length) search.move((at + (key === 'ArrowDown' ? 1 : -1) + hits.length) % hits.length);
         } else if (key === 'Enter') {
@@ -172,7 +175,7 @@ export function SearchResults({ search, beginNs, onGo }: { search: Search; begin
   );
 }
 
-/** A text with its matches marked; of a long one what is around the first. */
+/** A text with its matches marked; a long one begins shortly before the first. */
 function Marked({ text, query }: { text: string; query: string }) {
   const parts = marked(text, query);
   const [before = '', ...rest] = parts;
@@ -183,4 +186,3 @@ function Marked({ text, query }: { text: string; query: string }) {
     </>
   );
 }
-
