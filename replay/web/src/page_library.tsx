@@ -352,7 +352,7 @@ function Chips({
   filter: Filter;
   onFilter: (filter: Filter) => void;
 }) {
-  const chips = useMemo(() => chipsOf(sessions, filter), [sessions, filter]);
+  const chips = useMemo(() => chipsOf(sessions, filter), [sessions, filter.chips]); // not with each letter
   if (chips.length === 0) return null;
   return (
     <div class="filters" role="group" aria-label="Show only">
