@@ -57,6 +57,9 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await replay.getByRole('heading', { name: 'Consent was withdrawn' }).waitFor();
   assert.equal(await replay.locator('canvas').count(), 0);
   await checkAccessibility(replay);
+  /* no key of a code tags in the dark */
+  await replay.keyboard.press('m');
+  await replay.locator('.keyhint', { hasText: 'nothing of this session is shown' }).waitFor();
   const library = await openPage(browser, recorder.links.library);
   await library.getByText('withdrawn', { exact: true }).waitFor();
   await close(library);

@@ -77,22 +77,10 @@ function useReplay(token: string, session: string, name: string) {
   return parts;
 }
 
-export function ReplayPage({ token, session }: { token: string; session: string }) {
-  const [name, setName] = useState(rememberedName('reviewer'));
-  const { player, driver, coder } = useReplay(token, session, name);
-  useEmitter(driver);
-  const model = useEmitter(driver.model);
-  const [others, setOthers] = useState(true);
-  const transcript = useEmitter(driver.transcript);
-  const [captions, setCaptions] = useState(localStorage.getItem('captions') === 'yes');
-  const [bleeping, setBleeping] = useState(false);
-  const [details, setDetails] = useState(false);
-  const detailsButton = useRef<HTMLButtonElement>(null);
-  const bleepButton = useRef<HTMLButtonElement>(null);
-  const atNs = useMemo(() => () => driver.nowNs(), [driver]);
-  const layers = useMemo(() => (act: Act) => coder.isMine(act) || others, [coder, others]);
+/** The keys of the page. @return the commands among them that have buttons too */
+function useReplayKeys(driver: RecordedDriver, coder: Coder, layers: (act: Act) => boolean) {
   const tagTimes = () =>
-    model
+    driver.model
       .marks()
       .filter(({ act }) => layers(act))
       .map(({ act }) => act.body.value.mediaNs);
@@ -103,9 +91,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     return speed ? '' : `${driver.speed}× is as ${by > 0 ? 'fast' : 'slow'} as it plays`;
   };
   const toggle = () => (driver.playing ? driver.pause() : driver.play());
-  const ready = driver.summary !== undefined;
-  const whyNot = () => (driver.summary ? '' : 'the session is not open yet');
-  const whenOpen = (command: () => unknown) => () => whyNot() || command();
+  const whenOpen = (command: () => unknown) => () => driver.whyClosed() || command();
   const jump = (times: () => bigint[], forward: boolean, what: string) =>
     whenOpen(() => driver.jump(times(), forward) || `no ${forward ? 'later' : 'earlier'} ${what}`);
   const step = (forward: boolean) => whenOpen(() => driver.step(forward) || `this is the ${forward ? 'last' : 'first'} picture`);
@@ -114,7 +100,6 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     const link = momentLink(driver.nowNs() - driver.beginNs);
     hints.show((await copyText(link)) ? `Copied: ${link}` : `This browser did not let it be copied: ${link}`);
   };
-  useMomentOfAddress(driver);
   useKeys({
     ...coder.keys(() => driver.whyNoTag(), () => coder.notJudged(layers)),
     ' ': whenOpen(toggle),
@@ -133,6 +118,26 @@ export function ReplayPage({ token, session }: { token: string; session: string 
     n: () => document.getElementById('note')?.focus(),
     'shift+l': whenOpen(copyLink),
   });
+  return { toggle, faster, copyLink };
+}
+
+export function ReplayPage({ token, session }: { token: string; session: string }) {
+  const [name, setName] = useState(rememberedName('reviewer'));
+  const { player, driver, coder } = useReplay(token, session, name);
+  useEmitter(driver);
+  const model = useEmitter(driver.model);
+  const [others, setOthers] = useState(true);
+  const transcript = useEmitter(driver.transcript);
+  const [captions, setCaptions] = useState(localStorage.getItem('captions') === 'yes');
+  const [bleeping, setBleeping] = useState(false);
+  const [details, setDetails] = useState(false);
+  const detailsButton = useRef<HTMLButtonElement>(null);
+  const bleepButton = useRef<HTMLButtonElement>(null);
+  const atNs = useMemo(() => () => driver.nowNs(), [driver]);
+  const layers = useMemo(() => (act: Act) => coder.isMine(act) || others, [coder, others]);
+  const { toggle, faster, copyLink } = useReplayKeys(driver, coder, layers);
+  useMomentOfAddress(driver);
+  const ready = driver.summary !== undefined;
   const rename = (value: string) => {
     setName(value);
     coder.layer = `coder:${value}`;
@@ -220,7 +225,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
             onOthers={setOthers}
           />
           <OpportunityList coder={coder} />
-          <NoteField coder={coder} why={whyNot} />
+          <NoteField coder={coder} why={() => driver.whyClosed()} />
         </aside>
       </main>
       <footer class="bottom">

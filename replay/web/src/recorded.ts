@@ -219,10 +219,16 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     return this.playing && !this.screenGap() && this.#seenNs > 0n && next && next.timeNs <= now ? this.#seenNs : now;
   }
 
+  /** Why nothing can be done in the session, or "". */
+  whyClosed(): string {
+    if (!this.summary) return 'the session is not open yet';
+    return this.summary.keptBack ? 'nothing of this session is shown' : '';
+  }
+
   /** Why no tag can be set at this moment, or "". */
   whyNoTag(): string {
-    if (!this.summary) return 'the session is not open yet';
-    if (this.seekingNs === undefined) return '';
+    const why = this.whyClosed();
+    if (why || this.seekingNs === undefined) return why;
     return `the picture of ${clock(this.seekingNs - this.beginNs, 1)} is not there yet: nothing was tagged`;
   }
 
