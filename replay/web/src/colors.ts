@@ -45,10 +45,7 @@ function seenOn(color: Rgb, ground: Rgb, end: Rgb): Rgb {
 /* the better of the two has a contrast of at least 4.58 with every colour */
 const inkOn = (color: Rgb) => (contrast(color, BLACK) > contrast(color, WHITE) ? BLACK : WHITE);
 
-interface CodeStyle {
-  '--code': string;
-  '--ink': string;
-}
+type CodeStyle = Record<'--code' | '--ink', string>;
 
 /* a list asks for the few colours of a code book again and again */
 const styles = new Map<string, CodeStyle>();

@@ -115,7 +115,7 @@ function giveBack(target: EventTarget | null): void {
   control.blur();
 }
 
-function isTextFieldOfLetters(target: EventTarget | null): target is HTMLElement {
+function isTextFieldOfLetters(target: EventTarget | null): boolean {
   return isTextField(target) && !(target instanceof HTMLSelectElement);
 }
 
@@ -143,7 +143,7 @@ export function watchFocus(why: (text: string) => void, hasKeys: () => boolean):
     if (target !== typed) forgetField();
   });
   on('input', ({ target }) => {
-    if (isTextFieldOfLetters(target)) typed = target;
+    if (target instanceof HTMLElement && isTextFieldOfLetters(target)) typed = target;
   });
   on('keydown', (event) => {
     byPointer = false;
