@@ -202,6 +202,7 @@ export function Palette({
   /** @return why no tag was set, or "" */
   onTag: (code: string) => string;
 }) {
+  if (codes.length === 0) return null;
   return (
     /* on a phone it scrolls: without a button that takes the focus, by itself */
     <div class="palette" role="group" aria-label="Tags" tabIndex={disabled ? 0 : undefined}>
