@@ -10,7 +10,7 @@ import { LateNotes, LiveSound, LiveState, ObserveBody, observerKeys, TaskState, 
 import { AskAtTaskEnd } from './opportunities';
 import { focusOnce } from './outcome';
 import { NameField, Notice, rememberedName, TopBar } from './parts';
-import { News } from './reach';
+import { News, refusalText } from './reach';
 import { ShareButton } from './share';
 import { StartPanel } from './start';
 import { OtherModerators, Watchers } from './watchers';
@@ -90,7 +90,13 @@ export function ModeratePage({ token }: { token: string }) {
       ) : (
         <>
           <LateNotes watching={watching} />
-          <StartPanel driver={driver} act={act} />
+          {driver.connection.state === 'refused' ? (
+            <main class="start">
+              <Notice kind="error">{refusalText(driver.connection)}</Notice>
+            </main>
+          ) : (
+            <StartPanel driver={driver} act={act} />
+          )}
         </>
       )}
     </div>
