@@ -2,7 +2,7 @@
 // measured with; a row that has the focus, or is being edited, stays wherever the list is scrolled to.
 
 import type { RefObject } from 'preact';
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 /* shorter lists are all on the page */
 const MOST_ROWS = 200;
@@ -71,7 +71,7 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
   const [, render] = useState(0);
   const heights = useRef(new Map<string, number>());
   const view = useRef({ topPx: 0, bottomPx: 1500 });
-  const top = useRef<string | undefined>(undefined); // the row that was on top when it was seen there
+  const known = useRef(ids); // when the list was at its top
   /* the first row that is seen, and its place in all that scrolls: it stays where it is when others come */
   const anchor = useRef<{ id: string; px: number } | undefined>(undefined);
   const all = useRef(ids);
@@ -95,8 +95,9 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
     const index = id ? ids.indexOf(id) : -1;
     if (index >= 0) shown.add(index);
   }
-  top.current ??= ids[0];
-  const fresh = top.current ? Math.max(0, ids.indexOf(top.current)) : 0;
+  if (known.current.length === 0) known.current = ids;
+  const old = useMemo(() => new Set(known.current), [known.current]);
+  const fresh = Math.max(0, ids.findIndex((id) => old.has(id)));
 
   const look = useCallback(() => {
     const panel = root.current?.closest<HTMLElement>('.panel');
@@ -111,8 +112,8 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
       (row) => row.getBoundingClientRect().bottom > place.top,
     );
     anchor.current = first && { id: first.dataset.act ?? '', px: placeIn(panel, first) };
-    const wasTop = top.current === all.current[0];
-    if (isTop) top.current = all.current[0];
+    const wasTop = known.current[0] === all.current[0];
+    if (isTop && !wasTop) known.current = all.current;
     if (isMoved) view.current = seen;
     if (isMoved || (isTop && !wasTop)) render((renders) => renders + 1);
   }, [root]);
