@@ -247,6 +247,14 @@ void desktop_paint(struct desktop *desktop, uint32_t rgb, int x, int y, int widt
 	round_trip(c);
 }
 
+void desktop_paint_noise(struct desktop *desktop, uint64_t *random)
+{
+	for (int i = 0; i < 60; i++)
+		desktop_paint(desktop, (uint32_t)next_random(random) & 0xffffff,
+			(int)(next_random(random) % 1200), (int)(next_random(random) % 700),
+			(int)(next_random(random) % 80) + 1, (int)(next_random(random) % 80) + 1);
+}
+
 void desktop_fake(struct desktop *desktop, uint8_t type, uint8_t detail, int x, int y)
 {
 	xcb_test_fake_input(desktop->connection, type, detail, XCB_CURRENT_TIME,
@@ -467,6 +475,18 @@ const Uxrec__Gap *session_gap(const struct session_facts *facts)
 		found = facts->gaps[i];
 	}
 	return found;
+}
+
+bool reason_is_said(const struct session *session, const char *reason)
+{
+	for (size_t i = 0; i < annotations_count(session->annotations); i++) {
+		const Uxrec__Act *act = annotations_get(session->annotations, i);
+
+		if (act->body_case == UXREC__ACT__BODY_FINDING &&
+			strstr(act->finding->text, reason))
+			return true;
+	}
+	return false;
 }
 
 static int take_offset(

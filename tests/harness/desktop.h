@@ -93,6 +93,9 @@ uint32_t *desktop_picture(struct desktop *desktop, int *ret_width, int *ret_heig
 /** Fill a rectangle of the root window and wait until the server has done it. */
 void desktop_paint(struct desktop *desktop, uint32_t rgb, int x, int y, int width, int height);
 
+/** Likewise sixty of them, at random, on a screen of 1280 × 720 pixels. */
+void desktop_paint_noise(struct desktop *desktop, uint64_t *random);
+
 /** Send one XTest event and wait until the server has it. */
 void desktop_fake(struct desktop *desktop, uint8_t type, uint8_t detail, int x, int y);
 
@@ -125,11 +128,15 @@ void daemon_record(const struct daemon_child *daemon, const char *keys, char ret
 struct session *daemon_session(const struct daemon_child *daemon, const char *session);
 
 /**
- * The gap of a session, of those that a test makes: on a busy machine pictures may be left out, and the recorder may not have run for a while.
+ * The gap of a session that a test has made: on a busy machine there may be others, of pictures that were left out and
+ * of a recorder that did not run for a while.
  *
  * @return NULL when there is none, or there are several
  */
 const Uxrec__Gap *session_gap(const struct session_facts *facts);
+
+/** Whether a finding of the session has a reason in its text. */
+bool reason_is_said(const struct session *session, const char *reason);
 
 /** What its session times are later than CLOCK_MONOTONIC. */
 int64_t session_offset_ns(const struct session *session);

@@ -55,3 +55,6 @@ void write_message(struct session_writer *writer, struct session_clock *clock, u
 
 /** Deterministic random numbers (xorshift64*): the same sequence from the same seed everywhere. */
 uint64_t next_random(uint64_t *state);
+
+/** @return the first child of a process, or 0 */
+int first_child(int pid);

@@ -14,7 +14,6 @@
 #include "replay/sound_decode.h"
 #include "replay/tone.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -456,32 +455,6 @@ static void what_was_done_is_seen_where_it_was_done(void)
 
 /* ---- sound ---- */
 
-/* @return the child of this process, which has one at most; 0: none */
-static pid_t only_child(void)
-{
-	DIR *all = opendir("/proc");
-	struct dirent *entry;
-	pid_t found = 0;
-
-	check(all != NULL);
-	while ((entry = readdir(all)) != NULL) {
-		char path[300], text[512] = "";
-		FILE *file;
-		int parent = 0;
-
-		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		if (fgets(text, sizeof(text), file) && strrchr(text, ')') &&
-			sscanf(strrchr(text, ')'), ") %*c %d", &parent) == 1 && parent == getpid())
-			found = atoi(entry->d_name);
-		fclose(file);
-	}
-	closedir(all);
-	return found;
-}
-
 static bool has_seccomp_filter(pid_t pid)
 {
 	char path[64], line[256];
@@ -517,17 +490,17 @@ static void sound_is_decoded_without_rights(void)
 		check(sound_decoder_decode(decoder, packet.data, packet.size_bytes, &samples,
 			      NULL) == TONE_PACKET_SAMPLES);
 	expect(abs(samples[10]) > 100 || abs(samples[20]) > 100);
-	check(only_child() > 0);
+	check(first_child(getpid()) > 0);
 	if (jail_is_built())
-		expect(has_seccomp_filter(only_child()));
+		expect(has_seccomp_filter(first_child(getpid())));
 	/* as a crash would */
-	check(kill(only_child(), SIGKILL) == 0);
+	check(kill(first_child(getpid()), SIGKILL) == 0);
 	for (size_t i = 0; i < 2; i++) {
 		expect(sound_decoder_decode(decoder, packet.data, packet.size_bytes, &samples,
 			       &error) == -EBADMSG);
 		expect(strcmp(error.text, "the sound's decoder crashed (signal 9)") == 0);
 	}
-	expect(only_child() == 0);
+	expect(first_child(getpid()) == 0);
 }
 
 /* Of packets of 20 ms: tone, something else, tone. */
