@@ -1,24 +1,14 @@
-// Connections that break: nothing typed or tagged is lost, and a page claims nothing that it cannot know.
+// Connections that break: no typed text and no tag is lost, and a page claims nothing that it cannot know.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, Client, delay, Desktop, frayedLine, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { Client, delay, Desktop, frayedLine, isLong, QUIET, Recorder, sleep, through, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, live, openPage, useBrowser } from '../harness/pages.mjs';
 
-const OPTIONS = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
-const BREAKS = process.env.UXREC_LONG ? 1000 : 16;
+const BREAKS = isLong ? 1000 : 16;
 
-let browser;
+useBrowser();
 
-before(async () => {
-  browser = await browse();
-});
-
-after(() => browser?.close());
-
-afterEach(() => Recorder.endLeftovers());
-
-const through = (link, recorder, line) => link.replace(`:${recorder.port}/`, `:${line.port}/`);
 const open = (url, options = {}) => openPage(browser, url, { expectErrors: true, ...options });
 const noAnswer = (page) => page.getByRole('heading', { name: 'No answer from the recorder' });
 
@@ -58,11 +48,11 @@ async function breakOnce(line, random) {
 }
 
 test(`no note and no tag is lost or stored twice over ${BREAKS} broken connections`, async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin();
   const line = await frayedLine(recorder.port);
   const random = numbers(17);
-  const page = await open(through(recorder.links.live, recorder, line));
+  const page = await open(through(recorder.links.live, line));
   await live(page);
   /* the page tries again as soon as it may, so that there is a connection to break */
   await page.evaluate(() => setInterval(() => window.dispatchEvent(new Event('online')), 100));
@@ -116,7 +106,7 @@ test(`no note and no tag is lost or stored twice over ${BREAKS} broken connectio
     const at = Number(body.value.mediaNs);
     assert.ok(at >= made[i].from - 500 && at <= made[i].to + 500, `${i}: ${at} is not in ${made[i].from} to ${made[i].to}`);
   }
-  /* the page lists what the store has; of a long list only the rows in sight are there */
+  /* the page lists all stored acts; of a long list only the rows in sight are on it */
   assert.equal(await page.locator('li.mark').first().getAttribute('aria-setsize'), String(made.length));
   console.log(`# ${broken} breaks, ${made.length} notes and tags`);
   await close(page);
@@ -125,10 +115,10 @@ test(`no note and no tag is lost or stored twice over ${BREAKS} broken connectio
 });
 
 test('a server that is gone without a word is noticed, and what is not known is not claimed', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   await recorder.begin();
   const line = await frayedLine(recorder.port);
-  const page = await open(through(recorder.links.live, recorder, line));
+  const page = await open(through(recorder.links.live, line));
   await live(page);
   line.gone(true);
   await noAnswer(page).waitFor({ timeout: 60000 });
@@ -149,10 +139,10 @@ const negative = (page) =>
   page.evaluate(() => (document.body.innerText.match(/.*(−|-\d+:\d\d).*/g) ?? []).filter((text) => !/[+−]\d\d:\d\d$/.test(text)));
 
 test('an open tab outlasts a restart, and says what became of the session; no time is negative', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin();
   const line = await frayedLine(recorder.port);
-  const page = await open(through(recorder.links.live, recorder, line));
+  const page = await open(through(recorder.links.live, line));
   await live(page);
   await page.keyboard.press('m');
   await page.locator('li.mark:not(.pending)').waitFor();
@@ -192,7 +182,7 @@ test('an open tab outlasts a restart, and says what became of the session; no ti
 });
 
 test('a revoked link ends its pages, which say so', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   await recorder.begin();
   const page = await open(recorder.links.live);
   await live(page);
@@ -207,7 +197,7 @@ test('a revoked link ends its pages, which say so', async () => {
 });
 
 test('moderators know of each other, and who watches; observers know the number alone', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   await recorder.begin();
   const ann = await open(recorder.links.moderate, { script: () => localStorage.setItem('name', 'Ann') });
   const ben = await Client.open(recorder, 'moderate', 'Ben');
@@ -225,6 +215,11 @@ test('moderators know of each other, and who watches; observers know the number 
   await list.locator('li', { hasText: 'Cleo' }).getByText(/observing for 0:\d\d/).waitFor();
   await list.locator('li', { hasText: 'Ann' }).getByText('(you)').waitFor();
   await checkAccessibility(ann, 'who is connected');
+  /* Escape closes the list that a press opened, though the page's keys have the focus again; and by keyboard */
+  assert.equal(await ann.evaluate(() => document.activeElement?.tagName), 'BODY');
+  await ann.keyboard.press('Escape');
+  await list.waitFor({ state: 'detached' });
+  await ann.getByRole('button', { name: '2 watching' }).click();
   await list.getByText('Cleo').click();
   await ann.getByRole('button', { name: '2 watching' }).focus();
   await ann.keyboard.press('Escape');
@@ -251,7 +246,7 @@ test('a picture that is late is called behind, and a screen on which nothing mov
   desktop.paint('336699');
   const still = await open(recorder.links.live);
   const slow = await delay(recorder.port, 1500);
-  const late = await open(through(recorder.links.live, recorder, slow));
+  const late = await open(through(recorder.links.live, slow));
   await live(still);
   await live(late);
   await late.getByText(/^BEHIND by \d+(\.\d)? s \(slow connection\)/).waitFor();
@@ -269,7 +264,7 @@ test('a picture that is late is called behind, and a screen on which nothing mov
 });
 
 test('a clock of the browser that is hours off moves no tag and no time', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin();
   const page = await open(recorder.links.live, {
     script: () => {

@@ -3,27 +3,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { browse, build, Desktop, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, openPage } from '../harness/pages.mjs';
+import { build, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, openPage, useBrowser } from '../harness/pages.mjs';
 
 const run = promisify(execFile);
 
-let browser;
-let desktop;
-
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(800, 600);
-});
-
-after(async () => {
-  await browser?.close();
-  await desktop?.end();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser({ screen: [800, 600] });
 
 test('replay: the moderator corrects attempt, tag and session; a reviewer only their own layer; the library deletes', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);

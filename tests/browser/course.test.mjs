@@ -3,24 +3,11 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, Desktop, Recorder, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { Recorder, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
 
-let browser;
-let desktop;
-
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(800, 600);
-});
-
-after(async () => {
-  await browser?.close();
-  await desktop?.end();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser({ screen: [800, 600] });
 
 const STUDY = `study: Course
 codes:

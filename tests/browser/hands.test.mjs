@@ -2,11 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, live, openPage, pause, reached } from '../harness/pages.mjs';
-
-const QUIET = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
+import { test } from 'node:test';
+import { pageModule, QUIET, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, live, openPage, pause, reached, useBrowser } from '../harness/pages.mjs';
 
 const STUDY = `study: Hands
 codes:
@@ -19,17 +17,7 @@ tasks:
   - {id: pay, title: Pay it}
 `;
 
-let browser;
-
-before(async () => {
-  browser = await browse();
-});
-
-after(async () => {
-  await browser?.close();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser();
 
 async function begin(study = STUDY) {
   const recorder = await Recorder.start(QUIET);

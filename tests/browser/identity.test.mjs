@@ -1,20 +1,11 @@
 // Identities on the pages: by a secret of the browser, independent of names.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { browse, Client, pageModule, Recorder, sleep, until } from '../harness/lab.mjs';
-import { close, openPage, reached } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { Client, pageModule, Recorder, sleep, until } from '../harness/lab.mjs';
+import { browser, close, openPage, reached, useBrowser } from '../harness/pages.mjs';
 
-let browser;
-
-before(async () => {
-  browser = await browse();
-});
-
-after(async () => {
-  await browser?.close();
-  Recorder.endLeftovers();
-});
+useBrowser();
 
 test('own acts are known by principal, those of format 1 by name', async () => {
   const { isOwn } = await pageModule('identity.ts');

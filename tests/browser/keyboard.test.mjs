@@ -1,21 +1,11 @@
 // A session from consent to review with the keyboard alone: moderator, observer and reviewer.
 
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { close, live, openPage, reached } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { QUIET, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browser, close, live, openPage, reached, useBrowser } from '../harness/pages.mjs';
 
-let browser;
-
-before(async () => {
-  browser = await browse();
-});
-
-after(async () => {
-  await browser?.close();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser();
 
 /** What has the focus: its role and name, as far as the pages give them by text or label. */
 const focus = (page) =>
@@ -53,7 +43,7 @@ async function openWithoutMouse(url) {
 }
 
 test('a session is run, watched and reviewed by keyboard alone', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const recorder = await Recorder.start(QUIET);
   const status = async () => JSON.parse(await recorder.uxrec('status', '--json'));
 
   /* the moderator: consent, start */

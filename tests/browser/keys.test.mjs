@@ -5,28 +5,20 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, build, chromiumOptions, Desktop, end, Recorder, root, sleep, start, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, openPage } from '../harness/pages.mjs';
+import { after, afterEach, test } from 'node:test';
+import { build, chromiumOptions, Desktop, end, QUIET, Recorder, root, sleep, start, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, openPage, useBrowser } from '../harness/pages.mjs';
 
-const QUIET = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
 const folder = mkdtempSync(join(tmpdir(), 'uxrec-keys-'));
-let browser;
 let handed; // to a browser, some time ago
 
-before(async () => {
-  browser = await browse();
-});
+useBrowser();
 
-after(async () => {
-  await browser?.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+after(() => rmSync(folder, { recursive: true, force: true }));
 
 const left = []; // a test's cleanups, in the order of its starts: a failed one, too, leaves nothing for the runner to wait for
 
 afterEach(async () => {
-  await Recorder.endLeftovers();
   for (const leave of left.splice(0).reverse()) await leave().catch(() => undefined);
 });
 

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { browse, build, Client, Desktop, Recorder, sleep, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, isLong, openPage } from '../harness/pages.mjs';
+import { build, Client, isLong, QUIET, Recorder, sleep, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, openPage, useBrowser } from '../harness/pages.mjs';
 
 const run = promisify(execFile);
 const MS = 1_000_000n;
@@ -16,25 +16,12 @@ const WHOLE = 2, UNFINISHED = 3, UNREADABLE = 5;
 /* of LostTime.Part */
 const SCREEN = 2, SOUND = 6;
 
-let browser;
-let desktop;
-
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(800, 600);
-});
-
-after(async () => {
-  await browser?.close();
-  await desktop?.end();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser({ screen: [800, 600] });
 
 const open = (recorder, role, options) =>
   openPage(browser, `http://127.0.0.1:${recorder.port}/library${options?.search ?? ''}#${recorder.token(role)}`, options);
 
-/** A library page whose list has these sessions, whatever the recorder has. */
+/** A library page with a given list of sessions. */
 const openListed = (recorder, role, sessions, options = {}) =>
   open(recorder, role, {
     ...options,
@@ -178,7 +165,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   const command = await dialog.locator('code').textContent();
   assert.ok(command.startsWith(`uxrec export '`) && command.includes(`/${session}' --to mp4 -o `), command);
   await checkAccessibility(page, 'exporting');
-  /* what consent does not cover is refused, with the reason */
+  /* parts without consent are refused, with the reason */
   await uxrec('withdraw', folder, '--modality', 'input');
   await uxrec('withdraw', folder, '--use', 'clips');
   await dialog.getByLabel(/^Events/).check();
@@ -202,7 +189,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
 });
 
 test('library: 3000 sessions are sorted and filtered by every column, the address keeps it, and few rows are in the page', async (t) => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const recorder = await Recorder.start(QUIET);
   const sessions = Array.from({ length: 3000 }, (_, i) => rowOf(i));
   sessions[7] = rowOf(7, {
     recorded: ['screen', 'input', 'sound'],
@@ -264,7 +251,7 @@ test('library: 3000 sessions are sorted and filtered by every column, the addres
 });
 
 test('library: sessions that cannot be opened and studies that cannot be used are named in plain words', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const recorder = await Recorder.start(QUIET);
   mkdirSync(join(recorder.library, '20260102-000000-abcd'), { recursive: true });
   symlinkSync('/etc', join(recorder.library, '20260103-000000-abcd'));
   mkdirSync(join(recorder.library, '20260104-000000-abcd'));
@@ -300,7 +287,7 @@ test('library: sessions that cannot be opened and studies that cannot be used ar
 const LONG = 'Wiederaufnahmeverfahrensvorbereitungsgesellschaft';
 
 test('library: long names fit on every screen, light and dark', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const recorder = await Recorder.start(QUIET);
   const sessions = [
     rowOf(1, { participants: ['W'.repeat(100)], segment: LONG, study: `${LONG} ${LONG}`, excluded: true, excludedReason: LONG }),
     rowOf(2, { layers: [`coder:${'W'.repeat(60)}`], coding: [{ tags: 4, changedNs: BEGIN_NS }] }),
@@ -326,7 +313,7 @@ test('library: its print is a document without an empty page, with every column 
     t.skip('pdftotext is not installed');
     return;
   }
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin('paper:screen');
   await recorder.uxrec('task', 'start', 'find');
   await recorder.uxrec('stop', '--outcome', 'completed');

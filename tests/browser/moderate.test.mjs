@@ -4,26 +4,13 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, Client, Desktop, pageModule, Recorder, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { Client, pageModule, Recorder, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
 
 const jsQR = createRequire(import.meta.url)('jsqr');
 
-let browser;
-let desktop;
-
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(1280, 800);
-});
-
-after(async () => {
-  await browser?.close();
-  await desktop?.end();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser({ screen: [1280, 800] });
 
 const STUDY = `study: Rechnungen
 codes:

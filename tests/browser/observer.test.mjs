@@ -3,24 +3,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, Client, Desktop, Recorder, STUDY, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { Client, QUIET, Recorder, STUDY, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
 
-let browser;
-let desktop;
-
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(800, 600);
-});
-
-after(async () => {
-  await browser?.close();
-  await desktop?.end();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser({ screen: [800, 600] });
 
 const start = () => Recorder.start(['--input', 'x11'], desktop.env);
 const field = (page) => page.getByLabel('Note (N)');
@@ -55,7 +42,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   assert.equal((await notesOf(recorder, session))[0].text, 'one\ntwo');
   assert.equal(await row(page, 'one').locator('.text').evaluate((text) => text.innerText), 'one\ntwo');
   await until(async () => (await height()) === low, 'a field of one line');
-  /* in a pause: a note is stored, a tag is not, and the page says why */
+  /* in a pause a note is stored, and a tag is not: the page shows the reason */
   await recorder.uxrec('pause');
   await page.getByText('paused: notes are kept, tags are not').waitFor();
   assert.ok(await field(page).evaluate((text) => text === document.activeElement));
@@ -67,7 +54,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   await page.getByText(/paused: no tag can be set/).waitFor();
   assert.equal(await rows(page).count(), 2);
   await checkAccessibility(page, 'a pause');
-  /* a note begun before the end belongs to the session that it was begun in, whatever has begun since */
+  /* a note begun before the end belongs to the session that it was begun in, also when the next one runs */
   await recorder.uxrec('resume');
   await live(page);
   await page.keyboard.press('n');
@@ -203,7 +190,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   }
   console.log(`# with 10,000 tags, key to row: ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
   assert.equal(await rows(page).first().getAttribute('aria-posinset'), '1');
-  /* scrolled away, the place stays, and what comes is counted */
+  /* in a list that is scrolled away from its top the place stays, and new rows are counted */
   const panel = page.locator('#side-panel');
   await panel.evaluate((box) => box.scrollTo({ top: 200_000 }));
   const place = () =>
@@ -219,7 +206,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   const fresh = page.getByRole('button', { name: '2 new ones' });
   await fresh.waitFor();
   assert.equal(await place(), there);
-  /* a row that has the focus stays on the page when it is scrolled away, and undo shows what it takes */
+  /* a row that has the focus stays on the page when it is scrolled away, and undo shows the row that it takes */
   const button = page.locator(`li.mark.own [aria-expanded]`);
   await fresh.click();
   await button.first().focus();
@@ -229,6 +216,14 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   assert.equal(await page.evaluate(() => document.activeElement.closest('[data-act]')?.dataset.act), id);
   await page.keyboard.press('z');
   await until(async () => (await panel.evaluate((box) => box.scrollTop)) < 2000, 'the row of the undone tag');
+  /* so does a row that is being edited, without the focus too */
+  await button.first().click();
+  const written = page.locator('.editor textarea');
+  await written.fill('half a note');
+  await written.evaluate((text) => text.blur());
+  await panel.evaluate((box) => box.scrollTo({ top: 300_000 }));
+  await until(async () => (await rows(page).last().getAttribute('aria-posinset')) > 1000, 'rows far below');
+  assert.equal(await written.inputValue(), 'half a note');
   await checkAccessibility(page, 'ten thousand tags');
   judge.end();
   await close(page);
@@ -236,7 +231,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
 });
 
 test('impact and recovered are buttons for the last own tag, whose state they show', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const recorder = await Recorder.start(QUIET);
   await recorder.begin('paper:screen');
   const page = await openPage(browser, recorder.links.live, { viewport: { width: 390, height: 844 }, hasTouch: true });
   await live(page);
@@ -251,7 +246,7 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
   await page.locator('li.mark', { hasText: '↩ recovered' }).waitFor();
   await impact(2).click();
   await until(async () => (await page.locator('li.mark .impact').count()) === 0, 'the impact taken back');
-  /* what is pressed by a finger has the size of one, and nothing is wider than the phone */
+  /* buttons have the size of a finger, and nothing is wider than the phone */
   for (const [width, height] of [[390, 844], [844, 390]]) {
     await page.setViewportSize({ width, height });
     const small = await page.evaluate(() =>
@@ -298,7 +293,7 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
 });
 
 test('the picture fills the screen, and is magnified by keys, wheel and pinch with the overlay on it', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none']);
+  const recorder = await Recorder.start(QUIET);
   const session = await recorder.begin('paper:screen');
   const page = await openPage(browser, recorder.links.live, { viewport: { width: 1280, height: 800 } });
   await live(page);

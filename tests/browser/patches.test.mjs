@@ -5,18 +5,16 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { loadDecompressHandlers } from '@mcap/support';
-import { browse, build, colorOf, Desktop, messagesOf, record, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { close, openPage } from '../harness/pages.mjs';
+import { build, colorOf, messagesOf, record, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browser, close, desktop, openPage, useBrowser } from '../harness/pages.mjs';
 
 const run = promisify(execFile);
 const SESSION = '20231114-221320-0a1b';
 const TORN = '20231114-221320-0a1c';
 const CHANNELS = new Map([[6, '/screen/info'], [8, '/screen'], [26, '/screen/patches']]);
-let browser;
-let desktop;
 let recorder;
 let messages;
 let notes;
@@ -28,22 +26,12 @@ async function makeSession(name, ...more) {
   return [lines.filter((line) => line.t), lines.filter((line) => line.note).map((line) => line.note)];
 }
 
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(800, 600);
+async function makeShared() {
   recorder = await Recorder.start(['--screen', 'test', '--input', 'none']);
   [messages, notes] = await makeSession(SESSION);
-});
+}
 
-after(async () => {
-  await browser?.close();
-  await recorder?.end();
-  await desktop?.end();
-});
-
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-});
+useBrowser({ screen: [800, 600], shared: makeShared });
 
 /** To be run in a page: window.known has what is seen from each time on, and compares it with what is shown. */
 function know(all) {
@@ -101,7 +89,7 @@ function know(all) {
         const wrong = differs(states[i], pixels);
         if (!wrong) return hash(pixels);
         if (performance.now() > end) throw new Error(`moment ${i}: ${wrong}`);
-        await new Promise((resolve) => setTimeout(resolve, 4));
+        await new Promise(requestAnimationFrame); // reading the picture takes longer than drawing it
       }
     },
     /** From now on every picture that is painted is one that is known, in their order. */

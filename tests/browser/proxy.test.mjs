@@ -1,22 +1,14 @@
 // The pages behind a proxy that speaks TLS, under a name of its own, at its root and below a path.
 
-import { after, afterEach, before, test } from 'node:test';
-import { browse, colorOf, Recorder, stats, tlsProxy, until } from '../harness/lab.mjs';
-import { close, live, openPage } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { colorOf, QUIET, Recorder, stats, tlsProxy, until } from '../harness/lab.mjs';
+import { browser, close, live, openPage, useBrowser } from '../harness/pages.mjs';
 
-let browser;
-
-before(async () => {
-  browser = await browse(['--host-resolver-rules=MAP lab.example 127.0.0.1']);
-});
-
-after(() => browser?.close());
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser({ args: ['--host-resolver-rules=MAP lab.example 127.0.0.1'] });
 
 for (const prefix of ['/', '/team/uxrec/'])
   test(`behind TLS, at ${prefix}, the pages work: live, moderator, library and replay`, async () => {
-    const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'none', '--allow-host', 'lab.example']);
+    const recorder = await Recorder.start([...QUIET, '--allow-host', 'lab.example']);
     const proxy = await tlsProxy(recorder.port, prefix);
     const open = (name, role) =>
       openPage(browser, `https://lab.example:${proxy.port}${prefix}${name}#${recorder.token(role)}`, { ignoreHTTPSErrors: true });

@@ -4,35 +4,26 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, hear, openPage, pause, play, played, reached } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, hear, openPage, pause, play, played, reached, useBrowser } from '../harness/pages.mjs';
 
 const LENGTH_S = 9;
 const SECOND = 1_000_000_000n;
-let browser;
 let recorder;
 let session;
 
 /* one session for all: it clicks each second, and its screen changes all the time */
-before(async () => {
-  browser = await browse();
+async function makeShared() {
   recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
   session = await recorder.uxrec(
     'start', '--study', recorder.study, '--participant', 'P01', '--consent', 'paper:screen,sound',
   );
   await sleep(LENGTH_S * 1000);
   await recorder.uxrec('stop');
-});
+}
 
-after(async () => {
-  await browser?.close();
-  await recorder?.end();
-});
-
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-});
+useBrowser({ shared: makeShared });
 
 async function open(options, role = 'library') {
   const url = recorder.replayLink(session).replace(/#.*/, `#${recorder.token(role)}`);

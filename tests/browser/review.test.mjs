@@ -1,10 +1,10 @@
-// The reviewer's page: gaps in words, seeking, the list, search, links to moments, what fits.
+// The reviewer's page: gaps in words, seeking, the list, search, links to moments, its sizes.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { browse, colorOf, Desktop, grey, pageModule, Recorder, sleep, stepOf, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, isLong, openPage, reached } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { colorOf, grey, isLong, pageModule, Recorder, sleep, stepOf, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, openPage, reached, useBrowser } from '../harness/pages.mjs';
 
 const MS = 1_000_000n;
 const S = 1000n * MS;
@@ -17,8 +17,6 @@ codes:
 ${[...'smoahybcdgiqvwxup'].map((key, i) => `  - {id: c${i}, key: ${key}, name: ${i ? `${LONG} ${i}` : 'Slip'}, counts_as: ${i ? 'observation' : 'error'}}`).join('\n')}
 `;
 
-let browser;
-let desktop;
 let recorder;
 let session;
 const open = async (options = {}, hash = '', role = 'library') => {
@@ -30,9 +28,7 @@ const open = async (options = {}, hash = '', role = 'library') => {
 const nowOf = async (page) => Number(await page.locator('.now').getAttribute('data-now-ns'));
 const isSought = (page) => until(async () => (await page.locator('.veil').count()) === 0, 'the picture');
 
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(800, 600);
+async function makeShared() {
   recorder = await Recorder.start(['--input', 'x11'], desktop.env);
   writeFileSync(recorder.study, STUDY);
   desktop.paint(grey(1));
@@ -48,13 +44,9 @@ before(async () => {
   desktop.paint(grey(20));
   await sleep(600);
   await recorder.uxrec('stop');
-});
+}
 
-after(async () => {
-  await browser?.close();
-  await recorder?.end();
-  await desktop?.end();
-});
+useBrowser({ screen: [800, 600], shared: makeShared });
 
 test('gaps: texts by parts and in milliseconds, short ones as one run, their length as a union', async () => {
   const { gapText, gapRuns, lostText } = await pageModule('gaps.ts');

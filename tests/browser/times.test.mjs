@@ -2,25 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import { bestOf, browse, colorOf, delay, Desktop, flashOffsets, grey, Recorder, sleep, stats, stepOf, until, watchFlashes } from '../harness/lab.mjs';
-import { checkAccessibility, close, hear, live, openPage, pause, play, played, playUntil, silent } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { bestOf, colorOf, delay, flashOffsets, grey, Recorder, sleep, stats, stepOf, through, until, watchFlashes } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, hear, live, openPage, pause, play, played, playUntil, silent, useBrowser } from '../harness/pages.mjs';
 
 const LENGTH_S = 6; // of a recording that is played
-let browser;
-let desktop;
 
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start();
-});
-
-after(async () => {
-  await browser?.close();
-  await desktop?.end();
-});
-
-afterEach(() => Recorder.endLeftovers());
+useBrowser({ screen: [1280, 720] });
 
 const open = (url, options) => openPage(browser, url, options);
 
@@ -59,7 +47,7 @@ test('a tag over a connection that is one second late lands on the picture that 
   const slow = await delay(recorder.port, 1000);
   desktop.paint(grey(0));
   const session = await recorder.begin();
-  const url = recorder.links.live.replace(`:${recorder.port}/`, `:${slow.port}/`);
+  const url = through(recorder.links.live, slow);
   const page = await open(url);
   await until(async () => (await stats(page)).state === 'live', 'the late picture', 30000);
   let seen = -1;

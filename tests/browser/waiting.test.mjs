@@ -1,59 +1,11 @@
 // Tags and notes while the connection is down, and refused ones: no typed text is lost.
 
 import assert from 'node:assert/strict';
-import net from 'node:net';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, Client, Desktop, Recorder, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { Client, frayedLine, Recorder, through, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
 
-let browser;
-let desktop;
-
-before(async () => {
-  browser = await browse();
-  desktop = await Desktop.start(800, 600);
-});
-
-after(async () => {
-  await browser?.close();
-  await desktop?.end();
-});
-
-afterEach(() => Recorder.endLeftovers());
-
-/** A line to a port that can be cut, and that can lose the replies. */
-async function line(port) {
-  const sockets = new Set();
-  let up = true;
-  let deaf = false;
-  const server = net.createServer((client) => {
-    if (!up) return client.destroy();
-    const upstream = net.connect(port, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => (client.destroy(), upstream.destroy()));
-    }
-    client.on('data', (data) => upstream.write(data));
-    upstream.on('data', (data) => deaf || client.write(data));
-    return undefined;
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: server.address().port,
-    cut: () => {
-      up = false;
-      for (const socket of sockets) socket.destroy();
-      sockets.clear();
-    },
-    loseAnswers: () => (deaf = true),
-    mend: () => ((up = true), (deaf = false)),
-    end: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
+useBrowser({ screen: [800, 600] });
 
 const tagsOf = async (recorder, session) => {
   const client = await Client.open(recorder, 'library', 'Judge');
@@ -65,10 +17,8 @@ const tagsOf = async (recorder, session) => {
 test('a tag and a note without a connection wait, over a reload too, and are stored once with their times', async () => {
   const recorder = await Recorder.start(['--input', 'x11'], desktop.env);
   const session = await recorder.begin();
-  const cable = await line(recorder.port);
-  const page = await openPage(browser, recorder.links.live.replace(`:${recorder.port}/`, `:${cable.port}/`), {
-    expectErrors: true,
-  });
+  const cable = await frayedLine(recorder.port);
+  const page = await openPage(browser, through(recorder.links.live, cable), { expectErrors: true });
   await live(page);
   await page.keyboard.press('m');
   await page.locator('li.mark:not(.pending)').first().waitFor();
@@ -77,7 +27,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   await page.keyboard.press('o');
   await until(async () => (await tagsOf(recorder, session)).length === 2, 'the tag in the store');
   const before = await page.evaluate(() => window.uxrec.stats.presentationTimeNs);
-  cable.cut();
+  cable.unplug();
   await page.getByRole('heading', { name: 'No answer from the recorder' }).waitFor();
   await page.keyboard.press('s');
   await page.keyboard.press('3');
@@ -94,7 +44,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   const kept = await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('uxrec.waiting.')));
   assert.deepEqual(kept, [`uxrec.waiting.${session}`]);
   await page.evaluate(() => (window.WebSocket = undefined));
-  cable.mend();
+  cable.plug();
   await page.reload();
   await until(async () => (await tagsOf(recorder, session)).length === 4, 'what waited');
   await page.locator('li.mark', { hasText: 'while it was down' }).waitFor();

@@ -3,18 +3,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import { browse, Recorder, sleep, until } from '../harness/lab.mjs';
-import { checkAccessibility, close, live, openPage } from '../harness/pages.mjs';
+import { test } from 'node:test';
+import { Recorder, sleep, until } from '../harness/lab.mjs';
+import { browser, checkAccessibility, close, live, openPage, useBrowser } from '../harness/pages.mjs';
 
-let browser;
-
-before(async () => {
-  browser = await browse();
-});
-
-after(() => browser?.close());
-afterEach(() => Recorder.endLeftovers());
+useBrowser();
 
 const consents = async (recorder, session) =>
   (await recorder.uxrec('dump', join(recorder.library, session, 'annotations.mcap'), '--json'))

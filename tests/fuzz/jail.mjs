@@ -15,7 +15,7 @@ import { build, Recorder, sleep } from '../harness/lab.mjs';
 const SECONDS = Number(process.env.UXREC_FUZZ_SECONDS ?? 60);
 const SEED = Number(process.env.UXREC_FUZZ_SEED ?? randomBytes(4).readUInt32LE());
 const LANES = 2;
-/* above what the jail gives one picture */
+/* above the jail's limit for one picture */
 const LIMIT_MS = 400_000;
 
 const run = promisify(execFile);
@@ -52,7 +52,7 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/* Run a command as the leader of a process group; gives what it ended with. */
+/* Run a command as the leader of a process group. @return its exit status, signal and output, and whether a process of it is left */
 function uxrec(args, temporary) {
   return new Promise((resolve, reject) => {
     const child = spawn(join(build, 'uxrec'), args, {
@@ -105,7 +105,7 @@ async function attempt(seed, counts) {
   assert.equal(end.left, false, `a process is left: ${told}`);
   assert.deepEqual(files(temporary), [], told);
   assert.deepEqual(files(join(place, 'in')), ['recording-0001.mcap'], told);
-  /* what lacks pictures is kept all the same */
+  /* an export that lacks pictures is kept all the same */
   assert.equal(existsSync(out), end.code === 0 || (end.code === 3 && /^lost: /m.test(end.output)), told);
   assert.deepEqual(readdirSync(join(place, 'out')).filter((left) => left !== name), [], told);
   counts[`exit ${end.code}`] = (counts[`exit ${end.code}`] ?? 0) + 1;

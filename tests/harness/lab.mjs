@@ -16,6 +16,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 export const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 export const build = process.env.UXREC_BUILD ? join(root, process.env.UXREC_BUILD) : join(root, 'build');
+/** Whether tests take as long as they are worth: at all sizes, with all kinds. */
+export const isLong = process.env.UXREC_LONG === '1';
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const STUDY = `study: Browser study
@@ -29,7 +31,7 @@ tasks:
   - {id: pay, title: Pay it}
 `;
 
-/** Wait until `condition` gives something true, and return it. `what` may be a function that tells what is there instead. */
+/** Wait until `condition` gives something true, and return it. @param what  is waited for; or a function that gives it */
 export async function until(condition, what, ms = 90000) {
   const end = Date.now() + ms;
   for (;;) {
@@ -138,6 +140,9 @@ export class Desktop {
 
 const running = new Set();
 
+/** Options of a recorder that needs no desktop, for tests in which the picture is of no interest: few are encoded. */
+export const QUIET = ['--screen', 'test', '--fps', '5', '--input', 'none', '--sound', 'none'];
+
 /** uxrecd with a library of its own. */
 export class Recorder {
   /** @param descriptors  how many it may have open, when that is not the usual number */
@@ -214,7 +219,12 @@ export class Recorder {
     return readdirSync(this.library).filter((name) => /^\d{8}-/.test(name));
   }
 
-  /** Recorders and proxies that a failed test has left: they would keep the runner waiting. */
+  /** End all recorders and proxies. */
+  static async endAll() {
+    for (const one of [...running]) await one.end();
+  }
+
+  /** Likewise those that a failed test has left, with any status: they would keep the runner waiting. */
   static async endLeftovers() {
     for (const left of [...running]) await Promise.resolve(left.end()).catch(() => undefined);
   }
@@ -352,6 +362,9 @@ export const flashOffsets = (page) =>
 export const grey = (step) => (step * 8).toString(16).padStart(2, '0').repeat(3);
 export const stepOf = (color) => Math.round(Number.parseInt(color.slice(2, 4), 16) / 8);
 
+/** A link to the recorder, by way of a proxy. */
+export const through = (link, { port }) => link.replace(/:\d+\//, `:${port}/`);
+
 /** A proxy in front of a port that holds every byte back for a while, both ways. */
 export async function delay(port, ms) {
   const sockets = new Set();
@@ -381,14 +394,19 @@ export async function delay(port, ms) {
 }
 
 /**
- * A line to a port that is cut when the test wants: at once, by a reset, in the middle of what is being sent, after a
- * while of silence, or never although nothing comes any more, as when a machine is gone.
+ * A line to a port that is cut when the test wants: at once, by a reset, in the middle of a frame, after a while of
+ * silence, or never although nothing comes any more, as when a machine is gone.
  */
 export async function frayedLine(port) {
   const lines = new Set();
   let isGone = false;
+  let isUnplugged = false;
   const server = net.createServer((client) => {
-    const line = { client, upstream: net.connect(port, '127.0.0.1'), silent: isGone, slowMs: 0, leftBytes: Infinity };
+    if (isUnplugged) {
+      client.destroy();
+      return;
+    }
+    const line = { client, upstream: net.connect(port, '127.0.0.1'), silent: isGone, deaf: false, slowMs: 0, leftBytes: Infinity };
     const drop = () => {
       lines.delete(line);
       client.destroy();
@@ -396,7 +414,7 @@ export async function frayedLine(port) {
     };
     const pass = (from, to) =>
       from.on('data', (data) => {
-        if (line.silent) return;
+        if (line.silent || (line.deaf && to === client)) return;
         const part = data.subarray(0, line.leftBytes);
         line.leftBytes -= part.length;
         const send = () => to.destroyed || to.write(part, () => line.leftBytes > 0 || drop());
@@ -422,6 +440,14 @@ export async function frayedLine(port) {
     /** How many connections there are. */
     count: () => lines.size,
     cut: () => each((line) => line.drop()),
+    /** Cut, and refuse connections until plugged in again. */
+    unplug: () => {
+      isUnplugged = true;
+      each((line) => line.drop());
+    },
+    plug: () => (isUnplugged = false),
+    /** Of the connections that there are. */
+    loseAnswers: () => each((line) => (line.deaf = true)),
     reset: () => each((line) => (line.client.resetAndDestroy(), line.drop())),
     /** After so many more bytes: in the middle of a frame. */
     cutAfter: (bytes) => each((line) => (line.leftBytes = bytes)),

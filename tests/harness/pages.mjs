@@ -1,11 +1,40 @@
-// What every test of a page wants: a page that says when something is wrong with it, and axe.
+// For tests of pages: a browser, pages that fail a test by their errors, axe, a replay's controls.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { sleep, standBetween, stats, until } from './lab.mjs';
+import { after, afterEach, before } from 'node:test';
+import { browse, Desktop, Recorder, sleep, standBetween, stats, until } from './lab.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Of the file that called useBrowser(). */
+export let browser;
+export let desktop;
+
+/**
+ * Have a browser from before the first test of this file until after the last one. After each test its pages are
+ * closed and its recorders are ended: a failed test leaves none.
+ *
+ * @param options  `args`: of the browser's command line; `screen`: width and height of a desktop; `shared`: makes what
+ *   all tests use, after both; recorders stay until the last test has ended then
+ */
+export function useBrowser({ args, screen, shared } = {}) {
+  before(async () => {
+    browser = await browse(args);
+    if (screen) desktop = await Desktop.start(...screen);
+    await shared?.();
+  });
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    if (!shared) await Recorder.endLeftovers();
+  });
+  after(async () => {
+    await browser?.close();
+    await Recorder.endAll();
+    await desktop?.end();
+  });
+}
 
 /**
  * A page that fails the test when it logs an error or requests anything from elsewhere.
@@ -36,9 +65,6 @@ export async function close(page) {
   await page.context().close();
   assert.deepEqual(troubles, []);
 }
-
-/** Whether tests take as long as they are worth: at all sizes, with all kinds. */
-export const isLong = process.env.UXREC_LONG === '1';
 
 /* of axe */
 export const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];

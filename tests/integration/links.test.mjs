@@ -2,19 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { Client, hello, RawSocket, Recorder, until } from '../harness/lab.mjs';
+import { Client, hello, QUIET, RawSocket, Recorder, until } from '../harness/lab.mjs';
 
-const OPTIONS = ['--screen', 'test', '--input', 'none', '--sound', 'none'];
 const ROLES = ['moderate', 'live', 'library'];
 
 afterEach(() => Recorder.endLeftovers());
 
 const keys = (recorder) => ROLES.map((role) => recorder.token(role));
 
-/** What a hello with a key comes to: 0 when it is welcome, else the code that the connection is closed with. */
+/** The answer to a hello with a key: 0 when it is welcome, else the code of the connection's close. */
 async function welcomes(recorder, key) {
   const socket = await RawSocket.open(recorder.port);
   socket.send(hello(key));
@@ -27,12 +26,12 @@ async function welcomes(recorder, key) {
 const links = async (recorder) => JSON.parse(await recorder.uxrec('links', '--json')).links;
 
 test('links are the same after a restart, and after a kill in a session that goes on', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   const before = keys(recorder);
   await recorder.again();
   assert.deepEqual(keys(recorder), before);
   const session = await recorder.begin();
-  await until(async () => JSON.parse(await recorder.uxrec('status', '--json')).pictures > 0, 'what is recorded');
+  await until(async () => JSON.parse(await recorder.uxrec('status', '--json')).pictures > 0, 'a picture');
   const moderator = await Client.open(recorder, 'moderate', 'Ann');
   await recorder.again('SIGKILL');
   assert.deepEqual(keys(recorder), before);
@@ -51,8 +50,8 @@ test('links are the same after a restart, and after a kill in a session that goe
   await recorder.end();
 });
 
-test('revoking closes connections at once and for good, and says so', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+test('revoking closes connections at once and for good, with the reason', async () => {
+  const recorder = await Recorder.start(QUIET);
   const old = recorder.token('live');
   const observer = await Client.open(recorder, 'live', 'Ben');
   const reviewer = await Client.open(recorder, 'library', 'Cleo');
@@ -90,17 +89,18 @@ test('revoking closes connections at once and for good, and says so', async () =
 });
 
 test('a ticket of before a revocation lets nobody in', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+  const recorder = await Recorder.start(QUIET);
   const folder = join(recorder.folder, 'bin');
+  const given = join(recorder.folder, 'given');
   /* a browser that keeps the file it is given */
-  execFileSync('mkdir', ['-p', folder]);
-  writeFileSync(join(folder, 'xdg-open'), `#!/bin/sh\ncat "$1" >${join(recorder.folder, 'given')}.new\nmv ${join(recorder.folder, 'given')}.new ${join(recorder.folder, 'given')}\n`, { mode: 0o755 });
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'xdg-open'), `#!/bin/sh\ncat "$1" >${given}.new\nmv ${given}.new ${given}\n`, { mode: 0o755 });
+  process.env.PATH = `${folder}:${process.env.PATH}`;
   const ticket = async () => {
-    if (existsSync(join(recorder.folder, 'given'))) unlinkSync(join(recorder.folder, 'given'));
-    process.env.PATH = `${folder}:${process.env.PATH}`;
+    rmSync(given, { force: true });
     await recorder.uxrec('open', 'moderate');
-    await until(() => existsSync(join(recorder.folder, 'given')), 'the browser');
-    return /#(\w{32})/.exec(readFileSync(join(recorder.folder, 'given'), 'utf8'))[1];
+    await until(() => existsSync(given), 'the browser');
+    return /#(\w{32})/.exec(readFileSync(given, 'utf8'))[1];
   };
   const first = await ticket();
   await recorder.uxrec('links', 'revoke', 'moderator');
@@ -109,13 +109,13 @@ test('a ticket of before a revocation lets nobody in', async () => {
   await recorder.end();
 });
 
-test('a list of links that is not one is left alone: the recorder says so, and records all the same', async () => {
-  const recorder = await Recorder.start(OPTIONS);
+test('a file that is no list of links is left alone: the recorder warns, and records all the same', async () => {
+  const recorder = await Recorder.start(QUIET);
   const file = join(recorder.library, 'links');
   const before = keys(recorder);
   const session = await recorder.begin();
   const statusOf = async () => JSON.parse(await recorder.uxrec('status', '--json'));
-  await until(async () => (await statusOf()).pictures > 0, 'what is recorded');
+  await until(async () => (await statusOf()).pictures > 0, 'a picture');
   const spoil = [
     () => writeFileSync(file, 'moderator letmein\n'),
     () => chmodSync(file, 0o666),
@@ -129,7 +129,7 @@ test('a list of links that is not one is left alone: the recorder says so, and r
     for (const key of keys(recorder)) assert.equal(await welcomes(recorder, key), 0);
     assert.equal(await welcomes(recorder, before[0]), 4401);
     assert.equal((await statusOf()).session, session);
-    await until(async () => (await statusOf()).pictures > 0, 'what is recorded');
+    await until(async () => (await statusOf()).pictures > 0, 'a picture');
     if (i === 0) writeFileSync(file, 'uxrec links 1\n', { mode: 0o600 });
   }
   await recorder.again('SIGKILL', async () => unlinkSync(file));

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { build } from '../harness/lab.mjs';
+import { build, isLong } from '../harness/lab.mjs';
 import { metricsOf } from '../harness/oracle.mjs';
 
 const run = promisify(execFile);
@@ -222,7 +222,7 @@ function compare(ours, theirs, where) {
   assert.equal(ours.tasks.length, Object.keys(theirs.tasks).length, where);
 }
 
-for (let seed = 1; seed <= (process.env.UXREC_LONG ? 100 : 4); seed++)
+for (let seed = 1; seed <= (isLong ? 100 : 4); seed++)
   test(`thirty participants agree to 1e-9 with an independent program, seed ${seed}`, async (t) => {
     const random = randomOf(seed);
     const library = join(folder, `study-${seed}`);

@@ -74,7 +74,8 @@ test('in a pause a note is stored with its time in the pause, and a tag is refus
   const dump = async (topic, ...more) =>
     (await run(join(build, 'uxrec'), ['dump', join(recorder.library, session), '--json', '--channel', topic, ...more])).stdout;
   assert.ok((await dump('/acts')).includes('in the pause'));
-  const [gap] = (await dump('/gaps')).split('\n').filter(Boolean).map((line) => JSON.parse(line).message);
+  const gaps = (await dump('/gaps')).split('\n').filter(Boolean).map((line) => JSON.parse(line).message);
+  const gap = gaps.find(({ reason }) => reason === 'REASON_PAUSE');
   const pauseS = Number(BigInt(gap.toNs) - BigInt(gap.fromNs)) / 1e9;
   assert.ok(BigInt(gap.fromNs) < nowNs && nowNs < BigInt(gap.toNs) && pauseS > 1.2, `${pauseS} s`);
   const heard = (await dump('/sound/levels')).split('\n').filter(Boolean).map((line) => JSON.parse(line).logTime);

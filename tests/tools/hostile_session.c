@@ -36,7 +36,7 @@ static size_t below(struct copying *copying, size_t limit)
 	return (size_t)(next_random(&copying->random) >> 16) % limit;
 }
 
-/* half of them in the head, where the formats have what they depend on */
+/* half of them in the head, where the formats have their sizes and kinds */
 static size_t offset_in(struct copying *copying, size_t size)
 {
 	return below(copying, below(copying, 2) && size > 64 ? 64 : size);

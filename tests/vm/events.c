@@ -20,7 +20,7 @@
 
 static size_t event_goal(void)
 {
-	return getenv("UXREC_VM_LONG") ? 100000 : 6000;
+	return getenv("UXREC_VM_LONG") ? 100000 : 3000;
 }
 
 static void type_report(struct lab_device *device, int i)
