@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { browse, pageModule, Recorder, sleep, until } from '../harness/lab.mjs';
+import { test } from 'node:test';
+import { Client, delay, isLong, pageModule, Recorder, sleep, through, until } from '../harness/lab.mjs';
 import { misfits } from '../harness/fit.mjs';
-import { close, live, openPage } from '../harness/pages.mjs';
+import { browser, close, live, openPage, pause, play, reached, useBrowser } from '../harness/pages.mjs';
 
 /* ---- texts as long as they may be ---- */
 
@@ -48,7 +48,6 @@ const SENTENCE = 'Die Aufzeichnungsgeräteverbindungseinstellung wurde zurückge
 
 /* ---- */
 
-let browser;
 let recorder;
 let session;
 const faults = [];
@@ -57,9 +56,9 @@ const check = async (page, name, options) => {
   const found = await misfits(page, name, options);
   faults.push(...found);
 };
-/* states that differ little from others in what may not fit */
+/* states whose layout differs little from others */
 const checkToo = async (page, name, options) => {
-  if (process.env.UXREC_LONG === '1') await check(page, name, options);
+  if (isLong) await check(page, name, options);
 };
 function verdict() {
   const found = faults.splice(0);
@@ -68,12 +67,8 @@ function verdict() {
 const link = (page, role, search = '') => `http://127.0.0.1:${recorder.port}/${page}${search}#${recorder.token(role)}`;
 const open = (url, options) => openPage(browser, url, { viewport: { width: 1280, height: 800 }, ...options });
 
-/** A page whose messages from the server go through `page.way.edit` first. */
-async function openEdited(url, edit, options = {}) {
-  const way = { edit };
-  const page = await open(url, { ...options, between: { change: (body) => way.edit?.(body) } });
-  return Object.assign(page, { way });
-}
+/** A page whose messages from the server are changed first. */
+const openEdited = (url, change, options = {}) => open(url, { ...options, between: { change } });
 
 /** The id of a session with tags, which has ended. */
 async function recorded() {
@@ -96,17 +91,13 @@ async function openUnanswered(url) {
   return page;
 }
 
-before(async () => {
-  browser = await browse();
+async function makeShared() {
   recorder = await Recorder.start(['--screen', 'test', '--fps', '2', '--input', 'none', '--sound', 'tone']);
   writeFileSync(recorder.study, JSON.stringify(STUDY));
   writeFileSync(join(recorder.folder, 'broken.yaml'), 'study: Broken\ntasks:\n  - {id: a b, titel: x}\ncodes: 7\n');
-});
+}
 
-after(async () => {
-  await browser?.close();
-  await Recorder.endLeftovers();
-});
+useBrowser({ shared: makeShared });
 
 test('whatever colour a study picks for a code, its shape is seen on both themes and text on it is read', async () => {
   const { codeStyle } = await pageModule('colors.ts');
@@ -139,13 +130,13 @@ test('an empty library and a link that is not valid fit', async () => {
   await close(page);
   for (const name of ['library', 'live', 'moderate', 'replay']) {
     const refused = await open(`http://127.0.0.1:${recorder.port}/${name}?session=20260101-000000#${'0'.repeat(32)}`, { expectErrors: true });
-    await refused.getByText(/not valid/).first().waitFor();
-    await check(refused, `${name} refused`);
+    await refused.getByText(/This link is not valid/).first().waitFor();
+    await (name === 'live' ? check : checkToo)(refused, `${name} refused`);
     await close(refused);
   }
   const none = await open(`http://127.0.0.1:${recorder.port}/library`);
   await none.getByText('no valid key').waitFor();
-  await check(none, 'no key');
+  await checkToo(none, 'no key');
   await close(none);
   verdict();
 });
@@ -153,7 +144,7 @@ test('an empty library and a link that is not valid fit', async () => {
 test('live without a session fits', async () => {
   const connecting = await openUnanswered(link('live', 'live'));
   await connecting.getByRole('heading', { name: 'Connecting' }).waitFor();
-  await check(connecting, 'live connecting');
+  await checkToo(connecting, 'live connecting');
   await close(connecting);
   const page = await open(link('live', 'live'));
   await page.getByRole('heading', { name: 'No session yet' }).waitFor();
@@ -164,7 +155,7 @@ test('live without a session fits', async () => {
   await close(page);
   const undecodable = await open(link('live', 'live'), { script: 'delete window.VideoDecoder;' });
   await undecodable.getByRole('heading', { name: /cannot decode/ }).waitFor();
-  await check(undecodable, 'live no decoder');
+  await checkToo(undecodable, 'live no decoder');
   await close(undecodable);
   verdict();
 });
@@ -189,7 +180,7 @@ test('moderate before a session fits', async () => {
   await page.getByRole('textbox', { name: 'Participant' }).fill(PARTICIPANT);
   await check(page, 'moderate before');
   await page.getByRole('combobox', { name: 'Study' }).selectOption({ label: 'broken (cannot be used)' }).catch(() => undefined);
-  await check(page, 'moderate bad study');
+  await checkToo(page, 'moderate bad study');
   await close(page);
   verdict();
 });
@@ -242,13 +233,45 @@ test('moderate and live fit while a session runs', async () => {
   await page.keyboard.press('?');
   await checkToo(page, 'moderate help');
   await page.keyboard.press('Escape');
-
+  if (isLong) await checkTroubles(page, observer, script);
   await close(page);
   await recorder.uxrec('stop', '--outcome', 'completed');
   await observer.getByRole('heading', { name: 'The session has ended' }).waitFor();
+  await checkToo(observer, 'live ended');
   await close(observer);
   verdict();
 });
+
+/** A running session that is paused, waits for room on the disk, or does not answer. */
+async function checkTroubles(page, observer, script) {
+  await recorder.uxrec('pause');
+  await observer.getByRole('heading', { name: 'Paused' }).waitFor();
+  await check(observer, 'live paused');
+  await check(page, 'moderate paused');
+  await recorder.uxrec('resume');
+  await live(page);
+
+  const full = await openEdited(link('moderate', 'moderate'), ({ case: kind, value }) => {
+    if (kind !== 'status') return;
+    value.state = 4;
+    value.waitingBytes = 123_456_789n;
+    value.waitingFromNs = value.nowNs - 90_000_000_000n;
+    value.waitingToNs = value.nowNs;
+    value.warning = SENTENCE;
+  });
+  await full.getByText('waits for room on the disk').waitFor();
+  await check(full, 'moderate full disk');
+  await close(full);
+
+  const proxy = await delay(recorder.port, 0);
+  const broken = await open(through(link('live', 'live'), proxy), { expectErrors: true, script });
+  await live(broken);
+  proxy.end();
+  await broken.getByRole('heading', { name: 'No answer from the recorder' }).waitFor();
+  await broken.keyboard.press('a');
+  await check(broken, 'live no answer');
+  await close(broken);
+}
 
 test('a library with sessions fits, also on paper', async () => {
   await recorded();
@@ -276,7 +299,7 @@ test('a library with sessions fits, also on paper', async () => {
   await until(async () => (await many.locator('tbody tr').count()) >= 100, 'the table');
   await check(many, 'library many', { print: true, focus: false });
   await close(many);
-  const bad = await openEdited(link('library', 'moderate'), undefined, {});
+  const bad = await open(link('library', 'moderate'));
   await bad.getByRole('table').waitFor();
   await bad.getByRole('button', { name: /^Actions:/ }).first().click();
   await bad.getByRole('menuitem', { name: /^Delete/ }).waitFor();
@@ -288,3 +311,99 @@ test('a library with sessions fits, also on paper', async () => {
   await close(bad);
   verdict();
 });
+
+/** Tags as the server gives them, a millisecond apart. */
+async function manyTags(firstNs) {
+  const { create } = await import('@bufbuild/protobuf');
+  const { ActSchema } = await pageModule('../gen/protocol/acts_pb.ts');
+  return Array.from({ length: 10_000 }, (_, i) => {
+    const value = { code: CODES[i % CODES.length].id, mediaNs: firstNs + BigInt(i) * 1_000_000n, impact: i % 6, note: i % 5 ? '' : NOTE };
+    const id = i.toString(16).padStart(32, '0');
+    return create(ActSchema, { id, kind: 1, counter: BigInt(i + 1), author: i % 2 ? WIDE : 'Ana', layer: 'live', body: { case: 'tag', value } });
+  });
+}
+
+test('replay fits', async () => {
+  await recorded();
+  const client = await Client.open(recorder, 'moderate', 'Writer');
+  const cues = Array.from({ length: 40 }, (_, i) => {
+    const time = (seconds) => `00:00:${String(seconds).padStart(2, '0')}.000`;
+    return `${time(i)} --> ${time(i + 1)}\n<v Moderatorin>${i % 4 ? SENTENCE : NOTE}\n`;
+  });
+  await client.ask({ case: 'putTranscript', value: { session, vtt: `WEBVTT\n\n${cues.join('\n')}` } });
+  const { beginNs, endNs } = (await client.ask({ case: 'openSession', value: { session } })).value.summary;
+  client.end();
+  const url = link('replay', 'moderate', `?session=${session}`);
+  const page = await open(url, { script: `localStorage.setItem('name', '${WIDE}'); localStorage.setItem('captions', 'yes');` });
+  await reached(page, 'stopped');
+  await check(page, 'replay stopped', { print: true });
+  await page.keyboard.press('Home');
+  await page.keyboard.press('b');
+  await page.locator('li.mark.mine').first().waitFor();
+  await page.getByRole('button', { name: /^Change/ }).first().click();
+  await check(page, 'replay editor', { focus: false });
+  await page.keyboard.press('Escape');
+  await page.getByRole('tab', { name: 'Events' }).click();
+  await checkToo(page, 'replay events');
+  await page.getByRole('tab', { name: 'Transcript' }).click();
+  await checkToo(page, 'replay transcript');
+  await page.evaluate(() => document.activeElement?.blur());
+  await page.keyboard.press('/');
+  await page.keyboard.type('Gerät');
+  await page.getByRole('option').first().waitFor();
+  await check(page, 'replay search', { focus: false });
+  await page.keyboard.press('Escape');
+  if (isLong) {
+    await page.evaluate(() => document.activeElement?.blur());
+    await checkReplay(page);
+    await checkEdited(url, beginNs, endNs);
+  }
+  await close(page);
+  verdict();
+});
+
+/** A replay while it plays, and its dialogs. */
+async function checkReplay(page) {
+  await play(page);
+  await check(page, 'replay playing', { focus: false });
+  await pause(page);
+  for (const name of ['Session…', 'Bleep…']) {
+    await page.getByRole('button', { name }).click();
+    await check(page, `replay ${name}`, { focus: false });
+    await page.keyboard.press('Escape');
+    await page.evaluate(() => document.activeElement?.blur());
+  }
+  await page.keyboard.press('?');
+  await check(page, 'replay help');
+}
+
+/** Replays of which the recorder has an unusual answer, or none yet. */
+async function checkEdited(url, beginNs, endNs) {
+  const opening = await openUnanswered(url);
+  await opening.getByRole('heading', { name: 'Opening' }).waitFor();
+  await check(opening, 'replay opening');
+  await close(opening);
+
+  const gap = await openEdited(url, ({ case: kind, value }) => {
+    if (kind === 'timeline') value.screenGaps = [{ $typeName: 'uxrec.Timeline.ScreenGap', fromNs: beginNs, toNs: endNs + 1n, text: SENTENCE }];
+    if (kind === 'sessionOpened') value.summary.trouble = SENTENCE;
+  });
+  await gap.getByRole('heading', { name: 'No picture' }).waitFor();
+  await check(gap, 'replay gap and damage');
+  await close(gap);
+
+  const kept = await openEdited(url, ({ case: kind, value }) => {
+    if (kind === 'sessionOpened') Object.assign(value.summary, { keptBack: true, withdrawn: true });
+  });
+  await kept.getByRole('heading', { name: 'Consent was withdrawn' }).waitFor();
+  await check(kept, 'replay kept back');
+  await close(kept);
+
+  const tags = await manyTags(beginNs);
+  const many = await openEdited(url, ({ case: kind, value }) => {
+    if (kind === 'sessionOpened') value.acts.push(...tags);
+  });
+  await reached(many, 'stopped');
+  await check(many, 'replay many tags', { focus: false });
+  await close(many);
+}

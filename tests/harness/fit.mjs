@@ -1,9 +1,10 @@
-// Whether a page fits: what of it runs out of its box, lies over something else, cannot be reached, is too small for a
-// finger or has no visible focus, measured in the page itself.
+// Whether a page fits: parts that run out of their boxes, lie over others, cannot be reached, are too small for a finger
+// or have no visible focus, measured in the page itself.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLong, RULES, violationsOf } from './pages.mjs';
+import { isLong } from './lab.mjs';
+import { RULES, violationsOf } from './pages.mjs';
 
 const shots = process.env.UXREC_SHOTS;
 
@@ -37,7 +38,7 @@ const viewport = (size) => {
  * @param options  `rows`: the least height of the list beside the picture in px; `print`: the state is printed too;
  *   `focus`: false where moving the focus would end the state
  *
- * @return what is wrong, a line each
+ * @return faults, a line each
  */
 export async function misfits(page, name, { rows = 0, print = false, focus = true } = {}) {
   const faults = new Map();
@@ -88,9 +89,9 @@ async function picture(page, name) {
   await page.screenshot({ path, animations: 'disabled' });
 }
 
-/* ---- what runs in the page ---- */
+/* ---- functions that run in the page ---- */
 
-/** What does not fit, a line each. */
+/** Parts that do not fit, a line each. */
 function layoutFaults({ isPhone, isPrinted, rows }) {
   const SLACK = 1.5; // px: rounding
   const root = document.documentElement;
@@ -275,7 +276,7 @@ function unseenShapes() {
     .map((element) => `.${element.className} has neither border nor ground`);
 }
 
-/** What moves although less motion was asked for. */
+/** Parts that move although less motion was asked for. */
 function movingParts() {
   const faults = document.getAnimations().map((animation) => `${animation.effect?.target?.className ?? '?'} is animated`);
   for (const element of document.querySelectorAll('body *')) {
