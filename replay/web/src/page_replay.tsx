@@ -138,6 +138,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   const { toggle, faster, copyLink } = useReplayKeys(driver, coder, layers);
   useMomentOfAddress(driver);
   const ready = driver.summary !== undefined;
+  const isClosed = !ready && (driver.trouble !== '' || driver.connection.state === 'refused');
   const rename = (value: string) => {
     setName(value);
     coder.layer = `coder:${value}`;
@@ -196,7 +197,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
         </Notice>
       )}
       {driver.summary && <Damage summary={driver.summary} />}
-      <main class="work">
+      <main class="work" hidden={isClosed}>
         <ReplayStage driver={driver} player={player} atNs={atNs}>
           {captions && transcript.cues.length > 0 && (
             <Captions transcript={transcript} player={player} atNs={atNs} />
@@ -228,7 +229,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           <NoteField coder={coder} why={() => driver.whyClosed()} />
         </aside>
       </main>
-      <footer class="bottom">
+      <footer class="bottom" hidden={isClosed}>
         <Undelivered coder={coder} />
         <Transport driver={driver} player={player} onToggle={toggle} onFaster={faster}>
           <button
