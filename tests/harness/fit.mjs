@@ -263,7 +263,7 @@ function unseenFocus() {
 
 /** Shapes without text whose colours the system's have taken away. */
 function unseenShapes() {
-  const SHAPES = '.dot, .meter, .meter i, .tick, .lane .task, .lane .click, .playhead, .gap, .lane .bleep, .chip .cap';
+  const SHAPES = '.dot, .meter, .meter i, .tick, .lane .task, .lane .click, .playhead, .track .gap, .lane .bleep, .chip .cap';
   const rgb = (color) => color.replace(/\s/g, '');
   return [...document.querySelectorAll(SHAPES)]
     .filter((element) => element.checkVisibility() && element.getBoundingClientRect().width > 0)
