@@ -89,7 +89,11 @@ export type KeyHelp = ReadonlyArray<readonly [string, string]>;
 
 function HelpButton({ help }: { help: KeyHelp }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const open = () => dialog.current?.showModal();
+  const open = () => {
+    dialog.current?.showModal();
+    /* the focus goes to its only button, at the end */
+    dialog.current?.scrollTo(0, 0);
+  };
   useKeys({ '?': open });
   return (
     <>
