@@ -34,7 +34,7 @@ function App({ token }: { token: string }) {
     return (
       <div class="page">
         <TopBar>
-          <h1>uxrec</h1>
+          <h1 class="hidden">uxrec</h1>
           <span class="spring" />
         </TopBar>
         <main class="sheet">

@@ -189,7 +189,7 @@ export function cover(driver: LiveDriver) {
     return (
       <>
         <h2>This browser cannot decode the picture</h2>
-        <p>Use a present Chromium, Firefox or Safari, on this machine or through a tunnel to localhost.</p>
+        <p>Use an up-to-date Chromium, Firefox or Safari, on this machine or through a tunnel to localhost.</p>
         {driver.undecodable && <p class="detail">{driver.undecodable}</p>}
       </>
     );

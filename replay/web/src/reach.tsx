@@ -41,7 +41,7 @@ export function NoAnswer({ connection }: { connection: Connection }) {
     <>
       <h2>No answer from the recorder</h2>
       <p>
-        None for {silence(connection)}. Whether it still records is not known from here. Tags and notes are kept here, and
+        No answer for {silence(connection)}. Whether it still records is not known from here. Tags and notes are kept here, and
         sent when it answers.
       </p>
       <p class="row">
