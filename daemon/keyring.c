@@ -29,8 +29,7 @@ struct keyring {
 	const char *secret;     /* NULL: none that lasts */
 	pthread_t thread;
 	bool started;
-	uint64_t
-		stamp; /* of the file as it was read or written last; of the thread alone, once it is started */
+	uint64_t stamp; /* of the file as the thread has read or written it last */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t wanted;

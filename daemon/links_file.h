@@ -56,8 +56,8 @@ int links_read(
 int links_stamp(const struct folder *library, uint64_t *ret);
 
 /**
- * Make a list and the file the same, with the folder's lock: what either has more, the other gets. The file is written
- * only when that changes it: whole on the disk, or as it was.
+ * Make a list and the file the same, with the folder's lock: each gets the links that only the other has. The file is
+ * written only when that changes it: whole on the disk, or as it was.
  *
  * @param links      also merged when the file cannot be written
  * @param ret_stamp  as of links_read()

@@ -23,16 +23,23 @@ struct verify_report {
 	unsigned later_acts;
 };
 
+/* @param place  in a file or in time, by its name; owned by the report */
+static void add_problem(
+	struct verify_report *report, const char *name, struct json_object *place, const char *text)
+{
+	struct json_object *problem = json_object_new_object();
+
+	json_object_object_add(problem, name, place);
+	json_object_object_add(problem, "text", json_text(text));
+	json_object_array_add(report->problems, problem);
+}
+
 static void report_problem(void *user, uint64_t offset, const char *text)
 {
 	struct verify_report *report = user;
 
 	if (report->problems) {
-		struct json_object *problem = json_object_new_object();
-
-		json_object_object_add(problem, "offset", json_object_new_uint64(offset));
-		json_object_object_add(problem, "text", json_text(text));
-		json_object_array_add(report->problems, problem);
+		add_problem(report, "offset", json_object_new_uint64(offset), text);
 	} else if (report->printed++ < 50) {
 		printf("offset %llu: %s\n", (unsigned long long)offset, text_quote(text).text);
 	}
@@ -211,11 +218,7 @@ static void report_redaction(void *user, int64_t time_ns, const char *text)
 	struct verify_report *report = user;
 
 	if (report->problems) {
-		struct json_object *problem = json_object_new_object();
-
-		json_object_object_add(problem, "time_ns", json_object_new_int64(time_ns));
-		json_object_object_add(problem, "text", json_text(text));
-		json_object_array_add(report->problems, problem);
+		add_problem(report, "time_ns", json_object_new_int64(time_ns), text);
 	} else if (report->printed++ < 50) {
 		printf("at %.3f s of Unix time: %s\n", (double)time_ns / NS_PER_S, text);
 	}
