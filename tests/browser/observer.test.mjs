@@ -151,6 +151,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
     const id = crypto.randomUUID().replaceAll('-', '');
     const body = { case: 'tag', value: { code, mediaNs: value.nowNs } };
     assert.equal((await judge.ask({ case: 'putAct', value: { session, act: { id, kind: 1, layer: 'live', body } } })).case, 'actStored');
+    return id;
   };
   await put('slip');
   const page = await openPage(browser, recorder.links.live, {
@@ -190,7 +191,10 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   }
   console.log(`# with 10,000 tags, key to row: ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
   assert.equal(await rows(page).first().getAttribute('aria-posinset'), '1');
-  /* in a list that is scrolled away from its top the place stays, and new rows are counted */
+  /* in a list that is scrolled away from its top the place stays, and new rows are counted, also when the row that was
+   * on top is removed */
+  const onTop = await put('slip');
+  await page.locator(`li.mark[data-act="${onTop}"]`).waitFor();
   const panel = page.locator('#side-panel');
   await panel.evaluate((box) => box.scrollTo({ top: 200_000 }));
   const place = () =>
@@ -206,6 +210,10 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   const fresh = page.getByRole('button', { name: '2 new ones' });
   await fresh.waitFor();
   assert.equal(await place(), there);
+  const removal = { id: onTop, kind: 3, layer: 'live' };
+  assert.equal((await judge.ask({ case: 'putAct', value: { session, act: removal } })).case, 'actStored');
+  await until(async () => (await rows(page).first().getAttribute('aria-setsize')) === '10007', 'the removal');
+  assert.ok(await fresh.isVisible());
   /* a row that has the focus stays on the page when it is scrolled away, and undo shows the row that it takes */
   const button = page.locator(`li.mark.own [aria-expanded]`);
   await fresh.click();

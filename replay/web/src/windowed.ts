@@ -2,7 +2,7 @@
 // measured with; a row that has the focus, or is being edited, stays wherever the list is scrolled to.
 
 import type { RefObject } from 'preact';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 /* shorter lists are all on the page */
 const MOST_ROWS = 200;
@@ -71,7 +71,7 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
   const [, render] = useState(0);
   const heights = useRef(new Map<string, number>());
   const view = useRef({ topPx: 0, bottomPx: 1500 });
-  const known = useRef(ids); // when the list was at its top
+  const known = useRef<{ ids: readonly string[]; set?: ReadonlySet<string> }>({ ids }); // when the list was at its top
   /* the first row that is seen, and its place in all that scrolls: it stays where it is when others come */
   const anchor = useRef<{ id: string; px: number } | undefined>(undefined);
   const all = useRef(ids);
@@ -95,9 +95,12 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
     const index = id ? ids.indexOf(id) : -1;
     if (index >= 0) shown.add(index);
   }
-  if (known.current.length === 0) known.current = ids;
-  const old = useMemo(() => new Set(known.current), [known.current]);
-  const fresh = Math.max(0, ids.findIndex((id) => old.has(id)));
+  if (known.current.ids.length === 0) known.current = { ids };
+  let fresh = 0;
+  if (ids[0] !== known.current.ids[0]) {
+    const old = (known.current.set ??= new Set(known.current.ids));
+    fresh = Math.max(0, ids.findIndex((id) => old.has(id)));
+  }
 
   const look = useCallback(() => {
     const panel = root.current?.closest<HTMLElement>('.panel');
@@ -112,8 +115,8 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
       (row) => row.getBoundingClientRect().bottom > place.top,
     );
     anchor.current = first && { id: first.dataset.act ?? '', px: placeIn(panel, first) };
-    const wasTop = known.current[0] === all.current[0];
-    if (isTop && !wasTop) known.current = all.current;
+    const wasTop = known.current.ids[0] === all.current[0];
+    if (isTop && !wasTop) known.current = { ids: all.current };
     if (isMoved) view.current = seen;
     if (isMoved || (isTop && !wasTop)) render((renders) => renders + 1);
   }, [root]);
