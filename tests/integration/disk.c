@@ -94,13 +94,13 @@ static void full_disk_holds_and_goes_on(void)
 	expect(session_reader_segments(session->reader) == 2);
 	expect(session_reader_damages(session->reader, NULL) == 0);
 	expect(reason_is_said(session, "the disk is full"));
-	/* nothing of what was pressed meanwhile is missing or there twice */
+	/* no key pressed meanwhile is missing or there twice */
 	check(timeline_create(&timeline, session) == 0);
 	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 50);
 	check(asprintf(&path, "%s/%s", library, id) > 0);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(NULL, program, "verify", path, NULL) == 0);
-	/* nothing is left beside the segments and what was said */
+	/* nothing is left beside the segments and the annotations */
 	expect(count_files(path) == 3);
 	session_destroy(steal_ptr(session));
 	umount2(library, MNT_DETACH);
@@ -139,7 +139,7 @@ static bool full_disk_start(struct full_disk *full, const char *name)
 	daemon_start(&full->daemon, full->library, X11_INPUT);
 	daemon_record(&full->daemon, "classes", full->id);
 	fill_disk(&full->desktop, &full->daemon);
-	/* what the recorder has given back of its reserve is taken too */
+	/* room that the recorder has given back of its reserve is taken too */
 	check(asprintf(&filler, "%s.2", full->filler) > 0);
 	fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	check(fd >= 0);
@@ -163,7 +163,7 @@ static struct session *session_of(const struct full_disk *full)
 	return session;
 }
 
-/* What is missing is missing to the end, and the session does not pass for whole. */
+/* The session is missing from one moment to the end, and does not pass for whole. */
 static void expect_no_end(const struct session *session)
 {
 	_destroy_(session_facts) struct session_facts *facts = NULL;
@@ -174,10 +174,13 @@ static void expect_no_end(const struct session *session)
 	expect(summary->health == UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED);
 	expect(!facts->complete && facts->duration_s > 0.5);
 	for (size_t i = 0; i < facts->gap_count; i++)
-		if (facts->gaps[i]->reason == UXREC__GAP__REASON__REASON_DISK &&
-			facts->gaps[i]->to_ns == 0)
+		if (facts->gaps[i]->to_ns == 0) {
+			expect(gap == NULL);
 			gap = facts->gaps[i];
-	check(gap != NULL);
+		}
+	check(gap != NULL && gap->reason == UXREC__GAP__REASON__REASON_DISK);
+	for (size_t i = 0; i < facts->gap_count; i++)
+		expect(facts->gaps[i] == gap || facts->gaps[i]->to_ns <= gap->from_ns);
 	expect(gap->from_ns > facts->begin_ns);
 	uxrec__session_summary__free_unpacked(summary, NULL);
 }
