@@ -31,7 +31,7 @@ tasks:
   - {id: pay, title: Pay it}
 `;
 
-/** Wait until `condition` gives something true, and return it. @param what  is waited for; or a function that gives it */
+/** Wait until `condition` gives something true, and return it. @param what  its name for the error, or a function that gives one */
 export async function until(condition, what, ms = 90000) {
   const end = Date.now() + ms;
   for (;;) {

@@ -16,8 +16,8 @@ export let desktop;
  * Have a browser from before the first test of this file until after the last one. After each test its pages are
  * closed and its recorders are ended: a failed test leaves none.
  *
- * @param options  `args`: of the browser's command line; `screen`: width and height of a desktop; `shared`: makes what
- *   all tests use, after both; recorders stay until the last test has ended then
+ * @param options  `args`: of the browser's command line; `screen`: width and height of a desktop; `shared`: makes
+ *   recorders and sessions of all tests, after both; recorders stay until the last test has ended then
  */
 export function useBrowser({ args, screen, shared } = {}) {
   before(async () => {

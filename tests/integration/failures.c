@@ -1,4 +1,4 @@
-/* What goes wrong in a lab: signals, a display that vanishes or is frozen, a recorder that is killed or stopped. */
+/* Failures of a lab: signals, a display that vanishes or is frozen, a recorder that is killed or stopped. */
 
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"

@@ -243,7 +243,7 @@ static void nothing_is_shared(void)
 	expect(run_child(&output, program, "--library", daemon.library, "--control",
 		       "/tmp/uxrec-test-control", "--listen", listen_on, NULL) == 3);
 	expect(strstr(output, "another program") != NULL);
-	/* what is no socket is not taken away */
+	/* a file that is no socket stays */
 	precious = temporary_path("thesis.txt");
 	close(open(precious, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	free(steal_ptr(output));
