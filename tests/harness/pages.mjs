@@ -74,12 +74,22 @@ export async function violationsOf(page, tags = RULES) {
   /* the policy of the pages lets no script in: evaluate does not ask it */
   if (!(await page.evaluate(() => Boolean(window.axe)))) await page.evaluate(axe);
   const violations = await page.evaluate(async (runOnly) => {
-    /* a row at the edge of its list is scrolled in whole before it is pressed */
+    /* a control at the edge of its list, or under a part that stays, is scrolled in whole before it is pressed */
     const isCut = ({ target }) => {
       const element = document.querySelector(target[0]);
-      const edge = element?.closest('.panel')?.getBoundingClientRect();
-      const { top, bottom } = element?.getBoundingClientRect() ?? {};
-      return edge && (top < edge.top || bottom > edge.bottom);
+      if (!element) return false;
+      const { left, right, top, bottom } = element.getBoundingClientRect();
+      for (let box = element.parentElement; box; box = box.parentElement) {
+        const edge = box.getBoundingClientRect();
+        if (/auto|scroll/.test(getComputedStyle(box).overflowY) && (top < edge.top || bottom > edge.bottom)) return true;
+      }
+      return [top + 1, bottom - 1].some((y) => {
+        const hit = document.elementFromPoint((left + right) / 2, y);
+        const over = hit && !element.contains(hit) && !hit.contains(element);
+        for (let box = over ? hit : null; box; box = box.parentElement)
+          if (getComputedStyle(box).position === 'sticky' && !box.contains(element)) return true;
+        return false;
+      });
     };
     const found = (await window.axe.run({ runOnly, resultTypes: ['violations'] })).violations;
     return found

@@ -458,7 +458,6 @@ function OtherTask({
           <span class="title">{task.title}</span>
         </button>
       )}
-      {isOpen && <TaskFacts task={task} hasLimit />}
       <div class="row wrap">
         {last && (
           <button
@@ -484,6 +483,7 @@ function OtherTask({
           </button>
         )}
       </div>
+      {isOpen && <TaskFacts task={task} hasLimit />}
       {edited && edited.act.id === last?.id && (
         <AttemptEditor
           model={model}
@@ -526,7 +526,6 @@ function RunningTask({
         />
       ) : (
         <>
-          <TaskFacts task={task} hasLimit={false} />
           {reading && (
             <>
               <p class="hint">Is the participant reading the task? Time on task counts from when they are ready.</p>
@@ -538,6 +537,7 @@ function RunningTask({
           <button type="button" class={reading ? 'wide' : 'primary wide'} onClick={() => onChoosing(true)}>
             End task <kbd>E</kbd>
           </button>
+          <TaskFacts task={task} hasLimit={false} />
         </>
       )}
     </>

@@ -342,20 +342,33 @@ export function ObserveBody({
       <main class="work">
         <Stage player={player} atNs={atNs} text={pictureText(driver, player)} covered={covered} live />
         <aside class="side" aria-label="What was said and done">
-          <div class="tabs" role="tablist" aria-label="List">
-            {(['tags', 'events'] as const).map((name) => (
-              <button
-                key={name}
-                type="button"
-                role="tab"
-                id={`tab-${name}`}
-                aria-selected={tab === name}
-                aria-controls="side-panel"
-                onClick={() => setTab(name)}
-              >
-                {name === 'tags' ? 'Tags and notes' : 'Events'}
-              </button>
-            ))}
+          <div class="tabs">
+            <div class="row" role="tablist" aria-label="List">
+              {(['tags', 'events'] as const).map((name) => (
+                <button
+                  key={name}
+                  type="button"
+                  role="tab"
+                  id={`tab-${name}`}
+                  aria-selected={tab === name}
+                  aria-controls="side-panel"
+                  onClick={() => setTab(name)}
+                >
+                  {name === 'tags' ? 'Tags and notes' : 'Events'}
+                </button>
+              ))}
+            </div>
+            <span class="spring" />
+            <button
+              type="button"
+              class="quiet sheettoggle"
+              aria-label="Buttons for tags"
+              aria-expanded={isSheetOpen}
+              aria-controls="sheet"
+              onClick={() => setSheetOpen(!isSheetOpen)}
+            >
+              <Icon name={isSheetOpen ? 'down' : 'up'} /> <span class="word">Buttons</span>
+            </button>
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             {tab === 'tags' ? (
@@ -375,15 +388,6 @@ export function ObserveBody({
       </main>
       <footer class="bottom">
         <Undelivered coder={coder} />
-        <button
-          type="button"
-          class="sheettoggle"
-          aria-expanded={isSheetOpen}
-          aria-controls="sheet"
-          onClick={() => setSheetOpen(!isSheetOpen)}
-        >
-          <Icon name={isSheetOpen ? 'down' : 'up'} /> {isSheetOpen ? 'Fewer buttons' : 'Buttons for tags'}
-        </button>
         <div id="sheet" class={`tagsheet ${isSheetOpen ? '' : 'closed'}`}>
           <Palette
             codes={driver.model.study?.codes ?? []}

@@ -163,9 +163,9 @@ export function Crumbs({ study, who, when = '' }: { study: string; who: string; 
 /** A dot and a word for a state. */
 export function StateBadge({ state, label }: { state: string; label: string }) {
   return (
-    <span class={`badge ${state}`}>
+    <span class={`badge ${state}`} title={label}>
       <span class="dot" aria-hidden="true" />
-      {label}
+      <span class="label">{label}</span>
       {/* the label has a running clock: the state alone is read out */}
       <span class="hidden" role="status">
         {state}

@@ -84,7 +84,7 @@ export function News({ driver }: { driver: LiveDriver }) {
   const { conducted } = driver;
   const announced = conducted && performance.now() - driver.conductedMs < ANNOUNCED_MS;
   return (
-    <>
+    <div class="news">
       {driver.news && (
         <Notice kind="warning">
           {driver.news}{' '}
@@ -94,7 +94,7 @@ export function News({ driver }: { driver: LiveDriver }) {
         </Notice>
       )}
       {announced && <Notice kind="info">{conductedText(driver, conducted)}</Notice>}
-    </>
+    </div>
   );
 }
 

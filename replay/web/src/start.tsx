@@ -144,18 +144,20 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
             <input type="checkbox" checked={pilot} onChange={(event) => setPilot(event.currentTarget.checked)} />
             pilot session: is kept, never counted
           </label>
-          <button
-            type="submit"
-            class="primary big"
-            aria-disabled={missing.length > 0 || busy}
-            aria-describedby="start-missing"
-            data-why={missing.length > 0 ? `Missing: ${missing.join(', ')}` : 'it is starting'}
-          >
-            <span class="dot rec" aria-hidden="true" /> {busy ? 'Starting …' : 'Start recording'}
-          </button>
-          <p class="missing" id="start-missing">
-            {missing.length > 0 && `Missing: ${missing.join(', ')}.`}
-          </p>
+          <div class="go">
+            <button
+              type="submit"
+              class="primary big wide"
+              aria-disabled={missing.length > 0 || busy}
+              aria-describedby="start-missing"
+              data-why={missing.length > 0 ? `Missing: ${missing.join(', ')}` : 'it is starting'}
+            >
+              <span class="dot rec" aria-hidden="true" /> {busy ? 'Starting …' : 'Start recording'}
+            </button>
+            <p class="missing" id="start-missing">
+              {missing.length > 0 && `Missing: ${missing.join(', ')}.`}
+            </p>
+          </div>
         </form>
         <Preflight driver={driver} />
       </div>
