@@ -36,11 +36,12 @@ const viewport = (size) => {
  *
  * @param name     of page and state, for messages and for the file names of pictures
  * @param options  `rows`: the least height of the list beside the picture in px; `print`: the state is printed too;
- *   `focus`: false where moving the focus would end the state
+ *   `focus`: false where moving the focus would end the state; `reopen`: called after each change of the size, which has
+ *   ended the state
  *
  * @return faults, a line each
  */
-export async function misfits(page, name, { rows = 0, print = false, focus = true } = {}) {
+export async function misfits(page, name, { rows = 0, print = false, focus = true, reopen } = {}) {
   const faults = new Map();
   const add = (where, found) => {
     for (const fault of [...new Set(found)].slice(0, MOST)) faults.set(fault, [...(faults.get(fault) ?? []), where]);
@@ -49,31 +50,37 @@ export async function misfits(page, name, { rows = 0, print = false, focus = tru
     await page.emulateMedia({ ...USUAL, ...media });
     if (shots) await picture(page, `${name} ${where}`);
   };
+  const resize = async (size) => {
+    await page.setViewportSize(size);
+    await reopen?.();
+  };
   await page.bringToFront(); // a window behind another one draws nothing
   for (const size of SIZES) {
-    await page.setViewportSize(viewport(size));
+    await resize(viewport(size));
     await look(`${size} light`);
     add(size, await page.evaluate(layoutFaults, { isPhone: size === PHONE, isPrinted: false, rows }));
+    add(size, await page.evaluate(deadControls, { colors: ['var(--bad)', 'var(--accent)'], isOneOf: false }));
   }
   for (const [size, colorScheme] of isLong ? LOOKS : [LOOKS[looked++ % LOOKS.length]]) {
-    await page.setViewportSize(viewport(size));
+    await resize(viewport(size));
     await look(`${size} ${colorScheme}`, { colorScheme });
     add(`${size} ${colorScheme}`, await violationsOf(page, [...RULES, 'wcag22a', 'wcag22aa']));
   }
   if (shots) {
-    await page.setViewportSize(viewport('1920x1080'));
+    await resize(viewport('1920x1080'));
     await look('1920x1080 dark', { colorScheme: 'dark' });
   }
-  await page.setViewportSize(viewport(DESK));
+  await resize(viewport(DESK));
   await look(`${DESK} forced colours`, { forcedColors: 'active', colorScheme: 'dark' });
   add('forced colours', await page.evaluate(unseenShapes));
+  add('forced colours', await page.evaluate(deadControls, { colors: ['GrayText'], isOneOf: true }));
   await look(`${DESK} reduced motion`, { reducedMotion: 'reduce' });
   add('reduced motion', await page.evaluate(movingParts));
   if (print) {
-    await page.setViewportSize(PAPER);
+    await resize(PAPER);
     await look('print', { media: 'print' });
     add('print', await page.evaluate(layoutFaults, { isPhone: false, isPrinted: true, rows: 0 }));
-    await page.setViewportSize(viewport(DESK));
+    await resize(viewport(DESK));
   }
   await page.emulateMedia(USUAL);
   if (focus) {
@@ -110,23 +117,52 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
   const all = [...scope.querySelectorAll('*')].filter((element) => !element.closest('svg') || element.localName === 'svg');
   const shown = all.filter(isShown);
 
+  const rectsOf = (text) => {
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    return [...range.getClientRects()].filter(({ width }) => width > 0);
+  };
+  const textRects = (element) => {
+    const rects = [];
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    for (let node = texts.nextNode(); node; node = texts.nextNode())
+      if (node.data.trim() && isShown(node.parentElement)) rects.push(...rectsOf(node));
+    return rects;
+  };
+
   /* the document */
   const tooWide = root.scrollWidth - root.clientWidth;
   if (tooWide > 0) faults.push(`the document is ${tooWide} px too wide`);
 
   /* boxes that cut their content off, and those that scroll sideways */
   for (const element of shown) {
-    const { overflowX, overflowY, textOverflow } = style(element);
+    const { overflowX, overflowY, textOverflow, display } = style(element);
+    /* of a flex or grid box, and of its items' texts, nothing is shortened: they are cut off */
+    const isShortened = textOverflow === 'ellipsis' && /^(inline-)?block$|flow-root|list-item|table-c/.test(display);
     if (['IFRAME', 'INPUT', 'TEXTAREA', 'SELECT', 'CANVAS', 'SVG'].includes(element.tagName.toUpperCase()) || overflowX === 'visible') continue;
     const wide = element.scrollWidth - element.clientWidth;
     const high = element.scrollHeight - element.clientHeight;
     const scrollsX = /auto|scroll/.test(overflowX);
     if (wide > SLACK && isPrinted) say(element, `cuts ${wide} px off on paper`);
     else if (wide > SLACK && scrollsX && !element.matches('[role=region][tabindex]') && style(element).maskImage === 'none') say(element, `scrolls sideways by ${wide} px`);
-    else if (wide > SLACK && !scrollsX && (textOverflow !== 'ellipsis' || !element.closest('[title]')))
-      say(element, `cuts ${wide} px off${textOverflow === 'ellipsis' ? ' and has no title' : ''}`);
+    else if (wide > SLACK && !scrollsX && (!isShortened || !element.closest('[title]')))
+      say(element, `cuts ${wide} px off${isShortened ? ' and has no title' : ''}`);
     if (high > SLACK && !(style(element).webkitLineClamp !== 'none' && element.closest('[title]')) && (isPrinted || !/auto|scroll/.test(overflowY)) && element !== document.body && element.textContent.trim())
       say(element, `cuts ${high} px off below`);
+  }
+
+  /* the head of a table: whole words, and those of figures above them */
+  for (const title of shown.filter((element) => element.matches('thead th'))) {
+    const rects = textRects(title);
+    const lines = new Set(rects.map(({ bottom }) => Math.round(bottom))).size;
+    if (lines > title.innerText.trim().split(/\s+/).length) say(title, `breaks its words over ${lines} lines`);
+    const cell = title.closest('table').querySelector(`tbody tr > :nth-child(${title.cellIndex + 1})`);
+    const below = cell ? textRects(cell) : [];
+    if (rects.length === 0 || below.length === 0) continue;
+    const isRight = style(cell).textAlign === 'right';
+    const edgeOf = (all) => (isRight ? Math.max(...all.map(({ right }) => right)) : Math.min(...all.map(({ left }) => left)));
+    const off = Math.abs(edgeOf(rects) - edgeOf(below));
+    if (off > SLACK) say(title, `stands ${off.toFixed(0)} px beside its column`);
   }
 
   /* texts and controls: inside their boxes, over nothing else, within reach */
@@ -166,9 +202,7 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
   for (let node = walker.nextNode(); node && things.length < 4000; node = walker.nextNode()) {
     const element = node.parentElement;
     if (!node.data.trim() || element.closest('svg, option, select, .captions') || !isShown(element)) continue;
-    const range = document.createRange();
-    range.selectNodeContents(node);
-    for (const rect of range.getClientRects()) if (rect.width > 0) things.push({ element, rect, isText: true });
+    for (const rect of rectsOf(node)) things.push({ element, rect, isText: true });
   }
   const controls = shown.filter((element) => element.matches(CONTROLS));
   for (const element of controls) things.push({ element, rect: element.getBoundingClientRect(), isText: false });
@@ -241,6 +275,23 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
   if (list && rows && scope === document.body && list.clientHeight < rows)
     say(list, `is ${list.clientHeight} px high: less than ${rows}`);
   return faults;
+}
+
+/** Disabled buttons that look enabled, by colours that they have, or have not. */
+function deadControls({ colors, isOneOf }) {
+  const probe = document.body.appendChild(document.createElement('span'));
+  const known = colors.map((color) => {
+    probe.style.color = color;
+    return getComputedStyle(probe).color;
+  });
+  probe.remove();
+  return [...document.querySelectorAll('button:is(:disabled, [aria-disabled=true])')]
+    .filter((button) => button.checkVisibility() && !button.closest('.zoombar'))
+    .filter((button) => {
+      const { color, borderTopColor } = getComputedStyle(button);
+      return isOneOf ? !known.includes(color) : known.includes(color) || known.includes(borderTopColor);
+    })
+    .map((button) => `<button class="${button.className}"> "${button.textContent.slice(0, 30)}" is disabled and looks enabled`);
 }
 
 /** Controls whose focus is not seen. */
