@@ -318,7 +318,7 @@ test('library: its print is a document without an empty page, with every column 
   await recorder.uxrec('task', 'start', 'find');
   await recorder.uxrec('stop', '--outcome', 'completed');
   const sessions = [
-    ...Array.from({ length: 149 }, (_, i) => rowOf(i)),
+    ...Array.from({ length: 149 }, (_, i) => rowOf(i, i % 2 ? { study: LONG, participants: [`P${i}`, 'W'.repeat(60)] } : {})),
     rowOf(149, { session, study: 'Browser study', lost: [{ part: SCREEN, lostNs: 2100n * MS, gaps: 1 }] }),
   ];
   const page = await open(recorder, 'library', {

@@ -44,7 +44,29 @@ function RowsEnd({ rows, of, onNear }: { rows: number; of: number; onNear: () =>
   );
 }
 
-const directionOf = ({ sort, down }: Filter, column: Column) => (sort !== column ? '' : down ? ' ↓' : ' ↑');
+/* their figures stand under each other, and the title above them */
+const NUMBERS: readonly Column[] = ['length', 'tasks', 'tags'];
+
+const directionOf = ({ sort, down }: Filter, column: Column) => (sort !== column ? '' : down ? '↓' : '↑');
+
+/** A column's title with the sign of its order, which leaves the title where it is. */
+function Title({ column, title, filter }: { column: Column; title: string; filter: Filter }) {
+  const direction = directionOf(filter, column);
+  if (!direction) return <>{title}</>;
+  const isBefore = NUMBERS.includes(column);
+  const sign = <span aria-hidden="true">{isBefore ? `${direction}\u00a0` : `\u00a0${direction}`}</span>;
+  return isBefore ? (
+    <>
+      {sign}
+      {title}
+    </>
+  ) : (
+    <>
+      {title}
+      {sign}
+    </>
+  );
+}
 
 export function SessionTable({
   sessions,
@@ -66,6 +88,12 @@ export function SessionTable({
     <>
       <div class="scroll" tabIndex={0} role="region" aria-label="Table of sessions">
         <table role="table">
+          <colgroup>
+            {COLUMNS.map(([column]) => (
+              <col key={column} class={`wide-${column}`} />
+            ))}
+            <col class="wide-actions" />
+          </colgroup>
           <thead role="rowgroup">
             <tr role="row">
               {COLUMNS.map(([column, title]) => (
@@ -77,13 +105,13 @@ export function SessionTable({
                   aria-sort={filter.sort === column ? (filter.down ? 'descending' : 'ascending') : 'none'}
                 >
                   <button type="button" class="link" onClick={() => onSort(column)}>
-                    {title}
-                    <span aria-hidden="true">{directionOf(filter, column)}</span>
+                    <span>
+                      <Title column={column} title={title} filter={filter} />
+                    </span>
                   </button>
                   {/* Chromium repeats no head of a table that has a control in it */}
                   <span class="onpaper" aria-hidden="true">
-                    {title}
-                    {directionOf(filter, column)}
+                    <Title column={column} title={title} filter={filter} />
                   </span>
                 </th>
               ))}
@@ -123,7 +151,7 @@ function Row({
     <tr role="row">
       <th role="rowheader" scope="row" class="col-participant">
         {readable ? (
-          <a href={`replay?session=${session.session}`} data-session={session.session} title={name.length > 40 ? name : undefined}>
+          <a href={`replay?session=${session.session}`} data-session={session.session} title={name.length > LONG ? name : undefined}>
             {name}
           </a>
         ) : (
@@ -134,9 +162,13 @@ function Row({
           <span class="pill">excluded{session.excludedReason && `: ${session.excludedReason}`}</span>
         )}
       </th>
-      <Cell column="segment">{session.segment}</Cell>
-      <Cell column="study">{session.study}</Cell>
-      <Cell column="date">{session.beginNs ? date(session.beginNs) : ''}</Cell>
+      <Cell column="segment" isLong={session.segment.length > LONG}>
+        {session.segment}
+      </Cell>
+      <Cell column="study" isLong={session.study.length > LONG}>
+        {session.study}
+      </Cell>
+      <Cell column="date">{session.beginNs ? dateWithTime(session.beginNs) : ''}</Cell>
       <Cell column="length">{length}</Cell>
       <Cell column="tasks">{session.attempts ? `${session.completed}/${session.attempts}` : ''}</Cell>
       <Cell column="tags">{session.tags ? String(session.tags) : ''}</Cell>
@@ -148,7 +180,7 @@ function Row({
         {takenOutWords(session) && <span class="muted line">{takenOutWords(session)}</span>}
       </td>
       <td role="cell" class="col-health" data-label="Health">
-        <span class={`health ${health.kind}`}>{health.name}</span>
+        <span class={`health ${health.kind}`}>{health.name}</span>{' '}
         {session.consent && (
           <span class="pill">{session.withdrawn || !session.keptBack ? session.consent : 'not shown'}</span>
         )}
@@ -162,12 +194,24 @@ function Row({
   );
 }
 
+/* before the zone there is a line break where the column is narrow */
+const dateWithTime = (ns: bigint) => date(ns).replace(' ', '\u00a0');
+
+/* letters, from which on a text may need more than its three lines: its title has all of it */
+const LONG = 40;
+
 /* a cell without a value has a dash, which a card leaves out */
-function Cell({ column, children }: { column: Column; children: string }) {
+function Cell({ column, isLong = false, children }: { column: Column; isLong?: boolean; children: string }) {
   const label = COLUMNS.find(([one]) => one === column)?.[1];
   return (
     <td role="cell" class={`col-${column}${children ? '' : ' none'}`} data-label={label}>
-      {children || '–'}
+      {isLong ? (
+        <span class="long" title={children}>
+          {children}
+        </span>
+      ) : (
+        children || '–'
+      )}
     </td>
   );
 }

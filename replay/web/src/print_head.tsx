@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import { date } from './format';
 
-/** The head of a printed document: title, and when it was printed. */
-export function PrintHead({ title, lines = [] }: { title: string; lines?: string[] }) {
+/** The head of a printed document: the part of the program that it is of, title, and when it was printed. */
+export function PrintHead({ title, part = 'library', lines = [] }: { title: string; part?: string; lines?: string[] }) {
   const [printedNs, setPrinted] = useState(() => BigInt(Date.now()) * 1_000_000n);
   useEffect(() => {
     const now = () => setPrinted(BigInt(Date.now()) * 1_000_000n);
@@ -11,7 +11,9 @@ export function PrintHead({ title, lines = [] }: { title: string; lines?: string
   }, []);
   return (
     <header class="printhead" aria-hidden="true">
-      <strong>uxrec library: {title}</strong>
+      <strong>
+        uxrec {part}: {title}
+      </strong>
       <span>printed {date(printedNs)}</span>
       {lines.map((line) => (
         <span key={line}>{line}</span>
