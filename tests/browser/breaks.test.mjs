@@ -209,7 +209,7 @@ test('moderators know of each other, and who watches; observers know the number 
       .map((message) => client.unpack(message).body)
       .filter((body) => body.case === kind)
       .map((body) => body.value);
-  await ann.getByText('Ben is moderating too').waitFor();
+  await ann.getByText('also moderating: Ben').waitFor();
   await ann.getByRole('button', { name: '2 watching' }).click();
   const list = ann.getByRole('group', { name: 'Who is connected' });
   await list.locator('li', { hasText: 'Cleo' }).getByText(/observing for 0:\d\d/).waitFor();

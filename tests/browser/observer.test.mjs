@@ -246,7 +246,7 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
   const impact = (number) => page.getByRole('button', { name: `Impact ${number}` });
   assert.ok(await impact(2).isDisabled());
   await page.getByRole('button', { name: 'Mistake' }).click();
-  await page.getByText(/^last: Mistake \d+:\d\d$/).waitFor();
+  await page.getByText(/^last: \d+:\d\d Mistake$/).waitFor();
   await impact(2).click();
   await page.locator('li.mark .impact', { hasText: '2' }).waitFor();
   assert.equal(await impact(2).getAttribute('aria-pressed'), 'true');
@@ -295,7 +295,7 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
   /* after the end, too, times are those since the session's begin */
   await recorder.uxrec('stop');
   await page.locator('.cover', { hasText: 'The session has ended' }).waitFor();
-  assert.match(await page.locator('.rating .last').textContent(), /^last: Mistake \d+:\d\d$/);
+  assert.match(await page.locator('.rating .last').textContent(), /^last: \d+:\d\d Mistake$/);
   await close(page);
   await recorder.end();
 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { colorOf, grey, Recorder, sleep, stats, stepOf, until } from '../harness/lab.mjs';
+import { colorOf, grey, QUIET, Recorder, sleep, stats, stepOf, until } from '../harness/lab.mjs';
 import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
 
 useBrowser({ screen: [1280, 720] });
@@ -282,6 +282,54 @@ test('library: sessions, numbers with intervals, health; empty it says how to be
   await page.locator('tbody a').first().click();
   await until(async () => (await stats(page)).state === 'stopped', 'the replay');
   await close(page);
+  await recorder.end();
+});
+
+test('a link that is not valid has one name on all pages, and what it cannot do is not offered', async () => {
+  const recorder = await Recorder.start(QUIET);
+  for (const name of ['library', 'live', 'moderate', 'replay']) {
+    const page = await open(`http://127.0.0.1:${recorder.port}/${name}?session=20260101-000000#${'0'.repeat(32)}`, { expectErrors: true });
+    await page.locator('.badge', { hasText: 'link not valid' }).waitFor();
+    await page.getByText(/This link is not valid/).first().waitFor();
+    assert.equal(await page.getByRole('button', { name: /Invite|watching|New session/ }).count(), 0, name);
+    if (name !== 'replay') assert.equal(await page.getByLabel('You', { exact: true }).count(), 0, name);
+    await close(page);
+  }
+  await recorder.end();
+});
+
+test('live: without codes nothing is rated, without a session no note is taken; an end that is not stored yet is named', async () => {
+  const recorder = await Recorder.start(QUIET);
+  const page = await open(recorder.links.live);
+  await page.getByRole('heading', { name: 'No session yet' }).waitFor();
+  const controls = page.locator('.bottom button, #note');
+  assert.equal(await controls.count(), 0);
+  await page.keyboard.press('n');
+  await page.locator('.keyhint', { hasText: 'no session is running' }).waitFor();
+  await close(page);
+
+  await recorder.begin();
+  const seen = await open(recorder.links.live);
+  await live(seen);
+  for (const control of [seen.locator('#note'), seen.getByRole('button', { name: /^Impact 0/ })]) assert.equal(await control.count(), 1);
+  /* its print has a head, with the session, the participant, the time and the layer */
+  assert.ok(!(await seen.locator('.printhead').isVisible()));
+  await seen.emulateMedia({ media: 'print' });
+  const head = await seen.locator('.printhead').innerText();
+  assert.match(head, /^uxrec session: P01\s+printed \d{4}-.*\s+Study: Browser study\s+Recorded: \d{4}-.*, session \d{8}-.*\s+Layer: live/);
+  await close(seen);
+
+  const without = await open(recorder.links.live, { between: { change: ({ case: kind, value }) => kind === 'status' && value.study && (value.study.codes = []) } });
+  await live(without);
+  await without.locator('#note').waitFor();
+  assert.equal(await without.locator('.bottom button').count(), 0, 'a rating without codes');
+  await close(without);
+
+  const ending = await open(recorder.links.live, {
+    between: { change: ({ case: kind, value }) => kind === 'status' && Object.assign(value, { state: 4, waitingBytes: 123_456_789n }) },
+  });
+  await ending.locator('.badge', { hasText: 'ended, 123.5 MB waiting' }).waitFor();
+  await close(ending);
   await recorder.end();
 });
 

@@ -38,7 +38,7 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   /* the running session: all of it, asked twice */
   await page.getByRole('button', { name: 'Withdraw…' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByRole('button', { name: 'Go on…' }).click();
+  await dialog.getByRole('button', { name: 'Next' }).click();
   await dialog.getByText('Nothing of this session will be shown, exported or counted any more. The recording ends now.').waitFor();
   await checkAccessibility(page);
   await dialog.getByRole('button', { name: 'Take it back' }).click();
@@ -63,7 +63,7 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await replay.getByRole('button', { name: 'Withdraw…' }).waitFor();
   await replay.getByRole('button', { name: 'Withdraw…' }).click();
   await replay.getByRole('dialog').getByLabel('clicks and keys').uncheck();
-  await replay.getByRole('dialog').getByRole('button', { name: 'Go on…' }).click();
+  await replay.getByRole('dialog').getByRole('button', { name: 'Next' }).click();
   await replay.getByText('the screen, the sound will not be shown, exported or counted any more.').waitFor();
   await replay.getByRole('dialog').getByRole('button', { name: 'Take it back' }).click();
   await until(async () => (await consents(recorder, session)).some(({ withdrawal }) => withdrawal?.modalities?.join() === 'screen,sound') || undefined, 'the act');

@@ -16,6 +16,7 @@ import { changedAct, outcomeName } from './model';
 import { Outcomes, StopPanel } from './outcome';
 import { Icon, type KeyHelp } from './parts';
 import type { ClientBody } from './wire';
+import { WithdrawButton } from './withdraw';
 
 /** Ask the recorder. @return why it was refused, or "" */
 export type Do = (body: ClientBody) => Promise<string>;
@@ -129,7 +130,7 @@ export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
     localStorage.setItem(FOLDED, folded ? 'no' : 'yes');
     setFolded(!folded);
   };
-  const goOn = () => {
+  const keepRecording = () => {
     setStopping(false);
     requestAnimationFrame(() => stopButton.current?.focus());
   };
@@ -177,7 +178,7 @@ export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
             if (!reason) setStopping(false);
             return reason;
           }}
-          onDone={goOn}
+          onDone={keepRecording}
         />
       )}
       {paused && (
@@ -223,6 +224,16 @@ function More({ driver, act }: { driver: LiveDriver; act: Do }) {
       <button type="button" ref={detailsButton} onClick={() => setDetails(true)}>
         Session details…
       </button>
+      {status && (
+        <WithdrawButton
+          connection={driver.connection}
+          session={status.session}
+          participant={status.participant}
+          beginNs={driver.model.beginNs}
+          nowNs={() => driver.status?.nowNs ?? 0n}
+          running
+        />
+      )}
       {details && (
         <SessionDetails
           model={driver.model}

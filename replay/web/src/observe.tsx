@@ -6,7 +6,8 @@ import { Status_State } from '../gen/protocol/wire_pb';
 import { TaskClock, useTicks } from './clock';
 import { useEmitter } from './emitter';
 import { clickText, EventList, feedOfDeeds } from './events';
-import { clock, lag } from './format';
+import { useUnlessTyping } from './focus';
+import { bytes, clock, count, date, lag } from './format';
 import { isOwn } from './identity';
 import { type KeyMap, useKeys } from './keys';
 import { LiveMeter } from './meter';
@@ -19,8 +20,9 @@ import { NotJudged, OpportunityList } from './opportunities';
 import { Undelivered } from './undelivered';
 import { Icon, type KeyHelp, Palette, StateBadge } from './parts';
 import { Player, type Stats } from './player';
+import { PrintHead } from './print_head';
 import { RatingBar } from './rating';
-import { behindText, NoAnswer, refusal } from './reach';
+import { behindText, connectionWords, NoAnswer, refusal } from './reach';
 import type { Sound } from './sound';
 import { Stage } from './stage';
 import { setPaused } from './title';
@@ -81,17 +83,26 @@ export function liveLabel(driver: LiveDriver, player: Player): string {
       const elapsed = player.presentationNs - (driver.model.beginNs || player.presentationNs);
       return `LIVE ${clock(elapsed < 0n ? 0n : elapsed)}`;
     }
-    case 'waiting':
-      return 'no answer';
-    case 'connecting':
-      return driver.connection.away ? 'no answer' : 'connecting';
-    case 'refused':
-      return driver.connection.revoked ? 'link revoked' : 'link not valid';
+    case 'ended':
+      return endedLabel(driver);
     case 'idle':
       return 'no session';
     default:
-      return state;
+      return driver.connection.state === 'open' ? state : connectionWords(driver.connection);
   }
+}
+
+/** Also what of the session is not in the store yet: on the recorder's machine, or acts of this page. */
+function endedLabel({ status, model }: LiveDriver): string {
+  const unwritten = status?.state === Status_State.ENDING ? status.waitingBytes : 0n;
+  const unsent = model.waiting();
+  return [
+    'ended',
+    unwritten && `${bytes(unwritten)} waiting`,
+    unsent && `${count(unsent, 'tag or note', 'tags and notes')} waiting`,
+  ]
+    .filter(Boolean)
+    .join(', ');
 }
 
 /** Only this renders again four times a second: the time and the lag. */
@@ -103,7 +114,11 @@ export function LiveState({ driver, player }: { driver: LiveDriver; player: Play
   const late = state === 'live' && driver.behind() !== undefined;
   return (
     <>
-      <StateBadge state={late ? 'behind' : (state.split(' ')[0] ?? '')} label={label} />
+      <StateBadge
+        state={late ? 'behind' : (state.split(' ')[0] ?? '')}
+        label={label}
+        spoken={late ? 'behind' : state === 'live' ? state : label}
+      />
       {state === 'live' && !late && (
         <span class="lag" title="How far this picture is behind the participant’s screen">
           lag {Number.isNaN(ms) ? '…' : lag(ms)}
@@ -264,7 +279,8 @@ function noteMoment({ driver, coder }: Watching): Moment | undefined {
 function noteTargets(watching: Watching): NoteTarget[] {
   const { status, late } = watching.driver;
   const targets: NoteTarget[] = [];
-  if (status?.session && watching.driver.connection.state !== 'refused')
+  if (watching.driver.connection.state === 'refused') return targets;
+  if (status?.session)
     targets.push({ session: status.session, name: status.participant, moment: () => noteMoment(watching) });
   if (late && late.session !== status?.session)
     targets.push({
@@ -323,10 +339,17 @@ export function ObserveBody({
   const [isSheetOpen, setSheetOpen] = useState(window.innerHeight >= LOW_PX);
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
+  const codes = driver.connection.state === 'refused' ? [] : (driver.model.study?.codes ?? []);
+  /* the text of a note stays, also when no session takes it any more */
+  const hasNotes = useUnlessTyping(noteTargets(watching).length > 0 || coder.draft.text !== '');
   const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
   useKeys({
     ...coder.keys(() => whyNoTag(driver)),
-    n: () => document.getElementById('note')?.focus(),
+    n: () => {
+      const field = document.getElementById('note');
+      field?.focus();
+      return field ? '' : whyNoNote(watching);
+    },
     '/': () => {
       if (!driver.model.marks().some(({ act }) => shown(act))) return 'there are no tags or notes to choose from';
       setTab('tags');
@@ -339,6 +362,7 @@ export function ObserveBody({
   const covered = cover(driver);
   return (
     <>
+      <PrintHead part="session" title={printTitle(driver)} lines={printLines(driver, tab)} />
       <main class="work">
         <Stage player={player} atNs={atNs} text={pictureText(driver, player)} covered={covered} live />
         <aside class="side" aria-label="What was said and done">
@@ -359,16 +383,18 @@ export function ObserveBody({
               ))}
             </div>
             <span class="spring" />
-            <button
-              type="button"
-              class="quiet sheettoggle"
-              aria-label="Buttons for tags"
-              aria-expanded={isSheetOpen}
-              aria-controls="sheet"
-              onClick={() => setSheetOpen(!isSheetOpen)}
-            >
-              <Icon name={isSheetOpen ? 'down' : 'up'} /> <span class="word">Buttons</span>
-            </button>
+            {codes.length > 0 && (
+              <button
+                type="button"
+                class="quiet sheettoggle"
+                aria-label="Buttons for tags"
+                aria-expanded={isSheetOpen}
+                aria-controls="sheet"
+                onClick={() => setSheetOpen(!isSheetOpen)}
+              >
+                <Icon name={isSheetOpen ? 'down' : 'up'} /> <span class="word">Buttons</span>
+              </button>
+            )}
           </div>
           <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             {tab === 'tags' ? (
@@ -378,28 +404,43 @@ export function ObserveBody({
             )}
           </div>
           <OpportunityList coder={coder} />
-          <NoteField
-            coder={coder}
-            why={() => whyNoNote(watching)}
-            targets={() => noteTargets(watching)}
-            about={driver.status?.state === Status_State.PAUSED ? 'paused: notes are kept, tags are not' : ''}
-          />
+          {hasNotes && (
+            <NoteField
+              coder={coder}
+              why={() => whyNoNote(watching)}
+              targets={() => noteTargets(watching)}
+              about={driver.status?.state === Status_State.PAUSED ? 'paused: notes are kept, tags are not' : ''}
+            />
+          )}
         </aside>
       </main>
       <footer class="bottom">
         <Undelivered coder={coder} />
-        <div id="sheet" class={`tagsheet ${isSheetOpen ? '' : 'closed'}`}>
-          <Palette
-            codes={driver.model.study?.codes ?? []}
-            disabled={!running}
-            onTag={(code) => coder.tag(code)}
-          />
-          <RatingBar coder={coder} />
-          <NotJudged coder={coder} isOfLayer={shown} />
-        </div>
+        {codes.length > 0 && (
+          <div id="sheet" class={`tagsheet ${isSheetOpen ? '' : 'closed'}`}>
+            <Palette codes={codes} disabled={!running} onTag={(code) => coder.tag(code)} />
+            <RatingBar coder={coder} />
+            <NotJudged coder={coder} isOfLayer={shown} />
+          </div>
+        )}
       </footer>
     </>
   );
+}
+
+/* ---- print ---- */
+
+function printTitle({ model, status }: LiveDriver): string {
+  return model.session ? model.participant() || status?.participant || model.session : 'none is running';
+}
+
+function printLines({ model }: LiveDriver, tab: 'tags' | 'events'): string[] {
+  if (!model.session) return [];
+  return [
+    `Study: ${model.study?.name || 'none'}`,
+    `Recorded: ${model.beginNs ? date(model.beginNs) : ''}, session ${model.session}`,
+    tab === 'tags' ? 'Layer: live, the newest tags and notes first' : 'Events',
+  ];
 }
 
 function Feed({ player, driver, beginNs }: { player: Player; driver: LiveDriver; beginNs: bigint }) {

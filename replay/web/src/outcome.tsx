@@ -316,7 +316,7 @@ export function StopPanel({
           End the session
         </button>
         <button type="button" onClick={onDone}>
-          Go on <kbd>Esc</kbd>
+          Keep recording <kbd>Esc</kbd>
         </button>
       </div>
     </section>

@@ -29,7 +29,7 @@ import {
 import { SessionTable } from './library_table';
 import { PrintHead } from './print_head';
 import { Notice, rememberedName, StateBadge, TopBar } from './parts';
-import { refusalText } from './reach';
+import { connectionWords, refusalText } from './reach';
 import type { Tell } from './row_menu';
 import type { Outcome } from './session_actions';
 import { OtherStudies, StudyPanel } from './study_panel';
@@ -138,7 +138,7 @@ export function LibraryPage({ token }: { token: string }) {
       <TopBar>
         <h1>Library</h1>
         <span class="spring" />
-        {connection.state !== 'open' && <StateBadge state={connection.state} label={connection.state} />}
+        {connection.state !== 'open' && <StateBadge state={connection.state} label={connectionWords(connection)} />}
       </TopBar>
       <main class="sheet">
         {connection.state === 'refused' && (

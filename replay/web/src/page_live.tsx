@@ -45,15 +45,19 @@ export function LivePage({ token }: { token: string }) {
         <TaskState driver={watching.driver} />
         <LiveSound driver={watching.driver} />
         <span class="spring" />
-        <span class="watchers">{observers > 0 && count(observers, 'watching', 'watching')}</span>
-        <NameField
-          label="You"
-          value={name}
-          onChange={(value) => {
-            setName(value);
-            watching.driver.connection.rename(value);
-          }}
-        />
+        {watching.driver.connection.state !== 'refused' && (
+          <>
+            <span class="watchers">{observers > 0 && count(observers, 'watching', 'watching')}</span>
+            <NameField
+              label="You"
+              value={name}
+              onChange={(value) => {
+                setName(value);
+                watching.driver.connection.rename(value);
+              }}
+            />
+          </>
+        )}
       </TopBar>
       <News driver={watching.driver} />
       <ObserveBody watching={watching} />

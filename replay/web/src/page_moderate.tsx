@@ -14,7 +14,6 @@ import { News, refusalText } from './reach';
 import { ShareButton } from './share';
 import { StartPanel } from './start';
 import { OtherModerators, Watchers } from './watchers';
-import { WithdrawButton } from './withdraw';
 
 export function ModeratePage({ token }: { token: string }) {
   const [name, setName] = useState(rememberedName('moderator'));
@@ -49,28 +48,22 @@ export function ModeratePage({ token }: { token: string }) {
         <LiveState driver={driver} player={watching.player} />
         <TaskState driver={driver} />
         <LiveSound driver={driver} />
-        {running && status && (
-          <WithdrawButton
-            connection={driver.connection}
-            session={status.session}
-            participant={status.participant}
-            beginNs={driver.model.beginNs}
-            nowNs={() => driver.status?.nowNs ?? 0n}
-            running
-          />
+        {driver.connection.state !== 'refused' && (
+          <>
+            <OtherModerators driver={driver} />
+            <Watchers driver={driver} />
+            <span class="spring" />
+            <ShareButton connection={driver.connection} />
+            <NameField
+              label="You"
+              value={name}
+              onChange={(value) => {
+                setName(value);
+                driver.connection.rename(value);
+              }}
+            />
+          </>
         )}
-        <OtherModerators driver={driver} />
-        <Watchers driver={driver} />
-        <span class="spring" />
-        <ShareButton connection={driver.connection} />
-        <NameField
-          label="You"
-          value={name}
-          onChange={(value) => {
-            setName(value);
-            driver.connection.rename(value);
-          }}
-        />
       </TopBar>
       <News driver={driver} />
       {status && <OwnPage status={status} />}

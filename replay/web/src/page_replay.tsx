@@ -19,7 +19,7 @@ import { momentLink, momentOf } from './moment_link';
 import { HearButton } from './observe';
 import { NotJudged, OpportunityList } from './opportunities';
 import { Crumbs, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
-import { refusalText } from './reach';
+import { connectionWords, refusalText } from './reach';
 import { Player, type Stats } from './player';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { ReplayStage } from './replay_stage';
@@ -157,7 +157,10 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           who={model.participant() || session}
           when={driver.summary ? date(driver.summary.beginNs) : ''}
         />
-        <StateBadge state={driver.state()} label={driver.state()} />
+        <StateBadge
+          state={driver.state()}
+          label={driver.connection.state === 'open' ? driver.state() : connectionWords(driver.connection)}
+        />
         {driver.hasSound && <HearButton sound={driver.sound} />}
         {driver.hasSound && driver.sound.hearing && driver.speed > FASTEST_HEARD && (
           <span class="hint">silent at {driver.speed}×</span>

@@ -160,15 +160,18 @@ export function Crumbs({ study, who, when = '' }: { study: string; who: string; 
   );
 }
 
-/** A dot and a word for a state. */
-export function StateBadge({ state, label }: { state: string; label: string }) {
+/**
+ * A dot and a word for a state.
+ *
+ * @param spoken  read out when it changes: of a label with a running clock the state alone
+ */
+export function StateBadge({ state, label, spoken = label }: { state: string; label: string; spoken?: string }) {
   return (
     <span class={`badge ${state}`} title={label}>
       <span class="dot" aria-hidden="true" />
       <span class="label">{label}</span>
-      {/* the label has a running clock: the state alone is read out */}
       <span class="hidden" role="status">
-        {state}
+        {spoken}
       </span>
     </span>
   );

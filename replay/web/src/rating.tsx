@@ -15,13 +15,16 @@ export function RatingBar({ coder }: { coder: Coder }) {
   const tag = act?.body.case === 'tag' ? act.body.value : undefined;
   const name = tag ? (model.code(tag.code)?.name ?? tag.code) : '';
   const impact = tag ? impactNumber(tag.impact) : undefined;
-  const label = tag ? `${name} ${clock(tag.mediaNs - coder.beginNs())}` : 'none of yours';
+  const label = tag ? `${clock(tag.mediaNs - coder.beginNs())} ${name}` : 'none of yours';
   return (
     <div class="rating" role="group" aria-label={`Your last tag: ${label}`}>
       <span class="last" title={label}>
         last: <b>{label}</b>
       </span>
       <span class="impacts" role="group" aria-label="Impact">
+        <span class="muted" aria-hidden="true">
+          impact
+        </span>
         {IMPACTS.map((meaning, number) => (
           <button
             key={meaning}

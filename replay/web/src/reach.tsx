@@ -7,6 +7,20 @@ import { clock } from './format';
 import type { Behind, LiveDriver } from './live';
 import { Notice } from './parts';
 
+/** The state of a connection that is not open, for a badge. */
+export function connectionWords({ state, away, revoked }: Connection): string {
+  switch (state) {
+    case 'waiting':
+      return 'no answer';
+    case 'connecting':
+      return away ? 'no answer' : 'connecting';
+    case 'refused':
+      return revoked ? 'link revoked' : 'link not valid';
+    default:
+      return state;
+  }
+}
+
 /** Why a link lets nobody in, and the way on; for people. */
 export function refusal(connection: Connection): { title: string; text: string } {
   if (connection.revoked)
@@ -14,11 +28,11 @@ export function refusal(connection: Connection): { title: string; text: string }
   if (connection.welcome && !connection.welcome.recorder)
     return {
       title: 'This link is not valid any more',
-      text: 'The replay was started anew since, with a new link: take the one that uxrec play has printed.',
+      text: 'This replay was started again, and has a new link since: open the one that uxrec play printed last.',
     };
   return {
     title: 'This link is not valid',
-    text: 'Its key is not known here. Ask the moderator for the present link; of a replay take the one that uxrec play has printed last.',
+    text: 'The recorder does not know its key. Ask the moderator for a new link. For a replay that uxrec play shows, open the link that it printed last.',
   };
 }
 

@@ -20,14 +20,14 @@ export function otherModerators(driver: LiveDriver): string[] {
   return [...new Set(others.map(({ name }) => name))];
 }
 
-/** "Ann is moderating too" */
+/** "also moderating: Ann" */
 export function OtherModerators({ driver }: { driver: LiveDriver }) {
   const names = otherModerators(driver);
   return (
     <span class="others" role="status">
       {names.length > 0 && (
         <span class="pill" title={`${names.join(', ')} can start, pause and stop too`}>
-          {names.join(', ')} {names.length === 1 ? 'is' : 'are'} moderating too
+          also moderating: {names.join(', ')}
         </span>
       )}
     </span>

@@ -167,7 +167,7 @@ function WithdrawDialog({
             class={asked ? 'danger' : 'primary'}
             disabled={busy || modalities.size === 0 || uses.size === 0}
           >
-            {asked ? 'Take it back' : 'Go on…'}
+            {asked ? 'Take it back' : 'Next'}
           </button>
           <button type="button" onClick={() => (asked ? setAsked(false) : dialog.current?.close())}>
             {asked ? 'Back' : 'Cancel'}
