@@ -2,6 +2,9 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
+#include "protocol/base/local.h"
+#include "protocol/wire.h"
+#include "protocol/wire.pb-c.h"
 #include "tests/harness/helpers.h"
 
 #include <dirent.h>
@@ -12,9 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
-#define OUTSIDE "/vm-out"
+#define OUTSIDE            "/vm-out"
+#define ANSWER_LIMIT_BYTES (1 << 20)
+#define STUDY              "study: Small\n"
 
 /* ---- devices ---- */
 
@@ -173,11 +179,72 @@ int lab_end(void)
 	return ran && end_child(&lab.daemon.child, SIGTERM) != 0;
 }
 
-static void begin(struct lab_recording *recording, const char *keys)
+/* What uxrec does; to load that program takes this machine a second each time. */
+static void ask(struct lab_recording *recording, Uxrec__ClientMessage message)
 {
-	lab.records = true;
-	daemon_record(&lab.daemon, keys, recording->id);
+	struct error error = {""};
+	_autoclose_ int fd = local_connect(recording->daemon.control, SOCK_STREAM, &error);
+	ProtobufCMessage *received;
+	Uxrec__ServerMessage *answer;
+
+	check(fd >= 0 && wire_send(fd, &message.base) == 0);
+	check(wire_receive(fd, &uxrec__server_message__descriptor, ANSWER_LIMIT_BYTES, &received) ==
+		0);
+	answer = (Uxrec__ServerMessage *)received;
+	if (answer->body_case == UXREC__SERVER_MESSAGE__BODY_FAILURE)
+		printf("# uxrecd: %s\n", answer->failure->text);
+	check(answer->body_case == UXREC__SERVER_MESSAGE__BODY_DONE);
+	if (message.body_case == UXREC__CLIENT_MESSAGE__BODY_START)
+		snprintf(recording->id, sizeof(recording->id), "%s", answer->done->session);
+	uxrec__server_message__free_unpacked(answer, NULL);
+}
+
+#define REQUEST(kind, field, body)                                                                 \
+	(Uxrec__ClientMessage)                                                                     \
+	{                                                                                          \
+		.base = PROTOBUF_C_MESSAGE_INIT(&uxrec__client_message__descriptor), .request = 1, \
+		.body_case = UXREC__CLIENT_MESSAGE__BODY_##kind, .field = (body)                   \
+	}
+
+void lab_start(struct lab_recording *recording, const char *study, const char *keys)
+{
+	char *modalities[] = {(char *)"screen", (char *)"input"};
+	Uxrec__Consent consent = UXREC__CONSENT__INIT;
+	Uxrec__Start start = UXREC__START__INIT;
+
+	consent.method = UXREC__CONSENT__METHOD__METHOD_PAPER;
+	consent.modalities = modalities;
+	consent.n_modalities = ARRAY_SIZE(modalities);
+	consent.full_keys = strcmp(keys, "full") == 0;
+	start.study_yaml = (char *)study;
+	start.participant = (char *)"P01";
+	start.consent = &consent;
+	start.keys = (char *)keys;
 	recording->daemon = lab.daemon;
+	ask(recording, REQUEST(START, start, &start));
+	lab.records = true;
+}
+
+void lab_stop(struct lab_recording *recording)
+{
+	Uxrec__Stop stop = UXREC__STOP__INIT;
+
+	ask(recording, REQUEST(STOP, stop, &stop));
+	lab.records = false;
+}
+
+void lab_pause(struct lab_recording *recording)
+{
+	Uxrec__Pause pause = UXREC__PAUSE__INIT;
+
+	ask(recording, REQUEST(PAUSE, pause, &pause));
+}
+
+void lab_resume(struct lab_recording *recording)
+{
+	Uxrec__Resume resume = UXREC__RESUME__INIT;
+
+	ask(recording, REQUEST(RESUME, resume, &resume));
 }
 
 void lab_record_with(struct lab_recording *recording, const char *keys, const char *const *options)
@@ -185,14 +252,14 @@ void lab_record_with(struct lab_recording *recording, const char *keys, const ch
 	lab_end();
 	daemon_start(&lab.daemon, temporary_folder(), options);
 	lab.runs = true;
-	begin(recording, keys);
+	lab_start(recording, STUDY, keys);
 }
 
 void lab_record(struct lab_recording *recording, const char *keys)
 {
 	/* a test that ended in its midst has left its recording */
 	if (lab.runs && !lab.records)
-		begin(recording, keys);
+		lab_start(recording, STUDY, keys);
 	else
 		lab_record_with(recording, keys,
 			(const char *[]){"--screen", "none", "--input", "evdev", NULL});
@@ -201,8 +268,7 @@ void lab_record(struct lab_recording *recording, const char *keys)
 struct lab_file *lab_recording_end(struct lab_recording *recording)
 {
 	sleep_ms(100);
-	expect(daemon_command(&recording->daemon, NULL, "stop", NULL) == 0);
-	lab.records = false;
+	lab_stop(recording);
 	return lab_file_read(&recording->daemon, recording->id);
 }
 
@@ -286,6 +352,13 @@ int lab_open_inputs(void)
 	while ((pid = find_process(pid + 1, "uxrec", &parent)))
 		count += inputs_of(pid);
 	return count;
+}
+
+void lab_await_inputs(int count)
+{
+	for (int i = 0; i < 600 && lab_open_inputs() != count; i++)
+		sleep_ms(50);
+	check(lab_open_inputs() == count);
 }
 
 pid_t lab_inputd(const struct lab_recording *recording)

@@ -124,6 +124,12 @@ void lab_record(struct lab_recording *recording, const char *keys);
 /** The same with a fresh daemon and its options, ending with NULL. */
 void lab_record_with(struct lab_recording *recording, const char *keys, const char *const *options);
 
+/** With the daemon that runs: start a session of a study's text, end one, interrupt one. The test ends when it refuses. */
+void lab_start(struct lab_recording *recording, const char *study, const char *keys);
+void lab_stop(struct lab_recording *recording);
+void lab_pause(struct lab_recording *recording);
+void lab_resume(struct lab_recording *recording);
+
 /** End it. @return the file, to be destroyed */
 struct lab_file *lab_recording_end(struct lab_recording *recording);
 
@@ -132,6 +138,9 @@ int lab_end(void);
 
 /** @return how many descriptors of /dev/input uxrec's programs have open */
 int lab_open_inputs(void);
+
+/** Wait until they are so many: on a busy machine udev is late. */
+void lab_await_inputs(int count);
 
 /** Start evemu-record, which prints what it reads, as prompt as uxrec-inputd, and wait until it reads. */
 struct child lab_evemu(const struct lab_device *device);

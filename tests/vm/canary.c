@@ -16,7 +16,7 @@
 
 static const char *many(void)
 {
-	return getenv("UXREC_VM_LONG") ? "1000" : "60";
+	return getenv("UXREC_VM_LONG") ? "1000" : "30";
 }
 
 static int number_of(const char *count)
@@ -124,14 +124,14 @@ static void type_on_usb(const char *keys, const char *seed, const char *count, b
 
 static void secrets_of_a_usb_keyboard(void)
 {
-	const char *count = getenv("UXREC_VM_LONG") ? "200" : "6";
+	const char *count = getenv("UXREC_VM_LONG") ? "200" : "4";
 
 	if (!lab_host_do("{\"sleep\":1}\n")) {
 		skip_test("no monitor of the machine");
 		return;
 	}
 	type_on_usb("classes", "31", count, false);
-	type_on_usb("full", "32", "4", true);
+	type_on_usb("full", "32", "2", true);
 }
 
 static const struct test tests[] = {

@@ -296,7 +296,7 @@ static void fast_mouse_is_recorded(void)
 		hogs[i] = start_hog();
 	used = used_s(inputd);
 	recorder = used_s(recording.daemon.child.pid);
-	motion = move(&mouse, 8000, getenv("UXREC_VM_LONG") ? 10 : 4);
+	motion = move(&mouse, 8000, getenv("UXREC_VM_LONG") ? 10 : 2);
 	used = used_s(inputd) - used;
 	recorder = used_s(recording.daemon.child.pid) - recorder;
 	memory_kb = status_of(inputd, "VmRSS:");

@@ -7,7 +7,6 @@
 #include "tests/harness/lab_evdev.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
 
 #include <fcntl.h>
@@ -166,40 +165,48 @@ static size_t read_evemu(const char *text, struct lab_device *device)
 	return count;
 }
 
-static void agrees_with_evemu(const char *name, const struct lab_ability *abilities,
-	void (*make_report)(struct lab_device *device, int i))
-{
-	_destroy_(lab_file) struct lab_file *file = NULL;
-	_autofree_ char *text = NULL;
-	struct lab_recording recording;
-	struct lab_device device;
-	struct child evemu;
-	size_t count;
-
-	lab_device_make(&device, name, abilities);
-	evemu = lab_evemu(&device);
-	lab_record(&recording, "full");
-	make_events(&device, make_report, getenv("UXREC_VM_LONG") ? 3000 : 1000);
-	sleep_ms(500);
-	end_child(&evemu, SIGINT);
-	file = lab_recording_end(&recording);
-	text = child_output(&evemu);
-	count = read_evemu(text, &device);
-	printf("# %s: evemu-record and the file have the same %zu events\n", name, count);
-	expect(count == device.count);
-	expect(lab_file_compare(file, &device) == count);
-	lab_device_remove(&device);
-}
-
 static void evemu_agrees(void)
 {
+	static const struct {
+		const char *name;
+		const struct lab_ability *abilities;
+		void (*make_report)(struct lab_device *device, int i);
+	} kinds[] = {
+		{"uxrec evemu keyboard", lab_keyboard, type_report},
+		{"uxrec evemu mouse", lab_mouse, move_report},
+		{"uxrec evemu touchscreen", lab_touchscreen, touch_report},
+	};
+	_destroy_(lab_file) struct lab_file *file = NULL;
+	struct lab_recording recording;
+	struct lab_device devices[ARRAY_SIZE(kinds)];
+	struct child evemu[ARRAY_SIZE(kinds)];
+
 	if (!has_program("evemu-record")) {
 		skip_test("no evemu-record");
 		return;
 	}
-	agrees_with_evemu("uxrec evemu keyboard", lab_keyboard, type_report);
-	agrees_with_evemu("uxrec evemu mouse", lab_mouse, move_report);
-	agrees_with_evemu("uxrec evemu touchscreen", lab_touchscreen, touch_report);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		lab_device_make(&devices[i], kinds[i].name, kinds[i].abilities);
+		evemu[i] = lab_evemu(&devices[i]);
+	}
+	lab_record(&recording, "full");
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		make_events(
+			&devices[i], kinds[i].make_report, getenv("UXREC_VM_LONG") ? 3000 : 1000);
+	sleep_ms(500);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		end_child(&evemu[i], SIGINT);
+	file = lab_recording_end(&recording);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		_autofree_ char *text = child_output(&evemu[i]);
+		size_t count = read_evemu(text, &devices[i]);
+
+		printf("# %s: evemu-record and the file have the same %zu events\n", kinds[i].name,
+			count);
+		expect(count == devices[i].count);
+		expect(lab_file_compare(file, &devices[i]) == count);
+		lab_device_remove(&devices[i]);
+	}
 }
 
 /* ---- wheels and switches ---- */
@@ -392,7 +399,7 @@ static void nothing_of_a_pause_is_recorded(void)
 	expect(lab_open_inputs() >= 2);
 	lab_tap(&keyboard, KEY_A);
 	sleep_ms(50);
-	expect(daemon_command(&recording.daemon, NULL, "pause", NULL) == 0);
+	lab_pause(&recording);
 	paused_ns = clock_now_ns();
 	expect(lab_open_inputs() == 0);
 	for (int i = 0; i < 20; i++) {
@@ -403,7 +410,7 @@ static void nothing_of_a_pause_is_recorded(void)
 	}
 	expect(lab_open_inputs() == 0);
 	resumed_ns = clock_now_ns();
-	expect(daemon_command(&recording.daemon, NULL, "resume", NULL) == 0);
+	lab_resume(&recording);
 	expect(lab_open_inputs() >= 2);
 	lab_tap(&keyboard, KEY_Z);
 	file = lab_recording_end(&recording);
@@ -425,18 +432,10 @@ static void nothing_of_a_pause_is_recorded(void)
 
 static void record_shortcuts(struct lab_recording *recording)
 {
-	static const char study[] =
-		"study: Keys\nshortcuts: true\ntasks: [{id: one, title: Do it}]\n";
-	_autofree_ char *path = temporary_path("shortcuts.yaml"), *output = NULL;
-	_autoclose_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	check(io_write_all(fd, study, strlen(study)) == 0);
 	lab_record(recording, "classes"); /* the daemon, and another session instead */
-	check(daemon_command(&recording->daemon, NULL, "stop", NULL) == 0);
-	check(daemon_command(&recording->daemon, &output, "start", "--study", path, "--participant",
-		      "P01", "--consent", "paper", "--keys", "classes", NULL) == 0);
-	check(strlen(output) == 21);
-	snprintf(recording->id, sizeof(recording->id), "%s", output);
+	lab_stop(recording);
+	lab_start(recording, "study: Keys\nshortcuts: true\ntasks: [{id: one, title: Do it}]\n",
+		"classes");
 }
 
 struct kept {

@@ -117,13 +117,14 @@ static const char xorg_configuration[] =
 	"  Option \"AccelMethod\" \"none\"\n"
 	"EndSection\n";
 
-struct xorg {
+/* of all tests that want it: this machine takes seconds to start it */
+static struct {
 	struct child child;
+	bool runs;
 	int width, height;
-};
+} xorg;
 
-/* @return false when it does not answer: then what it said has been printed */
-static bool await_xorg(struct xorg *xorg)
+static bool await_xorg(void)
 {
 	for (int i = 0; i < 300; i++) {
 		xcb_connection_t *connection = xcb_connect(DISPLAY_NAME, NULL);
@@ -133,8 +134,8 @@ static bool await_xorg(struct xorg *xorg)
 			const xcb_screen_t *screen =
 				xcb_setup_roots_iterator(xcb_get_setup(connection)).data;
 
-			xorg->width = screen->width_in_pixels;
-			xorg->height = screen->height_in_pixels;
+			xorg.width = screen->width_in_pixels;
+			xorg.height = screen->height_in_pixels;
 		}
 		xcb_disconnect(connection);
 		if (!failed)
@@ -144,24 +145,34 @@ static bool await_xorg(struct xorg *xorg)
 	return false;
 }
 
+static void end_xorg(void)
+{
+	if (xorg.runs)
+		end_child(&xorg.child, SIGTERM);
+	xorg.runs = false;
+}
+
 /* @return false where there is none, and the test counts as skipped */
-static bool start_xorg(struct xorg *xorg)
+static bool start_xorg(void)
 {
 	_autofree_ char *path = temporary_path("xorg.conf"), *log = temporary_path("xorg.log");
 	bool answers;
 
+	if (xorg.runs)
+		return true;
 	if (!has_program("Xorg") || access(DISPLAY_CARD, F_OK) != 0) {
 		skip_test("no Xorg, or no display");
 		return false;
 	}
 	write_file(path, xorg_configuration);
-	xorg->child = start_child("Xorg",
+	xorg.runs = true;
+	xorg.child = start_child("Xorg",
 		(const char *[]){DISPLAY_NAME, "vt7", "-keeptty", "-novtswitch", "-nolisten", "tcp",
 			"-noreset", "-config", path, "-logfile", log, NULL});
-	answers = await_xorg(xorg);
+	answers = await_xorg();
 	if (!answers) {
-		printf("# %s\n", child_output(&xorg->child));
-		end_child(&xorg->child, SIGTERM);
+		printf("# %s\n", child_output(&xorg.child));
+		end_xorg();
 	}
 	check(answers);
 	return true;
@@ -200,16 +211,14 @@ static void xorg_agrees(void)
 	_destroy_(lab_file) struct lab_file *file = NULL;
 	struct lab_recording recording;
 	struct clicks tablet, pointer;
-	struct xorg xorg;
 
-	if (!start_xorg(&xorg))
+	if (!start_xorg())
 		return;
 	lab_record_with(&recording, "classes",
 		(const char *[]){"--screen", "x11", "--display", DISPLAY_NAME, "--fps", "2",
 			"--input", "evdev", NULL});
 	click_places(1000);
 	file = lab_recording_end(&recording);
-	end_child(&xorg.child, SIGTERM);
 	tablet = clicks_of_tablet(file);
 	pointer = clicks_of_xorg(file, &tablet);
 	expect_same_places(&tablet, &pointer, xorg.width, xorg.height);
@@ -261,9 +270,8 @@ static void turned_monitors_are_copied(void)
 	_destroy_(grabber) struct grabber *grabber = NULL;
 	_destroy_(canvas) struct canvas *canvas = NULL;
 	struct error error = {""};
-	struct xorg xorg;
 
-	if (!start_xorg(&xorg))
+	if (!start_xorg())
 		return;
 	desktop.connection = xcb_connect(DISPLAY_NAME, NULL);
 	desktop.screen = xcb_setup_roots_iterator(xcb_get_setup(desktop.connection)).data;
@@ -288,7 +296,6 @@ static void turned_monitors_are_copied(void)
 	}
 	grabber_destroy(steal_ptr(grabber));
 	xcb_disconnect(desktop.connection);
-	end_child(&xorg.child, SIGTERM);
 }
 
 /* ---- sway ---- */
@@ -464,6 +471,7 @@ static void sway_agrees(void)
 		skip_test("no sway, no seatd, no wev, or no display");
 		return;
 	}
+	end_xorg(); /* both want the display */
 	if (!start_sway(&sway)) {
 		check(!"sway started");
 		return;
@@ -487,5 +495,8 @@ static const struct test tests[] = {
 
 int main(void)
 {
-	return RUN_TESTS("vm pointer", tests) + lab_end();
+	int failed = RUN_TESTS("vm pointer", tests) + lab_end();
+
+	end_xorg();
+	return failed;
 }

@@ -289,7 +289,7 @@ static const char recording[] =
 	"install -D -m755 -t /usr/local/bin $UXREC_BUILD/uxrecd $UXREC_BUILD/uxrec\n"
 	"install -D -m644 -t /usr/local/share/uxrec/web build/web/*\n"
 	"mkdir -p /run/user/4001/systemd/user\n"
-	"sed s:@PREFIX@/bin/uxrecd:'/usr/local/bin/uxrecd --screen test --sound none --library "
+	"sed s:@PREFIX@/bin/uxrecd:'/usr/local/bin/uxrecd --screen test --fps 2 --sound none --library "
 	"%t/library':g systemd/uxrecd.service.in >/run/user/4001/systemd/user/uxrecd.service\n"
 	"chown -R alice: /run/user/4001/systemd\n"
 	"printf 'study: VM\\n' >/tmp/vm.yaml; chmod 644 /tmp/vm.yaml\n"

@@ -336,14 +336,6 @@ static void one_floods_and_others_go_on(void)
 	lab_device_remove(&mouse);
 }
 
-/* Wait until the recorder reads so many devices: on a busy machine udev is late. */
-static void await_inputs(int count)
-{
-	for (int i = 0; i < 600 && lab_open_inputs() != count; i++)
-		sleep_ms(50);
-	check(lab_open_inputs() == count);
-}
-
 static void devices_vanish_while_read(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
@@ -359,14 +351,14 @@ static void devices_vanish_while_read(void)
 		pid_t child;
 
 		lab_device_make(&mice[i], "uxrec vanishing mouse", lab_mouse);
-		await_inputs(inputs + 1);
+		lab_await_inputs(inputs + 1);
 		child = flood(&mice[i]);
 		sleep_ms(50);
 		check(ioctl(libevdev_uinput_get_fd(mice[i].uinput), UI_DEV_DESTROY) == 0);
 		kill(child, SIGKILL);
 		check(waitpid(child, &status, 0) == child);
 		lab_device_remove(&mice[i]);
-		await_inputs(inputs);
+		lab_await_inputs(inputs);
 		lab_tap(&keyboard, KEY_A);
 		lab_read(&keyboard);
 	}
