@@ -50,7 +50,7 @@ FOR_BENCH := $(FOR_TESTS) bench
 # not as Debian's packages.
 DEPS ?= debian
 ifeq ($(MAKELEVEL)$(DEPS),0debian)
-  BUILDING := $(filter all programs web man install tests fuzz-targets build/%,$(or $(MAKECMDGOALS),all))
+  BUILDING := $(filter all programs web man install tests fuzz-targets clang-warnings build/%,$(or $(MAKECMDGOALS),all))
   TESTING := $(findstring tests,$(BUILDING))$(filter fuzz-targets,$(BUILDING))
   LACKING := $(if $(BUILDING),$(shell .ci/install --list $(if $(TESTING),$(FOR_TESTS),build)))
   ifneq ($(LACKING),)
@@ -166,6 +166,17 @@ $(B)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# clang's warnings, without its code
+CHECKED := $(patsubst %.c,build/warnings/%.checked,$(wildcard protocol/base/*.c protocol/*.c capture/*.c replay/*.c \
+	daemon/*.c daemon/demo/*.c))
+.PHONY: clang-warnings
+clang-warnings: $(CHECKED)
+	@:
+$(CHECKED): build/warnings/%.checked: %.c | $(HEADERS)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(ALL_CFLAGS) -fsyntax-only -MMD -MP -MF $(@:.checked=.d) -MT $@ $<
+	$(Q)touch $@
 
 define archive
 $(B)/lib$(1).a: $$($(1)_OBJECTS)
