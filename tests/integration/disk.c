@@ -39,12 +39,32 @@ static bool small_disk_start(
 	return false;
 }
 
+#define SNOW_WIDTH  320
+#define SNOW_HEIGHT 240
+
+/* What no encoder makes small. */
+static void paint_snow(struct desktop *desktop, xcb_gcontext_t gc, uint64_t *random)
+{
+	static uint32_t pixels[SNOW_WIDTH * SNOW_HEIGHT];
+
+	for (size_t i = 0; i < ARRAY_SIZE(pixels); i++)
+		pixels[i] = (uint32_t)(next_random(random) >> 40);
+	xcb_put_image(desktop->connection, XCB_IMAGE_FORMAT_Z_PIXMAP, desktop->screen->root, gc,
+		SNOW_WIDTH, SNOW_HEIGHT, (int16_t)(next_random(random) % (1280 - SNOW_WIDTH)),
+		(int16_t)(next_random(random) % (720 - SNOW_HEIGHT)), 0,
+		desktop->screen->root_depth, sizeof(pixels), (const uint8_t *)pixels);
+	xcb_flush(desktop->connection);
+}
+
 static void fill_disk(struct desktop *desktop, const struct daemon_child *daemon)
 {
+	xcb_gcontext_t gc = xcb_generate_id(desktop->connection);
 	uint64_t random = 17;
 
+	xcb_create_gc(desktop->connection, gc, desktop->screen->root, 0, NULL);
 	for (int i = 0; i < 3000 && !child_says(&daemon->child, "No space left", 0); i++)
-		desktop_paint_noise(desktop, &random);
+		paint_snow(desktop, gc, &random);
+	xcb_free_gc(desktop->connection, gc);
 	check(child_says(&daemon->child, "No space left", 10));
 }
 
