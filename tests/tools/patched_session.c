@@ -21,9 +21,9 @@
 #include <sys/stat.h>
 
 #define BEGIN_NS (1700000000 * NS_PER_S)
-#define STEPS    150
+#define STEPS    100
 #define KEYFRAME 25 /* every so many steps; size and encoder change half way */
-#define NOTES    40
+#define NOTES    24
 #define TORN     40 /* in the midst of those of a keyframe */
 #define AREAS    3  /* of a message, at most */
 
