@@ -28,6 +28,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   await until(async () => (await stats(page)).state === 'stopped', 'the replay');
   /* the attempt */
   await page.keyboard.press('End');
+  await page.getByRole('button', { name: 'Unfold the task', exact: true }).click();
   await page.getByRole('button', { name: 'Correct…' }).click();
   const attempt = page.getByRole('group', { name: 'Correct the attempt' });
   await attempt.getByLabel('Outcome').selectOption('completed with assist');
@@ -78,6 +79,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   /* a reviewer changes neither the attempt nor a live tag */
   const reviewer = await openPage(browser, url('library'));
   await reviewer.locator('li.mark', { hasText: 'Slip' }).waitFor();
+  await reviewer.getByRole('button', { name: 'Unfold the task', exact: true }).click();
   assert.equal(await reviewer.getByRole('button', { name: /Correct…|Session…|^Change Slip/ }).count(), 0);
   await close(reviewer);
   const library = await openPage(browser, `http://127.0.0.1:${recorder.port}/library#${recorder.token('moderate')}`);

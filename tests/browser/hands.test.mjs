@@ -324,7 +324,7 @@ test('replay: space plays after a press by mouse, a control operated by key keep
   await tags.click();
 
   /* not judged: asked for in the review */
-  await page.getByText('1 error in your layer, 1 not judged').waitFor();
+  await page.getByText('1 error in your layer').waitFor();
   await page.getByRole('button', { name: '1 error not judged…' }).waitFor();
   await page.keyboard.press('Enter');
   const asked = page.getByRole('region', { name: 'Opportunity of an error' });

@@ -190,6 +190,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   assert.equal(await page.getByLabel('skip silence').count(), 0);
   assert.equal(await page.locator('.lane.sound').count(), 0);
   await page.getByText('completed').first().waitFor();
+  await page.getByRole('button', { name: 'Unfold the task', exact: true }).click();
   await page.getByText('3 clicks').waitFor();
   await page.keyboard.press('End');
   await until(async () => stepOf(await colorOf(page)) === 25, 'the last picture');

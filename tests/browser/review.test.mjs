@@ -1,8 +1,11 @@
 // The reviewer's page: gaps in words, seeking, the list, search, links to moments, its sizes.
 
 import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { colorOf, grey, isLong, pageModule, Recorder, sleep, stepOf, until } from '../harness/lab.mjs';
 import { browser, checkAccessibility, close, desktop, openPage, reached, useBrowser } from '../harness/pages.mjs';
 
@@ -40,6 +43,9 @@ async function makeShared() {
     await recorder.uxrec('tag', step % 2 ? 'm' : 's', '--note', `Überraschung ${step}`);
     await sleep(500);
   }
+  await recorder.uxrec('interruption', 'begin', 'technical', '--note', 'the printer');
+  await sleep(700);
+  await recorder.uxrec('interruption', 'end');
   await recorder.uxrec('task', 'end', 'completed_with_assist');
   desktop.paint(grey(20));
   await sleep(600);
@@ -283,6 +289,13 @@ test('the list follows the playhead until it is scrolled, rows seek, and a key o
   assert.equal((await rows.nth(2).boundingBox()).height, box.height, 'no row is pushed');
   assert.ok(panel.height >= 300);
   await checkAccessibility(page, 'editor');
+  /* its button names what becomes of a text that is typed */
+  await editor.getByRole('button', { name: 'Close' }).waitFor();
+  const written = await editor.locator('textarea').inputValue();
+  await editor.locator('textarea').fill(`${written} and more`);
+  await editor.getByRole('button', { name: 'Cancel' }).waitFor();
+  await editor.locator('textarea').fill(written);
+  await editor.getByRole('button', { name: 'Close' }).waitFor();
   await page.keyboard.press('Alt+ArrowRight');
   await page.keyboard.press('Escape');
   await until(() => page.evaluate(() => document.activeElement?.ariaExpanded === 'false'), 'the focus back in the row');
@@ -291,6 +304,127 @@ test('the list follows the playhead until it is scrolled, rows seek, and a key o
   await page.mouse.wheel(0, 120);
   await page.getByRole('button', { name: 'Back to now' }).click();
   await page.getByRole('button', { name: 'Back to now' }).waitFor({ state: 'detached' });
+  await close(page);
+});
+
+test('in a low window the task is folded to its main numbers, of which each has its scope, and unfolds', async () => {
+  const page = await open({ viewport: { width: 1280, height: 800 } });
+  await page.keyboard.press('End');
+  const task = page.locator('.taskpanel');
+  await task.getByText('0 errors in your layer, 3 in others').waitFor();
+  const isWhole = () => task.evaluate((panel) => panel.scrollHeight <= panel.clientHeight);
+  assert.ok(await isWhole());
+  assert.equal(await task.locator('h2').getAttribute('title'), 'Find it');
+  const met = page.getByRole('checkbox', { name: 'Opens the menu' });
+  assert.equal(await met.count(), 0);
+  await page.getByRole('button', { name: 'Unfold the task', exact: true }).click();
+  await met.waitFor();
+  await task.getByText(/^[78]\d\d ms of breaks left out$|^1\.\d s of breaks left out$/).waitFor();
+  await page.locator('.lane.tasks .gap[title*="no time on task: the printer"]').waitFor();
+  assert.ok((await page.locator('#side-panel').boundingBox()).height >= 120);
+  await page.getByLabel('all layers').uncheck();
+  await task.getByText(/^0 errors in your layer$/).waitFor();
+  /* where there is room it is not folded, until somebody folds it */
+  await page.getByRole('button', { name: 'Fold the task away' }).click();
+  await page.setViewportSize({ width: 1920, height: 1080 });
+  assert.equal(await met.count(), 0);
+  await page.reload();
+  await met.waitFor();
+  await close(page);
+});
+
+test('all codes are in sight on a large screen, and fade where more of them follow', async () => {
+  const page = await open({ viewport: { width: 1920, height: 1080 } });
+  const palette = page.locator('.palette');
+  const hidden = () =>
+    palette.evaluate((box) => {
+      const { bottom } = box.getBoundingClientRect();
+      return [...box.querySelectorAll('button')].filter((button) => button.getBoundingClientRect().bottom > bottom + 1).length;
+    });
+  const fades = () => palette.evaluate((box) => getComputedStyle(box).maskImage !== 'none');
+  for (const [width, height] of [[1920, 1080], [1366, 768], [1280, 800]]) {
+    await page.setViewportSize({ width, height });
+    assert.equal(await hidden(), 0, `${width}×${height}`);
+    await until(async () => !(await fades()), 'no fade');
+  }
+  await page.setViewportSize({ width: 920, height: 1000 });
+  assert.ok((await hidden()) > 0);
+  await until(fades, 'a fade');
+  await palette.evaluate((box) => box.scrollTo(0, box.scrollHeight));
+  await until(async () => !(await fades()), 'the end');
+  await close(page);
+});
+
+/** Tags of somebody else in the session that is opened, spread over its first second. */
+async function withMarks(number) {
+  const { create } = await import('@bufbuild/protobuf');
+  const { ActSchema } = await pageModule('../gen/protocol/acts_pb.ts');
+  return {
+    change: ({ case: kind, value }) => {
+      if (kind !== 'sessionOpened') return;
+      for (let i = 0; i < number; i++) {
+        const mediaNs = value.summary.beginNs + BigInt(Math.round((1e9 * i) / number));
+        const body = { case: 'tag', value: { code: `c${i % 17}`, mediaNs, impact: 4, recovered: true, note: `no. ${i}` } };
+        value.acts.push(create(ActSchema, { id: i.toString(16).padStart(32, '0'), kind: 1, counter: BigInt(i + 1), author: 'Kimberley', layer: 'live', body }));
+      }
+    },
+  };
+}
+
+test('numbers of marks on the timeline lie over no other mark, and a row keeps its author', async () => {
+  const page = await open({ between: await withMarks(25) });
+  await page.getByText('no. 3', { exact: true }).waitFor();
+  for (const [width, height] of [[390, 844], [1280, 800], [1920, 1080]]) {
+    await page.setViewportSize({ width, height });
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    const [ticks, overlaps] = await page.evaluate(() => {
+      const boxes = [...document.querySelectorAll('.lane.marks')].map((lane) =>
+        [...lane.querySelectorAll('.tick, .tick small')].map((one) => one.getBoundingClientRect()).sort((a, b) => a.left - b.left));
+      const pairs = boxes.flatMap((lane) => lane.slice(1).map((box, i) => lane[i].right - box.left));
+      return [boxes.flat().length, pairs.filter((px) => px > 1).length];
+    });
+    assert.ok(ticks > 2);
+    assert.equal(overlaps, 0, `at ${width}`);
+    const author = page.locator('li.mark .author', { hasText: 'Kimberley' }).first();
+    assert.ok((await author.boundingBox()).width >= 55, `${width}: ${(await author.boundingBox()).width}`);
+  }
+  await close(page);
+});
+
+test('in print a session has a head, and every tag its time and its author', async (t) => {
+  if (spawnSync('pdftotext', ['-v']).error) {
+    t.skip('pdftotext is not installed');
+    return;
+  }
+  const page = await open({ colorScheme: 'dark', between: await withMarks(250) });
+  await page.getByText('no. 0', { exact: true }).waitFor();
+  const path = join(recorder.folder, 'session.pdf');
+  await page.pdf({ path, preferCSSPageSize: true });
+  const { stdout } = await promisify(execFile)('pdftotext', ['-layout', path, '-']);
+  for (const text of [/uxrec session: P01\s+printed \d{4}-\d\d-\d\d/, /Study: Review study/, /Recorded: \d{4}-\d\d-\d\d/, /Layers: reviewer’s, with its numbers; all others/, /Opens the menu/])
+    assert.match(stdout, text);
+  assert.equal(stdout.match(/\bKimberley\b/g)?.length, 250, 'rows that are not on the screen too');
+  assert.ok(stdout.match(/^\s*0:0\d\b/gm)?.length >= 250, 'times');
+  assert.ok(!/Copy link|Unfold|Attach/.test(stdout), 'no controls');
+  for (const text of stdout.split('\f').slice(0, -1)) assert.ok(text.trim().length > 40, 'a page is empty');
+  await close(page);
+});
+
+test('in a window that is low and narrow the list beside the picture makes the page no longer', async () => {
+  const page = await open({ viewport: { width: 844, height: 390 }, between: await withMarks(25) });
+  await page.getByText('no. 3', { exact: true }).waitFor();
+  for (const [width, height] of [[844, 390], [640, 400], [800, 560]]) {
+    await page.setViewportSize({ width, height });
+    const { stage, screen, bottom, side, list } = await page.evaluate(() => {
+      const [stage, screen, bottom, side, list] = ['.stage', '.screen', '.bottom', '.side', '#side-panel'].map((one) =>
+        document.querySelector(one).getBoundingClientRect().toJSON());
+      return { stage, screen, bottom, side, list };
+    });
+    const where = `${width}×${height}`;
+    assert.ok(screen.top >= stage.top && screen.bottom <= stage.bottom, `the picture is in its place at ${where}`);
+    assert.ok(side.left >= stage.right - 1 && Math.abs(side.bottom - bottom.bottom) <= 1, `beside the rest at ${where}`);
+    assert.ok(list.height >= 200, `${list.height} px of list at ${where}`);
+  }
   await close(page);
 });
 

@@ -440,7 +440,7 @@ export function SessionDetails({
             Save
           </button>
           <button type="button" onClick={onDone}>
-            Close
+            Cancel
           </button>
         </div>
       </form>

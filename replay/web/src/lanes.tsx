@@ -17,8 +17,10 @@ import type { Player } from './player';
 import type { RecordedDriver } from './recorded';
 
 const STEP_NS = 5_000_000_000n;
-/* closer than this share of the width, marks are drawn as one with their number */
-const GROUP = 0.006;
+/* room of a mark or a click, and of the number beside it, in px: marks that are closer are drawn as one */
+const MARK_PX = 8;
+const NUMBER_PX = 4;
+const DIGIT_PX = 7;
 /* shorter gaps are drawn as wide as this share, and joined with those that they touch then */
 const LEAST = 0.001;
 const ZOOM = 2;
@@ -50,11 +52,17 @@ interface Mark {
   names: string[];
 }
 
-function group(marks: Mark[]): Mark[] {
+/** How far it reaches to its right. */
+function roomPx({ names }: Mark): number {
+  return names.length > 1 ? MARK_PX + NUMBER_PX + DIGIT_PX * String(names.length).length : MARK_PX;
+}
+
+/** Marks in the order of time, those without room on a lane so wide together. */
+function group(marks: Mark[], widthPx: number): Mark[] {
   const groups: Mark[] = [];
   for (const mark of marks) {
     const last = groups.at(-1);
-    if (last && mark.share - last.share < GROUP) last.names.push(...mark.names);
+    if (last && (mark.share - last.share) * widthPx < roomPx(last)) last.names.push(...mark.names);
     else groups.push({ ...mark, names: [...mark.names] });
   }
   return groups;
@@ -147,6 +155,7 @@ export function Lanes({
           const name = act.body.case === 'tag' ? (code?.name ?? act.body.value.code) : 'note';
           return { share: scale.share(act.body.value.mediaNs), color: code?.color ?? '', names: [name] };
         }),
+      width,
     );
   const clicks = useMemo(
     () =>
@@ -154,8 +163,9 @@ export function Lanes({
         (timeline?.events ?? [])
           .filter(({ kind, atNs }) => kind === Timeline_Event_Kind.CLICK && scale.isIn(atNs, atNs))
           .map(({ atNs }) => ({ share: scale.share(atNs), color: '', names: ['click'] })),
+        width,
       ),
-    [timeline, view.fromNs, view.lengthNs],
+    [timeline, view.fromNs, view.lengthNs, width],
   );
   return (
     <div class="lanes">
@@ -199,6 +209,7 @@ export function Lanes({
         </div>
         <div class="lane tasks">
           <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => gap.reason === Gap_Reason.PAUSE} />
+          <Interruptions driver={driver} scale={scale} />
           {model.attempts().map(({ id, attempt }) => {
             const from = attemptBegin(attempt);
             const to = attemptEnd(attempt) || endNs;
@@ -217,8 +228,8 @@ export function Lanes({
             );
           })}
         </div>
-        <MarkLane marks={marks(mine)} />
-        <MarkLane marks={marks((act) => !mine(act) && layers(act))} />
+        <MarkLane marks={marks(mine)} widthPx={width} />
+        <MarkLane marks={marks((act) => !mine(act) && layers(act))} widthPx={width} />
         <div class="lane input">
           <Gaps gaps={timeline?.gaps ?? []} scale={scale} wanted={(gap) => isOf(gap, Part.INPUT, Part.KEYS, Part.POINTER, Part.NAMES)} />
           <Area values={timeline?.inputEvents} binMs={timeline?.binMs} scale={scale} />
@@ -292,13 +303,13 @@ function Cut({ path, allNs, scale }: { path: Array<[string, string]>; allNs: num
   );
 }
 
-function MarkLane({ marks }: { marks: Mark[] }) {
+function MarkLane({ marks, widthPx }: { marks: Mark[]; widthPx: number }) {
   return (
     <div class="lane marks">
       {marks.map((mark) => (
         <span
           key={mark.share}
-          class="tick"
+          class={`tick ${(1 - mark.share) * widthPx < roomPx(mark) ? 'last' : ''}`}
           title={titleOf(mark.names)}
           style={{ ...place(mark.share), ...codeStyle(mark.color) }}
         >
@@ -355,6 +366,28 @@ function Gaps({ gaps, scale, wanted }: { gaps: readonly Gap[]; scale: Scale; wan
           style={place(share, end - share)}
         />
       ))}
+    </>
+  );
+}
+
+/** Spans that are no time on task, as pauses are. */
+function Interruptions({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
+  return (
+    <>
+      {driver.model.entries('interruption').map(({ act }) => {
+        const { fromNs, toNs, note, stopsClock } = act.body.value;
+        const endNs = toNs || scale.endNs;
+        if (!stopsClock || !scale.isIn(fromNs, endNs)) return null;
+        const words = `interrupted for ${clock(endNs - fromNs, 1)}, no time on task`;
+        return (
+          <span
+            key={act.id}
+            class="gap pause"
+            title={note ? `${words}: ${note}` : words}
+            style={place(scale.share(fromNs), scale.share(endNs) - scale.share(fromNs))}
+          />
+        );
+      })}
     </>
   );
 }

@@ -52,6 +52,10 @@ function usePopover() {
   return form;
 }
 
+function textOf({ body }: Act): string {
+  return body.case === 'tag' ? body.value.note : body.case === 'note' ? body.value.text : '';
+}
+
 export function MarkEditor({
   coder,
   act,
@@ -66,9 +70,7 @@ export function MarkEditor({
   onDone: () => void;
 }) {
   const first = useRef<HTMLSelectElement>(null);
-  const [noteText, setNoteText] = useState(
-    act.body.case === 'tag' ? act.body.value.note : act.body.case === 'note' ? act.body.value.text : '',
-  );
+  const [noteText, setNoteText] = useState(textOf(act));
   const form = usePopover();
   /* before the next key can come */
   useLayoutEffect(() => (first.current ?? form.current?.querySelector<HTMLElement>('.wide input, .wide textarea'))?.focus(), []);
@@ -172,10 +174,10 @@ export function MarkEditor({
           </label>
         </>
       )}
+      <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
       <p class="hint wide">
         <kbd>alt</kbd> <kbd>← →</kbd> earlier, later by 0.2 s
       </p>
-      <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
       <label class="wide">
         Note
         <textarea
@@ -194,7 +196,7 @@ export function MarkEditor({
           Save
         </button>
         <button type="button" onClick={onDone}>
-          Close
+          {noteText === textOf(stored ?? act) ? 'Close' : 'Cancel'}
         </button>
         <span class="spring" />
         <button

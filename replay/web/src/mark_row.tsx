@@ -90,7 +90,7 @@ export function MarkRow({
         )}
         {act.body.case === 'tag' && act.body.value.recovered && (
           <span class="recovered" title="The participant recovered">
-            ↩ recovered
+            ↩<span class="hidden"> recovered</span>
           </span>
         )}
         <span class="spring" />

@@ -77,10 +77,18 @@ function Question({ coder, act, rest }: { coder: Coder; act: Act; rest: readonly
 
 const idsOf = (entries: readonly Entry[]) => entries.map(({ act }) => act.id);
 
-/** The number of errors that wait for their opportunity, as a button that asks for them. */
-export function NotJudged({ coder, isOfLayer }: { coder: Coder; isOfLayer: (act: Act) => boolean }) {
+/** The number of errors that wait for their opportunity, as a button that asks for them. @param attempt  of this one alone */
+export function NotJudged({
+  coder,
+  isOfLayer,
+  attempt,
+}: {
+  coder: Coder;
+  isOfLayer: (act: Act) => boolean;
+  attempt?: string;
+}) {
   useEmitter(coder.model);
-  const left = coder.notJudged(isOfLayer);
+  const left = coder.notJudged(isOfLayer, attempt);
   if (!left.length || coder.asked.length > 0) return null;
   return (
     <button type="button" class="small" onClick={() => coder.ask(idsOf(left))}>

@@ -1,29 +1,30 @@
 // The reviewer's page: a session from its file, tagged in a layer of one's own.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { type Act, type OpportunityScore, OpportunityScore_Score, Tag_Watching } from '../gen/protocol/acts_pb';
-import { type AttemptMetrics, type Metrics, type SessionSummary, SessionSummary_Health } from '../gen/protocol/wire_pb';
+import { type Act, Tag_Watching } from '../gen/protocol/acts_pb';
+import { type SessionSummary, SessionSummary_Health } from '../gen/protocol/wire_pb';
 import { BleepForm } from './bleeps';
 import { copyText } from './clipboard';
-import { AttemptEditor, SessionDetails } from './correct';
+import { SessionDetails } from './correct';
 import { useEmitter } from './emitter';
 import { feedOfTimeline } from './events';
-import { clock, count, date } from './format';
+import { clock, date } from './format';
 import { lostText } from './gaps';
 import { hints, useKeys } from './keys';
 import { Lanes } from './lanes';
 import { Coder } from './marks';
 import { NoteField } from './note_field';
-import { attemptBegin, outcomeName, scoreAct } from './model';
 import { momentLink, momentOf } from './moment_link';
 import { HearButton } from './observe';
-import { NotJudged, OpportunityList } from './opportunities';
+import { OpportunityList } from './opportunities';
 import { Crumbs, type KeyHelp, NameField, Notice, Palette, rememberedName, StateBadge, TopBar } from './parts';
 import { connectionWords, refusalText } from './reach';
 import { Player, type Stats } from './player';
+import { PrintHead } from './print_head';
 import { FASTEST_HEARD, RecordedDriver, SPEEDS } from './recorded';
 import { ReplayStage } from './replay_stage';
-import { ReviewList, useMoment } from './review_list';
+import { ReviewList } from './review_list';
+import { TaskPanel } from './task_panel';
 import { Captions } from './transcript';
 import { Undelivered } from './undelivered';
 import { Transport } from './transport';
@@ -151,6 +152,18 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   if (driver.summary?.keptBack) return <KeptBack driver={driver} summary={driver.summary} />;
   return (
     <div class="page replay">
+      {driver.summary && (
+        <PrintHead
+          part="session"
+          title={model.participant() || session}
+          lines={[
+            `Study: ${model.study?.name || 'none'}`,
+            `Recorded: ${date(driver.summary.beginNs)}`,
+            `Layers: ${name}’s, with its numbers${others ? '; all others' : ''}`,
+            `Picture and task: at ${clock(driver.seenNs() - driver.beginNs)}`,
+          ]}
+        />
+      )}
       <TopBar help={ready ? [...PLAYER_KEYS, ...coder.help(), ...LIST_KEYS] : []}>
         <Crumbs
           study={model.study?.name ?? ''}
@@ -246,7 +259,6 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           {transcript.cues.length > 0 && (
             <button
               type="button"
-              class="quiet"
               aria-pressed={captions}
               aria-label="CC captions"
               title={captions ? 'Hide the captions' : 'Show what is said below the picture'}
@@ -326,254 +338,5 @@ function Damage({ summary }: { summary: SessionSummary }) {
       )}
       {lost && <p class="lost" role="status">Lost: {lost}</p>}
     </>
-  );
-}
-
-/* ---- the task at this moment ---- */
-
-/** The numbers of this layer, asked for again whenever an act has changed. */
-function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined {
-  const [metrics, setMetrics] = useState<Metrics>();
-  const acts = useActs(driver);
-  const ready = driver.summary !== undefined && driver.connection.state === 'open';
-  useEffect(() => {
-    if (!ready) return undefined;
-    let wanted = true;
-    const timer = setTimeout(() => {
-      driver.connection
-        .request({ case: 'getMetrics', value: { sessions: [driver.model.session], layer } })
-        .then(
-          (answer) => {
-            if (wanted && answer.body.case === 'metrics') setMetrics(answer.body.value);
-          },
-          () => undefined,
-        );
-    }, 150);
-    return () => {
-      wanted = false;
-      clearTimeout(timer);
-    };
-  }, [acts, layer, ready]);
-  return metrics;
-}
-
-/** Differs whenever an act that counts has changed; made anew when the model has changed, and not for each frame. */
-function useActs(driver: RecordedDriver): string {
-  const [acts, setActs] = useState('');
-  useEffect(() => {
-    const look = () => setActs(actsOf(driver));
-    look();
-    return driver.model.subscribe(look);
-  }, [driver]);
-  return acts;
-}
-
-function actsOf(driver: RecordedDriver): string {
-  return driver.model
-    .marks()
-    .map(({ act, stored }) => `${act.id}${act.counter}${stored}`)
-    .concat(driver.model.entries('attempt').map(({ act, stored }) => `${act.id}${act.counter}${stored}`))
-    .concat(driver.model.entries('interruption').map(({ act }) => `${act.id}${act.counter}`))
-    .concat(driver.model.entries('opportunityScore').map(({ act }) => `${act.id}${act.counter}`))
-    .join();
-}
-
-function TaskPanel({
-  driver,
-  player,
-  coder,
-  layers,
-  atNs,
-}: {
-  driver: RecordedDriver;
-  player: Player;
-  coder: Coder;
-  layers: (act: Act) => boolean;
-  atNs: () => bigint;
-}) {
-  const now = useMoment(player, atNs);
-  const model = driver.model;
-  const metrics = useMetrics(driver, coder.layerAsked());
-  const [open, setOpen] = useState(true);
-  const [correcting, setCorrecting] = useState('');
-  const pencil = useRef<HTMLButtonElement>(null);
-  const attempts = model.attempts();
-  const current =
-    model.attemptAt(now) ??
-    attempts.filter(({ attempt }) => attemptBegin(attempt) <= now).at(-1) ??
-    attempts[0];
-  if (!current)
-    return (
-      <section class="taskpanel">
-        <p class="empty">No task was started in this session.</p>
-      </section>
-    );
-  const task = model.task(current.attempt.task);
-  /* the one that is being corrected stays, also when its times leave the playhead */
-  const edited = model.entries('attempt').find(({ act }) => act.id === correcting);
-  const row = metrics?.attempts.find((candidate) => candidate.attempt === current.id);
-  return (
-    <section class="taskpanel" aria-label="Task at this moment">
-      <div class="row">
-        <h2>{task?.title ?? current.attempt.task}</h2>
-        <span class="spring" />
-        <button
-          type="button"
-          class="quiet small"
-          aria-expanded={open}
-          aria-label={open ? 'Fold the task away' : 'Unfold the task'}
-          onClick={() => setOpen(!open)}
-        >
-          {open ? '▴' : '▾'}
-        </button>
-      </div>
-      <p class="row wrap">
-        <span class={`outcome o${current.attempt.outcome}`}>{outcomeName(current.attempt.outcome)}</span>
-        {row && <Numbers row={row} />}
-        <NotJudged coder={coder} isOfLayer={layers} />
-        {driver.connection.isModerator && (
-          <button
-            type="button"
-            ref={pencil}
-            class="quiet small"
-            aria-expanded={correcting === current.id}
-            onClick={() => setCorrecting(correcting === current.id ? '' : current.id)}
-          >
-            Correct…
-          </button>
-        )}
-      </p>
-      {edited && (
-        <AttemptEditor
-          key={edited.act.id}
-          model={model}
-          connection={driver.connection}
-          act={edited.act}
-          beginNs={driver.beginNs}
-          hereNs={() => driver.seenNs()}
-          onDone={() => {
-            setCorrecting('');
-            requestAnimationFrame(() => pencil.current?.focus());
-          }}
-        />
-      )}
-      {row?.contradictions.map((text) => (
-        <Notice key={text} kind="warning">
-          {text}
-        </Notice>
-      ))}
-      {open && task && task.opportunities.length > 0 && (
-        <Opportunities driver={driver} coder={coder} attempt={current.id} row={row} />
-      )}
-      {open && attempts.length > 1 && (
-        <nav class="row wrap" aria-label="Tasks">
-          {attempts.map(({ id, attempt }) => (
-            <button
-              key={id}
-              type="button"
-              class="link small"
-              aria-current={id === current.id ? 'true' : undefined}
-              onClick={() => driver.seek(attemptBegin(attempt))}
-            >
-              {model.task(attempt.task)?.title ?? attempt.task}
-              {attempt.number > 1 && ` (${attempt.number})`}
-            </button>
-          ))}
-        </nav>
-      )}
-    </section>
-  );
-}
-
-function Numbers({ row }: { row: AttemptMetrics }) {
-  return (
-    <>
-      <span class="figure" title="time on task, without pauses">
-        {clock(BigInt(Math.round(row.timeS * 1000)) * 1_000_000n)}
-      </span>
-      <span>{row.clicksRecorded ? count(row.clicks, 'click', 'clicks') : 'clicks not recorded'}</span>
-      <span>{row.keysRecorded ? count(row.keys, 'key', 'keys') : 'keys not recorded'}</span>
-      <span>
-        <b>{count(row.errors, 'error', 'errors')}</b> in your layer
-        {row.unplannedErrors > 0 && `, ${row.unplannedErrors} unplanned`}
-        {row.notJudged > 0 && `, ${row.notJudged} not judged`}
-      </span>
-      {row.opportunities + row.notMet + row.notScored > 0 && <span>{opportunityText(row)}</span>}
-    </>
-  );
-}
-
-function isMet({ score, met }: OpportunityScore): boolean {
-  return score === OpportunityScore_Score.UNSPECIFIED ? met : score === OpportunityScore_Score.MET;
-}
-
-/** "4 opportunities met, erred at 1; 2 not scored" */
-function opportunityText({ opportunities, erred, notMet, notScored }: AttemptMetrics): string {
-  const parts = [`${count(opportunities, 'opportunity', 'opportunities')} met, erred at ${erred}`];
-  if (notMet > 0) parts.push(`${notMet} not met`);
-  if (notScored > 0) parts.push(`${notScored} not scored`);
-  return parts.join('; ');
-}
-
-function Opportunities({
-  driver,
-  coder,
-  attempt,
-  row,
-}: {
-  driver: RecordedDriver;
-  coder: Coder;
-  attempt: string;
-  row: AttemptMetrics | undefined;
-}) {
-  const model = driver.model;
-  const task = model.task(model.attempts().find(({ id }) => id === attempt)?.attempt.task ?? '');
-  const scores = model
-    .entries('opportunityScore')
-    .filter(({ act }) => coder.isMine(act) && act.body.value.attempt === attempt);
-  const erred = new Set(
-    model
-      .entries('tag')
-      .filter(({ act }) => coder.isMine(act) && act.body.value.attempt === attempt)
-      .map(({ act }) => act.body.value.opportunity),
-  );
-  const completed = row !== undefined && (row.outcome === 1 || row.outcome === 2);
-  const put = (score: Act | undefined, opportunity: string, met: boolean) =>
-    void coder.put(scoreAct(coder.layer, score, attempt, opportunity, met));
-  const checks = (task?.opportunities ?? []).map((opportunity) => {
-    const score = scores.find(({ act }) => act.body.value.opportunity === opportunity.id)?.act;
-    const met = score ? isMet(score.body.value) : erred.has(opportunity.id) || completed;
-    return { opportunity, score, met, isScored: score !== undefined || met };
-  });
-  return (
-    <fieldset class="opportunities">
-      <legend>Opportunities met</legend>
-      {checks.map(({ opportunity, score, met, isScored }) => (
-        <label key={opportunity.id} class="check">
-          <input
-            type="checkbox"
-            checked={met}
-            ref={(box) => {
-              if (box) box.indeterminate = !isScored;
-            }}
-            onChange={(event) => put(score, opportunity.id, event.currentTarget.checked)}
-          />
-          {opportunity.title || opportunity.id}
-          {erred.has(opportunity.id) && <em class="erred"> erred</em>}
-          {!isScored && <span class="muted"> not scored</span>}
-        </label>
-      ))}
-      {checks.some(({ isScored }) => !isScored) && (
-        <button
-          type="button"
-          class="small"
-          onClick={() => {
-            for (const { opportunity, score, isScored } of checks) if (!isScored) put(score, opportunity.id, false);
-          }}
-        >
-          The others were not met
-        </button>
-      )}
-    </fieldset>
   );
 }

@@ -1,7 +1,7 @@
 // Parts that several pages are made of.
 
 import type { ComponentChildren } from 'preact';
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Study_Code } from '../gen/protocol/study_pb';
 import type { Estimate } from '../gen/protocol/wire_pb';
 import { useEmitter } from './emitter';
@@ -199,6 +199,23 @@ export function CodeChip({ code, fallback }: { code: Study_Code | undefined; fal
   );
 }
 
+/** Whether more of an element follows below the part of it that is seen. */
+function useMoreBelow(isThere: boolean) {
+  const element = useRef<HTMLDivElement>(null);
+  const [more, setMore] = useState(false);
+  const look = () => {
+    const { current } = element;
+    if (current) setMore(current.scrollTop + current.clientHeight < current.scrollHeight - 1);
+  };
+  useEffect(() => {
+    if (!element.current) return undefined;
+    const sizes = new ResizeObserver(look);
+    sizes.observe(element.current);
+    return () => sizes.disconnect();
+  }, [isThere]);
+  return { element, more, look };
+}
+
 export function Palette({
   codes,
   disabled,
@@ -209,10 +226,11 @@ export function Palette({
   /** @return why no tag was set, or "" */
   onTag: (code: string) => string;
 }) {
+  const { element, more, look } = useMoreBelow(codes.length > 0);
   if (codes.length === 0) return null;
   return (
     /* on a phone it scrolls: without a button that takes the focus, by itself */
-    <div class="palette" role="group" aria-label="Tags" tabIndex={disabled ? 0 : undefined}>
+    <div ref={element} class={`palette ${more ? 'scrolls' : ''}`} onScroll={look} role="group" aria-label="Tags" tabIndex={disabled ? 0 : undefined}>
       {codes.map((code) => (
         <button
           key={code.id}

@@ -192,7 +192,7 @@ export function ReviewList({
           />
         ) : tab === 'tags' ? (
           <>
-            <label class="check small">
+            <label class="check small layers">
               <input type="checkbox" checked={others} onChange={(change) => onOthers(change.currentTarget.checked)} />
               all layers
             </label>

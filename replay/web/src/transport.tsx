@@ -31,34 +31,40 @@ export function Transport({
   );
   return (
     <div class="transport" role="group" aria-label="Playing">
-      <button
-        type="button"
-        class="play"
-        aria-label={driver.playing ? 'Pause (space)' : 'Play (space)'}
-        title={driver.playing ? 'Pause (space)' : 'Play (space)'}
-        onClick={onToggle}
-      >
-        <Icon name={driver.playing ? 'pause' : 'play'} />
-      </button>
-      <span
-        class={`figure now ${driver.seekingNs === undefined ? '' : 'pending'}`}
-        data-now-ns={String(driver.nowNs())}
-        title={driver.seekingNs === undefined ? undefined : 'The picture of this time is not there yet'}
-      >
-        {clock(driver.nowNs() - driver.beginNs, 2)}
-      </span>
-      <span class="muted figure">/ {clock(driver.endNs - driver.beginNs)}</span>
-      {button('Previous picture (,)', 'picture-back', () => driver.step(false))}
-      {button('Next picture (.)', 'picture-on', () => driver.step(true))}
-      {button('Previous click (shift+←)', 'click-back', () => driver.jump(driver.clickTimes(), false))}
-      {button('Next click (shift+→)', 'click-on', () => driver.jump(driver.clickTimes(), true))}
-      {button('Slower ([)', 'minus', () => onFaster(-1))}
-      <span class="figure" aria-live="polite">
-        {driver.speed}×
-      </span>
-      {button('Faster (])', 'plus', () => onFaster(1))}
+      <div class="row">
+        <button
+          type="button"
+          class="play"
+          aria-label={driver.playing ? 'Pause (space)' : 'Play (space)'}
+          title={driver.playing ? 'Pause (space)' : 'Play (space)'}
+          onClick={onToggle}
+        >
+          <Icon name={driver.playing ? 'pause' : 'play'} />
+        </button>
+        <span
+          class={`figure now ${driver.seekingNs === undefined ? '' : 'pending'}`}
+          data-now-ns={String(driver.nowNs())}
+          title={driver.seekingNs === undefined ? undefined : 'The picture of this time is not there yet'}
+        >
+          {clock(driver.nowNs() - driver.beginNs, 2)}
+        </span>
+        <span class="muted figure">/ {clock(driver.endNs - driver.beginNs)}</span>
+      </div>
+      <div class="row speed">
+        {button('Slower ([)', 'minus', () => onFaster(-1))}
+        <span class="figure" aria-live="polite">
+          {driver.speed}×
+        </span>
+        {button('Faster (])', 'plus', () => onFaster(1))}
+      </div>
+      <div class="row">
+        {button('Previous picture (,)', 'picture-back', () => driver.step(false))}
+        {button('Next picture (.)', 'picture-on', () => driver.step(true))}
+        {button('Previous click (shift+←)', 'click-back', () => driver.jump(driver.clickTimes(), false))}
+        {button('Next click (shift+→)', 'click-on', () => driver.jump(driver.clickTimes(), true))}
+      </div>
       <Skips driver={driver} />
-      <span class="row tools">{children}</span>
+      <div class="row tools">{children}</div>
     </div>
   );
 }
@@ -71,17 +77,21 @@ function Skips({ driver }: { driver: RecordedDriver }) {
     <label class="check" title={title}>
       <input
         type="checkbox"
+        aria-label={`skip ${name}`}
         checked={checked}
         onChange={(event) => set(event.currentTarget.checked)}
       />
-      {name}
+      <span>
+        <span class="again">skip </span>
+        {name}
+      </span>
     </label>
   );
   const both = 'With both, only what is idle and silent is passed over.';
   return (
-    <>
+    <div class="row skips">
       {box(
-        'skip idle',
+        'idle',
         driver.quiet.length
           ? `Pass over spans without input and change on the screen. ${both}`
           : 'Pass over spans without input and change on the screen',
@@ -90,12 +100,12 @@ function Skips({ driver }: { driver: RecordedDriver }) {
       )}
       {(driver.timeline?.soundRms.length ?? 0) > 0 &&
         box(
-          'skip silence',
+          'silence',
           `Pass over spans in which nothing is said, also when something is done in them. ${both}`,
           driver.skipSilence,
           (skip) => driver.setSkipSilence(skip),
         )}
       {said && <span class="hint skipped">{skipped.text}</span>}
-    </>
+    </div>
   );
 }

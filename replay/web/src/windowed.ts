@@ -62,6 +62,22 @@ export function scrollInPanel(panel: HTMLElement, row: HTMLElement): void {
     panel.scrollTop = px - 0.4 * panel.clientHeight;
 }
 
+/** Whether the page goes to paper, which has room for all of it. */
+function useIsPrinted(): boolean {
+  const [isPrinted, setPrinted] = useState(false);
+  useEffect(() => {
+    const begin = () => setPrinted(true);
+    const end = () => setPrinted(false);
+    window.addEventListener('beforeprint', begin);
+    window.addEventListener('afterprint', end);
+    return () => {
+      window.removeEventListener('beforeprint', begin);
+      window.removeEventListener('afterprint', end);
+    };
+  }, []);
+  return isPrinted;
+}
+
 /**
  * @param root    around the list; its rows have their ids as data-act. It scrolls in the next `.panel`
  * @param ids     of all rows
@@ -77,6 +93,7 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
   const all = useRef(ids);
   all.current = ids;
 
+  const isPrinted = useIsPrinted();
   const ends = new Float64Array(ids.length);
   let sum = 0;
   ids.forEach((id, i) => {
@@ -85,7 +102,7 @@ export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly s
   });
   const shown = new Set<number>();
   const { topPx, bottomPx } = view.current;
-  const isWindowed = ids.length > MOST_ROWS;
+  const isWindowed = ids.length > MOST_ROWS && !isPrinted;
   const [from, to] = isWindowed
     ? [rowAt(ends, topPx - AROUND_PX), rowAt(ends, bottomPx + AROUND_PX) + 1]
     : [0, ids.length];
