@@ -52,7 +52,11 @@ export function ModeratePage({ token }: { token: string }) {
           <>
             <OtherModerators driver={driver} />
             <Watchers driver={driver} />
-            <span class="spring" />
+          </>
+        )}
+        <span class="spring" />
+        {driver.connection.state !== 'refused' && (
+          <>
             <ShareButton connection={driver.connection} />
             <NameField
               label="You"

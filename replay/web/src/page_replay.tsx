@@ -199,18 +199,14 @@ export function ReplayPage({ token, session }: { token: string; session: string 
           />
         )}
         <span class="spring" />
-        <NameField label="Coding as" value={name} onChange={rename} />
+        {driver.connection.state !== 'refused' && <NameField label="Coding as" value={name} onChange={rename} />}
       </TopBar>
-      {driver.trouble && (
-        <Notice kind="error">
-          This session cannot be shown: {driver.trouble}. If its folder was moved or deleted, it is not in the library any
-          more. <a href="library">Back to the library</a>
-        </Notice>
-      )}
-      {driver.connection.state === 'refused' && (
-        <Notice kind="error">
-          {refusalText(driver.connection)}
-        </Notice>
+      {isClosed ? (
+        <main class="start">
+          <Closed driver={driver} />
+        </main>
+      ) : (
+        <Closed driver={driver} />
       )}
       {driver.summary && <Damage summary={driver.summary} />}
       <main class="work" hidden={isClosed}>
@@ -316,6 +312,21 @@ function useMomentOfAddress(driver: RecordedDriver): void {
     window.addEventListener('hashchange', go);
     return () => window.removeEventListener('hashchange', go);
   }, [driver]);
+}
+
+/** Why nothing, or nothing more, of the session is shown. */
+function Closed({ driver }: { driver: RecordedDriver }) {
+  return (
+    <>
+      {driver.trouble && (
+        <Notice kind="error">
+          This session cannot be shown: {driver.trouble}. If its folder was moved or deleted, it is not in the library any
+          more. <a href="library">Back to the library</a>
+        </Notice>
+      )}
+      {driver.connection.state === 'refused' && <Notice kind="error">{refusalText(driver.connection)}</Notice>}
+    </>
+  );
 }
 
 /** Losses and damage of the recording, each with its remedy. */
