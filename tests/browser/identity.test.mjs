@@ -18,7 +18,7 @@ test('own acts are known by principal, those of format 1 by name', async () => {
 });
 
 test('two reviewers who both left the default name have two layers, and a new name keeps one', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none']);
+  const recorder = await Recorder.start(['--screen', 'test', '--fps', '5', '--input', 'none']);
   const session = await recorder.uxrec('start', '--study', recorder.study, '--participant', 'P01', '--consent', 'paper:screen');
   await sleep(1500);
   await recorder.uxrec('stop');

@@ -1,4 +1,4 @@
-// A replay's sound in Debian's Chromium: volume, silence, bleeps, and what was said in words. At which times it is
+// Sound in Debian's Chromium, live and of a replay: consent, volume, silence, bleeps, transcripts. At which times it is
 // heard: times.test.mjs.
 
 import assert from 'node:assert/strict';
@@ -6,16 +6,18 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, hear, openPage, pause, play, played, reached, useBrowser } from '../harness/pages.mjs';
+import { browser, checkAccessibility, close, hear, live, openPage, pause, play, played, playUntil, reached, silent, useBrowser } from '../harness/pages.mjs';
 
 const LENGTH_S = 9;
 const SECOND = 1_000_000_000n;
+/* ten pictures a second are enough beside sound */
+const TONE = ['--screen', 'test', '--fps', '10', '--input', 'none', '--sound', 'tone'];
 let recorder;
 let session;
 
 /* one session for all: it clicks each second, and its screen changes all the time */
 async function makeShared() {
-  recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
+  recorder = await Recorder.start(TONE);
   session = await recorder.uxrec(
     'start', '--study', recorder.study, '--participant', 'P01', '--consent', 'paper:screen,sound',
   );
@@ -58,6 +60,40 @@ function levels(quietFrom, quietTo) {
   };
 }
 
+test('live: sound is agreed to by itself, and heard when somebody asks for it', async () => {
+  const own = await Recorder.start(TONE);
+  const moderator = await openPage(browser, own.links.moderate);
+  await moderator.getByLabel('Study').selectOption('Browser study');
+  await moderator.getByRole('textbox', { name: 'Participant' }).fill('P07');
+  const agreed = moderator.getByLabel('what is said, and what else the microphone hears');
+  assert.equal(await agreed.isChecked(), false, 'nothing is heard that nobody agreed to');
+  await agreed.check();
+  await moderator.getByRole('button', { name: 'Start recording' }).click();
+  await live(moderator);
+  const observer = await openPage(browser, own.links.live);
+  await live(observer);
+  await checkAccessibility(observer, 'live, with sound');
+  await observer.getByRole('button', { name: 'Hear', exact: true }).click();
+  await until(async () => (await stats(observer)).soundPacketsPlayed > 60, 'sound');
+  /* the tone clicks at every second with half of the full height */
+  await until(async () => (await stats(observer)).soundPeak > 0.3, 'a click');
+  await observer.getByRole('button', { name: 'Hearing', exact: true }).click();
+  await silent(observer);
+  await close(observer);
+  await close(moderator);
+  await own.uxrec('stop');
+  /* the same in the replay, where it follows the moment that is shown */
+  const replay = await openPage(browser, own.replayLink(own.sessions()[0]));
+  await until(async () => (await stats(replay)).picturesDecoded > 0, 'a picture');
+  await replay.getByRole('button', { name: 'Hear', exact: true }).click();
+  await replay.keyboard.press(' ');
+  await playUntil(replay, async () => (await stats(replay)).soundPacketsPlayed > 60, 'sound');
+  await playUntil(replay, async () => (await stats(replay)).soundPeak > 0.3, 'a click');
+  await playUntil(replay, async () => Math.abs((await stats(replay)).soundOffMs) < 40, 'sound with its picture');
+  await close(replay);
+  await own.end();
+});
+
 test('how loud it is, is set by keyboard and kept for the next time', async () => {
   const page = await open();
   await hear(page);
@@ -71,12 +107,15 @@ test('how loud it is, is set by keyboard and kept for the next time', async () =
   for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowRight');
   await until(async () => (await slider.getAttribute('aria-valuetext')) === '20 %', 'the volume');
   assert.ok((await at(page)) >= before, 'the keys moved the slider alone');
-  await until(async () => {
+  await slider.blur(); // Home is the player's then
+  await playUntil(page, async () => {
     const { soundPeak } = await stats(page);
     return soundPeak > 0.005 && soundPeak < 0.05;
   }, 'a soft click');
   await sleep(1100);
   assert.ok((await stats(page)).soundPeak < 0.05, 'the next one is soft too');
+  await slider.focus();
+  await play(page);
   /* space is the player's also from here */
   await page.keyboard.press(' ');
   await reached(page, 'stopped');

@@ -74,40 +74,6 @@ test('a tag over a connection that is one second late lands on the picture that 
   await recorder.end();
 });
 
-test('live: sound is agreed to by itself, and heard when somebody asks for it', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--sound', 'tone']);
-  const moderator = await open(recorder.links.moderate);
-  await moderator.getByLabel('Study').selectOption('Browser study');
-  await moderator.getByRole('textbox', { name: 'Participant' }).fill('P07');
-  const agreed = moderator.getByLabel('what is said, and what else the microphone hears');
-  assert.equal(await agreed.isChecked(), false, 'nothing is heard that nobody agreed to');
-  await agreed.check();
-  await moderator.getByRole('button', { name: 'Start recording' }).click();
-  await live(moderator);
-  const observer = await open(recorder.links.live);
-  await live(observer);
-  await checkAccessibility(observer, 'live, with sound');
-  await observer.getByRole('button', { name: 'Hear', exact: true }).click();
-  await until(async () => (await stats(observer)).soundPacketsPlayed > 60, 'sound');
-  /* the tone clicks at every second with half of the full height */
-  await until(async () => (await stats(observer)).soundPeak > 0.3, 'a click');
-  await observer.getByRole('button', { name: 'Hearing', exact: true }).click();
-  await silent(observer);
-  await close(observer);
-  await close(moderator);
-  await recorder.uxrec('stop');
-  /* the same in the replay, where it follows the moment that is shown */
-  const replay = await open(recorder.replayLink(recorder.sessions()[0]));
-  await until(async () => (await stats(replay)).picturesDecoded > 0, 'a picture');
-  await replay.getByRole('button', { name: 'Hear', exact: true }).click();
-  await replay.keyboard.press(' ');
-  await playUntil(replay, async () => (await stats(replay)).soundPacketsPlayed > 60, 'sound');
-  await playUntil(replay, async () => (await stats(replay)).soundPeak > 0.3, 'a click');
-  await playUntil(replay, async () => Math.abs((await stats(replay)).soundOffMs) < 40, 'sound with its picture');
-  await close(replay);
-  await recorder.end();
-});
-
 /*
  * Flashes and clicks of whole seconds are a picture apart at most. A machine that has other things to do shows and plays
  * late now and then: of some stretches in a row the best counts, and what is always off is off in each of them.

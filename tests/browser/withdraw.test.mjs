@@ -16,7 +16,7 @@ const consents = async (recorder, session) =>
     .filter(({ consent, withdrawal }) => consent ?? withdrawal);
 
 test('the moderator asks for uses, and a withdrawal is asked twice, shown everywhere and undone', async () => {
-  const recorder = await Recorder.start(['--screen', 'test', '--input', 'none']);
+  const recorder = await Recorder.start(['--screen', 'test', '--fps', '5', '--input', 'none']);
   const page = await openPage(browser, recorder.links.moderate);
   await page.getByRole('textbox', { name: 'Participant' }).fill('P01');
   const uses = ['the team studies it', 'others watch', 'pieces of it are shown', 'are published'].map((words) => page.getByLabel(words));
