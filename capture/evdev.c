@@ -306,7 +306,7 @@ static bool kernel_agrees(const struct evdev_reader *reader)
 
 	for (size_t i = 0; i < modifiers->count; i++) {
 		const struct modifier_key *held = &modifiers->keys[i];
-		bool is_down = held->modifier == MODIFIER_LEVEL;
+		bool is_down = !modifier_is_claimed(held);
 
 		for (size_t d = 0; d < reader->count && !is_down; d++)
 			is_down = reader->devices[d]->batch.device == held->device &&

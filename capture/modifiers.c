@@ -10,11 +10,17 @@ static void remove_at(struct modifiers *modifiers, size_t i)
 	modifiers->keys[i] = modifiers->keys[--modifiers->count];
 }
 
-static bool is_held(const struct modifiers *modifiers, const struct key_seen *key)
+bool modifier_is_claimed(const struct modifier_key *key)
+{
+	return key->modifier != MODIFIER_LEVEL && !key->found;
+}
+
+static bool is_held(const struct modifiers *modifiers, const struct key_seen *key, bool found)
 {
 	for (size_t i = 0; i < modifiers->count; i++)
 		if (modifiers->keys[i].code == key->code &&
-			modifiers->keys[i].device == key->device && !modifiers->keys[i].found)
+			modifiers->keys[i].device == key->device &&
+			modifiers->keys[i].found == found)
 			return true;
 	return false;
 }
@@ -65,14 +71,13 @@ bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, b
 	switch (key->action) {
 	case UXREC__KEY_ACTION__KEY_ACTION_PRESS:
 		modifiers->changes++;
-		if (is_held(modifiers, key))
+		if (is_held(modifiers, key, false))
 			return false;
 		if (recorded || key->modifier == MODIFIER_LEVEL)
 			hold(modifiers, key);
 		return true;
 	case UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN:
-		/* nobody has seen since when: it may only rule shortcuts out */
-		if (key->modifier == MODIFIER_LEVEL)
+		if (!is_held(modifiers, key, true))
 			hold(modifiers, key);
 		return true;
 	case UXREC__KEY_ACTION__KEY_ACTION_RELEASE:
@@ -125,18 +130,21 @@ uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen
 {
 	const unsigned altgr = MODIFIER(CTRL) | MODIFIER(ALT);
 	unsigned held = 0;
+	bool any_found = false;
 
 	if (key->modifier || key->key_class == UXREC__KEY_CLASS__KEY_CLASS_MODIFIER ||
 		modifiers->is_full || key->action != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
 		return 0;
-	for (size_t i = 0; i < modifiers->count; i++)
+	for (size_t i = 0; i < modifiers->count; i++) {
 		held |= modifiers->keys[i].modifier;
+		any_found |= modifiers->keys[i].found;
+	}
 	if (held & MODIFIER_LEVEL || !(held & ~(unsigned)MODIFIER(SHIFT)))
 		return 0;
 	/* remote desktops and virtual machines send both for AltGr */
 	if ((held & altgr) == altgr && makes_character(key->key_class))
 		return 0;
-	if (follow_entry(modifiers, key, held))
+	if (follow_entry(modifiers, key, held) || any_found)
 		return 0;
 	return (uint8_t)held;
 }
@@ -144,7 +152,7 @@ uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen
 void modifiers_forget(struct modifiers *modifiers)
 {
 	for (size_t i = modifiers->count; i > 0; i--)
-		if (modifiers->keys[i - 1].modifier != MODIFIER_LEVEL)
+		if (modifier_is_claimed(&modifiers->keys[i - 1]))
 			remove_at(modifiers, i - 1);
 	end_entry(modifiers);
 }

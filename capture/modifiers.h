@@ -28,7 +28,8 @@ struct modifier_key {
 	uint32_t device;
 	uint16_t code;
 	uint8_t modifier;
-	bool found; /* by a query: which device has it down may be a guess */
+	/* by a query: since when is not known, and the device may be a guess; it may only rule shortcuts out */
+	bool found;
 };
 
 /** Zero-initialised: none is held. */
@@ -41,6 +42,9 @@ struct modifiers {
 	bool is_full;     /* one found no room: nothing is a shortcut until modifiers_reset() */
 	uint32_t changes; /* presses and releases of modifiers so far */
 };
+
+/** Whether a key makes shortcuts, so that server or kernel have to confirm that it is down. */
+bool modifier_is_claimed(const struct modifier_key *key);
 
 /**
  * Follow a key event.

@@ -223,7 +223,7 @@ static bool server_agrees(const struct xinput_reader *reader, const struct x_sta
 	uint32_t keycode = held->code + KEYMAP_CODE_OFFSET;
 	unsigned bits = keycode < 256 ? reader->modifier_bits[keycode] : 0;
 
-	return held->modifier == MODIFIER_LEVEL ||
+	return !modifier_is_claimed(held) ||
 		(bits && (state->mask & bits) == bits && is_down(state->keys, keycode));
 }
 

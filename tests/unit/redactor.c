@@ -399,6 +399,11 @@ static void shortcuts_are_commands(void)
 		{{DOWN(LEFTCTRL), FOUND(LEFTCTRL), UP(LEFTCTRL), DOWN(S)}, {0}},
 		{{FOUND(LEFTCTRL), DOWN(S)}, {0}},
 		{{FOUND(LEFTCTRL), UP(LEFTCTRL), DOWN(LEFTCTRL), DOWN(S)}, {KEY_S | CTRL << 16}},
+		/* held since before the begin, it may be of any entry of text */
+		{{FOUND(LEFTSHIFT), DOWN(LEFTCTRL), DOWN(U), DOWN(2), DOWN(0)}, {0}},
+		{{FOUND(LEFTSHIFT), DOWN(LEFTCTRL), DOWN(U), UP(LEFTSHIFT), DOWN(2), DOWN(0)}, {0}},
+		{{FOUND(LEFTALT), DOWN(LEFTCTRL), DOWN(Q)}, {0}},
+		{{FOUND(LEFTSHIFT), UP(LEFTSHIFT), DOWN(LEFTCTRL), DOWN(S)}, {KEY_S | CTRL << 16}},
 		/* a release that was lost shows by the next press */
 		{{DOWN(LEFTCTRL), DOWN(S), DOWN(LEFTCTRL)}, {0}},
 		{{DOWN(LEFTCTRL), DOWN(LEFTCTRL), DOWN(S)}, {0}},
