@@ -170,9 +170,9 @@ test('an open tab outlasts a restart, and says what became of the session; no ti
   await live(page);
   assert.deepEqual(await negative(page), []);
   /* a session that ends while nothing comes from the recorder */
-  line.silence();
+  line.gone(true);
   await noAnswer(page).waitFor({ timeout: 60000 });
-  line.cut();
+  line.gone(false);
   await recorder.uxrec('stop');
   await page.getByRole('heading', { name: 'The session has ended' }).waitFor();
   assert.deepEqual(await negative(page), []);

@@ -37,7 +37,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   await page.keyboard.type('while it was down');
   await page.keyboard.press('Enter');
   await page.locator('li.mark', { hasText: 'while it was down' }).getByText('waiting for the connection').waitFor();
-  assert.equal(await page.locator('li.mark', { hasText: 'waiting for the connection' }).count(), 3);
+  await until(async () => (await page.locator('li.mark', { hasText: 'waiting for the connection' }).count()) === 3, 'three rows that wait');
   await page.getByText('3 tags and notes wait for the connection').waitFor();
   await checkAccessibility(page, 'waiting');
   /* the page is loaded again from the server that is back, and sends the acts kept by the tab */

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -13,7 +14,7 @@ const ADD = 1, CHANGE = 2, REMOVE = 3;
 
 after(() => Recorder.endLeftovers());
 
-const newId = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+const newId = () => randomBytes(16).toString('hex');
 const status = async (client) => (await client.ask({ case: 'getStatus', value: {} })).value;
 const watch = async (client) => (await client.ask({ case: 'watchLive', value: {} })).value;
 
