@@ -397,7 +397,8 @@ test('in print a session has a head, and every tag its time and its author', asy
     return;
   }
   const page = await open({ colorScheme: 'dark', between: await withMarks(250) });
-  await page.getByText('no. 0', { exact: true }).waitFor();
+  /* of which the list has those at the playhead */
+  await until(async () => Number(await page.locator('li.mark').first().getAttribute('aria-setsize')) >= 250, 'the marks');
   const path = join(recorder.folder, 'session.pdf');
   await page.pdf({ path, preferCSSPageSize: true });
   const { stdout } = await promisify(execFile)('pdftotext', ['-layout', path, '-']);
