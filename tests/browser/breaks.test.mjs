@@ -74,7 +74,7 @@ test(`no note and no tag is lost or stored twice over ${BREAKS} broken connectio
   const codes = { s: 'slip', m: 'mistake', o: 'omission' };
   while (broken < BREAKS) {
     /* a page keeps 300 acts: on a slow machine the store gets its time */
-    if (made.length % 50 === 49)
+    if (made.length % 50 === 48)
       await until(async () => broken >= BREAKS || (await waiting(page)) < 100, 'the store');
     const key = Object.keys(codes)[Math.floor(random() * 3)];
     const text = `note ${made.length} ${'äbc deß 1234567890'.slice(0, Math.floor(random() * 18))}`.trim();

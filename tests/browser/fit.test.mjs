@@ -303,6 +303,7 @@ test('a library with sessions fits, also on paper', async () => {
   await bad.getByRole('table').waitFor();
   /* the menu closes when the window changes its size */
   const reopen = async () => {
+    await bad.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     if (!(await bad.getByRole('menu').isVisible())) await bad.getByRole('button', { name: /^Actions:/ }).first().click();
     await bad.getByRole('menuitem', { name: /^Delete/ }).waitFor();
   };
