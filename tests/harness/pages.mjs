@@ -118,10 +118,13 @@ export async function reached(page, state) {
   await until(async () => (await page.locator('.veil').count()) === 0, 'the picture of the moment');
 }
 
-/** By the space bar, unless it does so already. */
+/** By the space bar, unless it does so already; a page that still seeks has no effect of it. */
 export async function play(page) {
-  if ((await stats(page)).state === 'stopped') await page.keyboard.press(' ');
-  await reached(page, 'playing');
+  await until(async () => {
+    const { state } = await stats(page);
+    if (state === 'stopped') await page.keyboard.press(' ');
+    return state === 'playing';
+  }, 'playing');
 }
 
 export async function pause(page) {
