@@ -203,7 +203,7 @@ export function ReviewList({
               onGo={go}
               layers={layers}
               currentNs={now}
-              hint={emptyHint(model.study?.codes.map(({ key }) => key.toUpperCase()) ?? [])}
+              hint={driver.summary ? emptyHint(model.study?.codes.map(({ key }) => key.toUpperCase()) ?? []) : ''}
             />
           </>
         ) : (

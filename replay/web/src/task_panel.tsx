@@ -104,6 +104,7 @@ export function TaskPanel({
     model.attemptAt(now) ??
     attempts.filter(({ attempt }) => attemptBegin(attempt) <= now).at(-1) ??
     attempts[0];
+  if (!driver.summary) return null;
   if (!current)
     return (
       <section class="taskpanel">
