@@ -385,6 +385,8 @@ async function checkReplay(page) {
 async function checkEdited(url, beginNs, endNs) {
   const opening = await openUnanswered(url);
   await opening.getByRole('heading', { name: 'Opening' }).waitFor();
+  /* nothing is known of the session yet */
+  assert.doesNotMatch(await opening.locator('.side').innerText(), /No task|No tags/);
   await check(opening, 'replay opening');
   await close(opening);
 

@@ -54,16 +54,11 @@ function Title({ column, title, filter }: { column: Column; title: string; filte
   const direction = directionOf(filter, column);
   if (!direction) return <>{title}</>;
   const isBefore = NUMBERS.includes(column);
-  const sign = <span aria-hidden="true">{isBefore ? `${direction}\u00a0` : `\u00a0${direction}`}</span>;
-  return isBefore ? (
+  return (
     <>
-      {sign}
+      {isBefore && <span aria-hidden="true">{direction}&nbsp;</span>}
       {title}
-    </>
-  ) : (
-    <>
-      {title}
-      {sign}
+      {!isBefore && <span aria-hidden="true">&nbsp;{direction}</span>}
     </>
   );
 }
