@@ -251,13 +251,13 @@ static void expect_the_worst(struct last_state *state)
 }
 
 /*
- * A segment that a full disk has cut off has its end, and a recorder that gave up what did not fit leaves such a session
- * too. But whoever ends removes the reserve.
+ * Whoever ends removes the reserve, also when there is no room for the end of the file. The file itself does not show it:
+ * a segment that a full disk has cut off has its end.
  */
 static bool was_ended(const struct session *session)
 {
-	return session_reader_is_complete(session->reader) &&
-		!(session->folder && segments_are_left(session->folder));
+	return session->folder ? !segments_are_left(session->folder)
+			       : session_reader_is_complete(session->reader);
 }
 
 /* @return 1 when the session goes on, 0 when there is nothing to go on with, or a negative errno */

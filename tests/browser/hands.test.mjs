@@ -300,9 +300,11 @@ test('replay: space plays after a press by mouse, a control operated by key keep
     page.getByRole('button', { name: /^Theme/ }),
   ];
   for (const place of places) {
-    /* at a moment of the task */
+    /* at a moment of the task; while it is sought nothing is tagged */
+    await pause(page);
     await page.keyboard.press('Home');
     await page.keyboard.press('j');
+    await reached(page, 'stopped');
     await place.click();
     await pause(page);
     await page.keyboard.press(' ');

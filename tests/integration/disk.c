@@ -4,6 +4,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/limits.h"
 #include "replay/info.h"
 #include "replay/timeline.h"
 
@@ -61,6 +62,8 @@ static void fill_disk(struct desktop *desktop, const struct daemon_child *daemon
 	xcb_gcontext_t gc = xcb_generate_id(desktop->connection);
 	uint64_t random = 17;
 
+	/* a session of some length: the snow fills the disk in no time */
+	sleep_ms(700);
 	xcb_create_gc(desktop->connection, gc, desktop->screen->root, 0, NULL);
 	for (int i = 0; i < 3000 && !child_says(&daemon->child, "No space left", 0); i++)
 		paint_snow(desktop, gc, &random);
@@ -289,6 +292,8 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	_destroy_(session_facts) struct session_facts *facts = NULL;
 	struct daemon_child again;
 	struct full_disk full;
+	_autofree_ char *path = NULL;
+	struct stat found_file;
 	const Uxrec__Gap *gap;
 	int found = 0;
 
@@ -297,6 +302,9 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	expect(daemon_command(&full.daemon, NULL, "stop", "--discard", NULL) == 0);
 	expect(end_child(&full.daemon.child, SIGTERM) == 0);
 	check(unlink(full.filler) == 0);
+	/* nor when there was no room for the end of its file */
+	check(asprintf(&path, "%s/%s/" SESSION_SEGMENT_NAME, full.library, full.id, 1) > 0);
+	check(stat(path, &found_file) == 0 && truncate(path, found_file.st_size - 8) == 0);
 	daemon_start(&again, full.library, X11_INPUT);
 	expect(!child_says(&again.child, "goes on", 1));
 	expect(end_child(&again.child, SIGTERM) == 0);
