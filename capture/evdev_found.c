@@ -143,7 +143,7 @@ void evdev_find_at_start(
 void evdev_find_at_stop(
 	struct evdev_device *device, struct conversation *conversation, int64_t now_ns)
 {
-	int64_t held_ns = conversation->redactor.hold ? REDACTOR_HOLD_NS : 0;
+	int64_t unsure_ns = redactor_unsure_ns(&conversation->redactor, now_ns);
 	struct finding finding = {.device = device,
 		.conversation = conversation,
 		.time_ns = now_ns,
@@ -153,9 +153,8 @@ void evdev_find_at_stop(
 	find_values(&finding, EV_SW);
 	find_slots(&finding);
 	end(&finding);
-	/* whether a key that is this young may be told of is not known yet */
-	if (held_ns == 0 || now_ns - device->last_key_ns > held_ns)
-		find_keys(device, conversation, now_ns - held_ns,
+	if (device->last_key_ns < unsure_ns)
+		find_keys(device, conversation, now_ns < unsure_ns ? now_ns : unsure_ns - 1,
 			UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
 }
 

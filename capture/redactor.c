@@ -21,9 +21,14 @@ static const Uxrec__KeyPolicy__Level levels[] = {
 	[KEY_POLICY_FULL] = UXREC__KEY_POLICY__LEVEL__LEVEL_FULL,
 };
 
+static size_t index_of(const struct redactor *redactor, size_t i)
+{
+	return (redactor->first + i) % REDACTOR_KEYS_LIMIT;
+}
+
 static struct redactor_key *key_at(struct redactor *redactor, size_t i)
 {
-	return &redactor->keys[(redactor->first + i) % REDACTOR_KEYS_LIMIT];
+	return &redactor->keys[index_of(redactor, i)];
 }
 
 static int64_t hold_ns(const struct redactor *redactor)
@@ -76,6 +81,60 @@ int64_t redactor_time_ns(const struct redactor *redactor, int64_t time_ns, int64
 	if (interval == 0)
 		interval = REDACTOR_COUNTS_NS; /* the widest, where not even a count is said */
 	return time_ns - time_ns % interval;
+}
+
+/* ---- which focus ---- */
+
+/*
+ * Characters are typed into what has the focus; any other key may move it, also when it is released, and a modifier may
+ * be one of a shortcut.
+ */
+static bool moves_focus(const struct key_seen *key)
+{
+	return key->key_class != UXREC__KEY_CLASS__KEY_CLASS_LETTER &&
+		key->key_class != UXREC__KEY_CLASS__KEY_CLASS_DIGIT &&
+		key->key_class != UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION;
+}
+
+/* The first key since @p from_ns that may have moved the focus, INT64_MAX for none. */
+static int64_t first_mover_ns(const struct redactor *redactor, int64_t from_ns)
+{
+	if (redactor->dropped > 0)
+		return from_ns;
+	for (size_t i = 0; i < redactor->count; i++) {
+		const struct redactor_key *key = &redactor->keys[index_of(redactor, i)];
+
+		if (key->moves_focus && key->time_ns >= from_ns)
+			return key->time_ns;
+	}
+	return INT64_MAX;
+}
+
+/* The first button since @p from_ns, INT64_MAX for none. */
+static int64_t first_button_ns(const struct redactor *redactor, int64_t from_ns)
+{
+	int64_t first_ns = INT64_MAX;
+
+	for (uint32_t i = 0; i < REDACTOR_BUTTONS_LIMIT && i < redactor->buttons; i++)
+		if (redactor->button_ns[i] >= from_ns && redactor->button_ns[i] < first_ns)
+			first_ns = redactor->button_ns[i];
+	return first_ns;
+}
+
+int64_t redactor_unsure_ns(const struct redactor *redactor, int64_t now_ns)
+{
+	int64_t from_ns = now_ns - REDACTOR_HOLD_NS, unsure_ns = now_ns - REDACTOR_AHEAD_NS;
+	int64_t interval = interval_ns(redactor->now), mover_ns, button_ns;
+
+	if (!redactor->hold)
+		return INT64_MAX;
+	mover_ns = first_mover_ns(redactor, from_ns);
+	button_ns = first_button_ns(redactor, from_ns);
+	if (mover_ns < unsure_ns)
+		unsure_ns = mover_ns;
+	if (button_ns < unsure_ns)
+		unsure_ns = button_ns;
+	return interval > 0 ? unsure_ns - unsure_ns % interval : unsure_ns;
 }
 
 /* ---- saying ---- */
@@ -300,11 +359,12 @@ int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns)
 /* Waiting shortcuts become plain keys: all after a time, or those that no settling has confirmed. */
 static void strip_shortcuts(struct redactor *redactor, int64_t after_ns, bool confirmed_too)
 {
-	for (size_t i = 0; i < redactor->count; i++) {
-		struct redactor_key *key = key_at(redactor, i);
+	for (size_t i = redactor->count; i > 0; i--) {
+		struct redactor_key *key = key_at(redactor, i - 1);
 
-		if (!key->modifiers || key->time_ns <= after_ns ||
-			(key->confirmed && !confirmed_too))
+		if (key->time_ns <= after_ns)
+			break;
+		if (!key->modifiers || (key->confirmed && !confirmed_too))
 			continue;
 		key->modifiers = 0;
 		key->code = 0;
@@ -374,6 +434,7 @@ void redactor_key(struct redactor *redactor, const struct key_seen *key)
 	struct redactor_key left = {
 		.time_ns = key->time_ns,
 		.device = key->device,
+		.moves_focus = moves_focus(key),
 	};
 
 	follow_modifiers(redactor, key, is_ruled && fits);
@@ -447,8 +508,11 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 			say_policy(redactor, reason, now_ns);
 		return;
 	}
-	if (policy < redactor->now)
-		from_ns -= hold_ns(redactor);
+	if (policy < redactor->now && redactor->hold)
+		from_ns = redactor_unsure_ns(redactor, now_ns);
+	/* the policies of a session are in the order of their times */
+	if (from_ns < redactor->since_ns)
+		from_ns = redactor->since_ns;
 	keep_back(redactor, from_ns);
 	/* presses that the session does not have make no shortcuts */
 	redactor_doubt(redactor);
@@ -460,7 +524,7 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 
 void redactor_finish(struct redactor *redactor, int64_t now_ns)
 {
-	keep_back(redactor, now_ns - hold_ns(redactor) + 1);
+	keep_back(redactor, redactor_unsure_ns(redactor, now_ns));
 	if (redactor->dropped > 0)
 		say_dropped(redactor, now_ns);
 }

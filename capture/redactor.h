@@ -9,9 +9,10 @@
  * Inside uxrec-inputd: what becomes of keys. A key is reduced to what the policy allows in the moment in
  * which it is read; below "full" its code is forgotten then. What is left waits here, for three reasons:
  *
- * - When passwords are watched, the word that a password field has the focus comes some milliseconds
- *   after the click or the key that moved it there. So keys wait REDACTOR_HOLD_NS; those that still wait
- *   when the word comes are forgotten.
+ * - When passwords are watched, an application reports that a password field has the focus some milliseconds after
+ *   the click or the key that moved it there, and a busy one later. So keys wait REDACTOR_HOLD_NS. When the report
+ *   comes, those are forgotten that were pressed since the first click or key of the last REDACTOR_HOLD_NS that can
+ *   have moved the focus, or in the last REDACTOR_AHEAD_NS, whichever is longer.
  * - A key that was pressed while Ctrl, Alt or Super is held waits, with its code, for the reader to compare the
  *   modifiers with those of the server or the kernel: see redactor_settle().
  *
@@ -19,12 +20,14 @@
  *   fell, and it is said after their end, not after the key.
  */
 
-#define REDACTOR_HOLD_NS    (100 * NS_PER_MS)
+/* longer than ACCESSIBLE_HANG_MS, after which an application that does not answer is known as such */
+#define REDACTOR_HOLD_NS    NS_PER_S
+#define REDACTOR_AHEAD_NS   (100 * NS_PER_MS)
 #define REDACTOR_CLASSES_NS (100 * NS_PER_MS)
 #define REDACTOR_COUNTS_NS  (250 * NS_PER_MS)
 
 /* A keyboard that floods at 24,000 events a second fits while they wait. */
-#define REDACTOR_KEYS_LIMIT 8192
+#define REDACTOR_KEYS_LIMIT 32768
 
 /* The newest buttons, so that keys know after how many of them they came. */
 #define REDACTOR_BUTTONS_LIMIT 256
@@ -38,6 +41,7 @@ struct redactor_key {
 	uint8_t action;    /* Uxrec__KeyAction */
 	uint8_t modifiers; /* of a shortcut, else 0 */
 	bool confirmed;    /* of these: redactor_settle() */
+	bool moves_focus;  /* it may */
 };
 
 /** Zero-initialised with @p out, and then redactor_start(). */
@@ -94,6 +98,12 @@ void redactor_doubt(struct redactor *redactor);
 
 /** Nothing is read any more: forget all that is held, it may be released meanwhile. */
 void redactor_release_modifiers(struct redactor *redactor);
+
+/**
+ * Begin of the time of which it is not known yet whether a password field has the focus, INT64_MAX where
+ * passwords are not watched. Below "full" on the grid of keys.
+ */
+int64_t redactor_unsure_ns(const struct redactor *redactor, int64_t now_ns);
 
 /**
  * What may be said, beside the keys themselves, of a time at which one may have been pressed: where "full" has

@@ -331,14 +331,14 @@ static int step(struct xinput_reader *reader, struct error *reterr)
 	return r;
 }
 
-/* What is down at the end; whether a key that is so young may be recorded is not known yet. */
+/* What is down at the end, but for a key of which it is not known whether a password field has it. */
 static void report_end(struct xinput_reader *reader, int64_t now_ns)
 {
-	int64_t held_ns = reader->redactor->hold ? REDACTOR_HOLD_NS : 0;
+	int64_t unsure_ns = redactor_unsure_ns(reader->redactor, now_ns);
 
 	xinput_report_at_stop(reader, now_ns);
-	if (held_ns == 0 || now_ns - reader->last_key_ns > held_ns)
-		xinput_find_keys(reader, now_ns - held_ns);
+	if (reader->last_key_ns < unsure_ns)
+		xinput_find_keys(reader, now_ns < unsure_ns ? now_ns : unsure_ns - 1);
 }
 
 int xinput_run(struct conversation *conversation, const char *display, struct error *reterr)
