@@ -612,8 +612,8 @@ static void what_was_typed_since_the_focus_may_have_moved_is_kept_back(void)
 		int64_t button_ms; /* 0: none is pressed */
 		int64_t key_ms;
 		uint16_t key;
-		int64_t policy_ms;   /* of the policy of the password */
-		size_t presses;      /* in the session */
+		int64_t policy_ms; /* of the policy of the password */
+		size_t presses;    /* in the session */
 	} table[] = {
 		/* 100 ms before the report */
 		{KEY_POLICY_FULL, 0, 0, 0, 1550, 6},
