@@ -90,13 +90,13 @@ PROTOS := $(wildcard protocol/*.proto protocol/foxglove/*.proto)
 GEN_C := $(PROTOS:%.proto=$(G)/%.pb-c.c) $(G)/google/protobuf/timestamp.pb-c.c
 DESCRIPTORS := $(filter-out %/wire.desc,$(PROTOS:protocol/%.proto=$(G)/descriptors/%.desc))
 
-PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/demo/robot.c capture/inputd.c \
-	capture/doctor_main.c capture/bench_main.c replay/uxrec.c
-LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c))
+PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/demo/robot.c capture/inputd/inputd.c \
+	capture/doctor/doctor_main.c capture/doctor/bench_main.c replay/command/uxrec.c
+LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c $(1)/*/*.c))
 
 protocol_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard protocol/base/*.c protocol/*.c)) \
 	$(B)/protocol/schema_data.o $(GEN_C:$(G)/%.c=$(B)/gen/%.o)
-capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture)) $(B)/gen/capture/wlr-screencopy.o
+capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture)) $(B)/gen/capture/wayland/wlr-screencopy.o
 replay_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,replay))
 daemon_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,daemon))
 
@@ -121,7 +121,7 @@ programs: $(PROGRAMS:%=$(B)/%)
 # ---- generated code ----
 
 # The C compiler must not start before all headers are there.
-HEADERS := $(GEN_C:.c=.h) $(G)/capture/wlr-screencopy.h
+HEADERS := $(GEN_C:.c=.h) $(G)/capture/wayland/wlr-screencopy.h
 $(protocol_OBJECTS) $(capture_OBJECTS) $(replay_OBJECTS) $(daemon_OBJECTS): | $(HEADERS)
 
 $(G)/%.pb-c.c $(G)/%.pb-c.h: %.proto
@@ -155,7 +155,7 @@ $(B)/protocol/schema_data.o: protocol/schema_data.S $(DESCRIPTORS)
 # ---- objects and programs ----
 
 # a loop over the samples of a row in vectors: a third of the time
-$(B)/capture/png.o: ALL_CFLAGS += $(if $(filter -O2,$(CFLAGS)),-O3)
+$(B)/capture/screen/png.o: ALL_CFLAGS += $(if $(filter -O2,$(CFLAGS)),-O3)
 
 $(B)/gen/%.o: $(G)/%.c
 	$(call say,CC,$<)
@@ -168,8 +168,7 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # clang's warnings, without its code
-CHECKED := $(patsubst %.c,build/warnings/%.checked,$(wildcard protocol/base/*.c protocol/*.c capture/*.c replay/*.c \
-	daemon/*.c daemon/demo/*.c))
+CHECKED := $(patsubst %.c,build/warnings/%.checked,$(foreach d,protocol capture replay daemon,$(wildcard $(d)/*.c $(d)/*/*.c)))
 .PHONY: clang-warnings
 clang-warnings: $(CHECKED)
 	@:
@@ -181,7 +180,7 @@ $(CHECKED): build/warnings/%.checked: %.c | $(HEADERS)
 define archive
 $(B)/lib$(1).a: $$($(1)_OBJECTS)
 	$$(call say,AR,$$@)
-	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && ar qcs $$@ $$^
 endef
 $(foreach l,protocol capture replay daemon,$(eval $(call archive,$(l))))
 
@@ -195,15 +194,15 @@ $(B)/uxrec-play: $(B)/daemon/play.o $(B)/libdaemon.a $(B)/libcapture.a $(B)/libr
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_daemon) $(LIBS_capture) $(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
-$(B)/uxrec: $(B)/replay/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
+$(B)/uxrec: $(B)/replay/command/uxrec.o $(B)/libreplay.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_replay) $(LIBS_protocol)) -lyuv -lm
 
-$(B)/uxrec-inputd: $(B)/capture/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
+$(B)/uxrec-inputd: $(B)/capture/inputd/inputd.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,libevdev libudev xcb xcb-xinput xcb-xkb xkbcommon xkbcommon-x11 libsystemd libseccomp $(LIBS_protocol))
 
-$(B)/uxrec-doctor $(B)/uxrec-bench: $(B)/uxrec-%: $(B)/capture/%_main.o $(B)/libcapture.a $(B)/libprotocol.a
+$(B)/uxrec-doctor $(B)/uxrec-bench: $(B)/uxrec-%: $(B)/capture/doctor/%_main.o $(B)/libcapture.a $(B)/libprotocol.a
 	$(call say,LD,$@)
 	$(link) $(call pkg,$(LIBS_capture) $(LIBS_protocol) json-c) -lyuv -lm
 
@@ -229,7 +228,7 @@ build/web/app.js: $(WEB_SOURCES) $(PROTOS) $(W)/node_modules/.stamp
 
 # ---- man pages ----
 
-MAN_SOURCES := $(wildcard daemon/*.scd replay/*.scd protocol/*.scd capture/*.scd)
+MAN_SOURCES := $(wildcard daemon/*.scd replay/*/*.scd protocol/*.scd capture/*/*.scd)
 MAN_PAGES := $(addprefix build/man/,$(notdir $(MAN_SOURCES:.scd=)))
 
 man: $(MAN_PAGES)
@@ -275,7 +274,7 @@ $(T)/node_modules/.stamp: $(T)/package-lock.json
 	$(Q)touch $@
 
 # the other end of Wayland's protocols, and what windows speak
-TEST_HEADERS := $(G)/capture/wlr-screencopy-server.h $(G)/tests/xdg-shell.h
+TEST_HEADERS := $(G)/capture/wayland/wlr-screencopy-server.h $(G)/tests/xdg-shell.h
 XDG_SHELL = $(shell pkg-config --variable=pkgdatadir wayland-protocols)/stable/xdg-shell/xdg-shell.xml
 $(HARNESS): | $(HEADERS) $(TEST_HEADERS)
 

@@ -5,7 +5,7 @@
 #include "daemon/worker.h"
 #include "protocol/base/clock.h"
 #include "protocol/message_text.h"
-#include "replay/session.h"
+#include "replay/session/session.h"
 
 #include <errno.h>
 #include <stdio.h>

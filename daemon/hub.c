@@ -16,7 +16,7 @@
 #define BURST_BYTES      (1024 * 1024)
 #define JOIN_KEYFRAME_NS (10 * NS_PER_S)
 
-/* What a recorder refers to: capture/pointer_shapes.c knows as many. */
+/* What a recorder refers to: capture/screen/pointer_shapes.c knows as many. */
 #define SHAPES 64
 
 /* An observer this far behind the newest keyframe skips to it. */

@@ -4,10 +4,10 @@
 #include "daemon/lists.h"
 #include "protocol/base/log.h"
 #include "protocol/mcap.h"
-#include "replay/delete.h"
-#include "replay/metrics.h"
-#include "replay/timeline.h"
-#include "replay/transcript.h"
+#include "replay/metrics/metrics.h"
+#include "replay/session/delete.h"
+#include "replay/session/timeline.h"
+#include "replay/session/transcript.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "daemon/library_internal.h"
 
 #include "protocol/base/log.h"
-#include "replay/extract.h"
+#include "replay/export/extract.h"
 
 #include <errno.h>
 #include <stdio.h>

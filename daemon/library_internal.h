@@ -3,8 +3,8 @@
 #include "daemon/jobs.h"
 #include "daemon/library.h"
 #include "daemon/worker.h"
-#include "replay/session.h"
-#include "replay/way_out.h"
+#include "replay/export/way_out.h"
+#include "replay/session/session.h"
 
 /*
  * The parts of the library, all on its thread unless it says otherwise:

@@ -5,7 +5,7 @@
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/pointer_shape.h"
-#include "replay/bleeps.h"
+#include "replay/session/bleeps.h"
 
 #include <errno.h>
 #include <string.h>

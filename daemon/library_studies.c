@@ -3,7 +3,7 @@
 #include "daemon/library_internal.h"
 
 #include "protocol/base/log.h"
-#include "replay/study.h"
+#include "replay/study/study.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "daemon/summaries.h"
 #include "protocol/base/clock.h"
 #include "protocol/mcap.h"
-#include "replay/session_order.h"
+#include "replay/session/session_order.h"
 
 #include <errno.h>
 #include <malloc.h>

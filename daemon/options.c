@@ -1,8 +1,8 @@
 #include "daemon/options.h"
 
-#include "capture/encoder.h"
-#include "capture/grabber.h"
-#include "capture/input_filter.h"
+#include "capture/input/filter.h"
+#include "capture/screen/encoder.h"
+#include "capture/screen/grabber.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "capture/ear.h"
-#include "capture/picture.h"
+#include "capture/screen/picture.h"
+#include "capture/sound/audio_backend.h"
 #include "protocol/base/error.h"
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct options {
 	const char *screen;      /* "x11", "wlr", "portal", "test", "none": chosen already */
 	struct error screen_why; /* why that one; "" when it was said */
 	const char *input;
-	const char *devices;   /* a list for capture/input_filter.h, which has taken it; "" */
+	const char *devices;   /* a list for capture/input/filter.h, which has taken it; "" */
 	struct ear_wish sound; /* a name of "none": no sound */
 	bool monitor;          /* what the machine plays, too */
 	int max_fps;

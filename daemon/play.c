@@ -1,6 +1,6 @@
 /* uxrec-play, run as `uxrec play`: serves the pages for sessions that exist, without a recorder. */
 
-#include "capture/sandbox.h"
+#include "capture/inputd/sandbox.h"
 #include "daemon/library.h"
 #include "daemon/server.h"
 #include "protocol/base/clock.h"
@@ -10,7 +10,7 @@
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 #include "protocol/base/signals.h"
-#include "replay/session.h"
+#include "replay/session/session.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "daemon/peer.h"
-#include "replay/session.h"
+#include "replay/session/session.h"
 
 /* Who may say what about a session. Moderators may say everything that holds. */
 

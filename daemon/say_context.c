@@ -4,7 +4,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
-#include "replay/study.h"
+#include "replay/study/study.h"
 
 #include <errno.h>
 #include <string.h>

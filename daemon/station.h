@@ -1,7 +1,7 @@
 #pragma once
 
-#include "capture/ear.h"
-#include "capture/picture.h"
+#include "capture/screen/picture.h"
+#include "capture/sound/audio_backend.h"
 #include "daemon/library.h"
 #include "daemon/live.h"
 #include "daemon/recorder.h"
@@ -19,7 +19,7 @@ struct station_options {
 	const char *display; /* NULL: the environment's */
 	const char *output;  /* the one that is recorded; NULL: the grabber's choice */
 	const char *screen;  /* "x11", "wlr", "portal", "test", "none" */
-	const char *devices; /* which input devices, see capture/input_filter.h; "": all of seat0 */
+	const char *devices; /* which input devices, see capture/input/filter.h; "": all of seat0 */
 	const char *input;   /* "auto", "evdev", "x11", "none" */
 	struct ear_wish sound; /* a name of "none": no sound */
 	bool monitor;          /* what the machine plays is recorded too */

@@ -1,7 +1,7 @@
 #include "daemon/station_internal.h"
 
-#include "capture/accessible.h"
-#include "capture/input.h"
+#include "capture/a11y/accessible.h"
+#include "capture/input/input.h"
 #include "protocol/base/log.h"
 
 #include <string.h>

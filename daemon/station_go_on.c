@@ -5,8 +5,8 @@
 #include "protocol/copy.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "replay/session_order.h"
-#include "replay/study.h"
+#include "replay/session/session_order.h"
+#include "replay/study/study.h"
 #include "protocol/base/utf8.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "daemon/station_internal.h"
 
-#include "capture/screen.h"
+#include "capture/screen/screen.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,13 +2,13 @@
 
 #include "daemon/station.h"
 
-#include "capture/accessible.h"
-#include "capture/grabber.h"
-#include "capture/hide.h"
-#include "capture/policy.h"
+#include "capture/a11y/accessible.h"
+#include "capture/input/policy.h"
+#include "capture/screen/grabber.h"
+#include "capture/screen/hide.h"
 #include "capture/source.h"
 #include "daemon/session_log.h"
-#include "replay/spans.h"
+#include "replay/session/spans.h"
 
 /* Shared by the files of the station: station.c its life and its acts, station_tasks.c the course of a session
  * (tasks, interruptions, phases), station_start.c how a session begins,

@@ -1,9 +1,9 @@
 #include "daemon/station_internal.h"
 
-#include "capture/input.h"
-#include "capture/pointer.h"
-#include "capture/screen.h"
-#include "capture/sound.h"
+#include "capture/input/input.h"
+#include "capture/screen/pointer.h"
+#include "capture/screen/screen.h"
+#include "capture/sound/sound.h"
 #include "capture/stall.h"
 #include "protocol/base/log.h"
 #include "protocol/base/utf8.h"

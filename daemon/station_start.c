@@ -7,9 +7,9 @@
 #include "protocol/consent.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
-#include "replay/session.h"
-#include "replay/study.h"
-#include "replay/study_log.h"
+#include "replay/session/session.h"
+#include "replay/study/study.h"
+#include "replay/study/study_log.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "daemon/station_internal.h"
 
-#include "capture/doctor.h"
+#include "capture/doctor/doctor.h"
 #include "protocol/base/clock.h"
 #include "protocol/mcap.h"
 #include "protocol/base/utf8.h"

@@ -4,7 +4,7 @@
 
 #include "protocol/base/log.h"
 #include "protocol/message_text.h"
-#include "replay/study.h"
+#include "replay/study/study.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "protocol/base/buf.h"
-#include "replay/session.h"
+#include "replay/session/session.h"
 
 /**
  * Packed SessionSummary messages by session, so that a library that is listed again and again is not read

@@ -1,8 +1,8 @@
 /* uxrecd: records sessions, streams them, serves the pages and the library. See uxrecd.8.scd. */
 
-#include "capture/accessible.h"
-#include "capture/grabber.h"
-#include "capture/sandbox.h"
+#include "capture/a11y/accessible.h"
+#include "capture/screen/grabber.h"
+#include "capture/inputd/sandbox.h"
 #include "daemon/access.h"
 #include "daemon/control.h"
 #include "daemon/library.h"

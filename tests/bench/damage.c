@@ -9,8 +9,8 @@
  * Stripes have no decoder here: they are as many streams, which no player shows as one.
  */
 
-#include "capture/encoder.h"
-#include "capture/patcher.h"
+#include "capture/screen/encoder.h"
+#include "capture/screen/patcher.h"
 #include "protocol/base/clock.h"
 #include "tests/harness/editor.h"
 #include "tests/harness/helpers.h"

@@ -8,8 +8,8 @@
  *   input [--rate REPORTS-A-SECOND] [--seconds N] [--json]
  */
 
-#include "capture/input_devices.h"
-#include "capture/inputd_protocol.h"
+#include "capture/input/inputd_protocol.h"
+#include "capture/inputd/devices.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"

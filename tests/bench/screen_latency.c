@@ -9,9 +9,9 @@
  * numbers are looked for in its pictures.
  */
 
-#include "capture/screen.h"
+#include "capture/screen/screen.h"
 #include "protocol/base/clock.h"
-#include "replay/frames.h"
+#include "replay/session/frames.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 #include "tests/harness/motion.h"

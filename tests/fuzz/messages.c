@@ -5,7 +5,7 @@
 #include "protocol/schema.h"
 #include "protocol/wire.h"
 #include "protocol/wire.pb-c.h"
-#include "replay/study.h"
+#include "replay/study/study.h"
 
 #include <stdlib.h>
 

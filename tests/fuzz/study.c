@@ -2,7 +2,7 @@
 
 #include "protocol/base/utf8.h"
 #include "protocol/name.h"
-#include "replay/study.h"
+#include "replay/study/study.h"
 
 #include <stdlib.h>
 #include <string.h>

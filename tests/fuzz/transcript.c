@@ -1,6 +1,6 @@
 #include "tests/fuzz/target.h"
 
-#include "replay/transcript.h"
+#include "replay/session/transcript.h"
 
 #include <stdlib.h>
 #include <string.h>

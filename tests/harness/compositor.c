@@ -1,6 +1,6 @@
 #include "tests/harness/compositor.h"
 
-#include "capture/wlr-screencopy-server.h"
+#include "capture/wayland/wlr-screencopy-server.h"
 #include "protocol/base/clock.h"
 #include "tests/harness/helpers.h"
 

@@ -6,8 +6,8 @@
  */
 
 #include "protocol/session.pb-c.h"
-#include "replay/info.h"
-#include "replay/session.h"
+#include "replay/session/info.h"
+#include "replay/session/session.h"
 
 #include <xcb/xcb.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "capture/canvas.h"
+#include "capture/screen/canvas.h"
 #include "tests/harness/glyphs.h"
 #include "tests/harness/motion.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "capture/inputd_protocol.h"
+#include "capture/input/inputd_protocol.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 #include "tests/harness/lab_accessible.h"
 
-#include "capture/pointer.h"
+#include "capture/screen/pointer.h"
 #include "protocol/base/clock.h"
 #include "protocol/session.pb-c.h"
 #include "tests/harness/helpers.h"

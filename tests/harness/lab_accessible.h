@@ -1,6 +1,6 @@
 #pragma once
 
-#include "capture/accessible.h"
+#include "capture/a11y/accessible.h"
 #include "protocol/input.pb-c.h"
 #include "tests/harness/desktop.h"
 

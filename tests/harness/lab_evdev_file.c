@@ -184,7 +184,7 @@ size_t lab_file_overflows(const struct lab_file *file)
 
 /* ---- comparing ---- */
 
-/* What an event is in the file. This is written anew, and not capture/policy.c asked. */
+/* What an event is in the file. This is written anew, and not capture/input/policy.c asked. */
 static int32_t control_of(const struct input_event *event)
 {
 	static const struct {

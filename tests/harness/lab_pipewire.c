@@ -1,6 +1,6 @@
 #include "tests/harness/lab_pipewire.h"
 
-#include "capture/ear.h"
+#include "capture/sound/audio_backend.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "tests/harness/helpers.h"

@@ -1,6 +1,6 @@
 #include "tests/harness/lab_pulse.h"
 
-#include "capture/ear.h"
+#include "capture/sound/audio_backend.h"
 #include "protocol/base/clock.h"
 #include "tests/harness/helpers.h"
 

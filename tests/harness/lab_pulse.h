@@ -1,6 +1,6 @@
 #pragma once
 
-#include "capture/ear_anchor.h"
+#include "capture/sound/pulse_clock.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/voice.h"
 

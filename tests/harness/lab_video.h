@@ -1,6 +1,6 @@
 #pragma once
 
-#include "capture/picture.h"
+#include "capture/screen/picture.h"
 
 #include <pipewire/pipewire.h>
 #include <spa/param/video/raw.h>

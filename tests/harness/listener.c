@@ -1,6 +1,6 @@
 #include "tests/harness/listener.h"
 
-#include "capture/sound_encoder.h"
+#include "capture/sound/encoder.h"
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/session.pb-c.h"

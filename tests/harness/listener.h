@@ -2,8 +2,8 @@
 
 #include "tests/harness/helpers.h"
 
-#include "capture/ear.h"
-#include "capture/sound.h"
+#include "capture/sound/audio_backend.h"
+#include "capture/sound/sound.h"
 
 #include <libavcodec/avcodec.h>
 #include <pthread.h>

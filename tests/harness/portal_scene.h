@@ -7,7 +7,7 @@
 #include "tests/harness/lab_portal.h"
 #include "tests/harness/lab_video.h"
 
-#include "capture/grabber.h"
+#include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"
 
 #include <pthread.h>

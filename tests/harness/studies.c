@@ -1,7 +1,7 @@
 #include "tests/harness/studies.h"
 
 #include "protocol/session.pb-c.h"
-#include "replay/study.h"
+#include "replay/study/study.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/writer.h"
-#include "replay/metrics.h"
+#include "replay/metrics/metrics.h"
 
 #define BEGIN_NS (1000 * NS_PER_S)
 #define AT(s)    (BEGIN_NS + (int64_t)((s)*1e9))

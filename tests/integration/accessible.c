@@ -4,7 +4,7 @@
 
 #include "capture/source.h"
 #include "protocol/base/clock.h"
-#include "replay/session.h"
+#include "replay/session/session.h"
 #include "tests/harness/helpers.h"
 
 #include <errno.h>

@@ -6,8 +6,8 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/screen.pb-c.h"
-#include "replay/frames.h"
-#include "replay/info.h"
+#include "replay/session/frames.h"
+#include "replay/session/info.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/identity.h"
-#include "replay/info.h"
-#include "replay/timeline.h"
+#include "replay/session/info.h"
+#include "replay/session/timeline.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -4,13 +4,13 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/lab_accessible.h"
 
-#include "capture/picture.h"
+#include "capture/screen/picture.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/screen.pb-c.h"
-#include "replay/frames.h"
-#include "replay/info.h"
+#include "replay/session/frames.h"
+#include "replay/session/info.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -10,7 +10,7 @@
 #include "protocol/screen.pb-c.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/writer.h"
-#include "replay/timeline.h"
+#include "replay/session/timeline.h"
 
 #include <fcntl.h>
 #include <linux/input-event-codes.h>

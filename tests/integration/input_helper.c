@@ -3,8 +3,8 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
-#include "capture/input.h"
-#include "capture/inputd_protocol.h"
+#include "capture/input/input.h"
+#include "capture/input/inputd_protocol.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/input.pb-c.h"

@@ -1,8 +1,8 @@
 /* Whom the input service serves: real processes of real users, at a seat that is made up. */
 
-#include "capture/inputd_protocol.h"
-#include "capture/inputd_service.h"
-#include "capture/sandbox.h"
+#include "capture/input/inputd_protocol.h"
+#include "capture/inputd/sandbox.h"
+#include "capture/inputd/service.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"

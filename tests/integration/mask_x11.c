@@ -3,7 +3,7 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
-#include "capture/mask_x11.h"
+#include "capture/x11/mask.h"
 #include "protocol/base/clock.h"
 
 #include <signal.h>

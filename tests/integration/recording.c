@@ -10,8 +10,8 @@
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
-#include "replay/info.h"
-#include "replay/timeline.h"
+#include "replay/session/info.h"
+#include "replay/session/timeline.h"
 
 #include <fcntl.h>
 #include <libavcodec/avcodec.h>

@@ -1,7 +1,7 @@
 /* What uxrec-inputd cannot do any more once it reads: each attempt in a process of its own. */
 
-#include "capture/sandbox.h"
-#include "capture/seat.h"
+#include "capture/inputd/sandbox.h"
+#include "capture/inputd/seat.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 #include "tests/harness/lab_seat.h"

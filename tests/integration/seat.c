@@ -1,6 +1,6 @@
 /* Who has the seat: by the files that logind writes, and by what it says on the bus. */
 
-#include "capture/seat.h"
+#include "capture/inputd/seat.h"
 #include "protocol/base/clock.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"

@@ -3,7 +3,7 @@
 #include "tests/harness/lab_pipewire.h"
 #include "tests/harness/listener.h"
 
-#include "capture/sound.h"
+#include "capture/sound/sound.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 

@@ -4,14 +4,14 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/lab_wayland.h"
 
-#include "capture/grabber.h"
+#include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "replay/frames.h"
-#include "replay/info.h"
+#include "replay/session/frames.h"
+#include "replay/session/info.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,14 +3,14 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
-#include "capture/sound_encoder.h"
+#include "capture/sound/encoder.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/limits.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/writer.h"
-#include "replay/transcript.h"
+#include "replay/session/transcript.h"
 
 #include <dirent.h>
 #include <fcntl.h>

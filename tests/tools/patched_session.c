@@ -4,7 +4,7 @@
  *
  * The pixel x, y of a patch is its colour, red xor x and green xor y. */
 
-#include "capture/encoder.h"
+#include "capture/screen/encoder.h"
 #include "protocol/annotations.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"

@@ -6,8 +6,8 @@
  */
 
 #include "protocol/base/clock.h"
-#include "replay/frames.h"
-#include "replay/session.h"
+#include "replay/session/frames.h"
+#include "replay/session/session.h"
 
 #include <stdio.h>
 #include <string.h>

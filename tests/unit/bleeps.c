@@ -8,9 +8,9 @@
 #include "protocol/sound.pb-c.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/writer.h"
-#include "replay/bleeps.h"
-#include "replay/timeline.h"
-#include "replay/transcript.h"
+#include "replay/session/bleeps.h"
+#include "replay/session/timeline.h"
+#include "replay/session/transcript.h"
 
 #include <errno.h>
 #include <fcntl.h>

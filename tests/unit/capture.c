@@ -1,8 +1,8 @@
 #include "tests/harness/helpers.h"
 
-#include "capture/encoder.h"
-#include "capture/screen.h"
-#include "capture/x11.h"
+#include "capture/screen/encoder.h"
+#include "capture/screen/screen.h"
+#include "capture/x11/x11.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/queue.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"

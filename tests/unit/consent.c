@@ -9,11 +9,11 @@
 #include "protocol/sound.pb-c.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/writer.h"
-#include "replay/copied_consent.h"
-#include "replay/metrics.h"
-#include "replay/screen_gaps.h"
-#include "replay/timeline.h"
-#include "replay/way_out.h"
+#include "replay/export/copied_consent.h"
+#include "replay/export/way_out.h"
+#include "replay/metrics/metrics.h"
+#include "replay/session/screen_gaps.h"
+#include "replay/session/timeline.h"
 
 #include <errno.h>
 #include <fcntl.h>

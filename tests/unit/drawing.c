@@ -3,7 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
-#include "replay/drawing.h"
+#include "replay/export/drawing.h"
 
 #include <stdio.h>
 #include <string.h>

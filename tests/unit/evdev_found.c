@@ -1,7 +1,7 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/inputd_peer.h"
 
-#include "capture/evdev_internal.h"
+#include "capture/inputd/evdev_internal.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"

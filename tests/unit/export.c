@@ -2,17 +2,17 @@
 
 #include "tests/harness/helpers.h"
 
-#include "capture/encoder.h"
+#include "capture/screen/encoder.h"
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "replay/export.h"
-#include "replay/jail.h"
-#include "replay/sound_decode.h"
-#include "replay/tone.h"
+#include "replay/base/jail.h"
+#include "replay/export/export.h"
+#include "replay/export/tone.h"
+#include "replay/session/sound_decode.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>

@@ -5,7 +5,7 @@
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/sound.pb-c.h"
-#include "replay/extract.h"
+#include "replay/export/extract.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #include "protocol/reader.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/writer.h"
-#include "replay/transcript.h"
+#include "replay/session/transcript.h"
 
 #include <errno.h>
 #include <fcntl.h>

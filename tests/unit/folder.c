@@ -7,10 +7,10 @@
 #include "protocol/base/folder.h"
 #include "protocol/base/io.h"
 #include "protocol/reader.h"
-#include "replay/delete.h"
-#include "replay/session.h"
-#include "replay/timeline.h"
-#include "replay/transcript.h"
+#include "replay/session/delete.h"
+#include "replay/session/session.h"
+#include "replay/session/timeline.h"
+#include "replay/session/transcript.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,13 +1,13 @@
 #include "tests/harness/helpers.h"
 
-#include "capture/encoder.h"
+#include "capture/screen/encoder.h"
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "replay/export.h"
-#include "replay/frames.h"
-#include "replay/session.h"
+#include "replay/export/export.h"
+#include "replay/session/frames.h"
+#include "replay/session/session.h"
 
 #include <errno.h>
 #include <spng.h>

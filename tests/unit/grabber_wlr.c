@@ -4,8 +4,8 @@
 #include "tests/harness/compositor.h"
 #include "tests/harness/helpers.h"
 
-#include "capture/grabber.h"
-#include "capture/turn.h"
+#include "capture/screen/grabber.h"
+#include "capture/screen/transform.h"
 #include "protocol/base/clock.h"
 
 #include <errno.h>

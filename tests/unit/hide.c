@@ -2,8 +2,8 @@
 
 #include "tests/harness/helpers.h"
 
-#include "capture/patcher.h"
-#include "capture/screen.h"
+#include "capture/screen/patcher.h"
+#include "capture/screen/screen.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/queue.h"
 #include "protocol/channel.h"

@@ -1,8 +1,8 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/inputd_peer.h"
 
-#include "capture/input_batch.h"
-#include "capture/input_filter.h"
+#include "capture/input/filter.h"
+#include "capture/inputd/batch.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"

@@ -1,6 +1,6 @@
 #include "tests/harness/helpers.h"
 
-#include "capture/inputd_conf.h"
+#include "capture/inputd/conf.h"
 #include "protocol/base/io.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
-#include "replay/jail.h"
+#include "replay/base/jail.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include "protocol/base/folder.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/wire.pb-c.h"
-#include "replay/json.h"
+#include "replay/base/json.h"
 
 #include <fcntl.h>
 #include <math.h>

@@ -3,8 +3,8 @@
 #include "tests/harness/studies.h"
 
 #include "protocol/layer.h"
-#include "replay/captions.h"
-#include "replay/session.h"
+#include "replay/export/captions.h"
+#include "replay/session/session.h"
 
 #include <errno.h>
 #include <stdio.h>

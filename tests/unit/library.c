@@ -6,7 +6,7 @@
 #include "daemon/session_log.h"
 #include "daemon/summaries.h"
 #include "protocol/base/clock.h"
-#include "replay/session_order.h"
+#include "replay/session/session_order.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* Sockets and folders of other users, where this user's own are expected. */
 
-#include "capture/input.h"
+#include "capture/input/input.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/local.h"
 #include "protocol/base/paths.h"

@@ -3,8 +3,8 @@
 #include "protocol/input.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "replay/info.h"
-#include "replay/timeline.h"
+#include "replay/session/info.h"
+#include "replay/session/timeline.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "tests/harness/studies.h"
 
-#include "replay/study_log.h"
+#include "replay/study/study_log.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 
 #include "tests/harness/helpers.h"
 
-#include "capture/patcher.h"
-#include "capture/png.h"
+#include "capture/screen/patcher.h"
+#include "capture/screen/png.h"
 #include "protocol/base/clock.h"
 
 #include <spng.h>

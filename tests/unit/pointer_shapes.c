@@ -2,14 +2,14 @@
 
 #include "tests/harness/helpers.h"
 
-#include "capture/pointer_shapes.h"
+#include "capture/screen/pointer_shapes.h"
 #include "daemon/hub.h"
 #include "protocol/base/clock.h"
 #include "protocol/copy.h"
 #include "protocol/limits.h"
 #include "protocol/pointer_shape.h"
 #include "protocol/reader.h"
-#include "replay/track.h"
+#include "replay/session/track.h"
 
 #include <stdio.h>
 #include <string.h>

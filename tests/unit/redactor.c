@@ -1,7 +1,7 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/inputd_peer.h"
 
-#include "capture/redactor.h"
+#include "capture/inputd/redactor.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"

@@ -4,10 +4,10 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
-#include "capture/encoder.h"
-#include "capture/grabber.h"
-#include "capture/pace.h"
-#include "capture/screen_internal.h"
+#include "capture/screen/encoder.h"
+#include "capture/screen/grabber.h"
+#include "capture/screen/rate_control.h"
+#include "capture/screen/screen_internal.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/queue.h"
 #include "protocol/screen.pb-c.h"
@@ -22,7 +22,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* ---- an encoder, instead of capture/encoder.c ---- */
+/* ---- an encoder, instead of capture/screen/encoder.c ---- */
 
 struct encoder {
 	char name[32];
@@ -98,7 +98,7 @@ int64_t encode_jpeg(const struct picture *picture, uint8_t **ret_data)
 	return -ENOSYS;
 }
 
-/* ---- a screen that always changes, instead of capture/grabber.c ---- */
+/* ---- a screen that always changes, instead of capture/screen/grabber.c ---- */
 
 #define BUSY_WIDTH  320
 #define BUSY_HEIGHT 256

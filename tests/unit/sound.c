@@ -1,9 +1,9 @@
 #include "tests/harness/listener.h"
 
-#include "capture/ear_anchor.h"
-#include "capture/sound.h"
-#include "capture/sound_clock.h"
-#include "capture/sound_levels.h"
+#include "capture/sound/clock.h"
+#include "capture/sound/levels.h"
+#include "capture/sound/pulse_clock.h"
+#include "capture/sound/sound.h"
 #include "protocol/base/clock.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 #include "tests/harness/helpers.h"
 
-#include "replay/stats.h"
+#include "replay/metrics/stats.h"
 
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_sf_gamma.h>

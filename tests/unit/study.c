@@ -4,8 +4,8 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/folder.h"
-#include "replay/enum_text.h"
-#include "replay/study.h"
+#include "replay/base/enum_text.h"
+#include "replay/study/study.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -479,7 +479,7 @@ static void manual_has_every_key_and_word(void)
 	_autofree_ char *manual = NULL;
 	char keys[400];
 
-	check(file_read_whole("replay/uxrec-study.5.scd", 100000, &manual, NULL) > 0);
+	check(file_read_whole("replay/study/uxrec-study.5.scd", 100000, &manual, NULL) > 0);
 	for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
 		yaml_name_keys(keys, sizeof(keys), messages[i], NULL, study_schema());
 		expect(*keys);

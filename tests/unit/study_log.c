@@ -3,8 +3,8 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/identity.h"
-#include "replay/session.h"
-#include "replay/study_log.h"
+#include "replay/session/session.h"
+#include "replay/study/study_log.h"
 
 #include <dirent.h>
 #include <errno.h>

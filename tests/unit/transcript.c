@@ -3,7 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/limits.h"
-#include "replay/transcript.h"
+#include "replay/session/transcript.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/lab_evdev.h"
 
-#include "capture/input.h"
-#include "capture/input_filter.h"
+#include "capture/input/filter.h"
+#include "capture/input/input.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"

@@ -7,7 +7,7 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/lab_evdev.h"
 
-#include "capture/grabber.h"
+#include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"

@@ -7,7 +7,7 @@
 #include "tests/harness/helpers.h"
 #include "tests/harness/inputd_peer.h"
 
-#include "capture/inputd_conf.h"
+#include "capture/inputd/conf.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"

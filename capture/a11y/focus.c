@@ -1,0 +1,276 @@
+#include "capture/a11y/internal.h"
+
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* The old answer holds so long when the focus has moved. */
+#define ANSWER_NS (ACCESSIBLE_ANSWER_MS * NS_PER_MS)
+
+/* While nothing moves the object is asked again after so long, and then has so long to answer. */
+#define BEAT_NS     (500 * NS_PER_MS)
+#define PATIENCE_NS (250 * NS_PER_MS)
+
+/* Who loses the focus is mostly followed at once by who gets it; and nothing having it is looked at again. */
+#define SUCCESSOR_NS (40 * NS_PER_MS)
+#define LOOK_NS      NS_PER_S
+
+/*
+ * State machine. Whatever it is in, an object that gets the focus leads to "asking", and the bus going away to
+ * "down":
+ *
+ *   down       the bus comes                → searching
+ *   searching  an object has the focus      → asking
+ *              nothing has it               → nothing: FOCUS_UNKNOWN, or FOCUS_UNSEEN when no window is
+ *                                             active; searching again every second
+ *   asking     it says its role             → resting: FOCUS_PASSWORD or FOCUS_OTHER
+ *              it is gone                   → searching
+ *              no answer in time            → still asking, but FOCUS_UNKNOWN
+ *   resting    half a second                → asking whether it still has the focus, then its role
+ *              it loses the focus           → searching, unless another one gets it first
+ *
+ * Every answer that is waited for has a deadline, from the moment on when the old one became doubtful.
+ */
+struct focus {
+	sd_event *event;
+	struct a11y_bus *bus; /* NULL: down */
+	struct a11y_search *search;
+	void (*tell)(void *user, enum accessible_focus);
+	void *user;
+	enum accessible_focus told;
+	bool told_any;
+	struct a11y_object object; /* its name is "" when nothing is known to have the focus */
+	sd_bus_slot *slot;         /* of the question that is open */
+	bool doubtful;             /* the deadline is running */
+	sd_event_source *deadline, *next;
+};
+
+static int on_role(sd_bus_message *message, void *user, sd_bus_error *error);
+static int on_state(sd_bus_message *message, void *user, sd_bus_error *error);
+
+static void tell(struct focus *focus, enum accessible_focus now)
+{
+	if (focus->told_any && focus->told == now)
+		return;
+	focus->told = now;
+	focus->told_any = true;
+	focus->tell(focus->user, now);
+}
+
+static int on_deadline(sd_event_source *timer, uint64_t at_us, void *user)
+{
+	(void)timer;
+	(void)at_us;
+	tell(user, FOCUS_UNKNOWN);
+	return 0;
+}
+
+/* The deadline that runs already is not put off: each of many moves is answered in time, or none. */
+static void doubt(struct focus *focus, int64_t for_ns)
+{
+	if (focus->doubtful)
+		return;
+	focus->doubtful = true;
+	if (a11y_timer(focus->event, &focus->deadline, for_ns, on_deadline, focus) < 0)
+		tell(focus, FOCUS_UNKNOWN);
+}
+
+static void know(struct focus *focus, enum accessible_focus now)
+{
+	focus->doubtful = false;
+	a11y_timer_stop(focus->deadline);
+	tell(focus, now);
+}
+
+static void forget(struct focus *focus)
+{
+	focus->slot = sd_bus_slot_unref(focus->slot);
+	a11y_search_stop(focus->search);
+	a11y_timer_stop(focus->next);
+}
+
+static void look(struct focus *focus)
+{
+	forget(focus);
+	focus->object.name[0] = '\0';
+	if (focus->bus)
+		a11y_search_begin(focus->search, focus->bus);
+}
+
+static int on_look(sd_event_source *timer, uint64_t at_us, void *user)
+{
+	(void)timer;
+	(void)at_us;
+	look(user);
+	return 0;
+}
+
+/* An application that hangs answers when it goes on: the question stays open until then. */
+static void ask(struct focus *focus, enum a11y_question question, sd_bus_message_handler_t answer)
+{
+	focus->slot = sd_bus_slot_unref(focus->slot);
+	if (a11y_ask(focus->bus, &focus->slot, question, &focus->object, INT64_MAX, answer, focus) <
+		0)
+		a11y_timer(focus->event, &focus->next, LOOK_NS, on_look, focus);
+}
+
+static void on_found(void *user, const struct a11y_object *object, bool seen)
+{
+	struct focus *focus = user;
+
+	if (object) {
+		focus->object = *object;
+		doubt(focus, PATIENCE_NS);
+		ask(focus, ASK_ROLE, on_role);
+		return;
+	}
+	know(focus, seen ? FOCUS_UNKNOWN : FOCUS_UNSEEN);
+	a11y_timer(focus->event, &focus->next, LOOK_NS, on_look, focus);
+}
+
+static int on_beat(sd_event_source *timer, uint64_t at_us, void *user)
+{
+	struct focus *focus = user;
+
+	(void)timer;
+	(void)at_us;
+	doubt(focus, PATIENCE_NS);
+	ask(focus, ASK_STATE, on_state);
+	return 0;
+}
+
+/* @return false when the object is gone */
+static bool answered(struct focus *focus, sd_bus_message *message)
+{
+	focus->slot = sd_bus_slot_unref(focus->slot);
+	if (!sd_bus_message_is_method_error(message, NULL))
+		return true;
+	doubt(focus, PATIENCE_NS);
+	look(focus);
+	return false;
+}
+
+static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct focus *focus = user;
+	uint32_t role = 0;
+
+	(void)error;
+	if (!answered(focus, message))
+		return 0;
+	know(focus,
+		sd_bus_message_read(message, "u", &role) <= 0 ? FOCUS_UNKNOWN
+			: role == A11Y_ROLE_PASSWORD_TEXT     ? FOCUS_PASSWORD
+							      : FOCUS_OTHER);
+	a11y_timer(focus->event, &focus->next, BEAT_NS, on_beat, focus);
+	return 0;
+}
+
+static int on_state(sd_bus_message *message, void *user, sd_bus_error *error)
+{
+	struct focus *focus = user;
+	uint64_t states = 0;
+
+	(void)error;
+	if (!answered(focus, message))
+		return 0;
+	if (a11y_take_states(message, &states) && states >> A11Y_STATE_FOCUSED & 1)
+		ask(focus, ASK_ROLE, on_role);
+	else
+		look(focus);
+	return 0;
+}
+
+void focus_event(struct focus *focus, const char *name, const char *path, bool gained)
+{
+	bool same = a11y_object_is(&focus->object, name, path);
+	bool other_application = strcmp(focus->object.name, name) != 0;
+
+	if (!focus->bus)
+		return;
+	if (!gained) {
+		if (!same)
+			return;
+		forget(focus);
+		focus->object.name[0] = '\0';
+		doubt(focus, ANSWER_NS);
+		a11y_timer(focus->event, &focus->next, SUCCESSOR_NS, on_look, focus);
+		return;
+	}
+	doubt(focus, ANSWER_NS);
+	if (strlen(name) >= sizeof(focus->object.name) ||
+		strlen(path) >= sizeof(focus->object.path)) {
+		look(focus);
+		return;
+	}
+	forget(focus);
+	snprintf(focus->object.name, sizeof(focus->object.name), "%s", name);
+	snprintf(focus->object.path, sizeof(focus->object.path), "%s", path);
+	/* one in the background may say so too, and be wrong */
+	if (other_application)
+		ask(focus, ASK_STATE, on_state);
+	else
+		ask(focus, ASK_ROLE, on_role);
+}
+
+void focus_deactivated(struct focus *focus, const char *name)
+{
+	if (strcmp(focus->object.name, name) == 0)
+		focus_hurry(focus);
+}
+
+void focus_hurry(struct focus *focus)
+{
+	if (!focus->bus || !*focus->object.name || focus->slot)
+		return;
+	a11y_timer_stop(focus->next);
+	on_beat(NULL, 0, focus);
+}
+
+void focus_up(struct focus *focus, struct a11y_bus *bus)
+{
+	focus->bus = bus;
+	doubt(focus, PATIENCE_NS);
+	look(focus);
+}
+
+void focus_down(struct focus *focus)
+{
+	forget(focus);
+	focus->bus = NULL;
+	focus->object.name[0] = '\0';
+	know(focus, FOCUS_UNKNOWN);
+}
+
+int focus_create(struct focus **ret, sd_event *event,
+	void (*tell_whom)(void *user, enum accessible_focus), void *user)
+{
+	_destroy_(focus) struct focus *focus = calloc(1, sizeof(*focus));
+	int r;
+
+	if (!focus)
+		return -ENOMEM;
+	focus->event = sd_event_ref(event);
+	focus->tell = tell_whom;
+	focus->user = user;
+	r = a11y_search_create(&focus->search, on_found, focus);
+	if (r < 0)
+		return r;
+	/* a bus that does not come is told of too */
+	doubt(focus, PATIENCE_NS);
+	*ret = steal_ptr(focus);
+	return 0;
+}
+
+void focus_destroy(struct focus *focus)
+{
+	if (!focus)
+		return;
+	sd_bus_slot_unref(focus->slot);
+	a11y_search_destroy(focus->search);
+	sd_event_source_disable_unref(focus->deadline);
+	sd_event_source_disable_unref(focus->next);
+	sd_event_unref(focus->event);
+	free(focus);
+}

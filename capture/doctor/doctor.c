@@ -1,0 +1,465 @@
+#include "capture/doctor/doctor.h"
+
+#include "capture/screen/encoder.h"
+#include "capture/screen/grabber.h"
+#include "capture/input/input.h"
+#include "capture/input/filter.h"
+#include "protocol/base/folder.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/channel.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#define PICTURE_WIDTH 640
+
+/* an hour of a busy desktop is about this much; facts in README.md */
+#define BYTES_AN_HOUR (600.0 * 1024 * 1024)
+
+typedef Uxrec__DoctorReport__Finding Finding;
+
+#define GOOD    UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_GOOD
+#define WARNING UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_WARNING
+#define BAD     UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_BAD
+
+/* @return what was added, or NULL without memory */
+static Finding *__attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *report, int level,
+	const char *subject, const char *advice, const char *format, ...)
+{
+	Finding **findings =
+		realloc(report->findings, (report->n_findings + 1) * sizeof(*findings));
+	Finding *finding = malloc(sizeof(*finding));
+	char *text = NULL;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vasprintf(&text, format, args);
+	va_end(args);
+	if (findings)
+		report->findings = findings;
+	if (!findings || !finding || n < 0) {
+		free(finding);
+		return NULL;
+	}
+	uxrec__doctor_report__finding__init(finding);
+	finding->level = level;
+	finding->subject = strdup(subject);
+	finding->text = text;
+	if (*advice)
+		finding->advice = strdup(advice);
+	report->findings[report->n_findings++] = finding;
+	return finding;
+}
+
+/* A line that is shown below a finding on demand; without memory, or without a finding, it is left out. */
+static void __attribute__((format(printf, 2, 3)))
+add_detail(Finding *finding, const char *format, ...)
+{
+	char **details = finding
+		? realloc(finding->details, (finding->n_details + 1) * sizeof(*details))
+		: NULL;
+	va_list args;
+
+	if (!details)
+		return;
+	finding->details = details;
+	va_start(args, format);
+	if (vasprintf(&details[finding->n_details], format, args) >= 0)
+		finding->n_details++;
+	va_end(args);
+}
+
+static void take_picture(
+	Uxrec__DoctorReport *report, struct grabber *grabber, struct grabber_size size)
+{
+	_destroy_(canvas) struct canvas *canvas = NULL;
+	int64_t damage_ns, copied_ns, r;
+	uint8_t *jpeg;
+
+	if (canvas_create(&canvas, size.width, size.height, CHROMA_420) < 0 ||
+		grabber->ops->wait(grabber, -1, clock_now_ns() + NS_PER_S, &damage_ns) <= 0 ||
+		grabber->ops->grab(grabber, canvas, &copied_ns) < 0) {
+		find(report, BAD, "screen", "", "the screen could not be copied");
+		return;
+	}
+	r = picture_to_jpeg(canvas->picture, PICTURE_WIDTH, &jpeg);
+	if (r < 0)
+		return;
+	report->picture_jpeg.data = jpeg;
+	report->picture_jpeg.len = (size_t)r;
+	report->picture_width_px = (uint32_t)size.width;
+	report->picture_height_px = (uint32_t)size.height;
+}
+
+static void check_encoder(
+	Uxrec__DoctorReport *report, struct grabber_size size, const struct doctor_options *options)
+{
+	_destroy_(encoder) struct encoder *encoder = NULL;
+	struct error error = {"no memory"};
+	Finding *finding;
+
+	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,
+		    &(struct encoder_options){options->encoder, 30, options->chroma}, &error) < 0) {
+		find(report, BAD, "encoder",
+			"start uxrecd with another --encoder or --chroma, or apt install libavcodec59",
+			"%s", error.text);
+		return;
+	}
+	finding = find(report, GOOD, "encoder", "", "%s, encoded by %s (%s)",
+		strcmp(encoder_format(encoder), "av1") == 0 ? "AV1" : "H.264",
+		encoder_is_hardware(encoder) ? "the graphics hardware" : "the processor",
+		encoder_name(encoder));
+	add_detail(finding, "settings: %s", encoder_describe(encoder));
+	if (*encoder_passed_over(encoder))
+		add_detail(finding, "%s", encoder_passed_over(encoder));
+}
+
+/* Under Wayland an X display shows the programs that still speak X, and nothing else. */
+static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
+{
+	const char *type = getenv("XDG_SESSION_TYPE");
+
+	if (type && strcmp(type, "wayland") == 0 && strcmp(grabber, "x11") == 0)
+		find(report, BAD, "screen",
+			"record it with --screen auto: by wlr-screencopy or the desktop's portal",
+			"this is a Wayland session, and its X display shows only the programs that "
+			"speak X");
+}
+
+static const char *screen_advice(int error)
+{
+	switch (error) {
+	case -EINVAL: return ""; /* what to do is said with what is wrong */
+	case -EOPNOTSUPP:
+		return "record it by the desktop's portal (--screen portal), or log in to an X11 session";
+	default:
+		return "start uxrecd in the participant's graphical session, or name its display "
+		       "with --display";
+	}
+}
+
+static void check_screen(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	const struct grabber_ops *ops = grabber_find(options->grabber);
+	struct error error = {"no such screen source"};
+	struct grabber_size size;
+	const char *about;
+	int r = -EINVAL;
+
+	if (strcmp(options->grabber, "none") == 0) {
+		find(report, WARNING, "screen", "", "the screen is not recorded (--screen none)");
+		return;
+	}
+	if (strcmp(options->grabber, "auto") == 0)
+		ops = grabber_choose(options->display, options->output, &error);
+	else if (ops && options->output && grabber_check_output(ops->name, &error) < 0)
+		ops = NULL;
+	if (ops)
+		r = ops->create(&grabber, options->display, options->output, &error);
+	if (r < 0) {
+		find(report, BAD, "screen", screen_advice(r), "%s", error.text);
+		return;
+	}
+	check_session_type(report, ops->name);
+	size = ops->size(grabber);
+	about = ops->describe ? ops->describe(grabber) : NULL;
+	find(report, GOOD, "screen", "", "%d × %d pixels by %s%s%s", size.width, size.height,
+		ops->name, about ? ", " : "", about ? about : "");
+	if (ops == &grabber_wlr)
+		find(report, WARNING, "pointer", "",
+			"the position of the pointer is not recorded: Wayland gives none");
+	if (grabber_caveat(grabber))
+		find(report, WARNING, "screen",
+			"run uxrecd on the machine and in the container where the display is, with an "
+			"X server that has DAMAGE, XFIXES and MIT-SHM",
+			"%s", grabber_caveat(grabber));
+	check_encoder(report, size, options);
+	if (options->picture && options->hidden)
+		find(report, GOOD, "screen", "",
+			"a study hides parts of the screen: it is not shown before a session");
+	else if (options->picture)
+		take_picture(report, grabber, size);
+}
+
+/* Devices are taken, everything else is dropped. */
+struct device_sink {
+	struct packet_sink base;
+	pthread_mutex_t lock;
+	Uxrec__InputDevice *devices[64];
+	size_t count;
+};
+
+static void take_device(struct packet_sink *base, struct packet *packet)
+{
+	struct device_sink *sink = (struct device_sink *)base;
+
+	if (packet->channel == CHANNEL_INPUT_DEVICES) {
+		Uxrec__InputDevice *device = uxrec__input_device__unpack(
+			NULL, packet_data_size(packet), packet_data(packet));
+
+		pthread_mutex_lock(&sink->lock);
+		if (device && !device->removed && sink->count < ARRAY_SIZE(sink->devices))
+			sink->devices[sink->count++] = steal_ptr(device);
+		pthread_mutex_unlock(&sink->lock);
+		uxrec__input_device__free_unpacked(device, NULL);
+	}
+	packet_unref(packet);
+}
+
+static void ignore_lost(void *user, struct source *source, const char *reason)
+{
+	(void)user;
+	(void)source;
+	(void)reason;
+}
+
+/* "keyboard and mouse" */
+static void join_kinds(const Uxrec__InputDevice *device, char *ret, size_t room)
+{
+	size_t at = 0;
+
+	*ret = '\0';
+	for (size_t i = 0; i < device->n_kinds && at < room; i++)
+		at += (size_t)snprintf(ret + at, room - at, "%s%s", i ? " and " : "",
+			input_kind_name(device->kinds[i]));
+}
+
+static void add_device(Finding *finding, const Uxrec__InputDevice *device)
+{
+	char kinds[80], has[96] = "";
+	size_t at = 0;
+
+	join_kinds(device, kinds, sizeof(kinds));
+	if (device->key_count > 0)
+		at += (size_t)snprintf(has, sizeof(has), ", %u keys", device->key_count);
+	if (device->slots > 0)
+		at += (size_t)snprintf(
+			has + at, sizeof(has) - at, ", %u contacts at once", device->slots);
+	snprintf(has + at, sizeof(has) - at, "%s", device->virtual_ ? ", made by a program" : "");
+	add_detail(finding, "%s: %s%s", kinds, text_quote(device->name).text, has);
+}
+
+/* "keyboard ×2, mouse", a device of several kinds by all of them: "keyboard and mouse" */
+static void count_kinds(const struct device_sink *sink, char *ret, size_t room)
+{
+	bool counted[ARRAY_SIZE(sink->devices)] = {false};
+	size_t at = 0;
+
+	*ret = '\0';
+	for (size_t i = 0; i < sink->count && at < room; i++) {
+		char kinds[80], others[80];
+		size_t count = 0;
+
+		join_kinds(sink->devices[i], kinds, sizeof(kinds));
+		for (size_t k = i; k < sink->count && !counted[i]; k++) {
+			join_kinds(sink->devices[k], others, sizeof(others));
+			if (strcmp(kinds, others) != 0)
+				continue;
+			counted[k] = k > i;
+			count++;
+		}
+		if (count > 0)
+			at += (size_t)snprintf(ret + at, room - at, "%s%s", at ? ", " : "", kinds);
+		if (count > 1 && at < room)
+			at += (size_t)snprintf(ret + at, room - at, " ×%zu", count);
+	}
+}
+
+/* One line for all devices, with a detail for each. @param by  their source: "XInput: 4 devices" */
+static void find_devices(
+	Uxrec__DoctorReport *report, const struct device_sink *sink, const char *by)
+{
+	char kinds[400];
+	Finding *finding;
+
+	if (sink->count == 0) {
+		find(report, WARNING, "input", "plug a keyboard or a mouse in, and look again",
+			"no input device yet (%s)", by);
+		return;
+	}
+	count_kinds(sink, kinds, sizeof(kinds));
+	finding = find(report, GOOD, "input", "", "%zu input device%s: %s", sink->count,
+		sink->count == 1 ? "" : "s", kinds);
+	add_detail(finding, "read by %s", by);
+	for (size_t i = 0; i < sink->count; i++)
+		add_device(finding, sink->devices[i]);
+}
+
+static const char *advice_for(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return "sudo systemctl enable --now uxrec-inputd.socket, or record X11's input with "
+		       "--input x11";
+	case -ENODEV: return "plug a keyboard or a mouse in, or look at --devices";
+	case -ECONNREFUSED:
+	case -ENOENT:
+		return "start uxrecd in the participant's graphical session, or name its display "
+		       "with --display";
+	default: return "";
+	}
+}
+
+static void check_input(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	_destroy_(source) struct source *source = NULL;
+	struct device_sink sink = {{take_device}, PTHREAD_MUTEX_INITIALIZER, {NULL}, 0};
+	struct session_clock clock;
+	struct source_context context = {.clock = &clock, .sink = &sink.base, .lost = ignore_lost};
+	struct input_options input = {.source = options->input,
+		.display = options->display,
+		.helper = options->helper,
+		.devices = options->devices,
+		.keys = KEY_POLICY_NONE,
+		.consent_id = ""};
+	struct error error = {"no reason given"};
+	char by[160];
+	int r;
+
+	if (strcmp(options->input, "none") == 0) {
+		find(report, WARNING, "input", "", "input is not recorded (--input none)");
+		return;
+	}
+	session_clock_init(&clock);
+	r = input_source_create(&source, &context, &input, &error);
+	if (r < 0) {
+		find(report, BAD, "input", advice_for(r), "%s", error.text);
+		return;
+	}
+	snprintf(by, sizeof(by), "%s", input_source_describe(source));
+	source_destroy(steal_ptr(source)); /* nothing comes any more */
+	find_devices(report, &sink, by);
+	for (size_t i = 0; i < sink.count; i++)
+		uxrec__input_device__free_unpacked(sink.devices[i], NULL);
+}
+
+/* a voice near a microphone is at -30 to -15 dB; an empty room at -60 */
+#define QUIET_DB -55
+
+static Finding *judge_sound(Uxrec__DoctorReport *report, const struct ear_report *heard)
+{
+	if (heard->muted)
+		return find(report, BAD, "sound", "unmute it in the sound settings",
+			"the microphone is muted: %s", heard->device);
+	if (heard->peak_db <= -127)
+		return find(report, BAD, "sound",
+			"plug a microphone in, or choose another with --sound pipewire:NAME",
+			"nothing at all is heard: %s", heard->device);
+	if (heard->peak_db < QUIET_DB)
+		return find(report, WARNING, "sound",
+			"say something and look again; else turn the microphone up",
+			"almost nothing is heard (%.0f dB): %s", heard->peak_db, heard->device);
+	if (heard->clipped > 0)
+		return find(report, WARNING, "sound", "turn the microphone down",
+			"it is too loud and clips: %s", heard->device);
+	return find(report, GOOD, "sound", "", "%s by %s", heard->device, heard->ear);
+}
+
+/* how the reasons of ear_check() begin */
+#define NO_SOUND "no sound: "
+
+static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	struct error error = {"no reason given"};
+	struct ear_report heard;
+	Uxrec__SoundMeter *meter;
+	Finding *finding;
+
+	if (strcmp(options->sound.name, "none") == 0) {
+		find(report, WARNING, "sound", "", "sound is not recorded (--sound none)");
+		return;
+	}
+	if (ear_check(&heard, &options->sound, &error) < 0) {
+		find(report, WARNING, "sound",
+			"plug a microphone in, and start PipeWire or PulseAudio; a session goes on "
+			"without sound, with a gap, and takes it up when it comes",
+			"no microphone: %s",
+			strncmp(error.text, NO_SOUND, strlen(NO_SOUND)) == 0
+				? error.text + strlen(NO_SOUND)
+				: error.text);
+		return;
+	}
+	finding = judge_sound(report, &heard);
+	meter = finding ? malloc(sizeof(*meter)) : NULL;
+	if (!meter)
+		return;
+	uxrec__sound_meter__init(meter);
+	meter->peak_db = heard.peak_db;
+	meter->rms_db = heard.rms_db;
+	meter->muted = heard.muted;
+	meter->clipped = heard.clipped;
+	finding->meter = meter;
+}
+
+static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	struct statvfs status;
+	double free_bytes, hours;
+
+	if (!options->library)
+		return;
+	if (statvfs(options->library, &status) < 0) {
+		find(report, BAD, "disk", "choose another folder with --library",
+			errno == ENOENT ? "there is no folder %s"
+					: "the folder %s cannot be opened by this user",
+			options->library);
+		return;
+	}
+	free_bytes = (double)status.f_bavail * (double)status.f_frsize;
+	hours = free_bytes / BYTES_AN_HOUR;
+	if (access(options->library, W_OK) < 0)
+		find(report, BAD, "disk", "choose another folder with --library",
+			"this user cannot write into the folder %s", options->library);
+	else if (hours < 2)
+		find(report, hours < 0.1 ? BAD : WARNING, "disk",
+			"make room, or choose another folder with --library",
+			"only %.1f GB are free: about %.0f minutes", free_bytes / 1e9, hours * 60);
+	else
+		find(report, GOOD, "disk", "",
+			"%.0f GB are free: about %.0f hours of a busy screen", free_bytes / 1e9,
+			hours);
+}
+
+/* What is made with mode 0600 is to be readable for nobody else. */
+static void check_privacy(Uxrec__DoctorReport *report, const struct doctor_options *options)
+{
+	_folder_unref_ struct folder *library = NULL;
+	struct error why = {""};
+
+	if (options->library && folder_open_linked(&library, options->library, NULL) == 0 &&
+		folder_is_private(library, &why) == 0)
+		find(report, WARNING, "privacy",
+			"choose a folder on another file system with --library, or mount this one "
+			"with umask=077 and your uid",
+			"%s", why.text);
+}
+
+int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options)
+{
+	Uxrec__DoctorReport *report = malloc(sizeof(*report));
+
+	if (!report)
+		return -ENOMEM;
+	uxrec__doctor_report__init(report);
+	check_screen(report, options);
+	check_input(report, options);
+	check_sound(report, options);
+	check_disk(report, options);
+	check_privacy(report, options);
+	*ret = report;
+	return 0;
+}
+
+bool doctor_is_good(const Uxrec__DoctorReport *report)
+{
+	for (size_t i = 0; i < report->n_findings; i++)
+		if (report->findings[i]->level == BAD)
+			return false;
+	return true;
+}

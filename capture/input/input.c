@@ -1,0 +1,589 @@
+#include "capture/input/input.h"
+
+#include "capture/input/helper.h"
+#include "capture/input/layout.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/session.pb-c.h"
+#include "protocol/base/utf8.h"
+#include "protocol/schema.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Also on a machine that is short of everything: a start that fails is worse than one that is slow. */
+#define START_TIMEOUT_MS 15000
+
+/* Interval of the heartbeat of a silent helper, and the time without an answer after which it counts as hung. */
+#define BEAT_NS NS_PER_S
+#define HANG_NS (5 * NS_PER_S)
+
+/* One that dies is started again after a quarter of a second, then less and less often; one that has lived for a
+ * minute counts as new. After so many tries without that it is left alone. */
+#define RESTART_NS      (NS_PER_S / 4)
+#define RESTART_LAST_NS (15 * NS_PER_S)
+#define RESTART_TRIES   20
+#define LIVED_NS        (60 * NS_PER_S)
+
+struct input_source {
+	struct source base;
+	struct source_context context;
+	struct input_options options;
+	char *service; /* path of its socket; NULL: a child */
+	struct layout *layout;
+	pthread_t thread;
+	int wake_fd;
+	_Atomic bool stop;
+	char description[128];
+
+	pthread_mutex_t lock; /* of what follows, which other threads use as well */
+	struct input_helper helper;
+	bool keys_set; /* input_source_set_keys() was called */
+	enum key_policy keys;
+	Uxrec__KeyPolicy__Reason reason;
+	uint32_t level_keys;
+
+	/* of the thread */
+	int64_t alive_ns;   /* the helper's last sign of life */
+	int64_t asked_ns;   /* since when one is waited for; 0: none is */
+	int64_t started_ns; /* when it began to read */
+	bool hangs;         /* a warning stands */
+	unsigned tries;     /* to start it again, since one lived */
+};
+
+static struct input_source *input(struct source *source)
+{
+	return (struct input_source *)source;
+}
+
+/* A channel that the policy does not allow is a fault of the helper: nothing of it is taken. */
+static bool channel_is_allowed(const struct input_source *source, uint32_t channel)
+{
+	switch (channel) {
+	case CHANNEL_INPUT_DEVICES:
+	case CHANNEL_CONTROLS:
+	case CHANNEL_KEY_POLICY:
+	case CHANNEL_GAPS: return true;
+	case CHANNEL_KEY_COUNTS: return source->options.keys >= KEY_POLICY_COUNTS;
+	case CHANNEL_KEY_CLASSES: return source->options.keys >= KEY_POLICY_CLASSES;
+	case CHANNEL_SHORTCUTS: return source->options.shortcuts;
+	case CHANNEL_KEYS: return source->options.keys == KEY_POLICY_FULL;
+	default: return false;
+	}
+}
+
+/* Gaps hold times in their body; the helper knows only CLOCK_MONOTONIC. */
+static int create_gap(struct packet **ret, struct input_source *source,
+	const struct packet_info *info, const void *data, size_t size_bytes)
+{
+	Uxrec__Gap *gap = uxrec__gap__unpack(NULL, size_bytes, data);
+	int r;
+
+	if (!gap)
+		return -EBADMSG;
+	gap->from_ns = session_clock_at(source->context.clock, gap->from_ns);
+	gap->to_ns = session_clock_at(source->context.clock, gap->to_ns);
+	r = packet_create(ret, source->context.clock, info, &gap->base);
+	uxrec__gap__free_unpacked(gap, NULL);
+	return r;
+}
+
+/* Devices have names of whoever made them, and the helper gives them as they are. */
+static int create_named(struct packet **ret, struct input_source *source,
+	const struct packet_info *info, const void *data, size_t size_bytes)
+{
+	ProtobufCMessage *message = protobuf_c_message_unpack(
+		schema_message(channel_kind_get(info->channel)->schema), NULL, size_bytes, data);
+	int r;
+
+	if (!message)
+		return -EBADMSG;
+	r = packet_create(ret, source->context.clock, info, message);
+	protobuf_c_message_free_unpacked(message, NULL);
+	return r;
+}
+
+/* @return 0, or -EPROTO when the helper does what it must not */
+static int take_packet(struct input_source *source, const struct inputd_header *header,
+	const unsigned char *data, size_t size_bytes)
+{
+	struct packet_info info = {(uint16_t)header->channel, 0, header->time_ns, clock_now_ns()};
+	struct packet *packet;
+	int r;
+
+	if (!channel_is_allowed(source, header->channel))
+		return -EPROTO;
+	if (header->channel == CHANNEL_GAPS)
+		r = create_gap(&packet, source, &info, data, size_bytes);
+	else if (header->channel == CHANNEL_INPUT_DEVICES ||
+		header->channel == CHANNEL_KEYBOARD_LAYOUT)
+		r = create_named(&packet, source, &info, data, size_bytes);
+	else
+		r = packet_create_data(&packet, source->context.clock, &info, data, size_bytes);
+	if (r == 0)
+		source->context.sink->push(source->context.sink, packet);
+	return r;
+}
+
+static void copy_text(char *to, size_t room, const unsigned char *data, size_t size_bytes)
+{
+	size_t n = size_bytes < room - 1 ? size_bytes : room - 1;
+
+	memcpy(to, data, n);
+	to[n] = '\0';
+	if (n < size_bytes)
+		utf8_trim(to);
+	utf8_clean(to, true);
+}
+
+static void take_ready(struct input_source *source, const unsigned char *data, size_t size_bytes)
+{
+	copy_text(source->description, sizeof(source->description), data, size_bytes);
+	source->started_ns = source->alive_ns = clock_now_ns();
+}
+
+/*
+ * Take messages until the helper reads, or cannot.
+ *
+ * @param stop  NULL: to the end
+ */
+static int await_ready(struct input_source *source, unsigned char *data, const _Atomic bool *stop,
+	struct error *reterr)
+{
+	int64_t deadline_ns = clock_now_ns() + START_TIMEOUT_MS * NS_PER_MS;
+
+	for (;;) {
+		struct pollfd fds[2] = {
+			{.fd = source->helper.fd, .events = POLLIN},
+			{.fd = stop ? source->wake_fd : -1, .events = POLLIN},
+		};
+		int64_t left_ms = (deadline_ns - clock_now_ns()) / NS_PER_MS;
+		struct inputd_header header;
+		size_t size;
+		int r;
+
+		if (left_ms <= 0 || poll(fds, 2, (int)left_ms) <= 0)
+			return error_set(reterr, -ETIMEDOUT, "uxrec-inputd does not answer");
+		if (stop && *stop)
+			return -ECANCELED;
+		if (!fds[0].revents)
+			continue;
+		r = input_helper_receive(&source->helper, data, &size, &header);
+		if (r == 0)
+			return error_set(
+				reterr, -EPIPE, "uxrec-inputd ended before it could read anything");
+		if (r < 0)
+			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
+		if (header.kind == INPUTD_READY) {
+			take_ready(source, data, size);
+			return 0;
+		}
+		if (header.kind == INPUTD_FAILED) {
+			char text[sizeof(reterr->text)];
+
+			copy_text(text, sizeof(text), data, size);
+			return error_set(
+				reterr, header.error < 0 ? header.error : -EIO, "%s", text);
+		}
+		r = header.kind == INPUTD_PACKET ? take_packet(source, &header, data, size) : 0;
+		if (r < 0)
+			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
+	}
+}
+
+/* ---- what is missing ---- */
+
+static void push_gap(struct input_source *source, int64_t from_ns, const char *detail)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input"};
+	struct packet *packet;
+
+	gap.reason = UXREC__GAP__REASON__REASON_SOURCE_LOST;
+	gap.from_ns = session_clock_at(source->context.clock, from_ns);
+	gap.to_ns = session_clock_at(source->context.clock, clock_now_ns());
+	gap.topics = topics;
+	gap.n_topics = 1;
+	gap.detail = (char *)detail;
+	if (packet_create(&packet, source->context.clock,
+		    &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base) == 0)
+		source->context.sink->push(source->context.sink, packet);
+}
+
+/* @param reason  NULL: it is recorded again, or looked for no more */
+static void warn(struct input_source *source, const char *reason)
+{
+	if (source->context.away)
+		source->context.away(source->context.user, &source->base, reason);
+}
+
+static void end_hang(struct input_source *source)
+{
+	if (!source->hangs)
+		return;
+	source->hangs = false;
+	push_gap(source, source->alive_ns,
+		"uxrec-inputd did not answer; what it could read afterwards is there");
+	warn(source, NULL);
+}
+
+/* ---- the helper's life ---- */
+
+static int ask(struct input_source *source, enum inputd_ask what)
+{
+	struct inputd_request request = {.version = INPUTD_VERSION, .ask = what};
+	int r;
+
+	pthread_mutex_lock(&source->lock);
+	request.keys = source->keys;
+	request.reason = source->reason;
+	request.level_keys = source->level_keys;
+	r = input_helper_ask(&source->helper, &request);
+	pthread_mutex_unlock(&source->lock);
+	return r;
+}
+
+static void take_sign_of_life(struct input_source *source)
+{
+	end_hang(source);
+	source->alive_ns = clock_now_ns();
+	source->asked_ns = 0;
+}
+
+/* Nothing has come for a while. */
+static void beat(struct input_source *source)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (!source->asked_ns) {
+		ask(source, INPUTD_BEAT);
+		source->asked_ns = now_ns;
+	}
+	if (source->hangs || now_ns - source->asked_ns < HANG_NS)
+		return;
+	source->hangs = true;
+	warn(source, "uxrec-inputd does not answer (to pause and go on starts it anew)");
+}
+
+/*
+ * Take messages until the helper ends or the source is to stop.
+ *
+ * @param ret_reason  set when the helper has given one: then it is not to be started again
+ * @return 0 it has ended, 1 with its reason, or a negative errno
+ */
+static int follow(struct input_source *source, unsigned char *data, struct error *ret_reason)
+{
+	/* while it stops the helper still sends what it holds */
+	for (;;) {
+		struct pollfd readable = {.fd = source->helper.fd, .events = POLLIN};
+		struct inputd_header header;
+		size_t size;
+		int r = poll(&readable, 1, source->stop ? -1 : (int)(BEAT_NS / NS_PER_MS));
+
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (r == 0)
+			beat(source);
+		if (r <= 0)
+			continue;
+		r = input_helper_receive(&source->helper, data, &size, &header);
+		if (r <= 0)
+			return r;
+		take_sign_of_life(source);
+		if (header.kind == INPUTD_FAILED) {
+			copy_text(ret_reason->text, sizeof(ret_reason->text), data, size);
+			return 1;
+		}
+		if (header.kind == INPUTD_PACKET && take_packet(source, &header, data, size) < 0)
+			return -EPROTO;
+	}
+}
+
+static void sleep_until(struct input_source *source, int64_t until_ns)
+{
+	int64_t left_ns;
+
+	while (!source->stop && (left_ns = until_ns - clock_now_ns()) > 0)
+		poll(&(struct pollfd){.fd = source->wake_fd, .events = POLLIN}, 1,
+			(int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
+}
+
+/* @return 0 when it reads again, under the policy that holds now */
+static int start_again(struct input_source *source, unsigned char *data)
+{
+	struct input_helper fresh;
+	struct error error = {"it could not be started again"};
+	uint32_t level_keys;
+	bool keys_set;
+	int r;
+
+	pthread_mutex_lock(&source->lock);
+	level_keys = source->level_keys;
+	pthread_mutex_unlock(&source->lock);
+	r = input_helper_start(&fresh, &source->options, source->service, level_keys, &error);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&source->lock);
+	source->helper = fresh;
+	keys_set = source->keys_set;
+	pthread_mutex_unlock(&source->lock);
+	r = await_ready(source, data, &source->stop, &error);
+	/* the helper reports no keys before this request; where no focus is followed, at the session's policy */
+	if (r == 0 && keys_set)
+		r = ask(source, INPUTD_KEYS);
+	if (r < 0 && r != -ECANCELED)
+		log_warning("input: %s", error.text);
+	return r;
+}
+
+static void end_helper(struct input_source *source)
+{
+	struct input_helper gone;
+
+	pthread_mutex_lock(&source->lock);
+	gone = source->helper;
+	source->helper = (struct input_helper){.fd = -1};
+	pthread_mutex_unlock(&source->lock);
+	input_helper_end(&gone);
+}
+
+/* The helper has died. @return true when another one reads */
+static bool restart(struct input_source *source, unsigned char *data)
+{
+	int64_t from_ns = source->alive_ns, wait_ns = RESTART_NS;
+	bool again = false;
+
+	/* this warning and this gap are for both */
+	if (source->hangs)
+		warn(source, NULL);
+	source->hangs = false;
+	warn(source, "uxrec-inputd has ended; it is started again");
+	if (clock_now_ns() - source->started_ns > LIVED_NS)
+		source->tries = 0;
+	for (unsigned i = 0; i < source->tries && wait_ns < RESTART_LAST_NS; i++)
+		wait_ns *= 2;
+	while (!again && !source->stop && source->tries < RESTART_TRIES) {
+		end_helper(source);
+		sleep_until(source, clock_now_ns() + wait_ns);
+		source->tries++;
+		again = !source->stop && start_again(source, data) == 0;
+		wait_ns = wait_ns * 2 < RESTART_LAST_NS ? wait_ns * 2 : RESTART_LAST_NS;
+	}
+	if (!again && !source->stop) {
+		warn(source, NULL);
+		warn(source, "uxrec-inputd ends again and again, and is not started any more");
+		while (!source->stop)
+			sleep_until(source, INT64_MAX);
+	}
+	push_gap(source, from_ns,
+		again ? "uxrec-inputd had ended, and was started again" : "uxrec-inputd had ended");
+	source->asked_ns = 0;
+	warn(source, NULL);
+	return again;
+}
+
+static void *input_thread(void *user)
+{
+	struct input_source *source = user;
+	unsigned char *data = malloc(INPUTD_MESSAGE_LIMIT_BYTES);
+	struct error reason = {"uxrec-inputd has ended"};
+	bool ended = false;
+	int r = data ? 0 : -ENOMEM;
+
+	pthread_setname_np(pthread_self(), "uxrec-input");
+	while (r == 0 && !ended) {
+		r = follow(source, data, &reason);
+		if (r == -ECONNRESET || r == -EPIPE)
+			r = 0;
+		if (r == 0)
+			ended = source->stop || !restart(source, data);
+	}
+	if (r < 0)
+		snprintf(reason.text, sizeof(reason.text), "uxrec-inputd: %s", strerror(-r));
+	end_hang(source);
+	if (!source->stop)
+		source->context.lost(source->context.user, &source->base, reason.text);
+	free(data);
+	return NULL;
+}
+
+/* ---- what is asked ---- */
+
+void input_source_set_keys(
+	struct source *base, enum key_policy keys, Uxrec__KeyPolicy__Reason reason)
+{
+	struct input_source *source = input(base);
+	bool stricter;
+
+	pthread_mutex_lock(&source->lock);
+	stricter = keys < (source->keys_set ? source->keys : source->options.keys);
+	source->keys_set = true;
+	source->keys = keys;
+	source->reason = reason;
+	pthread_mutex_unlock(&source->lock);
+	if (source->layout)
+		layout_set_muted(source->layout, keys == KEY_POLICY_NONE);
+	/* a helper that cannot hear this must not go on: it would record what it must not */
+	if (ask(source, INPUTD_KEYS) < 0 && stricter) {
+		pthread_mutex_lock(&source->lock);
+		input_helper_cut(&source->helper);
+		pthread_mutex_unlock(&source->lock);
+	}
+}
+
+static void cut_off(void *user)
+{
+	struct input_source *source = user;
+
+	pthread_mutex_lock(&source->lock);
+	input_helper_cut(&source->helper);
+	pthread_mutex_unlock(&source->lock);
+}
+
+static void input_destroy(struct source *base)
+{
+	struct input_source *source = input(base);
+
+	source->stop = true;
+	layout_destroy(source->layout);
+	if (source->wake_fd >= 0)
+		eventfd_write(source->wake_fd, 1);
+	/* the helper sees its socket close for reading, sends what it holds, and ends */
+	pthread_mutex_lock(&source->lock);
+	if (source->helper.fd >= 0)
+		shutdown(source->helper.fd, SHUT_WR);
+	pthread_mutex_unlock(&source->lock);
+	if (source->thread)
+		source_join(source->thread, cut_off, source);
+	input_helper_end(&source->helper);
+	if (source->wake_fd >= 0)
+		close(source->wake_fd);
+	pthread_mutex_destroy(&source->lock);
+	free(source->service);
+	free(source);
+}
+
+static const struct source_ops input_source_ops = {
+	.name = "input",
+	.destroy = input_destroy,
+};
+
+const char *input_source_describe(const struct source *source)
+{
+	return ((const struct input_source *)source)->description;
+}
+
+/* ---- where uxrec-inputd is ---- */
+
+static int start(struct input_source *source, struct error *reterr)
+{
+	_autofree_ unsigned char *data = malloc(INPUTD_MESSAGE_LIMIT_BYTES);
+	int r;
+
+	if (!data)
+		return error_set(reterr, -ENOMEM, "no memory");
+	r = input_helper_start(
+		&source->helper, &source->options, source->service, source->level_keys, reterr);
+	if (r == 0)
+		r = await_ready(source, data, NULL, reterr);
+	if (r < 0)
+		return r;
+	r = pthread_create(&source->thread, NULL, input_thread, source);
+	if (r != 0) {
+		source->thread = 0;
+		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	}
+	return 0;
+}
+
+/* @param service  path of its socket; NULL: a child */
+static int create(struct source **ret, const struct source_context *context,
+	const struct input_options *options, const char *service, uint32_t level_keys,
+	struct error *reterr)
+{
+	_destroy_(source) struct source *base = calloc(1, sizeof(struct input_source));
+	struct input_source *source = input(base);
+	int r;
+
+	if (!base)
+		return error_set(reterr, -ENOMEM, "no memory");
+	base->ops = &input_source_ops;
+	source->context = *context;
+	source->options = *options;
+	source->helper.fd = -1;
+	source->level_keys = level_keys;
+	pthread_mutex_init(&source->lock, NULL);
+	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (source->wake_fd < 0)
+		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+	if (service && !(source->service = strdup(service)))
+		return error_set(reterr, -ENOMEM, "no memory");
+	r = start(source, reterr);
+	if (r == 0)
+		*ret = steal_ptr(base);
+	return r;
+}
+
+/* Of the system's service, or of a child where there is none, or it refuses. */
+static int create_wanted(struct source **ret, const struct source_context *context,
+	const struct input_options *options, uint32_t level_keys, struct error *reterr)
+{
+	const char *wanted = options->source;
+	struct error refusal;
+	int r;
+
+	if (strncmp(wanted, "service", 7) == 0)
+		return create(ret, context, options, wanted[7] ? wanted + 8 : INPUTD_SOCKET_PATH,
+			level_keys, reterr);
+	if (strcmp(wanted, "auto") != 0 || access(INPUTD_SOCKET_PATH, F_OK) < 0)
+		return create(ret, context, options, NULL, level_keys, reterr);
+	r = create(ret, context, options, INPUTD_SOCKET_PATH, level_keys, &refusal);
+	if (r == 0)
+		return 0;
+	log_warning("the uxrec-inputd service: %s", refusal.text);
+	return create(ret, context, options, NULL, level_keys, reterr);
+}
+
+static void levels_changed(void *user, uint32_t level_keys)
+{
+	struct input_source *source = user;
+	bool changed;
+
+	pthread_mutex_lock(&source->lock);
+	changed = source->level_keys != level_keys;
+	source->level_keys = level_keys;
+	pthread_mutex_unlock(&source->lock);
+	if (changed)
+		ask(source, INPUTD_LEVELS);
+}
+
+int input_source_create(struct source **ret, const struct source_context *context,
+	const struct input_options *options, struct error *reterr)
+{
+	int64_t from_ns = clock_now_ns(); /* keys are named by what is there before them */
+	const struct layout_options wanted = {.display = options->display,
+		.labels = options->keys == KEY_POLICY_FULL ||
+			(options->shortcuts && options->keys == KEY_POLICY_CLASSES),
+		.keys = options->keys};
+	_destroy_(layout) struct layout *layout = NULL;
+	int r;
+
+	if (options->keys == KEY_POLICY_FULL && !*options->consent_id)
+		return error_set(reterr, -EACCES,
+			"recording which keys are pressed needs a consent act for it");
+	layout_create(&layout, context, &wanted);
+	r = create_wanted(ret, context, options, layout_level_keys(layout), reterr);
+	if (r < 0 || !layout)
+		return r;
+	layout_start(layout, from_ns, levels_changed, *ret);
+	layout_set_muted(layout, options->passwords_watched);
+	input(*ret)->layout = steal_ptr(layout);
+	return 0;
+}

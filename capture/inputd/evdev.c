@@ -1,0 +1,555 @@
+#include "capture/inputd/devices.h"
+
+#include "capture/input/inputd_protocol.h"
+#include "capture/inputd/evdev_internal.h"
+#include "protocol/base/cleanup.h"
+#include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libevdev/libevdev.h>
+#include <libudev.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#define DEVICES_LIMIT 128
+#define INPUT_FOLDER  "/dev/input"
+
+/*
+ * While something happens, devices are looked at every two milliseconds, which is 48 events of an 8 kHz
+ * mouse; and sooner when one of them had more than these many, a quarter of what the kernel's queue of a
+ * mouse has room for.
+ */
+#define PACE_NS       (2 * NS_PER_MS)
+#define PACE_LEAST_NS (NS_PER_MS / 2)
+#define PACE_EVENTS   32
+
+/*
+ * So many events of one device are taken, with one call, before the others get their turn; and so soon it
+ * has its own again.
+ */
+#define TURN_EVENTS 512
+#define TURN_NS     (50 * NS_PER_US)
+
+/* A modifier that changes while it is looked at again and again is no hand's work. */
+#define SETTLE_TRIES 4
+
+struct evdev_reader {
+	struct conversation *conversation;
+	struct input_out *out;
+	struct redactor *redactor;
+	struct evdev_device *devices[DEVICES_LIMIT];
+	size_t count;
+	uint32_t next_number;
+	unsigned refused; /* devices that may not be opened */
+	unsigned unwanted;
+	bool is_full;
+	struct udev *udev;
+	struct udev_monitor *monitor;
+	int64_t looked_ns; /* when devices were looked at and had something */
+	int64_t pace_ns;   /* until the next look */
+	size_t most;       /* events that one device had at this look */
+};
+
+static int64_t event_ns(const struct input_event *event)
+{
+	return event->input_event_sec * NS_PER_S + event->input_event_usec * NS_PER_US;
+}
+
+/* ---- events ---- */
+
+/* The kernel repeats buttons, too, of a device that has keys beside them. */
+static bool repeats_button(const struct input_event *event)
+{
+	return event->type == EV_KEY && event->value > 1;
+}
+
+static void take_event(
+	struct evdev_reader *reader, struct evdev_device *device, const struct input_event *event)
+{
+	struct told told = policy_tell(event->type, event->code);
+	int64_t time_ns = event_ns(event);
+
+	device->last_ns = time_ns;
+	if (told.kind == TOLD_KEY && event->value >= 0 && event->value <= 2) {
+		evdev_take_key(device, reader->conversation, time_ns, event->code,
+			(Uxrec__KeyAction)event->value);
+	} else if (told.kind == TOLD_CONTROL && !repeats_button(event)) {
+		conversation_say_control(
+			reader->conversation, &device->batch, time_ns, told.control, event->value);
+	}
+}
+
+/* ---- devices come and go ---- */
+
+static void evdev_device_destroy(struct evdev_device *device)
+{
+	if (!device)
+		return;
+	libevdev_free(device->evdev);
+	if (device->fd >= 0)
+		close(device->fd);
+	if (device->state_fd >= 0)
+		close(device->state_fd);
+	free(device);
+}
+DEFINE_DESTROY(evdev_device);
+
+static void say_gap(struct evdev_reader *reader, const Uxrec__Gap *gap)
+{
+	/* times of a gap that inputd states are CLOCK_MONOTONIC; the daemon turns them */
+	input_out_packet(reader->out, CHANNEL_GAPS, gap->from_ns, &gap->base);
+}
+
+static void say_full(struct evdev_reader *reader)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+	char *topics[] = {(char *)"/input"};
+
+	if (reader->is_full)
+		return;
+	reader->is_full = true;
+	gap.reason = UXREC__GAP__REASON__REASON_OVERLOAD;
+	gap.from_ns = gap.to_ns = clock_now_ns();
+	gap.topics = topics;
+	gap.n_topics = ARRAY_SIZE(topics);
+	gap.detail = (char *)"there are more input devices than can be read: some are not";
+	say_gap(reader, &gap);
+}
+
+/* @return a descriptor whose events have times of CLOCK_MONOTONIC, or a negative errno */
+static int open_node(const char *node)
+{
+	_autoclose_ int fd = -1;
+	char path[sizeof(INPUT_FOLDER) + 33];
+	int clock = CLOCK_MONOTONIC;
+
+	snprintf(path, sizeof(path), INPUT_FOLDER "/%s", node);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	/* at once: what came before this is thrown away by the kernel, as an overflow */
+	if (fd < 0 || ioctl(fd, EVIOCSCLOCKID, &clock) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
+/*
+ * Another descriptor of a device, to ask for its state alone: the kernel takes the keys of a state that it gives out
+ * of that descriptor's queue. @return -1 when there is none
+ */
+static int open_state(const char *node)
+{
+	static const uint8_t no_type[EV_CNT / 8];
+	const struct input_mask nothing = {.type = EV_SYN,
+		.codes_size = sizeof(no_type),
+		.codes_ptr = (uint64_t)(uintptr_t)no_type};
+	int fd = open_node(node);
+
+	/* an older kernel fills its queue, which is never read */
+	if (fd >= 0)
+		ioctl(fd, EVIOCSMASK, &nothing);
+	return fd < 0 ? -1 : fd;
+}
+
+static void add_device(struct evdev_reader *reader, const char *node)
+{
+	_destroy_(evdev_device) struct evdev_device *device = NULL;
+
+	for (size_t i = 0; i < reader->count; i++)
+		if (strcmp(reader->devices[i]->node, node) == 0)
+			return;
+	if (strlen(node) >= sizeof(device->node))
+		return;
+	if (reader->count == DEVICES_LIMIT) {
+		say_full(reader);
+		return;
+	}
+	device = calloc(1, sizeof(*device));
+	if (!device)
+		return;
+	snprintf(device->node, sizeof(device->node), "%s", node);
+	device->state_fd = -1;
+	device->fd = open_node(node);
+	if (device->fd < 0) {
+		reader->refused += device->fd == -EACCES || device->fd == -EPERM;
+		return;
+	}
+	if (libevdev_new_from_fd(device->fd, &device->evdev) < 0)
+		return;
+	device->batch.device = reader->next_number;
+	device->last_ns = clock_now_ns();
+	if (!evdev_describe(device, reader->conversation, reader->udev)) {
+		reader->unwanted++;
+		return;
+	}
+	reader->next_number++;
+	if (device->has_keys && reader->redactor->shortcuts)
+		device->state_fd = open_state(node);
+	evdev_find_at_start(device, reader->conversation, device->last_ns);
+	reader->devices[reader->count++] = steal_ptr(device);
+}
+
+static void remove_device(struct evdev_reader *reader, size_t i)
+{
+	struct evdev_device *device = reader->devices[i];
+	int64_t now_ns = clock_now_ns();
+
+	evdev_find_at_removal(device, reader->conversation, now_ns);
+	input_batch_flush(&device->batch, reader->out);
+	evdev_overflow_flush(device, reader->conversation, now_ns);
+	evdev_describe_removed(device, reader->conversation);
+	evdev_device_destroy(device);
+	reader->devices[i] = reader->devices[--reader->count];
+}
+
+/* One a step: to open a device takes long enough for the queue of another one to overflow. */
+static void take_hotplug(struct evdev_reader *reader)
+{
+	struct udev_device *change = udev_monitor_receive_device(reader->monitor);
+	const char *action = change ? udev_device_get_action(change) : NULL;
+	const char *name = change ? udev_device_get_sysname(change) : NULL;
+
+	/* removals show themselves by ENODEV */
+	if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0 &&
+		!reader->conversation->away_ns)
+		add_device(reader, name);
+	udev_device_unref(change);
+}
+
+static void watch_hotplug(struct evdev_reader *reader)
+{
+	reader->udev = udev_new();
+	if (reader->udev)
+		reader->monitor = udev_monitor_new_from_netlink(reader->udev, "udev");
+	if (!reader->monitor)
+		return; /* no netlink in this sandbox: what is there now is all there will be */
+	udev_monitor_filter_add_match_subsystem_devtype(reader->monitor, "input", NULL);
+	if (udev_monitor_enable_receiving(reader->monitor) < 0) {
+		udev_monitor_unref(reader->monitor);
+		reader->monitor = NULL;
+	}
+}
+
+static void scan_devices(struct evdev_reader *reader)
+{
+	DIR *folder = opendir(INPUT_FOLDER);
+	struct dirent *entry;
+
+	if (!folder)
+		return;
+	while ((entry = readdir(folder)))
+		if (strncmp(entry->d_name, "event", 5) == 0)
+			add_device(reader, entry->d_name);
+	closedir(folder);
+}
+
+/* ---- reading ---- */
+
+/*
+ * The kernel dropped events because its ring was full. What it has now is thrown away too: the state that
+ * is found says more than the rest of a report.
+ */
+static int resynchronise(struct evdev_reader *reader, struct evdev_device *device)
+{
+	int64_t from_ns = device->last_ns, found_ns = clock_now_ns(), compared_ns;
+	int r;
+
+	/* which modifiers were held between is not known, for keys of other devices either */
+	redactor_doubt(reader->redactor);
+	r = evdev_find_after_overflow(device, reader->conversation, found_ns, &compared_ns);
+	device->last_ns = found_ns;
+	reader->most = TURN_EVENTS; /* it is looked at again at once */
+	input_batch_flush(&device->batch, reader->out);
+	evdev_overflow_note(device, reader->conversation, from_ns, compared_ns);
+	return r;
+}
+
+/* libevdev's own reading makes one call an event; so it is told what was read. */
+static void keep_state(struct evdev_device *device, const struct input_event *event)
+{
+	if (event->type == EV_KEY || event->type == EV_ABS || event->type == EV_SW)
+		libevdev_set_event_value(device->evdev, event->type, event->code, event->value);
+}
+
+/* @return 0, or -ENODEV when the device is gone */
+static int drain(struct evdev_reader *reader, struct evdev_device *device)
+{
+	struct input_event events[TURN_EVENTS];
+	ssize_t size = read(device->fd, events, sizeof(events));
+	size_t count = size > 0 ? (size_t)size / sizeof(events[0]) : 0;
+
+	if (size < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (size <= 0)
+		return -ENODEV;
+	for (size_t i = 0; i < count; i++) {
+		if (events[i].type == EV_SYN && events[i].code == SYN_DROPPED)
+			return resynchronise(reader, device);
+		keep_state(device, &events[i]);
+		take_event(reader, device, &events[i]);
+	}
+	if (count > reader->most)
+		reader->most = count;
+	return 0;
+}
+
+/* ---- shortcuts ---- */
+
+static bool kernel_agrees(const struct evdev_reader *reader)
+{
+	const struct modifiers *modifiers = &reader->redactor->modifiers;
+
+	for (size_t i = 0; i < modifiers->count; i++) {
+		const struct modifier_key *held = &modifiers->keys[i];
+		bool is_down = !modifier_is_claimed(held);
+
+		for (size_t d = 0; d < reader->count && !is_down; d++)
+			is_down = reader->devices[d]->batch.device == held->device &&
+				evdev_has_down(reader->devices[d], held->code);
+		if (!is_down)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Compare the modifiers that were summed up from events with the kernel's: while somebody has grabbed a device its
+ * releases come to nobody else. The kernel may be ahead of what was read, so that the rest is read, and the
+ * comparison holds when no modifier was in it.
+ */
+static void settle(struct evdev_reader *reader)
+{
+	bool agrees = false;
+
+	for (int tries = 0; tries < SETTLE_TRIES; tries++) {
+		uint32_t changes = reader->redactor->modifiers.changes;
+
+		agrees = kernel_agrees(reader);
+		for (size_t i = reader->count; i > 0; i--)
+			if (drain(reader, reader->devices[i - 1]) < 0)
+				remove_device(reader, i - 1);
+		if (reader->redactor->modifiers.changes == changes)
+			break;
+		agrees = false;
+	}
+	redactor_settle(reader->redactor, agrees);
+}
+
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static int64_t flush_due(struct evdev_reader *reader, int64_t now_ns)
+{
+	int64_t deadline_ns = redactor_flush_due(reader->redactor, now_ns);
+
+	for (size_t i = 0; i < reader->count; i++) {
+		struct evdev_device *device = reader->devices[i];
+
+		deadline_ns = earlier(
+			deadline_ns, input_batch_flush_due(&device->batch, reader->out, now_ns));
+		deadline_ns = earlier(deadline_ns,
+			evdev_overflow_flush_due(device, reader->conversation, now_ns));
+	}
+	return deadline_ns;
+}
+
+/* The next look is when a device that goes on as it did has PACE_EVENTS again. */
+static void keep_pace(struct evdev_reader *reader)
+{
+	if (reader->most > 0)
+		reader->pace_ns = reader->pace_ns * PACE_EVENTS / (int64_t)reader->most;
+	if (reader->pace_ns < PACE_LEAST_NS)
+		reader->pace_ns = PACE_LEAST_NS;
+	if (reader->pace_ns > PACE_NS)
+		reader->pace_ns = PACE_NS;
+	if (reader->most == TURN_EVENTS)
+		reader->pace_ns = TURN_NS;
+	reader->looked_ns = reader->most > 0 ? clock_now_ns() : 0;
+}
+
+static void sleep_until(int64_t until_ns)
+{
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME,
+		&(struct timespec){until_ns / NS_PER_S, until_ns % NS_PER_S}, NULL);
+}
+
+/* ---- the seat ---- */
+
+/*
+ * What another user types, and the password at the lock screen, are not this recording's: while the
+ * seat is not the recorded user's every device is closed.
+ */
+static void follow_seat(struct evdev_reader *reader)
+{
+	switch (conversation_follow_seat(reader->conversation)) {
+	case SEAT_STAYS: break;
+	case SEAT_LEFT:
+		while (reader->count > 0)
+			remove_device(reader, reader->count - 1);
+		break;
+	case SEAT_COME_BACK: conversation_say_back(reader->conversation); scan_devices(reader);
+	}
+}
+
+/* @return a negative errno of poll() or 0 */
+static int wait_for(struct pollfd *fds, size_t count, int64_t deadline_ns)
+{
+	int64_t left_ns = deadline_ns - clock_now_ns();
+	struct timespec left = {left_ns / NS_PER_S, left_ns % NS_PER_S};
+
+	if (left_ns < 0)
+		left = (struct timespec){0};
+	if (ppoll(fds, count, deadline_ns == INT64_MAX ? NULL : &left, NULL) < 0 && errno != EINTR)
+		return -errno;
+	return 0;
+}
+
+static int step(struct evdev_reader *reader)
+{
+	struct pollfd fds[DEVICES_LIMIT + 3];
+	size_t count = reader->count;
+	int64_t now_ns = clock_now_ns(), deadline_ns;
+	/* nothing is due before the recorder was heard at that time */
+	int r = conversation_take(reader->conversation);
+
+	if (r != 0)
+		return r;
+	deadline_ns = flush_due(reader, now_ns);
+	if (reader->looked_ns)
+		sleep_until(reader->looked_ns + reader->pace_ns);
+	for (size_t i = 0; i < count; i++)
+		fds[i] = (struct pollfd){.fd = reader->devices[i]->fd, .events = POLLIN};
+	fds[count] = (struct pollfd){.fd = reader->out->fd, .events = POLLIN};
+	fds[count + 1] = (struct pollfd){
+		.fd = reader->monitor ? udev_monitor_get_fd(reader->monitor) : -1,
+		.events = POLLIN,
+	};
+	fds[count + 2] = (struct pollfd){
+		.fd = reader->conversation->seat ? seat_fd(reader->conversation->seat) : -1,
+		.events = POLLIN,
+	};
+	r = wait_for(fds, count + 3, deadline_ns);
+	if (r < 0)
+		return r;
+	reader->most = 0;
+	/* first what is to be kept back, and then the keys */
+	if (fds[count].revents) {
+		r = conversation_take(reader->conversation);
+		if (r != 0)
+			return r;
+	}
+	if (fds[count + 2].revents)
+		follow_seat(reader);
+	/* from the last, because a removal moves the last into its place */
+	for (size_t i = reader->conversation->away_ns ? 0 : count; i > 0; i--) {
+		if (!fds[i - 1].revents)
+			continue;
+		if (drain(reader, reader->devices[i - 1]) < 0)
+			remove_device(reader, i - 1);
+	}
+	if (redactor_is_unsettled(reader->redactor))
+		settle(reader);
+	keep_pace(reader);
+	if (fds[count + 1].revents)
+		take_hotplug(reader);
+	return 0;
+}
+
+static void reader_finish(struct evdev_reader *reader)
+{
+	int64_t now_ns = clock_now_ns();
+
+	for (size_t i = 0; i < reader->count; i++) {
+		evdev_find_at_stop(reader->devices[i], reader->conversation, now_ns);
+		input_batch_flush(&reader->devices[i]->batch, reader->out);
+		evdev_overflow_flush(reader->devices[i], reader->conversation, now_ns);
+		evdev_device_destroy(reader->devices[i]);
+	}
+	conversation_finish(reader->conversation, now_ns);
+	if (reader->monitor)
+		udev_monitor_unref(reader->monitor);
+	if (reader->udev)
+		udev_unref(reader->udev);
+}
+
+static int reader_start(struct evdev_reader *reader, struct error *reterr)
+{
+	char text[120];
+
+	watch_hotplug(reader); /* first, so that nothing falls between */
+	if (conversation_follow_seat(reader->conversation) != SEAT_STAYS) {
+		input_out_ready(
+			reader->out, "evdev: devices, when the session is not locked any more");
+		return 0;
+	}
+	scan_devices(reader);
+	if (reader->count == 0 && reader->refused > 0)
+		return error_set(reterr, -EACCES,
+			"%u input devices, and this user may read none of them: install the "
+			"uxrec-inputd service, or record X11 input with --input x11",
+			reader->refused);
+	if (reader->count == 0 && reader->unwanted > 0)
+		return error_set(reterr, -ENODEV,
+			"%u input devices, and none of them is among those that are to be read",
+			reader->unwanted);
+	if (reader->count == 0)
+		return error_set(reterr, -ENODEV, "no input device in " INPUT_FOLDER);
+	snprintf(text, sizeof(text), "evdev: %zu device%s", reader->count,
+		reader->count == 1 ? "" : "s");
+	if (reader->refused > 0)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			"; %u may not be read by this user", reader->refused);
+	input_out_ready(reader->out, text);
+	return 0;
+}
+
+int evdev_run(struct conversation *conversation, struct error *reterr)
+{
+	struct evdev_reader reader = {.conversation = conversation,
+		.out = &conversation->out,
+		.redactor = &conversation->redactor,
+		.next_number = 1,
+		.pace_ns = PACE_NS};
+	int r = reader_start(&reader, reterr);
+
+	while (r == 0 && !reader.out->failed)
+		r = step(&reader);
+	reader_finish(&reader);
+	return r < 0 ? r : 0;
+}
+
+bool evdev_is_readable(void)
+{
+	DIR *folder = opendir(INPUT_FOLDER);
+	struct dirent *entry;
+	bool readable = false;
+
+	if (!folder)
+		return false;
+	while (!readable && (entry = readdir(folder))) {
+		char path[300];
+		struct libevdev *evdev = NULL;
+		int fd;
+
+		if (strncmp(entry->d_name, "event", 5) != 0)
+			continue;
+		snprintf(path, sizeof(path), INPUT_FOLDER "/%s", entry->d_name);
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (libevdev_new_from_fd(fd, &evdev) == 0) {
+			readable = evdev_is_keyboard(evdev) || evdev_is_pointer(evdev);
+			libevdev_free(evdev);
+		}
+		close(fd);
+	}
+	closedir(folder);
+	return readable;
+}

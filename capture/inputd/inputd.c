@@ -1,0 +1,269 @@
+/* uxrec-inputd: the only program that reads keyboards. See capture/inputd/uxrec-inputd.8.scd. */
+
+#include "capture/input/inputd_protocol.h"
+#include "capture/inputd/conf.h"
+#include "capture/inputd/devices.h"
+#include "capture/inputd/sandbox.h"
+#include "capture/inputd/service.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/base/signals.h"
+#include "protocol/base/terminal.h"
+#include "protocol/channel.h"
+#include "protocol/session.pb-c.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"Usage: uxrec-inputd [OPTION]...\n"
+	"Read input devices, apply the redaction policy, and give what is left to uxrecd.\n"
+	"\n"
+	"uxrecd or uxrec-inputd.socket starts this program; there is no need to do it by hand.\n"
+	"\n"
+	"  --source auto|evdev|x11  what to read (default auto: evdev when it may be read)\n"
+	"  --display DISPLAY        X server to read with --source x11 (default $DISPLAY)\n"
+	"  --service                serve, on the socket that systemd gives, who sits at the machine\n"
+	"  --help, --version\n";
+
+/* A recorder that has connected and does not say what it wants is not waited for longer. */
+#define START_TIMEOUT_MS 5000
+
+struct options {
+	const char *source, *display;
+	bool service;
+};
+
+/* @return 0 to go on, or the exit status plus 1 */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option names[] = {
+		{"source", required_argument, NULL, 's'},
+		{"display", required_argument, NULL, 'd'},
+		{"service", no_argument, NULL, 'S'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'v'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "", names, NULL)) >= 0) {
+		switch (c) {
+		case 's': options->source = optarg; break;
+		case 'd': options->display = optarg; break;
+		case 'S': options->service = true; break;
+		case 'h': fputs(usage, stdout); return 1;
+		case 'v': puts("uxrec-inputd " UXREC_VERSION); return 1;
+		default:
+			log_error("unknown option '%s', or its value is missing",
+				text_quote(argv[optind - 1]).text);
+			return 3;
+		}
+	}
+	if (optind < argc) {
+		log_error("unexpected argument '%s'", text_quote(argv[optind]).text);
+		return 3;
+	}
+	return 0;
+}
+
+/* ---- what the recorder asks ---- */
+
+static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	int r;
+
+	if (poll(&readable, 1, START_TIMEOUT_MS) <= 0)
+		return error_set(reterr, -ETIMEDOUT, "the recorder has not said what it wants");
+	r = conversation_receive(fd, ret);
+	if (r == 0)
+		return error_set(reterr, -EPIPE, "the recorder has gone");
+	if (r < 0 || ret->ask != INPUTD_START)
+		return error_set(reterr, -EPROTO,
+			"what the recorder asks makes no sense to this uxrec-inputd (" UXREC_VERSION
+			"): are both of one version?");
+	if (ret->keys == KEY_POLICY_FULL && strlen(ret->consent) != 32)
+		return error_set(reterr, -EACCES,
+			"recording which keys are pressed needs the consent act that allows it");
+	return 0;
+}
+
+/* ---- one conversation ---- */
+
+/*
+ * The kernel's queue of a fast mouse is full after five milliseconds; neither a busy machine nor a disk that
+ * fetches a page of this program must keep us from it so long. Who may not ask for it goes on without.
+ */
+static void be_prompt(void)
+{
+	struct sched_param priority = {.sched_priority = 1};
+
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) < 0)
+		setpriority(PRIO_PROCESS, 0, -10);
+	(void)mlockall(MCL_CURRENT);
+}
+
+/*
+ * Read an X server. One that is not at the seat (a server without a screen, a remote one) is read all the
+ * time: nobody else can type there.
+ */
+static int read_display(
+	struct conversation *conversation, const char *display, struct error *reterr)
+{
+	_destroy_(seat) struct seat *seat = NULL;
+	struct error error;
+	int r;
+
+	if (getuid() != 0 && seat_create(&seat, getuid(), false, &error) == 0)
+		conversation->seat = seat;
+	r = xinput_run(conversation, display, reterr);
+	conversation->seat = NULL;
+	return r;
+}
+
+/* Read the devices of /dev/input with the rights of who started us, and only what is theirs. */
+static int read_own_devices(struct conversation *conversation, struct error *reterr)
+{
+	_destroy_(seat) struct seat *seat = NULL;
+	/* root is not kept from anything here, and has no session to begin with */
+	int r = getuid() == 0 ? 0 : seat_create(&seat, getuid(), false, reterr);
+
+	conversation->seat = seat;
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_EVDEV, reterr);
+	if (r == 0)
+		r = evdev_run(conversation, reterr);
+	conversation->seat = NULL;
+	return r;
+}
+
+static int read_devices(
+	struct conversation *conversation, const struct options *options, struct error *reterr)
+{
+	bool evdev = strcmp(options->source, "evdev") == 0;
+
+	if (options->service)
+		return evdev_run(conversation, reterr);
+	if (strcmp(options->source, "auto") == 0)
+		evdev = evdev_is_readable();
+	else if (!evdev && strcmp(options->source, "x11") != 0)
+		return error_set(reterr, -EINVAL, "--source '%s': it is one of auto, evdev, x11",
+			text_quote(options->source).text);
+	return evdev ? read_own_devices(conversation, reterr)
+		     : read_display(conversation, options->display, reterr);
+}
+
+static int start(struct conversation *conversation, const struct inputd_conf *conf,
+	struct inputd_request *request, struct error *reterr)
+{
+	bool shortcuts = request->flags & INPUTD_SHORTCUTS;
+	int r = inputd_conf_allows(conf, (enum key_policy)request->keys, shortcuts, reterr);
+
+	if (r == 0)
+		r = input_filter_parse(&conversation->filter, request->devices, reterr);
+	if (r < 0)
+		return r;
+	conversation->limit = conf->has_devices ? &conf->devices : NULL;
+	conversation->level_keys = request->level_keys;
+	redactor_start(&conversation->redactor, (enum key_policy)request->keys, shortcuts,
+		request->flags & INPUTD_HOLD, clock_now_ns());
+	return 0;
+}
+
+/*
+ * @param conf  NULL: read it, as for who started us
+ * @return 0 when the recorder has ended it, or a negative errno; then it has been told why
+ */
+static int converse(
+	int fd, struct seat *seat, const struct inputd_conf *conf, const struct options *options)
+{
+	static struct conversation conversation;
+	struct error error = {"no reason given"};
+	struct inputd_request request;
+	struct inputd_conf own;
+	int r;
+
+	memset(&conversation, 0, sizeof(conversation));
+	conversation.out.fd = fd;
+	conversation.redactor.out = &conversation.out;
+	conversation.seat = seat;
+	r = await_start(fd, &request, &error);
+	if (r == 0 && !conf) {
+		r = inputd_conf_read(&own, INPUTD_CONF_PATH, false, &error);
+		conf = &own;
+	}
+	if (r == 0)
+		r = start(&conversation, conf, &request, &error);
+	if (r == 0)
+		r = read_devices(&conversation, options, &error);
+	if (r < 0)
+		input_out_failed(&conversation.out, r,
+			r == -EPROTO ? "what the recorder asks makes no sense" : error.text);
+	return r;
+}
+
+/* ---- as a service, or as a child ---- */
+
+static void converse_with_peer(
+	int fd, struct seat *seat, const struct inputd_conf *conf, void *user)
+{
+	converse(fd, seat, conf, user);
+}
+
+static int run_service(struct options *options)
+{
+	const struct inputd_service service = {
+		INPUTD_CONF_PATH, INPUTD_IDLE_MS, converse_with_peer, options};
+	struct error error;
+	int fd = inputd_service_socket(&error);
+
+	if (fd < 0) {
+		log_error("%s", error.text);
+		return 2;
+	}
+	/* before the first peer is known */
+	if (sandbox_enter(SANDBOX_EVDEV, &error) < 0 ||
+		inputd_service_run(fd, &service, &error) < 0) {
+		log_error("%s", error.text);
+		return 3;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = {.source = "auto"};
+	int type, r = parse_options(argc, argv, &options);
+	socklen_t size = sizeof(type);
+
+	if (r > 0)
+		return r - 1;
+	signals_ignore_strays();
+	terminal_is_utf8(); /* of files that the sandbox hides */
+	sandbox_hide_memory();
+	if (options.service) {
+		be_prompt();
+		return run_service(&options);
+	}
+	if (getsockopt(INPUTD_SOCKET_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
+		type != SOCK_SEQPACKET) {
+		log_error("no socket to uxrecd at descriptor %d: uxrecd starts this program",
+			INPUTD_SOCKET_FD);
+		return 2;
+	}
+	/* systemd sends SIGTERM to a whole service: the last keys are given to the recorder all the same */
+	signals_ignore_endings();
+	be_prompt();
+	return converse(INPUTD_SOCKET_FD, NULL, NULL, &options) < 0 ? 3 : 0;
+}

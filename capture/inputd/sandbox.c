@@ -1,0 +1,415 @@
+#include "capture/inputd/sandbox.h"
+
+#include "protocol/base/cleanup.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANDBOX 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANDBOX 0
+#endif
+#endif
+#ifndef SANDBOX
+#define SANDBOX 1
+#endif
+
+bool sandbox_is_built(void)
+{
+	return SANDBOX;
+}
+
+void sandbox_forbid_dumps(void)
+{
+	_autoclose_ int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	/* programs that a kernel pipes dumps to get them whatever the limit is */
+	if (fd >= 0 && write(fd, "0", 1) < 0)
+		return;
+}
+
+#if !SANDBOX
+
+void sandbox_hide_memory(void)
+{
+}
+
+int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
+{
+	(void)kind;
+	(void)reterr;
+	return 0;
+}
+
+#else
+
+#include <errno.h>
+#include <linux/input.h>
+#include <linux/landlock.h>
+#include <linux/netlink.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+void sandbox_hide_memory(void)
+{
+	sandbox_forbid_dumps(); /* first: files of a process that is not dumpable are root's */
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* ---- files: Landlock ---- */
+
+/* Rights by the version of Landlock that knows them first; Debian 12's headers end with the second. */
+#define FS_RIGHTS_1  ((UINT64_C(1) << 13) - 1)
+#define FS_REFER     (UINT64_C(1) << 13)
+#define FS_TRUNCATE  (UINT64_C(1) << 14)
+#define FS_IOCTL_DEV (UINT64_C(1) << 15)
+#define NET_TCP      UINT64_C(3)
+#define SCOPE_ALL    UINT64_C(3) /* abstract sockets of others, signals to others */
+#define READING      (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+struct ruleset {
+	uint64_t files, net, scoped;
+};
+
+/* What of a ruleset a version knows; fields it does not know must not be said at all. */
+static size_t describe_ruleset(struct ruleset *rules, long version)
+{
+	*rules = (struct ruleset){.files = FS_RIGHTS_1};
+	if (version >= 2)
+		rules->files |= FS_REFER;
+	if (version >= 3)
+		rules->files |= FS_TRUNCATE;
+	if (version >= 4)
+		rules->net = NET_TCP;
+	if (version >= 5)
+		rules->files |= FS_IOCTL_DEV;
+	if (version >= 6)
+		rules->scoped = SCOPE_ALL;
+	return version >= 6 ? 24 : version >= 4 ? 16 : 8;
+}
+
+static void allow_below(int rules_fd, const char *path, uint64_t rights)
+{
+	_autoclose_ int fd = open(path, O_PATH | O_CLOEXEC);
+	struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
+
+	/* what is not there is not allowed, nor needed */
+	if (fd >= 0)
+		syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+}
+
+static void give_up_files(enum sandbox_kind kind)
+{
+	static const char *const readable[] = {
+		"/run/udev", "/run/systemd", "/sys", "/etc/uxrec", "/usr/share"};
+	long version =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	_autoclose_ int rules_fd = -1;
+	struct ruleset rules;
+	size_t size;
+
+	if (version < 1)
+		return; /* a kernel without it: seccomp still lets nothing be written */
+	size = describe_ruleset(&rules, version);
+	rules_fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+	if (rules_fd < 0)
+		return;
+	if (kind == SANDBOX_EVDEV) {
+		allow_below(rules_fd, "/dev/input", READING | (rules.files & FS_IOCTL_DEV));
+		for (size_t i = 0; i < ARRAY_SIZE(readable); i++)
+			allow_below(rules_fd, readable[i], READING);
+	}
+	syscall(SYS_landlock_restrict_self, rules_fd, 0);
+}
+
+/* ---- system calls: seccomp ---- */
+
+/* what every kind needs: what is open, memory, time, threads, the end */
+static const int always[] = {
+	SCMP_SYS(read),
+	SCMP_SYS(readv),
+	SCMP_SYS(pread64),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(close),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(fstat),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendto),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(select),
+	SCMP_SYS(pselect6),
+	SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(timerfd_create),
+	SCMP_SYS(timerfd_settime),
+	SCMP_SYS(timerfd_gettime),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_getres),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(membarrier),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(uname),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(getppid),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(getegid),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+/* what SANDBOX_EVDEV needs besides: to find devices, and to hear of new ones and of the seat */
+static const int of_files[] = {
+	SCMP_SYS(stat),
+	SCMP_SYS(lstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
+	SCMP_SYS(statfs),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(access),
+	SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(inotify_init1),
+	SCMP_SYS(inotify_add_watch),
+	SCMP_SYS(inotify_rm_watch),
+	SCMP_SYS(accept),
+	SCMP_SYS(accept4),
+	SCMP_SYS(bind),
+	SCMP_SYS(connect),
+};
+
+/* nothing here does these by mistake */
+static const int deadly[] = {
+	SCMP_SYS(execve),
+	SCMP_SYS(execveat),
+	SCMP_SYS(fork),
+	SCMP_SYS(vfork),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(bpf),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(mount),
+	SCMP_SYS(umount2),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(chroot),
+	SCMP_SYS(unshare),
+	SCMP_SYS(setns),
+	SCMP_SYS(setuid),
+	SCMP_SYS(setgid),
+	SCMP_SYS(setresuid),
+	SCMP_SYS(setresgid),
+	SCMP_SYS(setreuid),
+	SCMP_SYS(setregid),
+	SCMP_SYS(setgroups),
+	SCMP_SYS(capset),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(add_key),
+	SCMP_SYS(request_key),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(kexec_file_load),
+	SCMP_SYS(reboot),
+	SCMP_SYS(personality),
+	SCMP_SYS(listen),
+};
+
+static struct scmp_arg_cmp equal(unsigned argument, uint64_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
+}
+
+static struct scmp_arg_cmp masked(unsigned argument, uint64_t mask, uint64_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
+static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t count)
+{
+	int r = 0;
+
+	/* a call that this architecture does not have needs no rule */
+	for (size_t i = 0; i < count && (r == 0 || r == -EDOM); i++)
+		r = seccomp_rule_add(filter, action, calls[i], 0);
+	return r == -EDOM ? 0 : r;
+}
+
+static int allow_threads(scmp_filter_ctx filter)
+{
+	int r = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, masked(0, CLONE_THREAD, CLONE_THREAD));
+
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
+			masked(0, CLONE_THREAD, 0));
+	/* its flags are in memory, where no filter sees them; glibc then takes clone() */
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	if (r == 0)
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, equal(0, PR_SET_NAME));
+	return r;
+}
+
+/* no memory becomes code */
+static int allow_memory(scmp_filter_ctx filter)
+{
+	int r = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, masked(2, PROT_EXEC, 0));
+
+	return r < 0 ? r
+		     : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+			       masked(2, PROT_EXEC, 0));
+}
+
+/* limits may be read; signals go to this process alone, as abort() does */
+static int allow_self(scmp_filter_ctx filter)
+{
+	int r = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, equal(0, 0), equal(2, 0));
+
+	return r < 0 ? r
+		     : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+			       equal(0, (uint64_t)getpid()));
+}
+
+/* of devices their state is read, their clock and mask set; nothing grabs or drives one */
+static int allow_devices(scmp_filter_ctx filter)
+{
+	static const uint64_t requests[] = {EVIOCSCLOCKID, EVIOCSMASK, FIONREAD};
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+		masked(1, _IOC(_IOC_READ | _IOC_WRITE, 0xff, 0, 0), _IOC(_IOC_READ, 'E', 0, 0)));
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(requests); i++)
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, equal(1, requests[i]));
+	return r;
+}
+
+static int allow_opening(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+		masked(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+}
+
+/* D-Bus and its peers by AF_UNIX, udev's messages by AF_NETLINK; any other is the end */
+static int allow_sockets(scmp_filter_ctx filter)
+{
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, equal(0, AF_UNIX));
+
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+			equal(0, AF_NETLINK), equal(2, NETLINK_KOBJECT_UEVENT));
+	for (int family = 0; r == 0 && family < AF_NETLINK; family++)
+		if (family != AF_UNIX)
+			r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1,
+				equal(0, family));
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1,
+			(struct scmp_arg_cmp){0, SCMP_CMP_GT, AF_NETLINK, 0});
+	return r;
+}
+
+static int add_rules(scmp_filter_ctx filter, enum sandbox_kind kind)
+{
+	int r = add_all(filter, SCMP_ACT_ALLOW, always, ARRAY_SIZE(always));
+
+	if (r == 0)
+		r = add_all(filter, SCMP_ACT_KILL_PROCESS, deadly, ARRAY_SIZE(deadly));
+	if (r == 0)
+		r = allow_threads(filter);
+	if (r == 0)
+		r = allow_memory(filter);
+	if (r == 0)
+		r = allow_self(filter);
+	if (kind == SANDBOX_X11)
+		return r < 0 ? r
+			     : seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 0);
+	if (r == 0)
+		r = add_all(filter, SCMP_ACT_ALLOW, of_files, ARRAY_SIZE(of_files));
+	if (r == 0)
+		r = allow_devices(filter);
+	if (r == 0)
+		r = allow_opening(filter);
+	return r < 0 ? r : allow_sockets(filter);
+}
+
+static int give_up_calls(enum sandbox_kind kind)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r;
+
+	if (!filter)
+		return -ENOMEM;
+	r = add_rules(filter, kind);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
+int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
+{
+	int r;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(reterr, -errno, "no sandbox: %s", strerror(errno));
+	give_up_files(kind);
+	r = give_up_calls(kind);
+	return r < 0 ? error_set(reterr, r, "no sandbox: %s", strerror(-r)) : 0;
+}
+
+#endif

@@ -1,0 +1,325 @@
+#include "capture/inputd/service.h"
+
+#include "capture/input/inputd_protocol.h"
+#include "capture/inputd/batch.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+
+/* as much as the kernel grants: half a second of an 8 kHz mouse and more */
+#define SOCKET_BYTES (1024 * 1024)
+
+#define STACK_BYTES (256 * 1024)
+
+/*
+ * Everybody may connect. After so many refusals in a row there is a pause, so that a flood of them takes neither
+ * a processor nor, under a real-time priority, the time that LimitRTTIME= allows without one.
+ */
+#define REFUSALS_IN_A_ROW 128
+#define PAUSE_NS          NS_PER_MS
+
+/* As many as the queue has room for. */
+#define GONE_IN_A_ROW 4096
+
+/* when there are no descriptors, or no memory */
+#define SHORTAGE_NS (100 * NS_PER_MS)
+
+/* Of refusals this many a minute are in the log. */
+#define LINES_A_MINUTE 10
+
+struct refusals {
+	unsigned in_a_row, lines, unlogged;
+	int64_t minute_ns;
+};
+
+/* while one peer is served, a thread refuses all others */
+struct doorman {
+	pthread_t thread;
+	int listen_fd, stop_fd, served_fd;
+	uid_t served;
+	int next_fd;     /* of who is served next; -1: nobody */
+	bool taken_over; /* by that one, which has the seat instead of the served one */
+	struct refusals refusals;
+};
+
+/* ---- peers ---- */
+
+/*
+ * Close so that what was said arrives: a socket that is closed with requests unread in it resets its
+ * peer's, which then reads an error in the place of our words.
+ */
+static void part(int fd)
+{
+	char unread[1024];
+
+	shutdown(fd, SHUT_RDWR);
+	while (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0)
+		;
+	close(fd);
+}
+
+static void refuse(int fd, int error, const char *why)
+{
+	struct inputd_header header = {.kind = INPUTD_FAILED, .error = error};
+	struct iovec parts[2] = {{&header, sizeof(header)}, {(void *)why, strlen(why)}};
+	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+	sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static bool has_gone(int fd)
+{
+	struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+/* @return a descriptor, or a negative errno; -EAGAIN when there is nobody (any more) */
+static int accept_peer(int listen_fd)
+{
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	/* whoever connects and goes stays in the queue: nothing is spent on them */
+	for (int gone = 0; fd >= 0 && has_gone(fd); gone++) {
+		close(fd);
+		if (gone == GONE_IN_A_ROW)
+			return -EAGAIN;
+		fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	}
+	if (fd >= 0)
+		return fd;
+	return errno == EINTR || errno == ECONNABORTED ? -EAGAIN : -errno;
+}
+
+static void pause_ns(int64_t ns)
+{
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = ns}, NULL);
+}
+
+static void pace(struct refusals *refusals)
+{
+	if (++refusals->in_a_row % REFUSALS_IN_A_ROW == 0)
+		pause_ns(PAUSE_NS);
+}
+
+static void log_refusal(struct refusals *refusals, const struct ucred *peer, const char *why)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (now_ns - refusals->minute_ns > 60 * NS_PER_S) {
+		if (refusals->unlogged > 0)
+			log_warning("%u more were refused", refusals->unlogged);
+		*refusals = (struct refusals){refusals->in_a_row, 0, 0, now_ns};
+	}
+	if (refusals->lines++ < LINES_A_MINUTE)
+		log_warning("user %u (process %d) is refused: %s", peer->uid, peer->pid, why);
+	else
+		refusals->unlogged++;
+}
+
+static int check_peer(int fd, struct ucred *ret_peer, struct seat **ret_seat, struct error *reterr)
+{
+	_destroy_(seat) struct seat *seat = NULL;
+	socklen_t size = sizeof(*ret_peer);
+	int r;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret_peer, &size) < 0)
+		return error_set(reterr, -errno, "nobody knows who asks: %s", strerror(errno));
+	r = seat_create(&seat, ret_peer->uid, true, reterr);
+	if (r < 0)
+		return r;
+	if (seat_dispatch(seat) == SEAT_INACTIVE)
+		return error_set(reterr, -EACCES,
+			"user %u does not have the seat of this machine now", ret_peer->uid);
+	*ret_seat = steal_ptr(seat);
+	return 0;
+}
+
+/* ---- the doorman ---- */
+
+/* who comes after it is not turned away but waits a moment */
+static bool served_one_leaves(const struct doorman *doorman)
+{
+	return has_gone(doorman->served_fd);
+}
+
+/* Another user's session is in front: the recorder that is served reads nothing, and would keep out the one that may. */
+static bool takes_over(const struct doorman *doorman, int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	uid_t holder;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+		peer.uid != doorman->served && seat_holder(&holder) == 0 && holder == peer.uid;
+}
+
+static void *turn_away(void *user)
+{
+	struct doorman *doorman = user;
+	char why[80];
+
+	pthread_setname_np(pthread_self(), "uxrec-doorman");
+	snprintf(
+		why, sizeof(why), "another recorder (uid %u) reads the input now", doorman->served);
+	for (;;) {
+		struct pollfd fds[2] = {
+			{.fd = doorman->listen_fd, .events = POLLIN},
+			{.fd = doorman->stop_fd, .events = POLLIN},
+		};
+		int fd;
+
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[1].revents || served_one_leaves(doorman))
+			return NULL;
+		fd = fds[0].revents ? accept_peer(doorman->listen_fd) : -EAGAIN;
+		/* the search for somebody who is still there may have taken a while */
+		if (fd >= 0 && served_one_leaves(doorman)) {
+			doorman->next_fd = fd;
+			return NULL;
+		}
+		if (fd >= 0 && takes_over(doorman, fd)) {
+			doorman->next_fd = fd;
+			doorman->taken_over = true;
+			/* as if the served one had gone: what was read until now is sent */
+			shutdown(doorman->served_fd, SHUT_RD);
+			return NULL;
+		}
+		if (fd >= 0) {
+			refuse(fd, -EBUSY, why);
+			part(fd);
+			pace(&doorman->refusals);
+		} else if (fd != -EAGAIN) {
+			pause_ns(SHORTAGE_NS);
+		}
+	}
+}
+
+static int doorman_start(struct doorman *doorman, int listen_fd, int served_fd, uid_t served)
+{
+	pthread_attr_t attributes;
+	int r;
+
+	doorman->listen_fd = listen_fd;
+	doorman->served_fd = served_fd;
+	doorman->served = served;
+	doorman->next_fd = -1;
+	doorman->taken_over = false;
+	doorman->refusals = (struct refusals){0};
+	doorman->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (doorman->stop_fd < 0)
+		return -errno;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	r = pthread_create(&doorman->thread, &attributes, turn_away, doorman);
+	pthread_attr_destroy(&attributes);
+	if (r != 0)
+		close(doorman->stop_fd);
+	return -r;
+}
+
+static void doorman_stop(struct doorman *doorman)
+{
+	eventfd_write(doorman->stop_fd, 1);
+	pthread_join(doorman->thread, NULL);
+	close(doorman->stop_fd);
+}
+
+/* ---- serving ---- */
+
+/* @param ret_next  set on success: a peer that comes at once after this one, or -1 */
+static int serve(int listen_fd, int fd, const struct inputd_service *service, struct ucred *peer,
+	int *ret_next, struct error *reterr)
+{
+	_destroy_(seat) struct seat *seat = NULL;
+	struct inputd_conf conf;
+	struct doorman doorman;
+	int room = SOCKET_BYTES, r = check_peer(fd, peer, &seat, reterr);
+
+	/* read for each, so that what the administrator writes holds from the next on */
+	if (r == 0)
+		r = inputd_conf_read(&conf, service->conf_path, true, reterr);
+	if (r < 0)
+		return r;
+	r = doorman_start(&doorman, listen_fd, fd, peer->uid);
+	if (r < 0)
+		return error_set(reterr, r, "no thread: %s", strerror(-r));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	log_info("user %u (process %d) is served", peer->uid, peer->pid);
+	service->converse(fd, seat, &conf, service->user);
+	log_info("user %u (process %d) is served no more", peer->uid, peer->pid);
+	doorman_stop(&doorman);
+	*ret_next = doorman.next_fd;
+	if (doorman.taken_over)
+		refuse(fd, -EACCES, "another user has the seat of this machine, and records");
+	return 0;
+}
+
+/* Serve or refuse a peer, and whoever takes over from it. */
+static void receive_peer(
+	int listen_fd, int fd, const struct inputd_service *service, struct refusals *refusals)
+{
+	while (fd >= 0) {
+		struct ucred peer = {.uid = (uid_t)-1};
+		struct error why = {""};
+		int next_fd = -1, r = serve(listen_fd, fd, service, &peer, &next_fd, &why);
+
+		if (r < 0) {
+			refuse(fd, r, why.text);
+			log_refusal(refusals, &peer, why.text);
+			part(fd);
+			pace(refusals);
+		} else {
+			part(fd);
+			refusals->in_a_row = 0;
+		}
+		fd = next_fd;
+	}
+}
+
+int inputd_service_run(int listen_fd, const struct inputd_service *service, struct error *reterr)
+{
+	struct pollfd door = {.fd = listen_fd, .events = POLLIN};
+	struct refusals refusals = {0};
+
+	for (;;) {
+		int fd, r = poll(&door, 1, service->idle_ms);
+
+		if (r == 0)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return error_set(reterr, -errno, "poll: %s", strerror(errno));
+		fd = r > 0 ? accept_peer(listen_fd) : -EAGAIN;
+		if (fd == -EBADF || fd == -EINVAL || fd == -ENOTSOCK)
+			return error_set(reterr, fd, "accept: %s", strerror(-fd));
+		if (fd >= 0)
+			receive_peer(listen_fd, fd, service, &refusals);
+		else if (fd != -EAGAIN)
+			pause_ns(SHORTAGE_NS); /* who ends now would be started again at once */
+	}
+}
+
+int inputd_service_socket(struct error *reterr)
+{
+	int fd = SD_LISTEN_FDS_START;
+
+	if (sd_listen_fds(true) != 1)
+		return error_set(reterr, -ENOTCONN,
+			"--service is started by uxrec-inputd.socket, with one socket");
+	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) <= 0)
+		return error_set(reterr, -EPROTOTYPE,
+			"the socket is not a listening one of kind ListenSequentialPacket=");
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return error_set(reterr, -errno, "fcntl: %s", strerror(errno));
+	return fd;
+}

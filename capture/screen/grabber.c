@@ -1,0 +1,90 @@
+#include "capture/screen/grabber.h"
+
+#include "capture/screen/canvas.h"
+
+#include <errno.h>
+#include <string.h>
+
+const struct grabber_ops *grabber_find(const char *name)
+{
+	static const struct grabber_ops *const grabbers[] = {
+		&grabber_x11, &grabber_wlr, &grabber_portal, &grabber_test};
+
+	for (size_t i = 0; i < ARRAY_SIZE(grabbers); i++)
+		if (strcmp(grabbers[i]->name, name) == 0)
+			return grabbers[i];
+	return NULL;
+}
+
+int grabber_check_output(const char *name, struct error *reterr)
+{
+	if (strcmp(name, grabber_wlr.name) == 0)
+		return 0;
+	if (strcmp(name, grabber_x11.name) == 0)
+		return error_set(reterr, -EOPNOTSUPP,
+			"of an X display all monitors are recorded, with what is where: leave --output "
+			"away");
+	if (strcmp(name, grabber_portal.name) == 0)
+		return error_set(reterr, -EOPNOTSUPP,
+			"which screen the desktop's portal hands out is chosen in its dialog: leave "
+			"--output away");
+	return error_set(reterr, -EOPNOTSUPP, "there are no outputs: leave --output away");
+}
+
+static bool has(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && *value;
+}
+
+static const struct grabber_ops *say(
+	const struct grabber_ops *chosen, struct error *ret_why, const char *why, const char *more)
+{
+	error_set(ret_why, 0, "%s%s", why, more);
+	return chosen;
+}
+
+/* A Wayland session; what of it is seen by X is only the programs that still speak X. */
+static const struct grabber_ops *choose_wayland(const char *output, struct error *ret_why)
+{
+	_destroy_(grabber) struct grabber *grabber = NULL;
+	struct error error = {"no memory"};
+	int r = grabber_wlr.create(&grabber, NULL, output, &error);
+
+	if (r == 0)
+		return say(&grabber_wlr, ret_why, "the Wayland session's ",
+			grabber_wlr.describe(grabber));
+	if (r == -ECONNREFUSED && has("DISPLAY"))
+		return say(&grabber_x11, ret_why, "the X display, because ", error.text);
+	/* whether it can is known when it is asked, and then people are */
+	if (r == -EOPNOTSUPP)
+		return say(&grabber_portal, ret_why,
+			"what the desktop's portal hands out, because ", error.text);
+	return say(NULL, ret_why, error.text, "");
+}
+
+/* what can be captured at all, whatever is asked of it */
+static const struct grabber_ops *choose(
+	const char *display, const char *output, struct error *ret_why)
+{
+	if (display)
+		return say(&grabber_x11, ret_why, "the X display that --display names: ", display);
+	if (has("WAYLAND_DISPLAY"))
+		return choose_wayland(output, ret_why);
+	if (has("DISPLAY"))
+		return say(&grabber_x11, ret_why, "the X display that DISPLAY names, ",
+			getenv("DISPLAY"));
+	return say(NULL, ret_why,
+		"no display: start uxrecd in a graphical session, or name one with --display :N "
+		"(--screen none records input alone)",
+		"");
+}
+
+const struct grabber_ops *grabber_choose(
+	const char *display, const char *output, struct error *ret_why)
+{
+	const struct grabber_ops *chosen = choose(display, output, ret_why);
+
+	return chosen && output && grabber_check_output(chosen->name, ret_why) < 0 ? NULL : chosen;
+}

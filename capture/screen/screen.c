@@ -1,0 +1,455 @@
+#include "capture/screen/screen_internal.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+
+/* How much later than its drawing a damage may reach us: nothing newer is called complete. What comes later still, from a
+ * machine that is too busy, has its time put off to what was not called so yet. */
+#define REPORT_DELAY_NS (40 * NS_PER_MS)
+
+/* What is at rest is laid between two pictures too, when the next is not nearer than this. */
+#define STEP_NS (8 * NS_PER_MS)
+
+/* Changes come first: so long a compositor, which answers in steps, has to tell of one. */
+#define ANSWER_NS (2 * NS_PER_MS)
+
+#define LOW_NICE 5
+
+/* While a screen changes its size there may be nothing to copy: it is tried again after this, and a grabber that says
+ * "again" for so long is broken. */
+#define RETRY_NS       (10 * NS_PER_MS)
+#define RETRY_LIMIT_NS (10 * NS_PER_S)
+
+static struct screen_source *screen(struct source *source)
+{
+	return (struct screen_source *)source;
+}
+
+static void tell_hidden(struct screen_source *source)
+{
+	pthread_mutex_lock(&source->hidden_lock);
+	memcpy(source->hidden, source->canvas->mask, sizeof(source->hidden));
+	pthread_mutex_unlock(&source->hidden_lock);
+}
+
+/* A picture that comes a little late, because what it shows did, does not make the next one late. */
+static void set_next(struct screen_source *source)
+{
+	int64_t period_ns = pace_period_ns(&source->pace);
+	int64_t earliest_ns = source->copied_ns - period_ns;
+
+	source->next_ns =
+		(source->next_ns > earliest_ns ? source->next_ns : earliest_ns) + period_ns;
+}
+
+/* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
+static int take_picture(struct screen_source *source, int64_t damage_ns)
+{
+	int64_t begun_ns = clock_now_ns();
+	int r = source->grabber->ops->grab(source->grabber, source->canvas, &source->copied_ns);
+
+	if (r == -EAGAIN) {
+		struct grabber_size size = source->grabber->ops->size(source->grabber);
+
+		if (size.width != source->size.width || size.height != source->size.height) {
+			/* the canvas is still that of the old size */
+			screen_finish(source);
+			return screen_set_up(source, NULL);
+		}
+		source->next_ns = clock_now_ns() + RETRY_NS;
+		return 0;
+	}
+	tell_hidden(source);
+	if (r == 0)
+		r = screen_show(source, damage_ns);
+	/* what is copied costs, whether it shows anything new or not */
+	if (r >= 0)
+		set_next(source);
+	/* a display that is far away is left as much time as copying takes */
+	if (r > 0 && source->next_ns < source->copied_ns + (source->copied_ns - begun_ns))
+		source->next_ns = source->copied_ns + (source->copied_ns - begun_ns);
+	return r < 0 ? r : 1;
+}
+
+/* The same, and what it took sets the pace. */
+static int take_picture_at_pace(struct screen_source *source, int64_t damage_ns)
+{
+	struct pace_used used = pace_used_now();
+	int64_t began_ns = clock_now_ns(), last_ns = source->last_time_ns;
+	int before = source->pace.fps, r = take_picture(source, damage_ns);
+
+	/* nothing has been shown: what is hidden sets no pace */
+	if (r <= 0 || source->last_time_ns == last_ns)
+		return r;
+	if (!pace_note(&source->pace, began_ns, clock_now_ns(), used, pace_used_now()))
+		return r;
+	log_info("screen: %d pictures a second at most instead of %d: %s", source->pace.fps, before,
+		source->pace.fps < before ? "the machine is busy" : "there is room again");
+	if (screen_tell_left_out(source) < 0 ||
+		screen_push_info(source, screen_take_time(source, clock_now_ns())) < 0)
+		return -ENOMEM;
+	return 1;
+}
+
+static void sleep_until(struct screen_source *source, int64_t until_ns)
+{
+	while (!source->stop && clock_now_ns() < until_ns) {
+		struct timespec until = {until_ns / NS_PER_S, until_ns % NS_PER_S};
+
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+	}
+}
+
+/* What never stops changing leaves no pause: what is at rest beside it is laid between two pictures. */
+static int await_next(struct screen_source *source)
+{
+	/* the screen may have changed since it was copied, and it is not known yet where */
+	int64_t seen_ns = source->copied_ns;
+
+	while (!source->stop && clock_now_ns() + STEP_NS < source->next_ns &&
+		screen_rest_due_ns(source, seen_ns) <= seen_ns) {
+		int r = screen_rest(source, seen_ns);
+
+		if (r < 0)
+			return r;
+	}
+	/* damage goes on accumulating; a grabber that copies while it waits shall have the newest */
+	sleep_until(source, source->next_ns);
+	return 0;
+}
+
+/* As a grabber waits: 1 there is damage, 0 somebody wants something, or nothing. */
+static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	int64_t due_ns;
+	int r = await_next(source);
+
+	if (r < 0)
+		return r;
+	for (;;) {
+		int64_t now_ns = clock_now_ns();
+
+		due_ns = screen_pause_due_ns(source, now_ns);
+		r = ops->wait(source->grabber, source->wake_fd,
+			due_ns <= now_ns ? now_ns + ANSWER_NS : 0, ret_damage_ns);
+		if (r != 0 || source->keyframe_wanted || source->stop)
+			return r;
+		if (due_ns > now_ns)
+			break;
+		now_ns = clock_now_ns();
+		if (source->busy_since_ns < now_ns - REPORT_DELAY_NS)
+			source->busy_since_ns = now_ns - REPORT_DELAY_NS;
+		/* of what was called complete meanwhile nothing may come */
+		r = screen_use_pause(source, clock_now_ns());
+		if (r < 0)
+			return r;
+	}
+	source->busy_since_ns = 0;
+	return ops->wait(source->grabber, source->wake_fd, due_ns, ret_damage_ns);
+}
+
+/**
+ * From here on nothing is complete. What was called so before it was known of this damage stays so: it happened then at
+ * the earliest. @return when it happened
+ */
+static int64_t become_busy(struct screen_source *source, int64_t damage_ns)
+{
+	int64_t said_ns;
+
+	/* in this order: who asks meanwhile looks a second time */
+	source->busy_since_ns = damage_ns;
+	said_ns = source->said_complete_ns;
+	if (damage_ns <= said_ns)
+		source->busy_since_ns = damage_ns = said_ns + 1;
+	return damage_ns;
+}
+
+static int run(struct screen_source *source)
+{
+	int64_t tried_ns = 0; /* since when it is tried in vain; 0: it is not */
+
+	while (!source->stop) {
+		int64_t damage_ns = 0;
+		int r = await_damage(source, &damage_ns);
+		bool asked;
+
+		if (r < 0)
+			return r;
+		if (r == 0) {
+			eventfd_t ignored;
+
+			eventfd_read(source->wake_fd, &ignored);
+			if (!source->keyframe_wanted)
+				continue;
+			damage_ns = clock_now_ns(); /* a keyframe of what does not change */
+		}
+		asked = r == 0;
+		damage_ns = become_busy(source, damage_ns);
+		sleep_until(source, damage_ns + COALESCE_NS);
+		if (source->stop)
+			break;
+		r = take_picture_at_pace(source, damage_ns);
+		if (r < 0)
+			return r;
+		if (r > 0) {
+			tried_ns = 0;
+			/* up to the copy; what came while it was encoded may wait in the connection */
+			source->busy_since_ns = source->copied_ns;
+		} else if (asked) {
+			source->busy_since_ns = 0; /* nothing has changed, and it has time */
+		} else if (!tried_ns) {
+			tried_ns = damage_ns;
+		} else if (clock_now_ns() - tried_ns > RETRY_LIMIT_NS) {
+			return -EPIPE;
+		}
+	}
+	return 0;
+}
+
+/* The participant's programs come first. */
+static void set_priority(const char *priority)
+{
+	const struct sched_param none = {0};
+
+	if (!priority || strcmp(priority, "usual") == 0)
+		return;
+	/* of a thread: what is asked of process 0 on Linux */
+	if (setpriority(PRIO_PROCESS, 0, LOW_NICE) < 0)
+		log_warning("screen: no lower priority: %s", strerror(errno));
+	if (strcmp(priority, "idle") == 0 &&
+		pthread_setschedparam(pthread_self(), SCHED_IDLE, &none) != 0)
+		log_warning("screen: no idle priority");
+}
+
+/* What cannot be hidden is not recorded. */
+static int hide_windows(struct screen_source *source, struct error *reterr)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const struct hide_rules *rules = source->options.hide;
+
+	int r;
+
+	if (rules && rules->own)
+		*rules->own = HIDE_OWN_UNKNOWN;
+	if (!rules || !hide_uses_windows(rules) || (!ops->hide && !hide_needs_windows(rules)))
+		return 0;
+	if (!ops->hide)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the study hides windows, and the screen source '%s' cannot know where they are: "
+			"hide fixed areas, or record an X11 session",
+			ops->name);
+	r = ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
+	/* the recorder's own pages alone are no reason not to record */
+	return hide_needs_windows(rules) ? r : 0;
+}
+
+/* Where one output is recorded another one is not shown instead of it when it has gone. */
+static void remember_output(struct screen_source *source)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+	const char *name = ops->output ? ops->output(source->grabber) : NULL;
+
+	if (name)
+		utf8_copy(source->output, sizeof(source->output), name);
+}
+
+/* The display is there again, and the next picture one that a decoder can begin with. */
+static int connect_again(struct source *base, struct error *reterr)
+{
+	struct screen_source *source = screen(base);
+	struct grabber *grabber, *gone = source->grabber;
+	int r;
+
+	source->busy_since_ns = clock_now_ns(); /* from here on something may come */
+	r = gone->ops->create(&grabber, source->options.display,
+		*source->output ? source->output : source->options.output, reterr);
+	if (r == 0) {
+		pthread_mutex_lock(&source->grabber_lock);
+		source->grabber = grabber;
+		pthread_mutex_unlock(&source->grabber_lock);
+		grabber_destroy(gone);
+		r = hide_windows(source, reterr);
+	}
+	if (r == 0)
+		r = screen_set_up(source, reterr);
+	if (r < 0)
+		source->busy_since_ns = 0;
+	return r;
+}
+
+/* What a person has ended, or has to allow again, is not looked for. */
+static bool come_back(struct screen_source *source)
+{
+	const struct source_absence absence = {"the display is gone", CHANNEL_SCREEN,
+		source->wake_fd, &source->stop, connect_again};
+
+	if (source->grabber->ops->why)
+		return false;
+	source->busy_since_ns = 0;
+	return source_come_back(&source->base, &source->context, &absence);
+}
+
+static const char *why_gone(const struct screen_source *source)
+{
+	const struct grabber_ops *ops = source->grabber->ops;
+
+	return ops->why ? ops->why(source->grabber) : "the display is gone";
+}
+
+static void *screen_thread(void *user)
+{
+	struct screen_source *source = user;
+	int r;
+
+	pthread_setname_np(pthread_self(), "uxrec-screen");
+	set_priority(source->options.priority);
+	do {
+		r = run(source);
+		if (r == 0 || r == -EPIPE)
+			screen_finish(source);
+	} while (r == -EPIPE && !source->stop && come_back(source));
+	if (r < 0 && !source->stop)
+		source->context.lost(source->context.user, &source->base,
+			r == -EPIPE            ? why_gone(source)
+				: r == -ENOMEM ? "no memory for pictures"
+				: r == -E2BIG  ? "the screen is larger than can be recorded"
+					       : "the screen could not be encoded any more");
+	return NULL;
+}
+
+static int64_t screen_complete_until(struct source *base, int64_t now_ns)
+{
+	struct screen_source *source = screen(base);
+	int64_t busy_since_ns = source->busy_since_ns;
+	int64_t until_ns = busy_since_ns ? busy_since_ns - 1 : now_ns - REPORT_DELAY_NS;
+	int64_t said_ns = source->said_complete_ns;
+
+	while (said_ns < until_ns &&
+		!atomic_compare_exchange_weak(&source->said_complete_ns, &said_ns, until_ns))
+		;
+	/* of damage that came just now it may not know what is said here */
+	busy_since_ns = source->busy_since_ns;
+	return busy_since_ns && busy_since_ns <= until_ns ? busy_since_ns - 1 : until_ns;
+}
+
+static void screen_request_keyframe(struct source *base)
+{
+	screen(base)->keyframe_wanted = true;
+	eventfd_write(screen(base)->wake_fd, 1);
+}
+
+static void cut_grabber(void *user)
+{
+	struct screen_source *source = user;
+
+	pthread_mutex_lock(&source->grabber_lock);
+	if (source->grabber->ops->cut)
+		source->grabber->ops->cut(source->grabber);
+	pthread_mutex_unlock(&source->grabber_lock);
+}
+
+static void screen_destroy(struct source *base)
+{
+	struct screen_source *source = screen(base);
+
+	source->stop = true;
+	if (source->wake_fd >= 0)
+		eventfd_write(source->wake_fd, 1);
+	if (source->thread)
+		source_join(source->thread, cut_grabber, source);
+	screen_tear_down(source);
+	grabber_destroy(source->grabber);
+	if (source->wake_fd >= 0)
+		close(source->wake_fd);
+	pthread_mutex_destroy(&source->grabber_lock);
+	pthread_mutex_destroy(&source->hidden_lock);
+	free(source);
+}
+
+static const struct source_ops screen_source_ops = {
+	.name = "screen",
+	.destroy = screen_destroy,
+	.complete_until = screen_complete_until,
+	.request_keyframe = screen_request_keyframe,
+};
+
+const char *screen_source_output(const struct source *source)
+{
+	const char *name = ((const struct screen_source *)source)->output;
+
+	return *name ? name : NULL;
+}
+
+void screen_source_hide_focused(struct source *base, bool hidden)
+{
+	if (atomic_exchange(&screen(base)->focused_hidden, hidden) != hidden)
+		eventfd_write(screen(base)->wake_fd, 1);
+}
+
+bool screen_source_hides(struct source *base, int x_px, int y_px)
+{
+	struct screen_source *source = screen(base);
+	bool hides = false;
+
+	pthread_mutex_lock(&source->hidden_lock);
+	for (int m = 0; m < MASK_COUNT; m++)
+		hides |= areas_have(&source->hidden[m], x_px, y_px);
+	pthread_mutex_unlock(&source->hidden_lock);
+	return hides;
+}
+
+int screen_source_create(struct source **ret, const struct source_context *context,
+	const struct screen_options *options, struct error *reterr)
+{
+	_destroy_(source) struct source *base = calloc(1, sizeof(struct screen_source));
+	struct screen_source *source = screen(base);
+	const struct grabber_ops *ops =
+		options->ops ? options->ops : grabber_find(options->grabber);
+	int r;
+
+	if (!base)
+		return error_set(reterr, -ENOMEM, "no memory");
+	base->ops = &screen_source_ops;
+	pthread_mutex_init(&source->grabber_lock, NULL);
+	pthread_mutex_init(&source->hidden_lock, NULL);
+	source->context = *context;
+	source->options = *options;
+	pace_init(&source->pace, options->max_fps);
+	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (source->wake_fd < 0)
+		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
+	if (!ops)
+		return error_set(reterr, -EINVAL, "no screen source '%s'", options->grabber);
+	/* until the first picture has been pushed nothing is complete */
+	source->busy_since_ns = clock_now_ns();
+	source->focused_hidden = true;
+	r = ops->create(&source->grabber, options->display, options->output, reterr);
+	if (r == 0)
+		remember_output(source);
+	if (r == 0)
+		r = hide_windows(source, reterr);
+	if (r == 0)
+		r = screen_set_up(source, reterr);
+	if (r < 0)
+		return r;
+	tell_hidden(source);
+	r = pthread_create(&source->thread, NULL, screen_thread, source);
+	if (r != 0) {
+		source->thread = 0;
+		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	}
+	source->pointer.context = &source->context;
+	if (ops->follow)
+		ops->follow(source->grabber, pointer_told, &source->pointer);
+	*ret = steal_ptr(base);
+	return 0;
+}

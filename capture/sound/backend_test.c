@@ -1,0 +1,116 @@
+#include "capture/sound/audio_backend.h"
+
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK    960 /* 20 ms */
+#define CLICK_NS (5 * NS_PER_MS)
+#define LOST     768
+
+struct tone {
+	struct ear base;
+	char device[40];
+	double rate_hz; /* as it really is */
+	bool lossy;
+	int64_t begun_ns, position;
+	float samples[BLOCK];
+};
+
+static int tone_create(struct ear **ret, const char *device, bool monitor, struct error *reterr)
+{
+	struct tone *tone;
+	char *end = NULL;
+	double ppm = device && *device ? strtod(device, &end) : 0;
+
+	(void)monitor;
+	if (end && *end && strcmp(end, ",lossy") != 0)
+		return error_set(reterr, -EINVAL,
+			"the tone '%.40s': it is a drift in ppm, then perhaps ',lossy'", device);
+	if (!(fabs(ppm) <= 10000))
+		return error_set(reterr, -EINVAL, "the tone's drift is at most 10000 ppm");
+	tone = calloc(1, sizeof(*tone));
+	if (!tone)
+		return error_set(reterr, -ENOMEM, "no memory");
+	tone->base.ops = &ear_tone;
+	snprintf(tone->device, sizeof(tone->device), "clicks, %s ppm fast",
+		device && *device ? device : "0");
+	tone->rate_hz = EAR_RATE_HZ * (1 + ppm / 1e6);
+	tone->lossy = end && *end;
+	tone->begun_ns = clock_now_ns();
+	*ret = &tone->base;
+	return 0;
+}
+
+static int64_t time_of(const struct tone *tone, int64_t position)
+{
+	return tone->begun_ns + llround((double)position / tone->rate_hz * (double)NS_PER_S);
+}
+
+/* a click of 1 kHz that begins with a jump, so that its begin is one sample; none is the end of one */
+static float sample_at(const struct tone *tone, int64_t time_ns)
+{
+	int64_t ns = time_ns % NS_PER_S;
+
+	return ns < CLICK_NS && time_ns - ns >= tone->begun_ns
+		? (float)(0.5 * cos(2 * M_PI * 1000 * (double)ns / (double)NS_PER_S))
+		: 0;
+}
+
+static void fill(struct tone *tone)
+{
+	int64_t begin_ns = time_of(tone, tone->position);
+	int64_t end_ns = time_of(tone, tone->position + BLOCK);
+
+	memset(tone->samples, 0, sizeof(tone->samples));
+	/* a click lasts less than a block */
+	if (begin_ns / NS_PER_S == end_ns / NS_PER_S && begin_ns % NS_PER_S >= CLICK_NS)
+		return;
+	for (int i = 0; i < BLOCK; i++)
+		tone->samples[i] = sample_at(tone, time_of(tone, tone->position + i));
+}
+
+static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
+{
+	struct tone *tone = (struct tone *)ear;
+	int64_t ready_ns = time_of(tone, tone->position + BLOCK), wait_ns;
+
+	while ((wait_ns = ready_ns - clock_now_ns()) > 0) {
+		struct pollfd wake = {wake_fd, POLLIN, 0};
+		struct timespec timeout = {wait_ns / NS_PER_S, wait_ns % NS_PER_S};
+
+		if (ppoll(&wake, 1, &timeout, NULL) > 0)
+			return 0;
+	}
+	fill(tone);
+	*ret = (struct heard){
+		tone->samples, BLOCK, tone->position, time_of(tone, tone->position), false};
+	tone->position += BLOCK;
+	if (tone->lossy && tone->position % (5 * EAR_RATE_HZ) < BLOCK)
+		tone->position += LOST;
+	return 1;
+}
+
+static const char *tone_device(struct ear *ear)
+{
+	return ((struct tone *)ear)->device;
+}
+
+static void tone_destroy(struct ear *ear)
+{
+	free(ear);
+}
+
+const struct ear_ops ear_tone = {
+	.name = "tone",
+	.create = tone_create,
+	.hear = tone_hear,
+	.device = tone_device,
+	.destroy = tone_destroy,
+};

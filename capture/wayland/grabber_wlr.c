@@ -1,0 +1,769 @@
+#include "capture/screen/grabber.h"
+
+#include "capture/screen/transform.h"
+#include "capture/wayland/wayland.h"
+#include "capture/wayland/wlr-screencopy.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <wayland-client.h>
+
+/*
+ * One frame is asked for at a time, and only while somebody waits for damage. It is offered, then we
+ * hand in the buffer, then the compositor stays silent until something has changed; what changes while
+ * no frame is asked for, it keeps for the next one. It always copies the whole output and says where it
+ * differs from the frame before; so the buffer holds all of the screen, and grab() asks nobody.
+ *
+ *   NONE ──wait──▶ ASKED ──buffer_done──▶ OFFERED ──wait──▶ COPYING ──ready──▶ READY ──grab──▶ NONE
+ *    ▲              │ failed               │ failed          │ failed           │
+ *    └──────────────┴──────────────────────┴─────────────────┴──────────────────┘ the output is
+ *                                                                                 another one now
+ */
+enum frame_state { FRAME_NONE, FRAME_ASKED, FRAME_OFFERED, FRAME_COPYING, FRAME_READY };
+
+/* a compositor that does not answer a new client is not waited for */
+#define GREETING_NS (5 * NS_PER_S)
+
+/* A screen that is switched off fails at once and says nothing when it is on again: it is asked anew
+ * after this time, each time after twice as long. */
+#define RETRY_FIRST_NS (16 * NS_PER_MS)
+#define RETRY_LAST_NS  (1 * NS_PER_S)
+
+/* a time of another clock */
+#define AGE_LIMIT_NS (10 * NS_PER_S)
+
+/* more screens stand nowhere */
+#define OUTPUTS_LIMIT 16
+
+struct shape {
+	uint32_t format, width, height, stride;
+};
+
+struct wlr_output {
+	struct wlr_grabber *grabber;
+	struct wl_output *proxy;
+	uint32_t id; /* in the registry */
+	int transform;
+	char name[OUTPUT_NAME_BYTES]; /* as the compositor has it: foreign text */
+};
+
+struct wlr_grabber {
+	struct grabber base;
+	struct wl_display *display;
+	struct wl_registry *registry;
+	struct wl_shm *shm;
+	struct zwlr_screencopy_manager_v1 *manager;
+	struct wlr_output
+		outputs[OUTPUTS_LIMIT]; /* until one is chosen; then that one alone is bound */
+	int output_count;
+	struct wlr_output *output; /* the chosen one; NULL: none yet */
+	char about[160];
+	bool greeted, lost;
+
+	enum frame_state state;
+	struct zwlr_screencopy_frame_v1 *frame;
+	struct shape offered; /* a format of UINT32_MAX: none that can be read */
+	uint32_t other_format;
+	bool copying_all, bottom_first;
+	struct areas damage; /* in the buffer's pixels */
+	int64_t damage_ns, grabbed_ns;
+	int64_t retry_ns, retry_after_ns;
+
+	struct wl_buffer *buffer;
+	struct shape shape;
+	uint8_t *shared; /* shape.height * shape.stride bytes, written by the compositor */
+	size_t shared_bytes;
+	uint8_t *upright; /* of a screen that is turned, or of other colours; else NULL */
+	struct grabber_size size;
+	struct monitors monitors; /* as of the last grab */
+	bool all;                 /* the next frame is to be copied whole */
+};
+
+static struct wlr_grabber *wlr(const struct grabber *grabber)
+{
+	return (struct wlr_grabber *)grabber;
+}
+
+/* ---- frames ---- */
+
+static void drop_frame(struct wlr_grabber *grabber)
+{
+	if (grabber->frame)
+		zwlr_screencopy_frame_v1_destroy(steal_ptr(grabber->frame));
+	grabber->state = FRAME_NONE;
+}
+
+/* What was copied, or is being, is of no use: the output is not what it was. */
+static void start_over(struct wlr_grabber *grabber)
+{
+	drop_frame(grabber);
+	grabber->all = true;
+	grabber->retry_ns = grabber->retry_after_ns = 0;
+}
+
+static bool is_red_first(uint32_t format)
+{
+	return format == WL_SHM_FORMAT_ABGR8888 || format == WL_SHM_FORMAT_XBGR8888;
+}
+
+static bool is_readable(uint32_t format)
+{
+	return format == WL_SHM_FORMAT_ARGB8888 || format == WL_SHM_FORMAT_XRGB8888 ||
+		is_red_first(format);
+}
+
+static void frame_buffer(void *user, struct zwlr_screencopy_frame_v1 *frame, uint32_t format,
+	uint32_t width, uint32_t height, uint32_t stride)
+{
+	struct wlr_grabber *grabber = user;
+
+	if (grabber->state != FRAME_ASKED)
+		return;
+	if (!is_readable(format))
+		grabber->other_format = format;
+	else if (grabber->offered.format == UINT32_MAX)
+		grabber->offered = (struct shape){format, width, height, stride};
+	/* version 2 says no more than this one */
+	if (zwlr_screencopy_frame_v1_get_version(frame) < 3)
+		grabber->state = FRAME_OFFERED;
+}
+
+static void frame_linux_dmabuf(void *user, struct zwlr_screencopy_frame_v1 *frame, uint32_t format,
+	uint32_t width, uint32_t height)
+{
+	(void)user;
+	(void)frame;
+	(void)format;
+	(void)width;
+	(void)height;
+}
+
+static void frame_buffer_done(void *user, struct zwlr_screencopy_frame_v1 *frame)
+{
+	struct wlr_grabber *grabber = user;
+
+	(void)frame;
+	if (grabber->state == FRAME_ASKED)
+		grabber->state = FRAME_OFFERED;
+}
+
+static void frame_flags(void *user, struct zwlr_screencopy_frame_v1 *frame, uint32_t flags)
+{
+	(void)frame;
+	wlr(user)->bottom_first = flags & ZWLR_SCREENCOPY_FRAME_V1_FLAGS_Y_INVERT;
+}
+
+static void frame_damage(void *user, struct zwlr_screencopy_frame_v1 *frame, uint32_t x, uint32_t y,
+	uint32_t width, uint32_t height)
+{
+	struct wlr_grabber *grabber = user;
+	const struct shape *shape = &grabber->shape;
+
+	(void)frame;
+	if (grabber->state != FRAME_COPYING || x >= shape->width || y >= shape->height)
+		return;
+	if (width > shape->width - x)
+		width = shape->width - x;
+	if (height > shape->height - y)
+		height = shape->height - y;
+	areas_add(&grabber->damage, &(struct rect){(int)x, (int)y, (int)width, (int)height});
+}
+
+static int64_t time_of(uint32_t tv_sec_hi, uint32_t tv_sec_lo, uint32_t tv_nsec)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (tv_sec_hi > 0 || tv_nsec >= NS_PER_S || tv_sec_lo > now_ns / NS_PER_S)
+		return now_ns;
+	return tv_sec_lo * NS_PER_S + tv_nsec;
+}
+
+static void frame_ready(void *user, struct zwlr_screencopy_frame_v1 *frame, uint32_t tv_sec_hi,
+	uint32_t tv_sec_lo, uint32_t tv_nsec)
+{
+	struct wlr_grabber *grabber = user;
+	const struct shape *shape = &grabber->shape;
+	int64_t at_ns = time_of(tv_sec_hi, tv_sec_lo, tv_nsec), now_ns = clock_now_ns();
+
+	(void)frame;
+	if (grabber->state != FRAME_COPYING)
+		return;
+	drop_frame(grabber);
+	grabber->state = FRAME_READY;
+	grabber->retry_after_ns = 0;
+	if (at_ns > now_ns || at_ns < now_ns - AGE_LIMIT_NS || at_ns <= grabber->grabbed_ns)
+		at_ns = now_ns;
+	grabber->damage_ns = at_ns;
+	/* in which direction the damage of a picture on its head is counted, nobody has written down */
+	if (grabber->copying_all || grabber->bottom_first || grabber->damage.count == 0)
+		grabber->damage =
+			(struct areas){{{0, 0, (int)shape->width, (int)shape->height}}, 1};
+	if (grabber->copying_all)
+		grabber->all = false;
+}
+
+static void frame_failed(void *user, struct zwlr_screencopy_frame_v1 *frame)
+{
+	struct wlr_grabber *grabber = user;
+	int64_t after_ns = grabber->retry_after_ns;
+
+	(void)frame;
+	drop_frame(grabber);
+	grabber->retry_ns = clock_now_ns() + after_ns;
+	after_ns = after_ns ? 2 * after_ns : RETRY_FIRST_NS;
+	grabber->retry_after_ns = after_ns < RETRY_LAST_NS ? after_ns : RETRY_LAST_NS;
+}
+
+static const struct zwlr_screencopy_frame_v1_listener frame_listener = {
+	.buffer = frame_buffer,
+	.flags = frame_flags,
+	.ready = frame_ready,
+	.failed = frame_failed,
+	.damage = frame_damage,
+	.linux_dmabuf = frame_linux_dmabuf,
+	.buffer_done = frame_buffer_done,
+};
+
+/* The pointer is not drawn in: it would be damage wherever it goes. */
+static int ask(struct wlr_grabber *grabber)
+{
+	grabber->frame = zwlr_screencopy_manager_v1_capture_output(
+		grabber->manager, false, grabber->output->proxy);
+	if (!grabber->frame)
+		return -EPIPE;
+	zwlr_screencopy_frame_v1_add_listener(grabber->frame, &frame_listener, grabber);
+	grabber->offered = (struct shape){.format = UINT32_MAX};
+	grabber->damage.count = 0;
+	grabber->bottom_first = false;
+	grabber->state = FRAME_ASKED;
+	return 0;
+}
+
+/* ---- the buffer ---- */
+
+static int check_offer(const struct wlr_grabber *grabber, struct error *reterr)
+{
+	const struct shape *offered = &grabber->offered;
+
+	if (offered->format == UINT32_MAX)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the Wayland compositor has the screen's pixels in the format 0x%08x; only those "
+			"with 8 bits a colour in 32 can be recorded",
+			grabber->other_format);
+	if (offered->width < 1 || offered->width > CANVAS_SIDE_LIMIT || offered->height < 1 ||
+		offered->height > CANVAS_SIDE_LIMIT)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the Wayland compositor has a screen of %ux%u pixels, which cannot be recorded",
+			offered->width, offered->height);
+	/* a pool's size is a signed number of 32 bits */
+	if (offered->stride < 4 * offered->width || offered->stride % 4 != 0 ||
+		(uint64_t)offered->stride * offered->height > INT32_MAX)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the Wayland compositor says that %u bytes are a row of %u pixels",
+			offered->stride, offered->width);
+	return 0;
+}
+
+static struct grabber_size size_of(const struct wlr_grabber *grabber)
+{
+	const struct turn turn = turn_make(grabber->output->transform, (int)grabber->offered.width,
+		(int)grabber->offered.height);
+
+	return (struct grabber_size){turn.width, turn.height};
+}
+
+static void unmap_shared(struct wlr_grabber *grabber)
+{
+	if (grabber->buffer)
+		wl_buffer_destroy(steal_ptr(grabber->buffer));
+	if (grabber->shared)
+		munmap(steal_ptr(grabber->shared), grabber->shared_bytes);
+	free(steal_ptr(grabber->upright));
+}
+
+static int map_shared(struct wlr_grabber *grabber, const struct shape *shape)
+{
+	size_t size = (size_t)shape->stride * shape->height;
+	_autoclose_ int fd = memfd_create("uxrec-screen", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct wl_shm_pool *pool;
+	void *shared;
+
+	/* sealed, so that whoever has it too cannot take away what we read */
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
+		return -errno;
+	shared = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED)
+		return -errno;
+	grabber->shared = shared;
+	grabber->shared_bytes = size;
+	pool = wl_shm_create_pool(grabber->shm, fd, (int32_t)size);
+	if (!pool)
+		return -ENOMEM;
+	grabber->buffer = wl_shm_pool_create_buffer(pool, 0, (int32_t)shape->width,
+		(int32_t)shape->height, (int32_t)shape->stride, shape->format);
+	wl_shm_pool_destroy(pool);
+	return grabber->buffer ? 0 : -ENOMEM;
+}
+
+/* A buffer as it was offered, and of the size on the screen. */
+static int prepare_buffer(struct wlr_grabber *grabber)
+{
+	const struct shape *offered = &grabber->offered;
+	const struct grabber_size size = size_of(grabber);
+	const bool is_turned = grabber->output->transform || is_red_first(offered->format);
+	int r;
+
+	if (size.width != grabber->size.width || size.height != grabber->size.height)
+		grabber->all = true;
+	grabber->size = size;
+	if (!grabber->buffer || memcmp(&grabber->shape, offered, sizeof(*offered)) != 0) {
+		unmap_shared(grabber);
+		grabber->all = true;
+		r = map_shared(grabber, offered);
+		if (r < 0)
+			return r;
+		grabber->shape = *offered;
+	}
+	if (is_turned && !grabber->upright)
+		grabber->upright = calloc((size_t)size.height, (size_t)size.width * 4);
+	return is_turned && !grabber->upright ? -ENOMEM : 0;
+}
+
+static int begin_copy(struct wlr_grabber *grabber)
+{
+	if (check_offer(grabber, NULL) < 0 || prepare_buffer(grabber) < 0)
+		return -EPIPE;
+	grabber->copying_all = grabber->all;
+	if (grabber->all)
+		zwlr_screencopy_frame_v1_copy(grabber->frame, grabber->buffer);
+	else
+		zwlr_screencopy_frame_v1_copy_with_damage(grabber->frame, grabber->buffer);
+	grabber->state = FRAME_COPYING;
+	return 0;
+}
+
+/* ---- what there is ---- */
+
+static void output_geometry(void *user, struct wl_output *output, int32_t x, int32_t y,
+	int32_t width_mm, int32_t height_mm, int32_t subpixel, const char *make, const char *model,
+	int32_t transform)
+{
+	struct wlr_output *known = user;
+	struct wlr_grabber *grabber = known->grabber;
+
+	(void)output, (void)x, (void)y, (void)width_mm, (void)height_mm, (void)subpixel;
+	(void)make, (void)model;
+	transform &= 7;
+	if (transform != known->transform && grabber->greeted) {
+		start_over(grabber);
+		free(steal_ptr(grabber->upright));
+	}
+	known->transform = transform;
+}
+
+static void output_mode(void *user, struct wl_output *output, uint32_t flags, int32_t width,
+	int32_t height, int32_t refresh)
+{
+	struct wlr_grabber *grabber = ((struct wlr_output *)user)->grabber;
+
+	(void)output, (void)refresh;
+	if (!grabber->greeted || !(flags & WL_OUTPUT_MODE_CURRENT))
+		return;
+	/* of a screen that was off, too */
+	grabber->retry_ns = grabber->retry_after_ns = 0;
+	if ((int64_t)grabber->shape.width != width || (int64_t)grabber->shape.height != height)
+		start_over(grabber);
+}
+
+static void output_done(void *user, struct wl_output *output)
+{
+	(void)user, (void)output;
+}
+
+static void output_scale(void *user, struct wl_output *output, int32_t scale)
+{
+	(void)user, (void)output, (void)scale;
+}
+
+static void output_name(void *user, struct wl_output *output, const char *name)
+{
+	struct wlr_output *known = user;
+
+	(void)output;
+	utf8_copy(known->name, sizeof(known->name), name);
+}
+
+static void output_description(void *user, struct wl_output *output, const char *description)
+{
+	(void)user, (void)output, (void)description;
+}
+
+static const struct wl_output_listener output_listener = {
+	.geometry = output_geometry,
+	.mode = output_mode,
+	.done = output_done,
+	.scale = output_scale,
+	.name = output_name,
+	.description = output_description,
+};
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static void add_output(struct wlr_grabber *grabber, uint32_t id, uint32_t version)
+{
+	struct wlr_output *output = &grabber->outputs[grabber->output_count];
+
+	/* one that comes later is not what was asked for */
+	if (grabber->output || grabber->output_count == OUTPUTS_LIMIT)
+		return;
+	output->proxy =
+		wl_registry_bind(grabber->registry, id, &wl_output_interface, least(version, 4));
+	if (!output->proxy)
+		return;
+	output->grabber = grabber;
+	output->id = id;
+	grabber->output_count++;
+	wl_output_add_listener(output->proxy, &output_listener, output);
+}
+
+static void registry_global(void *user, struct wl_registry *registry, uint32_t id,
+	const char *interface, uint32_t version)
+{
+	struct wlr_grabber *grabber = user;
+
+	if (strcmp(interface, wl_shm_interface.name) == 0 && !grabber->shm) {
+		grabber->shm = wl_registry_bind(registry, id, &wl_shm_interface, 1);
+	} else if (strcmp(interface, zwlr_screencopy_manager_v1_interface.name) == 0 &&
+		!grabber->manager) {
+		grabber->manager = wl_registry_bind(
+			registry, id, &zwlr_screencopy_manager_v1_interface, least(version, 3));
+	} else if (strcmp(interface, wl_output_interface.name) == 0) {
+		add_output(grabber, id, version);
+	}
+}
+
+static void registry_global_remove(void *user, struct wl_registry *registry, uint32_t id)
+{
+	struct wlr_grabber *grabber = user;
+
+	(void)registry;
+	if (grabber->output && id == grabber->output->id)
+		grabber->lost = true;
+}
+
+static const struct wl_registry_listener registry_listener = {
+	.global = registry_global,
+	.global_remove = registry_global_remove,
+};
+
+static int check_globals(const struct wlr_grabber *grabber, struct error *reterr)
+{
+	if (!grabber->manager)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the Wayland compositor does not offer wlr-screencopy, by which its screen could "
+			"be recorded; compositors of the wlroots family do (sway, labwc, cage)");
+	if (zwlr_screencopy_manager_v1_get_version(grabber->manager) < 2)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the Wayland compositor is too old: its wlr-screencopy does not tell when the "
+			"screen has changed");
+	if (!grabber->shm)
+		return error_set(
+			reterr, -EOPNOTSUPP, "the Wayland compositor does not share memory");
+	if (grabber->output_count == 0)
+		return error_set(reterr, -ENODEV, "the Wayland session has no output");
+	return 0;
+}
+
+/* "HEADLESS-1, HEADLESS-2" */
+static void list_outputs(const struct wlr_grabber *grabber, char *text, size_t room)
+{
+	size_t at = 0;
+
+	*text = '\0';
+	for (int i = 0; i < grabber->output_count && at < room; i++)
+		if (*grabber->outputs[i].name)
+			at += (size_t)snprintf(text + at, room - at, "%s%s", at ? ", " : "",
+				text_quote(grabber->outputs[i].name).text);
+}
+
+static int no_such_output(const struct wlr_grabber *grabber, const char *name, struct error *reterr)
+{
+	char known[256];
+
+	list_outputs(grabber, known, sizeof(known));
+	if (!*known)
+		return error_set(reterr, -EINVAL,
+			"the Wayland compositor does not tell what its outputs are called: leave "
+			"--output away, and the first is recorded");
+	return error_set(reterr, -EINVAL, "the Wayland session has no output '%s'; it has: %s",
+		text_quote(name).text, known);
+}
+
+/* The one of that name, or the first. The others are nothing to us. */
+static int choose_output(struct wlr_grabber *grabber, const char *name, struct error *reterr)
+{
+	int chosen = 0;
+
+	while (name && chosen < grabber->output_count &&
+		strcmp(grabber->outputs[chosen].name, name) != 0)
+		chosen++;
+	if (chosen == grabber->output_count)
+		return no_such_output(grabber, name, reterr);
+	grabber->output = &grabber->outputs[chosen];
+	for (int i = 0; i < grabber->output_count; i++)
+		if (i != chosen)
+			wl_output_destroy(steal_ptr(grabber->outputs[i].proxy));
+	return 0;
+}
+
+/* The first offer tells size and format. */
+static int wait_for_offer(struct wlr_grabber *grabber, int64_t deadline_ns, struct error *reterr)
+{
+	int r = ask(grabber);
+
+	while (r >= 0 && grabber->state == FRAME_ASKED && clock_now_ns() < deadline_ns)
+		r = wayland_exchange(grabber->display, -1, deadline_ns);
+	if (r < 0)
+		return error_set(reterr, -EPIPE, "the Wayland compositor has ended the connection");
+	if (grabber->state == FRAME_ASKED)
+		return wayland_no_answer(reterr);
+	if (grabber->state == FRAME_NONE)
+		return error_set(reterr, -ENODEV,
+			"the Wayland compositor cannot copy the output%s%s: is it switched on?",
+			*grabber->output->name ? " " : "", text_quote(grabber->output->name).text);
+	r = check_offer(grabber, reterr);
+	if (r == 0)
+		grabber->size = size_of(grabber);
+	return r;
+}
+
+static void say_about(struct wlr_grabber *grabber, bool by_name)
+{
+	const char *name = grabber->output->name;
+	int n = snprintf(grabber->about, sizeof(grabber->about), "output %s",
+		*name ? text_quote(name).text : "without a name");
+
+	if (grabber->output_count > 1)
+		snprintf(grabber->about + n, sizeof(grabber->about) - (size_t)n, ", %s of %d",
+			by_name ? "one" : "the first", grabber->output_count);
+}
+
+/* ---- the grabber ---- */
+
+static void wlr_destroy(struct grabber *base)
+{
+	struct wlr_grabber *grabber = wlr(base);
+
+	drop_frame(grabber);
+	unmap_shared(grabber);
+	if (grabber->manager)
+		zwlr_screencopy_manager_v1_destroy(grabber->manager);
+	for (int i = 0; i < grabber->output_count; i++)
+		if (grabber->outputs[i].proxy)
+			wl_output_destroy(grabber->outputs[i].proxy);
+	if (grabber->shm)
+		wl_shm_destroy(grabber->shm);
+	if (grabber->registry)
+		wl_registry_destroy(grabber->registry);
+	if (grabber->display)
+		wl_display_disconnect(grabber->display);
+	free(grabber);
+}
+
+static int wlr_create(
+	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+{
+	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct wlr_grabber));
+	struct wlr_grabber *grabber = wlr(base);
+	int64_t deadline_ns = clock_now_ns() + GREETING_NS;
+	int r;
+
+	if (!grabber)
+		return error_set(reterr, -ENOMEM, "no memory");
+	base->ops = &grabber_wlr;
+	grabber->all = true;
+	r = wayland_connect(&grabber->display, display, reterr);
+	if (r < 0)
+		return r;
+	grabber->registry = wl_display_get_registry(grabber->display);
+	if (!grabber->registry)
+		return error_set(reterr, -ENOMEM, "no memory");
+	wl_registry_add_listener(grabber->registry, &registry_listener, grabber);
+	r = wayland_round_trip(grabber->display, deadline_ns, reterr);
+	if (r == 0)
+		r = check_globals(grabber, reterr);
+	if (r == 0) /* what the outputs say of themselves */
+		r = wayland_round_trip(grabber->display, deadline_ns, reterr);
+	if (r == 0)
+		r = choose_output(grabber, output, reterr);
+	if (r == 0)
+		r = wait_for_offer(grabber, deadline_ns, reterr);
+	if (r < 0)
+		return r;
+	grabber->greeted = true;
+	say_about(grabber, output);
+	*ret = steal_ptr(base);
+	return 0;
+}
+
+/* What is to be done next for a frame. */
+static int step(struct wlr_grabber *grabber)
+{
+	if (grabber->lost)
+		return -EPIPE;
+	if (grabber->state == FRAME_NONE && clock_now_ns() >= grabber->retry_ns)
+		return ask(grabber);
+	if (grabber->state == FRAME_OFFERED)
+		return begin_copy(grabber);
+	return 0;
+}
+
+static int wlr_wait(struct grabber *base, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns)
+{
+	struct wlr_grabber *grabber = wlr(base);
+
+	for (;;) {
+		int64_t until_ns = deadline_ns;
+		int r = step(grabber);
+
+		if (r < 0)
+			return -EPIPE;
+		if (grabber->state == FRAME_READY) {
+			*ret_damage_ns = grabber->damage_ns;
+			return 1;
+		}
+		if (grabber->state == FRAME_NONE && grabber->retry_ns < until_ns)
+			until_ns = grabber->retry_ns;
+		r = wayland_exchange(grabber->display, wake_fd, until_ns);
+		if (r == -EPIPE)
+			return r;
+		if (grabber->state != FRAME_READY &&
+			(r == -ECANCELED || clock_now_ns() >= deadline_ns))
+			return grabber->lost ? -EPIPE : 0;
+	}
+}
+
+static struct grabber_size wlr_size(const struct grabber *base)
+{
+	return wlr(base)->size;
+}
+
+static void put(struct wlr_grabber *grabber, const struct turned_pixels *from,
+	const struct rect *in_buffer, struct canvas *canvas)
+{
+	struct rect rect = turn_rect(&from->turn, in_buffer);
+
+	if (!grabber->upright) {
+		canvas_put(canvas, &rect,
+			from->pixels + rect.y * from->stride + 4 * (ptrdiff_t)rect.x,
+			(int)from->stride);
+		return;
+	}
+	turn_copy(from, &rect, grabber->upright);
+	canvas_put(canvas, &rect,
+		grabber->upright + 4 * ((ptrdiff_t)rect.y * from->turn.width + rect.x),
+		4 * from->turn.width);
+}
+
+/* An output is a monitor, and all of the screen. */
+static void note_monitor(struct wlr_grabber *grabber)
+{
+	struct monitor *monitor = &grabber->monitors.monitor[0];
+
+	grabber->monitors.count = 1;
+	monitor->area = (struct rect){0, 0, grabber->size.width, grabber->size.height};
+	snprintf(monitor->name, sizeof(monitor->name), "%.*s", MONITOR_NAME_BYTES - 1,
+		text_quote(grabber->output->name).text);
+}
+
+static const struct monitors *wlr_monitors(const struct grabber *base)
+{
+	return &wlr(base)->monitors;
+}
+
+static int wlr_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
+{
+	struct wlr_grabber *grabber = wlr(base);
+	const struct shape *shape = &grabber->shape;
+	struct turned_pixels from = {
+		.turn = turn_make(
+			grabber->output->transform, (int)shape->width, (int)shape->height),
+		.pixels = grabber->shared,
+		.stride = (ptrdiff_t)shape->stride,
+		.red_first = is_red_first(shape->format),
+	};
+
+	if (canvas->width != grabber->size.width || canvas->height != grabber->size.height)
+		return -EAGAIN;
+	if (grabber->state != FRAME_READY) {
+		/* nothing has changed, but a canvas of which nothing is there yet is no picture */
+		*ret_copied_ns = clock_now_ns();
+		return grabber->all ? -EAGAIN : 0;
+	}
+	if (grabber->bottom_first) {
+		from.pixels += (ptrdiff_t)(shape->height - 1) * from.stride;
+		from.stride = -from.stride;
+	}
+	for (int i = 0; i < grabber->damage.count; i++)
+		put(grabber, &from, &grabber->damage.area[i], canvas);
+	grabber->state = FRAME_NONE;
+	note_monitor(grabber);
+	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
+	return 0;
+}
+
+/* The buffer has all of the screen; a frame that has only been asked for must be another one. */
+static void wlr_damage_all(struct grabber *base)
+{
+	struct wlr_grabber *grabber = wlr(base);
+
+	if (grabber->state == FRAME_READY) {
+		grabber->damage = (struct areas){
+			{{0, 0, (int)grabber->shape.width, (int)grabber->shape.height}}, 1};
+		return;
+	}
+	if (grabber->state == FRAME_COPYING && !grabber->copying_all)
+		drop_frame(grabber);
+	grabber->all = true;
+}
+
+static void wlr_cut(struct grabber *base)
+{
+	wayland_cut(wlr(base)->display);
+}
+
+static const char *wlr_output(const struct grabber *base)
+{
+	const char *name = ((const struct wlr_grabber *)base)->output->name;
+
+	return *name ? name : NULL;
+}
+
+static const char *wlr_describe(const struct grabber *base)
+{
+	return wlr(base)->about;
+}
+
+const struct grabber_ops grabber_wlr = {
+	.name = "wlr",
+	.create = wlr_create,
+	.wait = wlr_wait,
+	.size = wlr_size,
+	.grab = wlr_grab,
+	.monitors = wlr_monitors,
+	.damage_all = wlr_damage_all,
+	.cut = wlr_cut,
+	.output = wlr_output,
+	.describe = wlr_describe,
+	.destroy = wlr_destroy,
+};

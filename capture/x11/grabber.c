@@ -1,0 +1,529 @@
+#include "capture/screen/grabber.h"
+
+#include "capture/x11/copy.h"
+#include "capture/x11/mask.h"
+#include "capture/x11/monitors.h"
+#include "capture/x11/x11.h"
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xcb/damage.h>
+#include <xcb/xfixes.h>
+
+/*
+ * Damage is asked for at the level "non-empty": the server reports once and then stays silent until
+ * the damage is subtracted. grab() subtracts first and copies afterwards, so what is drawn in
+ * between is either in the copy or in the next report. A server that tells nothing is looked at.
+ */
+
+/* A server that does not tell of changes is looked at so often, but for a tenth of the time at most. */
+#define LOOK_NS    (200 * NS_PER_MS)
+#define LOOK_SHARE 10
+
+/* with more rectangles than this, what surrounds them all costs less than asking for each */
+#define RECTANGLES_LIMIT 24
+#define COPIED_LIMIT     X11_COPY_RECTS
+_Static_assert(RECTANGLES_LIMIT + CANVAS_AREAS <= COPIED_LIMIT && MONITORS_PIECES <= COPIED_LIMIT,
+	"all that is shown can be copied at once");
+
+/* A copy is made again so often when windows come and change meanwhile; what is not known then is hidden. */
+#define COPIES_LIMIT 5
+
+#define BLACK_ROWS 64
+
+struct x11_grabber {
+	struct grabber base;
+	xcb_connection_t *connection;
+	xcb_window_t root;
+	int width, height;
+	uint8_t damage_event; /* number of DamageNotify */
+	xcb_damage_damage_t damage;
+	xcb_xfixes_region_t region;
+	struct x11_copy *copy;
+	bool told;       /* of changes; else it is looked for them */
+	int64_t look_ns; /* when next */
+	char caveat[160];
+	uint8_t monitor_event; /* number of the first event of RandR; 0: there are none */
+	struct monitors monitors;
+	struct pieces shown, hidden; /* of the screen */
+	bool cut;                    /* some of it is hidden */
+	uint32_t
+		subtracted; /* sequence number of the last subtraction: reports before it are done with */
+	bool damaged, damaged_all, resized;
+	struct mask_x11 *mask;  /* NULL: no window is hidden */
+	struct areas uncovered; /* nothing hides them any more: to be copied */
+	int64_t damage_ns;      /* of the first since the last grab */
+	int64_t grabbed_ns;
+};
+
+static struct x11_grabber *x11(const struct grabber *grabber)
+{
+	return (struct x11_grabber *)grabber;
+}
+
+static bool has(struct x11_grabber *grabber, xcb_extension_t *extension)
+{
+	const xcb_query_extension_reply_t *found =
+		xcb_get_extension_data(grabber->connection, extension);
+
+	return found && found->present;
+}
+
+/* Where it has changed is told by XFIXES, when by DAMAGE. */
+static bool is_told(struct x11_grabber *grabber)
+{
+	xcb_connection_t *c = grabber->connection;
+	_autofree_ xcb_damage_query_version_reply_t *damage = NULL;
+	_autofree_ xcb_xfixes_query_version_reply_t *xfixes = NULL;
+
+	if (!has(grabber, &xcb_xfixes_id) || !has(grabber, &xcb_damage_id))
+		return false;
+	damage = xcb_damage_query_version_reply(c, xcb_damage_query_version(c, 1, 1), NULL);
+	xfixes = xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL);
+	grabber->damage_event = (uint8_t)(xcb_get_extension_data(c, &xcb_damage_id)->first_event +
+		XCB_DAMAGE_NOTIFY);
+	return damage && xfixes && xfixes->major_version >= 2;
+}
+
+static void describe(struct x11_grabber *grabber)
+{
+	bool shared = x11_copy_is_shared(grabber->copy);
+
+	snprintf(grabber->caveat, sizeof(grabber->caveat), "%s%s%s",
+		shared ? "" : "the X server shares no memory: pictures come over its connection",
+		shared || grabber->told ? "" : "; ",
+		grabber->told ? ""
+			      : "the X server does not tell of changes (DAMAGE, XFIXES): it is "
+				"looked at 5 times a second");
+}
+
+static const char *x11_caveat(const struct grabber *base)
+{
+	return *x11(base)->caveat ? x11(base)->caveat : NULL;
+}
+
+/* @return whether they have changed */
+static bool read_monitors(struct x11_grabber *grabber)
+{
+	struct monitors before = grabber->monitors;
+
+	if (!grabber->monitor_event)
+		return false;
+	x11_monitors_read(grabber->connection, grabber->root, &grabber->monitors);
+	grabber->cut = monitors_cut(&grabber->monitors, grabber->width, grabber->height,
+			       &grabber->shown, &grabber->hidden) &&
+		grabber->hidden.count > 0;
+	return !monitors_equal(&before, &grabber->monitors);
+}
+
+static const struct monitors *x11_monitors(const struct grabber *base)
+{
+	return &x11(base)->monitors;
+}
+
+static void watch(struct x11_grabber *grabber)
+{
+	const uint32_t structure = XCB_EVENT_MASK_STRUCTURE_NOTIFY;
+	xcb_connection_t *c = grabber->connection;
+
+	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
+	grabber->monitor_event = x11_monitors_watch(c, grabber->root);
+	read_monitors(grabber);
+	if (!grabber->told)
+		return;
+	grabber->damage = xcb_generate_id(c);
+	grabber->region = xcb_generate_id(c);
+	xcb_damage_create(c, grabber->damage, grabber->root, XCB_DAMAGE_REPORT_LEVEL_NON_EMPTY);
+	xcb_xfixes_create_region(c, grabber->region, 0, NULL);
+}
+
+static void x11_destroy(struct grabber *base)
+{
+	struct x11_grabber *grabber = x11(base);
+
+	mask_x11_destroy(grabber->mask);
+	if (grabber->connection) {
+		x11_copy_destroy(grabber->copy);
+		xcb_disconnect(grabber->connection);
+	}
+	free(grabber);
+}
+
+static int x11_hide(struct grabber *base, const struct hide_rules *rules,
+	const _Atomic bool *focused, struct error *reterr)
+{
+	struct x11_grabber *grabber = x11(base);
+	int r = mask_x11_create(&grabber->mask, grabber->connection, grabber->root, rules, focused);
+
+	if (r == -ENOENT)
+		return error_set(reterr, r, "there is no locale C.UTF-8 to compare titles in");
+	return r < 0 ? error_set(reterr, r, "cannot ask the X server for its windows") : 0;
+}
+
+static void x11_damage_all(struct grabber *base)
+{
+	struct x11_grabber *grabber = x11(base);
+
+	grabber->damage_ns = clock_now_ns();
+	grabber->damaged = grabber->damaged_all = true;
+}
+
+static int x11_create(
+	struct grabber **ret, const char *display, const char *output, struct error *reterr)
+{
+	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct x11_grabber));
+	struct x11_grabber *grabber = x11(base);
+	xcb_screen_t *screen;
+	int r;
+
+	(void)output;
+
+	if (!grabber)
+		return -ENOMEM;
+	base->ops = &grabber_x11;
+	grabber->connection = x11_connect(display, &screen, reterr);
+	if (!grabber->connection)
+		return -ECONNREFUSED;
+	grabber->root = screen->root;
+	grabber->width = screen->width_in_pixels;
+	grabber->height = screen->height_in_pixels;
+	r = x11_copy_create(&grabber->copy, grabber->connection, screen, reterr);
+	if (r < 0)
+		return r;
+	grabber->told = is_told(grabber);
+	describe(grabber);
+	watch(grabber);
+	x11_damage_all(base);
+	*ret = steal_ptr(base);
+	return 0;
+}
+
+static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_event_t *generic)
+{
+	const xcb_damage_notify_event_t *event = (const void *)generic;
+	int64_t now_ns = clock_now_ns(), at_ns = x11_time_ns(event->timestamp, now_ns);
+
+	if (grabber->damaged || (int32_t)(generic->full_sequence - grabber->subtracted) < 0)
+		return;
+	grabber->damaged = true;
+	/* it knows milliseconds, of which our last copy may have begun in the same */
+	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : grabber->grabbed_ns + 1;
+}
+
+static void take_size(struct x11_grabber *grabber, const xcb_configure_notify_event_t *configure)
+{
+	if (configure->window != grabber->root ||
+		(configure->width == grabber->width && configure->height == grabber->height))
+		return;
+	grabber->width = configure->width;
+	grabber->height = configure->height;
+	grabber->resized = true;
+	x11_damage_all(&grabber->base);
+}
+
+static void take_events(struct x11_grabber *grabber)
+{
+	xcb_generic_event_t *event;
+	bool moved = false;
+
+	while ((event = xcb_poll_for_event(grabber->connection))) {
+		uint8_t type = event->response_type & 0x7f;
+
+		if (grabber->told && type == grabber->damage_event)
+			take_damage_event(grabber, event);
+		else if (type == XCB_CONFIGURE_NOTIFY)
+			take_size(grabber, (const void *)event);
+		/* a monitor that somebody has defined is told by the root's configuration alone */
+		moved |= type == XCB_CONFIGURE_NOTIFY ||
+			(grabber->monitor_event &&
+				(type == grabber->monitor_event ||
+					type == grabber->monitor_event + 1));
+		if (grabber->mask)
+			mask_x11_event(grabber->mask, event);
+		free(event);
+	}
+	if (moved && read_monitors(grabber))
+		x11_damage_all(&grabber->base);
+}
+
+/* What is not told of may have changed. */
+static void look_again(struct x11_grabber *grabber)
+{
+	if (!grabber->told && !grabber->damaged && clock_now_ns() >= grabber->look_ns)
+		x11_damage_all(&grabber->base);
+}
+
+/* What is hidden may have to be another place, without anything being drawn. */
+static void look_at_mask(struct x11_grabber *grabber)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (grabber->damaged || !grabber->mask || mask_x11_due_ns(grabber->mask) > now_ns)
+		return;
+	grabber->damaged = true;
+	grabber->damage_ns = now_ns;
+}
+
+static int x11_grabber_wait(
+	struct grabber *base, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns)
+{
+	struct x11_grabber *grabber = x11(base);
+	int64_t due_ns;
+
+	take_events(grabber); /* replies may have brought some along */
+	look_at_mask(grabber);
+	if (!grabber->damaged) {
+		int r;
+
+		due_ns = grabber->mask ? mask_x11_due_ns(grabber->mask) : INT64_MAX;
+		if (!grabber->told && grabber->look_ns < due_ns)
+			due_ns = grabber->look_ns;
+		r = x11_wait(
+			grabber->connection, wake_fd, due_ns < deadline_ns ? due_ns : deadline_ns);
+		if (r < 0)
+			return r;
+		take_events(grabber);
+		look_at_mask(grabber);
+		look_again(grabber);
+		if (r == 0 && !grabber->damaged)
+			return 0;
+	}
+	if (xcb_connection_has_error(grabber->connection))
+		return -EPIPE;
+	*ret_damage_ns = grabber->damage_ns;
+	return grabber->damaged;
+}
+
+static struct grabber_size x11_size(const struct grabber *base)
+{
+	const struct x11_grabber *grabber = x11(base);
+
+	return (struct grabber_size){grabber->width, grabber->height};
+}
+
+static struct rect cut_to_screen(const struct x11_grabber *grabber, const xcb_rectangle_t *from)
+{
+	int left = from->x < 0 ? 0 : from->x, top = from->y < 0 ? 0 : from->y;
+	int right = from->x + from->width, bottom = from->y + from->height;
+
+	if (right > grabber->width)
+		right = grabber->width;
+	if (bottom > grabber->height)
+		bottom = grabber->height;
+	return (struct rect){left, top, right - left, bottom - top};
+}
+
+/* Nobody tells where it was: everywhere. */
+static int take_all(struct x11_grabber *grabber, struct rect *rects)
+{
+	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
+	return 1;
+}
+
+/* Take the damage away and say where it was. Rectangles that come out of a region do not overlap. */
+static int take_damage(struct x11_grabber *grabber, struct rect *rects)
+{
+	xcb_connection_t *c = grabber->connection;
+	_autofree_ xcb_xfixes_fetch_region_reply_t *region = NULL;
+	const xcb_rectangle_t whole = {0, 0, (uint16_t)grabber->width, (uint16_t)grabber->height};
+	const xcb_rectangle_t *from;
+	int count;
+
+	grabber->subtracted =
+		xcb_damage_subtract(c, grabber->damage, XCB_NONE, grabber->region).sequence;
+	region =
+		xcb_xfixes_fetch_region_reply(c, xcb_xfixes_fetch_region(c, grabber->region), NULL);
+	if (!region)
+		return -EPIPE;
+	from = xcb_xfixes_fetch_region_rectangles(region);
+	count = xcb_xfixes_fetch_region_rectangles_length(region);
+	if (grabber->damaged_all) {
+		from = &whole;
+		count = 1;
+	} else if (count > RECTANGLES_LIMIT) {
+		from = &region->extents;
+		count = 1;
+	}
+	for (int i = 0; i < count; i++)
+		rects[i] = cut_to_screen(grabber, &from[i]);
+	return count;
+}
+
+/* What no monitor shows is nothing that anybody sees, whatever the server has there. */
+static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int count)
+{
+	struct rect shown[COPIED_LIMIT];
+	int kept = 0;
+
+	if (!grabber->cut)
+		return count;
+	for (int i = 0; i < count; i++)
+		for (int k = 0; k < grabber->shown.count; k++) {
+			struct rect common = rect_common(&rects[i], &grabber->shown.piece[k]);
+
+			if (common.width <= 0 || common.height <= 0)
+				continue;
+			/* too many: all that is shown */
+			if (kept == COPIED_LIMIT) {
+				memcpy(rects, grabber->shown.piece, sizeof(grabber->shown.piece));
+				return grabber->shown.count;
+			}
+			shown[kept++] = common;
+		}
+	memcpy(rects, shown, (size_t)kept * sizeof(*rects));
+	return kept;
+}
+
+static int blacken_hidden(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	_autofree_ uint8_t *black = NULL;
+
+	if (!grabber->cut)
+		return 0;
+	black = calloc((size_t)grabber->width, 4 * BLACK_ROWS);
+	if (!black)
+		return -ENOMEM;
+	for (int i = 0; i < grabber->hidden.count; i++) {
+		struct rect band = grabber->hidden.piece[i];
+		int bottom = band.y + band.height;
+
+		for (; band.y < bottom; band.y += BLACK_ROWS) {
+			band.height = bottom - band.y < BLACK_ROWS ? bottom - band.y : BLACK_ROWS;
+			canvas_put(canvas, &band, black, grabber->width * 4);
+		}
+	}
+	return 0;
+}
+
+/* A look that takes long, over a slow connection, is taken seldom. */
+static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
+{
+	int64_t pause_ns = (grabber->grabbed_ns - begun_ns) * LOOK_SHARE;
+
+	grabber->look_ns = grabber->grabbed_ns + (pause_ns > LOOK_NS ? pause_ns : LOOK_NS);
+}
+
+/* The same, until it is known which windows are in the copy: events come before the replies that follow them. */
+static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int count)
+{
+	const struct rect screen = {0, 0, grabber->width, grabber->height};
+	int r = 0, settled = 0;
+
+	for (int copies = 0; copies < COPIES_LIMIT && r == 0 && settled == 0; copies++) {
+		r = mask_x11_look(grabber->mask, &screen);
+		if (r == 0)
+			r = x11_copy_take(grabber->copy, rects, count);
+		take_events(grabber);
+		if (r == 0)
+			settled = mask_x11_settle(grabber->mask);
+	}
+	return r < 0 ? r : settled < 0 ? settled : 0;
+}
+
+static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	struct areas hidden;
+
+	mask_x11_take(grabber->mask, &hidden, &canvas->windows_hidden);
+	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
+}
+
+/* Damage and what is uncovered, as much of it as there is room for: all of the screen when they overlap too much. */
+static int take_rects(struct x11_grabber *grabber, struct rect *rects)
+{
+	int64_t pixels = 0, room = (int64_t)grabber->width * grabber->height;
+	int count = grabber->told ? take_damage(grabber, rects) : take_all(grabber, rects),
+	    usable = 0;
+
+	if (count < 0)
+		return count;
+	for (int i = 0; i < grabber->uncovered.count; i++)
+		rects[count++] = grabber->uncovered.area[i];
+	grabber->uncovered.count = 0;
+	for (int i = 0; i < count; i++)
+		if (rects[i].width > 0 && rects[i].height > 0) {
+			pixels += (int64_t)rects[i].width * rects[i].height;
+			rects[usable++] = rects[i];
+		}
+	if (pixels <= room)
+		return usable;
+	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
+	return 1;
+}
+
+static int copy_onto(struct x11_grabber *grabber, struct canvas *canvas)
+{
+	struct rect rects[COPIED_LIMIT];
+	bool all, uncovered;
+	int r, count;
+
+	grabber->damaged = false; /* what is reported from here on is for the next one */
+	uncovered = grabber->uncovered.count > 0;
+	count = take_rects(grabber, rects);
+	if (count < 0)
+		return count;
+	/* what has uncovered a place that no monitor shows brings none of it */
+	all = grabber->damaged_all || uncovered;
+	grabber->damaged_all = false;
+	count = leave_hidden_out(grabber, rects, count);
+	r = grabber->mask ? copy_known(grabber, rects, count)
+			  : x11_copy_take(grabber->copy, rects, count);
+	if (r < 0)
+		return r;
+	if (grabber->mask)
+		hide_windows(grabber, canvas);
+	x11_copy_put(grabber->copy, rects, count, canvas);
+	return all ? blacken_hidden(grabber, canvas) : 0;
+}
+
+static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
+{
+	struct x11_grabber *grabber = x11(base);
+	int64_t begun_ns = clock_now_ns();
+	int r;
+
+	take_events(grabber);
+	if (grabber->resized) {
+		r = x11_copy_resize(grabber->copy, grabber->width, grabber->height, NULL);
+		grabber->resized = false;
+		grabber->uncovered.count = 0;
+		return r < 0 ? -EPIPE : -EAGAIN;
+	}
+	if (canvas->width != grabber->width || canvas->height != grabber->height)
+		return -EAGAIN;
+	r = copy_onto(grabber, canvas);
+	if (r == -EAGAIN)
+		x11_damage_all(base);
+	if (r < 0)
+		return r;
+	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
+	plan_look(grabber, begun_ns);
+	if (grabber->uncovered.count > 0) {
+		grabber->damaged = true;
+		grabber->damage_ns = grabber->grabbed_ns;
+	}
+	return 0;
+}
+
+static void x11_grabber_cut(struct grabber *base)
+{
+	x11_cut(x11(base)->connection);
+}
+
+const struct grabber_ops grabber_x11 = {
+	.name = "x11",
+	.create = x11_create,
+	.wait = x11_grabber_wait,
+	.size = x11_size,
+	.grab = x11_grab,
+	.monitors = x11_monitors,
+	.caveat = x11_caveat,
+	.damage_all = x11_damage_all,
+	.hide = x11_hide,
+	.cut = x11_grabber_cut,
+	.destroy = x11_destroy,
+};

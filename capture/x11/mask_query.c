@@ -1,0 +1,380 @@
+#include "capture/x11/mask_internal.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/utf8.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CLIMB 32 /* windows in windows in windows */
+
+/* A longer text counts as one that is to be hidden. */
+#define TEXT_BYTES 1024
+
+enum { ASK_CLASS, ASK_NAME, ASK_TITLE, ASK_TRANSIENT, ASK_LEADER, ASK_PROCESS, ASK_STATE };
+
+bool mask_x11_is_telling(const struct mask_x11 *mask, xcb_atom_t atom)
+{
+	for (size_t i = 0; i < TELLING; i++)
+		if (mask->telling[i] == atom)
+			return true;
+	return false;
+}
+
+/* ---- what one window says ---- */
+
+struct asked {
+	xcb_get_property_cookie_t property[TELLING];
+	xcb_query_tree_cookie_t tree;
+};
+
+struct said {
+	xcb_get_property_reply_t *reply[TELLING];
+	xcb_query_tree_reply_t *tree;
+};
+
+static void said_finish(struct said *said)
+{
+	for (size_t i = 0; i < TELLING; i++)
+		free(said->reply[i]);
+	free(said->tree);
+}
+
+static void watch(struct mask_x11 *mask, xcb_window_t window, uint32_t events)
+{
+	xcb_change_window_attributes(mask->connection, window, XCB_CW_EVENT_MASK, &events);
+}
+
+static void ask(struct mask_x11 *mask, xcb_window_t window, struct asked *ret)
+{
+	/* first: then what changes after the answer comes as an event */
+	watch(mask, window, XCB_EVENT_MASK_PROPERTY_CHANGE | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY);
+	for (size_t i = 0; i < TELLING; i++)
+		ret->property[i] = xcb_get_property(mask->connection, 0, window, mask->telling[i],
+			XCB_GET_PROPERTY_TYPE_ANY, 0, TEXT_BYTES / 4);
+	ret->tree = xcb_query_tree(mask->connection, window);
+}
+
+/* @return false when the window is gone */
+static bool hear(struct mask_x11 *mask, const struct asked *asked, struct said *ret)
+{
+	bool there;
+
+	for (size_t i = 0; i < TELLING; i++)
+		ret->reply[i] = xcb_get_property_reply(mask->connection, asked->property[i], NULL);
+	ret->tree = xcb_query_tree_reply(mask->connection, asked->tree, NULL);
+	there = ret->tree != NULL;
+	for (size_t i = 0; i < TELLING; i++)
+		there &= ret->reply[i] != NULL;
+	return there;
+}
+
+static uint32_t number(const struct said *said, int which)
+{
+	const xcb_get_property_reply_t *reply = said->reply[which];
+
+	if (reply->format != 32 || xcb_get_property_value_length(reply) < 4)
+		return 0;
+	return *(const uint32_t *)xcb_get_property_value(reply);
+}
+
+/* ---- what it says, and what the rules say ---- */
+
+/* Of Compound Text that is Latin-1 as long as nothing is switched by ESC or CSI; of other types only ASCII is known. */
+static bool is_readable(const struct mask_x11 *mask, const xcb_get_property_reply_t *reply)
+{
+	const uint8_t *bytes = xcb_get_property_value(reply);
+	int size = xcb_get_property_value_length(reply);
+
+	if (reply->type == mask->utf8_string || reply->type == XCB_ATOM_STRING)
+		return true;
+	for (int i = 0; i < size; i++)
+		if (bytes[i] == 0x1b || bytes[i] == 0x9b ||
+			(bytes[i] >= 0x80 && reply->type != mask->compound_text))
+			return false;
+	return true;
+}
+
+static bool piece_matches(
+	const struct mask_x11 *mask, xcb_atom_t type, const char *piece, const char *pattern)
+{
+	char latin1[2 * TEXT_BYTES + 1];
+
+	if (type == mask->utf8_string)
+		return letters_match(mask->letters, pattern, piece);
+	/* some call STRING what is UTF-8: it may be either */
+	letters_from_latin1(latin1, piece);
+	return letters_match(mask->letters, pattern, latin1) ||
+		(utf8_is_valid(piece) && letters_match(mask->letters, pattern, piece));
+}
+
+/* One of the texts in a property, with 0 bytes between them. What cannot be read or is too long matches. */
+static bool text_matches(
+	const struct mask_x11 *mask, const xcb_get_property_reply_t *reply, const char *pattern)
+{
+	char text[TEXT_BYTES + 1] = "";
+	size_t size = (size_t)xcb_get_property_value_length(reply);
+
+	if (size == 0 || reply->bytes_after > 0 || reply->format != 8 || !is_readable(mask, reply))
+		return size > 0;
+	memcpy(text, xcb_get_property_value(reply), size);
+	for (const char *piece = text; piece < text + size; piece += strlen(piece) + 1)
+		if (*piece && piece_matches(mask, reply->type, piece, pattern))
+			return true;
+	return false;
+}
+
+/* The title that desktops show is the one in UTF-8, where there is one (EWMH): it is the same as the other when that
+ * cannot be read. Otherwise each of them counts. */
+static bool title_matches(const struct mask_x11 *mask, const struct said *said, const char *pattern)
+{
+	const xcb_get_property_reply_t *name = said->reply[ASK_NAME],
+				       *title = said->reply[ASK_TITLE];
+	bool shown = title->type == mask->utf8_string && title->value_len > 0;
+
+	return text_matches(mask, title, pattern) ||
+		((!shown || is_readable(mask, name)) && text_matches(mask, name, pattern));
+}
+
+/* On doubt it is not: a title that cannot be read is not one of ours. */
+static bool is_own(const struct mask_x11 *mask, const struct said *said)
+{
+	const xcb_get_property_reply_t *title = said->reply[ASK_TITLE];
+	char text[TEXT_BYTES + 1] = "";
+
+	if (!mask->rules->own_title || title->type != mask->utf8_string || title->format != 8 ||
+		title->bytes_after > 0)
+		return false;
+	memcpy(text, xcb_get_property_value(title), (size_t)xcb_get_property_value_length(title));
+	return utf8_is_valid(text) && letters_match(mask->letters, mask->rules->own_title, text);
+}
+
+static bool is_to_be_hidden(const struct mask_x11 *mask, const struct said *said)
+{
+	for (int i = 0; i < mask->rules->window_count; i++) {
+		const struct hide_window *window = &mask->rules->windows[i];
+
+		if ((!*window->class ||
+			    text_matches(mask, said->reply[ASK_CLASS], window->class)) &&
+			(!*window->title || title_matches(mask, said, window->title)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- a child of the root, and the windows in it ---- */
+
+static bool measure(struct mask_x11 *mask, struct top *top)
+{
+	xcb_get_geometry_cookie_t asked = xcb_get_geometry(mask->connection, top->id);
+	_autofree_ xcb_get_window_attributes_reply_t *attributes = xcb_get_window_attributes_reply(
+		mask->connection, xcb_get_window_attributes(mask->connection, top->id), NULL);
+	_autofree_ xcb_get_geometry_reply_t *place =
+		xcb_get_geometry_reply(mask->connection, asked, NULL);
+
+	if (!attributes || !place)
+		return false;
+	/* later ones than this come as events; earlier ones are told already, or will be in their order */
+	if (!top->measured)
+		top_place(
+			top, place->x, place->y, place->width, place->height, place->border_width);
+	top->override = attributes->override_redirect;
+	top->blank = attributes->_class == XCB_WINDOW_CLASS_INPUT_ONLY;
+	return true;
+}
+
+static void add_children(struct top *top, const xcb_query_tree_reply_t *tree)
+{
+	const xcb_window_t *children = xcb_query_tree_children(tree);
+
+	for (int i = 0; i < tree->children_len; i++) {
+		if (top->inside_count == INSPECTED) {
+			top->crowded = true;
+			return;
+		}
+		top->inside[top->inside_count++] = children[i];
+	}
+}
+
+static void take(
+	struct mask_x11 *mask, struct top *top, xcb_window_t window, const struct said *said)
+{
+	bool is_client = said->reply[ASK_STATE]->value_len > 0;
+
+	if (is_client && !top->managed)
+		top->client = window;
+	top->managed |= is_client;
+	top->matches |= is_to_be_hidden(mask, said);
+	top->own |= is_own(mask, said);
+	if (!top->transient_for)
+		top->transient_for = number(said, ASK_TRANSIENT);
+	if (!top->leader)
+		top->leader = number(said, ASK_LEADER);
+	if (!top->process)
+		top->process = number(said, ASK_PROCESS);
+	/* managers put clients into frames, some into frames in frames; what is in a client is its own affair */
+	if (is_client)
+		watch(mask, window, XCB_EVENT_MASK_PROPERTY_CHANGE);
+	else
+		add_children(top, said->tree);
+}
+
+/* Ask windows that are as deep, all at once. @return false when the first one is gone */
+static bool inspect_level(struct mask_x11 *mask, struct top *top, int from, int to)
+{
+	struct asked asked[INSPECTED];
+	bool there = true;
+
+	for (int i = from; i < to; i++)
+		ask(mask, top->inside[i], &asked[i]);
+	for (int i = from; i < to; i++) {
+		_cleanup_(said_finish) struct said said = {{NULL}, NULL};
+
+		if (hear(mask, &asked[i], &said))
+			take(mask, top, top->inside[i], &said);
+		else if (i == 0)
+			there = false;
+	}
+	return there;
+}
+
+/* One of the window manager's own, as frames are, with windows in it, and none of them a client. */
+static bool is_empty_frame(struct mask_x11 *mask, const struct top *top)
+{
+	_autofree_ xcb_get_property_reply_t *reply = NULL;
+
+	if (top->managed || top->inside_count < 2)
+		return false;
+	reply = xcb_get_property_reply(mask->connection,
+		xcb_get_property(
+			mask->connection, 0, mask->root, mask->manager, XCB_ATOM_WINDOW, 0, 1),
+		NULL);
+	if (!reply || xcb_get_property_value_length(reply) != 4)
+		return false;
+	return ((*(const uint32_t *)xcb_get_property_value(reply) ^ top->id) & ~mask->id_mask) == 0;
+}
+
+int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
+{
+	bool there = measure(mask, top);
+	int from = 0, to;
+
+	top->managed = top->matches = top->own = top->crowded = false;
+	top->transient_for = top->leader = XCB_NONE;
+	top->process = 0;
+	top->client = top->inside[0] = top->id;
+	for (top->inside_count = to = 1; from < to && there; from = to, to = top->inside_count)
+		there = inspect_level(mask, top, from, to);
+	/* a client may be in it that was not asked */
+	top->matches |= top->crowded && !top->managed && mask_x11_is_strict(mask);
+	top->known = there;
+	top->emptied = is_empty_frame(mask, top);
+	return xcb_connection_has_error(mask->connection) ? -EPIPE : 0;
+}
+
+/* ---- the focus ---- */
+
+/* Without a window manager keys go where the pointer is. */
+static int find_pointed_at(struct mask_x11 *mask, xcb_window_t *ret)
+{
+	_autofree_ xcb_query_pointer_reply_t *pointer = xcb_query_pointer_reply(
+		mask->connection, xcb_query_pointer(mask->connection, mask->root), NULL);
+
+	if (!pointer)
+		return -EPIPE;
+	*ret = pointer->child;
+	return 0;
+}
+
+int mask_x11_find_focus(struct mask_x11 *mask, xcb_window_t *ret)
+{
+	_autofree_ xcb_get_input_focus_reply_t *focus = xcb_get_input_focus_reply(
+		mask->connection, xcb_get_input_focus(mask->connection), NULL);
+	xcb_window_t window;
+
+	if (!focus)
+		return -EPIPE;
+	window = focus->focus;
+	*ret = XCB_NONE;
+	if (window == XCB_NONE)
+		return 0;
+	if (window == XCB_INPUT_FOCUS_POINTER_ROOT || window == mask->root)
+		return find_pointed_at(mask, ret);
+	for (int depth = 0; depth < CLIMB; depth++) {
+		_autofree_ xcb_query_tree_reply_t *tree = xcb_query_tree_reply(
+			mask->connection, xcb_query_tree(mask->connection, window), NULL);
+
+		if (!tree)
+			return xcb_connection_has_error(mask->connection) ? -EPIPE : -EAGAIN;
+		if (tree->parent == mask->root) {
+			*ret = window;
+			return 0;
+		}
+		window = tree->parent;
+	}
+	return -EAGAIN;
+}
+
+/* ---- the beginning ---- */
+
+static int take_atom(struct mask_x11 *mask, const char *name, xcb_atom_t *ret)
+{
+	_autofree_ xcb_intern_atom_reply_t *reply = xcb_intern_atom_reply(mask->connection,
+		xcb_intern_atom(mask->connection, 0, (uint16_t)strlen(name), name), NULL);
+
+	if (!reply)
+		return -EPIPE;
+	*ret = reply->atom;
+	return 0;
+}
+
+static int take_atoms(struct mask_x11 *mask)
+{
+	const struct {
+		const char *name;
+		xcb_atom_t *atom;
+	} wanted[] = {
+		{"_NET_WM_NAME", &mask->telling[ASK_TITLE]},
+		{"WM_CLIENT_LEADER", &mask->telling[ASK_LEADER]},
+		{"_NET_WM_PID", &mask->telling[ASK_PROCESS]},
+		{"WM_STATE", &mask->telling[ASK_STATE]},
+		{"UTF8_STRING", &mask->utf8_string},
+		{"COMPOUND_TEXT", &mask->compound_text},
+		{"_NET_SUPPORTING_WM_CHECK", &mask->manager},
+	};
+	int r = 0;
+
+	mask->telling[ASK_CLASS] = XCB_ATOM_WM_CLASS;
+	mask->telling[ASK_NAME] = XCB_ATOM_WM_NAME;
+	mask->telling[ASK_TRANSIENT] = XCB_ATOM_WM_TRANSIENT_FOR;
+	for (size_t i = 0; i < ARRAY_SIZE(wanted) && r == 0; i++)
+		r = take_atom(mask, wanted[i].name, wanted[i].atom);
+	return r;
+}
+
+int mask_x11_begin(struct mask_x11 *mask)
+{
+	const uint32_t events =
+		XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY;
+	_autofree_ xcb_query_tree_reply_t *tree = NULL;
+	int r = take_atoms(mask);
+
+	if (r < 0)
+		return r;
+	xcb_change_window_attributes(mask->connection, mask->root, XCB_CW_EVENT_MASK, &events);
+	tree = xcb_query_tree_reply(
+		mask->connection, xcb_query_tree(mask->connection, mask->root), NULL);
+	if (!tree)
+		return -EPIPE;
+	for (int i = 0; i < tree->children_len; i++) {
+		xcb_window_t window = xcb_query_tree_children(tree)[i];
+		_autofree_ xcb_get_window_attributes_reply_t *attributes =
+			xcb_get_window_attributes_reply(mask->connection,
+				xcb_get_window_attributes(mask->connection, window), NULL);
+		struct top *top = attributes ? mask_x11_add(mask, window) : NULL;
+
+		if (top)
+			top->mapped = attributes->map_state != XCB_MAP_STATE_UNMAPPED;
+	}
+	return xcb_connection_has_error(mask->connection) ? -EPIPE : 0;
+}

@@ -1,0 +1,363 @@
+#include "replay/base/jail.h"
+
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define JAIL 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define JAIL 0
+#endif
+#endif
+#ifndef JAIL
+#define JAIL 1
+#endif
+
+struct jail {
+	struct jail_options options;
+	pid_t child;
+	int fd; /* -1: it is over */
+	struct error why;
+};
+
+bool jail_is_built(void)
+{
+	return JAIL;
+}
+
+void *jail_map(size_t size_bytes)
+{
+	void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+void jail_unmap(void *memory, size_t size_bytes)
+{
+	if (memory)
+		munmap(memory, size_bytes);
+}
+
+/* ---- in the jail ---- */
+
+/* memory, time, what is open already, the end */
+static const int allowed[] = {
+	SCMP_SYS(read),
+	SCMP_SYS(pread64),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(close),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+/* what no decoder does by mistake: other calls fail with EPERM */
+static const int deadly[] = {
+	SCMP_SYS(execve),
+	SCMP_SYS(execveat),
+	SCMP_SYS(fork),
+	SCMP_SYS(vfork),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(socket),
+	SCMP_SYS(connect),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(bpf),
+	SCMP_SYS(userfaultfd),
+};
+
+static int add_rules(scmp_filter_ctx filter, int fd)
+{
+	const struct scmp_arg_cmp own = {0, SCMP_CMP_EQ, (scmp_datum_t)fd, 0};
+	const struct scmp_arg_cmp self = {0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0};
+	const struct scmp_arg_cmp no_code = {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
+	const struct scmp_arg_cmp no_file = {3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS};
+	int r = 0;
+
+	/* a call that this architecture does not have needs no rule */
+	for (size_t i = 0; i < ARRAY_SIZE(allowed) && (r == 0 || r == -EDOM); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (size_t i = 0; i < ARRAY_SIZE(deadly) && (r == 0 || r == -EDOM); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, deadly[i], 0);
+	r = r == -EDOM ? 0 : r;
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, own);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, self);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, no_code);
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, no_code, no_file);
+	return r;
+}
+
+static int give_up_calls(int fd)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r;
+
+	if (!filter)
+		return -ENOMEM;
+	r = add_rules(filter, fd);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
+/* @return bytes of writable memory that this process has, which RLIMIT_DATA counts */
+static uint64_t memory_now(void)
+{
+	unsigned long long pages[6] = {0};
+	FILE *file = fopen("/proc/self/statm", "re");
+	int found = 0;
+
+	if (file) {
+		found = fscanf(file, "%llu %llu %llu %llu %llu %llu", &pages[0], &pages[1],
+			&pages[2], &pages[3], &pages[4], &pages[5]);
+		fclose(file);
+	}
+	return found == 6 ? pages[5] * (uint64_t)sysconf(_SC_PAGESIZE) : UINT64_C(1) << 30;
+}
+
+static void limit(int what, uint64_t value)
+{
+	setrlimit(what, &(struct rlimit){value, value});
+}
+
+static int give_up_rights(const struct jail *jail, int fd)
+{
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+	/* whoever asks ends the work, and this process with it */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	prctl(PR_SET_DUMPABLE, 0);
+	limit(RLIMIT_CORE, 0);
+	if (!JAIL)
+		return 0;
+	limit(RLIMIT_FSIZE, 0);
+	limit(RLIMIT_DATA, memory_now() + jail->options.memory_bytes);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return give_up_calls(fd);
+}
+
+static _Noreturn void live(const struct jail *jail, int fd)
+{
+	const struct jail_options *options = &jail->options;
+	/* it is known that the rights are gone before the first request comes */
+	int32_t ready = give_up_rights(jail, fd);
+	_Alignas(16) char request[JAIL_MESSAGE_BYTES], answer[JAIL_MESSAGE_BYTES];
+
+	if (write(fd, &ready, sizeof(ready)) != sizeof(ready) || ready != 0)
+		_exit(1);
+	while (read(fd, request, sizeof(request)) == (ssize_t)options->request_bytes) {
+		memset(answer, 0, sizeof(answer));
+		options->serve(options->user, request, answer);
+		if (write(fd, answer, options->answer_bytes) != (ssize_t)options->answer_bytes)
+			break;
+	}
+	_exit(0);
+}
+
+/* ---- asking ---- */
+
+static double cpu_s_of(pid_t child)
+{
+	clockid_t clock;
+	struct timespec spent;
+
+	if (clock_getcpuclockid(child, &clock) != 0 || clock_gettime(clock, &spent) < 0)
+		return 0;
+	return (double)spent.tv_sec + (double)spent.tv_nsec / 1e9;
+}
+
+static void end_child(struct jail *jail, int *ret_status)
+{
+	*ret_status = 0;
+	if (jail->fd >= 0)
+		close(jail->fd);
+	jail->fd = -1;
+	if (jail->child > 0) {
+		kill(jail->child, SIGKILL);
+		while (waitpid(jail->child, ret_status, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	jail->child = -1;
+}
+
+/* the child has ended by itself, or is ended now @return -EBADMSG */
+static int tell_end(struct jail *jail)
+{
+	const char *name = jail->options.name;
+	siginfo_t ended = {0};
+	int status;
+
+	/* one that has closed its end and lives on is ended; what it ends with then is this */
+	for (int i = 0; i < 100 && ended.si_pid == 0; i++) {
+		if (waitid(P_PID, (id_t)jail->child, &ended, WEXITED | WNOWAIT | WNOHANG) < 0 &&
+			errno != EINTR)
+			break;
+		if (ended.si_pid == 0)
+			usleep(10000);
+	}
+	end_child(jail, &status);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return error_set(
+			&jail->why, -EBADMSG, "%s was ended: it tried what no decoder does", name);
+	if (WIFSIGNALED(status))
+		return error_set(
+			&jail->why, -EBADMSG, "%s crashed (signal %d)", name, WTERMSIG(status));
+	return error_set(&jail->why, -EBADMSG, "%s ended (status %d)", name, WEXITSTATUS(status));
+}
+
+static int tell_time(struct jail *jail, unsigned seconds)
+{
+	int status;
+
+	end_child(jail, &status);
+	return error_set(&jail->why, -ETIMEDOUT, "%s took more than %u s for one request",
+		jail->options.name, seconds);
+}
+
+/* @return 0 when there is something to be read, or a negative errno */
+static int wait_for_answer(struct jail *jail)
+{
+	const struct jail_options *options = &jail->options;
+	int64_t begun_ns = clock_now_ns();
+	double cpu_s = -1;
+
+	for (;;) {
+		struct pollfd answer = {jail->fd, POLLIN, 0};
+		int r = poll(&answer, 1, 200);
+
+		if (r > 0)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (cpu_s < 0)
+			cpu_s = cpu_s_of(jail->child);
+		if (cpu_s_of(jail->child) - cpu_s > options->cpu_s)
+			return tell_time(jail, options->cpu_s);
+		if (clock_now_ns() - begun_ns > options->wall_s * NS_PER_S)
+			return tell_time(jail, options->wall_s);
+	}
+}
+
+int jail_ask(struct jail *jail, const void *request, void *answer, struct error *reterr)
+{
+	char got[JAIL_MESSAGE_BYTES];
+	ssize_t size = 0;
+	int r = 0;
+
+	if (jail->fd >= 0) {
+		if (send(jail->fd, request, jail->options.request_bytes, MSG_NOSIGNAL) < 0)
+			r = tell_end(jail);
+		if (r == 0)
+			r = wait_for_answer(jail);
+		if (r == 0)
+			size = recv(jail->fd, got, sizeof(got), MSG_DONTWAIT);
+		if (r == 0 && size <= 0)
+			r = tell_end(jail);
+		if (r == 0 && size == (ssize_t)jail->options.answer_bytes) {
+			memcpy(answer, got, (size_t)size);
+			return 0;
+		}
+	}
+	if (jail->fd >= 0) {
+		int status;
+
+		end_child(jail, &status);
+		error_set(&jail->why, -EBADMSG, "%s answers nonsense", jail->options.name);
+	}
+	return error_set(reterr, r < 0 ? r : -EBADMSG, "%s", jail->why.text);
+}
+
+/* ---- beginning and end ---- */
+
+static int begin(struct jail *jail, struct error *reterr)
+{
+	int pair[2], status;
+	int32_t ready = -EBADMSG;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(reterr, -errno, "%s: %s", jail->options.name, strerror(errno));
+	fflush(NULL); /* what is not written yet is not written twice */
+	jail->child = fork();
+	if (jail->child == 0) {
+		close(pair[0]);
+		live(jail, pair[1]);
+	}
+	close(pair[1]);
+	jail->fd = pair[0];
+	if (jail->child < 0)
+		return error_set(reterr, -errno, "%s: %s", jail->options.name, strerror(errno));
+	if (recv(jail->fd, &ready, sizeof(ready), 0) == sizeof(ready) && ready == 0)
+		return 0;
+	end_child(jail, &status);
+	return error_set(
+		reterr, ready, "%s cannot be locked in: %s", jail->options.name, strerror(-ready));
+}
+
+int jail_create(struct jail **ret, const struct jail_options *options, struct error *reterr)
+{
+	_destroy_(jail) struct jail *jail = calloc(1, sizeof(*jail));
+	int r;
+
+	if (!jail)
+		return error_set(reterr, -ENOMEM, "no memory");
+	jail->options = *options;
+	jail->fd = -1;
+	r = begin(jail, reterr);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(jail);
+	return 0;
+}
+
+void jail_destroy(struct jail *jail)
+{
+	int status;
+
+	if (!jail)
+		return;
+	end_child(jail, &status);
+	free(jail);
+}

@@ -1,0 +1,112 @@
+#include "replay/command/command.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/wire.pb-c.h"
+#include "replay/base/enum_text.h"
+#include "replay/base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A revocation holds at once; until it is on the disk it is waited for. */
+#define TRIES        100
+#define TRY_EVERY_US 50000
+
+static const char *state_text(const Uxrec__Link *link)
+{
+	if (link->revoked_ns)
+		return "revoked";
+	if (link->of_this_run)
+		return "until the recorder ends";
+	return link->present ? "handed out" : "valid";
+}
+
+static void print_list(const Uxrec__LinkList *list)
+{
+	char made[COMMAND_TIME_BYTES], used[COMMAND_TIME_BYTES];
+
+	printf("%-10s %-10s %-27s %-27s %s\n", "id", "role", "made", "last used", "state");
+	for (size_t i = 0; i < list->n_links; i++) {
+		const Uxrec__Link *link = list->links[i];
+
+		printf("%-10.8s %-10s %-27s %-27s %s\n", link->id,
+			enum_text(&uxrec__role__descriptor, (int)link->role).text,
+			command_local_time(made, link->made_ns),
+			link->used_ns ? command_local_time(used, link->used_ns) : "never",
+			state_text(link));
+	}
+}
+
+/* @return an exit status; with EXIT_GOOD the list, which the caller frees */
+static int ask(const struct command_options *options, Uxrec__ClientMessage *message,
+	Uxrec__ServerMessage **ret)
+{
+	int r = command_ask(options, message, ret);
+
+	if (r != EXIT_GOOD)
+		return r;
+	if ((*ret)->body_case == UXREC__SERVER_MESSAGE__BODY_LINK_LIST)
+		return EXIT_GOOD;
+	uxrec__server_message__free_unpacked(*ret, NULL);
+	return EXIT_COULD_NOT;
+}
+
+static int ask_for_list(const struct command_options *options, Uxrec__ServerMessage **ret)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__ListLinks list = UXREC__LIST_LINKS__INIT;
+
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_LIST_LINKS;
+	message.list_links = &list;
+	return ask(options, &message, ret);
+}
+
+static int ask_to_revoke(
+	const struct command_options *options, char *which, Uxrec__ServerMessage **ret)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__RevokeLinks body = UXREC__REVOKE_LINKS__INIT;
+	int r;
+
+	body.which = which;
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS;
+	message.revoke_links = &body;
+	r = ask(options, &message, ret);
+	for (int i = 0; i < TRIES && r == EXIT_GOOD && (*ret)->link_list->unwritten; i++) {
+		if (*(*ret)->link_list->trouble)
+			return r;
+		usleep(TRY_EVERY_US);
+		uxrec__server_message__free_unpacked(*ret, NULL);
+		r = ask_for_list(options, ret);
+	}
+	return r;
+}
+
+int command_links(const struct command_options *options, int argc, char **argv)
+{
+	bool json = command_take_flag(&argc, argv, "--json");
+	bool revokes = argc > 1 && strcmp(argv[1], "revoke") == 0;
+	Uxrec__ServerMessage *answer;
+	const Uxrec__LinkList *list;
+	int r;
+
+	if (revokes ? argc != 3 : argc != 1)
+		return command_usage("links [--json] | links revoke ROLE|ID|all [--json]");
+	r = revokes ? ask_to_revoke(options, argv[2], &answer) : ask_for_list(options, &answer);
+	if (r != EXIT_GOOD)
+		return r;
+	list = answer->link_list;
+	if (json)
+		json_print(json_of_message(&list->base));
+	else
+		print_list(list);
+	if (list->unwritten && (revokes || *list->trouble)) {
+		log_error("%s: the revocation holds until the recorder ends, and is not kept yet",
+			*list->trouble ? list->trouble : "the disk is slow");
+		r = EXIT_COULD_NOT;
+	}
+	uxrec__server_message__free_unpacked(answer, NULL);
+	return r;
+}

@@ -1,0 +1,153 @@
+#include "replay/command/command.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/wire.pb-c.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+/*
+ * A link in a command line is legible for every user of the machine (ps), and a browser keeps it in its history.
+ * So the browser is given the path of a file that only this user may read, which sends it on to a link with a
+ * ticket: that is used up when the page is there.
+ */
+
+#define READ_WITHIN_S 20
+
+extern char **environ;
+
+/* A browser in a snap reads of all files only those in the home folder that are not hidden. */
+static bool browser_is_snap(void)
+{
+	char name[100] = "", path[200];
+	FILE *settings = popen("xdg-settings get default-web-browser 2>/dev/null", "re");
+
+	if (!settings)
+		return false;
+	if (!fgets(name, sizeof(name), settings))
+		*name = '\0';
+	pclose(settings);
+	name[strcspn(name, "\n")] = '\0';
+	snprintf(path, sizeof(path), "/var/lib/snapd/desktop/applications/%s", name);
+	return *name && !strchr(name, '/') && access(path, F_OK) == 0;
+}
+
+/* @return the descriptor of a new file with mode 0600, or a negative errno */
+static int make_file(char **ret_path)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME"),
+		   *temporary = getenv("TMPDIR");
+	_autofree_ char *own = NULL;
+	const char *folder = temporary && *temporary ? temporary : "/tmp";
+	int fd;
+
+	if (runtime && *runtime && asprintf(&own, "%s/uxrec", runtime) < 0)
+		return -ENOMEM;
+	if (own && (mkdir(own, 0700) == 0 || errno == EEXIST))
+		folder = own;
+	if (home && *home && browser_is_snap())
+		folder = home;
+	if (asprintf(ret_path, "%s/uxrec-XXXXXX.html", folder) < 0)
+		return -ENOMEM;
+	fd = mkostemps(*ret_path, 5, O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* links have no sign that HTML or JavaScript would take for its own */
+static int write_file(int fd, const char *link)
+{
+	_autofree_ char *text = NULL;
+	int n = asprintf(&text,
+		"<!doctype html><meta charset=\"utf-8\"><title>uxrec</title>"
+		"<meta name=\"referrer\" content=\"no-referrer\">"
+		"<script>location.replace(\"%s\")</script>"
+		"<noscript>The pages of uxrec need JavaScript.</noscript>\n",
+		link);
+
+	if (strspn(link, "abcdefghijklmnopqrstuvwxyz0123456789.:/#-") != strlen(link))
+		return -EBADMSG;
+	return n < 0 ? -ENOMEM : io_write_all(fd, text, (size_t)n);
+}
+
+/* In the background, because a browser that is started by this stays. @return 0 or a negative errno */
+static int start_browser(char *path)
+{
+	char *argv[] = {(char *)"xdg-open", path, NULL};
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	pid_t child;
+	int r;
+
+	posix_spawn_file_actions_init(&actions);
+	for (int fd = 0; fd < 3; fd++)
+		posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+	r = posix_spawnp(&child, argv[0], &actions, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+/* After this process has ended. */
+static void remove_later(const char *path)
+{
+	if (fork() != 0)
+		return;
+	setsid();
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	sleep(READ_WITHIN_S);
+	unlink(path);
+	_exit(0);
+}
+
+static int open_link(const char *link)
+{
+	_autofree_ char *path = NULL;
+	_autoclose_ int fd = make_file(&path);
+	int r = fd < 0 ? fd : write_file(fd, link);
+
+	if (fd >= 0 && r == 0)
+		r = start_browser(path);
+	if (r < 0) {
+		if (fd >= 0)
+			unlink(path);
+		log_errno(r,
+			r == -ENOENT && fd >= 0 ? "xdg-open, which knows your browser"
+						: "a file that opens the page");
+		return EXIT_COULD_NOT;
+	}
+	remove_later(path);
+	return EXIT_GOOD;
+}
+
+int command_open_page(const struct command_options *options, int argc, char **argv)
+{
+	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
+	Uxrec__OpenPage page = UXREC__OPEN_PAGE__INIT;
+	Uxrec__ServerMessage *answer;
+	int r;
+
+	if (command_has_leftovers(argc, argv, 1))
+		return EXIT_USAGE;
+	page.page = argc > 1 ? argv[1] : (char *)"moderate";
+	message.body_case = UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE;
+	message.open_page = &page;
+	r = command_ask(options, &message, &answer);
+	if (r != EXIT_GOOD)
+		return r;
+	r = answer->body_case == UXREC__SERVER_MESSAGE__BODY_PAGE_LINK
+		? open_link(answer->page_link->link)
+		: EXIT_COULD_NOT;
+	uxrec__server_message__free_unpacked(answer, NULL);
+	return r;
+}

@@ -1,0 +1,709 @@
+#include "replay/session/timeline_internal.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/channel.h"
+#include "protocol/input.pb-c.h"
+#include "protocol/limits.h"
+#include "protocol/message_patch.h"
+#include "protocol/name.h"
+#include "protocol/screen.pb-c.h"
+#include "protocol/sound.pb-c.h"
+#include "replay/session/bleeps.h"
+#include "replay/session/transcript.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A click and its object have the times of two clocks when the click was read by evdev: the kernel's, to the
+ * microsecond, and the X server's, which has whole milliseconds and is a little later. */
+#define SAME_CLICK_NS (25 * NS_PER_MS)
+
+struct position {
+	int64_t at_ns;
+	size_t number; /* of one moment the newest counts */
+	int32_t x, y;
+};
+
+struct builder {
+	bool keyboard_seen, keys_agreed;
+	const char *hidden; /* why nothing is known of keys; NULL: it is */
+	struct timeline *timeline;
+	struct position *positions;
+	size_t position_count, position_capacity;
+	int64_t *object_ns; /* when each object was clicked */
+	size_t object_ns_capacity;
+	int64_t unchanged_ns; /* when the screen was shown again as it was */
+
+	struct loudness {     /* of 200 ms */
+		double power; /* the sum of the steps' */
+		uint32_t steps;
+		uint8_t peak;
+	} * loudness;
+	size_t loudness_room; /* of the whole session */
+	double power_of[256];
+};
+
+/* ---- arrays that grow ---- */
+
+void *timeline_grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
+{
+	size_t wanted = *capacity ? *capacity * 2 : 256;
+	void *grown;
+
+	if (count < *capacity)
+		return array;
+	grown = realloc(array, wanted * item_bytes);
+	if (grown)
+		*capacity = wanted;
+	return grown;
+}
+
+static int add_press(struct timeline *timeline, int64_t at_ns, int kind, int which)
+{
+	if (!GROW(timeline->presses, timeline->press_count, timeline->press_capacity))
+		return -ENOMEM;
+	timeline->presses[timeline->press_count++] = (struct timeline_press){
+		.at_ns = at_ns, .kind = kind, .which = (uint8_t)which, .x = -1, .y = -1};
+	return 0;
+}
+
+/* ---- reading ---- */
+
+/* no hand presses so many keys in 250 ms */
+#define KEY_COUNT_LIMIT 10000
+
+/* A batch spans at most 250 ms (SESSION_BATCH_SPAN_NS); what spans much more is no batch of ours. */
+static bool times_are_sound(size_t count, const uint32_t *dt_us)
+{
+	uint64_t span_us = 0;
+
+	for (size_t i = 0; i < count; i++)
+		span_us += dt_us[i];
+	return span_us <= 10 * 1000000;
+}
+
+static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+	bool found = false; /* a state that was found is nothing that was done */
+	int r = 0;
+
+	timeline->clicks_recorded = true;
+	if (batch->n_control != count || batch->n_value != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		int control = batch->control[i], value = batch->value[i];
+
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (control == UXREC__CONTROL__CONTROL_FOUND ||
+			control == UXREC__CONTROL__CONTROL_FRAME)
+			found = control == UXREC__CONTROL__CONTROL_FOUND;
+		if (found)
+			continue;
+		if (control != UXREC__CONTROL__CONTROL_FRAME)
+			r = timeline_add_motion(timeline, at_ns);
+		if (r < 0)
+			return r;
+		if (control >= UXREC__CONTROL__CONTROL_BUTTON_LEFT &&
+			control <= UXREC__CONTROL__CONTROL_BUTTON_TASK && value == 1) {
+			/* 1 left, 2 middle, 3 right as X counts them */
+			static const uint8_t numbers[] = {1, 3, 2, 4, 5, 6, 7, 8};
+
+			r = add_press(timeline, at_ns, PRESS_BUTTON,
+				numbers[control - UXREC__CONTROL__CONTROL_BUTTON_LEFT]);
+		} else if (control == UXREC__CONTROL__CONTROL_TOUCH && value == 1) {
+			r = add_press(timeline, at_ns, PRESS_BUTTON, 1);
+		} else if (control == UXREC__CONTROL__CONTROL_WHEEL ||
+			control == UXREC__CONTROL__CONTROL_HWHEEL) {
+			r = add_press(timeline, at_ns, PRESS_WHEEL, 0);
+		}
+	}
+	return r;
+}
+
+static int take_classes(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyClassBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+	int r = 0;
+
+	timeline->keys_recorded = true;
+	if (batch->n_key_class != count || batch->n_action != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		int key_class = batch->key_class[i];
+
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (batch->action[i] == UXREC__KEY_ACTION__KEY_ACTION_PRESS && key_class > 0 &&
+			key_class <= UXREC__KEY_CLASS__KEY_CLASS_MEDIA)
+			r = add_press(timeline, at_ns, PRESS_KEY, key_class);
+	}
+	return r;
+}
+
+static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+	int r = 0;
+
+	timeline->keys_recorded = true;
+	if (batch->n_code != count || batch->n_action != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (batch->action[i] != UXREC__KEY_ACTION__KEY_ACTION_PRESS)
+			continue;
+		r = add_press(timeline, at_ns, PRESS_KEY, 0);
+		if (r < 0)
+			break;
+		timeline->presses[timeline->press_count - 1].code = (uint16_t)batch->code[i];
+		timeline->presses[timeline->press_count - 1].layout = timeline->layout;
+	}
+	return r;
+}
+
+/* ---- what has a name ---- */
+
+/* A file may say anything: what is no UTF-8 stays out, and a letter that does not fit. */
+static void put_letters(char *to, size_t size_bytes, const char *text)
+{
+	size_t at = 0;
+
+	while (*text) {
+		uint32_t point;
+		size_t length = utf8_take(text, &point);
+
+		if (at + length >= size_bytes)
+			break;
+		memcpy(to + at, text, length);
+		at += length;
+		text += length ? length : 1;
+	}
+	to[at] = '\0';
+}
+
+/* From here on keys have these labels. */
+static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *layout)
+{
+	struct timeline_layout *taken;
+	size_t at = 0;
+
+	timeline->layout = 0;
+	if (layout->n_labels == 0 || timeline->layout_count == TIMELINE_LAYOUTS)
+		return 0;
+	if (!GROW(timeline->layouts, timeline->layout_count, timeline->layout_capacity))
+		return -ENOMEM;
+	taken = &timeline->layouts[timeline->layout_count];
+	*taken = (struct timeline_layout){0};
+	for (size_t i = 0; i < layout->n_labels; i++)
+		if (layout->labels[i]->code < TIMELINE_LABELS)
+			put_letters(taken->labels[layout->labels[i]->code], sizeof(*taken->labels),
+				layout->labels[i]->text);
+	/* groups are changed to and fro */
+	while (memcmp(&timeline->layouts[at], taken, sizeof(*taken)) != 0)
+		at++;
+	if (at == timeline->layout_count)
+		timeline->layout_count++;
+	timeline->layout = (uint8_t)(at + 1);
+	return 0;
+}
+
+const char *timeline_label(const struct timeline *timeline, uint8_t layout, uint32_t code)
+{
+	const char *label =
+		layout && code < TIMELINE_LABELS ? timeline->layouts[layout - 1].labels[code] : "";
+
+	return *label ? label : "?";
+}
+
+static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, const char *text)
+{
+	struct timeline_note *note;
+
+	if (!GROW(timeline->notes, timeline->note_count, timeline->note_capacity))
+		return -ENOMEM;
+	note = &timeline->notes[timeline->note_count++];
+	*note = (struct timeline_note){.at_ns = at_ns, .is_policy = is_policy};
+	utf8_copy(note->text, sizeof(note->text), text);
+	return 0;
+}
+
+#define SHORTCUT_LETTERS 16 /* bytes of them */
+
+static int take_shortcuts(
+	struct timeline *timeline, int64_t at_ns, const Uxrec__ShortcutBatch *batch)
+{
+	static const char *const names[] = {"Shift+", "Ctrl+", "Alt+", "Super+"};
+	static const unsigned order[] = {3, 1, 2, 0};
+	int r = 0;
+
+	if (batch->n_code != batch->n_modifiers || batch->n_code != batch->n_dt_us)
+		return 0;
+	for (size_t i = 0; i < batch->n_code && r == 0; i++) {
+		char text[32 + SHORTCUT_LETTERS] = "";
+
+		for (size_t m = 0; m < ARRAY_SIZE(order); m++)
+			if (batch->modifiers[i] >> order[m] & 1)
+				strcat(text, names[order[m]]);
+		put_letters(text + strlen(text), SHORTCUT_LETTERS + 1,
+			timeline_label(timeline, timeline->layout, batch->code[i]));
+		r = add_note(timeline, at_ns, false, text);
+	}
+	return r;
+}
+
+#define PASSWORD_NOTE  "password field: keys are not recorded"
+#define UNWATCHED_NOTE "focus not known: keys are not recorded"
+
+/* The span in which the policy allows nothing of keys begins, goes on or ends. */
+static int take_silence(struct timeline *timeline, int64_t at_ns, bool none)
+{
+	struct timeline_span *last =
+		timeline->silence_count ? &timeline->silences[timeline->silence_count - 1] : NULL;
+	bool is_open = last && last->to_ns == INT64_MAX;
+
+	if (is_open && !none)
+		last->to_ns = at_ns;
+	if (is_open || !none)
+		return 0;
+	if (!GROW(timeline->silences, timeline->silence_count, timeline->silence_capacity))
+		return -ENOMEM;
+	timeline->silences[timeline->silence_count++] = (struct timeline_span){at_ns, INT64_MAX};
+	return 0;
+}
+
+static int take_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyPolicy *policy)
+{
+	bool none = policy->level <= UXREC__KEY_POLICY__LEVEL__LEVEL_NONE;
+	const char *before = builder->hidden;
+	int r = take_silence(builder->timeline, at_ns, none);
+
+	if (r < 0)
+		return r;
+	switch (policy->reason) {
+	case UXREC__KEY_POLICY__REASON__REASON_PASSWORD: builder->hidden = PASSWORD_NOTE; break;
+	case UXREC__KEY_POLICY__REASON__REASON_UNWATCHED:
+		builder->hidden = none ? UNWATCHED_NOTE : NULL;
+		break;
+	default: builder->hidden = NULL;
+	}
+	/* while the first answer is awaited a session is a few milliseconds old */
+	if (before == builder->hidden || at_ns - builder->timeline->begin_ns < NS_PER_S)
+		return 0;
+	return add_note(builder->timeline, at_ns, true,
+		builder->hidden ? builder->hidden : "keys are recorded again");
+}
+
+/* How many, and neither which nor when exactly: they are taken to be evenly spread. */
+static int take_count(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyCount *count)
+{
+	int r = 0;
+
+	timeline->keys_recorded = true;
+	if (count->presses > KEY_COUNT_LIMIT)
+		return 0;
+	for (uint32_t i = 0; i < count->presses && r == 0; i++)
+		r = add_press(timeline, at_ns + (int64_t)i * SESSION_BATCH_SPAN_NS / count->presses,
+			PRESS_KEY, 0);
+	return r;
+}
+
+/* where the pointer is when recording begins or goes on is no motion */
+static bool has_moved(const struct builder *builder)
+{
+	const struct position *last = &builder->positions[builder->position_count - 1];
+
+	return builder->position_count > 1 && (last->x != last[-1].x || last->y != last[-1].y);
+}
+
+static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__PointerBatch *batch)
+{
+	size_t count = batch->n_dt_us;
+
+	if (batch->n_x_px != count || batch->n_y_px != count ||
+		!times_are_sound(count, batch->dt_us))
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		at_ns += batch->dt_us[i] * NS_PER_US;
+		if (!GROW(builder->positions, builder->position_count, builder->position_capacity))
+			return -ENOMEM;
+		builder->positions[builder->position_count] = (struct position){
+			at_ns, builder->position_count, batch->x_px[i], batch->y_px[i]};
+		builder->position_count++;
+		if (has_moved(builder) && timeline_add_motion(builder->timeline, at_ns) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
+{
+	Uxrec__Gap *copy;
+
+	if (!GROW(timeline->gaps, timeline->gap_count, timeline->gap_capacity))
+		return -ENOMEM;
+	copy = (Uxrec__Gap *)message_copy(&gap->base);
+	if (!copy)
+		return -ENOMEM;
+	timeline->gaps[timeline->gap_count++] = copy;
+	return 0;
+}
+
+static int take_kept_back(void *user, const Uxrec__Gap *gap)
+{
+	return take_gap(user, gap);
+}
+
+static int take_object(struct builder *builder, const struct reader_message *message,
+	const Uxrec__ClickedObject *object)
+{
+	struct timeline *timeline = builder->timeline;
+	Uxrec__ClickedObject *copy;
+
+	if (!GROW(timeline->objects, timeline->object_count, timeline->object_capacity) ||
+		!GROW(builder->object_ns, timeline->object_count, builder->object_ns_capacity))
+		return -ENOMEM;
+	copy = (Uxrec__ClickedObject *)message_copy(&object->base);
+	if (!copy)
+		return -ENOMEM;
+	builder->object_ns[timeline->object_count] = message->time_ns;
+	timeline->objects[timeline->object_count++] = copy;
+	return 0;
+}
+
+static int take_device(struct builder *builder, const Uxrec__InputDevice *device)
+{
+	builder->timeline->clicks_recorded |= device->pointer || device->touch;
+	builder->keyboard_seen |= device->keyboard;
+	return 0;
+}
+
+static int take_event(struct builder *builder, const Uxrec__SessionEvent *event)
+{
+	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED)
+		for (size_t i = 0; i < event->n_modalities; i++)
+			if (strcmp(event->modalities[i], "input") == 0)
+				builder->keys_agreed = strcmp(event->keys, "none") != 0;
+	return 0;
+}
+
+/* ---- how loud it was ---- */
+
+#define LEVEL_STEP_NS (20 * NS_PER_MS)
+#define LEVEL_STEPS   (SESSION_LEVELS_SPAN_NS / LEVEL_STEP_NS)
+#define LEVEL_NOTHING 255
+
+static int make_room_for_loudness(struct builder *builder)
+{
+	const struct timeline *timeline = builder->timeline;
+	int64_t steps = (timeline->end_ns - timeline->begin_ns) / SESSION_LEVELS_SPAN_NS + 1;
+
+	if (builder->loudness)
+		return 0;
+	builder->loudness_room =
+		steps > TIMELINE_LEVELS_LIMIT ? TIMELINE_LEVELS_LIMIT : (size_t)steps;
+	builder->loudness = calloc(builder->loudness_room, sizeof(*builder->loudness));
+	if (!builder->loudness)
+		return -ENOMEM;
+	for (size_t i = 0; i < builder->loudness_room; i++)
+		builder->loudness[i].peak = LEVEL_NOTHING;
+	/* half decibels of power; 255 is none at all */
+	for (int i = 0; i < LEVEL_NOTHING; i++)
+		builder->power_of[i] = pow(10, -i / 20.0);
+	builder->power_of[LEVEL_NOTHING] = 0;
+	return 0;
+}
+
+static int take_levels(struct builder *builder, int64_t at_ns, const Uxrec__SoundLevels *levels)
+{
+	int64_t from_ns = at_ns - builder->timeline->begin_ns;
+	size_t steps = levels->rms.len;
+
+	/* more is no message of ours */
+	if (levels->peak.len != steps || steps > LEVEL_STEPS || from_ns < 0)
+		return 0;
+	if (make_room_for_loudness(builder) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < steps; i++) {
+		size_t bin =
+			(size_t)((from_ns + (int64_t)i * LEVEL_STEP_NS) / SESSION_LEVELS_SPAN_NS);
+		struct loudness *loudness;
+
+		if (bin >= builder->loudness_room)
+			break;
+		loudness = &builder->loudness[bin];
+		if (levels->peak.data[i] < loudness->peak)
+			loudness->peak = levels->peak.data[i];
+		loudness->power += builder->power_of[levels->rms.data[i]];
+		loudness->steps++;
+	}
+	return 0;
+}
+
+static uint8_t level_of(const struct loudness *loudness)
+{
+	double level;
+
+	if (!(loudness->power > 0))
+		return LEVEL_NOTHING;
+	level = round(-20 * log10(loudness->power / loudness->steps));
+	return level < LEVEL_NOTHING - 1 ? (uint8_t)fmax(level, 0) : LEVEL_NOTHING - 1;
+}
+
+static int put_loudness(struct builder *builder, const struct session *session)
+{
+	struct timeline *timeline = builder->timeline;
+	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
+
+	if (!builder->loudness)
+		return 0;
+	timeline->sound_peak = malloc(builder->loudness_room);
+	timeline->sound_rms = malloc(builder->loudness_room);
+	if (!timeline->sound_peak || !timeline->sound_rms || bleeps_collect(&bleeps, session) < 0)
+		return -ENOMEM;
+	timeline->sound_count = builder->loudness_room;
+	for (size_t i = 0; i < timeline->sound_count; i++) {
+		int64_t from_ns = timeline->begin_ns + (int64_t)i * SESSION_LEVELS_SPAN_NS;
+		bool bleeped = bleeps_touch(&bleeps, from_ns, from_ns + SESSION_LEVELS_SPAN_NS);
+
+		timeline->sound_peak[i] = bleeped ? LEVEL_NOTHING : builder->loudness[i].peak;
+		timeline->sound_rms[i] = bleeped ? LEVEL_NOTHING : level_of(&builder->loudness[i]);
+	}
+	return 0;
+}
+
+/* A moment at which the screen has changed, by the video or over it; what only shows it again is none. */
+static int take_picture(struct builder *builder, const struct reader_message *message,
+	const Uxrec__ScreenPatches *patches)
+{
+	struct timeline *timeline = builder->timeline;
+	size_t count = timeline->picture_count;
+
+	if (patches && patches->unchanged)
+		builder->unchanged_ns = message->time_ns;
+	if (count > 0 && builder->unchanged_ns == message->time_ns)
+		return 0;
+	if (count > 0 && timeline->pictures[count - 1].at_ns == message->time_ns) {
+		timeline->pictures[count - 1].bytes += (uint32_t)message->data.size_bytes;
+		return 0;
+	}
+	if (!GROW(timeline->pictures, timeline->picture_count, timeline->picture_capacity))
+		return -ENOMEM;
+	timeline->pictures[timeline->picture_count++] =
+		(struct timeline_picture){message->time_ns, (uint32_t)message->data.size_bytes};
+	return 0;
+}
+
+static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+{
+	struct builder *builder = user;
+	struct timeline *timeline = builder->timeline;
+
+	switch (message->channel->known) {
+	case CHANNEL_EVENTS: return take_event(builder, (const void *)unpacked);
+	case CHANNEL_INPUT_DEVICES: return take_device(builder, (const void *)unpacked);
+	case CHANNEL_CONTROLS:
+		return take_controls(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEY_CLASSES:
+		return take_classes(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEYS: return take_keys(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_SHORTCUTS:
+		return take_shortcuts(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEYBOARD_LAYOUT: return take_layout(timeline, (const void *)unpacked);
+	case CHANNEL_KEY_POLICY:
+		return take_policy(builder, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEY_COUNTS:
+		return take_count(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_POINTER:
+		return take_positions(builder, message->time_ns, (const void *)unpacked);
+	case CHANNEL_CLICKED: return take_object(builder, message, (const void *)unpacked);
+	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
+	case CHANNEL_SOUND_LEVELS:
+		return take_levels(builder, message->time_ns, (const void *)unpacked);
+	case CHANNEL_SCREEN: return take_picture(builder, message, NULL);
+	case CHANNEL_SCREEN_PATCHES: return take_picture(builder, message, (const void *)unpacked);
+	default: return 0;
+	}
+}
+
+/* ---- putting it together ---- */
+
+static int press_compare(const void *a, const void *b)
+{
+	const struct timeline_press *x = a, *y = b;
+
+	return x->at_ns < y->at_ns ? -1 : x->at_ns > y->at_ns;
+}
+
+static int position_compare(const void *a, const void *b)
+{
+	const struct position *x = a, *y = b;
+
+	if (x->at_ns != y->at_ns)
+		return x->at_ns < y->at_ns ? -1 : 1;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* batches of two devices overlap by a few milliseconds: sort, then give every click its place */
+static void place_presses(struct builder *builder)
+{
+	struct timeline *timeline = builder->timeline;
+	size_t next = 0;
+
+	if (timeline->press_count > 1)
+		qsort(timeline->presses, timeline->press_count, sizeof(*timeline->presses),
+			press_compare);
+	if (builder->position_count > 1)
+		qsort(builder->positions, builder->position_count, sizeof(*builder->positions),
+			position_compare);
+	for (size_t i = 0; i < timeline->press_count; i++) {
+		struct timeline_press *press = &timeline->presses[i];
+
+		while (next < builder->position_count &&
+			builder->positions[next].at_ns <= press->at_ns)
+			next++;
+		if (press->kind == PRESS_BUTTON && next > 0) {
+			press->x = builder->positions[next - 1].x;
+			press->y = builder->positions[next - 1].y;
+		}
+	}
+}
+
+/* The press nearest in time that has no object yet: two clicks of a double click are 50 ms apart and more. */
+static void place_object(struct timeline *timeline, uint32_t object, int64_t at_ns)
+{
+	struct timeline_press *nearest = NULL;
+	size_t low = 0, high = timeline->press_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (timeline->presses[middle].at_ns < at_ns - SAME_CLICK_NS)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < timeline->press_count; low++) {
+		struct timeline_press *press = &timeline->presses[low];
+
+		if (press->at_ns > at_ns + SAME_CLICK_NS)
+			break;
+		if (press->kind == PRESS_BUTTON && press->object == 0 &&
+			(!nearest || llabs(press->at_ns - at_ns) < llabs(nearest->at_ns - at_ns)))
+			nearest = press;
+	}
+	if (nearest)
+		nearest->object = object + 1;
+}
+
+static void place_objects(struct builder *builder)
+{
+	for (size_t i = 0; i < builder->timeline->object_count; i++)
+		place_object(builder->timeline, (uint32_t)i, builder->object_ns[i]);
+}
+
+int timeline_create(struct timeline **ret, const struct session *session)
+{
+	_destroy_(timeline) struct timeline *timeline = calloc(1, sizeof(*timeline));
+	struct builder builder = {.timeline = timeline};
+	int r;
+
+	if (!timeline)
+		return -ENOMEM;
+	session_span(session, &timeline->begin_ns, &timeline->end_ns);
+	r = session_each(session, INT64_MIN, INT64_MAX,
+		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_INPUT_DEVICES |
+			UINT64_C(1) << CHANNEL_CONTROLS | UINT64_C(1) << CHANNEL_KEY_CLASSES |
+			UINT64_C(1) << CHANNEL_KEYS | UINT64_C(1) << CHANNEL_KEY_COUNTS |
+			UINT64_C(1) << CHANNEL_SHORTCUTS | UINT64_C(1) << CHANNEL_KEY_POLICY |
+			UINT64_C(1) << CHANNEL_KEYBOARD_LAYOUT | UINT64_C(1) << CHANNEL_POINTER |
+			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_CLICKED |
+			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES |
+			UINT64_C(1) << CHANNEL_SOUND_LEVELS,
+		take, &builder);
+	if (r == 0 && session->reader)
+		r = session_reader_each_kept_back(session->reader, take_kept_back, timeline);
+	/* that none was pressed is known when there was one to press, and it was read */
+	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
+	if (r == 0) {
+		place_presses(&builder);
+		place_objects(&builder);
+	}
+	if (r == 0)
+		r = put_loudness(&builder, session);
+	timeline_join_motions(timeline);
+	if (r == 0 && session->reader)
+		r = screen_gaps_collect(&timeline->screen_gaps, session->reader);
+	timeline->has_transcript =
+		session_allows(session, MODALITY_SOUND) && transcript_exists(session->folder);
+	free(builder.positions);
+	free(builder.object_ns);
+	free(builder.loudness);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(timeline);
+	return 0;
+}
+
+void timeline_destroy(struct timeline *timeline)
+{
+	if (!timeline)
+		return;
+	for (size_t i = 0; i < timeline->gap_count; i++)
+		uxrec__gap__free_unpacked(timeline->gaps[i], NULL);
+	free(timeline->gaps);
+	for (size_t i = 0; i < timeline->object_count; i++)
+		uxrec__clicked_object__free_unpacked(timeline->objects[i], NULL);
+	free(timeline->objects);
+	free(timeline->presses);
+	free(timeline->notes);
+	free(timeline->layouts);
+	free(timeline->silences);
+	free(timeline->pictures);
+	free(timeline->motions);
+	screen_gaps_finish(&timeline->screen_gaps);
+	free(timeline->sound_peak);
+	free(timeline->sound_rms);
+	free(timeline);
+}
+
+static bool gap_is_of(const Uxrec__Gap *gap, int kind)
+{
+	const char *topic = kind == PRESS_KEY ? "/input/keys" : "/input/controls";
+
+	for (size_t i = 0; i < gap->n_topics; i++)
+		if (strcmp(gap->topics[i], "/input") == 0 ||
+			strncmp(gap->topics[i], topic, strlen(topic)) == 0)
+			return true;
+	return gap->n_topics == 0;
+}
+
+bool timeline_lacks(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns)
+{
+	for (size_t i = 0; kind == PRESS_KEY && i < timeline->silence_count; i++)
+		if (timeline->silences[i].from_ns < to_ns && timeline->silences[i].to_ns > from_ns)
+			return true;
+	for (size_t i = 0; i < timeline->gap_count; i++) {
+		const Uxrec__Gap *gap = timeline->gaps[i];
+
+		/* to is 0 where it was still missing at the end */
+		if (gap->from_ns < to_ns && (gap->to_ns == 0 || gap->to_ns > from_ns) &&
+			gap_is_of(gap, kind))
+			return true;
+	}
+	return false;
+}
+
+uint32_t timeline_count(const struct timeline *timeline, int kind, int64_t from_ns, int64_t to_ns)
+{
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < timeline->press_count; i++)
+		count += (int)timeline->presses[i].kind == kind &&
+			timeline->presses[i].at_ns >= from_ns && timeline->presses[i].at_ns < to_ns;
+	return count;
+}
