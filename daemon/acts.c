@@ -3,6 +3,8 @@
 #include "daemon/say.h"
 #include "daemon/session_log.h"
 #include "daemon/worker.h"
+#include "protocol/act.h"
+#include "protocol/act_check.h"
 #include "protocol/base/clock.h"
 #include "protocol/message_text.h"
 #include "replay/session/session.h"

@@ -4,6 +4,7 @@
 #include "protocol/base/identity.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 
 #include <errno.h>
 #include <nettle/hmac.h>

@@ -1,4 +1,6 @@
 #include "daemon/library_internal.h"
+#include "protocol/act.h"
+#include "protocol/base/terminal.h"
 
 #include "daemon/acts.h"
 #include "daemon/lists.h"

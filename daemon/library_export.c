@@ -1,6 +1,7 @@
 /* Files of a session for a page: made as the commands make them. */
 
 #include "daemon/library_internal.h"
+#include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"
 #include "replay/export/extract.h"

@@ -1,6 +1,7 @@
 /* The folders of studies. */
 
 #include "daemon/library_internal.h"
+#include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"
 #include "replay/study/study.h"

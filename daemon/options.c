@@ -7,6 +7,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
+#include "protocol/base/terminal.h"
 
 #include <getopt.h>
 #include <stdio.h>

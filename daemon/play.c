@@ -10,6 +10,7 @@
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
 #include "protocol/base/signals.h"
+#include "protocol/base/terminal.h"
 #include "replay/session/session.h"
 
 #include <errno.h>

@@ -1,6 +1,8 @@
 /* The references of acts: the session's span, the study, other acts. */
 
 #include "daemon/say.h"
+#include "protocol/act.h"
+#include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"

@@ -1,4 +1,5 @@
 #include "daemon/server_internal.h"
+#include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"

@@ -1,4 +1,6 @@
 #include "daemon/station_internal.h"
+#include "protocol/act.h"
+#include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/folder.h"

@@ -1,6 +1,8 @@
 /* The course of a session: tasks, reading, interruptions, phases, and tags by those in the room. */
 
 #include "daemon/station_internal.h"
+#include "protocol/act.h"
+#include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"
 #include "protocol/message_text.h"

@@ -1,8 +1,9 @@
 #include "protocol/act_fields.h"
 
-#include "protocol/act_check.h"
+#include "protocol/act.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/limits.h"
 #include "protocol/message_patch.h"
 #include "protocol/name.h"

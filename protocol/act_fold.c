@@ -1,5 +1,6 @@
 #include "protocol/act_fold.h"
 
+#include "protocol/act.h"
 #include "protocol/act_check.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/message_patch.h"

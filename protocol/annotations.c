@@ -1,4 +1,7 @@
+#include "protocol/act.h"
+#include "protocol/act_check.h"
 #include "protocol/annotations_internal.h"
+#include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/identity.h"

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "protocol/act_check.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 #include "protocol/base/folder.h"

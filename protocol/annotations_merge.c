@@ -1,5 +1,7 @@
 /* Copies of a log become one. */
 
+#include "protocol/act.h"
+#include "protocol/act_check.h"
 #include "protocol/annotations_internal.h"
 
 #include "protocol/base/io.h"

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/base/utf8.h"
 #include "protocol/acts.pb-c.h"
 #include "protocol/limits.h"

@@ -8,6 +8,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/screen.pb-c.h"
 
 #include <errno.h>

@@ -7,6 +7,7 @@
 #include "protocol/base/folder.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/channel.h"
 
 #include <errno.h>
@@ -78,6 +79,7 @@ static void take_picture(
 	Uxrec__DoctorReport *report, struct grabber *grabber, struct grabber_size size)
 {
 	_destroy_(canvas) struct canvas *canvas = NULL;
+	_destroy_(picture) struct picture *small = NULL;
 	int64_t damage_ns, copied_ns, r;
 	uint8_t *jpeg;
 
@@ -87,7 +89,9 @@ static void take_picture(
 		find(report, BAD, "screen", "", "the screen could not be copied");
 		return;
 	}
-	r = picture_to_jpeg(canvas->picture, PICTURE_WIDTH, &jpeg);
+	r = picture_scale(&small, canvas->picture, PICTURE_WIDTH);
+	if (r == 0)
+		r = encode_jpeg(small, &jpeg);
 	if (r < 0)
 		return;
 	report->picture_jpeg.data = jpeg;

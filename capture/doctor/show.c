@@ -1,4 +1,5 @@
 #include "capture/doctor/doctor.h"
+#include "protocol/base/terminal.h"
 
 #include "capture/input/filter.h"
 #include "capture/input/input.h"

@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 #pragma once
 
-#include "capture/input/input.h"
+#include "capture/input/input_options.h"
 #include "capture/input/inputd_protocol.h"
+#include "protocol/base/error.h"
 
 #include <sys/types.h>
 

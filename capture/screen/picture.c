@@ -1,7 +1,5 @@
 #include "capture/screen/picture.h"
 
-#include "capture/screen/encoder.h"
-
 #include <errno.h>
 #include <libyuv.h>
 #include <string.h>
@@ -137,7 +135,7 @@ void pixel_layout_convert(const struct pixel_layout *layout, const uint8_t *from
 	layout->convert(from, from_stride, to, to_stride, width, height);
 }
 
-int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_data)
+int picture_scale(struct picture **ret, const struct picture *picture, int width)
 {
 	_destroy_(picture) struct picture *small = NULL;
 	int height = (int)((int64_t)picture->height * width / picture->width);
@@ -149,5 +147,8 @@ int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_
 		picture->stride_uv, picture->v, picture->stride_uv, picture->width, picture->height,
 		small->y, small->stride_y, small->u, small->stride_uv, small->v, small->stride_uv,
 		small->width, small->height, kFilterBox);
-	return r != 0 ? -EINVAL : encode_jpeg(small, ret_data);
+	if (r != 0)
+		return -EINVAL;
+	*ret = steal_ptr(small);
+	return 0;
 }

@@ -73,9 +73,9 @@ void picture_interleave(
 	const struct picture *picture, uint8_t *y, int stride_y, uint8_t *uv, int stride_uv);
 
 /**
- * Scale the picture down and compress it as JPEG: what the moderator is shown before a session.
+ * Scale a picture to a width, with its proportions, by the mean of the pixels that become one.
  *
- * @param ret_data  set on success; the caller frees it
- * @return the size in bytes, or a negative errno
+ * @param ret  set on success; freed by picture_destroy()
+ * @return 0 or a negative errno
  */
-int64_t picture_to_jpeg(const struct picture *picture, int width, uint8_t **ret_data);
+int picture_scale(struct picture **ret, const struct picture *picture, int width);

@@ -1,4 +1,5 @@
 #include "capture/screen/grabber.h"
+#include "protocol/base/terminal.h"
 
 #include "capture/screen/transform.h"
 #include "capture/wayland/wayland.h"

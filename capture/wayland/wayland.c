@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -111,22 +111,3 @@ int log_errno(int r, const char *format, ...)
 		log_line(LOG_LEVEL_ERROR, text);
 	return r;
 }
-
-static bool text_is_ascii;
-
-void terminal_init(void)
-{
-	text_is_ascii = !terminal_is_utf8();
-}
-
-struct text_quoted text_quote(const char *text)
-{
-	struct text_quoted quoted = {""};
-	size_t taken = 0;
-
-	if (text)
-		taken = terminal_copy(quoted.text, sizeof(quoted.text) - 3, text, text_is_ascii);
-	if (text && text[taken])
-		strcat(quoted.text, "...");
-	return quoted;
-}

@@ -48,17 +48,3 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *form
 
 /** Log how many messages were left out, "CLASS: N more", when the ten seconds are over. */
 void log_limited_rest(struct log_limit *limit, enum log_level level, const char *class);
-
-/** Room for one quoted piece of foreign text in a message: a name of NAME_LIMIT_BYTES, and more. */
-struct text_quoted {
-	char text[160];
-};
-
-/**
- * Make foreign text fit for a log line or a terminal: whatever is no printable character becomes `?`, and so
- * does all beyond ASCII after terminal_init() in a locale without UTF-8; a text that is longer than the room
- * ends in "...". Use as `text_quote(name).text`.
- *
- * @param text  NULL is shown as an empty text
- */
-struct text_quoted text_quote(const char *text);

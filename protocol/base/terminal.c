@@ -1,6 +1,5 @@
 #include "protocol/base/terminal.h"
 
-#include "protocol/base/log.h"
 #include "protocol/base/utf8.h"
 
 #include <langinfo.h>
@@ -116,4 +115,25 @@ struct terminal_cell terminal_cell(const char *text, unsigned columns)
 	snprintf(cell.text, sizeof(cell.text), "%s%*s", quoted.text,
 		used < columns ? (int)(columns - used) : 0, "");
 	return cell;
+}
+
+/* ---- quoted ---- */
+
+static bool text_is_ascii;
+
+void terminal_init(void)
+{
+	text_is_ascii = !terminal_is_utf8();
+}
+
+struct text_quoted text_quote(const char *text)
+{
+	struct text_quoted quoted = {""};
+	size_t taken = 0;
+
+	if (text)
+		taken = terminal_copy(quoted.text, sizeof(quoted.text) - 3, text, text_is_ascii);
+	if (text && text[taken])
+		strcat(quoted.text, "...");
+	return quoted;
 }

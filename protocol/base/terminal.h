@@ -27,6 +27,20 @@ bool terminal_is_utf8(void);
  */
 size_t terminal_copy(char *ret, size_t room, const char *text, bool ascii);
 
+/** Room for one quoted piece of foreign text in a message: a name of NAME_LIMIT_BYTES, and more. */
+struct text_quoted {
+	char text[160];
+};
+
+/**
+ * Make foreign text fit for a log line or a terminal: whatever is no printable character becomes `?`, and so
+ * does all beyond ASCII after terminal_init() in a locale without UTF-8; a text that is longer than the room
+ * ends in "...". Use as `text_quote(name).text`.
+ *
+ * @param text  NULL is shown as an empty text
+ */
+struct text_quoted text_quote(const char *text);
+
 /** @return how many columns a terminal needs for a text of text_quote() */
 unsigned terminal_columns(const char *text);
 

@@ -1,6 +1,7 @@
 #include "replay/base/enum_text.h"
 
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 
 #include <ctype.h>
 #include <errno.h>

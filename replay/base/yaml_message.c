@@ -1,6 +1,7 @@
 #include "replay/base/yaml_message.h"
 
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/message_patch.h"
 #include "protocol/message_text.h"
 #include "replay/base/enum_text.h"

@@ -1,6 +1,8 @@
 #include "replay/command/act.h"
 
+#include "protocol/act.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "replay/base/json.h"
 #include "replay/command/command.h"
 

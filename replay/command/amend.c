@@ -1,9 +1,11 @@
 /* uxrec amend: list and correct the acts of a session. Each correction is an act; nothing is overwritten. */
 
+#include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/identity.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/message_patch.h"
 #include "protocol/message_text.h"
 #include "protocol/name.h"

@@ -1,5 +1,6 @@
 /* The correctable acts of a session, for people and as JSON. */
 
+#include "protocol/act.h"
 #include "replay/command/amend.h"
 
 #include "protocol/annotations.h"

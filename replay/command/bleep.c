@@ -3,6 +3,7 @@
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/name.h"
 #include "replay/base/json.h"
 #include "replay/command/act.h"

@@ -1,3 +1,4 @@
+#include "protocol/base/terminal.h"
 #include "replay/command/command.h"
 
 #include "protocol/base/cleanup.h"

@@ -1,6 +1,7 @@
 /* The course of the running session by command: stop, task, interruption, phase, tag. */
 
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "replay/base/enum_text.h"
 #include "replay/command/command.h"
 

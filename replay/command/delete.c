@@ -1,6 +1,7 @@
 /* uxrec delete: a whole session, for good. */
 
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "replay/command/command.h"
 #include "replay/session/delete.h"
 

@@ -3,6 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/name.h"
 #include "replay/command/command.h"
 #include "replay/export/captions.h"

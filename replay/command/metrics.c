@@ -2,6 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "replay/base/json.h"
 #include "replay/command/command.h"
 #include "replay/metrics/metrics.h"

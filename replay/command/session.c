@@ -1,5 +1,6 @@
 /* Commands that make one session file of another, or print what is in it. */
 
+#include "protocol/act_check.h"
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"

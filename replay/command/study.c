@@ -1,6 +1,7 @@
 /* uxrec study: files that describe studies. */
 
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "replay/base/json.h"
 #include "replay/command/command.h"
 #include "replay/study/study.h"

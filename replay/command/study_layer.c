@@ -5,6 +5,7 @@
 #include "protocol/base/identity.h"
 #include "protocol/base/log.h"
 #include "protocol/base/paths.h"
+#include "protocol/base/terminal.h"
 #include "protocol/layer.h"
 #include "replay/command/command.h"
 #include "replay/metrics/metrics.h"

@@ -3,6 +3,7 @@
 #include "protocol/base/descriptors.h"
 #include "protocol/base/io.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/copy.h"
 #include "protocol/limits.h"
 #include "replay/command/command.h"

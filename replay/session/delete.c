@@ -1,6 +1,7 @@
 #include "replay/session/delete.h"
 
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "replay/session/session.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/base/log.h"
+#include "protocol/base/terminal.h"
 #include "protocol/name.h"
 
 #include <ctype.h>

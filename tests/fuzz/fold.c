@@ -1,5 +1,6 @@
 #include "tests/fuzz/target.h"
 
+#include "protocol/act.h"
 #include "protocol/annotations.h"
 
 #include <unistd.h>

@@ -1,5 +1,6 @@
 #include "tests/fuzz/target.h"
 
+#include "protocol/act_check.h"
 #include "protocol/annotations.h"
 #include "protocol/name.h"
 #include "protocol/schema.h"

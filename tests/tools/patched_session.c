@@ -5,6 +5,7 @@
  * The pixel x, y of a patch is its colour, red xor x and green xor y. */
 
 #include "capture/screen/encoder.h"
+#include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"

@@ -1,6 +1,7 @@
 #include "tests/harness/helpers.h"
 
 #include "daemon/say.h"
+#include "protocol/act_check.h"
 #include "protocol/limits.h"
 
 #include <errno.h>

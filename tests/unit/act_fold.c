@@ -1,6 +1,6 @@
 #include "tests/harness/helpers.h"
 
-#include "protocol/act_check.h"
+#include "protocol/act.h"
 #include "protocol/act_fold.h"
 #include "protocol/annotations.h"
 #include "protocol/message_patch.h"

@@ -1,5 +1,6 @@
 #include "tests/harness/helpers.h"
 
+#include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/io.h"
 #include "protocol/channel.h"

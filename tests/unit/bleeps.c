@@ -1,6 +1,7 @@
 #include "tests/harness/helpers.h"
 
 #include "daemon/say.h"
+#include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"

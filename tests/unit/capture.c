@@ -76,12 +76,14 @@ static void both_chromas_have_one_matrix(void)
 static void jpeg_is_made(void)
 {
 	for (enum chroma chroma = 0; chroma < CHROMA_COUNT; chroma++) {
-		_destroy_(picture) struct picture *picture = NULL;
+		_destroy_(picture) struct picture *picture = NULL, *small = NULL;
 		uint8_t *jpeg;
 		int64_t size;
 
 		check(picture_create(&picture, 1920, 1080, chroma) == 0);
-		size = picture_to_jpeg(picture, 640, &jpeg);
+		check(picture_scale(&small, picture, 640) == 0);
+		expect(small->width == 640 && small->height == 360);
+		size = encode_jpeg(small, &jpeg);
 		check(size > 100);
 		expect(jpeg[0] == 0xff && jpeg[1] == 0xd8 && jpeg[size - 2] == 0xff &&
 			jpeg[size - 1] == 0xd9);

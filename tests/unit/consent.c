@@ -1,5 +1,6 @@
 #include "tests/harness/helpers.h"
 
+#include "protocol/act.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/io.h"
 #include "protocol/consent.h"

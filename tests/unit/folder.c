@@ -2,6 +2,7 @@
 
 #include "tests/harness/helpers.h"
 
+#include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/folder.h"

@@ -4,6 +4,7 @@
 
 #include "daemon/live.h"
 #include "daemon/say.h"
+#include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/identity.h"
 #include "protocol/base/io.h"
