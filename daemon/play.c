@@ -1,6 +1,5 @@
 /* uxrec-play, run as `uxrec play`: serves the pages for sessions that exist, without a recorder. */
 
-#include "capture/inputd/sandbox.h"
 #include "daemon/library.h"
 #include "daemon/server.h"
 #include "protocol/base/clock.h"
@@ -174,7 +173,7 @@ int main(int argc, char **argv)
 		log_error("which session? See uxrec play --help");
 		return 2;
 	}
-	sandbox_forbid_dumps();
+	signals_forbid_dumps();
 	signals_ignore_strays();
 	signals = signals_block_endings();
 	r = find_session(argv[optind], &library, &session, &error);

@@ -2,7 +2,6 @@
 
 #include "capture/a11y/accessible.h"
 #include "capture/screen/grabber.h"
-#include "capture/inputd/sandbox.h"
 #include "daemon/access.h"
 #include "daemon/control.h"
 #include "daemon/library.h"
@@ -585,7 +584,7 @@ int main(int argc, char **argv)
 	umask(077);
 	/* but it stays dumpable, for who may debug it: portals and sound servers look at /proc/PID/root of who asks them,
 	 * and give one whose they cannot see no screen and no microphone */
-	sandbox_forbid_dumps();
+	signals_forbid_dumps();
 	tickets_init(&daemon.tickets);
 	descriptors_raise();
 	signals_ignore_strays();

@@ -1,9 +1,9 @@
 #include "capture/inputd/sandbox.h"
 
 #include "protocol/base/cleanup.h"
+#include "protocol/base/signals.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -20,16 +20,6 @@
 bool sandbox_is_built(void)
 {
 	return SANDBOX;
-}
-
-void sandbox_forbid_dumps(void)
-{
-	_autoclose_ int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
-
-	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-	/* programs that a kernel pipes dumps to get them whatever the limit is */
-	if (fd >= 0 && write(fd, "0", 1) < 0)
-		return;
 }
 
 #if !SANDBOX
@@ -63,7 +53,7 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 
 void sandbox_hide_memory(void)
 {
-	sandbox_forbid_dumps(); /* first: files of a process that is not dumpable are root's */
+	signals_forbid_dumps(); /* first: files of a process that is not dumpable are root's */
 	prctl(PR_SET_DUMPABLE, 0);
 }
 

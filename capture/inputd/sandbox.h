@@ -20,9 +20,6 @@ enum sandbox_kind {
  */
 void sandbox_hide_memory(void);
 
-/** Of a core dump nothing is left: neither a file nor, for programs that are given dumps, any private memory. */
-void sandbox_forbid_dumps(void);
-
 /**
  * Give up all that reading input does not need: new privileges, files by Landlock (where the kernel has
  * it), system calls by seccomp. What a program that was taken over would do (start another, debug one,

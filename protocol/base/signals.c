@@ -2,7 +2,9 @@
 
 #include "protocol/base/cleanup.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static const int strays[] = {
 	SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT};
@@ -66,4 +68,14 @@ bool signals_is_ending(int number)
 
 	return number != SIGXCPU ||
 		(getrlimit(RLIMIT_CPU, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY);
+}
+
+void signals_forbid_dumps(void)
+{
+	_autoclose_ int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	/* programs that a kernel pipes dumps to get them whatever the limit is */
+	if (fd >= 0 && write(fd, "0", 1) < 0)
+		return;
 }

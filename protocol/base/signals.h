@@ -39,3 +39,9 @@ const char *signals_name(int number);
  *         thread that ran for too long without waiting (RLIMIT_RTTIME): only at RLIMIT_CPU the process is about to be killed.
  */
 bool signals_is_ending(int number);
+
+/**
+ * Leave nothing of this process to core dumps: no file is written, and programs that are given dumps by the kernel get no
+ * private memory.
+ */
+void signals_forbid_dumps(void);
