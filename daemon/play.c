@@ -1,7 +1,7 @@
 /* uxrec-play, run as `uxrec play`: serves the pages for sessions that exist, without a recorder. */
 
-#include "daemon/library.h"
-#include "daemon/server.h"
+#include "daemon/library/library.h"
+#include "daemon/net/server.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/descriptors.h"
 #include "protocol/base/folder.h"

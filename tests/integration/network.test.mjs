@@ -20,7 +20,7 @@ async function stillRecording() {
   assert.equal(JSON.parse(await recorder.uxrec('status', '--json')).session, session);
 }
 
-/* HEAD_NS of daemon/server_places.c */
+/* HEAD_NS of daemon/net/server_places.c */
 const HEAD_MS = 5000;
 
 const ours = (line, ...headers) =>

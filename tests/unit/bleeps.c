@@ -1,6 +1,6 @@
 #include "tests/harness/helpers.h"
 
-#include "daemon/say.h"
+#include "daemon/acts/act_policy.h"
 #include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"

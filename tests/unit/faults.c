@@ -1,6 +1,6 @@
 #include "tests/harness/pattern.h"
 
-#include "daemon/segments.h"
+#include "daemon/record/segments.h"
 #include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/clock.h"

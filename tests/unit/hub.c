@@ -1,7 +1,7 @@
 #include "tests/harness/helpers.h"
 
-#include "daemon/access.h"
-#include "daemon/hub.h"
+#include "daemon/access/access.h"
+#include "daemon/record/hub.h"
 #include "protocol/base/clock.h"
 
 #include <string.h>

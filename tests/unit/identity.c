@@ -2,8 +2,8 @@
 
 #include "tests/harness/helpers.h"
 
-#include "daemon/live.h"
-#include "daemon/say.h"
+#include "daemon/acts/act_policy.h"
+#include "daemon/record/live.h"
 #include "protocol/act.h"
 #include "protocol/annotations.h"
 #include "protocol/base/identity.h"

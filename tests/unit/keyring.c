@@ -2,7 +2,7 @@
 
 #include "tests/harness/helpers.h"
 
-#include "daemon/keyring.h"
+#include "daemon/access/keyring.h"
 #include "protocol/base/io.h"
 
 #include <errno.h>

@@ -2,9 +2,9 @@
 
 #include "tests/harness/helpers.h"
 
-#include "daemon/jobs.h"
-#include "daemon/session_log.h"
-#include "daemon/summaries.h"
+#include "daemon/library/summaries.h"
+#include "daemon/net/jobs.h"
+#include "daemon/record/session_log.h"
 #include "protocol/base/clock.h"
 #include "replay/session/session_order.h"
 

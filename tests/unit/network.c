@@ -2,9 +2,9 @@
 
 #include "tests/harness/helpers.h"
 
-#include "daemon/http.h"
-#include "daemon/outbox.h"
-#include "daemon/websocket.h"
+#include "daemon/net/http.h"
+#include "daemon/net/outbox.h"
+#include "daemon/net/websocket.h"
 #include "protocol/base/log.h"
 #include "protocol/base/rate.h"
 

@@ -3,7 +3,7 @@
 #include "tests/harness/helpers.h"
 
 #include "capture/screen/pointer_shapes.h"
-#include "daemon/hub.h"
+#include "daemon/record/hub.h"
 #include "protocol/base/clock.h"
 #include "protocol/copy.h"
 #include "protocol/limits.h"

@@ -3,8 +3,8 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
-#include "daemon/recorder.h"
-#include "daemon/segments.h"
+#include "daemon/record/recorder.h"
+#include "daemon/record/segments.h"
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/session.pb-c.h"
@@ -15,7 +15,7 @@
 
 #define MB (1024 * 1024)
 
-/* ---- what the disk has taken, instead of daemon/segments.c ---- */
+/* ---- what the disk has taken, instead of daemon/record/segments.c ---- */
 
 struct segments {
 	struct packet *taken[400];

@@ -4,7 +4,7 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
-#include "daemon/recorder.h"
+#include "daemon/record/recorder.h"
 #include "protocol/base/clock.h"
 #include "protocol/reader.h"
 

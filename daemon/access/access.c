@@ -1,0 +1,131 @@
+#include "daemon/access/access.h"
+
+#include "protocol/base/cleanup.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+int access_init(
+	struct access *access, const char *library, const char *secret, struct error *reterr)
+{
+	*access = (struct access){0};
+	return keyring_create(&access->keyring, library, secret, reterr);
+}
+
+void access_finish(struct access *access)
+{
+	keyring_destroy(steal_ptr(access->keyring));
+}
+
+int access_allow_host(struct access *access, const char *host)
+{
+	const unsigned room = sizeof(access->allowed_hosts) / sizeof(access->allowed_hosts[0]);
+
+	if (access->allowed_host_count == room || !*host ||
+		strlen(host) >= sizeof(access->allowed_hosts[0]))
+		return -ENOSPC;
+	snprintf(access->allowed_hosts[access->allowed_host_count++],
+		sizeof(access->allowed_hosts[0]), "%s", host);
+	return 0;
+}
+
+/* the length of the name in "name:port" or "[v6]:port"; 0 when it is malformed */
+static size_t name_length(const char *host)
+{
+	const char *end = *host == '[' ? strchr(host, ']') : NULL;
+	size_t length = end ? (size_t)(end - host) + 1 : strcspn(host, ":");
+	const char *port = host + length;
+
+	if (*host == '[' && !end)
+		return 0;
+	if (*port == ':' && port[1 + strspn(port + 1, "0123456789")] == '\0')
+		return length;
+	return *port == '\0' ? length : 0;
+}
+
+static bool is_name(const char *name, const char *host, size_t length)
+{
+	return strlen(name) == length && strncasecmp(name, host, length) == 0;
+}
+
+static bool is_loopback(const char *host, size_t length)
+{
+	static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (is_name(names[i], host, length))
+			return true;
+	return false;
+}
+
+static bool is_allowed(const struct access *access, const char *host, size_t length)
+{
+	for (unsigned i = 0; i < access->allowed_host_count; i++)
+		if (is_name(access->allowed_hosts[i], host, length))
+			return true;
+	return false;
+}
+
+bool access_host_is_ours(const struct access *access, const char *host)
+{
+	size_t length = host ? name_length(host) : 0;
+
+	return length > 0 && (is_loopback(host, length) || is_allowed(access, host, length));
+}
+
+/* the length of a host without the port that its scheme has anyway */
+static size_t length_without(const char *host, const char *default_port)
+{
+	size_t length = strlen(host), extra = strlen(default_port);
+
+	if (length > extra && strcmp(host + length - extra, default_port) == 0)
+		length -= extra;
+	return length;
+}
+
+static bool same_host(const char *a, const char *b, const char *default_port)
+{
+	size_t length = length_without(a, default_port);
+
+	return length == length_without(b, default_port) && strncasecmp(a, b, length) == 0;
+}
+
+bool access_origin_is_ours(const struct access *access, const char *origin, const char *host)
+{
+	if (!origin)
+		return true;
+	if (!host)
+		return false;
+	if (strncasecmp(origin, "http://", 7) == 0)
+		return same_host(origin + 7, host, ":80");
+	return strncasecmp(origin, "https://", 8) == 0 && same_host(origin + 8, host, ":443") &&
+		is_allowed(access, host, name_length(host));
+}
+
+bool access_allows(Uxrec__Role role, const Uxrec__ClientMessage *message)
+{
+	const unsigned observer = 1u << UXREC__ROLE__ROLE_OBSERVER;
+	const unsigned reviewer = 1u << UXREC__ROLE__ROLE_REVIEWER;
+	const unsigned moderator = 1u << UXREC__ROLE__ROLE_MODERATOR;
+	unsigned roles;
+
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_HELLO:
+	case UXREC__CLIENT_MESSAGE__BODY_PING:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT: roles = observer | reviewer | moderator; break;
+	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE: roles = observer | moderator; break;
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_READ:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: roles = reviewer | moderator; break;
+	default: roles = moderator; break;
+	}
+	return roles >> role & 1;
+}

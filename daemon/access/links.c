@@ -1,0 +1,48 @@
+#include "daemon/access/links.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Whatever had the name is not written into: neither a link is followed nor a file of others kept. */
+static int write_file(const char *path, const char *text)
+{
+	_autoclose_ int fd = -1;
+
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+}
+
+int links_give(const char *path, const char *address, int port, const struct access *access,
+	struct error *reterr)
+{
+	_autofree_ char *text = NULL;
+	char moderator[KEY_BYTES], observer[KEY_BYTES], reviewer[KEY_BYTES];
+	int r;
+
+	keyring_present(access->keyring, UXREC__ROLE__ROLE_MODERATOR, moderator, NULL);
+	keyring_present(access->keyring, UXREC__ROLE__ROLE_OBSERVER, observer, NULL);
+	keyring_present(access->keyring, UXREC__ROLE__ROLE_REVIEWER, reviewer, NULL);
+	r = asprintf(&text,
+		"moderate http://%s:%d/moderate#%s\n"
+		"live http://%s:%d/live#%s\n"
+		"library http://%s:%d/library#%s\n",
+		address, port, moderator, address, port, observer, address, port, reviewer);
+	if (r < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	if (!path) {
+		fputs(text, stdout);
+		fflush(stdout);
+		return 0;
+	}
+	r = write_file(path, text);
+	return r < 0
+		? error_set(reterr, r, "the links cannot be written to %s: %s", path, strerror(-r))
+		: 0;
+}

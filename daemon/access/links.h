@@ -1,0 +1,13 @@
+#pragma once
+
+#include "daemon/access/access.h"
+#include "protocol/base/error.h"
+
+/**
+ * Give out the links of the pages, one a line: "moderate", "live", "library".
+ *
+ * @param path  a file that is made anew, with mode 0600; NULL: standard output
+ * @return 0, or a negative errno with the reason
+ */
+int links_give(const char *path, const char *address, int port, const struct access *access,
+	struct error *reterr);

@@ -1,0 +1,156 @@
+#include "daemon/acts/act_policy.h"
+
+#include "daemon/record/live.h"
+#include "protocol/layer.h"
+#include "protocol/limits.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A note has at most 8 KiB; nothing honest has twice that. */
+#define PEER_ACT_LIMIT_BYTES (16 * 1024)
+
+/* what those who are not the moderator may add, change and remove */
+static bool may_say(Uxrec__Role role, const Uxrec__Act *act)
+{
+	switch (act->body_case) {
+	case UXREC__ACT__BODY_TAG:
+	case UXREC__ACT__BODY_NOTE:
+	case UXREC__ACT__BODY_OPPORTUNITY_SCORE:
+	case UXREC__ACT__BODY_LAYER_STATE: return true;
+	case UXREC__ACT__BODY_BLEEP: return role == UXREC__ROLE__ROLE_REVIEWER;
+	default: return false;
+	}
+}
+
+static int refuse_kind(Uxrec__Role role, struct error *reterr)
+{
+	return error_set(reterr, -EACCES, "this link allows tags, notes and scores%s only",
+		role == UXREC__ROLE__ROLE_REVIEWER ? ", and bleeps," : "");
+}
+
+void say_sign(const struct peer *peer, Uxrec__Act *act)
+{
+	act->author = (char *)peer->name;
+	act->principal = (char *)peer->principal;
+	act->act_id = act->session_uuid = (char *)"";
+	act->layer_principal =
+		(char *)(peer->identified && layer_kind(act->layer) == LAYER_CODER ? peer->principal
+										   : "");
+}
+
+static int refuse_but_notes(struct error *reterr)
+{
+	return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
+}
+
+static int check_window(const Uxrec__Act *act, enum say_window window, struct error *reterr)
+{
+	if (layer_kind(act->layer) != LAYER_LIVE || window == SAY_CLOSED)
+		return error_set(reterr, -EACCES,
+			"an observer's link allows tags in the running session only, and notes until "
+			"%d minutes after its end for those who watched it",
+			LIVE_NOTES_MINUTES);
+	if (window == SAY_NOTES && act->kind != UXREC__ACT__KIND__KIND_REMOVE &&
+		act->body_case != UXREC__ACT__BODY_NOTE)
+		return refuse_but_notes(reterr);
+	return 0;
+}
+
+int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window window,
+	struct error *reterr)
+{
+	bool live_layer = layer_kind(act->layer) == LAYER_LIVE;
+	int r;
+
+	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+		uxrec__act__get_packed_size(act) > PEER_ACT_LIMIT_BYTES)
+		return error_set(
+			reterr, -EFBIG, "that is longer than %d bytes", PEER_ACT_LIMIT_BYTES);
+
+	switch (peer->role) {
+	case UXREC__ROLE__ROLE_MODERATOR: return 0;
+	case UXREC__ROLE__ROLE_OBSERVER:
+		r = check_window(act, window, reterr);
+		if (r < 0)
+			return r;
+		break;
+	default:
+		if (live_layer)
+			return error_set(reterr, -EACCES,
+				"what was said live stays as it was: a reviewer has a layer of their "
+				"own");
+	}
+	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !may_say(peer->role, act))
+		return refuse_kind(peer->role, reterr);
+	return 0;
+}
+
+/* What one has said is changed by another only when it is a reviewer, and no bleep. */
+static bool is_theirs(const struct peer *peer, const Uxrec__Act *before)
+{
+	if (peer->role == UXREC__ROLE__ROLE_MODERATOR ||
+		(peer->role == UXREC__ROLE__ROLE_REVIEWER &&
+			before->body_case != UXREC__ACT__BODY_BLEEP))
+		return true;
+	return *before->principal ? strcmp(before->principal, peer->principal) == 0
+				  : strcmp(before->author, peer->name) == 0;
+}
+
+/* Whoever has been renamed may name their layer as it was or as it is. */
+static bool keeps_layer(const struct peer *peer, const Uxrec__Act *act, const Uxrec__Act *before)
+{
+	if (strcmp(before->layer, act->layer) == 0)
+		return true;
+	return layer_kind(act->layer) == LAYER_CODER && layer_kind(before->layer) == LAYER_CODER &&
+		strcmp(before->layer_principal, peer->principal) == 0;
+}
+
+static int check_change(const struct peer *peer, const Uxrec__Act *act,
+	const struct act_context *context, struct error *reterr)
+{
+	const Uxrec__Act *before = annotations_find(context->log, act->id);
+
+	if (act->kind == UXREC__ACT__KIND__KIND_ADD)
+		return before ? error_set(reterr, -EEXIST, "that id is taken") : 0;
+	if (!before)
+		return error_set(reterr, -ENOENT, "what is to be changed is not there");
+	if (!keeps_layer(peer, act, before) ||
+		(act->kind != UXREC__ACT__KIND__KIND_REMOVE && before->body_case != act->body_case))
+		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
+	/* a removal says nothing itself: what it removes must be theirs to remove */
+	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_say(peer->role, before))
+		return refuse_kind(peer->role, reterr);
+	if (peer->role == UXREC__ROLE__ROLE_OBSERVER && context->window == SAY_NOTES &&
+		before->body_case != UXREC__ACT__BODY_NOTE)
+		return refuse_but_notes(reterr);
+	if (is_theirs(peer, before))
+		return 0;
+	return error_set(reterr, -EACCES,
+		before->body_case == UXREC__ACT__BODY_BLEEP
+			? "a bleep is taken back by whoever said it, or by the moderator"
+			: "observers change only what they said themselves");
+}
+
+struct act_context say_context(const struct session *session)
+{
+	struct act_context context = {.log = session->annotations, .study = session->study};
+
+	if (!session->reader || !session_reader_is_complete(session->reader) ||
+		!session_span(session, &context.begin_ns, &context.end_ns))
+		context.begin_ns = context.end_ns = 0;
+	return context;
+}
+
+int say_check_against(const struct peer *peer, const Uxrec__Act *act,
+	const struct act_context *context, struct error *reterr)
+{
+	int r;
+
+	if (peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+		annotations_size_bytes(context->log) > ANNOTATIONS_PEERS_BYTES)
+		return error_set(reterr, -EFBIG,
+			"this session's log is full: only the moderator can add to it");
+	r = check_change(peer, act, context, reterr);
+	return r == 0 ? say_check_context(context, act, reterr) : r;
+}

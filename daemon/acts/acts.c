@@ -1,0 +1,320 @@
+#include "daemon/acts/acts.h"
+
+#include "daemon/acts/act_policy.h"
+#include "daemon/net/worker.h"
+#include "daemon/record/session_log.h"
+#include "protocol/act.h"
+#include "protocol/act_check.h"
+#include "protocol/base/clock.h"
+#include "protocol/message_text.h"
+#include "replay/session/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OPEN_LOGS 8
+
+/* the log of a session that is not being recorded, kept open for its next act */
+struct open_log {
+	struct session_log *log;
+	char session[21];
+	int64_t begin_ns, end_ns; /* as in struct act_context */
+	int64_t used_ns;
+};
+
+struct acts {
+	const char *folder;
+	struct live *live;
+	struct server *server;
+	struct worker *running, *recorded; /* without `live` there is no `running` */
+	struct open_log open[OPEN_LOGS];   /* of the thread `recorded` */
+};
+
+/* ---- storing ---- */
+
+void acts_announce(struct server *server, const char *session, const Uxrec__Act *act)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ActStored stored = UXREC__ACT_STORED__INIT;
+
+	stored.session = (char *)session;
+	stored.act = (Uxrec__Act *)act;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
+	message.act_stored = &stored;
+	server_broadcast(server, session, &message);
+}
+
+static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *act)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ActStored stored = UXREC__ACT_STORED__INIT;
+
+	stored.session = job->message->put_act->session;
+	stored.act = (Uxrec__Act *)act;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_ACT_STORED;
+	message.act_stored = &stored;
+	server_answer(acts->server, job->peer, job->message->request, &message);
+}
+
+/* After a withdrawal only the moderator adds acts: corrections and removals. */
+static int check_consent(
+	const struct peer *peer, const struct annotations *log, struct error *reterr)
+{
+	_destroy_(consent) struct consent *consent = NULL;
+	int r = peer->role == UXREC__ROLE__ROLE_MODERATOR ? 0
+							  : consent_create(&consent, log, NULL, "");
+
+	if (r < 0)
+		return error_set(reterr, r, "no memory");
+	return consent && consent_is_withdrawn(consent)
+		? error_set(reterr, -EACCES, "the participant has withdrawn their consent")
+		: 0;
+}
+
+static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
+	struct annotations *log, const struct act_context *context, struct error *reterr)
+{
+	const char *session = job->message->put_act->session;
+	const Uxrec__Act *stored, *before;
+	int r = annotations_refresh(log);
+
+	if (r < 0)
+		return error_set(reterr, r, "the annotation log cannot be read: %s", strerror(-r));
+	r = check_consent(job->peer, log, reterr);
+	if (r < 0)
+		return r;
+	before = annotations_find(log, act->id);
+	if (before && act->kind != UXREC__ACT__KIND__KIND_ADD)
+		act->layer_principal = before->layer_principal;
+	r = say_check_against(job->peer, act, context, reterr);
+	if (r == 0)
+		r = annotations_append(log, act, &stored, reterr);
+	if (r < 0)
+		return r;
+	if (acts->live)
+		live_push_act(acts->live, session, annotations_appended(log));
+	/* before anybody knows of it */
+	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act_is_about_consent(act)))
+		live_take_consent(acts->live, session, log);
+	answer(acts, job, stored);
+	acts_announce(acts->server, session, stored);
+	return 0;
+}
+
+static enum say_window window_of(
+	const struct acts *acts, const struct job *job, const struct open_log *recorded)
+{
+	if (!recorded)
+		return SAY_RUNNING;
+	return acts->live &&
+			live_takes_notes(
+				acts->live, job->message->put_act->session, job->peer->principal)
+		? SAY_NOTES
+		: SAY_CLOSED;
+}
+
+/* @param recorded  NULL: the log is that of the running session */
+static int store(struct acts *acts, const struct job *job, struct session_log *log,
+	const struct open_log *recorded, struct error *reterr)
+{
+	struct act_context context = {
+		.study = session_log_study(log), .window = window_of(acts, job, recorded)};
+	Uxrec__Act act = *job->message->put_act->act;
+	struct annotations *annotations;
+	int r;
+
+	say_sign(job->peer, &act);
+	/* a removal is about what is there already */
+	if (act.kind == UXREC__ACT__KIND__KIND_REMOVE)
+		act.body_case = UXREC__ACT__BODY__NOT_SET;
+	r = message_check_typed(&act.base, reterr);
+	if (r == 0)
+		r = say_check(job->peer, &act, context.window, reterr);
+	if (r == 0)
+		r = act_check(&act, reterr);
+	if (r < 0)
+		return r;
+	if (recorded) {
+		context.begin_ns = recorded->begin_ns;
+		context.end_ns = recorded->end_ns;
+	} else {
+		live_span(acts->live, &context.begin_ns, &context.now_ns);
+		context.paused_ns = live_paused_ns(acts->live);
+	}
+	context.log = annotations = session_log_lock(log);
+	r = append(acts, job, &act, annotations, &context, reterr);
+	session_log_unlock(log);
+	return r;
+}
+
+static void refuse(struct acts *acts, const struct job *job, int r, const struct error *error)
+{
+	server_fail(acts->server, job->peer, job->message->request, r, error->text);
+}
+
+/* ---- the running session ---- */
+
+/* The session has ended since: its act is stored as that of any other. */
+static void pass_on(struct acts *acts, struct job *job)
+{
+	jobs_ask(worker_jobs(acts->recorded), acts->server, job->peer, steal_ptr(job->message));
+}
+
+static bool work_running(void *user, struct job *job)
+{
+	struct acts *acts = user;
+	_session_log_unref_ struct session_log *log = NULL;
+	struct error error = {"the act could not be stored"};
+	int r;
+
+	if (!job)
+		return false;
+	log = live_log(acts->live, job->message->put_act->session);
+	if (!log) {
+		pass_on(acts, job);
+		return false;
+	}
+	r = store(acts, job, log, NULL, &error);
+	if (r < 0)
+		refuse(acts, job, r, &error);
+	return false;
+}
+
+/* ---- other sessions ---- */
+
+static void close_log(struct open_log *open)
+{
+	session_log_unref(open->log);
+	*open = (struct open_log){0};
+}
+
+/* The study is in the recording: it is opened for that and closed again. */
+static int open_log(struct acts *acts, struct open_log *open, const char *id, struct error *reterr)
+{
+	_destroy_(session) struct session *session = NULL;
+	struct act_context context;
+	int r = session_open(&session, acts->folder, id, true, reterr);
+
+	if (r < 0)
+		return r;
+	if (!session->annotations)
+		return error_set(reterr, -EROFS, "this session has no annotation log: %s",
+			session->unsaid.text);
+	context = say_context(session);
+	open->begin_ns = context.begin_ns;
+	open->end_ns = context.end_ns;
+	r = session_log_create(
+		&open->log, steal_ptr(session->annotations), steal_ptr(session->study));
+	if (r < 0)
+		return error_set(reterr, r, "no memory");
+	snprintf(open->session, sizeof(open->session), "%s", id);
+	return 0;
+}
+
+/* @param ret  set to the place of the session's log, closed when it has to be opened */
+static bool find_log(struct acts *acts, const char *id, struct open_log **ret)
+{
+	struct open_log *oldest = &acts->open[0];
+
+	for (size_t i = 0; i < OPEN_LOGS; i++) {
+		struct open_log *open = &acts->open[i];
+
+		if (open->log && strcmp(open->session, id) == 0) {
+			*ret = open;
+			return true;
+		}
+		if (open->used_ns < oldest->used_ns)
+			oldest = open;
+	}
+	close_log(oldest);
+	*ret = oldest;
+	return false;
+}
+
+static int store_recorded(struct acts *acts, const struct job *job, struct error *reterr)
+{
+	const char *id = job->message->put_act->session;
+	struct open_log *open;
+	int r = find_log(acts, id, &open) ? 0 : open_log(acts, open, id, reterr);
+
+	if (r < 0)
+		return r;
+	open->used_ns = clock_now_ns();
+	r = store(acts, job, open->log, open, reterr);
+	/* whatever is wrong with the file: the next act opens what is there then */
+	if (r < 0 && r != -EACCES && r != -EINVAL && r != -EILSEQ && r != -EEXIST && r != -ENOENT &&
+		r != -ERANGE)
+		close_log(open);
+	return r;
+}
+
+static bool work_recorded(void *user, struct job *job)
+{
+	struct acts *acts = user;
+	struct error error = {"the act could not be stored"};
+	int r = job ? store_recorded(acts, job, &error) : 0;
+
+	if (r < 0)
+		refuse(acts, job, r, &error);
+	return false;
+}
+
+/* ---- life ---- */
+
+void acts_take(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message)
+{
+	bool running = acts->live && live_is(acts->live, message->put_act->session);
+
+	if (message->put_act->act) {
+		jobs_ask(worker_jobs(running ? acts->running : acts->recorded), acts->server, peer,
+			message);
+		return;
+	}
+	server_fail(acts->server, peer, message->request, -EINVAL, "an act is missing");
+	uxrec__client_message__free_unpacked(message, NULL);
+}
+
+void acts_set_server(struct acts *acts, struct server *server)
+{
+	acts->server = server;
+}
+
+int acts_create(struct acts **ret, const char *folder, struct live *live, struct error *reterr)
+{
+	_destroy_(acts) struct acts *acts = calloc(1, sizeof(*acts));
+	int r;
+
+	if (!acts)
+		return error_set(reterr, -ENOMEM, "no memory");
+	acts->folder = folder;
+	acts->live = live;
+	r = worker_create(&acts->recorded, "uxrec-acts", work_recorded, acts, reterr);
+	if (r == 0 && live)
+		r = worker_create(&acts->running, "uxrec-acts-live", work_running, acts, reterr);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(acts);
+	return 0;
+}
+
+int acts_stop(struct acts *acts, int64_t deadline_ns)
+{
+	int r;
+
+	if (!acts)
+		return 0;
+	r = worker_stop(acts->running, deadline_ns);
+	return r < 0 ? r : worker_stop(acts->recorded, deadline_ns);
+}
+
+void acts_destroy(struct acts *acts)
+{
+	if (!acts)
+		return;
+	worker_destroy(acts->running); /* it passes jobs on to the other */
+	worker_destroy(acts->recorded);
+	for (size_t i = 0; i < OPEN_LOGS; i++)
+		close_log(&acts->open[i]);
+	free(acts);
+}

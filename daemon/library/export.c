@@ -1,0 +1,153 @@
+/* Files of a session for a page: made as the commands make them. */
+
+#include "daemon/library/library_internal.h"
+#include "protocol/base/terminal.h"
+
+#include "protocol/base/log.h"
+#include "replay/export/extract.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A page keeps the whole file in memory, and so does the queue of its connection. */
+#define FILE_LIMIT_BYTES (16 * 1024 * 1024)
+
+static int find_part(Uxrec__ExportSession__Part asked, enum extract *ret)
+{
+	static const enum extract parts[] = {
+		[UXREC__EXPORT_SESSION__PART__PART_TAGS] = EXTRACT_TAGS,
+		[UXREC__EXPORT_SESSION__PART__PART_NOTES] = EXTRACT_NOTES,
+		[UXREC__EXPORT_SESSION__PART__PART_EVENTS] = EXTRACT_EVENTS,
+		[UXREC__EXPORT_SESSION__PART__PART_ATTEMPTS] = EXTRACT_ATTEMPTS,
+		[UXREC__EXPORT_SESSION__PART__PART_TRANSCRIPT_VTT] = EXTRACT_TRANSCRIPT_VTT,
+		[UXREC__EXPORT_SESSION__PART__PART_TRANSCRIPT_JSON] = EXTRACT_TRANSCRIPT_JSON,
+	};
+
+	if (asked < UXREC__EXPORT_SESSION__PART__PART_TAGS ||
+		asked > UXREC__EXPORT_SESSION__PART__PART_TRANSCRIPT_JSON)
+		return -EINVAL;
+	*ret = parts[asked];
+	return 0;
+}
+
+/* The refusal in words for a page: without the path of the recorder's machine. */
+static int refuse(const struct session *session, enum way_out way, int r, struct error *reterr)
+{
+	return error_set(reterr, r, "%s is refused: %s", way_out_needs(way)->name,
+		way_out_why_not(session, way).text);
+}
+
+static int open_for(struct library *library, const char *id, enum way_out way, enum consent_use use,
+	struct session **ret, struct error *reterr)
+{
+	int r = session_open(ret, library->folder, id, false, reterr);
+
+	if (r < 0)
+		return r;
+	r = way_out_open(*ret, way, use, reterr);
+	return r == -EACCES ? refuse(*ret, way, r, reterr) : r;
+}
+
+static void send_exported(struct library *library, const struct job *job, Uxrec__Exported *exported)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_EXPORTED;
+	message.exported = exported;
+	library_send_answer(library, job, &message);
+}
+
+/* ---- a film ---- */
+
+/* Append a word of a shell's command line. */
+static void put_quoted(struct buf *out, const char *text)
+{
+	buf_put_u8(out, '\'');
+	for (; *text; text++)
+		if (*text == '\'')
+			buf_put(out, "'\\''", 4);
+		else
+			buf_put_u8(out, (uint8_t)*text);
+	buf_put_u8(out, '\'');
+}
+
+/* A film takes minutes and a player: the page has the command for it alone. */
+static int offer_film(struct library *library, const struct job *job, struct error *reterr)
+{
+	const char *id = job->message->export_session->session;
+	_destroy_(session) struct session *session = NULL;
+	_cleanup_(buf_finish) struct buf command = {0};
+	_autofree_ char *folder = NULL, *path = NULL;
+	Uxrec__Exported exported = UXREC__EXPORTED__INIT;
+	int r = open_for(library, id, WAY_OUT_FILM, CONSENT_CLIPS, &session, reterr);
+
+	if (r < 0)
+		return r;
+	folder = realpath(library->folder, NULL);
+	if (asprintf(&path, "%s/%s",
+		    job->peer->role == UXREC__ROLE__ROLE_MODERATOR && folder ? folder : "LIBRARY",
+		    id) < 0)
+		path = NULL;
+	buf_put(&command, "uxrec export ", 13);
+	put_quoted(&command, path ? path : id);
+	buf_put(&command, " --to mp4 -o ", 13);
+	buf_put(&command, id, strlen(id));
+	buf_put(&command, ".mp4", 5);
+	if (!path || buf_error(&command) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	exported.command = (char *)command.data;
+	send_exported(library, job, &exported);
+	return 0;
+}
+
+/* ---- files ---- */
+
+static int send_file(struct library *library, const struct job *job, enum extract part,
+	const struct buf *content, const struct extract_notes *notes)
+{
+	Uxrec__Exported exported = UXREC__EXPORTED__INIT;
+	char *left_out[EXTRACT_NOTES_LIMIT], name[64];
+	const char *type, *suffix = extract_suffix(part, &type);
+
+	snprintf(name, sizeof(name), "%s%s", job->message->export_session->session, suffix);
+	exported.name = name;
+	exported.type = (char *)type;
+	exported.content.data = content->data;
+	exported.content.len = content->size_bytes;
+	for (size_t i = 0; i < notes->count; i++)
+		left_out[i] = (char *)notes->text[i];
+	exported.left_out = left_out;
+	exported.n_left_out = notes->count;
+	send_exported(library, job, &exported);
+	return 0;
+}
+
+int library_export(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__ExportSession *asked = job->message->export_session;
+	_destroy_(session) struct session *session = NULL;
+	_cleanup_(buf_finish) struct buf content = {0};
+	struct extract_notes notes = {0};
+	enum extract part;
+	int r;
+
+	if (asked->part == UXREC__EXPORT_SESSION__PART__PART_FILM)
+		return offer_film(library, job, reterr);
+	if (find_part(asked->part, &part) < 0)
+		return error_set(reterr, -EINVAL, "this recorder cannot export that");
+	r = open_for(
+		library, asked->session, extract_way(part), CONSENT_ANALYSIS, &session, reterr);
+	if (r == 0)
+		r = extract_write(&content, FILE_LIMIT_BYTES, session, part, &notes, reterr);
+	if (r == -EFBIG)
+		return error_set(reterr, r,
+			"the file is too large for a page: make it with uxrec export on the "
+			"recorder's machine");
+	if (r < 0)
+		return r;
+	log_info("session %s: %s exported for %s", asked->session,
+		way_out_needs(extract_way(part))->name, text_quote(job->peer->name).text);
+	return send_file(library, job, part, &content, &notes);
+}

@@ -1,0 +1,426 @@
+#include "daemon/library/library_internal.h"
+#include "protocol/act.h"
+#include "protocol/base/terminal.h"
+
+#include "daemon/acts/acts.h"
+#include "daemon/library/lists.h"
+#include "protocol/base/log.h"
+#include "protocol/mcap.h"
+#include "replay/metrics/metrics.h"
+#include "replay/session/delete.h"
+#include "replay/session/timeline.h"
+#include "replay/session/transcript.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- answers ---- */
+
+void library_send_answer(
+	struct library *library, const struct job *job, Uxrec__ServerMessage *message)
+{
+	server_answer(library->server, job->peer, job->message->request, message);
+}
+
+static void mark_live(struct library *library, Uxrec__SessionSummary *summary)
+{
+	if (library->live && live_is(library->live, summary->session))
+		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING;
+}
+
+static void send_declarations(
+	struct library *library, struct peer *peer, const struct session_reader *reader)
+{
+	const struct reader_channel *channel;
+
+	for (size_t i = 0; (channel = session_reader_channel(reader, i)); i++) {
+		_cleanup_(buf_finish) struct buf record = {0};
+		struct packet *packet;
+
+		mcap_put_channel(&record,
+			&(struct mcap_channel){.id = channel->id,
+				.topic = mcap_text(channel->topic),
+				.message_encoding = mcap_text("protobuf")});
+		if (!record.failed &&
+			packet_create_record(&packet, MCAP_CHANNEL,
+				record.data + MCAP_RECORD_HEADER_BYTES,
+				record.size_bytes - MCAP_RECORD_HEADER_BYTES) == 0)
+			server_send(library->server, peer, packet);
+	}
+}
+
+/* All acts; without consent to show them those that the consent is of. @return how many */
+static size_t collect_acts(Uxrec__Act ***ret, const struct session *session)
+{
+	const struct annotations *log = session->annotations;
+	bool allowed = session_allows_way(session, WAY_OUT_REPLAY);
+	size_t room = log ? annotations_count(log) : 0, count = 0;
+	Uxrec__Act **acts = calloc(room + 1, sizeof(*acts));
+
+	for (size_t i = 0; acts && i < room; i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
+
+		if (allowed || act_is_about_consent(act))
+			acts[count++] = (Uxrec__Act *)act;
+	}
+	*ret = acts;
+	return count;
+}
+
+static int answer_open(struct library *library, const struct job *job, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__SessionOpened opened = UXREC__SESSION_OPENED__INIT;
+	struct open_session *open;
+	int r = library_open_for(
+		library, job, job->message->open_session->session, WAY_OUT_LABELS, &open, reterr);
+
+	if (r < 0)
+		return r;
+	if (!open->session->reader)
+		return error_set(reterr, -EBADMSG, "%s", open->session->trouble.text);
+	send_declarations(library, job->peer, open->session->reader);
+	opened.summary = session_summarise(open->session);
+	if (opened.summary)
+		mark_live(library, opened.summary);
+	opened.study = open->session->study;
+	opened.n_acts = collect_acts(&opened.acts, open->session);
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_SESSION_OPENED;
+	message.session_opened = &opened;
+	library_send_answer(library, job, &message);
+	if (opened.summary)
+		uxrec__session_summary__free_unpacked(opened.summary, NULL);
+	free(opened.acts);
+	return 0;
+}
+
+static int answer_timeline(struct library *library, const struct job *job, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	_destroy_(timeline) struct timeline *timeline = NULL;
+	struct open_session *open;
+	int r = library_open_for(
+		library, job, job->message->get_timeline->session, WAY_OUT_TIMELINE, &open, reterr);
+
+	if (r == 0) {
+		r = timeline_create(&timeline, open->session);
+		if (r < 0)
+			return error_set(reterr, r, "the session cannot be read: %s", strerror(-r));
+		message.timeline = timeline_to_message(timeline);
+		if (!message.timeline)
+			return error_set(reterr, -ENOMEM, "no memory");
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_TIMELINE;
+		library_send_answer(library, job, &message);
+		uxrec__timeline__free_unpacked(message.timeline, NULL);
+	}
+	return r;
+}
+
+/* ---- metrics ---- */
+
+/* ids of the sessions of one computation, which are opened apart from those that are kept */
+struct chosen {
+	const char *library;
+	const char **ids;
+	size_t count;
+};
+
+static int open_chosen(void *user, size_t i, struct session **ret, struct error *reterr)
+{
+	const struct chosen *chosen = user;
+	int r = session_open(ret, chosen->library, chosen->ids[i], false, reterr);
+
+	/* a number that leaves some out without a word is worse than none; others are in the list */
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
+}
+
+static void choose(struct chosen *chosen, const char *id)
+{
+	for (size_t i = 0; i < chosen->count; i++)
+		if (strcmp(chosen->ids[i], id) == 0)
+			return;
+	chosen->ids[chosen->count++] = id;
+}
+
+/* a study's sessions, or those that were named */
+static int choose_all(struct chosen *chosen, const Uxrec__GetMetrics *asked,
+	const struct session_ids *ids, struct error *reterr)
+{
+	chosen->ids = calloc(ids->count + 1, sizeof(*chosen->ids));
+	if (!chosen->ids)
+		return error_set(reterr, -ENOMEM, "no memory");
+	for (size_t i = 0; i < ids->count && *asked->study; i++)
+		chosen->ids[chosen->count++] = ids->ids[i];
+	for (size_t i = 0; i < asked->n_sessions && i < ids->count && !*asked->study; i++)
+		choose(chosen, asked->sessions[i]);
+	return 0;
+}
+
+static int answer_metrics(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__GetMetrics *asked = job->message->get_metrics;
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	_cleanup_(session_ids_finish) struct session_ids ids = {0};
+	struct chosen chosen = {.library = library->folder};
+	struct metrics_request request = {
+		.open = open_chosen,
+		.user = &chosen,
+		.study = *asked->study ? asked->study : NULL,
+		.library = library->folder,
+		.layer = asked->layer,
+		.coding = !*asked->study,
+	};
+	int r = session_ids_list(&ids, library->folder);
+
+	if (r < 0)
+		return error_set(reterr, r, "the library cannot be read: %s", strerror(-r));
+	r = choose_all(&chosen, asked, &ids, reterr);
+	request.count = chosen.count;
+	if (r == 0)
+		r = metrics_compute(&message.metrics, &request, reterr);
+	if (r == 0) {
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_METRICS;
+		library_send_answer(library, job, &message);
+		uxrec__metrics__free_unpacked(message.metrics, NULL);
+	}
+	free(chosen.ids);
+	return r;
+}
+
+/* ---- transcripts ---- */
+
+/* @param stored  of the file that was stored just now; NULL: none was */
+static int answer_transcript(struct library *library, const struct job *job,
+	const struct session *session, const struct vtt_faults *stored, struct error *reterr)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults = {0};
+	int64_t begin_ns = 0, end_ns;
+	int r = session->reader ? transcript_show(&vtt, session, &faults, reterr)
+				: error_set(reterr, -EBADMSG, "%s", session->trouble.text);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	session_span(session, &begin_ns, &end_ns);
+	message.transcript = transcript_to_message(
+		vtt ? vtt : &(struct vtt){0}, stored ? stored : &faults, begin_ns);
+	if (!message.transcript)
+		return error_set(reterr, -ENOMEM, "no memory");
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_TRANSCRIPT;
+	library_send_answer(library, job, &message);
+	uxrec__transcript__free_unpacked(message.transcript, NULL);
+	return 0;
+}
+
+static int get_transcript(struct library *library, const struct job *job, struct error *reterr)
+{
+	struct open_session *open;
+	int r = library_open_for(library, job, job->message->get_transcript->session,
+		WAY_OUT_TRANSCRIPT, &open, reterr);
+
+	return r < 0 ? r : answer_transcript(library, job, open->session, NULL, reterr);
+}
+
+static int put_transcript(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__PutTranscript *put = job->message->put_transcript;
+	_destroy_(vtt) struct vtt *vtt = NULL;
+	struct vtt_faults faults = {0};
+	struct open_session *open;
+	/* taking it away is no way out */
+	enum way_out way = *put->vtt ? WAY_OUT_TRANSCRIPT : WAY_OUT_KEEPING;
+	int r = library_open_for(library, job, put->session, way, &open, reterr);
+
+	if (r < 0)
+		return r;
+	if (!*put->vtt) {
+		r = transcript_remove(open->session->folder, reterr);
+	} else {
+		r = vtt_parse(&vtt, put->vtt, strlen(put->vtt), "the transcript", &faults, reterr);
+		if (r == 0)
+			r = transcript_store(open->session->folder, vtt, true, reterr);
+	}
+	return r < 0 ? r : answer_transcript(library, job, open->session, &faults, reterr);
+}
+
+/* ---- deleting ---- */
+
+/* @return 0 when the label is one of the session's participants, or its id when it has none; or -EINVAL */
+static int check_label(const struct session *session, const char *label, struct error *reterr)
+{
+	const Uxrec__SessionInfo *info = session_info(session);
+	size_t count = info ? info->n_participants : 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(info->participants[i], label) == 0)
+			return 0;
+	if (count == 0 && strcmp(session->id, label) == 0)
+		return 0;
+	return error_set(reterr, -EINVAL, "that is not the %s of the session: nothing was deleted",
+		count ? "participant" : "id");
+}
+
+static int delete_session(struct library *library, const struct job *job, struct error *reterr)
+{
+	const Uxrec__DeleteSession *asked = job->message->delete_session;
+	_folder_unref_ struct folder *folder = NULL;
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Done done = UXREC__DONE__INIT;
+	struct folder_removed removed;
+	struct open_session *open;
+	int r;
+
+	if (library->live && live_is(library->live, asked->session))
+		return error_set(reterr, -EBUSY, "the session is being recorded: end it first");
+	r = library_open_session(library, asked->session, &open, reterr);
+	if (r == 0)
+		r = check_label(open->session, asked->label, reterr);
+	if (r == 0)
+		r = folder_open_linked(&folder, library->folder, reterr);
+	if (r < 0)
+		return r;
+	/* reads in progress fail: the files are gone */
+	library_fail_readings(library, NULL, asked->session, -ENOENT, "the session was deleted");
+	library_close_sessions(library, asked->session);
+	r = session_delete(folder, asked->session, &removed, reterr);
+	log_info("session %s: deleted by %s: %u files%s", asked->session,
+		text_quote(job->peer->name).text, removed.files,
+		r < 0 ? ", and not all of it" : "");
+	if (r < 0)
+		return r;
+	done.session = asked->session;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
+	message.done = &done;
+	library_send_answer(library, job, &message);
+	return 0;
+}
+
+/* ---- the thread ---- */
+
+bool library_answers(const Uxrec__ClientMessage *message)
+{
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_READ:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_ACT:
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
+	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
+	default: return false;
+	}
+}
+
+static int do_job(struct library *library, const struct job *job, struct error *reterr)
+{
+	switch (job->message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
+		return lists_begin(library->lists, job->peer, job->message->request,
+			job->message->list_sessions->parts, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION: return answer_open(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_READ: return library_begin_reading(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE: return answer_timeline(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS: return answer_metrics(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+		return get_transcript(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_PUT_TRANSCRIPT:
+		return put_transcript(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_DELETE_SESSION:
+		return delete_session(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_EXPORT_SESSION:
+		return library_export(library, job, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return library_list_studies(library, job);
+	default: return error_set(reterr, -EINVAL, "that is not for the library");
+	}
+}
+
+/* One request, then some of what earlier ones began: neither waits for all of the other. */
+static bool work(void *user, struct job *job)
+{
+	struct library *library = user;
+	struct error error = {"it could not be done"};
+	int r = job && !job->peer->closed ? do_job(library, job, &error) : 0;
+
+	if (r < 0)
+		server_fail(library->server, job->peer, job->message->request, r, error.text);
+	library_go_on_reading(library);
+	return lists_step(library->lists);
+}
+
+void library_take(struct library *library, struct peer *peer, Uxrec__ClientMessage *message)
+{
+	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT)
+		acts_take(library->acts, peer, message);
+	else
+		jobs_ask(worker_jobs(library->reader), library->server, peer, message);
+}
+
+void library_tell_act(struct library *library, const char *session, const Uxrec__Act *act)
+{
+	acts_announce(library->server, session, act);
+}
+
+void library_poke(struct library *library)
+{
+	worker_wake(library->reader);
+}
+
+void library_set_server(struct library *library, struct server *server)
+{
+	library->server = server;
+	lists_set_server(library->lists, server);
+	acts_set_server(library->acts, server);
+}
+
+int library_create(struct library **ret, const char *folder, const char *studies,
+	const char *examples, struct live *live, struct error *reterr)
+{
+	_destroy_(library) struct library *library = calloc(1, sizeof(*library));
+	int r;
+
+	if (!library)
+		return error_set(reterr, -ENOMEM, "no memory");
+	library->folder = strdup(folder);
+	library->studies = studies ? strdup(studies) : NULL;
+	library->examples = examples ? strdup(examples) : NULL;
+	library->live = live;
+	if (!library->folder || lists_create(&library->lists, library->folder, live) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	r = acts_create(&library->acts, library->folder, live, reterr);
+	if (r == 0)
+		r = worker_create(&library->reader, "uxrec-library", work, library, reterr);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(library);
+	return 0;
+}
+
+int library_stop(struct library *library, int64_t deadline_ns)
+{
+	int r;
+
+	if (!library)
+		return 0;
+	r = acts_stop(library->acts, deadline_ns);
+	return r < 0 ? r : worker_stop(library->reader, deadline_ns);
+}
+
+void library_destroy(struct library *library)
+{
+	if (!library)
+		return;
+	worker_destroy(library->reader);
+	acts_destroy(library->acts);
+	library_end_readings(library);
+	library_close_sessions(library, NULL);
+	lists_destroy(library->lists);
+	free(library->folder);
+	free(library->studies);
+	free(library->examples);
+	free(library);
+}

@@ -1,0 +1,287 @@
+#include "daemon/net/jobs.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define PEER_JOBS_LIMIT  64
+#define PEER_BYTES_LIMIT (1024 * 1024)
+#define SUM_BYTES_LIMIT  (16 * 1024 * 1024)
+
+/* the requests of one peer; exists while there are any */
+struct lane {
+	struct lane *next;
+	struct peer *peer; /* the jobs hold the references */
+	struct job *first, **end;
+	unsigned count;
+	size_t size_bytes;
+};
+
+struct jobs {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct lane *lanes, **end; /* the first one's turn is next */
+	size_t size_bytes;
+	bool closed, woken;
+	int event_fd;
+};
+
+int jobs_create(struct jobs **ret, bool wake)
+{
+	_destroy_(jobs) struct jobs *jobs = calloc(1, sizeof(*jobs));
+
+	if (!jobs)
+		return -ENOMEM;
+	pthread_mutex_init(&jobs->lock, NULL);
+	pthread_cond_init(&jobs->changed, NULL);
+	jobs->end = &jobs->lanes;
+	jobs->event_fd = -1;
+	if (wake) {
+		jobs->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (jobs->event_fd < 0)
+			return -errno;
+	}
+	*ret = steal_ptr(jobs);
+	return 0;
+}
+
+void job_free(struct job *job)
+{
+	if (!job)
+		return;
+	peer_unref(job->peer);
+	if (job->message)
+		uxrec__client_message__free_unpacked(job->message, NULL);
+	free(job);
+}
+
+/* ---- the lanes ---- */
+
+static void append_lane(struct jobs *jobs, struct lane *lane)
+{
+	lane->next = NULL;
+	*jobs->end = lane;
+	jobs->end = &lane->next;
+}
+
+static struct lane *find_lane(struct jobs *jobs, const struct peer *peer)
+{
+	struct lane *lane = jobs->lanes;
+
+	while (lane && lane->peer != peer)
+		lane = lane->next;
+	return lane;
+}
+
+static struct lane *add_lane(struct jobs *jobs, struct peer *peer)
+{
+	struct lane *lane = calloc(1, sizeof(*lane));
+
+	if (!lane)
+		return NULL;
+	lane->peer = peer;
+	lane->end = &lane->first;
+	append_lane(jobs, lane);
+	return lane;
+}
+
+static void put_job(struct jobs *jobs, struct lane *lane, struct job *job)
+{
+	*lane->end = job;
+	lane->end = &job->next;
+	lane->count++;
+	lane->size_bytes += job->size_bytes;
+	jobs->size_bytes += job->size_bytes;
+}
+
+/* @param link  points to the job that is taken out */
+static struct job *take_job(struct jobs *jobs, struct lane *lane, struct job **link)
+{
+	struct job *job = *link;
+
+	*link = job->next;
+	if (!*link)
+		lane->end = link;
+	job->next = NULL;
+	lane->count--;
+	lane->size_bytes -= job->size_bytes;
+	jobs->size_bytes -= job->size_bytes;
+	return job;
+}
+
+/* The next job of the lane whose turn it is; then it is the other lanes' turn. */
+static struct job *take_next(struct jobs *jobs)
+{
+	struct lane *lane = jobs->lanes;
+	struct job *job = take_job(jobs, lane, &lane->first);
+
+	jobs->lanes = lane->next;
+	if (!jobs->lanes)
+		jobs->end = &jobs->lanes;
+	if (lane->first)
+		append_lane(jobs, lane);
+	else
+		free(lane);
+	return job;
+}
+
+void jobs_destroy(struct jobs *jobs)
+{
+	if (!jobs)
+		return;
+	while (jobs->lanes)
+		job_free(take_next(jobs));
+	if (jobs->event_fd >= 0)
+		close(jobs->event_fd);
+	pthread_cond_destroy(&jobs->changed);
+	pthread_mutex_destroy(&jobs->lock);
+	free(jobs);
+}
+
+/* ---- replacing ---- */
+
+static bool same_metrics(const Uxrec__GetMetrics *a, const Uxrec__GetMetrics *b)
+{
+	bool same = strcmp(a->study, b->study) == 0 && strcmp(a->layer, b->layer) == 0 &&
+		a->n_sessions == b->n_sessions;
+
+	for (size_t i = 0; same && i < a->n_sessions; i++)
+		same = strcmp(a->sessions[i], b->sessions[i]) == 0;
+	return same;
+}
+
+/* True when whoever asked @p b does not need the answer to @p a any more. */
+static bool is_replaced_by(const Uxrec__ClientMessage *a, const Uxrec__ClientMessage *b)
+{
+	if (a->body_case != b->body_case)
+		return false;
+	switch (a->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
+	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE:
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_SESSIONS:
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_STUDIES: return true;
+	case UXREC__CLIENT_MESSAGE__BODY_READ: return a->read->state && b->read->state;
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION:
+		return strcmp(a->open_session->session, b->open_session->session) == 0;
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TIMELINE:
+		return strcmp(a->get_timeline->session, b->get_timeline->session) == 0;
+	case UXREC__CLIENT_MESSAGE__BODY_GET_TRANSCRIPT:
+		return strcmp(a->get_transcript->session, b->get_transcript->session) == 0;
+	case UXREC__CLIENT_MESSAGE__BODY_GET_METRICS:
+		return same_metrics(a->get_metrics, b->get_metrics);
+	default: return false;
+	}
+}
+
+static struct job *take_replaced(
+	struct jobs *jobs, struct lane *lane, const Uxrec__ClientMessage *message)
+{
+	for (struct job **link = &lane->first; *link; link = &(*link)->next)
+		if (is_replaced_by((*link)->message, message))
+			return take_job(jobs, lane, link);
+	return NULL;
+}
+
+/* ---- what threads call ---- */
+
+static int push_locked(struct jobs *jobs, struct job *job, struct job **ret_replaced)
+{
+	struct lane *lane = find_lane(jobs, job->peer);
+
+	if (jobs->closed)
+		return -EPIPE;
+	*ret_replaced = lane ? take_replaced(jobs, lane, job->message) : NULL;
+	if (*ret_replaced) {
+		put_job(jobs, lane, job);
+		return 0;
+	}
+	if (lane &&
+		(lane->count >= PEER_JOBS_LIMIT ||
+			lane->size_bytes + job->size_bytes > PEER_BYTES_LIMIT))
+		return -EBUSY;
+	if (job->peer->role != UXREC__ROLE__ROLE_MODERATOR &&
+		jobs->size_bytes + job->size_bytes > SUM_BYTES_LIMIT)
+		return -EBUSY;
+	if (!lane)
+		lane = add_lane(jobs, job->peer);
+	if (!lane)
+		return -ENOMEM;
+	put_job(jobs, lane, job);
+	return 0;
+}
+
+int jobs_push(struct jobs *jobs, struct peer *peer, Uxrec__ClientMessage *message,
+	struct job **ret_replaced)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	int r;
+
+	*ret_replaced = NULL;
+	if (!job)
+		return -ENOMEM;
+	*job = (struct job){.peer = peer_ref(peer),
+		.message = message,
+		.size_bytes = protobuf_c_message_get_packed_size(&message->base)};
+	pthread_mutex_lock(&jobs->lock);
+	r = push_locked(jobs, job, ret_replaced);
+	if (r == 0 && jobs->event_fd >= 0)
+		eventfd_write(jobs->event_fd, 1);
+	pthread_cond_signal(&jobs->changed);
+	pthread_mutex_unlock(&jobs->lock);
+	if (r < 0) {
+		job->message = NULL;
+		job_free(job);
+	}
+	return r;
+}
+
+struct job *jobs_pop(struct jobs *jobs, bool wait)
+{
+	struct job *job = NULL;
+
+	pthread_mutex_lock(&jobs->lock);
+	while (wait && !jobs->lanes && !jobs->closed && !jobs->woken)
+		pthread_cond_wait(&jobs->changed, &jobs->lock);
+	jobs->woken = false;
+	if (jobs->lanes && !jobs->closed)
+		job = take_next(jobs);
+	if (!jobs->lanes && jobs->event_fd >= 0) {
+		eventfd_t ignored;
+
+		eventfd_read(jobs->event_fd, &ignored);
+	}
+	pthread_mutex_unlock(&jobs->lock);
+	return job;
+}
+
+void jobs_wake(struct jobs *jobs)
+{
+	pthread_mutex_lock(&jobs->lock);
+	jobs->woken = true;
+	pthread_cond_signal(&jobs->changed);
+	pthread_mutex_unlock(&jobs->lock);
+}
+
+void jobs_close(struct jobs *jobs)
+{
+	pthread_mutex_lock(&jobs->lock);
+	jobs->closed = true;
+	pthread_cond_broadcast(&jobs->changed);
+	pthread_mutex_unlock(&jobs->lock);
+}
+
+bool jobs_closed(struct jobs *jobs)
+{
+	bool closed;
+
+	pthread_mutex_lock(&jobs->lock);
+	closed = jobs->closed;
+	pthread_mutex_unlock(&jobs->lock);
+	return closed;
+}
+
+int jobs_fd(const struct jobs *jobs)
+{
+	return jobs->event_fd;
+}

@@ -1,0 +1,599 @@
+#include "daemon/net/server_internal.h"
+#include "protocol/base/terminal.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/io.h"
+#include "protocol/mcap.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libwebsockets.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+/*
+ * libwebsockets waits for the sockets, reads and writes them. No byte from outside reaches its parsers
+ * of HTTP, HTTP/2 and WebSockets: connections are adopted in its raw role, and server_http.c and
+ * server_frames.c read what they send. Traps of its version 4.1.6: only lws_cancel_service() may be
+ * called from other threads; a connection is closed by its own callback's -1, another one's only by a
+ * timeout that has passed; while it keeps the rest of a write it spins on what the client sends, so
+ * that nothing may be read then.
+ */
+#define READ_BYTES (64 * 1024)
+
+/* Connections are taken from the kernel at this rate; more wait there. */
+static const struct rate_limit accepts_limit = {800, 256};
+#define ACCEPTS_A_TURN 64
+
+/* What may wait for all peers at most before the server's thread comes to bound it. */
+#define DELIVERIES_LIMIT_BYTES (128 * 1024 * 1024)
+
+#define TICK_US            (100 * LWS_US_PER_MS)
+#define THROWN_LIMIT_BYTES (256 * 1024)
+
+/* the server, and what of libwebsockets it has beside its context */
+struct loop {
+	struct server server; /* first */
+	lws_sorted_usec_list_t timer;
+};
+
+/* a packet for one peer or for many */
+struct delivery {
+	struct peer *peer; /* NULL: a broadcast */
+	char session[21];  /* of a broadcast; "": everybody */
+	Uxrec__Role role;  /* of a broadcast; ROLE_UNSPECIFIED: everybody */
+	unsigned kind;
+	struct packet *packet;
+};
+
+static struct server *server_of(struct lws *wsi)
+{
+	return lws_context_user(lws_get_context(wsi));
+}
+
+/* ---- what other threads call ---- */
+
+void server_wake(struct server *server)
+{
+	lws_cancel_service(server->context);
+}
+
+void server_check_links(struct server *server)
+{
+	server->links_revoked = true;
+	lws_cancel_service(server->context);
+}
+
+static void drop_delivery(void *item)
+{
+	struct delivery *delivery = item;
+
+	peer_unref(delivery->peer);
+	packet_unref(delivery->packet);
+	free(delivery);
+}
+
+static void deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
+	struct packet *packet, unsigned kind)
+{
+	struct delivery *delivery = calloc(1, sizeof(*delivery));
+
+	if (!delivery) {
+		packet_unref(packet);
+		return;
+	}
+	delivery->packet = packet_ref(packet);
+	delivery->kind = kind;
+	delivery->role = role;
+	server->queued_bytes += packet_cost(packet);
+	if (peer) {
+		delivery->peer = peer_ref(peer);
+		peer->queued_bytes += packet_cost(packet);
+	}
+	snprintf(delivery->session, sizeof(delivery->session), "%s", session ? session : "");
+	if (queue_push(server->deliveries, delivery, 0, true) < 0) {
+		server->queued_bytes -= packet_cost(packet);
+		if (peer)
+			peer->queued_bytes -= packet_cost(packet);
+		drop_delivery(delivery);
+	}
+	packet_unref(packet);
+	server_wake(server);
+}
+
+void server_send_newest(
+	struct server *server, struct peer *peer, struct packet *packet, unsigned kind)
+{
+	if (!peer->closed && server->queued_bytes > DELIVERIES_LIMIT_BYTES) {
+		peer->overflowed = true;
+		server_wake(server);
+	}
+	if (peer->closed || peer->overflowed)
+		packet_unref(packet);
+	else
+		deliver(server, peer, NULL, UXREC__ROLE__ROLE_UNSPECIFIED, packet, kind);
+}
+
+void server_send(struct server *server, struct peer *peer, struct packet *packet)
+{
+	server_send_newest(server, peer, packet, 0);
+}
+
+void server_answer(
+	struct server *server, struct peer *peer, uint64_t request, Uxrec__ServerMessage *message)
+{
+	struct packet *packet;
+
+	message->request = request;
+	if (packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
+		server_send(server, peer, packet);
+}
+
+void server_fail(
+	struct server *server, struct peer *peer, uint64_t request, int r, const char *text)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+
+	failure.code = -r;
+	failure.text = (char *)text;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
+	message.failure = &failure;
+	server_answer(server, peer, request, &message);
+}
+
+void server_broadcast(
+	struct server *server, const char *session, const Uxrec__ServerMessage *message)
+{
+	struct packet *packet;
+
+	if (server->peers > 0 &&
+		packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
+		deliver(server, NULL, session, UXREC__ROLE__ROLE_UNSPECIFIED, packet, 0);
+}
+
+void server_broadcast_moderators(struct server *server, const Uxrec__ServerMessage *message)
+{
+	struct packet *packet;
+
+	if (server->peers > 0 &&
+		packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) == 0)
+		deliver(server, NULL, NULL, UXREC__ROLE__ROLE_MODERATOR, packet, 0);
+}
+
+void server_broadcast_status(struct server *server, struct packet *packet)
+{
+	if (server->peers > 0)
+		deliver(server, NULL, NULL, UXREC__ROLE__ROLE_UNSPECIFIED, packet,
+			KIND_STATUS_BROADCAST);
+	else
+		packet_unref(packet);
+}
+
+unsigned server_peers(const struct server *server)
+{
+	return server->peers;
+}
+
+void server_on_drained(struct server *server, void (*drained)(void *user), void *user)
+{
+	server->drained = drained;
+	server->drained_user = user;
+}
+
+int server_port(const struct server *server)
+{
+	return server->port;
+}
+
+/* ---- transport ---- */
+
+void transport_want_write(struct client *client)
+{
+	lws_callback_on_writable(client->wsi);
+}
+
+bool transport_can_write(struct client *client)
+{
+	return !lws_send_pipe_choked(client->wsi);
+}
+
+int transport_write(struct client *client, const void *data, size_t size)
+{
+	if (lws_write(client->wsi, (unsigned char *)data, size, LWS_WRITE_RAW) < (int)size)
+		return -1;
+	if (lws_partial_buffered(client->wsi)) {
+		lws_rx_flow_control(client->wsi, 0);
+		transport_want_write(client);
+	}
+	return 0;
+}
+
+void transport_pause(struct client *client, bool pause)
+{
+	client->paused = pause;
+	lws_rx_flow_control(client->wsi, !pause && !lws_partial_buffered(client->wsi));
+}
+
+void transport_half_close(struct client *client)
+{
+	if (!client->half_closed)
+		shutdown(lws_get_socket_fd(client->wsi), SHUT_WR);
+	client->half_closed = true;
+}
+
+void transport_kill(struct client *client)
+{
+	lws_set_timeout(client->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+bool transport_has_unread(struct client *client)
+{
+	int bytes = 0;
+
+	return ioctl(lws_get_socket_fd(client->wsi), FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES])
+{
+	char text[61];
+	unsigned char digest[20];
+
+	snprintf(text, sizeof(text), "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
+	lws_SHA1((unsigned char *)text, strlen(text), digest);
+	/* without room to spare it writes no 0 byte */
+	if (lws_b64_encode_string((char *)digest, sizeof(digest), accept, ACCEPT_KEY_BYTES) < 0)
+		accept[0] = '\0';
+}
+
+void transport_digest(const char *text, char digits[33])
+{
+	unsigned char digest[20];
+
+	lws_SHA1((unsigned char *)text, strlen(text), digest);
+	for (size_t i = 0; i < 16; i++)
+		snprintf(digits + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* ---- the life of a connection ---- */
+
+static void tick(lws_sorted_usec_list_t *timer);
+
+static void start_ticking(struct server *server)
+{
+	if (!server->ticking)
+		lws_sul_schedule(
+			server->context, 0, &((struct loop *)server)->timer, tick, TICK_US);
+	server->ticking = true;
+}
+
+static void client_opened(struct server *server, struct client *client, struct lws *wsi)
+{
+	struct client **link = &server->clients;
+	int low_water = 65536, on = 1, fd = lws_get_socket_fd(wsi);
+	int64_t now_ns = clock_now_ns();
+
+	*client = (struct client){
+		.wsi = wsi, .since_ns = now_ns, .received_ns = now_ns, .moved_ns = now_ns};
+	while (*link)
+		link = &(*link)->next;
+	*link = client;
+	server->counts[CLIENT_REQUEST]++;
+	/* otherwise the kernel holds megabytes for a stalled one */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water)) < 0 ||
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		log_debug("server: options of a socket: %s", strerror(errno));
+	start_ticking(server);
+}
+
+static void client_closed(struct server *server, struct client *client)
+{
+	struct client **link = &server->clients;
+
+	while (*link && *link != client)
+		link = &(*link)->next;
+	if (!*link)
+		return;
+	client_set_state(server, client, CLIENT_DEAD);
+	server->counts[CLIENT_DEAD]--;
+	*link = client->next;
+	peer_unref(client->peer);
+	packet_unref(client->sending);
+	outbox_finish(&client->outbox);
+	buf_finish(&client->message);
+	buf_finish(&client->input);
+}
+
+static int received(struct server *server, struct client *client, unsigned char *data, size_t size)
+{
+	client->received_ns = clock_now_ns();
+	switch (client->state) {
+	case CLIENT_REPLY:
+	case CLIENT_ENDING:
+		if (client->state == CLIENT_REPLY && !client->last_reply)
+			break;
+		/* of a refusal, or of what was closed: to close now would destroy the answer */
+		client->thrown_away += size;
+		if (client->thrown_away > THROWN_LIMIT_BYTES)
+			transport_pause(client, true);
+		return 0;
+	case CLIENT_REQUEST:
+		buf_put(&client->input, data, size);
+		return buf_error(&client->input) < 0 ? -1 : http_receive(server, client);
+	case CLIENT_SILENT:
+	case CLIENT_PEER: return frames_receive(server, client, data, size);
+	case CLIENT_QUEUED: break;
+	default: return -1;
+	}
+	/* its turn has not come: at most what was read when it was paused */
+	buf_put(&client->input, data, size);
+	return buf_error(&client->input);
+}
+
+static int writable(struct server *server, struct client *client)
+{
+	int r;
+
+	if (!lws_partial_buffered(client->wsi))
+		lws_rx_flow_control(client->wsi, !client->paused);
+	if (client->state == CLIENT_REPLY)
+		return http_send(server, client);
+	r = peer_send(server, client);
+	if (r == 0 && client->state == CLIENT_ENDING && !client->sending &&
+		!client->control_out_bytes && !lws_partial_buffered(client->wsi))
+		transport_half_close(client);
+	return r;
+}
+
+static void woken(struct server *server)
+{
+	struct delivery *delivery;
+
+	if (server->links_revoked)
+		peers_check_links(server);
+	while ((delivery = queue_pop(server->deliveries, 0))) {
+		peer_deliver(server, delivery->peer, delivery->session, delivery->role,
+			delivery->packet, delivery->kind);
+		drop_delivery(delivery);
+	}
+	places_bound_memory(server);
+	for (struct client *client = server->clients; client; client = client->next)
+		if (client->live)
+			transport_want_write(client);
+}
+
+/* ---- new connections ---- */
+
+static void listen_again(struct server *server, bool listen)
+{
+	server->accept_paused = !listen;
+	lws_rx_flow_control(server->listening, listen);
+	if (!listen)
+		start_ticking(server);
+}
+
+static void accept_one(struct server *server, int fd)
+{
+	const lws_sock_file_fd_type descriptor = {.sockfd = fd};
+
+	places_before_accept(server);
+	/* closes the descriptor when it fails */
+	if (!lws_adopt_descriptor_vhost(lws_get_vhost(server->listening), LWS_ADOPT_SOCKET,
+		    descriptor, "uxrec.v1", NULL))
+		log_debug("server: no memory for a connection");
+}
+
+/* Not more than a few a turn: those that are connected have theirs. */
+static void accept_some(struct server *server)
+{
+	for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd;
+
+		if (!rate_take(&server->accepts, &accepts_limit, 1, clock_now_ns())) {
+			listen_again(server, false);
+			return;
+		}
+		fd = accept4(lws_get_socket_fd(server->listening), NULL, NULL,
+			SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			accept_one(server, fd);
+			continue;
+		}
+		/* without descriptors the socket stays readable: look again in a while */
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			listen_again(server, false);
+		return;
+	}
+}
+
+/* ---- libwebsockets ---- */
+
+static void tick(lws_sorted_usec_list_t *timer)
+{
+	struct server *server = &lws_container_of(timer, struct loop, timer)->server;
+
+	server->ticking = false;
+	if (server->accept_paused)
+		listen_again(server, true);
+	people_tick(server, clock_now_ns());
+	if (places_tick(server, clock_now_ns()))
+		start_ticking(server);
+}
+
+static int listening_callback(
+	struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+{
+	(void)user;
+	(void)in;
+	(void)size;
+	if (reason == LWS_CALLBACK_RAW_RX_FILE)
+		accept_some(server_of(wsi));
+	else if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED)
+		woken(server_of(wsi));
+	return 0;
+}
+
+static int client_callback(
+	struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t size)
+{
+	struct client *client = user;
+
+	switch (reason) {
+	case LWS_CALLBACK_RAW_ADOPT: client_opened(server_of(wsi), client, wsi); return 0;
+	case LWS_CALLBACK_RAW_RX: return received(server_of(wsi), client, in, size);
+	case LWS_CALLBACK_RAW_WRITEABLE:
+		return client->state == CLIENT_DEAD ? -1 : writable(server_of(wsi), client);
+	case LWS_CALLBACK_RAW_CLOSE: client_closed(server_of(wsi), client); return 0;
+	default: return 0;
+	}
+}
+
+static const struct lws_protocols protocols[] = {
+	{.name = "listening", .callback = listening_callback},
+	{.name = "uxrec.v1",
+		.callback = client_callback,
+		.per_session_data_size = sizeof(struct client),
+		.rx_buffer_size = READ_BYTES,
+		.tx_packet_size = 1024 * 1024},
+	{0},
+};
+
+static void hear(int level, const char *line)
+{
+	static struct log_limit limit;
+
+	log_limited(&limit, LOG_LEVEL_DEBUG, "libwebsockets: %.*s", (int)strcspn(line, "\n"), line);
+	(void)level;
+}
+
+static void *server_thread(void *user)
+{
+	struct server *server = user;
+
+	pthread_setname_np(pthread_self(), "uxrec-server");
+	while (!server->stop && lws_service(server->context, 0) >= 0)
+		;
+	return NULL;
+}
+
+/* @return a listening socket; sets the port, which may have been any that is free */
+static int open_socket(struct server *server, struct error *reterr)
+{
+	const char *address = server->options.address;
+	struct sockaddr_in at = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)server->options.port)};
+	_autoclose_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	socklen_t size = sizeof(at);
+	int on = 1;
+
+	if (inet_pton(AF_INET, address, &at.sin_addr) != 1)
+		return error_set(reterr, -EINVAL,
+			"'%s' is no IPv4 address to listen on; 127.0.0.1 is the usual one",
+			text_quote(address).text);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+		bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, SOMAXCONN) < 0 ||
+		getsockname(fd, (struct sockaddr *)&at, &size) < 0)
+		return error_set(reterr, -errno, "cannot listen on %s:%d: %s", address,
+			server->options.port,
+			errno == EADDRINUSE
+				? "another program does already; choose another port with --listen"
+				: strerror(errno));
+	server->port = ntohs(at.sin_port);
+	return steal_fd(&fd);
+}
+
+/* @return 0 or -errno; the socket is libwebsockets' in any case */
+static int create_context(struct server *server, int fd, struct error *reterr)
+{
+	struct lws_context_creation_info info = {
+		.port = CONTEXT_PORT_NO_LISTEN,
+		.protocols = protocols,
+		.options = LWS_SERVER_OPTION_DISABLE_IPV6,
+		.user = server,
+		.alpn = "http/1.1",
+		.pt_serv_buf_size = READ_BYTES,
+		.fd_limit_per_thread = PLACES_LIMIT + ACCEPTS_A_TURN + 16,
+	};
+	const lws_sock_file_fd_type descriptor = {.filefd = fd};
+
+	lws_set_log_level(LLL_ERR | LLL_WARN, hear);
+	server->context = lws_create_context(&info);
+	if (!server->context) {
+		close(fd);
+		return error_set(reterr, -ENOMEM, "no memory");
+	}
+	server->listening =
+		lws_adopt_descriptor_vhost(lws_get_vhost_by_name(server->context, "default"),
+			LWS_ADOPT_RAW_FILE_DESC, descriptor, "listening", NULL);
+	return server->listening ? 0 : error_set(reterr, -ENOMEM, "no memory");
+}
+
+/* half of a small number of descriptors is for everything else */
+static unsigned count_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 > PLACES_LIMIT)
+		return PLACES_LIMIT;
+	return (unsigned)limit.rlim_cur / 2;
+}
+
+int server_create(struct server **ret, const struct server_options *options, struct error *reterr)
+{
+	_destroy_(server) struct server *server = calloc(1, sizeof(struct loop));
+	_autoclose_ int fd = -1;
+	int r;
+
+	if (!server)
+		return error_set(reterr, -ENOMEM, "no memory");
+	server->options = *options;
+	r = queue_create(&server->deliveries, SIZE_MAX, false);
+	if (r < 0)
+		return error_set(reterr, r, "no memory");
+	queue_set_drop(server->deliveries, drop_delivery);
+	r = assets_create(&server->assets, options->web, reterr);
+	if (r < 0)
+		return r;
+	server->descriptors = count_descriptors();
+	r = io_random_hex(server->run, 16);
+	if (r < 0)
+		return error_set(reterr, r, "no random numbers");
+	fd = open_socket(server, reterr);
+	if (fd < 0)
+		return fd;
+	r = create_context(server, steal_fd(&fd), reterr);
+	if (r < 0)
+		return r;
+	r = pthread_create(&server->thread, NULL, server_thread, server);
+	if (r != 0)
+		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
+	server->started = true;
+	*ret = steal_ptr(server);
+	return 0;
+}
+
+void server_stop(struct server *server)
+{
+	if (!server || !server->started)
+		return;
+	server->stop = true;
+	lws_cancel_service(server->context);
+	pthread_join(server->thread, NULL);
+	server->started = false;
+	server->drained = NULL;
+}
+
+void server_destroy(struct server *server)
+{
+	if (!server)
+		return;
+	server_stop(server);
+	if (server->context)
+		lws_context_destroy(server->context);
+	queue_destroy(server->deliveries);
+	assets_destroy(server->assets);
+	free(server);
+}

@@ -1,0 +1,494 @@
+#include "daemon/net/server_internal.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/identity.h"
+#include "protocol/limits.h"
+#include "protocol/mcap.h"
+#include "protocol/name.h"
+#include "protocol/schema.h"
+#include "protocol/wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+#define PIECE_BYTES (64 * 1024)
+/* A read for a peer goes on when no more than this waits for it. */
+#define OUTBOX_SHORT_BYTES (512 * 1024)
+_Static_assert(PACKET_HEADROOM_BYTES >= WEBSOCKET_OWN_HEADER_BYTES, "room for the frame's header");
+
+/* ---- the account of what waits ---- */
+
+static void charge(struct server *server, struct peer *peer, size_t cost)
+{
+	peer->queued_bytes += cost;
+	server->queued_bytes += cost;
+}
+
+static void discharge(struct server *server, struct peer *peer, size_t cost)
+{
+	size_t before = peer->queued_bytes;
+
+	peer->queued_bytes -= cost;
+	server->queued_bytes -= cost;
+	if (before > OUTBOX_SHORT_BYTES && peer->queued_bytes <= OUTBOX_SHORT_BYTES &&
+		server->drained)
+		server->drained(server->drained_user);
+}
+
+/* Queue what is charged already; a packet of the same kind that was not sent goes. */
+static void put_charged(
+	struct server *server, struct client *client, struct packet *packet, unsigned kind)
+{
+	if (client->outbox.count == 0 && !client->sending)
+		client->moved_ns = clock_now_ns();
+	if (outbox_put(&client->outbox, packet, kind) < 0) {
+		discharge(server, client->peer, packet_cost(packet));
+		packet_unref(packet);
+	}
+	transport_want_write(client);
+}
+
+static void drop_kind(struct server *server, struct client *client, unsigned kind)
+{
+	discharge(server, client->peer, outbox_drop(&client->outbox, kind));
+}
+
+static void put(struct server *server, struct client *client, struct packet *packet, unsigned kind)
+{
+	charge(server, client->peer, packet_cost(packet));
+	put_charged(server, client, packet, kind);
+}
+
+static void put_message(struct server *server, struct client *client, uint64_t request,
+	Uxrec__ServerMessage *message, unsigned kind)
+{
+	struct packet *packet;
+
+	message->request = request;
+	if (packet_create_record_message(&packet, MCAP_PRIVATE, &message->base) < 0)
+		return;
+	if (kind)
+		drop_kind(server, client, kind);
+	put(server, client, packet, kind);
+}
+
+void peer_put(
+	struct server *server, struct client *client, Uxrec__ServerMessage *message, unsigned kind)
+{
+	put_message(server, client, 0, message, kind);
+}
+
+/* ---- the live stream ---- */
+
+static void put_declarations(struct server *server, struct client *client)
+{
+	for (uint16_t id = 1; id < CHANNEL_END; id++) {
+		_cleanup_(buf_finish) struct buf records = {0};
+		struct view rest;
+		struct mcap_record record;
+		struct packet *packet;
+
+		schema_put_channel(&records, id, channel_kind_get(id));
+		rest = (struct view){records.data, records.size_bytes, 0};
+		while (!records.failed && mcap_next_record(&rest, &record) > 0)
+			if (packet_create_record(&packet, record.opcode, record.content.data,
+				    record.content.size_bytes) == 0)
+				put(server, client, packet, 0);
+	}
+}
+
+struct burst {
+	struct server *server;
+	struct client *client;
+};
+
+static void put_latched(void *user, struct packet *packet)
+{
+	struct burst *burst = user;
+
+	put(burst->server, burst->client, packet, KIND_WATCH_BURST);
+}
+
+static void watch_live(struct server *server, struct client *client)
+{
+	struct live *live = server->options.live;
+	struct burst burst = {server, client};
+	bool ask;
+
+	if (!client->live)
+		put_declarations(server, client);
+	else
+		live_left(live);
+	drop_kind(server, client, KIND_WATCH_BURST);
+	ask = hub_join(live->hub, &client->cursor,
+		client->peer->role == UXREC__ROLE__ROLE_MODERATOR, put_latched, &burst);
+	client->live = true;
+	client->complete_ns = 0;
+	pthread_mutex_lock(&live->lock);
+	snprintf(client->session, sizeof(client->session), "%s", live->session);
+	pthread_mutex_unlock(&live->lock);
+	live_add_watcher(live, client->principal);
+	live_joined(live, ask);
+}
+
+/* ---- receiving ---- */
+
+/* Names of roles are not for everybody. @param ret  room for a name */
+static void set_peer_name(char ret[NAME_LIMIT_BYTES + 1], Uxrec__Role role, const char *wanted)
+{
+	_autofree_ char *name = NULL;
+	bool good = name_normalise(&name, "name", wanted, NULL) == 0 &&
+		name_check("name", name, NULL) == 0 &&
+		(role == UXREC__ROLE__ROLE_MODERATOR ||
+			(strcasecmp(name, "moderator") != 0 && strcasecmp(name, "uxrecd") != 0));
+
+	snprintf(ret, NAME_LIMIT_BYTES + 1, "%s", good ? name : "observer");
+}
+
+/*
+ * The text before the digest begins otherwise for identities than for names, and a token alone is never
+ * digested: no identity that a client may choose gives the principal of another way.
+ */
+static void derive_principal(
+	const struct server *server, struct client *client, const char *identity)
+{
+	char text[300];
+
+	client->identified = *identity != '\0';
+	if (client->identified && server->options.user_principal) {
+		memcpy(client->principal, server->options.user_principal,
+			sizeof(client->principal));
+		return;
+	}
+	if (client->identified)
+		snprintf(text, sizeof(text), "uxrec principal of an identity\n%s", identity);
+	else
+		snprintf(text, sizeof(text), "uxrec principal of a name\n%s\n%d\n%s",
+			server->options.secret, (int)client->role, client->name);
+	transport_digest(text, client->principal);
+}
+
+static void put_welcome(struct server *server, struct client *client)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Welcome welcome = UXREC__WELCOME__INIT;
+	char key[KEY_BYTES];
+
+	welcome.role = client->role;
+	welcome.principal = client->principal;
+	welcome.version = (char *)UXREC_VERSION;
+	welcome.recorder = server->options.live != NULL;
+	welcome.run = server->run;
+	if (client->by_ticket) {
+		keyring_present(server->options.access->keyring, client->role, key, NULL);
+		welcome.key = key;
+	}
+	if (client->role == UXREC__ROLE__ROLE_MODERATOR && server->options.page_marker)
+		welcome.page_marker = (char *)server->options.page_marker;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_WELCOME;
+	message.welcome = &welcome;
+	put_message(server, client, 0, &message, 0);
+}
+
+static int close_revoked(struct server *server, struct client *client)
+{
+	return frames_close(server, client, CLOSE_REVOKED,
+		"the link was revoked: ask the moderator for another one");
+}
+
+void peers_check_links(struct server *server)
+{
+	server->links_revoked = false;
+	for (struct client *client = server->clients; client; client = client->next)
+		if ((client->state == CLIENT_PEER || client->state == CLIENT_QUEUED) &&
+			!keyring_is_valid(server->options.access->keyring, client->link))
+			close_revoked(server, client);
+}
+
+int peer_admit(struct server *server, struct client *client)
+{
+	struct keyring *keyring = server->options.access->keyring;
+
+	/* revoked while it waited for its turn */
+	if (!keyring_is_valid(keyring, client->link))
+		return close_revoked(server, client);
+	if (!places_before_peer(server, client->role)) {
+		if (client->state != CLIENT_QUEUED)
+			client_set_state(server, client, CLIENT_QUEUED);
+		transport_pause(client, true);
+		return 0;
+	}
+	client->peer =
+		peer_create(client->role, client->name, client->principal, client->identified);
+	if (!client->peer)
+		return -1;
+	server->peers++;
+	server->keys[client->role].connections++;
+	client->received_ns = client->admitted_ns = clock_now_ns();
+	client_set_state(server, client, CLIENT_PEER);
+	keyring_used(keyring, client->link);
+	people_changed(server);
+	put_welcome(server, client);
+	return frames_go_on(server, client);
+}
+
+static int take_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
+{
+	struct keyring *keyring = server->options.access->keyring;
+	enum keyring_fate fate = keyring_find(keyring, hello->token, &client->role, client->link);
+	char key[KEY_BYTES];
+
+	if (fate == KEYRING_REVOKED)
+		return close_revoked(server, client);
+	if (fate == KEYRING_UNKNOWN) {
+		client->role = server->options.tickets
+			? tickets_take(server->options.tickets, hello->token)
+			: UXREC__ROLE__ROLE_UNSPECIFIED;
+		client->by_ticket = true;
+		keyring_present(keyring, client->role, key, client->link);
+	}
+	if (client->role == UXREC__ROLE__ROLE_UNSPECIFIED)
+		return frames_close(server, client, CLOSE_BAD_TOKEN,
+			"the link is not valid: ask for the present one");
+	if (*hello->identity && !identity_id_is_valid(hello->identity))
+		return frames_close(server, client, CLOSE_BAD_RECORD,
+			"an identity is 32 hex digits: 0-9 and a-f");
+	set_peer_name(client->name, client->role, hello->name);
+	derive_principal(server, client, hello->identity);
+	return peer_admit(server, client);
+}
+
+static void answer_ping(
+	struct server *server, struct client *client, uint64_t request, const Uxrec__Ping *ping)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Pong pong = UXREC__PONG__INIT;
+
+	client->behind_ms = ping->behind_ms;
+	client->hidden = ping->hidden;
+	client->hears = ping->hears;
+	pong.client_ms = ping->client_ms;
+	pong.session_ns = server->options.live ? live_now_ns(server->options.live) : 0;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_PONG;
+	message.pong = &pong;
+	put_message(server, client, request, &message, UXREC__SERVER_MESSAGE__BODY_PONG);
+}
+
+/* access_allows() lets moderators alone ask for it. */
+static void answer_observer_link(struct server *server, struct client *client, uint64_t request)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__ObserverLink link = UXREC__OBSERVER_LINK__INIT;
+	char key[KEY_BYTES];
+
+	keyring_present(server->options.access->keyring, UXREC__ROLE__ROLE_OBSERVER, key, NULL);
+	link.key = key;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_OBSERVER_LINK;
+	message.observer_link = &link;
+	put_message(server, client, request, &message, 0);
+}
+
+/* @return 0, or -1 to close; takes over the message */
+static int take_message(struct server *server, struct client *client, Uxrec__ClientMessage *message)
+{
+	struct error error;
+	int r = 0, bad_name = names_normalise(&message->base, &error);
+
+	if (!client->peer) {
+		r = message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO
+			? take_hello(server, client, message->hello)
+			: frames_close(server, client, CLOSE_BAD_TOKEN,
+				  "the first message must be hello");
+	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY__NOT_SET) {
+		r = frames_close(server, client, CLOSE_BAD_RECORD, "a message without content");
+	} else if (!access_allows(client->peer->role, message)) {
+		server_fail(server, client->peer, message->request, -EACCES,
+			"this link does not allow that");
+	} else if (bad_name < 0) {
+		server_fail(server, client->peer, message->request, bad_name, error.text);
+	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PING) {
+		answer_ping(server, client, message->request, message->ping);
+	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_OBSERVER_LINK) {
+		answer_observer_link(server, client, message->request);
+	} else if (message->body_case != UXREC__CLIENT_MESSAGE__BODY_HELLO) {
+		if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_OPEN_SESSION)
+			snprintf(client->session, sizeof(client->session), "%s",
+				message->open_session->session);
+		if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE &&
+			server->options.live)
+			watch_live(server, client);
+		server->options.take(server->options.user, client->peer, message);
+		return 0;
+	}
+	uxrec__client_message__free_unpacked(message, NULL);
+	return r;
+}
+
+int peer_receive(struct server *server, struct client *client)
+{
+	const struct view record = {client->message.data, client->message.size_bytes, 0};
+	ProtobufCMessage *message;
+	struct error error;
+	int r = wire_parse(record, &uxrec__client_message__descriptor, &message, &error);
+
+	if (r == -EILSEQ && client->state == CLIENT_PEER) {
+		server_fail(server, client->peer, wire_request(record), r, error.text);
+		return 0;
+	}
+	if (r < 0)
+		return frames_close(
+			server, client, CLOSE_BAD_RECORD, "a message that is none of ours");
+	return take_message(server, client, (Uxrec__ClientMessage *)message);
+}
+
+/* ---- sending ---- */
+
+static void sent(struct server *server, struct client *client)
+{
+	if (client->counted && client->state == CLIENT_PEER)
+		discharge(server, client->peer, packet_cost(client->sending));
+	packet_unref(steal_ptr(client->sending));
+}
+
+/*
+ * A packet is one frame. Its header stands in front of the packet itself, where it is the same for
+ * everybody, so that a packet is never copied, however many get it.
+ */
+static int send_piece(struct server *server, struct client *client)
+{
+	struct packet *packet = client->sending;
+	unsigned char *begin =
+		websocket_put_header(packet->record, WEBSOCKET_BINARY, packet->size_bytes);
+	size_t whole = (size_t)(packet->record - begin) + packet->size_bytes;
+	size_t left = whole - client->sent_bytes;
+	size_t size = left < PIECE_BYTES ? left : PIECE_BYTES;
+
+	if (transport_write(client, begin + client->sent_bytes, size) < 0)
+		return -1;
+	client->moved_ns = clock_now_ns();
+	client->sent_bytes += size;
+	if (client->sent_bytes == whole)
+		sent(server, client);
+	return 0;
+}
+
+static struct packet *complete_packet(int64_t session_ns)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Complete complete = UXREC__COMPLETE__INIT;
+	struct packet *packet = NULL;
+
+	complete.session_ns = session_ns;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_COMPLETE;
+	message.complete = &complete;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+static struct packet *next_live(struct server *server, struct client *client)
+{
+	/* first the time, then the packets: when there are none, everything up to it was sent */
+	int64_t complete_ns = hub_complete(server->options.live->hub);
+	struct packet *packet = hub_next(server->options.live->hub, &client->cursor);
+
+	if (packet || client->cursor.needs_keyframe || complete_ns <= client->complete_ns)
+		return packet;
+	client->complete_ns = complete_ns;
+	return complete_packet(complete_ns);
+}
+
+static int send_control(struct client *client)
+{
+	size_t size = client->control_out_bytes;
+
+	client->control_out_bytes = 0;
+	return transport_write(client, client->control_out, size);
+}
+
+static bool take_next(struct server *server, struct client *client)
+{
+	client->sent_bytes = 0;
+	client->sending = outbox_take(&client->outbox);
+	client->counted = client->sending != NULL;
+	if (!client->sending && client->live)
+		client->sending = next_live(server, client);
+	return client->sending != NULL;
+}
+
+int peer_send(struct server *server, struct client *client)
+{
+	while (transport_can_write(client)) {
+		int r = 0;
+
+		if (client->sending)
+			r = send_piece(server, client);
+		else if (client->control_out_bytes)
+			r = send_control(client);
+		else if (client->state != CLIENT_PEER || !take_next(server, client))
+			return 0;
+		if (r < 0)
+			return -1;
+	}
+	transport_want_write(client);
+	return 0;
+}
+
+/* ---- the end of a peer ---- */
+
+void peer_leave(struct server *server, struct client *client)
+{
+	size_t cost = client->sending && client->counted ? packet_cost(client->sending) : 0;
+	struct packet *packet;
+
+	while ((packet = outbox_take(&client->outbox))) {
+		cost += packet_cost(packet);
+		packet_unref(packet);
+	}
+	outbox_finish(&client->outbox);
+	/* a packet of which nothing was sent need not be */
+	if (client->sending && client->sent_bytes == 0)
+		packet_unref(steal_ptr(client->sending));
+	client->peer->closed = true;
+	server->peers--;
+	keyring_used(server->options.access->keyring, client->link);
+	people_changed(server);
+	server->keys[client->peer->role].connections--;
+	if (client->live)
+		live_left(server->options.live);
+	client->live = false;
+	client->peer->queued_bytes -= cost;
+	server->queued_bytes -= cost;
+	if (server->drained)
+		server->drained(server->drained_user); /* a read for it can end */
+}
+
+/* ---- what other threads send ---- */
+
+static bool concerns(
+	const struct client *client, const struct peer *peer, const char *session, Uxrec__Role role)
+{
+	if (client->state != CLIENT_PEER ||
+		(role != UXREC__ROLE__ROLE_UNSPECIFIED && role != client->peer->role))
+		return false;
+	if (peer)
+		return client->peer == peer;
+	return !*session || strcmp(session, client->session) == 0;
+}
+
+void peer_deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
+	struct packet *packet, unsigned kind)
+{
+	size_t cost = packet_cost(packet);
+
+	server->queued_bytes -= cost;
+	if (peer)
+		peer->queued_bytes -= cost;
+	for (struct client *client = server->clients; client; client = client->next) {
+		if (!concerns(client, peer, session, role))
+			continue;
+		if (kind)
+			drop_kind(server, client, kind);
+		put(server, client, packet_ref(packet), kind);
+	}
+}

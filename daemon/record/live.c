@@ -1,0 +1,286 @@
+#include "daemon/record/live.h"
+
+#include "daemon/record/recorder.h"
+#include "protocol/base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int live_init(struct live *live)
+{
+	*live = (struct live){0};
+	pthread_mutex_init(&live->lock, NULL);
+	return hub_create(&live->hub);
+}
+
+void live_finish(struct live *live)
+{
+	free(live->muted);
+	hub_destroy(live->hub);
+	pthread_mutex_destroy(&live->lock);
+}
+
+void live_open(struct live *live, const char *session, struct session_clock *clock,
+	int64_t begin_ns, struct recorder *recorder, struct session_log *log,
+	void (*request_keyframe)(void *user), void *user)
+{
+	pthread_mutex_lock(&live->lock);
+	snprintf(live->session, sizeof(live->session), "%s", session);
+	live->clock = clock;
+	live->begin_ns = begin_ns;
+	live->paused_ns = 0;
+	live->recorder = recorder;
+	live->log = log;
+	live->muted_count = 0;
+	live->recordable = UINT32_MAX;
+	live->request_keyframe = request_keyframe;
+	live->user = user;
+	pthread_mutex_unlock(&live->lock);
+}
+
+/* With the lock. */
+static bool is_running(const struct live *live, const char *session)
+{
+	return live->session[0] && strcmp(live->session, session) == 0;
+}
+
+void live_close(struct live *live)
+{
+	pthread_mutex_lock(&live->lock);
+	if (is_running(live, live->audiences[0].session))
+		live->audiences[0].ended_ns = clock_now_ns();
+	live->session[0] = '\0';
+	live->paused_ns = 0;
+	live->clock = NULL;
+	live->recorder = NULL;
+	live->log = NULL;
+	pthread_mutex_unlock(&live->lock);
+}
+
+bool live_is(struct live *live, const char *session)
+{
+	bool is;
+
+	pthread_mutex_lock(&live->lock);
+	is = is_running(live, session);
+	pthread_mutex_unlock(&live->lock);
+	return is;
+}
+
+struct session_log *live_log(struct live *live, const char *session)
+{
+	struct session_log *log = NULL;
+
+	pthread_mutex_lock(&live->lock);
+	if (live->log && strcmp(live->session, session) == 0)
+		log = session_log_ref(live->log);
+	pthread_mutex_unlock(&live->lock);
+	return log;
+}
+
+int64_t live_now_ns(struct live *live)
+{
+	int64_t now_ns = 0;
+
+	pthread_mutex_lock(&live->lock);
+	if (live->clock)
+		now_ns = session_clock_at(live->clock, clock_now_ns());
+	pthread_mutex_unlock(&live->lock);
+	return now_ns;
+}
+
+void live_span(struct live *live, int64_t *ret_begin_ns, int64_t *ret_now_ns)
+{
+	pthread_mutex_lock(&live->lock);
+	*ret_begin_ns = live->clock ? live->begin_ns : 0;
+	*ret_now_ns = live->clock ? session_clock_at(live->clock, clock_now_ns()) : 0;
+	pthread_mutex_unlock(&live->lock);
+}
+
+void live_set_paused(struct live *live, int64_t at_ns)
+{
+	pthread_mutex_lock(&live->lock);
+	live->paused_ns = at_ns;
+	pthread_mutex_unlock(&live->lock);
+}
+
+int64_t live_paused_ns(struct live *live)
+{
+	int64_t paused_ns;
+
+	pthread_mutex_lock(&live->lock);
+	paused_ns = live->paused_ns;
+	pthread_mutex_unlock(&live->lock);
+	return paused_ns;
+}
+
+/* ---- who has watched ---- */
+
+static bool has_watched(const struct live_audience *audience, const char *principal)
+{
+	for (size_t i = 0; i < audience->count && i < LIVE_WATCHERS; i++)
+		if (strcmp(audience->principals[i], principal) == 0)
+			return true;
+	return false;
+}
+
+/* With the lock. A session without watchers has no audience: a start that failed makes none older. */
+static struct live_audience *running_audience(struct live *live)
+{
+	struct live_audience *newest = &live->audiences[0];
+
+	if (!is_running(live, newest->session)) {
+		memmove(&live->audiences[1], newest, (LIVE_AUDIENCES - 1) * sizeof(*newest));
+		*newest = (struct live_audience){0};
+		snprintf(newest->session, sizeof(newest->session), "%s", live->session);
+	}
+	return newest;
+}
+
+void live_add_watcher(struct live *live, const char *principal)
+{
+	struct live_audience *audience;
+
+	pthread_mutex_lock(&live->lock);
+	if (live->session[0]) {
+		audience = running_audience(live);
+		if (!has_watched(audience, principal))
+			snprintf(audience->principals[audience->count++ % LIVE_WATCHERS],
+				sizeof(audience->principals[0]), "%s", principal);
+	}
+	pthread_mutex_unlock(&live->lock);
+}
+
+bool live_takes_notes(struct live *live, const char *session, const char *principal)
+{
+	bool takes = false;
+
+	pthread_mutex_lock(&live->lock);
+	for (size_t i = 0; i < LIVE_AUDIENCES && !takes; i++) {
+		const struct live_audience *audience = &live->audiences[i];
+
+		takes = audience->ended_ns && strcmp(audience->session, session) == 0 &&
+			clock_now_ns() - audience->ended_ns < LIVE_NOTES_NS &&
+			has_watched(audience, principal);
+	}
+	pthread_mutex_unlock(&live->lock);
+	return takes;
+}
+
+/* ---- sound that is kept from observers ---- */
+
+/* A recorder that begins to mute knows the moment to the packet before; the margin is for its thread. */
+#define MUTED_MARGIN_NS (100 * NS_PER_MS)
+
+int live_set_muted(struct live *live, bool muted, int64_t at_ns)
+{
+	struct consent_span *grown;
+	int r = 0;
+
+	hub_set_muted(live->hub, muted, at_ns);
+	pthread_mutex_lock(&live->lock);
+	if (!muted && live->muted_count > 0) {
+		live->muted[live->muted_count - 1].to_ns = at_ns + MUTED_MARGIN_NS;
+	} else if (muted) {
+		grown = realloc(live->muted, (live->muted_count + 1) * sizeof(*grown));
+		if (grown) {
+			live->muted = grown;
+			grown[live->muted_count++] =
+				(struct consent_span){at_ns - MUTED_MARGIN_NS, INT64_MAX};
+		} else {
+			r = -ENOMEM;
+			if (live->muted_count > 0)
+				live->muted[live->muted_count - 1].to_ns = INT64_MAX;
+		}
+	}
+	pthread_mutex_unlock(&live->lock);
+	return r;
+}
+
+int live_copy_muted(
+	struct live *live, const char *session, struct consent_span **ret, size_t *ret_count)
+{
+	int r = 0;
+
+	*ret = NULL;
+	*ret_count = 0;
+	pthread_mutex_lock(&live->lock);
+	if (is_running(live, session) && live->muted_count > 0) {
+		*ret = malloc(live->muted_count * sizeof(**ret));
+		r = *ret ? 0 : -ENOMEM;
+		*ret_count = *ret ? live->muted_count : 0;
+		if (*ret)
+			memcpy(*ret, live->muted, live->muted_count * sizeof(**ret));
+	}
+	pthread_mutex_unlock(&live->lock);
+	return r;
+}
+
+void live_take_consent(struct live *live, const char *session, const struct annotations *log)
+{
+	_destroy_(consent) struct consent *consent = NULL;
+	uint32_t recordable = 0, observable = 0;
+	int64_t now_ns = live_now_ns(live);
+	bool known = false, lost = false;
+
+	if (!live_is(live, session))
+		return;
+	/* while consent is not known nothing leaves, but agreed modalities are recorded on */
+	if (annotations_damaged(log) == 0 && consent_create(&consent, log, NULL, "") == 0)
+		known = consent_is_known(consent);
+	for (unsigned m = MODALITY_SESSION + 1; known && m < MODALITY_COUNT; m++) {
+		recordable |= (uint32_t)consent_allows_recording(consent, m, now_ns) << m;
+		observable |=
+			(uint32_t)consent_allows(consent, m, CONSENT_OBSERVERS, now_ns, now_ns + 1)
+			<< m;
+	}
+	recordable |= 1u << MODALITY_SESSION;
+	observable |= 1u << MODALITY_SESSION;
+	pthread_mutex_lock(&live->lock);
+	if (is_running(live, session)) {
+		hub_set_withheld(live->hub, ~observable, ~recordable);
+		lost = known && live->recordable & ~recordable;
+		if (known)
+			live->recordable = recordable;
+	}
+	pthread_mutex_unlock(&live->lock);
+	if (lost && live->attend)
+		live->attend(live->attend_user);
+}
+
+uint32_t live_recordable(struct live *live)
+{
+	uint32_t recordable;
+
+	pthread_mutex_lock(&live->lock);
+	recordable = live->recordable;
+	pthread_mutex_unlock(&live->lock);
+	return recordable;
+}
+
+void live_push_act(struct live *live, const char *session, const Uxrec__Act *act)
+{
+	pthread_mutex_lock(&live->lock);
+	if (live->recorder && strcmp(live->session, session) == 0)
+		recorder_push(live->recorder, CHANNEL_ACTS, clock_now_ns(), &act->base);
+	pthread_mutex_unlock(&live->lock);
+}
+
+void live_joined(struct live *live, bool needs_keyframe)
+{
+	live->watchers++;
+	pthread_mutex_lock(&live->lock);
+	if (live->recorder) {
+		recorder_wake(live->recorder);
+		if (needs_keyframe)
+			live->request_keyframe(live->user);
+	}
+	pthread_mutex_unlock(&live->lock);
+}
+
+void live_left(struct live *live)
+{
+	live->watchers--;
+}

@@ -1,0 +1,115 @@
+#include "daemon/station/station_internal.h"
+
+#include "capture/a11y/accessible.h"
+#include "capture/input/input.h"
+#include "protocol/base/log.h"
+
+#include <string.h>
+
+/*
+ * What may be said of keys now. While it is not known whether a password is typed it counts as one. Of an
+ * application that never says anything of itself that will never be known: what may be said of its keys is
+ * what the session allows, but not which they are.
+ */
+static enum key_policy keys_under(enum accessible_focus focus, enum key_policy allowed)
+{
+	switch (focus) {
+	case FOCUS_OTHER:
+	case FOCUS_ABSENT: return allowed; /* as where that was known at the begin */
+	case FOCUS_UNSEEN: return allowed == KEY_POLICY_FULL ? KEY_POLICY_CLASSES : allowed;
+	default: return KEY_POLICY_NONE;
+	}
+}
+
+static void apply_focus(struct station *station)
+{
+	static const Uxrec__KeyPolicy__Reason reasons[] = {
+		[FOCUS_UNKNOWN] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
+		[FOCUS_UNSEEN] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
+		[FOCUS_PASSWORD] = UXREC__KEY_POLICY__REASON__REASON_PASSWORD,
+		[FOCUS_OTHER] = UXREC__KEY_POLICY__REASON__REASON_NO_PASSWORD,
+		[FOCUS_ABSENT] = UXREC__KEY_POLICY__REASON__REASON_UNWATCHED,
+	};
+	enum accessible_focus focus = station->focus;
+	Uxrec__KeyPolicy__Reason reason = reasons[focus];
+
+	if (!station->input || !station->focus_known || station->keys == KEY_POLICY_NONE)
+		return;
+	if (focus == FOCUS_OTHER && station->focus_told != FOCUS_PASSWORD)
+		reason = UXREC__KEY_POLICY__REASON__REASON_WATCHED;
+	station->focus_told = focus;
+	input_source_set_keys(station->input, keys_under(focus, station->keys), reason);
+}
+
+static void focus_changed(void *user, enum accessible_focus focus)
+{
+	struct station *station = user;
+
+	pthread_mutex_lock(&station->sources_lock);
+	station->focus = focus;
+	station->focus_known = true;
+	apply_focus(station);
+	station_hide_focused(station);
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+bool station_keys_wait(const struct station *station)
+{
+	return station->input && station->accessible && station->keys != KEY_POLICY_NONE &&
+		accessible_source_waits(station->accessible);
+}
+
+void station_set_input(struct station *station, struct source *input)
+{
+	pthread_mutex_lock(&station->sources_lock);
+	station->input = input;
+	if (input && station->accessible)
+		apply_focus(station);
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+void station_clicked(void *user, int64_t time_ns, int x_px, int y_px)
+{
+	struct station *station = user;
+
+	if (station->accessible && !station_hides_click(station, x_px, y_px))
+		accessible_source_click(station->accessible, time_ns, x_px, y_px);
+}
+
+/* Names stand on the screen: who may see that may have them. */
+static enum name_policy names_of(const struct station *station)
+{
+	const bool has_screen = station_may_record(station, MODALITY_SCREEN) &&
+		station_may_record(station, MODALITY_INPUT) &&
+		strcmp(station->options.input, "none") != 0 &&
+		strcmp(station->options.screen, "x11") == 0;
+	enum name_policy names = has_screen ? NAMES_FULL : NAMES_ROLES;
+
+	if (*station->study->names)
+		name_policy_parse(station->study->names, &names);
+	/* where clicks are is known by the pointer, which is the screen's */
+	return has_screen ? names : NAMES_NONE;
+}
+
+void station_start_accessible(struct station *station, const struct source_context *context)
+{
+	const struct accessible_options wanted = {
+		.names = names_of(station),
+		.display = station->options.display,
+		.focus = station->keys == KEY_POLICY_NONE && !station_hides_passwords(station)
+			? NULL
+			: focus_changed,
+		.user = station,
+	};
+	struct error error;
+
+	station->focus = station->focus_told = FOCUS_UNKNOWN;
+	station->focus_known = false;
+	if (!wanted.focus && wanted.names == NAMES_NONE)
+		return;
+	if (accessible_source_create(&station->accessible, context, &wanted, &error) < 0)
+		log_warning(
+			"session %s: %s; password fields are not told from others, and what is "
+			"clicked is not named",
+			station->session, error.text);
+}

@@ -1,0 +1,336 @@
+#include "daemon/station/control.h"
+
+#include "protocol/base/io.h"
+#include "protocol/base/local.h"
+#include "protocol/base/log.h"
+#include "protocol/limits.h"
+#include "protocol/mcap.h"
+#include "protocol/name.h"
+#include "protocol/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define CONNECTIONS_LIMIT 32
+
+struct connection {
+	struct control *control;
+	struct connection *next;
+	sd_event_source *event;
+	int fd;
+	struct buf received;
+};
+
+struct control {
+	sd_event *event;
+	sd_event_source *listening;
+	int fd;
+	char *path;
+	struct control_options options;
+	struct connection *connections;
+	unsigned count;
+	int spare; /* a descriptor that is given up for a connection when the program has no other */
+};
+
+static void keep_spare(struct control *control)
+{
+	if (control->spare < 0)
+		control->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void close_connection(struct connection *connection)
+{
+	struct connection **link = &connection->control->connections;
+
+	while (*link != connection)
+		link = &(*link)->next;
+	*link = connection->next;
+	connection->control->count--;
+	sd_event_source_unref(connection->event);
+	close(connection->fd);
+	buf_finish(&connection->received);
+	keep_spare(connection->control);
+	free(connection);
+}
+
+static struct packet *answer_with_link(struct control *control, const Uxrec__ClientMessage *asked)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__PageLink page_link = UXREC__PAGE_LINK__INIT;
+	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+	char link[CONTROL_LINK_BYTES];
+	struct packet *packet = NULL;
+	struct error error;
+	int r = control->options.make_link(
+		control->options.user, asked->open_page->page, link, &error);
+
+	message.request = asked->request;
+	if (r < 0) {
+		failure.code = -r;
+		failure.text = error.text;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
+		message.failure = &failure;
+	} else {
+		page_link.link = link;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_PAGE_LINK;
+		message.page_link = &page_link;
+	}
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+static struct packet *answer_with_links(struct control *control, const Uxrec__ClientMessage *asked)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	struct keyring *keyring = control->options.keyring;
+	struct packet *packet = NULL;
+	struct error error;
+	int r = 0;
+
+	if (asked->body_case == UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS)
+		r = keyring_revoke(keyring, asked->revoke_links->which, &error);
+	if (r < 0)
+		return station_result_packet(asked->request, r, "", &error);
+	if (keyring_list(keyring, &message.link_list) < 0)
+		return NULL;
+	message.request = asked->request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_LINK_LIST;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	uxrec__link_list__free_unpacked(message.link_list, NULL);
+	return packet;
+}
+
+static struct packet *answer_message(
+	struct control *control, const Uxrec__ClientMessage *message, bool *ret_changed)
+{
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE: return answer_with_link(control, message);
+	case UXREC__CLIENT_MESSAGE__BODY_LIST_LINKS:
+	case UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS: return answer_with_links(control, message);
+	default:
+		return station_answer(control->options.station, message, "moderator",
+			control->options.principal, ret_changed);
+	}
+}
+
+/* @return 0, or a negative errno: then the connection is closed */
+static int answer(struct connection *connection, struct view frame)
+{
+	struct control *control = connection->control;
+	_packet_unref_ struct packet *packet = NULL;
+	ProtobufCMessage *parsed;
+	Uxrec__ClientMessage *message;
+	struct error error;
+	bool changed = false;
+	int r = wire_parse(frame, &uxrec__client_message__descriptor, &parsed, &error);
+
+	if (r < 0 && r != -EILSEQ)
+		return r;
+	if (r == 0) {
+		r = names_normalise(parsed, &error);
+		if (r < 0)
+			protobuf_c_message_free_unpacked(parsed, NULL);
+	}
+	if (r < 0) {
+		packet = station_result_packet(wire_request(frame), r, "", &error);
+	} else {
+		message = (Uxrec__ClientMessage *)parsed;
+		packet = answer_message(control, message, &changed);
+		if (changed)
+			control->options.changed(control->options.user, message);
+		protobuf_c_message_free_unpacked(parsed, NULL);
+	}
+	if (!packet)
+		return -ENOMEM;
+	return io_write_all(connection->fd, packet->record, packet->size_bytes);
+}
+
+static int answer_all(struct connection *connection)
+{
+	struct buf *received = &connection->received;
+	int64_t size;
+
+	while ((size = wire_frame_size((struct view){received->data, received->size_bytes, 0},
+			WIRE_MESSAGE_LIMIT_BYTES)) > 0) {
+		int r = answer(connection, (struct view){received->data, (size_t)size, 0});
+
+		if (r < 0)
+			return r;
+		received->size_bytes -= (size_t)size;
+		memmove(received->data, received->data + size, received->size_bytes);
+	}
+	return (int)size;
+}
+
+static int on_message(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+	struct connection *connection = user;
+	unsigned char *at = buf_reserve(&connection->received, 65536);
+	ssize_t n = at ? read(fd, at, 65536) : -1;
+
+	(void)source;
+	(void)events;
+	if (n <= 0) {
+		close_connection(connection);
+		return 0;
+	}
+	connection->received.size_bytes += (size_t)n;
+	if (answer_all(connection) < 0)
+		close_connection(connection);
+	return 0;
+}
+
+/* Commands take milliseconds: the connection that was opened first has had its time. */
+static void close_oldest(struct control *control)
+{
+	struct connection *oldest = control->connections;
+
+	while (oldest && oldest->next)
+		oldest = oldest->next;
+	if (oldest)
+		close_connection(oldest);
+}
+
+/* Whatever else has taken every descriptor of the program: this socket has one left. */
+static int accept_connection(struct control *control, int listening)
+{
+	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+		if (control->spare >= 0) {
+			close(control->spare);
+			control->spare = -1;
+			fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+		} else {
+			close_oldest(control);
+		}
+	}
+	return fd;
+}
+
+static int on_connection(sd_event_source *source, int listening, uint32_t events, void *user)
+{
+	struct control *control = user;
+	struct timeval patience = {.tv_sec = 1};
+	struct connection *connection;
+	int fd = accept_connection(control, listening);
+
+	(void)source;
+	(void)events;
+	if (fd < 0)
+		return 0;
+	connection = calloc(1, sizeof(*connection));
+	if (!connection || local_check_peer(fd, NULL) < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+		sd_event_add_io(control->event, &connection->event, fd, EPOLLIN, on_message,
+			connection) < 0) {
+		free(connection);
+		close(fd);
+		keep_spare(control);
+		return 0;
+	}
+	if (control->count >= CONNECTIONS_LIMIT)
+		close_oldest(control);
+	connection->control = control;
+	connection->fd = fd;
+	connection->next = control->connections;
+	control->connections = connection;
+	control->count++;
+	return 0;
+}
+
+/* A socket that nobody answers was left by a recorder that was killed. */
+static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
+{
+	_autoclose_ int fd = -1;
+	struct stat status;
+
+	if (lstat(address->sun_path, &status) < 0)
+		return 0;
+	if (!S_ISSOCK(status.st_mode))
+		return error_set(reterr, -EEXIST,
+			"control socket %s: there is something that is no socket; name another one "
+			"with --control",
+			address->sun_path);
+	if (status.st_uid != geteuid())
+		return error_set(reterr, -EPERM,
+			"control socket %s: there is one of user %u; name another one with "
+			"--control",
+			address->sun_path, status.st_uid);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(reterr, -errno, "no socket: %s", strerror(errno));
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		return error_set(reterr, -EADDRINUSE,
+			"another uxrecd listens on %s already: stop it, or name another socket with "
+			"--control",
+			address->sun_path);
+	if (errno == ECONNREFUSED)
+		unlink(address->sun_path);
+	return 0;
+}
+
+static int listen_on(struct control *control, struct error *reterr)
+{
+	struct sockaddr_un address;
+	struct error why = {""};
+	int r = local_address(&address, control->path, &why);
+
+	if (r == 0)
+		r = local_make_folder(control->path, &why);
+	if (r < 0)
+		return error_set(reterr, r, "control socket: %s", why.text);
+	r = remove_stale(&address, reterr);
+	if (r < 0)
+		return r;
+	control->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (control->fd < 0 ||
+		bind(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		listen(control->fd, 16) < 0)
+		return error_set(
+			reterr, -errno, "control socket %s: %s", control->path, strerror(errno));
+	r = sd_event_add_io(
+		control->event, &control->listening, control->fd, EPOLLIN, on_connection, control);
+	return r < 0 ? error_set(reterr, r, "control socket: %s", strerror(-r)) : 0;
+}
+
+int control_create(struct control **ret, sd_event *event, const struct control_options *options,
+	struct error *reterr)
+{
+	_destroy_(control) struct control *control = calloc(1, sizeof(*control));
+	int r;
+
+	if (!control)
+		return error_set(reterr, -ENOMEM, "no memory");
+	control->fd = control->spare = -1;
+	keep_spare(control);
+	control->event = event;
+	control->options = *options;
+	control->path = strdup(options->path);
+	r = control->path ? listen_on(control, reterr) : -ENOMEM;
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(control);
+	return 0;
+}
+
+void control_destroy(struct control *control)
+{
+	if (!control)
+		return;
+	while (control->connections)
+		close_connection(control->connections);
+	if (control->spare >= 0)
+		close(control->spare);
+	sd_event_source_unref(control->listening);
+	if (control->fd >= 0)
+		close(control->fd);
+	if (control->listening)
+		unlink(control->path);
+	free(control->path);
+	free(control);
+}

@@ -1,0 +1,230 @@
+/* How a session ends, also when the disk has no room for what is in memory. */
+
+#include "daemon/station/station_internal.h"
+#include "protocol/act.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* How long the end of the program waits for room: less than service managers wait for it. */
+#define ROOM_PATIENCE_NS (10 * NS_PER_S)
+
+#define STOPPED "stopped by the moderator"
+
+/* ---- reporting the end ---- */
+
+static void say_reason(struct station *station, const char *reason)
+{
+	Uxrec__Finding finding = UXREC__FINDING__INIT;
+	struct error error;
+	char id[33];
+	Uxrec__Act act;
+
+	if (act_new_id(id) < 0)
+		return;
+	station_act_init(&act, id, "uxrecd");
+	act.body_case = UXREC__ACT__BODY_FINDING;
+	act.finding = &finding;
+	finding.at_ns = station_now_ns(station);
+	finding.text = (char *)reason;
+	if (station_say(station, &act, &error) < 0)
+		log_error("session %s: the reason of its end could not be recorded: %s",
+			station->session, error.text);
+}
+
+struct backlog_text station_backlog_text(const struct recorder_backlog *backlog)
+{
+	int64_t seconds = (backlog->to_ns - backlog->from_ns + NS_PER_S - 1) / NS_PER_S;
+	struct backlog_text text;
+
+	snprintf(text.text, sizeof(text.text), "%lld:%02lld min (%.1f MB)", (long long)seconds / 60,
+		(long long)seconds % 60, (double)backlog->bytes / 1e6);
+	return text;
+}
+
+/* The reason, and what was lost or went wrong. */
+static void complete_reason(struct station *station, int r, const struct recorder_backlog *lost)
+{
+	char *reason = station->last.reason;
+	const char *before = station->end_reason;
+
+	if (lost->packets > 0)
+		utf8_format(reason, sizeof(station->last.reason),
+			"%.50s; %s of it %s: no room on the disk", before,
+			station_backlog_text(lost).text,
+			station->discarded ? "were given up" : "are lost");
+	else if (r < 0)
+		utf8_format(reason, sizeof(station->last.reason),
+			"%.50s; its end could not be written: %.30s", before, strerror(-r));
+	else
+		utf8_format(reason, sizeof(station->last.reason), "%s", before);
+}
+
+/* ---- the end ---- */
+
+/* Nothing is captured any more, and the files are being ended. */
+static void begin_end(struct station *station, const char *reason)
+{
+	struct error error;
+
+	station_tick(station); /* a trouble of the disk just now is an act too */
+	station_stop_sources(station);
+	station_push_withdrawn_gaps(station);
+	if (station->state == STATE_PAUSED)
+		station_push_pause_gap(station, clock_now_ns());
+	if (station_end_course(station, "uxrecd", &error) < 0)
+		log_error("session %s: %s", station->session, error.text);
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_ENDED, reason);
+	live_close(station->options.live);
+	utf8_copy(station->end_reason, sizeof(station->end_reason), reason);
+	station->last.end_ns = station_now_ns(station);
+	station->last.ended_ns = clock_now_ns();
+	utf8_copy(
+		station->last.participant, sizeof(station->last.participant), station->participant);
+	station->last.duration_ns = clock_now_ns() - station->started_ns;
+	recorder_end(station->recorder);
+	station->state = STATE_ENDING;
+}
+
+/* @return 0, or a negative errno with the reason: the session has ended then too */
+static int complete_end(struct station *station, struct error *reterr)
+{
+	struct recorder_backlog lost;
+	int r = recorder_finish(station->recorder, &lost);
+
+	complete_reason(station, r, &lost);
+	if (r < 0)
+		error_set(reterr, r, "the end of session %s could not be written: %s",
+			station->session, strerror(-r));
+	if (lost.packets > 0)
+		error_set(reterr, r < 0 ? r : -ENOSPC,
+			"session %s has ended, and %s of it are lost: "
+			"there was no room on the disk",
+			station->session, station_backlog_text(&lost).text);
+	/* after the file has given its reserve back there is room for this even on a full disk */
+	station->last.totals = recorder_get_totals(station->recorder);
+	recorder_sum_losses(station->recorder,
+		session_clock_at(&station->clock, station->started_ns) + station->last.duration_ns,
+		station->last.lost);
+	recorder_destroy(steal_ptr(station->recorder));
+	say_reason(station, station->last.reason);
+	snprintf(station->last.session, sizeof(station->last.session), "%s", station->session);
+	log_info("session %s: ended: %s", station->session, station->last.reason);
+	station->discarded = false;
+	station_forget_session(station);
+	hub_reset(station->options.live->hub);
+	return r;
+}
+
+/*
+ * @param room_ns  how long room is waited for
+ * @return 0, -EINPROGRESS when it goes on waiting, or another negative errno; with the reason
+ */
+static int end(struct station *station, const char *reason, int64_t room_ns, struct error *reterr)
+{
+	struct recorder_backlog backlog;
+
+	/* what is done for the end may want it again */
+	if (station->state == STATE_IDLE || station->stopping)
+		return 0;
+	station->stopping = true;
+	if (station->state != STATE_ENDING)
+		begin_end(station, reason);
+	station->stopping = false;
+	if (recorder_wait(station->recorder, room_ns))
+		return complete_end(station, reterr);
+	backlog = recorder_get_backlog(station->recorder);
+	error_set(reterr, -EINPROGRESS,
+		"session %s has ended, but there is no room on the disk for %s of it: it is in memory, and "
+		"written when there is room in %.80s; 'uxrec stop --discard' gives it up",
+		station->session, station_backlog_text(&backlog).text, station->options.library);
+	log_warning(
+		"session %s: ended, but there is no room on the disk for %s of it: waiting for room",
+		station->session, station_backlog_text(&backlog).text);
+	return -EINPROGRESS;
+}
+
+int station_stop(struct station *station, const char *reason, struct error *reterr)
+{
+	return end(station, reason, 0, reterr);
+}
+
+int station_stop_now(struct station *station, const char *reason)
+{
+	int r = end(station, reason, ROOM_PATIENCE_NS, NULL);
+
+	if (r != -EINPROGRESS)
+		return r;
+	recorder_give_up(station->recorder);
+	return end(station, reason, 0, NULL);
+}
+
+int station_stop_asked(
+	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr)
+{
+	int r = 0;
+
+	if (station->state == STATE_IDLE)
+		return error_set(reterr, -ENOENT, "no session is being recorded");
+	if (station->state != STATE_ENDING)
+		r = station_end_task_for_stop(station, stop, author, reterr);
+	if (r < 0)
+		return r;
+	r = end(station, STOPPED, 0, reterr);
+	if (r != -EINPROGRESS || !stop->discard)
+		return r;
+	station->discarded = true;
+	recorder_give_up(station->recorder);
+	end(station, STOPPED, 0, reterr);
+	return 0; /* the loss was wished, and is recorded */
+}
+
+void station_stop_session(struct station *station, unsigned number, const char *reason)
+{
+	if (number == station->number)
+		station_stop(station, reason, NULL);
+}
+
+/* ---- the disk, while a session is recorded ---- */
+
+/* the same once, when it is new */
+static void take_new_trouble(struct station *station, char text[TROUBLE_BYTES])
+{
+	pthread_mutex_lock(&station->sources_lock);
+	memcpy(text, station->new_trouble, TROUBLE_BYTES);
+	station->new_trouble[0] = '\0';
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+static void tell_of_disk(struct station *station, const char *text)
+{
+	log_warning("session %s: %s", station->session, text);
+	say_reason(station, text);
+}
+
+void station_tick(struct station *station)
+{
+	char trouble[TROUBLE_BYTES];
+
+	if (station->state == STATE_IDLE)
+		return;
+	station_keep_to_consent(station);
+	if (station->state == STATE_IDLE)
+		return;
+	take_new_trouble(station, trouble);
+	if (*trouble) {
+		station->trouble_told = true;
+		tell_of_disk(station, trouble);
+	}
+	station_get_trouble(station, trouble);
+	if (station->trouble_told && !*trouble) {
+		station->trouble_told = false;
+		tell_of_disk(
+			station, "the disk is there again: the recording goes on in a new file");
+	}
+}

@@ -1,0 +1,61 @@
+#include "daemon/station/station_internal.h"
+
+#include "capture/screen/screen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void take_rule(struct hide_rules *rules, const Uxrec__Study__Hide *hide)
+{
+	const struct rect area = {
+		(int)hide->x_px, (int)hide->y_px, (int)hide->width_px, (int)hide->height_px};
+
+	areas_add(&rules->fixed, &area);
+	if ((*hide->window_class || *hide->window_title) && rules->window_count < HIDE_WINDOWS)
+		rules->windows[rules->window_count++] =
+			(struct hide_window){hide->window_class, hide->window_title};
+	rules->passwords |= hide->password_fields;
+}
+
+void station_choose_hidden(struct station *station)
+{
+	snprintf(station->own_title, sizeof(station->own_title), "*%s*",
+		station->options.page_marker);
+	station->hide =
+		(struct hide_rules){.own_title = station->own_title, .own = &station->own_pages};
+	for (size_t i = 0; i < station->study->n_hide; i++)
+		take_rule(&station->hide, station->study->hide[i]);
+}
+
+bool station_hides_passwords(const struct station *station)
+{
+	return station->hide.passwords && station_may_record(station, MODALITY_SCREEN) &&
+		strcmp(station->options.screen, "none") != 0;
+}
+
+int station_check_hidden(const struct station *station, struct error *reterr)
+{
+	if (station_hides_passwords(station) && !station->accessible)
+		return error_set(reterr, -EOPNOTSUPP,
+			"the study hides windows that ask for a password, and without an accessibility "
+			"bus (at-spi2-core) nobody knows which do: nothing is recorded");
+	return 0;
+}
+
+void station_hide_focused(struct station *station)
+{
+	if (station->screen)
+		screen_source_hide_focused(
+			station->screen, !station->focus_known || station->focus != FOCUS_OTHER);
+}
+
+bool station_hides_click(struct station *station, int x_px, int y_px)
+{
+	bool hides;
+
+	pthread_mutex_lock(&station->sources_lock);
+	hides = !station->screen || screen_source_hides(station->screen, x_px, y_px);
+	pthread_mutex_unlock(&station->sources_lock);
+	return hides;
+}

@@ -1,0 +1,172 @@
+#include "daemon/station/station_internal.h"
+
+#include "capture/input/input.h"
+#include "capture/screen/pointer.h"
+#include "capture/screen/screen.h"
+#include "capture/sound/sound.h"
+#include "capture/stall.h"
+#include "protocol/base/log.h"
+#include "protocol/base/utf8.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what they tell, on their threads ---- */
+
+static void source_lost(void *user, struct source *source, const char *reason)
+{
+	struct station *station = user;
+	char text[400];
+
+	utf8_format(text, sizeof(text), "%s: %s", source_name(source), reason);
+	station->options.must_stop(station->options.user, station->number, text);
+}
+
+static void source_away(void *user, struct source *source, const char *reason)
+{
+	struct station *station = user;
+
+	pthread_mutex_lock(&station->sources_lock);
+	if (reason)
+		utf8_format(station->away, sizeof(station->away), "%s: %s", source_name(source),
+			reason);
+	station->away_count += reason ? 1u : -1u;
+	pthread_mutex_unlock(&station->sources_lock);
+	if (reason)
+		log_warning(
+			"%s: %s; it is looked for until it is back", source_name(source), reason);
+	else
+		log_info("%s: looked for no more", source_name(source));
+}
+
+void station_get_away(struct station *station, char text[TROUBLE_BYTES])
+{
+	pthread_mutex_lock(&station->sources_lock);
+	snprintf(text, TROUBLE_BYTES, "%s", station->away_count > 0 ? station->away : "");
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+/* ---- when it is recorded ---- */
+
+void station_stop_sources(struct station *station)
+{
+	struct source *screen;
+
+	pthread_mutex_lock(&station->sources_lock);
+	screen = steal_ptr(station->screen);
+	pthread_mutex_unlock(&station->sources_lock);
+	hub_set_keyframes(station->options.live->hub, false);
+	source_destroy(steal_ptr(station->stall));
+	source_destroy(screen);
+	/* the pointer tells the accessible source of clicks, and that one tells the input's what has the focus */
+	source_destroy(steal_ptr(station->pointer));
+	source_destroy(steal_ptr(station->accessible));
+	source_destroy(steal_ptr(station->input));
+	source_destroy(steal_ptr(station->sound));
+	source_destroy(steal_ptr(station->monitor));
+}
+
+static int start_screen(
+	struct station *station, const struct source_context *context, struct error *reterr)
+{
+	const struct station_options *options = &station->options;
+	const struct screen_options wanted = {.grabber = options->screen,
+		.display = options->display,
+		/* after a pause another one is not shown instead of it either */
+		.output = *station->output ? station->output : options->output,
+		.encoder = options->encoder,
+		.chroma = options->chroma,
+		.priority = options->priority,
+		.max_fps = options->max_fps,
+		.hide = &station->hide};
+	const struct pointer_options pointer = {
+		.display = options->display, .pressed = station_clicked, .user = station};
+	struct source *screen;
+	const char *output;
+	int r;
+
+	if (!station_may_record(station, MODALITY_SCREEN) || strcmp(options->screen, "none") == 0)
+		return 0;
+	r = screen_source_create(&screen, context, &wanted, reterr);
+	if (r < 0)
+		return r;
+	output = screen_source_output(screen);
+	if (output)
+		utf8_copy(station->output, sizeof(station->output), output);
+	pthread_mutex_lock(&station->sources_lock);
+	station->screen = screen;
+	station_hide_focused(station);
+	pthread_mutex_unlock(&station->sources_lock);
+	if (strcmp(options->screen, "x11") != 0)
+		return 0;
+	return pointer_source_create(&station->pointer, context, &pointer, reterr);
+}
+
+static int start_sound(
+	struct station *station, const struct source_context *context, struct error *reterr)
+{
+	const struct station_options *options = &station->options;
+	/* the device is a microphone: what plays is the default one */
+	const struct ear_wish played = {.name = options->sound.name, .monitor = true};
+	int r;
+
+	if (!station_may_record(station, MODALITY_SOUND) ||
+		strcmp(options->sound.name, "none") == 0)
+		return 0;
+	r = sound_source_create(&station->sound, context, &options->sound, reterr);
+	if (r < 0 || !options->monitor)
+		return r;
+	return sound_source_create(&station->monitor, context, &played, reterr);
+}
+
+/* Of input the helper captures all but what is clicked, and of sound the devices count what they lost. */
+static int start_stall(
+	struct station *station, const struct source_context *context, struct error *reterr)
+{
+	static const char *const topics[] = {"/screen", "/pointer", "/input/clicked"};
+	bool screen = station->screen != NULL, input = station->accessible != NULL;
+
+	if (!screen && !input)
+		return 0;
+	return stall_source_create(
+		&station->stall, context, topics + (screen ? 0 : 2), 2u * screen + input, reterr);
+}
+
+int station_start_sources(struct station *station, struct error *reterr)
+{
+	const struct station_options *options = &station->options;
+	const struct source_context context = {&station->clock, recorder_sink(station->recorder),
+		source_lost, station, source_away};
+	struct input_options input = {.source = options->input,
+		.display = options->display,
+		.helper = options->helper,
+		.devices = options->devices,
+		.keys = station->keys,
+		.consent_id = station->consent_id,
+		.shortcuts = station->study->shortcuts};
+	bool has_input =
+		station_may_record(station, MODALITY_INPUT) && strcmp(options->input, "none") != 0;
+	struct source *source = NULL;
+	int r = 0;
+
+	station_choose_hidden(station);
+	if (has_input || station_hides_passwords(station))
+		station_start_accessible(station, &context);
+	input.passwords_watched = station->accessible && station->keys != KEY_POLICY_NONE;
+	/* the input's helper is the one that may refuse: then no picture was taken */
+	r = station_check_hidden(station, reterr);
+	if (r == 0 && has_input)
+		r = input_source_create(&source, &context, &input, reterr);
+	if (r == 0) {
+		station_set_input(station, source);
+		r = start_screen(station, &context, reterr);
+	}
+	if (r == 0)
+		r = start_sound(station, &context, reterr);
+	if (r == 0)
+		r = start_stall(station, &context, reterr);
+	hub_set_keyframes(options->live->hub, r == 0);
+	if (r < 0)
+		station_stop_sources(station);
+	return r;
+}

@@ -1,0 +1,367 @@
+#include "daemon/station/station_internal.h"
+#include "protocol/act.h"
+#include "protocol/base/terminal.h"
+
+#include "protocol/base/clock.h"
+#include "protocol/base/folder.h"
+#include "protocol/base/io.h"
+#include "protocol/base/log.h"
+#include "protocol/consent.h"
+#include "protocol/limits.h"
+#include "protocol/name.h"
+#include "replay/session/session.h"
+#include "replay/study/study.h"
+#include "replay/study/study_log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- what the recorder asks, on its threads ---- */
+
+static int64_t complete_until(void *user, int64_t now_ns)
+{
+	struct station *station = user;
+	int64_t until_ns = now_ns;
+
+	pthread_mutex_lock(&station->sources_lock);
+	if (station->screen)
+		until_ns = source_complete_until(station->screen, now_ns);
+	pthread_mutex_unlock(&station->sources_lock);
+	return until_ns;
+}
+
+static bool is_watched(void *user)
+{
+	struct station *station = user;
+
+	return station->options.live->watchers > 0;
+}
+
+static void published(void *user)
+{
+	struct station *station = user;
+
+	if (station->options.live->watchers > 0)
+		station->options.published(station->options.user);
+}
+
+static void disk_in_trouble(void *user, const char *text)
+{
+	struct station *station = user;
+
+	pthread_mutex_lock(&station->sources_lock);
+	utf8_copy(station->trouble, sizeof(station->trouble), text);
+	if (text)
+		utf8_copy(station->new_trouble, sizeof(station->new_trouble), text);
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+/* The main thread completes the end, unless it waits for it. */
+static void files_ended(void *user)
+{
+	struct station *station = user;
+
+	station->options.must_stop(station->options.user, station->number, "");
+}
+
+/* ---- start ---- */
+
+static int check_consent(struct station *station, const Uxrec__Start *start, struct error *reterr)
+{
+	const Uxrec__Consent *consent = start->consent;
+
+	if (!consent || consent->method == UXREC__CONSENT__METHOD__METHOD_UNSPECIFIED ||
+		!protobuf_c_enum_descriptor_get_value(
+			&uxrec__consent__method__descriptor, (int)consent->method))
+		return error_set(reterr, -EACCES,
+			"nothing is recorded without consent: say how it was given (page, paper, …)");
+	station->agreed = 0;
+	for (size_t i = 0; i < consent->n_modalities; i++) {
+		int modality = modality_find(consent->modalities[i]);
+
+		if (modality < 0 || modality == MODALITY_SESSION)
+			return error_set(reterr, -EINVAL,
+				"consent for '%s': this recorder has only screen, input and sound",
+				text_quote(consent->modalities[i]).text);
+		station->agreed |= 1u << modality;
+	}
+	for (size_t i = 0; i < consent->n_uses; i++)
+		if (consent_use_find(consent->uses[i]) < 0)
+			return error_set(reterr, -EINVAL,
+				"consent for '%s': it is one of analysis, observers, clips, publication",
+				text_quote(consent->uses[i]).text);
+	if (!station->agreed)
+		return error_set(reterr, -EACCES,
+			"the participant has agreed to nothing: there is nothing to record");
+	return 0;
+}
+
+static int choose_keys(struct station *station, const Uxrec__Start *start, struct error *reterr)
+{
+	const char *wanted = *start->keys ? start->keys
+		: *station->study->keys   ? station->study->keys
+					  : "classes";
+
+	if (key_policy_parse(wanted, &station->keys) < 0)
+		return error_set(reterr, -EINVAL, "keys '%s': it is one of " KEY_POLICY_NAMES,
+			text_quote(wanted).text);
+	if (station->keys == KEY_POLICY_FULL &&
+		(!station_may_record(station, MODALITY_INPUT) || !start->consent->full_keys))
+		return error_set(reterr, -EACCES,
+			"recording which keys are pressed needs the participant's consent for input "
+			"with full keys");
+	return 0;
+}
+
+static int find_study(struct station *station, const Uxrec__Start *start, struct error *reterr)
+{
+	if (*start->study_yaml)
+		return study_parse(&station->study, start->study_yaml, strlen(start->study_yaml),
+			*start->study_file ? text_quote(start->study_file).text : "study", reterr);
+	if (!*start->study)
+		return error_set(reterr, -EINVAL, "which study? Give its name or its file");
+	return library_find_study(station->options.studies, start->study, &station->study, reterr);
+}
+
+static int make_folder(struct station *station, struct error *reterr)
+{
+	_autofree_ char *folder = NULL;
+	int r;
+
+	/* an id that is taken belongs to another session */
+	do {
+		free(steal_ptr(folder));
+		r = session_id_create(station->session);
+		if (r == 0 &&
+			asprintf(&folder, "%s/%s", station->options.library, station->session) <
+				0) {
+			folder = NULL;
+			r = -ENOMEM;
+		}
+		if (r == 0 && mkdir(folder, 0700) < 0)
+			r = -errno;
+	} while (r == -EEXIST);
+	if (r == 0)
+		station->folder = steal_ptr(folder);
+	if (r < 0)
+		return error_set(reterr, r, "cannot make a folder in %s: %s",
+			station->options.library, r == -ENOSPC ? "the disk is full" : strerror(-r));
+	return 0;
+}
+
+int station_open_log(struct station *station, struct error *reterr)
+{
+	_folder_unref_ struct folder *folder = NULL;
+	Uxrec__Study *study = study_copy(station->study);
+	struct annotations *log;
+	int r = study ? folder_open(&folder, station->folder, reterr)
+		      : error_set(reterr, -ENOMEM, "no memory");
+
+	if (r == 0)
+		r = annotations_open_below(&log, folder, true, reterr);
+	if (r < 0) {
+		uxrec__study__free_unpacked(study, NULL);
+		return r;
+	}
+	annotations_set_session(log, station->uuid);
+	r = session_log_create(&station->log, log, study);
+	return r < 0 ? error_set(reterr, r, "no memory") : 0;
+}
+
+/*
+ * The ids of study and participant, of the study's log. A log that cannot be written keeps no session from
+ * beginning: without ids both are known by their labels.
+ */
+static void find_ids(struct station *station, const char *author)
+{
+	const struct study_actor actor = {
+		author, station->asking ? station->asking : station->options.identity->recorder};
+	_destroy_(study_log) struct study_log *log = NULL;
+	struct error error = {"no reason given"};
+	char *id;
+	int r = study_log_open(&log, station->options.library, station->study->study_id,
+		station->study->name, &actor, &error);
+
+	if (r == 0)
+		r = study_log_participant(
+			log, &actor, station->participant, station->participant_id, &error);
+	if (r < 0) {
+		station->participant_id[0] = '\0';
+		log_warning("the study's log: %s; its id and the participant's are not recorded",
+			error.text);
+	}
+	id = log ? strdup(study_log_id(log)) : NULL;
+	if (!id)
+		return;
+	if (*station->study->study_id)
+		free(station->study->study_id);
+	station->study->study_id = id;
+}
+
+static int say_beginning(struct station *station, const Uxrec__Start *start, const char *author,
+	struct error *reterr)
+{
+	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
+	Uxrec__Consent consent = *start->consent;
+	char *tasks[200], id[33], *participant_id = station->participant_id;
+	Uxrec__Act act;
+	int r;
+
+	info.participants = &station->participant;
+	info.n_participants = 1;
+	info.study = station->study->name;
+	info.study_id = station->study->study_id;
+	info.study_version = station->study->version;
+	info.station_id = (char *)station->options.identity->station;
+	info.participant_ids = &participant_id;
+	info.n_participant_ids = *participant_id ? 1 : 0;
+	info.moderator = (char *)author;
+	info.pilot = start->pilot;
+	info.scope = consent.modalities;
+	info.n_scope = consent.n_modalities;
+	info.planned_tasks = tasks;
+	for (size_t i = 0; i < station->study->n_tasks && i < ARRAY_SIZE(tasks); i++)
+		tasks[info.n_planned_tasks++] = station->study->tasks[i]->id;
+	if (act_new_id(id) < 0 || act_new_id(station->consent_id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	station_act_init(&act, id, author);
+	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
+	act.session_info = &info;
+	r = station_say(station, &act, reterr);
+	if (r < 0)
+		return r;
+	consent.participant = station->participant;
+	consent.participant_id = station->participant_id;
+	if (!*consent.text)
+		consent.text = station->study->consent_text;
+	station_act_init(&act, station->consent_id, author);
+	act.body_case = UXREC__ACT__BODY_CONSENT;
+	act.consent = &consent;
+	return station_say(station, &act, reterr);
+}
+
+/*
+ * From here on others may add acts: not before the recording has its study, and the acts of the beginning,
+ * which are the first in it.
+ */
+static void record_beginning(struct station *station)
+{
+	struct annotations *log = session_log_lock(station->log);
+
+	live_open(station->options.live, station->session, &station->clock,
+		session_clock_at(&station->clock, station->started_ns), station->recorder,
+		station->log, station_request_keyframe, station);
+	recorder_push(station->recorder, CHANNEL_STUDY, clock_now_ns(), &station->study->base);
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_STARTED, "");
+	for (size_t i = 0; i < annotations_count(log); i++)
+		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
+			&annotations_get(log, i)->base);
+	live_take_consent(station->options.live, station->session, log);
+	session_log_unlock(station->log);
+}
+
+int station_open_recorder(struct station *station, unsigned before, struct segments_marker marker,
+	struct error *reterr)
+{
+	const struct recorder_context context = {
+		.clock = &station->clock,
+		.hub = station->options.live->hub,
+		.published = published,
+		.complete_until = complete_until,
+		.is_watched = is_watched,
+		.request_keyframe = station_request_keyframe,
+		.trouble = disk_in_trouble,
+		.ended = files_ended,
+		.session_uuid = station->uuid,
+		.station_id = station->options.identity->station,
+		.marker = marker,
+		.sync_every_ns = station->options.sync_every_ns,
+		.user = station,
+	};
+
+	hub_reset(station->options.live->hub);
+	return recorder_create(&station->recorder, station->folder, before, &context, reterr);
+}
+
+/* Nothing was recorded: leave nothing behind. */
+static void undo_start(struct station *station)
+{
+	static const char *const files[] = {"recording-0001.mcap", "recording-0001.mcap.wal-a",
+		"recording-0001.mcap.wal-b", SESSION_ANNOTATIONS_NAME};
+	_folder_unref_ struct folder *folder = NULL;
+
+	live_close(station->options.live);
+	if (station->recorder)
+		recorder_destroy(steal_ptr(station->recorder));
+	hub_reset(station->options.live->hub);
+	if (station->folder && folder_open(&folder, station->folder, NULL) == 0) {
+		for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+			folder_remove(folder, files[i]);
+		rmdir(station->folder);
+	}
+	station_forget_session(station);
+}
+
+static int start_session(struct station *station, const Uxrec__Start *start, const char *author,
+	struct error *reterr)
+{
+	int r = name_check("participant", start->participant, reterr);
+
+	if (r == 0)
+		r = check_consent(station, start, reterr);
+	if (r == 0)
+		r = find_study(station, start, reterr);
+	if (r == 0)
+		r = choose_keys(station, start, reterr);
+	if (r < 0)
+		return r;
+	station->participant = strdup(start->participant);
+	if (!station->participant)
+		return error_set(reterr, -ENOMEM, "no memory");
+	station->number++;
+	r = make_folder(station, reterr);
+	if (r == 0 && io_random_hex(station->uuid, 16) < 0)
+		r = error_set(reterr, -EIO, "no random numbers");
+	if (r == 0)
+		find_ids(station, author);
+	if (r == 0)
+		r = station_open_log(station, reterr);
+	if (r == 0)
+		r = say_beginning(station, start, author, reterr);
+	session_clock_init(&station->clock);
+	if (r == 0)
+		r = station_open_recorder(station, 0, (struct segments_marker){0}, reterr);
+	if (r < 0)
+		return r;
+	station->started_ns = clock_now_ns();
+	record_beginning(station);
+	return station_start_sources(station, reterr);
+}
+
+int station_start(struct station *station, const Uxrec__Start *start, const char *author,
+	struct error *reterr)
+{
+	int r;
+
+	if (station->state != STATE_IDLE)
+		return error_set(reterr, -EBUSY,
+			station->state == STATE_ENDING
+				? "session %s waits for room on the disk to end: make room, or give "
+				  "up the rest of it with 'uxrec stop --discard'"
+				: "session %s is being recorded: stop it first",
+			station->session);
+	r = start_session(station, start, author, reterr);
+	if (r < 0) {
+		undo_start(station);
+		return r;
+	}
+	station->state = STATE_RECORDING;
+	log_info("session %s: recording%s%s%s, keys: %s", station->session,
+		station_may_record(station, MODALITY_SCREEN) ? " screen" : "",
+		station_may_record(station, MODALITY_INPUT) ? " input" : "",
+		station_may_record(station, MODALITY_SOUND) ? " sound" : "",
+		key_policy_name(station->keys));
+	return 0;
+}

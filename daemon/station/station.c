@@ -1,0 +1,329 @@
+#include "daemon/station/station_internal.h"
+
+#include "daemon/acts/act_policy.h"
+#include "protocol/base/clock.h"
+#include "protocol/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* the recorder's thread goes round at least every five seconds */
+#define STUCK_NS (20 * NS_PER_S)
+
+/* ---- what other threads ask ---- */
+
+void station_request_keyframe(void *user)
+{
+	struct station *station = user;
+
+	pthread_mutex_lock(&station->sources_lock);
+	if (station->screen)
+		source_request_keyframe(station->screen);
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+void station_get_trouble(struct station *station, char text[TROUBLE_BYTES])
+{
+	pthread_mutex_lock(&station->sources_lock);
+	memcpy(text, station->trouble, TROUBLE_BYTES);
+	pthread_mutex_unlock(&station->sources_lock);
+}
+
+/* ---- what may be recorded ---- */
+
+bool station_may_record(const struct station *station, enum modality modality)
+{
+	return station->agreed >> modality & 1;
+}
+
+size_t station_name_modalities(const struct station *station, char *names[MODALITY_COUNT])
+{
+	size_t count = 0;
+
+	for (unsigned m = 0; m < MODALITY_COUNT; m++)
+		if (station_may_record(station, (enum modality)m))
+			names[count++] = (char *)modality_name((enum modality)m);
+	return count;
+}
+
+/* ---- messages of the session itself ---- */
+
+int64_t station_now_ns(const struct station *station)
+{
+	return session_clock_at(&station->clock, clock_now_ns());
+}
+
+void station_push_event(struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason)
+{
+	Uxrec__SessionEvent event = UXREC__SESSION_EVENT__INIT;
+	char *modalities[MODALITY_COUNT], *participant_id = station->participant_id;
+
+	event.kind = kind;
+	event.reason = (char *)reason;
+	event.recorder = (char *)"uxrecd " UXREC_VERSION;
+	event.keys = (char *)key_policy_name(station->keys);
+	event.modalities = modalities;
+	event.n_modalities = station_name_modalities(station, modalities);
+	if (kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED) {
+		event.session_uuid = station->uuid;
+		event.station_id = (char *)station->options.identity->station;
+		event.study_id = station->study->study_id;
+		event.participant_ids = &participant_id;
+		event.n_participant_ids = *participant_id ? 1 : 0;
+	}
+	recorder_push(station->recorder, CHANNEL_EVENTS, clock_now_ns(), &event.base);
+}
+
+void station_push_pause_gap(struct station *station, int64_t to_ns)
+{
+	Uxrec__Gap gap = UXREC__GAP__INIT;
+
+	gap.reason = UXREC__GAP__REASON__REASON_PAUSE;
+	gap.from_ns = session_clock_at(&station->clock, station->paused_ns);
+	gap.to_ns = session_clock_at(&station->clock, to_ns);
+	gap.detail = (char *)"paused by the moderator";
+	recorder_push(station->recorder, CHANNEL_GAPS, station->paused_ns, &gap.base);
+}
+
+int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
+{
+	struct annotations *log = session_log_lock(station->log);
+	const struct act_context context = {.log = log,
+		.study = session_log_study(station->log),
+		.paused_ns = station->state == STATE_PAUSED
+			? session_clock_at(&station->clock, station->paused_ns)
+			: 0};
+	const Uxrec__Act *stored;
+	int r;
+
+	act->principal =
+		(char *)(station->asking ? station->asking : station->options.identity->recorder);
+	r = say_check_context(&context, act, reterr);
+	if (r == 0)
+		r = annotations_append(log, act, &stored, reterr);
+	if (r == 0 && station->recorder)
+		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
+			&annotations_appended(log)->base);
+	if (r == 0)
+		library_tell_act(station->options.studies, station->session, stored);
+	session_log_unlock(station->log);
+	return r;
+}
+
+void station_act_init(Uxrec__Act *act, char *id, const char *author)
+{
+	uxrec__act__init(act);
+	act->id = id;
+	act->kind = UXREC__ACT__KIND__KIND_ADD;
+	act->author = (char *)author;
+	act->layer = (char *)"live";
+}
+
+void station_forget_session(struct station *station)
+{
+	session_log_unref(steal_ptr(station->log));
+	if (station->study)
+		uxrec__study__free_unpacked(steal_ptr(station->study), NULL);
+	free(steal_ptr(station->participant));
+	free(steal_ptr(station->folder));
+	free(steal_ptr(station->pauses));
+	station->pause_count = 0;
+	station->killed_from_ns = station->killed_to_ns = 0;
+	station->uuid[0] = station->participant_id[0] = '\0';
+	memset(station->withdrawn_ns, 0, sizeof(station->withdrawn_ns));
+	station->session[0] = station->attempt_id[0] = station->output[0] = '\0';
+	station->trouble[0] = station->new_trouble[0] = '\0';
+	station->trouble_told = station->observers_muted = false;
+	station->state = STATE_IDLE;
+}
+
+/* ---- pause, resume, stop ---- */
+
+static int need_session(const struct station *station, struct error *reterr)
+{
+	if (station->state == STATE_IDLE)
+		return error_set(reterr, -ENOENT, "no session is being recorded");
+	if (station->state == STATE_ENDING)
+		return error_set(reterr, -EBUSY,
+			"session %s has ended, and waits for room on the disk", station->session);
+	return 0;
+}
+
+static int do_pause(struct station *station, struct error *reterr)
+{
+	if (station->state == STATE_PAUSED)
+		return error_set(reterr, -EALREADY, "the session is paused already");
+	station_stop_sources(station);
+	station->paused_ns = clock_now_ns();
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
+	station->state = STATE_PAUSED;
+	live_set_paused(
+		station->options.live, session_clock_at(&station->clock, station->paused_ns));
+	log_info("session %s: paused, nothing is recorded", station->session);
+	return 0;
+}
+
+static int do_resume(struct station *station, struct error *reterr)
+{
+	int64_t resumed_ns;
+	int r;
+
+	if (station->state == STATE_RECORDING)
+		return error_set(reterr, -EALREADY, "the session is not paused");
+	resumed_ns = clock_now_ns();
+	r = station_start_sources(station, reterr);
+	station_push_pause_gap(station, resumed_ns);
+	station_add_pause(station, session_clock_at(&station->clock, station->paused_ns),
+		session_clock_at(&station->clock, resumed_ns));
+	if (r < 0) {
+		/* what one source recorded until another failed lies between two holes */
+		station->paused_ns = clock_now_ns();
+		return r;
+	}
+	station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_RESUMED, "");
+	station->state = STATE_RECORDING;
+	live_set_paused(station->options.live, 0);
+	log_info("session %s: recording again", station->session);
+	return 0;
+}
+
+static int mute_observers(struct station *station, bool muted, struct error *reterr)
+{
+	int r;
+
+	if (muted == station->observers_muted)
+		return error_set(reterr, -EALREADY, "the observers %s",
+			muted ? "are muted already" : "hear the sound already");
+	r = live_set_muted(station->options.live, muted, station_now_ns(station));
+	if (r < 0)
+		return error_set(reterr, r, "no memory");
+	station->observers_muted = muted;
+	station_push_event(station,
+		muted ? UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED
+		      : UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED,
+		"");
+	return 0;
+}
+
+/* ---- answers ---- */
+
+/* Do a request that changes a running session. @return 0, or a negative errno with the reason */
+static int change_running(struct station *station, const Uxrec__ClientMessage *message,
+	const char *author, struct error *reterr)
+{
+	int r = need_session(station, reterr);
+
+	if (r < 0)
+		return r;
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_PAUSE: return do_pause(station, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_RESUME: return do_resume(station, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
+		return mute_observers(station, message->mute_observers->muted, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
+		return station_start_task(station, message->task_start, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_READY:
+		return station_task_ready(station, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_END:
+		return station_end_task(station, message->task_end, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_BEGIN:
+		return station_begin_interruption(
+			station, message->interruption_begin, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
+		return station_end_interruption(station, author, reterr);
+	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
+		return station_begin_phase(station, message->phase_begin->kind, author, reterr);
+	default: return station_tag_now(station, message->tag_now, author, reterr);
+	}
+}
+
+static struct packet *answer(struct station *station, const Uxrec__ClientMessage *message,
+	const char *author, bool *ret_changed)
+{
+	struct error error = {"it could not be done"};
+	char session[21];
+	int r;
+
+	snprintf(session, sizeof(session), "%s", station->session);
+	switch (message->body_case) {
+	case UXREC__CLIENT_MESSAGE__BODY_GET_STATUS:
+		return station_status_packet(station, message->request, false);
+	case UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE:
+		return station_status_packet(station, message->request, true);
+	case UXREC__CLIENT_MESSAGE__BODY_RUN_DOCTOR:
+		return station_doctor_packet(station, message->request);
+	case UXREC__CLIENT_MESSAGE__BODY_START:
+		r = station_start(station, message->start, author, &error);
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_STOP:
+		r = station_stop_asked(station, message->stop, author, &error);
+		break;
+	case UXREC__CLIENT_MESSAGE__BODY_PAUSE:
+	case UXREC__CLIENT_MESSAGE__BODY_RESUME:
+	case UXREC__CLIENT_MESSAGE__BODY_MUTE_OBSERVERS:
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_START:
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_READY:
+	case UXREC__CLIENT_MESSAGE__BODY_TASK_END:
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_BEGIN:
+	case UXREC__CLIENT_MESSAGE__BODY_INTERRUPTION_END:
+	case UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN:
+	case UXREC__CLIENT_MESSAGE__BODY_TAG_NOW:
+		r = change_running(station, message, author, &error);
+		break;
+	default: r = error_set(&error, -EINVAL, "the recorder does not know that message");
+	}
+	*ret_changed = r == 0;
+	return station_result_packet(
+		message->request, r, *station->session ? station->session : session, &error);
+}
+
+struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
+	const char *author, const char *principal, bool *ret_changed)
+{
+	struct packet *packet;
+
+	station->asking = principal;
+	packet = answer(station, message, author, ret_changed);
+	station->asking = NULL;
+	return packet;
+}
+
+/* ---- life of the station ---- */
+
+int station_create(struct station **ret, const struct station_options *options)
+{
+	struct station *station = calloc(1, sizeof(*station));
+
+	if (!station)
+		return -ENOMEM;
+	station->options = *options;
+	pthread_mutex_init(&station->sources_lock, NULL);
+	*ret = station;
+	return 0;
+}
+
+void station_destroy(struct station *station)
+{
+	if (!station)
+		return;
+	station_stop_now(station, "the recorder was ended");
+	pthread_mutex_destroy(&station->sources_lock);
+	free(station);
+}
+
+bool station_is_busy(const struct station *station)
+{
+	return station->state != STATE_IDLE;
+}
+
+bool station_is_alive(struct station *station)
+{
+	return station->state == STATE_IDLE ||
+		clock_now_ns() - recorder_alive_ns(station->recorder) < STUCK_NS;
+}
+
+const struct station_summary *station_last(const struct station *station)
+{
+	return *station->last.session ? &station->last : NULL;
+}

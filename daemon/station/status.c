@@ -1,0 +1,278 @@
+#include "daemon/station/station_internal.h"
+
+#include "capture/doctor/doctor.h"
+#include "protocol/base/clock.h"
+#include "protocol/mcap.h"
+#include "protocol/base/utf8.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* below this the moderator is warned: about ten minutes of a busy screen */
+#define LOW_DISK_BYTES   (200 * 1024 * 1024)
+#define LOW_DISK_MINUTES 30
+#define WARNING_BYTES    200
+
+static uint64_t free_bytes(const struct station *station)
+{
+	struct statvfs status;
+
+	if (statvfs(station->options.library, &status) < 0)
+		return 0;
+	return (uint64_t)status.f_bavail * status.f_frsize;
+}
+
+/* The storage of a status that is packed and forgotten. */
+struct status_room {
+	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
+	Uxrec__LostTime lost[GAP_PART_END], *lost_list[GAP_PART_END];
+};
+
+static void fill_lost(struct station *station, Uxrec__Status *status, struct status_room *room)
+{
+	struct loss sums[GAP_PART_END];
+
+	recorder_sum_losses(station->recorder, status->now_ns, sums);
+	status->lost = room->lost_list;
+	for (int part = 1; part < GAP_PART_END; part++) {
+		if (sums[part].count == 0)
+			continue;
+		room->lost[part] = (Uxrec__LostTime)UXREC__LOST_TIME__INIT;
+		room->lost[part].part = (Uxrec__LostTime__Part)part;
+		room->lost[part].lost_ns = sums[part].lost_ns;
+		room->lost[part].gaps = sums[part].count;
+		room->lost_list[status->n_lost++] = &room->lost[part];
+	}
+}
+
+static void fill_running(struct station *station, Uxrec__Status *status, struct status_room *room)
+{
+	struct recorder_totals totals = recorder_get_totals(station->recorder);
+	struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
+
+	status->session = station->session;
+	status->study_name = station->study->name;
+	status->participant = station->participant;
+	status->started_ns = session_clock_at(&station->clock, station->started_ns);
+	status->now_ns = station_now_ns(station);
+	status->keys = (char *)key_policy_name(station->keys);
+	status->modalities = room->modalities;
+	status->n_modalities = station_name_modalities(station, room->modalities);
+	station_fill_course(station, status);
+	status->killed_from_ns = station->killed_from_ns;
+	status->killed_to_ns = station->killed_to_ns;
+	status->bytes = totals.bytes;
+	status->pictures = totals.pictures;
+	status->events = totals.events;
+	status->gaps = (uint32_t)totals.gaps;
+	fill_lost(station, status, room);
+	status->observers_muted = station->observers_muted;
+	status->waiting_bytes = backlog.bytes;
+	status->waiting_from_ns = backlog.from_ns;
+	status->waiting_to_ns = backlog.to_ns;
+}
+
+/* what is wrong with the disk, or will be: at the present rate, and at that of a busy screen */
+static char *disk_warning(struct station *station, uint64_t free, char text[WARNING_BYTES])
+{
+	char trouble[TROUBLE_BYTES];
+	double seconds = (double)(clock_now_ns() - station->started_ns) / 1e9, minutes = 0;
+	uint64_t bytes = station->recorder ? recorder_get_totals(station->recorder).bytes : 0;
+
+	station_get_trouble(station, trouble);
+	if (*trouble) {
+		struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
+
+		utf8_format(text, WARNING_BYTES,
+			station->state == STATE_ENDING
+				? "%s: the session has ended and %s of it wait in memory; make room, or "
+				  "give them up: uxrec stop --discard"
+				: "%s: the recording goes on in memory, %s so far; make room",
+			trouble, station_backlog_text(&backlog).text);
+		return text;
+	}
+	if (station->state != STATE_IDLE && seconds > 10 && bytes > 0)
+		minutes = (double)free / ((double)bytes / seconds) / 60;
+	if (minutes > 0 && minutes < LOW_DISK_MINUTES) {
+		utf8_format(text, WARNING_BYTES,
+			"the disk will be full in about %.0f minutes at the present rate", minutes);
+		return text;
+	}
+	if (free < LOW_DISK_BYTES)
+		return (char *)"the disk is almost full: a few minutes are left";
+	return (char *)"";
+}
+
+/* The pattern of a test is no display. */
+static Uxrec__Status__OwnPages own_pages(const struct station *station)
+{
+	const char *screen = station->options.screen;
+	int own = station->own_pages;
+
+	if (strcmp(screen, "none") == 0 || strcmp(screen, "test") == 0)
+		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNSPECIFIED;
+	if (strcmp(screen, "x11") != 0)
+		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNKNOWN;
+	if (station->state == STATE_IDLE || !station_may_record(station, MODALITY_SCREEN))
+		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNSPECIFIED;
+	switch (own) {
+	case HIDE_OWN_NONE: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_NONE;
+	case HIDE_OWN_SEEN: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_HIDDEN;
+	default: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNKNOWN;
+	}
+}
+
+static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTES])
+{
+	char away[TROUBLE_BYTES];
+
+	station_get_away(station, away);
+	if (!*away && station->state == STATE_RECORDING && station_keys_wait(station))
+		return (char *)"keys are not recorded: the accessibility bus does not answer, and which "
+			       "field has the focus is not known";
+	if (!*away)
+		return disk_warning(station, free, text);
+	utf8_format(text, WARNING_BYTES, "%s, and not recorded until it is back", away);
+	return text;
+}
+
+static const Uxrec__Status__State states[] = {
+	[STATE_IDLE] = UXREC__STATUS__STATE__STATE_IDLE,
+	[STATE_RECORDING] = UXREC__STATUS__STATE__STATE_RECORDING,
+	[STATE_PAUSED] = UXREC__STATUS__STATE__STATE_PAUSED,
+	[STATE_ENDING] = UXREC__STATUS__STATE__STATE_ENDING,
+};
+
+/* Of the session that ended last, while it takes notes. An ending one is no last session yet. */
+static void fill_last(struct station *station, Uxrec__Status *status, bool whole)
+{
+	const struct station_summary *last = &station->last;
+	int64_t left_ns = last->ended_ns + LIVE_NOTES_NS - clock_now_ns();
+
+	status->last_session = station->last.session;
+	status->last_reason = station->last.reason;
+	if (!*last->session || station->state == STATE_ENDING || left_ns <= 0)
+		return;
+	status->last_notes_ms = (uint32_t)(left_ns / NS_PER_MS);
+	status->last_participant = station->last.participant;
+	status->last_end_ns = last->end_ns;
+	status->last_watched = whole && station->asking &&
+		live_takes_notes(station->options.live, last->session, station->asking);
+}
+
+static void fill_status(struct station *station, Uxrec__Status *status, struct status_room *room)
+{
+	status->state = states[station->state];
+	status->display = (char *)(station->options.display ? station->options.display : "");
+	if (strcmp(station->options.sound.name, "none") != 0)
+		status->sound = (char *)station->options.sound.name;
+	status->monitor = station->options.monitor;
+	status->observers = station->options.observers(station->options.user);
+	status->own_pages = own_pages(station);
+	status->disk_free_bytes = free_bytes(station);
+	status->warning = warn(station, status->disk_free_bytes, room->warning);
+	if (station->state != STATE_IDLE)
+		fill_running(station, status, room);
+}
+
+/* The status of the running session, with its study and all acts of its log. */
+static struct packet *pack_whole(
+	struct station *station, Uxrec__ServerMessage *message, Uxrec__Status *status)
+{
+	struct annotations *log = session_log_lock(station->log);
+	_autofree_ Uxrec__Act **acts = NULL;
+	struct packet *packet = NULL;
+
+	annotations_refresh(log);
+	acts = calloc(annotations_count(log) + 1, sizeof(Uxrec__Act *));
+	for (size_t i = 0; acts && i < annotations_count(log); i++)
+		acts[status->n_acts++] = (Uxrec__Act *)annotations_get(log, i);
+	status->acts = acts;
+	status->study = station->study;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message->base);
+	session_log_unlock(station->log);
+	return packet;
+}
+
+struct packet *station_status_packet(struct station *station, uint64_t request, bool whole)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Status status = UXREC__STATUS__INIT;
+	struct packet *packet = NULL;
+	struct status_room room;
+
+	message.request = request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_STATUS;
+	message.status = &status;
+	fill_status(station, &status, &room);
+	fill_last(station, &status, whole);
+	if (whole && station->state != STATE_IDLE)
+		return pack_whole(station, &message, &status);
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+struct packet *station_status(struct station *station, uint64_t request)
+{
+	return station_status_packet(station, request, false);
+}
+
+struct packet *station_result_packet(
+	uint64_t request, int r, const char *session, const struct error *error)
+{
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	Uxrec__Failure failure = UXREC__FAILURE__INIT;
+	Uxrec__Done done = UXREC__DONE__INIT;
+	struct packet *packet = NULL;
+
+	message.request = request;
+	if (r < 0) {
+		failure.code = -r;
+		failure.text = (char *)error->text;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_FAILURE;
+		message.failure = &failure;
+	} else {
+		done.session = (char *)session;
+		message.body_case = UXREC__SERVER_MESSAGE__BODY_DONE;
+		message.done = &done;
+	}
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	return packet;
+}
+
+struct packet *station_doctor_packet(struct station *station, uint64_t request)
+{
+	const struct station_options *options = &station->options;
+	const struct doctor_options wanted = {.grabber = options->screen,
+		.display = options->display,
+		.output = options->output,
+		.input = options->input,
+		.devices = options->devices,
+		.helper = options->helper,
+		.library = options->library,
+		.sound = options->sound,
+		.encoder = options->encoder,
+		.chroma = options->chroma,
+		.picture = true,
+		.hidden = library_studies_hide(options->studies)};
+	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
+	struct packet *packet = NULL;
+	struct error error;
+
+	/* it looks at the screen: during a session, and in a pause above all, that is not its to do */
+	if (station->state != STATE_IDLE)
+		return station_result_packet(request,
+			error_set(&error, -EBUSY,
+				"session %s is being recorded: look for troubles before or after",
+				station->session),
+			"", &error);
+	message.request = request;
+	message.body_case = UXREC__SERVER_MESSAGE__BODY_DOCTOR_REPORT;
+	if (doctor_run(&message.doctor_report, &wanted) < 0)
+		return NULL;
+	packet_create_record_message(&packet, MCAP_PRIVATE, &message.base);
+	uxrec__doctor_report__free_unpacked(message.doctor_report, NULL);
+	return packet;
+}

@@ -1,0 +1,429 @@
+/* The course of a session: tasks, reading, interruptions, phases, and tags by those in the room. */
+
+#include "daemon/station/station_internal.h"
+#include "protocol/act.h"
+#include "protocol/base/terminal.h"
+
+#include "protocol/base/log.h"
+#include "protocol/message_text.h"
+#include "replay/study/study.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Change fields of a thing; corrections of its other fields stay. @param act  with body and the names of its fields */
+static int say_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
+	size_t count, struct error *reterr)
+{
+	act->kind = UXREC__ACT__KIND__KIND_PATCH;
+	act->fields = (char **)fields;
+	act->n_fields = count;
+	return station_say(station, act, reterr);
+}
+
+/* ---- tasks ---- */
+
+static int no_task(struct error *reterr)
+{
+	return error_set(reterr, -ENOENT, "no task is running");
+}
+
+static uint32_t next_number(struct station *station, const char *task)
+{
+	struct annotations *log = session_log_lock(station->log);
+	uint32_t number = 1;
+
+	annotations_refresh(log);
+	for (size_t i = 0; i < annotations_count(log); i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
+
+		number += act->body_case == UXREC__ACT__BODY_ATTEMPT &&
+			strcmp(act->attempt->task, task) == 0;
+	}
+	session_log_unlock(station->log);
+	return number;
+}
+
+int station_start_task(struct station *station, const Uxrec__TaskStart *start, const char *author,
+	struct error *reterr)
+{
+	Uxrec__Act act;
+	int r;
+
+	if (*station->attempt_id)
+		return error_set(
+			reterr, -EBUSY, "task '%s' is running: end it first", station->task);
+	if (!study_task(station->study, start->task))
+		return error_set(reterr, -ENOENT, "the study has no task '%s'",
+			text_quote(start->task).text);
+	if (act_new_id(station->attempt_id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	snprintf(station->task, sizeof(station->task), "%s", start->task);
+	uxrec__attempt__init(&station->attempt);
+	station->attempt.participant = station->participant;
+	station->attempt.participant_id = station->participant_id;
+	station->attempt.task = station->task;
+	station->attempt.number = next_number(station, start->task);
+	station->attempt.live_begin_ns = station_now_ns(station);
+	station_act_init(&act, station->attempt_id, author);
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &station->attempt;
+	r = station_say(station, &act, reterr);
+	if (r < 0)
+		station->attempt_id[0] = '\0';
+	else
+		station_request_keyframe(station); /* people jump to the starts of tasks */
+	return r;
+}
+
+int station_task_ready(struct station *station, const char *author, struct error *reterr)
+{
+	static const char *const fields[] = {"reading_ns", "live_begin_ns"};
+	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
+	Uxrec__Act act;
+	int r;
+
+	if (!*station->attempt_id)
+		return no_task(reterr);
+	if (station->attempt.reading_ns)
+		return error_set(reterr, -EALREADY,
+			"the participant was ready already: task '%s' has begun", station->task);
+	attempt.reading_ns = station->attempt.live_begin_ns;
+	attempt.live_begin_ns = station_now_ns(station);
+	station_act_init(&act, station->attempt_id, author);
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &attempt;
+	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	if (r < 0)
+		return r;
+	station->attempt.reading_ns = attempt.reading_ns;
+	station->attempt.live_begin_ns = attempt.live_begin_ns;
+	station_request_keyframe(station);
+	return 0;
+}
+
+int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
+	Uxrec__Attempt__Failure failure, const char *author, struct error *reterr)
+{
+	static const char *const fields[] = {"live_end_ns", "outcome", "failure"};
+	Uxrec__Attempt attempt = UXREC__ATTEMPT__INIT;
+	Uxrec__Act act;
+	int r;
+
+	attempt.live_end_ns = station_now_ns(station);
+	attempt.outcome = outcome;
+	attempt.failure = failure;
+	station_act_init(&act, station->attempt_id, author);
+	act.body_case = UXREC__ACT__BODY_ATTEMPT;
+	act.attempt = &attempt;
+	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	/* one that was removed meanwhile has no end */
+	if (r == 0 || r == -ENOENT)
+		station->attempt_id[0] = '\0';
+	return r == -ENOENT ? 0 : r;
+}
+
+static int check_outcome(
+	Uxrec__Attempt__Outcome outcome, Uxrec__Attempt__Failure failure, struct error *reterr)
+{
+	if (!protobuf_c_enum_descriptor_get_value(
+		    &uxrec__attempt__outcome__descriptor, (int)outcome))
+		return error_set(reterr, -EINVAL, "there is no outcome %d", (int)outcome);
+	if (!protobuf_c_enum_descriptor_get_value(
+		    &uxrec__attempt__failure__descriptor, (int)failure))
+		return error_set(reterr, -EINVAL, "there is no kind of failure %d", (int)failure);
+	if (failure != UXREC__ATTEMPT__FAILURE__FAILURE_NONE &&
+		outcome != UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED)
+		return error_set(
+			reterr, -EINVAL, "a kind of failure goes with the outcome failed alone");
+	return 0;
+}
+
+int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const char *author,
+	struct error *reterr)
+{
+	int r = check_outcome(end->outcome, end->failure, reterr);
+
+	if (r < 0)
+		return r;
+	if (!*station->attempt_id)
+		return no_task(reterr);
+	if (end->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED)
+		return error_set(reterr, -EINVAL, "how did the task end? An outcome is needed");
+	return station_end_attempt(station, end->outcome, end->failure, author, reterr);
+}
+
+int station_end_task_for_stop(
+	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr)
+{
+	int r = check_outcome(stop->outcome, stop->failure, reterr);
+	bool given = stop->outcome != UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED;
+
+	if (r < 0 || (!*station->attempt_id && !given))
+		return r;
+	if (!*station->attempt_id)
+		return error_set(reterr, -EINVAL,
+			"no task is running that could have an outcome; stop without one");
+	if (!given)
+		return error_set(reterr, -EBUSY,
+			"task '%s' is running: how did it end? 'uxrec stop --outcome completed', or "
+			"another outcome of 'uxrec task end'",
+			station->task);
+	return station_end_attempt(station, stop->outcome, stop->failure, author, reterr);
+}
+
+/* ---- interruptions and phases: the log alone knows which is running ---- */
+
+static bool is_open(const Uxrec__Act *act, Uxrec__Act__BodyCase kind)
+{
+	if (act->body_case != kind)
+		return false;
+	return kind == UXREC__ACT__BODY_PHASE ? !act->phase->to_ns : !act->interruption->to_ns;
+}
+
+/* @return the newest that has not ended, or NULL; the log's own */
+static const Uxrec__Act *find_open(const struct annotations *log, Uxrec__Act__BodyCase kind)
+{
+	for (size_t i = annotations_count(log); i > 0; i--)
+		if (is_open(annotations_get(log, i - 1), kind))
+			return annotations_get(log, i - 1);
+	return NULL;
+}
+
+/* @param ret_id  set to its id, "" when nothing of that kind is running */
+static void find_open_id(struct station *station, Uxrec__Act__BodyCase kind, char ret_id[33])
+{
+	struct annotations *log = session_log_lock(station->log);
+	const Uxrec__Act *act;
+
+	annotations_refresh(log);
+	act = find_open(log, kind);
+	snprintf(ret_id, 33, "%s", act ? act->id : "");
+	session_log_unlock(station->log);
+}
+
+/* @return 1 when there was one, 0 when there was none, or a negative errno with the reason */
+static int end_open(struct station *station, Uxrec__Act__BodyCase kind, int64_t at_ns,
+	const char *author, struct error *reterr)
+{
+	static const char *const fields[] = {"to_ns"};
+	Uxrec__Interruption interruption = UXREC__INTERRUPTION__INIT;
+	Uxrec__Phase phase = UXREC__PHASE__INIT;
+	Uxrec__Act act;
+	char id[33];
+	int r;
+
+	find_open_id(station, kind, id);
+	if (!*id)
+		return 0;
+	phase.to_ns = interruption.to_ns = at_ns;
+	station_act_init(&act, id, author);
+	act.body_case = kind;
+	if (kind == UXREC__ACT__BODY_PHASE)
+		act.phase = &phase;
+	else
+		act.interruption = &interruption;
+	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	return r < 0 ? r : 1;
+}
+
+int station_begin_interruption(struct station *station, const Uxrec__InterruptionBegin *wanted,
+	const char *author, struct error *reterr)
+{
+	Uxrec__Interruption interruption = UXREC__INTERRUPTION__INIT;
+	char id[33];
+	Uxrec__Act act;
+	int r;
+
+	find_open_id(station, UXREC__ACT__BODY_INTERRUPTION, id);
+	if (*id)
+		return error_set(reterr, -EALREADY,
+			"an interruption is running: 'uxrec interruption end' ends it");
+	if (!protobuf_c_enum_descriptor_get_value(
+		    &uxrec__interruption__kind__descriptor, (int)wanted->kind))
+		return error_set(
+			reterr, -EINVAL, "there is no kind of interruption %d", (int)wanted->kind);
+	r = message_check_typed(&wanted->base, reterr);
+	if (r < 0)
+		return r;
+	if (act_new_id(id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	interruption.kind = wanted->kind;
+	interruption.from_ns = station_now_ns(station);
+	interruption.stops_clock = !wanted->keeps_clock;
+	interruption.note = wanted->note;
+	station_act_init(&act, id, author);
+	act.body_case = UXREC__ACT__BODY_INTERRUPTION;
+	act.interruption = &interruption;
+	return station_say(station, &act, reterr);
+}
+
+int station_end_interruption(struct station *station, const char *author, struct error *reterr)
+{
+	int r = end_open(
+		station, UXREC__ACT__BODY_INTERRUPTION, station_now_ns(station), author, reterr);
+
+	return r == 0 ? error_set(reterr, -ENOENT, "no interruption is running") : r < 0 ? r : 0;
+}
+
+int station_begin_phase(
+	struct station *station, Uxrec__Phase__Kind kind, const char *author, struct error *reterr)
+{
+	Uxrec__Phase phase = UXREC__PHASE__INIT;
+	int64_t at_ns = station_now_ns(station);
+	char id[33];
+	Uxrec__Act act;
+	int r;
+
+	if (kind == UXREC__PHASE__KIND__KIND_UNSPECIFIED ||
+		!protobuf_c_enum_descriptor_get_value(&uxrec__phase__kind__descriptor, (int)kind))
+		return error_set(reterr, -EINVAL, "there is no kind of phase %d", (int)kind);
+	if (act_new_id(id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	r = end_open(station, UXREC__ACT__BODY_PHASE, at_ns, author, reterr);
+	if (r < 0)
+		return r;
+	phase.kind = kind;
+	phase.from_ns = at_ns;
+	station_act_init(&act, id, author);
+	act.body_case = UXREC__ACT__BODY_PHASE;
+	act.phase = &phase;
+	return station_say(station, &act, reterr);
+}
+
+int station_end_course(struct station *station, const char *author, struct error *reterr)
+{
+	int64_t at_ns = station_now_ns(station);
+	int r = 0, r2;
+
+	if (*station->attempt_id)
+		r = station_end_attempt(station, UXREC__ATTEMPT__OUTCOME__OUTCOME_UNSPECIFIED,
+			UXREC__ATTEMPT__FAILURE__FAILURE_NONE, author, reterr);
+	r2 = end_open(station, UXREC__ACT__BODY_INTERRUPTION, at_ns, author, reterr);
+	if (r2 >= 0)
+		r2 = end_open(station, UXREC__ACT__BODY_PHASE, at_ns, author, reterr);
+	return r < 0 ? r : r2 < 0 ? r2 : 0;
+}
+
+/* ---- the task's clock ---- */
+
+int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns)
+{
+	struct time_span *more =
+		reallocarray(station->pauses, station->pause_count + 1, sizeof(*station->pauses));
+
+	if (!more)
+		return -ENOMEM;
+	station->pauses = more;
+	station->pauses[station->pause_count++] =
+		(struct time_span){.from_ns = from_ns, .to_ns = to_ns};
+	return 0;
+}
+
+/* All pauses and interruptions that stop the clock; a running one reaches to @p at_ns. @return NULL without memory */
+static struct time_span *list_stops(
+	struct station *station, const struct annotations *log, int64_t at_ns, size_t *ret_count)
+{
+	size_t room = station->pause_count + annotations_count(log) + 1, count = 0;
+	struct time_span *spans = calloc(room, sizeof(*spans));
+
+	if (!spans)
+		return NULL;
+	for (size_t i = 0; i < station->pause_count; i++)
+		spans[count++] = station->pauses[i];
+	if (station->state == STATE_PAUSED)
+		spans[count++] = (struct time_span){
+			session_clock_at(&station->clock, station->paused_ns), at_ns};
+	for (size_t i = 0; i < annotations_count(log); i++) {
+		const Uxrec__Act *act = annotations_get(log, i);
+		const Uxrec__Interruption *stop = act->interruption;
+
+		if (act->body_case == UXREC__ACT__BODY_INTERRUPTION && stop->stops_clock)
+			spans[count++] = (struct time_span){
+				stop->from_ns, stop->to_ns ? stop->to_ns : at_ns};
+	}
+	*ret_count = count;
+	return spans;
+}
+
+static void fill_attempt(
+	struct station *station, const struct annotations *log, Uxrec__Status *status)
+{
+	const Uxrec__Act *act = annotations_find(log, station->attempt_id);
+	const Uxrec__Attempt *attempt = act && act->body_case == UXREC__ACT__BODY_ATTEMPT
+		? act->attempt
+		: &station->attempt;
+	_autofree_ struct time_span *stops = NULL;
+	size_t count = 0;
+	int64_t begin_ns = attempt->begin_ns ? attempt->begin_ns : attempt->live_begin_ns;
+
+	status->task = station->task;
+	status->attempt = station->attempt_id;
+	status->attempt_begin_ns = begin_ns;
+	status->attempt_reading_ns = station->attempt.reading_ns;
+	stops = list_stops(station, log, status->now_ns, &count);
+	status->attempt_time_ns = status->now_ns - begin_ns -
+		(stops ? spans_cover_ns(stops, count, begin_ns, status->now_ns) : 0);
+	if (status->attempt_time_ns < 0)
+		status->attempt_time_ns = 0;
+}
+
+void station_fill_course(struct station *station, Uxrec__Status *status)
+{
+	struct annotations *log = session_log_lock(station->log);
+	const Uxrec__Act *act;
+
+	annotations_refresh(log);
+	act = find_open(log, UXREC__ACT__BODY_INTERRUPTION);
+	if (act) {
+		memcpy(station->interruption_id, act->id, sizeof(station->interruption_id));
+		status->interruption = station->interruption_id;
+		status->interruption_kind = act->interruption->kind;
+		status->interruption_from_ns = act->interruption->from_ns;
+		status->interruption_keeps_clock = !act->interruption->stops_clock;
+	}
+	status->attempt_clock_stopped =
+		station->state == STATE_PAUSED || (act && act->interruption->stops_clock);
+	act = find_open(log, UXREC__ACT__BODY_PHASE);
+	if (act) {
+		status->phase = act->phase->kind;
+		status->phase_from_ns = act->phase->from_ns;
+	}
+	if (*station->attempt_id)
+		fill_attempt(station, log, status);
+	session_log_unlock(station->log);
+}
+
+/* ---- tags ---- */
+
+/* A tag by somebody in the room: it is about the present moment. */
+int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
+	struct error *reterr)
+{
+	Uxrec__Tag tag = UXREC__TAG__INIT;
+	const Uxrec__Study__Code *code;
+	Uxrec__Act act;
+	char id[33];
+	int r = message_check_typed(&wanted->base, reterr);
+
+	if (r < 0)
+		return r;
+	code = study_code_typed(station->study, wanted->code);
+	if (!code)
+		return error_set(reterr, -ENOENT, "the code book has no code '%s'",
+			text_quote(wanted->code).text);
+	if (act_new_id(id) < 0)
+		return error_set(reterr, -EIO, "no random numbers");
+	tag.code = code->id;
+	tag.attempt = station->attempt_id;
+	tag.note = wanted->note;
+	tag.opportunity = wanted->opportunity;
+	tag.impact = wanted->impact;
+	tag.watching = UXREC__TAG__WATCHING__WATCHING_ROOM;
+	tag.media_ns = tag.press_ns = station_now_ns(station);
+	station_act_init(&act, id, *wanted->author ? wanted->author : author);
+	act.body_case = UXREC__ACT__BODY_TAG;
+	act.tag = &tag;
+	return station_say(station, &act, reterr);
+}
