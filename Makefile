@@ -94,7 +94,7 @@ PROGRAM_MAINS := daemon/uxrecd.c daemon/play.c daemon/demo/robot.c capture/input
 	capture/doctor/doctor_main.c capture/doctor/bench_main.c replay/command/uxrec.c
 LIB_SOURCES = $(filter-out $(PROGRAM_MAINS),$(wildcard $(1)/*.c $(1)/*/*.c))
 
-protocol_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard protocol/base/*.c protocol/*.c)) \
+protocol_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,protocol)) \
 	$(B)/protocol/schema_data.o $(GEN_C:$(G)/%.c=$(B)/gen/%.o)
 capture_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,capture)) $(B)/gen/capture/wayland/wlr-screencopy.o
 replay_OBJECTS := $(patsubst %.c,$(B)/%.o,$(call LIB_SOURCES,replay))

@@ -1,8 +1,8 @@
 #include "capture/source.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/thread.h"
 #include "protocol/channel.h"
+#include "protocol/os/thread.h"
 #include "protocol/session.pb-c.h"
 
 #include <errno.h>

@@ -3,13 +3,13 @@
 #include "daemon/library/library.h"
 #include "daemon/net/server.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/descriptors.h"
-#include "protocol/base/folder.h"
-#include "protocol/base/identity.h"
 #include "protocol/base/log.h"
-#include "protocol/base/paths.h"
-#include "protocol/base/signals.h"
 #include "protocol/base/terminal.h"
+#include "protocol/os/descriptors.h"
+#include "protocol/os/folder.h"
+#include "protocol/os/identity.h"
+#include "protocol/os/paths.h"
+#include "protocol/os/signals.h"
 #include "replay/session/session.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 #include "protocol/wire.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/packet.h"

@@ -4,7 +4,7 @@
 #include "capture/screen/grabber.h"
 #include "capture/input/input.h"
 #include "capture/input/filter.h"
-#include "protocol/base/folder.h"
+#include "protocol/os/folder.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"

@@ -6,8 +6,8 @@
 #include "capture/screen/grabber.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
-#include "protocol/base/paths.h"
 #include "protocol/base/terminal.h"
+#include "protocol/os/paths.h"
 
 #include <getopt.h>
 #include <json-c/json.h>

@@ -1,8 +1,8 @@
 #include "capture/input/helper.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/descriptors.h"
-#include "protocol/base/local.h"
+#include "protocol/os/descriptors.h"
+#include "protocol/os/local.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 #include "capture/inputd/conf.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,9 +7,9 @@
 #include "capture/inputd/service.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
-#include "protocol/base/signals.h"
 #include "protocol/base/terminal.h"
 #include "protocol/channel.h"
+#include "protocol/os/signals.h"
 #include "protocol/session.pb-c.h"
 
 #include <errno.h>

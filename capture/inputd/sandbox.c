@@ -1,7 +1,7 @@
 #include "capture/inputd/sandbox.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/signals.h"
+#include "protocol/os/signals.h"
 
 #include <fcntl.h>
 #include <unistd.h>

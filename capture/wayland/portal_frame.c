@@ -1,6 +1,6 @@
 #include "capture/wayland/portal_frame.h"
 
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 #include "capture/wayland/portal_token.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/io.h"
-#include "protocol/base/paths.h"
+#include "protocol/os/io.h"
+#include "protocol/os/paths.h"
 
 #include <errno.h>
 #include <fcntl.h>

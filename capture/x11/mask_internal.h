@@ -1,7 +1,7 @@
 #pragma once
 
 #include "capture/x11/mask.h"
-#include "protocol/letters.h"
+#include "protocol/unicode.h"
 
 #include <stdlib.h>
 

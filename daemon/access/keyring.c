@@ -1,10 +1,10 @@
 #include "daemon/access/keyring.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/identity.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
+#include "protocol/os/identity.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <nettle/hmac.h>

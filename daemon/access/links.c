@@ -1,7 +1,7 @@
 #include "daemon/access/links.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 #include "daemon/access/links_file.h"
 
 #include "protocol/base/buf.h"
-#include "protocol/base/identity.h"
-#include "protocol/base/io.h"
+#include "protocol/os/identity.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "protocol/base/folder.h"
+#include "protocol/os/folder.h"
 #include "protocol/wire.pb-c.h"
 
 #define LINK_ID_BYTES     33 /* 128 bits as 32 lower-case hex digits, and a 0 byte */

@@ -1,7 +1,7 @@
 #include "daemon/access/tickets.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* The references of acts: the session's span, the study, other acts. */
 
 #include "daemon/acts/act_policy.h"
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"

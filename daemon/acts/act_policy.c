@@ -1,7 +1,7 @@
 #include "daemon/acts/act_policy.h"
 
 #include "daemon/record/live.h"
-#include "protocol/layer.h"
+#include "protocol/acts/layer.h"
 #include "protocol/limits.h"
 
 #include <errno.h>

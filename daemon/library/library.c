@@ -1,5 +1,5 @@
 #include "daemon/library/library_internal.h"
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 #include "protocol/base/terminal.h"
 
 #include "daemon/acts/acts.h"

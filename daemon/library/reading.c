@@ -1,10 +1,10 @@
 /* Messages of a session for a player, as fast as its peer takes them. */
 
 #include "daemon/library/library_internal.h"
+#include "protocol/pointer_shape.h"
 
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
-#include "protocol/pointer_shape.h"
 #include "replay/session/bleeps.h"
 
 #include <errno.h>

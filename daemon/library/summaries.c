@@ -1,7 +1,7 @@
 #include "daemon/library/summaries.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/folder.h"
+#include "protocol/os/folder.h"
 
 #include <errno.h>
 #include <stdio.h>

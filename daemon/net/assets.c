@@ -1,6 +1,6 @@
 #include "daemon/net/assets.h"
 
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/mcap.h"
+#include "protocol/os/io.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

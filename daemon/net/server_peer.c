@@ -1,10 +1,10 @@
 #include "daemon/net/server_internal.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/identity.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/name.h"
+#include "protocol/os/identity.h"
 #include "protocol/schema.h"
 #include "protocol/wire.h"
 

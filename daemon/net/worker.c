@@ -1,6 +1,6 @@
 #include "daemon/net/worker.h"
 
-#include "protocol/base/thread.h"
+#include "protocol/os/thread.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "daemon/record/hub.h"
 #include "daemon/record/session_log.h"
 #include "protocol/base/clock.h"
-#include "protocol/consent.h"
+#include "protocol/file/consent.h"
 #include "protocol/acts.pb-c.h"
 #include "protocol/study.pb-c.h"
 

@@ -3,9 +3,9 @@
 #include "daemon/record/hub.h"
 #include "daemon/record/segments.h"
 #include "protocol/base/error.h"
+#include "protocol/file/writer.h"
 #include "protocol/gap.h"
 #include "protocol/session.pb-c.h"
-#include "protocol/writer.h"
 
 /**
  * Takes the packets of one session from all its sources: to the file first, then to the observers.

@@ -1,11 +1,11 @@
 #include "daemon/record/segments_internal.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/folder.h"
 #include "protocol/base/log.h"
+#include "protocol/file/wal.h"
+#include "protocol/file/writer.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
-#include "protocol/wal.h"
-#include "protocol/writer.h"
+#include "protocol/os/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "protocol/base/error.h"
-#include "protocol/base/folder.h"
+#include "protocol/os/folder.h"
 #include "protocol/packet.h"
 
 /**

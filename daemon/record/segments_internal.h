@@ -5,8 +5,8 @@
 #include "daemon/record/backlog.h"
 #include "daemon/record/segments.h"
 #include "protocol/base/buf.h"
-#include "protocol/base/folder.h"
-#include "protocol/writer.h"
+#include "protocol/file/writer.h"
+#include "protocol/os/folder.h"
 
 #include <pthread.h>
 

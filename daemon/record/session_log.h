@@ -1,6 +1,6 @@
 #pragma once
 
-#include "protocol/annotations.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/study.pb-c.h"
 
 /**

@@ -1,11 +1,11 @@
 #include "daemon/station/control.h"
 
-#include "protocol/base/io.h"
-#include "protocol/base/local.h"
 #include "protocol/base/log.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
 #include "protocol/name.h"
+#include "protocol/os/io.h"
+#include "protocol/os/local.h"
 #include "protocol/wire.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* How a session ends, also when the disk has no room for what is in memory. */
 
 #include "daemon/station/station_internal.h"
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"

@@ -2,7 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
-#include "protocol/copy.h"
+#include "protocol/file/copy.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/session/session_order.h"

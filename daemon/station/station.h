@@ -5,7 +5,7 @@
 #include "daemon/library/library.h"
 #include "daemon/record/live.h"
 #include "daemon/record/recorder.h"
-#include "protocol/base/identity.h"
+#include "protocol/os/identity.h"
 #include "protocol/wire.pb-c.h"
 
 /**

@@ -1,7 +1,7 @@
 /* The course of a session: tasks, reading, interruptions, phases, and tags by those in the room. */
 
 #include "daemon/station/station_internal.h"
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"

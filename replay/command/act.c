@@ -1,6 +1,6 @@
 #include "replay/command/act.h"
 
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
 #include "replay/base/json.h"

@@ -1,14 +1,14 @@
 /* uxrec amend: list and correct the acts of a session. Each correction is an act; nothing is overwritten. */
 
-#include "protocol/act.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/identity.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
 #include "protocol/message_patch.h"
 #include "protocol/message_text.h"
 #include "protocol/name.h"
+#include "protocol/os/identity.h"
 #include "replay/base/enum_text.h"
 #include "replay/command/amend.h"
 #include "replay/command/command.h"

@@ -1,9 +1,9 @@
 /* The correctable acts of a session, for people and as JSON. */
 
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 #include "replay/command/amend.h"
 
-#include "protocol/annotations.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
 #include "replay/base/enum_text.h"

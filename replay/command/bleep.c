@@ -1,6 +1,6 @@
 /* uxrec bleep: spans without sound are added, listed and taken back. */
 
-#include "protocol/annotations.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"

@@ -5,8 +5,8 @@
  * exit status: 0 good, 1 the answer is no, 2 wrong usage, 3 could not.
  */
 
-#include "protocol/base/identity.h"
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
+#include "protocol/os/identity.h"
 #include "replay/export/extract.h"
 #include "replay/export/way_out.h"
 #include "replay/session/bleeps.h"

@@ -1,10 +1,10 @@
 /* The command that makes of a session what any player shows. */
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
 #include "protocol/name.h"
+#include "protocol/os/io.h"
 #include "replay/command/command.h"
 #include "replay/export/captions.h"
 #include "replay/export/export.h"

@@ -2,9 +2,9 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "protocol/base/log.h"
-#include "protocol/base/paths.h"
+#include "protocol/os/paths.h"
 #include "protocol/base/terminal.h"
 #include "protocol/channel.h"
 #include "protocol/gap.h"

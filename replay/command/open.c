@@ -1,8 +1,8 @@
 #include "replay/command/command.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
+#include "protocol/os/io.h"
 #include "protocol/wire.pb-c.h"
 
 #include <errno.h>

@@ -1,14 +1,14 @@
 /* Commands that make one session file of another, or print what is in it. */
 
-#include "protocol/act_check.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act_check.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
 #include "protocol/channel.h"
-#include "protocol/copy.h"
+#include "protocol/file/copy.h"
+#include "protocol/file/reader.h"
 #include "protocol/name.h"
-#include "protocol/reader.h"
 #include "protocol/schema.h"
 #include "replay/base/json.h"
 #include "replay/command/command.h"

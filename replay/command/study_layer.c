@@ -1,12 +1,12 @@
 /* uxrec study layer: which layer a study's numbers are of. */
 
+#include "protocol/acts/layer.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/identity.h"
 #include "protocol/base/log.h"
-#include "protocol/base/paths.h"
 #include "protocol/base/terminal.h"
-#include "protocol/layer.h"
+#include "protocol/os/identity.h"
+#include "protocol/os/paths.h"
 #include "replay/command/command.h"
 #include "replay/metrics/metrics.h"
 #include "replay/session/session.h"

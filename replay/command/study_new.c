@@ -1,12 +1,12 @@
 /* uxrec study new: a study file to begin with. */
 
 #include "protocol/base/buf.h"
-#include "protocol/base/folder.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
-#include "protocol/base/paths.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
+#include "protocol/os/folder.h"
+#include "protocol/os/io.h"
+#include "protocol/os/paths.h"
 #include "replay/command/command.h"
 
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* uxrec transcribe: a program of the user's listens to a session and writes down what was said. */
 
-#include "protocol/base/descriptors.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
-#include "protocol/copy.h"
+#include "protocol/file/copy.h"
 #include "protocol/limits.h"
+#include "protocol/os/descriptors.h"
+#include "protocol/os/io.h"
 #include "replay/command/command.h"
 #include "replay/export/export.h"
 #include "replay/session/transcript.h"

@@ -1,10 +1,10 @@
 /* uxrec transcript: what was said in a session, attached, shown, searched, given out and taken away. */
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
 #include "protocol/limits.h"
+#include "protocol/os/io.h"
 #include "replay/base/json.h"
 #include "replay/command/command.h"
 #include "replay/session/transcript.h"

@@ -3,11 +3,11 @@
 #include "replay/command/command.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/descriptors.h"
+#include "protocol/os/descriptors.h"
 #include "protocol/base/log.h"
-#include "protocol/layer.h"
+#include "protocol/acts/layer.h"
 #include "protocol/message_text.h"
-#include "protocol/base/paths.h"
+#include "protocol/os/paths.h"
 #include "protocol/base/terminal.h"
 #include "protocol/name.h"
 

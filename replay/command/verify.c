@@ -2,13 +2,13 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
+#include "protocol/file/redaction.h"
+#include "protocol/file/verify.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
-#include "protocol/redaction.h"
-#include "protocol/verify.h"
+#include "protocol/os/io.h"
 #include "replay/base/json.h"
 #include "replay/session/transcript.h"
 

@@ -1,6 +1,6 @@
 /* uxrec withdraw: a participant takes consent back, which is stored, listed and undone. */
 
-#include "protocol/annotations.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"

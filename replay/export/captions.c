@@ -1,6 +1,6 @@
 #include "replay/export/captions.h"
 
-#include "protocol/layer.h"
+#include "protocol/acts/layer.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "replay/study/study.h"

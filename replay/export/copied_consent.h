@@ -1,7 +1,7 @@
 #pragma once
 
-#include "protocol/copy_identity.h"
-#include "protocol/writer.h"
+#include "protocol/file/copy_identity.h"
+#include "protocol/file/writer.h"
 #include "replay/session/session.h"
 
 /**

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "replay/session/frames.h"
+#include "replay/decode/frames.h"
 #include "replay/session/session.h"
 
 /* What is drawn over the screen's pictures: where the pointer was, and what was done. */

@@ -2,10 +2,10 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/limits.h"
+#include "protocol/os/io.h"
 #include "protocol/screen.pb-c.h"
 #include "replay/export/unfinished.h"
 

@@ -1,9 +1,9 @@
 #include "replay/export/extract.h"
 
+#include "protocol/acts/layer.h"
 #include "protocol/base/cleanup.h"
 #include "protocol/base/utf8.h"
 #include "protocol/input.pb-c.h"
-#include "protocol/layer.h"
 #include "replay/base/enum_text.h"
 #include "replay/base/json.h"
 #include "replay/metrics/metrics_internal.h"

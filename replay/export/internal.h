@@ -4,9 +4,9 @@
  * pictures anew, export_sound.c has the sounds. All functions return 0 or a negative errno. */
 
 #include "protocol/base/clock.h"
+#include "replay/decode/sound_decode.h"
 #include "replay/export/export.h"
 #include "replay/export/tone.h"
-#include "replay/session/sound_decode.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>

@@ -2,7 +2,7 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "replay/export/unfinished.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 #include "replay/export/unfinished.h"
 
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

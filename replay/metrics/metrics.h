@@ -1,7 +1,7 @@
 #pragma once
 
+#include "protocol/acts/layer.h"
 #include "protocol/base/error.h"
-#include "protocol/layer.h"
 #include "replay/session/session.h"
 
 /** What to compute, and of which sessions. */

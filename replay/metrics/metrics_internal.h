@@ -2,7 +2,7 @@
 
 /* Declarations shared by the files of the metrics; the interface is metrics.h. */
 
-#include "protocol/layer.h"
+#include "protocol/acts/layer.h"
 #include "replay/metrics/metrics.h"
 #include "replay/metrics/stats.h"
 #include "replay/session/timeline.h"

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "protocol/annotations.h"
-#include "protocol/reader.h"
+#include "protocol/acts/annotations.h"
+#include "protocol/file/reader.h"
 #include "replay/session/session.h"
 
 /**

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "protocol/base/folder.h"
+#include "protocol/os/folder.h"
 
 /**
  * Delete a session: its folder with everything in it. Nothing outside of it is touched: links are removed and not

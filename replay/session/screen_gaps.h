@@ -1,7 +1,7 @@
 #pragma once
 
 #include "protocol/base/cleanup.h"
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
 #include "protocol/session.pb-c.h"
 
 /*

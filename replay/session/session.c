@@ -1,10 +1,10 @@
 #include "replay/session/session.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/identity.h"
-#include "protocol/base/io.h"
+#include "protocol/os/identity.h"
+#include "protocol/os/io.h"
 #include "protocol/channel.h"
-#include "protocol/layer.h"
+#include "protocol/acts/layer.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
 #include "protocol/schema.h"

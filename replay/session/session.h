@@ -1,8 +1,8 @@
 #pragma once
 
-#include "protocol/annotations.h"
-#include "protocol/consent.h"
-#include "protocol/reader.h"
+#include "protocol/acts/annotations.h"
+#include "protocol/file/consent.h"
+#include "protocol/file/reader.h"
 #include "protocol/study.pb-c.h"
 #include "protocol/wire.pb-c.h"
 

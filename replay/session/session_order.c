@@ -1,7 +1,7 @@
 #include "replay/session/session_order.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/folder.h"
+#include "protocol/os/folder.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* The row of a session in the list of a library. */
 
+#include "protocol/acts/layer.h"
 #include "protocol/channel.h"
 #include "protocol/gap.h"
-#include "protocol/layer.h"
 #include "replay/session/session.h"
 #include "replay/session/spans.h"
 #include "replay/study/study.h"

@@ -2,6 +2,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
+#include "protocol/file/shape_references.h"
 #include "protocol/pointer_shape.h"
 
 #include <errno.h>

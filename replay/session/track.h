@@ -1,7 +1,7 @@
 #pragma once
 
 #include "protocol/base/cleanup.h"
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
 #include "protocol/screen.pb-c.h"
 
 /** The track of a pointer: where it was in a session, and what it looked like. */

@@ -1,10 +1,10 @@
 #include "replay/session/transcript.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
-#include "protocol/letters.h"
 #include "protocol/limits.h"
 #include "protocol/name.h"
+#include "protocol/os/io.h"
+#include "protocol/unicode.h"
 
 #include <errno.h>
 #include <stdio.h>

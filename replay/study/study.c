@@ -1,9 +1,9 @@
 #include "replay/study/study.h"
 
 #include "protocol/base/cleanup.h"
-#include "protocol/base/folder.h"
 #include "protocol/limits.h"
 #include "protocol/message_patch.h"
+#include "protocol/os/folder.h"
 #include "replay/base/yaml_message.h"
 #include "replay/study/check.h"
 

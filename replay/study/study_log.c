@@ -1,11 +1,11 @@
 #include "replay/study/study_log.h"
 
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 #include "protocol/base/buf.h"
-#include "protocol/base/identity.h"
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
 #include "protocol/name.h"
+#include "protocol/os/identity.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 #pragma once
 
-#include "protocol/annotations.h"
+#include "protocol/acts/annotations.h"
 
 /**
  * The log of a study, apart from its sessions: its names, its participants, and the layer that its numbers are
- * computed from. It is LIBRARY/study-logs/STUDY_ID.mcap, an annotation log (protocol/annotations.h) whose acts
+ * computed from. It is LIBRARY/study-logs/STUDY_ID.mcap, an annotation log (protocol/acts/annotations.h) whose acts
  * are about no session. One thread.
  */
 struct study_log;

@@ -1,9 +1,9 @@
 /* What the session file costs: writing, opening, seeking. file.mjs runs it, in a tmpfs with 5 GB. */
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
-#include "protocol/reader.h"
-#include "protocol/writer.h"
+#include "protocol/file/reader.h"
+#include "protocol/file/writer.h"
+#include "protocol/os/io.h"
 
 #include <fcntl.h>
 #include <stdarg.h>

@@ -11,7 +11,7 @@
 
 #include "capture/screen/screen.h"
 #include "protocol/base/clock.h"
-#include "replay/session/frames.h"
+#include "replay/decode/frames.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 #include "tests/harness/motion.h"

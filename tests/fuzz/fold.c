@@ -1,7 +1,7 @@
 #include "tests/fuzz/target.h"
 
-#include "protocol/act.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 #include "tests/fuzz/target.h"
 
-#include "protocol/act_check.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act_check.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/name.h"
 #include "protocol/schema.h"
 #include "protocol/wire.h"

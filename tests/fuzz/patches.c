@@ -1,7 +1,7 @@
 #include "tests/fuzz/png.h"
 #include "tests/fuzz/target.h"
 
-#include "replay/session/overlay.h"
+#include "replay/decode/overlay.h"
 
 #include <spng.h>
 #include <stdio.h>

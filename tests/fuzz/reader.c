@@ -1,9 +1,9 @@
 #include "tests/fuzz/target.h"
 
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
-#include "protocol/reader.h"
-#include "protocol/verify.h"
+#include "protocol/file/reader.h"
+#include "protocol/file/verify.h"
+#include "protocol/os/io.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "tests/fuzz/target.h"
 
-#include "protocol/copy.h"
-#include "protocol/verify.h"
+#include "protocol/file/copy.h"
+#include "protocol/file/verify.h"
 
 #include <fcntl.h>
 #include <stdio.h>

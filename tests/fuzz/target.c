@@ -1,6 +1,6 @@
 #include "tests/fuzz/target.h"
 
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <fcntl.h>
 #include <stdio.h>

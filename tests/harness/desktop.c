@@ -1,8 +1,8 @@
 #include "tests/harness/desktop.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/os/io.h"
 #include "tests/harness/helpers.h"
 
 #include <errno.h>

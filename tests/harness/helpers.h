@@ -5,9 +5,9 @@
  * TAP, which tests/run adds up; main() returns the number of failures.
  */
 
-#include "protocol/base/folder.h"
+#include "protocol/file/writer.h"
+#include "protocol/os/folder.h"
 #include "protocol/packet.h"
-#include "protocol/writer.h"
 
 #include <CUnit/CUnit.h>
 

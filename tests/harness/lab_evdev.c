@@ -1,8 +1,8 @@
 #include "tests/harness/lab_evdev.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
-#include "protocol/base/local.h"
+#include "protocol/os/io.h"
+#include "protocol/os/local.h"
 #include "protocol/wire.h"
 #include "protocol/wire.pb-c.h"
 #include "tests/harness/helpers.h"

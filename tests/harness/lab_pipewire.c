@@ -2,7 +2,7 @@
 
 #include "capture/sound/audio_backend.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "tests/harness/helpers.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include "tests/harness/lab_seat.h"
 
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 

@@ -2,7 +2,7 @@
 
 #include "tests/harness/helpers.h"
 
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
 
 /* Packets that can be told from all others: what is read is compared with what was written. */
 

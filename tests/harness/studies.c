@@ -1,6 +1,6 @@
 #include "tests/harness/studies.h"
 
-#include "protocol/act.h"
+#include "protocol/acts/act.h"
 #include "protocol/session.pb-c.h"
 #include "replay/study/study.h"
 

@@ -4,9 +4,9 @@
 
 #include "tests/harness/helpers.h"
 
-#include "protocol/annotations.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"
-#include "protocol/writer.h"
+#include "protocol/file/writer.h"
 #include "replay/metrics/metrics.h"
 
 #define BEGIN_NS (1000 * NS_PER_S)

@@ -1,7 +1,7 @@
 #include "tests/harness/voice.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "tests/harness/helpers.h"
 
 #include <math.h>

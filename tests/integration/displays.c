@@ -6,7 +6,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 #include "protocol/screen.pb-c.h"
-#include "replay/session/frames.h"
+#include "replay/decode/frames.h"
 #include "replay/session/info.h"
 
 #include <signal.h>

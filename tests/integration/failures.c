@@ -4,7 +4,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/identity.h"
+#include "protocol/os/identity.h"
 #include "replay/session/info.h"
 #include "replay/session/timeline.h"
 

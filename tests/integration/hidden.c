@@ -6,10 +6,10 @@
 
 #include "capture/screen/picture.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/os/io.h"
 #include "protocol/screen.pb-c.h"
-#include "replay/session/frames.h"
+#include "replay/decode/frames.h"
 #include "replay/session/info.h"
 
 #include <fcntl.h>

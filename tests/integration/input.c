@@ -4,12 +4,12 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/file/writer.h"
 #include "protocol/input.pb-c.h"
+#include "protocol/os/io.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/study.pb-c.h"
-#include "protocol/writer.h"
 #include "replay/session/timeline.h"
 
 #include <fcntl.h>

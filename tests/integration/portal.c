@@ -5,7 +5,7 @@
 #include "tests/harness/lab_mutter.h"
 #include "tests/harness/portal_scene.h"
 
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <pthread.h>

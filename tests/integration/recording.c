@@ -5,7 +5,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "protocol/channel.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/input.pb-c.h"

@@ -3,7 +3,7 @@
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

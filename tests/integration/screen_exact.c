@@ -5,7 +5,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
-#include "replay/session/frames.h"
+#include "replay/decode/frames.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "capture/sound/sound.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <math.h>
 #include <signal.h>

@@ -6,11 +6,11 @@
 
 #include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/os/io.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
-#include "replay/session/frames.h"
+#include "replay/decode/frames.h"
 #include "replay/session/info.h"
 
 #include <errno.h>

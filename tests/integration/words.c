@@ -5,11 +5,11 @@
 
 #include "capture/sound/encoder.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/file/writer.h"
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/limits.h"
+#include "protocol/os/io.h"
 #include "protocol/study.pb-c.h"
-#include "protocol/writer.h"
 #include "replay/session/transcript.h"
 
 #include <dirent.h>

@@ -2,8 +2,8 @@
  * in a message of its own: for other programs to decode. Usage: every_message OUT */
 
 #include "protocol/base/clock.h"
+#include "protocol/file/writer.h"
 #include "protocol/schema.h"
-#include "protocol/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,11 +2,11 @@
  * wants their decoders to fail. Usage: hostile_session FILE COPY SEED. The same seed gives the same copy. */
 
 #include "protocol/base/buf.h"
+#include "protocol/file/reader.h"
+#include "protocol/file/writer.h"
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
-#include "protocol/reader.h"
 #include "protocol/screen.pb-c.h"
-#include "protocol/writer.h"
 #include "tests/fuzz/png.h"
 #include "tests/harness/helpers.h"
 

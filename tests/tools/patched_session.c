@@ -5,8 +5,8 @@
  * The pixel x, y of a patch is its colour, red xor x and green xor y. */
 
 #include "capture/screen/encoder.h"
-#include "protocol/act.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"

@@ -6,7 +6,7 @@
  */
 
 #include "protocol/base/clock.h"
-#include "replay/session/frames.h"
+#include "replay/decode/frames.h"
 #include "replay/session/session.h"
 
 #include <stdio.h>

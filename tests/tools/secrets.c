@@ -17,8 +17,8 @@
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
+#include "protocol/os/io.h"
 
 #include <dirent.h>
 #include <fcntl.h>

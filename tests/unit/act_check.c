@@ -1,7 +1,7 @@
 #include "tests/harness/helpers.h"
 
 #include "daemon/acts/act_policy.h"
-#include "protocol/act_check.h"
+#include "protocol/acts/act_check.h"
 #include "protocol/limits.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 #include "tests/harness/helpers.h"
 
-#include "protocol/act.h"
-#include "protocol/act_fold.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/act_fold.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/message_patch.h"
 
 #include <errno.h>

@@ -1,12 +1,12 @@
 #include "tests/harness/helpers.h"
 
-#include "protocol/act.h"
-#include "protocol/annotations.h"
-#include "protocol/base/io.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/channel.h"
 #include "protocol/compress.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/os/io.h"
 #include "protocol/schema.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 #include "tests/harness/helpers.h"
 
-#include "protocol/act.h"
-#include "protocol/annotations.h"
-#include "protocol/base/io.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "protocol/base/log.h"
 #include "protocol/base/queue.h"
 #include "protocol/base/terminal.h"

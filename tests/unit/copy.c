@@ -3,7 +3,7 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/copy.h"
+#include "protocol/file/copy.h"
 #include "protocol/limits.h"
 #include "protocol/screen.pb-c.h"
 

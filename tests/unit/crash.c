@@ -1,11 +1,11 @@
 #include "tests/harness/pattern.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/file/reader.h"
+#include "protocol/file/writer.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
-#include "protocol/reader.h"
-#include "protocol/writer.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

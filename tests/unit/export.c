@@ -10,9 +10,9 @@
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "replay/base/jail.h"
+#include "replay/decode/sound_decode.h"
 #include "replay/export/export.h"
 #include "replay/export/tone.h"
-#include "replay/session/sound_decode.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>

@@ -1,16 +1,16 @@
 #include "tests/harness/pattern.h"
 
 #include "daemon/record/segments.h"
-#include "protocol/act.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/base/log.h"
-#include "protocol/copy.h"
+#include "protocol/file/copy.h"
+#include "protocol/file/reader.h"
+#include "protocol/file/writer.h"
 #include "protocol/limits.h"
-#include "protocol/reader.h"
+#include "protocol/os/io.h"
 #include "protocol/session.pb-c.h"
-#include "protocol/writer.h"
 #include "replay/session/transcript.h"
 
 #include <errno.h>

@@ -2,12 +2,12 @@
 
 #include "tests/harness/helpers.h"
 
-#include "protocol/act.h"
-#include "protocol/annotations.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
 #include "protocol/base/cleanup.h"
-#include "protocol/base/folder.h"
-#include "protocol/base/io.h"
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
+#include "protocol/os/folder.h"
+#include "protocol/os/io.h"
 #include "replay/session/delete.h"
 #include "replay/session/session.h"
 #include "replay/session/timeline.h"

@@ -5,8 +5,8 @@
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
+#include "replay/decode/frames.h"
 #include "replay/export/export.h"
-#include "replay/session/frames.h"
 #include "replay/session/session.h"
 
 #include <errno.h>

@@ -4,10 +4,10 @@
 
 #include "daemon/acts/act_policy.h"
 #include "daemon/record/live.h"
-#include "protocol/act.h"
-#include "protocol/annotations.h"
-#include "protocol/base/identity.h"
-#include "protocol/base/io.h"
+#include "protocol/acts/act.h"
+#include "protocol/acts/annotations.h"
+#include "protocol/os/identity.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "tests/harness/helpers.h"
 
 #include "capture/inputd/conf.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

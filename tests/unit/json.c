@@ -1,7 +1,7 @@
 #include "tests/harness/helpers.h"
 
-#include "protocol/base/io.h"
-#include "protocol/base/folder.h"
+#include "protocol/os/io.h"
+#include "protocol/os/folder.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
 #include "protocol/wire.pb-c.h"
 #include "replay/base/json.h"

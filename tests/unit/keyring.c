@@ -3,7 +3,7 @@
 #include "tests/harness/helpers.h"
 
 #include "daemon/access/keyring.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 
 #include "tests/harness/studies.h"
 
-#include "protocol/layer.h"
+#include "protocol/acts/layer.h"
 #include "replay/export/captions.h"
 #include "replay/session/session.h"
 

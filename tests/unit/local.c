@@ -2,8 +2,8 @@
 
 #include "capture/input/input.h"
 #include "protocol/base/cleanup.h"
-#include "protocol/base/local.h"
-#include "protocol/base/paths.h"
+#include "protocol/os/local.h"
+#include "protocol/os/paths.h"
 #include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 

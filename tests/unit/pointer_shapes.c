@@ -5,10 +5,11 @@
 #include "capture/screen/pointer_shapes.h"
 #include "daemon/record/hub.h"
 #include "protocol/base/clock.h"
-#include "protocol/copy.h"
+#include "protocol/file/copy.h"
+#include "protocol/file/reader.h"
+#include "protocol/file/shape_references.h"
 #include "protocol/limits.h"
 #include "protocol/pointer_shape.h"
-#include "protocol/reader.h"
 #include "replay/session/track.h"
 
 #include <stdio.h>

@@ -1,11 +1,11 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
+#include "protocol/file/redaction.h"
+#include "protocol/file/writer.h"
 #include "protocol/input.pb-c.h"
-#include "protocol/redaction.h"
 #include "protocol/schema.h"
 #include "protocol/session.pb-c.h"
-#include "protocol/writer.h"
 
 #include <string.h>
 

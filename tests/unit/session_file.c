@@ -1,17 +1,17 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
+#include "protocol/os/io.h"
 #include "protocol/compress.h"
 #include "protocol/limits.h"
 #include "protocol/mcap.h"
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
 #include "protocol/schema.h"
 #include "protocol/screen.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/foxglove/CompressedVideo.pb-c.h"
-#include "protocol/verify.h"
-#include "protocol/writer.h"
+#include "protocol/file/verify.h"
+#include "protocol/file/writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

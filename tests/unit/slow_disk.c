@@ -6,7 +6,7 @@
 
 #include "daemon/record/recorder.h"
 #include "protocol/base/clock.h"
-#include "protocol/reader.h"
+#include "protocol/file/reader.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

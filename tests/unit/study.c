@@ -3,7 +3,7 @@
 #include "protocol/acts.pb-c.h"
 #include "protocol/base/buf.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/folder.h"
+#include "protocol/os/folder.h"
 #include "replay/base/enum_text.h"
 #include "replay/study/study.h"
 

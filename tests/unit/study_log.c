@@ -2,7 +2,7 @@
 
 #include "tests/harness/helpers.h"
 
-#include "protocol/base/identity.h"
+#include "protocol/os/identity.h"
 #include "replay/session/session.h"
 #include "replay/study/study_log.h"
 

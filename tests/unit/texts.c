@@ -5,10 +5,10 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/utf8.h"
+#include "protocol/file/verify.h"
 #include "protocol/input.pb-c.h"
 #include "protocol/message_text.h"
 #include "protocol/screen.pb-c.h"
-#include "protocol/verify.h"
 #include "protocol/wire.pb-c.h"
 
 #include <fcntl.h>

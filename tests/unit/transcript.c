@@ -1,8 +1,8 @@
 #include "tests/harness/helpers.h"
 
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/limits.h"
+#include "protocol/os/io.h"
 #include "replay/session/transcript.h"
 
 #include <errno.h>

@@ -9,8 +9,8 @@
 #include "capture/input/filter.h"
 #include "capture/input/input.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/os/io.h"
 
 #include <dirent.h>
 #include <errno.h>

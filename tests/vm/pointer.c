@@ -9,8 +9,8 @@
 
 #include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/io.h"
 #include "protocol/channel.h"
+#include "protocol/os/io.h"
 
 #include <errno.h>
 #include <fcntl.h>

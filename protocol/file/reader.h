@@ -1,0 +1,203 @@
+#pragma once
+
+#include "protocol/base/buf.h"
+#include "protocol/base/cleanup.h"
+#include "protocol/base/error.h"
+#include "protocol/os/folder.h"
+#include "protocol/session.pb-c.h"
+
+#include <stdbool.h>
+
+/**
+ * Reads a recording, which may have several segments, or any MCAP file: by its index when it is ours
+ * and has one, by its records and its write-ahead log when it has not (a recorder was killed, or is
+ * still at it). Damage in one chunk costs that chunk; it is listed with its offset and reading goes
+ * on. Not for more than one thread at a time. What a file may make it allocate is bounded by
+ * protocol/limits.h.
+ */
+struct session_reader;
+
+/** One channel as the file declares it; texts are the reader's own. */
+struct reader_channel {
+	uint16_t id;    /* in the file */
+	uint16_t known; /* enum channel_id when topic and schema are ours, otherwise 0 */
+	const char *topic;
+	const char *schema; /* name; "" without one */
+	const char *message_encoding;
+	const char *schema_encoding;
+	struct view schema_data;
+	uint16_t schema_id;
+	struct view metadata; /* pairs of MCAP strings */
+};
+
+/** Something that could not be read. */
+struct reader_damage {
+	unsigned segment; /* 0 is the first file */
+	uint64_t offset;  /* in the file */
+	char text[120];
+};
+
+/** One message. The views are valid until the next call on what it came from. */
+struct reader_message {
+	const struct reader_channel *channel;
+	uint32_t sequence;
+	int64_t time_ns, publish_ns; /* as in the file: session time */
+	struct view data;            /* the packed protobuf message */
+	struct view record;          /* the whole MCAP record */
+};
+
+/**
+ * Open a session file. What lies in its write-ahead log, when there is one, is read too. Nothing is
+ * written.
+ *
+ * @param ret     set on success; freed by session_reader_destroy()
+ * @param reterr  set on failure if not NULL: the path, where and why
+ * @return 0, or a negative errno:
+ *   -EBADMSG  not an MCAP file, damaged before the first record, or no regular file
+ *   -ELOOP    a symbolic link
+ *   -EPROTO   an MCAP file of another major version
+ *   -ENOMEM, or what open(2) or read(2) gave
+ */
+int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr);
+
+/** The same of a file in an opened folder, of which it keeps a reference. */
+int session_reader_open_below(
+	struct session_reader **ret, struct folder *folder, const char *name, struct error *reterr);
+
+/**
+ * Open all segments of a session's folder, "recording-0001.mcap" and on; or "erased.mcap" alone, while
+ * that is there. Messages that a segment declares as rewritten are skipped in those before it. A segment
+ * that is no regular file is a damage, unless it is the first.
+ *
+ * @return as session_reader_open()
+ */
+int session_reader_open_session(
+	struct session_reader **ret, struct folder *folder, struct error *reterr);
+
+/** The same by the folder's path, which must not be a symbolic link. */
+int session_reader_open_folder(struct session_reader **ret, const char *path, struct error *reterr);
+
+/**
+ * Whether a recorder holds the recording: it has a lock (flock(2)) on its last segment, which the kernel
+ * takes from a recorder that was killed.
+ */
+bool session_reader_is_recorded(const struct session_reader *reader);
+
+/**
+ * Take in what was written to the last segment since. Cursors made before are not valid any more.
+ *
+ * @return 0 or a negative errno
+ */
+int session_reader_refresh(struct session_reader *reader);
+
+void session_reader_destroy(struct session_reader *reader);
+DEFINE_DESTROY(session_reader);
+
+/** @return true when the last segment has its end: the recording was ended cleanly */
+bool session_reader_is_complete(const struct session_reader *reader);
+
+/** Times of the first and the last message; false when there is none. */
+bool session_reader_span(
+	const struct session_reader *reader, int64_t *ret_first_ns, int64_t *ret_last_ns);
+
+/** @return the session's uuid, as its files have it: 32 hex digits, or "" when none has one (format 1) */
+const char *session_reader_uuid(const struct session_reader *reader);
+
+/** @return how many files there are */
+unsigned session_reader_segments(const struct session_reader *reader);
+
+/** Size of all segments in bytes when they were opened. */
+uint64_t session_reader_size(const struct session_reader *reader);
+
+/** Bytes in whole records: less than the size when an end is torn. */
+uint64_t session_reader_whole_bytes(const struct session_reader *reader);
+
+/** Messages of the newest chunks that were found in write-ahead logs and not in the files. */
+uint64_t session_reader_logged(const struct session_reader *reader);
+
+/**
+ * Read a Metadata or Attachment record of any segment.
+ *
+ * @param i            0 and on
+ * @param ret_opcode   which of the two
+ * @param ret_content  fresh memory, the caller's to buf_finish(); its content is not checked
+ * @return 1, 0 past the last, or a negative errno
+ */
+int session_reader_extra(
+	struct session_reader *reader, size_t i, uint8_t *ret_opcode, struct buf *ret_content);
+
+/** Which messages a reader hands out, by session_reader_latest() and cursors. */
+struct reader_gate {
+	/* Whether a message passes; its views are valid during the call. */
+	bool (*passes)(void *user, const struct reader_message *message);
+	/* The latest time at or before a time at which a message of a channel may pass; INT64_MIN: there is
+	 * none. At best as early as the next one that does. */
+	int64_t (*before)(void *user, const struct reader_channel *channel, int64_t at_ns);
+	/* The spans of [from, to) that are kept back, as gaps; 0 or the value of take() that ended it. */
+	int (*each_gap)(void *user, int64_t from_ns, int64_t to_ns,
+		int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
+	void *user;
+};
+
+/** Set the gate, which is copied; NULL: everything passes. It also holds for cursors that were made before. */
+void session_reader_set_gate(struct session_reader *reader, const struct reader_gate *gate);
+
+/**
+ * Go through the spans that the gate keeps back, of those that were recorded: as gaps with their topics, which no
+ * message of the channel /gaps reports.
+ *
+ * @param take  the gap is valid during the call; anything but 0 ends and is returned
+ */
+int session_reader_each_kept_back(struct session_reader *reader,
+	int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
+
+/** @return channel number @p i, or NULL past the last */
+const struct reader_channel *session_reader_channel(const struct session_reader *reader, size_t i);
+
+/** @return the channel with a topic of ours (enum channel_id), or NULL */
+const struct reader_channel *session_reader_find(
+	const struct session_reader *reader, uint16_t known);
+
+/** Damages found so far, at opening and while reading. */
+size_t session_reader_damages(
+	const struct session_reader *reader, const struct reader_damage **ret);
+
+/** Whether some of these are the disk's, which may give back another time what it does not now. */
+bool session_reader_disk_failed(const struct session_reader *reader);
+
+/**
+ * Find the newest message of a channel at or before a time.
+ *
+ * @param ret  valid until the next call on the reader (not on a cursor)
+ * @return 1, 0 when there is none, or a negative errno
+ */
+int session_reader_latest(struct session_reader *reader, const struct reader_channel *channel,
+	int64_t at_ns, struct reader_message *ret);
+
+/**
+ * Until when a message tells of the screen: what is drawn between the first change and the copy is in the picture.
+ * The mark of a keyframe stands for its picture.
+ *
+ * @param message  of any channel; others than these tell of their own time
+ * @return 0, or a negative errno
+ */
+int session_reader_shown_until(
+	struct session_reader *reader, const struct reader_message *message, int64_t *ret_ns);
+
+/** Messages of a span in the order of their times, merged over overlapping chunks. */
+struct session_cursor;
+
+/**
+ * @param ret      set on success; freed by session_cursor_destroy() before its reader
+ * @param from_ns  first time; batches may have begun up to SESSION_BATCH_SPAN_NS before it
+ * @param to_ns    first time that is not wanted any more
+ * @param known    enum channel_id of the wanted channels as bits (1 << id); 0: every channel
+ */
+int session_cursor_create(struct session_cursor **ret, struct session_reader *reader,
+	int64_t from_ns, int64_t to_ns, uint64_t known);
+
+/** @return 1, 0 at the end, or a negative errno; equal times keep the order of the file */
+int session_cursor_next(struct session_cursor *cursor, struct reader_message *ret);
+
+void session_cursor_destroy(struct session_cursor *cursor);
+DEFINE_DESTROY(session_cursor);

@@ -1,0 +1,788 @@
+#include "protocol/file/verify.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/channel.h"
+#include "protocol/compress.h"
+#include "protocol/limits.h"
+#include "protocol/mcap.h"
+#include "protocol/message_text.h"
+#include "protocol/os/identity.h"
+#include "protocol/os/io.h"
+#include "protocol/pointer_shape.h"
+#include "protocol/schema.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+struct channel_state {
+	bool declared, summarised;
+	uint16_t known;
+	const ProtobufCMessageDescriptor *message;
+	uint64_t messages;
+	bool keyframe_seen;
+	int64_t keyframe_ns;
+};
+
+/* what the summary must say about a chunk */
+struct chunk_state {
+	uint64_t offset, length, start_time, end_time, index_length;
+	size_t first_index, index_count; /* its message indexes, in verify->indexes */
+	bool summarised;
+};
+
+struct index_state {
+	uint64_t offset;
+	uint16_t channel_id;
+};
+
+/* a Metadata or Attachment record */
+struct extra_state {
+	uint64_t offset, length;
+	uint8_t opcode;
+	bool summarised;
+};
+
+struct verify {
+	int fd;
+	uint64_t offset; /* of the record that is being looked at */
+	void (*report)(void *user, uint64_t offset, const char *text);
+	void *user;
+	struct verify_result result;
+	struct channel_state *channels; /* by id, 65536 of them */
+	char **schemas;                 /* names by id, 65536 of them */
+	struct chunk_state *chunks;
+	size_t chunk_count, chunk_capacity;
+	struct buf indexes; /* of struct index_state */
+	struct buf extras;  /* of struct extra_state */
+	uint64_t start_time, end_time;
+	uint32_t schema_count, channel_count;
+	struct group {
+		uint64_t begin, end;
+	} groups[MCAP_FOOTER + 16]; /* of the summary, by opcode */
+	unsigned char *chunk_data;  /* the last chunk, for its message indexes */
+	struct buf expanded;        /* its records, when it is compressed */
+	struct view chunk_records;
+	size_t chunk_indexed;  /* messages of it that an index has named */
+	size_t chunk_messages; /* messages in it */
+	uint32_t data_crc;
+	uint64_t summary_start; /* offset behind DataEnd, 0 before it */
+	bool statistics_seen;
+	bool continues; /* a segment that is not the first: its video goes on */
+};
+
+static void __attribute__((format(printf, 3, 4)))
+problem(struct verify *verify, uint64_t offset, const char *format, ...)
+{
+	char text[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	verify->result.problems++;
+	if (verify->report)
+		verify->report(verify->user, offset, text);
+}
+
+static void check_schema(struct verify *verify, struct view content)
+{
+	struct mcap_schema schema;
+
+	if (mcap_parse_schema(content, &schema) < 0) {
+		problem(verify, verify->offset, "a schema record that cannot be parsed");
+		return;
+	}
+	if (verify->schemas[schema.id])
+		return;
+	verify->schemas[schema.id] =
+		strndup((const char *)schema.name.data, schema.name.size_bytes);
+	verify->schema_count++;
+	if (!mcap_string_is(schema.encoding, "protobuf"))
+		return;
+	switch (schema_check(schema.data, schema.name)) {
+	case 0: break;
+	case -ENOENT:
+		problem(verify, verify->offset, "schema %u does not declare the message it names",
+			schema.id);
+		break;
+	default: problem(verify, verify->offset, "schema %u does not parse", schema.id);
+	}
+}
+
+static int key_compare(const void *a, const void *b)
+{
+	const struct view *x = a, *y = b;
+	size_t size = x->size_bytes < y->size_bytes ? x->size_bytes : y->size_bytes;
+	int order = size ? memcmp(x->data, y->data, size) : 0;
+
+	return order                             ? order
+		: x->size_bytes == y->size_bytes ? 0
+		: x->size_bytes < y->size_bytes  ? -1
+						 : 1;
+}
+
+/* a map of strings: pairs that are whole, and no key twice */
+static void check_map(struct verify *verify, struct view pairs)
+{
+	_cleanup_(buf_finish) struct buf keys = {0};
+	const struct view *key;
+	size_t count;
+
+	while (pairs.size_bytes > 0 && !pairs.failed) {
+		struct view one = view_take_string(&pairs);
+
+		view_take_string(&pairs);
+		buf_put(&keys, &one, sizeof(one));
+	}
+	count = keys.size_bytes / sizeof(*key);
+	if (count > 1)
+		qsort(keys.data, count, sizeof(*key), key_compare);
+	key = (const void *)keys.data;
+	if (pairs.failed)
+		problem(verify, verify->offset, "a map that cannot be parsed");
+	for (size_t i = 1; i < count; i++)
+		if (key_compare(&key[i - 1], &key[i]) == 0) {
+			problem(verify, verify->offset, "a map that has a key twice");
+			return;
+		}
+}
+
+static void check_channel(struct verify *verify, struct view content)
+{
+	_autofree_ char *topic = NULL;
+	struct mcap_channel parsed;
+	struct channel_state *state;
+	const char *schema;
+
+	if (mcap_parse_channel(content, &parsed) < 0) {
+		problem(verify, verify->offset, "a channel record that cannot be parsed");
+		return;
+	}
+	state = &verify->channels[parsed.id];
+	schema = verify->schemas[parsed.schema_id];
+	if (parsed.schema_id && !schema)
+		problem(verify, verify->offset, "channel %u uses schema %u, which is not declared",
+			parsed.id, parsed.schema_id);
+	if (state->declared)
+		return;
+	state->declared = true;
+	verify->channel_count++;
+	check_map(verify, parsed.metadata);
+	topic = strndup((const char *)parsed.topic.data, parsed.topic.size_bytes);
+	if (schema && topic && mcap_string_is(parsed.message_encoding, "protobuf")) {
+		uint16_t known = channel_find(topic);
+
+		state->message = schema_message(schema);
+		if (known && strcmp(channel_kind_get(known)->schema, schema) == 0)
+			state->known = known;
+	}
+}
+
+static void check_keyframe(
+	struct verify *verify, struct channel_state *state, const struct mcap_message *message)
+{
+	struct channel_state *video = NULL;
+
+	if (state->known == CHANNEL_SCREEN_KEYFRAMES) {
+		for (unsigned id = 0; id < 65536 && !video; id++)
+			if (verify->channels[id].known == CHANNEL_SCREEN)
+				video = &verify->channels[id];
+		if (video && !video->keyframe_seen && video->messages == 0) {
+			video->keyframe_seen = true;
+			video->keyframe_ns = (int64_t)message->log_time;
+		}
+	} else if (state->known == CHANNEL_SCREEN && state->messages == 1 && !verify->continues &&
+		(!state->keyframe_seen || state->keyframe_ns != (int64_t)message->log_time)) {
+		problem(verify, verify->offset, "the video does not begin with a keyframe");
+	}
+}
+
+/* Takes the message over. */
+static void check_texts(struct verify *verify, uint16_t channel_id, ProtobufCMessage *message)
+{
+	const ProtobufCFieldDescriptor *field = message_find_bad_text(message);
+
+	if (field)
+		problem(verify, verify->offset,
+			"a message of channel %u, %s, has a %s that is not UTF-8", channel_id,
+			message->descriptor->name, field->name);
+	protobuf_c_message_free_unpacked(message, NULL);
+}
+
+/* @param chunk  NULL of a message outside of chunks */
+static void check_message(
+	struct verify *verify, const struct mcap_chunk *chunk, struct view content)
+{
+	struct mcap_message message;
+	struct channel_state *state;
+
+	if (mcap_parse_message(content, &message) < 0) {
+		problem(verify, verify->offset, "a message that is too short");
+		return;
+	}
+	state = &verify->channels[message.channel_id];
+	if (!state->declared) {
+		problem(verify, verify->offset, "a message of channel %u, which is not declared",
+			message.channel_id);
+		return;
+	}
+	if (message.log_time > READER_TIME_LIMIT_NS)
+		problem(verify, verify->offset, "a message of channel %u with an impossible time",
+			message.channel_id);
+	if (chunk && (message.log_time < chunk->start_time || message.log_time > chunk->end_time))
+		problem(verify, verify->offset,
+			"a message of channel %u lies outside its chunk's time",
+			message.channel_id);
+	if (state->message) {
+		ProtobufCMessage *unpacked = protobuf_c_message_unpack(
+			state->message, NULL, message.data.size_bytes, message.data.data);
+
+		if (unpacked && state->known == CHANNEL_POINTER_SHAPE &&
+			pointer_shape_inflate((Uxrec__PointerShape *)unpacked) == -EBADMSG)
+			problem(verify, verify->offset,
+				"a message of channel %u has pixels of another size",
+				message.channel_id);
+		if (unpacked)
+			check_texts(verify, message.channel_id, unpacked);
+		else
+			problem(verify, verify->offset, "a message of channel %u is no %s",
+				message.channel_id, state->message->name);
+	}
+	state->messages++;
+	if (verify->result.messages == 0 || message.log_time < verify->start_time)
+		verify->start_time = message.log_time;
+	if (message.log_time > verify->end_time)
+		verify->end_time = message.log_time;
+	verify->result.messages++;
+	verify->chunk_messages += chunk != NULL;
+	check_keyframe(verify, state, &message);
+}
+
+/* the message indexes behind a chunk must name each of its messages once */
+static void check_chunk_was_indexed(struct verify *verify)
+{
+	if (verify->chunk_indexed > 0 && verify->chunk_indexed != verify->chunk_messages)
+		problem(verify, verify->chunks[verify->chunk_count - 1].offset,
+			"the message indexes name %zu of the chunk's %zu messages",
+			verify->chunk_indexed, verify->chunk_messages);
+	verify->chunk_indexed = verify->chunk_messages = 0;
+}
+
+static int add_chunk(struct verify *verify, const struct mcap_chunk *chunk, size_t length)
+{
+	if (verify->chunk_count == verify->chunk_capacity) {
+		size_t capacity = verify->chunk_capacity ? verify->chunk_capacity * 2 : 256;
+		struct chunk_state *chunks =
+			realloc(verify->chunks, capacity * sizeof(*verify->chunks));
+
+		if (!chunks)
+			return -ENOMEM;
+		verify->chunks = chunks;
+		verify->chunk_capacity = capacity;
+	}
+	verify->chunks[verify->chunk_count++] = (struct chunk_state){
+		.offset = verify->offset,
+		.length = length,
+		.start_time = chunk->start_time,
+		.end_time = chunk->end_time,
+		.first_index = verify->indexes.size_bytes / sizeof(struct index_state),
+	};
+	return 0;
+}
+
+/* @return 0 with the chunk's records as they were, 1 when that is a problem, or -ENOMEM */
+static int expand(struct verify *verify, struct mcap_chunk *chunk)
+{
+	int compression = compression_find(chunk->compression), r;
+	unsigned char *at;
+
+	if (compression < 0) {
+		problem(verify, verify->offset,
+			"a chunk with a compression that this program does not read");
+		return 1;
+	}
+	if (chunk->uncompressed_size > READER_CHUNK_LIMIT_BYTES ||
+		(compression == COMPRESSION_NONE &&
+			chunk->uncompressed_size != chunk->records.size_bytes)) {
+		problem(verify, verify->offset, "a chunk that does not have the size it declares");
+		return 1;
+	}
+	if (compression == COMPRESSION_NONE)
+		return 0;
+	buf_clear(&verify->expanded);
+	at = buf_reserve(&verify->expanded, chunk->uncompressed_size + 1);
+	if (!at)
+		return -ENOMEM;
+	r = compress_expand(
+		(enum compression)compression, chunk->records, at, chunk->uncompressed_size);
+	if (r < 0) {
+		problem(verify, verify->offset, "a chunk that cannot be expanded");
+		return 1;
+	}
+	chunk->records = (struct view){at, chunk->uncompressed_size, 0};
+	return 0;
+}
+
+static int check_chunk(struct verify *verify, struct view content)
+{
+	struct mcap_chunk chunk;
+	struct mcap_record record;
+	struct view rest;
+	int r;
+
+	check_chunk_was_indexed(verify);
+	verify->chunk_records = (struct view){0};
+	if (mcap_parse_chunk(content, &chunk) < 0) {
+		problem(verify, verify->offset, "a chunk that is too short for what it declares");
+		return 0;
+	}
+	r = add_chunk(verify, &chunk, MCAP_RECORD_HEADER_BYTES + content.size_bytes);
+	if (r < 0)
+		return r;
+	r = expand(verify, &chunk);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (chunk.uncompressed_crc &&
+		chunk.uncompressed_crc !=
+			mcap_crc(0, chunk.records.data, chunk.records.size_bytes)) {
+		problem(verify, verify->offset, "the chunk's CRC is wrong");
+		return 0;
+	}
+	rest = chunk.records;
+	while ((r = mcap_next_record(&rest, &record)) > 0) {
+		if (record.opcode == MCAP_SCHEMA)
+			check_schema(verify, record.content);
+		else if (record.opcode == MCAP_CHANNEL)
+			check_channel(verify, record.content);
+		else if (record.opcode == MCAP_MESSAGE)
+			check_message(verify, &chunk, record.content);
+	}
+	if (r < 0)
+		problem(verify, verify->offset, "a record in the chunk is longer than the chunk");
+	verify->result.chunks++;
+	verify->chunk_records = chunk.records;
+	return 0;
+}
+
+static void check_message_index(struct verify *verify, struct view content)
+{
+	uint16_t channel_id = (uint16_t)view_get(&content, 2);
+	struct view entries = view_take_string(&content);
+
+	if (content.failed || entries.size_bytes % 16) {
+		problem(verify, verify->offset, "a message index that cannot be parsed");
+		return;
+	}
+	if (verify->chunk_count > 0) {
+		struct chunk_state *chunk = &verify->chunks[verify->chunk_count - 1];
+		const struct index_state index = {verify->offset, channel_id};
+
+		chunk->index_length += MCAP_RECORD_HEADER_BYTES + 6 + entries.size_bytes;
+		buf_put(&verify->indexes, &index, sizeof(index));
+		chunk->index_count += !verify->indexes.failed;
+	}
+	while (entries.size_bytes > 0 && verify->chunk_records.data) {
+		uint64_t time = view_get(&entries, 8), offset = view_get(&entries, 8);
+		struct view rest = verify->chunk_records;
+		struct mcap_record record;
+		struct mcap_message message;
+
+		view_take(&rest, offset);
+		if (rest.failed || mcap_next_record(&rest, &record) <= 0 ||
+			record.opcode != MCAP_MESSAGE ||
+			mcap_parse_message(record.content, &message) < 0 ||
+			message.channel_id != channel_id || message.log_time != time) {
+			problem(verify, verify->offset,
+				"a message index that does not agree with its chunk");
+			return;
+		}
+		verify->chunk_indexed++;
+	}
+}
+
+/* chunks lie in the file in the order in which they were found */
+static struct chunk_state *find_chunk(struct verify *verify, uint64_t offset)
+{
+	size_t low = 0, high = verify->chunk_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (verify->chunks[middle].offset == offset)
+			return &verify->chunks[middle];
+		if (verify->chunks[middle].offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/* what a chunk index says about where its message indexes are; it may leave them out */
+static bool offsets_agree(
+	const struct verify *verify, const struct chunk_state *chunk, struct view offsets)
+{
+	const struct index_state *indexes = (const void *)verify->indexes.data;
+
+	if (offsets.size_bytes == 0)
+		return chunk->index_count == 0;
+	if (offsets.size_bytes / 10 != chunk->index_count)
+		return false;
+	while (offsets.size_bytes > 0) {
+		uint16_t channel_id = (uint16_t)view_get(&offsets, 2);
+		uint64_t offset = view_get(&offsets, 8);
+		bool found = false;
+
+		for (size_t i = 0; i < chunk->index_count && !found; i++)
+			found = indexes[chunk->first_index + i].offset == offset &&
+				indexes[chunk->first_index + i].channel_id == channel_id;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static void check_chunk_index(struct verify *verify, struct view content)
+{
+	struct mcap_chunk_index index;
+	struct chunk_state *chunk;
+
+	if (mcap_parse_chunk_index(content, &index) < 0) {
+		problem(verify, verify->offset, "a chunk index that cannot be parsed");
+		return;
+	}
+	chunk = find_chunk(verify, index.chunk_offset);
+	if (!chunk || chunk->summarised || chunk->length != index.chunk_length ||
+		chunk->start_time != index.start_time || chunk->end_time != index.end_time ||
+		chunk->index_length != index.message_index_length ||
+		!offsets_agree(verify, chunk, index.message_index_offsets)) {
+		problem(verify, verify->offset, "a chunk index that does not agree with the data");
+		return;
+	}
+	chunk->summarised = true;
+}
+
+static void note_extra(struct verify *verify, const struct mcap_record *record)
+{
+	const struct extra_state extra = {verify->offset,
+		MCAP_RECORD_HEADER_BYTES + record->content.size_bytes, record->opcode, false};
+
+	buf_put(&verify->extras, &extra, sizeof(extra));
+}
+
+/* @return how many there are of a kind */
+static size_t count_extras(const struct verify *verify, uint8_t opcode)
+{
+	const struct extra_state *extras = (const void *)verify->extras.data;
+	size_t count = 0;
+
+	for (size_t i = 0; i < verify->extras.size_bytes / sizeof(*extras); i++)
+		count += extras[i].opcode == opcode;
+	return count;
+}
+
+static int extra_compare(const void *a, const void *b)
+{
+	const struct extra_state *x = a, *y = b;
+
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static void check_extra_index(struct verify *verify, uint8_t opcode, struct view content)
+{
+	const struct extra_state key = {.offset = view_get(&content, 8)};
+	uint64_t length = view_get(&content, 8);
+	size_t count = verify->extras.size_bytes / sizeof(key);
+	struct extra_state *extra = count > 0
+		? bsearch(&key, verify->extras.data, count, sizeof(key), extra_compare)
+		: NULL;
+
+	if (extra && extra->opcode == opcode && extra->length == length && !extra->summarised)
+		extra->summarised = true;
+	else
+		problem(verify, verify->offset, "an index of %s that does not agree with the data",
+			opcode == MCAP_METADATA ? "metadata" : "an attachment");
+}
+
+static void check_attachment(struct verify *verify, const struct mcap_record *record)
+{
+	struct mcap_attachment attachment;
+
+	note_extra(verify, record);
+	if (mcap_parse_attachment(record->content, &attachment) < 0)
+		problem(verify, verify->offset,
+			"an attachment that cannot be parsed, or whose CRC is wrong");
+}
+
+static void check_statistics(struct verify *verify, struct view content)
+{
+	struct mcap_statistics statistics;
+	bool agree;
+
+	verify->statistics_seen = true;
+	if (mcap_parse_statistics(content, &statistics) < 0) {
+		problem(verify, verify->offset, "statistics that cannot be parsed");
+		return;
+	}
+	agree = statistics.message_count == verify->result.messages &&
+		statistics.chunk_count == verify->chunk_count &&
+		statistics.schema_count == verify->schema_count &&
+		statistics.channel_count == verify->channel_count &&
+		statistics.attachment_count == count_extras(verify, MCAP_ATTACHMENT) &&
+		statistics.metadata_count == count_extras(verify, MCAP_METADATA);
+	if (verify->result.messages > 0)
+		agree = agree && statistics.start_time == verify->start_time &&
+			statistics.end_time == verify->end_time;
+	while (statistics.channel_counts.size_bytes > 0) {
+		uint16_t id = (uint16_t)view_get(&statistics.channel_counts, 2);
+
+		agree = view_get(&statistics.channel_counts, 8) == verify->channels[id].messages &&
+			agree;
+	}
+	if (!agree)
+		problem(verify, verify->offset, "the statistics do not agree with the data");
+}
+
+static void check_summary_offset(struct verify *verify, struct view content)
+{
+	uint8_t opcode = (uint8_t)view_get(&content, 1);
+	uint64_t begin = view_get(&content, 8), length = view_get(&content, 8);
+	const struct group *group =
+		opcode < ARRAY_SIZE(verify->groups) ? &verify->groups[opcode] : NULL;
+
+	if (content.failed || !group || group->begin != begin || group->end - begin != length)
+		problem(verify, verify->offset,
+			"a summary offset that does not agree with the summary");
+}
+
+static int check_footer(struct verify *verify, struct view content)
+{
+	_autofree_ unsigned char *summary = NULL;
+	struct mcap_footer footer;
+	uint64_t size;
+	uint32_t crc;
+	ssize_t n;
+
+	verify->result.finished = true;
+	if (mcap_parse_footer(content, &footer) < 0) {
+		problem(verify, verify->offset, "a footer that is too short");
+		return 0;
+	}
+	if (footer.summary_start == 0)
+		return 0;
+	size = verify->offset - footer.summary_start;
+	if (footer.summary_start != verify->summary_start || size > READER_SUMMARY_LIMIT_BYTES) {
+		problem(verify, verify->offset, "the footer does not point to the summary");
+		return 0;
+	}
+	size += MCAP_RECORD_HEADER_BYTES + MCAP_FOOTER_BYTES - 4;
+	summary = malloc(size);
+	if (!summary)
+		return -ENOMEM;
+	n = io_pread_full(verify->fd, summary, size, (off_t)footer.summary_start);
+	if (n < 0)
+		return (int)n;
+	crc = mcap_crc(0, summary, (size_t)n);
+	if (footer.summary_crc && footer.summary_crc != crc)
+		problem(verify, verify->offset, "the summary's CRC is wrong");
+	/* a summary may do without chunk indexes, or names all */
+	for (size_t i = 0; i < verify->chunk_count; i++)
+		if (verify->groups[MCAP_CHUNK_INDEX].begin && !verify->chunks[i].summarised) {
+			problem(verify, verify->chunks[i].offset,
+				"a chunk that the summary does not name");
+			break;
+		}
+	return 0;
+}
+
+static void check_data_end(struct verify *verify, struct view content)
+{
+	uint32_t crc = (uint32_t)view_get(&content, 4);
+
+	check_chunk_was_indexed(verify);
+	if (content.failed || (crc && crc != verify->data_crc))
+		problem(verify, verify->offset, "the CRC of all data is wrong");
+	verify->summary_start = verify->offset + MCAP_RECORD_HEADER_BYTES + 4;
+}
+
+static void check_identity(struct verify *verify, struct view pairs)
+{
+	char *uuid = verify->result.session_uuid, found[33];
+
+	if (!mcap_find_pair(pairs, "session_uuid", found, sizeof(found)) ||
+		!identity_id_is_valid(found))
+		problem(verify, verify->offset, "a session_uuid that is not 32 hex digits");
+	else if (*uuid && strcmp(uuid, found) != 0)
+		problem(verify, verify->offset, "a second session_uuid");
+	else
+		memcpy(uuid, found, sizeof(found));
+}
+
+static void check_metadata(struct verify *verify, const struct mcap_record *record)
+{
+	struct mcap_metadata metadata;
+
+	note_extra(verify, record);
+	if (mcap_parse_metadata(record->content, &metadata) < 0) {
+		problem(verify, verify->offset, "metadata that cannot be parsed");
+		return;
+	}
+	verify->continues |= mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA);
+	if (mcap_string_is(metadata.name, SESSION_IDENTITY_METADATA))
+		check_identity(verify, metadata.pairs);
+	check_map(verify, metadata.pairs);
+}
+
+static void note_group(struct verify *verify, const struct mcap_record *record)
+{
+	struct group *group = record->opcode < ARRAY_SIZE(verify->groups)
+		? &verify->groups[record->opcode]
+		: NULL;
+
+	if (!group || verify->summary_start == 0)
+		return;
+	if (group->begin == 0)
+		group->begin = verify->offset;
+	group->end = verify->offset + MCAP_RECORD_HEADER_BYTES + record->content.size_bytes;
+}
+
+static int check_record(struct verify *verify, const struct mcap_record *record)
+{
+	note_group(verify, record);
+	switch (record->opcode) {
+	case MCAP_SCHEMA: check_schema(verify, record->content); return 0;
+	case MCAP_CHANNEL: check_channel(verify, record->content); return 0;
+	case MCAP_CHUNK: return check_chunk(verify, record->content);
+	case MCAP_MESSAGE_INDEX: check_message_index(verify, record->content); return 0;
+	case MCAP_MESSAGE: check_message(verify, NULL, record->content); return 0;
+	case MCAP_METADATA: check_metadata(verify, record); return 0;
+	case MCAP_ATTACHMENT: check_attachment(verify, record); return 0;
+	case MCAP_METADATA_INDEX:
+		check_extra_index(verify, MCAP_METADATA, record->content);
+		return 0;
+	case MCAP_ATTACHMENT_INDEX:
+		check_extra_index(verify, MCAP_ATTACHMENT, record->content);
+		return 0;
+	case MCAP_SUMMARY_OFFSET: check_summary_offset(verify, record->content); return 0;
+	case MCAP_CHUNK_INDEX: check_chunk_index(verify, record->content); return 0;
+	case MCAP_STATISTICS: check_statistics(verify, record->content); return 0;
+	case MCAP_DATA_END: check_data_end(verify, record->content); return 0;
+	case MCAP_FOOTER: return check_footer(verify, record->content);
+	case 0: problem(verify, verify->offset, "a record with the invalid opcode 0"); return 0;
+	default: return 0;
+	}
+}
+
+/* @return 1 to go on, 0 at the end of what can be read, or a negative errno */
+static int next_record(struct verify *verify, uint64_t size_bytes)
+{
+	_autofree_ unsigned char *data = NULL;
+	unsigned char head[MCAP_RECORD_HEADER_BYTES];
+	struct mcap_record record;
+	uint64_t length;
+	ssize_t n = io_pread_full(verify->fd, head, sizeof(head), (off_t)verify->offset);
+	int r;
+
+	if (n < 0)
+		return (int)n;
+	length = le_load(head + 1, 8);
+	if ((size_t)n < sizeof(head) || length > size_bytes - verify->offset - sizeof(head)) {
+		problem(verify, verify->offset, "the file is cut: %llu bytes of a torn record",
+			(unsigned long long)(size_bytes - verify->offset));
+		return 0;
+	}
+	if (length > READER_CHUNK_LIMIT_BYTES) {
+		problem(verify, verify->offset, "a record that is larger than any honest one");
+		return 0;
+	}
+	data = malloc(sizeof(head) + length);
+	if (!data)
+		return -ENOMEM;
+	n = io_pread_full(verify->fd, data, sizeof(head) + length, (off_t)verify->offset);
+	if (n < 0)
+		return (int)n;
+	if ((uint64_t)n < sizeof(head) + length)
+		return -EIO; /* it became shorter while it was read */
+	record.opcode = head[0];
+	record.content = (struct view){data + sizeof(head), length, 0};
+	r = check_record(verify, &record);
+	if (r < 0)
+		return r;
+	if (verify->summary_start == 0)
+		verify->data_crc = mcap_crc(verify->data_crc, data, sizeof(head) + length);
+	if (record.opcode == MCAP_CHUNK) {
+		free(verify->chunk_data); /* its message indexes come next and need it */
+		verify->chunk_data = steal_ptr(data);
+	}
+	verify->offset += sizeof(head) + length;
+	return record.opcode != MCAP_FOOTER;
+}
+
+static int verify_file(struct verify *verify, uint64_t size_bytes, struct error *reterr)
+{
+	unsigned char magic[MCAP_MAGIC_BYTES];
+	ssize_t n = io_pread_full(verify->fd, magic, sizeof(magic), 0);
+	int r = 1;
+
+	if (n < 0)
+		return error_set(reterr, (int)n, "cannot read: %s", strerror((int)-n));
+	if (n != sizeof(magic) || memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0)
+		return error_set(reterr, -EBADMSG,
+			"not a session file: it does not begin as MCAP version 0");
+	verify->data_crc = mcap_crc(0, magic, sizeof(magic));
+	verify->offset = MCAP_MAGIC_BYTES;
+	while (r > 0 && verify->offset < size_bytes)
+		r = next_record(verify, size_bytes);
+	if (r < 0)
+		return error_set(reterr, r, "cannot read at offset %llu: %s",
+			(unsigned long long)verify->offset, strerror(-r));
+	if (buf_error(&verify->indexes) < 0 || buf_error(&verify->extras) < 0)
+		return error_set(reterr, -ENOMEM, "no memory");
+	verify->result.bytes = verify->offset;
+	if (!verify->result.finished) {
+		if (verify->offset == size_bytes)
+			problem(verify, verify->offset,
+				"the file was not ended: summary and footer are missing");
+		return 0;
+	}
+	n = io_pread_full(verify->fd, magic, sizeof(magic), (off_t)verify->offset);
+	if (n != sizeof(magic) || memcmp(magic, MCAP_MAGIC, sizeof(magic)) != 0)
+		problem(verify, verify->offset, "the closing mark is missing");
+	else if (verify->offset + sizeof(magic) != size_bytes)
+		problem(verify, verify->offset, "there are bytes behind the end");
+	else
+		verify->result.bytes = size_bytes;
+	return 0;
+}
+
+int session_verify(int fd, void (*report)(void *user, uint64_t offset, const char *text),
+	void *user, struct verify_result *ret, struct error *reterr)
+{
+	struct verify verify = {.fd = fd, .report = report, .user = user};
+	struct stat status;
+	int r;
+
+	if (fstat(fd, &status) < 0)
+		return error_set(reterr, -errno, "cannot read: %s", strerror(errno));
+	if (!S_ISREG(status.st_mode))
+		return error_set(reterr, -EBADMSG, "not a session file: not a regular file");
+	verify.channels = calloc(65536, sizeof(*verify.channels));
+	verify.schemas = calloc(65536, sizeof(*verify.schemas));
+	if (verify.channels && verify.schemas)
+		r = verify_file(&verify, (uint64_t)status.st_size, reterr);
+	else
+		r = error_set(reterr, -ENOMEM, "no memory");
+	for (size_t i = 0; verify.schemas && i < 65536; i++)
+		free(verify.schemas[i]);
+	free(verify.schemas);
+	free(verify.channels);
+	free(verify.chunks);
+	free(verify.chunk_data);
+	buf_finish(&verify.expanded);
+	buf_finish(&verify.indexes);
+	buf_finish(&verify.extras);
+	*ret = verify.result;
+	return r < 0 ? r : verify.result.problems == 0;
+}

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "protocol/base/buf.h"
+#include "protocol/file/writer.h"
+
+#include <stdatomic.h>
+
+/* What the files of the writer share: writer.c, and writer_summary.c, the groups behind the data. */
+
+struct index_entry {
+	uint64_t log_time;
+	uint64_t offset; /* in the chunk's records */
+};
+
+struct writer_channel {
+	uint16_t id;
+	enum modality modality;
+	uint64_t messages;
+	struct buf entries; /* of struct index_entry: its messages in the open chunk */
+};
+
+struct open_chunk {
+	struct buf records;
+	uint64_t start_time, end_time;
+};
+
+struct session_writer {
+	int fd;
+	enum compression compression;
+	struct folder *folder;
+	char *name;
+	struct wal *wal;                          /* of a recording */
+	off_t offset;                             /* the end of what is whole in the file */
+	_Atomic uint64_t written_end, synced_end; /* for session_writer_sync() */
+	uint32_t data_crc;                        /* of the data section up to there */
+	bool finished;
+	struct writer_channel *channels; /* sorted by id */
+	size_t channel_count;
+	struct open_chunk open[MODALITY_COUNT];
+	int64_t group_start_ns, group_end_ns; /* of all open chunks together */
+	uint64_t group_offset;                /* where they will begin */
+	size_t group_bytes;
+	struct buf
+		declarations; /* schemas and channels, once for the data and once for the summary */
+	uint16_t *schemas;    /* ids that are declared */
+	struct buf chunk_indexes, attachment_indexes, metadata_indexes; /* of the summary */
+	uint32_t chunk_count, attachment_count, metadata_count;
+	uint16_t schema_count;
+	uint64_t messages;
+	uint64_t start_time, end_time;
+};
+
+/**
+ * Put the summary and its offsets.
+ *
+ * @param start             where in the file it begins
+ * @param ret_offset_start  where its offsets begin
+ */
+void writer_put_summary(const struct session_writer *writer, struct buf *out, uint64_t start,
+	uint64_t *ret_offset_start);

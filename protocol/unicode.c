@@ -1,0 +1,78 @@
+#include "protocol/unicode.h"
+
+#include "protocol/base/cleanup.h"
+#include "protocol/base/utf8.h"
+
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wctype.h>
+
+locale_t letters_locale(void)
+{
+	return newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+wchar_t letters_fold(locale_t locale, uint32_t point)
+{
+	if (point < 0x80 || !locale)
+		return point >= 'A' && point <= 'Z' ? (wchar_t)(point + 32) : (wchar_t)point;
+	/* by the capital: a letter may have two small ones */
+	return (wchar_t)towlower_l(towupper_l((wint_t)point, locale), locale);
+}
+
+void letters_from_latin1(char *ret, const char *text)
+{
+	for (; *text; text++) {
+		unsigned char point = (unsigned char)*text;
+
+		if (point >= 0x80)
+			*ret++ = (char)(0xc0 | point >> 6);
+		*ret++ = (char)(point < 0x80 ? point : 0x80 | (point & 0x3f));
+	}
+	*ret = '\0';
+}
+
+/* @return a text with all its letters folded, allocated; NULL when it is no UTF-8, or without memory */
+static char *fold_all(locale_t locale, const char *text)
+{
+	_autofree_ char *folded = malloc(MB_LEN_MAX * strlen(text) + 1);
+	char *at = folded;
+
+	while (folded && *text) {
+		mbstate_t state = {0};
+		uint32_t point;
+		size_t taken = utf8_take(text, &point), put;
+
+		if (taken == 0)
+			return NULL;
+		put = wcrtomb(at, letters_fold(locale, point), &state);
+		if (put == (size_t)-1)
+			return NULL;
+		at += put;
+		text += taken;
+	}
+	if (folded)
+		*at = '\0';
+	return steal_ptr(folded);
+}
+
+/* As it is too: [[:upper:]] is for what is folded away. */
+static bool match_either(locale_t locale, const char *pattern, const char *text)
+{
+	_autofree_ char *folded_pattern = fold_all(locale, pattern),
+			*folded = fold_all(locale, text);
+
+	return !folded_pattern || !folded || fnmatch(folded_pattern, folded, 0) != FNM_NOMATCH ||
+		fnmatch(pattern, text, FNM_CASEFOLD) != FNM_NOMATCH;
+}
+
+bool letters_match(locale_t locale, const char *pattern, const char *text)
+{
+	locale_t before = uselocale(locale);
+	bool matches = match_either(locale, pattern, text);
+
+	uselocale(before);
+	return matches;
+}
