@@ -213,7 +213,7 @@ $(B)/uxrec-robot: $(B)/daemon/demo/robot.o $(B)/libprotocol.a
 # ---- the pages ----
 
 W := replay/web
-WEB_SOURCES := $(wildcard $(W)/src/*.ts $(W)/src/*.tsx $(W)/src/*.css $(W)/*.html $(W)/*.mjs $(W)/*.json)
+WEB_SOURCES := $(wildcard $(W)/src/*.tsx $(W)/src/*/*.ts $(W)/src/*/*.tsx $(W)/src/*/*.css $(W)/*.html $(W)/*.mjs $(W)/*.json)
 
 web: build/web/app.js
 

@@ -41,5 +41,5 @@ const bundling = {
 };
 await esbuild.build({ ...bundling, format: 'esm', entryPoints: { app: join(here, 'src/app.tsx') } });
 /* a classic script: unlike a module it runs before anything is painted */
-await esbuild.build({ ...bundling, format: 'iife', entryPoints: { enter: join(here, 'src/enter.ts') } });
+await esbuild.build({ ...bundling, format: 'iife', entryPoints: { enter: join(here, 'src/net/enter.ts') } });
 for (const name of ['index.html', 'icon.svg']) copyFileSync(join(here, name), join(out, name));

@@ -100,7 +100,7 @@ async function makeShared() {
 useBrowser({ shared: makeShared });
 
 test('whatever colour a study picks for a code, its shape is seen on both themes and text on it is read', async () => {
-  const { codeStyle } = await pageModule('colors.ts');
+  const { codeStyle } = await pageModule('base/colors.ts');
   const rgb = (color) => [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255);
   const luminance = (color) => {
     const [red, green, blue] = rgb(color).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));

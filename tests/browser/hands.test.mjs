@@ -38,7 +38,7 @@ const press = (page, key, code, more = {}) =>
   );
 
 test('a key goes by its meaning, and by its place where it types no Latin letter', async () => {
-  const { namesOf } = await pageModule('keys.ts');
+  const { namesOf } = await pageModule('base/keys.ts');
   const named = (key, code, shiftKey = false) => namesOf({ key, code, shiftKey });
   assert.deepEqual(named('S', 'KeyS'), ['s'], 'Caps Lock');
   assert.deepEqual(named('I', 'KeyI', true), ['shift+i', 'i']);

@@ -8,7 +8,7 @@ import { browser, close, openPage, reached, useBrowser } from '../harness/pages.
 useBrowser();
 
 test('own acts are known by principal, those of format 1 by name', async () => {
-  const { isOwn } = await pageModule('identity.ts');
+  const { isOwn } = await pageModule('net/identity.ts');
   const me = { principal: 'a'.repeat(32), name: 'reviewer' };
   const act = { author: 'reviewer', principal: '' };
   const mine = { author: 'Ann', principal: me.principal };

@@ -51,7 +51,7 @@ function seen(modules, px = 4) {
 }
 
 test('a text of any length up to 666 bytes is read back from its QR code', async () => {
-  const { qrCode } = await pageModule('qr.ts');
+  const { qrCode } = await pageModule('base/qr.ts');
   /* around the lengths at which a code grows, with one and with several blocks */
   for (const length of [1, 14, 15, 62, 63, 122, 213, 214, 287, 450, 666]) {
     const wanted = (length < 30 ? '' : 'http://lab.example/ü#').padEnd(length - (length < 30 ? 0 : 1), 'x1');

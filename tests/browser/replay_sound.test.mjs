@@ -152,7 +152,7 @@ test('the sound has a lane, and its silence is skipped when that is wished', asy
 });
 
 test('levels: what is quiet is judged by the room', async () => {
-  const { quietBelowDb, quietSpans } = await pageModule('levels.ts');
+  const { quietBelowDb, quietSpans } = await pageModule('media/levels.ts');
   const of = (...parts) => Uint8Array.from(parts.flatMap(([level, steps]) => Array(steps).fill(level)));
   assert.equal(quietBelowDb(of([40, 50], [130, 50])), -50, 'a quiet room');
   assert.equal(quietBelowDb(of([40, 50], [90, 50])), -39, 'a fan');

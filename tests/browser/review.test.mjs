@@ -55,7 +55,7 @@ async function makeShared() {
 useBrowser({ screen: [800, 600], shared: makeShared });
 
 test('gaps: texts by parts and in milliseconds, short ones as one run, their length as a union', async () => {
-  const { gapText, gapRuns, lostText } = await pageModule('gaps.ts');
+  const { gapText, gapRuns, lostText } = await pageModule('base/gaps.ts');
   const gap = (reason, fromNs, toNs, ...topics) => ({ reason, fromNs, toNs, topics, count: 0n, detail: '' });
   assert.equal(gapText(gap(3, S, S + 2n * MS, '/sound')), 'sound lost for 2 ms: the device’s queue overflowed');
   assert.equal(gapText(gap(1, S, 65n * S)), 'paused for 1:04 min');
@@ -86,7 +86,7 @@ test('gaps: texts by parts and in milliseconds, short ones as one run, their len
 });
 
 test('idle is where nothing is done, changed, said or marked', async () => {
-  const { activityOf, idleUntilNs } = await pageModule('idle.ts');
+  const { activityOf, idleUntilNs } = await pageModule('media/idle.ts');
   const timeline = {
     beginNs: 0n,
     endNs: 100n * S,
@@ -115,7 +115,7 @@ test('idle is where nothing is done, changed, said or marked', async () => {
 });
 
 test('links to moments are read in any form, and the axis has ticks for any length', async () => {
-  const { parseMoment, momentText, momentOf } = await pageModule('moment_link.ts');
+  const { parseMoment, momentText, momentOf } = await pageModule('base/moment_link.ts');
   for (const [text, seconds] of [
     ['12:31', 751], ['12:31.4', 751.4], ['12:31,4', 751.4], ['1:02:03.5', 3723.5], ['751.4s', 751.4], ['751.4', 751.4],
     ['12m31s', 751], ['1h2m3s', 3723], ['1h', 3600], ['90:00', 5400], ['0', 0],
@@ -129,7 +129,7 @@ test('links to moments are read in any form, and the axis has ticks for any leng
   assert.match(momentOf('#at=1:00', 5n, 5n + 10n * S).why, /leads to 1:00.0, and this session is 0:10.0 long/);
   assert.match(momentOf('#at=noon', 0n, S).why, /no time in “noon”/);
   assert.deepEqual(momentOf('#at=10.9', 5n, 5n + 10n * S), { ns: 5n + 10n * S });
-  const { ticks, zoomed } = await pageModule('axis.ts');
+  const { ticks, zoomed } = await pageModule('base/axis.ts');
   for (const seconds of [1, 2, 10, 60, 600, 3600, 14400, 1e6])
     for (const width of [40, 250, 900, 1800]) {
       const lengthNs = BigInt(seconds) * S;
@@ -144,7 +144,7 @@ test('links to moments are read in any form, and the axis has ticks for any leng
 });
 
 test('search folds case and diacritics, marks its matches, and is quick among many', async () => {
-  const { SearchIndex, fold, marked } = await pageModule('search.ts');
+  const { SearchIndex, fold, marked } = await pageModule('base/search.ts');
   assert.equal(fold('Ärger STRASSE Straße σοφος'), 'ARGER STRASSE STRASSE ΣΟΦΟΣ');
   assert.deepEqual(marked('Ein Überblick, überall', 'UBER'), ['Ein ', 'Über', 'blick, ', 'über', 'all']);
   assert.deepEqual(marked('Straße', 'ss'), ['Stra', 'ß', 'e']);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pageModule } from '../harness/lab.mjs';
 
-const { Stretcher } = await pageModule('stretch.ts');
+const { Stretcher } = await pageModule('base/stretch.ts');
 const RATE = 48000;
 const PACKET = 960;
 const SPEEDS = [0.5, 0.75, 1.5, 2, 3];

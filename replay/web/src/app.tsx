@@ -1,26 +1,26 @@
 // One document for all pages: the path says which. The key of its link is in the tab, see key.ts.
 
 import { render } from 'preact';
-import './app.css';
-import './stage.css';
-import './marks.css';
-import './transcript.css';
-import './moderate.css';
-import './watchers.css';
-import './replay.css';
-import './library.css';
-import './corrections.css';
-import './observer.css';
-import './adapt.css';
-import { findKey, forgetKey, hasKeyInAddress, shareKey, takeFromAddress } from './key';
-import { watchKeys } from './keys';
-import { LibraryPage } from './page_library';
-import { LivePage } from './page_live';
-import { ModeratePage } from './page_moderate';
-import { ReplayPage } from './page_replay';
-import { applyTheme, Notice, TopBar } from './parts';
-import type { Stats } from './player';
-import { pageName, setTitle } from './title';
+import './base/app.css';
+import './parts/stage.css';
+import './marks/marks.css';
+import './driver/transcript.css';
+import './live/moderate.css';
+import './session/watchers.css';
+import './replay/replay.css';
+import './library/library.css';
+import './marks/corrections.css';
+import './live/observer.css';
+import './base/adapt.css';
+import { findKey, forgetKey, hasKeyInAddress, shareKey, takeFromAddress } from './net/key';
+import { watchKeys } from './base/keys';
+import { LibraryPage } from './library/page_library';
+import { LivePage } from './live/page_live';
+import { ModeratePage } from './live/page_moderate';
+import { ReplayPage } from './replay/page_replay';
+import { applyTheme, Notice, TopBar } from './parts/parts';
+import type { Stats } from './media/player';
+import { pageName, setTitle } from './net/title';
 
 declare global {
   interface Window {

@@ -1,0 +1,75 @@
+// The last acts of this tab in a session, for undo, and those it has removed; kept over a reload.
+
+import type { Act } from '../../gen/protocol/acts_pb';
+import { packAct, unpackAct } from './outbox';
+
+const KEY = 'uxrec.own.';
+const MOST_IDS = 300;
+const MOST_REMOVED = 20;
+
+interface Kept {
+  ids: string[];
+  /** Removed acts as base64, the last one last. */
+  removed: string[];
+}
+
+export class OwnActs {
+  #session: string;
+  #ids: string[];
+  #removed: Act[];
+
+  constructor(session: string) {
+    this.#session = session;
+    const { ids, removed } = load(session);
+    this.#ids = ids;
+    this.#removed = removed;
+  }
+
+  add(id: string): void {
+    if (this.#ids.includes(id)) return;
+    this.#ids = [...this.#ids, id].slice(-MOST_IDS);
+    this.#save();
+  }
+
+  /** The newest first. */
+  ids(): string[] {
+    return [...this.#ids].reverse();
+  }
+
+  /** The act that was removed last and can be restored. */
+  get lastRemoved(): Act | undefined {
+    return this.#removed.at(-1);
+  }
+
+  remove(act: Act): void {
+    this.#removed = [...this.#removed, act].slice(-MOST_REMOVED);
+    this.#save();
+  }
+
+  /** It is restored, or its removal was refused. */
+  forgetRemoved(id: string): void {
+    this.#removed = this.#removed.filter((act) => act.id !== id);
+    this.#save();
+  }
+
+  #save(): void {
+    const kept: Kept = { ids: this.#ids, removed: this.#removed.map(packAct) };
+    try {
+      sessionStorage.setItem(KEY + this.#session, JSON.stringify(kept));
+    } catch {
+      /* no room, or not allowed: they are in memory still */
+    }
+  }
+}
+
+function load(session: string): { ids: string[]; removed: Act[] } {
+  try {
+    const { ids, removed } = JSON.parse(sessionStorage.getItem(KEY + session) ?? '') as Kept;
+    return {
+      ids: ids.filter((id) => typeof id === 'string'),
+      removed: removed.map(unpackAct),
+    };
+  } catch {
+    return { ids: [], removed: [] };
+  }
+}

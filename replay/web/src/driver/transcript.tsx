@@ -1,0 +1,235 @@
+// What was said, in words: the list beside the picture, captions below it.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Transcript as TranscriptMessage, Transcript_Cue } from '../../gen/protocol/wire_pb';
+import { Emitter } from '../base/emitter';
+import { bytes, clock, count } from '../base/format';
+import { lastAtOrBefore, type Player } from '../media/player';
+import type { Connection } from '../net/connection';
+import { Notice } from '../parts/parts';
+
+/* the server takes no larger message */
+const LIMIT_BYTES = 250_000;
+
+export class Transcript extends Emitter {
+  cues: Transcript_Cue[] = [];
+  trouble = '';
+  /** What of the file could not be read, a line each; the first of them. */
+  faults: string[] = [];
+  faultCount = 0;
+
+  #begins: Array<{ timeNs: bigint }> = [];
+  #connection: Connection;
+  #session: string;
+
+  constructor(connection: Connection, session: string) {
+    super();
+    this.#connection = connection;
+    this.#session = session;
+  }
+
+  load(): Promise<void> {
+    return this.#attempt(async () => {
+      const answer = await this.#connection.request({
+        case: 'getTranscript',
+        value: { session: this.#session },
+      });
+      if (answer.body.case === 'transcript') this.#take(answer.body.value);
+    });
+  }
+
+  /** Take a file in the place of what there is. */
+  attach(file: File): Promise<void> {
+    return this.#attempt(async () => {
+      if (file.size > LIMIT_BYTES)
+        throw new Error(`it has ${bytes(file.size)}, and at most ${bytes(LIMIT_BYTES)} can be attached`);
+      await this.#put(await file.text());
+    }, `${file.name} was not attached: `);
+  }
+
+  takeAway(): Promise<void> {
+    return this.#attempt(async () => {
+      await this.#put('');
+    }, 'The transcript is still there: ');
+  }
+
+  #take({ cues, faults, faultCount }: TranscriptMessage): void {
+    this.cues = cues;
+    this.faults = faults.map(({ line, text }) => `line ${line}: ${text}`);
+    this.faultCount = faultCount;
+    this.#begins = cues.map((cue) => ({ timeNs: cue.fromNs }));
+  }
+
+  async #put(vtt: string): Promise<void> {
+    const answer = await this.#connection.request({ case: 'putTranscript', value: { session: this.#session, vtt } });
+    if (answer.body.case === 'transcript') this.#take(answer.body.value);
+    else await this.load();
+  }
+
+  async #attempt(action: () => Promise<void>, what = ''): Promise<void> {
+    this.trouble = '';
+    try {
+      await action();
+    } catch (error) {
+      this.trouble = `${what}${error instanceof Error ? error.message : String(error)}.`;
+    }
+    this.changed();
+  }
+
+  /** The cue that is being said, or -1; of several the one that began last. */
+  indexAt(ns: bigint): number {
+    const begun = lastAtOrBefore(this.#begins, ns);
+    for (let i = begun; i >= Math.max(0, begun - 8); i--)
+      if ((this.cues[i]?.toNs ?? 0n) > ns) return i;
+    return -1;
+  }
+}
+
+/** Index of the cue at the moment, or -1; renders again only when it is another one. */
+export function useCueIndex(transcript: Transcript, player: Player, atNs: () => bigint): number {
+  const [index, setIndex] = useState(-1);
+  useEffect(() => {
+    const look = () => setIndex(transcript.indexAt(atNs()));
+    const stops = [player.subscribe(look), transcript.subscribe(look)];
+    look();
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }, [transcript, player, atNs]);
+  return index;
+}
+
+/** What is being said, below the picture: over it, it would hide what the participant sees. */
+export function Captions({
+  transcript,
+  player,
+  atNs,
+}: {
+  transcript: Transcript;
+  player: Player;
+  atNs: () => bigint;
+}) {
+  const cue = transcript.cues[useCueIndex(transcript, player, atNs)];
+  return (
+    <div class="captions" tabIndex={0} role="region" aria-label="Captions">
+      {cue && (
+        <p>
+          {cue.speaker && <b>{cue.speaker}: </b>}
+          {cue.text}
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function TranscriptPanel({
+  transcript,
+  session,
+  index,
+  beginNs,
+  onGo,
+}: {
+  transcript: Transcript;
+  session: string;
+  /** Of the current cue, or -1. */
+  index: number;
+  beginNs: bigint;
+  onGo: (ns: bigint) => void;
+}) {
+  const { cues } = transcript;
+  return (
+    <div class="transcript">
+      {transcript.trouble && <Notice kind="error">{transcript.trouble}</Notice>}
+      {transcript.faultCount > 0 && <Faults transcript={transcript} />}
+      {cues.length > 0 ? (
+        <ol class="cues">
+          {cues.map((cue, number) => (
+            <li key={`${cue.fromNs}${number}`}>
+              <button
+                type="button"
+                class="cue"
+                aria-current={number === index ? 'true' : undefined}
+                onClick={() => onGo(cue.fromNs)}
+              >
+                <span class="time">{clock(cue.fromNs - beginNs)}</span>
+                <span>
+                  {cue.speaker && <b>{cue.speaker} </b>}
+                  {cue.text}
+                </span>
+              </button>
+            </li>
+          ))}
+        </ol>
+      ) : (
+        <p class="empty">
+          No transcript yet. A program on the recording machine writes one: <code>uxrec transcribe …/{session}</code>. Or
+          attach a WebVTT file (.vtt) whose times are counted from the begin of the session, here or with{' '}
+          <code>uxrec transcript …/{session} --attach FILE.vtt</code>.
+        </p>
+      )}
+      <Files transcript={transcript} />
+    </div>
+  );
+}
+
+/** What is missing of the file, by its lines. */
+function Faults({ transcript: { faults, faultCount } }: { transcript: Transcript }) {
+  const more = faultCount - faults.length;
+  return (
+    <Notice kind="warning">
+      Of the file {count(faultCount, 'place was', 'places were')} left out: {faults.join('; ')}
+      {more > 0 && `; and ${more} more`}.
+    </Notice>
+  );
+}
+
+function Files({ transcript }: { transcript: Transcript }) {
+  const input = useRef<HTMLInputElement>(null);
+  const [sure, setSure] = useState(false);
+  const there = transcript.cues.length;
+  return (
+    <div class="row wrap files">
+      <input
+        ref={input}
+        type="file"
+        accept=".vtt,text/vtt"
+        aria-label="Transcript file"
+        hidden
+        onChange={(event) => {
+          const file = event.currentTarget.files?.[0];
+          event.currentTarget.value = ''; // so that the same file can be chosen again
+          if (file) void transcript.attach(file);
+        }}
+      />
+      {sure ? (
+        <>
+          <span>Take {count(there, 'cue', 'cues')} away?</span>
+          <button
+            type="button"
+            class="small danger"
+            onClick={() => {
+              setSure(false);
+              void transcript.takeAway();
+            }}
+          >
+            Take away
+          </button>
+          <button type="button" class="small" onClick={() => setSure(false)}>
+            Keep
+          </button>
+        </>
+      ) : (
+        <>
+          <button type="button" class="small" onClick={() => input.current?.click()}>
+            {there ? 'Attach another…' : 'Attach transcript…'}
+          </button>
+          {there > 0 && (
+            <button type="button" class="small quiet" onClick={() => setSure(true)}>
+              Take away…
+            </button>
+          )}
+        </>
+      )}
+    </div>
+  );
+}

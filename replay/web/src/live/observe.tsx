@@ -1,0 +1,419 @@
+// What the live page and the moderator's page share: the running session, watched and tagged.
+
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { type Act, Tag_Watching } from '../../gen/protocol/acts_pb';
+import { Status_State } from '../../gen/protocol/wire_pb';
+import type { Moment } from '../acts/model';
+import { useEmitter } from '../base/emitter';
+import { useUnlessTyping } from '../base/focus';
+import { bytes, clock, count, date, lag } from '../base/format';
+import { type KeyMap, useKeys } from '../base/keys';
+import { useTicks } from '../base/ticks';
+import { LiveDriver } from '../driver/live';
+import { clickText, EventList, feedOfDeeds } from '../marks/events';
+import { MarkList } from '../marks/list';
+import { Coder } from '../marks/marks';
+import { NoteField, type NoteTarget } from '../marks/note_field';
+import { NotJudged, OpportunityList } from '../marks/opportunities';
+import { RatingBar } from '../marks/rating';
+import { Undelivered } from '../marks/undelivered';
+import { LiveMeter } from '../media/meter';
+import { Player, type Stats } from '../media/player';
+import { isOwn } from '../net/identity';
+import { setPaused } from '../net/title';
+import { HearButton } from '../parts/hear_button';
+import { Icon, type KeyHelp, Palette, StateBadge } from '../parts/parts';
+import { PrintHead } from '../parts/print_head';
+import { Stage } from '../parts/stage';
+import { TaskClock } from '../session/clock';
+import { behindText, connectionWords, NoAnswer, refusal } from '../session/reach';
+
+export interface Watching {
+  player: Player;
+  driver: LiveDriver;
+  coder: Coder;
+}
+
+/** One player, one driver, one coder for as long as the page is there. */
+export function useWatching(token: string, name: string): Watching {
+  const watching = useMemo(() => {
+    const player = new Player();
+    const driver = new LiveDriver(player, token, name);
+    const coder = new Coder(driver.model, driver.connection, 'live', () =>
+      player.presentationNs
+        ? {
+            mediaNs: player.presentationNs,
+            pressNs: driver.connection.sessionNowNs(),
+            watching: Tag_Watching.STREAM,
+          }
+        : undefined,
+      /* observers change their own acts alone; the server refuses all others */
+      (act) => isOwn(act, driver.connection) || driver.connection.isModerator,
+      () => driver.model.beginNs,
+    );
+    return { player, driver, coder };
+  }, [token]);
+  useEffect(() => () => watching.driver.connection.close(), [watching]);
+  useEffect(() => {
+    const stats: Stats = Object.defineProperties({} as Stats, {
+      state: { get: () => watching.driver.state(), enumerable: true },
+      firstPictureMs: { get: () => watching.player.firstPictureMs, enumerable: true },
+      picturesDecoded: { get: () => watching.player.picturesDecoded, enumerable: true },
+      lagMs: { get: () => watching.driver.lagMs(), enumerable: true },
+      soundPacketsPlayed: { get: () => watching.driver.sound.packetsPlayed, enumerable: true },
+      soundDb: { get: () => watching.driver.levels.peakDb, enumerable: true },
+      soundTrouble: { get: () => watching.driver.levels.trouble(), enumerable: true },
+      soundPeak: { get: () => watching.driver.sound.peak(), enumerable: true },
+      presentationTimeNs: { get: () => Number(watching.player.presentationNs), enumerable: true },
+    });
+    window.uxrec = { stats };
+  }, [watching]);
+  useEmitter(watching.driver);
+  useEmitter(watching.driver.model);
+  const isPaused = watching.driver.status?.state === Status_State.PAUSED;
+  useEffect(() => setPaused(isPaused), [isPaused]);
+  return watching;
+}
+
+export function liveLabel(driver: LiveDriver, player: Player): string {
+  const state = driver.state();
+  switch (state) {
+    case 'live': {
+      const behind = driver.behind();
+      if (behind) return behindText(behind);
+      const elapsed = player.presentationNs - (driver.model.beginNs || player.presentationNs);
+      return `LIVE ${clock(elapsed < 0n ? 0n : elapsed)}`;
+    }
+    case 'ended':
+      return endedLabel(driver);
+    case 'idle':
+      return 'no session';
+    default:
+      return driver.connection.state === 'open' ? state : connectionWords(driver.connection);
+  }
+}
+
+/** Also what of the session is not in the store yet: on the recorder's machine, or acts of this page. */
+function endedLabel({ status, model }: LiveDriver): string {
+  const unwritten = status?.state === Status_State.ENDING ? status.waitingBytes : 0n;
+  const unsent = model.waiting();
+  return [
+    'ended',
+    unwritten && `${bytes(unwritten)} waiting`,
+    unsent && `${count(unsent, 'tag or note', 'tags and notes')} waiting`,
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+/** Only this renders again four times a second: the time and the lag. */
+export function LiveState({ driver, player }: { driver: LiveDriver; player: Player }) {
+  useTicks(250);
+  const ms = driver.lagMs();
+  const state = driver.state();
+  const label = liveLabel(driver, player);
+  const late = state === 'live' && driver.behind() !== undefined;
+  return (
+    <>
+      <StateBadge
+        state={late ? 'behind' : (state.split(' ')[0] ?? '')}
+        label={label}
+        spoken={late ? 'behind' : state === 'live' ? state : label}
+      />
+      {state === 'live' && !late && (
+        <span class="lag" title="How far this picture is behind the participant’s screen">
+          lag {Number.isNaN(ms) ? '…' : lag(ms)}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** Of a session that is recorded with sound: hear it, and see how loud it is. */
+export function LiveSound({ driver }: { driver: LiveDriver }) {
+  const status = driver.status;
+  if (!status?.session || !status.modalities.includes('sound')) return null;
+  if (status.observersMuted && !driver.connection.isModerator)
+    return <span class="hint">the moderator keeps the sound</span>;
+  return (
+    <>
+      <HearButton sound={driver.sound} />
+      {status.state === Status_State.RECORDING && <LiveMeter levels={driver.levels} />}
+    </>
+  );
+}
+
+export function TaskState({ driver }: { driver: LiveDriver }) {
+  const status = driver.status;
+  if (!status?.session) return null;
+  const task = driver.model.task(status.task);
+  const number = (driver.model.study?.tasks.findIndex((candidate) => candidate.id === status.task) ?? -1) + 1;
+  const title = task ? `Task ${number}/${driver.model.study?.tasks.length} “${task.title}”` : 'no task running';
+  return (
+    <span class="what" title={`${status.participant} · ${title}`}>
+      <b>{status.participant}</b>
+      <span class="title">· {title}</span>
+      {task && <TaskClock driver={driver} short />}
+      {status.interruption && <span class="pill warn">interruption</span>}
+    </span>
+  );
+}
+
+/** What covers the picture when there is none to be shown. */
+export function cover(driver: LiveDriver) {
+  const status = driver.status;
+  if (driver.connection.state === 'refused')
+    return (
+      <>
+        <h2>{refusal(driver.connection).title}</h2>
+        <p>{refusal(driver.connection).text}</p>
+      </>
+    );
+  if (!window.VideoDecoder || driver.undecodable)
+    return (
+      <>
+        <h2>This browser cannot decode the picture</h2>
+        <p>Use an up-to-date Chromium, Firefox or Safari, on this machine or through a tunnel to localhost.</p>
+        {driver.undecodable && <p class="detail">{driver.undecodable}</p>}
+      </>
+    );
+  if (driver.connection.away)
+    return <NoAnswer connection={driver.connection} />;
+  if (!status) return <h2>Connecting</h2>;
+  if (status.state === Status_State.PAUSED)
+    return (
+      <>
+        <h2>Paused</h2>
+        <p>
+          {driver.connection.isModerator
+            ? 'Nothing is recorded until you resume: ⇧P.'
+            : 'Nothing is recorded until the moderator resumes.'}
+        </p>
+      </>
+    );
+  if (status.state === Status_State.ENDING) return <h2>The session has ended</h2>;
+  if (status.state === Status_State.IDLE)
+    return status.lastSession ? (
+      <>
+        <h2>The session has ended</h2>
+        <p>{status.lastReason}</p>
+      </>
+    ) : (
+      <>
+        <h2>No session yet</h2>
+        <p>The picture appears here as soon as the moderator starts one.</p>
+      </>
+    );
+  return undefined;
+}
+
+export function pictureText(driver: LiveDriver, player: Player): string {
+  const click = player.deeds.findLast((deed) => deed.kind === 'click');
+  const task = driver.model.task(driver.status?.task ?? '');
+  return [
+    'The participant’s screen, live.',
+    task ? `Task: ${task.title}.` : 'No task is running.',
+    click && (click.role || click.x >= 0) ? `Last: ${clickText(click)}.` : '',
+  ].join(' ');
+}
+
+/* ---- keys ---- */
+
+/** Why no tag or note can be set at this moment, or "". */
+function whyNoTag(driver: LiveDriver): string {
+  if (driver.mayTag()) return '';
+  switch (driver.status?.state) {
+    case Status_State.PAUSED:
+      return 'paused: no tag can be set before the moderator resumes';
+    case Status_State.IDLE:
+    case Status_State.ENDING:
+      return driver.model.session ? 'the session has ended' : 'no session is running';
+    case Status_State.RECORDING:
+      return 'there is no picture yet to tag';
+    default:
+      return 'not connected to the recorder';
+  }
+}
+
+/* ---- notes ---- */
+
+/** In a pause there is no picture: a note's time is the session's clock, as before the first picture. */
+function noteMoment({ driver, coder }: Watching): Moment | undefined {
+  const now = driver.connection.sessionNowNs();
+  const clocked = now ? { mediaNs: now, pressNs: now, watching: Tag_Watching.STREAM } : undefined;
+  return driver.status?.state === Status_State.RECORDING ? (coder.moment() ?? clocked) : (clocked ?? coder.moment());
+}
+
+/** The sessions that take notes now, the running one first. */
+function noteTargets(watching: Watching): NoteTarget[] {
+  const { status, late } = watching.driver;
+  const targets: NoteTarget[] = [];
+  if (watching.driver.connection.state === 'refused') return targets;
+  if (status?.session)
+    targets.push({ session: status.session, name: status.participant, moment: () => noteMoment(watching) });
+  if (late && late.session !== status?.session)
+    targets.push({
+      session: late.session,
+      name: late.participant,
+      until: late.until.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }),
+      moment: () => ({ mediaNs: late.endNs, pressNs: 0n, watching: Tag_Watching.UNSPECIFIED }),
+    });
+  return targets;
+}
+
+/** Why no note can be added now, or "". */
+function whyNoNote(watching: Watching): string {
+  const { driver } = watching;
+  if (driver.connection.state === 'refused') return 'this link is not valid';
+  return noteTargets(watching).length > 0 ? '' : whyNoTag(driver) || 'no session is running';
+}
+
+/** For the five minutes after a session, where nothing else of it is on the page. */
+export function LateNotes({ watching }: { watching: Watching }) {
+  const targets = () => noteTargets(watching);
+  if (targets().length === 0) return null;
+  return (
+    <aside aria-label="Notes on the session before">
+      <Undelivered coder={watching.coder} />
+      <NoteField coder={watching.coder} why={() => whyNoNote(watching)} targets={targets} />
+    </aside>
+  );
+}
+
+/** The keys that work on a page of the running session now. */
+export function observerKeys({ driver, coder }: Watching): KeyHelp {
+  const running = driver.status?.session !== undefined && driver.status.session !== '';
+  return running ? [...coder.help(), ['N', 'write a note, stamped at its first key; shift+Enter begins a line'], ['/', 'choose whose tags are listed']] : [];
+}
+
+/** Instead of an empty list: of keys only where they can be pressed. */
+function listHint(driver: LiveDriver): string {
+  if (driver.mayTag() && driver.model.study?.codes.length) return 'No tags yet. Press a code’s key when something happens.';
+  return driver.status?.session ? 'No tags or notes yet.' : 'No tags or notes.';
+}
+
+/* a phone on its side: the list comes first */
+const LOW_PX = 500;
+
+/** Stage, tags, notes, events and palette. */
+export function ObserveBody({
+  watching,
+  extraKeys,
+}: {
+  watching: Watching;
+  extraKeys?: KeyMap;
+}) {
+  const { player, driver, coder } = watching;
+  const [tab, setTab] = useState<'tags' | 'events'>('tags');
+  const [isSheetOpen, setSheetOpen] = useState(window.innerHeight >= LOW_PX);
+  const atNs = useMemo(() => () => player.flowingNs(), [player]);
+  const running = driver.mayTag();
+  const codes = driver.connection.state === 'refused' ? [] : (driver.model.study?.codes ?? []);
+  /* the text of a note stays, also when no session takes it any more */
+  const hasNotes = useUnlessTyping(noteTargets(watching).length > 0 || coder.draft.text !== '');
+  const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
+  useKeys({
+    ...coder.keys(() => whyNoTag(driver)),
+    n: () => {
+      const field = document.getElementById('note');
+      field?.focus();
+      return field ? '' : whyNoNote(watching);
+    },
+    '/': () => {
+      if (!driver.model.marks().some(({ act }) => shown(act))) return 'there are no tags or notes to choose from';
+      setTab('tags');
+      requestAnimationFrame(() => document.getElementById('filter-author')?.focus());
+      return '';
+    },
+    ...extraKeys,
+  });
+  const beginNs = driver.model.beginNs || player.presentationNs;
+  const covered = cover(driver);
+  return (
+    <>
+      <PrintHead part="session" title={printTitle(driver)} lines={printLines(driver, tab)} />
+      <main class="work">
+        <Stage player={player} atNs={atNs} text={pictureText(driver, player)} covered={covered} live />
+        <aside class="side" aria-label="What was said and done">
+          <div class="tabs">
+            <div class="row" role="tablist" aria-label="List">
+              {(['tags', 'events'] as const).map((name) => (
+                <button
+                  key={name}
+                  type="button"
+                  role="tab"
+                  id={`tab-${name}`}
+                  aria-selected={tab === name}
+                  aria-controls="side-panel"
+                  onClick={() => setTab(name)}
+                >
+                  {name === 'tags' ? 'Tags and notes' : 'Events'}
+                </button>
+              ))}
+            </div>
+            <span class="spring" />
+            {codes.length > 0 && (
+              <button
+                type="button"
+                class="quiet sheettoggle"
+                aria-label="Buttons for tags"
+                aria-expanded={isSheetOpen}
+                aria-controls="sheet"
+                onClick={() => setSheetOpen(!isSheetOpen)}
+              >
+                <Icon name={isSheetOpen ? 'down' : 'up'} /> <span class="word">Buttons</span>
+              </button>
+            )}
+          </div>
+          <div id="side-panel" class="panel" role="tabpanel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
+            {tab === 'tags' ? (
+              <MarkList coder={coder} beginNs={beginNs} layers={shown} hint={listHint(driver)} isFiltered />
+            ) : (
+              <Feed player={player} driver={driver} beginNs={beginNs} />
+            )}
+          </div>
+          <OpportunityList coder={coder} />
+          {hasNotes && (
+            <NoteField
+              coder={coder}
+              why={() => whyNoNote(watching)}
+              targets={() => noteTargets(watching)}
+              about={driver.status?.state === Status_State.PAUSED ? 'paused: notes are kept, tags are not' : ''}
+            />
+          )}
+        </aside>
+      </main>
+      <footer class="bottom">
+        <Undelivered coder={coder} />
+        {codes.length > 0 && (
+          <div id="sheet" class={`tagsheet ${isSheetOpen ? '' : 'closed'}`}>
+            <Palette codes={codes} disabled={!running} onTag={(code) => coder.tag(code)} />
+            <RatingBar coder={coder} />
+            <NotJudged coder={coder} isOfLayer={shown} />
+          </div>
+        )}
+      </footer>
+    </>
+  );
+}
+
+/* ---- print ---- */
+
+function printTitle({ model, status }: LiveDriver): string {
+  return model.session ? model.participant() || status?.participant || model.session : 'none is running';
+}
+
+function printLines({ model }: LiveDriver, tab: 'tags' | 'events'): string[] {
+  if (!model.session) return [];
+  return [
+    `Study: ${model.study?.name || 'none'}`,
+    `Recorded: ${model.beginNs ? date(model.beginNs) : ''}, session ${model.session}`,
+    tab === 'tags' ? 'Layer: live, the newest tags and notes first' : 'Events',
+  ];
+}
+
+function Feed({ player, driver, beginNs }: { player: Player; driver: LiveDriver; beginNs: bigint }) {
+  useEmitter(player);
+  const items = feedOfDeeds(player.deeds.slice(-1500), driver.gaps);
+  return <EventList items={items.slice(-200)} beginNs={beginNs} />;
+}

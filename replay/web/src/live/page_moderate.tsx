@@ -1,0 +1,168 @@
+// The moderator's page: before a session what will be recorded, during it one obvious next step.
+
+import { useState } from 'preact/hooks';
+import type { Status } from '../../gen/protocol/wire_pb';
+import { Status_OwnPages, Status_State } from '../../gen/protocol/wire_pb';
+import { useUnlessTyping } from '../base/focus';
+import { bytes, clock } from '../base/format';
+import { AskAtTaskEnd } from '../marks/opportunities';
+import { focusOnce } from '../marks/outcome';
+import { NameField, Notice, rememberedName, TopBar } from '../parts/parts';
+import { News, refusalText } from '../session/reach';
+import { OtherModerators, Watchers } from '../session/watchers';
+import { courseHelp, courseKeys, type Do, InterruptionBanner, Rail } from './course';
+import { LateNotes, LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
+import { ShareButton } from './share';
+import { StartPanel } from './start';
+
+export function ModeratePage({ token }: { token: string }) {
+  const [name, setName] = useState(rememberedName('moderator'));
+  const watching = useWatching(token, name);
+  const { driver } = watching;
+  const [trouble, setTrouble] = useState('');
+  /* the attempt whose outcome is being chosen: it may end by another hand meanwhile */
+  const [chosenFor, chooseFor] = useState('');
+  const act: Do = async (body) => {
+    try {
+      await driver.connection.request(body);
+      setTrouble('');
+      return '';
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      setTrouble(reason);
+      return reason;
+    }
+  };
+  const status = driver.status;
+  const ending = status?.state === Status_State.ENDING;
+  const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
+  /* a panel with a field that is being written in stays until its writer leaves it */
+  const panel = useUnlessTyping(ending ? 'ending' : running ? 'session' : 'start');
+  const choosing = chosenFor !== '' && chosenFor === status?.attempt;
+  const setChoosing = (now: boolean) => chooseFor(now ? (driver.status?.attempt ?? '') : '');
+  const keys = courseKeys(driver, act, () => setChoosing(true));
+  return (
+    <div class="page moderate">
+      <TopBar help={running ? [...courseHelp(driver), ...observerKeys(watching)] : []}>
+        <h1 class="hidden">Moderate</h1>
+        <LiveState driver={driver} player={watching.player} />
+        <TaskState driver={driver} />
+        <LiveSound driver={driver} />
+        {driver.connection.state !== 'refused' && (
+          <>
+            <OtherModerators driver={driver} />
+            <Watchers driver={driver} />
+          </>
+        )}
+        <span class="spring" />
+        {driver.connection.state !== 'refused' && (
+          <>
+            <ShareButton connection={driver.connection} />
+            <NameField
+              label="You"
+              value={name}
+              onChange={(value) => {
+                setName(value);
+                driver.connection.rename(value);
+              }}
+            />
+          </>
+        )}
+      </TopBar>
+      <News driver={driver} />
+      {status && <OwnPage status={status} />}
+      {trouble && <Notice kind="error">{trouble}</Notice>}
+      {status?.warning && <Notice kind="warning">{status.warning}</Notice>}
+      {panel === 'ending' && status ? (
+        <Ending status={status} act={act} />
+      ) : panel === 'session' ? (
+        <div class="railed">
+          <Rail driver={driver} coder={watching.coder} act={act} choosing={choosing} onChoosing={setChoosing} />
+          <div class="railmain">
+            <InterruptionBanner driver={driver} act={act} />
+            <AskAtTaskEnd coder={watching.coder} driver={driver} />
+            <ObserveBody watching={watching} extraKeys={keys} />
+          </div>
+        </div>
+      ) : (
+        <>
+          <LateNotes watching={watching} />
+          {driver.connection.state === 'refused' ? (
+            <main class="start">
+              <Notice kind="error">{refusalText(driver.connection)}</Notice>
+            </main>
+          ) : (
+            <StartPanel driver={driver} act={act} />
+          )}
+        </>
+      )}
+    </div>
+  );
+}
+
+/** The page is, or may be, on the display that is recorded. */
+function OwnPage({ status }: { status: Status }) {
+  const [elsewhere, setElsewhere] = useState(false);
+  if (status.ownPages === Status_OwnPages.HIDDEN)
+    return (
+      <Notice kind="error">
+        This page is on the display that is being recorded: the participant can see it. Its window is hidden in the
+        recording, as far as no other window covers it. Use another machine, or move the page away.
+      </Notice>
+    );
+  if (status.ownPages !== Status_OwnPages.UNKNOWN || elsewhere) return null;
+  const running = status.state !== Status_State.IDLE;
+  return (
+    <Notice kind="error">
+      If this page is on the participant’s screen it {running ? 'is being recorded' : 'will be recorded'}: under Wayland
+      no window can be hidden, because the desktop does not tell where windows are. Open it on another machine.{' '}
+      <button type="button" onClick={() => setElsewhere(true)}>
+        It is on another screen
+      </button>
+    </Notice>
+  );
+}
+
+/* ---- a session that has ended, and for whose rest the disk has no room ---- */
+
+function Ending({ status, act }: { status: Status; act: Do }) {
+  const [asking, setAsking] = useState(false);
+  const length = `${clock(status.waitingToNs - status.waitingFromNs)} min (${bytes(status.waitingBytes)})`;
+  return (
+    <main class="start">
+      <section class="card" aria-labelledby="ending-title">
+        <h2 id="ending-title">Session {status.session} waits for room on the disk</h2>
+        <p>
+          Nothing is captured any more. {length} of the session are in memory. Make room in the library’s folder, and
+          they are written by themselves.
+        </p>
+        {asking ? (
+          <>
+            <p role="alert">
+              <b>{length} will be lost for good</b>, and the session says so. What is on the disk already stays.
+            </p>
+            <div class="row">
+              <button
+                type="button"
+                class="danger"
+                onClick={() => {
+                  setAsking(false);
+                  void act({ case: 'stop', value: { discard: true } });
+                }}
+              >
+                Lose them and end the session
+              </button>
+              <button type="button" ref={focusOnce} onClick={() => setAsking(false)}>
+                Wait for room
+              </button>
+            </div>
+          </>
+        ) : (
+          <button type="button" onClick={() => setAsking(true)}>
+            Give up what there is no room for …
+          </button>
+        )}
+      </section>
+    </main>
+  );
+}

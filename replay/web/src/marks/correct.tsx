@@ -1,0 +1,449 @@
+// Corrections: an attempt's outcome and times, the facts of a session. Each is an act; the live times stay.
+
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import {
+  type Act,
+  type Attempt,
+  Attempt_Failure,
+  Attempt_Outcome,
+  type SessionInfo,
+  SessionInfo_Place,
+  SessionInfo_Site,
+  SessionInfo_ThinkAloud,
+  SessionInfo_ThinkAloudMode,
+} from '../../gen/protocol/acts_pb';
+import { type ActOf, changedAct, FAILURES, OUTCOMES, type SessionModel } from '../acts/model';
+import { useEmitter } from '../base/emitter';
+import { clock, parseClock } from '../base/format';
+import type { Connection } from '../net/connection';
+import { validName } from '../parts/parts';
+import { type Doubt, doubtOf, LookAgain } from './outcome';
+
+const MS = 1_000_000n;
+
+/* ---- times ---- */
+
+/** A moment of the session, typed, nudged or taken from where the replay is. */
+export function TimeField({
+  label,
+  ns,
+  beginNs,
+  hereNs,
+  onSet,
+}: {
+  label: string;
+  ns: bigint;
+  beginNs: bigint;
+  /** Where the replay is; undefined: there is no such place. */
+  hereNs?: () => bigint;
+  onSet: (ns: bigint) => void;
+}) {
+  const [text, setText] = useState<string>();
+  const typed = text === undefined ? undefined : parseClock(text);
+  const invalid = text !== undefined && typed === undefined;
+  const set = (value: bigint) => {
+    setText(undefined);
+    if (value >= beginNs) onSet(value);
+  };
+  const nudge = (ms: bigint) => (
+    <button
+      type="button"
+      class="small"
+      aria-label={`${label} ${ms < 0n ? 'earlier' : 'later'} by ${Number(ms < 0n ? -ms : ms) / 1000} s`}
+      onClick={() => set(ns + ms * MS)}
+    >
+      {ms < 0n ? '−' : '+'}
+    </button>
+  );
+  return (
+    <div class="timefield">
+      <label>
+        {label}
+        <input
+          size={8}
+          class="figure"
+          autocomplete="off"
+          value={text ?? clock(ns - beginNs, 1)}
+          aria-invalid={invalid}
+          title={invalid ? 'a time is like 12:31.4' : undefined}
+          onInput={(event) => setText(event.currentTarget.value)}
+          onChange={() => typed !== undefined && set(beginNs + typed)}
+        />
+      </label>
+      {nudge(-200n)}
+      {nudge(200n)}
+      {hereNs && (
+        <button type="button" class="small" aria-label={`Here is the ${label.toLowerCase()}`} title="where the replay is" onClick={() => set(hereNs())}>
+          Here
+        </button>
+      )}
+    </div>
+  );
+}
+
+/* ---- storing ---- */
+
+/** Changes of one act; the reason of the last refusal stands beside its fields. */
+function useChange(model: SessionModel, connection: Connection, act: Act | undefined) {
+  const [trouble, setTrouble] = useState('');
+  const change = async (values: object): Promise<string> => {
+    const now = act && (model.entry(act.id)?.act ?? act);
+    if (!now) return '';
+    const reason = await model.put(connection, changedAct(now, values));
+    setTrouble(reason);
+    return reason;
+  };
+  return { trouble, change };
+}
+
+/* ---- an attempt ---- */
+
+export function AttemptEditor({
+  model,
+  connection,
+  act,
+  beginNs,
+  hereNs,
+  onDone,
+}: {
+  model: SessionModel;
+  connection: Connection;
+  act: ActOf<'attempt'>;
+  beginNs: bigint;
+  hereNs?: () => bigint;
+  onDone: () => void;
+}) {
+  useEmitter(model);
+  const { trouble, change } = useChange(model, connection, act);
+  const first = useRef<HTMLSelectElement>(null);
+  useLayoutEffect(() => first.current?.focus(), []);
+  const entry = model.entry(act.id)?.act ?? act;
+  const attempt = entry.body.value as Attempt;
+  const corrected = attempt.beginNs !== 0n || attempt.endNs !== 0n;
+  /* an outcome that contradicts the tags is stored only when it is chosen once more */
+  const [doubted, setDoubted] = useState<{ outcome: Attempt_Outcome; doubt: Doubt }>();
+  const end = (outcome: Attempt_Outcome) => {
+    setDoubted(undefined);
+    void change({
+      outcome,
+      failure: outcome === Attempt_Outcome.FAILED ? attempt.failure : Attempt_Failure.NONE,
+    });
+  };
+  return (
+    <div
+      class="editor"
+      role="group"
+      aria-label="Correct the attempt"
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape') return;
+        event.preventDefault();
+        onDone();
+      }}
+    >
+      <label>
+        Outcome
+        <select
+          ref={first}
+          value={doubted?.outcome ?? attempt.outcome}
+          onChange={(event) => {
+            const outcome = Number(event.currentTarget.value) as Attempt_Outcome;
+            const doubt = doubtOf(model, act.id, outcome, beginNs);
+            if (doubt && outcome !== attempt.outcome) setDoubted({ outcome, doubt });
+            else end(outcome);
+          }}
+        >
+          <option value={Attempt_Outcome.UNSPECIFIED}>not stated</option>
+          {OUTCOMES.map(([outcome, name]) => (
+            <option key={outcome} value={outcome}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      {doubted && (
+        <div class="wide">
+          <LookAgain
+            doubt={doubted.doubt}
+            chosen={doubted.outcome}
+            onEnd={end}
+            onCancel={() => setDoubted(undefined)}
+            takesFocus={false}
+          />
+        </div>
+      )}
+      {attempt.outcome === Attempt_Outcome.FAILED && (
+        <label>
+          How it failed
+          <select
+            value={attempt.failure}
+            onChange={(event) => void change({ failure: Number(event.currentTarget.value) })}
+          >
+            {FAILURES.map(([failure, name]) => (
+              <option key={failure} value={failure}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      <TimeField
+        label="Begin"
+        ns={attempt.beginNs || attempt.liveBeginNs}
+        beginNs={beginNs}
+        hereNs={hereNs}
+        onSet={(ns) => void change({ beginNs: ns })}
+      />
+      {(attempt.endNs || attempt.liveEndNs) !== 0n && (
+        <TimeField
+          label="End"
+          ns={attempt.endNs || attempt.liveEndNs}
+          beginNs={beginNs}
+          hereNs={hereNs}
+          onSet={(ns) => void change({ endNs: ns })}
+        />
+      )}
+      <p class="hint wide">
+        Live: {clock(attempt.liveBeginNs - beginNs, 1)}
+        {attempt.liveEndNs !== 0n && ` to ${clock(attempt.liveEndNs - beginNs, 1)}`}
+        {attempt.readingNs !== 0n && `, reading from ${clock(attempt.readingNs - beginNs, 1)}`}
+      </p>
+      {trouble && (
+        <p class="trouble wide" role="alert">
+          not stored: {trouble}
+        </p>
+      )}
+      <div class="row wide">
+        {corrected && (
+          <button type="button" class="small" onClick={() => void change({ beginNs: 0n, endNs: 0n })}>
+            Back to the live times
+          </button>
+        )}
+        <span class="spring" />
+        <button type="button" onClick={onDone}>
+          Close
+        </button>
+      </div>
+    </div>
+  );
+}
+
+/* ---- a session ---- */
+
+const PLACES: ReadonlyArray<[SessionInfo_Place, string]> = [
+  [SessionInfo_Place.UNSPECIFIED, 'not stated'],
+  [SessionInfo_Place.LAB, 'the lab’s device'],
+  [SessionInfo_Place.OWN_DEVICE, 'their own device'],
+];
+
+const SITES: ReadonlyArray<[SessionInfo_Site, string]> = [
+  [SessionInfo_Site.UNSPECIFIED, 'not stated'],
+  [SessionInfo_Site.ON_SITE, 'on site'],
+  [SessionInfo_Site.REMOTE, 'remote'],
+];
+
+const THINKING: ReadonlyArray<[SessionInfo_ThinkAloudMode, string]> = [
+  [SessionInfo_ThinkAloudMode.UNSPECIFIED, 'not stated'],
+  [SessionInfo_ThinkAloudMode.NONE, 'none'],
+  [SessionInfo_ThinkAloudMode.CONCURRENT, 'while working'],
+  [SessionInfo_ThinkAloudMode.RETROSPECTIVE, 'afterwards'],
+];
+
+/* their values in format 1 */
+const OLDER_THINKING = new Map([
+  [SessionInfo_ThinkAloudMode.CONCURRENT, SessionInfo_ThinkAloud.CONCURRENT],
+  [SessionInfo_ThinkAloudMode.RETROSPECTIVE, SessionInfo_ThinkAloud.RETROSPECTIVE],
+]);
+
+interface Draft {
+  participant: string;
+  segment: string;
+  condition: string;
+  pilot: boolean;
+  excluded: boolean;
+  excludedReason: string;
+  place: SessionInfo_Place;
+  site: SessionInfo_Site;
+  thinking: SessionInfo_ThinkAloudMode;
+}
+
+function draftOf(info: SessionInfo): Draft {
+  return {
+    participant: info.participants[0] ?? '',
+    segment: info.segment,
+    condition: info.condition,
+    pilot: info.pilot,
+    excluded: info.excluded,
+    excludedReason: info.excludedReason,
+    place: info.place,
+    site: info.site,
+    thinking: info.thinking,
+  };
+}
+
+/** The fields of SessionInfo that a draft changes, those of format 1 beside them. */
+function changesOf(info: SessionInfo, draft: Draft): Partial<SessionInfo> {
+  const before = draftOf(info);
+  const changed = Object.fromEntries(
+    Object.entries(draft).filter(([name, value]) => value !== before[name as keyof Draft]),
+  ) as Partial<Draft>;
+  const { participant, ...fields } = changed;
+  return {
+    ...fields,
+    ...(participant !== undefined && {
+      participants: [participant, ...info.participants.slice(1)],
+      participantIds: [],
+    }),
+    ...(fields.place !== undefined && { ownDevice: fields.place === SessionInfo_Place.OWN_DEVICE }),
+    ...(fields.site !== undefined && { remote: fields.site === SessionInfo_Site.REMOTE }),
+    ...(fields.thinking !== undefined && {
+      thinkAloud: OLDER_THINKING.get(fields.thinking) ?? SessionInfo_ThinkAloud.NONE,
+    }),
+  };
+}
+
+/** Acts that name the participant by the old label get the new one. @return why one was refused, or "" */
+async function rename(model: SessionModel, connection: Connection, old: string, label: string): Promise<string> {
+  for (const act of model.acts()) {
+    const body = act.body.value as { participant?: string; participantId?: string } | undefined;
+    if (body?.participant !== old) continue;
+    const reason = await model.put(connection, changedAct(act, { participant: label, participantId: '' }));
+    if (reason) return reason;
+  }
+  return '';
+}
+
+/** The facts of a session, for the moderator; refused values stay in their fields. */
+export function SessionDetails({
+  model,
+  connection,
+  onDone,
+}: {
+  model: SessionModel;
+  connection: Connection;
+  onDone: () => void;
+}) {
+  useEmitter(model);
+  const act = model.entries('sessionInfo').at(-1)?.act;
+  const { trouble, change } = useChange(model, connection, act);
+  const [draft, setDraft] = useState<Draft | undefined>(() => act && draftOf(act.body.value));
+  const [late, setLate] = useState('');
+  const [busy, setBusy] = useState(false);
+  const first = useRef<HTMLInputElement>(null);
+  useLayoutEffect(() => first.current?.focus(), []);
+  const dialog = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
+  if (!act || !draft)
+    return (
+      <dialog ref={dialog} class="asking" aria-label="Session details" onClose={onDone}>
+        <p>This session has no description that could be corrected.</p>
+        <form method="dialog">
+          <button type="submit">Close</button>
+        </form>
+      </dialog>
+    );
+  const set = (values: Partial<Draft>) => setDraft({ ...draft, ...values });
+  const label = draft.participant.trim();
+  const wrong = !validName(label)
+    ? 'A pseudonym has letters, digits, spaces, - and _.'
+    : draft.excluded && !draft.excludedReason.trim()
+      ? 'Why is it excluded?'
+      : '';
+  const save = async () => {
+    const info = act.body.value;
+    const old = info.participants[0] ?? '';
+    setBusy(true);
+    const changes = changesOf(info, {
+      ...draft,
+      participant: label,
+      excludedReason: draft.excluded ? draft.excludedReason.trim() : '',
+    });
+    let reason = Object.keys(changes).length ? await change(changes) : '';
+    if (!reason && changes.participants && old) reason = await rename(model, connection, old, label);
+    setBusy(false);
+    setLate(reason);
+    if (!reason) onDone();
+  };
+  const text = (name: 'participant' | 'segment' | 'condition', title: string) => (
+    <label>
+      {title}
+      <input
+        ref={name === 'participant' ? first : undefined}
+        value={draft[name]}
+        maxLength={80}
+        autocomplete="off"
+        aria-invalid={name === 'participant' && !validName(label)}
+        onInput={(event) => set({ [name]: event.currentTarget.value })}
+      />
+    </label>
+  );
+  const choice = (
+    name: 'place' | 'site' | 'thinking',
+    title: string,
+    choices: ReadonlyArray<readonly [number, string]>,
+  ) => (
+    <label>
+      {title}
+      <select value={draft[name]} onChange={(event) => set({ [name]: Number(event.currentTarget.value) })}>
+        {choices.map(([value, words]) => (
+          <option key={value} value={value}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+  return (
+    <dialog ref={dialog} class="asking" aria-labelledby="details-title" onClose={onDone}>
+      <h2 id="details-title">Session details</h2>
+      <form
+        class="editor details"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (!wrong) void save();
+        }}
+      >
+        {text('participant', 'Participant')}
+        {text('segment', 'Segment')}
+        {text('condition', 'Condition')}
+        {choice('thinking', 'Think-aloud', THINKING)}
+        {choice('place', 'Device', PLACES)}
+        {choice('site', 'Where', SITES)}
+        <label class="check wide">
+          <input type="checkbox" checked={draft.pilot} onChange={(event) => set({ pilot: event.currentTarget.checked })} />
+          pilot session: is kept, never counted
+        </label>
+        <label class="check wide">
+          <input
+            type="checkbox"
+            checked={draft.excluded}
+            onChange={(event) => set({ excluded: event.currentTarget.checked })}
+          />
+          excluded from the numbers
+        </label>
+        {draft.excluded && (
+          <label class="wide">
+            because
+            <input
+              value={draft.excludedReason}
+              autocomplete="off"
+              onInput={(event) => set({ excludedReason: event.currentTarget.value })}
+            />
+          </label>
+        )}
+        {(wrong || trouble || late) && (
+          <p class="trouble wide" role="alert">
+            {wrong || `not stored: ${trouble || late}`}
+          </p>
+        )}
+        <div class="row wide">
+          <button type="submit" class="primary" disabled={busy || wrong !== ''}>
+            Save
+          </button>
+          <button type="button" onClick={onDone}>
+            Cancel
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

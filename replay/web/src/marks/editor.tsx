@@ -1,0 +1,215 @@
+// The form that changes a tag or a note.
+
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { type Act, type Impact, type Note, type Tag, Tag_Planned } from '../../gen/protocol/acts_pb';
+import { changeAct, IMPACTS } from '../acts/model';
+import { TimeField } from './correct';
+import { type Coder, judgement, recovery } from './marks';
+
+/* of no opportunity: ids have no space */
+const NONE = ' ';
+/* around the form, and between it and the row that it changes */
+const ROOM_PX = 8;
+const STEP_NS = 200_000_000n;
+
+/**
+ * Beside its row, over the picture, where there is room, else as near as it fits: it never pushes the list, and is
+ * never cut off.
+ */
+function put(form: HTMLElement, row: Element): void {
+  const { width, height } = form.getBoundingClientRect();
+  const at = row.getBoundingClientRect();
+  const [most, bottom] = [window.innerWidth - width - ROOM_PX, window.innerHeight - height - ROOM_PX];
+  const beside = at.left - width - ROOM_PX >= 0 ? at.left - width - ROOM_PX : at.right + ROOM_PX;
+  const isBeside = beside <= most;
+  const left = isBeside ? beside : Math.min(most, at.left);
+  const top = isBeside ? at.top : at.bottom + height + ROOM_PX <= window.innerHeight ? at.bottom : at.top - height;
+  form.style.left = `${Math.max(ROOM_PX, left)}px`;
+  form.style.top = `${Math.max(ROOM_PX, Math.min(bottom, top))}px`;
+}
+
+/** Show a form in the top layer, in its place while anything moves. */
+function usePopover() {
+  const form = useRef<HTMLFormElement>(null);
+  useLayoutEffect(() => {
+    const { current } = form;
+    const row = current?.closest('[data-act]');
+    if (!current || !row) return undefined;
+    current.showPopover();
+    const place = () => put(current, row);
+    place();
+    const sizes = new ResizeObserver(place);
+    sizes.observe(current);
+    sizes.observe(row);
+    window.addEventListener('resize', place);
+    window.addEventListener('scroll', place, { capture: true, passive: true });
+    return () => {
+      sizes.disconnect();
+      window.removeEventListener('resize', place);
+      window.removeEventListener('scroll', place, true);
+    };
+  }, []);
+  return form;
+}
+
+function textOf({ body }: Act): string {
+  return body.case === 'tag' ? body.value.note : body.case === 'note' ? body.value.text : '';
+}
+
+export function MarkEditor({
+  coder,
+  act,
+  beginNs,
+  hereNs,
+  onDone,
+}: {
+  coder: Coder;
+  act: Act;
+  beginNs: bigint;
+  hereNs?: () => bigint;
+  onDone: () => void;
+}) {
+  const first = useRef<HTMLSelectElement>(null);
+  const [noteText, setNoteText] = useState(textOf(act));
+  const form = usePopover();
+  /* before the next key can come */
+  useLayoutEffect(() => (first.current ?? form.current?.querySelector<HTMLElement>('.wide input, .wide textarea'))?.focus(), []);
+  const tag = act.body.case === 'tag' ? act.body.value : undefined;
+  const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
+  const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
+  const mediaNs = tag?.mediaNs ?? (act.body.case === 'note' ? act.body.value.mediaNs : 0n);
+  /* a tag that is moved goes to the attempt at its new time */
+  const movedTo = (ns: bigint) => ({
+    mediaNs: ns,
+    ...(tag && { attempt: coder.model.attemptAt(ns)?.id ?? tag.attempt }),
+  });
+  const stored = coder.model.entry(act.id)?.act;
+  const written = tag ? { note: noteText } : { text: noteText };
+  const save = async (change: Partial<Tag> | Partial<Note>) => {
+    if (stored) return coder.put(changeAct(coder.model.entry(act.id)?.act ?? act, change));
+    const reason = await coder.bringBack(changeAct(act, { ...written, ...change }));
+    if (!reason) onDone();
+    return reason;
+  };
+  return (
+    <form
+      class="editor"
+      ref={form}
+      popover="manual"
+      aria-label={`Change ${coder.describe(act)}`}
+      onSubmit={async (event) => {
+        event.preventDefault();
+        /* text that is refused stays in its field */
+        if (!(await save(written))) onDone();
+      }}
+      onKeyDown={(event) => {
+        const { key } = event;
+        if (key === 'Escape') onDone();
+        else if (event.altKey && (key === 'ArrowLeft' || key === 'ArrowRight'))
+          void save(movedTo(mediaNs + (key === 'ArrowLeft' ? -STEP_NS : STEP_NS)));
+        else return;
+        /* Alt with an arrow is the browser's way back */
+        event.preventDefault();
+        event.stopPropagation();
+      }}
+    >
+      {!stored && (
+        <p class="notice warning wide" role="status">
+          It was removed meanwhile. Save adds it again.
+        </p>
+      )}
+      {tag && (
+        <>
+          <label>
+            Code
+            <select ref={first} value={tag.code} onChange={(event) => save({ code: event.currentTarget.value })}>
+              {coder.model.study?.codes.map((code) => (
+                <option key={code.id} value={code.id}>
+                  {code.name}
+                </option>
+              ))}
+            </select>
+          </label>
+          <label>
+            Impact
+            <select
+              value={tag.impact}
+              onChange={(event) => save({ impact: Number(event.currentTarget.value) as Impact })}
+            >
+              <option value={0}>not rated</option>
+              {IMPACTS.map((name, number) => (
+                <option key={name} value={number + 1}>
+                  {number} {name}
+                </option>
+              ))}
+            </select>
+          </label>
+          {opportunities.length > 0 && (
+            <label>
+              Made at
+              <select
+                value={tag.opportunity || (tag.planned === Tag_Planned.UNPLANNED ? NONE : '')}
+                onChange={(event) => {
+                  const { value } = event.currentTarget;
+                  void save(judgement(value === NONE ? '' : value || undefined));
+                }}
+              >
+                <option value="">not judged</option>
+                <option value={NONE}>none of them</option>
+                {opportunities.map((opportunity) => (
+                  <option key={opportunity.id} value={opportunity.id}>
+                    {opportunity.title || opportunity.id}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={tag.recovered}
+              onChange={(event) => save(recovery(event.currentTarget.checked))}
+            />
+            recovered
+          </label>
+        </>
+      )}
+      <TimeField label="Time" ns={mediaNs} beginNs={beginNs} hereNs={hereNs} onSet={(ns) => void save(movedTo(ns))} />
+      <p class="hint wide">
+        <kbd>alt</kbd> <kbd>← →</kbd> earlier, later by 0.2 s
+      </p>
+      <label class="wide">
+        Note
+        <textarea
+          rows={Math.min(6, noteText.split('\n').length)}
+          value={noteText}
+          onInput={(event) => setNoteText(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return;
+            event.preventDefault();
+            event.currentTarget.form?.requestSubmit();
+          }}
+        />
+      </label>
+      <div class="row">
+        <button type="submit" class="primary">
+          Save
+        </button>
+        <button type="button" onClick={onDone}>
+          {noteText === textOf(stored ?? act) ? 'Close' : 'Cancel'}
+        </button>
+        <span class="spring" />
+        <button
+          type="button"
+          class="danger"
+          onClick={() => {
+            void coder.remove(act);
+            onDone();
+          }}
+        >
+          Remove
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,84 @@
+// A choice among the tags and notes of a list: of one author, of one code.
+
+import type { Act } from '../../gen/protocol/acts_pb';
+import { isOwn, type Person } from '../net/identity';
+import type { Mark } from './row';
+import type { Coder } from './marks';
+
+export interface MarkFilter {
+  /** "": everybody; OWN; otherwise a principal, or a name without one. */
+  author: string;
+  /** "": everything; NOTES; otherwise a code's id. */
+  kind: string;
+}
+
+export const ALL_MARKS: MarkFilter = { author: '', kind: '' };
+
+/* no name, principal or id has a space at its begin */
+const OWN = ' you';
+const NOTES = ' notes';
+
+const authorOf = (act: Act) => act.principal || act.author;
+
+export function fitsFilter({ author, kind }: MarkFilter, act: Act, person: Person): boolean {
+  if (author && (author === OWN ? !isOwn(act, person) : authorOf(act) !== author)) return false;
+  if (!kind) return true;
+  return act.body.case === 'tag' ? act.body.value.code === kind : kind === NOTES;
+}
+
+/** The others by their newest names. */
+function othersOf(marks: readonly Mark[], person: Person): Array<[string, string]> {
+  const names = new Map<string, string>();
+  for (const { act } of marks) if (!isOwn(act, person)) names.set(authorOf(act), act.author);
+  return [...names].sort(([, a], [, b]) => a.localeCompare(b));
+}
+
+/** @param found  how many of the marks fit */
+export function MarkFilterBar({
+  coder,
+  marks,
+  filter,
+  found,
+  onFilter,
+}: {
+  coder: Coder;
+  marks: readonly Mark[];
+  filter: MarkFilter;
+  found: number;
+  onFilter: (filter: MarkFilter) => void;
+}) {
+  const used = new Set(marks.map(({ act }) => (act.body.case === 'tag' ? act.body.value.code : NOTES)));
+  const codes = (coder.model.study?.codes ?? []).filter(({ id }) => used.has(id) || id === filter.kind);
+  return (
+    <div class="filter" role="search" aria-label="Tags and notes">
+      <select
+        id="filter-author"
+        aria-label="By whom"
+        value={filter.author}
+        onChange={(event) => onFilter({ ...filter, author: event.currentTarget.value })}
+      >
+        <option value="">people</option>
+        <option value={OWN}>you</option>
+        {othersOf(marks, coder.connection).map(([author, name]) => (
+          <option key={author} value={author}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <select
+        aria-label="Of which code"
+        value={filter.kind}
+        onChange={(event) => onFilter({ ...filter, kind: event.currentTarget.value })}
+      >
+        <option value="">codes</option>
+        {codes.map(({ id, name }) => (
+          <option key={id} value={id}>
+            {name}
+          </option>
+        ))}
+        <option value={NOTES}>notes</option>
+      </select>
+      <output class="found">{found === marks.length ? found : `${found} of ${marks.length}`}</output>
+    </div>
+  );
+}

@@ -1,0 +1,139 @@
+// The list of tags and notes: which of them are in it, and which of those are on the page.
+
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import type { Act } from '../../gen/protocol/acts_pb';
+import { useEmitter } from '../base/emitter';
+import { count } from '../base/format';
+import { useWindowed } from '../base/windowed';
+import { ALL_MARKS, fitsFilter, type MarkFilter, MarkFilterBar } from './filter';
+import { type Mark, MarkRow } from './row';
+import type { Coder } from './marks';
+
+const NEAR_NS = 2_000_000_000n;
+
+/** The act that was removed last, also before a reload. */
+function Removed({ coder }: { coder: Coder }) {
+  if (!coder.removed) return null;
+  return (
+    <p class="row removed">
+      <span>Removed: {coder.describe(coder.removed)}</span>
+      <button type="button" class="small" onClick={() => coder.restore()}>
+        Bring it back <kbd>⇧Z</kbd>
+      </button>
+    </p>
+  );
+}
+
+/** The mark that is being changed stays in the list when somebody else removes it, or it fits the choice no longer. */
+function useEdited(coder: Coder, all: readonly Mark[], editing: string): Mark | undefined {
+  const kept = useRef<{ session: string; mark: Mark } | undefined>(undefined);
+  const { session } = coder.model;
+  const mark = all.find(({ act }) => act.id === editing);
+  if (mark) kept.current = { session, mark };
+  if (!editing || kept.current?.session !== session || kept.current.mark.act.id !== editing) return undefined;
+  return mark || coder.removed?.id !== editing ? kept.current.mark : undefined;
+}
+
+/** Oldest first. */
+function withMark(marks: Mark[], mark: Mark | undefined): Mark[] {
+  if (!mark || marks.some(({ act }) => act.id === mark.act.id)) return marks;
+  const later = marks.findIndex(({ act }) => act.body.value.mediaNs > mark.act.body.value.mediaNs);
+  return later < 0 ? [...marks, mark] : [...marks.slice(0, later), mark, ...marks.slice(later)];
+}
+
+/**
+ * Oldest first where times are links, otherwise newest first.
+ *
+ * @param coder        whose tags can be changed here
+ * @param onGo         jump to a moment; without it times are not links
+ * @param layers       whether an act is of the layers of this list
+ * @param hint         instead of an empty list
+ * @param isFiltered   with a choice of authors and codes
+ */
+export function MarkList({
+  coder,
+  beginNs,
+  onGo,
+  layers,
+  currentNs,
+  hint = 'No tags yet. Press a code’s key when something happens.',
+  isFiltered = false,
+}: {
+  coder: Coder;
+  beginNs: bigint;
+  onGo?: (ns: bigint) => void;
+  layers: (act: Act) => boolean;
+  currentNs?: bigint;
+  hint?: string;
+  isFiltered?: boolean;
+}) {
+  const model = useEmitter(coder.model);
+  const [editing, setEditing] = useState('');
+  const [filter, setFilter] = useState<MarkFilter>(ALL_MARKS);
+  const list = useRef<HTMLDivElement>(null);
+  const inLayers = model.marks().filter((mark) => layers(mark.act));
+  const shows = useMemo(
+    () => (act: Act) => layers(act) && fitsFilter(filter, act, coder.connection),
+    [layers, filter, coder],
+  );
+  const fitting = inLayers.filter((mark) => shows(mark.act));
+  const marks = withMark(fitting, useEdited(coder, model.marks(), editing));
+  if (!onGo) marks.reverse();
+  const windowed = useWindowed(
+    list,
+    marks.map(({ act }) => act.id),
+    editing,
+  );
+  const { reveal } = windowed;
+  useLayoutEffect(
+    () => coder.show({ element: () => list.current, shows, reveal }),
+    [coder, shows, reveal],
+  );
+  const focusRow = (id: string) =>
+    requestAnimationFrame(() => list.current?.querySelector<HTMLElement>(`[data-act="${id}"] [aria-expanded]`)?.focus());
+  return (
+    <div ref={list} class="marklist">
+      {isFiltered && inLayers.length > 0 && (
+        <MarkFilterBar coder={coder} marks={inLayers} filter={filter} found={fitting.length} onFilter={setFilter} />
+      )}
+      <Removed coder={coder} />
+      {!onGo && windowed.fresh > 0 && (
+        <p class="fresh">
+          <button type="button" class="primary small" onClick={windowed.toTop}>
+            ↑ {count(windowed.fresh, 'new one', 'new ones')}
+          </button>
+        </p>
+      )}
+      {!marks.length && <p class="empty">{inLayers.length ? 'None fits this choice.' : hint}</p>}
+      {marks.length > 0 && (
+        <ol class="marks">
+          {windowed.slots.map((slot) => {
+            const mark = marks[slot.index];
+            if (slot.gapPx) return <li key={`gap ${slot.index}`} class="gap" aria-hidden="true" style={{ height: `${slot.gapPx}px` }} />;
+            if (!mark) return null;
+            const { id, body } = mark.act;
+            const agoNs = currentNs === undefined ? -1n : currentNs - body.value.mediaNs;
+            return (
+              <MarkRow
+                key={id}
+                coder={coder}
+                mark={mark}
+                beginNs={beginNs}
+                place={slot.index + 1}
+                of={marks.length}
+                isNear={agoNs >= 0n && agoNs < NEAR_NS}
+                isEditing={editing === id}
+                onGo={onGo}
+                onEdit={() => setEditing(editing === id ? '' : id)}
+                onDone={() => {
+                  setEditing('');
+                  focusRow(id);
+                }}
+              />
+            );
+          })}
+        </ol>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,165 @@
+// The field that notes are written in.
+
+import { useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
+import type { Moment } from '../acts/model';
+import { hints } from '../base/keys';
+import type { Coder } from './marks';
+
+/** A session that takes notes. */
+export interface NoteTarget {
+  session: string;
+  /** The participant. */
+  name: string;
+  /** When it ends, on this machine's clock; of one that has ended. */
+  until?: string;
+  moment: () => Moment | undefined;
+}
+
+/** As high as its text, up to the limit of the style sheet. */
+function grow(field: HTMLTextAreaElement | null): void {
+  if (!field) return;
+  field.style.height = 'auto';
+  const borders = field.offsetHeight - field.clientHeight;
+  field.style.height = `${field.scrollHeight + borders}px`;
+}
+
+/** Which session the note is about, where that is not the running one alone. */
+function Targets({
+  targets,
+  current,
+  onChoose,
+}: {
+  targets: readonly NoteTarget[];
+  current: NoteTarget;
+  onChoose: (target: NoteTarget) => void;
+}) {
+  if (targets.length === 1)
+    return current.until ? (
+      <p class="notefor">
+        notes for {current.name} until {current.until}
+      </p>
+    ) : null;
+  return (
+    <div class="notefor row" role="group" aria-label="Notes for">
+      <span aria-hidden="true">notes for</span>
+      {targets.map((target) => (
+        <button
+          key={target.session}
+          type="button"
+          class="small"
+          aria-pressed={target.session === current.session}
+          onClick={() => onChoose(target)}
+        >
+          {target.name}
+          {target.until && ` until ${target.until}`}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/**
+ * A note is stamped at its first key, not when it is finished, and belongs to the session of then. Its text stays,
+ * also when the field goes or nothing can be added now. Enter adds it, Shift+Enter begins a line.
+ *
+ * @param why      asked at the press: why no note can be added now, or ""
+ * @param targets  asked at the press, too: the sessions that take notes, the usual one first; without it that of the page
+ * @param about    a condition under which notes are taken now, or ""
+ */
+export function NoteField({
+  coder,
+  why,
+  targets = () => [{ session: coder.model.session, name: '', moment: coder.moment }],
+  about = '',
+}: {
+  coder: Coder;
+  why: () => string;
+  targets?: () => readonly NoteTarget[];
+  about?: string;
+}) {
+  const { draft } = coder;
+  const [, render] = useReducer((renders: number) => renders + 1, 0);
+  const [refused, setRefused] = useState('');
+  const [chosen, choose] = useState('');
+  const field = useRef<HTMLTextAreaElement>(null);
+  const wanted = draft.session || chosen;
+  const chosenOf = (all: readonly NoteTarget[]) => all.find(({ session }) => session === wanted) ?? all[0];
+  const choices = targets();
+  const target = chosenOf(choices);
+  useLayoutEffect(() => grow(field.current), [draft.text]);
+  const type = (text: string, moment?: Moment, session?: string) => {
+    const now = chosenOf(targets());
+    draft.text = text;
+    draft.moment = text ? (moment ?? draft.moment ?? now?.moment()) : undefined;
+    draft.session = text ? (session ?? draft.session ?? now?.session) : undefined;
+    render(undefined);
+  };
+  const submit = async () => {
+    const { text } = draft;
+    if (!text.trim()) return;
+    const now = chosenOf(targets());
+    const moment = draft.moment ?? now?.moment();
+    const session = draft.session ?? now?.session;
+    const reason = why() || (moment && session ? '' : 'there is no picture yet');
+    if (reason || !moment || !session) {
+      hints.show(`Note not added: ${reason}. Its text stays here`);
+      return;
+    }
+    type('');
+    const isFree = () => draft.text === '';
+    const refusal = await coder.note(session, moment, text, isFree);
+    setRefused(isFree() ? refusal : '');
+    if (refusal && isFree()) type(text, moment, session);
+    else if (!refusal && session !== coder.model.session) hints.show(`Note added for ${now?.name ?? 'the session before'}`);
+  };
+  return (
+    <form
+      class="notefield"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+    >
+      {about && <p class="notefor">{about}</p>}
+      {target && (
+        <Targets
+          targets={choices}
+          current={target}
+          onChoose={(other) => {
+            choose(other.session);
+            if (draft.text) type(draft.text, other.moment(), other.session);
+          }}
+        />
+      )}
+      <label class="hidden" for="note">
+        Note (N)
+      </label>
+      <textarea
+        ref={field}
+        id="note"
+        rows={1}
+        value={draft.text}
+        placeholder="Note, stamped at its first key"
+        autocomplete="off"
+        enterkeyhint="send"
+        aria-invalid={refused !== ''}
+        aria-describedby={refused ? 'note-refused' : undefined}
+        onInput={(event) => type(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === 'Escape') event.currentTarget.blur();
+          if (event.key !== 'Enter' || event.shiftKey || event.altKey || event.isComposing) return;
+          event.preventDefault();
+          void submit();
+        }}
+      />
+      <button type="submit" disabled={!draft.text.trim()} title="Enter adds the note, Shift+Enter begins a line">
+        Add
+      </button>
+      {refused && (
+        <p id="note-refused" class="trouble" role="alert">
+          not stored: {refused}
+        </p>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,152 @@
+// One tag or note of a list.
+
+import { type Act, type Tag, Tag_Watching } from '../../gen/protocol/acts_pb';
+import { IMPACTS, impactNumber, type SessionModel } from '../acts/model';
+import { clock, lag } from '../base/format';
+import { isOwn } from '../net/identity';
+import { CodeChip } from '../parts/parts';
+import { MarkEditor } from './editor';
+import type { Coder } from './marks';
+
+export type Mark = ReturnType<SessionModel['marks']>[number];
+
+function watchingText(tag: Tag): string {
+  if (tag.watching === Tag_Watching.ROOM) return 'set in the room';
+  if (tag.watching === Tag_Watching.STREAM && tag.lagUs > 0n)
+    return `as it was seen, ${lag(Number(tag.lagUs) / 1000)} behind`;
+  return '';
+}
+
+/** Whose it is: of this page's own ones "you", beside a bar of the row. */
+function Author({ act, own }: { act: Act; own: boolean }) {
+  return (
+    <span class={`author ${own ? 'own' : ''}`} title={own && act.author ? `you, as ${act.author}` : act.author}>
+      {own ? 'you' : act.author}
+    </span>
+  );
+}
+
+/**
+ * @param place    from 1, of how many
+ * @param onGo     jump to a moment; without it times are not links
+ * @param onEdit   open or close the editor
+ * @param onDone   close it, and give the focus back
+ */
+export function MarkRow({
+  coder,
+  mark: { act, stored, waiting, trouble },
+  beginNs,
+  place,
+  of,
+  isNear,
+  isEditing,
+  onGo,
+  onEdit,
+  onDone,
+}: {
+  coder: Coder;
+  mark: Mark;
+  beginNs: bigint;
+  place: number;
+  of: number;
+  isNear: boolean;
+  isEditing: boolean;
+  onGo?: (ns: bigint) => void;
+  onEdit: () => void;
+  onDone: () => void;
+}) {
+  const { model } = coder;
+  const body = act.body.value;
+  const mine = coder.mayChange(act);
+  const own = isOwn(act, coder.connection);
+  const code = act.body.case === 'tag' ? model.code(act.body.value.code) : undefined;
+  const impact = act.body.case === 'tag' ? impactNumber(act.body.value.impact) : undefined;
+  const text = act.body.case === 'tag' ? act.body.value.note : act.body.value.text;
+  const at = clock(body.mediaNs - beginNs);
+  const classes = [stored ? '' : 'pending', mine ? 'mine' : '', own ? 'own' : '', isNear ? 'near' : ''];
+  return (
+    <li data-act={act.id} class={`mark ${classes.filter(Boolean).join(' ')}`} aria-posinset={place} aria-setsize={of}>
+      <div class="line">
+        {onGo ? (
+          <button type="button" class="time link" data-media-ns={String(body.mediaNs)} onClick={() => onGo(body.mediaNs)}>
+            {at}
+          </button>
+        ) : (
+          <span class="time" data-media-ns={String(body.mediaNs)}>
+            {at}
+          </span>
+        )}
+        {act.body.case === 'tag' ? (
+          <span title={watchingText(act.body.value)}>
+            <CodeChip code={code} fallback={act.body.value.code} />
+          </span>
+        ) : (
+          <span class="chip note">✎ note</span>
+        )}
+        {impact !== undefined && (
+          <span class="impact" title={`Impact ${impact}: ${IMPACTS[impact]}`}>
+            {impact}
+          </span>
+        )}
+        {act.body.case === 'tag' && act.body.value.recovered && (
+          <span class="recovered" title="The participant recovered">
+            ↩<span class="hidden"> recovered</span>
+          </span>
+        )}
+        <span class="spring" />
+        <Author act={act} own={own} />
+        {mine && (
+          <button
+            type="button"
+            class="quiet small"
+            aria-expanded={isEditing}
+            aria-label={`Change ${code?.name ?? 'note'} at ${at}`}
+            onClick={onEdit}
+          >
+            ⋯
+          </button>
+        )}
+      </div>
+      {act.body.case === 'tag' && act.body.value.opportunity && (
+        <p class="detail">at “{opportunityTitle(model, act.body.value)}”</p>
+      )}
+      {text && <p class="detail text">{text}</p>}
+      {waiting && <p class="waiting">waiting for the connection</p>}
+      {trouble && <Refused coder={coder} act={act} trouble={trouble} />}
+      {isEditing && (
+        <MarkEditor
+          coder={coder}
+          act={act}
+          beginNs={beginNs}
+          hereNs={onGo && (() => coder.moment()?.mediaNs ?? body.mediaNs)}
+          onDone={onDone}
+        />
+      )}
+    </li>
+  );
+}
+
+/** An act that the store refused: it is still here, and can be changed, sent again or given up. */
+function Refused({ coder, act, trouble }: { coder: Coder; act: Act; trouble: string }) {
+  return (
+    <div class="refused">
+      <p class="trouble">not stored: {trouble}</p>
+      <div class="row">
+        <button type="button" class="small" onClick={() => void coder.put(act)}>
+          Try again
+        </button>
+        <button type="button" class="small quiet" onClick={() => coder.model.forget(act.id)}>
+          Give it up
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function opportunityTitle(model: SessionModel, tag: Tag): string {
+  const attempt = model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
+  const found = (attempt ? model.task(attempt.task)?.opportunities : undefined)?.find(
+    (opportunity) => opportunity.id === tag.opportunity,
+  );
+  return found?.title || tag.opportunity;
+}

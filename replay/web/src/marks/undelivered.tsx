@@ -1,0 +1,23 @@
+// One's own acts that are not in the store: those that wait for the connection, and the last refused one.
+
+import { useEmitter } from '../base/emitter';
+import { count } from '../base/format';
+import { Notice } from '../parts/parts';
+import type { Coder } from './marks';
+
+export function Undelivered({ coder }: { coder: Coder }) {
+  const model = useEmitter(coder.model);
+  const waiting = model.waiting();
+  return (
+    <>
+      {waiting > 0 && (
+        <Notice kind="warning">
+          {count(waiting, 'tag or note waits', 'tags and notes wait')} for the connection, and will be stored when it is
+          back. They are kept in this tab, also when it is loaded again.
+        </Notice>
+      )}
+      {coder.trouble && <Notice kind="error">The last one was not stored: {coder.trouble}</Notice>}
+      {model.lost && <Notice kind="error">A tag or note of the session before was not stored: {model.lost}</Notice>}
+    </>
+  );
+}

@@ -1,0 +1,28 @@
+// The fate of a session while a page had no connection.
+
+import type { Status } from '../../gen/protocol/wire_pb';
+import { clock } from '../base/format';
+
+/** The recorder's state before a break. */
+export interface Before {
+  session: string;
+  killedToNs: bigint;
+  /** Welcome.run */
+  run: string;
+}
+
+/** The fate of the session meanwhile, as far as the recorder states it; "" when nothing has changed. */
+export function afterBreak(before: Before, now: Status, run: string): string {
+  const restarted = before.run !== run;
+  if (before.session && now.session === before.session)
+    return restarted && now.killedToNs > before.killedToNs
+      ? `The recorder was killed and started again. The session goes on; ${clock(now.killedToNs - now.killedFromNs)} min of it were not recorded.`
+      : '';
+  const ended =
+    now.lastSession === before.session
+      ? `The session ended meanwhile: ${now.lastReason || 'no reason is known'}.`
+      : 'The recorder was started again, and does not go on with the session. The library has what was recorded of it.';
+  if (before.session && now.session) return `${ended} Another session is running now.`;
+  if (before.session) return ended;
+  return restarted ? 'The recorder was started again meanwhile.' : '';
+}

@@ -1,0 +1,347 @@
+// The WebSocket: says hello, pairs requests with answers, and comes back after a break.
+
+import { Role, type ServerMessage, type Welcome } from '../../gen/protocol/wire_pb';
+import { Emitter } from '../base/emitter';
+import { ownIdentity } from './identity';
+import { forgetKey, keepKey } from './key';
+import { setTitle } from './title';
+import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from './wire';
+
+const PING_MS = 2000;
+/* A connection that brings nothing for so many seconds is given up: pings are answered within two, and a server whose
+   machine is gone closes nothing. One message may take longer on a slow line: each time the limit doubles. */
+const QUIET_S = 6;
+const MOST_QUIET_S = 60;
+/* so long for a welcome, which a server with many joins gives when it is a link's turn */
+const WELCOME_S = 20;
+const RETRY_MS = [500, 1000, 2000, 3000, 5000];
+const CLOSE_BAD_TOKEN = 4401;
+const CLOSE_REVOKED = 4410;
+
+/**
+ * State machine:
+ *
+ *   connecting    welcome            → open
+ *   open          the socket closes  → waiting
+ *   connecting    the socket closes  → waiting
+ *   waiting       after a back-off   → connecting
+ *   open          nothing comes for QUIET_S, or no welcome for WELCOME_S → waiting
+ *   any           closed with 4401   → refused   (the link is not valid, or with 4410 revoked: no way on)
+ *   any           close()            → closed
+ */
+export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed';
+
+/** The state of a page that watches live, for the moderators: see Ping. */
+export interface Shown {
+  behindMs: number;
+  hears: boolean;
+}
+
+export interface ConnectionEvents {
+  shown?(): Shown;
+  /** The connection was open, and is not any more. */
+  closed?(): void;
+  /** The connection is open, for the first time or again. */
+  opened(): void;
+  message(message: ChannelMessage): void;
+  /** A message of the server that answers no request. */
+  server(message: ServerMessage): void;
+}
+
+/** An answer that says no, in one sentence. */
+export class Refusal extends Error {
+  constructor(
+    readonly code: number,
+    text: string,
+  ) {
+    super(text);
+  }
+}
+
+interface Pending {
+  isPart(message: ServerMessage): boolean;
+  resolve(message: ServerMessage): void;
+  reject(error: Error): void;
+}
+
+/** The recorder's clock as seen from here: server time = local + offset, known to ±error. */
+interface ClockEstimate {
+  offsetMs: number;
+  roundTripMs: number;
+  takenMs: number;
+}
+
+export class Connection extends Emitter {
+  state: ConnectionState = 'connecting';
+  /** The link was revoked; otherwise it is not known. */
+  revoked = false;
+  welcome?: Welcome;
+  /** It broke, and there has been no welcome since. */
+  away = false;
+  /** When the next try begins, in milliseconds of performance.now(). */
+  retryAtMs = 0;
+
+  #token: string;
+  #name: string;
+  #events: ConnectionEvents;
+  #socket?: WebSocket;
+  #topics = new Map<number, string>();
+  #pending = new Map<bigint, Pending>();
+  #nextRequest = 1n;
+  #tries = 0;
+  #timer = 0;
+  #pinger = 0;
+  #watchdog = 0;
+  /* seconds without a message, counted while this page runs: one that was held up has messages it has not read */
+  #quietS = 0;
+  #mostQuietS = QUIET_S;
+  #heardMs = performance.now();
+  #clocks: ClockEstimate[] = [];
+
+  constructor(token: string, name: string, events: ConnectionEvents) {
+    super();
+    this.#token = token;
+    this.#name = name;
+    this.#events = events;
+    window.addEventListener('online', this.#online);
+    this.#connect();
+  }
+
+  /**
+   * Ask; the promise fails with a Refusal, or when the connection breaks.
+   *
+   * @param isPart  called with each answer: true when another part of it follows
+   */
+  request(body: ClientBody, isPart: (answer: ServerMessage) => boolean = () => false): Promise<ServerMessage> {
+    const request = this.#nextRequest++;
+    return new Promise((resolve, reject) => {
+      if (this.state !== 'open' || this.#socket?.readyState !== WebSocket.OPEN) {
+        reject(new Error('there is no connection to the recorder'));
+        return;
+      }
+      this.#pending.set(request, { isPart, resolve, reject });
+      this.#socket.send(packMessage(request, body));
+    });
+  }
+
+  /** Of this connection's acts; empty before the first welcome. */
+  get principal(): string {
+    return this.welcome?.principal ?? '';
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  get isModerator(): boolean {
+    return this.welcome?.role === Role.MODERATOR;
+  }
+
+  /** Change the name that stands beside what this person says: takes a new connection. */
+  rename(name: string): void {
+    this.#name = name;
+    /* otherwise the hello is still to come, or a link that is not valid stays so */
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#drop();
+    this.#connect();
+  }
+
+  /** For how long nothing has come from the recorder, in milliseconds. */
+  silentMs(): number {
+    return performance.now() - this.#heardMs;
+  }
+
+  /** Try again now, and not only when it is time. */
+  retry(): void {
+    if (this.state !== 'waiting') return;
+    clearTimeout(this.#timer);
+    this.#connect();
+  }
+
+  close(): void {
+    this.#set('closed');
+    clearTimeout(this.#timer);
+    clearInterval(this.#watchdog);
+    window.removeEventListener('online', this.#online);
+    this.#socket?.close();
+  }
+
+  /** The session clock now in nanoseconds, 0 when no session runs or it is not known yet. */
+  sessionNowNs(): bigint {
+    const best = this.#bestClock();
+    if (!best) return 0n;
+    return BigInt(Math.round((performance.now() + best.offsetMs) * 1000)) * 1000n;
+  }
+
+  #online = () => this.retry();
+
+  #bestClock(): ClockEstimate | undefined {
+    return this.#clocks.reduce<ClockEstimate | undefined>(
+      (best, clock) => (!best || clock.roundTripMs < best.roundTripMs ? clock : best),
+      undefined,
+    );
+  }
+
+  #set(state: ConnectionState): void {
+    if (this.state === state) return;
+    this.state = state;
+    this.changed();
+  }
+
+  #connect(): void {
+    this.#set('connecting');
+    /* behind a proxy: by TLS when the page was, and below the path that the page has */
+    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    const folder = location.pathname.slice(0, location.pathname.lastIndexOf('/') + 1);
+    const socket = new WebSocket(`${scheme}//${location.host}${folder}`, 'uxrec.v1');
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () =>
+      socket.send(
+        packMessage(0n, { case: 'hello', value: { token: this.#token, name: this.#name, identity: ownIdentity() } }),
+      );
+    socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
+      this.#quietS = 0;
+      this.#heardMs = performance.now();
+      this.#receive(event.data);
+    };
+    socket.onclose = (event) => this.#closed(event.code);
+    this.#socket = socket;
+    this.#quietS = 0;
+    clearInterval(this.#watchdog);
+    this.#watchdog = window.setInterval(() => this.#watch(), 1000);
+  }
+
+  #watch(): void {
+    if (++this.#quietS < (this.state === 'open' ? this.#mostQuietS : WELCOME_S)) return;
+    if (this.state === 'open') this.#mostQuietS = Math.min(MOST_QUIET_S, 2 * this.#mostQuietS);
+    this.#drop();
+    this.#wait();
+  }
+
+  /** The connection is over. Its close may take minutes, and is of no interest. */
+  #drop(): void {
+    const socket = this.#socket;
+    if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
+    socket?.close();
+    this.#ended();
+  }
+
+  #ended(): void {
+    clearInterval(this.#pinger);
+    clearInterval(this.#watchdog);
+    for (const pending of this.#pending.values())
+      pending.reject(new Error('the connection to the recorder broke'));
+    this.#pending.clear();
+    this.#topics.clear();
+    /* the clock stays: it dates tags made without a connection */
+    if (this.state === 'open') this.#events.closed?.();
+  }
+
+  #closed(code: number): void {
+    this.#ended();
+    if (this.state === 'closed') return;
+    if (code === CLOSE_BAD_TOKEN || code === CLOSE_REVOKED) {
+      forgetKey();
+      this.revoked = code === CLOSE_REVOKED;
+      this.#set('refused');
+      return;
+    }
+    this.#wait();
+  }
+
+  #wait(): void {
+    this.away = true;
+    const base = RETRY_MS[Math.min(this.#tries++, RETRY_MS.length - 1)] ?? 5000;
+    const wait = base * (0.75 + Math.random() / 2);
+    this.retryAtMs = performance.now() + wait;
+    this.#timer = window.setTimeout(() => this.#connect(), wait);
+    this.#set('waiting');
+  }
+
+  #receive(data: ArrayBuffer): void {
+    const received = parseRecord(data);
+    switch (received.kind) {
+      case 'channel':
+        this.#topics.set(received.id, received.topic);
+        break;
+      case 'message': {
+        const topic = this.#topics.get(received.channel);
+        if (topic !== undefined) this.#events.message({ ...received, topic });
+        break;
+      }
+      case 'server':
+        this.#serverMessage(received.message);
+        break;
+      default:
+        break; // what a newer server adds
+    }
+  }
+
+  #serverMessage(message: ServerMessage): void {
+    if (message.body.case === 'welcome') {
+      this.welcome = message.body.value;
+      if (this.welcome.key) {
+        this.#token = this.welcome.key;
+        keepKey(this.#token);
+      }
+      setTitle(this.welcome.pageMarker);
+      this.#tries = 0;
+      this.away = false;
+      this.#set('open');
+      this.ping();
+      this.#pinger = window.setInterval(() => this.ping(), PING_MS);
+      this.#events.opened();
+      return;
+    }
+    if (message.body.case === 'pong') {
+      this.#mostQuietS = Math.max(QUIET_S, this.#mostQuietS - 1);
+      this.#takePong(message.body.value.clientMs, message.body.value.sessionNs);
+      return;
+    }
+    const pending = this.#pending.get(message.request);
+    if (!pending || message.body.case === 'readBegun') {
+      this.#events.server(message);
+      return;
+    }
+    if (pending.isPart(message)) return;
+    this.#pending.delete(message.request);
+    if (message.body.case === 'failure')
+      pending.reject(new Refusal(message.body.value.code, message.body.value.text));
+    else pending.resolve(message);
+  }
+
+  /** Look at the recorder's clock, now and not only every two seconds. */
+  ping(): void {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return;
+    const shown = this.#events.shown?.();
+    this.#socket.send(
+      packMessage(0n, {
+        case: 'ping',
+        value: {
+          clientMs: performance.now(),
+          behindMs: Math.round(shown?.behindMs ?? 0),
+          hears: shown?.hears ?? false,
+          hidden: document.hidden,
+        },
+      }),
+    );
+  }
+
+  /** Half of the round trip is taken for the way back; the tightest of the last eight counts. */
+  #takePong(sentMs: number, sessionNs: bigint): void {
+    const nowMs = performance.now();
+    if (sessionNs === 0n) {
+      this.#clocks = [];
+      return;
+    }
+    const serverMs = Number(sessionNs / 1000n) / 1000;
+    const roundTripMs = nowMs - sentMs;
+    const offsetMs = serverMs - (sentMs + roundTripMs / 2);
+    const before = this.#bestClock();
+    /* another session has another clock */
+    if (before && Math.abs(before.offsetMs - offsetMs) > before.roundTripMs + roundTripMs + 5)
+      this.#clocks = [];
+    this.#clocks.push({ offsetMs, roundTripMs, takenMs: nowMs });
+    if (this.#clocks.length > 8) this.#clocks.shift();
+  }
+}

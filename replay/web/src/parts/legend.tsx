@@ -1,0 +1,70 @@
+// The meanings of the signs over the picture.
+
+import { Screen_HiddenReason as Reason } from '../../gen/protocol/screen_pb';
+
+const REASONS = new Map<Reason, string>([
+  [Reason.PLACE, 'places that the study hides'],
+  [Reason.WINDOW, 'windows that match the study’s rules, and other windows of their programs'],
+  [Reason.PASSWORD, 'the window with the focus, while a password may be typed there'],
+  [Reason.OWN_PAGE, 'the moderator’s own page'],
+]);
+
+/** Why areas of the picture are grey; nothing when none is. */
+export function HiddenLegend({ reasons }: { reasons: readonly Reason[] }) {
+  const texts = reasons.map((reason) => REASONS.get(reason)).filter(Boolean);
+  if (!texts.length) return null;
+  return (
+    <details class="legend">
+      <summary>
+        <span class="swatch" aria-hidden="true" /> hidden areas
+      </summary>
+      <p>Grey areas are hidden, here and in the recording:</p>
+      <ul>
+        {texts.map((text) => (
+          <li key={text}>{text}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
+/** Keys of every picture. */
+export const PICTURE_KEYS = [
+  ['+ -', 'picture larger, smaller, as control and the wheel; with the focus in it the arrow keys move it'],
+  ['shift+Enter', 'full screen; Esc leaves it'],
+] as const;
+
+/** Part of the help. */
+export function PictureHelp() {
+  return (
+    <>
+      <h3>In the picture</h3>
+      <dl class="signs">
+        <div>
+          <dt>
+            <span class="ring" aria-hidden="true" /> orange ring
+          </dt>
+          <dd>a click of the left button, or a touch</dd>
+        </div>
+        <div>
+          <dt>
+            <span class="ring other" aria-hidden="true" /> blue ring
+          </dt>
+          <dd>a click of another button</dd>
+        </div>
+        <div>
+          <dt>
+            <span class="keychip">letter ×3</span>
+          </dt>
+          <dd>keys that were pressed, by their class; which keys only where that is recorded</dd>
+        </div>
+        <div>
+          <dt>
+            <span class="swatch" aria-hidden="true" /> grey area
+          </dt>
+          <dd>hidden: “hidden areas” above the picture has the reasons</dd>
+        </div>
+      </dl>
+    </>
+  );
+}

@@ -1,0 +1,139 @@
+// The picture and what lies over it.
+
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { KeyClass } from '../../gen/protocol/input_pb';
+import { useEmitter } from '../base/emitter';
+import { type Deed, lastAtOrBefore, type Player } from '../media/player';
+import { HiddenLegend } from './legend';
+import { KeyHint } from './parts';
+import { useZoom, ZoomBar } from './zoom';
+
+const CHIP_NS = 2_500_000_000n;
+
+const CLASS_NAMES = new Map<KeyClass, string>([
+  [KeyClass.UNSPECIFIED, 'key'],
+  [KeyClass.LETTER, 'letter'],
+  [KeyClass.DIGIT, 'digit'],
+  [KeyClass.SPACE, 'space'],
+  [KeyClass.PUNCTUATION, 'sign'],
+  [KeyClass.NAVIGATION, 'move'],
+  [KeyClass.EDITING, 'edit'],
+  [KeyClass.MODIFIER, 'modifier'],
+  [KeyClass.FUNCTION, 'function'],
+  [KeyClass.MEDIA, 'media'],
+]);
+
+export function keyClassName(keyClass: KeyClass): string {
+  return CLASS_NAMES.get(keyClass) ?? 'key';
+}
+
+/** Runs of one class, newest last: "letter ×12". */
+export function keyRuns(deeds: readonly Deed[], atNs: bigint): Array<{ name: string; count: number }> {
+  const runs: Array<{ name: string; count: number }> = [];
+  for (let i = lastAtOrBefore(deeds, atNs); i >= 0; i--) {
+    const deed = deeds[i];
+    if (!deed || atNs - deed.timeNs > CHIP_NS) break;
+    if (deed.kind !== 'key' && deed.kind !== 'shortcut') continue;
+    const name = deed.label ?? keyClassName(deed.keyClass);
+    if (runs[0]?.name === name) runs[0].count++;
+    else runs.unshift({ name, count: 1 });
+  }
+  return runs.slice(-6);
+}
+
+/**
+ * @param atNs     the moment of the overlay
+ * @param text     what the picture shows, for those who do not see it
+ * @param live     the pointer is drawn where it was last seen
+ * @param covered  instead of the picture: why there is none
+ * @param veil     over the picture, which is dimmed: why it is not that of the moment
+ */
+export function Stage({
+  player,
+  atNs,
+  text,
+  covered,
+  veil = '',
+  live = false,
+  children,
+}: {
+  player: Player;
+  atNs: () => bigint;
+  text: string;
+  covered?: ComponentChildren;
+  veil?: string;
+  live?: boolean;
+  children?: ComponentChildren;
+}) {
+  useEmitter(player);
+  const overlay = useRef<HTMLCanvasElement>(null);
+  const picture = useRef<HTMLCanvasElement>(null);
+  const stage = useRef<HTMLElement>(null);
+  const view = useRef<HTMLDivElement>(null);
+  const zoom = useZoom(view, stage, player.width);
+  useEffect(() => {
+    player.attach(picture.current);
+    return () => player.attach(null);
+  }, [player]);
+  /* ripples fade: draw while there is something that moves */
+  useEffect(() => {
+    let timer = 0;
+    let until = 0;
+    const draw = () => {
+      timer = 0;
+      if (overlay.current) player.drawOverlay(overlay.current, atNs(), live);
+      if (performance.now() < until) timer = requestAnimationFrame(draw);
+    };
+    const wake = () => {
+      until = performance.now() + 800;
+      if (!timer) timer = requestAnimationFrame(draw);
+    };
+    const stop = player.subscribe(wake);
+    wake();
+    return () => {
+      stop();
+      cancelAnimationFrame(timer);
+    };
+  }, [player, atNs, live]);
+  const runs = keyRuns(player.deeds, atNs());
+  const shape = player.width ? player.width / player.height : 16 / 9;
+  return (
+    <section ref={stage} class="stage" aria-label="The participant's screen">
+      <div class={`screen ${zoom.factor ? 'zoomed' : ''}`} style={{ '--shape': shape }}>
+        <div
+          ref={view}
+          class="view"
+          {...(zoom.factor && { tabIndex: 0, role: 'group', 'aria-label': 'Part of the picture: the arrow keys move it' })}
+        >
+          <div class="canvases" style={zoom.factor ? { width: `${player.width * zoom.factor}px`, height: `${player.height * zoom.factor}px` } : {}}>
+            <canvas ref={picture} id="picture" width="16" height="9" role="img" aria-label={text} />
+            <canvas ref={overlay} id="overlay" width="16" height="9" aria-hidden="true" />
+          </div>
+        </div>
+        <div class="chips" aria-hidden="true">
+          {runs.map((run, i) => (
+            <span key={i} class="keychip">
+              {run.name}
+              {run.count > 1 && <b> ×{run.count}</b>}
+            </span>
+          ))}
+        </div>
+        {veil && !covered && (
+          <p class="veil">
+            <span>{veil}</span>
+          </p>
+        )}
+        {covered && <div class="cover">{covered}</div>}
+        {!covered && player.width > 0 && (
+          <>
+            <HiddenLegend reasons={player.hiddenAt(live ? player.pictureNs : atNs())} />
+            <ZoomBar zoom={zoom} />
+          </>
+        )}
+      </div>
+      {children}
+      <KeyHint fullScreen />
+    </section>
+  );
+}

@@ -1,0 +1,160 @@
+// Spans that nobody is to hear: how one is made, and those there are.
+
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { bleepAct, removeAct } from '../acts/model';
+import { useEmitter } from '../base/emitter';
+import { clock, parseClock } from '../base/format';
+import type { RecordedDriver } from '../driver/recorded';
+import type { Coder } from '../marks/marks';
+
+/* what was just said is what is to be bleeped */
+const USUAL_NS = 2_000_000_000n;
+
+/** From, to and why. It stays open while the replay goes on, so that both ends can be found by ear. */
+export function BleepForm({
+  driver,
+  coder,
+  onDone,
+}: {
+  driver: RecordedDriver;
+  coder: Coder;
+  onDone: () => void;
+}) {
+  const begin = driver.beginNs;
+  const length = driver.endNs - begin;
+  const here = () => clock(driver.nowNs() - begin, 2);
+  const [from, setFrom] = useState(() => {
+    const at = driver.nowNs() - begin - USUAL_NS;
+    return clock(at < 0n ? 0n : at, 2);
+  });
+  const [to, setTo] = useState(here);
+  const [reason, setReason] = useState('');
+  const [refused, setRefused] = useState('');
+  const first = useRef<HTMLInputElement>(null);
+  /* before the next key can come */
+  useLayoutEffect(() => first.current?.focus(), []);
+  const fromNs = parseClock(from);
+  const toNs = parseClock(to);
+  const trouble =
+    fromNs === undefined || toNs === undefined
+      ? 'a time is like 12:31.40'
+      : fromNs >= toNs
+        ? 'it ends before it begins'
+        : toNs > length + 10_000_000n
+          ? `the session is ${clock(length, 2)} long`
+          : '';
+  const end = (name: string, text: string, set: (text: string) => void, button: string) => (
+    <div class="row">
+      <label>
+        {name}
+        <input
+          ref={name === 'From' ? first : undefined}
+          size={8}
+          value={text}
+          autocomplete="off"
+          aria-invalid={trouble !== ''}
+          aria-describedby="bleep-trouble"
+          onInput={(event) => set(event.currentTarget.value)}
+        />
+      </label>
+      <button type="button" class="small" onClick={() => set(here())}>
+        {button}
+      </button>
+    </div>
+  );
+  return (
+    <form
+      class="row wrap bleeping"
+      aria-label="Bleep a span"
+      onSubmit={async (event) => {
+        event.preventDefault();
+        if (trouble || fromNs === undefined || toNs === undefined) return;
+        const act = bleepAct(coder.layer, begin + fromNs, begin + toNs, reason.trim());
+        const why = await coder.put(act);
+        if (!why) return onDone();
+        setRefused(why);
+        driver.model.forget(act.id);
+      }}
+      onKeyDown={(event) => {
+        if (event.key !== 'Escape') return;
+        event.preventDefault();
+        onDone();
+      }}
+    >
+      {end('From', from, setFrom, 'From here')}
+      {end('to', to, setTo, 'Until here')}
+      <label>
+        because of
+        <input
+          value={reason}
+          maxLength={200}
+          placeholder="a name, an address, …"
+          autocomplete="off"
+          onInput={(event) => setReason(event.currentTarget.value)}
+        />
+      </label>
+      <button type="submit" class="primary" disabled={trouble !== ''}>
+        Bleep it
+      </button>
+      <button type="button" onClick={onDone}>
+        Cancel
+      </button>
+      <span id="bleep-trouble" class="trouble" role="status">
+        {trouble || (refused && `not stored: ${refused}`)}
+      </span>
+    </form>
+  );
+}
+
+/** Those there are, with what takes one's own back; a moderator may take back all. */
+export function BleepList({
+  coder,
+  beginNs,
+  onGo,
+}: {
+  coder: Coder;
+  beginNs: bigint;
+  onGo: (ns: bigint) => void;
+}) {
+  const model = useEmitter(coder.model);
+  const bleeps = model.bleeps();
+  if (!bleeps.length) return null;
+  return (
+    <section class="bleeps" aria-labelledby="bleeps-title">
+      <h2 id="bleeps-title">Bleeped</h2>
+      <ul>
+        {bleeps.map(({ act, stored, waiting, trouble }) => {
+          const { fromNs, toNs, reason } = act.body.value;
+          const from = clock(fromNs - beginNs, 1);
+          return (
+            <li key={act.id} class={`mark ${stored ? '' : 'pending'}`}>
+              <div class="line">
+                <button type="button" class="time link" onClick={() => onGo(fromNs)}>
+                  {from}
+                </button>
+                <span class="figure muted">{(Number(toNs - fromNs) / 1e9).toFixed(1)} s</span>
+                <span class="spring" />
+                <span class="author" title={`layer ${act.layer}`}>
+                  {act.author || 'you'}
+                </span>
+                {(coder.mayChange(act) || coder.connection.isModerator) && (
+                  <button
+                    type="button"
+                    class="small"
+                    aria-label={`Take back the bleep at ${from}`}
+                    onClick={() => void (trouble ? model.forget(act.id) : coder.put(removeAct(act)))}
+                  >
+                    Take back
+                  </button>
+                )}
+              </div>
+              {reason && <p class="detail">{reason}</p>}
+              {waiting && <p class="waiting">waiting for the connection</p>}
+              {trouble && <p class="trouble">not stored: {trouble}</p>}
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,321 @@
+// The task of the moment shown: its outcome, its numbers in this layer, its opportunities.
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { type Act, type OpportunityScore, OpportunityScore_Score } from '../../gen/protocol/acts_pb';
+import { Study_CountsAs } from '../../gen/protocol/study_pb';
+import type { AttemptMetrics, Metrics } from '../../gen/protocol/wire_pb';
+import { attemptBegin, outcomeName, scoreAct } from '../acts/model';
+import { clock, count, duration } from '../base/format';
+import type { RecordedDriver } from '../driver/recorded';
+import { AttemptEditor } from '../marks/correct';
+import type { Coder } from '../marks/marks';
+import { NotJudged } from '../marks/opportunities';
+import type { Player } from '../media/player';
+import { Icon, Notice } from '../parts/parts';
+import { useMoment } from './review_list';
+
+/* elsewhere the list beside the picture needs the height: the task is folded until somebody unfolds it */
+const ROOMY = '(height >= 960px), (width < 900px) and (height >= 600px)';
+/* less of a task's time is not worth a word */
+const LEFT_OUT_S = 0.5;
+
+function useMedia(query: string): boolean {
+  const [matches, setMatches] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const look = () => setMatches(list.matches);
+    look();
+    list.addEventListener('change', look);
+    return () => list.removeEventListener('change', look);
+  }, [query]);
+  return matches;
+}
+
+/** The numbers of this layer, asked for again whenever an act has changed. */
+function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined {
+  const [metrics, setMetrics] = useState<Metrics>();
+  const acts = useActs(driver);
+  const ready = driver.summary !== undefined && driver.connection.state === 'open';
+  useEffect(() => {
+    if (!ready) return undefined;
+    let wanted = true;
+    const timer = setTimeout(() => {
+      driver.connection
+        .request({ case: 'getMetrics', value: { sessions: [driver.model.session], layer } })
+        .then(
+          (answer) => {
+            if (wanted && answer.body.case === 'metrics') setMetrics(answer.body.value);
+          },
+          () => undefined,
+        );
+    }, 150);
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
+  }, [acts, layer, ready]);
+  return metrics;
+}
+
+/** Differs whenever an act that counts has changed; made anew when the model has changed, and not for each frame. */
+function useActs(driver: RecordedDriver): string {
+  const [acts, setActs] = useState('');
+  useEffect(() => {
+    const look = () => setActs(actsOf(driver));
+    look();
+    return driver.model.subscribe(look);
+  }, [driver]);
+  return acts;
+}
+
+function actsOf(driver: RecordedDriver): string {
+  return driver.model
+    .marks()
+    .map(({ act, stored }) => `${act.id}${act.counter}${stored}`)
+    .concat(driver.model.entries('attempt').map(({ act, stored }) => `${act.id}${act.counter}${stored}`))
+    .concat(driver.model.entries('interruption').map(({ act }) => `${act.id}${act.counter}`))
+    .concat(driver.model.entries('opportunityScore').map(({ act }) => `${act.id}${act.counter}`))
+    .join();
+}
+
+/** Folded: its title and its most important numbers, in a few lines. */
+export function TaskPanel({
+  driver,
+  player,
+  coder,
+  layers,
+  atNs,
+}: {
+  driver: RecordedDriver;
+  player: Player;
+  coder: Coder;
+  layers: (act: Act) => boolean;
+  atNs: () => bigint;
+}) {
+  const now = useMoment(player, atNs);
+  const model = driver.model;
+  const metrics = useMetrics(driver, coder.layerAsked());
+  const isRoomy = useMedia(ROOMY);
+  const [chosen, setChosen] = useState<boolean>();
+  const [correcting, setCorrecting] = useState('');
+  const pencil = useRef<HTMLButtonElement>(null);
+  const attempts = model.attempts();
+  const current =
+    model.attemptAt(now) ??
+    attempts.filter(({ attempt }) => attemptBegin(attempt) <= now).at(-1) ??
+    attempts[0];
+  if (!driver.summary) return null;
+  if (!current)
+    return (
+      <section class="taskpanel">
+        <p class="empty">No task was started in this session.</p>
+      </section>
+    );
+  const task = model.task(current.attempt.task);
+  /* the one that is being corrected stays, also when its times leave the playhead */
+  const edited = model.entries('attempt').find(({ act }) => act.id === correcting);
+  const row = metrics?.attempts.find((candidate) => candidate.attempt === current.id);
+  const title = task?.title ?? current.attempt.task;
+  const open = chosen ?? isRoomy;
+  const contradictions = row?.contradictions ?? [];
+  return (
+    <section class={`taskpanel ${open ? '' : 'folded'}`} aria-label="Task at this moment">
+      <div class="row">
+        <h2 title={title}>{title}</h2>
+        <span class="spring" />
+        <button
+          type="button"
+          class="quiet small"
+          aria-expanded={open}
+          aria-label={open ? 'Fold the task away' : 'Unfold the task'}
+          onClick={() => setChosen(!open)}
+        >
+          <Icon name={open ? 'up' : 'down'} />
+        </button>
+      </div>
+      <p class="row wrap facts">
+        <span class={`outcome o${current.attempt.outcome}`}>{outcomeName(current.attempt.outcome)}</span>
+        {!open && contradictions.length > 0 && (
+          <button
+            type="button"
+            class="small doubt"
+            title={contradictions.join('\n')}
+            aria-label={`Unfold the task: ${contradictions.join('; ')}`}
+            onClick={() => setChosen(true)}
+          >
+            !
+          </button>
+        )}
+        {row && <Numbers row={row} others={errorsOfOthers(coder, layers, current.id)} />}
+        <NotJudged coder={coder} isOfLayer={layers} attempt={current.id} />
+        {driver.connection.isModerator && (
+          <button
+            type="button"
+            ref={pencil}
+            class="quiet small unfolded"
+            aria-expanded={correcting === current.id}
+            onClick={() => setCorrecting(correcting === current.id ? '' : current.id)}
+          >
+            Correct…
+          </button>
+        )}
+      </p>
+      {edited && (
+        <AttemptEditor
+          key={edited.act.id}
+          model={model}
+          connection={driver.connection}
+          act={edited.act}
+          beginNs={driver.beginNs}
+          hereNs={() => driver.seenNs()}
+          onDone={() => {
+            setCorrecting('');
+            requestAnimationFrame(() => pencil.current?.focus());
+          }}
+        />
+      )}
+      {contradictions.length > 0 && (
+        <div class="unfolded">
+          {contradictions.map((text) => (
+            <Notice key={text} kind="warning">
+              {text}
+            </Notice>
+          ))}
+        </div>
+      )}
+      {task && task.opportunities.length > 0 && (
+        <Opportunities driver={driver} coder={coder} attempt={current.id} row={row} />
+      )}
+      {attempts.length > 1 && (
+        <nav class="row wrap unfolded" aria-label="Tasks">
+          {attempts.map(({ id, attempt }) => (
+            <button
+              key={id}
+              type="button"
+              class="link small"
+              aria-current={id === current.id ? 'true' : undefined}
+              onClick={() => driver.seek(attemptBegin(attempt))}
+            >
+              {model.task(attempt.task)?.title ?? attempt.task}
+              {attempt.number > 1 && ` (${attempt.number})`}
+              {id !== current.id && <NotJudgedOf number={coder.notJudged(layers, id).length} />}
+            </button>
+          ))}
+        </nav>
+      )}
+    </section>
+  );
+}
+
+/** Beside the name of a task that is not the one of this moment. */
+function NotJudgedOf({ number }: { number: number }) {
+  return number > 0 && <span class="muted figure">{number} not judged</span>;
+}
+
+/** How many errors of an attempt are shown that are in no layer of one's own. */
+function errorsOfOthers(coder: Coder, layers: (act: Act) => boolean, attempt: string): number {
+  return coder.model.entries('tag').filter(({ act }) => {
+    const { code, attempt: of } = act.body.value;
+    const isError = coder.model.code(code)?.countsAs === Study_CountsAs.ERROR;
+    return isError && of === attempt && layers(act) && !coder.isMine(act);
+  }).length;
+}
+
+function Numbers({ row, others }: { row: AttemptMetrics; others: number }) {
+  const leftOutS = Number(row.endNs - row.beginNs) / 1e9 - row.timeS;
+  return (
+    <>
+      <span class="figure" title="time on task">
+        {clock(BigInt(Math.round(row.timeS * 1000)) * 1_000_000n)}
+      </span>
+      <span>
+        <b>{count(row.errors, 'error', 'errors')}</b> in your layer
+        {row.unplannedErrors > 0 && `, ${row.unplannedErrors} unplanned`}
+        {others > 0 && `, ${others} in others`}
+      </span>
+      {leftOutS > LEFT_OUT_S && (
+        <span class="unfolded" title="pauses and interruptions">
+          {duration(BigInt(Math.round(leftOutS * 1e9)))} of breaks left out
+        </span>
+      )}
+      <span class="unfolded">{row.clicksRecorded ? count(row.clicks, 'click', 'clicks') : 'clicks not recorded'}</span>
+      <span class="unfolded">{row.keysRecorded ? count(row.keys, 'key', 'keys') : 'keys not recorded'}</span>
+      {row.opportunities + row.notMet + row.notScored > 0 && <span class="unfolded">{opportunityText(row)}</span>}
+    </>
+  );
+}
+
+function isMet({ score, met }: OpportunityScore): boolean {
+  return score === OpportunityScore_Score.UNSPECIFIED ? met : score === OpportunityScore_Score.MET;
+}
+
+/** "4 opportunities met, erred at 1; 2 not scored" */
+function opportunityText({ opportunities, erred, notMet, notScored }: AttemptMetrics): string {
+  const parts = [`${count(opportunities, 'opportunity', 'opportunities')} met, erred at ${erred}`];
+  if (notMet > 0) parts.push(`${notMet} not met`);
+  if (notScored > 0) parts.push(`${notScored} not scored`);
+  return parts.join('; ');
+}
+
+function Opportunities({
+  driver,
+  coder,
+  attempt,
+  row,
+}: {
+  driver: RecordedDriver;
+  coder: Coder;
+  attempt: string;
+  row: AttemptMetrics | undefined;
+}) {
+  const model = driver.model;
+  const task = model.task(model.attempts().find(({ id }) => id === attempt)?.attempt.task ?? '');
+  const scores = model
+    .entries('opportunityScore')
+    .filter(({ act }) => coder.isMine(act) && act.body.value.attempt === attempt);
+  const erred = new Set(
+    model
+      .entries('tag')
+      .filter(({ act }) => coder.isMine(act) && act.body.value.attempt === attempt)
+      .map(({ act }) => act.body.value.opportunity),
+  );
+  const completed = row !== undefined && (row.outcome === 1 || row.outcome === 2);
+  const put = (score: Act | undefined, opportunity: string, met: boolean) =>
+    void coder.put(scoreAct(coder.layer, score, attempt, opportunity, met));
+  const checks = (task?.opportunities ?? []).map((opportunity) => {
+    const score = scores.find(({ act }) => act.body.value.opportunity === opportunity.id)?.act;
+    const met = score ? isMet(score.body.value) : erred.has(opportunity.id) || completed;
+    return { opportunity, score, met, isScored: score !== undefined || met };
+  });
+  return (
+    <fieldset class="opportunities unfolded">
+      <legend>Opportunities met</legend>
+      {checks.map(({ opportunity, score, met, isScored }) => (
+        <label key={opportunity.id} class="check">
+          <input
+            type="checkbox"
+            checked={met}
+            ref={(box) => {
+              if (box) box.indeterminate = !isScored;
+            }}
+            onChange={(event) => put(score, opportunity.id, event.currentTarget.checked)}
+          />
+          {opportunity.title || opportunity.id}
+          {erred.has(opportunity.id) && <em class="erred"> erred</em>}
+          {!isScored && <span class="muted"> not scored</span>}
+        </label>
+      ))}
+      {checks.some(({ isScored }) => !isScored) && (
+        <button
+          type="button"
+          class="small"
+          onClick={() => {
+            for (const { opportunity, score, isScored } of checks) if (!isScored) put(score, opportunity.id, false);
+          }}
+        >
+          The others were not met
+        </button>
+      )}
+    </fieldset>
+  );
+}

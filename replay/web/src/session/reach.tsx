@@ -1,0 +1,120 @@
+// Whether the recorder can be reached, and the page's state while it cannot.
+
+import { type Conducted, Conducted_Deed } from '../../gen/protocol/wire_pb';
+import { clock } from '../base/format';
+import { useTicks } from '../base/ticks';
+import type { Behind, LiveDriver } from '../driver/live';
+import type { Connection } from '../net/connection';
+import { Notice } from '../parts/parts';
+
+/** The state of a connection that is not open, for a badge. */
+export function connectionWords({ state, away, revoked }: Connection): string {
+  switch (state) {
+    case 'waiting':
+      return 'no answer';
+    case 'connecting':
+      return away ? 'no answer' : 'connecting';
+    case 'refused':
+      return revoked ? 'link revoked' : 'link not valid';
+    default:
+      return state;
+  }
+}
+
+/** Why a link lets nobody in, and the way on; for people. */
+export function refusal(connection: Connection): { title: string; text: string } {
+  if (connection.revoked)
+    return { title: 'This link was revoked', text: 'It lets nobody in any more. Ask the moderator for another one.' };
+  if (connection.welcome && !connection.welcome.recorder)
+    return {
+      title: 'This link is not valid any more',
+      text: 'This replay was started again, and has a new link since: open the one that uxrec play printed last.',
+    };
+  return {
+    title: 'This link is not valid',
+    text: 'The recorder does not know its key. Ask the moderator for a new link. For a replay that uxrec play shows, open the link that it printed last.',
+  };
+}
+
+export function refusalText(connection: Connection): string {
+  const { title, text } = refusal(connection);
+  return `${title}. ${text}`;
+}
+
+/** For how long there was no answer, by this machine's own clock that only runs forward. */
+function silence(connection: Connection): string {
+  return clock(BigInt(Math.round(connection.silentMs())) * 1_000_000n);
+}
+
+/** In the place of the picture while there is no connection. */
+export function NoAnswer({ connection }: { connection: Connection }) {
+  useTicks();
+  const s = Math.max(1, Math.ceil((connection.retryAtMs - performance.now()) / 1000));
+  const waiting = connection.state === 'waiting';
+  return (
+    <>
+      <h2>No answer from the recorder</h2>
+      <p>
+        No answer for {silence(connection)}. Whether it still records is not known from here. Tags and notes are kept here, and
+        sent when it answers.
+      </p>
+      <p class="row">
+        {waiting ? `Next try in ${s} s.` : 'Trying now.'}
+        <button type="button" disabled={!waiting} onClick={() => connection.retry()}>
+          Try now
+        </button>
+      </p>
+    </>
+  );
+}
+
+const DEEDS = new Map<Conducted_Deed, string>([
+  [Conducted_Deed.START, 'started the session'],
+  [Conducted_Deed.STOP, 'ended the session'],
+  [Conducted_Deed.PAUSE, 'paused'],
+  [Conducted_Deed.RESUME, 'resumed'],
+  [Conducted_Deed.TASK_START, 'started a task'],
+  [Conducted_Deed.TASK_READY, 'marked the participant as ready'],
+  [Conducted_Deed.TASK_END, 'ended the task'],
+  [Conducted_Deed.INTERRUPTION_BEGIN, 'began an interruption'],
+  [Conducted_Deed.INTERRUPTION_END, 'ended the interruption'],
+  [Conducted_Deed.PHASE, 'began another phase'],
+  [Conducted_Deed.MUTE, 'keeps the sound from the observers'],
+  [Conducted_Deed.UNMUTE, 'lets the observers hear'],
+]);
+
+/** "Ann paused" */
+export function conductedText(driver: LiveDriver, { deed, name, task }: Conducted): string {
+  const title = task && driver.model.task(task)?.title;
+  const what = title ? `started the task “${title}”` : (DEEDS.get(deed) ?? 'changed something');
+  return `${name || 'A command on the recorder’s machine'} ${what}.`;
+}
+
+const ANNOUNCED_MS = 15_000;
+
+/** News for somebody who was away, and the last deed of another moderator. */
+export function News({ driver }: { driver: LiveDriver }) {
+  useTicks();
+  const { conducted } = driver;
+  const announced = conducted && performance.now() - driver.conductedMs < ANNOUNCED_MS;
+  return (
+    <div class="news">
+      {driver.news && (
+        <Notice kind="warning">
+          {driver.news}{' '}
+          <button type="button" class="small" onClick={() => driver.dismissNews()}>
+            Understood
+          </button>
+        </Notice>
+      )}
+      {announced && <Notice kind="info">{conductedText(driver, conducted)}</Notice>}
+    </div>
+  );
+}
+
+/** "behind by 3.2 s (slow connection)", or that nothing comes. */
+export function behindText({ ms, stalled, reason }: Behind): string {
+  const s = ms < 10_000 ? (ms / 1000).toFixed(1) : (ms / 1000).toFixed(0);
+  const why = reason === 'decoder' ? 'this browser decodes too slowly' : stalled ? 'nothing comes' : 'slow connection';
+  return stalled ? `NO PICTURE for ${s} s (${why})` : `BEHIND by ${s} s (${why})`;
+}

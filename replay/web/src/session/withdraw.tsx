@@ -1,0 +1,290 @@
+// A participant takes consent back: the dialog, asked twice, and a session of which nothing is shown any more.
+
+import { create } from '@bufbuild/protobuf';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { type Act, Act_Kind, ActSchema } from '../../gen/protocol/acts_pb';
+import type { SessionSummary } from '../../gen/protocol/wire_pb';
+import { newId, removeAct } from '../acts/model';
+import { useEmitter } from '../base/emitter';
+import { clock, date } from '../base/format';
+import type { RecordedDriver } from '../driver/recorded';
+import type { Connection } from '../net/connection';
+import { Crumbs, Notice, TopBar } from '../parts/parts';
+import { USES } from './consent';
+
+const MODALITIES: ReadonlyArray<[modality: string, words: string]> = [
+  ['screen', 'the screen'],
+  ['input', 'clicks and keys'],
+  ['sound', 'the sound'],
+];
+
+function withdrawalAct(value: { modalities: string[]; uses: string[]; fromNs: bigint; reason: string }): Act {
+  return create(ActSchema, {
+    id: newId(),
+    kind: Act_Kind.ADD,
+    layer: 'live',
+    body: { case: 'withdrawal', value },
+  });
+}
+
+async function put(connection: Connection, session: string, act: Act): Promise<string> {
+  try {
+    await connection.request({ case: 'putAct', value: { session, act } });
+    return '';
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/* a full choice is an empty list in the act: it covers modalities and uses of later versions too */
+const chosen = (all: ReadonlyArray<[string, string]>, wanted: ReadonlySet<string>) =>
+  wanted.size === all.length ? [] : all.map(([one]) => one).filter((one) => wanted.has(one));
+
+function Choice({
+  title,
+  all,
+  wanted,
+  onChange,
+}: {
+  title: string;
+  all: ReadonlyArray<[string, string]>;
+  wanted: ReadonlySet<string>;
+  onChange: (wanted: Set<string>) => void;
+}) {
+  return (
+    <fieldset>
+      <legend>{title}</legend>
+      {all.map(([one, words]) => (
+        <label key={one} class="check">
+          <input
+            type="checkbox"
+            checked={wanted.has(one)}
+            onChange={(event) => {
+              const next = new Set(wanted);
+              if (event.currentTarget.checked) next.add(one);
+              else next.delete(one);
+              onChange(next);
+            }}
+          />
+          {words}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** The effect of the chosen withdrawal, in words. */
+function wordsOf(modalities: ReadonlySet<string>, uses: ReadonlySet<string>, from: string, running: boolean): string {
+  const all = modalities.size === MODALITIES.length && uses.size === USES.length;
+  const what = MODALITIES.filter(([one]) => modalities.has(one)).map(([, words]) => words).join(', ');
+  const purpose = uses.size === USES.length ? '' : ` for ${USES.filter(([one]) => uses.has(one)).map(([one]) => one).join(', ')}`;
+  const begin = from ? ` from ${from} on` : '';
+  if (!all) return `${what}${purpose} will not be shown, exported or counted any more${begin}.${running && uses.size === USES.length ? ' It is not recorded any more either.' : ''}`;
+  return `Nothing of this session will be shown, exported or counted any more${begin}.${running ? ' The recording ends now.' : ''}`;
+}
+
+function WithdrawDialog({
+  connection,
+  session,
+  participant,
+  atNs,
+  beginNs,
+  running,
+  onDone,
+}: {
+  connection: Connection;
+  session: string;
+  participant: string;
+  atNs: bigint;
+  beginNs: bigint;
+  running: boolean;
+  onDone: () => void;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [modalities, setModalities] = useState<ReadonlySet<string>>(new Set(MODALITIES.map(([one]) => one)));
+  const [uses, setUses] = useState<ReadonlySet<string>>(new Set(USES.map(([use]) => use)));
+  const [later, setLater] = useState(false);
+  const [reason, setReason] = useState('');
+  const [asked, setAsked] = useState(false);
+  const [busy, setBusy] = useState(false);
+  const [trouble, setTrouble] = useState('');
+  useLayoutEffect(() => dialog.current?.showModal(), []);
+  const from = later ? clock(atNs - beginNs, 1) : '';
+  const withdraw = async () => {
+    setBusy(true);
+    const act = withdrawalAct({
+      modalities: chosen(MODALITIES, modalities),
+      uses: chosen(USES, uses),
+      fromNs: later ? atNs : 0n,
+      reason: reason.trim(),
+    });
+    const why = await put(connection, session, act);
+    setBusy(false);
+    setTrouble(why);
+    if (!why) dialog.current?.close();
+  };
+  return (
+    <dialog ref={dialog} class="asking" aria-labelledby="withdraw-title" onClose={onDone}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (asked) void withdraw();
+          else setAsked(true);
+        }}
+      >
+        <h2 id="withdraw-title">{asked ? 'Take this consent back?' : `${participant || 'The participant'} takes consent back`}</h2>
+        {asked ? (
+          <>
+            <p>{wordsOf(modalities, uses, from, running)}</p>
+            <p>
+              The recording stays on this machine, and the withdrawal can be undone. <b>It deletes nothing:</b> for that
+              there is <code>uxrec erase</code>, or “Delete” in the library.
+            </p>
+          </>
+        ) : (
+          <>
+            <Choice title="Taken back" all={MODALITIES} wanted={modalities} onChange={setModalities} />
+            <Choice title="for" all={USES} wanted={uses} onChange={setUses} />
+            <label class="check">
+              <input type="checkbox" checked={later} onChange={(event) => setLater(event.currentTarget.checked)} />
+              only of what was recorded from {clock(atNs - beginNs, 1)} on
+            </label>
+            <label class="asked">
+              Why
+              <input
+                value={reason}
+                maxLength={200}
+                autocomplete="off"
+                onInput={(event) => setReason(event.currentTarget.value)}
+              />
+            </label>
+          </>
+        )}
+        {trouble && <Notice kind="error">{trouble}</Notice>}
+        <div class="row">
+          <button
+            type="submit"
+            class={asked ? 'danger' : 'primary'}
+            disabled={busy || modalities.size === 0 || uses.size === 0}
+          >
+            {asked ? 'Take it back' : 'Next'}
+          </button>
+          <button type="button" onClick={() => (asked ? setAsked(false) : dialog.current?.close())}>
+            {asked ? 'Back' : 'Cancel'}
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+/** For moderators, beside the other corrections of a session. @param nowNs  the moment that is shown */
+export function WithdrawButton({
+  connection,
+  session,
+  participant,
+  beginNs,
+  nowNs,
+  running = false,
+}: {
+  connection: Connection;
+  session: string;
+  participant: string;
+  beginNs: bigint;
+  nowNs: () => bigint;
+  running?: boolean;
+}) {
+  const [atNs, setAtNs] = useState<bigint>();
+  const button = useRef<HTMLButtonElement>(null);
+  return (
+    <>
+      <button
+        type="button"
+        ref={button}
+        title="The participant takes consent back, or a part of it"
+        onClick={() => setAtNs(nowNs())}
+      >
+        Withdraw…
+      </button>
+      {atNs !== undefined && (
+        <WithdrawDialog
+          connection={connection}
+          session={session}
+          participant={participant}
+          atNs={atNs}
+          beginNs={beginNs}
+          running={running}
+          onDone={() => {
+            setAtNs(undefined);
+            button.current?.focus();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+/* ---- nothing is shown ---- */
+
+function Undo({ driver, act }: { driver: RecordedDriver; act: Act }) {
+  const [asked, setAsked] = useState(false);
+  const [trouble, setTrouble] = useState('');
+  const undo = async () => {
+    if (!asked) return setAsked(true);
+    const why = await put(driver.connection, driver.session, removeAct(act));
+    setTrouble(why);
+    if (!why) driver.reopen();
+  };
+  return (
+    <>
+      <button type="button" class={asked ? 'danger' : ''} onClick={() => void undo()}>
+        {asked ? 'Yes: the participant gives consent again' : 'Undo the withdrawal…'}
+      </button>
+      {trouble && <Notice kind="error">{trouble}</Notice>}
+    </>
+  );
+}
+
+/** All of the replay's page for a session that consent keeps back: no picture, no number. */
+export function KeptBack({ driver, summary }: { driver: RecordedDriver; summary: SessionSummary }) {
+  const model = useEmitter(driver.model);
+  const withdrawals = model.entries('withdrawal');
+  return (
+    <div class="page">
+      <TopBar>
+        <Crumbs study={summary.study} who={summary.participants.join(', ') || summary.session} />
+      </TopBar>
+      <main class="sheet">
+        <section class="card first" role="status">
+          <h2>{summary.withdrawn ? 'Consent was withdrawn' : 'Nothing of this session is shown'}</h2>
+          <p>
+            {summary.withdrawn
+              ? 'The participant has taken consent back. Nothing of this session is shown, exported or counted.'
+              : `The reason: ${summary.consent}.`}
+          </p>
+          {summary.beginNs !== 0n && (
+            <p class="muted">
+              Session {summary.session}, {date(summary.beginNs)}
+            </p>
+          )}
+          {withdrawals.map(({ act }) => (
+            <p key={act.id} class="muted">
+              Stored by {act.author}
+              {act.body.value.reason && `: ${act.body.value.reason}`}{' '}
+              {driver.connection.isModerator && <Undo driver={driver} act={act} />}
+            </p>
+          ))}
+          {driver.connection.isModerator && (
+            <p>
+              The recording is still on this machine. <code>uxrec erase</code> takes it out for good, “Delete” in the
+              library removes the whole session.
+            </p>
+          )}
+          <a class="button" href="library">
+            To the library
+          </a>
+        </section>
+      </main>
+    </div>
+  );
+}
