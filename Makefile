@@ -107,7 +107,7 @@ HELPERS := uxrec-inputd uxrec-doctor uxrec-bench uxrec-play
 # libx264 is touched by nothing else, and its headers are not needed for the rest
 DAMAGE := $(B)/tests/bench/damage
 C_TESTS := $(filter-out $(DAMAGE),$(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c tests/integration/*.c tests/bench/*.c tests/vm/*.c tests/tools/*.c)))
-HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c)) $(B)/gen/tests/xdg-shell.o
+HARNESS := $(patsubst %.c,$(B)/%.o,$(wildcard tests/harness/*.c tests/harness/*/*.c)) $(B)/gen/tests/xdg-shell.o
 
 .PHONY: all programs web man run deps deps-tests check check-static check-unit check-integration check-browser \
 	check-vm check-asan check-tsan check-coverage bench bench-damage bench-file bench-input bench-screen bench-sound install clean format

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { browse, build, cpuOf, Desktop, Recorder, sleep, stats, until } from '../harness/lab.mjs';
+import { browse, build, cpuOf, Desktop, Recorder, sleep, stats, until } from '../harness/pages/lab.mjs';
 
 const option = (name, usual) => {
   const at = process.argv.indexOf(name);

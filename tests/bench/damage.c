@@ -12,8 +12,8 @@
 #include "capture/screen/encoder.h"
 #include "capture/screen/patcher.h"
 #include "protocol/base/clock.h"
-#include "tests/harness/editor.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/editor.h"
 
 #include <getopt.h>
 #include <libavcodec/avcodec.h>

@@ -20,12 +20,12 @@
  */
 
 #include "protocol/base/clock.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
-#include "tests/harness/motion.h"
+#include "tests/harness/screens/desktop.h"
+#include "tests/harness/screens/motion.h"
+#include "tests/harness/screens/stage.h"
+#include "tests/harness/screens/wayland_pointer.h"
 #include "tests/harness/spent.h"
-#include "tests/harness/stage.h"
-#include "tests/harness/wayland_pointer.h"
 
 #include <getopt.h>
 #include <inttypes.h>

@@ -5,8 +5,8 @@
  */
 
 #include "protocol/base/clock.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <inttypes.h>
 #include <stdio.h>

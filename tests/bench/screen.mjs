@@ -14,7 +14,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { build, Desktop, end, sleep, start, until } from '../harness/lab.mjs';
+import { build, Desktop, end, sleep, start, until } from '../harness/pages/lab.mjs';
 import { judge } from './screen_quality.mjs';
 import { missing, recorders } from './screen_recorders.mjs';
 import { Sway } from './screen_sway.mjs';

@@ -12,10 +12,10 @@
 #include "capture/screen/screen.h"
 #include "protocol/base/clock.h"
 #include "replay/decode/frames.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
-#include "tests/harness/motion.h"
-#include "tests/harness/stage.h"
+#include "tests/harness/screens/desktop.h"
+#include "tests/harness/screens/motion.h"
+#include "tests/harness/screens/stage.h"
 
 #include <getopt.h>
 #include <math.h>

@@ -5,7 +5,7 @@ import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { build } from '../harness/lab.mjs';
+import { build } from '../harness/pages/lab.mjs';
 
 const run = promisify(execFile);
 

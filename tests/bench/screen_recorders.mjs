@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cpuOf, end, Recorder, start, until } from '../harness/lab.mjs';
+import { cpuOf, end, Recorder, start, until } from '../harness/pages/lab.mjs';
 import { Film, OwnFilm } from './screen_quality.mjs';
 import { Viewer } from './screen_viewer.mjs';
 

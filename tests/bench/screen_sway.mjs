@@ -4,7 +4,7 @@
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { end, start, until } from '../harness/lab.mjs';
+import { end, start, until } from '../harness/pages/lab.mjs';
 
 /* sway refuses to be root; Xwayland lets only users in that have a name: nobody */
 const USER = 65534;

@@ -4,7 +4,7 @@
  *   sound [--seconds N] [--json]
  */
 
-#include "tests/harness/lab_pipewire.h"
+#include "tests/harness/labs/pipewire.h"
 #include "tests/harness/listener.h"
 
 #include "protocol/base/clock.h"

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Client, delay, Desktop, frayedLine, isLong, QUIET, Recorder, sleep, through, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, live, openPage, useBrowser } from '../harness/pages.mjs';
+import { Client, delay, Desktop, frayedLine, isLong, QUIET, Recorder, sleep, through, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, live, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 const BREAKS = isLong ? 1000 : 16;
 

@@ -5,8 +5,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, desktop, openPage, useBrowser } from '../harness/pages.mjs';
+import { build, Recorder, sleep, stats, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, desktop, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 const run = promisify(execFile);
 

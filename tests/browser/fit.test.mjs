@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Client, delay, isLong, pageModule, Recorder, sleep, through, until } from '../harness/lab.mjs';
-import { misfits } from '../harness/fit.mjs';
-import { browser, close, live, openPage, pause, play, reached, useBrowser } from '../harness/pages.mjs';
+import { Client, delay, isLong, pageModule, Recorder, sleep, through, until } from '../harness/pages/lab.mjs';
+import { misfits } from '../harness/pages/fit.mjs';
+import { browser, close, live, openPage, pause, play, reached, useBrowser } from '../harness/pages/pages.mjs';
 
 /* ---- texts as long as they may be ---- */
 

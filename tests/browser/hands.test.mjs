@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { pageModule, QUIET, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, live, openPage, pause, reached, useBrowser } from '../harness/pages.mjs';
+import { pageModule, QUIET, Recorder, sleep, stats, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, live, openPage, pause, reached, useBrowser } from '../harness/pages/pages.mjs';
 
 const STUDY = `study: Hands
 codes:

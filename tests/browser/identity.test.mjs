@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Client, pageModule, Recorder, sleep, until } from '../harness/lab.mjs';
-import { browser, close, openPage, reached, useBrowser } from '../harness/pages.mjs';
+import { Client, pageModule, Recorder, sleep, until } from '../harness/pages/lab.mjs';
+import { browser, close, openPage, reached, useBrowser } from '../harness/pages/pages.mjs';
 
 useBrowser();
 

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { QUIET, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { browser, close, live, openPage, reached, useBrowser } from '../harness/pages.mjs';
+import { QUIET, Recorder, sleep, stats, until } from '../harness/pages/lab.mjs';
+import { browser, close, live, openPage, reached, useBrowser } from '../harness/pages/pages.mjs';
 
 useBrowser();
 

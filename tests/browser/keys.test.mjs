@@ -6,8 +6,8 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, test } from 'node:test';
-import { build, chromiumOptions, Desktop, end, QUIET, Recorder, root, sleep, start, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, openPage, useBrowser } from '../harness/pages.mjs';
+import { build, chromiumOptions, Desktop, end, QUIET, Recorder, root, sleep, start, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'uxrec-keys-'));
 let handed; // to a browser, some time ago

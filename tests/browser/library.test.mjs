@@ -6,8 +6,8 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, Client, isLong, QUIET, Recorder, sleep, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, desktop, openPage, useBrowser } from '../harness/pages.mjs';
+import { build, Client, isLong, QUIET, Recorder, sleep, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, desktop, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 const run = promisify(execFile);
 const MS = 1_000_000n;

@@ -5,8 +5,8 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Client, pageModule, Recorder, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
+import { Client, pageModule, Recorder, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 const jsQR = createRequire(import.meta.url)('jsqr');
 

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Client, QUIET, Recorder, STUDY, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
+import { Client, QUIET, Recorder, STUDY, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 useBrowser({ screen: [800, 600] });
 

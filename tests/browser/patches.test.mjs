@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { loadDecompressHandlers } from '@mcap/support';
-import { build, colorOf, messagesOf, record, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { browser, close, desktop, openPage, useBrowser } from '../harness/pages.mjs';
+import { build, colorOf, messagesOf, record, Recorder, sleep, stats, until } from '../harness/pages/lab.mjs';
+import { browser, close, desktop, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 const run = promisify(execFile);
 const SESSION = '20231114-221320-0a1b';

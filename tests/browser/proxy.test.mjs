@@ -1,8 +1,8 @@
 // The pages behind a proxy that speaks TLS, under a name of its own, at its root and below a path.
 
 import { test } from 'node:test';
-import { colorOf, QUIET, Recorder, stats, tlsProxy, until } from '../harness/lab.mjs';
-import { browser, close, live, openPage, useBrowser } from '../harness/pages.mjs';
+import { colorOf, QUIET, Recorder, stats, tlsProxy, until } from '../harness/pages/lab.mjs';
+import { browser, close, live, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 useBrowser({ args: ['--host-resolver-rules=MAP lab.example 127.0.0.1'] });
 

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { pageModule, Recorder, sleep, stats, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, hear, live, openPage, pause, play, played, playUntil, reached, silent, useBrowser } from '../harness/pages.mjs';
+import { pageModule, Recorder, sleep, stats, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, hear, live, openPage, pause, play, played, playUntil, reached, silent, useBrowser } from '../harness/pages/pages.mjs';
 
 const LENGTH_S = 9;
 const SECOND = 1_000_000_000n;

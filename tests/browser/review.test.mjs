@@ -6,8 +6,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { colorOf, grey, isLong, pageModule, Recorder, sleep, stepOf, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, desktop, openPage, reached, useBrowser } from '../harness/pages.mjs';
+import { colorOf, grey, isLong, pageModule, Recorder, sleep, stepOf, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, desktop, openPage, reached, useBrowser } from '../harness/pages/pages.mjs';
 
 const MS = 1_000_000n;
 const S = 1000n * MS;

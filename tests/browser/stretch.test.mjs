@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pageModule } from '../harness/lab.mjs';
+import { pageModule } from '../harness/pages/lab.mjs';
 
 const { Stretcher } = await pageModule('base/stretch.ts');
 const RATE = 48000;

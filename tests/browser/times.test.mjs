@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { bestOf, colorOf, delay, flashOffsets, grey, Recorder, sleep, stats, stepOf, through, until, watchFlashes } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, desktop, hear, live, openPage, pause, play, played, playUntil, silent, useBrowser } from '../harness/pages.mjs';
+import { bestOf, colorOf, delay, flashOffsets, grey, Recorder, sleep, stats, stepOf, through, until, watchFlashes } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, desktop, hear, live, openPage, pause, play, played, playUntil, silent, useBrowser } from '../harness/pages/pages.mjs';
 
 const LENGTH_S = 6; // of a recording that is played
 

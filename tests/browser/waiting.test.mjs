@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Client, frayedLine, Recorder, through, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages.mjs';
+import { Client, frayedLine, Recorder, through, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, desktop, live, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 useBrowser({ screen: [800, 600] });
 

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadDecompressHandlers } from '@mcap/support';
-import { Desktop, grey, field, hash, hello, messagesOf, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/lab.mjs';
+import { Desktop, grey, field, hash, hello, messagesOf, RawSocket, record, Recorder, sleep, until, watchLive } from '../harness/pages/lab.mjs';
 
 let desktop;
 let recorder;

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Recorder, sleep, until } from '../harness/lab.mjs';
-import { browser, checkAccessibility, close, live, openPage, useBrowser } from '../harness/pages.mjs';
+import { Recorder, sleep, until } from '../harness/pages/lab.mjs';
+import { browser, checkAccessibility, close, live, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 useBrowser();
 

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { build, Recorder, sleep } from '../harness/lab.mjs';
+import { build, Recorder, sleep } from '../harness/pages/lab.mjs';
 
 const SECONDS = Number(process.env.UXREC_FUZZ_SECONDS ?? 60);
 const SEED = Number(process.env.UXREC_FUZZ_SEED ?? randomBytes(4).readUInt32LE());

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
-import { field, hello, record, Recorder, sleep, watchLive } from '../harness/lab.mjs';
+import { field, hello, record, Recorder, sleep, watchLive } from '../harness/pages/lab.mjs';
 
 const SECONDS = Number(process.env.UXREC_FUZZ_SECONDS ?? 60);
 const SEED = Number(process.env.UXREC_FUZZ_SEED ?? randomBytes(4).readUInt32LE());

@@ -5,7 +5,7 @@
 #include "protocol/foxglove/CompressedAudio.pb-c.h"
 #include "protocol/session.pb-c.h"
 #include "protocol/sound.pb-c.h"
-#include "tests/harness/desktop.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <libavutil/channel_layout.h>
 #include <math.h>

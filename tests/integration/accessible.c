@@ -1,6 +1,6 @@
 /* What real toolkits say by AT-SPI: which field has the focus, and what was clicked. */
 
-#include "tests/harness/lab_accessible.h"
+#include "tests/harness/labs/accessible.h"
 
 #include "capture/source.h"
 #include "protocol/base/clock.h"

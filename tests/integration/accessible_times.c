@@ -1,7 +1,7 @@
 /* What has to be asked of real toolkits by AT-SPI, or said by them, in time: of menus, which close as soon as
  * something in them is clicked, and of passwords, which are typed as soon as their field has the focus. */
 
-#include "tests/harness/lab_accessible.h"
+#include "tests/harness/labs/accessible.h"
 
 #include "protocol/base/clock.h"
 #include "replay/session/session.h"

@@ -1,7 +1,7 @@
 /* Disks of a lab that are full, files that are removed or may not grow: nothing that was recorded is lost. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"

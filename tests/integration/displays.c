@@ -1,7 +1,7 @@
 /* X servers as labs have them: what is recorded from each of them is what it shows. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"

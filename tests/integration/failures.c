@@ -1,7 +1,7 @@
 /* Failures of a lab: signals, a display that vanishes or is frozen, a recorder that is killed or stopped. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/os/identity.h"

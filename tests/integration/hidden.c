@@ -1,8 +1,8 @@
 /* What a study hides is painted on a real screen, and looked for in every picture that was recorded. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_accessible.h"
+#include "tests/harness/labs/accessible.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "capture/screen/picture.h"
 #include "protocol/base/clock.h"

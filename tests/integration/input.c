@@ -1,7 +1,7 @@
 /* What a study and a moderator may choose of input, from a key to the file, and what is said of it. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"

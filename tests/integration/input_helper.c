@@ -1,7 +1,7 @@
 /* What a session loses when uxrec-inputd hangs or dies, or the bus that keys depend on, and what it tells of that. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "capture/input/input.h"
 #include "capture/input/inputd_protocol.h"

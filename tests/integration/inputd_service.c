@@ -8,10 +8,10 @@
 #include "protocol/input.pb-c.h"
 #include "protocol/os/io.h"
 #include "protocol/session.pb-c.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 #include "tests/harness/inputd_peer.h"
-#include "tests/harness/lab_seat.h"
+#include "tests/harness/labs/seat.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* Which windows of a real X server are hidden. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "capture/x11/mask.h"
 #include "protocol/base/clock.h"

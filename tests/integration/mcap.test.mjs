@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import { crc32 } from '@foxglove/crc';
 import { McapIndexedReader, McapStreamReader, McapWriter } from '@mcap/core';
 import { loadDecompressHandlers } from '@mcap/support';
-import { bestOf, build, Desktop, record, Recorder, sleep } from '../harness/lab.mjs';
+import { bestOf, build, Desktop, record, Recorder, sleep } from '../harness/pages/lab.mjs';
 
 let desktop;
 let recorder;

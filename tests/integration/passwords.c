@@ -1,7 +1,7 @@
 /* A thousand secrets are typed into the password fields of real toolkits, and looked for afterwards. */
 
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_accessible.h"
+#include "tests/harness/labs/accessible.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/session.pb-c.h"

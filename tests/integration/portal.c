@@ -2,8 +2,8 @@
  * of a real compositor. */
 
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_mutter.h"
-#include "tests/harness/portal_scene.h"
+#include "tests/harness/labs/mutter.h"
+#include "tests/harness/screens/portal_scene.h"
 
 #include "protocol/os/io.h"
 

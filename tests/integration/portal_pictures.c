@@ -1,7 +1,7 @@
 /* Which pixels a desktop portal lets be seen: what has changed, other sizes, and what does not fit. */
 
 #include "tests/harness/helpers.h"
-#include "tests/harness/portal_scene.h"
+#include "tests/harness/screens/portal_scene.h"
 
 #include <errno.h>
 #include <stdio.h>

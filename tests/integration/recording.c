@@ -1,7 +1,7 @@
 /* Real programs under a real X server, driven by XTest; what they recorded is read back. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/limits.h"

@@ -1,7 +1,7 @@
 /* Wrong commands, files and names: one clear sentence, a non-zero exit, and nothing is left. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/os/io.h"
 

@@ -2,9 +2,9 @@
 
 #include "capture/inputd/sandbox.h"
 #include "capture/inputd/seat.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_seat.h"
+#include "tests/harness/labs/seat.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* What was drawn on a real X server is in the file to the pixel, wherever it had come to rest. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"

@@ -2,9 +2,9 @@
 
 #include "capture/inputd/seat.h"
 #include "protocol/base/clock.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_seat.h"
+#include "tests/harness/labs/seat.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* A real PipeWire server without a sound card, and a microphone that clicks at every whole second. */
 
-#include "tests/harness/lab_pipewire.h"
+#include "tests/harness/labs/pipewire.h"
 #include "tests/harness/listener.h"
 
 #include "capture/sound/sound.h"

@@ -1,6 +1,6 @@
 /* A real PulseAudio server without a sound card, and a microphone that clicks at every whole second. */
 
-#include "tests/harness/lab_pulse.h"
+#include "tests/harness/labs/pulse.h"
 #include "tests/harness/listener.h"
 
 #include "protocol/base/clock.h"

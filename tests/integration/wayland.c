@@ -2,7 +2,7 @@
  * copies. */
 
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_wayland.h"
+#include "tests/harness/labs/wayland.h"
 
 #include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"

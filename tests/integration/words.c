@@ -1,7 +1,7 @@
 /* What nobody is to hear, and what was said: the commands on sessions with clicks in their sound. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "capture/sound/encoder.h"
 #include "protocol/base/clock.h"

@@ -1,4 +1,4 @@
-#include "tests/harness/pattern.h"
+#include "tests/harness/screens/pattern.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/file/reader.h"

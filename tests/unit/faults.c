@@ -1,4 +1,4 @@
-#include "tests/harness/pattern.h"
+#include "tests/harness/screens/pattern.h"
 
 #include "daemon/record/segments.h"
 #include "protocol/acts/act.h"

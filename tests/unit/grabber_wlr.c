@@ -1,8 +1,8 @@
 /* The Wayland grabber before a compositor that says what it should not, and what it may. Before a real one:
  * tests/integration/wayland.c. */
 
-#include "tests/harness/compositor.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/compositor.h"
 
 #include "capture/screen/grabber.h"
 #include "capture/screen/transform.h"

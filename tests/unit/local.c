@@ -4,8 +4,8 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/os/local.h"
 #include "protocol/os/paths.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* The recorder with a disk that stands still when it is told to. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "daemon/record/recorder.h"
 #include "daemon/record/segments.h"

@@ -1,8 +1,8 @@
 /* The screen source with an encoder that fails or is slow when it is told to, a screen that never stops changing, and
  * the pace it keeps. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "capture/screen/encoder.h"
 #include "capture/screen/grabber.h"

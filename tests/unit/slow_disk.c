@@ -1,8 +1,8 @@
 /* A disk that is slower than what is recorded: what was written stays, all that is no picture is written, and what is
  * dropped of the pictures is counted. The linker puts the __wrap_ functions between our code and libc. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "daemon/record/recorder.h"
 #include "protocol/base/clock.h"

@@ -1,7 +1,7 @@
 /* Text from outside: whatever its bytes are, what is stored and given out is UTF-8 and ends with a whole character. */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/utf8.h"

@@ -5,7 +5,7 @@
  */
 
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_evdev.h"
+#include "tests/harness/labs/evdev.h"
 
 #include "protocol/channel.h"
 

@@ -4,7 +4,7 @@
  */
 
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_evdev.h"
+#include "tests/harness/labs/evdev.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"

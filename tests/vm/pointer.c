@@ -5,7 +5,7 @@
  */
 
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_evdev.h"
+#include "tests/harness/labs/evdev.h"
 
 #include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"

@@ -3,9 +3,9 @@
  * logged in on two consoles, keys by uinput.
  */
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
 #include "tests/harness/inputd_peer.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "capture/inputd/conf.h"
 #include "protocol/base/clock.h"

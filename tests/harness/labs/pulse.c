@@ -1,4 +1,4 @@
-#include "tests/harness/lab_pulse.h"
+#include "tests/harness/labs/pulse.h"
 
 #include "capture/sound/audio_backend.h"
 #include "protocol/base/clock.h"

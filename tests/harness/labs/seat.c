@@ -1,8 +1,8 @@
-#include "tests/harness/lab_seat.h"
+#include "tests/harness/labs/seat.h"
 
 #include "protocol/os/io.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <errno.h>
 #include <fcntl.h>

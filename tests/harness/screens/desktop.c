@@ -1,4 +1,4 @@
-#include "tests/harness/desktop.h"
+#include "tests/harness/screens/desktop.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "capture/screen/canvas.h"
-#include "tests/harness/glyphs.h"
-#include "tests/harness/motion.h"
+#include "tests/harness/screens/glyphs.h"
+#include "tests/harness/screens/motion.h"
 
 /* A desktop with a text editor in memory, without a server, and changes of it. Everything follows from the seed. */
 

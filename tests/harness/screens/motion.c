@@ -1,4 +1,4 @@
-#include "tests/harness/motion.h"
+#include "tests/harness/screens/motion.h"
 
 #include "tests/harness/helpers.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/harness/glyphs.h"
+#include "tests/harness/screens/glyphs.h"
 
 /* A moving picture with what a camera's has: soft surfaces, edges, a pan, noise. Made from a seed. */
 

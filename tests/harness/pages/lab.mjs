@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-export const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+export const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 export const build = process.env.UXREC_BUILD ? join(root, process.env.UXREC_BUILD) : join(root, 'build');
 /** Whether tests take as long as they are worth: at all sizes, with all kinds. */
 export const isLong = process.env.UXREC_LONG === '1';

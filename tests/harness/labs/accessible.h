@@ -2,7 +2,7 @@
 
 #include "capture/a11y/accessible.h"
 #include "protocol/input.pb-c.h"
-#include "tests/harness/desktop.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <pthread.h>
 

@@ -1,8 +1,8 @@
-#include "tests/harness/lab_video.h"
+#include "tests/harness/labs/video.h"
 
 #include "protocol/base/clock.h"
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <fcntl.h>
 #include <spa/param/video/format-utils.h>

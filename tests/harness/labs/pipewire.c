@@ -1,4 +1,4 @@
-#include "tests/harness/lab_pipewire.h"
+#include "tests/harness/labs/pipewire.h"
 
 #include "capture/sound/audio_backend.h"
 #include "protocol/base/clock.h"

@@ -1,4 +1,4 @@
-#include "tests/harness/lab_accessible.h"
+#include "tests/harness/labs/accessible.h"
 
 #include "capture/screen/pointer.h"
 #include "protocol/base/clock.h"

@@ -1,4 +1,4 @@
-#include "tests/harness/lab_wayland.h"
+#include "tests/harness/labs/wayland.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/os/io.h"

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "capture/sound/pulse_clock.h"
-#include "tests/harness/desktop.h"
+#include "tests/harness/screens/desktop.h"
 #include "tests/harness/voice.h"
 
 #include <pulse/pulseaudio.h>

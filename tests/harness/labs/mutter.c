@@ -1,4 +1,4 @@
-#include "tests/harness/lab_mutter.h"
+#include "tests/harness/labs/mutter.h"
 
 #include "protocol/base/clock.h"
 #include "tests/harness/helpers.h"

@@ -3,9 +3,9 @@
 /* A desktop portal on a bus of the test's own, a real PipeWire server, pictures that are known to the pixel, and
  * the grabber that looks at them. */
 
-#include "tests/harness/lab_pipewire.h"
-#include "tests/harness/lab_portal.h"
-#include "tests/harness/lab_video.h"
+#include "tests/harness/labs/pipewire.h"
+#include "tests/harness/labs/portal.h"
+#include "tests/harness/labs/video.h"
 
 #include "capture/screen/grabber.h"
 #include "protocol/base/clock.h"

@@ -1,4 +1,4 @@
-#include "tests/harness/compositor.h"
+#include "tests/harness/screens/compositor.h"
 
 #include "capture/wayland/wlr-screencopy-server.h"
 #include "protocol/base/clock.h"

@@ -1,4 +1,4 @@
-#include "tests/harness/editor.h"
+#include "tests/harness/screens/editor.h"
 
 #include "tests/harness/helpers.h"
 

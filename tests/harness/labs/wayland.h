@@ -2,7 +2,7 @@
 
 /* A real Wayland session without hardware: sway, a window of ours, and grim's screenshots to compare with. */
 
-#include "tests/harness/desktop.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <stdint.h>
 

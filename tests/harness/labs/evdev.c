@@ -1,4 +1,4 @@
-#include "tests/harness/lab_evdev.h"
+#include "tests/harness/labs/evdev.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/os/io.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/harness/desktop.h"
+#include "tests/harness/screens/desktop.h"
 #include "tests/harness/voice.h"
 
 #include <spa/utils/hook.h>

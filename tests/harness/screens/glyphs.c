@@ -1,4 +1,4 @@
-#include "tests/harness/glyphs.h"
+#include "tests/harness/screens/glyphs.h"
 
 #include "tests/harness/helpers.h"
 

@@ -1,4 +1,4 @@
-#include "tests/harness/stage.h"
+#include "tests/harness/screens/stage.h"
 
 #include "protocol/base/clock.h"
 #include "tests/harness/helpers.h"

@@ -2,7 +2,7 @@
 #include "protocol/channel.h"
 #include "protocol/screen.pb-c.h"
 #include "tests/harness/helpers.h"
-#include "tests/harness/lab_evdev.h"
+#include "tests/harness/labs/evdev.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tests/harness/glyphs.h"
+#include "tests/harness/screens/glyphs.h"
 
 #include <stdbool.h>
 #include <xcb/shm.h>

@@ -1,4 +1,4 @@
-#include "tests/harness/wayland_pointer.h"
+#include "tests/harness/screens/wayland_pointer.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/os/io.h"

@@ -1,4 +1,4 @@
-#include "tests/harness/portal_scene.h"
+#include "tests/harness/screens/portal_scene.h"
 
 #include "tests/harness/helpers.h"
 

@@ -1,7 +1,7 @@
-#include "tests/harness/lab_portal.h"
+#include "tests/harness/labs/portal.h"
 
-#include "tests/harness/desktop.h"
 #include "tests/harness/helpers.h"
+#include "tests/harness/screens/desktop.h"
 
 #include <stddef.h>
 #include <stdio.h>
