@@ -9,7 +9,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-/* A server that is started again is looked for soon, one that stays away seldom. */
+/* First and last retry interval: a restarted server is found soon, an absent one polled rarely. */
 #define TRY_AGAIN_NS      NS_PER_S
 #define TRY_AGAIN_LAST_NS (10 * NS_PER_S)
 

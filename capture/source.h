@@ -9,30 +9,30 @@
 #include <stdbool.h>
 
 /**
- * Something that makes packets: a screen, a pointer, the input devices. Each source has a thread of
- * its own, so that a slow one never delays another. It runs from its creation until source_destroy();
- * to pause is to destroy it and to go on is to create it anew.
+ * Producer of packets: a screen, a pointer, the input devices. Each source runs in its own thread,
+ * so that a slow one never delays another, from its creation until source_destroy(). To pause,
+ * destroy it; to resume, create a new one.
  */
 struct source;
 
-/** What a source is given. All of it must live longer than the source. */
+/** Environment of a source; must outlive the source. */
 struct source_context {
 	struct session_clock *clock;
 	struct packet_sink *sink;
 	/**
-	 * Called at most once, from the source's thread, when it ended by itself: the display is gone,
-	 * the helper has died. The source must still be destroyed, by another thread.
+	 * Called at most once, from the source's thread, when the source ends by itself (display
+	 * gone, helper dead). The source must still be destroyed, by another thread.
 	 */
 	void (*lost)(void *user, struct source *source, const char *reason);
 	void *user;
 	/**
-	 * Called from the source's thread when what it records is gone and it looks for it again; with
-	 * NULL when it is back, or looked for no more. May be NULL.
+	 * Called from the source's thread when its server is lost and a reconnect is pending, and
+	 * with NULL on reconnect or when the source gives up. May be NULL.
 	 */
 	void (*away)(void *user, struct source *source, const char *reason);
 };
 
-/** One implementation; the functions are called through the wrappers below. */
+/** Implementation; the functions are called through the wrappers below. */
 struct source_ops {
 	const char *name;
 	void (*destroy)(struct source *source);
@@ -45,24 +45,24 @@ struct source {
 };
 
 /**
- * Join a source's thread. When it has not ended after a second, because what it waits for does not
- * answer, @p cut makes it end: it must make every call that the thread may wait in fail.
+ * Join a source's thread. If the thread has not ended after one second because a call does not
+ * return, invoke @p cut, which must make every call that may block the thread fail.
  */
 void source_join(pthread_t thread, void (*cut)(void *user), void *user);
 
-/** What a source that has lost its server needs to have it back. */
+/** Parameters for reconnecting a source that has lost its server. */
 struct source_absence {
 	const char *reason;
-	uint16_t channel; /* on which something is missing */
+	uint16_t channel; /* the one with the gap */
 	int wake_fd;      /* an eventfd, readable when `stop` is set; others may write to it too */
 	const _Atomic bool *stop;
-	/* Connect. @return 0 or a negative errno; then it is called again, later */
+	/* Connect. @return 0 or a negative errno, which means retry later */
 	int (*try_again)(struct source *source, struct error *reterr);
 };
 
 /**
- * Try until it is back, after a second first, then less often, and say what is missing by a gap. From the
- * source's own thread.
+ * Retry until reconnected, first after one second, then with backoff, and push a gap for the
+ * absence. Called from the source's own thread.
  *
  * @return false when the source is to stop
  */
@@ -72,17 +72,18 @@ bool source_come_back(struct source *source, const struct source_context *contex
 /** "screen", "pointer", "input" */
 const char *source_name(const struct source *source);
 
-/** Stop the source's thread, push what it still holds, and free it. NULL is fine. Not from the
- *  source's own thread. */
+/** Stop the source's thread, push pending packets and free the source. NULL is allowed. Not from
+ *  the source's own thread. */
 void source_destroy(struct source *source);
 DEFINE_DESTROY(source);
 
 /**
- * Up to which time (CLOCK_MONOTONIC) everything this source saw has been pushed. Any thread.
+ * Watermark (CLOCK_MONOTONIC) up to which all of this source's packets have been pushed. Any
+ * thread.
  *
- * @param now_ns  the present time: the answer is never later
+ * @param now_ns  the current time, upper bound of the result
  */
 int64_t source_complete_until(struct source *source, int64_t now_ns);
 
-/** Ask for a picture that a decoder can begin with, also when nothing changes. Any thread. */
+/** Request a keyframe, also when nothing changes. Any thread. */
 void source_request_keyframe(struct source *source);

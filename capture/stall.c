@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* The begin of a stall is known as exactly as this. */
+/* resolution of a stall's start */
 #define BEAT_MS 50
 
 struct stall_source {
@@ -54,7 +54,7 @@ static void *stall_thread(void *user)
 	int64_t beat_ns = clock_now_ns(), cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
 
 	pthread_setname_np(pthread_self(), "uxrec-stall");
-	/* whoever continues a stopped process interrupts it */
+	/* continuing a stopped process interrupts poll() */
 	while (poll(&stopped, 1, BEAT_MS) <= 0) {
 		int64_t now_ns = clock_now_ns();
 		int64_t cpu_now_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);

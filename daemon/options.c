@@ -101,7 +101,7 @@ static int parse_number(const char *text, int low, int high)
 	return *text && !*end && value >= low && value <= high ? (int)value : -1;
 }
 
-/* Without TLS the token and the picture would be readable on the network. */
+/* Loopback only: without TLS the token and the picture would be readable on the network. */
 static int parse_listen(struct options *options, const char *value)
 {
 	const char *colon = strrchr(value, ':');
@@ -219,7 +219,7 @@ static int take_option(struct options *options, int c, const char *value)
 	}
 }
 
-/* the library's own studies lie in a folder of it */
+/* the library's own studies are in a subfolder of it */
 static int fill_defaults(struct options *options)
 {
 	if (!options->library)

@@ -1,4 +1,4 @@
-/* uxrec-play, run as `uxrec play`: serves the pages for sessions that exist, without a recorder. */
+/* uxrec-play, run as `uxrec play`: serves the pages for existing sessions, without a recorder. */
 
 #include "daemon/library/library.h"
 #include "daemon/net/server.h"
@@ -54,10 +54,10 @@ static void drained(void *user)
 }
 
 /*
- * What was named: a recording, a session's folder, or a library.
+ * Resolve the argument: a recording, a session's folder, or a library.
  *
  * @param ret_library  the folder that holds the sessions
- * @param ret_session  the session's id, or NULL when a whole library was named
+ * @param ret_session  the session's id, or NULL for a whole library
  */
 static int find_session(
 	const char *path, char **ret_library, char **ret_session, struct error *reterr)
@@ -70,7 +70,7 @@ static int find_session(
 	if (!whole || stat(whole, &status) < 0)
 		return error_set(reterr, -errno, "%s: %s", path, strerror(errno));
 	name = strrchr(whole, '/');
-	/* a library may be a link, a session and its files may not */
+	/* a library may be a symbolic link, a session and its files may not */
 	if ((!S_ISDIR(status.st_mode) || (name && session_id_is_valid(name + 1))) &&
 		folder_open(&folder, path, reterr) == -ELOOP)
 		return -ELOOP;
@@ -104,7 +104,7 @@ static int serve(struct player *player, const char *library, const char *session
 	};
 	struct error error = {"no reason given"};
 	char key[KEY_BYTES];
-	int r = access_init(&player->access, NULL, NULL, reterr); /* keys of this run */
+	int r = access_init(&player->access, NULL, NULL, reterr); /* keys valid for this run only */
 
 	if (r < 0)
 		return r;
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 		log_error("%s", error.text);
 	server_stop(player.server);
 	if (library_stop(player.library, clock_now_ns() + NS_PER_S) < 0)
-		_exit(r < 0 ? 3 : 0); /* a file is still being read: it is not waited for */
+		_exit(r < 0 ? 3 : 0); /* a file is still being read: do not wait for it */
 	library_destroy(player.library);
 	server_destroy(player.server);
 	access_finish(&player.access);

@@ -31,7 +31,7 @@
 
 #define STATUS_US (2 * 1000 * 1000)
 
-/* a session that must stop */
+/* request to stop a session */
 struct stop {
 	unsigned session;
 	char reason[160];
@@ -51,19 +51,19 @@ struct daemon {
 	struct jobs *requests; /* of peers */
 	struct queue *stops;
 	sd_event *event;
-	struct accessible_announcement *announcement; /* NULL: no input is recorded */
+	struct accessible_announcement *announcement; /* NULL: no input recording */
 	sd_event_source *requested, *stopped, *endings[SIGNALS_ENDINGS], *status_timer,
 		*watchdog_timer;
-	sigset_t signals; /* that end the program */
+	sigset_t signals; /* termination signals */
 	uint64_t watchdog_us;
 	bool links_given;
-	bool refused; /* the desktop did not let the screen be seen */
+	bool refused; /* the desktop denied access to the screen */
 };
 
-/* A reader that hangs does not delay the end of the program longer. */
+/* Bound on the delay of the exit by a hanging reader. */
 #define LIBRARY_STOP_NS NS_PER_S
 
-/* ---- other threads ---- */
+/* ---- callbacks on other threads ---- */
 
 static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
 {
@@ -88,7 +88,7 @@ static void must_stop(void *user, unsigned session, const char *reason)
 		free(stop);
 }
 
-/* A session of number 0 is none: station_tick() is wanted. */
+/* Session number 0 stands for none: requests station_tick(). */
 static void attend(void *user)
 {
 	must_stop(user, 0, "");
@@ -148,7 +148,7 @@ static Uxrec__Conducted__Deed deed_of(const Uxrec__ClientMessage *message)
 	}
 }
 
-/* Of several moderators each learns from the page that another one has done something. */
+/* Notify moderators of each other's actions. */
 static void announce(struct daemon *daemon, const Uxrec__ClientMessage *done, const char *name,
 	const char *principal)
 {
@@ -166,7 +166,7 @@ static void announce(struct daemon *daemon, const Uxrec__ClientMessage *done, co
 		server_broadcast_moderators(daemon->server, &message);
 }
 
-/* an answer with a status makes the one of before worthless */
+/* an answer with a status supersedes the previous one */
 static unsigned answer_kind(const Uxrec__ClientMessage *message)
 {
 	return message->body_case == UXREC__CLIENT_MESSAGE__BODY_GET_STATUS ||
@@ -175,7 +175,7 @@ static unsigned answer_kind(const Uxrec__ClientMessage *message)
 		: 0;
 }
 
-/* One request a turn of the loop: the control socket and the signals have theirs in between. */
+/* One request per iteration of the loop, so that the control socket and the signals get their turn. */
 static int on_request(sd_event_source *source, int fd, uint32_t events, void *user)
 {
 	struct daemon *daemon = user;
@@ -186,7 +186,7 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *us
 	(void)source;
 	(void)fd;
 	(void)events;
-	/* also of a peer that has gone since: whoever clicks "stop" may close the page at once */
+	/* serve a closed peer too: after a click on "stop" the page may close at once */
 	if (job) {
 		packet = station_answer(daemon->station, job->message, job->peer->name,
 			job->peer->principal, &changed);
@@ -238,7 +238,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 		return 0;
 	sd_notify(0, "STOPPING=1");
 	station_stop_now(daemon->station, signals_name((int)info->ssi_signo));
-	/* before: a loop that exits waits for its buses */
+	/* first: an exiting loop waits for its buses */
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	return sd_event_exit(daemon->event, 0);
 }
@@ -254,7 +254,7 @@ static int on_status(sd_event_source *source, uint64_t now_us, void *user)
 	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* the watchdog is fed only while the recorder's thread goes round */
+/* the watchdog is fed only while the recorder's thread is alive */
 static int on_watchdog(sd_event_source *source, uint64_t now_us, void *user)
 {
 	struct daemon *daemon = user;
@@ -317,7 +317,7 @@ static int make_link(
 	return 0;
 }
 
-/* Any thread. The links that were given out before are those that do not work any more. */
+/* Any thread. Rewrites the links, since those given out before are invalid. */
 static void revoked(void *user)
 {
 	struct daemon *daemon = user;
@@ -333,7 +333,7 @@ static void revoked(void *user)
 
 /* ---- starting ---- */
 
-/* Without the file of the library, or without a secret that lasts, links are of this run alone. */
+/* Without a usable links file, or without a persistent secret, links are valid for this run only. */
 static int open_links(struct daemon *daemon, bool has_identity, struct error *reterr)
 {
 	struct error why = {""};
@@ -352,7 +352,7 @@ static int open_links(struct daemon *daemon, bool has_identity, struct error *re
 	return 0;
 }
 
-/* What would make every session fail is said now and not when a participant sits there. */
+/* Report errors that would fail every session now, rather than with a participant present. */
 static int probe_screen(struct daemon *daemon, struct error *reterr)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
@@ -379,7 +379,7 @@ static int prepare_library(const struct options *options, struct error *reterr)
 		r = -errno;
 	if (r == 0)
 		r = folder_open_linked(&library, options->library, NULL);
-	/* root may write where nobody can: this tries it */
+	/* access() passes root even where writing fails: try a write */
 	if (r == 0)
 		r = folder_is_private(library, &why);
 	if (r == 0)
@@ -463,7 +463,7 @@ static int start_control(struct daemon *daemon, struct error *reterr)
 	return control_create(&daemon->control, daemon->event, &wanted, reterr);
 }
 
-/* a word that no other window has in its title */
+/* random word that is in no other window's title */
 static int make_marker(struct daemon *daemon)
 {
 	char digits[9];
@@ -540,14 +540,14 @@ static void print_summary(const struct daemon *daemon)
 	fflush(stdout);
 }
 
-/* @param status  of the program, should it have to exit here */
+/* @param status  exit status, if it must exit here */
 static void finish(struct daemon *daemon, int status)
 {
 	accessible_announcement_destroy(steal_ptr(daemon->announcement));
 	control_destroy(daemon->control);
 	if (daemon->station && daemon->server)
 		station_stop_now(daemon->station, "the recorder was ended");
-	/* the library answers by the server, the server asks the library: first stop the asking */
+	/* the library answers by the server, the server calls the library: first stop the calls */
 	if (daemon->access.keyring)
 		keyring_on_revoked(daemon->access.keyring, NULL, NULL);
 	server_stop(daemon->server);
@@ -582,13 +582,13 @@ int main(int argc, char **argv)
 	int r, status;
 
 	umask(077);
-	/* but it stays dumpable, for who may debug it: portals and sound servers look at /proc/PID/root of who asks them,
-	 * and give one whose they cannot see no screen and no microphone */
+	/* the process stays dumpable: portals and sound servers read /proc/PID/root of their clients, and deny
+	 * the screen and the microphone to one whose root is unreadable */
 	signals_forbid_dumps();
 	tickets_init(&daemon.tickets);
 	descriptors_raise();
 	signals_ignore_strays();
-	terminal_is_utf8(); /* while there is one thread */
+	terminal_is_utf8(); /* while single-threaded */
 	r = options_parse(&daemon.options, argc, argv);
 	if (r != 0)
 		return r < 0 ? 0 : r;

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /**
- * What one chunk of a session file holds: packets of one modality, so that a modality or a span of
- * it can be erased.
+ * Content of one chunk of a session file: packets of a single modality, so that a modality or a
+ * span of it can be erased.
  */
 enum modality {
 	MODALITY_SESSION, /* clocks, gaps, events of the recording, acts, the study */
@@ -25,11 +25,13 @@ const char *modality_name(enum modality modality);
 /** @return the modality of that name, or -1 */
 int modality_find(const char *name);
 
-/** @return the modality that a channel's metadata (pairs of MCAP strings) names, or that of the
- * session when it names none of ours */
+/**
+ * @return the modality named in a channel's metadata (pairs of MCAP strings), or MODALITY_SESSION
+ *         when it names none of ours
+ */
 enum modality modality_of_metadata(struct view pairs);
 
-/** The channels of a session; the value is the id in the file. FORMAT.md describes each. */
+/** The channels of a session; the value is the id in the file. Described in FORMAT.md. */
 enum channel_id {
 	CHANNEL_STUDY = 1,
 	CHANNEL_EVENTS,
@@ -48,7 +50,7 @@ enum channel_id {
 	CHANNEL_SOUND_INFO,
 	CHANNEL_SOUND,
 	CHANNEL_SOUND_LEVELS,
-	CHANNEL_MONITOR_INFO, /* what the machine plays, as the sound */
+	CHANNEL_MONITOR_INFO, /* playback of the machine; as the sound */
 	CHANNEL_MONITOR,
 	CHANNEL_MONITOR_LEVELS,
 	CHANNEL_KEY_POLICY,
@@ -60,41 +62,44 @@ enum channel_id {
 	CHANNEL_END, /* one past the last */
 };
 
-/* Numbers that are reserved: of camera, lower resolutions, thumbnails and further microphones, as in FORMAT.md. */
+/* Reserved numbers: camera, lower resolutions, thumbnails and further microphones; see
+ * FORMAT.md. */
 #define CHANNEL_RESERVED_BEGIN 27
-#define CHANNEL_RESERVED_END   45 /* one past the last: the next free one */
+#define CHANNEL_RESERVED_END   45 /* one past the last; next free number */
 _Static_assert(
 	CHANNEL_END <= CHANNEL_RESERVED_BEGIN, "the next free number is CHANNEL_RESERVED_END");
 
-/** What never changes about a channel. */
+/** Static properties of a channel. */
 struct channel_kind {
 	const char *topic;
 	const char *schema; /* full name of its protobuf message */
 	enum modality modality;
-	/* Who joins or seeks is given the newest message at or before that time first. */
+	/* A client that joins or seeks first gets the newest message at or before that time. */
 	bool latched;
 };
 
-/** @return the kind, or NULL when @p id is none of enum channel_id */
+/** @return the kind, or NULL when @p id is not in enum channel_id */
 const struct channel_kind *channel_kind_get(uint16_t id);
 
-/** Whether what a keyframe begins is made of its messages: who loses one waits for the next keyframe. */
+/** True for inter-coded channels: after a loss, skip to the next keyframe. */
 static inline bool channel_is_picture(uint16_t id)
 {
 	return id == CHANNEL_SCREEN || id == CHANNEL_SCREEN_PATCHES;
 }
 
-/** @return the longest time that a message of a channel covers, from its own time on; of a moment 1. Of pictures
- *  see session_reader_shown_until(). */
+/**
+ * @return the longest time covered by a message of a channel, from its own time on; 1 for
+ *         instantaneous messages. For pictures use session_reader_shown_until()
+ */
 int64_t channel_span_ns(uint16_t id);
 
-/** @return the id, or 0 when no channel has that topic */
+/** @return the id, or 0 for an unknown topic */
 uint16_t channel_find(const char *topic);
 
 /**
- * The clock and the counters of one running session, shared by all who make packets for it.
- * Session time is CLOCK_MONOTONIC plus a fixed offset, so that it reads as UTC at the start and no
- * step of the wall clock ever moves it.
+ * Clock and sequence counters of one running session, shared by all producers of its packets.
+ * Session time is CLOCK_MONOTONIC plus a fixed offset: it reads as UTC at the start and is not
+ * affected by steps of the wall clock.
  */
 struct session_clock {
 	int64_t utc_offset_ns;

@@ -6,7 +6,7 @@
 #include <lz4frame.h>
 #include <zstd.h>
 
-/* zstd's window is bounded by what is expanded in one go: a chunk */
+/* zstd's window is bounded by the size of one-shot input: a chunk */
 #define ZSTD_LEVEL 1
 
 static const char *const compression_names[COMPRESSION_COUNT] = {

@@ -1,8 +1,6 @@
 #pragma once
 
-/*
- * The compressions that MCAP knows for chunks: "", "lz4" (frame format) and "zstd".
- */
+/* Chunk compressions of MCAP: "", "lz4" (frame format) and "zstd". */
 
 #include "protocol/base/buf.h"
 
@@ -23,8 +21,8 @@ int compression_find(struct view name);
 int compress_append(enum compression compression, struct view data, struct buf *out);
 
 /**
- * Expand @p data into exactly @p size_bytes at @p out: what would give more is refused before it is
- * written anywhere.
+ * Expand @p data into exactly @p size_bytes at @p out. Longer output is refused before it is
+ * written.
  *
  * @return 0, -EBADMSG when it is damaged or has another size, or -ENOMEM
  */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More spans than this that do not touch are a hostile file's: the later ones are left out of the sums. */
+/* Limit on disjoint spans, exceeded only by hostile files; later ones are left out of the sums. */
 #define SPANS_LIMIT 65536
 
 static const char *const part_names[GAP_PART_END] = {
@@ -36,7 +36,7 @@ static enum gap_part part_of(const char *topic)
 		const char *folder;
 		enum gap_part part;
 	} folders[] = {
-		/* the more particular ones first */
+		/* more specific folders first */
 		{"/sound/monitor", GAP_PART_MACHINE_SOUND},
 		{"/sound", GAP_PART_SOUND},
 		{"/screen", GAP_PART_SCREEN},
@@ -59,7 +59,7 @@ uint32_t gap_parts(const Uxrec__Gap *gap)
 
 	for (size_t i = 0; i < gap->n_topics; i++)
 		parts |= 1u << part_of(gap->topics[i]);
-	/* input has the keys in it */
+	/* input includes the keys */
 	if (parts & 1u << GAP_PART_INPUT)
 		parts &= ~(1u << GAP_PART_KEYS);
 	return parts ? parts : 1u << GAP_PART_ALL;
@@ -173,7 +173,7 @@ static int compare(const void *a, const void *b)
 	return x->from_ns < y->from_ns ? -1 : x->from_ns > y->from_ns;
 }
 
-/* Sort, and join the spans that touch. */
+/* Sort, and join touching spans. */
 static void join(struct losses *losses)
 {
 	size_t kept = 0;

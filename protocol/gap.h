@@ -7,15 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Gaps for people: the parts of a recording that one concerns, its text, and the time lost by parts. */
+/* Presentation of gaps: affected parts of a recording, text, and time lost by part. */
 
-/** Parts of a recording, of one or more topics each; numbered as LostTime.Part. */
+/** Parts of a recording, one or more topics each; numbered as LostTime.Part. */
 enum gap_part {
-	GAP_PART_ALL = 1, /* a gap without topics */
+	GAP_PART_ALL = 1, /* gap without topics */
 	GAP_PART_SCREEN,
 	GAP_PART_POINTER,
 	GAP_PART_INPUT, /* buttons, wheels and touch, with or without keys */
-	GAP_PART_KEYS,  /* keys alone */
+	GAP_PART_KEYS,  /* keys only */
 	GAP_PART_SOUND,
 	GAP_PART_MACHINE_SOUND,
 	GAP_PART_NAMES, /* accessible names of clicked objects */
@@ -26,13 +26,16 @@ enum gap_part {
 /** @return the parts of a gap as bits 1 << part; never 0 */
 uint32_t gap_parts(const Uxrec__Gap *gap);
 
-/** @return false where nothing was to be recorded: pauses, consent, erased spans, locked sessions, suspended machines */
+/**
+ * @return false for spans not meant to be recorded: pauses, consent, erased spans, locked sessions,
+ *         suspended machines
+ */
 bool gap_is_loss(const Uxrec__Gap *gap);
 
-/** "the machine could not keep up", "paused" @return a static text */
+/** "the machine could not keep up", "paused". @return a static text */
 const char *gap_reason_text(Uxrec__Gap__Reason reason);
 
-/** @return the length of a gap, 0 when it is open to the end or its times are not in their order */
+/** @return the length of a gap; 0 when it is open-ended or its times are out of order */
 int64_t gap_length_ns(const Uxrec__Gap *gap);
 
 struct duration_text {
@@ -54,38 +57,37 @@ struct gap_text gap_describe(const Uxrec__Gap *gap);
 
 /* ---- lost time ---- */
 
-/** Spans of losses, of any number of gaps. All zero: none. */
+/** Spans of losses of any number of gaps. Zero-initialised is empty. */
 struct losses {
 	struct loss_span {
 		enum gap_part part;
-		int64_t from_ns, to_ns; /* to INT64_MAX: to the end */
+		int64_t from_ns, to_ns; /* INT64_MAX: to the end */
 		uint32_t count;
 	} * spans;
 	size_t count, capacity;
-	bool full; /* of spans that do not touch: later ones are left out */
+	bool full; /* of disjoint spans: further ones are dropped */
 };
 
-/** Take a gap in; one that is no loss is ignored. @return 0 or -ENOMEM */
+/** Add a gap; gaps that are not losses are ignored. @return 0 or -ENOMEM */
 int losses_add(struct losses *losses, const Uxrec__Gap *gap);
 
-/** Free the spans. */
 void losses_finish(struct losses *losses);
 
-/** The sums of a part. */
+/** Totals of a part. */
 struct loss {
 	int64_t lost_ns; /* of the union of its gaps */
 	uint32_t count;  /* of gaps */
 };
 
 /**
- * Sum up by parts.
+ * Sum up by part.
  *
- * @param end_ns  the session's end, or now: the end of gaps that are still open
+ * @param end_ns  the session's end, or now: the end of open gaps
  * @param ret     GAP_PART_END items
  */
 void losses_sum(struct losses *losses, int64_t end_ns, struct loss *ret);
 
-/** Room for the text of all parts. */
+/** Buffer for the text of all parts. */
 struct losses_text {
 	char text[512];
 };
@@ -93,5 +95,5 @@ struct losses_text {
 /** "sound 460 ms, screen 12.0 s"; "" when nothing was lost. @param sums  GAP_PART_END items */
 struct losses_text losses_describe(const struct loss *sums);
 
-/** The same of the sums in a message. */
+/** Same for the totals in a message. */
 struct losses_text losses_of_message(Uxrec__LostTime *const *lost, size_t count);

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * The records of MCAP version 0 (https://mcap.dev/spec): storing and parsing, no files. All integers
- * are little-endian; times are nanoseconds.
+ * Records of MCAP version 0 (https://mcap.dev/spec): serialisation and parsing, no files. All
+ * integers are little-endian; times are nanoseconds.
  */
 
 #include "protocol/base/buf.h"
@@ -74,7 +74,7 @@ struct mcap_attachment {
 struct mcap_chunk {
 	uint64_t start_time, end_time; /* of its messages */
 	uint64_t uncompressed_size;
-	uint32_t uncompressed_crc; /* 0: not given */
+	uint32_t uncompressed_crc; /* 0: unset */
 	struct view compression;
 	struct view records;
 };
@@ -104,12 +104,12 @@ struct mcap_statistics {
 /** Write opcode and content length into MCAP_RECORD_HEADER_BYTES bytes. */
 void mcap_store_record_header(unsigned char *at, uint8_t opcode, size_t record_bytes);
 
-/** Write all of a Message's content but its data into MCAP_MESSAGE_HEADER_BYTES bytes. */
+/** Write a Message's content, without its data, into MCAP_MESSAGE_HEADER_BYTES bytes. */
 void mcap_store_message_header(unsigned char *at, const struct mcap_message *message);
 
 /*
- * Append whole records. What mcap_begin() returned goes to mcap_end(), which fills in the length of
- * what was appended between.
+ * Append whole records. mcap_begin() returns the argument for mcap_end(), which fills in the length
+ * of the content appended in between.
  */
 size_t mcap_begin(struct buf *buf, uint8_t opcode);
 void mcap_end(struct buf *buf, size_t begin);
@@ -119,21 +119,22 @@ void mcap_put_channel(struct buf *buf, const struct mcap_channel *channel);
 void mcap_put_metadata(struct buf *buf, const struct mcap_metadata *metadata);
 void mcap_put_attachment(struct buf *buf, const struct mcap_attachment *attachment);
 void mcap_put_data_end(struct buf *buf, uint32_t data_crc);
-/** The Footer and the closing magic; its CRC is computed over `summary` and the footer's start. */
+/**
+ * Append the Footer and the closing magic; the CRC covers `summary` and the start of the footer.
+ */
 void mcap_put_footer(struct buf *buf, struct view summary, uint64_t summary_start,
 	uint64_t summary_offset_start);
 
 /**
  * Take the next record from the front of @p view.
  *
- * @return 1, 0 at the end, or -EBADMSG when the record is longer than what is there (`view` is
- *         unchanged then)
+ * @return 1, 0 at the end, or -EBADMSG when the record exceeds the view (`view` is unchanged then)
  */
 int mcap_next_record(struct view *view, struct mcap_record *ret);
 
 /*
- * Parse the content of a record. Bytes behind the known fields are ignored, as the specification
- * asks. @return 0, or -EBADMSG when the content is too short.
+ * Parse the content of a record. Bytes after the known fields are ignored, as the specification
+ * requires. @return 0, or -EBADMSG when the content is too short.
  */
 int mcap_parse_message(struct view content, struct mcap_message *ret);
 int mcap_parse_schema(struct view content, struct mcap_schema *ret);
@@ -142,21 +143,26 @@ int mcap_parse_chunk(struct view content, struct mcap_chunk *ret);
 int mcap_parse_chunk_index(struct view content, struct mcap_chunk_index *ret);
 int mcap_parse_metadata(struct view content, struct mcap_metadata *ret);
 
-/** Find a key in pairs of strings. @param ret  set to the first value that fits. @return whether there is one */
+/**
+ * Find a key in pairs of strings.
+ *
+ * @param ret  set to the first value that fits
+ * @return true when found
+ */
 bool mcap_find_pair(struct view pairs, const char *key, char *ret, size_t size_bytes);
 
-int mcap_parse_attachment(struct view content, struct mcap_attachment *ret); /* and its CRC */
+int mcap_parse_attachment(struct view content, struct mcap_attachment *ret); /* checks its CRC */
 int mcap_parse_footer(struct view content, struct mcap_footer *ret);
 int mcap_parse_statistics(struct view content, struct mcap_statistics *ret);
 
-/** The CRC-32 of the specification (that of gzip), going on from @p crc (0 to begin). */
+/** The CRC-32 of the specification (as in gzip), continued from @p crc (0 to begin). */
 uint32_t mcap_crc(uint32_t crc, const void *data, size_t size_bytes);
 
-/** A text as a view, without its closing 0. */
+/** A view of a string without its terminating 0. */
 static inline struct view mcap_text(const char *text)
 {
 	return (struct view){(const unsigned char *)text, strlen(text), 0};
 }
 
-/** @return true when the view holds exactly @p text */
+/** @return true when the view equals @p text */
 bool mcap_string_is(struct view view, const char *text);

@@ -64,7 +64,7 @@ static uint32_t *case_of(ProtobufCMessage *message, const ProtobufCFieldDescript
 	return (uint32_t *)(void *)((char *)message + field->quantifier_offset);
 }
 
-/* All members of a oneof have one place: the largest is swapped, whichever is set. */
+/* The members of a oneof share storage: swap the largest, whichever is set. */
 static void swap_oneof(
 	ProtobufCMessage *a, ProtobufCMessage *b, const ProtobufCFieldDescriptor *field)
 {

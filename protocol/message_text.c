@@ -9,10 +9,10 @@
 #include <string.h>
 
 /*
- * Hand over every string of a message, until one is wanted.
+ * Call @p take for every string of a message until it returns true.
  *
- * @param take  @return true: no more of them
- * @return the field of the one that was wanted, or NULL
+ * @param take  @return true to stop
+ * @return the field of the string at the stop, or NULL
  */
 static const ProtobufCFieldDescriptor *walk(
 	const ProtobufCMessage *message, bool (*take)(char *text, void *user), void *user)
@@ -25,7 +25,7 @@ static const ProtobufCFieldDescriptor *walk(
 
 		if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
 			continue;
-		/* of a oneof only the member that is set is there */
+		/* of a oneof only the member that is set is valid */
 		if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
 			*(const uint32_t *)(base + field->quantifier_offset) != field->id)
 			continue;

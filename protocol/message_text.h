@@ -6,26 +6,29 @@
 #include <stdbool.h>
 
 /*
- * The strings of messages. protobuf wants UTF-8 (RFC 3629); protobuf-c does not look, and other readers, browsers among them,
- * refuse the whole message.
+ * Strings in messages. protobuf requires UTF-8 (RFC 3629); protobuf-c does not check it, and other
+ * readers, browsers among them, refuse the whole message.
  */
 
-/** @return the field of the first string in a message that is not UTF-8, at any depth; NULL when all of them are */
+/**
+ * @return the field of the first string in a message that is not UTF-8, at any depth; NULL when all
+ *         are
+ */
 const ProtobufCFieldDescriptor *message_find_bad_text(const ProtobufCMessage *message);
 
 /**
  * Check one text.
  *
- * @param name    for the sentence: a field's name, "--note"
- * @param text    @p size_bytes bytes; a 0 byte is none of a text
- * @param reterr  the name, and the position of the first byte that is wrong
+ * @param name    for the error: a field's name, "--note"
+ * @param text    @p size_bytes bytes; a 0 byte is invalid
+ * @param reterr  the name, and the position of the first invalid byte
  * @return 0 or -EILSEQ
  */
 int text_check(const char *name, const void *text, size_t size_bytes, struct error *reterr);
 
 /**
- * The same for what a person types and others will read in terminals and exports: also without control characters
- * but tabs and ends of lines.
+ * Same for typed text that is displayed in terminals and exports: also no control characters except
+ * tabs and line ends.
  *
  * @return 0, -EILSEQ, or -EINVAL for a control character
  */
@@ -41,7 +44,8 @@ bool message_is_utf8(const ProtobufCMessage *message);
 /**
  * Copy a message with its strings cleaned (utf8_clean()).
  *
- * @param names  its strings are names from outside: control characters are cleaned too
- * @return freed by protobuf_c_message_free_unpacked(); NULL when there is nothing to clean, or no memory
+ * @param names  the strings are names from outside: control characters are cleaned too
+ * @return freed by protobuf_c_message_free_unpacked(); NULL when nothing needs cleaning, or when
+ *         out of memory
  */
 ProtobufCMessage *message_clean_copy(const ProtobufCMessage *message, bool names);

@@ -54,7 +54,7 @@ int identifier_check(const char *what, const char *identifier, struct error *ret
 	return 0;
 }
 
-/* ---- one spelling of a name ---- */
+/* ---- normalisation ---- */
 
 static bool is_space(uint32_t point)
 {
@@ -66,14 +66,14 @@ static bool is_space(uint32_t point)
 	}
 }
 
-/* Characters without width that an editor or a page leaves at the ends of a text. */
+/* Zero-width characters that editors or web pages leave at the ends of a text. */
 static bool is_trimmed(uint32_t point)
 {
 	return is_space(point) || point == 0x180e || (point >= 0x200b && point <= 0x200d) ||
 		point == 0x2060 || point == 0xfeff;
 }
 
-/* @return the length of @p name without the characters trimmed at its end */
+/* @return the length of @p name without trimmed characters at its end */
 static size_t trimmed_length(const char *name)
 {
 	size_t end = 0;
@@ -87,7 +87,8 @@ static size_t trimmed_length(const char *name)
 	return end;
 }
 
-/* Two names that look the same are the same: nothing in a name is invisible, but joiners in scripts that need them. */
+/* Names that look the same must be equal: reject invisible characters, except joiners in scripts
+ * that need them. */
 static bool is_allowed(uint32_t point, uint32_t before)
 {
 	const utf8proc_property_t *property = utf8proc_get_property((utf8proc_int32_t)point);
@@ -104,7 +105,7 @@ static bool is_allowed(uint32_t point, uint32_t before)
 	}
 }
 
-/* Trimmed, and with a single space for each inner run of spaces. @param ret  strlen(name) + 1 bytes */
+/* Trim, and collapse inner runs of spaces. @param ret  strlen(name) + 1 bytes */
 static int collapse(char *ret, const char *what, const char *name, struct error *reterr)
 {
 	const char *whole = name, *end;
@@ -189,7 +190,7 @@ int name_normalise_in(char **name, const char *what, const char *prefix, struct 
 	return 0;
 }
 
-/* Fields that hold names, in messages from people. */
+/* Fields that hold names, in messages from users. */
 static const struct {
 	const char *field, *prefix;
 	const ProtobufCMessageDescriptor *only; /* NULL: of all messages */

@@ -50,7 +50,7 @@ static struct packet *packet_begin(
 	return packet;
 }
 
-/* names that others gave, and nothing that a person wrote in lines */
+/* names from outside, and no multi-line text */
 static bool has_names(uint16_t channel)
 {
 	return channel == CHANNEL_SCREEN_INFO || channel == CHANNEL_INPUT_DEVICES ||

@@ -5,20 +5,20 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-/** Room in front of a packet's bytes for the header of whatever carries it (LWS_PRE is 16). */
+/** Headroom in front of a packet's bytes for the header of its transport (LWS_PRE is 16). */
 #define PACKET_HEADROOM_BYTES 32
 
 enum packet_flags {
-	PACKET_KEYFRAME = 1, /* a decoder can begin here; of a pointer's shape: it has its pixels */
+	PACKET_KEYFRAME = 1, /* a decoder can begin here; pointer shape: it has its pixels */
 };
 
 /**
- * The one noun: what every source makes, and what is written to the file and sent to every
- * observer. Immutable once made; shared by counting references, from any thread.
+ * The common unit: produced by every source, written to the file and sent to every observer.
+ * Immutable once made; reference-counted, from any thread.
  *
  * `record` is a complete MCAP record (MCAP specification, "Records": opcode, uint64 length,
- * content), encoded once. PACKET_HEADROOM_BYTES before it belong to the packet too and may be
- * overwritten by the one thread that sends.
+ * content), encoded once. The PACKET_HEADROOM_BYTES before it also belong to the packet and may be
+ * overwritten by the one sending thread.
  */
 struct packet {
 	_Atomic uint32_t refs;
@@ -30,46 +30,46 @@ struct packet {
 	unsigned char *record;
 };
 
-/** Where a new packet belongs. */
+/** Channel and times of a new packet. */
 struct packet_info {
 	uint16_t channel;
 	uint16_t flags;
 	int64_t time_ns;    /* source time of the first event, CLOCK_MONOTONIC */
-	int64_t publish_ns; /* when it was complete (a picture: when the copy was done); 0: time_ns */
+	int64_t publish_ns; /* completion time (a picture: of its copy); 0: time_ns */
 };
 
 /**
- * Make a packet around a protobuf message. Strings that are not UTF-8 are cleaned (protocol/message_text.h), and of channels
- * with names from outside control characters too.
+ * Make a packet around a protobuf message. Strings that are not UTF-8 are cleaned
+ * (protocol/message_text.h), and so are control characters on channels with names from outside.
  *
- * @param ret    set on success, one reference, the caller's
- * @param clock  gives session time and the channel's next sequence number
+ * @param ret    set on success; one reference, owned by the caller
+ * @param clock  supplies session time and the channel's next sequence number
  * @return 0 or -ENOMEM
  */
 int packet_create(struct packet **ret, struct session_clock *clock, const struct packet_info *info,
 	const ProtobufCMessage *message);
 
-/** The same around bytes that are a packed message already. */
+/** Same for a message that is already packed. */
 int packet_create_data(struct packet **ret, struct session_clock *clock,
 	const struct packet_info *info, const void *data, size_t size_bytes);
 
 /**
- * Make a packet of any record: `opcode`, length, and the content copied. For records that are read
- * from a file and for the private records of the wire. `channel` and times are 0.
+ * Make a packet of any record: `opcode`, length, and a copy of the content. For records read from a
+ * file and for the private records of the wire. `channel` and times are 0.
  */
 int packet_create_record(
 	struct packet **ret, uint8_t opcode, const void *content, size_t size_bytes);
 
-/** The same around a packed protobuf message. */
+/** Same for a packed protobuf message. */
 int packet_create_record_message(
 	struct packet **ret, uint8_t opcode, const ProtobufCMessage *message);
 
 struct packet *packet_ref(struct packet *packet);
 
-/** Give back one reference; NULL is fine. */
+/** Drop one reference; NULL is fine. */
 void packet_unref(struct packet *packet);
 
-/** The message's data (the packed protobuf message) and its size. */
+/** Data of the message (the packed protobuf message), and its size. */
 static inline const unsigned char *packet_data(const struct packet *packet)
 {
 	return packet->record + packet->data_offset;
@@ -88,8 +88,8 @@ static inline void packet_unref_pointer(struct packet **packet)
 #define _packet_unref_ _cleanup_(packet_unref_pointer)
 
 /**
- * Where packets go. push() takes over the caller's reference, may be called from any thread and
- * never blocks; what a full sink drops it records itself.
+ * Destination of packets. push() takes over the caller's reference, may be called from any thread
+ * and never blocks; a full sink records its own drops.
  */
 struct packet_sink {
 	void (*push)(struct packet_sink *sink, struct packet *packet);

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* of a cursor of 48 × 48 more would take milliseconds and win a few bytes */
+/* higher levels would take milliseconds for a cursor of 48 × 48 and save a few bytes */
 #define DEFLATE_LEVEL 6
 
-/* ---- one shape ---- */
+/* ---- shapes ---- */
 
 static uint64_t mix(uint64_t hash, uint64_t word)
 {

@@ -5,25 +5,33 @@
 #include <stdbool.h>
 
 /*
- * The pictures of the pointer. An animated pointer shows the same few again and again: each has an identity, made of all that it
- * is, and its pixels are in the file once in SESSION_SHAPE_SPAN_NS. FORMAT.md, "/pointer/shape", has the rule.
+ * Pictures of the pointer. An animated pointer cycles through a few: each has an identity, a hash
+ * of its content, and its pixels are in the file once per SESSION_SHAPE_SPAN_NS. The rule is in
+ * FORMAT.md, "/pointer/shape".
  */
 
-/* The largest side in pixels; X11 has none that are larger. */
+/* Largest side in pixels; X11 has no larger ones. */
 #define POINTER_SHAPE_SIDE_LIMIT 1024
 
 /** Identify a shape by its size, hot spot and `rgba`. @return never 0 */
 uint64_t pointer_shape_identify(const Uxrec__PointerShape *shape);
 
-/** @return true when a message has no pixels of its own: they are in an earlier one of the same identity */
+/**
+ * @return true when a message has no pixels of its own, but refers to those of an earlier one with
+ *         the same identity
+ */
 bool pointer_shape_is_reference(const Uxrec__PointerShape *shape);
 
 /**
- * Move the pixels from `rgba`, which is malloc()ed, to `deflated`, likewise.
+ * Move the pixels from `rgba` to `deflated`, both malloc()ed.
  *
- * @return 0 or -ENOMEM; then nothing has changed
+ * @return 0 or -ENOMEM; nothing has changed then
  */
 int pointer_shape_deflate(Uxrec__PointerShape *shape);
 
-/** The other way round, and check all of it. Nothing is done to a reference. @return 0, -EBADMSG or -ENOMEM */
+/**
+ * Inverse of the above, with all checks. A reference is left alone.
+ *
+ * @return 0, -EBADMSG or -ENOMEM
+ */
 int pointer_shape_inflate(Uxrec__PointerShape *shape);

@@ -104,9 +104,9 @@ void schema_put_channel(struct buf *buf, uint16_t id, const struct channel_kind 
 			{pairs.data, pairs.size_bytes, 0}});
 }
 
-/* ---- the schemas of a file ---- */
+/* ---- schemas in a file ---- */
 
-/* protobuf's encoding (protobuf.dev, "Encoding"), and descriptor.proto's numbers of fields */
+/* protobuf wire format (protobuf.dev, "Encoding"), and field numbers of descriptor.proto */
 enum {
 	WIRE_VARINT = 0,
 	WIRE_I64 = 1,
@@ -141,7 +141,7 @@ static uint64_t take_varint(struct view *view)
 	return 0;
 }
 
-/* @return the next field's number, with its bytes or its number; 0 at the end or a failure */
+/* @return the next field's number, with its bytes or its value; 0 at the end or on failure */
 static uint64_t next_field(struct view *view, struct view *ret, uint64_t *ret_value)
 {
 	uint64_t tag, value = 0;
@@ -164,7 +164,8 @@ static uint64_t next_field(struct view *view, struct view *ret, uint64_t *ret_va
 	return view->failed ? 0 : tag >> 3;
 }
 
-/* @return the part of @p name behind "PREFIX.", or (with @p prefix itself) an empty one; failed: neither */
+/* @return the part of @p name after "PREFIX.", or an empty view for @p prefix itself; failed: no
+ *         match */
 static struct view name_behind(struct view name, struct view prefix)
 {
 	struct view begin = view_take(&name, prefix.size_bytes);
@@ -177,7 +178,7 @@ static struct view name_behind(struct view name, struct view prefix)
 	return name;
 }
 
-/* @return 1 when the message is @p name or has it inside, 0, or -EBADMSG */
+/* @return 1 when the message is @p name or nests it, 0, or -EBADMSG */
 static int message_declares(struct view message, struct view name, int depth)
 {
 	struct view rest = message, field, own = {0};
@@ -258,7 +259,7 @@ static struct schema_field parse_field(struct view bytes)
 	return field;
 }
 
-/* of all messages in a file that have that name without their package */
+/* fields of all messages in a file with that name relative to the package */
 static void walk_message(struct view message, struct view name, int depth,
 	void (*take)(void *user, const struct schema_field *field), void *user)
 {

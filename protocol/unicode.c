@@ -18,7 +18,7 @@ wchar_t letters_fold(locale_t locale, uint32_t point)
 {
 	if (point < 0x80 || !locale)
 		return point >= 'A' && point <= 'Z' ? (wchar_t)(point + 32) : (wchar_t)point;
-	/* by the capital: a letter may have two small ones */
+	/* via upper case: a letter may have two lower-case forms */
 	return (wchar_t)towlower_l(towupper_l((wint_t)point, locale), locale);
 }
 
@@ -34,7 +34,7 @@ void letters_from_latin1(char *ret, const char *text)
 	*ret = '\0';
 }
 
-/* @return a text with all its letters folded, allocated; NULL when it is no UTF-8, or without memory */
+/* @return a text with all letters folded, allocated; NULL when it is not UTF-8, or out of memory */
 static char *fold_all(locale_t locale, const char *text)
 {
 	_autofree_ char *folded = malloc(MB_LEN_MAX * strlen(text) + 1);
@@ -58,7 +58,7 @@ static char *fold_all(locale_t locale, const char *text)
 	return steal_ptr(folded);
 }
 
-/* As it is too: [[:upper:]] is for what is folded away. */
+/* Match unfolded as well: [[:upper:]] matches letters that folding removes. */
 static bool match_either(locale_t locale, const char *pattern, const char *text)
 {
 	_autofree_ char *folded_pattern = fold_all(locale, pattern),

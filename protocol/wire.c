@@ -25,7 +25,8 @@ static uint64_t take_varint(struct view *view)
 	return 0;
 }
 
-/* Check the texts of a packed message, which protobuf-c has unpacked: it cuts texts off at 0 bytes. */
+/* Check the texts of a packed message that protobuf-c has unpacked: protobuf-c truncates texts
+ * at 0 bytes. */
 static int check_packed(
 	struct view packed, const ProtobufCMessageDescriptor *descriptor, struct error *reterr)
 {
@@ -56,8 +57,8 @@ static int check_packed(
 }
 
 /*
- * Take out of a message, and of all messages in it, the fields that this program does not know. Those of an act
- * stay: act_check() refuses it for them.
+ * Drop unknown fields of a message and of all nested messages. Those of an act stay: act_check()
+ * refuses it for them.
  */
 static void drop_unknown(ProtobufCMessage *message)
 {

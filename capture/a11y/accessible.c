@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-/* Whether there is a bus is known by then; one that has not said so by then may still come. */
+/* Timeout for the first reply of the bus; one that has not replied by then may still come. */
 #define FIRST_NS (2 * NS_PER_S)
 
 struct accessible_source {
@@ -19,21 +19,21 @@ struct accessible_source {
 	pthread_t thread;
 	int stop_fd;
 	struct windows *windows;  /* NULL: clicks are not described */
-	_Atomic uint32_t dropped; /* clicks that found too many waiting */
+	_Atomic uint32_t dropped; /* clicks that found the queue full */
 	_Atomic int64_t dropped_ns;
 
-	/* of the thread */
+	/* used by the thread only */
 	sd_event *event;
 	bool stop;
 	struct a11y_bus *bus;
 	struct focus *focus; /* NULL: not followed */
 	struct clicks *clicks;
 
-	/* of who creates it, until the bus has said something */
+	/* shared with the creating thread until the first reply of the bus */
 	pthread_mutex_t lock;
 	pthread_cond_t said;
 	bool has_said;
-	bool gave_up; /* it was not waited for any longer */
+	bool gave_up; /* the creator's wait timed out */
 	int first;
 	int64_t begun_ns;
 };
@@ -65,7 +65,8 @@ static void push_gap(struct accessible_source *source)
 		source->context.sink->push(source->context.sink, packet);
 }
 
-/* The first word of the bus: who waits for it has it, or does not wait any longer and goes without keys. */
+/* First result of the bus: wakes the creator, or, once that has timed out, pushes the gap in which
+ * keys were not recorded. */
 static void say(struct accessible_source *source, int r)
 {
 	bool late;
@@ -182,7 +183,7 @@ static void *accessible_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-a11y");
 	r = open_all(source);
-	/* not sd_event_exit(): it flushes the buses, and that waits */
+	/* not sd_event_exit(), which blocks while flushing the buses */
 	while (r >= 0 && !source->stop)
 		r = sd_event_run(source->event, UINT64_MAX);
 	if (r < 0)
@@ -194,7 +195,7 @@ static void *accessible_thread(void *user)
 	return NULL;
 }
 
-/* ---- of others ---- */
+/* ---- called from other threads ---- */
 
 void accessible_source_click(struct source *base, int64_t time_ns, int x_px, int y_px)
 {
@@ -224,10 +225,10 @@ static void accessible_destroy(struct source *base)
 
 	if (source->stop_fd >= 0)
 		eventfd_write(source->stop_fd, 1);
-	/* it waits for nothing but its events */
+	/* the thread blocks on its events only */
 	if (source->thread)
 		pthread_join(source->thread, NULL);
-	/* it never answered */
+	/* the bus never replied */
 	if (source->gave_up && !source->has_said && source->options.focus)
 		push_gap(source);
 	windows_destroy(source->windows);
@@ -300,7 +301,7 @@ int accessible_source_create(struct source **ret, const struct source_context *c
 	return 0;
 }
 
-/* ---- before there is a source ---- */
+/* ---- announcement without a source ---- */
 
 struct accessible_announcement {
 	struct a11y_bus *bus;

@@ -7,11 +7,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* The buses themselves answer fast, unless the launcher has to be started. */
+/* The buses themselves reply fast, unless the launcher has to be started. */
 #define BUS_NS   (3 * NS_PER_S)
 #define RETRY_NS NS_PER_S
 
-/* No screen is as large. GTK 3 says INT_MIN of what is not to be seen. */
+/* Larger than any screen. GTK 3 reports INT_MIN for invisible objects. */
 #define FAR_PX (1 << 20)
 
 #define ACCESSIBLE "org.a11y.atspi.Accessible"
@@ -22,8 +22,8 @@
 #define REGISTRY_PATH "/org/a11y/atspi/registry"
 
 /*
- * The only methods that are ever called on an application's objects. None is of the interfaces Text,
- * EditableText, Value or Table: GTK 4 hands out what is typed into a password field by them.
+ * The only methods that are ever called on an application's objects. None is of the interfaces
+ * Text, EditableText, Value or Table: GTK 4 exposes typed passwords through them.
  */
 static const struct {
 	const char *interface, *member;
@@ -51,10 +51,10 @@ struct a11y_bus {
 	bool follow_focus;
 	sd_bus *session, *bus;
 	bool up, told_first, enabled_by_us;
-	sd_event_source *retry, *patience; /* to try again; to wait for the bus */
+	sd_event_source *retry, *patience; /* to reconnect; timeout of a connection attempt */
 };
 
-/* ---- questions ---- */
+/* ---- calls ---- */
 
 static int append_matches(sd_bus_message *message)
 {
@@ -108,7 +108,7 @@ int a11y_ask(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_question questi
 		questions[question].member);
 	if (r < 0)
 		return r;
-	/* an application that has gone is not started again by a question */
+	/* never reactivate an application that has gone */
 	sd_bus_message_set_auto_start(message, 0);
 	va_start(args, user);
 	r = append_arguments(message, question, of, args);
@@ -220,7 +220,7 @@ static void try_again(struct a11y_bus *bus)
 	a11y_timer(bus->event, &bus->retry, RETRY_NS, on_retry, bus);
 }
 
-/* Not flushed: that would wait. */
+/* Not flushed: that would block. */
 static void drop(sd_bus **bus)
 {
 	if (*bus) {
@@ -283,7 +283,7 @@ static int on_focused(sd_bus_message *message, void *user, sd_bus_error *error)
 	int gained = 1;
 
 	(void)error;
-	/* "Focus" has no meaning but that one; a state that has changed says how */
+	/* "Focus" always means gained; a state change carries the new value */
 	if (strcmp(sd_bus_message_get_member(message), "StateChanged") == 0 &&
 		sd_bus_message_read(message, "si", &what, &gained) <= 0)
 		return 0;
@@ -320,7 +320,7 @@ static int listen_for_focus(struct a11y_bus *bus)
 	} rules[] = {
 		{EVENT "Object',member='StateChanged',arg0='focused'", on_focused},
 		{EVENT "Focus',member='Focus'", on_focused},
-		/* toolkits differ in how they write it */
+		/* toolkits differ in the case of the member */
 		{EVENT "Window',member='Deactivate'", on_deactivated},
 		{EVENT "Window',member='deactivate'", on_deactivated},
 	};
@@ -392,7 +392,7 @@ static int connect_to(struct a11y_bus *bus, const char *address)
 	return r;
 }
 
-/* ---- the session's bus: where the other one is, and that toolkits are to speak ---- */
+/* ---- the session bus: address of the accessibility bus, and IsEnabled ---- */
 
 static bool has_timed_out(sd_bus_message *message)
 {
@@ -412,7 +412,7 @@ static int on_address(sd_bus_message *message, void *user, sd_bus_error *error)
 		return 0;
 	if (sd_bus_message_is_method_error(message, NULL) ||
 		sd_bus_message_read(message, "s", &address) <= 0 || !*address) {
-		/* one that has not answered may be there: it is asked again until it does */
+		/* after a timeout the bus may still be there: retry until it replies */
 		if (!has_timed_out(message))
 			first(bus, -ENOENT);
 		try_again(bus);
@@ -422,7 +422,7 @@ static int on_address(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
-/* No answer is waited for: it may be the last thing that is said. */
+/* Expects no reply: this may be the last message. */
 static int set_enabled(struct a11y_bus *bus, bool enabled)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
@@ -475,7 +475,7 @@ static int open_session(struct a11y_bus *bus)
 	return r;
 }
 
-/* Whatever is missing. */
+/* Connect the missing buses. */
 static void begin(struct a11y_bus *bus)
 {
 	const char *address = getenv("AT_SPI_BUS_ADDRESS");
@@ -524,7 +524,7 @@ void a11y_bus_destroy(struct a11y_bus *bus)
 {
 	if (!bus)
 		return;
-	/* written at once unless the bus stalls, and then nothing is waited for */
+	/* sent at once unless the bus stalls; never waits */
 	if (bus->session && bus->enabled_by_us)
 		set_enabled(bus, false);
 	drop(&bus->bus);

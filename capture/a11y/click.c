@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* The whole description may take so long. */
+/* Deadline of the whole description. */
 #define ANSWER_NS (500 * NS_PER_MS)
 
-/* How deep objects lie in each other. */
+/* Maximum nesting of objects. */
 #define DEPTH 32
 
-/* A toolkit's window may be so much off the X window, and another size: borders, shadows. */
+/* Tolerances of a toolkit's window in position and size against the X window: borders, shadows. */
 #define OFF_PX  64
 #define SIZE_PX 128
 
@@ -24,7 +24,7 @@ static void next_layer(struct job *job);
 static int on_layers(sd_bus_message *message, void *user, sd_bus_error *error);
 static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error);
 
-/* ---- what is recorded ---- */
+/* ---- messages ---- */
 
 static void push(
 	struct clicks *clicks, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message)
@@ -45,7 +45,7 @@ void clicks_missed(struct clicks *clicks, int64_t time_ns)
 		clicks->missed_to_ns = time_ns;
 }
 
-/* Once for each time that clicks were not described: when one is again, or at the end. */
+/* One gap for each run of missed clicks: at the next described one, or at the end. */
 static void push_missed(struct clicks *clicks)
 {
 	char *topics[] = {(char *)channel_kind_get(CHANNEL_CLICKED)->topic};
@@ -99,7 +99,7 @@ void click_finish(struct job *job)
 	click_end(job);
 }
 
-/* What is known by then is kept. */
+/* Keep the properties known by then. */
 static void give_up(struct job *job)
 {
 	if (job->role_known)
@@ -121,7 +121,7 @@ void click_ask_of(struct job *job, enum a11y_question question, const struct a11
 	sd_bus_message_handler_t answer)
 {
 	job->slot = sd_bus_slot_unref(job->slot);
-	/* the job as a whole has a deadline */
+	/* the deadline is the job's */
 	if (a11y_ask(job->clicks->bus, &job->slot, question, of, INT64_MAX, answer, job) < 0)
 		give_up(job);
 }
@@ -149,7 +149,7 @@ static void ask_at_point(struct job *job)
 		give_up(job);
 }
 
-/* ---- whose the window is ---- */
+/* ---- the application that owns the window ---- */
 
 static struct known *find_known(struct clicks *clicks, const char *name)
 {
@@ -201,7 +201,8 @@ static void on_popup(void *user, const struct a11y_where *where)
 	job->coordinates = where->coordinates;
 	job->origin_x = where->origin_x;
 	job->origin_y = where->origin_y;
-	/* what lies at the point may as well be what is under the popup, where it is not asked of the whole */
+	/* GetAccessibleAtPoint may return the object below the popup unless called on the whole
+	 * popup */
 	if (where->whole)
 		ask_at_point(job);
 	else
@@ -243,7 +244,7 @@ static void next_application(struct job *job)
 			return;
 		}
 	}
-	click_end(job); /* it says nothing of itself */
+	click_end(job); /* not on the bus */
 }
 
 static int on_applications(sd_bus_message *message, void *user, sd_bus_error *error)
@@ -257,9 +258,10 @@ static int on_applications(sd_bus_message *message, void *user, sd_bus_error *er
 	return 0;
 }
 
-/* ---- which window it is ---- */
+/* ---- the matching window ---- */
 
-/* Some toolkits cannot know where their windows are, and call the window's corner that of the screen. */
+/* Some toolkits cannot know the positions of their windows, and place the origin of the screen at
+ * the window's corner. */
 static void judge_window(struct job *job, const struct a11y_rectangle *extents)
 {
 	const struct a11y_click *click = &job->click;
@@ -267,11 +269,10 @@ static void judge_window(struct job *job, const struct a11y_rectangle *extents)
 	int window = abs(extents->left) + abs(extents->top);
 	int off = screen <= window ? screen : window;
 	int sizes = abs(extents->width - click->width) + abs(extents->height - click->height);
-	bool moved =
-		off > OFF_PX; /* it has been, and its toolkit does not know yet: its size tells */
+	bool moved = off > OFF_PX; /* moved, and not yet known to the toolkit: match by size */
 	int fit = moved ? SIZE_PX + off : off + sizes;
 
-	/* a popup may well be of none of the windows: it is one only where it is */
+	/* a popup may belong to none of the windows: match only at its position */
 	if (click->popup && (moved || screen > window))
 		return;
 	if (sizes > SIZE_PX || fit >= job->fit)
@@ -314,7 +315,7 @@ static void next_window(struct job *job)
 		click_ask(job, ASK_CHILDREN, on_layers);
 }
 
-/* ---- what lies over the others in the window: GTK 3's popovers ---- */
+/* ---- layers above the others in the window: GTK 3's popovers ---- */
 
 static int on_layers(sd_bus_message *message, void *user, sd_bus_error *error)
 {
@@ -356,7 +357,7 @@ static int on_layer_extents(sd_bus_message *message, void *user, sd_bus_error *e
 	return 0;
 }
 
-/* Who is asked what lies at a point answers by the first one that does, as if that lay on top. */
+/* GetAccessibleAtPoint returns the first child at the point, as if that were on top. */
 static void next_layer(struct job *job)
 {
 	if (job->next <= 1) {
@@ -367,7 +368,7 @@ static void next_layer(struct job *job)
 	click_ask_extents(job, &job->list[job->next], job->coordinates, on_layer_extents);
 }
 
-/* ---- what lies at the point ---- */
+/* ---- the object at the point ---- */
 
 static int on_parts(sd_bus_message *message, void *user, sd_bus_error *error)
 {
@@ -391,7 +392,7 @@ static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error)
 		job->at = object;
 		ask_at_point(job);
 	} else if (job->depth == 0) {
-		/* GTK 4 cannot say it of some of its widgets */
+		/* some GTK 4 widgets do not support GetAccessibleAtPoint */
 		click_ask(job, ASK_CHILDREN, on_parts);
 	} else {
 		click_ask_what(job);
@@ -429,7 +430,7 @@ static int on_part_extents(sd_bus_message *message, void *user, sd_bus_error *er
 	return 0;
 }
 
-/* what is drawn last lies on top */
+/* the last drawn is on top */
 static void next_part(struct job *job)
 {
 	if (job->next == 0) {
@@ -440,7 +441,7 @@ static void next_part(struct job *job)
 	click_ask_extents(job, &job->list[job->next], job->coordinates, on_part_extents);
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 void clicks_focused(struct clicks *clicks, const char *name, const char *path)
 {

@@ -2,20 +2,21 @@
 
 #include "capture/a11y/internal.h"
 
-/* What the files of a click's description share: accessible_click.c, which finds the object, and
- * accessible_click_what.c, which asks it what it is. */
+/* Shared by the files that describe a click: click.c finds the object, click_object.c queries its
+ * properties. */
 
-/* Clicks that are described at once; objects of one list. */
+/* Concurrent jobs; objects in one list. */
 #define JOBS 16
 #define LIST 64
 
-/* One in the background may say too that something of it has the focus. */
+/* A background application may report focus too. */
 #define APPLICATIONS 8
 
 /*
- * The way of a click: the applications, whose it is, its windows, which one it is, what lies at the point, ever
- * deeper; then up again to what it is a part of (a button, not the label on it); then role, place, name. A
- * popup's comes from what has the focus, if it can, instead of from the windows.
+ * Steps of a click: the applications, the one that owns the window, its windows, the matching one,
+ * the object at the point, ever deeper; then up again to the object that it is a part of (a button,
+ * not the label on it); then role, extents, name. The search in a popup starts at the focused
+ * object, if it can, instead of at the windows.
  */
 struct job {
 	struct clicks *clicks; /* NULL: free */
@@ -29,14 +30,13 @@ struct job {
 	struct a11y_object application, at, label;
 	unsigned depth, climbed;
 
-	/* the coordinates that the window speaks: which, and where their origin is on the screen */
+	/* the window's coordinate system: which, and its origin on the screen */
 	unsigned coordinates;
 	int origin_x, origin_y, fit;
 
 	bool role_known, place_known;
 	uint32_t role;
-	struct a11y_object
-		part; /* what was found first, and its role, while something above it is tried */
+	struct a11y_object part; /* found first; kept with its role while ancestors are tried */
 	uint32_t part_role;
 	uint64_t states;
 	struct a11y_rectangle place;
@@ -49,16 +49,16 @@ struct clicks {
 	const struct source_context *context;
 	enum name_policy names;
 	struct job jobs[JOBS];
-	struct a11y_object focused[APPLICATIONS]; /* what got the focus last, of each */
+	struct a11y_object focused[APPLICATIONS]; /* last gain of focus, per application */
 	size_t next_focused;
 
-	struct known { /* whose connections are; a name is never given twice */
+	struct known { /* process ids of connections; bus names are never reused */
 		char name[64];
 		uint32_t process;
 	} known[LIST];
 	size_t next_known;
 
-	/* clicks that were not described since the last one that was */
+	/* clicks not described since the last described one */
 	uint64_t missed;
 	int64_t missed_from_ns, missed_to_ns;
 };
@@ -68,16 +68,17 @@ static inline bool click_is_error(sd_bus_message *message)
 	return sd_bus_message_is_method_error(message, NULL);
 }
 
-/* Put the job's next question, to the object it is at or another one; without memory it is given up. */
+/* Make the job's next call, to its current object or another one; the job is given up when that
+ * fails. */
 void click_ask(struct job *job, enum a11y_question question, sd_bus_message_handler_t answer);
 void click_ask_of(struct job *job, enum a11y_question question, const struct a11y_object *of,
 	sd_bus_message_handler_t answer);
 void click_ask_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
 	sd_bus_message_handler_t answer);
 
-/* The object is found: ask it what it is, up to the end of the job. */
+/* The object is found: query its properties, up to the end of the job. */
 void click_ask_what(struct job *job);
 
-/* Record what is known, and end; or end without a word. */
+/* End the job, recording the known properties or nothing. */
 void click_finish(struct job *job);
 void click_end(struct job *job);

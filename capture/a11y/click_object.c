@@ -1,9 +1,9 @@
 #include "capture/a11y/click_internal.h"
 
-/* How far above a click's object what it is a part of may be. */
+/* Maximum number of ancestors tried. */
 #define CLIMB 4
 
-/* GTK 4 says of its widgets where their insides are. */
+/* GTK 4 reports the content box of its widgets. */
 #define PADDING_PX 16
 
 static int on_role(sd_bus_message *message, void *user, sd_bus_error *error);
@@ -77,7 +77,7 @@ static int on_name(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
-/* Its name is asked for only once it is known that there is nothing in it that was typed. */
+/* Query the name only once typed content is excluded. */
 static int on_states(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct job *job = user;
@@ -95,7 +95,7 @@ static int on_states(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
-/* What has closed by now has no place, and what a popup covers is not what was clicked. */
+/* An object closed by now has no extents, and one under the popup was not clicked. */
 static bool is_in_popup(const struct job *job)
 {
 	const struct a11y_rectangle place = {job->place.left + job->origin_x,
@@ -128,7 +128,7 @@ static void take_role(struct job *job, uint32_t role)
 	click_ask_extents(job, &job->at, job->coordinates, on_place);
 }
 
-/* Nothing above it does anything: it is what was clicked. */
+/* No ancestor acts: the object itself was clicked. */
 static void take_part(struct job *job)
 {
 	job->at = job->part;

@@ -5,32 +5,33 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* The old answer holds so long when the focus has moved. */
+/* The old state holds for this long after the focus has moved. */
 #define ANSWER_NS (ACCESSIBLE_ANSWER_MS * NS_PER_MS)
 
-/* While nothing moves the object is asked again after so long, and then has so long to answer. */
+/* Poll interval of the focused object while nothing moves, and timeout of the reply. */
 #define BEAT_NS     (500 * NS_PER_MS)
 #define PATIENCE_NS (250 * NS_PER_MS)
 
-/* Who loses the focus is mostly followed at once by who gets it; and nothing having it is looked at again. */
+/* A lost focus is mostly followed at once by the gain of another object; without a focused object
+ * search again after LOOK_NS. */
 #define SUCCESSOR_NS (40 * NS_PER_MS)
 #define LOOK_NS      NS_PER_S
 
 /*
- * State machine. Whatever it is in, an object that gets the focus leads to "asking", and the bus going away to
- * "down":
+ * State machine. In every state an object that gains the focus leads to "asking", and the loss of
+ * the bus to "down":
  *
  *   down       the bus comes                → searching
  *   searching  an object has the focus      → asking
- *              nothing has it               → nothing: FOCUS_UNKNOWN, or FOCUS_UNSEEN when no window is
- *                                             active; searching again every second
- *   asking     it says its role             → resting: FOCUS_PASSWORD or FOCUS_OTHER
+ *              nothing has the focus        → nothing: FOCUS_UNKNOWN, or FOCUS_UNSEEN when no
+ *                                             window is active; searching again every second
+ *   asking     it replies with its role     → resting: FOCUS_PASSWORD or FOCUS_OTHER
  *              it is gone                   → searching
- *              no answer in time            → still asking, but FOCUS_UNKNOWN
+ *              no reply in time             → still asking, but FOCUS_UNKNOWN
  *   resting    half a second                → asking whether it still has the focus, then its role
- *              it loses the focus           → searching, unless another one gets it first
+ *              it loses the focus           → searching, unless another one gains it first
  *
- * Every answer that is waited for has a deadline, from the moment on when the old one became doubtful.
+ * Every pending reply has a deadline, counted from when the old state became doubtful.
  */
 struct focus {
 	sd_event *event;
@@ -41,7 +42,7 @@ struct focus {
 	enum accessible_focus told;
 	bool told_any;
 	struct a11y_object object; /* its name is "" when nothing is known to have the focus */
-	sd_bus_slot *slot;         /* of the question that is open */
+	sd_bus_slot *slot;         /* of the pending call */
 	bool doubtful;             /* the deadline is running */
 	sd_event_source *deadline, *next;
 };
@@ -66,7 +67,7 @@ static int on_deadline(sd_event_source *timer, uint64_t at_us, void *user)
 	return 0;
 }
 
-/* The deadline that runs already is not put off: each of many moves is answered in time, or none. */
+/* A running deadline is not postponed: a series of moves is resolved in time, or not at all. */
 static void doubt(struct focus *focus, int64_t for_ns)
 {
 	if (focus->doubtful)
@@ -106,7 +107,7 @@ static int on_look(sd_event_source *timer, uint64_t at_us, void *user)
 	return 0;
 }
 
-/* An application that hangs answers when it goes on: the question stays open until then. */
+/* A hanging application replies when it resumes: the call stays pending until then. */
 static void ask(struct focus *focus, enum a11y_question question, sd_bus_message_handler_t answer)
 {
 	focus->slot = sd_bus_slot_unref(focus->slot);
@@ -207,7 +208,7 @@ void focus_event(struct focus *focus, const char *name, const char *path, bool g
 	forget(focus);
 	snprintf(focus->object.name, sizeof(focus->object.name), "%s", name);
 	snprintf(focus->object.path, sizeof(focus->object.path), "%s", path);
-	/* one in the background may say so too, and be wrong */
+	/* a background application may report focus too, wrongly */
 	if (other_application)
 		ask(focus, ASK_STATE, on_state);
 	else
@@ -257,7 +258,7 @@ int focus_create(struct focus **ret, sd_event *event,
 	r = a11y_search_create(&focus->search, on_found, focus);
 	if (r < 0)
 		return r;
-	/* a bus that does not come is told of too */
+	/* covers a bus that never comes up */
 	doubt(focus, PATIENCE_NS);
 	*ret = steal_ptr(focus);
 	return 0;

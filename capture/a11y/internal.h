@@ -8,22 +8,22 @@
 #include <systemd/sd-event.h>
 
 /*
- * What the files of the accessible source share. All of it lives in one thread with one sd-event loop, and
- * every call is asynchronous:
+ * Shared by the files of the accessible source. All of it runs in one thread with one sd-event
+ * loop, and every call is asynchronous:
  *
- *   accessible.c         the source, its thread
- *   accessible_bus.c     the two buses, and the only methods that are ever called
- *   accessible_focus.c   what has the focus
- *   accessible_search.c  which object that is when no event has said so
- *   accessible_click.c   what was clicked; accessible_click_what.c  what that is
- *   accessible_popup.c   where in a menu's window that is
- *   accessible_window.c  which X window that was: a thread of its own, for X calls wait
- *   accessible_role.c    names of roles, and what may be kept of objects
+ *   accessible.c    the source, its thread
+ *   bus.c           the two buses, and the only methods that are ever called
+ *   focus.c         the focus state machine
+ *   search.c        search for the focused object without an event
+ *   click.c         the object under a click; click_object.c  its description
+ *   popup.c         the object under a click in a menu's window
+ *   window.c        the X window of a click: in a thread of its own, because X calls block
+ *   role.c          role names, and the recording policy for names
  */
 
 #define A11Y_NAME_BYTES (120 * 4 + 1)
 
-/** Room for what the bus calls an object; one that does not fit is passed over. */
+/** Bus name and object path; longer ones are skipped. */
 struct a11y_object {
 	char name[64], path[192];
 };
@@ -44,10 +44,10 @@ static inline bool a11y_contains(const struct a11y_rectangle *rectangle, int x, 
 		x < rectangle->left + rectangle->width && y < rectangle->top + rectangle->height;
 }
 
-/** The desktop, whose children are the applications. */
+/** The desktop; its children are the applications. */
 extern const struct a11y_object a11y_desktop;
 
-/** Numbers of the AT-SPI standard (atspi-constants.h) that are needed by name. */
+/** Constants of the AT-SPI standard (atspi-constants.h). */
 enum a11y_number {
 	A11Y_STATE_ACTIVE = 1,
 	A11Y_STATE_EDITABLE = 7,
@@ -61,9 +61,9 @@ enum a11y_number {
 	A11Y_ROLE_PASSWORD_TEXT = 40,
 };
 
-/* ---- accessible_bus.c ---- */
+/* ---- bus.c ---- */
 
-/** Every question that is ever put to an application. */
+/** Every call that is ever made to an application. */
 enum a11y_question {
 	ASK_CHILDREN,  /* a(so) */
 	ASK_ROLE,      /* u */
@@ -80,56 +80,57 @@ enum a11y_question {
 struct a11y_bus;
 
 struct a11y_listener {
-	void (*up)(void *user);   /* events come from now on */
-	void (*down)(void *user); /* no question that is open is answered any more: drop them */
-	/* a focus event: the object has got it, or lost it */
+	void (*up)(void *user);   /* events arrive from now on */
+	void (*down)(void *user); /* pending calls get no reply any more: drop them */
+	/* a focus event: the object has gained or lost it */
 	void (*focused)(void *user, const char *name, const char *path, bool gained);
 	/* a window is no longer the active one */
 	void (*deactivated)(void *user, const char *name);
-	/* once: 0 when the bus is there, or why it is not; later where it does not answer */
+	/* once: 0 when the bus is up, or a negative errno; later when it does not reply */
 	void (*first)(void *user, int r);
 	void *user;
 };
 
-/** @param follow_focus  otherwise nothing but up, down and first is ever called */
+/** @param follow_focus  otherwise only up, down and first are ever called */
 int a11y_bus_create(struct a11y_bus **ret, sd_event *event, bool follow_focus,
 	const struct a11y_listener *listener);
 void a11y_bus_destroy(struct a11y_bus *bus);
 DEFINE_DESTROY(a11y_bus);
 
 /**
- * Put a question.
+ * Make a call.
  *
- * @param slot        set on success; unref'ing it drops the question
- * @param timeout_ns  INT64_MAX: wait for as long as the application is there
- * @param ...         ASK_AT_POINT: int x, int y, unsigned coordinates; ASK_EXTENTS: unsigned coordinates
- * @return 0 or a negative errno: then there is no answer
+ * @param slot        set on success; unref'ing it drops the call
+ * @param timeout_ns  INT64_MAX: wait for the lifetime of the application
+ * @param ...         ASK_AT_POINT: int x, int y, unsigned coordinates; ASK_EXTENTS: unsigned
+ *                    coordinates
+ * @return 0, or a negative errno: then there is no reply
  */
 int a11y_ask(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_question question,
 	const struct a11y_object *of, int64_t timeout_ns, sd_bus_message_handler_t answer,
 	void *user, ...);
 
-/** Read an (so). @return false when there is none, or it is the null object, or it does not fit */
+/** Read an (so). @return false when missing, the null object or too long */
 bool a11y_take_object(sd_bus_message *message, struct a11y_object *ret);
 
-/** Read the answer to ASK_PARENT. @return false when there is none */
+/** Read the reply to ASK_PARENT. @return false when there is none */
 bool a11y_take_parent(sd_bus_message *message, struct a11y_object *ret);
 
-/** Read an a(so). @return how many there were that fit */
+/** Read an a(so). @return the number of objects that fit */
 size_t a11y_take_objects(sd_bus_message *message, struct a11y_object *objects, size_t limit);
 
-/** Read an (iiii). @return false when there is none, or it is no place that could be on a screen */
+/** Read an (iiii). @return false when missing or out of range for any screen */
 bool a11y_take_rectangle(sd_bus_message *message, struct a11y_rectangle *ret);
 
-/** Read the states, as bits. @return false when they are not */
+/** Read the states, as bits. @return false when invalid */
 bool a11y_take_states(sd_bus_message *message, uint64_t *ret);
 
-/** Start a timer that goes off once, or start it anew. */
+/** Start or restart a one-shot timer. */
 int a11y_timer(sd_event *event, sd_event_source **timer, int64_t in_ns,
 	sd_event_time_handler_t handler, void *user);
 void a11y_timer_stop(sd_event_source *timer);
 
-/* ---- accessible_focus.c ---- */
+/* ---- focus.c ---- */
 
 struct focus;
 struct a11y_search;
@@ -143,35 +144,35 @@ void focus_up(struct focus *focus, struct a11y_bus *bus);
 void focus_down(struct focus *focus);
 void focus_event(struct focus *focus, const char *name, const char *path, bool gained);
 void focus_deactivated(struct focus *focus, const char *name);
-/** Something was clicked: whether what has the focus still answers is to be known soon. */
+/** After a click: check soon that the focused object still replies. */
 void focus_hurry(struct focus *focus);
 
-/* ---- accessible_search.c ---- */
+/* ---- search.c ---- */
 
 /**
- * @param found  called once for each search. Without an object nothing has the focus: @p seen tells whether
- *               there is something that could have it, an active window or one that did not answer
+ * @param found  called once for each search. Without an object nothing has the focus: @p seen is
+ *               true when something could have it, an active window or one that did not reply
  */
 int a11y_search_create(struct a11y_search **ret,
 	void (*found)(void *user, const struct a11y_object *object, bool seen), void *user);
 void a11y_search_destroy(struct a11y_search *search);
 DEFINE_DESTROY(a11y_search);
 
-/** Look through all applications; a search that is under way is dropped. */
+/** Search all applications; a search in progress is dropped. */
 void a11y_search_begin(struct a11y_search *search, struct a11y_bus *bus);
 void a11y_search_stop(struct a11y_search *search);
 
-/* ---- accessible_window.c ---- */
+/* ---- window.c ---- */
 
-/** A click, and the X window it went to. */
+/** A click, and the X window that received it. */
 struct a11y_click {
 	int64_t time_ns;
 	int x, y;
 	/* the application's own window: without the window manager's frame */
 	int left, top, width, height;
 	uint32_t process;
-	int inset_left, inset_top; /* of what is the window for its toolkit (_GTK_FRAME_EXTENTS) */
-	bool popup;                /* no window manager has a say in it: a menu, most likely */
+	int inset_left, inset_top; /* of the toolkit's window (_GTK_FRAME_EXTENTS) */
+	bool popup;                /* override-redirect: a menu, most likely */
 };
 
 struct windows;
@@ -181,32 +182,32 @@ int windows_create(struct windows **ret, const char *display);
 void windows_destroy(struct windows *windows);
 DEFINE_DESTROY(windows);
 
-/** Find the window of a click; any thread. @return false when too many wait already */
+/** Find the window of a click; any thread. @return false when the queue is full */
 bool windows_find(struct windows *windows, const struct a11y_click *click);
 
-/** Readable while windows_take() has something. */
+/** Readable while windows_take() has a result. */
 int windows_fd(const struct windows *windows);
 bool windows_take(struct windows *windows, struct a11y_click *ret);
 
-/* ---- accessible_popup.c ---- */
+/* ---- popup.c ---- */
 
-/** Something in a popup's window, and how it speaks of places. */
+/** An object in a popup's window, and its coordinate system. */
 struct a11y_where {
 	struct a11y_object object;
 	unsigned coordinates;
-	int origin_x, origin_y; /* of the coordinates, on the screen */
-	bool whole; /* what was clicked lies in it; otherwise this is what was clicked */
+	int origin_x, origin_y; /* origin of the coordinates, on the screen */
+	bool whole;             /* contains the clicked object; otherwise is the clicked object */
 };
 
 struct a11y_popup;
 
 /**
- * Find out what was clicked in a popup's window. Of many toolkits' it is no window on the bus: it is looked
- * for from what has the focus, which is in the popup or opened it.
+ * Find the clicked object in a popup's window. With many toolkits the popup is no window on the
+ * bus: the search starts at the focused object, which is in the popup or opened it.
  *
- * @param click  outlives it
- * @param from   what has the focus; of the application whose the window is
- * @param found  called once, unless destroyed before; NULL when it is not known. May destroy it
+ * @param click  outlives the popup
+ * @param from   the focused object, of the application that owns the window
+ * @param found  called once, unless destroyed before; NULL when not found. May destroy the popup
  */
 int a11y_popup_create(struct a11y_popup **ret, struct a11y_bus *bus, const struct a11y_click *click,
 	const struct a11y_object *from, void (*found)(void *user, const struct a11y_where *where),
@@ -214,11 +215,12 @@ int a11y_popup_create(struct a11y_popup **ret, struct a11y_bus *bus, const struc
 void a11y_popup_destroy(struct a11y_popup *popup);
 DEFINE_DESTROY(a11y_popup);
 
-/** @return whether a place on the screen is in the popup's window, and where the click was, or nearly so */
+/** @return true when a rectangle on the screen lies in the popup's window and contains the click,
+ *  within @p nearly_px */
 bool a11y_popup_holds(
 	const struct a11y_click *click, const struct a11y_rectangle *place, int nearly_px);
 
-/* ---- accessible_click.c ---- */
+/* ---- click.c ---- */
 
 struct clicks;
 
@@ -227,36 +229,36 @@ int clicks_create(struct clicks **ret, sd_event *event, const struct source_cont
 void clicks_destroy(struct clicks *clicks);
 DEFINE_DESTROY(clicks);
 
-void clicks_set_bus(struct clicks *clicks, struct a11y_bus *bus); /* NULL: it is gone */
-/** What got the focus last: a menu that is open is looked for from there. */
+void clicks_set_bus(struct clicks *clicks, struct a11y_bus *bus); /* NULL: the bus is gone */
+/** The last object that gained the focus: the search for an open menu starts there. */
 void clicks_focused(struct clicks *clicks, const char *name, const char *path);
 void clicks_describe(struct clicks *clicks, const struct a11y_click *click);
-/** One was dropped before it could be described. */
+/** A click was dropped before it could be described. */
 void clicks_missed(struct clicks *clicks, int64_t time_ns);
 
-/* ---- accessible_role.c ---- */
+/* ---- role.c ---- */
 
-/** @return "push button"; "unknown" for a number that is none */
+/** @return e.g. "push button"; "unknown" for an invalid number */
 const char *a11y_role_name(uint32_t role);
 
-/** Such an object does something when it is clicked; what lies in it is a part of it. */
+/** True for an object that acts on a click; objects in it are parts of it. */
 bool a11y_role_acts(uint32_t role);
 
-/** A menu, a list that pops up, or what is in one. */
+/** True for a menu, a popup list and their contents. */
 bool a11y_role_is_of_menu(uint32_t role);
 
-/** Such an object is only there for what it lies in. */
+/** True for an object that exists only as a part of its container. */
 bool a11y_role_is_part(uint32_t role);
 
-/** What may be kept as an object's name. */
+/** Recording policy for an object's name. */
 enum a11y_naming {
-	NAMING_NONE,  /* nothing: its name may be what it holds */
-	NAMING_LABEL, /* its label's, which is another object */
-	NAMING_BOTH,  /* its own, or its label's when it has none */
+	NAMING_NONE,  /* none: the name may be the content */
+	NAMING_LABEL, /* the name of the label, another object */
+	NAMING_BOTH,  /* its own name, or the label's when it is empty */
 };
 
 enum a11y_naming a11y_role_naming(uint32_t role, uint64_t states);
 
-/** Make a foreign name fit: at most 120 characters of UTF-8 in one line, without what toolkits put where none
- *  was given. */
+/** Sanitise a foreign name: at most 120 characters of UTF-8 on one line, without the placeholders
+ *  of toolkits. */
 void a11y_name_copy(char ret[A11Y_NAME_BYTES], const char *name);

@@ -2,28 +2,29 @@
 
 #include <errno.h>
 
-/* How far above what has the focus the popup may be, and above an item of a menu the menu. */
+/* Maximum distance of the popup above the focused object, and of the menu above an item. */
 #define LEVELS      24
 #define MENU_LEVELS 6
 
-/* Items of a menu that are looked at. */
+/* Items of a menu that are checked. */
 #define LIST 64
 
-/* GTK 4's menus have a margin at their top, which is of the window but not of the object. */
+/* Top margin of GTK 4's menus: in the window but not in the object. */
 #define MARGIN_PX 8
 
-/* What is in a popup may stick out of it by its borders. */
+/* An object may exceed its popup by the borders. */
 #define BORDER_PX 2
 
 /*
  * There are three kinds of popups:
  *
- *   an object above what has the focus is as large as the window. It lies where the window is (GTK 3's context
- *   menus and combo boxes), or it speaks as if it lay elsewhere, then the window says where it is (GTK 4's
- *   popovers)
- *   there is no such object, but what has the focus was clicked: toolkits give it to the item under the
+ *   an ancestor of the focused object is as large as the window. It lies at the window (GTK 3's
+ *   context menus and combo boxes), or it reports another position, then the window's position
+ *   counts (GTK 4's popovers)
+ *   there is no such object, but the focused one was clicked: toolkits focus the item under the
  *   pointer (menus of GTK 3's menu bar)
- *   otherwise it is an item of a menu that what has the focus is in, or has opened (Chromium's lists)
+ *   otherwise it is an item of a menu that contains the focused object, or was opened by it
+ *   (Chromium's lists)
  */
 struct a11y_popup {
 	struct a11y_bus *bus;
@@ -32,14 +33,13 @@ struct a11y_popup {
 	void *user;
 	sd_bus_slot *slot, *parent_slot;
 	struct a11y_object from, at, parent; /* parent: name "" when there is none */
-	unsigned
-		open; /* questions while climbing: both are put at once, for there is little time */
+	unsigned open;               /* pending calls: climbing makes both at once to save time */
 	struct a11y_rectangle place; /* of at */
 	unsigned levels;
-	struct a11y_object item; /* "" or the first one that was clicked as it seems */
+	struct a11y_object item; /* "" or the first apparent hit */
 	struct a11y_object list[LIST];
 	size_t count;
-	bool listed; /* these are all that are in it, not what lies at the point */
+	bool listed; /* the complete list of children, not the object at the point */
 };
 
 static int ask_level(struct a11y_popup *popup);
@@ -104,14 +104,14 @@ static int on_item_state(sd_bus_message *message, void *user, sd_bus_error *erro
 	return 0;
 }
 
-/* GTK 4, which does not know where its popups are, says of nothing in them that it is to be seen. */
+/* GTK 4, which does not know the positions of its popups, reports nothing in them as showing. */
 static void finish_item(struct a11y_popup *popup, const struct a11y_object *item)
 {
 	popup->at = *item;
 	ask(popup, ASK_STATE, &popup->at, on_item_state);
 }
 
-/* ---- by a menu ---- */
+/* ---- by menu ---- */
 
 static int on_menu_parent(sd_bus_message *message, void *user, sd_bus_error *error)
 {
@@ -194,7 +194,7 @@ static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
-/* ---- by what is as large as the window ---- */
+/* ---- by size ---- */
 
 static void look_for_menu(struct a11y_popup *popup)
 {
@@ -208,7 +208,7 @@ static void look_for_menu(struct a11y_popup *popup)
 	ask(popup, ASK_ROLE, &popup->at, on_role);
 }
 
-/* One that says the same of both coordinates does not know where it is. */
+/* Equal extents in both coordinate systems: the toolkit does not know its position. */
 static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct a11y_popup *popup = user;
@@ -245,7 +245,7 @@ static bool is_larger(const struct a11y_click *click, const struct a11y_rectangl
 	return place->width > click->width + BORDER_PX && place->height > click->height + BORDER_PX;
 }
 
-/* Both answers have come. */
+/* Both replies are in. */
 static void judge_level(struct a11y_popup *popup)
 {
 	const struct a11y_click *click = popup->click;
@@ -307,7 +307,7 @@ static int ask_level(struct a11y_popup *popup)
 		on_parent, popup);
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 int a11y_popup_create(struct a11y_popup **ret, struct a11y_bus *bus, const struct a11y_click *click,
 	const struct a11y_object *from, void (*found)(void *user, const struct a11y_where *where),

@@ -142,7 +142,7 @@ static const char *const role_names[] = {
 	"push button menu",
 };
 
-/* numbers of roles that are told apart below */
+/* role numbers used below */
 enum {
 	CHECK_BOX = 7,
 	CHECK_MENU_ITEM = 8,
@@ -267,7 +267,7 @@ enum a11y_naming a11y_role_naming(uint32_t role, uint64_t states)
 	case DOCUMENT_SPREADSHEET ... DOCUMENT_EMAIL: return NAMING_NONE;
 	case A11Y_ROLE_PASSWORD_TEXT:
 	case EDITBAR: return NAMING_LABEL;
-	/* of a single line toolkits give what is written beside it, or in it while it is empty */
+	/* toolkits name a single-line text by the label beside it, or the placeholder while empty */
 	case TEXT: return states >> A11Y_STATE_SINGLE_LINE & 1 ? NAMING_BOTH : NAMING_LABEL;
 	case ENTRY:
 	case SPIN_BUTTON:
@@ -276,7 +276,7 @@ enum a11y_naming a11y_role_naming(uint32_t role, uint64_t states)
 	}
 }
 
-/* GTK 4 gives the name of the class where there is none: "GtkPasswordEntry" */
+/* GTK 4 uses the class name as a fallback: "GtkPasswordEntry" */
 static bool is_class(const char *name)
 {
 	if (strncmp(name, "Gtk", 3) != 0 || !isupper((unsigned char)name[3]))
@@ -300,12 +300,13 @@ void a11y_name_copy(char ret[A11Y_NAME_BYTES], const char *name)
 		if (begins && ++characters > NAME_LIMIT_CHARACTERS)
 			break;
 		if (byte <= ' ' || byte == 0x7f) {
-			/* one space for all that parts words, and none at the begin */
+			/* collapse white space and control characters into one space, none at the
+			 * start */
 			if (length == 0 || ret[length - 1] == ' ')
 				continue;
 			byte = ' ';
 		}
-		/* what no valid text has: the bus lets only that through */
+		/* unreachable for valid UTF-8, and the bus passes nothing else */
 		if (length + 1 >= A11Y_NAME_BYTES)
 			break;
 		ret[length++] = (char)byte;

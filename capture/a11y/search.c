@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-/* So many objects are looked at, and so many at once: GTK 4 has to be asked one by one. */
+/* Objects visited in one search, and concurrent calls: GTK 4 has to be queried object by object. */
 #define NODES   512
 #define AT_ONCE 16
 
@@ -27,8 +27,8 @@ struct a11y_search {
 	void *user;
 	struct a11y_bus *bus;
 	struct node nodes[NODES]; /* breadth first */
-	size_t count, next, open; /* those there are, the next one to ask, those that are asked */
-	bool seen;                /* a window is active, or an answer has not come */
+	size_t count, next, open; /* total, next one to query, pending calls */
+	bool seen;                /* a window is active, or a reply is missing */
 };
 
 static void go_on(struct a11y_search *search);
@@ -57,7 +57,7 @@ static void add(struct a11y_search *search, const struct a11y_object *object, en
 			(struct node){.search = search, .object = *object, .kind = kind};
 }
 
-/* The answer has come. @return false when it is an error */
+/* Count the reply. @return false when it is an error */
 static bool answered(struct node *node, sd_bus_message *message)
 {
 	node->slot = sd_bus_slot_unref(node->slot);
@@ -114,7 +114,7 @@ static int on_matches(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
-/* Only the active window is looked into, and of it what is to be seen. */
+/* Descend into the active window only, and in it into visible objects. */
 static int on_state(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct node *node = user;

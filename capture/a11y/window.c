@@ -24,7 +24,7 @@ static xcb_atom_t atom(xcb_connection_t *connection, const char *name)
 	return reply ? reply->atom : XCB_ATOM_NONE;
 }
 
-/* @return how many of the numbers there were */
+/* @return number of values read */
 static size_t cardinals(struct windows *windows, xcb_window_t window, xcb_atom_t property,
 	uint32_t *ret, size_t limit)
 {
@@ -64,7 +64,7 @@ static bool measure(struct windows *windows, xcb_window_t window, struct a11y_cl
 	return true;
 }
 
-/* The innermost window that says whose it is: what lies around it is the window manager's. */
+/* The innermost window with a process id: its ancestors are the window manager's. */
 static bool find(struct windows *windows, struct a11y_click *click)
 {
 	xcb_window_t window = windows->root;

@@ -1,6 +1,6 @@
 /*
- * uxrec-bench, run as `uxrec bench`: what recording the screen costs on this machine. A picture that is always the same
- * goes the way of a session's screen up to where it would be written; nothing is recorded, and nothing is kept.
+ * uxrec-bench, run as `uxrec bench`: cost of recording the screen on this machine. A reproducible picture takes the
+ * path of a session's screen up to the writer; nothing is recorded, and nothing is kept.
  */
 
 #include "capture/screen/encoder.h"
@@ -35,9 +35,9 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 the machine keeps up, 1 it does not, 2 wrong usage, 3 could not be measured.\n";
 
-/* Its first picture, and what is laid at rest of it, belong to none of the four. */
+/* The first picture and its patches at rest count for no phase. */
 #define SETTLE_NS (3 * NS_PER_S)
-/* So much of the pictures that there are to be has to come. */
+/* Required share of the expected pictures. */
 #define ENOUGH 0.9
 
 #define LETTER_WIDTH  8
@@ -68,27 +68,27 @@ static struct {
 
 struct measured {
 	int64_t cpu_ns, bytes;
-	int pictures;       /* of the screen that were taken */
-	double *delays_ms;  /* from a change to its packet */
-	size_t count, room; /* of them */
+	int pictures;       /* pictures taken */
+	double *delays_ms;  /* latency from a change to its packet */
+	size_t count, room; /* length and capacity */
 };
 
-/* ---- a screen that does the same every time ---- */
+/* ---- reproducible screen ---- */
 
-/* Of the thread that looks at it, but for begin_ns, which stays as it is, and what is atomic. */
+/* Owned by the grabbing thread, except begin_ns, which is constant, and the atomics. */
 static struct {
 	struct grabber base;
 	int64_t begin_ns; /* of the first phase */
 	int phase;
-	int64_t step;     /* of the phase's changes the one that is shown */
-	int64_t drawn_ns; /* when the change that is shown was made */
+	int64_t step;     /* the phase's current change */
+	int64_t drawn_ns; /* time of the current change */
 	bool all;
 	uint64_t random;
 	int letter_x, letter_y;
 	uint32_t *pixels, *film;
-	uint8_t letters[LETTERS][LETTER_HEIGHT]; /* bits of their rows */
-	_Atomic int64_t spent_ns;                /* of the processor, by drawing */
-	_Atomic int64_t newest_ns;               /* drawn_ns of what was copied last */
+	uint8_t letters[LETTERS][LETTER_HEIGHT]; /* bitmaps, one byte per row */
+	_Atomic int64_t spent_ns;                /* processor time of drawing */
+	_Atomic int64_t newest_ns;               /* drawn_ns of the last copy */
 	_Atomic int pictures;
 } stage;
 
@@ -98,7 +98,7 @@ static uint32_t next_number(uint32_t below)
 	return (uint32_t)(stage.random >> 33) % below;
 }
 
-/* Three rows above and below are free, and a column beside. */
+/* Margins: three rows above and below, one column at each side. */
 static void make_letters(void)
 {
 	for (int letter = 0; letter < LETTERS; letter++)
@@ -123,7 +123,7 @@ static void draw_line(int y)
 		draw_letter(x, y);
 }
 
-/* Twice as wide and high as what is seen of it at a time: shades, and the noise of a camera. */
+/* Twice as wide and high as the visible part: gradients, and camera-like noise. */
 static void make_film(void)
 {
 	for (int y = 0; y < 2 * FILM_HEIGHT; y++)
@@ -184,7 +184,7 @@ static struct rect draw(int phase, int64_t step)
 	}
 }
 
-/* Which change there is at a time. @return when the next one will be */
+/* Find the current change. @return the time of the next */
 static int64_t look_ahead(int64_t now_ns, int *ret_phase, int64_t *ret_step)
 {
 	const int64_t length_ns = wish.seconds * NS_PER_S;
@@ -313,7 +313,7 @@ static bool stage_open(void)
 	return true;
 }
 
-/* ---- where it would be written ---- */
+/* ---- sink ---- */
 
 struct listener {
 	struct packet_sink sink;
@@ -361,7 +361,7 @@ static void take(struct packet_sink *sink, struct packet *packet)
 		struct measured *measured = &listener->measured[listener->phase];
 
 		measured->bytes += packet->size_bytes;
-		/* what is laid at rest, and what the video owes, are of another time */
+		/* patches at rest and owed video have other timestamps */
 		if (channel_is_picture(packet->channel) &&
 			packet->time_ns == session_clock_at(&listener->clock, stage.newest_ns))
 			note_delay(measured, (double)(now_ns - stage.newest_ns) / 1e6);
@@ -385,13 +385,13 @@ static void sleep_until(int64_t until_ns)
 		;
 }
 
-/* What recording has taken of the processors: not what drawing has. */
+/* Processor time of recording, without drawing. */
 static int64_t used_ns(void)
 {
 	return clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - stage.spent_ns;
 }
 
-/* ---- what is said of it ---- */
+/* ---- report ---- */
 
 static int compare(const void *a, const void *b)
 {
@@ -400,7 +400,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* 0 when there is none */
+/* 0 without delays */
 static double delay_at(const struct measured *measured, double share)
 {
 	size_t at = (size_t)(share * (double)measured->count);
@@ -470,7 +470,7 @@ static void print_json(const struct listener *listener, bool good)
 	json_object_put(document);
 }
 
-/* ---- the run ---- */
+/* ---- run ---- */
 
 static bool measure(struct listener *listener)
 {
@@ -553,7 +553,7 @@ static int run(void)
 	return good ? 0 : 1;
 }
 
-/* @return 2, for main() */
+/* @return 2, the exit status */
 static int wrong(const char *option, const char *value, const char *range)
 {
 	log_error("--%s '%s': it is %s", option, text_quote(value).text, range);

@@ -18,7 +18,7 @@
 
 #define PICTURE_WIDTH 640
 
-/* an hour of a busy desktop is about this much; facts in README.md */
+/* about an hour of a busy desktop; measured in README.md */
 #define BYTES_AN_HOUR (600.0 * 1024 * 1024)
 
 typedef Uxrec__DoctorReport__Finding Finding;
@@ -27,7 +27,7 @@ typedef Uxrec__DoctorReport__Finding Finding;
 #define WARNING UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_WARNING
 #define BAD     UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_BAD
 
-/* @return what was added, or NULL without memory */
+/* @return the added finding, or NULL when out of memory */
 static Finding *__attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *report, int level,
 	const char *subject, const char *advice, const char *format, ...)
 {
@@ -57,7 +57,7 @@ static Finding *__attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *
 	return finding;
 }
 
-/* A line that is shown below a finding on demand; without memory, or without a finding, it is left out. */
+/* Add a line shown below a finding on demand; dropped when out of memory or without a finding. */
 static void __attribute__((format(printf, 2, 3)))
 add_detail(Finding *finding, const char *format, ...)
 {
@@ -123,7 +123,7 @@ static void check_encoder(
 		add_detail(finding, "%s", encoder_passed_over(encoder));
 }
 
-/* Under Wayland an X display shows the programs that still speak X, and nothing else. */
+/* Under Wayland an X display has only the programs that still use X. */
 static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
 {
 	const char *type = getenv("XDG_SESSION_TYPE");
@@ -138,7 +138,7 @@ static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
 static const char *screen_advice(int error)
 {
 	switch (error) {
-	case -EINVAL: return ""; /* what to do is said with what is wrong */
+	case -EINVAL: return ""; /* the error text has the advice */
 	case -EOPNOTSUPP:
 		return "record it by the desktop's portal (--screen portal), or log in to an X11 session";
 	default:
@@ -191,7 +191,7 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 		take_picture(report, grabber, size);
 }
 
-/* Devices are taken, everything else is dropped. */
+/* Collects devices and drops everything else. */
 struct device_sink {
 	struct packet_sink base;
 	pthread_mutex_t lock;
@@ -249,7 +249,7 @@ static void add_device(Finding *finding, const Uxrec__InputDevice *device)
 	add_detail(finding, "%s: %s%s", kinds, text_quote(device->name).text, has);
 }
 
-/* "keyboard ×2, mouse", a device of several kinds by all of them: "keyboard and mouse" */
+/* "keyboard ×2, mouse"; a device of several kinds has all of them: "keyboard and mouse" */
 static void count_kinds(const struct device_sink *sink, char *ret, size_t room)
 {
 	bool counted[ARRAY_SIZE(sink->devices)] = {false};
@@ -337,13 +337,13 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 		return;
 	}
 	snprintf(by, sizeof(by), "%s", input_source_describe(source));
-	source_destroy(steal_ptr(source)); /* nothing comes any more */
+	source_destroy(steal_ptr(source)); /* ends the packets */
 	find_devices(report, &sink, by);
 	for (size_t i = 0; i < sink.count; i++)
 		uxrec__input_device__free_unpacked(sink.devices[i], NULL);
 }
 
-/* a voice near a microphone is at -30 to -15 dB; an empty room at -60 */
+/* a voice near a microphone has -30 to -15 dB, an empty room -60 */
 #define QUIET_DB -55
 
 static Finding *judge_sound(Uxrec__DoctorReport *report, const struct ear_report *heard)
@@ -365,7 +365,7 @@ static Finding *judge_sound(Uxrec__DoctorReport *report, const struct ear_report
 	return find(report, GOOD, "sound", "", "%s by %s", heard->device, heard->ear);
 }
 
-/* how the reasons of ear_check() begin */
+/* prefix of ear_check()'s reasons */
 #define NO_SOUND "no sound: "
 
 static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options *options)
@@ -430,7 +430,7 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 			hours);
 }
 
-/* What is made with mode 0600 is to be readable for nobody else. */
+/* Check that a file created with mode 0600 is private to its owner. */
 static void check_privacy(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	_folder_unref_ struct folder *library = NULL;

@@ -5,25 +5,25 @@
 #include "capture/sound/audio_backend.h"
 #include "protocol/wire.pb-c.h"
 
-/** What is to be looked at: what a session would use. */
+/** Checks to run, with the settings of a session. */
 struct doctor_options {
 	const char *grabber; /* "auto", "x11", "wlr", "portal", "test", "none" */
 	const char *display;
-	const char *output;    /* the one that is captured; NULL: the grabber's choice */
+	const char *output;    /* the only captured output; NULL: the grabber's choice */
 	const char *input;     /* "auto", "evdev", "x11", "none" */
-	const char *devices;   /* which of them: capture/input/filter.h; "": all of seat0 */
+	const char *devices;   /* filter: capture/input/filter.h; "": all of seat0 */
 	const char *helper;    /* path of uxrec-inputd */
-	const char *library;   /* folder of the sessions, NULL: not looked at */
-	struct ear_wish sound; /* a name of "none": not listened to */
-	const char *encoder;   /* see encoder_create(); of pictures with this chroma */
+	const char *library;   /* session folder, NULL: not checked */
+	struct ear_wish sound; /* name "none": not checked */
+	const char *encoder;   /* see encoder_create(); for this chroma */
 	enum chroma chroma;
-	bool picture; /* with a picture of the screen as it is now */
-	bool hidden;  /* but a study hides parts of it, from whoever looks too: then without */
+	bool picture; /* with a picture of the current screen */
+	bool hidden;  /* a study hides parts of the screen from everybody: no picture */
 };
 
 /**
- * Try everything that a session needs, keep nothing, and say what was found and what to do about it.
- * Takes up to a few seconds, because it listens.
+ * Try everything needed by a session, keep nothing, and report findings with advice. Takes up to a few seconds,
+ * because sound is checked.
  *
  * @param ret  set on success; freed by the caller with uxrec__doctor_report__free_unpacked()
  * @return 0 or -ENOMEM
@@ -31,7 +31,7 @@ struct doctor_options {
 int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options);
 
 /**
- * Print what would be recorded of input, redacted as it would be, while it happens.
+ * Print live input as it would be recorded, with the same redaction.
  *
  * @param keys  the policy, below KEY_POLICY_FULL
  * @return 0, or a negative errno with the reason
@@ -39,5 +39,5 @@ int doctor_run(Uxrec__DoctorReport **ret, const struct doctor_options *options);
 int doctor_show(const struct doctor_options *options, enum key_policy keys, int seconds,
 	struct error *reterr);
 
-/** @return true when no finding is bad */
+/** @return true without a bad finding */
 bool doctor_is_good(const Uxrec__DoctorReport *report);

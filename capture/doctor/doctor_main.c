@@ -1,4 +1,4 @@
-/* uxrec-doctor, run as `uxrec doctor`: what would be recorded now, and what is missing. */
+/* uxrec-doctor, run as `uxrec doctor`: report what would be recorded now, and any problems. */
 
 #include "capture/doctor/doctor.h"
 #include "capture/input/filter.h"
@@ -41,12 +41,12 @@ static const char usage[] =
 
 #define METER_STEPS 30
 
-/* long enough to try every device */
+/* time to try every device */
 #define SHOW_S 10
 
 static const char *const level_names[] = {"good", "warning", "bad"};
 
-/* Each device is also a finding of its own, as it was before they had one line. */
+/* Add each device as a separate finding too, as before devices were details. */
 static void add_devices(struct json_object *findings, const Uxrec__DoctorReport__Finding *finding)
 {
 	for (size_t i = 1; i < finding->n_details && strcmp(finding->subject, "input") == 0; i++) {
@@ -104,7 +104,7 @@ static void print_json(const Uxrec__DoctorReport *report)
 	json_object_put(document);
 }
 
-/* of 60 dB: how loud it was on the whole, and at its loudest */
+/* bar of 60 dB: RMS and peak */
 static void print_meter(const Uxrec__SoundMeter *meter)
 {
 	char bar[METER_STEPS + 1];
@@ -138,7 +138,7 @@ static void print_text(const Uxrec__DoctorReport *report)
 	}
 }
 
-/* @return -1 for what is no number of seconds that one would wait */
+/* @return -1 for an invalid or too long time */
 static int parse_seconds(const char *text)
 {
 	char *end;
@@ -147,7 +147,7 @@ static int parse_seconds(const char *text)
 	return *text && !*end && seconds > 0 && seconds <= 3600 ? (int)seconds : -1;
 }
 
-/* codes are not shown: they would stay on the terminal */
+/* reject key codes: they would stay on the terminal */
 static bool parse_keys(const char *name, enum key_policy *ret)
 {
 	return key_policy_parse(name, ret) == 0 && *ret < KEY_POLICY_FULL;
@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	if (!options.library && library && access(library, F_OK) == 0)
-		options.library = library; /* it is made when it is needed */
+		options.library = library; /* created on demand */
 	if (doctor_run(&report, &options) < 0) {
 		log_error("no memory");
 		return 3;

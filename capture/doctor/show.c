@@ -15,13 +15,13 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-/* Prints packets as they come. One thread at a time pushes: the source's, or this one before that. */
+/* Prints packets live. Pushed by one thread at a time: the source's, or before that this one. */
 struct printer {
 	struct packet_sink base;
 	int64_t begin_ns; /* session time */
 	int ended_fd;
-	bool in_found;  /* what follows was found and not done */
-	int32_t dx, dy; /* motion that was not printed yet */
+	bool in_found;  /* the following events are found state, not actions */
+	int32_t dx, dy; /* motion not printed yet */
 };
 
 static const char *const class_names[] = {"unknown", "letter", "digit", "space", "punctuation",
@@ -39,7 +39,7 @@ say(const struct printer *printer, int64_t time_ns, const char *format, ...)
 	putchar('\n');
 }
 
-/* "CONTROL_BUTTON_LEFT" is "button left" */
+/* "CONTROL_BUTTON_LEFT" becomes "button left" */
 static void print_control(
 	const struct printer *printer, int64_t time_ns, int control, int32_t value)
 {

@@ -89,7 +89,7 @@ bool input_filter_wants(const struct input_filter *filter, const Uxrec__InputDev
 
 	if (*device->seat && strcmp(device->seat, filter->seat) != 0)
 		return false;
-	/* once something is asked for, the rest is not */
+	/* with any positive word for a kind or a name, unlisted devices are excluded */
 	for (size_t i = 0; i < filter->count; i++)
 		wanted &= filter->words[i].out;
 	for (size_t i = 0; i < filter->count; i++) {

@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 /*
- * Which devices are read: a list of words with commas between. A word is a kind of device ("keyboard",
+ * Selection of the devices to read: a comma-separated list of words. A word is a kind of device ("keyboard",
  * "mouse", "touchpad", "touchscreen", "tablet", "switch", "other"), "seat:NAME", or "name:TEXT", which
- * stands for all devices whose name has that text in it. With "-" before it such devices are not read.
- * Without a word for a kind or a name all are; without one for a seat those of seat0.
+ * matches all devices with that text in their name. A "-" prefix excludes the matching devices. Without a
+ * word for a kind or a name all devices match; without "seat:" only those of seat0.
  */
 
 #define INPUT_FILTER_WORDS 16
@@ -21,15 +21,15 @@ struct input_filter {
 	size_t count;
 	struct {
 		bool out;
-		Uxrec__InputDevice__Kind kind; /* UNSPECIFIED: by name */
+		Uxrec__InputDevice__Kind kind; /* UNSPECIFIED: match by name */
 		char name[64];
 	} words[INPUT_FILTER_WORDS];
 };
 
-/** @return 0, or -EINVAL with the reason, which names the word */
+/** @return 0, or -EINVAL with the reason, which names the invalid word */
 int input_filter_parse(struct input_filter *ret, const char *text, struct error *reterr);
 
-/** @return true when that device is to be read */
+/** @return true when the filter selects the device */
 bool input_filter_wants(const struct input_filter *filter, const Uxrec__InputDevice *device);
 
 /** @return "keyboard", "mouse", …, "other" */

@@ -18,7 +18,7 @@
 /* Socket buffer for events while the recorder is busy: half a second of an 8 kHz mouse. */
 #define SOCKET_BYTES (1024 * 1024)
 
-/* A child that is asked to end is waited for so often, two milliseconds each. */
+/* Polls for the end of a child, two milliseconds apart, before SIGKILL. */
 #define END_TRIES 100
 
 static int spawn(struct input_helper *helper, const struct input_options *options, int child_fd,
@@ -35,7 +35,7 @@ static int spawn(struct input_helper *helper, const struct input_options *option
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, child_fd, INPUTD_SOCKET_FD);
 	posix_spawnattr_init(&attributes);
-	/* a group of its own: Ctrl-C in the terminal must reach it through us, after the stop */
+	/* own process group: Ctrl-C in the terminal must reach the child through us, after the stop */
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	r = posix_spawn(&helper->child, options->helper, &actions, &attributes, arguments, environ);
@@ -119,7 +119,7 @@ int input_helper_start(struct input_helper *ret, const struct input_options *opt
 	r = service ? connect_service(ret, service, reterr) : start_child(ret, options, reterr);
 	if (r == 0) {
 		r = ask_start(ret, options, level_keys);
-		/* one that has closed already has sent its reason */
+		/* a peer that has closed already has sent its reason */
 		if (r == -EPIPE || r == -ECONNRESET)
 			r = 0;
 		if (r < 0)

@@ -18,15 +18,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Also on a machine that is short of everything: a start that fails is worse than one that is slow. */
+/* Generous, for a machine short of everything: a failed start is worse than a slow one. */
 #define START_TIMEOUT_MS 15000
 
-/* Interval of the heartbeat of a silent helper, and the time without an answer after which it counts as hung. */
+/* Heartbeat interval for a silent helper, and the answer timeout after which it counts as hung. */
 #define BEAT_NS NS_PER_S
 #define HANG_NS (5 * NS_PER_S)
 
-/* One that dies is started again after a quarter of a second, then less and less often; one that has lived for a
- * minute counts as new. After so many tries without that it is left alone. */
+/* Restart backoff: a quarter of a second, doubling up to the last value. A helper that has lived for a
+ * minute resets the count of tries; after RESTART_TRIES without that it is not restarted any more. */
 #define RESTART_NS      (NS_PER_S / 4)
 #define RESTART_LAST_NS (15 * NS_PER_S)
 #define RESTART_TRIES   20
@@ -36,26 +36,26 @@ struct input_source {
 	struct source base;
 	struct source_context context;
 	struct input_options options;
-	char *service; /* path of its socket; NULL: a child */
+	char *service; /* path of the service's socket; NULL: a child */
 	struct layout *layout;
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
 	char description[128];
 
-	pthread_mutex_t lock; /* of what follows, which other threads use as well */
+	pthread_mutex_t lock; /* guards the fields below, which other threads use as well */
 	struct input_helper helper;
 	bool keys_set; /* input_source_set_keys() was called */
 	enum key_policy keys;
 	Uxrec__KeyPolicy__Reason reason;
 	uint32_t level_keys;
 
-	/* of the thread */
-	int64_t alive_ns;   /* the helper's last sign of life */
-	int64_t asked_ns;   /* since when one is waited for; 0: none is */
-	int64_t started_ns; /* when it began to read */
-	bool hangs;         /* a warning stands */
-	unsigned tries;     /* to start it again, since one lived */
+	/* input thread only */
+	int64_t alive_ns;   /* last message from the helper */
+	int64_t asked_ns;   /* since when an answer is pending; 0: none */
+	int64_t started_ns; /* start of reading */
+	bool hangs;         /* the hang has been warned of */
+	unsigned tries;     /* restarts since a helper lived for LIVED_NS */
 };
 
 static struct input_source *input(struct source *source)
@@ -63,7 +63,7 @@ static struct input_source *input(struct source *source)
 	return (struct input_source *)source;
 }
 
-/* A channel that the policy does not allow is a fault of the helper: nothing of it is taken. */
+/* A channel that the policy does not allow is a fault of the helper: the packet is refused. */
 static bool channel_is_allowed(const struct input_source *source, uint32_t channel)
 {
 	switch (channel) {
@@ -79,7 +79,7 @@ static bool channel_is_allowed(const struct input_source *source, uint32_t chann
 	}
 }
 
-/* Gaps hold times in their body; the helper knows only CLOCK_MONOTONIC. */
+/* Gaps carry timestamps in their body; the helper knows only CLOCK_MONOTONIC. */
 static int create_gap(struct packet **ret, struct input_source *source,
 	const struct packet_info *info, const void *data, size_t size_bytes)
 {
@@ -95,7 +95,7 @@ static int create_gap(struct packet **ret, struct input_source *source,
 	return r;
 }
 
-/* Devices have names of whoever made them, and the helper gives them as they are. */
+/* Device and layout names are untrusted, and the helper passes them on unchanged: packet_create() cleans them. */
 static int create_named(struct packet **ret, struct input_source *source,
 	const struct packet_info *info, const void *data, size_t size_bytes)
 {
@@ -110,7 +110,7 @@ static int create_named(struct packet **ret, struct input_source *source,
 	return r;
 }
 
-/* @return 0, or -EPROTO when the helper does what it must not */
+/* @return 0, or -EPROTO when the helper violates the policy */
 static int take_packet(struct input_source *source, const struct inputd_header *header,
 	const unsigned char *data, size_t size_bytes)
 {
@@ -150,9 +150,9 @@ static void take_ready(struct input_source *source, const unsigned char *data, s
 }
 
 /*
- * Take messages until the helper reads, or cannot.
+ * Receive messages until the helper is ready or has failed.
  *
- * @param stop  NULL: to the end
+ * @param stop  NULL: not interruptible
  */
 static int await_ready(struct input_source *source, unsigned char *data, const _Atomic bool *stop,
 	struct error *reterr)
@@ -198,7 +198,7 @@ static int await_ready(struct input_source *source, unsigned char *data, const _
 	}
 }
 
-/* ---- what is missing ---- */
+/* ---- gaps and warnings ---- */
 
 static void push_gap(struct input_source *source, int64_t from_ns, const char *detail)
 {
@@ -217,7 +217,7 @@ static void push_gap(struct input_source *source, int64_t from_ns, const char *d
 		source->context.sink->push(source->context.sink, packet);
 }
 
-/* @param reason  NULL: it is recorded again, or looked for no more */
+/* @param reason  NULL: recording again, or given up */
 static void warn(struct input_source *source, const char *reason)
 {
 	if (source->context.away)
@@ -234,7 +234,7 @@ static void end_hang(struct input_source *source)
 	warn(source, NULL);
 }
 
-/* ---- the helper's life ---- */
+/* ---- lifetime of the helper ---- */
 
 static int ask(struct input_source *source, enum inputd_ask what)
 {
@@ -257,7 +257,7 @@ static void take_sign_of_life(struct input_source *source)
 	source->asked_ns = 0;
 }
 
-/* Nothing has come for a while. */
+/* No message for BEAT_NS. */
 static void beat(struct input_source *source)
 {
 	int64_t now_ns = clock_now_ns();
@@ -273,14 +273,14 @@ static void beat(struct input_source *source)
 }
 
 /*
- * Take messages until the helper ends or the source is to stop.
+ * Receive messages until the helper ends or the source is to stop.
  *
- * @param ret_reason  set when the helper has given one: then it is not to be started again
- * @return 0 it has ended, 1 with its reason, or a negative errno
+ * @param ret_reason  set when the helper has given a reason: then do not restart it
+ * @return 0 when the helper has ended, 1 when it has ended with a reason, or a negative errno
  */
 static int follow(struct input_source *source, unsigned char *data, struct error *ret_reason)
 {
-	/* while it stops the helper still sends what it holds */
+	/* while stopping, the helper still sends its pending packets */
 	for (;;) {
 		struct pollfd readable = {.fd = source->helper.fd, .events = POLLIN};
 		struct inputd_header header;
@@ -315,7 +315,7 @@ static void sleep_until(struct input_source *source, int64_t until_ns)
 			(int)((left_ns + NS_PER_MS - 1) / NS_PER_MS));
 }
 
-/* @return 0 when it reads again, under the policy that holds now */
+/* @return 0 when the helper reads again, under the current policy */
 static int start_again(struct input_source *source, unsigned char *data)
 {
 	struct input_helper fresh;
@@ -335,7 +335,7 @@ static int start_again(struct input_source *source, unsigned char *data)
 	keys_set = source->keys_set;
 	pthread_mutex_unlock(&source->lock);
 	r = await_ready(source, data, &source->stop, &error);
-	/* the helper reports no keys before this request; where no focus is followed, at the session's policy */
+	/* the helper reports no keys before this request; without focus tracking, at the session's policy */
 	if (r == 0 && keys_set)
 		r = ask(source, INPUTD_KEYS);
 	if (r < 0 && r != -ECANCELED)
@@ -354,13 +354,13 @@ static void end_helper(struct input_source *source)
 	input_helper_end(&gone);
 }
 
-/* The helper has died. @return true when another one reads */
+/* The helper has died. @return true when a new one reads */
 static bool restart(struct input_source *source, unsigned char *data)
 {
 	int64_t from_ns = source->alive_ns, wait_ns = RESTART_NS;
 	bool again = false;
 
-	/* this warning and this gap are for both */
+	/* one warning and one gap cover both the hang and the end */
 	if (source->hangs)
 		warn(source, NULL);
 	source->hangs = false;
@@ -414,7 +414,7 @@ static void *input_thread(void *user)
 	return NULL;
 }
 
-/* ---- what is asked ---- */
+/* ---- requests ---- */
 
 void input_source_set_keys(
 	struct source *base, enum key_policy keys, Uxrec__KeyPolicy__Reason reason)
@@ -430,7 +430,7 @@ void input_source_set_keys(
 	pthread_mutex_unlock(&source->lock);
 	if (source->layout)
 		layout_set_muted(source->layout, keys == KEY_POLICY_NONE);
-	/* a helper that cannot hear this must not go on: it would record what it must not */
+	/* a helper that cannot receive this must not go on: it would record forbidden keys */
 	if (ask(source, INPUTD_KEYS) < 0 && stricter) {
 		pthread_mutex_lock(&source->lock);
 		input_helper_cut(&source->helper);
@@ -455,7 +455,7 @@ static void input_destroy(struct source *base)
 	layout_destroy(source->layout);
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
-	/* the helper sees its socket close for reading, sends what it holds, and ends */
+	/* the helper sees its socket close for reading, sends its pending packets, and ends */
 	pthread_mutex_lock(&source->lock);
 	if (source->helper.fd >= 0)
 		shutdown(source->helper.fd, SHUT_WR);
@@ -480,7 +480,7 @@ const char *input_source_describe(const struct source *source)
 	return ((const struct input_source *)source)->description;
 }
 
-/* ---- where uxrec-inputd is ---- */
+/* ---- choice of the helper ---- */
 
 static int start(struct input_source *source, struct error *reterr)
 {
@@ -503,7 +503,7 @@ static int start(struct input_source *source, struct error *reterr)
 	return 0;
 }
 
-/* @param service  path of its socket; NULL: a child */
+/* @param service  path of the service's socket; NULL: a child */
 static int create(struct source **ret, const struct source_context *context,
 	const struct input_options *options, const char *service, uint32_t level_keys,
 	struct error *reterr)
@@ -531,7 +531,7 @@ static int create(struct source **ret, const struct source_context *context,
 	return r;
 }
 
-/* Of the system's service, or of a child where there is none, or it refuses. */
+/* Use the system service, or a child when there is no service or it refuses. */
 static int create_wanted(struct source **ret, const struct source_context *context,
 	const struct input_options *options, uint32_t level_keys, struct error *reterr)
 {
@@ -567,7 +567,7 @@ static void levels_changed(void *user, uint32_t level_keys)
 int input_source_create(struct source **ret, const struct source_context *context,
 	const struct input_options *options, struct error *reterr)
 {
-	int64_t from_ns = clock_now_ns(); /* keys are named by what is there before them */
+	int64_t from_ns = clock_now_ns(); /* the layout's timestamp: must precede the first key */
 	const struct layout_options wanted = {.display = options->display,
 		.labels = options->keys == KEY_POLICY_FULL ||
 			(options->shortcuts && options->keys == KEY_POLICY_CLASSES),

@@ -2,18 +2,18 @@
 
 #include "capture/input/policy.h"
 
-/** What the input source is asked for. */
+/** Options of the input source. */
 struct input_options {
-	/* "auto": the system service where there is one, else what a child of this program may read;
+	/* "auto": the system service if there is one, else a child with this program's permissions;
 	 * "service", or "service:PATH" of its socket; "evdev" and "x11": by a child */
 	const char *source;
-	const char *display; /* NULL: the environment's */
+	const char *display; /* NULL: from the environment */
 	const char *helper;  /* path of uxrec-inputd */
-	const char *devices; /* which, as input_filter.h has it; NULL or "": all of seat0 */
+	const char *devices; /* see filter.h; NULL or "": all of seat0 */
 	enum key_policy keys;
-	const char *consent_id; /* of the consent act that allows KEY_POLICY_FULL, else "" */
-	bool shortcuts;         /* keys with Ctrl, Alt or Super are kept whole under CLASSES */
-	/* What has the focus is followed: nothing is said of keys before input_source_set_keys(), and
-	 * keys wait REDACTOR_HOLD_NS for it. */
+	const char *consent_id; /* id of the consent act for KEY_POLICY_FULL, else "" */
+	bool shortcuts;         /* record keys with Ctrl, Alt or Super whole under CLASSES */
+	/* The focus is tracked: no keys are reported before input_source_set_keys(), and keys are held for
+	 * REDACTOR_HOLD_NS. */
 	bool passwords_watched;
 };

@@ -24,7 +24,7 @@ static int create(struct keymap **ret, enum xkb_context_flags flags)
 	keymap->context = xkb_context_new(XKB_CONTEXT_NO_ENVIRONMENT_NAMES | flags);
 	if (!keymap->context)
 		return -ENOMEM;
-	/* complaints of a foreign layout are nothing for our log */
+	/* keep warnings about a foreign layout out of our log */
 	xkb_context_set_log_level(keymap->context, XKB_LOG_LEVEL_CRITICAL);
 	*ret = steal_ptr(keymap);
 	return 0;
@@ -39,7 +39,7 @@ void keymap_destroy(struct keymap *keymap)
 	free(keymap);
 }
 
-/* ---- a server's ---- */
+/* ---- keymap of a server ---- */
 
 #define MAP_PARTS                                                                                  \
 	(XCB_XKB_MAP_PART_KEY_TYPES | XCB_XKB_MAP_PART_KEY_SYMS | XCB_XKB_MAP_PART_MODIFIER_MAP |  \
@@ -88,7 +88,7 @@ static int read_group(struct keymap *keymap)
 int keymap_create_server(struct keymap **ret, xcb_connection_t *connection)
 {
 	_destroy_(keymap) struct keymap *keymap = NULL;
-	/* no file is needed, and in a sandbox none can be had */
+	/* no files needed, and a sandbox allows none */
 	int r = create(&keymap, XKB_CONTEXT_NO_DEFAULT_INCLUDES);
 
 	if (r < 0)
@@ -101,7 +101,7 @@ int keymap_create_server(struct keymap **ret, xcb_connection_t *connection)
 	keymap->device = xkb_x11_get_core_keyboard_device_id(connection);
 	if (keymap->device < 0)
 		return -EOPNOTSUPP;
-	select_events(keymap); /* first, so that no change falls between */
+	select_events(keymap); /* first, so that no change is missed */
 	r = read_keys(keymap);
 	if (r == 0)
 		r = read_group(keymap);
@@ -124,7 +124,7 @@ enum keymap_change keymap_take(struct keymap *keymap, const xcb_generic_event_t 
 		return keymap->group == before ? KEYMAP_SAME : KEYMAP_GROUP;
 	case XCB_XKB_NEW_KEYBOARD_NOTIFY:
 	case XCB_XKB_MAP_NOTIFY:
-		/* one that cannot be read leaves the keymap of before */
+		/* keep the previous keymap if the new one cannot be read */
 		if (read_keys(keymap) == 0)
 			read_group(keymap);
 		return KEYMAP_KEYS;
@@ -132,7 +132,7 @@ enum keymap_change keymap_take(struct keymap *keymap, const xcb_generic_event_t 
 	}
 }
 
-/* ---- of names ---- */
+/* ---- keymap from names ---- */
 
 int keymap_create_names(struct keymap **ret, const struct keymap_names *names)
 {
@@ -151,7 +151,7 @@ int keymap_create_names(struct keymap **ret, const struct keymap_names *names)
 	return 0;
 }
 
-/* ---- both ---- */
+/* ---- common ---- */
 
 unsigned keymap_group(const struct keymap *keymap)
 {
@@ -177,7 +177,7 @@ bool keymap_label(const struct keymap *keymap, uint32_t code, char text[static 3
 
 	if (keysym == XKB_KEY_NoSymbol)
 		return false;
-	/* a character that shows; a space and a control character do not */
+	/* printable characters only: no space, no control character */
 	if (xkb_keysym_to_utf32(keysym) > 0x20 && xkb_keysym_to_utf32(keysym) != 0x7f)
 		return xkb_keysym_to_utf8(keysym, text, 32) > 0;
 	return xkb_keysym_get_name(keysym, text, 32) > 0;

@@ -16,15 +16,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Codes of keyboards end here: X11's keycodes have a byte. */
+/* Limit of keyboard codes: an X11 keycode has one byte. */
 #define CODES_LIMIT 248
 
 #define NAME_BYTES 128
 
-/* A program that sets a layout changes the keymap first, then its names. */
+/* Programs that set a layout change the keymap first, then its names. */
 #define SETTLE_NS (100 * NS_PER_MS)
 
-/* Times of changes below "full": those of keys, see redactor.h. */
+/* Time resolution of changes below "full": as for keys, see redactor.h. */
 #define CLASSES_NS (100 * NS_PER_MS)
 #define COUNTS_NS  (250 * NS_PER_MS)
 
@@ -34,12 +34,12 @@ struct layout {
 	const char *origin;
 	char rules[NAME_BYTES], model[NAME_BYTES], layout[NAME_BYTES], variant[NAME_BYTES],
 		names_options[NAME_BYTES];
-	struct keymap *keymap;        /* NULL: labels are not known */
-	xcb_connection_t *connection; /* of that, or NULL */
+	struct keymap *keymap;        /* NULL: no labels */
+	xcb_connection_t *connection; /* of the keymap, or NULL */
 	xcb_window_t root;
 	bool has_group; /* the group in effect is known */
 	unsigned char *last;
-	size_t last_size; /* what was recorded last, packed */
+	size_t last_size; /* the last recorded message, packed */
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop, muted;
@@ -54,7 +54,7 @@ static void copy(char to[static NAME_BYTES], const char *from, size_t size)
 
 /* ---- the X server's ---- */
 
-/* The property that setxkbmap and the server keep: five texts, each with its end. */
+/* The property kept by setxkbmap and the server: five strings, each NUL-terminated. */
 static bool take_names(struct layout *layout, xcb_connection_t *connection, xcb_window_t root)
 {
 	static const char property[] = "_XKB_RULES_NAMES";
@@ -106,7 +106,7 @@ static bool learn_from_server(struct layout *layout)
 	return known;
 }
 
-/* ---- of names ---- */
+/* ---- from names ---- */
 
 static bool learn_from_environment(struct layout *layout)
 {
@@ -174,7 +174,7 @@ static size_t make_labels(const struct keymap *keymap, Uxrec__KeyboardLayout__La
 	return count;
 }
 
-/* @return true when it is not what was recorded last; then that is what is remembered */
+/* @return true when the message differs from the last one; then remember this one */
 static bool is_new(struct layout *layout, const ProtobufCMessage *message)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
@@ -220,9 +220,9 @@ static int push(struct layout *layout, int64_t from_ns)
 	return r;
 }
 
-/* ---- its changes ---- */
+/* ---- changes ---- */
 
-/* When a group changes is when somebody has pressed a key. */
+/* Round a time: a change of group reveals a key press. */
 static int64_t coarse_ns(const struct layout *layout, int64_t time_ns)
 {
 	switch (layout->options.keys) {
@@ -232,7 +232,7 @@ static int64_t coarse_ns(const struct layout *layout, int64_t time_ns)
 	}
 }
 
-/* @return true when an event changes something */
+/* @return true when an event changes the layout */
 static bool take_events(struct layout *layout)
 {
 	xcb_generic_event_t *event;
@@ -266,12 +266,12 @@ static void *layout_thread(void *user)
 			due_ns = now_ns + SETTLE_NS;
 		}
 		if (layout->muted)
-			changed_ns = INT64_MAX; /* recorded as of when it may be */
+			changed_ns = INT64_MAX; /* record with the time of unmuting */
 		if (due_ns <= now_ns && !layout->muted) {
 			take_names(layout, layout->connection, layout->root);
 			push(layout, coarse_ns(layout, changed_ns < now_ns ? changed_ns : now_ns));
 			due_ns = INT64_MAX;
-			continue; /* events read along with the reply are in xcb's queue, where poll() does not see them */
+			continue; /* events read with the reply wait in xcb, unseen by poll() */
 		}
 		r = x11_wait(
 			layout->connection, layout->wake_fd, layout->muted ? INT64_MAX : due_ns);
@@ -280,7 +280,7 @@ static void *layout_thread(void *user)
 	return NULL;
 }
 
-/* ---- the whole ---- */
+/* ---- lifetime ---- */
 
 uint32_t layout_level_keys(const struct layout *layout)
 {

@@ -4,24 +4,25 @@
 #include "capture/source.h"
 
 /*
- * The layout of the session's keyboards, recorded as CHANNEL_KEYBOARD_LAYOUT: the X server's, with each change of it
- * and of its group; or without a server, and once, what XKB_DEFAULT_LAYOUT and its like name, or
- * /etc/default/keyboard. Under Wayland the compositor's is not known: the group is recorded as unknown.
+ * Keyboard layout of the session, recorded as CHANNEL_KEYBOARD_LAYOUT: the X server's, with each change of
+ * its keymap and group. Without a server it is recorded once, from XKB_DEFAULT_LAYOUT and its companions, or
+ * from /etc/default/keyboard. Under Wayland the compositor's group is not available and is recorded as
+ * unknown.
  */
 struct layout;
 
 struct layout_options {
-	const char *display;  /* NULL: the environment's, if there is one */
-	bool labels;          /* with the label of every key: only where codes may be recorded */
-	enum key_policy keys; /* a change has a time that is no more exact than a key's */
+	const char *display;  /* NULL: from the environment, if set */
+	bool labels;          /* record the label of every key: only where codes may be recorded */
+	enum key_policy keys; /* limits the time resolution of changes to that of keys */
 };
 
-/** Learn it. @return 0, -ENOENT when it cannot be learned, or another negative errno */
+/** Read the layout. @return 0, -ENOENT when there is none to read, or another negative errno */
 int layout_create(struct layout **ret, const struct source_context *context,
 	const struct layout_options *options);
 
 /**
- * Record it, and from now on its changes.
+ * Record the layout, and its changes from now on.
  *
  * @param from_ns  CLOCK_MONOTONIC: not after the first key
  * @param levels   called from the layout's thread when keys have other meanings; must not block
@@ -33,10 +34,11 @@ int layout_start(struct layout *layout, int64_t from_ns,
 void layout_set_muted(struct layout *layout, bool muted);
 
 /**
- * Of modifier_keys those that are, in some group, another key than modifier_of_code() has it, as bits. Without the
- * keymap of an X server the right Ctrl is always one: many layouts have a level shift there.
+ * @return as bits, those of modifier_keys that have, in some group, another meaning than in
+ *         modifier_of_code(). Without the keymap of an X server the right Ctrl is always included: many
+ *         layouts have a level shift there.
  *
- * @param layout  NULL: nothing is known
+ * @param layout  NULL: unknown
  */
 uint32_t layout_level_keys(const struct layout *layout);
 

@@ -28,11 +28,11 @@ const char *key_policy_name(enum key_policy policy)
 	return policy_names[policy];
 }
 
-/* ---- what is no key ---- */
+/* ---- axes, buttons, switches ---- */
 
 /*
- * What may be told of codes that are no keys: what is not in here, 0, is not told. CONTROL_FRAME is 0 too, and
- * told of SYN_REPORT alone.
+ * Allow-list of codes other than keys: 0 stands for a code that is never reported. CONTROL_FRAME is 0 too,
+ * and stands for SYN_REPORT alone.
  */
 #define CONTROL(name) UXREC__CONTROL__CONTROL_##name
 
@@ -96,7 +96,7 @@ static const uint8_t switches[SW_CNT] = {
 };
 
 static const struct {
-	const uint8_t *controls; /* by code */
+	const uint8_t *controls; /* indexed by code */
 	size_t count;
 } types[EV_CNT] = {
 	[EV_REL] = {relative, ARRAY_SIZE(relative)},
@@ -105,11 +105,11 @@ static const struct {
 	[EV_SW] = {switches, ARRAY_SIZE(switches)},
 };
 
-/* ---- classes of keys ---- */
+/* ---- key classes ---- */
 
 #define CLASS(name) UXREC__KEY_CLASS__KEY_CLASS_##name
 
-/* ranges of codes by their place on a PC keyboard; what is in none is FUNCTION */
+/* ranges of codes by their place on a PC keyboard; FUNCTION outside all of them */
 static const struct {
 	uint16_t first, last;
 	Uxrec__KeyClass key_class;
@@ -136,7 +136,7 @@ static const struct {
 	{KEY_KPEQUAL, KEY_KPEQUAL, CLASS(PUNCTUATION)},
 	{KEY_KPCOMMA, KEY_KPCOMMA, CLASS(PUNCTUATION)},
 	{KEY_TAB, KEY_TAB, CLASS(NAVIGATION)},
-	{KEY_HOME, KEY_PAGEDOWN, CLASS(NAVIGATION)}, /* with all arrows and end between */
+	{KEY_HOME, KEY_PAGEDOWN, CLASS(NAVIGATION)}, /* includes all arrows and end */
 	{KEY_BACKSPACE, KEY_BACKSPACE, CLASS(EDITING)},
 	{KEY_ENTER, KEY_ENTER, CLASS(EDITING)},
 	{KEY_KPENTER, KEY_KPENTER, CLASS(EDITING)},
@@ -163,7 +163,7 @@ Uxrec__KeyClass key_class_of_code(uint16_t code)
 	return CLASS(FUNCTION);
 }
 
-/* ranges of keysyms (X11/keysymdef.h, XF86keysym.h); the first that fits counts */
+/* ranges of keysyms (X11/keysymdef.h, XF86keysym.h); the first match counts */
 static const struct {
 	uint32_t first, last;
 	Uxrec__KeyClass key_class;
@@ -233,7 +233,7 @@ unsigned modifier_of_code(uint16_t code)
 
 unsigned modifier_of_keysym(uint32_t keysym)
 {
-	/* ISO_Level2_Latch to ISO_Level5_Lock, but for the groups between; Mode_switch */
+	/* ISO_Level2_Latch to ISO_Level5_Lock, except the groups in between; Mode_switch */
 	if ((keysym >= 0xfe02 && keysym <= 0xfe05) || (keysym >= 0xfe11 && keysym <= 0xfe13) ||
 		keysym == 0xff7e)
 		return MODIFIER_LEVEL;
@@ -261,7 +261,7 @@ struct told policy_tell(uint16_t type, uint16_t code)
 		return (struct told){TOLD_CONTROL, (Uxrec__Control)control};
 	if (type == EV_SYN && code == SYN_REPORT)
 		return (struct told){TOLD_CONTROL, CONTROL(FRAME)};
-	/* the ranges in which input-event-codes.h has keys; between them lie buttons */
+	/* the key ranges of input-event-codes.h; between them lie buttons */
 	if (type == EV_KEY && (code < BTN_MISC || (code >= KEY_OK && code < BTN_DPAD_UP)))
 		return (struct told){.kind = TOLD_KEY};
 	return (struct told){.kind = TOLD_NOTHING};

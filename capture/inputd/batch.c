@@ -3,7 +3,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/channel.h"
 
-/* The column is of int32_t, as are protobuf-c's enums: gcc and clang make them of int. */
+/* The column is int32_t, as are protobuf-c's enums: gcc and clang use int for them. */
 _Static_assert(sizeof(Uxrec__Control) == sizeof(int32_t), "enum columns");
 
 void input_batch_flush(struct input_batch *batch, struct input_out *out)
@@ -31,13 +31,13 @@ void input_batch_add(struct input_batch *batch, struct input_out *out, int64_t t
 	int64_t dt_us = 0;
 
 	if (ends && !batch->frame_open)
-		return; /* a report of keys alone */
+		return; /* a report with keys only */
 	batch->frame_open = !ends;
 	if (batch->count == 0)
 		batch->first_ns = batch->last_ns = time_ns;
 	if (time_ns > batch->last_ns) {
 		dt_us = (time_ns - batch->last_ns) / NS_PER_US;
-		batch->last_ns += dt_us * NS_PER_US; /* so that roundings do not add up */
+		batch->last_ns += dt_us * NS_PER_US; /* avoids accumulating rounding errors */
 	}
 	batch->dt_us[batch->count] = (uint32_t)dt_us;
 	batch->control[batch->count] = (int32_t)control;

@@ -22,7 +22,7 @@ enum key {
 
 static const char *const key_names[KEY_NAME_COUNT] = {"keys", "shortcuts", "devices"};
 
-/* ---- the text ---- */
+/* ---- parsing ---- */
 
 static char *strip(char *text)
 {
@@ -58,7 +58,7 @@ static int set(struct inputd_conf *conf, enum key key, const char *value, struct
 	return error_set(reterr, -EINVAL, "no such key");
 }
 
-/* @param seen  which keys were set by lines above */
+/* @param seen  bits of the keys set by earlier lines */
 static int parse_line(struct inputd_conf *conf, char *line, unsigned *seen, struct error *reterr)
 {
 	char *equals = strchr(line, '='), *name;
@@ -109,9 +109,9 @@ int inputd_conf_parse(struct inputd_conf *conf, const char *text, size_t size_by
 	return 0;
 }
 
-/* ---- the file ---- */
+/* ---- reading the file ---- */
 
-/* O_NONBLOCK: nobody may hold this program by a FIFO in the file's place */
+/* O_NONBLOCK: a FIFO in place of the file must not block this program */
 #define OPEN_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 static int check_file(int fd, const char *path, struct error *reterr)
@@ -133,7 +133,7 @@ static int check_file(int fd, const char *path, struct error *reterr)
 int inputd_conf_read(struct inputd_conf *ret, const char *path, bool service, struct error *reterr)
 {
 	static const struct inputd_conf unlimited = {.keys = KEY_POLICY_FULL, .shortcuts = true};
-	/* who is served has seat0, and not the devices of another seat */
+	/* the user served has seat0: exclude the devices of other seats */
 	struct inputd_conf conf = {
 		.keys = KEY_POLICY_CLASSES, .has_devices = service, .devices.seat = "seat0"};
 	_autofree_ char *text = malloc(INPUTD_CONF_LIMIT_BYTES + 1);

@@ -1,18 +1,18 @@
 #pragma once
 
 /*
- * Inside uxrec-inputd: what reads the devices. Each reader runs until the recorder has shut down its end of
- * the socket, and says everything by the conversation.
+ * Inside uxrec-inputd: the device readers. Each runs until the recorder has shut down its end of the socket,
+ * and reports everything through the conversation.
  */
 
 #include "capture/inputd/recorder_link.h"
 #include "protocol/base/error.h"
 
 /**
- * Read all evdev devices of /dev/input, those that are plugged in later too.
+ * Read all evdev devices of /dev/input, with hotplug.
  *
- * @return 0 when the recorder shut down its end, or a negative errno with the reason: -EACCES when
- *         there are devices and none may be read, -ENODEV when there is none
+ * @return 0 when the recorder has shut down its end, or a negative errno with the reason: -EACCES when there
+ *         are devices but none is readable, -ENODEV when there is none
  */
 int evdev_run(struct conversation *conversation, struct error *reterr);
 

@@ -22,22 +22,21 @@
 #define INPUT_FOLDER  "/dev/input"
 
 /*
- * While something happens, devices are looked at every two milliseconds, which is 48 events of an 8 kHz
- * mouse; and sooner when one of them had more than these many, a quarter of what the kernel's queue of a
- * mouse has room for.
+ * Polling interval while there are events: two milliseconds, 48 events of an 8 kHz mouse. Shorter when a
+ * device had more than PACE_EVENTS, a quarter of the kernel's queue for a mouse.
  */
 #define PACE_NS       (2 * NS_PER_MS)
 #define PACE_LEAST_NS (NS_PER_MS / 2)
 #define PACE_EVENTS   32
 
 /*
- * So many events of one device are taken, with one call, before the others get their turn; and so soon it
- * has its own again.
+ * Limit of the events of one device read with one call before the other devices get their turn, and the delay
+ * until its next turn.
  */
 #define TURN_EVENTS 512
 #define TURN_NS     (50 * NS_PER_US)
 
-/* A modifier that changes while it is looked at again and again is no hand's work. */
+/* Tries of settle(): a modifier that changes this often is not pressed by hand. */
 #define SETTLE_TRIES 4
 
 struct evdev_reader {
@@ -47,14 +46,14 @@ struct evdev_reader {
 	struct evdev_device *devices[DEVICES_LIMIT];
 	size_t count;
 	uint32_t next_number;
-	unsigned refused; /* devices that may not be opened */
+	unsigned refused; /* devices that could not be opened for lack of permission */
 	unsigned unwanted;
 	bool is_full;
 	struct udev *udev;
 	struct udev_monitor *monitor;
-	int64_t looked_ns; /* when devices were looked at and had something */
-	int64_t pace_ns;   /* until the next look */
-	size_t most;       /* events that one device had at this look */
+	int64_t looked_ns; /* time of the last poll with events; 0: none */
+	int64_t pace_ns;   /* delay until the next poll */
+	size_t most;       /* largest number of events of one device in this poll */
 };
 
 static int64_t event_ns(const struct input_event *event)
@@ -64,7 +63,7 @@ static int64_t event_ns(const struct input_event *event)
 
 /* ---- events ---- */
 
-/* The kernel repeats buttons, too, of a device that has keys beside them. */
+/* The kernel repeats buttons too, on a device that also has keys. */
 static bool repeats_button(const struct input_event *event)
 {
 	return event->type == EV_KEY && event->value > 1;
@@ -86,7 +85,7 @@ static void take_event(
 	}
 }
 
-/* ---- devices come and go ---- */
+/* ---- hotplug ---- */
 
 static void evdev_device_destroy(struct evdev_device *device)
 {
@@ -103,7 +102,7 @@ DEFINE_DESTROY(evdev_device);
 
 static void say_gap(struct evdev_reader *reader, const Uxrec__Gap *gap)
 {
-	/* times of a gap that inputd states are CLOCK_MONOTONIC; the daemon turns them */
+	/* gap times from inputd are CLOCK_MONOTONIC; the daemon converts them */
 	input_out_packet(reader->out, CHANNEL_GAPS, gap->from_ns, &gap->base);
 }
 
@@ -123,7 +122,7 @@ static void say_full(struct evdev_reader *reader)
 	say_gap(reader, &gap);
 }
 
-/* @return a descriptor whose events have times of CLOCK_MONOTONIC, or a negative errno */
+/* @return a descriptor whose events have CLOCK_MONOTONIC timestamps, or a negative errno */
 static int open_node(const char *node)
 {
 	_autoclose_ int fd = -1;
@@ -132,15 +131,15 @@ static int open_node(const char *node)
 
 	snprintf(path, sizeof(path), INPUT_FOLDER "/%s", node);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	/* at once: what came before this is thrown away by the kernel, as an overflow */
+	/* at once: the kernel discards earlier events, as an overflow */
 	if (fd < 0 || ioctl(fd, EVIOCSCLOCKID, &clock) < 0)
 		return -errno;
 	return steal_fd(&fd);
 }
 
 /*
- * Another descriptor of a device, to ask for its state alone: the kernel takes the keys of a state that it gives out
- * of that descriptor's queue. @return -1 when there is none
+ * Open a second descriptor of a device, only for state queries: a query makes the kernel remove the keys of
+ * the reported state from that descriptor's queue. @return -1 on error
  */
 static int open_state(const char *node)
 {
@@ -150,7 +149,7 @@ static int open_state(const char *node)
 		.codes_ptr = (uint64_t)(uintptr_t)no_type};
 	int fd = open_node(node);
 
-	/* an older kernel fills its queue, which is never read */
+	/* without EVIOCSMASK (older kernels) the queue fills up, and is never read */
 	if (fd >= 0)
 		ioctl(fd, EVIOCSMASK, &nothing);
 	return fd < 0 ? -1 : fd;
@@ -207,14 +206,14 @@ static void remove_device(struct evdev_reader *reader, size_t i)
 	reader->devices[i] = reader->devices[--reader->count];
 }
 
-/* One a step: to open a device takes long enough for the queue of another one to overflow. */
+/* One per step: opening a device takes long enough for another device's queue to overflow. */
 static void take_hotplug(struct evdev_reader *reader)
 {
 	struct udev_device *change = udev_monitor_receive_device(reader->monitor);
 	const char *action = change ? udev_device_get_action(change) : NULL;
 	const char *name = change ? udev_device_get_sysname(change) : NULL;
 
-	/* removals show themselves by ENODEV */
+	/* removals are detected by ENODEV */
 	if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0 &&
 		!reader->conversation->away_ns)
 		add_device(reader, name);
@@ -227,7 +226,7 @@ static void watch_hotplug(struct evdev_reader *reader)
 	if (reader->udev)
 		reader->monitor = udev_monitor_new_from_netlink(reader->udev, "udev");
 	if (!reader->monitor)
-		return; /* no netlink in this sandbox: what is there now is all there will be */
+		return; /* no netlink in this sandbox: no hotplug */
 	udev_monitor_filter_add_match_subsystem_devtype(reader->monitor, "input", NULL);
 	if (udev_monitor_enable_receiving(reader->monitor) < 0) {
 		udev_monitor_unref(reader->monitor);
@@ -251,25 +250,25 @@ static void scan_devices(struct evdev_reader *reader)
 /* ---- reading ---- */
 
 /*
- * The kernel dropped events because its ring was full. What it has now is thrown away too: the state that
- * is found says more than the rest of a report.
+ * Recover from a SYN_DROPPED: the kernel's ring buffer was full. Also discards its present content: the state
+ * from a query is worth more than the rest of a report.
  */
 static int resynchronise(struct evdev_reader *reader, struct evdev_device *device)
 {
 	int64_t from_ns = device->last_ns, found_ns = clock_now_ns(), compared_ns;
 	int r;
 
-	/* which modifiers were held between is not known, for keys of other devices either */
+	/* modifier state is unknown in between, also for keys of other devices */
 	redactor_doubt(reader->redactor);
 	r = evdev_find_after_overflow(device, reader->conversation, found_ns, &compared_ns);
 	device->last_ns = found_ns;
-	reader->most = TURN_EVENTS; /* it is looked at again at once */
+	reader->most = TURN_EVENTS; /* poll it again at once */
 	input_batch_flush(&device->batch, reader->out);
 	evdev_overflow_note(device, reader->conversation, from_ns, compared_ns);
 	return r;
 }
 
-/* libevdev's own reading makes one call an event; so it is told what was read. */
+/* libevdev's own reading makes one system call per event; so events are read here and libevdev's state is updated. */
 static void keep_state(struct evdev_device *device, const struct input_event *event)
 {
 	if (event->type == EV_KEY || event->type == EV_ABS || event->type == EV_SW)
@@ -318,9 +317,9 @@ static bool kernel_agrees(const struct evdev_reader *reader)
 }
 
 /*
- * Compare the modifiers that were summed up from events with the kernel's: while somebody has grabbed a device its
- * releases come to nobody else. The kernel may be ahead of what was read, so that the rest is read, and the
- * comparison holds when no modifier was in it.
+ * Compare the modifiers tracked from events with the kernel's: while another program has grabbed a device,
+ * its releases reach nobody else. The kernel may be ahead of the events read; so the rest is read, and the
+ * comparison holds if that contained no modifier.
  */
 static void settle(struct evdev_reader *reader)
 {
@@ -360,7 +359,7 @@ static int64_t flush_due(struct evdev_reader *reader, int64_t now_ns)
 	return deadline_ns;
 }
 
-/* The next look is when a device that goes on as it did has PACE_EVENTS again. */
+/* The next poll is due when a device at its present event rate has PACE_EVENTS again. */
 static void keep_pace(struct evdev_reader *reader)
 {
 	if (reader->most > 0)
@@ -383,8 +382,8 @@ static void sleep_until(int64_t until_ns)
 /* ---- the seat ---- */
 
 /*
- * What another user types, and the password at the lock screen, are not this recording's: while the
- * seat is not the recorded user's every device is closed.
+ * Another user's typing and the password at the lock screen must not be recorded: close every device while
+ * the seat is not the recorded user's.
  */
 static void follow_seat(struct evdev_reader *reader)
 {
@@ -398,7 +397,7 @@ static void follow_seat(struct evdev_reader *reader)
 	}
 }
 
-/* @return a negative errno of poll() or 0 */
+/* @return 0 or a negative errno of poll() */
 static int wait_for(struct pollfd *fds, size_t count, int64_t deadline_ns)
 {
 	int64_t left_ns = deadline_ns - clock_now_ns();
@@ -416,7 +415,7 @@ static int step(struct evdev_reader *reader)
 	struct pollfd fds[DEVICES_LIMIT + 3];
 	size_t count = reader->count;
 	int64_t now_ns = clock_now_ns(), deadline_ns;
-	/* nothing is due before the recorder was heard at that time */
+	/* nothing is due before the requests up to that time have been read */
 	int r = conversation_take(reader->conversation);
 
 	if (r != 0)
@@ -439,7 +438,7 @@ static int step(struct evdev_reader *reader)
 	if (r < 0)
 		return r;
 	reader->most = 0;
-	/* first what is to be kept back, and then the keys */
+	/* requests first, which may hold keys back; then the keys */
 	if (fds[count].revents) {
 		r = conversation_take(reader->conversation);
 		if (r != 0)
@@ -447,7 +446,7 @@ static int step(struct evdev_reader *reader)
 	}
 	if (fds[count + 2].revents)
 		follow_seat(reader);
-	/* from the last, because a removal moves the last into its place */
+	/* backwards, because a removal moves the last device into its place */
 	for (size_t i = reader->conversation->away_ns ? 0 : count; i > 0; i--) {
 		if (!fds[i - 1].revents)
 			continue;
@@ -483,7 +482,7 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 {
 	char text[120];
 
-	watch_hotplug(reader); /* first, so that nothing falls between */
+	watch_hotplug(reader); /* first, so that no device is missed */
 	if (conversation_follow_seat(reader->conversation) != SEAT_STAYS) {
 		input_out_ready(
 			reader->out, "evdev: devices, when the session is not locked any more");

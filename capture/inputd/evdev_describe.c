@@ -10,8 +10,8 @@
 #include <string.h>
 
 /*
- * What a program has made is below devices/virtual: uinput's, and uhid's but for those by which BlueZ
- * brings Bluetooth devices in. BUS_VIRTUAL says nothing: it is also the bus of a virtual machine's devices.
+ * Devices of programs are below devices/virtual: those of uinput, and of uhid except BlueZ's Bluetooth
+ * devices. BUS_VIRTUAL is no criterion: the devices of a virtual machine have it too.
  */
 static bool is_virtual(struct libevdev *evdev, const char *node)
 {
@@ -66,7 +66,7 @@ static size_t describe_axes(struct evdev_device *device, Uxrec__InputDevice__Axi
 	return count;
 }
 
-/* What it can say: controls one by one, of keys only how many. */
+/* List the device's capabilities: each control, but only the number of keys. */
 static size_t describe_controls(
 	struct libevdev *evdev, Uxrec__Control *controls, size_t limit, uint32_t *ret_keys)
 {
@@ -104,7 +104,7 @@ bool evdev_is_pointer(const struct libevdev *evdev)
 
 #define KIND(name) UXREC__INPUT_DEVICE__KIND__KIND_##name
 
-/* What udev says that it is; without udev, what it can do. */
+/* Kinds according to udev; without udev, guessed from the capabilities. */
 static size_t describe_kinds(struct libevdev *evdev, struct udev_device *udev_device,
 	Uxrec__InputDevice__Kind kinds[static 8])
 {
@@ -136,7 +136,7 @@ static size_t describe_kinds(struct libevdev *evdev, struct udev_device *udev_de
 	return count;
 }
 
-/* What must be asked for while it is there: one that has gone keeps its seat and its kinds. */
+/* Read the properties that need the device: a removed one keeps its seat and its kinds. */
 static void get_to_know(struct evdev_device *device, struct udev *udev)
 {
 	struct udev_device *udev_device =
@@ -150,7 +150,7 @@ static void get_to_know(struct evdev_device *device, struct udev *udev)
 	udev_device_unref(udev_device);
 }
 
-/* Fill in all but axes and controls, which need room of the caller. */
+/* Fill in everything except axes and controls, which need buffers of the caller. */
 static void describe_shortly(struct evdev_device *device, Uxrec__InputDevice *message)
 {
 	message->device = device->batch.device;

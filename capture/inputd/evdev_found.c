@@ -30,7 +30,7 @@ bool evdev_has_down(const struct evdev_device *device, uint16_t code)
 		keys[code / 8] >> (code % 8) & 1;
 }
 
-/* ---- a report that the device has not made ---- */
+/* ---- found reports ---- */
 
 struct finding {
 	struct evdev_device *device;
@@ -40,7 +40,7 @@ struct finding {
 	bool begun;
 };
 
-/* a state and no event: its buttons are not counted */
+/* a state, not an event: its buttons are not counted */
 static void add(struct finding *finding, Uxrec__Control control, int32_t value)
 {
 	input_batch_add(&finding->device->batch, &finding->conversation->out, finding->time_ns,
@@ -53,7 +53,7 @@ static void begin(struct finding *finding)
 	add(finding, UXREC__CONTROL__CONTROL_FOUND, (int32_t)finding->found);
 }
 
-/* What is found first begins it: a report of nothing is none. */
+/* Add a control, beginning the report with the first one: empty reports are not sent. */
 static void find(struct finding *finding, Uxrec__Control control, int32_t value)
 {
 	if (!finding->begun)
@@ -67,9 +67,9 @@ static void end(struct finding *finding)
 		add(finding, UXREC__CONTROL__CONTROL_FRAME, 0);
 }
 
-/* ---- at the start, and at the stop ---- */
+/* ---- at start and stop ---- */
 
-/* Name the next slot that has a contact. @return false when there is none from @p slot on */
+/* Select the next slot with a contact, from @p slot on. @return false when there is none */
 static bool find_contact(struct finding *finding, int *slot)
 {
 	struct libevdev *evdev = finding->device->evdev;
@@ -99,7 +99,7 @@ static void find_slots(struct finding *finding)
 		}
 }
 
-/* What of a type is not 0: buttons that are down, switches that are on, where axes stand. */
+/* Report the non-zero values of a type: buttons that are down, switches that are on, axis positions. */
 static void find_values(struct finding *finding, uint16_t type)
 {
 	struct libevdev *evdev = finding->device->evdev;
@@ -158,9 +158,9 @@ void evdev_find_at_stop(
 			UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
 }
 
-/* ---- when it has gone ---- */
+/* ---- at removal ---- */
 
-/* Switches stay as they were: nobody has opened the lid of a keyboard that was pulled out. */
+/* Switches keep their state: unplugging a keyboard does not open its lid. */
 static void release_buttons(struct finding *finding)
 {
 	struct libevdev *evdev = finding->device->evdev;
@@ -195,7 +195,7 @@ void evdev_find_at_removal(
 
 /* ---- after an overflow ---- */
 
-/* what libevdev says of the difference between its state and the kernel's */
+/* report one difference, from libevdev, between its state and the kernel's */
 static void find_difference(struct finding *finding, const struct input_event *event)
 {
 	struct told told = policy_tell(event->type, event->code);
@@ -219,7 +219,7 @@ int evdev_find_after_overflow(struct evdev_device *device, struct conversation *
 	struct input_event event;
 	int r;
 
-	begin(&finding); /* it may cut off a report of which something was said */
+	begin(&finding); /* the overflow may have cut off a report that was sent in part */
 	libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_FORCE_SYNC, &event);
 	r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event);
 	*ret_compared_ns = clock_now_ns();

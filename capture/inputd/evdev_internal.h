@@ -7,21 +7,21 @@
 #include <stdint.h>
 
 /*
- * What the files of the evdev reader share:
+ * Shared by the files of the evdev reader:
  *
- *   evdev.c           devices come and go; events, and what was dropped of them
- *   evdev_describe.c  what a device is
- *   evdev_found.c     what it has down when nobody has seen that happen
- *   evdev_overflow.c  gaps, where the kernel has dropped events
+ *   evdev.c           hotplug, events, and overflows
+ *   evdev_describe.c  description of a device
+ *   evdev_found.c     device state found by a query, without events
+ *   evdev_overflow.c  gaps where the kernel has dropped events
  */
 
 struct libevdev;
 struct udev;
 
-/** Overflows that are not said yet. */
+/** Overflows not reported yet. */
 struct evdev_overflow {
 	unsigned count;
-	bool with_keys; /* something was to be said of keys */
+	bool with_keys; /* the policy allowed reporting keys */
 	int64_t from_ns, to_ns;
 	int64_t due_ns;
 };
@@ -34,80 +34,80 @@ struct evdev_device {
 	bool is_virtual;
 	bool has_keys;
 	int fd;
-	int state_fd; /* of the same device, never read: for evdev_has_down(); -1: there is none */
+	int state_fd; /* second one, for evdev_has_down() only, never read; -1: none */
 	struct libevdev *evdev;
 	struct input_batch batch;
 	struct evdev_overflow overflow;
-	int64_t last_ns;     /* of the newest event */
-	int64_t last_key_ns; /* of the newest key */
+	int64_t last_ns;     /* time of the newest event */
+	int64_t last_key_ns; /* time of the newest key */
 };
 
 /**
- * Learn what a device is, which must be asked while it is there, and say it.
+ * Describe a device and report the description. Call while the device is present.
  *
- * @param device  its node, evdev and batch.device are set; the rest of what describes it will be
- * @param udev    NULL: kinds are guessed from what it can do
- * @return false, and nothing is said, when such a device is not to be read
+ * @param device  node, evdev and batch.device are set; the other descriptive fields are filled in
+ * @param udev    NULL: guess the kinds from the device's capabilities
+ * @return false, and nothing is reported, when the filters exclude the device
  */
 bool evdev_describe(
 	struct evdev_device *device, struct conversation *conversation, struct udev *udev);
 
-/** Say that it has gone. */
+/** Report the removal of the device. */
 void evdev_describe_removed(struct evdev_device *device, struct conversation *conversation);
 
 bool evdev_is_keyboard(const struct libevdev *evdev);
 bool evdev_is_pointer(const struct libevdev *evdev);
 
-/** What an overflow has lost for good, of such a device. */
+/** @return a text for the events that an overflow of the device has lost for good */
 const char *evdev_lost_for_good(const struct libevdev *evdev);
 
-/** Take a key, or that it was found so. */
+/** Process a key event, or a key state found by a query. */
 void evdev_take_key(struct evdev_device *device, struct conversation *conversation, int64_t time_ns,
 	uint16_t code, Uxrec__KeyAction action);
 
-/** Ask the kernel whether a key is down now. @return false also when it does not answer */
+/** Query the kernel for the current state of a key. @return true when it is down, false also on error */
 bool evdev_has_down(const struct evdev_device *device, uint16_t code);
 
 /*
- * Say the state that a device is found in, as a report that it has not made (CONTROL_FOUND) and keys as
- * the policy allows. The device's evdev has that state.
+ * Report the state of a device, found by a query, as a report that the device has not made (CONTROL_FOUND),
+ * and keys as the policy allows. The device's evdev holds that state.
  */
 
-/** Reading begins: what is down or on, and where absolute axes stand. */
+/** At the start of reading: buttons and keys that are down, switches that are on, positions of absolute axes. */
 void evdev_find_at_start(
 	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
 
-/** Reading ends: what is down or on. */
+/** At the end of reading: buttons and keys that are down, switches that are on. */
 void evdev_find_at_stop(
 	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
 
-/** It is not read any more: what it had down is up. */
+/** When the device is no longer read: report everything that was down as up. */
 void evdev_find_at_removal(
 	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
 
 /**
- * The kernel has dropped events: what has changed. What waits to be read is thrown away.
+ * After the kernel has dropped events: report the changes of state. Discards the unread events.
  *
- * @param ret_compared_ns  up to when what was dropped is known
+ * @param ret_compared_ns  time up to which the outcome of the dropped events is known
  * @return 0, or -ENODEV when the device is gone
  */
 int evdev_find_after_overflow(struct evdev_device *device, struct conversation *conversation,
 	int64_t now_ns, int64_t *ret_compared_ns);
 
-/* A device that floods has thousands of overflows: they are one gap a second. */
+/* Interval of overflow gaps: a device that floods overflows thousands of times. */
 #define EVDEV_OVERFLOW_NS NS_PER_S
 
 /**
- * The kernel has dropped events of a device, after the one that it had at @p from_ns and until @p to_ns. A
- * gap says it EVDEV_OVERFLOW_NS later, together with what has been dropped by then.
+ * Record an overflow: the kernel has dropped events of the device, after its event at @p from_ns and until @p
+ * to_ns. A gap is reported EVDEV_OVERFLOW_NS later, together with the overflows until then.
  */
 void evdev_overflow_note(struct evdev_device *device, const struct conversation *conversation,
 	int64_t from_ns, int64_t to_ns);
 
-/** Say it now. */
+/** Report the pending gap now. */
 void evdev_overflow_flush(
 	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);
 
-/** Say it when that is due. @return when it will be, INT64_MAX when there is none */
+/** Report the gap if due. @return the time at which it will be due, INT64_MAX without one */
 int64_t evdev_overflow_flush_due(
 	struct evdev_device *device, struct conversation *conversation, int64_t now_ns);

@@ -24,7 +24,7 @@ static void say(
 	gap.reason = UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
 	gap.from_ns = overflow->from_ns;
 	gap.to_ns = overflow->to_ns;
-	/* it begins with the newest event, which may be a key */
+	/* the gap begins with the newest event, which may be a key: use a time that the policy allows */
 	if (device->has_keys)
 		gap.from_ns = redactor_time_ns(&conversation->redactor, overflow->from_ns, now_ns);
 	gap.topics = topics;

@@ -35,7 +35,7 @@ static const char usage[] =
 	"  --service                serve, on the socket that systemd gives, who sits at the machine\n"
 	"  --help, --version\n";
 
-/* A recorder that has connected and does not say what it wants is not waited for longer. */
+/* Timeout for the first request of a recorder that has connected. */
 #define START_TIMEOUT_MS 5000
 
 struct options {
@@ -77,7 +77,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return 0;
 }
 
-/* ---- what the recorder asks ---- */
+/* ---- start request ---- */
 
 static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 {
@@ -99,11 +99,11 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 	return 0;
 }
 
-/* ---- one conversation ---- */
+/* ---- conversation ---- */
 
 /*
- * The kernel's queue of a fast mouse is full after five milliseconds; neither a busy machine nor a disk that
- * fetches a page of this program must keep us from it so long. Who may not ask for it goes on without.
+ * The kernel's queue of a fast mouse overflows after five milliseconds; neither a busy machine nor a page
+ * fault in this program may delay reading for that long. Without permission, go on at the priority we have.
  */
 static void be_prompt(void)
 {
@@ -115,8 +115,8 @@ static void be_prompt(void)
 }
 
 /*
- * Read an X server. One that is not at the seat (a server without a screen, a remote one) is read all the
- * time: nobody else can type there.
+ * Read an X server. A display that is not at the seat (a server without a screen, a remote one) is read all
+ * the time: nobody else can type there.
  */
 static int read_display(
 	struct conversation *conversation, const char *display, struct error *reterr)
@@ -132,11 +132,11 @@ static int read_display(
 	return r;
 }
 
-/* Read the devices of /dev/input with the rights of who started us, and only what is theirs. */
+/* Read the devices of /dev/input with the rights of the calling user, and only while the seat is theirs. */
 static int read_own_devices(struct conversation *conversation, struct error *reterr)
 {
 	_destroy_(seat) struct seat *seat = NULL;
-	/* root is not kept from anything here, and has no session to begin with */
+	/* root has access to everything here, and may have no session */
 	int r = getuid() == 0 ? 0 : seat_create(&seat, getuid(), false, reterr);
 
 	conversation->seat = seat;
@@ -182,8 +182,9 @@ static int start(struct conversation *conversation, const struct inputd_conf *co
 }
 
 /*
- * @param conf  NULL: read it, as for who started us
- * @return 0 when the recorder has ended it, or a negative errno; then it has been told why
+ * @param conf  NULL: read it, with the rules for a child of the recorder
+ * @return 0 when the recorder has ended the conversation, or a negative errno; then the recorder has been
+ *         sent the reason
  */
 static int converse(
 	int fd, struct seat *seat, const struct inputd_conf *conf, const struct options *options)
@@ -213,7 +214,7 @@ static int converse(
 	return r;
 }
 
-/* ---- as a service, or as a child ---- */
+/* ---- service or child ---- */
 
 static void converse_with_peer(
 	int fd, struct seat *seat, const struct inputd_conf *conf, void *user)
@@ -250,7 +251,7 @@ int main(int argc, char **argv)
 	if (r > 0)
 		return r - 1;
 	signals_ignore_strays();
-	terminal_is_utf8(); /* of files that the sandbox hides */
+	terminal_is_utf8(); /* caches the result: the sandbox hides the locale's files */
 	sandbox_hide_memory();
 	if (options.service) {
 		be_prompt();
@@ -262,7 +263,7 @@ int main(int argc, char **argv)
 			INPUTD_SOCKET_FD);
 		return 2;
 	}
-	/* systemd sends SIGTERM to a whole service: the last keys are given to the recorder all the same */
+	/* systemd sends SIGTERM to a whole service: the last keys must still reach the recorder */
 	signals_ignore_endings();
 	be_prompt();
 	return converse(INPUTD_SOCKET_FD, NULL, NULL, &options) < 0 ? 3 : 0;

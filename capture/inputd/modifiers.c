@@ -26,8 +26,8 @@ static bool is_held(const struct modifiers *modifiers, const struct key_seen *ke
 }
 
 /*
- * A level shift ends on its own device alone, because another keyboard may hold one too; a key that makes
- * shortcuts ends on any. Both err towards text.
+ * Remove released modifiers. A level shift ends only on its own device, because another keyboard may hold one
+ * too; a key that makes shortcuts ends on any device. Both err towards text.
  */
 static void release(struct modifiers *modifiers, const struct key_seen *key)
 {
@@ -55,7 +55,7 @@ static void hold(struct modifiers *modifiers, const struct key_seen *key)
 	};
 }
 
-/* the entry of a character by its number ends with the last key that was held for it */
+/* the entry of a character by its number ends when the last key held for it is released */
 static void end_entry(struct modifiers *modifiers)
 {
 	for (size_t i = 0; i < modifiers->count; i++)
@@ -104,12 +104,12 @@ static bool is_on_keypad(const struct key_seen *key)
 }
 
 /*
- * Toolkits and input methods take the digits that follow Ctrl+Shift+U, or Ctrl+Shift (ISO 14755), and Windows in a
- * virtual machine or a remote desktop those of the keypad with Alt, as the number of a character: text. The letter U
- * is another key in each layout, so every first character with Ctrl+Shift may begin such a number; the same letter
- * again is none of its digits.
+ * Toolkits and input methods take the digits after Ctrl+Shift+U, or Ctrl+Shift (ISO 14755), as the number of
+ * a character, and Windows in a virtual machine or a remote desktop the keypad digits with Alt: text. The
+ * letter U is on another key in each layout, so every first character with Ctrl+Shift may begin such a
+ * number; a repeat of the same letter is none of its digits.
  *
- * @return true when the press may be a digit of one
+ * @return true when the press may be a digit of a number
  */
 static bool follow_entry(struct modifiers *modifiers, const struct key_seen *key, unsigned held)
 {

@@ -5,19 +5,18 @@
 #include <stddef.h>
 
 /*
- * Inside uxrec-inputd: which modifier keys are held, so that a shortcut can be told from text. A shortcut that
- * is missed is harmless, a letter that is kept as one is not. So a modifier is held from a press that was seen
- * to the first release of its code on any device, and every doubt forgets it.
+ * Inside uxrec-inputd: state of the modifier keys, to distinguish shortcuts from text. A missed shortcut is
+ * harmless, a letter recorded as a shortcut is not. So a modifier counts as held from a press that was seen
+ * to the first release of its code on any device, and every doubt resets it.
  */
 
-/** A key event as a reader has it. */
+/** A key event from a reader. */
 struct key_seen {
 	int64_t time_ns; /* CLOCK_MONOTONIC */
 	uint32_t device;
 	uint16_t code;
 	Uxrec__KeyClass key_class;
-	unsigned
-		modifier; /* that the key is: of Uxrec__ShortcutBatch__Modifier or MODIFIER_LEVEL; else 0 */
+	unsigned modifier; /* Uxrec__ShortcutBatch__Modifier or MODIFIER_LEVEL, else 0 */
 	Uxrec__KeyAction action;
 };
 
@@ -28,42 +27,43 @@ struct modifier_key {
 	uint32_t device;
 	uint16_t code;
 	uint8_t modifier;
-	/* by a query: since when is not known, and the device may be a guess; it may only rule shortcuts out */
+	/* from a query: the time of the press is unknown and the device may be a guess, so it can only
+	 * rule shortcuts out */
 	bool found;
 };
 
-/** Zero-initialised: none is held. */
+/** Zero-initialised: no modifier is held. */
 struct modifiers {
 	struct modifier_key keys[MODIFIERS_LIMIT];
 	size_t count;
-	/* digits of a character's number may be pressed, until none of `keys` makes shortcuts any more */
+	/* digits of a character's number may be entered, until none of `keys` makes shortcuts any more */
 	bool is_entry;
-	uint16_t entry_letter; /* the key that began it, if a letter: it stays a shortcut; else 0 */
-	bool is_full;     /* one found no room: nothing is a shortcut until modifiers_reset() */
-	uint32_t changes; /* presses and releases of modifiers so far */
+	uint16_t entry_letter; /* first key of the entry, if a letter: stays a shortcut; else 0 */
+	bool is_full;          /* no room for a modifier: no shortcuts until modifiers_reset() */
+	uint32_t changes;      /* counter of modifier presses and releases */
 };
 
-/** Whether a key makes shortcuts, so that server or kernel have to confirm that it is down. */
+/** @return true for a key that makes shortcuts, whose state the server or kernel has to confirm */
 bool modifier_is_claimed(const struct modifier_key *key);
 
 /**
- * Follow a key event.
+ * Update the state with a key event.
  *
- * @param recorded  the session has this event: the press of a modifier that it lacks does not count
+ * @param recorded  the session contains this event: a press missing from the session does not count
  * @return false when the event contradicts the state: the release before it was lost
  */
 bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, bool recorded);
 
 /**
- * Take a press of a key that is no modifier. Characters that follow one with Ctrl and Shift, or one of the keypad with
+ * Process a press of a non-modifier key. Characters after one with Ctrl and Shift, or after a keypad key with
  * Alt, while these are held, may enter a character by its number and are no shortcuts.
  *
- * @return the modifiers of the shortcut that it is, as in ShortcutBatch; 0: it is none
+ * @return the modifiers of the shortcut, as in ShortcutBatch; 0: no shortcut
  */
 uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen *key);
 
-/** Forget the keys that make shortcuts: none counts before it is pressed anew. */
+/** Forget the keys that make shortcuts: none counts before it is pressed again. */
 void modifiers_forget(struct modifiers *modifiers);
 
-/** Forget all keys: none is read any more. */
+/** Forget all keys, because reading has stopped. */
 void modifiers_reset(struct modifiers *modifiers);

@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* A peer that has not read anything for so long will not read again. */
+/* Timeout of a full socket: a peer that has read nothing for this long will not read again. */
 #define PATIENCE_NS (5 * NS_PER_S)
 
-/* @return 0, -EAGAIN when there is no room, or another negative errno */
+/* @return 0, -EAGAIN when the socket is full, or another negative errno */
 static int send_message(
 	struct input_out *out, const struct inputd_header *header, const void *data, size_t size)
 {
@@ -30,7 +30,7 @@ static int send_message(
 	return n < 0 ? -errno : 0;
 }
 
-/* Say that packets were dropped, before anything else is said. */
+/* Report dropped packets, before any other message. */
 static int send_gap(struct input_out *out)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
@@ -93,7 +93,7 @@ void input_out_failed(struct input_out *out, int error, const char *why)
 
 void input_out_alive(struct input_out *out)
 {
-	/* one that finds no room is not missed: the recorder has others to read */
+	/* no need to retry when the socket is full: the recorder has other messages to read */
 	if (!out->failed)
 		send_message(out, &(struct inputd_header){.kind = INPUTD_ALIVE}, NULL, 0);
 }

@@ -4,23 +4,26 @@
 #include <stdint.h>
 
 /*
- * Inside uxrec-inputd: the socket that everything leaves by. Who does not read what is said is not
- * waited for, because the devices do not wait either: what finds no room is counted and told as a gap.
+ * Inside uxrec-inputd: the socket to the recorder. A send never blocks on a slow recorder, because the
+ * devices do not wait either: packets without room are counted and reported as a gap.
  */
 struct input_out {
 	int fd;
-	int failed; /* negative errno of the first send that failed; then nothing is sent any more */
-	int64_t blocked_ns; /* CLOCK_MONOTONIC since when there is no room; 0: there is */
-	uint64_t dropped;   /* packets since then */
+	int failed;         /* negative errno of the first failed send; nothing is sent after it */
+	int64_t blocked_ns; /* CLOCK_MONOTONIC time since when the socket is full; 0: not full */
+	uint64_t dropped;   /* packets dropped since then */
 };
 
-/** @param what  is read, in a few words */
+/** @param what  short description of the devices read */
 void input_out_ready(struct input_out *out, const char *what);
 
-/** @param error  a negative errno; @p why  one sentence for a person */
+/**
+ * @param error  a negative errno
+ * @param why    one sentence for display
+ */
 void input_out_failed(struct input_out *out, int error, const char *why);
 
-/** Answer that this program is not stuck. */
+/** Answer INPUTD_BEAT: this program does not hang. */
 void input_out_alive(struct input_out *out);
 
 void input_out_packet(

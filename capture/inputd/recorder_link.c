@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* ---- what is asked ---- */
+/* ---- requests ---- */
 
 static bool ends(const char *text, size_t room)
 {
@@ -83,7 +83,7 @@ bool conversation_wants(const struct conversation *conversation, const Uxrec__In
 		(!conversation->limit || input_filter_wants(conversation->limit, device));
 }
 
-/* ---- what is said ---- */
+/* ---- reports ---- */
 
 void conversation_say_control(struct conversation *conversation, struct input_batch *batch,
 	int64_t time_ns, Uxrec__Control control, int32_t value)
@@ -109,7 +109,7 @@ enum seat_turn conversation_follow_seat(struct conversation *conversation)
 		return SEAT_COME_BACK;
 	conversation->away_ns = clock_now_ns();
 	conversation->locked = state == SEAT_LOCKED;
-	/* what was down then is released where nobody reads */
+	/* modifiers held now will be released while nothing is read */
 	redactor_release_modifiers(&conversation->redactor);
 	return SEAT_LEFT;
 }

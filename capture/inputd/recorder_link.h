@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Inside uxrec-inputd: what a recorder has asked for, and what it is told. Those who read devices say
- * everything by a conversation.
+ * Inside uxrec-inputd: the requests of a recorder and the reports to it. Device readers report everything
+ * through a conversation.
  */
 
 #include "capture/input/filter.h"
@@ -15,49 +15,49 @@ struct conversation {
 	struct input_out out;
 	struct redactor redactor;
 	struct input_filter filter;
-	const struct input_filter *limit; /* the administrator's; NULL: none */
-	struct seat *seat;                /* read only while it is ours; NULL: always */
+	const struct input_filter *limit; /* the administrator's filter; NULL: none */
+	struct seat *seat;                /* read only while it is SEAT_OURS; NULL: always */
 	int64_t away_ns;                  /* since when the seat is not ours; 0: it is */
-	bool locked;                      /* that is why */
+	bool locked;                      /* away because the session is locked */
 	uint32_t level_keys;              /* as in struct inputd_request */
 };
 
 /**
- * Take one request off a socket; never blocks.
+ * Receive one request from a socket; never blocks.
  *
- * @return 1, 0 when the recorder has shut down its end, -EAGAIN when there is none, -EPROTO for what makes
- *         no sense
+ * @return 1, 0 when the recorder has shut down its end, -EAGAIN when none is pending, -EPROTO for an invalid
+ *         request
  */
 int conversation_receive(int fd, struct inputd_request *ret);
 
 /**
- * Take in what the recorder has asked since it began; never blocks.
+ * Process all pending requests of the recorder; never blocks.
  *
- * @return 0, 1 when it has shut down its end, -EPROTO when what it asked makes no sense
+ * @return 0, 1 when the recorder has shut down its end, -EPROTO for an invalid request
  */
 int conversation_take(struct conversation *conversation);
 
-/** @return the modifier that a key of an evdev device is by the layout: see modifier_of_code() */
+/** @return the modifier of an evdev key in the layout: see modifier_of_code() */
 unsigned conversation_modifier(const struct conversation *conversation, uint16_t code);
 
-/** @return true when that device was asked for, and may be read */
+/** @return true when the recorder's filter and the administrator's both select the device */
 bool conversation_wants(const struct conversation *conversation, const Uxrec__InputDevice *device);
 
-/** Say what a device has done that is no key, by its batch. Buttons are counted. */
+/** Report a control event through the device's batch. Buttons are counted. */
 void conversation_say_control(struct conversation *conversation, struct input_batch *batch,
 	int64_t time_ns, Uxrec__Control control, int32_t value);
 
-/** Whether the seat has been left, or come back to, since this was asked last. */
+/** Change of the seat since the last call. */
 enum seat_turn {
 	SEAT_STAYS,
-	SEAT_LEFT,      /* read nothing from now on: `away_ns` is set */
-	SEAT_COME_BACK, /* begin anew, and then conversation_say_back() */
+	SEAT_LEFT,      /* stop reading: `away_ns` is set */
+	SEAT_COME_BACK, /* start reading again, then call conversation_say_back() */
 };
 
 enum seat_turn conversation_follow_seat(struct conversation *conversation);
 
-/** Say from when to when nothing was read. */
+/** Report the gap during which the seat was not ours. */
 void conversation_say_back(struct conversation *conversation);
 
-/** Say what may still be said, forget the rest. */
+/** Report pending keys as far as the policy allows, discard the rest. */
 void conversation_finish(struct conversation *conversation, int64_t now_ns);

@@ -9,8 +9,8 @@
 #include <string.h>
 
 /*
- * A key is read up to two milliseconds after it was pressed. Intervals are said a little after their end,
- * so that each is said once and when it is said tells nothing of the keys in it.
+ * A key is read up to two milliseconds after its press. Intervals are reported a little after their end, so
+ * that each is reported once and the time of the report reveals nothing about its keys.
  */
 #define SLACK_NS (5 * NS_PER_MS)
 
@@ -36,9 +36,9 @@ static int64_t hold_ns(const struct redactor *redactor)
 	return redactor->hold ? REDACTOR_HOLD_NS : 0;
 }
 
-/* ---- when ---- */
+/* ---- intervals ---- */
 
-/* how wide the intervals are whose begin is a key's time; 0: times are exact */
+/* width of the intervals to which key times are rounded; 0: exact times */
 static int64_t interval_ns(enum key_policy policy)
 {
 	switch (policy) {
@@ -48,7 +48,7 @@ static int64_t interval_ns(enum key_policy policy)
 	}
 }
 
-/* Begin of the interval that a key counts for; one that comes too late counts for the next one. */
+/* Start of the interval of a key; a late key counts for the next interval. */
 static int64_t begin_ns(const struct redactor *redactor, const struct redactor_key *key)
 {
 	int64_t interval = interval_ns(redactor->now), begin;
@@ -79,15 +79,15 @@ int64_t redactor_time_ns(const struct redactor *redactor, int64_t time_ns, int64
 		time_ns <= now_ns - hold_ns(redactor))
 		return time_ns;
 	if (interval == 0)
-		interval = REDACTOR_COUNTS_NS; /* the widest, where not even a count is said */
+		interval = REDACTOR_COUNTS_NS; /* the widest, as not even counts are reported */
 	return time_ns - time_ns % interval;
 }
 
-/* ---- which focus ---- */
+/* ---- focus ---- */
 
 /*
- * Characters are typed into what has the focus; any other key may move it, also when it is released, and a modifier may
- * be one of a shortcut.
+ * Character keys type into the focused object; any other key may move the focus, also when it is released,
+ * and a modifier may be part of a shortcut.
  */
 static bool moves_focus(const struct key_seen *key)
 {
@@ -96,7 +96,7 @@ static bool moves_focus(const struct key_seen *key)
 		key->key_class != UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION;
 }
 
-/* The first key since @p from_ns that may have moved the focus, INT64_MAX for none. */
+/* Time of the first key since @p from_ns that may have moved the focus, INT64_MAX without one. */
 static int64_t first_mover_ns(const struct redactor *redactor, int64_t from_ns)
 {
 	if (redactor->dropped > 0)
@@ -110,7 +110,7 @@ static int64_t first_mover_ns(const struct redactor *redactor, int64_t from_ns)
 	return INT64_MAX;
 }
 
-/* The first button since @p from_ns, INT64_MAX for none. */
+/* Time of the first button since @p from_ns, INT64_MAX without one. */
 static int64_t first_button_ns(const struct redactor *redactor, int64_t from_ns)
 {
 	int64_t first_ns = INT64_MAX;
@@ -137,7 +137,7 @@ int64_t redactor_unsure_ns(const struct redactor *redactor, int64_t now_ns)
 	return interval > 0 ? unsure_ns - unsure_ns % interval : unsure_ns;
 }
 
-/* ---- saying ---- */
+/* ---- reports ---- */
 
 static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reason, int64_t from_ns)
 {
@@ -151,7 +151,7 @@ static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reaso
 	input_out_packet(redactor->out, CHANNEL_KEY_POLICY, from_ns, &message.base);
 }
 
-/* With the times of intervals, as keys have them: when each was lost is nobody's to know either. */
+/* With interval times, as for keys: the time of each lost key must not be recorded either. */
 static void say_dropped(struct redactor *redactor, int64_t now_ns)
 {
 	int64_t interval = interval_ns(redactor->now);
@@ -173,7 +173,7 @@ static void say_dropped(struct redactor *redactor, int64_t now_ns)
 	redactor->dropped = 0;
 }
 
-/* a press or release is in the ring for some milliseconds before the keys around it are said */
+/* buttons are in the ring some milliseconds before the keys around them are reported */
 static uint32_t buttons_before(const struct redactor *redactor, int64_t time_ns)
 {
 	uint32_t before = redactor->buttons;
@@ -273,7 +273,7 @@ static void say_count(struct input_out *out, uint32_t device, int64_t time_ns, s
 	input_out_packet(out, CHANNEL_KEY_COUNTS, time_ns, &message.base);
 }
 
-/* Say the first @p count keys, all of one device and, below "full", of one interval. */
+/* Report the first @p count keys, all of one device and, below "full", of one interval. */
 static void say_run(struct redactor *redactor, size_t count)
 {
 	const struct redactor_key *first = key_at(redactor, 0);
@@ -308,7 +308,7 @@ static void forget_first(struct redactor *redactor, size_t count)
 	redactor->count -= count;
 }
 
-/* how many keys from the first on go into one packet */
+/* number of keys, from the first on, for one packet */
 static size_t run_length(struct redactor *redactor, int64_t now_ns)
 {
 	const struct redactor_key *first = key_at(redactor, 0);
@@ -318,7 +318,7 @@ static size_t run_length(struct redactor *redactor, int64_t now_ns)
 	while (n < redactor->count && n < INPUT_BATCH_EVENTS) {
 		const struct redactor_key *key = key_at(redactor, n);
 
-		/* exact times: what waits no longer goes along with the first that is due */
+		/* exact times: keys past the hold time go along with the first that is due */
 		if (key->device != first->device ||
 			(exact ? key->time_ns + hold_ns(redactor) > now_ns ||
 						key->time_ns - first->time_ns > 2 * INPUT_FLUSH_NS
@@ -329,7 +329,7 @@ static size_t run_length(struct redactor *redactor, int64_t now_ns)
 	return n;
 }
 
-/* Say as many keys as go into one packet. @return when the interval that they are of ends */
+/* Report one packet of keys. @return the end of their interval */
 static int64_t say_first(struct redactor *redactor, int64_t now_ns)
 {
 	int64_t interval = interval_ns(redactor->now);
@@ -348,15 +348,15 @@ int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns)
 	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns)
 		said_ns = say_first(redactor, now_ns);
 	redactor->said_ns = said_ns;
-	/* once for all that found no room since there was some */
+	/* once for all keys dropped since there was room */
 	if (redactor->dropped > 0 && redactor->count < REDACTOR_KEYS_LIMIT)
 		say_dropped(redactor, now_ns);
 	return redactor->count > 0 ? due_ns(redactor, key_at(redactor, 0)) : INT64_MAX;
 }
 
-/* ---- taking ---- */
+/* ---- keys ---- */
 
-/* Waiting shortcuts become plain keys: all after a time, or those that no settling has confirmed. */
+/* Turn waiting shortcuts into plain keys: all after a time, or only the unconfirmed ones. */
 static void strip_shortcuts(struct redactor *redactor, int64_t after_ns, bool confirmed_too)
 {
 	for (size_t i = redactor->count; i > 0; i--) {
@@ -371,7 +371,7 @@ static void strip_shortcuts(struct redactor *redactor, int64_t after_ns, bool co
 	}
 }
 
-/* Devices are read one after the other: a key may come before the release that was earlier than it. */
+/* Devices are read in turn: a key may be read before the release of a modifier that preceded it. */
 static void follow_modifiers(struct redactor *redactor, const struct key_seen *key, bool recorded)
 {
 	if (!redactor->shortcuts || !key->modifier)
@@ -406,7 +406,7 @@ void redactor_release_modifiers(struct redactor *redactor)
 	modifiers_reset(&redactor->modifiers);
 }
 
-/* Devices are read one after the other: a digit of a character's number may come before the key that began it. */
+/* Devices are read in turn: a digit of a character's number may be read before the key that began the entry. */
 static uint8_t shortcut_of(struct redactor *redactor, const struct key_seen *key)
 {
 	uint8_t modifiers = modifiers_of_shortcut(&redactor->modifiers, key);
@@ -416,7 +416,7 @@ static uint8_t shortcut_of(struct redactor *redactor, const struct key_seen *key
 	return modifiers;
 }
 
-/* Where it goes in the order of time: devices are read one after the other. */
+/* Insert in order of time: devices are read in turn. */
 static void insert(struct redactor *redactor, const struct redactor_key *key)
 {
 	size_t at;
@@ -482,7 +482,7 @@ void redactor_start(struct redactor *redactor, enum key_policy allowed, bool sho
 		now_ns);
 }
 
-/* what still waits is kept back, and what does not is said as it was allowed */
+/* drop the keys that still wait, report the others under the policy so far */
 static void keep_back(struct redactor *redactor, int64_t from_ns)
 {
 	size_t kept = 0;
@@ -491,7 +491,7 @@ static void keep_back(struct redactor *redactor, int64_t from_ns)
 		kept++;
 	while (redactor->count > kept)
 		memset(key_at(redactor, --redactor->count), 0, sizeof(struct redactor_key));
-	/* they have waited long enough: none of them will be kept back */
+	/* past the hold time: none of them will be held back */
 	while (redactor->count > 0)
 		say_first(redactor, INT64_MAX);
 }
@@ -510,11 +510,11 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 	}
 	if (policy < redactor->now && redactor->hold)
 		from_ns = redactor_unsure_ns(redactor, now_ns);
-	/* the policies of a session are in the order of their times */
+	/* the policies of a session are ordered by time */
 	if (from_ns < redactor->since_ns)
 		from_ns = redactor->since_ns;
 	keep_back(redactor, from_ns);
-	/* presses that the session does not have make no shortcuts */
+	/* presses that are missing from the session make no shortcuts */
 	redactor_doubt(redactor);
 	redactor->since_ns = now_ns;
 	redactor->said_ns = 0;

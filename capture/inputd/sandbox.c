@@ -53,26 +53,27 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 
 void sandbox_hide_memory(void)
 {
-	signals_forbid_dumps(); /* first: files of a process that is not dumpable are root's */
+	signals_forbid_dumps(); /* first: files of a non-dumpable process belong to root */
 	prctl(PR_SET_DUMPABLE, 0);
 }
 
 /* ---- files: Landlock ---- */
 
-/* Rights by the version of Landlock that knows them first; Debian 12's headers end with the second. */
+/* Rights by Landlock ABI version; Debian 12's headers know only the first two. */
 #define FS_RIGHTS_1  ((UINT64_C(1) << 13) - 1)
 #define FS_REFER     (UINT64_C(1) << 13)
 #define FS_TRUNCATE  (UINT64_C(1) << 14)
 #define FS_IOCTL_DEV (UINT64_C(1) << 15)
 #define NET_TCP      UINT64_C(3)
-#define SCOPE_ALL    UINT64_C(3) /* abstract sockets of others, signals to others */
+#define SCOPE_ALL    UINT64_C(3) /* abstract sockets and signals to processes outside */
 #define READING      (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 
 struct ruleset {
 	uint64_t files, net, scoped;
 };
 
-/* What of a ruleset a version knows; fields it does not know must not be said at all. */
+/* Fill in the rights known to an ABI version. @return the size of the structure for that version: unknown
+ * fields must be left out */
 static size_t describe_ruleset(struct ruleset *rules, long version)
 {
 	*rules = (struct ruleset){.files = FS_RIGHTS_1};
@@ -94,7 +95,7 @@ static void allow_below(int rules_fd, const char *path, uint64_t rights)
 	_autoclose_ int fd = open(path, O_PATH | O_CLOEXEC);
 	struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
 
-	/* what is not there is not allowed, nor needed */
+	/* a missing path is neither allowed nor needed */
 	if (fd >= 0)
 		syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
@@ -110,7 +111,7 @@ static void give_up_files(enum sandbox_kind kind)
 	size_t size;
 
 	if (version < 1)
-		return; /* a kernel without it: seccomp still lets nothing be written */
+		return; /* kernel without Landlock: seccomp still prevents all writes */
 	size = describe_ruleset(&rules, version);
 	rules_fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
 	if (rules_fd < 0)
@@ -125,7 +126,7 @@ static void give_up_files(enum sandbox_kind kind)
 
 /* ---- system calls: seccomp ---- */
 
-/* what every kind needs: what is open, memory, time, threads, the end */
+/* for every kind: open descriptors, memory, time, threads, exit */
 static const int always[] = {
 	SCMP_SYS(read),
 	SCMP_SYS(readv),
@@ -192,7 +193,7 @@ static const int always[] = {
 	SCMP_SYS(exit_group),
 };
 
-/* what SANDBOX_EVDEV needs besides: to find devices, and to hear of new ones and of the seat */
+/* for SANDBOX_EVDEV in addition: device discovery, and events of udev and logind */
 static const int of_files[] = {
 	SCMP_SYS(stat),
 	SCMP_SYS(lstat),
@@ -215,7 +216,7 @@ static const int of_files[] = {
 	SCMP_SYS(connect),
 };
 
-/* nothing here does these by mistake */
+/* never called by this program: kill the process */
 static const int deadly[] = {
 	SCMP_SYS(execve),
 	SCMP_SYS(execveat),
@@ -271,7 +272,7 @@ static int add_all(scmp_filter_ctx filter, uint32_t action, const int *calls, si
 {
 	int r = 0;
 
-	/* a call that this architecture does not have needs no rule */
+	/* -EDOM: a call that this architecture lacks needs no rule */
 	for (size_t i = 0; i < count && (r == 0 || r == -EDOM); i++)
 		r = seccomp_rule_add(filter, action, calls[i], 0);
 	return r == -EDOM ? 0 : r;
@@ -285,7 +286,7 @@ static int allow_threads(scmp_filter_ctx filter)
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
 			masked(0, CLONE_THREAD, 0));
-	/* its flags are in memory, where no filter sees them; glibc then takes clone() */
+	/* its flags are in memory, invisible to filters; glibc falls back to clone() */
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r == 0)
@@ -294,7 +295,7 @@ static int allow_threads(scmp_filter_ctx filter)
 	return r;
 }
 
-/* no memory becomes code */
+/* no executable memory */
 static int allow_memory(scmp_filter_ctx filter)
 {
 	int r = seccomp_rule_add(
@@ -305,7 +306,7 @@ static int allow_memory(scmp_filter_ctx filter)
 			       masked(2, PROT_EXEC, 0));
 }
 
-/* limits may be read; signals go to this process alone, as abort() does */
+/* limits may be read; signals only to this process, for abort() */
 static int allow_self(scmp_filter_ctx filter)
 {
 	int r = seccomp_rule_add(
@@ -316,7 +317,7 @@ static int allow_self(scmp_filter_ctx filter)
 			       equal(0, (uint64_t)getpid()));
 }
 
-/* of devices their state is read, their clock and mask set; nothing grabs or drives one */
+/* read the state of devices, set clock and mask; no grab, no output */
 static int allow_devices(scmp_filter_ctx filter)
 {
 	static const uint64_t requests[] = {EVIOCSCLOCKID, EVIOCSMASK, FIONREAD};
@@ -335,7 +336,7 @@ static int allow_opening(scmp_filter_ctx filter)
 		masked(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
 }
 
-/* D-Bus and its peers by AF_UNIX, udev's messages by AF_NETLINK; any other is the end */
+/* AF_UNIX for D-Bus and its peers, AF_NETLINK for udev's messages; any other family kills the process */
 static int allow_sockets(scmp_filter_ctx filter)
 {
 	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, equal(0, AF_UNIX));

@@ -5,31 +5,29 @@
 #include <stdbool.h>
 
 /*
- * Inside uxrec-inputd: what this process gives up for good before it reads the first key. Under the
- * sanitizers, which need what is given up, nothing is.
+ * Inside uxrec-inputd: privileges that the process drops for good before it reads the first key. Disabled
+ * under the sanitizers, which need them.
  */
 
 enum sandbox_kind {
-	SANDBOX_EVDEV, /* opens devices, and files of udev, logind and the configuration, to read */
-	SANDBOX_X11,   /* is connected already: no file, no socket is opened any more */
+	SANDBOX_EVDEV, /* opens devices, and files of udev, logind and inputd.conf, to read */
+	SANDBOX_X11,   /* already connected: opens no file and no socket any more */
 };
 
 /**
- * No core dump, and no other process of the same user, can take what is in the memory. To be called
- * first in main().
+ * Protect the memory from core dumps and from other processes of the same user. Call first in main().
  */
 void sandbox_hide_memory(void);
 
 /**
- * Give up all that reading input does not need: new privileges, files by Landlock (where the kernel has
- * it), system calls by seccomp. What a program that was taken over would do (start another, debug one,
- * open a network socket) ends the process; other calls fail with EPERM. Threads may be made afterwards,
- * but none before; it is called once.
+ * Drop everything not needed for reading input: new privileges, files by Landlock (if the kernel has it),
+ * system calls by seccomp. Calls of a compromised program (exec, ptrace, a network socket) kill the process;
+ * other calls fail with EPERM. Create threads only after this call; call it once.
  *
- * @return 0, or a negative errno with the reason when system calls could not be given up; then nothing
+ * @return 0, or a negative errno with the reason when the system calls could not be restricted; then nothing
  *         must be read
  */
 int sandbox_enter(enum sandbox_kind kind, struct error *reterr);
 
-/** Whether sandbox_enter() does anything in this build. */
+/** @return true when sandbox_enter() is effective in this build */
 bool sandbox_is_built(void);

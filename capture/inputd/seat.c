@@ -14,23 +14,23 @@
 #define RETRY_US          30000000
 
 /*
- * Who has the seat is in files that logind replaces, and sd-login watches: it is known without asking
- * anyone. Whether the session is locked only the bus says. Until the first answer a session counts as
- * locked; where nobody answers at all, as not locked.
+ * The holder of the seat is in files that logind replaces and sd-login watches: no query needed. The lock
+ * state is available only on the bus. Until the first answer a session counts as locked; if the bus never
+ * answers, as not locked.
  */
 struct seat {
 	uid_t uid;
-	sd_event *event; /* NULL: there is no logind */
+	sd_event *event; /* NULL: no logind */
 	sd_login_monitor *monitor;
 	sd_event_source *moved, *retry;
 	sd_bus *bus;
 	sd_bus_slot *changed, *answered;
-	char *session; /* the one that `locked` speaks of; NULL: none yet */
+	char *session; /* session to which `locked` refers; NULL: none yet */
 	bool active, locked;
-	bool unknown; /* the first answer is awaited */
+	bool unknown; /* the first answer is pending */
 };
 
-/* ---- the lock, by the bus ---- */
+/* ---- lock state, from the bus ---- */
 
 static int ask_lock(struct seat *seat);
 
@@ -52,7 +52,7 @@ static int lock_changed(sd_bus_message *message, void *user, sd_bus_error *error
 {
 	(void)message;
 	(void)error;
-	/* what changed is not looked for in the signal: it may name a property without its value */
+	/* the value is not taken from the signal, which may name a property without its value */
 	ask_lock(user);
 	return 0;
 }
@@ -79,7 +79,7 @@ static int follow_lock(struct seat *seat)
 	seat->changed = sd_bus_slot_unref(seat->changed);
 	if (r < 0)
 		return r;
-	/* first listen, then ask: nothing falls between */
+	/* subscribe first, then query: no change is missed */
 	r = sd_bus_match_signal_async(seat->bus, &seat->changed, LOGIND, path,
 		"org.freedesktop.DBus.Properties", "PropertiesChanged", lock_changed, NULL, seat);
 	seat->unknown = true;
@@ -93,7 +93,7 @@ static void leave_bus(struct seat *seat)
 	seat->answered = sd_bus_slot_unref(seat->answered);
 	seat->changed = sd_bus_slot_unref(seat->changed);
 	seat->bus = sd_bus_close_unref(seat->bus);
-	seat->unknown = false; /* what was known last stays */
+	seat->unknown = false; /* keep the last known state */
 	seat->retry = sd_event_source_disable_unref(seat->retry);
 	sd_event_add_time_relative(
 		seat->event, &seat->retry, CLOCK_MONOTONIC, RETRY_US, 0, connect_again, seat);
@@ -115,7 +115,7 @@ static int connect_again(sd_event_source *source, uint64_t time_us, void *user)
 	return 0;
 }
 
-/* ---- who has the seat, by logind's files ---- */
+/* ---- seat holder, from logind's files ---- */
 
 static void read_seat(struct seat *seat)
 {
@@ -144,7 +144,7 @@ static int seat_moved(sd_event_source *source, int fd, uint32_t events, void *us
 	return 0;
 }
 
-/* ---- all of it ---- */
+/* ---- common ---- */
 
 static enum seat_state state_of(const struct seat *seat)
 {
@@ -156,8 +156,8 @@ static enum seat_state state_of(const struct seat *seat)
 }
 
 /*
- * Do what is due and leave the sd_event armed: only then does its descriptor, in another loop's
- * poll(), stand for all of its sources (sd_event_get_fd(3)).
+ * Dispatch pending sources and leave the sd_event armed: only then is its descriptor, in another loop's
+ * poll(), valid for all of its sources (sd_event_get_fd(3)).
  */
 static void arm(struct seat *seat)
 {
@@ -181,7 +181,7 @@ static int watch(struct seat *seat)
 	return r;
 }
 
-/* so that the first state that is told is no guess */
+/* so that the first reported state is no guess */
 static void await_answer(struct seat *seat)
 {
 	uint64_t now_us, end_us;
@@ -230,11 +230,11 @@ int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reter
 		*ret = steal_ptr(seat);
 		return 0;
 	}
-	/* before anything that costs more than a file: everybody may ask */
+	/* before anything more expensive than a file: anybody may connect */
 	r = check_user(uid, required, reterr);
 	if (r < 0)
 		return r;
-	r = watch(seat); /* first, so that nothing falls between */
+	r = watch(seat); /* first, so that no change is missed */
 	if (r < 0)
 		return error_set(reterr, r, "cannot follow who has the seat: %s", strerror(-r));
 	read_seat(seat);

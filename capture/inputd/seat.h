@@ -6,9 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/*
- * Inside uxrec-inputd: whether the user that is recorded sits at the machine now, by systemd-logind.
- */
+/* Inside uxrec-inputd: whether the recorded user has the seat now, from systemd-logind. */
 
 enum seat_state {
 	SEAT_OURS,     /* the user's session is the active one of the seat, and not locked */
@@ -18,24 +16,24 @@ enum seat_state {
 
 struct seat;
 
-/** Ask whose session is the active one of "seat0". Any thread. @return 0, or a negative errno: nobody's */
+/** Get the user of the active session of "seat0". Any thread. @return 0, or a negative errno when there is none */
 int seat_holder(uid_t *ret);
 
 /**
- * Follow who has the seat "seat0".
+ * Track the holder of the seat "seat0".
  *
  * @param ret       set on success; freed by seat_destroy()
- * @param required  true: the user must have the seat now; false: where there is no logind at all the seat
- *                  counts as the user's own, and another session may be in front
- * @return 0, or -EACCES with the reason when the user has no session at the seat, or not the active one,
- *         -ENOSYS when there is no logind
+ * @param required  true: the user must have the seat now; false: without logind the seat counts as the user's
+ *                  own, and another session may be active
+ * @return 0, or -EACCES with the reason when the user has no session at the seat, or (@p required) not the
+ *         active one, -ENOSYS without logind
  */
 int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reterr);
 void seat_destroy(struct seat *seat);
 DEFINE_DESTROY(seat);
 
-/** A descriptor that is readable when seat_dispatch() has something to do; -1: never. */
+/** @return a descriptor that is readable when seat_dispatch() has something to do; -1: never */
 int seat_fd(const struct seat *seat);
 
-/** Take in what has changed; never blocks. @return the state now */
+/** Process pending changes; never blocks. @return the current state */
 enum seat_state seat_dispatch(struct seat *seat);

@@ -15,25 +15,25 @@
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
-/* as much as the kernel grants: half a second of an 8 kHz mouse and more */
+/* as far as the kernel grants: half a second of an 8 kHz mouse and more */
 #define SOCKET_BYTES (1024 * 1024)
 
 #define STACK_BYTES (256 * 1024)
 
 /*
- * Everybody may connect. After so many refusals in a row there is a pause, so that a flood of them takes neither
- * a processor nor, under a real-time priority, the time that LimitRTTIME= allows without one.
+ * Rate limit: anybody may connect. After this many refusals in a row there is a pause, so that a flood of
+ * connections uses up neither a processor nor, under a real-time priority, the LimitRTTIME= budget.
  */
 #define REFUSALS_IN_A_ROW 128
 #define PAUSE_NS          NS_PER_MS
 
-/* As many as the queue has room for. */
+/* Capacity of the listen queue. */
 #define GONE_IN_A_ROW 4096
 
-/* when there are no descriptors, or no memory */
+/* retry interval when descriptors or memory are exhausted */
 #define SHORTAGE_NS (100 * NS_PER_MS)
 
-/* Of refusals this many a minute are in the log. */
+/* Limit of logged refusals. */
 #define LINES_A_MINUTE 10
 
 struct refusals {
@@ -41,21 +41,21 @@ struct refusals {
 	int64_t minute_ns;
 };
 
-/* while one peer is served, a thread refuses all others */
+/* thread that refuses all other peers while one is served */
 struct doorman {
 	pthread_t thread;
 	int listen_fd, stop_fd, served_fd;
 	uid_t served;
-	int next_fd;     /* of who is served next; -1: nobody */
-	bool taken_over; /* by that one, which has the seat instead of the served one */
+	int next_fd;     /* descriptor of the peer to serve next; -1: none */
+	bool taken_over; /* by the next peer, which has the seat instead of the served one */
 	struct refusals refusals;
 };
 
 /* ---- peers ---- */
 
 /*
- * Close so that what was said arrives: a socket that is closed with requests unread in it resets its
- * peer's, which then reads an error in the place of our words.
+ * Drain and close, so that sent messages arrive: closing a socket with unread requests resets the peer's,
+ * which then gets an error instead of our message.
  */
 static void part(int fd)
 {
@@ -83,12 +83,12 @@ static bool has_gone(int fd)
 	return poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
-/* @return a descriptor, or a negative errno; -EAGAIN when there is nobody (any more) */
+/* @return a descriptor, or a negative errno; -EAGAIN when no peer is left */
 static int accept_peer(int listen_fd)
 {
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-	/* whoever connects and goes stays in the queue: nothing is spent on them */
+	/* peers that have gone already stay in the queue: skip them cheaply */
 	for (int gone = 0; fd >= 0 && has_gone(fd); gone++) {
 		close(fd);
 		if (gone == GONE_IN_A_ROW)
@@ -144,15 +144,16 @@ static int check_peer(int fd, struct ucred *ret_peer, struct seat **ret_seat, st
 	return 0;
 }
 
-/* ---- the doorman ---- */
+/* ---- doorman thread ---- */
 
-/* who comes after it is not turned away but waits a moment */
+/* a peer that connects now is not refused but waits a moment */
 static bool served_one_leaves(const struct doorman *doorman)
 {
 	return has_gone(doorman->served_fd);
 }
 
-/* Another user's session is in front: the recorder that is served reads nothing, and would keep out the one that may. */
+/* True when the new peer has the seat instead of the served one: that recorder reads nothing and would
+ * block the rightful one. */
 static bool takes_over(const struct doorman *doorman, int fd)
 {
 	struct ucred peer;
@@ -183,7 +184,7 @@ static void *turn_away(void *user)
 		if (fds[1].revents || served_one_leaves(doorman))
 			return NULL;
 		fd = fds[0].revents ? accept_peer(doorman->listen_fd) : -EAGAIN;
-		/* the search for somebody who is still there may have taken a while */
+		/* accept_peer() may have taken a while */
 		if (fd >= 0 && served_one_leaves(doorman)) {
 			doorman->next_fd = fd;
 			return NULL;
@@ -191,7 +192,7 @@ static void *turn_away(void *user)
 		if (fd >= 0 && takes_over(doorman, fd)) {
 			doorman->next_fd = fd;
 			doorman->taken_over = true;
-			/* as if the served one had gone: what was read until now is sent */
+			/* as if the served peer had gone: pending input is still sent */
 			shutdown(doorman->served_fd, SHUT_RD);
 			return NULL;
 		}
@@ -237,7 +238,7 @@ static void doorman_stop(struct doorman *doorman)
 
 /* ---- serving ---- */
 
-/* @param ret_next  set on success: a peer that comes at once after this one, or -1 */
+/* @param ret_next  set on success: a peer to serve right after this one, or -1 */
 static int serve(int listen_fd, int fd, const struct inputd_service *service, struct ucred *peer,
 	int *ret_next, struct error *reterr)
 {
@@ -246,7 +247,7 @@ static int serve(int listen_fd, int fd, const struct inputd_service *service, st
 	struct doorman doorman;
 	int room = SOCKET_BYTES, r = check_peer(fd, peer, &seat, reterr);
 
-	/* read for each, so that what the administrator writes holds from the next on */
+	/* read for each peer, so that a change by the administrator applies from the next one on */
 	if (r == 0)
 		r = inputd_conf_read(&conf, service->conf_path, true, reterr);
 	if (r < 0)
@@ -265,7 +266,7 @@ static int serve(int listen_fd, int fd, const struct inputd_service *service, st
 	return 0;
 }
 
-/* Serve or refuse a peer, and whoever takes over from it. */
+/* Serve or refuse a peer, and any peers that take over from it. */
 static void receive_peer(
 	int listen_fd, int fd, const struct inputd_service *service, struct refusals *refusals)
 {
@@ -305,7 +306,7 @@ int inputd_service_run(int listen_fd, const struct inputd_service *service, stru
 		if (fd >= 0)
 			receive_peer(listen_fd, fd, service, &refusals);
 		else if (fd != -EAGAIN)
-			pause_ns(SHORTAGE_NS); /* who ends now would be started again at once */
+			pause_ns(SHORTAGE_NS); /* no exit: systemd would restart us at once */
 	}
 }
 

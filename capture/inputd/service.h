@@ -5,16 +5,17 @@
 #include "protocol/base/error.h"
 
 /*
- * Inside uxrec-inputd as a system service: who may ask. A peer is known by the kernel (SO_PEERCRED),
- * and must have the seat now; one is served at a time. Who has the seat takes over from one who has lost it.
+ * Inside uxrec-inputd as a system service: admission of peers. A peer is identified by the kernel
+ * (SO_PEERCRED) and must have the seat now; one peer is served at a time. The holder of the seat takes over
+ * from a peer that has lost it.
  */
 
-/* Without a peer for so long the service ends; its socket starts it again. */
+/* Idle timeout: without a peer the service exits; its socket unit starts it again. */
 #define INPUTD_IDLE_MS 30000
 
 /**
- * Serve one peer until it or we end it. It has the seat, and has said nothing yet: who never does must
- * not be waited for. May say INPUTD_FAILED; does not close @p fd.
+ * Serve one peer until it or we end the conversation. The peer has the seat and has sent nothing yet; the
+ * callback needs a timeout for the first request. May send INPUTD_FAILED; does not close @p fd.
  */
 typedef void inputd_converse_fn(
 	int fd, struct seat *seat, const struct inputd_conf *conf, void *user);
@@ -27,15 +28,15 @@ struct inputd_service {
 };
 
 /**
- * Take the socket that systemd, or systemd-socket-activate(1), gave.
+ * Get the socket passed by systemd or systemd-socket-activate(1).
  *
  * @return the descriptor, or -ENOTCONN, -EPROTOTYPE with the reason
  */
 int inputd_service_socket(struct error *reterr);
 
 /**
- * Serve who connects to @p listen_fd, until nobody has for `idle_ms`. Everyone who is not served is told
- * why, by INPUTD_FAILED.
+ * Serve peers that connect to @p listen_fd, until none has for `idle_ms`. A refused peer gets the reason in
+ * INPUTD_FAILED.
  *
  * @return 0, or a negative errno with the reason
  */

@@ -14,15 +14,15 @@
 #include <unistd.h>
 
 /*
- * Raw events of an X server: seen without privileges, also while another client holds a grab. They
- * are selected on all *master* devices: on all devices each would come twice.
+ * Raw events of an X server: delivered without privileges, also while another client holds a grab. They are
+ * selected on all *master* devices: on all devices each would be delivered twice.
  */
 
 /* ---- events ---- */
 
 static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *generic)
 {
-	/* all raw events begin alike */
+	/* all raw events share this prefix */
 	const xcb_input_raw_motion_event_t *raw = (const void *)generic;
 	struct x_device *device = xinput_find_device(reader, raw->sourceid);
 	int64_t time_ns = x11_time_ns(raw->time, clock_now_ns());
@@ -55,7 +55,7 @@ static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *
 	return 0;
 }
 
-/* @return 0, or as conversation_take() or a negative errno */
+/* @return 0, a value of conversation_take() or a negative errno */
 static int take_event(struct xinput_reader *reader, const xcb_generic_event_t *event)
 {
 	const xcb_ge_generic_event_t *generic = (const void *)event;
@@ -91,7 +91,7 @@ static int take_queued(struct xinput_reader *reader)
 	return r;
 }
 
-/* @param ret_sequence  events of lower sequence numbers came before the state */
+/* @param ret_sequence  events with lower sequence numbers precede the state */
 static int query_state(struct xinput_reader *reader, struct x_state *ret, unsigned *ret_sequence)
 {
 	xcb_query_keymap_cookie_t keys = xcb_query_keymap(reader->connection);
@@ -112,8 +112,8 @@ static int query_state(struct xinput_reader *reader, struct x_state *ret, unsign
 }
 
 /*
- * Compare what was summed up from events with the server's state at one place in the stream: raw events have
- * none. So no release that nobody saw makes a shortcut of a letter.
+ * Compare the state tracked from events with the server's at one position in the stream: raw events carry
+ * none. So a missed release cannot turn a letter into a shortcut.
  */
 static int settle(struct xinput_reader *reader)
 {
@@ -144,7 +144,7 @@ static int take_events(struct xinput_reader *reader)
 	while (r == 0 &&
 		(redactor_is_unsettled(reader->redactor) || xinput_motion_is_unsettled(reader))) {
 		r = settle(reader);
-		/* events read along with the reply are in xcb's queue, where poll() does not see them */
+		/* events read with the reply wait in xcb's queue, unseen by poll() */
 		if (r == 0)
 			r = take_queued(reader);
 	}
@@ -165,7 +165,7 @@ static int64_t flush_due(struct xinput_reader *reader, int64_t now_ns)
 	return deadline_ns;
 }
 
-/* @param on  false: the server sends nothing any more of what is done */
+/* @param on  false: no input events any more */
 static void select_events(struct xinput_reader *reader, bool on)
 {
 	struct {
@@ -209,7 +209,7 @@ static int find_extension(struct xinput_reader *reader, struct error *reterr)
 
 /* ---- the seat ---- */
 
-/* Forget what has come of events, also what came before it was known that they are not ours. */
+/* Discard pending events, also those that arrived before the loss of the seat was known. */
 static void drop_events(struct xinput_reader *reader)
 {
 	xcb_generic_event_t *event;
@@ -241,7 +241,7 @@ static int begin(struct xinput_reader *reader)
 	return r == 0 ? xinput_find_keys(reader, clock_now_ns()) : r;
 }
 
-/* The password at the lock screen is not this recording's, nor what another user types. */
+/* The password at the lock screen and another user's typing must not be recorded. */
 static int follow_seat(struct xinput_reader *reader)
 {
 	int r = 0;
@@ -261,9 +261,9 @@ static int follow_seat(struct xinput_reader *reader)
 	return r;
 }
 
-/* ---- the whole ---- */
+/* ---- entry point ---- */
 
-/* One descriptor for the recorder and the seat, beside the connection's own. */
+/* One descriptor for the recorder and the seat, in addition to the connection's. */
 static int watch(struct xinput_reader *reader, struct error *reterr)
 {
 	struct epoll_event readable = {.events = EPOLLIN};
@@ -294,7 +294,7 @@ static int start(struct xinput_reader *reader, const char *display, struct error
 		r = watch(reader, reterr);
 	if (r < 0)
 		return r;
-	/* it may be locked: then it begins when it is not any more */
+	/* if the session is locked, reading begins when it is unlocked */
 	if (conversation_follow_seat(reader->conversation) == SEAT_STAYS && begin(reader) < 0)
 		return error_set(reterr, -EPIPE, "the X server does not answer");
 	snprintf(text, sizeof(text), "XInput: %zu devices%s", reader->count,
@@ -310,7 +310,7 @@ static int step(struct xinput_reader *reader, struct error *reterr)
 	int64_t now_ns;
 	int r = 0;
 
-	/* first what is to be kept back, and then the keys */
+	/* requests first, which may hold keys back; then the keys */
 	if (epoll_wait(reader->watch_fd, events, 2, 0) > 0) {
 		r = conversation_take(reader->conversation);
 		if (r == 0)
@@ -318,7 +318,7 @@ static int step(struct xinput_reader *reader, struct error *reterr)
 	}
 	if (r == 0 && !reader->conversation->away_ns)
 		r = take_events(reader);
-	/* the server may have been waited for: nothing is due before the recorder was heard at that time */
+	/* the server may have blocked us: nothing is due before the requests up to that time have been read */
 	now_ns = clock_now_ns();
 	if (r == 0)
 		r = conversation_take(reader->conversation);
@@ -331,7 +331,8 @@ static int step(struct xinput_reader *reader, struct error *reterr)
 	return r;
 }
 
-/* What is down at the end, but for a key of which it is not known whether a password field has it. */
+/* Report buttons, contacts and keys that are down at the end, but no key while the focus of a password
+ * field is unknown. */
 static void report_end(struct xinput_reader *reader, int64_t now_ns)
 {
 	int64_t unsure_ns = redactor_unsure_ns(reader->redactor, now_ns);
@@ -350,7 +351,7 @@ int xinput_run(struct conversation *conversation, const char *display, struct er
 	int64_t now_ns;
 	int r = start(&reader, display, reterr);
 
-	/* what is needed is connected; logind's files are read again */
+	/* already connected; with a seat, logind's files are still read */
 	if (r == 0)
 		r = sandbox_enter(conversation->seat ? SANDBOX_EVDEV : SANDBOX_X11, reterr);
 	while (r == 0 && !reader.out->failed)

@@ -26,7 +26,7 @@ static void add_axis(Uxrec__InputDevice *message, Uxrec__InputDevice__Axis axes[
 	message->axes[message->n_axes++] = to;
 }
 
-/* Derive the device's abilities from its XI2 classes. */
+/* Derive the device's capabilities from its XI2 classes. */
 static void describe_classes(Uxrec__InputDevice *message, Uxrec__InputDevice__Axis axes[static 2],
 	const xcb_input_xi_device_info_t *info)
 {
@@ -46,13 +46,13 @@ static void describe_classes(Uxrec__InputDevice *message, Uxrec__InputDevice__Ax
 			axis->mode == XCB_INPUT_VALUATOR_MODE_ABSOLUTE) {
 			add_axis(message, axes, axis->number, axis->min.integral,
 				axis->max.integral);
-			/* units a metre */
+			/* from units per metre */
 			axes[message->n_axes - 1].resolution = (int32_t)(axis->resolution / 1000);
 		}
 	}
 }
 
-/* @param info  NULL: it has gone */
+/* @param info  NULL: the device has been removed */
 static bool describe(struct xinput_reader *reader, const struct x_device *device,
 	const xcb_input_xi_device_info_t *info)
 {
@@ -73,7 +73,7 @@ static bool describe(struct xinput_reader *reader, const struct x_device *device
 	message.axes = pointers;
 	if (info)
 		describe_classes(&message, axes, info);
-	/* its positions are pixels of the screen */
+	/* XTEST positions are pixels of the screen */
 	for (unsigned i = 0; info && device->is_xtest && message.n_axes < 2; i++)
 		add_axis(&message, axes, i, 0, (i ? reader->height_px : reader->width_px) - 1);
 	if (message.touch)
@@ -94,7 +94,7 @@ struct x_device *xinput_find_device(struct xinput_reader *reader, uint16_t id)
 	return NULL;
 }
 
-/* ---- the state in a description ---- */
+/* ---- state in a description ---- */
 
 static void take_buttons(struct x_device *device, const xcb_input_button_class_t *buttons)
 {
@@ -120,7 +120,7 @@ static void take_classes(
 	}
 }
 
-/* ---- they come and go ---- */
+/* ---- hotplug ---- */
 
 static int add_device(struct xinput_reader *reader, const xcb_input_xi_device_info_t *info)
 {
@@ -208,7 +208,7 @@ int xinput_query_devices(struct xinput_reader *reader, bool begins)
 	return r;
 }
 
-/* ---- all of them ---- */
+/* ---- all devices ---- */
 
 void xinput_report_at_stop(struct xinput_reader *reader, int64_t now_ns)
 {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what keys mean ---- */
+/* ---- keymap ---- */
 
-/* The mapping of before XKB, of which the first group is certain. */
+/* Read the core protocol's mapping, of which only the first group is certain. */
 static int query_keysyms(struct xinput_reader *reader)
 {
 	const xcb_setup_t *setup = xcb_get_setup(reader->connection);
@@ -44,7 +44,7 @@ static uint32_t keysym_of(const struct xinput_reader *reader, uint32_t keycode)
 									     : 0;
 }
 
-/* Which bits of a state a key sets, and which of them choose other letters. */
+/* Read the modifier bits set by each key, and which of them are level shifts. */
 static int query_modifiers(struct xinput_reader *reader)
 {
 	_autofree_ xcb_get_modifier_mapping_reply_t *reply = xcb_get_modifier_mapping_reply(
@@ -69,7 +69,7 @@ static int query_modifiers(struct xinput_reader *reader)
 	return 0;
 }
 
-/* A key that is another modifier now, or none, is not held as the one that it was. */
+/* A key whose modifier has changed, or is none any more, must not stay held as the old one. */
 static void forget_changed(struct xinput_reader *reader)
 {
 	const struct modifiers *modifiers = &reader->redactor->modifiers;
@@ -104,7 +104,7 @@ int xinput_take_keymap(struct xinput_reader *reader, const xcb_generic_event_t *
 
 		if (change == KEYMAP_SAME)
 			return 0;
-		/* a modifier's bits do not depend on the group, its meaning may */
+		/* a modifier's bits do not depend on the group, but its meaning may */
 		r = query_modifiers(reader);
 	} else if ((event->response_type & 0x7f) == XCB_MAPPING_NOTIFY) {
 		r = xinput_query_keys(reader);
@@ -159,7 +159,7 @@ static void record_key(struct xinput_reader *reader, struct x_device *device, in
 		break;
 	case UXREC__KEY_ACTION__KEY_ACTION_RELEASE:
 	case UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP:
-		/* which keyboard has one down that was found is a guess */
+		/* for a key found by a query, the keyboard is a guess */
 		for (size_t i = 0; i < reader->count; i++)
 			set_down(reader->devices[i]->keys_down, keycode, false);
 		break;
@@ -176,7 +176,7 @@ int xinput_take_key(struct xinput_reader *reader, struct x_device *device, int64
 		: event->flags & XCB_INPUT_KEY_EVENT_FLAGS_KEY_REPEAT
 		? UXREC__KEY_ACTION__KEY_ACTION_REPEAT
 		: UXREC__KEY_ACTION__KEY_ACTION_PRESS;
-	/* the server may have been waited for since the recorder was last heard */
+	/* the server may have blocked us since the last requests were read */
 	int r = conversation_take(reader->conversation);
 
 	if (r != 0)
@@ -186,7 +186,7 @@ int xinput_take_key(struct xinput_reader *reader, struct x_device *device, int64
 	return 0;
 }
 
-/* The server knows which keys are down, not on which of its keyboards: the first real one is taken. */
+/* The server knows which keys are down, but not on which keyboard: use the first real one. */
 int xinput_find_keys(struct xinput_reader *reader, int64_t time_ns)
 {
 	_autofree_ xcb_query_keymap_reply_t *reply = xcb_query_keymap_reply(
@@ -214,9 +214,9 @@ void xinput_release_keys(struct xinput_reader *reader, struct x_device *device, 
 				UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
 }
 
-/* ---- compared with the server ---- */
+/* ---- comparison with the server ---- */
 
-/* Its key is down there, and has the effect of a modifier and of no level shift. */
+/* True when the key is down on the server and effective as a modifier. */
 static bool server_agrees(const struct xinput_reader *reader, const struct x_state *state,
 	const struct modifier_key *held)
 {
@@ -230,7 +230,7 @@ static bool server_agrees(const struct xinput_reader *reader, const struct x_sta
 void xinput_settle_keys(struct xinput_reader *reader, const struct x_state *state)
 {
 	const struct modifiers *modifiers = &reader->redactor->modifiers;
-	/* latched or locked, no key shows it */
+	/* latched or locked: not visible in any key */
 	bool agrees = !(state->mask & reader->level_bits);
 
 	for (size_t i = 0; i < modifiers->count; i++)

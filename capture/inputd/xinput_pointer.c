@@ -28,7 +28,7 @@ void xinput_take_button(struct xinput_reader *reader, struct x_device *device, i
 	uint32_t button = event->detail;
 
 	if (button >= 4 && button <= 7) {
-		/* a wheel's step is one press and one release */
+		/* a wheel step is one press and one release */
 		if (!pressed)
 			return;
 		add_control(reader, device, time_ns, EV_REL, button < 6 ? REL_WHEEL : REL_HWHEEL,
@@ -69,7 +69,7 @@ void xinput_take_motion(struct xinput_reader *reader, struct x_device *device, i
 		value = values[at].integral + (values[at].frac >= 0x80000000u);
 		at++;
 		if (axis >= 2)
-			continue; /* wheels come as buttons too */
+			continue; /* wheels are reported as buttons too */
 		expect_kind(device);
 		if (device->absolute[axis])
 			add_control(reader, device, time_ns, EV_ABS, axis ? ABS_Y : ABS_X, value);
@@ -89,7 +89,7 @@ bool xinput_motion_is_unsettled(const struct xinput_reader *reader)
 	return false;
 }
 
-/* the axis of a motion control, -1 for all others */
+/* axis of a motion control, -1 for other controls */
 static int axis_of(int32_t control)
 {
 	switch (control) {
@@ -106,7 +106,7 @@ static int clamp(int64_t value, int limit)
 	return value < 0 ? 0 : value >= limit ? limit - 1 : (int)value;
 }
 
-/* Where the pointer is after all motions of the batch since then, if they are of one kind. */
+/* Compute the pointer position after all motions of the batch from @p from on, if they are of one kind. */
 static void follow(const struct xinput_reader *reader, const struct x_device *device, size_t from,
 	bool absolute, int place[static 2])
 {
@@ -140,7 +140,7 @@ static void set_kind(struct x_device *device, size_t from, bool absolute)
 	}
 }
 
-/* What leads to where the pointer is was the kind; where both do, or none, it is as it was. */
+/* Choose the kind that leads to the actual pointer position; keep the old one if both do, or neither. */
 static void settle_device(
 	const struct xinput_reader *reader, struct x_device *device, const struct x_state *state)
 {
@@ -169,7 +169,7 @@ void xinput_settle_motion(struct xinput_reader *reader, const struct x_state *st
 
 /* ---- contacts ---- */
 
-/* @return the slot of a contact, a free one for one that begins, -1 when there is none */
+/* @return the slot of a contact (0: a free slot), -1 when there is none */
 static int slot_of(const struct x_device *device, uint32_t touch)
 {
 	for (int slot = 0; slot < XINPUT_TOUCHES_LIMIT; slot++)
@@ -184,7 +184,7 @@ static void add_found(struct xinput_reader *reader, struct x_device *device, int
 	input_batch_add(&device->batch, reader->out, time_ns, control, value);
 }
 
-/* A contact that began before reading did: found, as evdev's are. @return its slot, -1 without room */
+/* Report a contact that began before reading as found, as for evdev. @return its slot, -1 without a free one */
 static int find_contact(
 	struct xinput_reader *reader, struct x_device *device, int64_t time_ns, uint32_t touch)
 {
@@ -204,7 +204,7 @@ static int find_contact(
 	return slot;
 }
 
-/* Contacts, in the kernel's protocol of slots (Documentation/input/multi-touch-protocol.rst, B). */
+/* Contacts, by the kernel's slot protocol (Documentation/input/multi-touch-protocol.rst, type B). */
 void xinput_take_touch(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_touch_begin_event_t *event)
 {
@@ -235,7 +235,7 @@ void xinput_take_touch(struct xinput_reader *reader, struct x_device *device, in
 	add_control(reader, device, time_ns, EV_SYN, SYN_REPORT, 0);
 }
 
-/* ---- found and not seen ---- */
+/* ---- found reports ---- */
 
 static void report_contacts(
 	struct xinput_reader *reader, struct x_device *device, int64_t time_ns, int32_t value)

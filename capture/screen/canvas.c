@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* all four bytes of a hidden pixel: a grey that no desktop is made of */
+/* all four bytes of a hidden pixel: a grey not used by desktops */
 #define HIDDEN 0x6e
 
 /* ---- areas ---- */
@@ -34,7 +34,7 @@ static struct rect around(const struct rect *a, const struct rect *b)
 		most(a->y + a->height, b->y + b->height) - y};
 }
 
-/* how many pixels more than the two */
+/* pixels in the union's bounding box beyond those of the two */
 static int64_t waste(const struct rect *a, const struct rect *b)
 {
 	struct rect both = around(a, b);
@@ -42,7 +42,10 @@ static int64_t waste(const struct rect *a, const struct rect *b)
 	return pixels_of(&both) - pixels_of(a) - pixels_of(b);
 }
 
-/* what is joined for nothing is joined: strokes of a line of text, rows of a scrolled list */
+/*
+ * Merge where that costs at most `most_waste` pixels. With 0: strokes of a text line, rows of a
+ * scrolled list.
+ */
 static bool join(struct areas *areas, const struct rect *area, int64_t most_waste)
 {
 	int best = -1;
@@ -129,7 +132,7 @@ void canvas_destroy(struct canvas *canvas)
 	free(canvas);
 }
 
-/* what is being put: both point to the first pixel of the same area */
+/* Source and destination of a copy; both point to the first pixel of the same area. */
 struct layer {
 	const uint8_t *from;
 	int from_stride;
@@ -144,7 +147,7 @@ static bool row_differs(const struct layer *layer, int row, int from_px, int to_
 		       (size_t)(to_px - from_px) * 4) != 0;
 }
 
-/* The first column of a row that differs, at most `limit`. */
+/* First differing column of a row, at most `limit`. */
 static int first_difference(const struct layer *layer, int row, int limit)
 {
 	const uint8_t *a = layer->from + (ptrdiff_t)row * layer->from_stride;
@@ -157,7 +160,7 @@ static int first_difference(const struct layer *layer, int row, int limit)
 	return column;
 }
 
-/* One past the last column of a row that differs, at least `limit`. */
+/* One past the last differing column of a row, at least `limit`. */
 static int last_difference(const struct layer *layer, int row, int limit, int width)
 {
 	const uint8_t *a = layer->from + (ptrdiff_t)row * layer->from_stride;
@@ -170,7 +173,10 @@ static int last_difference(const struct layer *layer, int row, int limit, int wi
 	return column;
 }
 
-/* What of an area of this size differs, in its own coordinates. Programs draw again what is there. */
+/*
+ * Bounding box of the differing pixels, relative to the area; programs often redraw unchanged
+ * pixels.
+ */
 static struct rect difference(const struct layer *layer, int width, int height)
 {
 	int top = 0, bottom = height, left = width, right = 0;
@@ -188,7 +194,7 @@ static struct rect difference(const struct layer *layer, int width, int height)
 	return (struct rect){left, top, right - left, bottom - top};
 }
 
-/* Chroma has whole samples: an area grows to even borders. */
+/* Chroma is subsampled: grow the area to even edges. */
 static void convert(struct canvas *canvas, const struct rect *area)
 {
 	int x = area->x & ~1, y = area->y & ~1;
@@ -212,14 +218,14 @@ static bool is_empty(const struct rect *rect)
 	return rect->width <= 0 || rect->height <= 0;
 }
 
-/* pixels that have a place on the screen */
+/* pixels with their position on the screen */
 struct copy {
 	struct rect rect; /* all of them */
 	const uint8_t *pixels;
 	int stride;
 };
 
-/* @param part  on the screen and of the copy, not empty */
+/* @param part  within both the screen and the copy, not empty */
 static void put(struct canvas *canvas, const struct rect *part, const struct copy *copy)
 {
 	struct layer layer = {
@@ -243,7 +249,7 @@ static void put(struct canvas *canvas, const struct rect *part, const struct cop
 	areas_add(&canvas->changed, &changed);
 }
 
-/* ---- what is hidden ---- */
+/* ---- hidden areas ---- */
 
 static const struct rect *hidden_at(const struct canvas *canvas, int index)
 {
@@ -253,7 +259,7 @@ static const struct rect *hidden_at(const struct canvas *canvas, int index)
 	return NULL;
 }
 
-/* Visit the parts of an area that nothing hides, from the hidden area of that number on. */
+/* Visit the visible parts of an area, from hidden area number `from` on. */
 static void each_seen(const struct canvas *canvas, const struct rect *area, int from,
 	void (*visit)(void *user, const struct rect *part), void *user)
 {

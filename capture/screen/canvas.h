@@ -5,28 +5,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* H.264 goes up to here, and what a screen has ends well before */
+/* H.264's limit, well above real screens */
 #define CANVAS_SIDE_LIMIT 16384
 
-/* more areas than this are one that has them all */
+/* when full, areas are merged */
 #define CANVAS_AREAS 24
 
-/** Areas of a screen; they may overlap. */
+/** Areas of a screen, possibly overlapping. */
 struct areas {
 	struct rect area[CANVAS_AREAS];
 	int count;
 };
 
-/** Add an area; the two that waste least are joined when there is no room. Empty ones are ignored. */
+/** Add an area; when full, merge it where that adds the fewest pixels. Empty areas are ignored. */
 void areas_add(struct areas *areas, const struct rect *area);
 
-/** @return whether a pixel is in one of them */
+/** @return true when a pixel lies in at least one area */
 bool areas_have(const struct areas *areas, int x, int y);
 
 /** @return the sum of the areas, in pixels */
 int64_t areas_pixels(const struct areas *areas);
 
-/** Why something is hidden, as bits. */
+/** Reasons for hiding, a bit mask. */
 enum hidden {
 	HIDDEN_PLACE = 1,
 	HIDDEN_WINDOW = 2,
@@ -36,56 +36,55 @@ enum hidden {
 
 #define HIDDEN_REASONS 4
 
-/** Who hides parts of the screen: what is hidden by any of them is hidden. */
+/** Masks by owner; the hidden area is their union. */
 enum mask {
-	MASK_FIXED,   /* places that the study names */
-	MASK_WINDOWS, /* where windows are */
+	MASK_FIXED,   /* areas from the study's settings */
+	MASK_WINDOWS, /* window areas */
 	MASK_COUNT,
 };
 
 /**
- * The screen as it was copied last: its pixels, the same as a picture for the encoder, and where they
- * have changed. Where it is hidden it has one colour, whatever is copied. Used by one thread.
+ * The last copied screen: its pixels, the same as a picture for the encoder, and the areas changed.
+ * Hidden areas have one colour, whatever is copied. Used by one thread.
  */
 struct canvas {
 	int width, height; /* of the screen */
-	int stride;        /* bytes of a row of pixels */
+	int stride;        /* bytes per row of pixels */
 	uint8_t *pixels;   /* B G R X, top row first */
 	struct picture *picture;
-	struct areas changed;          /* since whoever looks emptied it */
-	struct areas mask[MASK_COUNT]; /* canvas_set_mask() sets them */
+	struct areas changed;          /* cleared by the consumer */
+	struct areas mask[MASK_COUNT]; /* set by canvas_set_mask() */
 	unsigned windows_hidden;       /* enum hidden, of MASK_WINDOWS; set by the grabber */
-	uint8_t *hidden_row;           /* what is shown instead, as wide as the screen */
+	uint8_t *hidden_row;           /* replacement pixels, as wide as the screen */
 };
 
-/** @return 0 (black, freed by canvas_destroy()), -EINVAL for a size of nothing, -E2BIG above
+/** @return 0 (black, freed by canvas_destroy()), -EINVAL for an empty size, -E2BIG above
  *  CANVAS_SIDE_LIMIT or SCREEN_LIMIT_PIXELS, or -ENOMEM */
 int canvas_create(struct canvas **ret, int width, int height, enum chroma chroma);
 void canvas_destroy(struct canvas *canvas);
 DEFINE_DESTROY(canvas);
 
 /**
- * Hide parts of the screen, instead of those that were hidden for this reason. What is newly hidden is painted over
- * at once, and counts as changed.
+ * Replace one mask. Newly hidden areas are painted over at once and count as changed.
  *
- * @param mask          what lies outside of the screen is left out
- * @param ret_uncovered  areas that nothing hides any more are added: they show what hid them until they are copied
- *                      again. NULL: all of the screen will be
+ * @param mask           clipped to the screen
+ * @param ret_uncovered  areas no longer hidden by any mask are added; they keep the paint until
+ *                       copied again. NULL: the whole screen will be copied
  */
 void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas *mask,
 	struct areas *ret_uncovered);
 
-/** @return enum hidden: why parts of the screen are hidden now */
+/** @return enum hidden: the current reasons */
 unsigned canvas_hidden(const struct canvas *canvas);
 
-/** @return whether all masks together hide a pixel */
+/** @return true when any mask hides a pixel */
 bool canvas_hides(const struct canvas *canvas, int x, int y);
 
 /**
- * Put a copied part of the screen in its place. Only what differs from what is there is converted, and
- * counts as changed. What is hidden is not even looked at.
+ * Put a copied part of the screen in place. Only pixels that differ from the present ones are
+ * converted and count as changed. Hidden areas are not read.
  *
- * @param rect    where it lies; what lies outside of the screen is left out
+ * @param rect    its position; clipped to the screen
  * @param pixels  rect->height rows of stride_bytes >= 4 * rect->width, top row first, bytes B G R X
  */
 void canvas_put(

@@ -13,24 +13,24 @@
 #include <unistd.h>
 
 /*
- * Measured on desktops (see `make bench`): a wide motion search finds scrolled text, and all that
- * moves bits from text to texture is off. So a rate factor would find the same quantizer for every
- * picture, and look at the whole of it before, which is a seventh of its cost (`make bench-damage`).
- * No scene cuts and no regular keyframes: the screen source says when.
+ * Measured on desktops (see `make bench`): a wide motion search finds scrolled text, and everything
+ * that moves bits from text to texture is off. With that, a rate factor would choose the same
+ * quantizer for every picture, after a lookahead over the whole picture, a seventh of its cost
+ * (`make bench-damage`). No scene cuts and no regular keyframes: the screen source requests them.
  */
 #define X264_PRESET "superfast"
 #define X264_QP     "24"
 #define X264_PARAMS                                                                                \
 	"me=umh:merange=64:aq-mode=0:weightp=0:scenecut=0:qcomp=1:keyint=infinite:bframes=0"
 
-/* constant quality, as near as it comes */
+/* constant quality, as close as VA-API gets */
 #define VAAPI_QP 22
 
 /*
- * As like the screen as libx264's. A keyframe of text costs half a second at 1920x1080, and with the tools for photographs
- * that are off here nearly a whole one.
+ * Quality as close to the screen as libx264's. A keyframe of text costs half a second at 1920x1080,
+ * nearly a whole one with the tools for photographs, which are off here.
  *
- * SVT-AV1 1.4 is no choice: it holds back two pictures, and makes no keyframe when asked.
+ * SVT-AV1 1.4 is no option: it holds back two pictures and ignores keyframe requests.
  */
 #define AOM_CRF "36"
 #define AOM_PARAMS                                                                                 \
@@ -40,12 +40,12 @@
 
 #define DEVICES "/dev/dri/renderD"
 
-/* One encoder of libavcodec. */
+/* An encoder of libavcodec. */
 struct kind {
 	const char *name;
-	const char *format;   /* of CompressedVideo */
-	const char *settings; /* for people */
-	bool hardware;        /* VA-API, CHROMA_420 alone */
+	const char *format;   /* in CompressedVideo */
+	const char *settings; /* user-facing */
+	bool hardware;        /* VA-API, CHROMA_420 only */
 	bool by_name;         /* never taken by "auto" */
 	void (*set_up)(AVCodecContext *codec);
 };
@@ -56,7 +56,7 @@ struct encoder {
 	AVFrame *frame;
 	AVPacket *packet;
 	AVBufferRef *device;
-	AVFrame *surface, *interleaved; /* of hardware */
+	AVFrame *surface, *interleaved; /* hardware only */
 	int64_t last_us;
 	char description[320];
 	char passed_over[320];
@@ -76,10 +76,10 @@ static int from_av(int r)
 static void leave_picture(void *opaque, uint8_t *data)
 {
 	(void)opaque;
-	(void)data; /* the picture stays its owner's */
+	(void)data; /* memory stays owned by the picture */
 }
 
-/* Let a frame show a picture without copying it. */
+/* Wrap a picture in a frame without copying. */
 static int show_picture(AVFrame *frame, const struct picture *picture)
 {
 	frame->buf[0] = av_buffer_create(
@@ -157,7 +157,7 @@ static void set_up(AVCodecContext *codec, const struct kind *kind, int width, in
 	codec->framerate = (AVRational){options->max_fps, 1};
 	codec->gop_size = INT32_MAX;
 	codec->max_b_frames = 0;
-	/* what libyuv made; untagged it would be taken for BT.709 */
+	/* libyuv's colour space; untagged video is taken for BT.709 */
 	codec->color_range = AVCOL_RANGE_MPEG;
 	codec->colorspace = AVCOL_SPC_SMPTE170M;
 	codec->color_primaries = AVCOL_PRI_SMPTE170M;
@@ -167,7 +167,7 @@ static void set_up(AVCodecContext *codec, const struct kind *kind, int width, in
 
 /* ---- hardware ---- */
 
-/* @return the first device for VA-API */
+/* Open the first VA-API device. */
 static int open_device(struct encoder *encoder, struct error *reterr)
 {
 	char path[64];
@@ -185,7 +185,7 @@ static int open_device(struct encoder *encoder, struct error *reterr)
 		     : 0;
 }
 
-/* Where pictures lie that the hardware reads: luma, and both chroma interleaved. */
+/* Surfaces for the hardware: luma, and both chroma planes interleaved. */
 static int open_surfaces(struct encoder *encoder, int width, int height, struct error *reterr)
 {
 	AVBufferRef *surfaces = av_hwframe_ctx_alloc(encoder->device);
@@ -219,7 +219,7 @@ static int open_surfaces(struct encoder *encoder, int width, int height, struct 
 		     : 0;
 }
 
-/* @return the frame that the encoder is sent, or NULL */
+/* @return the frame to send to the encoder, or NULL */
 static AVFrame *upload(struct encoder *encoder, const struct picture *picture)
 {
 	AVFrame *frame = encoder->interleaved;
@@ -277,7 +277,7 @@ static bool has_parameters(const struct encoded *encoded)
 	return false;
 }
 
-/* Whether the hardware does what it was asked for, before a session relies on it. */
+/* Check the hardware's output before a session relies on it. */
 static int try_out(struct encoder *encoder, int width, int height, struct error *reterr)
 {
 	_destroy_(picture) struct picture *picture = NULL;
@@ -377,7 +377,7 @@ const char *encoder_format(const struct encoder *encoder)
 	return encoder->kind->format;
 }
 
-/* @return the frame that shows the picture, or NULL */
+/* @return a frame with the picture, or NULL */
 static AVFrame *prepare(struct encoder *encoder, const struct picture *picture)
 {
 	if (encoder->kind->hardware)
@@ -406,7 +406,7 @@ int encoder_encode(struct encoder *encoder, const struct picture *picture, int64
 	av_packet_unref(encoder->packet);
 	r = avcodec_receive_packet(encoder->codec, encoder->packet);
 	if (r < 0)
-		return r == AVERROR(EAGAIN) ? -EIO : from_av(r); /* it must not hold any back */
+		return r == AVERROR(EAGAIN) ? -EIO : from_av(r); /* it must not buffer pictures */
 	*ret = (struct encoded){
 		.data = encoder->packet->data,
 		.size_bytes = (size_t)encoder->packet->size,

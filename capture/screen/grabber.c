@@ -45,7 +45,7 @@ static const struct grabber_ops *say(
 	return chosen;
 }
 
-/* A Wayland session; what of it is seen by X is only the programs that still speak X. */
+/* Wayland session; its X display has only the programs that still use X. */
 static const struct grabber_ops *choose_wayland(const char *output, struct error *ret_why)
 {
 	_destroy_(grabber) struct grabber *grabber = NULL;
@@ -57,14 +57,14 @@ static const struct grabber_ops *choose_wayland(const char *output, struct error
 			grabber_wlr.describe(grabber));
 	if (r == -ECONNREFUSED && has("DISPLAY"))
 		return say(&grabber_x11, ret_why, "the X display, because ", error.text);
-	/* whether it can is known when it is asked, and then people are */
+	/* portal support shows only on a request, which prompts the user */
 	if (r == -EOPNOTSUPP)
 		return say(&grabber_portal, ret_why,
 			"what the desktop's portal hands out, because ", error.text);
 	return say(NULL, ret_why, error.text, "");
 }
 
-/* what can be captured at all, whatever is asked of it */
+/* Choice for the session, without a check of the options. */
 static const struct grabber_ops *choose(
 	const char *display, const char *output, struct error *ret_why)
 {

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /**
- * Copies a screen onto a canvas when it has changed. Used by one thread. Damage is *pulled*: it
- * accumulates until the caller comes for it, so that nothing damaged is ever forgotten.
+ * Copies damaged parts of a screen onto a canvas. Used by one thread. Damage is *pulled*: it accumulates until the
+ * caller collects it, so no damage is ever lost.
  */
 struct grabber;
 
@@ -20,96 +20,96 @@ struct grabber_size {
 
 #define OUTPUT_NAME_BYTES 96
 
-/** The pointer, of which some grabbers learn beside the pictures. */
+/** Pointer state, which some grabbers report beside the pictures. */
 struct grabber_pointer {
 	int64_t time_ns; /* CLOCK_MONOTONIC */
 	int x, y;        /* on the screen, pixels */
-	const uint8_t *
-		rgba; /* height rows of 4 * width bytes, premultiplied; NULL: its shape is as before */
-	int width, height; /* 0: it is not to be seen */
-	int hot_x, hot_y;  /* the pixel of the shape that lies at x, y */
+	/* height rows of 4 * width bytes, premultiplied; NULL: shape unchanged */
+	const uint8_t *rgba;
+	int width, height; /* 0: invisible */
+	int hot_x, hot_y;  /* hotspot: the shape's pixel at x, y */
 };
 
-/** One implementation: each exports one constant object. */
+/** Implementation: each exports one constant object. */
 struct grabber_ops {
 	const char *name; /* "x11", "wlr", "portal", "test" */
 
 	/**
 	 * Connect.
 	 *
-	 * @param display  NULL: the environment's
-	 * @param output   the one that alone is captured, "HDMI-A-1"; NULL: its choice, or all. Only grabber_wlr
-	 *                 knows of such, see grabber_check_output()
-	 * @return 0 or -errno with the reason: -EINVAL there is no such output
+	 * @param display  NULL: from the environment
+	 * @param output   the only output to capture, "HDMI-A-1"; NULL: the grabber's choice, or all. Supported by
+	 *                 grabber_wlr only, see grabber_check_output()
+	 * @return 0 or -errno with the reason: -EINVAL for an unknown output
 	 */
 	int (*create)(struct grabber **ret, const char *display, const char *output,
 		struct error *reterr);
 
 	/**
-	 * Wait for damage. All of a fresh or resized screen is damaged.
+	 * Wait for damage. A new or resized screen is fully damaged.
 	 *
-	 * @param wake_fd        returns early when it becomes readable
+	 * @param wake_fd        returns early when readable
 	 * @param deadline_ns    CLOCK_MONOTONIC; INT64_MAX: none
-	 * @param ret_damage_ns  when the first damage since the last grab was reported
+	 * @param ret_damage_ns  report time of the first damage since the last grab
 	 * @return 1 damaged, 0 not (wake_fd or deadline), -EPIPE the screen is gone
 	 */
 	int (*wait)(
 		struct grabber *grabber, int wake_fd, int64_t deadline_ns, int64_t *ret_damage_ns);
 
-	/** The size that the next grab will have. */
+	/** Size of the next grab. */
 	struct grabber_size (*size)(const struct grabber *grabber);
 
 	/**
-	 * Copy what is damaged onto a canvas of the present size.
+	 * Copy the damage onto a canvas of the current size.
 	 *
-	 * @param ret_copied_ns  when the copy was done
-	 * @return 0 done, -EAGAIN the size has changed: look at size() and come again, -EPIPE gone
+	 * @param ret_copied_ns  end time of the copy
+	 * @return 0 done, -EAGAIN the size has changed: check size() and retry, -EPIPE gone
 	 */
 	int (*grab)(struct grabber *grabber, struct canvas *canvas, int64_t *ret_copied_ns);
 
-	/** What shows the screen, as of the last grab. NULL: that is never known. */
+	/** Monitors of the screen, as of the last grab. NULL: always unknown. */
 	const struct monitors *(*monitors)(const struct grabber *grabber);
 
 	/**
-	 * What it can do less well here than elsewhere, and why.
+	 * Limitations in this session, with the reason.
 	 *
-	 * @return text that lives as long as the grabber, or NULL: nothing. NULL instead: never anything
+	 * @return text owned by the grabber, or NULL: none. A NULL function: never any
 	 */
 	const char *(*caveat)(const struct grabber *grabber);
 
-	/** All of the screen counts as damaged, for a fresh canvas. */
+	/** Mark the whole screen as damaged, for a fresh canvas. */
 	void (*damage_all)(struct grabber *grabber);
 
 	/**
-	 * Hide windows from now on, by MASK_WINDOWS of the canvas; before the first grab. NULL: it cannot know
-	 * where windows are.
+	 * Start hiding windows, by MASK_WINDOWS of the canvas; call before the first grab. NULL: unsupported, no
+	 * window positions available.
 	 *
-	 * @param rules    lives longer than the grabber, as @p focused does
-	 * @param focused  whether the window that has the focus is hidden; when it changes, wait() ends
+	 * @param rules    outlives the grabber, like @p focused
+	 * @param focused  true to hide the focused window; a change ends wait()
 	 */
 	int (*hide)(struct grabber *grabber, const struct hide_rules *rules,
 		const _Atomic bool *focused, struct error *reterr);
 
-	/** Make what waits for the screen return -EPIPE, now and later. Any thread. NULL: nothing
-	 *  ever waits for anybody else. */
+	/** Make pending and later calls that block on the screen return -EPIPE. Any thread. NULL: none of the
+	 *  calls ever blocks on another process. */
 	void (*cut)(struct grabber *grabber);
 
 	/**
-	 * Tell of the pointer, as it is and whenever that changes. NULL: it knows nothing of it.
+	 * Report the pointer's current state and every change. NULL: unsupported.
 	 *
-	 * @param told  called from a thread of the grabber's, and not after destroy()
+	 * @param told  called from a thread of the grabber, never after destroy()
 	 */
 	void (*follow)(struct grabber *grabber,
 		void (*told)(void *user, const struct grabber_pointer *pointer), void *user);
 
-	/** Why it has returned -EPIPE, for a person. NULL: because the display is gone. */
+	/** Reason for -EPIPE, user-facing. NULL: the display is gone. */
 	const char *(*why)(struct grabber *grabber);
 
-	/** The name of the output that alone is captured, for create(): foreign text, below OUTPUT_NAME_BYTES long. NULL, or
-	 *  NULL returned: there is none. */
+	/** Name of the only captured output, for create(): foreign text, shorter than OUTPUT_NAME_BYTES. NULL,
+	 *  or NULL returned: none. */
 	const char *(*output)(const struct grabber *grabber);
 
-	/** What it looks at, for a person: "output HEADLESS-1". NULL: there is nothing to say. */
+	/** Captured object, user-facing: "output HEADLESS-1". NULL: no description. */
 	const char *(*describe)(const struct grabber *grabber);
 
 	void (*destroy)(struct grabber *grabber);
@@ -120,11 +120,11 @@ struct grabber {
 };
 
 extern const struct grabber_ops grabber_x11;
-extern const struct grabber_ops grabber_wlr; /* a Wayland output, where wlr-screencopy is offered */
-extern const struct grabber_ops grabber_portal; /* what a desktop lets us see, mostly of Wayland */
-extern const struct grabber_ops grabber_test; /* a moving bar and a counter, 10 pictures a second */
+extern const struct grabber_ops grabber_wlr;    /* a Wayland output, through wlr-screencopy */
+extern const struct grabber_ops grabber_portal; /* a desktop portal's screen, mostly Wayland */
+extern const struct grabber_ops grabber_test;   /* moving bar and counter, 10 pictures a second */
 
-/** @return the grabber of that name, or NULL */
+/** @return the grabber named @p name, or NULL */
 const struct grabber_ops *grabber_find(const char *name);
 
 static inline const char *grabber_caveat(const struct grabber *grabber)
@@ -133,22 +133,22 @@ static inline const char *grabber_caveat(const struct grabber *grabber)
 }
 
 /**
- * Choose the grabber that sees what a person sees in this session: a Wayland compositor is asked
- * first, because an X display beside it has only some of the windows.
+ * Choose the grabber that sees the user's whole session: a Wayland compositor is tried first, because an X display
+ * beside it has only some of the windows.
  *
- * @param display  an X display that somebody named, or NULL
- * @param output   the output that is to be captured, or NULL
- * @param ret_why  what was chosen and why, or why nothing can be
- * @return NULL when there is none
+ * @param display  an explicit X display, or NULL
+ * @param output   the output to capture, or NULL
+ * @param ret_why  the choice and its reason, or the reason for failure
+ * @return NULL when no grabber is usable
  */
 const struct grabber_ops *grabber_choose(
 	const char *display, const char *output, struct error *ret_why);
 
 /**
- * Can one output be chosen of what this grabber captures?
+ * Check for the grabber's support of a single output.
  *
  * @param name  of the grabber, or "none"
- * @return 0, or -EOPNOTSUPP with what to do instead
+ * @return 0, or -EOPNOTSUPP with advice
  */
 int grabber_check_output(const char *name, struct error *reterr);
 

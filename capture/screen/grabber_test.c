@@ -8,10 +8,10 @@
 #include <string.h>
 
 /*
- * A screen without hardware: grey, with a counter in binary along the top (32 fields of 16×16
- * pixels, most significant first, white is 1) that goes up with every picture. So a test can tell
- * from any decoded picture which one it is. Pictures come at whole tenths of a second of
- * CLOCK_MONOTONIC; that of a whole second, when the tone clicks, has a white field in its middle.
+ * Synthetic screen: grey, with a binary counter along the top (32 fields of 16×16 pixels, most significant bit
+ * first, white is 1) that increments with every picture. So a test can identify any decoded picture. Pictures come
+ * at whole tenths of a second of CLOCK_MONOTONIC; that of a whole second, when the tone clicks, has a white field
+ * in its middle.
  */
 
 #define WIDTH     640

@@ -32,7 +32,7 @@ static bool add(struct pieces *pieces, int left, int top, int right, int bottom)
 	return true;
 }
 
-/* Take a hole out: what is above, below, left and right of it stays. @return false without room */
+/* Subtract a hole, leaving the parts above, below, left and right of it. @return false without room */
 bool pieces_cut(struct pieces *pieces, const struct rect *hole)
 {
 	struct pieces rest = {.count = 0};

@@ -7,36 +7,36 @@
 #define MONITORS_LIMIT     16
 #define MONITOR_NAME_BYTES 32
 
-/* what monitors cut a screen into; above this all of it counts as shown */
+/* limit of parts of a screen cut by monitors; above it the whole screen counts as shown */
 #define MONITORS_PIECES 24
 
-/** What lies where on a screen, which surrounds them all. */
+/** Layout of a screen's monitors; the screen is their bounding box. */
 struct monitors {
 	struct monitor {
 		struct rect area;
-		char name[MONITOR_NAME_BYTES]; /* of the output, "HDMI-1"; "" when there is none */
+		char name[MONITOR_NAME_BYTES]; /* of the output, "HDMI-1"; "": none */
 	} monitor[MONITORS_LIMIT];
-	int count; /* 0: not known */
+	int count; /* 0: unknown */
 };
 
 bool monitors_equal(const struct monitors *a, const struct monitors *b);
 
-/** Parts that do not overlap. */
+/** Non-overlapping parts. */
 struct pieces {
 	struct rect piece[MONITORS_PIECES];
 	int count;
 };
 
-/** Take an area out of them. @return false when that makes too many: then they are as they were */
+/** Subtract an area. @return false when the parts would exceed the limit: unchanged then */
 bool pieces_cut(struct pieces *pieces, const struct rect *hole);
 
 /**
- * Which parts of a screen monitors show, and which none shows.
+ * Split a screen into the parts shown by monitors and those shown by none.
  *
- * @return false when that is not known, or too many parts: then all counts as shown
+ * @return false when unknown, or with too many parts: then the whole screen counts as shown
  */
 bool monitors_cut(const struct monitors *monitors, int width, int height, struct pieces *ret_shown,
 	struct pieces *ret_hidden);
 
-/** @return what both have; empty when width or height is not positive */
+/** @return the intersection; empty when width or height is not positive */
 struct rect rect_common(const struct rect *a, const struct rect *b);

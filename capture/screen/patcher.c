@@ -8,29 +8,34 @@
 
 #define TILE 64 /* pixels */
 
-/* One change that is larger, in pixels or coded, costs less as a picture of the video. */
+/* A larger change, in pixels or coded bytes, is cheaper as a picture of the video. */
 #define LAID_PIXELS_LIMIT 65536
 #define LAID_BYTES_LIMIT  (24 * 1024)
 
-/* Where the video has shown a change within this time it goes on; but a letter never waits for it. */
+/*
+ * A place changed by the video within this time is in motion and stays with the video; a letter's worth of pixels
+ * is always patched.
+ */
 #define MOVING_NS     (500 * NS_PER_MS)
 #define LETTER_PIXELS 1024
 
-/* What has not changed for so long is at rest, and laid in steps, between which changes are looked for. */
+/*
+ * A tile unchanged for REST_NS is at rest and laid in steps; between two steps the screen is checked for changes.
+ */
 #define REST_NS    (500 * NS_PER_MS)
 #define REST_TILES 4 /* side by side, in one file */
-#define REST_STEP  8 /* of them */
+#define REST_STEP  8 /* of REST_TILES */
 
-/* A photograph is sharp enough in the video: what is at rest is left to it above this, in bytes a pixel. Text with
- * coloured edges takes 0.4, over gradients 0.9 to 1.3. */
+/* A photograph is sharp enough in the video: above this density, in bytes per pixel, an area at rest is left to
+ * it. Text with coloured edges takes 0.4, over gradients 0.9 to 1.3. */
 #define REST_DENSITY 1.5
-/* What a file has beside them: its chunks, a palette. The corner of a screen may be a few pixels. */
+/* A file's overhead: chunks, a palette. At the edge of a screen a tile may be a few pixels. */
 #define REST_FILE_BYTES 200
 
-/* Files of what is at rest are kept to be laid again behind the next keyframe, as long as they are not more than this. */
+/* Limit of files kept from areas at rest, to be laid again after the next keyframe. */
 #define KEPT_BYTES (4 * 1024 * 1024)
 
-/* How many bytes may be spent: so much at once, and a second. */
+/* Byte budgets: burst, and bytes per second. */
 #define LAID_BUDGET (96 * 1024)
 #define LAID_RATE   (48 * 1024)
 #define REST_BUDGET (512 * 1024)
@@ -38,19 +43,19 @@
 
 struct tile {
 	int64_t changed_ns;
-	bool laid;  /* something lies over it */
-	bool exact; /* over all of it */
-	bool moved; /* its last change was shown by the video */
-	bool photo; /* not worth it, until it changes */
-	bool owed;  /* laid since the video has shown it */
-	bool known; /* what the video shows is the same, if it has this sum */
+	bool laid;  /* covered by a patch, at least in part */
+	bool exact; /* covered completely */
+	bool moved; /* last change shown by the video */
+	bool photo; /* too dense for a patch, until it changes */
+	bool owed;  /* patched since the last picture */
+	bool known; /* `sum` is valid: the checksum as last encoded */
 	uint32_t sum;
-	struct buf kept; /* the file that was laid from this tile on */
-	int kept_count;  /* over so many tiles */
-	int64_t kept_ns; /* as they were then */
+	struct buf kept; /* the file laid from this tile on */
+	int kept_count;  /* number of tiles in it */
+	int64_t kept_ns; /* time of their contents */
 };
 
-/* a bucket that fills with time */
+/* token bucket */
 struct budget {
 	int64_t bytes, at_ns;
 	int64_t most, rate; /* bytes, bytes a second */
@@ -61,7 +66,7 @@ struct patcher {
 	struct png *png;
 	int columns, rows;
 	struct tile *tiles;
-	int next; /* the tile to look at first for what is at rest */
+	int next; /* first tile to check for rest */
 	struct budget laying, resting;
 	size_t kept_bytes; /* of all tiles */
 
@@ -128,7 +133,7 @@ static int64_t budget_at(struct budget *budget, int64_t now_ns)
 
 /* ---- tiles ---- */
 
-/* a range of tiles, the last not in it */
+/* range of tiles, end exclusive */
 struct range {
 	int left, top, right, bottom;
 };
@@ -178,7 +183,7 @@ static void begin_message(struct patcher *patcher)
 	buf_clear(&patcher->files);
 }
 
-/* The file of so many bytes that has just been put shows the area. */
+/* Add the last written file, of `size` bytes, as the area's patch. */
 static void take_patch(struct patcher *patcher, const struct rect *area, size_t size)
 {
 	size_t at = patcher->message.n_patches, offset = patcher->files.size_bytes - size;
@@ -192,7 +197,7 @@ static void take_patch(struct patcher *patcher, const struct rect *area, size_t 
 	patcher->message.n_patches++;
 }
 
-/* @return the size of the file that shows the area, or 0 without memory */
+/* @return the size of the area's file, or 0 when out of memory */
 static size_t add_patch(struct patcher *patcher, const struct rect *area)
 {
 	const struct canvas *canvas = patcher->canvas;
@@ -210,10 +215,10 @@ static void take_back_patch(struct patcher *patcher)
 	buf_cut(&patcher->files, patcher->offset[--patcher->message.n_patches]);
 }
 
-/* @return the message, when there is something in it */
+/* @return the message, or NULL when empty */
 static const Uxrec__ScreenPatches *end_message(struct patcher *patcher)
 {
-	/* the files have come to rest in memory */
+	/* the buffer no longer moves */
 	for (size_t i = 0; i < patcher->message.n_patches; i++)
 		patcher->patch[i].png.data = patcher->files.data + patcher->offset[i];
 	return patcher->message.n_patches || patcher->message.n_cleared_px ||
@@ -301,7 +306,7 @@ const Uxrec__ScreenPatches *patcher_clear(
 	return end_message(patcher);
 }
 
-/* Two contents of one sum are rare, and then the video shows the old one until its next picture. */
+/* A checksum collision is rare, and leaves the old content in the video until its next picture. */
 static uint32_t sum_of(const struct patcher *patcher, const struct tile *tile)
 {
 	const struct canvas *canvas = patcher->canvas;
@@ -344,14 +349,14 @@ void patcher_paid(struct patcher *patcher)
 	}
 }
 
-/* ---- what is at rest ---- */
+/* ---- areas at rest ---- */
 
 static bool is_wanted(const struct tile *tile, int64_t now_ns)
 {
 	return !tile->exact && !tile->photo && now_ns - tile->changed_ns >= REST_NS;
 }
 
-/* @return how many tiles side by side are laid from this one on */
+/* @return the number of tiles side by side to lay from this one on */
 static int rest_run(struct patcher *patcher, int column, int row, int64_t now_ns)
 {
 	int count = 0;
@@ -369,7 +374,7 @@ static void forget(struct patcher *patcher, struct tile *tile)
 	tile->kept_count = 0;
 }
 
-/* Keep the file that was put last for the tiles that it shows. */
+/* Keep the last written file for its tiles. */
 static void keep(struct patcher *patcher, struct tile *tile, int count, size_t size, int64_t now_ns)
 {
 	forget(patcher, tile);
@@ -383,7 +388,7 @@ static void keep(struct patcher *patcher, struct tile *tile, int count, size_t s
 	tile->kept_ns = now_ns;
 }
 
-/* @return whether what was kept from this tile on shows its tiles as they are */
+/* @return true when the file kept from this tile on is up to date */
 static bool is_true(const struct tile *tile)
 {
 	for (int i = 0; i < tile->kept_count; i++)
@@ -404,7 +409,7 @@ void patcher_reset(struct patcher *patcher)
 	patcher->next = 0;
 }
 
-/* @return whether what was kept of these tiles shows them as they are, and has been laid */
+/* Lay the kept file of these tiles. @return false when missing, stale or out of memory */
 static bool lay_kept(struct patcher *patcher, int column, int row, int count)
 {
 	const struct tile *tile = tile_at(patcher, column, row);
@@ -428,13 +433,13 @@ static void lay_run(struct patcher *patcher, int column, int row, int count, int
 {
 	struct rect rect = rect_of(patcher, column, row, count);
 	size_t size = add_patch(patcher, &rect);
-	/* without memory it is left to the video too */
+	/* out of memory: leave the area to the video as well */
 	bool photo = size == 0 ||
 		(double)size > REST_DENSITY * rect.width * rect.height + REST_FILE_BYTES;
 
 	if (photo && size > 0)
 		take_back_patch(patcher);
-	/* one of them may be what the others are not */
+	/* perhaps only one of them is a photograph */
 	if (photo && count > 1) {
 		for (int i = 0; i < count; i++)
 			lay_run(patcher, column + i, row, 1, now_ns);

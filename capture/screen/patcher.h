@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 /**
- * Says what lies over the video, exact to the pixel: what has changed little, instead of a whole picture of the
- * video, and what has come to rest. It knows of every tile of the screen whether something lies over it, and when
- * it changed. FORMAT.md, "/screen/patches", tells what a reader makes of it. One thread.
+ * Produces lossless patches over the video: for small changes, in place of a full video picture, and for areas at
+ * rest. Tracks for every tile of the screen its patch state and last change. FORMAT.md, "/screen/patches",
+ * describes the reader's side. One thread.
  *
- * What it gives out is valid until its next call.
+ * Returned messages are valid until the next call.
  */
 struct patcher;
 
@@ -20,39 +20,40 @@ void patcher_destroy(struct patcher *patcher);
 DEFINE_DESTROY(patcher);
 
 /**
- * Lay what has changed over the video, if that is little, and the video does not show these places move.
+ * Lay patches for a change that is small, in places where the video shows no motion.
  *
  * @param changed  areas of the canvas
- * @return what is to be pushed, or NULL: the video must show it
+ * @return the message to push, or NULL: the video must show the change
  */
 const Uxrec__ScreenPatches *patcher_lay(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns);
 
 /**
- * The video is about to show what has changed, or that nothing has: what lies there is taken away with that picture.
+ * Clear the patches over a change that the next video picture will show; without a change, mark that picture as
+ * unchanged.
  *
- * @return what is to be pushed with the picture's time, or NULL: nothing
+ * @return the message to push with the picture's timestamp, or NULL: nothing
  */
 const Uxrec__ScreenPatches *patcher_clear(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns);
 
 /**
- * Whether the video lacks something of what was laid: a caret that is gone again is as the video shows it.
+ * True while some patched tile differs from the last encoded picture; a caret that has vanished again owes nothing.
  */
 bool patcher_owes(struct patcher *patcher);
 
-/** The video has shown the canvas as it is. */
+/** Note that the video now shows the current canvas. */
 void patcher_paid(struct patcher *patcher);
 
-/** A keyframe has taken all away; it is laid again as the next thing that patcher_rest() says. */
+/** Note that a keyframe has cleared all patches; patcher_rest() lays them again first. */
 void patcher_reset(struct patcher *patcher);
 
 /**
- * Lay some of what has come to rest. To be called until it has no more, but changes of the screen come first.
+ * Lay some patches for areas at rest. Call until NULL, but handle changes of the screen first.
  *
- * @return what is to be pushed, or NULL: nothing now
+ * @return the message to push, or NULL: none now
  */
 const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns);
 
-/** When patcher_rest() has something; INT64_MAX: not before the screen changes. */
+/** Time when patcher_rest() has work; INT64_MAX: not before the screen changes. */
 int64_t patcher_rest_ns(struct patcher *patcher, int64_t now_ns);

@@ -17,9 +17,9 @@ bool chroma_parse(const char *name, enum chroma *ret)
 	return false;
 }
 
-/* both have one matrix: what is tagged is true of both */
+/* both use the same matrix, so that one colour tag fits both */
 static const struct {
-	int shift; /* chroma has so many bits less of a position */
+	int shift; /* right shift from luma to chroma coordinates */
 	int (*convert)(const uint8_t *from, int from_stride, uint8_t *y, int stride_y, uint8_t *u,
 		int stride_u, uint8_t *v, int stride_v, int width, int height);
 	int (*scale)(const uint8_t *from_y, int from_stride_y, const uint8_t *from_u,
@@ -67,7 +67,7 @@ void picture_destroy(struct picture *picture)
 	free(picture);
 }
 
-/* An odd edge: double it, so that the padding compresses to nothing. */
+/* Double an odd edge, so that the padding compresses to nothing. */
 static void double_edges(uint8_t *plane, int stride, const struct rect *rect)
 {
 	uint8_t *at = plane + (ptrdiff_t)rect->y * stride + rect->x;
@@ -106,7 +106,7 @@ void picture_interleave(
 		picture->stride_uv, y, stride_y, uv, stride_uv, picture->width, picture->height);
 }
 
-/* libyuv names words from their most significant byte on */
+/* libyuv names words from the most significant byte on */
 static const struct pixel_layout pixel_layouts[] = {
 	{32, 0xff0000, 0xff00, 0xff, NULL},
 	{32, 0xff, 0xff00, 0xff0000, ABGRToARGB},

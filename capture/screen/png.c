@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* libdeflate's. A palette is soon compressed; 24 bits at level 6 would take two to four times as long for 3 to 15 % less
- * bytes (text with coloured edges, text over gradients, photographs). */
+/* libdeflate levels. A palette compresses fast; 24 bits at level 6 would take two to four times as long for 3 to
+ * 15 % fewer bytes (text with coloured edges, text over gradients, photographs). */
 #define LEVEL_PALETTE 6
 #define LEVEL_RGB     1
 
 #define COLOURS 256
-#define SLOTS   1024 /* of a hash of the colours; a power of two */
+#define SLOTS   1024 /* of a hash table of the colours; a power of two */
 
 enum colour_type {
 	TYPE_RGB = 2,
@@ -28,9 +28,9 @@ enum filter {
 
 struct png {
 	struct libdeflate_compressor *for_palette, *for_rgb;
-	struct buf rows;         /* filtered, before they are compressed */
-	unsigned char *lines[4]; /* one row of RGB: as it is, above, and two tries */
-	int line_px;             /* room in each */
+	struct buf rows;         /* filtered, not yet compressed */
+	unsigned char *lines[4]; /* rows of RGB: current, above, and two filter candidates */
+	int line_px;             /* capacity of each */
 
 	uint32_t colours[COLOURS];
 	int count;
@@ -76,7 +76,7 @@ static void put_be32(struct buf *out, uint32_t value)
 	buf_put(out, &value, sizeof(value));
 }
 
-/* Every chunk ends with the CRC of its type and data. */
+/* Close a chunk with the CRC of its type and data. */
 static void end_chunk(struct buf *out, size_t begin)
 {
 	uint32_t size, crc;
@@ -141,14 +141,14 @@ static void put_rows(
 	end_chunk(out, begin);
 }
 
-/* ---- with a palette ---- */
+/* ---- palette ---- */
 
 static uint32_t pixel_at(const uint8_t *pixels)
 {
 	return (uint32_t)le_load(pixels, 4) & 0xffffff;
 }
 
-/* @return the colour's index, or -1 when there are too many */
+/* @return the colour's index, or -1 with too many colours */
 static int index_of(struct png *png, uint32_t colour)
 {
 	uint32_t slot = (colour * 2654435761u) >> 22;
@@ -165,7 +165,7 @@ static int index_of(struct png *png, uint32_t colour)
 	return png->slot_index[slot] - 1;
 }
 
-/* @return false when there are too many colours */
+/* @return false with too many colours */
 static bool put_index_row(struct png *png, unsigned char *to, const uint8_t *pixels, int width)
 {
 	uint32_t before = pixel_at(pixels) + 1;
@@ -203,13 +203,13 @@ static bool find_indices(
 	return true;
 }
 
-/* @return bits of an index */
+/* @return bits per index */
 static int bits_of(int count)
 {
 	return count <= 2 ? 1 : count <= 4 ? 2 : count <= 16 ? 4 : 8;
 }
 
-/* Several indices in a byte, the leftmost in its high bits; in place. */
+/* Pack several indices per byte, the leftmost in the high bits; in place. */
 static void pack_indices(struct png *png, int bits, int width, int height)
 {
 	unsigned char *from = png->rows.data, *to = png->rows.data;
@@ -217,7 +217,7 @@ static void pack_indices(struct png *png, int bits, int width, int height)
 	if (bits == 8)
 		return;
 	for (int y = 0; y < height; y++) {
-		*to++ = *from++; /* the filter */
+		*to++ = *from++; /* filter type */
 		for (int x = 0; x < width;) {
 			unsigned packed = 0;
 
@@ -229,11 +229,11 @@ static void pack_indices(struct png *png, int bits, int width, int height)
 	png->rows.size_bytes = (size_t)(to - png->rows.data);
 }
 
-/* ---- in 24 bits ---- */
+/* ---- 24 bits ---- */
 
 static int make_lines(struct png *png, int width)
 {
-	size_t size = (size_t)width * 3 + 3; /* a black pixel stands before the first */
+	size_t size = (size_t)width * 3 + 3; /* room for a black pixel before the first */
 	unsigned char *memory;
 
 	if (width > png->line_px) {
@@ -266,7 +266,7 @@ static unsigned char paeth(int left, int above, int corner)
 	return (unsigned char)(a <= b && a <= c ? left : b <= c ? above : corner);
 }
 
-/* PNG, 12.7: of the filters the one whose bytes are nearest to zero. @return that sum */
+/* Apply a filter; PNG, 12.7: choose the one with the smallest sum of absolute values. @return that sum */
 static long try_filter(enum filter filter, const unsigned char *row, const unsigned char *above,
 	int size, unsigned char *to)
 {

@@ -3,21 +3,20 @@
 #include "capture/source.h"
 
 struct pointer_options {
-	const char *display; /* NULL: the environment's */
+	const char *display; /* NULL: from the environment */
 	/**
-	 * A button was pressed, of those that click (not the wheel's 4 to 7), and where the pointer was when
-	 * the server was asked right after it. Called from the source's thread; must not block. May be NULL.
+	 * A clicking button (not the wheel's 4 to 7) was pressed, with the pointer position queried right after.
+	 * Called from the source's thread; must not block. May be NULL.
 	 *
-	 * @param time_ns  CLOCK_MONOTONIC, as the input devices' events have it
+	 * @param time_ns  CLOCK_MONOTONIC, the input devices' timestamp
 	 */
 	void (*pressed)(void *user, int64_t time_ns, int x_px, int y_px);
 	void *user;
 };
 
 /**
- * Follow the pointer of an X display: its position whenever it moves (at most 30 times a second), and as it is
- * when a button is pressed with no later time than the press has; and its picture whenever that changes. Nothing
- * is done while it rests.
+ * Follow the pointer of an X display: its position on every move (at most 30 times a second), and on a button press
+ * with a timestamp no later than the press; its shape on every change. Idle while the pointer rests.
  *
  * @param ret  set on success; freed by source_destroy()
  */

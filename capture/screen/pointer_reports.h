@@ -4,7 +4,7 @@
 #include "capture/screen/pointer_shapes.h"
 #include "capture/source.h"
 
-/** What a grabber tells of the pointer, on its way to the recorder. */
+/** State for pushing a grabber's pointer reports. */
 struct pointer_told {
 	const struct source_context *context;
 	bool known;
@@ -12,5 +12,5 @@ struct pointer_told {
 	struct pointer_shapes shapes;
 };
 
-/** Push its position and shape where they are new; for grabber_ops.follow. @param user  a struct pointer_told */
+/** Push the pointer's position and shape where new; for grabber_ops.follow. @param user  a struct pointer_told */
 void pointer_told(void *user, const struct grabber_pointer *pointer);

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* Defined anew a little before readers stop looking for it. */
+/* Redefine a shape a little before readers stop searching for it. */
 #define DEFINED_FOR_NS (SESSION_SHAPE_SPAN_NS - NS_PER_S)
 
 static void push(const struct source_context *context, int64_t time_ns, uint16_t flags,

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What is measured together; with less of work and waiting in it nothing is known of the others. */
+/* Length of a window, and the minimum of work and wait in it for an estimate of contention. */
 #define WINDOW_NS (NS_PER_S)
 #define LEAST_NS  (50 * NS_PER_MS)
 
-/* Of one processor more than this is too much; and to wait longer for it than to have it means that others need it. */
+/* Limits: share of one processor; wait relative to work, a longer wait means contention with others. */
 #define WORK_MOST  0.7
 #define WAIT_MOST  1.5
 #define CALM_WORK  0.5 /* at the doubled rate */
@@ -41,12 +41,12 @@ static bool speed_up(struct pace *pace)
 	if (pace->fps == pace->max_fps || ++pace->calm < CALM_COUNT)
 		return false;
 	pace->calm = 0;
-	/* halves of an odd rate: the way up ends where it began */
+	/* odd rates are halved with truncation; the last step up restores the maximum */
 	pace->fps = 2 * pace->fps + 1 >= pace->max_fps ? pace->max_fps : 2 * pace->fps;
 	return true;
 }
 
-/* @param share  of a processor; @param waiting  for it, by the time of having it */
+/* @param share  of a processor; @param waiting  wait relative to processor time */
 static bool judge(struct pace *pace, double share, double waiting)
 {
 	if (share > WORK_MOST || waiting > WAIT_MOST)

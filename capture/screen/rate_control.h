@@ -4,43 +4,43 @@
 #include <stdint.h>
 
 /**
- * How often pictures of a screen are taken: as often as was asked for, and less often when that takes too much of the
- * machine or the machine has too little left, so that the participant does not notice the recorder. One thread.
+ * Rate control for pictures of a screen: the requested rate, reduced when it takes too much of the machine or the
+ * machine has too little left, so that the participant does not notice the recorder. One thread.
  */
 struct pace {
-	int max_fps; /* what was asked for */
-	int fps; /* what is taken now: max_fps divided by a power of two, at least PACE_LEAST_FPS or max_fps */
+	int max_fps; /* requested rate */
+	int fps; /* current rate: max_fps divided by a power of two, at least PACE_LEAST_FPS or max_fps */
 
-	int64_t window_ns; /* since when is measured; 0: not */
+	int64_t window_ns; /* start of the window; 0: unset */
 	int64_t cpu_ns, waited_ns;
-	int calm; /* windows in a row that the higher rate would have left room in */
+	int calm; /* consecutive windows with room for the higher rate */
 };
 
-/* slower than this it is no moving picture any more */
+/* below this there is no impression of motion */
 #define PACE_LEAST_FPS 4
 
 void pace_init(struct pace *pace, int max_fps);
 
-/** @return the least time from one picture to the next */
+/** @return the minimum interval between pictures */
 int64_t pace_period_ns(const struct pace *pace);
 
-/** What a thread has had of the processors, and waited for them while others had them. Nanoseconds since it began. */
+/** A thread's processor time and its wait for a processor used by others. Nanoseconds since it began. */
 struct pace_used {
 	int64_t cpu_ns, waited_ns;
 };
 
 /**
- * Of the calling thread, by CLOCK_THREAD_CPUTIME_ID and the second number of /proc/thread-self/schedstat (Linux,
- * Documentation/scheduler/sched-stats.rst); where a kernel keeps no such numbers it never waits.
+ * Usage of the calling thread, by CLOCK_THREAD_CPUTIME_ID and the second number of /proc/thread-self/schedstat
+ * (Linux, Documentation/scheduler/sched-stats.rst); without schedstat the wait is 0.
  */
 struct pace_used pace_used_now(void);
 
 /**
- * A picture has been taken.
+ * Note a picture taken.
  *
  * @param began_ns, ended_ns  CLOCK_MONOTONIC
- * @param before, after       what the thread had used then
- * @return true when the rate has changed with it
+ * @param before, after       the thread's usage at these times
+ * @return true when the rate has changed
  */
 bool pace_note(struct pace *pace, int64_t began_ns, int64_t ended_ns, struct pace_used before,
 	struct pace_used after);

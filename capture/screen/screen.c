@@ -11,20 +11,20 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
-/* How much later than its drawing a damage may reach us: nothing newer is called complete. What comes later still, from a
- * machine that is too busy, has its time put off to what was not called so yet. */
+/* Upper bound on damage-report latency; the watermark trails now by it. Damage reported later still, by a
+ * machine that is too busy, gets a timestamp past the watermark. */
 #define REPORT_DELAY_NS (40 * NS_PER_MS)
 
-/* What is at rest is laid between two pictures too, when the next is not nearer than this. */
+/* Patches at rest are laid between two pictures too, if the next is at least this far off. */
 #define STEP_NS (8 * NS_PER_MS)
 
-/* Changes come first: so long a compositor, which answers in steps, has to tell of one. */
+/* Changes come first: time for a compositor, which answers in steps, to report damage. */
 #define ANSWER_NS (2 * NS_PER_MS)
 
 #define LOW_NICE 5
 
-/* While a screen changes its size there may be nothing to copy: it is tried again after this, and a grabber that says
- * "again" for so long is broken. */
+/* During a change of size there may be nothing to copy: retry interval, and the limit after which a grabber that
+ * keeps returning -EAGAIN counts as broken. */
 #define RETRY_NS       (10 * NS_PER_MS)
 #define RETRY_LIMIT_NS (10 * NS_PER_S)
 
@@ -40,7 +40,7 @@ static void tell_hidden(struct screen_source *source)
 	pthread_mutex_unlock(&source->hidden_lock);
 }
 
-/* A picture that comes a little late, because what it shows did, does not make the next one late. */
+/* A picture delayed by late damage does not delay the next one. */
 static void set_next(struct screen_source *source)
 {
 	int64_t period_ns = pace_period_ns(&source->pace);
@@ -50,7 +50,7 @@ static void set_next(struct screen_source *source)
 		(source->next_ns > earliest_ns ? source->next_ns : earliest_ns) + period_ns;
 }
 
-/* @return 1 when it was copied, 0 when it must be tried again, or a negative errno */
+/* @return 1 copied, 0 retry, or a negative errno */
 static int take_picture(struct screen_source *source, int64_t damage_ns)
 {
 	int64_t begun_ns = clock_now_ns();
@@ -60,7 +60,7 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 		struct grabber_size size = source->grabber->ops->size(source->grabber);
 
 		if (size.width != source->size.width || size.height != source->size.height) {
-			/* the canvas is still that of the old size */
+			/* the canvas still has the old size */
 			screen_finish(source);
 			return screen_set_up(source, NULL);
 		}
@@ -70,23 +70,23 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 	tell_hidden(source);
 	if (r == 0)
 		r = screen_show(source, damage_ns);
-	/* what is copied costs, whether it shows anything new or not */
+	/* every copy costs, with or without a change */
 	if (r >= 0)
 		set_next(source);
-	/* a display that is far away is left as much time as copying takes */
+	/* remote displays get as much idle time as copying takes */
 	if (r > 0 && source->next_ns < source->copied_ns + (source->copied_ns - begun_ns))
 		source->next_ns = source->copied_ns + (source->copied_ns - begun_ns);
 	return r < 0 ? r : 1;
 }
 
-/* The same, and what it took sets the pace. */
+/* take_picture(), and rate control by its cost */
 static int take_picture_at_pace(struct screen_source *source, int64_t damage_ns)
 {
 	struct pace_used used = pace_used_now();
 	int64_t began_ns = clock_now_ns(), last_ns = source->last_time_ns;
 	int before = source->pace.fps, r = take_picture(source, damage_ns);
 
-	/* nothing has been shown: what is hidden sets no pace */
+	/* nothing was shown: hidden changes do not affect the rate */
 	if (r <= 0 || source->last_time_ns == last_ns)
 		return r;
 	if (!pace_note(&source->pace, began_ns, clock_now_ns(), used, pace_used_now()))
@@ -108,10 +108,10 @@ static void sleep_until(struct screen_source *source, int64_t until_ns)
 	}
 }
 
-/* What never stops changing leaves no pause: what is at rest beside it is laid between two pictures. */
+/* A screen that never stops changing leaves no pause: lay patches at rest between two pictures. */
 static int await_next(struct screen_source *source)
 {
-	/* the screen may have changed since it was copied, and it is not known yet where */
+	/* later changes are possible, in places still unknown */
 	int64_t seen_ns = source->copied_ns;
 
 	while (!source->stop && clock_now_ns() + STEP_NS < source->next_ns &&
@@ -121,12 +121,12 @@ static int await_next(struct screen_source *source)
 		if (r < 0)
 			return r;
 	}
-	/* damage goes on accumulating; a grabber that copies while it waits shall have the newest */
+	/* damage keeps accumulating; a grabber that copies during wait() shall get the newest */
 	sleep_until(source, source->next_ns);
 	return 0;
 }
 
-/* As a grabber waits: 1 there is damage, 0 somebody wants something, or nothing. */
+/* Wait as in grabber_ops.wait(): 1 damaged, 0 woken or deadline. */
 static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
@@ -148,7 +148,7 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 		now_ns = clock_now_ns();
 		if (source->busy_since_ns < now_ns - REPORT_DELAY_NS)
 			source->busy_since_ns = now_ns - REPORT_DELAY_NS;
-		/* of what was called complete meanwhile nothing may come */
+		/* nothing may be pushed below the watermark returned meanwhile */
 		r = screen_use_pause(source, clock_now_ns());
 		if (r < 0)
 			return r;
@@ -158,14 +158,14 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 }
 
 /**
- * From here on nothing is complete. What was called so before it was known of this damage stays so: it happened then at
- * the earliest. @return when it happened
+ * Hold the watermark below this damage. A watermark already returned stays valid: the damage is moved past it.
+ * @return the timestamp of the damage
  */
 static int64_t become_busy(struct screen_source *source, int64_t damage_ns)
 {
 	int64_t said_ns;
 
-	/* in this order: who asks meanwhile looks a second time */
+	/* in this order: a concurrent screen_complete_until() checks a second time */
 	source->busy_since_ns = damage_ns;
 	said_ns = source->said_complete_ns;
 	if (damage_ns <= said_ns)
@@ -175,7 +175,7 @@ static int64_t become_busy(struct screen_source *source, int64_t damage_ns)
 
 static int run(struct screen_source *source)
 {
-	int64_t tried_ns = 0; /* since when it is tried in vain; 0: it is not */
+	int64_t tried_ns = 0; /* start of the retries; 0: none */
 
 	while (!source->stop) {
 		int64_t damage_ns = 0;
@@ -190,7 +190,7 @@ static int run(struct screen_source *source)
 			eventfd_read(source->wake_fd, &ignored);
 			if (!source->keyframe_wanted)
 				continue;
-			damage_ns = clock_now_ns(); /* a keyframe of what does not change */
+			damage_ns = clock_now_ns(); /* a keyframe without a change */
 		}
 		asked = r == 0;
 		damage_ns = become_busy(source, damage_ns);
@@ -202,10 +202,10 @@ static int run(struct screen_source *source)
 			return r;
 		if (r > 0) {
 			tried_ns = 0;
-			/* up to the copy; what came while it was encoded may wait in the connection */
+			/* up to the copy; damage reported during encoding may wait in the connection */
 			source->busy_since_ns = source->copied_ns;
 		} else if (asked) {
-			source->busy_since_ns = 0; /* nothing has changed, and it has time */
+			source->busy_since_ns = 0; /* no change, and no retry needed */
 		} else if (!tried_ns) {
 			tried_ns = damage_ns;
 		} else if (clock_now_ns() - tried_ns > RETRY_LIMIT_NS) {
@@ -215,14 +215,14 @@ static int run(struct screen_source *source)
 	return 0;
 }
 
-/* The participant's programs come first. */
+/* Give way to the participant's programs. */
 static void set_priority(const char *priority)
 {
 	const struct sched_param none = {0};
 
 	if (!priority || strcmp(priority, "usual") == 0)
 		return;
-	/* of a thread: what is asked of process 0 on Linux */
+	/* per thread: on Linux `who` 0 means the calling thread */
 	if (setpriority(PRIO_PROCESS, 0, LOW_NICE) < 0)
 		log_warning("screen: no lower priority: %s", strerror(errno));
 	if (strcmp(priority, "idle") == 0 &&
@@ -230,7 +230,7 @@ static void set_priority(const char *priority)
 		log_warning("screen: no idle priority");
 }
 
-/* What cannot be hidden is not recorded. */
+/* Refuse to record where hiding is impossible. */
 static int hide_windows(struct screen_source *source, struct error *reterr)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
@@ -248,11 +248,11 @@ static int hide_windows(struct screen_source *source, struct error *reterr)
 			"hide fixed areas, or record an X11 session",
 			ops->name);
 	r = ops->hide(source->grabber, rules, &source->focused_hidden, reterr);
-	/* the recorder's own pages alone are no reason not to record */
+	/* a failure to hide only the recorder's own pages is no reason not to record */
 	return hide_needs_windows(rules) ? r : 0;
 }
 
-/* Where one output is recorded another one is not shown instead of it when it has gone. */
+/* Pin the recorded output, so that no other replaces it after a reconnect. */
 static void remember_output(struct screen_source *source)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
@@ -262,14 +262,14 @@ static void remember_output(struct screen_source *source)
 		utf8_copy(source->output, sizeof(source->output), name);
 }
 
-/* The display is there again, and the next picture one that a decoder can begin with. */
+/* Reconnect; the next picture is a keyframe. */
 static int connect_again(struct source *base, struct error *reterr)
 {
 	struct screen_source *source = screen(base);
 	struct grabber *grabber, *gone = source->grabber;
 	int r;
 
-	source->busy_since_ns = clock_now_ns(); /* from here on something may come */
+	source->busy_since_ns = clock_now_ns(); /* packets are possible from here on */
 	r = gone->ops->create(&grabber, source->options.display,
 		*source->output ? source->output : source->options.output, reterr);
 	if (r == 0) {
@@ -286,7 +286,7 @@ static int connect_again(struct source *base, struct error *reterr)
 	return r;
 }
 
-/* What a person has ended, or has to allow again, is not looked for. */
+/* Reconnect, unless a person has ended the capture or must permit it again. */
 static bool come_back(struct screen_source *source)
 {
 	const struct source_absence absence = {"the display is gone", CHANNEL_SCREEN,
@@ -336,7 +336,7 @@ static int64_t screen_complete_until(struct source *base, int64_t now_ns)
 	while (said_ns < until_ns &&
 		!atomic_compare_exchange_weak(&source->said_complete_ns, &said_ns, until_ns))
 		;
-	/* of damage that came just now it may not know what is said here */
+	/* concurrent damage may not have seen the watermark set here */
 	busy_since_ns = source->busy_since_ns;
 	return busy_since_ns && busy_since_ns <= until_ns ? busy_since_ns - 1 : until_ns;
 }
@@ -429,7 +429,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
 	if (!ops)
 		return error_set(reterr, -EINVAL, "no screen source '%s'", options->grabber);
-	/* until the first picture has been pushed nothing is complete */
+	/* no watermark until the first picture has been pushed */
 	source->busy_since_ns = clock_now_ns();
 	source->focused_hidden = true;
 	r = ops->create(&source->grabber, options->display, options->output, reterr);

@@ -11,20 +11,20 @@
 #include <stdatomic.h>
 
 /*
- * What the files of the screen source share. All of it lives in one thread:
+ * Internals of the screen source, shared by its files. All of it lives in one thread:
  *
- *   screen.c       the source: when the screen is looked at, what is hidden, a display that goes and comes back
- *   screen_show.c  what is pushed of it: patches, pictures of the video, keyframes, gaps
+ * - screen.c  the source: capture times, hiding, a display that goes and comes back
+ * - show.c    the packets: patches, pictures of the video, keyframes, gaps
  */
 
-/** One stroke of a program is often several requests: the rest of it is waited for. */
+/** One stroke of a program is often several requests: wait for the rest. */
 #define COALESCE_NS (4 * NS_PER_MS)
 
-/** Pictures that there would have been at the rate that was asked for: a row of them. CLOCK_MONOTONIC */
+/** Consecutive pictures missing at the requested rate. CLOCK_MONOTONIC */
 struct left_out {
 	int64_t from_ns, to_ns;
 	uint64_t count;
-	bool lower; /* the rate was */
+	bool lower; /* due to a lowered rate */
 };
 
 struct screen_source {
@@ -36,73 +36,73 @@ struct screen_source {
 	_Atomic bool stop, keyframe_wanted;
 	_Atomic bool focused_hidden;
 	pthread_mutex_t hidden_lock;
-	struct areas hidden[MASK_COUNT]; /* of the canvas, for others */
+	struct areas hidden[MASK_COUNT]; /* of the canvas, for other threads */
 	_Atomic int64_t busy_since_ns;   /* 0: waiting for damage */
 	_Atomic int64_t said_complete_ns;
 
-	pthread_mutex_t
-		grabber_lock; /* of the pointer: another thread may cut what this one waits for */
+	/* guards `grabber`: another thread may cut a blocking call */
+	pthread_mutex_t grabber_lock;
 
-	struct pointer_told pointer; /* of the grabber's own thread */
+	struct pointer_told pointer; /* owned by the grabber's thread */
 
-	/* of the thread */
+	/* owned by the source's thread */
 	struct grabber *grabber;
 	struct canvas *canvas;
 	struct patcher *patcher;
 	struct encoder *encoder;
 	struct grabber_size size;
-	struct monitors monitors;       /* as they were said */
-	unsigned hidden_now;            /* enum hidden, as it was pushed last */
-	char output[OUTPUT_NAME_BYTES]; /* what was recorded first; "": it has no name */
+	struct monitors monitors;       /* as last pushed */
+	unsigned hidden_now;            /* enum hidden, as last pushed */
+	char output[OUTPUT_NAME_BYTES]; /* first recorded output; "": unnamed */
 	struct pace pace;
-	int64_t next_ns; /* not before, for the ceiling of the picture rate */
+	int64_t next_ns; /* earliest next picture, by the current rate */
 	int64_t last_time_ns, copied_ns;
-	int64_t shown_ns; /* when what was shown last had been copied */
+	int64_t shown_ns; /* copy time of the last picture shown */
 	struct left_out left_out;
-	int64_t owed_ns,
-		owed_bytes; /* since when the video lacks what lies over it, and how much; 0: it does not */
+	/* start and bytes of patches missing in the video; 0: none */
+	int64_t owed_ns, owed_bytes;
 	int64_t encoder_failed_ns;
-	int encoder_failures; /* not long apart */
+	int encoder_failures; /* in quick succession */
 	uint32_t pictures_since_keyframe, changes_since_keyframe;
 	bool keyframe_seen;
 };
 
-/** A canvas, a patcher and an encoder for the grabber's present size, all of which counts as damaged. */
+/** Create a canvas, a patcher and an encoder of the grabber's current size, fully damaged. */
 int screen_set_up(struct screen_source *source, struct error *reterr);
 void screen_tear_down(struct screen_source *source);
 
-/** Two pictures never have one time. @return the time, or the next that is free */
+/** Make picture timestamps unique. @return the time, or the next free one */
 int64_t screen_take_time(struct screen_source *source, int64_t time_ns);
 
-/** Push what is known of the screen. */
+/** Push the screen's metadata. */
 int screen_push_info(struct screen_source *source, int64_t time_ns);
 
 /**
- * Push what has changed on the canvas.
+ * Push the changes on the canvas.
  *
- * @param damage_ns  when it was reported; it was copied at source->copied_ns
- * @return 1, 0 when nothing has, or a negative errno
+ * @param damage_ns  report time of the damage; the copy is of source->copied_ns
+ * @return 1, 0 without changes, or a negative errno
  */
 int screen_show(struct screen_source *source, int64_t damage_ns);
 
-/** When screen_rest() has something to do. @return CLOCK_MONOTONIC, or INT64_MAX */
+/** Deadline for screen_rest(). @return CLOCK_MONOTONIC, or INT64_MAX */
 int64_t screen_rest_due_ns(struct screen_source *source, int64_t now_ns);
 
-/** Push a step of what is at rest. @param now_ns  the canvas is as the screen was then */
+/** Lay one step of patches at rest. @param now_ns  time of the canvas's contents */
 int screen_rest(struct screen_source *source, int64_t now_ns);
 
-/** When screen_use_pause() has something to do. @return CLOCK_MONOTONIC, or INT64_MAX */
+/** Deadline for screen_use_pause(). @return CLOCK_MONOTONIC, or INT64_MAX */
 int64_t screen_pause_due_ns(struct screen_source *source, int64_t now_ns);
 
 /**
- * While nothing changes: push a step of what is due, the video that catches up or something that is at rest.
+ * While nothing changes: push one step of pending work, a video picture to catch up or patches at rest.
  *
- * @param now_ns  the canvas is as the screen was then
+ * @param now_ns  time of the canvas's contents
  */
 int screen_use_pause(struct screen_source *source, int64_t now_ns);
 
-/** The rate is about to change, or nothing more comes: say how many pictures the lower one has left out. */
+/** On a change of the rate or at the end: push the gap of pictures left out. */
 int screen_tell_left_out(struct screen_source *source);
 
-/** The source ends or its display is gone: what the video and the gaps lack is pushed. */
+/** At the end of the source or display: push the pending video and gaps. */
 void screen_finish(struct screen_source *source);

@@ -12,22 +12,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Keyframes come by work: a seek decodes at most this many pictures, and lays what ten seconds of change at
- * the full rate have laid over them. */
+/* Keyframes are spaced by work: a seek decodes at most KEYFRAME_PICTURES pictures, and lays the patches of ten
+ * seconds of change at the full rate. */
 #define KEYFRAME_PICTURES 60
 #define KEYFRAME_CHANGE_S 10
 
-/* The video alone shows what lies over it at most a second later, or when that has become so much. */
+/* The video catches up with its patches after a second at most, or at this many bytes. */
 #define OWED_NS    (900 * NS_PER_MS)
 #define OWED_BYTES (64 * 1024)
 
-/* An encoder that fails is replaced, but not for ever. */
+/* Replace a failed encoder, up to ENCODER_FAILURES times in quick succession. */
 #define ENCODER_FAILURES 3
 #define ENCODER_TRUST_NS (10 * NS_PER_S)
 
-/* A gap of pictures that were left out tells of no longer time than this. */
+/* Longest gap of pictures left out. */
 #define LEFT_OUT_NS (10 * NS_PER_S)
-/* A second without any ends a row; a picture that comes late by chance is none. */
+/* A second without missing pictures ends a gap; a few pictures late by chance make none. */
 #define LEFT_OUT_REST_NS NS_PER_S
 #define LEFT_OUT_LEAST   5
 
@@ -139,7 +139,7 @@ static int push_gap(struct screen_source *source, Uxrec__Gap__Reason reason, int
 	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
 }
 
-/* The encoder that needs no hardware takes the place of one that failed. */
+/* Replace a failed encoder by the software encoder. */
 static int fall_back(struct screen_source *source, int64_t failed_ns, const char *why)
 {
 	struct error error = {""};
@@ -154,7 +154,7 @@ static int fall_back(struct screen_source *source, int64_t failed_ns, const char
 		source, UXREC__GAP__REASON__REASON_ENCODER, failed_ns, clock_now_ns(), 1, why);
 }
 
-/* The first word of what an encoder says of itself. */
+/* First word of the encoder's description. */
 static void put_kind(const struct encoder *encoder, char kind[ENCODER_KIND_BYTES])
 {
 	const char *about = encoder ? encoder_describe(encoder) : "";
@@ -162,7 +162,7 @@ static void put_kind(const struct encoder *encoder, char kind[ENCODER_KIND_BYTES
 	snprintf(kind, ENCODER_KIND_BYTES, "%.*s", (int)strcspn(about, " "), about);
 }
 
-/* What hardware encoded may have grown beyond what it takes. */
+/* Push a gap when a screen too large for the hardware encoder has led to another encoder. */
 static int tell_other_encoder(struct screen_source *source, const char *before, int64_t from_ns)
 {
 	char now[ENCODER_KIND_BYTES];
@@ -198,7 +198,7 @@ int screen_set_up(struct screen_source *source, struct error *reterr)
 	if (source->options.hide)
 		canvas_set_mask(source->canvas, MASK_FIXED, &source->options.hide->fixed, NULL);
 	r = open_encoder(source, source->options.encoder, &error);
-	/* a screen that has grown beyond what hardware takes does not end the session */
+	/* a screen grown too large for the hardware does not end the session */
 	if (r < 0 && source->size.width != 0)
 		r = fall_back(source, clock_now_ns(), error.text);
 	else if (r == 0)
@@ -253,7 +253,7 @@ int64_t screen_take_time(struct screen_source *source, int64_t time_ns)
 	return time_ns;
 }
 
-/* An encoder has failed with a picture. What is to be shown is still there. */
+/* Replace an encoder that failed with a picture; the picture's contents remain in the canvas. */
 static int replace_encoder(struct screen_source *source, int failed)
 {
 	int64_t now_ns = clock_now_ns();
@@ -299,7 +299,7 @@ static int push_video(
 	return push(source, info, &video.base);
 }
 
-/* What lies over the places that have changed goes with the picture; over a keyframe lies nothing. */
+/* Clear patches over changed places together with the picture; a keyframe clears all. */
 static int push_clear(struct screen_source *source, const struct areas *changed,
 	const struct packet_info *info, bool keyframe)
 {
@@ -319,10 +319,10 @@ static int push_clear(struct screen_source *source, const struct areas *changed,
 }
 
 /**
- * Show the canvas by the video.
+ * Push the canvas as a video picture.
  *
- * @param changed    where the video is the first to show it
- * @param copied_ns  0: it has not changed since it was copied
+ * @param changed    places first shown by the video
+ * @param copied_ns  0: unchanged since it was copied
  */
 static int push_picture(struct screen_source *source, const struct areas *changed, int64_t time_ns,
 	int64_t copied_ns, bool keyframe)
@@ -362,7 +362,7 @@ static void owe(struct screen_source *source, const Uxrec__ScreenPatches *patche
 		source->owed_ns = now_ns - OWED_NS;
 }
 
-/* A monitor that was moved on the same screen, or something else hidden. A keyframe says so anyway. */
+/* Push a moved monitor or a change of hidden areas. A keyframe includes both anyway. */
 static int tell_changes(struct screen_source *source, int64_t time_ns)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
@@ -380,7 +380,7 @@ static bool is_owed_due(const struct screen_source *source, int64_t now_ns)
 	return source->owed_ns && source->owed_ns + OWED_NS <= now_ns;
 }
 
-/* The video shows what was laid over it, if it does not already. */
+/* Let the video show its patches, if any differ. */
 static int pay(struct screen_source *source, int64_t now_ns)
 {
 	static const struct areas nothing;
@@ -391,7 +391,7 @@ static int pay(struct screen_source *source, int64_t now_ns)
 	return 0;
 }
 
-/* ---- pictures that are left out ---- */
+/* ---- pictures left out ---- */
 
 int screen_tell_left_out(struct screen_source *source)
 {
@@ -405,7 +405,7 @@ int screen_tell_left_out(struct screen_source *source)
 	return r;
 }
 
-/* At the rate that was asked for there would have been pictures since the damage. */
+/* Count the pictures missing since the damage at the requested rate. */
 static int count_left_out(struct screen_source *source, int64_t damage_ns)
 {
 	struct left_out *left_out = &source->left_out;
@@ -431,7 +431,7 @@ static int count_left_out(struct screen_source *source, int64_t damage_ns)
 	return r;
 }
 
-/* ---- what has changed ---- */
+/* ---- changes ---- */
 
 int screen_show(struct screen_source *source, int64_t damage_ns)
 {
@@ -443,7 +443,7 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 	if (r < 0)
 		return r;
 	source->canvas->changed.count = 0;
-	/* a change of what is hidden is none, and brings no keyframe on */
+	/* changes within hidden areas do not count, and bring no keyframe nearer */
 	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
 		return is_owed_due(source, source->copied_ns) ? pay(source, source->copied_ns) : 0;
 	keyframe = keyframe_is_due(source);
@@ -455,7 +455,7 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 	if (patches) {
 		owe(source, patches, source->copied_ns);
 		r = push_patches(source, patches, damage_ns, source->copied_ns);
-		/* what never stops leaves no pause for it */
+		/* nonstop changes leave no pause for it */
 		if (r == 0 && is_owed_due(source, source->copied_ns))
 			r = pay(source, source->copied_ns);
 	} else {
@@ -468,7 +468,7 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 
 int64_t screen_rest_due_ns(struct screen_source *source, int64_t now_ns)
 {
-	/* before there is a picture there is nothing that it could lie over */
+	/* patches need a picture below them */
 	return source->keyframe_seen ? patcher_rest_ns(source->patcher, now_ns) : INT64_MAX;
 }
 

@@ -3,12 +3,12 @@
 #include <stddef.h>
 #include <string.h>
 
-/* columns that are copied together: on its side, each is in a row of the buffer of its own */
+/* columns copied together: on a rotated screen each is in a separate row of the buffer */
 #define BAND 32
 
 struct turn turn_make(int transform, int buffer_width, int buffer_height)
 {
-	/* right and down, in the buffer */
+	/* right and down steps in the buffer */
 	static const int steps[8][4] = {
 		{1, 0, 0, 1},
 		{0, -1, 1, 0},
@@ -36,7 +36,7 @@ struct turn turn_make(int transform, int buffer_width, int buffer_height)
 
 struct rect turn_rect(const struct turn *turn, const struct rect *in_buffer)
 {
-	/* two opposite corners; the steps are an orthogonal matrix: its inverse is the transposed */
+	/* map two opposite corners; the steps are an orthogonal matrix, its inverse is the transpose */
 	int ax = in_buffer->x - turn->x, ay = in_buffer->y - turn->y;
 	int bx = ax + in_buffer->width - 1, by = ay + in_buffer->height - 1;
 	int left = ax * turn->right_x + ay * turn->right_y;

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /**
- * How a screen that stands on its side, on its head or in a mirror lies in a buffer of pixels: the
- * screen's pixel (X, Y) is the buffer's (x + X * right_x + Y * down_x, y + X * right_y + Y * down_y).
+ * Transform (rotation, mirroring) of a screen in a pixel buffer: the screen's pixel (X, Y) is the buffer's (x + X *
+ * right_x + Y * down_x, y + X * right_y + Y * down_y).
  */
 struct turn {
 	int width, height; /* of the screen */
@@ -15,27 +15,27 @@ struct turn {
 	int right_x, right_y, down_x, down_y; /* -1, 0 or 1 */
 };
 
-/** Pixels that others have written. */
+/** Source pixels of another process. */
 struct turned_pixels {
 	struct turn turn;
-	const uint8_t *pixels; /* of the buffer, the row that counts as the top one */
+	const uint8_t *pixels; /* of the buffer, its logical top row */
 	ptrdiff_t stride;      /* bytes; negative when the bottom row comes first */
 	bool red_first;        /* bytes R G B X instead of B G R X */
 };
 
 /**
- * @param transform  0 to 7, the numbers of wl_output.transform: quarters of a turn to the left that
- *                   the compositor makes; 4 more: after a mirror with its left and right exchanged
+ * @param transform  0 to 7, as in wl_output.transform: quarter turns to the left made by the compositor; 4 more:
+ *                   after a horizontal mirror
  */
 struct turn turn_make(int transform, int buffer_width, int buffer_height);
 
-/** Where a part of the buffer is on the screen. */
+/** Map a rectangle of the buffer to the screen. */
 struct rect turn_rect(const struct turn *turn, const struct rect *in_buffer);
 
 /**
  * Copy a part of the screen upright.
  *
- * @param rect  on the screen, and all of it
+ * @param rect  on the screen, completely within it
  * @param to    of the whole screen, rows of 4 * width bytes, B G R X
  */
 void turn_copy(const struct turned_pixels *from, const struct rect *rect, uint8_t *to);

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long a check listens, and when it gives up. */
+/* Duration of a check, and its timeout. */
 #define CHECK_SAMPLES (EAR_RATE_HZ * 6 / 5)
 #define CHECK_NS      (4 * NS_PER_S)
 
-/* in the order in which they are asked */
+/* in the order of attempts */
 static const struct ear_ops *const servers[] = {&ear_pipewire, &ear_pulse};
 
 static const struct ear_ops *const all[] = {&ear_pipewire, &ear_pulse, &ear_tone};

@@ -7,42 +7,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What every ear gives, whatever its device has: the sound server converts. */
+/* Sample rate of every audio backend, whatever the device's own: the sound server converts. */
 #define EAR_RATE_HZ 48000
 
-/** Hears: a device, or what stands for one. Used by one thread. */
+/** An audio input: a device or a synthetic one. Used by one thread. */
 struct ear;
 
-/** Samples one behind the other, mono, -1 to 1; valid until the next call. */
+/** A block of consecutive mono samples, -1 to 1; valid until the next call. */
 struct heard {
 	const float *samples;
 	size_t count;
-	int64_t position; /* of the first, in the device's own count; a jump says that some are lost */
-	int64_t time_ns; /* when the first was heard, CLOCK_MONOTONIC, with the device's jitter */
-	bool muted;      /* by somebody, at the device or in the server */
+	int64_t position; /* of the first sample, in the device's count; a jump: lost samples */
+	int64_t time_ns; /* capture time of the first sample, CLOCK_MONOTONIC, with device jitter */
+	bool muted;      /* at the device or in the server */
 };
 
-/** One implementation: each exports one constant object. */
+/** An audio backend: each exports one constant object. */
 struct ear_ops {
 	const char *name; /* "pipewire", "pulse", "tone" */
 
 	/**
-	 * @param device   NULL: the default one
-	 * @param monitor  hear what the machine plays: then the device is one that plays
+	 * @param device   NULL: the default device
+	 * @param monitor  capture the output of the machine: @p device is then an output
 	 * @return 0 or -errno with the reason
 	 */
 	int (*create)(struct ear **ret, const char *device, bool monitor, struct error *reterr);
 
 	/**
-	 * Wait for sound.
+	 * Wait for a block of sound.
 	 *
 	 * @param wake_fd  returns early when it becomes readable
-	 * @return 1 with sound, 0 without (wake_fd), -EPIPE the device is gone
+	 * @return 1 with a block, 0 without (wake_fd), -EPIPE when the device is gone
 	 */
 	int (*hear)(struct ear *ear, int wake_fd, struct heard *ret);
 
-	/** The device's name, for the session file; it may change when hear() gives sound. Valid until
-	 *  the next hear(). */
+	/** Device name for the session file; it may change whenever hear() returns sound. Valid
+	 *  until the next hear(). */
 	const char *(*device)(struct ear *ear);
 
 	void (*destroy)(struct ear *ear);
@@ -52,14 +52,14 @@ struct ear {
 	const struct ear_ops *ops;
 };
 
-/** A microphone of the PipeWire server of this session. */
+/** A microphone of this session's PipeWire server. */
 extern const struct ear_ops ear_pipewire;
 
-/** A source of the PulseAudio server of this session; no server is started for it. */
+/** A source of this session's PulseAudio server; never starts a server. */
 extern const struct ear_ops ear_pulse;
 
-/** A click at every whole second of CLOCK_MONOTONIC, by a clock of its own: device "200" is 200 ppm
- *  fast, "0,lossy" loses 768 samples every five seconds. */
+/** A click at every whole second of CLOCK_MONOTONIC, sampled by its own clock: device "200" is 200
+ *  ppm fast, "0,lossy" loses 768 samples every five seconds. */
 extern const struct ear_ops ear_tone;
 
 static inline void ear_destroy(struct ear *ear)
@@ -69,44 +69,44 @@ static inline void ear_destroy(struct ear *ear)
 }
 DEFINE_DESTROY(ear);
 
-/** What is to be heard. */
+/** The requested audio input. */
 struct ear_wish {
 	const char *
 		name; /* "auto": the first sound server that answers; "pipewire", "pulse", "tone" */
-	const char *device; /* NULL: the default one */
-	bool monitor;       /* what the machine plays */
+	const char *device; /* NULL: the default device */
+	bool monitor;       /* capture the output of the machine */
 };
 
 /**
- * Understand what was typed: NAME or NAME:DEVICE, or "none".
+ * Parse user input: NAME or NAME:DEVICE, or "none".
  *
  * @param ret  its name is constant, its device points into @p text
- * @return false when there is no such ear
+ * @return false for an unknown backend
  */
 bool ear_wish_parse(struct ear_wish *ret, const char *text);
 
-/** @return true when there is an ear of that name, or it is "auto" */
+/** @return true for the name of a backend and for "auto" */
 bool ear_exists(const char *name);
 
 /**
- * Open an ear.
+ * Open an audio input.
  *
- * @param tries  how often that was done before: a server may answer and have no microphone, because it
- *               is there for pictures alone; then it is the other's turn
+ * @param tries  number of earlier attempts: each starts with the next server, because a server that
+ *               is there for video only answers but has no microphone
  */
 int ear_open(struct ear **ret, const struct ear_wish *wish, unsigned tries, struct error *reterr);
 
-/** What a microphone gives. */
+/** Result of ear_check(). */
 struct ear_report {
 	char ear[16], device[160];
-	double peak_db, rms_db; /* of full scale, at most 0; -127.5: nothing */
+	double peak_db, rms_db; /* in dB of full scale, at most 0; -127.5: silence */
 	uint32_t clipped;       /* samples at full scale */
 	bool muted;
 };
 
 /**
- * Listen for a moment and keep nothing of it. Takes up to a few seconds.
+ * Listen briefly and discard the sound. Takes up to a few seconds.
  *
- * @return 0, or a negative errno with the reason: there is no sound
+ * @return 0, or a negative errno with the reason when there is no sound
  */
 int ear_check(struct ear_report *ret, const struct ear_wish *wish, struct error *reterr);

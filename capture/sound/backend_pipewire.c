@@ -14,22 +14,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A device that gives nothing for so long is gone, or its server stalls. */
+/* Longest pause: after it the device is gone or its server stalls. */
 #define SILENT_NS (2 * NS_PER_S)
 
 /* Blocks from PipeWire's thread, which must not wait, to ours. Ten cycles of the longest quantum. */
 #define BLOCK_SAMPLES 8192
 #define BLOCKS        32 /* a power of two */
 
-/* Sound is taken in pieces of two packets, as far as the server's other clients let it, and looked for as
- * often: waking a thread costs more than all that is done with the sound. */
+/* Requested latency: two packets, as far as the server's other clients allow it; polled at the same
+ * interval. Waking a thread costs more than all processing of the sound. */
 #define PIECE_MS      40
 #define PIECE_SAMPLES (EAR_RATE_HZ * PIECE_MS / 1000)
 
-/* When an output plays what it is given the server does not tell whoever listens to it: within a cycle. */
+/* Requested latency of a monitor. The playback time of an output's buffer is known only to within a
+ * cycle: the server does not report it to listeners. */
 #define MONITOR_SAMPLES (EAR_RATE_HZ / 100)
 
-/* A resampler's cycles differ by a few samples; less than a quantum is never lost. */
+/* Cycles of a resampler differ by a few samples; a loss is never less than a quantum. */
 #define JUMP_SAMPLES 32
 
 struct block {
@@ -47,27 +48,27 @@ struct pipewire_ear {
 	struct pw_stream *stream;
 	struct spa_hook listener;
 	_Atomic bool failed;
-	bool any_device;     /* that is a microphone: none was named */
-	_Atomic bool is_one; /* what feeds us: before that is known nothing is given out */
-	_Atomic unsigned written, read; /* numbers of blocks */
+	bool any_device;     /* accept microphones only: no device was named */
+	_Atomic bool is_one; /* the feeding node is acceptable: no sound is returned before */
+	_Atomic unsigned written, read; /* block counters */
 	struct block *blocks;
-	int64_t heard_ns; /* when there was sound last */
-	bool holds;       /* the block that was given last is still the caller's */
+	int64_t heard_ns; /* time of the last sound */
+	bool holds;       /* the block returned last is still in use by the caller */
 
-	_Atomic bool device_muted, stream_muted; /* at the microphone, and for us alone */
-	char device[NAME_BYTES];                 /* as it was told last */
+	_Atomic bool device_muted, stream_muted; /* at the microphone, and for this stream only */
+	char device[NAME_BYTES];                 /* as returned last */
 	pthread_mutex_t name_lock;
-	char name[NAME_BYTES]; /* of what feeds us, under the lock */
+	char name[NAME_BYTES]; /* of the feeding node, under the lock */
 
-	/* of the thread loop: which node feeds us, and its properties */
+	/* used by the thread loop: the feeding node and its properties */
 	struct pw_registry *registry;
 	struct pw_node *node;
 	uint32_t node_id;
 	struct spa_hook registry_listener, node_listener;
 
-	/* of the data thread */
+	/* used by the data thread */
 	int64_t position; /* of the next sample */
-	double ticks_end; /* where the last cycle ended, in samples of the driver's count */
+	double ticks_end; /* end of the last cycle, in samples of the driver's clock */
 	bool begun;
 };
 
@@ -76,7 +77,7 @@ static struct pipewire_ear *pipewire_ear(struct ear *ear)
 	return (struct pipewire_ear *)ear;
 }
 
-/* ---- PipeWire's data thread: no locks, no memory, no waiting ---- */
+/* ---- PipeWire's data thread: no locks, no allocation, no waiting ---- */
 
 static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 {
@@ -88,7 +89,7 @@ static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 		return;
 	rate = (double)time.rate.num / time.rate.denom; /* seconds a tick */
 	ticks = (double)time.ticks * rate * EAR_RATE_HZ;
-	/* the driver counts on when a cycle is missed */
+	/* the driver's clock continues through missed cycles */
 	if (ear->begun && ticks - ear->ticks_end > JUMP_SAMPLES)
 		ear->position += (int64_t)(ticks - ear->ticks_end + 0.5);
 	ear->ticks_end = ticks + (double)count;
@@ -96,7 +97,7 @@ static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 	if (ear->written - ear->read < BLOCKS) {
 		block = &ear->blocks[ear->written % BLOCKS];
 		block->position = ear->position;
-		/* what the resampler holds is older than what it gives */
+		/* samples held in the resampler are older than its output */
 		block->time_ns = time.now -
 			(int64_t)((double)(time.delay + (int64_t)time.buffered) * rate *
 				(double)NS_PER_S);
@@ -104,7 +105,7 @@ static void take(struct pipewire_ear *ear, const float *samples, size_t count)
 		memcpy(block->samples, samples, block->count * sizeof(*samples));
 		ear->written++;
 	}
-	ear->position += (int64_t)count; /* what did not fit is a jump */
+	ear->position += (int64_t)count; /* dropped blocks show as a jump */
 }
 
 static void on_process(void *user)
@@ -122,7 +123,7 @@ static void on_process(void *user)
 	pw_stream_queue_buffer(ear->stream, buffer);
 }
 
-/* ---- PipeWire's loop: which microphone it is, and whether somebody has muted it ---- */
+/* ---- PipeWire's loop: the feeding node and its mute state ---- */
 
 static void set_name(struct pipewire_ear *ear, const char *name)
 {
@@ -142,7 +143,7 @@ static void on_node_info(void *user, const struct pw_node_info *info)
 		name = spa_dict_lookup(info->props, PW_KEY_NODE_NAME);
 	if (name)
 		set_name(ear, name);
-	/* without a microphone the server gives what the machine plays: nobody has asked for that */
+	/* without a microphone the server feeds the monitor of an output, which nobody asked for */
 	class = info->props ? spa_dict_lookup(info->props, PW_KEY_MEDIA_CLASS) : NULL;
 	if (class && ear->any_device && strcmp(class, "Audio/Sink") == 0)
 		ear->failed = true;
@@ -205,7 +206,7 @@ static uint32_t id_of(const struct spa_dict *properties, const char *key)
 	return text ? (uint32_t)strtoul(text, NULL, 10) : PW_ID_ANY;
 }
 
-/* a link to us says what feeds us */
+/* a link to our stream identifies the feeding node */
 static void on_global(void *user, uint32_t id, uint32_t permissions, const char *type,
 	uint32_t version, const struct spa_dict *properties)
 {
@@ -263,7 +264,7 @@ static const struct pw_stream_events stream_events = {
 	.process = on_process,
 };
 
-/* ---- ours ---- */
+/* ---- the caller's thread ---- */
 
 static int connect_stream(struct pipewire_ear *ear)
 {
@@ -283,7 +284,7 @@ static int connect_stream(struct pipewire_ear *ear)
 		params, 1);
 }
 
-/* Where the system allows it, samples are taken with real-time priority: a busy machine loses less. */
+/* Uses real-time priority where the system allows it: fewer losses on a busy machine. */
 static int create_core(struct pipewire_ear *ear, struct pw_core **ret)
 {
 	ear->context = pw_context_new(pw_thread_loop_get_loop(ear->loop),

@@ -13,21 +13,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* A server that takes so long to let us in stalls. */
+/* A server that takes longer to accept us stalls. */
 #define ANSWER_NS (2 * NS_PER_S)
 
-/* A device that gives nothing for so long is gone, or its server stalls. */
+/* Longest pause: after it the device is gone or its server stalls. */
 #define SILENT_NS (2 * NS_PER_S)
 
-/* The first sound may take longer: what an idle output has in hand, up to two seconds, is played first.
- * And sound whose time does not become known by then is of no use. */
+/* The first sound may take longer: an idle output first plays its buffer, up to two seconds. Sound
+ * whose time is still unknown by then is of no use. */
 #define FIRST_NS (6 * NS_PER_S)
 
 #define FRAGMENT_SAMPLES (EAR_RATE_HZ / 50)
 #define BLOCK_SAMPLES    8192
 
-/* The server is asked for the time so often. An answer that took longer may be off by as much: it
- * counts only when there is no better one for a while. */
+/* Poll interval of the server's timing information. An answer slower than SLOW_NS may be off by as
+ * much: it counts only after SLOW_LIMIT of them in a row. */
 #define ASK_NS     (100 * NS_PER_MS)
 #define SLOW_NS    (2 * NS_PER_MS)
 #define SLOW_LIMIT 10
@@ -37,24 +37,24 @@ struct pulse_ear {
 	pa_threaded_mainloop *loop;
 	pa_context *context;
 	pa_stream *stream;
-	int fd;            /* eventfd: there is sound, or a state has changed */
-	bool follows_sink; /* hears the default sink, whichever it is */
-	bool any_device;   /* that is a microphone: none was named */
+	int fd;            /* eventfd: new sound or a state change */
+	bool follows_sink; /* captures the monitor of the default sink */
+	bool any_device;   /* accept microphones only: no device was named */
 
 	/* under the loop's lock */
 	struct ear_anchor anchor;
-	int64_t begun_ns, arrived_ns; /* the last sound; 0: none yet */
-	int64_t count;                /* samples that were taken, with those that are missing */
-	size_t taken;                 /* samples of the piece that is at hand */
+	int64_t begun_ns, arrived_ns; /* arrived: of the last sound; 0: none yet */
+	int64_t count;                /* samples taken, lost ones included */
+	size_t taken;                 /* samples taken of the current fragment */
 	bool asking;
 	int64_t asked_ns;
-	unsigned slow; /* answers in a row */
+	unsigned slow; /* consecutive slow answers */
 	bool is_monitor, answered;
 	int64_t answer_count, answer_ns, unsent; /* samples */
 	bool device_muted, stream_muted, failed;
 	char described[160], sink[160];
 
-	/* of who hears */
+	/* used by the capturing thread only */
 	char device[160];
 	float samples[BLOCK_SAMPLES];
 };
@@ -109,7 +109,7 @@ static void on_source(pa_context *context, const pa_source_info *info, int end, 
 	utf8_copy(ear->described, sizeof(ear->described), info->description);
 	ear->device_muted = info->mute;
 	ear->is_monitor = info->monitor_of_sink != PA_INVALID_INDEX;
-	/* without a microphone the server gives what the machine plays: nobody has asked for that */
+	/* without a microphone the server feeds the monitor of an output, which nobody asked for */
 	if (ear->is_monitor && ear->any_device) {
 		ear->failed = true;
 		wake(ear);
@@ -127,8 +127,8 @@ static void on_output(pa_context *context, const pa_source_output_info *info, in
 	ear->stream_muted = info->mute;
 	if (!ear->answered)
 		return;
-	/* A sink may take back what it has not played, so its monitor holds that back, which the
-	 * time does not tell of. */
+	/* A sink may rewind unplayed samples, so its monitor holds these back; the timing
+	 * information does not include them. */
 	held_ns = (int64_t)info->buffer_usec * NS_PER_US - ear->unsent * NS_PER_S / EAR_RATE_HZ;
 	ear_anchor_feed(&ear->anchor, ear->answer_count, ear->answer_ns - held_ns);
 	ear->answered = false;
@@ -142,7 +142,7 @@ static void on_server(pa_context *context, const pa_server_info *info, void *use
 	if (!info || !info->default_sink_name)
 		return;
 	if (*ear->sink && strcmp(ear->sink, info->default_sink_name) != 0) {
-		/* what the machine plays comes out elsewhere now */
+		/* the default output has changed */
 		ear->failed = true;
 		wake(ear);
 	}
@@ -190,8 +190,8 @@ static void on_event(
 		look_at_output(ear);
 }
 
-/* The server says of a moment how much it had counted, and how old the last of that was: of a
- * monitor, when it will be played. */
+/* The timing information gives a sample count at a timestamp and the age of the last of these
+ * samples: for a monitor, the time until it is played. */
 static void on_time(pa_stream *stream, int success, void *user)
 {
 	struct pulse_ear *ear = user;
@@ -206,7 +206,7 @@ static void on_time(pa_stream *stream, int success, void *user)
 	if (now.monotonic_ns - ear->asked_ns > SLOW_NS && ++ear->slow < SLOW_LIMIT)
 		return;
 	ear->slow = 0;
-	/* what was sent and is not here was lost on the way */
+	/* samples sent but not received are lost */
 	missing = info->read_index / (int64_t)sizeof(float) - (ear->count - (int64_t)ear->taken);
 	if (missing > 0)
 		ear->count += missing;
@@ -218,14 +218,14 @@ static void on_time(pa_stream *stream, int success, void *user)
 		ear_anchor_feed(&ear->anchor, ear->answer_count, ear->answer_ns);
 		return;
 	}
-	/* what it holds back is told by the other answer */
+	/* the held-back samples come with the source output info */
 	ear->unsent = ear->answer_count -
 		(info->read_index + (int64_t)pa_stream_readable_size(stream)) /
 			(int64_t)sizeof(float);
 	ear->answered = true;
 }
 
-/* ---- ours ---- */
+/* ---- the caller's thread ---- */
 
 static int errno_of(int error)
 {
@@ -239,7 +239,7 @@ static int errno_of(int error)
 	}
 }
 
-/* @return 1 it is there, 0 not yet, or -errno */
+/* @return 1 when ready, 0 when pending, or -errno */
 static int context_is_there(struct pulse_ear *ear)
 {
 	pa_context_state_t state = pa_context_get_state(ear->context);
@@ -297,8 +297,8 @@ static int connect_context(struct pulse_ear *ear)
 	return pa_threaded_mainloop_start(ear->loop) < 0 ? -ENOMEM : 0;
 }
 
-/* Under the loop's lock. What was named is not exchanged for another device when it goes: least of
- * all what the machine plays for a microphone. */
+/* Under the loop's lock. A named device is not replaced by another when it goes: least of all a
+ * microphone by the monitor of an output. */
 static int connect_stream(struct pulse_ear *ear, const char *device, bool monitor)
 {
 	const pa_sample_spec format = {PA_SAMPLE_FLOAT32NE, EAR_RATE_HZ, 1};
@@ -354,7 +354,7 @@ static void pulse_destroy(struct ear *base)
 {
 	struct pulse_ear *ear = pulse_ear(base);
 
-	/* without its thread nobody answers any more, and nothing is waited for */
+	/* without its thread no callback runs, and nothing waits */
 	if (ear->loop)
 		pa_threaded_mainloop_stop(ear->loop);
 	if (ear->stream) {
@@ -424,20 +424,20 @@ static void ask_for_time(struct pulse_ear *ear)
 		look_at_output(ear);
 }
 
-/* @return 1 with sound, 0 when there is none yet, -EPIPE when there will be none */
+/* @return 1 with sound, 0 without, -EPIPE when there will be none */
 static int take(struct pulse_ear *ear, struct heard *ret)
 {
 	const void *piece;
 	size_t size_bytes, count, left;
 
-	/* what comes before its time is known stays where it is */
+	/* samples stay in the stream until their time is known */
 	while (ear->anchor.settled) {
 		if (pa_stream_peek(ear->stream, &piece, &size_bytes) < 0)
 			return -EPIPE;
 		if (size_bytes == 0)
 			return 0;
 		left = size_bytes / sizeof(float) - ear->taken;
-		/* a piece may be many blocks, or a hole */
+		/* a fragment may span many blocks, or be a hole */
 		count = piece && left > BLOCK_SAMPLES ? BLOCK_SAMPLES : left;
 		if (piece) {
 			int64_t position = ear->count + ear->anchor.lost;

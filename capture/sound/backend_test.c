@@ -17,7 +17,7 @@
 struct tone {
 	struct ear base;
 	char device[40];
-	double rate_hz; /* as it really is */
+	double rate_hz; /* actual rate */
 	bool lossy;
 	int64_t begun_ns, position;
 	float samples[BLOCK];
@@ -53,7 +53,7 @@ static int64_t time_of(const struct tone *tone, int64_t position)
 	return tone->begun_ns + llround((double)position / tone->rate_hz * (double)NS_PER_S);
 }
 
-/* a click of 1 kHz that begins with a jump, so that its begin is one sample; none is the end of one */
+/* a 1 kHz click with a step onset, so that its onset is one sample; never the tail of one */
 static float sample_at(const struct tone *tone, int64_t time_ns)
 {
 	int64_t ns = time_ns % NS_PER_S;
@@ -69,7 +69,7 @@ static void fill(struct tone *tone)
 	int64_t end_ns = time_of(tone, tone->position + BLOCK);
 
 	memset(tone->samples, 0, sizeof(tone->samples));
-	/* a click lasts less than a block */
+	/* a click is shorter than a block */
 	if (begin_ns / NS_PER_S == end_ns / NS_PER_S && begin_ns % NS_PER_S >= CLICK_NS)
 		return;
 	for (int i = 0; i < BLOCK; i++)

@@ -5,14 +5,14 @@
 
 #include <math.h>
 
-/* A slope of fewer seconds would be one of the jitter. */
+/* Below this the slope would follow the jitter. */
 #define SLOPE_SECONDS 5
 
-/* The height of the line is that of so many last seconds. */
+/* The height of the line is the mean of this many last seconds. */
 #define HEIGHT_SECONDS 8
 
-/* So many in a row that are off by more than this are no jitter: the device has lost time that it did
- * not count. */
+/* JUMP_FEEDS consecutive deviations above JUMP_S are no jitter: the device has lost time without
+ * counting it. */
 #define JUMP_S     0.0015
 #define JUMP_FEEDS 5
 
@@ -86,7 +86,7 @@ static void end_second(struct sound_clock *clock)
 	fit_height(clock);
 }
 
-/* The line begins anew where the device is now; how fast it runs is still known. */
+/* Restart the line at the device's current offset; the slope is kept. */
 static void begin_anew(struct sound_clock *clock, double x, double y)
 {
 	clock->count = clock->sum_count = 0;
@@ -122,7 +122,7 @@ void sound_clock_feed(struct sound_clock *clock, int64_t position, int64_t time_
 	clock->sum_y += y;
 	clock->sum_count++;
 	if (clock->count == 0) {
-		/* in the first second the line is level */
+		/* the line is level during the first second */
 		clock->at_x = clock->sum_x / (double)clock->sum_count;
 		clock->at_y = clock->sum_y / (double)clock->sum_count;
 	}

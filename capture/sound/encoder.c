@@ -28,12 +28,12 @@ static void set_up(AVCodecContext *codec)
 	codec->sample_fmt = AV_SAMPLE_FMT_FLT;
 	codec->bit_rate = BITS_PER_S;
 	av_channel_layout_default(&codec->ch_layout, 1);
-	/* a voice at this rate needs no model of one: that would cost four times as much */
+	/* a voice at this rate needs no model of one, which would cost four times as much */
 	codec->compression_level = 4;
 	av_opt_set(codec->priv_data, "application", "audio", 0);
 	av_opt_set(codec->priv_data, "frame_duration", "20", 0);
 	av_opt_set(codec->priv_data, "vbr", "constrained", 0);
-	/* silence is data: packets come without a break */
+	/* no DTX: packets are continuous, silence is data */
 	av_opt_set(codec->priv_data, "dtx", "0", 0);
 }
 
@@ -108,7 +108,7 @@ int sound_encoder_encode(
 	av_packet_unref(encoder->packet);
 	r = avcodec_receive_packet(encoder->codec, encoder->packet);
 	if (r < 0)
-		return r == AVERROR(EAGAIN) ? -EIO : from_av(r); /* it must not hold any back */
+		return r == AVERROR(EAGAIN) ? -EIO : from_av(r); /* must not buffer packets */
 	*ret_packet = encoder->packet->data;
 	return encoder->packet->size;
 }

@@ -22,7 +22,7 @@ DEFINE_DESTROY(sound_encoder);
 /** Name and settings, for the session file. */
 const char *sound_encoder_describe(const struct sound_encoder *encoder);
 
-/** By how many samples what is decoded is later than what was encoded ("pre-skip", RFC 7845). */
+/** Encoder delay in samples ("pre-skip", RFC 7845). */
 int sound_encoder_preskip(const struct sound_encoder *encoder);
 
 /**
@@ -30,7 +30,7 @@ int sound_encoder_preskip(const struct sound_encoder *encoder);
  *
  * @param samples     SOUND_FRAME_SAMPLES of them
  * @param ret_packet  set to the packet, valid until the next call
- * @return its size in bytes, or a negative errno
+ * @return size of the packet in bytes, or a negative errno
  */
 int sound_encoder_encode(
 	struct sound_encoder *encoder, const float *samples, const unsigned char **ret_packet);

@@ -5,12 +5,14 @@
 
 #include <stdlib.h>
 
-/* It has settled when so many in a row are so close to the one before, or after so long at the latest. */
+/* Settled after this many consecutive answers, each this close to the one before, or after the
+ * limit. */
 #define CLOSE_NS        (2 * NS_PER_MS)
 #define CLOSE_ANSWERS   5
 #define SETTLE_LIMIT_NS (3 * NS_PER_S)
 
-/* So many in a row that are off by more are no outliers: the device has lost time, or has found some. */
+/* OFF_ANSWERS consecutive answers beyond OFF_NS are no outliers: the device has lost or gained
+ * time. */
 #define OFF_NS      (1500 * NS_PER_US)
 #define OFF_ANSWERS 3
 
@@ -33,7 +35,7 @@ void ear_anchor_feed(struct ear_anchor *anchor, int64_t count, int64_t time_ns)
 	} else if (llabs(off_ns) > OFF_NS) {
 		if (++anchor->off < OFF_ANSWERS)
 			return;
-		/* what is later than it was counted has something missing before it */
+		/* a late answer means samples lost before it */
 		if (off_ns > 0) {
 			int64_t lost = (off_ns * EAR_RATE_HZ + NS_PER_S / 2) / NS_PER_S;
 

@@ -19,14 +19,14 @@
 #include <sys/eventfd.h>
 
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
-/* A device that went is looked for soon, one that never comes seldom. */
+/* Retry with backoff: soon after a loss, seldom for a device that never appears. */
 #define TRY_AGAIN_NS      NS_PER_S
 #define TRY_AGAIN_LAST_NS (10 * NS_PER_S)
 
-/* Of more lost samples than these no silence is made: the device was away. */
+/* Longer losses are not filled with silence: the device was away. */
 #define SILENCE_LIMIT (10 * EAR_RATE_HZ)
 
-/* what a source pushes on */
+/* channels of one kind of source */
 struct sound_channels {
 	uint16_t info, sound, levels;
 };
@@ -36,23 +36,23 @@ struct sound_source {
 	struct source_context context;
 	const struct sound_channels *channels;
 	struct ear_wish wish;
-	char *device; /* of the wish */
+	char *device; /* owns wish.device */
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
 
-	/* of the thread */
+	/* used by the thread only */
 	struct ear *ear;
 	struct sound_encoder *encoder;
 	struct sound_clock clock;
 	struct sound_levels levels;
 	float frame[SOUND_FRAME_SAMPLES];
 	size_t filled;
-	int64_t frame_position, next_position; /* of the frame's first sample; of the one to come */
+	int64_t frame_position, next_position; /* of the frame's first sample; next one expected */
 	int64_t last_ns, clock_sample_ns, away_since_ns;
 	struct error away;
 	unsigned tries;
-	bool told_muted; /* what the file says of the device */
+	bool told_muted; /* device state last pushed */
 	char told_device[160];
 };
 
@@ -66,7 +66,7 @@ static const struct sound_channels microphone = {
 static const struct sound_channels monitor = {
 	CHANNEL_MONITOR_INFO, CHANNEL_MONITOR, CHANNEL_MONITOR_LEVELS};
 
-/* ---- what it says ---- */
+/* ---- messages ---- */
 
 static int push(struct sound_source *source, const struct packet_info *info,
 	const ProtobufCMessage *message)
@@ -100,7 +100,7 @@ static int push_info(struct sound_source *source, int64_t time_ns)
 		source, &(struct packet_info){source->channels->info, 0, time_ns, 0}, &info.base);
 }
 
-/* say what hears it, when that is not what was said last */
+/* push the device state if it has changed, or in any case with @p again */
 static int tell_device(struct sound_source *source, const struct heard *heard, bool again)
 {
 	const char *device = source->ear->ops->device(source->ear);
@@ -148,7 +148,7 @@ static int push_gap(struct sound_source *source, Uxrec__Gap__Reason reason, int6
 	return push(source, &(struct packet_info){CHANNEL_GAPS, 0, from_ns, 0}, &gap.base);
 }
 
-/* The clocks of the machine and of the device, side by side. */
+/* A clock sample: the machine's clocks and the device's. */
 static int push_clock(struct sound_source *source)
 {
 	struct clock_sample taken = clock_sample_take();
@@ -193,7 +193,7 @@ static int push_frame(struct sound_source *source)
 
 	if (size < 0)
 		return size;
-	/* what the packet decodes to began so much before what was put in */
+	/* encoder delay: the decoded packet begins that many samples earlier */
 	time_ns = sound_clock_at(
 		&source->clock, source->frame_position - sound_encoder_preskip(source->encoder));
 	if (time_ns <= source->last_ns)
@@ -222,7 +222,7 @@ static int end_frame(struct sound_source *source)
 	return r;
 }
 
-/* what is no number is no sound */
+/* non-finite samples become silence */
 static float clamp(float sample)
 {
 	if (sample >= -1 && sample <= 1)
@@ -248,7 +248,7 @@ static int take_samples(struct sound_source *source, const float *samples, size_
 
 static int begin_sound(struct sound_source *source, const struct heard *heard)
 {
-	int r = push_levels(source); /* steps of another time */
+	int r = push_levels(source); /* levels from before the break */
 
 	if (r < 0)
 		return r;
@@ -304,7 +304,7 @@ static int take_heard(struct sound_source *source, const struct heard *heard)
 	return r;
 }
 
-/* What is held, and what the encoder is behind with: both fit two frames. */
+/* Flush the partial frame and the encoder delay: both fit in two frames. */
 static void end_sound(struct sound_source *source)
 {
 	if (source->clock.first_ns == 0)
@@ -364,7 +364,7 @@ static void *sound_thread(void *user)
 		}
 		wait_to_try_again(source, &wait_ns);
 	}
-	/* it was still away at the end */
+	/* still away at the end */
 	if (source->away_since_ns)
 		push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST, source->away_since_ns,
 			clock_now_ns(), 0, source->away.text);

@@ -15,28 +15,29 @@
 #include <sys/eventfd.h>
 
 /*
- * The desktop pushes whole pictures, into buffers of memory that it shares with us. PipeWire's loop, a thread
- * of its own, takes each as it comes, keeps the newest and gives the older back at once, uniting what has
- * changed; grab() copies from the newest. All that both threads touch is under the loop's lock.
+ * The desktop pushes whole pictures, in shared memory buffers. PipeWire's loop, a thread of its
+ * own, dequeues each as it arrives, keeps the newest and requeues the older one at once,
+ * accumulating damage; grab() copies from the newest. All state shared by the threads is under the
+ * loop's lock.
  *
- * Pictures in the graphics card's memory (dmabuf) are not asked for: to read them by the processor can be a
- * hundred times slower, and only some layouts can be read at all. Every portal has the others too.
+ * Pictures in GPU memory (dmabuf) are not negotiated: CPU reads can be a hundred times slower, and
+ * only some layouts are readable at all. Every portal supports shared memory too.
  */
 
-/* An answer of PipeWire: the format, then the first picture, which is there without any change. */
+/* Timeout for PipeWire: the format, then the first picture, which arrives without any change. */
 #define FIRST_NS (10 * NS_PER_S)
 
-/* A picture with an older time than this has a time of something else. */
+/* An older timestamp is from another clock. */
 #define AGE_LIMIT_NS NS_PER_S
 
 struct portal_grabber {
 	struct grabber base;
 	struct portal *portal;
-	int event_fd; /* something has come, or all is over */
+	int event_fd; /* new events, or the end */
 	_Atomic bool cut;
 	struct portal_stream allowed;
-	struct grabber_size size;         /* as the caller knows it */
-	struct portal_room read, swapped; /* what is read of a picture, and to swap colours in */
+	struct grabber_size size;         /* as known to the caller */
+	struct portal_room read, swapped; /* pixels read from a picture, and colour-swapped ones */
 	int64_t grabbed_ns;
 
 	struct pw_thread_loop *loop;
@@ -49,21 +50,21 @@ struct portal_grabber {
 	/* under the loop's lock */
 	uint32_t node;
 	struct spa_video_info_raw format; /* size 0: not known yet */
-	struct pw_buffer *newest;         /* NULL: there is none */
-	struct portal_frame frame;        /* in it */
-	struct areas damage;              /* of the frames since the last grab */
+	struct pw_buffer *newest;         /* NULL: none */
+	struct portal_frame frame;        /* in newest */
+	struct areas damage;              /* accumulated since the last grab */
 	bool all, has_damage;             /* all of it; any */
 	int64_t damage_ns;
-	uint64_t sequence; /* of the last frame; 0: they have none */
-	unsigned refused;  /* frames that did not fit their memory */
-	char why[200];     /* "": all is well */
+	uint64_t sequence; /* of the last frame; 0: without numbers */
+	unsigned refused;  /* frames with invalid metadata or unreadable memory */
+	char why[200];     /* "": no failure */
 
-	/* the pointer: what was said last, and who wants to know */
+	/* the pointer: last state, and its listener */
 	void (*told)(void *user, const struct grabber_pointer *pointer);
 	void *told_user;
 	struct grabber_pointer pointer;
-	bool has_pointer, pointer_away; /* away: not on what is shared */
-	uint8_t *shape, *shape_room;    /* the one that is shown, and where the next is read to */
+	bool has_pointer, pointer_away; /* away: outside the shared area */
+	uint8_t *shape, *shape_room;    /* the current one, and scratch for the next */
 };
 
 static struct portal_grabber *portal_grabber(struct grabber *grabber)
@@ -85,7 +86,7 @@ fail(struct portal_grabber *grabber, const char *format, ...)
 	eventfd_write(grabber->event_fd, 1);
 }
 
-/* ---- of a buffer: its memory ---- */
+/* ---- buffer memory ---- */
 
 static void on_add_buffer(void *user, struct pw_buffer *buffer)
 {
@@ -112,9 +113,9 @@ static void on_remove_buffer(void *user, struct pw_buffer *buffer)
 	buffer->user_data = NULL;
 }
 
-/* ---- of a buffer: what is in it ---- */
+/* ---- buffer contents ---- */
 
-/* @param same  its shape is as it was told before */
+/* @param same  the shape is unchanged since the last call */
 static void tell_pointer(struct portal_grabber *grabber, bool same)
 {
 	struct grabber_pointer pointer = grabber->pointer;
@@ -125,7 +126,7 @@ static void tell_pointer(struct portal_grabber *grabber, bool same)
 	if (same)
 		pointer.rgba = NULL;
 	else if (!pointer.rgba && grabber->pointer_away)
-		pointer.rgba = grabber->shape; /* none of it is looked at */
+		pointer.rgba = grabber->shape; /* never read: the size is 0 */
 	if (grabber->told)
 		grabber->told(grabber->told_user, &pointer);
 }
@@ -159,7 +160,7 @@ static void take_pointer(struct portal_grabber *grabber, struct spa_buffer *buff
 	tell_pointer(grabber, !pointer.rgba && !was_away);
 }
 
-/* When it was shown. One before it that was lost on the way took with it what had changed. */
+/* Presentation time. A lost frame took its damage with it. */
 static int64_t take_time(struct portal_grabber *grabber, struct spa_buffer *buffer)
 {
 	uint64_t sequence;
@@ -179,7 +180,7 @@ static bool same_size(const struct portal_frame *a, const struct portal_frame *b
 	return a->size.width == b->size.width && a->size.height == b->size.height;
 }
 
-/* @return whether it is kept */
+/* @return true when the buffer is kept */
 static bool take_frame(struct portal_grabber *grabber, struct pw_buffer *buffer)
 {
 	struct portal_frame frame;
@@ -219,7 +220,7 @@ static void on_process(void *user)
 	}
 }
 
-/* ---- of the stream ---- */
+/* ---- stream events ---- */
 
 static void on_param_changed(void *user, uint32_t id, const struct spa_pod *param)
 {
@@ -293,7 +294,7 @@ static const struct pw_core_events core_events = {
 	.error = on_core_error,
 };
 
-/* ---- ours ---- */
+/* ---- the caller's thread ---- */
 
 static int connect_stream(struct portal_grabber *grabber)
 {
@@ -301,12 +302,12 @@ static int connect_stream(struct portal_grabber *grabber)
 	struct spa_pod_builder builder = SPA_POD_BUILDER_INIT(memory, sizeof(memory));
 	const struct spa_pod *params[] = {portal_param_of_formats(&builder)};
 
-	/* when this screen goes away no other and no camera takes its place */
+	/* never reconnect to another screen or a camera when this screen goes away */
 	return pw_stream_connect(grabber->stream, PW_DIRECTION_INPUT, grabber->node,
 		PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_DONT_RECONNECT, params, 1);
 }
 
-/* @param fd  is given away */
+/* @param fd  ownership passes to the callee */
 static int create_stream(struct portal_grabber *grabber, int fd)
 {
 	grabber->context = pw_context_new(pw_thread_loop_get_loop(grabber->loop), NULL, 0);
@@ -356,7 +357,7 @@ static void portal_grabber_destroy(struct grabber *base)
 	free(grabber);
 }
 
-/* Is there something to do, or is it over? As a grabber waits. */
+/* Check for damage or the end. @return as the grabber's wait */
 static int look(struct portal_grabber *grabber, int64_t *ret_damage_ns)
 {
 	const char *gone = portal_check(grabber->portal);
@@ -375,7 +376,8 @@ static int look(struct portal_grabber *grabber, int64_t *ret_damage_ns)
 	return r;
 }
 
-/* @return whether something may have come; otherwise wake_fd is readable, or it is time */
+/* @return true when events may have arrived; false when wake_fd is readable or the deadline has
+ * passed */
 static bool sleep_until(struct portal_grabber *grabber, int wake_fd, int64_t deadline_ns)
 {
 	struct pollfd fds[] = {{wake_fd, POLLIN, 0}, {grabber->event_fd, POLLIN, 0},
@@ -420,7 +422,7 @@ static void portal_damage_all(struct grabber *base)
 	pw_thread_loop_unlock(grabber->loop);
 }
 
-/* The order of the colours is the other way round. */
+/* Swap red and blue. */
 static int put_swapped(struct portal_grabber *grabber, const struct rect *rect, const uint8_t *from,
 	int stride, struct canvas *canvas)
 {
@@ -469,14 +471,14 @@ static int copy(struct portal_grabber *grabber, struct canvas *canvas)
 	grabber->all = grabber->has_damage = false;
 	if (r != -EBADMSG)
 		return r;
-	/* its memory was taken away: the next one may be better */
+	/* its memory was truncated: drop this frame, the next may be good */
 	pw_stream_queue_buffer(grabber->stream, steal_ptr(grabber->newest));
 	grabber->refused++;
 	grabber->all = true;
 	return -EAGAIN;
 }
 
-/* While the stream changes its format there is no picture. @return 0 there is one, or a negative errno */
+/* Wait for a picture: there is none during a format change. @return 0, or a negative errno */
 static int await_frame(struct portal_grabber *grabber, int64_t until_ns)
 {
 	for (;;) {
@@ -556,7 +558,7 @@ static const char *portal_describe(const struct grabber *base)
 				   : "which the desktop asks for each time";
 }
 
-/* it is said but once, and read after that */
+/* written once, before it is read */
 static const char *portal_why(struct grabber *base)
 {
 	const char *why = portal_grabber(base)->why;

@@ -17,30 +17,29 @@
 #include <wayland-client.h>
 
 /*
- * One frame is asked for at a time, and only while somebody waits for damage. It is offered, then we
- * hand in the buffer, then the compositor stays silent until something has changed; what changes while
- * no frame is asked for, it keeps for the next one. It always copies the whole output and says where it
- * differs from the frame before; so the buffer holds all of the screen, and grab() asks nobody.
+ * One frame is requested at a time, and only while a caller waits for damage. The compositor offers
+ * the frame, we pass the buffer, and it stays silent until something changes; damage between
+ * requests is kept for the next frame. It always copies the whole output and reports the damage
+ * since the previous frame; so the buffer holds the whole screen, and grab() makes no request.
  *
  *   NONE ──wait──▶ ASKED ──buffer_done──▶ OFFERED ──wait──▶ COPYING ──ready──▶ READY ──grab──▶ NONE
  *    ▲              │ failed               │ failed          │ failed           │
- *    └──────────────┴──────────────────────┴─────────────────┴──────────────────┘ the output is
- *                                                                                 another one now
+ *    └──────────────┴──────────────────────┴─────────────────┴──────────────────┘ output changed
  */
 enum frame_state { FRAME_NONE, FRAME_ASKED, FRAME_OFFERED, FRAME_COPYING, FRAME_READY };
 
-/* a compositor that does not answer a new client is not waited for */
+/* timeout for a compositor that does not answer a new client */
 #define GREETING_NS (5 * NS_PER_S)
 
-/* A screen that is switched off fails at once and says nothing when it is on again: it is asked anew
- * after this time, each time after twice as long. */
+/* A screen that is off fails at once and sends no event when it is on again: retry with backoff,
+ * doubling from the first to the last. */
 #define RETRY_FIRST_NS (16 * NS_PER_MS)
 #define RETRY_LAST_NS  (1 * NS_PER_S)
 
-/* a time of another clock */
+/* older: a time of another clock */
 #define AGE_LIMIT_NS (10 * NS_PER_S)
 
-/* more screens stand nowhere */
+/* more than any desk has */
 #define OUTPUTS_LIMIT 16
 
 struct shape {
@@ -52,7 +51,7 @@ struct wlr_output {
 	struct wl_output *proxy;
 	uint32_t id; /* in the registry */
 	int transform;
-	char name[OUTPUT_NAME_BYTES]; /* as the compositor has it: foreign text */
+	char name[OUTPUT_NAME_BYTES]; /* from the compositor: foreign text */
 };
 
 struct wlr_grabber {
@@ -61,8 +60,7 @@ struct wlr_grabber {
 	struct wl_registry *registry;
 	struct wl_shm *shm;
 	struct zwlr_screencopy_manager_v1 *manager;
-	struct wlr_output
-		outputs[OUTPUTS_LIMIT]; /* until one is chosen; then that one alone is bound */
+	struct wlr_output outputs[OUTPUTS_LIMIT]; /* bound; later only the chosen one */
 	int output_count;
 	struct wlr_output *output; /* the chosen one; NULL: none yet */
 	char about[160];
@@ -70,7 +68,7 @@ struct wlr_grabber {
 
 	enum frame_state state;
 	struct zwlr_screencopy_frame_v1 *frame;
-	struct shape offered; /* a format of UINT32_MAX: none that can be read */
+	struct shape offered; /* format UINT32_MAX: none readable */
 	uint32_t other_format;
 	bool copying_all, bottom_first;
 	struct areas damage; /* in the buffer's pixels */
@@ -81,10 +79,10 @@ struct wlr_grabber {
 	struct shape shape;
 	uint8_t *shared; /* shape.height * shape.stride bytes, written by the compositor */
 	size_t shared_bytes;
-	uint8_t *upright; /* of a screen that is turned, or of other colours; else NULL */
+	uint8_t *upright; /* for rotated screens or swapped colours; else NULL */
 	struct grabber_size size;
 	struct monitors monitors; /* as of the last grab */
-	bool all;                 /* the next frame is to be copied whole */
+	bool all;                 /* copy the next frame whole */
 };
 
 static struct wlr_grabber *wlr(const struct grabber *grabber)
@@ -101,7 +99,7 @@ static void drop_frame(struct wlr_grabber *grabber)
 	grabber->state = FRAME_NONE;
 }
 
-/* What was copied, or is being, is of no use: the output is not what it was. */
+/* Discard the current copy: the output has changed. */
 static void start_over(struct wlr_grabber *grabber)
 {
 	drop_frame(grabber);
@@ -131,7 +129,7 @@ static void frame_buffer(void *user, struct zwlr_screencopy_frame_v1 *frame, uin
 		grabber->other_format = format;
 	else if (grabber->offered.format == UINT32_MAX)
 		grabber->offered = (struct shape){format, width, height, stride};
-	/* version 2 says no more than this one */
+	/* last event of version 2 */
 	if (zwlr_screencopy_frame_v1_get_version(frame) < 3)
 		grabber->state = FRAME_OFFERED;
 }
@@ -202,7 +200,7 @@ static void frame_ready(void *user, struct zwlr_screencopy_frame_v1 *frame, uint
 	if (at_ns > now_ns || at_ns < now_ns - AGE_LIMIT_NS || at_ns <= grabber->grabbed_ns)
 		at_ns = now_ns;
 	grabber->damage_ns = at_ns;
-	/* in which direction the damage of a picture on its head is counted, nobody has written down */
+	/* the protocol does not define the orientation of the damage of a y-inverted picture */
 	if (grabber->copying_all || grabber->bottom_first || grabber->damage.count == 0)
 		grabber->damage =
 			(struct areas){{{0, 0, (int)shape->width, (int)shape->height}}, 1};
@@ -232,7 +230,7 @@ static const struct zwlr_screencopy_frame_v1_listener frame_listener = {
 	.buffer_done = frame_buffer_done,
 };
 
-/* The pointer is not drawn in: it would be damage wherever it goes. */
+/* Without the pointer: it would cause damage with every move. */
 static int ask(struct wlr_grabber *grabber)
 {
 	grabber->frame = zwlr_screencopy_manager_v1_capture_output(
@@ -296,7 +294,7 @@ static int map_shared(struct wlr_grabber *grabber, const struct shape *shape)
 	struct wl_shm_pool *pool;
 	void *shared;
 
-	/* sealed, so that whoever has it too cannot take away what we read */
+	/* sealed, so that the peer cannot truncate memory that we read */
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
 		return -errno;
 	shared = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
@@ -313,7 +311,7 @@ static int map_shared(struct wlr_grabber *grabber, const struct shape *shape)
 	return grabber->buffer ? 0 : -ENOMEM;
 }
 
-/* A buffer as it was offered, and of the size on the screen. */
+/* A buffer of the offered shape, and the on-screen size. */
 static int prepare_buffer(struct wlr_grabber *grabber)
 {
 	const struct shape *offered = &grabber->offered;
@@ -350,7 +348,7 @@ static int begin_copy(struct wlr_grabber *grabber)
 	return 0;
 }
 
-/* ---- what there is ---- */
+/* ---- globals ---- */
 
 static void output_geometry(void *user, struct wl_output *output, int32_t x, int32_t y,
 	int32_t width_mm, int32_t height_mm, int32_t subpixel, const char *make, const char *model,
@@ -377,7 +375,7 @@ static void output_mode(void *user, struct wl_output *output, uint32_t flags, in
 	(void)output, (void)refresh;
 	if (!grabber->greeted || !(flags & WL_OUTPUT_MODE_CURRENT))
 		return;
-	/* of a screen that was off, too */
+	/* also sent for a screen that was off: retry at once */
 	grabber->retry_ns = grabber->retry_after_ns = 0;
 	if ((int64_t)grabber->shape.width != width || (int64_t)grabber->shape.height != height)
 		start_over(grabber);
@@ -424,7 +422,7 @@ static void add_output(struct wlr_grabber *grabber, uint32_t id, uint32_t versio
 {
 	struct wlr_output *output = &grabber->outputs[grabber->output_count];
 
-	/* one that comes later is not what was asked for */
+	/* outputs added later are ignored */
 	if (grabber->output || grabber->output_count == OUTPUTS_LIMIT)
 		return;
 	output->proxy =
@@ -510,7 +508,7 @@ static int no_such_output(const struct wlr_grabber *grabber, const char *name, s
 		text_quote(name).text, known);
 }
 
-/* The one of that name, or the first. The others are nothing to us. */
+/* The output of that name, or the first. Unbinds the others. */
 static int choose_output(struct wlr_grabber *grabber, const char *name, struct error *reterr)
 {
 	int chosen = 0;
@@ -527,7 +525,7 @@ static int choose_output(struct wlr_grabber *grabber, const char *name, struct e
 	return 0;
 }
 
-/* The first offer tells size and format. */
+/* The first offer carries size and format. */
 static int wait_for_offer(struct wlr_grabber *grabber, int64_t deadline_ns, struct error *reterr)
 {
 	int r = ask(grabber);
@@ -603,7 +601,7 @@ static int wlr_create(
 	r = wayland_round_trip(grabber->display, deadline_ns, reterr);
 	if (r == 0)
 		r = check_globals(grabber, reterr);
-	if (r == 0) /* what the outputs say of themselves */
+	if (r == 0) /* initial events of the outputs */
 		r = wayland_round_trip(grabber->display, deadline_ns, reterr);
 	if (r == 0)
 		r = choose_output(grabber, output, reterr);
@@ -617,7 +615,7 @@ static int wlr_create(
 	return 0;
 }
 
-/* What is to be done next for a frame. */
+/* Make the next request of a frame. */
 static int step(struct wlr_grabber *grabber)
 {
 	if (grabber->lost)
@@ -676,7 +674,7 @@ static void put(struct wlr_grabber *grabber, const struct turned_pixels *from,
 		4 * from->turn.width);
 }
 
-/* An output is a monitor, and all of the screen. */
+/* One output: one monitor that covers the whole screen. */
 static void note_monitor(struct wlr_grabber *grabber)
 {
 	struct monitor *monitor = &grabber->monitors.monitor[0];
@@ -707,7 +705,7 @@ static int wlr_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	if (canvas->width != grabber->size.width || canvas->height != grabber->size.height)
 		return -EAGAIN;
 	if (grabber->state != FRAME_READY) {
-		/* nothing has changed, but a canvas of which nothing is there yet is no picture */
+		/* no damage; but a canvas that is still empty is no picture */
 		*ret_copied_ns = clock_now_ns();
 		return grabber->all ? -EAGAIN : 0;
 	}
@@ -723,7 +721,8 @@ static int wlr_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	return 0;
 }
 
-/* The buffer has all of the screen; a frame that has only been asked for must be another one. */
+/* When READY the buffer has the whole screen; otherwise a copy of damage only is dropped and
+ * requested anew, whole. */
 static void wlr_damage_all(struct grabber *base)
 {
 	struct wlr_grabber *grabber = wlr(base);

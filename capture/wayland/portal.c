@@ -12,22 +12,23 @@
 #include <systemd/sd-bus.h>
 
 /*
- * Every question is a method call that names a request; the answer is the request's signal Response, which
- * may come before the call returns. So the signal is waited for first, at the path that the portal is bound
- * to use. (org.freedesktop.portal.Request, "since version 0.9"; older ones are not in use any more.)
+ * Every request is a method call that returns a request object; its result is the object's signal
+ * Response, which may arrive before the call returns. So the signal is matched first, at the path
+ * that the portal is bound to use. (org.freedesktop.portal.Request, "since version 0.9"; older ones
+ * are not in use any more.)
  *
- * sd-bus and not libportal, which would bring GLib and a main loop of its own for four calls.
+ * sd-bus and not libportal, which would pull in GLib and a main loop of its own for four calls.
  */
 
 #define PORTAL     "org.freedesktop.portal.Desktop"
 #define PATH       "/org/freedesktop/portal/desktop"
 #define SCREENCAST "org.freedesktop.portal.ScreenCast"
 
-/* A portal that is not there yet is started by the bus. */
+/* Includes the bus activation of a portal that is not running yet. */
 #define CALL_US (10 * NS_PER_S / NS_PER_US)
 
-/* To look for the dialog, read it and decide. The daemon's main thread waits too, and its watchdog
- * is fed every 30 s. */
+/* To find the dialog, read it and decide. Also blocks the daemon's main thread, whose watchdog is
+ * fed every 30 s. */
 #define ANSWER_NS (25 * NS_PER_S)
 
 #define SOURCE_MONITOR       1u
@@ -36,15 +37,15 @@
 struct portal {
 	sd_bus *bus;
 	sd_bus_slot *closed, *owner;
-	char *session; /* its object */
+	char *session; /* object path */
 	unsigned requests;
 	uint32_t version;
-	const char *gone; /* what has become of it */
+	const char *gone; /* reason that it has ended */
 
-	/* the question that is open */
+	/* the pending request */
 	bool answered;
 	uint32_t code;
-	sd_bus_message *results; /* of the answer */
+	sd_bus_message *results; /* of the response */
 };
 
 static int fault(struct error *reterr, const char *what, const char *why)
@@ -52,7 +53,7 @@ static int fault(struct error *reterr, const char *what, const char *why)
 	return error_set(reterr, -EPROTO, "the desktop portal answers oddly to %s: %s", what, why);
 }
 
-/* ---- what the portal says by itself ---- */
+/* ---- signals from the portal ---- */
 
 static int on_closed(sd_bus_message *message, void *user, sd_bus_error *error)
 {
@@ -70,7 +71,7 @@ static int on_owner(sd_bus_message *message, void *user, sd_bus_error *error)
 	const char *name, *before, *after;
 
 	(void)error;
-	/* to be started now, for our question, is no end */
+	/* activation for our request is not an exit */
 	if (sd_bus_message_read(message, "sss", &name, &before, &after) >= 0 && *before)
 		portal->gone = "the desktop portal is gone";
 	return 0;
@@ -88,7 +89,7 @@ static int on_response(sd_bus_message *message, void *user, sd_bus_error *error)
 	return 0;
 }
 
-/* Take what has come. @return 0 or a negative errno: the bus is gone */
+/* Process pending messages. @return 0 or a negative errno: the bus is gone */
 static int take(struct portal *portal)
 {
 	int r;
@@ -113,9 +114,9 @@ int portal_fd(const struct portal *portal)
 	return sd_bus_get_fd(portal->bus);
 }
 
-/* ---- reading answers ---- */
+/* ---- reading responses ---- */
 
-/* Go to the value of a key in the answer. @return 1, 0 when it is not there, or a negative errno */
+/* Enter the value of a key in the results. @return 1, 0 when missing, or a negative errno */
 static int seek_result(struct portal *portal, const char *key, const char *type)
 {
 	sd_bus_message *m = portal->results;
@@ -139,7 +140,7 @@ static int seek_result(struct portal *portal, const char *key, const char *type)
 	return r;
 }
 
-/* A text of the answer, which lives as long as it; NULL when there is none. */
+/* A string of the results, valid as long as these; NULL when missing. */
 static const char *text_result(struct portal *portal, const char *key)
 {
 	const char *text;
@@ -162,7 +163,7 @@ static int read_node(struct portal *portal, uint32_t *ret)
 	return 0;
 }
 
-/* ---- putting questions ---- */
+/* ---- requests ---- */
 
 static int refused(struct error *reterr, const char *method, const sd_bus_error *error, int r)
 {
@@ -242,9 +243,10 @@ static int listen_to_request(
 }
 
 /**
- * Put a question, and wait for the answer.
+ * Send a request, and wait for the response.
  *
- * @param message  complete but for the end of its last argument, the array of options, which is open
+ * @param message  complete but for the end of its last argument, the array of options, which is
+ *                 still open
  */
 static int ask(struct portal *portal, sd_bus_message *message, struct error *reterr)
 {
@@ -267,7 +269,7 @@ static int ask(struct portal *portal, sd_bus_message *message, struct error *ret
 	if (r < 0)
 		return refused(reterr, method, &error, r);
 	r = wait_for_answer(portal);
-	if (r == -ETIMEDOUT) /* the dialog goes away */
+	if (r == -ETIMEDOUT) /* closes the dialog */
 		sd_bus_call_method(portal->bus, PORTAL, path, "org.freedesktop.portal.Request",
 			"Close", NULL, NULL, "");
 	return judge(portal, r, reterr);
@@ -294,7 +296,7 @@ static int connect_bus(struct portal *portal, struct error *reterr)
 	return 0;
 }
 
-/* A number that the portal shows; 0 when an old one does not have it. */
+/* An unsigned property of the portal; 0 when missing in an old one. */
 static uint32_t property(struct portal *portal, const char *name)
 {
 	uint32_t value = 0;
@@ -321,7 +323,7 @@ static int look_at_portal(struct portal *portal, enum portal_cursor *ret, struct
 			"the desktop portal does not show whole screens, or the part of it for "
 			"this desktop does not run");
 	cursors = property(portal, "AvailableCursorModes");
-	*ret = PORTAL_CURSOR_HIDDEN; /* what it is before version 2 */
+	*ret = PORTAL_CURSOR_HIDDEN; /* the default before version 2 */
 	for (size_t i = ARRAY_SIZE(wanted); i-- > 0;)
 		if (cursors & wanted[i])
 			*ret = wanted[i];
@@ -379,7 +381,7 @@ static int select_sources(
 	return ask(portal, message, reterr);
 }
 
-/* The answer of the person. What was kept of their last one has been used by it, or was taken back. */
+/* The user's choice. The old restore token is spent by a grant, or revoked by a refusal. */
 static int start_stream(
 	struct portal *portal, struct portal_stream *ret_stream, struct error *reterr)
 {
@@ -387,7 +389,7 @@ static int start_stream(
 	const char *token;
 	int r = begin(portal, &message, "Start");
 
-	if (r >= 0) /* there is no window of ours that the dialog could belong to */
+	if (r >= 0) /* we have no parent window for the dialog */
 		r = sd_bus_message_append(message, "os", portal->session, "");
 	if (r >= 0)
 		r = sd_bus_message_open_container(message, 'a', "{sv}");

@@ -11,22 +11,22 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* Rectangles of change that a picture may carry, and the usual cursor. */
+/* Damage rectangles per picture, and the usual cursor size. */
 #define REGIONS     16
 #define CURSOR_SIDE 64
 #define CURSOR_BYTES(side)                                                                         \
 	(int)(sizeof(struct spa_meta_cursor) + sizeof(struct spa_meta_bitmap) + (side) * (side)*4)
 
-/* One for us, one on its way back, of which PipeWire takes one a cycle, one for the desktop, and some for the way
- * here. Of four, mutter ran out, and its last picture of a change never came. */
+/* One in use here, one being returned, of which PipeWire takes one a cycle, one for the desktop,
+ * and some in transit. With four, mutter ran out, and its last picture of a change never came. */
 #define BUFFERS_WANTED 8
 
-/* no desktop's rows have more behind them */
+/* no desktop pads its rows more */
 #define STRIDE_LIMIT (8 * CANVAS_SIDE_LIMIT)
 
 /* ---- memory ---- */
 
-/* What is no memfd has no seals, and F_GET_SEALS says so by an error. */
+/* Only a memfd has seals: F_GET_SEALS is an error for other files. */
 static bool keeps_its_length(int fd)
 {
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -39,14 +39,14 @@ int portal_memory_map(
 {
 	const struct spa_data *data = &buffer->datas[0];
 	size_t end = (size_t)data->mapoffset + data->maxsize;
-	bool is_sealed = keeps_its_length((int)data->fd); /* before its length is looked at */
+	bool is_sealed = keeps_its_length((int)data->fd); /* before the length is checked */
 	void *memory = NULL;
 	struct stat status;
 
 	if (buffer->n_datas != 1 || data->type != SPA_DATA_MemFd)
 		return error_set(reterr, -EOPNOTSUPP,
 			"the desktop gives pictures in memory that cannot be read");
-	/* what a file does not have cannot be touched, whatever is said of it */
+	/* the file must cover the advertised size */
 	if (fstat((int)data->fd, &status) < 0 || status.st_size < 0 || end == 0 ||
 		(size_t)status.st_size < end)
 		return error_set(reterr, -EBADMSG,
@@ -67,7 +67,7 @@ void portal_memory_unmap(struct portal_memory *memory)
 	*memory = (struct portal_memory){.memory = NULL};
 }
 
-/* ---- what is agreed ---- */
+/* ---- format negotiation ---- */
 
 const struct spa_pod *portal_param_of_formats(struct spa_pod_builder *builder)
 {
@@ -121,7 +121,7 @@ bool portal_format_read(struct spa_video_info_raw *ret, const struct spa_pod *pa
 		ret->size.width <= CANVAS_SIDE_LIMIT && ret->size.height <= CANVAS_SIDE_LIMIT;
 }
 
-/* ---- what is in a buffer ---- */
+/* ---- contents of a buffer ---- */
 
 static bool lies_within(const struct spa_region *part, const struct spa_rectangle *whole)
 {
@@ -132,7 +132,7 @@ static bool lies_within(const struct spa_region *part, const struct spa_rectangl
 		(uint32_t)part->position.y <= whole->height - part->size.height;
 }
 
-/* The part that is the screen. */
+/* The screen's part of the buffer. */
 static struct spa_region crop_of(struct spa_buffer *buffer, const struct spa_rectangle *whole)
 {
 	const struct spa_meta_region *said =
@@ -146,7 +146,7 @@ static struct spa_region crop_of(struct spa_buffer *buffer, const struct spa_rec
 	return crop;
 }
 
-/* Some say of a buffer that has only a cursor in it that it is damaged. */
+/* Some desktops flag a buffer that carries only a cursor as corrupted. */
 static bool has_picture(struct spa_buffer *buffer, const struct spa_chunk *chunk)
 {
 	const struct spa_meta_header *header =
@@ -214,7 +214,7 @@ int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rec
 	const size_t stride = (size_t)frame->stride, row = 4 * (size_t)rect->width;
 	const size_t rows = (size_t)rect->height;
 	const size_t begin = frame->begin + stride * (size_t)rect->y + 4 * (size_t)rect->x;
-	/* of wide parts what lies between is read too: that is cheaper than to ask for every row */
+	/* wide parts are read with the gaps between rows: cheaper than one read per row */
 	const bool at_once = row * 2 >= stride;
 	int r;
 
@@ -287,7 +287,7 @@ static void to_rgba(const uint8_t *from, uint8_t *to, int count, enum spa_video_
 	}
 }
 
-/* @return false when there is no shape that could be read */
+/* @return false without a readable shape */
 static bool read_shape(
 	const struct spa_meta *meta, size_t begin, struct grabber_pointer *ret, uint8_t *rgba)
 {
@@ -302,7 +302,7 @@ static bool read_shape(
 	ret->rgba = rgba;
 	ret->width = ret->height = 0;
 	if (bitmap.offset == 0 || bitmap.size.width == 0 || bitmap.size.height == 0)
-		return true; /* it is not to be seen */
+		return true; /* invisible */
 	if (bitmap.size.width > PORTAL_CURSOR_SIDE || bitmap.size.height > PORTAL_CURSOR_SIDE ||
 		bitmap.offset < sizeof(bitmap) || bitmap.stride < 4 * (int)bitmap.size.width ||
 		bitmap.stride > STRIDE_LIMIT ||

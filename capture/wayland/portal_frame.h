@@ -8,103 +8,104 @@
 #include <spa/pod/builder.h>
 
 /*
- * The pictures of the desktop's stream. What a buffer says of itself is written by the other side, whenever
- * it likes: it is copied before it is looked at, and nothing is taken that does not fit.
+ * Frames of the desktop's stream. Buffer metadata is written by the peer at any time: it is copied
+ * before it is checked, and anything out of bounds is rejected.
  */
 
-/* Cursors up to this many pixels square; mutter's is as large */
+/* Largest cursor, in pixels square; mutter's limit is the same */
 #define PORTAL_CURSOR_SIDE 384
 
 /**
- * The memory of one buffer. It is mapped when it is sealed: of what the other side can shorten at any time, touching
- * what is gone would end us. That is read from its file, which gives an error then.
+ * The memory of one buffer. Only sealed memory is mapped: if the peer can shrink it at any time,
+ * access past the end would kill the process. Unsealed memory is read from its file instead, where
+ * that is an error.
  */
 struct portal_memory {
 	uint8_t *memory; /* mapped; or NULL */
-	int fd;          /* otherwise the buffer's, which keeps it */
-	size_t length;   /* 0: it cannot be read */
-	size_t begin;    /* where the buffer's data are in it */
+	int fd;          /* otherwise the buffer's, which owns it */
+	size_t length;   /* 0: unreadable */
+	size_t begin;    /* offset of the buffer's data */
 };
 
 /**
- * Look at it, and map it if that is safe.
+ * Check the memory of a buffer, and map it if that is safe.
  *
- * @param ret  zeroed; portal_memory_unmap() takes it in any case
+ * @param ret  zeroed; portal_memory_unmap() accepts it in any case
  * @return 0, or a negative errno with the reason
  */
 int portal_memory_map(
 	struct portal_memory *ret, const struct spa_buffer *buffer, struct error *reterr);
 void portal_memory_unmap(struct portal_memory *memory);
 
-/* ---- what is agreed with the desktop ---- */
+/* ---- format negotiation ---- */
 
 #define PORTAL_PARAMS 5
 
-/** The formats that can be read. */
+/** The readable formats. */
 const struct spa_pod *portal_param_of_formats(struct spa_pod_builder *builder);
 
-/** What is wanted of buffers: shared memory, and what is to be said in them. */
+/** The requested buffers: shared memory, and the metadata. */
 void portal_params_of_buffers(
 	struct spa_pod_builder *builder, const struct spa_pod *ret[PORTAL_PARAMS]);
 
-/** @return whether pictures of this format can be recorded; its size is set as far as it is known */
+/** @return true for a recordable format; its size is set as far as it is known */
 bool portal_format_read(struct spa_video_info_raw *ret, const struct spa_pod *param);
 
-/* ---- what is in a buffer ---- */
+/* ---- contents of a buffer ---- */
 
 /** A picture, checked against its memory. */
 struct portal_frame {
 	const struct portal_memory *memory;
-	size_t begin; /* in it, of the part that is the screen */
+	size_t begin; /* offset in memory of the screen's part */
 	int stride;
 	int x, y; /* of that part, in the buffer */
 	struct grabber_size size;
-	bool swapped; /* R G B X, not B G R X */
+	bool swapped; /* RGBX, not BGRX */
 };
 
-/** @return 0, -ENODATA there is no picture in it, or -EBADMSG what is said does not fit */
+/** @return 0, -ENODATA for a buffer without a picture, or -EBADMSG for invalid metadata */
 int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
 	const struct portal_memory *memory, const struct spa_video_info_raw *format);
 
-/** Room for what is read. */
+/** Scratch buffer for pixels. */
 struct portal_room {
 	uint8_t *memory;
 	size_t size_bytes;
 };
 
-/** Make it as large as that. @return 0 or -ENOMEM */
+/** Grow it to at least @p size_bytes. @return 0 or -ENOMEM */
 int portal_room_make(struct portal_room *room, size_t size_bytes);
 
 /**
  * The pixels of a part of a picture.
  *
  * @param rect  within the frame; not empty
- * @param room  used when they have to be read; the caller frees its memory at last
- * @param ret   its first pixel, until the room is used again
- * @return 0, -EBADMSG they are not there any more, or -ENOMEM
+ * @param room  used when the pixels have to be read; its memory is freed by the caller in the end
+ * @param ret   the first pixel, valid until the room is used again
+ * @return 0, -EBADMSG when the pixels are gone, or -ENOMEM
  */
 int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rect,
 	struct portal_room *room, const uint8_t **ret, int *ret_stride);
 
-/** Add where it differs from the frame before it. @return false when it does not say */
+/** Add the damage since the previous frame. @return false when the buffer carries none */
 bool portal_frame_damage(
 	struct areas *areas, struct spa_buffer *buffer, const struct portal_frame *frame);
 
 /**
- * @param ret_sequence  its number, each one more than the one before; or always 0
- * @return when it was shown, CLOCK_MONOTONIC; INT64_MIN when it does not say
+ * @param ret_sequence  its number, one more than that of the previous frame; or always 0
+ * @return its presentation time, CLOCK_MONOTONIC; INT64_MIN when unset
  */
 int64_t portal_frame_time(struct spa_buffer *buffer, uint64_t *ret_sequence);
 
 enum portal_pointer {
-	PORTAL_POINTER_UNSAID, /* as before */
-	PORTAL_POINTER_AWAY,   /* it is not on what is shared */
+	PORTAL_POINTER_UNSAID, /* unchanged */
+	PORTAL_POINTER_AWAY,   /* outside the shared area */
 	PORTAL_POINTER_THERE,
 };
 
 /**
- * @param ret   the pointer as it is now, when it is there; all but the time
- * @param rgba  where its shape goes: PORTAL_CURSOR_SIDE squared pixels
+ * @param ret   the current pointer, when it is there; all but the time
+ * @param rgba  receives its shape: PORTAL_CURSOR_SIDE squared pixels
  */
 enum portal_pointer portal_frame_pointer(
 	struct spa_buffer *buffer, struct grabber_pointer *ret, uint8_t *rgba);

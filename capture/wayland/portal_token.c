@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* xdg-desktop-portal's are UUIDs */
+/* tokens of xdg-desktop-portal are UUIDs */
 #define TOKEN_BYTES 1024
 
-/* one line of what a bus takes as text */
+/* one line of printable ASCII, valid as a D-Bus string */
 static bool is_token(const char *text)
 {
 	size_t length = strlen(text);

@@ -12,10 +12,10 @@
 #include <sys/socket.h>
 #include <wayland-client.h>
 
-/* whoever waits for longer looks at the clock in between */
+/* longest single poll; the deadline is checked in between */
 #define POLL_LIMIT_NS (3600 * NS_PER_S)
 
-/* what libwayland says on standard error when a connection ends is foreign text */
+/* libwayland logs foreign text to standard error when a connection ends */
 static void __attribute__((format(printf, 1, 0))) say_nothing(const char *format, va_list args)
 {
 	(void)format;
@@ -49,7 +49,7 @@ static int poll_timeout(int64_t deadline_ns)
 	return left_ns <= 0 ? 0 : (int)((left_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-/* @return as poll(); -1 also when nothing can be sent any more */
+/* @return as poll(); -1 also when sending fails */
 static int flush_and_poll(struct wl_display *display, struct pollfd *fds, int64_t deadline_ns)
 {
 	if (wl_display_flush(display) < 0) {

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <xcb/shm.h>
 
-/* One answer over the connection has at most so much, and so many are asked for ahead: others are served between
- * them, and a connection with a long way is used all the same. */
+/* Size limit of a reply over the connection, and number of replies in flight: the server handles other clients between
+ * them, and a connection with high latency is still used fully. */
 #define BAND_BYTES (256 * 1024)
 #define BAND_AHEAD 4
 
@@ -17,13 +17,13 @@ struct x11_copy {
 	xcb_connection_t *connection;
 	xcb_window_t root;
 	const struct pixel_layout *layout;
-	int pad_bits; /* rows end at a multiple */
+	int pad_bits; /* rows are padded to a multiple */
 	bool may_share;
 	xcb_shm_seg_t segment;
-	uint8_t *pixels; /* what was taken, one rectangle behind the other */
+	uint8_t *pixels; /* copied rectangles, one after the other */
 	size_t pixels_bytes;
-	bool shared;        /* the server writes them */
-	uint8_t *converted; /* of one band; NULL: nothing is to be converted */
+	bool shared;        /* written by the server */
+	uint8_t *converted; /* one converted band; NULL: no conversion */
 	int width, height;  /* of the screen */
 };
 
@@ -79,7 +79,7 @@ static int stride_of(const struct x11_copy *copy, int width)
 	return (bits + copy->pad_bits - 1) / copy->pad_bits * copy->pad_bits / 8;
 }
 
-/* how many rows of a width are one band */
+/* rows per band at this width */
 static int band_rows(const struct x11_copy *copy, int width, int height)
 {
 	int rows = BAND_BYTES /
@@ -121,7 +121,7 @@ static void unmap_pixels(struct x11_copy *copy)
 	copy->pixels = NULL;
 }
 
-/* 1.2 can be given a descriptor */
+/* attaching a file descriptor needs 1.2 */
 static bool has_shared_memory(xcb_connection_t *c)
 {
 	const xcb_query_extension_reply_t *extension = xcb_get_extension_data(c, &xcb_shm_id);
@@ -135,7 +135,7 @@ static bool has_shared_memory(xcb_connection_t *c)
 			(version->major_version == 1 && version->minor_version >= 2));
 }
 
-/* A descriptor cannot be sent over TCP: xcb then ends the connection instead of saying so. */
+/* File descriptors cannot be sent over TCP: xcb would shut down the connection instead of returning an error. */
 static bool is_local(xcb_connection_t *c)
 {
 	struct sockaddr_storage address;
@@ -145,7 +145,7 @@ static bool is_local(xcb_connection_t *c)
 		address.ss_family == AF_UNIX;
 }
 
-/* @return 0 or a negative errno; whether the server got it is said by copy->shared */
+/* @return 0 or a negative errno; success of the attachment is in copy->shared */
 static int share(struct x11_copy *copy, int fd, struct error *reterr)
 {
 	_autofree_ xcb_generic_error_t *refused = NULL;
@@ -155,7 +155,7 @@ static int share(struct x11_copy *copy, int fd, struct error *reterr)
 		xcb_shm_attach_fd_checked(copy->connection, copy->segment, fd, false));
 	if (xcb_connection_has_error(copy->connection))
 		return error_set(reterr, -EPIPE, "the display is gone");
-	/* a server in another container has the extension, and does not get the memory */
+	/* a server in another container has the extension, but the attachment fails */
 	copy->may_share = copy->shared = !refused;
 	return 0;
 }
@@ -163,7 +163,7 @@ static int share(struct x11_copy *copy, int fd, struct error *reterr)
 static int map_pixels(struct x11_copy *copy, struct error *reterr)
 {
 	size_t size = (size_t)stride_of(copy, copy->width) * (size_t)copy->height +
-		(size_t)copy->height * X11_COPY_RECTS * 4; /* what rows are padded with */
+		(size_t)copy->height * X11_COPY_RECTS * 4; /* padding of rows */
 	_autoclose_ int fd = memfd_create("uxrec-screen", MFD_CLOEXEC);
 	void *pixels;
 
@@ -202,7 +202,7 @@ static int take_shared(struct x11_copy *copy, const struct rect *rects, int coun
 		_autofree_ xcb_shm_get_image_reply_t *reply =
 			xcb_shm_get_image_reply(c, cookies[i], &refused);
 
-		/* the screen may have become smaller before the server came to it */
+		/* the screen may have become smaller before the server handled the request */
 		if (!reply && r == 0)
 			r = xcb_connection_has_error(c) ? -EPIPE : -EAGAIN;
 	}
@@ -213,7 +213,7 @@ static int take_shared(struct x11_copy *copy, const struct rect *rects, int coun
 
 struct band {
 	struct rect rect;
-	size_t offset; /* where its pixels go to */
+	size_t offset; /* offset of its pixels in the buffer */
 	xcb_get_image_cookie_t cookie;
 };
 
@@ -264,7 +264,7 @@ static int take_sent(struct x11_copy *copy, const struct rect *rects, int count)
 			row = 0;
 			i++;
 		}
-		/* what was asked for is taken, whatever came of the others */
+		/* read every reply, also after an error */
 		if (taken < asked) {
 			int taken_r = take_band(copy, &bands[taken++ % BAND_AHEAD]);
 
@@ -289,7 +289,7 @@ void x11_copy_put(struct x11_copy *copy, const struct rect *rects, int count, st
 	}
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 bool x11_copy_is_shared(const struct x11_copy *copy)
 {

@@ -15,22 +15,22 @@
 #include <xcb/xfixes.h>
 
 /*
- * Damage is asked for at the level "non-empty": the server reports once and then stays silent until
- * the damage is subtracted. grab() subtracts first and copies afterwards, so what is drawn in
- * between is either in the copy or in the next report. A server that tells nothing is looked at.
+ * Damage is reported at level "non-empty": the server reports once and then stays silent until the damage is
+ * subtracted. grab() subtracts first and copies afterwards, so anything drawn in between is either in the copy or
+ * in the next report. A server without damage reports is polled.
  */
 
-/* A server that does not tell of changes is looked at so often, but for a tenth of the time at most. */
+/* Poll interval for a server without damage reports; polling takes at most a tenth of the time. */
 #define LOOK_NS    (200 * NS_PER_MS)
 #define LOOK_SHARE 10
 
-/* with more rectangles than this, what surrounds them all costs less than asking for each */
+/* above this, one request for the bounding box is cheaper than one per rectangle */
 #define RECTANGLES_LIMIT 24
 #define COPIED_LIMIT     X11_COPY_RECTS
 _Static_assert(RECTANGLES_LIMIT + CANVAS_AREAS <= COPIED_LIMIT && MONITORS_PIECES <= COPIED_LIMIT,
 	"all that is shown can be copied at once");
 
-/* A copy is made again so often when windows come and change meanwhile; what is not known then is hidden. */
+/* Limit of repeated copies while windows appear and change; unknown windows are hidden then. */
 #define COPIES_LIMIT 5
 
 #define BLACK_ROWS 64
@@ -44,19 +44,19 @@ struct x11_grabber {
 	xcb_damage_damage_t damage;
 	xcb_xfixes_region_t region;
 	struct x11_copy *copy;
-	bool told;       /* of changes; else it is looked for them */
-	int64_t look_ns; /* when next */
+	bool told;       /* damage reports available; else polled */
+	int64_t look_ns; /* next poll */
 	char caveat[160];
-	uint8_t monitor_event; /* number of the first event of RandR; 0: there are none */
+	uint8_t monitor_event; /* first event of RandR; 0: no RandR */
 	struct monitors monitors;
 	struct pieces shown, hidden; /* of the screen */
 	bool cut;                    /* some of it is hidden */
-	uint32_t
-		subtracted; /* sequence number of the last subtraction: reports before it are done with */
+	/* sequence number of the last subtraction: earlier reports are stale */
+	uint32_t subtracted;
 	bool damaged, damaged_all, resized;
 	struct mask_x11 *mask;  /* NULL: no window is hidden */
-	struct areas uncovered; /* nothing hides them any more: to be copied */
-	int64_t damage_ns;      /* of the first since the last grab */
+	struct areas uncovered; /* no longer hidden, pending a copy */
+	int64_t damage_ns;      /* of the first damage since the last grab */
 	int64_t grabbed_ns;
 };
 
@@ -73,7 +73,7 @@ static bool has(struct x11_grabber *grabber, xcb_extension_t *extension)
 	return found && found->present;
 }
 
-/* Where it has changed is told by XFIXES, when by DAMAGE. */
+/* XFIXES gives the place of damage, DAMAGE the time. */
 static bool is_told(struct x11_grabber *grabber)
 {
 	xcb_connection_t *c = grabber->connection;
@@ -106,7 +106,7 @@ static const char *x11_caveat(const struct grabber *base)
 	return *x11(base)->caveat ? x11(base)->caveat : NULL;
 }
 
-/* @return whether they have changed */
+/* @return true when the monitors have changed */
 static bool read_monitors(struct x11_grabber *grabber)
 {
 	struct monitors before = grabber->monitors;
@@ -210,7 +210,7 @@ static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_eve
 	if (grabber->damaged || (int32_t)(generic->full_sequence - grabber->subtracted) < 0)
 		return;
 	grabber->damaged = true;
-	/* it knows milliseconds, of which our last copy may have begun in the same */
+	/* millisecond resolution: our last copy may have begun within the same */
 	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : grabber->grabbed_ns + 1;
 }
 
@@ -237,7 +237,7 @@ static void take_events(struct x11_grabber *grabber)
 			take_damage_event(grabber, event);
 		else if (type == XCB_CONFIGURE_NOTIFY)
 			take_size(grabber, (const void *)event);
-		/* a monitor that somebody has defined is told by the root's configuration alone */
+		/* for a user-defined monitor there is only the root's ConfigureNotify */
 		moved |= type == XCB_CONFIGURE_NOTIFY ||
 			(grabber->monitor_event &&
 				(type == grabber->monitor_event ||
@@ -250,14 +250,14 @@ static void take_events(struct x11_grabber *grabber)
 		x11_damage_all(&grabber->base);
 }
 
-/* What is not told of may have changed. */
+/* Without damage reports, assume damage. */
 static void look_again(struct x11_grabber *grabber)
 {
 	if (!grabber->told && !grabber->damaged && clock_now_ns() >= grabber->look_ns)
 		x11_damage_all(&grabber->base);
 }
 
-/* What is hidden may have to be another place, without anything being drawn. */
+/* The mask may need a new position without any drawing. */
 static void look_at_mask(struct x11_grabber *grabber)
 {
 	int64_t now_ns = clock_now_ns();
@@ -274,7 +274,7 @@ static int x11_grabber_wait(
 	struct x11_grabber *grabber = x11(base);
 	int64_t due_ns;
 
-	take_events(grabber); /* replies may have brought some along */
+	take_events(grabber); /* replies may have queued events */
 	look_at_mask(grabber);
 	if (!grabber->damaged) {
 		int r;
@@ -317,14 +317,14 @@ static struct rect cut_to_screen(const struct x11_grabber *grabber, const xcb_re
 	return (struct rect){left, top, right - left, bottom - top};
 }
 
-/* Nobody tells where it was: everywhere. */
+/* Without damage reports, take the whole screen. */
 static int take_all(struct x11_grabber *grabber, struct rect *rects)
 {
 	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
 	return 1;
 }
 
-/* Take the damage away and say where it was. Rectangles that come out of a region do not overlap. */
+/* Subtract the damage and return its rectangles. Rectangles of a region do not overlap. */
 static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 {
 	xcb_connection_t *c = grabber->connection;
@@ -353,7 +353,7 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 	return count;
 }
 
-/* What no monitor shows is nothing that anybody sees, whatever the server has there. */
+/* Drop parts outside of all monitors: nobody sees them, whatever their pixels. */
 static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int count)
 {
 	struct rect shown[COPIED_LIMIT];
@@ -367,7 +367,7 @@ static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int
 
 			if (common.width <= 0 || common.height <= 0)
 				continue;
-			/* too many: all that is shown */
+			/* too many: all shown parts */
 			if (kept == COPIED_LIMIT) {
 				memcpy(rects, grabber->shown.piece, sizeof(grabber->shown.piece));
 				return grabber->shown.count;
@@ -399,7 +399,7 @@ static int blacken_hidden(struct x11_grabber *grabber, struct canvas *canvas)
 	return 0;
 }
 
-/* A look that takes long, over a slow connection, is taken seldom. */
+/* Slow copies, over a slow connection, are made rarely. */
 static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
 {
 	int64_t pause_ns = (grabber->grabbed_ns - begun_ns) * LOOK_SHARE;
@@ -407,7 +407,9 @@ static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
 	grabber->look_ns = grabber->grabbed_ns + (pause_ns > LOOK_NS ? pause_ns : LOOK_NS);
 }
 
-/* The same, until it is known which windows are in the copy: events come before the replies that follow them. */
+/*
+ * x11_copy_take(), repeated until all windows in the copy are known: events precede the replies that follow them.
+ */
 static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int count)
 {
 	const struct rect screen = {0, 0, grabber->width, grabber->height};
@@ -432,7 +434,7 @@ static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
 	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
 }
 
-/* Damage and what is uncovered, as much of it as there is room for: all of the screen when they overlap too much. */
+/* Damage and uncovered areas; the whole screen when their overlaps exceed the buffer. */
 static int take_rects(struct x11_grabber *grabber, struct rect *rects)
 {
 	int64_t pixels = 0, room = (int64_t)grabber->width * grabber->height;
@@ -461,12 +463,12 @@ static int copy_onto(struct x11_grabber *grabber, struct canvas *canvas)
 	bool all, uncovered;
 	int r, count;
 
-	grabber->damaged = false; /* what is reported from here on is for the next one */
+	grabber->damaged = false; /* later reports count for the next grab */
 	uncovered = grabber->uncovered.count > 0;
 	count = take_rects(grabber, rects);
 	if (count < 0)
 		return count;
-	/* what has uncovered a place that no monitor shows brings none of it */
+	/* uncovered areas outside of all monitors are not copied */
 	all = grabber->damaged_all || uncovered;
 	grabber->damaged_all = false;
 	count = leave_hidden_out(grabber, rects, count);

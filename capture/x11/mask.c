@@ -7,16 +7,18 @@
 #include <errno.h>
 #include <string.h>
 
-/* How long a place stays hidden after a window has left it. */
+/* Time for which a place stays hidden after a window has left it. */
 #define LINGER_NS (500 * NS_PER_MS)
 
-/* How soon the focus is looked for again that could not be found: no event says that it has come back. */
+/* Retry interval while the focus cannot be found; no event reports its return. */
 #define SEARCH_NS (50 * NS_PER_MS)
 
-/* A window that shows less of itself has no room for a field: a program has put the focus there for its own reasons. */
+/*
+ * A window showing less of itself has no room for a field: a program has put the focus there for its own purposes.
+ */
 #define FIELD_PX 8
 
-/* ---- what was hidden a moment ago ---- */
+/* ---- recently hidden areas ---- */
 
 static struct rect around(const struct rect *a, const struct rect *b)
 {
@@ -39,7 +41,7 @@ static void leave_trace(struct mask_x11 *mask, const struct rect *rect, int64_t 
 		*trace = (struct trace){*rect, until_ns};
 	}
 	if (!trace) {
-		/* more than a screen can show in the time: what surrounds them is hidden */
+		/* more than a screen can show in that time: hide the bounding box */
 		trace = &mask->traces[TRACES - 1];
 		trace->rect = around(&trace->rect, rect);
 	}
@@ -47,7 +49,7 @@ static void leave_trace(struct mask_x11 *mask, const struct rect *rect, int64_t 
 		trace->until_ns = until_ns;
 }
 
-/* The window is about to be elsewhere, or something else. What was unknown may be in the copy that is under way. */
+/* Note that a window is about to move, change or vanish. An unknown one may be in the copy in progress. */
 static void leave(struct mask_x11 *mask, const struct top *top)
 {
 	if (!top->mapped || top->blank || !top->measured)
@@ -68,7 +70,7 @@ static void forget_traces(struct mask_x11 *mask, int64_t now_ns)
 	mask->trace_count = kept;
 }
 
-/* ---- windows come, change and go ---- */
+/* ---- window events ---- */
 
 static struct top *find(struct mask_x11 *mask, xcb_window_t window)
 {
@@ -78,7 +80,7 @@ static struct top *find(struct mask_x11 *mask, xcb_window_t window)
 	return NULL;
 }
 
-/* the one that this window is, or is in */
+/* the window itself, or the one that contains it */
 static struct top *find_around(struct mask_x11 *mask, xcb_window_t window)
 {
 	for (size_t i = 0; i < mask->count; i++)
@@ -104,7 +106,7 @@ struct top *mask_x11_add(struct mask_x11 *mask, xcb_window_t window)
 		struct top *tops = realloc(mask->tops, capacity * sizeof(*tops));
 
 		if (!tops) {
-			mask->lost = true; /* from now on all is hidden */
+			mask->lost = true; /* from now on everything is hidden */
 			return NULL;
 		}
 		mask->tops = tops;
@@ -173,7 +175,7 @@ static void on_gravity(struct mask_x11 *mask, const xcb_gravity_notify_event_t *
 	top->rect.y = event->y;
 }
 
-/* Into a frame, out of one, or from one into another. */
+/* Into, out of or between frames. */
 static void on_reparent(struct mask_x11 *mask, const xcb_reparent_notify_event_t *event)
 {
 	struct top *around_it = find_around(mask, event->event);
@@ -197,13 +199,13 @@ static void on_inside(struct mask_x11 *mask, xcb_window_t window)
 		doubt(mask, top);
 }
 
-/* Of the root's children, and of what is in them: an event of both is told twice, which does no harm. What a program
- * has sent in the server's name may not be so. */
+/* Handle events of the root's children and their descendants: an event of both arrives twice, which is harmless.
+ * Synthetic events sent by clients are ignored as untrusted. */
 void mask_x11_event(struct mask_x11 *mask, const xcb_generic_event_t *event)
 {
 	if (event->response_type & 0x80)
 		return;
-	/* any window may be over one of the recorder's own now, or no longer */
+	/* any window may now occlude one of the recorder's own, or no longer */
 	mask->changed |= mask->own.count > 0 || mask_x11_has_own(mask);
 	switch (event->response_type & 0x7f) {
 	case XCB_CREATE_NOTIFY: {
@@ -237,15 +239,15 @@ void mask_x11_event(struct mask_x11 *mask, const xcb_generic_event_t *event)
 	}
 }
 
-/* ---- which are hidden ---- */
+/* ---- hidden windows ---- */
 
-/* A menu or a hint of a program: no window manager has a say in it. */
+/* A program's menu or tooltip, outside the window manager's control. */
 static bool is_popup(const struct top *top)
 {
 	return top->override && !top->managed;
 }
 
-/* Windows that a hidden one has opened, or that have opened with it. */
+/* True for windows opened by a hidden window, or together with it. */
 static bool goes_with(const struct mask_x11 *mask, const struct top *top, const struct top *hidden)
 {
 	uint32_t programs = ~mask->id_mask;
@@ -280,7 +282,7 @@ static bool may_have_fields(const struct mask_x11 *mask, const struct top *top)
 		shown.height >= FIELD_PX;
 }
 
-/* The focus is nowhere that could be hidden, and the field is somewhere all the same. */
+/* Hide everything: the focus is on no window that could be hidden, yet the field is somewhere. */
 static void lose_focus(struct mask_x11 *mask)
 {
 	mask->focus = XCB_NONE;
@@ -288,7 +290,7 @@ static void lose_focus(struct mask_x11 *mask)
 	leave_trace(mask, &mask->screen, clock_now_ns() + LINGER_NS);
 }
 
-/* No event says that another window has the focus. */
+/* Poll the focus; no event reports a change to another window. */
 static int look_at_focus(struct mask_x11 *mask)
 {
 	int r = -EAGAIN;
@@ -329,7 +331,10 @@ static void judge(struct mask_x11 *mask)
 	}
 }
 
-/* A frame whose client is gone shows what that one had painted until it goes too, and nobody knows what it was. */
+/*
+ * An empty frame shows its client's last picture until the frame is destroyed too, and whose
+ * picture it is cannot be known.
+ */
 static int inspect(struct mask_x11 *mask, struct top *top)
 {
 	int r = mask_x11_inspect(mask, top);
@@ -339,7 +344,7 @@ static int inspect(struct mask_x11 *mask, struct top *top)
 	return r;
 }
 
-/* A place stays hidden for a while after a part of an own window was seen there. */
+/* A place lingers as hidden after part of an own window was visible there. */
 static int look_at_own(struct mask_x11 *mask)
 {
 	const struct areas before = mask->own;
@@ -362,7 +367,7 @@ int mask_x11_look(struct mask_x11 *mask, const struct rect *screen)
 
 	mask->screen = *screen;
 	mask->looked_ns = clock_now_ns();
-	/* what was unknown is asked for before the copy that comes */
+	/* unknown windows are queried before the next copy */
 	forget_traces(mask, mask->looked_ns);
 	mask->focused_seen = *mask->focused;
 	for (size_t i = 0; i < mask->count && r == 0; i++)
@@ -390,7 +395,7 @@ int mask_x11_settle(struct mask_x11 *mask)
 		return 0;
 	r = look_at_focus(mask);
 	judge(mask);
-	/* in the copy the windows may lie as before it, or as after it */
+	/* in the copy the windows may have the stacking before it or after it */
 	if (r == 0)
 		r = mask_x11_add_own(mask);
 	return r < 0 ? r : 1;
@@ -445,7 +450,7 @@ int64_t mask_x11_due_ns(const struct mask_x11 *mask)
 	return due_ns;
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_window_t root,
 	const struct hide_rules *rules, const _Atomic bool *focused)

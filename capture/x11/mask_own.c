@@ -44,7 +44,7 @@ bool mask_x11_has_own(const struct mask_x11 *mask)
 int mask_x11_add_own(struct mask_x11 *mask)
 {
 	_autofree_ xcb_query_tree_reply_t *tree = NULL;
-	const xcb_window_t *order; /* the lowest first */
+	const xcb_window_t *order; /* bottom to top */
 
 	if (!mask_x11_has_own(mask))
 		return 0;
@@ -63,7 +63,7 @@ int mask_x11_add_own(struct mask_x11 *mask)
 		for (int j = i + 1; j < tree->children_len; j++)
 			if ((over = find(mask, order[j])) && lies_over(over) &&
 				!goes_with_own(mask, over))
-				/* of too many pieces the last ones are rather too large */
+				/* on overflow the last pieces stay too large */
 				pieces_cut(&pieces, &over->rect);
 		for (int p = 0; p < pieces.count; p++)
 			areas_add(&mask->own, &pieces.piece[p]);

@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define CLIMB 32 /* windows in windows in windows */
+#define CLIMB 32 /* depth of nested windows */
 
-/* A longer text counts as one that is to be hidden. */
+/* A longer text counts as a match. */
 #define TEXT_BYTES 1024
 
 enum { ASK_CLASS, ASK_NAME, ASK_TITLE, ASK_TRANSIENT, ASK_LEADER, ASK_PROCESS, ASK_STATE };
@@ -21,7 +21,7 @@ bool mask_x11_is_telling(const struct mask_x11 *mask, xcb_atom_t atom)
 	return false;
 }
 
-/* ---- what one window says ---- */
+/* ---- properties of one window ---- */
 
 struct asked {
 	xcb_get_property_cookie_t property[TELLING];
@@ -47,7 +47,7 @@ static void watch(struct mask_x11 *mask, xcb_window_t window, uint32_t events)
 
 static void ask(struct mask_x11 *mask, xcb_window_t window, struct asked *ret)
 {
-	/* first: then what changes after the answer comes as an event */
+	/* first, so that any change after the reply comes as an event */
 	watch(mask, window, XCB_EVENT_MASK_PROPERTY_CHANGE | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY);
 	for (size_t i = 0; i < TELLING; i++)
 		ret->property[i] = xcb_get_property(mask->connection, 0, window, mask->telling[i],
@@ -55,7 +55,7 @@ static void ask(struct mask_x11 *mask, xcb_window_t window, struct asked *ret)
 	ret->tree = xcb_query_tree(mask->connection, window);
 }
 
-/* @return false when the window is gone */
+/* @return false for a destroyed window */
 static bool hear(struct mask_x11 *mask, const struct asked *asked, struct said *ret)
 {
 	bool there;
@@ -78,9 +78,9 @@ static uint32_t number(const struct said *said, int which)
 	return *(const uint32_t *)xcb_get_property_value(reply);
 }
 
-/* ---- what it says, and what the rules say ---- */
+/* ---- properties against rules ---- */
 
-/* Of Compound Text that is Latin-1 as long as nothing is switched by ESC or CSI; of other types only ASCII is known. */
+/* Compound Text is Latin-1 as long as ESC or CSI switch nothing; of other types only ASCII is readable. */
 static bool is_readable(const struct mask_x11 *mask, const xcb_get_property_reply_t *reply)
 {
 	const uint8_t *bytes = xcb_get_property_value(reply);
@@ -102,13 +102,13 @@ static bool piece_matches(
 
 	if (type == mask->utf8_string)
 		return letters_match(mask->letters, pattern, piece);
-	/* some call STRING what is UTF-8: it may be either */
+	/* some clients put UTF-8 into STRING: try both */
 	letters_from_latin1(latin1, piece);
 	return letters_match(mask->letters, pattern, latin1) ||
 		(utf8_is_valid(piece) && letters_match(mask->letters, pattern, piece));
 }
 
-/* One of the texts in a property, with 0 bytes between them. What cannot be read or is too long matches. */
+/* Match any of the texts in a property, separated by 0 bytes. Unreadable or too long texts match. */
 static bool text_matches(
 	const struct mask_x11 *mask, const xcb_get_property_reply_t *reply, const char *pattern)
 {
@@ -124,8 +124,8 @@ static bool text_matches(
 	return false;
 }
 
-/* The title that desktops show is the one in UTF-8, where there is one (EWMH): it is the same as the other when that
- * cannot be read. Otherwise each of them counts. */
+/* Match the title. Desktops show the UTF-8 one if present (EWMH), which also stands for the other if that is
+ * unreadable. Otherwise each counts. */
 static bool title_matches(const struct mask_x11 *mask, const struct said *said, const char *pattern)
 {
 	const xcb_get_property_reply_t *name = said->reply[ASK_NAME],
@@ -136,7 +136,7 @@ static bool title_matches(const struct mask_x11 *mask, const struct said *said, 
 		((!shown || is_readable(mask, name)) && text_matches(mask, name, pattern));
 }
 
-/* On doubt it is not: a title that cannot be read is not one of ours. */
+/* Not own on doubt: the recorder's titles are readable. */
 static bool is_own(const struct mask_x11 *mask, const struct said *said)
 {
 	const xcb_get_property_reply_t *title = said->reply[ASK_TITLE];
@@ -162,7 +162,7 @@ static bool is_to_be_hidden(const struct mask_x11 *mask, const struct said *said
 	return false;
 }
 
-/* ---- a child of the root, and the windows in it ---- */
+/* ---- children of the root ---- */
 
 static bool measure(struct mask_x11 *mask, struct top *top)
 {
@@ -174,7 +174,7 @@ static bool measure(struct mask_x11 *mask, struct top *top)
 
 	if (!attributes || !place)
 		return false;
-	/* later ones than this come as events; earlier ones are told already, or will be in their order */
+	/* later changes come as events; earlier ones have been passed already, or will be in their order */
 	if (!top->measured)
 		top_place(
 			top, place->x, place->y, place->width, place->height, place->border_width);
@@ -212,14 +212,14 @@ static void take(
 		top->leader = number(said, ASK_LEADER);
 	if (!top->process)
 		top->process = number(said, ASK_PROCESS);
-	/* managers put clients into frames, some into frames in frames; what is in a client is its own affair */
+	/* managers put clients into frames, some into nested frames; a client's own subwindows do not matter */
 	if (is_client)
 		watch(mask, window, XCB_EVENT_MASK_PROPERTY_CHANGE);
 	else
 		add_children(top, said->tree);
 }
 
-/* Ask windows that are as deep, all at once. @return false when the first one is gone */
+/* Query windows of one level, all at once. @return false when the first is gone */
 static bool inspect_level(struct mask_x11 *mask, struct top *top, int from, int to)
 {
 	struct asked asked[INSPECTED];
@@ -238,7 +238,7 @@ static bool inspect_level(struct mask_x11 *mask, struct top *top, int from, int 
 	return there;
 }
 
-/* One of the window manager's own, as frames are, with windows in it, and none of them a client. */
+/* A window of the window manager itself, like a frame, with child windows but no client. */
 static bool is_empty_frame(struct mask_x11 *mask, const struct top *top)
 {
 	_autofree_ xcb_get_property_reply_t *reply = NULL;
@@ -265,7 +265,7 @@ int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
 	top->client = top->inside[0] = top->id;
 	for (top->inside_count = to = 1; from < to && there; from = to, to = top->inside_count)
 		there = inspect_level(mask, top, from, to);
-	/* a client may be in it that was not asked */
+	/* it may contain a client beyond the limit */
 	top->matches |= top->crowded && !top->managed && mask_x11_is_strict(mask);
 	top->known = there;
 	top->emptied = is_empty_frame(mask, top);
@@ -274,7 +274,7 @@ int mask_x11_inspect(struct mask_x11 *mask, struct top *top)
 
 /* ---- the focus ---- */
 
-/* Without a window manager keys go where the pointer is. */
+/* Without a window manager the pointer decides the keyboard focus. */
 static int find_pointed_at(struct mask_x11 *mask, xcb_window_t *ret)
 {
 	_autofree_ xcb_query_pointer_reply_t *pointer = xcb_query_pointer_reply(
@@ -315,7 +315,7 @@ int mask_x11_find_focus(struct mask_x11 *mask, xcb_window_t *ret)
 	return -EAGAIN;
 }
 
-/* ---- the beginning ---- */
+/* ---- setup ---- */
 
 static int take_atom(struct mask_x11 *mask, const char *name, xcb_atom_t *ret)
 {

@@ -21,7 +21,7 @@ uint8_t x11_monitors_watch(xcb_connection_t *c, xcb_window_t root)
 	return randr->first_event;
 }
 
-/* A monitor may have a name that somebody chose; that of its output says nothing of anybody. */
+/* Use the output's name: a monitor's may be user-chosen, and the output's identifies nobody. */
 static void read_name(
 	xcb_connection_t *c, const xcb_randr_monitor_info_t *info, char name[MONITOR_NAME_BYTES])
 {

@@ -4,8 +4,8 @@
 
 #include <xcb/xcb.h>
 
-/** Ask to be told of changes. @return the number of the first event, 0 when there are no monitors to tell of */
+/** Subscribe to changes. @return the first event number, or 0 without monitor support */
 uint8_t x11_monitors_watch(xcb_connection_t *connection, xcb_window_t root);
 
-/** What the X server's monitors show now; it asks the server. Without RandR 1.5 nothing is known. */
+/** Query the X server's current monitors (round trip). Unknown without RandR 1.5. */
 void x11_monitors_read(xcb_connection_t *connection, xcb_window_t root, struct monitors *ret);

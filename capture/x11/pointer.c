@@ -13,17 +13,17 @@
 #include <xcb/xfixes.h>
 #include <xcb/xinput.h>
 
-/* While it moves its position is asked for so often, and until it was the same so many times. */
+/* Poll interval during motion, and number of unchanged positions that ends it. */
 #define PERIOD_NS (NS_PER_S / 30)
 #define STILL     8
 
-/* A program moves it without an event (XWarpPointer): at rest its position is asked for so often. */
+/* Poll interval at rest: XWarpPointer moves the pointer without an event. */
 #define REST_NS (NS_PER_S * 2 / 5)
 
-/* 256 × 256 is the largest cursor that toolkits make */
+/* toolkits make cursors of up to 256 × 256 */
 #define SHAPE_LIMIT_PX 512
 
-/* more at once is no hand's work */
+/* more at once are not made by hand */
 #define PRESSES 16
 
 #define CURSORS 64
@@ -35,27 +35,27 @@ struct pointer_source {
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
-	pthread_mutex_t
-		connection_lock; /* of the pointer: another thread may cut what this one waits for */
+	/* guards `connection`: another thread may cut a blocking call */
+	pthread_mutex_t connection_lock;
 	xcb_connection_t *connection;
 	xcb_window_t root;
 	uint8_t xinput_opcode, cursor_event;
-	bool has_shapes; /* without XFIXES none are told */
+	bool has_shapes; /* XFIXES is present */
 	struct pointer_shapes shapes;
-	/* what the server's cursors look like: of an animation each step has its own, and they come again */
+	/* identities of the server's cursors: every step of an animation has its own serial, and they repeat */
 	struct {
 		uint32_t serial; /* 0: none */
 		uint64_t identity;
 	} cursors[CURSORS];
 	size_t next_cursor;
-	uint32_t shape_serial; /* of the newest that is not pushed yet */
-	int64_t shape_ns;      /* when it came; 0: all are pushed */
-	int64_t next_shape_ns; /* not before */
+	uint32_t shape_serial; /* the newest, not pushed yet */
+	int64_t shape_ns;      /* time of its event; 0: none pending */
+	int64_t next_shape_ns; /* earliest next push */
 	bool hears_motion;
-	int still;        /* how often it was where it had been */
-	int64_t next_ns;  /* not before */
-	int64_t moved_ns; /* since when the position is not known; 0: it is */
-	int64_t rest_ns;  /* when it is asked for all the same */
+	int still;        /* consecutive unchanged positions */
+	int64_t next_ns;  /* earliest next query */
+	int64_t moved_ns; /* time of a move not yet queried; 0: none */
+	int64_t rest_ns;  /* next query at rest */
 	int last_x, last_y;
 };
 
@@ -74,7 +74,7 @@ static void push(struct pointer_source *source, uint16_t channel, int64_t time_n
 		source->context.sink->push(source->context.sink, packet);
 }
 
-/* X gives premultiplied ARGB in native words, the browser wants R G B A bytes */
+/* X has premultiplied ARGB in native words, the browser needs R G B A bytes */
 static void to_rgba(const uint32_t *argb, size_t count, uint8_t *rgba)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -85,7 +85,7 @@ static void to_rgba(const uint32_t *argb, size_t count, uint8_t *rgba)
 	}
 }
 
-/* @return true when a cursor is known, and was pushed as a reference */
+/* @return true when the cursor was known and pushed as a reference */
 static bool push_known(struct pointer_source *source, uint32_t serial, int64_t time_ns)
 {
 	for (size_t i = 0; i < CURSORS && serial; i++)
@@ -107,7 +107,7 @@ static void note_cursor(struct pointer_source *source, uint32_t serial, uint64_t
 	source->cursors[i].identity = identity;
 }
 
-/* @param serial  0: not known */
+/* @param serial  0: unknown */
 static int push_shape(struct pointer_source *source, uint32_t serial, int64_t time_ns)
 {
 	_autofree_ xcb_xfixes_get_cursor_image_reply_t *reply = NULL;
@@ -138,10 +138,10 @@ static int push_shape(struct pointer_source *source, uint32_t serial, int64_t ti
 	return 0;
 }
 
-/* what happened since the last look */
+/* events since the last query */
 struct seen {
-	size_t press_count; /* of all buttons */
-	int64_t first_ns;   /* of these */
+	size_t press_count; /* all buttons */
+	int64_t first_ns;   /* time of the first press */
 	int64_t click_ns[PRESSES];
 	size_t click_count;
 };
@@ -171,7 +171,7 @@ static void take_events(struct pointer_source *source, struct seen *seen)
 			source->shape_serial = cursor->cursor_serial;
 			source->shape_ns = x11_time_ns(cursor->timestamp, now_ns);
 		} else if (type == XCB_GE_GENERIC && generic->extension == source->xinput_opcode) {
-			/* all raw events begin alike */
+			/* all raw events start alike */
 			const xcb_input_raw_motion_event_t *raw = (const void *)event;
 
 			source->moved_ns = x11_time_ns(raw->time, now_ns);
@@ -182,7 +182,7 @@ static void take_events(struct pointer_source *source, struct seen *seen)
 	}
 }
 
-/* While it moves it is looked at by the clock: a mouse tells much more often, and every word of it wakes. */
+/* During motion poll by the clock instead: a mouse sends far more events, and each wakes the thread. */
 static void hear_motion(struct pointer_source *source, bool hear)
 {
 	struct {
@@ -200,10 +200,10 @@ static void hear_motion(struct pointer_source *source, bool hear)
 }
 
 /*
- * Ask where it is, and take what came before the answer. With a press among that it is asked for again: the press may
- * have come after the answer.
+ * Query the position and take the events that preceded the reply. A press among them may have followed the
+ * position's query in the server: query again.
  *
- * @return 1, 0 when it is where it was, -EPIPE the display is gone
+ * @return 1 moved, 0 unchanged, -EPIPE the display is gone
  */
 static int ask_position(struct pointer_source *source, struct seen *seen)
 {
@@ -243,7 +243,9 @@ static void push_position(struct pointer_source *source, int64_t time_ns)
 	push(source, CHANNEL_POINTER, time_ns, &batch.base);
 }
 
-/* Where it was by a press is to have no later time than that, as the server counts: in whole milliseconds. */
+/*
+ * Push the position. Its time must not exceed that of a press, which has the server's resolution of milliseconds.
+ */
 static int say_position(struct pointer_source *source, struct seen *seen)
 {
 	int64_t now_ns = clock_now_ns(), time_ns = now_ns - now_ns % NS_PER_MS;
@@ -259,7 +261,7 @@ static int say_position(struct pointer_source *source, struct seen *seen)
 	return r;
 }
 
-/* Say where it is. When it has been there for a while, its next move is waited for. */
+/* Push the position. After a while without motion, wait for motion events instead. */
 static int say_where(struct pointer_source *source, struct seen *seen)
 {
 	int r = say_position(source, seen);
@@ -272,10 +274,11 @@ static int say_where(struct pointer_source *source, struct seen *seen)
 		return 0;
 	source->still = 0;
 	source->moved_ns = 0;
-	return say_position(source, seen); /* it may have moved before it was listened to */
+	/* it may have moved before motion events were selected */
+	return say_position(source, seen);
 }
 
-/* Of an animation no more than PERIOD_NS has room for: the newest counts. */
+/* Limit an animation to one shape per PERIOD_NS: the newest. */
 static int push_due_shape(struct pointer_source *source, int64_t now_ns)
 {
 	int64_t time_ns = source->shape_ns;
@@ -285,7 +288,7 @@ static int push_due_shape(struct pointer_source *source, int64_t now_ns)
 	return push_shape(source, source->shape_serial, time_ns);
 }
 
-/* When there is something to be done without an event. */
+/* Deadline for work without an event. */
 static int64_t due_ns(const struct pointer_source *source)
 {
 	int64_t due_ns = source->moved_ns ? source->next_ns : source->rest_ns;
@@ -293,7 +296,7 @@ static int64_t due_ns(const struct pointer_source *source)
 	return source->shape_ns && source->next_shape_ns < due_ns ? source->next_shape_ns : due_ns;
 }
 
-/* @return 1 when the server was asked: with its answer events may have come that no poll() tells of */
+/* @return 1 after a round trip: its reply may have queued events that poll() does not see */
 static int step(struct pointer_source *source)
 {
 	struct seen seen = {0};
@@ -333,7 +336,7 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 	source->xinput_opcode = xinput->major_opcode;
 	source->has_shapes = xfixes && xfixes->present;
 	free(xcb_input_xi_query_version_reply(c, xcb_input_xi_query_version(c, 2, 2), NULL));
-	source->hears_motion = false; /* of a new connection nothing */
+	source->hears_motion = false; /* unset for a new connection */
 	hear_motion(source, true);
 	if (source->has_shapes) {
 		source->cursor_event = (uint8_t)(xfixes->first_event + XCB_XFIXES_CURSOR_NOTIFY);
@@ -341,12 +344,12 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 		xcb_xfixes_select_cursor_input(
 			c, source->root, XCB_XFIXES_CURSOR_NOTIFY_MASK_DISPLAY_CURSOR);
 	}
-	/* what is done from here on is seen */
+	/* round trip: all events from here on are received */
 	free(xcb_get_input_focus_reply(c, xcb_get_input_focus(c), NULL));
 	return 0;
 }
 
-/* Connect for the first time, or again. */
+/* Connect or reconnect. */
 static int connect_pointer(struct source *base, struct error *reterr)
 {
 	struct pointer_source *source = pointer(base);
@@ -364,12 +367,12 @@ static int connect_pointer(struct source *base, struct error *reterr)
 	source->root = screen->root;
 	source->last_x = source->last_y = INT32_MIN;
 	source->moved_ns = source->shape_ns = 0;
-	/* another server counts anew */
+	/* serials restart with another server */
 	memset(source->cursors, 0, sizeof(source->cursors));
 	return select_events(source, reterr);
 }
 
-/* @return 0 when it is to stop, or a negative errno */
+/* @return 0 when stopped, or a negative errno */
 static int follow(struct pointer_source *source)
 {
 	int r = push_shape(source, 0, clock_now_ns()) < 0 ? -EPIPE : 0;

@@ -14,14 +14,14 @@
 
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
 
-/* Connecting to a server that is stopped never ends: it is done by a thread that can be left alone. */
+/* Connection attempt in a thread that can be abandoned: connecting to a stopped server blocks forever. */
 struct attempt {
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
-	char *display; /* NULL: the environment's */
+	char *display; /* NULL: from the environment */
 	xcb_connection_t *connection;
 	int number;
-	bool left; /* nobody waits any more */
+	bool left; /* abandoned */
 };
 
 static void attempt_destroy(struct attempt *attempt)
@@ -67,7 +67,7 @@ static void *attempt_thread(void *user)
 	return NULL;
 }
 
-/* @return NULL when it takes too long: then the attempt is the thread's */
+/* @return NULL on timeout: the attempt then belongs to the thread */
 static xcb_connection_t *await(struct attempt *attempt)
 {
 	int64_t until_ns = clock_now_ns() + ANSWER_TIMEOUT_NS;
@@ -85,7 +85,7 @@ static xcb_connection_t *await(struct attempt *attempt)
 	return connection;
 }
 
-/* @return as xcb_connect(), but NULL when the server does not answer, or without memory */
+/* @return as xcb_connect(), but NULL on timeout or when out of memory */
 static xcb_connection_t *connect_soon(const char *display, int *ret_number)
 {
 	_destroy_(attempt) struct attempt *attempt = attempt_create(display);
@@ -146,7 +146,7 @@ int64_t x11_time_ns(uint32_t server_ms, int64_t now_ns)
 	uint32_t now_ms = (uint32_t)(uint64_t)(now_ns / NS_PER_MS);
 	int32_t age_ms = (int32_t)(now_ms - server_ms);
 
-	/* a millisecond that has just begun may look like the future */
+	/* a millisecond that has just begun may seem to lie in the future */
 	if (age_ms < 0 && age_ms > -10)
 		age_ms = 0;
 	if (age_ms < 0 || age_ms > 10000)

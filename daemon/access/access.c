@@ -31,7 +31,7 @@ int access_allow_host(struct access *access, const char *host)
 	return 0;
 }
 
-/* the length of the name in "name:port" or "[v6]:port"; 0 when it is malformed */
+/* length of the name in "name:port" or "[v6]:port"; 0 when malformed */
 static size_t name_length(const char *host)
 {
 	const char *end = *host == '[' ? strchr(host, ']') : NULL;
@@ -75,7 +75,7 @@ bool access_host_is_ours(const struct access *access, const char *host)
 	return length > 0 && (is_loopback(host, length) || is_allowed(access, host, length));
 }
 
-/* the length of a host without the port that its scheme has anyway */
+/* length of a host without the default port of its scheme */
 static size_t length_without(const char *host, const char *default_port)
 {
 	size_t length = strlen(host), extra = strlen(default_port);

@@ -12,12 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Times of use are written this often; revocations and new links at once, and again after a failure. Between, the
- * file is looked at for revocations by another recorder of the library. */
+/* Interval for writing times of use; revocations and new links are written at once, and retried after a
+ * failure. In between, the file is polled for revocations by another recorder of the library. */
 #define USES_EVERY_NS (60 * NS_PER_S)
 #define LOOK_EVERY_NS (5 * NS_PER_S)
 
-#define PREFIX_DIGITS 4 /* of an id, at least */
+#define PREFIX_DIGITS 4 /* minimum prefix of an id */
 #define ROLES         (UXREC__ROLE__ROLE_MODERATOR + 1)
 
 struct present {
@@ -26,25 +26,25 @@ struct present {
 };
 
 struct keyring {
-	struct folder *library; /* NULL: keys of this run alone */
-	const char *secret;     /* NULL: none that lasts */
+	struct folder *library; /* NULL: keys valid for this run only */
+	const char *secret;     /* NULL: no persistent one */
 	pthread_t thread;
 	bool started;
-	uint64_t stamp; /* of the file as the thread has read or written it last */
+	uint64_t stamp; /* of the file, as last read or written by the thread */
 
-	pthread_mutex_t lock; /* of all below */
+	pthread_mutex_t lock; /* protects all fields below */
 	pthread_cond_t wanted;
 	struct links links;
 	struct present present[ROLES];
-	bool changed; /* revocations or new links that are not written */
-	bool used;    /* times of use likewise */
+	bool changed; /* revocations or new links are unwritten */
+	bool used;    /* times of use are unwritten */
 	bool stop;
 	int64_t used_due_ns;
 	struct log_limit warnings;
-	struct error trouble; /* why it cannot be written; "": it can */
+	struct error trouble; /* why the file cannot be written; "": no error */
 	void (*revoked)(void *user);
 	void *revoked_user;
-	unsigned calls; /* of it that have not returned */
+	unsigned calls; /* running calls of it */
 	pthread_cond_t called;
 };
 
@@ -106,7 +106,7 @@ static int make_present(struct keyring *keyring, Uxrec__Role role)
 	return 0;
 }
 
-/* The newest valid link whose key this station can compute. */
+/* Find the newest valid link whose key is derived from this station's secret. */
 static bool find_present(struct keyring *keyring, Uxrec__Role role)
 {
 	struct present *present = &keyring->present[role];
@@ -135,7 +135,7 @@ static bool is_valid(const struct keyring *keyring, const char *id)
 	return link && !link->revoked_ns;
 }
 
-/* A role always has a link that can be handed out. */
+/* Ensure that every role has a valid present link. */
 static int renew_present(struct keyring *keyring)
 {
 	int r = 0;
@@ -148,7 +148,7 @@ static int renew_present(struct keyring *keyring)
 
 /* ---- the file ---- */
 
-/* With the lock, which is given up meanwhile. */
+/* Called with the lock held; releases it meanwhile. */
 static void call_back(struct keyring *keyring)
 {
 	void (*revoked)(void *user) = keyring->revoked;
@@ -164,7 +164,7 @@ static void call_back(struct keyring *keyring)
 	pthread_cond_broadcast(&keyring->called);
 }
 
-/* With the lock, which is given up meanwhile. */
+/* Called with the lock held; releases it meanwhile. */
 static void save(struct keyring *keyring)
 {
 	_autofree_ struct links *links = malloc(sizeof(*links));
@@ -189,7 +189,7 @@ static void save(struct keyring *keyring)
 	call_back(keyring);
 }
 
-/* With the lock, which is given up meanwhile. @return true when another recorder has written the file */
+/* Called with the lock held; releases it meanwhile. @return true when another recorder has written the file */
 static bool file_has_changed(struct keyring *keyring)
 {
 	uint64_t stamp;
@@ -229,7 +229,7 @@ static void *keep(void *user)
 	return NULL;
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 static int open_library(struct keyring *keyring, const char *library, struct error *reterr)
 {
@@ -267,7 +267,7 @@ int keyring_create(
 	if (r < 0)
 		return error_set(reterr, r, "no random numbers");
 	if (keyring->library) {
-		/* before the links are given out: who has one can use it after the next start */
+		/* before links are handed out, so that they are valid after the next start */
 		if (keyring->changed) {
 			pthread_mutex_lock(&keyring->lock);
 			save(keyring);
@@ -301,9 +301,9 @@ void keyring_destroy(struct keyring *keyring)
 	free(keyring);
 }
 
-/* ---- questions ---- */
+/* ---- queries ---- */
 
-/* They change nothing but the lock. */
+/* Lock a const keyring: queries modify nothing else. */
 static struct keyring *lock(const struct keyring *keyring)
 {
 	struct keyring *locked = (struct keyring *)keyring;
@@ -372,7 +372,7 @@ void keyring_present(const struct keyring *keyring, Uxrec__Role role, char ret_k
 	pthread_mutex_unlock(&locked->lock);
 }
 
-/* ---- revoking ---- */
+/* ---- revocation ---- */
 
 static bool is_meant(const struct page_link *link, const char *which)
 {
@@ -421,7 +421,7 @@ int keyring_revoke(struct keyring *keyring, const char *which, struct error *ret
 	}
 	if (count > 0) {
 		keyring->changed = true;
-		keyring->trouble = (struct error){""}; /* try again now */
+		keyring->trouble = (struct error){""}; /* retry now */
 		r = renew_present(keyring);
 		pthread_cond_signal(&keyring->wanted);
 		call_back(keyring);
@@ -440,7 +440,7 @@ void keyring_on_revoked(struct keyring *keyring, void (*revoked)(void *user), vo
 	pthread_mutex_unlock(&keyring->lock);
 }
 
-/* ---- the list ---- */
+/* ---- listing ---- */
 
 static Uxrec__Link *list_one(const struct keyring *keyring, const struct page_link *from)
 {

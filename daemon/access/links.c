@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Whatever had the name is not written into: neither a link is followed nor a file of others kept. */
+/* Replace any existing file, without following a link or reusing a file of another user. */
 static int write_file(const char *path, const char *text)
 {
 	_autoclose_ int fd = -1;

@@ -4,9 +4,9 @@
 #include "protocol/base/error.h"
 
 /**
- * Give out the links of the pages, one a line: "moderate", "live", "library".
+ * Write the links of the pages, one a line: "moderate", "live", "library".
  *
- * @param path  a file that is made anew, with mode 0600; NULL: standard output
+ * @param path  file to replace, with mode 0600; NULL: standard output
  * @return 0, or a negative errno with the reason
  */
 int links_give(const char *path, const char *address, int port, const struct access *access,

@@ -34,7 +34,7 @@ struct page_link *links_find(const struct links *links, const char *id)
 	return NULL;
 }
 
-/* Revoked links go before valid ones, then old ones before new ones. */
+/* Eviction order: revoked links before valid ones, then old ones before new ones. */
 static bool goes_before(const struct page_link *a, const struct page_link *b)
 {
 	int64_t a_ns = a->used_ns > a->made_ns ? a->used_ns : a->made_ns;
@@ -70,7 +70,7 @@ unsigned links_merge(struct links *links, const struct links *other)
 		struct page_link *link = links_find(links, from->id);
 
 		if (!link) {
-			/* a full list takes no revoked links: they would push valid ones out */
+			/* a full list takes no revoked links: they would evict valid ones */
 			if (links->count < LINKS_LIMIT || !from->revoked_ns)
 				*links_add(links, from->id, from->role) = *from;
 			continue;
@@ -85,7 +85,7 @@ unsigned links_merge(struct links *links, const struct links *other)
 	return revoked;
 }
 
-/* ---- the text ---- */
+/* ---- parsing and formatting ---- */
 
 static int parse_digest(unsigned char digest[LINK_DIGEST_BYTES], const char *text)
 {
@@ -144,7 +144,7 @@ static int parse(
 		if (!end)
 			end = text + size;
 		*end = '\0';
-		/* a 0 byte would end the line before its end */
+		/* an embedded 0 byte would end the line early */
 		good = line + strlen(line) == end &&
 			(number == 1 ? strcmp(line, FIRST_LINE) == 0
 				     : parse_line(links, line) == 0);
@@ -176,7 +176,7 @@ static void put_text(struct buf *text, const struct links *links)
 
 /* ---- the file ---- */
 
-/* Whoever can write the file can let himself in. */
+/* Write access to the file is access to the recorder. */
 static int check_owner(int fd, const char *path, uint64_t *ret_stamp, struct error *reterr)
 {
 	struct stat status;
@@ -195,7 +195,7 @@ static int check_owner(int fd, const char *path, uint64_t *ret_stamp, struct err
 	return 0;
 }
 
-/* @return a descriptor, or a negative errno with the reason */
+/* @return a file descriptor, or a negative errno with the reason */
 static int open_list(const struct folder *library, uint64_t *ret_stamp, struct error *reterr)
 {
 	_autoclose_ int fd = folder_read(library, FILE_NAME, reterr);
@@ -231,7 +231,7 @@ static int write_text(const struct folder *library, const struct buf *text, uint
 	struct error *reterr)
 {
 	_autoclose_ int fd = -1;
-	int r = folder_remove(library, FRESH_NAME); /* of one that was killed */
+	int r = folder_remove(library, FRESH_NAME); /* left by a killed process */
 
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -267,7 +267,7 @@ int links_update(const struct folder *library, struct links *links, uint64_t *re
 	put_text(&after, file);
 	*links = *file;
 	r = buf_error(&before) < 0 || buf_error(&after) < 0 ? -ENOMEM : 0;
-	/* an unchanged list is left alone: two recorders would else write for each other without end */
+	/* leave an unchanged file alone: two recorders would otherwise rewrite it for each other endlessly */
 	if (r == 0 &&
 		(before.size_bytes != after.size_bytes ||
 			memcmp(before.data, after.data, after.size_bytes) != 0))

@@ -7,13 +7,13 @@
 #define LINK_DIGEST_BYTES 32 /* SHA-256 */
 #define LINKS_LIMIT       128
 
-/** A link to the pages: everything about it but its key. Times are of CLOCK_REALTIME, 0: never. */
+/** A link to the pages, without its key. Times are CLOCK_REALTIME, 0: never. */
 struct page_link {
 	char id[LINK_ID_BYTES];
 	Uxrec__Role role;
 	unsigned char digest[LINK_DIGEST_BYTES]; /* of the key's 32 characters */
 	int64_t made_ns, used_ns, revoked_ns;
-	bool of_this_run; /* is not written */
+	bool of_this_run; /* never written */
 };
 
 struct links {
@@ -25,16 +25,16 @@ struct links {
 struct page_link *links_find(const struct links *links, const char *id);
 
 /**
- * Add a link. Of too many one goes: the oldest that was revoked, else the one that was not used for longest.
+ * Add a link. A full list evicts one: the earliest revoked, else the longest unused.
  *
- * @return the place of the added link, whose other fields are 0
+ * @return the added link, whose other fields are 0
  */
 struct page_link *links_add(struct links *links, const char *id, Uxrec__Role role);
 
 /**
- * Take in the links of another list: those that are new, the last uses, and revocations.
+ * Merge the links of another list: new links, latest uses, and revocations.
  *
- * @return how many links that were valid in @p links are revoked by it
+ * @return the number of links valid in @p links that were revoked by the merge
  */
 unsigned links_merge(struct links *links, const struct links *other);
 
@@ -42,25 +42,25 @@ unsigned links_merge(struct links *links, const struct links *other);
 const char *links_role_name(Uxrec__Role role);
 
 /**
- * Read the file `links` of a library. Its content and kind are hostile.
+ * Read the file `links` of a library. Its content and kind are untrusted.
  *
  * @param ret        written on success
  * @param ret_stamp  written on success: changes whenever the file does
- * @return 0, -ENOENT when there is none, or a negative errno with the reason: it belongs to another user (-EPERM),
- *         others can write it (-EPERM), it is no regular file (-ELOOP, -EBADMSG), no list of links (-EBADMSG)
+ * @return 0, -ENOENT when there is none, or a negative errno with the reason: owned by another user (-EPERM),
+ *         writable by others (-EPERM), not a regular file (-ELOOP, -EBADMSG), not a list of links (-EBADMSG)
  */
 int links_read(
 	const struct folder *library, struct links *ret, uint64_t *ret_stamp, struct error *reterr);
 
-/** The stamp of the file as links_read() gives it, without its content. @return 0 or a negative errno */
+/** Get the stamp of the file, as from links_read(), without its content. @return 0 or a negative errno */
 int links_stamp(const struct folder *library, uint64_t *ret);
 
 /**
- * Make a list and the file the same, with the folder's lock: each gets the links that only the other has. The file is
- * written only when that changes it: whole on the disk, or as it was.
+ * Synchronise a list and the file, holding the folder's lock: each gets the links that only the other has. The
+ * file is written only when it changes, and atomically: complete on disk, or as before.
  *
- * @param links      also merged when the file cannot be written
- * @param ret_stamp  as of links_read()
+ * @param links      merged even when the file cannot be written
+ * @param ret_stamp  as for links_read()
  * @return 0, or a negative errno with the reason
  */
 int links_update(const struct folder *library, struct links *links, uint64_t *ret_stamp,

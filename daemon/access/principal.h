@@ -5,24 +5,23 @@
 #include "protocol/wire.pb-c.h"
 
 /**
- * One authenticated connection of a browser, as other threads may hold it: it may be gone by the time
- * they answer. Shared by counting references.
+ * One authenticated connection of a browser, as held by other threads: it may be gone by the time they answer.
+ * Reference-counted.
  */
 struct peer {
 	_Atomic unsigned refs;
 	_Atomic bool closed;
-	_Atomic bool
-		overflowed; /* too much waits for it: it will be closed, and gets nothing more */
-	_Atomic size_t queued_bytes; /* given to the server for it and not yet sent */
-	Uxrec__Role role;            /* constant, as are the fields below */
+	_Atomic bool overflowed; /* backlog too long: it will be closed, and gets nothing more */
+	_Atomic size_t queued_bytes; /* given to the server for it and unsent */
+	Uxrec__Role role;            /* constant, like the fields below */
 	char name[NAME_LIMIT_BYTES + 1];
 	char principal[33]; /* of its acts: 32 hex digits, derived from its hello */
-	bool identified;    /* its hello had an identity: a layer of its own */
+	bool identified;    /* its hello had an identity: it has its own layer */
 };
 
 /**
  * @param principal   32 hex digits
- * @param identified  derived from an identity, and not from the name
+ * @param identified  derived from an identity rather than the name
  * @return a peer with one reference, or NULL
  */
 struct peer *peer_create(

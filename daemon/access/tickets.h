@@ -9,8 +9,8 @@
 #define TICKET_BYTES 33 /* 32 hex digits and a 0 byte */
 
 /**
- * Tickets stand for the key of a role at one hello within a minute. A link that is handed to a browser
- * stays in that browser's history, where it opens nothing any more. Any thread.
+ * Tickets are one-time substitutes for the key of a role, valid for one hello within a minute: the link in the
+ * history of a browser that opened it is worthless afterwards. Any thread.
  */
 struct tickets {
 	pthread_mutex_t lock;
@@ -24,11 +24,11 @@ struct tickets {
 void tickets_init(struct tickets *tickets);
 void tickets_finish(struct tickets *tickets);
 
-/** Make one; of too many the oldest is taken back. @return 0 or a negative errno */
+/** Make a ticket; beyond the limit the oldest is revoked. @return 0 or a negative errno */
 int tickets_make(struct tickets *tickets, Uxrec__Role role, char ret[TICKET_BYTES]);
 
-/** Take all of them back. */
+/** Revoke all tickets. */
 void tickets_revoke(struct tickets *tickets);
 
-/** Use one up. @return its role, ROLE_UNSPECIFIED when there is none like this, or not any more */
+/** Consume a ticket. @return its role, ROLE_UNSPECIFIED when unknown or expired */
 Uxrec__Role tickets_take(struct tickets *tickets, const char *text);

@@ -1,4 +1,4 @@
-/* The references of acts: the session's span, the study, other acts. */
+/* Checks the references of acts: the session's span, the study, other acts. */
 
 #include "daemon/acts/act_policy.h"
 #include "protocol/acts/act.h"
@@ -11,11 +11,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* Times are shown in whole seconds. */
+/* Pages show times in whole seconds. */
 #define ROUNDING_NS NS_PER_S
-/* A browser's idea of the running session's clock is off by the way of a message, which may take long. */
+/* Error of a browser's copy of the running session's clock: the latency of a message, which may be long. */
 #define AHEAD_NS (10 * NS_PER_S)
-/* The end of a running session is not known, and that of an attempt may be planned: its time limit. */
+/* The end of a running session is unknown, and an attempt's end may be planned: its time limit. */
 #define PLANNED_NS (3600 * NS_PER_S)
 
 /* ---- times ---- */
@@ -57,7 +57,7 @@ static int check_times(
 	return 0;
 }
 
-/* Pages know of a pause a moment later, and the moments that they show run on until then. */
+/* Latency of a pause's announcement: pages show moments beyond its start until then. */
 #define PAUSE_KNOWN_NS (500 * NS_PER_MS)
 
 static int check_pause(
@@ -81,7 +81,7 @@ struct referring {
 	struct error *reterr;
 };
 
-/* @param id  empty: of none */
+/* @param id  empty: no reference */
 static int need_thing(const struct referring *referring, const char *field, const char *id,
 	Uxrec__Act__BodyCase body)
 {
@@ -132,7 +132,7 @@ static int need_code(const struct referring *referring, const char *code)
 			  referring->body, text_quote(code).text);
 }
 
-/* @param attempt  whose task has the opportunity; empty: any task of the study may have it */
+/* @param attempt  attempt whose task must have the opportunity; empty: any task of the study */
 static int need_opportunity(
 	const struct referring *referring, const char *attempt, const char *opportunity)
 {
@@ -172,7 +172,7 @@ static int check_modifiers(const struct referring *referring, const Uxrec__Tag *
 
 static int check_tag(const struct referring *referring, const Uxrec__Tag *tag)
 {
-	/* a patch names the attempt only when it changes it */
+	/* a patch has the attempt only when it changes it */
 	const Uxrec__Act *before = annotations_find(referring->context->log, referring->act->id);
 	const char *attempt = !act_sets(referring->act, "attempt") && before &&
 			before->body_case == UXREC__ACT__BODY_TAG

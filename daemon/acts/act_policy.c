@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* A note has at most 8 KiB; nothing honest has twice that. */
+/* A note has at most 8 KiB; no honest act has twice that. */
 #define PEER_ACT_LIMIT_BYTES (16 * 1024)
 
-/* what those who are not the moderator may add, change and remove */
+/* kinds of acts that others than moderators may add, change and remove */
 static bool may_say(Uxrec__Role role, const Uxrec__Act *act)
 {
 	switch (act->body_case) {
@@ -86,7 +86,7 @@ int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window wi
 	return 0;
 }
 
-/* What one has said is changed by another only when it is a reviewer, and no bleep. */
+/* Only reviewers change acts of others, except bleeps. */
 static bool is_theirs(const struct peer *peer, const Uxrec__Act *before)
 {
 	if (peer->role == UXREC__ROLE__ROLE_MODERATOR ||
@@ -97,7 +97,7 @@ static bool is_theirs(const struct peer *peer, const Uxrec__Act *before)
 				  : strcmp(before->author, peer->name) == 0;
 }
 
-/* Whoever has been renamed may name their layer as it was or as it is. */
+/* After a rename, both the old and the new name of the own layer are accepted. */
 static bool keeps_layer(const struct peer *peer, const Uxrec__Act *act, const Uxrec__Act *before)
 {
 	if (strcmp(before->layer, act->layer) == 0)
@@ -118,7 +118,7 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 	if (!keeps_layer(peer, act, before) ||
 		(act->kind != UXREC__ACT__KIND__KIND_REMOVE && before->body_case != act->body_case))
 		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
-	/* a removal says nothing itself: what it removes must be theirs to remove */
+	/* a removal has no body: check the act it removes */
 	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_say(peer->role, before))
 		return refuse_kind(peer->role, reterr);
 	if (peer->role == UXREC__ROLE__ROLE_OBSERVER && context->window == SAY_NOTES &&

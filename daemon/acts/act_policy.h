@@ -3,48 +3,49 @@
 #include "daemon/access/principal.h"
 #include "replay/session/session.h"
 
-/* Who may say what about a session. Moderators may say everything that holds. */
+/* Permissions for acts by role. Moderators may add any valid act. */
 
 /**
- * Set whose act it is: author, principal and, of a coder's layer, the layer's principal, which is empty for
- * clients without an identity. The log sets the act's id and its session; values of the client's do not count.
+ * Set the signature of an act: author, principal and, in a coder's layer, the layer's principal, which is empty
+ * for clients without an identity. The log sets the act's id and session; values sent by the client are
+ * ignored.
  */
 void say_sign(const struct peer *peer, Uxrec__Act *act);
 
-/** Which acts of observers a session takes. */
+/** Which acts of observers a session accepts. */
 enum say_window {
-	SAY_CLOSED,  /* none: it has ended */
+	SAY_CLOSED,  /* none: ended */
 	SAY_RUNNING, /* tags, notes and scores */
-	SAY_NOTES,   /* notes alone: it ended a moment ago, and the observer watched it */
+	SAY_NOTES,   /* notes only: ended a moment ago, and watched by the observer */
 };
 
 /**
- * Check an act without the session's log: observers add to the layer "live" of the running session, and notes to
- * that of the one that ended last; reviewers to their own.
+ * Check an act without the session's log: observers add to the layer "live" of the running session, and notes
+ * to that of the last one; reviewers to their own layer.
  *
  * @return 0, or -EACCES with the reason
  */
 int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window window,
 	struct error *reterr);
 
-/** The session that an act refers to. */
+/** Session referred to by an act. */
 struct act_context {
 	const struct annotations *log; /* with all acts so far */
 	const Uxrec__Study *study;
-	int64_t begin_ns;       /* the session's; 0 where it is not known */
-	int64_t end_ns;         /* of a session that has ended, otherwise 0 */
+	int64_t begin_ns;       /* start of the session; 0 when unknown */
+	int64_t end_ns;         /* end of an ended session, otherwise 0 */
 	int64_t now_ns;         /* of a running session, otherwise 0 */
-	int64_t paused_ns;      /* begin of the pause that lasts; 0: none */
-	enum say_window window; /* of observers */
+	int64_t paused_ns;      /* start of the present pause; 0: none */
+	enum say_window window; /* for observers */
 };
 
-/** @param session  with annotations; the context is good as long as it is */
+/** @param session  with annotations; must outlive the context */
 struct act_context say_context(const struct session *session);
 
 /**
- * Check the references of an act: times of any body are within the session's span (without one they are not
- * checked), a tag's moment is in no pause that lasts, tasks, codes, opportunities and modifiers are those of the
- * study, things are in the log. Of a patch the fields that it names.
+ * Check the references of an act: times of any body are within the session's span (unchecked without one), a
+ * tag's moment is not in the present pause, tasks, codes, opportunities and modifiers exist in the study, and
+ * referenced things in the log. For a patch, only the named fields.
  *
  * @return 0, -EBUSY in a pause, -ERANGE or -EINVAL, with the reason, which names the field
  */
@@ -52,7 +53,7 @@ int say_check_context(
 	const struct act_context *context, const Uxrec__Act *act, struct error *reterr);
 
 /**
- * Check an act against the acts before it and by say_check_context().
+ * Check an act against the acts before it, and with say_check_context().
  *
  * @return 0, -EACCES, -EBUSY, -EEXIST, -ENOENT, -ERANGE or -EINVAL, with the reason
  */

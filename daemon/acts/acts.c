@@ -15,7 +15,7 @@
 
 #define OPEN_LOGS 8
 
-/* the log of a session that is not being recorded, kept open for its next act */
+/* log of a session not being recorded, kept open for its next act */
 struct open_log {
 	struct session_log *log;
 	char session[21];
@@ -27,7 +27,7 @@ struct acts {
 	const char *folder;
 	struct live *live;
 	struct server *server;
-	struct worker *running, *recorded; /* without `live` there is no `running` */
+	struct worker *running, *recorded; /* no `running` without `live` */
 	struct open_log open[OPEN_LOGS];   /* of the thread `recorded` */
 };
 
@@ -57,7 +57,7 @@ static void answer(struct acts *acts, const struct job *job, const Uxrec__Act *a
 	server_answer(acts->server, job->peer, job->message->request, &message);
 }
 
-/* After a withdrawal only the moderator adds acts: corrections and removals. */
+/* After a withdrawal only moderators add acts: corrections and removals. */
 static int check_consent(
 	const struct peer *peer, const struct annotations *log, struct error *reterr)
 {
@@ -94,7 +94,7 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 		return r;
 	if (acts->live)
 		live_push_act(acts->live, session, annotations_appended(log));
-	/* before anybody knows of it */
+	/* before anybody is notified */
 	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act_is_about_consent(act)))
 		live_take_consent(acts->live, session, log);
 	answer(acts, job, stored);
@@ -114,7 +114,7 @@ static enum say_window window_of(
 		: SAY_CLOSED;
 }
 
-/* @param recorded  NULL: the log is that of the running session */
+/* @param recorded  NULL: the log of the running session */
 static int store(struct acts *acts, const struct job *job, struct session_log *log,
 	const struct open_log *recorded, struct error *reterr)
 {
@@ -125,7 +125,7 @@ static int store(struct acts *acts, const struct job *job, struct session_log *l
 	int r;
 
 	say_sign(job->peer, &act);
-	/* a removal is about what is there already */
+	/* a removal has no body */
 	if (act.kind == UXREC__ACT__KIND__KIND_REMOVE)
 		act.body_case = UXREC__ACT__BODY__NOT_SET;
 	r = message_check_typed(&act.base, reterr);
@@ -155,7 +155,7 @@ static void refuse(struct acts *acts, const struct job *job, int r, const struct
 
 /* ---- the running session ---- */
 
-/* The session has ended since: its act is stored as that of any other. */
+/* The session has ended since: store the act like those of others. */
 static void pass_on(struct acts *acts, struct job *job)
 {
 	jobs_ask(worker_jobs(acts->recorded), acts->server, job->peer, steal_ptr(job->message));
@@ -189,7 +189,7 @@ static void close_log(struct open_log *open)
 	*open = (struct open_log){0};
 }
 
-/* The study is in the recording: it is opened for that and closed again. */
+/* Open the recording for its study, and close it again. */
 static int open_log(struct acts *acts, struct open_log *open, const char *id, struct error *reterr)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -212,7 +212,7 @@ static int open_log(struct acts *acts, struct open_log *open, const char *id, st
 	return 0;
 }
 
-/* @param ret  set to the place of the session's log, closed when it has to be opened */
+/* @param ret  set to the slot for the session's log @return false when it must be opened first */
 static bool find_log(struct acts *acts, const char *id, struct open_log **ret)
 {
 	struct open_log *oldest = &acts->open[0];
@@ -242,7 +242,7 @@ static int store_recorded(struct acts *acts, const struct job *job, struct error
 		return r;
 	open->used_ns = clock_now_ns();
 	r = store(acts, job, open->log, open, reterr);
-	/* whatever is wrong with the file: the next act opens what is there then */
+	/* on file errors close the log: the next act reopens it */
 	if (r < 0 && r != -EACCES && r != -EINVAL && r != -EILSEQ && r != -EEXIST && r != -ENOENT &&
 		r != -ERANGE)
 		close_log(open);
@@ -260,7 +260,7 @@ static bool work_recorded(void *user, struct job *job)
 	return false;
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 void acts_take(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message)
 {
@@ -312,7 +312,7 @@ void acts_destroy(struct acts *acts)
 {
 	if (!acts)
 		return;
-	worker_destroy(acts->running); /* it passes jobs on to the other */
+	worker_destroy(acts->running); /* first: it passes jobs on to the other */
 	worker_destroy(acts->recorded);
 	for (size_t i = 0; i < OPEN_LOGS; i++)
 		close_log(&acts->open[i]);

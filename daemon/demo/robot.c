@@ -1,6 +1,6 @@
 /*
- * uxrec-robot: a participant that follows a script, for the demo and the tests. It reads commands
- * from standard input, one a line, and does them by XTest, so that everything behind it is real:
+ * uxrec-robot: a scripted participant, for the demo and the tests. It reads commands from standard
+ * input, one a line, and executes them by XTest, so that everything behind it is real:
  *
  *   move X Y [MS]     move the pointer there, smoothly, in MS milliseconds (default 300)
  *   click [BUTTON]    1 left (default), 2 middle, 3 right
@@ -9,7 +9,7 @@
  *   key NAME          Return, Tab, BackSpace, Escape, …, with ctrl+, shift+, alt+ before it
  *   wait MS
  *   background RRGGBB the colour of the empty desktop
- *   cursor RRGGBB     a square of this colour for its pointer
+ *   cursor RRGGBB     a square of this colour as the pointer
  */
 
 #include "protocol/base/cleanup.h"
@@ -73,7 +73,7 @@ static void fake(struct robot *robot, uint8_t type, uint8_t detail, int x, int y
 	xcb_flush(robot->connection);
 }
 
-/* @return the keycode that gives a keysym, 0 when there is none; @p ret_shift when with Shift */
+/* @return the keycode of a keysym, 0 when there is none; @p ret_shift is true when it needs Shift */
 static uint8_t find_keycode(const struct robot *robot, uint32_t keysym, bool *ret_shift)
 {
 	for (unsigned level = 0; level < 2 && level < robot->keysyms_per_code; level++)
@@ -114,7 +114,7 @@ static uint32_t keysym_by_name(const char *name)
 	return 0;
 }
 
-/* "ctrl+shift+s": hold what is before the last plus */
+/* "ctrl+shift+s": hold the modifiers before the last plus */
 static int do_key(struct robot *robot, char *name)
 {
 	char *plus = strchr(name + 1, '+');
@@ -157,7 +157,7 @@ static int do_move(struct robot *robot, const char *arguments)
 		return -1;
 	steps = (int)(ms * NS_PER_MS / MOVE_STEP_NS);
 	for (int i = 1; i <= steps; i++) {
-		/* quick in the middle, slow at both ends, as a hand does it */
+		/* ease in and out, like a hand */
 		double t = (double)i / steps, eased = t * t * (3 - 2 * t);
 
 		fake(robot, XCB_MOTION_NOTIFY, 0, from->root_x + (int)((x - from->root_x) * eased),
@@ -315,7 +315,7 @@ int main(void)
 		if (xcb_connection_has_error(robot.connection))
 			return 3;
 	}
-	/* what is still on its way when the connection closes is lost */
+	/* round trip: requests in flight are lost when the connection closes */
 	free(xcb_get_input_focus_reply(
 		robot.connection, xcb_get_input_focus(robot.connection), NULL));
 	xcb_disconnect(robot.connection);

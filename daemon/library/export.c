@@ -1,4 +1,4 @@
-/* Files of a session for a page: made as the commands make them. */
+/* Files of a session for a page, identical to those of the commands. */
 
 #include "daemon/library/library_internal.h"
 #include "protocol/base/terminal.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A page keeps the whole file in memory, and so does the queue of its connection. */
+/* A page holds the whole file in memory, and so does its connection's queue. */
 #define FILE_LIMIT_BYTES (16 * 1024 * 1024)
 
 static int find_part(Uxrec__ExportSession__Part asked, enum extract *ret)
@@ -32,7 +32,7 @@ static int find_part(Uxrec__ExportSession__Part asked, enum extract *ret)
 	return 0;
 }
 
-/* The refusal in words for a page: without the path of the recorder's machine. */
+/* Refusal text for a page: without the path on the recorder's machine. */
 static int refuse(const struct session *session, enum way_out way, int r, struct error *reterr)
 {
 	return error_set(reterr, r, "%s is refused: %s", way_out_needs(way)->name,
@@ -59,9 +59,9 @@ static void send_exported(struct library *library, const struct job *job, Uxrec_
 	library_send_answer(library, job, &message);
 }
 
-/* ---- a film ---- */
+/* ---- films ---- */
 
-/* Append a word of a shell's command line. */
+/* Append a quoted shell word. */
 static void put_quoted(struct buf *out, const char *text)
 {
 	buf_put_u8(out, '\'');
@@ -73,7 +73,7 @@ static void put_quoted(struct buf *out, const char *text)
 	buf_put_u8(out, '\'');
 }
 
-/* A film takes minutes and a player: the page has the command for it alone. */
+/* A film takes minutes and a player: the page only gets the command. */
 static int offer_film(struct library *library, const struct job *job, struct error *reterr)
 {
 	const char *id = job->message->export_session->session;

@@ -49,7 +49,7 @@ static void send_declarations(
 	}
 }
 
-/* All acts; without consent to show them those that the consent is of. @return how many */
+/* Collect all acts; without consent to replay, only acts about consent. @return their number */
 static size_t collect_acts(Uxrec__Act ***ret, const struct session *session)
 {
 	const struct annotations *log = session->annotations;
@@ -118,7 +118,7 @@ static int answer_timeline(struct library *library, const struct job *job, struc
 
 /* ---- metrics ---- */
 
-/* ids of the sessions of one computation, which are opened apart from those that are kept */
+/* session ids of one computation; opened separately from the cached sessions */
 struct chosen {
 	const char *library;
 	const char **ids;
@@ -130,7 +130,7 @@ static int open_chosen(void *user, size_t i, struct session **ret, struct error 
 	const struct chosen *chosen = user;
 	int r = session_open(ret, chosen->library, chosen->ids[i], false, reterr);
 
-	/* a number that leaves some out without a word is worse than none; others are in the list */
+	/* a metric that silently leaves sessions out is worse than none; other failures are listed */
 	return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
 }
 
@@ -142,7 +142,7 @@ static void choose(struct chosen *chosen, const char *id)
 	chosen->ids[chosen->count++] = id;
 }
 
-/* a study's sessions, or those that were named */
+/* all sessions of a study, or the sessions requested */
 static int choose_all(struct chosen *chosen, const Uxrec__GetMetrics *asked,
 	const struct session_ids *ids, struct error *reterr)
 {
@@ -189,7 +189,7 @@ static int answer_metrics(struct library *library, const struct job *job, struct
 
 /* ---- transcripts ---- */
 
-/* @param stored  of the file that was stored just now; NULL: none was */
+/* @param stored  faults of a transcript just stored; NULL: none was stored */
 static int answer_transcript(struct library *library, const struct job *job,
 	const struct session *session, const struct vtt_faults *stored, struct error *reterr)
 {
@@ -228,7 +228,7 @@ static int put_transcript(struct library *library, const struct job *job, struct
 	_destroy_(vtt) struct vtt *vtt = NULL;
 	struct vtt_faults faults = {0};
 	struct open_session *open;
-	/* taking it away is no way out */
+	/* removing it is not an export */
 	enum way_out way = *put->vtt ? WAY_OUT_TRANSCRIPT : WAY_OUT_KEEPING;
 	int r = library_open_for(library, job, put->session, way, &open, reterr);
 
@@ -244,9 +244,9 @@ static int put_transcript(struct library *library, const struct job *job, struct
 	return r < 0 ? r : answer_transcript(library, job, open->session, &faults, reterr);
 }
 
-/* ---- deleting ---- */
+/* ---- deletion ---- */
 
-/* @return 0 when the label is one of the session's participants, or its id when it has none; or -EINVAL */
+/* @return 0 when the label names a participant of the session, or its id when it has none; or -EINVAL */
 static int check_label(const struct session *session, const char *label, struct error *reterr)
 {
 	const Uxrec__SessionInfo *info = session_info(session);
@@ -339,7 +339,7 @@ static int do_job(struct library *library, const struct job *job, struct error *
 	}
 }
 
-/* One request, then some of what earlier ones began: neither waits for all of the other. */
+/* Do one request, then some work of earlier ones: neither waits for all of the other. */
 static bool work(void *user, struct job *job)
 {
 	struct library *library = user;

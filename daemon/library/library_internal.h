@@ -7,22 +7,22 @@
 #include "replay/session/session.h"
 
 /*
- * The parts of the library, all on its thread unless it says otherwise:
+ * Modules of the library, all on its thread unless noted:
  *   library.c           the thread, requests and their answers, deletion
- *   library_sessions.c  open sessions and the gate of their consent
+ *   library_sessions.c  open sessions and their consent gate
  *   library_reading.c   messages of a session for a player
  *   library_export.c    files of a session for a page
- *   library_studies.c   the folders of studies; also of the main thread
+ *   library_studies.c   the folders of studies; main thread too
  */
 
 #define OPEN_LIMIT 8
 
-/* a session that is kept open for the next question about it */
+/* session kept open for further requests */
 struct open_session {
 	struct session *session;
-	unsigned users; /* reads that go on */
+	unsigned users; /* reads in progress */
 	int64_t used_ns;
-	struct consent_span *muted; /* spans of sound kept from all but moderators */
+	struct consent_span *muted; /* spans of sound withheld from all but moderators */
 };
 
 struct reading;
@@ -31,7 +31,7 @@ struct library {
 	char *folder, *studies, *examples;
 	struct live *live;
 	struct server *server;
-	struct worker *reader; /* its thread has what follows but for `acts` */
+	struct worker *reader; /* its thread owns the fields below, except `acts` */
 	struct acts *acts;
 	struct lists *lists;
 	struct open_session open[OPEN_LIMIT];
@@ -45,45 +45,48 @@ void library_send_answer(
 
 /* ---- library_sessions.c ---- */
 
-/** Open a session, or find it open, before any gate. @return 0, -EBUSY, or what session_open() gives */
+/** Open a session, or reuse an open one, without a gate. @return 0, -EBUSY, or an error of session_open() */
 int library_open_session(
 	struct library *library, const char *id, struct open_session **ret, struct error *reterr);
 
 /**
- * Gate a session for a peer, as its consent is now: before each piece of work, since peers share it and the
- * consent may be taken back in between. While a session is being recorded, none but the moderator gets sound
- * that was recorded while observers were muted.
+ * Gate a session for a peer by its present consent. Call before each piece of work: peers share the session,
+ * and consent may be withdrawn in between. While a session is being recorded, only moderators get sound
+ * recorded while observers were muted.
  *
- * @return 0, -EACCES without consent to it, or a negative errno when that cannot be known
+ * @return 0, -EACCES without the consent needed, or a negative errno when the consent is unreadable
  */
 int library_gate_session(struct library *library, struct open_session *open,
 	const struct peer *peer, enum way_out way, struct error *reterr);
 
-/** Open a session for a peer's request. @return as library_open_session() and library_gate_session() */
+/** Open a session for a peer's request. @return like library_open_session() and library_gate_session() */
 int library_open_for(struct library *library, const struct job *job, const char *id,
 	enum way_out way, struct open_session **ret, struct error *reterr);
 
-/** Close a session, NULL: all; after its reads have ended. */
+/** Close a session, NULL: all; only after its reads have ended. */
 void library_close_sessions(struct library *library, const char *id);
 
 /* ---- library_reading.c ---- */
 
-/** Begin with a Read; a read with state replaces those of the same peer. */
+/** Start a Read; a read with state replaces those of the same peer. */
 int library_begin_reading(struct library *library, const struct job *job, struct error *reterr);
 
-/** Send to each peer what it can take now. */
+/** Send to each peer as much as its backlog allows. */
 void library_go_on_reading(struct library *library);
 
 /** End reads with a failure. @param peer  NULL: any, @p session: likewise */
 void library_fail_readings(struct library *library, const struct peer *peer, const char *session,
 	int reason, const char *why);
 
-/** End all reads, without an answer. */
+/** End all reads without an answer. */
 void library_end_readings(struct library *library);
 
 /* ---- library_export.c ---- */
 
-/** Answer with a file of a session, or with the command that makes it. @return 0, or a negative errno with the reason */
+/**
+ * Answer with a file of a session, or with the command to make it. @return 0, or a negative errno with the
+ * reason
+ */
 int library_export(struct library *library, const struct job *job, struct error *reterr);
 
 /* ---- library_studies.c ---- */

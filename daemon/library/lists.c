@@ -13,23 +13,23 @@
 #define AHEAD_BYTES (512 * 1024)
 #define PART_BYTES  (32 * 1024)
 #define WHOLE_BYTES (16 * 1024 * 1024)
-/* The texts of a session's maker must not fill a list. */
+/* Limit of a summary: texts written by a session's author must not fill a list. */
 #define SUMMARY_BYTES (16 * 1024)
 
-/* Protocol Buffers, "Encoding": fields of wire.proto, all below 16 and so of one byte */
+/* Protocol Buffers, "Encoding": field tags of wire.proto, all below 16 and so one byte each */
 #define FIELD_VARINT(number) ((number) << 3)
 #define FIELD_BYTES(number)  ((number) << 3 | 2)
 
-/* one that is being made */
+/* list in progress */
 struct list {
 	struct list *next;
 	struct peer *peer;
 	uint64_t request;
 	bool parts;
-	char after[21];             /* the last session that was put in order; "": none was */
-	struct session_order order; /* those that are to come into it */
-	struct buf body;            /* of the present part: packed fields `sessions` */
-	/* the next one for the same peer */
+	char after[21];             /* the last session sorted in; "": none */
+	struct session_order order; /* sessions yet to be added */
+	struct buf body;            /* of the current part: packed fields `sessions` */
+	/* next request of the same peer */
 	bool again, again_parts;
 	uint64_t again_request;
 };
@@ -40,8 +40,8 @@ struct lists {
 	struct server *server;
 	struct summaries *summaries;
 	struct session_ids ids;
-	struct list *first, **end; /* the first one's turn is next */
-	struct list *gathered;     /* the one list that is gathered to come in one message */
+	struct list *first, **end; /* the first list is served next */
+	struct list *gathered;     /* the one list collected into a single message */
 };
 
 int lists_create(struct lists **ret, const char *folder, struct live *live)
@@ -141,7 +141,7 @@ static void pack_unreadable(struct buf *out, const char *id, const char *trouble
 	uxrec__session_summary__free_unpacked(summary, NULL);
 }
 
-/* @return true when the summary holds as long as the files do not change */
+/* @return true when the summary is valid as long as the files do not change */
 static bool summarise(struct lists *lists, const char *id, bool live, struct buf *out)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -163,7 +163,7 @@ static bool summarise(struct lists *lists, const char *id, bool live, struct buf
 	return !live;
 }
 
-/* @return the packed summary, in @p packed or kept; without data when there is no memory for it */
+/* @return the packed summary, in @p packed or in the cache; no data when out of memory */
 static struct view find_summary(struct lists *lists, const char *id, struct buf *packed)
 {
 	bool live = lists->live && live_is(lists->live, id), settled;
@@ -210,7 +210,7 @@ static int put_in_order(struct lists *lists, struct list *list, const char *id)
 
 /* ---- a list ---- */
 
-/* Send what there is as ServerMessage{request, session_list{sessions, more}}. */
+/* Send the current part as ServerMessage{request, session_list{sessions, more}}. */
 static int send_part(struct lists *lists, struct list *list, bool more)
 {
 	_cleanup_(buf_finish) struct buf head = {0};
@@ -226,7 +226,7 @@ static int send_part(struct lists *lists, struct list *list, bool more)
 	put_varint(&head, list->request);
 	buf_put_u8(&head, FIELD_BYTES(8));
 	put_varint(&head, list->body.size_bytes);
-	/* the body may be large: it is moved up instead of copied */
+	/* the body may be large: moved up instead of copied */
 	at = buf_reserve(&list->body, head.size_bytes);
 	if (!at || buf_error(&head) < 0 || buf_error(&list->body) < 0)
 		return -ENOMEM;
@@ -255,7 +255,7 @@ static size_t position_behind(const struct session_ids *ids, const char *after)
 	return low;
 }
 
-/* Do a part of the work. @return 1 when no session is left, 0 when there are more, or -ENOMEM */
+/* Work for one step. @return 1 when no session is left, 0 when there are more, or -ENOMEM */
 static int add_sessions(struct lists *lists, struct list *list, size_t limit)
 {
 	int64_t until_ns = clock_now_ns() + STEP_NS;
@@ -277,7 +277,7 @@ static int add_sessions(struct lists *lists, struct list *list, size_t limit)
 	return 0;
 }
 
-/* @return 1 when the list is done, 0 when it goes on, or a negative errno with the reason */
+/* @return 1 when the list is complete, 0 when there is more, or a negative errno with the reason */
 static int go_on(struct lists *lists, struct list *list, struct error *reterr)
 {
 	size_t limit = list->parts ? PART_BYTES : WHOLE_BYTES;
@@ -294,7 +294,7 @@ static int go_on(struct lists *lists, struct list *list, struct error *reterr)
 	return r < 0 ? r : done;
 }
 
-/* ---- all of them ---- */
+/* ---- scheduling ---- */
 
 static bool can_go_on(const struct lists *lists, const struct list *list)
 {
@@ -324,7 +324,7 @@ static int read_ids(struct lists *lists, struct error *reterr)
 	return 0;
 }
 
-/* @return true when the list begins again, for the next request of its peer */
+/* @return true when the list restarts for the next request of its peer */
 static bool begin_again(struct lists *lists, struct list *list)
 {
 	struct error error;
@@ -368,7 +368,7 @@ bool lists_step(struct lists *lists)
 	else
 		list_free(list);
 	if (!lists->first)
-		malloc_trim(0); /* of each session much was read and little is kept */
+		malloc_trim(0); /* reads much of each session, and keeps little */
 	return find_next(lists) != NULL;
 }
 

@@ -1,4 +1,4 @@
-/* Messages of a session for a player, as fast as its peer takes them. */
+/* Streams the messages of a session to a player, at the pace of its peer. */
 
 #include "daemon/library/library_internal.h"
 #include "protocol/pointer_shape.h"
@@ -10,21 +10,21 @@
 #include <errno.h>
 #include <string.h>
 
-/* A read goes on while less than this waits for its peer. */
+/* A read pauses while its peer's backlog is at least this. */
 #define AHEAD_BYTES (2 * 1024 * 1024)
 
-/* messages of a span on their way to a peer */
+/* read in progress */
 struct reading {
 	struct reading *next;
 	struct peer *peer;
 	uint64_t request;
 	struct open_session *open;
 	struct session_cursor *cursor;
-	struct bleeps bleeps; /* as they were when it began */
+	struct bleeps bleeps; /* as of the start of the read */
 	int64_t from_ns, to_ns;
 };
 
-/* @param link  of the list, where the next one is then */
+/* @param link  in the list; then points to the next one */
 static void end_reading(struct reading **link)
 {
 	struct reading *reading = *link;
@@ -48,7 +48,7 @@ static void send_message(
 		server_send(library->server, peer, packet);
 }
 
-/* The shapes of the pointer that a message from a time on may refer to. */
+/* Send the pointer shapes that messages from a time on may refer to. */
 static void send_shapes(
 	struct library *library, struct peer *peer, struct session_reader *reader, int64_t at_ns)
 {
@@ -70,7 +70,7 @@ static void send_shapes(
 	}
 }
 
-/* What is latched at `at`; @return the time of the keyframe to begin with, or `at` */
+/* Send the latched messages at `at`. @return the time of the keyframe to start from, or `at` */
 static int64_t send_state(
 	struct library *library, struct peer *peer, struct session_reader *reader, int64_t at_ns)
 {
@@ -99,7 +99,7 @@ static void send_begun(struct library *library, const struct job *job)
 	library_send_answer(library, job, &message);
 }
 
-/* @return the time that the messages begin with */
+/* @return start time of the messages */
 static int64_t begin_with_state(
 	struct library *library, const struct job *job, struct session_reader *reader)
 {
@@ -153,8 +153,8 @@ int library_begin_reading(struct library *library, const struct job *job, struct
 	return 0;
 }
 
-/* Before `from` only pictures are wanted, to build the first one from, and batches that reach in. What is
- * bleeped is never sent. */
+/* Before `from` only pictures are sent, to decode the first one, and batches that overlap it. Bleeped messages
+ * are never sent. */
 static bool is_wanted(const struct reading *reading, const struct reader_message *message)
 {
 	if (bleeps_silence(&reading->bleeps, message))
@@ -175,7 +175,7 @@ static bool is_wanted(const struct reading *reading, const struct reader_message
 	}
 }
 
-/* @return true when the reading has ended */
+/* @return true when the read has ended */
 static bool go_on_reading(struct library *library, struct reading *reading)
 {
 	Uxrec__ServerMessage done = UXREC__SERVER_MESSAGE__INIT;

@@ -1,4 +1,4 @@
-/* Sessions that are kept open between requests, each behind the gate of its consent. */
+/* Cache of open sessions between requests, each behind its consent gate. */
 
 #include "daemon/library/library_internal.h"
 
@@ -36,7 +36,7 @@ int library_open_session(
 	struct open_session *place = NULL;
 	int r;
 
-	/* a recording that is still growing is opened anew: its reader knows only what was there */
+	/* reopen a growing recording: its reader knows only the data present at opening */
 	for (size_t i = 0; i < OPEN_LIMIT && !place; i++) {
 		struct open_session *open = &library->open[i];
 

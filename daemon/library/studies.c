@@ -45,7 +45,7 @@ static void add_study(struct studies *studies, const char *folder, const char *f
 	for (size_t i = 0; i < studies->count; i++)
 		if (strcmp(studies->entries[i]->name, entry->name) == 0) {
 			uxrec__study_entry__free_unpacked(entry, NULL);
-			return; /* the library's own goes before the example */
+			return; /* the library's own study shadows the example */
 		}
 	studies->entries[studies->count++] = entry;
 }
@@ -78,7 +78,7 @@ static void collect_all(struct library *library, struct studies *studies)
 	collect_studies(studies, library->examples, true);
 }
 
-/* Refuse a study with the first line of its problems. */
+/* Refuse a study, with the first line of its problems as the reason. */
 static int refuse_study(const char *trouble, struct error *reterr)
 {
 	size_t line = strcspn(trouble, "\n");

@@ -54,9 +54,9 @@ bool summaries_stamp(const char *library, const char *id, uint64_t *ret)
 		changed_ns < clock_read_ns(CLOCK_REALTIME) - SETTLED_NS;
 }
 
-/* ---- the summaries ---- */
+/* ---- entries ---- */
 
-/* @return where the session is, or belongs */
+/* @return index of the session, or its insertion point */
 static size_t position(const struct summaries *summaries, const char *id)
 {
 	size_t low = 0, high = summaries->count;

@@ -18,7 +18,7 @@ static const struct {
 	{"icon.svg", "image/svg+xml"},
 };
 
-/* every page is the same document; its script looks at the path */
+/* every page is the same document; its script dispatches on the path */
 static const char *const pages[] = {"/", "/live", "/moderate", "/library", "/replay"};
 
 struct assets {

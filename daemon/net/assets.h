@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/** The pages' files, read once at start: a request can name nothing but these. */
+/** The web page files, read once at start. Requests can reach no other file. */
 struct assets;
 
 struct asset {
@@ -14,10 +14,10 @@ struct asset {
 	size_t size_bytes;
 };
 
-/** @param folder  with index.html, app.js, app.css, icon.svg @return 0 or a negative errno */
+/** @param folder  containing index.html, app.js, app.css, icon.svg @return 0 or a negative errno */
 int assets_create(struct assets **ret, const char *folder, struct error *reterr);
 void assets_destroy(struct assets *assets);
 DEFINE_DESTROY(assets);
 
-/** @param path  of the request, beginning with "/" @return NULL when there is nothing there */
+/** @param path  of the request, beginning with "/" @return NULL when not found */
 const struct asset *assets_find(const struct assets *assets, const char *path);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* a piece of the head */
+/* slice of the head */
 struct piece {
 	const char *data;
 	size_t size;
@@ -60,7 +60,7 @@ static struct piece trimmed(struct piece piece)
 	return piece;
 }
 
-/* Take what is before a separator. @return false: there is none */
+/* Take the text before a separator. @return false when there is none */
 static bool take_until(struct piece *rest, struct piece *ret, const char *separator)
 {
 	size_t size = strlen(separator);
@@ -74,7 +74,7 @@ static bool take_until(struct piece *rest, struct piece *ret, const char *separa
 	return true;
 }
 
-/* one of a list with commas between */
+/* True when a comma-separated list contains the text. */
 static bool lists(struct piece list, const char *text)
 {
 	struct piece item;
@@ -85,7 +85,7 @@ static bool lists(struct piece list, const char *text)
 	return is(trimmed(list), text);
 }
 
-/* Keep a value that may be there once. @return false: it is there twice, or too long */
+/* Store a value allowed once. @return false: duplicate or too long */
 static bool keep(struct piece value, char *room, size_t room_bytes, bool *has)
 {
 	if (*has || value.size >= room_bytes)
@@ -116,7 +116,7 @@ static bool parse_line(struct http_request *request, struct piece line)
 	return true;
 }
 
-/* headers that count beyond their own line */
+/* headers evaluated together after parsing */
 struct seen {
 	bool upgrade, key, version, connection, protocol;
 	char upgrade_value[16], version_value[4];

@@ -9,7 +9,7 @@
 #define PEER_BYTES_LIMIT (1024 * 1024)
 #define SUM_BYTES_LIMIT  (16 * 1024 * 1024)
 
-/* the requests of one peer; exists while there are any */
+/* request queue of one peer; exists while non-empty */
 struct lane {
 	struct lane *next;
 	struct peer *peer; /* the jobs hold the references */
@@ -21,7 +21,7 @@ struct lane {
 struct jobs {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct lane *lanes, **end; /* the first one's turn is next */
+	struct lane *lanes, **end; /* the first lane is served next */
 	size_t size_bytes;
 	bool closed, woken;
 	int event_fd;
@@ -56,7 +56,7 @@ void job_free(struct job *job)
 	free(job);
 }
 
-/* ---- the lanes ---- */
+/* ---- lanes ---- */
 
 static void append_lane(struct jobs *jobs, struct lane *lane)
 {
@@ -95,7 +95,7 @@ static void put_job(struct jobs *jobs, struct lane *lane, struct job *job)
 	jobs->size_bytes += job->size_bytes;
 }
 
-/* @param link  points to the job that is taken out */
+/* @param link  points to the job to remove */
 static struct job *take_job(struct jobs *jobs, struct lane *lane, struct job **link)
 {
 	struct job *job = *link;
@@ -110,7 +110,7 @@ static struct job *take_job(struct jobs *jobs, struct lane *lane, struct job **l
 	return job;
 }
 
-/* The next job of the lane whose turn it is; then it is the other lanes' turn. */
+/* Take the next job of the first lane and move that lane to the end. */
 static struct job *take_next(struct jobs *jobs)
 {
 	struct lane *lane = jobs->lanes;
@@ -139,7 +139,7 @@ void jobs_destroy(struct jobs *jobs)
 	free(jobs);
 }
 
-/* ---- replacing ---- */
+/* ---- superseded requests ---- */
 
 static bool same_metrics(const Uxrec__GetMetrics *a, const Uxrec__GetMetrics *b)
 {
@@ -151,7 +151,7 @@ static bool same_metrics(const Uxrec__GetMetrics *a, const Uxrec__GetMetrics *b)
 	return same;
 }
 
-/* True when whoever asked @p b does not need the answer to @p a any more. */
+/* True when @p b supersedes @p a: its sender no longer needs the answer to @p a. */
 static bool is_replaced_by(const Uxrec__ClientMessage *a, const Uxrec__ClientMessage *b)
 {
 	if (a->body_case != b->body_case)
@@ -183,7 +183,7 @@ static struct job *take_replaced(
 	return NULL;
 }
 
-/* ---- what threads call ---- */
+/* ---- entry points of other threads ---- */
 
 static int push_locked(struct jobs *jobs, struct job *job, struct job **ret_replaced)
 {

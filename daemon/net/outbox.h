@@ -3,8 +3,8 @@
 #include "protocol/packet.h"
 
 /**
- * What waits for one peer: a ring of packets. Zero-initialised is empty. One thread; who adds and takes
- * keeps account of the bytes.
+ * Send queue of one peer: a ring buffer of packets. Zero-initialised is empty. Single-threaded; the caller
+ * accounts for the bytes.
  */
 struct outbox {
 	struct outbox_entry {
@@ -16,11 +16,11 @@ struct outbox {
 
 void outbox_finish(struct outbox *outbox);
 
-/** Add a packet, whose reference is taken over on success. @return 0 or -ENOMEM */
+/** Add a packet; its reference passes to the outbox on success. @return 0 or -ENOMEM */
 int outbox_put(struct outbox *outbox, struct packet *packet, unsigned kind);
 
-/** @return the oldest, the caller's, or NULL */
+/** @return the oldest packet, owned by the caller, or NULL */
 struct packet *outbox_take(struct outbox *outbox);
 
-/** Drop the packets of a kind, for newer ones replace them. @return their bytes */
+/** Drop the packets of a kind, superseded by newer ones. @return the number of bytes dropped */
 size_t outbox_drop(struct outbox *outbox, unsigned kind);

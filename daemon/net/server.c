@@ -15,36 +15,35 @@
 #include <sys/socket.h>
 
 /*
- * libwebsockets waits for the sockets, reads and writes them. No byte from outside reaches its parsers
- * of HTTP, HTTP/2 and WebSockets: connections are adopted in its raw role, and server_http.c and
- * server_frames.c read what they send. Traps of its version 4.1.6: only lws_cancel_service() may be
- * called from other threads; a connection is closed by its own callback's -1, another one's only by a
- * timeout that has passed; while it keeps the rest of a write it spins on what the client sends, so
- * that nothing may be read then.
+ * libwebsockets does the polling, reading and writing of sockets. No byte from outside reaches its parsers of
+ * HTTP, HTTP/2 and WebSockets: connections are adopted in its raw role, and server_http.c and server_frames.c
+ * parse their input. Pitfalls of its version 4.1.6: only lws_cancel_service() may be called from other threads;
+ * a connection is closed by -1 from its own callback, another one only by an expired timeout; while it buffers
+ * a partial write it spins on input from the client, so reading must be off then.
  */
 #define READ_BYTES (64 * 1024)
 
-/* Connections are taken from the kernel at this rate; more wait there. */
+/* Rate of accept(); further connections wait in the kernel. */
 static const struct rate_limit accepts_limit = {800, 256};
 #define ACCEPTS_A_TURN 64
 
-/* What may wait for all peers at most before the server's thread comes to bound it. */
+/* Limit of the total backlog of all peers until the server's thread bounds it. */
 #define DELIVERIES_LIMIT_BYTES (128 * 1024 * 1024)
 
 #define TICK_US            (100 * LWS_US_PER_MS)
 #define THROWN_LIMIT_BYTES (256 * 1024)
 
-/* the server, and what of libwebsockets it has beside its context */
+/* the server, and its libwebsockets objects besides the context */
 struct loop {
 	struct server server; /* first */
 	lws_sorted_usec_list_t timer;
 };
 
-/* a packet for one peer or for many */
+/* packet for one peer or a broadcast */
 struct delivery {
 	struct peer *peer; /* NULL: a broadcast */
-	char session[21];  /* of a broadcast; "": everybody */
-	Uxrec__Role role;  /* of a broadcast; ROLE_UNSPECIFIED: everybody */
+	char session[21];  /* of a broadcast; "": all */
+	Uxrec__Role role;  /* of a broadcast; ROLE_UNSPECIFIED: all */
 	unsigned kind;
 	struct packet *packet;
 };
@@ -54,7 +53,7 @@ static struct server *server_of(struct lws *wsi)
 	return lws_context_user(lws_get_context(wsi));
 }
 
-/* ---- what other threads call ---- */
+/* ---- entry points of other threads ---- */
 
 void server_wake(struct server *server)
 {
@@ -244,7 +243,7 @@ void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES])
 
 	snprintf(text, sizeof(text), "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
 	lws_SHA1((unsigned char *)text, strlen(text), digest);
-	/* without room to spare it writes no 0 byte */
+	/* without spare room it writes no terminating 0 byte */
 	if (lws_b64_encode_string((char *)digest, sizeof(digest), accept, ACCEPT_KEY_BYTES) < 0)
 		accept[0] = '\0';
 }
@@ -258,7 +257,7 @@ void transport_digest(const char *text, char digits[33])
 		snprintf(digits + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* ---- the life of a connection ---- */
+/* ---- connections ---- */
 
 static void tick(lws_sorted_usec_list_t *timer);
 
@@ -282,7 +281,7 @@ static void client_opened(struct server *server, struct client *client, struct l
 		link = &(*link)->next;
 	*link = client;
 	server->counts[CLIENT_REQUEST]++;
-	/* otherwise the kernel holds megabytes for a stalled one */
+	/* otherwise the kernel buffers megabytes for a stalled one */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water, sizeof(low_water)) < 0 ||
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
 		log_debug("server: options of a socket: %s", strerror(errno));
@@ -315,7 +314,7 @@ static int received(struct server *server, struct client *client, unsigned char 
 	case CLIENT_ENDING:
 		if (client->state == CLIENT_REPLY && !client->last_reply)
 			break;
-		/* of a refusal, or of what was closed: to close now would destroy the answer */
+		/* after a refusal or a close, discard: closing now would destroy the answer */
 		client->thrown_away += size;
 		if (client->thrown_away > THROWN_LIMIT_BYTES)
 			transport_pause(client, true);
@@ -328,7 +327,7 @@ static int received(struct server *server, struct client *client, unsigned char 
 	case CLIENT_QUEUED: break;
 	default: return -1;
 	}
-	/* its turn has not come: at most what was read when it was paused */
+	/* its turn has not come: at most the input read before pausing */
 	buf_put(&client->input, data, size);
 	return buf_error(&client->input);
 }
@@ -365,7 +364,7 @@ static void woken(struct server *server)
 			transport_want_write(client);
 }
 
-/* ---- new connections ---- */
+/* ---- accepting ---- */
 
 static void listen_again(struct server *server, bool listen)
 {
@@ -380,13 +379,13 @@ static void accept_one(struct server *server, int fd)
 	const lws_sock_file_fd_type descriptor = {.sockfd = fd};
 
 	places_before_accept(server);
-	/* closes the descriptor when it fails */
+	/* closes the descriptor on failure */
 	if (!lws_adopt_descriptor_vhost(lws_get_vhost(server->listening), LWS_ADOPT_SOCKET,
 		    descriptor, "uxrec.v1", NULL))
 		log_debug("server: no memory for a connection");
 }
 
-/* Not more than a few a turn: those that are connected have theirs. */
+/* Accept at most a few per round, so that established connections get their turn. */
 static void accept_some(struct server *server)
 {
 	for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
@@ -402,7 +401,7 @@ static void accept_some(struct server *server)
 			accept_one(server, fd);
 			continue;
 		}
-		/* without descriptors the socket stays readable: look again in a while */
+		/* out of descriptors the socket stays readable: retry later */
 		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
 			listen_again(server, false);
 		return;
@@ -479,7 +478,7 @@ static void *server_thread(void *user)
 	return NULL;
 }
 
-/* @return a listening socket; sets the port, which may have been any that is free */
+/* @return a listening socket; sets the port, which may have been 0 for any free one */
 static int open_socket(struct server *server, struct error *reterr)
 {
 	const char *address = server->options.address;
@@ -505,7 +504,7 @@ static int open_socket(struct server *server, struct error *reterr)
 	return steal_fd(&fd);
 }
 
-/* @return 0 or -errno; the socket is libwebsockets' in any case */
+/* @return 0 or -errno; libwebsockets owns the socket in any case */
 static int create_context(struct server *server, int fd, struct error *reterr)
 {
 	struct lws_context_creation_info info = {
@@ -531,7 +530,7 @@ static int create_context(struct server *server, int fd, struct error *reterr)
 	return server->listening ? 0 : error_set(reterr, -ENOMEM, "no memory");
 }
 
-/* half of a small number of descriptors is for everything else */
+/* where descriptors are few, half of them are for other uses */
 static unsigned count_descriptors(void)
 {
 	struct rlimit limit;

@@ -2,7 +2,7 @@
 
 #include "protocol/limits.h"
 
-/* A hello: a token of 32 letters and a name. */
+/* Size limit of a hello: a token of 32 letters and a name. */
 #define HELLO_LIMIT_BYTES 1024
 
 void frames_put_control(
@@ -36,7 +36,7 @@ static size_t message_limit(const struct client *client)
 	return client->state == CLIENT_PEER ? WIRE_MESSAGE_LIMIT_BYTES : HELLO_LIMIT_BYTES;
 }
 
-/* @return 0; the state is ENDING when the frame is not allowed */
+/* @return 0; the state is ENDING when the frame is invalid */
 static int begin_frame(struct server *server, struct client *client)
 {
 	const struct websocket_frame *frame = &client->frame;
@@ -85,14 +85,14 @@ static int end_frame(struct server *server, struct client *client)
 		return 0;
 	client->in_message = false;
 	r = peer_receive(server, client);
-	/* a large one was an exception */
+	/* free the buffer of a large message: those are rare */
 	if (client->message.capacity_bytes > HELLO_LIMIT_BYTES)
 		buf_finish(&client->message);
 	buf_clear(&client->message);
 	return r;
 }
 
-/* @return how many bytes were used, or -1 to close */
+/* @return the number of bytes consumed, or -1 to close */
 static ssize_t receive_header(
 	struct server *server, struct client *client, const unsigned char *data, size_t size)
 {

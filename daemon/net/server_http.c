@@ -6,12 +6,12 @@
 
 #define PIECE_BYTES (64 * 1024)
 
-/* Requests of one connection: a page is four; a proxy may carry those of several browsers. */
+/* Requests of one connection: a page takes four; a proxy may carry those of several browsers. */
 static const struct rate_limit requests_limit = {5, 100};
 /*
- * Answers to all that have no key, in bytes; a small one counts as ANSWER_COST. They wait their turn. The
- * requests of all places and the connections that are accepted a second cost less than this: otherwise
- * answers would wait until their connections are the oldest and go.
+ * Bytes of answers to connections without a key; a small answer counts as ANSWER_COST. Answers wait their turn.
+ * The requests of all places and the connections accepted per second cost less than this: otherwise answers
+ * would wait until their connections are the oldest and are evicted.
  */
 static const struct rate_limit answers_limit = {64 * 1024 * 1024, 16 * 1024 * 1024};
 #define ANSWER_COST (8 * 1024)
@@ -90,7 +90,7 @@ int http_receive(struct server *server, struct client *client)
 
 	if (client->state != CLIENT_REQUEST || input->size_bytes == 0)
 		return 0;
-	/* what begins otherwise is TLS or anything else: its end would be waited for in vain */
+	/* any other first byte is TLS or garbage: its end would never come */
 	if (*input->data < 'A' || *input->data > 'Z')
 		return refuse(server, client, HTTP_MALFORMED);
 	head = http_head_size((const char *)input->data, input->size_bytes, client->seen);
@@ -133,7 +133,7 @@ static int finished(struct server *server, struct client *client)
 	return http_receive(server, client);
 }
 
-/* one piece a turn: others have theirs */
+/* one piece per round, for fairness */
 static int send_asset(struct server *server, struct client *client)
 {
 	size_t left = client->asset->size_bytes - client->asset_sent;

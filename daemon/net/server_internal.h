@@ -11,73 +11,73 @@
 #include "protocol/base/rate.h"
 
 /*
- * The parts of the server, all on its thread:
- *   server.c         the thread, libwebsockets' loop, what other threads call
- *   server_places.c  how many may connect, who goes first, deadlines, the sum of memory
+ * Modules of the server, all on its thread:
+ *   server.c         the thread, libwebsockets' loop, entry points of other threads
+ *   server_places.c  connection limits, eviction, deadlines, total memory
  *   server_http.c    requests and their answers
- *   server_frames.c  WebSocket frames that come in
- *   server_peer.c    hello, messages, the live stream, what goes out
- *   server_people.c  who is connected, for moderators
+ *   server_frames.c  incoming WebSocket frames
+ *   server_peer.c    hello, messages, the live stream, sending
+ *   server_people.c  list of connected peers, for moderators
  *
  * State machine of a connection:
- *   REQUEST  a whole request      → REPLY or SILENT     a refusal → ENDING
- *   REPLY    the answer is sent   → REQUEST             its last  → ENDING
- *   SILENT   a hello with a key   → QUEUED or PEER
- *   QUEUED   its key's turn comes → PEER
- *   any      a fault              → ENDING
- *   ENDING   the last bytes were sent and the client has closed → gone
+ *   REQUEST  complete request     → REPLY or SILENT     refusal      → ENDING
+ *   REPLY    answer sent          → REQUEST             last answer  → ENDING
+ *   SILENT   hello with a key     → QUEUED or PEER
+ *   QUEUED   key's turn           → PEER
+ *   any      protocol error       → ENDING
+ *   ENDING   last bytes sent and closed by the client → gone
  *   any      deadline, no place, no memory → DEAD → gone in the next round
  */
 enum client_state {
-	CLIENT_REQUEST, /* the head of a request is being received */
-	CLIENT_REPLY,   /* an answer over HTTP is being sent */
-	CLIENT_SILENT,  /* a WebSocket that has sent no hello */
-	CLIENT_QUEUED,  /* its hello waits: its key has had too many connections at once */
+	CLIENT_REQUEST, /* receiving the head of a request */
+	CLIENT_REPLY,   /* sending an answer over HTTP */
+	CLIENT_SILENT,  /* a WebSocket before its hello */
+	CLIENT_QUEUED,  /* hello deferred: too many simultaneous connections with its key */
 	CLIENT_PEER,
-	CLIENT_ENDING, /* its last bytes are sent; whatever it sends is thrown away */
+	CLIENT_ENDING, /* sending its last bytes; input is discarded */
 	CLIENT_DEAD,
 	CLIENT_STATE_END,
 };
 
-/* Close codes of our own: RFC 6455, section 7.4.2, leaves 4000 to 4999 to applications. */
+/* Application close codes: RFC 6455, section 7.4.2, reserves 4000 to 4999 for them. */
 #define CLOSE_BAD_TOKEN  4401
 #define CLOSE_BAD_RECORD 4400
 #define CLOSE_REVOKED    4410
 
-/* Packets of these kinds replace older ones that are not sent: see server_send_newest(). */
+/* Packets of these kinds replace older unsent ones: see server_send_newest(). */
 #define KIND_STATUS_BROADCAST 1000u
 #define KIND_WATCH_BURST      1001u
 #define KIND_PEOPLE           1002u
 
-/* Connections at most, of all states; with what else a program opens far below the 1024 descriptors that
- * it has at least. */
+/* Maximum number of connections, in all states; with the program's other descriptors far below the guaranteed
+ * minimum of 1024. */
 #define PLACES_LIMIT 512
 
 struct lws;
 
 struct client {
 	struct lws *wsi;
-	struct client *next; /* the list goes from the oldest to the newest */
+	struct client *next; /* list in order of age, oldest first */
 	enum client_state state;
-	int64_t since_ns; /* when the state began; of REQUEST: when the connection or the last answer did */
-	int64_t received_ns; /* when something came last */
-	int64_t moved_ns;    /* when something could be sent last, or there was nothing to send */
-	bool paused;         /* nothing is read from it */
+	int64_t since_ns;    /* start of the state; REQUEST: of the connection or the last answer */
+	int64_t received_ns; /* time of the last input */
+	int64_t moved_ns;    /* time of the last progress in sending, or of an empty queue */
+	bool paused;         /* reading is paused */
 
 	/* HTTP */
-	struct buf input; /* what is not dealt with yet; of WebSockets too */
-	size_t seen;      /* of it, in search of the head's end */
+	struct buf input; /* unprocessed bytes; of WebSockets too */
+	size_t seen;      /* bytes of it already searched for the head's end */
 	char answer[HTTP_ANSWER_BYTES];
 	size_t answer_bytes, answer_sent;
-	bool admitted; /* the answer's place in the sum of answers a second was given */
+	bool admitted; /* admitted by the rate limit of answers */
 	const struct asset *asset;
 	size_t asset_sent;
 	bool last_reply;
-	bool websocket; /* the answer makes it one */
+	bool websocket; /* the answer upgrades to a WebSocket */
 	bool half_closed;
-	size_t thrown_away; /* bytes, while it ends */
+	size_t thrown_away; /* bytes discarded while ending */
 
-	/* frames that come in */
+	/* incoming frames */
 	unsigned char header[WEBSOCKET_HEADER_BYTES];
 	size_t header_bytes;
 	bool in_payload;
@@ -87,36 +87,36 @@ struct client {
 	bool in_message;
 	struct buf message;
 	struct rate frames, bytes;
-	bool throttled; /* it sends faster than is read */
+	bool throttled; /* sends faster than its input is read */
 
-	/* what goes out */
+	/* outgoing */
 	unsigned char control_out[2 + WEBSOCKET_CONTROL_BYTES];
-	size_t control_out_bytes; /* 0: none waits */
+	size_t control_out_bytes; /* 0: none pending */
 	struct outbox outbox;
 	struct packet *sending;
-	bool counted;          /* `sending` is in the peer's queued_bytes */
-	size_t sent_bytes;     /* of `sending` with its header */
-	double used_in_second; /* of its key's limits, as a part of one: who uses most ends first */
+	bool counted;          /* `sending` counts in the peer's queued_bytes */
+	size_t sent_bytes;     /* of `sending` including its header */
+	double used_in_second; /* share of its key's limits; the heaviest user is evicted first */
 	int64_t second_ns;
 
-	struct peer *peer; /* NULL before it was admitted */
+	struct peer *peer; /* NULL until admitted */
 	bool live;
 	struct hub_cursor cursor;
-	int64_t complete_ns; /* that was reported last */
-	char session[21];    /* that is open or watched */
+	int64_t complete_ns; /* last reported watermark */
+	char session[21];    /* session open or watched */
 	int64_t pinged_ns;
-	bool by_ticket;   /* its hello had a ticket: the welcome has the key */
-	Uxrec__Role role; /* QUEUED: of its hello, as are the fields below */
+	bool by_ticket;   /* hello had a ticket: the welcome carries the key */
+	Uxrec__Role role; /* QUEUED: from its hello, like the fields below */
 	char name[NAME_LIMIT_BYTES + 1];
 	char principal[33];
 	bool identified;
-	char link[LINK_ID_BYTES]; /* whose key it has */
+	char link[LINK_ID_BYTES]; /* link of its key */
 	int64_t admitted_ns;
-	uint32_t behind_ms; /* of its last ping, as are the fields below */
+	uint32_t behind_ms; /* from its last ping, like the fields below */
 	bool hidden, hears;
 };
 
-/* what all connections with one key have used together */
+/* combined use of all connections with one key */
 struct key_use {
 	unsigned connections;
 	struct rate joins, frames, bytes;
@@ -136,82 +136,81 @@ struct server {
 	_Atomic size_t queued_bytes; /* of all peers */
 	struct client *clients;
 	unsigned counts[CLIENT_STATE_END];
-	unsigned
-		descriptors; /* that connections may take: PLACES_LIMIT, or less where there are few */
+	unsigned descriptors; /* for connections: PLACES_LIMIT, or less where there are few */
 	struct key_use keys[UXREC__ROLE__ROLE_MODERATOR + 1];
 	struct rate accepts, answers;
 	bool ticking, accept_paused;
-	_Atomic bool links_revoked; /* some, since they were looked at last */
-	int64_t people_ns; /* when moderators got the list of people last; 0: it has changed */
+	_Atomic bool links_revoked; /* some, since the last check */
+	int64_t people_ns;          /* when moderators last got the list of people; 0: changed */
 	char run[33];
 	struct log_limit refusals, evictions, slow, floods;
 	void (*drained)(void *user);
 	void *drained_user;
 };
 
-/* ---- server.c: what is libwebsockets' ---- */
+/* ---- server.c: libwebsockets ---- */
 
-/** Be called back when the client can take bytes. */
+/** Request a callback when the socket is writable. */
 void transport_want_write(struct client *client);
 bool transport_can_write(struct client *client);
-/** @return 0, or -1: the connection is lost */
+/** @return 0, or -1 when the connection is lost */
 int transport_write(struct client *client, const void *data, size_t size);
 void transport_pause(struct client *client, bool pause);
-/** No more will be sent. */
+/** Shut down the sending side. */
 void transport_half_close(struct client *client);
-/** Close in the next round: for connections that are not the one that is dealt with. */
+/** Close in the next round: for connections other than the one in its callback. */
 void transport_kill(struct client *client);
-/** @return true when bytes wait in the socket that were not read */
+/** @return true when the socket has unread input */
 bool transport_has_unread(struct client *client);
-/** Sec-WebSocket-Accept of a key: RFC 6455, section 4.2.2. */
+/** Sec-WebSocket-Accept for a key: RFC 6455, section 4.2.2. */
 #define ACCEPT_KEY_BYTES 32
 void transport_accept_key(const char *key, char accept[ACCEPT_KEY_BYTES]);
-/** The first 128 bits of a text's SHA-1, as hex digits. */
+/** The first 128 bits of the SHA-1 of a text, in hex digits. */
 void transport_digest(const char *text, char digits[33]);
 
 /* ---- server_places.c ---- */
 
 void client_set_state(struct server *server, struct client *client, enum client_state state);
-/** Make a place for one more connection. */
+/** Make room for one more connection. */
 void places_before_accept(struct server *server);
 void places_before_websocket(struct server *server);
-/** Make a place for one more with this key. @return false: it must wait for its turn */
+/** Make room for one more connection with this key. @return false: it must wait its turn */
 bool places_before_peer(struct server *server, Uxrec__Role role);
-/** Count a frame, or bytes of a payload. @return false: the connection sends too much, and must end */
+/** Count a frame, or payload bytes. @return false: over the rate limit, the connection must end */
 bool places_count_frame(struct server *server, struct client *client);
 bool places_count_bytes(struct server *server, struct client *client, size_t bytes);
-/** @return true when the connection has sent so many bytes that they are read later */
+/** @return true when the connection is over its byte rate and must be read later */
 bool places_must_wait(struct client *client);
-/** End connections until what waits for all peers is in bounds. */
+/** Close connections until the total backlog of all peers is within its bound. */
 void places_bound_memory(struct server *server);
-/** Deadlines. @return true while it must be called again */
+/** Check deadlines. @return true while it must be called again */
 bool places_tick(struct server *server, int64_t now_ns);
 
 /* ---- server_http.c ---- */
 
-/** Deal with the requests in client->input. @return 0, or -1 to close */
+/** Process the requests in client->input. @return 0, or -1 to close */
 int http_receive(struct server *server, struct client *client);
-/** Send what can be sent of an answer. @return 0, or -1 to close */
+/** Send as much of an answer as possible. @return 0, or -1 to close */
 int http_send(struct server *server, struct client *client);
 
 /* ---- server_frames.c ---- */
 
-/** Deal with bytes of a WebSocket; keeps what must wait in client->input. @return 0, or -1 to close */
+/** Process bytes of a WebSocket; deferred bytes stay in client->input. @return 0, or -1 to close */
 int frames_receive(
 	struct server *server, struct client *client, const unsigned char *data, size_t size);
-/** Read on from a connection that is throttled, if it may. @return 0, or -1 to close */
+/** Resume reading from a throttled connection, if allowed. @return 0, or -1 to close */
 int frames_go_on(struct server *server, struct client *client);
-/** Let a control frame go out next; replaces one of before. */
+/** Set the next control frame to send; replaces a pending one. */
 void frames_put_control(
 	struct client *client, enum websocket_opcode opcode, const void *payload, size_t size);
-/** Close a WebSocket: nothing that it sends is looked at any more. @return 0 */
+/** Close a WebSocket: its further input is ignored. @return 0 */
 int frames_close(struct server *server, struct client *client, unsigned status, const char *why);
 
 /* ---- server_people.c ---- */
 
-/** Send the list of who is connected to moderators, when it is due. */
+/** Send the list of connected peers to moderators, when due. */
 void people_tick(struct server *server, int64_t now_ns);
-/** Somebody has come or gone. */
+/** Mark the list of connected peers as changed. */
 static inline void people_changed(struct server *server)
 {
 	server->people_ns = 0;
@@ -219,21 +218,21 @@ static inline void people_changed(struct server *server)
 
 /* ---- server_peer.c ---- */
 
-/** Take over a whole message of a client. @return 0, or -1 to close */
+/** Process a complete message of a client. @return 0, or -1 to close */
 int peer_receive(struct server *server, struct client *client);
-/** Close the connections whose link was revoked. */
+/** Close the connections whose links were revoked. */
 void peers_check_links(struct server *server);
-/** Go on with a hello whose turn may have come. */
+/** Retry a hello whose turn may have come. */
 int peer_admit(struct server *server, struct client *client);
 int peer_send(struct server *server, struct client *client);
-/** A connection is gone, or as good as gone. */
+/** Clean up after a connection that is gone or about to go. */
 void peer_leave(struct server *server, struct client *client);
 void peer_deliver(struct server *server, struct peer *peer, const char *session, Uxrec__Role role,
 	struct packet *packet, unsigned kind);
-/** Send a message that answers nothing; @p kind as in server_send_newest(). */
+/** Send an unsolicited message; @p kind as in server_send_newest(). */
 void peer_put(
 	struct server *server, struct client *client, Uxrec__ServerMessage *message, unsigned kind);
-/** Bytes that a packet takes of the sum. */
+/** Bytes that a packet counts in the total. */
 static inline size_t packet_cost(const struct packet *packet)
 {
 	return packet->size_bytes + sizeof(*packet) + PACKET_HEADROOM_BYTES;

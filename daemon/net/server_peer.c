@@ -13,11 +13,11 @@
 #include <strings.h>
 
 #define PIECE_BYTES (64 * 1024)
-/* A read for a peer goes on when no more than this waits for it. */
+/* A peer's read resumes once its backlog is at most this. */
 #define OUTBOX_SHORT_BYTES (512 * 1024)
 _Static_assert(PACKET_HEADROOM_BYTES >= WEBSOCKET_OWN_HEADER_BYTES, "room for the frame's header");
 
-/* ---- the account of what waits ---- */
+/* ---- accounting of the backlog ---- */
 
 static void charge(struct server *server, struct peer *peer, size_t cost)
 {
@@ -36,7 +36,7 @@ static void discharge(struct server *server, struct peer *peer, size_t cost)
 		server->drained(server->drained_user);
 }
 
-/* Queue what is charged already; a packet of the same kind that was not sent goes. */
+/* Queue a packet whose bytes are already charged. */
 static void put_charged(
 	struct server *server, struct client *client, struct packet *packet, unsigned kind)
 {
@@ -134,7 +134,7 @@ static void watch_live(struct server *server, struct client *client)
 
 /* ---- receiving ---- */
 
-/* Names of roles are not for everybody. @param ret  room for a name */
+/* Names of roles are reserved. @param ret  buffer for a name */
 static void set_peer_name(char ret[NAME_LIMIT_BYTES + 1], Uxrec__Role role, const char *wanted)
 {
 	_autofree_ char *name = NULL;
@@ -147,8 +147,8 @@ static void set_peer_name(char ret[NAME_LIMIT_BYTES + 1], Uxrec__Role role, cons
 }
 
 /*
- * The text before the digest begins otherwise for identities than for names, and a token alone is never
- * digested: no identity that a client may choose gives the principal of another way.
+ * The prefixes of the digested text differ for identities and names, and a bare token is never digested: no
+ * identity chosen by a client yields a principal of the other kind.
  */
 static void derive_principal(
 	const struct server *server, struct client *client, const char *identity)
@@ -210,7 +210,7 @@ int peer_admit(struct server *server, struct client *client)
 {
 	struct keyring *keyring = server->options.access->keyring;
 
-	/* revoked while it waited for its turn */
+	/* revoked while queued */
 	if (!keyring_is_valid(keyring, client->link))
 		return close_revoked(server, client);
 	if (!places_before_peer(server, client->role)) {
@@ -275,7 +275,7 @@ static void answer_ping(
 	put_message(server, client, request, &message, UXREC__SERVER_MESSAGE__BODY_PONG);
 }
 
-/* access_allows() lets moderators alone ask for it. */
+/* access_allows() restricts this to moderators. */
 static void answer_observer_link(struct server *server, struct client *client, uint64_t request)
 {
 	Uxrec__ServerMessage message = UXREC__SERVER_MESSAGE__INIT;
@@ -289,7 +289,7 @@ static void answer_observer_link(struct server *server, struct client *client, u
 	put_message(server, client, request, &message, 0);
 }
 
-/* @return 0, or -1 to close; takes over the message */
+/* Takes over the message. @return 0, or -1 to close */
 static int take_message(struct server *server, struct client *client, Uxrec__ClientMessage *message)
 {
 	struct error error;
@@ -352,8 +352,8 @@ static void sent(struct server *server, struct client *client)
 }
 
 /*
- * A packet is one frame. Its header stands in front of the packet itself, where it is the same for
- * everybody, so that a packet is never copied, however many get it.
+ * A packet is one frame. Its header is written in front of the packet itself, where it is the same for all
+ * receivers, so that a packet is never copied, however many peers get it.
  */
 static int send_piece(struct server *server, struct client *client)
 {
@@ -388,7 +388,7 @@ static struct packet *complete_packet(int64_t session_ns)
 
 static struct packet *next_live(struct server *server, struct client *client)
 {
-	/* first the time, then the packets: when there are none, everything up to it was sent */
+	/* watermark first, then packets: without one, everything up to it was sent */
 	int64_t complete_ns = hub_complete(server->options.live->hub);
 	struct packet *packet = hub_next(server->options.live->hub, &client->cursor);
 
@@ -434,7 +434,7 @@ int peer_send(struct server *server, struct client *client)
 	return 0;
 }
 
-/* ---- the end of a peer ---- */
+/* ---- leaving ---- */
 
 void peer_leave(struct server *server, struct client *client)
 {
@@ -446,7 +446,7 @@ void peer_leave(struct server *server, struct client *client)
 		packet_unref(packet);
 	}
 	outbox_finish(&client->outbox);
-	/* a packet of which nothing was sent need not be */
+	/* drop a packet that has not been started */
 	if (client->sending && client->sent_bytes == 0)
 		packet_unref(steal_ptr(client->sending));
 	client->peer->closed = true;
@@ -460,10 +460,10 @@ void peer_leave(struct server *server, struct client *client)
 	client->peer->queued_bytes -= cost;
 	server->queued_bytes -= cost;
 	if (server->drained)
-		server->drained(server->drained_user); /* a read for it can end */
+		server->drained(server->drained_user); /* lets a read for it end */
 }
 
-/* ---- what other threads send ---- */
+/* ---- deliveries of other threads ---- */
 
 static bool concerns(
 	const struct client *client, const struct peer *peer, const char *session, Uxrec__Role role)

@@ -2,7 +2,7 @@
 
 #include "protocol/base/clock.h"
 
-/* Names and roles of who is connected go to moderators alone: observers have the number, in Status. */
+/* Names and roles of connected peers go to moderators only: observers get the count, in Status. */
 
 #define EVERY_NS     (2 * NS_PER_S)
 #define PEOPLE_LIMIT 100

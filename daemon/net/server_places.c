@@ -3,22 +3,22 @@
 #include "protocol/base/clock.h"
 
 /*
- * Who may have how much of the server. Whoever has no key may take a few places, of which the oldest
- * goes first; a key has places, messages and bytes of its own, so that one key never takes those of
- * another; what waits for all peers together has one bound.
+ * Quotas of connections. Connections without a key share a few places, and the oldest is evicted first; each
+ * key has its own places, messages and bytes, so that one key never takes those of another; the backlog of all
+ * peers has one bound.
  */
-#define HEAD_NS   (5 * NS_PER_S) /* for a request, from the connection or the last answer on */
+#define HEAD_NS   (5 * NS_PER_S) /* for a request, from the connection or the last answer */
 #define HELLO_NS  (5 * NS_PER_S)
 #define ENDING_NS (2 * NS_PER_S)
-#define STALL_NS  (30 * NS_PER_S) /* something waits to be sent, and nothing was taken */
+#define STALL_NS  (30 * NS_PER_S) /* pending output without progress */
 #define PING_NS   (30 * NS_PER_S)
 #define GONE_NS   (60 * NS_PER_S)
 
-/* What may wait for all peers, and for one of them beside a single large answer. */
+/* Backlog limits: of all peers, and of one peer besides a single large answer. */
 #define SUM_LIMIT_BYTES  (64 * 1024 * 1024)
 #define PEER_LIMIT_BYTES (32 * 1024 * 1024)
 
-/* Of PLACES_LIMIT; what is over is for what is being closed. */
+/* Shares of PLACES_LIMIT; the remainder is for closing connections. */
 #define PLACES_HTTP   96
 #define PLACES_SILENT 64
 static const unsigned key_places[] = {
@@ -27,8 +27,8 @@ static const unsigned key_places[] = {
 	[UXREC__ROLE__ROLE_MODERATOR] = 32,
 };
 /*
- * Places, burst and rate belong together: pages send a ping every two seconds, so that an observer
- * that is there is never the one that was silent longest among those who join meanwhile.
+ * Places, burst and rate are chosen together: pages ping every two seconds, so that a live observer is never
+ * the longest silent one among those joining meanwhile.
  */
 static const struct rate_limit key_joins = {32, 64};
 static const struct rate_limit connection_frames = {100, 200};
@@ -36,7 +36,7 @@ static const struct rate_limit connection_bytes = {1024 * 1024, 2 * 1024 * 1024}
 static const struct rate_limit key_frames = {500, 1500};
 static const struct rate_limit key_bytes = {4 * 1024 * 1024, 8 * 1024 * 1024};
 
-/* fewer where the program has few descriptors */
+/* scaled down where the program has few descriptors */
 static unsigned places(const struct server *server, unsigned of_limit)
 {
 	return of_limit * server->descriptors / PLACES_LIMIT + 1;
@@ -58,7 +58,7 @@ static void kill_client(struct server *server, struct client *client)
 	transport_kill(client);
 }
 
-/* the list goes from old to new, by connection; a state's begin decides */
+/* the list is in order of connection, the search by the start of the state */
 static struct client *oldest(struct server *server, enum client_state state, bool even_unread)
 {
 	struct client *found = NULL;
@@ -88,7 +88,7 @@ void places_before_accept(struct server *server)
 		places(server, PLACES_HTTP))
 		return;
 	client = oldest(server, CLIENT_ENDING, true);
-	/* whoever has sent something that was not read yet may be about to be answered */
+	/* a connection with unread input may be about to be answered */
 	if (!client)
 		client = oldest(server, CLIENT_REQUEST, false);
 	if (!client)
@@ -145,7 +145,7 @@ static struct client *heaviest(struct server *server, Uxrec__Role role)
 	return found;
 }
 
-/* @return false when the connection itself is the one that must end */
+/* @return false when the connection itself must end */
 static bool take_of_key(struct server *server, struct client *client, struct rate *rate,
 	const struct rate_limit *limit, double cost)
 {
@@ -161,7 +161,7 @@ static bool take_of_key(struct server *server, struct client *client, struct rat
 		"server: one link's connections send too much: the one that sends most is closed");
 	if (!other || other == client)
 		return false;
-	/* what it had used is free again, or each of the others would follow */
+	/* refund its use, or each of the others would follow */
 	rate->used -= other->used_in_second * limit->burst;
 	frames_close(server, other, WEBSOCKET_POLICY, "too many messages");
 	return true;
@@ -241,7 +241,7 @@ void places_bound_memory(struct server *server)
 			received += client->message.capacity_bytes;
 	}
 	while (server->queued_bytes + received > SUM_LIMIT_BYTES) {
-		/* the moderator's go last, unless it is they alone */
+		/* moderators last, unless they alone exceed it */
 		struct client *client = largest(server, false);
 		size_t bytes;
 
@@ -282,7 +282,7 @@ static void check_deadline(struct server *server, struct client *client, int64_t
 			kill_client(server, client);
 		break;
 	case CLIENT_REPLY:
-		transport_want_write(client); /* it may have waited for its turn */
+		transport_want_write(client); /* may have waited its turn */
 		if (now_ns - client->moved_ns > STALL_NS)
 			kill_client(server, client);
 		break;
@@ -321,7 +321,7 @@ bool places_tick(struct server *server, int64_t now_ns)
 		&server->slow, LOG_LEVEL_WARNING, "server: closed connections that do not read");
 	log_limited_rest(&server->floods, LOG_LEVEL_WARNING,
 		"server: closed connections that sent too much");
-	/* counts that are not in the log yet get there although everybody has left */
+	/* unreported counts reach the log even after all have left */
 	return server->clients || server->refusals.left_out || server->evictions.left_out ||
 		server->slow.left_out || server->floods.left_out;
 }

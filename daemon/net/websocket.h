@@ -5,13 +5,13 @@
 #include <stdint.h>
 
 /*
- * Frames of RFC 6455 as a server reads and writes them. No extension is offered. What section 5
- * forbids a client is refused, unmasked frames among it.
+ * Frames of RFC 6455, server side. No extension is offered. Client frames that violate section 5 are refused,
+ * including unmasked ones.
  */
 
-#define WEBSOCKET_HEADER_BYTES     14  /* of a client's frame at most */
-#define WEBSOCKET_OWN_HEADER_BYTES 10  /* of a server's, which is not masked */
-#define WEBSOCKET_CONTROL_BYTES    125 /* payload of a control frame at most */
+#define WEBSOCKET_HEADER_BYTES     14  /* maximum of a client's frame */
+#define WEBSOCKET_OWN_HEADER_BYTES 10  /* maximum of a server's frame, which is unmasked */
+#define WEBSOCKET_CONTROL_BYTES    125 /* maximum payload of a control frame */
 
 enum websocket_opcode {
 	WEBSOCKET_CONTINUATION = 0,
@@ -42,22 +42,22 @@ struct websocket_frame {
 /**
  * Parse the header of a client's frame.
  *
- * @return its size in bytes, 0 when more are needed, or -EBADMSG: not masked, reserved bits or opcode, a
- *         length not in its shortest form, a control frame that is long or in fragments
+ * @return its size in bytes, 0 when incomplete, or -EBADMSG: unmasked, reserved bits or opcode, a length not in
+ *         its shortest form, a control frame that is long or fragmented
  */
 int websocket_parse_header(struct websocket_frame *frame, const unsigned char *data, size_t size);
 
 /**
- * Take the mask away, in place.
+ * Unmask in place.
  *
  * @param offset  of the data in the payload
  */
 void websocket_unmask(
 	unsigned char *data, size_t size, const unsigned char mask[4], uint64_t offset);
 
-/** Write the header of a frame that is a whole message, so that it ends at @p end. @return its begin */
+/** Write the header of a single-frame message, ending at @p end. @return the start of the header */
 unsigned char *websocket_put_header(
 	unsigned char *end, enum websocket_opcode opcode, size_t payload_bytes);
 
-/** Which status a client's close frame is answered with. @param payload  of that frame, unmasked */
+/** Status to answer a client's close frame with. @param payload  of that frame, unmasked */
 enum websocket_status websocket_close_status(const unsigned char *payload, size_t size);

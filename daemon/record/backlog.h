@@ -3,26 +3,26 @@
 #include "protocol/packet.h"
 
 /**
- * Packets in memory that are not known to be on the disk, in the order in which they came. Each has a number, counted from
- * the begin of the recording. Zero-initialised is empty. One thread.
+ * Packets in memory not yet known to be on disk, in order of arrival. Each has a number, counted from the start
+ * of the recording. Zero-initialised is empty. Single-threaded.
  */
 struct backlog {
-	struct packet **ring; /* a place whose packet was given up is NULL */
+	struct packet **ring; /* ring buffer; the slot of a dropped packet is NULL */
 	size_t first, count, capacity;
 	size_t bytes;
-	uint64_t number; /* of the first */
+	uint64_t number; /* of the first packet */
 };
 
-/** Append a packet; takes a reference of its own. @return 0 or -ENOMEM */
+/** Append a packet; takes its own reference. @return 0 or -ENOMEM */
 int backlog_push(struct backlog *backlog, struct packet *packet);
 
-/** The place of the i-th packet, i < count; it may hold NULL. */
+/** Slot of the i-th packet, i < count; may hold NULL. */
 struct packet **backlog_at(const struct backlog *backlog, size_t i);
 
-/** Give up the packet of a place; the place stays. */
+/** Drop the packet in a slot; the slot stays. */
 void backlog_drop(struct backlog *backlog, struct packet **place);
 
-/** Remove all packets before a number: they are on the disk. */
+/** Remove all packets before a number: they are on disk. */
 void backlog_release(struct backlog *backlog, uint64_t number);
 
 /** Remove all and free the memory. */

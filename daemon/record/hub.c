@@ -7,16 +7,16 @@
 #include <pthread.h>
 #include <string.h>
 
-/* The ring holds what is newest, bounded by both. A GOP of 60 pictures of a video is about 4 MB. */
+/* Bounds of the ring buffer, both enforced. A GOP of 60 pictures of a video is about 4 MB. */
 #define RING_PACKETS 8192
 #define RING_BYTES   (16 * 1024 * 1024)
 
-/* A burst from the ring up to this decodes in about 100 ms; longer ones are worth a keyframe. */
+/* A burst from the ring up to this size decodes in about 100 ms; longer ones justify a keyframe. */
 #define BURST_PICTURES   30
 #define BURST_BYTES      (1024 * 1024)
 #define JOIN_KEYFRAME_NS (10 * NS_PER_S)
 
-/* What a recorder refers to: capture/screen/pointer_shapes.c knows as many. */
+/* Limit of pointer shapes that may be referenced: the same as in capture/screen/pointer_shapes.c. */
 #define SHAPES 64
 
 /* An observer this far behind the newest keyframe skips to it. */
@@ -26,23 +26,23 @@ struct hub {
 	pthread_mutex_t lock;
 	struct {
 		struct packet *packet;
-		bool muted;   /* not for observers */
+		bool muted;   /* withheld from observers */
 	} ring[RING_PACKETS]; /* packet number n at n % RING_PACKETS */
-	uint64_t first, end;  /* numbers of the oldest, and one past the newest */
+	uint64_t first, end;  /* numbers: oldest, and one past the newest */
 	size_t bytes;
-	uint64_t keyframe; /* number of the newest keyframe; UINT64_MAX: none was published */
+	uint64_t keyframe; /* number of the newest keyframe; UINT64_MAX: none published */
 	unsigned burst_pictures;
 	size_t burst_bytes;
 	struct packet *latched[CHANNEL_END];
-	/* the pointer's shapes with their pixels, that what comes may refer to; the newest last */
+	/* pointer shapes with pixels, for later references to them; newest last */
 	struct packet *shapes[SHAPES];
 	uint16_t shape_count;
 	int64_t complete_ns;
-	int64_t join_keyframe_ns; /* when one was last asked for */
+	int64_t join_keyframe_ns; /* time of the last request */
 	uint64_t generation;
 	bool no_keyframes;                  /* the screen is not captured */
-	bool muted;                         /* sound is not for observers */
-	int64_t muted_until_ns;             /* nor is sound from before this session time */
+	bool muted;                         /* sound is withheld from observers */
+	int64_t muted_until_ns;             /* so is sound from before this session time */
 	uint32_t withheld, withheld_of_all; /* modalities as bits: from observers, from everybody */
 };
 
@@ -68,7 +68,7 @@ static void drop_oldest(struct hub *hub)
 	packet_unref(steal_ptr(*slot));
 }
 
-/* the oldest ones */
+/* drop the oldest shapes */
 static void drop_shapes(struct hub *hub, uint16_t count)
 {
 	for (uint16_t i = 0; i < count; i++)
@@ -155,7 +155,7 @@ void hub_destroy(struct hub *hub)
 	free(hub);
 }
 
-/* what the sound comes from is no secret: a latched packet is for all */
+/* a latched packet of sound describes its source only, and is for all */
 static bool is_muted(
 	const struct hub *hub, const struct channel_kind *kind, const struct packet *packet)
 {
@@ -227,7 +227,7 @@ static bool join(struct hub *hub, struct hub_cursor *cursor)
 	int64_t now_ns = clock_now_ns();
 	bool ask = !has_keyframe(hub) || !near;
 
-	/* rather a long burst than many keyframes */
+	/* prefer a long burst to many keyframes */
 	if (ask && hub->join_keyframe_ns && now_ns - hub->join_keyframe_ns < JOIN_KEYFRAME_NS)
 		ask = false;
 	if (hub->no_keyframes)
@@ -262,7 +262,7 @@ bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool hears_muted,
 	return ask;
 }
 
-/* put an observer that is too far behind where it can go on */
+/* skip to the next entry point when too far behind */
 static void catch_up(struct hub *hub, struct hub_cursor *cursor)
 {
 	const struct packet *next, *keyframe;

@@ -40,7 +40,7 @@ void live_open(struct live *live, const char *session, struct session_clock *clo
 	pthread_mutex_unlock(&live->lock);
 }
 
-/* With the lock. */
+/* Lock held. */
 static bool is_running(const struct live *live, const char *session)
 {
 	return live->session[0] && strcmp(live->session, session) == 0;
@@ -116,7 +116,7 @@ int64_t live_paused_ns(struct live *live)
 	return paused_ns;
 }
 
-/* ---- who has watched ---- */
+/* ---- audiences ---- */
 
 static bool has_watched(const struct live_audience *audience, const char *principal)
 {
@@ -126,7 +126,7 @@ static bool has_watched(const struct live_audience *audience, const char *princi
 	return false;
 }
 
-/* With the lock. A session without watchers has no audience: a start that failed makes none older. */
+/* Lock held. A session without watchers has no audience, so that a failed start ages none. */
 static struct live_audience *running_audience(struct live *live)
 {
 	struct live_audience *newest = &live->audiences[0];
@@ -169,9 +169,9 @@ bool live_takes_notes(struct live *live, const char *session, const char *princi
 	return takes;
 }
 
-/* ---- sound that is kept from observers ---- */
+/* ---- muted sound ---- */
 
-/* A recorder that begins to mute knows the moment to the packet before; the margin is for its thread. */
+/* A recorder starts muting to the accuracy of one packet; margin for its thread. */
 #define MUTED_MARGIN_NS (100 * NS_PER_MS)
 
 int live_set_muted(struct live *live, bool muted, int64_t at_ns)
@@ -227,7 +227,7 @@ void live_take_consent(struct live *live, const char *session, const struct anno
 
 	if (!live_is(live, session))
 		return;
-	/* while consent is not known nothing leaves, but agreed modalities are recorded on */
+	/* while consent is unknown everything is withheld, but recording of agreed modalities continues */
 	if (annotations_damaged(log) == 0 && consent_create(&consent, log, NULL, "") == 0)
 		known = consent_is_known(consent);
 	for (unsigned m = MODALITY_SESSION + 1; known && m < MODALITY_COUNT; m++) {

@@ -17,12 +17,12 @@
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
 #define COMPLETE_NS     (250 * NS_PER_MS)
 #define ROUND_NS        (100 * NS_PER_MS)
-#define ROOM_NS         (500 * NS_PER_MS) /* how often a recording that ends looks for room */
+#define ROOM_NS         (500 * NS_PER_MS) /* polling interval for room at the end of a recording */
 
-/* What may wait for the disk: twenty seconds of a busy screen. */
+/* Limit of the queue for the disk: twenty seconds of a busy screen. */
 #define QUEUE_BYTES (64 * 1024 * 1024)
 
-/* BOOTTIME runs on while the machine is suspended, MONOTONIC does not. */
+/* Suspend detection: BOOTTIME advances during a suspend, MONOTONIC does not. */
 #define SUSPEND_NS (100 * NS_PER_MS)
 
 struct recorder {
@@ -37,8 +37,8 @@ struct recorder {
 
 	/* of the recorder's thread */
 	int64_t next_clock_ns, suspended_ns;
-	int result;     /* of the end */
-	struct buf own; /* of struct packet *: gaps that the files have made meanwhile */
+	int result;     /* result of the end */
+	struct buf own; /* of struct packet *: gaps reported by the files meanwhile */
 
 	/* the end, under end_lock */
 	pthread_mutex_t end_lock;
@@ -55,7 +55,7 @@ struct recorder {
 	bool dropping; /* pictures, until the next keyframe */
 	uint64_t dropped;
 	int64_t dropped_from_ns;
-	struct packet *mark; /* of the keyframe that comes next */
+	struct packet *mark; /* mark of the next keyframe */
 };
 
 /* ---- pushing: any thread ---- */
@@ -104,12 +104,12 @@ static void push_drops(struct recorder *recorder, int64_t from_ns, int64_t to_ns
 		"the disk is slower than the pictures");
 }
 
-/* @return true when the picture must go because those it depends on went */
+/* @return true when the picture must be dropped because its references were */
 static bool drops(struct recorder *recorder, const struct packet *packet, bool full)
 {
 	uint64_t dropped = 0;
 	int64_t from_ns = 0, at_ns = packet->time_ns - recorder->context.clock->utc_offset_ns;
-	/* with half of the queue free again, so that it is not over at once */
+	/* require half of the queue free, so that dropping does not restart at once */
 	bool drop, room = queue_weight(recorder->queue) <= QUEUE_BYTES / 2, ask = false;
 
 	pthread_mutex_lock(&recorder->drop_lock);
@@ -134,7 +134,7 @@ static bool drops(struct recorder *recorder, const struct packet *packet, bool f
 	return drop;
 }
 
-/* A screen that stands still pushes nothing that would ask for it. */
+/* A static screen pushes no picture that would trigger the request. */
 static void ask_for_keyframe(struct recorder *recorder)
 {
 	bool ask;
@@ -146,7 +146,7 @@ static void ask_for_keyframe(struct recorder *recorder)
 		recorder->context.request_keyframe(recorder->context.user);
 }
 
-/* the session pauses or ends while pictures are dropped */
+/* the session pauses or ends while pictures are being dropped */
 static void end_drops(struct recorder *recorder)
 {
 	uint64_t dropped;
@@ -173,7 +173,7 @@ static struct packet *change_mark(struct recorder *recorder, struct packet *mark
 	return before;
 }
 
-/* takes the packet over */
+/* takes over the packet */
 static int enqueue(struct recorder *recorder, struct packet *packet, bool force)
 {
 	int r = queue_push(recorder->queue, packet, packet->size_bytes, force);
@@ -183,7 +183,7 @@ static int enqueue(struct recorder *recorder, struct packet *packet, bool force)
 	return r;
 }
 
-/* A mark without its keyframe would be a place where nobody can begin: both fit, or both go. */
+/* A mark without its keyframe would be a false entry point: push both or drop both. */
 static void push_picture(struct recorder *recorder, struct packet *packet)
 {
 	_packet_unref_ struct packet *mark =
@@ -200,8 +200,8 @@ static void push_picture(struct recorder *recorder, struct packet *packet)
 }
 
 /*
- * What does not fit is never input or a tag: pictures go, all until the next keyframe, and a gap
- * says how many.
+ * Overflow never drops input or tags: pictures are dropped up to the next keyframe, and a gap records their
+ * number.
  */
 static void sink_push(struct packet_sink *sink, struct packet *packet)
 {
@@ -232,7 +232,7 @@ struct packet_sink *recorder_sink(struct recorder *recorder)
 	return &recorder->sink;
 }
 
-/* ---- what the files tell ---- */
+/* ---- callbacks of the files ---- */
 
 static void files_in_trouble(void *user, const char *text)
 {
@@ -241,7 +241,7 @@ static void files_in_trouble(void *user, const char *text)
 	recorder->context.trouble(recorder->context.user, text);
 }
 
-/* The queue takes no more when the recording ends, and files are still written then. */
+/* Bypasses the queue: it is closed at the end of the recording, while files are still written. */
 static void files_dropped(
 	void *user, const char *topic, int64_t from_ns, int64_t to_ns, uint64_t count)
 {
@@ -250,7 +250,7 @@ static void files_dropped(
 		topic ? "the disk was away for longer than pictures can be held"
 		      : "the disk was away and there was no memory");
 
-	/* what comes next may be made of what is gone */
+	/* later pictures may depend on the dropped ones */
 	recorder->context.request_keyframe(recorder->context.user);
 	if (!gap)
 		return;
@@ -370,7 +370,7 @@ static void sample_clocks(struct recorder *recorder)
 	recorder->next_clock_ns = sample.monotonic_ns + CLOCK_SAMPLE_NS;
 }
 
-/* @return true when room is not to be waited for any more */
+/* @return true when waiting for room must stop */
 static bool wait_for_room(struct recorder *recorder)
 {
 	int64_t until_ns = clock_now_ns() + ROOM_NS;
@@ -430,11 +430,11 @@ static void *recorder_thread(void *user)
 			now_ns + COMPLETE_NS < deadline_ns)
 			deadline_ns = now_ns + COMPLETE_NS;
 		packet = queue_pop(recorder->queue, deadline_ns);
-		/* first the time, then what is in the queue: nothing older can come later */
+		/* watermark before queue: nothing older can arrive later */
 		complete_ns = context->complete_until(context->user, clock_now_ns());
 		for (; packet; packet = queue_pop(recorder->queue, 0)) {
 			take_packet(recorder, packet);
-			/* a disk that is slower than the sources must not keep observers waiting */
+			/* a disk slower than the sources must not stall observers */
 			if (recorder->alive_ns - now_ns > ROUND_NS)
 				break;
 		}
@@ -456,7 +456,7 @@ void recorder_wake(struct recorder *recorder)
 	queue_wake(recorder->queue);
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 static void drop_packet(void *packet)
 {
@@ -530,7 +530,7 @@ bool recorder_wait(struct recorder *recorder, int64_t room_ns)
 			until_ns = room_until_ns;
 		until = (struct timespec){until_ns / NS_PER_S, until_ns % NS_PER_S};
 		pthread_cond_timedwait(&recorder->end_changed, &recorder->end_lock, &until);
-		/* a slow disk may take its time: the service manager learns that it goes on */
+		/* a slow disk may take long: extend the service manager's timeout */
 		sd_notify(0, "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000");
 	}
 	pthread_mutex_unlock(&recorder->end_lock);

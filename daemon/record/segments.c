@@ -16,19 +16,19 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* What may be held in memory: twenty seconds of a busy screen. */
+/* Limit of packets held in memory: twenty seconds of a busy screen. */
 #define HELD_BYTES (64 * 1024 * 1024)
 
-/* Given back when the disk is full, so that the end of the segment finds room. */
+/* Released when the disk is full, so that the end of the segment finds room. */
 #define RESERVE_BYTES (2 * SESSION_CHUNK_BYTES)
 
-/* A new segment is begun with room for it, its log and its reserve. */
+/* A new segment requires room for itself, its log and its reserve. */
 #define ROOM_BYTES   (4 * RESERVE_BYTES)
 #define TRY_AGAIN_NS NS_PER_S
 
 #define RESERVE_NAME ".reserve"
 
-/* Too much is held: the oldest pictures go, up to a keyframe; never input, never a tag. */
+/* Too much is held: drop the oldest pictures, up to a keyframe; never input or tags. */
 static void drop_pictures(struct segments *segments)
 {
 	int64_t from_ns = 0, to_ns = 0;
@@ -49,7 +49,7 @@ static void drop_pictures(struct segments *segments)
 		from_ns = count++ ? from_ns : packet->time_ns;
 		to_ns = packet->time_ns;
 		until = segments->held.number + i + 1;
-		/* nobody can begin at a keyframe that is gone */
+		/* a mark without its keyframe is no entry point */
 		if (mark && packet->flags & PACKET_KEYFRAME)
 			backlog_drop(&segments->held, steal_ptr(mark));
 		backlog_drop(&segments->held, place);
@@ -57,7 +57,7 @@ static void drop_pictures(struct segments *segments)
 	if (count > 0 && !segments->writer) {
 		segments->context.dropped(segments->context.user, "/screen", from_ns, to_ns, count);
 	} else if (count > 0) {
-		/* a disk that is slow, and not away: nothing is missing, if its sync is good */
+		/* a slow disk, not a missing one: nothing is lost if its sync succeeds */
 		if (segments->unheld.count == 0)
 			segments->unheld.from_ns = from_ns;
 		segments->unheld.to_ns = to_ns;
@@ -66,7 +66,7 @@ static void drop_pictures(struct segments *segments)
 	}
 }
 
-/* What they should have come to the disk by has failed. */
+/* Report dropped pictures whose write or sync has failed. */
 static void tell_unheld(struct segments *segments)
 {
 	uint64_t count = segments->unheld.count;
@@ -115,7 +115,7 @@ static void *sync_thread(void *user)
 
 		while (!segments->dirty && !segments->stop)
 			pthread_cond_wait(&segments->changed, &segments->lock);
-		/* as often as was asked for; stopping syncs at once */
+		/* at the configured interval; when stopping, at once */
 		while (!segments->stop && clock_now_ns() < next_ns) {
 			struct timespec until = {next_ns / NS_PER_S, next_ns % NS_PER_S};
 
@@ -129,7 +129,7 @@ static void *sync_thread(void *user)
 		if (segments->syncing)
 			r = session_writer_sync(segments->syncing);
 		pthread_mutex_lock(&segments->lock);
-		/* what a segment that was given up meanwhile has is written again anyway */
+		/* packets of a segment broken off meanwhile are written again anyway */
 		if (segments->syncing && segments->syncing == segments->writer) {
 			if (r < 0)
 				segments->sync_failed = r;
@@ -147,7 +147,7 @@ static void *sync_thread(void *user)
 	return NULL;
 }
 
-/* ---- one segment after the other ---- */
+/* ---- segments ---- */
 
 static const char *reason_of(int r)
 {
@@ -171,7 +171,7 @@ static int make_reserve(struct segments *segments)
 	int r;
 
 	if (segments->reserve_fd < 0) {
-		r = folder_remove(segments->folder, RESERVE_NAME); /* of one that was killed */
+		r = folder_remove(segments->folder, RESERVE_NAME); /* left by a killed recorder */
 		if (r == 0 || r == -ENOENT)
 			r = folder_create(segments->folder, RESERVE_NAME, NULL);
 		if (r < 0)
@@ -200,14 +200,14 @@ static void give_lock_back(struct segments *segments)
 		close(steal_fd(&segments->lock_fd));
 }
 
-/* A sync that has failed says nothing when it is tried again: such a segment keeps its log. */
+/* A segment keeps its log after a failed sync: the success of a later one proves nothing. */
 static void note_ended(struct segments *segments, bool failed_to_sync)
 {
 	if (!failed_to_sync)
 		buf_put(&segments->ended, &segments->number, sizeof(segments->number));
 }
 
-/* The logs of segments that were ended on a full disk go when the disk has these. */
+/* Remove the logs of segments ended on a full disk, once those are on disk. */
 void segments_remove_logs(const struct segments *segments)
 {
 	const unsigned *numbers = (const void *)segments->ended.data;
@@ -229,8 +229,8 @@ static uint32_t sequence_of(const struct packet *packet)
 }
 
 /*
- * Nothing may follow: the recorder may be killed before there is room again. So the segment ends with a gap that is open to
- * the end of the session; the next segment replaces it.
+ * End the segment with an open-ended gap: the recorder may be killed before there is room again, and nothing
+ * may follow. The next segment replaces the gap.
  */
 static void put_marker(struct segments *segments, struct session_writer *writer)
 {
@@ -243,9 +243,9 @@ static void put_marker(struct segments *segments, struct session_writer *writer)
 }
 
 /*
- * The segment cannot be written any more: end it, so that it opens, and hold what comes.
+ * Handle a write failure: end the segment, so that it opens, and hold further packets.
  *
- * @param failed  the packet that it did not take, the newest that is held; NULL: all that is held may be missing
+ * @param failed  the packet not written, the newest held one; NULL: all held packets may be missing
  */
 void segments_break_off(struct segments *segments, int r, const struct packet *failed)
 {
@@ -263,7 +263,7 @@ void segments_break_off(struct segments *segments, int r, const struct packet *f
 	failed_to_sync = segments->sync_failed != 0;
 	segments->sync_failed = 0;
 	pthread_mutex_unlock(&segments->lock);
-	/* those of a full disk are in the segment that ends, but for one that it had no room for */
+	/* on a full disk they are in the ended segment, except one that it had no room for */
 	if (failed_to_sync || segments->unheld.until > segments->appended)
 		tell_unheld(segments);
 	segments->unheld.count = 0;
@@ -286,13 +286,13 @@ void segments_break_off(struct segments *segments, int r, const struct packet *f
 	segments->lock_fd = session_writer_keep_lock(writer);
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
 	pthread_mutex_lock(&segments->lock);
-	/* while it is being synced it must stay: the thread that does so frees it */
+	/* must outlive a sync in progress: the sync thread then frees it */
 	if (segments->syncing == writer)
 		segments->retired = steal_ptr(writer);
 	pthread_mutex_unlock(&segments->lock);
 	session_writer_destroy(writer);
 	segments->trouble = r;
-	/* another file can be written at once, unless it is the disk that cannot */
+	/* retry with a new file at once, unless the disk itself is the problem */
 	segments->try_again_ns = clock_now_ns() + (r == -EFBIG ? 0 : TRY_AGAIN_NS);
 	segments->context.trouble(segments->context.user, reason_of(r));
 }
@@ -318,7 +318,7 @@ static void note_first(uint32_t *first, bool *held, uint16_t channel, uint32_t s
 	held[channel] = true;
 }
 
-/* Say what of the segments before is written again here: FORMAT.md, "Segments". */
+/* Write the first sequences of packets repeated from earlier segments: FORMAT.md, "Segments". */
 int segments_put_metadata(
 	const struct segments *segments, struct session_writer *writer, unsigned number)
 {
@@ -353,7 +353,7 @@ int segments_put_metadata(
 			mcap_text(SESSION_SEGMENT_METADATA), {pairs.data, pairs.size_bytes, 0}});
 }
 
-/* The ids of the session: a segment that is alone has them too. */
+/* Write the ids of the session, so that each segment alone has them. */
 int segments_put_identity(const struct segments *segments, struct session_writer *writer)
 {
 	const struct segments_context *context = &segments->context;
@@ -414,7 +414,7 @@ static int begin_segment(struct segments *segments)
 		r = segments_put_identity(segments, writer);
 	if (r == 0)
 		r = segments_write_held(segments, writer);
-	/* here, because no other thread may be at it while a packet is synced before it counts */
+	/* on this thread: with per-packet sync no other one may use the writer */
 	if (r == 0 && segments->sync_every_ns == 0)
 		r = session_writer_sync(writer);
 	if (r < 0) {
@@ -448,7 +448,7 @@ static void try_again(struct segments *segments)
 	segments->context.trouble(segments->context.user, NULL);
 }
 
-/* Release what is on the disk; a sync that has failed ends the segment. */
+/* Release packets that are on disk; end the segment when a sync has failed. */
 void segments_check_sync(struct segments *segments)
 {
 	uint64_t synced;
@@ -481,7 +481,7 @@ static void note_appended(struct segments *segments)
 	if (segments->sync_every_ns == 0) {
 		segments->synced = segments->appended;
 	} else if (!segments->dirty) {
-		/* it waits for the first only, and then for its time */
+		/* the thread waits for the first packet only, then for its interval */
 		segments->dirty = true;
 		pthread_cond_signal(&segments->changed);
 	}
@@ -526,7 +526,7 @@ struct segments_backlog segments_backlog(const struct segments *segments)
 		segments->missing_from_ns, segments->missing_to_ns};
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 int segments_create(struct segments **ret, const char *folder, unsigned before,
 	int64_t sync_every_ns, const struct segments_context *context, struct error *reterr)

@@ -1,4 +1,4 @@
-/* The end of a recording, also while its disk is in trouble. */
+/* End of a recording, including while its disk is in trouble. */
 
 #include "daemon/record/segments_internal.h"
 
@@ -6,10 +6,11 @@
 
 #include <errno.h>
 
-/* Of the last segment: head, indexes, summary and footer. */
+/* Of the last segment: header, indexes, summary and footer. */
 #define END_BYTES (64 * 1024)
 
-/* The recording ends and is in trouble: all that is held goes into a segment of its own, which needs neither log nor reserve. */
+/* End of a recording in trouble: write all held packets to a separate segment, which needs neither log nor
+ * reserve. */
 static int write_rest(struct segments *segments)
 {
 	_destroy_(session_writer) struct session_writer *writer = NULL;
@@ -43,14 +44,14 @@ static int write_rest(struct segments *segments)
 	return 0;
 }
 
-/* @return 0, or a negative errno: then the segment was broken off */
+/* @return 0, or a negative errno: the segment was broken off */
 static int end_writer(struct segments *segments)
 {
 	int r = session_writer_end(segments->writer);
 
 	if (r == 0) {
 		r = session_writer_finish(segments->writer);
-		segments->sync_failed = r; /* the end is written */
+		segments->sync_failed = r; /* the end is written, at most unsynced */
 	}
 	if (r == 0)
 		segments_remove_logs(segments);
@@ -59,7 +60,7 @@ static int end_writer(struct segments *segments)
 	return r;
 }
 
-/* Packets that there was no memory for are missing too. */
+/* Include packets for which there was no memory in the missing data. */
 static void hold_lost(struct segments *segments)
 {
 	_packet_unref_ struct packet *gap = NULL;
@@ -93,7 +94,7 @@ int segments_finish(struct segments *segments)
 	return r < 0 ? -EAGAIN : 0;
 }
 
-/* What takes most of the room, and of which the rest makes no use. */
+/* Packets that take most of the room, and on which the rest does not depend. */
 static bool is_bulk(const struct packet *packet)
 {
 	return channel_is_picture(packet->channel) || packet->channel == CHANNEL_SCREEN_KEYFRAMES ||
@@ -120,7 +121,7 @@ static void drop_bulk(struct segments *segments, struct segments_backlog *lost)
 		backlog_drop(&segments->held, place);
 	}
 	if (lost->packets > 0) {
-		/* open to the end: what of it is there is not known to be all */
+		/* open-ended: the remaining ones may be incomplete */
 		_packet_unref_ struct packet *gap =
 			segments->context.missing(segments->context.user, lost->from_ns,
 				sound ? "/sound" : "/screen", lost->packets);

@@ -1,6 +1,6 @@
 #pragma once
 
-/* What segments.c, the files of a running recording, and segments_end.c, its end, share. */
+/* Shared by segments.c, the files of a running recording, and segments_end.c, their end. */
 
 #include "daemon/record/backlog.h"
 #include "daemon/record/segments.h"
@@ -15,24 +15,24 @@ struct segments {
 	struct folder *folder;
 	int64_t sync_every_ns;
 	int reserve_fd;
-	int lock_fd; /* in trouble: the lock of the segment that was ended, which shows that we record */
+	int lock_fd; /* in trouble: lock of the ended segment: marks us as recording */
 
-	/* of the thread that appends */
+	/* of the appending thread */
 	unsigned number; /* of the newest segment */
 	int trouble;     /* negative errno, 0: none */
 	int64_t try_again_ns;
-	uint64_t bytes_before; /* in the segments before this one */
-	struct buf ended;      /* of unsigned: segments that were ended on a full disk */
+	uint64_t bytes_before; /* in earlier segments */
+	struct buf ended;      /* of unsigned: segments ended on a full disk */
 	struct backlog held;
-	/* what the newest segment lacks, session times: from the first packet that it did not take */
+	/* span missing from the newest segment, session times: from the first packet it failed to take */
 	int64_t missing_from_ns, missing_to_ns;
 	struct segments_marker marker; /* of the newest segment; FORMAT.md, "Segments" */
-	/* pictures that are in the segment, and are held no longer although they are not known to be on the disk */
+	/* pictures in the segment that are no longer held although not known to be on disk */
 	struct {
-		uint64_t count, until; /* until: the number behind the last of them */
+		uint64_t count, until; /* until: the number after the last of them */
 		int64_t from_ns, to_ns;
 	} unheld;
-	/* packets there was neither memory nor disk for, and that are not told yet */
+	/* packets for which there was neither memory nor disk, not yet reported */
 	uint64_t lost_count;
 	int64_t lost_from_ns, lost_to_ns;
 
@@ -44,42 +44,42 @@ struct segments {
 	struct session_writer *writer; /* NULL in trouble */
 	struct session_writer *syncing, *retired;
 	bool dirty, stop;
-	uint64_t appended, synced; /* numbers of packets */
+	uint64_t appended, synced; /* packet numbers */
 	int sync_failed;
 };
 
 #define SEGMENT_NAME_BYTES 40
 
-/* The name of a segment's file. */
+/* Format the name of a segment's file. */
 void segments_name(char name[SEGMENT_NAME_BYTES], unsigned number);
 
-/* @return whether the disk has so much room, for this user */
+/* @return true when the disk has this much room, for this user */
 bool segments_has_room(const struct segments *segments, uint64_t bytes);
 
-/* Write which packets of the segments before are in this one: FORMAT.md, "Segments". */
+/* Write the first sequences of packets repeated from earlier segments: FORMAT.md, "Segments". */
 int segments_put_metadata(
 	const struct segments *segments, struct session_writer *writer, unsigned number);
 
 /* Write the ids of the session: FORMAT.md, "Identities". */
 int segments_put_identity(const struct segments *segments, struct session_writer *writer);
 
-/* Append all that is held. */
+/* Append all held packets. */
 int segments_write_held(const struct segments *segments, struct session_writer *writer);
 
-/* Release what is on the disk; a sync that has failed ends the segment. */
+/* Release packets that are on disk; end the segment when a sync has failed. */
 void segments_check_sync(struct segments *segments);
 
 /*
- * The segment cannot be written any more: end it, so that it opens, and hold what comes.
+ * Handle a write failure: end the segment, so that it opens, and hold further packets.
  *
- * @param failed  the packet that it did not take, the newest that is held; NULL: all that is held may be missing
+ * @param failed  the packet not written, the newest held one; NULL: all held packets may be missing
  */
 void segments_break_off(struct segments *segments, int r, const struct packet *failed);
 
-/* Sync for the last time, and end the thread that does. */
+/* Sync once more and stop the sync thread. */
 void segments_stop_syncing(struct segments *segments);
 
 void segments_remove_reserve(struct segments *segments);
 
-/* The logs of segments that were ended on a full disk go when the disk has these. */
+/* Remove the logs of segments ended on a full disk, once those are on disk. */
 void segments_remove_logs(const struct segments *segments);

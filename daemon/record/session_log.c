@@ -8,7 +8,7 @@ struct session_log {
 	struct annotations *annotations;
 	Uxrec__Study *study;
 
-	/* a ticket lock: a mutex alone may be taken again and again by the thread that just gave it back */
+	/* ticket lock: a plain mutex may be retaken again and again by the thread that just released it */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	unsigned next, serving;

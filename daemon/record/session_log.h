@@ -4,12 +4,12 @@
 #include "protocol/study.pb-c.h"
 
 /**
- * The annotation log of one session, open once, with the study that its acts are checked against: shared
- * by the threads that append and read, counted by references.
+ * The annotation log of one session, opened once, with the study that its acts are checked against.
+ * Reference-counted, shared by the threads that append and read.
  *
- * The lock is given in the order in which it was asked for: a thread that appends without a pause delays
- * the others by one act. It is held while an act is written and announced, so that acts are announced in
- * the log's order; of other locks only those of live.h and of queues are taken under it.
+ * The lock is first come, first served: a thread that appends continuously delays the others by one act. It is
+ * held while an act is written and announced, so that acts are announced in the log's order; only the locks of
+ * live.h and of queues are taken under it.
  */
 struct session_log;
 
@@ -22,14 +22,14 @@ struct session_log;
 int session_log_create(struct session_log **ret, struct annotations *log, Uxrec__Study *study);
 
 struct session_log *session_log_ref(struct session_log *log);
-/** Give back one reference; NULL is fine. */
+/** Drop one reference; NULL is allowed. */
 void session_log_unref(struct session_log *log);
 
-/** Wait for the lock. @return the log, until session_log_unlock() */
+/** Wait for the lock. @return the log, valid until session_log_unlock() */
 struct annotations *session_log_lock(struct session_log *log);
 void session_log_unlock(struct session_log *log);
 
-/** The study; constant, needs no lock. */
+/** The study; constant, no lock needed. */
 const Uxrec__Study *session_log_study(const struct session_log *log);
 
 static inline void session_log_unref_pointer(struct session_log **log)

@@ -7,15 +7,15 @@
 #include <string.h>
 
 /*
- * What may be said of keys now. While it is not known whether a password is typed it counts as one. Of an
- * application that never says anything of itself that will never be known: what may be said of its keys is
- * what the session allows, but not which they are.
+ * Key policy under the present focus. Until the focus is known it counts as a password field. For an
+ * application that is not on the bus it stays unknown: then the session's policy applies, except that keys are
+ * never identified.
  */
 static enum key_policy keys_under(enum accessible_focus focus, enum key_policy allowed)
 {
 	switch (focus) {
 	case FOCUS_OTHER:
-	case FOCUS_ABSENT: return allowed; /* as where that was known at the begin */
+	case FOCUS_ABSENT: return allowed; /* like a bus known to be absent at the start */
 	case FOCUS_UNSEEN: return allowed == KEY_POLICY_FULL ? KEY_POLICY_CLASSES : allowed;
 	default: return KEY_POLICY_NONE;
 	}
@@ -76,7 +76,7 @@ void station_clicked(void *user, int64_t time_ns, int x_px, int y_px)
 		accessible_source_click(station->accessible, time_ns, x_px, y_px);
 }
 
-/* Names stand on the screen: who may see that may have them. */
+/* Object names are visible on the screen: consent to the screen covers them. */
 static enum name_policy names_of(const struct station *station)
 {
 	const bool has_screen = station_may_record(station, MODALITY_SCREEN) &&
@@ -87,7 +87,7 @@ static enum name_policy names_of(const struct station *station)
 
 	if (*station->study->names)
 		name_policy_parse(station->study->names, &names);
-	/* where clicks are is known by the pointer, which is the screen's */
+	/* clicks are located by the pointer source, which belongs to the screen */
 	return has_screen ? names : NAMES_NONE;
 }
 

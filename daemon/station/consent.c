@@ -34,8 +34,8 @@ void station_push_withdrawn_gaps(struct station *station)
 }
 
 /*
- * Sources depend on each other (the screen's hiding and the keys' policy on the focus): all are made anew
- * without those that are gone, which the rest pays for with a short gap.
+ * Sources depend on each other (screen hiding and key policy on the focus): all are recreated without the
+ * withdrawn ones, at the cost of a short gap in the rest.
  */
 static int capture_without(struct station *station, uint32_t lost, struct error *reterr)
 {
@@ -61,7 +61,7 @@ void station_keep_to_consent(struct station *station)
 
 	if (station->state != STATE_RECORDING && station->state != STATE_PAUSED)
 		return;
-	/* also by another program, and by a time that has come */
+	/* withdrawn by another program, or expired */
 	log = session_log_lock(station->log);
 	if (annotations_refresh(log) == 0)
 		live_take_consent(live, station->session, log);

@@ -33,7 +33,7 @@ struct control {
 	struct control_options options;
 	struct connection *connections;
 	unsigned count;
-	int spare; /* a descriptor that is given up for a connection when the program has no other */
+	int spare; /* spare file descriptor, closed to accept a connection when out of others */
 };
 
 static void keep_spare(struct control *control)
@@ -117,7 +117,7 @@ static struct packet *answer_message(
 	}
 }
 
-/* @return 0, or a negative errno: then the connection is closed */
+/* @return 0, or a negative errno: close the connection */
 static int answer(struct connection *connection, struct view frame)
 {
 	struct control *control = connection->control;
@@ -184,7 +184,7 @@ static int on_message(sd_event_source *source, int fd, uint32_t events, void *us
 	return 0;
 }
 
-/* Commands take milliseconds: the connection that was opened first has had its time. */
+/* Commands take milliseconds: the oldest connection has had its time. */
 static void close_oldest(struct control *control)
 {
 	struct connection *oldest = control->connections;
@@ -195,7 +195,7 @@ static void close_oldest(struct control *control)
 		close_connection(oldest);
 }
 
-/* Whatever else has taken every descriptor of the program: this socket has one left. */
+/* Accept a connection; the spare file descriptor guarantees one even when the program is out of descriptors. */
 static int accept_connection(struct control *control, int listening)
 {
 	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
@@ -243,7 +243,7 @@ static int on_connection(sd_event_source *source, int listening, uint32_t events
 	return 0;
 }
 
-/* A socket that nobody answers was left by a recorder that was killed. */
+/* Remove the socket of a killed recorder: connections to it are refused. */
 static int remove_stale(const struct sockaddr_un *address, struct error *reterr)
 {
 	_autoclose_ int fd = -1;

@@ -6,8 +6,8 @@
 #include <systemd/sd-event.h>
 
 /**
- * The control socket: the uxrec command speaks to the recorder here, with the messages of wire.proto
- * and no token, because only the same user can connect. Of the main thread.
+ * Control socket of the uxrec command: the messages of wire.proto without a token, because only the same user
+ * can connect. Main thread.
  */
 struct control;
 
@@ -17,9 +17,9 @@ struct control_options {
 	const char *
 		path; /* of the socket; its folder is made when missing, and checked: see local.h */
 	struct station *station;
-	const char *principal;   /* of this user's commands */
-	struct keyring *keyring; /* whose links are listed and revoked */
-	/** A message has changed the station's state. */
+	const char *principal;   /* for this user's commands */
+	struct keyring *keyring; /* for listing and revoking links */
+	/** Called when a message has changed the station's state. */
 	void (*changed)(void *user, const Uxrec__ClientMessage *message);
 	/** Make a link to a page, with a ticket. @return 0, or a negative errno with the reason */
 	int (*make_link)(
@@ -28,8 +28,8 @@ struct control_options {
 };
 
 /**
- * @return 0 (freed by control_destroy()), -EADDRINUSE when another recorder listens there, or what
- *         bind(2) gave, with the reason
+ * @return 0 (free with control_destroy()), -EADDRINUSE when another recorder listens there, or the negative
+ *         errno of bind(2), with the reason
  */
 int control_create(struct control **ret, sd_event *event, const struct control_options *options,
 	struct error *reterr);

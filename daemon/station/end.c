@@ -1,4 +1,4 @@
-/* How a session ends, also when the disk has no room for what is in memory. */
+/* End of a session, including while the disk has no room for the backlog. */
 
 #include "daemon/station/station_internal.h"
 #include "protocol/acts/act.h"
@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long the end of the program waits for room: less than service managers wait for it. */
+/* Time to wait for room at the end of the program: less than the timeout of service managers. */
 #define ROOM_PATIENCE_NS (10 * NS_PER_S)
 
 #define STOPPED "stopped by the moderator"
 
-/* ---- reporting the end ---- */
+/* ---- reasons ---- */
 
 static void say_reason(struct station *station, const char *reason)
 {
@@ -47,7 +47,7 @@ struct backlog_text station_backlog_text(const struct recorder_backlog *backlog)
 	return text;
 }
 
-/* The reason, and what was lost or went wrong. */
+/* Complete the reason with losses or errors. */
 static void complete_reason(struct station *station, int r, const struct recorder_backlog *lost)
 {
 	char *reason = station->last.reason;
@@ -65,14 +65,14 @@ static void complete_reason(struct station *station, int r, const struct recorde
 		utf8_format(reason, sizeof(station->last.reason), "%s", before);
 }
 
-/* ---- the end ---- */
+/* ---- ending ---- */
 
-/* Nothing is captured any more, and the files are being ended. */
+/* Stop capture and start to end the files. */
 static void begin_end(struct station *station, const char *reason)
 {
 	struct error error;
 
-	station_tick(station); /* a trouble of the disk just now is an act too */
+	station_tick(station); /* disk trouble just now is an act too */
 	station_stop_sources(station);
 	station_push_withdrawn_gaps(station);
 	if (station->state == STATE_PAUSED)
@@ -91,7 +91,7 @@ static void begin_end(struct station *station, const char *reason)
 	station->state = STATE_ENDING;
 }
 
-/* @return 0, or a negative errno with the reason: the session has ended then too */
+/* @return 0, or a negative errno with the reason: the session has ended nevertheless */
 static int complete_end(struct station *station, struct error *reterr)
 {
 	struct recorder_backlog lost;
@@ -106,7 +106,7 @@ static int complete_end(struct station *station, struct error *reterr)
 			"session %s has ended, and %s of it are lost: "
 			"there was no room on the disk",
 			station->session, station_backlog_text(&lost).text);
-	/* after the file has given its reserve back there is room for this even on a full disk */
+	/* the file has released its reserve: there is room for this even on a full disk */
 	station->last.totals = recorder_get_totals(station->recorder);
 	recorder_sum_losses(station->recorder,
 		session_clock_at(&station->clock, station->started_ns) + station->last.duration_ns,
@@ -122,14 +122,14 @@ static int complete_end(struct station *station, struct error *reterr)
 }
 
 /*
- * @param room_ns  how long room is waited for
- * @return 0, -EINPROGRESS when it goes on waiting, or another negative errno; with the reason
+ * @param room_ns  time to wait for room
+ * @return 0, -EINPROGRESS while still waiting, or another negative errno; with the reason
  */
 static int end(struct station *station, const char *reason, int64_t room_ns, struct error *reterr)
 {
 	struct recorder_backlog backlog;
 
-	/* what is done for the end may want it again */
+	/* reentrant: the steps of the end may request it again */
 	if (station->state == STATE_IDLE || station->stopping)
 		return 0;
 	station->stopping = true;
@@ -181,7 +181,7 @@ int station_stop_asked(
 	station->discarded = true;
 	recorder_give_up(station->recorder);
 	end(station, STOPPED, 0, reterr);
-	return 0; /* the loss was wished, and is recorded */
+	return 0; /* a requested loss, and recorded */
 }
 
 void station_stop_session(struct station *station, unsigned number, const char *reason)
@@ -190,9 +190,9 @@ void station_stop_session(struct station *station, unsigned number, const char *
 		station_stop(station, reason, NULL);
 }
 
-/* ---- the disk, while a session is recorded ---- */
+/* ---- disk trouble during a session ---- */
 
-/* the same once, when it is new */
+/* Take the newest unreported trouble; "" when none. */
 static void take_new_trouble(struct station *station, char text[TROUBLE_BYTES])
 {
 	pthread_mutex_lock(&station->sources_lock);

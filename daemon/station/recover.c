@@ -13,17 +13,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A killed recorder that comes back later than this finds another situation: nothing is recorded then
- * before somebody says so. The unit starts it again after five seconds. */
+/* Limit for resuming after a kill: later the situation may have changed, and recording requires a new start.
+ * The unit restarts the recorder after five seconds. */
 #define GO_ON_NS (60 * NS_PER_S)
 
-/* More than a recorder can have made, and shown to observers, of those that no file has: they waited for a disk
- * that was full. No sequence is given twice. */
+/* Upper bound on sequences published to observers but in no file, because of a full disk. Skipped, so that no
+ * sequence is reused. */
 #define SEQUENCES_LATE (1u << 20)
 
 #define MUTED_SPANS 256
 
-/* what a recording says of how it was going on */
+/* last state of a recording */
 struct last_state {
 	bool started, paused, ended, muted;
 	struct consent_span muted_spans[MUTED_SPANS];
@@ -31,21 +31,21 @@ struct last_state {
 	uint32_t agreed;
 	enum key_policy keys;
 	int64_t offset_ns, begun_ns, paused_ns;
-	/* the last segment was ended because the disk was full: the session is missing from there on */
+	/* the last segment was ended on a full disk: data is missing from there on */
 	struct segments_marker marker;
 	int64_t missing_from_ns;
-	struct station *station;        /* gets the pauses that have ended */
-	char output[OUTPUT_NAME_BYTES]; /* of a Wayland session: what was recorded; "": not known */
+	struct station *station;        /* gets the ended pauses */
+	char output[OUTPUT_NAME_BYTES]; /* of a Wayland session: the recorded output; "": unknown */
 };
 
-/* Another output is not shown instead: it may be the moderator's. */
+/* Never switch to another output: it may be the moderator's. */
 static void take_output(struct last_state *state, const Uxrec__Screen *screen)
 {
 	if (strcmp(screen->grabber, grabber_wlr.name) == 0 && screen->n_monitors == 1)
 		utf8_copy(state->output, sizeof(state->output), screen->monitors[0]->name);
 }
 
-/* More spans than a moderator makes become one with the last. */
+/* Spans beyond the limit are merged into the last one. */
 static void take_mute(struct last_state *state, int64_t at_ns)
 {
 	state->muted = true;
@@ -102,7 +102,7 @@ static int take_last_state(
 			state->muted_spans[state->muted_count - 1].to_ns = message->time_ns;
 		break;
 	default:
-		/* a recorder that goes on in a pause repeats the event */
+		/* a recorder that resumes in a pause repeats the event */
 		if (!state->paused)
 			state->paused_ns = message->time_ns;
 		state->paused = event->kind == UXREC__SESSION_EVENT__KIND__KIND_PAUSED;
@@ -112,8 +112,8 @@ static int take_last_state(
 }
 
 /*
- * The clock of before goes on: in the same boot, which a session time that is a little after the last
- * message shows. The sequences go on behind the newest, and further, for those that came late.
+ * Continue the previous clock: only in the same boot, verified by a session time shortly after the last
+ * message. Sequences continue after the newest, with a margin for those that came late.
  */
 static bool take_clock(struct station *station, const struct session *session,
 	const struct last_state *state, int64_t last_ns)
@@ -135,7 +135,7 @@ static bool take_clock(struct station *station, const struct session *session,
 	return true;
 }
 
-/* Session info and consent. @return the participant, or NULL; the log's own */
+/* Restore participant and consent from the log. @return the participant, or NULL; owned by the log */
 static const char *take_consent(struct station *station, const struct annotations *log)
 {
 	const Uxrec__SessionInfo *info = NULL;
@@ -168,7 +168,7 @@ static void take_attempt(struct station *station, const Uxrec__Act *act)
 	station->attempt.reading_ns = act->attempt->reading_ns;
 }
 
-/* Consent, participant and a running attempt. @return false when they are not in the log */
+/* Restore consent, participant and a running attempt. @return false when they are not in the log */
 static bool take_annotations(struct station *station)
 {
 	struct annotations *log = session_log_lock(station->log);
@@ -199,13 +199,13 @@ static int go_on(struct station *station, const struct session *session,
 	live_open(station->options.live, station->session, &station->clock, state->begun_ns,
 		station->recorder, station->log, station_request_keyframe, station);
 	station->started_ns = state->begun_ns - state->offset_ns;
-	/* modalities withdrawn since, or before the recorder was killed, are not captured again */
+	/* modalities withdrawn since, or before the kill, are not captured again */
 	log = session_log_lock(station->log);
 	live_take_consent(station->options.live, station->session, log);
 	session_log_unlock(station->log);
 	station->agreed &= live_recordable(station->options.live);
 	station->observers_muted = state->muted;
-	/* spans that ended before are over too: their sound was never in this recorder's stream */
+	/* ended spans can be closed at once: their sound was never in this recorder's stream */
 	for (size_t i = 0; i < state->muted_count; i++) {
 		live_set_muted(station->options.live, true, state->muted_spans[i].from_ns);
 		if (state->muted_spans[i].to_ns != INT64_MAX)
@@ -226,7 +226,7 @@ static int go_on(struct station *station, const struct session *session,
 		return error_set(reterr, -EACCES, "the participant has withdrawn their consent");
 	}
 	if (state->paused) {
-		/* the gap of the whole pause comes with its end */
+		/* the gap for the whole pause is pushed at its end */
 		station->paused_ns = state->paused_ns - state->offset_ns;
 		station_push_event(station, UXREC__SESSION_EVENT__KIND__KIND_PAUSED, "");
 		station->state = STATE_PAUSED;
@@ -240,7 +240,7 @@ static int go_on(struct station *station, const struct session *session,
 	return r;
 }
 
-/* A pause, an end or a mute since then may have been lost with the recorder's memory: both are assumed. */
+/* A pause, an end or a mute since then may have been lost with the recorder's memory: assume a pause and a mute. */
 static void expect_the_worst(struct last_state *state)
 {
 	if (!state->muted)
@@ -251,8 +251,8 @@ static void expect_the_worst(struct last_state *state)
 }
 
 /*
- * Whoever ends removes the reserve, also when there is no room for the end of the file. The file itself does not show it:
- * a segment that a full disk has cut off has its end.
+ * An ended recording has no reserve, even when there was no room for the end of the file. The file itself is
+ * inconclusive: a segment cut off by a full disk has its end.
  */
 static bool was_ended(const struct session *session)
 {
@@ -260,7 +260,7 @@ static bool was_ended(const struct session *session)
 			       : session_reader_is_complete(session->reader);
 }
 
-/* @return 1 when the session goes on, 0 when there is nothing to go on with, or a negative errno */
+/* @return 1 when the session was resumed, 0 when there is none to resume, or a negative errno */
 static int try_to_go_on(struct station *station, const char *id, struct error *reterr)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -271,7 +271,7 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 	if (r < 0 || !session->reader || was_ended(session) ||
 		!session_span(session, &first_ns, &last_ns) ||
 		session_reader_is_recorded(session->reader))
-		return 0; /* another recorder may be at it */
+		return 0; /* another recorder may be recording it */
 	session_ungate(session);
 	r = session_each(session, INT64_MIN, INT64_MAX,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK |

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what they tell, on their threads ---- */
+/* ---- callbacks on the sources' threads ---- */
 
 static void source_lost(void *user, struct source *source, const char *reason)
 {
@@ -46,7 +46,7 @@ void station_get_away(struct station *station, char text[TROUBLE_BYTES])
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-/* ---- when it is recorded ---- */
+/* ---- starting and stopping ---- */
 
 void station_stop_sources(struct station *station)
 {
@@ -58,7 +58,8 @@ void station_stop_sources(struct station *station)
 	hub_set_keyframes(station->options.live->hub, false);
 	source_destroy(steal_ptr(station->stall));
 	source_destroy(screen);
-	/* the pointer tells the accessible source of clicks, and that one tells the input's what has the focus */
+	/* in order of dependency: the pointer reports clicks to the accessible source, which reports the focus
+	 * to the input source */
 	source_destroy(steal_ptr(station->pointer));
 	source_destroy(steal_ptr(station->accessible));
 	source_destroy(steal_ptr(station->input));
@@ -72,7 +73,7 @@ static int start_screen(
 	const struct station_options *options = &station->options;
 	const struct screen_options wanted = {.grabber = options->screen,
 		.display = options->display,
-		/* after a pause another one is not shown instead of it either */
+		/* after a pause, never switch to another output either */
 		.output = *station->output ? station->output : options->output,
 		.encoder = options->encoder,
 		.chroma = options->chroma,
@@ -106,7 +107,7 @@ static int start_sound(
 	struct station *station, const struct source_context *context, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
-	/* the device is a microphone: what plays is the default one */
+	/* the device is a microphone: monitor the default output */
 	const struct ear_wish played = {.name = options->sound.name, .monitor = true};
 	int r;
 
@@ -119,7 +120,8 @@ static int start_sound(
 	return sound_source_create(&station->monitor, context, &played, reterr);
 }
 
-/* Of input the helper captures all but what is clicked, and of sound the devices count what they lost. */
+/* Stall detection of screen and clicks only: the helper captures all other input, and sound devices count their
+ * own losses. */
 static int start_stall(
 	struct station *station, const struct source_context *context, struct error *reterr)
 {
@@ -153,7 +155,7 @@ int station_start_sources(struct station *station, struct error *reterr)
 	if (has_input || station_hides_passwords(station))
 		station_start_accessible(station, &context);
 	input.passwords_watched = station->accessible && station->keys != KEY_POLICY_NONE;
-	/* the input's helper is the one that may refuse: then no picture was taken */
+	/* input first: its helper may refuse, and then no picture has been taken */
 	r = station_check_hidden(station, reterr);
 	if (r == 0 && has_input)
 		r = input_source_create(&source, &context, &input, reterr);

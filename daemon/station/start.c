@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- what the recorder asks, on its threads ---- */
+/* ---- callbacks on the recorder's threads ---- */
 
 static int64_t complete_until(void *user, int64_t now_ns)
 {
@@ -58,7 +58,7 @@ static void disk_in_trouble(void *user, const char *text)
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-/* The main thread completes the end, unless it waits for it. */
+/* The main thread completes the end, unless it is already waiting for it. */
 static void files_ended(void *user)
 {
 	struct station *station = user;
@@ -130,7 +130,7 @@ static int make_folder(struct station *station, struct error *reterr)
 	_autofree_ char *folder = NULL;
 	int r;
 
-	/* an id that is taken belongs to another session */
+	/* an existing folder belongs to another session: retry */
 	do {
 		free(steal_ptr(folder));
 		r = session_id_create(station->session);
@@ -171,8 +171,8 @@ int station_open_log(struct station *station, struct error *reterr)
 }
 
 /*
- * The ids of study and participant, of the study's log. A log that cannot be written keeps no session from
- * beginning: without ids both are known by their labels.
+ * Get the ids of study and participant from the study's log. An unwritable log does not prevent a session:
+ * without ids both are identified by their labels.
  */
 static void find_ids(struct station *station, const char *author)
 {
@@ -243,8 +243,8 @@ static int say_beginning(struct station *station, const Uxrec__Start *start, con
 }
 
 /*
- * From here on others may add acts: not before the recording has its study, and the acts of the beginning,
- * which are the first in it.
+ * Opens the session to acts of others: only after the recording has its study, and its initial acts, which come
+ * first.
  */
 static void record_beginning(struct station *station)
 {
@@ -285,7 +285,7 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 	return recorder_create(&station->recorder, station->folder, before, &context, reterr);
 }
 
-/* Nothing was recorded: leave nothing behind. */
+/* Undo a failed start: remove all files. */
 static void undo_start(struct station *station)
 {
 	static const char *const files[] = {"recording-0001.mcap", "recording-0001.mcap.wal-a",

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* the recorder's thread goes round at least every five seconds */
+/* the recorder's thread iterates at least every five seconds */
 #define STUCK_NS (20 * NS_PER_S)
 
-/* ---- what other threads ask ---- */
+/* ---- callbacks on other threads ---- */
 
 void station_request_keyframe(void *user)
 {
@@ -30,7 +30,7 @@ void station_get_trouble(struct station *station, char text[TROUBLE_BYTES])
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-/* ---- what may be recorded ---- */
+/* ---- consent ---- */
 
 bool station_may_record(const struct station *station, enum modality modality)
 {
@@ -177,7 +177,7 @@ static int do_resume(struct station *station, struct error *reterr)
 	station_add_pause(station, session_clock_at(&station->clock, station->paused_ns),
 		session_clock_at(&station->clock, resumed_ns));
 	if (r < 0) {
-		/* what one source recorded until another failed lies between two holes */
+		/* data of one source until another failed lies between two gaps */
 		station->paused_ns = clock_now_ns();
 		return r;
 	}
@@ -208,7 +208,7 @@ static int mute_observers(struct station *station, bool muted, struct error *ret
 
 /* ---- answers ---- */
 
-/* Do a request that changes a running session. @return 0, or a negative errno with the reason */
+/* Execute a request that changes a running session. @return 0, or a negative errno with the reason */
 static int change_running(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, struct error *reterr)
 {
@@ -289,7 +289,7 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 	return packet;
 }
 
-/* ---- life of the station ---- */
+/* ---- lifecycle ---- */
 
 int station_create(struct station **ret, const struct station_options *options)
 {

@@ -9,103 +9,109 @@
 #include "protocol/wire.pb-c.h"
 
 /**
- * The life of a session: consent, start, pause, resume, tasks, stop. One session at a time. All
- * functions belong to the main thread.
+ * Session lifecycle: consent, start, pause, resume, tasks, stop. One session at a time. All functions run on
+ * the main thread.
  */
 struct station;
 
 struct station_options {
 	const char *library; /* folder of the sessions */
-	const char *display; /* NULL: the environment's */
-	const char *output;  /* the one that is recorded; NULL: the grabber's choice */
+	const char *display; /* NULL: from the environment */
+	const char *output;  /* output to record; NULL: the grabber's choice */
 	const char *screen;  /* "x11", "wlr", "portal", "test", "none" */
-	const char *devices; /* which input devices, see capture/input/filter.h; "": all of seat0 */
+	const char *devices; /* input device filter, see capture/input/filter.h; "": all of seat0 */
 	const char *input;   /* "auto", "evdev", "x11", "none" */
-	struct ear_wish sound; /* a name of "none": no sound */
-	bool monitor;          /* what the machine plays is recorded too */
+	struct ear_wish sound; /* name "none": no sound */
+	bool monitor;          /* record the machine's playback too */
 	const char *helper;    /* path of uxrec-inputd */
 	int max_fps;
 	const char *encoder; /* see encoder_create() */
 	enum chroma chroma;
-	const char *priority;            /* of the screen: "usual", "low", "idle" */
+	const char *priority;            /* of screen capture: "usual", "low", "idle" */
 	int64_t sync_every_ns;           /* see recorder.h */
-	const struct identity *identity; /* of the station, the recorder and this user */
+	const struct identity *identity; /* ids of the station, the recorder and this user */
 	const char *page_marker; /* in the titles of the moderator's pages, see wire.proto */
 	struct live *live;
-	struct library *studies; /* finds studies by name and is told of acts */
-	/** Something in another thread made the session impossible to go on with, or it has ended now that the
-	 *  disk had room; the main thread must call station_stop_session() with both. Any thread. */
+	struct library *studies; /* finds studies by name, and announces acts */
+	/**
+	 * The session cannot continue because of an error in another thread, or its end is complete now that
+	 * the disk has room: the main thread must call station_stop_session() with both arguments. Any thread.
+	 */
 	void (*must_stop)(void *user, unsigned session, const char *reason);
-	/** There is something new for observers. Any thread. */
+	/** New packets for observers. Any thread. */
 	void (*published)(void *user);
-	/** How many observers are connected. */
+	/** @return the number of connected observers */
 	unsigned (*observers)(void *user);
 	void *user;
 };
 
-/** @return 0 (freed by station_destroy()) or -ENOMEM; options are copied, their texts are not */
+/** @return 0 (free with station_destroy()) or -ENOMEM; options are copied, their strings are not */
 int station_create(struct station **ret, const struct station_options *options);
 
-/** Stop a running session as station_stop_now() does, and free all. */
+/** Stop a running session like station_stop_now(), and free everything. */
 void station_destroy(struct station *station);
 DEFINE_DESTROY(station);
 
 /**
- * Do what a message asks.
+ * Execute a message's request.
  *
- * @param author       name of who asks, and
- * @param principal    theirs, for the acts that come of it
- * @param ret_changed  set to true when the state is another one now
- * @return the answer as a record, to be sent to whoever asked; NULL without memory
+ * @param author       name of the requester, and
+ * @param principal    theirs, for the resulting acts
+ * @param ret_changed  set to true when the state has changed
+ * @return the answer as a record, for the requester; NULL when out of memory
  */
 struct packet *station_answer(struct station *station, const Uxrec__ClientMessage *message,
 	const char *author, const char *principal, bool *ret_changed);
 
 /**
- * End the session, if there is one, for this reason. Nothing is captured any more when it returns.
+ * End the session, if there is one, for this reason. Capture has stopped on return.
  *
- * @return 0; -EINPROGRESS with the reason: the disk has no room for what is in memory, which is written as soon as there is
- *         some; or what writing its end gave, with the reason: the session has ended then too
+ * @return 0; -EINPROGRESS with the reason: the disk has no room for the backlog in memory, which is written as
+ *         soon as there is; or the error of writing the session's end, with the reason: the session has ended
+ *         nevertheless
  */
 int station_stop(struct station *station, const char *reason, struct error *reterr);
 
-/** The same before the program ends: room is waited for only for ten seconds, then a gap has what is missing. */
+/**
+ * Like station_stop(), before the program exits: waits at most ten seconds for room, then a gap marks the
+ * missing data.
+ */
 int station_stop_now(struct station *station, const char *reason);
 
 /**
- * Go on with the newest session when its recorder was killed less than a minute ago, in the same boot:
- * with its consent, its clock and its state, in a new segment, with a gap for the time between.
+ * Resume the newest session when its recorder was killed less than a minute ago, in the same boot: with its
+ * consent, clock and state, in a new segment, and with a gap for the time between.
  *
- * @return 1 when it goes on, 0 when there is none, or a negative errno with the reason
+ * @return 1 when resumed, 0 when there is none, or a negative errno with the reason
  */
 int station_go_on(struct station *station, struct error *reterr);
 
-/** Look after the running session; every few seconds. */
+/** Monitor the running session; call every few seconds. */
 void station_tick(struct station *station);
 
-/** End the session that must_stop() was called for; another one goes on. */
+/** End the session of a must_stop() call, unless another one is running. */
 void station_stop_session(struct station *station, unsigned number, const char *reason);
 
-/** The present state as a record. NULL without memory. */
+/** The present state as a record. NULL when out of memory. */
 struct packet *station_status(struct station *station, uint64_t request);
 
 /**
- * The answer to a request that has no other.
+ * Generic answer to a request.
  *
  * @param r        0, or a negative errno: then @p error has the reason
- * @param session  that it concerned, or ""
- * @return a record, or NULL without memory
+ * @param session  the session concerned, or ""
+ * @return a record, or NULL when out of memory
  */
 struct packet *station_result_packet(
 	uint64_t request, int r, const char *session, const struct error *error);
 
-/** @return true while a session is recorded or paused, or waits for room to end */
+/** @return true while a session is recorded, paused, or waiting for room to end */
 bool station_is_busy(const struct station *station);
 
 /** @return false when the recorder's thread has been stuck for too long */
 bool station_is_alive(struct station *station);
 
-/** The session that ended last. */
+/** Summary of the last session. */
 struct station_summary {
 	char session[21];
 	char reason[176];
@@ -117,5 +123,5 @@ struct station_summary {
 	struct loss lost[GAP_PART_END];
 };
 
-/** @return NULL when none has ended since the program began */
+/** @return NULL when none has ended since the program started */
 const struct station_summary *station_last(const struct station *station);

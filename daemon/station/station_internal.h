@@ -10,10 +10,10 @@
 #include "daemon/record/session_log.h"
 #include "replay/session/spans.h"
 
-/* Shared by the files of the station: station.c its life and its acts, station_tasks.c the course of a session
- * (tasks, interruptions, phases), station_start.c how a session begins,
- * station_end.c how it ends, station_go_on.c recovery after a kill, station_accessible.c focus and clicks
- * from applications, station_hide.c hidden areas, station_status.c the status, station_sources.c the sources. */
+/* Shared by the files of the station: station.c lifecycle and acts, station_tasks.c tasks, interruptions and
+ * phases, station_start.c start of a session, station_end.c its end, station_go_on.c recovery after a kill,
+ * station_accessible.c focus and clicks from applications, station_hide.c hidden areas, station_status.c
+ * status, station_sources.c sources. */
 
 #define TROUBLE_BYTES 96
 
@@ -22,12 +22,12 @@
  *
  *   idle       start   → recording
  *   recording  pause   → paused      the sources are destroyed: nothing can be captured
- *   paused     resume  → recording   the sources are made anew; a gap says what is missing
+ *   paused     resume  → recording   the sources are recreated; a gap covers the pause
  *   recording, paused  stop, a lost source, the end of the program → ending
- *   ending     the files are ended → idle; at once, unless the disk has no room for what is in memory
+ *   ending     the files are complete → idle; at once, unless the disk has no room for the backlog
  *
- * A display or a microphone that is gone changes no state: its source looks for it, and a gap says what is missing.
- * A disk in trouble changes no state: the recording goes on in memory and in a new segment.
+ * A lost display or microphone changes no state: its source searches for it, and a gap covers the missing time.
+ * A disk in trouble changes no state: recording continues in memory and in a new segment.
  */
 enum state {
 	STATE_IDLE,
@@ -39,13 +39,13 @@ enum state {
 struct station {
 	struct station_options options;
 	enum state state;
-	const char *asking;      /* principal of whom a request is from; NULL: nobody asks */
-	_Atomic unsigned number; /* of the session: what was meant for another does not stop it */
+	const char *asking;      /* principal of the present requester; NULL: none */
+	_Atomic unsigned number; /* of the session: stop requests for an earlier one are ignored */
 
 	/* of the running session */
 	char session[21];
-	char uuid[33];           /* of the session; "": it began with a recorder that made none */
-	char participant_id[33]; /* "": the study's log could not be written */
+	char uuid[33];           /* of the session; "": started by a recorder without these */
+	char participant_id[33]; /* "": the study's log was not writable */
 	char *folder;
 	struct session_clock clock;
 	struct recorder *recorder;
@@ -53,36 +53,36 @@ struct station {
 	Uxrec__Study *study;
 	char *participant;
 	char consent_id[33];
-	uint32_t agreed; /* what may be recorded: bits (1 << enum modality) */
+	uint32_t agreed; /* modalities that may be recorded: bits (1 << enum modality) */
 	enum key_policy keys;
-	pthread_mutex_t sources_lock;   /* the recorder asks the screen source */
-	char output[OUTPUT_NAME_BYTES]; /* what is recorded since it began; "": it has no name */
+	pthread_mutex_t sources_lock;   /* the recorder calls the screen source */
+	char output[OUTPUT_NAME_BYTES]; /* recorded since the start; "": it has no name */
 	struct source *screen, *pointer, *input, *accessible, *sound, *monitor, *stall;
-	/* of the accessible source's thread too, under sources_lock */
+	/* shared with the accessible source's thread, under sources_lock */
 	enum accessible_focus focus, focus_told;
-	bool focus_known;       /* it has said something */
-	struct hide_rules hide; /* of the study, whose texts it has */
+	bool focus_known;       /* reported at least once */
+	struct hide_rules hide; /* of the study, which owns the strings */
 	char own_title[40];     /* pattern of the moderator's pages */
-	_Atomic int own_pages;  /* enum hide_own; of the screen's thread too */
+	_Atomic int own_pages;  /* enum hide_own; shared with the screen's thread */
 	bool observers_muted;
 	int64_t withdrawn_ns
-		[MODALITY_COUNT]; /* when its capture ended, by session time; 0: it did not */
+		[MODALITY_COUNT]; /* end of its capture by withdrawal, session time; 0: none */
 	int64_t started_ns, paused_ns;
 	int64_t killed_from_ns, killed_to_ns; /* session times: see Status; 0: none */
 	char attempt_id[33], task[65];
 	Uxrec__Attempt
-		attempt; /* while attempt_id is not empty; its texts are task and participant */
-	char interruption_id[33]; /* of the status that is being made */
-	struct time_span *pauses; /* that have ended, session times */
+		attempt; /* while attempt_id is not empty; its strings are task and participant */
+	char interruption_id[33]; /* for the status being made */
+	struct time_span *pauses; /* ended pauses, session times */
 	size_t pause_count;
 	bool stopping;  /* the sources are being stopped */
-	bool discarded; /* the moderator gave up the backlog for which the disk had no room */
+	bool discarded; /* the moderator dropped the backlog that had no room on disk */
 	char end_reason[128];
-	/* of the disk, under sources_lock: the present one, "" when there is none; and the newest that
-	 * is not told yet, which may be over before it is */
+	/* disk trouble, under sources_lock: the present one, "" when none; and the newest unreported one, which
+	 * may have ended before its report */
 	char trouble[TROUBLE_BYTES], new_trouble[TROUBLE_BYTES];
 	bool trouble_told;
-	/* how many sources look for what they record, and why the last began to; under sources_lock */
+	/* number of sources searching for a lost display or device, and the latest reason; under sources_lock */
 	unsigned away_count;
 	char away[TROUBLE_BYTES];
 
@@ -96,20 +96,21 @@ struct backlog_text {
 
 struct backlog_text station_backlog_text(const struct recorder_backlog *backlog);
 
-/* Stop, as the moderator asks. Returns as station_stop(), or -EBUSY while a task is running whose outcome is missing. */
+/* Stop at a moderator's request. Returns like station_stop(), or -EBUSY while a task without an outcome is
+ * running. */
 int station_stop_asked(
 	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr);
 
 void station_push_pause_gap(struct station *station, int64_t to_ns);
 
-/* The course of a running session; each returns 0, or a negative errno with the reason. */
+/* Tasks, interruptions and phases of a running session; each returns 0, or a negative errno with the reason. */
 int station_start_task(struct station *station, const Uxrec__TaskStart *start, const char *author,
 	struct error *reterr);
-/* The attempt begins now; the time since the task's start was reading. */
+/* Start the attempt now; the time since the task's start was reading. */
 int station_task_ready(struct station *station, const char *author, struct error *reterr);
 int station_end_task(struct station *station, const Uxrec__TaskEnd *end, const char *author,
 	struct error *reterr);
-/* The same before a stop, whose message has the outcome of a running task. */
+/* Like station_end_task(), before a stop, whose message has the outcome of a running task. */
 int station_end_task_for_stop(
 	struct station *station, const Uxrec__Stop *stop, const char *author, struct error *reterr);
 int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome,
@@ -119,20 +120,20 @@ int station_begin_interruption(struct station *station, const Uxrec__Interruptio
 int station_end_interruption(struct station *station, const char *author, struct error *reterr);
 int station_begin_phase(
 	struct station *station, Uxrec__Phase__Kind kind, const char *author, struct error *reterr);
-/* End whatever is running, with the session; the outcome of an attempt stays unspecified. */
+/* End any running attempt, interruption and phase with the session; the outcome of an attempt stays unspecified. */
 int station_end_course(struct station *station, const char *author, struct error *reterr);
 int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
 	struct error *reterr);
 
-/* A pause that has ended, for the time on task. @return 0 or -ENOMEM */
+/* Add an ended pause, for the time on task. @return 0 or -ENOMEM */
 int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns);
-/* Attempt, interruption and phase into a status with its now_ns. Its texts are the station's. */
+/* Fill attempt, interruption and phase of a status whose now_ns is set. The strings are the station's. */
 void station_fill_course(struct station *station, Uxrec__Status *status);
 
-/* @return true when the participant has agreed to it */
+/* @return true when the participant has consented to it */
 bool station_may_record(const struct station *station, enum modality modality);
 
-/* The names of what is recorded. @return how many */
+/* List the names of recorded modalities. @return their number */
 size_t station_name_modalities(const struct station *station, char *names[MODALITY_COUNT]);
 
 /*
@@ -140,67 +141,67 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
  * station_tick().
  */
 void station_keep_to_consent(struct station *station);
-/* Gaps up to the end for modalities whose capture ended before it. */
+/* Push gaps up to the end for modalities whose capture ended before it. */
 void station_push_withdrawn_gaps(struct station *station);
 
-/* What is wrong with the disk now, "" when nothing is. */
+/* Get the present disk trouble, "" when none. */
 void station_get_trouble(struct station *station, char text[TROUBLE_BYTES]);
 
-/* What is not recorded now because it is gone, "" when nothing is. */
+/* Get the present lost display or device, "" when none. */
 void station_get_away(struct station *station, char text[TROUBLE_BYTES]);
 
-/* Open what the consent covers; on failure nothing is open. */
+/* Start the sources covered by consent; on failure none is running. */
 int station_start_sources(struct station *station, struct error *reterr);
-/* Nothing can be captured any more. */
+/* Stop all capture. */
 void station_stop_sources(struct station *station);
 void station_request_keyframe(void *user);
 
-/* What has the focus and what is clicked; without a bus there is a warning, and the recording goes on. Before
- * the input source, which has to know whether passwords are watched. */
+/* Start the source of focus and clicked objects; without a bus it logs a warning, and recording continues. Call
+ * before creating the input source, whose options include whether passwords are watched. */
 void station_start_accessible(struct station *station, const struct source_context *context);
-/* Take the input source in, or NULL: it is told what has the focus. */
+/* Set the input source, which gets the focus, or NULL. */
 void station_set_input(struct station *station, struct source *input);
-/* Whether no key is recorded because the accessibility bus has not answered since the begin. */
+/* True when no key is recorded because the accessibility bus has not answered since the start. */
 bool station_keys_wait(const struct station *station);
-/* For the pointer's source. */
+/* Callback of the pointer source. */
 void station_clicked(void *user, int64_t time_ns, int x_px, int y_px);
 
-/* What the study hides, before the sources are started. */
+/* Set the hidden areas of the study. Call before the sources are started. */
 void station_choose_hidden(struct station *station);
-/* Whether what has the focus must be known, for the screen. */
+/* True when hiding parts of the screen requires the focus. */
 bool station_hides_passwords(const struct station *station);
-/* @return 0, or -EOPNOTSUPP with the reason: it cannot be hidden. After station_start_accessible(). */
+/* @return 0, or -EOPNOTSUPP with the reason: hiding is impossible. Call after station_start_accessible(). */
 int station_check_hidden(const struct station *station, struct error *reterr);
-/* What has the focus is another thing, or the screen's source is new; under sources_lock. */
+/* Apply a change of the focus or a new screen source; under sources_lock. */
 void station_hide_focused(struct station *station);
 
-/* Whether what is there on the screen is hidden: then it is not named either. Any thread. */
+/* True when this point of the screen is hidden; objects clicked there are not named. Any thread. */
 bool station_hides_click(struct station *station, int x_px, int y_px);
 
-/* The session's clock now. */
+/* Present time of the session's clock. */
 int64_t station_now_ns(const struct station *station);
 
 void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);
 
-/* Say something about the session: to the log, to the recording, and to everybody who looks. */
+/* Add an act about the session: to the log and the recording, and announce it to all watchers. */
 int station_say(struct station *station, Uxrec__Act *act, struct error *reterr);
-/* An act that is added live. @param id  is not copied */
+/* Initialise an act added live. @param id  is not copied */
 void station_act_init(Uxrec__Act *act, char *id, const char *author);
 
-/* Idle to recording; on failure nothing is left behind. */
+/* Go from idle to recording; a failure leaves no files behind. */
 int station_start(struct station *station, const Uxrec__Start *start, const char *author,
 	struct error *reterr);
 
-/* @param before  how many segments there are already */
+/* @param before  number of existing segments */
 int station_open_recorder(struct station *station, unsigned before, struct segments_marker marker,
 	struct error *reterr);
-/* With folder and study. */
+/* Call with folder and study set. */
 int station_open_log(struct station *station, struct error *reterr);
 
-/* Free what belongs to a session; idle again. */
+/* Free the session's data and go to idle. */
 void station_forget_session(struct station *station);
 
-/* Records for whoever asked; NULL without memory. */
+/* Answers as records; NULL when out of memory. */
 struct packet *station_status_packet(struct station *station, uint64_t request, bool whole);
 struct packet *station_doctor_packet(struct station *station, uint64_t request);

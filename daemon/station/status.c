@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-/* below this the moderator is warned: about ten minutes of a busy screen */
+/* warning threshold: about ten minutes of a busy screen */
 #define LOW_DISK_BYTES   (200 * 1024 * 1024)
 #define LOW_DISK_MINUTES 30
 #define WARNING_BYTES    200
@@ -24,7 +24,7 @@ static uint64_t free_bytes(const struct station *station)
 	return (uint64_t)status.f_bavail * status.f_frsize;
 }
 
-/* The storage of a status that is packed and forgotten. */
+/* Storage for a temporary status, until it is packed. */
 struct status_room {
 	char *modalities[MODALITY_COUNT], warning[WARNING_BYTES];
 	Uxrec__LostTime lost[GAP_PART_END], *lost_list[GAP_PART_END];
@@ -74,7 +74,7 @@ static void fill_running(struct station *station, Uxrec__Status *status, struct 
 	status->waiting_to_ns = backlog.to_ns;
 }
 
-/* what is wrong with the disk, or will be: at the present rate, and at that of a busy screen */
+/* present or imminent disk trouble: at the present rate, and at that of a busy screen */
 static char *disk_warning(struct station *station, uint64_t free, char text[WARNING_BYTES])
 {
 	char trouble[TROUBLE_BYTES];
@@ -105,7 +105,7 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 	return (char *)"";
 }
 
-/* The pattern of a test is no display. */
+/* The test pattern is not a display. */
 static Uxrec__Status__OwnPages own_pages(const struct station *station)
 {
 	const char *screen = station->options.screen;
@@ -145,7 +145,7 @@ static const Uxrec__Status__State states[] = {
 	[STATE_ENDING] = UXREC__STATUS__STATE__STATE_ENDING,
 };
 
-/* Of the session that ended last, while it takes notes. An ending one is no last session yet. */
+/* Fill in the last session while it takes notes. An ending session is not the last one yet. */
 static void fill_last(struct station *station, Uxrec__Status *status, bool whole)
 {
 	const struct station_summary *last = &station->last;
@@ -177,7 +177,7 @@ static void fill_status(struct station *station, Uxrec__Status *status, struct s
 		fill_running(station, status, room);
 }
 
-/* The status of the running session, with its study and all acts of its log. */
+/* Pack the status of the running session, with its study and all acts of its log. */
 static struct packet *pack_whole(
 	struct station *station, Uxrec__ServerMessage *message, Uxrec__Status *status)
 {
@@ -261,7 +261,7 @@ struct packet *station_doctor_packet(struct station *station, uint64_t request)
 	struct packet *packet = NULL;
 	struct error error;
 
-	/* it looks at the screen: during a session, and in a pause above all, that is not its to do */
+	/* the doctor takes a picture of the screen: not during a session, least of all in a pause */
 	if (station->state != STATE_IDLE)
 		return station_result_packet(request,
 			error_set(&error, -EBUSY,

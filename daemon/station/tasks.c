@@ -1,4 +1,4 @@
-/* The course of a session: tasks, reading, interruptions, phases, and tags by those in the room. */
+/* Tasks, reading, interruptions and phases of a session, and tags by people in the room. */
 
 #include "daemon/station/station_internal.h"
 #include "protocol/acts/act.h"
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Change fields of a thing; corrections of its other fields stay. @param act  with body and the names of its fields */
+/* Change fields of a thing; corrections of its other fields stay. @param act  with body and field names */
 static int say_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
 	size_t count, struct error *reterr)
 {
@@ -73,7 +73,7 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 	if (r < 0)
 		station->attempt_id[0] = '\0';
 	else
-		station_request_keyframe(station); /* people jump to the starts of tasks */
+		station_request_keyframe(station); /* entry point for seeking to starts of tasks */
 	return r;
 }
 
@@ -118,7 +118,7 @@ int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
 	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
-	/* one that was removed meanwhile has no end */
+	/* an attempt removed meanwhile has no end */
 	if (r == 0 || r == -ENOENT)
 		station->attempt_id[0] = '\0';
 	return r == -ENOENT ? 0 : r;
@@ -173,7 +173,7 @@ int station_end_task_for_stop(
 	return station_end_attempt(station, stop->outcome, stop->failure, author, reterr);
 }
 
-/* ---- interruptions and phases: the log alone knows which is running ---- */
+/* ---- interruptions and phases: the running one is found in the log only ---- */
 
 static bool is_open(const Uxrec__Act *act, Uxrec__Act__BodyCase kind)
 {
@@ -182,7 +182,7 @@ static bool is_open(const Uxrec__Act *act, Uxrec__Act__BodyCase kind)
 	return kind == UXREC__ACT__BODY_PHASE ? !act->phase->to_ns : !act->interruption->to_ns;
 }
 
-/* @return the newest that has not ended, or NULL; the log's own */
+/* @return the newest running one, or NULL; owned by the log */
 static const Uxrec__Act *find_open(const struct annotations *log, Uxrec__Act__BodyCase kind)
 {
 	for (size_t i = annotations_count(log); i > 0; i--)
@@ -191,7 +191,7 @@ static const Uxrec__Act *find_open(const struct annotations *log, Uxrec__Act__Bo
 	return NULL;
 }
 
-/* @param ret_id  set to its id, "" when nothing of that kind is running */
+/* @param ret_id  set to its id, "" when none of this kind is running */
 static void find_open_id(struct station *station, Uxrec__Act__BodyCase kind, char ret_id[33])
 {
 	struct annotations *log = session_log_lock(station->log);
@@ -203,7 +203,7 @@ static void find_open_id(struct station *station, Uxrec__Act__BodyCase kind, cha
 	session_log_unlock(station->log);
 }
 
-/* @return 1 when there was one, 0 when there was none, or a negative errno with the reason */
+/* @return 1 when one was ended, 0 when there was none, or a negative errno with the reason */
 static int end_open(struct station *station, Uxrec__Act__BodyCase kind, int64_t at_ns,
 	const char *author, struct error *reterr)
 {
@@ -306,7 +306,7 @@ int station_end_course(struct station *station, const char *author, struct error
 	return r < 0 ? r : r2 < 0 ? r2 : 0;
 }
 
-/* ---- the task's clock ---- */
+/* ---- time on task ---- */
 
 int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns)
 {
@@ -321,7 +321,8 @@ int station_add_pause(struct station *station, int64_t from_ns, int64_t to_ns)
 	return 0;
 }
 
-/* All pauses and interruptions that stop the clock; a running one reaches to @p at_ns. @return NULL without memory */
+/* List all pauses and interruptions that stop the clock; a running one extends to @p at_ns. @return NULL when
+ * out of memory */
 static struct time_span *list_stops(
 	struct station *station, const struct annotations *log, int64_t at_ns, size_t *ret_count)
 {
@@ -397,7 +398,7 @@ void station_fill_course(struct station *station, Uxrec__Status *status)
 
 /* ---- tags ---- */
 
-/* A tag by somebody in the room: it is about the present moment. */
+/* Add a tag by somebody in the room, for the present moment. */
 int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const char *author,
 	struct error *reterr)
 {

@@ -4,12 +4,14 @@
 
 #include <stdbool.h>
 
-/* The parts of an act that are the same for every body. */
+/* Parts of an act common to all bodies. */
 
 /** @return the act's body, or NULL; @p ret_field is its field in Act, and may be NULL */
 ProtobufCMessage *act_body(const Uxrec__Act *act, const ProtobufCFieldDescriptor **ret_field);
 
-/** @return true when the act sets a field of its body: a whole body sets all of them, a patch those it names */
+/**
+ * @return true when the act sets a field of its body: a whole body sets all, a patch those it names
+ */
 bool act_sets(const Uxrec__Act *act, const char *field);
 
 /** @return true for a consent and a withdrawal */

@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A session has a handful of tasks, and each is tried a few times. */
+/* A session has a handful of tasks, each with a few attempts. */
 #define ATTEMPT_NUMBER_LIMIT 1000
-/* No body has as many fields. */
+/* More than the fields of any body. */
 #define PATCH_FIELDS_LIMIT 64
-/* A century: for longer, no limit is stated (0). */
+/* A century; longer periods are stated as unlimited (0). */
 #define RETENTION_LIMIT_DAYS 36525
 
-/* ---- constraints between the fields of a body: one function a body ---- */
+/* ---- constraints between the fields of a body: one function per body ---- */
 
 static int need(const char *value, const char *name, struct error *reterr)
 {
@@ -33,7 +33,7 @@ static int need_time(int64_t ns, const char *name, struct error *reterr)
 	return ns ? 0 : error_set(reterr, -EINVAL, "%s: the time is missing", name);
 }
 
-/* @param open  a `to` of 0 is an end that is not there yet */
+/* @param open  a `to` of 0 is a pending end */
 static int check_span(
 	int64_t from_ns, int64_t to_ns, bool open, const char *name, struct error *reterr)
 {
@@ -212,7 +212,7 @@ static int check_withdrawal(const Uxrec__Act *act, struct error *reterr)
 {
 	(void)act;
 	(void)reterr;
-	return 0; /* of everything, where it names nothing */
+	return 0; /* withdraws everything when it names nothing */
 }
 
 static int check_layer_choice(const Uxrec__Act *act, struct error *reterr)
@@ -252,7 +252,7 @@ static const struct {
 	{UXREC__ACT__BODY_STUDY_NAME, check_study_name},
 };
 
-/* ---- a body ---- */
+/* ---- bodies ---- */
 
 static int check_patch(struct act_checking *checking, const Uxrec__Act *act,
 	const ProtobufCMessageDescriptor *body, struct error *reterr)
@@ -293,7 +293,7 @@ static int check_body(struct act_checking *checking, Uxrec__Act *act, struct err
 	return r;
 }
 
-/* ---- an act ---- */
+/* ---- acts ---- */
 
 static int check_id(const char *id, const char *name, bool needed, struct error *reterr)
 {
@@ -323,7 +323,7 @@ static int check_envelope(const Uxrec__Act *act, struct error *reterr)
 	return name_check("author", act->author, reterr);
 }
 
-/* An act of a kind or with a body that is not known is opaque. @return -EINVAL when that must not be */
+/* An act of unknown kind or body is opaque. @return -EINVAL when that is not allowed */
 static int check_kind(struct act_checking *checking, const Uxrec__Act *act, struct error *reterr)
 {
 	bool known = protobuf_c_enum_descriptor_get_value(
@@ -345,7 +345,7 @@ static int check_kind(struct act_checking *checking, const Uxrec__Act *act, stru
 	return 0;
 }
 
-/* @param act  changed when reading */
+/* @param act  modified when reading */
 static int check_act(struct act_checking *checking, Uxrec__Act *act, struct error *reterr)
 {
 	int r = check_envelope(act, reterr);
@@ -366,7 +366,7 @@ int act_check(const Uxrec__Act *act, struct error *reterr)
 	return check_act(&checking, (Uxrec__Act *)act, reterr);
 }
 
-/* ---- acts that are stored ---- */
+/* ---- stored acts ---- */
 
 static void clear_list(char **texts, size_t *count)
 {
@@ -375,7 +375,7 @@ static void clear_list(char **texts, size_t *count)
 	*count = 0;
 }
 
-/* A consent that is not understood gives nothing, and such a withdrawal takes back everything. */
+/* An opaque consent grants nothing, an opaque withdrawal takes back everything. */
 static bool close_consent(Uxrec__Act *act)
 {
 	if (act->kind == UXREC__ACT__KIND__KIND_REMOVE || !act_id_is_valid(act->id) ||

@@ -17,15 +17,15 @@
 #define NOTE_LIMIT_BYTES 8192
 /* a sentence: of a problem, a clip */
 #define TITLE_LIMIT_BYTES 500
-/* an act has 64 KiB in all */
+/* an act is limited to 64 KiB in all */
 #define FORM_LIMIT_BYTES (60 * 1024)
-/* Tasks of a session, tags of a problem, items of a questionnaire: all are lists that people made. */
+/* Tasks of a session, tags of a problem, items of a questionnaire: all lists are made by hand. */
 #define LIST_LIMIT 1000
-/* Tag.lag_us: a press and its picture are of one session. */
+/* Tag.lag_us: a press and its picture are in one session. */
 #define LAG_LIMIT_US (INT64_C(24) * 3600 * 1000000)
 
 enum text_kind {
-	TEXT_LABEL, /* NAME_LIMIT_BYTES; fields in no list below */
+	TEXT_LABEL, /* NAME_LIMIT_BYTES; fields not listed below */
 	TEXT_TITLE,
 	TEXT_NOTE,
 	TEXT_FORM,
@@ -37,7 +37,7 @@ enum text_kind {
 	TEXT_USE,
 };
 
-/* An empty text is the absence of one, except in a list; the bodies' own checks ask for those that must be there. */
+/* An empty text is unset, except in a list; required texts are checked by the body's own check. */
 static const struct {
 	const ProtobufCMessageDescriptor *message; /* NULL: any */
 	const char *field;
@@ -93,7 +93,7 @@ static enum text_kind kind_of(
 	return TEXT_LABEL;
 }
 
-/* ---- one value ---- */
+/* ---- single values ---- */
 
 struct place {
 	struct act_checking *checking;
@@ -113,7 +113,7 @@ static int check_length(const struct place *place, const char *text, size_t limi
 		: REFUSE(place, "the text is longer than %zu bytes", limit_bytes);
 }
 
-/* the name, for messages of the checks that have their own */
+/* adds the field's name to the error of a check */
 static int check_by(const struct place *place, const char *text,
 	int (*by)(const char *what, const char *text, struct error *reterr))
 {
@@ -165,7 +165,7 @@ static int check_text(const struct place *place, enum text_kind kind, const char
 	return 0;
 }
 
-/* Enums whose member 0 is a statement: nothing can stand for a member that is not known. */
+/* Enums whose member 0 has a meaning and cannot replace an unknown member. */
 static bool zero_is_stated(const ProtobufCEnumDescriptor *descriptor)
 {
 	return descriptor == &uxrec__tag__source__descriptor ||
@@ -219,7 +219,7 @@ static int check_value(
 	}
 }
 
-/* ---- all of them ---- */
+/* ---- all fields ---- */
 
 static bool is_set(const ProtobufCFieldDescriptor *field, const char *message)
 {

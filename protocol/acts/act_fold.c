@@ -10,16 +10,15 @@
 #include <string.h>
 
 struct act_thing {
-	Uxrec__Act *whole; /* the last act that is no patch; NULL: only patches have come */
-	Uxrec__Act **
-		patches; /* later than that, in their order; each has a field that no later one sets */
+	Uxrec__Act *whole;    /* the last act that is not a patch; NULL: only patches so far */
+	Uxrec__Act **patches; /* later ones, in order; each sets a field no later one sets */
 	size_t patch_count;
-	Uxrec__Act *patched; /* the whole act with its patches; NULL: the whole act stands */
+	Uxrec__Act *patched; /* whole act with its patches; NULL: the whole act stands */
 	bool changed;        /* since act_fold_settle() */
 	char id[33];
 };
 
-/* ---- the order ---- */
+/* ---- act order ---- */
 
 static int compare_bytes(const Uxrec__Act *a, const Uxrec__Act *b)
 {
@@ -36,7 +35,7 @@ static int compare_bytes(const Uxrec__Act *a, const Uxrec__Act *b)
 	return memcmp(packed, packed + a_bytes, a_bytes);
 }
 
-/* @return 0 only for acts that are the same */
+/* @return 0 only for identical acts */
 static int act_order(const Uxrec__Act *a, const Uxrec__Act *b)
 {
 	int order;
@@ -58,7 +57,7 @@ static int state_compare(const void *a, const void *b)
 
 /* ---- patches ---- */
 
-/* @param covered  by body: the fields, as bits, that later patches set; those of this one are added */
+/* @param covered  fields set by later patches, as bits, by body; those of this one are added */
 static bool sets_another(const Uxrec__Act *patch, uint64_t covered[64])
 {
 	const ProtobufCMessage *body = act_body(patch, NULL);
@@ -79,7 +78,8 @@ static bool sets_another(const Uxrec__Act *patch, uint64_t covered[64])
 	return (fields & ~before) != 0;
 }
 
-/* Keep the patches that have a field which no later one sets. @param dropped  called with each other one, or NULL */
+/* Keep the patches that set a field no later one sets.
+ * @param dropped  called for the others; may be NULL */
 static size_t prune(Uxrec__Act **patches, size_t count, void (*dropped)(Uxrec__Act *patch))
 {
 	uint64_t covered[64] = {0};
@@ -94,7 +94,7 @@ static size_t prune(Uxrec__Act **patches, size_t count, void (*dropped)(Uxrec__A
 	return count - kept;
 }
 
-/* A value is taken out of the patch: the second time there is another. */
+/* A value is moved out of the patch, so a repeated name would move the old one back. */
 static bool is_named_before(const Uxrec__Act *patch, size_t i)
 {
 	for (size_t k = 0; k < i; k++)
@@ -103,7 +103,7 @@ static bool is_named_before(const Uxrec__Act *patch, size_t i)
 	return false;
 }
 
-/* @return a copy of an act with the fields that a patch sets, or NULL without memory */
+/* @return a copy of an act with the fields of a patch applied, or NULL when out of memory */
 static Uxrec__Act *apply(const Uxrec__Act *before, const Uxrec__Act *patch)
 {
 	Uxrec__Act *act = (Uxrec__Act *)message_copy(&before->base), head = *before;
@@ -120,7 +120,7 @@ static Uxrec__Act *apply(const Uxrec__Act *before, const Uxrec__Act *patch)
 		head.counter = patch->counter;
 		head.act_id = patch->act_id;
 		head.wall_ns = patch->wall_ns;
-		head.tag = act->tag; /* the body, whichever it is */
+		head.tag = act->tag; /* the body, of any type */
 		result = (Uxrec__Act *)message_copy(&head.base);
 	}
 	if (act)
@@ -139,10 +139,10 @@ static void free_act(Uxrec__Act *act)
 struct patched {
 	Uxrec__Act *act;    /* NULL: no patch has an effect */
 	bool last_was_used; /* of the patches */
-	struct error why;   /* not valid in all */
+	struct error why;   /* set when the result is invalid */
 };
 
-/* @param careful  leave out each patch that makes the thing invalid */
+/* @param careful  skip patches that make the thing invalid */
 static int apply_all(const Uxrec__Act *whole, Uxrec__Act *const *patches, size_t count,
 	bool careful, struct patched *ret)
 {
@@ -210,7 +210,7 @@ static struct act_thing *find_thing(const struct act_fold *fold, const char *id)
 	return at < fold->count && strcmp(fold->things[at]->id, id) == 0 ? fold->things[at] : NULL;
 }
 
-/* With room for one more in both lists, so that settling cannot fail. */
+/* Reserve one entry in both lists, so that settling cannot fail. */
 static struct act_thing *make_thing(struct act_fold *fold, const char *id)
 {
 	struct act_thing **things = realloc(fold->things, (fold->count + 1) * sizeof(*things));

@@ -76,8 +76,8 @@ static int take_message(struct act_reader *reader, uint64_t offset, struct view 
 /*
  * Expand a chunk's records.
  *
- * @param ret_data  set when they had to be expanded; the caller frees it
- * @return why they cannot be read, or NULL
+ * @param ret_data  set when they were compressed; freed by the caller
+ * @return the reason for a failure, or NULL
  */
 static const char *expand(
 	struct act_reader *reader, struct mcap_chunk *chunk, unsigned char **ret_data, int *ret_r)

@@ -22,7 +22,7 @@
 #define PROFILE      "uxrec.annotations.v2"
 #define ACTS_CHANNEL 1
 
-/* Every set-aside of the same torn end that was interrupted leaves one. */
+/* Every interrupted set-aside of the same torn end leaves one. */
 #define TORN_NAMES_LIMIT 100
 
 /* ---- reading ---- */
@@ -69,19 +69,20 @@ static int take_act(void *user, uint64_t offset, const struct mcap_message *mess
 			standing.why.text);
 	if (!*log->session && !standing.invalid && identity_id_is_valid(act->session_uuid))
 		strcpy(log->session, act->session_uuid);
-	/* also those that do not fold have taken their counter */
+	/* acts that do not fold also use up their counter */
 	if (act->counter > log->fold.counter && act->counter <= ACT_COUNTER_LIMIT)
 		log->fold.counter = act->counter;
 	if (standing.folds)
 		return act_fold_add(&log->fold, act);
-	/* whoever asks for consent must not take the session for one without */
+	/* the session must not appear to be without consent */
 	if (standing.invalid && act_is_about_consent(act))
 		log->counts.damaged++;
 	uxrec__act__free_unpacked(act, NULL);
 	return 0;
 }
 
-/* Set log->offset behind the magic; a file that is shorter, or zeros, is one whose maker was interrupted. */
+/* Set log->offset after the magic. A shorter file, or one of zeros, comes from an interrupted
+ * creation. */
 static int check_magic(struct annotations *log)
 {
 	static const unsigned char zeros[MCAP_MAGIC_BYTES];
@@ -98,7 +99,7 @@ static int check_magic(struct annotations *log)
 	return 0;
 }
 
-/* Read what lies behind log->offset. @param ret_end  set to the file's size */
+/* Read the part after log->offset. @param ret_end  set to the file's size */
 static int read_new(struct annotations *log, uint64_t *ret_end)
 {
 	_autofree_ unsigned char *data = NULL;
@@ -126,7 +127,7 @@ static int read_new(struct annotations *log, uint64_t *ret_end)
 	r = act_reader_read(&log->reader, (struct view){data, (size_t)n, 0}, log->offset, &left);
 	if (r >= 0)
 		log->offset += (uint64_t)n - left;
-	/* without memory a patch takes effect at the next reading */
+	/* when out of memory, a patch takes effect at the next reading */
 	act_fold_settle(&log->fold);
 	return r < 0 ? r : 0;
 }
@@ -147,11 +148,11 @@ static int write_head(struct annotations *log)
 	if (r == 0 && fsync(log->fd) < 0)
 		r = -errno;
 	if (r < 0 && ftruncate(log->fd, 0) < 0)
-		return r; /* the next who opens it sees that it is torn */
+		return r; /* the next open detects the torn end */
 	return r;
 }
 
-/* "annotations.mcap.torn-N"; what has that name already was made by another set-aside, or by somebody */
+/* "annotations.mcap.torn-N"; an existing file of that name is from another set-aside, or foreign */
 static int create_torn(const struct annotations *log, char **ret_name)
 {
 	for (unsigned i = 1; i <= TORN_NAMES_LIMIT; i++) {
@@ -176,7 +177,7 @@ static int create_torn(const struct annotations *log, char **ret_name)
 	return -EEXIST;
 }
 
-/* What a killed writer left half-written goes beside the file, so that nothing is thrown away. */
+/* Move the torn end left by a killed writer to a file beside the log, so that no data is lost. */
 static int set_torn_end_aside(struct annotations *log, uint64_t end)
 {
 	_autofree_ unsigned char *torn = NULL;
@@ -207,7 +208,7 @@ static int set_torn_end_aside(struct annotations *log, uint64_t end)
 	return ftruncate(log->fd, (off_t)log->offset) < 0 ? -errno : 0;
 }
 
-/* @return a file that is there, or 0 when there is none and that is no failure */
+/* @return 0 when open or allowed to be missing, or a negative errno */
 static int open_for_reading(struct annotations *log, struct error *reterr)
 {
 	struct error error = {""};
@@ -341,13 +342,13 @@ static int put_act(struct buf *out, const struct annotations *log, const Uxrec__
 	return buf_error(out);
 }
 
-/* Acts of a failed write must not come back. */
+/* Truncate after a failed write, so that its acts do not come back. */
 int annotations_write(struct annotations *log, const struct buf *acts)
 {
 	uint64_t before = log->offset, end;
 	int r = buf_error(acts);
 
-	/* a larger log would not be read again */
+	/* a larger log could not be read again */
 	if (r == 0 && before + acts->size_bytes > ANNOTATIONS_LIMIT_BYTES)
 		return -EFBIG;
 	if (r == 0)
@@ -363,7 +364,7 @@ int annotations_write(struct annotations *log, const struct buf *acts)
 	return r;
 }
 
-/* The file for writing: the one that was read, or a new one where there is none. */
+/* Open the file for writing: the one that was read, or a new one where there is none. */
 static int open_for_writing(struct annotations *log, struct error *reterr)
 {
 	_autoclose_ int fd = folder_write(log->folder, log->name, reterr);
@@ -371,7 +372,7 @@ static int open_for_writing(struct annotations *log, struct error *reterr)
 
 	if (fd == -ENOENT) {
 		fd = folder_create(log->folder, log->name, reterr);
-		if (fd == -EEXIST) /* another has just made it */
+		if (fd == -EEXIST) /* just created by another process */
 			fd = folder_write(log->folder, log->name, reterr);
 	}
 	if (fd < 0)
@@ -389,7 +390,7 @@ static int open_for_writing(struct annotations *log, struct error *reterr)
 	return 0;
 }
 
-/* A log that somebody removed is made again of what is still open. */
+/* Recreate a removed log from the open descriptor. */
 static int put_back(struct annotations *log)
 {
 	int fd = folder_put_back(log->folder, log->name, log->fd);
@@ -426,7 +427,7 @@ void annotations_unlock(struct annotations *log)
 	flock(log->fd, LOCK_UN);
 }
 
-/* Acts need a channel that is declared: the head of a file that others have made may have none. */
+/* Acts need a declared channel: the head of a foreign file may have none. */
 static int declare_channel(struct annotations *log)
 {
 	_cleanup_(buf_finish) struct buf out = {0};
@@ -457,7 +458,7 @@ int annotations_prepare_end(struct annotations *log)
 	return r == 0 && !log->reader.has_channel ? declare_channel(log) : r;
 }
 
-/* All memory is allocated before anything is written: an act that is on the disk has been stored. */
+/* Allocate everything before the write: an act on the disk counts as stored. */
 static int append_locked(struct annotations *log, Uxrec__Act *act, struct error *reterr)
 {
 	_cleanup_(buf_finish) struct buf out = {0};

@@ -1,4 +1,4 @@
-/* Copies of a log become one. */
+/* Merging copies of a log. */
 
 #include "protocol/acts/act.h"
 #include "protocol/acts/act_check.h"
@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a (Fowler, Noll, Vo), 64 bits: distinguishes acts, which are random ids and texts */
+/* FNV-1a (Fowler, Noll, Vo), 64 bits: sufficient to distinguish acts, which are random ids and
+ * texts */
 static uint64_t hash_of(struct view view)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -21,9 +22,9 @@ static uint64_t hash_of(struct view view)
 	return hash;
 }
 
-/* ---- the acts of a file ---- */
+/* ---- acts of a file ---- */
 
-/* An act is known by its act_id, or by its bytes where it has none. */
+/* An act is identified by its act_id, or by its bytes when that is empty. */
 struct entry {
 	char act_id[33];
 	uint64_t hash;         /* of the bytes */
@@ -34,13 +35,13 @@ struct entry {
 };
 
 struct file_acts {
-	struct buf entries; /* of struct entry, in the order of the file */
+	struct buf entries; /* of struct entry, in file order */
 	struct buf bytes;   /* of the messages */
 	bool keep_bytes;
-	char session[33]; /* that the acts should be about; "": any */
-	char other[33];   /* that one of them is about instead */
+	char session[33]; /* of the acts; "": any */
+	char other[33];   /* another session of an act */
 	unsigned damaged;
-	struct annotations_problem first; /* damage */
+	struct annotations_problem first; /* of damage */
 };
 
 static void file_acts_finish(struct file_acts *acts)
@@ -93,7 +94,8 @@ static int take_act(void *user, uint64_t offset, const struct mcap_message *mess
 /*
  * Collect the acts of a file.
  *
- * @param ret_torn_bytes  set to the bytes at the end that are no whole record, and not behind the data section
+ * @param ret_torn_bytes  set to the number of bytes at the end that are not a whole record, up to
+ *                        the end of the data section
  * @return 1 when there is a channel of acts, or an act; 0, or -ENOMEM
  */
 static int file_acts_read(
@@ -115,7 +117,7 @@ static int file_acts_read(
 	return r < 0 ? r : reader->has_channel || acts->entries.size_bytes > 0;
 }
 
-/* ---- which of them are new ---- */
+/* ---- selection of new acts ---- */
 
 static int entry_compare(const void *a, const void *b)
 {
@@ -128,7 +130,7 @@ static int entry_compare(const void *a, const void *b)
 	return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-/* as entry_compare(), and those of a file in its order */
+/* as entry_compare(), with file order for equal entries */
 static int entry_compare_stable(const void *a, const void *b)
 {
 	const struct entry *x = *(const struct entry *const *)a;
@@ -138,7 +140,7 @@ static int entry_compare_stable(const void *a, const void *b)
 	return order ? order : x < y ? -1 : x > y;
 }
 
-/* @return the entries, sorted; NULL without memory */
+/* @return the sorted entries; NULL when out of memory */
 static struct entry **sort(const struct file_acts *acts, size_t *ret_count)
 {
 	struct entry *entries = (void *)acts->entries.data;
@@ -153,7 +155,7 @@ static struct entry **sort(const struct file_acts *acts, size_t *ret_count)
 	return sorted;
 }
 
-/* Mark their entries that ours have, or that theirs have a second time. */
+/* Mark entries of theirs that are in ours, or repeated in theirs. */
 static int mark_known(const struct file_acts *ours, const struct file_acts *theirs,
 	struct annotations_merged *result)
 {

@@ -24,7 +24,7 @@ const char *layer_coder(const char *text)
 	return layer_kind(text) == LAYER_CODER ? text + strlen(CODER) : NULL;
 }
 
-/* The principal that identifies an act's layer, "": the text does. */
+/* The principal that identifies an act's layer; "": identified by its text. */
 static const char *identity(const Uxrec__Act *act)
 {
 	return layer_kind(act->layer) == LAYER_CODER ? act->layer_principal : "";
@@ -57,7 +57,8 @@ int layers_index(const struct layers *layers, const Uxrec__Act *act)
 
 /* ---- labels ---- */
 
-/* hex digits of the principal after which no other layer of that text begins alike; 0: no other has the text */
+/* number of hex digits that distinguish the principal from those of other layers with this text;
+ * 0: the text is unique */
 static int distinct_digits(const struct layers *layers, const struct layer *layer)
 {
 	int digits = 0;
@@ -102,7 +103,7 @@ static int set_labels(struct layers *layers)
 	return r;
 }
 
-/* ---- the list ---- */
+/* ---- list ---- */
 
 static void finish_layer(struct layer *layer)
 {
@@ -164,7 +165,7 @@ void layers_finish(struct layers *layers)
 	*layers = (struct layers){0};
 }
 
-/* ---- a layer that somebody typed ---- */
+/* ---- lookup by typed text ---- */
 
 static bool is_typed(const struct layer *layer, const char *typed)
 {

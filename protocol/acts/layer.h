@@ -8,9 +8,10 @@
 #include <stdint.h>
 
 /*
- * Layers of acts: "live", "consensus", and one a coder. The layer of a coder is identified by
- * Act.layer_principal; where that is empty (format 1, clients without an identity) by NAME in "coder:NAME".
- * Otherwise NAME is for display alone: two coders of one name have two layers, a renamed coder keeps theirs.
+ * Layers of acts: "live", "consensus", and one per coder. A coder's layer is identified by
+ * Act.layer_principal; where that is empty (format 1, clients without an identity) by NAME in
+ * "coder:NAME". Otherwise NAME is for display only: two coders of one name have two layers, a
+ * renamed coder keeps theirs.
  */
 
 enum layer_kind {
@@ -25,31 +26,32 @@ enum layer_kind layer_kind(const char *text);
 /** @return NAME of "coder:NAME", or NULL for other layers */
 const char *layer_coder(const char *text);
 
-/** Whether two acts are in the same layer. */
+/** @return true when two acts are in the same layer */
 bool layer_same(const Uxrec__Act *a, const Uxrec__Act *b);
 
-/** One of the layers of some acts. */
+/** A layer with acts in it. */
 struct layer {
 	char *text;       /* "live", "consensus" or "coder:NAME" with the newest name */
-	char *principal;  /* "": the text identifies the layer */
-	char *label;      /* for people: unique among the layers of its list */
+	char *principal;  /* "": identified by the text */
+	char *label;      /* for display: unique in its list */
 	int64_t named_ns; /* CLOCK_REALTIME of the act that the text is from */
 };
 
-/** The layers of the acts of one or several sessions. Zero-initialised is empty and valid. */
+/** Layers of the acts of one or several sessions. Zero-initialised is empty and valid. */
 struct layers {
-	struct layer *entries; /* in the order in which they were added */
+	struct layer *entries; /* in the order of addition */
 	size_t count;
 };
 
-/** Layers in one list; acts of more are of no honest session. */
+/** Limit on the layers in one list; no legitimate session has more. */
 #define LAYERS_LIMIT 1000
 
 /**
- * Add the layer of an act, unless it is there; a newer name is taken over. Two layers of one name get labels
- * with a piece of their principals: "coder:Reviewer (1a2b)"; the one without a principal: "coder:Reviewer (no id)".
+ * Add the layer of an act unless present; a newer name replaces the old one. Layers with the same
+ * name get labels with part of their principal: "coder:Reviewer (1a2b)"; without a principal:
+ * "coder:Reviewer (no id)".
  *
- * @return the layer's index, good until layers_finish(); -ENOMEM, or -E2BIG above LAYERS_LIMIT
+ * @return the layer's index, valid until layers_finish(); -ENOMEM, or -E2BIG above LAYERS_LIMIT
  */
 int layers_add(struct layers *layers, const Uxrec__Act *act);
 
@@ -59,10 +61,11 @@ int layers_index(const struct layers *layers, const Uxrec__Act *act);
 bool layer_has(const struct layer *layer, const Uxrec__Act *act);
 
 /**
- * Find the layer that somebody typed: its label, its principal ("coder:" and 32 hex digits), or the name of one.
+ * Find a layer by typed text: its label, its principal ("coder:" and 32 hex digits), or a unique
+ * name.
  *
- * @return its index; -ENOENT when there is none, -ENOTUNIQ when several have that name; with a sentence that
- *         names those there are
+ * @return its index; -ENOENT when there is none, -ENOTUNIQ when the name is ambiguous; with an
+ *         error that lists the candidates
  */
 int layers_find(const struct layers *layers, const char *typed, struct error *reterr);
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 /**
- * Bytes that grow. Zero-initialised is empty and valid. An append that finds no memory sets
- * `failed` and does nothing, as does every later one: check once at the end with buf_error().
+ * Growable byte buffer. Zero-initialised: empty and valid. A failed allocation sets `failed` and drops the
+ * append and every later one: check once at the end with buf_error().
  */
 struct buf {
 	unsigned char *data;
@@ -16,19 +16,19 @@ struct buf {
 	int failed;
 };
 
-/** Free the bytes; the buffer is empty and usable again. */
+/** Free the data; the buffer is empty and usable again. */
 void buf_finish(struct buf *buf);
 
-/** Forget the bytes and keep the memory. */
+/** Empty the buffer, keep the memory. */
 void buf_clear(struct buf *buf);
 
-/** Go back to an earlier size, as if what came since had not been tried. */
+/** Truncate to an earlier size and clear `failed`. */
 void buf_cut(struct buf *buf, size_t size_bytes);
 
 /**
  * Make room for @p size_bytes more.
  *
- * @return where they go (not yet counted in size_bytes), or NULL without memory
+ * @return the position of the new bytes (not yet counted in size_bytes), or NULL without memory
  */
 unsigned char *buf_reserve(struct buf *buf, size_t size_bytes);
 
@@ -59,14 +59,14 @@ static inline uint64_t le_load(const unsigned char *at, size_t size_bytes)
 	return le64toh(value);
 }
 
-/** A bounded view of bytes that are read from the front. */
+/** A bounded view of bytes, read from the front. */
 struct view {
 	const unsigned char *data;
 	size_t size_bytes;
-	int failed; /* set when more was asked for than was there; everything after reads as 0 */
+	int failed; /* set by a read beyond the end; later reads return 0 */
 };
 
-/** Take a little-endian integer of 1 to 8 bytes. Inline: an index has half a million of them. */
+/** Read a little-endian integer of 1 to 8 bytes. Inline: an index has half a million of them. */
 static inline uint64_t view_get(struct view *view, size_t size_bytes)
 {
 	const unsigned char *at = view->data;
@@ -80,8 +80,8 @@ static inline uint64_t view_get(struct view *view, size_t size_bytes)
 	return le_load(at, size_bytes);
 }
 
-/** Take @p size_bytes from the front; an empty failed view when there are not as many. */
+/** Take @p size_bytes from the front; an empty failed view when there are fewer. */
 struct view view_take(struct view *view, uint64_t size_bytes);
 
-/** Take an MCAP string (uint32 length, then the bytes). */
+/** Read an MCAP string (uint32 length, then the bytes). */
 struct view view_take_string(struct view *view);

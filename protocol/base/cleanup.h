@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Ownership by attribute: a local declared with one of these gives back what it holds when it goes
- * out of scope. `steal_ptr()` and `steal_fd()` hand the thing over and leave NULL or -1 behind.
+ * Ownership by attribute: a local declared with one of these releases its value when it goes out of scope.
+ * `steal_ptr()` and `steal_fd()` transfer the ownership and leave NULL or -1 behind.
  */
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 #pragma once
 
 /*
- * The clocks. Every time in the program is an int64_t count of nanoseconds of CLOCK_MONOTONIC
- * unless its name says otherwise: `…_session_ns` is that clock plus the session's fixed offset to
- * UTC, `…_wall_ns` is CLOCK_REALTIME as it was read.
+ * Clocks. All times are int64_t nanoseconds of CLOCK_MONOTONIC unless the name has another suffix:
+ * `…_session_ns` is CLOCK_MONOTONIC plus the session's fixed offset to UTC, `…_wall_ns` is a reading of
+ * CLOCK_REALTIME.
  */
 
 #include <pthread.h>
@@ -29,10 +29,10 @@ static inline int64_t clock_now_ns(void)
 	return clock_read_ns(CLOCK_MONOTONIC);
 }
 
-/** Make a condition variable whose timed waits are until a time of CLOCK_MONOTONIC. */
+/** Initialise a condition variable whose timed waits use CLOCK_MONOTONIC. */
 void clock_init_condition(pthread_cond_t *condition);
 
-/** One reading of three clocks, and how far apart in time the readings may be. */
+/** Readings of three clocks, with an upper bound on their distance in time. */
 struct clock_sample {
 	int64_t monotonic_ns;
 	int64_t boottime_ns;

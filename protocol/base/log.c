@@ -21,7 +21,8 @@ void log_set_level(enum log_level level)
 	log_level = level;
 }
 
-/* Whether standard error is the journal's own: a terminal inherits the variable from a service that has started it. */
+/* True when standard error is the journal's own: a terminal inherits the variable from a service that has
+ * started it. */
 static bool is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -39,7 +40,7 @@ static void log_line(enum log_level level, const char *whole)
 	char text[1024];
 
 	terminal_copy(text, sizeof(text), whole, !journal && !terminal_is_utf8());
-	/* one write a line, so that the lines of two threads do not mix */
+	/* one write per line, so that lines of two threads do not mix */
 	if (journal)
 		fprintf(stderr, "<%d>%s\n", (int)level, text);
 	else

@@ -14,7 +14,7 @@ struct item {
 struct queue {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct item *items; /* a ring of `capacity` places */
+	struct item *items; /* ring buffer of `capacity` items */
 	size_t capacity, first, count;
 	size_t weight, limit;
 	bool closed, woken;

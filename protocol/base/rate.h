@@ -4,18 +4,18 @@
 
 #include <stdbool.h>
 
-/** What a token bucket allows in the long run, and at once. In messages, bytes or whatever is counted. */
+/** Long-term rate and burst of a token bucket, in messages, bytes or any other unit. */
 struct rate_limit {
 	double per_second, burst;
 };
 
-/** One bucket. Zero-initialised: nothing is used. One thread. */
+/** A token bucket. Zero-initialised: unused. One thread. */
 struct rate {
 	double used;
 	int64_t time_ns;
 };
 
-/** Let what was used flow away up to @p now_ns (CLOCK_MONOTONIC). */
+/** Drain the bucket up to @p now_ns (CLOCK_MONOTONIC). */
 static inline void rate_settle(struct rate *rate, const struct rate_limit *limit, int64_t now_ns)
 {
 	double seconds = (double)(now_ns - rate->time_ns) / (double)NS_PER_S;
@@ -26,7 +26,7 @@ static inline void rate_settle(struct rate *rate, const struct rate_limit *limit
 	rate->time_ns = now_ns;
 }
 
-/** Use @p cost. @return false, and nothing is used, when that would be more than is allowed */
+/** Use @p cost. @return false, and nothing is used, when that would exceed the limit */
 static inline bool rate_take(
 	struct rate *rate, const struct rate_limit *limit, double cost, int64_t now_ns)
 {

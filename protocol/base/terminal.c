@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-/* Of a locale that is named but not installed there is only the name. */
+/* Fallback for a locale that is named but not installed: check its name. */
 static bool name_has_utf8(void)
 {
 	static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
@@ -25,7 +25,7 @@ static bool name_has_utf8(void)
 
 bool terminal_is_utf8(void)
 {
-	static _Atomic int known; /* 0: not yet, 1: no, 2: yes */
+	static _Atomic int known; /* 0: unset, 1: no, 2: yes */
 	locale_t locale;
 
 	if (known == 0) {
@@ -63,7 +63,7 @@ size_t terminal_copy(char *ret, size_t room, const char *text, bool ascii)
 	return (size_t)(at - text);
 }
 
-/* wcwidth(3) knows the widths of all scripts in this locale; without it a character takes one column. */
+/* wcwidth(3) in this locale has the widths of all scripts; without it a character counts as one column. */
 unsigned terminal_columns(const char *text)
 {
 	locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
@@ -98,7 +98,7 @@ void terminal_write(const char *text)
 			text++;
 			continue;
 		}
-		/* up to the line's end, or as much as there is room for */
+		/* up to the end of the line, limited by the room */
 		taken = terminal_copy(
 			part, line < sizeof(part) - 1 ? line + 1 : sizeof(part), text, ascii);
 		fputs(part, stdout);
@@ -117,7 +117,7 @@ struct terminal_cell terminal_cell(const char *text, unsigned columns)
 	return cell;
 }
 
-/* ---- quoted ---- */
+/* ---- quoting ---- */
 
 static bool text_is_ascii;
 

@@ -25,7 +25,7 @@ size_t utf8_take(const char *text, uint32_t *ret_point)
 		point = point << 6 | (at[i] & 0x3fu);
 	}
 	if (point < smallest[length] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-		return 0; /* overlong, surrogates */
+		return 0; /* overlong or surrogate */
 	*ret_point = point;
 	return length;
 }
@@ -41,14 +41,14 @@ bool utf8_is_shown(uint32_t point)
 	static const struct {
 		uint32_t from, to;
 	} hidden[] = {
-		{0xad, 0xad},     /* soft hyphen */
-		{0x61c, 0x61c},   /* Arabic letter mark */
-		{0x200b, 0x200b}, /* zero width space */
-		{0x200e, 0x200f}, /* marks of direction */
-		{0x2028, 0x202e}, /* ends of lines and paragraphs, embeddings, overrides */
-		{0x2060, 0x206f}, /* word joiner, invisible operators, isolates, shapes of digits */
-		{0xfeff, 0xfeff}, /* byte order mark */
-		{0xfff0, 0xfffb}, /* annotations */
+		{0xad, 0xad},        /* soft hyphen */
+		{0x61c, 0x61c},      /* Arabic letter mark */
+		{0x200b, 0x200b},    /* zero width space */
+		{0x200e, 0x200f},    /* direction marks */
+		{0x2028, 0x202e},    /* line and paragraph separators, embeddings, overrides */
+		{0x2060, 0x206f},    /* word joiner, invisible operators, isolates, digit shapes */
+		{0xfeff, 0xfeff},    /* byte order mark */
+		{0xfff0, 0xfffb},    /* annotations */
 		{0xe0000, 0xe0fff},  /* tags, supplementary variation selectors */
 		{0xf0000, 0x10ffff}, /* private use */
 	};

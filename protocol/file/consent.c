@@ -7,23 +7,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* More statements than any session needs; the fold takes their cube. */
+/* More statements than any session needs; the fold is cubic. */
 #define STATEMENTS_LIMIT 100
 
 #define ALL_MODALITIES ((1u << CONSENT_MODALITY_COUNT) - 1)
 #define ALL_USES       ((1u << CONSENT_USE_COUNT) - 1)
 #define FORMAT_1_USES  (1u << CONSENT_ANALYSIS | 1u << CONSENT_OBSERVERS | 1u << CONSENT_CLIPS)
 
-/* one act that grants or takes back, read */
+/* a parsed act that grants or takes back */
 struct statement {
 	Uxrec__Act *act;
 	bool takes_back;
 	uint32_t modalities, uses; /* bits */
-	int64_t from_ns;           /* INT64_MIN: the begin */
+	int64_t from_ns;           /* INT64_MIN: the start */
 	const char *label, *id;    /* of the participant, the act's; both "": of everybody */
 };
 
-/* A participant, known by the statements that name them. */
+/* A participant, identified by the statements that name them. */
 struct person {
 	const char *label, *id;
 };
@@ -34,8 +34,8 @@ struct consent {
 	struct person persons[STATEMENTS_LIMIT];
 	size_t person_count;
 	size_t participants; /* of the session, by its SessionInfo */
-	bool stated;         /* something was stated, which may have been removed since */
-	bool closed;         /* nothing is covered: `trouble` has the reason */
+	bool stated;         /* a statement exists, even if removed since */
+	bool closed;         /* nothing is covered, for the reason in `trouble` */
 	char trouble[sizeof(((struct error *)0)->text)];
 	struct {
 		struct consent_span *list;
@@ -104,9 +104,9 @@ unsigned consent_modality(const struct reader_channel *channel)
 	return MODALITY_SESSION;
 }
 
-/* ---- one statement ---- */
+/* ---- statements ---- */
 
-/* @return the bits of the names; *ret_unknown is set to true when one is none of ours */
+/* @return the bits of the names; *ret_unknown is set to true when a name is unknown */
 static uint32_t bits_of(
 	char *const *names, size_t count, int (*find)(const char *name), bool *ret_unknown)
 {
@@ -140,7 +140,7 @@ static void read_consent(struct statement *statement, const Uxrec__Consent *cons
 	statement->uses = consent->n_uses
 		? bits_of(consent->uses, consent->n_uses, consent_use_find, &unknown)
 		: FORMAT_1_USES;
-	/* a later version may have limited it in a way that is not known here */
+	/* a later version may have limited it in an unknown way */
 	if (consent->base.n_unknown_fields > 0 ||
 		!protobuf_c_enum_descriptor_get_value(
 			&uxrec__consent__method__descriptor, (int)consent->method))
@@ -187,7 +187,7 @@ static void close_all(struct consent *consent, const char *why)
 	snprintf(consent->trouble, sizeof(consent->trouble), "%s", why);
 }
 
-/* Take an act over, NULL without memory. */
+/* Take an act over; NULL when out of memory. */
 static int add_statement(struct consent *consent, Uxrec__Act *act)
 {
 	struct statement *statement = &consent->list[consent->count];
@@ -209,7 +209,7 @@ static int add_statement(struct consent *consent, Uxrec__Act *act)
 	return 0;
 }
 
-/* ---- where statements come from ---- */
+/* ---- sources of statements ---- */
 
 static void count_participants(struct consent *consent, const Uxrec__Act *act)
 {
@@ -245,7 +245,7 @@ static int fold_recorded(struct consent *consent, const struct annotations *log,
 	size_t i = 0;
 
 	consent->stated |= is_about_consent(act);
-	/* the log prevails, also with its removals */
+	/* the log takes precedence, also with its removals */
 	if (log && annotations_knows(log, act->id)) {
 		uxrec__act__free_unpacked(act, NULL);
 		return 0;
@@ -257,7 +257,7 @@ static int fold_recorded(struct consent *consent, const struct annotations *log,
 		return 0;
 	}
 	if (i < consent->count && act->kind == UXREC__ACT__KIND__KIND_PATCH) {
-		/* its other fields are in the log that is not here */
+		/* its other fields are in the missing log */
 		consent->list[i].modalities = consent->list[i].takes_back ? ALL_MODALITIES : 0;
 		uxrec__act__free_unpacked(act, NULL);
 		return 0;
@@ -270,7 +270,7 @@ static int fold_recorded(struct consent *consent, const struct annotations *log,
 	return 0;
 }
 
-/* The acts that were recorded with the session: all that a copy of the recording alone has. */
+/* The acts recorded with the session: the only ones in a copy of just the recording. */
 static int take_recorded(
 	struct consent *consent, const struct annotations *log, struct session_reader *reader)
 {
@@ -296,7 +296,7 @@ static int take_recorded(
 	return r;
 }
 
-/* ---- whose they are ---- */
+/* ---- attribution ---- */
 
 static bool is_of(const struct statement *statement, const struct person *person)
 {
@@ -318,7 +318,7 @@ static bool is_of_somebody(const struct consent *consent, const struct statement
 	return false;
 }
 
-/* Those who have ever consented; of a Withdrawal by another name nobody knows whose it is. */
+/* Everyone who has ever consented; a Withdrawal by any other name cannot be attributed. */
 static void find_persons(struct consent *consent)
 {
 	for (size_t i = 0; i < consent->count; i++) {
@@ -333,7 +333,7 @@ static void find_persons(struct consent *consent)
 		consent->persons[consent->person_count++] = (struct person){"", ""};
 }
 
-/* Whether fewer people have agreed than took part. */
+/* True when fewer participants have agreed than took part. */
 static bool somebody_lacks(const struct consent *consent)
 {
 	for (size_t i = 0; i < consent->count; i++)
@@ -349,7 +349,7 @@ static bool concerns(const struct consent *consent, const struct statement *stat
 		(statement->takes_back && !is_of_somebody(consent, statement));
 }
 
-/* ---- the spans ---- */
+/* ---- spans ---- */
 
 struct question {
 	unsigned modality;
@@ -465,7 +465,7 @@ static int find_all_spans(struct consent *consent)
 	return r;
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 int consent_create(struct consent **ret, const struct annotations *log,
 	struct session_reader *reader, const char *trouble)
@@ -505,7 +505,7 @@ void consent_destroy(struct consent *consent)
 	free(consent);
 }
 
-/* ---- asking ---- */
+/* ---- queries ---- */
 
 struct consent_spans consent_spans(
 	const struct consent *consent, unsigned modality, enum consent_use use)

@@ -1,4 +1,4 @@
-/* The consent as the gate of a reader. */
+/* Consent as the gate of a reader. */
 
 #include "protocol/file/consent.h"
 #include "protocol/limits.h"
@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* needed to understand the messages of a modality, and without anything that the participant did */
+/* needed to interpret the messages of a modality, and independent of the participant's actions */
 static bool is_description(const struct reader_channel *channel)
 {
 	switch (channel->known) {
@@ -26,7 +26,7 @@ static bool depends_on_pictures(uint16_t known)
 	return channel_is_picture(known) || known == CHANNEL_SCREEN_KEYFRAMES;
 }
 
-/* from when on a span has messages of a channel */
+/* start of a channel's messages in a span */
 static int64_t begin_of(const struct consent_gate *gate, const struct reader_channel *channel,
 	struct consent_spans spans, size_t i)
 {
@@ -35,7 +35,7 @@ static int64_t begin_of(const struct consent_gate *gate, const struct reader_cha
 		: spans.list[i].from_ns;
 }
 
-/* one past the last moment that a message covers */
+/* end of the time covered by a message, exclusive */
 static int64_t end_of(struct session_reader *reader, const struct reader_message *message)
 {
 	uint16_t known = message->channel->known;
@@ -109,7 +109,7 @@ static int64_t before(void *user, const struct reader_channel *channel, int64_t 
 	return INT64_MIN;
 }
 
-/* ---- spans kept back ---- */
+/* ---- withheld spans ---- */
 
 struct each {
 	const struct consent_gate *gate;
@@ -159,7 +159,7 @@ static bool is_covered_whole(struct consent_spans spans)
 		spans.list[0].to_ns == INT64_MAX;
 }
 
-/* a modality without messages is not kept back, though its channels are declared */
+/* a modality without messages is not reported as withheld, though its channels are declared */
 static bool was_recorded(struct session_reader *reader, unsigned modality)
 {
 	const struct reader_channel *channel;
@@ -195,9 +195,9 @@ static int each_gap(void *user, int64_t from_ns, int64_t to_ns,
 	return r;
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
-/* Where the first keyframe of each span is, before the gate is there. */
+/* Find the first keyframe of each span, before the gate is installed. */
 static int find_keyframes(struct consent_gate *gate, struct consent_spans spans)
 {
 	for (size_t i = 0; i < spans.count; i++) {

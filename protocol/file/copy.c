@@ -15,7 +15,7 @@
 
 #define PROGRESS_MESSAGES 4096
 
-/* the file without the span until it is whole */
+/* the file without the span, while incomplete */
 #define ERASING_NAME ".erasing.mcap"
 
 static int declare(struct session_writer *writer, const struct reader_channel *channel)
@@ -28,7 +28,7 @@ static int declare(struct session_writer *writer, const struct reader_channel *c
 	return session_writer_declare(writer, channel->schema_id ? &schema : NULL, &copy);
 }
 
-/* Channels that are declared inside of chunks are known when the chunk has been read. */
+/* Channels declared inside of chunks are known once the chunk has been read. */
 static int declare_all(struct session_writer *writer, struct session_reader *reader)
 {
 	const struct reader_channel *channel;
@@ -42,7 +42,7 @@ static int declare_all(struct session_writer *writer, struct session_reader *rea
 	return r;
 }
 
-/* Segments describe each other, and each has the ids: of a copy the first does. */
+/* Segment metadata describes the segments, and each segment has the ids: a copy has them once. */
 static bool is_copied(const struct mcap_metadata *metadata, bool *ids_copied)
 {
 	if (mcap_string_is(metadata->name, SESSION_SEGMENT_METADATA))
@@ -55,7 +55,7 @@ static bool is_copied(const struct mcap_metadata *metadata, bool *ids_copied)
 	return true;
 }
 
-/* Metadata and attachments go along. */
+/* Copy metadata and attachments. */
 static int copy_extras(struct session_writer *writer, struct session_reader *reader)
 {
 	bool ids_copied = false;
@@ -95,7 +95,7 @@ static int append(struct session_writer *writer, const struct reader_message *me
 	return r < 0 ? r : session_writer_append_record(writer, message->record);
 }
 
-/* A shape whose pixels are not copied has them itself. */
+/* A shape whose definition is not in the copy gets its own pixels. */
 static int append_shape(struct session_writer *writer, struct pointer_shape_copy *shapes,
 	struct copy_identity *made, const struct reader_message *message)
 {
@@ -110,7 +110,7 @@ static int append_shape(struct session_writer *writer, struct pointer_shape_copy
 	return r < 0 ? r : append(writer, &whole);
 }
 
-/* what a part needs of the time before it */
+/* latched state that a part needs from the time before it */
 static int copy_state(struct session_writer *writer, struct session_reader *reader,
 	struct pointer_shape_copy *shapes, struct copy_identity *made, int64_t *from_ns)
 {
@@ -131,7 +131,7 @@ static int copy_state(struct session_writer *writer, struct session_reader *read
 
 		if (!kind || !kind->latched)
 			continue;
-		/* the same moment is part of what comes */
+		/* messages at the same moment follow anyway */
 		r = session_reader_latest(reader, channel, *from_ns - 1, &message);
 		if (r > 0)
 			r = channel->known == CHANNEL_POINTER_SHAPE
@@ -164,7 +164,7 @@ static bool reaches_over(const struct reader_message *message, int64_t to_ns)
 		message->time_ns > to_ns - SESSION_BATCH_SPAN_NS;
 }
 
-/* The arrays of a batch are of one length: of all of them so many are kept. */
+/* The arrays of a batch have equal lengths: truncate all of them to @p kept. */
 static void cut_arrays(ProtobufCMessage *batch, size_t length, size_t kept)
 {
 	for (unsigned i = 0; i < batch->descriptor->n_fields; i++) {
@@ -176,7 +176,7 @@ static void cut_arrays(ProtobufCMessage *batch, size_t length, size_t kept)
 	}
 }
 
-/* @return how many events of a batch are before a time */
+/* @return the number of events of a batch before a time */
 static size_t count_before(const uint32_t *dt_us, size_t count, int64_t begin_ns, int64_t to_ns)
 {
 	size_t before = 0;
@@ -186,7 +186,7 @@ static size_t count_before(const uint32_t *dt_us, size_t count, int64_t begin_ns
 	return before;
 }
 
-/* The same record, with other data. */
+/* Append the same record with other data. */
 static void put_message(
 	struct buf *buf, const struct reader_message *message, const ProtobufCMessage *data)
 {
@@ -202,7 +202,8 @@ static void put_message(
 	buf->size_bytes += size_bytes;
 }
 
-/* Of a batch that reaches over the end only what is before it. What cannot be read may be of later, and stays out. */
+/* Truncate a batch that reaches over the end. An unreadable one may hold later events, and is
+ * dropped. */
 static int append_cut(struct session_writer *writer, struct copy_identity *made,
 	const struct reader_message *message, int64_t to_ns)
 {
@@ -216,7 +217,7 @@ static int append_cut(struct session_writer *writer, struct copy_identity *made,
 	size_t count, kept;
 
 	if (!field)
-		return append(writer, message); /* a count, of the time that begins with it */
+		return append(writer, message); /* a count, for an interval from its time on */
 	batch = protobuf_c_message_unpack(
 		descriptor, NULL, message->data.size_bytes, message->data.data);
 	if (!batch)
@@ -330,12 +331,12 @@ int session_copy(struct session_reader *reader, const char *path,
 struct erase {
 	const struct session_erase_options *options;
 	struct session_reader *reader;
-	int64_t gap_from_ns, gap_to_ns; /* what went */
+	int64_t gap_from_ns, gap_to_ns; /* erased span */
 	bool waits_for_keyframe;
-	bool goes_on; /* behind the span */
+	bool goes_on; /* data follows the span */
 	uint64_t count;
 	struct pointer_shape_copy shapes;
-	struct buf state[CHANNEL_END]; /* the last record of what is latched and told in the span */
+	struct buf state[CHANNEL_END]; /* last record of latched state in the span, by channel */
 };
 
 static void erase_finish(struct erase *erase)
@@ -359,7 +360,7 @@ static int is_inside(struct erase *erase, const struct reader_message *message)
 	return r < 0 ? r : last_ns >= options->from_ns;
 }
 
-/* pictures are made of those before them: without these they wait for the next keyframe */
+/* pictures depend on earlier ones: after a removal skip to the next keyframe */
 static int is_gone(struct erase *erase, const struct reader_message *message)
 {
 	uint16_t known = message->channel->known;
@@ -376,7 +377,8 @@ static int is_gone(struct erase *erase, const struct reader_message *message)
 	return inside;
 }
 
-/* What holds on behind the span is told at its end. Where the pointer was is a batch, and goes. */
+/* Latched state that holds after the span is repeated at its end. The pointer's position is a
+ * batch, and is dropped. */
 static int keep_state(struct erase *erase, const struct reader_message *message)
 {
 	uint16_t known = message->channel->known;
@@ -387,7 +389,7 @@ static int keep_state(struct erase *erase, const struct reader_message *message)
 	if (!channel_kind_get(known)->latched || channel_span_ns(known) != 1)
 		return 0;
 	buf_clear(state);
-	/* the pixels may be erased with the span, or too long ago */
+	/* the pixels may be erased with the span, or too far back */
 	if (known == CHANNEL_POINTER_SHAPE &&
 		pointer_shape_copy_define(&erase->shapes, message, state) < 0)
 		return -ENOMEM;
@@ -406,7 +408,7 @@ static int leave_out(void *user, const struct reader_message *message)
 
 	erase->goes_on |= message->time_ns >= erase->options->to_ns;
 	if (kind && message->time_ns == erase->options->to_ns)
-		buf_clear(&erase->state[message->channel->known]); /* told anew */
+		buf_clear(&erase->state[message->channel->known]); /* superseded */
 	if (message->channel->known == CHANNEL_POINTER_SHAPE &&
 		pointer_shape_copy_see(&erase->shapes, message) < 0)
 		return -ENOMEM;
@@ -503,8 +505,8 @@ static int segment_exists(const struct folder *folder, unsigned number)
 }
 
 /*
- * From when the new file has its name on the disk it stands for all segments; then these go, the last
- * first, and it takes the first one's place. Whatever interrupts this, it can be gone on with.
+ * Once the new file's name is on the disk it replaces all segments. These are removed then, the
+ * last first, and it takes the place of the first. Resumable at any point.
  */
 static int replace_segments(const struct folder *folder)
 {
@@ -535,12 +537,12 @@ static int put_in_place(const struct folder *folder, struct error *reterr)
 		: 0;
 }
 
-/* Give the file without the span its name, when all of it is on the disk. */
+/* Give the new file its name, once all of it is on the disk. */
 static int name_erased(struct session_reader *reader, const struct folder *folder)
 {
 	int r;
 
-	/* what the disk does not give back now must not be thrown away for it */
+	/* data lost to a disk error may be readable later and must not be discarded */
 	if (session_reader_disk_failed(reader))
 		return -EIO;
 	r = folder_rename(folder, ERASING_NAME, SESSION_ERASED_NAME);
@@ -558,7 +560,7 @@ static int make_erased(struct session_reader *reader, struct folder *folder, str
 	const struct session_copy_options copy = {
 		INT64_MIN, INT64_MAX, leave_out, add_what_stays, NULL, erase, NULL};
 	struct session_copy_result result;
-	int r = folder_remove(folder, ERASING_NAME); /* of one that was killed */
+	int r = folder_remove(folder, ERASING_NAME); /* left by a killed process */
 
 	if (r < 0 && r != -ENOENT)
 		return error_set(
@@ -574,7 +576,7 @@ static int make_erased(struct session_reader *reader, struct folder *folder, str
 		r == -EIO ? "the disk does not give all of it back" : strerror(-r));
 }
 
-/* A gap outside of the session would make it longer. @return 0 or -ERANGE */
+/* A gap outside of the session would extend it. @return 0 or -ERANGE */
 static int clamp_span(struct session_erase_options *options, const struct session_reader *reader,
 	struct error *reterr)
 {
@@ -602,7 +604,7 @@ int session_erase_finish(const struct folder *folder, struct error *reterr)
 		return has < 0 ? error_set(reterr, has, "%s/" SESSION_ERASED_NAME ": %s",
 					 folder_path(folder), strerror(-has))
 			       : 0;
-	/* segments go for a file alone, and for no link of somebody's */
+	/* segments are replaced by a regular file only, never by a foreign link */
 	fd = folder_read(folder, SESSION_ERASED_NAME, reterr);
 	if (fd < 0)
 		return fd;

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* More than the messages of all latched channels, batches at an end, shapes, gaps and consents together. */
+/* More than the messages of all latched channels, batches at an end, shapes, gaps and consents
+ * together. */
 #define RANGE (UINT32_C(1) << 20)
 
 static bool overlaps(uint32_t first, const struct mcap_metadata *metadata)
@@ -23,7 +24,7 @@ static bool overlaps(uint32_t first, const struct mcap_metadata *metadata)
 	return other < (uint64_t)first + RANGE && first < other + RANGE;
 }
 
-/* @return 1 when no copy before has declared some of the range, 0, or a negative errno */
+/* @return 1 when no earlier copy has declared any of the range, 0, or a negative errno */
 static int is_free(uint32_t first, struct session_reader *reader)
 {
 	for (size_t i = 0;; i++) {
@@ -51,7 +52,7 @@ int copy_identity_init(struct copy_identity *identity, struct session_reader *re
 	int r = 0;
 
 	*identity = (struct copy_identity){0};
-	/* of a thousand copies of copies three of four places are free */
+	/* after a thousand successive copies three quarters of the positions are still free */
 	for (unsigned i = 0; i < 100 && r == 0; i++) {
 		r = io_random(&random, sizeof(random));
 		if (r < 0)

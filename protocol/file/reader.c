@@ -22,7 +22,7 @@ void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset
 		return;
 	for (size_t i = 0; i < reader->damage_count; i++)
 		if (reader->damages[i].offset == offset && reader->damages[i].segment == file)
-			return; /* read twice, said once */
+			return; /* read twice, listed once */
 	damage->segment = file;
 	damage->offset = offset;
 	utf8_copy(damage->text, sizeof(damage->text), text);
@@ -82,7 +82,7 @@ static int declare_schema(
 		return 0;
 	}
 	if (schema_by_id(reader, parsed.id) || reader->schema_count >= READER_CHANNELS_LIMIT)
-		return 0; /* repeated, as the summary does */
+		return 0; /* repeated, as in the summary */
 	schemas = realloc(reader->schemas, (reader->schema_count + 1) * sizeof(*schemas));
 	if (!schemas)
 		return -ENOMEM;
@@ -208,7 +208,7 @@ const struct reader_channel *reader_channel_by_id(const struct session_reader *r
 
 /* ---- segments ---- */
 
-/* "first_sequence/CHANNEL" = "N": from N on the segments before have what is written again here */
+/* "first_sequence/CHANNEL" = "N": from N on, this segment supersedes the earlier ones */
 static void take_superseding(struct session_reader *reader, unsigned number, struct view pairs)
 {
 	while (pairs.size_bytes > 0 && !pairs.failed) {
@@ -230,7 +230,7 @@ static void take_superseding(struct session_reader *reader, unsigned number, str
 	}
 }
 
-/* @return 0, or -EBADMSG: the file is of another session than those before it */
+/* @return 0, or -EBADMSG when the file belongs to another session than the earlier ones */
 static int take_identity(struct session_reader *reader, struct view pairs)
 {
 	char uuid[33];
@@ -426,7 +426,8 @@ const char *reader_base_of(const struct error *error, const struct folder *folde
 		: error->text;
 }
 
-/* The recorder was killed before the segment had its first bytes, or it is no file at all. */
+/* The recorder was killed before the segment's first bytes were written, or it is not a regular
+ * file. */
 static bool is_damaged_segment(struct session_reader *reader, int r, const struct error *error,
 	struct folder *folder, unsigned number)
 {
@@ -441,7 +442,7 @@ int session_reader_open_session(
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
 	struct error error = {""};
-	/* it stands for all segments, whatever it is: these may have what was to be erased */
+	/* replaces all segments, whatever its type: these may contain the erased data */
 	int r = folder_has(folder, SESSION_ERASED_NAME);
 
 	if (r != 0)
@@ -473,7 +474,7 @@ int session_reader_open_folder(struct session_reader **ret, const char *path, st
 	return r < 0 ? r : session_reader_open_session(ret, folder, reterr);
 }
 
-/* A shared lock, so that those who ask at the same time do not take each other for the recorder. */
+/* Probe with a shared lock, so that concurrent probes are not mistaken for the recorder. */
 bool session_reader_is_recorded(const struct session_reader *reader)
 {
 	int fd = reader->files[reader->file_count - 1].fd;
@@ -503,7 +504,7 @@ int session_reader_refresh(struct session_reader *reader)
 			reader->chunks[kept++] = reader->chunks[i];
 	reader->chunk_count = kept;
 	reader->chunk_is_last = false;
-	/* the end of a recording that was ended has no chunks: scanning finds it as well */
+	/* the end of a finished recording has no chunks: scanning finds it as well */
 	r = reader_find_more_chunks(reader, number);
 	return r < 0 ? r : reader_sort_chunks(reader);
 }
@@ -537,7 +538,7 @@ void session_reader_destroy(struct session_reader *reader)
 	free(reader);
 }
 
-/* ---- what it says ---- */
+/* ---- properties ---- */
 
 bool session_reader_is_complete(const struct session_reader *reader)
 {

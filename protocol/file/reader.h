@@ -9,20 +9,19 @@
 #include <stdbool.h>
 
 /**
- * Reads a recording, which may have several segments, or any MCAP file: by its index when it is ours
- * and has one, by its records and its write-ahead log when it has not (a recorder was killed, or is
- * still at it). Damage in one chunk costs that chunk; it is listed with its offset and reading goes
- * on. Not for more than one thread at a time. What a file may make it allocate is bounded by
- * protocol/limits.h.
+ * Reads a recording, possibly of several segments, or any MCAP file: by its index when it is ours
+ * and has one, otherwise by its records and its write-ahead log (a recorder was killed, or is still
+ * running). Damage in one chunk costs that chunk; it is listed with its offset and reading
+ * continues. Not thread-safe. Allocations on behalf of a file are bounded by protocol/limits.h.
  */
 struct session_reader;
 
-/** One channel as the file declares it; texts are the reader's own. */
+/** One channel as declared in the file; texts are owned by the reader. */
 struct reader_channel {
 	uint16_t id;    /* in the file */
 	uint16_t known; /* enum channel_id when topic and schema are ours, otherwise 0 */
 	const char *topic;
-	const char *schema; /* name; "" without one */
+	const char *schema; /* name; "" for none */
 	const char *message_encoding;
 	const char *schema_encoding;
 	struct view schema_data;
@@ -30,14 +29,14 @@ struct reader_channel {
 	struct view metadata; /* pairs of MCAP strings */
 };
 
-/** Something that could not be read. */
+/** An unreadable part. */
 struct reader_damage {
 	unsigned segment; /* 0 is the first file */
 	uint64_t offset;  /* in the file */
 	char text[120];
 };
 
-/** One message. The views are valid until the next call on what it came from. */
+/** One message. The views are valid until the next call on their source. */
 struct reader_message {
 	const struct reader_channel *channel;
 	uint32_t sequence;
@@ -47,44 +46,43 @@ struct reader_message {
 };
 
 /**
- * Open a session file. What lies in its write-ahead log, when there is one, is read too. Nothing is
- * written.
+ * Open a session file, including its write-ahead log if there is one. Nothing is written.
  *
  * @param ret     set on success; freed by session_reader_destroy()
- * @param reterr  set on failure if not NULL: the path, where and why
+ * @param reterr  set on failure if not NULL: path, position and reason
  * @return 0, or a negative errno:
- *   -EBADMSG  not an MCAP file, damaged before the first record, or no regular file
+ *   -EBADMSG  not an MCAP file, damaged before the first record, or not a regular file
  *   -ELOOP    a symbolic link
  *   -EPROTO   an MCAP file of another major version
- *   -ENOMEM, or what open(2) or read(2) gave
+ *   -ENOMEM, or an error of open(2) or read(2)
  */
 int session_reader_open(struct session_reader **ret, const char *path, struct error *reterr);
 
-/** The same of a file in an opened folder, of which it keeps a reference. */
+/** Same for a file in an opened folder; keeps a reference to @p folder. */
 int session_reader_open_below(
 	struct session_reader **ret, struct folder *folder, const char *name, struct error *reterr);
 
 /**
- * Open all segments of a session's folder, "recording-0001.mcap" and on; or "erased.mcap" alone, while
- * that is there. Messages that a segment declares as rewritten are skipped in those before it. A segment
- * that is no regular file is a damage, unless it is the first.
+ * Open all segments of a session's folder, "recording-0001.mcap" and on; or "erased.mcap" alone,
+ * while that exists. Messages that a segment declares as rewritten are skipped in earlier segments.
+ * A segment that is not a regular file is a damage, unless it is the first.
  *
  * @return as session_reader_open()
  */
 int session_reader_open_session(
 	struct session_reader **ret, struct folder *folder, struct error *reterr);
 
-/** The same by the folder's path, which must not be a symbolic link. */
+/** Same by the folder's path, which must not be a symbolic link. */
 int session_reader_open_folder(struct session_reader **ret, const char *path, struct error *reterr);
 
 /**
- * Whether a recorder holds the recording: it has a lock (flock(2)) on its last segment, which the kernel
- * takes from a recorder that was killed.
+ * @return true while a recorder holds the recording: it keeps a lock (flock(2)) on the last
+ *         segment, which the kernel releases when the recorder is killed
  */
 bool session_reader_is_recorded(const struct session_reader *reader);
 
 /**
- * Take in what was written to the last segment since. Cursors made before are not valid any more.
+ * Read data written to the last segment since. Existing cursors become invalid.
  *
  * @return 0 or a negative errno
  */
@@ -100,53 +98,54 @@ bool session_reader_is_complete(const struct session_reader *reader);
 bool session_reader_span(
 	const struct session_reader *reader, int64_t *ret_first_ns, int64_t *ret_last_ns);
 
-/** @return the session's uuid, as its files have it: 32 hex digits, or "" when none has one (format 1) */
+/** @return the session's uuid from its files: 32 hex digits, or "" when none has one (format 1) */
 const char *session_reader_uuid(const struct session_reader *reader);
 
-/** @return how many files there are */
+/** @return the number of files */
 unsigned session_reader_segments(const struct session_reader *reader);
 
-/** Size of all segments in bytes when they were opened. */
+/** Total size of all segments in bytes when opened. */
 uint64_t session_reader_size(const struct session_reader *reader);
 
 /** Bytes in whole records: less than the size when an end is torn. */
 uint64_t session_reader_whole_bytes(const struct session_reader *reader);
 
-/** Messages of the newest chunks that were found in write-ahead logs and not in the files. */
+/** Number of messages of the newest chunks found in write-ahead logs and not in the files. */
 uint64_t session_reader_logged(const struct session_reader *reader);
 
 /**
  * Read a Metadata or Attachment record of any segment.
  *
- * @param i            0 and on
- * @param ret_opcode   which of the two
- * @param ret_content  fresh memory, the caller's to buf_finish(); its content is not checked
+ * @param i            from 0
+ * @param ret_opcode   either of the two
+ * @param ret_content  new buffer, freed by the caller with buf_finish(); its content is not checked
  * @return 1, 0 past the last, or a negative errno
  */
 int session_reader_extra(
 	struct session_reader *reader, size_t i, uint8_t *ret_opcode, struct buf *ret_content);
 
-/** Which messages a reader hands out, by session_reader_latest() and cursors. */
+/** Filter for the messages handed out by session_reader_latest() and cursors. */
 struct reader_gate {
-	/* Whether a message passes; its views are valid during the call. */
+	/* Decides for a message; its views are valid during the call. */
 	bool (*passes)(void *user, const struct reader_message *message);
-	/* The latest time at or before a time at which a message of a channel may pass; INT64_MIN: there is
-	 * none. At best as early as the next one that does. */
+	/* The latest time at or before a given time at which a message of a channel may pass;
+	 * INT64_MIN: none. Ideally the time of the nearest passing message. */
 	int64_t (*before)(void *user, const struct reader_channel *channel, int64_t at_ns);
-	/* The spans of [from, to) that are kept back, as gaps; 0 or the value of take() that ended it. */
+	/* Calls take() for the withheld spans of [from, to), as gaps. Returns 0, or the value of
+	 * take() that stopped it. */
 	int (*each_gap)(void *user, int64_t from_ns, int64_t to_ns,
 		int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
 	void *user;
 };
 
-/** Set the gate, which is copied; NULL: everything passes. It also holds for cursors that were made before. */
+/** Set the gate, which is copied; NULL: everything passes. Also applies to existing cursors. */
 void session_reader_set_gate(struct session_reader *reader, const struct reader_gate *gate);
 
 /**
- * Go through the spans that the gate keeps back, of those that were recorded: as gaps with their topics, which no
- * message of the channel /gaps reports.
+ * Go through the recorded spans withheld by the gate, as gaps with their topics. They are not
+ * reported by messages of the channel /gaps.
  *
- * @param take  the gap is valid during the call; anything but 0 ends and is returned
+ * @param take  the gap is valid during the call; a value other than 0 stops and is returned
  */
 int session_reader_each_kept_back(struct session_reader *reader,
 	int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
@@ -154,7 +153,7 @@ int session_reader_each_kept_back(struct session_reader *reader,
 /** @return channel number @p i, or NULL past the last */
 const struct reader_channel *session_reader_channel(const struct session_reader *reader, size_t i);
 
-/** @return the channel with a topic of ours (enum channel_id), or NULL */
+/** @return the channel of a known id (enum channel_id), or NULL */
 const struct reader_channel *session_reader_find(
 	const struct session_reader *reader, uint16_t known);
 
@@ -162,7 +161,7 @@ const struct reader_channel *session_reader_find(
 size_t session_reader_damages(
 	const struct session_reader *reader, const struct reader_damage **ret);
 
-/** Whether some of these are the disk's, which may give back another time what it does not now. */
+/** @return true when some of these are disk errors, which may be transient */
 bool session_reader_disk_failed(const struct session_reader *reader);
 
 /**
@@ -175,22 +174,22 @@ int session_reader_latest(struct session_reader *reader, const struct reader_cha
 	int64_t at_ns, struct reader_message *ret);
 
 /**
- * Until when a message tells of the screen: what is drawn between the first change and the copy is in the picture.
- * The mark of a keyframe stands for its picture.
+ * Find the end of the screen time shown by a message: drawing between the first change and the copy
+ * is in the picture. A keyframe mark stands for its picture.
  *
- * @param message  of any channel; others than these tell of their own time
+ * @param message  of any channel; others yield their own time
  * @return 0, or a negative errno
  */
 int session_reader_shown_until(
 	struct session_reader *reader, const struct reader_message *message, int64_t *ret_ns);
 
-/** Messages of a span in the order of their times, merged over overlapping chunks. */
+/** Messages of a span in time order, merged over overlapping chunks. */
 struct session_cursor;
 
 /**
  * @param ret      set on success; freed by session_cursor_destroy() before its reader
- * @param from_ns  first time; batches may have begun up to SESSION_BATCH_SPAN_NS before it
- * @param to_ns    first time that is not wanted any more
+ * @param from_ns  first time; batches may begin up to SESSION_BATCH_SPAN_NS before it
+ * @param to_ns    end of the span, exclusive
  * @param known    enum channel_id of the wanted channels as bits (1 << id); 0: every channel
  */
 int session_cursor_create(struct session_cursor **ret, struct session_reader *reader,

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* of a summary: fits the second-level cache with what is made of it */
+/* piece of a summary: fits the second-level cache together with its results */
 #define SUMMARY_PIECE_BYTES ((size_t)64 * 1024)
 
 static struct chunk_entry *add_chunk(struct session_reader *reader, unsigned file)
@@ -124,15 +124,16 @@ static int take_extra_index(
 	return add_extra(reader, number, opcode, offset, length);
 }
 
-/* The summary is read in pieces: to touch fresh memory for all of it costs more than to read it. */
+/* The summary is read in pieces: page faults for a buffer of its full size cost more than the
+ * read. */
 struct pieces {
 	const struct reader_file *file;
-	uint64_t offset, end; /* of what is not read yet */
+	uint64_t offset, end; /* unread part */
 	struct buf bytes;
-	struct view rest; /* of what is read, what is not used yet */
+	struct view rest; /* read but unused part */
 };
 
-/* Read on until @p wanted_bytes lie in `rest`, or to the end. @return 0 or a negative errno */
+/* Read on until `rest` holds @p wanted_bytes, or to the end. @return 0 or a negative errno */
 static int pieces_read(struct pieces *pieces, size_t wanted_bytes)
 {
 	size_t kept = pieces->rest.size_bytes;
@@ -223,13 +224,13 @@ static int read_summary_records(
 		if (r < 0)
 			return r;
 	}
-	/* a file may have a summary that does not name all chunks: then they must be searched */
+	/* a summary may leave out chunks: then the file must be scanned */
 	return r < 0 || !told || statistics.chunk_count != reader->chunk_count - chunks_before
 		? -EBADMSG
 		: 0;
 }
 
-/* Chunks come almost in order: each is moved past a few. */
+/* Chunks are almost sorted: each moves past a few. */
 static void sort_nearly_sorted(
 	struct chunk_entry *chunks, size_t count, int (*compare)(const void *a, const void *b))
 {
@@ -243,7 +244,7 @@ static void sort_nearly_sorted(
 			chunks[at] = chunks[at - 1];
 		chunks[at] = chunk;
 		if (moves > 16 * count) {
-			qsort(chunks, count, sizeof(*chunks), compare); /* not so here */
+			qsort(chunks, count, sizeof(*chunks), compare); /* not almost sorted */
 			return;
 		}
 	}
@@ -256,7 +257,7 @@ static int offset_compare(const void *a, const void *b)
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* Honest chunks lie one behind the other; a file that names one twice would be read twice. */
+/* Valid chunks are disjoint; a file that names one twice would be read twice. */
 static bool chunks_overlap(struct session_reader *reader, size_t first)
 {
 	size_t count = reader->chunk_count - first;
@@ -269,7 +270,7 @@ static bool chunks_overlap(struct session_reader *reader, size_t first)
 	return false;
 }
 
-/* Only our own files are known to have all of their messages in chunks. */
+/* Only our own files are guaranteed to have all of their messages in chunks. */
 static int check_profile(struct reader_file *file)
 {
 	unsigned char head[MCAP_MAGIC_BYTES + MCAP_RECORD_HEADER_BYTES + 4 + 6];
@@ -316,7 +317,7 @@ void reader_forget_from(struct session_reader *reader, size_t chunks, size_t ext
 	reader->extra_count = extras;
 }
 
-/* @return 1 when the file has a sound index, 0 when it must be scanned, or a negative errno */
+/* @return 1 when the file has a valid index, 0 when it must be scanned, or a negative errno */
 static int read_by_index(struct session_reader *reader, unsigned number)
 {
 	struct reader_file *file = &reader->files[number];
@@ -345,7 +346,7 @@ static int read_by_index(struct session_reader *reader, unsigned number)
 	}
 	if (r < 0) {
 		reader_forget_from(reader, chunks_before, extras_before);
-		return r == -ENOMEM ? r : 0; /* the records may be readable where it is not */
+		return r == -ENOMEM ? r : 0; /* the records may be readable nevertheless */
 	}
 	file->complete = true;
 	file->whole_bytes = file->size_bytes;
@@ -354,7 +355,7 @@ static int read_by_index(struct session_reader *reader, unsigned number)
 
 /* ---- by the records ---- */
 
-/* Read a record's content into fresh memory when it is honest about its length. */
+/* Read a record's content into newly allocated memory if its length is within the limit. */
 static int read_content(const struct reader_file *file, uint64_t offset, uint64_t size_bytes,
 	uint64_t limit, unsigned char **ret)
 {
@@ -375,11 +376,11 @@ static int read_content(const struct reader_file *file, uint64_t offset, uint64_
 	return 0;
 }
 
-/* A record while a file is scanned: its head, and the first bytes of its content. */
+/* A record during a scan: its header, and the first bytes of its content. */
 struct scanned {
 	uint64_t offset, content_bytes;
 	uint8_t opcode;
-	unsigned char start[MCAP_MESSAGE_HEADER_BYTES]; /* zeros where the content is shorter */
+	unsigned char start[MCAP_MESSAGE_HEADER_BYTES]; /* zero-filled */
 };
 
 static int take_chunk(struct session_reader *reader, unsigned number, const struct scanned *record)
@@ -404,7 +405,7 @@ static int take_chunk(struct session_reader *reader, unsigned number, const stru
 	chunk->offset = record->offset;
 	chunk->length = MCAP_RECORD_HEADER_BYTES + record->content_bytes;
 	reader->chunk_is_last = true;
-	/* declarations may also stand inside of chunks; ours never do, but others' files */
+	/* declarations may also be inside of chunks: never in our files, but in others */
 	return reader->channel_count == 0 ? reader_declare_from_chunk(reader, chunk) : 0;
 }
 
@@ -416,7 +417,7 @@ static int take_message_index(struct session_reader *reader, const struct scanne
 		(uint16_t)le_load(record->start, 2));
 }
 
-/* messages outside of chunks: as many as lie together and make about a chunk are one */
+/* Messages outside of chunks: adjacent ones, up to about the size of a chunk, form one entry. */
 static int take_message(
 	struct session_reader *reader, unsigned number, const struct scanned *record)
 {
@@ -425,7 +426,7 @@ static int take_message(
 	struct chunk_entry *run =
 		reader->chunk_count > 0 ? &reader->chunks[reader->chunk_count - 1] : NULL;
 
-	/* ours has none; one that is found is the inside of something torn */
+	/* our files have none; one found is the inside of a torn record */
 	if (record->content_bytes < MCAP_MESSAGE_HEADER_BYTES || time > READER_TIME_LIMIT_NS ||
 		reader->files[number].ours) {
 		reader_damage(reader, number, record->offset, "a message that cannot be read");
@@ -482,7 +483,7 @@ static int scan_record(struct session_reader *reader, unsigned number, const str
 	}
 }
 
-/* @return 1, 0 when no whole record lies there, or a negative errno */
+/* @return 1, 0 without a whole record there, or a negative errno */
 static int next_scanned(
 	struct session_reader *reader, unsigned number, uint64_t offset, struct scanned *ret)
 {
@@ -511,7 +512,7 @@ static int next_scanned(
 	return 1;
 }
 
-/* The last chunk may lack some of its message indexes: then nothing is known about it. */
+/* The last chunk may lack some of its message indexes: treat its channels as unknown. */
 static void distrust_last_chunk(struct session_reader *reader)
 {
 	if (reader->chunk_count > 0 && reader->chunk_is_last)
@@ -526,7 +527,7 @@ static bool has_closing_magic(const struct reader_file *file, uint64_t offset)
 		memcmp(magic, MCAP_MAGIC, sizeof(magic)) == 0;
 }
 
-/* Read the heads of all records from where the last scan ended. */
+/* Read the headers of all records from the end of the last scan on. */
 static int scan_records(struct session_reader *reader, unsigned number)
 {
 	struct reader_file *file = &reader->files[number];
@@ -567,9 +568,8 @@ static void forget_chunk(struct session_reader *reader, size_t i)
 }
 
 /*
- * Keys of all messages that can be read in the file's chunks from an offset on. A chunk that cannot be
- * read now is forgotten: the log has what was in it, and if it could be read another time all would be
- * there twice.
+ * Keys of all readable messages in the file's chunks from an offset on. An unreadable chunk is
+ * forgotten: its messages are in the log, and if it became readable later they would be duplicated.
  */
 static int collect_keys(
 	struct session_reader *reader, unsigned number, uint64_t from, struct buf *keys)
@@ -606,7 +606,7 @@ static int collect_keys(
 	return buf_error(keys);
 }
 
-/* What of a group the file lacks is read from the log. */
+/* Add the messages of a group that the file lacks, to be read from the log. */
 static int take_group(
 	struct session_reader *reader, unsigned number, size_t index, const struct buf *keys)
 {
@@ -620,7 +620,7 @@ static int take_group(
 	int r = wal_read(group, file->wal_fds[group->file], &records);
 
 	if (r == -EBADMSG)
-		return 0; /* its writer needs it no more */
+		return 0; /* recycled by its writer */
 	if (r < 0)
 		return reader_take_damage(reader, number, group->group_offset, r, "");
 	rest = (struct view){records.data, records.size_bytes, 0};
@@ -667,7 +667,8 @@ bool reader_group_wants(const struct wal_group *group, uint16_t channel_id, uint
 	return bsearch(&key, group->wanted, group->wanted_count, sizeof(key), key_compare) != NULL;
 }
 
-/* Each message of the log is in the file already or not yet; never is one given twice. */
+/* Each message of the log is either in the file already or missing from it; none is returned
+ * twice. */
 static int read_log(struct session_reader *reader, unsigned number)
 {
 	struct reader_file *file = &reader->files[number];
@@ -689,7 +690,7 @@ static int read_log(struct session_reader *reader, unsigned number)
 	return r;
 }
 
-/* ---- in order ---- */
+/* ---- sorting ---- */
 
 static int chunk_compare(const void *a, const void *b)
 {

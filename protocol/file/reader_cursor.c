@@ -105,9 +105,9 @@ static int index_messages(
 	return r;
 }
 
-/* ---- where the records come from ---- */
+/* ---- sources of records ---- */
 
-/* @return 0, -EBADMSG when the file does not have them, or a negative errno */
+/* @return 0, -EBADMSG when the file is too short, or a negative errno */
 static int read_bytes(struct loaded_chunk *loaded, const struct reader_file *file,
 	const struct chunk_entry *entry)
 {
@@ -136,7 +136,7 @@ static int expand_chunk(
 		loaded->records = chunk->records;
 		return chunk->uncompressed_size == chunk->records.size_bytes ? 0 : -EBADMSG;
 	}
-	/* no bomb: the declared size is bounded, and what would be more is refused */
+	/* bomb protection: the declared size is bounded, and longer output is refused */
 	if (chunk->uncompressed_size > READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
 	expanded = buf_reserve(&loaded->expanded, chunk->uncompressed_size + 1);
@@ -177,7 +177,7 @@ static int read_record(struct loaded_chunk *loaded, const struct reader_file *fi
 		: 0;
 }
 
-/* @return 0, or -EBADMSG with what is wrong in @p ret_why */
+/* @return 0, or -EBADMSG with the defect in @p ret_why */
 static int read_records(struct loaded_chunk *loaded, const struct session_reader *reader,
 	const struct chunk_entry *entry, const char **ret_why)
 {
@@ -208,7 +208,7 @@ static int read_records(struct loaded_chunk *loaded, const struct session_reader
 
 int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader, size_t chunk)
 {
-	/* what is declared in the chunk may move the list: not the pointer but the copy stays */
+	/* declarations in the chunk may reallocate the list: keep a copy, not a pointer */
 	const struct chunk_entry entry = reader->chunks[chunk];
 	const char *why;
 	int r;
@@ -237,7 +237,7 @@ int reader_declare_from_chunk(struct session_reader *reader, const struct chunk_
 	while (r == 0 && mcap_next_record(&loaded.records, &record) > 0)
 		r = reader_declare(reader, copy.file, record.opcode, record.content, copy.offset);
 	loaded_chunk_finish(&loaded);
-	return r == -EBADMSG || r == -EIO ? 0 : r; /* it is told when the chunk is read */
+	return r == -EBADMSG || r == -EIO ? 0 : r; /* reported when the chunk is read */
 }
 
 void loaded_chunk_get(const struct loaded_chunk *loaded, const struct session_reader *reader,
@@ -303,7 +303,7 @@ static int find_latest(struct session_reader *reader, const struct reader_channe
 		size_t found;
 
 		if (best_chunk != SIZE_MAX && reader->latest_end_ns[i - 1] <= best_ns)
-			break; /* nothing from here on back can be newer */
+			break; /* no earlier entry can be newer */
 		if (chunk->end_ns <= best_ns || !reader_chunk_has(reader, chunk, channel->id))
 			continue;
 		if (reader->cached.chunk != i - 1) {
@@ -327,7 +327,7 @@ static int find_latest(struct session_reader *reader, const struct reader_channe
 		if (r < 0)
 			return r;
 		if (best_message >= reader->cached.count)
-			return -EBADMSG; /* it could be read a moment ago */
+			return -EBADMSG; /* was readable a moment ago */
 	}
 	loaded_chunk_get(&reader->cached, reader, best_message, ret);
 	return 1;
@@ -388,22 +388,22 @@ int session_reader_shown_until(
 		channel_is_picture(message->channel->known) ? copied_ns(message) : message->time_ns;
 	if (message->channel->known != CHANNEL_SCREEN_KEYFRAMES || !pictures)
 		return 0;
-	/* the picture's own time counts, whether or not a gate lets it pass */
+	/* use the picture's own time, whether or not a gate lets it pass */
 	r = find_latest(reader, pictures, message->time_ns, &picture);
-	/* it may be lost */
+	/* the picture may be lost */
 	if (r > 0 && picture.time_ns == message->time_ns)
 		*ret_ns = copied_ns(&picture);
 	return r < 0 ? r : 0;
 }
 
-/* ---- a span, merged ---- */
+/* ---- merged span ---- */
 
 struct session_cursor {
 	struct session_reader *reader;
 	int64_t from_ns, to_ns;
 	uint64_t known;
 	size_t next_chunk;
-	struct loaded_chunk *active; /* chunks that overlap the present time */
+	struct loaded_chunk *active; /* chunks that overlap the current time */
 	size_t active_count, active_capacity;
 };
 
@@ -457,7 +457,7 @@ static bool wants_chunk(const struct session_cursor *cursor, const struct chunk_
 	return false;
 }
 
-/* step over what is not wanted; @return false when nothing is left */
+/* skip unwanted messages; @return false when nothing is left */
 static bool settle(const struct session_cursor *cursor, struct loaded_chunk *loaded)
 {
 	for (; loaded->next < loaded->count; loaded->next++) {
@@ -523,7 +523,7 @@ static int next_message(struct session_cursor *cursor, struct reader_message *re
 	struct session_reader *reader = cursor->reader;
 	struct loaded_chunk *best;
 
-	/* step past the message of the call before, whose views had to stay valid */
+	/* step past the message of the previous call, whose views had to stay valid */
 	for (size_t i = 0; i < cursor->active_count;) {
 		struct loaded_chunk *loaded = &cursor->active[i];
 

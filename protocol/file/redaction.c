@@ -23,8 +23,8 @@ enum {
 };
 
 /*
- * The fields that input may have where no code may be, each looked at: none holds what was typed. A
- * number of a device, a time, an axis, a member of an enum that has no keys in it.
+ * Fields allowed in input messages where codes are not, each reviewed: none holds typed content.
+ * Device numbers, times, axes, members of enums without keys.
  */
 static const struct {
 	const char *message, *field;
@@ -74,7 +74,7 @@ static const struct {
 	{"uxrec.KeyPolicy", "reason", 2, TYPE_ENUM, ".uxrec.KeyPolicy.Reason"},
 	{"uxrec.KeyPolicy", "shortcuts", 3, TYPE_BOOL, ""},
 	{"uxrec.KeyPolicy", "passwords_watched", 4, TYPE_BOOL, ""},
-	/* what applications say of themselves, and what a layout is: the same whatever is typed */
+	/* self-description of applications and layouts, independent of typing */
 	{"uxrec.ClickedObject", "x_px", 1, TYPE_SINT32, ""},
 	{"uxrec.ClickedObject", "y_px", 2, TYPE_SINT32, ""},
 	{"uxrec.ClickedObject", "role", 3, TYPE_STRING, ""},
@@ -92,7 +92,7 @@ static const struct {
 	{"uxrec.KeyboardLayout", "origin", 6, TYPE_STRING, ""},
 	{"uxrec.KeyboardLayout", "group", 8, TYPE_UINT32, ""},
 	{"uxrec.KeyboardLayout", "labels", 7, TYPE_MESSAGE, ".uxrec.KeyboardLayout.Label"},
-	/* of all keys that the layout has, or of none: check_layout() */
+	/* for all keys of the layout or for none: check_layout() */
 	{"uxrec.KeyboardLayout.Label", "code", 1, TYPE_UINT32, ""},
 	{"uxrec.KeyboardLayout.Label", "text", 2, TYPE_STRING, ""},
 };
@@ -116,10 +116,10 @@ struct redaction {
 	struct {
 		const struct reader_channel *channel;
 		bool safe;
-	} judged[64]; /* channels whose schema has been walked */
+	} judged[64]; /* channels with a walked schema */
 	size_t judged_count;
 	struct redaction_shortcuts shortcuts;
-	/* while a schema is walked */
+	/* during a schema walk */
 	struct view descriptors;
 	char walked[80];
 	int depth;
@@ -141,7 +141,7 @@ problem(struct redaction *redaction, int64_t time_ns, const char *format, ...)
 		redaction->report(redaction->user, time_ns, text);
 }
 
-/* ---- which policy holds ---- */
+/* ---- effective policy ---- */
 
 static int add_policy(struct redaction *redaction, const struct policy *policy)
 {
@@ -157,7 +157,7 @@ static int add_policy(struct redaction *redaction, const struct policy *policy)
 		redaction->policies = policies;
 		redaction->capacity = capacity;
 	}
-	/* one that was decided later may hold from an earlier time on */
+	/* one decided later may apply from an earlier time */
 	for (at = redaction->count++;
 		at > 0 && redaction->policies[at - 1].from_ns > policy->from_ns; at--)
 		redaction->policies[at] = redaction->policies[at - 1];
@@ -209,7 +209,7 @@ static int take_spans(struct redaction *redaction, const struct reader_message *
 	int r = 0;
 
 	if (!unpacked)
-		return 0; /* said when the messages are checked */
+		return 0; /* reported when the messages are checked */
 	if (message->channel->known == CHANNEL_EVENTS)
 		r = take_event(redaction, message->time_ns, (const void *)unpacked);
 	else if (message->channel->known == CHANNEL_KEY_POLICY)
@@ -234,11 +234,11 @@ static struct policy policy_at(const struct redaction *redaction, int64_t time_n
 		else
 			high = middle;
 	}
-	/* before any was said nothing is allowed */
+	/* before the first policy nothing is allowed */
 	return low > 0 ? redaction->policies[low - 1] : (struct policy){.level = LEVEL(NONE)};
 }
 
-/* ---- what a schema has room for ---- */
+/* ---- capacity of a schema ---- */
 
 static bool is(struct view text, const char *other)
 {
@@ -268,7 +268,7 @@ static void judge_field(void *user, const struct schema_field *field)
 		(const char *)field->name.data);
 }
 
-/* Judge all fields of a message type, and of those that it is made of. */
+/* Judge all fields of a message type, and of its nested types. */
 static void walk(struct redaction *redaction, const char *message)
 {
 	const struct view name = {(const unsigned char *)message, strlen(message), 0};
@@ -308,14 +308,14 @@ static bool channel_is_safe(struct redaction *redaction, const struct reader_mes
 	return !redaction->unsafe;
 }
 
-/* ---- what a message says ---- */
+/* ---- content of a message ---- */
 
 static bool is_member(const ProtobufCEnumDescriptor *descriptor, int value)
 {
 	return protobuf_c_enum_descriptor_get_value(descriptor, value) != NULL;
 }
 
-/* The times of keys are begins of intervals, or of the policy's own span. */
+/* Key times are aligned to intervals, or to the start of the policy's span. */
 static void check_time(struct redaction *redaction, const struct reader_message *message,
 	const struct policy *policy, int64_t interval_ns)
 {
@@ -444,7 +444,7 @@ static void check_unpacked(struct redaction *redaction, const struct reader_mess
 	}
 }
 
-/* Pictures, sound, acts are what they are; all that could be input is looked at. */
+/* Pictures, sound and acts are exempt; everything that could be input is checked. */
 static bool may_be_input(const struct reader_channel *channel)
 {
 	const struct channel_kind *kind = channel_kind_get(channel->known);
@@ -469,7 +469,7 @@ static void check_message(struct redaction *redaction, const struct reader_messa
 		problem(redaction, message->time_ns, "key codes where the policy allows none");
 		return;
 	}
-	/* codes, with a modifier each: checked below */
+	/* codes, each with a modifier: checked below */
 	if (channel->known != CHANNEL_SHORTCUTS && !channel_is_safe(redaction, message))
 		return;
 	unpacked = descriptor ? protobuf_c_message_unpack(descriptor, NULL,
@@ -484,7 +484,7 @@ static void check_message(struct redaction *redaction, const struct reader_messa
 	protobuf_c_message_free_unpacked(unpacked, NULL);
 }
 
-/* ---- the whole ---- */
+/* ---- whole recording ---- */
 
 static int each(struct redaction *redaction, struct session_reader *reader, uint64_t known,
 	int (*take)(struct redaction *redaction, const struct reader_message *message))
@@ -536,7 +536,7 @@ int redaction_verify(struct session_reader *reader,
 		r = each(&redaction, reader, 0, take_message);
 	holds = redaction_shortcuts_end(&redaction.shortcuts, &time_ns);
 	report_shortcut(&redaction, holds, time_ns);
-	/* what cannot be read cannot be vouched for */
+	/* unreadable data cannot be verified */
 	for (size_t i = 0; i < session_reader_damages(reader, &damages); i++)
 		problem(&redaction, 0, "not checked: %s", damages[i].text);
 	redaction.result.covered_ns = covered_ns(&redaction);

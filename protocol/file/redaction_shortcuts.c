@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Nobody holds a modifier for longer than this from before a gap, or from before the policy changed. */
+/* Upper bound on holding a modifier across a gap, or across a change of policy. */
 #define AFTER_GAP_NS    (10 * NS_PER_S)
 #define AFTER_POLICY_NS (2 * NS_PER_S)
 
@@ -17,7 +17,7 @@ void redaction_shortcuts_finish(struct redaction_shortcuts *shortcuts)
 	shortcuts->count = shortcuts->capacity = 0;
 }
 
-/* A file may hold any time. */
+/* Saturating: a file may hold any time. */
 static int64_t later(int64_t time_ns, int64_t by_ns)
 {
 	int64_t sum;
@@ -27,7 +27,7 @@ static int64_t later(int64_t time_ns, int64_t by_ns)
 	return sum;
 }
 
-/* They come in about the order of their times: what overlaps becomes one. */
+/* Spans arrive roughly in time order: overlapping ones are merged. */
 static int add_unknown(struct redaction_shortcuts *shortcuts, int64_t from_ns, int64_t to_ns)
 {
 	struct redaction_span *last =
@@ -78,7 +78,7 @@ static bool is_unknown(const struct redaction_shortcuts *shortcuts, int64_t time
 	return false;
 }
 
-/* @return as redaction_shortcuts_take(), of the interval before this time */
+/* @return as redaction_shortcuts_take(), for the interval before this time */
 static bool begin(struct redaction_shortcuts *shortcuts, int64_t time_ns, int64_t *ret_time_ns)
 {
 	bool holds = true;
@@ -106,7 +106,7 @@ static void take_action(
 		shortcuts->available++;
 		break;
 	case UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN:
-		/* what is found down includes those whose press is recorded */
+		/* keys found down include those whose press is recorded */
 		if (++*found_at_once > shortcuts->held + shortcuts->found) {
 			shortcuts->found++;
 			shortcuts->available++;
@@ -151,7 +151,7 @@ bool redaction_shortcuts_take(struct redaction_shortcuts *shortcuts, int64_t tim
 
 bool redaction_shortcuts_end(struct redaction_shortcuts *shortcuts, int64_t *ret_time_ns)
 {
-	/* any other time than that of the last interval */
+	/* any time other than that of the last interval */
 	return begin(
 		shortcuts, shortcuts->time_ns == INT64_MAX ? INT64_MIN : INT64_MAX, ret_time_ns);
 }

@@ -11,7 +11,7 @@
 
 /* ---- reading ---- */
 
-/* The newest definition at or before a reference. */
+/* Find the newest definition at or before a reference. */
 static int find_definition(Uxrec__PointerShape **ret, struct session_reader *reader,
 	const struct reader_message *reference, uint64_t identity)
 {
@@ -114,7 +114,7 @@ int pointer_shape_copy_see_before(
 	return r;
 }
 
-/* a reference's header and a definition's data */
+/* a reference's header with a definition's data */
 static int make_definition(
 	const struct reader_message *message, const struct buf *data, struct buf *ret)
 {
@@ -128,7 +128,8 @@ static int make_definition(
 	return 1;
 }
 
-/* @return what is known of the message's shape, or NULL: it has no identity, or its pixels are not known */
+/* @return the known definition of the message's shape, or NULL: it has no identity, or its
+ *         pixels are unknown */
 static struct pointer_shape_known *known_of(
 	struct pointer_shape_copy *copy, const struct reader_message *message, bool *ret_reference)
 {

@@ -4,24 +4,28 @@
 #include "protocol/screen.pb-c.h"
 
 /*
- * Shapes of the pointer that refer to the pixels of an earlier message, in a file that is read and in a copy of it. FORMAT.md,
- * "/pointer/shape", has the rule.
+ * Pointer shapes that refer to the pixels of an earlier message, when reading a file and when
+ * copying it. The rule is in FORMAT.md, "/pointer/shape".
  */
 
 /**
- * Unpack a message, and when it is a reference find its pixels.
+ * Unpack a message, and resolve the pixels of a reference.
  *
- * @param ret  set on success; freed by uxrec__pointer_shape__free_unpacked(). A reference whose pixels are missing has none
+ * @param ret  set on success; freed by uxrec__pointer_shape__free_unpacked(). Without pixels for a
+ *             dangling reference
  * @return 0, -EBADMSG, -ENOMEM, or as session_cursor_next()
  */
 int pointer_shape_read(Uxrec__PointerShape **ret, struct session_reader *reader,
 	const struct reader_message *message);
 
-/** What a copy needs so that none of its references lacks its pixels. Zero-initialised knows nothing. */
+/**
+ * Definitions seen while copying, so that no reference in the copy dangles. Zero-initialised is
+ * empty.
+ */
 struct pointer_shape_copy {
 	struct pointer_shape_known {
 		uint64_t identity;
-		int64_t written_ns; /* of that in the copy; INT64_MIN: none */
+		int64_t written_ns; /* of its definition in the copy; INT64_MIN: none */
 		struct buf data;    /* the packed message */
 	} known[128];
 	size_t next;
@@ -29,26 +33,34 @@ struct pointer_shape_copy {
 
 void pointer_shape_copy_finish(struct pointer_shape_copy *copy);
 
-/** A message of the channel is in the source, whether it is copied or not. In the order of time. @return 0 or -ENOMEM */
+/**
+ * Register a message of the channel in the source, whether copied or not, in time order.
+ *
+ * @return 0 or -ENOMEM
+ */
 int pointer_shape_copy_see(struct pointer_shape_copy *copy, const struct reader_message *message);
 
-/** The same of all that a message from a time on may refer to. @return 0, or a negative errno */
+/**
+ * Same for all messages that one at or after a given time may refer to.
+ *
+ * @return 0, or a negative errno
+ */
 int pointer_shape_copy_see_before(
 	struct pointer_shape_copy *copy, struct session_reader *reader, int64_t at_ns);
 
 /**
- * Make the record with its pixels of a message that is a reference.
+ * Make the record with pixels for a message that is a reference.
  *
  * @param ret  empty
- * @return 1 when `ret` was made, 0: it has its pixels, or they are not known; or -ENOMEM
+ * @return 1 when `ret` was made, 0 when the message has its pixels or they are unknown, or -ENOMEM
  */
 int pointer_shape_copy_define(
 	struct pointer_shape_copy *copy, const struct reader_message *message, struct buf *ret);
 
 /**
- * A message of the channel is to be copied.
+ * Resolve a message of the channel that is about to be copied.
  *
- * @param ret  empty; the record to be written in its place, when it is a reference and the copy has no definition for it
+ * @param ret  empty; set to a replacement record for a reference without a definition in the copy
  * @return 1 when `ret` was made, 0, or -ENOMEM
  */
 int pointer_shape_copy_resolve(

@@ -25,7 +25,7 @@ struct channel_state {
 	int64_t keyframe_ns;
 };
 
-/* what the summary must say about a chunk */
+/* expected content of the summary for a chunk */
 struct chunk_state {
 	uint64_t offset, length, start_time, end_time, index_length;
 	size_t first_index, index_count; /* its message indexes, in verify->indexes */
@@ -46,7 +46,7 @@ struct extra_state {
 
 struct verify {
 	int fd;
-	uint64_t offset; /* of the record that is being looked at */
+	uint64_t offset; /* of the current record */
 	void (*report)(void *user, uint64_t offset, const char *text);
 	void *user;
 	struct verify_result result;
@@ -64,12 +64,12 @@ struct verify {
 	unsigned char *chunk_data;  /* the last chunk, for its message indexes */
 	struct buf expanded;        /* its records, when it is compressed */
 	struct view chunk_records;
-	size_t chunk_indexed;  /* messages of it that an index has named */
+	size_t chunk_indexed;  /* its messages named by an index */
 	size_t chunk_messages; /* messages in it */
 	uint32_t data_crc;
-	uint64_t summary_start; /* offset behind DataEnd, 0 before it */
+	uint64_t summary_start; /* offset after DataEnd, 0 before it */
 	bool statistics_seen;
-	bool continues; /* a segment that is not the first: its video goes on */
+	bool continues; /* a later segment: its video continues */
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -123,7 +123,7 @@ static int key_compare(const void *a, const void *b)
 						 : 1;
 }
 
-/* a map of strings: pairs that are whole, and no key twice */
+/* a map of strings: complete pairs, unique keys */
 static void check_map(struct verify *verify, struct view pairs)
 {
 	_cleanup_(buf_finish) struct buf keys = {0};
@@ -199,7 +199,7 @@ static void check_keyframe(
 	}
 }
 
-/* Takes the message over. */
+/* Takes ownership of the message. */
 static void check_texts(struct verify *verify, uint16_t channel_id, ProtobufCMessage *message)
 {
 	const ProtobufCFieldDescriptor *field = message_find_bad_text(message);
@@ -211,7 +211,7 @@ static void check_texts(struct verify *verify, uint16_t channel_id, ProtobufCMes
 	protobuf_c_message_free_unpacked(message, NULL);
 }
 
-/* @param chunk  NULL of a message outside of chunks */
+/* @param chunk  NULL for a message outside of chunks */
 static void check_message(
 	struct verify *verify, const struct mcap_chunk *chunk, struct view content)
 {
@@ -260,7 +260,7 @@ static void check_message(
 	check_keyframe(verify, state, &message);
 }
 
-/* the message indexes behind a chunk must name each of its messages once */
+/* the message indexes after a chunk must name each of its messages once */
 static void check_chunk_was_indexed(struct verify *verify)
 {
 	if (verify->chunk_indexed > 0 && verify->chunk_indexed != verify->chunk_messages)
@@ -292,7 +292,7 @@ static int add_chunk(struct verify *verify, const struct mcap_chunk *chunk, size
 	return 0;
 }
 
-/* @return 0 with the chunk's records as they were, 1 when that is a problem, or -ENOMEM */
+/* @return 0 with the chunk's uncompressed records, 1 on a problem, or -ENOMEM */
 static int expand(struct verify *verify, struct mcap_chunk *chunk)
 {
 	int compression = compression_find(chunk->compression), r;
@@ -402,7 +402,7 @@ static void check_message_index(struct verify *verify, struct view content)
 	}
 }
 
-/* chunks lie in the file in the order in which they were found */
+/* sorted by offset */
 static struct chunk_state *find_chunk(struct verify *verify, uint64_t offset)
 {
 	size_t low = 0, high = verify->chunk_count;
@@ -420,7 +420,7 @@ static struct chunk_state *find_chunk(struct verify *verify, uint64_t offset)
 	return NULL;
 }
 
-/* what a chunk index says about where its message indexes are; it may leave them out */
+/* message index offsets in a chunk index; they may be omitted */
 static bool offsets_agree(
 	const struct verify *verify, const struct chunk_state *chunk, struct view offsets)
 {
@@ -472,7 +472,7 @@ static void note_extra(struct verify *verify, const struct mcap_record *record)
 	buf_put(&verify->extras, &extra, sizeof(extra));
 }
 
-/* @return how many there are of a kind */
+/* @return the number of records of a kind */
 static size_t count_extras(const struct verify *verify, uint8_t opcode)
 {
 	const struct extra_state *extras = (const void *)verify->extras.data;
@@ -587,7 +587,7 @@ static int check_footer(struct verify *verify, struct view content)
 	crc = mcap_crc(0, summary, (size_t)n);
 	if (footer.summary_crc && footer.summary_crc != crc)
 		problem(verify, verify->offset, "the summary's CRC is wrong");
-	/* a summary may do without chunk indexes, or names all */
+	/* a summary has either no chunk indexes or all */
 	for (size_t i = 0; i < verify->chunk_count; i++)
 		if (verify->groups[MCAP_CHUNK_INDEX].begin && !verify->chunks[i].summarised) {
 			problem(verify, verify->chunks[i].offset,
@@ -675,7 +675,7 @@ static int check_record(struct verify *verify, const struct mcap_record *record)
 	}
 }
 
-/* @return 1 to go on, 0 at the end of what can be read, or a negative errno */
+/* @return 1 to go on, 0 at the end of readable data, or a negative errno */
 static int next_record(struct verify *verify, uint64_t size_bytes)
 {
 	_autofree_ unsigned char *data = NULL;
@@ -704,7 +704,7 @@ static int next_record(struct verify *verify, uint64_t size_bytes)
 	if (n < 0)
 		return (int)n;
 	if ((uint64_t)n < sizeof(head) + length)
-		return -EIO; /* it became shorter while it was read */
+		return -EIO; /* truncated while being read */
 	record.opcode = head[0];
 	record.content = (struct view){data + sizeof(head), length, 0};
 	r = check_record(verify, &record);
@@ -713,7 +713,7 @@ static int next_record(struct verify *verify, uint64_t size_bytes)
 	if (verify->summary_start == 0)
 		verify->data_crc = mcap_crc(verify->data_crc, data, sizeof(head) + length);
 	if (record.opcode == MCAP_CHUNK) {
-		free(verify->chunk_data); /* its message indexes come next and need it */
+		free(verify->chunk_data); /* the message indexes that follow need the new one */
 		verify->chunk_data = steal_ptr(data);
 	}
 	verify->offset += sizeof(head) + length;

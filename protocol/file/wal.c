@@ -16,7 +16,7 @@
 #define WAL_HEAD_BYTES   24 /* magic, uint32 version, uint64 generation, uint32 crc of these */
 #define FRAME_HEAD_BYTES 16 /* uint32 size, uint32 crc, uint64 group offset */
 
-/* A file that a slow disk made larger than this is cut when its turn comes again. */
+/* A file that grew beyond this on a slow disk is truncated at its next turn. */
 #define WAL_KEEP_BYTES (8 * 1024 * 1024)
 
 static const char *const wal_suffixes[2] = {".wal-a", ".wal-b"};
@@ -25,7 +25,7 @@ struct wal_file {
 	char *name;
 	int fd;
 	uint64_t generation;
-	uint64_t end;          /* where the next frame goes */
+	uint64_t end;          /* offset of the next frame */
 	uint64_t recorded_end; /* its frames are in the recording below this offset */
 	_Atomic bool dirty;
 };
@@ -36,7 +36,7 @@ struct wal {
 	unsigned active;
 };
 
-/* The generation is part of every frame's CRC: frames of an earlier turn are never taken for new. */
+/* The generation is part of every frame's CRC: stale frames of an earlier turn never match. */
 static uint32_t frame_crc(
 	uint64_t generation, uint64_t group_offset, const unsigned char *record, size_t size_bytes)
 {
@@ -80,7 +80,7 @@ static int create_file(
 		file->name = NULL;
 		return -ENOMEM;
 	}
-	/* one that was left belongs to a recording that is not there any more */
+	/* a leftover belongs to a recording that no longer exists */
 	r = folder_remove(folder, file->name);
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -137,7 +137,7 @@ void wal_turn(struct wal *wal, uint64_t end, uint64_t synced)
 	struct wal_file *other = &wal->files[!wal->active];
 
 	wal->files[wal->active].recorded_end = end;
-	/* the other may be written over when the disk has in the recording what it holds */
+	/* the other may be overwritten once its data is on the disk in the recording */
 	if (other->recorded_end > synced)
 		return;
 	if (begin_turn(other, wal->files[wal->active].generation + 1) == 0)
@@ -191,7 +191,7 @@ struct scan {
 	size_t count, capacity;
 };
 
-/* @param ret  0 when the file has no sound head */
+/* @param ret  0 when the file has no valid header */
 static int read_generation(int fd, uint64_t *ret)
 {
 	unsigned char head[WAL_HEAD_BYTES];
@@ -226,7 +226,7 @@ static ssize_t read_frame(int fd, uint64_t generation, uint64_t offset, struct b
 	buf_clear(record);
 	if (size == 0 || size > READER_CHUNK_LIMIT_BYTES)
 		return 0;
-	/* a length is believed as far as the file goes */
+	/* a length is limited by the size of the file */
 	if (fstat(fd, &status) < 0)
 		return -errno;
 	if (offset + sizeof(head) + size > (uint64_t)status.st_size)
@@ -287,7 +287,7 @@ static int scan_file(struct scan *scan, int fd, unsigned file)
 		group->end = offset;
 	}
 	r = size < 0 ? (int)size : read_generation(fd, &present);
-	/* its writer took it for new content meanwhile: what it held is in the recording */
+	/* recycled by its writer meanwhile: its old content is in the recording */
 	if (r == 0 && present != generation)
 		scan->count = before;
 	return r;
@@ -324,7 +324,7 @@ ssize_t wal_scan(const struct folder *folder, const char *name, int fds[2],
 			r = scan_file(&scan, fds[i], i);
 		else if (r == -ENOENT)
 			r = 0;
-		/* what was found before a bad sector is good, and so is the recording beside a link */
+		/* data found before a bad sector is valid, and so is the recording beside a link */
 		if (r == -EIO || r == -ELOOP || r == -EBADMSG) {
 			*ret_damage = r == -EIO ? -EIO : -EBADMSG;
 			r = 0;
@@ -349,7 +349,7 @@ int wal_read(const struct wal_group *group, int fd, struct buf *ret)
 	uint64_t offset = group->begin, group_offset;
 	ssize_t size;
 
-	/* a group is about a chunk; its frames may be a little more */
+	/* a group is about the size of a chunk; its frames add a little */
 	if (group->end - group->begin > 2 * READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
 	if (!buf_reserve(ret, (size_t)(group->end - group->begin)))

@@ -16,7 +16,7 @@
 #define PROFILE "uxrec.v2"
 #define LIBRARY "uxrec " UXREC_VERSION
 
-/* Write at the end, or leave the file as it was. */
+/* Write at the end; on failure leave the file as it was. */
 static int writer_put(struct session_writer *writer, struct iovec *parts, int count)
 {
 	struct iovec copy[4];
@@ -148,7 +148,7 @@ static int declare_own_channels(struct session_writer *writer)
 	return r < 0 ? r : buf_error(&writer->declarations);
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 static int write_head(struct session_writer *writer, enum session_writer_kind kind)
 {
@@ -164,7 +164,7 @@ static int write_head(struct session_writer *writer, enum session_writer_kind ki
 		r = wal_create(&writer->wal, writer->folder, writer->name);
 	if (r == 0)
 		r = session_writer_sync(writer);
-	/* the names of the files too */
+	/* the directory entries too */
 	return r < 0 ? r : folder_sync(writer->folder);
 }
 
@@ -187,8 +187,9 @@ int session_writer_create_below(struct session_writer **ret, struct folder *fold
 	if (r < 0)
 		return r;
 	writer->fd = r;
-	/* Whoever would rewrite the file, and lists of sessions, see by it that it is being written; whoever
-	 * looks holds a shared lock for a moment. Not every mount has locks, and recording goes before. */
+	/* The lock marks the file as being written, for rewriters and session lists; these probe
+	 * with a brief shared lock. Not every mount supports locks, and recording takes
+	 * precedence. */
 	(void)io_lock(writer->fd, LOCK_EX);
 	r = write_head(writer, kind);
 	if (r < 0) {
@@ -244,10 +245,10 @@ static size_t put_message_indexes(const struct session_writer *writer, enum moda
 	return out->size_bytes;
 }
 
-/* a chunk as it will stand in the file */
+/* a chunk ready to be written */
 struct made_chunk {
 	struct buf head, packed, indexes, offsets;
-	struct view records; /* as they are stored: in `packed`, or those of the open chunk */
+	struct view records; /* as stored: in `packed`, or those of the open chunk */
 	enum compression compression;
 	uint64_t chunk_bytes;
 };
@@ -260,7 +261,7 @@ static void made_chunk_finish(struct made_chunk *made)
 	buf_finish(&made->offsets);
 }
 
-/* Coded pictures and sound do not get smaller; everything else does, by three to ten times. */
+/* Encoded pictures and sound do not compress; everything else shrinks by three to ten times. */
 static int compress_chunk(
 	struct made_chunk *made, const struct session_writer *writer, enum modality modality)
 {
@@ -362,7 +363,7 @@ static int write_chunk(struct session_writer *writer, enum modality modality)
 
 int session_writer_flush(struct session_writer *writer)
 {
-	/* input and tags before pictures: when the disk fills here, the small and dear are safe */
+	/* input and tags before pictures: on a full disk the small and valuable data is safe */
 	static const enum modality order[] = {
 		MODALITY_SESSION, MODALITY_INPUT, MODALITY_SOUND, MODALITY_SCREEN};
 	int r = 0;
@@ -394,7 +395,7 @@ static bool group_is_full(const struct session_writer *writer, int64_t time_ns, 
 		writer->group_bytes + size_bytes > SESSION_CHUNK_BYTES;
 }
 
-/* Make all the room first, so that nothing can fail after the log has the record. */
+/* Reserve all memory first, so that nothing can fail once the record is in the log. */
 static int reserve_room(struct open_chunk *chunk, struct writer_channel *channel, size_t size_bytes)
 {
 	bool good = buf_reserve(&chunk->records, size_bytes) &&
@@ -485,7 +486,7 @@ int session_writer_append_record(struct session_writer *writer, struct view reco
 
 /* ---- metadata and attachments ---- */
 
-/* a record between chunks, and its index record: where it is, how long, and what else that says */
+/* a record between chunks, and its index record: offset, length, and the rest in `tail` */
 struct extra {
 	struct buf record, tail;
 	struct buf *indexes;
@@ -555,7 +556,7 @@ int session_writer_put_attachment(
 	return put_extra(writer, &extra);
 }
 
-/* ---- the end ---- */
+/* ---- finishing ---- */
 
 static int write_end(struct session_writer *writer)
 {
@@ -589,7 +590,7 @@ int session_writer_finish(struct session_writer *writer)
 {
 	int r = session_writer_end(writer);
 
-	/* the log goes when the disk has what was in it */
+	/* the log goes once its data is on the disk */
 	if (r == 0)
 		r = session_writer_sync(writer);
 	if (r == 0 && writer->wal)

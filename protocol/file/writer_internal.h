@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-/* What the files of the writer share: writer.c, and writer_summary.c, the groups behind the data. */
+/* Shared by writer.c and writer_summary.c, which writes the groups after the data. */
 
 struct index_entry {
 	uint64_t log_time;
@@ -30,7 +30,7 @@ struct session_writer {
 	struct folder *folder;
 	char *name;
 	struct wal *wal;                          /* of a recording */
-	off_t offset;                             /* the end of what is whole in the file */
+	off_t offset;                             /* end of the valid part of the file */
 	_Atomic uint64_t written_end, synced_end; /* for session_writer_sync() */
 	uint32_t data_crc;                        /* of the data section up to there */
 	bool finished;
@@ -38,11 +38,11 @@ struct session_writer {
 	size_t channel_count;
 	struct open_chunk open[MODALITY_COUNT];
 	int64_t group_start_ns, group_end_ns; /* of all open chunks together */
-	uint64_t group_offset;                /* where they will begin */
+	uint64_t group_offset;                /* their future offset */
 	size_t group_bytes;
 	struct buf
 		declarations; /* schemas and channels, once for the data and once for the summary */
-	uint16_t *schemas;    /* ids that are declared */
+	uint16_t *schemas;    /* declared ids */
 	struct buf chunk_indexes, attachment_indexes, metadata_indexes; /* of the summary */
 	uint32_t chunk_count, attachment_count, metadata_count;
 	uint16_t schema_count;
@@ -51,10 +51,10 @@ struct session_writer {
 };
 
 /**
- * Put the summary and its offsets.
+ * Append the summary and its offsets.
  *
- * @param start             where in the file it begins
- * @param ret_offset_start  where its offsets begin
+ * @param start             its offset in the file
+ * @param ret_offset_start  offset of its offset section
  */
 void writer_put_summary(const struct session_writer *writer, struct buf *out, uint64_t start,
 	uint64_t *ret_offset_start);

@@ -27,7 +27,7 @@ static void put_statistics(const struct session_writer *writer, struct buf *out)
 	mcap_end(out, begin);
 }
 
-/* Schemas and channels take turns in the data section; the summary wants them in groups. */
+/* Schemas and channels alternate in the data section; the summary requires them in groups. */
 static void put_declaration_group(
 	const struct session_writer *writer, struct buf *out, enum mcap_opcode opcode)
 {

@@ -3,10 +3,10 @@
 #include <stddef.h>
 #include <sys/resource.h>
 
-/* a session of 1000 segments takes 3000; tables of a place for each descriptor stay small */
+/* a session of 1000 segments takes 3000; limits the size of tables indexed by descriptor */
 #define DESCRIPTORS_LIMIT 65536
 
-/* the limits before they were raised; set once, at the start */
+/* limits before raising; set once, at startup */
 static struct rlimit original;
 
 void descriptors_raise(void)

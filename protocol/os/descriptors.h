@@ -3,17 +3,17 @@
 #include <sys/types.h>
 
 /*
- * How many descriptors a process may have. The usual soft limit, 1024, is for programs that call select(2);
- * ours do not, and a library with long sessions needs more. The hard limit is the administrator's.
+ * Limit of file descriptors. The usual soft limit, 1024, is for programs that call select(2); ours do not,
+ * and a library with long sessions needs more. The hard limit is the administrator's.
  */
 
-/** Raise the soft limit of this process to its hard limit, but not beyond 65,536. Call it at the start. */
+/** Raise the soft limit of this process to its hard limit, but not beyond 65,536. Call at startup. */
 void descriptors_raise(void);
 
 /**
- * Give a process the soft limit that this one had before descriptors_raise(): programs of others may use
- * select(2), or go through all descriptors that they could have.
+ * Restore in a process the soft limit from before descriptors_raise(): foreign programs may use select(2), or
+ * iterate over all possible descriptors.
  *
- * @param pid  a child; 0: this process, before it becomes or starts another program
+ * @param pid  a child; 0: this process, before it executes or starts another program
  */
 void descriptors_restore(pid_t pid);

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 
-/* O_NONBLOCK: a FIFO, or a file whose owner holds a lease on it, makes nobody wait */
+/* O_NONBLOCK: never block on a FIFO, or on a file with a lease held by its owner */
 #define FILE_FLAGS   (O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
@@ -61,7 +61,7 @@ static bool is_name(const char *name)
 
 /* ---- folders ---- */
 
-/* takes over the descriptor */
+/* takes ownership of the descriptor */
 static int wrap(struct folder **ret, int fd, char *path, struct error *reterr)
 {
 	struct folder *folder = path ? malloc(sizeof(*folder)) : NULL;
@@ -76,7 +76,7 @@ static int wrap(struct folder **ret, int fd, char *path, struct error *reterr)
 	return 0;
 }
 
-/* the path without slashes at its end: behind a slash O_NOFOLLOW has no effect */
+/* strip trailing slashes: O_NOFOLLOW has no effect on a path with one */
 static char *trim(const char *path)
 {
 	size_t length = strlen(path);
@@ -194,13 +194,13 @@ static int open_file(const struct folder *folder, const char *name, int flags, s
 	struct stat status;
 
 	assert(is_name(name));
-	/* before it is opened: opening alone does something to a device, or wakes who waits at a FIFO */
+	/* check before opening: opening alone can affect a device, or wake the other end of a FIFO */
 	if (fstatat(folder->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(reterr, -errno, folder, name);
 	if (!S_ISREG(status.st_mode))
 		return refuse_kind(reterr, folder, name, status.st_mode);
 	fd = openat(folder->fd, name, flags | FILE_FLAGS | O_NOFOLLOW);
-	/* and after it: it may have been exchanged meanwhile */
+	/* and again after opening: the entry may have been exchanged meanwhile */
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return fail(reterr, -errno, folder, name);
 	if (!S_ISREG(status.st_mode))
@@ -294,7 +294,7 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size_bytes)
 	return hash;
 }
 
-/* Add an entry, whatever the order of the entries. */
+/* Add an entry, independent of the order of the entries. */
 static int stamp_entry(int fd, const char *name, uint64_t *stamp, int64_t *changed_ns)
 {
 	uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), name, strlen(name));
@@ -312,7 +312,7 @@ static int stamp_entry(int fd, const char *name, uint64_t *stamp, int64_t *chang
 	return 0;
 }
 
-/* @return NULL with errno */
+/* @return NULL with errno set */
 static DIR *list_entries(const struct folder *folder)
 {
 	int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -352,7 +352,7 @@ int folder_stamp(
 	*ret_changed_ns = 0;
 	if (!entries)
 		return -errno;
-	/* "." is among them, and shows what was added or removed */
+	/* includes ".", which changes when entries are added or removed */
 	while (r == 0 && (entry = readdir(entries)))
 		if (strcmp(entry->d_name, "..") != 0)
 			r = ++count > limit ? -E2BIG
@@ -376,7 +376,7 @@ static void note_left(struct folder_removed *removed, const struct folder *folde
 			why);
 }
 
-/* @return 1 when it is gone now, 0 when it stays */
+/* @return 1 when the entry is gone, 0 when it is left */
 static int remove_entry(
 	const struct folder *folder, const char *name, struct folder_removed *removed)
 {
@@ -392,13 +392,13 @@ static int remove_entry(
 		return 0;
 	}
 	removed->files++;
-	/* of a file with several names the bytes stay under the other one */
+	/* with further hard links the bytes remain in use */
 	if (S_ISREG(status.st_mode) && status.st_nlink == 1)
 		removed->bytes += (uint64_t)status.st_size;
 	return 1;
 }
 
-/* A folder may be listed in part while it is changed: until a turn has removed nothing. */
+/* Listing a folder may skip entries while it changes: repeat until a pass removes nothing. */
 static int remove_entries(const struct folder *folder, struct folder_removed *removed)
 {
 	int fd = openat(folder->fd, ".", FOLDER_FLAGS);
@@ -406,7 +406,7 @@ static int remove_entries(const struct folder *folder, struct folder_removed *re
 	struct dirent *entry;
 	bool again = true;
 
-	/* somebody who goes on adding entries is not waited for */
+	/* bounded: a program that keeps adding entries must not block us */
 	if (!entries) {
 		int r = -errno;
 
@@ -442,7 +442,7 @@ int folder_remove_whole(const struct folder *parent, const char *name, struct fo
 		return fail(reterr, r, parent, name);
 	if (ret->left > 0)
 		return error_set(reterr, -ENOTEMPTY, "%s", ret->why_left.text);
-	/* nothing but an empty folder is removed by that */
+	/* removes empty folders only */
 	if (unlinkat(parent->fd, name, AT_REMOVEDIR) < 0)
 		return fail(reterr, -errno, parent, name);
 	folder_sync(parent);
@@ -457,7 +457,7 @@ int folder_rename(const struct folder *folder, const char *from, const char *to)
 
 int folder_lock(const struct folder *folder)
 {
-	/* a descriptor of its own: those that share one share its lock */
+	/* a descriptor of its own: a shared one would share the lock */
 	_autoclose_ int fd = openat(folder->fd, ".", FOLDER_FLAGS);
 	int r = fd < 0 ? -errno : io_lock(fd, LOCK_EX);
 

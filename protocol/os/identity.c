@@ -20,7 +20,7 @@ bool identity_id_is_valid(const char *id)
 	return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
 }
 
-/* The names of the ids in the file, and where they belong. */
+/* An id by its name in the file. */
 struct entry {
 	const char *name;
 	char *id;
@@ -47,7 +47,7 @@ static int make(struct identity *identity)
 	return r;
 }
 
-/* Lines "name id"; those of a later version are passed over. */
+/* Lines "name id"; unknown names, of a later version, are skipped. */
 static void parse(struct identity *identity, char *text)
 {
 	struct entry entries[ENTRIES];
@@ -94,7 +94,7 @@ static int write_ids(const struct folder *folder, struct identity *identity)
 	struct entry entries[ENTRIES];
 	char text[ENTRIES * 64];
 	size_t length = 0;
-	int r = folder_remove(folder, FRESH_NAME); /* of one that was killed */
+	int r = folder_remove(folder, FRESH_NAME); /* left by a process that was killed */
 
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -120,7 +120,7 @@ static int make_ids(const struct folder *folder, struct identity *identity, stru
 	int r = lock < 0 ? lock : read_ids(folder, identity, &why);
 
 	if (r == 0)
-		return 0; /* another has just made them */
+		return 0; /* another process has just created them */
 	if (r != -ENOENT)
 		return error_set(reterr, r, "%s", *why.text ? why.text : strerror(-r));
 	r = make(identity);

@@ -12,8 +12,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-/* Who holds a lock of a session's file appends an act, or writes a transcript: that takes no second. Whoever
- * holds it longer has been stopped, or means harm. */
+/* Timeout of io_lock(): appending an act to a session's file, or writing a transcript, takes less than a
+ * second. A longer hold means a stopped or hostile program. */
 #define LOCK_PATIENCE_NS (5 * NS_PER_S)
 #define LOCK_RETRY_US    2000
 

@@ -6,61 +6,59 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/** Write all bytes, going on after EINTR and short writes. @return 0 or a negative errno */
+/** Write all bytes, retrying after EINTR and short writes. @return 0 or a negative errno */
 int io_write_all(int fd, const void *data, size_t size_bytes);
 
-/** Write all bytes at an offset. @return 0 or a negative errno */
+/** As io_write_all(), at an offset. @return 0 or a negative errno */
 int io_pwrite_all(int fd, const void *data, size_t size_bytes, off_t offset);
 
-/** Write all of @p count parts one behind the other, which are changed meanwhile. @return likewise */
+/** Write @p count parts consecutively at an offset; modifies @p parts. @return 0 or a negative errno */
 int io_pwritev_all(int fd, struct iovec *parts, int count, off_t offset);
 
 /**
- * Read up to @p size_bytes at an offset, going on after EINTR and short reads.
+ * Read up to @p size_bytes at an offset, retrying after EINTR and short reads.
  *
- * @return how many bytes were read (less than asked only at the end of the file), or a negative
- *         errno
+ * @return the number of bytes read (fewer only at the end of the file), or a negative errno
  */
 ssize_t io_pread_full(int fd, void *data, size_t size_bytes, off_t offset);
 
 /**
- * Read a whole file into fresh memory, with a 0 byte behind it that is not counted.
+ * Read a whole file into a new allocation, followed by a 0 byte that is not counted.
  *
- * @param ret_data  set on success; the caller frees it
+ * @param ret_data  set on success; freed by the caller
  * @param limit     -EFBIG when the file is larger
- * @return the size in bytes, -EISDIR, -EBADMSG when it is no regular file either, or a negative errno
+ * @return the size in bytes, -EISDIR, -EBADMSG for other non-regular files, or a negative errno
  */
 ssize_t io_read_whole(int fd, size_t limit, char **ret_data);
 
-/** The same by path; links are followed. For errors that name the file's kind see folder.h. */
+/** As io_read_whole(), by path; links are followed. For errors that name the kind of the file see folder.h. */
 ssize_t io_read_file(const char *path, size_t limit, char **ret_data);
 
 /**
- * Make a file that a person wants written, for what sessions hold: 0600 whatever the umask.
+ * Create an output file named by the user, for session data: mode 0600 whatever the umask.
  *
- * @return a descriptor for reading and writing, -EEXIST when there is anything of that name, or -errno
+ * @return a descriptor for reading and writing, -EEXIST when the name is taken, or -errno
  */
 int io_create(const char *path);
 
-/** Was the file removed, so that only its descriptors are left of it? */
+/** @return true when the file has been removed and only descriptors are left */
 bool io_is_removed(int fd);
 
 /**
- * Take a lock of flock(2), waiting for it for some seconds at most: a program that was stopped, or a
- * hostile one, would hold it for ever.
+ * Take a flock(2) lock, with a timeout of some seconds: a stopped or hostile program would hold it forever.
  *
  * @param operation  LOCK_EX or LOCK_SH
- * @return 0, -EBUSY, or another negative errno
+ * @return 0, -EBUSY on timeout, or another negative errno
  */
 int io_lock(int fd, int operation);
 
-/** Make a directory and those above it with @p mode. @return 0 (also when it was there), or -errno */
+/** Create a directory and its parents with @p mode. @return 0 (also if it exists), or -errno */
 int io_make_directories(const char *path, mode_t mode);
 
 /** Fill with bytes from the kernel's random source (getrandom(2)). @return 0 or a negative errno */
 int io_random(void *data, size_t size_bytes);
 
-/** @return true when two secrets of the same size are equal, in a time that does not depend on where they differ */
+/** Compare two secrets of the same size in constant time. @return true when they are equal */
 bool io_secrets_equal(const void *a, const void *b, size_t size_bytes);
 
 /** Write @p size_bytes random bytes as hex digits: 2 * size_bytes + 1 chars. @return 0 or -errno */

@@ -123,7 +123,7 @@ int local_connect(const char *path, int type, struct error *reterr)
 	if (r < 0)
 		return r;
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	/* for a place in the listener's queue */
+	/* timeout for a place in the listen queue */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(reterr, -errno, "%s", strerror(errno));

@@ -22,7 +22,7 @@ static int own_folder(char *folder, size_t room)
 	return 0;
 }
 
-/* The first of these places, relative to the program, that has the file. */
+/* Search a file in places relative to the program. @return the path of the first match */
 static char *find(const char *const *places, size_t count, const char *file)
 {
 	char folder[PATH_MAX], *path;
@@ -39,7 +39,7 @@ static char *find(const char *const *places, size_t count, const char *file)
 	return NULL;
 }
 
-/* The folder of such a file. */
+/* As find(), but return the folder of the file. */
 static char *find_folder(const char *const *places, size_t count, const char *file)
 {
 	char *path = find(places, count, file);
@@ -58,7 +58,7 @@ char *paths_helper(const char *name)
 
 char *paths_web(void)
 {
-	/* a variant is built one folder deeper and shares the pages */
+	/* a build variant is one folder deeper and shares the pages */
 	static const char *const places[] = {"web", "../web", "../share/uxrec/web"};
 
 	return find_folder(places, ARRAY_SIZE(places), "index.html");
@@ -72,7 +72,7 @@ char *paths_examples(void)
 	return find_folder(places, ARRAY_SIZE(places), "demo.yaml");
 }
 
-/* NULL without a home: a folder at a fixed place in /tmp may be somebody else's */
+/* NULL without $HOME: a folder at a fixed place in /tmp may belong to somebody else */
 static char *in_home(const char *variable, const char *usual)
 {
 	const char *folder = getenv(variable), *home = getenv("HOME");

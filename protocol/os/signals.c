@@ -41,7 +41,7 @@ sigset_t signals_block_endings(void)
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(endings); i++)
-		/* a blocked signal is delivered although it is ignored */
+		/* a blocked signal is delivered even if it is ignored */
 		if (endings[i].number != SIGHUP || !is_ignored(SIGHUP))
 			sigaddset(&set, endings[i].number);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
@@ -75,7 +75,7 @@ void signals_forbid_dumps(void)
 	_autoclose_ int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
 
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-	/* programs that a kernel pipes dumps to get them whatever the limit is */
+	/* programs that the kernel pipes dumps to get them regardless of the limit */
 	if (fd >= 0 && write(fd, "0", 1) < 0)
 		return;
 }

@@ -4,44 +4,47 @@
 #include <stdbool.h>
 
 /*
- * The dispositions of signals in programs that must end in order. Every signal that ends a process by default is either
- * one that asks for the end, one that is ignored, or a fault of the program itself (SIGSEGV, SIGABRT …), which stays as it is.
+ * Signal dispositions of programs that must shut down in order. Every signal that terminates a process by
+ * default is either a termination request, or ignored, or a fault of the program itself (SIGSEGV, SIGABRT …),
+ * which keeps its default.
  */
 
-/* how many signals may ask for the end */
+/* number of signals that request termination */
 #define SIGNALS_ENDINGS 5
 
 /**
- * Ignore what must not end a process: SIGPIPE and SIGXFSZ, whose write(2) fails with EPIPE and EFBIG instead, and the
- * signals that nobody has a reason to send (SIGUSR1, SIGALRM, SIGIO, the real-time signals …). Children inherit it.
+ * Ignore signals that must not terminate a process: SIGPIPE and SIGXFSZ, where write(2) fails with EPIPE and
+ * EFBIG instead, and signals without a legitimate use (SIGUSR1, SIGALRM, SIGIO, the real-time signals …).
+ * Children inherit it.
  */
 void signals_ignore_strays(void);
 
 /**
- * Block the signals that ask for the end, in this thread and those that it creates from now on: SIGTERM, SIGINT, SIGQUIT,
- * SIGXCPU, and SIGHUP unless it was ignored when the program was started, as nohup(1) does.
+ * Block the signals that request termination, in this thread and those created by it from now on: SIGTERM,
+ * SIGINT, SIGQUIT, SIGXCPU, and SIGHUP unless it was ignored at startup, as by nohup(1).
  *
- * @return these, for signalfd(2) or sigwait(3)
+ * @return the set, for signalfd(2) or sigwait(3)
  */
 sigset_t signals_block_endings(void);
 
 /**
- * Ignore the signals that ask for the end: of a helper that ends with its socket, so that its program, which gets them too,
- * ends in order.
+ * Ignore the signals that request termination: for a helper that ends with its socket, so that its parent
+ * program, which gets them too, shuts down in order.
  */
 void signals_ignore_endings(void);
 
-/** @return "SIGTERM", …, for the reason of an end; "a signal" of any other number */
+/** @return "SIGTERM", …, for the reason of an end; "a signal" for any other number */
 const char *signals_name(int number);
 
 /**
- * @return whether a signal of signals_block_endings() is to end the program. The kernel sends SIGXCPU also for a real-time
- *         thread that ran for too long without waiting (RLIMIT_RTTIME): only at RLIMIT_CPU the process is about to be killed.
+ * @return true when a signal of signals_block_endings() is to terminate the program. The kernel also sends
+ *         SIGXCPU for a real-time thread that ran for too long without blocking (RLIMIT_RTTIME); only under
+ *         RLIMIT_CPU does it precede a kill.
  */
 bool signals_is_ending(int number);
 
 /**
- * Leave nothing of this process to core dumps: no file is written, and programs that are given dumps by the kernel get no
+ * Keep this process out of core dumps: no file is written, and programs that the kernel pipes dumps to get no
  * private memory.
  */
 void signals_forbid_dumps(void);

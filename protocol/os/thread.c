@@ -7,7 +7,8 @@
 
 #define POLL_US 2000
 
-/* pthread_clockjoin_np() would do, but ThreadSanitizer does not know it and reports whatever the thread has touched. */
+/* Polls instead of pthread_clockjoin_np(), which ThreadSanitizer does not know: it would report everything
+ * that the thread has touched. */
 int thread_join_until(pthread_t thread, int64_t deadline_ns)
 {
 	int r;

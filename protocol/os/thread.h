@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 /**
- * Join a thread, if it ends in time.
+ * Join a thread, with a deadline.
  *
- * @param deadline_ns  CLOCK_MONOTONIC time to wait until; INT64_MAX: for ever
- * @return 0, or -ETIMEDOUT: then it is still to be joined
+ * @param deadline_ns  CLOCK_MONOTONIC; INT64_MAX: no deadline
+ * @return 0, or -ETIMEDOUT: then the thread is still to be joined
  */
 int thread_join_until(pthread_t thread, int64_t deadline_ns);

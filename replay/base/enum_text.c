@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* the length of "OUTCOME_" before a value of enum Outcome; 0 when the value has another prefix */
+/* Length of the prefix of enum Outcome's values, "OUTCOME_"; 0 for a value with another prefix. */
 static size_t prefix_length(const ProtobufCEnumDescriptor *descriptor, const char *value)
 {
 	char prefix[64];

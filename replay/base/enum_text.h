@@ -4,22 +4,21 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-/* Values of enums as people type and read them: OUTCOME_COMPLETED_WITH_ASSIST of enum Outcome is
- * "completed_with_assist". */
+/* Enum values as typed and displayed: OUTCOME_COMPLETED_WITH_ASSIST of enum Outcome is "completed_with_assist". */
 
 struct enum_text {
 	char text[64];
 };
 
-/** @return the name of a value; its number when the enum has no such value */
+/** @return the name of a value, or its number when the enum has no such value */
 struct enum_text enum_text(const ProtobufCEnumDescriptor *descriptor, int number);
 
 /**
  * Find a value by its name; "-" counts as "_".
  *
- * @param what    names the option or field in the error
- * @param lowest  the smallest number that is allowed: 1 leaves out "unspecified"
- * @return 0, or -EINVAL with the names that are allowed
+ * @param what    name of the option or field, for the error
+ * @param lowest  smallest allowed number: 1 excludes "unspecified"
+ * @return 0, or -EINVAL with the allowed names
  */
 int enum_parse(const ProtobufCEnumDescriptor *descriptor, int lowest, const char *what,
 	const char *text, int *ret, struct error *reterr);

@@ -31,7 +31,7 @@
 struct jail {
 	struct jail_options options;
 	pid_t child;
-	int fd; /* -1: it is over */
+	int fd; /* -1: ended */
 	struct error why;
 };
 
@@ -54,9 +54,9 @@ void jail_unmap(void *memory, size_t size_bytes)
 		munmap(memory, size_bytes);
 }
 
-/* ---- in the jail ---- */
+/* ---- child process ---- */
 
-/* memory, time, what is open already, the end */
+/* Memory, time, file descriptors already open, exit. */
 static const int allowed[] = {
 	SCMP_SYS(read),
 	SCMP_SYS(pread64),
@@ -85,7 +85,7 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),
 };
 
-/* what no decoder does by mistake: other calls fail with EPERM */
+/* Kill the process: no decoder calls these by mistake. Other calls fail with EPERM. */
 static const int deadly[] = {
 	SCMP_SYS(execve),
 	SCMP_SYS(execveat),
@@ -109,7 +109,7 @@ static int add_rules(scmp_filter_ctx filter, int fd)
 	const struct scmp_arg_cmp no_file = {3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS};
 	int r = 0;
 
-	/* a call that this architecture does not have needs no rule */
+	/* Calls missing on this architecture (-EDOM) need no rule. */
 	for (size_t i = 0; i < ARRAY_SIZE(allowed) && (r == 0 || r == -EDOM); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(deadly) && (r == 0 || r == -EDOM); i++)
@@ -140,7 +140,7 @@ static int give_up_calls(int fd)
 	return r;
 }
 
-/* @return bytes of writable memory that this process has, which RLIMIT_DATA counts */
+/* @return the writable memory of this process in bytes, as counted by RLIMIT_DATA */
 static uint64_t memory_now(void)
 {
 	unsigned long long pages[6] = {0};
@@ -164,7 +164,7 @@ static int give_up_rights(const struct jail *jail, int fd)
 {
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-	/* whoever asks ends the work, and this process with it */
+	/* The parent handles signals and ends this process. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);
@@ -182,7 +182,7 @@ static int give_up_rights(const struct jail *jail, int fd)
 static _Noreturn void live(const struct jail *jail, int fd)
 {
 	const struct jail_options *options = &jail->options;
-	/* it is known that the rights are gone before the first request comes */
+	/* The caller learns that the rights are dropped before it sends the first request. */
 	int32_t ready = give_up_rights(jail, fd);
 	_Alignas(16) char request[JAIL_MESSAGE_BYTES], answer[JAIL_MESSAGE_BYTES];
 
@@ -197,7 +197,7 @@ static _Noreturn void live(const struct jail *jail, int fd)
 	_exit(0);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 static double cpu_s_of(pid_t child)
 {
@@ -223,14 +223,14 @@ static void end_child(struct jail *jail, int *ret_status)
 	jail->child = -1;
 }
 
-/* the child has ended by itself, or is ended now @return -EBADMSG */
+/* The child has ended by itself or is killed now. @return -EBADMSG */
 static int tell_end(struct jail *jail)
 {
 	const char *name = jail->options.name;
 	siginfo_t ended = {0};
 	int status;
 
-	/* one that has closed its end and lives on is ended; what it ends with then is this */
+	/* A child that has closed its socket but lives on is killed; its status is that signal. */
 	for (int i = 0; i < 100 && ended.si_pid == 0; i++) {
 		if (waitid(P_PID, (id_t)jail->child, &ended, WEXITED | WNOWAIT | WNOHANG) < 0 &&
 			errno != EINTR)
@@ -257,7 +257,7 @@ static int tell_time(struct jail *jail, unsigned seconds)
 		jail->options.name, seconds);
 }
 
-/* @return 0 when there is something to be read, or a negative errno */
+/* @return 0 when the answer is readable, or a negative errno */
 static int wait_for_answer(struct jail *jail)
 {
 	const struct jail_options *options = &jail->options;
@@ -310,7 +310,7 @@ int jail_ask(struct jail *jail, const void *request, void *answer, struct error 
 	return error_set(reterr, r < 0 ? r : -EBADMSG, "%s", jail->why.text);
 }
 
-/* ---- beginning and end ---- */
+/* ---- create and destroy ---- */
 
 static int begin(struct jail *jail, struct error *reterr)
 {
@@ -319,7 +319,7 @@ static int begin(struct jail *jail, struct error *reterr)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(reterr, -errno, "%s: %s", jail->options.name, strerror(errno));
-	fflush(NULL); /* what is not written yet is not written twice */
+	fflush(NULL); /* the child must not flush buffered output again */
 	jail->child = fork();
 	if (jail->child == 0) {
 		close(pair[0]);

@@ -30,7 +30,7 @@ static struct json_object *enum_name(const ProtobufCEnumDescriptor *descriptor, 
 		: json_object_new_int(number);
 }
 
-/* JSON has no NaN and no infinity: they are null */
+/* JSON has no NaN and no infinity: null instead. */
 static struct json_object *number_of(double value)
 {
 	return isfinite(value) ? json_object_new_double(value) : NULL;
@@ -101,7 +101,7 @@ struct json_object *json_of_message(const ProtobufCMessage *message)
 	return object;
 }
 
-/* ---- the standard mapping ---- */
+/* ---- ProtoJSON ---- */
 
 static struct json_object *text_of(uint64_t value, bool negative)
 {
@@ -184,7 +184,7 @@ static const char *camel_case(const char *name, char text[80])
 	return text;
 }
 
-/* google.protobuf.Timestamp is a text: RFC 3339 with nanoseconds; null without a year */
+/* google.protobuf.Timestamp is a string: RFC 3339 with nanoseconds; null when the year is out of range. */
 static struct json_object *timestamp_of(const ProtobufCMessage *message)
 {
 	const int64_t seconds =
@@ -196,13 +196,13 @@ static struct json_object *timestamp_of(const ProtobufCMessage *message)
 	struct tm utc;
 
 	if (!gmtime_r(&time, &utc))
-		return NULL; /* a year that has no number */
+		return NULL; /* year out of range */
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc);
 	snprintf(text, sizeof(text), "%s.%09dZ", day, nanos);
 	return json_object_new_string(text);
 }
 
-/* Fields that this version does not know: number, wire type, and the bytes behind the key. */
+/* Unknown fields: number, wire type, and the bytes after the key. */
 static struct json_object *unknown_of(const ProtobufCMessage *message)
 {
 	struct json_object *list = json_object_new_array();
@@ -261,7 +261,7 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 
 /* ---- printing ---- */
 
-/* Characters that could steer a terminal stand only in strings, where they are escaped (RFC 8259, section 7). */
+/* Characters that could control a terminal occur only in strings; escaped there (RFC 8259, section 7). */
 static size_t put_character(FILE *out, const char *at)
 {
 	uint32_t point;
@@ -277,7 +277,7 @@ static size_t put_character(FILE *out, const char *at)
 	return length ? length : 1;
 }
 
-/* @param indent  put behind each end of a line */
+/* @param indent  appended to each line break */
 static void put_json(FILE *out, struct json_object *document, int flags, const char *indent)
 {
 	const char *at =

@@ -1,38 +1,37 @@
 #pragma once
 
-/* Values for --json, and the one way they are printed. */
+/* JSON values for --json, and their one output format. */
 
 #include <json-c/json.h>
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stdio.h>
 
-/** A text of a file, whose bytes may be no UTF-8 (utf8_clean()), as a string; NULL without memory. */
+/** A string from a file, possibly not UTF-8 (utf8_clean()), as a JSON string; NULL without memory. */
 struct json_object *json_text(const char *text);
 
 /**
- * Any protobuf message as JSON: field names as in the .proto, enums by the part of their name behind
- * the common prefix in lower case, 64-bit integers as numbers, bytes as their count. Fields that are
- * not set are left out.
+ * Any protobuf message as JSON: field names as in the .proto, enums by name without the common prefix in lower case,
+ * 64-bit integers as numbers, bytes as their count. Unset fields are omitted.
  */
 struct json_object *json_of_message(const ProtobufCMessage *message);
 
 /**
- * Any protobuf message in the JSON of the protobuf documentation ("ProtoJSON Format"): names in
- * lowerCamelCase, enums by name, 64-bit integers as strings, bytes in base64, defaults left out.
+ * Any protobuf message as ProtoJSON (protobuf documentation, "ProtoJSON Format"): names in lowerCamelCase, enums by
+ * name, 64-bit integers as strings, bytes in base64, defaults omitted.
  */
 struct json_object *json_of_message_standard(const ProtobufCMessage *message);
 
 /** Print one document on one line of standard output and free it. */
 void json_print_line(struct json_object *document);
 
-/** Write one document as json_print() does and free it. */
+/** Write one document in the format of json_print() and free it. */
 void json_write(FILE *out, struct json_object *document);
 
 /** Print one document on standard output and free it. */
 void json_print(struct json_object *document);
 
-/** A list that is printed element by element, as json_print() prints an array. */
+/** An array printed element by element, in the format of json_print(). */
 struct json_list {
 	bool has_elements;
 };

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <yaml.h>
 
-/* No study nests deeper than six. */
+/* The deepest study has six levels. */
 #define DEPTH_LIMIT 16
 
 /* ---- problems ---- */
@@ -25,7 +25,7 @@ static void __attribute__((format(printf, 5, 0))) note(struct yaml_problems *pro
 
 	(*(warning ? &problems->warnings : &problems->errors))++;
 	problem = &problems->listed[problems->count];
-	/* an error takes the place of a warning */
+	/* An error replaces a listed warning. */
 	if (problems->count == YAML_PROBLEMS_LISTED) {
 		problem = problems->listed;
 		while (problem < problems->listed + problems->count && !problem->warning)
@@ -129,9 +129,9 @@ char *yaml_problems_text(const struct yaml_problems *problems, const char *file_
 struct builder {
 	struct yaml_document *document;
 	struct yaml_problems *problems;
-	struct yaml_node *open[DEPTH_LIMIT]; /* from the root on */
+	struct yaml_node *open[DEPTH_LIMIT]; /* from the root */
 	size_t depth;
-	bool ended; /* the document has */
+	bool ended; /* end of document seen */
 };
 
 static struct yaml_node *add_node(struct builder *builder, enum yaml_kind kind, yaml_mark_t mark)
@@ -159,7 +159,7 @@ static struct yaml_node *add_node(struct builder *builder, enum yaml_kind kind, 
 	return node;
 }
 
-/* A mapping's key is a word: the tree has no other. */
+/* The tree supports only scalar keys. */
 static bool is_key(const struct builder *builder)
 {
 	const struct yaml_node *parent =
@@ -189,7 +189,7 @@ static int take_scalar(struct builder *builder, const yaml_event_t *event)
 	return 1;
 }
 
-/* @return 1, -ENOMEM, or 0: nothing more is read */
+/* @return 1, 0 to stop reading, or -ENOMEM */
 static int take_begin(struct builder *builder, const yaml_event_t *event)
 {
 	bool list = event->type == YAML_SEQUENCE_START_EVENT;
@@ -219,7 +219,7 @@ static int take_begin(struct builder *builder, const yaml_event_t *event)
 	return 1;
 }
 
-/* @return 1, -ENOMEM, or 0: nothing more is read */
+/* @return 1, 0 to stop reading, or -ENOMEM */
 static int take(struct builder *builder, const yaml_event_t *event)
 {
 	struct yaml_node *node;
@@ -249,7 +249,7 @@ static int take(struct builder *builder, const yaml_event_t *event)
 	}
 }
 
-/* For the author of a study file: by a part of libyaml's sentence, the first that fits. */
+/* Messages for the author of a study file, by a substring of libyaml's message; the first match counts. */
 static const struct {
 	const char *part, *text;
 } syntax_errors[] = {
@@ -298,7 +298,7 @@ static void take_syntax_error(const yaml_parser_t *parser, struct yaml_problems 
 	note_at(problems, mark, "no YAML: %s", explain_syntax_error(parser->problem));
 }
 
-/* @return false with a problem when a byte is none of a text */
+/* @return false, with a problem noted, for a byte that is not allowed in text */
 static bool check_bytes(const char *text, size_t size_bytes, struct yaml_problems *problems)
 {
 	size_t valid = utf8_valid_bytes(text, size_bytes);

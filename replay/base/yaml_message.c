@@ -95,7 +95,7 @@ void yaml_name_keys(char *ret, size_t room, const ProtobufCMessageDescriptor *de
 
 /* ---- scalars: 1 when set, 0 with a problem, -ENOMEM ---- */
 
-/* No sign, no leading 0, no colon, no unit: YAML 1.1 reads octal, base 60 and floating point out of them. */
+/* No sign, no leading 0, no colon, no unit: YAML 1.1 reads those as octal, base 60 and floating point. */
 static int take_number(struct reader *reader, struct yaml_node *node, const char *key,
 	uint64_t limit, uint64_t *ret)
 {
@@ -161,7 +161,7 @@ static int take_text(struct reader *reader, struct yaml_node *node, const char *
 static int take_enum(struct reader *reader, struct yaml_node *node, const char *key,
 	const ProtobufCEnumDescriptor *descriptor, int *ret)
 {
-	/* "nobody said" is the absence of the key */
+	/* "unspecified" is the absence of the key */
 	bool unspecified =
 		strcmp(enum_text(descriptor, descriptor->values[0].value).text, "unspecified") == 0;
 	struct error error;
@@ -186,7 +186,7 @@ static int take_truth(
 static int take_message(struct reader *reader, struct yaml_node *node,
 	const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
 
-/* One value. @param at  where the message has it */
+/* One value. @param at  the field in the message */
 static int take_value(struct reader *reader, struct yaml_node *node,
 	const ProtobufCFieldDescriptor *field, const struct yaml_rule *rule, void *at)
 {
@@ -255,7 +255,7 @@ static int take_list(struct reader *reader, struct yaml_node *node,
 		void *at = items + *count * size;
 		int r = take_value(reader, entry, field, rule, at);
 
-		/* a message that was begun is freed with the others */
+		/* a message that was allocated is freed with the others */
 		*count += r > 0 || (field->type == PROTOBUF_C_TYPE_MESSAGE && *(void **)at);
 		if (r < 0)
 			return r;
@@ -292,7 +292,7 @@ static void refuse_key(struct reader *reader, struct yaml_node *key,
 		text_quote(key->text).text, keys);
 }
 
-/* Needed keys that are not there; nothing is known of a mapping that an error of syntax has cut. */
+/* Check for missing keys; skipped for a mapping cut off by a syntax error. */
 static void check_needed(struct reader *reader, struct yaml_node *node,
 	const ProtobufCMessageDescriptor *descriptor, uint64_t seen)
 {
@@ -307,7 +307,7 @@ static void check_needed(struct reader *reader, struct yaml_node *node,
 	}
 }
 
-/* The keys of a message, or of a section of it. */
+/* The keys of a message, or of one section. */
 static int take_keys(struct reader *reader, struct yaml_node *node, ProtobufCMessage *message,
 	const char *section)
 {

@@ -30,16 +30,16 @@ enum value_kind {
 	VALUE_TEXT,         /* up to 8 KiB; "" clears it */
 	VALUE_ENUM,         /* a member's name */
 	VALUE_YES_NO,       /* a bool */
-	VALUE_TIME,         /* a moment of the session */
-	VALUE_TIME_OR_NONE, /* the same, or "none": no time is set */
+	VALUE_TIME,         /* a time in the session */
+	VALUE_TIME_OR_NONE, /* the same, or "none": unset */
 	VALUE_IMPACT,       /* 0 to 4, or "none" */
-	VALUE_CODE,         /* of the code book */
-	VALUE_OPPORTUNITY,  /* of the attempt's task, or "none" */
+	VALUE_CODE,         /* a code of the code book */
+	VALUE_OPPORTUNITY,  /* an opportunity of the attempt's task, or "none" */
 	VALUE_TASK,
 	VALUE_PARTICIPANT,
 };
 
-/* An option of the command, for one kind of thing. */
+/* An option of the command, for one kind of act. */
 static const struct amendable {
 	Uxrec__Act__BodyCase body;
 	const char *option, *field;
@@ -89,11 +89,11 @@ bool amend_allows(Uxrec__Act__BodyCase body)
 
 /* ---- values ---- */
 
-/* A thing with new values, and the fields that have them. */
+/* A copy of an act with changed values, and the names of the changed fields. */
 struct amendment {
 	const struct session *session;
 	const struct annotations *log;
-	Uxrec__Act *act; /* a copy of its own */
+	Uxrec__Act *act; /* owned copy */
 	char *fields[FIELDS_LIMIT];
 	size_t field_count;
 };
@@ -199,7 +199,7 @@ static int set_opportunity(struct amendment *amendment, const char *value)
 	return set_text(amendment, "opportunity", "");
 }
 
-/* Of a task or a code; the list of all is in the error. */
+/* For a task or a code; the error lists all valid ids. */
 static int set_study_id(
 	struct amendment *amendment, const struct amendable *option, const char *value)
 {
@@ -249,7 +249,7 @@ static int set_participant(struct amendment *amendment, const char *value)
 	free(info->participants[0]);
 	info->participants[0] = steal_ptr(name);
 	add_field(amendment, "participants");
-	/* the id was that of another label */
+	/* the id belonged to the old label */
 	for (size_t i = 0; i < info->n_participant_ids; i++)
 		free(info->participant_ids[i]);
 	info->n_participant_ids = 0;
@@ -299,7 +299,7 @@ static bool has_field(const struct amendment *amendment, const char *name)
 	return false;
 }
 
-/* Fields of format 1 that an enum has taken the place of: readers of then find the same. */
+/* Keep boolean fields of format 1 in step with the enums that replaced them, for old readers. */
 static void set_older_fields(struct amendment *amendment)
 {
 	const Uxrec__SessionInfo *info = amendment->act->session_info;
@@ -316,7 +316,7 @@ static void set_older_fields(struct amendment *amendment)
 		set_int(amendment, "think_aloud", info->thinking > 0 ? (int)info->thinking - 1 : 0);
 }
 
-/* A tag that is moved belongs to the attempt at its new time; outside of all it stays with its own. */
+/* A moved tag is assigned to the attempt at its new time; outside of all attempts it keeps its own. */
 static int follow_attempt(struct amendment *amendment)
 {
 	const Uxrec__Tag *tag = amendment->act->tag;
@@ -373,7 +373,7 @@ struct signer {
 	struct identity identity;
 };
 
-/* @param kind  a removal has no body */
+/* @param kind  without a body for a removal */
 static int append(struct annotations *log, struct amendment *amendment, struct signer *signer,
 	Uxrec__Act__Kind kind)
 {
@@ -391,7 +391,7 @@ static int append(struct annotations *log, struct amendment *amendment, struct s
 		act.fields = amendment->fields;
 		act.n_fields = amendment->field_count;
 		act.body_case = before->body_case;
-		act.attempt = before->attempt; /* a union: whichever it is */
+		act.attempt = before->attempt; /* union: copies any body */
 	}
 	if (annotations_append(log, &act, &stored, &error) < 0) {
 		log_error("%s", error.text);
@@ -406,7 +406,7 @@ static void free_amendment(struct amendment *amendment)
 		uxrec__act__free_unpacked(amendment->act, NULL);
 }
 
-/* All other acts with the participant's old label: attempts, consent, answers. */
+/* Rename the participant in all other acts with the old label: attempts, consent, answers. */
 static int rename_participant(const struct session *session, struct annotations *log,
 	struct signer *signer, const char *old, const char *new)
 {
@@ -443,7 +443,7 @@ struct value {
 	const char *option, *text;
 };
 
-/* Take every option of the table out of the arguments. @return how many were there */
+/* Take all options of the table out of the arguments. @return the number found */
 static size_t take_values(int *argc, char **argv, struct value values[ARRAY_SIZE(amendable)])
 {
 	size_t count = 0;
@@ -474,7 +474,7 @@ static const struct amendable *find_option(Uxrec__Act__BodyCase body, const char
 	return NULL;
 }
 
-/* @param id  NULL: the session itself */
+/* @param id  NULL: the session info */
 static const Uxrec__Act *find_thing(const struct session *session, const char *id)
 {
 	const struct annotations *log = session->annotations;

@@ -1,4 +1,4 @@
-/* The correctable acts of a session, for people and as JSON. */
+/* List of a session's correctable acts, as text and as JSON. */
 
 #include "protocol/acts/act.h"
 #include "replay/command/amend.h"
@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-/* "session_info" as people call it */
+/* "session_info" is displayed as "session". */
 const char *amend_thing(Uxrec__Act__BodyCase body)
 {
 	return body == UXREC__ACT__BODY_SESSION_INFO
@@ -134,6 +134,6 @@ int amend_list(const struct session *session, bool json)
 	}
 	if (json)
 		json_print(document);
-	/* a list that may lack some is no answer */
+	/* an incomplete list is an error */
 	return log || !*session->unsaid.text ? EXIT_GOOD : EXIT_COULD_NOT;
 }

@@ -1,4 +1,4 @@
-/* uxrec bleep: spans without sound are added, listed and taken back. */
+/* uxrec bleep: add, list and remove muted spans. */
 
 #include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"

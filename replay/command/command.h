@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * The uxrec command: one function a subcommand. argv[0] is the subcommand's name. Each returns the
- * exit status: 0 good, 1 the answer is no, 2 wrong usage, 3 could not.
+ * The uxrec command: one function per subcommand. argv[0] is the subcommand's name. Each returns the exit status: 0
+ * success, 1 negative answer, 2 wrong usage, 3 failure.
  */
 
 #include "protocol/file/reader.h"
@@ -22,13 +22,13 @@ enum {
 	EXIT_COULD_NOT = 3,
 };
 
-/** Options before the subcommand, and those that several have. */
+/** Global options, and those shared by several subcommands. */
 struct command_options {
 	const char *control; /* socket */
 	const char *library;
 };
 
-/* with a running recorder, over its control socket */
+/* Control of a running recorder, over its control socket. */
 int command_start(const struct command_options *options, int argc, char **argv);
 int command_stop(const struct command_options *options, int argc, char **argv);
 int command_pause(const struct command_options *options, int argc, char **argv);
@@ -43,7 +43,7 @@ int command_tag(const struct command_options *options, int argc, char **argv);
 int command_open_page(const struct command_options *options, int argc, char **argv);
 int command_links(const struct command_options *options, int argc, char **argv);
 
-/* with files */
+/* Commands for files. */
 int command_list(const struct command_options *options, int argc, char **argv);
 int command_info(const struct command_options *options, int argc, char **argv);
 int command_verify(const struct command_options *options, int argc, char **argv);
@@ -64,11 +64,11 @@ int command_study_layer(int argc, char **argv);
 int command_study_new(int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 
-/** Check a text that will be stored; NULL is none. @return EXIT_GOOD, or EXIT_USAGE with the reason logged */
+/** Validate a text to be stored; NULL is valid. @return EXIT_GOOD, or EXIT_USAGE with the reason logged */
 int command_check_text(const char *option, const char *text);
 
 /**
- * Bring a person's name into its one spelling and check it.
+ * Normalise and validate a person's name.
  *
  * @param ret  set on success: freed by the caller
  * @return EXIT_GOOD, or EXIT_USAGE with the reason logged
@@ -76,14 +76,14 @@ int command_check_text(const char *option, const char *text);
 int command_take_name(char **ret, const char *option, const char *text);
 
 /**
- * Set whose act it is: principal and, of a coder's layer, layer_principal are this user's.
+ * Set the author of an act: this user's principal, and in a coder's layer also layer_principal.
  *
- * @param identity  filled in; the act has its texts
+ * @param identity  filled in; must outlive the act, which refers to its strings
  */
 void command_sign(Uxrec__Act *act, struct identity *identity);
 
 /**
- * Take "--layer LAYER" out of the arguments, with the name in it in its one spelling.
+ * Take "--layer LAYER" out of the arguments, and normalise the name in it.
  *
  * @param ret  set to the layer, freed by the caller, or to NULL without the option
  * @return EXIT_GOOD, or EXIT_USAGE with the reason logged
@@ -91,99 +91,104 @@ void command_sign(Uxrec__Act *act, struct identity *identity);
 int command_take_layer(char **ret, int *argc, char **argv);
 
 /**
- * Ask the recorder.
+ * Send a request to the recorder.
  *
- * @param ret  set when the answer is no failure; freed by the caller
- * @return EXIT_GOOD, or EXIT_USAGE or EXIT_COULD_NOT after logging the reason
+ * @param ret  set to the answer unless it is a failure; freed by the caller
+ * @return EXIT_GOOD, or EXIT_USAGE or EXIT_COULD_NOT with the reason logged
  */
 int command_ask(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret);
 
 /**
- * Ask the recorder for something that has no answer but that it was done.
+ * Send a request to the recorder that is only acknowledged.
  *
- * @param print_session  the session's id goes to standard output
+ * @param print_session  print the session's id on standard output
  * @return as command_ask()
  */
 int command_send(
 	const struct command_options *options, Uxrec__ClientMessage *message, bool print_session);
 
-/** Log that the usage is wrong. @return EXIT_USAGE */
+/** Log a usage error. @return EXIT_USAGE */
 int command_usage(const char *usage);
 
-/** Take "--json" out of the arguments. @return whether it was there */
+/** Take a flag, such as "--json", out of the arguments. @return true when present */
 bool command_take_flag(int *argc, char **argv, const char *flag);
 
-/** Take "--name VALUE" or "--name=VALUE" out of the arguments. @return VALUE, or NULL when it was not
- *  there; with the name but without a value "" */
+/**
+ * Take "--name VALUE" or "--name=VALUE" out of the arguments. @return VALUE, NULL when absent, "" when the value is
+ * missing
+ */
 const char *command_take_value(int *argc, char **argv, const char *name);
 
-/** Say what is wrong with a left-over option or too many arguments. @return true when there is one */
+/** Log an error for an unknown option or too many arguments. @return true when there is one */
 bool command_has_leftovers(int argc, char **argv, int most_arguments);
 
 /**
- * Parse one moment of a session, counted from its begin: "90", "1:30" or "1:02:03.5". One behind the end
- * is refused with the length of the session; only the next whole second after the end stands for the end.
+ * Parse a time relative to the session's start: "90", "1:30" or "1:02:03.5". A time after the end is refused, with the
+ * length of the session; the next whole second after the end counts as the end.
  *
- * @return 0, or EXIT_USAGE or, of a session without messages, EXIT_COULD_NOT after a message
+ * @return 0, or EXIT_USAGE or, for a session without messages, EXIT_COULD_NOT; with the reason logged
  */
 int command_parse_moment(const char *text, const struct session_reader *reader, int64_t *ret);
 
 /**
- * Parse a span of a session, of two such moments. Each may be NULL, and its result stays as it was then.
- * Spans that lie behind the end, are empty or end before they begin are refused.
+ * Parse a span of two such times. Each may be NULL, which leaves its result unchanged. Spans that lie after the end,
+ * are empty or end before they begin are refused.
  *
  * @return as command_parse_moment()
  */
 int command_parse_span(const struct session_reader *reader, const char *from, const char *to,
 	int64_t *ret_from_ns, int64_t *ret_to_ns);
 
-/** How far a long command has come, for a terminal. */
+/** Progress of a long command, displayed on a terminal. */
 struct command_progress {
-	int64_t begin_ns, length_ns; /* of what is gone through */
-	int64_t told_ns;             /* begin with the present time */
+	int64_t begin_ns, length_ns; /* span to process */
+	int64_t told_ns;             /* clock_now_ns() of the last display; initialise it */
 };
 
-/** Show it on standard error, a few times a second. @param user  a struct command_progress */
+/** Show the progress on standard error, a few times a second. @param user  a struct command_progress */
 void command_show_progress(void *user, int64_t at_ns);
 
-/** Say what of a session could not be read. @return true when there is something */
+/** Print the damages of a session. @return true when there are any */
 bool command_tell_damages(const struct session_reader *reader);
 
 /**
- * Collect what must not be heard: that has to be known before anything is given out.
+ * Collect the muted spans, before any output.
  *
- * @return 0, or EXIT_COULD_NOT after saying why
+ * @return 0, or EXIT_COULD_NOT with the reason logged
  */
 int command_collect_bleeps(struct bleeps *ret, const struct session *session);
 
-/** Open what somebody typed for reading, and say what is wrong. @return 0 or EXIT_COULD_NOT */
+/** Open a typed path read-only. @return 0, or EXIT_COULD_NOT with the reason logged */
 int command_open(struct session **ret, const char *path);
 
-/** The same for what changes something in it: it must be a session's folder. */
+/** The same for modifying commands: the path must be a session's folder. */
 int command_open_folder(struct session **ret, const char *path);
 
-/** Name what of a transcript could not be read. @return EXIT_GOOD without faults, or EXIT_COULD_NOT */
+/** Log the faults of a transcript. @return EXIT_GOOD without faults, or EXIT_COULD_NOT */
 int command_tell_faults(const struct vtt_faults *faults, const char *name);
 
-/** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_COULD_NOT with a logged reason */
+/** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_COULD_NOT with the reason logged */
 int command_leave(struct session *session, enum way_out way, enum consent_use use);
 
 /**
- * Make a file of a session, behind the gate of its consent, with a warning for each thing that is left out.
+ * Extract a part of a session, gated by its consent, with a warning for each kind of omitted content.
  *
- * @return EXIT_GOOD, EXIT_NO when the session has no such part, or EXIT_COULD_NOT; with a logged reason
+ * @return EXIT_GOOD, EXIT_NO when the session has no such part, or EXIT_COULD_NOT; with the reason logged
  */
 int command_extract(struct buf *out, struct session *session, enum extract part,
 	struct extract_notes *ret_notes);
 
 #define COMMAND_TIME_BYTES 64
 
-/** The time of day here, with the zone's offset: "2026-10-25 02:30:00 +01:00". @return @p text */
+/** Format local time with the zone's offset: "2026-10-25 02:30:00 +01:00". @return @p text */
 const char *command_local_time(char text[COMMAND_TIME_BYTES], int64_t ns);
 
-/** Write a file that is not there yet, for this user alone. @return EXIT_GOOD, or EXIT_COULD_NOT with a logged reason */
+/**
+ * Create a file readable by this user only; fails if it exists. @return EXIT_GOOD, or EXIT_COULD_NOT with the reason
+ * logged
+ */
 int command_write_file(const char *out, const struct buf *text);
 
-/** Warn of modalities (bits) of the recording that consent keeps back, a line each on standard error. */
+/** Warn of recorded modalities (bits) withheld by consent, one line each on standard error. */
 void command_tell_kept_back(const struct session *session, uint32_t modalities);

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* the largest answer is a status with its study */
+/* The largest answer is a status with its study. */
 #define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
 
 int command_ask(const struct command_options *options, Uxrec__ClientMessage *message,
@@ -89,10 +89,10 @@ static const struct {
 	{"demo", UXREC__CONSENT__METHOD__METHOD_DEMO},
 };
 
-/* modalities and uses of a consent: more words than there are come twice */
+/* Modalities and uses of a consent; a longer list has duplicates. */
 #define CONSENT_WORDS 16
 
-/* "paper", "paper:screen", "demo:screen,input,full-keys", "page:sound,analysis"; cuts @p text apart */
+/* "paper", "paper:screen", "demo:screen,input,full-keys", "page:sound,analysis"; splits @p text in place. */
 static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities, char **uses)
 {
 	char *what = strchr(text, ':');
@@ -125,7 +125,7 @@ static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities,
 	return EXIT_GOOD;
 }
 
-/* A study is named by a file or by its name in the library. @param ret_yaml  freed by the caller */
+/* A study is given as a file or as a name in the library. @param ret_yaml  freed by the caller */
 static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 {
 	struct error error = {"no reason given"};
@@ -153,7 +153,7 @@ static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 		return EXIT_COULD_NOT;
 	}
 	start->study_yaml = *ret_yaml;
-	/* for messages alone: a path may have any bytes */
+	/* for messages only: a path may have any bytes */
 	start->study_file = utf8_is_valid(study) ? (char *)study : (char *)"study";
 	return EXIT_GOOD;
 }
@@ -188,7 +188,7 @@ int command_start(const struct command_options *options, int argc, char **argv)
 		r = read_study(study, &start, &yaml);
 	if (r != EXIT_GOOD)
 		return r;
-	/* whoever asks for full keys and limits the consent to nothing says that it covers them */
+	/* full keys with an unrestricted consent imply consent to them */
 	if (keys && strcmp(keys, "full") == 0 && !strchr(agreed, ':'))
 		consent.full_keys = true;
 	start.participant = (char *)participant;
@@ -199,7 +199,7 @@ int command_start(const struct command_options *options, int argc, char **argv)
 	return command_send(options, &message, true);
 }
 
-/* ---- the short ones ---- */
+/* ---- simple requests ---- */
 
 int command_pause(const struct command_options *options, int argc, char **argv)
 {

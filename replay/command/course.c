@@ -1,4 +1,4 @@
-/* The course of the running session by command: stop, task, interruption, phase, tag. */
+/* Subcommands for the running session: stop, task, interruption, phase, tag. */
 
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* @return EXIT_GOOD, or EXIT_USAGE with the names that are allowed */
+/* @return EXIT_GOOD, or EXIT_USAGE with the allowed names logged */
 static int parse_enum(const ProtobufCEnumDescriptor *descriptor, int lowest, const char *what,
 	const char *text, int *ret)
 {

@@ -1,4 +1,4 @@
-/* uxrec delete: a whole session, for good. */
+/* uxrec delete: delete a whole session permanently. */
 
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Before anything is asked: which session that is. */
+/* Print the session before the confirmation. */
 static void describe(const struct folder *library, const char *id, char **ret_label)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -41,7 +41,7 @@ static bool answers(const char *question, const char *wanted)
 	return strcmp(line, wanted) == 0;
 }
 
-/* @return EXIT_GOOD when a person has agreed twice */
+/* @return EXIT_GOOD when the user has confirmed twice */
 static int ask(const struct folder *library, const char *id)
 {
 	_autofree_ char *label = NULL;

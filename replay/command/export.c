@@ -1,4 +1,4 @@
-/* The command that makes of a session what any player shows. */
+/* uxrec export: export a session to common media files. */
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
@@ -24,10 +24,10 @@
 
 #define USAGE_TABLE "export FILE|FOLDER --to csv --table tags|notes|events|attempts -o OUT"
 
-/* more pictures than anybody looks at are a mistake in typing */
+/* Limit of pictures; more are probably a typing error. */
 #define PICTURES_LIMIT 100000
 
-/* what was asked for */
+/* Options of the command line. */
 struct asked {
 	const char *out, *to, *from, *until, *draw, *vtt, *layer, *at, *every, *purpose;
 	enum export_format format;
@@ -38,7 +38,7 @@ struct asked {
 
 /* ---- Ctrl-C ---- */
 
-/* the signal that has come; the one global, as a handler has nothing else */
+/* Signal received; global, as a handler has no argument. */
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int number)
@@ -46,7 +46,7 @@ static void on_signal(int number)
 	interrupted = number;
 }
 
-/* The first one ends the work in order; the second one ends the program. */
+/* The first signal cancels the export, the second ends the program. */
 static void handle_signals(void)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -56,25 +56,25 @@ static void handle_signals(void)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		struct sigaction before;
 
-		/* nohup(1) wants none of it */
+		/* keep it ignored under nohup(1) */
 		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);
 	}
-	signal(SIGXFSZ, SIG_IGN); /* as of a full disk, what write(2) gives is enough */
+	signal(SIGXFSZ, SIG_IGN); /* the error of write(2) suffices, as for a full disk */
 }
 
-/* Say why, and end by the signal where one has come: who has started it is to know. @return EXIT_COULD_NOT */
+/* Log the error, and re-raise a received signal for the parent process. @return EXIT_COULD_NOT */
 static int give_up(int r, const struct error *error)
 {
 	log_error("%s", error->text);
 	if (r == -EINTR && interrupted)
-		raise(interrupted); /* it has its usual effect again */
+		raise(interrupted); /* its default action is restored */
 	return EXIT_COULD_NOT;
 }
 
-/* ---- what was typed ---- */
+/* ---- option parsing ---- */
 
-/* @return the parts that a list with commas names, or 0 after saying what is wrong */
+/* @return the parts in a comma-separated list, or 0 after logging an error */
 static unsigned parse_parts(
 	const char *option, const char *text, unsigned (*find)(const char *name), const char *known)
 {
@@ -104,7 +104,7 @@ static enum way_out way_of(enum export_format format)
 	}
 }
 
-/* @return 0, or EXIT_USAGE after saying which options do not belong together */
+/* @return 0, or EXIT_USAGE after logging the conflicting options */
 static int check_combination(const struct asked *asked)
 {
 	bool is_png = asked->format == EXPORT_PNG;
@@ -127,7 +127,7 @@ static int check_combination(const struct asked *asked)
 	return wrong ? EXIT_USAGE : 0;
 }
 
-/* A film is made to be shown: who may look at a session for analysis has the replay. */
+/* A film is for showing to others: analysis has the replay. */
 static int parse_use(struct asked *asked)
 {
 	bool film = way_of(asked->format) == WAY_OUT_FILM;
@@ -174,7 +174,7 @@ static int parse(struct asked *asked)
 
 /* ---- captions ---- */
 
-/* "film.mkv" has "film.vtt" beside it: where players look. @return it, allocated, or NULL */
+/* The captions of "film.mkv" are "film.vtt", where players look for them. @return the path, allocated, or NULL */
 static char *vtt_path(const char *out)
 {
 	const char *slash = strrchr(out, '/'), *dot = strrchr(out, '.');
@@ -225,7 +225,7 @@ static int write_captions(const struct asked *asked, const struct session *sessi
 	return r < 0 ? EXIT_COULD_NOT : 0;
 }
 
-/* What would be missed only after hours. @return 0 or EXIT_COULD_NOT */
+/* Checks that would otherwise fail after hours. @return 0 or EXIT_COULD_NOT */
 static int check_captions(
 	const struct asked *asked, const struct session *session, const char *path)
 {
@@ -244,7 +244,7 @@ static int check_captions(
 	return 0;
 }
 
-/* ---- what comes out ---- */
+/* ---- result ---- */
 
 static void begin_progress(
 	struct command_progress *progress, const struct asked *asked, const struct session *session)
@@ -317,7 +317,7 @@ static void moments_finish(struct moments *moments)
 	free(moments->at_ns);
 }
 
-/* "1:30,2:00" @return 0, or an exit status after saying why */
+/* "1:30,2:00" @return 0, or an exit status with the reason logged */
 static int parse_moments(struct moments *ret, const char *text, const struct session_reader *reader)
 {
 	_autofree_ char *copy = strdup(text);
@@ -395,7 +395,7 @@ static int export_png(struct asked *asked, const struct session *session)
 	return tell_end(session, made.faults);
 }
 
-/* @return 0, or EXIT_COULD_NOT with a logged reason */
+/* @return 0, or EXIT_COULD_NOT with the reason logged */
 static int check_consent(const struct asked *asked, struct session *session)
 {
 	enum way_out way = way_of(asked->format);

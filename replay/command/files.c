@@ -78,7 +78,7 @@ static Uxrec__SessionSummary *summarise(const struct folder *library, const char
 		: session_summarise(session);
 }
 
-/* One session after the other: a library may have any number of them. @return 0 or -ENOMEM */
+/* Process sessions one by one: a library may have any number of them. @return 0 or -ENOMEM */
 static int list(
 	const struct folder *library, const struct session_ids *ids, struct json_list *printed)
 {
@@ -201,7 +201,7 @@ static struct json_object *screens_to_json(const struct session_facts *facts)
 	return screens;
 }
 
-/* The limit that consent sets on a session, in words. @return "" when nothing is kept back */
+/* The restriction that consent puts on a session, as text. @return "" when nothing is withheld */
 static const char *consent_limit(const Uxrec__SessionSummary *summary)
 {
 	return summary ? summary->consent : "not known: no memory";
@@ -279,7 +279,7 @@ static struct json_object *info_to_json(const struct session *session,
 	return document;
 }
 
-/* what a person reads */
+/* Limits of the text output. */
 #define GAPS_PRINTED    50
 #define SCREENS_PRINTED 20
 
@@ -332,7 +332,7 @@ static void print_input(const struct session_facts *facts)
 	}
 }
 
-/* Shorter gaps of the same parts and reason are one line. */
+/* Shorter gaps of the same parts and reason are joined to one line. */
 #define SHORT_NS NS_PER_S
 
 static bool is_short(const Uxrec__Gap *gap)
@@ -346,7 +346,7 @@ static bool is_similar(const Uxrec__Gap *a, const Uxrec__Gap *b)
 		gap_parts(a) == gap_parts(b) && strcmp(a->detail, b->detail) == 0;
 }
 
-/* Print one line for a gap and the similar ones that follow it. @return how many they are */
+/* Print one line for a gap and the similar ones after it. @return their number */
 static size_t print_gaps_from(const struct session_facts *facts, size_t first)
 {
 	const Uxrec__Gap *gap = facts->gaps[first], *last = gap;

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A revocation holds at once; until it is on the disk it is waited for. */
+/* A revocation takes effect at once; wait until it is on the disk. */
 #define TRIES        100
 #define TRY_EVERY_US 50000
 
@@ -39,7 +39,7 @@ static void print_list(const Uxrec__LinkList *list)
 	}
 }
 
-/* @return an exit status; with EXIT_GOOD the list, which the caller frees */
+/* @return an exit status; with EXIT_GOOD the list, freed by the caller */
 static int ask(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret)
 {

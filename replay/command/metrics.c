@@ -1,4 +1,4 @@
-/* The numbers of a study, as text and as JSON. */
+/* Metrics of a study, as text and as JSON. */
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
@@ -15,7 +15,7 @@
 
 /* ---- one estimate ---- */
 
-/* Decimals with which the ends of an interval are seen to differ. */
+/* Number of decimals that distinguishes the ends of an interval. */
 static int decimals_for(double low, double high, int usual)
 {
 	while (usual < 9 && fabs(high - low) < 2 * pow(10, -usual))
@@ -39,7 +39,7 @@ static bool is_undefined(const char *name, const Uxrec__Estimate *estimate)
 	return true;
 }
 
-/* @param of  of which things the rate is, in the plural */
+/* @param of  unit of the denominator, in the plural */
 static void print_rate(const char *name, const char *of, const Uxrec__Estimate *estimate)
 {
 	if (is_undefined(name, estimate))
@@ -135,7 +135,7 @@ static void print_attempt(const Uxrec__AttemptMetrics *row)
 
 /* ---- tasks ---- */
 
-/* Who completed is no sample of all: those who needed longest gave up. */
+/* Completions are a biased sample: the slowest participants gave up. */
 static void print_times(const Uxrec__TaskMetrics *task)
 {
 	print_number("time", "s", "completions", task->time_s);
@@ -179,7 +179,7 @@ static void print_task(const Uxrec__TaskMetrics *task)
 	print_number("  by participants", "", "minutes", task->errors_per_minute_each);
 }
 
-/* ---- all of it ---- */
+/* ---- document ---- */
 
 static void print_layer(const Uxrec__Metrics *metrics)
 {
@@ -218,7 +218,7 @@ static void print_metrics(const Uxrec__Metrics *metrics)
 		printf("\nleft out: %s\n", text_quote(metrics->left_out[i]).text);
 }
 
-/* A count that was not recorded is null, and not 0. */
+/* A count that was not recorded is null, not 0. */
 static struct json_object *metrics_to_json(const Uxrec__Metrics *metrics)
 {
 	struct json_object *document = json_of_message(&metrics->base);
@@ -235,7 +235,7 @@ static struct json_object *metrics_to_json(const Uxrec__Metrics *metrics)
 	return document;
 }
 
-/* one warning for a damaged log, however often the session is opened */
+/* Warns of a damaged log only once, although each session is opened repeatedly. */
 struct named_sessions {
 	char **paths;
 	size_t warned;
@@ -254,13 +254,13 @@ static int open_named(void *user, size_t i, struct session **ret, struct error *
 	return r;
 }
 
-/* The folder that the session's folder lies in. @return NULL when that is not known */
+/* The parent of the session's folder. @return NULL when unknown */
 static char *find_library(const char *path)
 {
 	_destroy_(session) struct session *session = NULL;
 	char *real, *slash;
 
-	/* reading the session later reports the same error */
+	/* the same error is reported when the session is read later */
 	if (session_open_path(&session, path, NULL) < 0)
 		return NULL;
 	real = realpath(folder_path(session->folder), NULL);

@@ -15,16 +15,16 @@
 #include <sys/wait.h>
 
 /*
- * A link in a command line is legible for every user of the machine (ps), and a browser keeps it in its history.
- * So the browser is given the path of a file that only this user may read, which sends it on to a link with a
- * ticket: that is used up when the page is there.
+ * A link in a command line is visible to every user of the machine (ps), and browsers keep it in their history. The
+ * browser is therefore given the path of a private file, which redirects to a link with a ticket; the ticket is used
+ * up once the page is loaded.
  */
 
 #define READ_WITHIN_S 20
 
 extern char **environ;
 
-/* A browser in a snap reads of all files only those in the home folder that are not hidden. */
+/* A browser in a snap can read only non-hidden files in the home folder. */
 static bool browser_is_snap(void)
 {
 	char name[100] = "", path[200];
@@ -40,7 +40,7 @@ static bool browser_is_snap(void)
 	return *name && !strchr(name, '/') && access(path, F_OK) == 0;
 }
 
-/* @return the descriptor of a new file with mode 0600, or a negative errno */
+/* @return the file descriptor of a new file with mode 0600, or a negative errno */
 static int make_file(char **ret_path)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME"),
@@ -61,7 +61,7 @@ static int make_file(char **ret_path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* links have no sign that HTML or JavaScript would take for its own */
+/* Links have no characters special to HTML or JavaScript. */
 static int write_file(int fd, const char *link)
 {
 	_autofree_ char *text = NULL;
@@ -77,7 +77,7 @@ static int write_file(int fd, const char *link)
 	return n < 0 ? -ENOMEM : io_write_all(fd, text, (size_t)n);
 }
 
-/* In the background, because a browser that is started by this stays. @return 0 or a negative errno */
+/* Runs in the background, since a newly started browser does not return. @return 0 or a negative errno */
 static int start_browser(char *path)
 {
 	char *argv[] = {(char *)"xdg-open", path, NULL};
@@ -97,7 +97,7 @@ static int start_browser(char *path)
 	return -r;
 }
 
-/* After this process has ended. */
+/* Runs in a child process, after this one has ended. */
 static void remove_later(const char *path)
 {
 	if (fork() != 0)

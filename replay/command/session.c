@@ -1,4 +1,4 @@
-/* Commands that make one session file of another, or print what is in it. */
+/* Commands that copy, modify or print session files. */
 
 #include "protocol/acts/act_check.h"
 #include "protocol/acts/annotations.h"
@@ -23,10 +23,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Longer than any session, and far from what int64_t holds in nanoseconds. */
+/* Longer than any session, and far below the limit of int64_t in nanoseconds. */
 #define MOMENT_LIMIT_S 1e9
 
-/* "90", "1:30" or "1:02:03.5" @return 0, or EXIT_USAGE after a message */
+/* "90", "1:30" or "1:02:03.5" @return 0, or EXIT_USAGE with the reason logged */
 static int parse_seconds(const char *text, double *ret)
 {
 	double seconds = 0;
@@ -74,7 +74,7 @@ int command_parse_moment(const char *text, const struct session_reader *reader, 
 	after_ns = llround(seconds * NS_PER_S);
 	length_ns = end_ns - begin_ns;
 	if (after_ns > length_ns) {
-		/* lengths are shown in whole seconds, and people type them */
+		/* lengths are displayed, and typed, in whole seconds */
 		if (after_ns - length_ns >= NS_PER_S || after_ns % NS_PER_S != 0)
 			return refuse_moment(text, length_ns);
 		after_ns = length_ns;
@@ -102,7 +102,7 @@ int command_parse_span(const struct session_reader *reader, const char *from, co
 		log_error("the span ends at %s, which is not after its begin", text_quote(to).text);
 		return EXIT_USAGE;
 	}
-	/* spans end before `to`: the last moment is in one that goes up to the end */
+	/* `to` is exclusive: include the last message */
 	if (to && *ret_to_ns >= end_ns)
 		*ret_to_ns = end_ns + 1;
 	return 0;
@@ -122,9 +122,9 @@ void command_show_progress(void *user, int64_t at_ns)
 }
 
 struct copying {
-	struct copied_consent consent; /* first: copied_consent_add() takes the struct's address */
+	struct copied_consent consent; /* first: copied_consent_add() gets the struct's address */
 	struct command_progress progress;
-	const struct bleeps *bleeps; /* what is not copied; NULL: nothing */
+	const struct bleeps *bleeps; /* spans not copied; NULL: none */
 };
 
 static void show_copying(void *user, int64_t at_ns)
@@ -177,7 +177,7 @@ bool command_tell_damages(const struct session_reader *reader)
 	for (size_t i = 0; i < count; i++)
 		printf("lost: segment %u, offset %llu: %s\n", damages[i].segment + 1,
 			(unsigned long long)damages[i].offset, damages[i].text);
-	/* what a killed recorder was writing is in its log too */
+	/* the torn record of a killed recorder is also in its log */
 	if (torn > 0 && session_reader_logged(reader) == 0) {
 		printf("lost: %llu bytes of a torn record at the end\n", (unsigned long long)torn);
 		return true;
@@ -220,7 +220,7 @@ int command_leave(struct session *session, enum way_out way, enum consent_use us
 }
 
 struct telling {
-	uint32_t left; /* modalities that were not named yet, as bits */
+	uint32_t left; /* modalities not named yet, as bits */
 	const char *path;
 };
 
@@ -348,8 +348,8 @@ static int parse_modalities(const char *text, uint32_t *ret)
 }
 
 /*
- * The words go before the sound: whatever interrupts the erasing, no word stays of what is not there any
- * more, and saying it again takes out what is left.
+ * The transcript is erased before the sound: after an interruption no text remains of erased sound, and repeating the
+ * command removes the rest.
  */
 static int erase_words(const struct folder *folder, int64_t from_ns, int64_t to_ns)
 {
@@ -399,7 +399,7 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	if (r != 0)
 		return r;
 	erase.who = name;
-	/* the session may be shorter than it was when the span was typed first */
+	/* the session may be shorter than at the first attempt */
 	if (folder_open(&folder, argv[1], &error) < 0 || session_erase_finish(folder, &error) < 0 ||
 		session_reader_open_session(&reader, folder, &error) < 0) {
 		log_error("%s", error.text);
@@ -411,7 +411,7 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	session_reader_span(reader, &begin_ns, &end_ns);
 	recorded = session_reader_is_recorded(reader);
 	session_reader_destroy(steal_ptr(reader));
-	/* whatever else is wrong is said by the erasing; words go only when the sound can go too */
+	/* session_erase() reports all other errors; erase the transcript only when the sound can be erased, too */
 	if (!recorded && erase.modalities >> MODALITY_SOUND & 1 &&
 		erase_words(folder, erase.from_ns - begin_ns, erase.to_ns - begin_ns) != 0)
 		return EXIT_COULD_NOT;
@@ -426,7 +426,7 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 
 /* ---- merge ---- */
 
-/* The session of a folder's recording, "" when that cannot be read or is of format 1. */
+/* The session id in a folder's recording, "" when unreadable or of format 1. */
 static void find_uuid(struct folder *folder, char ret[33])
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -436,7 +436,7 @@ static void find_uuid(struct folder *folder, char ret[33])
 		snprintf(ret, 33, "%s", session_reader_uuid(reader));
 }
 
-/* a folder stands for the log in it, a file for itself */
+/* A folder means the log in it. */
 static int open_log(struct annotations **ret, const char *path, struct error *reterr)
 {
 	_folder_unref_ struct folder *folder = NULL;
@@ -473,7 +473,7 @@ static int merge_log(struct annotations *log, const char *path, struct annotatio
 	return annotations_merge_below(log, folder, ret, reterr);
 }
 
-/* @return EXIT_COULD_NOT when something of the copy was not taken */
+/* @return EXIT_COULD_NOT when part of the copy was not merged */
 static int tell_merged(const char *path, const struct annotations_merged *merged)
 {
 	int r = EXIT_GOOD;
@@ -565,7 +565,7 @@ static void dump_text(const struct reader_message *message, int64_t begin_ns)
 		message->data.size_bytes);
 }
 
-/* @param message  may be NULL, and is changed */
+/* @param message  may be NULL; modified */
 static bool is_later_act(ProtobufCMessage *message)
 {
 	return message && message->descriptor == &uxrec__act__descriptor &&
@@ -601,7 +601,7 @@ static int dump(
 		if (unpacked)
 			protobuf_c_message_free_unpacked(unpacked, NULL);
 		if (ferror(stdout))
-			return -EPIPE; /* whoever reads has enough */
+			return -EPIPE; /* the reader has closed the pipe */
 	}
 	if (later > 0)
 		log_warning("%u acts of a later version: not all of them is understood", later);

@@ -1,4 +1,4 @@
-/* uxrec study: files that describe studies. */
+/* uxrec study: check study files. */
 
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
@@ -67,7 +67,7 @@ static struct json_object *to_json(
 	return document;
 }
 
-/* @return true for a study that can be used */
+/* @return true for a valid study */
 static bool check(const char *file, struct json_list *printed)
 {
 	struct yaml_problems problems;
@@ -75,13 +75,13 @@ static bool check(const char *file, struct json_list *printed)
 	Uxrec__Study *study = NULL;
 	int r = study_read_file(&study, file, &problems, &error);
 
-	/* a file that cannot be read has no place */
+	/* an unreadable file has no position */
 	if (r < 0 && problems.errors == 0)
 		yaml_error(&problems, NULL, "%s", error.text);
 	if (printed)
 		json_list_add(printed, to_json(file, study, &problems));
 	else if (r < 0 && problems.count == 1 && problems.listed[0].line == 0 && r != -EINVAL)
-		log_error("%s", error.text); /* which names the file */
+		log_error("%s", error.text); /* includes the file name */
 	else
 		show(file, study, &problems);
 	uxrec__study__free_unpacked(study, NULL);

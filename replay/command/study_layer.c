@@ -1,4 +1,4 @@
-/* uxrec study layer: which layer a study's numbers are of. */
+/* uxrec study layer: choice of the layer for a study's metrics. */
 
 #include "protocol/acts/layer.h"
 #include "protocol/base/cleanup.h"
@@ -17,12 +17,12 @@
 #include <string.h>
 #include <time.h>
 
-/* A study of a library, found by the typed text. */
+/* A study in a library, found by the typed text. */
 struct found_study {
 	const char *typed;
-	char id[IDENTITY_ID_BYTES]; /* "": of format 1 */
-	char *name;                 /* NULL: no session is of it */
-	struct layers layers;       /* that its sessions are coded in */
+	char id[IDENTITY_ID_BYTES]; /* "": format 1 */
+	char *name;                 /* NULL: no session found */
+	struct layers layers;       /* layers in which its sessions are coded */
 };
 
 static void found_study_finish(struct found_study *study)
@@ -31,7 +31,7 @@ static void found_study_finish(struct found_study *study)
 	layers_finish(&study->layers);
 }
 
-/* The first session that is of it decides which one it is: its name is a label. */
+/* The first matching session determines the study's id; the name is only a label. */
 static bool is_of_it(struct found_study *study, const struct session *session)
 {
 	const char *id = session_study_id(session), *name = session->study->name;

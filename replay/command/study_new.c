@@ -1,4 +1,4 @@
-/* uxrec study new: a study file to begin with. */
+/* uxrec study new: create a study file from a template. */
 
 #include "protocol/base/buf.h"
 #include "protocol/base/log.h"
@@ -37,7 +37,7 @@ static const char template[] =
 	"\n"
 	"# Without 'codes' the usual code book holds: slip, mistake, omission, assist, hesitation, system, flag.\n";
 
-/* In single quotes a quote is doubled. @return the file's text, freed by the caller, or NULL */
+/* Quotes are doubled inside of single quotes. @return the file's text, freed by the caller, or NULL */
 static char *fill_template(const char *name)
 {
 	struct buf quoted = {0};
@@ -52,7 +52,7 @@ static char *fill_template(const char *name)
 	return text;
 }
 
-/* The folder of study files, made when there is none. */
+/* Open the folder of study files, created if missing. */
 static int open_studies(struct folder **ret, const char *path, struct error *reterr)
 {
 	_folder_unref_ struct folder *parent = NULL;

@@ -1,4 +1,4 @@
-/* uxrec transcribe: a program of the user's listens to a session and writes down what was said. */
+/* uxrec transcribe: run an external speech recogniser on a session. */
 
 #include "protocol/base/log.h"
 #include "protocol/base/terminal.h"
@@ -27,12 +27,12 @@ struct transcribing {
 	bool force;
 };
 
-/* ---- what a signal must not leave behind ---- */
+/* ---- cleanup on signals ---- */
 
-/* sound that nobody asked to keep; the one global, as a handler has nothing else */
+/* Temporary sound file; global, as a handler has no argument. */
 static struct {
 	char folder[160], wav[180];
-	volatile sig_atomic_t program; /* pid, and group; 0: none runs */
+	volatile sig_atomic_t program; /* pid and process group; 0: not running */
 } left;
 
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -43,14 +43,14 @@ static void remove_sound(void)
 	rmdir(left.folder);
 }
 
-/* only what signal-safety(7) allows */
+/* Restricted to functions allowed by signal-safety(7). */
 static void on_signal(int number)
 {
 	if (left.program)
 		kill(-left.program, SIGTERM);
 	remove_sound();
 	signal(number, SIG_DFL);
-	raise(number); /* it comes when this has returned */
+	raise(number); /* delivered after this handler returns */
 }
 
 static void handle_signals(void)
@@ -62,7 +62,7 @@ static void handle_signals(void)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		struct sigaction before;
 
-		/* nohup(1) wants none of it */
+		/* keep it ignored under nohup(1) */
 		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);
 	}
@@ -78,7 +78,7 @@ static void hold_signals(int how)
 	sigprocmask(how, &set, NULL);
 }
 
-/* a folder that nobody else can look into */
+/* Create a private temporary folder. */
 static int make_folder(struct error *reterr)
 {
 	const char *base = getenv("TMPDIR");
@@ -121,7 +121,7 @@ static int spawn_with(const struct transcribing *how, int out, pid_t *ret)
 	r = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&files, out, 1);
-	descriptors_restore(0); /* the child's limit is ours */
+	descriptors_restore(0); /* the child inherits our limit */
 	if (r == 0)
 		r = posix_spawnp(
 			ret, how->program, &files, &attributes, (char *const *)argv, environ);
@@ -131,7 +131,7 @@ static int spawn_with(const struct transcribing *how, int out, pid_t *ret)
 	return -r;
 }
 
-/* @return 0, -EFBIG, or what read(2) gave */
+/* @return 0, -EFBIG, or the error of read(2) */
 static int read_all(int fd, struct buf *text)
 {
 	for (;;) {
@@ -162,7 +162,7 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
-/* what a program has said by its end. @return 0 or a negative errno with the reason */
+/* Evaluate the exit status. @return 0 or a negative errno with the reason */
 static int judge(const struct transcribing *how, int status, struct error *reterr)
 {
 	struct text_quoted name = text_quote(how->program);
@@ -176,7 +176,7 @@ static int judge(const struct transcribing *how, int status, struct error *reter
 		status < 0 ? status : WEXITSTATUS(status));
 }
 
-/* run it; what it prints is the text */
+/* Run the program; its output is the text. */
 static int run(const struct transcribing *how, struct buf *text, struct error *reterr)
 {
 	int ends[2], r, status;
@@ -245,7 +245,7 @@ static int hear(struct vtt **ret, struct vtt_faults *ret_faults, const struct se
 		"what the recogniser printed", ret_faults, reterr);
 }
 
-/* @return 0, or an exit status after saying why */
+/* @return 0, or an exit status with the reason logged */
 static int check_session(struct session *session, const char *path, const struct transcribing *how)
 {
 	if (command_leave(session, WAY_OUT_TRANSCRIBE, CONSENT_ANALYSIS) != 0)
@@ -289,7 +289,7 @@ static int transcribe(const char *path, const struct transcribing *how)
 	return command_tell_faults(&faults, "what the recogniser printed");
 }
 
-/* it must not be taken for an option */
+/* Must not be mistaken for an option. */
 static bool language_is_valid(const char *language)
 {
 	if (!isalpha((unsigned char)*language) || strlen(language) > 35)

@@ -1,4 +1,4 @@
-/* uxrec transcript: what was said in a session, attached, shown, searched, given out and taken away. */
+/* uxrec transcript: attach, show, search, export and remove a session's transcript. */
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
@@ -48,7 +48,7 @@ static int64_t begin_of(const struct session *session)
 	return begin_ns;
 }
 
-/* Name what of a file could not be read. @return an exit status */
+/* Log the faults of a transcript. @return an exit status */
 int command_tell_faults(const struct vtt_faults *faults, const char *name)
 {
 	size_t named = faults->count < VTT_FAULTS_NAMED ? faults->count : VTT_FAULTS_NAMED;
@@ -61,7 +61,7 @@ int command_tell_faults(const struct vtt_faults *faults, const char *name)
 	return faults->count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
 }
 
-/* @return 1 with a transcript, 0 when there is none, or a negative errno that was told */
+/* @return 1 with a transcript, 0 when there is none, or a negative errno after logging */
 static int load(struct vtt **ret, struct vtt_faults *ret_faults, struct session **ret_session,
 	const char *path)
 {
@@ -115,7 +115,7 @@ static struct json_object *found_to_json(
 	return found;
 }
 
-/* @return how many cues have it, or a negative errno */
+/* @return the number of matching cues, or a negative errno */
 static int search_one(const struct search *search, const char *path, struct json_object *document)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -137,7 +137,7 @@ static int search_one(const struct search *search, const char *path, struct json
 			print_cue(cue, session->id);
 		r = 1;
 	}
-	/* what cannot be read may have it */
+	/* unreadable cues may match */
 	return r < 0 ? r : faults.count > 0 ? -EBADMSG : count;
 }
 
@@ -156,7 +156,7 @@ static int search_all(const char *text, int count, char **paths, bool json)
 	for (int i = 0; i < count; i++) {
 		int r = search_one(search, paths[i], document);
 
-		/* what could not be read may have it */
+		/* an unreadable transcript may match */
 		if (r < 0)
 			status = EXIT_COULD_NOT;
 		else if (r > 0 && status == EXIT_NO)
@@ -167,7 +167,7 @@ static int search_all(const char *text, int count, char **paths, bool json)
 	return status;
 }
 
-/* ---- attaching, giving out, taking away ---- */
+/* ---- attach, export, remove ---- */
 
 static int parse_offset(const char *text, int64_t *ret_ns)
 {
@@ -183,7 +183,10 @@ static int parse_offset(const char *text, int64_t *ret_ns)
 	return 0;
 }
 
-/* Whose times are counted from elsewhere has no cue in the session. @return 0 or EXIT_COULD_NOT */
+/*
+ * Refuse a transcript whose cues are all outside of the session: its times have another origin.
+ * @return 0 or EXIT_COULD_NOT
+ */
 static int shift(struct vtt *vtt, const struct session *session, int64_t offset_ns)
 {
 	size_t before = vtt->count;
@@ -267,7 +270,7 @@ int command_extract(struct buf *out, struct session *session, enum extract part,
 	return EXIT_GOOD;
 }
 
-/* @param path  of a session; @param out  a file, or NULL: standard output */
+/* @param path  path of a session. @param out  a file, or NULL: standard output */
 static int give_out(const char *path, enum extract part, const char *out)
 {
 	_destroy_(session) struct session *session = NULL;

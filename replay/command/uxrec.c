@@ -1,4 +1,4 @@
-/* uxrec: control of a running recorder, and everything that can be done with its files. See uxrec.1.scd. */
+/* uxrec: control of a running recorder, and commands for its files. See uxrec.1.scd. */
 
 #include "replay/command/command.h"
 
@@ -116,7 +116,7 @@ static const char usage[] =
 static const struct {
 	const char *name;
 	int (*run)(const struct command_options *options, int argc, char **argv);
-	const char *helper; /* instead of run: a program of another folder, as git does */
+	const char *helper; /* instead of run: a helper program in another folder, as in git */
 } commands[] = {
 	{"start", command_start, NULL},
 	{"stop", command_stop, NULL},
@@ -273,7 +273,7 @@ static int run_helper(const char *name, char **argv)
 		log_error("%s is not installed beside this program", name);
 		return EXIT_COULD_NOT;
 	}
-	descriptors_restore(0); /* it raises its own */
+	descriptors_restore(0); /* the helper raises its own limit */
 	execv(path, argv);
 	log_errno(-errno, "cannot start %s", path);
 	return EXIT_COULD_NOT;

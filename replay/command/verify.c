@@ -19,11 +19,11 @@
 struct verify_report {
 	struct json_object *problems; /* NULL: print */
 	unsigned printed;
-	uint64_t acts; /* of the annotation log */
+	uint64_t acts; /* acts in the annotation log */
 	unsigned later_acts;
 };
 
-/* @param place  in a file or in time, by its name; owned by the report */
+/* @param place  position in a file or in time, stored under @p name; owned by the report */
 static void add_problem(
 	struct verify_report *report, const char *name, struct json_object *place, const char *text)
 {
@@ -45,7 +45,7 @@ static void report_problem(void *user, uint64_t offset, const char *text)
 	}
 }
 
-/* Damage and acts that are not valid, each with its place. @return how many; 0 also without a log */
+/* Report damage and invalid acts, each with its position. @return their number; 0 also without a log */
 static unsigned verify_annotations(
 	const char *path, struct annotations *log, struct verify_report *report)
 {
@@ -77,7 +77,7 @@ static unsigned verify_annotations_of(struct folder *folder, struct verify_repor
 	return r != -ENOENT;
 }
 
-/* @return true also when a folder has none */
+/* @return true also when the folder has no transcript */
 static bool transcript_is_whole(const struct folder *folder, struct error *reterr)
 {
 	_destroy_(vtt) struct vtt *vtt = NULL;
@@ -115,7 +115,7 @@ static void print_verified(
 	json_print(document);
 }
 
-/* @return 1 whole, 0 not, or a negative errno with the reason */
+/* @return 1 valid, 0 invalid, or a negative errno with the reason */
 static int verify_file(const struct folder *folder, const char *name, struct verify_report *report,
 	struct verify_result *total, struct error *reterr)
 {
@@ -138,7 +138,7 @@ static int verify_file(const struct folder *folder, const char *name, struct ver
 	return r;
 }
 
-/* all segments of a folder, and what was said about it */
+/* Verify all segments of a folder, and the annotations. */
 static int verify_folder(struct folder *folder, struct verify_report *report,
 	struct verify_result *total, struct error *reterr)
 {
@@ -167,7 +167,7 @@ static int verify_folder(struct folder *folder, struct verify_report *report,
 	return r < 0 ? r : total->problems == 0;
 }
 
-/* A log that is appended to: it has no end, and needs none. */
+/* An annotation log is appended to, so it has no end record and needs none. */
 static bool is_log(const struct folder *folder, const char *name)
 {
 	static const char profile[] = "uxrec.annotations.";
@@ -195,7 +195,7 @@ static int verify_log(const char *path, const char *name, struct verify_report *
 	return total->problems == 0;
 }
 
-/* a folder stands for all of its session, a file for itself */
+/* A folder means its whole session. */
 static int verify_named(const char *path, struct verify_report *report, struct verify_result *total,
 	struct error *reterr)
 {
@@ -235,7 +235,7 @@ static int verify_redaction(const char *path, struct verify_report *report)
 	if (r == 0 && !session->reader)
 		r = error_set(&error, -EBADMSG, "%s", session->trouble.text);
 	if (r == 0)
-		session_ungate(session); /* a proof of the whole file */
+		session_ungate(session); /* verifies the whole file */
 	if (r == 0)
 		r = redaction_verify(session->reader, report_redaction, report, &result, &error);
 	if (r < 0) {

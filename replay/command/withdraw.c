@@ -1,4 +1,4 @@
-/* uxrec withdraw: a participant takes consent back, which is stored, listed and undone. */
+/* uxrec withdraw: store, list and undo withdrawals of consent. */
 
 #include "protocol/acts/annotations.h"
 #include "protocol/base/clock.h"
@@ -21,7 +21,7 @@ static const char usage[] =
 
 /* ---- listing ---- */
 
-/* A Withdrawal, or a Consent of format 1 that has been withdrawn. */
+/* A Withdrawal, or a withdrawn Consent of format 1. */
 static bool takes_back(const Uxrec__Act *act)
 {
 	return act->body_case == UXREC__ACT__BODY_WITHDRAWAL ||
@@ -94,7 +94,7 @@ static int withdraw(
 	return r;
 }
 
-/* "screen,sound" into words; cuts @p text apart. @return 0, or EXIT_USAGE with the reason logged */
+/* Split "screen,sound" into words, in place. @return 0, or EXIT_USAGE with the reason logged */
 static int split(char *text, const char *option, const char *known, int (*find)(const char *name),
 	char **words, size_t *ret_count)
 {
@@ -142,7 +142,7 @@ static int withdraw_asked(const struct session *session, const struct asked *ask
 		r = command_parse_moment(asked->from, session->reader, &withdrawal.from_ns);
 	if (r != 0)
 		return r;
-	/* from the first message on is from the begin on */
+	/* from the first message on means from the start on */
 	if (session_span(session, &begin_ns, &end_ns) && withdrawal.from_ns == begin_ns)
 		withdrawal.from_ns = 0;
 	withdrawal.modalities = modalities;

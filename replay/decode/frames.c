@@ -6,18 +6,18 @@
 #include <errno.h>
 #include <string.h>
 
-/* A picture takes some milliseconds; one behind a keyframe of hostile length may take seconds. */
+/* A picture takes some milliseconds; one after a keyframe interval of hostile length may take seconds. */
 #define CPU_S        60
 #define WALL_S       300
 #define MEMORY_BYTES (UINT64_C(2) << 30)
 #define PIXELS_BYTES ((size_t)SCREEN_LIMIT_PIXELS * 4)
 
 struct frames {
-	struct decoder *decoder; /* works in the jail alone */
+	struct decoder *decoder; /* used only in the jail */
 	struct jail *jail;
-	uint8_t *pixels; /* shared with it */
+	uint8_t *pixels; /* shared with the jail */
 
-	/* of its newest answer */
+	/* from its newest answer */
 	int64_t peek_ns;
 	bool has_gap;
 	struct screen_gap gap;
@@ -36,14 +36,14 @@ struct request {
 
 struct answer {
 	int32_t result;
-	struct frame frame; /* but for the pixels */
+	struct frame frame; /* without pixels */
 	int64_t peek_ns;
 	bool has_gap;
 	struct screen_gap gap;
 	struct frames_faults faults;
 };
 
-/* ---- in the jail ---- */
+/* ---- jailed process ---- */
 
 static void serve(void *user, const void *request_data, void *answer_data)
 {
@@ -67,9 +67,9 @@ static void serve(void *user, const void *request_data, void *answer_data)
 		answer->gap = *gap;
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
-/* what a decoder that was taken over may answer */
+/* Validates an answer: the decoder may be compromised. */
 static bool is_sound(const struct answer *answer)
 {
 	const struct frame *frame = &answer->frame;
@@ -138,7 +138,7 @@ const char *frames_trouble(const struct frames *frames)
 	return frames->trouble.text;
 }
 
-/* ---- beginning and end ---- */
+/* ---- create and destroy ---- */
 
 static int lock_in(struct frames *frames, struct error *reterr)
 {

@@ -12,7 +12,7 @@
 #include <libyuv.h>
 #include <string.h>
 
-/* Going on for this long is cheaper than looking for a keyframe. */
+/* Decoding forward this far is cheaper than looking for a keyframe. */
 #define NEAR_NS NS_PER_S
 
 #define WANTED                                                                                     \
@@ -22,35 +22,35 @@
 struct decoder {
 	struct session_reader *reader;
 	struct session_cursor *cursor;
-	struct reader_message next; /* of the cursor, not taken yet */
+	struct reader_message next; /* of the cursor, not consumed yet */
 	bool has_next;
-	int64_t end_ns; /* what was copied then or later is not shown */
+	int64_t end_ns; /* content copied at or after it is not shown */
 	struct screen_gaps gaps;
 
-	/* what all messages up to at_ns make */
+	/* state after all messages up to at_ns */
 	int64_t at_ns, changed_ns;
-	int64_t keyframe_ns; /* INT64_MIN: there was none */
-	bool keyframe_comes; /* the keyframe was announced, and its picture is the next */
+	int64_t keyframe_ns; /* INT64_MIN: none */
+	bool keyframe_comes; /* keyframe announced; its picture is the next */
 	bool is_shown;       /* the keyframe was decoded */
 	uint32_t screen_width, screen_height;
 	AVFrame *picture; /* the newest */
 	struct overlay *overlay;
 
-	/* of `pixels` */
+	/* geometry of `pixels` */
 	int width, height;
 	uint8_t *pixels; /* the caller's */
 	size_t size_bytes;
-	bool is_stale;             /* it must be made anew of picture and overlay */
-	struct overlay_area fresh; /* otherwise, what of the overlay is not laid yet */
+	bool is_stale;             /* pixels must be rebuilt from picture and overlay */
+	struct overlay_area fresh; /* otherwise, the part of the overlay not laid yet */
 
-	const struct video *video; /* what the codec is for */
-	AVCodecContext *codec;     /* NULL: there was no picture yet */
+	const struct video *video; /* format of the codec */
+	AVCodecContext *codec;     /* NULL before the first picture */
 	AVFrame *decoded;
 	AVPacket *packet;
-	uint64_t bad_pictures, bad_patches; /* the latter of overlays that are gone */
+	uint64_t bad_pictures, bad_patches; /* bad_patches: of destroyed overlays */
 };
 
-/* What the video may be, by CompressedVideo.format. */
+/* Supported values of CompressedVideo.format. */
 static const struct video {
 	const char *format, *name;
 	enum AVCodecID id;
@@ -72,7 +72,7 @@ static int make_room(struct decoder *decoder, struct error *reterr)
 		if (!avcodec_find_decoder(videos[i].id))
 			return error_set(
 				reterr, -ENOENT, "libavcodec has no %s decoder", videos[i].name);
-	av_log_set_level(AV_LOG_QUIET); /* a damaged stream would log each line */
+	av_log_set_level(AV_LOG_QUIET); /* a damaged stream would log every line */
 	decoder->picture = av_frame_alloc();
 	decoder->decoded = av_frame_alloc();
 	decoder->packet = av_packet_alloc();
@@ -81,7 +81,7 @@ static int make_room(struct decoder *decoder, struct error *reterr)
 	return 0;
 }
 
-/* An encoder that failed may have been replaced by one for another format. @return also -EBADMSG */
+/* The format may change after an encoder failure. @return also -EBADMSG */
 static int choose_decoder(struct decoder *decoder, const char *format)
 {
 	const struct video *video = videos;
@@ -105,7 +105,7 @@ static int choose_decoder(struct decoder *decoder, const char *format)
 	return from_av(avcodec_open2(decoder->codec, NULL, NULL));
 }
 
-/* how its pixels become B G R X; NULL: no recorder makes it */
+/* Conversion of the pixels to B G R X; NULL: a format that no recorder writes. */
 static int (*conversion_of(const AVFrame *picture))(const uint8_t *y, int stride_y,
 	const uint8_t *u, int stride_u, const uint8_t *v, int stride_v, uint8_t *to, int to_stride,
 	int width, int height)
@@ -131,14 +131,14 @@ static int decode(struct decoder *decoder, const void *data, size_t size)
 		r = avcodec_receive_frame(decoder->codec, decoder->decoded);
 	if (r == AVERROR(ENOMEM))
 		return -ENOMEM;
-	/* what is made up for lost parts would depend on what was decoded before */
+	/* Concealed errors would depend on the pictures decoded before. */
 	return r < 0 || !conversion_of(decoder->decoded) || decoder->decoded->decode_error_flags ||
 			decoder->decoded->flags & AV_FRAME_FLAG_CORRUPT
 		? -EBADMSG
 		: 0;
 }
 
-/* room for pictures of another size; what lies over them goes */
+/* Resize for pictures of another size; drops the overlay. */
 static int resize(struct decoder *decoder, int width, int height)
 {
 	struct overlay *overlay;
@@ -183,7 +183,7 @@ static void begin_span(struct decoder *decoder, int64_t time_ns)
 		overlay_empty(decoder->overlay);
 }
 
-/* @return 1 when it is shown now, 0 when not, or a negative errno */
+/* @return 1 when the picture is shown now, 0 when not, or a negative errno */
 static int take_picture(struct decoder *decoder, const struct reader_message *message)
 {
 	Foxglove__CompressedVideo *video;
@@ -213,7 +213,7 @@ static int take_picture(struct decoder *decoder, const struct reader_message *me
 	return 0;
 }
 
-/* @return 1 when what is shown may have changed, 0 when not, or a negative errno */
+/* @return 1 when the shown picture may have changed, 0 when not, or a negative errno */
 static int take_patches(struct decoder *decoder, const struct reader_message *message)
 {
 	Uxrec__ScreenPatches *patches;
@@ -221,7 +221,7 @@ static int take_patches(struct decoder *decoder, const struct reader_message *me
 	bool cleared;
 	int r;
 
-	/* one of the keyframe's own moment is not later than it */
+	/* patches with the keyframe's time are not later than it */
 	if (!decoder->is_shown || message->time_ns <= decoder->keyframe_ns)
 		return 0;
 	patches = uxrec__screen_patches__unpack(NULL, message->data.size_bytes, message->data.data);
@@ -248,7 +248,7 @@ static int take(struct decoder *decoder, const struct reader_message *message)
 	}
 }
 
-/* ---- moments ---- */
+/* ---- seeking ---- */
 
 static int fetch(struct decoder *decoder)
 {
@@ -267,8 +267,10 @@ static int fetch(struct decoder *decoder)
 	return r;
 }
 
-/* Take all messages of the next moment: what belongs together has one time.
- * @return 1 when what is shown has changed, 0 when not, or a negative errno */
+/*
+ * Take all messages of the next timestamp: messages that belong together share it.
+ * @return 1 when the shown picture has changed, 0 when not, or a negative errno
+ */
 static int step(struct decoder *decoder)
 {
 	bool changed = false;
@@ -286,7 +288,7 @@ static int step(struct decoder *decoder)
 	return r < 0 ? r : changed && decoder->is_shown;
 }
 
-/* go to right before the first message at or behind a time, with nothing shown */
+/* Seek right before the first message at or after a time, with nothing shown. */
 static int begin_at(struct decoder *decoder, int64_t from_ns)
 {
 	int r;
@@ -301,13 +303,13 @@ static int begin_at(struct decoder *decoder, int64_t from_ns)
 		&decoder->cursor, decoder->reader, from_ns, decoder->end_ns, WANTED);
 	if (r == 0)
 		r = fetch(decoder);
-	/* a cursor begins a little before */
+	/* a cursor begins slightly early */
 	while (r > 0 && decoder->next.time_ns < from_ns)
 		r = fetch(decoder);
 	return r < 0 ? r : 0;
 }
 
-/* the newest size of the screen at a time */
+/* Find the newest screen size at a time. */
 static int find_size(struct decoder *decoder, int64_t at_ns)
 {
 	const struct reader_channel *info =
@@ -338,7 +340,7 @@ static int newest_keyframe(struct decoder *decoder, int64_t at_ns, struct reader
 	return failed < 0 ? failed : r;
 }
 
-/* go to the newest keyframe at or before a time, unless what is shown is made from it */
+/* Seek to the newest keyframe at or before a time, unless the shown picture depends on it already. */
 static int find_keyframe(struct decoder *decoder, int64_t at_ns)
 {
 	struct reader_message keyframe;
@@ -355,7 +357,7 @@ static int find_keyframe(struct decoder *decoder, int64_t at_ns)
 	return r < 0 ? r : begin_at(decoder, from_ns);
 }
 
-/* ---- what is shown ---- */
+/* ---- picture output ---- */
 
 static bool has_padding(uint32_t screen, int coded)
 {
@@ -378,7 +380,7 @@ static void show(struct decoder *decoder, struct frame *ret)
 	decoder->fresh = (struct overlay_area){0};
 	*ret = (struct frame){
 		.time_ns = decoder->changed_ns,
-		/* of an odd screen the last column or row is doubled */
+		/* the last column or row of an odd screen is padding */
 		.width = decoder->width - has_padding(decoder->screen_width, decoder->width),
 		.height = decoder->height - has_padding(decoder->screen_height, decoder->height),
 		.stride_bytes = stride,
@@ -444,7 +446,7 @@ struct frames_faults decoder_faults(const struct decoder *decoder)
 	};
 }
 
-/* ---- beginning and end ---- */
+/* ---- create and destroy ---- */
 
 int decoder_create(struct decoder **ret, struct session_reader *reader, uint8_t *pixels,
 	size_t size_bytes, struct error *reterr)

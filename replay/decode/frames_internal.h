@@ -3,14 +3,14 @@
 #include "replay/decode/frames.h"
 
 /*
- * What of replay/decode/frames.h is done where it can do no harm: the decoder of the video and what lies over it, for
- * the jail of replay/decode/frames.c. Its functions have the contracts of replay/decode/frames.h.
+ * The sandboxed part of replay/decode/frames.h: the video decoder and the overlay, run in the jail of
+ * replay/decode/frames.c. Its functions have the contracts of replay/decode/frames.h.
  */
 struct decoder;
 
 /**
- * @param pixels      where pictures are made, zeroed
- * @param size_bytes  of it: SCREEN_LIMIT_PIXELS * 4
+ * @param pixels      output buffer for pictures, zeroed
+ * @param size_bytes  size of @p pixels: SCREEN_LIMIT_PIXELS * 4
  * @return as frames_create()
  */
 int decoder_create(struct decoder **ret, struct session_reader *reader, uint8_t *pixels,

@@ -6,15 +6,17 @@
 #include <spng.h>
 #include <string.h>
 
-/* An honest message has each part of the screen once or twice. One that has it a thousand times over is made
- * to keep the reader busy: a PNG file of one colour is a thousandth of its pixels. */
+/*
+ * A legitimate message covers each part of the screen once or twice. Limits the work of a hostile one with thousands
+ * of layers: a PNG file of one colour is a thousandth of its pixels.
+ */
 #define SCREENS_A_MESSAGE 8
 
 struct overlay {
 	int width, height;
-	uint32_t *pixels; /* B G R X in memory; X is 255 where a patch is, otherwise 0 */
+	uint32_t *pixels; /* B G R X in memory; X is 255 in patches, otherwise 0 */
 	struct overlay_area covered;
-	uint8_t *png; /* room for a patch, R G B A */
+	uint8_t *png; /* decode buffer for a patch, R G B A */
 	size_t png_capacity_bytes;
 	uint64_t faults;
 };
@@ -93,7 +95,7 @@ void overlay_empty(struct overlay *overlay)
 	overlay->covered = (struct overlay_area){0};
 }
 
-/* what of an area is on the screen */
+/* Clip an area to the screen. */
 static bool clip(const struct overlay *overlay, const uint32_t area[4], struct overlay_area *ret)
 {
 	uint32_t room_x = (uint32_t)overlay->width, room_y = (uint32_t)overlay->height;
@@ -124,14 +126,14 @@ static int make_room(struct overlay *overlay, size_t size_bytes)
 	return 0;
 }
 
-/* @return 0 with the pixels in overlay->png, -EBADMSG when it is none for that place, or -ENOMEM */
+/* @return 0 with the pixels in overlay->png, -EBADMSG for an invalid or misplaced patch, or -ENOMEM */
 static int decode(struct overlay *overlay, spng_ctx *png, const Uxrec__ScreenPatch *patch,
 	int64_t *budget, struct overlay_area *ret)
 {
 	struct spng_ihdr header;
 	size_t size_bytes;
 
-	/* what the rest of the screen has no room for is refused before its memory is asked for */
+	/* Patches beyond the screen are refused before their memory is allocated. */
 	if (patch->x_px >= (uint32_t)overlay->width || patch->y_px >= (uint32_t)overlay->height ||
 		spng_set_image_limits(png, (uint32_t)overlay->width - patch->x_px,
 			(uint32_t)overlay->height - patch->y_px) != 0 ||
@@ -147,7 +149,7 @@ static int decode(struct overlay *overlay, spng_ctx *png, const Uxrec__ScreenPat
 	size_bytes = (size_t)pixels_of(ret) * 4;
 	if (make_room(overlay, size_bytes) < 0)
 		return -ENOMEM;
-	/* up to its end: the last part's CRC comes behind the pixels */
+	/* decode to the end: the last chunk's CRC follows the pixels */
 	return spng_decode_image(png, overlay->png, size_bytes, SPNG_FMT_RGBA8, 0) == 0 &&
 			spng_decode_chunks(png) == 0
 		? 0
@@ -213,7 +215,7 @@ int overlay_take(struct overlay *overlay, const Uxrec__ScreenPatches *message,
 	return r;
 }
 
-/* ---- over a picture ---- */
+/* ---- composition ---- */
 
 struct overlay_area overlay_covered(const struct overlay *overlay)
 {
@@ -226,7 +228,7 @@ void overlay_lay(const struct overlay *overlay, struct overlay_area area, uint8_
 		const uint32_t *from = row_of(overlay, &area, row);
 		uint32_t *to = (uint32_t *)(void *)pixels + (from - overlay->pixels);
 
-		/* nothing is there: 0, whatever order the bytes have */
+		/* 0 is empty in any byte order */
 		for (int column = 0; column < area.width; column++)
 			to[column] = from[column] ? from[column] : to[column];
 	}

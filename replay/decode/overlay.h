@@ -7,18 +7,17 @@
 #include <stdint.h>
 
 /**
- * What lies over the video of a screen: exact pixels where patches are, nothing elsewhere. What the
- * messages say is hostile: a patch that is no PNG file, or not wholly on the screen, is left out and
- * counted.
+ * Patches over the video of a screen: exact pixels inside of patches, empty elsewhere. Messages are untrusted: a patch
+ * that is not a PNG file, or not entirely on the screen, is skipped and counted.
  */
 struct overlay;
 
-/** A part of the screen, in pixels from its top left corner; of none, width is 0. */
+/** A part of the screen, in pixels from its top left corner; width is 0 when empty. */
 struct overlay_area {
 	int x, y, width, height;
 };
 
-/** Make an area the smallest one that has both. */
+/** Extend an area to the bounding box of both. */
 void overlay_join(struct overlay_area *area, const struct overlay_area *other);
 
 /** @return 0 (empty, freed by overlay_destroy()) or -ENOMEM */
@@ -26,28 +25,28 @@ int overlay_create(struct overlay **ret, int width, int height);
 void overlay_destroy(struct overlay *overlay);
 DEFINE_DESTROY(overlay);
 
-/** Take all patches away. */
+/** Remove all patches. */
 void overlay_empty(struct overlay *overlay);
 
 /**
- * Clear the areas of a message, then lay its patches.
+ * Clear the areas of a message, then apply its patches.
  *
- * @param ret_laid     where there are new ones
- * @param ret_cleared  whether an area was cleared that may have had some
+ * @param ret_laid     area with new patches
+ * @param ret_cleared  set to true when a cleared area may have had patches
  * @return 0, or -ENOMEM
  */
 int overlay_take(struct overlay *overlay, const Uxrec__ScreenPatches *message,
 	struct overlay_area *ret_laid, bool *ret_cleared);
 
-/** All that may have patches. */
+/** Bounding box of all patches. */
 struct overlay_area overlay_covered(const struct overlay *overlay);
 
 /**
- * Put the patches of an area over a picture of the overlay's size.
+ * Compose the patches of an area over a picture of the overlay's size.
  *
  * @param pixels  B G R X, top row first, rows of 4 * width bytes
  */
 void overlay_lay(const struct overlay *overlay, struct overlay_area area, uint8_t *pixels);
 
-/** How many patches and areas were left out so far. */
+/** Number of skipped patches and areas so far. */
 uint64_t overlay_faults(const struct overlay *overlay);

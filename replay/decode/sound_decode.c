@@ -12,17 +12,17 @@
 #define MEMORY_BYTES (UINT64_C(64) << 20)
 
 #define RATE_HZ 48000
-/* 48 frames of 1,275 bytes with their lengths, the longest that a packet can be (RFC 6716, section 3.2.5), and more */
+/* More than the longest packet: 48 frames of 1,275 bytes with their lengths (RFC 6716, section 3.2.5). */
 #define PACKET_BYTES 65536
 
-/* seen by both processes */
+/* shared memory */
 struct shared {
 	int16_t samples[SOUND_DECODER_SAMPLES];
 	uint8_t packet[PACKET_BYTES];
 };
 
 struct sound_decoder {
-	/* of the jail alone */
+	/* used only in the jail */
 	AVCodecContext *codec;
 	AVPacket *packet;
 	AVFrame *frame;
@@ -39,7 +39,7 @@ struct answer {
 	int32_t count; /* of samples */
 };
 
-/* ---- in the jail ---- */
+/* ---- jailed process ---- */
 
 static int decode(struct sound_decoder *decoder, uint32_t size_bytes)
 {
@@ -68,7 +68,7 @@ static void serve(void *user, const void *request, void *answer)
 		decode(user, ((const struct request *)request)->size_bytes);
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 int sound_decoder_decode(struct sound_decoder *decoder, const void *packet, size_t size_bytes,
 	const int16_t **ret, struct error *reterr)
@@ -84,13 +84,13 @@ int sound_decoder_decode(struct sound_decoder *decoder, const void *packet, size
 	r = jail_ask(decoder->jail, &request, &answer, reterr);
 	if (r < 0)
 		return r;
-	/* a decoder that was taken over may answer anything */
+	/* a compromised decoder may send any answer */
 	if (answer.count < 0 || answer.count > SOUND_DECODER_SAMPLES)
 		return error_set(reterr, -EBADMSG, "the sound's decoder answers nonsense");
 	return answer.count;
 }
 
-/* ---- beginning and end ---- */
+/* ---- create and destroy ---- */
 
 static int open_codec(struct sound_decoder *decoder, struct error *reterr)
 {
@@ -98,7 +98,7 @@ static int open_codec(struct sound_decoder *decoder, struct error *reterr)
 
 	if (!codec)
 		return error_set(reterr, -ENOENT, "libavcodec was built without libopus");
-	av_log_set_level(AV_LOG_QUIET); /* each damaged packet would log a line */
+	av_log_set_level(AV_LOG_QUIET); /* a damaged stream would log a line per packet */
 	decoder->codec = avcodec_alloc_context3(codec);
 	decoder->packet = av_packet_alloc();
 	decoder->frame = av_frame_alloc();

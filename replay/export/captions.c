@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long a tag of one moment is shown. */
+/* Display duration of a tag at a single moment. */
 #define TAG_NS (3 * NS_PER_S)
 
 struct captions {
@@ -41,7 +41,7 @@ static int64_t to_ms(int64_t time_ns)
 	return time_ns / NS_PER_MS * NS_PER_MS;
 }
 
-/* session times; what of it is in the film */
+/* Session times, clipped to the film. */
 static int add(struct captions *captions, int64_t from_ns, int64_t to_ns, const char *speaker,
 	const char *text)
 {
@@ -57,7 +57,7 @@ static int add(struct captions *captions, int64_t from_ns, int64_t to_ns, const 
 		return 0;
 	cue.from_ns = to_ms(from_ns - captions->zero_ns);
 	cue.to_ns = to_ms(to_ns - captions->zero_ns);
-	/* players never show one without a length */
+	/* players never show a cue without duration */
 	if (cue.to_ns <= cue.from_ns)
 		cue.to_ns = cue.from_ns + NS_PER_MS;
 	return vtt_add(captions->vtt, &cue);
@@ -128,7 +128,7 @@ static int collect_layers(const struct session *session, struct layers *layers)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* @param typed  NULL: the consensus, or else the live layer. @return -ENOENT: no tag is in it */
+/* @param typed  NULL: the consensus, or else the live layer. @return -ENOENT when no tag is in it */
 static int find_layer(const struct layers *layers, const char *typed, struct error *reterr)
 {
 	int found;
@@ -139,7 +139,7 @@ static int find_layer(const struct layers *layers, const char *typed, struct err
 	return found >= 0 ? found : layers_find(layers, "live", NULL);
 }
 
-/* a line each, without controls and empty lines */
+/* Name and note, each on one line, without controls and empty lines. */
 static char *text_of(const struct session *session, const Uxrec__Tag *tag)
 {
 	const Uxrec__Study__Code *code = study_code(session->study, tag->code);

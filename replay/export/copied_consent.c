@@ -11,8 +11,8 @@ struct adding {
 	struct session_writer *writer;
 	struct copy_identity *made;
 	struct session_clock clock;
-	int64_t from_ns, to_ns; /* of messages and gaps in the copy */
-	bool *has;              /* of each consent act: the recording has it in the copied span */
+	int64_t from_ns, to_ns; /* range of messages and gaps in the copy */
+	bool *has;              /* per consent act: true when recorded in the copied span */
 };
 
 static bool is_act(const Uxrec__Act *act, struct view data)
@@ -34,7 +34,7 @@ static void find_act(
 		adding->has[i] |= is_act(consent_act(consent, i), message->data);
 }
 
-/* Which consent acts the copy has anyway. */
+/* Find the consent acts that are in the copied span. */
 static int find_present(
 	struct adding *adding, struct session_reader *reader, const struct consent *consent)
 {

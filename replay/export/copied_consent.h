@@ -5,12 +5,12 @@
 #include "replay/session/session.h"
 
 /**
- * The additions of a recording's copy to the copied messages: the acts of its consent as it is now, on the
- * channel /acts, so that the copy is gated wherever it goes; and a gap for each span that was kept back.
+ * Additions to the copied messages of a recording: the acts of its current consent, on the channel /acts, so that
+ * every copy stays gated; and a gap for each withheld span.
  */
 struct copied_consent {
 	const struct session *session;
-	int64_t from_ns, to_ns; /* of the copy, as in struct session_copy_options */
+	int64_t from_ns, to_ns; /* range of the copy, as in struct session_copy_options */
 };
 
 /** For session_copy_options.add. @param user  a struct copied_consent */

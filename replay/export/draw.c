@@ -8,12 +8,14 @@
 
 #include <errno.h>
 
-/* A picture is coded when something has changed, at most 30 times a second. It shows what has become of
- * the change a moment later: what lies over the video comes right behind it. */
+/*
+ * Pictures are encoded on changes, at most 30 a second. Each shows the state shortly after its change, since patches
+ * follow the video closely.
+ */
 #define PICTURE_NS (NS_PER_S / 30)
 #define SETTLE_NS  (4 * NS_PER_MS)
 
-/* H.264 and VP9 go on above it, players do not. */
+/* Limit of common players; H.264 and VP9 allow more. */
 #define FILM_SIDE_LIMIT   8192
 #define PROGRESS_PICTURES 64
 
@@ -22,8 +24,8 @@ struct drawer {
 	struct drawing *drawing;
 	struct picture_encoder encoder;
 	int width, height;
-	int64_t next_ns;  /* of the picture that is to come; INT64_MAX: none any more */
-	int64_t drawn_ns; /* what the picture before shows */
+	int64_t next_ns;  /* time of the pending picture; INT64_MAX: none */
+	int64_t drawn_ns; /* time shown by the previous picture */
 	uint64_t count;
 };
 
@@ -40,7 +42,7 @@ void export_close_drawer(struct export *export)
 	export->drawer = NULL;
 }
 
-/* ---- how large ---- */
+/* ---- size ---- */
 
 static void take_size(struct drawer *drawer, const struct reader_message *message)
 {
@@ -56,7 +58,7 @@ static void take_size(struct drawer *drawer, const struct reader_message *messag
 	uxrec__screen__free_unpacked(screen, NULL);
 }
 
-/* All pictures have one size, which has room for every size that the screen has there. */
+/* All pictures have one size, with room for every screen size within the span. */
 static int find_size(struct export *export, struct drawer *drawer, const struct frame *first)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -149,7 +151,7 @@ static int encode(struct export *export, const struct frame *picture, int64_t pt
 		(size_t)encoder->packet->size);
 }
 
-/* what is shown at drawer->drawn_ns @return 1, 0 when what was shown stays, or a negative errno */
+/* Draw the picture at drawer->drawn_ns. @return 1, 0 to keep the previous picture, or a negative errno */
 static int draw(struct export *export, struct frame *ret)
 {
 	struct drawer *drawer = export->drawer;
@@ -163,7 +165,7 @@ static int draw(struct export *export, struct frame *ret)
 		r = drawing_draw(drawer->drawing, &frame, drawer->width, drawer->height,
 			drawer->drawn_ns, ret);
 	else if (r == 0 && !(gap = frames_gap(drawer->frames)))
-		return 0; /* a keyframe is lost */
+		return 0; /* keyframe lost */
 	else if (r == 0) {
 		session_span(export->session, &begin_ns, &end_ns);
 		r = drawing_blank(drawer->drawing, drawer->width, drawer->height,
@@ -172,7 +174,7 @@ static int draw(struct export *export, struct frame *ret)
 	return r < 0 ? r : 1;
 }
 
-/* the picture of drawer->next_ns */
+/* Write the picture at drawer->next_ns. */
 static int write_picture(struct export *export, int64_t duration_ms)
 {
 	struct drawer *drawer = export->drawer;
@@ -200,7 +202,7 @@ static int64_t find_next(const struct drawer *drawer)
 	return next_ns < drawer->next_ns + PICTURE_NS ? drawer->next_ns + PICTURE_NS : next_ns;
 }
 
-/* The last picture once more, as long as it is shown: players take its begin for the end of the film. */
+/* Repeat the last picture at its end: players take its start for the end of the film. */
 static int write_last(struct export *export)
 {
 	struct drawer *drawer = export->drawer;
@@ -225,7 +227,7 @@ int export_draw_until(struct export *export, int64_t to_ns)
 	while (r >= 0 && drawer->next_ns < to_ns) {
 		int64_t left_ns = export->end_ns - drawer->next_ns;
 
-		/* what write_last() does not show again lasts to the end: what lasts no time is no picture of an MP4 */
+		/* The last picture lasts to the end unless write_last() repeats it: MP4 needs a duration above 0. */
 		r = write_picture(
 			export, left_ns < PICTURE_NS + 2 * NS_PER_MS ? left_ns / NS_PER_MS + 1 : 0);
 		drawer->next_ns = find_next(drawer);

@@ -11,21 +11,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* as on the pages */
+/* Same as on the pages. */
 #define RING_NS (700 * NS_PER_MS)
 #define STEP_NS (NS_PER_S / 30)
 #define KEYS_NS (1500 * NS_PER_MS)
-/* what has room beside each other */
+/* number of chips that fit in a row */
 #define CHIPS 6
 
 struct drawing {
 	const struct session *session;
 	unsigned parts;
 	struct track *track;
-	struct timeline *timeline; /* NULL: neither clicks nor keys are drawn */
+	struct timeline *timeline; /* NULL when neither clicks nor keys are drawn */
 	int64_t at_ns;
 	cairo_surface_t *surface;
-	int width, height; /* of the surface */
+	int width, height; /* size of the surface */
 };
 
 static const struct {
@@ -76,9 +76,9 @@ void drawing_destroy(struct drawing *drawing)
 	free(drawing);
 }
 
-/* ---- what changes when ---- */
+/* ---- times of changes ---- */
 
-/* the first press later than a time */
+/* The first press after a time. */
 static size_t press_after(const struct timeline *timeline, int64_t at_ns)
 {
 	size_t from = 0, to = timeline->press_count;
@@ -105,7 +105,7 @@ static int64_t least(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* when a press that is drawn moves on, begins or ends */
+/* The next start, animation step or end of a drawn press. */
 static int64_t press_next(const struct timeline_press *press, int64_t after_ns)
 {
 	if (press->at_ns > after_ns)
@@ -203,7 +203,7 @@ static void draw_pointer(const struct drawing *drawing, cairo_t *to)
 		return;
 	if (!shape)
 		draw_dot(to, x, y);
-	else if (shape->rgba.len > 0) /* otherwise the program under test hides it */
+	else if (shape->rgba.len > 0) /* otherwise hidden by the program under test */
 		draw_shape(to, x, y, shape);
 }
 
@@ -239,7 +239,7 @@ static void draw_rings(const struct drawing *drawing, cairo_t *to, int64_t at_ns
 
 /* ---- keys ---- */
 
-/* the same thing several times is one chip */
+/* Repeated keys are one chip. */
 struct chip {
 	char text[48];
 	unsigned times;
@@ -273,7 +273,7 @@ static const char *class_name(unsigned which)
 	return names[which < ARRAY_SIZE(names) ? which : 0];
 }
 
-/* keys and shortcuts up to a time, in their order */
+/* Keys and shortcuts up to a time, in order. */
 static void collect_chips(const struct drawing *drawing, int64_t at_ns, struct chips *ret)
 {
 	const struct timeline *timeline = drawing->timeline;
@@ -326,7 +326,7 @@ static void draw_keys(
 		draw_chip(to, &chips.list[i], &x, height - 16 * scale, scale);
 }
 
-/* ---- the picture ---- */
+/* ---- composition ---- */
 
 static int make_room(struct drawing *drawing, int width, int height)
 {
@@ -339,18 +339,18 @@ static int make_room(struct drawing *drawing, int width, int height)
 	return cairo_surface_status(drawing->surface) == CAIRO_STATUS_SUCCESS ? 0 : -ENOMEM;
 }
 
-/* Whole and in the middle; from here on the unit is the screen's pixel. */
+/* Scaled to fit and centred; from here on the unit is the screen's pixel. */
 static void lay_frame(cairo_t *to, const struct drawing *drawing, const struct frame *frame)
 {
 	double x = (double)drawing->width / frame->width;
 	double y = (double)drawing->height / frame->height;
 	double scale = x < y ? x : y;
-	/* cairo has no surface that it may only read */
+	/* cairo has no read-only surfaces */
 	cairo_surface_t *picture =
 		cairo_image_surface_create_for_data((unsigned char *)frame->pixels,
 			CAIRO_FORMAT_RGB24, frame->width, frame->height, frame->stride_bytes);
 
-	/* one pixel more of an odd screen is no reason to scale */
+	/* do not scale for the padding of an odd screen */
 	if (drawing->width - frame->width < 2 && drawing->height - frame->height < 2 && scale > 1)
 		scale = 1;
 	if (scale != 1) {
@@ -391,7 +391,7 @@ static int draw_all(struct drawing *drawing, cairo_t *to, const struct frame *fr
 	return r;
 }
 
-/* end drawing on the surface, and give its pixels */
+/* Finish drawing on the surface, and return its pixels. */
 static int finish(struct drawing *drawing, cairo_t *to, int64_t time_ns, struct frame *ret)
 {
 	int r = cairo_status(to) == CAIRO_STATUS_SUCCESS ? 0 : -ENOMEM;
@@ -435,7 +435,7 @@ int drawing_blank(
 	cairo_select_font_face(to, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
 	cairo_set_font_size(to, 16);
 	cairo_text_extents(to, text, &extents);
-	/* as wide as half of the picture */
+	/* half of the picture's width */
 	if (extents.width > 0)
 		cairo_set_font_size(to, 16 * width / 2 / extents.width);
 	cairo_text_extents(to, text, &extents);

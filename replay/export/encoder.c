@@ -3,8 +3,7 @@
 #include <libavutil/opt.h>
 #include <libyuv.h>
 
-/* The screen of a moment costs one picture: nothing is looked ahead at, so that a film needs no memory
- * however long it is. */
+/* One picture in, one packet out: no lookahead, so that memory does not grow with the length of a film. */
 static const struct {
 	enum AVCodecID id;
 	const char *name;

@@ -81,20 +81,20 @@ int export_decoder_error(
 	return r;
 }
 
-/* The title of an MP4's track is in its handler for the players that show one. */
+/* MP4 players show the handler name as the title of a track. */
 void export_set_title(AVStream *stream, const char *title)
 {
 	av_dict_set(&stream->metadata, "title", title, 0);
 	av_dict_set(&stream->metadata, "handler_name", title, 0);
 }
 
-/* part of a picture */
+/* Part of an access unit. */
 struct part {
 	const unsigned char *data;
 	size_t size;
 };
 
-/* SPS and PPS stand before the first slice of a keyframe, in Annex B. */
+/* SPS and PPS precede the first slice of a keyframe, in Annex B. */
 static struct part parameter_sets(const unsigned char *data, size_t size)
 {
 	for (size_t i = 0; i + 3 < size; i++)
@@ -109,7 +109,7 @@ static struct part sequence_header(const unsigned char *data, size_t size)
 {
 	size_t at = 0;
 
-	while (at < size && data[at] & 2) { /* each says its size */
+	while (at < size && data[at] & 2) { /* each OBU has its size */
 		size_t begin = at, length = 0;
 		unsigned shift = 0;
 
@@ -127,7 +127,7 @@ static struct part sequence_header(const unsigned char *data, size_t size)
 	return (struct part){data, 0};
 }
 
-/* profile_idc of the SPS: 244 is High 4:4:4 Predictive (ITU-T H.264, A.2.11) */
+/* profile_idc of the SPS: 244 is High 4:4:4 Predictive (ITU-T H.264, A.2.11). */
 static bool sps_is_444(struct part header)
 {
 	for (size_t i = 0; i + 4 < header.size; i++)
@@ -136,12 +136,12 @@ static bool sps_is_444(struct part header)
 	return false;
 }
 
-/* seq_profile of the sequence header: 1 is High, which is 4:4:4 (AV1 specification, 5.5.1 and 6.4.1) */
+/* seq_profile of the sequence header: 1 is High, which is 4:4:4 (AV1 specification, 5.5.1 and 6.4.1). */
 static bool sequence_is_444(struct part header)
 {
 	size_t at = header.size > 0 && header.data[0] & 4 ? 2 : 1;
 
-	while (at < header.size && header.data[at] & 128) /* its size */
+	while (at < header.size && header.data[at] & 128) /* size field */
 		at++;
 	return at + 1 < header.size && header.data[at + 1] >> 5 == 1;
 }
@@ -151,7 +151,7 @@ static const struct coding {
 	enum AVCodecID id;
 	struct part (*find_header)(const unsigned char *data, size_t size);
 	bool (*is_444)(struct part header);
-	bool webm, bare; /* which of the formats that are not for all have it */
+	bool webm, bare; /* supported in WebM, as a bare stream */
 } codings[] = {
 	{"h264", "H.264", AV_CODEC_ID_H264, parameter_sets, sps_is_444, .bare = true},
 	{"av1", "AV1", AV_CODEC_ID_AV1, sequence_header, sequence_is_444, .webm = true},
@@ -183,7 +183,7 @@ int export_find_message(const struct export *export, uint16_t known, struct read
 	if (r == 0)
 		r = session_cursor_next(cursor, ret);
 	found_ns = r > 0 ? ret->time_ns : 0;
-	/* what the cursor gave goes with it */
+	/* the message is valid only as long as its cursor */
 	return r > 0 ? session_reader_latest(reader, channel, found_ns, ret) : r;
 }
 
@@ -199,7 +199,7 @@ static void set_size(struct export *export, AVCodecParameters *codec)
 	uxrec__screen__free_unpacked(screen, NULL);
 }
 
-/* with a picture to look at @return as export_find_message() */
+/* Find a keyframe that has a picture. @return as export_find_message() */
 static int find_keyframe(struct export *export, struct reader_message *ret)
 {
 	const struct reader_channel *pictures =
@@ -213,13 +213,13 @@ static int find_keyframe(struct export *export, struct reader_message *ret)
 	return session_reader_latest(export->session->reader, pictures, ret->time_ns, ret);
 }
 
-/* a picture that shows what comes behind the end */
+/* True for a picture with content from after the end. */
 static bool is_behind(const struct export *export, const struct reader_message *picture)
 {
 	return picture->publish_ns >= export->options->to_ns;
 }
 
-/* when the last picture begins: it is there up to the end */
+/* Find the start of the last picture, which lasts up to the end. */
 static int find_newest(struct export *export)
 {
 	struct session_reader *reader = export->session->reader;
@@ -234,7 +234,7 @@ static int find_newest(struct export *export)
 	return r < 0 ? r : 0;
 }
 
-/* the stream of pictures that are passed on, with what the first one says */
+/* Add the stream of copied pictures, with the parameters of the first one. */
 static int add_stream(struct export *export, const Foxglove__CompressedVideo *first)
 {
 	const struct coding *coding = export->coding;
@@ -258,7 +258,7 @@ static int add_stream(struct export *export, const Foxglove__CompressedVideo *fi
 	return r;
 }
 
-/* Pass pictures on, or code them anew where the format does not have them as they are. */
+/* Copy the video stream, or re-encode it when the format does not support it. */
 static int add_video(struct export *export)
 {
 	enum export_format format = export->options->format;
@@ -308,7 +308,7 @@ static int add_chapter(struct export *export, int64_t from_ns, int64_t to_ns, co
 	added->time_base = (AVRational){1, 1000};
 	added->start = export_ms(export, from_ns);
 	added->end = export_ms(export, to_ns);
-	/* one that lasts no time is none to players */
+	/* players ignore chapters without duration */
 	if (added->end <= added->start)
 		added->end = added->start + 1;
 	return from_av(av_dict_set(&added->metadata, "title", title, 0));
@@ -332,7 +332,7 @@ static int add_all_chapters(struct export *export, const struct chapters *chapte
 	return r;
 }
 
-/* Chapters of MP4 end where the next one begins. */
+/* In MP4 a chapter ends at the start of the next. */
 static int add_chapters(struct export *export)
 {
 	const struct chapters *chapters = export->options->chapters;
@@ -378,7 +378,7 @@ static int take_picture(struct export *export, const struct reader_message *mess
 		? export_stills_until(export, message->time_ns)
 		: 1;
 
-	if (r != 0) { /* what cannot be unpacked was counted in reading */
+	if (r != 0) { /* unpack errors are counted by the reader */
 		foxglove__compressed_video__free_unpacked(video, NULL);
 		return r < 0 ? r : 0;
 	}
@@ -391,7 +391,7 @@ static int take_picture(struct export *export, const struct reader_message *mess
 	}
 	if (pts <= export->last_video)
 		pts = export->last_video + 1;
-	/* one that lasts no time is no picture of an MP4 */
+	/* MP4 needs a duration above 0 */
 	if (message->time_ns == export->newest_ns)
 		duration = export_ms(export, export->end_ns) > pts
 			? export_ms(export, export->end_ns) - pts
@@ -467,7 +467,7 @@ static int add_pictures(struct export *export)
 static int write_header(struct export *export, const char *url)
 {
 	AVDictionary *settings = NULL;
-	/* the library would make the file as the umask wants; one that is there keeps its mode */
+	/* The library would create the file by the umask; an existing one keeps its mode. */
 	_autoclose_ int fd = io_create(url + strlen(FILE_PROTOCOL));
 	int r = fd < 0 ? fd : from_av(avio_open(&export->out->pb, url, AVIO_FLAG_WRITE));
 
@@ -535,13 +535,13 @@ static const char *missing(enum export_format format)
 	return formats[format].pictures ? "neither pictures nor sound" : "no sound";
 }
 
-/* all of the file, under the name that it has until it is whole */
+/* Write the whole file, under its temporary name. */
 static int write_file(struct export *export, const char *path)
 {
 	_autofree_ char *url = NULL;
 	int r;
 
-	/* to the muxer a name with a colon would be a protocol */
+	/* the muxer takes a name with a colon for a protocol */
 	if (asprintf(&url, FILE_PROTOCOL "%s", path) < 0) {
 		url = NULL;
 		return -ENOMEM;
@@ -556,7 +556,7 @@ static int write_file(struct export *export, const char *path)
 		r = from_av(av_write_trailer(export->out));
 	if (r >= 0 && export->out->pb)
 		r = from_av(avio_closep(&export->out->pb));
-	/* putting an index to the begin of a long film takes its time */
+	/* moving the index of a long film to its start takes time */
 	return r < 0 ? r : export_check_cut(export);
 }
 

@@ -68,7 +68,7 @@ add_note(struct extract_notes *notes, const char *format, ...)
 
 /* ---- cells ---- */
 
-/* A row in progress: each cell but the first has a comma before it. */
+/* A row being written: a comma precedes each cell but the first. */
 struct row {
 	FILE *out;
 	unsigned cells;
@@ -103,7 +103,7 @@ static void put_text(struct row *row, const char *text)
 		putc('"', row->out);
 }
 
-/* @param known  otherwise the cell stays empty */
+/* @param known  false: the cell stays empty */
 static void put_count(struct row *row, bool known, uint64_t value)
 {
 	begin_cell(row);
@@ -140,7 +140,7 @@ static void end_row(struct row *row)
 
 /* ---- acts ---- */
 
-/* Acts of one kind that consent covers, by their time. */
+/* Acts of one kind that consent covers, sorted by time. */
 struct chosen {
 	const Uxrec__Act **acts;
 	size_t count;
@@ -476,7 +476,7 @@ static int write_part(FILE *out, const struct session *session, enum extract par
 	}
 }
 
-/* The end of a stream: a buffer that takes so much and no more. */
+/* Output stream to a buffer, with a size limit. */
 struct sink {
 	struct buf *out;
 	size_t left_bytes;

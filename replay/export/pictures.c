@@ -14,8 +14,8 @@
 
 struct pictures {
 	const struct export_pictures *options;
-	const char *path; /* that it has until it is whole */
-	int64_t begin_ns; /* of the session */
+	const char *path; /* temporary path */
+	int64_t begin_ns; /* start of the session */
 	struct frames *frames;
 	struct drawing *drawing;
 	struct exported_pictures made;
@@ -29,7 +29,7 @@ static void pictures_finish(struct pictures *pictures)
 
 /* ---- files ---- */
 
-/* "00-01-30.500.png": sorted by name they are in order, and no system refuses the name */
+/* "00-01-30.500.png": sorts by time, and is valid on every file system. */
 static void name_of(const struct pictures *pictures, int64_t at_ns, char name[40])
 {
 	int64_t ms = (at_ns - pictures->begin_ns) / NS_PER_MS;
@@ -63,7 +63,7 @@ static int write_whole(const char *path, const unsigned char *data, size_t size)
 	return r;
 }
 
-/* B G R X in rows to R G B, in one piece */
+/* Convert B G R X with a stride to packed R G B. */
 static uint8_t *to_rgb(const struct frame *frame, size_t *ret_size)
 {
 	size_t size = (size_t)frame->width * (size_t)frame->height * 3;
@@ -84,7 +84,7 @@ static uint8_t *to_rgb(const struct frame *frame, size_t *ret_size)
 	return rgb;
 }
 
-/* @return 0 or a negative errno; what is in ret_data is the caller's to free */
+/* @return 0 or a negative errno; the caller frees ret_data */
 static int encode(spng_ctx *png, const struct frame *frame, void **ret_data, size_t *ret_size)
 {
 	struct spng_ihdr header = {.width = (uint32_t)frame->width,
@@ -117,7 +117,7 @@ static int write_png(const char *path, const struct frame *frame)
 	return r < 0 ? r : write_whole(path, data, size);
 }
 
-/* ---- moments ---- */
+/* ---- pictures ---- */
 
 static void count_gap(struct pictures *pictures)
 {
@@ -143,7 +143,7 @@ static int write_moment(struct pictures *pictures, int64_t at_ns)
 	path = path_of(pictures, at_ns);
 	r = path ? write_png(path, &frame) : -ENOMEM;
 	if (r == -EEXIST && pictures->options->folder)
-		return 0; /* the same millisecond once more */
+		return 0; /* duplicate millisecond */
 	if (r == 0)
 		pictures->made.count++;
 	return r;

@@ -11,14 +11,14 @@
 
 #define RATE_HZ        48000
 #define PACKET_SAMPLES TONE_PACKET_SAMPLES
-#define NEAR_SAMPLES   48 /* a millisecond */
+#define NEAR_SAMPLES   48 /* 1 ms */
 
 /* An Opus packet of 20 ms of silence, mono: CELT, full band (RFC 6716, section 3.1), nothing coded. */
 static const unsigned char silent_packet[] = {0xf8, 0xff, 0xfe};
 
 /* ---- streams ---- */
 
-/* OpusHead (RFC 7845, section 5.1). The times have the encoder's delay in them: nothing is skipped. */
+/* OpusHead (RFC 7845, section 5.1). Timestamps include the encoder's delay: no pre-skip. */
 static int set_sound_codec(AVStream *stream, bool pcm)
 {
 	static const unsigned char head[] = {
@@ -48,7 +48,7 @@ static int add_sound(struct export *export, struct sound *sound, uint16_t known,
 	if (!sound->stream)
 		return -ENOMEM;
 	sound->last = -1;
-	/* a file of one sound needs no name for it */
+	/* a file with a single sound stream needs no title */
 	if (export_is_film(options->format))
 		export_set_title(sound->stream, title);
 	return set_sound_codec(sound->stream, options->format == EXPORT_WAV);
@@ -63,7 +63,7 @@ int export_add_sounds(struct export *export)
 		r = add_sound(export, &export->microphone, CHANNEL_SOUND, "microphone");
 	if (r >= 0 && (both || export->options->monitor))
 		r = add_sound(export, &export->monitor, CHANNEL_MONITOR, "what the machine played");
-	/* which one a player begins with */
+	/* the default track of players */
 	if (export->microphone.stream)
 		export->microphone.stream->disposition = AV_DISPOSITION_DEFAULT;
 	return r >= 0 && export->options->format == EXPORT_WAV
@@ -73,7 +73,7 @@ int export_add_sounds(struct export *export)
 
 /* ---- packets ---- */
 
-/* samples of silence where there is nothing */
+/* Write silence in place of missing sound. */
 static int write_silence(struct export *export, struct sound *sound, int64_t samples)
 {
 	static const int16_t zeros[PACKET_SAMPLES];
@@ -97,7 +97,7 @@ static int write_silence(struct export *export, struct sound *sound, int64_t sam
 	return r;
 }
 
-/* A packet that cannot be decoded is silence. What a bleep covers is decoded too, for what comes behind it. */
+/* Packets that cannot be decoded become silence. Bleeped packets are decoded too, to keep the decoder's state. */
 static int write_decoded(
 	struct export *export, struct sound *sound, struct view data, int64_t at, bool bleeped)
 {
@@ -111,7 +111,7 @@ static int write_decoded(
 	if (count < 0)
 		return error_set(export->error, count, "its sound cannot be decoded: %s: %s",
 			export->session->path, why.text);
-	/* the device was faster than the clock: a millisecond too much is left out */
+	/* Device faster than the clock: drop the overlap once it exceeds a millisecond. */
 	if (at < sound->samples - NEAR_SAMPLES)
 		skip = sound->samples - at;
 	if (count <= skip)
@@ -127,7 +127,7 @@ static int write_decoded(
 		(size_t)count * sizeof(*samples));
 }
 
-/* in the place of a packet that a bleep covers, however little, stands one of the tone */
+/* Replace a packet that overlaps a bleep at all by one of the tone. */
 static int choose_packet(
 	struct export *export, struct sound *sound, bool bleeped, struct view *packet)
 {
@@ -144,7 +144,7 @@ static int put_at_its_time(
 {
 	int r = 0;
 
-	/* where players of MP4 take a hole for a mistake, whole packets of silence fill it */
+	/* MP4 players take gaps for errors: fill them with whole packets of silence. */
 	if (export->options->format == EXPORT_MP4 && at - sound->samples >= PACKET_SAMPLES)
 		r = write_silence(export, sound, at - sound->samples - PACKET_SAMPLES + 1);
 	if (at <= sound->last)
@@ -171,7 +171,7 @@ static int put_sound(
 		return r;
 	if (export_is_film(export->options->format))
 		return put_at_its_time(export, sound, packet, at);
-	/* packets follow each other: whole ones of silence, to the nearest */
+	/* Contiguous packets: fill gaps with whole packets of silence, rounded to the nearest. */
 	if (at - sound->samples >= PACKET_SAMPLES / 2)
 		r = write_silence(export, sound, at - sound->samples - PACKET_SAMPLES / 2 + 1);
 	if (r >= 0)

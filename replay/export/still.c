@@ -1,5 +1,7 @@
-/* Pictures added to a video that is not coded anew: the card of a screen gap, and the last picture repeated
- * where the container has no duration for it. */
+/*
+ * Pictures added to copied video: the card of a screen gap, and the last picture repeated when the container has no
+ * duration for it.
+ */
 
 #include "replay/export/internal.h"
 
@@ -8,12 +10,12 @@
 
 #include <errno.h>
 
-/* The last picture is shown at least for so long by every player. */
+/* Minimum duration of the last picture in any player. */
 #define LAST_NS (NS_PER_S / 30)
 
 struct stills {
 	struct screen_gaps gaps;
-	size_t next; /* the first gap that has not begun */
+	size_t next; /* first gap that has not begun */
 	struct drawing *drawing;
 };
 
@@ -39,7 +41,7 @@ void export_close_stills(struct export *export)
 	export->stills = NULL;
 }
 
-/* An own encoder each: every still is a keyframe with all that decoding needs. */
+/* Each still uses its own encoder: it is a keyframe with its own parameters. */
 static int write_still(
 	struct export *export, int64_t at_ns, int64_t to_ns, const struct frame *frame)
 {
@@ -80,7 +82,7 @@ static int write_blank(
 			       &frame);
 }
 
-/* A picture that depends on those before a gap could not be decoded behind a still. */
+/* After a still, a picture that depends on those before the gap could not be decoded. */
 static bool has_still(const struct export *export, const struct screen_gap *gap)
 {
 	return gap && !gap->video_goes_on && export->video->codecpar->width > 0;
@@ -110,7 +112,7 @@ bool export_in_still(const struct export *export, int64_t at_ns)
 	return export->stills && has_still(export, screen_gaps_at(&export->stills->gaps, at_ns));
 }
 
-/* Matroska has no length of pictures: the last one is written again where it ends. */
+/* Matroska has no duration of pictures: the last one is repeated at its end. */
 static int repeat_last(struct export *export)
 {
 	_destroy_(frames) struct frames *frames = NULL;

@@ -11,8 +11,10 @@
 #define TONE_HZ   1000
 #define AMPLITUDE 3277 /* -20 dB */
 
-/* From the silence at its begin the encoder is steady after a few packets; the last one then follows
- * itself, as 20 ms are whole periods. */
+/*
+ * The encoder is in steady state a few packets after the initial silence. The last packet then repeats: 20 ms are
+ * whole periods.
+ */
 #define PACKETS            12
 #define PACKET_LIMIT_BYTES 1275 /* RFC 6716, section 3.4 */
 
@@ -23,7 +25,7 @@ struct tone {
 	} packets[PACKETS];
 };
 
-/* what encodes it, while it does */
+/* Encoder state. */
 struct encoder {
 	AVCodecContext *codec;
 	AVFrame *frame;
@@ -70,7 +72,7 @@ static int open_encoder(struct encoder *encoder)
 	encoder->codec->sample_fmt = AV_SAMPLE_FMT_S16;
 	encoder->codec->bit_rate = 32000;
 	av_channel_layout_default(&encoder->codec->ch_layout, 1);
-	/* the transform alone: nothing of it depends on a voice that was heard before */
+	/* CELT only: independent of any preceding voice. */
 	av_opt_set(encoder->codec->priv_data, "application", "lowdelay", 0);
 	av_opt_set(encoder->codec->priv_data, "frame_duration", "20", 0);
 	r = avcodec_open2(encoder->codec, codec, NULL);

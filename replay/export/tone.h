@@ -4,7 +4,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/error.h"
 
-/* What is heard in the place of a bleep: 1 kHz at -20 dB of full scale, at 48 kHz. */
+/* The tone in place of bleeped sound: 1 kHz at -20 dB of full scale, at 48 kHz. */
 
 #define TONE_PACKET_SAMPLES 960 /* 20 ms */
 
@@ -16,8 +16,8 @@ int tone_create(struct tone **ret, struct error *reterr);
 void tone_destroy(struct tone *tone);
 DEFINE_DESTROY(tone);
 
-/** @return packet @p number since the bleep began, valid as long as the tone */
+/** @return packet @p number since the bleep began; valid as long as the tone */
 struct view tone_packet(const struct tone *tone, size_t number);
 
-/** Write samples of the tone. @param position  of the first one, counted from wherever 0 is */
+/** Write samples of the tone. @param position  of the first one, from any origin */
 void tone_fill(int16_t *samples, size_t count, int64_t position);

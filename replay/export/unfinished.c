@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* a link that leads nowhere is something, too */
+/* A dangling link exists, too. */
 static int look_for(const char *path)
 {
 	struct stat status;
@@ -30,7 +30,7 @@ int unfinished_begin(struct unfinished *ret, const char *path)
 		r = io_random_hex(random, 4);
 	if (r < 0)
 		return r;
-	/* "shots/" is a folder as "shots" is */
+	/* trailing slashes are ignored: "shots/" equals "shots" */
 	for (int length = (int)strlen(path); length > 0; length--)
 		if (length == 1 || path[length - 1] != '/') {
 			if (asprintf(&ret->made, "%.*s.part-%s", length, path, random) < 0)
@@ -47,7 +47,7 @@ static int sync_file(const char *path)
 
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return -errno;
-	/* that a network's disk is full may be known only now */
+	/* a network file system may report a full disk only now */
 	return S_ISREG(status.st_mode) && fsync(fd) < 0 ? -errno : 0;
 }
 
@@ -60,7 +60,7 @@ int unfinished_keep(const struct unfinished *unfinished)
 	if (renameat2(AT_FDCWD, unfinished->made, AT_FDCWD, unfinished->path, RENAME_NOREPLACE) ==
 		0)
 		return 0;
-	/* not every file system can do it in one step */
+	/* not every file system supports RENAME_NOREPLACE */
 	if (errno != EINVAL && errno != ENOSYS)
 		return -errno;
 	r = look_for(unfinished->path);

@@ -3,27 +3,27 @@
 #include "protocol/base/cleanup.h"
 
 /**
- * A file or folder that gets its name when it is whole. Until then it is beside it, as "film.mkv.part-1f0c9a3e":
- * whatever ends the program, nothing looks finished that is not.
+ * An output file or folder, renamed when complete. Until then it has a temporary name, as "film.mkv.part-1f0c9a3e":
+ * incomplete output never looks complete, however the program ends.
  */
 struct unfinished {
 	const char *path; /* the caller's */
-	char *made;       /* what to write to */
+	char *made;       /* temporary path to write to */
 };
 
 /**
- * Find a name to write to. Nothing is made.
+ * Choose a temporary name. Creates nothing.
  *
- * @param ret   unfinished_free() takes it in any case; it removes nothing
- * @param path  lives as long
- * @return 0, -EEXIST when something has that name already, or another negative errno
+ * @param ret   to be freed by unfinished_free() in any case, which removes nothing
+ * @param path  must stay valid as long
+ * @return 0, -EEXIST when the path exists, or another negative errno
  */
 int unfinished_begin(struct unfinished *ret, const char *path);
 
 /**
- * Give what was made its name. A file is brought to the disk first.
+ * Rename the output to its final name. A file is synced first.
  *
- * @return 0, -EEXIST when something has got that name meanwhile, or another negative errno: it is as before then
+ * @return 0, -EEXIST when the path exists by now, or another negative errno: then nothing has changed
  */
 int unfinished_keep(const struct unfinished *unfinished);
 

@@ -7,7 +7,7 @@
 #define INPUT  (1u << MODALITY_INPUT)
 #define SOUND  (1u << MODALITY_SOUND)
 
-/* The one table of needed consent by way out; uxrec(1), "CONSENT", has it in words. */
+/* The only table of required consent by way out; documented in uxrec(1), "CONSENT". */
 static const struct way_out_needs table[WAY_OUT_COUNT] = {
 	[WAY_OUT_LIVE_OBSERVER] = {"the live stream", .use = CONSENT_OBSERVERS},
 	[WAY_OUT_LIVE_MODERATOR] = {"the live stream", .for_any = true},
@@ -34,7 +34,7 @@ const struct way_out_needs *way_out_needs(enum way_out way)
 	return &table[way];
 }
 
-/* @return the first that is needed and not covered; MODALITY_SESSION when all that are named are */
+/* @return the first required modality without consent, or MODALITY_SESSION */
 static unsigned missing_modality(const struct session *session, const struct way_out_needs *needs)
 {
 	unsigned m = MODALITY_SESSION + 1;

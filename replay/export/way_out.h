@@ -2,11 +2,11 @@
 
 #include "replay/session/session.h"
 
-/** The ways by which something of a session leaves the recorder: commands, and requests of pages. */
+/** Ways for content of a session to leave the recorder: commands, and requests of pages. */
 enum way_out {
 	WAY_OUT_LIVE_OBSERVER,  /* the running session, to observers */
 	WAY_OUT_LIVE_MODERATOR, /* the running session, to the moderator */
-	WAY_OUT_REPLAY, /* a reviewer's page, also that of uxrec play: messages, pictures, sound */
+	WAY_OUT_REPLAY,     /* a reviewer's page, also in uxrec play: messages, pictures, sound */
 	WAY_OUT_TIMELINE,   /* activity, levels, gaps */
 	WAY_OUT_TRANSCRIPT, /* on the page, printed, exported, searched; also attaching one */
 	WAY_OUT_TRANSCRIBE,
@@ -24,29 +24,29 @@ enum way_out {
 	WAY_OUT_COUNT,
 };
 
-/** The consent of the participants that a way out needs. */
+/** The consent required for a way out. */
 struct way_out_needs {
-	const char *name;     /* for people: "a film" */
-	bool nothing;         /* it needs none */
-	bool for_any;         /* any use suffices: it may be recorded at all */
-	enum consent_use use; /* unless the caller names another */
-	bool other_use;       /* whether it may: files for other people have a purpose */
-	uint32_t modalities;  /* all of these must be covered, some of the time; 0: any one */
+	const char *name;     /* for display: "a film" */
+	bool nothing;         /* none required */
+	bool for_any;         /* any use suffices: recording is allowed at all */
+	enum consent_use use; /* default use */
+	bool other_use;       /* caller may override `use` with the purpose of a shared file */
+	uint32_t modalities;  /* all required, at least for some of the time; 0: any one */
 };
 
-/** @return a row of the table; each message that leaves needs its own modality besides */
+/** @return a row of the table; each message that leaves also requires its own modality */
 const struct way_out_needs *way_out_needs(enum way_out way);
 
-/** Whether consent covers the needs of a way, for the use of the session's gate. */
+/** True when consent covers the requirements of a way, for the use of the session's gate. */
 bool session_allows_way(const struct session *session, enum way_out way);
 
-/** The reason why session_allows_way() is false. */
+/** The reason for a false session_allows_way(). */
 struct consent_text way_out_why_not(const struct session *session, enum way_out way);
 
 /**
- * Check that a session may leave by a way, and gate its reader for that use.
+ * Check that a session may leave by a way, and gate its reader for the use.
  *
- * @param use  of a way with `other_use`: its purpose; otherwise the table's
+ * @param use  for a way with `other_use`: its purpose; otherwise unused, the table's applies
  * @return 0, -EACCES with the reason, or a negative errno
  */
 int way_out_open(

@@ -1,4 +1,4 @@
-/* Tags and scores of one session: of which attempt they are, which marks are one event, and which are outside. */
+/* Tags and scores of one session: assignment to attempts, joining of marks to events, tags outside. */
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -14,28 +14,28 @@
 
 #define NOWHERE SIZE_MAX
 
-/* Events of one code within the window: more are of no honest session, and would take the square of their time. */
+/* Limit of events of one code within the window: no legitimate session has more, and joining takes quadratic time. */
 #define JOIN_LIMIT 256
 
-/* a tag of the shown layer */
+/* a tag in the shown layer */
 struct mark {
 	const Uxrec__Act *act;
-	const Uxrec__Study__Code *code; /* NULL: not of the study */
+	const Uxrec__Study__Code *code; /* NULL: not in the study */
 	size_t row;                     /* of its attempt, or NOWHERE */
-	size_t chance;                  /* of its task, or NOWHERE: unplanned */
-	size_t next;                    /* mark of the same event, or NOWHERE */
+	size_t chance;                  /* opportunity of its task, or NOWHERE: unplanned */
+	size_t next;                    /* next mark of the same event, or NOWHERE */
 };
 
-/* one occurrence, with the marks of all its observers */
+/* One occurrence, with the marks of all observers. */
 struct event {
 	size_t row, chance;
 	const Uxrec__Study__Code *code;
-	int64_t first_ns, last_ns; /* of its marks */
-	size_t marks;              /* the first of them */
-	bool joined;               /* with another event, which has its marks */
+	int64_t first_ns, last_ns; /* range of its marks */
+	size_t marks;              /* its first mark */
+	bool joined;               /* merged into another event, which has its marks */
 };
 
-/* the score and the errors of one of an attempt's opportunities */
+/* Score and errors at one opportunity of an attempt. */
 struct chance {
 	bool scored, met, erred;
 };
@@ -47,15 +47,15 @@ struct counting {
 	size_t mark_count;
 	struct event *events;
 	size_t event_count;
-	int64_t begin_ns; /* of the session */
+	int64_t begin_ns; /* start of the session */
 };
 
-/* ---- which attempt a tag is of ---- */
+/* ---- assignment of tags to attempts ---- */
 
 static bool is_counted_kind(const Uxrec__Study__Code *code)
 {
 	return code->counts_as == UXREC__STUDY__COUNTS_AS__COUNTS_AS_ERROR ||
-		/* a prompt is an intervention and no assist */
+		/* a prompt is an intervention but not an assist */
 		(code->counts_as == UXREC__STUDY__COUNTS_AS__COUNTS_AS_INTERVENTION &&
 			code->assist_level != UXREC__STUDY__ASSIST_LEVEL__ASSIST_LEVEL_PROMPT);
 }
@@ -71,7 +71,7 @@ static size_t find_named(const struct attempts *attempts, const char *id)
 	return NOWHERE;
 }
 
-/* Of overlapping attempts the one that began last; the end belongs to it when no other begins there. */
+/* Of overlapping attempts, the one that began last. The end of an attempt is inclusive unless another begins there. */
 static size_t find_at(const struct attempts *attempts, const Uxrec__Tag *tag)
 {
 	size_t found = NOWHERE;
@@ -106,7 +106,7 @@ static size_t find_chance(const struct counting *counting, const struct mark *ma
 	return NOWHERE;
 }
 
-/* ---- tags that are not counted where they were put ---- */
+/* ---- tags outside of attempts ---- */
 
 static int add_outside(
 	struct counting *counting, const struct mark *mark, bool counted, char *reason)
@@ -149,7 +149,7 @@ static char *format_text(const char *format, ...)
 	return r < 0 ? NULL : text;
 }
 
-/* 200 ms behind the end of a task is another mistake than ten minutes before it */
+/* The distance distinguishes 200 ms after a task's end from ten minutes before its start. */
 static char *describe_nearest(const struct attempts *attempts, int64_t at_ns)
 {
 	const Uxrec__AttemptMetrics *nearest = NULL;
@@ -210,14 +210,14 @@ static int list_outside(struct counting *counting, const struct mark *mark)
 	return 0;
 }
 
-/* ---- marks of several observers ---- */
+/* ---- joining of marks ---- */
 
 static const char *author_of(const struct mark *mark)
 {
 	return *mark->act->principal ? mark->act->principal : mark->act->author;
 }
 
-/* By attempt, code and time; those of one time independently of the order of their acts. */
+/* By attempt, code and time; ties independent of the order of acts. */
 static int compare_marks(const void *a, const void *b)
 {
 	const struct mark *x = a, *y = b;
@@ -231,7 +231,7 @@ static int compare_marks(const void *a, const void *b)
 	return x_ns != y_ns ? (x_ns < y_ns ? -1 : 1) : strcmp(x->act->id, y->act->id);
 }
 
-/* At most one mark of each author, all of them within the window. */
+/* True when there is at most one mark per author, all within the window. */
 static bool are_one(const struct counting *counting, const struct event *a, const struct event *b)
 {
 	const struct mark *marks = counting->marks;
@@ -262,8 +262,8 @@ static void join(struct counting *counting, struct event *event, struct event *o
 }
 
 /*
- * Join events of the same opportunity, or those of none with those of one. Events are in the order of time within
- * each attempt and code; each is joined to the earliest that fits.
+ * Join events of the same opportunity, or those without one to those with one. Events are sorted by time within each
+ * attempt and code; each is joined to the earliest match.
  */
 static void join_events(struct counting *counting, bool same_chance)
 {
@@ -291,8 +291,10 @@ static void join_events(struct counting *counting, bool same_chance)
 	}
 }
 
-/* Marks at the same opportunity find each other first; different opportunities are different events. Only live
- * several people mark the same: in other layers each tag is an event. */
+/*
+ * Marks at the same opportunity are joined first; different opportunities are different events. Only in the live layer
+ * several observers mark the same event: in other layers each tag is an event.
+ */
 static int make_events(struct counting *counting)
 {
 	counting->events = calloc(counting->mark_count + 1, sizeof(*counting->events));
@@ -323,14 +325,14 @@ static int make_events(struct counting *counting)
 	return 0;
 }
 
-/* ---- the counts of an attempt ---- */
+/* ---- counts per attempt ---- */
 
 static int contradict(Uxrec__AttemptMetrics *row, const char *text)
 {
 	return metrics_append_text(&row->contradictions, &row->n_contradictions, text);
 }
 
-/* Of scores of one opportunity the last one stands. */
+/* The last score of an opportunity counts. */
 static int take_scores(
 	struct counting *counting, size_t i, const Uxrec__Study__Task *task, struct chance *chances)
 {
@@ -357,7 +359,7 @@ static int take_scores(
 	return 0;
 }
 
-/* Nobody has named its opportunity, nor that it is none of the task's. */
+/* True when the task has opportunities, and no mark names one or is marked as unplanned. */
 static bool is_not_judged(
 	const struct counting *counting, const struct event *event, const Uxrec__Study__Task *task)
 {
@@ -372,7 +374,7 @@ static bool is_not_judged(
 	return true;
 }
 
-/* An error at an opportunity that was not met contradicts the score, and is an error all the same. */
+/* An error at an opportunity scored as not met contradicts the score, but counts as an error. */
 static int list_unmet(
 	struct counting *counting, const struct event *event, const Uxrec__Study__Task *task)
 {
@@ -418,8 +420,8 @@ static int count_error(struct counting *counting, const struct event *event,
 }
 
 /*
- * Not scored is not "not met". An opportunity that nobody scored was met if an error was made at it, or if the
- * task was completed: whoever completes a task has passed all of its places. Otherwise nothing is known of it.
+ * "Not scored" is not "not met". An unscored opportunity was met if an error was made at it, or if the task was
+ * completed, which requires passing all its opportunities. Otherwise it is unknown.
  */
 static void sum_chances(
 	Uxrec__AttemptMetrics *row, const Uxrec__Study__Task *task, const struct chance *chances)
@@ -455,7 +457,7 @@ static int find_contradictions(Uxrec__AttemptMetrics *row, const Uxrec__Study__T
 	return contradict(row, text);
 }
 
-/* @param from  events of earlier attempts are before it. @return 0 or a negative errno */
+/* @param from  events before it belong to earlier attempts. @return 0 or a negative errno */
 static int count_row(struct counting *counting, size_t i, size_t *from)
 {
 	Uxrec__AttemptMetrics *row = counting->attempts->rows[i];
@@ -482,7 +484,7 @@ static int count_row(struct counting *counting, size_t i, size_t *from)
 	return r < 0 ? r : find_contradictions(row, task);
 }
 
-/* Tags at times that consent does not cover are not shown either; such attempts are listed as left out. */
+/* Tags at times not covered by consent are hidden; such attempts are listed as left out. */
 static bool is_covered(const struct session *session, const Uxrec__Tag *tag)
 {
 	const Uxrec__Act *attempt =

@@ -1,4 +1,4 @@
-/* Which layer the numbers are of. */
+/* Choice of the layer that metrics are computed from. */
 
 #include "protocol/base/log.h"
 #include "replay/metrics/metrics_internal.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the layers of sessions ---- */
+/* ---- layers of sessions ---- */
 
 static struct coding *find_coding(const struct coded *coded, int layer)
 {
@@ -33,7 +33,7 @@ static struct coding *add_coding(struct coded *coded, int layer)
 	return &grown[coded->coding_count++];
 }
 
-/* Whoever has finished has coded, also without a single tag. */
+/* A finished layer counts as coded, even without a tag. */
 static bool is_coding(const Uxrec__Act *act)
 {
 	return act->body_case == UXREC__ACT__BODY_TAG ||
@@ -98,9 +98,9 @@ bool metrics_covers(const struct computing *computing, const struct coded *coded
 		(layer >= 0 && find_coding(coded, layer));
 }
 
-/* ---- the layer that is shown ---- */
+/* ---- the shown layer ---- */
 
-/* how many sessions that count are coded in a layer */
+/* Number of counted sessions coded in a layer. */
 static size_t count_coded(
 	const struct computing *computing, int layer, bool finished, size_t *ret_all)
 {
@@ -164,7 +164,7 @@ static int show_asked(struct computing *computing)
 	if (layer >= 0) {
 		r = show_layer(computing, &computing->layers.entries[layer]);
 	} else {
-		/* nobody has coded in it yet: by the name, or by the principal */
+		/* not coded in any session: identify the coder by name or by principal */
 		const char *coder = layer_coder(asked);
 		bool is_principal =
 			coder && strlen(coder) == 32 && strspn(coder, "0123456789abcdef") == 32;
@@ -206,7 +206,7 @@ static int show_choice(struct computing *computing, const Uxrec__Act *act)
 	return explain(metrics, "chosen for the study");
 }
 
-/* the layer of consensus, or -1, and how far it is from being taken */
+/* The consensus layer, or -1, with the number of sessions in which it is finished. */
 static int find_consensus(const struct computing *computing, size_t *ret_finished, size_t *ret_all)
 {
 	for (size_t i = 0; i < computing->layers.count; i++) {
@@ -218,7 +218,7 @@ static int find_consensus(const struct computing *computing, size_t *ret_finishe
 	return -1;
 }
 
-/* Why it is the live layer although somebody codes. */
+/* The reason for the live layer although a coder has begun. */
 static int explain_live(struct computing *computing)
 {
 	const struct layers *layers = &computing->layers;
@@ -253,8 +253,10 @@ static int explain_live(struct computing *computing)
 	return explain(computing->metrics, "nobody has coded afterwards");
 }
 
-/* Consensus when it is closed in every session that counts, else the only coder's when every one is coded in
- * it; else live. */
+/*
+ * The consensus if it is finished in every counted session, else the layer of the only coder if all sessions are coded
+ * in it; else live.
+ */
 static int show_usual(struct computing *computing)
 {
 	const struct layers *layers = &computing->layers;
@@ -285,7 +287,7 @@ static int show_usual(struct computing *computing)
 	return r < 0 ? r : explain_live(computing);
 }
 
-/* The name of the shown layer, unique among those there are. */
+/* Label of the shown layer, unique among all layers. */
 static int name_shown(struct computing *computing)
 {
 	Uxrec__Metrics *metrics = computing->metrics;

@@ -1,4 +1,4 @@
-/* Which sessions count, and the order of the computation. */
+/* Selection of sessions, and order of the computation. */
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
@@ -24,9 +24,9 @@ int metrics_append_text(char ***texts, size_t *count, const char *text)
 	return 0;
 }
 
-/* ---- which sessions count ---- */
+/* ---- selection of sessions ---- */
 
-/* The name is a label: ids decide where both have one. */
+/* Compared by id when both have one; the name is only a label. */
 static bool is_of_study(const struct computing *computing, const struct session *session)
 {
 	const char *id = session_study_id(session);
@@ -36,7 +36,7 @@ static bool is_of_study(const struct computing *computing, const struct session 
 	return name_is_same(session->study->name, computing->metrics->study);
 }
 
-/* @return the reason why a session does not count, or NULL when it does */
+/* @return the reason for leaving a session out, or NULL when it counts */
 static const char *why_left_out(const struct computing *computing, const struct session *session)
 {
 	const Uxrec__SessionInfo *info = session_info(session);
@@ -69,8 +69,10 @@ static int leave_out(Uxrec__Metrics *metrics, const struct session *session, con
 
 /* ---- copies ---- */
 
-/* A session's identity in all its copies: its id for ever, or (format 1) its times, to the nanosecond, with
- * its name or the random id of the first act. */
+/*
+ * The identity shared by all copies of a session: its uuid, or (format 1) its times, to the nanosecond, with its name
+ * or the random id of the first act.
+ */
 static void note_identity(struct coded *coded, const struct session *session)
 {
 	snprintf(coded->id, sizeof(coded->id), "%s", session->id);
@@ -125,7 +127,7 @@ static int add_task_of_study(
 	return 0;
 }
 
-/* A study's file may have changed between two sessions: every task that one of them had. */
+/* The study's file may change between sessions: collect the tasks of all. */
 static int note_tasks(struct computing *computing, const Uxrec__Study *study)
 {
 	int r = 0;
@@ -136,7 +138,7 @@ static int note_tasks(struct computing *computing, const Uxrec__Study *study)
 	return r;
 }
 
-/* Add rows for tasks that only attempts name: the sum of all tasks has no attempt without a row. */
+/* Add rows for tasks that only attempts name, so that the sum over all tasks includes every attempt. */
 static int note_unknown_tasks(struct computing *computing)
 {
 	int r = 0;
@@ -147,11 +149,11 @@ static int note_unknown_tasks(struct computing *computing)
 	return r;
 }
 
-/* ---- all of it ---- */
+/* ---- computation ---- */
 
 typedef int (*session_taker)(struct computing *computing, size_t i, const struct session *session);
 
-/* Hand one session after the other over; each is closed before the next is opened. */
+/* Call @p take for each session; each is closed before the next is opened. */
 static int each_session(struct computing *computing, session_taker take)
 {
 	const struct metrics_request *request = computing->request;
@@ -169,7 +171,7 @@ static int each_session(struct computing *computing, session_taker take)
 	return r;
 }
 
-/* the study of the first session that still knows its own. @return 1 to look no further */
+/* The study of the first session with a known study. @return 1 to stop the search */
 static int find_study(struct computing *computing, size_t i, const struct session *session)
 {
 	const char *asked = computing->request->study;
@@ -187,7 +189,7 @@ static int find_study(struct computing *computing, size_t i, const struct sessio
 	return computing->metrics->study && computing->study_id ? 1 : -ENOMEM;
 }
 
-/* Sessions of other studies are not left out of one that was asked for: they have no part in it. */
+/* Sessions of other studies are ignored, not listed as left out, when a study was requested. */
 static bool is_asked_for(const struct computing *computing, const struct session *session)
 {
 	return !computing->request->study || is_of_study(computing, session);
@@ -241,7 +243,7 @@ static int leave_out_uncoded(struct computing *computing, const struct session *
 	return leave_out(computing->metrics, session, text);
 }
 
-/* Attempts of which consent does not cover all have no row, and no tag of theirs is listed. */
+/* Attempts not fully covered by consent have no row, and their tags are not listed. */
 static int leave_out_attempts(Uxrec__Metrics *metrics, const struct session *session)
 {
 	char why[100];

@@ -1,4 +1,4 @@
-/* The attempts of one session. */
+/* Attempts of one session. */
 
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
@@ -30,9 +30,9 @@ const char *metrics_outcome_name(Uxrec__Attempt__Outcome outcome)
 						     : "an outcome of a later version";
 }
 
-/* ---- whose attempt it is ---- */
+/* ---- participant of an attempt ---- */
 
-/* The name in its one spelling; that of an old file which is none stays as it is. @return NULL without memory */
+/* Normalise a name; an invalid one from an old file stays unchanged. @return NULL without memory */
 static char *spell(const char *label)
 {
 	char *text;
@@ -40,7 +40,7 @@ static char *spell(const char *label)
 	return name_normalise(&text, "participant", label, NULL) < 0 ? strdup(label) : text;
 }
 
-/* The participant's id when the session has one for this label. */
+/* The participant's id, when the session has one for this label. */
 static const char *find_id(const Uxrec__SessionInfo *info, const Uxrec__Attempt *attempt)
 {
 	if (*attempt->participant_id)
@@ -55,7 +55,7 @@ static const char *find_id(const Uxrec__SessionInfo *info, const Uxrec__Attempt 
 	return "";
 }
 
-/* A person without id and label is nobody of another session. */
+/* A participant without id and label is distinct in each session. */
 static char *identify(const struct session *session, const Uxrec__Attempt *attempt)
 {
 	const Uxrec__SessionInfo *info = session_info(session);
@@ -73,7 +73,7 @@ static char *identify(const struct session *session, const Uxrec__Attempt *attem
 
 /* ---- time on task ---- */
 
-/* time on task: less the union of pauses and of interruptions that stop the clock */
+/* Time on task, excluding the union of pauses and of interruptions that stop the clock. */
 static double task_time_s(const struct session *session, const struct timeline *timeline,
 	int64_t begin_ns, int64_t end_ns)
 {
@@ -124,7 +124,7 @@ int metrics_fill_row(Uxrec__AttemptMetrics *row, const struct session *session,
 	row->keys_recorded = timeline->keys_recorded;
 	row->clicks = timeline_count(timeline, PRESS_BUTTON, row->begin_ns, row->end_ns);
 	row->keys = timeline_count(timeline, PRESS_KEY, row->begin_ns, row->end_ns);
-	/* none is not zero where some could not be recorded */
+	/* a count of 0 is unknown when some could not be recorded */
 	row->clicks_recorded &= row->clicks > 0 ||
 		!timeline_lacks(timeline, PRESS_BUTTON, row->begin_ns, row->end_ns);
 	row->keys_recorded &=
@@ -156,7 +156,7 @@ static Uxrec__AttemptMetrics *new_row(struct computing *computing)
 	return row;
 }
 
-/* ---- attempts of the live layer and of the shown one ---- */
+/* ---- live and shown attempts ---- */
 
 static bool is_live(const Uxrec__Act *act)
 {
@@ -175,7 +175,7 @@ static bool is_same_attempt(const struct session *session, const Uxrec__Act *a, 
 	return x && y && strcmp(x, y) == 0;
 }
 
-/* Attempts of a task by one person with one number are one: that of the shown layer, else the live one. */
+/* Attempts with the same task, person and number are one: that of the shown layer, else the live one. */
 static const Uxrec__Act *find_own(
 	const struct computing *computing, const struct session *session, const Uxrec__Act *live)
 {
@@ -202,7 +202,7 @@ static size_t index_of(const struct attempts *attempts, const Uxrec__Act *act)
 	return i;
 }
 
-/* Attempts of yet other layers do not count; tags that name one of them are listed as outside. */
+/* Attempts of any other layer do not count; tags that refer to one are listed as outside. */
 static void choose_attempts(const struct computing *computing, struct attempts *attempts)
 {
 	const struct annotations *log = attempts->session->annotations;
@@ -224,7 +224,7 @@ static void choose_attempts(const struct computing *computing, struct attempts *
 		}
 }
 
-/* Two attempts that have everything in common were perhaps one. */
+/* Warn of attempts with the same participant, task and number: possibly one attempt. */
 static int find_twins(const struct attempts *attempts)
 {
 	for (size_t i = 1; i < attempts->count; i++) {

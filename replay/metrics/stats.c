@@ -7,18 +7,18 @@
 
 #define ALPHA (1 - STATS_CONFIDENCE)
 
-/* from here on the median is the better centre */
+/* from this count on the median is the better centre */
 #define MEDIAN_COUNT 25
 
-/* fewer values have no spread to speak of */
+/* fewer values give no meaningful spread */
 #define SPREAD_COUNT 3
 
-/* Above it the tail sums take too long, and the Wilson-Hilferty approximation is exact to 1e-12. */
+/* Above this the tail sums are too slow, and the Wilson-Hilferty approximation is exact to 1e-12. */
 #define EXACT_COUNT_LIMIT 1e8
 
 /*
- * GSL's default error handler calls abort(). This file is the only caller of GSL, so every program that
- * links GSL gets the handler turned off before its main(). What a quantile then gives is checked here.
+ * GSL's default error handler calls abort(). This file is the only caller of GSL, so every program that links GSL has
+ * the handler turned off before its main(). Quantiles are validated here instead.
  */
 __attribute__((constructor)) static void keep_gsl_from_aborting(void)
 {
@@ -45,7 +45,7 @@ static double clip(double value, double low, double high)
 	return value < low ? low : value > high ? high : value;
 }
 
-/* @p estimate without an interval, and why */
+/* @p estimate without an interval, for a reason. */
 static struct stats_estimate without_interval(struct stats_estimate estimate, const char *why)
 {
 	estimate.has_interval = false;
@@ -54,7 +54,7 @@ static struct stats_estimate without_interval(struct stats_estimate estimate, co
 	return estimate;
 }
 
-/* Differences in the last digits are those of rounding, and no spread. */
+/* Differences in the last digits are rounding errors, not spread. */
 static bool all_equal(const double *values, size_t count)
 {
 	double low = values[0], high = values[0];
@@ -178,7 +178,7 @@ struct stats_estimate stats_times(double *times, size_t count)
 	for (size_t i = 0; i < count; i++)
 		if (!(times[i] > 0) || !isfinite(times[i]))
 			return undefined("a time that is not positive");
-	/* sorted: rounded sums do not depend on the order of sessions */
+	/* sorted: makes rounded sums independent of the order of sessions */
 	qsort(times, count, sizeof(*times), compare_doubles);
 	if (count >= MEDIAN_COUNT)
 		return median(times, count);
@@ -209,7 +209,7 @@ static int compare_durations(const void *a, const void *b)
 {
 	const struct stats_duration *x = a, *y = b;
 
-	/* who finishes at the moment at which another is stopped was at risk with them */
+	/* at equal times, completions precede censoring: both are at risk */
 	return x->time != y->time ? (x->time < y->time ? -1 : 1) : x->censored - y->censored;
 }
 
@@ -270,8 +270,8 @@ struct stats_estimate stats_events_each(const double *counts, size_t count)
 /* ---- Poisson ---- */
 
 /*
- * P(X = count). For large counts by the deviance (Loader 2000, "Fast and Accurate Computation of Binomial
- * Probabilities"), as the logarithm of the factorial has no digits left for it.
+ * P(X = count). Large counts use the deviance (Loader 2000, "Fast and Accurate Computation of Binomial
+ * Probabilities"), as the logarithm of the factorial loses all digits there.
  */
 static double poisson_term(double count, double mean)
 {
@@ -306,8 +306,8 @@ static double wilson_hilferty(double shape, double z)
 }
 
 /*
- * The mean of a Poisson distribution whose tail from @p count on has the probability α/2: Newton's
- * method, held between bounds that every step narrows. @p lower is for the interval's lower limit.
+ * The mean of a Poisson distribution whose tail from @p count on has the probability α/2: Newton's method within
+ * bounds narrowed by each step. @p lower selects the interval's lower limit.
  */
 static double poisson_limit(double count, bool lower)
 {
@@ -357,13 +357,13 @@ struct stats_estimate stats_poisson(double events, double units)
 
 /* ---- sums over participants ---- */
 
-/* The terms of a ratio of sums over participants. */
+/* Terms of a ratio of sums over participants. */
 struct ratio {
 	double met, erred, rate, variance;
-	size_t people; /* whoever has neither has no part in it */
+	size_t people; /* participants with both at 0 are excluded */
 };
 
-/* @return false when nothing was met */
+/* @return false when no chance was met */
 static bool sum_ratio(struct ratio *ret, const struct stats_chances *chances, size_t count)
 {
 	struct ratio ratio = {0};
@@ -407,7 +407,7 @@ struct stats_estimate stats_error_rate(
 	}
 	effective = ratio.variance > 0 ? ratio.rate * (1 - ratio.rate) / ratio.variance
 				       : (double)ratio.people;
-	/* fewer opportunities than participants: then they are the bound */
+	/* with fewer opportunities than participants, they are the bound */
 	effective = ratio.met < (double)ratio.people
 		? ratio.met
 		: clip(effective, (double)ratio.people, ratio.met);

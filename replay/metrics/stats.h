@@ -4,22 +4,22 @@
 #include <stddef.h>
 
 /*
- * The statistics of usability, each with its interval. Pure functions, no data model. All intervals
- * are two-sided with the confidence STATS_CONFIDENCE. Any numbers may be passed, also NaN and infinite
- * ones: estimates that cannot be made are undefined, and none is NaN.
+ * Usability statistics, each with its confidence interval. Pure functions, no data model. All intervals are two-sided
+ * with the confidence STATS_CONFIDENCE. Any input is allowed, also NaN and infinities: impossible estimates are
+ * undefined, and none is NaN.
  */
 
 #define STATS_CONFIDENCE 0.95
 
-/** A number and how sure it is. With `defined` false the rest means nothing, and `why` has the reason. */
+/** An estimate with its confidence interval. With `defined` false only `why` is valid, with the reason. */
 struct stats_estimate {
 	bool defined;
 	double value;
 	bool has_interval; /* then low < high; otherwise `why` has the reason, and both are 0 */
 	double low, high;
-	double n, x;      /* of how many; a rate's numerator */
-	double effective; /* independent trials that give the interval's width; 0: n */
-	size_t people;    /* participants whose sums it is computed from; 0: not by participants */
+	double n, x;        /* count; numerator of a rate */
+	double effective;   /* number of independent trials for the interval's width; 0: n */
+	size_t people;      /* participants with sums in it; 0: not by participants */
 	const char *method; /* constant text */
 	const char *why;    /* constant text */
 };
@@ -29,7 +29,7 @@ struct stats_estimate {
  * n' = n + z², p' = (x + z²/2)/n', p' ± z·√(p'(1 − p')/n'), clipped to [0, 1]. n may be a number of
  * effective trials and need not be whole. The value is x/n. Undefined for n = 0.
  *
- * @param participants  who the trials are of; the share of one has no interval
+ * @param participants  number of people with these trials; the rate of a single one has no interval
  */
 struct stats_estimate stats_rate(double x, double n, size_t participants);
 
@@ -37,10 +37,9 @@ struct stats_estimate stats_rate(double x, double n, size_t participants);
 struct stats_estimate stats_laplace(double x, double n);
 
 /**
- * The centre of times that people took. n < 25: geometric mean with the t interval on the logarithms
- * (Sauro & Lewis 2010), from n = 3 on, if the times differ and the interval's ends do by less than a factor
- * of STATS_TIME_RATIO. n >= 25: median with its order-statistic interval, if its ends differ. Undefined
- * without times, and when one is not positive.
+ * The centre of task times. n < 25: geometric mean with the t interval on the logarithms (Sauro & Lewis 2010), from
+ * n = 3 on, if the times differ and the interval's ends do by less than a factor of STATS_TIME_RATIO. n >= 25: median
+ * with its order-statistic interval, if its ends differ. Undefined without times, and when one is not positive.
  *
  * @param times  count of them, in any order, any unit; sorted by the call
  */
@@ -48,23 +47,23 @@ struct stats_estimate stats_times(double *times, size_t count);
 
 #define STATS_TIME_RATIO 10
 
-/** A time that ended in success, or one that was cut off before. */
+/** A completion time, or a censored one. */
 struct stats_duration {
 	double time;
 	bool censored;
 };
 
 /**
- * The median of times some of which were cut off (Kaplan & Meier 1958): the first time at which the share of
- * those who have not finished is at most one half. Without an interval. Undefined when it never is.
+ * The median of censored times (Kaplan & Meier 1958): the first time at which the survival estimate is at most one
+ * half. Without an interval. Undefined when it never is.
  *
  * @param times  sorted by the call
  */
 struct stats_estimate stats_censored_median(struct stats_duration *times, size_t count);
 
 /**
- * Numbers of events of people: their mean with its t interval cut at 0, from n = 3 on. If all are equal,
- * from n = 2 on, the exact Poisson interval of their total divided by n. Undefined without values.
+ * Event counts per person: their mean with its t interval cut at 0, from n = 3 on. If all are equal, from n = 2 on,
+ * the exact Poisson interval of their total divided by n. Undefined without values.
  *
  * @param counts  whole numbers
  */
@@ -79,10 +78,10 @@ struct stats_estimate stats_events_each(const double *counts, size_t count);
  */
 struct stats_estimate stats_poisson(double events, double units);
 
-/** One participant's share of a ratio of sums: opportunities, attempts, minutes. */
+/** Terms of one participant in a ratio of sums: opportunities, attempts, minutes. */
 struct stats_chances {
 	double met;   /* o */
-	double erred; /* e, of a rate at most o */
+	double erred; /* e; for a rate at most o */
 };
 
 /**
@@ -97,7 +96,7 @@ struct stats_estimate stats_error_rate(
 	const struct stats_chances *chances, size_t count, double *ret_standard_error);
 
 /**
- * Events per unit over participants, r = Σe/Σo with the same variance: r ± t·√var, cut at 0. From n = 3
- * participants on, unless all have the same share. Undefined when Σo is 0.
+ * Events per unit over participants, r = Σe/Σo with the same variance: r ± t·√var, cut at 0. From n = 3 participants
+ * on, unless all have the same ratio. Undefined when Σo is 0.
  */
 struct stats_estimate stats_ratio(const struct stats_chances *chances, size_t count);

@@ -1,4 +1,4 @@
-/* The numbers of one task, or of all, from the rows of their attempts. */
+/* Estimates of one task, or of all, from the rows of their attempts. */
 
 #include "protocol/base/cleanup.h"
 #include "replay/metrics/metrics_internal.h"
@@ -12,14 +12,14 @@
 #define ASSISTED  UXREC__ATTEMPT__OUTCOME__OUTCOME_COMPLETED_WITH_ASSIST
 #define ABANDONED UXREC__ATTEMPT__OUTCOME__OUTCOME_ABANDONED
 
-/* sums of one participant over the attempts that count */
+/* Sums of one participant over the counted attempts. */
 struct person {
 	const char *name;
 	double attempts, completed, assisted, abandoned, errors, minutes;
 	struct stats_chances chances;
 };
 
-/* everything about the rows of one task */
+/* Sums over the rows of one task. */
 struct sums {
 	double attempts, completed, assisted, abandoned, left_out, scored, stopped;
 	double errors, marks, unplanned, not_judged, minutes;
@@ -29,9 +29,9 @@ struct sums {
 	double *times;
 	size_t time_count;
 	struct stats_duration
-		*durations; /* of completions, and of those that the time limit ended */
+		*durations; /* of completed attempts, and of those ended by the time limit */
 	size_t duration_count;
-	/* room for one number of each person */
+	/* buffers of one number per person */
 	double *room;
 	struct stats_chances *chances;
 };
@@ -57,7 +57,7 @@ static Uxrec__Estimate *to_message(struct stats_estimate estimate)
 	return message;
 }
 
-/* Values in the place of an interval; of many they are no help. */
+/* Limit of values listed in place of an interval. */
 #define VALUES_LIMIT 24
 
 static Uxrec__Estimate *with_values(
@@ -133,7 +133,7 @@ static void sum_row(struct sums *sums, const Uxrec__AttemptMetrics *row)
 
 /* ---- estimates ---- */
 
-/* Attempts of one person at several tasks are not independent: pooled over participants as chances for error are. */
+/* Attempts of one person at several tasks are not independent: pooled over participants like error opportunities. */
 static Uxrec__Estimate *pool(const struct sums *sums, size_t field)
 {
 	struct stats_estimate estimate;
@@ -157,8 +157,10 @@ static Uxrec__Estimate *rate_of_task(const struct sums *sums, double x)
 	return to_message(estimate);
 }
 
-/* Not scored is not "not met", not judged is not unplanned: a rate of some attempts alone would be one of the easy
- * ones. */
+/*
+ * "Not scored" is not "not met", "not judged" is not "unplanned": a rate of only some attempts would be biased towards
+ * the easy ones.
+ */
 static Uxrec__Estimate *error_rate(const struct sums *sums)
 {
 	struct stats_estimate estimate;

@@ -12,7 +12,7 @@ static int span_compare(const void *a, const void *b)
 	return x->from_ns < y->from_ns ? -1 : x->from_ns > y->from_ns;
 }
 
-/* spans that overlap or touch become one */
+/* Merge overlapping and adjacent spans. */
 static void unite(struct bleeps *bleeps)
 {
 	size_t kept = 0;
@@ -62,7 +62,7 @@ bool bleeps_touch(const struct bleeps *bleeps, int64_t from_ns, int64_t to_ns)
 {
 	size_t low = 0, high = bleeps->count;
 
-	/* the first that ends after `from` */
+	/* first span that ends after `from` */
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 
@@ -85,7 +85,7 @@ bool bleeps_silence(const struct bleeps *bleeps, const struct reader_message *me
 	case CHANNEL_SOUND:
 	case CHANNEL_MONITOR: span_ns = SESSION_SOUND_SPAN_NS + SESSION_SOUND_REACH_NS; break;
 	default:
-		/* sound that this program does not know is sound */
+		/* unknown channels of the sound modality are sound */
 		if (modality_of_metadata(message->channel->metadata) != MODALITY_SOUND)
 			return false;
 	}

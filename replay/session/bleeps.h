@@ -5,8 +5,8 @@
 #include "replay/session/session.h"
 
 /**
- * The spans of a session whose sound nobody is to hear: all bleeps that are said at present, whatever
- * their layer, in the order of time and without overlap. Zero-initialised is none.
+ * The muted spans of a session: all current bleeps of any layer, sorted by time and without overlap. Zero-initialised
+ * is none.
  */
 struct bleeps {
 	struct bleep_span {
@@ -16,8 +16,8 @@ struct bleeps {
 };
 
 /**
- * Collect a session's bleeps as they are now. When what was said cannot be read, everything is
- * bleeped: what is not known to be allowed is not heard.
+ * Collect the current bleeps of a session. When the annotations cannot be read, everything is bleeped: sound is muted
+ * unless known to be allowed.
  *
  * @param ret  set on success; freed with bleeps_finish()
  * @return 0 or -ENOMEM
@@ -25,11 +25,11 @@ struct bleeps {
 int bleeps_collect(struct bleeps *ret, const struct session *session);
 void bleeps_finish(struct bleeps *bleeps);
 
-/** Whether [from, to) reaches into a bleep; of an empty span, its moment. */
+/** True when [from, to) overlaps a bleep; an empty span counts as its moment. */
 bool bleeps_touch(const struct bleeps *bleeps, int64_t from_ns, int64_t to_ns);
 
 /**
- * Whether a message must not be given to anybody: one of the modality sound that has, however little,
- * of what a bleep covers. What says where sound comes from has none of it.
+ * True for a message that must not be handed out: one of the sound modality that overlaps a bleep at all. Messages
+ * that describe a source of sound contain none.
  */
 bool bleeps_silence(const struct bleeps *bleeps, const struct reader_message *message);

@@ -45,7 +45,7 @@ static int add(struct chapters *chapters, const struct chapter *chapter)
 	return 0;
 }
 
-/* an attempt that still runs ends with the session */
+/* an attempt without an end ends with the session */
 static int take(struct chapters *chapters, const struct session *session,
 	const Uxrec__Attempt *attempt, int64_t end_ns)
 {
@@ -101,7 +101,7 @@ int chapters_collect(struct chapters *ret, const struct session *session)
 	return 0;
 }
 
-/* ---- one after the other ---- */
+/* ---- flattening ---- */
 
 static int compare_times(const void *a, const void *b)
 {
@@ -110,7 +110,7 @@ static int compare_times(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* where chapters begin or end within a span, and its ends; sorted @return how many, 0: no memory */
+/* Sorted starts and ends of chapters within a span, and the ends of the span. @return the count, 0: no memory */
 static size_t find_edges(
 	int64_t **ret, const struct chapters *chapters, int64_t from_ns, int64_t to_ns)
 {
@@ -133,7 +133,7 @@ static size_t find_edges(
 	return count;
 }
 
-/* the one that began last; of the same begin, which ends first */
+/* The chapter that began last; of equal starts, the one that ends first. */
 static const struct chapter *innermost(const struct chapters *chapters, int64_t at_ns)
 {
 	const struct chapter *found = NULL;

@@ -2,18 +2,18 @@
 
 #include "replay/session/session.h"
 
-/** The tasks of a session as parts of a film, in the order of time. Zero-initialised is none. */
+/** The attempts of a session as chapters of a film, sorted by time. Zero-initialised is none. */
 struct chapters {
 	struct chapter {
 		int64_t from_ns, to_ns;        /* session times; to > from */
-		char *title;                   /* of the task, UTF-8 without controls */
+		char *title;                   /* title of the task, UTF-8 without controls */
 		const Uxrec__Attempt *attempt; /* valid until the annotations change */
 	} * list;
 	size_t count, capacity;
 };
 
 /**
- * Collect the attempts at tasks, at the times that a reviewer has corrected.
+ * Collect the attempts, at the times corrected by a reviewer.
  *
  * @param ret  set on success; freed with chapters_finish()
  * @return 0 or -ENOMEM
@@ -22,11 +22,10 @@ int chapters_collect(struct chapters *ret, const struct session *session);
 void chapters_finish(struct chapters *chapters);
 
 /**
- * For formats whose chapters only have a begin: no chapter overlaps another. Of tasks that lie in one another the
- * one that began last has the time, and the outer one goes on behind it; where there is none a chapter without a
- * task ends those before it.
+ * For formats whose chapters have only a start: remove overlaps. Of nested tasks the one that began last has the time,
+ * and the outer one continues after it; gaps become chapters without a task.
  *
- * @param from_ns, to_ns  what is covered, whole, if there is any chapter in it
+ * @param from_ns, to_ns  span to cover completely, if it has any chapter
  * @return 0 (freed by chapters_finish()) or -ENOMEM
  */
 int chapters_flatten(

@@ -18,7 +18,7 @@ int session_delete(const struct folder *library, const char *id, struct folder_r
 			"%s/%s: that is no name of a session (YYYYMMDD-HHMMSS-xxxx), and nothing else is "
 			"deleted",
 			folder_path(library), text_quote(id).text);
-	/* one that cannot be opened is deleted all the same, unless it is no folder */
+	/* A session that cannot be opened is deleted all the same, unless it is not a folder. */
 	r = session_open_below(&session, library, id, false, reterr);
 	if (r == -ENOENT || r == -ELOOP || r == -ENOTDIR)
 		return r;

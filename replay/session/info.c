@@ -11,9 +11,9 @@
 
 struct reading {
 	struct session_facts *facts;
-	int64_t *copy_delays_ns; /* of every picture */
+	int64_t *copy_delays_ns; /* one per picture */
 	size_t delay_count, delay_capacity;
-	int64_t worst_ns; /* of clocks and devices */
+	int64_t worst_ns; /* largest error of clocks and devices */
 };
 
 static struct channel_facts *facts_of(
@@ -69,7 +69,7 @@ static void note_clock(struct reading *reading, const struct reader_message *mes
 	uxrec__clock_sample__free_unpacked(sample, NULL);
 }
 
-/* The newest device of that number, while it is there. A pause counts numbers anew. */
+/* The newest device with that number that is still present. Numbers restart after a pause. */
 static struct device_facts *find_device(
 	struct session_facts *facts, const Uxrec__InputDevice *device)
 {
@@ -120,7 +120,7 @@ static bool same_monitor(const Uxrec__Monitor *a, const Uxrec__Monitor *b)
 		a->height_px == b->height_px && strcmp(a->name, b->name) == 0;
 }
 
-/* Said anew it is for other reasons too: what is hidden, how many pictures a second there are. */
+/* Screen messages also repeat for other changes: hidden areas, frame rate. */
 static bool looks_the_same(const Uxrec__Screen *a, const Uxrec__Screen *b)
 {
 	if (a->width_px != b->width_px || a->height_px != b->height_px ||

@@ -5,42 +5,41 @@
 #include "protocol/session.pb-c.h"
 #include "replay/session/session.h"
 
-/** What `uxrec info` tells about a recording. */
+/** Facts about a recording, for `uxrec info`. */
 struct session_facts {
 	int64_t begin_ns;
 	double duration_s;
 	uint64_t bytes;
 	bool complete;
-	char end_reason[128]; /* "" when the recording does not say */
+	char end_reason[128]; /* "" when not recorded */
 	/**
-	 * How far a time of any stream can lie from the truth, in ms: of the input the resolution of
-	 * its clock, of the screen the time between the report of a change and the copy (99th
-	 * percentile), and the bracket of the clock samples.
+	 * Maximum error of a timestamp of any stream, in ms, including the bracket of the clock samples. Of the input:
+	 * the resolution of its clock. Of the screen: the latency between damage report and copy (99th percentile).
 	 */
 	double sync_error_ms;
 
 	struct channel_facts {
 		const struct reader_channel *channel; /* of the session's reader */
-		uint64_t messages, bytes;             /* of the messages' data */
+		uint64_t messages, bytes;             /* bytes of message data */
 	} * channels;
 	size_t channel_count;
 
 	struct device_facts {
-		Uxrec__InputDevice *device; /* as it was described first */
-		int64_t from_ns, to_ns;     /* to is 0 when it was there to the end */
+		Uxrec__InputDevice *device; /* first description */
+		int64_t from_ns, to_ns;     /* to is 0 when present until the end */
 	} * devices;
 	size_t device_count;
 
 	struct screen_facts {
 		Uxrec__Screen *screen;
 		int64_t from_ns;
-	} * screens; /* one more whenever size, source or monitors had changed */
+	} * screens; /* one more for each change of size, source or monitors */
 	size_t screen_count;
 
-	char keys[16];            /* the policy that the session was started with */
-	unsigned password_count;  /* how often a password field had the focus, */
-	double password_s;        /* and for how long: nothing is known of keys then */
-	int64_t password_from_ns; /* since when it has, 0: it has not */
+	char keys[16];            /* policy at the start of the session */
+	unsigned password_count;  /* number of times that a password field had the focus */
+	double password_s;        /* total time; keys are not recorded meanwhile */
+	int64_t password_from_ns; /* start of the present focus, 0: none */
 
 	Uxrec__Gap **gaps;
 	size_t gap_count;

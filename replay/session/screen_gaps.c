@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A shorter hole between two pictures is a low rate. */
+/* A shorter hole between two pictures is a low frame rate. */
 #define SLOW_NS NS_PER_S
 
-/* A session with more gaps than that is hostile; the rest of it has no gaps. */
+/* Limit for hostile files; later gaps are ignored. */
 #define GAPS_LIMIT 4096
 
 #define PICTURES (UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_KEYFRAMES)
@@ -23,7 +23,7 @@ void screen_gaps_finish(struct screen_gaps *gaps)
 	*gaps = (struct screen_gaps){0};
 }
 
-/* ---- which gaps are of the screen ---- */
+/* ---- gaps of the screen ---- */
 
 static bool concerns_screen(const Uxrec__Gap *gap)
 {
@@ -35,14 +35,14 @@ static bool concerns_screen(const Uxrec__Gap *gap)
 	return gap->n_topics == 0;
 }
 
-/* CLOCK_MONOTONIC stands still while the machine is suspended: there is no session time without picture. */
+/* CLOCK_MONOTONIC stops during suspend: no session time lacks pictures. */
 static bool lacks_pictures(const Uxrec__Gap *gap)
 {
 	return concerns_screen(gap) && gap->reason != UXREC__GAP__REASON__REASON_SUSPEND &&
 		gap->reason != UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW;
 }
 
-/* pictures were left out, and others may have been recorded all the same */
+/* Pictures were dropped, but others may have been recorded. */
 static bool is_low_rate(const Uxrec__Gap *gap)
 {
 	return gap->n_topics > 0 &&
@@ -51,10 +51,10 @@ static bool is_low_rate(const Uxrec__Gap *gap)
 }
 
 /*
- * When the picture is back: what a gap has left of the video can be decoded from the next keyframe on. When the
- * next message is a picture that depends on those before the gap, nothing of the video is missing.
+ * Find the end of a gap: the video can be decoded again from the next keyframe on. When the next message is a picture
+ * that depends on those before the gap, nothing of the video is missing.
  *
- * @return 1, 0 when the gap is none of the screen, or a negative errno
+ * @return 1, 0 when the gap is not one of the screen, or a negative errno
  */
 static int find_end(struct session_reader *reader, const Uxrec__Gap *gap, struct screen_gap *ret)
 {
@@ -165,9 +165,9 @@ int screen_gaps_collect(struct screen_gaps *ret, struct session_reader *reader)
 	return 0;
 }
 
-/* ---- asking ---- */
+/* ---- lookup ---- */
 
-/* @return how many gaps begin at or before a moment */
+/* @return the number of gaps that begin at or before a time */
 static size_t begun(const struct screen_gaps *gaps, int64_t at_ns)
 {
 	size_t from = 0, to = gaps->count;
@@ -199,7 +199,7 @@ int64_t screen_gaps_next(const struct screen_gaps *gaps, int64_t at_ns)
 	return i < gaps->count ? gaps->list[i].from_ns : INT64_MAX;
 }
 
-/* ---- for people ---- */
+/* ---- description ---- */
 
 static void put_moment(char text[24], int64_t after_ns)
 {

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* The event of the start is among the first messages. */
+/* The start event is among the first messages. */
 #define START_NS (10 * NS_PER_S)
 
 bool session_id_is_valid(const char *id)
@@ -53,7 +53,7 @@ int session_id_create(char id[21])
 
 /* ---- opening ---- */
 
-/* the study is the session's first message; a damaged file may have lost it */
+/* The study is the session's first message; a damaged file may lack it. */
 static Uxrec__Study *read_study(struct session_reader *reader)
 {
 	const struct reader_channel *channel =
@@ -77,7 +77,7 @@ static Uxrec__Study *read_study(struct session_reader *reader)
 
 /* ---- consent ---- */
 
-/* The log of acts is itself about consent, and no recording of anybody. */
+/* The annotation log is the source of the consent, and no recording of a person. */
 static bool is_log(const struct session *session)
 {
 	return session->recording_name &&
@@ -115,7 +115,7 @@ static int take_uuid(
 	return 1;
 }
 
-/* Of the files' own record; where that is damaged, of the event of the start. */
+/* From the files' own record, or, when that is damaged, from the start event. */
 static void find_uuid(struct session *session)
 {
 	int64_t begin_ns, end_ns;
@@ -193,7 +193,7 @@ int session_open(struct session **ret, const char *library, const char *id, bool
 	return r < 0 ? r : session_open_below(ret, folder, id, writable, reterr);
 }
 
-/* The id is the folder's name, also of one that was named as ".". */
+/* The id is the folder's name, also for a path of ".". */
 static int name_session(struct session *session)
 {
 	_autofree_ char *whole = realpath(folder_path(session->folder), NULL);
@@ -204,7 +204,7 @@ static int name_session(struct session *session)
 	return session->id && session->path ? 0 : -ENOMEM;
 }
 
-/* What was named: a folder, or a file; neither may be a symbolic link, nor the session's folder of the file. */
+/* Resolve a folder or file path. Neither it nor a file's session folder may be a symbolic link. */
 static int find_named(struct session *session, const char *path, struct error *reterr)
 {
 	_autofree_ char *parent = NULL;
@@ -268,7 +268,7 @@ void session_destroy(struct session *session)
 	free(session);
 }
 
-/* ---- what it says about itself ---- */
+/* ---- metadata ---- */
 
 bool session_span(const struct session *session, int64_t *ret_begin_ns, int64_t *ret_end_ns)
 {
@@ -298,7 +298,7 @@ const char *session_study_id(const struct session *session)
 	return identity_id_is_valid(id) ? id : "";
 }
 
-/* ---- consent, later ---- */
+/* ---- consent updates ---- */
 
 int session_refresh(struct session *session)
 {
@@ -358,7 +358,7 @@ struct consent_text session_why_not(const struct session *session, unsigned moda
 
 /* ---- gaps ---- */
 
-/* @return whether the gap is open to the session's end */
+/* @return true when the gap extends to the session's end */
 static bool is_open_gap(const struct reader_message *message)
 {
 	Uxrec__Gap *gap = uxrec__gap__unpack(NULL, message->data.size_bytes, message->data.data);
@@ -397,7 +397,7 @@ bool session_is_complete(const struct session *session)
 
 static int id_compare(const void *a, const void *b)
 {
-	return strcmp(b, a); /* ids begin with the time where they were made */
+	return strcmp(b, a); /* ids begin with their local creation time */
 }
 
 int session_ids_list(struct session_ids *ret, const char *library)
@@ -460,7 +460,7 @@ int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, 
 			: NULL;
 
 		if (!unpacked)
-			continue; /* verify says so; what can be read is read */
+			continue; /* reported by verify; keep reading */
 		r = take(user, &message, unpacked);
 		protobuf_c_message_free_unpacked(unpacked, NULL);
 		if (r != 0)

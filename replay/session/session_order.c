@@ -8,10 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-/* Zones are at most a day from UTC (POSIX, "TZ"); two hours are for clocks that were set. */
+/* Time zones are at most a day from UTC (POSIX, "TZ"), plus two hours for adjusted clocks. */
 #define ZONE_NS (26 * 3600 * NS_PER_S)
 
-/* The time in an id as if it were UTC. */
+/* The local time in an id, read as UTC. */
 static int64_t id_time(const char *id)
 {
 	struct tm time = {0};

@@ -1,4 +1,4 @@
-/* The row of a session in the list of a library. */
+/* Summary of a session for the list of a library. */
 
 #include "protocol/acts/layer.h"
 #include "protocol/channel.h"
@@ -49,7 +49,7 @@ static Uxrec__SessionSummary__Coding *add_coding(
 	return coding;
 }
 
-/* An act that its coder has made of a layer: tags, notes and statements. */
+/* An act of a coder in a layer: tags, notes and statements. */
 static bool is_coding(const Uxrec__Act *act)
 {
 	return act->body_case == UXREC__ACT__BODY_TAG || act->body_case == UXREC__ACT__BODY_NOTE ||
@@ -75,7 +75,7 @@ static void summarise_coding(
 	}
 }
 
-/* The layers with tags, and those that their coders have finished, with or without tags. */
+/* Layers with tags, and those marked finished by their coders, with or without tags. */
 static void summarise_layers(Uxrec__SessionSummary *summary, const struct session *session)
 {
 	_cleanup_(layers_finish) struct layers layers = {0};
@@ -153,7 +153,7 @@ Uxrec__SessionSummary *session_summarise_unreadable(const char *id, const char *
 	return summary;
 }
 
-/* A session that is kept back has counts of 0. */
+/* A withheld session has counts of 0. */
 static void summarise_consent(Uxrec__SessionSummary *summary, const struct session *session)
 {
 	bool allowed = consent_allows_some(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS);
@@ -176,7 +176,7 @@ static void summarise_consent(Uxrec__SessionSummary *summary, const struct sessi
 
 /* ---- gaps ---- */
 
-/* Spans of a kind; of a file with more of them the others are left out. */
+/* Limit of spans per kind; further ones are ignored. */
 #define SPANS_LIMIT 4096
 
 struct spans {
@@ -188,7 +188,7 @@ struct gaps {
 	struct losses losses;
 	struct spans paused, removed;
 	uint32_t count;
-	bool open; /* one of them reaches to the end */
+	bool open; /* true when a gap extends to the end */
 };
 
 static void add_span(struct spans *spans, const Uxrec__Gap *gap)
@@ -216,7 +216,7 @@ static int take_gap(
 	return losses_add(&gaps->losses, gap);
 }
 
-/* Without memory for them the sums are left out. */
+/* Without memory the sums are omitted. */
 static void put_lost(Uxrec__SessionSummary *summary, struct losses *losses)
 {
 	struct loss sums[GAP_PART_END];
@@ -236,12 +236,12 @@ static void put_lost(Uxrec__SessionSummary *summary, struct losses *losses)
 	}
 }
 
-/* @return whether one of them is open to the end */
+/* @return true when a gap is open to the end */
 static bool summarise_gaps(Uxrec__SessionSummary *summary, const struct session *session)
 {
 	struct gaps gaps = {0};
 
-	/* damages are reported by themselves */
+	/* damages are reported separately */
 	session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_GAPS, take_gap, &gaps);
 	summary->gaps = gaps.count;
 	put_lost(summary, &gaps.losses);
@@ -255,7 +255,7 @@ static bool summarise_gaps(Uxrec__SessionSummary *summary, const struct session 
 	return gaps.open;
 }
 
-/* A message of a channel that each source of the modality begins with. */
+/* True when a source of the modality wrote its first message. */
 static bool was_recorded(const struct session *session, enum modality modality)
 {
 	static const uint16_t channels[] = {CHANNEL_SCREEN_INFO, CHANNEL_SOUND_INFO,
@@ -305,7 +305,7 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	summary->health = session_reader_is_complete(session->reader) && !misses_end
 		? UXREC__SESSION_SUMMARY__HEALTH__HEALTH_WHOLE
 		: UXREC__SESSION_SUMMARY__HEALTH__HEALTH_UNFINISHED;
-	/* a recorder keeps the lock when a full disk has made it end the segment, too */
+	/* A recorder also keeps the lock when a full disk made it end the segment. */
 	if (session_reader_is_recorded(session->reader)) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_RECORDING;
 	} else if (session_reader_damages(session->reader, &damages) > 0) {

@@ -16,36 +16,38 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A click and its object have the times of two clocks when the click was read by evdev: the kernel's, to the
- * microsecond, and the X server's, which has whole milliseconds and is a little later. */
+/*
+ * Tolerance between a click read by evdev and its object: the click has the kernel's clock, to the microsecond, the
+ * object the X server's, which has whole milliseconds and is a little later.
+ */
 #define SAME_CLICK_NS (25 * NS_PER_MS)
 
 struct position {
 	int64_t at_ns;
-	size_t number; /* of one moment the newest counts */
+	size_t number; /* order of positions at the same time: the newest counts */
 	int32_t x, y;
 };
 
 struct builder {
 	bool keyboard_seen, keys_agreed;
-	const char *hidden; /* why nothing is known of keys; NULL: it is */
+	const char *hidden; /* reason why keys are unknown; NULL: known */
 	struct timeline *timeline;
 	struct position *positions;
 	size_t position_count, position_capacity;
-	int64_t *object_ns; /* when each object was clicked */
+	int64_t *object_ns; /* click time of each object */
 	size_t object_ns_capacity;
-	int64_t unchanged_ns; /* when the screen was shown again as it was */
+	int64_t unchanged_ns; /* time of the last unchanged refresh */
 
-	struct loudness {     /* of 200 ms */
-		double power; /* the sum of the steps' */
+	struct loudness {     /* per 200 ms */
+		double power; /* sum over the steps */
 		uint32_t steps;
 		uint8_t peak;
 	} * loudness;
-	size_t loudness_room; /* of the whole session */
+	size_t loudness_room; /* for the whole session */
 	double power_of[256];
 };
 
-/* ---- arrays that grow ---- */
+/* ---- growing arrays ---- */
 
 void *timeline_grow(void *array, size_t count, size_t *capacity, size_t item_bytes)
 {
@@ -71,10 +73,10 @@ static int add_press(struct timeline *timeline, int64_t at_ns, int kind, int whi
 
 /* ---- reading ---- */
 
-/* no hand presses so many keys in 250 ms */
+/* Upper bound on keys that a hand can press in 250 ms. */
 #define KEY_COUNT_LIMIT 10000
 
-/* A batch spans at most 250 ms (SESSION_BATCH_SPAN_NS); what spans much more is no batch of ours. */
+/* A batch spans at most 250 ms (SESSION_BATCH_SPAN_NS); much longer ones are invalid. */
 static bool times_are_sound(size_t count, const uint32_t *dt_us)
 {
 	uint64_t span_us = 0;
@@ -87,7 +89,7 @@ static bool times_are_sound(size_t count, const uint32_t *dt_us)
 static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
 {
 	size_t count = batch->n_dt_us;
-	bool found = false; /* a state that was found is nothing that was done */
+	bool found = false; /* initial states are no user input */
 	int r = 0;
 
 	timeline->clicks_recorded = true;
@@ -109,7 +111,7 @@ static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__
 			return r;
 		if (control >= UXREC__CONTROL__CONTROL_BUTTON_LEFT &&
 			control <= UXREC__CONTROL__CONTROL_BUTTON_TASK && value == 1) {
-			/* 1 left, 2 middle, 3 right as X counts them */
+			/* X11 numbering: 1 left, 2 middle, 3 right */
 			static const uint8_t numbers[] = {1, 3, 2, 4, 5, 6, 7, 8};
 
 			r = add_press(timeline, at_ns, PRESS_BUTTON,
@@ -166,9 +168,9 @@ static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyB
 	return r;
 }
 
-/* ---- what has a name ---- */
+/* ---- labels ---- */
 
-/* A file may say anything: what is no UTF-8 stays out, and a letter that does not fit. */
+/* Copies valid UTF-8 only, up to the last character that fits. */
 static void put_letters(char *to, size_t size_bytes, const char *text)
 {
 	size_t at = 0;
@@ -186,7 +188,7 @@ static void put_letters(char *to, size_t size_bytes, const char *text)
 	to[at] = '\0';
 }
 
-/* From here on keys have these labels. */
+/* Layout of the keys from here on. */
 static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *layout)
 {
 	struct timeline_layout *taken;
@@ -203,7 +205,7 @@ static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *l
 		if (layout->labels[i]->code < TIMELINE_LABELS)
 			put_letters(taken->labels[layout->labels[i]->code], sizeof(*taken->labels),
 				layout->labels[i]->text);
-	/* groups are changed to and fro */
+	/* layouts repeat as groups are switched */
 	while (memcmp(&timeline->layouts[at], taken, sizeof(*taken)) != 0)
 		at++;
 	if (at == timeline->layout_count)
@@ -232,7 +234,7 @@ static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, co
 	return 0;
 }
 
-#define SHORTCUT_LETTERS 16 /* bytes of them */
+#define SHORTCUT_LETTERS 16 /* in bytes */
 
 static int take_shortcuts(
 	struct timeline *timeline, int64_t at_ns, const Uxrec__ShortcutBatch *batch)
@@ -259,7 +261,7 @@ static int take_shortcuts(
 #define PASSWORD_NOTE  "password field: keys are not recorded"
 #define UNWATCHED_NOTE "focus not known: keys are not recorded"
 
-/* The span in which the policy allows nothing of keys begins, goes on or ends. */
+/* Begin, continue or end the span in which the policy forbids recording keys. */
 static int take_silence(struct timeline *timeline, int64_t at_ns, bool none)
 {
 	struct timeline_span *last =
@@ -291,14 +293,14 @@ static int take_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyP
 		break;
 	default: builder->hidden = NULL;
 	}
-	/* while the first answer is awaited a session is a few milliseconds old */
+	/* in the first second the first answer may be pending */
 	if (before == builder->hidden || at_ns - builder->timeline->begin_ns < NS_PER_S)
 		return 0;
 	return add_note(builder->timeline, at_ns, true,
 		builder->hidden ? builder->hidden : "keys are recorded again");
 }
 
-/* How many, and neither which nor when exactly: they are taken to be evenly spread. */
+/* The count has neither keys nor exact times: spread evenly. */
 static int take_count(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyCount *count)
 {
 	int r = 0;
@@ -312,7 +314,7 @@ static int take_count(struct timeline *timeline, int64_t at_ns, const Uxrec__Key
 	return r;
 }
 
-/* where the pointer is when recording begins or goes on is no motion */
+/* The initial position after start or resume is no motion. */
 static bool has_moved(const struct builder *builder)
 {
 	const struct position *last = &builder->positions[builder->position_count - 1];
@@ -391,7 +393,7 @@ static int take_event(struct builder *builder, const Uxrec__SessionEvent *event)
 	return 0;
 }
 
-/* ---- how loud it was ---- */
+/* ---- loudness ---- */
 
 #define LEVEL_STEP_NS (20 * NS_PER_MS)
 #define LEVEL_STEPS   (SESSION_LEVELS_SPAN_NS / LEVEL_STEP_NS)
@@ -411,7 +413,7 @@ static int make_room_for_loudness(struct builder *builder)
 		return -ENOMEM;
 	for (size_t i = 0; i < builder->loudness_room; i++)
 		builder->loudness[i].peak = LEVEL_NOTHING;
-	/* half decibels of power; 255 is none at all */
+	/* Power in half decibels; 255 is silence. */
 	for (int i = 0; i < LEVEL_NOTHING; i++)
 		builder->power_of[i] = pow(10, -i / 20.0);
 	builder->power_of[LEVEL_NOTHING] = 0;
@@ -423,7 +425,7 @@ static int take_levels(struct builder *builder, int64_t at_ns, const Uxrec__Soun
 	int64_t from_ns = at_ns - builder->timeline->begin_ns;
 	size_t steps = levels->rms.len;
 
-	/* more is no message of ours */
+	/* invalid message */
 	if (levels->peak.len != steps || steps > LEVEL_STEPS || from_ns < 0)
 		return 0;
 	if (make_room_for_loudness(builder) < 0)
@@ -476,7 +478,7 @@ static int put_loudness(struct builder *builder, const struct session *session)
 	return 0;
 }
 
-/* A moment at which the screen has changed, by the video or over it; what only shows it again is none. */
+/* A time at which the screen changed, in the video or in patches; unchanged refreshes do not count. */
 static int take_picture(struct builder *builder, const struct reader_message *message,
 	const Uxrec__ScreenPatches *patches)
 {
@@ -530,7 +532,7 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	}
 }
 
-/* ---- putting it together ---- */
+/* ---- assembly ---- */
 
 static int press_compare(const void *a, const void *b)
 {
@@ -548,7 +550,7 @@ static int position_compare(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* batches of two devices overlap by a few milliseconds: sort, then give every click its place */
+/* Batches of two devices overlap by a few milliseconds: sort, then assign each click a position. */
 static void place_presses(struct builder *builder)
 {
 	struct timeline *timeline = builder->timeline;
@@ -573,7 +575,7 @@ static void place_presses(struct builder *builder)
 	}
 }
 
-/* The press nearest in time that has no object yet: two clicks of a double click are 50 ms apart and more. */
+/* The press nearest in time without an object. The clicks of a double click are at least 50 ms apart. */
 static void place_object(struct timeline *timeline, uint32_t object, int64_t at_ns)
 {
 	struct timeline_press *nearest = NULL;
@@ -627,7 +629,7 @@ int timeline_create(struct timeline **ret, const struct session *session)
 		take, &builder);
 	if (r == 0 && session->reader)
 		r = session_reader_each_kept_back(session->reader, take_kept_back, timeline);
-	/* that none was pressed is known when there was one to press, and it was read */
+	/* a count of zero is known only with a keyboard whose keys were read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
 	if (r == 0) {
 		place_presses(&builder);
@@ -690,7 +692,7 @@ bool timeline_lacks(const struct timeline *timeline, int kind, int64_t from_ns, 
 	for (size_t i = 0; i < timeline->gap_count; i++) {
 		const Uxrec__Gap *gap = timeline->gaps[i];
 
-		/* to is 0 where it was still missing at the end */
+		/* to is 0 when still missing at the end */
 		if (gap->from_ns < to_ns && (gap->to_ns == 0 || gap->to_ns > from_ns) &&
 			gap_is_of(gap, kind))
 			return true;

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* presses with less than this between them are one run */
+/* Presses less than this apart form one run. */
 #define RUN_NS NS_PER_S
 
 #define BINS       1000
@@ -34,10 +34,10 @@ static Uxrec__Timeline__Event *new_event(Uxrec__Timeline *message, size_t *capac
 	return event;
 }
 
-/* no run is told of at greater length */
+/* Size limit of a run's text. */
 #define RUN_TEXT_BYTES 160
 
-/* "hello", and what has a longer name with spaces around it: "hello Return" */
+/* "hello"; longer labels are separated by spaces: "hello Return" */
 static int put_label(Uxrec__Timeline__Event *run, const char *label)
 {
 	size_t size = strlen(run->text);
@@ -74,7 +74,7 @@ static int put_notes(const struct timeline *timeline, Uxrec__Timeline *message, 
 	return 0;
 }
 
-/* empty stays the default, which is not freed */
+/* Empty text keeps the default, which is not freed. */
 static int put_text(char **to, const char *text)
 {
 	char *copy;

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Motion that goes on within this time is one span. */
+/* Motions up to this far apart are joined. */
 #define JOIN_NS NS_PER_S
 
 int timeline_add_motion(struct timeline *timeline, int64_t at_ns)
@@ -13,7 +13,7 @@ int timeline_add_motion(struct timeline *timeline, int64_t at_ns)
 	struct timeline_motion *last =
 		timeline->motion_count ? &timeline->motions[timeline->motion_count - 1] : NULL;
 
-	/* several devices come nearly in the order of time */
+	/* several devices arrive nearly in the order of time */
 	if (last && at_ns >= last->from_ns - JOIN_NS && at_ns <= last->to_ns + JOIN_NS) {
 		last->from_ns = at_ns < last->from_ns ? at_ns : last->from_ns;
 		last->to_ns = at_ns > last->to_ns ? at_ns : last->to_ns;

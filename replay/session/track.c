@@ -9,24 +9,24 @@
 
 #define WANTED (UINT64_C(1) << CHANNEL_POINTER | UINT64_C(1) << CHANNEL_POINTER_SHAPE)
 
-/* Going on for this long is cheaper than looking anew. */
+/* Reading forward this far is cheaper than seeking. */
 #define NEAR_NS (10 * NS_PER_S)
 
-/* Those of an animation, so that none is looked for each time that it is shown. */
+/* Cache size: the frames of an animated cursor, so that they are not looked up again each time. */
 #define SHAPES 64
 
 struct track {
 	struct session_reader *reader;
 	struct session_cursor *cursor;
-	struct reader_message next; /* of the cursor, not taken yet */
+	struct reader_message next; /* of the cursor, not consumed yet */
 	bool has_next;
 	int64_t at_ns;
-	Uxrec__PointerBatch *batch; /* of which `taken` events are taken */
+	Uxrec__PointerBatch *batch; /* current batch, with `taken` events consumed */
 	size_t taken;
-	int64_t event_ns; /* of the event that is next in the batch */
+	int64_t event_ns; /* of the next event in the batch */
 	bool is_known;
 	int x, y;
-	Uxrec__PointerShape *shape, *shapes[SHAPES]; /* shape: one of them */
+	Uxrec__PointerShape *shape, *shapes[SHAPES]; /* shape: one of the cached shapes */
 	size_t next_shape;
 };
 
@@ -86,7 +86,7 @@ static void take_batch(struct track *track, const struct reader_message *message
 	batch = uxrec__pointer_batch__unpack(NULL, message->data.size_bytes, message->data.data);
 	if (!batch || batch->n_dt_us == 0 || batch->n_x_px != batch->n_dt_us ||
 		batch->n_y_px != batch->n_dt_us) {
-		/* a seek finds this message, and not the one before */
+		/* a seek finds this message, not the one before */
 		uxrec__pointer_batch__free_unpacked(batch, NULL);
 		track->is_known = false;
 		return;
@@ -96,7 +96,7 @@ static void take_batch(struct track *track, const struct reader_message *message
 	track->event_ns = message->time_ns + (int64_t)batch->dt_us[0] * NS_PER_US;
 }
 
-/* @return true when the message has, or refers to, a shape that is here */
+/* @return true when the message has, or refers to, a cached shape */
 static bool is_here(struct track *track, const struct reader_message *message)
 {
 	Uxrec__PointerShape *shape =
@@ -127,7 +127,7 @@ static int take_shape(struct track *track, const struct reader_message *message)
 	uxrec__pointer_shape__free_unpacked(*place, NULL);
 	*place = shape;
 	track->next_shape++;
-	/* one whose pixels are missing is not known, and not hidden */
+	/* a shape without pixels is unknown, not hidden */
 	track->shape = pointer_shape_is_reference(shape) ? NULL : shape;
 	return 0;
 }
@@ -140,9 +140,9 @@ static int fetch(struct track *track)
 	return r;
 }
 
-/* ---- moments ---- */
+/* ---- seeking ---- */
 
-/* take the newest of a channel. @return its time in ret_ns, left alone without one */
+/* Take the newest message of a channel. @return its time in ret_ns, unchanged when there is none */
 static int take_latest(struct track *track, uint16_t known, int64_t at_ns, int64_t *ret_ns)
 {
 	const struct reader_channel *channel = session_reader_find(track->reader, known);
@@ -175,7 +175,7 @@ static int begin_at(struct track *track, int64_t at_ns)
 		r = session_cursor_create(&track->cursor, track->reader, at_ns, INT64_MAX, WANTED);
 	if (r == 0)
 		r = fetch(track);
-	/* a cursor begins a little before */
+	/* a cursor begins slightly early */
 	while (r > 0 && track->next.time_ns <= at_ns)
 		r = fetch(track);
 	return r < 0 ? r : 0;

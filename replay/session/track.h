@@ -4,7 +4,7 @@
 #include "protocol/file/reader.h"
 #include "protocol/screen.pb-c.h"
 
-/** The track of a pointer: where it was in a session, and what it looked like. */
+/** The pointer of a session over time: its position and shape. */
 struct track;
 
 /** @return 0 (freed by track_destroy() before its reader) or -ENOMEM */
@@ -12,15 +12,17 @@ int track_create(struct track **ret, struct session_reader *reader);
 void track_destroy(struct track *track);
 DEFINE_DESTROY(track);
 
-/** Go to a moment; forward is cheap. @return 0 or a negative errno */
+/** Seek to a time; cheap in forward direction. @return 0 or a negative errno */
 int track_seek(struct track *track, int64_t at_ns);
 
-/** @return when it next moves or changes; INT64_MAX: never again. After a seek. */
+/** @return the time of its next motion or change; INT64_MAX: none. After a seek. */
 int64_t track_next(const struct track *track);
 
-/** Where it is, in pixels of the screen. @return false when that is not known */
+/** Its position, in pixels of the screen. @return false when unknown */
 bool track_position(const struct track *track, int *ret_x, int *ret_y);
 
-/** @return what it looks like, checked: rgba has width * height * 4 bytes or none; NULL when that was never
- *  said. Valid until the next seek. */
+/**
+ * @return its shape, validated: rgba has width * height * 4 bytes or none; NULL when unknown. Valid until the next
+ *         seek.
+ */
 const Uxrec__PointerShape *track_shape(const struct track *track);

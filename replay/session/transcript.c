@@ -53,7 +53,7 @@ int transcript_load(struct vtt **ret, const struct folder *folder, struct error 
 static int write_new(const struct folder *folder, const struct buf *text)
 {
 	_autoclose_ int fd = -1;
-	int r = folder_remove(folder, SESSION_TRANSCRIPT_NEW_NAME); /* of one that was killed */
+	int r = folder_remove(folder, SESSION_TRANSCRIPT_NEW_NAME); /* left by a killed process */
 
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -66,7 +66,7 @@ static int write_new(const struct folder *folder, const struct buf *text)
 	return r;
 }
 
-/* with the folder locked */
+/* Called with the folder locked. */
 static int put_in_place(const struct folder *folder, const struct vtt *vtt)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
@@ -78,7 +78,7 @@ static int put_in_place(const struct folder *folder, const struct vtt *vtt)
 	vtt_write(&text, vtt);
 	r = buf_error(&text);
 	if (r == 0 && text.size_bytes > TRANSCRIPT_LIMIT_BYTES)
-		r = -EFBIG; /* it could not be read again */
+		r = -EFBIG; /* too large to be read again */
 	if (r < 0)
 		return r;
 	r = write_new(folder, &text);
@@ -124,7 +124,7 @@ int transcript_remove(const struct folder *folder, struct error *reterr)
 
 /* ---- cues ---- */
 
-/* keep the cues that a function wants. @return how many went */
+/* Keep the cues for which wants() is true. @return the number removed */
 static size_t keep(struct vtt *vtt, bool (*wants)(void *user, struct vtt_cue *cue), void *user)
 {
 	size_t kept = 0, before = vtt->count;
@@ -149,7 +149,7 @@ static bool is_outside(void *user, struct vtt_cue *cue)
 {
 	const struct span *span = user;
 
-	/* a cue without length is a moment */
+	/* a cue without duration is a moment */
 	return cue->from_ns >= span->to_ns ||
 		(cue->to_ns > cue->from_ns ? cue->to_ns : cue->from_ns + 1) <= span->from_ns;
 }
@@ -217,7 +217,7 @@ struct covered {
 	int64_t begin_ns;
 };
 
-/* the words are of the sound */
+/* Cues need consent for the modality sound. */
 static bool is_covered(void *user, struct vtt_cue *cue)
 {
 	const struct covered *covered = user;
@@ -316,20 +316,20 @@ Uxrec__Transcript *transcript_to_message(
 	return NULL;
 }
 
-/* ---- searching ---- */
+/* ---- search ---- */
 
 struct search {
-	locale_t locale; /* 0: only ASCII has cases */
+	locale_t locale; /* 0: case folding of ASCII only */
 	wchar_t *wanted;
 };
 
-/* ends of lines, and spaces that do not break, are spaces */
+/* Line ends and no-break spaces fold to spaces. */
 static wchar_t fold(locale_t locale, uint32_t point)
 {
 	return point == '\n' || point == 0xa0 ? L' ' : letters_fold(locale, point);
 }
 
-/* @return 0, -EINVAL when it is not UTF-8, or -ENOMEM */
+/* @return 0, -EINVAL for invalid UTF-8, or -ENOMEM */
 static int fold_text(wchar_t **ret, locale_t locale, const char *text)
 {
 	wchar_t *folded = malloc((strlen(text) + 1) * sizeof(*folded));

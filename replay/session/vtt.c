@@ -82,13 +82,13 @@ struct line {
 struct parser {
 	struct vtt *vtt;
 	const char *at, *end, *name;
-	struct line line;          /* the present one */
-	unsigned number;           /* its, from 1; 0 before the first */
-	struct vtt_faults *faults; /* NULL: the first one is an error */
+	struct line line;          /* the current line */
+	unsigned number;           /* of the current line, from 1; 0 before the first */
+	struct vtt_faults *faults; /* NULL: the first fault is an error */
 	struct error *error;
 };
 
-/* @return 0 when the rest is read all the same, or -EINVAL */
+/* @return 0 to continue reading, or -EINVAL */
 static int fault(const struct parser *parser, unsigned line, const char *why)
 {
 	struct vtt_faults *faults = parser->faults;
@@ -107,7 +107,7 @@ static int fault(const struct parser *parser, unsigned line, const char *why)
 	return 0;
 }
 
-/* lines end with CR LF, LF or CR; @return false when there is none any more */
+/* Lines end with CR LF, LF or CR. @return false at the end */
 static bool next_line(struct parser *parser)
 {
 	const char *at = parser->at;
@@ -166,7 +166,7 @@ static void skip_block(struct parser *parser)
 
 /* ---- times ---- */
 
-/* digits at the front of a line. @return how many there were */
+/* Digits at the front of a line. @return their number */
 static size_t take_digits(struct line *line, int64_t *ret)
 {
 	size_t count = 0;
@@ -212,7 +212,7 @@ static bool take_fraction(struct line *line, int64_t *ret_ms)
 	return true;
 }
 
-/* "mm:ss.mmm" or "hh:mm:ss.mmm", and what programs write instead: "1:00:00.000", "0:01.5", "00:01", "00:00:01,000" */
+/* "mm:ss.mmm" or "hh:mm:ss.mmm", and common deviations: "1:00:00.000", "0:01.5", "00:01", "00:00:01,000" */
 static bool take_time(struct line *line, int64_t *ret_ns)
 {
 	int64_t parts[3] = {0}, ms;
@@ -233,7 +233,7 @@ static bool take_time(struct line *line, int64_t *ret_ns)
 	return true;
 }
 
-/* @return why a line has no times of a cue, or NULL with them */
+/* @return the reason for an invalid timing line, or NULL with the times set */
 static const char *read_times(struct line line, struct vtt_cue *cue)
 {
 	bool good;
@@ -280,7 +280,7 @@ static void put_point(struct buf *out, uint32_t point)
 	buf_put(out, bytes, 4);
 }
 
-/* A character of a text that is shown on terminals: without controls, spaces and lines never doubled. */
+/* A character for display on terminals: without controls, repeated spaces and repeated line ends. */
 static void put_shown(struct buf *out, uint32_t point)
 {
 	unsigned char before = out->size_bytes ? out->data[out->size_bytes - 1] : '\n';
@@ -305,7 +305,7 @@ static void trim_end(struct buf *text)
 		buf_cut(text, text->size_bytes - 1);
 }
 
-/* "&#8211;", "&#x2013;". @return its length, 0 when it is none */
+/* "&#8211;", "&#x2013;". @return its length, 0 when invalid */
 static size_t take_number(const char *at, size_t length, uint32_t *ret)
 {
 	bool hex = length > 2 && (at[2] == 'x' || at[2] == 'X');
@@ -328,7 +328,7 @@ static size_t take_number(const char *at, size_t length, uint32_t *ret)
 	return i + 1;
 }
 
-/* @return the length of a character reference, 0 when "&" is just that */
+/* @return the length of a character reference, 0 for a plain "&" */
 static size_t take_reference(const char *at, size_t length, uint32_t *ret)
 {
 	static const struct {
@@ -358,7 +358,7 @@ static size_t take_reference(const char *at, size_t length, uint32_t *ret)
 	return 0;
 }
 
-/* text without tags in it; the whole file is known to be UTF-8 */
+/* Text without tags; the whole file is validated as UTF-8. */
 static void put_text(struct buf *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length;) {
@@ -372,14 +372,14 @@ static void put_text(struct buf *out, const char *text, size_t length)
 	}
 }
 
-/* @return whether "<" begins a tag and is not just that */
+/* @return true when "<" begins a tag, false for a plain "<" */
 static bool is_tag(const char *at, const char *end)
 {
 	return end && at + 1 <= end &&
 		(isalnum((unsigned char)at[1]) || at[1] == '/' || at[1] == '>' || at[1] == '.');
 }
 
-/* "<v Name>", "<v.loud Name>"; @return false for every other tag */
+/* "<v Name>", "<v.loud Name>"; @return false for any other tag */
 static bool take_voice(const char *tag, size_t length, struct buf *ret_name)
 {
 	size_t at = 2;
@@ -399,7 +399,7 @@ static bool take_voice(const char *tag, size_t length, struct buf *ret_name)
 
 /* ---- cues of a file ---- */
 
-/* take what one voice said */
+/* Add a cue for one voice. */
 static int end_voice(struct parser *parser, struct vtt_cue *cue, struct buf *name, struct buf *text)
 {
 	size_t length;
@@ -433,7 +433,7 @@ static int end_voice(struct parser *parser, struct vtt_cue *cue, struct buf *nam
 static int parse_text(struct parser *parser, struct vtt_cue *cue, const char *at, const char *end)
 {
 	_cleanup_(buf_finish) struct buf name = {0}, next = {0}, text = {0};
-	const char *closing = at; /* the next ">", sought once and not for each "<" */
+	const char *closing = at; /* the next ">", searched once instead of for each "<" */
 	int r = 0;
 
 	while (at < end && r == 0) {
@@ -463,7 +463,7 @@ static int parse_text(struct parser *parser, struct vtt_cue *cue, const char *at
 	return r == 0 ? end_voice(parser, cue, &name, &text) : r;
 }
 
-/* the present line has the times; of one that has none the text goes, too */
+/* The current line has the times; without valid times the text is dropped, too. */
 static int parse_cue(struct parser *parser)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
@@ -477,13 +477,13 @@ static int parse_cue(struct parser *parser)
 		if (!next_line(parser) || line_is_empty(parser->line))
 			break;
 		if (line_has_arrow(parser->line)) {
-			*parser = before; /* the next one begins, without an empty line */
+			*parser = before; /* the next cue begins, without an empty line */
 			break;
 		}
 		buf_put(&text, parser->line.text, parser->line.length);
 		buf_put_u8(&text, '\n');
 	}
-	buf_put_u8(&text, 0); /* utf8_take() stops there */
+	buf_put_u8(&text, 0); /* terminator for utf8_take() */
 	if (r == 0)
 		r = buf_error(&text);
 	if (r < 0 || why)
@@ -492,7 +492,7 @@ static int parse_cue(struct parser *parser)
 		(const char *)text.data + text.size_bytes - 1);
 }
 
-/* "Kind: captions", "Language: en", "X-TIMESTAMP-MAP=…": some programs have an empty line before them */
+/* "Kind: captions", "Language: en", "X-TIMESTAMP-MAP=…": some programs write an empty line before them. */
 static bool is_metadata(struct line line)
 {
 	size_t length = 0;
@@ -504,7 +504,7 @@ static bool is_metadata(struct line line)
 		(line.text[length] == ':' || line.text[length] == '=');
 }
 
-/* Lines of a block without a time. Up to the first cue they may be metadata. */
+/* Lines of a block without times. Before the first cue they may be metadata. */
 static int parse_loose(struct parser *parser)
 {
 	unsigned first = parser->number, lines = 0;
@@ -519,14 +519,14 @@ static int parse_loose(struct parser *parser)
 			return metadata ? 0 : fault(parser, first, "the time of a cue is missing");
 		if (!line_has_arrow(parser->line))
 			continue;
-		*parser = before; /* a cue begins, and the line before it was its id */
+		*parser = before; /* a cue begins; the line before was its id */
 		return lines == 1 || metadata
 			? 0
 			: fault(parser, first, "the time of a cue is missing");
 	}
 }
 
-/* the present line is the first of it */
+/* The current line is the first of the block. */
 static int parse_block(struct parser *parser)
 {
 	if (line_has_arrow(parser->line))
@@ -559,7 +559,7 @@ static int parse_header(struct parser *parser)
 	}
 }
 
-/* A copy of the text in which what is no character is U+FFFD. */
+/* Copy the text, with invalid characters replaced by U+FFFD. */
 static int copy_characters(struct buf *ret, struct parser *parser)
 {
 	struct parser lines = *parser;
@@ -627,7 +627,7 @@ int vtt_parse(struct vtt **ret, const char *text, size_t size_bytes, const char 
 		error_set(reterr, r, "no memory");
 	if (r < 0)
 		return r;
-	/* of what is no transcript nothing can be read */
+	/* nothing readable: not a transcript */
 	if (vtt->count == 0 && faults.count > 0)
 		return error_set(reterr, -EINVAL, "%s, line %u: %s", name, faults.named[0].line,
 			faults.named[0].why);
@@ -648,7 +648,7 @@ void vtt_format_time(char text[24], int64_t time_ns)
 		(int)(ms / 60000 % 60), (int)(ms / 1000 % 60), (int)(ms % 1000));
 }
 
-/* what is written for a character, NULL for itself */
+/* @return the escape of a character, NULL for itself */
 static const char *escape_of(uint32_t point, uint32_t before)
 {
 	switch (point) {
@@ -657,7 +657,7 @@ static const char *escape_of(uint32_t point, uint32_t before)
 	case '>': return "&gt;";
 	case LRM: return "&lrm;";
 	case RLM: return "&rlm;";
-	/* a name that ends so would make an arrow with the end of its tag */
+	/* a name with this ending would form an arrow with the end of its tag */
 	case '-': return before == '-' ? "&#45;" : NULL;
 	default: return NULL;
 	}

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Letters that mean something else on every page; see CONTRIBUTING.md, "Keys". */
+/* Letters with another meaning on every page; see CONTRIBUTING.md, "Keys". */
 #define RESERVED_KEYS "efjklnrtz"
 
-/* H.264 goes up to here */
+/* maximum of H.264 */
 #define SIDE_LIMIT 16384
 
-/* @return the value of a key if nothing is wrong with it so far, or NULL */
+/* @return the scalar value of a key, or NULL when absent or bad */
 static struct yaml_node *good(const struct yaml_node *mapping, const char *key)
 {
 	struct yaml_node *value = yaml_find(mapping, key);
@@ -24,7 +24,7 @@ static struct yaml_node *good(const struct yaml_node *mapping, const char *key)
 	return value && !value->bad && value->kind == YAML_SCALAR ? value : NULL;
 }
 
-/* @param text  of the message, in which it may have been normalised */
+/* @param text  the message's copy, possibly normalised */
 static void check_identifier(struct yaml_problems *problems, const struct yaml_node *mapping,
 	const char *what, const char *text)
 {
@@ -53,7 +53,7 @@ static int check_name(
 	return 0;
 }
 
-/* @return true when an entry of the list before this one has the same text under a key */
+/* @return true when an earlier entry of the list has the same text under a key */
 static bool is_taken(const struct yaml_node *list, const struct yaml_node *entry, const char *key,
 	const struct yaml_node *value)
 {
@@ -137,7 +137,7 @@ static void check_modifiers(struct yaml_problems *problems, const struct yaml_no
 	}
 }
 
-/* Warn of valid fields that have no effect on the counts. */
+/* Warn of valid fields without effect on the counts. */
 static void warn_of_code(struct yaml_problems *problems, const struct yaml_node *entry,
 	const Uxrec__Study__Code *code)
 {
@@ -301,7 +301,7 @@ static void check_hide(struct yaml_problems *problems, const struct yaml_node *l
 static void warn(
 	struct yaml_problems *problems, const Uxrec__Study *study, const struct yaml_node *root)
 {
-	bool has_error = study->n_codes == 0; /* the usual code book has */
+	bool has_error = study->n_codes == 0; /* the default code book has one */
 
 	if (study->n_tasks == 0)
 		yaml_warn(problems, yaml_find(root, "tasks"),

@@ -14,7 +14,7 @@
 
 #define ID_BYTES 64
 
-/* ---- the file's keys: those of study.proto, but for these ---- */
+/* ---- keys that differ from study.proto ---- */
 
 #define STUDY       &uxrec__study__descriptor
 #define HIDE        &uxrec__study__hide__descriptor
@@ -57,7 +57,7 @@ const struct yaml_schema *study_schema(void)
 
 /* ---- the code book ---- */
 
-/* where a study has none */
+/* The default, for a study without codes. */
 static const char usual_codes[] =
 	"study: usual\n"
 	"codes:\n"
@@ -68,7 +68,7 @@ static const char usual_codes[] =
 	"  - {id: hesitation, name: Hesitation, key: h, color: '#a16207'}\n"
 	"  - {id: system, name: System, key: y, counts_as: system, color: '#475569'}\n";
 
-/* in every code book */
+/* Appended to every code book. */
 static const char flag_code[] =
 	"study: flag\n"
 	"codes: [{id: flag, name: Flag, key: f, color: '#15803d'}]\n";
@@ -164,7 +164,7 @@ int study_parse(Uxrec__Study **ret, const char *text, size_t size_bytes, const c
 	if (problems.errors > 1)
 		snprintf(more, sizeof(more), "; and %zu more, which 'uxrec study check' lists",
 			problems.errors - 1);
-	/* the text of a problem has room for less than an error has with both others */
+	/* A problem's text is shorter than an error's, which also holds place and count. */
 	return error_set(reterr, r, "%s: %.*s%s", place,
 		(int)(sizeof(reterr->text) - strlen(place) - strlen(more) - 3), first->text, more);
 }
@@ -190,7 +190,7 @@ Uxrec__Study *study_copy(const Uxrec__Study *study)
 	return (Uxrec__Study *)message_copy(&study->base);
 }
 
-/* ---- looking things up ---- */
+/* ---- lookup ---- */
 
 const Uxrec__Study__Task *study_task(const Uxrec__Study *study, const char *id)
 {

@@ -7,11 +7,11 @@
 #include <stddef.h>
 
 /**
- * Read a study from the text of its file (study.yaml; see uxrec-study(5)) and check it.
+ * Parse and check the text of a study file (study.yaml; see uxrec-study(5)).
  *
  * @param ret           set on success; freed with uxrec__study__free_unpacked(…, NULL)
  * @param text          size_bytes bytes of YAML
- * @param ret_problems  all of them; on success there may be warnings
+ * @param ret_problems  all problems; on success possibly warnings
  * @return 0, -EINVAL with errors in @p ret_problems, or -ENOMEM
  */
 int study_read(Uxrec__Study **ret, const char *text, size_t size_bytes,
@@ -22,24 +22,24 @@ int study_read_file(Uxrec__Study **ret, const char *path, struct yaml_problems *
 	struct error *reterr);
 
 /**
- * The same for who shows one sentence.
+ * The same with a single error message.
  *
- * @param file_name  for the sentence
- * @param reterr     the first error, "FILE:LINE:COLUMN: …", and how many more there are
+ * @param file_name  for the error message
+ * @param reterr     the first error, "FILE:LINE:COLUMN: …", and the number of others
  */
 int study_parse(Uxrec__Study **ret, const char *text, size_t size_bytes, const char *file_name,
 	struct error *reterr);
 
-/** Rules of the file's keys beyond the fields of study.proto: other names, limits, words. */
+/** Exceptions of the file's keys from the fields of study.proto: other names, limits, words. */
 const struct yaml_schema *study_schema(void);
 
-/** Look something up by its id. @return NULL when there is none */
+/** Look up by id. @return NULL when there is none */
 const Uxrec__Study__Task *study_task(const Uxrec__Study *study, const char *id);
 const Uxrec__Study__Code *study_code(const Uxrec__Study *study, const char *id);
 const Uxrec__Study__Opportunity *study_opportunity(const Uxrec__Study__Task *task, const char *id);
 
-/** Look up what a person typed: a code's id, or else its key. @return NULL when there is none */
+/** Look up a typed code: by id, then by key. @return NULL when there is none */
 const Uxrec__Study__Code *study_code_typed(const Uxrec__Study *study, const char *id_or_key);
 
-/** An independent copy. @return NULL without memory */
+/** Deep copy. @return NULL without memory */
 Uxrec__Study *study_copy(const Uxrec__Study *study);

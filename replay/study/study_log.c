@@ -17,7 +17,7 @@
 #define STUDIES_LIMIT 10000
 
 struct study_log {
-	struct folder *folder; /* of all logs */
+	struct folder *folder; /* folder of all logs */
 	struct annotations *acts;
 	char id[33];
 };
@@ -46,7 +46,7 @@ static bool has_name(const struct annotations *acts, const char *name)
 	return false;
 }
 
-/* The act of a participant; labels of earlier versions may not be normalised. */
+/* The act of a participant. Labels of earlier versions may not be normalised. */
 static const Uxrec__Act *find_participant(const struct annotations *acts, const char *label)
 {
 	for (size_t i = 0; i < annotations_count(acts); i++) {
@@ -63,7 +63,7 @@ static const Uxrec__Act *find_participant(const struct annotations *acts, const 
 	return NULL;
 }
 
-/* The caller has set the body. @param before  the act on the same thing, or NULL: it is a new thing */
+/* Append an act whose body is set. @param before  the previous act on the same object; NULL: add one */
 static int append(struct study_log *log, const struct study_actor *actor, Uxrec__Act *act,
 	const Uxrec__Act *before, struct error *reterr)
 {
@@ -96,7 +96,7 @@ static int add_name(struct study_log *log, const struct study_actor *actor, cons
 	return append(log, actor, &act, NULL, reterr);
 }
 
-/* ---- finding ---- */
+/* ---- lookup ---- */
 
 static int open_acts(struct study_log *log, const char *id, bool writable, struct error *reterr)
 {
@@ -111,10 +111,10 @@ struct search {
 	const struct folder *folder;
 	const char *name;
 	char found[33];
-	unsigned count; /* of studies that have the name */
+	unsigned count; /* studies with this name */
 };
 
-/* A log that cannot be read has no name: it hides no other. */
+/* An unreadable log is skipped: it has no name. */
 static int look_at(void *user, const char *file)
 {
 	struct search *search = user;
@@ -134,7 +134,7 @@ static int look_at(void *user, const char *file)
 	return 0;
 }
 
-/* @return 1 found, 0 not, or a negative errno with the reason */
+/* @return 1 when found, 0 when not, or a negative errno with the reason */
 static int find_by_name(
 	const struct folder *folder, const char *name, char ret[33], struct error *reterr)
 {
@@ -163,7 +163,7 @@ static int open_folder(struct folder **ret, const char *library, bool make, stru
 		    : folder_open_below(ret, folder, STUDY_LOGS_FOLDER, reterr);
 }
 
-/* With the folder's lock when there is a maker. */
+/* With a maker, the caller holds the folder's lock. */
 static int find(struct study_log *log, const char *study_id, const char *name,
 	const struct study_actor *maker, struct error *reterr)
 {
@@ -274,7 +274,7 @@ static int put_label(struct study_log *log, const struct study_actor *actor, cha
 	return append(log, actor, &act, before, reterr);
 }
 
-/* The label in its one spelling, and the folder's lock: nobody else adds the same meanwhile. */
+/* Normalise the label and lock the folder against concurrent additions. */
 static int begin_change(
 	struct study_log *log, const char *label, char **ret, int *ret_lock, struct error *reterr)
 {

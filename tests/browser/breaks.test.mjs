@@ -1,4 +1,4 @@
-// Connections that break: no typed text and no tag is lost, and a page claims nothing that it cannot know.
+// Connection loss: no typed text and no tag is lost, and pages show no state they cannot know.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ useBrowser();
 const open = (url, options = {}) => openPage(browser, url, { expectErrors: true, ...options });
 const noAnswer = (page) => page.getByRole('heading', { name: 'No answer from the recorder' });
 
-/** Deterministic numbers from 0 to below 1. */
+/** Pseudo-random numbers in [0, 1). */
 function numbers(seed) {
   let state = seed;
   return () => {
@@ -47,7 +47,7 @@ async function breakOnce(line, random) {
   }
 }
 
-/** How many tags and notes of a page wait; its list has the rows in sight alone. */
+/** Number of pending tags and notes of a page; its list renders only the visible rows. */
 const waiting = (page) => page.evaluate(() => Number(/(\d+) tags? (?:and|or) notes? wait/.exec(document.body.innerText)?.[1] ?? 0));
 
 test(`no note and no tag is lost or stored twice over ${BREAKS} broken connections`, async () => {
@@ -57,7 +57,7 @@ test(`no note and no tag is lost or stored twice over ${BREAKS} broken connectio
   const random = numbers(17);
   const page = await open(through(recorder.links.live, line));
   await live(page);
-  /* the page tries again as soon as it may, so that there is a connection to break */
+  /* retry at once, so that there is a connection to break */
   await page.evaluate(() => setInterval(() => window.dispatchEvent(new Event('online')), 100));
   const now = () => page.evaluate(() => window.uxrec.stats.presentationTimeNs);
   const made = [];
@@ -73,7 +73,7 @@ test(`no note and no tag is lost or stored twice over ${BREAKS} broken connectio
   })();
   const codes = { s: 'slip', m: 'mistake', o: 'omission' };
   while (broken < BREAKS) {
-    /* a page keeps 300 acts: on a slow machine the store gets its time */
+    /* the outbox is limited to 300 acts: let the store catch up on a slow machine */
     if (made.length % 50 === 48)
       await until(async () => broken >= BREAKS || (await waiting(page)) < 100, 'the store');
     const key = Object.keys(codes)[Math.floor(random() * 3)];
@@ -109,7 +109,7 @@ test(`no note and no tag is lost or stored twice over ${BREAKS} broken connectio
     const at = Number(body.value.mediaNs);
     assert.ok(at >= made[i].from - 500 && at <= made[i].to + 500, `${i}: ${at} is not in ${made[i].from} to ${made[i].to}`);
   }
-  /* the page lists all stored acts; of a long list only the rows in sight are on it */
+  /* size of the full list; only visible rows are rendered */
   assert.equal(await page.locator('li.mark').first().getAttribute('aria-setsize'), String(made.length));
   console.log(`# ${broken} breaks, ${made.length} notes and tags`);
   await close(page);
@@ -137,7 +137,7 @@ test('a server that is gone without a word is noticed, and what is not known is 
   await recorder.end();
 });
 
-/** Text of a page with a time before the begin. */
+/** Texts of a page with a time before the begin. */
 const negative = (page) =>
   page.evaluate(() => (document.body.innerText.match(/.*(−|-\d+:\d\d).*/g) ?? []).filter((text) => !/[+−]\d\d:\d\d$/.test(text)));
 
@@ -165,14 +165,14 @@ test('an open tab outlasts a restart, and says what became of the session; no ti
   await recorder.uxrec('stop');
   await page.getByRole('heading', { name: 'The session has ended' }).waitFor();
   assert.deepEqual(await negative(page), []);
-  /* the marks keep their times when the status no longer has the session */
+  /* marks keep their times after the session leaves the status */
   const times = await page.locator('li.mark .time').allInnerTexts();
   assert.ok(times.length === 3 && times.every((time) => /^\d+:\d\d/.test(time)), times.join());
   await recorder.again('SIGTERM');
   await recorder.begin();
   await live(page);
   assert.deepEqual(await negative(page), []);
-  /* a session that ends while nothing comes from the recorder */
+  /* a session that ends while the line is silent */
   line.gone(true);
   await noAnswer(page).waitFor({ timeout: 60000 });
   line.gone(false);
@@ -218,7 +218,7 @@ test('moderators know of each other, and who watches; observers know the number 
   await list.locator('li', { hasText: 'Cleo' }).getByText(/observing for 0:\d\d/).waitFor();
   await list.locator('li', { hasText: 'Ann' }).getByText('(you)').waitFor();
   await checkAccessibility(ann, 'who is connected');
-  /* Escape closes the list that a press opened, though the page's keys have the focus again; and by keyboard */
+  /* Escape closes a list opened by pointer although the page's keys have the focus again; also by keyboard */
   assert.equal(await ann.evaluate(() => document.activeElement?.tagName), 'BODY');
   await ann.keyboard.press('Escape');
   await list.waitFor({ state: 'detached' });
@@ -253,7 +253,7 @@ test('a picture that is late is called behind, and a screen on which nothing mov
   await live(still);
   await live(late);
   await late.getByText(/^BEHIND by \d+(\.\d)? s \(slow connection\)/).waitFor();
-  /* longer than it takes to call a picture stalled; a busy machine may be late, but never without anything new */
+  /* beyond the stall timeout; a busy machine may lag, but always receives something new */
   for (let i = 0; i < 7; i++) {
     await sleep(1000);
     assert.doesNotMatch(await still.locator('.badge').innerText(), /NO PICTURE/);
@@ -295,7 +295,7 @@ test('a clock of the browser that is hours off moves no tag and no time', async 
   assert.match(await page.locator('.badge').innerText(), /^(LIVE|BEHIND|NO PICTURE)/);
   assert.deepEqual(await negative(page), []);
   await recorder.uxrec('stop');
-  /* the library has the recorder's time of the begin */
+  /* the library has the begin by the recorder's clock */
   const library = await open(recorder.links.library, { script: () => (Date.now = () => 0) });
   await library.getByText(session.slice(0, 4)).first().waitFor();
   for (const one of [page, library]) await close(one);

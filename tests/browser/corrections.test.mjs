@@ -1,4 +1,4 @@
-// Corrections on the pages: attempts, tags, the facts of a session; deletion in the library.
+// Corrections on the pages: attempts, tags, session facts; deletion in the library.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -44,7 +44,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   assert.equal(corrected.outcome, 'completed_with_assist');
   await checkAccessibility(page, 'correcting an attempt');
   await attempt.getByRole('button', { name: 'Close' }).click();
-  /* a tag: moved, taken out and brought back */
+  /* a tag: moved, removed and restored */
   await page.getByRole('button', { name: /^Change Slip/ }).click();
   await page.getByLabel('Impact').selectOption('3 major');
   await page.getByRole('button', { name: 'Time later by 0.2 s' }).click();
@@ -76,7 +76,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   );
   assert.equal((await things('attempt'))[0].participant, 'P07');
   await close(page);
-  /* a reviewer changes neither the attempt nor a live tag */
+  /* a reviewer can change neither the attempt nor a live tag */
   const reviewer = await openPage(browser, url('library'));
   await reviewer.locator('li.mark', { hasText: 'Slip' }).waitFor();
   await reviewer.getByRole('button', { name: 'Unfold the task', exact: true }).click();
@@ -89,7 +89,7 @@ test('replay: the moderator corrects attempt, tag and session; a reviewer only t
   assert.ok(await dialog.getByRole('button', { name: 'Delete it' }).isDisabled());
   await dialog.getByRole('textbox').fill('P07');
   await checkAccessibility(library, 'deleting');
-  /* Enter in its field deletes nothing */
+  /* Enter in the field does not delete */
   await library.keyboard.press('Enter');
   await library.getByText(/^Enter does not press/).waitFor();
   assert.equal(recorder.sessions().length, 1);

@@ -1,4 +1,4 @@
-// The moderator's page in the course of a session: reading, the task's clock, interruptions, phases, stop.
+// The moderator page during a session: reading, task clock, interruptions, phases, stop.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -35,7 +35,7 @@ test('moderate by keyboard: ready, interruption, phase, time limit; a stop asks 
   await page.keyboard.press('t');
   await until(async () => (await status()).attempt_reading_ns > 0, 'the participant to be ready');
   await page.getByRole('button', { name: /Ready, begins now/ }).waitFor({ state: 'detached' });
-  /* with shift the letter of a code is none */
+  /* Shift with a code's letter sets no tag */
   await page.keyboard.press('Shift+I');
   const banner = page.getByRole('region', { name: 'Interruption' });
   await banner.waitFor();

@@ -1,5 +1,5 @@
-// Pages fit, in each of their states: in light, dark, print, forced colours and with less motion, with texts as long as
-// they may be; and axe finds nothing. UXREC_LONG=1: at all sizes and zooms. UXREC_SHOTS=FOLDER: a picture of each.
+// Layout of pages in all states: light, dark, print, forced colours and reduced motion, with texts of maximum length;
+// and no axe violations. UXREC_LONG=1: at all sizes and zooms. UXREC_SHOTS=FOLDER: save screenshots.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { Client, delay, isLong, pageModule, Recorder, sleep, through, until } fr
 import { misfits } from '../harness/pages/fit.mjs';
 import { browser, close, live, openPage, pause, play, reached, useBrowser } from '../harness/pages/pages.mjs';
 
-/* ---- texts as long as they may be ---- */
+/* ---- texts of maximum length ---- */
 
 const PARTICIPANT = `P${'㍿'.repeat(26)}`;
 const WIDE = 'W'.repeat(80);
@@ -56,7 +56,7 @@ const check = async (page, name, options) => {
   const found = await misfits(page, name, options);
   faults.push(...found);
 };
-/* states whose layout differs little from others */
+/* states with a layout similar to others */
 const checkToo = async (page, name, options) => {
   if (isLong) await check(page, name, options);
 };
@@ -67,10 +67,10 @@ function verdict() {
 const link = (page, role, search = '') => `http://127.0.0.1:${recorder.port}/${page}${search}#${recorder.token(role)}`;
 const open = (url, options) => openPage(browser, url, { viewport: { width: 1280, height: 800 }, ...options });
 
-/** A page whose messages from the server are changed first. */
+/** A page with modified server messages. */
 const openEdited = (url, change, options = {}) => open(url, { ...options, between: { change } });
 
-/** The id of a session with tags, which has ended. */
+/** Id of an ended session with tags. */
 async function recorded() {
   if (session) return session;
   session = await recorder.uxrec('start', '--study', recorder.study, '--participant', PARTICIPANT, '--consent', 'paper:screen,sound');
@@ -81,7 +81,7 @@ async function recorded() {
   return session;
 }
 
-/** A page that never gets an answer. */
+/** A page that never receives an answer. */
 async function openUnanswered(url) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
@@ -242,7 +242,7 @@ test('moderate and live fit while a session runs', async () => {
   verdict();
 });
 
-/** A running session that is paused, waits for room on the disk, or does not answer. */
+/** A running session that is paused, waits for disk space, or does not answer. */
 async function checkTroubles(page, observer, script) {
   await recorder.uxrec('pause');
   await observer.getByRole('heading', { name: 'Paused' }).waitFor();
@@ -301,7 +301,7 @@ test('a library with sessions fits, also on paper', async () => {
   await close(many);
   const bad = await open(link('library', 'moderate'));
   await bad.getByRole('table').waitFor();
-  /* the menu closes when the window changes its size */
+  /* the menu closes when the window is resized */
   const reopen = async () => {
     await bad.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     if (!(await bad.getByRole('menu').isVisible())) await bad.getByRole('button', { name: /^Actions:/ }).first().click();
@@ -316,7 +316,7 @@ test('a library with sessions fits, also on paper', async () => {
   verdict();
 });
 
-/** Tags as the server gives them, a millisecond apart. */
+/** Tags as sent by the server, one per millisecond. */
 async function manyTags(firstNs) {
   const { create } = await import('@bufbuild/protobuf');
   const { ActSchema } = await pageModule('../gen/protocol/acts_pb.ts');
@@ -366,7 +366,7 @@ test('replay fits', async () => {
   verdict();
 });
 
-/** A replay while it plays, and its dialogs. */
+/** A replay during playback, and its dialogs. */
 async function checkReplay(page) {
   await play(page);
   await check(page, 'replay playing', { focus: false });
@@ -381,11 +381,11 @@ async function checkReplay(page) {
   await check(page, 'replay help');
 }
 
-/** Replays of which the recorder has an unusual answer, or none yet. */
+/** Replays with an unusual answer of the recorder, or none yet. */
 async function checkEdited(url, beginNs, endNs) {
   const opening = await openUnanswered(url);
   await opening.getByRole('heading', { name: 'Opening' }).waitFor();
-  /* nothing is known of the session yet */
+  /* nothing is known about the session yet */
   assert.doesNotMatch(await opening.locator('.side').innerText(), /No task|No tags/);
   await check(opening, 'replay opening');
   await close(opening);

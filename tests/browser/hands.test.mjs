@@ -1,4 +1,4 @@
-// Hands on the keyboard: who has the focus, where a key has an effect, and why it has none.
+// Keyboard use: focus, effects of keys, and reasons for having none.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const hint = (page, text) => page.locator('.keyhint', { hasText: text }).waitFor
 const focused = (page) => page.evaluate(() => document.activeElement?.id || document.activeElement?.tagName);
 const count = (page, number, what) => until(async () => (await marks(page).count()) === number, what ?? `${number} tags`);
 
-/** A key as a layout types it. */
+/** A key event as produced by a keyboard layout. */
 const press = (page, key, code, more = {}) =>
   page.evaluate(
     ([init]) => (document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent('keydown', { bubbles: true, cancelable: true, ...init })),
@@ -70,24 +70,24 @@ test('observe: a pause takes no field away, keys change what is seen, undo names
   await hint(page, 'nothing was removed');
   await page.keyboard.press('2');
   await hint(page, 'no tag of yours to rate');
-  await page.keyboard.press('q'); // no key of this study
+  await page.keyboard.press('q'); // not a key of this study
   await page.keyboard.press('m');
   await hint(page, 'no tag of yours to rate');
   assert.equal(await marks(page).count(), 0);
 
-  /* the list of keys is the study's */
+  /* the key list is that of the study */
   await page.keyboard.press('?');
   const help = page.getByRole('dialog', { name: 'Keys' });
   await help.getByText('Ausrutscher').waitFor();
   for (const other of ['Mistake', 'the next task']) assert.equal(await help.getByText(other).count(), 0, other);
   await page.keyboard.press('Escape');
 
-  /* a Cyrillic layout */
+  /* Cyrillic layout */
   await press(page, 'ы', 'KeyS');
   await count(page, 1);
   await page.keyboard.press('3');
   await page.locator('.impact', { hasText: '3' }).waitFor();
-  /* the list of opportunities has the digits while it is open, and no focus */
+  /* the open list of opportunities takes the digits, but not the focus */
   await page.keyboard.press('Enter');
   await page.getByRole('region', { name: 'Opportunity of an error' }).waitFor();
   await checkAccessibility(page, 'opportunities');
@@ -98,7 +98,7 @@ test('observe: a pause takes no field away, keys change what is seen, undo names
   assert.equal(await page.getByRole('region', { name: 'Opportunity of an error' }).count(), 0);
   await page.locator('li.mark:not(.pending) .impact', { hasText: '3' }).waitFor();
 
-  /* a note while the moderator pauses */
+  /* a note during a pause */
   await page.keyboard.press('n');
   await page.keyboard.type('they loo');
   await recorder.uxrec('pause');
@@ -118,7 +118,7 @@ test('observe: a pause takes no field away, keys change what is seen, undo names
   await page.keyboard.press('Tab');
   await page.keyboard.press('Escape');
 
-  /* where the list is not shown nothing of it changes */
+  /* no change while the list is hidden */
   await page.getByRole('tab', { name: 'Events' }).click();
   await page.keyboard.press('z');
   await hint(page, 'the list of tags is not shown');
@@ -134,7 +134,7 @@ test('observe: a pause takes no field away, keys change what is seen, undo names
   await hint(page, 'Removed: Wow at');
   await count(page, 1);
 
-  /* and after a reload: the slip comes back with all its fields */
+  /* after a reload: the slip comes back with all its fields */
   await page.reload();
   await live(page);
   await page.getByText(/Removed: Wow at/).waitFor();
@@ -150,7 +150,7 @@ test('observe: a pause takes no field away, keys change what is seen, undo names
   await page.keyboard.press('Shift+Z');
   await page.getByText('they look lost, z r 3 w').waitFor();
 
-  /* a name gives the focus back */
+  /* the name field returns the focus */
   const name = page.getByLabel('You', { exact: true });
   await name.fill('Dora');
   await name.press('Enter');
@@ -193,7 +193,7 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await page.keyboard.press('e');
   await hint(page, 'no task is running');
 
-  /* the interruption whose note is being written ends */
+  /* the interruption ends while its note is being written */
   await page.keyboard.press('w');
   await count(page, 1);
   await page.keyboard.press('Shift+I');
@@ -209,7 +209,7 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await page.keyboard.press('Shift+Tab');
   await banner.waitFor({ state: 'detached' });
 
-  /* and a field that goes all the same */
+  /* a field removed regardless */
   await page.keyboard.press('n');
   await page.keyboard.type('so');
   await page.evaluate(() => document.getElementById('note').closest('form').remove());
@@ -220,9 +220,9 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await page.reload();
   await live(page);
   await until(async () => (await stats(page)).presentationTimeNs > 0, 'a moment to tag');
-  await page.locator('.palette button:enabled').first().waitFor(); // the page has taken note of it
+  await page.locator('.palette button:enabled').first().waitFor(); // updated by now
 
-  /* a control that is disabled while it has the focus keeps it */
+  /* a control disabled while focused keeps the focus */
   await page.keyboard.press('n');
   await page.keyboard.type('a note');
   await page.keyboard.press('Tab');
@@ -239,7 +239,7 @@ test('moderate: only the button starts, no field goes while it is written in, er
   /* errors of an observer, too */
   await page.keyboard.press('t');
   await page.getByRole('button', { name: /End task/ }).waitFor();
-  /* a picture from before the task is none of it */
+  /* wait for a picture within the task */
   const begun = Number(JSON.parse(await recorder.uxrec('status', '--json')).attempt_begin_ns);
   assert.ok(begun > 0);
   await until(async () => (await stats(page)).presentationTimeNs > begun, 'a picture of the task');
@@ -260,7 +260,7 @@ test('moderate: only the button starts, no field goes while it is written in, er
   await asked.waitFor({ state: 'detached' });
   await until(async () => (await page.getByText('at “Opens the menu”').count()) === 2, 'the opportunity');
 
-  /* the session ends while a note is written, and its caret was put elsewhere: its text stays */
+  /* the session ends while a note is being written, after a click into it: its text stays */
   await page.keyboard.press('n');
   await page.keyboard.type('half a no');
   await page.locator('#note').click();
@@ -285,7 +285,7 @@ test('replay: space plays after a press by mouse, a control operated by key keep
   await recorder.uxrec('task', 'end', 'completed');
   await recorder.uxrec('stop');
   const page = await openPage(browser, recorder.replayLink(session));
-  /* a key that comes too early shows why it does nothing */
+  /* a key pressed too early shows the reason for having no effect */
   await reached(page, 'stopped');
   await page.keyboard.press('Shift+ArrowRight');
   await hint(page, 'no later click');
@@ -300,7 +300,7 @@ test('replay: space plays after a press by mouse, a control operated by key keep
     page.getByRole('button', { name: /^Theme/ }),
   ];
   for (const place of places) {
-    /* at a moment of the task; while it is sought nothing is tagged */
+    /* a moment within the task; no tagging during the seek */
     await pause(page);
     await page.keyboard.press('Home');
     await page.keyboard.press('j');
@@ -312,7 +312,7 @@ test('replay: space plays after a press by mouse, a control operated by key keep
   }
   await pause(page);
   assert.equal(await page.locator('li.mark.mine').count(), 1, 'space tagged again');
-  /* Tab goes on from where the pointer was */
+  /* Tab continues from the pointer's position */
   const tags = page.getByRole('tab', { name: 'Tags' });
   await tags.click();
   await page.keyboard.press('Tab');
@@ -325,13 +325,13 @@ test('replay: space plays after a press by mouse, a control operated by key keep
   await page.evaluate(() => document.activeElement.blur());
   await tags.click();
 
-  /* not judged: asked for in the review */
+  /* judging in the review */
   await page.getByText('1 error in your layer').waitFor();
   await page.getByRole('button', { name: '1 error not judged…' }).waitFor();
   await page.keyboard.press('Enter');
   const asked = page.getByRole('region', { name: 'Opportunity of an error' });
   await asked.waitFor();
-  /* removed while it is asked about, and brought back, it waits again */
+  /* removed while being judged and restored: it is pending again */
   await page.keyboard.press('z');
   await asked.waitFor({ state: 'detached' });
   await page.keyboard.press('Shift+Z');

@@ -33,7 +33,7 @@ test('two reviewers who both left the default name have two layers, and a new na
   };
   await tag(ann, 'm');
   await tag(ben, 's');
-  /* each sees the other's beside their own, and has no button for it */
+  /* each sees both tags, but has buttons only for the own one */
   for (const page of [ann, ben]) {
     await until(async () => (await page.locator('li.mark').count()) === 2, 'both tags');
     assert.equal(await mine(page).count(), 1);
@@ -41,12 +41,12 @@ test('two reviewers who both left the default name have two layers, and a new na
   const judge = await Client.open(recorder, 'library', 'Judge');
   const layers = async () => (await judge.ask({ case: 'getMetrics', value: { sessions: [session] } })).value.layers;
   assert.deepEqual((await layers()).map((layer) => layer.replace(/[0-9a-f]{4}(?=\))/, 'piece')), ['coder:reviewer (piece)', 'coder:reviewer (piece)']);
-  /* a new name: the same layer, with the new name for both to see; another tab is the same person */
+  /* renaming keeps the layer and shows the new name to both; another tab is the same person */
   await ann.getByLabel('Coding as').fill('Ann');
   await ann.getByLabel('Coding as').press('Enter');
   const tab = await ann.context().newPage();
   await tab.goto(link);
-  /* a key that comes before the session is open sets no tag, and the page shows why */
+  /* a key before the session is open sets no tag, and the page shows the reason */
   await reached(tab, 'stopped');
   await tab.keyboard.press('End');
   await reached(tab, 'stopped');

@@ -1,4 +1,4 @@
-// A session from consent to review with the keyboard alone: moderator, observer and reviewer.
+// A session from consent to review by keyboard only: moderator, observer and reviewer.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { browser, close, live, openPage, reached, useBrowser } from '../harness/
 
 useBrowser();
 
-/** What has the focus: its role and name, as far as the pages give them by text or label. */
+/** The focused element: its tag, and its name from label or text. */
 const focus = (page) =>
   page.evaluate(() => {
     const one = document.activeElement;
@@ -15,7 +15,7 @@ const focus = (page) =>
     return `${one?.tagName.toLowerCase()} ${label.replace(/\s+/g, ' ').trim()}`;
   });
 
-/** Tab on until something has the focus. */
+/** Press Tab until the wanted element has the focus. */
 async function tabTo(page, wanted) {
   const passed = [];
   for (let i = 0; i < 150; i++) {
@@ -33,7 +33,7 @@ const keys = async (page, ...names) => {
 const marks = (page) => page.locator('li.mark');
 const count = (page, number) => until(async () => (await marks(page).count()) === number, `${number} tags and notes`);
 
-/** A page that no pointer touches. */
+/** A page that rejects pointer use. */
 async function openWithoutMouse(url) {
   const page = await openPage(browser, url);
   for (const what of ['mouse', 'touchscreen'])
@@ -69,12 +69,12 @@ test('a session is run, watched and reviewed by keyboard alone', async () => {
   await keys(observer, 'Enter');
   await live(observer);
 
-  /* a task with a tag, its impact, a note with a code in it */
+  /* a task with a tag, its impact, and a note that contains a code's letter */
   await keys(page, 't');
   await page.getByRole('button', { name: /Ready, begins now/ }).waitFor();
   await keys(page, 't');
   await page.getByRole('button', { name: /Ready, begins now/ }).waitFor({ state: 'detached' });
-  /* a picture from before the task is none of it */
+  /* wait for a picture within the task */
   const begun = Number((await status()).attempt_begin_ns);
   assert.ok(begun > 0);
   for (const one of [page, observer]) await until(async () => (await stats(one)).presentationTimeNs > begun, 'a picture of the task');
@@ -90,7 +90,7 @@ test('a session is run, watched and reviewed by keyboard alone', async () => {
   await keys(page, 'Shift+Z');
   await count(page, 3);
 
-  /* the observer's tags; the moderator's are there */
+  /* the observer's tags, beside the moderator's */
   await count(observer, 3);
   await keys(observer, 'm', '2', 'r');
   await observer.locator('li.mark', { hasText: 'recovered' }).waitFor();
@@ -102,7 +102,7 @@ test('a session is run, watched and reviewed by keyboard alone', async () => {
   await keys(observer, 'Enter');
   await observer.getByRole('tab', { name: 'Events', selected: true }).waitFor();
 
-  /* interruption, pause, the end of the task with its errors */
+  /* interruption, pause, end of the task with its errors */
   await keys(page, 'Shift+I');
   await page.getByRole('region', { name: 'Interruption' }).waitFor();
   await keys(page, 'Shift+I');
@@ -132,7 +132,7 @@ test('a session is run, watched and reviewed by keyboard alone', async () => {
   await close(observer);
   await close(page);
 
-  /* the reviewer: from the library */
+  /* the reviewer, starting from the library */
   const review = await openWithoutMouse(recorder.links.library);
   await review.getByRole('table').waitFor();
   await tabTo(review, /^a P07/);

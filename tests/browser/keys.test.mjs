@@ -1,4 +1,4 @@
-// The key of a link: where it is, and where it is not to be found.
+// The key of a link: where it is stored, and where it must not appear.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -10,13 +10,13 @@ import { build, chromiumOptions, Desktop, end, QUIET, Recorder, root, sleep, sta
 import { browser, checkAccessibility, close, openPage, useBrowser } from '../harness/pages/pages.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'uxrec-keys-'));
-let handed; // to a browser, some time ago
+let handed; // path of an earlier hand-over
 
 useBrowser();
 
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const left = []; // a test's cleanups, in the order of its starts: a failed one, too, leaves nothing for the runner to wait for
+const left = []; // cleanups of a test, in start order: run after a failure, too, so that the runner need not wait
 
 afterEach(async () => {
   for (const leave of left.splice(0).reverse()) await leave().catch(() => undefined);
@@ -44,7 +44,7 @@ test('the key of a link leaves the address and the history before anything is pa
     const page = await browser.newPage();
     const words = [];
     page.on('console', (message) => words.push(message.text()));
-    /* a page whose own script never comes has done it already */
+    /* the key is taken even if the page's own script never loads */
     await page.route(/app\.js$/, (route) => route.abort());
     await page.goto(recorder.links[name]);
     assert.equal(page.url(), `http://127.0.0.1:${recorder.port}/${name}`);
@@ -55,7 +55,7 @@ test('the key of a link leaves the address and the history before anything is pa
     await ready[name](page);
     assert.deepEqual((await historyOf(page)).filter((url) => url.includes(key)), []);
     assert.deepEqual(await page.evaluate(() => Object.values({ ...sessionStorage })), [key]);
-    /* the browser keeps its identity, and no rights */
+    /* the browser stores its identity, but no rights */
     assert.deepEqual(await page.evaluate(() => Object.keys({ ...localStorage })), ['identity']);
     assert.ok(!(await page.evaluate(() => localStorage.identity)).includes(key));
     const shown = await page.evaluate(() => document.documentElement.outerHTML + document.title + document.cookie);
@@ -81,16 +81,16 @@ test('links go on in the tab and in new tabs, a tab opened by hand has no key', 
     const other = await tab(() => link.click(options));
     await other.getByRole('link', { name: 'Browser study' }).waitFor();
     assert.equal(other.url(), `http://127.0.0.1:${recorder.port}/replay?session=${session}`);
-    /* and on from there, in its own tab */
+    /* navigation continues within the new tab */
     await other.getByRole('link', { name: 'Browser study' }).click();
     await other.locator(`a[data-session="${session}"]`).waitFor();
     await other.close();
   }
-  /* what is used up is used up: the same address once more has no key */
+  /* a grant is single-use: the same address again has no key */
   const byHand = await page.context().newPage();
   await byHand.goto(`http://127.0.0.1:${recorder.port}/replay?session=${session}`);
   await byHand.getByText('This tab has no valid key').waitFor();
-  /* the menu of a link: what is chosen in it is the browser's affair */
+  /* context menu of a link: the choice is left to the browser */
   await link.click({ button: 'right' });
   await byHand.reload();
   await byHand.getByRole('link', { name: 'Browser study' }).waitFor();
@@ -117,9 +117,9 @@ test('another link in the same tab replaces the key, half of one takes it away',
   await recorder.end();
 });
 
-/* ---- handed to a browser ---- */
+/* ---- hand-over to a browser ---- */
 
-/** A folder with an xdg-open that notes what it was given, and keeps a copy of the file. */
+/** A folder with an xdg-open that logs its arguments and copies the file. */
 function fakeBrowser(name) {
   const bin = join(folder, name);
   mkdirSync(bin);
@@ -160,10 +160,10 @@ test('uxrec open hands the browser a file of this user alone, whose link opens o
   const profile = join(folder, 'profile');
   const context = await chromium.launchPersistentContext(profile, chromiumOptions());
   const page = await context.newPage();
-  await page.goto(`file://${path}`).catch(() => undefined); // it goes on at once
+  await page.goto(`file://${path}`).catch(() => undefined); // redirects at once
   await ready.moderate(page);
   assert.equal(page.url(), `http://127.0.0.1:${recorder.port}/moderate`);
-  /* the ticket, until the recorder has answered with the key */
+  /* holds the ticket until the recorder answers with the key */
   await until(() => page.evaluate((wanted) => Object.values({ ...sessionStorage }).join() === wanted, key), 'the key');
   await page.reload();
   await ready.moderate(page);
@@ -211,7 +211,7 @@ test('make run shows the moderator’s page without its key in any command line'
   await end(run, 'SIGINT');
 });
 
-/* ---- on the display that is recorded ---- */
+/* ---- on the recorded display ---- */
 
 test('the moderator’s page on the recorded display says so in red, and its window is hidden where nothing covers it', async () => {
   const desktop = await Desktop.start(1000, 700);
@@ -244,7 +244,7 @@ test('the moderator’s page on the recorded display says so in red, and its win
   }
   await sleep(1500);
   const covering = Date.now();
-  /* another program's window is raised over its lower part */
+  /* raise another window over its lower part */
   const terminal = start('xterm', ['-bg', '#ff0000', '-fg', '#ff0000', '-bw', '0', '-geometry', '60x12+100+450'], { env: desktop.env, stdio: 'ignore' });
   left.push(() => end(terminal));
   await sleep(4000);
@@ -269,7 +269,7 @@ test('the moderator’s page on the recorded display says so in red, and its win
   for (const [when, ms, lower] of [['alone', covering - 200, GREY], ['covered', covered - 200, [255, 0, 0]]]) {
     const at = await colors(ms);
     isNear(at(40, 40), [0x3c, 0x5a, 0x64], `${when}, the desktop`);
-    /* the toolbar with the address, and all over the page */
+    /* the toolbar with the address, and points all over the page */
     for (const [x, y] of [[300, 60], [110, 300], [300, 250], [500, 300], [780, 640]]) isNear(at(x, y), GREY, `${when}, the page at ${x}, ${y}`);
     isNear(at(200, 500), lower, `${when}, the lower part`);
   }

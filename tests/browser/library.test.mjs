@@ -1,4 +1,4 @@
-// The library page: its table, its actions, its files, its print.
+// The library page: table, actions, files, print.
 
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
@@ -34,7 +34,7 @@ const openListed = (recorder, role, sessions, options = {}) =>
     },
   });
 
-/** A row of the list. @param i  decides its id, participant and begin */
+/** A row of the list. @param i  determines id, participant and begin */
 const rowOf = (i, more = {}) => ({
   session: `20260101-${String(i).padStart(6, '0')}-abcd`,
   study: 'Checkout',
@@ -91,7 +91,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
     while ((await page.evaluate(() => document.activeElement?.textContent)) !== name) await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
   };
-  /* the menu: arrows go around, Escape gives the focus back */
+  /* menu: arrows wrap around, Escape restores the focus */
   await button.focus();
   await page.keyboard.press('ArrowUp');
   await until(() => page.evaluate(() => document.activeElement?.textContent === 'Delete…'), 'the last item');
@@ -100,7 +100,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   await checkAccessibility(page, 'the menu');
   await page.keyboard.press('Escape');
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('aria-haspopup')), 'menu');
-  /* excluded, with its reason */
+  /* exclude, with a reason */
   await choose('Exclude…');
   const exclude = page.getByRole('dialog', { name: /^Exclude P01/ });
   assert.ok(await exclude.getByRole('button', { name: 'Exclude' }).isDisabled());
@@ -113,7 +113,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   await page.getByText(/^Included again: P01/).waitFor();
   await until(async () => (await info()).excluded === false, 'the session included');
   assert.equal((await info()).excluded_reason, '');
-  /* a pilot */
+  /* pilot */
   await choose('Mark as pilot');
   await page.getByText(/^A pilot now/).waitFor();
   assert.equal((await info()).pilot, true);
@@ -121,7 +121,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   await choose('No pilot any more');
   await page.getByText(/^No pilot any more: P01/).waitFor();
   assert.equal((await info()).pilot, false);
-  /* renamed in all of its acts, and back */
+  /* rename in all acts, and undo */
   await choose('Rename…');
   const rename = page.getByRole('dialog', { name: /^Rename P01/ });
   await rename.getByLabel('Participant').fill('P/');
@@ -139,7 +139,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   assert.deepEqual([(await info()).participants, (await info()).segment], [['P01'], '']);
   assert.equal((await outcomes())[0].participant, 'P01');
   assert.deepEqual(ids, []);
-  /* files: of the page and of the command, byte by byte */
+  /* files of page and command are byte-identical */
   await choose('Export…');
   const dialog = page.getByRole('dialog', { name: /^Export P01/ });
   const fetched = async (label) => {
@@ -165,7 +165,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   const command = await dialog.locator('code').textContent();
   assert.ok(command.startsWith(`uxrec export '`) && command.includes(`/${session}' --to mp4 -o `), command);
   await checkAccessibility(page, 'exporting');
-  /* parts without consent are refused, with the reason */
+  /* parts without consent are refused with a reason */
   await uxrec('withdraw', folder, '--modality', 'input');
   await uxrec('withdraw', folder, '--use', 'clips');
   await dialog.getByLabel(/^Events/).check();
@@ -176,7 +176,7 @@ test('library: a session is excluded, a pilot, renamed, and all of it undone, by
   await dialog.getByText(/^a film is refused: /).waitFor();
   await dialog.getByRole('button', { name: 'Close' }).click();
   await close(page);
-  /* a reviewer exports, and changes nothing */
+  /* a reviewer can export, but not change */
   const reviewer = await open(recorder, 'library');
   await reviewer.getByRole('button', { name: /^Actions: P01/ }).click();
   assert.deepEqual(await reviewer.getByRole('menuitem').allTextContents(), ['Export…']);
@@ -210,10 +210,10 @@ test('library: 3000 sessions are sorted and filtered by every column, the addres
   assert.equal((await names(page))[0], 'P2999');
   assert.ok((await page.locator('tbody tr').count()) <= 500);
   t.diagnostic(`3000 sessions are shown after ${Math.round(performance.now() - begunMs)} ms`);
-  /* more rows come with scrolling */
+  /* scrolling adds rows */
   await page.locator('.rowsend').scrollIntoViewIfNeeded();
   await until(async () => (await page.locator('tbody tr').count()) >= 300, 'more rows');
-  /* by the header, and in the order of numbers */
+  /* sort by the header, with numbers in natural order */
   await page.getByRole('button', { name: 'Participant' }).click();
   assert.deepEqual((await names(page)).slice(0, 3), ['P0', 'P1', 'P2']);
   await page.getByRole('button', { name: 'Lost time', exact: true }).click();
@@ -240,7 +240,7 @@ test('library: 3000 sessions are sorted and filtered by every column, the addres
   assert.match(page.url(), /\?sort=coding\.down&segment=novice&state=pilot&state=broken$/);
   await page.reload();
   await until(async () => (await names(page)).join() === 'P9', 'the same filter after a reload');
-  /* nothing fits */
+  /* no match */
   await page.getByRole('searchbox').fill('nobody');
   await page.getByText('No session matches “nobody”, segment novice, pilot or not whole.').waitFor();
   await checkAccessibility(page, 'an empty filter');
@@ -345,7 +345,7 @@ test('library: its print is a document without an empty page, with every column 
   assert.match(whole, /From the layer live/);
   assert.ok(!/New session|Clear|Print this study|⋯/.test(whole), 'no controls');
   assert.equal(pages.length, Number(/\b1 ?\/ ?(\d+)\s*$/.exec(pages[0])?.[1]));
-  /* dark on the screen is light on paper */
+  /* a dark screen prints light */
   await page.emulateMedia({ media: 'print' });
   const [paper, ink] = await page.evaluate(() => {
     const { backgroundColor } = getComputedStyle(document.body);
@@ -354,7 +354,7 @@ test('library: its print is a document without an empty page, with every column 
   assert.match(paper, /rgba\(0, 0, 0, 0\)|rgb\(2\d\d, 2\d\d, 2\d\d\)/);
   assert.equal(ink, 'rgb(18, 32, 31)');
   await page.emulateMedia({ media: null });
-  /* one study */
+  /* a single study */
   await page.evaluate(() => {
     window.print = () => undefined;
   });

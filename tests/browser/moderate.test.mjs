@@ -1,4 +1,4 @@
-// The moderator's page before and between sessions, its rail, its layout, and the observers' link.
+// The moderator page before and between sessions, its rail, its layout, and the observers' link.
 
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -27,7 +27,7 @@ tasks:
   - {id: sort, title: Sortieren Sie die Zahlungsempfängerbankverbindungen, success: Sortiert.}
 `;
 
-/** Elements of the page that are wider than their place, and the page itself. */
+/** Elements wider than their container, and the page itself if it overflows. */
 const overflowing = (page) =>
   page.evaluate(() =>
     [document.documentElement, ...document.querySelectorAll('body *')]
@@ -40,7 +40,7 @@ const overflowing = (page) =>
 const participant = (page) => page.getByRole('textbox', { name: 'Participant' });
 const startButton = (page) => page.getByRole('button', { name: 'Start recording' });
 
-/** The picture that a phone would see of a QR code. */
+/** Decoded text of a rendered QR code. */
 function seen(modules, px = 4) {
   const size = (modules.length + 8) * px;
   const pixels = new Uint8ClampedArray(size * size * 4).fill(255);
@@ -52,7 +52,7 @@ function seen(modules, px = 4) {
 
 test('a text of any length up to 666 bytes is read back from its QR code', async () => {
   const { qrCode } = await pageModule('base/qr.ts');
-  /* around the lengths at which a code grows, with one and with several blocks */
+  /* around the lengths at which the version changes, with one and several blocks */
   for (const length of [1, 14, 15, 62, 63, 122, 213, 214, 287, 450, 666]) {
     const wanted = (length < 30 ? '' : 'http://lab.example/ü#').padEnd(length - (length < 30 ? 0 : 1), 'x1');
     assert.equal(seen(qrCode(wanted)), wanted, `${length} bytes`);
@@ -172,7 +172,7 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   await rail.getByRole('button', { name: /Ready, begins now/ }).waitFor();
   await page.keyboard.press('t');
   await until(async () => (await status()).attempt_reading_ns > 0, 'the participant to be ready');
-  /* the next tasks are their titles, until they are next or opened */
+  /* later tasks show only their titles until they are next or opened */
   assert.equal(await rail.getByText('Die Zahlung ist freigegeben.').count(), 0);
   await rail.getByText('2 opportunities').waitFor();
   for (const [width, height] of [[1280, 800], [1366, 768], [1920, 1080]]) {
@@ -192,7 +192,7 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   await page.setViewportSize({ width: 1280, height: 800 });
   await rail.getByRole('button', { name: 'Rail' }).click();
   await rail.getByRole('heading', { name: 'Tasks' }).waitFor({ state: 'hidden' });
-  /* a prompt is no assist */
+  /* a prompt is not an assist */
   await page.keyboard.press('p');
   await page.locator('li.mark', { hasText: 'Nachfrage' }).waitFor();
   await page.keyboard.press('e');
@@ -213,13 +213,13 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   await until(async () => (await status()).task === '', 'the task to end');
   await rail.getByRole('button', { name: 'Rail' }).click();
   await rail.getByText('Die Zahlung ist freigegeben.').waitFor();
-  /* in the editor the same is asked, and nothing stored before the answer */
+  /* the editor asks the same, and stores nothing before the answer */
   await rail.getByRole('button', { name: 'Correct the attempt: completed with assist' }).click();
   await rail.getByRole('combobox', { name: 'Outcome' }).selectOption('completed');
   await again.getByRole('button', { name: /completed all the same/ }).click();
   await rail.getByRole('button', { name: 'Correct the attempt: completed', exact: true }).waitFor();
   await rail.getByRole('button', { name: 'Close' }).click();
-  /* a choice that is open when the task ends by another hand is not that of the next one */
+  /* an open choice of a task ended by another moderator does not carry over to the next task */
   const outcomes = rail.getByRole('group', { name: 'How did the task end?' });
   await recorder.uxrec('task', 'start', 'find');
   await rail.getByRole('button', { name: /End task/ }).waitFor();
@@ -243,7 +243,7 @@ test('an hour of the rail: criterion, folded tasks, two thirds for the picture, 
   assert.match(await question.getByRole('list', { name: 'Unfinished' }).textContent(), /Not tried: Geben Sie/);
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Next participant' }).click();
-  /* another spelling of the same label, and a name that differs in capitals */
+  /* another spelling of the same label, and a label that differs in case */
   await page.keyboard.type(' P07');
   await page.getByText('P07 has 1 session in this study').waitFor();
   assert.equal(await startButton(page).isDisabled(), true);

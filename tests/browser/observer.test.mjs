@@ -1,4 +1,4 @@
-// The observer's page: notes, the list of tags, rating, zoom, hidden areas, phones.
+// The observer page: notes, list of tags, rating, zoom, redacted areas, phones.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -14,7 +14,7 @@ const field = (page) => page.getByLabel('Note (N)');
 const rows = (page) => page.locator('li.mark');
 const row = (page, hasText) => page.locator('li.mark', { hasText });
 
-/** The notes of a session as its reviewers get them. */
+/** Notes of a session as delivered to reviewers. */
 async function notesOf(recorder, session) {
   const judge = await Client.open(recorder, 'library', 'Judge');
   const { value } = await judge.ask({ case: 'openSession', value: { session } });
@@ -27,7 +27,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   const session = await recorder.begin();
   const page = await openPage(browser, recorder.links.live);
   await live(page);
-  /* the field grows with its lines up to a bound, and Enter sends */
+  /* the field grows with its lines up to a limit, and Enter sends */
   await page.keyboard.press('n');
   const height = async () => (await field(page).boundingBox()).height;
   const low = await height();
@@ -42,7 +42,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   assert.equal((await notesOf(recorder, session))[0].text, 'one\ntwo');
   assert.equal(await row(page, 'one').locator('.text').evaluate((text) => text.innerText), 'one\ntwo');
   await until(async () => (await height()) === low, 'a field of one line');
-  /* in a pause a note is stored, and a tag is not: the page shows the reason */
+  /* during a pause notes are stored, but tags are not: the page shows the reason */
   await recorder.uxrec('pause');
   await page.getByText('paused: notes are kept, tags are not').waitFor();
   assert.ok(await field(page).evaluate((text) => text === document.activeElement));
@@ -54,7 +54,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   await page.getByText(/paused: no tag can be set/).waitFor();
   assert.equal(await rows(page).count(), 2);
   await checkAccessibility(page, 'a pause');
-  /* a note begun before the end belongs to the session that it was begun in, also when the next one runs */
+  /* a note belongs to the session in which it was begun, even if the next one is running */
   await recorder.uxrec('resume');
   await live(page);
   await page.keyboard.press('n');
@@ -66,7 +66,7 @@ test('notes have lines, and are taken in a pause, after the end, and while the n
   await page.keyboard.type('the end');
   await page.keyboard.press('Enter');
   await page.getByText('Note added for P01').waitFor();
-  /* and one begun now belongs to the next, unless the other one is chosen */
+  /* a note begun now belongs to the next session, unless the other is chosen */
   await page.keyboard.type('about the next');
   await page.keyboard.press('Enter');
   await row(page, 'about the next').waitFor();
@@ -108,7 +108,7 @@ test('the list has whose tags they are, and shows those of one author or one cod
   assert.equal(await rows(page).count(), 1);
   await by.selectOption('you');
   await page.getByText('None fits this choice.').waitFor();
-  /* undo removes nothing that is not seen */
+  /* undo never removes a hidden tag */
   await by.evaluate((select) => select.blur());
   await page.keyboard.press('z');
   await page.getByText(/the list does not show Slip/).waitFor();
@@ -116,7 +116,7 @@ test('the list has whose tags they are, and shows those of one author or one cod
   await by.selectOption('people');
   await page.getByLabel('Of which code').selectOption('codes');
   assert.equal(await rows(page).count(), 4);
-  /* whose tag somebody else removes loses nothing that is typed about it */
+  /* text typed about a tag survives its removal by another user */
   await page.locator('li.mark.own [aria-expanded]').first().click();
   await page.locator('.editor textarea').fill('lost its way');
   const id = await page.locator('li.mark:has(.editor)').getAttribute('data-act');
@@ -131,7 +131,7 @@ test('the list has whose tags they are, and shows those of one author or one cod
   await row(page, 'lost its way').waitFor();
   assert.notEqual(await row(page, 'lost its way').getAttribute('data-act'), id);
   await until(async () => (await rows(page).count()) === 4, 'the tag once');
-  /* nobody is asked for keys that do nothing */
+  /* no hint at keys without effect */
   await recorder.uxrec('stop');
   const after = await openPage(browser, recorder.links.live, {});
   await after.getByRole('heading', { name: 'The session has ended' }).waitFor();
@@ -168,7 +168,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   await live(page);
   await page.locator('.found', { hasText: /^10000$/ }).waitFor();
   assert.ok((await rows(page).count()) < 120);
-  /* from the key to the row: printed, for a busy machine takes as long as it takes */
+  /* latency from key to row: only printed, as a busy machine may take any time */
   const times = [];
   for (let i = 0; i < 5; i++) {
     const before = 10000 + i;
@@ -191,8 +191,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   }
   console.log(`# with 10,000 tags, key to row: ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
   assert.equal(await rows(page).first().getAttribute('aria-posinset'), '1');
-  /* in a list that is scrolled away from its top the place stays, and new rows are counted, also when the row that was
-   * on top is removed */
+  /* a list scrolled away from its top keeps its position and counts new rows, even if the topmost row is removed */
   const onTop = await put('slip');
   await page.locator(`li.mark[data-act="${onTop}"]`).waitFor();
   const panel = page.locator('#side-panel');
@@ -214,7 +213,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   assert.equal((await judge.ask({ case: 'putAct', value: { session, act: removal } })).case, 'actStored');
   await until(async () => (await rows(page).first().getAttribute('aria-setsize')) === '10007', 'the removal');
   assert.ok(await fresh.isVisible());
-  /* a row that has the focus stays on the page when it is scrolled away, and undo shows the row that it takes */
+  /* a focused row stays rendered when scrolled out of view, and undo scrolls to the removed row */
   const button = page.locator(`li.mark.own [aria-expanded]`);
   await fresh.click();
   await button.first().focus();
@@ -224,7 +223,7 @@ test('with ten thousand tags a key is quick, rows keep the focus, and new ones a
   assert.equal(await page.evaluate(() => document.activeElement.closest('[data-act]')?.dataset.act), id);
   await page.keyboard.press('z');
   await until(async () => (await panel.evaluate((box) => box.scrollTop)) < 2000, 'the row of the undone tag');
-  /* so does a row that is being edited, without the focus too */
+  /* so does a row being edited, even without the focus */
   await button.first().click();
   const written = page.locator('.editor textarea');
   await written.fill('half a note');
@@ -254,7 +253,7 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
   await page.locator('li.mark', { hasText: '↩ recovered' }).waitFor();
   await impact(2).click();
   await until(async () => (await page.locator('li.mark .impact').count()) === 0, 'the impact taken back');
-  /* buttons have the size of a finger, and nothing is wider than the phone */
+  /* touch targets are large enough, and nothing is wider than the phone */
   for (const [width, height] of [[390, 844], [844, 390]]) {
     await page.setViewportSize({ width, height });
     const small = await page.evaluate(() =>
@@ -268,7 +267,8 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth));
     await checkAccessibility(page, `a phone of ${width} × ${height}`);
   }
-  /* on its side the picture has most of the width; upright all of it, and with the buttons away a list of a hand's size */
+  /* landscape: the picture takes most of the width; portrait: all of it, with room for the list while the buttons
+   * are hidden */
   const widthOf = async () => (await page.locator('.screen').boundingBox()).width;
   assert.ok((await widthOf()) > 844 / 2);
   await page.setViewportSize({ width: 390, height: 844 });
@@ -280,7 +280,7 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
   assert.ok(!(await impact(2).isVisible()));
   assert.ok(await page.getByLabel('Note (N)').isVisible());
   await checkAccessibility(page, 'the buttons away');
-  /* with an on-screen keyboard the note field is seen, and the picture */
+  /* with an on-screen keyboard the note field and the picture are visible */
   await page.getByLabel('Note (N)').focus();
   await page.evaluate(() => {
     const seen = window.visualViewport;
@@ -292,7 +292,7 @@ test('impact and recovered are buttons for the last own tag, whose state they sh
     return box && box.y + box.height <= 420;
   }, 'the note field above the keyboard');
   assert.ok((await page.locator('.screen').boundingBox()).height > 150);
-  /* after the end, too, times are those since the session's begin */
+  /* times stay relative to the session's begin after its end */
   await recorder.uxrec('stop');
   await page.locator('.cover', { hasText: 'The session has ended' }).waitFor();
   assert.match(await page.locator('.rating .last').textContent(), /^last: \d+:\d\d Mistake$/);
@@ -329,7 +329,7 @@ test('the picture fills the screen, and is magnified by keys, wheel and pinch wi
   await page.keyboard.press('+');
   await until(async () => (await factor.textContent()) === '200 %', '200 %');
   await aligned();
-  /* the middle stays, the arrow keys and the mouse move it */
+  /* the middle is fixed; arrow keys and the mouse pan */
   const view = page.locator('.view');
   const place = () => view.evaluate((box) => [box.scrollLeft, box.scrollTop]);
   const [left, top] = await place();
@@ -344,7 +344,7 @@ test('the picture fills the screen, and is magnified by keys, wheel and pinch wi
   await page.mouse.move(x + 250, y + 170);
   await page.mouse.up();
   await until(async () => (await place())[0] === left + 110 && (await place())[1] === top + 30, 'the picture dragged');
-  /* the wheel with Control, about the pointer */
+  /* the wheel with Control zooms around the pointer */
   await page.keyboard.down('Control');
   await page.mouse.wheel(0, -100);
   await page.keyboard.up('Control');
@@ -353,7 +353,7 @@ test('the picture fills the screen, and is magnified by keys, wheel and pinch wi
   for (let i = 0; i < 9; i++) await page.keyboard.press('-');
   await until(async () => (await factor.textContent()) === 'fit', 'fit');
   assert.ok(Math.abs((await width()) - fits) < 0.01);
-  /* two fingers */
+  /* pinch */
   const pinch = (name, apart) =>
     view.evaluate(
       (box, [type, half]) => {
@@ -380,13 +380,13 @@ test('the picture fills the screen, and is magnified by keys, wheel and pinch wi
   await page.getByRole('button', { name: 'Full screen' }).click();
   await until(() => page.evaluate(() => Boolean(document.fullscreenElement)), 'the full screen');
   await page.evaluate(() => document.exitFullscreen());
-  /* the help has the keys and the signs over the picture */
+  /* the help lists keys and overlay signs */
   await page.keyboard.press('?');
   for (const text of ['orange ring', 'blue ring', 'grey area', 'full screen; Esc leaves it']) await page.getByText(text).waitFor();
   await checkAccessibility(page, 'the help');
   await close(page);
   await recorder.uxrec('stop');
-  /* and so in the replay */
+  /* the same in the replay */
   const replay = await openPage(browser, recorder.replayLink(session));
   await until(async () => (await replay.locator('.zoombar').count()) === 1, 'the replay');
   await replay.keyboard.press('+');
@@ -404,7 +404,7 @@ test('hidden areas have a legend, while there are any', async () => {
   await page.locator('summary', { hasText: 'hidden areas' }).click();
   await page.getByText('places that the study hides').waitFor();
   assert.equal(await page.getByText('windows that match').count(), 0);
-  /* a window comes that the study hides: the page has the reason, and not its title */
+  /* a window that the study redacts appears: the page shows the reason, but not the title */
   const window = spawn('xterm', ['-T', 'the secret plan', '-geometry', '20x5+300+200'], { env: desktop.env, stdio: 'ignore' });
   await page.getByText('windows that match the study’s rules').waitFor();
   assert.ok(!(await page.content()).includes('secret'));
@@ -413,7 +413,7 @@ test('hidden areas have a legend, while there are any', async () => {
   await until(async () => (await page.getByText('windows that match').count()) === 0, 'the window gone');
   await close(page);
   await recorder.uxrec('stop');
-  /* without anything hidden there is none */
+  /* no legend without redacted areas */
   writeFileSync(recorder.study, STUDY);
   await recorder.begin();
   const plain = await openPage(browser, recorder.links.live);

@@ -1,4 +1,4 @@
-// The pages in Debian's Chromium, in front of a real recorder and a real desktop.
+// The pages in Debian's Chromium, with a real recorder and a real desktop.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -30,8 +30,8 @@ test('live: pointer, clicks and key classes are shown, the keys themselves are n
 });
 
 /**
- * A tag is set while the screen shows one grey; in the replay the moment of the tag must show the
- * grey that the observer saw, or its neighbour.
+ * Set a tag while the screen shows one grey; in the replay the moment of the tag must show the grey that the observer
+ * saw, or its neighbour.
  */
 async function tagAndFind(recorder, page, session, key, seen) {
   await page.keyboard.press(key);
@@ -72,7 +72,7 @@ test('a tag after seconds without any change lands then, not at the last change'
   const session = await recorder.begin();
   const page = await open(recorder.links.live);
   await live(page);
-  /* the live page says what is complete: a machine that is late says so late */
+  /* the live page reports the complete time: a slow machine reports late */
   const shown = async () => (await stats(page)).presentationTimeNs / 1e6;
   const changedMs = await shown();
   await until(async () => (await shown()) > changedMs + 6000, 'a time without changes');
@@ -80,7 +80,7 @@ test('a tag after seconds without any change lands then, not at the last change'
   await page.keyboard.press('o');
   await page.locator('li.mark:not(.pending)').first().waitFor();
   const mediaMs = Number(BigInt(await page.locator('li.mark .time').first().getAttribute('data-media-ns')) / 1_000_000n);
-  /* numbers of the page's times are exact to less than a microsecond */
+  /* page times as numbers are exact to less than a microsecond */
   assert.ok(mediaMs >= Math.floor(beforeMs) && mediaMs <= (await shown()), `${mediaMs - beforeMs} ms after what was shown`);
   await close(page);
   await recorder.end();
@@ -105,14 +105,14 @@ test('tags: note, impact, recovered, undo, all by keyboard', async () => {
   await page.keyboard.type('saw <b>nothing</b>');
   await page.keyboard.press('Enter');
   await page.getByText('saw <b>nothing</b>').waitFor();
-  /* in the text field a letter is text, with alt it is a code */
+  /* in the text field a letter is text, with Alt a code */
   await page.keyboard.press('Alt+m');
   await page.locator('li.mark', { hasText: 'Mistake' }).waitFor();
   await page.keyboard.press('Escape');
   assert.equal(await page.locator('li.mark').count(), 3);
   await page.keyboard.press('z');
   await until(async () => (await page.locator('li.mark').count()) === 2, 'undo');
-  /* a code button gives its focus back: space never tags again */
+  /* a code button returns the focus: space does not tag again */
   await page.getByRole('button', { name: 'H Hesitation' }).click();
   await page.keyboard.press('Space');
   await until(async () => (await page.locator('li.mark').count()) === 3, 'one tag');
@@ -144,7 +144,7 @@ test('moderate: consent, start, tasks with outcome, pause, stop; nothing is reco
   await page.getByRole('button', { name: /End task/ }).waitFor();
   await checkAccessibility(page, 'moderate, during');
   await page.keyboard.press('e');
-  /* what is focused stays so while the page goes on by itself */
+  /* the focus stays through updates of the page */
   const assisted = page.getByRole('button', { name: 'completed with assist' });
   await assisted.focus();
   await recorder.uxrec('tag', 's');
@@ -176,7 +176,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   for (let step = 2; step <= 25; step++) {
     desktop.paint(grey(step));
     if (step % 8 === 0) desktop.do(`move ${step * 10} 300 20`, 'click');
-    /* the last ones are stepped through: each is a picture of its own */
+    /* the last ones are stepped through: one picture each */
     await sleep(step > 22 ? 500 : 100);
   }
   await recorder.uxrec('task', 'end', 'completed');
@@ -184,7 +184,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
 
   const page = await open(recorder.replayLink(session));
   await until(async () => stepOf(await colorOf(page)) === 1, 'the first picture');
-  /* without sound there is nothing that is for sound */
+  /* without sound there are no sound controls */
   for (const control of ['Hear', 'Bleep…', 'CC captions'])
     assert.equal(await page.getByRole('button', { name: control }).count(), 0, control);
   assert.equal(await page.getByLabel('skip silence').count(), 0);
@@ -211,7 +211,7 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   await until(async () => Math.abs(stepOf(await colorOf(page)) - 8) <= 1, 'the first click');
   await page.keyboard.press('Shift+ArrowRight');
   await until(async () => Math.abs(stepOf(await colorOf(page)) - 16) <= 1, 'the second click');
-  /* a random seek shows what playing shows */
+  /* a random seek shows the same as playback */
   const box = await page.locator('.track').boundingBox();
   await page.mouse.click(box.x + box.width * 0.5, box.y + 30);
   await until(async () => (await stats(page)).state === 'stopped', 'the seek');
@@ -223,14 +223,14 @@ test('replay: play, step, seek, jump, speed, tags of one’s own layer, numbers'
   await until(async () => stepOf(await colorOf(page)) === 25, 'the end by playing');
   await until(async () => (await stats(page)).state === 'stopped', 'the end');
 
-  /* in one's own layer; the live tag stays as it was */
+  /* tag in the coder's own layer; the live tag is unchanged */
   await page.keyboard.press('Home');
   await page.keyboard.press('Shift+ArrowRight');
   await until(async () => (await page.locator('.veil').count()) === 0, 'the picture of the click');
   await page.keyboard.press('m');
   await page.getByText('1 error', { exact: true }).waitFor();
   const mine = page.locator('li.mark.mine');
-  /* somebody else under the same usual name has a layer of their own */
+  /* another person with the same default name has a separate layer */
   const other = await open(recorder.replayLink(session));
   await other.getByText('0 errors').waitFor();
   assert.equal(await other.locator('li.mark').count(), 2);
@@ -313,7 +313,7 @@ test('live: without codes nothing is rated, without a session no note is taken; 
   const seen = await open(recorder.links.live);
   await live(seen);
   for (const control of [seen.locator('#note'), seen.getByRole('button', { name: /^Impact 0/ })]) assert.equal(await control.count(), 1);
-  /* its print has a head, with the session, the participant, the time and the layer */
+  /* the print has a head with session, participant, time and layer */
   assert.ok(!(await seen.locator('.printhead').isVisible()));
   await seen.emulateMedia({ media: 'print' });
   const head = await seen.locator('.printhead').innerText();
@@ -376,7 +376,7 @@ test('replay: a moving pointer is not idle, and a pause has no picture', async (
     times.push(ns / 1e9);
     return state === 'playing' && ns > Number(rests);
   }, 'the end of the motion');
-  /* of two looks at the page, at most so much is gone over */
+  /* enough samples within the motion: it was not skipped */
   const span = Number(rests - moves) / 1e9;
   const inside = times.filter((time) => time > Number(moves) / 1e9 && time < Number(rests) / 1e9);
   assert.ok(inside.length > 10, `${inside.length} looks in ${span} s`);
@@ -422,7 +422,7 @@ test('AV1 and the colour of every pixel are shown live and in the replay', async
 test('a browser that has no decoder for the picture says which picture it is', async () => {
   const recorder = await Recorder.start(['--screen', 'test', '--input', 'none', '--chroma', '444']);
   await recorder.begin();
-  /* Debian's Chromium has one: this is how others say that they have none */
+  /* Debian's Chromium supports it: fake the error of browsers that do not */
   const script = `window.VideoDecoder = class {
       constructor({ error }) { this.error = error; }
       configure() { setTimeout(() => this.error(new DOMException('Unsupported configuration.', 'NotSupportedError'))); }

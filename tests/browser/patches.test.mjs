@@ -1,5 +1,5 @@
-// Patches of the screen in Debian's Chromium: what is seen is known to the pixel, live and in the replay,
-// played, stepped and gone to.
+// Patches of the screen in Debian's Chromium: every visible pixel is verified, live and in the replay, during playback,
+// stepping and seeking.
 
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
@@ -19,7 +19,7 @@ let recorder;
 let messages;
 let notes;
 
-/** Make a session. @returns what its messages show, and the notes to go to */
+/** Make a session. @returns its messages with their expected content, and its notes to seek to */
 async function makeSession(name, ...more) {
   const { stdout } = await run(join(build, 'tests/tools/patched_session'), [join(recorder.library, name), '7', ...more]);
   const lines = stdout.trim().split('\n').map((line) => JSON.parse(line));
@@ -33,17 +33,17 @@ async function makeShared() {
 
 useBrowser({ screen: [800, 600], shared: makeShared });
 
-/* Browsers without a graphics processor draw a small window for less. */
+/* Small window: cheaper to draw for browsers without a GPU. */
 const open = (url, options) => openPage(browser, url, { viewport: { width: 800, height: 600 }, ...options });
 
 /**
- * To be run in a page: window.known has what is seen from each time on, and compares it with what is shown, as words
- * of a pixel each.
+ * Runs in a page: window.known has the expected picture of each time and compares it with the shown one, one word per
+ * pixel.
  */
 function know(all) {
   const states = [];
   let keyNs;
-  /* of ImageData: red is the lowest byte; 0 is no patch */
+  /* ImageData words: red is the lowest byte; 0 is no patch */
   const word = (rgb) => ((rgb >> 16) | (rgb & 0xff00) | ((rgb & 255) << 16) | 0xff000000) >>> 0;
   const fill = ({ width, height, layer }, x, y, w, h, color) => {
     for (let j = 0; j < h && y + j < height; j++)
@@ -70,18 +70,18 @@ function know(all) {
     const { width, height } = canvas;
     return { width, height, words: new Uint32Array(canvas.getContext('2d').getImageData(0, 0, width, height).data.buffer) };
   };
-  const MOST = 12; // the video alone may be a little off
+  const MOST = 12; // tolerance of video without patches
   const isNear = (one, other) => {
     for (let shift = 0; shift < 24; shift += 8)
       if (Math.abs(((one >> shift) & 255) - ((other >> shift) & 255)) > MOST) return false;
     return true;
   };
-  /* "" or what is wrong */
+  /* "" or an error text */
   const differs = (state, { width, height, words }) => {
     if (width !== state.width || height !== state.height) return `the size is ${width}x${height}`;
     const { layer } = state;
     const video = word(state.rgb);
-    let near = video; // the last word that was near: the colours of a plain picture are few
+    let near = video; // last matching word: a plain picture has few colours
     for (let i = 0; i < words.length; i++) {
       const shown = words[i];
       if (layer[i] ? shown === layer[i] : shown === near) continue;
@@ -100,7 +100,7 @@ function know(all) {
     times: states.map(({ t }) => String(t)),
     at: (t) => states.findLastIndex((state) => state.t <= BigInt(t)),
     differs: (i) => differs(states[i], read()),
-    /** Wait until it is shown. Gives a hash of it; fails with what is wrong. */
+    /** Wait until it is shown. Returns its hash; fails with the difference. */
     async reach(i) {
       const end = performance.now() + 10000;
       for (;;) {
@@ -111,7 +111,7 @@ function know(all) {
         await new Promise(requestAnimationFrame); // reading the picture takes longer than drawing it
       }
     },
-    /** From now on every picture that is painted is one that is known, in their order. */
+    /** Check from now on that each painted picture is a known one, in order. */
     watch(from) {
       known.seen = {};
       known.strange = [];
@@ -135,7 +135,7 @@ function know(all) {
 const reach = (page, i) => page.evaluate((number) => window.known.reach(number), i);
 const watch = (page, from) => page.evaluate((number) => window.known.watch(number), from);
 
-/** What was painted since watch(): hashes by moment. */
+/** Pictures painted since watch(): hashes by moment. */
 async function watched(page) {
   const { seen, strange } = await page.evaluate(() => {
     window.known.turn = undefined;
@@ -153,7 +153,7 @@ test('replay: patches are exact, and whoever plays, steps or goes to a moment se
   const times = await page.evaluate(know, messages);
   await reach(page, 0);
 
-  /* half as fast, so that most are painted */
+  /* half speed, so that most are painted */
   await page.keyboard.press('[');
   await page.keyboard.press('[');
   await watch(page, 0);
@@ -164,7 +164,7 @@ test('replay: patches are exact, and whoever plays, steps or goes to a moment se
   console.log(`# ${played.size} of ${times.length} moments were painted`);
   assert.ok(played.size > times.length / 20);
 
-  /* fast, where most are passed over */
+  /* fast: most are skipped */
   await page.keyboard.press('Home');
   await reach(page, 0);
   for (let i = 0; i < 7; i++) await page.keyboard.press(']');
@@ -188,7 +188,7 @@ test('replay: patches are exact, and whoever plays, steps or goes to a moment se
     assert.equal(await reach(page, i), stepped[i], `moment ${i}`);
   }
 
-  /* anywhere */
+  /* random seeks */
   for (const note of notes) {
     await page.locator(`[data-media-ns="${note}"]`).first().click();
     const i = await page.evaluate((t) => window.known.at(t), note);
@@ -206,7 +206,7 @@ test('replay: a picture that nobody can decode leaves what was shown, and the ne
     await page.locator(`[data-media-ns="${note}"]`).first().click();
     await reach(page, await page.evaluate((t) => window.known.at(t), note));
   }
-  await page.evaluate(() => document.activeElement.blur()); // the space bar would press the note again
+  await page.evaluate(() => document.activeElement.blur()); // otherwise space presses the note again
   await page.keyboard.press('Home');
   await reach(page, 0);
   await page.keyboard.press(' ');
@@ -239,7 +239,7 @@ test('live: patches are shown with their picture, at once when they are alone, a
     head.writeUInt32LE(topic.length, 4);
     send(record(0x04, Buffer.concat([head, Buffer.from(topic)])));
   }
-  /* the messages of one moment are sent together; sizes go before their picture */
+  /* messages of one moment are sent together; sizes precede their picture */
   let next = 0;
   const sendUpTo = (t) => {
     let pictures = 0;
@@ -250,7 +250,7 @@ test('live: patches are shown with their picture, at once when they are alone, a
     return pictures;
   };
 
-  /* whoever comes late gets many at once */
+  /* a late client receives many at once */
   const first = 30;
   const decoded = sendUpTo(BigInt(times[first]));
   send(pack({ case: 'complete', value: { sessionNs: BigInt(times[first]) } }));
@@ -267,7 +267,7 @@ test('live: patches are shown with their picture, at once when they are alone, a
       await page.evaluate(() => Object.defineProperty(document, 'hidden', { get: () => true }));
     const [patches, picture] = stream.slice(next).filter((message) => message.readBigUInt64LE(15) === t);
     if (picture && channelOf(patches) === 26 && channelOf(picture) === 8) {
-      /* nothing is taken away before the picture shows what was below */
+      /* nothing is cleared before the picture shows the area below */
       send(patches);
       next++;
       if (cleared++ < 10) {
@@ -277,7 +277,7 @@ test('live: patches are shown with their picture, at once when they are alone, a
       }
     }
     sendUpTo(t);
-    /* right behind a keyframe the next moment is a nanosecond later */
+    /* after a keyframe the next moment is one nanosecond later */
     completeNs = i + 1 < times.length && BigInt(times[i + 1]) < t + 500_000n ? t : t + 500_000n;
     send(pack({ case: 'complete', value: { sessionNs: completeNs } }));
     await reach(page, i);
@@ -288,7 +288,7 @@ test('live: patches are shown with their picture, at once when they are alone, a
   await close(page);
 });
 
-/* Of a real screen: with patches or without them, what was seen is found again. */
+/* A real screen, with and without patches: the replay shows the same as live. */
 test('small changes of a desktop are seen live and found in the replay', async (t) => {
   const real = await Recorder.start(['--input', 'none'], desktop.env);
   t.after(() => real.end());
@@ -313,7 +313,7 @@ test('small changes of a desktop are seen live and found in the replay', async (
 
   const page = await open(real.replayLink(session));
   await until(async () => (await stats(page)).state === 'stopped', 'the replay');
-  /* a hash of the picture */
+  /* hash of the picture */
   const look = () =>
     page.evaluate(() => {
       const canvas = document.getElementById('picture');
@@ -322,7 +322,7 @@ test('small changes of a desktop are seen live and found in the replay', async (
       for (const value of new Uint32Array(data.buffer)) sum = Math.imul(sum ^ value, 0x01000193);
       return `${canvas.width}x${canvas.height} ${sum}`;
     });
-  /* what is shown when nothing more is decoded for it */
+  /* the picture shown once decoding has settled */
   const settled = () => {
     let seen;
     let equal = 0;
@@ -334,7 +334,7 @@ test('small changes of a desktop are seen live and found in the replay', async (
       return equal === 3;
     }, 'a picture that stays').then(look);
   };
-  /* of pictures that a number does not tell apart, of which there may be some in a row, the last one counts */
+  /* of successive pictures with equal numbers the last one counts */
   const forth = new Map();
   for (let again = 0; again < 4; ) {
     const { presentationTimeNs } = await stats(page);
@@ -354,7 +354,7 @@ test('small changes of a desktop are seen live and found in the replay', async (
   await close(page);
 });
 
-/* Two pointers in turn: from the third change on they are references to what was stored. */
+/* Two alternating cursors: from the third change on they are references to stored ones. */
 test("the pointer's shape is shown, live and in the replay, also where it is only referred to", async (t) => {
   const real = await Recorder.start(['--input', 'none'], desktop.env);
   t.after(() => real.end());
@@ -376,7 +376,7 @@ test("the pointer's shape is shown, live and in the replay, also where it is onl
     await until(() => shows(observer, i % 2 ? 0 : 1), 'the pointer, live');
     if (i === 4) await real.uxrec('tag', 's');
   }
-  /* whoever comes now is given what is referred to */
+  /* a late client receives the referenced cursors */
   const late = await openPage(browser, real.links.live);
   await until(() => shows(late, 0), 'the pointer of whoever comes late');
   await real.uxrec('stop');

@@ -1,4 +1,4 @@
-// The pages behind a proxy that speaks TLS, under a name of its own, at its root and below a path.
+// The pages behind a TLS proxy with its own name, at its root and below a path.
 
 import { test } from 'node:test';
 import { colorOf, QUIET, Recorder, stats, tlsProxy, until } from '../harness/pages/lab.mjs';

@@ -1,5 +1,5 @@
-// Sound in Debian's Chromium, live and of a replay: consent, volume, silence, bleeps, transcripts. At which times it is
-// heard: times.test.mjs.
+// Sound in Debian's Chromium, live and in a replay: consent, volume, silence, bleeps, transcripts. Its timing:
+// times.test.mjs.
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -10,12 +10,12 @@ import { browser, checkAccessibility, close, hear, live, openPage, pause, play, 
 
 const LENGTH_S = 9;
 const SECOND = 1_000_000_000n;
-/* ten pictures a second are enough beside sound */
+/* ten pictures a second suffice for sound tests */
 const TONE = ['--screen', 'test', '--fps', '10', '--input', 'none', '--sound', 'tone'];
 let recorder;
 let session;
 
-/* one session for all: it clicks each second, and its screen changes all the time */
+/* one session shared by all tests: clicks each second, with a constantly changing screen */
 async function makeShared() {
   recorder = await Recorder.start(TONE);
   session = await recorder.uxrec(
@@ -34,14 +34,14 @@ async function open(options, role = 'library') {
   return page;
 }
 
-/** Seconds into the session. */
+/** Seconds since the session's begin. */
 async function at(page) {
   const text = await page.locator('.transport .now').textContent();
   const [minutes, seconds] = text.split(':').map(Number);
   return 60 * minutes + seconds;
 }
 
-/** Go to a moment by the timeline. */
+/** Seek by the timeline. */
 async function goTo(page, seconds) {
   const box = await page.locator('.track').boundingBox();
   const length = await page.locator('.playhead').getAttribute('aria-valuemax');
@@ -49,7 +49,7 @@ async function goTo(page, seconds) {
   await until(async () => Math.abs((await at(page)) - seconds) < 0.1, `the moment ${seconds}`);
 }
 
-/** Levels as the server gives them: a voice, but nothing from one second to another. */
+/** Server levels: speech, except for silence between two times in seconds. */
 function levels(quietFrom, quietTo) {
   return (body) => {
     if (body.case !== 'timeline') return;
@@ -75,14 +75,14 @@ test('live: sound is agreed to by itself, and heard when somebody asks for it', 
   await checkAccessibility(observer, 'live, with sound');
   await observer.getByRole('button', { name: 'Hear', exact: true }).click();
   await until(async () => (await stats(observer)).soundPacketsPlayed > 60, 'sound');
-  /* the tone clicks at every second with half of the full height */
+  /* the test tone clicks each second at half of full scale */
   await until(async () => (await stats(observer)).soundPeak > 0.3, 'a click');
   await observer.getByRole('button', { name: 'Hearing', exact: true }).click();
   await silent(observer);
   await close(observer);
   await close(moderator);
   await own.uxrec('stop');
-  /* the same in the replay, where it follows the moment that is shown */
+  /* the same in the replay, in sync with the moment shown */
   const replay = await openPage(browser, own.replayLink(own.sessions()[0]));
   await until(async () => (await stats(replay)).picturesDecoded > 0, 'a picture');
   await replay.getByRole('button', { name: 'Hear', exact: true }).click();
@@ -107,7 +107,7 @@ test('how loud it is, is set by keyboard and kept for the next time', async () =
   for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowRight');
   await until(async () => (await slider.getAttribute('aria-valuetext')) === '20 %', 'the volume');
   assert.ok((await at(page)) >= before, 'the keys moved the slider alone');
-  await slider.blur(); // Home is the player's then
+  await slider.blur(); // returns Home to the player
   await playUntil(page, async () => {
     const { soundPeak } = await stats(page);
     return soundPeak > 0.005 && soundPeak < 0.05;
@@ -116,7 +116,7 @@ test('how loud it is, is set by keyboard and kept for the next time', async () =
   assert.ok((await stats(page)).soundPeak < 0.05, 'the next one is soft too');
   await slider.focus();
   await play(page);
-  /* space is the player's also from here */
+  /* space still belongs to the player */
   await page.keyboard.press(' ');
   await reached(page, 'stopped');
   await checkAccessibility(page, 'hearing');
@@ -135,12 +135,12 @@ test('the sound has a lane, and its silence is skipped when that is wished', asy
   await page.getByLabel('skip silence').check();
   await page.keyboard.press('Home');
   await play(page);
-  /* from 1.3 to 6.7: three tenths are kept at both ends */
+  /* from 1.3 to 6.7: 0.3 s are kept at both ends */
   await page.getByText('5 s of silence skipped').waitFor();
   assert.ok((await at(page)) >= 6.6, 'the time is that of the session');
   await until(async () => (await at(page)) > 7.5, 'what comes after it');
   await pause(page);
-  /* with both, only what is idle as well: here the screen changes all the time */
+  /* with both, only spans that are also idle: here the screen changes constantly */
   await page.getByLabel('skip idle').check();
   await page.keyboard.press('Home');
   const begunMs = Date.now();
@@ -190,7 +190,7 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   assert.equal(await page.locator('.lane .bleep').getAttribute('title'), 'bleeped: <b>a name</b>');
   await checkAccessibility(page, 'bleeped');
 
-  /* nothing of the recording is played from 2 to 5, and a soft tone is */
+  /* from 2 to 5 a soft tone replaces the recording */
   await page.getByRole('button', { name: 'Hear', exact: true }).click();
   await button.blur();
   await goTo(page, 2.2);
@@ -199,7 +199,7 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   await until(async () => (await stats(page)).soundPeak > 0.04, 'the tone');
   await until(async () => (await at(page)) > 3.5, 'the middle of it');
   const { soundPacketsPlayed, soundPeak } = await stats(page);
-  /* what is looked at too late tells nothing */
+  /* ignore late samples */
   if ((await at(page)) < 4.5) {
     assert.equal(soundPacketsPlayed, before);
     assert.ok(soundPeak < 0.1, 'no click');
@@ -207,7 +207,7 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   await until(async () => (await played(page)) > before, 'what comes after it');
   await pause(page);
 
-  /* another reviewer sees it, but it is not theirs to take back */
+  /* another reviewer sees the bleep, but cannot take it back */
   const other = await open();
   await other.getByLabel('Coding as').fill('Bea');
   await other.keyboard.press('Tab');
@@ -222,7 +222,7 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   await until(async () => (await played(page)) > silent + 30, 'the sound again');
   await close(page);
 
-  /* and a reviewer may do the same in a layer of their own */
+  /* a reviewer can also bleep, in their own layer */
   await goTo(other, 4);
   await other.getByRole('button', { name: 'Bleep…' }).click();
   await until(() => other.getByLabel('From', { exact: true }).evaluate((field) => field === document.activeElement), 'the form');
@@ -237,7 +237,7 @@ test('a span is bleeped: a tone instead of what was said, for everybody, until i
   await close(other);
 });
 
-/** A transcript of ten cues, each a second long, kept by nobody. */
+/** A mock transcript of ten cues, one second each. */
 function transcript() {
   const kept = { cues: [], put: [] };
   const fill = (beginNs) =>
@@ -292,7 +292,7 @@ test('a transcript is attached, goes with the replay, is searched and taken away
   await page.getByRole('alert').waitFor({ state: 'detached' });
   assert.match(await cues.nth(3).textContent(), /^0:03Ana Sentence 3 of <i>ten<\/i>/);
 
-  /* a cue is gone to, and then the list goes with the replay */
+  /* after a seek to a cue the list follows the replay */
   await cues.nth(2).focus();
   await page.keyboard.press('Enter');
   await until(async () => Math.abs((await at(page)) - 2) < 0.1, 'the cue');
@@ -300,7 +300,7 @@ test('a transcript is attached, goes with the replay, is searched and taken away
   assert.match(await current.textContent(), /Sentence 2/);
   await page.getByRole('button', { name: 'CC captions' }).click();
   await until(async () => (await page.locator('.captions').textContent()) === 'Sentence 2 of <i>ten</i>, a+b', 'the caption');
-  /* slowly: a busy machine is late to look */
+  /* slowly: a busy machine samples late */
   for (let i = 0; i < 4; i++) await page.keyboard.press('[');
   await page.locator('.play').click();
   await until(async () => /Sentence 3/.test(await current.textContent().catch(() => '')), 'the next cue');
@@ -308,13 +308,13 @@ test('a transcript is attached, goes with the replay, is searched and taken away
   await page.getByText('My name is [bleeped].').first().waitFor();
   await page.locator('.play').click();
 
-  /* who scrolls it has it to themselves until they want to follow again */
+  /* scrolling suspends following until it is requested again */
   await page.locator('#side-panel').hover();
   await page.mouse.wheel(0, 40);
   await page.getByRole('button', { name: 'Back to now' }).click();
   await page.getByRole('button', { name: 'Back to now' }).waitFor({ state: 'detached' });
 
-  /* search: signs mean themselves */
+  /* search is literal */
   await page.keyboard.press('/');
   await page.keyboard.type('A+B');
   await page.getByRole('group', { name: 'Transcript: 9' }).waitFor();
@@ -369,7 +369,7 @@ test('a transcript is kept by the server, and a bleep covers its words', async (
   await page.keyboard.press('Enter');
   await page.locator('.cue', { hasText: '[bleeped]' }).waitFor();
   await until(async () => (await page.getByText('Example').count()) === 0, 'no word of it');
-  /* it is there for the next one who opens the session */
+  /* stored: the next client to open the session gets it */
   const next = await open();
   await next.getByRole('tab', { name: 'Transcript' }).click();
   await until(async () => (await next.locator('.cue').count()) === 2, 'the cues');

@@ -1,4 +1,4 @@
-// The reviewer's page: gaps in words, seeking, the list, search, links to moments, its sizes.
+// The reviewer page: gaps in words, seeking, the list, search, moment links, sizes.
 
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
@@ -75,10 +75,10 @@ test('gaps: texts by parts and in milliseconds, short ones as one run, their len
     ],
   );
   assert.equal(rows[0].gaps.length, 231);
-  /* two are no run, nor are those an hour apart */
+  /* neither two gaps nor gaps an hour apart form a run */
   assert.equal(gapRuns(holes.slice(0, 2)).length, 2);
   assert.equal(gapRuns([0n, 3600n, 7200n].map((s) => gap(3, s * S, s * S + MS, '/sound'))).length, 3);
-  /* those that overlap are not added up */
+  /* overlaps count once */
   assert.match(gapRuns([...holes, ...holes])[0].text, /^462 short holes in the sound, 462 ms together/);
   const lost = [{ part: 2, lostNs: 10n * S, gaps: 1 }, { part: 6, lostNs: 462n * MS, gaps: 231 }];
   assert.equal(lostText(lost), 'screen 10.0 s, sound 462 ms in 231 holes');
@@ -90,7 +90,7 @@ test('idle is where nothing is done, changed, said or marked', async () => {
   const timeline = {
     beginNs: 0n,
     endNs: 100n * S,
-    /* as the server has them: shortcuts and policies behind all presses */
+    /* server order: shortcuts and policies after all presses */
     events: [{ atNs: 2n * S, endNs: 2n * S }, { atNs: 60n * S, endNs: 61n * S }, { atNs: 30n * S, endNs: 30n * S }],
     gaps: [{ fromNs: 80n * S, toNs: 81n * S }],
   };
@@ -108,7 +108,7 @@ test('idle is where nothing is done, changed, said or marked', async () => {
   assert.equal(until(10, [12]), 11.5);
   assert.equal(until(29.6), 29.6, 'what comes is seen to begin');
   assert.equal(until(58, [61]), 59.5);
-  /* somebody speaks from 10 to 20 */
+  /* speech from 10 to 20 */
   const spoken = activityOf(timeline, [], [], [{ fromNs: 0n, toNs: 10n * S }, { fromNs: 20n * S, toNs: 100n * S }]);
   assert.equal(Number(idleUntilNs(spoken, [], 5n * S, timeline.endNs)) / 1e9, 9.5);
   assert.equal(Number(idleUntilNs(spoken, [], 15n * S, timeline.endNs)) / 1e9, 15);
@@ -163,7 +163,7 @@ test('search folds case and diacritics, marks its matches, and is quick among ma
 });
 
 test('a seek under way shows that it is, and a tag lands on the picture that is seen or nowhere', async () => {
-  /* a decoder that takes its time */
+  /* a slow decoder */
   const page = await open({
     script: `
       const decode = VideoDecoder.prototype.decode;
@@ -289,7 +289,7 @@ test('the list follows the playhead until it is scrolled, rows seek, and a key o
   assert.equal((await rows.nth(2).boundingBox()).height, box.height, 'no row is pushed');
   assert.ok(panel.height >= 300);
   await checkAccessibility(page, 'editor');
-  /* its button names what becomes of a text that is typed */
+  /* the button label depends on unsaved text */
   await editor.getByRole('button', { name: 'Close' }).waitFor();
   const written = await editor.locator('textarea').inputValue();
   await editor.locator('textarea').fill(`${written} and more`);
@@ -324,7 +324,7 @@ test('in a low window the task is folded to its main numbers, of which each has 
   assert.ok((await page.locator('#side-panel').boundingBox()).height >= 120);
   await page.getByLabel('all layers').uncheck();
   await task.getByText(/^0 errors in your layer$/).waitFor();
-  /* where there is room it is not folded, until somebody folds it */
+  /* unfolded where there is room, until folded by the user */
   await page.getByRole('button', { name: 'Fold the task away' }).click();
   await page.setViewportSize({ width: 1920, height: 1080 });
   assert.equal(await met.count(), 0);
@@ -355,7 +355,7 @@ test('all codes are in sight on a large screen, and fade where more of them foll
   await close(page);
 });
 
-/** Tags of somebody else in the session that is opened, spread over its first second. */
+/** Tags of another author in the opened session, spread over its first second. */
 async function withMarks(number) {
   const { create } = await import('@bufbuild/protobuf');
   const { ActSchema } = await pageModule('../gen/protocol/acts_pb.ts');
@@ -397,7 +397,7 @@ test('in print a session has a head, and every tag its time and its author', asy
     return;
   }
   const page = await open({ colorScheme: 'dark', between: await withMarks(250) });
-  /* of which the list has those at the playhead */
+  /* the list renders those around the playhead */
   await until(async () => Number(await page.locator('li.mark').first().getAttribute('aria-setsize')) >= 250, 'the marks');
   const path = join(recorder.folder, 'session.pdf');
   await page.pdf({ path, preferCSSPageSize: true });
@@ -444,7 +444,7 @@ test('the list has its room and nothing overflows, with 17 codes of long names, 
     if (width === 1920) assert.ok((await page.locator('.stage').boundingBox()).width >= (1920 * 2) / 3, 'the picture');
     if (width === 390 || width === 1280) await checkAccessibility(page, `${width}`);
     if (width === 390) {
-      /* the list follows in its own room */
+      /* the list scrolls in its own panel */
       await page.evaluate(() => window.scrollTo(0, 0));
       await page.keyboard.press('End');
       await isSought(page);

@@ -1,4 +1,4 @@
-// Sound at other speeds, sample by sample: pitch, length, place and smoothness.
+// Time stretching, sample by sample: pitch, length, position and smoothness.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ const SPEEDS = [0.5, 0.75, 1.5, 2, 3];
 const tone = (seconds, hz = 440, height = 0.5) =>
   Float32Array.from({ length: seconds * RATE }, (_, i) => height * Math.sin((2 * Math.PI * hz * i) / RATE));
 
-/** Put it in packet by packet; gives all that came out, and where each block's first sample was. */
+/** Feed the input packet by packet; returns all output after checking each block's time. */
 function stretch(input, speed, beginS = 0, ppm = 0) {
   const stretcher = new Stretcher(speed, RATE);
   const blocks = [];
@@ -22,7 +22,7 @@ function stretch(input, speed, beginS = 0, ppm = 0) {
   const output = new Float32Array(blocks.reduce((sum, block) => sum + block.samples.length, 0));
   let length = 0;
   for (const block of blocks) {
-    /* blocks follow each other without a hole, and say so by their times */
+    /* blocks are contiguous, by their times, too */
     assert.ok(Math.abs(block.atS - beginS - (length / RATE) * speed) < 1e-6);
     output.set(block.samples, length);
     length += block.samples.length;
@@ -30,7 +30,7 @@ function stretch(input, speed, beginS = 0, ppm = 0) {
   return output;
 }
 
-/** From the first to the last crossing of zero upwards, to a part of a sample. */
+/** Frequency between the first and last upward zero crossing, interpolated between samples. */
 function frequency(samples) {
   const crossings = [];
   for (let i = 1; i < samples.length; i++)
@@ -56,7 +56,7 @@ for (const speed of SPEEDS) {
   test(`at ${speed}× clicks are where their time is`, () => {
     const input = new Float32Array(4 * RATE);
     const times = Array.from({ length: 24 }, (_, i) => 0.11 + i * 0.1571);
-    /* five milliseconds of 1 kHz, as the recorder's tone clicks, in a room that is not quite silent */
+    /* five milliseconds of 1 kHz, like the recorder's test tone, in a room with slight noise */
     for (let i = 0; i < input.length; i++) input[i] = 0.001 * Math.sin(i * i);
     for (const time of times)
       for (let i = 0; i < 240; i++) input[Math.round(time * RATE) + i] += 0.5 * Math.cos((2 * Math.PI * i) / 48);

@@ -1,4 +1,4 @@
-// What the pages show and play at which time, in Debian's Chromium: no other test runs beside these.
+// Timing of pictures and sound in Debian's Chromium; runs alone.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { bestOf, colorOf, delay, flashOffsets, grey, Recorder, sleep, stats, stepOf, through, until, watchFlashes } from '../harness/pages/lab.mjs';
 import { browser, checkAccessibility, close, desktop, hear, live, openPage, pause, play, played, playUntil, silent, useBrowser } from '../harness/pages/pages.mjs';
 
-const LENGTH_S = 6; // of a recording that is played
+const LENGTH_S = 6; // of a recording for playback
 
 useBrowser({ screen: [1280, 720] });
 
@@ -35,7 +35,7 @@ test('live: the picture comes within a second and changes when the desktop does'
   await until(async () => /^[12]/.test(await colorOf(page)), 'the blue of the desktop');
   desktop.paint('c02020');
   await until(async () => /^c|^b/.test(await colorOf(page)), 'the red of the desktop');
-  /* and it goes on when nothing changes: the time that is complete moves */
+  /* without changes the complete time still advances */
   const before = (await stats(page)).presentationTimeNs;
   await until(async () => (await stats(page)).presentationTimeNs - before > 1e9, 'a later time');
   await close(page);
@@ -74,12 +74,10 @@ test('a tag over a connection that is one second late lands on the picture that 
   await recorder.end();
 });
 
-/*
- * Flashes and clicks of whole seconds are a picture apart at most. A machine that has other things to do shows and plays
- * late now and then: of some stretches in a row the best counts, and what is always off is off in each of them.
- */
+/* Flashes and clicks at whole seconds are at most one picture apart. A busy machine may show and play late: the best
+ * of several successive stretches counts, as a constant offset is in each of them. */
 async function checkTogether(page, what) {
-  let taken = 2; // the first ones come while the sound begins
+  let taken = 2; // the first ones occur while the sound starts
   const middle = (offsets) => [...offsets].sort((a, b) => a - b)[offsets.length >> 1];
   const offsets = await bestOf(
     8,

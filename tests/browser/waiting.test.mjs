@@ -1,4 +1,4 @@
-// Tags and notes while the connection is down, and refused ones: no typed text is lost.
+// Tags and notes while disconnected, and refused ones: no typed text is lost.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -22,7 +22,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   await live(page);
   await page.keyboard.press('m');
   await page.locator('li.mark:not(.pending)').first().waitFor();
-  /* the answer of this one is lost: it is in the store, and the page does not know */
+  /* the answer is lost: stored, but unknown to the page */
   cable.loseAnswers();
   await page.keyboard.press('o');
   await until(async () => (await tagsOf(recorder, session)).length === 2, 'the tag in the store');
@@ -40,7 +40,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   await until(async () => (await page.locator('li.mark', { hasText: 'waiting for the connection' }).count()) === 3, 'three rows that wait');
   await page.getByText('3 tags and notes wait for the connection').waitFor();
   await checkAccessibility(page, 'waiting');
-  /* the page is loaded again from the server that is back, and sends the acts kept by the tab */
+  /* the reloaded page sends the acts kept by the tab */
   const kept = await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('uxrec.waiting.')));
   assert.deepEqual(kept, [`uxrec.waiting.${session}`]);
   await page.evaluate(() => (window.WebSocket = undefined));
@@ -53,7 +53,7 @@ test('a tag and a note without a connection wait, over a reload too, and are sto
   assert.deepEqual(acts.map(({ body }) => body.value.code || body.value.text).sort(), ['mistake', 'omission', 'slip', 'while it was down']);
   const slip = acts.find(({ body }) => body.value.code === 'slip').body.value;
   assert.equal(slip.impact, 4);
-  /* its time is that of the picture which was seen last, and of the press */
+  /* its times are those of the last seen picture and of the press */
   assert.ok(Math.abs(Number(slip.mediaNs) - before) < 2e9, `${Number(slip.mediaNs) - before} ns`);
   assert.ok(slip.pressNs > slip.mediaNs);
   assert.equal(await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('uxrec.waiting.')).length), 0);
@@ -81,7 +81,7 @@ test('what is refused stays in its field, with the reason, and can be sent again
   await page.keyboard.press('Enter');
   await page.getByRole('alert').filter({ hasText: 'the log is full' }).first().waitFor();
   assert.equal(await page.getByLabel('Note (N)').inputValue(), 'a long thought');
-  /* the change of a tag: its editor stays open, and so does its text */
+  /* a change of a tag: the editor stays open with its text */
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: /^Change Slip/ }).click();
   await page.getByLabel('Note', { exact: true }).fill('the wrong field');

@@ -1,4 +1,4 @@
-// The server in front of clients that no browser would be: the site under test, garbage, stalled ones.
+// The server against hostile clients: the site under test, garbage, stalled connections.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -23,7 +23,7 @@ after(async () => {
   await desktop?.end();
 });
 
-/** Nothing that a client does may end the recording. */
+/** No client action may end the recording. */
 async function stillRecording() {
   assert.equal(JSON.parse(await recorder.uxrec('status', '--json')).session, session);
 }
@@ -180,7 +180,7 @@ test('what is sent to two observers is what is in the file, byte by byte', async
     sockets.push(socket);
   }
   await until(() => sockets.every((socket) => socket.recorded().length > 0), 'the stream');
-  /* pictures of more than one piece: noise does not compress */
+  /* pictures of more than one frame: noise is incompressible */
   for (let i = 0; i < 40; i++) {
     desktop.paint(grey(i % 32));
     desktop.do(`move ${100 + i * 10} ${100 + i * 5} 10`);

@@ -1,4 +1,4 @@
-// Consent on the pages: the question with its uses, withdrawal, and the view after it.
+// Consent on the pages: its uses, withdrawal, and the view after it.
 
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
@@ -21,7 +21,7 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await page.getByRole('textbox', { name: 'Participant' }).fill('P01');
   const uses = ['the team studies it', 'others watch', 'pieces of it are shown', 'are published'].map((words) => page.getByLabel(words));
   assert.deepEqual(await Promise.all(uses.map((use) => use.isChecked())), [true, true, false, false]);
-  /* the list of studies moves the boxes when it comes */
+  /* the list of studies shifts the boxes on arrival */
   await until(async () => (await page.locator('#start-missing').textContent()) === '', 'the study');
   await uses[0].uncheck();
   await uses[1].uncheck();
@@ -35,7 +35,7 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   assert.deepEqual(given.consent.uses, ['analysis', 'clips']);
   await sleep(1000);
 
-  /* the running session: all of it, asked twice */
+  /* withdraw all of the running session, with two confirmations */
   await page.getByRole('button', { name: 'Withdraw…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Next' }).click();
@@ -45,19 +45,19 @@ test('the moderator asks for uses, and a withdrawal is asked twice, shown everyw
   await page.getByText(/is complete \(the participant has withdrawn their consent\)/).waitFor();
   await close(page);
 
-  /* its replay is a calm page; the library has a word for it */
+  /* the replay has a page for it, the library a badge */
   const replay = await openPage(browser, recorder.replayLink(session).replace(recorder.token('library'), recorder.token('moderate')));
   await replay.getByRole('heading', { name: 'Consent was withdrawn' }).waitFor();
   assert.equal(await replay.locator('canvas').count(), 0);
   await checkAccessibility(replay);
-  /* no key of a code tags in the dark */
+  /* code keys set no tag on a hidden session */
   await replay.keyboard.press('m');
   await replay.locator('.keyhint', { hasText: 'nothing of this session is shown' }).waitFor();
   const library = await openPage(browser, recorder.links.library);
   await library.getByText('withdrawn', { exact: true }).waitFor();
   await close(library);
 
-  /* undone, asked twice too; then the screen alone, which an open page hears of at once */
+  /* undo, with two confirmations; then withdraw the screen only: open pages are notified at once */
   await replay.getByRole('button', { name: 'Undo the withdrawal…' }).click();
   await replay.getByRole('button', { name: /^Yes/ }).click();
   await replay.getByRole('button', { name: 'Withdraw…' }).waitFor();

@@ -1,4 +1,4 @@
-// One document for all pages: the path says which. The key of its link is in the tab, see key.ts.
+// One document for all pages, selected by the path. The tab holds the key of its link, see key.ts.
 
 import { render } from 'preact';
 import './base/app.css';
@@ -24,7 +24,7 @@ import { pageName, setTitle } from './net/title';
 
 declare global {
   interface Window {
-    /** What the page knows about itself, for tests and for the curious. */
+    /** Statistics for tests and debugging. */
     uxrec: { stats: Stats };
   }
 }
@@ -67,9 +67,9 @@ async function begin(): Promise<void> {
   if (root) render(<App token={token} />, root);
 }
 
-/* another link was pasted into the address of this tab */
+/* a new link was pasted into the address bar of this tab */
 window.addEventListener('hashchange', () => {
-  /* a moment of the session is for its page, which stays */
+  /* a moment of the session is handled by its page, without a reload */
   if (!hasKeyInAddress()) return;
   if (!takeFromAddress()) forgetKey();
   location.reload();

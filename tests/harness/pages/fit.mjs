@@ -1,5 +1,5 @@
-// Whether a page fits: parts that run out of their boxes, lie over others, cannot be reached, are too small for a finger
-// or have no visible focus, measured in the page itself.
+// Layout checks, measured in the page itself: overflowing, overlapping or unreachable parts, targets too small for
+// touch, invisible focus.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,22 +8,22 @@ import { RULES, violationsOf } from './pages.mjs';
 
 const shots = process.env.UXREC_SHOTS;
 
-/* with UXREC_LONG a phone on its side, 1280×800 at 200 % zoom and larger screens too */
+/* with UXREC_LONG also a phone in landscape, 1280×800 at 200 % zoom and larger screens */
 const SIZES = isLong
   ? ['390x844', '844x390', '640x400', '1280x800', '1366x768', '1920x1080']
   : ['390x844', '1280x800'];
 const PHONE = '390x844';
 const DESK = '1280x800';
-/* A4 between margins of 1 cm, in px */
+/* A4 with margins of 1 cm, in px */
 const PAPER = { width: 718, height: 1047 };
 
 const USUAL = { media: 'screen', colorScheme: 'light', forcedColors: 'none', reducedMotion: 'no-preference' };
 
-/* axe takes longer than all the rest: without UXREC_LONG a state is shown to it in one of these ways, the next in another */
+/* axe takes longer than all the rest: without UXREC_LONG each state is checked in one of these ways, in rotation */
 const LOOKS = [[PHONE, 'dark'], [DESK, 'light'], [PHONE, 'light'], [DESK, 'dark']];
 let looked = 0;
 
-/* of one look: hundreds of rows have the same */
+/* limit of faults per check: hundreds of rows may share one */
 const MOST = 12;
 
 const viewport = (size) => {
@@ -32,14 +32,14 @@ const viewport = (size) => {
 };
 
 /**
- * Look at a page in its present state, at every size and in every way of showing it.
+ * Check a page in its current state, at every size and in every mode.
  *
- * @param name     of page and state, for messages and for the file names of pictures
- * @param options  `rows`: the least height of the list beside the picture in px; `print`: the state is printed too;
- *   `focus`: false where moving the focus would end the state; `reopen`: called after each change of the size, which has
- *   ended the state
+ * @param name     of page and state, for messages and screenshot file names
+ * @param options  `rows`: minimum height of the list beside the picture in px; `print`: also check the printed state;
+ *                 `focus`: false if moving the focus would end the state; `reopen`: called after each resize, which has
+ *                 ended the state
  *
- * @return faults, a line each
+ * @return faults, one per line
  */
 export async function misfits(page, name, { rows = 0, print = false, focus = true, reopen } = {}) {
   const faults = new Map();
@@ -54,7 +54,7 @@ export async function misfits(page, name, { rows = 0, print = false, focus = tru
     await page.setViewportSize(size);
     await reopen?.();
   };
-  await page.bringToFront(); // a window behind another one draws nothing
+  await page.bringToFront(); // a covered window is not painted
   for (const size of SIZES) {
     await resize(viewport(size));
     await look(`${size} light`);
@@ -84,7 +84,7 @@ export async function misfits(page, name, { rows = 0, print = false, focus = tru
   }
   await page.emulateMedia(USUAL);
   if (focus) {
-    await page.keyboard.press('Shift'); // from now on the focus is moved by keyboard
+    await page.keyboard.press('Shift'); // switches the browser to keyboard focus
     add('focus', await page.evaluate(unseenFocus));
   }
   return [...faults].map(([fault, where]) => `${name} (${where.join(', ')}): ${fault}`);
@@ -98,7 +98,7 @@ async function picture(page, name) {
 
 /* ---- functions that run in the page ---- */
 
-/** Parts that do not fit, a line each. */
+/** Layout faults, one per line. */
 function layoutFaults({ isPhone, isPrinted, rows }) {
   const SLACK = 1.5; // px: rounding
   const root = document.documentElement;
@@ -134,10 +134,10 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
   const tooWide = root.scrollWidth - root.clientWidth;
   if (tooWide > 0) faults.push(`the document is ${tooWide} px too wide`);
 
-  /* boxes that cut their content off, and those that scroll sideways */
+  /* boxes that clip their content or scroll horizontally */
   for (const element of shown) {
     const { overflowX, overflowY, textOverflow, display } = style(element);
-    /* of a flex or grid box, and of its items' texts, nothing is shortened: they are cut off */
+    /* flex and grid boxes, and texts of their items, are clipped without an ellipsis */
     const isShortened = textOverflow === 'ellipsis' && /^(inline-)?block$|flow-root|list-item|table-c/.test(display);
     if (['IFRAME', 'INPUT', 'TEXTAREA', 'SELECT', 'CANVAS', 'SVG'].includes(element.tagName.toUpperCase()) || overflowX === 'visible') continue;
     const wide = element.scrollWidth - element.clientWidth;
@@ -151,7 +151,7 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
       say(element, `cuts ${high} px off below`);
   }
 
-  /* the head of a table: whole words, and those of figures above them */
+  /* table head: whole words; titles of figure columns directly above the figures */
   for (const title of shown.filter((element) => element.matches('thead th'))) {
     const rects = textRects(title);
     const lines = new Set(rects.map(({ bottom }) => Math.round(bottom))).size;
@@ -165,12 +165,12 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
     if (off > SLACK) say(title, `stands ${off.toFixed(0)} px beside its column`);
   }
 
-  /* texts and controls: inside their boxes, over nothing else, within reach */
+  /* texts and controls: within their boxes, not overlapping, reachable */
   const CONTROLS = 'button, a[href], input, select, textarea, summary, [role=slider], [tabindex="0"]';
   const boxOf = (element) => {
     for (let box = element; box && box !== document.body; box = box.parentElement) {
       const { backgroundColor, borderTopWidth, borderRightWidth, overflowX, position, display } = style(box);
-      if (/auto|scroll|hidden|clip/.test(overflowX)) return undefined; // judged above
+      if (/auto|scroll|hidden|clip/.test(overflowX)) return undefined; // checked above
       if (/absolute|fixed/.test(position)) return undefined;
       const isDecorated = !/, 0\)$|transparent/.test(backgroundColor) || (borderTopWidth !== '0px' && borderRightWidth !== '0px');
       if (isDecorated && display !== 'inline') return box;
@@ -241,7 +241,7 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
     }
   if (isPrinted) return faults;
 
-  /* every control can be brought into sight, with nothing over it */
+  /* every control can be scrolled into view, uncovered */
   const scrolled = shown.filter((element) => element.scrollTop || element.scrollLeft).map((element) => [element, element.scrollTop, element.scrollLeft]);
   const [x, y] = [scrollX, scrollY];
   for (const element of controls.slice(0, 200)) {
@@ -259,7 +259,7 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
   }
   scrollTo(x, y);
 
-  /* sizes of targets: WCAG 2.5.8, and of a finger on a phone; links in a line of text are as high as it */
+  /* target sizes: WCAG 2.5.8, and touch targets on a phone; inline links are as high as their line */
   for (const element of controls) {
     if (element.matches('[role=slider], [role=tabpanel], [role=region], [role=tabpanel] *[tabindex="0"]:not(button)')) continue;
     const label = element.matches('[type=checkbox], [type=radio]') ? element.closest('label') : null;
@@ -277,7 +277,7 @@ function layoutFaults({ isPhone, isPrinted, rows }) {
   return faults;
 }
 
-/** Disabled buttons that look enabled, by colours that they have, or have not. */
+/** Disabled buttons that look enabled, judged by presence or absence of colours. */
 function deadControls({ colors, isOneOf }) {
   const probe = document.body.appendChild(document.createElement('span'));
   const known = colors.map((color) => {
@@ -294,7 +294,7 @@ function deadControls({ colors, isOneOf }) {
     .map((button) => `<button class="${button.className}"> "${button.textContent.slice(0, 30)}" is disabled and looks enabled`);
 }
 
-/** Controls whose focus is not seen. */
+/** Controls with an invisible focus. */
 function unseenFocus() {
   const scope = [...document.querySelectorAll('dialog:modal, :popover-open')].at(-1) ?? document.body;
   const before = document.activeElement;
@@ -312,7 +312,7 @@ function unseenFocus() {
   return [...new Set(faults)];
 }
 
-/** Shapes without text whose colours the system's have taken away. */
+/** Shapes without text that vanish in forced colours. */
 function unseenShapes() {
   const SHAPES = '.dot, .meter, .meter i, .tick, .lane .task, .lane .click, .playhead, .track .gap, .lane .bleep, .chip .cap';
   const rgb = (color) => color.replace(/\s/g, '');
@@ -327,7 +327,7 @@ function unseenShapes() {
     .map((element) => `.${element.className} has neither border nor ground`);
 }
 
-/** Parts that move although less motion was asked for. */
+/** Parts that move despite reduced motion. */
 function movingParts() {
   const faults = document.getAnimations().map((animation) => `${animation.effect?.target?.className ?? '?'} is animated`);
   for (const element of document.querySelectorAll('body *')) {

@@ -1,5 +1,5 @@
-// Real programs for the tests in JavaScript: an X server, uxrecd, a browser, a raw WebSocket, a slow
-// network. All that a test starts ends with it.
+// Real programs for the JavaScript tests: an X server, uxrecd, a browser, a raw WebSocket, a slow network. Everything
+// started by a test ends with it.
 
 import { execFile, spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -16,7 +16,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 export const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 export const build = process.env.UXREC_BUILD ? join(root, process.env.UXREC_BUILD) : join(root, 'build');
-/** Whether tests take as long as they are worth: at all sizes, with all kinds. */
+/** Run the long variants of tests: all sizes, all kinds. */
 export const isLong = process.env.UXREC_LONG === '1';
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -31,7 +31,11 @@ tasks:
   - {id: pay, title: Pay it}
 `;
 
-/** Wait until `condition` gives something true, and return it. @param what  its name for the error, or a function that gives one */
+/**
+ * Wait until `condition` returns a true value, and return it.
+ *
+ * @param what  its name for the error, or a function that returns one
+ */
 export async function until(condition, what, ms = 90000) {
   const end = Date.now() + ms;
   for (;;) {
@@ -42,16 +46,16 @@ export async function until(condition, what, ms = 90000) {
   }
 }
 
-/** What `attempt` gives as soon as `good` is true of it: of what a busy machine can only make worse, the best try counts. */
+/** First result of `attempt` that satisfies `good`, else the last: for measurements that load can only worsen. */
 export async function bestOf(tries, attempt, good) {
   let value;
   for (let i = 0; i < tries && (i === 0 || !good(value)); i++) value = await attempt(i);
   return value;
 }
 
-const TICK_S = 0.01; // of /proc/PID/stat
+const TICK_S = 0.01; // unit of /proc/PID/stat
 
-/** CPU seconds of a process and of all it has started so far. */
+/** CPU seconds of a process and its descendants so far. */
 export function cpuOf(pid) {
   const children = new Map();
   const spent = new Map();
@@ -62,24 +66,24 @@ export function cpuOf(pid) {
       const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
       const parent = Number(fields[1]);
       children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-      /* own and of children that have ended */
+      /* own, and of waited-for children */
       spent.set(Number(name), [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0) * TICK_S);
     } catch {
-      // it has ended meanwhile
+      // exited meanwhile
     }
   }
   const sum = (one) => (spent.get(one) ?? 0) + (children.get(one) ?? []).reduce((all, child) => all + sum(child), 0);
   return sum(pid);
 }
 
-/* a test that fails or is ended leaves nothing behind */
+/* a failed or terminated test leaves no process behind */
 const started = new Set();
 process.on('exit', () => {
   for (const child of started) child.kill('SIGKILL');
 });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 
-/** As spawn(); what is started ends with the test. */
+/** spawn(); the process ends with the test. */
 export function start(...command) {
   const child = spawn(...command);
   started.add(child);
@@ -87,7 +91,7 @@ export function start(...command) {
   return child;
 }
 
-/** End what was started, by its pid. Gives its exit status. */
+/** End a started process by its pid. Returns its exit status. */
 export function end(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
   return new Promise((resolve) => {
@@ -100,7 +104,7 @@ export function end(child, signal = 'SIGTERM') {
   });
 }
 
-/** An X server without hardware, with nothing on it. */
+/** A virtual X server with an empty screen. */
 export class Desktop {
   static async start(width = 1280, height = 720) {
     const desktop = new Desktop();
@@ -116,17 +120,17 @@ export class Desktop {
     await until(() => text.endsWith('\n'), 'Xvfb');
     desktop.display = `:${text.trim()}`;
     desktop.env = { ...process.env, DISPLAY: desktop.display };
-    /* one robot for all commands: starting one a time would cost 10 ms each */
+    /* one robot for all commands: starting one costs 10 ms */
     desktop.hand = start(join(build, 'uxrec-robot'), { env: desktop.env, stdio: ['pipe', 'inherit', 'inherit'] });
     return desktop;
   }
 
-  /** Commands of uxrec-robot. */
+  /** Send commands to uxrec-robot. */
   do(...commands) {
     this.hand.stdin.write(`${commands.join('\n')}\n`);
   }
 
-  /** Colour the whole screen. */
+  /** Fill the whole screen. */
   paint(color) {
     this.do(`background ${color}`);
   }
@@ -140,12 +144,12 @@ export class Desktop {
 
 const running = new Set();
 
-/** Options of a recorder that needs no desktop, for tests in which the picture is of no interest: few are encoded. */
+/** Recorder options without a desktop, for tests independent of the picture: few pictures are encoded. */
 export const QUIET = ['--screen', 'test', '--fps', '5', '--input', 'none', '--sound', 'none'];
 
-/** uxrecd with a library of its own. */
+/** uxrecd with its own library. */
 export class Recorder {
-  /** @param descriptors  how many it may have open, when that is not the usual number */
+  /** @param descriptors  limit of open file descriptors, if not the default */
   static async start(options = [], env = process.env, descriptors = undefined) {
     const recorder = new Recorder();
     recorder.folder = mkdtempSync(join(tmpdir(), 'uxrec-browser-'));
@@ -189,20 +193,20 @@ export class Recorder {
     recorder.port = Number(new URL(recorder.links.live).port);
   }
 
-  /** End this recorder's program, and start it again on the same library and port. @param meanwhile  done between */
+  /** Restart this recorder on the same library and port. @param meanwhile  called in between */
   async again(signal = 'SIGTERM', meanwhile = async () => undefined) {
     await end(this.child, signal);
     await meanwhile();
     await this.#run(undefined, this.port);
   }
 
-  /** Run `uxrec …`; gives what it prints. */
+  /** Run `uxrec …`; returns its output. */
   async uxrec(...command) {
     const { stdout } = await run(join(build, 'uxrec'), ['--control', this.control, ...command]);
     return stdout.trim();
   }
 
-  /** Start a session; gives its id. */
+  /** Start a session; returns its id. */
   begin(consent = 'paper', ...more) {
     return this.uxrec('start', '--study', this.study, '--participant', 'P01', '--consent', consent, ...more);
   }
@@ -224,7 +228,7 @@ export class Recorder {
     for (const one of [...running]) await one.end();
   }
 
-  /** Likewise those that a failed test has left, with any status: they would keep the runner waiting. */
+  /** End those left by a failed test, ignoring their status: they would block the runner. */
   static async endLeftovers() {
     for (const left of [...running]) await Promise.resolve(left.end()).catch(() => undefined);
   }
@@ -233,12 +237,12 @@ export class Recorder {
     running.delete(this);
     const code = await end(this.child, signal);
     rmSync(this.folder, { recursive: true, force: true });
-    /* sanitizers speak by the exit status */
+    /* sanitizers report by the exit status */
     if (code !== 0) throw new Error(`uxrecd ended with ${code}: ${this.output}`);
   }
 }
 
-/** A module of the pages that touches no browser, for tests that run it here. */
+/** Import a page module that needs no browser. */
 export async function pageModule(name) {
   const { build: bundle } = createRequire(join(root, 'replay/web/package.json'))('esbuild');
   const { outputFiles } = await bundle({
@@ -251,7 +255,7 @@ export async function pageModule(name) {
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
 
-/** Debian's Chromium: what it is started with. @param args  of its command line, beside the usual ones */
+/** Launch options of Debian's Chromium. @param args  additional command line arguments */
 export const chromiumOptions = (args = []) => ({
   executablePath: '/usr/bin/chromium',
   args: [
@@ -266,13 +270,13 @@ export async function browse(args = []) {
 }
 
 /**
- * Stand between a page that is not open yet and the server.
+ * Intercept messages between a page, not open yet, and the server.
  *
  * @param page    of playwright
- * @param answer  (body of the page's message) => body of the answer that is given instead of the server's
+ * @param answer  (body of the page's message) => body of the answer given in place of the server
  * @param change  (body of the server's message): may change it
- * @param opened  (send, pack): the page has connected; send() gives it a record as if the server had, pack() makes one
- *   of a body
+ * @param opened  (send, pack): called on connection; send() passes a record to the page as from the server, pack()
+ *                makes one from a body
  */
 export async function standBetween(page, { answer = () => undefined, change = () => undefined, opened = () => undefined }) {
   const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
@@ -302,10 +306,10 @@ export async function standBetween(page, { answer = () => undefined, change = ()
   });
 }
 
-/** What window.uxrec.stats says. */
+/** A copy of window.uxrec.stats. */
 export const stats = (page) => page.evaluate(() => ({ ...window.uxrec?.stats }));
 
-/** The colour in the middle of the picture, "rrggbb". */
+/** Colour in the middle of the picture, "rrggbb". */
 export const colorOf = (page) =>
   page.evaluate(() => {
     const canvas = document.getElementById('picture');
@@ -316,8 +320,8 @@ export const colorOf = (page) =>
   });
 
 /**
- * To be run in a page before its own scripts: notes when the middle of the picture becomes white, and when
- * the begin of a click leaves the loudspeaker, by performance.now().
+ * Runs in a page before its scripts: logs the times when the middle of the picture turns white, and when the begin of a
+ * click is heard, by performance.now().
  */
 export function watchFlashes() {
   const flashes = [];
@@ -341,7 +345,7 @@ export function watchFlashes() {
     const { contextTime, performanceTime } = this.context.getOutputTimestamp();
     if (at >= 0) {
       const ms = performanceTime + (when + at / this.buffer.sampleRate - contextTime) * 1000;
-      /* a click is 5 ms long and may be cut by the end of a packet */
+      /* a click is 5 ms long and may be split by the end of a packet */
       if (ms - heardMs > 100) clicks.push(ms);
       heardMs = ms;
     }
@@ -349,7 +353,7 @@ export function watchFlashes() {
   };
 }
 
-/** By how much each click is after its flash, in ms. */
+/** Delay of each click after its flash, in ms. */
 export const flashOffsets = (page) =>
   page.evaluate(() => {
     const { flashes, clicks } = window.flashesAndClicks;
@@ -358,14 +362,14 @@ export const flashOffsets = (page) =>
       .filter((ms) => ms !== undefined && Math.abs(ms) < 500);
   });
 
-/** Greys far enough apart to be told from each other after coding: 0 to 31. */
+/** Greys that remain distinguishable after coding: 0 to 31. */
 export const grey = (step) => (step * 8).toString(16).padStart(2, '0').repeat(3);
 export const stepOf = (color) => Math.round(Number.parseInt(color.slice(2, 4), 16) / 8);
 
-/** A link to the recorder, by way of a proxy. */
+/** Link to the recorder by way of a proxy. */
 export const through = (link, { port }) => link.replace(/:\d+\//, `:${port}/`);
 
-/** A proxy in front of a port that holds every byte back for a while, both ways. */
+/** Proxy to a port that delays all data in both directions. */
 export async function delay(port, ms) {
   const sockets = new Set();
   const pass = (from, to) =>
@@ -394,8 +398,8 @@ export async function delay(port, ms) {
 }
 
 /**
- * A line to a port that is cut when the test wants: at once, by a reset, in the middle of a frame, after a while of
- * silence, or never although nothing comes any more, as when a machine is gone.
+ * Proxy to a port with simulated failures: closed at once, reset, cut within a frame, cut after a period of silence, or
+ * silent without a close, like a vanished machine.
  */
 export async function frayedLine(port) {
   const lines = new Set();
@@ -437,7 +441,7 @@ export async function frayedLine(port) {
   };
   const proxy = {
     port: server.address().port,
-    /** How many connections there are. */
+    /** Number of connections. */
     count: () => lines.size,
     cut: () => each((line) => line.drop()),
     /** Cut, and refuse connections until plugged in again. */
@@ -446,15 +450,15 @@ export async function frayedLine(port) {
       each((line) => line.drop());
     },
     plug: () => (isUnplugged = false),
-    /** Of the connections that there are. */
+    /** For existing connections. */
     loseAnswers: () => each((line) => (line.deaf = true)),
     reset: () => each((line) => (line.client.resetAndDestroy(), line.drop())),
-    /** After so many more bytes: in the middle of a frame. */
+    /** Cut after this many more bytes: within a frame. */
     cutAfter: (bytes) => each((line) => (line.leftBytes = bytes)),
     slow: (ms) => each((line) => (line.slowMs = ms)),
-    /** Nothing passes any more, and nobody closes. */
+    /** Forward nothing more, without closing. */
     silence: () => each((line) => (line.silent = true)),
-    /** Likewise, for connections to come, too, until it is there again. */
+    /** The same including new connections, until restored. */
     gone: (is) => {
       isGone = is;
       each((line) => (is ? (line.silent = true) : line.drop()));
@@ -470,9 +474,9 @@ export async function frayedLine(port) {
 }
 
 /**
- * A reverse proxy that speaks TLS, as nginx in front of a recorder: keeps the Host, takes the path's prefix away.
+ * A TLS reverse proxy, as nginx in front of a recorder: keeps the Host header, strips the path prefix.
  *
- * @param prefix  of the paths that it serves: '/' or '/something/'
+ * @param prefix  of the served paths: '/' or '/something/'
  */
 export async function tlsProxy(port, prefix = '/') {
   const folder = mkdtempSync(join(tmpdir(), 'uxrec-tls-'));
@@ -526,7 +530,7 @@ export async function tlsProxy(port, prefix = '/') {
   return proxy;
 }
 
-/* ---- a WebSocket by hand: it can do what no browser would ---- */
+/* ---- raw WebSocket, for behaviour no browser has ---- */
 
 const OPCODE_PRIVATE = 0x80;
 
@@ -541,12 +545,12 @@ const varint = (value) => (value < 128 ? Buffer.from([value]) : Buffer.concat([B
 export const field = (number, content) =>
   Buffer.concat([varint((number << 3) | 2), varint(content.length), content]);
 
-/** ClientMessage{hello{token}} and ClientMessage{watch_live{}} as wire.proto numbers them. */
+/** ClientMessage{hello{token}} and ClientMessage{watch_live{}} by the field numbers of wire.proto. */
 export const hello = (token) => record(OPCODE_PRIVATE, field(2, field(1, Buffer.from(token))));
 export const watchLive = () => record(OPCODE_PRIVATE, Buffer.concat([Buffer.from([0x08, 0x01]), field(5, Buffer.alloc(0))]));
 
 export class RawSocket {
-  /** @param headers override those of a handshake; undefined leaves one out */
+  /** @param headers  override those of the handshake; undefined omits one */
   static async open(port, headers = {}, path = '/') {
     const socket = new RawSocket();
     socket.messages = [];
@@ -627,7 +631,7 @@ export class RawSocket {
     }
   }
 
-  /** Send one frame, masked as clients must. */
+  /** Send one frame, masked as required of clients. */
   send(payload, opcode = 2, final = true) {
     const mask = randomBytes(4);
     const masked = Buffer.from(payload);
@@ -647,7 +651,7 @@ export class RawSocket {
     return this.net.write(Buffer.concat([head, mask, masked]));
   }
 
-  /** ServerMessages that answer a request, so far; field 1 is the request, and 0 is left out. */
+  /** ServerMessages received in answer to requests; field 1 is the request, omitted if 0. */
   answers() {
     return this.messages.filter((message) => message[0] === OPCODE_PRIVATE && message[9] === 0x08);
   }
@@ -662,7 +666,7 @@ export class RawSocket {
   }
 }
 
-/** A client that speaks the protocol as a page does, with messages of wire.proto, and at any rate. */
+/** A client with the page's protocol, messages of wire.proto, and any request rate. */
 export class Client {
   static async open(recorder, role, name, identity) {
     const { create, fromBinary, toBinary } = await import('@bufbuild/protobuf');
@@ -680,14 +684,14 @@ export class Client {
     return client;
   }
 
-  /** Send a message; gives its number. */
+  /** Send a message; returns its number. */
   send(body) {
     const request = this.next++;
     this.socket.send(this.pack(request, body));
     return request;
   }
 
-  /** The bodies that came so far as answers to a request. */
+  /** Bodies received so far in answer to a request. */
   answers(request) {
     for (const message of this.socket.messages.slice(this.seen)) {
       this.seen++;
@@ -698,7 +702,7 @@ export class Client {
     return this.bodies.get(request) ?? [];
   }
 
-  /** Send a message; gives its answer, of a list in parts the last part. */
+  /** Send a message; returns its answer, the last part of a list in parts. */
   async ask(body, ms) {
     const request = this.send(body);
     const last = () => this.answers(request).find(({ value }) => !value.more);
@@ -714,7 +718,7 @@ export class Client {
 /**
  * All Message records in the chunks of an MCAP file.
  *
- * @param decompress  what loadDecompressHandlers() of @mcap/support gives
+ * @param decompress  from loadDecompressHandlers() of @mcap/support
  */
 export function* messagesOf(file, decompress) {
   let at = 8;

@@ -1,9 +1,9 @@
-// The numbers of a study once more, from uxrec-metrics(7) and its formulas alone: nothing here is shared with
-// replay/. Quantiles come from closed forms and sums that are inverted by bisection.
+// Independent implementation of the study metrics from the formulas of uxrec-metrics(7): shares no code with replay/.
+// Quantiles come from closed forms and from sums inverted by bisection.
 
 /* ---- quantiles ---- */
 
-/** The x at which an increasing function has a value. */
+/** Invert an increasing function by bisection. */
 function invert(increasing, value, low, high) {
   for (let i = 0; i < 200 && high - low > 0; i++) {
     const middle = (low + high) / 2;
@@ -14,7 +14,7 @@ function invert(increasing, value, low, high) {
   return (low + high) / 2;
 }
 
-/** P(Z < z) of the normal distribution, by its series (Abramowitz & Stegun 26.2.11). */
+/** Standard normal P(Z < z), by its series (Abramowitz & Stegun 26.2.11). */
 function normal(z) {
   let term = z;
   let sum = z;
@@ -25,7 +25,7 @@ function normal(z) {
   return 0.5 + (sum * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI);
 }
 
-/** P(T < t) of Student's t for t > 0 and a whole number of degrees of freedom (26.7.3, 26.7.4). */
+/** Student's P(T < t) for t > 0 and integer degrees of freedom (26.7.3, 26.7.4). */
 function student(t, degrees) {
   const angle = Math.atan(t / Math.sqrt(degrees));
   const cosine = Math.cos(angle);
@@ -46,7 +46,7 @@ function t(degrees) {
   return studentOf.get(degrees);
 }
 
-/** P(X <= count) of a Poisson distribution. */
+/** Poisson P(X <= count). */
 function poissonUpTo(count, mean) {
   let term = Math.exp(-mean);
   let sum = term;
@@ -78,7 +78,7 @@ export function rate(x, n, people) {
   return { ...bare(x / n, n, x), has_interval: true, ...wald(x, n) };
 }
 
-/** [o, e] of each person. */
+/** [o, e] per person. */
 function ratio(shares) {
   const people = shares.filter(([o, e]) => o > 0 || e > 0);
   const met = people.reduce((sum, [o]) => sum + o, 0);
@@ -147,7 +147,7 @@ export function timeOf(unsorted) {
   return { ...bare(value, n), has_interval: true, low: Math.exp(mean - half), high: Math.exp(mean + half) };
 }
 
-/** { time, stopped } of completions and of attempts that the limit stopped. */
+/** { time, stopped } of completions, and of attempts stopped by the limit. */
 export function censoredMedian(times) {
   const moments = [...new Set(times.filter((one) => !one.stopped).map((one) => one.time))].sort((a, b) => a - b);
   let share = 1;
@@ -179,10 +179,10 @@ export function each(counts) {
 /* ---- counts ---- */
 
 const WINDOW_S = 2;
-const AT_NONE = '!'; // a tag's place: judged to be none of the task's
+const AT_NONE = '!'; // tag judged to be at no opportunity
 const IN_DENOMINATOR = [1, 2, 3, 4];
 
-/** How much of [from, to) is in none of the spans, in whole milliseconds, as times of the studies are. */
+/** Length of [from, to) outside all spans, in whole milliseconds like the times of the studies. */
 function timeLeft(from, to, spans) {
   let left = 0;
   const edges = [from, to, ...spans.flat().filter((edge) => edge > from && edge < to)].sort((a, b) => a - b);
@@ -207,7 +207,7 @@ function attemptsOf(session, layer) {
   return { stands, list: [...new Set(stands.values())] };
 }
 
-/** The marks of one attempt and code as events: the earliest that fits takes each. */
+/** Merge the marks of one attempt and code into events: each joins the earliest matching one. */
 function eventsOf(marks) {
   const events = [];
   const fits = (a, b) => {
@@ -326,7 +326,7 @@ function numbersOf(rows, all) {
 const isCoded = (session, layer) =>
   layer === 'live' || session.finished.includes(layer) || [...session.tags, ...session.scores].some((one) => one.layer === layer);
 
-/** All numbers of a study in one layer; '' for the usual one. */
+/** All metrics of a study in one layer; '' for the default. */
 export function metricsOf(study, sessions, asked) {
   const originals = sessions.filter((session) => !session.copyOf);
   const counting = originals.filter((session) => !session.pilot && !session.excluded);

@@ -1,4 +1,4 @@
-// For tests of pages: a browser, pages that fail a test by their errors, axe, a replay's controls.
+// Helpers for page tests: a browser, pages whose errors fail the test, axe, replay controls.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -13,11 +13,12 @@ export let browser;
 export let desktop;
 
 /**
- * Have a browser from before the first test of this file until after the last one. After each test its pages are
- * closed and its recorders are ended: a failed test leaves none.
+ * Provide a browser for all tests of this file. After each test its pages are closed and its recorders ended, even if
+ * it failed.
  *
  * @param options  `args`: of the browser's command line; `screen`: width and height of a desktop; `shared`: makes
- *   recorders and sessions of all tests, after both; recorders stay until the last test has ended then
+ *                 recorders and sessions common to all tests, after both; recorders then stay until the last test has
+ *                 ended
  */
 export function useBrowser({ args, screen, shared } = {}) {
   before(async () => {
@@ -37,10 +38,10 @@ export function useBrowser({ args, screen, shared } = {}) {
 }
 
 /**
- * A page that fails the test when it logs an error or requests anything from elsewhere.
+ * A page that fails the test when it logs an error or sends a request to another origin.
  *
- * @param options  of the browser's context; `expectErrors`: it may log some; `between`: of standBetween();
- *   `script`: runs in the page before its own
+ * @param options  of the browser's context; `expectErrors`: allow logged errors; `between`: of standBetween();
+ *                 `script`: runs in the page before its own
  */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 850 }, ...options });
@@ -66,15 +67,15 @@ export async function close(page) {
   assert.deepEqual(troubles, []);
 }
 
-/* of axe */
+/* axe rule tags */
 export const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];
 
-/** What axe finds wrong by the rules with these tags, a line each. */
+/** axe violations by the rules with these tags, one per line. */
 export async function violationsOf(page, tags = RULES) {
-  /* the policy of the pages lets no script in: evaluate does not ask it */
+  /* the pages' policy blocks scripts, but not evaluate */
   if (!(await page.evaluate(() => Boolean(window.axe)))) await page.evaluate(axe);
   const violations = await page.evaluate(async (runOnly) => {
-    /* a control at the edge of its list, or under a part that stays, is scrolled in whole before it is pressed */
+    /* a control at the edge of its list, or under a sticky part, is scrolled into view before a press */
     const isCut = ({ target }) => {
       const element = document.querySelector(target[0]);
       if (!element) return false;
@@ -104,13 +105,13 @@ export async function checkAccessibility(page, what) {
   assert.deepEqual((await violationsOf(page)).map((violation) => `${what}: ${violation}`), []);
 }
 
-/** Wait for the picture of a session that is recorded. */
+/** Wait for the picture of a running session. */
 export const live = (page) => until(async () => (await stats(page)).state === 'live', 'the picture');
 
-/** How many packets of sound were played so far. */
+/** Number of sound packets played so far. */
 export const played = async (page) => (await stats(page)).soundPacketsPlayed;
 
-/** Wait for a state of the replay; of one that is stopped, for its picture, before which nothing is tagged. */
+/** Wait for a state of the replay; if stopped, also for its picture, before which tagging has no effect. */
 export async function reached(page, state) {
   await until(async () => (await stats(page)).state === state, state);
   if (state !== 'stopped') return;
@@ -118,7 +119,7 @@ export async function reached(page, state) {
   await until(async () => (await page.locator('.veil').count()) === 0, 'the picture of the moment');
 }
 
-/** By the space bar, unless it does so already; a page that still seeks has no effect of it. */
+/** Start playback with space unless playing; a page still seeking ignores the key. */
 export async function play(page) {
   await until(async () => {
     const { state } = await stats(page);
@@ -132,7 +133,7 @@ export async function pause(page) {
   await reached(page, 'stopped');
 }
 
-/** Play until something is so, from the begin again whenever the end was there first. */
+/** Play until a condition holds, restarting at the end. */
 export const playUntil = (page, condition, what, ms) =>
   until(
     async () => {
@@ -140,7 +141,7 @@ export const playUntil = (page, condition, what, ms) =>
       if ((await stats(page)).state === 'stopped') {
         await page.keyboard.press('Home');
         await page.keyboard.press(' ');
-        /* at three times the speed the end may be there before anybody has looked */
+        /* at triple speed the end may come before the first check */
         await until(async () => (await stats(page)).state === 'playing', 'playing', 3000).catch(() => undefined);
       }
       return false;
@@ -149,7 +150,7 @@ export const playUntil = (page, condition, what, ms) =>
     ms,
   );
 
-/** Wait until no sound is played any more: what was on its way is. */
+/** Wait until no more sound is played, after packets in flight. */
 export function silent(page) {
   let before;
   return until(async () => {
@@ -160,7 +161,7 @@ export function silent(page) {
   }, 'silence');
 }
 
-/** Begin to play with sound: a browser may take its time to open the first one of all. */
+/** Play with sound: a browser may take its time to open its first audio output. */
 export async function hear(page) {
   await page.getByRole('button', { name: 'Hear', exact: true }).click();
   await until(async () => {

@@ -1,4 +1,4 @@
-// What is known about one session: its study and the present state of its annotations.
+// State of one session: its study and the current annotations.
 
 import { create } from '@bufbuild/protobuf';
 import {
@@ -22,19 +22,19 @@ import { OwnActs } from './own';
 
 export type ActOf<Case extends string> = Act & { body: Extract<Act['body'], { case: Case }> };
 
-/** An act on its way to the store, or stored. */
+/** An act, pending or stored. */
 export interface Entry {
   act: Act;
   stored: boolean;
-  /** It waits for the connection. */
+  /** Waiting for the connection. */
   waiting?: boolean;
-  /** Why it could not be stored. */
+  /** Reason of the store's refusal. */
   trouble?: string;
-  /** The stored act, when a change of it is on its way or was refused. */
+  /** The stored act, while a change of it is pending or refused. */
   before?: Act;
 }
 
-/** Knows its tags and notes, and its attempts, in order, until something changes. */
+/** Caches ordered tags, notes and attempts until the next change. */
 class Entries extends Map<string, Entry> {
   marks?: ReadonlyArray<Entry & { act: ActOf<'tag'> | ActOf<'note'> }>;
   attempts?: ReadonlyArray<{ id: string; attempt: Attempt }>;
@@ -50,7 +50,7 @@ class Entries extends Map<string, Entry> {
   }
 }
 
-/* of these the text that was refused stays, to be corrected */
+/* kinds whose refused text is kept for correction */
 const EDITED = new Set(['tag', 'note']);
 
 export function newId(): string {
@@ -60,29 +60,29 @@ export function newId(): string {
 
 export class SessionModel extends Emitter {
   session = '';
-  /** Begin of the session, in its time; stays when it ends. 0n: not known yet. */
+  /** Begin of the session, in session time; kept after its end. 0n: unknown yet. */
   beginNs = 0n;
   study?: Study;
   #entries = new Entries();
   /** The acts of this tab, for undo and for "the last tag". */
   own = new OwnActs('');
-  /** Grows when the store knows of another bleep, or of one less. */
+  /** Incremented when a bleep is added to or removed from the store. */
   bleepsStored = 0;
-  #unbleeping = new Set<string>(); // on its way: the stored removal has no body
-  #removed = new Map<string, Act>(); // removals on their way: the store's act, should they be refused
+  #unbleeping = new Set<string>(); // pending removals: stored ones have no body
+  #removed = new Map<string, Act>(); // stored acts of pending removals, in case of refusal
   #fresh?: Act[]; // stored since asked()
   #outbox = new Outbox('', () => undefined);
-  /** Of sessions before this one. */
+  /** Outboxes of earlier sessions. */
   #left: Outbox[] = [];
-  /** Why acts on sessions before this one were refused. */
+  /** Reason for refused acts on earlier sessions. */
   lost = '';
 
-  /** The server is asked for all acts: those that are stored from here on may be newer than its answer. */
+  /** All acts are being requested from the server: acts stored from here on may be newer than its answer. */
   asked(): void {
     this.#fresh = [];
   }
 
-  /** Begin anew with the server's acts. Those that are still on their way, or were refused, stay. */
+  /** Restart with the server's acts. Pending and refused acts are kept. */
   reset(session: string, study: Study | undefined, acts: Act[], beginNs = 0n): void {
     const fresh = session === this.session ? (this.#fresh ?? []) : [];
     this.#fresh = undefined;
@@ -112,7 +112,7 @@ export class SessionModel extends Emitter {
     this.changed();
   }
 
-  /** Acts that wait for the connection are sent now that it is there, in the order of their making. */
+  /** Send the acts that waited for the connection, in order of creation. */
   flush(connection: Connection): void {
     void this.#outbox.send(connection);
     for (const left of this.#left) void left.send(connection);
@@ -124,9 +124,9 @@ export class SessionModel extends Emitter {
   }
 
   /**
-   * Add an act to a session before this one, while that takes some.
+   * Add an act to an earlier session that still accepts some.
    *
-   * @return why it was refused; "" when it is stored, or kept because there is no connection
+   * @return the reason of a refusal; "" if stored, or kept for lack of a connection
    */
   async putEarlier(connection: Connection, session: string, act: Act): Promise<string> {
     let left = this.#left.find((outbox) => outbox.session === session);
@@ -139,12 +139,12 @@ export class SessionModel extends Emitter {
     return fate.kind === 'refused' ? fate.reason : '';
   }
 
-  /** How many acts wait for the connection. */
+  /** Number of acts waiting for the connection. */
   waiting(): number {
     return [...this.#entries.values()].filter((entry) => entry.waiting).length;
   }
 
-  /** Take in an act that was stored. An older one about the same thing does not count. */
+  /** Take a stored act. An older act on the same object is ignored. */
   stored(act: Act): void {
     const before = this.#entries.get(act.id);
     if (before?.stored && before.act.counter > act.counter) return;
@@ -154,19 +154,19 @@ export class SessionModel extends Emitter {
       this.bleepsStored++;
     if (act.kind === Act_Kind.REMOVE) this.#entries.delete(act.id);
     else this.#entries.set(act.id, { act, stored: true });
-    /* later acts of the outbox stay in view, and the next change is based on them */
+    /* later acts in the outbox stay visible, and are the base of the next change */
     for (const next of this.#outbox.acts()) if (next.id === act.id) this.#show(next, false);
     this.changed();
   }
 
   /**
-   * Add, change or remove something; it shows at once, marked as on its way.
+   * Add, change or remove an object; shown at once, marked as pending.
    *
-   * @return why it was refused; "" when it is stored, or kept because there is no connection
+   * @return the reason of a refusal; "" if stored, or kept for lack of a connection
    */
   async put(connection: Connection, act: Act): Promise<string> {
     const before = this.#entries.get(act.id);
-    /* an act that was refused, or has never been sent, is not in the store: there is nothing to change or remove */
+    /* a refused or never sent act is not in the store: nothing to change or remove */
     if (before && !before.stored && !before.before && before.trouble) {
       if (act.kind === Act_Kind.REMOVE) {
         this.forget(act.id);
@@ -174,7 +174,7 @@ export class SessionModel extends Emitter {
       }
       act = { ...act, kind: Act_Kind.ADD, fields: [] };
     }
-    /* the refused fields go along with the next change, so that their text is not lost by it */
+    /* include the refused fields in the next change, so that their text is not lost */
     if (act.kind === Act_Kind.PATCH && before?.trouble && before.before)
       act = { ...act, fields: [...new Set([...before.act.fields, ...act.fields])] };
     if (act.kind === Act_Kind.REMOVE && this.#outbox.forget(act.id)) {
@@ -191,7 +191,7 @@ export class SessionModel extends Emitter {
     return fate.kind === 'refused' ? fate.reason : '';
   }
 
-  /* as it will be when it is stored */
+  /* apply as if stored */
   #show(act: Act, waiting: boolean): void {
     const now = this.#entries.get(act.id);
     const before = now?.stored ? now.act : now?.before;
@@ -202,7 +202,7 @@ export class SessionModel extends Emitter {
   }
 
   #settle(session: string, act: Act, fate: Fate): void {
-    /* the answer may come when another session has begun */
+    /* the answer may arrive during the next session */
     if (session !== this.session) return this.#settleLeft(fate);
     const entry = this.#entries.get(act.id);
     if (fate.kind === 'stored' && fate.act) this.stored(fate.act);
@@ -223,7 +223,7 @@ export class SessionModel extends Emitter {
     else if (stored) this.#entries.set(act.id, { act: stored, stored: true, trouble });
   }
 
-  /** Drop an act that could not be stored; a change of one that is stored leaves that as it is there. */
+  /** Drop a refused act; a refused change restores the stored state. */
   forget(id: string): void {
     const entry = this.#entries.get(id);
     if (entry?.before) this.#entries.set(id, { act: entry.before, stored: true });
@@ -236,12 +236,12 @@ export class SessionModel extends Emitter {
     return this.#entries.get(id);
   }
 
-  /** All acts, of every kind of body. */
+  /** All acts, of any body. */
   acts(): Act[] {
     return [...this.#entries.values()].map(({ act }) => act);
   }
 
-  /** Everything of one kind, by the time of its making. */
+  /** All entries of one kind, by creation time. */
   entries<Case extends NonNullable<Act['body']['case']>>(
     kind: Case,
   ): Array<Entry & { act: ActOf<Case> }> {
@@ -250,7 +250,7 @@ export class SessionModel extends Emitter {
       .sort((a, b) => (a.act.counter < b.act.counter ? -1 : a.act.counter > b.act.counter ? 1 : 0));
   }
 
-  /** Tags and notes by their moment; an array of the caller's. */
+  /** Tags and notes by their moment; the array is owned by the caller. */
   marks(): Array<Entry & { act: ActOf<'tag'> | ActOf<'note'> }> {
     this.#entries.marks ??= (
       [...this.entries('tag'), ...this.entries('note')] as Array<Entry & { act: ActOf<'tag'> | ActOf<'note'> }>
@@ -261,21 +261,21 @@ export class SessionModel extends Emitter {
     return [...this.#entries.marks];
   }
 
-  /** What nobody is to hear, by its begin. */
+  /** All bleeps, by begin. */
   bleeps(): Array<Entry & { act: ActOf<'bleep'> }> {
     return this.entries('bleep').sort((a, b) =>
       a.act.body.value.fromNs < b.act.body.value.fromNs ? -1 : 1,
     );
   }
 
-  /** Those that hold: what could not be stored holds for nobody. */
+  /** Effective bleeps: refused ones have no effect. */
   bleeped(): Array<ActOf<'bleep'>['body']['value']> {
     return this.bleeps()
       .filter(({ stored, trouble }) => stored || !trouble)
       .map(({ act }) => act.body.value);
   }
 
-  /** By their begin. */
+  /** Attempts by begin. */
   attempts(): ReadonlyArray<{ id: string; attempt: Attempt }> {
     this.#entries.attempts ??= this.entries('attempt')
       .map((entry) => ({ id: entry.act.id, attempt: entry.act.body.value }))
@@ -283,7 +283,7 @@ export class SessionModel extends Emitter {
     return this.#entries.attempts;
   }
 
-  /** The attempt that runs at a moment. */
+  /** The attempt running at a time. */
   attemptAt(ns: bigint): { id: string; attempt: Attempt } | undefined {
     return this.attempts().find(({ attempt }) => {
       const end = attemptEnd(attempt);
@@ -303,7 +303,7 @@ export class SessionModel extends Emitter {
     return this.entries('sessionInfo').at(-1)?.act.body.value.participants.join(', ') ?? '';
   }
 
-  /** The newest tag or note that this tab made and that is still there. */
+  /** The newest existing tag or note of this tab. */
   lastOwn(kind?: 'tag' | 'note'): Entry | undefined {
     for (const id of this.own.ids()) {
       const entry = this.#entries.get(id);
@@ -345,19 +345,19 @@ export function outcomeName(outcome: Attempt_Outcome): string {
 
 export const IMPACTS = ['none', 'cosmetic', 'minor', 'major', 'catastrophe'] as const;
 
-/** 0 to 4 as people count, or undefined when it was not rated. */
+/** 0 to 4 as displayed; undefined if not rated. */
 export function impactNumber(impact: Impact): number | undefined {
   return impact === Impact.UNRATED ? undefined : impact - 1;
 }
 
-/** A moment as a person saw it. */
+/** The moment at which a person saw the picture. */
 export interface Moment {
   mediaNs: bigint;
   pressNs: bigint;
   watching: Tag_Watching;
 }
 
-/** An act of this page has its author's name only when it comes back from the store. */
+/** An own act has an author only once it comes back from the store. */
 function named(act: Act, before: Act | undefined): Act {
   if (!before || act.author) return act;
   const { author, principal, layerPrincipal } = before;
@@ -395,9 +395,9 @@ export function noteAct(layer: string, moment: Moment, text: string): Act {
 }
 
 /**
- * A change of some fields of an act of any kind; somebody else's changes of the other fields stay.
+ * Change some fields of an act of any kind; concurrent changes of other fields are kept.
  *
- * @param change  new values by the names of the generated message
+ * @param change  new values by field name of the generated message
  */
 export function changedAct(act: Act, change: object): Act {
   const copy = baseAct(act.layer, act.id, Act_Kind.PATCH);
@@ -406,7 +406,7 @@ export function changedAct(act: Act, change: object): Act {
   return copy;
 }
 
-/** The same of a tag or a note. */
+/** changedAct() for a tag or a note. */
 export function changeAct(act: Act, change: Partial<Tag> | Partial<Note>): Act {
   return changedAct(act, change);
 }
@@ -420,7 +420,7 @@ export function bleepAct(layer: string, fromNs: bigint, toNs: bigint, reason: st
   });
 }
 
-/** The same thing as a new act: a removed id is not used again. */
+/** Copy of an act with a new id: removed ids are not reused. */
 export function againAct(act: Act, layer: string): Act {
   const again = baseAct(layer);
   again.body = act.body;

@@ -1,29 +1,29 @@
-// Acts on their way to the store, in order: sent one after the other, kept while the connection is down.
+// Queue of acts for the store: sent in order, one at a time, and kept while disconnected.
 
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type Act, Act_Kind, ActSchema } from '../../gen/protocol/acts_pb';
 import { type Connection, Refusal } from '../net/connection';
 
-/* Limits: a generous half hour of one person's acts without a connection. */
+/* Limits: ample for half an hour of one person's acts while disconnected. */
 const MOST_ACTS = 300;
 const MOST_BYTES = 256 * 1024;
 const KEY = 'uxrec.waiting.';
 
-/** errno of Failure: the id is taken; there is no such thing. */
+/** errno of Failure: the id exists; no such object. */
 const EEXIST = 17;
 const ENOENT = 2;
 
-/** Kept: there is no connection, and whether it is stored or refused is known later. */
+/** Kept: disconnected, the result is known later. */
 export type Fate = { kind: 'stored'; act?: Act } | { kind: 'kept' } | { kind: 'refused'; reason: string };
 
 interface Waiting {
   act: Act;
-  /** It may be in the store already: the connection broke before the answer. */
+  /** Possibly stored: the connection broke before the answer. */
   sent: boolean;
   settle?: (fate: Fate) => void;
 }
 
-/** Called when the fate of an act is known that was kept before. */
+/** Called with the result of an act that was kept before. */
 export type Settled = (act: Act, fate: Fate) => void;
 
 export class Outbox {
@@ -42,7 +42,7 @@ export class Outbox {
     return this.#waiting.map(({ act }) => act);
   }
 
-  /** Add an act behind the others. @return its fate, or that it is kept, as soon as one of them is known */
+  /** Append an act. @return its result, or "kept", whichever is known first */
   async put(connection: Connection, act: Act): Promise<Fate> {
     const bytes = this.#waiting.reduce((sum, one) => sum + toBinary(ActSchema, one.act).length, 0);
     if (this.#waiting.length >= MOST_ACTS || bytes + toBinary(ActSchema, act).length > MOST_BYTES)
@@ -54,7 +54,7 @@ export class Outbox {
     });
   }
 
-  /** Take an act back that was never sent, with all that follows about the same thing. @return false: it was sent */
+  /** Withdraw an act never sent, with all later ones on the same object. @return false if it was sent */
   forget(id: string): boolean {
     const mine = this.#waiting.filter(({ act }) => act.id === id);
     if (mine[0]?.act.kind !== Act_Kind.ADD || mine.some(({ sent }) => sent)) return false;
@@ -64,13 +64,13 @@ export class Outbox {
     return true;
   }
 
-  /** The store has these: an act that adds one of them had been stored before the connection broke. */
+  /** Ids known to the store: acts that add one of them were stored before the connection broke. */
   known(ids: ReadonlySet<string>): void {
     const there = this.#waiting.filter(({ act }) => act.kind === Act_Kind.ADD && ids.has(act.id));
     for (const one of there) this.#done(one, { kind: 'stored' });
   }
 
-  /** Send the waiting acts. Ends early when the connection breaks; called again when it is back. */
+  /** Send the queued acts. Stops when the connection breaks; call again after a reconnect. */
   async send(connection: Connection): Promise<void> {
     if (this.#sending) return;
     this.#sending = true;
@@ -98,7 +98,7 @@ export class Outbox {
       return { kind: 'stored', act: answer.body.case === 'actStored' ? answer.body.value.act : undefined };
     } catch (error) {
       if (!(error instanceof Refusal)) return { kind: 'kept' };
-      /* of a second try: the first one had been stored, and its answer was lost */
+      /* on a retry: the first attempt was stored, its answer lost */
       if (sent && act.kind === Act_Kind.ADD && error.code === EEXIST) return { kind: 'stored' };
       if (sent && act.kind === Act_Kind.REMOVE && error.code === ENOENT) return { kind: 'stored' };
       return { kind: 'refused', reason: error.message };
@@ -112,19 +112,19 @@ export class Outbox {
     else this.#settled(one.act, fate);
   }
 
-  /* so that a reload keeps them: in this tab alone, and gone with it */
+  /* survives a reload; per tab, until the tab closes */
   #save(): void {
     const name = KEY + this.session;
     try {
       if (this.#waiting.length) sessionStorage.setItem(name, JSON.stringify(this.#waiting.map(pack)));
       else sessionStorage.removeItem(name);
     } catch {
-      /* no room, or not allowed: they are in memory still */
+      /* quota exceeded or storage blocked: still in memory */
     }
   }
 }
 
-/** Sessions that acts of this tab wait for. */
+/** Sessions with queued acts of this tab. */
 export function waitingSessions(): string[] {
   try {
     return Object.keys(sessionStorage)
@@ -135,7 +135,7 @@ export function waitingSessions(): string[] {
   }
 }
 
-/** An act as text for the tab's storage. */
+/** Serialize an act as text for session storage. */
 export function packAct(act: Act): string {
   return btoa(Array.from(toBinary(ActSchema, act), (byte) => String.fromCharCode(byte)).join(''));
 }

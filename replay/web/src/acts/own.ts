@@ -1,4 +1,4 @@
-// The last acts of this tab in a session, for undo, and those it has removed; kept over a reload.
+// This tab's last acts in a session, for undo, and the acts it removed; kept across reloads.
 
 import type { Act } from '../../gen/protocol/acts_pb';
 import { packAct, unpackAct } from './outbox';
@@ -9,7 +9,7 @@ const MOST_REMOVED = 20;
 
 interface Kept {
   ids: string[];
-  /** Removed acts as base64, the last one last. */
+  /** Removed acts in base64, oldest first. */
   removed: string[];
 }
 
@@ -31,12 +31,12 @@ export class OwnActs {
     this.#save();
   }
 
-  /** The newest first. */
+  /** Newest first. */
   ids(): string[] {
     return [...this.#ids].reverse();
   }
 
-  /** The act that was removed last and can be restored. */
+  /** The last removed act that can be restored. */
   get lastRemoved(): Act | undefined {
     return this.#removed.at(-1);
   }
@@ -46,7 +46,7 @@ export class OwnActs {
     this.#save();
   }
 
-  /** It is restored, or its removal was refused. */
+  /** Drop a removed act that was restored or whose removal was refused. */
   forgetRemoved(id: string): void {
     this.#removed = this.#removed.filter((act) => act.id !== id);
     this.#save();
@@ -57,7 +57,7 @@ export class OwnActs {
     try {
       sessionStorage.setItem(KEY + this.#session, JSON.stringify(kept));
     } catch {
-      /* no room, or not allowed: they are in memory still */
+      /* quota exceeded or storage blocked: still in memory */
     }
   }
 }

@@ -1,4 +1,4 @@
-// The axis of the timeline: which part of a session is shown, and where its ticks are.
+// Time axis of the timeline: visible part of a session, and tick positions.
 
 import { clock } from './format';
 
@@ -11,24 +11,24 @@ export interface View {
 const MS = 1_000_000n;
 const SECOND = 1000n * MS;
 const DAY = 86_400n * SECOND;
-/* of round times as people count them */
+/* round numbers in time units */
 const STEPS = [
   10n * MS, 20n * MS, 50n * MS, 100n * MS, 200n * MS, 500n * MS,
   ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400].map((s) => BigInt(s) * SECOND),
 ];
-/* of one label, with the room around it */
+/* label width: per digit, and spacing */
 const DIGIT_PX = 8;
 const ROOM_PX = 28;
-/* nothing is seen in less */
+/* the shortest useful view */
 const LEAST_NS = SECOND;
 
-/** How many digits of a second tell two ticks apart. */
+/** Fraction digits that distinguish two ticks. */
 const digitsOf = (stepNs: bigint) => (stepNs % SECOND === 0n ? 0 : stepNs % (100n * MS) === 0n ? 1 : 2);
 
 /**
- * Ticks whose labels have room, whatever the length and the width.
+ * Ticks whose labels have room, for any length and width.
  *
- * @param fromNs  of what is shown, from the session's begin
+ * @param fromNs  start of the view, since the session's begin
  */
 export function ticks(fromNs: bigint, lengthNs: bigint, widthPx: number): Array<{ share: number; text: string }> {
   const fits = (stepNs: bigint) => {
@@ -43,7 +43,7 @@ export function ticks(fromNs: bigint, lengthNs: bigint, widthPx: number): Array<
   return all;
 }
 
-/** A part that is nearer or further by a factor, with the moment in its place where it can be. */
+/** Scale the view by a factor around a moment, which keeps its position where possible. */
 export function zoomed(view: View, whole: View, factor: number, aroundNs: bigint): View {
   const wanted = BigInt(Math.round(Number(view.lengthNs) / factor));
   const least = whole.lengthNs < LEAST_NS ? whole.lengthNs : LEAST_NS;

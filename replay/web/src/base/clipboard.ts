@@ -1,6 +1,6 @@
 // The clipboard of the browser.
 
-/** Put text on it, also where the page is no secure context. @return whether it is there */
+/** Copy text, also without a secure context. @return true if it was copied */
 export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
@@ -10,7 +10,7 @@ export async function copyText(text: string): Promise<boolean> {
     const focused = document.activeElement;
     field.value = text;
     field.className = 'hidden';
-    /* beside the open dialog nothing can be selected */
+    /* outside an open modal dialog nothing can be selected */
     (focused?.closest('dialog') ?? document.body).append(field);
     field.select();
     const copied = document.execCommand('copy');

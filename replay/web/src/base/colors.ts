@@ -1,14 +1,14 @@
-// Colours of the code book, fitted to both themes: any of them is seen on its background and bears its text.
+// Code book colours, adapted to both themes: visible on the background, with legible text on top.
 
 type Rgb = readonly [red: number, green: number, blue: number];
 
 const NO_COLOR: Rgb = [0x64, 0x74, 0x8b];
 const BLACK: Rgb = [0, 0, 0];
 const WHITE: Rgb = [255, 255, 255];
-/* --raised of app.css, the background that is nearer to the middle */
+/* --raised of app.css, the background nearer to mid-grey */
 const LIGHT_GROUND: Rgb = [0xf5, 0xf8, 0xf8];
 const DARK_GROUND: Rgb = [0x1c, 0x27, 0x28];
-/* WCAG 2.2, 1.4.11: of shapes */
+/* WCAG 2.2, 1.4.11: minimum contrast of shapes */
 const SHAPE_CONTRAST = 3;
 const STEPS = 40;
 
@@ -34,7 +34,7 @@ function contrast(one: Rgb, other: Rgb): number {
   return (high + 0.05) / (low + 0.05);
 }
 
-/** The colour, moved towards black or white no further than its contrast with the background needs. */
+/** Mix the colour with black or white by the least amount that reaches the contrast to the background. */
 function seenOn(color: Rgb, ground: Rgb, end: Rgb): Rgb {
   const mixed = (step: number) =>
     color.map((part, i) => Math.round(part + (((end[i] ?? 0) - part) * step) / STEPS)) as unknown as Rgb;
@@ -47,15 +47,15 @@ const inkOn = (color: Rgb) => (contrast(color, BLACK) > contrast(color, WHITE) ?
 
 type CodeStyle = Record<'--code' | '--ink', string>;
 
-/* a list asks for the few colours of a code book again and again */
+/* cache: a list asks repeatedly for the few colours of a code book */
 const styles = new Map<string, CodeStyle>();
 
 /**
- * Custom properties for the style of an element that stands for a code.
+ * Custom properties for the style of an element that represents a code.
  *
- * @param color  of the code book, "#rrggbb"; anything else stands for none
+ * @param color  "#rrggbb" of the code book; anything else: default colour
  *
- * @return `--code`: its colour, and `--ink`: that of text on it, each for both themes
+ * @return `--code`, its colour, and `--ink`, the text colour on it, each for both themes
  */
 export function codeStyle(color = ''): CodeStyle {
   const known = styles.get(color);

@@ -1,11 +1,11 @@
-// The least that lets views listen: a thing that changes and tells those who asked.
+// A minimal observable: an object that notifies its listeners of changes.
 
 import { useEffect, useReducer } from 'preact/hooks';
 
 export class Emitter {
   #listeners = new Set<() => void>();
 
-  /** Call `listener` after every change. Returns what stops it. */
+  /** Call `listener` after every change. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -1,11 +1,11 @@
-// The rules of focus, one for all pages: who types keeps the focus, and who points gives it back to the page's keys.
+// Focus rules of all pages: a text field keeps the focus, a control used by pointer returns it to the page's keys.
 
 import { useEffect, useReducer, useRef } from 'preact/hooks';
 
 type Control = HTMLButtonElement | HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
 
 const NOT_TEXT = new Set(['checkbox', 'radio', 'range', 'button', 'submit', 'reset', 'file', 'color', 'image']);
-/* keys that end the typing in a field */
+/* keys that end typing in a field */
 const ENDS = new Set(['Enter', 'Escape', 'Tab']);
 const POINTED = 'button, a[href], summary, input, select';
 const OPENED = 'dialog, [popover]';
@@ -29,11 +29,11 @@ function isControl(target: EventTarget | null): target is Control {
   );
 }
 
-/* ---- a control that has the focus is not disabled ---- */
+/* ---- a focused control is not disabled ---- */
 
 /**
- * From focus to blur, `disabled` of this control sets aria-disabled alone: a control that is really disabled would drop
- * the focus, and the next keys of its user would be commands of the page.
+ * From focus to blur, `disabled` of this control sets only aria-disabled: a disabled control would lose the focus, and
+ * the user's next keys would be commands of the page.
  */
 function hold(control: Control): void {
   let disabled = control.disabled;
@@ -60,32 +60,32 @@ function release(control: Control): void {
   control.disabled = true;
 }
 
-/** Why a control does nothing now: its data-why, or that of the form it submits. */
+/** Reason for a control without effect: its data-why, or that of the form it submits. */
 function whyOf(control: Element): string {
   return control.getAttribute('data-why') || 'not possible now';
 }
 
-/* ---- a field that goes while it is typed in ---- */
+/* ---- a field that disappears while being typed in ---- */
 
-/* the field that was typed in last, until its typing ends or something else is chosen */
+/* last field typed in, until typing ends or another control is chosen */
 let typed: HTMLElement | undefined;
 
-/** Whether a field was typed in and has lost the focus without its user's doing: keys are still meant for it. */
+/** True if the last field typed in lost the focus other than by the user: keys are still meant for it. */
 export function isFieldLost(): boolean {
   const focused = document.activeElement;
   if (!typed || focused === typed) return false;
   return focused === null || focused === document.body || !typed.isConnected || typed.getClientRects().length === 0;
 }
 
-/** Keys are commands again. */
+/** Make keys commands again. */
 export function forgetField(): void {
   typed = undefined;
 }
 
 /**
- * A value that decides which fields there are, as it was while somebody writes in one of them.
+ * A value that determines the fields of a form, frozen while the user types in one of them.
  *
- * @param value  the present one
+ * @param value  the current value
  */
 export function useUnlessTyping<T>(value: T): T {
   const steady = useRef(value);
@@ -101,10 +101,10 @@ export function useUnlessTyping<T>(value: T): T {
   return steady.current;
 }
 
-/* ---- who points ---- */
+/* ---- pointer ---- */
 
 let byPointer = false;
-/* the control whose focus was given back: Escape still closes the panel around it */
+/* control whose focus was returned: Escape still closes the panel around it */
 let pointed: Element | undefined;
 
 function giveBack(target: EventTarget | null): void {
@@ -120,10 +120,10 @@ function isTextFieldOfLetters(target: EventTarget | null): boolean {
 }
 
 /**
- * Begin to watch.
+ * Install the focus rules.
  *
- * @param why      given the reason when a press has no effect
- * @param hasKeys  whether the page has keys to give the focus back to
+ * @param why      called with the reason when a press has no effect
+ * @param hasKeys  true if the page has keys to return the focus to
  */
 export function watchFocus(why: (text: string) => void, hasKeys: () => boolean): void {
   const on = <Name extends keyof WindowEventMap>(name: Name, listen: (event: WindowEventMap[Name]) => void, capture = true) =>
@@ -134,12 +134,12 @@ export function watchFocus(why: (text: string) => void, hasKeys: () => boolean):
     if (isControl(target) && !isHeld(target)) hold(target);
   });
   on('focusout', ({ target }) => {
-    /* when the whole window loses the focus, its control keeps it */
+    /* a window that loses the focus keeps its active element */
     if (isControl(target) && isHeld(target) && document.activeElement !== target) release(target);
   });
   on('pointerdown', ({ target }) => {
     byPointer = true;
-    /* who puts the caret elsewhere goes on typing */
+    /* moving the caret continues typing */
     if (target !== typed) forgetField();
   });
   on('input', ({ target }) => {
@@ -167,7 +167,7 @@ export function watchFocus(why: (text: string) => void, hasKeys: () => boolean):
   });
   on('click', ({ target }) => {
     if (!byPointer || !hasKeys()) return;
-    /* a box changes after its click: a page that is drawn again between the two would take the change back */
+    /* a checkbox changes after its click: a render between the two would revert the change */
     if (target instanceof HTMLInputElement) setTimeout(() => giveBack(target));
     else giveBack(target);
   }, false);

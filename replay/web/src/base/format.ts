@@ -1,4 +1,4 @@
-// Times and numbers as people read them.
+// Times and numbers for display.
 
 /** 3:07, 1:02:03; with `fraction` 3:07.42 */
 export function clock(ns: bigint, fraction = 0): string {
@@ -15,7 +15,7 @@ export function clock(ns: bigint, fraction = 0): string {
   return negative ? `−${text}` : text;
 }
 
-/** A length: "2 ms", "1.2 s", "3:07 min", "1:02:03 h". */
+/** A duration: "2 ms", "1.2 s", "3:07 min", "1:02:03 h". */
 export function duration(ns: bigint): string {
   const us = Number((ns < 0n ? 0n : ns) / 1000n);
   const ms = Math.round(us / 1000);
@@ -26,7 +26,7 @@ export function duration(ns: bigint): string {
   return `${text} ${ms < 3_599_500 ? 'min' : 'h'}`;
 }
 
-/** The reverse: what a person writes for a time, undefined when it is none. */
+/** Parse a time as typed by a person; undefined if invalid. */
 export function parseClock(text: string): bigint | undefined {
   const match = /^\s*(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d+)?)\s*$/.exec(text);
   if (!match) return undefined;
@@ -35,7 +35,7 @@ export function parseClock(text: string): bigint | undefined {
   return (BigInt(hours) * 3600n + BigInt(minutes) * 60n) * 1_000_000_000n + BigInt(ms) * 1_000_000n;
 }
 
-/** Date and time of day here, of a session time, with the zone's offset. */
+/** Local date and time of a session time, with the UTC offset. */
 export function date(ns: bigint): string {
   const value = new Date(Number(ns / 1_000_000n));
   const two = (number: number) => String(number).padStart(2, '0');
@@ -53,7 +53,7 @@ export function bytes(count: bigint | number): string {
   return `${(value / 1e9).toFixed(1)} GB`;
 }
 
-/** Milliseconds, seconds from 10 s on. */
+/** Milliseconds below 10 s, seconds above. */
 export function lag(ms: number): string {
   return ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(0)} s`;
 }

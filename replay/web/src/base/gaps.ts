@@ -1,4 +1,4 @@
-// Gaps in words: the parts of a recording that one concerns, runs of short ones, the time lost by parts.
+// Gaps in words: the affected parts of a recording, runs of short gaps, lost time by part.
 // The commands have the same texts, see protocol/gap.c.
 
 import { Gap_Reason, type Gap } from '../../gen/protocol/session_pb';
@@ -17,7 +17,7 @@ const PART_NAMES = new Map<Part, string>([
   [Part.OTHER, 'other data'],
 ]);
 
-/* the more particular ones first */
+/* more specific paths first */
 const FOLDERS: ReadonlyArray<[string, Part]> = [
   ['/sound/monitor', Part.MACHINE_SOUND],
   ['/sound', Part.SOUND],
@@ -29,14 +29,14 @@ const FOLDERS: ReadonlyArray<[string, Part]> = [
   ['/input', Part.INPUT],
 ];
 
-/** The parts of a recording that a gap concerns, in their order; never none. */
+/** Parts of the recording affected by a gap, in order; never empty. */
 export function gapParts(gap: Gap): Part[] {
   const parts = new Set(
     gap.topics.map(
       (topic) => FOLDERS.find(([folder]) => topic === folder || topic.startsWith(`${folder}/`))?.[1] ?? Part.OTHER,
     ),
   );
-  /* input has the keys in it */
+  /* input includes the keys */
   if (parts.has(Part.INPUT)) parts.delete(Part.KEYS);
   return parts.size ? [...parts].sort((a, b) => a - b) : [Part.ALL];
 }
@@ -44,7 +44,7 @@ export function gapParts(gap: Gap): Part[] {
 const partName = (part: Part) => PART_NAMES.get(part) ?? 'other data';
 const partNames = (gap: Gap) => gapParts(gap).map(partName).join(', ');
 
-/* nothing was to be recorded */
+/* planned: nothing was to be recorded */
 const PLANNED = new Map<Gap_Reason, string>([
   [Gap_Reason.PAUSE, 'paused'],
   [Gap_Reason.SUSPEND, 'machine suspended'],
@@ -79,12 +79,12 @@ export function gapText(gap: Gap): string {
 /* ---- runs ---- */
 
 const SHORT_NS = 1_000_000_000n;
-/* short gaps of the same parts and reason that are not further apart are one run */
+/* short gaps with equal parts and reason form a run if at most this far apart */
 const APART_NS = 60_000_000_000n;
-/* fewer have a row each */
+/* shorter runs have one row per gap */
 const RUN_LENGTH = 3;
 
-/** Gaps that are one row of a list. */
+/** Gaps in one row of a list. */
 export interface GapRun {
   fromNs: bigint;
   gaps: Gap[];
@@ -94,7 +94,7 @@ export interface GapRun {
 const isShort = (gap: Gap) => gap.toNs !== 0n && gap.toNs - gap.fromNs < SHORT_NS;
 const kindOf = (gap: Gap) => `${gap.reason} ${gapParts(gap).join()}`;
 
-/** The length of the gaps of a run together. They come by their begin, and none is open. */
+/** Total length of the gaps of a run, without overlaps. Sorted by begin; no open gap. */
 function unionNs(gaps: readonly Gap[]): bigint {
   let covered = 0n;
   let untilNs = 0n;
@@ -127,7 +127,7 @@ function holeName(gap: Gap): string {
     .join(', ');
 }
 
-/** By their begin; short ones of one kind that follow each other are a run, whatever happened between them. */
+/** Sorted by begin; consecutive short gaps of one kind form a run, regardless of other gaps in between. */
 export function gapRuns(gaps: readonly Gap[]): GapRun[] {
   const sorted = [...gaps].sort((a, b) => (a.fromNs < b.fromNs ? -1 : a.fromNs > b.fromNs ? 1 : 0));
   const open = new Map<string, Gap[]>();

@@ -1,10 +1,10 @@
-// One place that listens to the keyboard, so that no key means two things.
+// The single keyboard listener, so that no key has two meanings.
 
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Emitter } from './emitter';
 import { forgetField, isFieldLost, isTextField, watchFocus } from './focus';
 
-/** The effect of a key. @return why it has none now; nothing, or no text, when it has one */
+/** A key command. @return the reason for having no effect; nothing or an empty text on success */
 export type Command = () => unknown;
 
 export interface KeyMap {
@@ -12,13 +12,13 @@ export interface KeyMap {
   [key: string]: Command;
 }
 
-/* ---- hints: one line of the page ---- */
+/* ---- hints: one line on the page ---- */
 
 const HINT_MS = 6000;
 
 class Hints extends Emitter {
   text = '';
-  /** Differs for each hint, so that the same one is read out again. */
+  /** Changes with each hint, so that a repeated one is announced again. */
   number = 0;
   #timer = 0;
 
@@ -34,16 +34,16 @@ class Hints extends Emitter {
   }
 }
 
-/** Why a key had no effect, or the effect of one that is seen nowhere else. */
+/** Reason for a key without effect, or an effect visible nowhere else. */
 export const hints = new Hints();
 
 /* ---- names of key presses ---- */
 
-/* what a held key may do again and again; a tag is set once */
+/* keys that auto-repeat; tag keys do not */
 const MOVES = /^(shift\+)?Arrow|^[,.]$/;
 const DIGIT = /^Digit([0-9])$/;
 const LATIN = /^\p{Script=Latin}$/u;
-/* keys at their places on a keyboard of the United States, plain and with Shift */
+/* US keyboard layout: characters by key code, plain and with Shift */
 const PLACES = new Map([
   ['Comma', ',<'],
   ['Period', '.>'],
@@ -52,7 +52,8 @@ const PLACES = new Map([
   ['BracketRight', ']}'],
 ]);
 
-/* the layout in use has no Latin letters, as the last letter showed: there a sign may be where a letter is */
+/* true if the layout in use has no Latin letters, judging by the last letter typed: its letter keys may type
+   punctuation */
 let isForeign = false;
 
 type Press = Pick<KeyboardEvent, 'key' | 'code' | 'shiftKey'> & Partial<Pick<KeyboardEvent, 'altKey'>>;
@@ -71,9 +72,8 @@ function byPlace({ code, shiftKey }: Press): string[] {
 }
 
 /**
- * The names of a key press in the order in which a map is asked for them: by meaning, as a letter is typed with Caps
- * Lock or Shift alike, digits also by their place, for layouts that want Shift for them. A key that types no Latin
- * letter goes by its place after that.
+ * Names of a key press in lookup order: by meaning, ignoring Caps Lock and Shift for letters; digits also by key code,
+ * for layouts with shifted digits. Last, a key without a Latin letter goes by its key code.
  */
 export function namesOf(press: Press): string[] {
   const { key, code, shiftKey, altKey } = press;
@@ -83,17 +83,17 @@ export function namesOf(press: Press): string[] {
   const isLetterKey = /^Key[A-Z]$/.test(code);
   if (isLetter && isLetterKey && !altKey) isForeign = !LATIN.test(key);
   const isAscii = /^[\x20-\x7e]+$/.test(key);
-  /* Dead, Process and Unidentified type nothing by themselves; Enter and the like are known by their own names */
+  /* Dead, Process and Unidentified type nothing by themselves; Enter etc. have their own names */
   const typesNothing = /^(Dead|Process|Unidentified|Compose)$/.test(key);
-  /* with Alt a letter's key may type any sign */
+  /* with Alt a letter key may type any character */
   const typesOther = key.length <= 2 && !isAscii && (altKey || !(isLetter && LATIN.test(key)));
   const goesByPlace = typesNothing || typesOther || (isForeign && isAscii && !isLetter && isLetterKey);
   return [...byMeaning(press), ...(digit ? [digit] : []), ...(goesByPlace ? byPlace(press) : [])];
 }
 
-/* ---- the one listener ---- */
+/* ---- keyboard listener ---- */
 
-/** A control that has the focus keeps the keys that operate it. */
+/** True for keys that operate the focused control. */
 function isOperated({ target, key }: KeyboardEvent): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.closest('input[type=range]')) return /^(Arrow|Home|End|Page)/.test(key);
@@ -103,7 +103,7 @@ function isOperated({ target, key }: KeyboardEvent): boolean {
   return target.closest('input') !== null && (key === ' ' || key === 'Enter');
 }
 
-/* of the components that are on the page: the newest is asked first */
+/* maps of the mounted components: the newest takes precedence */
 const maps: Array<{ current: KeyMap }> = [];
 
 function commandOf(event: KeyboardEvent): [string, Command] | undefined {
@@ -117,7 +117,7 @@ function commandOf(event: KeyboardEvent): [string, Command] | undefined {
 }
 
 function listen(event: KeyboardEvent): void {
-  const alternative = event.getModifierState('AltGraph'); // types a character, with Control and Alt on some systems
+  const alternative = event.getModifierState('AltGraph'); // types a character, on some systems with Control and Alt
   const [control, alt] = alternative ? [false, false] : [event.ctrlKey, event.altKey];
   if (control || event.metaKey || event.isComposing || event.defaultPrevented) return;
   if (document.querySelector('dialog[open]')) return;
@@ -142,7 +142,7 @@ function listen(event: KeyboardEvent): void {
   if (typeof why === 'string' && why) hints.show(why);
 }
 
-/** Begin to listen, once for the page. */
+/** Install the listener, once per page. */
 export function watchKeys(): void {
   watchFocus(
     (text) => hints.show(text),
@@ -152,8 +152,8 @@ export function watchKeys(): void {
 }
 
 /**
- * While the component is there, its keys have the effects of the map. In a text field a letter is text: there only
- * `alt` + letter reaches the map. A focused control keeps space and Enter. The map of a later component goes first.
+ * Install a key map while the component is mounted. In a text field letters are text: only `alt` + letter reaches the
+ * map. A focused control keeps space and Enter. The map of a later component takes precedence.
  */
 export function useKeys(map: KeyMap): void {
   const entry = useRef(map);

@@ -1,13 +1,13 @@
-// Links to a moment of a session: "#at=12:31.4". The key of a page is never part of one.
+// Links to a moment of a session: "#at=12:31.4". They never contain the page's key.
 
 import { clock, parseClock } from './format';
 
 const UNITS = /^(?:(\d+)\s*h)?\s*(?:(\d+)\s*m(?:in)?)?\s*(?:(\d+(?:[.,]\d+)?)\s*s?)?$/i;
 
-/** Whether a part of a fragment names a moment. */
+/** True if a part of a fragment names a moment. */
 export const isMomentPart = (part: string) => /^(at|t)=/i.test(part);
 
-/** The text of the moment in the fragment of an address; undefined: it has none. */
+/** Text of the moment in the fragment of an address; undefined if absent. */
 export function momentText(hash: string): string | undefined {
   const part = hash.replace(/^#/, '').split('&').find(isMomentPart);
   if (part === undefined) return undefined;
@@ -19,9 +19,9 @@ export function momentText(hash: string): string | undefined {
   }
 }
 
-/** "12:31.4", "1:02:03.5", "751.4s", "12m31s": nanoseconds from the session's begin, undefined when it is no time. */
+/** "12:31.4", "1:02:03.5", "751.4s", "12m31s": nanoseconds from the session's begin; undefined if invalid. */
 export function parseMoment(text: string): bigint | undefined {
-  /* lengths have a unit: "3:07 min" */
+  /* durations carry a unit: "3:07 min" */
   if (text.includes(':')) return parseClock(text.replace(/\s*(?:min|h)$/i, ''));
   const match = text ? UNITS.exec(text) : null;
   if (!match) return undefined;
@@ -34,9 +34,9 @@ export function parseMoment(text: string): bigint | undefined {
 }
 
 /**
- * Where the fragment of an address leads.
+ * Resolve the moment in the fragment of an address.
  *
- * @return a moment, or why there is none; undefined: the fragment names none
+ * @return a moment, or an error text; undefined if the fragment names none
  */
 export function momentOf(hash: string, beginNs: bigint, endNs: bigint): { ns: bigint } | { why: string } | undefined {
   const text = momentText(hash);
@@ -45,13 +45,13 @@ export function momentOf(hash: string, beginNs: bigint, endNs: bigint): { ns: bi
   const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
   if (after === undefined) return { why: `The link has no time in “${shown}”: a time is like 12:31.4 or 751.4s` };
   const length = endNs - beginNs;
-  /* links have tenths of a second, lengths are shown in whole ones: the end itself is reached by either */
+  /* links have tenths of a second, displayed lengths whole ones: both reach the end */
   if (after > length + 1_000_000_000n)
     return { why: `The link leads to ${clock(after, 1)}, and this session is ${clock(length, 1)} long` };
   return { ns: beginNs + (after > length ? length : after) };
 }
 
-/** The address of a moment of this page, without its key. */
+/** Address of a moment of this page, without its key. */
 export function momentLink(afterNs: bigint): string {
   return `${location.origin}${location.pathname}${location.search.replace(/([?&])at=\d*&?/, '$1').replace(/[?&]$/, '')}#at=${clock(afterNs, 1)}`;
 }

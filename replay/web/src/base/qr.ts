@@ -1,19 +1,19 @@
-// A text as a QR code: byte mode, error correction level M, versions 1 to 20 (ISO/IEC 18004).
+// QR codes for texts: byte mode, error correction level M, versions 1 to 20 (ISO/IEC 18004).
 
-/* Table 9, level M, by version from 1 on: error correction codewords of a block, and blocks */
+/* Table 9, level M, by version from 1: error correction codewords per block, number of blocks */
 const CHECKS = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24, 28, 28, 26, 26, 26];
 const BLOCKS = [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10, 10, 11, 13, 14, 16];
 const LEVEL_M = 0;
 
-/** Modules by row and column; true: dark. Without the quiet zone of four modules around it. */
+/** Modules by row and column; true: dark. Excludes the quiet zone of four modules. */
 export type Modules = boolean[][];
 
-/* ---- the grid: patterns that every code has, and the places that are left ---- */
+/* ---- grid: function patterns and data positions ---- */
 
 class Grid {
   readonly size: number;
   readonly dark: Modules;
-  /** Of a pattern, and of no data. */
+  /** Function pattern modules, unavailable to data. */
   readonly fixed: Modules;
 
   constructor(readonly version: number) {
@@ -40,7 +40,7 @@ class Grid {
     fixes[column] = true;
   }
 
-  /* with the light frame around it */
+  /* includes the light separator */
   #finder(row: number, column: number): void {
     for (let y = -4; y <= 4; y++)
       for (let x = -4; x <= 4; x++) {
@@ -64,14 +64,14 @@ class Grid {
       }
   }
 
-  /** Level and mask, twice. */
+  /** Format information: level and mask, twice. */
   format(mask: number): void {
     const data = (LEVEL_M << 3) | mask;
     const bits = ((data << 10) | remainder(data, 10, 0x537)) ^ 0x5412;
     const end = this.size - 1;
     for (let i = 0; i < 15; i++) {
       const dark = ((bits >> i) & 1) === 1;
-      /* past the timing pattern in row and column 6 */
+      /* skip the timing pattern in row and column 6 */
       if (i < 8) {
         this.fix(i < 6 ? i : i + 1, 8, dark);
         this.fix(8, end - i, dark);
@@ -93,7 +93,7 @@ class Grid {
     }
   }
 
-  /** Places of data bits in their order: two columns at a time, up and down, from the right. */
+  /** Data bit positions in order: two columns at a time, alternating upwards and downwards, from the right. */
   *places(): Generator<[row: number, column: number]> {
     let up = true;
     for (let right = this.size - 1; right > 0; right -= 2) {
@@ -107,7 +107,7 @@ class Grid {
   }
 }
 
-/** The check bits of a BCH code: the remainder of `data`, shifted by `degree`. */
+/** Check bits of a BCH code: remainder of `data`, shifted by `degree`. */
 function remainder(data: number, degree: number, generator: number): number {
   let rest = data << degree;
   for (let bit = 31 - Math.clz32(rest); bit >= degree; bit = 31 - Math.clz32(rest))
@@ -126,7 +126,7 @@ function multiply(a: number, b: number): number {
   return product;
 }
 
-/** Coefficients of the product of (x - 2^i), without the first, which is 1. */
+/** Coefficients of the product of (x - 2^i), without the leading 1. */
 function generatorOf(degree: number): number[] {
   let terms = [1];
   for (let i = 0, root = 1; i < degree; i++, root = multiply(root, 2))
@@ -145,7 +145,7 @@ function checksOf(data: number[], generator: number[]): number[] {
 
 /* ---- text to codewords ---- */
 
-/** Mode, length, bytes, end, padding: exactly `room` codewords, or undefined when they do not suffice. */
+/** Mode, length, bytes, terminator, padding: exactly `room` codewords; undefined if too long. */
 function pack(bytes: Uint8Array, version: number, room: number): number[] | undefined {
   const bits: number[] = [];
   const put = (value: number, count: number) => {
@@ -163,7 +163,7 @@ function pack(bytes: Uint8Array, version: number, room: number): number[] | unde
   return words;
 }
 
-/** Blocks with their checks, one codeword of each in turn. The last blocks are one longer. */
+/** Blocks with their error correction codewords, interleaved. The last blocks are one longer. */
 function interleave(data: number[], blocks: number, checks: number): number[] {
   const short = Math.floor(data.length / blocks);
   const longer = data.length % blocks;
@@ -194,7 +194,7 @@ const MASKS: ReadonlyArray<(row: number, column: number) => boolean> = [
   (r, c) => (((r + c) % 2) + ((r * c) % 3)) % 2 === 0,
 ];
 
-/** Section 7.8.3: how hard a code is to scan. */
+/** Penalty score of section 7.8.3; lower is easier to scan. */
 function penalty(dark: Modules): number {
   const size = dark.length;
   const lines = [...dark, ...dark.map((_, i) => dark.map((row) => row[i] ?? false))].map((line) =>
@@ -203,7 +203,7 @@ function penalty(dark: Modules): number {
   let sum = 0;
   for (const line of lines) {
     for (const [run] of line.matchAll(/0{5,}|1{5,}/g)) sum += run.length - 2;
-    /* patterns like a finder's, with light on a side; they may overlap */
+    /* finder-like patterns with a light side; they may overlap */
     for (const _ of line.matchAll(/(?=00001011101|10111010000)/g)) sum += 40;
   }
   for (let r = 1; r < size; r++)
@@ -220,7 +220,7 @@ function fill(version: number, words: number[], mask: number): Modules {
   grid.format(mask);
   let at = 0;
   for (const [row, column] of grid.places()) {
-    const bit = ((words[at >> 3] ?? 0) >> (7 - (at & 7))) & 1; // bits that are left over are 0
+    const bit = ((words[at >> 3] ?? 0) >> (7 - (at & 7))) & 1; // remainder bits are 0
     at++;
     const line = grid.dark[row];
     if (line) line[column] = (bit === 1) !== MASKS[mask]?.(row, column);
@@ -228,7 +228,7 @@ function fill(version: number, words: number[], mask: number): Modules {
   return grid.dark;
 }
 
-/** The smallest code of a text. @return undefined when it is longer than 666 bytes */
+/** Smallest code for a text. @return undefined for texts above 666 bytes */
 export function qrCode(text: string): Modules | undefined {
   const bytes = new TextEncoder().encode(text);
   for (let version = 1; version <= CHECKS.length; version++) {

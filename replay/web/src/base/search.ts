@@ -1,4 +1,4 @@
-// Search in the texts of a session, without regard to case and diacritics.
+// Case- and diacritic-insensitive search in the texts of a session.
 
 export type HitKind = 'tag' | 'note' | 'event' | 'transcript';
 
@@ -10,7 +10,7 @@ export interface SearchItem {
 
 export interface Found {
   kind: HitKind;
-  /** The first of them. */
+  /** The first of the hits. */
   items: SearchItem[];
   count: number;
 }
@@ -19,12 +19,12 @@ const MARKS = /\p{M}/gu;
 
 const foldedQuery = (query: string) => fold(query.trim()).replace(/\s+/g, ' ');
 
-/** In upper case: it makes ß two letters, and both forms of sigma one. */
+/** Fold to upper case, which maps ß to two letters and both sigmas to one. */
 export function fold(text: string): string {
   return text.normalize('NFKD').replace(MARKS, '').toUpperCase();
 }
 
-/** All items of a session with their folded texts, made once. */
+/** All items of a session with their folded texts, computed once. */
 export class SearchIndex {
   #items: SearchItem[] = [];
   #folded: string[] = [];
@@ -34,7 +34,7 @@ export class SearchIndex {
     this.#folded = items.map(({ text }) => fold(text));
   }
 
-  /** @param most  of each kind that are returned; all are counted */
+  /** @param most  maximum number of items returned per kind; all are counted */
   find(query: string, most: number): Found[] {
     const wanted = foldedQuery(query);
     if (!wanted) return [];
@@ -53,12 +53,12 @@ export class SearchIndex {
 
 export const KINDS: readonly HitKind[] = ['tag', 'note', 'event', 'transcript'];
 
-/** The parts of a text by turns: without and with a match. Letter by letter, so for the hits on the page alone. */
+/** Split a text into alternating parts without and with a match. Works letter by letter, so only for visible hits. */
 export function marked(text: string, query: string): string[] {
   const wanted = foldedQuery(query);
   if (!wanted) return [text];
   let folded = '';
-  const places: number[] = []; // of each letter of the folded text in the text
+  const places: number[] = []; // position in the text of each letter of the folded text
   let at = 0;
   for (const letter of text) {
     const one = fold(letter);
@@ -72,7 +72,8 @@ export function marked(text: string, query: string): string[] {
   for (let hit = folded.indexOf(wanted); hit >= 0; hit = folded.indexOf(wanted, hit + wanted.length)) {
     const from = places[hit] ?? 0;
     let to = places[hit + wanted.length] ?? text.length;
-    /* a match that ends within a letter, such as the first s of ß, has the whole of it, and its marks */
+    /* a match that ends within a letter, e.g. at the first s of ß, extends to the whole letter and its combining
+       marks */
     while (to <= from && to < text.length) to++;
     while (to < text.length && /^\p{M}/u.test(text.slice(to))) to++;
     if (from < done) continue;

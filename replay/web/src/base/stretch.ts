@@ -1,25 +1,25 @@
-// Faster or slower sound with its pitch kept: waveform-similarity overlap-add (Verhelst and Roelands,
-// ICASSP 1993). Frames of the input are laid over each other at another distance than they were taken
-// at, each of them where, near its ideal place, it goes on best from the frame before.
+// Time stretching with constant pitch: waveform-similarity overlap-add (Verhelst and Roelands, ICASSP 1993). Input
+// frames are overlapped at a different distance than they were taken at, each from the position near its ideal one that
+// best continues the preceding frame.
 
-/* the distance of two frames in the output */
+/* distance of output frames */
 const HOP_S = 0.01;
-/* how far from its ideal place a frame may be taken: half of the longest period of a voice */
+/* search range around a frame's ideal position: half of the longest period of a voice */
 const SEARCH_S = 0.008;
-/* the search first looks at every so many-th place, and there at every so many-th sample */
+/* step of the first search pass, in positions and in samples */
 const COARSE = 4;
-/* what comes further than this from where it was expected begins anew */
+/* input that deviates more than this from its expected time restarts the stretcher */
 const BREAK_S = 0.005;
 
 export interface Stretched {
   samples: Float32Array<ArrayBuffer>;
-  /** When the first of them was in the input; each other is `speed` samples of the input later. */
+  /** Input time of the first sample; each further one is `speed` input samples later. */
   atS: number;
 }
 
 /**
- * What comes out at a time was within the search range of it. Frames are so long that every
- * sample of the input lies inside one of them: nothing short is left out at any speed.
+ * The output at a time comes from within the search range around it in the input. Frames are long enough to cover each
+ * input sample at any speed, so nothing short is lost.
  */
 export class Stretcher {
   #rateHz: number;
@@ -29,12 +29,12 @@ export class Stretcher {
   #sum: Float32Array;
 
   #input: Float32Array;
-  #end = 0; // of what was put, in #input, after some silence; 0: nothing was put
+  #end = 0; // end of the input in #input, after some leading silence; 0: no input
   #anchor = 0; // this sample …
-  #anchorS = 0; // … was at this time: the newest that was told
-  #beganS = 0; // the output's first sample
-  #frame = 0; // the next one's number; those before 0 only lead in
-  #last = 0; // where the last one was taken
+  #anchorS = 0; // … is at this time: the newest timestamp
+  #beganS = 0; // time of the first output sample
+  #frame = 0; // number of the next frame; negative ones only lead in
+  #last = 0; // position of the last frame
 
   constructor(
     readonly speed: number,
@@ -45,7 +45,7 @@ export class Stretcher {
     this.#hop = Math.round(HOP_S * rateHz);
     this.#search = Math.round(SEARCH_S * rateHz);
     const length = overlap * this.#hop;
-    /* of Hann; all that lie over a sample add up to 1 */
+    /* Hann window; overlapping ones add up to 1 */
     this.#window = Float32Array.from(
       { length },
       (_, i) => (2 / overlap) * Math.sin((Math.PI * (i + 0.5)) / length) ** 2,
@@ -54,18 +54,18 @@ export class Stretcher {
     this.#input = new Float32Array(2 * rateHz);
   }
 
-  /** @param atS  when the first sample was; returns what can be played by now */
+  /** @param atS  time of the first sample; returns the output ready so far */
   put(samples: Float32Array, atS: number): Stretched[] {
     const before = this.#end && Math.abs(atS - this.#endS()) > BREAK_S ? this.end() : [];
     if (!this.#end) this.#open(atS);
-    /* clocks drift: what comes says anew what the time is */
+    /* clocks drift: each timestamp re-anchors the time */
     this.#anchor = this.#end;
     this.#anchorS = atS;
     this.#append(samples);
     return [...before, ...this.#run(Number.POSITIVE_INFINITY)];
   }
 
-  /** Nothing more comes: returns the rest. */
+  /** Flush at the end of the input: returns the rest. */
   end(): Stretched[] {
     if (!this.#end) return [];
     const rest = this.#run(Math.round(((this.#endS() - this.#beganS) / this.speed) * this.#rateHz));
@@ -103,14 +103,14 @@ export class Stretcher {
     this.#end += samples.length;
   }
 
-  /** Lay the frames that are there whole, or all up to the end, by when `total` samples came out. */
+  /** Overlap-add complete frames, or at the end all frames, up to `total` output samples. */
   #run(total: number): Stretched[] {
     const { length } = this.#window;
     const first = Math.max(0, this.#frame) * this.#hop;
     const hops: Float32Array[] = [];
     if (Number.isFinite(total)) this.#append(new Float32Array(3 * length));
     for (; this.#frame * this.#hop < total; this.#frame++) {
-      /* the middle of the frame is at its time */
+      /* the frame is centred on its time */
       const atS = this.#beganS + ((this.#frame * this.#hop + length / 2) * this.speed) / this.#rateHz;
       const ideal = Math.round(this.#anchor + (atS - this.#anchorS) * this.#rateHz - length / 2);
       if (ideal + this.#search + length > this.#end) break;
@@ -124,7 +124,7 @@ export class Stretcher {
     return samples.length ? [{ samples, atS: this.#beganS + (first * this.speed) / this.#rateHz }] : [];
   }
 
-  /** Where near `ideal` the input is most like what would have come after the last frame. */
+  /** Position near `ideal` whose input best matches the continuation of the last frame. */
   #bestNear(ideal: number): number {
     const natural = this.#last + this.#hop;
     let best = ideal;
@@ -136,7 +136,7 @@ export class Stretcher {
       most = likeness;
       best = at;
     };
-    /* from the middle outwards: of equals the nearest is taken */
+    /* from the middle outwards: the nearest wins a tie */
     for (let off = COARSE; off <= this.#search; off += COARSE) {
       look(ideal - off, COARSE);
       look(ideal + off, COARSE);
@@ -150,7 +150,7 @@ export class Stretcher {
     return best;
   }
 
-  /** Of two places of the input, over the length that two frames share; 0 of silence. */
+  /** Similarity of two input positions over the overlap of two frames; 0 for silence. */
   #likeness(a: number, b: number, step: number): number {
     const input = this.#input;
     const length = this.#window.length - this.#hop;
@@ -169,7 +169,7 @@ export class Stretcher {
       this.#sum[i] = (this.#sum[i] ?? 0) + (this.#window[i] ?? 0) * (this.#input[this.#last + i] ?? 0);
   }
 
-  /** What no further frame will reach. */
+  /** Take the samples beyond the reach of further frames. */
   #take(): Float32Array {
     const out = this.#sum.slice(0, this.#hop);
     this.#sum.copyWithin(0, this.#hop);

@@ -1,8 +1,8 @@
-// Rendering by time.
+// Periodic rendering.
 
 import { useEffect, useState } from 'preact/hooks';
 
-/** Render again every second, or as often as it is given, while it is there. */
+/** Render every second, or at the given interval, while mounted. */
 export function useTicks(ms = 1000): void {
   const [, tick] = useState(0);
   useEffect(() => {

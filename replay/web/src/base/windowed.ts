@@ -1,18 +1,18 @@
-// A long list of which only the rows around the visible part are on the page. Rows have the heights that they were
-// measured with; a row that has the focus, or is being edited, stays wherever the list is scrolled to.
+// A long list that renders only the rows around the visible part. Row heights are measured; a focused or edited row
+// stays rendered at any scroll position.
 
 import type { RefObject } from 'preact';
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-/* shorter lists are all on the page */
+/* shorter lists are rendered entirely */
 const MOST_ROWS = 200;
 const ROW_PX = 45;
-/* above and below the visible part */
+/* margin above and below the visible part */
 const AROUND_PX = 800;
-/* the rows are chosen again after so much scrolling */
+/* scroll distance between updates of the rows */
 const STEP_PX = 300;
 
-/** A row by its index, or the room of the rows from there on that are left out. */
+/** A row by index, or a placeholder for the omitted rows from there on. */
 export interface Slot {
   index: number;
   gapPx: number; // 0: a row
@@ -20,14 +20,14 @@ export interface Slot {
 
 export interface Windowed {
   slots: Slot[];
-  /** How many rows have come on top since the list was scrolled away from there. */
+  /** Number of rows added on top since the list was scrolled away from there. */
   fresh: number;
   toTop: () => void;
-  /** Scroll the list so that a row is in sight. */
+  /** Scroll a row into view. */
   reveal: (id: string) => void;
 }
 
-/** The first row that ends below a place. */
+/** The first row that ends below a position. */
 function rowAt(ends: Float64Array, px: number): number {
   let low = 0;
   let high = ends.length;
@@ -55,14 +55,14 @@ function placeIn(panel: HTMLElement, row: HTMLElement): number {
   return row.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
 }
 
-/** Scroll a panel, and not the page around it, until a row is in sight, with some of those before and after it. */
+/** Scroll a panel, but not the page, until a row is visible with some neighbours. */
 export function scrollInPanel(panel: HTMLElement, row: HTMLElement): void {
   const px = placeIn(panel, row);
   if (px < panel.scrollTop || px + row.offsetHeight > panel.scrollTop + panel.clientHeight)
     panel.scrollTop = px - 0.4 * panel.clientHeight;
 }
 
-/** Whether the page goes to paper, which has room for all of it. */
+/** True while printing, which renders all rows. */
 function useIsPrinted(): boolean {
   const [isPrinted, setPrinted] = useState(false);
   useEffect(() => {
@@ -81,14 +81,14 @@ function useIsPrinted(): boolean {
 /**
  * @param root    around the list; its rows have their ids as data-act. It scrolls in the next `.panel`
  * @param ids     of all rows
- * @param edited  id of the row that stays
+ * @param edited  id of the row that stays rendered
  */
 export function useWindowed(root: RefObject<HTMLElement | null>, ids: readonly string[], edited: string): Windowed {
   const [, render] = useState(0);
   const heights = useRef(new Map<string, number>());
   const view = useRef({ topPx: 0, bottomPx: 1500 });
   const known = useRef<{ ids: readonly string[]; set?: ReadonlySet<string> }>({ ids }); // when the list was at its top
-  /* the first row that is seen, and its place in all that scrolls: it stays where it is when others come */
+  /* scroll anchor: the first visible row and its position, kept when rows are added */
   const anchor = useRef<{ id: string; px: number } | undefined>(undefined);
   const all = useRef(ids);
   all.current = ids;

@@ -1,5 +1,5 @@
-// The live driver: shows every picture as soon as it is there, and knows up to which time the
-// observer has seen everything.
+// The live driver: shows each picture as soon as it arrives, and tracks the session time up to which the observer has
+// seen everything.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Gap, GapSchema } from '../../gen/protocol/session_pb';
@@ -14,40 +14,42 @@ import { Sound, SOUND_TOPICS } from '../media/sound';
 import { type ConnectionEvents, Connection, type Shown } from '../net/connection';
 import type { ChannelMessage } from '../net/wire';
 
-/* A picture waits for its sound at most so long, in at most so many: decoded pictures are large. It is due
-   when it would be later at the next frame. */
+/* Limits for delaying pictures to match the sound, in time and number: decoded pictures are large. A picture is due
+   if it would be late at the next frame. */
 const LATEST_MS = 400;
 const HELD = 6;
 const FRAME_MS = 8;
 
-/* "Behind" begins at the one and ends at the other, so that it does not flicker. */
+/* Thresholds at which "behind" begins and ends; the hysteresis avoids flicker. */
 const LATE_MS = 1000;
 const ON_TIME_MS = 700;
-/* the picture stands still when nothing newer has come for so long */
+/* the picture counts as stalled without anything newer for this long */
 const STALLED_MS = 5000;
-const SLOW_DECODER = 3; // moments that wait for it
+const SLOW_DECODER = 3; // moments waiting for the decoder
 
-/** A picture that is not the present one. */
+/** State of a picture that lags behind. */
 export interface Behind {
   ms: number;
-  /** Nothing came for so long that nothing can be known of the screen. A screen on which nothing moves is none of
-   *  these: its recorder goes on to send the time up to which the picture holds. */
+  /**
+   * Nothing received for so long that the screen's state is unknown. An unchanged screen is not stalled: its recorder
+   * keeps sending the time up to which the picture holds.
+   */
   stalled: boolean;
   reason: 'connection' | 'decoder';
 }
 
-/** Everything up to `timeNs` was sent once the picture at `pictureNs` is on the stage. */
+/** Everything up to `timeNs` was sent once the picture at `pictureNs` is shown. */
 interface Mark {
   timeNs: bigint;
   pictureNs: bigint;
 }
 
-/** The session that ended last, while it takes notes from this page. */
+/** The last ended session, while it accepts notes from this page. */
 export interface LateSession {
   session: string;
   participant: string;
   endNs: bigint;
-  /** Until then, on this machine's clock. */
+  /** Deadline for notes, on this machine's clock. */
   until: Date;
 }
 
@@ -56,7 +58,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   readonly model = new SessionModel();
   status?: Status;
   trouble = '';
-  /** Why this browser shows no picture; "" when it can. */
+  /** Reason for unsupported video in this browser; "" if supported. */
   undecodable = '';
   readonly gaps: Gap[] = [];
   late?: LateSession;
@@ -69,18 +71,18 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
   #lastSentNs = 0n;
   #marks: Mark[] = [];
   #session = '';
-  /** Who is connected, when this is a moderator's page. */
+  /** Connected people, on a moderator's page. */
   people: readonly People_Person[] = [];
   peopleMore = 0;
-  peopleMs = 0; // when that was so, by performance.now()
-  /** The last deed of another moderator. */
+  peopleMs = 0; // time of that list, by performance.now()
+  /** The last action of another moderator. */
   conducted?: Conducted;
   conductedMs = 0;
-  /** The session's fate while there was no connection; "": nothing has changed. */
+  /** Fate of the session across a connection loss; "": unchanged. */
   news = '';
   #before?: Before;
   #late = false;
-  /** Sessions that this page has watched. */
+  /** Sessions watched by this page. */
   readonly #watched = new Set<string>();
 
   constructor(player: Player, token: string, name: string) {
@@ -99,14 +101,14 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     this.sound.subscribe(() => this.changed());
   }
 
-  /** How far the picture is behind, in milliseconds; NaN when that is not known. */
+  /** Lag of the picture in milliseconds; NaN if unknown. */
   lagMs(): number {
     const now = this.connection.sessionNowNs();
     if (!now || !this.#player.presentationNs) return Number.NaN;
     return Math.max(0, Number(now - this.#player.presentationNs) / 1e6);
   }
 
-  /** How far the picture is behind, when that is more than a little. */
+  /** Lag of the picture, if above the threshold. */
   behind(): Behind | undefined {
     const ms = this.lagMs();
     this.#late = ms > (this.#late ? ON_TIME_MS : LATE_MS);
@@ -128,12 +130,12 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  /** How long the running session is by now. */
+  /** Current length of the running session. */
   lengthNs(): bigint {
     const { startedNs = 0n, nowNs = 0n } = this.status ?? {};
     if (!startedNs) return 0n;
     const now = this.connection.sessionNowNs();
-    /* the clock may still be that of the session before, or not known */
+    /* the clock may still be that of the previous session, or unknown */
     return (now > nowNs ? now : nowNs) - startedNs;
   }
 
@@ -153,7 +155,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     }
   }
 
-  /** Tags can be set: also while the connection is down, at the picture that was seen last. */
+  /** True if tags can be set: also while disconnected, at the last picture seen. */
   mayTag(): boolean {
     const state = this.state();
     const down = this.connection.state === 'waiting' || this.connection.state === 'connecting';
@@ -221,7 +223,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     }
   }
 
-  /** Join the running session, or learn that there is none. */
+  /** Join the running session, if there is one. */
   async #watch(): Promise<void> {
     this.#moments.reset();
     this.sound.reset();
@@ -242,11 +244,11 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
       this.#takeLate(status);
       this.model.flush(this.connection);
       this.status = status;
-      /* a break that nothing has come of leaves the news of the one before */
+      /* a break without consequences keeps the news of the previous one */
       if (this.#before) this.news = afterBreak(this.#before, status, this.connection.welcome?.run ?? '') || this.news;
       this.#before = undefined;
       this.trouble = '';
-      this.connection.ping(); // a session that began has a clock
+      this.connection.ping(); // a new session has a new clock
     } catch (error) {
       this.trouble = error instanceof Error ? error.message : String(error);
     }
@@ -290,15 +292,15 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     });
   }
 
-  /* How long until a moment is due: at once, or, for who hears the sound, when that of its time is
-     heard. Sound is a little later than pictures, because it goes through more hands. */
+  /* Delay until a moment is due: 0, or with audible sound the time until its sound is heard. Sound has a little more
+     latency than pictures, with more processing stages. */
   #waitMs(timeNs: bigint): number {
     const wait = this.sound.heardAtMs(timeNs) - performance.now();
     return wait > 0 && wait < LATEST_MS ? wait : 0;
   }
 
-  /* Of the pictures that are due only the newest is drawn, when the screen is ready for one: drawing
-     each would fall behind after a burst. A hidden page has no frames and draws at once. */
+  /* Draw only the newest due picture, when the display is ready for a frame: drawing each would fall behind after a
+     burst. A hidden page has no frames and draws at once. */
   #present(): void {
     const ready = this.#moments.ready();
     let held = ready.filter((moment) => moment.frame).length;
@@ -311,7 +313,7 @@ export class LiveDriver extends Emitter implements ConnectionEvents {
     }
     if (!this.#player.undrawn) return;
     this.#player.draw();
-    /* who sees a picture has seen everything up to it, also when the mark that says so is on its way */
+    /* a shown picture implies that all before it was seen, even if the corresponding mark is still to come */
     const shownNs = this.#player.pictureNs;
     if (shownNs > this.#player.presentationNs) this.#player.present(shownNs);
     this.#settle();

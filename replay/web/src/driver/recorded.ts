@@ -18,34 +18,33 @@ import type { ChannelMessage } from '../net/wire';
 import { Transcript } from './transcript';
 
 const SECOND = 1_000_000_000n;
-/* a span that is read at once, and how far ahead of the moment shown the next one is asked for */
+/* length of one read, and how far ahead of the moment shown the next one starts */
 const SPAN_NS = 10n * SECOND;
 const AHEAD_NS = 5n * SECOND;
-/* while dragging, not more loads than one in this time */
+/* minimum interval between loads while dragging */
 const SEEK_MS = 60;
-/* catching up, a picture is drawn at least this often */
+/* maximum interval between drawn pictures while catching up */
 const STALE_MS = 500;
-/* decoded pictures are large: keep few; of coded ones not more than so many are decoded at once */
+/* decoded pictures are large: limits of decoded pictures kept, and of coded pictures in the decoder */
 const DECODED_AHEAD = 4;
 const DECODED_AT_ONCE = 16;
-/* less is not worth the jump */
+/* shortest span worth skipping */
 const SKIP_NS = SECOND / 2n;
-/* sound is decoded so far ahead of the moment shown (as it is heard), and is at most so far off it, in
-   seconds; a packet of it has this length */
+/* lead of sound decoding over the moment shown (as heard); maximum offset from it, in seconds; packet length */
 const SOUND_AHEAD_MS = 250;
 const SOUND_OFF_S = 0.02;
 const SOUND_NS = SECOND / 50n;
-/* ten minutes of packets are kept for going back a little */
+/* ten minutes of packets, for going back a little */
 const SOUNDS_KEPT = 30_000;
 
 export const SPEEDS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 8] as const;
-/** Nobody understands what is said faster than this. */
+/** Speech is unintelligible above this speed. */
 export const FASTEST_HEARD = 3;
 
-/** Whether an act changes which parts of a session may be shown. */
+/** True if an act changes which parts of a session may be shown. */
 const isAboutConsent = (act: Act): boolean => act.body.case === 'consent' || act.body.case === 'withdrawal';
 
-/** Begin and length by turns, each begin counted from the end before it. */
+/** Decode alternating begins and lengths, each begin relative to the previous end. */
 function spansOf(beginNs: bigint, turns: readonly bigint[]): Span[] {
   const spans: Span[] = [];
   let atNs = beginNs;
@@ -61,51 +60,51 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
   readonly connection: Connection;
   readonly model = new SessionModel();
   readonly sound = new Sound();
-  /** There is some. */
+  /** The session has sound. */
   hasSound = false;
   summary?: SessionSummary;
   timeline?: Timeline;
-  /** Times of all pictures and of patches that came between them, absolute. */
+  /** Times of all pictures, and of patches between them; absolute. */
   pictures: Array<{ timeNs: bigint }> = [];
   trouble = '';
-  /** Why this browser shows no picture; "" when it can. */
+  /** Reason for unsupported video in this browser; "" if supported. */
   undecodable = '';
   playing = false;
   speed = 1;
   skipIdle = localStorage.getItem('skipIdle') === 'yes';
   skipSilence = localStorage.getItem('skipSilence') === 'yes';
-  /** What was passed over last, and when, by performance.now(). */
+  /** Last skip: its text, and time by performance.now(). */
   skipped?: { text: string; atMs: number };
   readonly transcript: Transcript;
-  /** Spans that nobody is to hear, joined. */
+  /** Bleeped spans, joined. */
   bleeps: Span[] = [];
-  /** Spans in which nothing is said. */
+  /** Spans without speech. */
   quiet: Span[] = [];
   /** Spans with input, changes of the screen or speech. */
   activity: Span[] = [];
-  /** Where a seek goes whose picture is not shown yet: until then the stage has the picture of before. */
+  /** Target of a pending seek: until its picture is shown, the stage has the previous one. */
   seekingNs?: bigint;
-  /** The picture of the moment shown cannot be read. */
+  /** The picture of the moment shown is unreadable. */
   pictureMissing = false;
 
-  #marked?: bigint[]; // until the model changes
-  #seenNs = 0n; // of the picture that was drawn last
-  #sought = false; // the read under way belongs to the newest seek
+  #marked?: bigint[]; // cached until the model changes
+  #seenNs = 0n; // time of the last drawn picture
+  #sought = false; // the current read belongs to the newest seek
   #player: Player;
   #session: string;
   #moments: Moments;
   #coded: ChannelMessage[] = [];
   #sounds: ChannelMessage[] = [];
   #nextSound = 0;
-  #loadedNs = 0n; // everything before was asked for
+  #loadedNs = 0n; // everything before was requested
   #reading = false;
-  #generation = 0; // of seeks: what was asked before the last one is not taken
-  #anchorNs = 0n; // the moment at …
+  #generation = 0; // seek counter; answers to earlier requests are dropped
+  #anchorNs = 0n; // moment shown at …
   #anchorMs = 0; // … this time of performance.now()
-  #expectedNs = 0n; // where the read began whose messages are wanted
-  #foreign = true; // what comes now still belongs to a read before it
-  #shownMs = 0; // when a picture was last drawn
-  #loadedMs = 0; // when the last load was asked for
+  #expectedNs = 0n; // begin of the read whose messages are wanted
+  #foreign = true; // incoming messages still belong to an earlier read
+  #shownMs = 0; // time of the last drawn picture
+  #loadedMs = 0; // time of the last load request
   #seekTimer = 0;
   #timer = 0;
   #bleepsStored = 0;
@@ -148,7 +147,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     return this.playing ? 'playing' : 'stopped';
   }
 
-  /** The moment that is shown. */
+  /** The moment shown. */
   nowNs(): bigint {
     if (!this.playing) return this.#anchorNs;
     const elapsed = (performance.now() - this.#anchorMs) * this.speed;
@@ -193,9 +192,9 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  /** Go to a moment. Of many wishes in a short time (dragging) only some are followed, and the last. */
+  /** Go to a moment. Rapid requests (dragging) are throttled; the last one always counts. */
   seek(toNs: bigint): void {
-    /* the first picture comes a moment after the begin: before it there is nothing to show */
+    /* the first picture is a little later than the begin: nothing can be shown before it */
     const firstNs = this.pictures[0]?.timeNs ?? this.beginNs;
     const target = toNs < firstNs ? firstNs : toNs > this.endNs ? this.endNs : toNs;
     this.pictureMissing = false;
@@ -210,29 +209,29 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  /** The moment of the picture that is seen, to which a tag is bound. */
+  /** Time of the visible picture, to which tags are bound. */
   seenNs(): bigint {
     if (this.seekingNs !== undefined) return this.#seenNs;
     const now = this.nowNs();
     const next = this.pictures[lastAtOrBefore(this.pictures, this.#seenNs) + 1];
-    /* playing, the decoder may be behind */
+    /* the decoder may lag behind during playback */
     return this.playing && !this.screenGap() && this.#seenNs > 0n && next && next.timeNs <= now ? this.#seenNs : now;
   }
 
-  /** Why nothing can be done in the session, or "". */
+  /** Reason why the session is closed to any action, or "". */
   whyClosed(): string {
     if (!this.summary) return 'the session is not open yet';
     return this.summary.keptBack ? 'nothing of this session is shown' : '';
   }
 
-  /** Why no tag can be set at this moment, or "". */
+  /** Reason why no tag can be set now, or "". */
   whyNoTag(): string {
     const why = this.whyClosed();
     if (why || this.seekingNs === undefined) return why;
     return `the picture of ${clock(this.seekingNs - this.beginNs, 1)} is not there yet: nothing was tagged`;
   }
 
-  /* another picture belongs to a moment than the one that is seen */
+  /* true if the picture of a moment is not the visible one */
   #lacksPicture(ns: bigint): boolean {
     const wanted = lastAtOrBefore(this.pictures, ns);
     return wanted >= 0 && !this.screenGap(ns) && wanted !== lastAtOrBefore(this.pictures, this.#seenNs);
@@ -243,7 +242,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     if (target === undefined || !this.#sought) return;
     const isShown = this.#player.pictureNs > 0n && !this.#player.undrawn
       && lastAtOrBefore(this.pictures, this.#player.pictureNs) >= lastAtOrBefore(this.pictures, target);
-    /* all was read and decoded, and the picture was not among it */
+    /* everything was read and decoded, without the picture */
     const isOver = !this.#reading && !this.#coded.length && !this.#moments.length && this.connection.state === 'open';
     if (!isShown && !isOver && !this.screenGap()) return;
     this.seekingNs = undefined;
@@ -251,7 +250,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.changed();
   }
 
-  /** The picture after or before the one that is shown. @return false: there is none */
+  /** Show the next or previous picture. @return false if there is none */
   step(forward: boolean): boolean {
     this.pause();
     const shown = lastAtOrBefore(this.pictures, this.nowNs());
@@ -268,10 +267,10 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     return true;
   }
 
-  /** The next or previous moment of a list, from where we are. @return false: there is none */
+  /** Seek to the next or previous time of a list. @return false if there is none */
   jump(times: bigint[], forward: boolean): boolean {
     const now = this.nowNs();
-    /* going back from within a second of a mark means the one before it */
+    /* backwards within a second after a mark goes to the previous one */
     const target = forward
       ? times.find((time) => time > now + SECOND / 20n)
       : times.filter((time) => time < now - (this.playing ? SECOND : SECOND / 20n)).at(-1);
@@ -316,7 +315,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
       const { act } = message.body.value;
       const before = this.model.entry(act.id)?.act;
       this.model.stored(act);
-      /* the consent has changed; a removal is of the kind of the act that it removes */
+      /* the consent changed; a removal has the body kind of the removed act */
       if (isAboutConsent(act) || (before && isAboutConsent(before))) void this.#open();
     }
   }
@@ -325,7 +324,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     return this.#session;
   }
 
-  /** Open the session again after a change of its consent. */
+  /** Reopen the session after a change of its consent. */
   reopen(): void {
     void this.#open();
   }
@@ -363,12 +362,12 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     }
   }
 
-  /** Why there is no picture of the moment that is shown: none was recorded. */
+  /** Reason for a missing picture at a moment: none was recorded. */
   screenGap(now = this.nowNs()): Timeline_ScreenGap | undefined {
     return this.timeline?.screenGaps.find((gap) => gap.fromNs <= now && now < gap.toNs);
   }
 
-  /** Where to begin: the moment named in the address, else the begin. */
+  /** Initial position: the moment in the address, else the begin. */
   #startNs(): bigint {
     const moment = momentOf(location.hash, this.beginNs, this.endNs);
     if (moment && 'ns' in moment) return moment.ns;
@@ -390,7 +389,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.hasSound ||= timeline.soundPeak.length > 0;
   }
 
-  /** The server leaves bleeped sound out: with another bleep, or one less, it is read again. */
+  /** The server omits bleeped sound: reload it after a bleep was added or removed. */
   #takeBleeps(): void {
     this.bleeps = joined(this.model.bleeped());
     if (this.#bleepsStored === this.model.bleepsStored) return;
@@ -410,7 +409,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.sound.reset();
     this.#player.clear();
     this.#expectedNs = atNs;
-    this.#foreign = true; // until the answer to this begins
+    this.#foreign = true; // until the answer to this request begins
     this.#reading = true;
     this.#loadedNs = atNs + SPAN_NS;
     this.#read(atNs, this.#loadedNs, true)
@@ -434,7 +433,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     });
   }
 
-  /** Ask for the next span when the one that is there will not last. */
+  /** Request the next span before the loaded one runs out. */
   #readAhead(nowNs: bigint): void {
     if (this.#reading || this.#loadedNs > this.endNs || nowNs + AHEAD_NS < this.#loadedNs) return;
     const generation = this.#generation;
@@ -442,13 +441,13 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#reading = true;
     this.#loadedNs = fromNs + SPAN_NS;
     this.#read(fromNs, this.#loadedNs, false)
-      .catch(() => undefined) // the connection broke; opening it again loads anew
+      .catch(() => undefined) // the connection broke; reopening reloads
       .finally(() => {
         if (generation === this.#generation) this.#reading = false;
       });
   }
 
-  /** Feed the decoder: everything up to the moment shown, and a few pictures ahead of it. */
+  /** Feed the decoder: everything up to the moment shown, and a few pictures ahead. */
   #pump(): void {
     const now = this.nowNs();
     let next = this.#coded[0];
@@ -463,7 +462,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     else if (!this.#reading) this.#moments.settle(this.#loadedNs);
   }
 
-  /** Pictures up to the moment shown are still to come: drawing those before them takes time. */
+  /** True while pictures up to the moment shown are pending: drawing earlier ones would take time. */
   #isBehind(now: bigint): boolean {
     const next = this.#moments.waiting()[0] ?? this.#coded[0];
     return next !== undefined && next.timeNs <= now;
@@ -485,7 +484,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#shownMs = performance.now();
   }
 
-  /** Let the sound follow the moment shown. */
+  /** Keep the sound in sync with the moment shown. */
   #hear(now: bigint): void {
     if (!this.sound.hearing || this.speed > FASTEST_HEARD) {
       this.#nextSound = lastAtOrBefore(this.#sounds, now) + 1;
@@ -505,12 +504,12 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     }
   }
 
-  /** A bleep that is not stored yet is kept here. */
+  /** Bleeps not stored yet are applied locally. */
   #isBleeped(timeNs: bigint): boolean {
     return this.bleeps.some((bleep) => bleep.fromNs < timeNs + SOUND_NS && timeNs < bleep.toNs);
   }
 
-  /** Show what is due, and come back for what is due next. */
+  /** Show due moments, and schedule the next tick. */
   #tick(): void {
     cancelAnimationFrame(this.#timer);
     const now = this.nowNs();
@@ -531,7 +530,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     this.#timer = requestAnimationFrame(() => this.#tick());
   }
 
-  /** Pass over pauses always, and over idle time and silence when that is wished: over both, where both are. */
+  /** Skip pauses always, idle time and silence on request; with both enabled, only spans that are both. */
   #skip(now: bigint): void {
     const pause = this.timeline?.gaps.find(
       (gap) => gap.reason === Gap_Reason.PAUSE && gap.fromNs <= now && now < gap.toNs - SECOND / 10n,
@@ -554,7 +553,7 @@ export class RecordedDriver extends Emitter implements ConnectionEvents {
     return idleUntilNs(this.activity, this.#markedNs(), now, this.endNs);
   }
 
-  /** Moments that somebody has marked: of tags, notes, tasks, interruptions and phases. */
+  /** Times of marks: tags, notes, tasks, interruptions and phases. */
   #markedNs(): bigint[] {
     const { model } = this;
     return (this.#marked ??= [

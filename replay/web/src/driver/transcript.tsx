@@ -1,4 +1,4 @@
-// What was said, in words: the list beside the picture, captions below it.
+// Transcript: the list beside the picture, captions below it.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Transcript as TranscriptMessage, Transcript_Cue } from '../../gen/protocol/wire_pb';
@@ -8,13 +8,13 @@ import { lastAtOrBefore, type Player } from '../media/player';
 import type { Connection } from '../net/connection';
 import { Notice } from '../parts/parts';
 
-/* the server takes no larger message */
+/* message size limit of the server */
 const LIMIT_BYTES = 250_000;
 
 export class Transcript extends Emitter {
   cues: Transcript_Cue[] = [];
   trouble = '';
-  /** What of the file could not be read, a line each; the first of them. */
+  /** Unreadable parts of the file, one line each; the first ones only. */
   faults: string[] = [];
   faultCount = 0;
 
@@ -38,7 +38,7 @@ export class Transcript extends Emitter {
     });
   }
 
-  /** Take a file in the place of what there is. */
+  /** Replace the transcript with a file. */
   attach(file: File): Promise<void> {
     return this.#attempt(async () => {
       if (file.size > LIMIT_BYTES)
@@ -76,7 +76,7 @@ export class Transcript extends Emitter {
     this.changed();
   }
 
-  /** The cue that is being said, or -1; of several the one that began last. */
+  /** Index of the cue at a time, or -1; of overlapping ones the last begun. */
   indexAt(ns: bigint): number {
     const begun = lastAtOrBefore(this.#begins, ns);
     for (let i = begun; i >= Math.max(0, begun - 8); i--)
@@ -85,7 +85,7 @@ export class Transcript extends Emitter {
   }
 }
 
-/** Index of the cue at the moment, or -1; renders again only when it is another one. */
+/** Index of the current cue, or -1; renders only on changes. */
 export function useCueIndex(transcript: Transcript, player: Player, atNs: () => bigint): number {
   const [index, setIndex] = useState(-1);
   useEffect(() => {
@@ -99,7 +99,7 @@ export function useCueIndex(transcript: Transcript, player: Player, atNs: () => 
   return index;
 }
 
-/** What is being said, below the picture: over it, it would hide what the participant sees. */
+/** Captions of the current cue, below the picture: over it they would hide the participant's screen. */
 export function Captions({
   transcript,
   player,
@@ -131,7 +131,7 @@ export function TranscriptPanel({
 }: {
   transcript: Transcript;
   session: string;
-  /** Of the current cue, or -1. */
+  /** Index of the current cue, or -1. */
   index: number;
   beginNs: bigint;
   onGo: (ns: bigint) => void;
@@ -172,7 +172,7 @@ export function TranscriptPanel({
   );
 }
 
-/** What is missing of the file, by its lines. */
+/** Lines of the file that were left out. */
 function Faults({ transcript: { faults, faultCount } }: { transcript: Transcript }) {
   const more = faultCount - faults.length;
   return (
@@ -197,7 +197,7 @@ function Files({ transcript }: { transcript: Transcript }) {
         hidden
         onChange={(event) => {
           const file = event.currentTarget.files?.[0];
-          event.currentTarget.value = ''; // so that the same file can be chosen again
+          event.currentTarget.value = ''; // allows choosing the same file again
           if (file) void transcript.attach(file);
         }}
       />

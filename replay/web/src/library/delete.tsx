@@ -1,4 +1,4 @@
-// Deleting a session for good: asked, and asked again by its participant's label.
+// Permanent deletion of a session, confirmed by typing the participant's label.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { SessionSummary } from '../../gen/protocol/wire_pb';

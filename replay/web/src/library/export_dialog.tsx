@@ -1,4 +1,4 @@
-// Files of a session: made by the recorder as its commands make them, and downloaded.
+// Export of a session: files as made by the recorder's commands, for download.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ExportSession_Part as Part, type SessionSummary } from '../../gen/protocol/wire_pb';
@@ -17,7 +17,7 @@ const PARTS: ReadonlyArray<[Part, string]> = [
   [Part.TRANSCRIPT_JSON, 'Transcript (JSON)'],
 ];
 
-/** Hand a file to the browser's downloads. */
+/** Start a browser download. */
 function download(name: string, type: string, content: Uint8Array): void {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(new Blob([content as BlobPart], { type }));
@@ -102,7 +102,7 @@ export function ExportDialog({
   );
 }
 
-/** A film takes minutes: its command is copied and run where the recorder is. */
+/** Rendering a film takes minutes: the dialog offers its command, to be run on the recorder's machine. */
 function Film({ session, connection }: { session: string; connection: Connection }) {
   const [command, setCommand] = useState('');
   const [reason, setReason] = useState('');

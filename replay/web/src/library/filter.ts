@@ -1,4 +1,4 @@
-// Which sessions of the library are shown, and in which order: in the address, so that a reload and a link keep it.
+// Filter and sort order of the library's sessions: kept in the address, for reloads and links.
 
 import { type SessionSummary, SessionSummary_Health as Health } from '../../gen/protocol/wire_pb';
 import { date } from '../base/format';
@@ -29,10 +29,10 @@ export const COLUMNS: ReadonlyArray<[Column, string]> = [
   ['health', 'Health'],
 ];
 
-/* of these the first click sorts upwards */
+/* columns sorted ascending on the first click */
 const TEXTS = new Set<Column>(['participant', 'segment', 'study']);
 
-/* of a session that cannot be read: the time in its id, in an unknown time zone */
+/* for an unreadable session: the time in its id, in an unknown time zone */
 function timeOfId(id: string): bigint {
   const [year, month, day, hour, minute, second] = (/^(....)(..)(..)-(..)(..)(..)/.exec(id) ?? []).slice(1).map(Number);
   return BigInt(Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second) || 0) * 1_000_000n;
@@ -51,7 +51,7 @@ const SORTS: Record<Column, (session: SessionSummary) => string | number | bigin
   health: (session) => session.health,
 };
 
-/* P2 before P10 */
+/* natural order: P2 before P10 */
 const collator = new Intl.Collator(undefined, { numeric: true });
 
 function compareKeys(a: string | number | bigint, b: string | number | bigint): number {
@@ -65,7 +65,7 @@ export type Group = 'study' | 'segment' | 'state';
 
 const isCoder = ({ live }: { live: boolean }) => !live;
 
-/** States by which sessions are picked; several of them are "or". */
+/** Session states for filtering; several are combined with "or". */
 export const STATES: ReadonlyArray<[string, string, (session: SessionSummary) => boolean]> = [
   ['whole', 'whole', ({ health }) => health === Health.WHOLE],
   ['broken', 'not whole', ({ health }) => health > Health.WHOLE],
@@ -104,7 +104,7 @@ function rememberedSort(): string {
   }
 }
 
-/** From the address; the order also from the last visit. */
+/** Filter from the address; the order also from the last visit. */
 export function loadFilter(): Filter {
   const address = new URLSearchParams(location.search);
   const [name, order] = (address.get('sort') ?? rememberedSort()).split('.');
@@ -128,11 +128,11 @@ export function saveFilter({ text, sort, down, chips }: Filter): void {
   try {
     localStorage.setItem(SORT_KEY, order);
   } catch {
-    /* the address has it */
+    /* still in the address */
   }
 }
 
-/** Sort by a column; by the same one again the other way round. */
+/** Sort by a column; a repeated call reverses the order. */
 export function sortedBy(filter: Filter, column: Column): Filter {
   return { ...filter, sort: column, down: filter.sort === column ? !filter.down : !TEXTS.has(column) };
 }
@@ -166,7 +166,7 @@ export function filterWords({ text, chips }: Filter): string {
 
 const texts = new WeakMap<SessionSummary, string>();
 
-/* every column's text */
+/* the text of all columns, for searching */
 function textOf(session: SessionSummary): string {
   const known = texts.get(session);
   if (known !== undefined) return known;
@@ -188,7 +188,7 @@ function textOf(session: SessionSummary): string {
   return text;
 }
 
-/** The sessions that a filter leaves, in its order. */
+/** The sessions that match a filter, in its order. */
 export function filtered(sessions: readonly SessionSummary[], filter: Filter): SessionSummary[] {
   const words = filter.text.trim().toLowerCase().split(/\s+/).filter(Boolean);
   const value = SORTS[filter.sort];
@@ -212,10 +212,10 @@ export interface Chip {
   count: number;
 }
 
-/* more than these are found by typing */
+/* upper limit; the rest is found by typing */
 const CHIPS_LIMIT = 12;
 
-/** The chips that part the sessions: a study or segment that all have is none. */
+/** Chips that divide the sessions: a study or segment common to all has no chip. */
 export function chipsOf(sessions: readonly SessionSummary[], filter: Filter): Chip[] {
   const chips: Chip[] = [];
   for (const group of ['study', 'segment'] as const) {

@@ -1,4 +1,4 @@
-// The library: which session to open next, and the numbers of each study so far.
+// The library: list of sessions, and the metrics of each study.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import {
@@ -36,7 +36,7 @@ import { OtherStudies, StudyPanel } from './study_panel';
 
 const LIST_AGAIN_MS = 15000;
 
-/** The list, kept up to date: newest sessions show while the rest of the first list is on its way. */
+/** Keeps the list current: newest sessions appear while the rest of the first list is still loading. */
 class Lister {
   #asking = false;
   #again = false;
@@ -95,7 +95,7 @@ function useLibrary(token: string) {
       if (body.case === 'studyList') setEntries(body.value.studies);
       if (body.case !== 'status') return;
       setStatus(body.value);
-      /* a session has begun or ended */
+      /* a session began or ended */
       if (body.value.session !== session) void lister.list();
       session = body.value.session;
     };
@@ -223,7 +223,7 @@ export function LibraryPage({ token }: { token: string }) {
   );
 }
 
-/** The sessions of each study, that of the newest session first. */
+/** Sessions by study, that of the newest session first. */
 function byStudy(sessions: SessionSummary[]): Map<string, SessionSummary[]> {
   const studies = new Map<string, SessionSummary[]>();
   for (const session of sessions) {
@@ -251,7 +251,7 @@ const STATES = new Map([
   [State.ENDING, ['waiting', 'Ended, waits for room on the disk']],
 ]);
 
-/** The session that this recorder records, on top: its state is shown while it is known. */
+/** The session running on this recorder, on top, with its state while known. */
 function Running({
   status,
   connection,
@@ -352,7 +352,7 @@ function Chips({
   filter: Filter;
   onFilter: (filter: Filter) => void;
 }) {
-  const chips = useMemo(() => chipsOf(sessions, filter), [sessions, filter.chips]); // not with each letter
+  const chips = useMemo(() => chipsOf(sessions, filter), [sessions, filter.chips]); // not for each key
   if (chips.length === 0) return null;
   return (
     <div class="filters" role="group" aria-label="Show only">
@@ -379,7 +379,7 @@ function Chips({
 
 /* ---- the last action ---- */
 
-/** The result of the last action, with its way back; it stays until it is closed. */
+/** Result of the last action, with undo; stays until closed. */
 function Done({ done, onDone, onClose }: { done: Outcome | { trouble: string } | undefined; onDone: Tell; onClose: () => void }) {
   const [busy, setBusy] = useState(false);
   const undo = done && 'undo' in done ? done.undo : undefined;

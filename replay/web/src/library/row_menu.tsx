@@ -1,4 +1,4 @@
-// The actions of a session in the library: a menu button, and the dialogs that its items open.
+// Actions of a session in the library: menu button, and the dialogs of its items.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
@@ -10,7 +10,7 @@ import { DeleteDialog } from './delete';
 import { ExportDialog } from './export_dialog';
 import { exclude, type Outcome, rename, sessionName, setPilot } from './session_actions';
 
-/** An item: without `run` it cannot be chosen, for the reason that stands below its name. */
+/** A menu item; without `run` it is disabled, with the reason below its name. */
 interface Item {
   name: string;
   run?: () => void;
@@ -19,7 +19,7 @@ interface Item {
 
 type Asking = 'exclude' | 'rename' | 'export' | 'delete';
 
-/** Takes the result of an action, or why there is none. */
+/** Takes the result of an action, or the error. */
 export type Tell = (outcome: Outcome | { trouble: string }) => void;
 
 export function RowMenu({
@@ -29,7 +29,7 @@ export function RowMenu({
   onDone,
 }: {
   session: SessionSummary;
-  /** All of the library: who is in the study already. */
+  /** All sessions of the library, to detect known participants. */
   sessions: readonly SessionSummary[];
   connection: Connection;
   onDone: Tell;
@@ -103,7 +103,7 @@ function itemsOf(
 const MARGIN_PX = 8;
 
 /**
- * A button with a menu (ARIA practices, "Menu Button"): arrow keys, Home, End and first letters go through the items, Escape
+ * Menu button (ARIA practices, "Menu Button"): arrow keys, Home, End and first letters move through the items, Escape
  * and Tab close it.
  */
 function MenuButton({
@@ -143,7 +143,7 @@ function MenuButton({
   );
 }
 
-/* beside its button, and inside of the window */
+/* next to its button and within the window */
 function placeMenu(menu: HTMLElement, anchor: DOMRect): void {
   const { offsetWidth: width, offsetHeight: height } = menu;
   const below = anchor.bottom + height + MARGIN_PX <= innerHeight;
@@ -201,7 +201,7 @@ function Menu({
     else if (event.key === 'End') go(-1);
     else if (event.key === 'Escape') onClose();
     else if (event.key === 'Tab') {
-      onClose(); // the focus goes on from the button
+      onClose(); // the focus continues from the button
       return;
     } else if (letter && letter !== ' ') {
       const found = [...all.slice(here + 1), ...all.slice(0, here + 1)].find((one) =>
@@ -238,7 +238,7 @@ function Menu({
 
 /* ---- dialogs ---- */
 
-/** A question in a dialog; a refusal stands beside the fields, which keep their text. */
+/** A form in a dialog; a refusal is shown beside the fields, which keep their text. */
 function Ask({
   title,
   action,
@@ -252,7 +252,7 @@ function Ask({
   title: string;
   action: string;
   ready: boolean;
-  /** Why it is not ready, or a warning. */
+  /** Reason for not being ready, or a warning. */
   trouble?: string;
   store: () => Promise<Outcome>;
   onDone: Tell;

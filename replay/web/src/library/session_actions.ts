@@ -1,5 +1,5 @@
-// Corrections of a session from its row in the library: each is made of the acts that `uxrec amend` adds, and is undone
-// by such acts.
+// Corrections of a session from its row in the library: each consists of the acts that `uxrec amend` adds, and is
+// undone by further such acts.
 
 import type { Act, SessionInfo } from '../../gen/protocol/acts_pb';
 import type { SessionSummary } from '../../gen/protocol/wire_pb';
@@ -7,10 +7,10 @@ import { type ActOf, changedAct, SessionModel } from '../acts/model';
 import { date } from '../base/format';
 import type { Connection } from '../net/connection';
 
-/** The result of an action, and the way back. */
+/** Result of an action, and its undo. */
 export interface Outcome {
   text: string;
-  /** undefined: nothing brings it back. Gives its own result. */
+  /** undefined: irreversible. Returns its own result. */
   undo?: () => Promise<Outcome>;
 }
 
@@ -25,7 +25,7 @@ interface Change {
   values: object;
 }
 
-/* the same fields, as they are now */
+/* the same fields with their current values */
 function inverse({ act, values }: Change): Change {
   const body = (act.body.value ?? {}) as Record<string, unknown>;
   return { act, values: Object.fromEntries(Object.keys(values).map((name) => [name, body[name]])) };
@@ -46,7 +46,7 @@ async function open(connection: Connection, { session, keptBack, consent }: Sess
   return { model, info };
 }
 
-/** Make changes; the way back puts the fields as they were. */
+/** Make changes; undo restores the fields. */
 async function change(
   connection: Connection,
   session: SessionSummary,
@@ -64,7 +64,7 @@ async function change(
   };
 }
 
-/** @param reason  why it is excluded; "": it counts again */
+/** @param reason  of the exclusion; "": include again */
 export async function exclude(connection: Connection, session: SessionSummary, reason: string): Promise<Outcome> {
   const { info } = await open(connection, session);
   const name = sessionName(session);
@@ -81,7 +81,7 @@ export async function setPilot(connection: Connection, session: SessionSummary, 
   return change(connection, session, [{ act: info, values: { pilot } }], texts[pilot ? 0 : 1], texts[pilot ? 1 : 0]);
 }
 
-/* every other act that names the participant by the label */
+/* changes to all other acts that name the participant by the label */
 function renamings(model: SessionModel, info: ActOf<'sessionInfo'>, label: string): Change[] {
   const old = info.body.value.participants[0] ?? '';
   if (!old || old === label) return [];
@@ -94,7 +94,7 @@ function renamings(model: SessionModel, info: ActOf<'sessionInfo'>, label: strin
     });
 }
 
-/** Change the label of the first participant, and the segment. */
+/** Change the first participant's label, and the segment. */
 export async function rename(
   connection: Connection,
   session: SessionSummary,
@@ -108,7 +108,7 @@ export async function rename(
   if (segment !== before.segment) values.segment = segment;
   if (label !== old) {
     values.participants = [label, ...before.participants.slice(1)];
-    values.participantIds = []; // the id was that of another label
+    values.participantIds = []; // the id belonged to the old label
   }
   const name = sessionName(session);
   if (Object.keys(values).length === 0) return { text: `Nothing was changed: ${name}` };

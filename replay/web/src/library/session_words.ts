@@ -1,29 +1,29 @@
-// A session's row in words: its health, its lost time, who has coded it.
+// A session's row in words: health, lost time, coders.
 
 import { LostTime_Part as Part, type SessionSummary, SessionSummary_Health as Health } from '../../gen/protocol/wire_pb';
 import { duration } from '../base/format';
 import { lostText } from '../base/gaps';
 
-/* the parts of a modality; a gap of everything is a part of its own */
+/* parts of a modality; a gap in everything is a part of its own */
 const MODALITIES = new Map<string, readonly Part[]>([
   ['screen', [Part.SCREEN, Part.POINTER]],
   ['input', [Part.INPUT, Part.KEYS, Part.NAMES]],
   ['sound', [Part.SOUND, Part.MACHINE_SOUND]],
 ]);
 
-/** All parts together, to sort by. */
+/** Sum over all parts, for sorting. */
 export function lostNs(session: SessionSummary): bigint {
   return session.lost.reduce((sum, { lostNs: ns }) => sum + ns, 0n);
 }
 
-/** "screen 2.1 s, sound 400 ms in 231 holes, input 0": modalities that were recorded; "" when none was. */
+/** "screen 2.1 s, sound 400 ms in 231 holes, input 0": recorded modalities; "" if none. */
 export function lossWords({ lost, recorded }: SessionSummary): string {
   if (lost.length === 0) return recorded.length > 0 ? `none of ${recorded.join(', ')}` : '';
   const whole = recorded.filter((modality) => !lost.some(({ part }) => MODALITIES.get(modality)?.includes(part)));
   return [lostText(lost), ...whole.map((modality) => `${modality} 0`)].join(', ');
 }
 
-/** Time that a person took out: no loss, and no recording either. */
+/** Time excluded by a person: neither lost nor recorded. */
 export function takenOutWords(session: SessionSummary): string {
   const words = [];
   if (session.pausedNs > 0n) words.push(`paused ${duration(session.pausedNs)}`);
@@ -31,7 +31,7 @@ export function takenOutWords(session: SessionSummary): string {
   return words.join(', ');
 }
 
-/* errors of the file system, in the words of people */
+/* file system errors in plain words */
 const PLAIN: ReadonlyArray<[RegExp, string]> = [
   [/^recording-0001\.mcap: No such file or directory$/, 'its folder has no recording'],
   [/: No such file or directory$/, ' is missing'],
@@ -42,9 +42,9 @@ const PLAIN: ReadonlyArray<[RegExp, string]> = [
 ];
 
 /**
- * Why a session cannot be read, without the path of its library: "recording-0001.mcap: …".
+ * Reason for an unreadable session, without the library's path: "recording-0001.mcap: …".
  *
- * @param text  of the server, with a path of the recorder's machine
+ * @param text  from the server, with a path on the recorder's machine
  */
 export function plainTrouble(text: string, session: string): string {
   const at = text.indexOf(session);
@@ -55,7 +55,7 @@ export function plainTrouble(text: string, session: string): string {
 export interface HealthWords {
   kind: 'recording' | 'whole' | 'warning' | 'bad';
   name: string;
-  /** Its meaning, or the reason; "" for the usual ones. */
+  /** Explanation or reason; "" for the usual values. */
   detail: string;
 }
 
@@ -79,14 +79,14 @@ export function healthWords(session: SessionSummary): HealthWords {
 
 export interface Coder {
   name: string;
-  /** Of the session itself, while it ran. */
+  /** Coded live during the session. */
   live: boolean;
   tags: number;
   changedNs: bigint;
   finished: boolean;
 }
 
-/** By layer: those of the running session, of each coder, and the consensus. */
+/** One per layer: live, each coder, and the consensus. */
 export function codersOf(session: SessionSummary): Coder[] {
   return session.coding.map((coding, i) => {
     const layer = session.layers[i] ?? '';
@@ -94,7 +94,7 @@ export function codersOf(session: SessionSummary): Coder[] {
   });
 }
 
-/** For sorting: finished codings first, then those under way. */
+/** Sort key: finished codings first, then unfinished ones. */
 export function codingRank(session: SessionSummary): number {
   const coders = codersOf(session).filter(({ live }) => !live);
   return coders.filter(({ finished }) => finished).length * 1000 + coders.length;

@@ -1,4 +1,4 @@
-// The numbers of a study over its sessions: three with their intervals, then task by task.
+// Metrics of a study over its sessions: three headline figures with their intervals, then task by task.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Metrics, OutsideTag, SessionSummary, StudyEntry, TaskMetrics } from '../../gen/protocol/wire_pb';
@@ -7,7 +7,7 @@ import type { Connection } from '../net/connection';
 import { type Axis, countAxis, Interval, Notice, SHARE_AXIS, timeAxis } from '../parts/parts';
 import { PrintHead } from '../parts/print_head';
 
-/* numbers of more sessions take the recorder seconds: they are asked for by opening the panel */
+/* above these, the metrics take the recorder seconds: requested only when the panel is opened */
 const OPEN_SESSIONS = 100;
 const OPEN_STUDIES = 3;
 
@@ -26,18 +26,18 @@ function rememberOpen(study: string, open: boolean): void {
   try {
     localStorage.setItem(openKey(study), open ? 'yes' : 'no');
   } catch {
-    /* it opens as usual the next time */
+    /* opens by default the next time */
   }
 }
 
 const numbersOf = (one: SessionSummary) =>
   [one.session, one.tags, one.attempts, one.completed, one.health, one.pilot, one.excluded, one.participants].join();
 
-/** The numbers of a study in one layer; asked for again when its acts have changed. */
+/** Metrics of a study in one layer; requested again after changes of its acts. */
 function useMetrics(connection: Connection, study: string, layer: string, wanted: boolean, sessions: SessionSummary[]) {
   const [metrics, setMetrics] = useState<Metrics>();
   const [trouble, setTrouble] = useState('');
-  /* not with every second of a running session */
+  /* not every second of a running session */
   const version = useMemo(() => sessions.map(numbersOf).join(), [sessions]);
   useEffect(() => {
     if (!wanted) return undefined;
@@ -65,9 +65,9 @@ export function StudyPanel({
 }: {
   study: string;
   connection: Connection;
-  /** Of this study. */
+  /** Sessions of this study. */
   sessions: SessionSummary[];
-  /** How many studies the library has. */
+  /** Number of studies in the library. */
   studies: number;
 }) {
   const [open, setOpen] = useState(
@@ -76,7 +76,7 @@ export function StudyPanel({
   const details = useRef<HTMLDetailsElement>(null);
   const [layer, setLayer] = useState('');
   const { metrics, trouble } = useMetrics(connection, study, layer, open && connection.state === 'open', sessions);
-  /* a document of one study: the rest of the page is left out of the print */
+  /* print a single study: the rest of the page is left out */
   const print = () => {
     const { dataset } = document.documentElement;
     const panel = details.current?.dataset;
@@ -185,7 +185,7 @@ function Numbers({ metrics }: { metrics: Metrics }) {
   );
 }
 
-/** Which layer the numbers are of, why, and since when. */
+/** The metrics' layer, the reason for its choice, and since when. */
 function layerReason({ layer, layerReason: reason, layerAuthor: author, layerSinceNs: since }: Metrics): string {
   return `From the layer ${layer}: ${reason}${author ? ` by ${author}, ${date(since)}` : ''}.`;
 }
@@ -201,7 +201,7 @@ function outsideText({ session, atS, code, reason, counted }: OutsideTag): strin
   return `${session} at ${clock(BigInt(Math.round(atS * 1000)) * 1_000_000n, 1)}, ${code}: ${reason}${counted ? '' : '; not counted'}`;
 }
 
-/** Notes beside the times: the attempts that are not in them, and those that the limit ended. */
+/** Notes on the times: attempts left out of them, and those ended by the limit. */
 function timeNote(task: TaskMetrics): string {
   const completions = task.timeS?.n ?? 0;
   const notes = [];
@@ -232,7 +232,7 @@ function ErrorRate({ task }: { task: TaskMetrics }) {
   return <Interval label="errors / opportunity" estimate={task.errorRate} axis={SHARE_AXIS} of="opportunities met" note={note} />;
 }
 
-/** Success, errors, time over all tasks first. */
+/** Summary of all tasks: success, errors, time. */
 function Headline({ task, counts, times }: { task: TaskMetrics; counts: Axis; times: Axis }) {
   return (
     <>
@@ -259,7 +259,7 @@ function TaskNumbers({ task, counts, times }: { task: TaskMetrics; counts: Axis;
 
 /* ---- studies without sessions ---- */
 
-/** Files of studies that cannot be used, by the line and how to mend it; and those that wait for their first session. */
+/** Unusable study files, by line and remedy; and studies without sessions. */
 export function OtherStudies({ entries, used }: { entries: StudyEntry[]; used: ReadonlyMap<string, SessionSummary[]> }) {
   const broken = entries.filter(({ trouble }) => trouble !== '');
   const own = entries.filter(({ example }) => !example);

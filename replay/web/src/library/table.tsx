@@ -1,4 +1,4 @@
-// The table of sessions: a row each, as cards where there is no room for columns.
+// Table of sessions: one row each, or cards where columns do not fit.
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type SessionSummary, SessionSummary_Health as Health } from '../../gen/protocol/wire_pb';
@@ -8,11 +8,11 @@ import { type Column, COLUMNS, type Filter } from './filter';
 import { RowMenu, type Tell } from './row_menu';
 import { codersOf, healthWords, lossWords, takenOutWords } from './session_words';
 
-/* rows in the document at first, and how many come when their end is near */
+/* number of initial rows, and of rows added near the end */
 const ROWS = 100;
 const MORE_ROWS = 200;
 
-/** How many rows are there: more as they are scrolled to, all of them for the print. */
+/** Number of rendered rows: grows while scrolling, unlimited for printing. */
 function useRows(filter: Filter) {
   const [rows, setRows] = useState(ROWS);
   useLayoutEffect(() => setRows(ROWS), [filter]);
@@ -24,7 +24,7 @@ function useRows(filter: Filter) {
   return { rows, more: () => setRows((now) => now + MORE_ROWS) };
 }
 
-/** The end of the rows; asks for more when it is near. */
+/** End of the rows; asks for more when it comes near. */
 function RowsEnd({ rows, of, onNear }: { rows: number; of: number; onNear: () => void }) {
   const end = useRef<HTMLParagraphElement>(null);
   useEffect(() => {
@@ -44,12 +44,12 @@ function RowsEnd({ rows, of, onNear }: { rows: number; of: number; onNear: () =>
   );
 }
 
-/* their figures stand under each other, and the title above them */
+/* right-aligned columns of figures, with their titles above */
 const NUMBERS: readonly Column[] = ['length', 'tasks', 'tags'];
 
 const directionOf = ({ sort, down }: Filter, column: Column) => (sort !== column ? '' : down ? '↓' : '↑');
 
-/** A column's title with the sign of its order, which leaves the title where it is. */
+/** Column title with its sort direction, which does not move the title. */
 function Title({ column, title, filter }: { column: Column; title: string; filter: Filter }) {
   const direction = directionOf(filter, column);
   if (!direction) return <>{title}</>;
@@ -104,7 +104,7 @@ export function SessionTable({
                       <Title column={column} title={title} filter={filter} />
                     </span>
                   </button>
-                  {/* Chromium repeats no head of a table that has a control in it */}
+                  {/* Chromium repeats no table head that contains a control */}
                   <span class="onpaper" aria-hidden="true">
                     <Title column={column} title={title} filter={filter} />
                   </span>
@@ -189,13 +189,13 @@ function Row({
   );
 }
 
-/* before the zone there is a line break where the column is narrow */
+/* in a narrow column the line breaks before the UTC offset */
 const dateWithTime = (ns: bigint) => date(ns).replace(' ', '\u00a0');
 
-/* letters, from which on a text may need more than its three lines: its title has all of it */
+/* minimum length in characters of a text that may exceed three lines: the title attribute has the full text */
 const LONG = 40;
 
-/* a cell without a value has a dash, which a card leaves out */
+/* an empty cell has a dash, which a card omits */
 function Cell({ column, isLong = false, children }: { column: Column; isLong?: boolean; children: string }) {
   const label = COLUMNS.find(([one]) => one === column)?.[1];
   return (
@@ -211,7 +211,7 @@ function Cell({ column, isLong = false, children }: { column: Column; isLong?: b
   );
 }
 
-/** Who has coded, how much, and whether they have finished; without that statement when they last did something. */
+/** Coders with their number of marks and state: finished or, if not stated, time of the last act. */
 function Coders({ session }: { session: SessionSummary }) {
   const coders = codersOf(session);
   if (coders.length === 0) return <>–</>;

@@ -19,7 +19,7 @@ import { Icon, type KeyHelp } from '../parts/parts';
 import { INTERRUPTIONS, TaskClock } from '../session/clock';
 import { WithdrawButton } from '../session/withdraw';
 
-/** Ask the recorder. @return why it was refused, or "" */
+/** Send a request to the recorder. @return the reason of a refusal, or "" */
 export type Do = (body: ClientBody) => Promise<string>;
 
 /* ---- keys ---- */
@@ -35,7 +35,7 @@ const COURSE_KEYS: KeyHelp = [
   ['shift+1 – shift+6', 'phase: intro, warm-up, task, post-task, debrief, break'],
 ];
 
-/** The keys that work in this session. */
+/** Keys available in this session. */
 export function courseHelp(driver: LiveDriver): KeyHelp {
   return driver.model.study?.tasks.length ? [...TASK_KEYS, ...COURSE_KEYS] : COURSE_KEYS;
 }
@@ -59,7 +59,7 @@ function nextTask(driver: LiveDriver): Study_Task | undefined {
   return driver.model.study?.tasks.find((task) => !attempts.some(({ attempt }) => attempt.task === task.id));
 }
 
-/** The participant has the task and may still be reading it. */
+/** True while the participant may still be reading the task. */
 function isReading(driver: LiveDriver): boolean {
   return driver.status !== undefined && driver.status.attempt !== '' && driver.status.attemptReadingNs === 0n;
 }
@@ -107,7 +107,7 @@ export function courseKeys(driver: LiveDriver, act: Do, chooseOutcome: () => voi
 interface TasksProps {
   driver: LiveDriver;
   act: Do;
-  /** The task's outcome is being chosen. */
+  /** True while the outcome is being chosen. */
   choosing: boolean;
   onChoosing: (choosing: boolean) => void;
 }
@@ -118,7 +118,7 @@ interface RailProps extends TasksProps {
 
 const FOLDED = 'rail-folded';
 
-/** The rail, folded to a strip when its user wants the room; a question of it unfolds it. */
+/** The rail. Collapses to a strip on demand; a pending question expands it. */
 export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
   const status = driver.status;
   const [folded, setFolded] = useState(localStorage.getItem(FOLDED) === 'yes');
@@ -203,7 +203,7 @@ export function Rail({ driver, coder, act, choosing, onChoosing }: RailProps) {
   );
 }
 
-/* Rarely wanted during a session. */
+/* Rarely used during a session. */
 function More({ driver, act }: { driver: LiveDriver; act: Do }) {
   const [details, setDetails] = useState(false);
   const detailsButton = useRef<HTMLButtonElement>(null);
@@ -251,11 +251,11 @@ function More({ driver, act }: { driver: LiveDriver; act: Do }) {
 
 /* ---- interruption ---- */
 
-/** Over the picture for as long as it lasts: its kind, whether the clock stands, and what happened. */
+/** Banner over the picture during an interruption: kind, clock state, note. */
 export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: Do }) {
   useTicks();
   const status = driver.status;
-  /* it may end while its note is being written */
+  /* the interruption may end while its note is being typed */
   const id = useUnlessTyping(status?.interruption ?? '');
   const stored = driver.model.entry(id)?.act;
   const body = stored?.body.case === 'interruption' ? stored.body.value : undefined;
@@ -269,7 +269,7 @@ export function InterruptionBanner({ driver, act }: { driver: LiveDriver; act: D
     unsent.current = undefined;
     setNote(undefined);
   };
-  /* text that is not sent yet belongs to the interruption that ends while it is typed */
+  /* unsent text belongs to the interruption that ended meanwhile */
   const unsent = useRef<{ act: Act; text: string } | undefined>(undefined);
   useEffect(
     () => () => {
@@ -412,7 +412,7 @@ function TaskTitle({ number, task }: { number: number; task: Study_Task }) {
   );
 }
 
-/** The text that the moderator reads out, the criterion, the limit and the places where errors are counted. */
+/** Task instructions to read out, success criterion, time limit, and error opportunities. */
 function TaskFacts({ task, hasLimit }: { task: Study_Task; hasLimit: boolean }) {
   return (
     <>
@@ -439,7 +439,7 @@ function TaskFacts({ task, hasLimit }: { task: Study_Task; hasLimit: boolean }) 
   );
 }
 
-/** A task that is not running: its title and, once it was tried, its outcome; folded unless it is next. */
+/** A task that is not running: title, and outcome after an attempt; collapsed unless it is next. */
 function OtherTask({
   driver,
   act,

@@ -1,4 +1,4 @@
-// What the live page and the moderator's page share: the running session, watched and tagged.
+// Common parts of the live and moderator pages: watching and tagging the running session.
 
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type Act, Tag_Watching } from '../../gen/protocol/acts_pb';
@@ -34,7 +34,7 @@ export interface Watching {
   coder: Coder;
 }
 
-/** One player, one driver, one coder for as long as the page is there. */
+/** One player, driver and coder for the lifetime of the page. */
 export function useWatching(token: string, name: string): Watching {
   const watching = useMemo(() => {
     const player = new Player();
@@ -47,7 +47,7 @@ export function useWatching(token: string, name: string): Watching {
             watching: Tag_Watching.STREAM,
           }
         : undefined,
-      /* observers change their own acts alone; the server refuses all others */
+      /* observers change only their own acts; the server refuses others */
       (act) => isOwn(act, driver.connection) || driver.connection.isModerator,
       () => driver.model.beginNs,
     );
@@ -93,7 +93,7 @@ export function liveLabel(driver: LiveDriver, player: Player): string {
   }
 }
 
-/** Also what of the session is not in the store yet: on the recorder's machine, or acts of this page. */
+/** Label of an ended session, with data not stored yet: on the recorder's machine, or pending acts of this page. */
 function endedLabel({ status, model }: LiveDriver): string {
   const unwritten = status?.state === Status_State.ENDING ? status.waitingBytes : 0n;
   const unsent = model.waiting();
@@ -106,7 +106,7 @@ function endedLabel({ status, model }: LiveDriver): string {
     .join(', ');
 }
 
-/** Only this renders again four times a second: the time and the lag. */
+/** Renders four times a second by itself: time and lag. */
 export function LiveState({ driver, player }: { driver: LiveDriver; player: Player }) {
   useTicks(250);
   const ms = driver.lagMs();
@@ -129,7 +129,7 @@ export function LiveState({ driver, player }: { driver: LiveDriver; player: Play
   );
 }
 
-/** Of a session that is recorded with sound: hear it, and see how loud it is. */
+/** Sound controls and level meter of a session recorded with sound. */
 export function LiveSound({ driver }: { driver: LiveDriver }) {
   const status = driver.status;
   if (!status?.session || !status.modalities.includes('sound')) return null;
@@ -159,7 +159,7 @@ export function TaskState({ driver }: { driver: LiveDriver }) {
   );
 }
 
-/** What covers the picture when there is none to be shown. */
+/** Cover of the stage while there is no picture. */
 export function cover(driver: LiveDriver) {
   const status = driver.status;
   if (driver.connection.state === 'refused')
@@ -219,7 +219,7 @@ export function pictureText(driver: LiveDriver, player: Player): string {
 
 /* ---- keys ---- */
 
-/** Why no tag or note can be set at this moment, or "". */
+/** Reason why no tag can be set now, or "". */
 function whyNoTag(driver: LiveDriver): string {
   if (driver.mayTag()) return '';
   switch (driver.status?.state) {
@@ -237,14 +237,14 @@ function whyNoTag(driver: LiveDriver): string {
 
 /* ---- notes ---- */
 
-/** In a pause there is no picture: a note's time is the session's clock, as before the first picture. */
+/** Moment of a note. Without a picture, in a pause or before the first one, it is the session clock. */
 function noteMoment({ driver, coder }: Watching): Moment | undefined {
   const now = driver.connection.sessionNowNs();
   const clocked = now ? { mediaNs: now, pressNs: now, watching: Tag_Watching.STREAM } : undefined;
   return driver.status?.state === Status_State.RECORDING ? (coder.moment() ?? clocked) : (clocked ?? coder.moment());
 }
 
-/** The sessions that take notes now, the running one first. */
+/** Sessions that accept notes now, the running one first. */
 function noteTargets(watching: Watching): NoteTarget[] {
   const { status, late } = watching.driver;
   const targets: NoteTarget[] = [];
@@ -261,14 +261,14 @@ function noteTargets(watching: Watching): NoteTarget[] {
   return targets;
 }
 
-/** Why no note can be added now, or "". */
+/** Reason why no note can be added now, or "". */
 function whyNoNote(watching: Watching): string {
   const { driver } = watching;
   if (driver.connection.state === 'refused') return 'this link is not valid';
   return noteTargets(watching).length > 0 ? '' : whyNoTag(driver) || 'no session is running';
 }
 
-/** For the five minutes after a session, where nothing else of it is on the page. */
+/** Notes on the last session, accepted for five minutes after its end, when nothing else of it is on the page. */
 export function LateNotes({ watching }: { watching: Watching }) {
   const targets = () => noteTargets(watching);
   if (targets().length === 0) return null;
@@ -280,19 +280,19 @@ export function LateNotes({ watching }: { watching: Watching }) {
   );
 }
 
-/** The keys that work on a page of the running session now. */
+/** Keys available on a page of the running session. */
 export function observerKeys({ driver, coder }: Watching): KeyHelp {
   const running = driver.status?.session !== undefined && driver.status.session !== '';
   return running ? [...coder.help(), ['N', 'write a note, stamped at its first key; shift+Enter begins a line'], ['/', 'choose whose tags are listed']] : [];
 }
 
-/** Instead of an empty list: of keys only where they can be pressed. */
+/** Hint for an empty list; names keys only if they are available. */
 function listHint(driver: LiveDriver): string {
   if (driver.mayTag() && driver.model.study?.codes.length) return 'No tags yet. Press a code’s key when something happens.';
   return driver.status?.session ? 'No tags or notes yet.' : 'No tags or notes.';
 }
 
-/* a phone on its side: the list comes first */
+/* phone in landscape: the list comes first */
 const LOW_PX = 500;
 
 /** Stage, tags, notes, events and palette. */
@@ -309,7 +309,7 @@ export function ObserveBody({
   const atNs = useMemo(() => () => player.flowingNs(), [player]);
   const running = driver.mayTag();
   const codes = driver.connection.state === 'refused' ? [] : (driver.model.study?.codes ?? []);
-  /* the text of a note stays, also when no session takes it any more */
+  /* an unfinished note stays, even when no session accepts it any more */
   const hasNotes = useUnlessTyping(noteTargets(watching).length > 0 || coder.draft.text !== '');
   const shown = useMemo(() => (act: Act) => act.layer === 'live', []);
   useKeys({

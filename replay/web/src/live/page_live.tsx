@@ -1,4 +1,4 @@
-// The observer's page.
+// The observer page.
 
 import { useEffect, useState } from 'preact/hooks';
 import { count } from '../base/format';
@@ -6,17 +6,17 @@ import { NameField, rememberedName, TopBar } from '../parts/parts';
 import { News } from '../session/reach';
 import { LiveSound, LiveState, ObserveBody, observerKeys, TaskState, useWatching } from './observe';
 
-/* of the window's height: an on-screen keyboard has the rest */
+/* share of the window's height below which an on-screen keyboard is assumed */
 const KEYBOARD_SHARE = 0.75;
 
-/** The page is as high as the part that an on-screen keyboard leaves free. */
+/** Fit the page to the height left by an on-screen keyboard. */
 function useVisibleHeight(): void {
   useEffect(() => {
     const seen = window.visualViewport;
     if (!seen) return undefined;
     const root = document.documentElement;
     const fit = () => {
-      /* a page that is magnified is no smaller */
+      /* pinch zoom does not shrink the page */
       const height = seen.height * seen.scale;
       root.style.setProperty('--seen-height', `${height}px`);
       root.classList.toggle('keyboard', height < KEYBOARD_SHARE * window.innerHeight);

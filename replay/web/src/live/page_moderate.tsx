@@ -1,4 +1,4 @@
-// The moderator's page: before a session what will be recorded, during it one obvious next step.
+// The moderator page: before a session a preview of the recording, during it one obvious next step.
 
 import { useState } from 'preact/hooks';
 import type { Status } from '../../gen/protocol/wire_pb';
@@ -20,7 +20,7 @@ export function ModeratePage({ token }: { token: string }) {
   const watching = useWatching(token, name);
   const { driver } = watching;
   const [trouble, setTrouble] = useState('');
-  /* the attempt whose outcome is being chosen: it may end by another hand meanwhile */
+  /* attempt whose outcome is being chosen; another moderator may end it meanwhile */
   const [chosenFor, chooseFor] = useState('');
   const act: Do = async (body) => {
     try {
@@ -36,7 +36,7 @@ export function ModeratePage({ token }: { token: string }) {
   const status = driver.status;
   const ending = status?.state === Status_State.ENDING;
   const running = status !== undefined && status.state !== Status_State.IDLE && !ending;
-  /* a panel with a field that is being written in stays until its writer leaves it */
+  /* a panel with a field in use stays until the user leaves it */
   const panel = useUnlessTyping(ending ? 'ending' : running ? 'session' : 'start');
   const choosing = chosenFor !== '' && chosenFor === status?.attempt;
   const setChoosing = (now: boolean) => chooseFor(now ? (driver.status?.attempt ?? '') : '');
@@ -100,7 +100,7 @@ export function ModeratePage({ token }: { token: string }) {
   );
 }
 
-/** The page is, or may be, on the display that is recorded. */
+/** Warning if the page is, or may be, on the recorded display. */
 function OwnPage({ status }: { status: Status }) {
   const [elsewhere, setElsewhere] = useState(false);
   if (status.ownPages === Status_OwnPages.HIDDEN)
@@ -123,7 +123,7 @@ function OwnPage({ status }: { status: Status }) {
   );
 }
 
-/* ---- a session that has ended, and for whose rest the disk has no room ---- */
+/* ---- an ended session that waits for disk space ---- */
 
 function Ending({ status, act }: { status: Status; act: Do }) {
   const [asking, setAsking] = useState(false);

@@ -1,4 +1,4 @@
-// Before a session: the doctor's findings, and the picture that would be recorded.
+// Preflight: findings of the doctor, and a preview of the recorded picture.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { DoctorReport, DoctorReport_Finding } from '../../gen/protocol/wire_pb';
@@ -13,7 +13,7 @@ const LEVELS = new Map([
   [DoctorReport_Finding_Level.BAD, ['bad', '✗']],
 ] as const);
 
-/** A report of the doctor, and the picture of the screen in it. */
+/** A doctor report with its picture of the screen. */
 function useDoctor(driver: LiveDriver) {
   const [report, setReport] = useState<DoctorReport>();
   const [trouble, setTrouble] = useState('');

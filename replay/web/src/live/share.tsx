@@ -1,4 +1,4 @@
-// The observers' link: to copy, and as a QR code for a phone. The moderator's own link is on no page.
+// The observers' link, to copy, and as a QR code for phones. The moderator link is never shown.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { copyText } from '../base/clipboard';
@@ -7,13 +7,13 @@ import type { Connection } from '../net/connection';
 
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
-/** The address of a page beside this one, with its key. */
+/** Address of a sibling page, with its key. */
 function linkTo(page: string, key: string): string {
   const folder = location.pathname.slice(0, location.pathname.lastIndexOf('/') + 1);
   return `${location.origin}${folder}${page}#${key}`;
 }
 
-/** Rows of dark modules as one path; the quiet zone of four modules is light in both themes. */
+/** Dark modules as one path; the quiet zone of four modules is light in both themes. */
 function QrImage({ modules }: { modules: Modules }) {
   const size = modules.length + 8;
   const path = modules

@@ -1,4 +1,4 @@
-// Before a session: the study, the participant, the consent.
+// Before a session: study, participant, consent.
 
 import { create } from '@bufbuild/protobuf';
 import { useEffect, useState } from 'preact/hooks';
@@ -12,7 +12,7 @@ import { freeLabel, KnownParticipant, knownParticipant, ParticipantField, spelle
 import type { Do } from './course';
 import { Preflight } from './preflight';
 
-/* the study that was started last: the next participant's */
+/* last started study, the default for the next participant */
 const LAST_STUDY = 'study';
 
 const METHODS = [
@@ -20,7 +20,7 @@ const METHODS = [
   ['page', 'given here, by the participant, on this page'],
 ] as const;
 
-/** The participant's consent, as it is being filled in. */
+/** The participant's consent as filled in so far. */
 interface Agreement {
   method: (typeof METHODS)[number][0];
   screen: boolean;
@@ -165,7 +165,7 @@ export function StartPanel({ driver, act }: { driver: LiveDriver; act: Do }) {
   );
 }
 
-/** The session that ended last, and the way to the next. */
+/** The last ended session, and the way to the next. */
 function Ended({ status }: { status: Status }) {
   return (
     <section class="card ended" role="status" aria-label="The session has ended">
@@ -184,7 +184,7 @@ function Ended({ status }: { status: Status }) {
   );
 }
 
-/** There is none yet, or the example alone. */
+/** Hint without any study besides the example. */
 function FirstStudy({ folder, onAgain }: { folder: string; onAgain: () => void }) {
   return (
     <div class="notice info">
@@ -314,7 +314,7 @@ function ConsentFields({
   );
 }
 
-/** The recording of keys in a study when the participant has not agreed to every key. */
+/** Key recording level of a study without consent to every key. */
 function keysWithout(wanted = ''): string {
   return wanted === 'none' || wanted === 'counts' ? wanted : 'classes';
 }

@@ -1,4 +1,4 @@
-// Corrections: an attempt's outcome and times, the facts of a session. Each is an act; the live times stay.
+// Corrections of an attempt's outcome and times, and of session facts. Each is an act; the live times stay.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import {
@@ -23,7 +23,7 @@ const MS = 1_000_000n;
 
 /* ---- times ---- */
 
-/** A moment of the session, typed, nudged or taken from where the replay is. */
+/** A session time: typed, nudged, or taken from the playhead. */
 export function TimeField({
   label,
   ns,
@@ -34,7 +34,7 @@ export function TimeField({
   label: string;
   ns: bigint;
   beginNs: bigint;
-  /** Where the replay is; undefined: there is no such place. */
+  /** Position of the playhead; undefined: no playhead. */
   hereNs?: () => bigint;
   onSet: (ns: bigint) => void;
 }) {
@@ -83,7 +83,7 @@ export function TimeField({
 
 /* ---- storing ---- */
 
-/** Changes of one act; the reason of the last refusal stands beside its fields. */
+/** Changes of one act; the reason of the last refusal appears beside its fields. */
 function useChange(model: SessionModel, connection: Connection, act: Act | undefined) {
   const [trouble, setTrouble] = useState('');
   const change = async (values: object): Promise<string> => {
@@ -120,7 +120,7 @@ export function AttemptEditor({
   const entry = model.entry(act.id)?.act ?? act;
   const attempt = entry.body.value as Attempt;
   const corrected = attempt.beginNs !== 0n || attempt.endNs !== 0n;
-  /* an outcome that contradicts the tags is stored only when it is chosen once more */
+  /* an outcome that contradicts the tags must be chosen twice */
   const [doubted, setDoubted] = useState<{ outcome: Attempt_Outcome; doubt: Doubt }>();
   const end = (outcome: Attempt_Outcome) => {
     setDoubted(undefined);
@@ -248,7 +248,7 @@ const THINKING: ReadonlyArray<[SessionInfo_ThinkAloudMode, string]> = [
   [SessionInfo_ThinkAloudMode.RETROSPECTIVE, 'afterwards'],
 ];
 
-/* their values in format 1 */
+/* the equivalent values of format 1 */
 const OLDER_THINKING = new Map([
   [SessionInfo_ThinkAloudMode.CONCURRENT, SessionInfo_ThinkAloud.CONCURRENT],
   [SessionInfo_ThinkAloudMode.RETROSPECTIVE, SessionInfo_ThinkAloud.RETROSPECTIVE],
@@ -280,7 +280,7 @@ function draftOf(info: SessionInfo): Draft {
   };
 }
 
-/** The fields of SessionInfo that a draft changes, those of format 1 beside them. */
+/** The SessionInfo fields changed by a draft, with their format 1 counterparts. */
 function changesOf(info: SessionInfo, draft: Draft): Partial<SessionInfo> {
   const before = draftOf(info);
   const changed = Object.fromEntries(
@@ -301,7 +301,7 @@ function changesOf(info: SessionInfo, draft: Draft): Partial<SessionInfo> {
   };
 }
 
-/** Acts that name the participant by the old label get the new one. @return why one was refused, or "" */
+/** Update the participant label in all acts that carry the old one. @return the reason of a refusal, or "" */
 async function rename(model: SessionModel, connection: Connection, old: string, label: string): Promise<string> {
   for (const act of model.acts()) {
     const body = act.body.value as { participant?: string; participantId?: string } | undefined;
@@ -312,7 +312,7 @@ async function rename(model: SessionModel, connection: Connection, old: string, 
   return '';
 }
 
-/** The facts of a session, for the moderator; refused values stay in their fields. */
+/** Form with the facts of a session, for the moderator; refused values stay in their fields. */
 export function SessionDetails({
   model,
   connection,

@@ -1,4 +1,4 @@
-// The form that changes a tag or a note.
+// Form for changing a tag or a note.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { type Act, type Impact, type Note, type Tag, Tag_Planned } from '../../gen/protocol/acts_pb';
@@ -6,15 +6,15 @@ import { changeAct, IMPACTS } from '../acts/model';
 import { TimeField } from './correct';
 import { type Coder, judgement, recovery } from './marks';
 
-/* of no opportunity: ids have no space */
+/* value for "no opportunity": ids contain no space */
 const NONE = ' ';
-/* around the form, and between it and the row that it changes */
+/* margins around the form, and between it and its row */
 const ROOM_PX = 8;
 const STEP_NS = 200_000_000n;
 
 /**
- * Beside its row, over the picture, where there is room, else as near as it fits: it never pushes the list, and is
- * never cut off.
+ * Place the form beside its row, over the picture, if there is room, else as near as it fits: it never displaces the
+ * list and is never clipped.
  */
 function put(form: HTMLElement, row: Element): void {
   const { width, height } = form.getBoundingClientRect();
@@ -28,7 +28,7 @@ function put(form: HTMLElement, row: Element): void {
   form.style.top = `${Math.max(ROOM_PX, Math.min(bottom, top))}px`;
 }
 
-/** Show a form in the top layer, in its place while anything moves. */
+/** Show a form in the top layer, and keep its position up to date. */
 function usePopover() {
   const form = useRef<HTMLFormElement>(null);
   useLayoutEffect(() => {
@@ -72,13 +72,13 @@ export function MarkEditor({
   const first = useRef<HTMLSelectElement>(null);
   const [noteText, setNoteText] = useState(textOf(act));
   const form = usePopover();
-  /* before the next key can come */
+  /* synchronously, before the next key event */
   useLayoutEffect(() => (first.current ?? form.current?.querySelector<HTMLElement>('.wide input, .wide textarea'))?.focus(), []);
   const tag = act.body.case === 'tag' ? act.body.value : undefined;
   const attempt = tag && coder.model.attempts().find(({ id }) => id === tag.attempt)?.attempt;
   const opportunities = (attempt && coder.model.task(attempt.task)?.opportunities) ?? [];
   const mediaNs = tag?.mediaNs ?? (act.body.case === 'note' ? act.body.value.mediaNs : 0n);
-  /* a tag that is moved goes to the attempt at its new time */
+  /* a moved tag belongs to the attempt at its new time */
   const movedTo = (ns: bigint) => ({
     mediaNs: ns,
     ...(tag && { attempt: coder.model.attemptAt(ns)?.id ?? tag.attempt }),
@@ -99,7 +99,7 @@ export function MarkEditor({
       aria-label={`Change ${coder.describe(act)}`}
       onSubmit={async (event) => {
         event.preventDefault();
-        /* text that is refused stays in its field */
+        /* refused text stays in its field */
         if (!(await save(written))) onDone();
       }}
       onKeyDown={(event) => {
@@ -108,7 +108,7 @@ export function MarkEditor({
         else if (event.altKey && (key === 'ArrowLeft' || key === 'ArrowRight'))
           void save(movedTo(mediaNs + (key === 'ArrowLeft' ? -STEP_NS : STEP_NS)));
         else return;
-        /* Alt with an arrow is the browser's way back */
+        /* Alt with an arrow navigates the browser history */
         event.preventDefault();
         event.stopPropagation();
       }}

@@ -1,4 +1,4 @@
-// The feed of what the participant did, in runs that a person can read.
+// Feed of the participant's input, grouped into readable runs.
 
 import { useMemo, useState } from 'preact/hooks';
 import { KeyClass } from '../../gen/protocol/input_pb';
@@ -14,9 +14,9 @@ export interface FeedItem {
   atNs: bigint;
   kind: 'click' | 'keys' | 'scroll' | 'shortcut' | 'policy' | 'gap';
   text: string;
-  /** Less important: the application. */
+  /** Secondary text: the application. */
   detail?: string;
-  /** The gaps of a run, for those who want each. */
+  /** The single gaps of a run, on demand. */
   parts?: Array<{ atNs: bigint; text: string }>;
 }
 
@@ -32,7 +32,7 @@ interface Click {
   application?: string;
 }
 
-/** "click at 10, 20", or where it is known "clicked push button 'Save'". */
+/** "click at 10, 20", or with a known accessible object "clicked push button 'Save'". */
 export function clickText({ button, x, y, role, name }: Click): string {
   const which = button > 1 ? `${BUTTON_NAMES[button] ?? `button ${button}`} ` : '';
   if (role) return `${which}clicked ${role}${name ? ` “${name}”` : ''}`;
@@ -56,7 +56,7 @@ function gapItems(gaps: readonly Gap[]): FeedItem[] {
   }));
 }
 
-/** Runs of what came live. */
+/** Runs of live input events. */
 export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedItem[] {
   const items = gapItems(gaps);
   let run: { kind: 'keys' | 'scroll'; atNs: bigint; endNs: bigint; byClass: Map<string, number>; count: number } | undefined;
@@ -106,7 +106,7 @@ function timelineText(event: Timeline_Event): FeedItem {
   }
 }
 
-/** Runs as the server made them of a whole session. */
+/** Runs of a whole session, precomputed by the server. */
 export function feedOfTimeline(events: readonly Timeline_Event[], gaps: readonly Gap[]): FeedItem[] {
   return [...events.map(timelineText), ...gapItems(gaps)].sort((a, b) =>
     a.atNs < b.atNs ? -1 : a.atNs > b.atNs ? 1 : 0,
@@ -115,7 +115,7 @@ export function feedOfTimeline(events: readonly Timeline_Event[], gaps: readonly
 
 const ICONS = { click: '◉', keys: '⌨', scroll: '↕', shortcut: '⌘', policy: '◌', gap: '╳' };
 
-/** @param currentNs  the item that is being shown is marked; without it the newest is on top */
+/** @param currentNs  time of the highlighted item; without it the newest is on top */
 export function EventList({
   items,
   beginNs,
@@ -130,7 +130,7 @@ export function EventList({
   empty?: string;
 }) {
   const shown = useMemo(() => {
-    /* a list of many thousands would make the page slow: the window around what is shown */
+    /* render a window around the current item: thousands of rows would slow the page down */
     if (items.length <= 400) return items;
     const at = currentNs === undefined ? items.length : items.findIndex((item) => item.atNs > currentNs);
     const middle = at < 0 ? items.length : at;
@@ -169,10 +169,10 @@ export function EventList({
   );
 }
 
-/* more rows of one run are not read by anybody */
+/* nobody reads more rows of one run */
 const PARTS_SHOWN = 500;
 
-/** The gaps of a run, one by one, for those who ask. */
+/** The single gaps of a run, on demand. */
 function GapParts({
   parts,
   beginNs,

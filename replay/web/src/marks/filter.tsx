@@ -1,4 +1,4 @@
-// A choice among the tags and notes of a list: of one author, of one code.
+// Filter of a list's tags and notes, by author and by code.
 
 import type { Act } from '../../gen/protocol/acts_pb';
 import { isOwn, type Person } from '../net/identity';
@@ -6,15 +6,15 @@ import type { Mark } from './row';
 import type { Coder } from './marks';
 
 export interface MarkFilter {
-  /** "": everybody; OWN; otherwise a principal, or a name without one. */
+  /** "": all authors; OWN; otherwise a principal, or a name if there is none. */
   author: string;
-  /** "": everything; NOTES; otherwise a code's id. */
+  /** "": all marks; NOTES; otherwise a code's id. */
   kind: string;
 }
 
 export const ALL_MARKS: MarkFilter = { author: '', kind: '' };
 
-/* no name, principal or id has a space at its begin */
+/* no name, principal or id begins with a space */
 const OWN = ' you';
 const NOTES = ' notes';
 
@@ -26,14 +26,14 @@ export function fitsFilter({ author, kind }: MarkFilter, act: Act, person: Perso
   return act.body.case === 'tag' ? act.body.value.code === kind : kind === NOTES;
 }
 
-/** The others by their newest names. */
+/** The other authors by their newest names. */
 function othersOf(marks: readonly Mark[], person: Person): Array<[string, string]> {
   const names = new Map<string, string>();
   for (const { act } of marks) if (!isOwn(act, person)) names.set(authorOf(act), act.author);
   return [...names].sort(([, a], [, b]) => a.localeCompare(b));
 }
 
-/** @param found  how many of the marks fit */
+/** @param found  number of matching marks */
 export function MarkFilterBar({
   coder,
   marks,

@@ -1,4 +1,4 @@
-// The list of tags and notes: which of them are in it, and which of those are on the page.
+// The list of tags and notes: filtering, and rendering of the visible rows.
 
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Act } from '../../gen/protocol/acts_pb';
@@ -11,7 +11,7 @@ import type { Coder } from './marks';
 
 const NEAR_NS = 2_000_000_000n;
 
-/** The act that was removed last, also before a reload. */
+/** The last removed act, also after a reload. */
 function Removed({ coder }: { coder: Coder }) {
   if (!coder.removed) return null;
   return (
@@ -24,7 +24,7 @@ function Removed({ coder }: { coder: Coder }) {
   );
 }
 
-/** The mark that is being changed stays in the list when somebody else removes it, or it fits the choice no longer. */
+/** The mark being edited, which stays in the list when another user removes it or it no longer matches the filter. */
 function useEdited(coder: Coder, all: readonly Mark[], editing: string): Mark | undefined {
   const kept = useRef<{ session: string; mark: Mark } | undefined>(undefined);
   const { session } = coder.model;
@@ -42,13 +42,13 @@ function withMark(marks: Mark[], mark: Mark | undefined): Mark[] {
 }
 
 /**
- * Oldest first where times are links, otherwise newest first.
+ * Oldest first if times are links, otherwise newest first.
  *
  * @param coder        whose tags can be changed here
  * @param onGo         jump to a moment; without it times are not links
- * @param layers       whether an act is of the layers of this list
- * @param hint         instead of an empty list
- * @param isFiltered   with a choice of authors and codes
+ * @param layers       true for acts in the layers of this list
+ * @param hint         shown instead of an empty list
+ * @param isFiltered   offer the filter by author and code
  */
 export function MarkList({
   coder,

@@ -1,4 +1,4 @@
-// Acts of a person on the tags and notes of a session, in one layer: all pages tag through this.
+// Tagging: changes by a person to the tags and notes of a session, in one layer; used by all pages.
 
 import { type Act, Impact, type Tag, Tag_Planned, Tag_Recovery } from '../../gen/protocol/acts_pb';
 import { Study_CountsAs, type Study_Opportunity } from '../../gen/protocol/study_pb';
@@ -7,19 +7,19 @@ import { clock } from '../base/format';
 import { hints, type KeyMap } from '../base/keys';
 import type { Connection } from '../net/connection';
 
-/** The list of tags and notes while it is on the page. */
+/** The mounted list of tags and notes. */
 export interface MarkView {
   element: () => HTMLElement | null;
-  /** Whether an act is among its rows. */
+  /** True if an act is among its rows. */
   shows: (act: Act) => boolean;
   /** Scroll to an act of the list. */
   reveal: (id: string) => void;
 }
 
-/* where a part is looked for: a popover may cover some of it */
+/* probed heights of an element: a popover may cover part of it */
 const HEIGHTS = [0.5, 0.15, 0.85];
 
-/** Whether an element is on the screen, and no other panel lies over it. */
+/** True if an element is within the window and not covered by another panel. */
 export function isSeen(element: HTMLElement): boolean {
   const box = element.getBoundingClientRect();
   const [left, right] = [Math.max(box.left, 0), Math.min(box.right, window.innerWidth)];
@@ -32,9 +32,9 @@ export function isSeen(element: HTMLElement): boolean {
 }
 
 export class Coder {
-  /** What went wrong with the last act, for the page to show. */
+  /** Error of the last act, for display. */
   trouble = '';
-  /** The note that is being written, with the moment of its first key and the session that it is about. */
+  /** The note being written, with the moment of its first key and its session. */
   draft: { text: string; moment?: Moment; session?: string } = { text: '' };
   #asked: readonly string[] = [];
   #view?: MarkView;
@@ -44,17 +44,17 @@ export class Coder {
     readonly connection: Connection,
     public layer: string,
     readonly moment: () => Moment | undefined,
-    /** May this page change it? */
+    /** True if this page may change an act. */
     readonly mayChange: (act: Act) => boolean,
     readonly beginNs: () => bigint,
   ) {}
 
-  /** Whether an act is in this page's layer: a coder's by principal, regardless of its name. */
+  /** True if an act is in this page's layer: a coder's layer by principal, regardless of the name. */
   isMine(act: Act): boolean {
     return act.layerPrincipal ? act.layerPrincipal === this.connection.principal : act.layer === this.layer;
   }
 
-  /** The layer as the recorder finds it, also when several coders have one name. */
+  /** The layer in the form resolved by the recorder, also when several coders share a name. */
   layerAsked(): string {
     const principal = this.connection.principal;
     const unsigned = this.model.marks().some(({ act }) => !act.layerPrincipal && act.layer === this.layer);
@@ -70,9 +70,9 @@ export class Coder {
     return act.body.case === 'note' ? `note at ${clock(act.body.value.mediaNs - this.beginNs())}` : 'it';
   }
 
-  /* ---- where effects are seen ---- */
+  /* ---- visibility of effects ---- */
 
-  /** The list of tags is on the page. @return to be called when it goes */
+  /** Register the list of tags. @return the function that unregisters it */
   show(view: MarkView): () => void {
     this.#view = view;
     return () => {
@@ -80,12 +80,12 @@ export class Coder {
     };
   }
 
-  /** Scroll the list to an act that it shows; the page stays where it is. */
+  /** Scroll the list to one of its acts; the page itself does not scroll. */
   reveal(act: Act): void {
     if (this.#view?.shows(act)) this.#view.reveal(act.id);
   }
 
-  /** @return why nobody would see an act change, or "" */
+  /** @return the reason why a change of an act would be invisible, or "" */
   unseen(act?: Act): string {
     const list = this.#view?.element();
     const panel = list?.closest<HTMLElement>('.panel') ?? list;
@@ -99,7 +99,7 @@ export class Coder {
 
   /* ---- tags and notes ---- */
 
-  /** @return why not, or "" */
+  /** @return the reason for failing, or "" */
   tag(code: string): string {
     const moment = this.moment();
     if (!moment) return 'there is no picture yet to tag';
@@ -111,26 +111,26 @@ export class Coder {
   }
 
   /**
-   * Add a note to this session, or to one before it that takes notes still.
+   * Add a note to this session, or to an earlier one that still accepts notes.
    *
-   * @return why it was refused, or ""
+   * @return the reason of a refusal, or ""
    */
   async note(session: string, moment: Moment, text: string, mayTakeBack: () => boolean): Promise<string> {
     if (!text.trim()) return '';
     const act = noteAct(this.layer, moment, text.trim());
     if (session === this.model.session) {
       const reason = await this.put(act);
-      /* it goes back to its field, when that is free */
+      /* return the text to its field, if that is empty */
       if (reason && mayTakeBack()) this.model.forget(act.id);
       return reason;
     }
     const reason = await this.model.putEarlier(this.connection, session, act);
-    /* no list of this page has it */
+    /* not in any list of this page */
     if (reason && !mayTakeBack()) this.model.lost = `${reason}. Its text: “${text.trim()}”`;
     return reason;
   }
 
-  /** Change the last tag of this page, if that is seen. @return why not, or "" */
+  /** Change the last tag of this page, if visible. @return the reason for failing, or "" */
   #changeLast(change: (tag: Tag) => Partial<Tag>, none: string, isSeen: boolean): string {
     const act = this.model.lastOwn('tag')?.act;
     if (act?.body.case !== 'tag') return none;
@@ -140,10 +140,10 @@ export class Coder {
   }
 
   /**
-   * 0 to 4 for the last tag of this page; the same number again takes it back.
+   * Rate the last tag of this page from 0 to 4; repeating the number clears the rating.
    *
-   * @param isSeen  the control that was pressed shows that tag and its impact
-   * @return why not, or ""
+   * @param isSeen  the pressed control shows that tag and its impact
+   * @return the reason for failing, or ""
    */
   impact(number: number, isSeen = false): string {
     const impact = (number + 1) as Impact;
@@ -154,7 +154,7 @@ export class Coder {
     );
   }
 
-  /** @return why not, or "" */
+  /** @return the reason for failing, or "" */
   recovered(isSeen = false): string {
     return this.#changeLast(
       (tag) => recovery(!tag.recovered),
@@ -165,7 +165,7 @@ export class Coder {
 
   /* ---- undo ---- */
 
-  /** Take the last tag or note of this tab back. @return why not, or "" */
+  /** Remove the last tag or note of this tab. @return the reason for failing, or "" */
   undo(): string {
     const entry = this.model.lastOwn();
     if (!entry) return 'nothing of yours to undo';
@@ -197,7 +197,7 @@ export class Coder {
     this.model.changed();
   }
 
-  /** Restore the last removed act, as a new one with all its fields. @return why not, or "" */
+  /** Restore the last removed act, as a new one with all its fields. @return the reason for failing, or "" */
   restore(): string {
     const act = this.removed;
     if (!act) return 'nothing was removed that could be brought back';
@@ -208,7 +208,7 @@ export class Coder {
     return '';
   }
 
-  /** Add a removed act as a new one with all its fields. @return why not, or "" */
+  /** Add a removed act as a new one with all its fields. @return the reason for failing, or "" */
   async bringBack(act: Act): Promise<string> {
     const again = againAct(act, this.isMine(act) ? this.layer : act.layer);
     const reason = await this.put(again);
@@ -216,14 +216,14 @@ export class Coder {
     return reason;
   }
 
-  /** @return why it was refused; "" when it is stored, or kept until there is a connection */
+  /** @return the reason of a refusal; "" if stored, or kept until there is a connection */
   async put(act: Act): Promise<string> {
     this.trouble = await this.model.put(this.connection, act);
     this.model.changed();
     return this.trouble;
   }
 
-  /* ---- the opportunities at which errors were made ---- */
+  /* ---- error opportunities ---- */
 
   opportunities(act: Act): Study_Opportunity[] {
     if (act.body.case !== 'tag' || this.model.code(act.body.value.code)?.countsAs !== Study_CountsAs.ERROR) return [];
@@ -232,7 +232,7 @@ export class Coder {
     return this.model.task(task ?? '')?.opportunities ?? [];
   }
 
-  /** Errors of a layer whose opportunities nobody has judged, in the order of time. @param attempt  of this one alone */
+  /** Errors of a layer with an opportunity not yet judged, in time order. @param attempt  restricts to one attempt */
   notJudged(isOfLayer: (act: Act) => boolean, attempt?: string): Entry[] {
     return this.model.marks().filter(({ act }) => {
       if (act.body.case !== 'tag' || !isOfLayer(act) || !this.mayChange(act)) return false;
@@ -241,12 +241,12 @@ export class Coder {
     });
   }
 
-  /** Ids of the errors whose opportunities are being asked for, the present one first, without those removed since. */
+  /** Ids of errors queued for judgement, the current one first, without those removed since. */
   get asked(): readonly string[] {
     return this.#asked.filter((id) => this.model.entry(id));
   }
 
-  /** Ask for the opportunities of these, one after the other. */
+  /** Queue errors for judgement of their opportunities, one after the other. */
   ask(ids: readonly string[]): void {
     this.#asked = ids;
     this.model.changed();
@@ -255,8 +255,8 @@ export class Coder {
   /**
    * Ask for the opportunity of this tab's last error.
    *
-   * @param others  asked for when it has made none
-   * @return why not, or ""
+   * @param others  fallback if this tab has tagged none
+   * @return the reason for failing, or ""
    */
   askLast(others: readonly Entry[] = []): string {
     const own = this.model.own.ids().map((id) => this.model.entry(id)?.act);
@@ -270,8 +270,8 @@ export class Coder {
   /* ---- keys ---- */
 
   /**
-   * @param whyNot  why no tag can be set at this moment, or ""
-   * @param others  errors that Enter asks about when this tab has made none
+   * @param whyNot  reason why no tag can be set now, or ""
+   * @param others  errors that Enter asks about if this tab has tagged none
    */
   keys(whyNot: () => string, others: () => readonly Entry[] = () => []): KeyMap {
     const map: KeyMap = {
@@ -285,7 +285,7 @@ export class Coder {
     return map;
   }
 
-  /** The list of these keys. */
+  /** Help texts of these keys. */
   help(): Array<readonly [string, string]> {
     const codes = this.model.study?.codes ?? [];
     if (!codes.length) return [];
@@ -302,17 +302,17 @@ export class Coder {
   }
 }
 
-/* with the field of format 1 for it */
+/* with the equivalent field of format 1 */
 export function recovery(recovered: boolean): Partial<Tag> {
   return { recovered, recovery: recovered ? Tag_Recovery.RECOVERED : Tag_Recovery.UNSPECIFIED };
 }
 
-/** Whether somebody has named the opportunity of an error, or that it was at none. */
+/** True if the opportunity of an error is judged: named, or none. */
 export function isJudged(tag: Tag): boolean {
   return tag.opportunity !== '' || tag.planned === Tag_Planned.UNPLANNED;
 }
 
-/** @param opportunity  its id; "": at none of them; undefined: not judged */
+/** @param opportunity  its id; "": none of them; undefined: not judged */
 export function judgement(opportunity: string | undefined): Partial<Tag> {
   if (opportunity === undefined) return { opportunity: '', planned: Tag_Planned.UNSPECIFIED };
   return { opportunity, planned: opportunity ? Tag_Planned.AT_OPPORTUNITY : Tag_Planned.UNPLANNED };

@@ -1,21 +1,21 @@
-// The field that notes are written in.
+// The input field for notes.
 
 import { useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks';
 import type { Moment } from '../acts/model';
 import { hints } from '../base/keys';
 import type { Coder } from './marks';
 
-/** A session that takes notes. */
+/** A session that accepts notes. */
 export interface NoteTarget {
   session: string;
   /** The participant. */
   name: string;
-  /** When it ends, on this machine's clock; of one that has ended. */
+  /** Deadline of an ended session, on this machine's clock. */
   until?: string;
   moment: () => Moment | undefined;
 }
 
-/** As high as its text, up to the limit of the style sheet. */
+/** Fit the height to the text, up to the limit of the style sheet. */
 function grow(field: HTMLTextAreaElement | null): void {
   if (!field) return;
   field.style.height = 'auto';
@@ -23,7 +23,7 @@ function grow(field: HTMLTextAreaElement | null): void {
   field.style.height = `${field.scrollHeight + borders}px`;
 }
 
-/** Which session the note is about, where that is not the running one alone. */
+/** Selection of the note's session, unless only the running one accepts notes. */
 function Targets({
   targets,
   current,
@@ -59,11 +59,12 @@ function Targets({
 }
 
 /**
- * A note is stamped at its first key, not when it is finished, and belongs to the session of then. Its text stays,
- * also when the field goes or nothing can be added now. Enter adds it, Shift+Enter begins a line.
+ * A note is stamped at its first key, not at its completion, and belongs to the session running then. Its text is kept
+ * when the field is unmounted or no note can be added now. Enter adds it, Shift+Enter begins a line.
  *
- * @param why      asked at the press: why no note can be added now, or ""
- * @param targets  asked at the press, too: the sessions that take notes, the usual one first; without it that of the page
+ * @param why      evaluated at the press: reason why no note can be added now, or ""
+ * @param targets  evaluated at the press: the sessions that accept notes, the default first; if absent, that of the
+ *                 page
  * @param about    a condition under which notes are taken now, or ""
  */
 export function NoteField({

@@ -1,5 +1,5 @@
-// At which opportunity of its task an error was made: a numbered list that is asked of one error after the other.
-// Never modal: letters go on setting tags, and an error that is left out stays "not judged".
+// Judging of an error's opportunity: a numbered list per error, one error after the other.
+// Never modal: letters still set tags, and a skipped error stays "not judged".
 
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import type { Act } from '../../gen/protocol/acts_pb';
@@ -10,14 +10,14 @@ import { hints, type KeyMap, useKeys } from '../base/keys';
 import type { LiveDriver } from '../driver/live';
 import { type Coder, judgement } from './marks';
 
-/* digits reach so many; Enter goes on to the next ones */
+/* limit of the digit keys; Enter shows the next ones */
 const PAGE = 9;
 
-/** The list of the error that is asked about, if there is one. */
+/** The list for the current error, if any. */
 export function OpportunityList({ coder }: { coder: Coder }) {
   const { model } = coder;
   const [, render] = useReducer((changes: number) => changes + 1, 0);
-  /* before the next key can come, not with the next frame: it is for the error that is asked about then */
+  /* render before the next key event, which is meant for the then current error */
   useEffect(() => model.subscribe(() => render(undefined)), [model]);
   const { asked } = coder;
   const act = model.entry(asked[0] ?? '')?.act;
@@ -77,7 +77,7 @@ function Question({ coder, act, rest }: { coder: Coder; act: Act; rest: readonly
 
 const idsOf = (entries: readonly Entry[]) => entries.map(({ act }) => act.id);
 
-/** The number of errors that wait for their opportunity, as a button that asks for them. @param attempt  of this one alone */
+/** Button with the number of errors to be judged, which starts judging. @param attempt  restricts to one attempt */
 export function NotJudged({
   coder,
   isOfLayer,
@@ -97,7 +97,7 @@ export function NotJudged({
   );
 }
 
-/** When a task ends, ask for its errors that are not judged, whoever tagged them. */
+/** At the end of a task, ask for its errors not judged yet, by any author. */
 export function AskAtTaskEnd({ coder, driver }: { coder: Coder; driver: LiveDriver }) {
   const attempt = driver.status?.attempt ?? '';
   const ran = useRef(attempt);

@@ -1,4 +1,4 @@
-// How a task ended: its outcome is chosen without a dialog, and a contradiction of it is pointed out before it is stored.
+// Outcome of a task: chosen without a dialog; a contradiction is pointed out before storing.
 
 import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
@@ -9,19 +9,19 @@ import { clock, count } from '../base/format';
 import type { LiveDriver } from '../driver/live';
 import type { Coder } from './marks';
 
-/* so many outcomes are in the rates */
+/* number of outcomes that count in the rates */
 const COUNTED = 4;
 
-/* As a ref: one function for all renders is called when the control appears and not again. */
+/* For use as a ref: a constant function is called only on mount and unmount. */
 export const focusOnce = (control: HTMLElement | null) => control?.focus();
 
-/** A contradiction of an outcome, and the outcome that would fit. */
+/** A contradiction of an outcome, and a consistent outcome. */
 export interface Doubt {
   text: string;
   instead: Attempt_Outcome;
 }
 
-/** Assists that anybody has tagged in an attempt: interventions, less prompts (uxrec-metrics(7)). */
+/** Assists tagged in an attempt by any author: interventions without prompts (uxrec-metrics(7)). */
 function assistsIn(model: SessionModel, attempt: string, beginNs: bigint): string[] {
   return model
     .entries('tag')
@@ -38,8 +38,8 @@ function assistsIn(model: SessionModel, attempt: string, beginNs: bigint): strin
 }
 
 /**
- * The contradiction that the metrics point out and that costs a completion (uxrec-metrics(7)). An assist that is not
- * tagged, or a limit that has passed, is no reason to ask: who chooses the outcome has seen it.
+ * The one contradiction of the metrics that costs a completion (uxrec-metrics(7)). An untagged assist or an exceeded
+ * limit is not questioned: the person choosing has seen it.
  *
  * @param beginNs  of the session
  */
@@ -59,12 +59,12 @@ export function doubtOf(
   };
 }
 
-/** The same of the running attempt. */
+/** doubtOf() for the running attempt. */
 function doubtOfRunning({ model, status }: LiveDriver, outcome: Attempt_Outcome): Doubt | undefined {
   return status && doubtOf(model, status.attempt, outcome, model.beginNs);
 }
 
-/** Up and down go from button to button of a group. */
+/** Move the focus between the buttons of a group with Up and Down. */
 function moveFocus(event: KeyboardEvent): void {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const group = event.currentTarget as HTMLElement;
@@ -75,7 +75,7 @@ function moveFocus(event: KeyboardEvent): void {
   buttons[(at + step + buttons.length) % buttons.length]?.focus();
 }
 
-/** Both ways out of a contradiction, by a key each; the page goes on behind it. */
+/** Both ways to resolve a contradiction, one key each; not modal. */
 export function LookAgain({
   doubt,
   chosen,
@@ -126,7 +126,7 @@ export function LookAgain({
   );
 }
 
-/** The outcomes of the running task, and "not yet". */
+/** Buttons for the outcomes of the running task, and "not yet". */
 export function Outcomes({
   driver,
   success,
@@ -189,7 +189,7 @@ export function Outcomes({
 
 /* ---- the end of a session ---- */
 
-/** Things that stay unfinished when the session ends now, without those that the panel itself can finish. */
+/** Items left unfinished if the session ends now, except those the panel can finish. */
 function unfinished(driver: LiveDriver): string[] {
   const { model, status } = driver;
   const tried = new Set(model.attempts().map(({ attempt }) => attempt.task));
@@ -206,7 +206,7 @@ function unfinished(driver: LiveDriver): string[] {
   ];
 }
 
-/** Before a session ends: the consequence, unfinished things, and the running task's outcome. */
+/** Panel before the end of a session: consequence, unfinished items, outcome of the running task. */
 export function StopPanel({
   driver,
   coder,
@@ -215,7 +215,7 @@ export function StopPanel({
 }: {
   driver: LiveDriver;
   coder: Coder;
-  /** @return why it was refused, or "" */
+  /** @return the reason of a refusal, or "" */
   onStop: (outcome: Attempt_Outcome | undefined) => Promise<string>;
   onDone: () => void;
 }) {

@@ -1,4 +1,4 @@
-// Impact and recovery of the last own tag, by buttons.
+// Buttons for impact and recovery of the last own tag.
 
 import { IMPACTS, impactNumber } from '../acts/model';
 import { useEmitter } from '../base/emitter';
@@ -8,7 +8,7 @@ import type { Coder } from './marks';
 
 const show = (why: string) => why && hints.show(why);
 
-/** Names the tag that its buttons change, and has its state. */
+/** Shows the name and state of the tag that its buttons change. */
 export function RatingBar({ coder }: { coder: Coder }) {
   const model = useEmitter(coder.model);
   const act = model.lastOwn('tag')?.act;

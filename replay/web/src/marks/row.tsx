@@ -1,4 +1,4 @@
-// One tag or note of a list.
+// One tag or note in a list.
 
 import { type Act, type Tag, Tag_Watching } from '../../gen/protocol/acts_pb';
 import { IMPACTS, impactNumber, type SessionModel } from '../acts/model';
@@ -17,7 +17,7 @@ function watchingText(tag: Tag): string {
   return '';
 }
 
-/** Whose it is: of this page's own ones "you", beside a bar of the row. */
+/** The author; "you" for own marks, with a bar at the row. */
 function Author({ act, own }: { act: Act; own: boolean }) {
   return (
     <span class={`author ${own ? 'own' : ''}`} title={own && act.author ? `you, as ${act.author}` : act.author}>
@@ -27,10 +27,10 @@ function Author({ act, own }: { act: Act; own: boolean }) {
 }
 
 /**
- * @param place    from 1, of how many
+ * @param place    1-based position, and total number
  * @param onGo     jump to a moment; without it times are not links
  * @param onEdit   open or close the editor
- * @param onDone   close it, and give the focus back
+ * @param onDone   close the editor and restore the focus
  */
 export function MarkRow({
   coder,
@@ -126,7 +126,7 @@ export function MarkRow({
   );
 }
 
-/** An act that the store refused: it is still here, and can be changed, sent again or given up. */
+/** An act refused by the store: kept here, to be changed, sent again or dropped. */
 function Refused({ coder, act, trouble }: { coder: Coder; act: Act; trouble: string }) {
   return (
     <div class="refused">

@@ -1,4 +1,4 @@
-// One's own acts that are not in the store: those that wait for the connection, and the last refused one.
+// Own acts missing in the store: pending for lack of a connection, and the last refused one.
 
 import { useEmitter } from '../base/emitter';
 import { count } from '../base/format';

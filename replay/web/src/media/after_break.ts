@@ -1,9 +1,9 @@
-// The fate of a session while a page had no connection.
+// Fate of a session across a connection loss.
 
 import type { Status } from '../../gen/protocol/wire_pb';
 import { clock } from '../base/format';
 
-/** The recorder's state before a break. */
+/** The recorder's state before the connection loss. */
 export interface Before {
   session: string;
   killedToNs: bigint;
@@ -11,7 +11,10 @@ export interface Before {
   run: string;
 }
 
-/** The fate of the session meanwhile, as far as the recorder states it; "" when nothing has changed. */
+/**
+ * Summary of the session's fate during the connection loss, as far as the recorder states it; "" if nothing has
+ * changed.
+ */
 export function afterBreak(before: Before, now: Status, run: string): string {
   const restarted = before.run !== run;
   if (before.session && now.session === before.session)

@@ -1,4 +1,4 @@
-// H.264 or AV1 in, pictures out, by WebCodecs. Pictures come out in the order they went in.
+// WebCodecs decoder for H.264 and AV1. Output keeps the input order.
 
 export interface Picture {
   timeNs: bigint;
@@ -7,19 +7,21 @@ export interface Picture {
 
 export interface DecoderEvents {
   picture(picture: Picture): void;
-  /** The decoder gave up: nothing more comes until a keyframe goes into a fresh one. */
+  /** Decoder failure: no output until a keyframe enters a fresh decoder. */
   failed(reason: string): void;
-  /** One picture cannot be decoded, tried again neither: those that went in do not come out, and others are passed over
-   *  up to the next keyframe. */
+  /**
+   * One picture fails to decode, also when retried: the queued ones are lost, later ones are skipped up to the next
+   * keyframe.
+   */
   lost(): void;
-  /** No picture ever comes out, however often it is tried: this browser cannot. */
+  /** Never any output, after all retries: unsupported by this browser. */
   unable(reason: string): void;
 }
 
-/* a decoder that never gave a picture of its codec and failed so often is not tried again */
+/* limit for a decoder that fails without any output of its codec */
 const ATTEMPTS = 3;
 
-/** SPS (type 7) in an Annex B picture: profile, constraints and level make the codec's name. */
+/** Codec string from the SPS (type 7) of an Annex B picture: profile, constraints and level. */
 function h264Name(data: Uint8Array): string | undefined {
   for (let i = 0; i + 6 < data.length && i < 512; i++)
     if (data[i] === 0 && data[i + 1] === 0 && data[i + 2] === 1 && ((data[i + 3] ?? 0) & 31) === 7)
@@ -27,7 +29,7 @@ function h264Name(data: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** Sequence header (type 1) among the OBUs of a temporal unit, as a recorder writes it: without times, 8 bits. */
+/** Codec string from the sequence header (type 1) of a temporal unit, in the recorder's form: no timing, 8 bits. */
 function av1Name(data: Uint8Array): string | undefined {
   for (let at = 0; at < data.length; ) {
     const head = data[at] ?? 0;
@@ -50,13 +52,13 @@ function av1Name(data: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** The name by which a browser knows what decodes a keyframe; undefined when the picture is none. */
+/** Codec string of a keyframe; undefined for other pictures. */
 export function codecName(format: string, data: Uint8Array): string | undefined {
   if (format === 'av1') return av1Name(data);
   return format === 'h264' ? h264Name(data) : undefined;
 }
 
-/** What to do when a browser has no decoder of this name. */
+/** Advice to the user when the browser lacks a decoder for this codec. */
 function advice(codec: string): string {
   if (/^(avc1\.f4|av01\.1)/i.test(codec))
     return 'The session is recorded with the colour of every pixel (4:4:4), which not every browser can show: use Chromium.';
@@ -66,13 +68,13 @@ function advice(codec: string): string {
 export class PictureDecoder {
   #events: DecoderEvents;
   #decoder?: VideoDecoder;
-  #codec?: string; // that the decoder is for
-  #inside = new Map<number, { timeNs: bigint; codec?: string }>(); // by timestamp
-  #last = 0; // timestamp that went in
-  #newestNs = -1n; // came out, of this decoder
-  #failedNs = -1n; // what had come out when one failed
-  #failures = 0; // there, in a row
-  #worked?: string; // codec that gave a picture
+  #codec?: string; // of the configured decoder
+  #inside = new Map<number, { timeNs: bigint; codec?: string }>(); // in the decoder, by timestamp
+  #last = 0; // last input timestamp
+  #newestNs = -1n; // newest output of this decoder
+  #failedNs = -1n; // newest output at the last failure
+  #failures = 0; // consecutive failures at that point
+  #worked?: string; // codec with output so far
   #generation = 0;
 
   constructor(events: DecoderEvents) {
@@ -83,7 +85,7 @@ export class PictureDecoder {
     return 'VideoDecoder' in window;
   }
 
-  /** Forget everything; what is still inside never comes out. The next picture must be a keyframe. */
+  /** Drop everything, including queued pictures. The next picture must be a keyframe. */
   reset(): void {
     this.#generation++;
     this.#inside.clear();
@@ -94,17 +96,17 @@ export class PictureDecoder {
     this.#newestNs = -1n;
   }
 
-  /** @returns what kind it is; undefined when it is passed over because a keyframe is missing before it */
+  /** @returns the chunk type; undefined if skipped for lack of a preceding keyframe */
   decode(timeNs: bigint, format: string, data: Uint8Array): EncodedVideoChunkType | undefined {
     const codec = codecName(format, data);
     if (codec && !this.#decoder && (codec === this.#worked || this.#failures < ATTEMPTS)) this.#open();
     if (!this.#decoder) return undefined;
     if (codec && codec !== this.#codec) {
-      /* without it the last picture stays inside until the next one comes */
+      /* otherwise the decoder holds the last picture until the next one */
       this.#decoder.configure({ codec, optimizeForLatency: true });
       this.#codec = codec;
     }
-    /* WebCodecs counts whole microseconds; in one there may be two pictures */
+    /* WebCodecs timestamps are whole microseconds, which two pictures may share */
     const timestamp = Math.max(Number(timeNs / 1000n), this.#last + 1);
     this.#last = timestamp;
     const type = codec ? 'key' : 'delta';

@@ -1,18 +1,18 @@
-// Idle spans, which playing can pass over: no input, no change of the screen, no speech.
+// Idle spans, which playback can skip: no input, no change of the screen, no speech.
 
 import type { Timeline } from '../../gen/protocol/wire_pb';
 import type { Span } from './levels';
 
 const SECOND = 1_000_000_000n;
-/* shorter spans are none */
+/* minimum length of an idle span */
 const IDLE_NS = 3n * SECOND;
-/* the activity before is seen to its end, and the next one from its begin */
+/* margins: kept after the preceding activity, and before the next */
 const AFTER_NS = SECOND;
 const BEFORE_NS = SECOND / 2n;
-/* activity that goes on within this time is one span */
+/* activities at most this far apart are one span */
 const JOIN_NS = SECOND;
 
-/** Spans that touch, or nearly, become one; in any order. */
+/** Merge spans that touch or nearly touch; any order. */
 export function joinedActivity(spans: readonly Span[]): Span[] {
   const all: Span[] = [];
   for (const span of [...spans].sort((a, b) => (a.fromNs < b.fromNs ? -1 : a.fromNs > b.fromNs ? 1 : 0))) {
@@ -23,7 +23,7 @@ export function joinedActivity(spans: readonly Span[]): Span[] {
   return all;
 }
 
-/** The time between spans that are in their order. */
+/** Gaps between ordered spans. */
 function complement(spans: readonly Span[], fromNs: bigint, toNs: bigint): Span[] {
   const all: Span[] = [];
   let atNs = fromNs;
@@ -38,12 +38,11 @@ function complement(spans: readonly Span[], fromNs: bigint, toNs: bigint): Span[
 const point = (atNs: bigint): Span => ({ fromNs: atNs, toNs: atNs });
 
 /**
- * All activity of a recording: input of every kind, changes of the screen, speech, and gaps, where there may have
- * been some.
+ * All activity of a recording: input of every kind, changes of the screen, speech, and gaps, as possible activity.
  *
  * @param pictures  times of changes of the screen
- * @param motions   of the pointer and other controls
- * @param quiet     without speech; undefined: there is no sound
+ * @param motions   spans of pointer and other control motion
+ * @param quiet     spans without speech; undefined: no sound
  */
 export function activityOf(
   timeline: Pick<Timeline, 'beginNs' | 'endNs' | 'events' | 'gaps'>,
@@ -60,7 +59,7 @@ export function activityOf(
   ]);
 }
 
-/** Index of the first span that ends after a moment. */
+/** Index of the first span that ends after a time. */
 function firstAfter(spans: readonly Span[], ns: bigint): number {
   let low = 0;
   let high = spans.length;
@@ -73,11 +72,10 @@ function firstAfter(spans: readonly Span[], ns: bigint): number {
 }
 
 /**
- * The end of the idle span that a moment lies in, a little before the next activity; the moment itself when it lies
- * in none.
+ * End of the idle span around a time, a little before the next activity; the time itself outside idle spans.
  *
- * @param activity  of joinedActivity()
- * @param marked    further moments that are not passed over: tags, notes, begins and ends of tasks
+ * @param activity  from joinedActivity()
+ * @param marked    further times not to be skipped: tags, notes, begins and ends of tasks
  */
 export function idleUntilNs(activity: readonly Span[], marked: readonly bigint[], now: bigint, endNs: bigint): bigint {
   const index = firstAfter(activity, now);

@@ -1,5 +1,5 @@
-// How loud it was: what is quiet, and the waveform. Levels are bytes a fifth of a second each, half decibels
-// below full scale; 255 is nothing at all.
+// Sound levels: detection of silence, and the waveform. One byte per fifth of a second, in half decibels below full
+// scale; 255 is no signal.
 
 export interface Span {
   fromNs: bigint;
@@ -13,17 +13,17 @@ export function decibels(level: number): number {
   return level === NOTHING ? Number.NEGATIVE_INFINITY : -level / 2;
 }
 
-/* quiet is what is not much louder than the room, which a tenth of the time is there alone; but a room
-   is never louder than a low voice, nor does it matter below what can be heard of it */
+/* Silence is at most slightly louder than the room, whose level is the quietest tenth of the time. The threshold
+   never exceeds a low voice, and stays above inaudible levels. */
 const ROOM_SHARE = 0.1;
 const OVER_ROOM_DB = 6;
 const QUIETEST_DB = -50;
 const LOUDEST_DB = -36;
-/* a pause to breathe and think belongs to what is said, and so does a moment before and after it */
+/* pauses for breath and thought belong to speech, and so does a margin before and after it */
 const QUIET_STEPS = 8;
 const KEPT_NS = 300_000_000n;
 
-/** What is quieter than this is silence. */
+/** Silence threshold in decibels. */
 export function quietBelowDb(rms: Uint8Array): number {
   const heard = rms.filter((level) => level !== NOTHING).sort();
   const room = heard[Math.floor((1 - ROOM_SHARE) * heard.length)];
@@ -32,7 +32,7 @@ export function quietBelowDb(rms: Uint8Array): number {
     : Math.min(LOUDEST_DB, Math.max(QUIETEST_DB, -room / 2 + OVER_ROOM_DB));
 }
 
-/** Spans that can be passed over without missing anything that was said. */
+/** Spans that can be skipped without missing speech. */
 export function quietSpans(rms: Uint8Array, beginNs: bigint): Span[] {
   const limit = -2 * quietBelowDb(rms);
   const spans: Span[] = [];
@@ -49,7 +49,7 @@ export function quietSpans(rms: Uint8Array, beginNs: bigint): Span[] {
   return spans;
 }
 
-/** Spans that touch become one; they come by their begin. */
+/** Merge touching spans; sorted by begin. */
 export function joined(spans: readonly Span[]): Span[] {
   const all: Span[] = [];
   for (const span of spans) {
@@ -60,16 +60,16 @@ export function joined(spans: readonly Span[]): Span[] {
   return all;
 }
 
-/* the waveform shows this much below full scale, and is drawn in as many columns at most */
+/* range of the waveform in decibels below full scale, and its maximum number of columns */
 const SHOWN_DB = 60;
 const COLUMNS = 1200;
-/* half of the line where there is sound, however low */
+/* minimum height, as a share of half the lane, of a column with sound */
 const LEAST = 0.03;
 
 /**
- * A waveform as one SVG path, the same above and below the middle.
+ * Waveform as one SVG path, symmetric around the middle.
  *
- * @param combine  makes one column of several heights from 0 to 1
+ * @param combine  merges several heights, from 0 to 1, into one column
  */
 export function waveform(
   levels: Uint8Array,

@@ -1,4 +1,4 @@
-// How loud it is, live: a meter, and what is wrong with the sound in a word.
+// Live level meter, and a one-word diagnosis of the sound.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { SoundLevelsSchema, SoundSchema } from '../../gen/protocol/sound_pb';
@@ -8,16 +8,16 @@ import { useTicks } from '../base/ticks';
 import type { ChannelMessage } from '../net/wire';
 import { decibels } from './levels';
 
-/* the meter's lowest decibel; a voice is at -30 to -15, an empty room at -60 */
+/* lower end of the meter in decibels; speech is at -30 to -15, an empty room at -60 */
 const FLOOR_DB = -60;
 const QUIET_DB = -55;
-/* so long without anything is no pause for thought */
+/* silence beyond a pause for thought */
 const QUIET_MS = 20_000;
 const CLIPPED_MS = 2_000;
-/* levels come five times a second */
+/* levels arrive five times a second */
 const ABSENT_MS = 1_500;
 
-/** What the recorder says of a channel of sound. Times are of performance.now(). */
+/** The recorder's report on a sound channel. Times are of performance.now(). */
 export class Levels extends Emitter {
   device = '';
   muted = false;
@@ -52,7 +52,7 @@ export class Levels extends Emitter {
     this.changed();
   }
 
-  /** What is wrong; "" when nothing is. */
+  /** Diagnosis of the sound; "" if fine. */
   trouble(): string {
     const now = performance.now();
     if (this.muted) return 'microphone muted';
@@ -84,10 +84,10 @@ export function Meter({ peakDb, rmsDb, label }: { peakDb: number; rmsDb: number;
   );
 }
 
-/** Of a running session. */
+/** Meter of a running session. */
 export function LiveMeter({ levels }: { levels: Levels }) {
   useEmitter(levels);
-  useTicks(500); // silence is no message
+  useTicks(500); // no message arrives to signal silence
   const trouble = levels.trouble();
   return (
     <span class="levels" title={levels.device}>
@@ -99,7 +99,7 @@ export function LiveMeter({ levels }: { levels: Levels }) {
   );
 }
 
-/** Of a look before a session. */
+/** Meter of a check before a session. */
 export function CheckedMeter({ meter }: { meter: SoundMeter }) {
   return (
     <span class="levels">

@@ -1,5 +1,5 @@
-// What is seen, moment by moment: pictures of the video and what lies over them. A moment is given out
-// when it is decoded and all before it have been.
+// The visible picture over time: video pictures and the patches on top. A moment becomes ready once it and all earlier
+// ones are decoded.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { type CompressedVideo, CompressedVideoSchema } from '../../gen/protocol/foxglove/CompressedVideo_pb';
@@ -7,44 +7,44 @@ import { type ScreenPatches, ScreenPatchesSchema } from '../../gen/protocol/scre
 import type { ChannelMessage } from '../net/wire';
 import { type DecoderEvents, type Picture, PictureDecoder } from './decoder';
 
-/** Their messages must come in the order of their times. */
+/** Topics whose messages must come in time order. */
 export const PICTURE_TOPICS: readonly string[] = ['/screen', '/screen/patches'];
 
-/* Patches are decoded ahead up to so many pixels, at four bytes each; those of one message may have more, and none so
- * many. */
+/* Limits in pixels, at four bytes each: of patches decoded ahead, unless those of one message exceed it; and of one
+ * message. */
 const DECODED_PIXELS = 1 << 23;
 const MESSAGE_PIXELS = 1 << 26;
 
-/* the samples are the screen's, whatever the file says of colour */
+/* samples are the screen's, whatever colour space the file declares */
 const AS_THEY_ARE: ImageBitmapOptions = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
 
 interface Patch {
   x: number;
   y: number;
-  /** None when it could not be decoded: the video shows it too, less sharp. */
+  /** Undefined if decoding failed: the video shows the area too, less sharp. */
   image?: ImageBitmap;
 }
 
-/** One message of patches: areas are cleared, then parts are laid over. */
+/** One message of patches: areas to clear, then patches to draw. */
 interface Layer {
   /** x, y, width, height of each */
   clearedPx: readonly number[];
   patches: Patch[];
 }
 
-/** What is seen from a time on: first the picture, if there is one, then the layers. */
+/** The visible state from a time on: first the picture, if present, then the layers. */
 export interface Moment {
   timeNs: bigint;
   frame?: VideoFrame;
-  /** A keyframe: what lay over the video is gone. */
+  /** A keyframe: clears all layers above the video. */
   key: boolean;
   layers: Layer[];
 }
 
 interface Queued extends Moment {
-  lacksFrame: boolean; // it is in the decoder
+  lacksFrame: boolean; // in the decoder
   lacksPatches: number;
-  pixels: number; // of patches whose decoding has begun
+  pixels: number; // of patches in decoding or decoded
 }
 
 interface Coded {
@@ -55,11 +55,11 @@ interface Coded {
 }
 
 interface MomentsEvents extends Omit<DecoderEvents, 'picture' | 'lost'> {
-  /** There is one to be taken. */
+  /** The first moment is ready. */
   ready(): void;
 }
 
-/** How many pixels a PNG file has by its header, 0 when it is none. */
+/** Number of pixels from the header of a PNG file; 0 if invalid. */
 function pngPixels(png: Uint8Array): number {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   if (png.length < 24 || view.getUint32(0) !== 0x89504e47 || view.getUint32(12) !== 0x49484452) return 0;
@@ -70,11 +70,11 @@ export class Moments {
   #events: MomentsEvents;
   #decoder: PictureDecoder;
   #queue: Queued[] = [];
-  /** The last one while its picture may still come: one that clears something waits for it. */
+  /** The last moment while its picture may still come: one that clears areas waits for it. */
   #open?: Queued;
   #coded: Coded[] = [];
-  #pixels = 0; // decoded, or about to be
-  #keyNs?: bigint; // of the newest keyframe; before the first one nothing can be shown
+  #pixels = 0; // decoded or being decoded
+  #keyNs?: bigint; // newest keyframe; nothing can be shown before the first one
   #generation = 0;
 
   constructor(events: MomentsEvents) {
@@ -85,7 +85,7 @@ export class Moments {
         this.reset();
         events.failed(reason);
       },
-      /* what was shown stays */
+      /* the shown picture stays */
       lost: () => {
         for (const moment of this.#queue) moment.lacksFrame = false;
         this.#tell();
@@ -97,28 +97,28 @@ export class Moments {
     });
   }
 
-  /** How many there are, ready or not. */
+  /** Number of moments, ready or not. */
   get length(): number {
     return this.#queue.length;
   }
 
-  /** Time of the first one. */
+  /** Time of the first moment. */
   get nextNs(): bigint | undefined {
     return this.#queue[0]?.timeNs;
   }
 
-  /** Those that can be taken now, in their order. */
+  /** Moments that are ready, in order. */
   ready(): readonly Moment[] {
     const end = this.#queue.findIndex((moment) => this.#lacks(moment));
     return end < 0 ? this.#queue : this.#queue.slice(0, end);
   }
 
-  /** Those that cannot yet. */
+  /** Moments that are not ready yet. */
   waiting(): readonly Moment[] {
     return this.#queue.slice(this.ready().length);
   }
 
-  /** Take the first one, which must be ready; whoever does owns its frame and its images. */
+  /** Take the first moment, which must be ready; the caller owns its frame and images. */
   shift(): Moment | undefined {
     const moment = this.#queue.shift();
     if (!moment) return undefined;
@@ -128,21 +128,21 @@ export class Moments {
     return moment;
   }
 
-  /** Take in a message of PICTURE_TOPICS. @returns false when it is passed over: a keyframe is missing before it */
+  /** Take a message of PICTURE_TOPICS. @returns false if skipped for lack of a preceding keyframe */
   take({ topic, timeNs, data }: ChannelMessage): boolean {
     return topic === '/screen'
       ? this.#takeVideo(timeNs, fromBinary(CompressedVideoSchema, data))
       : this.#takePatches(timeNs, fromBinary(ScreenPatchesSchema, data));
   }
 
-  /** All up to here has come: nothing waits for a picture that would have come by now. */
+  /** Everything up to this time has arrived: stop waiting for a picture up to it. */
   settle(timeNs: bigint): void {
     if (!this.#open || this.#open.timeNs > timeNs) return;
     this.#open = undefined;
     this.#tell();
   }
 
-  /** Forget everything. What comes next must begin with a keyframe. */
+  /** Drop everything. The next picture must be a keyframe. */
   reset(): void {
     this.#generation++;
     this.#decoder.reset();
@@ -161,7 +161,7 @@ export class Moments {
     return moment.lacksFrame || moment.lacksPatches > 0 || unsure;
   }
 
-  /* later, since whoever listens may be the one who is calling */
+  /* deferred, since the listener may be the caller */
   #tell(): void {
     queueMicrotask(() => {
       const first = this.#queue[0];
@@ -183,7 +183,7 @@ export class Moments {
     this.#open = undefined;
     Object.assign(joined ?? this.#push(timeNs), { key, lacksFrame: true });
     if (key) this.#keyNs = timeNs;
-    if (!joined) this.#tell(); // the one before waits no more
+    if (!joined) this.#tell(); // the previous moment no longer waits
     return true;
   }
 
@@ -208,7 +208,7 @@ export class Moments {
     return true;
   }
 
-  /* Pictures come out as they went in: those before it that are missing never will. */
+  /* Output keeps the input order: missing earlier pictures will never come. */
   #takeFrame({ timeNs, frame }: Picture): void {
     const at = this.#queue.findIndex((moment) => moment.lacksFrame && moment.timeNs === timeNs);
     const moment = this.#queue[at];
@@ -221,7 +221,7 @@ export class Moments {
     this.#tell();
   }
 
-  /* All of the first moment, since the others wait for it; of them, what there is room for. */
+  /* Decode all patches of the first moment, which blocks the others; of those, as many as fit the limit. */
   #decodePatches(): void {
     for (let next = this.#coded[0]; next; next = this.#coded[0]) {
       if (next.moment !== this.#queue[0] && this.#pixels + next.pixels > DECODED_PIXELS) return;

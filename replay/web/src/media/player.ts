@@ -1,5 +1,5 @@
-// The player core: what is on the stage, up to which time, and what lies over it. It knows neither a
-// network nor a clock; a driver (live.ts, recorded.ts) feeds it and says what is to be shown.
+// The player core: the picture on the stage, its time, and the overlay. Independent of network and clock; a driver
+// (live.ts, recorded.ts) feeds it and selects the moment to show.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import {
@@ -29,8 +29,8 @@ import { Emitter } from '../base/emitter';
 import type { ChannelMessage } from '../net/wire';
 import type { Moment } from './moments';
 
-/** Something the participant did, to be drawn over the picture and listed. */
-/* in the order in which they are written */
+/** An input event of the participant, for the overlay and the lists. */
+/* in display order */
 const MODIFIERS: ReadonlyArray<[ShortcutBatch_Modifier, string]> = [
   [ShortcutBatch_Modifier.SUPER, 'Super'],
   [ShortcutBatch_Modifier.CTRL, 'Ctrl'],
@@ -46,9 +46,9 @@ export interface Deed {
   /** 1 left, 2 middle, 3 right */
   button: number;
   keyClass: KeyClass;
-  /** what is written on the key, where that was recorded; of a shortcut and a policy the whole */
+  /** label of the key, if recorded; of shortcuts and policies the full text */
   label?: string;
-  /** What was clicked, where its application has told. */
+  /** The clicked accessible object, if its application reported it. */
   role?: string;
   name?: string;
   application?: string;
@@ -82,7 +82,7 @@ interface ShapeImage {
 
 interface Shape extends ShapeImage {
   timeNs: bigint;
-  /** Its picture is among those that are known by it; 0n: it has its own. */
+  /** Key into the images by identity; 0n: own image. */
   identity: bigint;
 }
 
@@ -91,28 +91,28 @@ export interface Stats {
   firstPictureMs: number;
   picturesDecoded: number;
   lagMs: number;
-  /** Session time; a number, so good to a quarter of a microsecond. */
+  /** Session time; as a double exact to a quarter of a microsecond. */
   presentationTimeNs: number;
   soundPacketsPlayed?: number;
-  /** Of the recorder's newest levels; live. */
+  /** Of the recorder's newest levels; live only. */
   soundDb?: number;
   soundTrouble?: string;
-  /** The loudest of what was played last, 0 to 1. */
+  /** Peak of the last sound played, 0 to 1. */
   soundPeak?: number;
-  /** How much later the sound is than the moment shown. */
+  /** Lag of the sound behind the moment shown. */
   soundOffMs?: number;
 }
 
-/* What is kept of the past for the overlay while live: more than it ever draws. */
+/* Limits of the live history for the overlay: more than it ever draws. */
 const KEPT = 4000;
 const KEPT_SHAPES = 64;
 const MOST_SHAPES = 8192;
 const MOST_IMAGES = 128;
 
-/* A click and what was clicked have times of two clocks; see replay/timeline.c. */
+/* A click and the clicked object have timestamps of two clocks; see replay/timeline.c. */
 const SAME_CLICK_NS = 25_000_000n;
 
-/** Index of the last item at or before a time, -1 when there is none. */
+/** Index of the last item at or before a time; -1 if there is none. */
 export function lastAtOrBefore(items: ReadonlyArray<{ timeNs: bigint }>, timeNs: bigint): number {
   let low = 0;
   let high = items.length;
@@ -139,15 +139,15 @@ const BUTTONS = new Map([
 ]);
 
 export class Player extends Emitter {
-  /** Size of the screen in pixels; 0 before anything is known. */
+  /** Size of the screen in pixels; 0 while unknown. */
   width = 0;
   height = 0;
-  /** Up to this session time the picture is complete and shown: what a tag is bound to. */
+  /** Session time up to which the picture is complete and shown: tags are bound to it. */
   presentationNs = 0n;
-  presentedMs = 0; // when that was, by performance.now()
-  /** Of the moment that was applied last. */
+  presentedMs = 0; // time of the last present(), by performance.now()
+  /** Time of the last applied moment. */
   pictureNs = 0n;
-  /** Something was applied, and not drawn since. */
+  /** True while an applied moment is not drawn. */
   undrawn = false;
   picturesDecoded = 0;
   firstPictureMs = 0;
@@ -158,19 +158,19 @@ export class Player extends Emitter {
   #sizes: Size[] = [];
   #positions: Position[] = [];
   #shapes: Shape[] = [];
-  /** Pictures of the pointer by their identity, which is made of what they show: also of another moment. */
+  /** Cursor images by identity, derived from their content: also valid for other moments. */
   readonly #images = new Map<bigint, ShapeImage>();
   #labels = new Map<number, string>();
-  #hidden?: string; // why nothing is known of keys; "": it is
-  /** Whose click has not come yet. */
+  #hidden?: string; // reason for hidden keys; "": recorded; undefined: unknown
+  /** Clicked objects whose click has not arrived yet. */
   #clicked: Clicked[] = [];
-  /* What is seen: the picture of the video, and over it the patches, if there are any. */
+  /* The visible picture: the video frame, and the patches on top, if any. */
   #frame?: VideoFrame;
   #layer = document.createElement('canvas').getContext('2d');
   #layered = false;
-  #stale = false; // it must all be drawn again
+  #stale = false; // a full redraw is pending
 
-  /** The page has begun; the first picture is timed from here. */
+  /** Start of the page; reference for timing the first picture. */
   readonly openedMs = performance.now();
 
   attach(canvas: HTMLCanvasElement | null): void {
@@ -179,7 +179,7 @@ export class Player extends Emitter {
     this.#drawAll();
   }
 
-  /** Forget the past: another moment or another session comes. */
+  /** Drop all state: another moment or session follows. */
   clear(): void {
     this.#sizes = [];
     this.#positions = [];
@@ -197,19 +197,19 @@ export class Player extends Emitter {
     this.changed();
   }
 
-  /** The presentation time as it goes on between two messages that tell it: for what moves. */
+  /** Presentation time extrapolated between two updates, for moving parts. */
   flowingNs(): bigint {
     if (!this.presentationNs) return 1n << 62n;
     const since = Math.min(300, performance.now() - this.presentedMs);
     return this.presentationNs + BigInt(Math.round(since * 1e6));
   }
 
-  /** Why areas of the picture of a moment are hidden. */
+  /** Reasons for redacted areas in the picture at a time. */
   hiddenAt(ns: bigint): readonly Screen_HiddenReason[] {
     return this.#sizes[lastAtOrBefore(this.#sizes, ns)]?.hidden ?? [];
   }
 
-  /** Take in what is not a picture. */
+  /** Take a message other than a picture. */
   take(message: ChannelMessage): void {
     switch (message.topic) {
       case '/screen/info': {
@@ -253,7 +253,7 @@ export class Player extends Emitter {
     }
   }
 
-  /** Make a moment the one that draw() shows; takes it over. They come in their order, and none is left out. */
+  /** Make a moment the one shown by draw(); takes ownership. Moments come in order, without omissions. */
   apply({ timeNs, frame, key, layers }: Moment): void {
     this.pictureNs = timeNs;
     this.undrawn = true;
@@ -271,7 +271,7 @@ export class Player extends Emitter {
     }
   }
 
-  /** Show what was applied. */
+  /** Draw the applied moments. */
   draw(): void {
     if (!this.undrawn) return;
     if (!this.firstPictureMs) this.firstPictureMs = performance.now() - this.openedMs;
@@ -280,7 +280,7 @@ export class Player extends Emitter {
     this.changed();
   }
 
-  /* what is said of the size is there before the picture that has it */
+  /* size information precedes the picture of that size */
   #takeSize(timeNs: bigint): void {
     const size = this.#sizes[lastAtOrBefore(this.#sizes, timeNs)];
     if (!size || (size.width === this.width && size.height === this.height)) return;
@@ -296,7 +296,7 @@ export class Player extends Emitter {
   }
 
   #lay(image: ImageBitmap, x: number, y: number): void {
-    if (!this.#layered && this.#layer) Object.assign(this.#layer.canvas, this.#shownSize()); // empties it, too
+    if (!this.#layered && this.#layer) Object.assign(this.#layer.canvas, this.#shownSize()); // also clears it
     this.#layered = true;
     this.#layer?.drawImage(image, x, y);
     if (!this.#stale) this.#context?.drawImage(image, x, y);
@@ -320,8 +320,8 @@ export class Player extends Emitter {
   }
 
   /**
-   * Draw the pointer and the clicks of a moment over the picture. Live the pointer runs ahead of the
-   * picture: it is drawn where it was last seen.
+   * Draw the cursor and the clicks at a time over the picture. Live, the cursor is newer than the picture and is drawn
+   * at its newest position.
    */
   drawOverlay(canvas: HTMLCanvasElement, atNs: bigint, newestPointer: boolean): void {
     const context = canvas.getContext('2d');
@@ -348,7 +348,7 @@ export class Player extends Emitter {
       context.drawImage(known.image, at.x - known.hotX, at.y - known.hotY);
       return;
     }
-    if (known) return; // the program under test hides it
+    if (known) return; // hidden by the program under test
     context.beginPath();
     context.arc(at.x, at.y, 6, 0, 2 * Math.PI);
     context.fillStyle = '#0f6b6b';
@@ -388,7 +388,7 @@ export class Player extends Emitter {
       timeNs += BigInt(dt) * 1000n;
       insert(this.#positions, { timeNs, x: batch.xPx[i] ?? 0, y: batch.yPx[i] ?? 0 });
     });
-    /* a click may come before the batch that says where the pointer was by then */
+    /* a click may arrive before the batch with the pointer's position */
     for (let i = this.deeds.length - 1; i >= 0; i--) {
       const deed = this.deeds[i];
       if (!deed || deed.timeNs < message.timeNs) break;
@@ -407,7 +407,7 @@ export class Player extends Emitter {
       identity: shape.shape,
     };
     insert(this.#shapes, entry);
-    /* in a replay they come ahead of the moment that is shown: what is over goes, or what is far too much */
+    /* a replay receives shapes ahead of the moment shown: drop past ones, and the excess over the limit */
     const over = Math.min(this.#shapes.length - KEPT_SHAPES, lastAtOrBefore(this.#shapes, this.presentationNs));
     const most = this.#shapes.length - MOST_SHAPES;
     for (const old of this.#shapes.splice(0, Math.max(over, most, 0))) old.image?.close();
@@ -444,7 +444,7 @@ export class Player extends Emitter {
   #takeControls(message: ChannelMessage): void {
     const batch = fromBinary(ControlBatchSchema, message.data);
     let timeNs = message.timeNs;
-    let found = false; // a state that was found is nothing that was done
+    let found = false; // an initial state is not an action
     batch.dtUs.forEach((dt, i) => {
       timeNs += BigInt(dt) * 1000n;
       const control = batch.control[i] ?? 0;
@@ -491,7 +491,7 @@ export class Player extends Emitter {
     const { reason, level } = fromBinary(KeyPolicySchema, message.data);
     const unwatched = reason === KeyPolicy_Reason.UNWATCHED && level <= KeyPolicy_Level.NONE;
     const hidden = reason === KeyPolicy_Reason.PASSWORD ? 'password field' : unwatched ? 'focus not known' : '';
-    /* what comes first says how it is, and not that something has changed */
+    /* the first policy is the initial state, not a change */
     if (this.#hidden !== undefined && hidden !== this.#hidden)
       this.#addDeed({
         timeNs: message.timeNs,
@@ -501,7 +501,7 @@ export class Player extends Emitter {
     this.#hidden = hidden;
   }
 
-  /* it comes after the batch that has the click, or before it */
+  /* arrives after or before the batch with the click */
   #takeClicked(message: ChannelMessage): void {
     const { role, name, application } = fromBinary(ClickedObjectSchema, message.data);
     const clicked = { timeNs: message.timeNs, role, name, application };
@@ -543,7 +543,7 @@ function distance(a: bigint, b: bigint): bigint {
   return a > b ? a - b : b - a;
 }
 
-/** The canvas wants straight alpha, X gives premultiplied. */
+/** Canvas needs straight alpha, X delivers premultiplied. */
 function unpremultiply(rgba: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
   const straight = new Uint8ClampedArray(rgba.length);
   for (let i = 0; i < rgba.length; i += 4) {
@@ -568,7 +568,7 @@ async function inflate(deflated: Uint8Array, size: number): Promise<Uint8Array> 
   return pixels;
 }
 
-/** Nothing when the pixels are not of the shape's size. */
+/** Undefined if the pixels do not match the size of the shape. */
 async function shapeImage(
   rgba: Uint8Array,
   { widthPx, heightPx }: { widthPx: number; heightPx: number },

@@ -1,6 +1,6 @@
-// Opus in, sound out, by WebCodecs and Web Audio. Live it plays what comes, a moment after it came; in a
-// replay it follows the moment that is shown, at that speed. Browsers let nothing sound before somebody
-// asked for it: hear() must be called from a press.
+// Sound output: Opus decoded by WebCodecs, played by Web Audio. Live, packets play shortly after arrival; in a replay,
+// playback follows the moment shown at its speed. Browsers block sound without a user action: hear() must be called
+// from an input event.
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { CompressedAudioSchema } from '../../gen/protocol/foxglove/CompressedAudio_pb';
@@ -10,28 +10,28 @@ import type { ChannelMessage } from '../net/wire';
 
 const RATE_HZ = 48000;
 
-/* What comes is played so much later, so that a packet that is late is not too late. */
+/* Jitter buffer for late packets. */
 const LEAD_S = 0.06;
 
-/* Further ahead than this it is let go, and what comes next is played at once. */
+/* Maximum lead; beyond it the next packet is played at once. */
 const AHEAD_S = 0.5;
 
-/* The context's clock goes in steps of the device's buffers: it is smoothed by the page's, over about so
-   many looks at it, and taken anew when they differ by more than buffers do. */
+/* The context's clock advances in steps of the device's buffers: smoothed by the page's clock over about this many
+   samples, and resynchronized if they differ by more than buffers do. */
 const SMOOTH_LOOKS = 20;
 const ANOTHER_CLOCK_S = 0.1;
 
-/* instead of what nobody is to hear: soft, and without a jump at its ends */
+/* bleep tone: soft, without clicks at its ends */
 const TONE_HZ = 600;
 const TONE_HEIGHT = 0.06;
 const TONE_RAMP_S = 0.01;
 
 interface Track {
   decoder: AudioDecoder;
-  stretcher?: Stretcher; // at other speeds than 1
+  stretcher?: Stretcher; // at speeds other than 1
 }
 
-/** Topics with sound to be heard. */
+/** Topics with audible sound. */
 export const SOUND_TOPICS: readonly string[] = ['/sound', '/sound/monitor'];
 
 function rememberedVolume(): number {
@@ -40,26 +40,26 @@ function rememberedVolume(): number {
 }
 
 export class Sound extends Emitter {
-  /** Somebody wants to hear it. */
+  /** The user enabled the sound. */
   hearing = false;
-  /** Why this browser cannot; "" when it can. */
+  /** Reason for unsupported sound in this browser; "" if supported. */
   unable = '';
-  /** 0 to 1, as on the slider; kept for the next time. */
+  /** Slider position from 0 to 1; remembered. */
   volume = rememberedVolume();
   packetsPlayed = 0;
 
   #context?: AudioContext;
   #gain?: GainNode;
   #meter?: AnalyserNode;
-  #tracks = new Map<string, Track>(); // by topic: the microphone, and what the machine plays
-  #originNs = 0n; // session time that timestamps are counted from
-  #originS = 0; // when that is played, on the context's clock
-  #skewS = Number.NaN; // what is heard now on it, less the page's clock
+  #tracks = new Map<string, Track>(); // by topic: microphone, and machine sound
+  #originNs = 0n; // session time of timestamp 0
+  #originS = 0; // its playback time on the context's clock
+  #skewS = Number.NaN; // context time heard now, minus the page's clock
   #following = false;
   #speed = 1;
   #playing = new Set<AudioScheduledSourceNode>();
 
-  /** From a press of a key or a button. */
+  /** Enable the sound; call from a key or button press. */
   async hear(): Promise<void> {
     if (!('AudioDecoder' in window)) {
       this.unable = 'this browser cannot decode the sound';
@@ -87,7 +87,7 @@ export class Sound extends Emitter {
     await this.#context?.suspend();
   }
 
-  /** Half of the slider sounds half as loud: that is a quarter of the height. */
+  /** Half the slider sounds half as loud, which is a quarter of the amplitude. */
   setVolume(volume: number): void {
     this.volume = volume;
     localStorage.setItem('volume', String(volume));
@@ -95,7 +95,7 @@ export class Sound extends Emitter {
     this.changed();
   }
 
-  /** Another moment or another session comes: be silent, and play what comes as it comes. */
+  /** Another moment or session follows: be silent, and play packets as they arrive. */
   reset(): void {
     for (const { decoder } of this.#tracks.values()) if (decoder.state !== 'closed') decoder.close();
     this.#tracks.clear();
@@ -106,7 +106,7 @@ export class Sound extends Emitter {
     this.#playing.clear();
   }
 
-  /** A moment is shown now, and time goes on at a speed: what comes is played when it is its turn. */
+  /** Set the moment shown and the speed: packets play when due. */
   follow(timeNs: bigint, speed = 1): void {
     this.reset();
     if (!this.#context) return;
@@ -116,13 +116,13 @@ export class Sound extends Emitter {
     this.#originS = this.#heardS(this.#context);
   }
 
-  /** By how much it is off the moment that is shown, in seconds; NaN when it does not follow. */
+  /** Offset from the moment shown, in seconds; NaN when not following. */
   off(timeNs: bigint): number {
     if (!this.#context || !this.#following) return Number.NaN;
     return this.#heardS(this.#context) - this.#dueS(timeNs);
   }
 
-  /** What is heard now, on the context's clock: what leaves it is heard so much later. */
+  /** Context time being heard now: output is heard with the output latency. */
   #heardS(context: AudioContext): number {
     const pageS = performance.now() / 1000;
     const skewS = context.currentTime - (context.outputLatency || 0) - pageS;
@@ -132,12 +132,12 @@ export class Sound extends Emitter {
     return pageS + this.#skewS;
   }
 
-  /** When a moment is played, on the context's clock. */
+  /** Playback time of a moment, on the context's clock. */
   #dueS(timeNs: bigint): number {
     return this.#originS + Number(timeNs - this.#originNs) / 1e9 / this.#speed;
   }
 
-  /** A tone over a span that nobody is to hear, when it is its turn; for what follows a moment. */
+  /** Play a tone over a bleeped span when due; only when following. */
   tone(fromNs: bigint, toNs: bigint): void {
     const context = this.#context;
     if (!context || !this.#gain || !this.#following) return;
@@ -155,13 +155,13 @@ export class Sound extends Emitter {
     tone.stop(endS);
   }
 
-  /** When what was at a session time is heard, by performance.now(); NaN when nothing is playing. */
+  /** Time by performance.now() at which a session time is heard; NaN while nothing is playing. */
   heardAtMs(timeNs: bigint): number {
     if (!this.#context || !this.#originS || this.#playing.size === 0) return Number.NaN;
     return performance.now() + (this.#dueS(timeNs) - this.#heardS(this.#context)) * 1000;
   }
 
-  /** The loudest of the last two thirds of a second, 0 to 1. */
+  /** Peak of the last two thirds of a second, 0 to 1. */
   peak(): number {
     if (!this.#meter || !this.hearing) return 0;
     const samples = new Float32Array(this.#meter.fftSize);
@@ -192,7 +192,7 @@ export class Sound extends Emitter {
         data.close();
       },
       error: () => {
-        /* the next packet goes into a fresh one */
+        /* the next packet gets a fresh decoder */
         if (this.#tracks.get(topic) === track) this.reset();
       },
     });
@@ -218,7 +218,7 @@ export class Sound extends Emitter {
       this.#schedule(context, part.samples, RATE_HZ, part.atS / this.#speed);
   }
 
-  /** @param offsetS  from the origin, as it is heard */
+  /** @param offsetS  from the origin, in playback time */
   #schedule(
     context: AudioContext,
     samples: Float32Array<ArrayBuffer>,
@@ -227,7 +227,7 @@ export class Sound extends Emitter {
   ): void {
     const now = context.currentTime;
     if (this.#following) {
-      if (this.#originS + offsetS < now) return; /* too late for it */
+      if (this.#originS + offsetS < now) return; /* too late */
     } else if (this.#originS + offsetS < now || this.#originS + offsetS > now + AHEAD_S) {
       this.#originS = now + LEAD_S - offsetS;
     }

@@ -1,4 +1,4 @@
-// The WebSocket: says hello, pairs requests with answers, and comes back after a break.
+// The WebSocket connection: handshake, request and answer matching, reconnect with backoff.
 
 import { Role, type ServerMessage, type Welcome } from '../../gen/protocol/wire_pb';
 import { Emitter } from '../base/emitter';
@@ -8,11 +8,11 @@ import { setTitle } from './title';
 import { type ChannelMessage, type ClientBody, packMessage, parseRecord } from './wire';
 
 const PING_MS = 2000;
-/* A connection that brings nothing for so many seconds is given up: pings are answered within two, and a server whose
-   machine is gone closes nothing. One message may take longer on a slow line: each time the limit doubles. */
+/* Receive timeout in seconds: the server answers pings within two, and one whose machine is gone closes no socket. A
+   single message may take longer on a slow line, so the timeout doubles each time. */
 const QUIET_S = 6;
 const MOST_QUIET_S = 60;
-/* so long for a welcome, which a server with many joins gives when it is a link's turn */
+/* welcome timeout: with many joins the server serves the links in turn */
 const WELCOME_S = 20;
 const RETRY_MS = [500, 1000, 2000, 3000, 5000];
 const CLOSE_BAD_TOKEN = 4401;
@@ -22,16 +22,16 @@ const CLOSE_REVOKED = 4410;
  * State machine:
  *
  *   connecting    welcome            → open
- *   open          the socket closes  → waiting
- *   connecting    the socket closes  → waiting
- *   waiting       after a back-off   → connecting
- *   open          nothing comes for QUIET_S, or no welcome for WELCOME_S → waiting
- *   any           closed with 4401   → refused   (the link is not valid, or with 4410 revoked: no way on)
+ *   open          socket closes      → waiting
+ *   connecting    socket closes      → waiting
+ *   waiting       after a backoff    → connecting
+ *   open          nothing received for QUIET_S, or no welcome for WELCOME_S → waiting
+ *   any           closed with 4401   → refused   (invalid link, or revoked with 4410: final)
  *   any           close()            → closed
  */
 export type ConnectionState = 'connecting' | 'open' | 'waiting' | 'refused' | 'closed';
 
-/** The state of a page that watches live, for the moderators: see Ping. */
+/** Playback state of a live page, for the moderators: see Ping. */
 export interface Shown {
   behindMs: number;
   hears: boolean;
@@ -39,16 +39,16 @@ export interface Shown {
 
 export interface ConnectionEvents {
   shown?(): Shown;
-  /** The connection was open, and is not any more. */
+  /** The connection was open and is lost. */
   closed?(): void;
-  /** The connection is open, for the first time or again. */
+  /** The connection is open, initially or again. */
   opened(): void;
   message(message: ChannelMessage): void;
-  /** A message of the server that answers no request. */
+  /** A server message that answers no request. */
   server(message: ServerMessage): void;
 }
 
-/** An answer that says no, in one sentence. */
+/** A negative answer: error code and one sentence. */
 export class Refusal extends Error {
   constructor(
     readonly code: number,
@@ -64,7 +64,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** The recorder's clock as seen from here: server time = local + offset, known to ±error. */
+/** Estimate of the recorder's clock: server time = local + offset, ± error. */
 interface ClockEstimate {
   offsetMs: number;
   roundTripMs: number;
@@ -73,12 +73,12 @@ interface ClockEstimate {
 
 export class Connection extends Emitter {
   state: ConnectionState = 'connecting';
-  /** The link was revoked; otherwise it is not known. */
+  /** The link was revoked; false: unknown. */
   revoked = false;
   welcome?: Welcome;
-  /** It broke, and there has been no welcome since. */
+  /** Connection lost, and no welcome since. */
   away = false;
-  /** When the next try begins, in milliseconds of performance.now(). */
+  /** Time of the next attempt, in milliseconds of performance.now(). */
   retryAtMs = 0;
 
   #token: string;
@@ -92,7 +92,7 @@ export class Connection extends Emitter {
   #timer = 0;
   #pinger = 0;
   #watchdog = 0;
-  /* seconds without a message, counted while this page runs: one that was held up has messages it has not read */
+  /* seconds without a message, counted only while this page runs: a suspended page still has unread messages */
   #quietS = 0;
   #mostQuietS = QUIET_S;
   #heardMs = performance.now();
@@ -108,9 +108,9 @@ export class Connection extends Emitter {
   }
 
   /**
-   * Ask; the promise fails with a Refusal, or when the connection breaks.
+   * Send a request; the promise rejects with a Refusal, or when the connection breaks.
    *
-   * @param isPart  called with each answer: true when another part of it follows
+   * @param isPart  called with each answer; true: more parts of it follow
    */
   request(body: ClientBody, isPart: (answer: ServerMessage) => boolean = () => false): Promise<ServerMessage> {
     const request = this.#nextRequest++;
@@ -124,7 +124,7 @@ export class Connection extends Emitter {
     });
   }
 
-  /** Of this connection's acts; empty before the first welcome. */
+  /** Principal of this connection's acts; empty before the first welcome. */
   get principal(): string {
     return this.welcome?.principal ?? '';
   }
@@ -137,21 +137,21 @@ export class Connection extends Emitter {
     return this.welcome?.role === Role.MODERATOR;
   }
 
-  /** Change the name that stands beside what this person says: takes a new connection. */
+  /** Change this person's display name; reconnects. */
   rename(name: string): void {
     this.#name = name;
-    /* otherwise the hello is still to come, or a link that is not valid stays so */
+    /* otherwise the hello is not sent yet, or the link stays invalid */
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#drop();
     this.#connect();
   }
 
-  /** For how long nothing has come from the recorder, in milliseconds. */
+  /** Time since the last message of the recorder, in milliseconds. */
   silentMs(): number {
     return performance.now() - this.#heardMs;
   }
 
-  /** Try again now, and not only when it is time. */
+  /** Retry now instead of after the backoff. */
   retry(): void {
     if (this.state !== 'waiting') return;
     clearTimeout(this.#timer);
@@ -166,7 +166,7 @@ export class Connection extends Emitter {
     this.#socket?.close();
   }
 
-  /** The session clock now in nanoseconds, 0 when no session runs or it is not known yet. */
+  /** Current session clock in nanoseconds; 0 without a session, or while unknown. */
   sessionNowNs(): bigint {
     const best = this.#bestClock();
     if (!best) return 0n;
@@ -190,7 +190,7 @@ export class Connection extends Emitter {
 
   #connect(): void {
     this.#set('connecting');
-    /* behind a proxy: by TLS when the page was, and below the path that the page has */
+    /* behind a proxy: TLS if the page was loaded by TLS, and below the page's path */
     const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
     const folder = location.pathname.slice(0, location.pathname.lastIndexOf('/') + 1);
     const socket = new WebSocket(`${scheme}//${location.host}${folder}`, 'uxrec.v1');
@@ -218,7 +218,7 @@ export class Connection extends Emitter {
     this.#wait();
   }
 
-  /** The connection is over. Its close may take minutes, and is of no interest. */
+  /** Abandon the socket. Its close handshake may take minutes and is ignored. */
   #drop(): void {
     const socket = this.#socket;
     if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
@@ -233,7 +233,7 @@ export class Connection extends Emitter {
       pending.reject(new Error('the connection to the recorder broke'));
     this.#pending.clear();
     this.#topics.clear();
-    /* the clock stays: it dates tags made without a connection */
+    /* keep the clock estimate: it dates tags made offline */
     if (this.state === 'open') this.#events.closed?.();
   }
 
@@ -273,7 +273,7 @@ export class Connection extends Emitter {
         this.#serverMessage(received.message);
         break;
       default:
-        break; // what a newer server adds
+        break; // unknown, of a newer server
     }
   }
 
@@ -310,7 +310,7 @@ export class Connection extends Emitter {
     else pending.resolve(message);
   }
 
-  /** Look at the recorder's clock, now and not only every two seconds. */
+  /** Sample the recorder's clock now, in addition to the two-second interval. */
   ping(): void {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     const shown = this.#events.shown?.();
@@ -327,7 +327,10 @@ export class Connection extends Emitter {
     );
   }
 
-  /** Half of the round trip is taken for the way back; the tightest of the last eight counts. */
+  /**
+   * Half of the round trip is assumed for the way back; the estimate with the shortest round trip of the last eight
+   * counts.
+   */
   #takePong(sentMs: number, sessionNs: bigint): void {
     const nowMs = performance.now();
     if (sessionNs === 0n) {
@@ -338,7 +341,7 @@ export class Connection extends Emitter {
     const roundTripMs = nowMs - sentMs;
     const offsetMs = serverMs - (sentMs + roundTripMs / 2);
     const before = this.#bestClock();
-    /* another session has another clock */
+    /* a new session has a new clock */
     if (before && Math.abs(before.offsetMs - offsetMs) > before.roundTripMs + roundTripMs + 5)
       this.#clocks = [];
     this.#clocks.push({ offsetMs, roundTripMs, takenMs: nowMs });

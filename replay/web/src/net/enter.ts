@@ -1,4 +1,4 @@
-// Runs before anything is painted: takes the key out of the address and its history entry.
+// Runs before the first paint: removes the key from the address and its history entry.
 
 import { takeFromAddress } from './key';
 

@@ -1,7 +1,7 @@
-// Who this browser is: a secret of its own, from which the server derives the principal of its acts.
+// Identity of this browser: its own secret, from which the server derives the principal of its acts.
 //
-// It is in localStorage, so that all tabs of this origin are one person, today and tomorrow; where that is blocked, in
-// memory. It is sent in the hello alone.
+// Stored in localStorage, so that all tabs of this origin are one person over time; in memory where storage is blocked.
+// Sent only in the hello.
 
 import type { Act } from '../../gen/protocol/acts_pb';
 import { isKey } from './key';
@@ -21,7 +21,7 @@ export function ownIdentity(): string {
   try {
     const stored = localStorage.getItem(NAME) ?? '';
     if (!isKey(stored)) localStorage.setItem(NAME, random());
-    /* another tab may have been a moment earlier: the one that is stored is the one of all */
+    /* another tab may have stored one first: the stored one wins */
     current = localStorage.getItem(NAME) ?? '';
   } catch {
     // in memory
@@ -30,14 +30,14 @@ export function ownIdentity(): string {
   return current;
 }
 
-/** This person, as the server knows them. */
+/** This person as known to the server. */
 export interface Person {
-  /** Welcome.principal; empty: of an earlier server, or before the first welcome. */
+  /** Welcome.principal; empty with an older server, or before the first welcome. */
   principal: string;
   name: string;
 }
 
-/** Whether an act is this person's: by principal, without one by name. Acts on their way have no author yet. */
+/** True for this person's acts: by principal, without one by name. Pending acts have no author yet. */
 export function isOwn(act: Act, person: Person): boolean {
   if (!act.author) return true;
   return act.principal ? act.principal === person.principal : act.author === person.name;

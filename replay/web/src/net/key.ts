@@ -1,40 +1,40 @@
-// The key of a link: out of the address at once, then in the tab alone.
+// The key of a link: removed from the address at once, then kept only in the tab.
 //
-// It is in sessionStorage, which a reload and the links between pages keep and other tabs and other origins do not
-// have; where that is blocked, in memory until the next page. A tab that was opened from inside (ctrl-click, middle
-// click, the menu of a link) has a storage of its own: it asks the other tabs of this origin, and the one in which
-// the link was used answers once. A tab that was opened in any other way gets nothing.
+// Stored in sessionStorage, which survives reloads and links between pages but is not shared with other tabs and
+// origins; in memory until the next page where storage is blocked. A tab opened from a page (ctrl-click, middle click,
+// context menu of a link) has its own storage: it asks the other tabs of this origin, and the one with the used link
+// answers once. A tab opened in any other way gets no answer.
 
 import { isMomentPart } from '../base/moment_link';
 
 /** A proxy may serve several recorders below paths of one origin. */
 const name = () => `uxrec-key ${location.pathname.slice(0, location.pathname.lastIndexOf('/') + 1)}`;
-/** How long a tab that may have been opened from inside waits for the one that it came from. */
+/** Time limit of the answer from the opening tab. */
 const ANSWER_MS = 1500;
-/** How long after its menu was opened a link may be chosen in it. */
+/** Validity of a grant for the context menu of a link. */
 const GRANT_MS = 60_000;
 
 type Message = { ask: string; place: string } | { answer: string; key: string };
 
 declare global {
   interface Window {
-    /** The key while there is no storage; taken out at the first use. */
+    /** The key without storage; removed on first use. */
     uxrecKey?: string;
   }
 }
 
-/** The key of this page. */
+/** Key of this page. */
 let current = '';
 
 export const isKey = (text: string) => /^[0-9a-f]{32}$/.test(text);
 
-/** Move a key from the address into the tab. Gives whether there was one. */
+/** Move a key from the address into the tab. Returns true if there was one. */
 export function takeFromAddress(): boolean {
   const parts = location.hash.slice(1).split('&').filter(Boolean);
   const moments = parts.filter(isMomentPart);
   const [key = '', ...more] = parts.filter((part) => !isMomentPart(part)).map((part) => part.replace(/^key=/, ''));
   if (!key) return false;
-  /* also what only looks like a key: half of one is not for the screen either */
+  /* also removes a malformed key: part of one must not be visible either */
   const rest = moments[0] ? `#${moments[0]}` : '';
   history.replaceState(history.state, '', location.pathname + location.search + rest);
   if (!isKey(key) || more.length) return false;
@@ -42,12 +42,12 @@ export function takeFromAddress(): boolean {
   return true;
 }
 
-/** Whether the fragment of the address has more than a moment: a key, or a part of one. */
+/** True if the fragment of the address has more than a moment: a key, or part of one. */
 export function hasKeyInAddress(): boolean {
   return location.hash.slice(1).split('&').some((part) => part !== '' && !isMomentPart(part));
 }
 
-/** Keep a key in this tab: from the address, from another tab, or for a ticket. */
+/** Store a key in this tab: from the address, from another tab, or for a ticket. */
 export function keepKey(key: string): void {
   current = key;
   try {
@@ -67,18 +67,18 @@ function stored(): string {
   }
 }
 
-/** The recorder does not know the key any more. */
+/** Drop a key unknown to the recorder. */
 export function forgetKey(): void {
   try {
     sessionStorage.removeItem(name());
   } catch {
-    // it was never kept
+    // never stored
   }
 }
 
 const placeOf = (url: { pathname: string; search: string }) => url.pathname + url.search;
 
-/** The key of this tab, or of the tab whose link has opened this one; empty: there is none. */
+/** Key of this tab, or of the tab that opened it; empty if there is none. */
 export async function findKey(): Promise<string> {
   const key = stored();
   if (isKey(key)) {
@@ -105,7 +105,7 @@ function askOthers(): Promise<string> {
   }).finally(() => channel.close());
 }
 
-/** Let links of this page be opened in new tabs. */
+/** Allow links of this page to open in new tabs. */
 export function shareKey(): void {
   let grant = { place: '', until: 0 };
   const allow = (event: MouseEvent) => {

@@ -1,4 +1,4 @@
-// The title of a page: it is also the title of its window, by which a recorder knows that window.
+// The title of a page, and thus of its window; the recorder identifies the window by it.
 
 const NAMES: Record<string, string> = {
   live: 'Live',
@@ -6,7 +6,7 @@ const NAMES: Record<string, string> = {
   replay: 'Replay',
 };
 
-/** A proxy may serve the pages below a path of its own: the last part alone names the page. */
+/** A proxy may serve the pages below a path: only the last part names the page. */
 export const pageName = location.pathname.slice(location.pathname.lastIndexOf('/') + 1);
 
 const PAUSED_ICON =
@@ -24,13 +24,13 @@ function show(): void {
   document.title = paused ? `❚❚ Paused · ${name}` : name;
 }
 
-/** @param own  the recorder's marker, for the moderator: it hides windows that have it in their title */
+/** @param own  the recorder's marker, for the moderator: windows with it in their title are redacted */
 export function setTitle(own = ''): void {
   marker = own;
   show();
 }
 
-/** In a tab that is behind others its title and its icon alone are seen. */
+/** A background tab shows only its title and icon. */
 export function setPaused(now: boolean): void {
   if (now === paused) return;
   paused = now;

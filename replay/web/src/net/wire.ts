@@ -1,5 +1,5 @@
-// What travels on the WebSocket: each binary message is one MCAP record (mcap.dev/spec) as it stands
-// in a session file; records with the opcode 0x80 hold a ClientMessage or ServerMessage.
+// WebSocket wire format: each binary message is one MCAP record (mcap.dev/spec) as in a session file; records with the
+// opcode 0x80 hold a ClientMessage or ServerMessage.
 
 import { create, fromBinary, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
 import {
@@ -15,7 +15,7 @@ const OPCODE_PRIVATE = 0x80;
 const RECORD_HEADER_BYTES = 9;
 const MESSAGE_HEADER_BYTES = 22;
 
-/** One message of a channel, as the file has it. Times are session times in nanoseconds. */
+/** One message of a channel, as in the file. Times are session times in nanoseconds. */
 export interface ChannelMessage {
   topic: string;
   timeNs: bigint;
@@ -29,7 +29,7 @@ export type Received =
   | { kind: 'server'; message: ServerMessage }
   | { kind: 'other' };
 
-/** Take a received WebSocket message apart. Throws when it is no record of ours. */
+/** Parse a received WebSocket message. Throws on a malformed record. */
 export function parseRecord(buffer: ArrayBuffer): Received {
   const view = new DataView(buffer);
   if (buffer.byteLength < RECORD_HEADER_BYTES)
@@ -63,7 +63,7 @@ export function parseRecord(buffer: ArrayBuffer): Received {
 
 export type ClientBody = NonNullable<MessageInitShape<typeof ClientMessageSchema>['body']>;
 
-/** Pack a message for the server. */
+/** Serialize a message to the server. */
 export function packMessage(request: bigint, body: ClientBody): Uint8Array<ArrayBuffer> {
   const message: ClientMessage = create(ClientMessageSchema, { request, body });
   const content = toBinary(ClientMessageSchema, message);

@@ -1,9 +1,9 @@
-// The button by which an observer or a reviewer hears the sound, with its volume.
+// Sound button of the live pages and of a replay.
 
 import type { Sound } from '../media/sound';
 import { Icon } from './parts';
 
-/** Nothing sounds in a browser before somebody asks for it: here they do. */
+/** Sound switch with volume: browsers block sound without a user action. */
 export function HearButton({ sound }: { sound: Sound }) {
   if (sound.unable) return <span class="hint">{sound.unable}</span>;
   const volume = Math.round(100 * sound.volume);

@@ -1,4 +1,4 @@
-// The meanings of the signs over the picture.
+// Legend of the signs over the picture.
 
 import { Screen_HiddenReason as Reason } from '../../gen/protocol/screen_pb';
 
@@ -9,7 +9,7 @@ const REASONS = new Map<Reason, string>([
   [Reason.OWN_PAGE, 'the moderator’s own page'],
 ]);
 
-/** Why areas of the picture are grey; nothing when none is. */
+/** Reasons for redacted areas of the picture; nothing without any. */
 export function HiddenLegend({ reasons }: { reasons: readonly Reason[] }) {
   const texts = reasons.map((reason) => REASONS.get(reason)).filter(Boolean);
   if (!texts.length) return null;
@@ -28,13 +28,13 @@ export function HiddenLegend({ reasons }: { reasons: readonly Reason[] }) {
   );
 }
 
-/** Keys of every picture. */
+/** Keys common to all pictures. */
 export const PICTURE_KEYS = [
   ['+ -', 'picture larger, smaller, as control and the wheel; with the focus in it the arrow keys move it'],
   ['shift+Enter', 'full screen; Esc leaves it'],
 ] as const;
 
-/** Part of the help. */
+/** Section of the help. */
 export function PictureHelp() {
   return (
     <>

@@ -1,4 +1,4 @@
-// Parts that several pages are made of.
+// Components common to several pages.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -41,7 +41,7 @@ export function ThemeButton() {
   );
 }
 
-/* ---- icons: fonts lack half of them ---- */
+/* ---- icons, as fonts lack half of them ---- */
 
 const ICONS = {
   play: 'M4 2.5v11l9-5.5z',
@@ -68,7 +68,7 @@ export function Icon({ name }: { name: keyof typeof ICONS }) {
   );
 }
 
-/* ---- the frame of every page ---- */
+/* ---- common page elements ---- */
 
 export function TopBar({ children, help }: { children?: ComponentChildren; help?: KeyHelp }) {
   return (
@@ -84,14 +84,14 @@ export function TopBar({ children, help }: { children?: ComponentChildren; help?
   );
 }
 
-/** Keys that work on the page now, and their meanings. */
+/** Keys available on the page, and their meanings. */
 export type KeyHelp = ReadonlyArray<readonly [string, string]>;
 
 function HelpButton({ help }: { help: KeyHelp }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const open = () => {
     dialog.current?.showModal();
-    /* the focus goes to its only button, at the end */
+    /* the dialog focuses its only button, at the end, and scrolls to it */
     dialog.current?.scrollTo(0, 0);
   };
   useKeys({ '?': open });
@@ -125,9 +125,9 @@ function HelpButton({ help }: { help: KeyHelp }) {
 }
 
 /**
- * The effect of a key, or why it had none.
+ * Effect of a key, or the reason for having none.
  *
- * @param fullScreen  in the part of the page that may fill the screen: the page's own place is not seen then
+ * @param fullScreen  inside the element that may be full screen, which hides the page's own hint
  */
 export function KeyHint({ fullScreen = false }: { fullScreen?: boolean }) {
   const { text, number } = useEmitter(hints);
@@ -139,7 +139,7 @@ export function KeyHint({ fullScreen = false }: { fullScreen?: boolean }) {
   );
 }
 
-/** The one sentence when something is wrong, and what to do. */
+/** One sentence on a problem and its remedy. */
 export function Notice({ kind, children }: { kind: 'error' | 'warning' | 'info'; children: ComponentChildren }) {
   return (
     <p class={`notice ${kind}`} role={kind === 'error' ? 'alert' : 'status'}>
@@ -148,7 +148,7 @@ export function Notice({ kind, children }: { kind: 'error' | 'warning' | 'info';
   );
 }
 
-/** Where a replay is: its study, its participant, its begin. */
+/** Breadcrumbs of a replay: study, participant, begin. */
 export function Crumbs({ study, who, when = '' }: { study: string; who: string; when?: string }) {
   return (
     <h1 class="crumbs" title={[study, who, when].filter(Boolean).join(' › ')}>
@@ -161,9 +161,9 @@ export function Crumbs({ study, who, when = '' }: { study: string; who: string; 
 }
 
 /**
- * A dot and a word for a state.
+ * Badge with a dot and a word for a state.
  *
- * @param spoken  read out when it changes: of a label with a running clock the state alone
+ * @param spoken  announced on changes; for a label with a running clock, the state only
  */
 export function StateBadge({ state, label, spoken = label }: { state: string; label: string; spoken?: string }) {
   return (
@@ -177,7 +177,7 @@ export function StateBadge({ state, label, spoken = label }: { state: string; la
   );
 }
 
-/** Of a form whose effect is for good: Enter in one of its fields does not press its button. */
+/** For forms with an irreversible effect: Enter in a field does not submit. */
 export function onlyByButton(event: KeyboardEvent): void {
   if (event.key !== 'Enter' || !(event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement)) return;
   event.preventDefault();
@@ -187,7 +187,7 @@ export function onlyByButton(event: KeyboardEvent): void {
 
 /* ---- codes ---- */
 
-/** The key cap beside the name: colour alone carries no meaning. */
+/** Shows the key beside the name: colour alone carries no meaning. */
 export function CodeChip({ code, fallback }: { code: Study_Code | undefined; fallback: string }) {
   return (
     <span class="chip" title={code?.name} style={codeStyle(code?.color)}>
@@ -199,7 +199,7 @@ export function CodeChip({ code, fallback }: { code: Study_Code | undefined; fal
   );
 }
 
-/** Whether more of an element follows below the part of it that is seen. */
+/** True while an element can be scrolled further down. */
 function useMoreBelow(isThere: boolean) {
   const element = useRef<HTMLDivElement>(null);
   const [more, setMore] = useState(false);
@@ -223,13 +223,13 @@ export function Palette({
 }: {
   codes: Study_Code[];
   disabled: boolean;
-  /** @return why no tag was set, or "" */
+  /** @return the reason why no tag was set, or "" */
   onTag: (code: string) => string;
 }) {
   const { element, more, look } = useMoreBelow(codes.length > 0);
   if (codes.length === 0) return null;
   return (
-    /* on a phone it scrolls: without a button that takes the focus, by itself */
+    /* scrollable on a phone; focusable itself if no button can take the focus */
     <div ref={element} class={`palette ${more ? 'scrolls' : ''}`} onScroll={look} role="group" aria-label="Tags" tabIndex={disabled ? 0 : undefined}>
       {codes.map((code) => (
         <button

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { date } from '../base/format';
 
-/** The head of a printed document: the part of the program that it is of, title, and when it was printed. */
+/** Head of a printed document: part of the program, title, time of printing. */
 export function PrintHead({ title, part = 'library', lines = [] }: { title: string; part?: string; lines?: string[] }) {
   const [printedNs, setPrinted] = useState(() => BigInt(Date.now()) * 1_000_000n);
   useEffect(() => {

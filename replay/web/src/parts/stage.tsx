@@ -1,4 +1,4 @@
-// The picture and what lies over it.
+// The picture and its overlay.
 
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
@@ -28,7 +28,7 @@ export function keyClassName(keyClass: KeyClass): string {
   return CLASS_NAMES.get(keyClass) ?? 'key';
 }
 
-/** Runs of one class, newest last: "letter ×12". */
+/** Key runs by class, newest last: "letter ×12". */
 export function keyRuns(deeds: readonly Deed[], atNs: bigint): Array<{ name: string; count: number }> {
   const runs: Array<{ name: string; count: number }> = [];
   for (let i = lastAtOrBefore(deeds, atNs); i >= 0; i--) {
@@ -43,11 +43,11 @@ export function keyRuns(deeds: readonly Deed[], atNs: bigint): Array<{ name: str
 }
 
 /**
- * @param atNs     the moment of the overlay
- * @param text     what the picture shows, for those who do not see it
- * @param live     the pointer is drawn where it was last seen
- * @param covered  instead of the picture: why there is none
- * @param veil     over the picture, which is dimmed: why it is not that of the moment
+ * @param atNs     time of the overlay
+ * @param text     accessible description of the picture
+ * @param live     draw the cursor at its newest position
+ * @param covered  replaces the picture: reason for its absence
+ * @param veil     over the dimmed picture: reason for its being another moment's
  */
 export function Stage({
   player,
@@ -76,7 +76,7 @@ export function Stage({
     player.attach(picture.current);
     return () => player.attach(null);
   }, [player]);
-  /* ripples fade: draw while there is something that moves */
+  /* ripples fade: draw while anything moves */
   useEffect(() => {
     let timer = 0;
     let until = 0;

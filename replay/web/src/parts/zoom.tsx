@@ -1,4 +1,4 @@
-// How large the picture is on the stage: as it fits, or so many times its pixels, moved by scrolling.
+// Size of the picture on the stage: fitted, or a multiple of its pixels, panned by scrolling.
 
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
@@ -9,11 +9,11 @@ const STEPS = [0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4];
 const LEAST = 0.1;
 const MOST = 4;
 const ARROW_PX = 60;
-/* of the wheel with Control, and of a touchpad's pinch, which comes as one */
+/* zoom rate of the wheel with Control, and of a touchpad pinch, which is reported as such */
 const WHEEL = 0.0025;
 
 export interface Zoom {
-  /** Widths of the picture's pixels; 0: as it fits. */
+  /** Scale of the picture's pixels; 0: fitted. */
   factor: number;
   set: (factor: number) => void;
   step: (up: boolean) => void;
@@ -35,7 +35,7 @@ const pointsOf = (touches: TouchList): Point[] => Array.from(touches, ({ clientX
  */
 export function useZoom(view: RefObject<HTMLElement | null>, stage: RefObject<HTMLElement | null>, width: number): Zoom {
   const [factor, setFactor] = useState(0);
-  /* the point of the picture that stays where it is, as shares, and its place in the view */
+  /* fixed point of the zoom: as shares of the picture, and its position in the view */
   const kept = useRef<{ share: Point; at: Point } | undefined>(undefined);
   const now = useRef(factor);
   now.current = factor;
@@ -122,7 +122,7 @@ export function useZoom(view: RefObject<HTMLElement | null>, stage: RefObject<HT
   };
 }
 
-/** Buttons over the picture, and the keys of them. */
+/** Zoom buttons over the picture, and their keys. */
 export function ZoomBar({ zoom }: { zoom: Zoom }) {
   const percent = `${Math.round(100 * zoom.factor)} %`;
   const canFill = document.fullscreenEnabled;

@@ -1,4 +1,4 @@
-// Spans that nobody is to hear: how one is made, and those there are.
+// Bleeps: spans of silenced sound. The form for a new one, and the list.
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { bleepAct, removeAct } from '../acts/model';
@@ -7,10 +7,10 @@ import { clock, parseClock } from '../base/format';
 import type { RecordedDriver } from '../driver/recorded';
 import type { Coder } from '../marks/marks';
 
-/* what was just said is what is to be bleeped */
+/* default length: the last utterance */
 const USUAL_NS = 2_000_000_000n;
 
-/** From, to and why. It stays open while the replay goes on, so that both ends can be found by ear. */
+/** Form with begin, end and reason. Stays open during playback, so that both ends can be found by ear. */
 export function BleepForm({
   driver,
   coder,
@@ -31,7 +31,7 @@ export function BleepForm({
   const [reason, setReason] = useState('');
   const [refused, setRefused] = useState('');
   const first = useRef<HTMLInputElement>(null);
-  /* before the next key can come */
+  /* synchronously, before the next key event */
   useLayoutEffect(() => first.current?.focus(), []);
   const fromNs = parseClock(from);
   const toNs = parseClock(to);
@@ -106,7 +106,7 @@ export function BleepForm({
   );
 }
 
-/** Those there are, with what takes one's own back; a moderator may take back all. */
+/** The list. Users can take back their own bleeps, a moderator all of them. */
 export function BleepList({
   coder,
   beginNs,

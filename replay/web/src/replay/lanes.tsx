@@ -1,4 +1,4 @@
-// The timeline of a session: lanes of tasks, tags, input, sound and screen over one axis of time, which can be zoomed.
+// Timeline of a session: lanes of tasks, tags, input, sound and screen over a common, zoomable time axis.
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Act, Attempt_Outcome } from '../../gen/protocol/acts_pb';
@@ -17,15 +17,15 @@ import type { Player } from '../media/player';
 import { Icon } from '../parts/parts';
 
 const STEP_NS = 5_000_000_000n;
-/* room of a mark or a click, and of the number beside it, in px: marks that are closer are drawn as one */
+/* width of a mark or click, and of the number beside it, in px: closer marks are merged */
 const MARK_PX = 8;
 const NUMBER_PX = 4;
 const DIGIT_PX = 7;
-/* shorter gaps are drawn as wide as this share, and joined with those that they touch then */
+/* minimum drawn width of a gap, as a share; gaps that touch at this width are merged */
 const LEAST = 0.001;
 const ZOOM = 2;
 
-/* beside the colour */
+/* shown in addition to the colour */
 const OUTCOME_SIGNS = new Map<Attempt_Outcome, string>([
   [Attempt_Outcome.COMPLETED, '✓'],
   [Attempt_Outcome.COMPLETED_WITH_ASSIST, '✓ with assist'],
@@ -36,7 +36,7 @@ const OUTCOME_SIGNS = new Map<Attempt_Outcome, string>([
   [Attempt_Outcome.NOT_REACHED, 'not reached'],
 ]);
 
-/** Heights of bins as one SVG path, scaled to the largest. */
+/** Bin heights as one SVG path, scaled to the largest. */
 function area(values: readonly number[], width: number, height: number): string {
   const most = values.reduce((largest, value) => Math.max(largest, value), 1);
   const step = width / Math.max(1, values.length);
@@ -52,12 +52,12 @@ interface Mark {
   names: string[];
 }
 
-/** How far it reaches to its right. */
+/** Extent to its right. */
 function roomPx({ names }: Mark): number {
   return names.length > 1 ? MARK_PX + NUMBER_PX + DIGIT_PX * String(names.length).length : MARK_PX;
 }
 
-/** Marks in the order of time, those without room on a lane so wide together. */
+/** Merge marks that are too close on a lane of this width; sorted by time. */
 function group(marks: Mark[], widthPx: number): Mark[] {
   const groups: Mark[] = [];
   for (const mark of marks) {
@@ -68,7 +68,7 @@ function group(marks: Mark[], widthPx: number): Mark[] {
   return groups;
 }
 
-/** The view of a session: where its moments are, as shares of the width. */
+/** Current view of a session, and the positions of times in it as shares of the width. */
 interface Scale extends View {
   beginNs: bigint;
   endNs: bigint;
@@ -88,12 +88,12 @@ function scaleOf(view: View, beginNs: bigint, endNs: bigint): Scale {
 
 function place(left: number, width?: number) {
   if (width === undefined) return { left: `${left * 100}%` };
-  /* a task that begins before the view is drawn from its edge on, so that its name is read */
+  /* a task that begins before the view is drawn from the left edge, to keep its name visible */
   const from = Math.max(0, left);
   return { left: `${from * 100}%`, width: `${Math.max(0, Math.min(1, left + width) - from) * 100}%` };
 }
 
-/** A width that follows the element's. */
+/** Width of an element, updated on resize. */
 function useWidth() {
   const element = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(1000);
@@ -249,7 +249,7 @@ export function Lanes({
   );
 }
 
-/** While playing, a part of the timeline goes along with the playhead; it also goes where one seeks to. */
+/** Scroll the view with the playhead while playing, and to the target of a seek. */
 function useFollowedView(
   driver: RecordedDriver,
   player: Player,
@@ -268,13 +268,13 @@ function useFollowedView(
   }, [driver, player, view]);
 }
 
-/** The wheel over an element; a turn that `take` refuses scrolls as usual. */
+/** Wheel handler of an element; events rejected by `take` scroll as usual. */
 function useWheel(element: { current: HTMLElement | null }, take: (event: WheelEvent) => boolean): void {
   const newest = useRef(take);
   newest.current = take;
   useEffect(() => {
     const listen = (event: WheelEvent) => {
-      if (newest.current(event)) event.preventDefault(); // the page's own zoom
+      if (newest.current(event)) event.preventDefault(); // prevents browser zoom
     };
     const { current } = element;
     current?.addEventListener('wheel', listen, { passive: false });
@@ -282,14 +282,14 @@ function useWheel(element: { current: HTMLElement | null }, take: (event: WheelE
   }, []);
 }
 
-/** Activity in bins of the whole session, cut to the view. */
+/** Activity bins of the whole session, clipped to the view. */
 function Area({ values, binMs, scale }: { values: number[] | undefined; binMs: number | undefined; scale: Scale }) {
   const path = useMemo(() => area(values ?? [], 1000, 20), [values]);
   const allNs = (values?.length ?? 0) * (binMs ?? 0) * 1e6;
   return <Cut path={[['area', path]]} allNs={allNs} scale={scale} />;
 }
 
-/** Paths that are 1000 wide for `allNs` from the begin on, cut to the view. */
+/** Paths that are 1000 wide for `allNs` from the session's begin, clipped to the view. */
 function Cut({ path, allNs, scale }: { path: Array<[string, string]>; allNs: number; scale: Scale }) {
   if (!(allNs > 0)) return null;
   const x = (Number(scale.fromNs - scale.beginNs) / allNs) * 1000;
@@ -339,7 +339,7 @@ interface GapMark {
   pause: boolean;
 }
 
-/** Gaps along the lower edge of the lane that they are of, behind its marks; those that would touch are one. */
+/** Gaps along the lower edge of their lane, behind the marks; merged where they would touch. */
 function Gaps({ gaps, scale, wanted }: { gaps: readonly Gap[]; scale: Scale; wanted: (gap: Gap) => boolean }) {
   const shown = useMemo(() => {
     const all: GapMark[] = [];
@@ -370,7 +370,7 @@ function Gaps({ gaps, scale, wanted }: { gaps: readonly Gap[]; scale: Scale; wan
   );
 }
 
-/** Spans that are no time on task, as pauses are. */
+/** Spans that, like pauses, do not count as time on task. */
 function Interruptions({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
   return (
     <>
@@ -392,7 +392,7 @@ function Interruptions({ driver, scale }: { driver: RecordedDriver; scale: Scale
   );
 }
 
-/** How loud it was, peak and mean, and what nobody is to hear of it. */
+/** Peak and mean level of the sound, and the bleeps. */
 function SoundLane({ driver, scale }: { driver: RecordedDriver; scale: Scale }) {
   const { timeline } = driver;
   const paths = useMemo<Array<[string, string]>>(
@@ -402,7 +402,7 @@ function SoundLane({ driver, scale }: { driver: RecordedDriver; scale: Scale }) 
     ],
     [timeline],
   );
-  /* levels come in whole steps: the last may reach beyond the end */
+  /* levels come in whole steps: the last may extend beyond the end */
   const soundNs = Number(BigInt(timeline?.soundPeak.length ?? 0) * LEVEL_NS);
   return (
     <div class="lane sound">
@@ -423,7 +423,7 @@ function SoundLane({ driver, scale }: { driver: RecordedDriver; scale: Scale }) 
   );
 }
 
-/** The time under the pointer. */
+/** Time at the pointer. */
 function Hover({ scale, track }: { scale: Scale; track: { current: HTMLElement | null } }) {
   const [hover, setHover] = useState<number>();
   useEffect(() => {
@@ -449,7 +449,7 @@ function Hover({ scale, track }: { scale: Scale; track: { current: HTMLElement |
   );
 }
 
-/** The only part that moves while playing. */
+/** The only moving part during playback. */
 function Playhead({ driver, player, scale }: { driver: RecordedDriver; player: Player; scale: Scale }) {
   useEmitter(player);
   const now = driver.nowNs();

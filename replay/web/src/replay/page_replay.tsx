@@ -1,4 +1,4 @@
-// The reviewer's page: a session from its file, tagged in a layer of one's own.
+// The reviewer page: a session from its file, tagged in the coder's own layer.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { type Act, Tag_Watching } from '../../gen/protocol/acts_pb';
@@ -78,7 +78,7 @@ function useReplay(token: string, session: string, name: string) {
   return parts;
 }
 
-/** The keys of the page. @return the commands among them that have buttons too */
+/** Keys of the page. @return the commands that also have buttons */
 function useReplayKeys(driver: RecordedDriver, coder: Coder, layers: (act: Act) => boolean) {
   const tagTimes = () =>
     driver.model
@@ -300,7 +300,7 @@ export function ReplayPage({ token, session }: { token: string; session: string 
   );
 }
 
-/** Follow a link to a moment that is pasted into the address of this tab. */
+/** Follow a moment link pasted into the address of this tab. */
 function useMomentOfAddress(driver: RecordedDriver): void {
   useEffect(() => {
     const go = () => {
@@ -314,7 +314,7 @@ function useMomentOfAddress(driver: RecordedDriver): void {
   }, [driver]);
 }
 
-/** Why nothing, or nothing more, of the session is shown. */
+/** Reason why the session is not, or no longer, shown. */
 function Closed({ driver }: { driver: RecordedDriver }) {
   return (
     <>
@@ -329,7 +329,7 @@ function Closed({ driver }: { driver: RecordedDriver }) {
   );
 }
 
-/** Losses and damage of the recording, each with its remedy. */
+/** Losses and damage of the recording, each with a remedy. */
 function Damage({ summary }: { summary: SessionSummary }) {
   const lost = lostText(summary.lost);
   const { health } = summary;

@@ -1,4 +1,4 @@
-// The list beside the picture: tags, events and transcript by tabs, and the search over all of them.
+// Panel beside the picture: tabs with tags, events and transcript, and a search over all.
 
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -25,29 +25,29 @@ const TABS: ReadonlyArray<[Tab, string]> = [
   ['transcript', 'Transcript'],
 ];
 
-/* lists are drawn anew so often while playing, and when their current item changes */
+/* render interval of the lists while playing, in addition to changes of the current item */
 const STEP_NS = 500_000_000n;
-/* the tag of a moment is the last one before it, or one that was just set there */
+/* the current tag is the last one before the moment, or one just set there */
 const HERE_NS = 100_000_000n;
 const SCROLLS = /^(ArrowUp|ArrowDown|PageUp|PageDown)$/;
-/* controls inside of a row */
+/* controls inside a row */
 const CONTROLS = 'button, a, input, select, textarea, summary, label, form, [popover]';
 
-/** The moment shown, as of twice a second and of each change of the driver: a list does not need each frame. */
+/** The moment shown, updated twice a second and on changes of the driver: lists need no update per frame. */
 export function useMoment(player: Player, atNs: () => bigint): bigint {
   const [, setStep] = useState(0n);
   useEffect(() => player.subscribe(() => setStep(atNs() / STEP_NS)), [player, atNs]);
   return atNs();
 }
 
-/** Whether the list follows the moment shown: until somebody scrolls it. Scrolls to another current row by `reveal`. */
+/** Follow mode of the list, ended by user scrolling. Scrolls to a new current row with `reveal`. */
 function useFollowing(panel: RefObject<HTMLDivElement | null>, current: unknown, reveal: () => void) {
   const [following, setFollowing] = useState(true);
   useEffect(() => {
     const element = panel.current;
     const leave = (event: Event) => {
       if (event instanceof KeyboardEvent && (event.shiftKey || !SCROLLS.test(event.key) || isTextField(event.target))) return;
-      if (event.type === 'pointerdown' && event.target !== element) return; // its scroll bar alone
+      if (event.type === 'pointerdown' && event.target !== element) return; // only the scroll bar
       setFollowing(false);
     };
     const events = ['wheel', 'touchmove', 'keydown', 'pointerdown'] as const;
@@ -62,7 +62,7 @@ function useFollowing(panel: RefObject<HTMLDivElement | null>, current: unknown,
   return { following, setFollowing };
 }
 
-/** The first step where there are no tags. */
+/** Hint for a list without tags. */
 function emptyHint(keys: readonly string[]): string {
   const codes = keys.length ? `Press a code’s key (${keys.join(', ')}) when something happens, or N` : 'Press N';
   return `No tags yet. ${codes} to write a note.`;
@@ -112,7 +112,7 @@ export function ReviewList({
   };
   const currentRow = { tags: current?.id, events: eventIndex, transcript: cueIndex }[tab];
   const { following, setFollowing } = useFollowing(panel, `${tab} ${currentRow} ${isSearching}`, reveal);
-  /* the tag that was just set is seen */
+  /* scroll to a tag just set */
   const known = useRef(newest);
   useLayoutEffect(() => {
     const act = newest && newest !== known.current ? model.entry(newest)?.act : undefined;

@@ -1,4 +1,4 @@
-// The one search of the reviewer's page: over tags, notes, events and the transcript.
+// Search of the reviewer page over tags, notes, events and the transcript.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { SessionModel } from '../acts/model';
@@ -7,14 +7,14 @@ import { type Found, type HitKind, marked, SearchIndex, type SearchItem } from '
 import type { Transcript } from '../driver/transcript';
 import type { FeedItem } from '../marks/events';
 
-/* of a kind; who looks for more types more */
+/* hits shown per kind; typing narrows the search */
 const SHOWN = 100;
-/* letters of a long text that stay before its first match */
+/* characters of a long text kept before its first match */
 const BEFORE = 40;
 
 const TITLES: Record<HitKind, string> = { tag: 'Tags', note: 'Notes', event: 'Events', transcript: 'Transcript' };
 
-/* a line break of a note or a cue is a space for the search */
+/* line breaks of notes and cues match as spaces */
 const itemOf = (kind: HitKind, atNs: bigint, text: string): SearchItem => ({ kind, atNs, text: text.replace(/\s+/g, ' ') });
 
 function itemsOf(model: SessionModel, feed: readonly FeedItem[], transcript: Transcript): SearchItem[] {
@@ -48,7 +48,7 @@ export interface Search {
   move: (to: number) => void;
 }
 
-/** The search and its hits; the index is made at the first key, and anew when something has changed. */
+/** Search state; the index is built at the first key, and rebuilt after changes. */
 export function useSearch(model: SessionModel, feed: readonly FeedItem[], transcript: Transcript): Search {
   const [query, setQuery] = useState('');
   const [at, setAt] = useState(0);
@@ -88,7 +88,7 @@ export function useSearch(model: SessionModel, feed: readonly FeedItem[], transc
   };
 }
 
-/** @param onLeave  Escape: the search is over */
+/** @param onLeave  Escape ends the search */
 export function SearchField({ search, onGo, onLeave }: { search: Search; onGo: (item: SearchItem) => void; onLeave: () => void }) {
   const { query, hits, at } = search;
   const isOpen = query.trim() !== '';
@@ -175,7 +175,7 @@ export function SearchResults({ search, beginNs, onGo }: { search: Search; begin
   );
 }
 
-/** A text with its matches marked; a long one begins shortly before the first. */
+/** A text with highlighted matches; a long one starts shortly before the first. */
 function Marked({ text, query }: { text: string; query: string }) {
   const parts = marked(text, query);
   const [before = '', ...rest] = parts;

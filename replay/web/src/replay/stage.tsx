@@ -1,4 +1,4 @@
-// The stage of a replay: the picture of the moment, or why it is another one, or none.
+// Stage of a replay: the picture of the moment, or the reason for another or none.
 
 import type { ComponentChildren } from 'preact';
 import { useEmitter } from '../base/emitter';
@@ -57,7 +57,7 @@ export function ReplayStage({
   );
 }
 
-/** In the place of the picture. */
+/** Replaces the picture. */
 function None({ text }: { text: string }) {
   return (
     <>

@@ -1,4 +1,4 @@
-// The task of the moment shown: its outcome, its numbers in this layer, its opportunities.
+// Task at the moment shown: outcome, metrics in this layer, opportunities.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Act, type OpportunityScore, OpportunityScore_Score } from '../../gen/protocol/acts_pb';
@@ -14,9 +14,9 @@ import type { Player } from '../media/player';
 import { Icon, Notice } from '../parts/parts';
 import { useMoment } from './review_list';
 
-/* elsewhere the list beside the picture needs the height: the task is folded until somebody unfolds it */
+/* elsewhere the list beside the picture needs the height: the task starts folded */
 const ROOMY = '(height >= 960px), (width < 900px) and (height >= 600px)';
-/* less of a task's time is not worth a word */
+/* lower limit for mentioning excluded time of a task */
 const LEFT_OUT_S = 0.5;
 
 function useMedia(query: string): boolean {
@@ -31,7 +31,7 @@ function useMedia(query: string): boolean {
   return matches;
 }
 
-/** The numbers of this layer, asked for again whenever an act has changed. */
+/** Metrics of this layer, requested again after changes of acts. */
 function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined {
   const [metrics, setMetrics] = useState<Metrics>();
   const acts = useActs(driver);
@@ -57,7 +57,7 @@ function useMetrics(driver: RecordedDriver, layer: string): Metrics | undefined 
   return metrics;
 }
 
-/** Differs whenever an act that counts has changed; made anew when the model has changed, and not for each frame. */
+/** Changes with each act that counts; updated on changes of the model, not per frame. */
 function useActs(driver: RecordedDriver): string {
   const [acts, setActs] = useState('');
   useEffect(() => {
@@ -78,7 +78,7 @@ function actsOf(driver: RecordedDriver): string {
     .join();
 }
 
-/** Folded: its title and its most important numbers, in a few lines. */
+/** The panel; folded, only title and main figures in a few lines. */
 export function TaskPanel({
   driver,
   player,
@@ -112,7 +112,7 @@ export function TaskPanel({
       </section>
     );
   const task = model.task(current.attempt.task);
-  /* the one that is being corrected stays, also when its times leave the playhead */
+  /* the attempt being corrected stays, even if its new times exclude the playhead */
   const edited = model.entries('attempt').find(({ act }) => act.id === correcting);
   const row = metrics?.attempts.find((candidate) => candidate.attempt === current.id);
   const title = task?.title ?? current.attempt.task;
@@ -207,12 +207,12 @@ export function TaskPanel({
   );
 }
 
-/** Beside the name of a task that is not the one of this moment. */
+/** Beside the name of a task other than the current one. */
 function NotJudgedOf({ number }: { number: number }) {
   return number > 0 && <span class="muted figure">{number} not judged</span>;
 }
 
-/** How many errors of an attempt are shown that are in no layer of one's own. */
+/** Number of visible errors of an attempt outside the coder's own layer. */
 function errorsOfOthers(coder: Coder, layers: (act: Act) => boolean, attempt: string): number {
   return coder.model.entries('tag').filter(({ act }) => {
     const { code, attempt: of } = act.body.value;

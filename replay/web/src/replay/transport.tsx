@@ -1,4 +1,4 @@
-// What plays a session: begin, stop, speed, what is passed over.
+// Playback controls: play and pause, speed, skips.
 
 import type { ComponentChildren } from 'preact';
 import { useEmitter } from '../base/emitter';
@@ -7,7 +7,7 @@ import type { RecordedDriver } from '../driver/recorded';
 import type { Player } from '../media/player';
 import { Icon } from '../parts/parts';
 
-/* how long it says what was skipped */
+/* display time of a skip message */
 const SAID_MS = 3000;
 
 export function Transport({
@@ -69,7 +69,7 @@ export function Transport({
   );
 }
 
-/** What is passed over while playing, and for a moment after it that it was. */
+/** Skip settings, and a short message after each skip. */
 function Skips({ driver }: { driver: RecordedDriver }) {
   const { skipped } = driver;
   const said = driver.playing && skipped && performance.now() - skipped.atMs < SAID_MS;

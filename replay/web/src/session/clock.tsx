@@ -1,4 +1,4 @@
-// The running task's clock, as the metrics count it: without pauses and interruptions that stop it.
+// Clock of the running task as in the metrics: excludes pauses and clock-stopping interruptions.
 
 import { Interruption_Kind } from '../../gen/protocol/acts_pb';
 import { type Status, Status_State } from '../../gen/protocol/wire_pb';
@@ -8,7 +8,7 @@ import type { LiveDriver } from '../driver/live';
 
 const NS_PER_S = 1_000_000_000n;
 
-/** Time on task now: that of the status and the time since. */
+/** Current time on task: the status value plus the time since. */
 export function taskTimeNs(status: Status, nowNs: bigint): bigint {
   const since = status.attemptClockStopped ? 0n : (nowNs || status.nowNs) - status.nowNs;
   return status.attemptTimeNs + (since > 0n ? since : 0n);
@@ -20,7 +20,7 @@ export const INTERRUPTIONS = new Map([
   [Interruption_Kind.EXTERNAL, 'from outside'],
 ]);
 
-/** Why the clock stands still, in a word; "" while it goes. */
+/** Reason for a stopped clock, in one word; "" while it runs. */
 export function stopReason(status: Status): string {
   if (!status.attemptClockStopped) return '';
   return status.state === Status_State.PAUSED ? 'paused' : 'interrupted';
@@ -45,7 +45,7 @@ export function TaskClock({ driver, short = false }: { driver: LiveDriver; short
       {over && (
         <span class="pill bad">over the limit{!short && ` by ${clock(timeNs - limitNs)}`}</span>
       )}
-      {/* read aloud once, not every second */}
+      {/* announced once, not every second */}
       {short && (
         <span class="hidden" role="status">
           {over ? 'The time limit of the task has passed.' : ''}

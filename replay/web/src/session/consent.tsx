@@ -1,6 +1,6 @@
-// The purposes of a participant's consent, as they are asked before a session.
+// Purposes of a participant's consent, asked before a session.
 
-/** The uses of protocol/acts.proto, Consent, in words. */
+/** The uses of Consent in protocol/acts.proto, in words. */
 export const USES: ReadonlyArray<[use: string, words: string]> = [
   ['analysis', 'the team studies it: replay, tags, numbers'],
   ['observers', 'others watch while it is recorded'],
@@ -8,7 +8,7 @@ export const USES: ReadonlyArray<[use: string, words: string]> = [
   ['publication', 'pieces of it are published'],
 ];
 
-/** Without a tick of the participant's it goes no further than those who work with it. */
+/** Default without the participant's tick: only people who work with the recording. */
 export const USUAL_USES: readonly string[] = ['analysis', 'observers'];
 
 export function ConsentUses({ uses, onChange }: { uses: readonly string[]; onChange: (uses: string[]) => void }) {

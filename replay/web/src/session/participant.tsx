@@ -1,4 +1,4 @@
-// The participant of the next session, and whether the study knows them already.
+// Participant of the next session, with a check for earlier sessions.
 
 import { useEffect, useState } from 'preact/hooks';
 import type { SessionSummary } from '../../gen/protocol/wire_pb';
@@ -10,7 +10,7 @@ import { validName } from '../parts/parts';
 const EDGE = '[\\s\\u0085\\u180e\\u200b-\\u200d\\u2060\\ufeff]+';
 const EDGES = new RegExp(`^${EDGE}|${EDGE}$`, 'gu');
 
-/** The one spelling of a name, as the recorder stores it (protocol/name.c). */
+/** Canonical spelling of a name, as the recorder stores it (protocol/name.c). */
 export function spelled(name: string): string {
   return name
     .normalize('NFC')
@@ -18,7 +18,7 @@ export function spelled(name: string): string {
     .replace(/[\s\u0085]+/gu, ' ');
 }
 
-/** Sessions of a library; undefined: not known yet. */
+/** Sessions of the library; undefined while unknown. */
 export function useSessions(driver: LiveDriver): SessionSummary[] | undefined {
   const [sessions, setSessions] = useState<SessionSummary[]>();
   const open = driver.connection.state === 'open';
@@ -35,7 +35,7 @@ export function useSessions(driver: LiveDriver): SessionSummary[] | undefined {
       })
       .then(
         () => wanted && setSessions(found),
-        () => undefined, // asked again with the next connection
+        () => undefined, // retried on the next connection
       );
     return () => {
       wanted = false;
@@ -45,14 +45,14 @@ export function useSessions(driver: LiveDriver): SessionSummary[] | undefined {
 }
 
 export interface Known {
-  /** As the study has it. */
+  /** Label stored in the study. */
   label: string;
   sessions: SessionSummary[];
-  /** The label differs from the typed one in capitals alone. */
+  /** The label differs from the typed one only in case. */
   isSimilar: boolean;
 }
 
-/** Earlier sessions of a participant in a study, by its id or else its name. */
+/** Earlier sessions of a participant in a study, matched by study id, else by study name. */
 export function knownParticipant(
   sessions: readonly SessionSummary[],
   study: { name: string; studyId: string },
@@ -79,7 +79,7 @@ export function knownParticipant(
   };
 }
 
-/** P07b, then P07c, …: the first that the study does not have. */
+/** First of P07b, P07c, … that is free in the study. */
 export function freeLabel(
   sessions: readonly SessionSummary[],
   study: { name: string; studyId: string },
@@ -100,7 +100,7 @@ function factsOf(session: SessionSummary): string {
   return `${date(session.beginNs)}${facts.length > 0 ? ` (${facts.join(', ')})` : ''}`;
 }
 
-/** The question whether it is the same person; it stands below the field, and waits. */
+/** Asks, below the field and without blocking, whether it is the same person. */
 export function KnownParticipant({
   known,
   free,
@@ -109,7 +109,7 @@ export function KnownParticipant({
   onLabel,
 }: {
   known: Known;
-  /** A label of which there is none yet. */
+  /** A free label. */
   free: string;
   accepted: boolean;
   onAccept: () => void;
@@ -147,10 +147,10 @@ export function KnownParticipant({
   );
 }
 
-/** The rule of labels, for one that breaks it. */
+/** Rule of labels, shown for an invalid one. */
 export const LABEL_RULE = 'It begins with a letter or a digit, and has none of / \\ < > " ` $ | ; * ? in it.';
 
-/** Its value is kept as it is typed. */
+/** Input field of the label; the typed text is kept as is. */
 export function ParticipantField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   const wrong = value !== '' && !validName(spelled(value));
   return (

@@ -1,4 +1,4 @@
-// Whether the recorder can be reached, and the page's state while it cannot.
+// Reachability of the recorder, and the page's state without a connection.
 
 import { type Conducted, Conducted_Deed } from '../../gen/protocol/wire_pb';
 import { clock } from '../base/format';
@@ -7,7 +7,7 @@ import type { Behind, LiveDriver } from '../driver/live';
 import type { Connection } from '../net/connection';
 import { Notice } from '../parts/parts';
 
-/** The state of a connection that is not open, for a badge. */
+/** State of a connection that is not open, for a badge. */
 export function connectionWords({ state, away, revoked }: Connection): string {
   switch (state) {
     case 'waiting':
@@ -21,7 +21,7 @@ export function connectionWords({ state, away, revoked }: Connection): string {
   }
 }
 
-/** Why a link lets nobody in, and the way on; for people. */
+/** Reason for a rejected link, and the remedy; user-visible. */
 export function refusal(connection: Connection): { title: string; text: string } {
   if (connection.revoked)
     return { title: 'This link was revoked', text: 'It lets nobody in any more. Ask the moderator for another one.' };
@@ -41,12 +41,12 @@ export function refusalText(connection: Connection): string {
   return `${title}. ${text}`;
 }
 
-/** For how long there was no answer, by this machine's own clock that only runs forward. */
+/** Time without an answer, by this machine's monotonic clock. */
 function silence(connection: Connection): string {
   return clock(BigInt(Math.round(connection.silentMs())) * 1_000_000n);
 }
 
-/** In the place of the picture while there is no connection. */
+/** Replaces the picture while there is no connection. */
 export function NoAnswer({ connection }: { connection: Connection }) {
   useTicks();
   const s = Math.max(1, Math.ceil((connection.retryAtMs - performance.now()) / 1000));
@@ -92,7 +92,7 @@ export function conductedText(driver: LiveDriver, { deed, name, task }: Conducte
 
 const ANNOUNCED_MS = 15_000;
 
-/** News for somebody who was away, and the last deed of another moderator. */
+/** News after an absence, and the last action of another moderator. */
 export function News({ driver }: { driver: LiveDriver }) {
   useTicks();
   const { conducted } = driver;
@@ -112,7 +112,7 @@ export function News({ driver }: { driver: LiveDriver }) {
   );
 }
 
-/** "behind by 3.2 s (slow connection)", or that nothing comes. */
+/** "behind by 3.2 s (slow connection)", or a stall. */
 export function behindText({ ms, stalled, reason }: Behind): string {
   const s = ms < 10_000 ? (ms / 1000).toFixed(1) : (ms / 1000).toFixed(0);
   const why = reason === 'decoder' ? 'this browser decodes too slowly' : stalled ? 'nothing comes' : 'slow connection';

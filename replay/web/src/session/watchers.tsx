@@ -1,4 +1,4 @@
-// Who is connected; moderators alone are sent it.
+// Connected people; sent to moderators only.
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type People_Person, Role } from '../../gen/protocol/wire_pb';
@@ -12,7 +12,7 @@ const ROLES = new Map([
   [Role.REVIEWER, 'in the library'],
 ]);
 
-/** The other moderators' names, each once; of several pages of this person none. */
+/** Distinct names of the other moderators; excludes this person's other pages. */
 export function otherModerators(driver: LiveDriver): string[] {
   const others = driver.people.filter(
     ({ role, principal }) => role === Role.MODERATOR && principal !== driver.connection.principal,
@@ -47,7 +47,7 @@ function detail(driver: LiveDriver, person: People_Person): string {
   return parts.join(', ');
 }
 
-/** A button with the number of who watches, which opens their names. */
+/** Button with the number of watchers, which opens the list of names. */
 export function Watchers({ driver }: { driver: LiveDriver }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);

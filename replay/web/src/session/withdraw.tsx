@@ -1,4 +1,4 @@
-// A participant takes consent back: the dialog, asked twice, and a session of which nothing is shown any more.
+// Withdrawal of consent: the dialog, with two confirmations, and the page of a session kept back.
 
 import { create } from '@bufbuild/protobuf';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
@@ -36,7 +36,7 @@ async function put(connection: Connection, session: string, act: Act): Promise<s
   }
 }
 
-/* a full choice is an empty list in the act: it covers modalities and uses of later versions too */
+/* an empty list in the act means all: it includes modalities and uses of later versions */
 const chosen = (all: ReadonlyArray<[string, string]>, wanted: ReadonlySet<string>) =>
   wanted.size === all.length ? [] : all.map(([one]) => one).filter((one) => wanted.has(one));
 
@@ -178,7 +178,7 @@ function WithdrawDialog({
   );
 }
 
-/** For moderators, beside the other corrections of a session. @param nowNs  the moment that is shown */
+/** For moderators, beside the other corrections of a session. @param nowNs  the moment shown */
 export function WithdrawButton({
   connection,
   session,
@@ -224,7 +224,7 @@ export function WithdrawButton({
   );
 }
 
-/* ---- nothing is shown ---- */
+/* ---- a session kept back ---- */
 
 function Undo({ driver, act }: { driver: RecordedDriver; act: Act }) {
   const [asked, setAsked] = useState(false);
@@ -245,7 +245,7 @@ function Undo({ driver, act }: { driver: RecordedDriver; act: Act }) {
   );
 }
 
-/** All of the replay's page for a session that consent keeps back: no picture, no number. */
+/** Replay page of a session that consent keeps back: no picture, no metrics. */
 export function KeptBack({ driver, summary }: { driver: RecordedDriver; summary: SessionSummary }) {
   const model = useEmitter(driver.model);
   const withdrawals = model.entries('withdrawal');
