@@ -1,6 +1,6 @@
 /* Files of a session for a page, identical to those of the commands. */
 
-#include "daemon/library/library_internal.h"
+#include "daemon/library/internal.h"
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"

@@ -1,4 +1,4 @@
-#include "daemon/library/library_internal.h"
+#include "daemon/library/internal.h"
 #include "protocol/acts/act.h"
 #include "protocol/base/terminal.h"
 

@@ -1,6 +1,6 @@
 /* Streams the messages of a session to a player, at the pace of its peer. */
 
-#include "daemon/library/library_internal.h"
+#include "daemon/library/internal.h"
 #include "protocol/pointer_shape.h"
 
 #include "protocol/limits.h"

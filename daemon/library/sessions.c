@@ -1,6 +1,6 @@
 /* Cache of open sessions between requests, each behind its consent gate. */
 
-#include "daemon/library/library_internal.h"
+#include "daemon/library/internal.h"
 
 #include "protocol/base/clock.h"
 

@@ -1,6 +1,6 @@
 /* The folders of studies. */
 
-#include "daemon/library/library_internal.h"
+#include "daemon/library/internal.h"
 #include "protocol/base/terminal.h"
 
 #include "protocol/base/log.h"

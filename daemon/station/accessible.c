@@ -1,4 +1,4 @@
-#include "daemon/station/station_internal.h"
+#include "daemon/station/internal.h"
 
 #include "capture/a11y/accessible.h"
 #include "capture/input/input.h"

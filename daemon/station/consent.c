@@ -1,4 +1,4 @@
-#include "daemon/station/station_internal.h"
+#include "daemon/station/internal.h"
 
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"

@@ -1,6 +1,6 @@
 /* End of a session, including while the disk has no room for the backlog. */
 
-#include "daemon/station/station_internal.h"
+#include "daemon/station/internal.h"
 #include "protocol/acts/act.h"
 
 #include "protocol/base/clock.h"

@@ -1,4 +1,4 @@
-#include "daemon/station/station_internal.h"
+#include "daemon/station/internal.h"
 
 #include "capture/screen/screen.h"
 

@@ -1,4 +1,4 @@
-#include "daemon/station/station_internal.h"
+#include "daemon/station/internal.h"
 
 #include "capture/doctor/doctor.h"
 #include "protocol/base/clock.h"

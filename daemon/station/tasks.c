@@ -1,6 +1,6 @@
 /* Tasks, reading, interruptions and phases of a session, and tags by people in the room. */
 
-#include "daemon/station/station_internal.h"
+#include "daemon/station/internal.h"
 #include "protocol/acts/act.h"
 #include "protocol/base/terminal.h"
 

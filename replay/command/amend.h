@@ -1,6 +1,6 @@
 #pragma once
 
-/* Declarations shared by command_amend.c and amend_list.c. */
+/* Declarations shared by amend.c and amend_list.c. */
 
 #include "replay/session/session.h"
 

@@ -6,7 +6,7 @@
 #include "protocol/input.pb-c.h"
 #include "replay/base/enum_text.h"
 #include "replay/base/json.h"
-#include "replay/metrics/metrics_internal.h"
+#include "replay/metrics/internal.h"
 #include "replay/session/timeline.h"
 #include "replay/session/transcript.h"
 #include "replay/study/study.h"

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Shared by the files of the export: export.c opens the file and copies video, export_draw.c re-encodes video,
- * export_sound.c writes the sounds. All functions return 0 or a negative errno.
+ * Shared by the files of the export: export.c opens the file and copies video, draw.c re-encodes video,
+ * sound.c writes the sounds. All functions return 0 or a negative errno.
  */
 
 #include "protocol/base/clock.h"

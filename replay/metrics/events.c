@@ -3,7 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/log.h"
-#include "replay/metrics/metrics_internal.h"
+#include "replay/metrics/internal.h"
 #include "replay/study/study.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Choice of the layer that metrics are computed from. */
 
 #include "protocol/base/log.h"
-#include "replay/metrics/metrics_internal.h"
+#include "replay/metrics/internal.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #include "protocol/base/cleanup.h"
 #include "protocol/base/log.h"
 #include "protocol/name.h"
-#include "replay/metrics/metrics_internal.h"
+#include "replay/metrics/internal.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Estimates of one task, or of all, from the rows of their attempts. */
 
 #include "protocol/base/cleanup.h"
-#include "replay/metrics/metrics_internal.h"
+#include "replay/metrics/internal.h"
 
 #include <errno.h>
 #include <stdio.h>

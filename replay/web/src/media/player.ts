@@ -109,7 +109,7 @@ const KEPT_SHAPES = 64;
 const MOST_SHAPES = 8192;
 const MOST_IMAGES = 128;
 
-/* A click and the clicked object have timestamps of two clocks; see replay/timeline.c. */
+/* A click and the clicked object have timestamps of two clocks; see replay/session/timeline.c. */
 const SAME_CLICK_NS = 25_000_000n;
 
 /** Index of the last item at or before a time; -1 if there is none. */

@@ -10,10 +10,10 @@
 #include "daemon/record/session_log.h"
 #include "replay/session/spans.h"
 
-/* Shared by the files of the station: station.c lifecycle and acts, station_tasks.c tasks, interruptions and
- * phases, station_start.c start of a session, station_end.c its end, station_go_on.c recovery after a kill,
- * station_accessible.c focus and clicks from applications, station_hide.c hidden areas, station_status.c
- * status, station_sources.c sources. */
+/* Shared by the files of the station: station.c lifecycle and acts, tasks.c tasks, interruptions and
+ * phases, start.c start of a session, end.c its end, recover.c recovery after a kill,
+ * accessible.c focus and clicks from applications, hide.c hidden areas, status.c
+ * status, sources.c sources. */
 
 #define TROUBLE_BYTES 96
 

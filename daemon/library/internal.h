@@ -9,10 +9,10 @@
 /*
  * Modules of the library, all on its thread unless noted:
  *   library.c           the thread, requests and their answers, deletion
- *   library_sessions.c  open sessions and their consent gate
- *   library_reading.c   messages of a session for a player
- *   library_export.c    files of a session for a page
- *   library_studies.c   the folders of studies; main thread too
+ *   sessions.c  open sessions and their consent gate
+ *   reading.c   messages of a session for a player
+ *   export.c    files of a session for a page
+ *   studies.c   the folders of studies; main thread too
  */
 
 #define OPEN_LIMIT 8
@@ -43,7 +43,7 @@ struct library {
 void library_send_answer(
 	struct library *library, const struct job *job, Uxrec__ServerMessage *message);
 
-/* ---- library_sessions.c ---- */
+/* ---- sessions.c ---- */
 
 /** Open a session, or reuse an open one, without a gate. @return 0, -EBUSY, or an error of session_open() */
 int library_open_session(
@@ -66,7 +66,7 @@ int library_open_for(struct library *library, const struct job *job, const char 
 /** Close a session, NULL: all; only after its reads have ended. */
 void library_close_sessions(struct library *library, const char *id);
 
-/* ---- library_reading.c ---- */
+/* ---- reading.c ---- */
 
 /** Start a Read; a read with state replaces those of the same peer. */
 int library_begin_reading(struct library *library, const struct job *job, struct error *reterr);
@@ -81,7 +81,7 @@ void library_fail_readings(struct library *library, const struct peer *peer, con
 /** End all reads without an answer. */
 void library_end_readings(struct library *library);
 
-/* ---- library_export.c ---- */
+/* ---- export.c ---- */
 
 /**
  * Answer with a file of a session, or with the command to make it. @return 0, or a negative errno with the
@@ -89,6 +89,6 @@ void library_end_readings(struct library *library);
  */
 int library_export(struct library *library, const struct job *job, struct error *reterr);
 
-/* ---- library_studies.c ---- */
+/* ---- studies.c ---- */
 
 int library_list_studies(struct library *library, const struct job *job);

@@ -51,7 +51,7 @@ struct computing {
 
 int metrics_append_text(char ***texts, size_t *count, const char *text);
 
-/* ---- metrics_layers.c ---- */
+/* ---- layers.c ---- */
 
 /** Add the layers in which a counted session is coded. @return 0 or a negative errno */
 int metrics_collect_layers(
@@ -66,7 +66,7 @@ bool metrics_shows(const struct computing *computing, const Uxrec__Act *act);
 /** True when a session is coded in the shown layer; the live layer covers every session. */
 bool metrics_covers(const struct computing *computing, const struct coded *coded);
 
-/* ---- metrics_rows.c ---- */
+/* ---- rows.c ---- */
 
 /** Add the rows of a session's attempts, with all counts. */
 int metrics_add_rows(struct computing *computing, const struct session *session);
@@ -78,7 +78,7 @@ int metrics_fill_row(Uxrec__AttemptMetrics *row, const struct session *session,
 /** True when an attempt is in the denominators. */
 bool metrics_row_counts(const Uxrec__AttemptMetrics *row);
 
-/* ---- metrics_events.c ---- */
+/* ---- events.c ---- */
 
 /** Attempts of one session with their rows. */
 struct attempts {
@@ -97,7 +97,7 @@ struct attempts {
 /** Count errors, assists and scores of the shown layer in a session's rows; list the tags outside. */
 int metrics_count_events(struct computing *computing, const struct attempts *attempts);
 
-/* ---- metrics_sums.c ---- */
+/* ---- sums.c ---- */
 
 /** Add the estimates of one task. @param task  NULL: of all tasks */
 int metrics_add_task(Uxrec__Metrics *metrics, const struct task_of_study *task);
