@@ -1,12 +1,12 @@
 /*
- * What a little change of a desktop of 1920x1080 costs: as a whole picture, as patches that lie over the video, as
- * stripes with an encoder each of which only those are coded that have changed, and by libx264 that is told which
- * macroblocks have not. Every change goes all ways, each first in its turn, so that what else the machine does is
- * the same for all. Patches are exact; what decoders make of the other ways is compared with the screen.
+ * Cost of a small change of a desktop of 1920x1080: as a whole picture, as patches over the video, as stripes with an
+ * encoder each, coded only if changed, and by libx264 with a map of the unchanged macroblocks. Every change goes all
+ * ways, each first in its turn, so that other load on the machine affects all equally. Patches are exact; the decoded
+ * pictures of the other ways are compared with the screen.
  *
  *   damage [--changes N] [--stripes N] [--json]
  *
- * Stripes have no decoder here: they are as many streams, which no player shows as one.
+ * Stripes have no decoder here: they are separate streams, which no player shows as one.
  */
 
 #include "capture/screen/encoder.h"
@@ -38,18 +38,18 @@ static struct {
 } wish = {.changes = 200, .stripes = 8};
 
 static struct editor editor;
-static struct canvas *canvas; /* the editor's */
+static struct canvas *canvas; /* owned by the editor */
 
-/* ---- by the project's own code ---- */
+/* ---- with the project's own code ---- */
 
 static struct encoder *whole, *stripe[STRIPES_LIMIT];
 static struct patcher *patcher;
-static int64_t time_ns; /* a second more with every change: the patcher's budgets are full */
-static bool keyframe;   /* is wanted */
+static int64_t time_ns; /* one second on with every change: the patcher's budgets are full */
+static bool keyframe;   /* wanted */
 
-/* What a way has made of one change. */
+/* Output of a way for one change. */
 struct made {
-	int64_t bytes; /* -1: it does not do such changes */
+	int64_t bytes; /* -1: change not supported */
 	const uint8_t *data;
 	const Uxrec__ScreenPatches *patches;
 };
@@ -129,11 +129,11 @@ static struct made make_stripes(void *user)
 	return made;
 }
 
-/* ---- by libx264 itself ---- */
+/* ---- with libx264 itself ---- */
 
 struct direct {
-	bool told;  /* which macroblocks are constant */
-	bool rated; /* by a CRF: every picture is looked at before it is coded */
+	bool told;  /* with a map of the constant macroblocks */
+	bool rated; /* by CRF: every picture is analysed before it is coded */
 	x264_t *x264;
 	uint8_t constant[COLUMNS * ROWS];
 };
@@ -149,7 +149,7 @@ static void find_setting(const char *name, char *to, size_t size)
 	snprintf(to, size, "%.*s", (int)strcspn(at, ":"), at);
 }
 
-/* The settings are those that the project's encoder says it has. */
+/* The settings that the project's encoder reports. */
 static void set_up(x264_param_t *param, bool by_rate)
 {
 	char settings[320], preset[16], tune[16], *rest = settings, *value;
@@ -183,7 +183,7 @@ static void open_direct(struct direct *direct)
 	param.i_timebase_num = 1;
 	param.i_timebase_den = 1000000;
 	param.i_log_level = X264_LOG_ERROR;
-	/* as ITU-T H.264, tables E-3 to E-5 have SMPTE 170M */
+	/* SMPTE 170M in ITU-T H.264, tables E-3 to E-5 */
 	param.vui.b_fullrange = 0;
 	param.vui.i_colorprim = param.vui.i_transfer = param.vui.i_colmatrix = 6;
 	param.analyse.b_mb_info = param.analyse.b_mb_info_update = direct->told;
@@ -226,7 +226,7 @@ static struct made make_direct(void *user)
 	return (struct made){size, nals[0].p_payload, NULL};
 }
 
-/* ---- what is seen of it ---- */
+/* ---- decoding ---- */
 
 struct player {
 	AVCodecContext *codec;
@@ -254,7 +254,7 @@ static void play(struct player *player, const struct made *made)
 	av_packet_unref(player->packet);
 }
 
-/* @return how far the luma of an area is off, the squares' sum */
+/* @return the sum of squared luma errors in an area */
 static double off_in(const AVFrame *frame, const struct rect *area)
 {
 	const struct picture *picture = canvas->picture;
@@ -324,15 +324,15 @@ static struct way {
 };
 
 static struct figures {
-	int64_t *cpu_ns, *took_ns; /* of each change */
+	int64_t *cpu_ns, *took_ns; /* per change */
 	int count;
 	double bytes, squares, picture_psnr;
 } figures[EDITOR_CHANGES][WAYS];
 
 static struct sums {
-	double pixels, blocks; /* that have changed, and the macroblocks that have them */
-	double coded;          /* that libx264 did not skip */
-	int same;              /* pictures of libx264 itself that are to the byte the encoder's */
+	double pixels, blocks; /* changed pixels, and macroblocks that contain some */
+	double coded;          /* macroblocks not skipped by libx264 */
+	int same;              /* libx264 pictures that equal the encoder's byte by byte */
 } sums[EDITOR_CHANGES];
 
 static void make(struct way *way, struct figures *figure, struct made *ret)
@@ -397,7 +397,7 @@ static void measure(int kind, int number)
 	judge(kind, number == wish.changes - 1, made);
 }
 
-/* ---- what is said ---- */
+/* ---- output ---- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -510,7 +510,7 @@ static void open_all(void)
 	}
 }
 
-/* Up to a keyframe that is not the first: x264 gives that one fewer bits. */
+/* Up to a second keyframe: x264 gives the first one fewer bits. */
 static void begin(void)
 {
 	struct made made;

@@ -1,22 +1,22 @@
 /*
- * A desktop that does the same every time: text that is typed and scrolled, windows that are dragged, a video,
- * a pointer that moves. Draws from a seed; says on standard output when.
+ * A desktop script, the same in every run: text is typed and scrolled, windows are dragged, a video plays, the pointer
+ * moves. Deterministic from a seed; reports times on standard output.
  *
  *   desktop_script [--seconds N] [--speed N] [--loops N] [--seed N] [--phases NAME,NAME] [--golden DIR] [--steps]
  *                  [--wayland] [--as UID]
  *
- * Shows its windows, says "ready", and waits for a line "go [PID…]" on standard input. Then it says, with
+ * Shows its windows, prints "ready", and waits for a line "go [PID…]" on standard input. Then it prints, with
  * CLOCK_MONOTONIC and CLOCK_REALTIME in ns right after the server has drawn:
  *
  *   mark M R                          a square at the top left has become white
  *   begin PHASE M R, end PHASE M R    a phase; its last second is a rest, so that it pays for its own end
- *   cpu PHASE PID NS                  what the process and its children took in that phase
+ *   cpu PHASE PID NS                  CPU time of the process and its children in that phase
  *   golden PHASE KIND FILE X Y WIDTH HEIGHT M R    a part of the screen, as pixels B G R X, in a file of DIR
  *   step PHASE NUMBER M R             with --steps: one change
  *   done M R
  *
- * and ends when its standard input does; any line there changes the square. With --speed everything happens
- * that many times as fast.
+ * and exits at the end of its standard input; any line there changes the square. --speed speeds everything up by that
+ * factor.
  */
 
 #include "protocol/base/clock.h"
@@ -42,7 +42,7 @@
 #define PIDS         16
 #define READING_NS   (200 * NS_PER_MS)
 #define REST_NS      NS_PER_S
-#define GOLDENS      3 /* a phase */
+#define GOLDENS      3 /* per phase */
 #define MARK         64
 #define CONTROL_LINE 512
 
@@ -286,7 +286,7 @@ static void show_all(struct window *window)
 	stage_sync(&stage);
 }
 
-/* What is on the screen is what was drawn, and nothing lies over it. */
+/* True if the screen shows the drawn content, with nothing over it. */
 static bool is_seen(struct window *window)
 {
 	const struct image *image = &window->image;
@@ -312,7 +312,7 @@ static void build_stage(void)
 {
 	bool managed = !wish.wayland;
 
-	/* what no window manager is to touch */
+	/* windows hidden from the window manager */
 	stage_open(&stage, false);
 	if (managed)
 		wait_for_manager();
@@ -336,7 +336,7 @@ static void build_stage(void)
 	motion_draw(&motion, &film.image, 0);
 	for (int i = 0; i < stage.count; i++)
 		show_all(stage.windows[i]);
-	/* the window manager has its say about all of them */
+	/* the window manager may change all of them */
 	stage_wait(&stage, clock_now_ns() + NS_PER_S);
 	for (int i = 1; i < stage.count - 1; i++)
 		check(is_seen(stage.windows[i]));
@@ -357,7 +357,7 @@ static void point_at(int x, int y)
 
 /* ---- phases ---- */
 
-/* A way from where it is to somewhere, there at `share` 1, begun and ended slowly. */
+/* A way from the present place to a target, reached at `share` 1, with a slow start and end. */
 struct way {
 	double from_x, from_y, to_x, to_y;
 };
@@ -383,7 +383,7 @@ static void blink(int step)
 
 static void type(int step)
 {
-	/* by turns for two seconds */
+	/* alternate every two seconds */
 	if (step / 16 % 2 == 0)
 		type_into_terminal();
 	else
@@ -419,7 +419,7 @@ static void drag(int step)
 	point_at(x + 120, y - 10);
 }
 
-/* nothing is to lie over what comes next */
+/* the next phase needs uncovered windows */
 static void go_home(void)
 {
 	window_move(&notes, NOTES_X, NOTES_Y);
@@ -449,9 +449,9 @@ static void point(int step)
 
 static const struct phase {
 	const char *name;
-	double rate; /* steps a second */
+	double rate; /* steps per second */
 	void (*step)(int step);
-	struct window *goldens[2]; /* of what pictures are kept */
+	struct window *goldens[2]; /* windows with golden pictures */
 	void (*finish)(void);
 } phases[] = {
 	{"idle", 0, NULL, {&terminal, &form}, NULL},
@@ -471,7 +471,7 @@ static void take_golden(const struct phase *phase, struct window *window, int lo
 	FILE *file;
 	int x, y;
 
-	/* the title and the pointer on it stay out */
+	/* without the title and the pointer on it */
 	pixels = window_grab(window, 0, 40, image->width, image->height - 40, &x, &y);
 	snprintf(name, sizeof(name), "%s-%d-%d-%x.raw", phase->name, loop, number, window->id);
 	say("golden %s %s %s %d %d %d %d", phase->name, window == &film ? "video" : "text", name, x,
@@ -491,7 +491,7 @@ static bool is_golden(const struct phase *phase, int step, int steps, int number
 	return step == steps * (number + 1) / (GOLDENS + 1);
 }
 
-/* @return whether there was one to be taken */
+/* @return true if any was taken */
 static bool take_goldens(const struct phase *phase, int loop, int step, int steps)
 {
 	bool taken = false;
@@ -509,14 +509,14 @@ static void take_steps(const struct phase *phase, int loop, int64_t begin_ns, in
 {
 	int64_t rest_until_ns = 0;
 
-	/* without steps of its own a phase still has its golden pictures */
+	/* a phase without steps still has golden pictures */
 	double rate = (phase->rate > 0 ? phase->rate : 1) * wish.speed;
 	int steps = (int)((double)length_ns / 1e9 * rate);
 
 	for (int step = 0; step < steps; step++) {
 		int64_t at_ns = begin_ns + (int64_t)(step / rate * 1e9);
 
-		/* what scrolls is read now and then: every recorder gets to see that */
+		/* scrolling pauses now and then for reading, which every recorder can capture */
 		if (at_ns < rest_until_ns)
 			continue;
 		stage_wait(&stage, at_ns);
@@ -557,7 +557,7 @@ static void show_mark(uint32_t rgb)
 	show_all(&mark);
 }
 
-/* all, or those that were asked for */
+/* all, or the requested ones */
 static bool is_wanted(const struct phase *phase)
 {
 	size_t length = strlen(phase->name);
@@ -587,7 +587,7 @@ static void run(void)
 	random_state = wish.seed;
 	if (wish.wayland)
 		pointer_fd = wayland_pointer_open();
-	/* a server of another user's lets only that user in */
+	/* a server of another user accepts only that user */
 	check(seteuid((uid_t)wish.as) == 0);
 	build_stage();
 	check(seteuid(getuid()) == 0);

@@ -1,4 +1,4 @@
-/* What the session file costs: writing, opening, seeking. file.mjs runs it, in a tmpfs with 5 GB. */
+/* Cost of the session file: writing, opening, seeking. file.mjs runs it, in a tmpfs with 5 GB. */
 
 #include "protocol/base/clock.h"
 #include "protocol/file/reader.h"
@@ -79,7 +79,7 @@ static struct session_writer *begin(const char *path)
 	return writer;
 }
 
-/* the same bytes by write(2) alone: what this machine's memory and kernel take at least */
+/* the same bytes by plain write(2): the lower bound of this machine's memory and kernel */
 static double write_plain(const char *path, const unsigned char *data, size_t size, int count)
 {
 	double begun = cpu_s();
@@ -100,7 +100,7 @@ static void write_large(const char *path)
 	double plain, begun, took;
 
 	fill(data, sizeof(data));
-	write_plain(path, data, sizeof(data), count); /* the pages are there for both */
+	write_plain(path, data, sizeof(data), count); /* both find the pages resident */
 	plain = write_plain(path, data, sizeof(data), count);
 	writer = begin(path);
 	begun = cpu_s();
@@ -119,7 +119,7 @@ static void write_large(const char *path)
 		count * 20000.0 / took / 1e6, count * 20000.0 / plain / 1e6);
 }
 
-/* an 8 kHz mouse with three values an event, in batches of 10 ms, beside 30 pictures of 8 kB a second */
+/* an 8 kHz mouse with three values per event, in batches of 10 ms, beside 30 pictures of 8 kB a second */
 static void write_mouse(const char *path)
 {
 	static unsigned char picture[8000], batch[80 * 3 * 4];
@@ -192,7 +192,7 @@ static int compare_doubles(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* the chunk of the keyframe before a random time, found and read */
+/* find and read the chunk of the keyframe before a random time */
 static void seek(struct session_reader *reader)
 {
 	enum { COUNT = 5000 };
@@ -217,7 +217,7 @@ static void seek(struct session_reader *reader)
 		took_ms[COUNT / 2], took_ms[COUNT * 99 / 100]);
 }
 
-/* the most that this program had at once; getrusage(2) counts what ran before exec(2) too */
+/* peak memory of this program; getrusage(2) includes the time before exec(2) */
 static double peak_mb(void)
 {
 	FILE *status = fopen("/proc/self/status", "re");
@@ -248,7 +248,7 @@ static void read_long(const char *path)
 		HOURS, best_ms, first_ms);
 	seek(reader);
 	session_reader_destroy(reader);
-	/* without the last byte there is no index */
+	/* truncated by a byte it has no index */
 	must(truncate(path, (off_t)-1 + lseek(open(path, O_RDONLY | O_CLOEXEC), 0, SEEK_END)),
 		"truncate");
 	reader = open_timed(path, &ms);

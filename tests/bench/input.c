@@ -1,9 +1,9 @@
 /*
- * What uxrec-inputd's reading of a fast mouse costs on this machine, without one: a device in /dev/input that is
- * a pipe, with the answers that libevdev asks the kernel for, and behind it the program's own code from read(2)
- * to the socket. Everything above the device is as it is in use; a pipe costs what evdev's queue costs, a copy
- * under a lock. Beside it the peer that no program of this kind can beat: one that wakes as often and does
- * nothing. On a real kernel's device, beside evemu-record: tests/vm/cost.c.
+ * Cost of reading a fast mouse with uxrec-inputd on this machine, without one: a device in /dev/input that is a pipe,
+ * with the replies libevdev expects from the kernel, and behind it the program's own code from read(2) to the socket.
+ * Everything above the device is the real code; a pipe costs as much as evdev's queue, a copy under a lock. Beside it
+ * the lower bound for any such program: a peer that wakes as often and does nothing. With a real kernel device, beside
+ * evemu-record: tests/vm/cost.c.
  *
  *   input [--rate REPORTS-A-SECOND] [--seconds N] [--json]
  */
@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static int device_fd = -1; /* what is read */
+static int device_fd = -1; /* read end */
 static char folder[] = "/tmp/uxrec-bench-XXXXXX";
 
 /* ---- a device that is a pipe ---- */
@@ -106,7 +106,7 @@ static int read_mouse(int fd)
 	return evdev_run(&conversation, &error) < 0;
 }
 
-/* Whole reports, as hardware makes them. @return how many */
+/* Write whole reports, as hardware makes them. @return their number */
 static uint64_t move(int fd, int rate, int seconds)
 {
 	int64_t begun_ns = clock_now_ns(), next_ns = begun_ns;
@@ -135,7 +135,7 @@ static uint64_t move(int fd, int rate, int seconds)
 	return reports;
 }
 
-/* Take in what is said. @return the events of it */
+/* Receive messages. @return the number of their events */
 static uint64_t take(int fd)
 {
 	static unsigned char data[sizeof(struct inputd_header) + INPUTD_MESSAGE_LIMIT_BYTES];
@@ -163,7 +163,7 @@ static double used_s(const struct rusage *usage)
 		(double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
 }
 
-/* What this machine takes for waking a process that often which then does nothing. @return CPU s */
+/* Baseline: a process woken that often that does nothing. @return CPU s */
 static double wake(double times, int seconds)
 {
 	struct rusage before, after;

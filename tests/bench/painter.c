@@ -1,6 +1,6 @@
 /*
- * Paints a square in the middle of the screen in a new grey, at random intervals, and prints when: one
- * line a stroke, its number and CLOCK_REALTIME in microseconds right before the server was told.
+ * Paints a square in the middle of the screen in a new grey, at random intervals, and prints the times: one line per
+ * stroke, its number and CLOCK_REALTIME in microseconds right before the request.
  * painter COUNT LEAST_MS MOST_MS
  */
 

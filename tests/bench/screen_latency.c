@@ -1,12 +1,12 @@
 /*
- * How long after a change on the screen its packet is handed to the recorder: a screen source with a sink of
- * this program, on an X server of its own.
+ * Latency from a change on the screen to the recorder's receipt of its packet: a screen source with a sink of this
+ * program, on an X server of its own.
  *
  *   screen_latency [--changes N] [--seconds N] [--fps N] [--seed N] [--json]
  *
  * Isolated: a word is written at a random place every 150 to 450 ms. Continuous: a 640x360 film of 30 pictures a
- * second, each of which has its number in it. What was handed over is then shown as replays do, and words and
- * numbers are looked for in its pictures.
+ * second, each with its number in it. The received packets are then shown as in a replay, and words and numbers are
+ * searched for in the pictures.
  */
 
 #include "capture/screen/screen.h"
@@ -30,13 +30,13 @@
 #define WORDS_X  100
 #define WORDS_Y  100
 #define LETTERS  8
-#define WORD_OFF 16 /* levels of 255 that a pixel of it may be off, in the mean */
+#define WORD_OFF 16 /* maximum mean error of its pixels, in levels of 255 */
 
 #define FILM_X 640
 #define FILM_Y 360
 #define RATE   30
 
-/* a number is in the film as black and white squares */
+/* numbers are black and white squares in the film */
 #define BITS   10
 #define SQUARE 32
 
@@ -46,7 +46,7 @@ static struct {
 	bool json;
 } wish = {.changes = 300, .seconds = 60, .fps = 30, .seed = 1};
 
-/* ---- what is handed over ---- */
+/* ---- received packets ---- */
 
 struct arrival {
 	int64_t at_ns;
@@ -92,7 +92,7 @@ static void listener_close(struct listener *listener)
 	pthread_mutex_destroy(&listener->mutex);
 }
 
-/* A session of what was handed over. */
+/* A session of the received packets. */
 static struct session_reader *read_back(const struct listener *listener, const char *name)
 {
 	_autofree_ char *path = temporary_path(name);
@@ -108,7 +108,7 @@ static struct session_reader *read_back(const struct listener *listener, const c
 	return reader;
 }
 
-/* When the last message of a moment was handed over. */
+/* Receipt time of the last message with a timestamp. */
 static int64_t arrival_of(const struct listener *listener, int64_t time_ns)
 {
 	for (size_t i = listener->count; i-- > 0;)
@@ -138,12 +138,12 @@ static struct source *record(struct listener *listener)
 	if (screen_source_create(&source, &context, &options, &error) < 0)
 		printf("# %s\n", error.text);
 	check(source != NULL);
-	/* its begin is not what is measured */
+	/* its start is not measured */
 	sleep_ms(1500);
 	return source;
 }
 
-/* ---- what is said of it ---- */
+/* ---- figures ---- */
 
 static double delay_ms(int64_t drawn_ns, int64_t shown_ns)
 {
@@ -224,7 +224,7 @@ static void draw_word(
 	stage_sync(stage);
 }
 
-/* Whether a picture shows a word: as far as a coder leaves it. */
+/* True if a picture shows a word, within coding errors. */
 static bool shows(const struct frame *frame, const struct word *word)
 {
 	int64_t off = 0;
@@ -234,7 +234,7 @@ static bool shows(const struct frame *frame, const struct word *word)
 			(size_t)(word->y + row) * frame->stride_bytes + (size_t)word->x * 4;
 		const uint8_t *wanted = (const uint8_t *)(word->pixels + row * word->width);
 
-		/* green is most of what one sees */
+		/* green dominates the luma */
 		for (int column = 0; column < word->width; column++)
 			off += abs(shown[column * 4 + 1] - wanted[column * 4 + 1]);
 	}
@@ -312,7 +312,7 @@ static int number_in(const struct frame *frame)
 	return number;
 }
 
-/* Of each picture the first arrival that shows it or a later one. */
+/* For each picture the first receipt that shows it or a later one. */
 static void find_numbers(const struct listener *listener, int64_t *shown_ns, int count)
 {
 	_destroy_(session_reader) struct session_reader *reader = read_back(listener, "film.mcap");
@@ -322,7 +322,7 @@ static void find_numbers(const struct listener *listener, int64_t *shown_ns, int
 
 	check(frames_create(&frames, reader, NULL) == 0);
 	while (frames_next(frames, &frame) == 1) {
-		/* numbers go round; it is never behind by half of it */
+		/* numbers wrap around; the lag is less than half of their range */
 		int ahead = (number_in(&frame) - next) & ((1 << BITS) - 1);
 
 		if (ahead >= 1 << (BITS - 1))
@@ -356,7 +356,7 @@ static void continuous(void)
 	begun_ns = clock_now_ns();
 	for (int i = 0; i < count; i++) {
 		motion_draw(&motion, &window.image, i);
-		put_number(&window.image, i + 1); /* the empty window's is 0 */
+		put_number(&window.image, i + 1); /* the empty window has 0 */
 		stage_wait(&stage, begun_ns + i * NS_PER_S / RATE);
 		drawn_ns[i] = clock_now_ns();
 		window_show(&window, 0, 0, MOTION_WIDTH, MOTION_HEIGHT);

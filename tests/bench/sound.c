@@ -1,6 +1,6 @@
 /*
- * How exactly sound is heard, and what that costs: a microphone that clicks at every whole second, in
- * another process, heard by PipeWire; and in the same time a tone by a clock that is 200 ppm fast.
+ * Accuracy and cost of sound recording: a microphone that clicks at every whole second, in another process, heard by
+ * PipeWire; and at the same time a tone from a clock that is 200 ppm fast.
  *   sound [--seconds N] [--json]
  */
 
@@ -19,21 +19,21 @@
 
 #define TONE_PPM 200
 
-/* The clock's stated drift is judged from here on. */
+/* The stated clock drift is judged from here on. */
 #define SETTLED_S 60
 
 static int seconds = 3600;
 static bool json;
 
-/* ---- what is heard ---- */
+/* ---- listening ---- */
 
-/* a listener that knows what its own decoding costs */
+/* a listener that measures its own decoding */
 struct hearer {
 	struct packet_sink sink;
 	struct listener listener;
 	int64_t thread_ns, decoding_ns; /* of the source's thread */
 	int64_t settled_ns;
-	double drift_off_ppm; /* at most, once it has settled */
+	double drift_off_ppm; /* maximum, after settling */
 };
 
 static void take(struct packet_sink *sink, struct packet *packet)
@@ -64,12 +64,12 @@ static struct source *hear(
 	return source;
 }
 
-/* ---- what is said of it ---- */
+/* ---- figures ---- */
 
 struct figures {
 	size_t clicks;
-	double p50_ms, p99_ms, max_ms; /* of how far they are off */
-	double drift_ms;               /* an hour */
+	double p50_ms, p99_ms, max_ms; /* absolute error */
+	double drift_ms;               /* per hour */
 };
 
 static int by_size(const void *a, const void *b)
@@ -79,7 +79,7 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* How much later the clicks come, an hour: least squares. */
+/* Drift of the clicks per hour: least squares. */
 static double slope_ms(const struct listener *listener, int64_t offset_ns)
 {
 	double n = (double)listener->click_count, mean_x = 0, mean_y = 0, xx = 0, xy = 0;
@@ -173,7 +173,7 @@ static void run(void)
 	clicking = start_child("/proc/self/exe", (const char *const[]){"microphone", NULL});
 	session_clock_init(&clock);
 	microphone_source = hear(&microphone, &clock, "pipewire", NULL);
-	/* what follows is of a recording that goes on, not of its begin */
+	/* measure a running recording, not its start */
 	check(listener_hears(&microphone.listener, 50, 60));
 	tone_source = hear(&tone, &clock, "tone", "200");
 	begun_ns = clock_now_ns();
@@ -181,7 +181,7 @@ static void run(void)
 	sleep_ms(seconds * 1000);
 	source_destroy(tone_source);
 	source_destroy(microphone_source);
-	/* all that this process did but for the tone, and for listening to what was recorded */
+	/* all work of this process except the tone and the listener's decoding */
 	cpu_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns - tone.thread_ns -
 		microphone.decoding_ns;
 	print_all(&microphone, &tone, clock.utc_offset_ns,

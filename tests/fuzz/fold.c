@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	note.media_ns = 1;
 	note.text = (char *)"x";
 	if (annotations_append(log, &act, NULL, NULL) == 0 && !annotations_find(log, id))
-		__builtin_trap(); /* what was appended is there */
+		__builtin_trap(); /* an appended act is there */
 	if (annotations_merge(log, path, &merged, NULL) == 0 && merged.fresh != 0)
-		__builtin_trap(); /* a log has nothing that it has not */
+		__builtin_trap(); /* a log merged with itself gains nothing */
 	return 0;
 }

@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-/* Bytes from the network: a frame; and what frames may carry, a study file's text. */
+/* Bytes from the network: a frame; and, carried in frames, a study file's text. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	ProtobufCMessage *message;
@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    NULL) < 0)
 		return 0;
 	client = (Uxrec__ClientMessage *)message;
-	/* a name that is refused leaves a whole message */
+	/* a refused name leaves a whole message */
 	names_normalise(message, NULL);
 	if (client->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT && client->put_act->act)
 		act_check(client->put_act->act, NULL);

@@ -9,17 +9,16 @@
 #include <string.h>
 
 /*
- * What lies over the video, and the PNG files in it. The first byte says what the rest is: 'M' a message as a
- * file has it, 'P' one patch: x, y, and a PNG file to its end, 'N' the same, taken over and over.
- * In all of them the parts of a PNG file get the checksums that they lack, without which nothing of what is
- * changed in one would ever be looked at.
+ * Patches over the video, and the PNG files in them. The first byte is the kind of the rest: 'M' a message as in a
+ * file, 'P' one patch: x, y, and a PNG file to the end, 'N' the same, taken 100 times. In each of them PNG chunks get
+ * valid checksums, without which decoders reject any mutation.
  *
- * patches --seeds FOLDER writes what to begin with, and ends.
+ * patches --seeds FOLDER writes the seeds, and exits.
  */
 
 enum { WIDTH = 61, HEIGHT = 47, PIXELS = WIDTH * HEIGHT, AGAIN = 100 };
 
-/* ---- what must hold ---- */
+/* ---- invariants ---- */
 
 static void check_area(const struct overlay_area *area)
 {
@@ -34,11 +33,11 @@ static bool is_in(const struct overlay_area *area, int x, int y)
 		y < area->y + area->height;
 }
 
-/* Nothing lies where nothing was said to lie, and what lies there is opaque. */
+/* Nothing is outside the reported areas, and everything in them is opaque. */
 static void check_overlay(const struct overlay *overlay)
 {
 	const struct overlay_area covered = overlay_covered(overlay);
-	uint8_t *pixels = malloc(PIXELS * 4); /* no more than there are, for the sanitizer */
+	uint8_t *pixels = malloc(PIXELS * 4); /* exact size, for the sanitizer */
 
 	if (!pixels)
 		return;
@@ -66,14 +65,14 @@ static void take(struct overlay *overlay, const Uxrec__ScreenPatches *message)
 	for (size_t i = 0; i < message->n_patches; i++)
 		png_mend_checksums(message->patches[i]->png.data, message->patches[i]->png.len);
 	if (overlay_take(overlay, message, &laid, &cleared) < 0)
-		abort(); /* there is memory for a screen as small as this */
+		abort(); /* memory suffices for a screen as small as this */
 	check_area(&laid);
 	if (message->n_patches > 0 && laid.width == 0 && overlay_faults(overlay) == faults)
-		abort(); /* what is left out is counted */
+		abort(); /* omitted patches are counted */
 	check_overlay(overlay);
 }
 
-/* ---- what is taken ---- */
+/* ---- input ---- */
 
 static void take_message(struct overlay *overlay, const uint8_t *data, size_t size)
 {
@@ -122,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* ---- what to begin with ---- */
+/* ---- seeds ---- */
 
 static void write_seed(const char *folder, const char *name, const void *data, size_t size)
 {
@@ -135,7 +134,7 @@ static void write_seed(const char *folder, const char *name, const void *data, s
 		abort();
 }
 
-/* A picture of every kind that PNG knows. @return the file, to be freed, or NULL when there is no such kind */
+/* A picture of each PNG format. @return the file, which the caller frees, or NULL for an invalid combination */
 static uint8_t *encode(int type, int depth, bool interlaced, bool said_more, size_t *ret_size)
 {
 	struct spng_ihdr header = {19, 13, (uint8_t)depth, (uint8_t)type, 0, 0, interlaced};
@@ -197,7 +196,7 @@ static void write_seeds(const char *folder)
 {
 	for (int kind = 0; kind < 7 * 5 * 4; kind++) {
 		const int type = kind / 20, depth = 1 << kind / 4 % 5;
-		/* nearly all are taken once, for the speed */
+		/* most are taken once, for speed */
 		uint8_t bytes[4096] = {kind < 1 ? 'N' : 'P', 2, 1};
 		_destroy_(overlay) struct overlay *overlay = NULL;
 		char name[40];
@@ -213,7 +212,7 @@ static void write_seeds(const char *folder)
 			abort();
 		take_file(overlay, bytes + 1, 2 + size, 1);
 		if (overlay_faults(overlay) > 0)
-			abort(); /* it is to begin with what is good */
+			abort(); /* seeds must be valid */
 		snprintf(name, sizeof(name), "kind-%d", kind);
 		write_seed(folder, name, bytes, 3 + size);
 		if (type == SPNG_COLOR_TYPE_INDEXED && depth == 2)

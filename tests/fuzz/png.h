@@ -9,7 +9,7 @@ static inline uint32_t png_big_endian(const uint8_t *at)
 	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-/** Give the chunks of a broken PNG file the checksums that they lack: without these no decoder looks into them. */
+/** Set valid checksums in the chunks of a broken PNG file: without these decoders skip their content. */
 static inline void png_mend_checksums(uint8_t *png, size_t size)
 {
 	for (size_t at = 8; at + 12 <= size;) {

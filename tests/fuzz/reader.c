@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The input is a recording; behind the mark "WALS" comes its write-ahead log. */
+/* The input is a recording; its write-ahead log follows the mark "WALS". */
 static size_t split_log(const uint8_t *data, size_t size)
 {
 	const uint8_t *mark = size > 4 ? memmem(data, size, "WALS", 4) : NULL;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* What recover makes of anything is whole. */
+/* The output of recover is whole for any input. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct session_copy_options all = {.from_ns = INT64_MIN, .to_ns = INT64_MAX};

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A study's file: it is used as a whole, or refused with errors at places that it has. */
+/* A study's file: used as a whole, or refused with errors at valid places. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct yaml_problems problems;
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	if (r < 0)
 		return 0;
-	/* a study that was read can be packed, and its code book has the flag and no key twice */
+	/* a study that was read can be packed, and its code book has the flag, and each key once */
 	copy = study_copy(study);
 	if (!copy || !study_code(copy, "flag") || name_check("study", copy->name, NULL) < 0)
 		abort();

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * What the fuzz targets share. Each is a program of libFuzzer: one input is one run, and any sanitizer
- * report is a finding.
+ * Shared by the fuzz targets. Each is a program of libFuzzer: one input is one run, and any sanitizer report is a
+ * finding.
  */
 
 #include <stddef.h>

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A WebVTT file: what is read of it is written, and read the same. */
+/* A WebVTT file: its parsed content is written, and parses the same again. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_destroy_(vtt) struct vtt *vtt = NULL, *again = NULL;
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vtt_faults faults;
 	_cleanup_(buf_finish) struct buf text = {0}, copy = {0};
 
-	/* no more than it says, and a 0 byte: as its readers give it */
+	/* exact size and a NUL byte, as from its readers */
 	buf_put(&copy, data, size);
 	buf_put_u8(&copy, 0);
 	if (copy.failed ||

@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * What all test programs share. A test's name is a sentence about behaviour. Results are printed as
- * TAP, which tests/run adds up; main() returns the number of failures.
+ * Shared by all test programs. A test's name is a sentence about behaviour. Results are printed as TAP, which tests/run
+ * adds up; main() returns the number of failures.
  */
 
 #include "protocol/file/writer.h"
@@ -16,19 +16,19 @@ struct test {
 	void (*run)(void);
 };
 
-/** Run all tests of a program. @return the number that failed, for main() */
+/** Run all tests of a program. @return the number of failed ones, for main() */
 int run_tests(const char *suite, const struct test *tests, size_t count);
 
 #define RUN_TESTS(suite, tests) run_tests(suite, tests, ARRAY_SIZE(tests))
 
-/** The running test cannot run here, and why: it counts as skipped. Return right after it. */
+/** Mark the running test as skipped, with the reason. Return right after it. */
 void skip_test(const char *why);
 
-/** Ends the test when it does not hold: what follows may rely on it. */
+/** Ends the test if false: the code after it may rely on the condition. */
 #define check(condition)                                                                           \
 	CU_assertImplementation((condition) != 0, __LINE__, #condition, __FILE__, "", CU_TRUE)
 
-/** Goes on when it does not hold. */
+/** Goes on if false. */
 #define expect(condition)                                                                          \
 	CU_assertImplementation((condition) != 0, __LINE__, #condition, __FILE__, "", CU_FALSE)
 
@@ -36,20 +36,20 @@ void skip_test(const char *why);
 #define expect_near(actual, wanted)                                                                \
 	expect((actual) - (wanted) < 0.0000006 && (wanted) - (actual) < 0.0000006)
 
-/** A fresh folder under TMPDIR, removed with all that is in it when the program ends. */
+/** A fresh folder under TMPDIR, removed with its content when the program ends. */
 const char *temporary_folder(void);
 
 /** A path in temporary_folder(), allocated; the caller frees it. */
 char *temporary_path(const char *name);
 
-/** Open a folder that must be there. @return given back with folder_unref() */
+/** Open an existing folder. @return the caller's, freed with folder_unref() */
 struct folder *open_folder(const char *path);
 
-/** A packet with `size_bytes` bytes of a pattern that its time and channel decide. */
+/** A packet with `size_bytes` bytes of a pattern that depends on its time and channel. */
 struct packet *make_packet(
 	struct session_clock *clock, uint16_t channel, int64_t time_ns, size_t size_bytes);
 
-/** Append a message to a file that is being written. @param time_ns  CLOCK_MONOTONIC, as packet_info has it */
+/** Append a message to an open file. @param time_ns  CLOCK_MONOTONIC, as in packet_info */
 void write_message(struct session_writer *writer, struct session_clock *clock, uint16_t channel,
 	int64_t time_ns, const ProtobufCMessage *message);
 

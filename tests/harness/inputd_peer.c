@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* the descriptor comes back from the process that has taken the user's rights */
+/* send the descriptor back from the process that runs as the user */
 static void send_fd(int through, int fd)
 {
 	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {0};

@@ -11,7 +11,7 @@
 /* Recorders of other users, for tests of the input service. */
 
 /**
- * Connect as a user: who connected is what the service judges by.
+ * Connect as a user: the service judges by the peer's credentials.
  *
  * @return the socket, which the caller closes
  */
@@ -20,15 +20,15 @@ int peer_connect(uid_t uid, const struct sockaddr_un *address, socklen_t address
 /** One message of the service. */
 struct peer_message {
 	struct inputd_header header;
-	unsigned char data[INPUTD_MESSAGE_LIMIT_BYTES + 1]; /* a 0 byte behind the last */
+	unsigned char data[INPUTD_MESSAGE_LIMIT_BYTES + 1]; /* NUL-terminated */
 	size_t size_bytes;
 };
 
-/** @return true when there was one within @p timeout_ms; false at the end, too */
+/** @return true if one arrived within @p timeout_ms; false also at the connection's end */
 bool peer_receive(int fd, struct peer_message *ret, int timeout_ms);
 
-/** The next message within ten seconds is of that kind, and has that text in it. */
+/** True if the next message comes within ten seconds, is of that kind and contains that text. */
 bool peer_hears(int fd, enum inputd_kind kind, const char *text);
 
-/** The connection ends within ten seconds, with nothing more said. */
+/** True if the connection ends within ten seconds, without another message. */
 bool peer_hears_end(int fd);

@@ -8,26 +8,26 @@
 #include <libavcodec/avcodec.h>
 #include <pthread.h>
 
-/* Hears what a source of sound pushes: decodes its packets, and finds clicks in them. */
+/* A sink for a source of sound: decodes its packets, and finds clicks in them. */
 
 #define LISTENER_SAMPLES (EAR_RATE_HZ * 60)
 #define LISTENER_CLICKS  (4 * 3600)
 
-/* decodes what it is given, as it comes */
+/* decodes packets as they come */
 struct listener {
 	struct packet_sink sink;
 	AVCodecContext *codec;
 	AVPacket *packet;
 	AVFrame *frame;
 	pthread_mutex_t lock;
-	float *samples; /* the first that were decoded, one behind the other */
+	float *samples; /* the first decoded ones, contiguous */
 	int64_t *times; /* of each, by its packet */
 	size_t count, packets, gaps;
-	int64_t *clicks; /* when each began, found as they come */
+	int64_t *clicks; /* begin of each, found as they come */
 	size_t click_count, quiet;
-	size_t numberless;  /* samples that are no number */
-	size_t clicks_off;  /* that listener_find_clicks() found more than 2 ms off */
-	size_t away;        /* gaps because there was no device */
+	size_t numberless;  /* NaN or infinite samples */
+	size_t clicks_off;  /* more than 2 ms off in listener_find_clicks() */
+	size_t away;        /* gaps due to a missing device */
 	int64_t longest_ns; /* between two packets */
 	int64_t last_ns;
 	uint64_t lost;
@@ -45,34 +45,34 @@ void listener_finish(struct listener *listener);
 
 /** Record from an ear, until listener_end() or listener_finish(). @param device  NULL: the default one */
 void listener_record(struct listener *listener, const char *ear, const char *device);
-/** Record what the machine plays. */
+/** Record the machine's playback. */
 void listener_record_monitor(struct listener *listener, const char *ear);
 void listener_end(struct listener *listener);
 
-/** How many packets there are by now. */
+/** Number of packets so far. */
 size_t listener_packets(struct listener *listener);
 
-/** Wait until there are so many. @return false after @p seconds */
+/** Wait for that number of packets. @return false after @p seconds */
 bool listener_hears(struct listener *listener, size_t packets, int seconds);
 
-/** Take in samples as if they had been decoded. */
+/** Take samples as if they had been decoded. */
 void listener_take(struct listener *listener, const float *samples, size_t count, int64_t time_ns);
 
 /**
  * Judge the clicks, which begin at whole seconds of CLOCK_MONOTONIC.
  *
  * @param offset_ns     of the session's clock
- * @param ret_worst_ns  by how much one is off, at most
- * @return how many there are
+ * @param ret_worst_ns  largest error of a click
+ * @return the number of clicks
  */
 size_t listener_find_clicks(struct listener *listener, int64_t offset_ns, int64_t *ret_worst_ns);
 
 /**
- * Were most clicks found within 2 ms, and all within two cycles of a server? On a busy machine server and
- * microphone lose a cycle now and then, of 5.3 ms, and are off by it until they catch up; how exact times
- * are is measured by bench-sound.
+ * True if most clicks are within 2 ms, and all within two cycles of a server. On a busy machine server and microphone
+ * lose a cycle now and then, of 5.3 ms, and are off by it until they catch up; bench-sound measures the exactness of
+ * timestamps.
  */
 bool listener_is_in_time(const struct listener *listener, int64_t worst_ns);
 
-/** By how much the click number @p i is late, ns. */
+/** Error of click number @p i, ns; positive: late. */
 int64_t listener_click_off(const struct listener *listener, size_t i, int64_t offset_ns);

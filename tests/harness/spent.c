@@ -15,7 +15,7 @@
 
 struct process {
 	pid_t pid, parent;
-	int64_t ended_ns; /* what its children that have ended took */
+	int64_t ended_ns; /* CPU time of its exited children */
 };
 
 static bool look_at(struct process *process, const char *name)

@@ -4,7 +4,7 @@
 #include <sys/types.h>
 
 /**
- * CPU time that a process and all that it has started have taken, in ns: the living to the nanosecond,
- * children that have ended as /proc/PID/stat has them. 0 when there is no such process.
+ * CPU time of a process and all its descendants, in ns: live processes to the nanosecond, exited children with the
+ * resolution of /proc/PID/stat. 0 without such a process.
  */
 int64_t cpu_spent_ns(pid_t pid);

@@ -179,7 +179,6 @@ struct session *end_session(struct making *making)
 	return session;
 }
 
-/* the sessions of a computation are opened again, by their folders */
 static int open_again(void *user, size_t i, struct session **ret, struct error *reterr)
 {
 	struct session *const *sessions = user;

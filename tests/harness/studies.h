@@ -12,7 +12,7 @@
 #define BEGIN_NS (1000 * NS_PER_S)
 #define AT(s)    (BEGIN_NS + (int64_t)((s)*1e9))
 
-/** A session's folder that is being made. */
+/** A session's folder in the making. */
 struct making {
 	char *folder;
 	struct session_writer *writer;
@@ -41,15 +41,15 @@ void begin_session(struct making *making, const char *name, const char *particip
 void push(
 	struct making *making, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message);
 
-/** Append an act with a fresh id, which is left in it until the next call. */
+/** Append an act with a fresh id, which stays in it until the next call. */
 void put_act(struct making *making, Uxrec__Act *act, const char *layer);
 
-/** The same about the thing with an id. @param act  its kind, if it is not ADD, is set */
+/** Same about the object with an id. @param act  its kind is set, unless ADD */
 void put_act_as(struct making *making, Uxrec__Act *act, const char *id, const char *layer);
 
 void add_attempt(struct making *making, const char *participant, const char *task, double from_s,
 	double to_s, Uxrec__Attempt__Outcome outcome);
-/* as an opportunity: the error is judged to be at none */
+/* as an opportunity: the error belongs to none */
 #define AT_NONE "!"
 
 void add_tag(struct making *making, const char *layer, const char *code, double at_s,
@@ -61,13 +61,13 @@ void add_tag_of(struct making *making, const char *layer, const char *code, doub
 void add_score(struct making *making, const char *layer, const char *opportunity, bool met);
 void finish_layer(struct making *making, const char *layer);
 
-/** @return the session, open; freed by session_destroy() */
+/** @return the open session, freed with session_destroy() */
 struct session *end_session(struct making *making);
 
-/** Compute of sessions that are opened again, by their folders. */
+/** Compute the metrics of sessions that are reopened by their folders. */
 int compute(Uxrec__Metrics **ret, struct session **sessions, size_t count, const char *layer,
 	struct error *reterr);
 
-/** With the layer that a study's log, or an act, has chosen. @param library  of the log, or NULL */
+/** Same with the layer chosen in a study's log, or by an act. @param library  of the log, or NULL */
 int compute_chosen(Uxrec__Metrics **ret, struct session **sessions, size_t count,
 	const char *library, const Uxrec__Act *choice);

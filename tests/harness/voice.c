@@ -13,7 +13,7 @@ static float click_at(const struct voice *voice, int64_t time_ns)
 	int64_t ns = time_ns % NS_PER_S;
 
 	(void)voice;
-	/* begins with a jump, so that its begin is one sample */
+	/* starts with a jump, so that its onset is one sample */
 	return ns < 5 * NS_PER_MS
 		? (float)(0.5 * cos(2 * M_PI * 1000 * (double)ns / (double)NS_PER_S))
 		: 0;

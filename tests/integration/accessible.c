@@ -1,4 +1,4 @@
-/* What real toolkits say by AT-SPI: which field has the focus, and what was clicked. */
+/* Focus and clicked objects of real toolkits by AT-SPI. */
 
 #include "tests/harness/labs/accessible.h"
 
@@ -17,10 +17,10 @@
 #define KEY_TAB 23 /* a keycode of a PC keyboard */
 #define ROUNDS  5
 
-/* what a test that failed left behind still writes to it */
+/* callbacks of a failed test still write to it */
 static struct accessible_lab lab;
 
-/* @return ms from the key to the callback; 0 when it never came */
+/* @return ms from the key to the callback; 0 if it never came */
 static double tab_to(bool back, enum accessible_focus wanted)
 {
 	int64_t pressed_ns = clock_now_ns(), told_ns;
@@ -44,26 +44,26 @@ static void follow_focus_in(const char *name)
 		return;
 	}
 	if (strcmp(name, "Chromium") == 0) {
-		/* it speaks when somebody listens as it starts */
+		/* it sends events only if accessibility is enabled at its start */
 		accessible_lab_listen(&lab, NAMES_NONE);
 		check(toolkits_become(true));
 		application_start(&lab, &application, name);
 		check(accessible_lab_focus_row(&lab, &application, ROW_PASSWORD, FOCUS_PASSWORD));
 		check(accessible_lab_focus_row(&lab, &application, ROW_ENTRY, FOCUS_OTHER));
 	} else {
-		/* it has the focus already: nothing says so any more */
+		/* it has the focus already: no event is to come */
 		application_start(&lab, &application, name);
 		accessible_lab_listen(&lab, NAMES_NONE);
 	}
 	check(accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0);
 	for (; count < ARRAY_SIZE(ms); count++) {
-		/* there and on, back there and back */
+		/* two steps forwards, two back */
 		ms[count] = tab_to(count % 4 >= 2, count % 2 == 0 ? FOCUS_PASSWORD : FOCUS_OTHER);
 		check(ms[count] > 0);
 	}
 	print_times("a key that moves the focus is told", name, ms, count);
 	expect(ms[count / 2] < 1000);
-	/* a click does the same */
+	/* a click has the same effect */
 	for (int i = 0; i < 2; i++) {
 		int x, y;
 
@@ -71,7 +71,7 @@ static void follow_focus_in(const char *name)
 		accessible_lab_click(&lab, x, y);
 		expect(accessible_lab_waits(&lab, i == 0 ? FOCUS_PASSWORD : FOCUS_OTHER, 0) > 0);
 	}
-	/* without a click and a key nothing is said again */
+	/* without a click or a key no further report */
 	sleep_ms(1500);
 	expect(accessible_lab_has_focus(&lab, FOCUS_OTHER));
 	application_end(&application);
@@ -103,7 +103,7 @@ static bool row_height_is_right(
 	return (int)object->height_px <= application->height / ROW_COUNT + 2;
 }
 
-/* A page is there before what it says of itself. */
+/* A page appears before its accessible objects. */
 static bool warm_up(const struct application *application)
 {
 	int x, y;
@@ -135,7 +135,7 @@ static void describe_clicks_in(const char *name)
 		accessible_lab_end(&lab);
 		return;
 	}
-	/* or when it is told to */
+	/* accessibility enabled by the environment instead */
 	setenv("GNOME_ACCESSIBILITY", "1", 1);
 	application_start(&lab, &application, name);
 	accessible_lab_listen(&lab, NAMES_FULL);
@@ -160,7 +160,7 @@ static void describe_clicks_in(const char *name)
 	expect(strcmp(object->role, "password text") == 0);
 	expect(clicked_contains(object));
 	clicked_print(name, accessible_lab_click_row(&lab, &application, ROW_TEXT, NULL));
-	/* what was typed is in none of it */
+	/* typed text is in no object */
 	for (size_t i = 0; i < lab.clicked_count; i++) {
 		expect(strstr(lab.clicked[i].object->name, "secret") == NULL);
 		expect(strstr(lab.clicked[i].object->application, "secret") == NULL);
@@ -203,9 +203,10 @@ static void names_stay_out_where_only_roles_are_kept(void)
 	accessible_lab_end(&lab);
 }
 
-/* ---- what hangs and what goes ---- */
+/* ---- hanging and exiting applications ---- */
 
-/* Not right after a click: GTK 3 grabs the X server then for a moment, and all would stand still with it. */
+/* Not right after a click: GTK 3 grabs the X server then for a moment, and stopped with the grab it would block all
+ * clients. */
 static void stop(const struct application *application)
 {
 	sleep_ms(1000);
@@ -230,7 +231,7 @@ static void hung_application_is_unknown_until_it_goes_on(void)
 	expect(told_ns > 0);
 	printf("# an application that hangs is noticed in %.0f ms\n",
 		(double)(told_ns - stopped_ns) / 1e6);
-	/* its clicks are a gap, one for all of them */
+	/* its clicks are in a gap, one for all of them */
 	before = lab.clicked_count;
 	application_point(&hung, ROW_BUTTON, &x, &y);
 	for (int i = 0; i < 3; i++)
@@ -242,14 +243,14 @@ static void hung_application_is_unknown_until_it_goes_on(void)
 	accessible_lab_click_row(&lab, &hung, ROW_ENTRY, NULL);
 	expect(lab.gaps >= 1 && lab.gaps <= 1 + lab.undescribed);
 	expect(lab.gap_clicks == 3 + lab.undescribed);
-	/* and another one is not kept waiting by it */
+	/* another application does not wait for it */
 	stop(&hung);
 	expect(accessible_lab_waits(&lab, FOCUS_UNKNOWN, 0) > 0);
 	application_start(&lab, &other, "GTK 3");
 	expect(accessible_lab_waits(&lab, FOCUS_OTHER, 0) > 0);
 	expect(strcmp(accessible_lab_click_row(&lab, &other, ROW_BUTTON, NULL)->name, "Save") == 0);
 	expect(tab_to(true, FOCUS_PASSWORD) > 0);
-	/* nor is who ends it all */
+	/* nor does the end of the source */
 	stopped_ns = clock_now_ns();
 	accessible_lab_stop_listening(&lab);
 	expect(clock_now_ns() - stopped_ns < 5 * NS_PER_S);
@@ -281,7 +282,7 @@ static void bus_may_go_and_come_back(void)
 		       "Save") == 0);
 	expect(lab.gaps >= 1 && lab.gaps <= 1 + lab.undescribed);
 	expect(lab.gap_clicks == 1 + lab.undescribed);
-	/* the session's bus takes the launcher with it, and all is over */
+	/* the session bus takes the launcher with it: everything ends */
 	end_child(&lab.bus, SIGKILL);
 	expect(accessible_lab_waits(&lab, FOCUS_UNKNOWN, 0) > 0);
 	sleep_ms(1500);
@@ -303,7 +304,7 @@ static void bus_that_stalls_keeps_nobody_waiting(void)
 	begun_ns = clock_now_ns();
 	accessible_lab_stop_listening(&lab);
 	expect(clock_now_ns() - begun_ns < 5 * NS_PER_S);
-	/* one that comes later may, but nothing is known until then */
+	/* a later launcher may come, but until then the focus is unknown */
 	accessible_lab_listen(&lab, NAMES_FULL);
 	expect(accessible_lab_waits(&lab, FOCUS_UNKNOWN, begun_ns) > 0);
 	kill(lab.bus.pid, SIGCONT);

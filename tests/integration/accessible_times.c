@@ -1,5 +1,5 @@
-/* What has to be asked of real toolkits by AT-SPI, or said by them, in time: of menus, which close as soon as
- * something in them is clicked, and of passwords, which are typed as soon as their field has the focus. */
+/* Real toolkits' latency by AT-SPI, where it is limited: menus close as soon as an item is clicked, and a password is
+ * typed as soon as its field has the focus. */
 
 #include "tests/harness/labs/accessible.h"
 
@@ -16,7 +16,7 @@
 #define KEY_TAB 23 /* keycodes of a PC keyboard */
 #define KEY_A   38
 
-/* what a test that failed left behind still writes to it */
+/* callbacks of a failed test still write to it */
 static struct accessible_lab lab;
 
 /* ---- menus ---- */
@@ -25,11 +25,11 @@ struct menu_click {
 	enum row row;
 	uint8_t button;
 	int item,
-		items; /* which, counted from 0, of how many; of none: it is above the row, in its window */
+		items; /* index from 0, and count; count 0: a point above the row, in its window */
 	const char *role, *name;
 };
 
-/* The middle of an item of what the row has opened. */
+/* Centre of an item of the row's open menu. */
 static void item_point(const struct application *application, const struct menu_click *menu,
 	int *ret_x, int *ret_y)
 {
@@ -41,7 +41,7 @@ static void item_point(const struct application *application, const struct menu_
 		return;
 	}
 	check(application_menu(&lab, application, &left, &top, &width, &height));
-	/* Chromium says of an item where its words are */
+	/* Chromium reports the extents of an item's text */
 	*ret_x = strncmp(application->name, "Chromium", 8) == 0 ? left + 20 : left + width / 2;
 	*ret_y = top + (2 * menu->item + 1) * height / (2 * menu->items);
 }
@@ -54,13 +54,13 @@ static void open_menu(const struct application *application, const struct menu_c
 	if (menu->row == ROW_MENU_BAR)
 		x = application->left + 20;
 	accessible_lab_press(&lab, menu->button, x, y);
-	/* a toolkit takes a click right after that for a part of it, and what was clicked is to be known */
+	/* a toolkit merges a click right after that with it, but each is to be identified */
 	sleep_ms(1000);
 }
 
 /*
- * On a machine that has other things to do a menu may not be there yet for those who ask, or have closed before it is
- * asked about, and what is below it answers: then once more. The last answer counts.
+ * On a busy machine a menu may not be there yet when it is queried, or have closed before, and the object below it
+ * answers: then repeat. The last answer counts.
  */
 static const Uxrec__ClickedObject *click_item(
 	const struct application *application, const struct menu_click *menu, double *ret_ms)
@@ -161,7 +161,7 @@ static void items_of_lists_are_described_in_chromium(void)
 	describe_menus_in("Chromium menus", menus, ARRAY_SIZE(menus));
 }
 
-/* ---- what is never asked ---- */
+/* ---- forbidden queries ---- */
 
 static void text_is_never_asked_for(void)
 {
@@ -197,7 +197,7 @@ static void text_is_never_asked_for(void)
 	}
 	end_child(&monitor, SIGTERM);
 	output = child_output(&monitor);
-	/* it did see what was asked; what GTK 4 tells everybody by itself (TextChanged) nobody of us takes */
+	/* the monitor did see the queries; TextChanged, which GTK 4 broadcasts unasked, is not consumed by us */
 	expect(strstr(output, "GetAccessibleAtPoint") != NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
 		if (strstr(output, never[i]))
@@ -207,7 +207,7 @@ static void text_is_never_asked_for(void)
 	accessible_lab_end(&lab);
 }
 
-/* ---- all of it ---- */
+/* ---- the whole recorder ---- */
 
 struct recorded {
 	unsigned letters, password, unwatched, watched, objects;
@@ -273,7 +273,7 @@ static void password_is_not_recorded(void)
 	sleep_ms(2000);
 	type(5);
 	sleep_ms(500);
-	/* at once, and the application is busy for the first of these */
+	/* at once, with the application busy for the first keys */
 	kill(application.child.pid, SIGSTOP);
 	accessible_lab_key(&lab, KEY_TAB, false);
 	type(15);
@@ -294,7 +294,8 @@ static void password_is_not_recorded(void)
 	printf("# %u letters, %u policies for a password, %u unwatched, %u objects\n",
 		recorded.letters, recorded.password, recorded.unwatched, recorded.objects);
 	expect(recorded.letters == 5);
-	/* one that is late to answer is not watched at first, which forbids as much; then it is told why */
+	/* a field that answers late counts as unwatched at first, which forbids as much; then its policy gets the
+	 * reason */
 	expect(recorded.watched >= 1 && recorded.password >= 1);
 	expect(recorded.objects == 1 && recorded.save && !recorded.secret);
 	end_child(&daemon.child, SIGTERM);

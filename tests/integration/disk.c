@@ -1,4 +1,4 @@
-/* Disks of a lab that are full, files that are removed or may not grow: nothing that was recorded is lost. */
+/* Disks of a lab that are full, files that are removed or may not grow: no recorded data are lost. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -21,7 +21,7 @@
 
 #define X11_INPUT ((const char *[]){"--input", "x11", NULL})
 
-/* A library on a disk of 24 MB of which a file takes some. @return false when that cannot be had */
+/* A library on a disk of 24 MB, partly taken by a file. @return false if not permitted */
 static bool small_disk_start(
 	struct desktop *desktop, const char *library, const char *filler, int filler_mb)
 {
@@ -43,7 +43,7 @@ static bool small_disk_start(
 #define SNOW_WIDTH  320
 #define SNOW_HEIGHT 240
 
-/* What no encoder makes small. */
+/* Incompressible content. */
 static void paint_snow(struct desktop *desktop, xcb_gcontext_t gc, uint64_t *random)
 {
 	static uint32_t pixels[SNOW_WIDTH * SNOW_HEIGHT];
@@ -117,20 +117,20 @@ static void full_disk_holds_and_goes_on(void)
 	expect(session_reader_segments(session->reader) == 2);
 	expect(session_reader_damages(session->reader, NULL) == 0);
 	expect(reason_is_said(session, "the disk is full"));
-	/* no key pressed meanwhile is missing or there twice */
+	/* keys pressed meanwhile are all there, once */
 	check(timeline_create(&timeline, session) == 0);
 	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 50);
 	check(asprintf(&path, "%s/%s", library, id) > 0);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(NULL, program, "verify", path, NULL) == 0);
-	/* nothing is left beside the segments and the annotations */
+	/* only the segments and the annotations are left */
 	expect(count_files(path) == 3);
 	session_destroy(steal_ptr(session));
 	umount2(library, MNT_DETACH);
 	desktop_end(&desktop);
 }
 
-/* A session on a disk that is full to the last byte, and twenty keys that there is no room for. */
+/* A session on a disk that is full to the last byte, and twenty keys without room. */
 struct full_disk {
 	struct desktop desktop;
 	struct daemon_child daemon;
@@ -162,7 +162,7 @@ static bool full_disk_start(struct full_disk *full, const char *name)
 	daemon_start(&full->daemon, full->library, X11_INPUT);
 	daemon_record(&full->daemon, "classes", full->id);
 	fill_disk(&full->desktop, &full->daemon);
-	/* room that the recorder has given back of its reserve is taken too */
+	/* also fill space that the recorder has freed from its reserve */
 	check(asprintf(&filler, "%s.2", full->filler) > 0);
 	fd = open(filler, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	check(fd >= 0);
@@ -186,7 +186,7 @@ static struct session *session_of(const struct full_disk *full)
 	return session;
 }
 
-/* The session is missing from one moment to the end, and does not pass for whole. */
+/* The session is missing from one time to the end, and is not marked complete. */
 static void expect_no_end(const struct session *session)
 {
 	_destroy_(session_facts) struct session_facts *facts = NULL;
@@ -263,7 +263,7 @@ static void sigterm_on_a_full_disk_leaves_a_gap(void)
 		return;
 	begun_ns = clock_now_ns();
 	expect(end_child(&full.daemon.child, SIGTERM) == 0);
-	/* less than service managers wait for */
+	/* less than the timeout of service managers */
 	expect(clock_now_ns() - begun_ns < 25 * NS_PER_S);
 	session = session_of(&full);
 	expect_no_end(session);
@@ -285,7 +285,7 @@ static void a_recorder_that_is_killed_on_a_full_disk_leaves_a_gap(void)
 	full_disk_finish(&full);
 }
 
-/* A session that was given up stays so; one that was killed goes on when there is room. */
+/* A session given up stays so; a killed one continues once there is room. */
 static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_not(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -302,7 +302,7 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	expect(daemon_command(&full.daemon, NULL, "stop", "--discard", NULL) == 0);
 	expect(end_child(&full.daemon.child, SIGTERM) == 0);
 	check(unlink(full.filler) == 0);
-	/* nor when there was no room for the end of its file */
+	/* nor if there was no room for the end of its file */
 	check(asprintf(&path, "%s/%s/" SESSION_SEGMENT_NAME, full.library, full.id, 1) > 0);
 	check(stat(path, &found_file) == 0 && truncate(path, found_file.st_size - 8) == 0);
 	daemon_start(&again, full.library, X11_INPUT);
@@ -328,7 +328,7 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	expect(end_child(&again.child, SIGTERM) == 0);
 	session = session_of(&full);
 	expect(session_is_complete(session));
-	/* the gap that was open to the end has its end */
+	/* the gap that was open has an end */
 	check(session_facts_create(&facts, session) == 0);
 	for (size_t i = 0; i < facts->gap_count; i++) {
 		gap = facts->gaps[i];
@@ -341,7 +341,7 @@ static void what_was_killed_on_a_full_disk_goes_on_and_what_was_given_up_does_no
 	full_disk_finish(&full);
 }
 
-/* A file that may not grow over 4 MB (RLIMIT_FSIZE) is like a full disk, but another file can be written at once. */
+/* A file limited to 4 MB (RLIMIT_FSIZE) is like a full disk, but another file can be written at once. */
 static void a_limit_of_file_size_begins_a_segment(void)
 {
 	_destroy_(session) struct session *session = NULL;

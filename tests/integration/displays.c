@@ -1,4 +1,4 @@
-/* X servers as labs have them: what is recorded from each of them is what it shows. */
+/* X servers of labs: the recording of each equals its screen. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -14,18 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* what has changed is at rest half a second later, and exact soon after */
+/* a changed area is at rest after half a second, and exact soon after */
 #define REST_MS 1500
 
 static const char *const screen_alone[] = {"--input", "none", NULL};
 
-/* ---- what was recorded ---- */
+/* ---- recorded data ---- */
 
 struct found {
 	size_t pictures, keyframes, positions;
-	size_t infos; /* that say another size: a busy machine says how many pictures it takes */
+	size_t infos; /* with another size; on a busy machine others carry just the frame rate */
 	uint32_t width_px, height_px;
-	int64_t keyframe_ns; /* of the newest */
+	int64_t keyframe_ns; /* newest */
 };
 
 static int count_message(
@@ -63,7 +63,7 @@ static struct found look(const struct session *session, int64_t from_ns)
 	return found;
 }
 
-/* @return how many pixels of the last picture are not `pixels`, or SIZE_MAX when its size is another */
+/* @return the number of pixels of the last picture that differ from `pixels`, or SIZE_MAX if its size does */
 static size_t wrong_at_the_end(
 	const struct session *session, const uint32_t *pixels, int width, int height)
 {
@@ -85,7 +85,7 @@ static size_t wrong_at_the_end(
 	return wrong;
 }
 
-/* ---- a server that is started again ---- */
+/* ---- a restarted server ---- */
 
 static void paint_marks(struct desktop *desktop, uint32_t rgb)
 {
@@ -156,7 +156,7 @@ static void server_comes_back(void)
 	expect(wrong_at_the_end(session, pixels, width, height) == 0);
 }
 
-/* it is asked for again and again, but nothing waits for it */
+/* reconnects are tried again and again, but nothing waits for them */
 static void server_stays_away(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -182,11 +182,11 @@ static void server_stays_away(void)
 	desktop_end(&desktop);
 }
 
-/* ---- servers of other kinds ---- */
+/* ---- other kinds of servers ---- */
 
-/* The colours of a server, as masks: what a picture of it shows is 8 bits of each. */
+/* A server's pixel format as masks; pictures of it have 8 bits per channel. */
 struct colours {
-	int bits; /* a pixel */
+	int bits; /* per pixel */
 	struct channel_bits {
 		int shift, bits;
 	} red, green, blue;
@@ -207,7 +207,7 @@ static uint32_t as_rgb(uint32_t pixel, const struct colours *colours)
 		eight_bits(pixel, colours->blue);
 }
 
-/* what the screen shows, as the recording is to have it; the caller frees it */
+/* the screen's expected picture in the recording; the caller frees it */
 static uint32_t *expected(
 	struct desktop *desktop, const struct colours *colours, int width, int height)
 {
@@ -237,10 +237,10 @@ struct kind {
 	const char *screen; /* WIDTHxHEIGHTxDEPTH */
 	const char *const *extra;
 	struct colours colours;
-	const char *says; /* in the log and by the doctor; NULL: nothing */
+	const char *says; /* in the log and the doctor's report; NULL: nothing */
 };
 
-/* every value of every channel, and something that moves */
+/* every value of every channel, and a moving part */
 static void draw_colours(
 	struct desktop *desktop, const struct colours *colours, int width, int height)
 {
@@ -290,7 +290,7 @@ static void is_recorded(const struct kind *kind)
 	doctor_says(kind->says);
 	daemon_record_agreed(&daemon, "paper:screen", "none", id);
 	draw_colours(&desktop, &kind->colours, width, height);
-	sleep_ms(REST_MS + 500 + width * height / 3000); /* of 8K: 11 s */
+	sleep_ms(REST_MS + 500 + width * height / 3000); /* 8K: 11 s */
 	pixels = expected(&desktop, &kind->colours, width, height);
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
@@ -363,7 +363,7 @@ static void no_damage_is_needed(void)
 		&(struct kind){"641x480x24", nothing, COLOURS_24, "memory: pictures come over"});
 }
 
-/* the least that an X server can be, and what an encoder cannot take as it is */
+/* the smallest possible X screen, and sizes that an encoder cannot take unpadded */
 static void small_screens_are_recorded(void)
 {
 	static const char *const sizes[] = {"1x1x24", "2x1x24", "15x17x24", "3x400x24"};
@@ -379,7 +379,7 @@ static void large_screens_are_recorded(void)
 	is_recorded(&(struct kind){size, NULL, COLOURS_24, NULL});
 }
 
-/* Blanking is drawn by the server like anything else. */
+/* The server draws blanking like any other content. */
 static void blanked_screen_is_recorded(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -416,7 +416,7 @@ static void blanked_screen_is_recorded(void)
 /* ---- several monitors ---- */
 
 struct layouts {
-	char text[8][200]; /* "HDMI-1 0,0 100x100; …" of every /screen/info that says another one */
+	char text[8][200]; /* "HDMI-1 0,0 100x100; …" of every /screen/info with a new layout */
 	size_t count;
 };
 
@@ -437,7 +437,7 @@ static int take_layout(
 			i ? "; " : "", monitor->name, monitor->x_px, monitor->y_px,
 			monitor->width_px, monitor->height_px);
 	}
-	/* that there are fewer pictures on a busy machine is said in it too */
+	/* a lower frame rate on a busy machine has an info too */
 	if (layouts->count > 1 && strcmp(text, text - sizeof(layouts->text[0])) == 0)
 		layouts->count--;
 	return 0;
@@ -465,7 +465,7 @@ static void check_info(const struct daemon_child *daemon, const char *id)
 	expect(strstr(text,
 		"\nmonitor      screen: 400x600 at 0,0\n"
 		"monitor      without a name: 300x400 at 450,100\n"));
-	/* a name that somebody has chosen for a monitor is nobody's business */
+	/* a user-chosen monitor name is private */
 	expect(!strstr(text, "Ana") && !strstr(json, "Ana"));
 	expect(strstr(json, "\"screens\"") && strstr(json, "\"name\": \"screen\""));
 	expect(strstr(json, "\"x_px\": 450") && strstr(json, "\"grabber\": \"x11\""));
@@ -480,7 +480,7 @@ static struct layouts layouts_of(const struct session *session)
 	return layouts;
 }
 
-/* while it is recorded */
+/* during the recording */
 static bool gets_layouts(const struct daemon_child *daemon, const char *id, size_t count)
 {
 	int64_t until_ns = clock_now_ns() + 20 * NS_PER_S;

@@ -1,4 +1,4 @@
-/* Failures of a lab: signals, a display that vanishes or is frozen, a recorder that is killed or stopped. */
+/* Failures of a lab: signals, a lost or frozen display, a killed or stopped recorder. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -65,7 +65,8 @@ static void sigquit_ends_well(void)
 	signal_ends_well(SIGQUIT, "SIGQUIT");
 }
 
-/* Started as by nohup, and sent every signal that ends a process by default and is neither an end nor a fault. */
+/* Started like by nohup, and sent every signal that terminates by default and is neither a request to end nor a
+ * fault. */
 static void other_signals_end_nothing(void)
 {
 	static const int strays[] = {SIGHUP, SIGPIPE, SIGXFSZ, SIGXCPU, SIGUSR1, SIGUSR2, SIGALRM,
@@ -90,7 +91,7 @@ static void other_signals_end_nothing(void)
 	}
 	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
 		check(kill(daemon.child.pid, number) == 0 && kill(helper, number) == 0);
-	/* a service that is stopped sends it to all of its processes: the helper ends with the recorder */
+	/* a stopped service signals all of its processes: the helper ends with the recorder */
 	check(kill(helper, SIGTERM) == 0);
 	sleep_ms(300);
 	expect(daemon_command(&daemon, &status, "status", NULL) == 0);
@@ -138,7 +139,7 @@ static int compare_keys(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* No packet has the identity of another, and all acts of a session have its ids. */
+/* Packets have unique identities, and all acts of a session have its ids. */
 static void check_ids(const struct session *session)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -204,11 +205,11 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(NULL, program, "verify", path, NULL) == 1);
 	session_destroy(steal_ptr(session));
-	/* its socket is taken over by the next one, which goes on with the session */
+	/* the next recorder takes over its socket, and continues the session */
 	daemon_start(&again, daemon.library,
 		(const char *[]){"--input", "x11", "--control", daemon.control, NULL});
 	check(child_says(&again.child, "goes on after a recorder that was killed", 5));
-	/* a second recorder of the same library leaves a session alone that is being recorded */
+	/* a second recorder of the same library does not touch a session in progress */
 	daemon_start(&other, daemon.library, X11_INPUT);
 	expect(!child_says(&other.child, "goes on", 1));
 	expect(end_child(&other.child, SIGTERM) == 0);
@@ -216,7 +217,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	desktop_fake(&desktop, XCB_KEY_PRESS, 38, 0, 0);
 	desktop_fake(&desktop, XCB_KEY_RELEASE, 38, 0, 0);
 	sleep_ms(500);
-	/* what was kept from the observers is kept from them still */
+	/* withheld channels stay withheld from observers */
 	expect(daemon_command(&again, NULL, "mute", NULL) == 3);
 	expect(daemon_command(&again, NULL, "unmute", NULL) == 0);
 	expect(daemon_command(&again, NULL, "task", "end", "failed", NULL) == 0);
@@ -235,7 +236,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	expect(gap->to_ns > gap->from_ns);
 	check(timeline_create(&timeline, session) == 0);
 	expect(timeline_count(timeline, PRESS_KEY, INT64_MIN, INT64_MAX) == 1);
-	/* an ended session is left alone */
+	/* an ended session is not touched */
 	end_child(&again.child, SIGTERM);
 	daemon_start(&again, daemon.library,
 		(const char *[]){"--input", "x11", "--control", daemon.control, NULL});
@@ -244,7 +245,7 @@ static void killed_recorder_leaves_a_file_that_opens(void)
 	desktop_end(&desktop);
 }
 
-/* a display and a helper that do not answer any more hold up nobody for long */
+/* a hanging display and helper delay nothing for long */
 static void frozen_sources_are_left(void)
 {
 	struct desktop desktop = {0};
@@ -276,7 +277,7 @@ static const Uxrec__Gap *next_stall(const struct session_facts *facts, size_t *a
 	return NULL;
 }
 
-/* A recorder that is stopped for a while (SIGSTOP), as in a virtual machine that is paused. */
+/* A recorder that is stopped for a while (SIGSTOP), like in a paused virtual machine. */
 static void a_stall_is_a_gap(void)
 {
 	static const int64_t stalls_ms[] = {600, 1500};
@@ -299,7 +300,7 @@ static void a_stall_is_a_gap(void)
 		kill(daemon.child.pid, SIGCONT);
 		sleep_ms(500);
 	}
-	/* in a pause nothing is missing */
+	/* during a pause nothing is missing */
 	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
 	kill(daemon.child.pid, SIGSTOP);
 	sleep_ms(400);
@@ -308,7 +309,7 @@ static void a_stall_is_a_gap(void)
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	session = daemon_session(&daemon, id);
 	check(session->reader && session_facts_create(&facts, session) == 0);
-	/* a busy machine may have made more of them, but none for the pause */
+	/* a busy machine may have caused more gaps, but none for the pause */
 	for (size_t i = 0; i < ARRAY_SIZE(stalls_ms); i++) {
 		do
 			check((gap = next_stall(facts, &at)) != NULL);

@@ -1,4 +1,4 @@
-/* What a study hides is painted on a real screen, and looked for in every picture that was recorded. */
+/* Secrets on a real screen that a study hides, searched for in every recorded picture. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/labs/accessible.h"
@@ -36,7 +36,7 @@ static int below(int limit)
 	return (int)(next_random(&seed) % (uint64_t)limit);
 }
 
-/* ---- what is painted ---- */
+/* ---- painting ---- */
 
 struct glyphs {
 	uint32_t pixels[GLYPHS_HEIGHT][GLYPHS_WIDTH];
@@ -80,9 +80,9 @@ static void put(struct desktop *desktop, xcb_gcontext_t gc, xcb_window_t window,
 	sync_with(desktop);
 }
 
-/* ---- what is found ---- */
+/* ---- searching ---- */
 
-/* normalised cross correlation of the luma, 0 of what is flat */
+/* normalised cross-correlation of the luma, 0 for a flat area */
 static double correlation(const struct frame *frame, const struct glyphs *glyphs, int left, int top)
 {
 	double n = GLYPHS_WIDTH * GLYPHS_HEIGHT, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
@@ -105,7 +105,7 @@ static double correlation(const struct frame *frame, const struct glyphs *glyphs
 	return aa < n || bb < n ? 0 : (ab - a * b / n) / sqrt(aa * bb);
 }
 
-/* how far the greatest part of it is from the grey of what is hidden, of what the screen has of it */
+/* largest deviation of any colour channel from the hiding grey, in the area's part on the screen */
 static int worst_deviation(const struct frame *frame, const struct rect *area)
 {
 	int worst = 0;
@@ -122,7 +122,7 @@ static int worst_deviation(const struct frame *frame, const struct rect *area)
 	return worst;
 }
 
-/* pixels as only the secret windows have them */
+/* pixels in colours that only the secret windows have */
 static int loud_pixels(const struct frame *frame)
 {
 	int loud = 0;
@@ -199,21 +199,21 @@ static void hidden_places_have_no_glyphs(void)
 	run_daemon(&daemon);
 	start(&daemon, "[{x: 101, y: 99, width: 217, height: 163}]", id);
 	for (int i = 0; i < 60; i++) {
-		/* always the same place, so that it could be averaged; and around it */
+		/* always the same place, which could be averaged; and around it */
 		put(&desktop, gc, desktop.screen->root, &secret, 140, 130);
 		put(&desktop, gc, desktop.screen->root, &secret, hidden.x + below(121),
 			hidden.y + below(99));
 		put(&desktop, gc, desktop.screen->root, &secret, 140, 130);
 		put(&desktop, gc, desktop.screen->root, &open, 400 + below(3), 131);
 		put(&desktop, gc, desktop.screen->root, &open, 400, 131);
-		/* the lower edge of what is hidden goes, and comes back */
+		/* the hidden area's lower edge leaves the screen, and returns */
 		if (i == 20)
 			check(desktop_resize(&desktop, SMALL_WIDTH, SMALL_HEIGHT));
 		if (i == 40)
 			check(desktop_resize(&desktop, WIDTH, HEIGHT));
 		sleep_ms(20);
 	}
-	sleep_ms(2500); /* what is at rest is laid over */
+	sleep_ms(2500); /* patches follow at rest */
 	check(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	session = daemon_session(&daemon, id);
 	check(frames_create(&frames, session->reader, NULL) == 0);
@@ -232,7 +232,7 @@ static void hidden_places_have_no_glyphs(void)
 		pictures, small, worst, best, deviation);
 	expect(pictures - small >= 5 && small >= 2);
 	expect(worst < 0.1 && best > 0.9);
-	expect(deviation < 40); /* of the coder, at the edges */
+	expect(deviation < 40); /* coding errors at the edges */
 	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_SCREEN_INFO,
 		      take_info, told) == 0);
 	expect(told[0] == 1 && told[1] == 0 && told[2] == 0);
@@ -291,7 +291,7 @@ static void await_viewable(struct desktop *desktop, xcb_window_t window)
 	}
 }
 
-/* Everything that a window with a secret may do while it is looked at. */
+/* All actions of a window with a secret while it is watched. */
 static void play(struct desktop *desktop, xcb_gcontext_t gc, const struct glyphs *loud,
 	xcb_window_t secret, xcb_window_t notes, xcb_window_t plain)
 {
@@ -314,7 +314,7 @@ static void play(struct desktop *desktop, xcb_gcontext_t gc, const struct glyphs
 		put(desktop, gc, secret, loud, 0, 0);
 		sleep_ms(below(60));
 	}
-	/* a menu goes with what is there */
+	/* a menu is hidden along with the visible window */
 	await_viewable(desktop, secret);
 	for (int i = 0; i < 10; i++) {
 		xcb_map_window(c, menu);
@@ -324,14 +324,14 @@ static void play(struct desktop *desktop, xcb_gcontext_t gc, const struct glyphs
 		sync_with(desktop);
 		sleep_ms(40);
 	}
-	/* it is harmless up to its title */
+	/* harmless until its title changes */
 	set_title(desktop, notes, "My Secret 4711");
 	put(desktop, gc, notes, loud, 0, 0);
 	for (int i = 0; i < 20; i++) {
 		put(desktop, gc, notes, loud, 0, 0);
 		sleep_ms(20);
 	}
-	/* and windows that come with it at once */
+	/* and windows that have such a title from the start */
 	for (int i = 0; i < 20; i++) {
 		xcb_window_t other = make_window(
 			desktop, "Another SECRET 4711", false, below(500), below(380), 0xff00ff);
@@ -414,7 +414,7 @@ static void hide_windows(bool managed)
 	play(&desktop, gc, &loud, secret, notes, plain);
 	until_ns = utc_ns();
 	sleep_ms(100);
-	/* what is no secret any more is shown */
+	/* no longer secret: shown */
 	set_title(&desktop, notes, "Notes");
 	put(&desktop, gc, notes, &loud, 0, 0);
 	sleep_ms(2500);
@@ -428,7 +428,7 @@ static void hide_windows(bool managed)
 	check(session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_SCREEN_INFO,
 		      take_info, told) == 0);
 	expect(told[0] == 0 && told[1] == 1 && told[2] == 0);
-	/* titles are nowhere */
+	/* titles are not recorded */
 	check(asprintf(&folder, "%s/%s", daemon.library, id) > 0);
 	check(asprintf(&program, "%s/uxrec", build_folder()) > 0);
 	check(run_child(&dump, program, "dump", folder, NULL) == 0);
@@ -457,7 +457,7 @@ static struct accessible_lab lab;
 
 #define KEY_TAB 23 /* keycode of a PC keyboard */
 
-/* as the application's window has them, and neither the bare root nor what is hidden */
+/* pixels in the application's window, neither the bare root's nor hidden ones */
 static int bright_pixels(const struct frame *frame)
 {
 	int bright = 0;
@@ -481,12 +481,12 @@ static void wander(const struct application *application, int ms)
 	}
 }
 
-/* When the window's field had the focus. */
+/* Time span of the focus in the window's field. */
 struct stay {
 	int64_t entered_ns, left_ns; /* CLOCK_MONOTONIC */
 };
 
-/* from the entry to the password field and back, by the keyboard, while the window moves */
+/* from the entry to the password field and back, by keyboard, while the window moves */
 static struct stay play_focus(const struct application *application)
 {
 	struct stay stay;
@@ -500,17 +500,17 @@ static struct stay play_focus(const struct application *application)
 	accessible_lab_key(&lab, KEY_TAB, true);
 	check(accessible_lab_waits(&lab, FOCUS_OTHER, stay.left_ns) != 0);
 	wander(application, 600);
-	sleep_ms(900); /* its last place is hidden for a while */
+	sleep_ms(900); /* its last place stays hidden for a while */
 	return stay;
 }
 
 struct looked {
 	int before, hidden, shown,
-		after; /* bright pixels at most; pictures that were to have none, and that had some */
-	int64_t hidden_ns; /* the first without */
+		after;     /* bright pixels before, after; pictures once hidden, and bright ones */
+	int64_t hidden_ns; /* time of the first hidden one */
 };
 
-/* Once it has been hidden no picture shows it until the field is left. */
+/* Once hidden, the window is in no picture until the focus leaves the field. */
 static struct looked look_at_stay(struct session *session, struct stay stay)
 {
 	int64_t offset_ns = session_offset_ns(session);
@@ -592,7 +592,7 @@ static void without_a_bus_passwords_are_not_recorded(void)
 	desktop_end(&desktop);
 }
 
-/* a server that is started again has the same windows hidden, from its first picture on */
+/* a restarted server's windows are hidden from its first picture on */
 static void windows_of_a_new_server_are_never_seen(void)
 {
 	static struct glyphs loud;

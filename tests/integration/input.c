@@ -1,4 +1,4 @@
-/* What a study and a moderator may choose of input, from a key to the file, and what is said of it. */
+/* Choices of a study and a moderator about input, from a key to the file, and their reports. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -24,7 +24,7 @@
 #include <xcb/xkb.h>
 #include <xcb/xtest.h>
 
-/* XTest counts keys from 8 on */
+/* XTest's keycodes begin at 8 */
 #define KEYCODE_OFFSET 8
 
 #define SHIFT UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT
@@ -63,7 +63,7 @@ static void click(struct desktop *desktop)
 	desktop_fake(desktop, XCB_BUTTON_RELEASE, 1, 0, 0);
 }
 
-/* ---- what a session holds ---- */
+/* ---- content of a session ---- */
 
 struct told {
 	size_t presses;           /* of classes */
@@ -73,7 +73,7 @@ struct told {
 	int32_t last_place, last_step;
 	struct {
 		int32_t found, control, value;
-	} found[16]; /* buttons in a state that was found */
+	} found[16]; /* found button states */
 	size_t found_count;
 	size_t shortcuts, labels;
 	struct {
@@ -218,7 +218,7 @@ static void record_study(const struct daemon_child *daemon, const char *study, c
 	snprintf(ret_id, 21, "%s", output);
 }
 
-/* twelve keys with the modifiers, of which three are commands */
+/* twelve keys with the modifiers, three of them commands */
 static void work_with_commands(struct desktop *desktop)
 {
 	tap(desktop, KEY_P);
@@ -235,7 +235,7 @@ static void work_with_commands(struct desktop *desktop)
 	tap(desktop, KEY_LEFT);
 	key(desktop, KEY_LEFTALT, false);
 	key(desktop, KEY_RIGHTALT, true);
-	tap(desktop, KEY_E); /* a letter on many keyboards */
+	tap(desktop, KEY_E); /* a letter on many layouts */
 	key(desktop, KEY_RIGHTALT, false);
 	tap(desktop, KEY_W);
 }
@@ -253,7 +253,7 @@ static void expect_commands(const struct told *told)
 	expect(told->labels > 40 && strcmp(told->label_of_s, "s") == 0);
 }
 
-/* what a reviewer reads of them, how often */
+/* shortcuts as shown to a reviewer, with their counts */
 static void expect_names(const struct daemon_child *daemon, const char *id,
 	const char *const *names, const size_t *counts)
 {
@@ -311,8 +311,8 @@ static void shortcuts_are_kept_where_the_study_says_so(void)
 }
 
 /*
- * Press and release Ctrl while another client holds the server in short slices, as reading begins: so the press lies
- * now before, now after the moment that the reader asks what is down.
+ * Press and release Ctrl while another client grabs the server in short slices, at the start of reading: the press
+ * comes before or after the reader's query of the pressed keys.
  */
 struct flapping {
 	const char *display;
@@ -376,7 +376,7 @@ static void text_is_no_shortcut_however_ctrl_was_when_reading_began(void)
 		pthread_join(thread, NULL);
 		type_secret(&desktop);
 	}
-	/* what a keyboard has really held is kept still */
+	/* a shortcut with a modifier really held is still recorded */
 	key(&desktop, KEY_LEFTCTRL, true);
 	tap(&desktop, KEY_S);
 	key(&desktop, KEY_LEFTCTRL, false);
@@ -390,7 +390,7 @@ static void text_is_no_shortcut_however_ctrl_was_when_reading_began(void)
 	desktop_end(&desktop);
 }
 
-/* Another modifier of the server: what the keymap, a lock or a latch make of a key. */
+/* Map a key to another modifier of the server: effects of keymaps, locks and latches. */
 static void map_key(struct desktop *desktop, int code, xcb_keysym_t keysym)
 {
 	xcb_keysym_t keysyms[] = {keysym, keysym};
@@ -424,7 +424,7 @@ static void text_is_no_shortcut_whatever_the_keymap_makes_of_ctrl(void)
 	type_secret(&desktop);
 	key(&desktop, KEY_RIGHTALT, false);
 	key(&desktop, KEY_LEFTCTRL, false);
-	/* a right Ctrl that is a level 5 shift; a key that stops to be Ctrl while it is held */
+	/* a right Ctrl that is a level 5 shift; a key that ceases to be Ctrl while held */
 	map_key(&desktop, KEY_RIGHTCTRL, 0xfe11);
 	key(&desktop, KEY_RIGHTCTRL, true);
 	type_secret(&desktop);
@@ -444,7 +444,7 @@ static void text_is_no_shortcut_whatever_the_keymap_makes_of_ctrl(void)
 
 /* ---- layouts ---- */
 
-/* Lock a group, as a desktop's switch of layouts does. */
+/* Lock a group, like a desktop's layout switch. */
 static void set_group(struct desktop *desktop, unsigned group)
 {
 	const xcb_query_extension_reply_t *xkb =
@@ -460,7 +460,7 @@ static void set_group(struct desktop *desktop, unsigned group)
 	sleep_ms(400);
 }
 
-/* In the second group the key of the letter s makes a sign. */
+/* In the second group the key of the letter s is a sign. */
 static void add_group(struct desktop *desktop)
 {
 	/* groups have two columns each: s, S, then colon, semicolon */
@@ -493,7 +493,7 @@ static void layouts_are_recorded_as_they_change(void)
 
 	if (!desktop_start(&desktop, 640, 480))
 		return;
-	tap(&desktop, KEY_A); /* the keyboard of XTEST, once used, is the core keyboard */
+	tap(&desktop, KEY_A); /* once used, XTest's keyboard is the core keyboard */
 	add_group(&desktop);
 	daemon_start(&daemon, temporary_folder(),
 		(const char *[]){"--input", "x11", "--screen", "none", NULL});
@@ -510,7 +510,7 @@ static void layouts_are_recorded_as_they_change(void)
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++)
 		expect(told.layout[i].group == wanted[i].group &&
 			strcmp(told.layout[i].label_of_s, wanted[i].label) == 0);
-	/* three shortcuts and a plain key, by the group of their time */
+	/* three shortcuts and a plain key, each by the group at its time */
 	expect(told.shortcuts == 3 && told.letters == 2 && told.signs == 2);
 	expect_names(
 		&daemon, id, (const char *[]){"Ctrl+s", "Ctrl+:", NULL}, (const size_t[]){2, 1});
@@ -550,7 +550,7 @@ static void motion_of_xtest_is_places_or_steps_as_it_was(void)
 	desktop_end(&desktop);
 }
 
-/* XWarpPointer: no event tells of it */
+/* XWarpPointer: sends no event */
 static void a_pointer_that_a_program_moves_is_recorded(void)
 {
 	struct desktop desktop = {0};
@@ -574,7 +574,7 @@ static void a_pointer_that_a_program_moves_is_recorded(void)
 	desktop_end(&desktop);
 }
 
-/* pressed before, and released after: found so, and no click */
+/* pressed before, and released after: recorded as found, not as a click */
 static void buttons_down_at_the_begin_and_the_end_are_found(void)
 {
 	struct desktop desktop = {0};
@@ -604,11 +604,11 @@ static void buttons_down_at_the_begin_and_the_end_are_found(void)
 	desktop_end(&desktop);
 }
 
-/* ---- which devices ---- */
+/* ---- choice of devices ---- */
 
 static void only_devices_that_are_asked_for_are_read(void)
 {
-	/* XTest's own devices are those that do something here */
+	/* only XTest's own devices send events here */
 	static const struct {
 		const char *list;
 		size_t presses, buttons;
@@ -667,7 +667,7 @@ static void lists_of_devices_that_make_no_sense_are_refused(void)
 
 /* ---- uxrec doctor --show ---- */
 
-/* What it shows while two letters and a digit are typed, and clicked; @return its exit status. */
+/* Its output while two letters and a digit are typed, and a click; @return its exit status. */
 static int show(struct desktop *desktop, const char *keys, char **ret_output)
 {
 	_autofree_ char *path = program("uxrec");
@@ -745,7 +745,7 @@ static void write_policy(struct session_writer *writer, struct session_clock *cl
 		writer, clock, CHANNEL_KEY_POLICY, BEGIN_NS + second * NS_PER_S, &policy.base);
 }
 
-/* a keyboard, a mouse that comes late and goes, and a password field twice, for three and two seconds */
+/* a keyboard, a mouse plugged late and removed, and a password field twice, for three and two seconds */
 static void write_input(struct session_writer *writer)
 {
 	struct session_clock clock = {0};

@@ -1,4 +1,4 @@
-/* What a session loses when uxrec-inputd hangs or dies, or the bus that keys depend on, and what it tells of that. */
+/* Loss and reports of a session when uxrec-inputd hangs or dies, or the bus that keys depend on. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -36,7 +36,7 @@ static void tap(struct desktop *desktop, int code)
 	key(desktop, code, false);
 }
 
-/* The helper of a recorder, which has one child, of any of its threads. @return 0 while there is none */
+/* The recorder's helper, its only child, of any of its threads. @return 0 without one */
 static pid_t helper_of(const struct daemon_child *daemon)
 {
 	char folder[64];
@@ -63,7 +63,7 @@ static pid_t helper_of(const struct daemon_child *daemon)
 	return helper;
 }
 
-/* @return whether the status has a text, or has it not, within so many seconds */
+/* @return true if the status contains a text, or lacks it, within @p seconds */
 static bool status_has(const struct daemon_child *daemon, const char *text, bool has, int seconds)
 {
 	int64_t until_ns = clock_now_ns() + seconds * NS_PER_S;
@@ -156,7 +156,7 @@ static void a_helper_that_hangs_is_told(void)
 	gap = input_gap(facts);
 	expect(gap->from_ns <= hung_ns + session_offset_ns(session) + NS_PER_S);
 	expect(gap->to_ns >= on_ns + session_offset_ns(session));
-	/* the X server has kept them */
+	/* the X server has buffered them */
 	expect(count_keys(session).presses == 3);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	desktop_end(&desktop);
@@ -227,11 +227,11 @@ static void a_helper_that_dies_is_started_again(void)
 
 /* ---- the service ---- */
 
-/* a service that takes connections, says that it reads, and closes the first of them */
+/* a service that accepts connections, reports ready, and closes the first one */
 struct service {
 	int fd;
 	_Atomic unsigned served;
-	_Atomic uint32_t keys; /* what the second was asked last */
+	_Atomic uint32_t keys; /* last request of the second one */
 	_Atomic bool stop;
 };
 
@@ -329,7 +329,7 @@ static void a_service_that_ends_is_asked_again(void)
 		listen(service.fd, 4) == 0);
 	check(pthread_create(&thread, NULL, service_thread, &service) == 0);
 	check(input_source_create(&source, &context, &options, &error) == 0);
-	/* what holds when it dies holds for the next one, too */
+	/* the policy at its death applies to its successor, too */
 	input_source_set_keys(source, KEY_POLICY_COUNTS, UXREC__KEY_POLICY__REASON__REASON_WATCHED);
 	for (int i = 0; i < 200 &&
 		(service.served < 2 || service.keys != KEY_POLICY_COUNTS || taking.gaps == 0 ||
@@ -348,7 +348,7 @@ static void a_service_that_ends_is_asked_again(void)
 
 /* ---- a bus that does not answer ---- */
 
-/* A session bus without services: no accessibility bus is to be had. @return whether there is a dbus-daemon */
+/* A session bus without services, so without an accessibility bus. @return false without dbus-daemon */
 static bool start_bus(struct child *bus)
 {
 	_autofree_ char *conf = temporary_path("bus.conf"), *path = temporary_path("bus"),
@@ -400,7 +400,7 @@ static void record_with_a_slow_bus(bool answers)
 		expect(status_has(&daemon, BUS_WARNING, false, 30));
 	}
 	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 0);
-	sleep_ms(200); /* keys have the begin of their 100 ms */
+	sleep_ms(200); /* keys have the begin of their 100 ms interval */
 	tap(&desktop, KEY_A);
 	tap(&desktop, KEY_B);
 	sleep_ms(500);

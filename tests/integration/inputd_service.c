@@ -1,4 +1,4 @@
-/* Whom the input service serves: real processes of real users, at a seat that is made up. */
+/* Clients of the input service: real processes of real users, at a simulated seat. */
 
 #include "capture/input/inputd_protocol.h"
 #include "capture/inputd/sandbox.h"
@@ -31,7 +31,7 @@ static struct sockaddr_un address;
 static socklen_t address_size;
 static char *conf_path;
 
-/* ---- the service, with a conversation that says the limits and echoes ---- */
+/* ---- the service, with a conversation that reports the limits and echoes ---- */
 
 static void say(int fd, uint32_t kind, const char *text)
 {
@@ -65,7 +65,7 @@ static int end_service(void)
 	int status = -1;
 
 	if (running > 0) {
-		kill(running, SIGKILL); /* ends one that is stopped, too */
+		kill(running, SIGKILL); /* also ends a stopped one */
 		waitpid(running, &status, 0);
 	}
 	running = 0;
@@ -85,7 +85,7 @@ static int make_listener(void)
 	return fd;
 }
 
-/* @return false: skipped */
+/* @return false if skipped */
 static bool start_service(int idle_ms)
 {
 	struct inputd_service service = {.idle_ms = idle_ms, .converse = converse};
@@ -110,7 +110,7 @@ static bool start_service(int idle_ms)
 	return true;
 }
 
-/* The program itself, in the place of the service above. @return false: skipped */
+/* The program itself, in place of the service above. @return false if skipped */
 static bool start_program(void)
 {
 	char path[200], pid[16];
@@ -165,7 +165,7 @@ static void who_has_the_seat_is_served(void)
 {
 	if (!start_service(10000))
 		return;
-	/* also at once after one who leaves */
+	/* also right after another client has left */
 	for (int i = 0; i < 50; i++)
 		expect(is_served(USER, "keys classes, seat 0"));
 	end_service();
@@ -199,14 +199,14 @@ static void one_is_served_at_a_time(void)
 	for (int i = 0; i < 20; i++)
 		expect(is_refused(
 			i % 2 ? USER : OTHER, "another recorder (uid 1000) reads the input now"));
-	/* the first has noticed nothing */
+	/* the first one is not affected */
 	expect(poll(&(struct pollfd){.fd = first, .events = POLLIN}, 1, 100) == 0);
 	close(first);
 	expect(is_served(USER, "keys"));
 	end_service();
 }
 
-/* closing with requests unread would reset the connection, and take our words with it */
+/* closing with unread requests would reset the connection, and drop our reply */
 static void who_asked_already_still_reads_why_not(void)
 {
 	int first, fd;
@@ -254,7 +254,7 @@ static void without_peers_it_ends(void)
 		return;
 	fd = connect_as(USER);
 	check(peer_hears(fd, INPUTD_READY, "keys"));
-	/* not while one is served */
+	/* not while a client is served */
 	sleep_ms(4000);
 	expect(waitpid(running, &status, WNOHANG) == 0);
 	close(fd);
@@ -269,7 +269,7 @@ static void who_sees_no_reply_holds_nobody_up(void)
 
 	if (!start_service(10000))
 		return;
-	/* connected, and never reads or says anything */
+	/* connected, but silent and not reading */
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = connect_as(1002);
 	expect(is_served(USER, "keys"));
@@ -278,7 +278,7 @@ static void who_sees_no_reply_holds_nobody_up(void)
 	end_service();
 }
 
-/* a recorder that reads nothing, because another session is in front, keeps nobody out */
+/* a recorder that reads nothing, because another session is in front, blocks nobody */
 static void who_has_lost_the_seat_gives_way(void)
 {
 	int first, second;
@@ -290,7 +290,7 @@ static void who_has_lost_the_seat_gives_way(void)
 	lab_seat_set("c2", OTHER, "1000 1001");
 	expect(is_refused(1002, "another recorder (uid 1000)"));
 	expect(is_refused(USER, "another recorder (uid 1000)"));
-	/* the first one goes on until somebody comes who has the seat */
+	/* the first one goes on until a user with the seat connects */
 	expect(poll(&(struct pollfd){.fd = first, .events = POLLIN}, 1, 100) == 0);
 	second = connect_as(OTHER);
 	expect(peer_hears(second, INPUTD_READY, "keys classes, seat 0"));
@@ -302,7 +302,7 @@ static void who_has_lost_the_seat_gives_way(void)
 	end_service();
 }
 
-/* Connect and leave as fast as it goes, until the pipe is closed. Some connections stay open for a while. */
+/* Connect and disconnect as fast as possible, until the pipe is closed. Some connections stay open for a while. */
 static void flood(uid_t uid, int until_fd)
 {
 	int fds[64];
@@ -341,7 +341,7 @@ static void a_flood_of_others_keeps_nobody_out(void)
 		int fd;
 
 		expect(is_served(USER, "keys classes, seat 0"));
-		/* while one is served, too */
+		/* also while a client is served */
 		fd = connect_as(USER);
 		expect(peer_hears(fd, INPUTD_READY, "keys"));
 		sleep_ms(20);
@@ -360,7 +360,7 @@ static void a_flood_of_others_keeps_nobody_out(void)
 static const struct inputd_request good = {
 	.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = KEY_POLICY_NONE};
 
-/* Whether what is asked makes sense decides; devices there may be or not. */
+/* True if a request is accepted as valid; devices need not be present. */
 static bool is_understood(const struct inputd_request *request, size_t size, const char *refusal)
 {
 	_autoclose_ int fd = connect_as(USER);
@@ -444,7 +444,7 @@ static void more_than_the_limits_is_refused(void)
 	end_service();
 }
 
-/* of a process; 0 when it cannot be read */
+/* of a process; 0 if unreadable */
 static unsigned resident_kb(pid_t pid)
 {
 	char path[40], text[4096] = "";
@@ -479,7 +479,7 @@ static void it_is_small(void)
 
 /* ---- X11's input at a seat ---- */
 
-/* Start uxrec-inputd as a user's recorder would. @return our end of the socket */
+/* Start uxrec-inputd like a user's recorder. @return our end of the socket */
 static int start_for_display(const char *display, pid_t *ret_child)
 {
 	char program[256];
@@ -517,7 +517,7 @@ static bool hears_ready(int fd)
 	return false;
 }
 
-/* @return keys that are told of until there are so many, a gap comes (@p gap), or nothing more for a while */
+/* @return the number of keys received, up to @p most, to a gap (@p gap), or to a silence */
 static size_t hear_keys(int fd, size_t most, bool gap)
 {
 	struct peer_message message;
@@ -569,7 +569,7 @@ static void x11_is_not_read_at_the_lock_screen(void)
 	press(&desktop);
 	expect(hear_keys(fd, 2, false) == 2);
 	lab_login_lock(true);
-	/* it hears of that when it does; on a busy machine one key alone may be late */
+	/* the lock takes effect with a delay; on a busy machine a single key may be late */
 	for (int i = 0; i < 20 && silent < 2; i++) {
 		press(&desktop);
 		silent = hear_keys(fd, SIZE_MAX, false) == 0 ? silent + 1 : 0;

@@ -1,4 +1,4 @@
-/* Which windows of a real X server are hidden. */
+/* Hidden windows of a real X server. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -16,15 +16,15 @@ enum { WIDTH = 640, HEIGHT = 480 };
 static const struct rect screen = {0, 0, WIDTH, HEIGHT};
 static const struct rect place = {100, 80, 200, 150};
 
-/* ---- a mask, and windows ---- */
+/* ---- a mask and windows ---- */
 
 struct lab {
 	struct desktop desktop;
-	xcb_connection_t *connection; /* the mask's */
+	xcb_connection_t *connection; /* owned by the mask */
 	struct hide_rules rules;
 	_Atomic bool focused;
 	struct mask_x11 *mask;
-	unsigned why; /* enum hidden, of the last look() */
+	unsigned why; /* enum hidden, from the last look() */
 };
 
 static bool lab_start(struct lab *lab, const struct hide_rules *rules)
@@ -40,7 +40,7 @@ static bool lab_start(struct lab *lab, const struct hide_rules *rules)
 	return true;
 }
 
-/* places are hidden for a while: a new mask knows nothing of them */
+/* places stay hidden for a while: a new mask starts without */
 static void begin_anew(struct lab *lab)
 {
 	mask_x11_destroy(steal_ptr(lab->mask));
@@ -70,7 +70,7 @@ static void take_events(struct lab *lab)
 	}
 }
 
-/* as the grabber does it, when what the test has done is done */
+/* like the grabber, after the test's own requests are processed */
 static struct areas look(struct lab *lab)
 {
 	struct areas hidden;
@@ -117,10 +117,10 @@ static void set(struct lab *lab, xcb_window_t window, const char *property, cons
 		atom(lab, property), atom(lab, type), 8, (uint32_t)size, value);
 }
 
-/* ---- letters ---- */
+/* ---- text matching ---- */
 
 struct said {
-	const char *class, *title; /* the rule */
+	const char *class, *title; /* of the rule */
 	const char *property, *type, *value;
 	bool hidden;
 };
@@ -140,11 +140,11 @@ static const struct said cases[] = {
 	{"", "*[äöü]*", TITLE, UTF8, "Größe", true},
 	{"", "*пароль*", TITLE, UTF8, "Новый ПАРОЛЬ", true},
 	{"", "*πασ*", TITLE, UTF8, "ΚΩΔΙΚΟΠΑΣ", true},
-	{"", "*κωδικός", TITLE, UTF8, "ΚΩΔΙΚΌΣ", true}, /* the Σ at an end is ς */
+	{"", "*κωδικός", TITLE, UTF8, "ΚΩΔΙΚΌΣ", true}, /* a final Σ is ς in lower case */
 	{"", "[[:upper:]]*", TITLE, UTF8, "Überweisung", true},
 	{"", "*\\**", TITLE, UTF8, "5 * 3", true},
 	{"", "*\\**", TITLE, UTF8, "5 + 3", false},
-	/* Latin-1, or what is called so */
+	/* Latin-1, or declared as such */
 	{"", "*überweisung*", NAME, "STRING",
 		"Meine \xdc"
 		"BERWEISUNG",
@@ -153,7 +153,7 @@ static const struct said cases[] = {
 	{"", "M?ller", NAME, "STRING", "Müller", true},
 	{"", "M?ller", NAME, "STRING", "Miller & Co", false},
 	{"", "*überweisung*", NAME, "STRING", "Notizen \xfc", false},
-	/* Compound Text, whose beginning is Latin-1 */
+	/* Compound Text, which starts in Latin-1 */
 	{"", "*überweisung*", NAME, "COMPOUND_TEXT",
 		"Meine \xdc"
 		"BERWEISUNG",
@@ -164,7 +164,7 @@ static const struct said cases[] = {
 		"\x9b"
 		"2]Notizen",
 		true},
-	/* what nobody can read */
+	/* undecodable text */
 	{"", "*überweisung*", TITLE, UTF8, "Notizen \xfc", true},
 	{"", "*überweisung*", TITLE, UTF8, "\xc0\xafNotizen", true},
 	{"", "*überweisung*", NAME, "CARDINAL", "Notizen \xfc", true},
@@ -208,7 +208,7 @@ static void letters_have_cases(void)
 	lab_end(&lab);
 }
 
-/* the second text of a class, both titles */
+/* the second string of a class, both titles */
 static void each_text_counts(void)
 {
 	static const char class[] = "notes\0SCHL\xdcSSEL";
@@ -226,7 +226,7 @@ static void each_text_counts(void)
 	set(&lab, first, "WM_CLASS", "STRING", class, sizeof(class));
 	set(&lab, second, TITLE, UTF8, "Notizen", 7);
 	set(&lab, second, NAME, "STRING", "Ganz GEHEIM", 11);
-	/* the title that is shown can be read, the other is the same */
+	/* the shown title is decodable, the other has the same text */
 	set(&lab, third, TITLE, UTF8, "пароль", strlen("пароль"));
 	set(&lab, third, NAME, "COMPOUND_TEXT", "\x1b-L\xdf\xd0\xe0\xde\xdb\xec", 9);
 	xcb_map_window(lab.desktop.connection, first);
@@ -243,7 +243,7 @@ static void each_text_counts(void)
 
 /* ---- frames ---- */
 
-/* A window manager puts a window into its frame before it shows the frame. */
+/* True once the window manager has put a window into its frame, before it maps the frame. */
 static bool is_framed(const struct lab *lab, xcb_window_t window)
 {
 	xcb_connection_t *c = lab->desktop.connection;
@@ -256,7 +256,7 @@ static bool is_framed(const struct lab *lab, xcb_window_t window)
 		attributes->map_state == XCB_MAP_STATE_VIEWABLE;
 }
 
-/* The window manager comes to it later; the mask has not seen the window. */
+/* The window manager handles it later; the mask has not seen the window. */
 static void frames_of_windows_that_are_gone_are_hidden(void)
 {
 	struct lab lab;
@@ -276,7 +276,7 @@ static void frames_of_windows_that_are_gone_are_hidden(void)
 	set(&lab, window, NAME, "STRING", "secret", 6);
 	xcb_map_window(lab.desktop.connection, window);
 	sync_with(lab.desktop.connection);
-	/* which it does for windows that are there before it, too */
+	/* it frames windows that were mapped before it too */
 	for (int i = 0; i < 1000 && !is_framed(&lab, window); i++)
 		sleep_ms(20);
 	check(is_framed(&lab, window) && look(&lab).count > 0);
@@ -308,7 +308,7 @@ static void focus(struct lab *lab, xcb_window_t window)
 		lab->desktop.connection, XCB_INPUT_FOCUS_NONE, window, XCB_CURRENT_TIME);
 }
 
-/* @return whether that is hidden, and nothing else */
+/* @return true if exactly this area is hidden */
 static bool hides_just(const struct areas *hidden, const struct rect *wanted)
 {
 	for (int y = 0; y < HEIGHT; y += 3)
@@ -366,7 +366,7 @@ static void unknown_focus_hides_all(void)
 	lab_end(&lab);
 }
 
-/* It is looked for again without an event, and a compositor may still show what had it. */
+/* The focus is queried again without an event, and a compositor may still show its previous window. */
 static void focus_that_comes_back_is_found(void)
 {
 	struct lab lab;
@@ -410,7 +410,7 @@ static bool lab_start_own(struct lab *lab)
 static struct areas look_later(struct lab *lab)
 {
 	look(lab);
-	sleep_ms(600); /* what was hidden stays so for a while */
+	sleep_ms(600); /* areas stay hidden for a while */
 	return look(lab);
 }
 
@@ -432,22 +432,22 @@ static void own_windows_are_hidden_where_they_are_seen(void)
 	hidden = look(&lab);
 	expect(hides_just(&hidden, &place) && own == HIDE_OWN_SEEN);
 	expect(lab.why == HIDDEN_OWN_PAGE);
-	/* another window lies over its right half */
+	/* another window covers its right half */
 	over = show(&lab, &right, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	hidden = look(&lab);
-	expect(hides_just(&hidden, &place)); /* for as long as it may be seen in a picture */
+	expect(hides_just(&hidden, &place)); /* for as long as it may be in a picture */
 	hidden = look_later(&lab);
 	expect(hides_just(&hidden, &left) && own == HIDE_OWN_SEEN);
 	xcb_configure_window(lab.desktop.connection, over, XCB_CONFIG_WINDOW_STACK_MODE, &below);
 	hidden = look(&lab);
 	expect(hides_just(&hidden, &place));
-	/* over all of it */
+	/* covers all of it */
 	xcb_configure_window(lab.desktop.connection, over, XCB_CONFIG_WINDOW_STACK_MODE, &above);
 	xcb_configure_window(lab.desktop.connection, over,
 		XCB_CONFIG_WINDOW_X | XCB_CONFIG_WINDOW_Y, (const uint32_t[]){50, 50});
 	hidden = look_later(&lab);
 	expect(hidden.count == 0 && own == HIDE_OWN_NONE && lab.why == 0);
-	/* a hint lies over nothing: it may be transparent */
+	/* an override-redirect hint covers nothing: it may be transparent */
 	xcb_unmap_window(lab.desktop.connection, over);
 	hint = make_window(&lab, &right, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	xcb_change_window_attributes(lab.desktop.connection, hint, XCB_CW_OVERRIDE_REDIRECT, &yes);
@@ -463,7 +463,7 @@ static void own_windows_are_hidden_where_they_are_seen(void)
 	lab_end(&lab);
 }
 
-/* What a study's rules hide on doubt stays as it is when there are none. */
+/* Windows that a study's rules hide when in doubt stay visible without such rules. */
 static void for_own_windows_nothing_else_is_hidden(void)
 {
 	static char wide[3000];
@@ -491,7 +491,7 @@ static void for_own_windows_nothing_else_is_hidden(void)
 	}
 	hidden = look(&lab);
 	expect(hidden.count == 0 && own == HIDE_OWN_NONE);
-	/* a dialog of the page goes with it, other windows of its program do not */
+	/* a dialog of the page is hidden with it, other windows of its program are not */
 	page = show(&lab, &(struct rect){0, 0, 50, 50}, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	set(&lab, page, TITLE, UTF8, MARKED, strlen(MARKED));
 	hidden = look(&lab);

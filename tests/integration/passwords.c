@@ -1,4 +1,4 @@
-/* A thousand secrets are typed into the password fields of real toolkits, and looked for afterwards. */
+/* A thousand secrets are typed into the password fields of real toolkits, and searched for afterwards. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/labs/accessible.h"
@@ -16,7 +16,7 @@
 
 static struct accessible_lab lab;
 
-/* What the session says of keys, before and since a password field got the focus. */
+/* Key counts of the session, before and since a password field got the focus. */
 struct told {
 	unsigned passwords;
 	bool hidden; /* now */
@@ -50,7 +50,7 @@ static void secrets(const char *what, const char *seed, const char *count, const
 	check(run_child(NULL, program, what, seed, count, us, NULL) == 0);
 }
 
-/* @return how many of the secrets are found in the session, and in the recorder's memory */
+/* @return the number of secrets found in the session, and in the recorder's memory */
 static int search(const char *session, const char *memory)
 {
 	_autofree_ char *output = NULL;
@@ -88,7 +88,7 @@ static void type_into(const char *name)
 		return;
 	}
 	mkdir(library, 0700);
-	/* some look for listeners only when they start: the recorder is one before there is a session */
+	/* some check for listeners only at their start: the recorder listens before there is a session */
 	daemon_start(&daemon, library, options);
 	sleep_ms(1000);
 	application_start(&lab, &application, name);

@@ -1,5 +1,5 @@
-/* What a desktop portal lets be seen: how it begins and ends, what is asked, the pointer, a session, and the pictures
- * of a real compositor. */
+/* Screen sharing by a desktop portal: its start and end, its dialog, the pointer, a session, and pictures of a real
+ * compositor. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/labs/mutter.h"
@@ -89,9 +89,9 @@ static void who_waits_can_be_woken(void)
 	scene_finish(&scene);
 }
 
-/* ---- what the portal answers ---- */
+/* ---- replies of the portal ---- */
 
-/* @param answer  of the person; the portal may be none at all */
+/* @param answer  of the person; there may be no portal at all */
 static void refuses(enum portal_answer answer, int wanted, const char *why)
 {
 	static struct scene scene;
@@ -185,14 +185,14 @@ static void it_is_asked_once(void)
 	expect(scene.portal.types == 1 && scene.portal.persist_mode == 2);
 	expect(!*scene.portal.token && scene.portal.dialogs == 1);
 	expect_token("token-1\n");
-	/* each is good once */
+	/* each token is good once */
 	open_and_close(&scene, true);
 	expect(strcmp(scene.portal.token, "token-1") == 0 && scene.portal.dialogs == 1);
 	expect_token("token-2\n");
 	open_and_close(&scene, true);
 	expect(strcmp(scene.portal.token, "token-2") == 0 && scene.portal.dialogs == 1);
 	expect_token("token-3\n");
-	/* whoever then says no is not to be asked by what they said before */
+	/* a refusal drops the restore token */
 	scene.portal.answer = PORTAL_NO;
 	open_and_close(&scene, false);
 	expect_token("");
@@ -281,7 +281,7 @@ static void show_pointer(struct scene *scene, int x, int y, int side)
 	check(video_show(&scene->video, SOON_NS));
 }
 
-/* @return what was told so often, and a little later no oftener */
+/* @return the last report, after exactly this number of them */
 static struct told after(struct listener *listener, unsigned count)
 {
 	struct told told;
@@ -312,20 +312,20 @@ static void the_pointer_is_told(void)
 	expect(told.last.hot_x == 1 && told.last.hot_y == 2);
 	expect(told.first_pixel == 0xff000000);
 	expect(told.last_pixel == 0xffff0000); /* B G R A, 255 of blue, as R G B A */
-	/* a buffer with a pointer alone in it */
+	/* a buffer with only a pointer in it */
 	scene.video.said.corrupted = true;
 	show_pointer(&scene, 31, 45, 0);
 	told = after(&listener, 2);
 	expect(told.shapes == 1 && told.last.x == 31 && told.last.y == 45);
-	/* what does not fit is no shape */
+	/* an oversized shape is ignored */
 	show_pointer(&scene, 32, 45, 65);
 	expect(after(&listener, 3).shapes == 1);
-	/* whoever asks later is told what it is */
+	/* a later follower gets the present state */
 	scene.grabber->ops->follow(scene.grabber, take_told, &late);
 	told = told_to(&late);
 	expect(told.count == 1 && told.shapes == 1 && told.last.x == 32);
 	expect(told.last_pixel == 0xffff0000);
-	/* on a monitor that is not shared it is not to be seen, and is as before when it is back */
+	/* hidden while on a monitor that is not shared, and unchanged when it returns */
 	scene.grabber->ops->follow(scene.grabber, take_told, &listener);
 	after(&listener, 4);
 	scene.video.said.cursor_id = 0;
@@ -382,13 +382,13 @@ static void a_session_is_recorded(void)
 			"--screen", "portal", "--input", "none", "--sound", "none", NULL});
 	daemon_record(&daemon, "none", session);
 	scene_end_showing(&scene);
-	expect(scene.portal.dialogs == 1); /* when it was started */
+	expect(scene.portal.dialogs == 1); /* at the start */
 	for (int i = 0; i < 10; i++) {
 		scene_paint(&scene, (struct rect){i * 20, 50, 18, 30}, 20 + (uint32_t)i);
 		show_pointer(&scene, i * 3, 7, i == 0 ? 24 : 0);
 		check(gets_pointers(&daemon, session, i + 1));
 	}
-	/* a person ends the sharing, and the session ends, with the reason */
+	/* a person ends the sharing: the session ends with that reason */
 	portal_lab_close_session(&scene.portal);
 	expect(child_says(&daemon.child, "ended the sharing", 20));
 	expect(end_child(&daemon.child, SIGTERM) == 0);
@@ -417,7 +417,7 @@ static int wrong_of_mutter(const struct scene *scene, bool painted)
 	return wrong;
 }
 
-/* Pictures come until it is right. */
+/* Wait for pictures until one is right. */
 static bool becomes(struct scene *scene, bool painted)
 {
 	int64_t until_ns = clock_now_ns() + SOON_NS;

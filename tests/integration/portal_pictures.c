@@ -1,4 +1,4 @@
-/* Which pixels a desktop portal lets be seen: what has changed, other sizes, and what does not fit. */
+/* Pixels shared by a desktop portal: changed areas, other sizes, and invalid metadata. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/portal_scene.h"
@@ -10,7 +10,7 @@
 
 static void shows(enum spa_video_format format, int padding, bool unsealed)
 {
-	static struct scene scene; /* for its threads also when a test fails */
+	static struct scene scene; /* static for its threads, also when a test fails */
 
 	scene = (struct scene){
 		.video = {.format = format, .padding = padding, .unsealed = unsealed}};
@@ -18,7 +18,7 @@ static void shows(enum spa_video_format format, int padding, bool unsealed)
 		return;
 	expect(scene.canvas->width == 320 && scene.canvas->height == 200);
 	expect(scene_wrong_pixels(&scene, 0, 0) == 0);
-	/* and nothing more until something changes */
+	/* and no more until the next change */
 	expect(scene_wait(&scene, SHORT_NS) == 0);
 	video_paint(&scene.video, &(struct rect){100, 50, 30, 20}, 2);
 	check(video_show(&scene.video, SOON_NS));
@@ -41,7 +41,7 @@ static void colours_in_the_other_order_are_swapped(void)
 	shows(SPA_VIDEO_FORMAT_RGBA, 24, false);
 }
 
-/* Who gives the pictures may shorten their memory when we have it, and would end us if we touched it then. */
+/* The sender may truncate the shared memory, and any access to it would kill us then. */
 static void memory_that_goes_away_ends_nobody(void)
 {
 	static struct scene scene;
@@ -52,7 +52,7 @@ static void memory_that_goes_away_ends_nobody(void)
 		return;
 	for (uint32_t i = 0; i < 6; i++) {
 		const bool taken = i % 2 == 0;
-		/* wide parts are read at once, narrow ones row by row */
+		/* wide areas are read at once, narrow ones row by row */
 		const struct rect *rect = i < 2 ? &all : &part;
 
 		video_paint(&scene.video, rect, 10 + i);
@@ -61,13 +61,13 @@ static void memory_that_goes_away_ends_nobody(void)
 		check(video_show(&scene.video, SOON_NS));
 		check(scene_wait(&scene, SOON_NS) == 1);
 		expect(scene_grab(&scene) == (taken ? -EAGAIN : 0));
-		/* what was not there is not waited for, and not forgotten */
+		/* missing content is not waited for, and not forgotten */
 		expect(taken ? scene_wait(&scene, 0) == 0 : scene_wrong_pixels(&scene, 0, 0) == 0);
 	}
 	scene_finish(&scene);
 }
 
-/* ---- what has changed ---- */
+/* ---- damage ---- */
 
 static void say_damage(struct scene *scene, struct rect rect)
 {
@@ -83,14 +83,14 @@ static void only_what_has_changed_is_looked_at(void)
 	if (!scene_begin(&scene))
 		return;
 	scene_paint(&scene, (struct rect){10, 10, 20, 20}, 2);
-	scene_paint(&scene, (struct rect){200, 100, 20, 20}, 3); /* which is not said */
+	scene_paint(&scene, (struct rect){200, 100, 20, 20}, 3); /* omitted from the damage */
 	say_damage(&scene, (struct rect){8, 8, 40, 40});
 	check(video_show(&scene.video, SOON_NS));
 	scene_settle(&scene);
 	check(scene_grab(&scene) == 0);
 	expect(scene_wrong_pixels(&scene, 0, 0) == 400);
 	expect(areas_pixels(&scene.canvas->changed) == 400);
-	/* until all of it is asked for */
+	/* until a full grab is requested */
 	scene.grabber->ops->damage_all(scene.grabber);
 	expect(scene_wait(&scene, 0) == 1);
 	check(scene_grab(&scene) == 0);
@@ -122,7 +122,7 @@ static void what_is_skipped_is_united(void)
 	scene_finish(&scene);
 }
 
-/* What had changed in a picture that nobody got is in nobody's list. */
+/* A picture that was not delivered takes its damage with it. */
 static void behind_a_lost_picture_all_is_compared(void)
 {
 	static struct scene scene;
@@ -136,7 +136,7 @@ static void behind_a_lost_picture_all_is_compared(void)
 	scene_settle(&scene);
 	check(scene_grab(&scene) == 0);
 	expect(scene_wrong_pixels(&scene, 0, 0) == 0);
-	/* and behind one that was damaged itself, whose pixels are not shown */
+	/* and after a corrupted one, whose pixels are not shown */
 	scene_paint(&scene, (struct rect){20, 20, 40, 40}, 4);
 	scene.video.said.corrupted = true;
 	check(video_show(&scene.video, SOON_NS));
@@ -163,7 +163,7 @@ static void a_picture_has_the_time_at_which_it_was_shown(void)
 	check(scene.grabber->ops->wait(scene.grabber, -1, INT64_MAX, &damage_ns) == 1);
 	expect(damage_ns == shown_ns);
 	check(scene_grab(&scene) == 0);
-	/* a time of some other clock is none */
+	/* a timestamp of another clock is ignored */
 	scene.video.said.pts_ns = 12345;
 	shown_ns = clock_now_ns();
 	check(video_show(&scene.video, SOON_NS));
@@ -238,7 +238,7 @@ static void a_part_of_the_picture_may_be_the_screen(void)
 	scene.grabber->ops->damage_all(scene.grabber);
 	check(scene_grab(&scene) == 0);
 	expect(scene_wrong_pixels(&scene, crop.x, crop.y) == 0);
-	/* damage is said of the whole picture */
+	/* damage is relative to the whole picture */
 	scene_paint(&scene, (struct rect){60, 60, 10, 10}, 9);
 	say_damage(&scene, (struct rect){60, 60, 10, 10});
 	scene.video.said.crop = crop;
@@ -272,7 +272,7 @@ static void what_does_not_fit_its_memory_is_not_taken(void)
 		check(video_show(&scene.video, SOON_NS));
 	}
 	expect(scene_wait(&scene, SHORT_NS) == 0);
-	/* damage may lie anywhere */
+	/* damage may have any coordinates */
 	scene_paint(&scene, (struct rect){300, 190, 20, 10}, 9);
 	say_damage(&scene, (struct rect){-100, -100, INT32_MAX, INT32_MAX});
 	say_damage(&scene, (struct rect){INT32_MAX, INT32_MIN, -1, -1});

@@ -1,4 +1,4 @@
-/* Real programs under a real X server, driven by XTest; what they recorded is read back. */
+/* Real programs on a real X server, driven by XTest; their recordings are read back. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -22,7 +22,7 @@
 
 #define X11_INPUT ((const char *[]){"--input", "x11", NULL})
 
-/* one event of input as the file has it */
+/* one input event of the file */
 struct recorded {
 	int64_t time_ns;
 	uint16_t channel;
@@ -110,7 +110,7 @@ static void read_recording(struct recording *recording, const struct session *se
 
 /* ---- input ---- */
 
-/* what was sent, and between which readings of the clock */
+/* a sent event, between two readings of the clock */
 struct sent {
 	int64_t before_ns, after_ns;
 	int32_t what, value;
@@ -119,8 +119,8 @@ struct sent {
 #define EVENTS 10000
 
 /*
- * Every event is there once, in order, and its time lies between the readings of the clock around it,
- * to the millisecond that an X server knows.
+ * Every event is there once, in order, with a timestamp between the clock readings around it, to an X server's
+ * millisecond.
  */
 static void compare(const struct recording *recording, uint16_t channel, const struct sent *sent,
 	size_t count, int64_t offset_ns)
@@ -159,7 +159,7 @@ static void keys_are_all_there(void)
 	daemon_start(&daemon, temporary_folder(), X11_INPUT);
 	daemon_record(&daemon, "full", id);
 	for (size_t i = 0; i < EVENTS; i++) {
-		/* keycodes of the letters a to l and q to p, press and release by turns */
+		/* keycodes of the letters a to l and q to p, pressed and released in turn */
 		uint8_t keycode = (uint8_t)((i / 2 % 2 ? 24 : 38) + i / 4 % 9);
 		bool press = i % 2 == 0;
 
@@ -214,21 +214,21 @@ static void buttons_and_motion_are_all_there(void)
 			count += 2;
 		}
 	}
-	/* the last place of the pointer must be in the file too */
+	/* the pointer's last position must be in the file too */
 	sleep_ms(20);
 	desktop_fake(&desktop, XCB_MOTION_NOTIFY, 0, 123, 45);
 	sleep_ms(100);
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	session = daemon_session(&daemon, id);
 	read_recording(&recording, session);
-	/* an absolute move by XTest comes as raw motion as well: cut it off before comparing */
+	/* an absolute XTest move also comes as raw motion: cut it off before comparing */
 	while (recording.count > 0 &&
 		recording.events[recording.count - 1].time_ns - session_offset_ns(session) >
 			sent[count - 1].after_ns + NS_PER_MS)
 		recording.count--;
 	compare(&recording, CHANNEL_CONTROLS, sent, count, session_offset_ns(session));
 	for (size_t i = 0; i < recording.count; i++)
-		check(recording.events[i].channel == CHANNEL_CONTROLS); /* no key, in any form */
+		check(recording.events[i].channel == CHANNEL_CONTROLS); /* no key in any form */
 	expect(recording.position.x == 123 && recording.position.y == 45);
 	free(recording.events);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
@@ -237,7 +237,7 @@ static void buttons_and_motion_are_all_there(void)
 
 #define CLICKS 150
 
-/* @return how many of some clicks are recorded where the pointer was not, when it stays so long where it has clicked */
+/* @return the number of clicks recorded at a wrong position, with the pointer resting @p stay_ms after each */
 static size_t clicks_elsewhere(size_t count, int stay_ms)
 {
 	struct {
@@ -286,8 +286,8 @@ static size_t clicks_elsewhere(size_t count, int stay_ms)
 }
 
 /*
- * However quickly the pointer came there, also while it is looked at by the clock. Nobody moves a mouse sooner than 30 ms
- * after a click; a busy machine asks where it is later than that, and then it has to stay for longer.
+ * For any speed of the pointer, also while its position is polled. No hand moves a mouse within 30 ms after a click; a
+ * busy machine queries the position later than that, and then needs a longer rest.
  */
 static void clicks_are_where_the_pointer_was(void)
 {
@@ -344,14 +344,14 @@ static void full_keys_need_consent(void)
 	expect(daemon_command(&daemon, &output, "start", "--study", "Demo study", "--participant",
 		       "P01", "--consent", "paper:screen", "--keys", "full", NULL) == 3);
 	expect(strstr(output, "consent") != NULL);
-	/* and the program that reads keyboards refuses by itself */
+	/* and the program that reads keyboards refuses on its own */
 	snprintf(program, sizeof(program), "%s/uxrec-inputd", build_folder());
 	expect(run_child(NULL, program, "--source", "x11", "--keys", "full", NULL) == 2);
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	desktop_end(&desktop);
 }
 
-/* ---- the picture ---- */
+/* ---- pictures ---- */
 
 struct film {
 	AVCodecContext *codec;
@@ -408,7 +408,7 @@ static void picture_is_what_was_drawn(void)
 		desktop_paint(&desktop, grey * 0x010101, x * 32, y * 32, 32, 32);
 		sleep_ms(i % 10 == 0 ? 30 : 3);
 	}
-	sleep_ms(1500); /* the last may come late; the video has what lies over it when it ends */
+	sleep_ms(1500); /* the last patch may come late; the video has all patches at its end */
 	expect(daemon_command(&daemon, NULL, "stop", NULL) == 0);
 	session = daemon_session(&daemon, id);
 	check(avcodec_open2(film.codec, NULL, NULL) == 0);
@@ -494,7 +494,7 @@ static void pause_is_a_hole(void)
 		check(recording.events[i].channel == CHANNEL_CONTROLS);
 		check(time_ns < paused_ns || time_ns > resumed_ns - 2 * NS_PER_MS);
 	}
-	expect(recording.count == 8); /* two presses, two releases, a frame mark after each */
+	expect(recording.count == 8); /* two presses, two releases, each with a frame mark */
 	check(session_facts_create(&facts, session) == 0);
 	gap = session_gap(facts);
 	check(gap != NULL);
@@ -511,7 +511,7 @@ static void pause_is_a_hole(void)
 static const char *const tone_alone[] = {
 	"--screen", "none", "--input", "none", "--sound", "tone", NULL};
 
-/* @return how many packets of sound there are; those that reach into [from, to) in @p ret_inside */
+/* @return the number of sound packets; those that overlap [from, to) in @p ret_inside */
 static size_t count_sound(
 	const struct session *session, int64_t from_ns, int64_t to_ns, size_t *ret_inside)
 {
@@ -566,14 +566,14 @@ static void nothing_is_heard_in_a_pause(void)
 	expect(end_child(&daemon.child, SIGTERM) == 0);
 	session = daemon_session(&daemon, id);
 	offset_ns = session_offset_ns(session);
-	/* what the encoder was behind with is silence, of two packets at the most */
+	/* the encoder's delayed input is silence, at most two packets */
 	before = count_sound(session, offset_ns + paused_ns + 2 * SESSION_SOUND_SPAN_NS,
 		offset_ns + resumed_ns - SESSION_SOUND_SPAN_NS, &inside);
 	expect(before > 30 && inside == 0);
 	check(session_span(session, &first_ns, &last_ns));
 	snprintf(end, sizeof(end), "%.0f", ceil((double)(last_ns - first_ns) / 1e9));
 	session_destroy(steal_ptr(session));
-	/* and it can be taken out alone */
+	/* and it can be erased alone */
 	check(asprintf(&path, "%s/%s", daemon.library, id) > 0);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
 	expect(run_child(NULL, program, "erase", path, "--from", "0", "--to", end, "--who", "Ana",
@@ -624,7 +624,7 @@ static void tasks_and_tags_become_numbers(void)
 	desktop_end(&desktop);
 }
 
-/* ---- what it would cost ---- */
+/* ---- estimated cost ---- */
 
 static int number_after(const char *text, const char *phase, const char *name)
 {
@@ -662,7 +662,7 @@ static void bench_measures_four_things(void)
 
 #define CURSORS 16
 
-/* A pointer whose picture changes 60 times a second, as that of a busy application. */
+/* A pointer with 60 shapes a second, like a busy application's. */
 static void animated_pointer_costs_little(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -702,7 +702,7 @@ static void animated_pointer_costs_little(void)
 		}
 	printf("# %llu shapes in about 3 s, %llu bytes\n", (unsigned long long)messages,
 		(unsigned long long)bytes);
-	/* no more than the positions, and each picture once */
+	/* at most the positions, and each shape once */
 	expect(messages > 20 && messages <= 30 * (uint64_t)(facts->duration_s + 1));
 	expect(bytes < messages * 60 + (CURSORS + 1) * 400);
 	desktop_end(&desktop);

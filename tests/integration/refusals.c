@@ -1,4 +1,4 @@
-/* Wrong commands, files and names: one clear sentence, a non-zero exit, and nothing is left. */
+/* Wrong commands, files and names: one clear sentence, a non-zero exit, and no files left. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -210,7 +210,7 @@ static void bad_sessions_are_not_started(void)
 	expect(daemon_command(&daemon, NULL, "pause", NULL) == 3);
 	expect(daemon_command(&daemon, NULL, "task", "start", "one", NULL) == 3);
 	expect(daemon_command(&daemon, &status, "status", NULL) == 0 && strstr(status, "idle"));
-	/* nothing of it was left behind */
+	/* no files left behind */
 	check(session_ids_list(&ids, library) == 0);
 	expect(ids.count == 0);
 	session_ids_finish(&ids);
@@ -243,7 +243,7 @@ static void nothing_is_shared(void)
 	expect(run_child(&output, program, "--library", daemon.library, "--control",
 		       "/tmp/uxrec-test-control", "--listen", listen_on, NULL) == 3);
 	expect(strstr(output, "another program") != NULL);
-	/* a file that is no socket stays */
+	/* a file other than a socket stays */
 	precious = temporary_path("thesis.txt");
 	close(open(precious, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	free(steal_ptr(output));

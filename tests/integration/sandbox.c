@@ -1,4 +1,4 @@
-/* What uxrec-inputd cannot do any more once it reads: each attempt in a process of its own. */
+/* Limits of uxrec-inputd once it reads: each attempt in a process of its own. */
 
 #include "capture/inputd/sandbox.h"
 #include "capture/inputd/seat.h"
@@ -28,7 +28,7 @@
 
 #define KILLED (128 + SIGSYS)
 
-/* What an attempt in the sandbox ends with: 0 it worked, errno, or KILLED. */
+/* Result of an attempt in the sandbox: 0 if it worked, errno, or KILLED. */
 static int attempt_as(enum sandbox_kind kind, int (*act)(void))
 {
 	struct error error;
@@ -311,7 +311,7 @@ static void memory_is_hidden_from_the_same_user(void)
 	close(ready[1]);
 }
 
-/* ---- what it needs ---- */
+/* ---- required calls ---- */
 
 static void *add_one(void *user)
 {
@@ -331,7 +331,7 @@ static int use_threads(void)
 	return errno != 0 || pthread_join(thread, NULL) != 0 || number != 1 ? -1 : 0;
 }
 
-/* a pipe tells the sandboxed process's steps; files are written outside of it */
+/* a pipe reports the sandboxed process's steps; the files are written outside it */
 static void seat_is_followed_inside(void)
 {
 	int pair[2], status;

@@ -1,4 +1,4 @@
-/* What was drawn on a real X server is in the file to the pixel, wherever it had come to rest. */
+/* Every picture at rest on a real X server is in the file to the pixel. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -17,24 +17,24 @@
 #define GOLDENS_LIMIT 200
 #define STROKES_LIMIT 20000
 
-/* what has changed is at rest half a second later, and exact soon after */
+/* a changed area is at rest after half a second, and exact soon after */
 #define REST_MS 1500
 
-/* an X server knows milliseconds, and reads its clock before what it does for some of them */
+/* an X server counts milliseconds, and reads its clock before some of its drawing */
 #define SERVER_NS (6 * NS_PER_MS)
 
 static const char *const screen_alone[] = {"--input", "none", NULL};
 
 /* ---- drawing ---- */
 
-/* what the screen showed at a moment of rest */
+/* content of the screen at rest */
 struct golden {
 	int64_t at_ns;
 	int width, height;
 	uint32_t *pixels;
 };
 
-/* something was drawn between two readings of the clock */
+/* a drawing between two readings of the clock */
 struct stroke {
 	int64_t before_ns, after_ns;
 };
@@ -127,7 +127,7 @@ static void fill(struct easel *easel, int window)
 		easel->desktop.connection, easel->windows[window], easel->gc, 1, &area);
 }
 
-/* a line of something like letters */
+/* a line of shapes like letters */
 static void write_line(struct easel *easel, int window)
 {
 	const struct extent *extent = &easel->extents[window];
@@ -192,7 +192,7 @@ static void draw_for(struct easel *easel, int ms)
 	}
 }
 
-/* Let it come to rest, and keep what the screen shows then. */
+/* Let the screen come to rest, and keep its content. */
 static void rest(struct easel *easel)
 {
 	struct golden *golden = &easel->goldens[easel->golden_count++];
@@ -200,11 +200,11 @@ static void rest(struct easel *easel)
 	check(easel->golden_count <= GOLDENS_LIMIT);
 	sleep_ms(REST_MS);
 	golden->at_ns =
-		clock_now_ns() - SERVER_NS; /* what is drawn next may bear an earlier time */
+		clock_now_ns() - SERVER_NS; /* the next drawing may have an earlier timestamp */
 	golden->pixels = desktop_picture(&easel->desktop, &golden->width, &golden->height);
 }
 
-/* @return NULL when there is no X server */
+/* @return NULL without an X server */
 static struct easel *set_up(uint64_t seed)
 {
 	struct easel *easel = calloc(1, sizeof(*easel));
@@ -236,9 +236,9 @@ static void put_away(struct easel *easel)
 	free(easel);
 }
 
-/* ---- looking ---- */
+/* ---- comparing ---- */
 
-/* what of a picture is not as it was */
+/* count and bounding box of the pixels that differ */
 struct difference {
 	size_t pixels;
 	int left, top, right, bottom;
@@ -318,7 +318,7 @@ struct shown {
 
 #define SEEKS 40
 
-/* Wherever somebody jumps to, they see what somebody sees who has watched up to there. */
+/* A seek to any time shows the same as playing up to it. */
 static void seeks_equal_play(struct easel *easel, const struct session *session)
 {
 	_destroy_(frames) struct frames *play = NULL, *seek = NULL;
@@ -350,14 +350,14 @@ static void seeks_equal_play(struct easel *easel, const struct session *session)
 struct times {
 	const struct easel *easel;
 	int64_t offset_ns, first_ns,
-		latest_ns; /* latest: how long a change was on its way at most */
+		latest_ns; /* latest: longest delay from a change to its copy */
 	size_t changes, wrong, put_off;
 };
 
-/* A machine that was too busy to tell of a change in time: what was called complete before stays so. */
+/* Allowance for a machine too busy to report a change in time: the watermark had passed it already. */
 #define PUT_OFF_NS (300 * NS_PER_MS)
 
-/* Something was drawn then, or up to so long before. */
+/* True if there was a drawing at that time, or up to @p before_ns earlier. */
 static bool was_drawn(const struct easel *easel, int64_t at_ns, int64_t before_ns)
 {
 	size_t from = 0, to = easel->stroke_count;
@@ -382,7 +382,7 @@ static int take_times(
 
 	(void)unpacked;
 	if (copied_ns == at_ns || at_ns < times->easel->strokes[0].before_ns)
-		return 0; /* what had come to rest, or what was there at the begin */
+		return 0; /* rested content, or the initial screen */
 	times->changes++;
 	if (copied_ns - at_ns > times->latest_ns)
 		times->latest_ns = copied_ns - at_ns;
@@ -391,7 +391,7 @@ static int take_times(
 	return 0;
 }
 
-/* A change has the time of its drawing, and was copied after it. */
+/* A change has the timestamp of its drawing, and was copied after it. */
 static void times_are_true(const struct easel *easel, const struct session *session)
 {
 	struct times times = {.easel = easel, .offset_ns = session_offset_ns(session)};
@@ -408,7 +408,7 @@ static void times_are_true(const struct easel *easel, const struct session *sess
 
 /* ---- the tests ---- */
 
-/* Nine seconds, with UXREC_LONG a minute; UXREC_EXACT_SECONDS draws for longer. */
+/* Nine seconds, a minute with UXREC_LONG; UXREC_EXACT_SECONDS sets a longer drawing. */
 static void what_rests_is_exact(void)
 {
 	_destroy_(session) struct session *session = NULL;

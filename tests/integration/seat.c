@@ -1,4 +1,4 @@
-/* Who has the seat: by the files that logind writes, and by what it says on the bus. */
+/* State of the seat: by logind's files, and by its signals on the bus. */
 
 #include "capture/inputd/seat.h"
 #include "protocol/base/clock.h"
@@ -14,7 +14,7 @@
 #define OTHERS 1001
 #define BOTH   "1000 1001"
 
-/* As a reader waits for it: by poll() alone. */
+/* Wait like a reader: by poll() alone. */
 static bool becomes(struct seat *seat, enum seat_state wanted)
 {
 	int64_t end_ns = clock_now_ns() + 10 * NS_PER_S;
@@ -51,13 +51,13 @@ static void seat_is_followed_to_another_and_back(void)
 	expect(becomes(seat, SEAT_INACTIVE));
 	lab_seat_set("c1", OURS, BOTH);
 	expect(becomes(seat, SEAT_OURS));
-	/* a console where nobody is logged in */
+	/* a console without a login */
 	lab_seat_set(NULL, 0, BOTH);
 	expect(becomes(seat, SEAT_INACTIVE));
 	/* another session of the same user */
 	lab_seat_set("c3", OURS, BOTH);
 	expect(becomes(seat, SEAT_OURS));
-	/* logind has ended */
+	/* logind has exited */
 	lab_seat_remove();
 	expect(becomes(seat, SEAT_INACTIVE));
 }
@@ -87,7 +87,7 @@ static void who_is_not_at_the_seat_is_refused(void)
 	expect(strcmp(error.text, "user 1002 has no session at the seat of this machine") == 0);
 	expect(seat_create(&seat, 0, true, &error) == -EACCES);
 	expect(seat_create(&seat, 1002, false, &error) == -EACCES);
-	/* 100 is the beginning of both */
+	/* 100 is a prefix of both */
 	expect(seat_create(&seat, 100, true, &error) == -EACCES);
 }
 
@@ -98,7 +98,7 @@ static void who_is_at_the_seat_but_not_in_front_is_inactive(void)
 
 	if (!start())
 		return;
-	/* the input service lets only who is in front begin */
+	/* the input service admits only the active user */
 	expect(seat_create(&seat, OTHERS, true, &error) == -EACCES);
 	expect(strstr(error.text, "does not have the seat") != NULL);
 	check(seat_create(&seat, OTHERS, false, &error) == 0);
@@ -133,14 +133,14 @@ static void lock_is_followed(void)
 	expect(seat_dispatch(seat) == SEAT_OURS);
 	lab_login_lock(true);
 	expect(becomes(seat, SEAT_LOCKED));
-	/* meanwhile someone else */
+	/* meanwhile another user */
 	lab_seat_set("c2", OTHERS, BOTH);
 	expect(becomes(seat, SEAT_INACTIVE));
 	lab_seat_set("c1", OURS, BOTH);
 	expect(becomes(seat, SEAT_LOCKED));
 	lab_login_lock(false);
 	expect(becomes(seat, SEAT_OURS));
-	/* unlocked while someone else has the seat */
+	/* unlocked while another user has the seat */
 	lab_login_lock(true);
 	expect(becomes(seat, SEAT_LOCKED));
 	lab_seat_set("c2", OTHERS, BOTH);
@@ -162,7 +162,7 @@ static void session_that_is_locked_from_the_first_is_known_so(void)
 	lab_login_lock(true);
 	check(seat_create(&seat, OURS, true, &error) == 0);
 	expect(seat_dispatch(seat) == SEAT_LOCKED);
-	/* a bus that ends leaves what was known last */
+	/* without the bus the last known state stays */
 	lab_bus_end();
 	expect(becomes(seat, SEAT_LOCKED));
 }

@@ -34,7 +34,7 @@ static void clicks_are_heard_when_they_were_made(void)
 	pipewire_lab_kill(&lab);
 }
 
-/* What the microphone is, the server makes the same of it. */
+/* The server converts any format of the microphone. */
 static void hears_a_format(unsigned rate_hz, unsigned channels)
 {
 	_cleanup_(listener_finish) struct listener listener = {0};
@@ -63,7 +63,7 @@ static void eight_kilohertz_are_heard(void)
 	hears_a_format(8000, 1);
 }
 
-/* How many samples that an ear gives in two seconds are no number. */
+/* Number of NaN or infinite samples that an ear gives in two seconds. */
 static size_t hear_numberless(void)
 {
 	_destroy_(ear) struct ear *ear = NULL;
@@ -90,7 +90,7 @@ static void what_is_no_number_is_silence(void)
 		return;
 	listener_record(&listener, "pipewire", NULL);
 	check(listener_hears(&listener, 50, 60));
-	/* a tenth of what comes is so */
+	/* a tenth of the input */
 	expect(hear_numberless() > EAR_RATE_HZ / 20);
 	check(listener_hears(&listener, 4 * 50, 60));
 	listener_end(&listener);
@@ -105,7 +105,7 @@ static void what_is_no_number_is_silence(void)
 #define WINDOW_NS (20 * NS_PER_MS)
 #define WINDOWS   300
 
-/* How loud it is in windows of 20 ms: root mean squares. */
+/* Loudness in windows of 20 ms: root mean squares. */
 struct envelope {
 	double sums[WINDOWS];
 	size_t counts[WINDOWS];
@@ -181,7 +181,7 @@ static void speech_is_heard_as_it_was_said(void)
 	pipewire_lab_kill(&lab);
 }
 
-/* ---- servers that go ---- */
+/* ---- servers that stop ---- */
 
 static void what_is_played_is_heard(void)
 {
@@ -197,12 +197,12 @@ static void what_is_played_is_heard(void)
 	expect(strcmp(listener.device, "Speaker") == 0);
 	expect(listener_find_clicks(&listener, listener.clock.utc_offset_ns, &worst_ns) >= 3);
 	printf("# clicks that are played are at most %.3f ms off\n", (double)worst_ns / 1e6);
-	/* the server does not say when an output plays: within a cycle, here of 5.3 ms */
+	/* the server does not report an output's playing time: exact to a cycle, here of 5.3 ms */
 	expect(worst_ns < 12 * NS_PER_MS);
 	pipewire_lab_kill(&lab);
 }
 
-/* what the file says of the microphone becomes so within a few seconds */
+/* wait for /sound/info to have these values, up to a few seconds */
 static bool is_said(struct listener *listener, const char *device, bool muted)
 {
 	for (int i = 0; i < 200; i++) {
@@ -253,7 +253,7 @@ static void a_server_that_dies_is_a_gap(void)
 	pipewire_lab_run(&lab);
 	check(listener_hears(&listener, before + 50, 60));
 	listener_end(&listener);
-	/* one when it was not there yet, perhaps; one when it died */
+	/* perhaps one before it was there; one for its death */
 	expect(listener.away >= 1 && listener.away <= 2);
 	expect(listener.longest_ns > 2 * NS_PER_S);
 	pipewire_lab_kill(&lab);
@@ -266,7 +266,7 @@ static void a_microphone_that_comes_is_taken_up(void)
 	struct ear_report report;
 	struct error error = {""};
 
-	/* the other server is not there: what is said is of this one */
+	/* no other server: the report is about this one */
 	setenv("PULSE_SERVER", "unix:/nonexistent", 1);
 	if (!pipewire_lab_start(&lab, NULL))
 		return;
@@ -299,7 +299,7 @@ static void no_server_is_a_gap(void)
 
 /* ---- exports ---- */
 
-/* how many messages of a channel the recording has, and its clock's offset */
+/* number of messages of a channel, and the offset of the recording's clock */
 static size_t look_at(const struct session *session, uint16_t known, int64_t *ret_offset_ns)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -320,7 +320,7 @@ static size_t look_at(const struct session *session, uint16_t known, int64_t *re
 	return count;
 }
 
-/* Clicks in a WAV file of one channel and 16 bits that begins at a time. */
+/* Count the clicks in a WAV file of one channel and 16 bits that begins at a time. */
 static size_t clicks_of_wav(const char *path, int64_t begin_ns, int64_t *ret_worst_ns)
 {
 	_autofree_ char *data = NULL;
@@ -344,12 +344,12 @@ static size_t clicks_of_wav(const char *path, int64_t begin_ns, int64_t *ret_wor
 	return listener_find_clicks(&listener, 0, ret_worst_ns);
 }
 
-/* ffmpeg decodes all of it and has nothing to say */
+/* ffmpeg decodes all of it without a message */
 static void expect_decodable(const char *path)
 {
 	_autofree_ char *told = NULL;
 
-	/* pictures as they come: two may be a few milliseconds apart */
+	/* pictures keep their times: two may be a few milliseconds apart */
 	expect(run_child(&told, "ffmpeg", "-v", "error", "-i", path, "-fps_mode", "passthrough",
 		       "-enc_time_base:v", "1:1000", "-f", "null", "-", NULL) == 0);
 	if (*told)
@@ -385,7 +385,7 @@ static void exports_keep_the_times(void)
 	check(session_span(session, &first_ns, &last_ns));
 	check(asprintf(&folder, "%s/%s", daemon.library, id) > 0);
 	snprintf(program, sizeof(program), "%s/uxrec", build_folder());
-	/* the pause is silence of its length: what comes behind it is where it was */
+	/* the pause is silence of its length: later sound keeps its time */
 	expect(run_child(NULL, program, "export", folder, "--to", "wav", "-o", wav, NULL) == 0);
 	expect(clicks_of_wav(wav, first_ns - offset_ns, &worst_ns) >= 5);
 	expect(worst_ns < 2 * NS_PER_MS);
@@ -399,7 +399,7 @@ static void exports_keep_the_times(void)
 	expect_decodable(mkv);
 	expect(run_child(NULL, program, "export", folder, "--to", "opus", "-o", opus, NULL) == 0);
 	expect_decodable(opus);
-	/* what is there is not written over */
+	/* an existing file is not overwritten */
 	expect(run_child(NULL, program, "export", folder, "--to", "opus", "-o", opus, NULL) == 3);
 }
 

@@ -17,12 +17,12 @@ static void judge_clicks(struct listener *listener, size_t wanted)
 	expect(listener_find_clicks(listener, listener->clock.utc_offset_ns, &worst_ns) >= wanted);
 	printf("# %zu clicks are at most %.3f ms off, the drift %.1f ppm\n", listener->click_count,
 		(double)worst_ns / 1e6, listener->drift_ppm);
-	/* on a busy machine what plays the clicks is late now and then */
+	/* on a busy machine the player of the clicks is late now and then */
 	expect(listener_is_in_time(listener, worst_ns));
 	expect(listener->numberless == 0);
 }
 
-/* What each microphone is, the server makes the same of it. */
+/* The server converts any format of the microphone. */
 static void clicks_are_heard_when_they_were_made(void)
 {
 	static const char *const sinks[] = {NULL, "eight", "narrow"};
@@ -85,7 +85,7 @@ static void a_server_that_stalls_is_a_gap(void)
 	listener_record(&listener, "pulse", NULL);
 	check(listener_hears(&listener, 50, 60));
 	pulse_lab_stall(true);
-	/* nothing waits for it for ever: not to be let in, and not to be let go */
+	/* neither connecting nor closing waits for ever */
 	begun_ns = clock_now_ns();
 	expect(ear_pulse.create(&ear, NULL, false, &error) == -ETIMEDOUT);
 	expect(strstr(error.text, "PulseAudio does not answer") != NULL);
@@ -104,7 +104,7 @@ static void a_server_that_stalls_is_a_gap(void)
 	pulse_lab_kill(&lab);
 }
 
-/* Hear until something is so. @return false after ten seconds, or when there is nothing to hear */
+/* Read until a condition holds. @return false after ten seconds, or without any sound */
 static bool hears_until(struct ear *ear, bool (*is_so)(const struct heard *heard, struct ear *ear))
 {
 	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
@@ -166,12 +166,12 @@ static void devices_are_followed(void)
 	expect(hears_until(ear, is_muted));
 	pulse_lab_mute(&lab, false);
 	expect(hears_until(ear, is_not_muted));
-	/* who asks for the default microphone hears the one that is it now */
+	/* an ear on the default device follows changes of it */
 	check(ear_pulse.create(&machine, NULL, true, NULL) == 0);
 	expect(hears_until(machine, is_room));
 	pulse_lab_set_default(&lab, "other");
 	expect(hears_until(ear, is_other));
-	/* what the machine plays comes out elsewhere: that is another ear */
+	/* playback moves to another sink: that needs another ear */
 	expect(!hears_until(machine, is_other));
 	ear_destroy(steal_ptr(machine));
 	check(ear_pulse.create(&machine, NULL, true, NULL) == 0);

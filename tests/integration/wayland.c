@@ -1,5 +1,4 @@
-/* The Wayland grabber and the recorder in a real compositor, sway; what is copied is compared with what grim
- * copies. */
+/* The Wayland grabber and the recorder in a real compositor, sway; copies are compared with grim's. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/labs/wayland.h"
@@ -21,7 +20,7 @@
 
 #define SOON_NS (10 * NS_PER_S)
 
-/* @return false when the test is skipped */
+/* @return false if the test is skipped */
 static bool start(struct lab_wayland *lab)
 {
 	const char *why = lab_wayland_start(lab);
@@ -42,7 +41,7 @@ static struct grabber *create(void)
 	return grabber;
 }
 
-/* Take what there is until nothing has come for some time. @return the pictures, or -EPIPE */
+/* Grab until no change has come for @p quiet_ns. @return the number of pictures, or -EPIPE */
 static int follow(struct grabber *grabber, struct canvas **canvas, int64_t quiet_ns)
 {
 	int pictures = 0;
@@ -81,7 +80,7 @@ static int wrong_pixels(const struct canvas *canvas, const uint8_t *shot)
 	return wrong;
 }
 
-/* The canvas has what grim sees, to the pixel. */
+/* True if the canvas equals grim's screenshot, to the pixel. */
 static bool is_what_grim_sees_of(const struct lab_wayland *lab, const char *output,
 	const struct canvas *canvas, const char *when)
 {
@@ -104,7 +103,7 @@ static bool is_what_grim_sees(
 
 #define QUIET_NS (400 * NS_PER_MS)
 
-/* Follow until something has come and the canvas has what grim sees: a busy machine takes its time. */
+/* Follow until a change has come and the canvas equals grim's screenshot: a busy machine takes its time. */
 static bool comes_to_grims(const struct lab_wayland *lab, struct grabber *grabber,
 	struct canvas **canvas, const char *when)
 {
@@ -122,7 +121,7 @@ static bool comes_to_grims(const struct lab_wayland *lab, struct grabber *grabbe
 	return false;
 }
 
-/* @return false when nothing has changed on the canvas for long */
+/* @return false without a change on the canvas in time */
 static bool take_change(struct grabber *grabber, struct canvas *canvas, int64_t *ret_damage_ns)
 {
 	int64_t until_ns = clock_now_ns() + SOON_NS, copied_ns;
@@ -146,7 +145,7 @@ static void pictures_are_grims(void)
 	lab_window_open(&lab);
 	expect(comes_to_grims(&lab, grabber, &canvas, "the first picture"));
 	expect(canvas->width == 1280 && canvas->height == 720);
-	follow(grabber, &canvas, QUIET_NS); /* grim makes a frame too */
+	follow(grabber, &canvas, QUIET_NS); /* grim's frames cause some too */
 	for (uint32_t i = 0; i < 10; i++) {
 		int x = (int)(i * 29), y = (int)(i * 17);
 		int64_t before_ns = clock_now_ns(), damage_ns;
@@ -155,7 +154,7 @@ static void pictures_are_grims(void)
 		lab_window_paint(&lab, 100 + i, x, y, 23, 11);
 		check(take_change(grabber, canvas, &damage_ns));
 		expect(damage_ns > before_ns && damage_ns <= clock_now_ns());
-		/* what has changed is where it was painted, and nowhere else */
+		/* damage is exactly the painted area */
 		expect(changed->count == 1 && changed->area[0].x == 100 + x &&
 			changed->area[0].y == 50 + y && changed->area[0].width == 23 &&
 			changed->area[0].height == 11);
@@ -175,7 +174,7 @@ static void still_screen_asks_for_nothing(void)
 	if (!start(&lab))
 		return;
 	grabber = create();
-	/* its background comes when it comes */
+	/* its background comes at any time */
 	check(comes_to_grims(&lab, grabber, &canvas, "a desktop"));
 	while (follow(grabber, &canvas, NS_PER_S) > 0)
 		;
@@ -233,7 +232,7 @@ static void first_of_several_outputs(void)
 	grabber = create();
 	expect(strcmp(grabber->ops->describe(grabber), "output HEADLESS-1, the first of 2") == 0);
 	expect(comes_to_grims(&lab, grabber, &canvas, "one of two"));
-	/* that another one changes is nothing to us */
+	/* changes of another output are ignored */
 	check(lab_wayland_say(&lab, "output HEADLESS-2 resolution 500x400"));
 	expect(follow(grabber, &canvas, QUIET_NS) >= 0);
 	expect(canvas->width == 1280);
@@ -262,7 +261,7 @@ static void output_of_a_name(void)
 	check(add_second_output(&lab));
 	check(grabber_wlr.create(&grabber, NULL, "HEADLESS-2", &error) == 0);
 	expect(strcmp(grabber->ops->describe(grabber), "output HEADLESS-2, one of 2") == 0);
-	/* its background comes when it comes */
+	/* its background comes at any time */
 	for (int i = 0; i < 20 &&
 		!(follow(grabber, &canvas, QUIET_NS) >= 0 && canvas && canvas->width == 500 &&
 			is_what_grim_sees_of(&lab, "HEADLESS-2", canvas, "the second"));
@@ -272,7 +271,7 @@ static void output_of_a_name(void)
 	monitors = grabber->ops->monitors(grabber);
 	expect(monitors->count == 1 && strcmp(monitors->monitor[0].name, "HEADLESS-2") == 0);
 	expect(monitors->monitor[0].area.width == 500 && monitors->monitor[0].area.height == 400);
-	/* that the first one changes is nothing to us */
+	/* changes of the first one are ignored */
 	check(lab_wayland_say(&lab, "output HEADLESS-1 resolution 1000x700"));
 	expect(follow(grabber, &canvas, QUIET_NS) >= 0 && canvas->width == 500);
 	expect(grabber_wlr.create(&none, NULL, "HEADLESS-3", &error) == -EINVAL && !none);
@@ -284,11 +283,11 @@ static void output_of_a_name(void)
 /* ---- the whole recorder ---- */
 
 struct seen {
-	int pictures, shown, sizes; /* shown: by the video or over it */
+	int pictures, shown, sizes; /* shown: by the video or patches */
 	uint32_t width_px, height_px, most_width_px;
 	int lost;
-	int early;  /* what lies over a picture that is not there yet */
-	int unpaid; /* screens that change their size before the video shows all of the old one */
+	int early;  /* patches before their picture */
+	int unpaid; /* changes of size before the video has caught up with the patches */
 	bool by_wlr, fresh, owes;
 };
 
@@ -424,11 +423,11 @@ static void recorder_takes_the_output(void)
 	lab_wayland_end(&lab);
 }
 
-/* ---- what is hidden ---- */
+/* ---- hidden areas ---- */
 
 #define HIDDEN_GREY 0x6e
 
-/* in the window, which is noise; the screen is on its side and upside down in between */
+/* in the window, which is noise; meanwhile the screen is rotated by 90 and 180 degrees */
 static const struct rect hidden_place = {151, 83, 117, 91}, open_place = {300, 100, 80, 80};
 
 static void start_hiding(struct daemon_child *daemon, char session[21])
@@ -445,7 +444,7 @@ static void start_hiding(struct daemon_child *daemon, char session[21])
 	snprintf(session, 21, "%s", output);
 }
 
-/* @return how far a pixel of a place is from the grey at most, in any of its colours */
+/* @return largest deviation of a pixel from the grey, over all colour channels */
 static int worst_deviation(const struct frame *frame, const struct rect *area)
 {
 	int worst = 0;
@@ -461,7 +460,7 @@ static int worst_deviation(const struct frame *frame, const struct rect *area)
 	return worst;
 }
 
-/* of noise the coder carries something over the edge */
+/* coded noise bleeds over the edge */
 #define EDGE_PX 16
 
 static void hidden_places_stay_on_turned_outputs(void)
@@ -532,14 +531,14 @@ static void output_that_is_gone_is_waited_for(void)
 	daemon_start(&daemon, temporary_folder(), named);
 	daemon_record(&daemon, "none", id);
 	sleep_ms(500);
-	/* it is looked for within a second, and there is only the other one */
+	/* the search takes up to a second, and finds only the other one */
 	lab_wayland_kill(&lab);
 	check(child_says(&daemon.child, "looked for until", 20));
 	lab_wayland_renew(&lab);
 	sleep_ms(4000);
 	check(add_second_output(&lab));
 	check(child_says(&daemon.child, "looked for no more", 20));
-	/* nor is it shown instead after a pause */
+	/* nor is the other one shown after a pause */
 	expect(daemon_command(&daemon, NULL, "pause", NULL) == 0);
 	lab_wayland_kill(&lab);
 	lab_wayland_renew(&lab);
@@ -556,7 +555,7 @@ static void output_that_is_gone_is_waited_for(void)
 	lab_wayland_end(&lab);
 }
 
-/* Also where the one that would be taken now is another. */
+/* Also if another output were the present choice. */
 static void killed_recorder_takes_no_other_output(void)
 {
 	static const char *const named[] = {"--input", "none", "--output", "HEADLESS-2", NULL};

@@ -1,4 +1,4 @@
-/* What nobody is to hear, and what was said: the commands on sessions with clicks in their sound. */
+/* Bleeps and transcripts: the commands on sessions with clicks in their sound. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -25,7 +25,7 @@
 #define BEGIN_NS (1000 * NS_PER_S)
 #define RATE_HZ  48000
 #define SECONDS  8
-/* what is bleeped in most tests */
+/* the bleep of most tests */
 #define FROM_MS 2500
 #define TO_MS   4600
 
@@ -43,10 +43,10 @@ static char *program(void)
 		run_child(ret_output, program_, __VA_ARGS__, NULL);                                \
 	})
 
-/* ---- a session that clicks ---- */
+/* ---- a session with clicks ---- */
 
 struct noise {
-	int from_ms, to_ms; /* white, over all else */
+	int from_ms, to_ms; /* white noise, over all other sound */
 };
 
 static bool has_transcript(const char *path)
@@ -76,7 +76,7 @@ static void push_sound(struct session_writer *writer, struct session_clock *cloc
 	write_message(writer, clock, channel, time_ns, &audio.base);
 }
 
-/* as a recorder would: with the encoder's delay in the times */
+/* like a recorder: with the encoder's delay in the timestamps */
 static void push_all_sound(
 	struct session_writer *writer, struct session_clock *clock, struct noise noise)
 {
@@ -124,7 +124,7 @@ static char *make_session(const char *name, struct noise noise)
 	return folder;
 }
 
-/* ---- what an export sounds like ---- */
+/* ---- sound of an export ---- */
 
 struct heard {
 	int16_t *samples;
@@ -136,7 +136,7 @@ static void heard_finish(struct heard *heard)
 	free(heard->samples);
 }
 
-/* decode a track by a program that is not ours */
+/* decode a track with ffmpeg, independent of our code */
 static void hear(struct heard *ret, const char *path, const char *track)
 {
 	_autofree_ char *raw = temporary_path("heard.raw"), *told = NULL, *data = NULL;
@@ -153,7 +153,7 @@ static void hear(struct heard *ret, const char *path, const char *track)
 	*ret = (struct heard){(int16_t *)(void *)steal_ptr(data), (size_t)size / 2};
 }
 
-/* clicks: how many in a span begin where they should, and how many there are */
+/* Clicks: @return the number that begin on time in a span; their total in @p ret_all */
 static size_t count_clicks(const struct heard *heard, int from_ms, int to_ms, int phase_ms,
 	int off_ms, size_t *ret_all)
 {
@@ -177,7 +177,7 @@ static size_t count_clicks(const struct heard *heard, int from_ms, int to_ms, in
 	return in_place;
 }
 
-/* how much of a span's power is at 1 kHz, and its level in dB of full scale */
+/* share of a span's power at 1 kHz, and its level in dB of full scale */
 static double tone_in(const struct heard *heard, int from_ms, int to_ms, double *ret_db)
 {
 	double sine = 0, cosine = 0, power = 0, count = (to_ms - from_ms) * 48.0;
@@ -203,7 +203,7 @@ exports[] = {
 	{"wav", "--monitor", "0:a:0", 500, 2},
 	{"mkv", NULL, "0:a:0", 0, 2},
 	{"mkv", NULL, "0:a:1", 500, 2},
-	/* whole packets follow each other: to the nearest */
+	/* whole packets without gaps: rounded to the nearest */
 	{"opus", NULL, "0:a:0", 0, 12},
 	{"opus", "--monitor", "0:a:0", 500, 12},
 };
@@ -243,7 +243,7 @@ static void bleeped_clicks_are_not_in_exports(void)
 			all == 3);
 		count_clicks(&heard, FROM_MS - 30, TO_MS + 30, 0, 1000, &all);
 		expect(all == 0);
-		/* but a tone, and nothing besides */
+		/* only a tone */
 		tone = tone_in(&heard, FROM_MS + 100, TO_MS - 100, &db);
 		if (!(tone > 0.98 && db > -25 && db < -21))
 			printf("# %s %s: %.4f of %.1f dB\n", exports[i].to, exports[i].track, tone,
@@ -252,7 +252,7 @@ static void bleeped_clicks_are_not_in_exports(void)
 	}
 }
 
-/* Two sessions that differ only in what is bleeped: up to its end their exports are the same. */
+/* Two sessions that differ only in the bleeped sound: their exports are equal up to its end. */
 static void nothing_of_what_is_bleeped_is_left(void)
 {
 	_autofree_ char *quiet = make_session("quiet", (struct noise){0}),
@@ -315,7 +315,7 @@ static void bleeps_are_listed_and_taken_back(void)
 	free(steal_ptr(out));
 	check(uxrec(&out, "bleep", folder, "--json") == 0);
 	expect(strstr(out, id) && strstr(out, "\"from_s\": 2.5") && strstr(out, "coder:moderator"));
-	/* a part of the recording that is given out has none of it either */
+	/* a part cut for sharing has none of it either */
 	check(uxrec(NULL, "cut", folder, "--from", "1", "--to", "7", "-o", part) == 0);
 	check(uxrec(NULL, "export", part, "--to", "wav", "-o", wav) == 0);
 	hear(&heard, wav, "0:a:0");
@@ -394,7 +394,7 @@ static void a_transcript_is_attached_shown_and_searched(void)
 	expect(strstr(text, "00:00:02.650 --> 00:00:02.950\n<v Bob>[bleeped]\n") &&
 		!strstr(text, "Meyer"));
 	check(uxrec(NULL, "transcript", folder, "--remove") == 0 && !has_transcript(folder));
-	/* a file without a cue that can be read is not attached */
+	/* a file without a valid cue is not attached */
 	put_file(vtt, "WEBVTT\n\nsoon --> later\nx\n", 0600);
 	free(steal_ptr(told));
 	expect(uxrec(&told, "transcript", folder, "--attach", vtt) == 3 && strstr(told, "line 3"));
@@ -443,18 +443,18 @@ static void erased_sound_takes_its_words_along(void)
 	check(uxrec(NULL, "transcript", folder, "--attach", vtt) == 0);
 	check(asprintf(&segment, "%s/recording-0001.mcap", folder) > 0);
 	check(asprintf(&obstacle, "%s/.erasing.mcap", folder) > 0);
-	/* while it is recorded nothing goes */
+	/* erasing is refused during recording */
 	fd = open(segment, O_RDONLY | O_CLOEXEC);
 	check(fd >= 0 && flock(fd, LOCK_EX) == 0);
 	expect(uxrec(NULL, "erase", folder, "--from", "2.5", "--to", "4.6", "--who", "Ana") == 3);
 	expect(file_has(folder, "transcript.vtt", "Meyer") &&
 		sounds_between(folder, 3000, 4000) > 45);
 	close(fd);
-	/* without the sound, words stay */
+	/* erasing other modalities keeps the words */
 	check(uxrec(NULL, "erase", folder, "--from", "2.5", "--to", "4.6", "--who", "Ana",
 		      "--modality", "screen") == 0);
 	expect(file_has(folder, "transcript.vtt", "Meyer"));
-	/* stopped in the middle: the words are gone, and saying it again ends it */
+	/* interrupted in the middle: the words are gone, and a repetition completes it */
 	check(mkdir(obstacle, 0700) == 0);
 	expect(uxrec(&told, "erase", folder, "--from", "2.5", "--to", "4.6", "--who", "Ana",
 		       "--modality", "sound") == 3);
@@ -467,7 +467,7 @@ static void erased_sound_takes_its_words_along(void)
 	expect(sounds_between(folder, 2500, 4600) == 0);
 	expect(file_has(folder, "transcript.vtt", "Das ist sie.") &&
 		!file_has(folder, "transcript.vtt", "Meyer"));
-	/* words that cannot be read may be among those that go */
+	/* unreadable words may be among the erased ones */
 	free(steal_ptr(told));
 	check(asprintf(&told, "%s/transcript.vtt", folder) > 0);
 	put_file(told, "Meyer\n", 0600);
@@ -478,7 +478,7 @@ static void erased_sound_takes_its_words_along(void)
 
 /* ---- recognisers ---- */
 
-/* one that hears clicks: where it is not quiet any more, there was a word */
+/* reports a word wherever a click ends the silence */
 static const char click_recogniser[] =
 	"#!/bin/sh\n"
 	"[ \"$(stat -c %a \"$1\")\" = 600 ] && [ \"$(stat -c %a \"$(dirname \"$1\")\")\" = 700 ] || exit 9\n"

@@ -1,5 +1,5 @@
-/* Writes a session file in which every kind of message is, with every field filled, each case of a oneof
- * in a message of its own: for other programs to decode. Usage: every_message OUT */
+/* Writes a session file with every kind of message, with every field filled, each case of a oneof in a message of its
+ * own: for other programs to decode. Usage: every_message OUT */
 
 #include "protocol/base/clock.h"
 #include "protocol/file/writer.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH 6 /* of messages in messages */
+#define DEPTH 6 /* nesting limit of messages */
 
 static void *must(void *pointer)
 {
@@ -69,7 +69,7 @@ static size_t size_of_value(const ProtobufCFieldDescriptor *field)
 	}
 }
 
-/* how many fields share a oneof's place; of others 1 */
+/* number of fields in a field's oneof; 1 without one */
 static unsigned count_cases(const ProtobufCMessageDescriptor *descriptor,
 	const ProtobufCFieldDescriptor *field, unsigned *ret_own)
 {
@@ -128,7 +128,7 @@ static ProtobufCMessage *make(
 	return message;
 }
 
-/* as many messages as its widest oneof has cases */
+/* as many messages as the widest oneof has cases */
 static unsigned count_variants(const ProtobufCMessageDescriptor *descriptor)
 {
 	unsigned most = 1, own;

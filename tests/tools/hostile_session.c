@@ -1,5 +1,5 @@
-/* Copies a session file with its pictures, patches, pointer shapes and sound broken at random, as somebody might who
- * wants their decoders to fail. Usage: hostile_session FILE COPY SEED. The same seed gives the same copy. */
+/* Copies a session file with its pictures, patches, pointer shapes and sound broken at random, like an attack on their
+ * decoders. Usage: hostile_session FILE COPY SEED. The same seed gives the same copy. */
 
 #include "protocol/base/buf.h"
 #include "protocol/file/reader.h"
@@ -20,8 +20,8 @@ struct copying {
 	struct session_writer *writer;
 	struct session_clock clock;
 	uint64_t random;
-	int one_in;               /* so many messages is one broken */
-	uint8_t kept[KEPT_BYTES]; /* a payload from before, to be spliced in */
+	int one_in;               /* one of this many messages is broken */
+	uint8_t kept[KEPT_BYTES]; /* an earlier payload, for splicing */
 	size_t kept_size;
 };
 
@@ -36,7 +36,7 @@ static size_t below(struct copying *copying, size_t limit)
 	return (size_t)(next_random(&copying->random) >> 16) % limit;
 }
 
-/* half of them in the head, where the formats have their sizes and kinds */
+/* half of them in the head, where the formats have sizes and types */
 static size_t offset_in(struct copying *copying, size_t size)
 {
 	return below(copying, below(copying, 2) && size > 64 ? 64 : size);
@@ -75,7 +75,7 @@ static void break_once(struct copying *copying, struct buf *data)
 		break;
 	case 2: data->size_bytes = below(copying, size); break;
 	case 3: put_noise(copying, data, 1 + below(copying, 300)); break;
-	case 4: /* the rest of another one */
+	case 4: /* the rest of an earlier one */
 		from = copying->kept_size ? below(copying, copying->kept_size) : 0;
 		data->size_bytes = below(copying, size);
 		buf_put(data, copying->kept + from, copying->kept_size - from);
@@ -89,7 +89,7 @@ static void break_once(struct copying *copying, struct buf *data)
 	}
 }
 
-/* @param field  its bytes, which are replaced */
+/* @param field  its bytes are replaced */
 static void break_bytes(struct copying *copying, ProtobufCBinaryData *field, bool png)
 {
 	struct buf data = {0};
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4)
 		return 2;
-	/* xorshift has no zero, and small seeds begin alike */
+	/* xorshift needs a seed other than 0, and small seeds start alike */
 	copying.random = strtoull(argv[3], NULL, 10) * 0x9e3779b97f4a7c15 | 1;
 	copying.one_in = often[below(&copying, ARRAY_SIZE(often))];
 	must(session_reader_open(&reader, argv[1], NULL) == 0);

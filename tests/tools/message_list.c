@@ -1,5 +1,5 @@
-/* Prints a line for every message of a session file, as our reader gives them: topic, schema, sequence,
- * log time, publish time, size and CRC-32 of the data. Another reader must print the same. */
+/* Prints a line for every message of a session file, from our reader: topic, schema, sequence, log time, publish time,
+ * size and CRC-32 of the data. Another reader must print the same. */
 
 #include "protocol/file/reader.h"
 #include "protocol/mcap.h"

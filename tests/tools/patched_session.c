@@ -1,6 +1,6 @@
-/* Makes a session whose screen is known to the pixel: plain pictures of the video, patches over them, and
- * notes to go to. Usage: patched_session FOLDER SEED [torn]; it prints what the messages show, one a line, as JSON.
- * "torn": one picture is none, and from it on there are no pictures but keyframes; it is not printed.
+/* Makes a session whose screen is known to the pixel: plain pictures of the video, patches over them, and notes to seek
+ * to. Usage: patched_session FOLDER SEED [torn]; prints the content of the messages, one per line, as JSON. "torn": one
+ * picture is invalid, and after it there are only keyframes; it is not printed.
  *
  * The pixel x, y of a patch is its colour, red xor x and green xor y. */
 
@@ -23,10 +23,10 @@
 
 #define BEGIN_NS (1700000000 * NS_PER_S)
 #define STEPS    100
-#define KEYFRAME 25 /* every so many steps; size and encoder change half way */
+#define KEYFRAME 25 /* interval in steps; size and encoder change half way */
 #define NOTES    24
-#define TORN     40 /* in the midst of those of a keyframe */
-#define AREAS    3  /* of a message, at most */
+#define TORN     40 /* number of a step between two keyframes */
+#define AREAS    3  /* maximum per message */
 
 struct making {
 	struct session_writer *writer;
@@ -76,7 +76,7 @@ static void put_chunk(struct buf *buf, const char *type, const void *data, size_
 	put_be32(buf, mcap_crc(mcap_crc(0, type, 4), data, size));
 }
 
-/* zlib without compression: a row a block */
+/* zlib without compression: a block per row */
 static void put_rows(struct buf *buf, int width, int height, uint32_t rgb)
 {
 	uint32_t a = 1, b = 0;
@@ -88,7 +88,7 @@ static void put_rows(struct buf *buf, int width, int height, uint32_t rgb)
 			(uint8_t)~size, (uint8_t)(~size >> 8), 0};
 
 		buf_put(buf, head, sizeof(head));
-		b += a; /* the filter's byte is 0 */
+		b += a; /* the filter byte is 0 */
 		for (int x = 0; x < width; x++) {
 			uint8_t pixel[3] = {(uint8_t)(rgb >> 16 ^ (uint32_t)x),
 				(uint8_t)(rgb >> 8 ^ (uint32_t)y), (uint8_t)rgb};
@@ -104,7 +104,7 @@ static void put_rows(struct buf *buf, int width, int height, uint32_t rgb)
 	put_be32(buf, b << 16 | a);
 }
 
-/* @param odd  says that its colours are far from the screen's: nobody is to heed it */
+/* @param odd  its colour metadata differs much from the screen's: decoders must ignore it */
 static void make_png(struct buf *ret, int width, int height, uint32_t rgb, bool odd)
 {
 	_cleanup_(buf_finish) struct buf head = {0}, rows = {0}, gamma = {0};
@@ -251,7 +251,7 @@ static void push_keyframe(struct making *making)
 {
 	push_picture(making, true);
 	if (up_to(making, 1))
-		push_patches(making, 0, 1); /* not later than the keyframe: it does not count */
+		push_patches(making, 0, 1); /* not later than the keyframe: ignored */
 	making->time_ns++;
 	push_patches(making, 0, AREAS);
 }
@@ -282,7 +282,7 @@ static void step(struct making *making, int number)
 		push_patches(making, 1 + up_to(making, AREAS - 1), up_to(making, AREAS));
 		push_picture(making, false);
 	} else {
-		/* nobody clears alone; who does is understood */
+		/* no recorder clears alone, but readers must accept it */
 		push_patches(making, up_to(making, 9) == 0, 1 + up_to(making, AREAS - 1));
 	}
 }

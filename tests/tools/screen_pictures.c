@@ -1,7 +1,7 @@
 /*
- * What the screen of a session showed, for the tests.
+ * Pictures of a session's screen, for the tests.
  *
- *   screen_pictures times SESSION X Y     a line a picture: its time in seconds, and the luma at X, Y
+ *   screen_pictures times SESSION X Y     a line per picture: its time in seconds, and the luma at X, Y
  *   screen_pictures luma SESSION N...     the luma of these pictures, 0 is the first; in rising order
  */
 
@@ -18,7 +18,7 @@ static void fail(const char *why)
 	exit(1);
 }
 
-/* BT.601, limited range, as coders have it */
+/* BT.601, limited range, as coders use it */
 static uint8_t luma_at(const struct frame *frame, int x, int y)
 {
 	const uint8_t *pixel = frame->pixels + (size_t)y * frame->stride_bytes + (size_t)x * 4;

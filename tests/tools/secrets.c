@@ -1,16 +1,16 @@
 /*
- * The canary of the redaction policy: random secrets, typed and then looked for.
+ * The canary of the redaction policy: random secrets, typed and then searched for.
  *
  *   secrets type SEED COUNT [PAUSE-US [DEVICE]]   type them on $DISPLAY, or by a uinput keyboard of that name
- *   secrets retype SEED COUNT PAUSE-US            likewise on $DISPLAY, each in the place of the one before
+ *   secrets retype SEED COUNT PAUSE-US            likewise on $DISPLAY, each replacing the previous one
  *   secrets list SEED COUNT                       print them
- *   secrets memory PID FILE                       all memory of a process that a core dump would have
- *   secrets search SEED COUNT PATH...             look for them; a folder is a session and is expanded, too
+ *   secrets memory PID FILE                       dump all memory of a process that a core dump would have
+ *   secrets search SEED COUNT PATH...             search for them; a folder is a session and is expanded, too
  *
- * A secret is 24 letters and digits. It is looked for by its thirds, of eight characters each, so that
- * whatever holds 15 characters of it in a row is found: as text (UTF-8, UTF-16, UTF-32), as Linux key codes,
- * X keycodes and HID usages in 8, 16 and 32 bits, each once or twice (press and release), all of these in hex
- * and base64, as decimal numbers, and each the other way round.
+ * A secret is 24 letters and digits. The search is for its thirds, of eight characters each, so that any 15 characters
+ * of it in a row are found: as text (UTF-8, UTF-16, UTF-32), as Linux key codes, X keycodes and HID usages in 8, 16 and
+ * 32 bits, each once or twice (press and release), all of these in hex and base64, as decimal numbers, and each
+ * reversed.
  */
 
 #include "tests/harness/helpers.h"
@@ -86,7 +86,7 @@ static void fake_key(xcb_connection_t *connection, uint8_t type, uint16_t code)
 	xcb_test_fake_input(connection, type, (uint8_t)(code + 8), 0, XCB_NONE, 0, 0, 0);
 }
 
-/* @param replace  Ctrl+A before each: what a field holds is selected */
+/* @param replace  Ctrl+A before each selects the field's content */
 static int type_by_xtest(uint64_t seed, int count, long us, bool replace)
 {
 	xcb_connection_t *connection = xcb_connect(NULL, NULL);
@@ -108,7 +108,7 @@ static int type_by_xtest(uint64_t seed, int count, long us, bool replace)
 			xcb_flush(connection);
 			pause_us(us);
 		}
-		/* so that the server is never more than a secret behind */
+		/* keep the server at most one secret behind */
 		free(xcb_get_input_focus_reply(connection, xcb_get_input_focus(connection), NULL));
 	}
 	xcb_disconnect(connection);
@@ -134,7 +134,7 @@ static int type_by_uinput(uint64_t seed, int count, long us, const char *name)
 	libevdev_enable_event_code(evdev, EV_MSC, MSC_SCAN, NULL);
 	if (libevdev_uinput_create_from_device(evdev, LIBEVDEV_UINPUT_OPEN_MANAGED, &uinput) < 0)
 		return 1;
-	pause_us(2000000); /* udev names the node, and whoever watches opens it */
+	pause_us(2000000); /* udev names the node, and watchers open it */
 	for (int i = 0; i < count; i++) {
 		make_secret(&seed, secret);
 		for (int at = 0; at < SECRET; at++) {
@@ -160,7 +160,7 @@ static int list(uint64_t seed, int count)
 	return 0;
 }
 
-/* ---- what is looked for ---- */
+/* ---- search patterns ---- */
 
 #define NEEDLE_BYTES 96
 
@@ -177,7 +177,7 @@ struct haystack {
 	uint32_t *table; /* needle number + 1, by the hash of its first eight bytes */
 	uint64_t table_mask;
 	uint64_t *bits;
-	bool *found; /* by secret */
+	bool *found; /* per secret */
 	uint64_t bytes, hits;
 	const char *first_path, *first_form;
 };
@@ -225,7 +225,7 @@ static void add_hex(struct haystack *haystack, uint32_t secret, const uint8_t *b
 	}
 }
 
-/* The characters that are the same whatever stands before and behind, for each place of the first byte. */
+/* The characters that do not depend on the neighbouring bytes, for each alignment of the first byte. */
 static void add_base64(struct haystack *haystack, uint32_t secret, const uint8_t *bytes)
 {
 	static const char digits[] =
@@ -250,7 +250,7 @@ static void add_base64(struct haystack *haystack, uint32_t secret, const uint8_t
 	}
 }
 
-/* Numbers in 8, 16 and 32 bits, each as often as a press and a release make it. */
+/* Numbers in 8, 16 and 32 bits, each repeated as a press and a release do. */
 static void add_numbers(
 	struct haystack *haystack, uint32_t secret, const char *form, const uint32_t *numbers)
 {
@@ -393,15 +393,15 @@ static void search_file(struct haystack *haystack, const char *path)
 }
 
 /*
- * A session, expanded: the packed messages of a channel one behind the other; and of each of their fields all
- * numbers that it has in all messages, so that what lies in columns and across packets is in one piece.
+ * A session, expanded: the packed messages of a channel concatenated; and per field all its numbers from all messages,
+ * so that data in columns and across packets are contiguous.
  */
 #define FIELDS 32
 
 struct expanded {
 	struct buf messages;
 	struct buf numbers[FIELDS]; /* uint32_t each */
-	struct buf halves[FIELDS];  /* the same as sint32 has them, zigzag */
+	struct buf halves[FIELDS];  /* the same as of sint32, zigzag */
 };
 
 static uint64_t take_varint(struct view *view)
@@ -496,7 +496,7 @@ static void search_session(struct haystack *haystack, const char *folder)
 
 static int search(uint64_t seed, int count, char **paths)
 {
-	static struct haystack *haystack; /* to the end */
+	static struct haystack *haystack; /* for the process's lifetime */
 	int found = 0;
 
 	haystack = make_haystack(seed, count);
@@ -521,7 +521,7 @@ static int search(uint64_t seed, int count, char **paths)
 
 /* ---- memory ---- */
 
-/* What is mapped at once and larger keeps the state of bytes for a sanitizer, and no bytes. */
+/* Larger mappings are a sanitizer's shadow memory: no data. */
 #define SHADOW_BYTES (1ul << 36)
 
 static int dump_memory(const char *pid, const char *to)

@@ -1,6 +1,6 @@
 /*
- * write_study STUDY FOLDER: write sessions that standard input describes, one act a line, fields parted by tabs. Times
- * are seconds since the session's begin, "-" stands for an empty field:
+ * write_study STUDY FOLDER: write the sessions described on standard input, one act per line, fields separated by tabs.
+ * Times are seconds since the session's begin, "-" is an empty field:
  *
  *   session NAME UUID PARTICIPANT PARTICIPANT_ID PILOT EXCLUDED
  *   author NAME PRINCIPAL
@@ -179,7 +179,7 @@ static void write_sessions(void)
 
 int main(int argc, char **argv)
 {
-	/* the harness checks within tests alone */
+	/* the harness checks only within tests */
 	static const struct test tests[] = {{"the sessions are written", write_sessions}};
 
 	if (argc != 3)

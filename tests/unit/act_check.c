@@ -165,7 +165,7 @@ static const struct {
 	{UXREC__ACT__BODY_STUDY_NAME, offsetof(struct all, study_name)},
 };
 
-/* @return its body, as the act has it now */
+/* @return its body, with the act's present content */
 static void *set_body(struct all *all, Uxrec__Act__BodyCase body)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
@@ -374,7 +374,7 @@ static void an_act_that_is_stored_is_judged_and_not_refused(void)
 	standing = act_judge(&all.act);
 	expect(!standing.folds && !standing.later && standing.invalid);
 	expect(strstr(standing.why.text, "tag.media_ns: -5") != NULL);
-	/* consent to an unknown modality gives nothing; an unclear withdrawal takes all */
+	/* consent to an unknown modality grants nothing; an unclear withdrawal revokes all */
 	set_body(&all, UXREC__ACT__BODY_CONSENT);
 	all.consent.modalities = all.texts;
 	all.consent.n_modalities = 1;
@@ -455,7 +455,7 @@ static void times_of_every_body_are_within_the_session(void)
 			if (field->type != PROTOBUF_C_TYPE_INT64 || !strstr(field->name, "_ns"))
 				continue;
 			before = *at;
-			*at = 1000 * S; /* 1970 */
+			*at = 1000 * S; /* in 1970 */
 			expect(is_outside(&referring, &all, -ERANGE, field->name));
 			*at = T + 62 * S;
 			expect(is_outside(&referring, &all, -ERANGE, "60.000 s long"));
@@ -475,7 +475,7 @@ static void times_of_every_body_are_within_the_session(void)
 	expect(is_outside(&referring, &all, -ERANGE, "note.media_ns"));
 	all.note.media_ns = T + 10 * S;
 	expect(say_check_context(&referring.context, &all.act, NULL) == 0);
-	/* and an attempt's end may be planned */
+	/* and an attempt's end may lie in the future */
 	fill(&all);
 	set_body(&all, UXREC__ACT__BODY_ATTEMPT);
 	all.attempt.live_end_ns = T + 70 * S;
@@ -490,7 +490,7 @@ static void append_one(struct annotations *log, struct all *all, const char *id)
 	check(annotations_append(log, &all->act, NULL, NULL) == 0);
 }
 
-/* No body refers to a task, a code, an opportunity or a thing that is not there. */
+/* No body refers to a missing task, code, opportunity or object. */
 static void what_an_act_refers_to_is_there(void)
 {
 	_autofree_ char *path = temporary_path("refers.mcap");

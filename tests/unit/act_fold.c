@@ -22,7 +22,7 @@ static char *one_of(uint64_t *random, const char *const *texts, size_t count)
 	return (char *)texts[next_random(random) % count];
 }
 
-/* An act about one of a few things, whole, removing or a patch; counters and act ids have ties. */
+/* An act about one of a few objects: whole, a removal or a patch; counters and act ids have ties. */
 static Uxrec__Act *random_act(uint64_t *random)
 {
 	static const char *const authors[] = {"Ana", "Ben"};
@@ -64,7 +64,7 @@ static Uxrec__Act *random_act(uint64_t *random)
 	return (Uxrec__Act *)message_copy(&act.base);
 }
 
-/* ---- the model: sort all acts, and go through them ---- */
+/* ---- model: sort all acts, and apply them in order ---- */
 
 static int compare(const Uxrec__Act *a, const Uxrec__Act *b)
 {
@@ -85,7 +85,7 @@ static int compare_pointers(const void *a, const void *b)
 	return compare(*(Uxrec__Act *const *)a, *(Uxrec__Act *const *)b);
 }
 
-/* the fields of a tag that the history changes, as text */
+/* a tag's fields that the history changes, as text */
 static void describe(char *text, size_t size, const Uxrec__Tag *tag)
 {
 	snprintf(text, size, "%s/%s/%d/%zu%s", tag->code, tag->note, (int)tag->impact,
@@ -141,7 +141,7 @@ static void shuffle(uint64_t *random, Uxrec__Act **acts, size_t count)
 	}
 }
 
-/* Add acts, settling now and then, as readings of a log do. */
+/* Add acts, settling now and then, like a log's reader. */
 static void add_all(struct act_fold *fold, uint64_t *random, Uxrec__Act *const *acts, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -190,7 +190,7 @@ static void the_order_of_arrival_changes_nothing(void)
 	expect(patched > 1000);
 }
 
-/* ---- attempts whose begin and end contradict each other ---- */
+/* ---- attempts with contradictory begin and end ---- */
 
 static Uxrec__Act *attempt_act(uint64_t counter, int64_t begin_ns, int64_t end_ns)
 {
@@ -233,9 +233,9 @@ static void patches_that_contradict_each_other_leave_the_thing_valid(void)
 		shuffle(&random, acts, ARRAY_SIZE(acts));
 		add_all(&fold, &random, acts, ARRAY_SIZE(acts));
 		act = act_fold_find(&fold, acts[0]->id);
-		/* the begin was first; the end before it is left out */
+		/* the begin came first; the end before it is ignored */
 		check(act && act->attempt->begin_ns == 18 * S && act->attempt->end_ns == 20 * S);
-		/* author and layer stay those of whoever made it */
+		/* author and layer stay the creator's */
 		check(strcmp(act->author, "Ana") == 0 && act->counter == 2);
 		act_fold_finish(&fold);
 	}
@@ -290,7 +290,7 @@ static void a_patch_is_checked_stored_and_given_whole(void)
 	expect(strcmp(stands->author, "Ana") == 0 && stands->counter == 2);
 	expect(annotations_appended(log)->kind == UXREC__ACT__KIND__KIND_PATCH);
 	expect(strcmp(annotations_appended(log)->act_id, stands->act_id) == 0);
-	/* the patched act would not be valid */
+	/* the patched act would be invalid */
 	act.n_fields = 2;
 	tag.end_ns = S / 2;
 	expect(annotations_append(log, &act, NULL, &error) == -EINVAL);
@@ -306,7 +306,7 @@ static void a_patch_is_checked_stored_and_given_whole(void)
 	expect(annotations_append(log, &act, NULL, NULL) == -ENOENT);
 }
 
-/* Thousands of acts about one thing cost no memory, and no time that grows with them. */
+/* Thousands of acts about one object cost no memory, and no time that grows with them. */
 static void many_patches_of_one_thing_are_few(void)
 {
 	static const char id[] = "00000000000000000000000000000001";

@@ -45,7 +45,7 @@ static void pack_note(struct packed *packed, unsigned number, uint64_t counter)
 	packed->size_bytes = uxrec__act__pack(&act, packed->data);
 }
 
-/* append a field of bytes with a number below 2048 */
+/* append a bytes field with a number below 2048 */
 static void add_field(struct packed *packed, unsigned number, const char *text)
 {
 	size_t length = strlen(text);
@@ -58,7 +58,7 @@ static void add_field(struct packed *packed, unsigned number, const char *text)
 	packed->size_bytes += 3 + length;
 }
 
-/* An act whose body this version does not know: field 60. */
+/* An act with a body unknown to this version: field 60. */
 static void pack_later(struct packed *packed, unsigned number, uint64_t counter)
 {
 	Uxrec__Act act = UXREC__ACT__INIT;
@@ -82,7 +82,7 @@ enum layout {
 	ZSTD,
 	LZ4,
 	OUTSIDE,
-	BROTLI, /* nobody reads it */
+	BROTLI, /* unsupported */
 	LAYOUTS,
 };
 
@@ -132,7 +132,7 @@ static void put_acts(struct buf *out, enum layout layout, const struct packed *a
 	put_declarations(layout == OUTSIDE || layout == ONE_EACH ? out : &records);
 	for (size_t i = 0; i < count; i++) {
 		put_message(&records, 9, acts[i].data, acts[i].size_bytes);
-		put_message(&records, 8, "another channel's", 17); /* and no act */
+		put_message(&records, 8, "another channel's", 17); /* not an act */
 		if (layout == ONE_EACH) {
 			put_chunk(out, "", &records);
 			buf_clear(&records);
@@ -144,7 +144,7 @@ static void put_acts(struct buf *out, enum layout layout, const struct packed *a
 		put_chunk(out, names[layout], &records);
 }
 
-/* A whole file, with its end. @return bytes behind the data section */
+/* A whole file, with its end. @return bytes after the data section */
 static size_t write_file(
 	const char *path, enum layout layout, const struct packed *acts, size_t count)
 {
@@ -208,7 +208,7 @@ static void every_layout_is_read_appended_to_and_merged(void)
 		tail_bytes = write_file(path, layout, acts, ACTS);
 		check(annotations_open(&log, path, true, NULL) == 0);
 		expect(annotations_count(log) == ACTS && annotations_damaged(log) == 0);
-		/* the end that another tool has made is set aside whole */
+		/* another tool's end is set aside whole */
 		end = annotations_size_bytes(log);
 		append_note(log, 100);
 		annotations_destroy(steal_ptr(log));
@@ -219,7 +219,7 @@ static void every_layout_is_read_appended_to_and_merged(void)
 		expect(annotations_count(log) == ACTS + 1 && annotations_damaged(log) == 0);
 		expect(annotations_get(log, ACTS)->counter == ACTS + 1);
 		annotations_destroy(steal_ptr(log));
-		/* merged twice, they are there once, with the bytes that they had */
+		/* after two merges each is there once, with its original bytes */
 		write_file(path, layout, acts, ACTS);
 		unlink(into);
 		check(annotations_open(&log, into, true, NULL) == 0);
@@ -251,17 +251,17 @@ static void what_cannot_be_read_is_told(void)
 	expect(strstr(error.text, "compression") != NULL);
 	check(annotations_open(&there, path, false, NULL) == 0);
 	expect(annotations_count(there) == 0 && annotations_damaged(there) == 1);
-	/* an act more, and a file that is cut: both are counted */
+	/* one more act, and a truncated file: both are counted */
 	write_file(path, ONE_EACH, acts, ACTS);
 	size = io_read_file(path, 1 << 20, &data);
 	check(size > 0);
 	for (off_t cut = size - 1; cut > 0; cut -= 97) {
 		check(truncate(path, cut) == 0);
 		if (annotations_merge(log, path, &merged, NULL) == 0 && merged.torn_bytes == 0)
-			/* at the end of a record, or behind the data section */
+			/* at the end of a record, or after the data section */
 			expect(annotations_count(log) > 0);
 	}
-	/* a file without acts is none */
+	/* a file without acts merges none */
 	write_file(path, OUTSIDE, acts, 0);
 	expect(annotations_merge(log, path, &merged, NULL) == 0 && merged.fresh == 0);
 	check(truncate(path, MCAP_MAGIC_BYTES) == 0);
@@ -300,7 +300,7 @@ static void bombs_cost_no_memory(void)
 	}
 	check(io_write_all(fd, file.data, file.size_bytes) == 0);
 	check(annotations_open(&log, path, true, NULL) == 0);
-	/* those of other sizes are refused, and of those of 64 MiB all but four */
+	/* other sizes are refused, and all but four of those of 64 MiB */
 	expect(annotations_damaged(log) >= 5 && annotations_count(log) == 0);
 	append_note(log, 1);
 	expect(annotations_count(log) == 1);
@@ -316,9 +316,9 @@ static void acts_of_a_later_version_are_kept(void)
 
 	pack_note(&acts[0], 1, 1);
 	pack_later(&acts[1], 2, 7);
-	pack_note(&acts[2], 3, 2); /* a field of a known body */
+	pack_note(&acts[2], 3, 2); /* a field in a known body */
 	add_field(&acts[2], 61, "more");
-	pack_note(&acts[3], 4, 3); /* not valid: its author is gone */
+	pack_note(&acts[3], 4, 3); /* invalid: no author */
 	memcpy(memmem(acts[3].data, acts[3].size_bytes, "Ana", 3), "/na", 3);
 	write_file(path, ZSTD, acts, 4);
 	check(annotations_open(&log, into, true, NULL) == 0);
@@ -332,10 +332,10 @@ static void acts_of_a_later_version_are_kept(void)
 	expect(strstr(problems[0].text, "author '/na'") && problems[0].offset > 0);
 	for (size_t i = 0; i < 4; i++)
 		expect(has_bytes(into, acts[i].data, acts[i].size_bytes));
-	/* its counter counts: the next act is later than one that is not understood */
+	/* counters of unknown acts count: the next act is later */
 	append_note(log, 101);
 	expect(annotations_appended(log)->counter == 8);
-	/* and once more into a third */
+	/* and into a third one */
 	unlink(path);
 	check(annotations_open(&there, path, true, NULL) == 0);
 	check(annotations_merge(there, into, &merged, NULL) == 0 && merged.fresh == 6);
@@ -364,7 +364,7 @@ static void acts_of_one_id_are_one_act(void)
 	expect(merged.fresh == 0 && merged.differing == 1);
 }
 
-/* Logs that format 2 began with, and one with acts of a version that comes after it. */
+/* Logs of the first format 2, and one with acts of a later version. */
 static void logs_of_format_2_open_for_ever(void)
 {
 	static const struct {
@@ -393,7 +393,7 @@ static void logs_of_format_2_open_for_ever(void)
 			expect(act_id_is_valid(annotations_get(log, 0)->principal));
 			continue;
 		}
-		/* a kind that is not known leaves the note, an outcome that is not known is none */
+		/* an unknown kind leaves the note, an unknown outcome is unset */
 		act = annotations_find(log, "00000000000000000000000000000001");
 		expect(act && strcmp(act->note->text, "a note of this version") == 0);
 		act = annotations_find(log, "00000000000000000000000000000003");

@@ -94,10 +94,10 @@ static void bad_acts_are_refused(void)
 	tag.media_ns = 0;
 	expect(annotations_append(log, &act, NULL, &error) == -EINVAL);
 	expect(*error.text);
-	expect(access(path, F_OK) < 0); /* the first good act makes the file */
+	expect(access(path, F_OK) < 0); /* the first valid act creates the file */
 }
 
-/* @return -1 when there is none */
+/* @return -1 if missing */
 static off_t size_of(const char *path)
 {
 	struct stat status;
@@ -131,7 +131,7 @@ static void torn_end_is_set_aside(void)
 		check(io_write_all(fd, data, (size_t)cut) == 0);
 		log = open_log(path);
 		check(annotations_count(log) == 1);
-		/* reading leaves everything as it is; the next act moves the torn end */
+		/* reading changes nothing; the next act moves the torn end aside */
 		check(size_of(path) == cut && size_of(torn) < 0);
 		check(act_new_id(id) == 0);
 		check(annotations_append(log, &act, NULL, NULL) == 0);
@@ -161,7 +161,7 @@ static void a_log_that_is_full_takes_no_act(void)
 	check(act_new_id(id) == 0);
 	fill_tag(&act, &tag, id, "slip");
 	check(annotations_append(log, &act, NULL, NULL) == 0);
-	/* a private record of zeros that the disk does not hold */
+	/* a private record of zeros that has no blocks on the disk */
 	before = (off_t)annotations_size_bytes(log);
 	annotations_destroy(steal_ptr(log));
 	mcap_store_record_header(head, 0x90, filler_bytes - (size_t)before);

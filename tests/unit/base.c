@@ -233,7 +233,7 @@ static void quoted_text_is_harmless(void)
 
 	expect(strcmp(text_quote("a\x1b[31m\nb").text, "a?[31m?b") == 0);
 	expect(strcmp(text_quote("Zo\xc3\xab \xe7\x99\xba").text, "Zo\xc3\xab \xe7\x99\xba") == 0);
-	/* C1's CSI, override, isolate, mark, end of line, byte order mark, a lone byte, a cut sequence */
+	/* C1's CSI, override, isolate, mark, line separator, byte order mark, a lone byte, a truncated sequence */
 	expect(strcmp(text_quote("\xc2\x9b"
 				 "31m")
 			       .text,
@@ -314,7 +314,7 @@ static void broken_frames_are_refused(void)
 	ProtobufCMessage *message;
 	uint64_t random = 5;
 
-	/* cut at every offset, and one byte too long */
+	/* truncated at every offset, and one byte too long */
 	for (size_t size = 0; size < packet->size_bytes; size++)
 		expect(wire_parse((struct view){packet->record, size, 0},
 			       &uxrec__client_message__descriptor, &message, NULL) == -EBADMSG);
@@ -322,7 +322,7 @@ static void broken_frames_are_refused(void)
 	longer[packet->size_bytes] = 0;
 	expect(wire_parse((struct view){longer, packet->size_bytes + 1, 0},
 		       &uxrec__client_message__descriptor, &message, NULL) == -EBADMSG);
-	/* any byte changed: refused or understood, never a fault */
+	/* any byte changed: refused or parsed, never a fault */
 	for (int i = 0; i < 20000; i++) {
 		size_t at = next_random(&random) % packet->size_bytes;
 		unsigned char before = longer[at];
@@ -344,7 +344,7 @@ static struct packet *tag_packet(const char *note, size_t size_bytes)
 	buf_put(&tag, "\x0a\x01s\x12", 4);
 	buf_put_u8(&tag, (uint8_t)size_bytes);
 	buf_put(&tag, note, size_bytes);
-	buf_put(&tag, "\xf2\x01\x03?\xff?", 6); /* field 30, which nobody knows */
+	buf_put(&tag, "\xf2\x01\x03?\xff?", 6); /* field 30, unknown */
 	buf_put(&all, "\x08\x07\x92\x01", 4);
 	buf_put_u8(&all, (uint8_t)tag.size_bytes);
 	buf_put(&all, tag.data, tag.size_bytes);
@@ -363,7 +363,7 @@ static void texts_are_utf8_without_zeros_and_unknown_fields_are_dropped(void)
 		{"", 0, 0, NULL},
 		{"caf\xc3\xa9 \xf0\x9f\x98\x80", 10, 0, NULL},
 		{"caf\xe9", 4, -EILSEQ, "note: byte 4 (0xe9) is not UTF-8"},
-		{"caf\xc3", 4, -EILSEQ, "note: byte 4 (0xc3) is not UTF-8"}, /* cut in the middle */
+		{"caf\xc3", 4, -EILSEQ, "note: byte 4 (0xc3) is not UTF-8"},       /* truncated */
 		{"\xc0\xaf", 2, -EILSEQ, "note: byte 1 (0xc0) is not UTF-8"},      /* overlong */
 		{"a\xed\xa0\x80", 4, -EILSEQ, "note: byte 2 (0xed) is not UTF-8"}, /* surrogate */
 		{"a\0b", 3, -EILSEQ, "note: byte 2 (0x00) cannot be in a text"},
@@ -449,7 +449,7 @@ static void packets_are_records(void)
 	expect(le_load(second->record + 9 + 2, 4) == 1);
 }
 
-/* @return what an error looks like on a standard error that is a file, which the journal has or has not made */
+/* @return the text of an error on a standard error that is a file, made by the journal or not */
 static char *logged_error(bool journal)
 {
 	_autofree_ char *path = temporary_path(journal ? "journal" : "terminal"), *stream = NULL;
@@ -471,7 +471,7 @@ static char *logged_error(bool journal)
 	return text;
 }
 
-/* The variable is inherited by terminals that a service has started. */
+/* Terminals started by a service inherit the variable. */
 static void levels_are_for_the_journal_alone(void)
 {
 	_autofree_ char *journal = logged_error(true), *terminal = logged_error(false);

@@ -22,7 +22,7 @@
 #define BEGIN_NS (1000 * NS_PER_S)
 #define AT(ms)   (BEGIN_NS + (ms)*NS_PER_MS)
 
-/* a session folder that is being made */
+/* a session folder in the making */
 struct making {
 	char *folder;
 	struct session_writer *writer;
@@ -113,7 +113,7 @@ static void making_finish(struct making *making)
 	free(making->folder);
 }
 
-/* ---- what is bleeped ---- */
+/* ---- bleeped spans ---- */
 
 static void bleeps_of_all_layers_count(void)
 {
@@ -139,7 +139,7 @@ static void bleeps_of_all_layers_count(void)
 		!bleeps_touch(&bleeps, AT(8000), AT(9000)));
 	expect(bleeps_touch(&bleeps, AT(5500), AT(5501)) &&
 		!bleeps_touch(&bleeps, AT(6000), AT(6001)));
-	/* one that is taken back later is heard the next time somebody looks */
+	/* a bleep removed later is audible after the next refresh */
 	take_back(making.log, ids[0], "coder:Ana");
 	check(annotations_refresh(session->annotations) == 0);
 	check(bleeps_collect(&fewer, session) == 0);
@@ -152,7 +152,7 @@ static void only_sound_is_silenced(void)
 	const struct bleeps bleeps = {&span, 1};
 	static const struct {
 		uint16_t channel;
-		int before_ms; /* the last message that is heard begins so much before the bleep; 0: any */
+		int before_ms; /* from the last audible message to the bleep; 0: any */
 	} table[] = {
 		{CHANNEL_SOUND, 27},
 		{CHANNEL_MONITOR, 27},
@@ -180,7 +180,7 @@ static void only_sound_is_silenced(void)
 		expect(!bleeps_silence(&bleeps, &message));
 		message.time_ns++;
 		expect(bleeps_silence(&bleeps, &message) == (table[i].before_ms > 0));
-		/* a channel of sound that this program does not know */
+		/* a channel of sound unknown to this program */
 		channel.known = 0;
 		message.time_ns = AT(1900);
 		expect(bleeps_silence(&bleeps, &message) ==
@@ -205,7 +205,7 @@ static void what_is_not_known_is_not_heard(void)
 	check(bleeps_collect(&bleeps, session) == 0);
 	expect(bleeps_touch(&bleeps, INT64_MIN + 1, INT64_MIN + 2) &&
 		bleeps_touch(&bleeps, AT(0), AT(1)));
-	/* where nothing was said, nothing is bleeped */
+	/* without sound there is no bleep */
 	session_destroy(steal_ptr(session));
 	bleeps_finish(&bleeps);
 	check(unlink(path) == 0 && session_open_path(&session, making.folder, NULL) == 0);
@@ -235,9 +235,9 @@ static void loudness_is_in_the_timeline(void)
 	push_levels(&making, AT(400), loud, loud, 10);
 	push_levels(&making, AT(600), nothing, nothing, 10);
 	push_levels(&making, AT(800), low, low, 10);
-	/* half of it in one step, half in the next */
+	/* half of it in each of two steps */
 	push_levels(&making, AT(1100), loud, loud, 10);
-	/* no messages of ours */
+	/* invalid messages */
 	push_levels(&making, AT(1400), loud, nothing, 0);
 	push_levels(&making, AT(1600), loud, loud, 3);
 	push_levels(&making, AT(2000), loud, loud, 10);
@@ -251,7 +251,7 @@ static void loudness_is_in_the_timeline(void)
 	check(message && message->sound_peak.len == 16 && message->sound_rms.len == 16);
 	expect(message->sound_peak.data[0] == 36 && message->sound_rms.data[0] == 60);
 	expect(message->sound_peak.data[1] == 255 && message->sound_rms.data[1] == 255);
-	/* half of the time at full scale: 3 dB less, which are 6 half ones */
+	/* full scale for half of the time: 3 dB less, or 6 half decibels */
 	expect(message->sound_peak.data[2] == 0 && message->sound_rms.data[2] == 6);
 	expect(message->sound_peak.data[3] == 255 && message->sound_rms.data[3] == 255);
 	expect(message->sound_peak.data[4] == 254 && message->sound_rms.data[4] == 254);
@@ -259,7 +259,7 @@ static void loudness_is_in_the_timeline(void)
 	expect(message->sound_peak.data[6] == 255 && message->sound_rms.data[6] == 255);
 	expect(message->sound_peak.data[7] == 255 && message->sound_rms.data[7] == 255);
 	expect(message->sound_peak.data[8] == 0 && message->sound_rms.data[8] == 0);
-	/* a bleep that reaches into two steps */
+	/* a bleep across two steps */
 	expect(message->sound_peak.data[10] == 255 && message->sound_rms.data[10] == 255);
 	expect(message->sound_peak.data[11] == 255 && message->sound_rms.data[11] == 255);
 	expect(message->sound_peak.data[12] == 0 && message->sound_rms.data[12] == 6);
@@ -335,7 +335,7 @@ static void an_hour_of_sound_is_quick(void)
 		check(timeline->sound_peak[i] == 60 && timeline->sound_rms[i] == 60);
 }
 
-/* ---- who may ---- */
+/* ---- permissions ---- */
 
 static void bleeps_are_for_reviewers_and_the_moderator(void)
 {
@@ -378,7 +378,7 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 		expect(say_check(&bob, &act, SAY_CLOSED, NULL) == 0 &&
 			say_check_against(&bob, &act, &context, NULL) == -EACCES);
 		expect(say_check_against(&moderator, &act, &context, NULL) == 0);
-		/* nor an observer of the same name, in the layer that is theirs */
+		/* nor an observer of the same name, in their own layer */
 		act.id = live;
 		act.layer = (char *)"live";
 		expect(say_check_against(&observer, &act, &context, NULL) == -EACCES);

@@ -27,7 +27,7 @@ static void odd_edges_are_whole(void)
 	expect(picture->width == 6 && picture->height == 6);
 	memset(pixels, 0xff, sizeof(pixels));
 	picture_put(picture, &corner, pixels, 12);
-	/* white is 235; the doubled column and row are white as well, everything else is black */
+	/* white is 235; the doubled column and row are white too, all else is black */
 	for (int y = 0; y < 6; y++)
 		for (int x = 0; x < 6; x++)
 			check(picture->y[y * picture->stride_y + x] ==
@@ -52,7 +52,7 @@ static void odd_edges_have_their_colour(void)
 	check(picture->u[at] == 128 && picture->v[at] == 128);
 }
 
-/* what is tagged is true of both */
+/* both match their colour tags */
 static void both_chromas_have_one_matrix(void)
 {
 	_destroy_(picture) struct picture *half = NULL;
@@ -91,7 +91,7 @@ static void jpeg_is_made(void)
 	}
 }
 
-/* ---- encoding, judged by the decoder ---- */
+/* ---- encoding, checked with a decoder ---- */
 
 struct decoder {
 	AVCodecContext *codec;
@@ -121,7 +121,7 @@ static void decoder_close(struct decoder *decoder)
 	av_frame_free(&decoder->frame);
 }
 
-/* one picture in, one picture out at once */
+/* one picture in, one picture out without delay */
 static void decode(struct decoder *decoder, const unsigned char *data, size_t size)
 {
 	check(av_new_packet(decoder->packet, (int)size) == 0);
@@ -140,7 +140,7 @@ static bool has_nal(const unsigned char *data, size_t size, int type)
 	return false;
 }
 
-/* of AV1: 5.3.2 of its specification */
+/* AV1 specification, 5.3.2 */
 static bool has_obu(const unsigned char *data, size_t size, int type)
 {
 	for (size_t i = 0; i < size;) {
@@ -161,10 +161,10 @@ static bool has_obu(const unsigned char *data, size_t size, int type)
 	return false;
 }
 
-/* ---- what the SPS says: ITU-T H.264, 7.3.2.1.1 and E.1.1 ---- */
+/* ---- SPS: ITU-T H.264, 7.3.2.1.1 and E.1.1 ---- */
 
 struct bits {
-	uint8_t data[256]; /* without the bytes that prevent start codes */
+	uint8_t data[256]; /* without emulation prevention bytes */
 	size_t count, at;  /* bits */
 };
 
@@ -178,7 +178,7 @@ static uint32_t take_bits(struct bits *bits, int count)
 	return value;
 }
 
-/* an Exp-Golomb code; one that is signed has the same length */
+/* an Exp-Golomb code; signed ones have the same length */
 static uint32_t take_ue(struct bits *bits)
 {
 	int zeros = 0;
@@ -195,7 +195,7 @@ static void take_ues(struct bits *bits, int count)
 		take_ue(bits);
 }
 
-/* @return the SPS behind its start code */
+/* @return the SPS after its start code */
 static struct bits find_sps(const unsigned char *data, size_t size)
 {
 	struct bits sps = {.count = 0};
@@ -216,7 +216,7 @@ static struct bits find_sps(const unsigned char *data, size_t size)
 	return sps;
 }
 
-/* as far as the VUI @return whether there is one */
+/* skip to the VUI. @return true if present */
 static bool pass_to_vui(struct bits *sps)
 {
 	uint32_t profile = take_bits(sps, 8), order;
@@ -228,7 +228,7 @@ static bool pass_to_vui(struct bits *sps)
 
 		check(chroma == 1 || chroma == 3);
 		if (chroma == 3)
-			check(take_bits(sps, 1) == 0); /* no planes of their own */
+			check(take_bits(sps, 1) == 0); /* no separate colour planes */
 		take_ues(sps, 2);
 		take_bits(sps, 1);
 		check(take_bits(sps, 1) == 0); /* no scaling matrix */
@@ -242,7 +242,7 @@ static bool pass_to_vui(struct bits *sps)
 		take_ue(sps);
 	take_ue(sps);
 	take_bits(sps, 1);
-	take_ues(sps, 2);              /* the size */
+	take_ues(sps, 2);              /* picture size */
 	check(take_bits(sps, 1) == 1); /* frames only */
 	take_bits(sps, 1);
 	if (take_bits(sps, 1))
@@ -250,20 +250,20 @@ static bool pass_to_vui(struct bits *sps)
 	return take_bits(sps, 1);
 }
 
-/* @return max_num_reorder_frames, or -1 when the stream does not say it: then a decoder may wait for more */
+/* @return max_num_reorder_frames, or -1 if absent: then a decoder may wait for more pictures */
 static int most_reordered(const unsigned char *data, size_t size)
 {
 	struct bits sps = find_sps(data, size);
 
 	if (!pass_to_vui(&sps))
 		return -1;
-	if (take_bits(&sps, 1) && take_bits(&sps, 8) == 255) /* shape of pixels */
+	if (take_bits(&sps, 1) && take_bits(&sps, 8) == 255) /* sample aspect ratio */
 		take_bits(&sps, 32);
 	if (take_bits(&sps, 1)) /* overscan */
 		take_bits(&sps, 1);
-	if (take_bits(&sps, 1) && take_bits(&sps, 5) & 1) /* video signal, colours */
+	if (take_bits(&sps, 1) && take_bits(&sps, 5) & 1) /* signal type, colours */
 		take_bits(&sps, 24);
-	if (take_bits(&sps, 1)) /* where chroma is */
+	if (take_bits(&sps, 1)) /* chroma location */
 		take_ues(&sps, 2);
 	if (take_bits(&sps, 1)) { /* timing */
 		take_bits(&sps, 32);
@@ -279,7 +279,7 @@ static int most_reordered(const unsigned char *data, size_t size)
 	return (int)take_ue(&sps);
 }
 
-/* all that a decoder needs to begin is in every keyframe, and only there */
+/* every keyframe has all headers a decoder needs, and other pictures have none */
 static void expect_header(const struct encoder *encoder, const struct encoded *encoded)
 {
 	if (strcmp(encoder_format(encoder), "av1") == 0) {
@@ -289,7 +289,7 @@ static void expect_header(const struct encoder *encoder, const struct encoded *e
 	expect(has_nal(encoded->data, encoded->size_bytes, 5) == encoded->keyframe);
 	expect(has_nal(encoded->data, encoded->size_bytes, 7) == encoded->keyframe);
 	expect(has_nal(encoded->data, encoded->size_bytes, 8) == encoded->keyframe);
-	/* and it must never hold a picture back */
+	/* and must not reorder pictures */
 	if (encoded->keyframe)
 		expect(most_reordered(encoded->data, encoded->size_bytes) == 0);
 }
@@ -350,7 +350,7 @@ static void one_picture_in_one_out(void)
 
 #define SIDE 64
 
-/* what becomes of the red of a line that is one pixel wide, on blue */
+/* red of a line one pixel wide, on blue, after coding */
 static int red_of_a_line(const char *name, enum AVCodecID id, enum chroma chroma)
 {
 	_destroy_(encoder) struct encoder *encoder = NULL;
@@ -373,7 +373,7 @@ static int red_of_a_line(const char *name, enum AVCodecID id, enum chroma chroma
 		(SIDE / 2 >> shift)];
 }
 
-/* red is 240 there, blue 110 */
+/* source red is 240, on a blue background 110 */
 static void a_line_keeps_its_colour(void)
 {
 	expect(red_of_a_line("libx264", AV_CODEC_ID_H264, CHROMA_444) > 225);
@@ -390,7 +390,7 @@ static void what_cannot_be_had_is_said(void)
 	check(encoder_create(&encoder, 64, 64,
 		      &(struct encoder_options){"h264_vaapi", 30, CHROMA_444}, &error) < 0);
 	expect(strstr(error.text, "4:4:4") != NULL);
-	/* but who lets choose gets one */
+	/* but auto finds one that can */
 	check(encoder_create(&encoder, 64, 64, &(struct encoder_options){"auto", 30, CHROMA_444},
 		      &error) == 0);
 	expect(strcmp(encoder_format(encoder), "h264") == 0);
@@ -441,7 +441,7 @@ static struct packet *next_of(struct memory_sink *sink, uint16_t channel)
 	}
 }
 
-/* by the video or over it */
+/* of the video or the patches */
 static struct packet *next_picture(struct memory_sink *sink)
 {
 	for (;;) {
@@ -497,7 +497,7 @@ static void screen_source_pushes_every_change(void)
 		before_ns = packet->time_ns;
 		foxglove__compressed_video__free_unpacked(video, NULL);
 	}
-	/* what was called complete was pushed before */
+	/* pictures before the watermark are pushed first */
 	for (int i = 0; i < 20; i++) {
 		int64_t complete_ns =
 			session_clock_at(&clock, source_complete_until(source, clock_now_ns()));
@@ -525,11 +525,11 @@ static void screen_source_pushes_every_change(void)
 
 static void server_times_are_mapped(void)
 {
-	int64_t now_ns = (INT64_C(0x1ffffffff) + 5) * NS_PER_MS + 700000; /* after it has wrapped */
+	int64_t now_ns = (INT64_C(0x1ffffffff) + 5) * NS_PER_MS + 700000; /* after wrapping */
 
 	expect(x11_time_ns(4, now_ns) == now_ns - 700000);
 	expect(x11_time_ns(0xffffffffu, now_ns) == now_ns - 700000 - 5 * NS_PER_MS);
-	expect(x11_time_ns(6, now_ns) <= now_ns);      /* a little in the future: now */
+	expect(x11_time_ns(6, now_ns) <= now_ns);      /* slightly in the future: now */
 	expect(x11_time_ns(900000, now_ns) == now_ns); /* another clock */
 }
 

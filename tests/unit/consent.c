@@ -43,7 +43,7 @@ static void push(
 
 /* ---- statements, written as text ---- */
 
-/* "a,b" as a list; "-" is an empty one. @return how many */
+/* Split "a,b" into a list; "-" is an empty one. @return the count */
 static size_t split(char *text, char **list)
 {
 	size_t count = 0;
@@ -54,10 +54,10 @@ static size_t split(char *text, char **list)
 }
 
 /*
- * Append "consent WHO MODALITIES USES FROM", "withdrawal …", "withdrawn WHO" (a Consent of format 1),
- * "people NAMES" (a SessionInfo) or "remove INDEX" (of the statement that was the INDEXth); WHO is a label,
- * LABEL/ID (of one digit, which is repeated) or "-", FROM seconds after the begin or "-". With @p recorded to its channel /acts, unchecked as of a
- * later version; else to the log.
+ * Append "consent WHO MODALITIES USES FROM", "withdrawal …", "withdrawn WHO" (a Consent of format 1), "people NAMES" (a
+ * SessionInfo) or "remove INDEX" (of the INDEXth statement); WHO is a label, LABEL/ID (of one digit, which is repeated)
+ * or "-", FROM seconds after the begin or "-". With @p recorded to its channel /acts, unchecked like a later version's;
+ * else to the log.
  */
 static void state(struct annotations *log, struct making *recorded, const char *text,
 	char (*ids)[33], size_t number)
@@ -121,7 +121,7 @@ static void state(struct annotations *log, struct making *recorded, const char *
 		check(annotations_append(log, &act, NULL, NULL) == 0);
 }
 
-/* "screen:analysis@3" @return whether that is covered at that second; "sound:clips" is at any */
+/* "screen:analysis@3" @return true if covered at that second; "sound:clips" is at any */
 static bool covered(const struct consent *consent, const char *text)
 {
 	char modality[20], use[20];
@@ -139,7 +139,7 @@ static const struct {
 	const char *statements[6];
 	const char *yes, *no;
 } fold[] = {
-	/* format 1: without uses, all that could be done then */
+	/* format 1: without uses, all uses of its time */
 	{{"consent P01 screen,input - -"},
 		"screen:analysis@0 screen:observers@0 input:clips@9 session:analysis@0",
 		"screen:publication@0 sound:analysis@0 camera:analysis@0"},
@@ -158,7 +158,7 @@ static const struct {
 		"screen:analysis sound:observers", "screen:clips sound:clips"},
 	{{"consent P01 screen,sound - -", "withdrawal P01 sound clips -"},
 		"screen:clips sound:analysis", "sound:clips"},
-	/* given again, by a later consent alone */
+	/* granted again, only by a later consent */
 	{{"withdrawal P01 - - -", "consent P01 screen - -"}, "screen:analysis", "sound:analysis"},
 	{{"consent P01 screen - -", "withdrawal P01 - - -"}, "", "screen:analysis"},
 	{{"consent P01 screen,sound - -", "withdrawal P01 - - -", "consent P01 screen analysis -"},
@@ -166,7 +166,7 @@ static const struct {
 	{{"consent P01 screen - -", "withdrawal P01 - - -", "remove 1"}, "screen:analysis", ""},
 	{{"withdrawn P01 screen - -", "consent P01 screen - -"}, "screen:analysis",
 		"input:analysis"},
-	/* of several all must */
+	/* with several people all must consent */
 	{{"consent P01 screen,sound - -", "consent P02 screen - -"}, "screen:analysis",
 		"sound:analysis"},
 	{{"consent P01 screen - -", "consent P02 screen - -", "withdrawal P02 - - 5"},
@@ -182,7 +182,7 @@ static const struct {
 	{{"people P07", "consent P01 screen - -"}, "screen:analysis", ""},
 	{{"people P01,P02", "consent - screen - -"}, "screen:analysis", ""},
 	{{"consent P01 camera - -"}, "camera:analysis session:analysis", "screen:analysis"},
-	/* nobody's recording */
+	/* no participants */
 	{{NULL}, "screen:publication sound:analysis session:clips", ""},
 };
 
@@ -317,7 +317,7 @@ static void making_finish(struct making *making)
 	free(making->folder);
 }
 
-/* how many messages of a channel pass, and between which times */
+/* count and time span of a channel's visible messages */
 struct passed {
 	size_t count;
 	int64_t first_ns, last_ns;
@@ -373,7 +373,7 @@ static void what_was_withdrawn_from_a_time_on_stays(void)
 	expect(kept_back == 3);
 	check(screen_gaps_collect(&gaps, session->reader) == 0);
 	expect(gaps.count == 1 && gaps.list[0].from_ns == AT(5) && gaps.list[0].to_ns == INT64_MAX);
-	/* the rest of the session was withdrawn: taken back, it is there again */
+	/* the rest of the session was withdrawn: visible again once the withdrawal is removed */
 	say(&making, "remove 1");
 	check(session_refresh(session) == 0);
 	expect(count_passed(session, CHANNEL_SCREEN).count == 100);
@@ -462,7 +462,7 @@ static void muted_sound_stays_whatever_the_consent(void)
 	expect(count_passed(session, CHANNEL_SCREEN).count == 100);
 }
 
-/* ---- where the statements are ---- */
+/* ---- sources of statements ---- */
 
 static void nothing_leaves_when_the_log_cannot_be_read(void)
 {
@@ -479,7 +479,7 @@ static void nothing_leaves_when_the_log_cannot_be_read(void)
 	say(&making, "consent P01 screen,input,sound - -");
 	say(&making, "withdrawal P01 - - -");
 	path = path_in(&making, "annotations.mcap");
-	/* a withdrawal that is lost to a flipped bit must not give everything back */
+	/* a bit flip in a withdrawal must not restore consent */
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	check(fd >= 0 && fstat(fd, &status) == 0);
 	check(pread(fd, &byte, 1, status.st_size - 5) == 1);
@@ -501,7 +501,7 @@ static void push_act(struct making *making, const char *statement)
 	state(NULL, making, statement, making->ids, making->stated++);
 }
 
-/* as a log gives them, and as a recording does that is alone */
+/* both in a log and in a recording without one */
 static void names_and_fields_of_a_later_version_never_widen_consent(void)
 {
 	static const struct {
@@ -568,7 +568,7 @@ static void a_recording_alone_is_gated_by_its_own_acts(void)
 	expect(count_passed(session, CHANNEL_SCREEN).count == 100);
 	expect(count_passed(session, CHANNEL_SOUND).count == 0);
 	expect(count_passed(session, CHANNEL_CONTROLS).count == 0);
-	/* notes of somebody beside it take nothing away from that */
+	/* a log of other acts beside it does not restrict that */
 	say(&making, "people P01");
 	check(session_refresh(session) == 0);
 	session_destroy(steal_ptr(session));
@@ -615,7 +615,7 @@ static void a_copy_is_gated_as_its_session(void)
 	expect(count_passed(copy, CHANNEL_SOUND).count == 40); /* from the keyframe at 2 s */
 	expect(count_passed(copy, CHANNEL_SOUND).last_ns < AT(6));
 	expect(session_count_gaps(copy, &open) == 1);
-	/* the uses that were given are those of the copy too */
+	/* the copy has the same granted uses */
 	expect(way_out_open(copy, WAY_OUT_REPLAY, CONSENT_ANALYSIS, &error) == 0);
 	expect(way_out_open(copy, WAY_OUT_FILM, CONSENT_CLIPS, &error) == -EACCES);
 	expect(consent_allows(copy->consent, MODALITY_SOUND, CONSENT_ANALYSIS, AT(3), AT(6)));
@@ -624,7 +624,7 @@ static void a_copy_is_gated_as_its_session(void)
 
 /* ---- the table ---- */
 
-/* the needs of each way, beside the table of the program; "any" is one modality of those that are there */
+/* expected needs of each way, independent of the program's table; "any" is one of the present modalities */
 static const struct {
 	enum way_out way;
 	const char *use;   /* of the call; the needed one for ways that choose it themselves */
@@ -689,7 +689,7 @@ static void every_way_out_needs_its_modality_and_use(void)
 			session = open_session(&making);
 			for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
 				expect_way(session, i, modalities[m], uses[u]);
-			/* and of messages those of the modality alone */
+			/* and only the modality's messages are visible */
 			for (size_t c = 0; c < ARRAY_SIZE(channels); c++)
 				for (size_t use = 0; use < ARRAY_SIZE(uses); use++) {
 					check(session_set_use(session, (enum consent_use)use) == 0);

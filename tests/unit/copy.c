@@ -1,4 +1,4 @@
-/* What goes with a span that is taken out, and with the end of a part. */
+/* Messages removed with an erased span, and at the end of a part. */
 
 #include "tests/harness/helpers.h"
 
@@ -14,7 +14,7 @@
 
 #define AT(ms) ((int64_t)(ms)*NS_PER_MS)
 
-/* a message of the screen, in ms: when it begins, and when the screen was copied for it */
+/* a message of the screen, in ms: its begin, and the time of the copy */
 struct shown {
 	uint16_t channel;
 	int begin, copied;
@@ -33,7 +33,7 @@ static char *make_session(const char *name, const struct shown *shown, size_t co
 	snprintf(path, sizeof(path), "%s/" SESSION_SEGMENT_NAME, folder, 1);
 	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
 	for (size_t i = 0; i < count; i++) {
-		/* no field that is known: who copies looks at none */
+		/* no known field: a copy must not depend on any */
 		const Uxrec__Keyframe nothing = UXREC__KEYFRAME__INIT;
 		_packet_unref_ struct packet *packet = NULL;
 		const struct packet_info info = {
@@ -46,7 +46,7 @@ static char *make_session(const char *name, const struct shown *shown, size_t co
 	return folder;
 }
 
-/* which of them are there, as text: "1011" */
+/* the expected ones as text: "1011" */
 static void expect_there(
 	struct session_reader *reader, const struct shown *shown, size_t count, const char *wanted)
 {
@@ -66,7 +66,7 @@ static void expect_there(
 	expect(strcmp(there, wanted) == 0);
 }
 
-/* a second */
+/* one second */
 static const struct session_erase_options span = {
 	AT(676000), AT(677000), 1 << MODALITY_SCREEN, "Ana", "asked"};
 
@@ -84,7 +84,7 @@ static void expect_after_erasing(const char *name, const struct shown *shown, si
 	expect(gap[0] == gap_from_ns && gap[1] == gap_to_ns);
 }
 
-/* A gap that stands for nothing would make the session longer. */
+/* A gap that replaces nothing would make the session longer. */
 static void a_span_outside_is_refused(void)
 {
 	static const struct shown shown[] = {{MARK, 670000, 0}, {VIDEO, 670000, 670020}};
@@ -111,7 +111,7 @@ static void a_span_outside_is_refused(void)
 	expect(gap[0] == AT(670000) && gap[1] == AT(670000) + 1);
 }
 
-/* At a low rate a picture that begins before the span shows what was drawn in it. */
+/* At a low rate a picture with a begin before the span shows content drawn in it. */
 static void a_late_picture_goes_with_the_span(void)
 {
 	static const struct shown shown[] = {
@@ -119,9 +119,9 @@ static void a_late_picture_goes_with_the_span(void)
 		{VIDEO, 670000, 670020},
 		{PATCH, 674000, 674300},
 		{VIDEO, 675500, 675999},
-		{PATCH, 675855, 676216}, /* here */
+		{PATCH, 675855, 676216}, /* lies in it */
 		{VIDEO, 676300, 676500},
-		{PATCH, 677100, 677200}, /* lies over what is gone */
+		{PATCH, 677100, 677200}, /* lies over an erased picture */
 		{VIDEO, 677300, 677400},
 		{MARK, 678000, 0},
 		{VIDEO, 678000, 678040},
@@ -132,7 +132,7 @@ static void a_late_picture_goes_with_the_span(void)
 		"patch", shown, ARRAY_SIZE(shown), "11110000111", AT(675855), AT(677300) + 1);
 }
 
-/* What has no picture is no place to begin with: the mark goes with its picture. */
+/* Without its picture a keyframe mark is no entry point: it goes too. */
 static void a_late_keyframe_takes_its_mark_along(void)
 {
 	static const struct shown shown[] = {
@@ -140,7 +140,7 @@ static void a_late_keyframe_takes_its_mark_along(void)
 		{VIDEO, 670000, 670020},
 		{MARK, 675000, 0},
 		{VIDEO, 675000, 675900},
-		{PATCH, 675990, 676010}, /* a cleared area comes with its picture */
+		{PATCH, 675990, 676010}, /* a cleared area needs its picture */
 		{MARK, 675990, 0},
 		{VIDEO, 675990, 676010},
 		{PATCH, 677500, 677510},
@@ -157,7 +157,7 @@ static void what_was_copied_before_stays(void)
 	static const struct shown shown[] = {
 		{MARK, 675000, 0},
 		{VIDEO, 675000, 675100},
-		{PATCH, 675200, 0}, /* when it was copied is not known: it begins then */
+		{PATCH, 675200, 0}, /* copy time unknown: equals its begin */
 		{VIDEO, 675998, 675999},
 		{MARK, 677000, 0},
 		{VIDEO, 677000, 677001},
@@ -167,7 +167,8 @@ static void what_was_copied_before_stays(void)
 	expect_after_erasing("before", shown, ARRAY_SIZE(shown), "1111111", AT(676000), AT(677000));
 }
 
-/* @return when what holds behind the span is told, 0: never; and which message of its channel that is */
+/* @return the timestamp of the last state message after erasing, 0: none. @param ret_sequence  its sequence number in
+ * its channel */
 static int64_t told_after_erasing(
 	const char *name, const struct shown *shown, size_t count, uint32_t *ret_sequence)
 {
@@ -185,7 +186,7 @@ static int64_t told_after_erasing(
 	return message.time_ns;
 }
 
-/* What follows the span is as the last change in it said. */
+/* The last state in the span is restated behind it. */
 static void what_holds_on_is_told(void)
 {
 	static const struct shown changes[] = {{CHANNEL_SCREEN_INFO, 670000, 0},
@@ -204,12 +205,12 @@ static void what_holds_on_is_told(void)
 	expect(told_after_erasing("edge", at_its_end, ARRAY_SIZE(at_its_end), &which) ==
 			AT(677000) &&
 		which == 1);
-	/* nothing follows */
+	/* no message follows */
 	expect(told_after_erasing("end", at_the_end, ARRAY_SIZE(at_the_end), &which) == AT(670000));
 	expect(told_after_erasing("place", places, ARRAY_SIZE(places), &which) == AT(670000));
 }
 
-/* A part ends with what was drawn before its end. */
+/* A part ends with content drawn before its end. */
 static void a_part_has_nothing_of_later(void)
 {
 	static const struct shown shown[] = {
@@ -235,7 +236,8 @@ static void a_part_has_nothing_of_later(void)
 	expect(result.messages == 3);
 }
 
-/* @return what is left of a batch of five places from 675.9 s on, 30 ms apart, when a part ends then; NULL: nothing */
+/* @return the rest of a batch of five positions from 675.9 s on, 30 ms apart, in a part that ends at @p to_ms; NULL:
+ * none */
 static Uxrec__PointerBatch *cut_pointer(int to_ms, bool torn)
 {
 	uint32_t dt_us[] = {0, 30000, 30000, 30000, 30000};
@@ -261,7 +263,7 @@ static Uxrec__PointerBatch *cut_pointer(int to_ms, bool torn)
 	check(packet_create(&packet, &clock,
 		      &(struct packet_info){CHANNEL_POINTER, 0, AT(675900), 0}, &batch.base) == 0);
 	if (torn)
-		packet->record[packet->size_bytes - 1] = 0x80; /* a number that does not end */
+		packet->record[packet->size_bytes - 1] = 0x80; /* an unterminated varint */
 	check(session_writer_append(writer, packet) == 0);
 	check(session_writer_finish(writer) == 0);
 	check(session_reader_open(&reader, path, NULL) == 0);
@@ -282,14 +284,14 @@ static void a_part_has_no_event_of_later(void)
 {
 	Uxrec__PointerBatch *left = cut_pointer(675990, false);
 
-	/* the fourth is at the end itself */
+	/* the fourth is exactly at the end */
 	expect(left && left->n_dt_us == 3 && left->n_x_px == 3 && left->n_y_px == 3);
 	expect(left->x_px[2] == 3 && left->y_px[2] == 8 && left->dt_us[2] == 30000);
 	uxrec__pointer_batch__free_unpacked(left, NULL);
 	left = cut_pointer(676021, false);
 	expect(left && left->n_dt_us == 5 && left->x_px[4] == 5);
 	uxrec__pointer_batch__free_unpacked(left, NULL);
-	/* of what is torn nobody knows what it is of */
+	/* a torn batch has no known times: dropped */
 	expect(cut_pointer(675990, true) == NULL);
 }
 

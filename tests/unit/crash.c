@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 /*
- * What a recording may lose: to a killed process nothing that was appended, to a power cut nothing
- * that was appended before the last sync. UXREC_CRASH_ROUNDS multiplies how often each is tried.
+ * Loss limits of a recording: a killed process loses none of the appended packets, a power cut none of those appended
+ * before the last sync. UXREC_CRASH_ROUNDS multiplies the rounds.
  */
 
 #define BEGIN_NS (1000 * NS_PER_S)
@@ -35,7 +35,7 @@ static size_t rounds(size_t few)
 static const uint16_t channels[] = {
 	CHANNEL_SCREEN, CHANNEL_CONTROLS, CHANNEL_CLOCK, CHANNEL_POINTER};
 
-/* packet number i of a run; every run has the same ones */
+/* packet number i of a run; the same in every run */
 static int append_number(struct session_writer *writer, struct session_clock *clock, size_t i)
 {
 	_packet_unref_ struct packet *packet = pattern_packet(
@@ -54,9 +54,9 @@ static size_t appended_on(uint16_t channel, size_t count)
 }
 
 /*
- * Read all of it: nothing that was not written, nothing twice.
+ * Read all of it: only written packets, each once.
  *
- * @return how many of the first @p count packets are missing
+ * @return the number of the first @p count packets that are missing
  */
 static size_t missing_of(const char *path, size_t count)
 {
@@ -100,7 +100,7 @@ static void remove_recording(const char *path)
 	}
 }
 
-/* ---- a process that ends ---- */
+/* ---- an exiting process ---- */
 
 static void nothing_appended_is_lost(void)
 {
@@ -184,7 +184,7 @@ static void kill_anywhere(void)
 
 #define FILES 3
 
-/* the three files as they are */
+/* present content of the three files */
 struct image {
 	char *data[FILES];
 	size_t size[FILES];
@@ -218,8 +218,8 @@ static void image_finish(struct image *image)
 }
 
 /*
- * What a disk may hold when the power goes: of what was written since the sync, any pages, in any
- * state between old and new, and a size that is old or new.
+ * Possible state of a disk after a power cut: of the data written since the sync, any pages, in any state between old
+ * and new, and the old or new size.
  */
 static void write_torn(
 	const char *path, const struct image *synced, const struct image *after, uint64_t *random)
@@ -240,7 +240,7 @@ static void write_torn(
 				at + length <= after->size[i] &&
 				memcmp(synced->data[i] + at, after->data[i] + at, length) == 0;
 
-			if (same || choice < bias) { /* what was not written since is there */
+			if (same || choice < bias) { /* unsynced data survived */
 				if (at < after->size[i])
 					memcpy(data + at, after->data[i] + at,
 						after->size[i] - at < length ? after->size[i] - at
@@ -290,13 +290,13 @@ static void power_cuts_lose_nothing_synced(void)
 	}
 }
 
-/* ---- a file that ends anywhere ---- */
+/* ---- a file truncated anywhere ---- */
 
-/* what lies in a file, by its record headers alone */
+/* layout of a file, from its record headers alone */
 struct layout {
 	struct whole {
 		size_t end;      /* of a record */
-		size_t messages; /* in the chunks up to there, as their indexes count them */
+		size_t messages; /* in the chunks up to there, by their indexes */
 	} records[4096];
 	size_t count;
 };
@@ -314,7 +314,7 @@ static void layout_take(struct layout *layout, const unsigned char *data, size_t
 		at += MCAP_RECORD_HEADER_BYTES + le_load(data + at + 1, 8);
 		check(layout->count < ARRAY_SIZE(layout->records));
 		if (opcode == MCAP_CHUNK) {
-			/* its indexes, which say how many it has, come behind it */
+			/* followed by its indexes, which have its message count */
 			for (size_t next = at; data[next] == MCAP_MESSAGE_INDEX;
 				next += MCAP_RECORD_HEADER_BYTES + le_load(data + next + 1, 8))
 				messages +=
@@ -339,7 +339,7 @@ static size_t count_right(struct session_reader *reader)
 	return count;
 }
 
-/* Of a file that is cut off everything is there that is whole. All of it is read now and then. */
+/* A truncated file keeps all its whole records. Reads all of them now and then. */
 static void a_cut_loses_what_is_behind_it(void)
 {
 	_autofree_ char *path = temporary_path("cut.mcap"), *data = NULL;
@@ -370,7 +370,7 @@ static void a_cut_loses_what_is_behind_it(void)
 				last--;
 			check(count_right(reader) == layout.records[last].messages);
 		}
-		/* the footer is whole before the closing magic is */
+		/* the footer is whole before the closing magic */
 		check(session_reader_whole_bytes(reader) ==
 			(last == layout.count - 1 ? length : layout.records[last].end));
 		if (length < MCAP_MAGIC_BYTES + step)

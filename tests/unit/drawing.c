@@ -41,7 +41,7 @@ static void push_shape(struct making *making, int64_t ms, uint32_t side, size_t 
 	push(making, CHANNEL_POINTER_SHAPE, ms, &shape.base);
 }
 
-/* three positions, 20 ms after each other */
+/* three positions, 20 ms apart */
 static void push_positions(struct making *making, int64_t ms, int32_t x, int32_t y)
 {
 	Uxrec__PointerBatch batch = UXREC__POINTER_BATCH__INIT;
@@ -85,7 +85,7 @@ static void push_key(struct making *making, int64_t ms)
 	push(making, CHANNEL_KEY_CLASSES, ms, &batch.base);
 }
 
-/* a command by a key whose label is no text */
+/* a shortcut whose key has no text label */
 static void push_shortcut(struct making *making, int64_t ms)
 {
 	Uxrec__KeyboardLayout layout = UXREC__KEYBOARD_LAYOUT__INIT;
@@ -117,7 +117,7 @@ static struct session *make_session(void)
 	check(session_writer_create(&making.writer, path, SESSION_WRITER_RECORDING) == 0);
 	policy.level = UXREC__KEY_POLICY__LEVEL__LEVEL_CLASSES;
 	push(&making, CHANNEL_KEY_POLICY, 0, &policy.base);
-	push_positions(&making, 100, 100, 50); /* its shape is not known yet */
+	push_positions(&making, 100, 100, 50); /* shape not known yet */
 	push_shape(&making, 500, 8, 8 * 8 * 4);
 	push_shape(&making, 600, 8, 8 * 8 * 4 - 1); /* damaged: a dot */
 	push_shape(&making, 601, UINT32_MAX, 4);
@@ -134,7 +134,7 @@ static struct session *make_session(void)
 	return session;
 }
 
-/* ---- looking ---- */
+/* ---- inspecting ---- */
 
 static uint8_t gray[WIDTH * HEIGHT * 4];
 
@@ -165,7 +165,7 @@ static bool is_bgr(const struct frame *frame, int x, int y, int b, int g, int r)
 	return abs(at[0] - b) <= 2 && abs(at[1] - g) <= 2 && abs(at[2] - r) <= 2;
 }
 
-/* how many pixels of an area are not the screen's */
+/* number of pixels of an area that differ from the screen's */
 static int changed(const struct frame *frame, int x, int y, int width, int height)
 {
 	int count = 0;
@@ -206,7 +206,7 @@ static void the_pointer_is_where_it_was_in_its_shape(void)
 	expect(changed(&drawn, 238, 78, 8, 8) == 64);
 	drawn = draw(drawing, 6000);
 	expect(changed(&drawn, 0, 0, WIDTH, HEIGHT) == 0);
-	/* back */
+	/* backwards */
 	drawn = draw(drawing, 1020);
 	expect(changed(&drawn, 218, 78, 8, 8) == 64 && changed(&drawn, 0, 0, WIDTH, HEIGHT) == 64);
 }
@@ -247,7 +247,7 @@ static void keys_are_chips_of_their_classes(void)
 	expect(one > 28 * 28 && one == changed(&drawn, 0, 0, WIDTH, HEIGHT));
 	drawn = draw(drawing, 3150);
 	two = changed(&drawn, 0, 0, WIDTH, HEIGHT);
-	expect(two >= one); /* with a number of times, where there is a font */
+	expect(two >= one); /* with a repeat count, if there is a font */
 	drawn = draw(drawing, 4600);
 	expect(changed(&drawn, 0, 0, WIDTH, HEIGHT) == 0);
 	expect(drawing_next(drawing, AT(0)) == AT(3000));
@@ -267,12 +267,12 @@ static void a_picture_of_another_size_is_whole_and_in_the_middle(void)
 	expect(drawn.width == 320 && drawn.height == 300);
 	expect(is_bgr(&drawn, 0, 49, 0, 0, 0) && is_bgr(&drawn, 319, 250, 0, 0, 0));
 	expect(is_bgr(&drawn, 2, 52, 100, 100, 100) && is_bgr(&drawn, 317, 247, 100, 100, 100));
-	/* an odd one is not scaled; its edge is doubled */
+	/* an odd size is not scaled; its edge is doubled */
 	screen = screen_of(159, 99);
 	check(drawing_draw(drawing, &screen, 160, 100, AT(130), &drawn) == 0);
 	expect(is_bgr(&drawn, 159, 99, 100, 100, 100) && is_bgr(&drawn, 0, 0, 100, 100, 100));
 	expect(is_bgr(&drawn, 120, 50, 0x6b, 0x6b, 0x0f));
-	/* many sizes, back and forth */
+	/* many sizes, up and down */
 	for (int side = 1; side < 100; side += 7) {
 		screen = screen_of(side, 100 - side);
 		check(drawing_draw(drawing, &screen, 101 - side, side, AT(130), &drawn) == 0);

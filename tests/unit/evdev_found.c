@@ -11,7 +11,7 @@
 
 #define CONTROL(name) UXREC__CONTROL__CONTROL_##name
 
-/* a device without a kernel, and who reads it */
+/* a device without a kernel, and its reader */
 struct found_lab {
 	struct conversation conversation;
 	struct evdev_device device;
@@ -71,7 +71,7 @@ static void put(struct found_lab *lab, unsigned type, unsigned code, int value)
 	check(libevdev_set_event_value(lab->device.evdev, type, code, value) == 0);
 }
 
-/* The next report, which must be as the pairs of control and value. */
+/* Expect the next report to have these pairs of control and value. */
 static void expect_report(struct found_lab *lab, const int32_t (*pairs)[2], size_t count)
 {
 	Uxrec__ControlBatch *controls;
@@ -90,7 +90,7 @@ static void expect_report(struct found_lab *lab, const int32_t (*pairs)[2], size
 	uxrec__control_batch__free_unpacked(controls, NULL);
 }
 
-/* The next keys of classes: @return how many of them have that action. */
+/* Receive the next keys of classes. @return the number with that action */
 static size_t count_found(struct found_lab *lab, int action)
 {
 	Uxrec__KeyClassBatch *batch;
@@ -157,7 +157,7 @@ static void nothing_of_a_device_that_goes_stays_down(void)
 
 	put(lab, EV_KEY, BTN_LEFT, 1);
 	put(lab, EV_KEY, BTN_TOUCH, 1);
-	put(lab, EV_SW, SW_LID, 1); /* nobody opens it by that */
+	put(lab, EV_SW, SW_LID, 1); /* no reason to open a device */
 	put(lab, EV_ABS, ABS_MT_SLOT, 2);
 	put(lab, EV_ABS, ABS_MT_TRACKING_ID, 7);
 	put(lab, EV_KEY, KEY_A, 1);
@@ -211,7 +211,7 @@ static void overflows_of_a_second_are_one_gap(void)
 
 	check(peer_receive(lab->fd, &sent, 0)); /* the policy */
 	expect(evdev_overflow_flush_due(&lab->device, &lab->conversation, 0) == INT64_MAX);
-	/* five seconds of them */
+	/* five seconds of overflows */
 	for (int i = 0; i < 1000; i++) {
 		now_ns += 5 * NS_PER_MS;
 		evdev_overflow_note(&lab->device, &lab->conversation, now_ns - NS_PER_MS, now_ns);
@@ -232,10 +232,10 @@ static void overflows_of_a_second_are_one_gap(void)
 	evdev_overflow_note(&lab->device, &lab->conversation, 20 * NS_PER_S, 21 * NS_PER_S);
 	evdev_overflow_flush(&lab->device, &lab->conversation, 21 * NS_PER_S);
 	evdev_overflow_flush(&lab->device, &lab->conversation, 22 * NS_PER_S);
-	uxrec__gap__free_unpacked(take_gap(lab), NULL); /* of the five seconds, the rest */
+	uxrec__gap__free_unpacked(take_gap(lab), NULL); /* the rest of the five seconds */
 	gap = take_gap(lab);
 	expect(gap->from_ns == 10 * NS_PER_S && gap->to_ns == 11 * NS_PER_S + 900 * NS_PER_MS);
-	expect(gap->count == 0); /* how many events it were the kernel does not say */
+	expect(gap->count == 0); /* the kernel does not report the number of lost events */
 	expect(strstr(gap->detail, "device 5:") && strstr(gap->detail, "overflowed 2 times;"));
 	uxrec__gap__free_unpacked(gap, NULL);
 	gap = take_gap(lab);

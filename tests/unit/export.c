@@ -1,4 +1,4 @@
-/* What is in an exported film: each picture in its size, at its time, with what is drawn over it. */
+/* Content of an exported film: each picture in its size, at its time, with its overlays. */
 
 #include "tests/harness/helpers.h"
 
@@ -62,7 +62,7 @@ static void push(
 	write_message(making->writer, &making->clock, channel, AT(ms), message);
 }
 
-/* @param max_fps  stands in the SPS */
+/* @param max_fps  goes into the SPS */
 static void push_screen(struct making *making, int64_t ms, int width, int height, int max_fps)
 {
 	Uxrec__Screen screen = UXREC__SCREEN__INIT;
@@ -79,7 +79,7 @@ static void push_screen(struct making *making, int64_t ms, int width, int height
 	push(making, CHANNEL_SCREEN_INFO, ms, &screen.base);
 }
 
-/* all of one gray; copied so much later */
+/* all of one gray; @p copied_ms: delay of the copy */
 static void push_gray(struct making *making, int64_t ms, int copied_ms, uint8_t gray, bool keyframe)
 {
 	const struct rect all = {0, 0, making->width, making->height};
@@ -185,7 +185,7 @@ static bool is_gray(const AVFrame *frame, int gray)
 	return found >= luma_of(gray) - 3 && found <= luma_of(gray) + 3;
 }
 
-/* ---- pictures that are passed on ---- */
+/* ---- stream copy ---- */
 
 struct shown {
 	int ms, copied_ms, gray, width, height;
@@ -194,7 +194,7 @@ struct shown {
 
 static void expect_film(const struct film *film, const struct shown *shown, int count)
 {
-	/* in Matroska the last one once more */
+	/* Matroska repeats the last one */
 	check(film->count == count ||
 		(film->count == count + 1 && is_gray(film->frames[count], shown[count - 1].gray)));
 	for (int i = 0; i < count; i++) {
@@ -232,12 +232,12 @@ static void sizes_and_encoders_may_change(void)
 		export_film(&film, session, format, INT64_MAX, 0);
 		expect_film(&film, shown, 6);
 		film_close(&film);
-		/* what was copied behind the end is not in it, wherever it begins */
+		/* pictures copied after the end are not in it, wherever they begin */
 		export_film(&film, session, format, AT(2500), 0);
 		expect_film(&film, shown, 5);
 		film_close(&film);
 	}
-	/* coded anew all have one size, and the end is kept too */
+	/* encoded again all have one size; the end is kept too */
 	export_film(&film, session, EXPORT_MKV, AT(2500), DRAWING_PATCHES);
 	check(film.count > 5);
 	for (int i = 0; i < film.count; i++) {
@@ -248,7 +248,7 @@ static void sizes_and_encoders_may_change(void)
 	film_close(&film);
 }
 
-/* ---- what was not recorded, and how long things last ---- */
+/* ---- gaps and durations ---- */
 
 static bool is_blank(const AVFrame *frame)
 {
@@ -267,7 +267,7 @@ static void push_pause(struct making *making, int64_t from_ms, int64_t to_ms)
 	push(making, CHANNEL_GAPS, from_ms, &gap.base);
 }
 
-/* the newest at a time */
+/* the newest one at a time */
 static const AVFrame *frame_at(const struct film *film, int64_t ms)
 {
 	int i = film->count - 1;
@@ -289,7 +289,7 @@ static void a_pause_has_no_picture(void)
 	push_screen(&making, 0, 320, 200, 30);
 	push_gray(&making, 0, 5, 60, true);
 	push_pause(&making, 500, 1500);
-	push_gray(&making, 510, 5, 70, false); /* was on its way */
+	push_gray(&making, 510, 5, 70, false); /* was in flight */
 	push_gray(&making, 1600, 5, 140, true);
 	push_gray(&making, 2200, 5, 150, false);
 	push_pause(&making, 2500, 3500);
@@ -304,7 +304,7 @@ static void a_pause_has_no_picture(void)
 	}
 }
 
-/* Of one picture at the begin, and of something else seconds later. */
+/* One picture at the begin, and another message seconds later. */
 static void the_last_picture_lasts_to_the_end(void)
 {
 	Uxrec__KeyPolicy policy = UXREC__KEY_POLICY__INIT;
@@ -329,7 +329,7 @@ static void the_last_picture_lasts_to_the_end(void)
 	}
 }
 
-/* 1 in 0, 3 in 2, which goes on; 4 begins where 2 ends */
+/* 1 within 0, 3 within 2, which continues; 4 begins at the end of 2 */
 static void chapters_follow_each_other(void)
 {
 	static const struct {
@@ -360,7 +360,7 @@ static void chapters_follow_each_other(void)
 	expect(flat.count == 0);
 }
 
-/* ---- what is drawn ---- */
+/* ---- overlays ---- */
 
 #define GRAY 100
 
@@ -402,7 +402,7 @@ static void push_what_was_done(struct making *making)
 	push(making, CHANNEL_KEY_CLASSES, 2500, &key.base);
 }
 
-/* how many pixels of an area are neither as bright as the screen nor without colour */
+/* number of pixels of an area that differ from the screen's gray in luma or chroma */
 static int drawn(const AVFrame *frame, int x, int y, int width, int height)
 {
 	int count = 0;
@@ -434,7 +434,7 @@ static void what_was_done_is_seen_where_it_was_done(void)
 		DRAWING_POINTER | DRAWING_CLICKS | DRAWING_KEYS);
 	frame = frame_at(&film, 400);
 	expect(drawn(frame, 0, 0, 320, 200) == 0);
-	/* the pointer, and nothing but it; what is coded has a little around it */
+	/* only the pointer, with coding errors close around it */
 	frame = frame_at(&film, 1400);
 	expect(drawn(frame, 201, 81, 14, 14) == 14 * 14);
 	expect(drawn(frame, 0, 0, 320, 200) == drawn(frame, 192, 72, 32, 32));
@@ -493,7 +493,7 @@ static void sound_is_decoded_without_rights(void)
 	check(first_child(getpid()) > 0);
 	if (jail_is_built())
 		expect(has_seccomp_filter(first_child(getpid())));
-	/* as a crash would */
+	/* like a crash */
 	check(kill(first_child(getpid()), SIGKILL) == 0);
 	for (size_t i = 0; i < 2; i++) {
 		expect(sound_decoder_decode(decoder, packet.data, packet.size_bytes, &samples,
@@ -503,7 +503,7 @@ static void sound_is_decoded_without_rights(void)
 	expect(first_child(getpid()) == 0);
 }
 
-/* Of packets of 20 ms: tone, something else, tone. */
+/* Packets of 20 ms: tone, no valid sound, tone. */
 static void what_is_no_sound_is_silence_and_nothing_more(void)
 {
 	static const struct view broken[] = {{(const uint8_t *)"", 0, 0},

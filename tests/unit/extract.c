@@ -80,7 +80,7 @@ static void a_table_is_csv_that_no_spreadsheet_runs(void)
 	expect(has_line(notes, "notes,P01,2.000,\"'=HYPERLINK(\"\"x\"\")\",Ana,live"));
 	expect(has_line(notes, "notes,P01,3.000,'-1,Ana,coder:Ben"));
 	expect(has_line(notes, "notes,P01,4.000,'@you,Ana,live"));
-	/* by time, and not in the order of their making */
+	/* by time, not in the order of creation */
 	expect(strstr(notes, "two\n") < strstr(notes, "HYPERLINK"));
 	session_destroy(session);
 }
@@ -100,7 +100,7 @@ static void tags_have_their_attempt_and_attempts_their_times(void)
 	expect(has_line(tags, "tables,P01,4.000,,slip,Slip,error,find,1,,,menu,,Ana,coder:Ana,"));
 	expect(has_line(
 		tags, "tables,P01,9.000,,hesitation,Hesitation,observation,,,,,,,Ana,live,"));
-	/* also of a pilot, which has no numbers */
+	/* also of a pilot, which has no metrics */
 	attempts = table_of(session, EXTRACT_ATTEMPTS);
 	expect(has_line(attempts,
 		"tables,P01,find,Find the invoice,1,failed,,,2.000,8.250,2.000,8.250,6.250,,,live"));
@@ -184,7 +184,7 @@ static void a_summary_has_coders_and_lost_time(void)
 	check(summary->n_lost == 1);
 	expect(summary->lost[0]->part == UXREC__LOST_TIME__PART__PART_SCREEN);
 	expect(summary->lost[0]->lost_ns == 3 * NS_PER_S && summary->lost[0]->gaps == 2);
-	/* nothing of the input was recorded: that is no loss, and no 0 either */
+	/* input was not recorded: neither a loss, nor 0 */
 	check(summary->n_recorded == 2);
 	expect(strcmp(summary->recorded[0], "screen") == 0);
 	expect(strcmp(summary->recorded[1], "sound") == 0);

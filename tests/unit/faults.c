@@ -24,9 +24,9 @@
 #include <unistd.h>
 
 /*
- * A fault at every write, sync, read and allocation in turn, as SQLite's tests do it: a run is repeated
- * with the fault one call later each time, until it ends before its fault. The linker puts the __wrap_
- * functions between our code and libc (Makefile, FAULT_CALLS).
+ * A fault at every write, sync, read and allocation in turn, like SQLite's tests: a run is repeated with the fault one
+ * call later each time, until it ends before its fault. The linker puts the __wrap_ functions between our code and libc
+ * (Makefile, FAULT_CALLS).
  */
 
 #define BEGIN_NS (1000 * NS_PER_S)
@@ -35,7 +35,7 @@
 
 enum fault {
 	FAULT_WRITE = 1,
-	FAULT_SHORT = 2, /* a write that writes half */
+	FAULT_SHORT = 2, /* a short write of half the size */
 	FAULT_INTERRUPT = 4,
 	FAULT_SYNC = 8,
 	FAULT_READ = 16,
@@ -46,22 +46,22 @@ static struct {
 	_Atomic bool armed;
 	unsigned kinds;
 	_Atomic long left; /* calls until the fault */
-	long count;        /* calls that fail then */
+	long count;        /* failing calls from then on */
 	_Atomic long hits;
-	_Atomic int64_t ahead_ns; /* of the monotonic clock */
-	_Atomic bool stall;       /* syncs take as long as this is set */
-	_Atomic bool stalled;     /* one does so */
+	_Atomic int64_t ahead_ns; /* added to the monotonic clock */
+	_Atomic bool stall;       /* syncs block while set */
+	_Atomic bool stalled;     /* a sync is blocked */
 	struct synced {
 		uint64_t inode;
 		int64_t size;
-	} synced[64]; /* files, and their sizes at syncs that were good */
+	} synced[64]; /* files and their sizes at successful syncs */
 	_Atomic unsigned synced_count;
-	/* the file whose sync failed, and its size at the last one that did not */
+	/* the file whose sync failed, and its size at its last successful one */
 	_Atomic uint64_t unsynced_inode;
 	_Atomic int64_t unsynced_from;
 } faults;
 
-/* this thread runs the test's own code; other threads are our code's */
+/* set while this thread runs the test's own code; other threads run only the code under test */
 static _Thread_local bool outside;
 
 static long runs;
@@ -90,7 +90,7 @@ static void arm(unsigned kinds, long left, long count)
 	faults.armed = true;
 }
 
-/* @return whether the run ended before its fault */
+/* @return true if the run ended before its fault */
 static bool disarm(void)
 {
 	faults.armed = false;
@@ -205,7 +205,7 @@ int __wrap_asprintf(char **ret, const char *format, ...)
 	return r;
 }
 
-/* @return 1: fails with errno, 0: does not */
+/* @return 1: fails with errno, 0: continue */
 static bool cannot_write(void)
 {
 	if (fails(FAULT_INTERRUPT)) {
@@ -250,7 +250,7 @@ ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset)
 ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 {
 	if (cannot_write()) {
-		/* a full disk may have taken a part */
+		/* a full disk may take a part */
 		if (errno == ENOSPC && parts->iov_len > 1)
 			__real_pwrite(fd, parts->iov_base, parts->iov_len / 2, offset);
 		errno = errno == EINTR ? EINTR : ENOSPC;
@@ -295,7 +295,7 @@ int __wrap_unlinkat(int folder, const char *path, int flags)
 
 	if (cannot_write())
 		return -1;
-	/* the next file may get its number */
+	/* the next file may reuse its inode */
 	if (fstatat(folder, path, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 		status.st_ino == faults.unsynced_inode)
 		faults.unsynced_inode = 0;
@@ -307,7 +307,7 @@ int __wrap_posix_fallocate(int fd, off_t offset, off_t size)
 	return fails(FAULT_WRITE) ? ENOSPC : __real_posix_fallocate(fd, offset, size);
 }
 
-/* a disk is slow, and what it does is not looked at here; but what a failed sync was for is lost */
+/* disks are slow, and their work is irrelevant here: no real sync; a failed sync's data count as lost */
 static int sync_file(int fd)
 {
 	struct stat status;
@@ -343,7 +343,7 @@ int __wrap_fsync(int fd)
 	return sync_file(fd);
 }
 
-/* What waits until some time looks at the clock that goes ahead again and again. */
+/* A timed wait polls the clock, which the test moves ahead. */
 int __wrap_pthread_cond_timedwait(
 	pthread_cond_t *changed, pthread_mutex_t *lock, const struct timespec *until)
 {
@@ -372,7 +372,7 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ret)
 	return r;
 }
 
-/* ---- what was written and what is read ---- */
+/* ---- packets written and read ---- */
 
 #define PACKETS 80
 #define STEP_NS (60 * NS_PER_MS) /* about sixteen packets make a chunk */
@@ -396,7 +396,7 @@ static void note_taken(struct written *written, const struct packet *packet)
 	written->taken[packet->channel][written->clock.sequence[packet->channel] - 1] = true;
 }
 
-/* what is read is what was written, and nothing twice; ends with what session_cursor_next() gave */
+/* each message read equals the written one and comes once; @return the last session_cursor_next() */
 static int read_right(struct session_reader *reader, bool seen[CHANNEL_END][PACKETS])
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -417,7 +417,7 @@ static int read_right(struct session_reader *reader, bool seen[CHANNEL_END][PACK
 	return r;
 }
 
-/* all that was taken is there, and only that */
+/* exactly the taken packets are there */
 static void check_taken(struct session_reader *reader, const struct written *written)
 {
 	bool seen[CHANNEL_END][PACKETS] = {0};
@@ -455,7 +455,7 @@ static void write_packets(struct session_writer *writer, struct written *written
 		int r = inside(session_writer_append(writer, packet));
 
 		check(r == 0 || !invisible);
-		if (r < 0) /* it may be tried again */
+		if (r < 0) /* retry allowed */
 			r = inside(session_writer_append(writer, packet));
 		check(r == 0 || faults.count > 1);
 		if (r == 0)
@@ -467,7 +467,7 @@ static void write_packets(struct session_writer *writer, struct written *written
 	}
 }
 
-/* @return whether the fault was reached */
+/* @return true if the fault was reached */
 static bool write_with_fault(const char *path, unsigned kinds, long at, long count)
 {
 	_destroy_(session_writer) struct session_writer *writer = NULL;
@@ -481,7 +481,7 @@ static bool write_with_fault(const char *path, unsigned kinds, long at, long cou
 	r = inside(session_writer_create(&writer, path, SESSION_WRITER_RECORDING));
 	if (r < 0) {
 		check(!disarm() && !invisible);
-		/* nothing is left, when it could be removed */
+		/* no file left, if it could be removed */
 		check(access(path, F_OK) < 0 || count > 1);
 		return true;
 	}
@@ -559,7 +559,7 @@ static bool read_with_fault(
 	}
 	if (disarm())
 		return false;
-	/* whoever is told that all is well has all */
+	/* success implies complete data */
 	if (r == 0 && session_reader_damages(reader, NULL) == 0)
 		check(memcmp(seen, written->taken, sizeof(seen)) == 0);
 	return true;
@@ -615,7 +615,7 @@ static char *fresh_folder(const char *name)
 	return folder;
 }
 
-/* The disk did not take what the sync that failed was for. */
+/* The disk lost the data of the failed sync. */
 static void lose_unsynced(const char *folder)
 {
 	for (unsigned number = 1; number < 40 && faults.unsynced_inode; number++) {
@@ -640,14 +640,14 @@ static void lose_unsynced(const char *folder)
 	}
 }
 
-/* let the thread that syncs have its turn; with a disk in trouble it does nothing */
+/* give the sync thread its turn; with a disk in trouble it does nothing */
 static void wait_for_sync(unsigned before)
 {
 	for (int i = 0; i < 40 && faults.synced_count + (unsigned)faults.hits == before; i++)
 		usleep(100);
 }
 
-/* as the recorder makes it */
+/* like the recorder's */
 static struct packet *make_gap(void *user, int64_t from_ns, const char *topic, uint64_t count)
 {
 	struct written *written = user;
@@ -690,7 +690,7 @@ static bool record_with_fault(unsigned kinds, long at, long count)
 		if (kinds == FAULT_SYNC && i % 5 == 4)
 			wait_for_sync(before);
 	}
-	/* the disk is well again */
+	/* the disk works again */
 	none = disarm();
 	for (int i = 0; i < 3; i++) {
 		faults.ahead_ns += 2 * NS_PER_S;
@@ -748,7 +748,7 @@ static bool has_open_gap(struct session_reader *reader)
 	return is_open;
 }
 
-/* A disk that fails from a call on and to the end; then it has room again, or what is held is given up. */
+/* A disk that fails from a call on to the end; then it has room again, or the backlog is given up. */
 static bool end_with_fault(long at, bool room)
 {
 	struct written written = {0};
@@ -780,7 +780,7 @@ static bool end_with_fault(long at, bool room)
 		check(segments_finish(segments) == 0);
 	check(session_reader_open_folder(&reader, folder, NULL) == 0);
 	check(read_right(reader, seen) == 0);
-	/* all is there, or the recording does not pass for whole */
+	/* complete, or not marked as complete */
 	if (r == -EAGAIN && !room)
 		check(!session_reader_is_complete(reader) || has_open_gap(reader));
 	else
@@ -794,7 +794,7 @@ static void the_end_waits_for_room(void)
 	AT_EVERY_CALL(end_with_fault(at, false));
 }
 
-/* While a sync takes as long as it likes, everything that was appended outlives the process. */
+/* While a sync blocks, all appended packets survive the process. */
 static void a_stalled_sync_holds_up_nothing(void)
 {
 	struct written written = {0};
@@ -813,11 +813,11 @@ static void a_stalled_sync_holds_up_nothing(void)
 		faults.ahead_ns += 200 * NS_PER_MS;
 		segments_append(segments, packet);
 		note_taken(&written, packet);
-		/* the thread that syncs may come late */
+		/* the sync thread may be late */
 		for (int k = 0; i >= 10 && i < 60 && k < 100 && !faults.stalled; k++)
 			usleep(1000);
 	}
-	/* the sync is still going on: this is what a process that is killed now leaves */
+	/* the sync is still blocked: the state left by a process killed now */
 	expect(faults.stalled && faults.stall);
 	check(session_reader_open_folder(&reader, folder, NULL) == 0);
 	check_taken(reader, &written);
@@ -825,7 +825,7 @@ static void a_stalled_sync_holds_up_nothing(void)
 	check(segments_finish(segments) == 0);
 }
 
-/* ---- what is said about a session ---- */
+/* ---- annotations of a session ---- */
 
 #define ACTS 8
 
@@ -861,8 +861,7 @@ static bool annotate_with_fault(const char *path, unsigned kinds, long at, long 
 	none = disarm();
 	check(kinds != FAULT_SHORT || count_stored == ACTS);
 	check(!log || annotations_count(log) == count_stored);
-	/* what was acknowledged is there; what was told to have failed does not come back, unless the
-	 * disk did not even let it be taken back */
+	/* acknowledged acts are there; failed ones do not come back, unless the disk failed their removal too */
 	check(annotations_open(&again, path, true, NULL) == 0);
 	for (size_t i = 0; i < ACTS; i++) {
 		if (stored[i])
@@ -870,7 +869,7 @@ static bool annotate_with_fault(const char *path, unsigned kinds, long at, long 
 		else if (count == 1)
 			check(annotations_find(again, ids[i]) == NULL);
 	}
-	/* and it can be gone on with */
+	/* and it can be continued */
 	act.id = ids[0];
 	check(annotations_append(again, &act, NULL, NULL) == 0);
 	return !none;
@@ -958,7 +957,7 @@ static bool erase_with_fault(unsigned kinds, long at, long count)
 	arm(kinds, at, count);
 	r = inside(session_erase(below, &options, gap, NULL));
 	none = disarm();
-	/* nothing has changed, or it is gone; what was not to go is there in any case */
+	/* unchanged, or erased; everything else is there in any case */
 	if (r == 0)
 		check(count_erased_that_are_there(folder, &others_after) == 0);
 	else
@@ -1052,7 +1051,7 @@ int main(void)
 	int failed;
 
 	outside = true;
-	log_set_level(0); /* thousands of troubles are not told */
+	log_set_level(0); /* thousands of expected errors are not logged */
 	failed = RUN_TESTS("faults", tests);
 	printf("# %ld runs with a fault\n", runs);
 	return failed;

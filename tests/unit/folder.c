@@ -1,4 +1,4 @@
-/* What a session's folder that somebody else made can do to who opens it. */
+/* Attacks by a session's folder made by others on its readers. */
 
 #include "tests/harness/helpers.h"
 
@@ -27,7 +27,7 @@
 #define ID     "20261101-120000-abcd"
 #define SECRET "what the reviewer has in their own files\n"
 
-/* ---- files of all kinds ---- */
+/* ---- files of all types ---- */
 
 enum kind { LINK, DANGLING, FIFO, SOCKET, FOLDER, DEVICE_LINK, KIND_COUNT };
 
@@ -71,7 +71,7 @@ static void remove_kind(const char *path, enum kind kind)
 	check((kind == FOLDER ? rmdir(path) : unlink(path)) == 0 || errno == ENOENT);
 }
 
-/* ---- a folder by itself ---- */
+/* ---- a folder alone ---- */
 
 static void other_kinds_are_refused_by_name(void)
 {
@@ -116,7 +116,7 @@ static void linked_folders_are_refused(void)
 	expect(folder_open(&folder, slash, NULL) == -ELOOP);
 	expect(folder_open_below(&folder, above, "linked", NULL) == -ELOOP);
 	expect(folder_open(&folder, file, NULL) == -ENOTDIR);
-	/* a library is the user's own, and so is the way to a file that they name */
+	/* a library is the user's own, and so is the path to a file named by the user */
 	check(folder_open_linked(&folder, link, NULL) == 0);
 	expect(folder_has(folder, "file") == 1);
 	folder_unref(steal_ptr(folder));
@@ -155,7 +155,7 @@ static void new_files_are_private(void)
 		expect(io_create(out) == -EEXIST);
 		check(folder_remove(folder, "private") == 0 && unlink(out) == 0);
 	}
-	/* what a link points at is not made */
+	/* a link's target is not created */
 	check(symlink(path, out) == 0);
 	expect(io_create(out) == -EEXIST && access(path, F_OK) < 0);
 }
@@ -232,7 +232,7 @@ static void copy_file(const char *from, const char *name)
 	check(size > 0 && fd >= 0 && io_write_all(fd, data, (size_t)size) == 0);
 }
 
-/* a session that was killed, with all the files that one can have */
+/* a killed session, with every file that one can have */
 static void fill_session(void)
 {
 	_autofree_ char *transcript = library_path("transcript.vtt");
@@ -255,7 +255,7 @@ static void begin_library(void)
 	fill_session();
 }
 
-/* names, sizes and times of all that is in the session's folder, in any order, as one number */
+/* order-independent checksum of the names, sizes and times of a session's folder */
 static uint64_t sum_of_folder(void)
 {
 	_autofree_ char *path = library_path("");
@@ -279,7 +279,7 @@ static uint64_t sum_of_folder(void)
 	return sum;
 }
 
-/* what listing, opening, the pages and uxrec info do. @return whether the session could be listed */
+/* read it like the list, an opening, the pages and uxrec info. @return true if the session could be listed */
 static bool read_all_of_it(bool writable)
 {
 	_autofree_ char *library = temporary_path("library");
@@ -367,7 +367,7 @@ static void a_torn_end_is_moved_through_no_link(void)
 	check(read_all_of_it(true) && access(second, F_OK) < 0);
 	check(append_tag("slip", NULL) == 0);
 	check(io_read_file(target, 1000, &text) > 0 && strcmp(text, SECRET) == 0);
-	/* nothing is thrown away, and the act is there */
+	/* no data are dropped, and the act is there */
 	free(steal_ptr(text));
 	check(io_read_file(second, 1000, &text) > 0 && strstr(text, "session's maker"));
 	check(stat(second, &status) == 0 && (status.st_mode & 0777) == 0600);
@@ -383,12 +383,12 @@ static void acts_go_into_no_foreign_file(void)
 	struct stat status;
 
 	begin_library();
-	/* an empty file would become a log: of another name, or through a link */
+	/* an empty file could become a log: by another name, or through a link */
 	put(target, "");
 	check(unlink(log) == 0 && link(target, log) == 0);
 	expect(append_tag("slip", &error) == -EMLINK && strstr(error.text, "hard links"));
 	check(stat(target, &status) == 0 && status.st_size == 0);
-	/* and none that has taken its place since it was read */
+	/* nor a file that has replaced it since it was read */
 	check(unlink(log) == 0 && append_tag("slip", NULL) == 0);
 	{
 		_destroy_(annotations) struct annotations *open = NULL;
@@ -412,7 +412,7 @@ static void acts_go_into_no_foreign_file(void)
 	}
 }
 
-/* Whoever can read a file can hold its lock for ever. */
+/* A reader of a file can hold its lock for ever. */
 static void reading_waits_for_no_lock(void)
 {
 	_autofree_ char *log = library_path("annotations.mcap"), *folder = library_path("");
@@ -445,7 +445,7 @@ static void a_link_is_no_session(void)
 	check(unlink(link) == 0 && mkfifo(link, 0600) == 0);
 	expect(session_open(&session, library, ID, true, &error) == -ENOTDIR);
 	expect(strstr(error.text, "it is a FIFO"));
-	/* a file by its own name opens as before */
+	/* a file opens by its own name as before */
 	check(session_open_path(&session, recording, NULL) == 0);
 	expect(strcmp(session->id, ID) == 0);
 }
@@ -471,7 +471,7 @@ static void broken_parts_are_named(void)
 
 /* ---- deleting ---- */
 
-/* A library with a session in it that has an entry of every kind, all of which lead to `secret`. */
+/* A library with a session that has an entry of every type, all leading to `secret`. */
 static char *make_hostile_session(const char *library, const char *secret)
 {
 	char *session;
@@ -506,7 +506,7 @@ static void deleting_follows_nothing(void)
 		linkat(AT_FDCWD, secret, AT_FDCWD, hard, 0) == 0);
 	check(asprintf(&link, "%s/to-folder", session) > 0 && symlink(outside, link) == 0);
 	check(folder_open(&library, library_path, NULL) == 0);
-	/* a folder in it stays, and is named; everything else is gone */
+	/* a folder in it stays, and the error names it; all else is gone */
 	check(asprintf(&inner, "%s/inner", session) > 0 && mkdir(inner, 0700) == 0);
 	expect(session_delete(library, ID, &removed, &error) == -ENOTEMPTY);
 	expect(strstr(error.text, "inner") && removed.left == 1);
@@ -516,7 +516,7 @@ static void deleting_follows_nothing(void)
 	expect(access(session, F_OK) < 0);
 	expect(access(secret, F_OK) == 0 && access(kept, F_OK) == 0);
 	expect(session_delete(library, ID, &removed, &error) == -ENOENT);
-	/* a link in the place of the session, and folders without a session's name */
+	/* a link in place of the session, and folders without a session's name */
 	check(symlink(outside, session) == 0);
 	expect(session_delete(library, ID, &removed, &error) == -ELOOP);
 	expect(session_delete(library, "..", &removed, &error) == -EINVAL);

@@ -16,11 +16,11 @@
 
 #define AT(ms) ((int64_t)(ms)*NS_PER_MS)
 
-/* ---- a session that is being made ---- */
+/* ---- a session in the making ---- */
 
 #define SIDE_LIMIT 128
 
-/* what is drawn: opaque pixels B G R X */
+/* opaque pixels B G R X */
 struct drawing {
 	int width, height;
 	uint8_t pixels[SIDE_LIMIT * SIDE_LIMIT * 4];
@@ -33,7 +33,7 @@ struct making {
 	struct encoder_options options;
 	struct encoder *encoder;
 	struct picture *picture;
-	int copied_ms; /* after its begin what comes was copied */
+	int copied_ms; /* delay of the copy after the begin, for messages from here on */
 };
 
 static void begin(struct making *making, const char *name)
@@ -67,7 +67,7 @@ static void push(
 	check(session_writer_append(making->writer, packet) == 0);
 }
 
-/* the screen has another size from here on */
+/* change the screen's size from here on */
 static void push_size(struct making *making, int64_t ms, int width, int height)
 {
 	Uxrec__Screen screen = UXREC__SCREEN__INIT;
@@ -144,7 +144,7 @@ static void scatter(struct drawing *drawing, int width, int height, uint64_t *ra
 	}
 }
 
-/* lay a small drawing over a large one; X is 254 where that was done */
+/* draw a small drawing over a large one; X becomes 254 there */
 static void lay(struct drawing *on, int x, int y, const struct drawing *small)
 {
 	for (int row = 0; row < small->height; row++)
@@ -156,7 +156,7 @@ static void lay(struct drawing *on, int x, int y, const struct drawing *small)
 		}
 }
 
-/* take away what was laid */
+/* remove a patch */
 static void wipe(struct drawing *on, int x, int y, int width, int height)
 {
 	for (int row = y; row < y + height; row++)
@@ -166,7 +166,7 @@ static void wipe(struct drawing *on, int x, int y, int width, int height)
 
 /* ---- patches ---- */
 
-/* @return a PNG file, the caller's to free */
+/* @return a PNG file, which the caller frees */
 static void *png_of(const struct drawing *drawing, size_t *ret_size)
 {
 	static uint8_t rgb[SIDE_LIMIT * SIDE_LIMIT * 3];
@@ -226,7 +226,7 @@ static void push_cleared(struct making *making, int64_t ms, int x, int y, int wi
 	push(making, CHANNEL_SCREEN_PATCHES, ms, &patches.base);
 }
 
-/* ---- looking ---- */
+/* ---- inspecting ---- */
 
 static const uint8_t *pixel(const struct frame *frame, int x, int y)
 {
@@ -263,7 +263,7 @@ static struct frames *frames_of(struct session_reader *reader)
 	return frames;
 }
 
-/* ---- what is shown ---- */
+/* ---- shown frames ---- */
 
 static void a_patch_lies_over_the_video_exactly(void)
 {
@@ -281,7 +281,7 @@ static void a_patch_lies_over_the_video_exactly(void)
 	push_patch(&making, 10, 7, 9, &patch);
 	fill(&patch, 4, 4, 254, 255, 253);
 	push_patch(&making, 20, 10, 10, &patch);
-	/* one that comes with a picture takes the first away, as far as the second does not reach */
+	/* a patch that comes with a picture clears the first one, except where it covers it */
 	push_cleared(&making, 30, 0, 0, 10, 48);
 	fill(&screen, 64, 48, 20, 100, 220);
 	push_picture(&making, 30, &screen, false);
@@ -305,7 +305,7 @@ static void a_patch_lies_over_the_video_exactly(void)
 	expect(frame.time_ns == AT(40) && is_nearly(&frame, 13, 13, 20, 100, 220));
 	expect(frames_next(frames, &frame) == 0 && frames_next(frames, &frame) == 0);
 	expect(frames_faults(frames).patches == 0 && frames_faults(frames).pictures == 0);
-	/* back, and between two moments */
+	/* backwards, and between two frames */
 	check(frames_seek(frames, AT(25), &frame) == 1);
 	expect(frame.time_ns == AT(20) && is_exactly(&frame, 11, 11, 254, 255, 253));
 	check(frames_next(frames, &frame) == 1);
@@ -320,7 +320,7 @@ static void fill_with_line(struct drawing *drawing, int x)
 		memcpy(&drawing->pixels[(y * 64 + x) * 4], (uint8_t[]){0, 0, 255, 255}, 4);
 }
 
-/* a film has one format: what changes is refused, unless it is coded anew */
+/* a film has one format: a change is refused, unless it is encoded again */
 static void expect_export_as_one(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -365,7 +365,7 @@ static void the_video_may_change_its_format(void)
 	push_picture(&making, 30, &screen, true);
 	reader = end(&making);
 	frames = frames_of(reader);
-	/* there, back, and on */
+	/* to it, backwards, and forwards */
 	for (int i = 0; i < 3; i++) {
 		check(frames_seek(frames, AT(35), &frame) == 1);
 		expect(!is_nearly(&frame, 40, 9, 0, 0, 255));
@@ -380,7 +380,7 @@ static void the_video_may_change_its_format(void)
 	expect_export_as_one();
 }
 
-/* what is made of a part shows nothing of later */
+/* An exported part shows nothing of later times. */
 static void an_end_is_kept_by_what_was_copied_behind_it(void)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -404,7 +404,7 @@ static void an_end_is_kept_by_what_was_copied_behind_it(void)
 	reader = end(&making);
 	frames = frames_of(reader);
 	frames_end(frames, AT(30));
-	/* at the place of the late patch, and of the keyframe behind it, is what was there before */
+	/* at the late patch's place, and the keyframe's after it, the earlier content remains */
 	check(frames_seek(frames, AT(29), &frame) == 1);
 	expect(frame.time_ns == AT(10) && is_exactly(&frame, 0, 0, 1, 2, 3));
 	expect(is_nearly(&frame, 8, 8, 0, 200, 0) && is_nearly(&frame, 31, 31, 0, 200, 0));
@@ -432,7 +432,7 @@ static void nothing_is_shown_before_the_first_keyframe(void)
 		push_patch(&making, i * 10 + 5, 0, 0, &patch);
 	}
 	push_picture(&making, 100, &screen, true);
-	push_patch(&making, 100, 0, 0, &patch); /* of the keyframe's moment: not later than it */
+	push_patch(&making, 100, 0, 0, &patch); /* at the keyframe's time: not later than it */
 	reader = end(&making);
 	frames = frames_of(reader);
 	expect(frames_seek(frames, AT(-1), &frame) == 0 &&
@@ -491,7 +491,7 @@ static void push_gap(struct making *making, Uxrec__Gap__Reason reason, int64_t f
 	push(making, CHANNEL_GAPS, from_ms, &gap.base);
 }
 
-/* @return what is green at a moment, -1 when nothing is shown, because of a gap of that reason */
+/* @return the green value at a time, -1 in a gap, which must have that reason */
 static int shown_green(struct frames *frames, int64_t ms, Uxrec__Gap__Reason reason)
 {
 	struct frame frame;
@@ -522,14 +522,14 @@ static void nothing_is_shown_in_a_gap(void)
 	fill(&light, 32, 32, 0, 200, 0);
 	push_picture(&making, 0, &dark, true);
 	push_gap(&making, pause, 100, 200, NULL);
-	push_picture(&making, 150, &dark, false); /* was on its way */
+	push_picture(&making, 150, &dark, false); /* was in flight */
 	push_picture(&making, 230, &light, true);
 	push_gap(&making, erased, 300, 400, "/screen");
 	push_picture(&making, 500, &dark, false);
 	push_gap(&making, lost, 600, 700, "/sound");
 	push_gap(&making, overload, 710, 790, "/screen");
 	push_gap(&making, overload, 800, 2800, "/screen");
-	push_picture(&making, 900, &light, false); /* of a low rate */
+	push_picture(&making, 900, &light, false); /* at a low rate */
 	push_gap(&making, overload, 3000, 5000, "/screen");
 	push_picture(&making, 5010, &dark, false);
 	push_gap(&making, lost, 6000, 0, "/screen");
@@ -538,12 +538,12 @@ static void nothing_is_shown_in_a_gap(void)
 	for (int back = 0; back < 2; back++) {
 		expect(abs(shown_green(frames, 99, pause) - 60) < 8);
 		expect(shown_green(frames, 100, pause) < 0 && shown_green(frames, 160, pause) < 0);
-		/* up to the keyframe */
+		/* until the keyframe */
 		expect(shown_green(frames, 229, pause) < 0);
 		expect(abs(shown_green(frames, 230, pause) - 200) < 8);
 		expect(shown_green(frames, 300, erased) < 0 &&
 			shown_green(frames, 399, erased) < 0);
-		/* the video goes on from what was shown before: none of it went */
+		/* the video continues from the picture before: none of it was erased */
 		expect(abs(shown_green(frames, 400, erased) - 200) < 8);
 		expect(abs(shown_green(frames, 650, lost) - 60) < 8);
 		expect(abs(shown_green(frames, 750, overload) - 60) < 8);
@@ -599,7 +599,7 @@ static void odd_sizes_have_no_padding_and_may_change(void)
 
 /* ---- hostile patches ---- */
 
-/* write a new width and height into a PNG file's header, with its CRC */
+/* set a new width and height in a PNG file's header, with a valid CRC */
 static void forge(uint8_t *png, uint32_t width, uint32_t height)
 {
 	uint32_t crc = UINT32_MAX;
@@ -643,7 +643,7 @@ static void a_bad_patch_is_left_out_and_counted(void)
 		push_png(&making, ms++, 3, 3, png, cut);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++, bad++)
 		push_png(&making, ms++, places[i][0], places[i][1], png, size);
-	for (size_t i = 0; i < size; i++, bad++) { /* every part has its CRC */
+	for (size_t i = 0; i < size; i++, bad++) { /* every chunk has a CRC */
 		png[i] ^= 0x10;
 		push_png(&making, ms++, 3, 3, png, size);
 		png[i] ^= 0x10;
@@ -655,7 +655,7 @@ static void a_bad_patch_is_left_out_and_counted(void)
 	forge(png, 8, 8);
 	push_cleared(&making, ms++, -1, -1, -1, -1);
 	push_cleared(&making, ms++, 0, 0, -1, 0);
-	push_png(&making, ms++, 56, 40, png, size); /* a good one in the corner */
+	push_png(&making, ms++, 56, 40, png, size); /* a valid one in the corner */
 	reader = end(&making);
 	frames = frames_of(reader);
 	check(frames_next(frames, &frame) == 1 && frames_next(frames, &frame) == 1);
@@ -702,7 +702,7 @@ static int between(uint64_t *random, int least, int most)
 	return least + (int)(next_random(random) % (uint64_t)(most - least + 1));
 }
 
-/* One random change every moment, of 10 ms; what lies over the video then is kept as drawings. */
+/* One random change per moment, of 10 ms; the patches over the video at each moment are kept as drawings. */
 static void push_random(struct making *making, struct drawing *over, uint64_t *random, bool patched)
 {
 	struct drawing screen, patch;
@@ -733,7 +733,7 @@ static void push_random(struct making *making, struct drawing *over, uint64_t *r
 		width = between(random, 1, 8);
 		height = between(random, 1, 8);
 		scatter(&patch, width, height, random);
-		if (what < 60) { /* a patch, now and then in two messages of one moment */
+		if (what < 60) { /* a patch, sometimes in two messages of one moment */
 			for (int j = 0; j < 1 + (what < 20); j++) {
 				lay(now, x / (j + 1), y, &patch);
 				if (patched)
@@ -755,7 +755,7 @@ static void push_random(struct making *making, struct drawing *over, uint64_t *r
 	}
 }
 
-/* patches exactly, and elsewhere the video alone */
+/* patches exactly, and elsewhere the plain video */
 static bool is_as_made(
 	const struct frame *frame, const struct frame *video, const struct drawing *over)
 {
@@ -798,7 +798,7 @@ static void a_seek_shows_what_linear_play_shows(void)
 		frames = frames_of(reader);
 		other = frames_of(reader);
 		while ((r = frames_next(frames, &frame)) > 0) {
-			/* moments without a change show what was there before */
+			/* a moment without a change shows the frame before */
 			for (; AT(at * 10) < frame.time_ns; at++)
 				hashes[at] = before;
 			check(frames_seek(video, frame.time_ns, &without) == 1);
@@ -812,7 +812,7 @@ static void a_seek_shows_what_linear_play_shows(void)
 			check(frames_seek(other, AT(moment * 10) + between(&random, 0, 9999999),
 				      &frame) == 1);
 			wrong += hash_of(&frame) != hashes[moment];
-			/* and on from there */
+			/* and forwards from there */
 			for (int steps = between(&random, 0, 3); steps > 0; steps--) {
 				if (frames_next(other, &frame) <= 0)
 					break;

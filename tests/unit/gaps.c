@@ -1,4 +1,4 @@
-/* Gaps for people: texts by parts of the recording, and the time lost by parts. */
+/* Gaps for display: texts by parts of the recording, and the time lost by parts. */
 
 #include "tests/harness/helpers.h"
 

@@ -1,5 +1,4 @@
-/* The Wayland grabber before a compositor that says what it should not, and what it may. Before a real one:
- * tests/integration/wayland.c. */
+/* The Wayland grabber with a scripted compositor, valid and not. With a real one: tests/integration/wayland.c. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/compositor.h"
@@ -52,7 +51,7 @@ static int grab(struct grabber *grabber, struct canvas *canvas)
 	return grabber->ops->grab(grabber, canvas, &copied_ns);
 }
 
-/* A canvas with all of the screen on it. */
+/* A canvas with the whole screen on it. */
 static struct canvas *first_picture(struct grabber *grabber)
 {
 	struct grabber_size size = grabber->ops->size(grabber);
@@ -72,7 +71,7 @@ static uint32_t pixel(const struct canvas *canvas, int x, int y)
 	return value & 0xffffff;
 }
 
-/* how many pixels are not what the compositor has there */
+/* number of pixels that differ from the compositor's */
 static int wrong_pixels(const struct canvas *canvas, uint32_t seed)
 {
 	int wrong = 0;
@@ -91,7 +90,7 @@ static void tell_damage(
 	memcpy(script->damage[script->damages++], damage, sizeof(damage));
 }
 
-/* ---- what it may say ---- */
+/* ---- valid events ---- */
 
 static void pictures_are_exact(void)
 {
@@ -165,7 +164,7 @@ static void damage_is_what_is_copied(void)
 	script.seed = 2;
 	script.age_ns = 3 * NS_PER_MS;
 	tell_damage(&script, 8, 10, 6, 4);
-	tell_damage(&script, 60, 38, 100, UINT32_MAX); /* over the edge */
+	tell_damage(&script, 60, 38, 100, UINT32_MAX); /* beyond the edge */
 	tell_damage(&script, UINT32_MAX, 0, 1, 1);
 	compositor_change(compositor, &script);
 	check(grabber->ops->wait(grabber, -1, clock_now_ns() + SOON_NS, &damage_ns) == 1);
@@ -200,7 +199,7 @@ static void nothing_is_asked_for_while_nothing_changes(void)
 	expect(wait_for(grabber, 0) == 0);
 	counts = compositor_counts(compositor);
 	expect(counts.frames == 2 && counts.copies == 1 && counts.copies_with_damage == 1);
-	/* what wakes it, wakes it, and is not lost when both come */
+	/* the wake descriptor wakes it; damage at the same time is not lost */
 	expect(grabber->ops->wait(grabber, wake_fd, INT64_MAX, &damage_ns) == 0);
 	tell_damage(&script, 0, 0, 1, 1);
 	compositor_change(compositor, &script);
@@ -208,11 +207,11 @@ static void nothing_is_asked_for_while_nothing_changes(void)
 	for (int i = 0; i < 100 && grabber->ops->wait(grabber, wake_fd, INT64_MAX, &damage_ns) == 0;
 		i++)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){0, NS_PER_MS}, NULL);
-	/* before it is grabbed it is not asked again */
+	/* no further request before the grab */
 	for (int i = 0; i < 10; i++)
 		expect(wait_for(grabber, 0) == 1);
 	expect(compositor_counts(compositor).frames == 2);
-	/* a picture may be asked for when nothing has changed */
+	/* a grab without a change is allowed */
 	expect(grab(grabber, canvas) == 0);
 	expect(grab(grabber, canvas) == 0);
 	expect(compositor_counts(compositor).frames == 2);
@@ -231,17 +230,17 @@ static void fresh_canvas_is_filled(void)
 	struct canvas *canvas = NULL;
 
 	check(canvas_create(&canvas, 64, 40, CHROMA_420) == 0);
-	/* nothing of the screen is there yet: that is no picture */
+	/* no content yet: not a picture */
 	expect(grab(grabber, canvas) == -EAGAIN);
 	canvas_destroy(canvas);
 	canvas = first_picture(grabber);
-	expect(wait_for(grabber, SHORT_NS) == 0); /* a frame waits for damage now */
+	expect(wait_for(grabber, SHORT_NS) == 0); /* a frame now waits for damage */
 	canvas_destroy(steal_ptr(canvas));
 	grabber->ops->damage_all(grabber);
 	canvas = first_picture(grabber);
 	expect(wrong_pixels(canvas, 1) == 0);
 	expect(compositor_counts(compositor).copies == 2);
-	/* and of one that is ready already */
+	/* also with a frame that is ready already */
 	expect(wait_for(grabber, SHORT_NS) == 0);
 	script.seed = 3;
 	tell_damage(&script, 1, 1, 1, 1);
@@ -319,7 +318,7 @@ static void screen_that_is_off_is_asked_seldom(void)
 	compositor_end(compositor);
 }
 
-/* ---- what it should not say ---- */
+/* ---- invalid events ---- */
 
 static void bad_offers_are_refused(void)
 {
@@ -405,7 +404,7 @@ static void much_damage_is_fewer_areas(void)
 	script.seed = 7;
 	for (int i = 0; i < COMPOSITOR_DAMAGES; i++)
 		tell_damage(&script, (uint32_t)(i * 7 % 64), (uint32_t)i, 1, 1);
-	script.age_ns = -5 * NS_PER_S; /* and a time that is not there yet */
+	script.age_ns = -5 * NS_PER_S; /* and a time in the future */
 	compositor_change(compositor, &script);
 	check(wait_for(grabber, SOON_NS) == 1 && grab(grabber, canvas) == 0);
 	for (int i = 0; i < COMPOSITOR_DAMAGES; i++)
@@ -460,7 +459,7 @@ static void cut_ends_waiting(void)
 	compositor_end(compositor);
 }
 
-/* ---- which is chosen ---- */
+/* ---- choice of grabber ---- */
 
 static void choose(const char *wayland, const char *x11, const char *named,
 	const struct grabber_ops *wanted, const char *why)
@@ -499,13 +498,13 @@ static void chosen_is_what_a_person_sees(void)
 	choose(wlroots->socket, NULL, NULL, &grabber_wlr, "the Wayland session's output");
 	choose(wlroots->socket, ":0", NULL, &grabber_wlr, "the Wayland session's output");
 	choose(wlroots->socket, ":0", ":7", &grabber_x11, "--display names: :7");
-	/* its X display has only some of the windows */
+	/* its X display has only the X11 windows */
 	choose(other->socket, ":0", NULL, &grabber_portal, "what the desktop's portal hands out");
 	choose("/nowhere", ":0", NULL, &grabber_x11, "'/nowhere': No such file");
 	choose("/nowhere", NULL, NULL, NULL, "'/nowhere': No such file");
 	choose(NULL, ":0", NULL, &grabber_x11, "DISPLAY names, :0");
 	choose(NULL, NULL, NULL, NULL, "no display");
-	/* of version 3 an output does not tell its name */
+	/* in version 3 outputs have no name */
 	choose_output(wlroots->socket, NULL, "does not tell what its outputs are called");
 	choose_output(other->socket, NULL, "chosen in its dialog");
 	choose_output(wlroots->socket, ":7", "of an X display all monitors are recorded");
@@ -513,7 +512,7 @@ static void chosen_is_what_a_person_sees(void)
 	compositor_end(other);
 }
 
-/* ---- screens on their side ---- */
+/* ---- transforms ---- */
 
 static void every_turn_keeps_its_areas(void)
 {
@@ -529,7 +528,7 @@ static void every_turn_keeps_its_areas(void)
 
 		expect(from.turn.width == (transform & 1 ? H : W));
 		turn_copy(&from, &whole, upright);
-		/* every pixel of the buffer is where turn_rect() says that it is */
+		/* each pixel of the buffer is at its place by turn_rect() */
 		for (int i = 0; i < W * H; i++) {
 			const struct rect one = {i % W, i / W, 1, 1};
 			struct rect at = turn_rect(&from.turn, &one);

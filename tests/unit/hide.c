@@ -1,4 +1,4 @@
-/* Nothing that is hidden leaves a trace: two screens that differ there alone make the same packets. */
+/* Hidden areas leave no trace: two screens that differ only there make equal packets. */
 
 #include "tests/harness/helpers.h"
 
@@ -25,7 +25,7 @@ static struct rect random_rect(int most)
 	return (struct rect){below(WIDTH) - 5, below(HEIGHT) - 5, 1 + below(most), 1 + below(most)};
 }
 
-/* a screen, what is recorded of it, and all that was pushed about it */
+/* a screen, its canvas, and all packets pushed about it */
 struct twin {
 	uint8_t screen[HEIGHT][WIDTH][4];
 	struct canvas *canvas;
@@ -55,7 +55,7 @@ static void copy(struct twin *twin, struct rect rect)
 	canvas_put(twin->canvas, &rect, twin->screen[rect.y][rect.x], 4 * WIDTH);
 }
 
-/* as screen.c does it, without the video, whose picture is compared */
+/* like screen.c, without the video, whose picture is compared */
 static void push(struct twin *twin, int64_t now_ns)
 {
 	struct areas changed = twin->canvas->changed;
@@ -86,7 +86,7 @@ static bool are_equal(const struct twin *a, const struct twin *b)
 			(size_t)a->canvas->changed.count * sizeof(struct rect)) == 0 &&
 		memcmp(a->canvas->pixels, b->canvas->pixels, (size_t)WIDTH * HEIGHT * 4) == 0;
 
-	/* the planes lie behind one another */
+	/* the planes are contiguous */
 	return equal && memcmp(p->memory, q->memory, luma / 2 * 3) == 0 &&
 		a->packed_bytes == b->packed_bytes &&
 		(a->packed_bytes == 0 || memcmp(a->packed, b->packed, a->packed_bytes) == 0);
@@ -109,7 +109,7 @@ static size_t wrong_pixels(const struct twin *twin)
 	return wrong;
 }
 
-/* What nothing hides any more is one screen again, and copied. */
+/* Areas that are uncovered become equal on both screens again, and are copied. */
 static void set_masks(struct twin twins[2])
 {
 	enum mask which = (enum mask)below(MASK_COUNT);
@@ -166,7 +166,7 @@ static void hidden_pixels_leave_no_trace(void)
 			set_masks(twins);
 		for (int t = 0; t < 2; t++) {
 			draw(&twins[t], &rect, pattern, false);
-			/* and everywhere below the masks something of its own, at every time */
+			/* under the masks draw different content on each, at any time */
 			draw(&twins[t], &(struct rect){0, 0, WIDTH, HEIGHT}, next_random(&seed),
 				true);
 			copy(&twins[t], rect);
@@ -202,10 +202,10 @@ static void a_mask_is_painted_at_once_and_once(void)
 	canvas_set_mask(canvas, MASK_WINDOWS, &mask, &uncovered);
 	expect(canvas->changed.count == 0 && uncovered.count == 0);
 	canvas_set_mask(canvas, MASK_FIXED, &(struct areas){.count = 0}, &uncovered);
-	expect(uncovered.count == 0); /* the other mask is still there */
+	expect(uncovered.count == 0); /* the other mask still covers it */
 	canvas_set_mask(canvas, MASK_WINDOWS, &(struct areas){.count = 0}, &uncovered);
 	expect(areas_pixels(&uncovered) == 35 * 17 + 5 * 5);
-	expect(canvas->changed.count == 0); /* it shows what hid it until it is copied */
+	expect(canvas->changed.count == 0); /* it stays grey until it is copied */
 	expect(!canvas_hides(canvas, 12, 14));
 }
 
@@ -250,7 +250,7 @@ static void changes_of_what_is_hidden_push_nothing(void)
 	check(screen_source_create(&source, &context, &options, NULL) == 0);
 	for (int i = 0; i < 100 && sink.pictures == 0; i++)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){0, 20 * NS_PER_MS}, NULL);
-	/* it comes to rest; the screen beneath has ten pictures a second */
+	/* comes to rest; the screen below has ten pictures a second */
 	sleep(2);
 	packets = sink.packets;
 	expect(sink.pictures >= 1);

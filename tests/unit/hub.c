@@ -64,7 +64,7 @@ static void joining_gives_what_is_latched_and_a_burst(void)
 	check(joined.count == 2);
 	expect(joined.latched[0]->channel == CHANNEL_SCREEN_INFO);
 	expect(joined.latched[1]->time_ns == 4);
-	/* the burst is pictures alone */
+	/* the burst has only pictures */
 	expect(next_is(hub, &cursor, CHANNEL_SCREEN, 2));
 	expect(next_is(hub, &cursor, CHANNEL_SCREEN, 5));
 	expect(!hub_next(hub, &cursor));
@@ -84,11 +84,11 @@ static void long_bursts_ask_for_a_keyframe_once(void)
 		publish(hub, CHANNEL_SCREEN, i, 100, false);
 	expect(hub_join(hub, &one, false, take_latched, &joined));
 	expect(one.needs_keyframe);
-	/* another one within ten seconds is served from the ring */
+	/* a second request within ten seconds is served from the ring */
 	expect(!hub_join(hub, &two, false, take_latched, &joined));
 	expect(next_is(hub, &two, CHANNEL_SCREEN, 1));
 	publish(hub, CHANNEL_SCREEN, 40, 100, false);
-	expect(!hub_next(hub, &one)); /* passed over */
+	expect(!hub_next(hub, &one)); /* skipped */
 	publish(hub, CHANNEL_SCREEN, 41, 100, true);
 	expect(next_is(hub, &one, CHANNEL_SCREEN, 41));
 }
@@ -121,7 +121,7 @@ static void slow_observers_skip_to_a_keyframe(void)
 			expect(next_is(hub, &fast, CHANNEL_SCREEN, 0));
 		expect(next_is(hub, &fast, CHANNEL_SCREEN, i * 100 * NS_PER_MS));
 	}
-	/* the slow one had seen number 0 and goes on at number 30, with everything after it */
+	/* the slow one had seen number 0 and resumes at number 30, without a further loss */
 	for (int i = 30; i < 50; i++)
 		expect(next_is(hub, &slow, CHANNEL_SCREEN, i * 100 * NS_PER_MS));
 	expect(slow.skipped == 29 && fast.skipped == 0);
@@ -172,7 +172,7 @@ static void sessions_do_not_mix(void)
 	expect(joined.count == 0 && next_is(hub, &cursor, CHANNEL_SCREEN, 2));
 }
 
-/* ---- who may do what ---- */
+/* ---- permissions ---- */
 
 static void foreign_hosts_are_refused(void)
 {
@@ -251,7 +251,7 @@ static void roles_allow_little(void)
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE;
 	expect(access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
 	expect(!access_allows(UXREC__ROLE__ROLE_REVIEWER, &message));
-	/* what is new is the moderator's until somebody thinks about it */
+	/* new kinds of requests are the moderator's by default */
 	message.body_case = (Uxrec__ClientMessage__BodyCase)1000;
 	expect(!access_allows(UXREC__ROLE__ROLE_OBSERVER, &message));
 	expect(!access_allows(UXREC__ROLE__ROLE_UNSPECIFIED, &message));
@@ -275,7 +275,7 @@ static void muted_sound_is_the_moderators(void)
 	hub_set_muted(hub, false, 6);
 	publish(hub, CHANNEL_SOUND, 5, 10, false); /* recorded before, published late */
 	publish(hub, CHANNEL_SOUND, 6, 10, false);
-	/* also who reads later, when it is not muted any more, gets none of it */
+	/* a later reader, after the unmute, gets none of it either */
 	expect(next_is(hub, &observer, CHANNEL_SOUND, 1));
 	expect(next_is(hub, &observer, CHANNEL_CONTROLS, 5));
 	expect(next_is(hub, &observer, CHANNEL_SOUND, 6));
@@ -301,7 +301,7 @@ static void what_consent_does_not_cover_is_withheld(void)
 	publish(hub, CHANNEL_SCREEN, 2, 10, true);
 	publish(hub, CHANNEL_SOUND, 3, 10, false);
 	publish(hub, CHANNEL_CONTROLS, 4, 10, false);
-	/* also packets that are in the ring already */
+	/* including packets that are in the ring already */
 	hub_set_withheld(hub, screen, sound);
 	expect(next_is(hub, &observer, CHANNEL_CONTROLS, 4));
 	expect(!hub_next(hub, &observer));
@@ -313,7 +313,7 @@ static void what_consent_does_not_cover_is_withheld(void)
 	joined = (struct joined){0};
 	hub_join(hub, &late, false, take_latched, &joined);
 	expect(joined.count == 0 && !hub_next(hub, &late));
-	/* given again: the video goes on with a keyframe */
+	/* granted again: the video resumes at a keyframe */
 	publish(hub, CHANNEL_SCREEN, 5, 10, false);
 	expect(!hub_next(hub, &observer));
 	hub_set_withheld(hub, 0, sound);

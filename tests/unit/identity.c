@@ -65,7 +65,7 @@ static void ids_are_made_once_and_kept(void)
 	expect(strcmp(first.station, first.user) != 0 && strcmp(first.user, first.recorder) != 0);
 	check(asprintf(&path, "%s/identity", folder) > 0 && stat(path, &status) == 0);
 	expect((status.st_mode & 0777) == 0600);
-	/* another station has others */
+	/* another station has other ids */
 	free(use_state("other"));
 	check(identity_load(&again, NULL) == 0);
 	expect(strcmp(first.station, again.station) != 0);
@@ -112,12 +112,12 @@ static void a_damaged_file_of_ids_is_left_as_it_is(void)
 	write_file(folder, "identity", "station " ONE "\nuser nonsense\n");
 	expect(identity_load(&identity, &error) == -EBADMSG);
 	expect(strstr(error.text, "does not have the ids") != NULL);
-	/* ids of this run alone, so that a recorder starts */
+	/* ids for this run only, so that a recorder starts */
 	expect(is_valid(&identity) && strcmp(identity.station, ONE) != 0);
 	check(asprintf(&path, "%s/identity", folder) > 0);
 	check(io_read_file(path, 4096, &text) > 0);
 	expect(strstr(text, "nonsense") != NULL);
-	/* a line of a later version is passed over */
+	/* a later version's line is skipped */
 	write_file(folder, "identity",
 		"later x\nstation " ONE "\nuser " TWO "\nrecorder " ONE "\nsecret " TWO "\n");
 	expect(identity_load(&identity, NULL) == 0 && strcmp(identity.station, ONE) == 0);
@@ -191,9 +191,9 @@ static void acts_have_their_session_and_no_other_is_merged(void)
 	expect(merge(one, "copy.mcap", NULL) == 0 && annotations_count(one) == 2);
 	expect(merge(one, "two.mcap", &error) == -EXDEV && annotations_count(one) == 2);
 	expect(strstr(error.text, "another session: " TWO) != NULL);
-	/* of format 1: the session is not known */
+	/* format 1: session unknown */
 	expect(merge(one, "old.mcap", NULL) == 0 && annotations_count(one) == 3);
-	/* a log that is opened alone is of the session that its acts are about */
+	/* a log opened alone belongs to the session of its acts */
 	again = open_log("copy.mcap", "");
 	annotations_destroy(steal_ptr(again));
 	check(annotations_open(&again, "/dev/null", true, NULL) < 0);
@@ -229,7 +229,7 @@ static void add_bleep(struct annotations *log, const struct peer *peer, char *id
 	act.id = id;
 	act.kind = UXREC__ACT__KIND__KIND_ADD;
 	act.layer = (char *)layer;
-	/* a client's own values do not count */
+	/* a client's own values are ignored */
 	act.author = (char *)"moderator";
 	act.principal = act.layer_principal = act.session_uuid = act.act_id = (char *)TWO;
 	act.body_case = UXREC__ACT__BODY_BLEEP;
@@ -259,7 +259,7 @@ static void rights_belong_to_principals(void)
 	expect(strcmp(bleep->author, "Reviewer") == 0 && strcmp(bleep->principal, ONE) == 0);
 	expect(strcmp(bleep->layer_principal, ONE) == 0);
 	expect(strcmp(bleep->session_uuid, ONE) == 0 && strcmp(bleep->act_id, TWO) != 0);
-	/* one of the same name is another; the one who was renamed is not */
+	/* another principal of the same name has no access; a renamed one keeps it */
 	act = removal(id, "coder:Reviewer");
 	expect(say_check_against(ben, &act, &context, NULL) == -EACCES);
 	expect(say_check_against(renamed, &act, &context, NULL) == 0);
@@ -316,7 +316,7 @@ static void those_who_watched_add_notes_for_five_minutes(void)
 	struct live *live = calloc(1, sizeof(*live));
 
 	check(live && live_init(live) == 0);
-	live_add_watcher(live, TWO); /* nothing runs */
+	live_add_watcher(live, TWO); /* no session */
 	begin_live(live, "a");
 	live_add_watcher(live, ONE);
 	live_add_watcher(live, ONE);
@@ -325,7 +325,7 @@ static void those_who_watched_add_notes_for_five_minutes(void)
 	live_close(live);
 	expect(live_takes_notes(live, "a", ONE) && !live_takes_notes(live, "a", TWO));
 	expect(!live_takes_notes(live, "b", ONE) && !live_takes_notes(live, "", ONE));
-	/* starts that fail, and the next session, change nothing of it */
+	/* failed starts and the next session do not change it */
 	for (int i = 0; i < 2 * LIVE_AUDIENCES; i++) {
 		begin_live(live, "failed");
 		live_close(live);

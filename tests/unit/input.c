@@ -25,8 +25,7 @@ static void batches_keep_times_and_frames(void)
 	expect(input_batch_flush_due(&batch, &out, INT64_MAX) == INT64_MAX);
 	input_batch_add(&batch, &out, 1000 * NS_PER_US, CONTROL(REL_X), -5);
 	input_batch_add(&batch, &out, 1000 * NS_PER_US, CONTROL(FRAME), 0);
-	input_batch_add(
-		&batch, &out, 1125 * NS_PER_US, CONTROL(FRAME), 0); /* of keys alone: no mark */
+	input_batch_add(&batch, &out, 1125 * NS_PER_US, CONTROL(FRAME), 0); /* keys only: no mark */
 	input_batch_add(&batch, &out, 1250 * NS_PER_US, CONTROL(REL_X), 7);
 	input_batch_add(&batch, &out, 1250 * NS_PER_US, CONTROL(FRAME), 0);
 	expect(input_batch_flush_due(&batch, &out, 2000 * NS_PER_US) ==
@@ -86,7 +85,7 @@ static void full_batches_end_with_a_report(void)
 	close(pair[0]);
 }
 
-/* Nobody reads: devices are not kept waiting, what is lost is counted, and told as soon as it can be. */
+/* A peer that does not read: devices do not wait, losses are counted, and reported as soon as possible. */
 static void a_peer_that_does_not_read_is_not_waited_for(void)
 {
 	struct input_batch batch = {.device = 1};

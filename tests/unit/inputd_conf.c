@@ -62,7 +62,7 @@ static void what_is_wrong_is_refused_with_its_line(void)
 
 		expect(parse(&conf, table[i].text, &error) == -EINVAL);
 		expect(strcmp(error.text, table[i].error) == 0);
-		/* nothing is taken of it, not what was right either */
+		/* an invalid file has no effect, not even its valid lines */
 		expect(conf.keys == KEY_POLICY_CLASSES && !conf.shortcuts);
 	}
 }
@@ -149,7 +149,7 @@ static void without_the_file_a_service_has_limits_and_a_child_has_none(void)
 
 	check(inputd_conf_read(&conf, path, true, &error) == 0);
 	expect(conf.keys == KEY_POLICY_CLASSES && !conf.shortcuts);
-	/* who has seat0 asks in vain for the devices of another seat */
+	/* the holder of seat0 is refused the devices of another seat */
 	expect(conf.has_devices && strcmp(conf.devices.seat, "seat0") == 0);
 	check(inputd_conf_read(&conf, path, false, &error) == 0);
 	expect(conf.keys == KEY_POLICY_FULL && conf.shortcuts && !conf.has_devices);

@@ -1,4 +1,4 @@
-/* What a decoder that was taken over can do: each attempt in a jail of its own. */
+/* Limits of a compromised decoder: each attempt in a jail of its own. */
 
 #include "tests/harness/helpers.h"
 
@@ -26,7 +26,7 @@ struct reply {
 
 struct prisoner {
 	uint8_t *shared;
-	int file_fd; /* open for writing since before */
+	int file_fd; /* open for writing in advance */
 	char *path;
 };
 
@@ -55,7 +55,7 @@ static int worked(long result)
 	return result < 0 ? errno : 0;
 }
 
-/* @return errno of an attempt, 0 when it worked */
+/* @return errno of an attempt, 0 if it worked */
 static int try(const struct prisoner *prisoner, enum attempt attempt)
 {
 	switch (attempt) {
@@ -101,7 +101,7 @@ static void serve(void *user, const void *request, void *answer)
 	((struct reply *)answer)->error = try(user, (enum attempt)question->attempt);
 }
 
-/* @return what an attempt gave, or the negative errno of the jail with its reason */
+/* @return the attempt's result, or the negative errno of the jail with its reason */
 static int attempt(struct prisoner *prisoner, enum attempt attempt, struct error *error)
 {
 	const struct jail_options options = {.name = "the fake decoder",
@@ -110,7 +110,7 @@ static int attempt(struct prisoner *prisoner, enum attempt attempt, struct error
 		.request_bytes = sizeof(struct question),
 		.answer_bytes = sizeof(struct reply),
 		.memory_bytes = 200 << 20,
-		/* whoever does not ask for the end of its time gets there on a busy machine too */
+		/* attempts that do not test a limit must not reach it on a busy machine */
 		.cpu_s = attempt == LOOP ? 1 : 60,
 		.wall_s = attempt == SLEEP ? 4 : 300};
 	_destroy_(jail) struct jail *jail = NULL;
@@ -125,7 +125,7 @@ static int attempt(struct prisoner *prisoner, enum attempt attempt, struct error
 	if (r < 0) {
 		struct error again = {""};
 
-		/* it stays over, and is quick to say so */
+		/* it stays over, and fails fast */
 		expect(jail_ask(jail, &question, &reply, &again) < 0);
 		expect(strcmp(again.text, error->text) == 0);
 	}
@@ -145,7 +145,7 @@ static void expect_over(enum attempt what, int wanted, const char *text)
 
 static void an_end_is_an_error(void)
 {
-	/* a sanitizer has a handler of its own */
+	/* sanitizers install their own handler */
 	expect_over(CRASH, -EBADMSG,
 		jail_is_built() ? "the fake decoder crashed (signal 11)" : "the fake decoder ");
 	expect_over(ABORT, -EBADMSG,

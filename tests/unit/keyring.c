@@ -1,4 +1,4 @@
-/* Keys of links: kept with the library until they are revoked. */
+/* Keys of links: stored with the library until they are revoked. */
 
 #include "tests/harness/helpers.h"
 
@@ -145,7 +145,7 @@ static void links_are_revoked_by_role_id_or_all_of_them(void)
 	expect(keyring_revoke(keyring, "0000000000000000", &error) == -ENOENT);
 }
 
-/* Two recorders of one library: each takes in the other's revocations. */
+/* Two recorders of one library: each reads the other's revocations. */
 static void a_revocation_by_another_recorder_holds_here_too(void)
 {
 	_autofree_ char *library = library_of("two");
@@ -163,7 +163,7 @@ static void a_revocation_by_another_recorder_holds_here_too(void)
 	expect_fate(two, key, KEYRING_REVOKED);
 }
 
-/* Otherwise two recorders would write it for each other without end. */
+/* Otherwise two recorders would rewrite it for each other without end. */
 static void a_list_that_has_nothing_new_is_not_written(void)
 {
 	_autofree_ char *library = library_of("rest");
@@ -225,7 +225,7 @@ static void write_links(const char *library, const char *text, size_t size, mode
 	check(fd >= 0 && io_write_all(fd, text, size) == 0 && fchmod(fd, mode) == 0);
 }
 
-/* The file stays as it is, and the links are of this run alone. */
+/* The file stays unchanged, and links are valid for this run only. */
 static void expect_refused(const char *library, const char *why)
 {
 	_destroy_(keyring) struct keyring *keyring = NULL;

@@ -12,7 +12,7 @@
 
 #define ANN "1a2b0000000000000000000000000001"
 #define BEN "3c4d0000000000000000000000000002"
-#define CAT "1a2b0000ffff00000000000000000003" /* begins as Ann's */
+#define CAT "1a2b0000ffff00000000000000000003" /* same prefix as Ann's */
 
 static Uxrec__Act act_in(const char *text, const char *principal, int64_t wall_ns)
 {
@@ -47,7 +47,7 @@ static void principals_identify_layers(void)
 	expect(layer_same(&ann, &renamed));
 	expect(!layer_same(&ann, &other) && !layer_same(&ann, &old));
 	expect(layer_same(&old, &same_old) && !layer_same(&old, &live));
-	/* a principal of a layer that is not a coder's identifies nothing */
+	/* a principal counts only in a coder's layer */
 	expect(layer_same(&live, &odd));
 }
 
@@ -66,7 +66,7 @@ static void a_renamed_coder_keeps_the_layer(void)
 
 	expect(add(&layers, "coder:Ann", ANN, 20) == index && layers.count == 1);
 	expect(has_label(&layers, index, "coder:Ann"));
-	/* older acts that come later change nothing */
+	/* older acts that come later have no effect */
 	expect(add(&layers, "coder:Reviewer", ANN, 5) == index);
 	expect(has_label(&layers, index, "coder:Ann"));
 	expect(layers_find(&layers, "coder:Ann", NULL) == index);
@@ -90,7 +90,7 @@ static void equal_names_get_pieces_of_principals(void)
 	add(&layers, "coder:Reviewer", CAT, 1);
 	expect(has_label(&layers, ann, "coder:Reviewer (1a2b000000000000)"));
 	expect(has_label(&layers, ben, "coder:Reviewer (3c4d)"));
-	/* one of them has another name since: labels are as short as they can be */
+	/* one of them has another name since: labels are as short as possible */
 	add(&layers, "coder:Cat", CAT, 2);
 	expect(has_label(&layers, ann, "coder:Reviewer (1a2b)"));
 	layers_finish(&layers);
@@ -155,7 +155,7 @@ static void a_session_has_a_layer_for_each_coder(void)
 	expect(strcmp(summary->finished_layers[0], "coder:Reviewer (3c4d)") == 0);
 	expect(strcmp(summary->session_uuid, CAT) == 0);
 	uxrec__session_summary__free_unpacked(summary, NULL);
-	/* captions have the tags of one of them, and a name of two is refused */
+	/* captions have one layer's tags, and an ambiguous name is refused */
 	check(captions_collect(&vtt, session, CAPTION_TAGS, "coder:Reviewer (3c4d)", 0, INT64_MAX,
 		      NULL) == 0);
 	expect(vtt->count == 2);

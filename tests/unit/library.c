@@ -1,4 +1,4 @@
-/* Requests that wait, a session's log that threads share, and the summaries of a library that is listed. */
+/* Queued requests, a session's log shared by threads, and the summaries of a listed library. */
 
 #include "tests/harness/helpers.h"
 
@@ -16,7 +16,7 @@
 
 /* ---- jobs ---- */
 
-/* A request for a session's timeline; the number tells it from others. */
+/* A request for a session's timeline, identified by its number. */
 #define PRINCIPAL "00112233445566778899aabbccddeeff"
 
 static Uxrec__ClientMessage *make_request(unsigned number)
@@ -50,7 +50,7 @@ static Uxrec__ClientMessage *make_list(unsigned number)
 	return message;
 }
 
-/* @return 0, or what jobs_push() gave; *ret_replaced is the number of the request that was replaced, or 0 */
+/* @return as jobs_push(); *ret_replaced is the number of the replaced request, or 0 */
 static int push(
 	struct jobs *jobs, struct peer *peer, Uxrec__ClientMessage *message, uint64_t *ret_replaced)
 {
@@ -89,7 +89,7 @@ static void peers_take_turns_however_much_one_of_them_asks(void)
 	check(push(jobs, honest, make_request(101), NULL) == 0);
 	check(push(jobs, honest, make_request(102), NULL) == 0);
 	check(push(jobs, third, make_request(201), NULL) == 0);
-	/* each waits for one request of every other peer, and its own keep their order */
+	/* each waits for one request of every other peer, and a peer's own keep their order */
 	expect(pop(jobs) == 3 && pop(jobs) == 101 && pop(jobs) == 201);
 	expect(pop(jobs) == 4 && pop(jobs) == 102 && pop(jobs) == 5 && pop(jobs) == 6);
 	peer_unref(flood);
@@ -112,12 +112,12 @@ static void a_newer_request_of_the_same_kind_replaces_the_one_that_waits(void)
 	check(push(jobs, peer, make_request(2), &replaced) == 0 && replaced == 0);
 	check(push(jobs, peer, make_list(12), &replaced) == 0);
 	expect(replaced == 11);
-	same->request = 3; /* the question of request 1 */
+	same->request = 3; /* same query as request 1 */
 	check(push(jobs, peer, same, &replaced) == 0);
 	expect(replaced == 1);
 	expect(pop(jobs) == 2 && pop(jobs) == 21 && pop(jobs) == 12 && pop(jobs) == 3);
 	expect(pop(jobs) == 0);
-	/* the queue works on when the only one that waited was replaced */
+	/* the queue works on after its only request was replaced */
 	check(push(jobs, peer, make_list(13), &replaced) == 0);
 	check(push(jobs, peer, make_list(14), &replaced) == 0 && replaced == 13);
 	check(push(jobs, peer, make_request(4), &replaced) == 0);
@@ -142,7 +142,7 @@ static void what_one_peer_asks_is_bounded_and_others_are_still_heard(void)
 	expect(r == -EBUSY && taken >= 10 && taken <= 100);
 	expect(push(jobs, honest, make_request(2000), NULL) == 0);
 	expect(pop(jobs) == 1 && pop(jobs) == 2000);
-	expect(push(jobs, flood, make_request(3000), NULL) == 0); /* there is room again */
+	expect(push(jobs, flood, make_request(3000), NULL) == 0); /* room again */
 	peer_unref(flood);
 	peer_unref(honest);
 }
@@ -161,7 +161,7 @@ static void after_closing_nothing_is_taken_and_what_waits_is_dropped(void)
 	peer_unref(peer);
 }
 
-/* ---- a log that threads share ---- */
+/* ---- a log shared by threads ---- */
 
 struct user {
 	struct session_log *log;
@@ -206,7 +206,7 @@ static void a_thread_that_appends_without_a_pause_delays_another_by_one_act(void
 	}
 	user.stop = true;
 	pthread_join(thread, NULL);
-	/* not all: between reading the count and asking for the lock the other may have had some turns */
+	/* not all: between reading the count and taking the lock the other may have had some turns */
 	expect(short_waits > 25);
 	session_log_unref(user.log);
 }
@@ -231,7 +231,8 @@ static bool is_kept(const struct summaries *summaries, const char *id, uint64_t 
 
 static void sessions_come_in_the_order_of_their_begin(void)
 {
-	/* by id: 02:30 in summer, 02:05 in winter an hour and a half later, elsewhere, a day before, equal begins */
+	/* by id: 02:30 in summer time, 02:05 in winter time an hour and a half later, another zone, a day before, equal
+	 * begins */
 	static const struct {
 		const char *id;
 		int64_t hours;
@@ -253,7 +254,7 @@ static void sessions_come_in_the_order_of_their_begin(void)
 	for (size_t i = 0; i <= ARRAY_SIZE(given); i++) {
 		const char *next = i < ARRAY_SIZE(given) ? given[i].id : NULL;
 
-		/* a session of days before waits for nothing */
+		/* a session of earlier days does not wait */
 		expect(i != 5 || taken == 4);
 		while (session_order_take(&order, next, &place)) {
 			check(taken < ARRAY_SIZE(wanted));
@@ -277,7 +278,7 @@ static void a_summary_is_kept_until_a_file_of_its_session_changes(void)
 
 	check(mkdir(folder, 0700) == 0 && summaries_create(&summaries) == 0);
 	write_file(SESSION "/recording-0001.mcap", "recording");
-	expect(!summaries_stamp(temporary_folder(), SESSION, &stamp)); /* it has just changed */
+	expect(!summaries_stamp(temporary_folder(), SESSION, &stamp)); /* just changed */
 	for (unsigned i = 0; i < 300 && !settled; i++, usleep(50000))
 		settled = summaries_stamp(temporary_folder(), SESSION, &stamp);
 	check(settled);
@@ -285,7 +286,7 @@ static void a_summary_is_kept_until_a_file_of_its_session_changes(void)
 	summaries_put(summaries, "20261119-101500-abcd", 5, packed);
 	expect(is_kept(summaries, SESSION, stamp) && is_kept(summaries, "20261119-101500-abcd", 5));
 	expect(summaries_get(summaries, SESSION, stamp).size_bytes == 3);
-	/* those that are gone from the library go too */
+	/* summaries of removed sessions go too */
 	summaries_keep(summaries, &ids);
 	expect(is_kept(summaries, SESSION, stamp) &&
 		!is_kept(summaries, "20261119-101500-abcd", 5));

@@ -1,4 +1,4 @@
-/* Sockets and folders of other users, where this user's own are expected. */
+/* Sockets and folders of other users, in place of this user's own. */
 
 #include "capture/input/input.h"
 #include "protocol/base/cleanup.h"
@@ -20,7 +20,7 @@
 
 static char *runtime, *control; /* $XDG_RUNTIME_DIR, and the socket in it */
 
-/* Make XDG_RUNTIME_DIR, with a folder for the socket. @return false: skipped */
+/* Make XDG_RUNTIME_DIR, with a folder for the socket. @return false if skipped */
 static bool set_up(mode_t mode, uid_t owner)
 {
 	_autofree_ char *folder = NULL;
@@ -41,7 +41,7 @@ static bool set_up(mode_t mode, uid_t owner)
 	return true;
 }
 
-/* A listener of a user at a path; the child exits with 1 when a peer has sent it anything. */
+/* A listener of a user at a path; the child exits with 1 if a peer sends it a byte. */
 static pid_t listen_as(uid_t uid, int type, const char *path)
 {
 	struct sockaddr_un address;
@@ -67,12 +67,12 @@ static pid_t listen_as(uid_t uid, int type, const char *path)
 	return child;
 }
 
-/* @return whether it was sent nothing */
+/* @return true if it has received nothing */
 static bool was_sent_nothing(pid_t child)
 {
 	int status;
 
-	sleep_ms(100); /* for a byte on its way */
+	sleep_ms(100); /* for a byte in flight */
 	if (waitpid(child, &status, WNOHANG) == child)
 		return false;
 	kill(child, SIGKILL);
@@ -80,7 +80,7 @@ static bool was_sent_nothing(pid_t child)
 	return true;
 }
 
-/* "uxrec status" on the usual socket, which must end with 3 and @p reason */
+/* "uxrec status" on the usual socket, which must fail with 3 and @p reason */
 static bool uxrec_says(const char *reason)
 {
 	_autofree_ char *output = NULL;
@@ -167,7 +167,7 @@ static void a_link_in_its_place_is_refused(void)
 	expect(access(real, F_OK) < 0);
 }
 
-/* without XDG_RUNTIME_DIR, as a user that has nothing in /tmp yet */
+/* without XDG_RUNTIME_DIR, as a user without a folder in /tmp yet */
 static void in_tmp_the_folder_is_made_for_its_user_alone(void)
 {
 	uid_t uid = 1000000 + (uid_t)getpid();
@@ -201,7 +201,7 @@ static void in_tmp_the_folder_is_made_for_its_user_alone(void)
 	rmdir(folder);
 }
 
-/* in a folder of root, which is good, but listened at by another program */
+/* in a folder of root, which is valid, but with another program listening */
 static void an_input_service_of_another_user_is_asked_nothing(void)
 {
 	const struct source_context context = {0};
@@ -284,7 +284,7 @@ static void peers_are_known_on_both_sides(void)
 	child = fork();
 	check(child >= 0);
 	if (child == 0)
-		/* root's listener is trusted by its clients: as the system's input service */
+		/* root's listener is trusted by clients: like the system's input service */
 		_exit(setgid(STRANGER) == 0 && setuid(STRANGER) == 0 &&
 					local_connect(path, SOCK_SEQPACKET, NULL) >= 0
 				? 0
@@ -322,7 +322,7 @@ static void without_a_home_nothing_is_kept_in_tmp(void)
 		setenv("HOME", saved, 1);
 }
 
-/* a dump would hold pixels and keys */
+/* a dump would contain pixels and keys */
 static void a_recorder_leaves_nothing_of_its_memory_in_a_dump(void)
 {
 	_autofree_ char *library = temporary_path("library-2"), *socket = NULL, *text = NULL;

@@ -88,7 +88,7 @@ static void attempts_have_their_numbers(void)
 	push_press(&making, AT(30), UXREC__CONTROL__CONTROL_BUTTON_RIGHT);
 	add_attempt(&making, "P01", "find", 10, 40, COMPLETED);
 	add_tag(&making, "live", "slip", 15, "menu");
-	add_tag(&making, "live", "slip", 16, "menu"); /* twice at one opportunity: erred once */
+	add_tag(&making, "live", "slip", 16, "menu"); /* twice: one opportunity with error */
 	add_tag(&making, "live", "omission", 17, AT_NONE);
 	add_tag(&making, "live", "assist", 18, "");
 	add_tag(&making, "live", "hesitation", 19, "");
@@ -110,14 +110,14 @@ static void attempts_have_their_numbers(void)
 	expect(!metrics->tasks[0]->error_rate->has_interval);
 	uxrec__metrics__free_unpacked(metrics, NULL);
 
-	/* the only coder's layer goes before the live one; layers are never added up */
+	/* the only coder's layer takes precedence over the live one; layers are never added up */
 	check(compute(&metrics, &session, 1, "", NULL) == 0);
 	expect(strcmp(metrics->layer, "coder:Ben") == 0 && metrics->n_layers == 2);
 	expect(metrics->attempts[0]->errors == 1 && metrics->attempts[0]->mistakes == 1);
 	uxrec__metrics__free_unpacked(metrics, NULL);
 }
 
-/* the oracle of metrics.c's formulas: e = 0, 1, 2, 0, 1 of 4 each, 4 of 5 completed */
+/* reference values for metrics.c's formulas: e = 0, 1, 2, 0, 1 of 4 each, 4 of 5 completed */
 static void studies_add_up(void)
 {
 	static const int erred[] = {0, 1, 2, 0, 1};
@@ -170,7 +170,7 @@ static void studies_add_up(void)
 		session_destroy(sessions[i]);
 }
 
-/* what one coder has begun never makes other sessions free of errors */
+/* a coder who has begun some sessions never makes the others free of errors */
 static void layers_that_cover_some(void)
 {
 	struct session *sessions[2];
@@ -192,7 +192,7 @@ static void layers_that_cover_some(void)
 	check(compute(&metrics, sessions, 2, NULL, NULL) == 0);
 	expect(strcmp(metrics->layer, "live") == 0 && metrics->n_attempts == 2);
 	expect(metrics->attempts[0]->errors + metrics->attempts[1]->errors == 3);
-	/* all completed by both: the interval of a share, not a point */
+	/* all completed by both: a proportion's interval, not a point */
 	expect(metrics->tasks[2]->success->has_interval);
 	expect(metrics->tasks[2]->success->low < 0.5 && metrics->tasks[2]->success->n == 2);
 	uxrec__metrics__free_unpacked(metrics, NULL);
@@ -216,7 +216,7 @@ static void scores_decide_what_was_met(void)
 
 	begin_session(&making, "scores", "P01", false);
 	add_attempt(&making, "P01", "find", 10, 40, UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED);
-	add_tag(&making, "live", "slip", 15, "menu"); /* met, because erred at */
+	add_tag(&making, "live", "slip", 15, "menu"); /* met, since there was an error at it */
 	act.body_case = UXREC__ACT__BODY_OPPORTUNITY_SCORE;
 	act.opportunity_score = &score;
 	score.attempt = making.attempt;
@@ -313,7 +313,7 @@ static void push_policy(struct making *making, int64_t time_ns, Uxrec__KeyPolicy
 	push(making, CHANNEL_KEY_POLICY, time_ns, &policy.base);
 }
 
-/* what was found is not counted, what has a name is called by it, counts count */
+/* found keys are not counted, labelled keys have their names, counts count */
 static void keys_have_names_where_they_may(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -368,7 +368,7 @@ static void push_clicked(struct making *making, int64_t at_ns, const char *name)
 	write_message(making->writer, &making->clock, CHANNEL_CLICKED, at_ns, &object.base);
 }
 
-/* Their times are those of two clocks; and not every click is described. */
+/* Their times come from two clocks; and not every click has an object. */
 static void clicks_have_their_objects(void)
 {
 	_destroy_(timeline) struct timeline *timeline = NULL;
@@ -408,7 +408,7 @@ static int open_one(void *user, size_t i, struct session **ret, struct error *re
 	return session_open_path(ret, user, reterr);
 }
 
-/* No more descriptors than for a few sessions, and more sessions than these. */
+/* A descriptor limit of a few sessions, and more sessions than that. */
 static void many_sessions_take_few_descriptors(void)
 {
 	_autofree_ char *path = NULL;
@@ -430,10 +430,10 @@ static void many_sessions_take_few_descriptors(void)
 	check(setrlimit(RLIMIT_NOFILE, &few) == 0);
 	r = metrics_compute(&metrics, &request, NULL);
 	check(setrlimit(RLIMIT_NOFILE, &before) == 0 && r == 0);
-	/* it is one session, however often it is named */
+	/* one session, named repeatedly */
 	expect(metrics->n_attempts == 1 && metrics->n_left_out == 599);
 	uxrec__metrics__free_unpacked(metrics, NULL);
-	/* those of another study than the one that was asked for are not there at all */
+	/* sessions of another study than the requested one are ignored */
 	request.study = "another";
 	expect(metrics_compute(&metrics, &request, NULL) == -EINVAL);
 }

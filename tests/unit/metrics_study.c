@@ -43,16 +43,16 @@ static void marks_of_observers_are_one_event(void)
 	begin_session(&making, "observers", "P01", false);
 	add_attempt(&making, "P01", "find", 10, 90, COMPLETED);
 	as(&making, "Ana", ANA);
-	add_tag(&making, "live", "slip", 20, "menu"); /* 1: with Ben's and Cleo's */
+	add_tag(&making, "live", "slip", 20, "menu"); /* 1: joined with Ben's and Cleo's */
 	add_tag(&making, "live", "slip", 30, "");     /* 2 */
-	add_tag(&making, "live", "slip", 30.5, "");   /* 3: one author's two marks are two */
+	add_tag(&making, "live", "slip", 30.5, "");   /* 3: two marks of one author stay two */
 	add_tag(&making, "live", "slip", 40, "date"); /* 4 */
 	add_tag(&making, "live", "slip", 50, "");     /* 5 */
 	add_tag(&making, "live", "assist", 60, "");
 	as(&making, "Ben", BEN);
 	add_tag(&making, "live", "slip", 21, "");
-	add_tag(&making, "live", "slip", 41, "sort");  /* 6: another place */
-	add_tag(&making, "live", "slip", 52.5, "");    /* 7: out of the window */
+	add_tag(&making, "live", "slip", 41, "sort");  /* 6: another opportunity */
+	add_tag(&making, "live", "slip", 52.5, "");    /* 7: outside the window */
 	add_tag(&making, "live", "mistake", 30.2, ""); /* 8: another code */
 	add_tag(&making, "live", "assist", 61.5, "");
 	as(&making, "Cleo", CLEO);
@@ -74,7 +74,7 @@ static void marks_of_observers_are_one_event(void)
 	uxrec__metrics__free_unpacked(metrics, NULL);
 }
 
-/* The earliest mark is joined first: then as many as possible have a partner, in any order of the acts. */
+/* The earliest mark is joined first: this gives the most partners, in any order of the acts. */
 static void as_many_marks_as_possible_have_a_partner(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -133,7 +133,7 @@ static void copies_of_a_session_count_once(void)
 			session_destroy(sessions[i]);
 }
 
-/* The attempt that the tag names, else the one that began last. */
+/* The attempt named by the tag, else the one that began last. */
 static void tags_in_overlapping_attempts_count_once(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -148,7 +148,7 @@ static void tags_in_overlapping_attempts_count_once(void)
 	add_tag(&making, "live", "slip", 50, "");
 	add_tag_of(&making, "live", "mistake", 50, "", first);
 	add_tag(&making, "live", "omission", 90, "");       /* at the very end */
-	add_tag_of(&making, "live", "slip", 95, "", first); /* late, and its attempt is known */
+	add_tag_of(&making, "live", "slip", 95, "", first); /* late, but its attempt is known */
 	session = end_session(&making);
 	check(compute(&metrics, &session, 1, NULL, NULL) == 0);
 	expect(metrics->attempts[0]->errors == 2 && metrics->attempts[0]->mistakes == 1);
@@ -157,7 +157,7 @@ static void tags_in_overlapping_attempts_count_once(void)
 	uxrec__metrics__free_unpacked(metrics, NULL);
 }
 
-/* An attempt is live, or the shown layer's own in its place. */
+/* An attempt is live, or the shown layer's own in place of it. */
 static void attempts_of_other_layers_do_not_count(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -194,7 +194,7 @@ static void attempts_of_other_layers_do_not_count(void)
 	check(compute(&metrics, &session, 1, "live", NULL) == 0);
 	expect(metrics->tasks[1]->attempts == 1 && metrics->n_outside == 1);
 	expect(find_outside(metrics, "coder:Ben") != NULL);
-	/* two live attempts have everything in common */
+	/* two live attempts have all in common */
 	expect(metrics->tasks[0]->attempts == 2);
 	expect(metrics->attempts[1]->n_contradictions == 1);
 	uxrec__metrics__free_unpacked(metrics, NULL);
@@ -229,7 +229,7 @@ static void people_are_one_whatever_the_spelling(void)
 		session_destroy(sessions[i]);
 }
 
-/* ---- which layer ---- */
+/* ---- choice of the layer ---- */
 
 static void a_coder_who_found_nothing_has_coded(void)
 {
@@ -264,7 +264,7 @@ static void a_coder_who_found_nothing_has_coded(void)
 		session_destroy(sessions[i]);
 }
 
-/* @param coder  who codes it; NULL: nobody */
+/* @param coder  who codes it; NULL: none */
 static struct session *make_coded(const char *name, const char *participant, const char *layer,
 	const char *principal, bool finished)
 {
@@ -371,7 +371,7 @@ static void reviewers_of_one_name_have_two_layers(void)
 	uxrec__metrics__free_unpacked(metrics, NULL);
 }
 
-/* ---- nothing vanishes ---- */
+/* ---- completeness ---- */
 
 static void errors_are_counted_or_listed(void)
 {
@@ -386,13 +386,13 @@ static void errors_are_counted_or_listed(void)
 	add_tag(&making, "live", "slip", 15, "meun");
 	add_tag(&making, "live", "slip", 20, "sort");
 	add_tag(&making, "live", "slip", 40.2, "menu");
-	add_tag(&making, "live", "hesitation", 45, ""); /* no error, and counted nowhere anyway */
+	add_tag(&making, "live", "hesitation", 45, ""); /* no error, not counted anywhere */
 	add_tag(&making, "live", "assist", 45, "");
 	add_tag(&making, "live", "sleep", 30, "");
 	add_tag_of(&making, "live", "slip", 30, "", "0123456789abcdef0123456789abcdef");
 	add_attempt(&making, "P01", "pay", 50, 60, VOIDED);
 	add_tag(&making, "live", "mistake", 55, "");
-	add_attempt(&making, "P01", "send", 70, 80, COMPLETED); /* of no task that the study has */
+	add_attempt(&making, "P01", "send", 70, 80, COMPLETED); /* task not in the study */
 	add_tag(&making, "live", "slip", 75, "");
 	session = end_session(&making);
 
@@ -420,7 +420,7 @@ static void errors_are_counted_or_listed(void)
 	uxrec__metrics__free_unpacked(metrics, NULL);
 }
 
-/* Not scored is not "not met". */
+/* Unscored differs from "not met". */
 static void the_error_rate_waits_for_all_scores(void)
 {
 	struct session *sessions[2];
@@ -455,7 +455,7 @@ static void the_error_rate_waits_for_all_scores(void)
 		session_destroy(sessions[i]);
 }
 
-/* 8 of 9 errors without an opportunity are no rate of 1 in 4. */
+/* 8 of 9 errors without an opportunity give no rate of 1 in 4. */
 static void the_error_rate_waits_for_every_error_to_be_judged(void)
 {
 	_destroy_(session) struct session *session = NULL;
@@ -519,7 +519,7 @@ static void rates_of_all_tasks_are_pooled_by_participants(void)
 		session_destroy(sessions[i]);
 }
 
-/* a withdrawal from a time on takes attempts and their tags out, with a line that reports it */
+/* a withdrawal from a time on removes attempts and their tags, with a report of it */
 static void attempts_that_consent_does_not_cover_have_no_numbers(void)
 {
 	struct making making;

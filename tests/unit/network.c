@@ -1,4 +1,4 @@
-/* What anybody may send: requests, frames; what a connection may use; what waits for it. */
+/* Input of any peer: requests, frames; limits of a connection; its queue. */
 
 #include "tests/harness/helpers.h"
 
@@ -19,7 +19,7 @@
 #define VERSION   "Sec-WebSocket-Version: 13\r\n"
 #define PROTOCOL  "Sec-WebSocket-Protocol: other, uxrec.v1\r\n"
 
-/* names the input that fails */
+/* names the failing input */
 #define expect_with(condition, input)                                                              \
 	CU_assertImplementation((condition) != 0, __LINE__, input, __FILE__, "", CU_FALSE)
 
@@ -206,7 +206,7 @@ static void a_close_is_answered_with_a_code_that_may_be_sent(void)
 	expect(websocket_close_status((const unsigned char *)"\x11\x31", 2) == 4401);
 	expect(websocket_close_status((const unsigned char *)"\x03", 1) ==
 		WEBSOCKET_PROTOCOL_ERROR);
-	/* 1006 is what a client makes of a connection that broke */
+	/* 1006 stands for a broken connection in clients */
 	expect(websocket_close_status((const unsigned char *)"\x03\xee", 2) ==
 		WEBSOCKET_PROTOCOL_ERROR);
 	expect(websocket_close_status((const unsigned char *)"\x00\x00", 2) ==
@@ -228,7 +228,7 @@ static void the_newest_of_a_kind_replaces_the_older(void)
 	struct packet *packet;
 	size_t cost;
 
-	/* around the end of the ring */
+	/* across the end of the ring */
 	for (int i = 0; i < 10; i++) {
 		check(outbox_put(&outbox, packet_of(1), 0) == 0);
 		packet_unref(outbox_take(&outbox));

@@ -1,4 +1,4 @@
-/* What lies over the video is what the screen shows, to the pixel, whatever happens to the screen. */
+/* The video with its patches equals the screen, to the pixel, after any change of it. */
 
 #include "tests/harness/helpers.h"
 
@@ -19,7 +19,7 @@ static int below(int limit)
 	return (int)(next_random(&seed) % (uint64_t)limit);
 }
 
-/* ---- files, judged by another program's decoder ---- */
+/* ---- files, judged by another library's decoder ---- */
 
 /* a decoded file: R G B A */
 struct shown {
@@ -64,7 +64,7 @@ static void fill(uint8_t *pixels, int count, int colours)
 		pixels[0] = (uint8_t)colour;
 		pixels[1] = (uint8_t)(colour >> 8);
 		pixels[2] = (uint8_t)(colour >> 16);
-		pixels[3] = (uint8_t)below(256); /* means nothing */
+		pixels[3] = (uint8_t)below(256); /* unused */
 	}
 }
 
@@ -151,10 +151,10 @@ static void canvas_has_every_change(void)
 					!areas_have(&canvas->changed, x, y);
 	}
 	expect(missed == 0);
-	/* converted in parts as it would be at once, at the odd edges too */
+	/* converted in parts the result is the same, at the odd edges too */
 	picture_put(whole, &all, canvas->pixels, canvas->stride);
 	expect(pictures_are_equal(canvas->picture, whole));
-	/* what is drawn again as it was is no change */
+	/* redrawn equal pixels are no change */
 	memcpy(before, canvas->pixels, sizeof(before));
 	canvas->changed.count = 0;
 	canvas_put(canvas, &all, before, 4 * SMALL_WIDTH);
@@ -163,11 +163,11 @@ static void canvas_has_every_change(void)
 		canvas_create(&canvas, 5, 100000, CHROMA_420) < 0);
 }
 
-/* ---- the patcher, with an observer who does what FORMAT.md says ---- */
+/* ---- the patcher, with an observer that follows FORMAT.md ---- */
 
 struct observer {
 	struct shown shown;
-	uint32_t over[HEIGHT][WIDTH]; /* 0xRRGGBB of what lies there, or NOTHING */
+	uint32_t over[HEIGHT][WIDTH]; /* 0xRRGGBB of the patch there, or NOTHING */
 };
 
 #define NOTHING UINT32_MAX
@@ -196,7 +196,7 @@ static void observe(struct observer *observer, const Uxrec__ScreenPatches *patch
 	}
 }
 
-/* @return how many pixels are wrong; `bare`: over how many nothing lies */
+/* @return the number of wrong pixels; `bare`: of those without a patch */
 static size_t compare(const struct observer *observer, const struct canvas *canvas, size_t *bare)
 {
 	size_t wrong = 0;
@@ -234,7 +234,7 @@ struct tally {
 	int laid, shown, keyframes, rested;
 };
 
-/* as screen.c does it */
+/* like screen.c */
 static void show(struct patcher *patcher, struct canvas *canvas, struct observer *observer,
 	int64_t now_ns, struct tally *tally)
 {
@@ -306,7 +306,7 @@ static void what_lies_there_is_true(void)
 	expect(tally.laid > 300 && tally.shown > 50 && tally.keyframes > 5 && tally.rested > 50);
 }
 
-/* what has come to rest is exact everywhere, but for photographs */
+/* at rest all is exact, except photographs */
 static void rest_is_exact(void)
 {
 	static struct observer observer;
@@ -336,7 +336,7 @@ static void rest_is_exact(void)
 	expect(bare == 128 * 128);
 	expect(now_ns - begun_ns < 2 * NS_PER_S);
 	expect(patcher_rest_ns(patcher, now_ns) == INT64_MAX);
-	/* a keyframe takes it away, and it is laid again at once */
+	/* a keyframe clears the patches, and they are sent again at once */
 	patcher_reset(patcher);
 	forget(&observer);
 	expect(patcher_rest_ns(patcher, now_ns) <= now_ns);
@@ -344,7 +344,7 @@ static void rest_is_exact(void)
 	expect(compare(&observer, canvas, &bare) == 0 && bare == 128 * 128);
 }
 
-/* letters whose edges are smoothed by the parts of a pixel: in more than 256 colours, and far from their neighbours */
+/* anti-aliased letters with subpixel rendering: more than 256 colours, and with much contrast */
 static void letters(uint8_t *pixels)
 {
 	static uint8_t letter[26][12][7][3];
@@ -388,12 +388,12 @@ static void letters_at_rest_are_exact(void)
 	expect(bare == 0);
 }
 
-/* a caret that blinks: the video has to show it once */
+/* a blinking caret: the video must show it once */
 static void what_is_as_before_is_not_owed(void)
 {
 	_destroy_(canvas) struct canvas *canvas = NULL;
 	_destroy_(patcher) struct patcher *patcher = NULL;
-	const struct rect caret = {60, 100, 10, 20}; /* over two tiles */
+	const struct rect caret = {60, 100, 10, 20}; /* across two tiles */
 	uint8_t on[10 * 20 * 4], off[10 * 20 * 4] = {0};
 	int64_t now_ns = 1000 * NS_PER_S;
 	int owed = 0;
@@ -413,14 +413,14 @@ static void what_is_as_before_is_not_owed(void)
 		if (i == 1)
 			patcher_paid(patcher);
 	}
-	expect(owed == 1); /* before the video had shown it for the first time */
+	expect(owed == 1); /* before the video first showed it */
 	canvas->changed.count = 0;
 	canvas_put(canvas, &caret, on, 40);
 	check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
 	expect(patcher_owes(patcher));
 	patcher_paid(patcher);
 	expect(!patcher_owes(patcher));
-	/* what the video has shown since is another thing */
+	/* the video has shown other content since */
 	check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
 	patcher_clear(patcher, &canvas->changed, now_ns);
 	expect(patcher_owes(patcher));

@@ -1,4 +1,4 @@
-/* An animated pointer: each of its pictures is in the file once in ten seconds, and every reader finds it. */
+/* An animated pointer: each of its shapes is in the file once in ten seconds, and every reader finds it. */
 
 #include "tests/harness/helpers.h"
 
@@ -21,7 +21,7 @@
 #define STEP_NS  (NS_PER_S / 30)
 #define BEGIN_NS (100 * NS_PER_S)
 
-/* what a source pushes goes to a file and to a hub */
+/* packets of a source go to a file and to a hub */
 struct making {
 	struct packet_sink sink;
 	struct session_clock clock;
@@ -57,7 +57,7 @@ static void making_init(struct making *making, const char *path)
 	}
 }
 
-/* a picture that knows its number */
+/* a numbered shape */
 static uint8_t pixel(unsigned step, size_t i)
 {
 	return (uint8_t)(i % 4 == 3 ? 255 : step * 20 + i / 200);
@@ -109,7 +109,7 @@ static void an_animation_costs_little(void)
 	printf("# %zu bytes a minute; each step whole would be %d\n", making.bytes,
 		60 * 30 * SIDE * SIDE * 4);
 	expect(making.bytes < 60 * 30 * SIDE * SIDE * 4 / 20);
-	/* the same once more is nothing */
+	/* a repetition writes no message */
 	push_step(&making, STEPS - 1, BEGIN_NS + 61 * NS_PER_S);
 	expect(making.messages == 60 * 30);
 }
@@ -127,7 +127,7 @@ static void a_pointer_that_is_hidden_is_no_reference(void)
 	expect(making.messages == 3 && making.whole == 2);
 }
 
-/* every message of a file has its picture. @return how many there are */
+/* every message of a file has its shape. @return the number of messages */
 static size_t check_file(struct session_reader *reader, int64_t from_ns)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -164,7 +164,7 @@ static void every_reader_finds_the_pixels(void)
 	check(session_reader_open(&reader, path, NULL) == 0);
 	expect(check_file(reader, INT64_MIN) == 25 * 30);
 	check(track_create(&track, reader) == 0);
-	/* on, back, and far on */
+	/* forwards, backwards, and far ahead */
 	for (int i = 0; i < 60; i++) {
 		int64_t at_ns = BEGIN_NS + (i * 7919 % (25 * 30)) * STEP_NS + STEP_NS / 2;
 
@@ -217,7 +217,7 @@ static void erasing_leaves_the_pixels_of_what_stays(void)
 
 /* ---- identities of packets ---- */
 
-/* Shapes that refer to each other, batches that reach over any end, and latched messages. */
+/* Shapes that refer to each other, batches that cross any end, and latched messages. */
 static void write_everything(const char *path)
 {
 	uint32_t dt_us[] = {0, 60000, 60000, 60000};
@@ -261,7 +261,7 @@ static int compare_identities(const void *a, const void *b)
 				: (x->hash > y->hash) - (x->hash < y->hash);
 }
 
-/* Ranges of sequences that copies have declared in a file. */
+/* True if a sequence number is in a range that a file declares as made by copies. */
 static bool is_declared(struct session_reader *reader, uint32_t sequence)
 {
 	for (size_t i = 0;; i++) {
@@ -286,7 +286,7 @@ static bool is_declared(struct session_reader *reader, uint32_t sequence)
 	}
 }
 
-/* @return how many messages were made by copies */
+/* @return the number of messages made by copies */
 static size_t collect_identities(struct session_reader *reader, struct buf *identities)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -356,7 +356,7 @@ static void equal_identities_have_equal_bytes(void)
 	const struct identity_of *found;
 	size_t made[8], count;
 
-	/* the same session thrice: the same packets in the same order are the same bytes */
+	/* three copies of one session: equal packets in equal order have equal bytes */
 	write_everything(path);
 	write_again("one", "one/recording-0001.mcap");
 	write_again("two", "two/recording-0001.mcap");
@@ -374,7 +374,7 @@ static void equal_identities_have_equal_bytes(void)
 		made[i] = collect_identities(files[i], &all);
 		session_reader_destroy(files[i]);
 	}
-	/* a whole copy changes nothing; each other has a batch, shapes or states of its own */
+	/* a whole copy makes none; every other has a batch, shapes or states of its own */
 	expect(made[0] == 0 && made[1] == 0);
 	for (size_t i = 2; i < ARRAY_SIZE(files); i++)
 		expect(made[i] > 0 && made[i] < 100);
@@ -429,7 +429,7 @@ static void whoever_joins_has_all_shapes(void)
 	while ((packet = hub_next(hub, &cursor)))
 		watch(&joined, packet);
 	expect(joined.messages >= STEPS + 4 * 30 && joined.unknown == 0);
-	/* this one has fallen behind: what it had is forgotten, and given again */
+	/* this client has fallen behind: its shapes are forgotten, and sent again */
 	for (int i = 9 * 30; i < 400 * 30; i++)
 		push_step(&making, (unsigned)i % STEPS, BEGIN_NS + i * STEP_NS);
 	late = (struct observer){0};

@@ -1,4 +1,4 @@
-/* The recorder with a disk that stands still when it is told to. */
+/* The recorder with a disk that blocks on request. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -15,7 +15,7 @@
 
 #define MB (1024 * 1024)
 
-/* ---- what the disk has taken, instead of daemon/record/segments.c ---- */
+/* ---- packets taken by the disk, replaces daemon/record/segments.c ---- */
 
 struct segments {
 	struct packet *taken[400];
@@ -43,7 +43,7 @@ void segments_append(struct segments *segments, struct packet *packet)
 		sleep_ms(1);
 	if (segments->count == ARRAY_SIZE(segments->taken))
 		return;
-	/* counted when it is there: somebody looks on */
+	/* counted last: another thread watches */
 	segments->taken[segments->count] = packet_ref(packet);
 	segments->count++;
 }
@@ -93,7 +93,7 @@ static size_t count_taken(uint16_t channel)
 	return count;
 }
 
-/* ---- a recorder, and what is pushed ---- */
+/* ---- a recorder and its input ---- */
 
 struct lab {
 	struct session_clock clock;
@@ -101,7 +101,7 @@ struct lab {
 	struct recorder *recorder;
 	int64_t next_ns; /* of the next packet */
 	size_t pictures;
-	_Atomic int asked; /* for keyframes */
+	_Atomic int asked; /* keyframe requests */
 };
 
 static void published(void *user)
@@ -144,7 +144,7 @@ static void begin(struct lab *lab)
 		.user = lab,
 	};
 
-	/* what is pushed has happened */
+	/* pushed packets lie in the past */
 	*lab = (struct lab){.next_ns = clock_now_ns() - NS_PER_S};
 	session_clock_init(&lab->clock);
 	check(hub_create(&lab->hub) == 0);
@@ -170,7 +170,7 @@ static int64_t push(struct lab *lab, uint16_t channel, uint16_t flags, size_t si
 static int64_t push_keyframe(struct lab *lab)
 {
 	push(lab, CHANNEL_SCREEN_KEYFRAMES, 0, 4);
-	lab->next_ns -= NS_PER_MS; /* both have one time */
+	lab->next_ns -= NS_PER_MS; /* both have the same time */
 	return push(lab, CHANNEL_SCREEN, PACKET_KEYFRAME, MB);
 }
 
@@ -192,7 +192,7 @@ static void end(struct lab *lab)
 	hub_destroy(lab->hub);
 }
 
-/* a screen that changes, with a keyframe now and then, and somebody who types: more than may wait */
+/* a changing screen, with a keyframe now and then, and typing: more than the backlog holds */
 static void work(struct lab *lab, int pictures)
 {
 	for (int i = 0; i < pictures; i++) {
@@ -204,7 +204,7 @@ static void work(struct lab *lab, int pictures)
 	}
 }
 
-/* ---- what was taken ---- */
+/* ---- taken packets ---- */
 
 static Uxrec__Gap *only_gap(void)
 {
@@ -219,7 +219,7 @@ static Uxrec__Gap *only_gap(void)
 	return gap;
 }
 
-/* A gap says what is missing: nothing was taken in it, and behind it comes a keyframe. */
+/* The gap covers all missing packets: none was taken within it, and a keyframe follows. */
 static void expect_dropped(const struct lab *lab, int64_t resumed_ns)
 {
 	size_t taken = count_taken(CHANNEL_SCREEN) + count_taken(CHANNEL_SCREEN_PATCHES);
@@ -235,7 +235,7 @@ static void expect_dropped(const struct lab *lab, int64_t resumed_ns)
 
 		if (!channel_is_picture(packet->channel))
 			continue;
-		/* all that had been pushed up to then */
+		/* all packets pushed before it */
 		before |= packet->time_ns == gap->from_ns - NS_PER_MS ||
 			packet->time_ns == gap->from_ns - 2 * NS_PER_MS;
 		expect(packet->time_ns < gap->from_ns || packet->time_ns >= gap->to_ns);
@@ -247,7 +247,7 @@ static void expect_dropped(const struct lab *lab, int64_t resumed_ns)
 	uxrec__gap__free_unpacked(gap, NULL);
 }
 
-/* A mark without its keyframe is a place where nobody can begin. */
+/* A mark without its keyframe is no entry point. */
 static void expect_marks_with_their_keyframes(void)
 {
 	const struct packet *mark = NULL;
@@ -278,16 +278,16 @@ static void pictures_go_and_a_keyframe_follows(void)
 	wait_for(CHANNEL_SCREEN, 2);
 	stands_still = true;
 	work(&lab, 120);
-	/* no use in one for which there is no room */
+	/* no request without room for a keyframe */
 	expect(lab.asked == 0);
 	stands_still = false;
 	wait_for(CHANNEL_CONTROLS, 120);
 	expect(count_taken(CHANNEL_GAPS) == 0);
-	/* there is room again: a keyframe is asked for, of a screen that stands still too */
+	/* room again: a keyframe is requested, even of a static screen */
 	for (int i = 0; i < 10000 && lab.asked == 0; i++)
 		sleep_ms(1);
 	expect(lab.asked > 0);
-	/* what depends on what is gone goes too */
+	/* packets that depend on dropped ones are dropped too */
 	push(&lab, CHANNEL_SCREEN, 0, MB);
 	resumed_ns = push_keyframe(&lab);
 	push(&lab, CHANNEL_SCREEN_PATCHES, 0, 1000);

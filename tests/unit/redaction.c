@@ -12,7 +12,7 @@
 #define AT(ms)      ((int64_t)(ms)*NS_PER_MS)
 #define LEVEL(name) UXREC__KEY_POLICY__LEVEL__LEVEL_##name
 
-/* a recording that is being made; session times are CLOCK_MONOTONIC */
+/* a recording in the making; session times are CLOCK_MONOTONIC */
 struct making {
 	char *path;
 	struct session_writer *writer;
@@ -122,7 +122,7 @@ static void hear(void *user, int64_t time_ns, const char *text)
 	snprintf(said->text, sizeof(said->text), "%s", text);
 }
 
-/* End the recording and judge it. @return how many problems there are; the last one in @p ret */
+/* End the recording and check it. @return the number of problems; the last one in @p ret */
 static unsigned judge(struct making *making, struct said *ret)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -157,7 +157,7 @@ static void what_is_allowed_is_found_good(void)
 	push_key(&making, 2001);
 	push_policy(&making, 3000, LEVEL(NONE), false);
 	push_control(&making, 3001, UXREC__CONTROL__CONTROL_WHEEL, 1);
-	/* decided later, and holds from an earlier time on */
+	/* written later, valid from an earlier time on */
 	push_policy(&making, 2900, LEVEL(NONE), false);
 	expect(judge(&making, &said) == 0);
 	if (said.count)
@@ -228,7 +228,7 @@ static void what_is_not_allowed_is_found(void)
 	}
 }
 
-/* A file that declares a field for codes in a message that has none: one byte string for another. */
+/* A file that declares a field for codes in a message without one: confusable byte strings. */
 static void push_actions(struct making *making, int64_t ms, const int *actions)
 {
 	Uxrec__KeyClassBatch batch = UXREC__KEY_CLASS_BATCH__INIT;
@@ -248,7 +248,7 @@ static void push_actions(struct making *making, int64_t ms, const int *actions)
 	push(making, CHANNEL_KEY_CLASSES, ms, &batch.base);
 }
 
-/* of modifiers: pressed 1, released 0, found down 3; then a shortcut with Ctrl, or with Ctrl and Shift */
+/* actions of modifiers: pressed 1, released 0, found down 3; then a shortcut with Ctrl, or with Ctrl and Shift */
 static void shortcuts_need_modifiers_that_are_down(void)
 {
 	static const struct {

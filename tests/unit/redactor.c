@@ -43,7 +43,7 @@ static void lab_destroy(struct lab *lab)
 }
 DEFINE_DESTROY(lab);
 
-/* the next packet, which must be of that channel */
+/* the next packet, which must be of this channel */
 static void take_channel(struct lab *lab, struct peer_message *sent, uint32_t channel)
 {
 	check(peer_receive(lab->fd, sent, 0));
@@ -134,7 +134,7 @@ static void nothing_but_the_allowed_passes(void)
 	expect(policy_tell(EV_REL, REL_WHEEL).control == UXREC__CONTROL__CONTROL_WHEEL);
 	expect(policy_tell(EV_SYN, SYN_REPORT).control == UXREC__CONTROL__CONTROL_FRAME);
 	expect(policy_tell(EV_SYN, SYN_DROPPED).kind == TOLD_NOTHING);
-	/* no kernel has such a type or code */
+	/* no kernel has types or codes like these */
 	for (unsigned type = 0; type <= EV_MAX; type++)
 		expect(policy_tell((uint16_t)type, UINT16_MAX).kind == TOLD_NOTHING);
 	expect(policy_tell(EV_CNT, 0).kind == TOLD_NOTHING);
@@ -201,7 +201,7 @@ static void classes_say_the_interval_and_not_the_time(void)
 	key_at(lab, 30000, KEY_A, 0);
 	key_at(lab, 99999, KEY_7, 1);
 	key_at(lab, 100000, KEY_7, 0);
-	/* read late: the button was first */
+	/* read late: the button came first */
 	redactor_button(&lab->redactor, 99 * NS_PER_MS);
 	expect(redactor_flush_due(&lab->redactor, 100 * NS_PER_MS) > 100 * NS_PER_MS);
 	flush_at(lab, 100);
@@ -221,7 +221,7 @@ static void classes_say_the_interval_and_not_the_time(void)
 	flush_at(lab, 300);
 	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
 	expect(sent.header.time_ns == 100 * NS_PER_MS);
-	/* one that comes after its interval was said counts for the next */
+	/* an event read after its interval was sent counts for the next */
 	key_at(lab, 150000, KEY_B, 1);
 	flush_at(lab, 400);
 	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
@@ -229,7 +229,7 @@ static void classes_say_the_interval_and_not_the_time(void)
 	expect_silence(lab);
 }
 
-/* Everything that leaves while a text is typed at given times, times of sending included. */
+/* All packets sent while a text is typed at given times, with their sending times. */
 static size_t say_text(enum key_policy keys, const char *text, unsigned char *ret, size_t room)
 {
 	static const uint16_t rows[] = {KEY_A, KEY_S, KEY_D, KEY_F, KEY_G, KEY_H, KEY_J, KEY_K,
@@ -287,7 +287,7 @@ static void key_of(struct lab *lab, uint32_t device, int64_t ms, uint16_t code, 
 	redactor_key(&lab->redactor, &key);
 }
 
-/* All that was kept whole: codes plus modifiers << 16, at most @p limit. @return how many */
+/* All unredacted shortcuts: codes plus modifiers << 16, at most @p limit. @return their number */
 static size_t take_shortcuts(struct lab *lab, uint32_t *ret, size_t limit)
 {
 	struct peer_message sent;
@@ -315,7 +315,7 @@ static size_t take_shortcuts(struct lab *lab, uint32_t *ret, size_t limit)
 #define SHIFT UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_SHIFT
 #define ALT   UXREC__SHORTCUT_BATCH__MODIFIER__MODIFIER_ALT
 
-/* a key that is pressed (1), released (0) or found (3 down, 4 up) */
+/* a key event: pressed (1), released (0) or found (3 down, 4 up) */
 struct stroke {
 	uint16_t code;
 	int action;
@@ -354,10 +354,10 @@ static size_t keep_strokes(
 
 struct row {
 	struct stroke strokes[10];
-	uint32_t kept[3]; /* up to a 0 */
+	uint32_t kept[3]; /* 0-terminated */
 };
 
-/* Shortcuts are kept that server and kernel confirm, and none of the others. */
+/* Exactly the shortcuts confirmed by server and kernel are recorded. */
 static void expect_kept(const struct row *rows, size_t count)
 {
 	for (const struct row *row = rows; row < rows + count; row++) {
@@ -387,7 +387,7 @@ static void shortcuts_are_commands(void)
 		{{DOWN(LEFTCTRL), {KEY_S, 1, 3}}, {KEY_S | CTRL << 16}},
 		/* a capital letter */
 		{{DOWN(LEFTSHIFT), DOWN(Q)}, {0}},
-		/* the sign at on a German keyboard; and as virtual machines send AltGr */
+		/* the at sign on a German keyboard; and AltGr as virtual machines send it */
 		{{DOWN(RIGHTALT), DOWN(Q)}, {0}},
 		{{DOWN(LEFTCTRL), DOWN(RIGHTALT), DOWN(Q)}, {0}},
 		{{DOWN(LEFTCTRL), DOWN(LEFTALT), DOWN(Q)}, {0}},
@@ -395,22 +395,22 @@ static void shortcuts_are_commands(void)
 		{{DOWN(RIGHTALT), {KEY_RIGHTALT, 1, 3}, {KEY_RIGHTALT, 0, 3}, DOWN(LEFTCTRL),
 			 DOWN(Q)},
 			{0}},
-		/* counted twice at the begin, released once */
+		/* counted twice at the start, released once */
 		{{FOUND(LEFTCTRL), DOWN(LEFTCTRL), UP(LEFTCTRL), DOWN(S)}, {0}},
 		{{DOWN(LEFTCTRL), FOUND(LEFTCTRL), UP(LEFTCTRL), DOWN(S)}, {0}},
 		{{FOUND(LEFTCTRL), DOWN(S)}, {0}},
 		{{FOUND(LEFTCTRL), UP(LEFTCTRL), DOWN(LEFTCTRL), DOWN(S)}, {KEY_S | CTRL << 16}},
-		/* held since before the begin, it may be of any entry of text */
+		/* held since before the start: it may be part of any text entry */
 		{{FOUND(LEFTSHIFT), DOWN(LEFTCTRL), DOWN(U), DOWN(2), DOWN(0)}, {0}},
 		{{FOUND(LEFTSHIFT), DOWN(LEFTCTRL), DOWN(U), UP(LEFTSHIFT), DOWN(2), DOWN(0)}, {0}},
 		{{FOUND(LEFTALT), DOWN(LEFTCTRL), DOWN(Q)}, {0}},
 		{{FOUND(LEFTSHIFT), UP(LEFTSHIFT), DOWN(LEFTCTRL), DOWN(S)}, {KEY_S | CTRL << 16}},
-		/* a release that was lost shows by the next press */
+		/* a lost release shows at the next press */
 		{{DOWN(LEFTCTRL), DOWN(S), DOWN(LEFTCTRL)}, {0}},
 		{{DOWN(LEFTCTRL), DOWN(LEFTCTRL), DOWN(S)}, {0}},
-		/* over an overflow, and with the device gone */
+		/* across an overflow, and with the device removed */
 		{{DOWN(LEFTCTRL), GONE(LEFTCTRL), DOWN(S)}, {0}},
-		/* of two keyboards: the first release ends it */
+		/* on two keyboards: the first release ends it */
 		{{DOWN(LEFTCTRL), {KEY_LEFTCTRL, 1, 3}, UP(LEFTCTRL), DOWN(S)}, {0}},
 		{{DOWN(LEFTMETA), {KEY_LEFTMETA, 0, 3}, DOWN(S)}, {0}},
 	};
@@ -433,10 +433,10 @@ static void digits_of_a_character_are_no_shortcuts(void)
 			{U_KEPT}},
 		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(U), DOWN(KP4), DOWN(LEFT)},
 			{U_KEPT, KEY_LEFT | (CTRL | SHIFT) << 16}},
-		/* from another keyboard, which was read first; and of another letter in another layout */
+		/* from another keyboard, read earlier; and with another letter in another layout */
 		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(F), {KEY_D, 1, 3}, {KEY_4, 1, 3}},
 			{KEY_F | (CTRL | SHIFT) << 16}},
-		/* a command is given twice, and another one when all is released */
+		/* a command repeated, and another one after releasing all */
 		{{DOWN(LEFTCTRL), DOWN(LEFTSHIFT), DOWN(Z), DOWN(Z), UP(LEFTSHIFT), UP(LEFTCTRL),
 			 DOWN(LEFTCTRL), DOWN(S)},
 			{KEY_Z | (CTRL | SHIFT) << 16, KEY_Z | (CTRL | SHIFT) << 16,
@@ -452,7 +452,7 @@ static void digits_of_a_character_are_no_shortcuts(void)
 	expect_kept(rows, ARRAY_SIZE(rows));
 }
 
-/* devices are read one after the other */
+/* devices are read one after another */
 static void a_digit_that_is_read_before_its_number_begins_is_no_shortcut(void)
 {
 	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
@@ -479,7 +479,7 @@ static void shortcuts_that_nobody_confirms_are_none(void)
 	expect(redactor_is_unsettled(&lab->redactor));
 	flush_at(lab, 200);
 	expect(take_shortcuts(lab, kept, 4) == 0);
-	/* after a doubt Ctrl is to be pressed anew */
+	/* after a doubt Ctrl must be pressed again */
 	redactor_doubt(&lab->redactor);
 	key_of(lab, 2, 301, KEY_S, 1);
 	expect(!redactor_is_unsettled(&lab->redactor));
@@ -493,7 +493,7 @@ static void shortcuts_that_nobody_confirms_are_none(void)
 	expect(take_shortcuts(lab, kept, 4) == 1);
 }
 
-/* devices are read one after the other: another keyboard's letter may come before the release that was earlier */
+/* devices are read one after another: another keyboard's letter may be read before an earlier release */
 static void letters_after_a_release_that_is_read_late_are_no_shortcuts(void)
 {
 	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, false);
@@ -508,7 +508,7 @@ static void letters_after_a_release_that_is_read_late_are_no_shortcuts(void)
 	expect(take_shortcuts(lab, kept, 4) == 1 && kept[0] == (KEY_S | CTRL << 16));
 }
 
-/* Super+L locks: Super is released where nobody reads; Ctrl is pressed where nothing is recorded */
+/* Super+L locks: Super is released while reading is off; Ctrl is pressed while recording is off */
 static void modifiers_do_not_outlive_what_is_recorded(void)
 {
 	_destroy_(lab) struct lab *lab = lab_create(KEY_POLICY_CLASSES, true, true);
@@ -528,7 +528,7 @@ static void modifiers_do_not_outlive_what_is_recorded(void)
 	expect(take_shortcuts(lab, kept, 4) == 0);
 }
 
-/* Presses in a packet of keys, of any policy. */
+/* Presses in a packet of keys, under any policy. */
 static size_t presses_in(const struct peer_message *sent)
 {
 	size_t presses = 0;
@@ -566,15 +566,14 @@ static void passwords_are_kept_back(void)
 	Uxrec__KeyBatch *batch;
 	struct peer_message sent;
 
-	/* nothing before it is known what has the focus */
+	/* nothing while the focus is unknown */
 	expect_policy(lab, LEVEL(NONE), REASON(UNWATCHED), 0);
 	type_at(lab, 1000, KEY_A);
 	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 10 * NS_PER_MS);
 	expect_policy(lab, LEVEL(FULL), REASON(NO_PASSWORD), 10);
-	type_at(lab, 9000, KEY_B);  /* read late, pressed before */
-	type_at(lab, 20000, KEY_C); /* said */
-	type_at(lab, 150000,
-		KEY_S); /* typed ahead of the word that a password field has the focus */
+	type_at(lab, 9000, KEY_B);   /* read late, pressed before */
+	type_at(lab, 20000, KEY_C);  /* sent */
+	type_at(lab, 150000, KEY_S); /* typed before the report of the focus in a password field */
 	redactor_set(&lab->redactor, KEY_POLICY_NONE, REASON(PASSWORD), 200 * NS_PER_MS);
 	take_channel(lab, &sent, CHANNEL_KEYS);
 	batch = uxrec__key_batch__unpack(NULL, sent.size_bytes, sent.data);
@@ -584,7 +583,7 @@ static void passwords_are_kept_back(void)
 	type_at(lab, 210000, KEY_E);
 	flush_at(lab, 500);
 	expect_silence(lab);
-	/* nothing of them is left in memory either */
+	/* nor left in memory */
 	for (size_t i = 0; i < REDACTOR_KEYS_LIMIT; i++)
 		check(lab->redactor.keys[i].code == 0);
 	redactor_set(&lab->redactor, KEY_POLICY_CLASSES, REASON(UNWATCHED), 600 * NS_PER_MS);
@@ -597,22 +596,22 @@ static void passwords_are_kept_back(void)
 	expect_silence(lab);
 	flush_at(lab, 1710);
 	take_channel(lab, &sent, CHANNEL_KEY_CLASSES);
-	expect(sent.header.time_ns == 600 * NS_PER_MS); /* within the time of its policy */
-	/* what is held back at the end is forgotten */
+	expect(sent.header.time_ns == 600 * NS_PER_MS); /* within its policy's time */
+	/* keys withheld at the end are dropped */
 	type_at(lab, 2000000, KEY_G);
 	redactor_finish(&lab->redactor, 2050 * NS_PER_MS);
 	expect_silence(lab);
 }
 
-/* Six letters, 100 ms apart from 1,010 ms on, and what may have moved the focus before; then the report at 1,650 ms. */
+/* Six letters, 100 ms apart from 1,010 ms on; before them a possible change of focus; then the report at 1,650 ms. */
 static void what_was_typed_since_the_focus_may_have_moved_is_kept_back(void)
 {
 	static const struct {
 		enum key_policy allowed;
-		int64_t button_ms; /* 0: none is pressed */
+		int64_t button_ms; /* 0: none pressed */
 		int64_t key_ms;
 		uint16_t key;
-		int64_t policy_ms; /* of the policy of the password */
+		int64_t policy_ms; /* of the policy for the password */
 		size_t presses;    /* in the session */
 	} table[] = {
 		/* 100 ms before the report */
@@ -620,7 +619,7 @@ static void what_was_typed_since_the_focus_may_have_moved_is_kept_back(void)
 		{KEY_POLICY_FULL, 0, 1105, KEY_J, 1550, 7},
 		{KEY_POLICY_CLASSES, 0, 0, 0, 1500, 5},
 		{KEY_POLICY_COUNTS, 0, 0, 0, 1500, 5},
-		/* the application was slow */
+		/* a slow application */
 		{KEY_POLICY_FULL, 0, 1105, KEY_TAB, 1105, 1},
 		{KEY_POLICY_CLASSES, 0, 1105, KEY_TAB, 1100, 1},
 		{KEY_POLICY_COUNTS, 0, 1305, KEY_TAB, 1250, 3},
@@ -634,7 +633,7 @@ static void what_was_typed_since_the_focus_may_have_moved_is_kept_back(void)
 		{KEY_POLICY_FULL, 1205, 1305, KEY_TAB, 1205, 2},
 		/* more than a second ago */
 		{KEY_POLICY_FULL, 640, 630, KEY_TAB, 1550, 7},
-		/* before what holds */
+		/* before the present policy */
 		{KEY_POLICY_FULL, 0, 660, KEY_TAB, 660, 0},
 	};
 
@@ -718,7 +717,7 @@ static void a_flood_of_keys_is_counted(void)
 	expect(keys == REDACTOR_KEYS_LIMIT && keys + dropped == 80000 && gaps == 1);
 }
 
-/* as of a gap that begins when a keyboard's newest key was pressed */
+/* timestamp of a gap that begins at a keyboard's newest press */
 static void times_of_keys_are_exact_under_full_alone(void)
 {
 	static const struct {
@@ -747,11 +746,11 @@ static void times_of_passwords_are_not_exact_under_full(void)
 
 	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 500 * NS_PER_MS);
 	expect(redactor_time_ns(&lab->redactor, key_ns, 1987 * NS_PER_MS) == key_ns);
-	/* the word that it was one may still come */
+	/* the report of a password field may still come */
 	expect(redactor_time_ns(&lab->redactor, key_ns, 1986 * NS_PER_MS) == coarse_ns);
 	redactor_set(&lab->redactor, KEY_POLICY_NONE, REASON(PASSWORD), NS_PER_S);
 	expect(redactor_time_ns(&lab->redactor, key_ns, 2 * NS_PER_S) == coarse_ns);
-	/* and has come, though it is over */
+	/* has come, though it is over */
 	redactor_set(&lab->redactor, KEY_POLICY_FULL, REASON(NO_PASSWORD), 2 * NS_PER_S);
 	expect(redactor_time_ns(&lab->redactor, key_ns, 3 * NS_PER_S) == coarse_ns);
 }

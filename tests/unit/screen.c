@@ -1,5 +1,5 @@
-/* The screen source with an encoder that fails or is slow when it is told to, a screen that never stops changing, and
- * the pace it keeps. */
+/* The screen source with an encoder that fails or is slow on request, with a screen that never stops changing, and its
+ * pacing. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -22,7 +22,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* ---- an encoder, instead of capture/screen/encoder.c ---- */
+/* ---- encoder, replaces capture/screen/encoder.c ---- */
 
 struct encoder {
 	char name[32];
@@ -30,11 +30,11 @@ struct encoder {
 	const char *passed_over;
 };
 
-static _Atomic int fails_after = -1; /* pictures of one encoder */
+static _Atomic int fails_after = -1; /* pictures of one encoder until it fails */
 static _Atomic int made;
-static _Atomic int works_ms; /* for a picture */
-static _Atomic int waits_ms; /* for something else than a processor */
-static int widest;           /* of what the first one takes; 0: of any width */
+static _Atomic int works_ms; /* per picture */
+static _Atomic int waits_ms; /* per picture, not on a processor */
+static int widest;           /* widest picture of the first encoder; 0: any width */
 
 const char *const encoder_names[] = {"auto", NULL};
 
@@ -98,13 +98,13 @@ int64_t encode_jpeg(const struct picture *picture, uint8_t **ret_data)
 	return -ENOSYS;
 }
 
-/* ---- a screen that always changes, instead of capture/screen/grabber.c ---- */
+/* ---- a screen that always changes, replaces capture/screen/grabber.c ---- */
 
 #define BUSY_WIDTH  320
 #define BUSY_HEIGHT 256
 
-static struct rect busy_area;              /* where */
-static _Atomic int changes_left = INT_MAX; /* so often; then all is drawn as it was */
+static struct rect busy_area;              /* changing area */
+static _Atomic int changes_left = INT_MAX; /* then redraws without change */
 static int busy_width = BUSY_WIDTH;
 static int64_t busy_since_ns;
 static const struct grabber_ops busy;
@@ -248,7 +248,7 @@ static struct packet *next_of(struct lab *session, uint16_t channel)
 	}
 }
 
-/* On a busy machine others come before it. */
+/* On a busy machine other gaps come before it. */
 static Uxrec__Gap *next_gap(struct lab *session, Uxrec__Gap__Reason reason)
 {
 	for (;;) {
@@ -290,7 +290,7 @@ static void a_failed_encoder_is_replaced(void)
 	expect(strncmp(gap->detail, "first 1: ", 9) == 0);
 	uxrec__gap__free_unpacked(gap, NULL);
 	fails_after = -1;
-	/* what comes next a decoder can begin with */
+	/* a decoder can start at the next packet */
 	expect_encoder(&session, ENCODER_LAST " 2");
 	packet = next_of(&session, CHANNEL_SCREEN);
 	expect(packet->flags & PACKET_KEYFRAME);
@@ -313,7 +313,7 @@ static void a_hopeless_encoder_ends_the_source(void)
 	fails_after = -1;
 }
 
-/* Hardware does not take screens of any size. */
+/* Hardware encoders limit the screen's size. */
 static void another_encoder_for_a_larger_screen_is_told(void)
 {
 	struct lab session = {.sink = {{sink_push}, NULL}};
@@ -363,9 +363,9 @@ static void a_screen_that_is_too_large_is_refused(void)
 	grabber_destroy(source.grabber);
 }
 
-/* ---- what never stops ---- */
+/* ---- continuous change ---- */
 
-/* A letter that blinks thirty times a second, and everything beside it at rest. */
+/* A letter that blinks thirty times a second, and a static rest. */
 static void what_never_stops_leaves_room(void)
 {
 	static struct lab session;
@@ -397,14 +397,14 @@ static void what_never_stops_leaves_room(void)
 		}
 	}
 	end(&session);
-	/* the video alone shows what lies over it a second later; the machine may be busy */
+	/* the video takes over patched content after a second; the machine may be busy */
 	expect(videos >= 3);
 	expect(longest_ns < 3 * NS_PER_S);
-	/* the tiles beside it, in files of up to four */
+	/* the tiles beside it, in up to four per file */
 	expect(rested >= 5);
 }
 
-/* A program that draws the same again and again, and once something else. */
+/* A program that redraws the same pixels, and once others. */
 static void what_is_drawn_as_it_was_leaves_room(void)
 {
 	static struct lab session;
@@ -415,7 +415,7 @@ static void what_is_drawn_as_it_was_leaves_room(void)
 	begin(&session, "busy");
 	packet_unref(next_of(&session, CHANNEL_SCREEN));
 	packet_unref(next_of(&session, CHANNEL_SCREEN_PATCHES));
-	/* what lies over the video is in it a second later */
+	/* patched changes reach the video a second later */
 	packet_unref(next_of(&session, CHANNEL_SCREEN));
 	expect(changes_left == 0);
 	end(&session);
@@ -430,12 +430,12 @@ static void expect_left_out(struct lab *session)
 	check(gap && gap->reason == UXREC__GAP__REASON__REASON_OVERLOAD);
 	expect(strcmp(gap->topics[0], "/screen") == 0 && gap->count > 0);
 	expect(gap->to_ns > gap->from_ns);
-	/* no more than the rate that was asked for would have had room for */
+	/* at most the count of the requested rate */
 	expect((int64_t)gap->count <= (gap->to_ns - gap->from_ns) * 30 / NS_PER_S + 1);
 	uxrec__gap__free_unpacked(gap, NULL);
 }
 
-/* An encoder that takes its time, and leaves the processors alone: the rate is as it was. */
+/* An encoder that takes its time, and leaves the processors alone: the rate stays. */
 static void pictures_that_take_too_long_are_counted(void)
 {
 	static struct lab session;
@@ -452,7 +452,7 @@ static void pictures_that_take_too_long_are_counted(void)
 	end(&session);
 }
 
-/* What is left out for want of time is counted, and a gap says when. */
+/* Pictures dropped for lack of time are counted in a gap with their time span. */
 static void left_out_pictures_are_counted(void)
 {
 	static struct lab session;
@@ -471,7 +471,7 @@ static void left_out_pictures_are_counted(void)
 		uxrec__screen__free_unpacked(screen, NULL);
 		packet_unref(packet);
 	}
-	/* the next pictures are fewer than there would have been */
+	/* pictures come at the lower rate */
 	for (int i = 0; i < 8; i++)
 		packet_unref(next_of(&session, CHANNEL_SCREEN));
 	works_ms = 0;
@@ -482,12 +482,12 @@ static void left_out_pictures_are_counted(void)
 
 /* ---- keyframes ---- */
 
-/* what lies between two keyframes */
+/* between two keyframes */
 struct stretch {
-	int pictures, patches, said; /* `said` by the mark of the second one: how many pictures */
+	int pictures, patches, said; /* `said`: the second keyframe's pictures_since */
 };
 
-/* whether it lays something, not only takes away */
+/* true if it adds patches, not only clears */
 static bool lays(const struct packet *packet)
 {
 	Uxrec__ScreenPatches *patches;
@@ -503,8 +503,8 @@ static bool lays(const struct packet *packet)
 	return lays;
 }
 
-/* Show changes of an area, thirty a second, without waiting for the clock; `wanted`: a keyframe is asked for at the
- * last. @return how many stretches were filled in */
+/* Show changes of an area, thirty a second, without waiting for the clock; `wanted`: request a keyframe at the last.
+ * @return the number of stretches filled in */
 static int show(struct rect area, int changes, bool wanted, struct stretch *stretches, int most)
 {
 	struct lab session = {.sink = {{sink_push}, NULL}};
@@ -565,7 +565,7 @@ static void a_keyframe_comes_after_sixty_pictures(void)
 	}
 }
 
-/* What is laid over the video brings a keyframe on too: who seeks lays all of it. */
+/* Patches over the video bring a keyframe on too: a seek draws all of them. */
 static void a_keyframe_comes_after_ten_seconds_of_change(void)
 {
 	const struct rect letter = {8, 8, 16, 16};
@@ -586,13 +586,13 @@ static void a_keyframe_comes_when_it_is_asked_for(void)
 
 	check(show(letter, 5, true, stretches, 2) == 1);
 	expect(stretches[0].pictures == 1 && stretches[0].patches == 3);
-	/* also of what does not change */
+	/* also without a change */
 	check(show(nothing, 1, true, stretches, 2) == 0);
 }
 
-/* ---- who comes first ---- */
+/* ---- priorities ---- */
 
-/* @return the thread of the screen source, which has its name before its priority */
+/* @return the thread of the screen source, which gets its name before its priority */
 static pid_t find_thread(void)
 {
 	DIR *tasks = opendir("/proc/self/task");
@@ -633,23 +633,22 @@ static void the_thread_has_the_priority(void)
 		pid_t thread;
 
 		begin_with(&session, "test", priorities[i].name);
-		/* it has the priority before its first picture */
+		/* the priority is set before the first picture */
 		packet_unref(next_of(&session, CHANNEL_SCREEN));
 		thread = find_thread();
 		check(thread > 0);
 		expect(getpriority(PRIO_PROCESS, (id_t)thread) == nice);
 		expect(sched_getscheduler(thread) == priorities[i].scheduler);
-		/* of nobody else */
+		/* and not for other threads */
 		expect(getpriority(PRIO_PROCESS, 0) == own);
 		expect(sched_getscheduler(0) == SCHED_OTHER);
 		end(&session);
 	}
 }
 
-/* ---- the pace ---- */
+/* ---- pacing ---- */
 
-/* a second of pictures, each of which takes so many milliseconds, of which it has a processor for `cpu_ms` and waits for
- * it for `waited_ms` */
+/* A second of pictures at `work_ms` each: `cpu_ms` on a processor, `waited_ms` waiting for one. */
 static bool second(struct pace *pace, int64_t *now_ns, int work_ms, int cpu_ms, int waited_ms)
 {
 	int64_t end_ns = *now_ns + NS_PER_S;
@@ -680,18 +679,18 @@ static void the_pace_follows_the_load(void)
 		second(&pace, &now_ns, 28, 27, 1);
 	expect(pace.fps == 15);
 	for (int i = 0; i < 20; i++)
-		expect(!second(&pace, &now_ns, 28, 27, 1)); /* the double would be too much */
-	/* others need the machine: it waits longer than it works */
+		expect(!second(&pace, &now_ns, 28, 27, 1)); /* doubled, too much */
+	/* others need the machine: waiting for a processor exceeds the work */
 	for (int i = 0; i < 10; i++)
 		second(&pace, &now_ns, 60, 10, 50);
 	expect(pace.fps >= PACE_LEAST_FPS && pace.fps < 8);
 	for (int i = 0; i < 30; i++)
 		second(&pace, &now_ns, 5, 5, 0);
 	expect(pace.fps == 30);
-	/* waiting for little is not waiting */
+	/* short waits do not count */
 	for (int i = 0; i < 10; i++)
 		expect(!second(&pace, &now_ns, 1, 0, 1));
-	/* nor is what a graphics card or a far display takes */
+	/* nor does the time of a graphics card or a remote display */
 	for (int i = 0; i < 10; i++)
 		expect(!second(&pace, &now_ns, 25, 3, 1));
 	pace_init(&pace, 5);

@@ -235,7 +235,7 @@ static void write_bytes(const char *path, const void *data, size_t size)
 	check(fd >= 0 && io_write_all(fd, data, size) == 0);
 }
 
-/* what opens must read to its end without a fault, and never give a message that was not written */
+/* a file that opens must read to its end without a fault, and give only messages that were written */
 static size_t read_whatever(const char *path)
 {
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -291,8 +291,8 @@ static void one_bad_byte_costs_one_chunk(void)
 		data[at] = (char)(data[at] ^ flip);
 		write_bytes(path, data, (size_t)size);
 		count = read_whatever(path);
-		/* the largest chunk has 20 positions or 10 pictures; in the declarations or the
-		 * magic it may cost more, but never adds anything */
+		/* the largest chunk has 20 positions or 10 pictures; damage in the declarations or the magic may lose
+		 * more, but never adds a message */
 		check(count <= 307);
 		check(verify_path(path, &verified) <= 0);
 		data[at] = (char)(data[at] ^ flip);
@@ -336,7 +336,7 @@ static void lies_are_not_believed(void)
 	write_session(path, true);
 	size = io_read_file(path, SIZE_MAX / 2, &data);
 	check(size > 0);
-	/* each record's length in turn becomes a lie */
+	/* set each record's length to a wrong value in turn */
 	for (size_t at = MCAP_MAGIC_BYTES; at + 9 < (size_t)size;) {
 		uint64_t length = le_load((unsigned char *)data + at + 1, 8);
 
@@ -366,7 +366,7 @@ static void not_a_session(void)
 	expect(session_reader_open(&reader, "/", &error) < 0);
 }
 
-/* ---- files that nobody honest writes ---- */
+/* ---- forged files ---- */
 
 static void put_schema(struct buf *file, uint16_t id, const char *text)
 {
@@ -375,7 +375,7 @@ static void put_schema(struct buf *file, uint16_t id, const char *text)
 			mcap_text(text)});
 }
 
-/* ours by profile, with the channel 1 of our clock samples */
+/* our profile, and channel 1 with clock samples */
 static void put_begin(struct buf *file)
 {
 	buf_put(file, MCAP_MAGIC, MCAP_MAGIC_BYTES);
@@ -450,7 +450,7 @@ static void bomb(struct buf *file)
 	check(compress_append(COMPRESSION_ZSTD, (struct view){zeros.data, zeros.size_bytes, 0},
 		      &packed) == 0);
 	put_good_chunk(file, 0);
-	/* says that it is small, says that it is larger than anything */
+	/* declared sizes: too small, and larger than anything */
 	put_chunk(file, &packed, (struct lie){BEGIN_NS, BEGIN_NS, 1000, "zstd"});
 	put_chunk(file, &packed, (struct lie){BEGIN_NS, BEGIN_NS, UINT64_C(1) << 62, "zstd"});
 	put_good_chunk(file, 1);
@@ -609,14 +609,14 @@ static void look_for(void *user, uint64_t offset, const char *text)
 	told->found |= offset > 0 && strstr(text, told->text) != NULL;
 }
 
-/* Each costs itself, is told by the reader or by verify with its offset, and the rest is read. */
+/* Each forgery costs only itself, is reported by the reader or by verify with its offset, and the rest is read. */
 static void every_lie_is_told(void)
 {
 	static const struct {
 		void (*make)(struct buf *file);
 		size_t messages;
-		const char *damage;  /* by the reader; NULL: it needs not care */
-		const char *problem; /* by verify */
+		const char *damage;  /* of the reader; NULL: not required */
+		const char *problem; /* of verify */
 	} lies[] = {
 		{claims_two_to_the_63, 1, "larger than the file", "torn record"},
 		{bomb, 2, "does not have the size it declares", "cannot be expanded"},
@@ -694,7 +694,7 @@ static void full_disk_leaves_whole_chunks(void)
 	bool in_order;
 
 	check(session_writer_create(&writer, path, SESSION_WRITER_RECORDING) == 0);
-	/* a file size limit fails as a full disk does, in the middle of a write */
+	/* a file size limit fails like a full disk, in the middle of a write */
 	check(getrlimit(RLIMIT_FSIZE, &limit) == 0);
 	small = limit;
 	small.rlim_cur = 300000;
@@ -710,7 +710,7 @@ static void full_disk_leaves_whole_chunks(void)
 	reader = open_session(path);
 	expect(session_reader_whole_bytes(reader) == session_reader_size(reader));
 	expect(count_messages(reader, INT64_MIN, INT64_MAX, 0, &in_order) > 5);
-	/* and when there is room again, it goes on and ends well */
+	/* with room again it goes on and ends well */
 	check(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 	expect(session_writer_finish(writer) == 0);
 	session_reader_destroy(steal_ptr(reader));

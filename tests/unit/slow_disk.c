@@ -1,5 +1,5 @@
-/* A disk that is slower than what is recorded: what was written stays, all that is no picture is written, and what is
- * dropped of the pictures is counted. The linker puts the __wrap_ functions between our code and libc. */
+/* A disk slower than the recording: written packets stay, all packets but pictures are written, and dropped pictures
+ * are counted. The linker puts the __wrap_ functions between our code and libc. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -57,7 +57,7 @@ static void disk_is_in_trouble(void *user, const char *text)
 	printf("# %s\n", text ? text : "good again");
 }
 
-/* A picture that knows its number, and something of the input. */
+/* A numbered picture, and an input event. */
 static void push_both(struct recorder *recorder, struct session_clock *clock, uint32_t number)
 {
 	static unsigned char data[PICTURE_BYTES];
@@ -96,7 +96,7 @@ static void record(const char *folder, struct session_clock *clock)
 	write_ms = 50;
 	for (; number < WHILE_SLOW; number++)
 		push_both(recorder, clock, number);
-	/* no source waits for it: writing as much would take more than ten seconds */
+	/* sources do not wait for the disk: writing all would take more than ten seconds */
 	expect(clock_now_ns() - begun_ns < 4 * NS_PER_S);
 	write_ms = 0;
 	for (int i = 0; i < 500 && recorder_get_totals(recorder).pictures < 100; i++)
@@ -134,7 +134,7 @@ static void take(struct found *found, const struct reader_message *message)
 		uint32_t number;
 
 		memcpy(&number, message->data.data, sizeof(number));
-		/* behind what is missing only a keyframe can be decoded */
+		/* after a loss only a keyframe can be decoded */
 		found->without_keyframe += number != found->next && number % GROUP != 0;
 		found->next = number + 1;
 		found->pictures++;

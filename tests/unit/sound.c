@@ -11,14 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- the clock of a device ---- */
+/* ---- a device's clock ---- */
 
 static double uniform(uint64_t *state)
 {
 	return (double)(next_random(state) >> 11) / (double)(1ULL << 53) - 0.5;
 }
 
-/* An hour of blocks of 10 ms whose times jitter by a millisecond; the worst of all but one in a hundred. */
+/* An hour of blocks of 10 ms with jitter of a millisecond; the worst error of the best 99 percent. */
 static void an_hour_drifts(double ppm)
 {
 	static double off_ns[3600 * 100];
@@ -38,7 +38,7 @@ static void an_hour_drifts(double ppm)
 		worse += off_ns[i] > 2e6;
 	}
 	expect(worse < ARRAY_SIZE(off_ns) / 100);
-	/* at the end it is known far better */
+	/* the estimate is far better at the end */
 	expect(off_ns[ARRAY_SIZE(off_ns) - 1] < 0.2e6);
 	expect(fabs(sound_clock_drift_ppm(&clock) - ppm) < 1);
 	expect(sound_clock_error_ns(&clock) < 300000);
@@ -67,9 +67,9 @@ static void a_jump_begins_anew(void)
 		       (NS_PER_S + 4000 * 10 * NS_PER_MS + shift_ns)) < NS_PER_MS);
 }
 
-/* ---- the times of a server ---- */
+/* ---- a server's times ---- */
 
-/* Answers every tenth of a second, off by so much in ms. */
+/* Feed answers every tenth of a second, with errors in ms. */
 static void answer(struct ear_anchor *anchor, int64_t *i, const double *off_ms, size_t count)
 {
 	for (size_t k = 0; k < count; k++, ++*i)
@@ -77,7 +77,7 @@ static void answer(struct ear_anchor *anchor, int64_t *i, const double *off_ms, 
 			NS_PER_S + *i * 100 * NS_PER_MS + llround(off_ms[k] * 1e6));
 }
 
-/* by how much the time of a sample is off, ms */
+/* error of a sample's timestamp, ms */
 static double off_ms(const struct ear_anchor *anchor, int64_t i)
 {
 	return (double)(ear_anchor_at(anchor, i * 4800 + anchor->lost) - NS_PER_S -
@@ -97,9 +97,9 @@ static void first_answers_are_waited_out(void)
 	expect(!anchor.settled);
 	answer(&anchor, &i, then, ARRAY_SIZE(then));
 	expect(anchor.settled && anchor.lost == 0);
-	/* also what came before has its time then */
+	/* samples before settling have right times then too */
 	expect(fabs(off_ms(&anchor, 0)) < 0.3);
-	/* one that never does is taken as it is in the end */
+	/* an anchor that never settles is finally taken as it is */
 	anchor = (struct ear_anchor){0};
 	i = 0;
 	answer(&anchor, &i, wild, ARRAY_SIZE(wild));
@@ -118,15 +118,15 @@ static void answers_that_are_off_are_left_out(void)
 	answer(&anchor, &i, good, ARRAY_SIZE(good));
 	answer(&anchor, &i, outliers, ARRAY_SIZE(outliers));
 	expect(off_ms(&anchor, i) == 0 && anchor.lost == 0);
-	/* the same again and again is true: later means that samples are missing */
+	/* a repeated error is real: late answers mean missing samples */
 	answer(&anchor, &i, late, ARRAY_SIZE(late));
 	expect(off_ms(&anchor, i) == 16 && anchor.lost == 768);
-	/* and earlier that the device has begun to count anew */
+	/* and early ones a device that restarted its count */
 	answer(&anchor, &i, early, ARRAY_SIZE(early));
 	expect(off_ms(&anchor, i) == -20 && anchor.lost == 768);
 }
 
-/* ---- what a source pushes ---- */
+/* ---- packets of a source ---- */
 
 static void hear_for(
 	struct listener *listener, const char *device, unsigned seconds, int64_t *ret_offset_ns)
@@ -148,17 +148,17 @@ static void clicks_are_where_they_were(void)
 	int64_t offset_ns, worst_ns;
 
 	listener_start(&listener);
-	/* while there would be a click, of which the end is none */
+	/* avoid a click's time: half a click is none */
 	while (clock_now_ns() % NS_PER_S < 3 * NS_PER_MS ||
 		clock_now_ns() % NS_PER_S > 4 * NS_PER_MS)
 		usleep(200);
 	hear_for(&listener, "200", 12, &offset_ns);
 	expect(listener_find_clicks(&listener, offset_ns, &worst_ns) >= 11);
-	/* what is decoded begins a little before the click, as lossy coders do */
+	/* decoded clicks start a little early, as with all lossy coders */
 	expect(worst_ns < 2 * NS_PER_MS);
 	expect(fabs(listener.drift_ppm - 200) < 5);
 	expect(listener.gaps == 0);
-	/* nothing is left out and nothing is there twice */
+	/* no samples missing or repeated */
 	expect(llabs(listener.longest_ns - 20 * NS_PER_MS) < NS_PER_MS);
 }
 
@@ -193,7 +193,7 @@ static void levels_say_how_loud_it_was(void)
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
 		samples[i] = (float)sin(2 * M_PI * (double)i / 48) / 10;
 	sound_levels_take(&levels, samples, ARRAY_SIZE(samples));
-	/* a tenth is -20 dB, of a sine's power half */
+	/* a tenth is -20 dB, with half the power for a sine */
 	expect(levels.peak[0] == 40 && levels.rms[0] == 46 && levels.clipped == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
 		samples[i] = i % 2 ? 1 : -1;
@@ -214,7 +214,7 @@ static void a_source_says_how_loud_it_is(void)
 
 	listener_start(&listener);
 	hear_for(&listener, NULL, 2, &offset_ns);
-	/* the tone clicks at half of the full height, -6 dB */
+	/* the tone's clicks reach half of full scale, -6 dB */
 	expect(listener.loudest >= 11 && listener.loudest <= 13);
 	expect(listener.levels >= 9 && listener.infos == 1 && !listener.muted);
 	expect(strcmp(listener.device, "clicks, 0 ppm fast") == 0);

@@ -11,7 +11,7 @@ static void adjusted_wald(void)
 {
 	struct stats_estimate e = stats_rate(4, 5, 5);
 
-	/* Tullis prints 0.3596 to 0.9796 */
+	/* Tullis: 0.3596 to 0.9796 */
 	expect_near(e.value, 0.8);
 	expect_near(e.low, 0.359631);
 	expect_near(e.high, 0.979679);
@@ -48,7 +48,7 @@ static void rates_behave(void)
 
 static void times(void)
 {
-	/* MeasuringU prints 68 (46 to 101) */
+	/* MeasuringU: 68 (46 to 101) */
 	double six[] = {55, 65, 75, 62, 45, 135}, thirty[30], one[] = {3};
 	struct stats_estimate e = stats_times(six, 6);
 
@@ -138,7 +138,7 @@ static void poisson_limits_of_known_counts(void)
 	}
 }
 
-/* P(χ²(2c)/2 < low) and P(χ²(2c + 2)/2 > high) are α/2: by GSL, whose functions are exact up to there */
+/* P(χ²(2c)/2 < low) and P(χ²(2c + 2)/2 > high) are α/2: by GSL, whose functions are exact up to this count */
 static void poisson_limits_of_every_count(void)
 {
 	struct stats_estimate before = stats_poisson(0, 1);
@@ -162,7 +162,7 @@ static void poisson_limits_of_every_count(void)
 	}
 }
 
-/* with the default handler this is the end of the program */
+/* GSL's default handler would abort the program */
 static void errors_of_gsl_do_not_abort(void)
 {
 	gsl_error("did not converge", __FILE__, __LINE__, GSL_EMAXITER);
@@ -187,7 +187,7 @@ static void extreme_numbers(void)
 		expect(!stats_times(&(double){bad[i]}, 1).defined);
 	}
 	expect(!stats_rate(6, 5, 5).defined);
-	/* far above what GSL's incomplete beta function converges for */
+	/* far above the limit of convergence of GSL's incomplete beta function */
 	for (size_t i = 0; times && i < MANY; i++)
 		times[i] = (double)(i + 1);
 	e = stats_times(times, times ? MANY : 0);
@@ -200,7 +200,7 @@ static void extreme_numbers(void)
 	free(times);
 }
 
-/* n = 30 has the ranks 10 and 21; by the binomial distribution itself for all others */
+/* n = 30 has the ranks 10 and 21; all others are checked with the binomial distribution */
 static void median_ranks(void)
 {
 	double times[200];
@@ -232,7 +232,7 @@ static void shares_of_one(void)
 	expect(!stats_error_rate(NULL, 0, NULL).defined);
 }
 
-/* effective opportunities lie between the number of participants and that of opportunities */
+/* effective opportunities are clamped between the numbers of participants and of opportunities */
 static void effective_opportunities_are_held(void)
 {
 	uint64_t random = 99;
@@ -264,7 +264,7 @@ static void effective_opportunities_are_held(void)
 	}
 }
 
-/* The table of smallest n: a number has an interval only where its width is more than an accident. */
+/* The table of smallest n: a rate has an interval only if its width is no accident. */
 
 static void rates_of_few(void)
 {
@@ -296,7 +296,7 @@ static void times_of_few(void)
 	expect_near(e.value, 10);
 	e = stats_times(three, 3);
 	expect(e.has_interval && e.low < e.value && e.value < e.high && e.high < 10 * e.low);
-	/* most are equal: the ranks of the interval are of one value */
+	/* most are equal: both ranks of the interval have one value */
 	for (int i = 0; i < 30; i++)
 		equal[i] = i < 2 ? 1 : i > 27 ? 9 : 5;
 	e = stats_times(equal, 30);
@@ -322,7 +322,7 @@ static void events_of_few(void)
 	expect(!stats_events_each(two, 0).defined);
 }
 
-/* 14 of 20 by five people: not as sure as 14 of 20 would be by twenty */
+/* 14 of 20 from five people: less certain than from twenty */
 static void pooled_rates(void)
 {
 	const struct stats_chances people[] = {{4, 4}, {4, 4}, {4, 3}, {4, 2}, {4, 1}};
@@ -331,12 +331,12 @@ static void pooled_rates(void)
 	expect_near(naive.low, 0.478709);
 	expect_near(naive.high, 0.856841);
 	expect(e.low < naive.low && e.high > naive.high && e.effective < 20 && e.effective >= 5);
-	/* an attempt each: as at one task */
+	/* one attempt each: as for one task */
 	e = stats_error_rate(
 		(const struct stats_chances[]){{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 0}}, 5, NULL);
 	expect_near(e.low, 0.359631);
 	expect_near(e.high, 0.979679);
-	/* the same share of each: its variance is 0, despite rounding */
+	/* equal proportions: the variance is 0, despite rounding */
 	e = stats_error_rate(
 		(const struct stats_chances[]){{10, 3}, {30, 9}, {70, 21}, {110, 33}}, 4, NULL);
 	expect(e.effective == 4);
@@ -365,7 +365,7 @@ static void censored_medians(void)
 
 	expect(stats_censored_median(times, 4).value == 20);
 	expect(!stats_censored_median(stopped, 3).defined);
-	/* of three who are left at 20 s, one third finishes each time */
+	/* of three left at 20 s, one third finishes at each time */
 	expect(stats_censored_median(early, 4).value == 30);
 	expect(!stats_censored_median(NULL, 0).defined);
 }

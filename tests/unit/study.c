@@ -246,7 +246,7 @@ static void all_errors_are_listed(void)
 	}
 }
 
-/* The words are of this program, whichever parser reads the file. */
+/* Error texts are this program's own, with any parser. */
 static void broken_yaml_is_explained_to_its_author(void)
 {
 	static const struct {
@@ -342,7 +342,7 @@ static void numbers_and_words_are_what_they_look_like(void)
 	uxrec__study__free_unpacked(study, NULL);
 }
 
-/* The reader's keys are the descriptor's: also fields without a rule, and messages of other schemas. */
+/* The reader's keys are the descriptor's: including fields without a rule, and messages of other schemas. */
 static void a_field_of_the_schema_is_a_key(void)
 {
 	static const char text[] =
@@ -379,7 +379,7 @@ static void encodings_of_editors_are_read(void)
 		      &study, NULL) == 0);
 	expect(study->n_tasks == 1 && strcmp(study->name, "a") == 0);
 	uxrec__study__free_unpacked(study, NULL);
-	/* names have one spelling */
+	/* names are normalised */
 	check(parse("study: \" Pru\xcc\x88"
 		    "fung  1 \"\n",
 		      &study, NULL) == 0);
@@ -444,7 +444,7 @@ static void hostile_files_take_no_time(void)
 		buf_put(&text, table[i].end, strlen(table[i].end));
 		expect(study_parse(&study, (const char *)text.data, text.size_bytes, "x", NULL) ==
 			-EINVAL);
-		/* of a second where nothing else runs: a file that is read in the square of its length takes minutes */
+		/* a second on an idle machine: quadratic parsing would take minutes */
 		expect(clock_now_ns() - begin_ns < 60 * NS_PER_S);
 		if (clock_now_ns() - begin_ns > NS_PER_S)
 			printf("# row %zu: %lld ms\n", i,
@@ -453,7 +453,7 @@ static void hostile_files_take_no_time(void)
 	}
 }
 
-/* A new field of study.proto needs its line in the manual: each key stands there as *key*. */
+/* A new field of study.proto needs its line in the manual: each key is there as *key*. */
 static void name_in_manual(const char *manual, const char *keys)
 {
 	char list[400], *rest;

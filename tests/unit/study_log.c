@@ -1,4 +1,4 @@
-/* The log of a study: ids of studies and participants, and the layer that was chosen. */
+/* The log of a study: ids of studies and participants, and the chosen layer. */
 
 #include "tests/harness/helpers.h"
 
@@ -56,7 +56,7 @@ static void a_study_gets_its_id_at_its_first_start(void)
 	_cleanup_(session_ids_finish) struct session_ids ids = {0};
 
 	expect(study_log_open(&log, library, "", "Checkout", NULL, NULL) == -ENOENT);
-	expect(count_entries(library) == 0); /* looking makes nothing */
+	expect(count_entries(library) == 0); /* a look-up creates no file */
 	log = open_log(library, "", "Checkout");
 	expect(identity_id_is_valid(study_log_id(log)));
 	again = open_log(library, "", " Checkout ");
@@ -64,7 +64,7 @@ static void a_study_gets_its_id_at_its_first_start(void)
 	other = open_log(library, "", "Checkout 2");
 	expect(strcmp(study_log_id(log), study_log_id(other)) != 0);
 	expect(strcmp(study_log_name(other), "Checkout 2") == 0);
-	/* no session is found in the place of the logs */
+	/* the folder of logs has no sessions */
 	check(session_ids_list(&ids, library) == 0);
 	expect(ids.count == 0);
 }
@@ -79,7 +79,7 @@ static void a_stated_id_stays_whatever_the_name_is(void)
 
 	expect(strcmp(study_log_id(renamed), ID) == 0);
 	expect(strcmp(study_log_name(renamed), "New name") == 0);
-	/* each of its names finds it */
+	/* any of its names finds it */
 	check(study_log_open(&by_name, library, "", "Old name", NULL, NULL) == 0);
 	expect(strcmp(study_log_id(by_name), ID) == 0);
 	expect(study_log_open(&twice, library, "no id", "x", &ann, &error) == -EINVAL);
@@ -109,7 +109,7 @@ static void participants_keep_their_ids(void)
 	check(study_log_participant(again, &ann, "Zo\xc3\xab", one, NULL) == 0);
 	check(study_log_participant(again, &ann, "Zoe\xcc\x88", same, NULL) == 0);
 	expect(strcmp(one, same) == 0);
-	/* another label, the same participant; of the other log, which has not seen it yet */
+	/* another label, the same participant; by the other log, not yet refreshed */
 	check(study_log_relabel(log, &ann, "P02", "Ben", NULL) == 0);
 	check(study_log_participant(again, &ann, "Ben", same, NULL) == 0);
 	expect(strcmp(two, same) == 0);
@@ -136,7 +136,7 @@ static void the_layer_is_chosen_by_somebody(void)
 	expect(strcmp(act->layer_choice->layer_principal, ID) == 0);
 	expect(strcmp(act->author, "Ann") == 0 && strcmp(act->principal, ANN) == 0);
 	expect(act->wall_ns > 0 && *act->session_uuid == '\0');
-	/* one thing that changes */
+	/* one choice, changed */
 	expect(annotations_count(study_log_acts(reader)) == 2);
 	expect(study_log_choose_layer(reader, &ann, "live", "", &error) == -EROFS);
 }
@@ -188,7 +188,7 @@ static void hostile_entries_are_passed_over_or_refused(void)
 	struct error error = {""};
 
 	check(asprintf(&logs, "%s/" STUDY_LOGS_FOLDER, library) > 0);
-	/* a link in the place of the folder is not followed */
+	/* a link in place of the folder is not followed */
 	check(symlink(elsewhere, logs) == 0);
 	expect(study_log_open(&log, library, "", "Checkout", &ann, &error) == -ELOOP);
 	expect(count_entries(elsewhere) == 0);

@@ -1,4 +1,4 @@
-/* Text from outside: whatever its bytes are, what is stored and given out is UTF-8 and ends with a whole character. */
+/* Text from outside: for any bytes the stored and returned text is UTF-8 and ends with a whole character. */
 
 #include "tests/harness/helpers.h"
 #include "tests/harness/screens/desktop.h"
@@ -32,7 +32,7 @@ static const struct {
 	{"\xc0\xaf\xe0\x80\xaf", "?????", "?????"},            /* overlong */
 	{"\xed\xa0\x80\xed\xbf\xbf", "??????", "??????"},      /* surrogates */
 	{"\xf4\x90\x80\x80", "????", "????"},                  /* above U+10FFFF */
-	{"cut \xe6\xbc", "cut ??", "cut ??"},                  /* its end is missing */
+	{"cut \xe6\xbc", "cut ??", "cut ??"},                  /* truncated */
 	{"a\nb\x1b[31m\x7f", "a\nb\x1b[31m\x7f", "a?b?[31m?"}, /* controls */
 	{"\xc2\x85x\xe2\x80\xaetxt.exe", "\xc2\x85x\xe2\x80\xaetxt.exe",
 		"?x?txt.exe"}, /* C1, bidi */
@@ -52,7 +52,7 @@ static void bytes_become_characters(void)
 	for (size_t room = 1; room < 40; room++) {
 		char to[40] = "", formatted[40];
 
-		/* what there is room for, and no part of a letter */
+		/* as many whole letters as fit */
 		utf8_copy(to, room, KANJI KANJI KANJI KANJI KANJI KANJI KANJI KANJI KANJI KANJI);
 		expect(strlen(to) == (room - 1 < 30 ? (room - 1) / 3 * 3 : 30) &&
 			utf8_is_valid(to));
@@ -102,7 +102,7 @@ static void messages_are_stored_as_utf8(void)
 	stored = uxrec__input_device__unpack(NULL, packet_data_size(first), packet_data(first));
 	check(stored && message_is_utf8(&stored->base));
 	expect(strlen(stored->name) == 300 && strncmp(stored->name, KANJI KANJI, 6) == 0);
-	expect(name[150] == '\xff'); /* the caller's is not touched */
+	expect(name[150] == '\xff'); /* the caller's string is unchanged */
 	monitor.name = (char *)"HDMI\n\xe2\x80\xae-1\xc3";
 	screen.monitors = monitors;
 	screen.n_monitors = 1;

@@ -78,7 +78,7 @@ static void lines_may_end_in_three_ways(void)
 	}
 }
 
-/* the text of one cue, as it is in the file and as it is read; speakers stand before "|" */
+/* a cue's text in the file, and as read; speakers precede "|" */
 static const struct {
 	const char *written, *read;
 } texts[] = {
@@ -163,7 +163,7 @@ static void faults_are_told_with_their_line(void)
 	}
 }
 
-/* as programs write times; from and to in ms */
+/* timestamps as programs write them; from and to in ms */
 static void odd_times_are_read(void)
 {
 	static const struct {
@@ -223,7 +223,7 @@ static void what_can_be_read_is_read(void)
 		expect(faults.named[i].line == wanted[i].line);
 		expect(strcmp(faults.named[i].why, wanted[i].why) == 0);
 	}
-	/* for those who must know all of it */
+	/* callers that need all of it */
 	expect(vtt_parse(&none, odd_file, sizeof(odd_file) - 1, "x", NULL, &error) == -EINVAL);
 }
 
@@ -278,7 +278,7 @@ static void zeros_and_long_names_are_refused(void)
 	snprintf(text, sizeof(text), "WEBVTT\n\n00:01.000 --> 00:02.000\n<v %0101d>a\n", 7);
 	expect(parse(&vtt, text, &error) == -EINVAL && !vtt);
 	expect(strstr(error.text, "name of the speaker") != NULL);
-	/* what was said is in no message */
+	/* no message quotes the text */
 	expect(!strstr(error.text, "0007"));
 }
 
@@ -309,7 +309,7 @@ static void what_is_too_much_is_refused(void)
 		-EFBIG);
 }
 
-/* 4 MB of the beginnings of tags, of references, of cues: none may take the square of their number */
+/* 4 MB of starts of tags, of references, of cues: parsing must not be quadratic */
 static void no_text_takes_long(void)
 {
 	static const char *const pieces[] = {"<a", "< ", "<v ", "&", "&#1", "<v a>b", "\n", " \n",
@@ -318,7 +318,7 @@ static void no_text_takes_long(void)
 	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
 		_cleanup_(buf_finish) struct buf text = {0};
 		struct vtt *vtt = NULL;
-		clock_t begun = clock(); /* of the processor */
+		clock_t begun = clock(); /* CPU time */
 
 		buf_put(&text, "WEBVTT\n\n00:01.000 --> 00:02.000\n", 32);
 		while (text.size_bytes < TRANSCRIPT_LIMIT_BYTES - 40)
@@ -326,7 +326,7 @@ static void no_text_takes_long(void)
 		buf_put_u8(&text, 0);
 		if (vtt_parse(&vtt, (char *)text.data, text.size_bytes - 1, "x", NULL, NULL) == 0)
 			vtt_destroy(vtt);
-		/* a tenth of a second; what is quadratic takes hours */
+		/* a tenth of a second; quadratic parsing takes hours */
 		expect(clock() - begun < 20 * CLOCKS_PER_SEC);
 	}
 }
@@ -479,7 +479,7 @@ static void erased_words_are_gone(void)
 	size_t count;
 
 	check(transcript_store(below, vtt, false, NULL) == 0);
-	/* what a killed writer left has words too */
+	/* a killed writer's temporary file has words too */
 	put_file(left, said);
 	check(transcript_erase(below, 2400 * MS, 4000 * MS, &count, NULL) == 0);
 	expect(count == 2 && access(left, F_OK) < 0);
@@ -489,11 +489,11 @@ static void erased_words_are_gone(void)
 	check(io_read_file(path, 10000, &text) > 0);
 	expect(!strstr(text, "two") && !strstr(text, "Ana") && !strstr(text, "three"));
 	check(transcript_erase(below, 2400 * MS, 4000 * MS, &count, NULL) == 0 && count == 0);
-	/* with the last cue goes the file */
+	/* erasing the last cue removes the file */
 	check(transcript_erase(below, 0, 10000 * MS, &count, NULL) == 0 && count == 2);
 	expect(!transcript_exists(below));
 	check(transcript_erase(below, 0, 10000 * MS, &count, NULL) == 0 && count == 0);
-	/* what cannot be read may have them */
+	/* an unreadable file may contain them */
 	put_file(path, "WEBVTT\n\nhello\n");
 	expect(transcript_erase(below, 0, 1, &count, NULL) == -EINVAL && transcript_exists(below));
 }

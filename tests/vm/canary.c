@@ -1,7 +1,7 @@
 /*
- * The canary of the redaction policy on a real kernel: secrets are typed by uinput, and by the host on a USB
- * keyboard, whose every key also sends its scan code; and looked for in all that a session leaves. Beside it by X,
- * with the live stream and memory: tests/integration/canary.test.mjs.
+ * The canary of the redaction policy on a real kernel: secrets are typed by uinput, and by the host on a USB keyboard,
+ * whose every key also sends its scan code; all files of the session are searched for them. The same with X, the live
+ * stream and memory: tests/integration/canary.test.mjs.
  */
 
 #include "tests/harness/helpers.h"
@@ -32,7 +32,7 @@ static const char *tool(void)
 	return program;
 }
 
-/* @return how many of the secrets are found in the session */
+/* @return the number of secrets found in the session */
 static int search(const struct lab_recording *recording, const char *seed, const char *count)
 {
 	_autofree_ char *output = NULL, *folder = NULL;
@@ -46,7 +46,7 @@ static int search(const struct lab_recording *recording, const char *seed, const
 	return found;
 }
 
-/* what the file says of keys that were typed */
+/* number of key presses of a session's file */
 static size_t keys_of(const struct lab_file *file)
 {
 	size_t keys = 0;
@@ -76,7 +76,7 @@ static void type_by_uinput(const char *keys, const char *seed, bool found)
 
 static void secrets_of_uinput(void)
 {
-	/* by X all of them are tried each time */
+	/* with X all of them run each time */
 	if (getenv("UXREC_VM_LONG")) {
 		type_by_uinput("none", "21", false);
 		type_by_uinput("counts", "22", false);
@@ -91,7 +91,7 @@ static void secrets_of_uinput(void)
 	",\"key\":{\"type\":\"qcode\",\"data\":\"%c\"}}}]}}\n"                                     \
 	"{\"sleep\":15}\n"
 
-/* One secret at once, at the pace that a USB keyboard is asked at. */
+/* Type one secret, at the polling rate of a USB keyboard. */
 static bool type_by_host(const char *secret)
 {
 	char lines[SECRET * 2 * 192] = "";

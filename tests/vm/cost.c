@@ -1,6 +1,6 @@
 /*
- * Runs inside the virtual machine, as root: what uxrec-inputd costs. `cost --calibrate` prints on any machine
- * how long fixed work takes, so that figures of an emulated processor can be judged.
+ * Runs inside the virtual machine, as root: cost of uxrec-inputd. `cost --calibrate` prints the duration of fixed work
+ * on any machine, to judge figures of an emulated processor.
  */
 
 #include "tests/harness/helpers.h"
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- how slow this machine is ---- */
+/* ---- slowness of this machine ---- */
 
 struct speed {
 	long long reckoning_ns, calls_ns, wakes_ns;
@@ -49,7 +49,7 @@ static struct speed measure_speed(void)
 		reckoned_ns - begun_ns, called_ns - reckoned_ns, used_ns() - called_ns};
 }
 
-/* UXREC_VM_SPEED is what --calibrate said outside */
+/* UXREC_VM_SPEED: the output of --calibrate on the host */
 static void print_slowness(void)
 {
 	const char *text = getenv("UXREC_VM_SPEED");
@@ -66,19 +66,19 @@ static void print_slowness(void)
 			(double)here.wakes_ns / 2000 / NS_PER_US);
 }
 
-/* ---- a mouse that moves as a hand moves it ---- */
+/* ---- a mouse moved as by hand ---- */
 
 struct motion {
 	size_t reports;
 	long x, y;
 	int64_t begun_ns;
 	double seconds;
-	double late_ms; /* by how much a report was late at most */
+	double late_ms; /* maximum delay of a report */
 };
 
 /*
- * Above the hogs, and not above uxrec-inputd: to make a report costs this machine a hundred times what an
- * interrupt of hardware takes from who reads.
+ * Priority above the hogs, and not above uxrec-inputd: making a report costs this machine a hundred times as much as a
+ * hardware interrupt takes from the reader.
  */
 static void be_as_prompt_as_hardware(bool prompt)
 {
@@ -89,7 +89,7 @@ static void be_as_prompt_as_hardware(bool prompt)
 
 #define STEPS 8192
 
-/* Reckoned before, because this machine is slow; and never nothing: each report has both axes. */
+/* Computed in advance, because this machine is slow; never 0: each report has both axes. */
 static void plan_steps(int hz, int8_t steps[2][STEPS])
 {
 	uint64_t random = 7;
@@ -130,9 +130,8 @@ static void make_reports(
 }
 
 /*
- * At so many reports a second, above 2000 several with one call. Hardware does not catch up: when the machine
- * has stood still, the reports of that time are not made. Nor does it need the processor, so half of the time
- * is left to others.
+ * Send reports at @p hz, above 2000 several per call. Hardware does not catch up: reports missed while the machine
+ * stood still are not made. It does not need the processor either, so half of the time is left to others.
  */
 static struct motion move(struct lab_device *mouse, int hz, int seconds)
 {
@@ -160,10 +159,10 @@ static struct motion move(struct lab_device *mouse, int hz, int seconds)
 	return motion;
 }
 
-/* between two reports of the fastest mouse */
+/* report interval of the fastest mouse */
 #define FASTEST_NS (125 * NS_PER_US)
 
-/* A mouse that nobody reads but those who are measured. */
+/* A mouse read only by the measured programs. */
 static void make_mouse(struct lab_device *mouse, const char *name)
 {
 	lab_device_make(mouse, name, lab_mouse);
@@ -188,7 +187,7 @@ static void expect_motion(
 		y += seen->what == UXREC__CONTROL__CONTROL_REL_Y ? seen->value : 0;
 	}
 	for (size_t i = 0; i < file->gap_count; i++) {
-		/* what a queue held is gone with what came while it was looked after */
+		/* a queue's content is lost, with the events until it was serviced */
 		lost += 43 + (size_t)((file->gaps[i].to_ns - file->gaps[i].from_ns) / FASTEST_NS);
 		printf("# after %.0f ms nothing for %.1f ms: %s\n",
 			(double)(file->gaps[i].from_ns - motion->begun_ns) / NS_PER_MS,
@@ -196,8 +195,8 @@ static void expect_motion(
 			file->gaps[i].detail);
 	}
 	/*
-	 * An emulated machine stands still whenever the one that it runs on has something else to do; then the
-	 * kernel drops events, whoever reads. What is missing lies where a gap says so.
+	 * An emulated machine stands still whenever its host is busy; then the kernel drops events of any reader. All
+	 * missing events lie in a gap.
 	 */
 	if (lab_file_overflows(file) == 0)
 		expect(frames == motion->reports && x == motion->x && y == motion->y);
@@ -205,7 +204,7 @@ static void expect_motion(
 		expect(frames < motion->reports && frames + lost >= motion->reports);
 }
 
-/* ---- what a process has used ---- */
+/* ---- usage of a process ---- */
 
 static long status_of(pid_t pid, const char *field)
 {
@@ -220,7 +219,7 @@ static long status_of(pid_t pid, const char *field)
 	return atol(at + strlen(field));
 }
 
-/* processor time of all its threads, s */
+/* CPU time of all its threads, s */
 static double used_s(pid_t pid)
 {
 	_autofree_ char *text = NULL;
@@ -255,7 +254,7 @@ static void end_hog(pid_t pid)
 
 /* ---- tests ---- */
 
-/* what a file holds that has no event in it */
+/* size of a file without events */
 static size_t empty_bytes(void)
 {
 	static size_t bytes;
@@ -314,7 +313,7 @@ static void fast_mouse_is_recorded(void)
 	lab_device_remove(&mouse);
 }
 
-/* Both read one device at one time, with one priority. */
+/* a menu is hidden along with the visible window */
 static void cost_is_compared(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
@@ -360,7 +359,7 @@ static void idle_costs_nothing(void)
 	pid_t inputd;
 	double used;
 
-	/* of the mouse that is gone it would be told */
+	/* the removed mouse's udev event would wake it */
 	check(run_child(NULL, "udevadm", "settle", "--timeout=60", NULL) == 0);
 	lab_record(&recording, "classes");
 	inputd = lab_inputd(&recording);
@@ -372,7 +371,7 @@ static void idle_costs_nothing(void)
 	switches = status_of(inputd, "\nvoluntary_ctxt_switches:") - switches;
 	used = used_s(inputd) - used;
 	printf("# idle for 5 s: woke %ld times, used %.2f s\n", switches, used);
-	/* its sign of life, once a second */
+	/* a heartbeat once a second */
 	expect(switches <= 6);
 	file = lab_recording_end(&recording);
 }
@@ -405,7 +404,7 @@ static const struct test tests[] = {
 	{"one sign of life a second while nothing happens", idle_costs_nothing},
 };
 
-/* what takes longer, and is for the figures */
+/* longer tests, for the figures */
 static const struct test long_tests[] = {
 	{"what reading costs, beside evemu-record", cost_is_compared},
 	{"an event costs at most six bytes in the file", events_are_small},

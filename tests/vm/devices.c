@@ -1,6 +1,5 @@
 /*
- * Runs inside the virtual machine, as root, on a real kernel: which devices there are, what is said of them,
- * how they come and go.
+ * Runs inside the virtual machine, as root, on a real kernel: present devices, their descriptions, and hotplug.
  */
 
 #include "tests/harness/helpers.h"
@@ -23,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- coming and going ---- */
+/* ---- plugging and unplugging ---- */
 
 static struct libevdev *small_keyboard(const char *name)
 {
@@ -35,7 +34,7 @@ static struct libevdev *small_keyboard(const char *name)
 	return evdev;
 }
 
-/* when a device of that name came, or went; 0: it did not */
+/* time when a device of that name was added, or removed; 0: never */
 static int64_t came_ns(const struct lab_file *file, const char *name, bool removed)
 {
 	for (size_t i = 0; i < file->device_count; i++)
@@ -45,7 +44,7 @@ static int64_t came_ns(const struct lab_file *file, const char *name, bool remov
 	return 0;
 }
 
-/* Until the recorder reads so many devices, and has had time to record that they came. */
+/* Wait until the recorder reads that many devices, and has had time to record their coming. */
 static void settle(int inputs)
 {
 	lab_await_inputs(inputs);
@@ -101,7 +100,7 @@ static void what_a_device_had_down_is_up_when_it_goes(void)
 	for (size_t i = 0; i < file->count; i++) {
 		const struct lab_seen *seen = &file->events[i];
 
-		/* the kernel's own release is there instead when there was time to read it */
+		/* the kernel's own release is there instead, if read in time */
 		if (seen->device == number && seen->what == UXREC__CONTROL__CONTROL_BUTTON_LEFT)
 			down = seen->value;
 	}
@@ -109,7 +108,7 @@ static void what_a_device_had_down_is_up_when_it_goes(void)
 	expect(came_ns(file, "uxrec torn out", true) > 0);
 }
 
-/* what the machine is given, and how that shows; nobody in this project has written these devices */
+/* devices given to the machine, and their description; all written outside this project */
 static const struct {
 	const char *id, *driver, *bus, *name;
 } given[] = {
@@ -118,7 +117,7 @@ static const struct {
 	{"gt", "usb-tablet", "xhci.0", "QEMU USB Tablet"},
 };
 
-/* @return how many input devices there are of that name */
+/* @return the number of input devices of that name */
 static size_t devices_of_name(const char *name)
 {
 	_autofree_ char *text = lab_proc("/proc/bus/input/devices");
@@ -238,7 +237,7 @@ static void many_are_recorded(void)
 
 #define DESCRIPTIONS "tests/data/devices"
 
-/* what a description says that is to be recorded */
+/* expected record of a description */
 struct wanted {
 	char kinds[80];
 	unsigned axes, keys, slots, controls;
@@ -254,7 +253,7 @@ static unsigned code_of(unsigned type, const char *name)
 	return (unsigned)code;
 }
 
-/* "KEY_A", or "KEY_A-KEY_Z": all between */
+/* "KEY_A", or "KEY_A-KEY_Z": all from the first to the last */
 static void enable(struct libevdev *evdev, unsigned type, char *range)
 {
 	char *last = strchr(range, '-');
@@ -289,7 +288,7 @@ static void read_ids(struct libevdev *evdev, const char *rest)
 	libevdev_set_id_version(evdev, version);
 }
 
-/* One line of a description: see tests/data/devices/README. */
+/* Read one line of a description: see tests/data/devices/README. */
 static void read_line(struct libevdev *evdev, char *line, struct wanted *wanted)
 {
 	static const struct {
@@ -346,7 +345,7 @@ static void list_kinds(const Uxrec__InputDevice *device, char *text, size_t room
 			input_kind_name(device->kinds[i]));
 }
 
-/* Ranges are compared with what the kernel says: udev's rules change some of them. */
+/* Ranges are compared with the kernel's: udev's rules change some of them. */
 static void expect_axes(const Uxrec__InputDevice *device, const char *node)
 {
 	_autoclose_ int fd = open(node, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -448,7 +447,7 @@ static void virtual_is_told_from_real(void)
 	expect(came_ns(file, "pretends", true) > 0);
 }
 
-/* ---- USB devices that somebody outside uses ---- */
+/* ---- USB devices operated by the host ---- */
 
 static const int32_t places[][2] = {
 	{1000, 2000}, {8000, 16000}, {16384, 16384}, {30000, 100}, {32767, 32767}};

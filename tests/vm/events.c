@@ -1,6 +1,6 @@
 /*
- * Runs inside the virtual machine, as root, on a real kernel: what devices made by uinput say is compared,
- * event by event, with what others read of the same devices.
+ * Runs inside the virtual machine, as root, on a real kernel: events of devices made by uinput are compared, one by
+ * one, with other readings of the same devices.
  */
 
 #include "tests/harness/helpers.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-/* ---- as many as there may be ---- */
+/* ---- maximum number ---- */
 
 static size_t event_goal(void)
 {
@@ -40,7 +40,7 @@ static void move_report(struct lab_device *device, int i)
 	lab_report(device);
 }
 
-/* each contact comes, moves for a while and goes, and all ten do so at different times */
+/* each contact starts, moves for a while and ends, all ten at different times */
 static void touch_report(struct lab_device *device, int i)
 {
 	int slot = i % 10, age = i / 10 % 20;
@@ -72,7 +72,7 @@ static void draw_report(struct lab_device *device, int i)
 	lab_report(device);
 }
 
-/* no more at once than the smallest queue in the kernel has room for */
+/* at most as many at once as the kernel's smallest queue holds */
 static void make_events(struct lab_device *device,
 	void (*make_report)(struct lab_device *device, int i), size_t goal)
 {
@@ -133,8 +133,8 @@ static void tablet_is_recorded(void)
 /* ---- beside evemu ---- */
 
 /*
- * evemu-record prints "E: SECONDS TYPE CODE VALUE", numbers of type and code in hexadecimal, seconds since its
- * first event. Makes of it what the device's own reading would have been.
+ * evemu-record prints "E: SECONDS TYPE CODE VALUE", type and code in hexadecimal, seconds since its first event.
+ * Convert that to the device's own independent reading.
  */
 static size_t read_evemu(const char *text, struct lab_device *device)
 {
@@ -229,7 +229,7 @@ static void wheels_and_switches_are_recorded(void)
 	lab_report(&lid);
 	lab_record(&recording, "none");
 	lid.count = 0;
-	lab_read(&lid); /* the one before the recording was not for it */
+	lab_read(&lid); /* the event before the recording is not in it */
 	lid.count = 0;
 	for (int i = 1; i <= 16; i++) {
 		lab_send(&mouse, EV_REL, REL_WHEEL_HI_RES, 15);
@@ -241,7 +241,7 @@ static void wheels_and_switches_are_recorded(void)
 		lab_report(&lid);
 		sleep_ms(2);
 	}
-	lab_send(&lid, EV_SW, SW_HEADPHONE_INSERT, 1); /* not for us */
+	lab_send(&lid, EV_SW, SW_HEADPHONE_INSERT, 1); /* not recorded */
 	lab_report(&lid);
 	lab_read(&mouse);
 	lab_read(&lid);
@@ -253,12 +253,12 @@ static void wheels_and_switches_are_recorded(void)
 		seen += file->events[i].found == UXREC__FOUND__FOUND_AT_START &&
 			file->events[i].what == UXREC__CONTROL__CONTROL_SWITCH_TABLET_MODE &&
 			file->events[i].value == 1;
-	expect(seen == 1); /* it was folded when the recording began */
+	expect(seen == 1); /* it was folded at the start of the recording */
 	lab_device_remove(&mouse);
 	lab_device_remove(&lid);
 }
 
-/* ---- what is down ---- */
+/* ---- pressed keys and buttons ---- */
 
 static size_t count_of(const struct lab_file *file, uint32_t device, uint16_t channel, int32_t what,
 	int32_t value, Uxrec__Found found)
@@ -296,7 +296,7 @@ static void held_is_known(void)
 	file = lab_recording_end(&recording);
 	k = lab_file_device(file, "uxrec held keyboard")->device;
 	m = lab_file_device(file, "uxrec held mouse")->device;
-	/* of keys: found at the start, and at the stop */
+	/* keys found at the start, and at the stop */
 	expect(count_of(file, k, CHANNEL_KEYS, KEY_LEFTSHIFT,
 		       UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN, 0) == 1);
 	expect(count_of(file, k, CHANNEL_KEYS, KEY_B, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN,
@@ -323,7 +323,7 @@ static void repeats_are_kept(void)
 	size_t repeats;
 	uint32_t k;
 
-	/* the kernel's own, as of every keyboard that does not repeat by itself */
+	/* the kernel's own autorepeat, as for every keyboard without one */
 	libevdev_set_name(evdev, "uxrec repeating keyboard");
 	for (unsigned code = KEY_ESC; code <= KEY_DELETE; code++)
 		libevdev_enable_event_code(evdev, EV_KEY, code, NULL);
@@ -346,7 +346,7 @@ static void repeats_are_kept(void)
 	lab_device_remove(&keyboard);
 }
 
-/* of a receiver that is keyboard and mouse in one */
+/* a receiver that is keyboard and mouse in one */
 static void buttons_do_not_repeat(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
@@ -376,7 +376,7 @@ static void buttons_do_not_repeat(void)
 	number = lab_file_device(file, "uxrec receiver")->device;
 	for (size_t i = 0; i < receiver.count; i++)
 		repeated += receiver.events[i].type == EV_KEY && receiver.events[i].value == 2;
-	expect(repeated >= 3); /* so says the kernel */
+	expect(repeated >= 3); /* in the kernel's events */
 	for (int value = 0; value <= 2; value++)
 		expect(count_of(file, number, CHANNEL_CONTROLS, UXREC__CONTROL__CONTROL_BUTTON_LEFT,
 			       value, 0) == (value < 2));
@@ -432,7 +432,7 @@ static void nothing_of_a_pause_is_recorded(void)
 
 static void record_shortcuts(struct lab_recording *recording)
 {
-	lab_record(recording, "classes"); /* the daemon, and another session instead */
+	lab_record(recording, "classes"); /* with its daemon, replace the session */
 	lab_stop(recording);
 	lab_start(recording, "study: Keys\nshortcuts: true\ntasks: [{id: one, title: Do it}]\n",
 		"classes");
@@ -461,7 +461,7 @@ static void hold(struct lab_device *device, unsigned code, int value)
 	sleep_ms(20);
 }
 
-/* while somebody has grabbed a keyboard its releases come to nobody else */
+/* while a client grabs a keyboard its releases reach no one else */
 static void only_what_the_kernel_has_down_makes_shortcuts(void)
 {
 	_destroy_(lab_file) struct lab_file *file = NULL;
@@ -477,7 +477,7 @@ static void only_what_the_kernel_has_down_makes_shortcuts(void)
 	check(grabber >= 0);
 	hold(&keyboard, KEY_LEFTCTRL, 1);
 	record_shortcuts(&recording);
-	lab_tap(&other, KEY_A); /* nobody has seen since when Ctrl is down */
+	lab_tap(&other, KEY_A); /* no shortcut: Ctrl was pressed before reading began */
 	hold(&keyboard, KEY_LEFTCTRL, 0);
 	hold(&keyboard, KEY_LEFTCTRL, 1);
 	lab_tap(&other, KEY_S); /* kept */
@@ -495,7 +495,7 @@ static void only_what_the_kernel_has_down_makes_shortcuts(void)
 	lab_device_remove(&keyboard);
 	sleep_ms(300);
 	lab_tap(&other, KEY_D);
-	/* the right one is a level shift on many layouts, and there is no keymap to ask */
+	/* the right one is a level shift on many layouts, and there is no keymap to query */
 	hold(&other, KEY_RIGHTCTRL, 1);
 	lab_tap(&other, KEY_F);
 	hold(&other, KEY_RIGHTCTRL, 0);

@@ -1,7 +1,7 @@
 /*
- * Runs inside the virtual machine, as root: a desktop moves its pointer by libinput, from the same devices that
- * uxrec reads. Where each click was by the device, and where the pointer was then, is one place: of Xorg by the
- * recording of its pointer, of sway by what it tells a client of its own. That client is told keys too.
+ * Runs inside the virtual machine, as root: a desktop moves its pointer by libinput, from the same devices that uxrec
+ * reads. The position of each click by the device must equal the pointer's at that time: with Xorg by the recording of
+ * its pointer, with sway by the events of a client of its own. That client gets keys too.
  */
 
 #include "tests/harness/helpers.h"
@@ -25,7 +25,7 @@
 #define SWAY_FOLDER  "/run/uxrec-sway"
 #define NOBODY       65534
 #define TABLET_LAST  32767
-#define XKB_FIRST    8 /* a key's code for clients is the kernel's and this */
+#define XKB_FIRST    8 /* a client's keycode is the kernel's code plus this */
 
 /* in the tablet's units */
 static const int32_t places[][2] = {
@@ -55,7 +55,7 @@ static void click_places(int pause_ms)
 	}
 }
 
-/* by the device, in its units */
+/* from the device, in its units */
 static struct clicks clicks_of_tablet(const struct lab_file *file)
 {
 	uint32_t tablet = lab_file_device(file, "USB Tablet")->device;
@@ -117,7 +117,7 @@ static const char xorg_configuration[] =
 	"  Option \"AccelMethod\" \"none\"\n"
 	"EndSection\n";
 
-/* of all tests that want it: this machine takes seconds to start it */
+/* shared by the tests: this machine takes seconds to start it */
 static struct {
 	struct child child;
 	bool runs;
@@ -152,7 +152,7 @@ static void end_xorg(void)
 	xorg.runs = false;
 }
 
-/* @return false where there is none, and the test counts as skipped */
+/* @return false without one: the test is skipped */
 static bool start_xorg(void)
 {
 	_autofree_ char *path = temporary_path("xorg.conf"), *log = temporary_path("xorg.log");
@@ -178,7 +178,7 @@ static bool start_xorg(void)
 	return true;
 }
 
-/* where the screen's pointer was, at the last word of it before a time */
+/* position of the screen's pointer, from its last message before a time */
 static const struct lab_seen *pointer_at(const struct lab_file *file, int64_t time_ns)
 {
 	const struct lab_seen *newest = NULL;
@@ -224,9 +224,9 @@ static void xorg_agrees(void)
 	expect_same_places(&tablet, &pointer, xorg.width, xorg.height);
 }
 
-/* ---- a monitor on its side ---- */
+/* ---- a rotated monitor ---- */
 
-/* Take what there is until nothing has come for a second. */
+/* Grab until no change has come for a second. */
 static void follow(struct grabber *grabber, struct canvas **canvas)
 {
 	int64_t damage_ns, copied_ns;
@@ -300,7 +300,7 @@ static void turned_monitors_are_copied(void)
 
 /* ---- sway ---- */
 
-/* One client has the whole screen, so that its coordinates are the screen's; what it says is in sway's log. */
+/* One client has the whole screen, so that its coordinates are the screen's; its events are in sway's log. */
 static const char sway_configuration[] =
 	"xwayland disable\n"
 	"default_border none\n"
@@ -325,7 +325,7 @@ struct sway {
 	struct child seatd, child;
 };
 
-/* what sway has told its client */
+/* events of sway's client */
 struct words {
 	int width, height;
 	double x, y;
@@ -366,12 +366,12 @@ static struct words words_of_sway(const struct sway *sway)
 	char *rest = output, *line;
 
 	while ((line = strsep(&rest, "\n")))
-		if (rest) /* the line is whole */
+		if (rest) /* a whole line */
 			take_line(&words, line);
 	return words;
 }
 
-/* All that was done has to reach the client, however slow this machine is. */
+/* Wait until all events have reached the client, however slow this machine is. */
 static struct words await_words(const struct sway *sway)
 {
 	struct words words;
@@ -392,7 +392,7 @@ static void end_sway(struct sway *sway)
 	end_child(&sway->seatd, SIGTERM);
 }
 
-/* As nobody, since it refuses root. @return false when it does not answer: then what it said has been printed */
+/* As nobody, since it refuses root. @return false if it does not answer; its output has been printed then */
 static bool start_sway(struct sway *sway)
 {
 	check(mkdir(SWAY_FOLDER, 0700) == 0 && chown(SWAY_FOLDER, NOBODY, NOBODY) == 0);
@@ -414,7 +414,7 @@ static bool start_sway(struct sway *sway)
 	return false;
 }
 
-/* a client is told milliseconds */
+/* clients get milliseconds */
 static void expect_same_times(const struct clicks *tablet, const struct clicks *pointer)
 {
 	for (size_t i = 0; i < tablet->count; i++)
@@ -428,7 +428,7 @@ static struct strokes strokes_of_keyboards(const struct lab_file *file)
 	for (size_t i = 0; i < file->count; i++) {
 		const struct lab_seen *seen = &file->events[i];
 
-		/* the kernel's repetitions are not passed on to clients */
+		/* clients do not get the kernel's key repeats */
 		if (seen->channel == CHANNEL_KEYS && seen->value <= 1)
 			add_stroke(&strokes, seen->time_ns / NS_PER_MS, (unsigned)seen->what,
 				seen->value);
@@ -471,7 +471,7 @@ static void sway_agrees(void)
 		skip_test("no sway, no seatd, no wev, or no display");
 		return;
 	}
-	end_xorg(); /* both want the display */
+	end_xorg(); /* both need the display */
 	if (!start_sway(&sway)) {
 		check(!"sway started");
 		return;

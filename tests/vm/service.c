@@ -1,6 +1,6 @@
 /*
- * Runs inside the virtual machine with systemd as init: the input service as it is installed, two users
- * logged in on two consoles, keys by uinput.
+ * Runs inside the virtual machine with systemd as init: the input service as installed, two users logged in on two
+ * consoles, keys by uinput.
  */
 
 #include "tests/harness/helpers.h"
@@ -79,8 +79,7 @@ static struct libevdev_uinput *make_keyboard(const char *name)
 	check(libevdev_uinput_create_from_device(evdev, LIBEVDEV_UINPUT_OPEN_MANAGED, &keyboard) ==
 		0);
 	libevdev_free(evdev);
-	check(shell(
-		"udevadm settle --timeout=30")); /* it names the node; whoever watches opens it then */
+	check(shell("udevadm settle --timeout=30")); /* it names the node; watchers open it then */
 	return keyboard;
 }
 
@@ -150,7 +149,8 @@ static bool has_removed(const struct heard *heard)
 	return heard->removed > 0;
 }
 
-/* Everything until it has been quiet for a second: the machine is slow, so what is wanted has half a minute to come. */
+/* Receive until it has been quiet for a second: the machine is slow, so the wanted message has half a minute to
+ * come. */
 static struct heard listen_to(int fd, bool (*is_there)(const struct heard *heard))
 {
 	static struct peer_message message;
@@ -175,7 +175,7 @@ static int ask(uid_t uid, enum key_policy keys)
 	int fd = peer_connect(uid, &address, sizeof(address));
 
 	send(fd, &request, sizeof(request),
-		MSG_NOSIGNAL); /* who is refused may have gone already */
+		MSG_NOSIGNAL); /* the service may have closed a refused connection already */
 	return fd;
 }
 
@@ -266,7 +266,7 @@ static void keys_of_another_session_are_not_heard(void)
 	close(fd);
 }
 
-/* Alice's recorder reads nothing while Bob's session is in front: it does not keep his out. */
+/* Alice's recorder reads nothing while Bob's session is in front: it does not block his. */
 static void a_recorder_that_lost_the_seat_gives_way(void)
 {
 	int fd = ask(ALICE, KEY_POLICY_CLASSES), other;

@@ -1,6 +1,6 @@
 /*
- * Runs inside the virtual machine, as root, on a real kernel: what is recorded when the kernel drops events,
- * and of devices that are not as they should be.
+ * Runs inside the virtual machine, as root, on a real kernel: recordings of events that the kernel drops, and of
+ * devices that misbehave.
  */
 
 #include "tests/harness/helpers.h"
@@ -23,12 +23,12 @@
 struct overflow {
 	struct lab_recording recording;
 	pid_t inputd;
-	int64_t from_ns, to_ns; /* while uxrec-inputd stood still */
+	int64_t from_ns, to_ns; /* while uxrec-inputd was stopped */
 };
 
 static void stand_still(struct overflow *overflow)
 {
-	sleep_ms(100); /* what was sent before is read */
+	sleep_ms(100); /* events sent before are read */
 	overflow->inputd = lab_inputd(&overflow->recording);
 	check(overflow->inputd > 0 && kill(overflow->inputd, SIGSTOP) == 0);
 	overflow->from_ns = clock_now_ns();
@@ -41,7 +41,7 @@ static void go_on(struct overflow *overflow)
 	sleep_ms(200);
 }
 
-/* The one gap there is to be, and nothing of the independent reading may be missing but what it names. */
+/* Expect this one gap, and no event of the independent reading missing outside it. */
 static void expect_gap(const struct lab_file *file, struct lab_device *device,
 	const struct overflow *overflow, const char *lost)
 {
@@ -136,7 +136,7 @@ static void touch(struct lab_device *device, int slot, struct contact contact)
 	lab_report(device);
 }
 
-/* contacts as who reads the session has them at its end */
+/* contacts as a reader of the session has them at its end */
 static void fold_contacts(const struct lab_file *file, uint32_t device, struct contact *contacts)
 {
 	int slot = 0;
@@ -243,9 +243,9 @@ static void overflow_of_a_mouse_is_told(void)
 	lab_device_remove(&mouse);
 }
 
-/* ---- devices that are odd ---- */
+/* ---- odd devices ---- */
 
-/* The kernel lets who has opened a device change what it says of its axes, to anything. */
+/* The kernel lets any opener of a device change the ranges of its axes, to any values. */
 static void absurd_axes_are_recorded(void)
 {
 	static const struct input_absinfo absurd[] = {
@@ -286,7 +286,7 @@ static void absurd_axes_are_recorded(void)
 	lab_device_remove(&screen);
 }
 
-/* Write as fast as can be, until killed or the device is gone. */
+/* Write as fast as possible, until killed or the device is removed. */
 static pid_t flood(struct lab_device *mouse)
 {
 	static const struct input_event report[] = {

@@ -16,7 +16,7 @@
 #define LAUNCHER "/usr/libexec/at-spi-bus-launcher"
 #define PYTHON   "/usr/bin/python3"
 
-#define KEY_SHIFT 50 /* keycodes of a PC keyboard */
+#define KEY_SHIFT 50 /* keycode of a PC keyboard */
 
 static const char gtk_program[] =
 	"import sys, gi\n"
@@ -123,7 +123,7 @@ static struct child session_bus;
 
 /* ---- buses ---- */
 
-/* The launcher's own bus outlives it: whatever becomes of this program, both go. */
+/* The launcher's own bus outlives it: end both when this program exits, in any way. */
 static void guard(pid_t group)
 {
 	static int pipe_fds[2] = {-1, -1};
@@ -214,7 +214,7 @@ bool accessible_lab_start(struct accessible_lab *lab)
 	unsetenv("WAYLAND_DISPLAY");
 	if (!desktop_start(&lab->desktop, 800, 600))
 		return false;
-	/* one at a time: a test that failed has left its own behind */
+	/* one at a time: a failed test leaves its own behind */
 	end_child(&session_bus, SIGKILL);
 	lab->bus = session_bus = start_child("dbus-daemon",
 		(const char *const[]){"--session", "--nofork", "--nopidfile", "--print-address",
@@ -326,7 +326,7 @@ static struct child start_chromium(const char *address)
 			folder, address, NULL});
 }
 
-/* @return false when there is no window after @p seconds */
+/* @return false without a window after @p seconds */
 static bool try_to_start(
 	struct accessible_lab *lab, struct application *application, const char *name, int seconds)
 {
@@ -353,7 +353,7 @@ static bool try_to_start(
 	return true;
 }
 
-/* Rarely a toolkit that has just been started waits for what never comes: then once more. */
+/* Rarely a freshly started toolkit hangs: then start it once more. */
 void application_start(
 	struct accessible_lab *lab, struct application *application, const char *name)
 {
@@ -370,7 +370,7 @@ void application_end(struct application *application)
 	end_child(&application->child, SIGKILL);
 }
 
-/* A window of its own, shown, and no helper that nobody sees. */
+/* True for a mapped window of its own that is no invisible helper. */
 static bool is_menu(xcb_connection_t *c, xcb_window_t window, pid_t pid, int place[4])
 {
 	_autofree_ xcb_get_window_attributes_reply_t *attributes =
@@ -585,7 +585,7 @@ const struct clicked *accessible_lab_clicked(struct accessible_lab *lab, size_t 
 	return NULL;
 }
 
-/* ---- what tests ask of it ---- */
+/* ---- queries of tests ---- */
 
 bool toolkits_are_told(void)
 {

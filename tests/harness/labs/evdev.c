@@ -179,7 +179,7 @@ int lab_end(void)
 	return ran && end_child(&lab.daemon.child, SIGTERM) != 0;
 }
 
-/* What uxrec does; to load that program takes this machine a second each time. */
+/* A client of the control socket in place of uxrec, whose start takes this machine a second each time. */
 static void ask(struct lab_recording *recording, Uxrec__ClientMessage message)
 {
 	struct error error = {""};
@@ -257,7 +257,7 @@ void lab_record_with(struct lab_recording *recording, const char *keys, const ch
 
 void lab_record(struct lab_recording *recording, const char *keys)
 {
-	/* a test that ended in its midst has left its recording */
+	/* an aborted test leaves its recording open */
 	if (lab.runs && !lab.records)
 		lab_start(recording, STUDY, keys);
 	else
@@ -286,7 +286,7 @@ char *lab_proc(const char *path)
 	return text;
 }
 
-/* @return false when it has ended, or has no name */
+/* @return false if it has exited, or has no name */
 static bool name_of(pid_t pid, char name[32], pid_t *ret_parent)
 {
 	char path[64];
@@ -302,7 +302,7 @@ static bool name_of(pid_t pid, char name[32], pid_t *ret_parent)
 	return n == 2;
 }
 
-/* how many descriptors of /dev/input a process has open */
+/* number of /dev/input descriptors that a process has open */
 static int inputs_of(pid_t pid)
 {
 	char path[64], target[64];
@@ -323,7 +323,7 @@ static int inputs_of(pid_t pid)
 	return count;
 }
 
-/* The first process, from one on, whose name begins so. @return 0 without one */
+/* The first process, from @p from on, whose name begins so. @return 0 without one */
 static pid_t find_process(pid_t from, const char *prefix, pid_t *ret_parent)
 {
 	DIR *folder = opendir("/proc");
@@ -398,7 +398,7 @@ bool lab_host_do(const char *lines)
 		return false;
 	check(io_write_all(fd, lines, strlen(lines)) == 0);
 	close(fd);
-	/* programs of one boot go on counting */
+	/* programs of one boot share the numbering */
 	do
 		snprintf(ask, sizeof(ask), OUTSIDE "/ask-%d", ++number);
 	while (access(ask, F_OK) == 0);

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what a session holds ---- */
+/* ---- content of a session ---- */
 
 struct reading {
 	struct lab_file *file;
-	Uxrec__Found found[512]; /* of each device: the report that is being read */
+	Uxrec__Found found[512]; /* per device: the report in progress */
 };
 
 static void see(struct reading *reading, struct lab_seen seen)
@@ -184,7 +184,7 @@ size_t lab_file_overflows(const struct lab_file *file)
 
 /* ---- comparing ---- */
 
-/* What an event is in the file. This is written anew, and not capture/input/policy.c asked. */
+/* Expected value of an event in the file. Independent of capture/input/policy.c on purpose. */
 static int32_t control_of(const struct input_event *event)
 {
 	static const struct {
@@ -229,7 +229,7 @@ static bool is_key(const struct input_event *event)
 	return event->type == EV_KEY && event->code < BTN_MISC;
 }
 
-/* The next of a device and a channel that it has made itself, or NULL. */
+/* The next event of a device and channel that the device itself sent, or NULL. */
 static const struct lab_seen *next_seen(
 	const struct lab_file *file, size_t *at, uint32_t device, uint16_t channel)
 {
@@ -259,7 +259,7 @@ size_t lab_file_compare(const struct lab_file *file, const struct lab_device *de
 {
 	uint32_t number = lab_file_device(file, libevdev_get_name(device->evdev))->device;
 	size_t at_control = 0, at_key = 0, equal = 0;
-	bool open = false; /* something that is no key since the last report's end */
+	bool open = false; /* a non-key event since the last report's end */
 
 	check(!device->overflowed);
 	for (size_t i = 0; i < device->count; i++) {

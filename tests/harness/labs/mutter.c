@@ -64,7 +64,7 @@ static int on_stream(sd_bus_message *m, void *user, sd_bus_error *error)
 	return sd_bus_message_read(m, "u", &lab->node);
 }
 
-/* Mutter shows its screen to this connection, and to whoever may see its node. */
+/* Mutter shows its screen to this connection, and to any client that may see its node. */
 static bool ask_mutter(struct mutter_lab *lab)
 {
 	sd_bus_message *reply = NULL;
@@ -140,8 +140,8 @@ bool mutter_lab_start(struct mutter_lab *lab)
 	lab->program = start_child(PYTHON, (const char *const[]){"-c", program, NULL});
 	unsetenv("WAYLAND_DISPLAY");
 	check(child_says(&lab->program, "drawing", 20));
-	/* Its window fades in, and the pointer gets a shape. Of a picture and a pointer right behind it mutter 43 and
-	 * PipeWire 0.3.65 lose the picture now and then, which nobody sees who does not look at the last of them. */
+	/* The window fades in, and the pointer gets a shape. Of a picture and a pointer update right after it, mutter
+	 * 43 and PipeWire 0.3.65 now and then lose the picture, which only shows when it is the last one. */
 	sleep_ms(2000);
 	check(ask_mutter(lab));
 	return true;

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * GNOME's compositor without hardware, on the bus and the PipeWire server of lab_pipewire, and a Wayland program
- * that fills its screen. What its portal would ask of it the test asks itself: there is no dialog.
+ * GNOME's compositor without hardware, on the bus and the PipeWire server of lab_pipewire, and a Wayland program that
+ * fills its screen. The test sends the requests of GNOME's portal itself: there is no dialog.
  */
 
 #define MUTTER_WIDTH  800
@@ -19,12 +19,12 @@ struct mutter_lab {
 	uint32_t node; /* of its screen's stream */
 };
 
-/** @return false: something is not installed, and the test counts as skipped */
+/** @return false if a program is missing: the test is skipped */
 bool mutter_lab_start(struct mutter_lab *lab);
 void mutter_lab_end(struct mutter_lab *lab);
 
-/** The program paints a rectangle the more, or takes it away. */
+/** The program paints one more rectangle, or removes it. */
 void mutter_lab_paint(struct mutter_lab *lab);
 
-/** @return what a pixel of the screen is */
+/** @return the expected value of a pixel of the screen */
 uint32_t mutter_lab_pixel(bool painted, int x, int y);

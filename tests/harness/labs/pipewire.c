@@ -68,7 +68,7 @@ static void on_process(void *user)
 	count = data->maxsize / (uint32_t)(channels * sizeof(float));
 	if (buffer->requested && buffer->requested < count)
 		count = (uint32_t)buffer->requested;
-	/* what a resampler holds is heard first, and before it what is on its way to be played */
+	/* the resampler's delay comes first, and before it the queued playback */
 	begin_ns = time.now + (int64_t)time.buffered * NS_PER_S / rate_of(lab);
 	if (lab->plays && time.rate.denom)
 		begin_ns += time.delay * NS_PER_S * time.rate.num / time.rate.denom;
@@ -105,7 +105,7 @@ void pipewire_microphone_start(struct pipewire_lab *lab)
 	pw_init(NULL, NULL);
 	lab->loop = pw_thread_loop_new("microphone", NULL);
 	check(lab->loop != NULL);
-	/* with real-time priority where the system allows it, as a driver has it */
+	/* with real-time priority where permitted, as a driver has it */
 	lab->context = pw_context_new(pw_thread_loop_get_loop(lab->loop),
 		pw_properties_new(PW_KEY_CONFIG_NAME, "client-rt.conf", NULL), 0);
 	check(lab->context != NULL);
@@ -146,18 +146,18 @@ void pipewire_microphone_end(struct pipewire_lab *lab)
 
 /* ---- the server ---- */
 
-/* One at a time: a test that failed has left its own behind. */
+/* One at a time: a failed test leaves its own behind. */
 static struct child bus, pipewire, wireplumber;
 
 static void end_servers(void)
 {
-	/* its clients end by themselves */
+	/* its clients exit by themselves */
 	end_child(&pipewire, SIGKILL);
 	end_child(&wireplumber, SIGTERM);
 	end_child(&bus, SIGTERM);
 }
 
-/* Until somebody listens there. */
+/* Wait for a listener on the socket. */
 static void await_listener(const char *socket_path)
 {
 	int64_t until_ns = clock_now_ns() + 30 * NS_PER_S;
@@ -187,7 +187,7 @@ static void run_server(void)
 	check(asprintf(&option, "--address=%s", address) > 0);
 	unlink(bus_socket);
 	unlink(socket);
-	/* a bus of its own; dbus-run-session would leave one behind when it is ended */
+	/* a bus of its own; dbus-run-session would leave one behind */
 	bus = start_child("dbus-daemon",
 		(const char *const[]){"--session", "--nofork", "--nopidfile", option, NULL});
 	setenv("DBUS_SESSION_BUS_ADDRESS", address, 1);

@@ -14,7 +14,7 @@
 
 #define PATH "/org/freedesktop/portal/desktop"
 
-/* ---- reading what is asked ---- */
+/* ---- reading requests ---- */
 
 struct asked {
 	char token[64]; /* of the request */
@@ -77,7 +77,7 @@ static void object_path(
 	snprintf(ret, room, PATH "/%s/%s/%s", kind, sender, token);
 }
 
-/* The answer, before the call returns or after it: both may be. */
+/* Send the response; it may arrive before the call returns or after. */
 static int respond(struct portal_lab *lab, sd_bus_message *call, const struct asked *asked,
 	uint32_t code, int (*append)(struct portal_lab *lab, sd_bus_message *m))
 {

@@ -6,16 +6,16 @@
 #include <stdint.h>
 
 /*
- * A desktop portal on the session bus that a test has to itself, and a person who answers its dialog as the
- * test says. What it shows is a node of the PipeWire server of lab_pipewire.
+ * A desktop portal on a session bus of the test's own, and a scripted person who answers its dialog. The shared screen
+ * is a node of the PipeWire server of lab_pipewire.
  */
 
 enum portal_answer {
 	PORTAL_YES,
-	PORTAL_YES_AND_REMEMBER, /* with a token, another one each time */
+	PORTAL_YES_AND_REMEMBER, /* with a new token each time */
 	PORTAL_NO,
-	PORTAL_END,   /* the dialog is ended by something else */
-	PORTAL_QUIET, /* there is no answer */
+	PORTAL_END,   /* the dialog is ended otherwise */
+	PORTAL_QUIET, /* no answer */
 };
 
 struct portal_lab {
@@ -24,13 +24,13 @@ struct portal_lab {
 	uint32_t version;      /* 0: 4 */
 	uint32_t cursor_modes; /* 0: all */
 	uint32_t node;
-	bool no_streams, no_remote; /* it says nothing of them */
+	bool no_streams, no_remote; /* omitted from its replies */
 
-	/* what it was asked, last */
+	/* last request */
 	char token[64]; /* "": none */
 	uint32_t types, cursor_mode, persist_mode;
-	unsigned dialogs;    /* how often a person had to answer */
-	_Atomic bool closed; /* the session, by whoever asked for it */
+	unsigned dialogs;    /* number of dialogs to answer */
+	_Atomic bool closed; /* the session, by its client */
 
 	/* of its thread */
 	struct sd_bus *bus;
@@ -38,11 +38,11 @@ struct portal_lab {
 	_Atomic bool stop, must_close;
 	char session[160];
 	unsigned tokens;
-	char given[64]; /* the token that is good now */
+	char given[64]; /* the valid restore token */
 };
 
 void portal_lab_start(struct portal_lab *lab);
-/** Its name goes from the bus. */
+/** Release its bus name. */
 void portal_lab_end(struct portal_lab *lab);
 /** The desktop ends the sharing. */
 void portal_lab_close_session(struct portal_lab *lab);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* So much is written ahead: more than a busy machine is late. */
+/* Written ahead: longer than any delay of a busy machine. */
 #define AHEAD_SAMPLES (EAR_RATE_HZ / 4)
 
 #define ASK_US (50 * PA_USEC_PER_MSEC)
@@ -22,7 +22,7 @@ static void let_go(pa_operation *operation)
 	pa_operation_unref(operation);
 }
 
-/* ---- what plays: the loop's thread ---- */
+/* ---- player: the loop's thread ---- */
 
 static void on_writable(pa_stream *stream, size_t size_bytes, void *user)
 {
@@ -45,7 +45,7 @@ static void on_writable(pa_stream *stream, size_t size_bytes, void *user)
 	}
 }
 
-/* What is read now sounds when all that the sink holds has been played. */
+/* A sample read now is heard after all samples queued in the sink. */
 static void on_time(pa_stream *stream, int success, void *user)
 {
 	struct pulse_lab *lab = user;
@@ -76,7 +76,7 @@ static void on_timer(
 	pa_context_rttime_restart(lab->context, timer, pa_rtclock_now() + ASK_US);
 }
 
-/* ---- ours ---- */
+/* ---- the test's thread ---- */
 
 static bool connects(struct pulse_lab *lab)
 {
@@ -173,7 +173,7 @@ void pulse_lab_run(struct pulse_lab *lab)
 			"-L",
 			"module-null-sink sink_name=other "
 			"sink_properties=device.description=Other",
-			/* what an output plays is no microphone, until it is made one */
+			/* an output's monitor is no microphone, unless remapped to one */
 			"-L",
 			"module-remap-source source_name=room.microphone master=room.monitor "
 			"source_properties=device.description=RoomMicrophone",
@@ -196,7 +196,7 @@ bool pulse_lab_start(struct pulse_lab *lab, const struct voice *voice)
 		skip_test("no PulseAudio");
 		return false;
 	}
-	/* one at a time: a test that failed has left its own behind */
+	/* one at a time: a failed test leaves its own behind */
 	end_child(&server, SIGKILL);
 	mkdir(folder, 0700);
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)

@@ -7,16 +7,16 @@
 #include <pulse/pulseaudio.h>
 
 /*
- * A real PulseAudio server without a sound card. Its sinks "room", "other", "eight" (channels) and "narrow"
- * (8 kHz) play to nobody; this process plays a voice on one, so early that it sounds when it should, and the
- * sink's monitor is the microphone.
+ * A real PulseAudio server without a sound card. Its sinks "room", "other", "eight" (channels) and "narrow" (8 kHz) are
+ * not audible; this process plays a voice on one, ahead by the sink's latency, and the sink's monitor is the
+ * microphone.
  */
 
 struct pulse_lab {
 	const struct voice *voice;
 	const char *sink; /* NULL: "room" */
 
-	/* what plays: under the loop's lock */
+	/* player: under the loop's lock */
 	pa_threaded_mainloop *loop;
 	pa_context *context;
 	pa_stream *stream;
@@ -26,26 +26,26 @@ struct pulse_lab {
 };
 
 /**
- * Start the server in a folder of its own, and what plays.
+ * Start the server in a folder of its own, and the player.
  *
- * @return false: it is not installed, and the test counts as skipped
+ * @return false if it is not installed: the test is skipped
  */
 bool pulse_lab_start(struct pulse_lab *lab, const struct voice *voice);
 
-/** Start it (again), with what plays. */
+/** Start it (again), with the player. */
 void pulse_lab_run(struct pulse_lab *lab);
 
 /** Kill it; it can run again. */
 void pulse_lab_kill(struct pulse_lab *lab);
 
-/** Play on a sink of a server that runs. */
+/** Play on a sink of a running server. */
 void pulse_voice_start(struct pulse_lab *lab);
 void pulse_voice_end(struct pulse_lab *lab);
 
-/** Make the server stand still, or go on. */
+/** Stop the server's execution, or continue it. */
 void pulse_lab_stall(bool stalled);
 
 void pulse_lab_mute(struct pulse_lab *lab, bool muted);
 
-/** Which sink, or its monitor, one hears that asks for none. */
+/** Set the default sink; its monitor is the default source. */
 void pulse_lab_set_default(struct pulse_lab *lab, const char *sink);

@@ -73,7 +73,7 @@ static char bus_folder[32];
 static pid_t login;
 static int login_fd = -1;
 
-/* as the system's: for every user */
+/* like the system's: for every user */
 static void write_bus_config(const char *path, const char *address)
 {
 	FILE *file = fopen(path, "we");
@@ -98,7 +98,7 @@ bool lab_bus_start(void)
 		return false;
 	}
 	lab_bus_end();
-	/* every user can reach it, and also who has given up what has no path */
+	/* reachable by every user, even without privileges */
 	snprintf(bus_folder, sizeof(bus_folder), "/tmp/uxrec-bus-XXXXXX");
 	check(mkdtemp(bus_folder) && chmod(bus_folder, 0755) == 0);
 	snprintf(socket, sizeof(socket), "%s/socket", bus_folder);
@@ -114,7 +114,7 @@ bool lab_bus_start(void)
 	return true;
 }
 
-/* the fake logind: a byte says whether the session is locked, one back that this was told */
+/* the fake logind: a byte in with the lock state, one back as acknowledgement */
 static const sd_bus_vtable session_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("LockedHint", "b", NULL, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

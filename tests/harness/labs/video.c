@@ -28,7 +28,7 @@ static uint32_t as_format(const struct video_lab *video, uint32_t pixel)
 	return pixel;
 }
 
-/* ---- of the stream ---- */
+/* ---- stream ---- */
 
 static void on_state(
 	void *user, enum pw_stream_state before, enum pw_stream_state state, const char *error)
@@ -127,7 +127,7 @@ static const struct spa_pod *format_param(
 		SPA_FORMAT_VIDEO_framerate, SPA_POD_Fraction(&any));
 }
 
-/* whether it comes to a state; without the lock */
+/* wait for a state; without the lock. @return false if not reached in time */
 static bool comes_to(struct video_lab *video, enum pw_stream_state wanted, int64_t until_ns)
 {
 	for (;;) {
@@ -191,7 +191,7 @@ void video_paint(struct video_lab *video, const struct rect *rect, uint32_t seed
 				0xffffff;
 }
 
-/* ---- what is said of a picture ---- */
+/* ---- metadata of a picture ---- */
 
 static struct spa_region region_of(const struct rect *rect)
 {

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <wayland-client.h>
 
-#define ACCOUNT 10001 /* sway does not run as root; nobody has to know the account */
+#define ACCOUNT 10001 /* sway does not run as root; the account need not exist */
 #define WIDTH   300
 #define HEIGHT  200
 
@@ -47,7 +47,7 @@ static void write_configuration(const struct lab_wayland *lab)
 
 	snprintf(path, sizeof(path), "%s/config", lab->folder);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-	/* whatever the umask is: another account reads it */
+	/* regardless of the umask: another account reads it */
 	check(fd >= 0 && fchmod(fd, 0644) == 0 &&
 		io_write_all(fd, configuration, strlen(configuration)) == 0);
 	close(fd);
@@ -66,12 +66,12 @@ static struct child start_sway(const struct lab_wayland *lab)
 	snprintf(runtime, sizeof(runtime), "XDG_RUNTIME_DIR=%s", lab->folder);
 	snprintf(ipc, sizeof(ipc), "SWAYSOCK=%s", lab->ipc);
 	snprintf(config, sizeof(config), "%s/config", lab->folder);
-	/* an account that is not root can be nobody else */
+	/* only root can change the account */
 	return geteuid() == 0 ? start_child("setpriv", arguments)
 			      : start_child("env", arguments + 8);
 }
 
-/* @return false when it has ended, or a minute later: a test that is skipped on a busy machine proves nothing */
+/* @return false if it has exited, or after a minute: a test skipped on a busy machine proves nothing */
 static bool answers(struct lab_wayland *lab)
 {
 	int64_t until_ns = clock_now_ns() + 60 * NS_PER_S;

@@ -12,7 +12,7 @@
 #include <wayland-server.h>
 
 struct fake {
-	struct compositor base; /* first */
+	struct compositor base; /* must be first */
 	pthread_t thread;
 	struct wl_display *display;
 	struct wl_event_source *wakes;

@@ -54,7 +54,7 @@ struct child start_child(const char *name, const char *const *arguments)
 	if (child.pid == 0) {
 		int fd = open(child.log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that crashes leaves nothing behind */
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a crashing test leaves no process behind */
 		setsid();
 		dup2(fd, 1);
 		dup2(fd, 2);
@@ -109,7 +109,7 @@ char *child_output(const struct child *child)
 
 bool child_says(const struct child *child, const char *text, int seconds)
 {
-	/* up to a second is for unexpected texts; a busy machine has four times as long for the rest */
+	/* up to a second is for unexpected texts; all others get four times as long for a busy machine */
 	int64_t until_ns = clock_now_ns() + seconds * (seconds > 1 ? 4 : 1) * NS_PER_S;
 
 	do {
@@ -169,7 +169,7 @@ bool desktop_start(struct desktop *desktop, int width, int height)
 	return desktop_start_with(desktop, -1, screen, NULL);
 }
 
-/* @return the display that the server has told, or -1 when it has ended */
+/* @return the display number reported by the server, or -1 if it has exited */
 static int await_server(int fd)
 {
 	char number[16] = "";
@@ -224,7 +224,7 @@ void desktop_end(struct desktop *desktop)
 	if (desktop->connection)
 		xcb_disconnect(steal_ptr(desktop->connection));
 	end_child(&desktop->xvfb, SIGTERM);
-	unsetenv("DISPLAY"); /* by now it may be another test's */
+	unsetenv("DISPLAY"); /* another test may use it by now */
 }
 
 static void round_trip(xcb_connection_t *connection)
@@ -262,7 +262,7 @@ void desktop_fake(struct desktop *desktop, uint8_t type, uint8_t detail, int x, 
 	round_trip(desktop->connection);
 }
 
-/* Xvfb's one output shows all of the screen, or the screen could not become smaller: it is turned off. */
+/* Turn off Xvfb's one output: it shows all of the screen, which could not shrink otherwise. */
 static void turn_outputs_off(struct desktop *desktop)
 {
 	xcb_connection_t *c = desktop->connection;
@@ -310,7 +310,7 @@ bool desktop_turn(struct desktop *desktop, uint16_t rotation)
 	crtcs--;
 	width = crtc->width;
 	height = crtc->height;
-	/* what it takes of the screen now is already turned */
+	/* the CRTC's present size is already rotated */
 	if ((crtc->rotation ^ rotation) &
 		(XCB_RANDR_ROTATION_ROTATE_90 | XCB_RANDR_ROTATION_ROTATE_270)) {
 		width = crtc->height;
@@ -337,7 +337,7 @@ static xcb_randr_output_t first_output(struct desktop *desktop)
 	return xcb_randr_get_screen_resources_outputs(resources)[0];
 }
 
-/* by hand: xcb_randr_set_monitor() of libxcb 1.15 takes the request for one that is too long */
+/* encoded by hand: xcb_randr_set_monitor() of libxcb 1.15 counts the request as too long */
 void desktop_add_monitor(struct desktop *desktop, const char *name, bool on_output, int x, int y,
 	int width, int height)
 {
@@ -347,7 +347,7 @@ void desktop_add_monitor(struct desktop *desktop, const char *name, bool on_outp
 	_autofree_ xcb_intern_atom_reply_t *atom =
 		xcb_intern_atom_reply(c, xcb_intern_atom(c, 0, (uint16_t)strlen(name), name), NULL);
 	struct {
-		uint32_t head; /* xcb's */
+		uint32_t head; /* filled in by xcb */
 		xcb_window_t window;
 		xcb_randr_monitor_info_t info;
 		xcb_randr_output_t output;
@@ -361,7 +361,7 @@ void desktop_add_monitor(struct desktop *desktop, const char *name, bool on_outp
 			.height = (uint16_t)height,
 		},
 		first_output(desktop)};
-	/* xcb writes what comes before into the two parts before */
+	/* xcb writes its own parts into the two iovecs in front */
 	struct iovec parts[3] = {
 		{0}, {0}, {&request, sizeof(request) - (on_output ? 0 : sizeof(request.output))}};
 	xcb_void_cookie_t cookie = {xcb_send_request(c, XCB_REQUEST_CHECKED, parts + 2, &kind)};
@@ -497,7 +497,7 @@ static int take_offset(
 	return 1;
 }
 
-/* it is fixed for the session, and in every clock sample */
+/* constant for the session, and in every clock sample */
 int64_t session_offset_ns(const struct session *session)
 {
 	int64_t offset_ns = 0;

@@ -64,7 +64,7 @@ static void draw_line(struct editor *editor, int line, int cells)
 		draw_letter(editor, line, cell);
 }
 
-/* what is typed goes over what stands there, line after line */
+/* typing overwrites the present text, line by line */
 static void type(struct editor *editor, int number)
 {
 	int line = number / LINE_CELLS % LINES, cell = number % LINE_CELLS;
@@ -113,7 +113,7 @@ static void draw_dialog(struct editor *editor, int x, int y)
 	}
 }
 
-/* It comes somewhere, and is gone with the next change. */
+/* Open the dialog at a random place; close it at the next change. */
 static void change_dialog(struct editor *editor, int number)
 {
 	bool comes = number % 2 == 0;
@@ -175,7 +175,7 @@ const struct editor_change editor_changes[EDITOR_CHANGES] = {
 
 void editor_change(struct editor *editor, int kind, int number)
 {
-	/* what is the same by chance is no change */
+	/* pixels equal by chance are no change */
 	for (editor->canvas->changed.count = 0; editor->canvas->changed.count == 0;)
 		editor_changes[kind].make(editor, number);
 }

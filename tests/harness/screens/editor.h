@@ -4,7 +4,7 @@
 #include "tests/harness/screens/glyphs.h"
 #include "tests/harness/screens/motion.h"
 
-/* A desktop with a text editor in memory, without a server, and changes of it. Everything follows from the seed. */
+/* A desktop with a text editor in memory, without a server, and changes to it. All deterministic from the seed. */
 
 #define EDITOR_WIDTH   1920
 #define EDITOR_HEIGHT  1080
@@ -12,14 +12,14 @@
 
 struct editor {
 	struct image screen;
-	struct canvas *canvas; /* has the screen; its `changed` is what the last change did */
+	struct canvas *canvas; /* has the screen; its `changed` is the last change's area */
 	struct font mono, sans;
 	struct motion_picture motion;
 	struct image film;
 	uint64_t random_state;
 	int caret;
 	struct rect dialog;
-	uint32_t *below; /* the dialog */
+	uint32_t *below; /* pixels under the dialog */
 };
 
 extern const struct editor_change {
@@ -30,5 +30,5 @@ extern const struct editor_change {
 void editor_create(struct editor *editor, uint64_t seed);
 void editor_destroy(struct editor *editor);
 
-/** Change the screen and the canvas. @param number  counts the changes of this kind, from 0 on */
+/** Change the screen and the canvas. @param number  index among the changes of this kind, from 0 */
 void editor_change(struct editor *editor, int kind, int number);

@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 /*
- * Text as desktops draw it, anti-aliased, the same on every machine: of glyphs that FreeType has drawn
+ * Text as desktops draw it, anti-aliased, identical on every machine: from glyphs drawn with FreeType
  * (tests/data/fonts), so that no library's version changes a picture.
  */
 
@@ -21,7 +21,7 @@ struct image {
 	uint32_t *pixels;
 };
 
-/** @param name  of tests/data/fonts: "mono", "sans" */
+/** @param name  in tests/data/fonts: "mono", "sans" */
 void font_load(struct font *font, const char *name);
 void font_free(struct font *font);
 
@@ -31,10 +31,10 @@ void image_free(struct image *image);
 void image_fill(struct image *image, int x, int y, int width, int height, uint32_t rgb);
 
 /**
- * Draw a text over what is there; what does not fit is left out.
+ * Draw a text over the image, clipped to it.
  *
  * @param x, y  of its top left corner
- * @return where the next letter would be
+ * @return x of the next letter
  */
 int image_text(
 	struct image *image, const struct font *font, int x, int y, uint32_t rgb, const char *text);

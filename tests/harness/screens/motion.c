@@ -9,7 +9,7 @@
 #define BALLS  5
 #define RADIUS 46
 
-/* Random heights at every `cell` pixels, soft between them; added with a weight. */
+/* Add random heights at every `cell` pixels, smooth between them, with a weight. */
 static void add_octave(float *ground, uint64_t *state, int cell, float weight)
 {
 	int count = SIDE / cell;

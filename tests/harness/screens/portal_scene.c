@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As desktops do: who connects gets a picture, though nothing changes. */
+/* Like desktops: a new client gets a picture, though nothing changes. */
 static void *show_first(void *user)
 {
 	struct scene *scene = user;
@@ -57,7 +57,6 @@ void scene_finish(struct scene *scene)
 	pipewire_lab_kill(&scene->pipewire);
 }
 
-/* Every session has a stream of its own. */
 void scene_renew_video(struct scene *scene)
 {
 	video_end(&scene->video);
@@ -89,14 +88,13 @@ int scene_grab(struct scene *scene)
 	return scene->grabber->ops->grab(scene->grabber, scene->canvas, &copied_ns);
 }
 
-/* Until the newest of what was shown has arrived. */
 void scene_settle(struct scene *scene)
 {
 	check(scene_wait(scene, SOON_NS) == 1);
 	sleep_ms(500);
 }
 
-/* What is shown while sizes are talked about may get lost: a desktop shows again and again. */
+/* A picture shown while sizes are negotiated may get lost: a desktop shows again and again. */
 bool scene_show(struct scene *scene)
 {
 	for (int i = 0; i < 10; i++)
@@ -105,7 +103,6 @@ bool scene_show(struct scene *scene)
 	return false;
 }
 
-/* how many pixels are not those of a part of the video */
 int scene_wrong_pixels(const struct scene *scene, int left, int top)
 {
 	const struct canvas *canvas = scene->canvas;
@@ -122,7 +119,6 @@ int scene_wrong_pixels(const struct scene *scene, int left, int top)
 	return wrong;
 }
 
-/* With the first picture on the canvas. */
 bool scene_begin(struct scene *scene)
 {
 	struct error error = {""};
@@ -151,7 +147,7 @@ void scene_ends_with(struct scene *scene, const char *why)
 	int64_t damage_ns;
 	int r;
 
-	/* what was shown before may still be there */
+	/* earlier pictures may still be queued */
 	while ((r = scene->grabber->ops->wait(
 			scene->grabber, -1, clock_now_ns() + SOON_NS, &damage_ns)) == 1)
 		if (scene_grab(scene) < 0)

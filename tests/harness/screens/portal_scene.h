@@ -1,7 +1,7 @@
 #pragma once
 
-/* A desktop portal on a bus of the test's own, a real PipeWire server, pictures that are known to the pixel, and
- * the grabber that looks at them. */
+/* A desktop portal on a bus of the test's own, a real PipeWire server, pictures known to the pixel, and the grabber
+ * under test. */
 
 #include "tests/harness/labs/pipewire.h"
 #include "tests/harness/labs/portal.h"
@@ -17,7 +17,7 @@
 
 struct scene {
 	struct pipewire_lab pipewire;
-	struct video_lab video; /* zero, or its size and what is odd of it before scene_start() */
+	struct video_lab video; /* zero, or its size and defects, before scene_start() */
 	struct portal_lab portal;
 	struct grabber *grabber;
 	struct canvas *canvas;
@@ -25,7 +25,7 @@ struct scene {
 	_Atomic bool shown;
 };
 
-/** Begin with no grabber. @return false when something is not installed: the test is skipped */
+/** Begin without a grabber. @return false if a program is missing: the test is skipped */
 bool scene_start(struct scene *scene);
 
 /** Begin with the first picture on the canvas. @return as scene_start() */
@@ -36,28 +36,28 @@ void scene_finish(struct scene *scene);
 /** Open the grabber. @return as its create() */
 int scene_open(struct scene *scene, struct error *reterr);
 
-/** Every session has a stream of its own: another one, for the next. */
+/** Replace the stream: every session has its own. */
 void scene_renew_video(struct scene *scene);
 
-/** From here to scene_end_showing() whoever connects gets a picture, though nothing changes. */
+/** From here to scene_end_showing() each new client gets a picture, though nothing changes. */
 void scene_begin_showing(struct scene *scene);
 void scene_end_showing(struct scene *scene);
 
-/** Paint a part of the next picture, with what a seed makes of it. */
+/** Paint a part of the next picture, from a seed. */
 void scene_paint(struct scene *scene, struct rect rect, uint32_t seed);
 
-/** Show the picture until it has arrived. @return false when it does not */
+/** Show the picture until it has arrived. @return false if it does not */
 bool scene_show(struct scene *scene);
 
-/** As the grabber waits and grabs. */
+/** The grabber's wait and grab. */
 int scene_wait(struct scene *scene, int64_t for_ns);
 int scene_grab(struct scene *scene);
 
-/** Wait until the newest of what was shown has arrived. */
+/** Wait until the newest shown picture has arrived. */
 void scene_settle(struct scene *scene);
 
-/** @return how many pixels of the canvas are not those of the video, from there on */
+/** @return the number of canvas pixels that differ from the video's, from @p left, @p top on */
 int scene_wrong_pixels(const struct scene *scene, int left, int top);
 
-/** The grabber says that it has ended, and why; then finish. */
+/** Expect the grabber to end with this reason; then finish. */
 void scene_ends_with(struct scene *scene, const char *why);

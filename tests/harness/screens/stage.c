@@ -9,7 +9,7 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
-/* of WM_NORMAL_HINTS: the program says where */
+/* of WM_NORMAL_HINTS: position given by the program */
 #define HINT_POSITION (1 << 2)
 
 #define SHOWN_NS (20 * NS_PER_S)
@@ -62,7 +62,7 @@ static void share_image(struct window *window, int width, int height)
 	shmctl(id, IPC_RMID, NULL);
 }
 
-/* a window manager takes its time, and one that is just starting forgets what it was asked for */
+/* a window manager takes its time, and one that is just starting forgets requests */
 static void wait_until_viewable(struct window *window)
 {
 	xcb_connection_t *c = window->stage->connection;

@@ -12,7 +12,7 @@
 
 #define MANAGER "zwlr_virtual_pointer_manager_v1"
 
-/* objects by number; 1 is the display */
+/* object ids; 1 is the display */
 enum {
 	DISPLAY = 1,
 	REGISTRY,
@@ -39,7 +39,7 @@ static void send_words(
 	check(io_write_all(fd, message, (count + 2) * 4) == 0);
 }
 
-/* @return the number of words behind the head */
+/* @return the number of words after the header */
 static size_t receive(
 	int fd, uint32_t *ret_object, uint32_t *ret_opcode, uint32_t words[static WORDS])
 {
@@ -61,7 +61,7 @@ static uint32_t find_manager(int fd)
 		uint32_t object, opcode, words[WORDS];
 		size_t count = receive(fd, &object, &opcode, words);
 
-		/* its number, its name's length and the name */
+		/* arguments: id, length of the interface name, the name */
 		if (object == REGISTRY && opcode == REGISTRY_GLOBAL && count > 2 &&
 			words[1] == sizeof(MANAGER) &&
 			memcmp(&words[2], MANAGER, sizeof(MANAGER)) == 0)
