@@ -2,13 +2,18 @@
 
 import { render } from 'preact';
 import './base/app.css';
+import './base/layout.css';
 import './parts/stage.css';
 import './marks/marks.css';
 import './driver/transcript.css';
 import './live/moderate.css';
+import './live/adapt.css';
 import './session/watchers.css';
 import './replay/replay.css';
+import './replay/overlays.css';
+import './replay/adapt.css';
 import './library/library.css';
+import './library/adapt.css';
 import './marks/corrections.css';
 import './live/observer.css';
 import './base/adapt.css';
