@@ -123,6 +123,16 @@ int reader_find_chunks(struct session_reader *reader, unsigned number);
 /** Same for data added since, for a segment without an index. Its log must be closed. */
 int reader_find_more_chunks(struct session_reader *reader, unsigned number);
 
+/** Append an empty entry. @return the entry, valid until the next call, or NULL at the limit or without memory */
+struct chunk_entry *reader_add_chunk(struct session_reader *reader, unsigned file);
+
+/**
+ * Add the groups of a segment's write-ahead log, without the messages that the file has.
+ *
+ * @return 0 or a negative errno; damage is noted and not returned
+ */
+int reader_read_log(struct session_reader *reader, unsigned number);
+
 /** Sort the chunks of all segments by time. @return 0 or -ENOMEM */
 int reader_sort_chunks(struct session_reader *reader);
 

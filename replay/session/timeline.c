@@ -7,12 +7,9 @@
 #include "protocol/message_patch.h"
 #include "protocol/name.h"
 #include "protocol/screen.pb-c.h"
-#include "protocol/sound.pb-c.h"
-#include "replay/session/bleeps.h"
 #include "replay/session/transcript.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,13 +35,7 @@ struct builder {
 	size_t object_ns_capacity;
 	int64_t unchanged_ns; /* time of the last unchanged refresh */
 
-	struct loudness {     /* per 200 ms */
-		double power; /* sum over the steps */
-		uint32_t steps;
-		uint8_t peak;
-	} * loudness;
-	size_t loudness_room; /* for the whole session */
-	double power_of[256];
+	struct timeline_loudness loudness;
 };
 
 /* ---- growing arrays ---- */
@@ -393,90 +384,7 @@ static int take_event(struct builder *builder, const Uxrec__SessionEvent *event)
 	return 0;
 }
 
-/* ---- loudness ---- */
-
-#define LEVEL_STEP_NS (20 * NS_PER_MS)
-#define LEVEL_STEPS   (SESSION_LEVELS_SPAN_NS / LEVEL_STEP_NS)
-#define LEVEL_NOTHING 255
-
-static int make_room_for_loudness(struct builder *builder)
-{
-	const struct timeline *timeline = builder->timeline;
-	int64_t steps = (timeline->end_ns - timeline->begin_ns) / SESSION_LEVELS_SPAN_NS + 1;
-
-	if (builder->loudness)
-		return 0;
-	builder->loudness_room =
-		steps > TIMELINE_LEVELS_LIMIT ? TIMELINE_LEVELS_LIMIT : (size_t)steps;
-	builder->loudness = calloc(builder->loudness_room, sizeof(*builder->loudness));
-	if (!builder->loudness)
-		return -ENOMEM;
-	for (size_t i = 0; i < builder->loudness_room; i++)
-		builder->loudness[i].peak = LEVEL_NOTHING;
-	/* Power in half decibels; 255 is silence. */
-	for (int i = 0; i < LEVEL_NOTHING; i++)
-		builder->power_of[i] = pow(10, -i / 20.0);
-	builder->power_of[LEVEL_NOTHING] = 0;
-	return 0;
-}
-
-static int take_levels(struct builder *builder, int64_t at_ns, const Uxrec__SoundLevels *levels)
-{
-	int64_t from_ns = at_ns - builder->timeline->begin_ns;
-	size_t steps = levels->rms.len;
-
-	/* invalid message */
-	if (levels->peak.len != steps || steps > LEVEL_STEPS || from_ns < 0)
-		return 0;
-	if (make_room_for_loudness(builder) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < steps; i++) {
-		size_t bin =
-			(size_t)((from_ns + (int64_t)i * LEVEL_STEP_NS) / SESSION_LEVELS_SPAN_NS);
-		struct loudness *loudness;
-
-		if (bin >= builder->loudness_room)
-			break;
-		loudness = &builder->loudness[bin];
-		if (levels->peak.data[i] < loudness->peak)
-			loudness->peak = levels->peak.data[i];
-		loudness->power += builder->power_of[levels->rms.data[i]];
-		loudness->steps++;
-	}
-	return 0;
-}
-
-static uint8_t level_of(const struct loudness *loudness)
-{
-	double level;
-
-	if (!(loudness->power > 0))
-		return LEVEL_NOTHING;
-	level = round(-20 * log10(loudness->power / loudness->steps));
-	return level < LEVEL_NOTHING - 1 ? (uint8_t)fmax(level, 0) : LEVEL_NOTHING - 1;
-}
-
-static int put_loudness(struct builder *builder, const struct session *session)
-{
-	struct timeline *timeline = builder->timeline;
-	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
-
-	if (!builder->loudness)
-		return 0;
-	timeline->sound_peak = malloc(builder->loudness_room);
-	timeline->sound_rms = malloc(builder->loudness_room);
-	if (!timeline->sound_peak || !timeline->sound_rms || bleeps_collect(&bleeps, session) < 0)
-		return -ENOMEM;
-	timeline->sound_count = builder->loudness_room;
-	for (size_t i = 0; i < timeline->sound_count; i++) {
-		int64_t from_ns = timeline->begin_ns + (int64_t)i * SESSION_LEVELS_SPAN_NS;
-		bool bleeped = bleeps_touch(&bleeps, from_ns, from_ns + SESSION_LEVELS_SPAN_NS);
-
-		timeline->sound_peak[i] = bleeped ? LEVEL_NOTHING : builder->loudness[i].peak;
-		timeline->sound_rms[i] = bleeped ? LEVEL_NOTHING : level_of(&builder->loudness[i]);
-	}
-	return 0;
-}
+/* ---- pictures ---- */
 
 /* A time at which the screen changed, in the video or in patches; unchanged refreshes do not count. */
 static int take_picture(struct builder *builder, const struct reader_message *message,
@@ -525,7 +433,8 @@ static int take(void *user, const struct reader_message *message, const Protobuf
 	case CHANNEL_CLICKED: return take_object(builder, message, (const void *)unpacked);
 	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
 	case CHANNEL_SOUND_LEVELS:
-		return take_levels(builder, message->time_ns, (const void *)unpacked);
+		return timeline_add_levels(
+			&builder->loudness, timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_SCREEN: return take_picture(builder, message, NULL);
 	case CHANNEL_SCREEN_PATCHES: return take_picture(builder, message, (const void *)unpacked);
 	default: return 0;
@@ -636,7 +545,7 @@ int timeline_create(struct timeline **ret, const struct session *session)
 		place_objects(&builder);
 	}
 	if (r == 0)
-		r = put_loudness(&builder, session);
+		r = timeline_put_loudness(timeline, &builder.loudness, session);
 	timeline_join_motions(timeline);
 	if (r == 0 && session->reader)
 		r = screen_gaps_collect(&timeline->screen_gaps, session->reader);
@@ -644,7 +553,7 @@ int timeline_create(struct timeline **ret, const struct session *session)
 		session_allows(session, MODALITY_SOUND) && transcript_exists(session->folder);
 	free(builder.positions);
 	free(builder.object_ns);
-	free(builder.loudness);
+	timeline_loudness_finish(&builder.loudness);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(timeline);

@@ -1,8 +1,9 @@
 #pragma once
 
+#include "protocol/sound.pb-c.h"
 #include "replay/session/timeline.h"
 
-/* Shared by timeline.c (reading a session) and timeline_message.c (message for a page). */
+/* Shared by timeline.c (reading a session), timeline_loudness.c and timeline_message.c (message for a page). */
 
 /* Make room for one item after @p count items. @return the array, or NULL without memory: it is unchanged */
 void *timeline_grow(void *array, size_t count, size_t *capacity, size_t item_bytes);
@@ -25,3 +26,20 @@ int timeline_add_motion(struct timeline *timeline, int64_t at_ns);
 void timeline_join_motions(struct timeline *timeline);
 
 int timeline_put_motions(const struct timeline *timeline, Uxrec__Timeline *message);
+
+/* Loudness under construction. Zero-initialised is empty. */
+struct timeline_loudness {
+	struct loudness_bin *bins;
+	size_t count; /* for the whole session */
+	double power_of[256];
+};
+
+/* Add a message of recorded levels. @return 0 or -ENOMEM */
+int timeline_add_levels(struct timeline_loudness *loudness, const struct timeline *timeline,
+	int64_t at_ns, const Uxrec__SoundLevels *levels);
+
+/* Set the timeline's loudness, silent within bleeps. @return 0 or -ENOMEM */
+int timeline_put_loudness(struct timeline *timeline, const struct timeline_loudness *loudness,
+	const struct session *session);
+
+void timeline_loudness_finish(struct timeline_loudness *loudness);

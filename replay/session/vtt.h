@@ -8,6 +8,10 @@
 
 /* WebVTT (W3C, "WebVTT: The Web Video Text Tracks Format"): speech as text with times. */
 
+/* marks of direction, which WebVTT escapes */
+#define VTT_LRM 0x200e
+#define VTT_RLM 0x200f
+
 struct vtt_cue {
 	int64_t from_ns, to_ns; /* whole milliseconds; to >= from */
 	char *speaker;          /* one line of UTF-8, "" when unknown */
