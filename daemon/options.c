@@ -79,7 +79,7 @@ enum {
 	OPTION_VERSION,
 };
 
-static int wrong(const char *option, const char *value, const char *what)
+static int invalid_value(const char *option, const char *value, const char *what)
 {
 	log_error("--%s '%s': %s", option, text_quote(value).text, what);
 	return 2;
@@ -107,31 +107,31 @@ static int parse_listen(struct options *options, const char *value)
 	const char *colon = strrchr(value, ':');
 
 	if (!colon)
-		return wrong("listen", value, "it is ADDRESS:PORT, as in " DEFAULT_LISTEN);
+		return invalid_value("listen", value, "it is ADDRESS:PORT, as in " DEFAULT_LISTEN);
 	options->port = parse_number(colon + 1, 0, 65535);
 	if (options->port < 0)
-		return wrong("listen", value, "the port is a number from 0 to 65535");
+		return invalid_value("listen", value, "the port is a number from 0 to 65535");
 	free(options->address);
 	options->address = strndup(value, (size_t)(colon - value));
 	if (options->address && strcmp(options->address, "localhost") == 0)
 		memcpy(options->address, "127.0.0.1", 10);
 	if (!options->address || strncmp(options->address, "127.", 4) != 0)
-		return wrong("listen", value,
+		return invalid_value("listen", value,
 			"only loopback addresses (127.0.0.1) are served, because the connection is not "
 			"encrypted; reach it from elsewhere by an SSH tunnel");
 	return 0;
 }
 
-static int take_choice(
+static int parse_choice(
 	const char **to, const char *option, const char *value, const char *const *choices)
 {
 	if (!is_one_of(value, choices))
-		return wrong(option, value, "no such choice; see --help");
+		return invalid_value(option, value, "no such choice; see --help");
 	*to = value;
 	return 0;
 }
 
-static int take_devices(struct options *options, const char *value)
+static int parse_devices(struct options *options, const char *value)
 {
 	struct input_filter filter;
 	struct error error;
@@ -155,29 +155,30 @@ static int parse_sync(struct options *options, const char *value)
 	int seconds = strcmp(value, "packet") == 0 ? 0 : parse_number(value, 1, 60);
 
 	options->sync_every_ns = seconds * NS_PER_S;
-	return seconds < 0 ? wrong("sync", value, "'packet', or 1 to 60 seconds") : 0;
+	return seconds < 0 ? invalid_value("sync", value, "'packet', or 1 to 60 seconds") : 0;
 }
 
-static int take_chroma(struct options *options, const char *value)
+static int parse_chroma(struct options *options, const char *value)
 {
-	return chroma_parse(value, &options->chroma) ? 0 : wrong("chroma", value, "420 or 444");
+	return chroma_parse(value, &options->chroma) ? 0
+						     : invalid_value("chroma", value, "420 or 444");
 }
 
-static int take_host(struct options *options, const char *value)
+static int parse_host(struct options *options, const char *value)
 {
 	static const char letters[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
 
 	if (options->allowed_host_count == ARRAY_SIZE(options->allowed_hosts))
-		return wrong("allow-host", value, "at most eight names");
+		return invalid_value("allow-host", value, "at most eight names");
 	if (!*value || strlen(value) > 127 || value[strspn(value, letters)])
-		return wrong("allow-host", value,
+		return invalid_value("allow-host", value,
 			"a host name alone, without scheme, port and path, as in lab.example.org");
 	options->allowed_hosts[options->allowed_host_count++] = value;
 	return 0;
 }
 
-static int take_option(struct options *options, int c, const char *value)
+static int parse_option(struct options *options, int c, const char *value)
 {
 	static const char *const screens[] = {"auto", "x11", "wlr", "portal", "test", "none", NULL};
 	static const char *const priorities[] = {"usual", "low", "idle", NULL};
@@ -189,28 +190,31 @@ static int take_option(struct options *options, int c, const char *value)
 	case OPTION_STUDIES: replace(&options->studies, value); return 0;
 	case OPTION_DISPLAY: replace(&options->display, value); return 0;
 	case OPTION_LISTEN: return parse_listen(options, value);
-	case OPTION_SCREEN: return take_choice(&options->screen, "screen", value, screens);
+	case OPTION_SCREEN: return parse_choice(&options->screen, "screen", value, screens);
 	case OPTION_OUTPUT: options->output = value; return 0;
-	case OPTION_DEVICES: return take_devices(options, value);
+	case OPTION_DEVICES: return parse_devices(options, value);
 	case OPTION_INPUT:
 		if (strncmp(value, "service:/", 9) == 0) {
 			options->input = value;
 			return 0;
 		}
-		return take_choice(&options->input, "input", value, inputs);
+		return parse_choice(&options->input, "input", value, inputs);
 	case OPTION_SOUND:
-		return ear_wish_parse(&options->sound, value)
+		return audio_config_parse(&options->sound, value)
 			? 0
-			: wrong("sound", value, "no such choice; see --help");
+			: invalid_value("sound", value, "no such choice; see --help");
 	case OPTION_MONITOR: options->monitor = true; return 0;
 	case OPTION_FPS:
 		options->max_fps = parse_number(value, 1, 240);
-		return options->max_fps < 0 ? wrong("fps", value, "a number from 1 to 240") : 0;
-	case OPTION_ENCODER: return take_choice(&options->encoder, "encoder", value, encoder_names);
-	case OPTION_CHROMA: return take_chroma(options, value);
-	case OPTION_PRIORITY: return take_choice(&options->priority, "priority", value, priorities);
+		return options->max_fps < 0 ? invalid_value("fps", value, "a number from 1 to 240")
+					    : 0;
+	case OPTION_ENCODER:
+		return parse_choice(&options->encoder, "encoder", value, encoder_names);
+	case OPTION_CHROMA: return parse_chroma(options, value);
+	case OPTION_PRIORITY:
+		return parse_choice(&options->priority, "priority", value, priorities);
 	case OPTION_SYNC: return parse_sync(options, value);
-	case OPTION_HOST: return take_host(options, value);
+	case OPTION_HOST: return parse_host(options, value);
 	case OPTION_LINKS: options->links = value; return 0;
 	case OPTION_VERBOSE: log_set_level(LOG_LEVEL_DEBUG); return 0;
 	case OPTION_HELP: fputs(usage, stdout); return -1;
@@ -259,7 +263,7 @@ static int choose_screen(struct options *options)
 
 		if (!options->output || grabber_check_output(options->screen, &error) == 0)
 			return 0;
-		return wrong("output", options->output, error.text);
+		return invalid_value("output", options->output, error.text);
 	}
 	chosen = grabber_choose(options->display, options->output, &options->screen_why);
 	if (!chosen) {
@@ -315,7 +319,7 @@ int options_parse(struct options *options, int argc, char **argv)
 	r = parse_listen(options, DEFAULT_LISTEN);
 	opterr = 0;
 	while (r == 0 && (c = getopt_long(argc, argv, "", names, NULL)) >= 0)
-		r = take_option(options, c, optarg);
+		r = parse_option(options, c, optarg);
 	if (r == -2) {
 		log_error("unknown option '%s', or its value is missing; see uxrecd --help",
 			text_quote(argv[optind - 1]).text);
@@ -327,7 +331,7 @@ int options_parse(struct options *options, int argc, char **argv)
 		r = 2;
 	}
 	if (r == 0 && !encoder_keeps(options->encoder, options->chroma))
-		r = wrong("chroma", chroma_names[options->chroma],
+		r = invalid_value("chroma", chroma_names[options->chroma],
 			"not with this --encoder; libx264 and libaom-av1 have it");
 	if (r == 0)
 		r = fill_defaults(options);

@@ -18,9 +18,9 @@ struct options {
 	const char *screen;      /* "x11", "wlr", "portal", "test", "none": "auto" is resolved */
 	struct error screen_why; /* reason for the choice; "" when given explicitly */
 	const char *input;
-	const char *devices;   /* checked list for capture/input/filter.h; or "" */
-	struct ear_wish sound; /* name "none": no sound */
-	bool monitor;          /* record the machine's playback too */
+	const char *devices;       /* checked list for capture/input/filter.h; or "" */
+	struct audio_config sound; /* name "none": no sound */
+	bool monitor;              /* record the machine's playback too */
 	int max_fps;
 	const char *encoder; /* see encoder_create() */
 	enum chroma chroma;

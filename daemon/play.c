@@ -35,12 +35,12 @@ struct player {
 	struct server *server;
 };
 
-static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
+static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
 {
 	struct player *player = user;
 
 	if (library_answers(message)) {
-		library_take(player->library, peer, message);
+		library_handle(player->library, peer, message);
 		return;
 	}
 	server_fail(player->server, peer, message->request, -ENODEV,
@@ -50,7 +50,7 @@ static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *me
 
 static void drained(void *user)
 {
-	library_poke(((struct player *)user)->library);
+	library_wake(((struct player *)user)->library);
 }
 
 /*
@@ -99,7 +99,7 @@ static int serve(struct player *player, const char *library, const char *session
 		.access = &player->access,
 		.secret = player->identity.secret,
 		.user_principal = player->identity.user,
-		.take = take_message,
+		.handle_message = handle_message,
 		.user = player,
 	};
 	struct error error = {"no reason given"};
@@ -173,16 +173,16 @@ int main(int argc, char **argv)
 		log_error("which session? See uxrec play --help");
 		return 2;
 	}
-	signals_forbid_dumps();
-	signals_ignore_strays();
-	signals = signals_block_endings();
+	signals_disable_core_dumps();
+	signals_ignore_unused();
+	signals = signals_block_termination();
 	r = find_session(argv[optind], &library, &session, &error);
 	if (r == 0)
 		r = serve(&player, library, session, port, &error);
 	if (r == 0)
 		do
 			sigwait(&signals, &signal_number);
-		while (!signals_is_ending(signal_number));
+		while (!signals_is_termination(signal_number));
 	else
 		log_error("%s", error.text);
 	server_stop(player.server);

@@ -52,7 +52,7 @@ struct daemon {
 	struct queue *stops;
 	sd_event *event;
 	struct accessible_announcement *announcement; /* NULL: no input recording */
-	sd_event_source *requested, *stopped, *endings[SIGNALS_ENDINGS], *status_timer,
+	sd_event_source *requested, *stopped, *endings[SIGNALS_TERMINATION_COUNT], *status_timer,
 		*watchdog_timer;
 	sigset_t signals; /* termination signals */
 	uint64_t watchdog_us;
@@ -65,14 +65,14 @@ struct daemon {
 
 /* ---- callbacks on other threads ---- */
 
-static void take_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
+static void handle_message(void *user, struct peer *peer, Uxrec__ClientMessage *message)
 {
 	struct daemon *daemon = user;
 
 	if (library_answers(message))
-		library_take(daemon->library, peer, message);
+		library_handle(daemon->library, peer, message);
 	else
-		jobs_ask(daemon->requests, daemon->server, peer, message);
+		jobs_submit(daemon->requests, daemon->server, peer, message);
 }
 
 static void must_stop(void *user, unsigned session, const char *reason)
@@ -89,7 +89,7 @@ static void must_stop(void *user, unsigned session, const char *reason)
 }
 
 /* Session number 0 stands for none: requests station_tick(). */
-static void attend(void *user)
+static void request_tick(void *user)
 {
 	must_stop(user, 0, "");
 }
@@ -112,7 +112,7 @@ static void drained(void *user)
 {
 	struct daemon *daemon = user;
 
-	library_poke(daemon->library);
+	library_wake(daemon->library);
 }
 
 /* ---- the main thread ---- */
@@ -234,7 +234,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 	struct daemon *daemon = user;
 
 	(void)source;
-	if (!signals_is_ending((int)info->ssi_signo))
+	if (!signals_is_termination((int)info->ssi_signo))
 		return 0;
 	sd_notify(0, "STOPPING=1");
 	station_stop_now(daemon->station, signals_name((int)info->ssi_signo));
@@ -326,7 +326,7 @@ static void revoked(void *user)
 
 	tickets_revoke(&daemon->tickets);
 	server_check_links(daemon->server);
-	if (links_give(options->links, options->address, server_port(daemon->server),
+	if (links_write(options->links, options->address, server_port(daemon->server),
 		    &daemon->access, &error) < 0)
 		log_warning("%s", error.text);
 }
@@ -403,7 +403,7 @@ static int start_server(struct daemon *daemon, struct error *reterr)
 		.secret = daemon->identity.secret,
 		.page_marker = daemon->page_marker,
 		.live = &daemon->live,
-		.take = take_message,
+		.handle_message = handle_message,
 		.user = daemon,
 	};
 	int r = server_create(&daemon->server, &wanted, reterr);
@@ -493,8 +493,8 @@ static int start(struct daemon *daemon, struct error *reterr)
 		queue_create(&daemon->stops, SIZE_MAX, true) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	queue_set_drop(daemon->stops, free);
-	daemon->live.attend = attend;
-	daemon->live.attend_user = daemon;
+	daemon->live.request_tick = request_tick;
+	daemon->live.request_tick_user = daemon;
 	r = sd_event_new(&daemon->event);
 	if (r < 0)
 		return error_set(reterr, r, "no event loop: %s", strerror(-r));
@@ -515,7 +515,7 @@ static int start(struct daemon *daemon, struct error *reterr)
 		log_info("screen: %s", options->screen_why.text);
 	if (strcmp(options->input, "none") != 0)
 		accessible_announcement_create(&daemon->announcement, daemon->event);
-	if (station_go_on(daemon->station, &error) < 0)
+	if (station_recover(daemon->station, &error) < 0)
 		log_error(
 			"the session of the recorder that was killed cannot go on: %s", error.text);
 	return 0;
@@ -584,18 +584,18 @@ int main(int argc, char **argv)
 	umask(077);
 	/* the process stays dumpable: portals and sound servers read /proc/PID/root of their clients, and deny
 	 * the screen and the microphone to one whose root is unreadable */
-	signals_forbid_dumps();
+	signals_disable_core_dumps();
 	tickets_init(&daemon.tickets);
 	descriptors_raise();
-	signals_ignore_strays();
+	signals_ignore_unused();
 	terminal_is_utf8(); /* while single-threaded */
 	r = options_parse(&daemon.options, argc, argv);
 	if (r != 0)
 		return r < 0 ? 0 : r;
-	daemon.signals = signals_block_endings();
+	daemon.signals = signals_block_termination();
 	r = start(&daemon, &error);
 	if (r == 0)
-		r = links_give(daemon.options.links, daemon.options.address,
+		r = links_write(daemon.options.links, daemon.options.address,
 			server_port(daemon.server), &daemon.access, &error);
 	daemon.links_given = r == 0;
 	if (r < 0) {

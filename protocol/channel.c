@@ -65,7 +65,7 @@ static bool text_is(struct view view, const char *text)
 enum modality modality_of_metadata(struct view pairs)
 {
 	while (pairs.size_bytes > 0 && !pairs.failed) {
-		struct view key = view_take_string(&pairs), value = view_take_string(&pairs);
+		struct view key = view_read_string(&pairs), value = view_read_string(&pairs);
 
 		for (unsigned m = 0; m < MODALITY_COUNT && text_is(key, "modality"); m++)
 			if (text_is(value, modality_names[m]))

@@ -37,7 +37,7 @@
 /* A disk that disconnects and returns all day. */
 #define READER_SEGMENTS_LIMIT 1000
 /* Metadata and attachments: our files have one per segment. */
-#define READER_EXTRAS_LIMIT 10000
+#define READER_AUX_RECORDS_LIMIT 10000
 /* Schemas and channels are named by hand. */
 #define READER_CHANNELS_LIMIT     4096
 #define READER_TEXT_LIMIT_BYTES   4096

@@ -131,7 +131,7 @@ int mcap_next_record(struct view *view, struct mcap_record *ret)
 	if (rest.size_bytes == 0)
 		return 0;
 	record.opcode = (uint8_t)view_get(&rest, 1);
-	record.content = view_take(&rest, view_get(&rest, 8));
+	record.content = view_read_bytes(&rest, view_get(&rest, 8));
 	if (rest.failed)
 		return -EBADMSG;
 	*view = rest;
@@ -154,9 +154,9 @@ int mcap_parse_message(struct view content, struct mcap_message *ret)
 int mcap_parse_schema(struct view content, struct mcap_schema *ret)
 {
 	ret->id = (uint16_t)view_get(&content, 2);
-	ret->name = view_take_string(&content);
-	ret->encoding = view_take_string(&content);
-	ret->data = view_take_string(&content);
+	ret->name = view_read_string(&content);
+	ret->encoding = view_read_string(&content);
+	ret->data = view_read_string(&content);
 	return content.failed || ret->id == 0 ? -EBADMSG : 0;
 }
 
@@ -164,9 +164,9 @@ int mcap_parse_channel(struct view content, struct mcap_channel *ret)
 {
 	ret->id = (uint16_t)view_get(&content, 2);
 	ret->schema_id = (uint16_t)view_get(&content, 2);
-	ret->topic = view_take_string(&content);
-	ret->message_encoding = view_take_string(&content);
-	ret->metadata = view_take_string(&content);
+	ret->topic = view_read_string(&content);
+	ret->message_encoding = view_read_string(&content);
+	ret->metadata = view_read_string(&content);
 	return content.failed ? -EBADMSG : 0;
 }
 
@@ -176,8 +176,8 @@ int mcap_parse_chunk(struct view content, struct mcap_chunk *ret)
 	ret->end_time = view_get(&content, 8);
 	ret->uncompressed_size = view_get(&content, 8);
 	ret->uncompressed_crc = (uint32_t)view_get(&content, 4);
-	ret->compression = view_take_string(&content);
-	ret->records = view_take(&content, view_get(&content, 8));
+	ret->compression = view_read_string(&content);
+	ret->records = view_read_bytes(&content, view_get(&content, 8));
 	return content.failed ? -EBADMSG : 0;
 }
 
@@ -187,9 +187,9 @@ int mcap_parse_chunk_index(struct view content, struct mcap_chunk_index *ret)
 	ret->end_time = view_get(&content, 8);
 	ret->chunk_offset = view_get(&content, 8);
 	ret->chunk_length = view_get(&content, 8);
-	ret->message_index_offsets = view_take_string(&content);
+	ret->message_index_offsets = view_read_string(&content);
 	ret->message_index_length = view_get(&content, 8);
-	ret->compression = view_take_string(&content);
+	ret->compression = view_read_string(&content);
 	ret->compressed_size = view_get(&content, 8);
 	ret->uncompressed_size = view_get(&content, 8);
 	return content.failed || ret->message_index_offsets.size_bytes % 10 ? -EBADMSG : 0;
@@ -197,15 +197,15 @@ int mcap_parse_chunk_index(struct view content, struct mcap_chunk_index *ret)
 
 int mcap_parse_metadata(struct view content, struct mcap_metadata *ret)
 {
-	ret->name = view_take_string(&content);
-	ret->pairs = view_take_string(&content);
+	ret->name = view_read_string(&content);
+	ret->pairs = view_read_string(&content);
 	return content.failed ? -EBADMSG : 0;
 }
 
 bool mcap_find_pair(struct view pairs, const char *key, char *ret, size_t size_bytes)
 {
 	while (pairs.size_bytes > 0 && !pairs.failed) {
-		struct view name = view_take_string(&pairs), value = view_take_string(&pairs);
+		struct view name = view_read_string(&pairs), value = view_read_string(&pairs);
 
 		if (pairs.failed || !mcap_string_is(name, key) || value.size_bytes >= size_bytes)
 			continue;
@@ -222,9 +222,9 @@ int mcap_parse_attachment(struct view content, struct mcap_attachment *ret)
 
 	ret->log_time = view_get(&content, 8);
 	ret->create_time = view_get(&content, 8);
-	ret->name = view_take_string(&content);
-	ret->media_type = view_take_string(&content);
-	ret->data = view_take(&content, view_get(&content, 8));
+	ret->name = view_read_string(&content);
+	ret->media_type = view_read_string(&content);
+	ret->data = view_read_bytes(&content, view_get(&content, 8));
 	whole.size_bytes -= content.size_bytes;
 	crc = (uint32_t)view_get(&content, 4);
 	if (content.failed)
@@ -250,7 +250,7 @@ int mcap_parse_statistics(struct view content, struct mcap_statistics *ret)
 	ret->chunk_count = (uint32_t)view_get(&content, 4);
 	ret->start_time = view_get(&content, 8);
 	ret->end_time = view_get(&content, 8);
-	ret->channel_counts = view_take_string(&content);
+	ret->channel_counts = view_read_string(&content);
 	return content.failed || ret->channel_counts.size_bytes % 10 ? -EBADMSG : 0;
 }
 

@@ -15,7 +15,7 @@
  * @return the field of the string at the stop, or NULL
  */
 static const ProtobufCFieldDescriptor *walk(
-	const ProtobufCMessage *message, bool (*take)(char *text, void *user), void *user)
+	const ProtobufCMessage *message, bool (*callback)(char *text, void *user), void *user)
 {
 	for (unsigned i = 0; message && i < message->descriptor->n_fields; i++) {
 		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i], *found;
@@ -35,9 +35,9 @@ static const ProtobufCFieldDescriptor *walk(
 		}
 		for (size_t k = 0; k < count; k++) {
 			if (field->type == PROTOBUF_C_TYPE_MESSAGE)
-				found = walk(items[k], take, user);
+				found = walk(items[k], callback, user);
 			else
-				found = items[k] && take(items[k], user) ? field : NULL;
+				found = items[k] && callback(items[k], user) ? field : NULL;
 			if (found)
 				return found;
 		}
@@ -57,7 +57,7 @@ static bool needs_cleaning(char *text, void *user)
 	uint32_t point;
 
 	for (size_t length; *text; text += length) {
-		length = utf8_take(text, &point);
+		length = utf8_decode(text, &point);
 		if (length == 0 || (*names && utf8_is_control(point)))
 			return true;
 	}
@@ -101,7 +101,7 @@ int text_check_typed(const char *name, const char *text, struct error *reterr)
 	uint32_t point;
 
 	for (size_t at = 0; r == 0 && text[at];) {
-		size_t length = utf8_take(text + at, &point);
+		size_t length = utf8_decode(text + at, &point);
 
 		if ((point < 0x20 && point != '\t' && point != '\n') ||
 			(point >= 0x7f && point < 0xa0))

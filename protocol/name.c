@@ -28,7 +28,7 @@ int name_check(const char *what, const char *name, struct error *reterr)
 			what, text_quote(name).text);
 	while (*at) {
 		uint32_t point;
-		size_t length = utf8_take((const char *)at, &point);
+		size_t length = utf8_decode((const char *)at, &point);
 
 		if (length == 0 || utf8_is_control(point) || strchr("/\\<>\"`$|;*?", *at))
 			return error_set(reterr, -EINVAL,
@@ -80,7 +80,7 @@ static size_t trimmed_length(const char *name)
 	uint32_t point;
 
 	for (size_t at = 0, length; name[at]; at += length) {
-		length = utf8_take(name + at, &point);
+		length = utf8_decode(name + at, &point);
 		if (!is_trimmed(point))
 			end = at + length;
 	}
@@ -112,7 +112,7 @@ static int collapse(char *ret, const char *what, const char *name, struct error 
 	uint32_t point, before = 0;
 
 	for (size_t length; *name; name += length) {
-		length = utf8_take(name, &point);
+		length = utf8_decode(name, &point);
 		if (!is_trimmed(point))
 			break;
 	}
@@ -120,7 +120,7 @@ static int collapse(char *ret, const char *what, const char *name, struct error 
 	for (size_t length; name < end; name += length) {
 		bool space;
 
-		length = utf8_take(name, &point);
+		length = utf8_decode(name, &point);
 		space = point >= 0x20 && point != 0x7f && point != 0x85 && is_space(point);
 		if (!space && !is_allowed(point, before))
 			return error_set(reterr, -EINVAL,

@@ -126,7 +126,7 @@ enum {
 
 #define NESTING_LIMIT 32
 
-static uint64_t take_varint(struct view *view)
+static uint64_t read_varint(struct view *view)
 {
 	uint64_t value = 0;
 
@@ -149,12 +149,12 @@ static uint64_t next_field(struct view *view, struct view *ret, uint64_t *ret_va
 	*ret = (struct view){0};
 	if (view->size_bytes == 0 || view->failed)
 		return 0;
-	tag = take_varint(view);
+	tag = read_varint(view);
 	switch (tag & 7) {
-	case WIRE_VARINT: value = take_varint(view); break;
+	case WIRE_VARINT: value = read_varint(view); break;
 	case WIRE_I64: view_get(view, 8); break;
 	case WIRE_I32: view_get(view, 4); break;
-	case WIRE_LEN: *ret = view_take(view, take_varint(view)); break;
+	case WIRE_LEN: *ret = view_read_bytes(view, read_varint(view)); break;
 	default: view->failed = 1;
 	}
 	if (tag >> 3 == 0)
@@ -168,7 +168,7 @@ static uint64_t next_field(struct view *view, struct view *ret, uint64_t *ret_va
  *         match */
 static struct view name_behind(struct view name, struct view prefix)
 {
-	struct view begin = view_take(&name, prefix.size_bytes);
+	struct view begin = view_read_bytes(&name, prefix.size_bytes);
 
 	if (begin.failed ||
 		(prefix.size_bytes && memcmp(begin.data, prefix.data, prefix.size_bytes) != 0))
@@ -261,7 +261,7 @@ static struct schema_field parse_field(struct view bytes)
 
 /* fields of all messages in a file with that name relative to the package */
 static void walk_message(struct view message, struct view name, int depth,
-	void (*take)(void *user, const struct schema_field *field), void *user)
+	void (*callback)(void *user, const struct schema_field *field), void *user)
 {
 	struct view rest = message, field, own = {0};
 	uint64_t number;
@@ -274,16 +274,16 @@ static void walk_message(struct view message, struct view name, int depth,
 		return;
 	while ((number = next_field(&message, &field, NULL)))
 		if (number == MESSAGE_NESTED) {
-			walk_message(field, name, depth + 1, take, user);
+			walk_message(field, name, depth + 1, callback, user);
 		} else if (number == MESSAGE_FIELD && name.size_bytes == 0) {
 			struct schema_field parsed = parse_field(field);
 
-			take(user, &parsed);
+			callback(user, &parsed);
 		}
 }
 
 int schema_walk(struct view descriptors, struct view message,
-	void (*take)(void *user, const struct schema_field *field), void *user)
+	void (*callback)(void *user, const struct schema_field *field), void *user)
 {
 	int r = schema_check(descriptors, message);
 	struct view file, part;
@@ -300,7 +300,7 @@ int schema_walk(struct view descriptors, struct view message,
 		name = name_behind(message, package);
 		while ((number = next_field(&file, &part, NULL)))
 			if (number == FILE_MESSAGE && !name.failed)
-				walk_message(part, name, 0, take, user);
+				walk_message(part, name, 0, callback, user);
 	}
 	return 0;
 }

@@ -35,7 +35,7 @@ struct schema_field {
  * @return as schema_check()
  */
 int schema_walk(struct view descriptors, struct view message,
-	void (*take)(void *user, const struct schema_field *field), void *user);
+	void (*callback)(void *user, const struct schema_field *field), void *user);
 
 /** @return the descriptor for unpacking a message, or NULL for unknown messages */
 const ProtobufCMessageDescriptor *schema_message(const char *message);

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <wctype.h>
 
-locale_t letters_locale(void)
+locale_t unicode_locale(void)
 {
 	return newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
 
-wchar_t letters_fold(locale_t locale, uint32_t point)
+wchar_t unicode_fold(locale_t locale, uint32_t point)
 {
 	if (point < 0x80 || !locale)
 		return point >= 'A' && point <= 'Z' ? (wchar_t)(point + 32) : (wchar_t)point;
@@ -22,7 +22,7 @@ wchar_t letters_fold(locale_t locale, uint32_t point)
 	return (wchar_t)towlower_l(towupper_l((wint_t)point, locale), locale);
 }
 
-void letters_from_latin1(char *ret, const char *text)
+void unicode_from_latin1(char *ret, const char *text)
 {
 	for (; *text; text++) {
 		unsigned char point = (unsigned char)*text;
@@ -43,11 +43,11 @@ static char *fold_all(locale_t locale, const char *text)
 	while (folded && *text) {
 		mbstate_t state = {0};
 		uint32_t point;
-		size_t taken = utf8_take(text, &point), put;
+		size_t taken = utf8_decode(text, &point), put;
 
 		if (taken == 0)
 			return NULL;
-		put = wcrtomb(at, letters_fold(locale, point), &state);
+		put = wcrtomb(at, unicode_fold(locale, point), &state);
 		if (put == (size_t)-1)
 			return NULL;
 		at += put;
@@ -68,7 +68,7 @@ static bool match_either(locale_t locale, const char *pattern, const char *text)
 		fnmatch(pattern, text, FNM_CASEFOLD) != FNM_NOMATCH;
 }
 
-bool letters_match(locale_t locale, const char *pattern, const char *text)
+bool unicode_match(locale_t locale, const char *pattern, const char *text)
 {
 	locale_t before = uselocale(locale);
 	bool matches = match_either(locale, pattern, text);

@@ -12,18 +12,18 @@
  */
 
 /** @return the locale, freed by freelocale(); (locale_t)0 with errno when unavailable */
-locale_t letters_locale(void);
+locale_t unicode_locale(void);
 
 /** @return the same value for all cases of a letter. @param locale  0: only ASCII has case */
-wchar_t letters_fold(locale_t locale, uint32_t point);
+wchar_t unicode_fold(locale_t locale, uint32_t point);
 
 /** Convert Latin-1 to UTF-8. @param ret  2 * strlen(text) + 1 bytes */
-void letters_from_latin1(char *ret, const char *text);
+void unicode_from_latin1(char *ret, const char *text);
 
 /**
  * Compare a text with a pattern of fnmatch(3), ignoring case. Failure to compare counts as a match:
  * invalid UTF-8 in either, or out of memory.
  *
- * @param locale  of letters_locale()
+ * @param locale  of unicode_locale()
  */
-bool letters_match(locale_t locale, const char *pattern, const char *text);
+bool unicode_match(locale_t locale, const char *pattern, const char *text);

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-static uint64_t take_varint(struct view *view)
+static uint64_t read_varint(struct view *view)
 {
 	uint64_t value = 0;
 
@@ -33,19 +33,19 @@ static int check_packed(
 	int r = 0;
 
 	while (r == 0 && packed.size_bytes > 0 && !packed.failed) {
-		uint64_t key = take_varint(&packed);
+		uint64_t key = read_varint(&packed);
 		const ProtobufCFieldDescriptor *field =
 			protobuf_c_message_descriptor_get_field(descriptor, (unsigned)(key >> 3));
 		struct view bytes;
 
 		switch (key & 7) {
-		case PROTOBUF_C_WIRE_TYPE_VARINT: take_varint(&packed); continue;
-		case PROTOBUF_C_WIRE_TYPE_64BIT: view_take(&packed, 8); continue;
-		case PROTOBUF_C_WIRE_TYPE_32BIT: view_take(&packed, 4); continue;
+		case PROTOBUF_C_WIRE_TYPE_VARINT: read_varint(&packed); continue;
+		case PROTOBUF_C_WIRE_TYPE_64BIT: view_read_bytes(&packed, 8); continue;
+		case PROTOBUF_C_WIRE_TYPE_32BIT: view_read_bytes(&packed, 4); continue;
 		case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED: break;
 		default: return -EBADMSG;
 		}
-		bytes = view_take(&packed, take_varint(&packed));
+		bytes = view_read_bytes(&packed, read_varint(&packed));
 		if (packed.failed || !field)
 			continue;
 		if (field->type == PROTOBUF_C_TYPE_STRING)

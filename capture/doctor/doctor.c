@@ -346,7 +346,7 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 /* a voice near a microphone has -30 to -15 dB, an empty room -60 */
 #define QUIET_DB -55
 
-static Finding *judge_sound(Uxrec__DoctorReport *report, const struct ear_report *heard)
+static Finding *judge_sound(Uxrec__DoctorReport *report, const struct audio_backend_report *heard)
 {
 	if (heard->muted)
 		return find(report, BAD, "sound", "unmute it in the sound settings",
@@ -362,16 +362,16 @@ static Finding *judge_sound(Uxrec__DoctorReport *report, const struct ear_report
 	if (heard->clipped > 0)
 		return find(report, WARNING, "sound", "turn the microphone down",
 			"it is too loud and clips: %s", heard->device);
-	return find(report, GOOD, "sound", "", "%s by %s", heard->device, heard->ear);
+	return find(report, GOOD, "sound", "", "%s by %s", heard->device, heard->backend);
 }
 
-/* prefix of ear_check()'s reasons */
+/* prefix of audio_backend_check()'s reasons */
 #define NO_SOUND "no sound: "
 
 static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	struct error error = {"no reason given"};
-	struct ear_report heard;
+	struct audio_backend_report heard;
 	Uxrec__SoundMeter *meter;
 	Finding *finding;
 
@@ -379,7 +379,7 @@ static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options
 		find(report, WARNING, "sound", "", "sound is not recorded (--sound none)");
 		return;
 	}
-	if (ear_check(&heard, &options->sound, &error) < 0) {
+	if (audio_backend_check(&heard, &options->sound, &error) < 0) {
 		find(report, WARNING, "sound",
 			"plug a microphone in, and start PipeWire or PulseAudio; a session goes on "
 			"without sound, with a gap, and takes it up when it comes",

@@ -9,13 +9,13 @@
 struct doctor_options {
 	const char *grabber; /* "auto", "x11", "wlr", "portal", "test", "none" */
 	const char *display;
-	const char *output;    /* the only captured output; NULL: the grabber's choice */
-	const char *input;     /* "auto", "evdev", "x11", "none" */
-	const char *devices;   /* filter: capture/input/filter.h; "": all of seat0 */
-	const char *helper;    /* path of uxrec-inputd */
-	const char *library;   /* session folder, NULL: not checked */
-	struct ear_wish sound; /* name "none": not checked */
-	const char *encoder;   /* see encoder_create(); for this chroma */
+	const char *output;        /* the only captured output; NULL: the grabber's choice */
+	const char *input;         /* "auto", "evdev", "x11", "none" */
+	const char *devices;       /* filter: capture/input/filter.h; "": all of seat0 */
+	const char *helper;        /* path of uxrec-inputd */
+	const char *library;       /* session folder, NULL: not checked */
+	struct audio_config sound; /* name "none": not checked */
+	const char *encoder;       /* see encoder_create(); for this chroma */
 	enum chroma chroma;
 	bool picture; /* with a picture of the current screen */
 	bool hidden;  /* a study hides parts of the screen from everybody: no picture */

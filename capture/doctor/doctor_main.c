@@ -213,7 +213,7 @@ int main(int argc, char **argv)
 		case 'D': options.devices = optarg; break;
 		case 'w': show_s = optarg ? parse_seconds(optarg) : SHOW_S; break;
 		case 'k': keys_are_known = parse_keys(optarg, &keys); break;
-		case 'S': sound_is_known = ear_wish_parse(&options.sound, optarg); break;
+		case 'S': sound_is_known = audio_config_parse(&options.sound, optarg); break;
 		case 'l': options.library = optarg; break;
 		case 'j': json = true; break;
 		case 'h': fputs(usage, stdout); return 0;

@@ -250,7 +250,7 @@ int main(int argc, char **argv)
 
 	if (r > 0)
 		return r - 1;
-	signals_ignore_strays();
+	signals_ignore_unused();
 	terminal_is_utf8(); /* caches the result: the sandbox hides the locale's files */
 	sandbox_hide_memory();
 	if (options.service) {
@@ -264,7 +264,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	/* systemd sends SIGTERM to a whole service: the last keys must still reach the recorder */
-	signals_ignore_endings();
+	signals_ignore_termination();
 	be_prompt();
 	return converse(INPUTD_SOCKET_FD, NULL, NULL, &options) < 0 ? 3 : 0;
 }

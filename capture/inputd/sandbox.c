@@ -53,7 +53,7 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 
 void sandbox_hide_memory(void)
 {
-	signals_forbid_dumps(); /* first: files of a non-dumpable process belong to root */
+	signals_disable_core_dumps(); /* first: files of a non-dumpable process belong to root */
 	prctl(PR_SET_DUMPABLE, 0);
 }
 

@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 /* Sample rate of every audio backend, whatever the device's own: the sound server converts. */
-#define EAR_RATE_HZ 48000
+#define AUDIO_RATE_HZ 48000
 
 /** An audio input: a device or a synthetic one. Used by one thread. */
-struct ear;
+struct audio_backend;
 
 /** A block of consecutive mono samples, -1 to 1; valid until the next call. */
-struct heard {
+struct audio_block {
 	const float *samples;
 	size_t count;
 	int64_t position; /* of the first sample, in the device's count; a jump: lost samples */
@@ -23,7 +23,7 @@ struct heard {
 };
 
 /** An audio backend: each exports one constant object. */
-struct ear_ops {
+struct audio_backend_ops {
 	const char *name; /* "pipewire", "pulse", "tone" */
 
 	/**
@@ -31,7 +31,8 @@ struct ear_ops {
 	 * @param monitor  capture the output of the machine: @p device is then an output
 	 * @return 0 or -errno with the reason
 	 */
-	int (*create)(struct ear **ret, const char *device, bool monitor, struct error *reterr);
+	int (*create)(
+		struct audio_backend **ret, const char *device, bool monitor, struct error *reterr);
 
 	/**
 	 * Wait for a block of sound.
@@ -39,38 +40,38 @@ struct ear_ops {
 	 * @param wake_fd  returns early when it becomes readable
 	 * @return 1 with a block, 0 without (wake_fd), -EPIPE when the device is gone
 	 */
-	int (*hear)(struct ear *ear, int wake_fd, struct heard *ret);
+	int (*read)(struct audio_backend *backend, int wake_fd, struct audio_block *ret);
 
-	/** Device name for the session file; it may change whenever hear() returns sound. Valid
-	 *  until the next hear(). */
-	const char *(*device)(struct ear *ear);
+	/** Device name for the session file; it may change whenever read() returns sound. Valid
+	 *  until the next read(). */
+	const char *(*device)(struct audio_backend *backend);
 
-	void (*destroy)(struct ear *ear);
+	void (*destroy)(struct audio_backend *backend);
 };
 
-struct ear {
-	const struct ear_ops *ops;
+struct audio_backend {
+	const struct audio_backend_ops *ops;
 };
 
 /** A microphone of this session's PipeWire server. */
-extern const struct ear_ops ear_pipewire;
+extern const struct audio_backend_ops audio_backend_pipewire;
 
 /** A source of this session's PulseAudio server; never starts a server. */
-extern const struct ear_ops ear_pulse;
+extern const struct audio_backend_ops audio_backend_pulse;
 
 /** A click at every whole second of CLOCK_MONOTONIC, sampled by its own clock: device "200" is 200
  *  ppm fast, "0,lossy" loses 768 samples every five seconds. */
-extern const struct ear_ops ear_tone;
+extern const struct audio_backend_ops audio_backend_test;
 
-static inline void ear_destroy(struct ear *ear)
+static inline void audio_backend_destroy(struct audio_backend *backend)
 {
-	if (ear)
-		ear->ops->destroy(ear);
+	if (backend)
+		backend->ops->destroy(backend);
 }
-DEFINE_DESTROY(ear);
+DEFINE_DESTROY(audio_backend);
 
 /** The requested audio input. */
-struct ear_wish {
+struct audio_config {
 	const char *
 		name; /* "auto": the first sound server that answers; "pipewire", "pulse", "tone" */
 	const char *device; /* NULL: the default device */
@@ -83,10 +84,10 @@ struct ear_wish {
  * @param ret  its name is constant, its device points into @p text
  * @return false for an unknown backend
  */
-bool ear_wish_parse(struct ear_wish *ret, const char *text);
+bool audio_config_parse(struct audio_config *ret, const char *text);
 
 /** @return true for the name of a backend and for "auto" */
-bool ear_exists(const char *name);
+bool audio_backend_exists(const char *name);
 
 /**
  * Open an audio input.
@@ -94,11 +95,12 @@ bool ear_exists(const char *name);
  * @param tries  number of earlier attempts: each starts with the next server, because a server that
  *               is there for video only answers but has no microphone
  */
-int ear_open(struct ear **ret, const struct ear_wish *wish, unsigned tries, struct error *reterr);
+int audio_backend_open(struct audio_backend **ret, const struct audio_config *config,
+	unsigned tries, struct error *reterr);
 
-/** Result of ear_check(). */
-struct ear_report {
-	char ear[16], device[160];
+/** Result of audio_backend_check(). */
+struct audio_backend_report {
+	char backend[16], device[160];
 	double peak_db, rms_db; /* in dB of full scale, at most 0; -127.5: silence */
 	uint32_t clipped;       /* samples at full scale */
 	bool muted;
@@ -109,4 +111,5 @@ struct ear_report {
  *
  * @return 0, or a negative errno with the reason when there is no sound
  */
-int ear_check(struct ear_report *ret, const struct ear_wish *wish, struct error *reterr);
+int audio_backend_check(
+	struct audio_backend_report *ret, const struct audio_config *config, struct error *reterr);

@@ -10,20 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK    960 /* 20 ms */
-#define CLICK_NS (5 * NS_PER_MS)
-#define LOST     768
+#define BLOCK_SAMPLES 960 /* 20 ms */
+#define CLICK_NS      (5 * NS_PER_MS)
+#define LOST_SAMPLES  768
 
 struct tone {
-	struct ear base;
+	struct audio_backend base;
 	char device[40];
 	double rate_hz; /* actual rate */
 	bool lossy;
 	int64_t begun_ns, position;
-	float samples[BLOCK];
+	float samples[BLOCK_SAMPLES];
 };
 
-static int tone_create(struct ear **ret, const char *device, bool monitor, struct error *reterr)
+static int tone_create(
+	struct audio_backend **ret, const char *device, bool monitor, struct error *reterr)
 {
 	struct tone *tone;
 	char *end = NULL;
@@ -38,10 +39,10 @@ static int tone_create(struct ear **ret, const char *device, bool monitor, struc
 	tone = calloc(1, sizeof(*tone));
 	if (!tone)
 		return error_set(reterr, -ENOMEM, "no memory");
-	tone->base.ops = &ear_tone;
+	tone->base.ops = &audio_backend_test;
 	snprintf(tone->device, sizeof(tone->device), "clicks, %s ppm fast",
 		device && *device ? device : "0");
-	tone->rate_hz = EAR_RATE_HZ * (1 + ppm / 1e6);
+	tone->rate_hz = AUDIO_RATE_HZ * (1 + ppm / 1e6);
 	tone->lossy = end && *end;
 	tone->begun_ns = clock_now_ns();
 	*ret = &tone->base;
@@ -66,20 +67,20 @@ static float sample_at(const struct tone *tone, int64_t time_ns)
 static void fill(struct tone *tone)
 {
 	int64_t begin_ns = time_of(tone, tone->position);
-	int64_t end_ns = time_of(tone, tone->position + BLOCK);
+	int64_t end_ns = time_of(tone, tone->position + BLOCK_SAMPLES);
 
 	memset(tone->samples, 0, sizeof(tone->samples));
 	/* a click is shorter than a block */
 	if (begin_ns / NS_PER_S == end_ns / NS_PER_S && begin_ns % NS_PER_S >= CLICK_NS)
 		return;
-	for (int i = 0; i < BLOCK; i++)
+	for (int i = 0; i < BLOCK_SAMPLES; i++)
 		tone->samples[i] = sample_at(tone, time_of(tone, tone->position + i));
 }
 
-static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
+static int tone_read(struct audio_backend *backend, int wake_fd, struct audio_block *ret)
 {
-	struct tone *tone = (struct tone *)ear;
-	int64_t ready_ns = time_of(tone, tone->position + BLOCK), wait_ns;
+	struct tone *tone = (struct tone *)backend;
+	int64_t ready_ns = time_of(tone, tone->position + BLOCK_SAMPLES), wait_ns;
 
 	while ((wait_ns = ready_ns - clock_now_ns()) > 0) {
 		struct pollfd wake = {wake_fd, POLLIN, 0};
@@ -89,28 +90,28 @@ static int tone_hear(struct ear *ear, int wake_fd, struct heard *ret)
 			return 0;
 	}
 	fill(tone);
-	*ret = (struct heard){
-		tone->samples, BLOCK, tone->position, time_of(tone, tone->position), false};
-	tone->position += BLOCK;
-	if (tone->lossy && tone->position % (5 * EAR_RATE_HZ) < BLOCK)
-		tone->position += LOST;
+	*ret = (struct audio_block){
+		tone->samples, BLOCK_SAMPLES, tone->position, time_of(tone, tone->position), false};
+	tone->position += BLOCK_SAMPLES;
+	if (tone->lossy && tone->position % (5 * AUDIO_RATE_HZ) < BLOCK_SAMPLES)
+		tone->position += LOST_SAMPLES;
 	return 1;
 }
 
-static const char *tone_device(struct ear *ear)
+static const char *tone_device(struct audio_backend *backend)
 {
-	return ((struct tone *)ear)->device;
+	return ((struct tone *)backend)->device;
 }
 
-static void tone_destroy(struct ear *ear)
+static void tone_destroy(struct audio_backend *backend)
 {
-	free(ear);
+	free(backend);
 }
 
-const struct ear_ops ear_tone = {
+const struct audio_backend_ops audio_backend_test = {
 	.name = "tone",
 	.create = tone_create,
-	.hear = tone_hear,
+	.read = tone_read,
 	.device = tone_device,
 	.destroy = tone_destroy,
 };

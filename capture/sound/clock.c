@@ -87,7 +87,7 @@ static void end_second(struct sound_clock *clock)
 }
 
 /* Restart the line at the device's current offset; the slope is kept. */
-static void begin_anew(struct sound_clock *clock, double x, double y)
+static void restart_line(struct sound_clock *clock, double x, double y)
 {
 	clock->count = clock->sum_count = 0;
 	clock->at_x = x;
@@ -108,7 +108,7 @@ void sound_clock_feed(struct sound_clock *clock, int64_t position, int64_t time_
 	clock->off_feeds = fabs(y - line_at(clock, x)) > JUMP_S ? clock->off_feeds + 1 : 0;
 	if (clock->off_feeds >= JUMP_FEEDS) {
 		clock->off_feeds = 0;
-		begin_anew(clock, x, y);
+		restart_line(clock, x, y);
 	}
 	if (clock->sum_count > 0 && x - clock->begun_x >= 1) {
 		end_second(clock);

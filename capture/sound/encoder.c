@@ -24,7 +24,7 @@ static int from_av(int r)
 
 static void set_up(AVCodecContext *codec)
 {
-	codec->sample_rate = EAR_RATE_HZ;
+	codec->sample_rate = AUDIO_RATE_HZ;
 	codec->sample_fmt = AV_SAMPLE_FMT_FLT;
 	codec->bit_rate = BITS_PER_S;
 	av_channel_layout_default(&codec->ch_layout, 1);
@@ -60,7 +60,7 @@ int sound_encoder_create(struct sound_encoder **ret, struct error *reterr)
 		return error_set(reterr, from_av(r), "the Opus encoder refuses: %s", av_err2str(r));
 	encoder->frame->format = AV_SAMPLE_FMT_FLT;
 	encoder->frame->nb_samples = SOUND_FRAME_SAMPLES;
-	encoder->frame->sample_rate = EAR_RATE_HZ;
+	encoder->frame->sample_rate = AUDIO_RATE_HZ;
 	r = av_channel_layout_copy(&encoder->frame->ch_layout, &encoder->codec->ch_layout);
 	if (r >= 0)
 		r = av_frame_get_buffer(encoder->frame, 0);

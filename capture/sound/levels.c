@@ -16,7 +16,7 @@ double sound_level_db(uint8_t level)
 	return -0.5 * level;
 }
 
-void loudness_take(struct loudness *loudness, const float *samples, size_t count)
+void loudness_add(struct loudness *loudness, const float *samples, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		float loud = isfinite(samples[i]) ? fabsf(samples[i]) : 0;
@@ -39,11 +39,11 @@ uint8_t loudness_rms(const struct loudness *loudness)
 		loudness->count ? sqrt(loudness->squares / (double)loudness->count) : 0);
 }
 
-void sound_levels_take(struct sound_levels *levels, const float *samples, size_t count)
+void sound_levels_add(struct sound_levels *levels, const float *samples, size_t count)
 {
 	struct loudness loudness = {0};
 
-	loudness_take(&loudness, samples, count);
+	loudness_add(&loudness, samples, count);
 	levels->peak[levels->count] = loudness_peak(&loudness);
 	levels->rms[levels->count] = loudness_rms(&loudness);
 	levels->clipped += loudness.clipped;

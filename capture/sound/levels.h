@@ -18,7 +18,7 @@ struct loudness {
 };
 
 /** Non-finite samples count as silence. */
-void loudness_take(struct loudness *loudness, const float *samples, size_t count);
+void loudness_add(struct loudness *loudness, const float *samples, size_t count);
 
 /** @return half decibels below full scale, 255 for silence; sound.proto */
 uint8_t loudness_peak(const struct loudness *loudness);
@@ -33,7 +33,7 @@ struct sound_levels {
 };
 
 /** Add a frame; the caller empties the levels when they are full. @param samples  -1 to 1 */
-void sound_levels_take(struct sound_levels *levels, const float *samples, size_t count);
+void sound_levels_add(struct sound_levels *levels, const float *samples, size_t count);
 
 /** @return half decibels below full scale, 255 for silence; sound.proto */
 uint8_t sound_level_of(double amplitude);

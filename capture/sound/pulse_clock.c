@@ -16,39 +16,39 @@
 #define OFF_NS      (1500 * NS_PER_US)
 #define OFF_ANSWERS 3
 
-static void settle(struct ear_anchor *anchor, int64_t off_ns, int64_t time_ns)
+static void settle(struct pulse_clock *clock, int64_t off_ns, int64_t time_ns)
 {
-	if (anchor->begun_ns == 0)
-		anchor->begun_ns = time_ns;
-	anchor->close = llabs(off_ns) <= CLOSE_NS ? anchor->close + 1 : 1;
-	anchor->settled =
-		anchor->close >= CLOSE_ANSWERS || time_ns - anchor->begun_ns >= SETTLE_LIMIT_NS;
+	if (clock->begun_ns == 0)
+		clock->begun_ns = time_ns;
+	clock->close = llabs(off_ns) <= CLOSE_NS ? clock->close + 1 : 1;
+	clock->settled =
+		clock->close >= CLOSE_ANSWERS || time_ns - clock->begun_ns >= SETTLE_LIMIT_NS;
 }
 
-void ear_anchor_feed(struct ear_anchor *anchor, int64_t count, int64_t time_ns)
+void pulse_clock_feed(struct pulse_clock *clock, int64_t count, int64_t time_ns)
 {
-	int64_t position = count + anchor->lost;
-	int64_t off_ns = time_ns - ear_anchor_at(anchor, position);
+	int64_t position = count + clock->lost;
+	int64_t off_ns = time_ns - pulse_clock_at(clock, position);
 
-	if (!anchor->settled) {
-		settle(anchor, off_ns, time_ns);
+	if (!clock->settled) {
+		settle(clock, off_ns, time_ns);
 	} else if (llabs(off_ns) > OFF_NS) {
-		if (++anchor->off < OFF_ANSWERS)
+		if (++clock->off < OFF_ANSWERS)
 			return;
 		/* a late answer means samples lost before it */
 		if (off_ns > 0) {
-			int64_t lost = (off_ns * EAR_RATE_HZ + NS_PER_S / 2) / NS_PER_S;
+			int64_t lost = (off_ns * AUDIO_RATE_HZ + NS_PER_S / 2) / NS_PER_S;
 
-			anchor->lost += lost;
+			clock->lost += lost;
 			position += lost;
 		}
 	}
-	anchor->off = 0;
-	anchor->position = position;
-	anchor->time_ns = time_ns;
+	clock->off = 0;
+	clock->position = position;
+	clock->time_ns = time_ns;
 }
 
-int64_t ear_anchor_at(const struct ear_anchor *anchor, int64_t position)
+int64_t pulse_clock_at(const struct pulse_clock *clock, int64_t position)
 {
-	return anchor->time_ns + (position - anchor->position) * NS_PER_S / EAR_RATE_HZ;
+	return clock->time_ns + (position - clock->position) * NS_PER_S / AUDIO_RATE_HZ;
 }

@@ -20,11 +20,11 @@
 
 #define CLOCK_SAMPLE_NS (5 * NS_PER_S)
 /* Retry with backoff: soon after a loss, seldom for a device that never appears. */
-#define TRY_AGAIN_NS      NS_PER_S
-#define TRY_AGAIN_LAST_NS (10 * NS_PER_S)
+#define RETRY_MIN_NS NS_PER_S
+#define RETRY_MAX_NS (10 * NS_PER_S)
 
 /* Longer losses are not filled with silence: the device was away. */
-#define SILENCE_LIMIT (10 * EAR_RATE_HZ)
+#define SILENCE_LIMIT (10 * AUDIO_RATE_HZ)
 
 /* channels of one kind of source */
 struct sound_channels {
@@ -35,25 +35,25 @@ struct sound_source {
 	struct source base;
 	struct source_context context;
 	const struct sound_channels *channels;
-	struct ear_wish wish;
+	struct audio_config config;
 	char *device; /* owns wish.device */
 	pthread_t thread;
 	int wake_fd;
 	_Atomic bool stop;
 
 	/* used by the thread only */
-	struct ear *ear;
+	struct audio_backend *backend;
 	struct sound_encoder *encoder;
 	struct sound_clock clock;
 	struct sound_levels levels;
 	float frame[SOUND_FRAME_SAMPLES];
 	size_t filled;
 	int64_t frame_position, next_position; /* of the frame's first sample; next one expected */
-	int64_t last_ns, clock_sample_ns, away_since_ns;
-	struct error away;
+	int64_t last_ns, clock_sample_ns, disconnected_since_ns;
+	struct error disconnect_reason;
 	unsigned tries;
-	bool told_muted; /* device state last pushed */
-	char told_device[160];
+	bool pushed_muted; /* device state last pushed */
+	char pushed_device[160];
 };
 
 static struct sound_source *sound(struct source *source)
@@ -89,28 +89,29 @@ static int push_info(struct sound_source *source, int64_t time_ns)
 	Uxrec__Sound info = UXREC__SOUND__INIT;
 
 	info.topic = topic(source);
-	info.backend = (char *)source->ear->ops->name;
-	info.device = source->told_device;
+	info.backend = (char *)source->backend->ops->name;
+	info.device = source->pushed_device;
 	info.encoder = (char *)sound_encoder_describe(source->encoder);
-	info.rate_hz = EAR_RATE_HZ;
+	info.rate_hz = AUDIO_RATE_HZ;
 	info.channels = 1;
 	info.preskip = (uint32_t)sound_encoder_preskip(source->encoder);
-	info.muted = source->told_muted;
+	info.muted = source->pushed_muted;
 	return push(
 		source, &(struct packet_info){source->channels->info, 0, time_ns, 0}, &info.base);
 }
 
 /* push the device state if it has changed, or in any case with @p again */
-static int tell_device(struct sound_source *source, const struct heard *heard, bool again)
+static int push_device_state(
+	struct sound_source *source, const struct audio_block *block, bool again)
 {
-	const char *device = source->ear->ops->device(source->ear);
+	const char *device = source->backend->ops->device(source->backend);
 
-	if (!again && heard->muted == source->told_muted &&
-		strncmp(device, source->told_device, sizeof(source->told_device) - 1) == 0)
+	if (!again && block->muted == source->pushed_muted &&
+		strncmp(device, source->pushed_device, sizeof(source->pushed_device) - 1) == 0)
 		return 0;
-	utf8_copy(source->told_device, sizeof(source->told_device), device);
-	source->told_muted = heard->muted;
-	return push_info(source, heard->time_ns);
+	utf8_copy(source->pushed_device, sizeof(source->pushed_device), device);
+	source->pushed_muted = block->muted;
+	return push_info(source, block->time_ns);
 }
 
 static int push_levels(struct sound_source *source)
@@ -175,11 +176,11 @@ static int push_clock(struct sound_source *source)
 
 /* ---- samples ---- */
 
-static int take_levels(struct sound_source *source)
+static int add_levels(struct sound_source *source)
 {
 	if (source->levels.count == 0)
 		source->levels.begin_ns = sound_clock_at(&source->clock, source->frame_position);
-	sound_levels_take(&source->levels, source->frame, SOUND_FRAME_SAMPLES);
+	sound_levels_add(&source->levels, source->frame, SOUND_FRAME_SAMPLES);
 	return source->levels.count == SOUND_LEVELS_STEPS ? push_levels(source) : 0;
 }
 
@@ -216,7 +217,7 @@ static int end_frame(struct sound_source *source)
 	int r = push_frame(source);
 
 	if (r == 0)
-		r = take_levels(source);
+		r = add_levels(source);
 	source->filled = 0;
 	source->frame_position += SOUND_FRAME_SAMPLES;
 	return r;
@@ -233,7 +234,7 @@ static float clamp(float sample)
 }
 
 /* @param samples  NULL: silence */
-static int take_samples(struct sound_source *source, const float *samples, size_t count)
+static int push_samples(struct sound_source *source, const float *samples, size_t count)
 {
 	int r = 0;
 
@@ -246,60 +247,61 @@ static int take_samples(struct sound_source *source, const float *samples, size_
 	return r;
 }
 
-static int begin_sound(struct sound_source *source, const struct heard *heard)
+static int begin_sound(struct sound_source *source, const struct audio_block *block)
 {
 	int r = push_levels(source); /* levels from before the break */
 
 	if (r < 0)
 		return r;
-	sound_clock_init(&source->clock, EAR_RATE_HZ);
+	sound_clock_init(&source->clock, AUDIO_RATE_HZ);
 	source->filled = 0;
-	source->frame_position = source->next_position = heard->position;
-	sound_clock_feed(&source->clock, heard->position, heard->time_ns);
-	if (source->away_since_ns) {
-		r = push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST, source->away_since_ns,
-			heard->time_ns, 0, source->away.text);
+	source->frame_position = source->next_position = block->position;
+	sound_clock_feed(&source->clock, block->position, block->time_ns);
+	if (source->disconnected_since_ns) {
+		r = push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST,
+			source->disconnected_since_ns, block->time_ns, 0,
+			source->disconnect_reason.text);
 
-		source->away_since_ns = 0;
+		source->disconnected_since_ns = 0;
 		if (r < 0)
 			return r;
 	}
-	source->clock_sample_ns = heard->time_ns;
-	return tell_device(source, heard, true);
+	source->clock_sample_ns = block->time_ns;
+	return push_device_state(source, block, true);
 }
 
-static int note_lost(struct sound_source *source, const struct heard *heard)
+static int handle_lost_samples(struct sound_source *source, const struct audio_block *block)
 {
-	int64_t lost = heard->position - source->next_position;
+	int64_t lost = block->position - source->next_position;
 	int64_t from_ns = sound_clock_at(&source->clock, source->next_position);
 	int r;
 
 	if (lost < 0 || lost > SILENCE_LIMIT) {
 		r = push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST, from_ns,
-			heard->time_ns, 0, "the sound device has begun anew");
-		return r < 0 ? r : begin_sound(source, heard);
+			block->time_ns, 0, "the sound device has begun anew");
+		return r < 0 ? r : begin_sound(source, block);
 	}
 	r = push_gap(source, UXREC__GAP__REASON__REASON_DEVICE_OVERFLOW, from_ns,
-		sound_clock_at(&source->clock, heard->position), (uint64_t)lost,
+		sound_clock_at(&source->clock, block->position), (uint64_t)lost,
 		"samples were lost: there is silence instead");
-	return r < 0 ? r : take_samples(source, NULL, (size_t)lost);
+	return r < 0 ? r : push_samples(source, NULL, (size_t)lost);
 }
 
-static int take_heard(struct sound_source *source, const struct heard *heard)
+static int handle_block(struct sound_source *source, const struct audio_block *block)
 {
 	int r = 0;
 
 	if (source->clock.first_ns == 0)
-		r = begin_sound(source, heard);
+		r = begin_sound(source, block);
 	else
-		sound_clock_feed(&source->clock, heard->position, heard->time_ns);
-	if (r == 0 && heard->position != source->next_position)
-		r = note_lost(source, heard);
+		sound_clock_feed(&source->clock, block->position, block->time_ns);
+	if (r == 0 && block->position != source->next_position)
+		r = handle_lost_samples(source, block);
 	if (r == 0)
-		r = tell_device(source, heard, false);
+		r = push_device_state(source, block, false);
 	if (r == 0)
-		r = take_samples(source, heard->samples, heard->count);
-	if (r == 0 && heard->time_ns - source->clock_sample_ns >= CLOCK_SAMPLE_NS)
+		r = push_samples(source, block->samples, block->count);
+	if (r == 0 && block->time_ns - source->clock_sample_ns >= CLOCK_SAMPLE_NS)
 		r = push_clock(source);
 	return r;
 }
@@ -309,7 +311,7 @@ static void end_sound(struct sound_source *source)
 {
 	if (source->clock.first_ns == 0)
 		return;
-	take_samples(source, NULL, 2 * SOUND_FRAME_SAMPLES - source->filled);
+	push_samples(source, NULL, 2 * SOUND_FRAME_SAMPLES - source->filled);
 	push_levels(source);
 	if (source->clock.count > 0)
 		push_clock(source);
@@ -317,57 +319,59 @@ static void end_sound(struct sound_source *source)
 
 /* ---- the thread ---- */
 
-static int listen_on(struct sound_source *source)
+static int read_blocks(struct sound_source *source)
 {
-	struct heard heard;
+	struct audio_block block;
 	int r = 0;
 
 	while (r >= 0 && !source->stop) {
-		r = source->ear->ops->hear(source->ear, source->wake_fd, &heard);
+		r = source->backend->ops->read(source->backend, source->wake_fd, &block);
 		if (r > 0)
-			r = take_heard(source, &heard);
+			r = handle_block(source, &block);
 	}
 	end_sound(source);
 	source->clock.first_ns = 0;
 	return r;
 }
 
-static void wait_to_try_again(struct sound_source *source, int64_t *wait_ns)
+static void wait_before_retry(struct sound_source *source, int64_t *wait_ns)
 {
 	struct pollfd wake = {source->wake_fd, POLLIN, 0};
 
 	poll(&wake, 1, (int)(*wait_ns / NS_PER_MS));
-	*wait_ns = *wait_ns * 2 < TRY_AGAIN_LAST_NS ? *wait_ns * 2 : TRY_AGAIN_LAST_NS;
+	*wait_ns = *wait_ns * 2 < RETRY_MAX_NS ? *wait_ns * 2 : RETRY_MAX_NS;
 }
 
 static void *sound_thread(void *user)
 {
 	struct sound_source *source = user;
 	struct error error = {"it ended"};
-	int64_t wait_ns = TRY_AGAIN_NS;
+	int64_t wait_ns = RETRY_MIN_NS;
 
 	pthread_setname_np(pthread_self(), "uxrec-sound");
 	while (!source->stop) {
-		int r = ear_open(&source->ear, &source->wish, source->tries++, &error);
+		int r = audio_backend_open(
+			&source->backend, &source->config, source->tries++, &error);
 
 		if (r == 0) {
-			r = listen_on(source);
-			ear_destroy(steal_ptr(source->ear));
+			r = read_blocks(source);
+			audio_backend_destroy(steal_ptr(source->backend));
 			error_set(&error, r, "the sound device is gone");
 		}
 		if (source->stop)
 			break;
-		if (source->away_since_ns == 0) {
-			source->away_since_ns = clock_now_ns();
-			source->away = error;
-			wait_ns = TRY_AGAIN_NS;
+		if (source->disconnected_since_ns == 0) {
+			source->disconnected_since_ns = clock_now_ns();
+			source->disconnect_reason = error;
+			wait_ns = RETRY_MIN_NS;
 		}
-		wait_to_try_again(source, &wait_ns);
+		wait_before_retry(source, &wait_ns);
 	}
 	/* still away at the end */
-	if (source->away_since_ns)
-		push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST, source->away_since_ns,
-			clock_now_ns(), 0, source->away.text);
+	if (source->disconnected_since_ns)
+		push_gap(source, UXREC__GAP__REASON__REASON_SOURCE_LOST,
+			source->disconnected_since_ns, clock_now_ns(), 0,
+			source->disconnect_reason.text);
 	return NULL;
 }
 
@@ -380,7 +384,7 @@ static void sound_destroy(struct source *base)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
 		pthread_join(source->thread, NULL);
-	ear_destroy(source->ear);
+	audio_backend_destroy(source->backend);
 	sound_encoder_destroy(source->encoder);
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
@@ -394,7 +398,7 @@ static const struct source_ops sound_source_ops = {
 };
 
 int sound_source_create(struct source **ret, const struct source_context *context,
-	const struct ear_wish *wish, struct error *reterr)
+	const struct audio_config *config, struct error *reterr)
 {
 	_destroy_(source) struct source *base = calloc(1, sizeof(struct sound_source));
 	struct sound_source *source = sound(base);
@@ -404,15 +408,15 @@ int sound_source_create(struct source **ret, const struct source_context *contex
 		return error_set(reterr, -ENOMEM, "no memory");
 	base->ops = &sound_source_ops;
 	source->context = *context;
-	source->wish = *wish;
-	source->channels = wish->monitor ? &monitor : &microphone;
+	source->config = *config;
+	source->channels = config->monitor ? &monitor : &microphone;
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
-	if (!ear_exists(wish->name))
-		return error_set(reterr, -EINVAL, "no sound source '%s'", wish->name);
-	if (wish->device) {
-		source->wish.device = source->device = strdup(wish->device);
+	if (!audio_backend_exists(config->name))
+		return error_set(reterr, -EINVAL, "no sound source '%s'", config->name);
+	if (config->device) {
+		source->config.device = source->device = strdup(config->device);
 		if (!source->device)
 			return error_set(reterr, -ENOMEM, "no memory");
 	}

@@ -13,4 +13,4 @@
  * @return 0, or a negative errno with the reason
  */
 int sound_source_create(struct source **ret, const struct source_context *context,
-	const struct ear_wish *wish, struct error *reterr);
+	const struct audio_config *config, struct error *reterr);

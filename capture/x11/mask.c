@@ -466,7 +466,7 @@ int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_win
 	mask->focused = focused;
 	mask->id_mask = xcb_get_setup(connection)->resource_id_mask;
 	mask->changed = true;
-	mask->letters = letters_locale();
+	mask->letters = unicode_locale();
 	if (!mask->letters)
 		return -errno;
 	r = mask_x11_begin(mask);

@@ -101,11 +101,11 @@ static bool piece_matches(
 	char latin1[2 * TEXT_BYTES + 1];
 
 	if (type == mask->utf8_string)
-		return letters_match(mask->letters, pattern, piece);
+		return unicode_match(mask->letters, pattern, piece);
 	/* some clients put UTF-8 into STRING: try both */
-	letters_from_latin1(latin1, piece);
-	return letters_match(mask->letters, pattern, latin1) ||
-		(utf8_is_valid(piece) && letters_match(mask->letters, pattern, piece));
+	unicode_from_latin1(latin1, piece);
+	return unicode_match(mask->letters, pattern, latin1) ||
+		(utf8_is_valid(piece) && unicode_match(mask->letters, pattern, piece));
 }
 
 /* Match any of the texts in a property, separated by 0 bytes. Unreadable or too long texts match. */
@@ -146,7 +146,7 @@ static bool is_own(const struct mask_x11 *mask, const struct said *said)
 		title->bytes_after > 0)
 		return false;
 	memcpy(text, xcb_get_property_value(title), (size_t)xcb_get_property_value_length(title));
-	return utf8_is_valid(text) && letters_match(mask->letters, mask->rules->own_title, text);
+	return utf8_is_valid(text) && unicode_match(mask->letters, mask->rules->own_title, text);
 }
 
 static bool is_to_be_hidden(const struct mask_x11 *mask, const struct said *said)

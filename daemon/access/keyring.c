@@ -14,8 +14,8 @@
 
 /* Interval for writing times of use; revocations and new links are written at once, and retried after a
  * failure. In between, the file is polled for revocations by another recorder of the library. */
-#define USES_EVERY_NS (60 * NS_PER_S)
-#define LOOK_EVERY_NS (5 * NS_PER_S)
+#define USES_EVERY_NS    (60 * NS_PER_S)
+#define POLL_INTERVAL_NS (5 * NS_PER_S)
 
 #define PREFIX_DIGITS 4 /* minimum prefix of an id */
 #define ROLES         (UXREC__ROLE__ROLE_MODERATOR + 1)
@@ -149,7 +149,7 @@ static int renew_present(struct keyring *keyring)
 /* ---- the file ---- */
 
 /* Called with the lock held; releases it meanwhile. */
-static void call_back(struct keyring *keyring)
+static void notify_revoked(struct keyring *keyring)
 {
 	void (*revoked)(void *user) = keyring->revoked;
 	void *user = keyring->revoked_user;
@@ -186,7 +186,7 @@ static void save(struct keyring *keyring)
 	if (links_merge(&keyring->links, links) == 0)
 		return;
 	renew_present(keyring);
-	call_back(keyring);
+	notify_revoked(keyring);
 }
 
 /* Called with the lock held; releases it meanwhile. @return true when another recorder has written the file */
@@ -203,7 +203,7 @@ static bool file_has_changed(struct keyring *keyring)
 
 static void wait_for_work(struct keyring *keyring)
 {
-	int64_t until_ns = clock_now_ns() + LOOK_EVERY_NS;
+	int64_t until_ns = clock_now_ns() + POLL_INTERVAL_NS;
 	struct timespec until = {.tv_sec = until_ns / NS_PER_S, .tv_nsec = until_ns % NS_PER_S};
 
 	while (!keyring->stop && (!keyring->changed || *keyring->trouble.text) &&
@@ -211,7 +211,7 @@ static void wait_for_work(struct keyring *keyring)
 		;
 }
 
-static void *keep(void *user)
+static void *keyring_thread(void *user)
 {
 	struct keyring *keyring = user;
 
@@ -273,7 +273,7 @@ int keyring_create(
 			save(keyring);
 			pthread_mutex_unlock(&keyring->lock);
 		}
-		r = pthread_create(&keyring->thread, NULL, keep, keyring);
+		r = pthread_create(&keyring->thread, NULL, keyring_thread, keyring);
 		if (r != 0)
 			return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
 		keyring->started = true;
@@ -312,15 +312,15 @@ static struct keyring *lock(const struct keyring *keyring)
 	return locked;
 }
 
-enum keyring_fate keyring_find(const struct keyring *keyring, const char *key,
+enum keyring_status keyring_find(const struct keyring *keyring, const char *key,
 	Uxrec__Role *ret_role, char ret_id[LINK_ID_BYTES])
 {
 	struct keyring *locked;
-	enum keyring_fate fate = KEYRING_UNKNOWN;
+	enum keyring_status status = KEYRING_UNKNOWN;
 	unsigned char digest[LINK_DIGEST_BYTES];
 
 	if (!identity_id_is_valid(key))
-		return fate;
+		return status;
 	digest_of(key, digest);
 	locked = lock(keyring);
 	for (size_t i = 0; i < locked->links.count; i++) {
@@ -328,12 +328,12 @@ enum keyring_fate keyring_find(const struct keyring *keyring, const char *key,
 
 		if (!io_secrets_equal(digest, link->digest, sizeof(digest)))
 			continue;
-		fate = link->revoked_ns ? KEYRING_REVOKED : KEYRING_VALID;
+		status = link->revoked_ns ? KEYRING_REVOKED : KEYRING_VALID;
 		*ret_role = link->role;
 		memcpy(ret_id, link->id, LINK_ID_BYTES);
 	}
 	pthread_mutex_unlock(&locked->lock);
-	return fate;
+	return status;
 }
 
 void keyring_used(struct keyring *keyring, const char *id)
@@ -424,7 +424,7 @@ int keyring_revoke(struct keyring *keyring, const char *which, struct error *ret
 		keyring->trouble = (struct error){""}; /* retry now */
 		r = renew_present(keyring);
 		pthread_cond_signal(&keyring->wanted);
-		call_back(keyring);
+		notify_revoked(keyring);
 	}
 	pthread_mutex_unlock(&keyring->lock);
 	return r < 0 ? r : count;

@@ -37,7 +37,7 @@ void keyring_destroy(struct keyring *keyring);
 DEFINE_DESTROY(keyring);
 
 /** Result of keyring_find(). */
-enum keyring_fate {
+enum keyring_status {
 	KEYRING_UNKNOWN,
 	KEYRING_REVOKED,
 	KEYRING_VALID,
@@ -48,7 +48,7 @@ enum keyring_fate {
  *
  * @param ret_role  set with KEYRING_VALID, as is the link's id
  */
-enum keyring_fate keyring_find(const struct keyring *keyring, const char *key,
+enum keyring_status keyring_find(const struct keyring *keyring, const char *key,
 	Uxrec__Role *ret_role, char ret_id[LINK_ID_BYTES]);
 
 /** Record the use of a link, with the present time. */

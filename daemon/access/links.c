@@ -19,7 +19,7 @@ static int write_file(const char *path, const char *text)
 	return fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
 }
 
-int links_give(const char *path, const char *address, int port, const struct access *access,
+int links_write(const char *path, const char *address, int port, const struct access *access,
 	struct error *reterr)
 {
 	_autofree_ char *text = NULL;

@@ -9,5 +9,5 @@
  * @param path  file to replace, with mode 0600; NULL: standard output
  * @return 0, or a negative errno with the reason
  */
-int links_give(const char *path, const char *address, int port, const struct access *access,
+int links_write(const char *path, const char *address, int port, const struct access *access,
 	struct error *reterr);

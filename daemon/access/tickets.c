@@ -44,7 +44,7 @@ void tickets_revoke(struct tickets *tickets)
 	pthread_mutex_unlock(&tickets->lock);
 }
 
-Uxrec__Role tickets_take(struct tickets *tickets, const char *text)
+Uxrec__Role tickets_redeem(struct tickets *tickets, const char *text)
 {
 	Uxrec__Role role = UXREC__ROLE__ROLE_UNSPECIFIED;
 	int64_t now_ns = clock_now_ns();

@@ -31,4 +31,4 @@ int tickets_make(struct tickets *tickets, Uxrec__Role role, char ret[TICKET_BYTE
 void tickets_revoke(struct tickets *tickets);
 
 /** Consume a ticket. @return its role, ROLE_UNSPECIFIED when unknown or expired */
-Uxrec__Role tickets_take(struct tickets *tickets, const char *text);
+Uxrec__Role tickets_redeem(struct tickets *tickets, const char *text);

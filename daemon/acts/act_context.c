@@ -242,7 +242,7 @@ static int check_references(
 	}
 }
 
-int say_check_context(
+int act_context_check(
 	const struct act_context *context, const Uxrec__Act *act, struct error *reterr)
 {
 	int r = 0;

@@ -11,7 +11,7 @@
 #define PEER_ACT_LIMIT_BYTES (16 * 1024)
 
 /* kinds of acts that others than moderators may add, change and remove */
-static bool may_say(Uxrec__Role role, const Uxrec__Act *act)
+static bool may_put(Uxrec__Role role, const Uxrec__Act *act)
 {
 	switch (act->body_case) {
 	case UXREC__ACT__BODY_TAG:
@@ -29,7 +29,7 @@ static int refuse_kind(Uxrec__Role role, struct error *reterr)
 		role == UXREC__ROLE__ROLE_REVIEWER ? ", and bleeps," : "");
 }
 
-void say_sign(const struct peer *peer, Uxrec__Act *act)
+void act_policy_sign(const struct peer *peer, Uxrec__Act *act)
 {
 	act->author = (char *)peer->name;
 	act->principal = (char *)peer->principal;
@@ -44,20 +44,20 @@ static int refuse_but_notes(struct error *reterr)
 	return error_set(reterr, -EACCES, "the session has ended: it takes notes only");
 }
 
-static int check_window(const Uxrec__Act *act, enum say_window window, struct error *reterr)
+static int check_window(const Uxrec__Act *act, enum act_window window, struct error *reterr)
 {
-	if (layer_kind(act->layer) != LAYER_LIVE || window == SAY_CLOSED)
+	if (layer_kind(act->layer) != LAYER_LIVE || window == ACT_WINDOW_CLOSED)
 		return error_set(reterr, -EACCES,
 			"an observer's link allows tags in the running session only, and notes until "
 			"%d minutes after its end for those who watched it",
 			LIVE_NOTES_MINUTES);
-	if (window == SAY_NOTES && act->kind != UXREC__ACT__KIND__KIND_REMOVE &&
+	if (window == ACT_WINDOW_NOTES && act->kind != UXREC__ACT__KIND__KIND_REMOVE &&
 		act->body_case != UXREC__ACT__BODY_NOTE)
 		return refuse_but_notes(reterr);
 	return 0;
 }
 
-int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window window,
+int act_policy_check(const struct peer *peer, const Uxrec__Act *act, enum act_window window,
 	struct error *reterr)
 {
 	bool live_layer = layer_kind(act->layer) == LAYER_LIVE;
@@ -81,7 +81,7 @@ int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window wi
 				"what was said live stays as it was: a reviewer has a layer of their "
 				"own");
 	}
-	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !may_say(peer->role, act))
+	if (act->kind != UXREC__ACT__KIND__KIND_REMOVE && !may_put(peer->role, act))
 		return refuse_kind(peer->role, reterr);
 	return 0;
 }
@@ -119,9 +119,9 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 		(act->kind != UXREC__ACT__KIND__KIND_REMOVE && before->body_case != act->body_case))
 		return error_set(reterr, -EINVAL, "a change keeps kind and layer");
 	/* a removal has no body: check the act it removes */
-	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_say(peer->role, before))
+	if (peer->role != UXREC__ROLE__ROLE_MODERATOR && !may_put(peer->role, before))
 		return refuse_kind(peer->role, reterr);
-	if (peer->role == UXREC__ROLE__ROLE_OBSERVER && context->window == SAY_NOTES &&
+	if (peer->role == UXREC__ROLE__ROLE_OBSERVER && context->window == ACT_WINDOW_NOTES &&
 		before->body_case != UXREC__ACT__BODY_NOTE)
 		return refuse_but_notes(reterr);
 	if (is_theirs(peer, before))
@@ -132,7 +132,7 @@ static int check_change(const struct peer *peer, const Uxrec__Act *act,
 			: "observers change only what they said themselves");
 }
 
-struct act_context say_context(const struct session *session)
+struct act_context act_context_of(const struct session *session)
 {
 	struct act_context context = {.log = session->annotations, .study = session->study};
 
@@ -142,7 +142,7 @@ struct act_context say_context(const struct session *session)
 	return context;
 }
 
-int say_check_against(const struct peer *peer, const Uxrec__Act *act,
+int act_policy_check_against(const struct peer *peer, const Uxrec__Act *act,
 	const struct act_context *context, struct error *reterr)
 {
 	int r;
@@ -152,5 +152,5 @@ int say_check_against(const struct peer *peer, const Uxrec__Act *act,
 		return error_set(reterr, -EFBIG,
 			"this session's log is full: only the moderator can add to it");
 	r = check_change(peer, act, context, reterr);
-	return r == 0 ? say_check_context(context, act, reterr) : r;
+	return r == 0 ? act_context_check(context, act, reterr) : r;
 }

@@ -10,13 +10,13 @@
  * for clients without an identity. The log sets the act's id and session; values sent by the client are
  * ignored.
  */
-void say_sign(const struct peer *peer, Uxrec__Act *act);
+void act_policy_sign(const struct peer *peer, Uxrec__Act *act);
 
 /** Which acts of observers a session accepts. */
-enum say_window {
-	SAY_CLOSED,  /* none: ended */
-	SAY_RUNNING, /* tags, notes and scores */
-	SAY_NOTES,   /* notes only: ended a moment ago, and watched by the observer */
+enum act_window {
+	ACT_WINDOW_CLOSED,  /* none: ended */
+	ACT_WINDOW_RUNNING, /* tags, notes and scores */
+	ACT_WINDOW_NOTES,   /* notes only: ended a moment ago, and watched by the observer */
 };
 
 /**
@@ -25,7 +25,7 @@ enum say_window {
  *
  * @return 0, or -EACCES with the reason
  */
-int say_check(const struct peer *peer, const Uxrec__Act *act, enum say_window window,
+int act_policy_check(const struct peer *peer, const Uxrec__Act *act, enum act_window window,
 	struct error *reterr);
 
 /** Session referred to by an act. */
@@ -36,11 +36,11 @@ struct act_context {
 	int64_t end_ns;         /* end of an ended session, otherwise 0 */
 	int64_t now_ns;         /* of a running session, otherwise 0 */
 	int64_t paused_ns;      /* start of the present pause; 0: none */
-	enum say_window window; /* for observers */
+	enum act_window window; /* for observers */
 };
 
 /** @param session  with annotations; must outlive the context */
-struct act_context say_context(const struct session *session);
+struct act_context act_context_of(const struct session *session);
 
 /**
  * Check the references of an act: times of any body are within the session's span (unchecked without one), a
@@ -49,13 +49,13 @@ struct act_context say_context(const struct session *session);
  *
  * @return 0, -EBUSY in a pause, -ERANGE or -EINVAL, with the reason, which names the field
  */
-int say_check_context(
+int act_context_check(
 	const struct act_context *context, const Uxrec__Act *act, struct error *reterr);
 
 /**
- * Check an act against the acts before it, and with say_check_context().
+ * Check an act against the acts before it, and with act_context_check().
  *
  * @return 0, -EACCES, -EBUSY, -EEXIST, -ENOENT, -ERANGE or -EINVAL, with the reason
  */
-int say_check_against(const struct peer *peer, const Uxrec__Act *act,
+int act_policy_check_against(const struct peer *peer, const Uxrec__Act *act,
 	const struct act_context *context, struct error *reterr);

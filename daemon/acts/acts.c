@@ -87,7 +87,7 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 	before = annotations_find(log, act->id);
 	if (before && act->kind != UXREC__ACT__KIND__KIND_ADD)
 		act->layer_principal = before->layer_principal;
-	r = say_check_against(job->peer, act, context, reterr);
+	r = act_policy_check_against(job->peer, act, context, reterr);
 	if (r == 0)
 		r = annotations_append(log, act, &stored, reterr);
 	if (r < 0)
@@ -96,22 +96,22 @@ static int append(struct acts *acts, const struct job *job, Uxrec__Act *act,
 		live_push_act(acts->live, session, annotations_appended(log));
 	/* before anybody is notified */
 	if (acts->live && (act->kind == UXREC__ACT__KIND__KIND_REMOVE || act_is_about_consent(act)))
-		live_take_consent(acts->live, session, log);
+		live_apply_consent(acts->live, session, log);
 	answer(acts, job, stored);
 	acts_announce(acts->server, session, stored);
 	return 0;
 }
 
-static enum say_window window_of(
+static enum act_window window_of(
 	const struct acts *acts, const struct job *job, const struct open_log *recorded)
 {
 	if (!recorded)
-		return SAY_RUNNING;
+		return ACT_WINDOW_RUNNING;
 	return acts->live &&
-			live_takes_notes(
+			live_accepts_notes(
 				acts->live, job->message->put_act->session, job->peer->principal)
-		? SAY_NOTES
-		: SAY_CLOSED;
+		? ACT_WINDOW_NOTES
+		: ACT_WINDOW_CLOSED;
 }
 
 /* @param recorded  NULL: the log of the running session */
@@ -124,13 +124,13 @@ static int store(struct acts *acts, const struct job *job, struct session_log *l
 	struct annotations *annotations;
 	int r;
 
-	say_sign(job->peer, &act);
+	act_policy_sign(job->peer, &act);
 	/* a removal has no body */
 	if (act.kind == UXREC__ACT__KIND__KIND_REMOVE)
 		act.body_case = UXREC__ACT__BODY__NOT_SET;
 	r = message_check_typed(&act.base, reterr);
 	if (r == 0)
-		r = say_check(job->peer, &act, context.window, reterr);
+		r = act_policy_check(job->peer, &act, context.window, reterr);
 	if (r == 0)
 		r = act_check(&act, reterr);
 	if (r < 0)
@@ -156,9 +156,9 @@ static void refuse(struct acts *acts, const struct job *job, int r, const struct
 /* ---- the running session ---- */
 
 /* The session has ended since: store the act like those of others. */
-static void pass_on(struct acts *acts, struct job *job)
+static void forward(struct acts *acts, struct job *job)
 {
-	jobs_ask(worker_jobs(acts->recorded), acts->server, job->peer, steal_ptr(job->message));
+	jobs_submit(worker_jobs(acts->recorded), acts->server, job->peer, steal_ptr(job->message));
 }
 
 static bool work_running(void *user, struct job *job)
@@ -172,7 +172,7 @@ static bool work_running(void *user, struct job *job)
 		return false;
 	log = live_log(acts->live, job->message->put_act->session);
 	if (!log) {
-		pass_on(acts, job);
+		forward(acts, job);
 		return false;
 	}
 	r = store(acts, job, log, NULL, &error);
@@ -200,8 +200,8 @@ static int open_log(struct acts *acts, struct open_log *open, const char *id, st
 		return r;
 	if (!session->annotations)
 		return error_set(reterr, -EROFS, "this session has no annotation log: %s",
-			session->unsaid.text);
-	context = say_context(session);
+			session->annotations_error.text);
+	context = act_context_of(session);
 	open->begin_ns = context.begin_ns;
 	open->end_ns = context.end_ns;
 	r = session_log_create(
@@ -262,13 +262,13 @@ static bool work_recorded(void *user, struct job *job)
 
 /* ---- lifecycle ---- */
 
-void acts_take(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message)
+void acts_handle(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message)
 {
 	bool running = acts->live && live_is(acts->live, message->put_act->session);
 
 	if (message->put_act->act) {
-		jobs_ask(worker_jobs(running ? acts->running : acts->recorded), acts->server, peer,
-			message);
+		jobs_submit(worker_jobs(running ? acts->running : acts->recorded), acts->server,
+			peer, message);
 		return;
 	}
 	server_fail(acts->server, peer, message->request, -EINVAL, "an act is missing");

@@ -21,7 +21,7 @@ int acts_create(struct acts **ret, const char *folder, struct live *live, struct
 void acts_set_server(struct acts *acts, struct server *server);
 
 /** Store the act of a PutAct asynchronously, and answer; takes over the message. Any thread; never blocks. */
-void acts_take(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message);
+void acts_handle(struct acts *acts, struct peer *peer, Uxrec__ClientMessage *message);
 
 /** Broadcast a stored act to all peers that have its session open or watch it. Any thread. */
 void acts_announce(struct server *server, const char *session, const Uxrec__Act *act);

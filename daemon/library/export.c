@@ -36,7 +36,7 @@ static int find_part(Uxrec__ExportSession__Part asked, enum extract *ret)
 static int refuse(const struct session *session, enum way_out way, int r, struct error *reterr)
 {
 	return error_set(reterr, r, "%s is refused: %s", way_out_needs(way)->name,
-		way_out_why_not(session, way).text);
+		way_out_refusal_reason(session, way).text);
 }
 
 static int open_for(struct library *library, const char *id, enum way_out way, enum consent_use use,

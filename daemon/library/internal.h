@@ -72,7 +72,7 @@ void library_close_sessions(struct library *library, const char *id);
 int library_begin_reading(struct library *library, const struct job *job, struct error *reterr);
 
 /** Send to each peer as much as its backlog allows. */
-void library_go_on_reading(struct library *library);
+void library_continue_reading(struct library *library);
 
 /** End reads with a failure. @param peer  NULL: any, @p session: likewise */
 void library_fail_readings(struct library *library, const struct peer *peer, const char *session,

@@ -348,24 +348,24 @@ static bool work(void *user, struct job *job)
 
 	if (r < 0)
 		server_fail(library->server, job->peer, job->message->request, r, error.text);
-	library_go_on_reading(library);
+	library_continue_reading(library);
 	return lists_step(library->lists);
 }
 
-void library_take(struct library *library, struct peer *peer, Uxrec__ClientMessage *message)
+void library_handle(struct library *library, struct peer *peer, Uxrec__ClientMessage *message)
 {
 	if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_PUT_ACT)
-		acts_take(library->acts, peer, message);
+		acts_handle(library->acts, peer, message);
 	else
-		jobs_ask(worker_jobs(library->reader), library->server, peer, message);
+		jobs_submit(worker_jobs(library->reader), library->server, peer, message);
 }
 
-void library_tell_act(struct library *library, const char *session, const Uxrec__Act *act)
+void library_announce_act(struct library *library, const char *session, const Uxrec__Act *act)
 {
 	acts_announce(library->server, session, act);
 }
 
-void library_poke(struct library *library)
+void library_wake(struct library *library)
 {
 	worker_wake(library->reader);
 }

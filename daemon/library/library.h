@@ -34,17 +34,17 @@ DEFINE_DESTROY(library);
 /** Set the server for answers. Call before any request. */
 void library_set_server(struct library *library, struct server *server);
 
-/** @return true for messages answered by library_take() */
+/** @return true for messages answered by library_handle() */
 bool library_answers(const Uxrec__ClientMessage *message);
 
 /** Answer a message asynchronously, in one of the library's threads; takes it over. Any thread; never blocks. */
-void library_take(struct library *library, struct peer *peer, Uxrec__ClientMessage *message);
+void library_handle(struct library *library, struct peer *peer, Uxrec__ClientMessage *message);
 
 /** Announce an act stored elsewhere to peers that have its session open. Any thread. */
-void library_tell_act(struct library *library, const char *session, const Uxrec__Act *act);
+void library_announce_act(struct library *library, const char *session, const Uxrec__Act *act);
 
 /** Call when a peer's backlog has drained, or the peer is gone. Any thread. */
-void library_poke(struct library *library);
+void library_wake(struct library *library);
 
 /**
  * Find a study by name in the folders of studies.

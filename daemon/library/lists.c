@@ -71,7 +71,7 @@ static void append_list(struct lists *lists, struct list *list)
 	lists->end = &list->next;
 }
 
-static void take_list(struct lists *lists, struct list **link)
+static void unlink_list(struct lists *lists, struct list **link)
 {
 	struct list *list = *link;
 
@@ -95,7 +95,7 @@ void lists_destroy(struct lists *lists)
 	while (lists->first) {
 		struct list *list = lists->first;
 
-		take_list(lists, &lists->first);
+		unlink_list(lists, &lists->first);
 		list_free(list);
 	}
 	summaries_destroy(lists->summaries);
@@ -267,7 +267,7 @@ static int add_sessions(struct lists *lists, struct list *list, size_t limit)
 
 		if (list->body.size_bytes >= limit)
 			return list->order.count == 0 && !next;
-		if (session_order_take(&list->order, next, &place))
+		if (session_order_pop(&list->order, next, &place))
 			put_session(lists, place.id, &list->body);
 		else if (!next)
 			return 1;
@@ -278,7 +278,7 @@ static int add_sessions(struct lists *lists, struct list *list, size_t limit)
 }
 
 /* @return 1 when the list is complete, 0 when there is more, or a negative errno with the reason */
-static int go_on(struct lists *lists, struct list *list, struct error *reterr)
+static int continue_list(struct lists *lists, struct list *list, struct error *reterr)
 {
 	size_t limit = list->parts ? PART_BYTES : WHOLE_BYTES;
 	int done = add_sessions(lists, list, limit), r = done < 0 ? done : 0;
@@ -296,7 +296,7 @@ static int go_on(struct lists *lists, struct list *list, struct error *reterr)
 
 /* ---- scheduling ---- */
 
-static bool can_go_on(const struct lists *lists, const struct list *list)
+static bool can_continue(const struct lists *lists, const struct list *list)
 {
 	if (list->peer->closed || lists->gathered == list)
 		return true;
@@ -306,7 +306,7 @@ static bool can_go_on(const struct lists *lists, const struct list *list)
 static struct list **find_next(struct lists *lists)
 {
 	for (struct list **link = &lists->first; *link; link = &(*link)->next)
-		if (can_go_on(lists, *link))
+		if (can_continue(lists, *link))
 			return link;
 	return NULL;
 }
@@ -325,7 +325,7 @@ static int read_ids(struct lists *lists, struct error *reterr)
 }
 
 /* @return true when the list restarts for the next request of its peer */
-static bool begin_again(struct lists *lists, struct list *list)
+static bool restart_list(struct lists *lists, struct list *list)
 {
 	struct error error;
 	int r;
@@ -351,11 +351,11 @@ bool lists_step(struct lists *lists)
 
 	if (!list)
 		return false;
-	take_list(lists, link);
+	unlink_list(lists, link);
 	if (!list->parts)
 		lists->gathered = list;
 	if (!list->peer->closed)
-		r = go_on(lists, list, &error);
+		r = continue_list(lists, list, &error);
 	if (r < 0)
 		server_fail(lists->server, list->peer, list->request, r, error.text);
 	if (r != 0) {
@@ -363,7 +363,7 @@ bool lists_step(struct lists *lists)
 		if (lists->gathered == list)
 			lists->gathered = NULL;
 	}
-	if (r == 0 || begin_again(lists, list))
+	if (r == 0 || restart_list(lists, list))
 		append_list(lists, list);
 	else
 		list_free(list);

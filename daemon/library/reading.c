@@ -176,7 +176,7 @@ static bool is_wanted(const struct reading *reading, const struct reader_message
 }
 
 /* @return true when the read has ended */
-static bool go_on_reading(struct library *library, struct reading *reading)
+static bool continue_reading(struct library *library, struct reading *reading)
 {
 	Uxrec__ServerMessage done = UXREC__SERVER_MESSAGE__INIT;
 	Uxrec__ReadDone body = UXREC__READ_DONE__INIT;
@@ -216,10 +216,10 @@ static bool go_on_reading(struct library *library, struct reading *reading)
 	return true;
 }
 
-void library_go_on_reading(struct library *library)
+void library_continue_reading(struct library *library)
 {
 	for (struct reading **link = &library->readings; *link;)
-		if (go_on_reading(library, *link))
+		if (continue_reading(library, *link))
 			end_reading(link);
 		else
 			link = &(*link)->next;

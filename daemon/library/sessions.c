@@ -80,7 +80,7 @@ int library_gate_session(struct library *library, struct open_session *open,
 	session_set_muted(session, (struct consent_muted){muted, count});
 	if (session_allows_way(session, way))
 		return 0;
-	return error_set(reterr, -EACCES, "%s", way_out_why_not(session, way).text);
+	return error_set(reterr, -EACCES, "%s", way_out_refusal_reason(session, way).text);
 }
 
 int library_open_for(struct library *library, const struct job *job, const char *id,

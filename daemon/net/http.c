@@ -61,7 +61,7 @@ static struct piece trimmed(struct piece piece)
 }
 
 /* Take the text before a separator. @return false when there is none */
-static bool take_until(struct piece *rest, struct piece *ret, const char *separator)
+static bool parse_until(struct piece *rest, struct piece *ret, const char *separator)
 {
 	size_t size = strlen(separator);
 	const char *end = memmem(rest->data, rest->size, separator, size);
@@ -79,14 +79,14 @@ static bool lists(struct piece list, const char *text)
 {
 	struct piece item;
 
-	while (take_until(&list, &item, ","))
+	while (parse_until(&list, &item, ","))
 		if (is(trimmed(item), text))
 			return true;
 	return is(trimmed(list), text);
 }
 
 /* Store a value allowed once. @return false: duplicate or too long */
-static bool keep(struct piece value, char *room, size_t room_bytes, bool *has)
+static bool store_value(struct piece value, char *room, size_t room_bytes, bool *has)
 {
 	if (*has || value.size >= room_bytes)
 		return false;
@@ -101,7 +101,7 @@ static bool parse_line(struct http_request *request, struct piece line)
 	struct piece method, target;
 	size_t path;
 
-	if (!take_until(&line, &method, " ") || !take_until(&line, &target, " ") ||
+	if (!parse_until(&line, &method, " ") || !parse_until(&line, &target, " ") ||
 		!is_token(method) || target.size == 0 || *target.data != '/' ||
 		!is_printable(target, 0x21) || memchr(target.data, '\t', target.size))
 		return false;
@@ -126,19 +126,22 @@ static bool parse_header(struct http_request *request, struct seen *seen, struct
 {
 	struct piece name;
 
-	if (!take_until(&line, &name, ":") || !is_token(name) || !is_printable(line, 0x20))
+	if (!parse_until(&line, &name, ":") || !is_token(name) || !is_printable(line, 0x20))
 		return false;
 	line = trimmed(line);
 	if (is(name, "host"))
-		return keep(line, request->host, sizeof(request->host), &request->has_host);
+		return store_value(line, request->host, sizeof(request->host), &request->has_host);
 	if (is(name, "origin"))
-		return keep(line, request->origin, sizeof(request->origin), &request->has_origin);
+		return store_value(
+			line, request->origin, sizeof(request->origin), &request->has_origin);
 	if (is(name, "sec-websocket-key"))
-		return keep(line, request->key, sizeof(request->key), &seen->key);
+		return store_value(line, request->key, sizeof(request->key), &seen->key);
 	if (is(name, "sec-websocket-version"))
-		return keep(line, seen->version_value, sizeof(seen->version_value), &seen->version);
+		return store_value(
+			line, seen->version_value, sizeof(seen->version_value), &seen->version);
 	if (is(name, "upgrade"))
-		return keep(line, seen->upgrade_value, sizeof(seen->upgrade_value), &seen->upgrade);
+		return store_value(
+			line, seen->upgrade_value, sizeof(seen->upgrade_value), &seen->upgrade);
 	if (is(name, "connection")) {
 		seen->connection |= lists(line, "upgrade");
 		request->close |= lists(line, "close");
@@ -156,9 +159,9 @@ int http_parse(struct http_request *request, const char *head, size_t size)
 	struct seen seen = {0};
 
 	*request = (struct http_request){0};
-	if (!take_until(&rest, &line, "\r\n") || !parse_line(request, line))
+	if (!parse_until(&rest, &line, "\r\n") || !parse_line(request, line))
 		return -EBADMSG;
-	while (take_until(&rest, &line, "\r\n"))
+	while (parse_until(&rest, &line, "\r\n"))
 		if (!parse_header(request, &seen, line))
 			return -EBADMSG;
 	request->close |= !request->http_1_1;

@@ -96,7 +96,7 @@ static void put_job(struct jobs *jobs, struct lane *lane, struct job *job)
 }
 
 /* @param link  points to the job to remove */
-static struct job *take_job(struct jobs *jobs, struct lane *lane, struct job **link)
+static struct job *unlink_job(struct jobs *jobs, struct lane *lane, struct job **link)
 {
 	struct job *job = *link;
 
@@ -111,10 +111,10 @@ static struct job *take_job(struct jobs *jobs, struct lane *lane, struct job **l
 }
 
 /* Take the next job of the first lane and move that lane to the end. */
-static struct job *take_next(struct jobs *jobs)
+static struct job *pop_next(struct jobs *jobs)
 {
 	struct lane *lane = jobs->lanes;
-	struct job *job = take_job(jobs, lane, &lane->first);
+	struct job *job = unlink_job(jobs, lane, &lane->first);
 
 	jobs->lanes = lane->next;
 	if (!jobs->lanes)
@@ -131,7 +131,7 @@ void jobs_destroy(struct jobs *jobs)
 	if (!jobs)
 		return;
 	while (jobs->lanes)
-		job_free(take_next(jobs));
+		job_free(pop_next(jobs));
 	if (jobs->event_fd >= 0)
 		close(jobs->event_fd);
 	pthread_cond_destroy(&jobs->changed);
@@ -174,12 +174,12 @@ static bool is_replaced_by(const Uxrec__ClientMessage *a, const Uxrec__ClientMes
 	}
 }
 
-static struct job *take_replaced(
+static struct job *pop_replaced(
 	struct jobs *jobs, struct lane *lane, const Uxrec__ClientMessage *message)
 {
 	for (struct job **link = &lane->first; *link; link = &(*link)->next)
 		if (is_replaced_by((*link)->message, message))
-			return take_job(jobs, lane, link);
+			return unlink_job(jobs, lane, link);
 	return NULL;
 }
 
@@ -191,7 +191,7 @@ static int push_locked(struct jobs *jobs, struct job *job, struct job **ret_repl
 
 	if (jobs->closed)
 		return -EPIPE;
-	*ret_replaced = lane ? take_replaced(jobs, lane, job->message) : NULL;
+	*ret_replaced = lane ? pop_replaced(jobs, lane, job->message) : NULL;
 	if (*ret_replaced) {
 		put_job(jobs, lane, job);
 		return 0;
@@ -245,7 +245,7 @@ struct job *jobs_pop(struct jobs *jobs, bool wait)
 		pthread_cond_wait(&jobs->changed, &jobs->lock);
 	jobs->woken = false;
 	if (jobs->lanes && !jobs->closed)
-		job = take_next(jobs);
+		job = pop_next(jobs);
 	if (!jobs->lanes && jobs->event_fd >= 0) {
 		eventfd_t ignored;
 

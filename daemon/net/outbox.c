@@ -7,7 +7,7 @@ void outbox_finish(struct outbox *outbox)
 {
 	struct packet *packet;
 
-	while ((packet = outbox_take(outbox)))
+	while ((packet = outbox_pop(outbox)))
 		packet_unref(packet);
 	free(outbox->entries);
 	*outbox = (struct outbox){0};
@@ -42,7 +42,7 @@ int outbox_put(struct outbox *outbox, struct packet *packet, unsigned kind)
 	return 0;
 }
 
-struct packet *outbox_take(struct outbox *outbox)
+struct packet *outbox_pop(struct outbox *outbox)
 {
 	struct packet *packet;
 

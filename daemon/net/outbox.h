@@ -20,7 +20,7 @@ void outbox_finish(struct outbox *outbox);
 int outbox_put(struct outbox *outbox, struct packet *packet, unsigned kind);
 
 /** @return the oldest packet, owned by the caller, or NULL */
-struct packet *outbox_take(struct outbox *outbox);
+struct packet *outbox_pop(struct outbox *outbox);
 
 /** Drop the packets of a kind, superseded by newer ones. @return the number of bytes dropped */
 size_t outbox_drop(struct outbox *outbox, unsigned kind);

@@ -30,8 +30,8 @@ static const struct rate_limit accepts_limit = {800, 256};
 /* Limit of the total backlog of all peers until the server's thread bounds it. */
 #define DELIVERIES_LIMIT_BYTES (128 * 1024 * 1024)
 
-#define TICK_US            (100 * LWS_US_PER_MS)
-#define THROWN_LIMIT_BYTES (256 * 1024)
+#define TICK_US               (100 * LWS_US_PER_MS)
+#define DISCARDED_LIMIT_BYTES (256 * 1024)
 
 /* the server, and its libwebsockets objects besides the context */
 struct loop {
@@ -315,8 +315,8 @@ static int received(struct server *server, struct client *client, unsigned char 
 		if (client->state == CLIENT_REPLY && !client->last_reply)
 			break;
 		/* after a refusal or a close, discard: closing now would destroy the answer */
-		client->thrown_away += size;
-		if (client->thrown_away > THROWN_LIMIT_BYTES)
+		client->discarded_bytes += size;
+		if (client->discarded_bytes > DISCARDED_LIMIT_BYTES)
 			transport_pause(client, true);
 		return 0;
 	case CLIENT_REQUEST:
@@ -366,7 +366,7 @@ static void woken(struct server *server)
 
 /* ---- accepting ---- */
 
-static void listen_again(struct server *server, bool listen)
+static void set_accepting(struct server *server, bool listen)
 {
 	server->accept_paused = !listen;
 	lws_rx_flow_control(server->listening, listen);
@@ -392,7 +392,7 @@ static void accept_some(struct server *server)
 		int fd;
 
 		if (!rate_take(&server->accepts, &accepts_limit, 1, clock_now_ns())) {
-			listen_again(server, false);
+			set_accepting(server, false);
 			return;
 		}
 		fd = accept4(lws_get_socket_fd(server->listening), NULL, NULL,
@@ -403,7 +403,7 @@ static void accept_some(struct server *server)
 		}
 		/* out of descriptors the socket stays readable: retry later */
 		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-			listen_again(server, false);
+			set_accepting(server, false);
 		return;
 	}
 }
@@ -416,7 +416,7 @@ static void tick(lws_sorted_usec_list_t *timer)
 
 	server->ticking = false;
 	if (server->accept_paused)
-		listen_again(server, true);
+		set_accepting(server, true);
 	people_tick(server, clock_now_ns());
 	if (places_tick(server, clock_now_ns()))
 		start_ticking(server);
@@ -460,7 +460,7 @@ static const struct lws_protocols protocols[] = {
 	{0},
 };
 
-static void hear(int level, const char *line)
+static void log_lws(int level, const char *line)
 {
 	static struct log_limit limit;
 
@@ -518,7 +518,7 @@ static int create_context(struct server *server, int fd, struct error *reterr)
 	};
 	const lws_sock_file_fd_type descriptor = {.filefd = fd};
 
-	lws_set_log_level(LLL_ERR | LLL_WARN, hear);
+	lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
 	server->context = lws_create_context(&info);
 	if (!server->context) {
 		close(fd);

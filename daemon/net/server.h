@@ -29,7 +29,7 @@ struct server_options {
 	 * Take over a message of an authenticated peer, already checked against its role. Called on the
 	 * server's thread; must not block. Answer with server_send(), at any time, from any thread.
 	 */
-	void (*take)(void *user, struct peer *peer, Uxrec__ClientMessage *message);
+	void (*handle_message)(void *user, struct peer *peer, Uxrec__ClientMessage *message);
 	void *user;
 };
 

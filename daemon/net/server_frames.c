@@ -171,7 +171,7 @@ int frames_receive(
 	return buf_error(&client->input) < 0 ? -1 : 0;
 }
 
-int frames_go_on(struct server *server, struct client *client)
+int frames_resume(struct server *server, struct client *client)
 {
 	struct buf early = client->input;
 	int r;

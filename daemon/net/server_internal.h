@@ -75,7 +75,7 @@ struct client {
 	bool last_reply;
 	bool websocket; /* the answer upgrades to a WebSocket */
 	bool half_closed;
-	size_t thrown_away; /* bytes discarded while ending */
+	size_t discarded_bytes; /* bytes discarded while ending */
 
 	/* incoming frames */
 	unsigned char header[WEBSOCKET_HEADER_BYTES];
@@ -102,8 +102,8 @@ struct client {
 	struct peer *peer; /* NULL until admitted */
 	bool live;
 	struct hub_cursor cursor;
-	int64_t complete_ns; /* last reported watermark */
-	char session[21];    /* session open or watched */
+	int64_t watermark_ns; /* last reported watermark */
+	char session[21];     /* session open or watched */
 	int64_t pinged_ns;
 	bool by_ticket;   /* hello had a ticket: the welcome carries the key */
 	Uxrec__Role role; /* QUEUED: from its hello, like the fields below */
@@ -199,7 +199,7 @@ int http_send(struct server *server, struct client *client);
 int frames_receive(
 	struct server *server, struct client *client, const unsigned char *data, size_t size);
 /** Resume reading from a throttled connection, if allowed. @return 0, or -1 to close */
-int frames_go_on(struct server *server, struct client *client);
+int frames_resume(struct server *server, struct client *client);
 /** Set the next control frame to send; replaces a pending one. */
 void frames_put_control(
 	struct client *client, enum websocket_opcode opcode, const void *payload, size_t size);

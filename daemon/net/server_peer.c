@@ -124,7 +124,7 @@ static void watch_live(struct server *server, struct client *client)
 	ask = hub_join(live->hub, &client->cursor,
 		client->peer->role == UXREC__ROLE__ROLE_MODERATOR, put_latched, &burst);
 	client->live = true;
-	client->complete_ns = 0;
+	client->watermark_ns = 0;
 	pthread_mutex_lock(&live->lock);
 	snprintf(client->session, sizeof(client->session), "%s", live->session);
 	pthread_mutex_unlock(&live->lock);
@@ -230,20 +230,21 @@ int peer_admit(struct server *server, struct client *client)
 	keyring_used(keyring, client->link);
 	people_changed(server);
 	put_welcome(server, client);
-	return frames_go_on(server, client);
+	return frames_resume(server, client);
 }
 
-static int take_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
+static int handle_hello(struct server *server, struct client *client, const Uxrec__Hello *hello)
 {
 	struct keyring *keyring = server->options.access->keyring;
-	enum keyring_fate fate = keyring_find(keyring, hello->token, &client->role, client->link);
+	enum keyring_status status =
+		keyring_find(keyring, hello->token, &client->role, client->link);
 	char key[KEY_BYTES];
 
-	if (fate == KEYRING_REVOKED)
+	if (status == KEYRING_REVOKED)
 		return close_revoked(server, client);
-	if (fate == KEYRING_UNKNOWN) {
+	if (status == KEYRING_UNKNOWN) {
 		client->role = server->options.tickets
-			? tickets_take(server->options.tickets, hello->token)
+			? tickets_redeem(server->options.tickets, hello->token)
 			: UXREC__ROLE__ROLE_UNSPECIFIED;
 		client->by_ticket = true;
 		keyring_present(keyring, client->role, key, client->link);
@@ -290,14 +291,15 @@ static void answer_observer_link(struct server *server, struct client *client, u
 }
 
 /* Takes over the message. @return 0, or -1 to close */
-static int take_message(struct server *server, struct client *client, Uxrec__ClientMessage *message)
+static int handle_message(
+	struct server *server, struct client *client, Uxrec__ClientMessage *message)
 {
 	struct error error;
 	int r = 0, bad_name = names_normalise(&message->base, &error);
 
 	if (!client->peer) {
 		r = message->body_case == UXREC__CLIENT_MESSAGE__BODY_HELLO
-			? take_hello(server, client, message->hello)
+			? handle_hello(server, client, message->hello)
 			: frames_close(server, client, CLOSE_BAD_TOKEN,
 				  "the first message must be hello");
 	} else if (message->body_case == UXREC__CLIENT_MESSAGE__BODY__NOT_SET) {
@@ -318,7 +320,7 @@ static int take_message(struct server *server, struct client *client, Uxrec__Cli
 		if (message->body_case == UXREC__CLIENT_MESSAGE__BODY_WATCH_LIVE &&
 			server->options.live)
 			watch_live(server, client);
-		server->options.take(server->options.user, client->peer, message);
+		server->options.handle_message(server->options.user, client->peer, message);
 		return 0;
 	}
 	uxrec__client_message__free_unpacked(message, NULL);
@@ -339,7 +341,7 @@ int peer_receive(struct server *server, struct client *client)
 	if (r < 0)
 		return frames_close(
 			server, client, CLOSE_BAD_RECORD, "a message that is none of ours");
-	return take_message(server, client, (Uxrec__ClientMessage *)message);
+	return handle_message(server, client, (Uxrec__ClientMessage *)message);
 }
 
 /* ---- sending ---- */
@@ -389,13 +391,13 @@ static struct packet *complete_packet(int64_t session_ns)
 static struct packet *next_live(struct server *server, struct client *client)
 {
 	/* watermark first, then packets: without one, everything up to it was sent */
-	int64_t complete_ns = hub_complete(server->options.live->hub);
+	int64_t watermark_ns = hub_watermark(server->options.live->hub);
 	struct packet *packet = hub_next(server->options.live->hub, &client->cursor);
 
-	if (packet || client->cursor.needs_keyframe || complete_ns <= client->complete_ns)
+	if (packet || client->cursor.needs_keyframe || watermark_ns <= client->watermark_ns)
 		return packet;
-	client->complete_ns = complete_ns;
-	return complete_packet(complete_ns);
+	client->watermark_ns = watermark_ns;
+	return complete_packet(watermark_ns);
 }
 
 static int send_control(struct client *client)
@@ -406,10 +408,10 @@ static int send_control(struct client *client)
 	return transport_write(client, client->control_out, size);
 }
 
-static bool take_next(struct server *server, struct client *client)
+static bool pop_next(struct server *server, struct client *client)
 {
 	client->sent_bytes = 0;
-	client->sending = outbox_take(&client->outbox);
+	client->sending = outbox_pop(&client->outbox);
 	client->counted = client->sending != NULL;
 	if (!client->sending && client->live)
 		client->sending = next_live(server, client);
@@ -425,7 +427,7 @@ int peer_send(struct server *server, struct client *client)
 			r = send_piece(server, client);
 		else if (client->control_out_bytes)
 			r = send_control(client);
-		else if (client->state != CLIENT_PEER || !take_next(server, client))
+		else if (client->state != CLIENT_PEER || !pop_next(server, client))
 			return 0;
 		if (r < 0)
 			return -1;
@@ -441,7 +443,7 @@ void peer_leave(struct server *server, struct client *client)
 	size_t cost = client->sending && client->counted ? packet_cost(client->sending) : 0;
 	struct packet *packet;
 
-	while ((packet = outbox_take(&client->outbox))) {
+	while ((packet = outbox_pop(&client->outbox))) {
 		cost += packet_cost(packet);
 		packet_unref(packet);
 	}

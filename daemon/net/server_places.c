@@ -146,7 +146,7 @@ static struct client *heaviest(struct server *server, Uxrec__Role role)
 }
 
 /* @return false when the connection itself must end */
-static bool take_of_key(struct server *server, struct client *client, struct rate *rate,
+static bool charge_key(struct server *server, struct client *client, struct rate *rate,
 	const struct rate_limit *limit, double cost)
 {
 	int64_t now_ns = clock_now_ns();
@@ -167,7 +167,7 @@ static bool take_of_key(struct server *server, struct client *client, struct rat
 	return true;
 }
 
-static bool take_own(
+static bool charge_connection(
 	struct server *server, struct rate *own, const struct rate_limit *limit, size_t cost)
 {
 	if (rate_take(own, limit, (double)cost, clock_now_ns()))
@@ -179,30 +179,30 @@ static bool take_own(
 
 bool places_count_frame(struct server *server, struct client *client)
 {
-	return take_own(server, &client->frames, &connection_frames, 1) &&
+	return charge_connection(server, &client->frames, &connection_frames, 1) &&
 		(client->state != CLIENT_PEER ||
-			take_of_key(server, client, &server->keys[client->peer->role].frames,
+			charge_key(server, client, &server->keys[client->peer->role].frames,
 				&key_frames, 1));
 }
 
 bool places_count_bytes(struct server *server, struct client *client, size_t bytes)
 {
-	rate_settle(&client->bytes, &connection_bytes, clock_now_ns());
+	rate_drain(&client->bytes, &connection_bytes, clock_now_ns());
 	client->bytes.used += (double)bytes;
 	return client->state != CLIENT_PEER ||
-		take_of_key(server, client, &server->keys[client->peer->role].bytes, &key_bytes,
+		charge_key(server, client, &server->keys[client->peer->role].bytes, &key_bytes,
 			(double)bytes);
 }
 
 bool places_must_wait(struct client *client)
 {
-	rate_settle(&client->bytes, &connection_bytes, clock_now_ns());
+	rate_drain(&client->bytes, &connection_bytes, clock_now_ns());
 	return client->bytes.used > connection_bytes.burst;
 }
 
 /* ---- memory ---- */
 
-static size_t held(const struct client *client)
+static size_t buffered_bytes(const struct client *client)
 {
 	return client->peer->queued_bytes + client->message.capacity_bytes;
 }
@@ -214,7 +214,7 @@ static struct client *largest(struct server *server, bool moderators)
 	for (struct client *client = server->clients; client; client = client->next)
 		if (client->state == CLIENT_PEER &&
 			(moderators || client->peer->role != UXREC__ROLE__ROLE_MODERATOR) &&
-			(!found || held(client) > held(found)))
+			(!found || buffered_bytes(client) > buffered_bytes(found)))
 			found = client;
 	return found;
 }
@@ -223,7 +223,7 @@ static void end_slow(struct server *server, struct client *client)
 {
 	log_limited(&server->slow, LOG_LEVEL_WARNING,
 		"server: a connection that does not read is closed: %zu kB waited for it",
-		held(client) / 1000);
+		buffered_bytes(client) / 1000);
 	kill_client(server, client);
 }
 
@@ -235,7 +235,7 @@ void places_bound_memory(struct server *server)
 		if (client->state != CLIENT_PEER)
 			continue;
 		if (client->peer->overflowed ||
-			(client->outbox.count > 1 && held(client) > PEER_LIMIT_BYTES))
+			(client->outbox.count > 1 && buffered_bytes(client) > PEER_LIMIT_BYTES))
 			end_slow(server, client);
 		else
 			received += client->message.capacity_bytes;
@@ -245,7 +245,7 @@ void places_bound_memory(struct server *server)
 		struct client *client = largest(server, false);
 		size_t bytes;
 
-		if (!client || held(client) < SUM_LIMIT_BYTES / 64)
+		if (!client || buffered_bytes(client) < SUM_LIMIT_BYTES / 64)
 			client = largest(server, true);
 		if (!client)
 			return;
@@ -296,7 +296,7 @@ static void check_deadline(struct server *server, struct client *client, int64_t
 			kill_client(server, client);
 		break;
 	case CLIENT_PEER:
-		if (client->throttled && frames_go_on(server, client) < 0)
+		if (client->throttled && frames_resume(server, client) < 0)
 			kill_client(server, client);
 		else
 			keep_alive(server, client, now_ns);
@@ -314,14 +314,14 @@ bool places_tick(struct server *server, int64_t now_ns)
 	for (struct client *client = server->clients; client; client = client->next)
 		check_deadline(server, client, now_ns);
 	places_bound_memory(server);
-	log_limited_rest(&server->refusals, LOG_LEVEL_WARNING, "server: refused requests");
-	log_limited_rest(
+	log_limited_flush(&server->refusals, LOG_LEVEL_WARNING, "server: refused requests");
+	log_limited_flush(
 		&server->evictions, LOG_LEVEL_WARNING, "server: closed connections without a key");
-	log_limited_rest(
+	log_limited_flush(
 		&server->slow, LOG_LEVEL_WARNING, "server: closed connections that do not read");
-	log_limited_rest(&server->floods, LOG_LEVEL_WARNING,
+	log_limited_flush(&server->floods, LOG_LEVEL_WARNING,
 		"server: closed connections that sent too much");
 	/* unreported counts reach the log even after all have left */
-	return server->clients || server->refusals.left_out || server->evictions.left_out ||
-		server->slow.left_out || server->floods.left_out;
+	return server->clients || server->refusals.suppressed || server->evictions.suppressed ||
+		server->slow.suppressed || server->floods.suppressed;
 }

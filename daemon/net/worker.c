@@ -54,7 +54,7 @@ struct jobs *worker_jobs(struct worker *worker)
 	return worker->jobs;
 }
 
-void jobs_ask(
+void jobs_submit(
 	struct jobs *jobs, struct server *server, struct peer *peer, Uxrec__ClientMessage *message)
 {
 	struct job *replaced;

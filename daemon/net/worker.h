@@ -21,7 +21,7 @@ int worker_create(struct worker **ret, const char *name, bool (*work)(void *user
 struct jobs *worker_jobs(struct worker *worker);
 
 /** jobs_push(); for refused or superseded requests sends a failure to the peer. Takes over @p message. */
-void jobs_ask(
+void jobs_submit(
 	struct jobs *jobs, struct server *server, struct peer *peer, Uxrec__ClientMessage *message);
 
 /** Call work(NULL) if the thread is idle. Any thread. */

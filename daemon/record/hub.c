@@ -37,7 +37,7 @@ struct hub {
 	/* pointer shapes with pixels, for later references to them; newest last */
 	struct packet *shapes[SHAPES];
 	uint16_t shape_count;
-	int64_t complete_ns;
+	int64_t watermark_ns;
 	int64_t join_keyframe_ns; /* time of the last request */
 	uint64_t generation;
 	bool no_keyframes;                  /* the screen is not captured */
@@ -98,7 +98,7 @@ static void reset(struct hub *hub)
 	hub->keyframe = UINT64_MAX;
 	hub->burst_pictures = 0;
 	hub->burst_bytes = 0;
-	hub->complete_ns = 0;
+	hub->watermark_ns = 0;
 	hub->join_keyframe_ns = 0;
 	hub->no_keyframes = hub->muted = false;
 	hub->muted_until_ns = INT64_MIN;
@@ -143,7 +143,8 @@ static bool is_withheld(
 	const struct channel_kind *kind = channel_kind_get(packet->channel);
 
 	return kind &&
-		(cursor->hears_muted ? hub->withheld_of_all : hub->withheld) >> kind->modality & 1;
+		(cursor->receives_muted ? hub->withheld_of_all : hub->withheld) >> kind->modality &
+		1;
 }
 
 void hub_destroy(struct hub *hub)
@@ -198,22 +199,22 @@ void hub_publish(struct hub *hub, struct packet *packet)
 	pthread_mutex_unlock(&hub->lock);
 }
 
-void hub_set_complete(struct hub *hub, int64_t session_ns)
+void hub_set_watermark(struct hub *hub, int64_t session_ns)
 {
 	pthread_mutex_lock(&hub->lock);
-	if (session_ns > hub->complete_ns)
-		hub->complete_ns = session_ns;
+	if (session_ns > hub->watermark_ns)
+		hub->watermark_ns = session_ns;
 	pthread_mutex_unlock(&hub->lock);
 }
 
-int64_t hub_complete(struct hub *hub)
+int64_t hub_watermark(struct hub *hub)
 {
-	int64_t complete_ns;
+	int64_t watermark_ns;
 
 	pthread_mutex_lock(&hub->lock);
-	complete_ns = hub->complete_ns;
+	watermark_ns = hub->watermark_ns;
 	pthread_mutex_unlock(&hub->lock);
-	return complete_ns;
+	return watermark_ns;
 }
 
 static bool has_keyframe(const struct hub *hub)
@@ -244,20 +245,20 @@ static bool join(struct hub *hub, struct hub_cursor *cursor)
 	return ask;
 }
 
-bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool hears_muted,
-	void (*take)(void *user, struct packet *packet), void *user)
+bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool receives_muted,
+	void (*receive)(void *user, struct packet *packet), void *user)
 {
 	bool ask;
 
 	pthread_mutex_lock(&hub->lock);
 	ask = join(hub, cursor);
-	cursor->hears_muted = hears_muted;
+	cursor->receives_muted = receives_muted;
 	for (size_t i = 0; i < hub->shape_count; i++)
 		if (!is_withheld(hub, cursor, hub->shapes[i]))
-			take(user, packet_ref(hub->shapes[i]));
+			receive(user, packet_ref(hub->shapes[i]));
 	for (size_t i = 0; i < CHANNEL_END; i++)
 		if (hub->latched[i] && !is_withheld(hub, cursor, hub->latched[i]))
-			take(user, packet_ref(hub->latched[i]));
+			receive(user, packet_ref(hub->latched[i]));
 	pthread_mutex_unlock(&hub->lock);
 	return ask;
 }
@@ -301,7 +302,7 @@ static bool is_wanted(struct hub_cursor *cursor, uint64_t number, const struct p
 }
 
 /* @return a reference, or NULL when there is none or it is withheld */
-static struct packet *give(
+static struct packet *ref_unless_withheld(
 	const struct hub *hub, struct hub_cursor *cursor, struct packet *candidate)
 {
 	if (!candidate)
@@ -321,16 +322,17 @@ struct packet *hub_next(struct hub *hub, struct hub_cursor *cursor)
 	if (cursor->generation == hub->generation) {
 		catch_up(hub, cursor);
 		while (!packet && cursor->latched == 1 && cursor->shape < hub->shape_count)
-			packet = give(hub, cursor, hub->shapes[cursor->shape++]);
+			packet = ref_unless_withheld(hub, cursor, hub->shapes[cursor->shape++]);
 		while (!packet && cursor->latched && cursor->latched < CHANNEL_END)
-			packet = give(hub, cursor, hub->latched[cursor->latched++]);
+			packet = ref_unless_withheld(hub, cursor, hub->latched[cursor->latched++]);
 		while (!packet && cursor->next < hub->end) {
 			uint64_t number = cursor->next++;
 			struct packet *candidate = hub->ring[number % RING_PACKETS].packet;
 			bool muted = hub->ring[number % RING_PACKETS].muted;
 
-			if ((!muted || cursor->hears_muted) && is_wanted(cursor, number, candidate))
-				packet = give(hub, cursor, candidate);
+			if ((!muted || cursor->receives_muted) &&
+				is_wanted(cursor, number, candidate))
+				packet = ref_unless_withheld(hub, cursor, candidate);
 		}
 	}
 	pthread_mutex_unlock(&hub->lock);

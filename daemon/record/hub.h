@@ -17,7 +17,7 @@ struct hub_cursor {
 	uint16_t shape;      /* after a skip: next pointer shape to resend */
 	uint16_t latched;    /* after a skip: next channel whose latched packet is resent */
 	uint64_t skipped;    /* packets skipped because this observer was too slow */
-	bool hears_muted;    /* moderator: gets sound withheld from observers */
+	bool receives_muted; /* moderator: gets sound withheld from observers */
 };
 
 /** @return 0 (free with hub_destroy()) or -ENOMEM */
@@ -49,20 +49,20 @@ void hub_set_withheld(struct hub *hub, uint32_t observers, uint32_t all);
 void hub_publish(struct hub *hub, struct packet *packet);
 
 /** Advance the watermark: everything up to this session time has been published. */
-void hub_set_complete(struct hub *hub, int64_t session_ns);
-int64_t hub_complete(struct hub *hub);
+void hub_set_watermark(struct hub *hub, int64_t session_ns);
+int64_t hub_watermark(struct hub *hub);
 
 /**
  * Join the session at its present end.
  *
- * @param hears_muted  include sound withheld from observers
+ * @param receives_muted  include sound withheld from observers
  * @param take  receives the pointer shapes that may be referenced, then the latched packets, in order of
  *              channels; takes over the reference
  * @return true when the recorder should make a keyframe for this observer: none in the ring is near enough (30
  *         pictures, 1 MB) and none was requested in the last ten seconds
  */
-bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool hears_muted,
-	void (*take)(void *user, struct packet *packet), void *user);
+bool hub_join(struct hub *hub, struct hub_cursor *cursor, bool receives_muted,
+	void (*receive)(void *user, struct packet *packet), void *user);
 
 /**
  * Get the next packet for an observer. One that has fallen behind skips to the newest keyframe and gets the

@@ -153,7 +153,7 @@ void live_add_watcher(struct live *live, const char *principal)
 	pthread_mutex_unlock(&live->lock);
 }
 
-bool live_takes_notes(struct live *live, const char *session, const char *principal)
+bool live_accepts_notes(struct live *live, const char *session, const char *principal)
 {
 	bool takes = false;
 
@@ -218,7 +218,7 @@ int live_copy_muted(
 	return r;
 }
 
-void live_take_consent(struct live *live, const char *session, const struct annotations *log)
+void live_apply_consent(struct live *live, const char *session, const struct annotations *log)
 {
 	_destroy_(consent) struct consent *consent = NULL;
 	uint32_t recordable = 0, observable = 0;
@@ -246,8 +246,8 @@ void live_take_consent(struct live *live, const char *session, const struct anno
 			live->recordable = recordable;
 	}
 	pthread_mutex_unlock(&live->lock);
-	if (lost && live->attend)
-		live->attend(live->attend_user);
+	if (lost && live->request_tick)
+		live->request_tick(live->request_tick_user);
 }
 
 uint32_t live_recordable(struct live *live)

@@ -34,8 +34,8 @@ struct live {
 	struct hub *hub;
 	_Atomic unsigned watchers; /* joined observers */
 	/* set before any session: requests station_tick() on the main thread, soon; any thread */
-	void (*attend)(void *user);
-	void *attend_user;
+	void (*request_tick)(void *user);
+	void *request_tick_user;
 
 	/* under lock; empty without a session */
 	char session[21];
@@ -88,7 +88,7 @@ int64_t live_paused_ns(struct live *live);
 void live_add_watcher(struct live *live, const char *principal);
 
 /** @return true when a principal watched a session that ended less than LIVE_NOTES_NS ago */
-bool live_takes_notes(struct live *live, const char *session, const char *principal);
+bool live_accepts_notes(struct live *live, const char *session, const char *principal);
 
 /**
  * Withhold the sound of the running session from all but moderators, or stop doing so: in the stream and in
@@ -113,7 +113,7 @@ int live_copy_muted(
  * covered are withheld, from observers without the use observers, and from everybody without any use. Call with
  * the log's lock held.
  */
-void live_take_consent(struct live *live, const char *session, const struct annotations *log);
+void live_apply_consent(struct live *live, const char *session, const struct annotations *log);
 
 /** Modalities of the running session that consent covers for any use, as bits (1 << enum modality). */
 uint32_t live_recordable(struct live *live);

@@ -234,11 +234,11 @@ struct packet_sink *recorder_sink(struct recorder *recorder)
 
 /* ---- callbacks of the files ---- */
 
-static void files_in_trouble(void *user, const char *text)
+static void on_disk_error(void *user, const char *text)
 {
 	struct recorder *recorder = user;
 
-	recorder->context.trouble(recorder->context.user, text);
+	recorder->context.disk_error(recorder->context.user, text);
 }
 
 /* Bypasses the queue: it is closed at the end of the recording, while files are still written. */
@@ -310,7 +310,7 @@ static void note_gap(struct recorder *recorder, const struct packet *packet)
 	uxrec__gap__free_unpacked(gap, NULL);
 }
 
-static void take_one(struct recorder *recorder, struct packet *packet)
+static void store_packet(struct recorder *recorder, struct packet *packet)
 {
 	segments_append(recorder->segments, packet);
 	recorder->bytes = segments_bytes(recorder->segments);
@@ -323,30 +323,30 @@ static void take_one(struct recorder *recorder, struct packet *packet)
 	recorder->alive_ns = clock_now_ns();
 }
 
-static void take_own(struct recorder *recorder)
+static void store_own(struct recorder *recorder)
 {
 	while (recorder->own.size_bytes > 0) {
 		struct packet *packet;
 
 		recorder->own.size_bytes -= sizeof(packet);
 		memcpy(&packet, recorder->own.data + recorder->own.size_bytes, sizeof(packet));
-		take_one(recorder, packet);
+		store_packet(recorder, packet);
 	}
 }
 
-static void take_packet(struct recorder *recorder, struct packet *packet)
+static void handle_packet(struct recorder *recorder, struct packet *packet)
 {
-	take_one(recorder, packet);
-	take_own(recorder);
+	store_packet(recorder, packet);
+	store_own(recorder);
 }
 
 static void note_backlog(struct recorder *recorder)
 {
-	struct segments_backlog held = segments_backlog(recorder->segments);
+	struct segments_backlog unsynced = segments_backlog(recorder->segments);
 
 	pthread_mutex_lock(&recorder->end_lock);
-	recorder->backlog =
-		(struct recorder_backlog){held.packets, held.bytes, held.from_ns, held.to_ns};
+	recorder->backlog = (struct recorder_backlog){
+		unsynced.packets, unsynced.bytes, unsynced.from_ns, unsynced.to_ns};
 	pthread_mutex_unlock(&recorder->end_lock);
 }
 
@@ -419,7 +419,7 @@ static void *recorder_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-recorder");
 	while (!queue_ended(recorder->queue)) {
-		int64_t now_ns = clock_now_ns(), deadline_ns, complete_ns;
+		int64_t now_ns = clock_now_ns(), deadline_ns, watermark_ns;
 		struct packet *packet;
 
 		recorder->alive_ns = now_ns;
@@ -431,20 +431,20 @@ static void *recorder_thread(void *user)
 			deadline_ns = now_ns + COMPLETE_NS;
 		packet = queue_pop(recorder->queue, deadline_ns);
 		/* watermark before queue: nothing older can arrive later */
-		complete_ns = context->complete_until(context->user, clock_now_ns());
+		watermark_ns = context->watermark(context->user, clock_now_ns());
 		for (; packet; packet = queue_pop(recorder->queue, 0)) {
-			take_packet(recorder, packet);
+			handle_packet(recorder, packet);
 			/* a disk slower than the sources must not stall observers */
 			if (recorder->alive_ns - now_ns > ROUND_NS)
 				break;
 		}
 		segments_check(recorder->segments);
-		take_own(recorder);
+		store_own(recorder);
 		note_backlog(recorder);
 		ask_for_keyframe(recorder);
 		if (!packet)
-			hub_set_complete(
-				context->hub, session_clock_at(context->clock, complete_ns));
+			hub_set_watermark(
+				context->hub, session_clock_at(context->clock, watermark_ns));
 		context->published(context->user);
 	}
 	end_files(recorder);
@@ -467,7 +467,7 @@ int recorder_create(struct recorder **ret, const char *folder, unsigned before,
 	const struct recorder_context *context, struct error *reterr)
 {
 	_destroy_(recorder) struct recorder *recorder = calloc(1, sizeof(*recorder));
-	const struct segments_context files = {files_in_trouble, files_dropped, files_missing,
+	const struct segments_context files = {on_disk_error, files_dropped, files_missing,
 		context->session_uuid, context->station_id, context->marker, recorder};
 	int r;
 

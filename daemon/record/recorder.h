@@ -20,7 +20,7 @@ struct recorder_context {
 	/** Called after packets were published or the watermark advanced. Any thread; must not block. */
 	void (*published)(void *user);
 	/** CLOCK_MONOTONIC time up to which the sources have pushed everything. */
-	int64_t (*complete_until)(void *user, int64_t now_ns);
+	int64_t (*watermark)(void *user, int64_t now_ns);
 	/** @return true when there are watchers: the watermark is then published four times a second */
 	bool (*is_watched)(void *user);
 	/** Pictures were dropped: the next one must be a keyframe. */
@@ -29,7 +29,7 @@ struct recorder_context {
 	 * The disk is in trouble, or (NULL) has recovered; recording continues. Called on the recorder's
 	 * thread.
 	 */
-	void (*trouble)(void *user, const char *text);
+	void (*disk_error)(void *user, const char *text);
 	/**
 	 * The files are complete after recorder_end(). Called on the recorder's thread; must not block. May be
 	 * NULL.

@@ -17,14 +17,14 @@
 #include <unistd.h>
 
 /* Limit of packets held in memory: twenty seconds of a busy screen. */
-#define HELD_BYTES (64 * 1024 * 1024)
+#define UNSYNCED_LIMIT_BYTES (64 * 1024 * 1024)
 
 /* Released when the disk is full, so that the end of the segment finds room. */
 #define RESERVE_BYTES (2 * SESSION_CHUNK_BYTES)
 
 /* A new segment requires room for itself, its log and its reserve. */
-#define ROOM_BYTES   (4 * RESERVE_BYTES)
-#define TRY_AGAIN_NS NS_PER_S
+#define ROOM_BYTES        (4 * RESERVE_BYTES)
+#define RETRY_INTERVAL_NS NS_PER_S
 
 #define RESERVE_NAME ".reserve"
 
@@ -35,8 +35,8 @@ static void drop_pictures(struct segments *segments)
 	uint64_t count = 0, until = 0;
 	struct packet **mark = NULL;
 
-	for (size_t i = 0; i < segments->held.count; i++) {
-		struct packet **place = backlog_at(&segments->held, i), *packet = *place;
+	for (size_t i = 0; i < segments->unsynced.count; i++) {
+		struct packet **place = backlog_at(&segments->unsynced, i), *packet = *place;
 		bool picture = packet && channel_is_picture(packet->channel);
 
 		if (packet && packet->channel == CHANNEL_SCREEN_KEYFRAMES)
@@ -44,37 +44,37 @@ static void drop_pictures(struct segments *segments)
 		if (!picture)
 			continue;
 		if (count > 0 && (packet->flags & PACKET_KEYFRAME) &&
-			segments->held.bytes <= HELD_BYTES)
+			segments->unsynced.bytes <= UNSYNCED_LIMIT_BYTES)
 			break;
 		from_ns = count++ ? from_ns : packet->time_ns;
 		to_ns = packet->time_ns;
-		until = segments->held.number + i + 1;
+		until = segments->unsynced.number + i + 1;
 		/* a mark without its keyframe is no entry point */
 		if (mark && packet->flags & PACKET_KEYFRAME)
-			backlog_drop(&segments->held, steal_ptr(mark));
-		backlog_drop(&segments->held, place);
+			backlog_drop(&segments->unsynced, steal_ptr(mark));
+		backlog_drop(&segments->unsynced, place);
 	}
 	if (count > 0 && !segments->writer) {
 		segments->context.dropped(segments->context.user, "/screen", from_ns, to_ns, count);
 	} else if (count > 0) {
 		/* a slow disk, not a missing one: nothing is lost if its sync succeeds */
-		if (segments->unheld.count == 0)
-			segments->unheld.from_ns = from_ns;
-		segments->unheld.to_ns = to_ns;
-		segments->unheld.until = until;
-		segments->unheld.count += count;
+		if (segments->evicted.count == 0)
+			segments->evicted.from_ns = from_ns;
+		segments->evicted.to_ns = to_ns;
+		segments->evicted.until = until;
+		segments->evicted.count += count;
 	}
 }
 
 /* Report dropped pictures whose write or sync has failed. */
-static void tell_unheld(struct segments *segments)
+static void report_evicted(struct segments *segments)
 {
-	uint64_t count = segments->unheld.count;
+	uint64_t count = segments->evicted.count;
 
-	segments->unheld.count = 0;
+	segments->evicted.count = 0;
 	if (count > 0)
 		segments->context.dropped(segments->context.user, "/screen",
-			segments->unheld.from_ns, segments->unheld.to_ns, count);
+			segments->evicted.from_ns, segments->evicted.to_ns, count);
 }
 
 static void note_lost(struct segments *segments, const struct packet *packet)
@@ -88,7 +88,7 @@ static void note_lost(struct segments *segments, const struct packet *packet)
 		segments->lost_to_ns = packet->time_ns;
 }
 
-static void tell_lost(struct segments *segments)
+static void report_lost(struct segments *segments)
 {
 	uint64_t count = segments->lost_count;
 
@@ -181,7 +181,7 @@ static int make_reserve(struct segments *segments)
 	return -posix_fallocate(segments->reserve_fd, 0, RESERVE_BYTES);
 }
 
-bool segments_are_left(const struct folder *folder)
+bool segments_are_unfinished(const struct folder *folder)
 {
 	return folder_has(folder, RESERVE_NAME) > 0;
 }
@@ -194,7 +194,7 @@ void segments_remove_reserve(struct segments *segments)
 	folder_remove(segments->folder, RESERVE_NAME);
 }
 
-static void give_lock_back(struct segments *segments)
+static void release_lock(struct segments *segments)
 {
 	if (segments->lock_fd >= 0)
 		close(steal_fd(&segments->lock_fd));
@@ -247,7 +247,7 @@ static void put_marker(struct segments *segments, struct session_writer *writer)
  *
  * @param failed  the packet not written, the newest held one; NULL: all held packets may be missing
  */
-void segments_break_off(struct segments *segments, int r, const struct packet *failed)
+void segments_handle_error(struct segments *segments, int r, const struct packet *failed)
 {
 	struct session_writer *writer;
 	bool failed_to_sync;
@@ -264,11 +264,11 @@ void segments_break_off(struct segments *segments, int r, const struct packet *f
 	segments->sync_failed = 0;
 	pthread_mutex_unlock(&segments->lock);
 	/* on a full disk they are in the ended segment, except one that it had no room for */
-	if (failed_to_sync || segments->unheld.until > segments->appended)
-		tell_unheld(segments);
-	segments->unheld.count = 0;
-	for (size_t i = 0; i < segments->held.count && !failed; i++)
-		failed = *backlog_at(&segments->held, i);
+	if (failed_to_sync || segments->evicted.until > segments->appended)
+		report_evicted(segments);
+	segments->evicted.count = 0;
+	for (size_t i = 0; i < segments->unsynced.count && !failed; i++)
+		failed = *backlog_at(&segments->unsynced, i);
 	if (failed && !session_writer_is_finished(writer)) {
 		segments->missing_from_ns = segments->missing_to_ns = failed->time_ns;
 		put_marker(segments, writer);
@@ -278,11 +278,11 @@ void segments_break_off(struct segments *segments, int r, const struct packet *f
 	else
 		log_warning("recorder: segment %u of %s has no index; it opens without",
 			segments->number, folder_path(segments->folder));
-	r_back = session_writer_put_back(writer);
+	r_back = session_writer_restore(writer);
 	if (r_back < 0)
 		log_errno(r_back, "recorder: segment %u of %s was removed", segments->number,
 			folder_path(segments->folder));
-	give_lock_back(segments);
+	release_lock(segments);
 	segments->lock_fd = session_writer_keep_lock(writer);
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
 	pthread_mutex_lock(&segments->lock);
@@ -291,10 +291,10 @@ void segments_break_off(struct segments *segments, int r, const struct packet *f
 		segments->retired = steal_ptr(writer);
 	pthread_mutex_unlock(&segments->lock);
 	session_writer_destroy(writer);
-	segments->trouble = r;
+	segments->disk_error = r;
 	/* retry with a new file at once, unless the disk itself is the problem */
-	segments->try_again_ns = clock_now_ns() + (r == -EFBIG ? 0 : TRY_AGAIN_NS);
-	segments->context.trouble(segments->context.user, reason_of(r));
+	segments->retry_ns = clock_now_ns() + (r == -EFBIG ? 0 : RETRY_INTERVAL_NS);
+	segments->context.disk_error(segments->context.user, reason_of(r));
 }
 
 bool segments_has_room(const struct segments *segments, uint64_t bytes)
@@ -311,11 +311,11 @@ static void put_pair(struct buf *pairs, const char *key, const char *value)
 	buf_put_string(pairs, value);
 }
 
-static void note_first(uint32_t *first, bool *held, uint16_t channel, uint32_t sequence)
+static void note_first(uint32_t *first, bool *unsynced, uint16_t channel, uint32_t sequence)
 {
-	if (!held[channel] || sequence < first[channel])
+	if (!unsynced[channel] || sequence < first[channel])
 		first[channel] = sequence;
-	held[channel] = true;
+	unsynced[channel] = true;
 }
 
 /* Write the first sequences of packets repeated from earlier segments: FORMAT.md, "Segments". */
@@ -324,23 +324,23 @@ int segments_put_metadata(
 {
 	_cleanup_(buf_finish) struct buf pairs = {0};
 	uint32_t first[CHANNEL_END];
-	bool held[CHANNEL_END] = {0};
+	bool unsynced[CHANNEL_END] = {0};
 	char key[40], value[24];
 
 	snprintf(value, sizeof(value), "%u", number);
 	put_pair(&pairs, "number", value);
 	put_pair(&pairs, "reason",
-		segments->trouble ? reason_of(segments->trouble) : "the recorder was killed");
-	for (size_t i = 0; i < segments->held.count; i++) {
-		const struct packet *packet = *backlog_at(&segments->held, i);
+		segments->disk_error ? reason_of(segments->disk_error) : "the recorder was killed");
+	for (size_t i = 0; i < segments->unsynced.count; i++) {
+		const struct packet *packet = *backlog_at(&segments->unsynced, i);
 
 		if (packet)
-			note_first(first, held, packet->channel, sequence_of(packet));
+			note_first(first, unsynced, packet->channel, sequence_of(packet));
 	}
 	if (segments->marker.is_there)
-		note_first(first, held, CHANNEL_GAPS, segments->marker.sequence);
+		note_first(first, unsynced, CHANNEL_GAPS, segments->marker.sequence);
 	for (unsigned id = 1; id < CHANNEL_END; id++) {
-		if (!held[id])
+		if (!unsynced[id])
 			continue;
 		snprintf(key, sizeof(key), "first_sequence/%u", id);
 		snprintf(value, sizeof(value), "%u", first[id]);
@@ -370,12 +370,12 @@ int segments_put_identity(const struct segments *segments, struct session_writer
 			mcap_text(SESSION_IDENTITY_METADATA), {pairs.data, pairs.size_bytes, 0}});
 }
 
-int segments_write_held(const struct segments *segments, struct session_writer *writer)
+int segments_write_unsynced(const struct segments *segments, struct session_writer *writer)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < segments->held.count && r == 0; i++) {
-		const struct packet *packet = *backlog_at(&segments->held, i);
+	for (size_t i = 0; i < segments->unsynced.count && r == 0; i++) {
+		const struct packet *packet = *backlog_at(&segments->unsynced, i);
 
 		if (packet)
 			r = session_writer_append(writer, packet);
@@ -387,7 +387,7 @@ static void use_writer(struct segments *segments, struct session_writer *writer)
 {
 	pthread_mutex_lock(&segments->lock);
 	segments->writer = writer;
-	segments->appended = segments->held.number + segments->held.count;
+	segments->appended = segments->unsynced.number + segments->unsynced.count;
 	if (segments->sync_every_ns == 0)
 		segments->synced = segments->appended;
 	else
@@ -413,7 +413,7 @@ static int begin_segment(struct segments *segments)
 	if (r == 0)
 		r = segments_put_identity(segments, writer);
 	if (r == 0)
-		r = segments_write_held(segments, writer);
+		r = segments_write_unsynced(segments, writer);
 	/* on this thread: with per-packet sync no other one may use the writer */
 	if (r == 0 && segments->sync_every_ns == 0)
 		r = session_writer_sync(writer);
@@ -423,16 +423,16 @@ static int begin_segment(struct segments *segments)
 	}
 	segments->number++;
 	segments->marker.is_there = false;
-	give_lock_back(segments);
+	release_lock(segments);
 	use_writer(segments, steal_ptr(writer));
 	return 0;
 }
 
-static void try_again(struct segments *segments)
+static void retry(struct segments *segments)
 {
 	int r;
 
-	segments->try_again_ns = clock_now_ns() + TRY_AGAIN_NS;
+	segments->retry_ns = clock_now_ns() + RETRY_INTERVAL_NS;
 	if (!segments_has_room(segments, ROOM_BYTES))
 		return;
 	r = begin_segment(segments);
@@ -444,8 +444,8 @@ static void try_again(struct segments *segments)
 	}
 	log_info("recorder: %s: the disk is there again, it goes on in segment %u",
 		folder_path(segments->folder), segments->number);
-	segments->trouble = 0;
-	segments->context.trouble(segments->context.user, NULL);
+	segments->disk_error = 0;
+	segments->context.disk_error(segments->context.user, NULL);
 }
 
 /* Release packets that are on disk; end the segment when a sync has failed. */
@@ -458,26 +458,26 @@ void segments_check_sync(struct segments *segments)
 	r = segments->sync_failed;
 	synced = segments->synced;
 	pthread_mutex_unlock(&segments->lock);
-	backlog_release(&segments->held, synced);
-	if (synced >= segments->unheld.until)
-		segments->unheld.count = 0;
-	if (!segments->trouble)
-		tell_lost(segments);
+	backlog_release(&segments->unsynced, synced);
+	if (synced >= segments->evicted.until)
+		segments->evicted.count = 0;
+	if (!segments->disk_error)
+		report_lost(segments);
 	if (r < 0 && segments->writer)
-		segments_break_off(segments, r, NULL);
+		segments_handle_error(segments, r, NULL);
 }
 
 void segments_check(struct segments *segments)
 {
 	segments_check_sync(segments);
-	if (segments->trouble && clock_now_ns() >= segments->try_again_ns)
-		try_again(segments);
+	if (segments->disk_error && clock_now_ns() >= segments->retry_ns)
+		retry(segments);
 }
 
 static void note_appended(struct segments *segments)
 {
 	pthread_mutex_lock(&segments->lock);
-	segments->appended = segments->held.number + segments->held.count;
+	segments->appended = segments->unsynced.number + segments->unsynced.count;
 	if (segments->sync_every_ns == 0) {
 		segments->synced = segments->appended;
 	} else if (!segments->dirty) {
@@ -490,24 +490,25 @@ static void note_appended(struct segments *segments)
 
 void segments_append(struct segments *segments, struct packet *packet)
 {
-	bool held;
+	bool unsynced;
 	int r;
 
 	segments_check(segments);
-	held = backlog_push(&segments->held, packet) == 0;
+	unsynced = backlog_push(&segments->unsynced, packet) == 0;
 	if (packet->time_ns > segments->missing_to_ns)
 		segments->missing_to_ns = packet->time_ns;
-	if (segments->held.bytes > HELD_BYTES)
+	if (segments->unsynced.bytes > UNSYNCED_LIMIT_BYTES)
 		drop_pictures(segments);
-	r = segments->writer ? session_writer_append(segments->writer, packet) : segments->trouble;
-	if (r < 0 && !held)
+	r = segments->writer ? session_writer_append(segments->writer, packet)
+			     : segments->disk_error;
+	if (r < 0 && !unsynced)
 		note_lost(segments, packet);
 	if (!segments->writer)
 		return;
 	if (r == 0 && segments->sync_every_ns == 0)
 		r = session_writer_sync(segments->writer);
 	if (r < 0)
-		segments_break_off(segments, r, packet);
+		segments_handle_error(segments, r, packet);
 	else
 		note_appended(segments);
 }
@@ -520,9 +521,9 @@ uint64_t segments_bytes(const struct segments *segments)
 
 struct segments_backlog segments_backlog(const struct segments *segments)
 {
-	if (!segments->trouble)
+	if (!segments->disk_error)
 		return (struct segments_backlog){0};
-	return (struct segments_backlog){segments->held.count, segments->held.bytes,
+	return (struct segments_backlog){segments->unsynced.count, segments->unsynced.bytes,
 		segments->missing_from_ns, segments->missing_to_ns};
 }
 
@@ -575,13 +576,13 @@ void segments_destroy(struct segments *segments)
 		return;
 	segments_stop_syncing(segments);
 	segments_remove_reserve(segments);
-	backlog_finish(&segments->held);
+	backlog_finish(&segments->unsynced);
 	session_writer_destroy(segments->retired);
 	session_writer_destroy(segments->writer);
 	pthread_cond_destroy(&segments->changed);
 	pthread_mutex_destroy(&segments->lock);
 	buf_finish(&segments->ended);
-	give_lock_back(segments);
+	release_lock(segments);
 	folder_unref(segments->folder);
 	free(segments);
 }

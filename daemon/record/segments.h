@@ -19,7 +19,7 @@ struct segments_marker {
 
 struct segments_context {
 	/** The disk is in trouble, or (NULL) has recovered. Called on the appending thread. */
-	void (*trouble)(void *user, const char *text);
+	void (*disk_error)(void *user, const char *text);
 	/**
 	 * Packets were dropped (session times): pictures because too much is held, with @p topic "/screen"; any
 	 * packets because there was no memory to hold them, with NULL. Same thread.
@@ -52,7 +52,7 @@ int segments_create(struct segments **ret, const char *folder, unsigned before,
 	int64_t sync_every_ns, const struct segments_context *context, struct error *reterr);
 
 /** @return true when the recorder of a folder has not ended: killed, or still recording */
-bool segments_are_left(const struct folder *folder);
+bool segments_are_unfinished(const struct folder *folder);
 
 /** Append a packet, now or when the disk has recovered. Takes its own reference. */
 void segments_append(struct segments *segments, struct packet *packet);

@@ -17,7 +17,7 @@ static int write_rest(struct segments *segments)
 	char name[SEGMENT_NAME_BYTES];
 	int r;
 
-	if (!segments_has_room(segments, segments->held.bytes + END_BYTES))
+	if (!segments_has_room(segments, segments->unsynced.bytes + END_BYTES))
 		return -ENOSPC;
 	segments_name(name, segments->number + 1);
 	r = session_writer_create_below(&writer, segments->folder, name, SESSION_WRITER_LAST);
@@ -27,7 +27,7 @@ static int write_rest(struct segments *segments)
 	if (r == 0)
 		r = segments_put_identity(segments, writer);
 	if (r == 0)
-		r = segments_write_held(segments, writer);
+		r = segments_write_unsynced(segments, writer);
 	if (r == 0)
 		r = session_writer_finish(writer);
 	if (r < 0) {
@@ -37,10 +37,10 @@ static int write_rest(struct segments *segments)
 	segments->number++;
 	segments->marker.is_there = false;
 	segments->bytes_before += session_writer_get_totals(writer).bytes;
-	segments->trouble = 0;
+	segments->disk_error = 0;
 	log_info("recorder: %s: the disk is there again, the rest is in segment %u",
 		folder_path(segments->folder), segments->number);
-	segments->context.trouble(segments->context.user, NULL);
+	segments->context.disk_error(segments->context.user, NULL);
 	return 0;
 }
 
@@ -56,12 +56,12 @@ static int end_writer(struct segments *segments)
 	if (r == 0)
 		segments_remove_logs(segments);
 	else
-		segments_break_off(segments, r, NULL);
+		segments_handle_error(segments, r, NULL);
 	return r;
 }
 
 /* Include packets for which there was no memory in the missing data. */
-static void hold_lost(struct segments *segments)
+static void add_lost_gap(struct segments *segments)
 {
 	_packet_unref_ struct packet *gap = NULL;
 
@@ -69,7 +69,7 @@ static void hold_lost(struct segments *segments)
 		return;
 	gap = segments->context.missing(
 		segments->context.user, segments->lost_from_ns, NULL, segments->lost_count);
-	if (gap && backlog_push(&segments->held, gap) == 0)
+	if (gap && backlog_push(&segments->unsynced, gap) == 0)
 		segments->lost_count = 0;
 }
 
@@ -85,8 +85,8 @@ int segments_finish(struct segments *segments)
 		if (segments->writer && end_writer(segments) == 0)
 			return 0;
 	}
-	if (segments->trouble) {
-		hold_lost(segments);
+	if (segments->disk_error) {
+		add_lost_gap(segments);
 		r = write_rest(segments);
 	}
 	if (r == 0)
@@ -106,8 +106,8 @@ static void drop_bulk(struct segments *segments, struct segments_backlog *lost)
 	bool sound = false;
 
 	*lost = (struct segments_backlog){0};
-	for (size_t i = 0; i < segments->held.count; i++) {
-		struct packet **place = backlog_at(&segments->held, i), *packet = *place;
+	for (size_t i = 0; i < segments->unsynced.count; i++) {
+		struct packet **place = backlog_at(&segments->unsynced, i), *packet = *place;
 
 		if (!packet || !is_bulk(packet))
 			continue;
@@ -118,7 +118,7 @@ static void drop_bulk(struct segments *segments, struct segments_backlog *lost)
 		lost->bytes += packet->size_bytes;
 		sound |= packet->channel != CHANNEL_SCREEN_KEYFRAMES &&
 			!channel_is_picture(packet->channel);
-		backlog_drop(&segments->held, place);
+		backlog_drop(&segments->unsynced, place);
 	}
 	if (lost->packets > 0) {
 		/* open-ended: the remaining ones may be incomplete */
@@ -127,23 +127,23 @@ static void drop_bulk(struct segments *segments, struct segments_backlog *lost)
 				sound ? "/sound" : "/screen", lost->packets);
 
 		if (gap)
-			backlog_push(&segments->held, gap);
+			backlog_push(&segments->unsynced, gap);
 	}
 }
 
 int segments_give_up(struct segments *segments, struct segments_backlog *ret_lost)
 {
 	struct segments_backlog all = segments_backlog(segments);
-	int trouble = segments->trouble;
+	int disk_error = segments->disk_error;
 
 	*ret_lost = (struct segments_backlog){0};
 	if (segments_finish(segments) == 0)
 		return 0;
 	drop_bulk(segments, ret_lost);
 	if (segments_finish(segments) == 0)
-		return trouble;
+		return disk_error;
 	*ret_lost = all;
-	log_errno(trouble, "recorder: ending %s: %zu packets are given up",
+	log_errno(disk_error, "recorder: ending %s: %zu packets are given up",
 		folder_path(segments->folder), all.packets);
-	return trouble;
+	return disk_error;
 }

@@ -19,11 +19,11 @@ struct segments {
 
 	/* of the appending thread */
 	unsigned number; /* of the newest segment */
-	int trouble;     /* negative errno, 0: none */
-	int64_t try_again_ns;
+	int disk_error;  /* negative errno, 0: none */
+	int64_t retry_ns;
 	uint64_t bytes_before; /* in earlier segments */
 	struct buf ended;      /* of unsigned: segments ended on a full disk */
-	struct backlog held;
+	struct backlog unsynced;
 	/* span missing from the newest segment, session times: from the first packet it failed to take */
 	int64_t missing_from_ns, missing_to_ns;
 	struct segments_marker marker; /* of the newest segment; FORMAT.md, "Segments" */
@@ -31,7 +31,7 @@ struct segments {
 	struct {
 		uint64_t count, until; /* until: the number after the last of them */
 		int64_t from_ns, to_ns;
-	} unheld;
+	} evicted;
 	/* packets for which there was neither memory nor disk, not yet reported */
 	uint64_t lost_count;
 	int64_t lost_from_ns, lost_to_ns;
@@ -64,7 +64,7 @@ int segments_put_metadata(
 int segments_put_identity(const struct segments *segments, struct session_writer *writer);
 
 /* Append all held packets. */
-int segments_write_held(const struct segments *segments, struct session_writer *writer);
+int segments_write_unsynced(const struct segments *segments, struct session_writer *writer);
 
 /* Release packets that are on disk; end the segment when a sync has failed. */
 void segments_check_sync(struct segments *segments);
@@ -74,7 +74,7 @@ void segments_check_sync(struct segments *segments);
  *
  * @param failed  the packet not written, the newest held one; NULL: all held packets may be missing
  */
-void segments_break_off(struct segments *segments, int r, const struct packet *failed);
+void segments_handle_error(struct segments *segments, int r, const struct packet *failed);
 
 /* Sync once more and stop the sync thread. */
 void segments_stop_syncing(struct segments *segments);

@@ -35,9 +35,9 @@ static void apply_focus(struct station *station)
 
 	if (!station->input || !station->focus_known || station->keys == KEY_POLICY_NONE)
 		return;
-	if (focus == FOCUS_OTHER && station->focus_told != FOCUS_PASSWORD)
+	if (focus == FOCUS_OTHER && station->focus_reported != FOCUS_PASSWORD)
 		reason = UXREC__KEY_POLICY__REASON__REASON_WATCHED;
-	station->focus_told = focus;
+	station->focus_reported = focus;
 	input_source_set_keys(station->input, keys_under(focus, station->keys), reason);
 }
 
@@ -103,7 +103,7 @@ void station_start_accessible(struct station *station, const struct source_conte
 	};
 	struct error error;
 
-	station->focus = station->focus_told = FOCUS_UNKNOWN;
+	station->focus = station->focus_reported = FOCUS_UNKNOWN;
 	station->focus_known = false;
 	if (!wanted.focus && wanted.names == NAMES_NONE)
 		return;

@@ -51,7 +51,7 @@ static int capture_without(struct station *station, uint32_t lost, struct error 
 	return r;
 }
 
-void station_keep_to_consent(struct station *station)
+void station_enforce_consent(struct station *station)
 {
 	struct live *live = station->options.live;
 	int64_t now_ns = station_now_ns(station);
@@ -64,7 +64,7 @@ void station_keep_to_consent(struct station *station)
 	/* withdrawn by another program, or expired */
 	log = session_log_lock(station->log);
 	if (annotations_refresh(log) == 0)
-		live_take_consent(live, station->session, log);
+		live_apply_consent(live, station->session, log);
 	session_log_unlock(station->log);
 	lost = station->agreed & ~live_recordable(live);
 	if (!lost)

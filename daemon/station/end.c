@@ -12,13 +12,13 @@
 #include <string.h>
 
 /* Time to wait for room at the end of the program: less than the timeout of service managers. */
-#define ROOM_PATIENCE_NS (10 * NS_PER_S)
+#define ROOM_TIMEOUT_NS (10 * NS_PER_S)
 
 #define STOPPED "stopped by the moderator"
 
 /* ---- reasons ---- */
 
-static void say_reason(struct station *station, const char *reason)
+static void add_end_reason(struct station *station, const char *reason)
 {
 	Uxrec__Finding finding = UXREC__FINDING__INIT;
 	struct error error;
@@ -32,7 +32,7 @@ static void say_reason(struct station *station, const char *reason)
 	act.finding = &finding;
 	finding.at_ns = station_now_ns(station);
 	finding.text = (char *)reason;
-	if (station_say(station, &act, &error) < 0)
+	if (station_add_act(station, &act, &error) < 0)
 		log_error("session %s: the reason of its end could not be recorded: %s",
 			station->session, error.text);
 }
@@ -112,7 +112,7 @@ static int complete_end(struct station *station, struct error *reterr)
 		session_clock_at(&station->clock, station->started_ns) + station->last.duration_ns,
 		station->last.lost);
 	recorder_destroy(steal_ptr(station->recorder));
-	say_reason(station, station->last.reason);
+	add_end_reason(station, station->last.reason);
 	snprintf(station->last.session, sizeof(station->last.session), "%s", station->session);
 	log_info("session %s: ended: %s", station->session, station->last.reason);
 	station->discarded = false;
@@ -156,7 +156,7 @@ int station_stop(struct station *station, const char *reason, struct error *rete
 
 int station_stop_now(struct station *station, const char *reason)
 {
-	int r = end(station, reason, ROOM_PATIENCE_NS, NULL);
+	int r = end(station, reason, ROOM_TIMEOUT_NS, NULL);
 
 	if (r != -EINPROGRESS)
 		return r;
@@ -193,38 +193,38 @@ void station_stop_session(struct station *station, unsigned number, const char *
 /* ---- disk trouble during a session ---- */
 
 /* Take the newest unreported trouble; "" when none. */
-static void take_new_trouble(struct station *station, char text[TROUBLE_BYTES])
+static void pop_new_disk_error(struct station *station, char text[ERROR_TEXT_BYTES])
 {
 	pthread_mutex_lock(&station->sources_lock);
-	memcpy(text, station->new_trouble, TROUBLE_BYTES);
-	station->new_trouble[0] = '\0';
+	memcpy(text, station->new_disk_error, ERROR_TEXT_BYTES);
+	station->new_disk_error[0] = '\0';
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-static void tell_of_disk(struct station *station, const char *text)
+static void report_disk_error(struct station *station, const char *text)
 {
 	log_warning("session %s: %s", station->session, text);
-	say_reason(station, text);
+	add_end_reason(station, text);
 }
 
 void station_tick(struct station *station)
 {
-	char trouble[TROUBLE_BYTES];
+	char disk_error[ERROR_TEXT_BYTES];
 
 	if (station->state == STATE_IDLE)
 		return;
-	station_keep_to_consent(station);
+	station_enforce_consent(station);
 	if (station->state == STATE_IDLE)
 		return;
-	take_new_trouble(station, trouble);
-	if (*trouble) {
-		station->trouble_told = true;
-		tell_of_disk(station, trouble);
+	pop_new_disk_error(station, disk_error);
+	if (*disk_error) {
+		station->disk_error_reported = true;
+		report_disk_error(station, disk_error);
 	}
-	station_get_trouble(station, trouble);
-	if (station->trouble_told && !*trouble) {
-		station->trouble_told = false;
-		tell_of_disk(
+	station_get_disk_error(station, disk_error);
+	if (station->disk_error_reported && !*disk_error) {
+		station->disk_error_reported = false;
+		report_disk_error(
 			station, "the disk is there again: the recording goes on in a new file");
 	}
 }

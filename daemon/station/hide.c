@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void take_rule(struct hide_rules *rules, const Uxrec__Study__Hide *hide)
+static void add_rule(struct hide_rules *rules, const Uxrec__Study__Hide *hide)
 {
 	const struct rect area = {
 		(int)hide->x_px, (int)hide->y_px, (int)hide->width_px, (int)hide->height_px};
@@ -25,7 +25,7 @@ void station_choose_hidden(struct station *station)
 	station->hide =
 		(struct hide_rules){.own_title = station->own_title, .own = &station->own_pages};
 	for (size_t i = 0; i < station->study->n_hide; i++)
-		take_rule(&station->hide, station->study->hide[i]);
+		add_rule(&station->hide, station->study->hide[i]);
 }
 
 bool station_hides_passwords(const struct station *station)

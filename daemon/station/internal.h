@@ -15,7 +15,7 @@
  * accessible.c focus and clicks from applications, hide.c hidden areas, status.c
  * status, sources.c sources. */
 
-#define TROUBLE_BYTES 96
+#define ERROR_TEXT_BYTES 96
 
 /*
  * State machine:
@@ -39,7 +39,7 @@ enum state {
 struct station {
 	struct station_options options;
 	enum state state;
-	const char *asking;      /* principal of the present requester; NULL: none */
+	const char *requester;   /* principal of the present requester; NULL: none */
 	_Atomic unsigned number; /* of the session: stop requests for an earlier one are ignored */
 
 	/* of the running session */
@@ -59,7 +59,7 @@ struct station {
 	char output[OUTPUT_NAME_BYTES]; /* recorded since the start; "": it has no name */
 	struct source *screen, *pointer, *input, *accessible, *sound, *monitor, *stall;
 	/* shared with the accessible source's thread, under sources_lock */
-	enum accessible_focus focus, focus_told;
+	enum accessible_focus focus, focus_reported;
 	bool focus_known;       /* reported at least once */
 	struct hide_rules hide; /* of the study, which owns the strings */
 	char own_title[40];     /* pattern of the moderator's pages */
@@ -80,11 +80,11 @@ struct station {
 	char end_reason[128];
 	/* disk trouble, under sources_lock: the present one, "" when none; and the newest unreported one, which
 	 * may have ended before its report */
-	char trouble[TROUBLE_BYTES], new_trouble[TROUBLE_BYTES];
-	bool trouble_told;
+	char disk_error[ERROR_TEXT_BYTES], new_disk_error[ERROR_TEXT_BYTES];
+	bool disk_error_reported;
 	/* number of sources searching for a lost display or device, and the latest reason; under sources_lock */
-	unsigned away_count;
-	char away[TROUBLE_BYTES];
+	unsigned disconnected_count;
+	char disconnected[ERROR_TEXT_BYTES];
 
 	struct station_summary last;
 };
@@ -140,15 +140,15 @@ size_t station_name_modalities(const struct station *station, char *names[MODALI
  * End the capture of modalities that consent no longer covers, or the session when none is left; called from
  * station_tick().
  */
-void station_keep_to_consent(struct station *station);
+void station_enforce_consent(struct station *station);
 /* Push gaps up to the end for modalities whose capture ended before it. */
 void station_push_withdrawn_gaps(struct station *station);
 
 /* Get the present disk trouble, "" when none. */
-void station_get_trouble(struct station *station, char text[TROUBLE_BYTES]);
+void station_get_disk_error(struct station *station, char text[ERROR_TEXT_BYTES]);
 
 /* Get the present lost display or device, "" when none. */
-void station_get_away(struct station *station, char text[TROUBLE_BYTES]);
+void station_get_disconnected(struct station *station, char text[ERROR_TEXT_BYTES]);
 
 /* Start the sources covered by consent; on failure none is running. */
 int station_start_sources(struct station *station, struct error *reterr);
@@ -185,7 +185,7 @@ void station_push_event(
 	struct station *station, Uxrec__SessionEvent__Kind kind, const char *reason);
 
 /* Add an act about the session: to the log and the recording, and announce it to all watchers. */
-int station_say(struct station *station, Uxrec__Act *act, struct error *reterr);
+int station_add_act(struct station *station, Uxrec__Act *act, struct error *reterr);
 /* Initialise an act added live. @param id  is not copied */
 void station_act_init(Uxrec__Act *act, char *id, const char *author);
 

@@ -15,7 +15,7 @@
 
 /* Limit for resuming after a kill: later the situation may have changed, and recording requires a new start.
  * The unit restarts the recorder after five seconds. */
-#define GO_ON_NS (60 * NS_PER_S)
+#define RECOVER_LIMIT_NS (60 * NS_PER_S)
 
 /* Upper bound on sequences published to observers but in no file, because of a full disk. Skipped, so that no
  * sequence is reused. */
@@ -39,14 +39,14 @@ struct last_state {
 };
 
 /* Never switch to another output: it may be the moderator's. */
-static void take_output(struct last_state *state, const Uxrec__Screen *screen)
+static void handle_screen(struct last_state *state, const Uxrec__Screen *screen)
 {
 	if (strcmp(screen->grabber, grabber_wlr.name) == 0 && screen->n_monitors == 1)
 		utf8_copy(state->output, sizeof(state->output), screen->monitors[0]->name);
 }
 
 /* Spans beyond the limit are merged into the last one. */
-static void take_mute(struct last_state *state, int64_t at_ns)
+static void handle_mute(struct last_state *state, int64_t at_ns)
 {
 	state->muted = true;
 	if (state->muted_count < MUTED_SPANS)
@@ -55,7 +55,7 @@ static void take_mute(struct last_state *state, int64_t at_ns)
 		state->muted_spans[MUTED_SPANS - 1].to_ns = INT64_MAX;
 }
 
-static int take_gap(struct last_state *state, uint32_t sequence, const Uxrec__Gap *gap)
+static int handle_gap(struct last_state *state, uint32_t sequence, const Uxrec__Gap *gap)
 {
 	if (gap->reason == UXREC__GAP__REASON__REASON_DISK && gap->to_ns == 0) {
 		state->marker = (struct segments_marker){true, sequence};
@@ -66,20 +66,20 @@ static int take_gap(struct last_state *state, uint32_t sequence, const Uxrec__Ga
 		: 0;
 }
 
-static int take_last_state(
+static int handle_message(
 	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	struct last_state *state = user;
 	const Uxrec__SessionEvent *event = (const void *)unpacked;
 
 	if (message->channel->known == CHANNEL_GAPS)
-		return take_gap(state, message->sequence, (const void *)unpacked);
+		return handle_gap(state, message->sequence, (const void *)unpacked);
 	if (message->channel->known == CHANNEL_CLOCK) {
 		state->offset_ns = ((const Uxrec__ClockSample *)unpacked)->utc_offset_ns;
 		return 0;
 	}
 	if (message->channel->known == CHANNEL_SCREEN_INFO) {
-		take_output(state, (const void *)unpacked);
+		handle_screen(state, (const void *)unpacked);
 		return 0;
 	}
 	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED) {
@@ -94,7 +94,7 @@ static int take_last_state(
 	}
 	switch (event->kind) {
 	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_MUTED:
-		take_mute(state, message->time_ns);
+		handle_mute(state, message->time_ns);
 		break;
 	case UXREC__SESSION_EVENT__KIND__KIND_OBSERVERS_UNMUTED:
 		state->muted = false;
@@ -115,14 +115,14 @@ static int take_last_state(
  * Continue the previous clock: only in the same boot, verified by a session time shortly after the last
  * message. Sequences continue after the newest, with a margin for those that came late.
  */
-static bool take_clock(struct station *station, const struct session *session,
+static bool restore_clock(struct station *station, const struct session *session,
 	const struct last_state *state, int64_t last_ns)
 {
 	struct clock_sample sample = clock_sample_take();
 	int64_t since_ns = sample.monotonic_ns + state->offset_ns - last_ns;
 	struct reader_message message;
 
-	if (since_ns < 0 || since_ns > GO_ON_NS)
+	if (since_ns < 0 || since_ns > RECOVER_LIMIT_NS)
 		return false;
 	station->clock = (struct session_clock){.utc_offset_ns = state->offset_ns};
 	for (uint16_t id = 1; id < CHANNEL_END; id++) {
@@ -136,7 +136,7 @@ static bool take_clock(struct station *station, const struct session *session,
 }
 
 /* Restore participant and consent from the log. @return the participant, or NULL; owned by the log */
-static const char *take_consent(struct station *station, const struct annotations *log)
+static const char *restore_consent(struct station *station, const struct annotations *log)
 {
 	const Uxrec__SessionInfo *info = NULL;
 
@@ -155,7 +155,7 @@ static const char *take_consent(struct station *station, const struct annotation
 									: NULL;
 }
 
-static void take_attempt(struct station *station, const Uxrec__Act *act)
+static void restore_attempt(struct station *station, const Uxrec__Act *act)
 {
 	memcpy(station->attempt_id, act->id, sizeof(station->attempt_id));
 	snprintf(station->task, sizeof(station->task), "%s", act->attempt->task);
@@ -169,23 +169,23 @@ static void take_attempt(struct station *station, const Uxrec__Act *act)
 }
 
 /* Restore consent, participant and a running attempt. @return false when they are not in the log */
-static bool take_annotations(struct station *station)
+static bool restore_annotations(struct station *station)
 {
 	struct annotations *log = session_log_lock(station->log);
-	const char *participant = take_consent(station, log);
+	const char *participant = restore_consent(station, log);
 
 	station->participant = participant ? strdup(participant) : NULL;
 	for (size_t i = 0; station->participant && i < annotations_count(log); i++) {
 		const Uxrec__Act *act = annotations_get(log, i);
 
 		if (act->body_case == UXREC__ACT__BODY_ATTEMPT && !act->attempt->live_end_ns)
-			take_attempt(station, act);
+			restore_attempt(station, act);
 	}
 	session_log_unlock(station->log);
 	return station->participant != NULL;
 }
 
-static int go_on(struct station *station, const struct session *session,
+static int recover(struct station *station, const struct session *session,
 	const struct last_state *state, int64_t last_ns, struct error *reterr)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
@@ -201,7 +201,7 @@ static int go_on(struct station *station, const struct session *session,
 	station->started_ns = state->begun_ns - state->offset_ns;
 	/* modalities withdrawn since, or before the kill, are not captured again */
 	log = session_log_lock(station->log);
-	live_take_consent(station->options.live, station->session, log);
+	live_apply_consent(station->options.live, station->session, log);
 	session_log_unlock(station->log);
 	station->agreed &= live_recordable(station->options.live);
 	station->observers_muted = state->muted;
@@ -241,10 +241,10 @@ static int go_on(struct station *station, const struct session *session,
 }
 
 /* A pause, an end or a mute since then may have been lost with the recorder's memory: assume a pause and a mute. */
-static void expect_the_worst(struct last_state *state)
+static void assume_paused_muted(struct last_state *state)
 {
 	if (!state->muted)
-		take_mute(state, state->missing_from_ns);
+		handle_mute(state, state->missing_from_ns);
 	if (!state->paused)
 		state->paused_ns = clock_now_ns() + state->offset_ns;
 	state->paused = true;
@@ -256,12 +256,12 @@ static void expect_the_worst(struct last_state *state)
  */
 static bool was_ended(const struct session *session)
 {
-	return session->folder ? !segments_are_left(session->folder)
+	return session->folder ? !segments_are_unfinished(session->folder)
 			       : session_reader_is_complete(session->reader);
 }
 
 /* @return 1 when the session was resumed, 0 when there is none to resume, or a negative errno */
-static int try_to_go_on(struct station *station, const char *id, struct error *reterr)
+static int try_recover(struct station *station, const char *id, struct error *reterr)
 {
 	_destroy_(session) struct session *session = NULL;
 	struct last_state state = {.station = station};
@@ -276,11 +276,11 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 	r = session_each(session, INT64_MIN, INT64_MAX,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_CLOCK |
 			UINT64_C(1) << CHANNEL_SCREEN_INFO | UINT64_C(1) << CHANNEL_GAPS,
-		take_last_state, &state);
+		handle_message, &state);
 	if (session_reader_is_complete(session->reader) && !state.marker.is_there)
 		r = -ENODATA;
 	if (r < 0 || !state.started || state.ended || !state.offset_ns ||
-		!take_clock(station, session, &state, last_ns)) {
+		!restore_clock(station, session, &state, last_ns)) {
 		station_forget_session(station);
 		return 0;
 	}
@@ -289,21 +289,21 @@ static int try_to_go_on(struct station *station, const char *id, struct error *r
 	station->folder = strdup(session->path);
 	station->study = study_copy(session->study);
 	if (!station->folder || !station->study || station_open_log(station, reterr) < 0 ||
-		!take_annotations(station)) {
+		!restore_annotations(station)) {
 		station_forget_session(station);
 		return 0;
 	}
 	if (state.marker.is_there)
-		expect_the_worst(&state);
+		assume_paused_muted(&state);
 	station->number++;
 	station->agreed = state.agreed;
 	station->keys = state.keys;
 	memcpy(station->output, state.output, sizeof(station->output));
-	r = go_on(station, session, &state, last_ns, reterr);
+	r = recover(station, session, &state, last_ns, reterr);
 	return r < 0 ? r : 1;
 }
 
-int station_go_on(struct station *station, struct error *reterr)
+int station_recover(struct station *station, struct error *reterr)
 {
 	_cleanup_(session_ids_finish) struct session_ids ids = {0};
 	int r = session_ids_list(&ids, station->options.library);
@@ -311,7 +311,7 @@ int station_go_on(struct station *station, struct error *reterr)
 
 	if (r < 0 || !session_ids_newest(&ids, station->options.library, newest))
 		return 0;
-	r = try_to_go_on(station, newest, reterr);
+	r = try_recover(station, newest, reterr);
 	if (r > 0)
 		log_warning("session %s: it goes on after a recorder that was killed",
 			station->session);

@@ -13,7 +13,7 @@
 
 /* ---- callbacks on the sources' threads ---- */
 
-static void source_lost(void *user, struct source *source, const char *reason)
+static void source_failed(void *user, struct source *source, const char *reason)
 {
 	struct station *station = user;
 	char text[400];
@@ -22,15 +22,15 @@ static void source_lost(void *user, struct source *source, const char *reason)
 	station->options.must_stop(station->options.user, station->number, text);
 }
 
-static void source_away(void *user, struct source *source, const char *reason)
+static void source_disconnected(void *user, struct source *source, const char *reason)
 {
 	struct station *station = user;
 
 	pthread_mutex_lock(&station->sources_lock);
 	if (reason)
-		utf8_format(station->away, sizeof(station->away), "%s: %s", source_name(source),
-			reason);
-	station->away_count += reason ? 1u : -1u;
+		utf8_format(station->disconnected, sizeof(station->disconnected), "%s: %s",
+			source_name(source), reason);
+	station->disconnected_count += reason ? 1u : -1u;
 	pthread_mutex_unlock(&station->sources_lock);
 	if (reason)
 		log_warning(
@@ -39,10 +39,11 @@ static void source_away(void *user, struct source *source, const char *reason)
 		log_info("%s: looked for no more", source_name(source));
 }
 
-void station_get_away(struct station *station, char text[TROUBLE_BYTES])
+void station_get_disconnected(struct station *station, char text[ERROR_TEXT_BYTES])
 {
 	pthread_mutex_lock(&station->sources_lock);
-	snprintf(text, TROUBLE_BYTES, "%s", station->away_count > 0 ? station->away : "");
+	snprintf(text, ERROR_TEXT_BYTES, "%s",
+		station->disconnected_count > 0 ? station->disconnected : "");
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -108,7 +109,7 @@ static int start_sound(
 {
 	const struct station_options *options = &station->options;
 	/* the device is a microphone: monitor the default output */
-	const struct ear_wish played = {.name = options->sound.name, .monitor = true};
+	const struct audio_config played = {.name = options->sound.name, .monitor = true};
 	int r;
 
 	if (!station_may_record(station, MODALITY_SOUND) ||
@@ -138,7 +139,7 @@ int station_start_sources(struct station *station, struct error *reterr)
 {
 	const struct station_options *options = &station->options;
 	const struct source_context context = {&station->clock, recorder_sink(station->recorder),
-		source_lost, station, source_away};
+		source_failed, station, source_disconnected};
 	struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,

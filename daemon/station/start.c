@@ -20,7 +20,7 @@
 
 /* ---- callbacks on the recorder's threads ---- */
 
-static int64_t complete_until(void *user, int64_t now_ns)
+static int64_t watermark(void *user, int64_t now_ns)
 {
 	struct station *station = user;
 	int64_t until_ns = now_ns;
@@ -47,14 +47,14 @@ static void published(void *user)
 		station->options.published(station->options.user);
 }
 
-static void disk_in_trouble(void *user, const char *text)
+static void on_disk_error(void *user, const char *text)
 {
 	struct station *station = user;
 
 	pthread_mutex_lock(&station->sources_lock);
-	utf8_copy(station->trouble, sizeof(station->trouble), text);
+	utf8_copy(station->disk_error, sizeof(station->disk_error), text);
 	if (text)
-		utf8_copy(station->new_trouble, sizeof(station->new_trouble), text);
+		utf8_copy(station->new_disk_error, sizeof(station->new_disk_error), text);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -176,8 +176,8 @@ int station_open_log(struct station *station, struct error *reterr)
  */
 static void find_ids(struct station *station, const char *author)
 {
-	const struct study_actor actor = {
-		author, station->asking ? station->asking : station->options.identity->recorder};
+	const struct study_actor actor = {author,
+		station->requester ? station->requester : station->options.identity->recorder};
 	_destroy_(study_log) struct study_log *log = NULL;
 	struct error error = {"no reason given"};
 	char *id;
@@ -200,7 +200,7 @@ static void find_ids(struct station *station, const char *author)
 	station->study->study_id = id;
 }
 
-static int say_beginning(struct station *station, const Uxrec__Start *start, const char *author,
+static int add_session_info(struct station *station, const Uxrec__Start *start, const char *author,
 	struct error *reterr)
 {
 	Uxrec__SessionInfo info = UXREC__SESSION_INFO__INIT;
@@ -229,7 +229,7 @@ static int say_beginning(struct station *station, const Uxrec__Start *start, con
 	station_act_init(&act, id, author);
 	act.body_case = UXREC__ACT__BODY_SESSION_INFO;
 	act.session_info = &info;
-	r = station_say(station, &act, reterr);
+	r = station_add_act(station, &act, reterr);
 	if (r < 0)
 		return r;
 	consent.participant = station->participant;
@@ -239,7 +239,7 @@ static int say_beginning(struct station *station, const Uxrec__Start *start, con
 	station_act_init(&act, station->consent_id, author);
 	act.body_case = UXREC__ACT__BODY_CONSENT;
 	act.consent = &consent;
-	return station_say(station, &act, reterr);
+	return station_add_act(station, &act, reterr);
 }
 
 /*
@@ -258,7 +258,7 @@ static void record_beginning(struct station *station)
 	for (size_t i = 0; i < annotations_count(log); i++)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
 			&annotations_get(log, i)->base);
-	live_take_consent(station->options.live, station->session, log);
+	live_apply_consent(station->options.live, station->session, log);
 	session_log_unlock(station->log);
 }
 
@@ -269,10 +269,10 @@ int station_open_recorder(struct station *station, unsigned before, struct segme
 		.clock = &station->clock,
 		.hub = station->options.live->hub,
 		.published = published,
-		.complete_until = complete_until,
+		.watermark = watermark,
 		.is_watched = is_watched,
 		.request_keyframe = station_request_keyframe,
-		.trouble = disk_in_trouble,
+		.disk_error = on_disk_error,
 		.ended = files_ended,
 		.session_uuid = station->uuid,
 		.station_id = station->options.identity->station,
@@ -329,7 +329,7 @@ static int start_session(struct station *station, const Uxrec__Start *start, con
 	if (r == 0)
 		r = station_open_log(station, reterr);
 	if (r == 0)
-		r = say_beginning(station, start, author, reterr);
+		r = add_session_info(station, start, author, reterr);
 	session_clock_init(&station->clock);
 	if (r == 0)
 		r = station_open_recorder(station, 0, (struct segments_marker){0}, reterr);

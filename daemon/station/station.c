@@ -23,10 +23,10 @@ void station_request_keyframe(void *user)
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
-void station_get_trouble(struct station *station, char text[TROUBLE_BYTES])
+void station_get_disk_error(struct station *station, char text[ERROR_TEXT_BYTES])
 {
 	pthread_mutex_lock(&station->sources_lock);
-	memcpy(text, station->trouble, TROUBLE_BYTES);
+	memcpy(text, station->disk_error, ERROR_TEXT_BYTES);
 	pthread_mutex_unlock(&station->sources_lock);
 }
 
@@ -86,7 +86,7 @@ void station_push_pause_gap(struct station *station, int64_t to_ns)
 	recorder_push(station->recorder, CHANNEL_GAPS, station->paused_ns, &gap.base);
 }
 
-int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
+int station_add_act(struct station *station, Uxrec__Act *act, struct error *reterr)
 {
 	struct annotations *log = session_log_lock(station->log);
 	const struct act_context context = {.log = log,
@@ -97,16 +97,16 @@ int station_say(struct station *station, Uxrec__Act *act, struct error *reterr)
 	const Uxrec__Act *stored;
 	int r;
 
-	act->principal =
-		(char *)(station->asking ? station->asking : station->options.identity->recorder);
-	r = say_check_context(&context, act, reterr);
+	act->principal = (char *)(station->requester ? station->requester
+						     : station->options.identity->recorder);
+	r = act_context_check(&context, act, reterr);
 	if (r == 0)
 		r = annotations_append(log, act, &stored, reterr);
 	if (r == 0 && station->recorder)
 		recorder_push(station->recorder, CHANNEL_ACTS, clock_now_ns(),
 			&annotations_appended(log)->base);
 	if (r == 0)
-		library_tell_act(station->options.studies, station->session, stored);
+		library_announce_act(station->options.studies, station->session, stored);
 	session_log_unlock(station->log);
 	return r;
 }
@@ -133,8 +133,8 @@ void station_forget_session(struct station *station)
 	station->uuid[0] = station->participant_id[0] = '\0';
 	memset(station->withdrawn_ns, 0, sizeof(station->withdrawn_ns));
 	station->session[0] = station->attempt_id[0] = station->output[0] = '\0';
-	station->trouble[0] = station->new_trouble[0] = '\0';
-	station->trouble_told = station->observers_muted = false;
+	station->disk_error[0] = station->new_disk_error[0] = '\0';
+	station->disk_error_reported = station->observers_muted = false;
 	station->state = STATE_IDLE;
 }
 
@@ -283,9 +283,9 @@ struct packet *station_answer(struct station *station, const Uxrec__ClientMessag
 {
 	struct packet *packet;
 
-	station->asking = principal;
+	station->requester = principal;
 	packet = answer(station, message, author, ret_changed);
-	station->asking = NULL;
+	station->requester = NULL;
 	return packet;
 }
 

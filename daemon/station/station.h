@@ -21,9 +21,9 @@ struct station_options {
 	const char *screen;  /* "x11", "wlr", "portal", "test", "none" */
 	const char *devices; /* input device filter, see capture/input/filter.h; "": all of seat0 */
 	const char *input;   /* "auto", "evdev", "x11", "none" */
-	struct ear_wish sound; /* name "none": no sound */
-	bool monitor;          /* record the machine's playback too */
-	const char *helper;    /* path of uxrec-inputd */
+	struct audio_config sound; /* name "none": no sound */
+	bool monitor;              /* record the machine's playback too */
+	const char *helper;        /* path of uxrec-inputd */
 	int max_fps;
 	const char *encoder; /* see encoder_create() */
 	enum chroma chroma;
@@ -84,7 +84,7 @@ int station_stop_now(struct station *station, const char *reason);
  *
  * @return 1 when resumed, 0 when there is none, or a negative errno with the reason
  */
-int station_go_on(struct station *station, struct error *reterr);
+int station_recover(struct station *station, struct error *reterr);
 
 /** Monitor the running session; call every few seconds. */
 void station_tick(struct station *station);

@@ -77,12 +77,12 @@ static void fill_running(struct station *station, Uxrec__Status *status, struct 
 /* present or imminent disk trouble: at the present rate, and at that of a busy screen */
 static char *disk_warning(struct station *station, uint64_t free, char text[WARNING_BYTES])
 {
-	char trouble[TROUBLE_BYTES];
+	char disk_error[ERROR_TEXT_BYTES];
 	double seconds = (double)(clock_now_ns() - station->started_ns) / 1e9, minutes = 0;
 	uint64_t bytes = station->recorder ? recorder_get_totals(station->recorder).bytes : 0;
 
-	station_get_trouble(station, trouble);
-	if (*trouble) {
+	station_get_disk_error(station, disk_error);
+	if (*disk_error) {
 		struct recorder_backlog backlog = recorder_get_backlog(station->recorder);
 
 		utf8_format(text, WARNING_BYTES,
@@ -90,7 +90,7 @@ static char *disk_warning(struct station *station, uint64_t free, char text[WARN
 				? "%s: the session has ended and %s of it wait in memory; make room, or "
 				  "give them up: uxrec stop --discard"
 				: "%s: the recording goes on in memory, %s so far; make room",
-			trouble, station_backlog_text(&backlog).text);
+			disk_error, station_backlog_text(&backlog).text);
 		return text;
 	}
 	if (station->state != STATE_IDLE && seconds > 10 && bytes > 0)
@@ -126,15 +126,15 @@ static Uxrec__Status__OwnPages own_pages(const struct station *station)
 
 static char *warn(struct station *station, uint64_t free, char text[WARNING_BYTES])
 {
-	char away[TROUBLE_BYTES];
+	char disconnected[ERROR_TEXT_BYTES];
 
-	station_get_away(station, away);
-	if (!*away && station->state == STATE_RECORDING && station_keys_wait(station))
+	station_get_disconnected(station, disconnected);
+	if (!*disconnected && station->state == STATE_RECORDING && station_keys_wait(station))
 		return (char *)"keys are not recorded: the accessibility bus does not answer, and which "
 			       "field has the focus is not known";
-	if (!*away)
+	if (!*disconnected)
 		return disk_warning(station, free, text);
-	utf8_format(text, WARNING_BYTES, "%s, and not recorded until it is back", away);
+	utf8_format(text, WARNING_BYTES, "%s, and not recorded until it is back", disconnected);
 	return text;
 }
 
@@ -158,8 +158,8 @@ static void fill_last(struct station *station, Uxrec__Status *status, bool whole
 	status->last_notes_ms = (uint32_t)(left_ns / NS_PER_MS);
 	status->last_participant = station->last.participant;
 	status->last_end_ns = last->end_ns;
-	status->last_watched = whole && station->asking &&
-		live_takes_notes(station->options.live, last->session, station->asking);
+	status->last_watched = whole && station->requester &&
+		live_accepts_notes(station->options.live, last->session, station->requester);
 }
 
 static void fill_status(struct station *station, Uxrec__Status *status, struct status_room *room)

@@ -13,13 +13,13 @@
 #include <string.h>
 
 /* Change fields of a thing; corrections of its other fields stay. @param act  with body and field names */
-static int say_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
+static int add_patch(struct station *station, Uxrec__Act *act, const char *const *fields,
 	size_t count, struct error *reterr)
 {
 	act->kind = UXREC__ACT__KIND__KIND_PATCH;
 	act->fields = (char **)fields;
 	act->n_fields = count;
-	return station_say(station, act, reterr);
+	return station_add_act(station, act, reterr);
 }
 
 /* ---- tasks ---- */
@@ -69,7 +69,7 @@ int station_start_task(struct station *station, const Uxrec__TaskStart *start, c
 	station_act_init(&act, station->attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &station->attempt;
-	r = station_say(station, &act, reterr);
+	r = station_add_act(station, &act, reterr);
 	if (r < 0)
 		station->attempt_id[0] = '\0';
 	else
@@ -94,7 +94,7 @@ int station_task_ready(struct station *station, const char *author, struct error
 	station_act_init(&act, station->attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
-	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
 	if (r < 0)
 		return r;
 	station->attempt.reading_ns = attempt.reading_ns;
@@ -117,7 +117,7 @@ int station_end_attempt(struct station *station, Uxrec__Attempt__Outcome outcome
 	station_act_init(&act, station->attempt_id, author);
 	act.body_case = UXREC__ACT__BODY_ATTEMPT;
 	act.attempt = &attempt;
-	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
 	/* an attempt removed meanwhile has no end */
 	if (r == 0 || r == -ENOENT)
 		station->attempt_id[0] = '\0';
@@ -224,7 +224,7 @@ static int end_open(struct station *station, Uxrec__Act__BodyCase kind, int64_t 
 		act.phase = &phase;
 	else
 		act.interruption = &interruption;
-	r = say_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
+	r = add_patch(station, &act, fields, ARRAY_SIZE(fields), reterr);
 	return r < 0 ? r : 1;
 }
 
@@ -256,7 +256,7 @@ int station_begin_interruption(struct station *station, const Uxrec__Interruptio
 	station_act_init(&act, id, author);
 	act.body_case = UXREC__ACT__BODY_INTERRUPTION;
 	act.interruption = &interruption;
-	return station_say(station, &act, reterr);
+	return station_add_act(station, &act, reterr);
 }
 
 int station_end_interruption(struct station *station, const char *author, struct error *reterr)
@@ -289,7 +289,7 @@ int station_begin_phase(
 	station_act_init(&act, id, author);
 	act.body_case = UXREC__ACT__BODY_PHASE;
 	act.phase = &phase;
-	return station_say(station, &act, reterr);
+	return station_add_act(station, &act, reterr);
 }
 
 int station_end_course(struct station *station, const char *author, struct error *reterr)
@@ -426,5 +426,5 @@ int station_tag_now(struct station *station, const Uxrec__TagNow *wanted, const 
 	station_act_init(&act, id, *wanted->author ? wanted->author : author);
 	act.body_case = UXREC__ACT__BODY_TAG;
 	act.tag = &tag;
-	return station_say(station, &act, reterr);
+	return station_add_act(station, &act, reterr);
 }

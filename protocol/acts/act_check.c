@@ -399,7 +399,7 @@ struct act_standing act_judge(Uxrec__Act *act)
 {
 	struct act_checking checking = {.reading = true};
 	struct act_standing standing = {0};
-	int r = check_act(&checking, act, &standing.why);
+	int r = check_act(&checking, act, &standing.reason);
 
 	act_trim_unknown(&act->base);
 	standing.invalid = r < 0;

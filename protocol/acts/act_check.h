@@ -22,7 +22,7 @@ struct act_standing {
 	bool later;   /* of a later version: has unknown parts */
 	bool invalid; /* refused by act_check() for another reason */
 	bool folds;   /* takes part in the state */
-	struct error why;
+	struct error reason;
 };
 
 /**

@@ -117,10 +117,10 @@ static int check_length(const struct place *place, const char *text, size_t limi
 static int check_by(const struct place *place, const char *text,
 	int (*by)(const char *what, const char *text, struct error *reterr))
 {
-	struct error why;
+	struct error reason;
 
-	return by(place->field->name, text, &why) < 0
-		? error_set(place->reterr, -EINVAL, "%s.%s", place->body, why.text)
+	return by(place->field->name, text, &reason) < 0
+		? error_set(place->reterr, -EINVAL, "%s.%s", place->body, reason.text)
 		: 0;
 }
 
@@ -140,7 +140,7 @@ static int check_word(const struct place *place, const char *word, const char *c
 
 static int check_text(const struct place *place, enum text_kind kind, const char *text)
 {
-	struct error why;
+	struct error reason;
 
 	if (!*text && place->field->label != PROTOBUF_C_LABEL_REPEATED)
 		return 0;
@@ -156,8 +156,8 @@ static int check_text(const struct place *place, enum text_kind kind, const char
 					     : REFUSE(place, "'%s' is not an id of 32 hex digits",
 						       text_quote(text).text);
 	case TEXT_LAYER:
-		return act_check_layer(place->checking, text, &why) < 0
-			? REFUSE(place, "%s", why.text)
+		return act_check_layer(place->checking, text, &reason) < 0
+			? REFUSE(place, "%s", reason.text)
 			: 0;
 	case TEXT_MODALITY: return check_word(place, text, modalities);
 	case TEXT_USE: return check_word(place, text, uses);

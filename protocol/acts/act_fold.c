@@ -137,9 +137,9 @@ static void free_act(Uxrec__Act *act)
 }
 
 struct patched {
-	Uxrec__Act *act;    /* NULL: no patch has an effect */
-	bool last_was_used; /* of the patches */
-	struct error why;   /* set when the result is invalid */
+	Uxrec__Act *act;     /* NULL: no patch has an effect */
+	bool last_was_used;  /* of the patches */
+	struct error reason; /* set when the result is invalid */
 };
 
 /* @param careful  skip patches that make the thing invalid */
@@ -178,7 +178,7 @@ static int combine(
 		if (standing.invalid) {
 			free_act(ret->act);
 			r = apply_all(whole, patches, count, true, ret);
-			ret->why = standing.why;
+			ret->reason = standing.reason;
 		}
 	}
 	if (r < 0)
@@ -373,7 +373,7 @@ int act_fold_try(const struct act_fold *fold, const Uxrec__Act *patch, struct er
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
 	free_act(patched.act);
-	return patched.last_was_used ? 0 : error_set(reterr, -EINVAL, "%s", patched.why.text);
+	return patched.last_was_used ? 0 : error_set(reterr, -EINVAL, "%s", patched.reason.text);
 }
 
 void act_fold_finish(struct act_fold *fold)

@@ -22,12 +22,12 @@ static void set_bit(unsigned char *bits, uint16_t id)
 }
 
 /* The first declaration of an id counts. */
-static void take_schema(struct act_reader *reader, uint64_t offset, struct view content)
+static void parse_schema(struct act_reader *reader, uint64_t offset, struct view content)
 {
 	struct mcap_schema schema;
 
 	if (mcap_parse_schema(content, &schema) < 0) {
-		reader->damage(reader->user, offset, "a schema that cannot be parsed");
+		reader->on_damage(reader->user, offset, "a schema that cannot be parsed");
 		return;
 	}
 	if (!has_bit(reader->schemas, schema.id) &&
@@ -36,12 +36,12 @@ static void take_schema(struct act_reader *reader, uint64_t offset, struct view 
 	set_bit(reader->schemas, schema.id);
 }
 
-static void take_channel(struct act_reader *reader, uint64_t offset, struct view content)
+static void parse_channel(struct act_reader *reader, uint64_t offset, struct view content)
 {
 	struct mcap_channel channel;
 
 	if (mcap_parse_channel(content, &channel) < 0) {
-		reader->damage(reader->user, offset, "a channel that cannot be parsed");
+		reader->on_damage(reader->user, offset, "a channel that cannot be parsed");
 		return;
 	}
 	if (!has_bit(reader->channels, channel.id) &&
@@ -55,22 +55,22 @@ static void take_channel(struct act_reader *reader, uint64_t offset, struct view
 	set_bit(reader->channels, channel.id);
 }
 
-static int take_message(struct act_reader *reader, uint64_t offset, struct view content)
+static int parse_message(struct act_reader *reader, uint64_t offset, struct view content)
 {
 	struct mcap_message message;
 
 	if (mcap_parse_message(content, &message) < 0) {
-		reader->damage(reader->user, offset, "a message that is too short");
+		reader->on_damage(reader->user, offset, "a message that is too short");
 		return 0;
 	}
 	if (has_bit(reader->channels, message.channel_id) &&
 		!has_bit(reader->act_channels, message.channel_id))
 		return 0;
 	if (message.data.size_bytes > ACT_LIMIT_BYTES) {
-		reader->damage(reader->user, offset, "an act that is larger than 64 KiB");
+		reader->on_damage(reader->user, offset, "an act that is larger than 64 KiB");
 		return 0;
 	}
-	return reader->take(reader->user, offset, &message);
+	return reader->on_act(reader->user, offset, &message);
 }
 
 /*
@@ -108,44 +108,45 @@ static const char *expand(
 	return NULL;
 }
 
-static int take_record(struct act_reader *reader, uint64_t offset, const struct mcap_record *record)
+static int parse_record(
+	struct act_reader *reader, uint64_t offset, const struct mcap_record *record)
 {
 	switch (record->opcode) {
-	case MCAP_SCHEMA: take_schema(reader, offset, record->content); return 0;
-	case MCAP_CHANNEL: take_channel(reader, offset, record->content); return 0;
-	case MCAP_MESSAGE: return take_message(reader, offset, record->content);
+	case MCAP_SCHEMA: parse_schema(reader, offset, record->content); return 0;
+	case MCAP_CHANNEL: parse_channel(reader, offset, record->content); return 0;
+	case MCAP_MESSAGE: return parse_message(reader, offset, record->content);
 	default: return 0;
 	}
 }
 
-static int take_chunk(struct act_reader *reader, uint64_t offset, struct view content)
+static int parse_chunk(struct act_reader *reader, uint64_t offset, struct view content)
 {
 	_autofree_ unsigned char *expanded = NULL;
 	struct mcap_chunk chunk;
 	struct mcap_record record;
-	const char *why = NULL;
+	const char *reason = NULL;
 	int r = 0;
 
 	if (mcap_parse_chunk(content, &chunk) < 0)
-		why = "a chunk that is too short for what it declares";
+		reason = "a chunk that is too short for what it declares";
 	else
-		why = expand(reader, &chunk, &expanded, &r);
+		reason = expand(reader, &chunk, &expanded, &r);
 	if (r == -ENOMEM)
 		return r;
-	if (!why && chunk.uncompressed_crc &&
+	if (!reason && chunk.uncompressed_crc &&
 		chunk.uncompressed_crc != mcap_crc(0, chunk.records.data, chunk.records.size_bytes))
-		why = "a chunk whose CRC is wrong";
-	if (why) {
-		reader->damage(reader->user, offset, why);
+		reason = "a chunk whose CRC is wrong";
+	if (reason) {
+		reader->on_damage(reader->user, offset, reason);
 		return 0;
 	}
 	while ((r = mcap_next_record(&chunk.records, &record)) > 0) {
-		r = take_record(reader, offset, &record);
+		r = parse_record(reader, offset, &record);
 		if (r < 0)
 			return r;
 	}
 	if (r < 0)
-		reader->damage(
+		reader->on_damage(
 			reader->user, offset, "a record in a chunk that is longer than the chunk");
 	return 0;
 }
@@ -168,8 +169,8 @@ int act_reader_read(
 			(record.opcode == MCAP_DATA_END &&
 				record.content.size_bytes >= DATA_END_BYTES))
 			return 1;
-		r = record.opcode == MCAP_CHUNK ? take_chunk(reader, at, record.content)
-						: take_record(reader, at, &record);
+		r = record.opcode == MCAP_CHUNK ? parse_chunk(reader, at, record.content)
+						: parse_record(reader, at, &record);
 	}
 	return r;
 }

@@ -14,9 +14,9 @@
 struct act_reader {
 	/* @param message  its data is the packed act; valid during the call. @return 0; other
 	 *                 values stop reading */
-	int (*take)(void *user, uint64_t offset, const struct mcap_message *message);
+	int (*on_act)(void *user, uint64_t offset, const struct mcap_message *message);
 	/* unreadable record at @p offset */
-	void (*damage)(void *user, uint64_t offset, const char *text);
+	void (*on_damage)(void *user, uint64_t offset, const char *text);
 	void *user;
 
 	uint64_t expanded_bytes;
@@ -33,7 +33,7 @@ struct act_reader {
  * @param offset    of @p records in the file
  * @param ret_left  set to the number of unread bytes: of an incomplete record, or everything from
  *                  the end of the data section on
- * @return 1 when the data section has ended, 0, or the value of `take` that stopped reading
+ * @return 1 when the data section has ended, 0, or the value of `on_act` that stopped reading
  */
 int act_reader_read(
 	struct act_reader *reader, struct view records, uint64_t offset, size_t *ret_left);

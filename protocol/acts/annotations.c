@@ -42,7 +42,7 @@ add_problem(struct annotations *log, uint64_t offset, const char *format, ...)
 	va_end(args);
 }
 
-static void take_damage(void *user, uint64_t offset, const char *text)
+static void note_damage(void *user, uint64_t offset, const char *text)
 {
 	struct annotations *log = user;
 
@@ -50,14 +50,14 @@ static void take_damage(void *user, uint64_t offset, const char *text)
 	add_problem(log, offset, "%s", text);
 }
 
-static int take_act(void *user, uint64_t offset, const struct mcap_message *message)
+static int handle_act(void *user, uint64_t offset, const struct mcap_message *message)
 {
 	struct annotations *log = user;
 	Uxrec__Act *act = uxrec__act__unpack(NULL, message->data.size_bytes, message->data.data);
 	struct act_standing standing;
 
 	if (!act) {
-		take_damage(log, offset, "a message that is no act");
+		note_damage(log, offset, "a message that is no act");
 		return 0;
 	}
 	log->counts.acts++;
@@ -66,7 +66,7 @@ static int take_act(void *user, uint64_t offset, const struct mcap_message *mess
 	log->counts.invalid += standing.invalid;
 	if (standing.invalid)
 		add_problem(log, offset, "act %s is not valid: %s", text_quote(act->id).text,
-			standing.why.text);
+			standing.reason.text);
 	if (!*log->session && !standing.invalid && identity_id_is_valid(act->session_uuid))
 		strcpy(log->session, act->session_uuid);
 	/* acts that do not fold also use up their counter */
@@ -178,7 +178,7 @@ static int create_torn(const struct annotations *log, char **ret_name)
 }
 
 /* Move the torn end left by a killed writer to a file beside the log, so that no data is lost. */
-static int set_torn_end_aside(struct annotations *log, uint64_t end)
+static int save_torn_end(struct annotations *log, uint64_t end)
 {
 	_autofree_ unsigned char *torn = NULL;
 	_autofree_ char *name = NULL;
@@ -250,7 +250,8 @@ int annotations_open_named(struct annotations **ret, struct folder *folder, cons
 	if (!log)
 		return error_set(reterr, -ENOMEM, "no memory");
 	log->fd = -1;
-	log->reader = (struct act_reader){.take = take_act, .damage = take_damage, .user = log};
+	log->reader =
+		(struct act_reader){.on_act = handle_act, .on_damage = note_damage, .user = log};
 	log->writable = writable;
 	log->folder = folder_ref(folder);
 	log->name = strdup(name);
@@ -393,7 +394,7 @@ static int open_for_writing(struct annotations *log, struct error *reterr)
 /* Recreate a removed log from the open descriptor. */
 static int put_back(struct annotations *log)
 {
-	int fd = folder_put_back(log->folder, log->name, log->fd);
+	int fd = folder_restore(log->folder, log->name, log->fd);
 
 	if (fd < 0)
 		return fd;
@@ -445,7 +446,7 @@ int annotations_prepare_end(struct annotations *log)
 	int r = read_new(log, &end);
 
 	if (r == 0 && end > log->offset)
-		r = set_torn_end_aside(log, end);
+		r = save_torn_end(log, end);
 	if (r == 0 && log->offset <= MCAP_MAGIC_BYTES) {
 		r = write_head(log);
 		if (r == 0)

@@ -50,7 +50,7 @@ static void file_acts_finish(struct file_acts *acts)
 	buf_finish(&acts->bytes);
 }
 
-static void take_damage(void *user, uint64_t offset, const char *text)
+static void note_damage(void *user, uint64_t offset, const char *text)
 {
 	struct file_acts *acts = user;
 
@@ -60,7 +60,7 @@ static void take_damage(void *user, uint64_t offset, const char *text)
 	snprintf(acts->first.text, sizeof(acts->first.text), "%s", text);
 }
 
-static int take_act(void *user, uint64_t offset, const struct mcap_message *message)
+static int handle_act(void *user, uint64_t offset, const struct mcap_message *message)
 {
 	struct file_acts *acts = user;
 	Uxrec__Act *act = uxrec__act__unpack(NULL, message->data.size_bytes, message->data.data);
@@ -73,7 +73,7 @@ static int take_act(void *user, uint64_t offset, const struct mcap_message *mess
 	struct act_standing standing;
 
 	if (!act) {
-		take_damage(acts, offset, "a message that is no act");
+		note_damage(acts, offset, "a message that is no act");
 		return 0;
 	}
 	if (act_id_is_valid(act->act_id))
@@ -108,10 +108,10 @@ static int file_acts_read(
 
 	if (!reader)
 		return -ENOMEM;
-	reader->take = take_act;
-	reader->damage = take_damage;
+	reader->on_act = handle_act;
+	reader->on_damage = note_damage;
 	reader->user = acts;
-	view_take(&rest, MCAP_MAGIC_BYTES);
+	view_read_bytes(&rest, MCAP_MAGIC_BYTES);
 	r = act_reader_read(reader, rest, MCAP_MAGIC_BYTES, &left);
 	*ret_torn_bytes = r == 0 ? left : 0;
 	return r < 0 ? r : reader->has_channel || acts->entries.size_bytes > 0;

@@ -113,7 +113,7 @@ static void finish_layer(struct layer *layer)
 }
 
 /* A coder may have been renamed since. */
-static int take_name(struct layers *layers, struct layer *layer, const Uxrec__Act *act)
+static int update_name(struct layers *layers, struct layer *layer, const Uxrec__Act *act)
 {
 	char *text;
 
@@ -136,7 +136,7 @@ int layers_add(struct layers *layers, const Uxrec__Act *act)
 	int index = layers_index(layers, act), r;
 
 	if (index >= 0) {
-		r = take_name(layers, &layers->entries[index], act);
+		r = update_name(layers, &layers->entries[index], act);
 		return r < 0 ? r : index;
 	}
 	if (layers->count >= LAYERS_LIMIT)

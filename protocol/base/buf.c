@@ -100,7 +100,7 @@ void buf_put_string(struct buf *buf, const char *text)
 	buf_put(buf, text, length);
 }
 
-struct view view_take(struct view *view, uint64_t size_bytes)
+struct view view_read_bytes(struct view *view, uint64_t size_bytes)
 {
 	struct view taken = {.data = view->data};
 
@@ -115,7 +115,7 @@ struct view view_take(struct view *view, uint64_t size_bytes)
 	return taken;
 }
 
-struct view view_take_string(struct view *view)
+struct view view_read_string(struct view *view)
 {
-	return view_take(view, view_get(view, 4));
+	return view_read_bytes(view, view_get(view, 4));
 }

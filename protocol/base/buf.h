@@ -81,7 +81,7 @@ static inline uint64_t view_get(struct view *view, size_t size_bytes)
 }
 
 /** Take @p size_bytes from the front; an empty failed view when there are fewer. */
-struct view view_take(struct view *view, uint64_t size_bytes);
+struct view view_read_bytes(struct view *view, uint64_t size_bytes);
 
 /** Read an MCAP string (uint32 length, then the bytes). */
-struct view view_take_string(struct view *view);
+struct view view_read_string(struct view *view);

@@ -76,7 +76,7 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *form
 	if (level > log_level)
 		return;
 	if (now_ns < limit->next_ns) {
-		limit->left_out++;
+		limit->suppressed++;
 		return;
 	}
 	va_start(args, format);
@@ -87,14 +87,14 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *form
 	log_line(level, text);
 }
 
-void log_limited_rest(struct log_limit *limit, enum log_level level, const char *class)
+void log_limited_flush(struct log_limit *limit, enum log_level level, const char *class)
 {
-	unsigned left_out = limit->left_out;
+	unsigned suppressed = limit->suppressed;
 
-	if (left_out == 0 || clock_now_ns() < limit->next_ns)
+	if (suppressed == 0 || clock_now_ns() < limit->next_ns)
 		return;
-	limit->left_out = 0;
-	log_limited(limit, level, "%s: %u more", class, left_out);
+	limit->suppressed = 0;
+	log_limited(limit, level, "%s: %u more", class, suppressed);
 }
 
 int log_errno(int r, const char *format, ...)

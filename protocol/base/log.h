@@ -39,7 +39,7 @@ int log_errno(int r, const char *format, ...) __attribute__((format(printf, 2, 3
 /** Rate limit for a class of messages that an outsider can cause. Zero-initialised: unused. One thread. */
 struct log_limit {
 	int64_t next_ns; /* nothing is logged before this time */
-	unsigned left_out;
+	unsigned suppressed;
 };
 
 /** As log_message(), at most once in ten seconds; the messages in between are counted. */
@@ -47,4 +47,4 @@ void log_limited(struct log_limit *limit, enum log_level level, const char *form
 	__attribute__((format(printf, 3, 4)));
 
 /** Log the number of suppressed messages, "CLASS: N more", once the ten seconds are over. */
-void log_limited_rest(struct log_limit *limit, enum log_level level, const char *class);
+void log_limited_flush(struct log_limit *limit, enum log_level level, const char *class);

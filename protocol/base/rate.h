@@ -16,7 +16,7 @@ struct rate {
 };
 
 /** Drain the bucket up to @p now_ns (CLOCK_MONOTONIC). */
-static inline void rate_settle(struct rate *rate, const struct rate_limit *limit, int64_t now_ns)
+static inline void rate_drain(struct rate *rate, const struct rate_limit *limit, int64_t now_ns)
 {
 	double seconds = (double)(now_ns - rate->time_ns) / (double)NS_PER_S;
 
@@ -30,7 +30,7 @@ static inline void rate_settle(struct rate *rate, const struct rate_limit *limit
 static inline bool rate_take(
 	struct rate *rate, const struct rate_limit *limit, double cost, int64_t now_ns)
 {
-	rate_settle(rate, limit, now_ns);
+	rate_drain(rate, limit, now_ns);
 	if (rate->used + cost > limit->burst)
 		return false;
 	rate->used += cost;

@@ -45,7 +45,7 @@ size_t terminal_copy(char *ret, size_t room, const char *text, bool ascii)
 
 	while (*at) {
 		uint32_t point;
-		size_t length = utf8_take(at, &point);
+		size_t length = utf8_decode(at, &point);
 		bool shown = length > 0 && utf8_is_shown(point) && !(ascii && point >= 0x80);
 		size_t needed = shown ? length : 1;
 
@@ -74,7 +74,7 @@ unsigned terminal_columns(const char *text)
 	for (size_t length; *text; text += length ? length : 1) {
 		int width;
 
-		length = utf8_take(text, &point);
+		length = utf8_decode(text, &point);
 		width = !locale || point < 0x80 ? 1 : wcwidth((wchar_t)point);
 		columns += width < 0 ? 1 : (unsigned)width;
 	}

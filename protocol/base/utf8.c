@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-size_t utf8_take(const char *text, uint32_t *ret_point)
+size_t utf8_decode(const char *text, uint32_t *ret_point)
 {
 	const unsigned char *at = (const unsigned char *)text;
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -71,7 +71,7 @@ size_t utf8_valid_bytes(const char *text, size_t size_bytes)
 		size_t length;
 
 		memcpy(next, text + at, size_bytes - at < 4 ? size_bytes - at : 4);
-		length = *next ? utf8_take(next, &point) : 0;
+		length = *next ? utf8_decode(next, &point) : 0;
 		if (length == 0)
 			return at;
 		at += length;
@@ -92,7 +92,7 @@ void utf8_clean(char *text, bool names)
 
 	while (*text) {
 		uint32_t point;
-		size_t length = utf8_take(text, &point);
+		size_t length = utf8_decode(text, &point);
 
 		if (length == 0 || (names && utf8_is_control(point))) {
 			*to++ = '?';
@@ -114,7 +114,7 @@ void utf8_trim(char *text)
 	while (begin > 0 && length - begin < 3 && ((unsigned char)text[begin - 1] & 0xc0) == 0x80)
 		begin--;
 	if (begin > 0 && (unsigned char)text[begin - 1] >= 0xc0 &&
-		utf8_take(text + begin - 1, &point) == 0)
+		utf8_decode(text + begin - 1, &point) == 0)
 		text[begin - 1] = '\0';
 }
 

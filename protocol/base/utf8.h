@@ -15,7 +15,7 @@
  * @param ret_point  the code point
  * @return the length of the sequence, 0 when it is malformed
  */
-size_t utf8_take(const char *text, uint32_t *ret_point);
+size_t utf8_decode(const char *text, uint32_t *ret_point);
 
 /** True for control characters and those that change the text direction: not allowed in a name. */
 bool utf8_is_control(uint32_t point);

@@ -17,7 +17,7 @@
 /* a parsed act that grants or takes back */
 struct statement {
 	Uxrec__Act *act;
-	bool takes_back;
+	bool is_withdrawal;
 	uint32_t modalities, uses; /* bits */
 	int64_t from_ns;           /* INT64_MIN: the start */
 	const char *label, *id;    /* of the participant, the act's; both "": of everybody */
@@ -35,8 +35,8 @@ struct consent {
 	size_t person_count;
 	size_t participants; /* of the session, by its SessionInfo */
 	bool stated;         /* a statement exists, even if removed since */
-	bool closed;         /* nothing is covered, for the reason in `trouble` */
-	char trouble[sizeof(((struct error *)0)->text)];
+	bool closed;         /* nothing is covered, for the reason in `error` */
+	char error[sizeof(((struct error *)0)->text)];
 	struct {
 		struct consent_span *list;
 		size_t count;
@@ -92,7 +92,7 @@ unsigned consent_modality(const struct reader_channel *channel)
 	if (kind)
 		return kind->modality;
 	while (pairs.size_bytes > 0 && !pairs.failed) {
-		struct view key = view_take_string(&pairs), value = view_take_string(&pairs);
+		struct view key = view_read_string(&pairs), value = view_read_string(&pairs);
 
 		if (!view_is(key, "modality"))
 			continue;
@@ -147,7 +147,7 @@ static void read_consent(struct statement *statement, const Uxrec__Consent *cons
 		statement->modalities = 0;
 	if (!consent->withdrawn)
 		return;
-	statement->takes_back = true;
+	statement->is_withdrawal = true;
 	statement->modalities = ALL_MODALITIES;
 	statement->uses = ALL_USES;
 	statement->from_ns = INT64_MIN;
@@ -157,7 +157,7 @@ static void read_withdrawal(struct statement *statement, const Uxrec__Withdrawal
 {
 	bool unknown = withdrawal->base.n_unknown_fields > 0;
 
-	statement->takes_back = true;
+	statement->is_withdrawal = true;
 	statement->label = withdrawal->participant;
 	statement->id = withdrawal->participant_id;
 	statement->from_ns = begin_of(withdrawal->from_ns);
@@ -181,10 +181,10 @@ static bool is_about_consent(const Uxrec__Act *act)
 		(act->body_case == UXREC__ACT__BODY_WITHDRAWAL && act->withdrawal);
 }
 
-static void close_all(struct consent *consent, const char *why)
+static void close_all(struct consent *consent, const char *reason)
 {
 	consent->closed = true;
-	snprintf(consent->trouble, sizeof(consent->trouble), "%s", why);
+	snprintf(consent->error, sizeof(consent->error), "%s", reason);
 }
 
 /* Take an act over; NULL when out of memory. */
@@ -217,7 +217,7 @@ static void count_participants(struct consent *consent, const Uxrec__Act *act)
 		consent->participants = act->session_info->n_participants;
 }
 
-static int take_log(struct consent *consent, const struct annotations *log)
+static int add_log_acts(struct consent *consent, const struct annotations *log)
 {
 	int r = 0;
 
@@ -258,7 +258,7 @@ static int fold_recorded(struct consent *consent, const struct annotations *log,
 	}
 	if (i < consent->count && act->kind == UXREC__ACT__KIND__KIND_PATCH) {
 		/* its other fields are in the missing log */
-		consent->list[i].modalities = consent->list[i].takes_back ? ALL_MODALITIES : 0;
+		consent->list[i].modalities = consent->list[i].is_withdrawal ? ALL_MODALITIES : 0;
 		uxrec__act__free_unpacked(act, NULL);
 		return 0;
 	}
@@ -271,7 +271,7 @@ static int fold_recorded(struct consent *consent, const struct annotations *log,
 }
 
 /* The acts recorded with the session: the only ones in a copy of just the recording. */
-static int take_recorded(
+static int add_recorded_acts(
 	struct consent *consent, const struct annotations *log, struct session_reader *reader)
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
@@ -337,7 +337,7 @@ static void find_persons(struct consent *consent)
 static bool somebody_lacks(const struct consent *consent)
 {
 	for (size_t i = 0; i < consent->count; i++)
-		if (!consent->list[i].takes_back && is_of_everybody(&consent->list[i]))
+		if (!consent->list[i].is_withdrawal && is_of_everybody(&consent->list[i]))
 			return false;
 	return consent->person_count < consent->participants;
 }
@@ -346,7 +346,7 @@ static bool concerns(const struct consent *consent, const struct statement *stat
 	const struct person *person)
 {
 	return is_of_everybody(statement) || is_of(statement, person) ||
-		(statement->takes_back && !is_of_somebody(consent, statement));
+		(statement->is_withdrawal && !is_of_somebody(consent, statement));
 }
 
 /* ---- spans ---- */
@@ -366,23 +366,23 @@ static bool covers(const struct statement *statement, const struct question *que
 static bool person_agrees(
 	const struct consent *consent, const struct person *person, const struct question *question)
 {
-	uint64_t taken_back = 0;
+	uint64_t withdrawn_counter = 0;
 	bool given = false;
 
 	for (size_t i = 0; i < consent->count; i++) {
 		const struct statement *statement = &consent->list[i];
 
-		if (statement->takes_back && covers(statement, question) &&
+		if (statement->is_withdrawal && covers(statement, question) &&
 			concerns(consent, statement, person) &&
-			statement->act->counter >= taken_back)
-			taken_back = statement->act->counter + 1;
+			statement->act->counter >= withdrawn_counter)
+			withdrawn_counter = statement->act->counter + 1;
 	}
 	for (size_t i = 0; i < consent->count && !given; i++) {
 		const struct statement *statement = &consent->list[i];
 
-		given = !statement->takes_back && covers(statement, question) &&
+		given = !statement->is_withdrawal && covers(statement, question) &&
 			concerns(consent, statement, person) &&
-			statement->act->counter >= taken_back;
+			statement->act->counter >= withdrawn_counter;
 	}
 	return given;
 }
@@ -468,7 +468,7 @@ static int find_all_spans(struct consent *consent)
 /* ---- lifecycle ---- */
 
 int consent_create(struct consent **ret, const struct annotations *log,
-	struct session_reader *reader, const char *trouble)
+	struct session_reader *reader, const char *error)
 {
 	_destroy_(consent) struct consent *consent = calloc(1, sizeof(*consent));
 	int r = 0;
@@ -476,13 +476,13 @@ int consent_create(struct consent **ret, const struct annotations *log,
 	if (!consent)
 		return -ENOMEM;
 	if (log)
-		r = take_log(consent, log);
-	if (r == 0 && reader && consent->count == 0 && !*trouble)
-		r = take_recorded(consent, log, reader);
+		r = add_log_acts(consent, log);
+	if (r == 0 && reader && consent->count == 0 && !*error)
+		r = add_recorded_acts(consent, log, reader);
 	if (r < 0)
 		return r;
-	if (*trouble)
-		close_all(consent, trouble);
+	if (*error)
+		close_all(consent, error);
 	find_persons(consent);
 	if (consent->count > 0 && somebody_lacks(consent) && !consent->closed)
 		close_all(consent, "not every participant has given consent");
@@ -541,7 +541,7 @@ bool consent_allows_recording(const struct consent *consent, unsigned modality, 
 bool consent_is_narrowed(const struct consent *consent)
 {
 	for (size_t i = 0; i < consent->count; i++)
-		if (consent->list[i].takes_back)
+		if (consent->list[i].is_withdrawal)
 			return true;
 	return false;
 }
@@ -559,23 +559,24 @@ bool consent_is_withdrawn(const struct consent *consent)
 	return consent_is_narrowed(consent);
 }
 
-struct consent_text consent_why(
+struct consent_text consent_denial_reason(
 	const struct consent *consent, unsigned modality, enum consent_use use)
 {
-	struct consent_text why;
+	struct consent_text reason;
 
 	if (consent->closed)
-		snprintf(why.text, sizeof(why.text), "its consent is not known: %s",
-			consent->trouble);
+		snprintf(reason.text, sizeof(reason.text), "its consent is not known: %s",
+			consent->error);
 	else if (consent_is_withdrawn(consent))
-		snprintf(why.text, sizeof(why.text), "the participant has withdrawn their consent");
+		snprintf(reason.text, sizeof(reason.text),
+			"the participant has withdrawn their consent");
 	else if (modality == MODALITY_SESSION)
-		snprintf(why.text, sizeof(why.text), "the consent does not cover %s",
+		snprintf(reason.text, sizeof(reason.text), "the consent does not cover %s",
 			consent_use_name(use));
 	else
-		snprintf(why.text, sizeof(why.text), "the consent does not cover %s for %s",
+		snprintf(reason.text, sizeof(reason.text), "the consent does not cover %s for %s",
 			consent_modality_name(modality), consent_use_name(use));
-	return why;
+	return reason;
 }
 
 size_t consent_act_count(const struct consent *consent)

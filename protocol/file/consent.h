@@ -77,7 +77,7 @@ struct consent_spans {
  * @return 0, -ENOMEM, or a negative errno of the reader
  */
 int consent_create(struct consent **ret, const struct annotations *log,
-	struct session_reader *reader, const char *trouble);
+	struct session_reader *reader, const char *error);
 void consent_destroy(struct consent *consent);
 DEFINE_DESTROY(consent);
 
@@ -114,7 +114,7 @@ bool consent_is_narrowed(const struct consent *consent);
 struct consent_text {
 	char text[400];
 };
-struct consent_text consent_why(
+struct consent_text consent_denial_reason(
 	const struct consent *consent, unsigned modality, enum consent_use use);
 
 /** @return the number of acts in the consent; act @p i with consent_act() */

@@ -115,25 +115,26 @@ struct each {
 	const struct consent_gate *gate;
 	unsigned modality;
 	int64_t end_ns;
-	int (*take)(void *taker, const Uxrec__Gap *gap);
-	void *taker;
+	int (*callback)(void *callback_data, const Uxrec__Gap *gap);
+	void *callback_data;
 };
 
-static int take_gap(const struct each *each, int64_t from_ns, int64_t to_ns)
+static int emit_gap(const struct each *each, int64_t from_ns, int64_t to_ns)
 {
-	struct consent_text why = consent_why(each->gate->consent, each->modality, each->gate->use);
+	struct consent_text denial =
+		consent_denial_reason(each->gate->consent, each->modality, each->gate->use);
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 	char *topics[CHANNEL_END];
 
 	gap.reason = UXREC__GAP__REASON__REASON_CONSENT;
 	gap.from_ns = from_ns;
 	gap.to_ns = to_ns >= each->end_ns ? 0 : to_ns; /* 0: to the end */
-	gap.detail = why.text;
+	gap.detail = denial.text;
 	gap.topics = topics;
 	for (uint16_t id = 1; id < CHANNEL_END; id++)
 		if (channel_kind_get(id)->modality == each->modality)
 			topics[gap.n_topics++] = (char *)channel_kind_get(id)->topic;
-	return each->take(each->taker, &gap);
+	return each->callback(each->callback_data, &gap);
 }
 
 static int each_of(const struct each *each, int64_t from_ns)
@@ -144,11 +145,11 @@ static int each_of(const struct each *each, int64_t from_ns)
 
 	for (size_t i = 0; i < spans.count && r == 0 && from_ns < each->end_ns; i++) {
 		if (spans.list[i].from_ns > from_ns)
-			r = take_gap(each, from_ns, spans.list[i].from_ns);
+			r = emit_gap(each, from_ns, spans.list[i].from_ns);
 		if (spans.list[i].to_ns > from_ns)
 			from_ns = spans.list[i].to_ns;
 	}
-	return r == 0 && from_ns < each->end_ns ? take_gap(each, from_ns, each->end_ns) : r;
+	return r == 0 && from_ns < each->end_ns ? emit_gap(each, from_ns, each->end_ns) : r;
 }
 
 static void set_gate(const struct consent_gate *gate);
@@ -173,10 +174,10 @@ static bool was_recorded(struct session_reader *reader, unsigned modality)
 }
 
 static int each_gap(void *user, int64_t from_ns, int64_t to_ns,
-	int (*take)(void *taker, const Uxrec__Gap *gap), void *taker)
+	int (*callback)(void *callback_data, const Uxrec__Gap *gap), void *callback_data)
 {
 	const struct consent_gate *gate = user;
-	struct each each = {gate, 0, to_ns, take, taker};
+	struct each each = {gate, 0, to_ns, callback, callback_data};
 	int r = 0;
 
 	for (each.modality = MODALITY_SESSION + 1;

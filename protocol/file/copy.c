@@ -56,7 +56,7 @@ static bool is_copied(const struct mcap_metadata *metadata, bool *ids_copied)
 }
 
 /* Copy metadata and attachments. */
-static int copy_extras(struct session_writer *writer, struct session_reader *reader)
+static int copy_aux_records(struct session_writer *writer, struct session_reader *reader)
 {
 	bool ids_copied = false;
 
@@ -66,7 +66,7 @@ static int copy_extras(struct session_writer *writer, struct session_reader *rea
 		struct mcap_metadata metadata;
 		struct view view;
 		uint8_t opcode;
-		int r = session_reader_extra(reader, i, &opcode, &content);
+		int r = session_reader_aux_record(reader, i, &opcode, &content);
 
 		if (r == 0)
 			return 0;
@@ -123,7 +123,7 @@ static int copy_state(struct session_writer *writer, struct session_reader *read
 		return r;
 	if (r > 0)
 		*from_ns = message.time_ns;
-	r = pointer_shape_copy_see_before(shapes, reader, *from_ns);
+	r = pointer_shape_copy_register_before(shapes, reader, *from_ns);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; (channel = session_reader_channel(reader, i)); i++) {
@@ -258,7 +258,7 @@ static int copy_messages(struct session_writer *writer, struct session_reader *r
 
 	while (r == 0 && (r = session_cursor_next(cursor, &message)) > 0) {
 		r = message.channel->known == CHANNEL_POINTER_SHAPE
-			? pointer_shape_copy_see(shapes, &message)
+			? pointer_shape_copy_register(shapes, &message)
 			: 0;
 		if (r == 0)
 			r = is_left_out(reader, options, &message);
@@ -294,7 +294,7 @@ static int copy_to(struct session_reader *reader, struct folder *folder, const c
 	if (r == 0)
 		r = declare_all(writer, reader);
 	if (r == 0)
-		r = copy_extras(writer, reader);
+		r = copy_aux_records(writer, reader);
 	if (r == 0 && from_ns != INT64_MIN)
 		r = copy_state(writer, reader, &shapes, &made, &from_ns);
 	if (r == 0)
@@ -333,7 +333,7 @@ struct erase {
 	struct session_reader *reader;
 	int64_t gap_from_ns, gap_to_ns; /* erased span */
 	bool waits_for_keyframe;
-	bool goes_on; /* data follows the span */
+	bool continues_after; /* data follows the span */
 	uint64_t count;
 	struct pointer_shape_copy shapes;
 	struct buf state[CHANNEL_END]; /* last record of latched state in the span, by channel */
@@ -406,11 +406,11 @@ static int leave_out(void *user, const struct reader_message *message)
 	const struct channel_kind *kind = channel_kind_get(message->channel->known);
 	int r;
 
-	erase->goes_on |= message->time_ns >= erase->options->to_ns;
+	erase->continues_after |= message->time_ns >= erase->options->to_ns;
 	if (kind && message->time_ns == erase->options->to_ns)
 		buf_clear(&erase->state[message->channel->known]); /* superseded */
 	if (message->channel->known == CHANNEL_POINTER_SHAPE &&
-		pointer_shape_copy_see(&erase->shapes, message) < 0)
+		pointer_shape_copy_register(&erase->shapes, message) < 0)
 		return -ENOMEM;
 	if (!kind || !(erase->options->modalities >> kind->modality & 1))
 		return 0;
@@ -430,7 +430,7 @@ static int add_state(struct erase *erase, struct session_writer *writer, struct 
 {
 	int r = 0;
 
-	for (size_t i = 0; i < CHANNEL_END && erase->goes_on && r == 0; i++) {
+	for (size_t i = 0; i < CHANNEL_END && erase->continues_after && r == 0; i++) {
 		const struct buf *state = &erase->state[i];
 
 		if (state->size_bytes == 0)
@@ -473,7 +473,7 @@ static int add_gap(struct erase *erase, struct session_writer *writer, struct co
 			       writer, (struct view){packet->record, packet->size_bytes, 0});
 }
 
-static int add_what_stays(void *user, struct session_writer *writer, struct copy_identity *made)
+static int add_gap_and_state(void *user, struct session_writer *writer, struct copy_identity *made)
 {
 	int r = add_state(user, writer, made);
 
@@ -558,7 +558,7 @@ static int make_erased(struct session_reader *reader, struct folder *folder, str
 	struct error *reterr)
 {
 	const struct session_copy_options copy = {
-		INT64_MIN, INT64_MAX, leave_out, add_what_stays, NULL, erase, NULL};
+		INT64_MIN, INT64_MAX, leave_out, add_gap_and_state, NULL, erase, NULL};
 	struct session_copy_result result;
 	int r = folder_remove(folder, ERASING_NAME); /* left by a killed process */
 

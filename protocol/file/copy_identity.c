@@ -31,7 +31,7 @@ static int is_free(uint32_t first, struct session_reader *reader)
 		_cleanup_(buf_finish) struct buf content = {0};
 		struct mcap_metadata metadata;
 		uint8_t opcode;
-		int r = session_reader_extra(reader, i, &opcode, &content);
+		int r = session_reader_aux_record(reader, i, &opcode, &content);
 
 		if (r == 0)
 			return 1;

@@ -29,7 +29,7 @@ void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset
 	reader->damage_count++;
 }
 
-int reader_take_damage(
+int reader_handle_failure(
 	struct session_reader *reader, unsigned file, uint64_t offset, int r, const char *text)
 {
 	if (r == -EBADMSG) {
@@ -209,10 +209,10 @@ const struct reader_channel *reader_channel_by_id(const struct session_reader *r
 /* ---- segments ---- */
 
 /* "first_sequence/CHANNEL" = "N": from N on, this segment supersedes the earlier ones */
-static void take_superseding(struct session_reader *reader, unsigned number, struct view pairs)
+static void parse_superseding(struct session_reader *reader, unsigned number, struct view pairs)
 {
 	while (pairs.size_bytes > 0 && !pairs.failed) {
-		struct view key = view_take_string(&pairs), value = view_take_string(&pairs);
+		struct view key = view_read_string(&pairs), value = view_read_string(&pairs);
 		char text[64];
 		unsigned channel;
 		unsigned long first;
@@ -231,7 +231,7 @@ static void take_superseding(struct session_reader *reader, unsigned number, str
 }
 
 /* @return 0, or -EBADMSG when the file belongs to another session than the earlier ones */
-static int take_identity(struct session_reader *reader, struct view pairs)
+static int parse_identity(struct session_reader *reader, struct view pairs)
 {
 	char uuid[33];
 
@@ -246,19 +246,20 @@ static int take_identity(struct session_reader *reader, struct view pairs)
 
 static int read_segment_metadata(struct session_reader *reader, unsigned number)
 {
-	for (size_t i = 0; i < reader->extra_count; i++) {
+	for (size_t i = 0; i < reader->aux_record_count; i++) {
 		_cleanup_(buf_finish) struct buf content = {0};
 		struct mcap_metadata metadata;
 		uint8_t opcode;
 		int r;
 
-		if (reader->extras[i].file != number || reader->extras[i].opcode != MCAP_METADATA ||
-			reader->extras[i].length > READER_TEXT_LIMIT_BYTES)
+		if (reader->aux_records[i].file != number ||
+			reader->aux_records[i].opcode != MCAP_METADATA ||
+			reader->aux_records[i].length > READER_TEXT_LIMIT_BYTES)
 			continue;
-		r = session_reader_extra(reader, i, &opcode, &content);
+		r = session_reader_aux_record(reader, i, &opcode, &content);
 		if (r < 0) {
-			r = reader_take_damage(
-				reader, number, reader->extras[i].offset, r, "a torn record");
+			r = reader_handle_failure(
+				reader, number, reader->aux_records[i].offset, r, "a torn record");
 			if (r < 0)
 				return r;
 			continue;
@@ -267,10 +268,10 @@ static int read_segment_metadata(struct session_reader *reader, unsigned number)
 			    (struct view){content.data, content.size_bytes, 0}, &metadata) < 0)
 			continue;
 		if (mcap_string_is(metadata.name, SESSION_SEGMENT_METADATA))
-			take_superseding(reader, number, metadata.pairs);
+			parse_superseding(reader, number, metadata.pairs);
 		else if (mcap_string_is(metadata.name, SESSION_IDENTITY_METADATA) &&
-			take_identity(reader, metadata.pairs) < 0)
-			reader_damage(reader, number, reader->extras[i].offset,
+			parse_identity(reader, metadata.pairs) < 0)
+			reader_damage(reader, number, reader->aux_records[i].offset,
 				"a file of another session");
 	}
 	return 0;
@@ -360,7 +361,7 @@ static int add_segment(struct session_reader *reader, struct folder *folder, con
 {
 	struct reader_file *files =
 		realloc(reader->files, (reader->file_count + 1) * sizeof(*files));
-	size_t chunks = reader->chunk_count, extras = reader->extra_count;
+	size_t chunks = reader->chunk_count, aux_records = reader->aux_record_count;
 	unsigned number = reader->file_count;
 	int r;
 
@@ -386,7 +387,7 @@ static int add_segment(struct session_reader *reader, struct folder *folder, con
 		for (size_t i = chunks = 0; i < reader->chunk_count; i++)
 			if (reader->chunks[i].file != number)
 				reader->chunks[chunks++] = reader->chunks[i];
-		reader_forget_from(reader, chunks, extras);
+		reader_truncate_index(reader, chunks, aux_records);
 		reader_sort_chunks(reader);
 	}
 	return r;
@@ -532,7 +533,7 @@ void session_reader_destroy(struct session_reader *reader)
 	free(reader->schemas);
 	free(reader->chunks);
 	free(reader->latest_end_ns);
-	free(reader->extras);
+	free(reader->aux_records);
 	buf_finish(&reader->chunk_channels);
 	loaded_chunk_finish(&reader->cached);
 	free(reader);
@@ -595,32 +596,33 @@ uint64_t session_reader_logged(const struct session_reader *reader)
 	return messages;
 }
 
-int session_reader_extra(
+int session_reader_aux_record(
 	struct session_reader *reader, size_t i, uint8_t *ret_opcode, struct buf *ret_content)
 {
-	const struct reader_extra *extra;
+	const struct reader_aux_record *aux_record;
 	const struct reader_file *file;
 	unsigned char *at;
 	uint64_t size;
 	ssize_t n;
 
-	if (i >= reader->extra_count)
+	if (i >= reader->aux_record_count)
 		return 0;
-	extra = &reader->extras[i];
-	file = &reader->files[extra->file];
-	size = extra->length - MCAP_RECORD_HEADER_BYTES;
+	aux_record = &reader->aux_records[i];
+	file = &reader->files[aux_record->file];
+	size = aux_record->length - MCAP_RECORD_HEADER_BYTES;
 	if (size > READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
 	at = buf_reserve(ret_content, size + 1);
 	if (!at)
 		return -ENOMEM;
-	n = io_pread_full(file->fd, at, size, (off_t)(extra->offset + MCAP_RECORD_HEADER_BYTES));
+	n = io_pread_full(
+		file->fd, at, size, (off_t)(aux_record->offset + MCAP_RECORD_HEADER_BYTES));
 	if (n < 0)
 		return (int)n;
 	if ((uint64_t)n != size)
 		return -EBADMSG;
 	ret_content->size_bytes += size;
-	*ret_opcode = extra->opcode;
+	*ret_opcode = aux_record->opcode;
 	return 1;
 }
 

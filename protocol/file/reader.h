@@ -121,7 +121,7 @@ uint64_t session_reader_logged(const struct session_reader *reader);
  * @param ret_content  new buffer, freed by the caller with buf_finish(); its content is not checked
  * @return 1, 0 past the last, or a negative errno
  */
-int session_reader_extra(
+int session_reader_aux_record(
 	struct session_reader *reader, size_t i, uint8_t *ret_opcode, struct buf *ret_content);
 
 /** Filter for the messages handed out by session_reader_latest() and cursors. */
@@ -131,10 +131,10 @@ struct reader_gate {
 	/* The latest time at or before a given time at which a message of a channel may pass;
 	 * INT64_MIN: none. Ideally the time of the nearest passing message. */
 	int64_t (*before)(void *user, const struct reader_channel *channel, int64_t at_ns);
-	/* Calls take() for the withheld spans of [from, to), as gaps. Returns 0, or the value of
-	 * take() that stopped it. */
+	/* Calls callback() for the withheld spans of [from, to), as gaps. Returns 0, or the value of
+	 * callback() that stopped it. */
 	int (*each_gap)(void *user, int64_t from_ns, int64_t to_ns,
-		int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
+		int (*callback)(void *callback_data, const Uxrec__Gap *gap), void *callback_data);
 	void *user;
 };
 
@@ -147,8 +147,8 @@ void session_reader_set_gate(struct session_reader *reader, const struct reader_
  *
  * @param take  the gap is valid during the call; a value other than 0 stops and is returned
  */
-int session_reader_each_kept_back(struct session_reader *reader,
-	int (*take)(void *taker, const Uxrec__Gap *gap), void *taker);
+int session_reader_each_withheld(struct session_reader *reader,
+	int (*callback)(void *callback_data, const Uxrec__Gap *gap), void *callback_data);
 
 /** @return channel number @p i, or NULL past the last */
 const struct reader_channel *session_reader_channel(const struct session_reader *reader, size_t i);

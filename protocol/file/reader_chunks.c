@@ -45,19 +45,20 @@ static int add_chunk_channel(
 	return buf_error(&reader->chunk_channels);
 }
 
-static int add_extra(struct session_reader *reader, unsigned file, uint8_t opcode, uint64_t offset,
-	uint64_t length)
+static int add_aux_record(struct session_reader *reader, unsigned file, uint8_t opcode,
+	uint64_t offset, uint64_t length)
 {
-	struct reader_extra *extras;
+	struct reader_aux_record *aux_records;
 
-	if (reader->extra_count >= READER_EXTRAS_LIMIT)
+	if (reader->aux_record_count >= READER_AUX_RECORDS_LIMIT)
 		return 0;
-	extras = realloc(reader->extras, (reader->extra_count + 1) * sizeof(*extras));
-	if (!extras)
+	aux_records =
+		realloc(reader->aux_records, (reader->aux_record_count + 1) * sizeof(*aux_records));
+	if (!aux_records)
 		return -ENOMEM;
-	reader->extras = extras;
-	extras[reader->extra_count++] =
-		(struct reader_extra){offset, length, (uint16_t)file, opcode};
+	reader->aux_records = aux_records;
+	aux_records[reader->aux_record_count++] =
+		(struct reader_aux_record){offset, length, (uint16_t)file, opcode};
 	return 0;
 }
 
@@ -82,7 +83,7 @@ static bool lies_in_file(const struct reader_file *file, uint64_t offset, uint64
 		length >= MCAP_RECORD_HEADER_BYTES;
 }
 
-static int take_chunk_index(
+static int parse_chunk_index(
 	struct session_reader *reader, unsigned number, struct view content, uint64_t offset)
 {
 	struct mcap_chunk_index index;
@@ -114,14 +115,14 @@ static int take_chunk_index(
 	return r;
 }
 
-static int take_extra_index(
+static int parse_aux_index(
 	struct session_reader *reader, unsigned number, uint8_t opcode, struct view content)
 {
 	uint64_t offset = view_get(&content, 8), length = view_get(&content, 8);
 
 	if (content.failed || !lies_in_file(&reader->files[number], offset, length))
 		return 0;
-	return add_extra(reader, number, opcode, offset, length);
+	return add_aux_record(reader, number, opcode, offset, length);
 }
 
 /* The summary is read in pieces: page faults for a buffer of its full size cost more than the
@@ -202,7 +203,7 @@ static int read_summary_records(
 	struct mcap_record record;
 	struct mcap_statistics statistics = {0};
 	size_t chunks_before = reader->chunk_count;
-	bool told = false;
+	bool has_statistics = false;
 	int r;
 
 	while ((r = pieces_next(pieces, &record)) > 0) {
@@ -210,14 +211,14 @@ static int read_summary_records(
 			record.content.size_bytes - MCAP_RECORD_HEADER_BYTES;
 
 		if (record.opcode == MCAP_CHUNK_INDEX) {
-			r = take_chunk_index(reader, number, record.content, offset);
+			r = parse_chunk_index(reader, number, record.content, offset);
 		} else if (record.opcode == MCAP_ATTACHMENT_INDEX) {
-			r = take_extra_index(reader, number, MCAP_ATTACHMENT, record.content);
+			r = parse_aux_index(reader, number, MCAP_ATTACHMENT, record.content);
 		} else if (record.opcode == MCAP_METADATA_INDEX) {
-			r = take_extra_index(reader, number, MCAP_METADATA, record.content);
+			r = parse_aux_index(reader, number, MCAP_METADATA, record.content);
 		} else if (record.opcode == MCAP_STATISTICS) {
 			r = mcap_parse_statistics(record.content, &statistics);
-			told = true;
+			has_statistics = true;
 		} else {
 			r = reader_declare(reader, number, record.opcode, record.content, offset);
 		}
@@ -225,7 +226,8 @@ static int read_summary_records(
 			return r;
 	}
 	/* a summary may leave out chunks: then the file must be scanned */
-	return r < 0 || !told || statistics.chunk_count != reader->chunk_count - chunks_before
+	return r < 0 || !has_statistics ||
+			statistics.chunk_count != reader->chunk_count - chunks_before
 		? -EBADMSG
 		: 0;
 }
@@ -294,7 +296,7 @@ static int read_footer(struct session_reader *reader, unsigned number, unsigned 
 		return 0;
 	n = io_pread_full(file->fd, tail, tail_bytes, (off_t)footer_at);
 	if (n < 0)
-		return reader_take_damage(reader, number, footer_at, (int)n, "");
+		return reader_handle_failure(reader, number, footer_at, (int)n, "");
 	if ((size_t)n != tail_bytes || tail[0] != MCAP_FOOTER ||
 		le_load(tail + 1, 8) != MCAP_FOOTER_BYTES ||
 		memcmp(tail + tail_bytes - MCAP_MAGIC_BYTES, MCAP_MAGIC, MCAP_MAGIC_BYTES) != 0)
@@ -311,10 +313,10 @@ static int read_footer(struct session_reader *reader, unsigned number, unsigned 
 	return 1;
 }
 
-void reader_forget_from(struct session_reader *reader, size_t chunks, size_t extras)
+void reader_truncate_index(struct session_reader *reader, size_t chunks, size_t aux_records)
 {
 	reader->chunk_count = chunks;
-	reader->extra_count = extras;
+	reader->aux_record_count = aux_records;
 }
 
 /* @return 1 when the file has a valid index, 0 when it must be scanned, or a negative errno */
@@ -322,7 +324,7 @@ static int read_by_index(struct session_reader *reader, unsigned number)
 {
 	struct reader_file *file = &reader->files[number];
 	unsigned char tail[MCAP_RECORD_HEADER_BYTES + MCAP_FOOTER_BYTES + MCAP_MAGIC_BYTES];
-	size_t chunks_before = reader->chunk_count, extras_before = reader->extra_count;
+	size_t chunks_before = reader->chunk_count, aux_records_before = reader->aux_record_count;
 	struct mcap_footer footer;
 	struct pieces pieces = {.file = file};
 	int r = read_footer(reader, number, tail, &footer);
@@ -335,7 +337,7 @@ static int read_by_index(struct session_reader *reader, unsigned number)
 	pieces.offset = footer.summary_start;
 	pieces.rest = (struct view){0};
 	if (r < 0)
-		reader_take_damage(
+		reader_handle_failure(
 			reader, number, footer.summary_start, r, "the summary's CRC is wrong");
 	else
 		r = read_summary_records(reader, number, &pieces);
@@ -345,7 +347,7 @@ static int read_by_index(struct session_reader *reader, unsigned number)
 		r = -EBADMSG;
 	}
 	if (r < 0) {
-		reader_forget_from(reader, chunks_before, extras_before);
+		reader_truncate_index(reader, chunks_before, aux_records_before);
 		return r == -ENOMEM ? r : 0; /* the records may be readable nevertheless */
 	}
 	file->complete = true;
@@ -383,7 +385,7 @@ struct scanned {
 	unsigned char start[MCAP_MESSAGE_HEADER_BYTES]; /* zero-filled */
 };
 
-static int take_chunk(struct session_reader *reader, unsigned number, const struct scanned *record)
+static int parse_chunk(struct session_reader *reader, unsigned number, const struct scanned *record)
 {
 	uint64_t start = le_load(record->start, 8), end = le_load(record->start + 8, 8);
 	struct chunk_entry *chunk;
@@ -409,7 +411,7 @@ static int take_chunk(struct session_reader *reader, unsigned number, const stru
 	return reader->channel_count == 0 ? reader_declare_from_chunk(reader, chunk) : 0;
 }
 
-static int take_message_index(struct session_reader *reader, const struct scanned *record)
+static int parse_message_index(struct session_reader *reader, const struct scanned *record)
 {
 	if (record->content_bytes < 2 || reader->chunk_count == 0 || !reader->chunk_is_last)
 		return 0;
@@ -418,7 +420,7 @@ static int take_message_index(struct session_reader *reader, const struct scanne
 }
 
 /* Messages outside of chunks: adjacent ones, up to about the size of a chunk, form one entry. */
-static int take_message(
+static int parse_message(
 	struct session_reader *reader, unsigned number, const struct scanned *record)
 {
 	uint64_t time = le_load(record->start + 6, 8);
@@ -450,7 +452,7 @@ static int take_message(
 	return add_chunk_channel(reader, run, (uint16_t)le_load(record->start, 2));
 }
 
-static int take_declaration(
+static int parse_declaration(
 	struct session_reader *reader, unsigned number, const struct scanned *record)
 {
 	_autofree_ unsigned char *content = NULL;
@@ -459,7 +461,7 @@ static int take_declaration(
 		&content);
 
 	if (r < 0)
-		return reader_take_damage(
+		return reader_handle_failure(
 			reader, number, record->offset, r, "a declaration that is too large");
 	return reader_declare(reader, number, record->opcode,
 		(struct view){content, record->content_bytes, 0}, record->offset);
@@ -470,14 +472,14 @@ static int scan_record(struct session_reader *reader, unsigned number, const str
 	switch (record->opcode) {
 	case MCAP_CHUNK:
 		reader->chunk_is_last = false; /* until it is taken */
-		return take_chunk(reader, number, record);
-	case MCAP_MESSAGE_INDEX: return take_message_index(reader, record);
-	case MCAP_MESSAGE: return take_message(reader, number, record);
+		return parse_chunk(reader, number, record);
+	case MCAP_MESSAGE_INDEX: return parse_message_index(reader, record);
+	case MCAP_MESSAGE: return parse_message(reader, number, record);
 	case MCAP_SCHEMA:
-	case MCAP_CHANNEL: return take_declaration(reader, number, record);
+	case MCAP_CHANNEL: return parse_declaration(reader, number, record);
 	case MCAP_METADATA:
 	case MCAP_ATTACHMENT:
-		return add_extra(reader, number, record->opcode, record->offset,
+		return add_aux_record(reader, number, record->opcode, record->offset,
 			MCAP_RECORD_HEADER_BYTES + record->content_bytes);
 	default: return 0;
 	}
@@ -492,7 +494,7 @@ static int next_scanned(
 	ssize_t n = io_pread_full(file->fd, bytes, sizeof(bytes), (off_t)offset);
 
 	if (n < 0)
-		return reader_take_damage(reader, number, offset, (int)n, "");
+		return reader_handle_failure(reader, number, offset, (int)n, "");
 	if (n < MCAP_RECORD_HEADER_BYTES)
 		return 0;
 	ret->offset = offset;

@@ -123,15 +123,15 @@ static int read_bytes(struct loaded_chunk *loaded, const struct reader_file *fil
 }
 
 static int expand_chunk(
-	struct loaded_chunk *loaded, const struct mcap_chunk *chunk, const char **ret_why)
+	struct loaded_chunk *loaded, const struct mcap_chunk *chunk, const char **ret_reason)
 {
 	int compression = compression_find(chunk->compression), r;
 	unsigned char *expanded;
 
-	*ret_why = "a chunk with a compression that this program does not read";
+	*ret_reason = "a chunk with a compression that this program does not read";
 	if (compression < 0)
 		return -EBADMSG;
-	*ret_why = "a chunk that does not have the size it declares";
+	*ret_reason = "a chunk that does not have the size it declares";
 	if (compression == COMPRESSION_NONE) {
 		loaded->records = chunk->records;
 		return chunk->uncompressed_size == chunk->records.size_bytes ? 0 : -EBADMSG;
@@ -149,48 +149,48 @@ static int expand_chunk(
 }
 
 static int read_record(struct loaded_chunk *loaded, const struct reader_file *file,
-	const struct chunk_entry *entry, const char **ret_why)
+	const struct chunk_entry *entry, const char **ret_reason)
 {
 	uint64_t content_bytes = entry->length - MCAP_RECORD_HEADER_BYTES;
 	struct mcap_chunk chunk;
 	uint32_t crc;
 	int r;
 
-	*ret_why = "no chunk where the index says there is one";
+	*ret_reason = "no chunk where the index says there is one";
 	r = read_bytes(loaded, file, entry);
 	if (r < 0)
 		return r;
 	if (loaded->raw.data[0] != MCAP_CHUNK || le_load(loaded->raw.data + 1, 8) != content_bytes)
 		return -EBADMSG;
-	*ret_why = "a chunk that is too short for what it declares";
+	*ret_reason = "a chunk that is too short for what it declares";
 	if (mcap_parse_chunk(
 		    (struct view){loaded->raw.data + MCAP_RECORD_HEADER_BYTES, content_bytes, 0},
 		    &chunk) < 0)
 		return -EBADMSG;
 	crc = chunk.uncompressed_crc;
-	r = expand_chunk(loaded, &chunk, ret_why);
+	r = expand_chunk(loaded, &chunk, ret_reason);
 	if (r < 0)
 		return r;
-	*ret_why = "a chunk whose CRC is wrong";
+	*ret_reason = "a chunk whose CRC is wrong";
 	return crc && crc != mcap_crc(0, loaded->records.data, loaded->records.size_bytes)
 		? -EBADMSG
 		: 0;
 }
 
-/* @return 0, or -EBADMSG with the defect in @p ret_why */
+/* @return 0, or -EBADMSG with the defect in @p ret_reason */
 static int read_records(struct loaded_chunk *loaded, const struct session_reader *reader,
-	const struct chunk_entry *entry, const char **ret_why)
+	const struct chunk_entry *entry, const char **ret_reason)
 {
 	const struct reader_file *file = &reader->files[entry->file];
 	const struct wal_group *group;
 	int r;
 
-	*ret_why = "a chunk that is larger than any honest one";
+	*ret_reason = "a chunk that is larger than any honest one";
 	if (entry->length > READER_CHUNK_LIMIT_BYTES)
 		return -EBADMSG;
 	switch (entry->source) {
 	case CHUNK_WAL:
-		*ret_why = "a part of the write-ahead log that is not there any more";
+		*ret_reason = "a part of the write-ahead log that is not there any more";
 		group = &file->groups[entry->offset];
 		r = wal_read(group, file->wal_fds[group->file], &loaded->raw);
 		if (r == 0)
@@ -198,11 +198,11 @@ static int read_records(struct loaded_chunk *loaded, const struct session_reader
 				(struct view){loaded->raw.data, loaded->raw.size_bytes, 0};
 		return r;
 	case CHUNK_RUN:
-		*ret_why = "messages that are not there any more";
+		*ret_reason = "messages that are not there any more";
 		r = read_bytes(loaded, file, entry);
 		loaded->records = (struct view){loaded->raw.data, entry->length, 0};
 		return r;
-	default: return read_record(loaded, file, entry, ret_why);
+	default: return read_record(loaded, file, entry, ret_reason);
 	}
 }
 
@@ -210,18 +210,18 @@ int loaded_chunk_read(struct loaded_chunk *loaded, struct session_reader *reader
 {
 	/* declarations in the chunk may reallocate the list: keep a copy, not a pointer */
 	const struct chunk_entry entry = reader->chunks[chunk];
-	const char *why;
+	const char *reason;
 	int r;
 
 	loaded_chunk_clear(loaded);
-	r = read_records(loaded, reader, &entry, &why);
+	r = read_records(loaded, reader, &entry, &reason);
 	if (r == 0) {
-		why = "a record in a chunk that cannot be parsed";
+		reason = "a record in a chunk that cannot be parsed";
 		r = index_messages(loaded, reader, &entry);
 	}
 	if (r < 0)
 		loaded_chunk_clear(loaded);
-	r = reader_take_damage(reader, entry.file, entry.offset, r, why);
+	r = reader_handle_failure(reader, entry.file, entry.offset, r, reason);
 	loaded->chunk = r == 0 ? chunk : SIZE_MAX;
 	return r;
 }
@@ -231,8 +231,8 @@ int reader_declare_from_chunk(struct session_reader *reader, const struct chunk_
 	struct loaded_chunk loaded = {.chunk = SIZE_MAX};
 	const struct chunk_entry copy = *entry;
 	struct mcap_record record;
-	const char *why;
-	int r = read_records(&loaded, reader, &copy, &why);
+	const char *reason;
+	int r = read_records(&loaded, reader, &copy, &reason);
 
 	while (r == 0 && mcap_next_record(&loaded.records, &record) > 0)
 		r = reader_declare(reader, copy.file, record.opcode, record.content, copy.offset);
@@ -338,15 +338,15 @@ void session_reader_set_gate(struct session_reader *reader, const struct reader_
 	reader->gate = gate ? *gate : (struct reader_gate){0};
 }
 
-int session_reader_each_kept_back(
-	struct session_reader *reader, int (*take)(void *taker, const Uxrec__Gap *gap), void *taker)
+int session_reader_each_withheld(struct session_reader *reader,
+	int (*callback)(void *callback_data, const Uxrec__Gap *gap), void *callback_data)
 {
 	const struct reader_gate gate = reader->gate;
 	int64_t first_ns, last_ns;
 
 	if (!gate.each_gap || !session_reader_span(reader, &first_ns, &last_ns))
 		return 0;
-	return gate.each_gap(gate.user, first_ns, last_ns + 1, take, taker);
+	return gate.each_gap(gate.user, first_ns, last_ns + 1, callback, callback_data);
 }
 
 int session_reader_latest(struct session_reader *reader, const struct reader_channel *channel,

@@ -43,7 +43,7 @@ struct reader_file {
 	uint32_t superseded_from[CHANNEL_END];
 };
 
-struct reader_extra {
+struct reader_aux_record {
 	uint64_t offset, length; /* of the whole record */
 	uint16_t file;
 	uint8_t opcode;
@@ -83,8 +83,8 @@ struct session_reader {
 	size_t chunk_count, chunk_capacity;
 	bool chunk_is_last;        /* scanning: the last chunk in the list precedes this record */
 	struct buf chunk_channels; /* of uint16_t */
-	struct reader_extra *extras;
-	size_t extra_count;
+	struct reader_aux_record *aux_records;
+	size_t aux_record_count;
 	struct reader_damage damages[READER_DAMAGES_LIMIT]; /* fixed: listing must not allocate */
 	size_t damage_count;
 	bool disk_failed;
@@ -103,7 +103,7 @@ void reader_damage(struct session_reader *reader, unsigned file, uint64_t offset
  * @param text  the damage, with -EBADMSG
  * @return 0 when it was noted, else @p r
  */
-int reader_take_damage(
+int reader_handle_failure(
 	struct session_reader *reader, unsigned file, uint64_t offset, int r, const char *text);
 
 /** An error of folder.h without the folder's path, which does not fit into a damage. */
@@ -137,7 +137,7 @@ int reader_read_log(struct session_reader *reader, unsigned number);
 int reader_sort_chunks(struct session_reader *reader);
 
 /** Forget the latest entries: all but the first @p chunks and @p extras. */
-void reader_forget_from(struct session_reader *reader, size_t chunks, size_t extras);
+void reader_truncate_index(struct session_reader *reader, size_t chunks, size_t aux_records);
 
 /** Take the declarations in a chunk. @return 0, also when it is unreadable, or a negative errno */
 int reader_declare_from_chunk(struct session_reader *reader, const struct chunk_entry *entry);

@@ -62,7 +62,7 @@ static int collect_keys(
 }
 
 /* Add the messages of a group that the file lacks, to be read from the log. */
-static int take_group(
+static int read_group(
 	struct session_reader *reader, unsigned number, size_t index, const struct buf *keys)
 {
 	struct reader_file *file = &reader->files[number];
@@ -77,7 +77,7 @@ static int take_group(
 	if (r == -EBADMSG)
 		return 0; /* recycled by its writer */
 	if (r < 0)
-		return reader_take_damage(reader, number, group->group_offset, r, "");
+		return reader_handle_failure(reader, number, group->group_offset, r, "");
 	rest = (struct view){records.data, records.size_bytes, 0};
 	while (mcap_next_record(&rest, &record) > 0) {
 		struct mcap_message message;
@@ -134,13 +134,13 @@ int reader_read_log(struct session_reader *reader, unsigned number)
 		wal_scan(file->folder, file->name, file->wal_fds, &file->groups, &damage, &error);
 
 	if (damage < 0)
-		reader_take_damage(reader, number, file->whole_bytes, damage,
+		reader_handle_failure(reader, number, file->whole_bytes, damage,
 			reader_base_of(&error, file->folder));
 	if (count <= 0)
 		return (int)count;
 	file->group_count = (size_t)count;
 	r = collect_keys(reader, number, file->groups[0].group_offset, &keys);
 	for (size_t i = 0; i < file->group_count && r == 0; i++)
-		r = take_group(reader, number, i, &keys);
+		r = read_group(reader, number, i, &keys);
 	return r;
 }

@@ -174,7 +174,7 @@ static Uxrec__KeyPolicy__Level level_named(const char *name)
 	return strcmp(name, "counts") == 0 ? LEVEL(COUNTS) : LEVEL(NONE);
 }
 
-static int take_event(
+static int handle_event(
 	struct redaction *redaction, int64_t time_ns, const Uxrec__SessionEvent *event)
 {
 	if (event->kind != UXREC__SESSION_EVENT__KIND__KIND_STARTED || !*event->keys)
@@ -183,7 +183,8 @@ static int take_event(
 		redaction, &(struct policy){.from_ns = time_ns, .level = level_named(event->keys)});
 }
 
-static int take_policy(struct redaction *redaction, int64_t time_ns, const Uxrec__KeyPolicy *policy)
+static int handle_policy(
+	struct redaction *redaction, int64_t time_ns, const Uxrec__KeyPolicy *policy)
 {
 	int r = redaction_shortcuts_policy(&redaction->shortcuts, time_ns);
 
@@ -195,13 +196,13 @@ static int take_policy(struct redaction *redaction, int64_t time_ns, const Uxrec
 			time_ns, policy->level, policy->shortcuts, policy->passwords_watched});
 }
 
-static void take_clock(struct redaction *redaction, const Uxrec__ClockSample *sample)
+static void handle_clock(struct redaction *redaction, const Uxrec__ClockSample *sample)
 {
 	redaction->utc_offset_ns = sample->utc_offset_ns;
 	redaction->offset_known = true;
 }
 
-static int take_spans(struct redaction *redaction, const struct reader_message *message)
+static int handle_state_message(struct redaction *redaction, const struct reader_message *message)
 {
 	const ProtobufCMessageDescriptor *descriptor = schema_message(message->channel->schema);
 	ProtobufCMessage *unpacked = protobuf_c_message_unpack(
@@ -211,13 +212,13 @@ static int take_spans(struct redaction *redaction, const struct reader_message *
 	if (!unpacked)
 		return 0; /* reported when the messages are checked */
 	if (message->channel->known == CHANNEL_EVENTS)
-		r = take_event(redaction, message->time_ns, (const void *)unpacked);
+		r = handle_event(redaction, message->time_ns, (const void *)unpacked);
 	else if (message->channel->known == CHANNEL_KEY_POLICY)
-		r = take_policy(redaction, message->time_ns, (const void *)unpacked);
+		r = handle_policy(redaction, message->time_ns, (const void *)unpacked);
 	else if (message->channel->known == CHANNEL_GAPS)
 		r = redaction_shortcuts_gap(&redaction->shortcuts, (const void *)unpacked);
 	else
-		take_clock(redaction, (const void *)unpacked);
+		handle_clock(redaction, (const void *)unpacked);
 	protobuf_c_message_free_unpacked(unpacked, NULL);
 	return r;
 }
@@ -400,7 +401,7 @@ static void check_shortcuts(struct redaction *redaction, const struct reader_mes
 	int64_t time_ns = 0;
 	bool holds;
 
-	holds = redaction_shortcuts_take(&redaction->shortcuts, message->time_ns, batch, &time_ns);
+	holds = redaction_shortcuts_batch(&redaction->shortcuts, message->time_ns, batch, &time_ns);
 	report_shortcut(redaction, holds, time_ns);
 	redaction->result.keys += batch->n_code;
 	if (policy->level != LEVEL(CLASSES) || !policy->shortcuts)
@@ -487,18 +488,18 @@ static void check_message(struct redaction *redaction, const struct reader_messa
 /* ---- whole recording ---- */
 
 static int each(struct redaction *redaction, struct session_reader *reader, uint64_t known,
-	int (*take)(struct redaction *redaction, const struct reader_message *message))
+	int (*callback)(struct redaction *redaction, const struct reader_message *message))
 {
 	_destroy_(session_cursor) struct session_cursor *cursor = NULL;
 	struct reader_message message;
 	int r = session_cursor_create(&cursor, reader, INT64_MIN, INT64_MAX, known);
 
 	while (r >= 0 && (r = session_cursor_next(cursor, &message)) > 0)
-		r = take(redaction, &message);
+		r = callback(redaction, &message);
 	return r;
 }
 
-static int take_message(struct redaction *redaction, const struct reader_message *message)
+static int handle_message(struct redaction *redaction, const struct reader_message *message)
 {
 	check_message(redaction, message);
 	return 0;
@@ -530,10 +531,10 @@ int redaction_verify(struct session_reader *reader,
 	int r = each(&redaction, reader,
 		UINT64_C(1) << CHANNEL_EVENTS | UINT64_C(1) << CHANNEL_KEY_POLICY |
 			UINT64_C(1) << CHANNEL_CLOCK | UINT64_C(1) << CHANNEL_GAPS,
-		take_spans);
+		handle_state_message);
 
 	if (r >= 0)
-		r = each(&redaction, reader, 0, take_message);
+		r = each(&redaction, reader, 0, handle_message);
 	holds = redaction_shortcuts_end(&redaction.shortcuts, &time_ns);
 	report_shortcut(&redaction, holds, time_ns);
 	/* unreadable data cannot be verified */

@@ -78,7 +78,7 @@ static bool is_unknown(const struct redaction_shortcuts *shortcuts, int64_t time
 	return false;
 }
 
-/* @return as redaction_shortcuts_take(), for the interval before this time */
+/* @return as redaction_shortcuts_batch(), for the interval before this time */
 static bool begin(struct redaction_shortcuts *shortcuts, int64_t time_ns, int64_t *ret_time_ns)
 {
 	bool holds = true;
@@ -97,7 +97,7 @@ static bool begin(struct redaction_shortcuts *shortcuts, int64_t time_ns, int64_
 	return holds;
 }
 
-static void take_action(
+static void handle_action(
 	struct redaction_shortcuts *shortcuts, Uxrec__KeyAction action, unsigned *found_at_once)
 {
 	switch (action) {
@@ -131,11 +131,11 @@ bool redaction_shortcuts_classes(struct redaction_shortcuts *shortcuts, int64_t 
 
 	for (size_t i = 0; i < batch->n_key_class && i < batch->n_action; i++)
 		if (batch->key_class[i] == UXREC__KEY_CLASS__KEY_CLASS_MODIFIER)
-			take_action(shortcuts, batch->action[i], &found);
+			handle_action(shortcuts, batch->action[i], &found);
 	return holds;
 }
 
-bool redaction_shortcuts_take(struct redaction_shortcuts *shortcuts, int64_t time_ns,
+bool redaction_shortcuts_batch(struct redaction_shortcuts *shortcuts, int64_t time_ns,
 	const Uxrec__ShortcutBatch *batch, int64_t *ret_time_ns)
 {
 	bool holds = begin(shortcuts, time_ns, ret_time_ns);

@@ -45,7 +45,7 @@ int redaction_shortcuts_policy(struct redaction_shortcuts *shortcuts, int64_t ti
  */
 bool redaction_shortcuts_classes(struct redaction_shortcuts *shortcuts, int64_t time_ns,
 	const Uxrec__KeyClassBatch *batch, int64_t *ret_time_ns);
-bool redaction_shortcuts_take(struct redaction_shortcuts *shortcuts, int64_t time_ns,
+bool redaction_shortcuts_batch(struct redaction_shortcuts *shortcuts, int64_t time_ns,
 	const Uxrec__ShortcutBatch *batch, int64_t *ret_time_ns);
 
 /** Finish: as above, for the last interval. */

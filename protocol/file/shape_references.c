@@ -76,7 +76,8 @@ static struct pointer_shape_known *find_known(struct pointer_shape_copy *copy, u
 	return NULL;
 }
 
-int pointer_shape_copy_see(struct pointer_shape_copy *copy, const struct reader_message *message)
+int pointer_shape_copy_register(
+	struct pointer_shape_copy *copy, const struct reader_message *message)
 {
 	Uxrec__PointerShape *shape =
 		uxrec__pointer_shape__unpack(NULL, message->data.size_bytes, message->data.data);
@@ -98,7 +99,7 @@ int pointer_shape_copy_see(struct pointer_shape_copy *copy, const struct reader_
 	return r;
 }
 
-int pointer_shape_copy_see_before(
+int pointer_shape_copy_register_before(
 	struct pointer_shape_copy *copy, struct session_reader *reader, int64_t at_ns)
 {
 	const struct reader_channel *channel = session_reader_find(reader, CHANNEL_POINTER_SHAPE);
@@ -110,7 +111,7 @@ int pointer_shape_copy_see_before(
 		r = session_cursor_create(&cursor, reader, message.time_ns - SESSION_SHAPE_SPAN_NS,
 			at_ns, UINT64_C(1) << CHANNEL_POINTER_SHAPE);
 	while (cursor && r >= 0 && (r = session_cursor_next(cursor, &message)) > 0)
-		r = pointer_shape_copy_see(copy, &message);
+		r = pointer_shape_copy_register(copy, &message);
 	return r;
 }
 

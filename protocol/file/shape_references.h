@@ -38,14 +38,15 @@ void pointer_shape_copy_finish(struct pointer_shape_copy *copy);
  *
  * @return 0 or -ENOMEM
  */
-int pointer_shape_copy_see(struct pointer_shape_copy *copy, const struct reader_message *message);
+int pointer_shape_copy_register(
+	struct pointer_shape_copy *copy, const struct reader_message *message);
 
 /**
  * Same for all messages that one at or after a given time may refer to.
  *
  * @return 0, or a negative errno
  */
-int pointer_shape_copy_see_before(
+int pointer_shape_copy_register_before(
 	struct pointer_shape_copy *copy, struct session_reader *reader, int64_t at_ns);
 
 /**

@@ -38,7 +38,7 @@ struct index_state {
 };
 
 /* a Metadata or Attachment record */
-struct extra_state {
+struct aux_record_state {
 	uint64_t offset, length;
 	uint8_t opcode;
 	bool summarised;
@@ -54,8 +54,8 @@ struct verify {
 	char **schemas;                 /* names by id, 65536 of them */
 	struct chunk_state *chunks;
 	size_t chunk_count, chunk_capacity;
-	struct buf indexes; /* of struct index_state */
-	struct buf extras;  /* of struct extra_state */
+	struct buf indexes;     /* of struct index_state */
+	struct buf aux_records; /* of struct aux_record_state */
 	uint64_t start_time, end_time;
 	uint32_t schema_count, channel_count;
 	struct group {
@@ -131,9 +131,9 @@ static void check_map(struct verify *verify, struct view pairs)
 	size_t count;
 
 	while (pairs.size_bytes > 0 && !pairs.failed) {
-		struct view one = view_take_string(&pairs);
+		struct view one = view_read_string(&pairs);
 
-		view_take_string(&pairs);
+		view_read_string(&pairs);
 		buf_put(&keys, &one, sizeof(one));
 	}
 	count = keys.size_bytes / sizeof(*key);
@@ -369,7 +369,7 @@ static int check_chunk(struct verify *verify, struct view content)
 static void check_message_index(struct verify *verify, struct view content)
 {
 	uint16_t channel_id = (uint16_t)view_get(&content, 2);
-	struct view entries = view_take_string(&content);
+	struct view entries = view_read_string(&content);
 
 	if (content.failed || entries.size_bytes % 16) {
 		problem(verify, verify->offset, "a message index that cannot be parsed");
@@ -389,7 +389,7 @@ static void check_message_index(struct verify *verify, struct view content)
 		struct mcap_record record;
 		struct mcap_message message;
 
-		view_take(&rest, offset);
+		view_read_bytes(&rest, offset);
 		if (rest.failed || mcap_next_record(&rest, &record) <= 0 ||
 			record.opcode != MCAP_MESSAGE ||
 			mcap_parse_message(record.content, &message) < 0 ||
@@ -464,43 +464,44 @@ static void check_chunk_index(struct verify *verify, struct view content)
 	chunk->summarised = true;
 }
 
-static void note_extra(struct verify *verify, const struct mcap_record *record)
+static void note_aux_record(struct verify *verify, const struct mcap_record *record)
 {
-	const struct extra_state extra = {verify->offset,
+	const struct aux_record_state aux_record = {verify->offset,
 		MCAP_RECORD_HEADER_BYTES + record->content.size_bytes, record->opcode, false};
 
-	buf_put(&verify->extras, &extra, sizeof(extra));
+	buf_put(&verify->aux_records, &aux_record, sizeof(aux_record));
 }
 
 /* @return the number of records of a kind */
-static size_t count_extras(const struct verify *verify, uint8_t opcode)
+static size_t count_aux_records(const struct verify *verify, uint8_t opcode)
 {
-	const struct extra_state *extras = (const void *)verify->extras.data;
+	const struct aux_record_state *aux_records = (const void *)verify->aux_records.data;
 	size_t count = 0;
 
-	for (size_t i = 0; i < verify->extras.size_bytes / sizeof(*extras); i++)
-		count += extras[i].opcode == opcode;
+	for (size_t i = 0; i < verify->aux_records.size_bytes / sizeof(*aux_records); i++)
+		count += aux_records[i].opcode == opcode;
 	return count;
 }
 
-static int extra_compare(const void *a, const void *b)
+static int aux_record_compare(const void *a, const void *b)
 {
-	const struct extra_state *x = a, *y = b;
+	const struct aux_record_state *x = a, *y = b;
 
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static void check_extra_index(struct verify *verify, uint8_t opcode, struct view content)
+static void check_aux_index(struct verify *verify, uint8_t opcode, struct view content)
 {
-	const struct extra_state key = {.offset = view_get(&content, 8)};
+	const struct aux_record_state key = {.offset = view_get(&content, 8)};
 	uint64_t length = view_get(&content, 8);
-	size_t count = verify->extras.size_bytes / sizeof(key);
-	struct extra_state *extra = count > 0
-		? bsearch(&key, verify->extras.data, count, sizeof(key), extra_compare)
+	size_t count = verify->aux_records.size_bytes / sizeof(key);
+	struct aux_record_state *aux_record = count > 0
+		? bsearch(&key, verify->aux_records.data, count, sizeof(key), aux_record_compare)
 		: NULL;
 
-	if (extra && extra->opcode == opcode && extra->length == length && !extra->summarised)
-		extra->summarised = true;
+	if (aux_record && aux_record->opcode == opcode && aux_record->length == length &&
+		!aux_record->summarised)
+		aux_record->summarised = true;
 	else
 		problem(verify, verify->offset, "an index of %s that does not agree with the data",
 			opcode == MCAP_METADATA ? "metadata" : "an attachment");
@@ -510,7 +511,7 @@ static void check_attachment(struct verify *verify, const struct mcap_record *re
 {
 	struct mcap_attachment attachment;
 
-	note_extra(verify, record);
+	note_aux_record(verify, record);
 	if (mcap_parse_attachment(record->content, &attachment) < 0)
 		problem(verify, verify->offset,
 			"an attachment that cannot be parsed, or whose CRC is wrong");
@@ -530,8 +531,8 @@ static void check_statistics(struct verify *verify, struct view content)
 		statistics.chunk_count == verify->chunk_count &&
 		statistics.schema_count == verify->schema_count &&
 		statistics.channel_count == verify->channel_count &&
-		statistics.attachment_count == count_extras(verify, MCAP_ATTACHMENT) &&
-		statistics.metadata_count == count_extras(verify, MCAP_METADATA);
+		statistics.attachment_count == count_aux_records(verify, MCAP_ATTACHMENT) &&
+		statistics.metadata_count == count_aux_records(verify, MCAP_METADATA);
 	if (verify->result.messages > 0)
 		agree = agree && statistics.start_time == verify->start_time &&
 			statistics.end_time == verify->end_time;
@@ -624,7 +625,7 @@ static void check_metadata(struct verify *verify, const struct mcap_record *reco
 {
 	struct mcap_metadata metadata;
 
-	note_extra(verify, record);
+	note_aux_record(verify, record);
 	if (mcap_parse_metadata(record->content, &metadata) < 0) {
 		problem(verify, verify->offset, "metadata that cannot be parsed");
 		return;
@@ -659,11 +660,9 @@ static int check_record(struct verify *verify, const struct mcap_record *record)
 	case MCAP_MESSAGE: check_message(verify, NULL, record->content); return 0;
 	case MCAP_METADATA: check_metadata(verify, record); return 0;
 	case MCAP_ATTACHMENT: check_attachment(verify, record); return 0;
-	case MCAP_METADATA_INDEX:
-		check_extra_index(verify, MCAP_METADATA, record->content);
-		return 0;
+	case MCAP_METADATA_INDEX: check_aux_index(verify, MCAP_METADATA, record->content); return 0;
 	case MCAP_ATTACHMENT_INDEX:
-		check_extra_index(verify, MCAP_ATTACHMENT, record->content);
+		check_aux_index(verify, MCAP_ATTACHMENT, record->content);
 		return 0;
 	case MCAP_SUMMARY_OFFSET: check_summary_offset(verify, record->content); return 0;
 	case MCAP_CHUNK_INDEX: check_chunk_index(verify, record->content); return 0;
@@ -738,7 +737,7 @@ static int verify_file(struct verify *verify, uint64_t size_bytes, struct error 
 	if (r < 0)
 		return error_set(reterr, r, "cannot read at offset %llu: %s",
 			(unsigned long long)verify->offset, strerror(-r));
-	if (buf_error(&verify->indexes) < 0 || buf_error(&verify->extras) < 0)
+	if (buf_error(&verify->indexes) < 0 || buf_error(&verify->aux_records) < 0)
 		return error_set(reterr, -ENOMEM, "no memory");
 	verify->result.bytes = verify->offset;
 	if (!verify->result.finished) {
@@ -782,7 +781,7 @@ int session_verify(int fd, void (*report)(void *user, uint64_t offset, const cha
 	free(verify.chunk_data);
 	buf_finish(&verify.expanded);
 	buf_finish(&verify.indexes);
-	buf_finish(&verify.extras);
+	buf_finish(&verify.aux_records);
 	*ret = verify.result;
 	return r < 0 ? r : verify.result.problems == 0;
 }

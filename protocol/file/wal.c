@@ -50,7 +50,7 @@ static uint32_t frame_crc(
 
 /* ---- writing ---- */
 
-static int begin_turn(struct wal_file *file, uint64_t generation)
+static int begin_generation(struct wal_file *file, uint64_t generation)
 {
 	unsigned char head[WAL_HEAD_BYTES];
 	int r;
@@ -101,7 +101,7 @@ int wal_create(struct wal **ret, struct folder *folder, const char *name)
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
 		r = create_file(&wal->files[i], folder, name, wal_suffixes[i]);
 		if (r == 0)
-			r = begin_turn(&wal->files[i], i + 1);
+			r = begin_generation(&wal->files[i], i + 1);
 	}
 	if (r < 0) {
 		wal_remove(wal);
@@ -132,7 +132,7 @@ int wal_append(
 	return 0;
 }
 
-void wal_turn(struct wal *wal, uint64_t end, uint64_t synced)
+void wal_rotate(struct wal *wal, uint64_t end, uint64_t synced)
 {
 	struct wal_file *other = &wal->files[!wal->active];
 
@@ -140,7 +140,7 @@ void wal_turn(struct wal *wal, uint64_t end, uint64_t synced)
 	/* the other may be overwritten once its data is on the disk in the recording */
 	if (other->recorded_end > synced)
 		return;
-	if (begin_turn(other, wal->files[wal->active].generation + 1) == 0)
+	if (begin_generation(other, wal->files[wal->active].generation + 1) == 0)
 		wal->active = !wal->active;
 }
 

@@ -38,7 +38,7 @@ int wal_append(
  * Note that everything appended so far is in the recording up to @p end, and that the recording is
  * on the disk up to @p synced. Later appends may overwrite data that is no longer needed.
  */
-void wal_turn(struct wal *wal, uint64_t end, uint64_t synced);
+void wal_rotate(struct wal *wal, uint64_t end, uint64_t synced);
 
 /** Sync appended data to the disk; from any thread. @return 0 or a negative errno */
 int wal_sync(struct wal *wal);

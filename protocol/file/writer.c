@@ -246,81 +246,82 @@ static size_t put_message_indexes(const struct session_writer *writer, enum moda
 }
 
 /* a chunk ready to be written */
-struct made_chunk {
+struct encoded_chunk {
 	struct buf head, packed, indexes, offsets;
 	struct view records; /* as stored: in `packed`, or those of the open chunk */
 	enum compression compression;
 	uint64_t chunk_bytes;
 };
 
-static void made_chunk_finish(struct made_chunk *made)
+static void encoded_chunk_finish(struct encoded_chunk *encoded)
 {
-	buf_finish(&made->head);
-	buf_finish(&made->packed);
-	buf_finish(&made->indexes);
-	buf_finish(&made->offsets);
+	buf_finish(&encoded->head);
+	buf_finish(&encoded->packed);
+	buf_finish(&encoded->indexes);
+	buf_finish(&encoded->offsets);
 }
 
 /* Encoded pictures and sound do not compress; everything else shrinks by three to ten times. */
 static int compress_chunk(
-	struct made_chunk *made, const struct session_writer *writer, enum modality modality)
+	struct encoded_chunk *encoded, const struct session_writer *writer, enum modality modality)
 {
 	const struct open_chunk *chunk = &writer->open[modality];
 	int r;
 
-	made->records = (struct view){chunk->records.data, chunk->records.size_bytes, 0};
+	encoded->records = (struct view){chunk->records.data, chunk->records.size_bytes, 0};
 	if (modality == MODALITY_SCREEN || modality == MODALITY_SOUND ||
 		writer->compression == COMPRESSION_NONE)
 		return 0;
-	r = compress_append(writer->compression, made->records, &made->packed);
-	if (r == 0 && made->packed.size_bytes < made->records.size_bytes) {
-		made->compression = writer->compression;
-		made->records = (struct view){made->packed.data, made->packed.size_bytes, 0};
+	r = compress_append(writer->compression, encoded->records, &encoded->packed);
+	if (r == 0 && encoded->packed.size_bytes < encoded->records.size_bytes) {
+		encoded->compression = writer->compression;
+		encoded->records =
+			(struct view){encoded->packed.data, encoded->packed.size_bytes, 0};
 	}
 	return r;
 }
 
-static int make_chunk(
-	struct made_chunk *made, const struct session_writer *writer, enum modality modality)
+static int encode_chunk(
+	struct encoded_chunk *encoded, const struct session_writer *writer, enum modality modality)
 {
 	const struct open_chunk *chunk = &writer->open[modality];
 	unsigned char *length;
-	int r = compress_chunk(made, writer, modality);
+	int r = compress_chunk(encoded, writer, modality);
 
 	if (r < 0)
 		return r;
-	mcap_begin(&made->head, MCAP_CHUNK);
-	buf_put_u64(&made->head, chunk->start_time);
-	buf_put_u64(&made->head, chunk->end_time);
-	buf_put_u64(&made->head, chunk->records.size_bytes);
-	buf_put_u32(&made->head, mcap_crc(0, chunk->records.data, chunk->records.size_bytes));
-	buf_put_string(&made->head, compression_name(made->compression));
-	buf_put_u64(&made->head, made->records.size_bytes);
-	made->chunk_bytes = made->head.size_bytes + made->records.size_bytes;
-	put_message_indexes(writer, modality, &made->indexes, &made->offsets,
-		(uint64_t)writer->offset + made->chunk_bytes);
-	if (buf_error(&made->head) < 0 || buf_error(&made->indexes) < 0 ||
-		buf_error(&made->offsets) < 0)
+	mcap_begin(&encoded->head, MCAP_CHUNK);
+	buf_put_u64(&encoded->head, chunk->start_time);
+	buf_put_u64(&encoded->head, chunk->end_time);
+	buf_put_u64(&encoded->head, chunk->records.size_bytes);
+	buf_put_u32(&encoded->head, mcap_crc(0, chunk->records.data, chunk->records.size_bytes));
+	buf_put_string(&encoded->head, compression_name(encoded->compression));
+	buf_put_u64(&encoded->head, encoded->records.size_bytes);
+	encoded->chunk_bytes = encoded->head.size_bytes + encoded->records.size_bytes;
+	put_message_indexes(writer, modality, &encoded->indexes, &encoded->offsets,
+		(uint64_t)writer->offset + encoded->chunk_bytes);
+	if (buf_error(&encoded->head) < 0 || buf_error(&encoded->indexes) < 0 ||
+		buf_error(&encoded->offsets) < 0)
 		return -ENOMEM;
-	length = made->head.data + 1;
-	le_store(length, made->chunk_bytes - MCAP_RECORD_HEADER_BYTES, 8);
+	length = encoded->head.data + 1;
+	le_store(length, encoded->chunk_bytes - MCAP_RECORD_HEADER_BYTES, 8);
 	return 0;
 }
 
 static void put_chunk_index(struct buf *out, const struct open_chunk *chunk,
-	const struct made_chunk *made, off_t offset)
+	const struct encoded_chunk *encoded, off_t offset)
 {
 	size_t begin = mcap_begin(out, MCAP_CHUNK_INDEX);
 
 	buf_put_u64(out, chunk->start_time);
 	buf_put_u64(out, chunk->end_time);
 	buf_put_u64(out, (uint64_t)offset);
-	buf_put_u64(out, made->chunk_bytes);
-	buf_put_u32(out, (uint32_t)made->offsets.size_bytes);
-	buf_put(out, made->offsets.data, made->offsets.size_bytes);
-	buf_put_u64(out, made->indexes.size_bytes);
-	buf_put_string(out, compression_name(made->compression));
-	buf_put_u64(out, made->records.size_bytes);
+	buf_put_u64(out, encoded->chunk_bytes);
+	buf_put_u32(out, (uint32_t)encoded->offsets.size_bytes);
+	buf_put(out, encoded->offsets.data, encoded->offsets.size_bytes);
+	buf_put_u64(out, encoded->indexes.size_bytes);
+	buf_put_string(out, compression_name(encoded->compression));
+	buf_put_u64(out, encoded->records.size_bytes);
 	buf_put_u64(out, chunk->records.size_bytes);
 	mcap_end(out, begin);
 }
@@ -335,19 +336,19 @@ static void open_chunk_clear(struct session_writer *writer, enum modality modali
 
 static int write_chunk(struct session_writer *writer, enum modality modality)
 {
-	_cleanup_(made_chunk_finish) struct made_chunk made = {0};
+	_cleanup_(encoded_chunk_finish) struct encoded_chunk encoded = {0};
 	size_t indexes_before = writer->chunk_indexes.size_bytes;
-	int r = make_chunk(&made, writer, modality);
+	int r = encode_chunk(&encoded, writer, modality);
 
 	if (r < 0)
 		return r;
-	put_chunk_index(&writer->chunk_indexes, &writer->open[modality], &made, writer->offset);
+	put_chunk_index(&writer->chunk_indexes, &writer->open[modality], &encoded, writer->offset);
 	r = buf_error(&writer->chunk_indexes);
 	if (r == 0) {
 		struct iovec parts[] = {
-			{made.head.data, made.head.size_bytes},
-			{(void *)made.records.data, made.records.size_bytes},
-			{made.indexes.data, made.indexes.size_bytes},
+			{encoded.head.data, encoded.head.size_bytes},
+			{(void *)encoded.records.data, encoded.records.size_bytes},
+			{encoded.indexes.data, encoded.indexes.size_bytes},
 		};
 
 		r = writer_put(writer, parts, ARRAY_SIZE(parts));
@@ -377,7 +378,7 @@ int session_writer_flush(struct session_writer *writer)
 		return r;
 	writer->group_bytes = 0;
 	if (writer->wal)
-		wal_turn(writer->wal, (uint64_t)writer->offset, writer->synced_end);
+		wal_rotate(writer->wal, (uint64_t)writer->offset, writer->synced_end);
 	return 0;
 }
 
@@ -487,39 +488,39 @@ int session_writer_append_record(struct session_writer *writer, struct view reco
 /* ---- metadata and attachments ---- */
 
 /* a record between chunks, and its index record: offset, length, and the rest in `tail` */
-struct extra {
+struct aux_record {
 	struct buf record, tail;
 	struct buf *indexes;
 	uint32_t *count;
 	uint8_t opcode; /* of the index */
 };
 
-static void extra_finish(struct extra *extra)
+static void aux_record_finish(struct aux_record *aux_record)
 {
-	buf_finish(&extra->record);
-	buf_finish(&extra->tail);
+	buf_finish(&aux_record->record);
+	buf_finish(&aux_record->tail);
 }
 
-static int put_extra(struct session_writer *writer, const struct extra *extra)
+static int put_aux_record(struct session_writer *writer, const struct aux_record *aux_record)
 {
-	struct buf *indexes = extra->indexes;
+	struct buf *indexes = aux_record->indexes;
 	size_t before = indexes->size_bytes, begin;
 	int r = session_writer_flush(writer);
 
 	if (r < 0)
 		return r;
-	begin = mcap_begin(indexes, extra->opcode);
+	begin = mcap_begin(indexes, aux_record->opcode);
 	buf_put_u64(indexes, (uint64_t)writer->offset);
-	buf_put_u64(indexes, extra->record.size_bytes);
-	buf_put(indexes, extra->tail.data, extra->tail.size_bytes);
+	buf_put_u64(indexes, aux_record->record.size_bytes);
+	buf_put(indexes, aux_record->tail.data, aux_record->tail.size_bytes);
 	mcap_end(indexes, begin);
-	r = buf_error(indexes) < 0 || buf_error(&extra->tail) < 0
+	r = buf_error(indexes) < 0 || buf_error(&aux_record->tail) < 0
 		? -ENOMEM
-		: writer_put_buf(writer, &extra->record);
+		: writer_put_buf(writer, &aux_record->record);
 	if (r < 0)
 		buf_cut(indexes, before);
 	else
-		++*extra->count;
+		++*aux_record->count;
 	return r;
 }
 
@@ -531,29 +532,31 @@ static void put_string(struct buf *out, struct view text)
 
 int session_writer_put_metadata(struct session_writer *writer, const struct mcap_metadata *metadata)
 {
-	_cleanup_(extra_finish) struct extra extra = {.indexes = &writer->metadata_indexes,
+	_cleanup_(aux_record_finish) struct aux_record aux_record = {
+		.indexes = &writer->metadata_indexes,
 		.count = &writer->metadata_count,
 		.opcode = MCAP_METADATA_INDEX};
 
-	mcap_put_metadata(&extra.record, metadata);
-	put_string(&extra.tail, metadata->name);
-	return put_extra(writer, &extra);
+	mcap_put_metadata(&aux_record.record, metadata);
+	put_string(&aux_record.tail, metadata->name);
+	return put_aux_record(writer, &aux_record);
 }
 
 int session_writer_put_attachment(
 	struct session_writer *writer, const struct mcap_attachment *attachment)
 {
-	_cleanup_(extra_finish) struct extra extra = {.indexes = &writer->attachment_indexes,
+	_cleanup_(aux_record_finish) struct aux_record aux_record = {
+		.indexes = &writer->attachment_indexes,
 		.count = &writer->attachment_count,
 		.opcode = MCAP_ATTACHMENT_INDEX};
 
-	mcap_put_attachment(&extra.record, attachment);
-	buf_put_u64(&extra.tail, attachment->log_time);
-	buf_put_u64(&extra.tail, attachment->create_time);
-	buf_put_u64(&extra.tail, attachment->data.size_bytes);
-	put_string(&extra.tail, attachment->name);
-	put_string(&extra.tail, attachment->media_type);
-	return put_extra(writer, &extra);
+	mcap_put_attachment(&aux_record.record, attachment);
+	buf_put_u64(&aux_record.tail, attachment->log_time);
+	buf_put_u64(&aux_record.tail, attachment->create_time);
+	buf_put_u64(&aux_record.tail, attachment->data.size_bytes);
+	put_string(&aux_record.tail, attachment->name);
+	put_string(&aux_record.tail, attachment->media_type);
+	return put_aux_record(writer, &aux_record);
 }
 
 /* ---- finishing ---- */
@@ -622,13 +625,13 @@ int session_writer_sync(struct session_writer *writer)
 	return r;
 }
 
-int session_writer_put_back(struct session_writer *writer)
+int session_writer_restore(struct session_writer *writer)
 {
 	_autoclose_ int fd = -1;
 
 	if (!io_is_removed(writer->fd))
 		return 0;
-	fd = folder_put_back(writer->folder, writer->name, writer->fd);
+	fd = folder_restore(writer->folder, writer->name, writer->fd);
 	return fd < 0 ? fd : 0;
 }
 

@@ -103,7 +103,7 @@ int session_writer_sync(struct session_writer *writer);
  *
  * @return 0 or a negative errno
  */
-int session_writer_put_back(struct session_writer *writer);
+int session_writer_restore(struct session_writer *writer);
 
 /**
  * Flush, then write the summary and the footer. Nothing can be appended afterwards. A file whose

@@ -324,7 +324,7 @@ static DIR *list_entries(const struct folder *folder)
 }
 
 int folder_each(const struct folder *folder, unsigned limit,
-	int (*take)(void *user, const char *name), void *user)
+	int (*callback)(void *user, const char *name), void *user)
 {
 	DIR *entries = list_entries(folder);
 	struct dirent *entry;
@@ -335,7 +335,7 @@ int folder_each(const struct folder *folder, unsigned limit,
 		return -errno;
 	while (r == 0 && (entry = readdir(entries)))
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			r = ++count > limit ? -E2BIG : take(user, entry->d_name);
+			r = ++count > limit ? -E2BIG : callback(user, entry->d_name);
 	closedir(entries);
 	return r;
 }
@@ -369,11 +369,11 @@ int folder_remove(const struct folder *folder, const char *name)
 }
 
 static void note_left(struct folder_removed *removed, const struct folder *folder, const char *name,
-	const char *why)
+	const char *reason)
 {
 	if (removed->left++ == 0)
-		error_set(&removed->why_left, 0, "%s/%s: %s", folder->path, text_quote(name).text,
-			why);
+		error_set(&removed->left_reason, 0, "%s/%s: %s", folder->path,
+			text_quote(name).text, reason);
 }
 
 /* @return 1 when the entry is gone, 0 when it is left */
@@ -414,7 +414,7 @@ static int remove_entries(const struct folder *folder, struct folder_removed *re
 			close(fd);
 		return r;
 	}
-	for (int turn = 0; again && turn < 16; turn++) {
+	for (int attempt = 0; again && attempt < 16; attempt++) {
 		again = false;
 		removed->left = 0;
 		rewinddir(entries);
@@ -441,7 +441,7 @@ int folder_remove_whole(const struct folder *parent, const char *name, struct fo
 	if (r < 0)
 		return fail(reterr, r, parent, name);
 	if (ret->left > 0)
-		return error_set(reterr, -ENOTEMPTY, "%s", ret->why_left.text);
+		return error_set(reterr, -ENOTEMPTY, "%s", ret->left_reason.text);
 	/* removes empty folders only */
 	if (unlinkat(parent->fd, name, AT_REMOVEDIR) < 0)
 		return fail(reterr, -errno, parent, name);
@@ -469,7 +469,7 @@ int folder_sync(const struct folder *folder)
 	return fsync(folder->fd) < 0 ? -errno : 0;
 }
 
-int folder_put_back(const struct folder *folder, const char *name, int fd)
+int folder_restore(const struct folder *folder, const char *name, int fd)
 {
 	_autofree_ char *piece = malloc(COPY_BYTES);
 	_autoclose_ int copy = -1;
@@ -504,7 +504,7 @@ bool folder_status_is_private(const struct stat *status, uid_t owner)
 	return status->st_uid == owner && (status->st_mode & (S_IRWXG | S_IRWXO)) == 0;
 }
 
-int folder_is_private(const struct folder *folder, struct error *ret_why)
+int folder_is_private(const struct folder *folder, struct error *ret_reason)
 {
 	char name[30] = ".probe-";
 	_autoclose_ int fd = -1;
@@ -522,7 +522,7 @@ int folder_is_private(const struct folder *folder, struct error *ret_why)
 	folder_remove(folder, name);
 	if (r < 0 || folder_status_is_private(&status, geteuid()))
 		return r < 0 ? r : 1;
-	error_set(ret_why, 0,
+	error_set(ret_reason, 0,
 		"%s: the file system keeps no owners and modes (a new file has mode %04o and owner "
 		"%u): others on this machine may read what is recorded there",
 		folder->path, (unsigned)status.st_mode & 07777, (unsigned)status.st_uid);

@@ -98,10 +98,10 @@ int folder_has(const struct folder *folder, const char *name);
  *
  * @param limit  maximum number of entries; -E2BIG above it
  * @param take   returns 0 to continue; any other value stops and is returned
- * @return 0, the value of take() that stopped it, or a negative errno
+ * @return 0, the value of callback() that stopped it, or a negative errno
  */
 int folder_each(const struct folder *folder, unsigned limit,
-	int (*take)(void *user, const char *name), void *user);
+	int (*callback)(void *user, const char *name), void *user);
 
 /**
  * Compute a stamp of the state of a folder and its entries, from names, inodes, sizes and change times.
@@ -120,8 +120,8 @@ int folder_remove(const struct folder *folder, const char *name);
 struct folder_removed {
 	unsigned files;
 	uint64_t bytes;
-	unsigned left;         /* entries left: folders, and any whose removal failed */
-	struct error why_left; /* reason for the first of them */
+	unsigned left;            /* entries left: folders, and any whose removal failed */
+	struct error left_reason; /* reason for the first of them */
 };
 
 /**
@@ -153,16 +153,16 @@ int folder_sync(const struct folder *folder);
  *
  * @return a descriptor of the copy for reading and writing, or a negative errno
  */
-int folder_put_back(const struct folder *folder, const char *name, int fd);
+int folder_restore(const struct folder *folder, const char *name, int fd);
 
 /**
  * Check that mode 0600 keeps others from reading new files: on file systems without owners and modes (vfat,
  * exFAT, some network and FUSE mounts) chmod(2) has no effect. Creates and removes a probe file.
  *
- * @param ret_why  written with 0: the reason, for display
+ * @param ret_reason  written with 0: the reason, for display
  * @return 1 private, 0 not, or a negative errno
  */
-int folder_is_private(const struct folder *folder, struct error *ret_why);
+int folder_is_private(const struct folder *folder, struct error *ret_reason);
 
 /** The decision in folder_is_private(). @param status  fstat(2) of a file created with mode 0600 by @p owner */
 bool folder_status_is_private(const struct stat *status, uid_t owner);

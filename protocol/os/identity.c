@@ -116,13 +116,13 @@ static int write_ids(const struct folder *folder, struct identity *identity)
 static int make_ids(const struct folder *folder, struct identity *identity, struct error *reterr)
 {
 	_autoclose_ int lock = folder_lock(folder);
-	struct error why = {""};
-	int r = lock < 0 ? lock : read_ids(folder, identity, &why);
+	struct error reason = {""};
+	int r = lock < 0 ? lock : read_ids(folder, identity, &reason);
 
 	if (r == 0)
 		return 0; /* another process has just created them */
 	if (r != -ENOENT)
-		return error_set(reterr, r, "%s", *why.text ? why.text : strerror(-r));
+		return error_set(reterr, r, "%s", *reason.text ? reason.text : strerror(-r));
 	r = make(identity);
 	if (r == 0)
 		r = write_ids(folder, identity);

@@ -14,8 +14,8 @@
 
 /* Timeout of io_lock(): appending an act to a session's file, or writing a transcript, takes less than a
  * second. A longer hold means a stopped or hostile program. */
-#define LOCK_PATIENCE_NS (5 * NS_PER_S)
-#define LOCK_RETRY_US    2000
+#define LOCK_TIMEOUT_NS (5 * NS_PER_S)
+#define LOCK_RETRY_US   2000
 
 int io_write_all(int fd, const void *data, size_t size_bytes)
 {
@@ -105,7 +105,7 @@ bool io_is_removed(int fd)
 
 int io_lock(int fd, int operation)
 {
-	for (int64_t until_ns = clock_now_ns() + LOCK_PATIENCE_NS;;) {
+	for (int64_t until_ns = clock_now_ns() + LOCK_TIMEOUT_NS;;) {
 		if (flock(fd, operation | LOCK_NB) == 0)
 			return 0;
 		if (errno != EWOULDBLOCK && errno != EINTR)

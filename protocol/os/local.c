@@ -113,7 +113,7 @@ int local_check_peer(int fd, struct error *reterr)
 
 int local_connect(const char *path, int type, struct error *reterr)
 {
-	const struct timeval patience = {.tv_sec = 5}, forever = {0};
+	const struct timeval timeout = {.tv_sec = 5}, forever = {0};
 	_autoclose_ int fd = -1;
 	struct sockaddr_un address;
 	int r = local_address(&address, path, reterr);
@@ -124,7 +124,7 @@ int local_connect(const char *path, int type, struct error *reterr)
 		return r;
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	/* timeout for a place in the listen queue */
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(reterr, -errno, "%s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof(forever));

@@ -126,7 +126,7 @@ static int add_rules(scmp_filter_ctx filter, int fd)
 	return r;
 }
 
-static int give_up_calls(int fd)
+static int restrict_syscalls(int fd)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;
@@ -160,7 +160,7 @@ static void limit(int what, uint64_t value)
 	setrlimit(what, &(struct rlimit){value, value});
 }
 
-static int give_up_rights(const struct jail *jail, int fd)
+static int drop_privileges(const struct jail *jail, int fd)
 {
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
@@ -176,14 +176,14 @@ static int give_up_rights(const struct jail *jail, int fd)
 	limit(RLIMIT_DATA, memory_now() + jail->options.memory_bytes);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
-	return give_up_calls(fd);
+	return restrict_syscalls(fd);
 }
 
-static _Noreturn void live(const struct jail *jail, int fd)
+static _Noreturn void run_child(const struct jail *jail, int fd)
 {
 	const struct jail_options *options = &jail->options;
 	/* The caller learns that the rights are dropped before it sends the first request. */
-	int32_t ready = give_up_rights(jail, fd);
+	int32_t ready = drop_privileges(jail, fd);
 	_Alignas(16) char request[JAIL_MESSAGE_BYTES], answer[JAIL_MESSAGE_BYTES];
 
 	if (write(fd, &ready, sizeof(ready)) != sizeof(ready) || ready != 0)
@@ -224,7 +224,7 @@ static void end_child(struct jail *jail, int *ret_status)
 }
 
 /* The child has ended by itself or is killed now. @return -EBADMSG */
-static int tell_end(struct jail *jail)
+static int report_exit(struct jail *jail)
 {
 	const char *name = jail->options.name;
 	siginfo_t ended = {0};
@@ -248,7 +248,7 @@ static int tell_end(struct jail *jail)
 	return error_set(&jail->why, -EBADMSG, "%s ended (status %d)", name, WEXITSTATUS(status));
 }
 
-static int tell_time(struct jail *jail, unsigned seconds)
+static int report_timeout(struct jail *jail, unsigned seconds)
 {
 	int status;
 
@@ -275,13 +275,13 @@ static int wait_for_answer(struct jail *jail)
 		if (cpu_s < 0)
 			cpu_s = cpu_s_of(jail->child);
 		if (cpu_s_of(jail->child) - cpu_s > options->cpu_s)
-			return tell_time(jail, options->cpu_s);
+			return report_timeout(jail, options->cpu_s);
 		if (clock_now_ns() - begun_ns > options->wall_s * NS_PER_S)
-			return tell_time(jail, options->wall_s);
+			return report_timeout(jail, options->wall_s);
 	}
 }
 
-int jail_ask(struct jail *jail, const void *request, void *answer, struct error *reterr)
+int jail_call(struct jail *jail, const void *request, void *answer, struct error *reterr)
 {
 	char got[JAIL_MESSAGE_BYTES];
 	ssize_t size = 0;
@@ -289,13 +289,13 @@ int jail_ask(struct jail *jail, const void *request, void *answer, struct error 
 
 	if (jail->fd >= 0) {
 		if (send(jail->fd, request, jail->options.request_bytes, MSG_NOSIGNAL) < 0)
-			r = tell_end(jail);
+			r = report_exit(jail);
 		if (r == 0)
 			r = wait_for_answer(jail);
 		if (r == 0)
 			size = recv(jail->fd, got, sizeof(got), MSG_DONTWAIT);
 		if (r == 0 && size <= 0)
-			r = tell_end(jail);
+			r = report_exit(jail);
 		if (r == 0 && size == (ssize_t)jail->options.answer_bytes) {
 			memcpy(answer, got, (size_t)size);
 			return 0;
@@ -323,7 +323,7 @@ static int begin(struct jail *jail, struct error *reterr)
 	jail->child = fork();
 	if (jail->child == 0) {
 		close(pair[0]);
-		live(jail, pair[1]);
+		run_child(jail, pair[1]);
 	}
 	close(pair[1]);
 	jail->fd = pair[0];

@@ -42,7 +42,7 @@ int jail_create(struct jail **ret, const struct jail_options *options, struct er
  * @return 0; -EBADMSG when the process crashed, was killed for a forbidden call, or sent an invalid answer; -ETIMEDOUT
  *         after a time limit; with the reason
  */
-int jail_ask(struct jail *jail, const void *request, void *answer, struct error *reterr);
+int jail_call(struct jail *jail, const void *request, void *answer, struct error *reterr);
 
 void jail_destroy(struct jail *jail);
 DEFINE_DESTROY(jail);

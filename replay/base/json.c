@@ -265,7 +265,7 @@ struct json_object *json_of_message_standard(const ProtobufCMessage *message)
 static size_t put_character(FILE *out, const char *at)
 {
 	uint32_t point;
-	size_t length = utf8_take(at, &point);
+	size_t length = utf8_decode(at, &point);
 
 	if (length == 0 || point == '\n' || (point != 0x7f && utf8_is_shown(point)))
 		fwrite(at, 1, length ? length : 1, out);

@@ -168,7 +168,7 @@ static bool is_key(const struct builder *builder)
 	return parent && parent->kind == YAML_MAPPING && parent->count % 2 == 0;
 }
 
-static int take_scalar(struct builder *builder, const yaml_event_t *event)
+static int handle_scalar(struct builder *builder, const yaml_event_t *event)
 {
 	const char *text = (const char *)event->data.scalar.value;
 	struct yaml_node *node = add_node(builder, YAML_SCALAR, event->start_mark);
@@ -190,7 +190,7 @@ static int take_scalar(struct builder *builder, const yaml_event_t *event)
 }
 
 /* @return 1, 0 to stop reading, or -ENOMEM */
-static int take_begin(struct builder *builder, const yaml_event_t *event)
+static int handle_begin(struct builder *builder, const yaml_event_t *event)
 {
 	bool list = event->type == YAML_SEQUENCE_START_EVENT;
 	const yaml_char_t *anchor =
@@ -220,7 +220,7 @@ static int take_begin(struct builder *builder, const yaml_event_t *event)
 }
 
 /* @return 1, 0 to stop reading, or -ENOMEM */
-static int take(struct builder *builder, const yaml_event_t *event)
+static int handle_event(struct builder *builder, const yaml_event_t *event)
 {
 	struct yaml_node *node;
 
@@ -231,7 +231,7 @@ static int take(struct builder *builder, const yaml_event_t *event)
 				"a study is one document: a second one begins here");
 		return !builder->ended;
 	case YAML_DOCUMENT_END_EVENT: builder->ended = true; return 1;
-	case YAML_SCALAR_EVENT: return take_scalar(builder, event);
+	case YAML_SCALAR_EVENT: return handle_scalar(builder, event);
 	case YAML_ALIAS_EVENT:
 		node = add_node(builder, YAML_SCALAR, event->start_mark);
 		if (!node)
@@ -241,7 +241,7 @@ static int take(struct builder *builder, const yaml_event_t *event)
 			"anchors (&), aliases (*) and tags (!) are not read: write the value itself");
 		return node->text ? 1 : -ENOMEM;
 	case YAML_SEQUENCE_START_EVENT:
-	case YAML_MAPPING_START_EVENT: return take_begin(builder, event);
+	case YAML_MAPPING_START_EVENT: return handle_begin(builder, event);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT: builder->open[--builder->depth]->whole = true; return 1;
 	case YAML_STREAM_END_EVENT: return 0;
@@ -289,7 +289,7 @@ static const char *explain_syntax_error(const char *problem)
 	return "it cannot be read from here on: look at indentation, quotes and brackets";
 }
 
-static void take_syntax_error(const yaml_parser_t *parser, struct yaml_problems *problems)
+static void report_syntax_error(const yaml_parser_t *parser, struct yaml_problems *problems)
 {
 	yaml_mark_t mark = parser->problem_mark.line || parser->problem_mark.column
 		? parser->problem_mark
@@ -343,10 +343,10 @@ int yaml_read(struct yaml_document *ret, const char *text, size_t size_bytes,
 			if (parser.error == YAML_MEMORY_ERROR)
 				r = -ENOMEM;
 			else
-				take_syntax_error(&parser, problems);
+				report_syntax_error(&parser, problems);
 			break;
 		}
-		r = take(&builder, &event);
+		r = handle_event(&builder, &event);
 		yaml_event_delete(&event);
 	}
 	yaml_parser_delete(&parser);

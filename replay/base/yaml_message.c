@@ -96,7 +96,7 @@ void yaml_name_keys(char *ret, size_t room, const ProtobufCMessageDescriptor *de
 /* ---- scalars: 1 when set, 0 with a problem, -ENOMEM ---- */
 
 /* No sign, no leading 0, no colon, no unit: YAML 1.1 reads those as octal, base 60 and floating point. */
-static int take_number(struct reader *reader, struct yaml_node *node, const char *key,
+static int parse_number(struct reader *reader, struct yaml_node *node, const char *key,
 	uint64_t limit, uint64_t *ret)
 {
 	const char *text = node->text;
@@ -137,7 +137,7 @@ static bool is_one_of(const char *words, const char *text)
 	return false;
 }
 
-static int take_text(struct reader *reader, struct yaml_node *node, const char *key,
+static int parse_text(struct reader *reader, struct yaml_node *node, const char *key,
 	const struct yaml_rule *rule, char **ret)
 {
 	size_t limit = rule->limit ? rule->limit : TEXT_LIMIT_BYTES;
@@ -158,7 +158,7 @@ static int take_text(struct reader *reader, struct yaml_node *node, const char *
 	return *ret ? 1 : -ENOMEM;
 }
 
-static int take_enum(struct reader *reader, struct yaml_node *node, const char *key,
+static int parse_enum(struct reader *reader, struct yaml_node *node, const char *key,
 	const ProtobufCEnumDescriptor *descriptor, int *ret)
 {
 	/* "unspecified" is the absence of the key */
@@ -172,7 +172,7 @@ static int take_enum(struct reader *reader, struct yaml_node *node, const char *
 	return 0;
 }
 
-static int take_truth(
+static int parse_bool(
 	struct reader *reader, struct yaml_node *node, const char *key, protobuf_c_boolean *ret)
 {
 	*ret = strcmp(node->text, "true") == 0;
@@ -183,11 +183,11 @@ static int take_truth(
 	return 0;
 }
 
-static int take_message(struct reader *reader, struct yaml_node *node,
+static int parse_message(struct reader *reader, struct yaml_node *node,
 	const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret);
 
 /* One value. @param at  the field in the message */
-static int take_value(struct reader *reader, struct yaml_node *node,
+static int parse_value(struct reader *reader, struct yaml_node *node,
 	const ProtobufCFieldDescriptor *field, const struct yaml_rule *rule, void *at)
 {
 	const char *key = key_of(rule, field);
@@ -195,7 +195,7 @@ static int take_value(struct reader *reader, struct yaml_node *node,
 	int r;
 
 	if (field->type == PROTOBUF_C_TYPE_MESSAGE)
-		return take_message(reader, node, field->descriptor, at);
+		return parse_message(reader, node, field->descriptor, at);
 	if (node->kind != YAML_SCALAR) {
 		yaml_error(reader->problems, node, "%s: one value stands here, and no %s", key,
 			node->kind == YAML_LIST ? "list" : "mapping");
@@ -204,18 +204,18 @@ static int take_value(struct reader *reader, struct yaml_node *node,
 	if (node->bad)
 		return 0;
 	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING: return take_text(reader, node, key, rule, at);
-	case PROTOBUF_C_TYPE_BOOL: return take_truth(reader, node, key, at);
-	case PROTOBUF_C_TYPE_ENUM: return take_enum(reader, node, key, field->descriptor, at);
+	case PROTOBUF_C_TYPE_STRING: return parse_text(reader, node, key, rule, at);
+	case PROTOBUF_C_TYPE_BOOL: return parse_bool(reader, node, key, at);
+	case PROTOBUF_C_TYPE_ENUM: return parse_enum(reader, node, key, field->descriptor, at);
 	case PROTOBUF_C_TYPE_UINT32:
 	case PROTOBUF_C_TYPE_INT32:
-		r = take_number(reader, node, key,
+		r = parse_number(reader, node, key,
 			field->type == PROTOBUF_C_TYPE_UINT32 ? UINT32_MAX : INT32_MAX, &number);
 		*(uint32_t *)at = (uint32_t)number;
 		return r;
 	case PROTOBUF_C_TYPE_UINT64:
 	case PROTOBUF_C_TYPE_INT64:
-		r = take_number(reader, node, key, INT64_MAX, &number);
+		r = parse_number(reader, node, key, INT64_MAX, &number);
 		*(uint64_t *)at = number;
 		return r;
 	default:
@@ -227,7 +227,7 @@ static int take_value(struct reader *reader, struct yaml_node *node,
 
 /* ---- lists and mappings ---- */
 
-static int take_list(struct reader *reader, struct yaml_node *node,
+static int parse_list(struct reader *reader, struct yaml_node *node,
 	const ProtobufCFieldDescriptor *field, const struct yaml_rule *rule, char *message)
 {
 	size_t *count = (size_t *)(void *)(message + field->quantifier_offset);
@@ -253,7 +253,7 @@ static int take_list(struct reader *reader, struct yaml_node *node,
 	*(void **)(void *)(message + field->offset) = items;
 	for (struct yaml_node *entry = node->first; entry; entry = entry->next) {
 		void *at = items + *count * size;
-		int r = take_value(reader, entry, field, rule, at);
+		int r = parse_value(reader, entry, field, rule, at);
 
 		/* a message that was allocated is freed with the others */
 		*count += r > 0 || (field->type == PROTOBUF_C_TYPE_MESSAGE && *(void **)at);
@@ -263,20 +263,20 @@ static int take_list(struct reader *reader, struct yaml_node *node,
 	return 1;
 }
 
-static int take_field(struct reader *reader, struct yaml_node *node,
+static int parse_field(struct reader *reader, struct yaml_node *node,
 	const ProtobufCFieldDescriptor *field, const struct yaml_rule *rule, char *message)
 {
 	uint32_t *chosen = (uint32_t *)(void *)(message + field->quantifier_offset);
 	int r;
 
 	if (field->label == PROTOBUF_C_LABEL_REPEATED)
-		return take_list(reader, node, field, rule, message);
+		return parse_list(reader, node, field, rule, message);
 	if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && *chosen) {
 		yaml_error(reader->problems, node, "%s: another key that excludes it stands before",
 			key_of(rule, field));
 		return 0;
 	}
-	r = take_value(reader, node, field, rule, message + field->offset);
+	r = parse_value(reader, node, field, rule, message + field->offset);
 	if (r > 0 && (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
 		*chosen = field->id;
 	return r;
@@ -308,7 +308,7 @@ static void check_needed(struct reader *reader, struct yaml_node *node,
 }
 
 /* The keys of a message, or of one section. */
-static int take_keys(struct reader *reader, struct yaml_node *node, ProtobufCMessage *message,
+static int parse_keys(struct reader *reader, struct yaml_node *node, ProtobufCMessage *message,
 	const char *section)
 {
 	const ProtobufCMessageDescriptor *descriptor = message->descriptor;
@@ -336,9 +336,9 @@ static int take_keys(struct reader *reader, struct yaml_node *node, ProtobufCMes
 			yaml_error(
 				reader->problems, key, "the key '%s' stands here twice", key->text);
 		else if (inner)
-			r = take_keys(reader, key->next, message, inner);
+			r = parse_keys(reader, key->next, message, inner);
 		else if (field)
-			r = take_field(reader, key->next, field,
+			r = parse_field(reader, key->next, field,
 				rule_of(reader->schema, descriptor, field), (char *)message);
 		else
 			refuse_key(reader, key, descriptor, section);
@@ -352,7 +352,7 @@ static int take_keys(struct reader *reader, struct yaml_node *node, ProtobufCMes
 	return 0;
 }
 
-static int take_message(struct reader *reader, struct yaml_node *node,
+static int parse_message(struct reader *reader, struct yaml_node *node,
 	const ProtobufCMessageDescriptor *descriptor, ProtobufCMessage **ret)
 {
 	ProtobufCMessage *message = calloc(1, descriptor->sizeof_message);
@@ -365,7 +365,7 @@ static int take_message(struct reader *reader, struct yaml_node *node,
 	node->made = message;
 	if (descriptor->n_fields > FIELDS_LIMIT)
 		return -ENOMEM;
-	r = take_keys(reader, node, message, NULL);
+	r = parse_keys(reader, node, message, NULL);
 	return r < 0 ? r : 1;
 }
 
@@ -377,7 +377,7 @@ int yaml_to_message(ProtobufCMessage **ret, struct yaml_node *node,
 	int r;
 
 	*ret = NULL;
-	r = take_message(&reader, node, descriptor, ret);
+	r = parse_message(&reader, node, descriptor, ret);
 	if (r < 0 && *ret) {
 		protobuf_c_message_free_unpacked(*ret, NULL);
 		*ret = NULL;

@@ -25,7 +25,7 @@ int command_act_list(const struct command_act *kind, const struct session *sessi
 	}
 	if (json)
 		json_print(document);
-	return *session->unsaid.text ? EXIT_COULD_NOT : EXIT_GOOD;
+	return *session->annotations_error.text ? EXIT_FAILED : EXIT_OK;
 }
 
 /* @param ret_log  owns *ret */
@@ -37,9 +37,9 @@ static int append(const struct session *session, const Uxrec__Act *act, const Ux
 	if (annotations_open_below(ret_log, session->folder, true, &error) < 0 ||
 		annotations_append(*ret_log, act, ret, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 int command_act_add(const struct command_act *kind, const struct session *session, Uxrec__Act *act,
@@ -52,23 +52,23 @@ int command_act_add(const struct command_act *kind, const struct session *sessio
 
 	if (act_new_id(ret_id) < 0) {
 		log_error("no random numbers");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	act->id = ret_id;
 	act->kind = UXREC__ACT__KIND__KIND_ADD;
 	act->body_case = kind->body;
 	r = append(session, act, &stored, &log);
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
 	session_span(session, &begin_ns, &end_ns);
 	if (json)
 		json_print(kind->to_json(stored, begin_ns));
 	else
 		kind->print(stored, begin_ns);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
-int command_act_take_back(const struct command_act *kind, const struct session *session,
+int command_act_remove(const struct command_act *kind, const struct session *session,
 	const char *id, Uxrec__Act *act)
 {
 	_destroy_(annotations) struct annotations *log = NULL;

@@ -137,12 +137,12 @@ static int set_text(struct amendment *amendment, const char *name, const char *v
 	char *copy = strdup(value);
 
 	if (!copy)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	if (*at != (char *)field->default_value && *at != protobuf_c_empty_string)
 		free(*at);
 	*at = copy;
 	add_field(amendment, name);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 static int refuse(const char *option, const char *value, const char *allowed)
@@ -167,7 +167,7 @@ static int set_enum(struct amendment *amendment, const struct amendable *option,
 		return EXIT_USAGE;
 	}
 	set_int(amendment, option->field, number);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 static const Uxrec__Attempt *attempt_of(const struct amendment *amendment, const char *id)
@@ -225,11 +225,11 @@ static int set_study_id(
 static int set_time(struct amendment *amendment, const struct amendable *option, const char *value)
 {
 	int64_t ns = 0;
-	int r = EXIT_GOOD;
+	int r = EXIT_OK;
 
 	if (option->kind != VALUE_TIME_OR_NONE || strcmp(value, "none") != 0)
 		r = command_parse_moment(value, amendment->session->reader, &ns);
-	if (r == EXIT_GOOD)
+	if (r == EXIT_OK)
 		set_int(amendment, option->field, ns);
 	return r;
 }
@@ -244,7 +244,7 @@ static int set_participant(struct amendment *amendment, const char *value)
 			info->n_participants);
 		return EXIT_USAGE;
 	}
-	if (command_take_name(&name, "--participant", value) != EXIT_GOOD)
+	if (command_normalise_name(&name, "--participant", value) != EXIT_OK)
 		return EXIT_USAGE;
 	free(info->participants[0]);
 	info->participants[0] = steal_ptr(name);
@@ -254,7 +254,7 @@ static int set_participant(struct amendment *amendment, const char *value)
 		free(info->participant_ids[i]);
 	info->n_participant_ids = 0;
 	add_field(amendment, "participant_ids");
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 static int set_value(struct amendment *amendment, const struct amendable *option, const char *value)
@@ -270,7 +270,7 @@ static int set_value(struct amendment *amendment, const struct amendable *option
 	case VALUE_OPPORTUNITY: return set_opportunity(amendment, value);
 	case VALUE_PARTICIPANT: return set_participant(amendment, value);
 	case VALUE_TEXT:
-		return command_check_text(option->option, value) == EXIT_GOOD
+		return command_check_text(option->option, value) == EXIT_OK
 			? set_text(amendment, option->field, value)
 			: EXIT_USAGE;
 	case VALUE_IMPACT:
@@ -280,12 +280,12 @@ static int set_value(struct amendment *amendment, const struct amendable *option
 			set_int(amendment, option->field, *value - '0' + 1);
 		else
 			return refuse(option->option, value, "0 to 4, or none");
-		return EXIT_GOOD;
+		return EXIT_OK;
 	default:
 		if (!yes && strcmp(value, "no") != 0)
 			return refuse(option->option, value, "yes or no");
 		set_int(amendment, option->field, yes);
-		return EXIT_GOOD;
+		return EXIT_OK;
 	}
 }
 
@@ -333,10 +333,10 @@ static int follow_attempt(struct amendment *amendment)
 				(attempt->begin_ns ? attempt->begin_ns : attempt->live_begin_ns) ||
 			(end_ns && tag->media_ns >= end_ns))
 			continue;
-		return strcmp(tag->attempt, act->id) == 0 ? EXIT_GOOD
+		return strcmp(tag->attempt, act->id) == 0 ? EXIT_OK
 							  : set_text(amendment, "attempt", act->id);
 	}
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 static int complete(struct amendment *amendment)
@@ -347,22 +347,22 @@ static int complete(struct amendment *amendment)
 	switch (act->body_case) {
 	case UXREC__ACT__BODY_SESSION_INFO:
 		if (!act->session_info->excluded || *act->session_info->excluded_reason)
-			return EXIT_GOOD;
+			return EXIT_OK;
 		log_error("an excluded session needs its reason: --reason TEXT");
 		return EXIT_USAGE;
 	case UXREC__ACT__BODY_ATTEMPT:
 		if (act->attempt->outcome == UXREC__ATTEMPT__OUTCOME__OUTCOME_FAILED ||
 			!act->attempt->failure)
-			return EXIT_GOOD;
+			return EXIT_OK;
 		if (has_field(amendment, "failure")) {
 			log_error("--failure goes with the outcome failed alone");
 			return EXIT_USAGE;
 		}
 		set_int(amendment, "failure", UXREC__ATTEMPT__FAILURE__FAILURE_NONE);
-		return EXIT_GOOD;
+		return EXIT_OK;
 	case UXREC__ACT__BODY_TAG:
-		return has_field(amendment, "media_ns") ? follow_attempt(amendment) : EXIT_GOOD;
-	default: return EXIT_GOOD;
+		return has_field(amendment, "media_ns") ? follow_attempt(amendment) : EXIT_OK;
+	default: return EXIT_OK;
 	}
 }
 
@@ -395,9 +395,9 @@ static int append(struct annotations *log, struct amendment *amendment, struct s
 	}
 	if (annotations_append(log, &act, &stored, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 static void free_amendment(struct amendment *amendment)
@@ -411,9 +411,9 @@ static int rename_participant(const struct session *session, struct annotations 
 	struct signer *signer, const char *old, const char *new)
 {
 	const struct annotations *before = session->annotations;
-	int r = EXIT_GOOD;
+	int r = EXIT_OK;
 
-	for (size_t i = 0; r == EXIT_GOOD && i < annotations_count(before); i++) {
+	for (size_t i = 0; r == EXIT_OK && i < annotations_count(before); i++) {
 		_cleanup_(free_amendment) struct amendment amendment = {
 			.session = session, .log = before};
 		const Uxrec__Act *act = annotations_get(before, i);
@@ -426,12 +426,12 @@ static int rename_participant(const struct session *session, struct annotations 
 				old) != 0)
 			continue;
 		amendment.act = (Uxrec__Act *)message_copy(&act->base);
-		r = amendment.act ? set_text(&amendment, "participant", new) : EXIT_COULD_NOT;
-		if (r == EXIT_GOOD &&
+		r = amendment.act ? set_text(&amendment, "participant", new) : EXIT_FAILED;
+		if (r == EXIT_OK &&
 			protobuf_c_message_descriptor_get_field_by_name(
 				act_body(act, NULL)->descriptor, "participant_id"))
 			r = set_text(&amendment, "participant_id", "");
-		if (r == EXIT_GOOD)
+		if (r == EXIT_OK)
 			r = append(log, &amendment, signer, UXREC__ACT__KIND__KIND_PATCH);
 	}
 	return r;
@@ -444,12 +444,12 @@ struct value {
 };
 
 /* Take all options of the table out of the arguments. @return the number found */
-static size_t take_values(int *argc, char **argv, struct value values[ARRAY_SIZE(amendable)])
+static size_t pop_values(int *argc, char **argv, struct value values[ARRAY_SIZE(amendable)])
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(amendable); i++) {
-		const char *text = command_take_value(argc, argv, amendable[i].option);
+		const char *text = command_pop_value(argc, argv, amendable[i].option);
 
 		if (text)
 			values[count++] = (struct value){amendable[i].option, text};
@@ -492,7 +492,8 @@ static const Uxrec__Act *find_thing(const struct session *session, const char *i
 			text_quote(id).text);
 	else
 		log_error("this session has no description that could be corrected%s%s",
-			*session->unsaid.text ? ": " : "", session->unsaid.text);
+			*session->annotations_error.text ? ": " : "",
+			session->annotations_error.text);
 	return NULL;
 }
 
@@ -504,24 +505,24 @@ static int amend(const struct session *session, const Uxrec__Act *thing, struct 
 		.act = (Uxrec__Act *)message_copy(&thing->base)};
 	_destroy_(annotations) struct annotations *log = NULL;
 	struct error error = {"no reason given"};
-	int r = amendment.act ? EXIT_GOOD : EXIT_COULD_NOT;
+	int r = amendment.act ? EXIT_OK : EXIT_FAILED;
 
-	for (size_t i = 0; r == EXIT_GOOD && i < count; i++) {
+	for (size_t i = 0; r == EXIT_OK && i < count; i++) {
 		const struct amendable *option = find_option(thing->body_case, values[i].option);
 
 		r = option ? set_value(&amendment, option, values[i].text) : EXIT_USAGE;
 	}
-	if (r == EXIT_GOOD)
+	if (r == EXIT_OK)
 		r = complete(&amendment);
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
 	if (annotations_open_below(&log, session->folder, true, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	r = append(log, &amendment, signer,
 		count ? UXREC__ACT__KIND__KIND_PATCH : UXREC__ACT__KIND__KIND_REMOVE);
-	if (r == EXIT_GOOD && has_field(&amendment, "participants"))
+	if (r == EXIT_OK && has_field(&amendment, "participants"))
 		r = rename_participant(session, log, signer, thing->session_info->participants[0],
 			amendment.act->session_info->participants[0]);
 	return r;
@@ -532,11 +533,11 @@ int command_amend(const struct command_options *options, int argc, char **argv)
 	_destroy_(session) struct session *session = NULL;
 	struct signer signer = {0};
 	struct value values[ARRAY_SIZE(amendable)];
-	size_t count = take_values(&argc, argv, values);
-	const char *who = command_take_value(&argc, argv, "--who");
-	bool removes = command_take_flag(&argc, argv, "--remove");
-	bool lists = command_take_flag(&argc, argv, "--list");
-	bool json = command_take_flag(&argc, argv, "--json");
+	size_t count = pop_values(&argc, argv, values);
+	const char *who = command_pop_value(&argc, argv, "--who");
+	bool removes = command_pop_flag(&argc, argv, "--remove");
+	bool lists = command_pop_flag(&argc, argv, "--list");
+	bool json = command_pop_flag(&argc, argv, "--json");
 	const Uxrec__Act *thing;
 	int r;
 
@@ -548,7 +549,7 @@ int command_amend(const struct command_options *options, int argc, char **argv)
 		(!lists && removes == (count > 0)) || (removes && argc != 3))
 		return command_usage(usage);
 	if (command_open_folder(&session, argv[1]) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	if (lists)
 		return amend_list(session, json);
 	thing = find_thing(session, argc == 3 ? argv[2] : NULL);
@@ -558,7 +559,7 @@ int command_amend(const struct command_options *options, int argc, char **argv)
 		log_error("the description of a session is corrected and not removed");
 		return EXIT_USAGE;
 	}
-	if (command_take_name(&signer.author, "--who", who ? who : "moderator") != EXIT_GOOD)
+	if (command_normalise_name(&signer.author, "--who", who ? who : "moderator") != EXIT_OK)
 		return EXIT_USAGE;
 	r = amend(session, thing, &signer, values, count);
 	free(signer.author);

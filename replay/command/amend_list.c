@@ -135,5 +135,5 @@ int amend_list(const struct session *session, bool json)
 	if (json)
 		json_print(document);
 	/* an incomplete list is an error */
-	return log || !*session->unsaid.text ? EXIT_GOOD : EXIT_COULD_NOT;
+	return log || !*session->annotations_error.text ? EXIT_OK : EXIT_FAILED;
 }

@@ -72,12 +72,12 @@ static int add(const struct session *session, const char *from, const char *to, 
 
 int command_bleep(const struct command_options *options, int argc, char **argv)
 {
-	const char *from = command_take_value(&argc, argv, "--from");
-	const char *to = command_take_value(&argc, argv, "--to");
-	const char *reason = command_take_value(&argc, argv, "--reason");
-	const char *id = command_take_value(&argc, argv, "--remove");
-	const char *who = command_take_value(&argc, argv, "--who");
-	bool json = command_take_flag(&argc, argv, "--json");
+	const char *from = command_pop_value(&argc, argv, "--from");
+	const char *to = command_pop_value(&argc, argv, "--to");
+	const char *reason = command_pop_value(&argc, argv, "--reason");
+	const char *id = command_pop_value(&argc, argv, "--remove");
+	const char *who = command_pop_value(&argc, argv, "--who");
+	bool json = command_pop_flag(&argc, argv, "--json");
 	_destroy_(session) struct session *session = NULL;
 	_autofree_ char *layer = NULL, *author = NULL;
 	struct identity identity;
@@ -88,21 +88,21 @@ int command_bleep(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc != 2 || !from != !to || (id && from) || (reason && !from))
 		return command_usage(usage);
-	if (command_check_text("--reason", reason) != EXIT_GOOD)
+	if (command_check_text("--reason", reason) != EXIT_OK)
 		return EXIT_USAGE;
-	if (command_take_name(&author, "--who", who ? who : "moderator") != EXIT_GOOD)
+	if (command_normalise_name(&author, "--who", who ? who : "moderator") != EXIT_OK)
 		return EXIT_USAGE;
 	act.author = author;
 	if (asprintf(&layer, "coder:%s", act.author) < 0) {
 		layer = NULL;
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	act.layer = layer;
 	if (command_open_folder(&session, argv[1]) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	command_sign(&act, &identity);
 	if (id)
-		return command_act_take_back(&bleeps, session, id, &act);
+		return command_act_remove(&bleeps, session, id, &act);
 	return from ? add(session, from, to, reason, &act, json)
 		    : command_act_list(&bleeps, session, json);
 }

@@ -16,10 +16,10 @@
 #include <stdbool.h>
 
 enum {
-	EXIT_GOOD = 0,
+	EXIT_OK = 0,
 	EXIT_NO = 1,
 	EXIT_USAGE = 2,
-	EXIT_COULD_NOT = 3,
+	EXIT_FAILED = 3,
 };
 
 /** Global options, and those shared by several subcommands. */
@@ -64,16 +64,16 @@ int command_study_layer(int argc, char **argv);
 int command_study_new(int argc, char **argv);
 int command_study(const struct command_options *options, int argc, char **argv);
 
-/** Validate a text to be stored; NULL is valid. @return EXIT_GOOD, or EXIT_USAGE with the reason logged */
+/** Validate a text to be stored; NULL is valid. @return EXIT_OK, or EXIT_USAGE with the reason logged */
 int command_check_text(const char *option, const char *text);
 
 /**
  * Normalise and validate a person's name.
  *
  * @param ret  set on success: freed by the caller
- * @return EXIT_GOOD, or EXIT_USAGE with the reason logged
+ * @return EXIT_OK, or EXIT_USAGE with the reason logged
  */
-int command_take_name(char **ret, const char *option, const char *text);
+int command_normalise_name(char **ret, const char *option, const char *text);
 
 /**
  * Set the author of an act: this user's principal, and in a coder's layer also layer_principal.
@@ -86,24 +86,24 @@ void command_sign(Uxrec__Act *act, struct identity *identity);
  * Take "--layer LAYER" out of the arguments, and normalise the name in it.
  *
  * @param ret  set to the layer, freed by the caller, or to NULL without the option
- * @return EXIT_GOOD, or EXIT_USAGE with the reason logged
+ * @return EXIT_OK, or EXIT_USAGE with the reason logged
  */
-int command_take_layer(char **ret, int *argc, char **argv);
+int command_pop_layer(char **ret, int *argc, char **argv);
 
 /**
  * Send a request to the recorder.
  *
  * @param ret  set to the answer unless it is a failure; freed by the caller
- * @return EXIT_GOOD, or EXIT_USAGE or EXIT_COULD_NOT with the reason logged
+ * @return EXIT_OK, or EXIT_USAGE or EXIT_FAILED with the reason logged
  */
-int command_ask(const struct command_options *options, Uxrec__ClientMessage *message,
+int command_request(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret);
 
 /**
  * Send a request to the recorder that is only acknowledged.
  *
  * @param print_session  print the session's id on standard output
- * @return as command_ask()
+ * @return as command_request()
  */
 int command_send(
 	const struct command_options *options, Uxrec__ClientMessage *message, bool print_session);
@@ -112,13 +112,13 @@ int command_send(
 int command_usage(const char *usage);
 
 /** Take a flag, such as "--json", out of the arguments. @return true when present */
-bool command_take_flag(int *argc, char **argv, const char *flag);
+bool command_pop_flag(int *argc, char **argv, const char *flag);
 
 /**
  * Take "--name VALUE" or "--name=VALUE" out of the arguments. @return VALUE, NULL when absent, "" when the value is
  * missing
  */
-const char *command_take_value(int *argc, char **argv, const char *name);
+const char *command_pop_value(int *argc, char **argv, const char *name);
 
 /** Log an error for an unknown option or too many arguments. @return true when there is one */
 bool command_has_leftovers(int argc, char **argv, int most_arguments);
@@ -127,7 +127,7 @@ bool command_has_leftovers(int argc, char **argv, int most_arguments);
  * Parse a time relative to the session's start: "90", "1:30" or "1:02:03.5". A time after the end is refused, with the
  * length of the session; the next whole second after the end counts as the end.
  *
- * @return 0, or EXIT_USAGE or, for a session without messages, EXIT_COULD_NOT; with the reason logged
+ * @return 0, or EXIT_USAGE or, for a session without messages, EXIT_FAILED; with the reason logged
  */
 int command_parse_moment(const char *text, const struct session_reader *reader, int64_t *ret);
 
@@ -143,38 +143,38 @@ int command_parse_span(const struct session_reader *reader, const char *from, co
 /** Progress of a long command, displayed on a terminal. */
 struct command_progress {
 	int64_t begin_ns, length_ns; /* span to process */
-	int64_t told_ns;             /* clock_now_ns() of the last display; initialise it */
+	int64_t shown_ns;            /* clock_now_ns() of the last display; initialise it */
 };
 
 /** Show the progress on standard error, a few times a second. @param user  a struct command_progress */
 void command_show_progress(void *user, int64_t at_ns);
 
 /** Print the damages of a session. @return true when there are any */
-bool command_tell_damages(const struct session_reader *reader);
+bool command_print_damages(const struct session_reader *reader);
 
 /**
  * Collect the muted spans, before any output.
  *
- * @return 0, or EXIT_COULD_NOT with the reason logged
+ * @return 0, or EXIT_FAILED with the reason logged
  */
 int command_collect_bleeps(struct bleeps *ret, const struct session *session);
 
-/** Open a typed path read-only. @return 0, or EXIT_COULD_NOT with the reason logged */
+/** Open a typed path read-only. @return 0, or EXIT_FAILED with the reason logged */
 int command_open(struct session **ret, const char *path);
 
 /** The same for modifying commands: the path must be a session's folder. */
 int command_open_folder(struct session **ret, const char *path);
 
-/** Log the faults of a transcript. @return EXIT_GOOD without faults, or EXIT_COULD_NOT */
-int command_tell_faults(const struct vtt_faults *faults, const char *name);
+/** Log the faults of a transcript. @return EXIT_OK without faults, or EXIT_FAILED */
+int command_log_faults(const struct vtt_faults *faults, const char *name);
 
-/** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_COULD_NOT with the reason logged */
-int command_leave(struct session *session, enum way_out way, enum consent_use use);
+/** Check that a session may leave by a way, as way_out_open(). @return 0, or EXIT_FAILED with the reason logged */
+int command_open_way_out(struct session *session, enum way_out way, enum consent_use use);
 
 /**
  * Extract a part of a session, gated by its consent, with a warning for each kind of omitted content.
  *
- * @return EXIT_GOOD, EXIT_NO when the session has no such part, or EXIT_COULD_NOT; with the reason logged
+ * @return EXIT_OK, EXIT_NO when the session has no such part, or EXIT_FAILED; with the reason logged
  */
 int command_extract(struct buf *out, struct session *session, enum extract part,
 	struct extract_notes *ret_notes);
@@ -185,10 +185,10 @@ int command_extract(struct buf *out, struct session *session, enum extract part,
 const char *command_local_time(char text[COMMAND_TIME_BYTES], int64_t ns);
 
 /**
- * Create a file readable by this user only; fails if it exists. @return EXIT_GOOD, or EXIT_COULD_NOT with the reason
+ * Create a file readable by this user only; fails if it exists. @return EXIT_OK, or EXIT_FAILED with the reason
  * logged
  */
 int command_write_file(const char *out, const struct buf *text);
 
 /** Warn of recorded modalities (bits) withheld by consent, one line each on standard error. */
-void command_tell_kept_back(const struct session *session, uint32_t modalities);
+void command_warn_withheld(const struct session *session, uint32_t modalities);

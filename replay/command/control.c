@@ -23,7 +23,7 @@
 /* The largest answer is a status with its study. */
 #define ANSWER_LIMIT_BYTES (4 * 1024 * 1024)
 
-int command_ask(const struct command_options *options, Uxrec__ClientMessage *message,
+int command_request(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret)
 {
 	struct error error = {"no memory"};
@@ -39,12 +39,12 @@ int command_ask(const struct command_options *options, Uxrec__ClientMessage *mes
 	if (fd == -EPERM) {
 		log_error("nothing was asked of the recorder at %s: %s", options->control,
 			error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (fd < 0) {
 		log_error("no recorder at %s (%s): start uxrecd, or name its socket with --control",
 			options->control, error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	message->request = 1;
 	r = wire_send(fd, &message->base);
@@ -53,28 +53,28 @@ int command_ask(const struct command_options *options, Uxrec__ClientMessage *mes
 			fd, &uxrec__server_message__descriptor, ANSWER_LIMIT_BYTES, &answer);
 	if (r < 0) {
 		log_errno(r, "the recorder at %s did not answer", options->control);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	*ret = (Uxrec__ServerMessage *)answer;
 	if ((*ret)->body_case != UXREC__SERVER_MESSAGE__BODY_FAILURE)
-		return EXIT_GOOD;
+		return EXIT_OK;
 	log_error("%s", (*ret)->failure->text);
 	uxrec__server_message__free_unpacked(*ret, NULL);
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
 int command_send(
 	const struct command_options *options, Uxrec__ClientMessage *message, bool print_session)
 {
 	Uxrec__ServerMessage *answer;
-	int r = command_ask(options, message, &answer);
+	int r = command_request(options, message, &answer);
 
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
 	if (print_session && answer->body_case == UXREC__SERVER_MESSAGE__BODY_DONE)
 		puts(answer->done->session);
 	uxrec__server_message__free_unpacked(answer, NULL);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 /* ---- start ---- */
@@ -122,7 +122,7 @@ static int parse_consent(char *text, Uxrec__Consent *consent, char **modalities,
 		modalities[consent->n_modalities++] = (char *)"screen";
 		modalities[consent->n_modalities++] = (char *)"input";
 	}
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 /* A study is given as a file or as a name in the library. @param ret_yaml  freed by the caller */
@@ -134,28 +134,28 @@ static int read_study(const char *study, Uxrec__Start *start, char **ret_yaml)
 
 	if (!strchr(study, '/') && (length < 5 || strcmp(study + length - 5, ".yaml") != 0)) {
 		start->study = (char *)study;
-		return EXIT_GOOD;
+		return EXIT_OK;
 	}
 	size = file_read_whole(study, STUDY_LIMIT_BYTES, ret_yaml, &error);
 	if (size < 0) {
 		log_error("study file %s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (size == 0 || strlen(*ret_yaml) != (size_t)size) {
 		log_error("study file %s: %s", text_quote(study).text,
 			size ? "it has a 0 byte in it" : "it is empty");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	valid = utf8_valid_bytes(*ret_yaml, (size_t)size);
 	if (valid < (size_t)size) {
 		log_error(
 			"study file %s: byte %zu is not UTF-8", text_quote(study).text, valid + 1);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	start->study_yaml = *ret_yaml;
 	/* for messages only: a path may have any bytes */
 	start->study_file = utf8_is_valid(study) ? (char *)study : (char *)"study";
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 int command_start(const struct command_options *options, int argc, char **argv)
@@ -166,27 +166,27 @@ int command_start(const struct command_options *options, int argc, char **argv)
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__Start start = UXREC__START__INIT;
 	Uxrec__Consent consent = UXREC__CONSENT__INIT;
-	const char *study = command_take_value(&argc, argv, "--study");
-	const char *participant = command_take_value(&argc, argv, "--participant");
-	const char *agreed = command_take_value(&argc, argv, "--consent");
-	const char *keys = command_take_value(&argc, argv, "--keys");
+	const char *study = command_pop_value(&argc, argv, "--study");
+	const char *participant = command_pop_value(&argc, argv, "--participant");
+	const char *agreed = command_pop_value(&argc, argv, "--consent");
+	const char *keys = command_pop_value(&argc, argv, "--keys");
 	_autofree_ char *yaml = NULL;
 	_autofree_ char *agreed_copy = agreed ? strdup(agreed) : NULL;
 	char *modalities[CONSENT_WORDS], *uses[CONSENT_WORDS];
 	int r;
 
-	start.pilot = command_take_flag(&argc, argv, "--pilot");
+	start.pilot = command_pop_flag(&argc, argv, "--pilot");
 	if (command_has_leftovers(argc, argv, 0))
 		return EXIT_USAGE;
 	if (!study || !participant || !agreed_copy)
 		return command_usage(text);
-	if (command_check_text("--participant", participant) != EXIT_GOOD ||
-		command_check_text("--consent", agreed) != EXIT_GOOD)
+	if (command_check_text("--participant", participant) != EXIT_OK ||
+		command_check_text("--consent", agreed) != EXIT_OK)
 		return EXIT_USAGE;
 	r = parse_consent(agreed_copy, &consent, modalities, uses);
-	if (r == EXIT_GOOD)
+	if (r == EXIT_OK)
 		r = read_study(study, &start, &yaml);
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
 	/* full keys with an unrestricted consent imply consent to them */
 	if (keys && strcmp(keys, "full") == 0 && !strchr(agreed, ':'))
@@ -311,7 +311,7 @@ int command_status(const struct command_options *options, int argc, char **argv)
 {
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__GetStatus get = UXREC__GET_STATUS__INIT;
-	bool json = command_take_flag(&argc, argv, "--json");
+	bool json = command_pop_flag(&argc, argv, "--json");
 	Uxrec__ServerMessage *answer;
 	int r;
 
@@ -319,11 +319,11 @@ int command_status(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_GET_STATUS;
 	message.get_status = &get;
-	r = command_ask(options, &message, &answer);
-	if (r != EXIT_GOOD)
+	r = command_request(options, &message, &answer);
+	if (r != EXIT_OK)
 		return r;
 	if (answer->body_case != UXREC__SERVER_MESSAGE__BODY_STATUS)
-		r = EXIT_COULD_NOT;
+		r = EXIT_FAILED;
 	else if (json)
 		json_print(json_of_message(&answer->status->base));
 	else

@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-/* @return EXIT_GOOD, or EXIT_USAGE with the allowed names logged */
+/* @return EXIT_OK, or EXIT_USAGE with the allowed names logged */
 static int parse_enum(const ProtobufCEnumDescriptor *descriptor, int lowest, const char *what,
 	const char *text, int *ret)
 {
 	struct error error;
 
 	if (enum_parse(descriptor, lowest, what, text, ret, &error) == 0)
-		return EXIT_GOOD;
+		return EXIT_OK;
 	log_error("%s", error.text);
 	return EXIT_USAGE;
 }
@@ -26,7 +26,7 @@ static int parse_outcome(const char *outcome, const char *failure,
 
 	r = parse_enum(&uxrec__attempt__outcome__descriptor, 1, "outcome", outcome, &value);
 	*ret_outcome = (Uxrec__Attempt__Outcome)value;
-	if (r != EXIT_GOOD || !failure)
+	if (r != EXIT_OK || !failure)
 		return r;
 	r = parse_enum(&uxrec__attempt__failure__descriptor, 1, "--failure", failure, &value);
 	*ret_failure = (Uxrec__Attempt__Failure)value;
@@ -37,15 +37,15 @@ int command_stop(const struct command_options *options, int argc, char **argv)
 {
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__Stop stop = UXREC__STOP__INIT;
-	const char *outcome = command_take_value(&argc, argv, "--outcome");
-	const char *failure = command_take_value(&argc, argv, "--failure");
+	const char *outcome = command_pop_value(&argc, argv, "--outcome");
+	const char *failure = command_pop_value(&argc, argv, "--failure");
 
-	stop.discard = command_take_flag(&argc, argv, "--discard");
+	stop.discard = command_pop_flag(&argc, argv, "--discard");
 	if (command_has_leftovers(argc, argv, 0))
 		return EXIT_USAGE;
 	if (failure && !outcome)
 		return command_usage("stop [--outcome OUTCOME [--failure KIND]] [--discard]");
-	if (outcome && parse_outcome(outcome, failure, &stop.outcome, &stop.failure) != EXIT_GOOD)
+	if (outcome && parse_outcome(outcome, failure, &stop.outcome, &stop.failure) != EXIT_OK)
 		return EXIT_USAGE;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_STOP;
 	message.stop = &stop;
@@ -60,7 +60,7 @@ int command_task(const struct command_options *options, int argc, char **argv)
 	Uxrec__TaskStart start = UXREC__TASK_START__INIT;
 	Uxrec__TaskReady ready = UXREC__TASK_READY__INIT;
 	Uxrec__TaskEnd end = UXREC__TASK_END__INIT;
-	const char *failure = command_take_value(&argc, argv, "--failure");
+	const char *failure = command_pop_value(&argc, argv, "--failure");
 	const char *verb;
 
 	if (command_has_leftovers(argc, argv, 2))
@@ -74,7 +74,7 @@ int command_task(const struct command_options *options, int argc, char **argv)
 		message.body_case = UXREC__CLIENT_MESSAGE__BODY_TASK_READY;
 		message.task_ready = &ready;
 	} else if (argc == 3 && strcmp(verb, "end") == 0) {
-		if (parse_outcome(argv[2], failure, &end.outcome, &end.failure) != EXIT_GOOD)
+		if (parse_outcome(argv[2], failure, &end.outcome, &end.failure) != EXIT_OK)
 			return EXIT_USAGE;
 		message.body_case = UXREC__CLIENT_MESSAGE__BODY_TASK_END;
 		message.task_end = &end;
@@ -95,8 +95,8 @@ int command_interruption(const struct command_options *options, int argc, char *
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__InterruptionBegin begin = UXREC__INTERRUPTION_BEGIN__INIT;
 	Uxrec__InterruptionEnd end = UXREC__INTERRUPTION_END__INIT;
-	const char *note = command_take_value(&argc, argv, "--note");
-	bool keeps_clock = command_take_flag(&argc, argv, "--keeps-clock");
+	const char *note = command_pop_value(&argc, argv, "--note");
+	bool keeps_clock = command_pop_flag(&argc, argv, "--keeps-clock");
 	int kind = 0;
 
 	if (command_has_leftovers(argc, argv, 2))
@@ -108,10 +108,10 @@ int command_interruption(const struct command_options *options, int argc, char *
 	}
 	if (argc < 2 || strcmp(argv[1], "begin") != 0)
 		return command_usage(usage);
-	if (command_check_text("--note", note) != EXIT_GOOD ||
+	if (command_check_text("--note", note) != EXIT_OK ||
 		(argc == 3 &&
 			parse_enum(&uxrec__interruption__kind__descriptor, 1, "interruption",
-				argv[2], &kind) != EXIT_GOOD))
+				argv[2], &kind) != EXIT_OK))
 		return EXIT_USAGE;
 	begin.kind = (Uxrec__Interruption__Kind)kind;
 	begin.keeps_clock = keeps_clock;
@@ -131,7 +131,7 @@ int command_phase(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc != 2)
 		return command_usage("phase intro|warm-up|task|post-task|debrief|break");
-	if (parse_enum(&uxrec__phase__kind__descriptor, 1, "phase", argv[1], &kind) != EXIT_GOOD)
+	if (parse_enum(&uxrec__phase__kind__descriptor, 1, "phase", argv[1], &kind) != EXIT_OK)
 		return EXIT_USAGE;
 	begin.kind = (Uxrec__Phase__Kind)kind;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_PHASE_BEGIN;
@@ -145,10 +145,10 @@ int command_tag(const struct command_options *options, int argc, char **argv)
 {
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__TagNow tag = UXREC__TAG_NOW__INIT;
-	const char *note = command_take_value(&argc, argv, "--note");
-	const char *opportunity = command_take_value(&argc, argv, "--opportunity");
-	const char *author = command_take_value(&argc, argv, "--author");
-	const char *impact = command_take_value(&argc, argv, "--impact");
+	const char *note = command_pop_value(&argc, argv, "--note");
+	const char *opportunity = command_pop_value(&argc, argv, "--opportunity");
+	const char *author = command_pop_value(&argc, argv, "--author");
+	const char *impact = command_pop_value(&argc, argv, "--impact");
 
 	if (command_has_leftovers(argc, argv, 1))
 		return EXIT_USAGE;
@@ -162,10 +162,10 @@ int command_tag(const struct command_options *options, int argc, char **argv)
 		}
 		tag.impact = (Uxrec__Impact)(*impact - '0' + 1);
 	}
-	if (command_check_text("--note", note) != EXIT_GOOD ||
-		command_check_text("--opportunity", opportunity) != EXIT_GOOD ||
-		command_check_text("--author", author) != EXIT_GOOD ||
-		command_check_text("CODE", argv[1]) != EXIT_GOOD)
+	if (command_check_text("--note", note) != EXIT_OK ||
+		command_check_text("--opportunity", opportunity) != EXIT_OK ||
+		command_check_text("--author", author) != EXIT_OK ||
+		command_check_text("CODE", argv[1]) != EXIT_OK)
 		return EXIT_USAGE;
 	tag.code = argv[1];
 	tag.note = (char *)(note ? note : "");

@@ -41,8 +41,8 @@ static bool answers(const char *question, const char *wanted)
 	return strcmp(line, wanted) == 0;
 }
 
-/* @return EXIT_GOOD when the user has confirmed twice */
-static int ask(const struct folder *library, const char *id)
+/* @return EXIT_OK when the user has confirmed twice */
+static int confirm(const struct folder *library, const char *id)
 {
 	_autofree_ char *label = NULL;
 	char question[300];
@@ -64,13 +64,13 @@ static int ask(const struct folder *library, const char *id)
 		fputs("Nothing was deleted.\n", stderr);
 		return EXIT_NO;
 	}
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 int command_delete(const struct command_options *options, int argc, char **argv)
 {
 	_folder_unref_ struct folder *library = NULL;
-	bool yes = command_take_flag(&argc, argv, "--yes");
+	bool yes = command_pop_flag(&argc, argv, "--yes");
 	struct folder_removed removed;
 	struct error error = {"no reason given"};
 	const char *id;
@@ -86,7 +86,7 @@ int command_delete(const struct command_options *options, int argc, char **argv)
 		argv[1][length - 1] = '\0';
 	if (folder_open_of(&library, argv[1], &id, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (!session_id_is_valid(id)) {
 		log_error(
@@ -95,8 +95,8 @@ int command_delete(const struct command_options *options, int argc, char **argv)
 			text_quote(id).text);
 		return EXIT_USAGE;
 	}
-	r = yes ? EXIT_GOOD : ask(library, id);
-	if (r != EXIT_GOOD)
+	r = yes ? EXIT_OK : confirm(library, id);
+	if (r != EXIT_OK)
 		return r;
 	r = session_delete(library, id, &removed, &error);
 	if (removed.files > 0 || r == 0)
@@ -104,7 +104,7 @@ int command_delete(const struct command_options *options, int argc, char **argv)
 			(unsigned long long)removed.bytes, id);
 	if (r < 0) {
 		log_error("%s%s", removed.left > 0 ? "not all was deleted: " : "", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
-	return EXIT_GOOD;
+	return EXIT_OK;
 }

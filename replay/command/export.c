@@ -63,13 +63,13 @@ static void handle_signals(void)
 	signal(SIGXFSZ, SIG_IGN); /* the error of write(2) suffices, as for a full disk */
 }
 
-/* Log the error, and re-raise a received signal for the parent process. @return EXIT_COULD_NOT */
+/* Log the error, and re-raise a received signal for the parent process. @return EXIT_FAILED */
 static int give_up(int r, const struct error *error)
 {
 	log_error("%s", error->text);
 	if (r == -EINTR && interrupted)
 		raise(interrupted); /* its default action is restored */
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
 /* ---- option parsing ---- */
@@ -214,7 +214,7 @@ static int write_captions(const struct asked *asked, const struct session *sessi
 
 	if (r < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	vtt_write(&text, vtt);
 	r = buf_error(&text);
@@ -222,10 +222,10 @@ static int write_captions(const struct asked *asked, const struct session *sessi
 		r = write_file(path, &text);
 	if (r < 0)
 		log_error("%s: %s", path, strerror(-r));
-	return r < 0 ? EXIT_COULD_NOT : 0;
+	return r < 0 ? EXIT_FAILED : 0;
 }
 
-/* Checks that would otherwise fail after hours. @return 0 or EXIT_COULD_NOT */
+/* Checks that would otherwise fail after hours. @return 0 or EXIT_FAILED */
 static int check_captions(
 	const struct asked *asked, const struct session *session, const char *path)
 {
@@ -234,12 +234,12 @@ static int check_captions(
 
 	if (!path || access(path, F_OK) == 0) {
 		log_error("%s: it is there already; name another file", path ? path : asked->out);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (captions_collect(&vtt, session, asked->vtt_parts, asked->layer, 0, INT64_MAX, &error) <
 		0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	return 0;
 }
@@ -251,7 +251,7 @@ static void begin_progress(
 {
 	int64_t begin_ns, end_ns;
 
-	*progress = (struct command_progress){.told_ns = clock_now_ns()};
+	*progress = (struct command_progress){.shown_ns = clock_now_ns()};
 	if (!isatty(STDERR_FILENO) || !session_span(session, &begin_ns, &end_ns))
 		return;
 	if (asked->options.from_ns > begin_ns)
@@ -263,9 +263,9 @@ static void begin_progress(
 }
 
 /* @return an exit status */
-static int tell_end(const struct session *session, struct frames_faults faults)
+static int print_losses(const struct session *session, struct frames_faults faults)
 {
-	bool lost = command_tell_damages(session->reader);
+	bool lost = command_print_damages(session->reader);
 
 	if (faults.pictures)
 		printf("lost: %llu pictures that cannot be decoded\n",
@@ -273,7 +273,7 @@ static int tell_end(const struct session *session, struct frames_faults faults)
 	if (faults.patches)
 		printf("lost: %llu patches that cannot be decoded\n",
 			(unsigned long long)faults.patches);
-	return lost || faults.pictures || faults.patches ? EXIT_COULD_NOT : EXIT_GOOD;
+	return lost || faults.pictures || faults.patches ? EXIT_FAILED : EXIT_OK;
 }
 
 static int export_film(struct asked *asked, const struct session *session)
@@ -286,9 +286,9 @@ static int export_film(struct asked *asked, const struct session *session)
 	int r;
 
 	if (asked->vtt && check_captions(asked, session, beside) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	if (chapters_collect(&chapters, session) < 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	begin_progress(&progress, asked, session);
 	asked->options.chapters = &chapters;
 	if (progress.length_ns > 0) {
@@ -301,8 +301,8 @@ static int export_film(struct asked *asked, const struct session *session)
 	if (r < 0)
 		return give_up(r, &error);
 	if (asked->vtt && write_captions(asked, session, beside, &exported) != 0)
-		return EXIT_COULD_NOT;
-	return tell_end(session, exported.faults);
+		return EXIT_FAILED;
+	return print_losses(session, exported.faults);
 }
 
 /* ---- single pictures ---- */
@@ -325,7 +325,7 @@ static int parse_moments(struct moments *ret, const char *text, const struct ses
 
 	ret->at_ns = calloc(strlen(text) + 1, sizeof(*ret->at_ns));
 	if (!copy || !ret->at_ns)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	for (char *at = copy, *one; r == 0 && (one = strsep(&at, ","));)
 		r = command_parse_moment(one, reader, &ret->at_ns[ret->count++]);
 	return r;
@@ -354,7 +354,7 @@ static int spread_moments(
 	}
 	ret->at_ns = calloc(count < 1 ? 1 : (size_t)count, sizeof(*ret->at_ns));
 	if (!ret->at_ns)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	for (; (double)ret->count + 1 <= count; ret->count++)
 		ret->at_ns[ret->count] = begin_ns + (int64_t)((double)ret->count * seconds * 1e9);
 	return 0;
@@ -392,25 +392,26 @@ static int export_png(struct asked *asked, const struct session *session)
 		printf("%s: %zu pictures\n", asked->out, made.count);
 	if (made.in_gaps)
 		printf("%zu moments have no picture: %s\n", made.in_gaps, made.first_gap.text);
-	return tell_end(session, made.faults);
+	return print_losses(session, made.faults);
 }
 
-/* @return 0, or EXIT_COULD_NOT with the reason logged */
+/* @return 0, or EXIT_FAILED with the reason logged */
 static int check_consent(const struct asked *asked, struct session *session)
 {
 	enum way_out way = way_of(asked->format);
 	uint32_t wanted = way_out_needs(way)->modalities;
 
 	if ((asked->vtt_parts & CAPTION_TRANSCRIPT &&
-		    command_leave(session, WAY_OUT_TRANSCRIPT, asked->use) != 0) ||
-		(asked->vtt_parts && command_leave(session, WAY_OUT_CAPTIONS, asked->use) != 0) ||
-		command_leave(session, way, asked->use) != 0)
-		return EXIT_COULD_NOT;
+		    command_open_way_out(session, WAY_OUT_TRANSCRIPT, asked->use) != 0) ||
+		(asked->vtt_parts &&
+			command_open_way_out(session, WAY_OUT_CAPTIONS, asked->use) != 0) ||
+		command_open_way_out(session, way, asked->use) != 0)
+		return EXIT_FAILED;
 	if (export_is_film(asked->format))
 		wanted |= 1u << MODALITY_SOUND;
 	if (asked->draw_parts)
 		wanted |= 1u << MODALITY_INPUT;
-	command_tell_kept_back(session, wanted);
+	command_warn_withheld(session, wanted);
 	return 0;
 }
 
@@ -422,11 +423,11 @@ static int write_table(struct session *session, enum extract table, const char *
 	struct extract_notes notes = {0};
 	int r = command_extract(&content, session, table, &notes);
 
-	if (r == EXIT_GOOD)
+	if (r == EXIT_OK)
 		r = command_write_file(out, &content);
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
-	return command_tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+	return command_print_damages(session->reader) ? EXIT_FAILED : EXIT_OK;
 }
 
 static int export_table(const struct asked *asked, const char *name, const char *path)
@@ -444,36 +445,36 @@ static int export_table(const struct asked *asked, const char *name, const char 
 		return EXIT_USAGE;
 	}
 	if (command_open(&session, path) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	return write_table(session, (enum extract)table, asked->out);
 }
 
 int command_export(const struct command_options *options, int argc, char **argv)
 {
 	struct asked asked = {
-		.out = command_take_value(&argc, argv, "-o"),
-		.to = command_take_value(&argc, argv, "--to"),
-		.from = command_take_value(&argc, argv, "--from"),
-		.until = command_take_value(&argc, argv, "--until"),
-		.draw = command_take_value(&argc, argv, "--draw"),
-		.vtt = command_take_value(&argc, argv, "--vtt"),
-		.at = command_take_value(&argc, argv, "--at"),
-		.every = command_take_value(&argc, argv, "--every"),
-		.purpose = command_take_value(&argc, argv, "--for"),
+		.out = command_pop_value(&argc, argv, "-o"),
+		.to = command_pop_value(&argc, argv, "--to"),
+		.from = command_pop_value(&argc, argv, "--from"),
+		.until = command_pop_value(&argc, argv, "--until"),
+		.draw = command_pop_value(&argc, argv, "--draw"),
+		.vtt = command_pop_value(&argc, argv, "--vtt"),
+		.at = command_pop_value(&argc, argv, "--at"),
+		.every = command_pop_value(&argc, argv, "--every"),
+		.purpose = command_pop_value(&argc, argv, "--for"),
 		.options = {.from_ns = INT64_MIN,
 			.to_ns = INT64_MAX,
 			.beside = true,
 			.cut = &interrupted,
-			.monitor = command_take_flag(&argc, argv, "--monitor")},
+			.monitor = command_pop_flag(&argc, argv, "--monitor")},
 	};
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(session) struct session *session = NULL;
 	_autofree_ char *layer = NULL;
-	const char *table = command_take_value(&argc, argv, "--table");
-	int r = command_take_layer(&layer, &argc, argv);
+	const char *table = command_pop_value(&argc, argv, "--table");
+	int r = command_pop_layer(&layer, &argc, argv);
 
 	(void)options;
-	if (r != EXIT_GOOD || command_has_leftovers(argc, argv, 1))
+	if (r != EXIT_OK || command_has_leftovers(argc, argv, 1))
 		return EXIT_USAGE;
 	asked.layer = layer;
 	if (argc != 2 || !asked.out || !asked.to)
@@ -484,7 +485,7 @@ int command_export(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0 ||
 		check_consent(&asked, session) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	asked.options.bleeps = &bleeps;
 	r = command_parse_span(session->reader, asked.from, asked.until, &asked.options.from_ns,
 		&asked.options.to_ns);

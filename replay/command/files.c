@@ -88,7 +88,7 @@ static int list(
 	for (size_t i = 0; i <= ids->count; i++) {
 		const char *next = i < ids->count ? ids->ids[i] : NULL;
 
-		while (session_order_take(&order, next, &place)) {
+		while (session_order_pop(&order, next, &place)) {
 			Uxrec__SessionSummary *summary = place.item;
 
 			if (printed)
@@ -110,8 +110,8 @@ static int list(
 
 int command_list(const struct command_options *options, int argc, char **argv)
 {
-	const char *asked = command_take_value(&argc, argv, "--library");
-	bool json = command_take_flag(&argc, argv, "--json");
+	const char *asked = command_pop_value(&argc, argv, "--library");
+	bool json = command_pop_flag(&argc, argv, "--json");
 	_autofree_ char *usual = paths_library();
 	const char *library = asked ? asked : usual;
 	_cleanup_(session_ids_finish) struct session_ids ids = {0};
@@ -127,16 +127,16 @@ int command_list(const struct command_options *options, int argc, char **argv)
 		log_error(
 			"where is the library? Neither HOME nor XDG_DATA_HOME is set: name a "
 			"folder with --library");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (folder_open_linked(&folder, library, &error) < 0) {
 		log_error("library %s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	r = session_ids_list(&ids, library);
 	if (r < 0) {
 		log_errno(r, "library %s", library);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (json) {
 		json_list_begin(&printed);
@@ -149,7 +149,7 @@ int command_list(const struct command_options *options, int argc, char **argv)
 	}
 	if (r < 0)
 		log_error("no memory for all sessions");
-	return r < 0 ? EXIT_COULD_NOT : EXIT_GOOD;
+	return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* ---- info ---- */
@@ -432,7 +432,7 @@ static void print_info(const struct session *session, const struct session_facts
 
 int command_info(const struct command_options *options, int argc, char **argv)
 {
-	bool json = command_take_flag(&argc, argv, "--json");
+	bool json = command_pop_flag(&argc, argv, "--json");
 	_destroy_(session) struct session *session = NULL;
 	_destroy_(session_facts) struct session_facts *facts = NULL;
 	Uxrec__SessionSummary *summary;
@@ -452,10 +452,10 @@ int command_info(const struct command_options *options, int argc, char **argv)
 	}
 	if (r < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
-	if (*session->unsaid.text)
-		log_warning("%s", session->unsaid.text);
+	if (*session->annotations_error.text)
+		log_warning("%s", session->annotations_error.text);
 	summary = session_summarise(session);
 	if (json)
 		json_print(info_to_json(session, facts, summary));
@@ -463,5 +463,5 @@ int command_info(const struct command_options *options, int argc, char **argv)
 		print_info(session, facts, summary);
 	if (summary)
 		uxrec__session_summary__free_unpacked(summary, NULL);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }

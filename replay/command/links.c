@@ -39,31 +39,31 @@ static void print_list(const Uxrec__LinkList *list)
 	}
 }
 
-/* @return an exit status; with EXIT_GOOD the list, freed by the caller */
-static int ask(const struct command_options *options, Uxrec__ClientMessage *message,
+/* @return an exit status; with EXIT_OK the list, freed by the caller */
+static int request(const struct command_options *options, Uxrec__ClientMessage *message,
 	Uxrec__ServerMessage **ret)
 {
-	int r = command_ask(options, message, ret);
+	int r = command_request(options, message, ret);
 
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
 	if ((*ret)->body_case == UXREC__SERVER_MESSAGE__BODY_LINK_LIST)
-		return EXIT_GOOD;
+		return EXIT_OK;
 	uxrec__server_message__free_unpacked(*ret, NULL);
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
-static int ask_for_list(const struct command_options *options, Uxrec__ServerMessage **ret)
+static int request_list(const struct command_options *options, Uxrec__ServerMessage **ret)
 {
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
 	Uxrec__ListLinks list = UXREC__LIST_LINKS__INIT;
 
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_LIST_LINKS;
 	message.list_links = &list;
-	return ask(options, &message, ret);
+	return request(options, &message, ret);
 }
 
-static int ask_to_revoke(
+static int request_revocation(
 	const struct command_options *options, char *which, Uxrec__ServerMessage **ret)
 {
 	Uxrec__ClientMessage message = UXREC__CLIENT_MESSAGE__INIT;
@@ -73,20 +73,20 @@ static int ask_to_revoke(
 	body.which = which;
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_REVOKE_LINKS;
 	message.revoke_links = &body;
-	r = ask(options, &message, ret);
-	for (int i = 0; i < TRIES && r == EXIT_GOOD && (*ret)->link_list->unwritten; i++) {
+	r = request(options, &message, ret);
+	for (int i = 0; i < TRIES && r == EXIT_OK && (*ret)->link_list->unwritten; i++) {
 		if (*(*ret)->link_list->trouble)
 			return r;
 		usleep(TRY_EVERY_US);
 		uxrec__server_message__free_unpacked(*ret, NULL);
-		r = ask_for_list(options, ret);
+		r = request_list(options, ret);
 	}
 	return r;
 }
 
 int command_links(const struct command_options *options, int argc, char **argv)
 {
-	bool json = command_take_flag(&argc, argv, "--json");
+	bool json = command_pop_flag(&argc, argv, "--json");
 	bool revokes = argc > 1 && strcmp(argv[1], "revoke") == 0;
 	Uxrec__ServerMessage *answer;
 	const Uxrec__LinkList *list;
@@ -94,8 +94,9 @@ int command_links(const struct command_options *options, int argc, char **argv)
 
 	if (revokes ? argc != 3 : argc != 1)
 		return command_usage("links [--json] | links revoke ROLE|ID|all [--json]");
-	r = revokes ? ask_to_revoke(options, argv[2], &answer) : ask_for_list(options, &answer);
-	if (r != EXIT_GOOD)
+	r = revokes ? request_revocation(options, argv[2], &answer)
+		    : request_list(options, &answer);
+	if (r != EXIT_OK)
 		return r;
 	list = answer->link_list;
 	if (json)
@@ -105,7 +106,7 @@ int command_links(const struct command_options *options, int argc, char **argv)
 	if (list->unwritten && (revokes || *list->trouble)) {
 		log_error("%s: the revocation holds until the recorder ends, and is not kept yet",
 			*list->trouble ? list->trouble : "the disk is slow");
-		r = EXIT_COULD_NOT;
+		r = EXIT_FAILED;
 	}
 	uxrec__server_message__free_unpacked(answer, NULL);
 	return r;

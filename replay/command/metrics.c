@@ -248,8 +248,8 @@ static int open_named(void *user, size_t i, struct session **ret, struct error *
 
 	if (r == 0 && i >= named->warned) {
 		named->warned = i + 1;
-		if (*(*ret)->unsaid.text)
-			log_warning("%s", (*ret)->unsaid.text);
+		if (*(*ret)->annotations_error.text)
+			log_warning("%s", (*ret)->annotations_error.text);
 	}
 	return r;
 }
@@ -273,8 +273,8 @@ static char *find_library(const char *path)
 int command_metrics(const struct command_options *options, int argc, char **argv)
 {
 	_autofree_ char *layer = NULL;
-	int taken = command_take_layer(&layer, &argc, argv);
-	bool json = command_take_flag(&argc, argv, "--json");
+	int taken = command_pop_layer(&layer, &argc, argv);
+	bool json = command_pop_flag(&argc, argv, "--json");
 	struct named_sessions named = {.paths = argv + 1};
 	struct metrics_request request = {.open = open_named, .user = &named, .layer = layer};
 	struct error error = {"no reason given"};
@@ -282,7 +282,7 @@ int command_metrics(const struct command_options *options, int argc, char **argv
 	Uxrec__Metrics *metrics;
 
 	(void)options;
-	if (taken != EXIT_GOOD || command_has_leftovers(argc, argv, argc))
+	if (taken != EXIT_OK || command_has_leftovers(argc, argv, argc))
 		return EXIT_USAGE;
 	if (argc < 2)
 		return command_usage("metrics FILE... [--layer LAYER] [--json]");
@@ -291,12 +291,12 @@ int command_metrics(const struct command_options *options, int argc, char **argv
 	request.count = (size_t)(argc - 1);
 	if (metrics_compute(&metrics, &request, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (json)
 		json_print(metrics_to_json(metrics));
 	else
 		print_metrics(metrics);
 	uxrec__metrics__free_unpacked(metrics, NULL);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }

@@ -124,10 +124,10 @@ static int open_link(const char *link)
 		log_errno(r,
 			r == -ENOENT && fd >= 0 ? "xdg-open, which knows your browser"
 						: "a file that opens the page");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	remove_later(path);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 int command_open_page(const struct command_options *options, int argc, char **argv)
@@ -142,12 +142,12 @@ int command_open_page(const struct command_options *options, int argc, char **ar
 	page.page = argc > 1 ? argv[1] : (char *)"moderate";
 	message.body_case = UXREC__CLIENT_MESSAGE__BODY_OPEN_PAGE;
 	message.open_page = &page;
-	r = command_ask(options, &message, &answer);
-	if (r != EXIT_GOOD)
+	r = command_request(options, &message, &answer);
+	if (r != EXIT_OK)
 		return r;
 	r = answer->body_case == UXREC__SERVER_MESSAGE__BODY_PAGE_LINK
 		? open_link(answer->page_link->link)
-		: EXIT_COULD_NOT;
+		: EXIT_FAILED;
 	uxrec__server_message__free_unpacked(answer, NULL);
 	return r;
 }

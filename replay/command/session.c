@@ -69,7 +69,7 @@ int command_parse_moment(const char *text, const struct session_reader *reader, 
 		return r;
 	if (!session_reader_span(reader, &begin_ns, &end_ns)) {
 		log_error("the session is empty");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	after_ns = llround(seconds * NS_PER_S);
 	length_ns = end_ns - begin_ns;
@@ -113,9 +113,9 @@ void command_show_progress(void *user, int64_t at_ns)
 	struct command_progress *progress = user;
 	int64_t now_ns = clock_now_ns();
 
-	if (now_ns - progress->told_ns < NS_PER_S / 5 || progress->length_ns <= 0)
+	if (now_ns - progress->shown_ns < NS_PER_S / 5 || progress->length_ns <= 0)
 		return;
-	progress->told_ns = now_ns;
+	progress->shown_ns = now_ns;
 	fprintf(stderr, "\r%3d %%",
 		(int)(100.0 * (double)(at_ns - progress->begin_ns) / (double)progress->length_ns));
 	fflush(stderr);
@@ -142,7 +142,7 @@ static int copy(const struct session *session, const char *out, struct session_c
 	const struct bleeps *bleeps)
 {
 	struct copying copying = {
-		{session, options.from_ns, options.to_ns}, {.told_ns = clock_now_ns()}, bleeps};
+		{session, options.from_ns, options.to_ns}, {.shown_ns = clock_now_ns()}, bleeps};
 	struct session_reader *reader = session->reader;
 	struct session_copy_result result;
 	struct error error = {"no reason given"};
@@ -158,17 +158,17 @@ static int copy(const struct session *session, const char *out, struct session_c
 	}
 	if (session_copy(reader, out, &options, &result, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (options.progress)
 		fputs("\r\033[K", stderr);
-	command_tell_kept_back(session, UINT32_MAX);
+	command_warn_withheld(session, UINT32_MAX);
 	printf("%s: %llu messages, %.2f MB\n", out, (unsigned long long)result.messages,
 		(double)result.bytes / 1e6);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
-bool command_tell_damages(const struct session_reader *reader)
+bool command_print_damages(const struct session_reader *reader)
 {
 	const struct reader_damage *damages;
 	size_t count = session_reader_damages(reader, &damages);
@@ -191,10 +191,10 @@ int command_open(struct session **ret, const char *path)
 
 	if (session_open_path(ret, path, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
-	if (*(*ret)->unsaid.text)
-		log_warning("%s", (*ret)->unsaid.text);
+	if (*(*ret)->annotations_error.text)
+		log_warning("%s", (*ret)->annotations_error.text);
 	return 0;
 }
 
@@ -204,58 +204,59 @@ int command_open_folder(struct session **ret, const char *path)
 
 	if (r == 0 && (*ret)->recording_name) {
 		log_error("%s: say the session's folder", path);
-		r = EXIT_COULD_NOT;
+		r = EXIT_FAILED;
 	}
 	return r;
 }
 
-int command_leave(struct session *session, enum way_out way, enum consent_use use)
+int command_open_way_out(struct session *session, enum way_out way, enum consent_use use)
 {
 	struct error error = {"no reason given"};
 
 	if (way_out_open(session, way, use, &error) == 0)
 		return 0;
 	log_error("%s", error.text);
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
-struct telling {
+struct withheld_report {
 	uint32_t left; /* modalities not named yet, as bits */
 	const char *path;
 };
 
-static int tell_gap(void *user, const Uxrec__Gap *gap)
+static int warn_withheld_gap(void *user, const Uxrec__Gap *gap)
 {
-	struct telling *telling = user;
+	struct withheld_report *withheld_report = user;
 	uint16_t known = gap->n_topics ? channel_find(gap->topics[0]) : 0;
 	uint32_t bit = known ? 1u << channel_kind_get(known)->modality : 0;
 
-	if (!(telling->left & bit))
+	if (!(withheld_report->left & bit))
 		return 0;
-	telling->left &= ~bit;
-	log_warning("%s: %s of it is left out: %s", telling->path,
+	withheld_report->left &= ~bit;
+	log_warning("%s: %s of it is left out: %s", withheld_report->path,
 		modality_name(channel_kind_get(known)->modality), gap->detail);
 	return 0;
 }
 
-void command_tell_kept_back(const struct session *session, uint32_t modalities)
+void command_warn_withheld(const struct session *session, uint32_t modalities)
 {
-	struct telling telling = {modalities, session->path};
+	struct withheld_report withheld_report = {modalities, session->path};
 
 	if (session->reader)
-		session_reader_each_kept_back(session->reader, tell_gap, &telling);
+		session_reader_each_withheld(session->reader, warn_withheld_gap, &withheld_report);
 }
 
 int command_collect_bleeps(struct bleeps *ret, const struct session *session)
 {
-	int r = !session->annotations && *session->unsaid.text ? -EBADMSG
-							       : bleeps_collect(ret, session);
+	int r = !session->annotations && *session->annotations_error.text
+		? -EBADMSG
+		: bleeps_collect(ret, session);
 
 	if (r == 0)
 		return 0;
 	log_error("%s: what must not be heard of it is not known: %s", session->path,
-		r == -EBADMSG ? session->unsaid.text : strerror(-r));
-	return EXIT_COULD_NOT;
+		r == -EBADMSG ? session->annotations_error.text : strerror(-r));
+	return EXIT_FAILED;
 }
 
 static int parse_compression(const char *name, enum compression *ret)
@@ -275,8 +276,8 @@ static int parse_compression(const char *name, enum compression *ret)
 
 int command_recover(const struct command_options *options, int argc, char **argv)
 {
-	const char *out = command_take_value(&argc, argv, "-o");
-	const char *named = command_take_value(&argc, argv, "--compression");
+	const char *out = command_pop_value(&argc, argv, "-o");
+	const char *named = command_pop_value(&argc, argv, "--compression");
 	_destroy_(session) struct session *session = NULL;
 	enum compression compression = COMPRESSION_ZSTD;
 	int r;
@@ -289,23 +290,23 @@ int command_recover(const struct command_options *options, int argc, char **argv
 	if (named && parse_compression(named, &compression) != 0)
 		return EXIT_USAGE;
 	if (command_open(&session, argv[1]) != 0 ||
-		command_leave(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0)
-		return EXIT_COULD_NOT;
+		command_open_way_out(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0)
+		return EXIT_FAILED;
 	r = copy(session, out,
 		(struct session_copy_options){.from_ns = INT64_MIN,
 			.to_ns = INT64_MAX,
 			.compression = named ? &compression : NULL},
 		NULL);
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
-	return command_tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+	return command_print_damages(session->reader) ? EXIT_FAILED : EXIT_OK;
 }
 
 int command_cut(const struct command_options *options, int argc, char **argv)
 {
-	const char *out = command_take_value(&argc, argv, "-o");
-	const char *from = command_take_value(&argc, argv, "--from");
-	const char *to = command_take_value(&argc, argv, "--to");
+	const char *out = command_pop_value(&argc, argv, "-o");
+	const char *from = command_pop_value(&argc, argv, "--from");
+	const char *to = command_pop_value(&argc, argv, "--to");
 	struct session_copy_options part = {.from_ns = INT64_MIN, .to_ns = INT64_MAX};
 	_cleanup_(bleeps_finish) struct bleeps bleeps = {0};
 	_destroy_(session) struct session *session = NULL;
@@ -321,14 +322,14 @@ int command_cut(const struct command_options *options, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (command_open(&session, argv[1]) != 0 || command_collect_bleeps(&bleeps, session) != 0 ||
-		command_leave(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0)
-		return EXIT_COULD_NOT;
+		command_open_way_out(session, WAY_OUT_COPY, CONSENT_ANALYSIS) != 0)
+		return EXIT_FAILED;
 	r = command_parse_span(session->reader, from, to, &part.from_ns, &part.to_ns);
 	if (r == 0)
 		r = copy(session, out, part, &bleeps);
-	if (r != EXIT_GOOD)
+	if (r != EXIT_OK)
 		return r;
-	return command_tell_damages(session->reader) ? EXIT_COULD_NOT : EXIT_GOOD;
+	return command_print_damages(session->reader) ? EXIT_FAILED : EXIT_OK;
 }
 
 /* ---- erase ---- */
@@ -361,7 +362,7 @@ static int erase_words(const struct folder *folder, int64_t from_ns, int64_t to_
 			"%s; nothing was erased: mend it, or take it away with uxrec transcript "
 			"--remove",
 			error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (count > 0)
 		printf("erased: %zu cues of the transcript\n", count);
@@ -370,11 +371,11 @@ static int erase_words(const struct folder *folder, int64_t from_ns, int64_t to_
 
 int command_erase(const struct command_options *options, int argc, char **argv)
 {
-	const char *from = command_take_value(&argc, argv, "--from");
-	const char *to = command_take_value(&argc, argv, "--to");
-	const char *who = command_take_value(&argc, argv, "--who");
-	const char *why = command_take_value(&argc, argv, "--why");
-	const char *modality = command_take_value(&argc, argv, "--modality");
+	const char *from = command_pop_value(&argc, argv, "--from");
+	const char *to = command_pop_value(&argc, argv, "--to");
+	const char *who = command_pop_value(&argc, argv, "--who");
+	const char *why = command_pop_value(&argc, argv, "--why");
+	const char *modality = command_pop_value(&argc, argv, "--modality");
 	struct session_erase_options erase = {.why = why ? why : "no reason given"};
 	_autofree_ char *name = NULL;
 	_destroy_(session_reader) struct session_reader *reader = NULL;
@@ -395,7 +396,7 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	if (r == 0)
 		r = parse_modalities(modality, &erase.modalities);
 	if (r == 0)
-		r = command_take_name(&name, "--who", who);
+		r = command_normalise_name(&name, "--who", who);
 	if (r != 0)
 		return r;
 	erase.who = name;
@@ -403,7 +404,7 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	if (folder_open(&folder, argv[1], &error) < 0 || session_erase_finish(folder, &error) < 0 ||
 		session_reader_open_session(&reader, folder, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	r = command_parse_span(reader, from, to, &erase.from_ns, &erase.to_ns);
 	if (r != 0)
@@ -414,14 +415,14 @@ int command_erase(const struct command_options *options, int argc, char **argv)
 	/* session_erase() reports all other errors; erase the transcript only when the sound can be erased, too */
 	if (!recorded && erase.modalities >> MODALITY_SOUND & 1 &&
 		erase_words(folder, erase.from_ns - begin_ns, erase.to_ns - begin_ns) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	if (session_erase(folder, &erase, gap, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	printf("erased: %.3f s to %.3f s\n", (double)(gap[0] - begin_ns) / 1e9,
 		(double)(gap[1] - begin_ns) / 1e9);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 /* ---- merge ---- */
@@ -473,28 +474,28 @@ static int merge_log(struct annotations *log, const char *path, struct annotatio
 	return annotations_merge_below(log, folder, ret, reterr);
 }
 
-/* @return EXIT_COULD_NOT when part of the copy was not merged */
-static int tell_merged(const char *path, const struct annotations_merged *merged)
+/* @return EXIT_FAILED when part of the copy was not merged */
+static int report_merged(const char *path, const struct annotations_merged *merged)
 {
-	int r = EXIT_GOOD;
+	int r = EXIT_OK;
 
 	if (merged->damaged > 0) {
 		log_error("%s: %u records cannot be read; the first, at offset %llu, is %s", path,
 			merged->damaged, (unsigned long long)merged->first.offset,
 			merged->first.text);
-		r = EXIT_COULD_NOT;
+		r = EXIT_FAILED;
 	}
 	if (merged->torn_bytes > 0) {
 		log_error("%s: the last %llu bytes are no whole record, and were not read", path,
 			(unsigned long long)merged->torn_bytes);
-		r = EXIT_COULD_NOT;
+		r = EXIT_FAILED;
 	}
 	if (merged->differing > 0) {
 		log_error(
 			"%s: %zu acts have the id of another act and other content, and were not "
 			"taken",
 			path, merged->differing);
-		r = EXIT_COULD_NOT;
+		r = EXIT_FAILED;
 	}
 	if (merged->invalid > 0)
 		log_warning(
@@ -509,7 +510,7 @@ int command_merge(const struct command_options *options, int argc, char **argv)
 	_destroy_(annotations) struct annotations *log = NULL;
 	struct error error = {"no reason given"};
 	size_t total = 0, later = 0;
-	int result = EXIT_GOOD;
+	int result = EXIT_OK;
 
 	(void)options;
 	if (command_has_leftovers(argc, argv, argc))
@@ -523,10 +524,10 @@ int command_merge(const struct command_options *options, int argc, char **argv)
 
 		if (r < 0) {
 			log_error("%s", error.text);
-			return EXIT_COULD_NOT;
+			return EXIT_FAILED;
 		}
-		if (tell_merged(argv[i], &merged) != EXIT_GOOD)
-			result = EXIT_COULD_NOT;
+		if (report_merged(argv[i], &merged) != EXIT_OK)
+			result = EXIT_FAILED;
 		total += merged.fresh;
 		later += merged.later;
 	}
@@ -610,10 +611,10 @@ static int dump(
 
 int command_dump(const struct command_options *options, int argc, char **argv)
 {
-	bool json = command_take_flag(&argc, argv, "--json");
-	const char *topic = command_take_value(&argc, argv, "--channel");
-	const char *from = command_take_value(&argc, argv, "--from");
-	const char *to = command_take_value(&argc, argv, "--to");
+	bool json = command_pop_flag(&argc, argv, "--json");
+	const char *topic = command_pop_value(&argc, argv, "--channel");
+	const char *from = command_pop_value(&argc, argv, "--from");
+	const char *to = command_pop_value(&argc, argv, "--to");
 	int64_t from_ns = INT64_MIN, to_ns = INT64_MAX;
 	_destroy_(session) struct session *session = NULL;
 	int r;
@@ -625,16 +626,16 @@ int command_dump(const struct command_options *options, int argc, char **argv)
 		return command_usage(
 			"dump FILE|FOLDER [--channel TOPIC] [--from T] [--to T] [--json]");
 	if (command_open(&session, argv[1]) != 0 ||
-		command_leave(session, WAY_OUT_DUMP, CONSENT_ANALYSIS) != 0)
-		return EXIT_COULD_NOT;
-	command_tell_kept_back(session, UINT32_MAX);
+		command_open_way_out(session, WAY_OUT_DUMP, CONSENT_ANALYSIS) != 0)
+		return EXIT_FAILED;
+	command_warn_withheld(session, UINT32_MAX);
 	r = command_parse_span(session->reader, from, to, &from_ns, &to_ns);
 	if (r != 0)
 		return r;
 	r = dump(session->reader, topic, from_ns, to_ns, json);
 	if (r < 0 && r != -EPIPE) {
 		log_errno(r, "%s", argv[1]);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
-	return session_reader_damages(session->reader, NULL) > 0 ? EXIT_NO : EXIT_GOOD;
+	return session_reader_damages(session->reader, NULL) > 0 ? EXIT_NO : EXIT_OK;
 }

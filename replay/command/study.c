@@ -98,7 +98,7 @@ int command_study(const struct command_options *options, int argc, char **argv)
 		return command_study_layer(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "new") == 0)
 		return command_study_new(argc, argv);
-	json = command_take_flag(&argc, argv, "--json");
+	json = command_pop_flag(&argc, argv, "--json");
 	if (command_has_leftovers(argc, argv, argc))
 		return EXIT_USAGE;
 	if (argc < 3 || strcmp(argv[1], "check") != 0)
@@ -110,5 +110,5 @@ int command_study(const struct command_options *options, int argc, char **argv)
 		good &= check(argv[i], json ? &printed : NULL);
 	if (json)
 		json_list_end(&printed);
-	return good ? EXIT_GOOD : EXIT_NO;
+	return good ? EXIT_OK : EXIT_NO;
 }

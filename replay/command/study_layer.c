@@ -82,7 +82,7 @@ static int show(const struct found_study *study, const char *library)
 
 	if (r < 0 && r != -ENOENT) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	act = log ? study_log_layer(log) : NULL;
 	if (!act) {
@@ -98,7 +98,7 @@ static int show(const struct found_study *study, const char *library)
 			index >= 0 ? study->layers.entries[index].label : act->layer_choice->layer)
 			.text,
 		text_quote(act->author).text, at);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 static int choose(
@@ -129,15 +129,15 @@ static int choose(
 		r = study_log_choose_layer(log, &actor, layer, principal, &error);
 	if (r < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	return show(study, library);
 }
 
 int command_study_layer(int argc, char **argv)
 {
-	const char *asked = command_take_value(&argc, argv, "--library");
-	const char *who = command_take_value(&argc, argv, "--who");
+	const char *asked = command_pop_value(&argc, argv, "--library");
+	const char *who = command_pop_value(&argc, argv, "--who");
 	_cleanup_(found_study_finish) struct found_study study = {0};
 	_autofree_ char *usual = paths_library(), *author = NULL;
 	const char *library = asked ? asked : usual;
@@ -148,19 +148,19 @@ int command_study_layer(int argc, char **argv)
 		return EXIT_USAGE;
 	if (argc < 3)
 		return command_usage("study layer STUDY [LAYER] [--who NAME] [--library FOLDER]");
-	if (command_take_name(&author, "--who", who ? who : "moderator") != EXIT_GOOD)
+	if (command_normalise_name(&author, "--who", who ? who : "moderator") != EXIT_OK)
 		return EXIT_USAGE;
 	if (!library) {
 		log_error(
 			"where is the library? Neither HOME nor XDG_DATA_HOME is set: name a "
 			"folder with --library");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	study.typed = argv[2];
 	r = find_study(&study, library, &error);
 	if (r < 0) {
 		log_error("%s", error.text);
-		return r == -ENOENT ? EXIT_NO : EXIT_COULD_NOT;
+		return r == -ENOENT ? EXIT_NO : EXIT_FAILED;
 	}
 	return argc == 3 ? show(&study, library) : choose(&study, library, argv[3], author);
 }

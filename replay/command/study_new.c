@@ -82,7 +82,7 @@ static int write_study(const char *path, const char *file, const char *text, str
 
 int command_study_new(int argc, char **argv)
 {
-	const char *studies = command_take_value(&argc, argv, "--studies");
+	const char *studies = command_pop_value(&argc, argv, "--studies");
 	_autofree_ char *library = paths_library(), *usual = NULL, *name = NULL, *text = NULL,
 			*file = NULL;
 	struct error error = {"no memory"};
@@ -102,14 +102,14 @@ int command_study_new(int argc, char **argv)
 		log_error(
 			"where are the studies? Neither HOME nor XDG_DATA_HOME is set: name a "
 			"folder with --studies");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	text = fill_template(name);
 	if (!text || asprintf(&file, "%s.yaml", name) < 0 ||
 		write_study(studies, file, text, &error) < 0) {
 		log_error("%s", error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	printf("%s/%s\n", studies, file);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }

@@ -163,7 +163,7 @@ static int wait_for(pid_t pid)
 }
 
 /* Evaluate the exit status. @return 0 or a negative errno with the reason */
-static int judge(const struct transcribing *how, int status, struct error *reterr)
+static int check_status(const struct transcribing *how, int status, struct error *reterr)
 {
 	struct text_quoted name = text_quote(how->program);
 
@@ -203,7 +203,7 @@ static int run(const struct transcribing *how, struct buf *text, struct error *r
 	if (r < 0)
 		return error_set(reterr, r, "what '%s' prints: %s", text_quote(how->program).text,
 			r == -EFBIG ? "it is larger than any transcript" : strerror(-r));
-	return judge(how, status, reterr);
+	return check_status(how, status, reterr);
 }
 
 /* ---- the session ---- */
@@ -224,7 +224,7 @@ static int export_sound(const struct session *session, struct error *reterr)
 	return r;
 }
 
-static int hear(struct vtt **ret, struct vtt_faults *ret_faults, const struct session *session,
+static int recognise(struct vtt **ret, struct vtt_faults *ret_faults, const struct session *session,
 	const struct transcribing *how, struct error *reterr)
 {
 	_cleanup_(buf_finish) struct buf text = {0};
@@ -248,20 +248,20 @@ static int hear(struct vtt **ret, struct vtt_faults *ret_faults, const struct se
 /* @return 0, or an exit status with the reason logged */
 static int check_session(struct session *session, const char *path, const struct transcribing *how)
 {
-	if (command_leave(session, WAY_OUT_TRANSCRIBE, CONSENT_ANALYSIS) != 0)
-		return EXIT_COULD_NOT;
-	command_tell_kept_back(session, 1u << MODALITY_SOUND);
+	if (command_open_way_out(session, WAY_OUT_TRANSCRIBE, CONSENT_ANALYSIS) != 0)
+		return EXIT_FAILED;
+	command_warn_withheld(session, 1u << MODALITY_SOUND);
 	if (session_reader_is_recorded(session->reader)) {
 		log_error("%s: it is being recorded: end the session first", path);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
-	if (!session->annotations && *session->unsaid.text) {
+	if (!session->annotations && *session->annotations_error.text) {
 		log_error("%s: what must not be heard of it is not known", path);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	if (!how->force && transcript_exists(session->folder)) {
 		log_error("%s: it has a transcript already: say --force to replace it", path);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	return 0;
 }
@@ -275,18 +275,18 @@ static int transcribe(const char *path, const struct transcribing *how)
 	int r;
 
 	if (command_open_folder(&session, path) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	r = check_session(session, path, how);
 	if (r != 0)
 		return r;
-	if (hear(&vtt, &faults, session, how, &error) < 0 ||
+	if (recognise(&vtt, &faults, session, how, &error) < 0 ||
 		transcript_store(session->folder, vtt, how->force, &error) < 0) {
 		log_error("%s: %s", path, error.text);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	printf("%s: %zu cues\n", path, vtt->count);
 	fflush(stdout);
-	return command_tell_faults(&faults, "what the recogniser printed");
+	return command_log_faults(&faults, "what the recogniser printed");
 }
 
 /* Must not be mistaken for an option. */
@@ -302,11 +302,11 @@ static bool language_is_valid(const char *language)
 
 int command_transcribe(const struct command_options *options, int argc, char **argv)
 {
-	const char *with = command_take_value(&argc, argv, "--with");
+	const char *with = command_pop_value(&argc, argv, "--with");
 	struct transcribing how = {with ? with : getenv("UXREC_TRANSCRIBER"),
-		command_take_value(&argc, argv, "--language"),
-		command_take_flag(&argc, argv, "--force")};
-	int status = EXIT_GOOD;
+		command_pop_value(&argc, argv, "--language"),
+		command_pop_flag(&argc, argv, "--force")};
+	int status = EXIT_OK;
 
 	(void)options;
 	if (command_has_leftovers(argc, argv, argc))
@@ -323,11 +323,11 @@ int command_transcribe(const struct command_options *options, int argc, char **a
 		log_error(
 			"no recogniser: say --with PROGRAM, or set UXREC_TRANSCRIBER; uxrec(1) "
 			"has an example");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	handle_signals();
 	for (int i = 1; i < argc; i++)
-		if (transcribe(argv[i], &how) != EXIT_GOOD)
-			status = EXIT_COULD_NOT;
+		if (transcribe(argv[i], &how) != EXIT_OK)
+			status = EXIT_FAILED;
 	return status;
 }

@@ -18,10 +18,10 @@ static const char usage[] =
 	"transcript FILE... [--search TEXT] [--json] | FILE --export OUT.vtt | FOLDER "
 	"--attach FILE.vtt [--offset SECONDS] [--force] | FOLDER --remove";
 
-static int could_not(const struct error *error)
+static int failed(const struct error *error)
 {
 	log_error("%s", error->text);
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
 /* ---- showing ---- */
@@ -49,7 +49,7 @@ static int64_t begin_of(const struct session *session)
 }
 
 /* Log the faults of a transcript. @return an exit status */
-int command_tell_faults(const struct vtt_faults *faults, const char *name)
+int command_log_faults(const struct vtt_faults *faults, const char *name)
 {
 	size_t named = faults->count < VTT_FAULTS_NAMED ? faults->count : VTT_FAULTS_NAMED;
 
@@ -58,7 +58,7 @@ int command_tell_faults(const struct vtt_faults *faults, const char *name)
 			faults->named[i].why);
 	if (faults->count > named)
 		log_warning("%s: %zu more that cannot be read", name, faults->count - named);
-	return faults->count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
+	return faults->count > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* @return 1 with a transcript, 0 when there is none, or a negative errno after logging */
@@ -69,11 +69,11 @@ static int load(struct vtt **ret, struct vtt_faults *ret_faults, struct session 
 	int r;
 
 	if (command_open(ret_session, path) != 0 ||
-		command_leave(*ret_session, WAY_OUT_TRANSCRIPT, CONSENT_ANALYSIS) != 0)
+		command_open_way_out(*ret_session, WAY_OUT_TRANSCRIPT, CONSENT_ANALYSIS) != 0)
 		return -EIO;
 	r = transcript_show(ret, *ret_session, ret_faults, &error);
 	if (r == 0)
-		command_tell_faults(ret_faults, path);
+		command_log_faults(ret_faults, path);
 	if (r < 0 && r != -ENOENT)
 		log_error("%s", error.text);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
@@ -87,14 +87,14 @@ static int show(const char *path)
 	int r = load(&vtt, &faults, &session, path);
 
 	if (r < 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	if (r == 0) {
 		log_error("%s: it has no transcript", path);
 		return EXIT_NO;
 	}
 	for (size_t i = 0; i < vtt->count; i++)
 		print_cue(&vtt->cues[i], NULL);
-	return faults.count > 0 ? EXIT_COULD_NOT : EXIT_GOOD;
+	return faults.count > 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 /* ---- searching ---- */
@@ -158,9 +158,9 @@ static int search_all(const char *text, int count, char **paths, bool json)
 
 		/* an unreadable transcript may match */
 		if (r < 0)
-			status = EXIT_COULD_NOT;
+			status = EXIT_FAILED;
 		else if (r > 0 && status == EXIT_NO)
-			status = EXIT_GOOD;
+			status = EXIT_OK;
 	}
 	if (json)
 		json_print(document);
@@ -185,7 +185,7 @@ static int parse_offset(const char *text, int64_t *ret_ns)
 
 /*
  * Refuse a transcript whose cues are all outside of the session: its times have another origin.
- * @return 0 or EXIT_COULD_NOT
+ * @return 0 or EXIT_FAILED
  */
 static int shift(struct vtt *vtt, const struct session *session, int64_t offset_ns)
 {
@@ -200,7 +200,7 @@ static int shift(struct vtt *vtt, const struct session *session, int64_t offset_
 		"no cue lies in the session, which is %.3f s long: --offset SECONDS shifts their "
 		"times",
 		(double)(end_ns - begin_ns) / NS_PER_S);
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
 static int attach(const char *path, const char *file, int64_t offset_ns, bool replace)
@@ -213,24 +213,24 @@ static int attach(const char *path, const char *file, int64_t offset_ns, bool re
 	ssize_t size;
 
 	if (command_open_folder(&session, path) != 0 ||
-		command_leave(session, WAY_OUT_TRANSCRIPT, CONSENT_ANALYSIS) != 0)
-		return EXIT_COULD_NOT;
+		command_open_way_out(session, WAY_OUT_TRANSCRIPT, CONSENT_ANALYSIS) != 0)
+		return EXIT_FAILED;
 	size = file_read_whole(file, TRANSCRIPT_LIMIT_BYTES, &text, &error);
 	if (size < 0)
-		return could_not(&error);
+		return failed(&error);
 	if (vtt_parse(&vtt, text, (size_t)size, file, &faults, &error) < 0)
-		return could_not(&error);
+		return failed(&error);
 	if (shift(vtt, session, offset_ns) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	if (transcript_store(session->folder, vtt, replace, &error) < 0) {
 		log_error("%s%s", error.text,
 			!replace && transcript_exists(session->folder)
 				? ": say --force to replace it"
 				: "");
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	printf("%s: %zu cues\n", path, vtt->count);
-	return command_tell_faults(&faults, file);
+	return command_log_faults(&faults, file);
 }
 
 int command_write_file(const char *out, const struct buf *text)
@@ -240,16 +240,16 @@ int command_write_file(const char *out, const struct buf *text)
 	if (fd < 0) {
 		log_error("%s: %s", out,
 			fd == -EEXIST ? "it is there already; name another file" : strerror(-fd));
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	r = io_write_all(fd, text->data, text->size_bytes);
 	if (close(fd) < 0 && r == 0)
 		r = -errno;
 	if (r == 0)
-		return EXIT_GOOD;
+		return EXIT_OK;
 	unlink(out);
 	log_errno(r, "%s", out);
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
 int command_extract(struct buf *out, struct session *session, enum extract part,
@@ -258,20 +258,20 @@ int command_extract(struct buf *out, struct session *session, enum extract part,
 	struct error error = {"no reason given"};
 	int r;
 
-	if (command_leave(session, extract_way(part), CONSENT_ANALYSIS) != 0)
-		return EXIT_COULD_NOT;
+	if (command_open_way_out(session, extract_way(part), CONSENT_ANALYSIS) != 0)
+		return EXIT_FAILED;
 	r = extract_write(out, SIZE_MAX, session, part, ret_notes, &error);
 	if (r < 0) {
 		log_error("%s: %s", session->path, error.text);
-		return r == -ENOENT ? EXIT_NO : EXIT_COULD_NOT;
+		return r == -ENOENT ? EXIT_NO : EXIT_FAILED;
 	}
 	for (size_t i = 0; i < ret_notes->count; i++)
 		log_warning("%s: %s", session->path, ret_notes->text[i]);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
 /* @param path  path of a session. @param out  a file, or NULL: standard output */
-static int give_out(const char *path, enum extract part, const char *out)
+static int write_transcript(const char *path, enum extract part, const char *out)
 {
 	_destroy_(session) struct session *session = NULL;
 	_cleanup_(buf_finish) struct buf text = {0};
@@ -279,35 +279,35 @@ static int give_out(const char *path, enum extract part, const char *out)
 	int r;
 
 	if (command_open(&session, path) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	r = command_extract(&text, session, part, &notes);
-	if (r == EXIT_GOOD && out)
+	if (r == EXIT_OK && out)
 		r = command_write_file(out, &text);
-	else if (r == EXIT_GOOD)
+	else if (r == EXIT_OK)
 		fwrite(text.data, 1, text.size_bytes, stdout);
-	return r == EXIT_GOOD && notes.count > 0 ? EXIT_COULD_NOT : r;
+	return r == EXIT_OK && notes.count > 0 ? EXIT_FAILED : r;
 }
 
-static int take_away(const char *path)
+static int remove_transcript(const char *path)
 {
 	_destroy_(session) struct session *session = NULL;
 	struct error error = {"no reason given"};
 
 	if (command_open_folder(&session, path) != 0)
-		return EXIT_COULD_NOT;
-	return transcript_remove(session->folder, &error) < 0 ? could_not(&error) : EXIT_GOOD;
+		return EXIT_FAILED;
+	return transcript_remove(session->folder, &error) < 0 ? failed(&error) : EXIT_OK;
 }
 
 int command_transcript(const struct command_options *options, int argc, char **argv)
 {
-	const char *file = command_take_value(&argc, argv, "--attach");
-	const char *offset = command_take_value(&argc, argv, "--offset");
-	const char *exported = command_take_value(&argc, argv, "--export");
-	const char *out = command_take_value(&argc, argv, "-o");
-	const char *text = command_take_value(&argc, argv, "--search");
-	bool away = command_take_flag(&argc, argv, "--remove");
-	bool force = command_take_flag(&argc, argv, "--force");
-	bool json = command_take_flag(&argc, argv, "--json");
+	const char *file = command_pop_value(&argc, argv, "--attach");
+	const char *offset = command_pop_value(&argc, argv, "--offset");
+	const char *exported = command_pop_value(&argc, argv, "--export");
+	const char *out = command_pop_value(&argc, argv, "-o");
+	const char *text = command_pop_value(&argc, argv, "--search");
+	bool removes = command_pop_flag(&argc, argv, "--remove");
+	bool force = command_pop_flag(&argc, argv, "--force");
+	bool json = command_pop_flag(&argc, argv, "--json");
 	int64_t offset_ns = 0;
 
 	(void)options;
@@ -315,8 +315,8 @@ int command_transcript(const struct command_options *options, int argc, char **a
 		return EXIT_USAGE;
 	if (!out)
 		out = exported;
-	if (argc < 2 || !!file + !!out + !!text + away > 1 || ((offset || force) && !file) ||
-		(json && (file || out || away)))
+	if (argc < 2 || !!file + !!out + !!text + removes > 1 || ((offset || force) && !file) ||
+		(json && (file || out || removes)))
 		return command_usage(usage);
 	if (offset && parse_offset(offset, &offset_ns) != 0)
 		return EXIT_USAGE;
@@ -325,8 +325,8 @@ int command_transcript(const struct command_options *options, int argc, char **a
 	if (file)
 		return attach(argv[1], file, offset_ns, force);
 	if (out)
-		return give_out(argv[1], EXTRACT_TRANSCRIPT_VTT, out);
+		return write_transcript(argv[1], EXTRACT_TRANSCRIPT_VTT, out);
 	if (json)
-		return give_out(argv[1], EXTRACT_TRANSCRIPT_JSON, NULL);
-	return away ? take_away(argv[1]) : show(argv[1]);
+		return write_transcript(argv[1], EXTRACT_TRANSCRIPT_JSON, NULL);
+	return removes ? remove_transcript(argv[1]) : show(argv[1]);
 }

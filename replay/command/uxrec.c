@@ -176,7 +176,7 @@ static void remove_arguments(int *argc, char **argv, int at, int count)
 	*argc -= count;
 }
 
-bool command_take_flag(int *argc, char **argv, const char *flag)
+bool command_pop_flag(int *argc, char **argv, const char *flag)
 {
 	for (int i = 1; i < *argc; i++)
 		if (strcmp(argv[i], flag) == 0) {
@@ -191,12 +191,12 @@ int command_check_text(const char *option, const char *text)
 	struct error error;
 
 	if (!text || text_check_typed(option, text, &error) == 0)
-		return EXIT_GOOD;
+		return EXIT_OK;
 	log_error("%s", error.text);
 	return EXIT_USAGE;
 }
 
-int command_take_name(char **ret, const char *option, const char *text)
+int command_normalise_name(char **ret, const char *option, const char *text)
 {
 	_autofree_ char *name = NULL;
 	struct error error;
@@ -207,12 +207,12 @@ int command_take_name(char **ret, const char *option, const char *text)
 		return EXIT_USAGE;
 	}
 	*ret = steal_ptr(name);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
-int command_take_layer(char **ret, int *argc, char **argv)
+int command_pop_layer(char **ret, int *argc, char **argv)
 {
-	const char *layer = command_take_value(argc, argv, "--layer");
+	const char *layer = command_pop_value(argc, argv, "--layer");
 	_autofree_ char *copy = layer ? strdup(layer) : NULL;
 	struct error error = {"no memory"};
 
@@ -221,10 +221,10 @@ int command_take_layer(char **ret, int *argc, char **argv)
 		return EXIT_USAGE;
 	}
 	*ret = steal_ptr(copy);
-	return EXIT_GOOD;
+	return EXIT_OK;
 }
 
-const char *command_take_value(int *argc, char **argv, const char *name)
+const char *command_pop_value(int *argc, char **argv, const char *name)
 {
 	size_t length = strlen(name);
 
@@ -271,12 +271,12 @@ static int run_helper(const char *name, char **argv)
 
 	if (!path) {
 		log_error("%s is not installed beside this program", name);
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	}
 	descriptors_restore(0); /* the helper raises its own limit */
 	execv(path, argv);
 	log_errno(-errno, "cannot start %s", path);
-	return EXIT_COULD_NOT;
+	return EXIT_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -290,11 +290,11 @@ int main(int argc, char **argv)
 	while (argc > 1 && argv[1][0] == '-') {
 		if (strcmp(argv[1], "--help") == 0) {
 			fputs(usage, stdout);
-			return EXIT_GOOD;
+			return EXIT_OK;
 		}
 		if (strcmp(argv[1], "--version") == 0) {
 			puts("uxrec " UXREC_VERSION);
-			return EXIT_GOOD;
+			return EXIT_OK;
 		}
 		if (strcmp(argv[1], "--control") != 0 || argc < 3) {
 			log_error(
@@ -314,7 +314,7 @@ int main(int argc, char **argv)
 			continue;
 		if (argc > 2 && strcmp(argv[argc - 1], "--help") == 0) {
 			fputs(usage, stdout);
-			return EXIT_GOOD;
+			return EXIT_OK;
 		}
 		return commands[i].run ? commands[i].run(&options, argc - 1, argv + 1)
 				       : run_helper(commands[i].helper, argv + 1);

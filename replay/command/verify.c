@@ -241,7 +241,7 @@ static int verify_redaction(const char *path, struct verify_report *report)
 	if (r < 0) {
 		json_object_put(report->problems);
 		log_error("%s: %s", path, error.text);
-		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
+		return r == -EBADMSG ? EXIT_NO : EXIT_FAILED;
 	}
 	if (!report->problems) {
 		printf("%s: %s: %llu messages of input, %llu keys, %.1f s below full, "
@@ -249,7 +249,7 @@ static int verify_redaction(const char *path, struct verify_report *report)
 			path, r > 0 ? "redacted as its policies say" : "NOT redacted",
 			(unsigned long long)result.messages, (unsigned long long)result.keys,
 			(double)result.covered_ns / NS_PER_S, result.problems);
-		return r > 0 ? EXIT_GOOD : EXIT_NO;
+		return r > 0 ? EXIT_OK : EXIT_NO;
 	}
 	document = json_object_new_object();
 	json_object_object_add(document, "redacted", json_object_new_boolean(r > 0));
@@ -260,13 +260,13 @@ static int verify_redaction(const char *path, struct verify_report *report)
 		json_object_new_double((double)result.covered_ns / NS_PER_S));
 	json_object_object_add(document, "problems", report->problems);
 	json_print(document);
-	return r > 0 ? EXIT_GOOD : EXIT_NO;
+	return r > 0 ? EXIT_OK : EXIT_NO;
 }
 
 int command_verify(const struct command_options *options, int argc, char **argv)
 {
-	bool json = command_take_flag(&argc, argv, "--json");
-	bool redaction = command_take_flag(&argc, argv, "--redaction");
+	bool json = command_pop_flag(&argc, argv, "--json");
+	bool redaction = command_pop_flag(&argc, argv, "--redaction");
 	struct verify_report report = {0};
 	struct verify_result result = {.finished = true};
 	struct error error = {"no reason given"};
@@ -285,8 +285,8 @@ int command_verify(const struct command_options *options, int argc, char **argv)
 	if (r < 0) {
 		json_object_put(report.problems);
 		log_error("%s: %s", argv[1], error.text);
-		return r == -EBADMSG ? EXIT_NO : EXIT_COULD_NOT;
+		return r == -EBADMSG ? EXIT_NO : EXIT_FAILED;
 	}
 	print_verified(argv[1], &result, &report);
-	return r > 0 ? EXIT_GOOD : EXIT_NO;
+	return r > 0 ? EXIT_OK : EXIT_NO;
 }

@@ -22,7 +22,7 @@ static const char usage[] =
 /* ---- listing ---- */
 
 /* A Withdrawal, or a withdrawn Consent of format 1. */
-static bool takes_back(const Uxrec__Act *act)
+static bool is_withdrawal(const Uxrec__Act *act)
 {
 	return act->body_case == UXREC__ACT__BODY_WITHDRAWAL ||
 		(act->body_case == UXREC__ACT__BODY_CONSENT && act->consent->withdrawn);
@@ -72,7 +72,7 @@ static struct json_object *withdrawal_to_json(const Uxrec__Act *act, int64_t beg
 static const struct command_act withdrawals = {
 	.noun = "withdrawal",
 	.body = UXREC__ACT__BODY_WITHDRAWAL,
-	.lists = takes_back,
+	.lists = is_withdrawal,
 	.print = print_withdrawal,
 	.to_json = withdrawal_to_json,
 };
@@ -87,7 +87,7 @@ static int withdraw(
 
 	act->withdrawal = withdrawal;
 	r = command_act_add(&withdrawals, session, act, json, id);
-	if (r == EXIT_GOOD && !json)
+	if (r == EXIT_OK && !json)
 		printf("%s keeps what was recorded, and nothing of this leaves it any more. uxrec "
 		       "erase takes it out for good; --remove %s gives it back.\n",
 			session->path, id);
@@ -155,15 +155,15 @@ static int withdraw_asked(const struct session *session, const struct asked *ask
 int command_withdraw(const struct command_options *options, int argc, char **argv)
 {
 	const struct asked asked = {
-		.modality = command_take_value(&argc, argv, "--modality"),
-		.use = command_take_value(&argc, argv, "--use"),
-		.from = command_take_value(&argc, argv, "--from"),
-		.participant = command_take_value(&argc, argv, "--participant"),
-		.who = command_take_value(&argc, argv, "--who"),
-		.why = command_take_value(&argc, argv, "--why"),
-		.remove = command_take_value(&argc, argv, "--remove"),
-		.list = command_take_flag(&argc, argv, "--list"),
-		.json = command_take_flag(&argc, argv, "--json"),
+		.modality = command_pop_value(&argc, argv, "--modality"),
+		.use = command_pop_value(&argc, argv, "--use"),
+		.from = command_pop_value(&argc, argv, "--from"),
+		.participant = command_pop_value(&argc, argv, "--participant"),
+		.who = command_pop_value(&argc, argv, "--who"),
+		.why = command_pop_value(&argc, argv, "--why"),
+		.remove = command_pop_value(&argc, argv, "--remove"),
+		.list = command_pop_flag(&argc, argv, "--list"),
+		.json = command_pop_flag(&argc, argv, "--json"),
 	};
 	_destroy_(session) struct session *session = NULL;
 	_autofree_ char *author = NULL;
@@ -175,18 +175,18 @@ int command_withdraw(const struct command_options *options, int argc, char **arg
 		return EXIT_USAGE;
 	if (argc != 2)
 		return command_usage(usage);
-	if (check_combination(&asked) != 0 || command_check_text("--why", asked.why) != EXIT_GOOD ||
-		command_check_text("--participant", asked.participant) != EXIT_GOOD ||
-		command_take_name(&author, "--who", asked.who ? asked.who : "moderator") !=
-			EXIT_GOOD)
+	if (check_combination(&asked) != 0 || command_check_text("--why", asked.why) != EXIT_OK ||
+		command_check_text("--participant", asked.participant) != EXIT_OK ||
+		command_normalise_name(&author, "--who", asked.who ? asked.who : "moderator") !=
+			EXIT_OK)
 		return EXIT_USAGE;
 	if (command_open_folder(&session, argv[1]) != 0)
-		return EXIT_COULD_NOT;
+		return EXIT_FAILED;
 	if (asked.list)
 		return command_act_list(&withdrawals, session, asked.json);
 	act.author = author;
 	act.layer = (char *)"live";
 	command_sign(&act, &identity);
-	return asked.remove ? command_act_take_back(&withdrawals, session, asked.remove, &act)
+	return asked.remove ? command_act_remove(&withdrawals, session, asked.remove, &act)
 			    : withdraw_asked(session, &asked, &act);
 }

@@ -22,7 +22,7 @@ struct frames {
 	bool has_gap;
 	struct screen_gap gap;
 	struct frames_faults faults;
-	struct error trouble;
+	struct error error;
 };
 
 struct request {
@@ -82,16 +82,15 @@ static bool is_sound(const struct answer *answer)
 			(size_t)frame->height <= PIXELS_BYTES / (size_t)frame->stride_bytes);
 }
 
-static int ask(struct frames *frames, struct request request, struct frame *ret)
+static int call_decoder(struct frames *frames, struct request request, struct frame *ret)
 {
 	struct answer answer;
-	int r = jail_ask(frames->jail, &request, &answer, &frames->trouble);
+	int r = jail_call(frames->jail, &request, &answer, &frames->error);
 
 	if (r < 0)
 		return r;
 	if (!is_sound(&answer))
-		return error_set(
-			&frames->trouble, -EBADMSG, "the video's decoder answers nonsense");
+		return error_set(&frames->error, -EBADMSG, "the video's decoder answers nonsense");
 	frames->peek_ns = answer.peek_ns;
 	frames->faults = answer.faults;
 	frames->has_gap = answer.has_gap;
@@ -105,17 +104,17 @@ static int ask(struct frames *frames, struct request request, struct frame *ret)
 
 void frames_end(struct frames *frames, int64_t to_ns)
 {
-	ask(frames, (struct request){REQUEST_END, to_ns}, NULL);
+	call_decoder(frames, (struct request){REQUEST_END, to_ns}, NULL);
 }
 
 int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret)
 {
-	return ask(frames, (struct request){REQUEST_SEEK, at_ns}, ret);
+	return call_decoder(frames, (struct request){REQUEST_SEEK, at_ns}, ret);
 }
 
 int frames_next(struct frames *frames, struct frame *ret)
 {
-	return ask(frames, (struct request){REQUEST_NEXT, 0}, ret);
+	return call_decoder(frames, (struct request){REQUEST_NEXT, 0}, ret);
 }
 
 const struct screen_gap *frames_gap(const struct frames *frames)
@@ -133,14 +132,14 @@ struct frames_faults frames_faults(const struct frames *frames)
 	return frames->faults;
 }
 
-const char *frames_trouble(const struct frames *frames)
+const char *frames_error(const struct frames *frames)
 {
-	return frames->trouble.text;
+	return frames->error.text;
 }
 
 /* ---- create and destroy ---- */
 
-static int lock_in(struct frames *frames, struct error *reterr)
+static int start_jail(struct frames *frames, struct error *reterr)
 {
 	const struct jail_options options = {
 		.name = "the video's decoder",
@@ -168,7 +167,7 @@ int frames_create(struct frames **ret, struct session_reader *reader, struct err
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = decoder_create(&frames->decoder, reader, frames->pixels, PIXELS_BYTES, reterr);
 	if (r == 0)
-		r = lock_in(frames, reterr);
+		r = start_jail(frames, reterr);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(frames);

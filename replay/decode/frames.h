@@ -44,7 +44,7 @@ void frames_end(struct frames *frames, int64_t to_ns);
  * Seek to a time. From an earlier time of the same keyframe interval it is as cheap as stepping.
  *
  * @return 1 with the picture, 0 when nothing is shown at that time (frames_next() then steps to the next picture), or
- *         a negative errno: -EBADMSG and -ETIMEDOUT with frames_trouble()
+ *         a negative errno: -EBADMSG and -ETIMEDOUT with frames_error()
  */
 int frames_seek(struct frames *frames, int64_t at_ns, struct frame *ret);
 
@@ -62,7 +62,7 @@ const struct screen_gap *frames_gap(const struct frames *frames);
 int64_t frames_peek(const struct frames *frames);
 
 /** @return the failure of the decoder, "" when there is none */
-const char *frames_trouble(const struct frames *frames);
+const char *frames_error(const struct frames *frames);
 
 /** Faults so far; pictures decoded twice count twice. */
 struct frames_faults frames_faults(const struct frames *frames);

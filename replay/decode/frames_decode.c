@@ -160,7 +160,7 @@ static int resize(struct decoder *decoder, int width, int height)
 
 /* ---- messages ---- */
 
-static void take_info(struct decoder *decoder, const struct reader_message *message)
+static void handle_screen_info(struct decoder *decoder, const struct reader_message *message)
 {
 	Uxrec__Screen *screen =
 		uxrec__screen__unpack(NULL, message->data.size_bytes, message->data.data);
@@ -184,7 +184,7 @@ static void begin_span(struct decoder *decoder, int64_t time_ns)
 }
 
 /* @return 1 when the picture is shown now, 0 when not, or a negative errno */
-static int take_picture(struct decoder *decoder, const struct reader_message *message)
+static int handle_picture(struct decoder *decoder, const struct reader_message *message)
 {
 	Foxglove__CompressedVideo *video;
 	int r = -EBADMSG;
@@ -214,10 +214,10 @@ static int take_picture(struct decoder *decoder, const struct reader_message *me
 }
 
 /* @return 1 when the shown picture may have changed, 0 when not, or a negative errno */
-static int take_patches(struct decoder *decoder, const struct reader_message *message)
+static int handle_patches(struct decoder *decoder, const struct reader_message *message)
 {
 	Uxrec__ScreenPatches *patches;
-	struct overlay_area laid;
+	struct overlay_area patched;
 	bool cleared;
 	int r;
 
@@ -229,22 +229,22 @@ static int take_patches(struct decoder *decoder, const struct reader_message *me
 		decoder->bad_patches++;
 		return 0;
 	}
-	r = overlay_take(decoder->overlay, patches, &laid, &cleared);
+	r = overlay_apply(decoder->overlay, patches, &patched, &cleared);
 	uxrec__screen_patches__free_unpacked(patches, NULL);
 	if (r < 0)
 		return r;
-	overlay_join(&decoder->fresh, &laid);
+	overlay_join(&decoder->fresh, &patched);
 	decoder->is_stale |= cleared;
-	return cleared || laid.width > 0;
+	return cleared || patched.width > 0;
 }
 
-static int take(struct decoder *decoder, const struct reader_message *message)
+static int handle_message(struct decoder *decoder, const struct reader_message *message)
 {
 	switch (message->channel->known) {
-	case CHANNEL_SCREEN_INFO: take_info(decoder, message); return 0;
+	case CHANNEL_SCREEN_INFO: handle_screen_info(decoder, message); return 0;
 	case CHANNEL_SCREEN_KEYFRAMES: begin_span(decoder, message->time_ns); return 0;
-	case CHANNEL_SCREEN: return take_picture(decoder, message);
-	default: return take_patches(decoder, message);
+	case CHANNEL_SCREEN: return handle_picture(decoder, message);
+	default: return handle_patches(decoder, message);
 	}
 }
 
@@ -278,7 +278,7 @@ static int step(struct decoder *decoder)
 
 	decoder->at_ns = decoder->next.time_ns;
 	while (r >= 0 && decoder->has_next && decoder->next.time_ns == decoder->at_ns) {
-		r = take(decoder, &decoder->next);
+		r = handle_message(decoder, &decoder->next);
 		changed |= r > 0;
 		if (r >= 0)
 			r = fetch(decoder);
@@ -319,7 +319,7 @@ static int find_size(struct decoder *decoder, int64_t at_ns)
 
 	decoder->screen_width = decoder->screen_height = 0;
 	if (r > 0)
-		take_info(decoder, &message);
+		handle_screen_info(decoder, &message);
 	return r < 0 ? r : 0;
 }
 
@@ -375,7 +375,7 @@ static void show(struct decoder *decoder, struct frame *ret)
 			decoder->pixels, stride, decoder->width, decoder->height);
 		decoder->fresh = overlay_covered(decoder->overlay);
 	}
-	overlay_lay(decoder->overlay, decoder->fresh, decoder->pixels);
+	overlay_compose(decoder->overlay, decoder->fresh, decoder->pixels);
 	decoder->is_stale = false;
 	decoder->fresh = (struct overlay_area){0};
 	*ret = (struct frame){

@@ -172,8 +172,8 @@ static void put(struct overlay *overlay, const struct overlay_area *area)
 	}
 }
 
-static int take_patch(struct overlay *overlay, const Uxrec__ScreenPatch *patch, int64_t *budget,
-	struct overlay_area *laid)
+static int apply_patch(struct overlay *overlay, const Uxrec__ScreenPatch *patch, int64_t *budget,
+	struct overlay_area *patched)
 {
 	spng_ctx *png = spng_ctx_new(0);
 	struct overlay_area area;
@@ -185,18 +185,18 @@ static int take_patch(struct overlay *overlay, const Uxrec__ScreenPatch *patch, 
 	if (r < 0)
 		return r == -EBADMSG ? 0 : r;
 	put(overlay, &area);
-	overlay_join(laid, &area);
+	overlay_join(patched, &area);
 	overlay_join(&overlay->covered, &area);
 	return 0;
 }
 
-int overlay_take(struct overlay *overlay, const Uxrec__ScreenPatches *message,
-	struct overlay_area *ret_laid, bool *ret_cleared)
+int overlay_apply(struct overlay *overlay, const Uxrec__ScreenPatches *message,
+	struct overlay_area *ret_patched, bool *ret_cleared)
 {
 	int64_t budget = (int64_t)overlay->width * overlay->height * SCREENS_A_MESSAGE;
 	int r = 0;
 
-	*ret_laid = (struct overlay_area){0};
+	*ret_patched = (struct overlay_area){0};
 	*ret_cleared = false;
 	if (message->n_cleared_px % 4 != 0)
 		overlay->faults++;
@@ -211,7 +211,7 @@ int overlay_take(struct overlay *overlay, const Uxrec__ScreenPatches *message,
 		*ret_cleared = true;
 	}
 	for (size_t i = 0; i < message->n_patches && r == 0; i++)
-		r = take_patch(overlay, message->patches[i], &budget, ret_laid);
+		r = apply_patch(overlay, message->patches[i], &budget, ret_patched);
 	return r;
 }
 
@@ -222,7 +222,7 @@ struct overlay_area overlay_covered(const struct overlay *overlay)
 	return overlay->covered;
 }
 
-void overlay_lay(const struct overlay *overlay, struct overlay_area area, uint8_t *pixels)
+void overlay_compose(const struct overlay *overlay, struct overlay_area area, uint8_t *pixels)
 {
 	for (int row = 0; row < area.height; row++) {
 		const uint32_t *from = row_of(overlay, &area, row);

@@ -31,12 +31,12 @@ void overlay_empty(struct overlay *overlay);
 /**
  * Clear the areas of a message, then apply its patches.
  *
- * @param ret_laid     area with new patches
+ * @param ret_patched     area with new patches
  * @param ret_cleared  set to true when a cleared area may have had patches
  * @return 0, or -ENOMEM
  */
-int overlay_take(struct overlay *overlay, const Uxrec__ScreenPatches *message,
-	struct overlay_area *ret_laid, bool *ret_cleared);
+int overlay_apply(struct overlay *overlay, const Uxrec__ScreenPatches *message,
+	struct overlay_area *ret_patched, bool *ret_cleared);
 
 /** Bounding box of all patches. */
 struct overlay_area overlay_covered(const struct overlay *overlay);
@@ -46,7 +46,7 @@ struct overlay_area overlay_covered(const struct overlay *overlay);
  *
  * @param pixels  B G R X, top row first, rows of 4 * width bytes
  */
-void overlay_lay(const struct overlay *overlay, struct overlay_area area, uint8_t *pixels);
+void overlay_compose(const struct overlay *overlay, struct overlay_area area, uint8_t *pixels);
 
 /** Number of skipped patches and areas so far. */
 uint64_t overlay_faults(const struct overlay *overlay);

@@ -81,7 +81,7 @@ int sound_decoder_decode(struct sound_decoder *decoder, const void *packet, size
 	if (size_bytes == 0 || size_bytes > PACKET_BYTES)
 		return 0;
 	memcpy(decoder->shared->packet, packet, size_bytes);
-	r = jail_ask(decoder->jail, &request, &answer, reterr);
+	r = jail_call(decoder->jail, &request, &answer, reterr);
 	if (r < 0)
 		return r;
 	/* a compromised decoder may send any answer */
@@ -113,7 +113,7 @@ static int open_codec(struct sound_decoder *decoder, struct error *reterr)
 	return 0;
 }
 
-static int lock_in(struct sound_decoder *decoder, struct error *reterr)
+static int start_jail(struct sound_decoder *decoder, struct error *reterr)
 {
 	const struct jail_options options = {
 		.name = "the sound's decoder",
@@ -138,7 +138,7 @@ int sound_decoder_create(struct sound_decoder **ret, struct error *reterr)
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = open_codec(decoder, reterr);
 	if (r == 0)
-		r = lock_in(decoder, reterr);
+		r = start_jail(decoder, reterr);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(decoder);

@@ -99,5 +99,5 @@ int copied_consent_add(void *user, struct session_writer *writer, struct copy_id
 		if (!has[i])
 			r = add(&adding, CHANNEL_ACTS, adding.from_ns,
 				&consent_act(consent, i)->base);
-	return r == 0 ? session_reader_each_kept_back(reader, add_gap, &adding) : r;
+	return r == 0 ? session_reader_each_withheld(reader, add_gap, &adding) : r;
 }

@@ -44,7 +44,7 @@ void export_close_drawer(struct export *export)
 
 /* ---- size ---- */
 
-static void take_size(struct drawer *drawer, const struct reader_message *message)
+static void handle_screen_info(struct drawer *drawer, const struct reader_message *message)
 {
 	Uxrec__Screen *screen =
 		uxrec__screen__unpack(NULL, message->data.size_bytes, message->data.data);
@@ -69,7 +69,7 @@ static int find_size(struct export *export, struct drawer *drawer, const struct 
 	drawer->width = first->width;
 	drawer->height = first->height;
 	while (r >= 0 && (r = session_cursor_next(cursor, &message)) > 0)
-		take_size(drawer, &message);
+		handle_screen_info(drawer, &message);
 	drawer->width = (drawer->width + 1) & ~1;
 	drawer->height = (drawer->height + 1) & ~1;
 	return r;

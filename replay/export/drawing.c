@@ -340,7 +340,7 @@ static int make_room(struct drawing *drawing, int width, int height)
 }
 
 /* Scaled to fit and centred; from here on the unit is the screen's pixel. */
-static void lay_frame(cairo_t *to, const struct drawing *drawing, const struct frame *frame)
+static void paint_frame(cairo_t *to, const struct drawing *drawing, const struct frame *frame)
 {
 	double x = (double)drawing->width / frame->width;
 	double y = (double)drawing->height / frame->height;
@@ -378,7 +378,7 @@ static int draw_all(struct drawing *drawing, cairo_t *to, const struct frame *fr
 	int r = 0;
 
 	cairo_set_operator(to, CAIRO_OPERATOR_SOURCE);
-	lay_frame(to, drawing, frame);
+	paint_frame(to, drawing, frame);
 	cairo_set_operator(to, CAIRO_OPERATOR_OVER);
 	if (drawing->timeline && drawing->parts & DRAWING_CLICKS)
 		draw_rings(drawing, to, at_ns, scale);

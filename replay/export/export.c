@@ -75,9 +75,9 @@ int export_set_extradata(AVStream *stream, const void *data, size_t size)
 int export_decoder_error(
 	const struct session *session, const struct frames *frames, int r, struct error *reterr)
 {
-	if (r < 0 && frames && *frames_trouble(frames))
+	if (r < 0 && frames && *frames_error(frames))
 		error_set(reterr, r, "its pictures cannot be decoded: %s: %s", session->path,
-			frames_trouble(frames));
+			frames_error(frames));
 	return r;
 }
 
@@ -369,7 +369,7 @@ int export_write(struct export *export, AVStream *stream, int64_t pts, int64_t d
 	return from_av(r);
 }
 
-static int take_picture(struct export *export, const struct reader_message *message)
+static int handle_picture(struct export *export, const struct reader_message *message)
 {
 	Foxglove__CompressedVideo *video = foxglove__compressed_video__unpack(
 		NULL, message->data.size_bytes, message->data.data);
@@ -404,17 +404,18 @@ static int take_picture(struct export *export, const struct reader_message *mess
 	return r;
 }
 
-static int take(struct export *export, const struct reader_message *message)
+static int handle_message(struct export *export, const struct reader_message *message)
 {
 	int r;
 
 	switch (message->channel->known) {
-	case CHANNEL_SCREEN: return is_behind(export, message) ? 0 : take_picture(export, message);
+	case CHANNEL_SCREEN:
+		return is_behind(export, message) ? 0 : handle_picture(export, message);
 	case CHANNEL_SCREEN_KEYFRAMES: export->is_key = true; return 0;
 	default:
 		r = export->drawer ? export_draw_until(export, message->time_ns)
 				   : export_stills_until(export, message->time_ns);
-		return r < 0 ? r : export_take_sound(export, message);
+		return r < 0 ? r : export_handle_sound(export, message);
 	}
 }
 
@@ -443,7 +444,7 @@ static int write_all(struct export *export)
 		r = session_cursor_create(
 			&cursor, export->session->reader, export->begin_ns, options->to_ns, known);
 	while (known && r >= 0 && (r = session_cursor_next(cursor, &message)) > 0) {
-		r = take(export, &message);
+		r = handle_message(export, &message);
 		if (r >= 0)
 			r = export_check_cut(export);
 		if (++count % PROGRESS_PACKETS == 0 && options->progress)

@@ -423,7 +423,7 @@ static int write_events(FILE *out, const struct session *session, struct extract
 	for (size_t i = 0; i < message->n_events && !ferror(out); i++)
 		write_event(&row, session, message->events[i]);
 	uxrec__timeline__free_unpacked(message, NULL);
-	session_reader_each_kept_back(session->reader, note_kept_back, notes);
+	session_reader_each_withheld(session->reader, note_kept_back, notes);
 	return 0;
 }
 
@@ -519,10 +519,10 @@ int extract_write(struct buf *out, size_t limit_bytes, const struct session *ses
 
 	if (!session->reader)
 		return error_set(reterr, -EBADMSG, "%s", session->trouble.text);
-	if (!session->annotations && *session->unsaid.text)
-		return error_set(reterr, -EBADMSG, "%s", session->unsaid.text);
-	if (*session->unsaid.text)
-		add_note(&notes, "%s", session->unsaid.text);
+	if (!session->annotations && *session->annotations_error.text)
+		return error_set(reterr, -EBADMSG, "%s", session->annotations_error.text);
+	if (*session->annotations_error.text)
+		add_note(&notes, "%s", session->annotations_error.text);
 	r = write_limited(&sink, session, part, &notes, reterr);
 	if (r == -ENOMEM)
 		return error_set(reterr, r, "no memory");

@@ -93,7 +93,7 @@ int export_write(struct export *export, AVStream *stream, int64_t pts, int64_t d
 /* Add the sound streams of the format, with their codecs. */
 int export_add_sounds(struct export *export);
 
-int export_take_sound(struct export *export, const struct reader_message *message);
+int export_handle_sound(struct export *export, const struct reader_message *message);
 
 /* Add a stream of re-encoded video; none when nothing is shown. */
 int export_open_drawer(struct export *export);

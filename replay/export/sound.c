@@ -181,7 +181,7 @@ static int put_sound(
 	return r;
 }
 
-int export_take_sound(struct export *export, const struct reader_message *message)
+int export_handle_sound(struct export *export, const struct reader_message *message)
 {
 	struct sound *sound =
 		message->channel->known == CHANNEL_MONITOR ? &export->monitor : &export->microphone;

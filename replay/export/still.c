@@ -85,7 +85,7 @@ static int write_blank(
 /* After a still, a picture that depends on those before the gap could not be decoded. */
 static bool has_still(const struct export *export, const struct screen_gap *gap)
 {
-	return gap && !gap->video_goes_on && export->video->codecpar->width > 0;
+	return gap && !gap->video_continues && export->video->codecpar->width > 0;
 }
 
 int export_stills_until(struct export *export, int64_t to_ns)

@@ -53,9 +53,9 @@ bool session_allows_way(const struct session *session, enum way_out way)
 			missing_modality(session, needs) == MODALITY_SESSION);
 }
 
-struct consent_text way_out_why_not(const struct session *session, enum way_out way)
+struct consent_text way_out_refusal_reason(const struct session *session, enum way_out way)
 {
-	return session_why_not(session, missing_modality(session, &table[way]));
+	return session_refusal_reason(session, missing_modality(session, &table[way]));
 }
 
 int way_out_open(
@@ -73,5 +73,5 @@ int way_out_open(
 	if (session_allows_way(session, way))
 		return 0;
 	return error_set(reterr, -EACCES, "%s: %s is refused: %s", session->path, needs->name,
-		way_out_why_not(session, way).text);
+		way_out_refusal_reason(session, way).text);
 }

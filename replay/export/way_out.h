@@ -41,7 +41,7 @@ const struct way_out_needs *way_out_needs(enum way_out way);
 bool session_allows_way(const struct session *session, enum way_out way);
 
 /** The reason for a false session_allows_way(). */
-struct consent_text way_out_why_not(const struct session *session, enum way_out way);
+struct consent_text way_out_refusal_reason(const struct session *session, enum way_out way);
 
 /**
  * Check that a session may leave by a way, and gate its reader for the use.

@@ -333,7 +333,7 @@ static int contradict(Uxrec__AttemptMetrics *row, const char *text)
 }
 
 /* The last score of an opportunity counts. */
-static int take_scores(
+static int apply_scores(
 	struct counting *counting, size_t i, const Uxrec__Study__Task *task, struct chance *chances)
 {
 	const struct annotations *log = counting->attempts->session->annotations;
@@ -468,7 +468,7 @@ static int count_row(struct counting *counting, size_t i, size_t *from)
 
 	if (!chances)
 		return -ENOMEM;
-	r = take_scores(counting, i, task, chances);
+	r = apply_scores(counting, i, task, chances);
 	for (; *from < counting->event_count && counting->events[*from].row == i && r == 0;
 		(*from)++) {
 		const struct event *event = &counting->events[*from];

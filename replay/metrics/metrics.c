@@ -151,10 +151,11 @@ static int note_unknown_tasks(struct computing *computing)
 
 /* ---- computation ---- */
 
-typedef int (*session_taker)(struct computing *computing, size_t i, const struct session *session);
+typedef int (*session_handler)(
+	struct computing *computing, size_t i, const struct session *session);
 
 /* Call @p take for each session; each is closed before the next is opened. */
-static int each_session(struct computing *computing, session_taker take)
+static int each_session(struct computing *computing, session_handler handle)
 {
 	const struct metrics_request *request = computing->request;
 	int r = 0;
@@ -166,7 +167,7 @@ static int each_session(struct computing *computing, session_taker take)
 		if (r < 0)
 			return r;
 		if (session)
-			r = take(computing, i, session);
+			r = handle(computing, i, session);
 	}
 	return r;
 }

@@ -33,7 +33,7 @@ const char *metrics_outcome_name(Uxrec__Attempt__Outcome outcome)
 /* ---- participant of an attempt ---- */
 
 /* Normalise a name; an invalid one from an old file stays unchanged. @return NULL without memory */
-static char *spell(const char *label)
+static char *normalise_label(const char *label)
 {
 	char *text;
 
@@ -67,7 +67,7 @@ static char *identify(const struct session *session, const Uxrec__Attempt *attem
 	if (!*label && info && info->n_participants == 1)
 		label = info->participants[0];
 	if (*label)
-		return spell(label);
+		return normalise_label(label);
 	return asprintf(&text, "session %s", session->id) < 0 ? NULL : text;
 }
 

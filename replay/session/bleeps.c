@@ -38,7 +38,7 @@ int bleeps_collect(struct bleeps *ret, const struct session *session)
 
 	if (!bleeps.spans)
 		return -ENOMEM;
-	if (!log && *session->unsaid.text)
+	if (!log && *session->annotations_error.text)
 		bleeps.spans[bleeps.count++] = (struct bleep_span){INT64_MIN, INT64_MAX};
 	for (size_t i = 0; i < acts; i++) {
 		const Uxrec__Act *act = annotations_get(log, i);

@@ -46,7 +46,7 @@ static int add(struct chapters *chapters, const struct chapter *chapter)
 }
 
 /* an attempt without an end ends with the session */
-static int take(struct chapters *chapters, const struct session *session,
+static int add_attempt(struct chapters *chapters, const struct session *session,
 	const Uxrec__Attempt *attempt, int64_t end_ns)
 {
 	struct chapter chapter = {
@@ -89,7 +89,7 @@ int chapters_collect(struct chapters *ret, const struct session *session)
 		const Uxrec__Act *act = annotations_get(session->annotations, i);
 
 		if (act->body_case == UXREC__ACT__BODY_ATTEMPT)
-			r = take(&chapters, session, act->attempt, end_ns);
+			r = add_attempt(&chapters, session, act->attempt, end_ns);
 	}
 	if (r < 0) {
 		chapters_finish(&chapters);

@@ -53,7 +53,7 @@ static int note_gap(struct session_facts *facts, const struct reader_message *me
 	return 0;
 }
 
-static void worse(struct reading *reading, int64_t error_ns)
+static void note_error(struct reading *reading, int64_t error_ns)
 {
 	if (error_ns > reading->worst_ns)
 		reading->worst_ns = error_ns;
@@ -65,7 +65,7 @@ static void note_clock(struct reading *reading, const struct reader_message *mes
 		uxrec__clock_sample__unpack(NULL, message->data.size_bytes, message->data.data);
 
 	if (sample)
-		worse(reading, sample->bracket_ns);
+		note_error(reading, sample->bracket_ns);
 	uxrec__clock_sample__free_unpacked(sample, NULL);
 }
 
@@ -105,7 +105,7 @@ static int note_device(struct reading *reading, const struct reader_message *mes
 
 	if (!device)
 		return 0;
-	worse(reading, device->time_resolution_us * NS_PER_US);
+	note_error(reading, device->time_resolution_us * NS_PER_US);
 	if (!known && !device->removed)
 		return add_device(reading->facts, device, message->time_ns);
 	if (known && device->removed)
@@ -182,7 +182,7 @@ static void note_end(struct session_facts *facts, const struct reader_message *m
 	uxrec__session_event__free_unpacked(event, NULL);
 }
 
-static int take(struct reading *reading, const struct reader_message *message)
+static int handle_message(struct reading *reading, const struct reader_message *message)
 {
 	struct channel_facts *channel = facts_of(reading->facts, message->channel);
 
@@ -216,14 +216,14 @@ static int read_all(struct reading *reading, const struct session *session)
 	int r = session_cursor_create(&cursor, session->reader, INT64_MIN, INT64_MAX, 0);
 
 	while (r >= 0 && (r = session_cursor_next(cursor, &message)) > 0) {
-		r = take(reading, &message);
+		r = handle_message(reading, &message);
 		if (r < 0)
 			return r;
 	}
 	if (r == 0 && reading->delay_count > 0) {
 		qsort(reading->copy_delays_ns, reading->delay_count, sizeof(int64_t),
 			compare_times);
-		worse(reading, reading->copy_delays_ns[reading->delay_count * 99 / 100]);
+		note_error(reading, reading->copy_delays_ns[reading->delay_count * 99 / 100]);
 	}
 	return r;
 }

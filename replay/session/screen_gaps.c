@@ -70,8 +70,8 @@ static int find_end(struct session_reader *reader, const Uxrec__Gap *gap, struct
 			return 0;
 		if (gap->to_ns == 0 || message.time_ns < gap->to_ns)
 			continue;
-		ret->video_goes_on = message.channel->known != CHANNEL_SCREEN_KEYFRAMES;
-		ret->to_ns = ret->video_goes_on ? gap->to_ns : message.time_ns;
+		ret->video_continues = message.channel->known != CHANNEL_SCREEN_KEYFRAMES;
+		ret->to_ns = ret->video_continues ? gap->to_ns : message.time_ns;
 		return 1;
 	}
 	return r < 0 ? r : 1;
@@ -79,7 +79,7 @@ static int find_end(struct session_reader *reader, const Uxrec__Gap *gap, struct
 
 /* ---- the list ---- */
 
-static int take(struct screen_gaps *gaps, struct session_reader *reader, const Uxrec__Gap *gap)
+static int add_gap(struct screen_gaps *gaps, struct session_reader *reader, const Uxrec__Gap *gap)
 {
 	struct screen_gap found, *list;
 	int r;
@@ -118,7 +118,7 @@ static void join(struct screen_gaps *gaps)
 			gaps->list[++kept] = *next;
 		else if (next->to_ns > last->to_ns)
 			*last = (struct screen_gap){
-				last->from_ns, next->to_ns, last->reason, next->video_goes_on};
+				last->from_ns, next->to_ns, last->reason, next->video_continues};
 	}
 	gaps->count = gaps->count ? kept + 1 : 0;
 }
@@ -128,11 +128,11 @@ struct collecting {
 	struct session_reader *reader;
 };
 
-static int take_kept_back(void *user, const Uxrec__Gap *gap)
+static int add_withheld_gap(void *user, const Uxrec__Gap *gap)
 {
 	struct collecting *collecting = user;
 
-	return take(collecting->gaps, collecting->reader, gap);
+	return add_gap(collecting->gaps, collecting->reader, gap);
 }
 
 int screen_gaps_collect(struct screen_gaps *ret, struct session_reader *reader)
@@ -150,12 +150,12 @@ int screen_gaps_collect(struct screen_gaps *ret, struct session_reader *reader)
 
 		if (!gap)
 			continue;
-		r = take(&gaps, reader, gap);
+		r = add_gap(&gaps, reader, gap);
 		uxrec__gap__free_unpacked(gap, NULL);
 	}
 	if (r >= 0)
-		r = session_reader_each_kept_back(
-			reader, take_kept_back, &(struct collecting){&gaps, reader});
+		r = session_reader_each_withheld(
+			reader, add_withheld_gap, &(struct collecting){&gaps, reader});
 	if (r < 0) {
 		screen_gaps_finish(&gaps);
 		return r;

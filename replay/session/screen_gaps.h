@@ -14,7 +14,7 @@ struct screen_gap {
 	/* end: the first keyframe after the gap's own end; INT64_MAX: none */
 	int64_t from_ns, to_ns;
 	Uxrec__Gap__Reason reason;
-	bool video_goes_on; /* the next picture is not a keyframe but depends on those before */
+	bool video_continues; /* the next picture is not a keyframe but depends on those before */
 };
 
 /** Sorted by time; no two touch. */

@@ -92,7 +92,7 @@ static int update_consent(struct session *session)
 
 	consent_gate_close(&session->gate, session->reader);
 	r = consent_create(&consent, log ? NULL : session->annotations,
-		log ? NULL : session->reader, log ? "" : session->unsaid.text);
+		log ? NULL : session->reader, log ? "" : session->annotations_error.text);
 	if (r < 0)
 		return r;
 	consent_destroy(session->consent);
@@ -102,7 +102,7 @@ static int update_consent(struct session *session)
 
 /* ---- ids ---- */
 
-static int take_uuid(
+static int handle_uuid(
 	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	struct session *session = user;
@@ -125,7 +125,7 @@ static void find_uuid(struct session *session)
 			session_reader_uuid(session->reader));
 	if (!*session->uuid && session_span(session, &begin_ns, &end_ns))
 		session_each(session, begin_ns, begin_ns + START_NS, UINT64_C(1) << CHANNEL_EVENTS,
-			take_uuid, session);
+			handle_uuid, session);
 	if (*session->uuid && session->annotations)
 		annotations_set_session(session->annotations, session->uuid);
 }
@@ -140,13 +140,13 @@ static int open_parts(struct session *session, bool writable, struct error *rete
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return error_set(reterr, r, "%s", session->trouble.text);
 	r = annotations_open_below(
-		&session->annotations, session->folder, writable, &session->unsaid);
+		&session->annotations, session->folder, writable, &session->annotations_error);
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
-		return error_set(reterr, r, "%s", session->unsaid.text);
+		return error_set(reterr, r, "%s", session->annotations_error.text);
 	if (r == -ENOENT)
-		session->unsaid = (struct error){0};
+		session->annotations_error = (struct error){0};
 	if (session->annotations && annotations_damaged(session->annotations) > 0)
-		error_set(&session->unsaid, -EBADMSG,
+		error_set(&session->annotations_error, -EBADMSG,
 			"%s/" SESSION_ANNOTATIONS_NAME ": %u acts are damaged and were left out",
 			session->path, annotations_damaged(session->annotations));
 	find_uuid(session);
@@ -310,8 +310,8 @@ int session_refresh(struct session *session)
 		return 0;
 	r = annotations_refresh(session->annotations);
 	if (r < 0)
-		error_set(&session->unsaid, r, "%s/" SESSION_ANNOTATIONS_NAME ": %s", session->path,
-			strerror(-r));
+		error_set(&session->annotations_error, r, "%s/" SESSION_ANNOTATIONS_NAME ": %s",
+			session->path, strerror(-r));
 	if (r == 0 && annotations_size_bytes(session->annotations) == before_bytes)
 		return 0;
 	return update_consent(session);
@@ -351,9 +351,9 @@ bool session_allows_attempt(const struct session *session, const Uxrec__Attempt 
 		end_ns > begin_ns ? end_ns : begin_ns + 1);
 }
 
-struct consent_text session_why_not(const struct session *session, unsigned modality)
+struct consent_text session_refusal_reason(const struct session *session, unsigned modality)
 {
-	return consent_why(session->consent, modality, session->use);
+	return consent_denial_reason(session->consent, modality, session->use);
 }
 
 /* ---- gaps ---- */
@@ -438,7 +438,7 @@ void session_ids_finish(struct session_ids *ids)
 /* ---- messages ---- */
 
 int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, uint64_t known,
-	int (*take)(
+	int (*handle)(
 		void *user, const struct reader_message *message, const ProtobufCMessage *unpacked),
 	void *user)
 {
@@ -461,7 +461,7 @@ int session_each(const struct session *session, int64_t from_ns, int64_t to_ns, 
 
 		if (!unpacked)
 			continue; /* reported by verify; keep reading */
-		r = take(user, &message, unpacked);
+		r = handle(user, &message, unpacked);
 		protobuf_c_message_free_unpacked(unpacked, NULL);
 		if (r != 0)
 			return r;

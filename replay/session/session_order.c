@@ -63,7 +63,7 @@ int session_order_add(struct session_order *order, const char *id, int64_t begin
 	return 0;
 }
 
-bool session_order_take(struct session_order *order, const char *next, struct session_place *ret)
+bool session_order_pop(struct session_order *order, const char *next, struct session_place *ret)
 {
 	const struct session_place *newest;
 
@@ -92,7 +92,7 @@ bool session_ids_newest(const struct session_ids *ids, const char *library, char
 		_destroy_(session) struct session *session = NULL;
 		int64_t begin_ns = 0, end_ns;
 
-		if (session_order_take(&order, i < ids->count ? ids->ids[i] : NULL, &newest)) {
+		if (session_order_pop(&order, i < ids->count ? ids->ids[i] : NULL, &newest)) {
 			memcpy(ret, newest.id, sizeof(newest.id));
 			return true;
 		}

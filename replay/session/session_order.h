@@ -33,7 +33,7 @@ int session_order_add(struct session_order *order, const char *id, int64_t begin
  *
  * @param next  the next id to add; NULL: none
  */
-bool session_order_take(struct session_order *order, const char *next, struct session_place *ret);
+bool session_order_pop(struct session_order *order, const char *next, struct session_place *ret);
 
 void session_order_finish(struct session_order *order);
 

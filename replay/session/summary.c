@@ -164,7 +164,8 @@ static void summarise_consent(Uxrec__SessionSummary *summary, const struct sessi
 		summary->consent = strdup("withdrawn");
 	else if (!allowed)
 		summary->consent = strdup(
-			consent_why(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS).text);
+			consent_denial_reason(session->consent, MODALITY_SESSION, CONSENT_ANALYSIS)
+				.text);
 	else if (consent_is_narrowed(session->consent))
 		summary->consent = strdup("partly withdrawn");
 	if (allowed)
@@ -199,7 +200,7 @@ static void add_span(struct spans *spans, const Uxrec__Gap *gap)
 		spans->list[spans->count++] = (struct time_span){gap->from_ns, gap->to_ns};
 }
 
-static int take_gap(
+static int handle_gap(
 	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	const Uxrec__Gap *gap = (const void *)unpacked;
@@ -242,7 +243,7 @@ static bool summarise_gaps(Uxrec__SessionSummary *summary, const struct session 
 	struct gaps gaps = {0};
 
 	/* damages are reported separately */
-	session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_GAPS, take_gap, &gaps);
+	session_each(session, INT64_MIN, INT64_MAX, UINT64_C(1) << CHANNEL_GAPS, handle_gap, &gaps);
 	summary->gaps = gaps.count;
 	put_lost(summary, &gaps.losses);
 	summary->paused_ns = spans_cover_ns(
@@ -311,9 +312,9 @@ Uxrec__SessionSummary *session_summarise(const struct session *session)
 	} else if (session_reader_damages(session->reader, &damages) > 0) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
 		summary->trouble = strdup(damages[0].text);
-	} else if (*session->unsaid.text) {
+	} else if (*session->annotations_error.text) {
 		summary->health = UXREC__SESSION_SUMMARY__HEALTH__HEALTH_DAMAGED;
-		summary->trouble = strdup(session->unsaid.text);
+		summary->trouble = strdup(session->annotations_error.text);
 	}
 	return summary;
 }

@@ -77,7 +77,8 @@ static bool times_are_sound(size_t count, const uint32_t *dt_us)
 	return span_us <= 10 * 1000000;
 }
 
-static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
+static int handle_controls(
+	struct timeline *timeline, int64_t at_ns, const Uxrec__ControlBatch *batch)
 {
 	size_t count = batch->n_dt_us;
 	bool found = false; /* initial states are no user input */
@@ -117,7 +118,8 @@ static int take_controls(struct timeline *timeline, int64_t at_ns, const Uxrec__
 	return r;
 }
 
-static int take_classes(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyClassBatch *batch)
+static int handle_key_classes(
+	struct timeline *timeline, int64_t at_ns, const Uxrec__KeyClassBatch *batch)
 {
 	size_t count = batch->n_dt_us;
 	int r = 0;
@@ -137,7 +139,7 @@ static int take_classes(struct timeline *timeline, int64_t at_ns, const Uxrec__K
 	return r;
 }
 
-static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyBatch *batch)
+static int handle_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyBatch *batch)
 {
 	size_t count = batch->n_dt_us;
 	int r = 0;
@@ -162,13 +164,13 @@ static int take_keys(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyB
 /* ---- labels ---- */
 
 /* Copies valid UTF-8 only, up to the last character that fits. */
-static void put_letters(char *to, size_t size_bytes, const char *text)
+static void copy_label(char *to, size_t size_bytes, const char *text)
 {
 	size_t at = 0;
 
 	while (*text) {
 		uint32_t point;
-		size_t length = utf8_take(text, &point);
+		size_t length = utf8_decode(text, &point);
 
 		if (at + length >= size_bytes)
 			break;
@@ -180,7 +182,7 @@ static void put_letters(char *to, size_t size_bytes, const char *text)
 }
 
 /* Layout of the keys from here on. */
-static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *layout)
+static int handle_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *layout)
 {
 	struct timeline_layout *taken;
 	size_t at = 0;
@@ -194,7 +196,7 @@ static int take_layout(struct timeline *timeline, const Uxrec__KeyboardLayout *l
 	*taken = (struct timeline_layout){0};
 	for (size_t i = 0; i < layout->n_labels; i++)
 		if (layout->labels[i]->code < TIMELINE_LABELS)
-			put_letters(taken->labels[layout->labels[i]->code], sizeof(*taken->labels),
+			copy_label(taken->labels[layout->labels[i]->code], sizeof(*taken->labels),
 				layout->labels[i]->text);
 	/* layouts repeat as groups are switched */
 	while (memcmp(&timeline->layouts[at], taken, sizeof(*taken)) != 0)
@@ -227,7 +229,7 @@ static int add_note(struct timeline *timeline, int64_t at_ns, bool is_policy, co
 
 #define SHORTCUT_LETTERS 16 /* in bytes */
 
-static int take_shortcuts(
+static int handle_shortcuts(
 	struct timeline *timeline, int64_t at_ns, const Uxrec__ShortcutBatch *batch)
 {
 	static const char *const names[] = {"Shift+", "Ctrl+", "Alt+", "Super+"};
@@ -242,7 +244,7 @@ static int take_shortcuts(
 		for (size_t m = 0; m < ARRAY_SIZE(order); m++)
 			if (batch->modifiers[i] >> order[m] & 1)
 				strcat(text, names[order[m]]);
-		put_letters(text + strlen(text), SHORTCUT_LETTERS + 1,
+		copy_label(text + strlen(text), SHORTCUT_LETTERS + 1,
 			timeline_label(timeline, timeline->layout, batch->code[i]));
 		r = add_note(timeline, at_ns, false, text);
 	}
@@ -253,7 +255,7 @@ static int take_shortcuts(
 #define UNWATCHED_NOTE "focus not known: keys are not recorded"
 
 /* Begin, continue or end the span in which the policy forbids recording keys. */
-static int take_silence(struct timeline *timeline, int64_t at_ns, bool none)
+static int update_silence(struct timeline *timeline, int64_t at_ns, bool none)
 {
 	struct timeline_span *last =
 		timeline->silence_count ? &timeline->silences[timeline->silence_count - 1] : NULL;
@@ -269,11 +271,11 @@ static int take_silence(struct timeline *timeline, int64_t at_ns, bool none)
 	return 0;
 }
 
-static int take_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyPolicy *policy)
+static int handle_key_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyPolicy *policy)
 {
 	bool none = policy->level <= UXREC__KEY_POLICY__LEVEL__LEVEL_NONE;
 	const char *before = builder->hidden;
-	int r = take_silence(builder->timeline, at_ns, none);
+	int r = update_silence(builder->timeline, at_ns, none);
 
 	if (r < 0)
 		return r;
@@ -292,7 +294,7 @@ static int take_policy(struct builder *builder, int64_t at_ns, const Uxrec__KeyP
 }
 
 /* The count has neither keys nor exact times: spread evenly. */
-static int take_count(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyCount *count)
+static int handle_key_count(struct timeline *timeline, int64_t at_ns, const Uxrec__KeyCount *count)
 {
 	int r = 0;
 
@@ -313,7 +315,8 @@ static bool has_moved(const struct builder *builder)
 	return builder->position_count > 1 && (last->x != last[-1].x || last->y != last[-1].y);
 }
 
-static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__PointerBatch *batch)
+static int handle_positions(
+	struct builder *builder, int64_t at_ns, const Uxrec__PointerBatch *batch)
 {
 	size_t count = batch->n_dt_us;
 
@@ -333,7 +336,7 @@ static int take_positions(struct builder *builder, int64_t at_ns, const Uxrec__P
 	return 0;
 }
 
-static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
+static int add_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 {
 	Uxrec__Gap *copy;
 
@@ -346,12 +349,12 @@ static int take_gap(struct timeline *timeline, const Uxrec__Gap *gap)
 	return 0;
 }
 
-static int take_kept_back(void *user, const Uxrec__Gap *gap)
+static int add_withheld_gap(void *user, const Uxrec__Gap *gap)
 {
-	return take_gap(user, gap);
+	return add_gap(user, gap);
 }
 
-static int take_object(struct builder *builder, const struct reader_message *message,
+static int add_object(struct builder *builder, const struct reader_message *message,
 	const Uxrec__ClickedObject *object)
 {
 	struct timeline *timeline = builder->timeline;
@@ -368,14 +371,14 @@ static int take_object(struct builder *builder, const struct reader_message *mes
 	return 0;
 }
 
-static int take_device(struct builder *builder, const Uxrec__InputDevice *device)
+static int handle_device(struct builder *builder, const Uxrec__InputDevice *device)
 {
 	builder->timeline->clicks_recorded |= device->pointer || device->touch;
 	builder->keyboard_seen |= device->keyboard;
 	return 0;
 }
 
-static int take_event(struct builder *builder, const Uxrec__SessionEvent *event)
+static int handle_event(struct builder *builder, const Uxrec__SessionEvent *event)
 {
 	if (event->kind == UXREC__SESSION_EVENT__KIND__KIND_STARTED)
 		for (size_t i = 0; i < event->n_modalities; i++)
@@ -387,7 +390,7 @@ static int take_event(struct builder *builder, const Uxrec__SessionEvent *event)
 /* ---- pictures ---- */
 
 /* A time at which the screen changed, in the video or in patches; unchanged refreshes do not count. */
-static int take_picture(struct builder *builder, const struct reader_message *message,
+static int handle_picture(struct builder *builder, const struct reader_message *message,
 	const Uxrec__ScreenPatches *patches)
 {
 	struct timeline *timeline = builder->timeline;
@@ -408,35 +411,37 @@ static int take_picture(struct builder *builder, const struct reader_message *me
 	return 0;
 }
 
-static int take(void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
+static int handle_message(
+	void *user, const struct reader_message *message, const ProtobufCMessage *unpacked)
 {
 	struct builder *builder = user;
 	struct timeline *timeline = builder->timeline;
 
 	switch (message->channel->known) {
-	case CHANNEL_EVENTS: return take_event(builder, (const void *)unpacked);
-	case CHANNEL_INPUT_DEVICES: return take_device(builder, (const void *)unpacked);
+	case CHANNEL_EVENTS: return handle_event(builder, (const void *)unpacked);
+	case CHANNEL_INPUT_DEVICES: return handle_device(builder, (const void *)unpacked);
 	case CHANNEL_CONTROLS:
-		return take_controls(timeline, message->time_ns, (const void *)unpacked);
+		return handle_controls(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_KEY_CLASSES:
-		return take_classes(timeline, message->time_ns, (const void *)unpacked);
-	case CHANNEL_KEYS: return take_keys(timeline, message->time_ns, (const void *)unpacked);
+		return handle_key_classes(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEYS: return handle_keys(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_SHORTCUTS:
-		return take_shortcuts(timeline, message->time_ns, (const void *)unpacked);
-	case CHANNEL_KEYBOARD_LAYOUT: return take_layout(timeline, (const void *)unpacked);
+		return handle_shortcuts(timeline, message->time_ns, (const void *)unpacked);
+	case CHANNEL_KEYBOARD_LAYOUT: return handle_layout(timeline, (const void *)unpacked);
 	case CHANNEL_KEY_POLICY:
-		return take_policy(builder, message->time_ns, (const void *)unpacked);
+		return handle_key_policy(builder, message->time_ns, (const void *)unpacked);
 	case CHANNEL_KEY_COUNTS:
-		return take_count(timeline, message->time_ns, (const void *)unpacked);
+		return handle_key_count(timeline, message->time_ns, (const void *)unpacked);
 	case CHANNEL_POINTER:
-		return take_positions(builder, message->time_ns, (const void *)unpacked);
-	case CHANNEL_CLICKED: return take_object(builder, message, (const void *)unpacked);
-	case CHANNEL_GAPS: return take_gap(timeline, (const void *)unpacked);
+		return handle_positions(builder, message->time_ns, (const void *)unpacked);
+	case CHANNEL_CLICKED: return add_object(builder, message, (const void *)unpacked);
+	case CHANNEL_GAPS: return add_gap(timeline, (const void *)unpacked);
 	case CHANNEL_SOUND_LEVELS:
 		return timeline_add_levels(
 			&builder->loudness, timeline, message->time_ns, (const void *)unpacked);
-	case CHANNEL_SCREEN: return take_picture(builder, message, NULL);
-	case CHANNEL_SCREEN_PATCHES: return take_picture(builder, message, (const void *)unpacked);
+	case CHANNEL_SCREEN: return handle_picture(builder, message, NULL);
+	case CHANNEL_SCREEN_PATCHES:
+		return handle_picture(builder, message, (const void *)unpacked);
 	default: return 0;
 	}
 }
@@ -535,9 +540,9 @@ int timeline_create(struct timeline **ret, const struct session *session)
 			UINT64_C(1) << CHANNEL_GAPS | UINT64_C(1) << CHANNEL_CLICKED |
 			UINT64_C(1) << CHANNEL_SCREEN | UINT64_C(1) << CHANNEL_SCREEN_PATCHES |
 			UINT64_C(1) << CHANNEL_SOUND_LEVELS,
-		take, &builder);
+		handle_message, &builder);
 	if (r == 0 && session->reader)
-		r = session_reader_each_kept_back(session->reader, take_kept_back, timeline);
+		r = session_reader_each_withheld(session->reader, add_withheld_gap, timeline);
 	/* a count of zero is known only with a keyboard whose keys were read */
 	timeline->keys_recorded |= builder.keyboard_seen && builder.keys_agreed;
 	if (r == 0) {

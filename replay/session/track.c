@@ -21,8 +21,8 @@ struct track {
 	struct reader_message next; /* of the cursor, not consumed yet */
 	bool has_next;
 	int64_t at_ns;
-	Uxrec__PointerBatch *batch; /* current batch, with `taken` events consumed */
-	size_t taken;
+	Uxrec__PointerBatch *batch; /* current batch, with `consumed_count` events consumed */
+	size_t consumed_count;
 	int64_t event_ns; /* of the next event in the batch */
 	bool is_known;
 	int x, y;
@@ -64,25 +64,25 @@ static int64_t batch_next(const struct track *track)
 	return track->batch ? track->event_ns : INT64_MAX;
 }
 
-static void take_event(struct track *track)
+static void apply_position(struct track *track)
 {
 	const Uxrec__PointerBatch *batch = track->batch;
 
-	track->x = batch->x_px[track->taken];
-	track->y = batch->y_px[track->taken];
+	track->x = batch->x_px[track->consumed_count];
+	track->y = batch->y_px[track->consumed_count];
 	track->is_known = true;
-	if (++track->taken < batch->n_dt_us)
-		track->event_ns += (int64_t)batch->dt_us[track->taken] * NS_PER_US;
+	if (++track->consumed_count < batch->n_dt_us)
+		track->event_ns += (int64_t)batch->dt_us[track->consumed_count] * NS_PER_US;
 	else
 		drop_batch(track);
 }
 
-static void take_batch(struct track *track, const struct reader_message *message)
+static void handle_batch(struct track *track, const struct reader_message *message)
 {
 	Uxrec__PointerBatch *batch;
 
 	while (track->batch)
-		take_event(track);
+		apply_position(track);
 	batch = uxrec__pointer_batch__unpack(NULL, message->data.size_bytes, message->data.data);
 	if (!batch || batch->n_dt_us == 0 || batch->n_x_px != batch->n_dt_us ||
 		batch->n_y_px != batch->n_dt_us) {
@@ -92,12 +92,12 @@ static void take_batch(struct track *track, const struct reader_message *message
 		return;
 	}
 	track->batch = batch;
-	track->taken = 0;
+	track->consumed_count = 0;
 	track->event_ns = message->time_ns + (int64_t)batch->dt_us[0] * NS_PER_US;
 }
 
 /* @return true when the message has, or refers to, a cached shape */
-static bool is_here(struct track *track, const struct reader_message *message)
+static bool is_cached(struct track *track, const struct reader_message *message)
 {
 	Uxrec__PointerShape *shape =
 		uxrec__pointer_shape__unpack(NULL, message->data.size_bytes, message->data.data);
@@ -113,12 +113,12 @@ static bool is_here(struct track *track, const struct reader_message *message)
 	return false;
 }
 
-static int take_shape(struct track *track, const struct reader_message *message)
+static int handle_shape(struct track *track, const struct reader_message *message)
 {
 	Uxrec__PointerShape **place = &track->shapes[track->next_shape % SHAPES], *shape;
 	int r;
 
-	if (is_here(track, message))
+	if (is_cached(track, message))
 		return 0;
 	r = pointer_shape_read(&shape, track->reader, message);
 	track->shape = NULL;
@@ -143,7 +143,7 @@ static int fetch(struct track *track)
 /* ---- seeking ---- */
 
 /* Take the newest message of a channel. @return its time in ret_ns, unchanged when there is none */
-static int take_latest(struct track *track, uint16_t known, int64_t at_ns, int64_t *ret_ns)
+static int handle_latest(struct track *track, uint16_t known, int64_t at_ns, int64_t *ret_ns)
 {
 	const struct reader_channel *channel = session_reader_find(track->reader, known);
 	struct reader_message message;
@@ -152,9 +152,9 @@ static int take_latest(struct track *track, uint16_t known, int64_t at_ns, int64
 	if (r <= 0)
 		return r;
 	if (known == CHANNEL_POINTER)
-		take_batch(track, &message);
+		handle_batch(track, &message);
 	else
-		r = take_shape(track, &message);
+		r = handle_shape(track, &message);
 	*ret_ns = message.time_ns;
 	return r < 0 ? r : 0;
 }
@@ -168,9 +168,9 @@ static int begin_at(struct track *track, int64_t at_ns)
 	drop_batch(track);
 	track->shape = NULL;
 	track->is_known = track->has_next = false;
-	r = take_latest(track, CHANNEL_POINTER, at_ns, &batch_ns);
+	r = handle_latest(track, CHANNEL_POINTER, at_ns, &batch_ns);
 	if (r == 0)
-		r = take_latest(track, CHANNEL_POINTER_SHAPE, at_ns, &shape_ns);
+		r = handle_latest(track, CHANNEL_POINTER_SHAPE, at_ns, &shape_ns);
 	if (r == 0)
 		r = session_cursor_create(&track->cursor, track->reader, at_ns, INT64_MAX, WANTED);
 	if (r == 0)
@@ -188,13 +188,13 @@ int track_seek(struct track *track, int64_t at_ns)
 
 	while (r >= 0 && (track->batch || track->has_next) && track_next(track) <= at_ns) {
 		if (batch_next(track) == track_next(track)) {
-			take_event(track);
+			apply_position(track);
 			continue;
 		}
 		if (track->next.channel->known == CHANNEL_POINTER)
-			take_batch(track, &track->next);
+			handle_batch(track, &track->next);
 		else
-			r = take_shape(track, &track->next);
+			r = handle_shape(track, &track->next);
 		if (r >= 0)
 			r = fetch(track);
 	}

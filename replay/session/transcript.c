@@ -242,7 +242,7 @@ int transcript_show(struct vtt **ret, const struct session *session, struct vtt_
 	int r = session_allows(session, MODALITY_SOUND)
 		? load(&vtt, session->folder, ret_faults, reterr)
 		: error_set(reterr, -EACCES, "%s: %s", session->path,
-			  session_why_not(session, MODALITY_SOUND).text);
+			  session_refusal_reason(session, MODALITY_SOUND).text);
 
 	if (r < 0)
 		return r;
@@ -326,7 +326,7 @@ struct search {
 /* Line ends and no-break spaces fold to spaces. */
 static wchar_t fold(locale_t locale, uint32_t point)
 {
-	return point == '\n' || point == 0xa0 ? L' ' : letters_fold(locale, point);
+	return point == '\n' || point == 0xa0 ? L' ' : unicode_fold(locale, point);
 }
 
 /* @return 0, -EINVAL for invalid UTF-8, or -ENOMEM */
@@ -339,7 +339,7 @@ static int fold_text(wchar_t **ret, locale_t locale, const char *text)
 		return -ENOMEM;
 	while (*text) {
 		uint32_t point;
-		size_t taken = utf8_take(text, &point);
+		size_t taken = utf8_decode(text, &point);
 
 		if (taken == 0) {
 			free(folded);
@@ -360,7 +360,7 @@ int search_create(struct search **ret, const char *text)
 
 	if (!search)
 		return -ENOMEM;
-	search->locale = letters_locale();
+	search->locale = unicode_locale();
 	r = fold_text(&search->wanted, search->locale, text);
 	if (r < 0)
 		return r;

@@ -165,7 +165,7 @@ static void skip_block(struct parser *parser)
 /* ---- times ---- */
 
 /* Digits at the front of a line. @return their number */
-static size_t take_digits(struct line *line, int64_t *ret)
+static size_t parse_digits(struct line *line, int64_t *ret)
 {
 	size_t count = 0;
 
@@ -177,7 +177,7 @@ static size_t take_digits(struct line *line, int64_t *ret)
 	return count;
 }
 
-static bool take_char(struct line *line, char c)
+static bool consume_char(struct line *line, char c)
 {
 	if (line->length == 0 || *line->text != c)
 		return false;
@@ -186,45 +186,45 @@ static bool take_char(struct line *line, char c)
 	return true;
 }
 
-static void take_blanks(struct line *line)
+static void skip_blanks(struct line *line)
 {
 	while (line->length > 0 && is_blank(*line->text))
-		take_char(line, *line->text);
+		consume_char(line, *line->text);
 }
 
 /* ".5", ",500", ".500123", or nothing */
-static bool take_fraction(struct line *line, int64_t *ret_ms)
+static bool parse_fraction(struct line *line, int64_t *ret_ms)
 {
 	int64_t digit = 0, unit = 100;
 
 	*ret_ms = 0;
-	if (!take_char(line, '.') && !take_char(line, ','))
+	if (!consume_char(line, '.') && !consume_char(line, ','))
 		return true;
 	if (line->length == 0 || !isdigit((unsigned char)*line->text))
 		return false;
 	for (; line->length > 0 && isdigit((unsigned char)*line->text); unit /= 10) {
 		digit = *line->text - '0';
 		*ret_ms += digit * unit;
-		take_char(line, *line->text);
+		consume_char(line, *line->text);
 	}
 	return true;
 }
 
 /* "mm:ss.mmm" or "hh:mm:ss.mmm", and common deviations: "1:00:00.000", "0:01.5", "00:01", "00:00:01,000" */
-static bool take_time(struct line *line, int64_t *ret_ns)
+static bool parse_time(struct line *line, int64_t *ret_ns)
 {
 	int64_t parts[3] = {0}, ms;
 
-	if (take_digits(line, &parts[1]) == 0 || !take_char(line, ':') ||
-		take_digits(line, &parts[2]) == 0)
+	if (parse_digits(line, &parts[1]) == 0 || !consume_char(line, ':') ||
+		parse_digits(line, &parts[2]) == 0)
 		return false;
-	if (take_char(line, ':')) {
+	if (consume_char(line, ':')) {
 		parts[0] = parts[1];
 		parts[1] = parts[2];
-		if (take_digits(line, &parts[2]) == 0)
+		if (parse_digits(line, &parts[2]) == 0)
 			return false;
 	}
-	if (!take_fraction(line, &ms) || parts[0] >= TRANSCRIPT_HOURS_LIMIT || parts[1] > 59 ||
+	if (!parse_fraction(line, &ms) || parts[0] >= TRANSCRIPT_HOURS_LIMIT || parts[1] > 59 ||
 		parts[2] > 59)
 		return false;
 	*ret_ns = ((parts[0] * 60 + parts[1]) * 60 + parts[2]) * NS_PER_S + ms * NS_PER_MS;
@@ -236,12 +236,13 @@ static const char *read_times(struct line line, struct vtt_cue *cue)
 {
 	bool good;
 
-	take_blanks(&line);
-	good = take_time(&line, &cue->from_ns);
-	take_blanks(&line);
-	good = good && take_char(&line, '-') && take_char(&line, '-') && take_char(&line, '>');
-	take_blanks(&line);
-	good = good && take_time(&line, &cue->to_ns) &&
+	skip_blanks(&line);
+	good = parse_time(&line, &cue->from_ns);
+	skip_blanks(&line);
+	good = good && consume_char(&line, '-') && consume_char(&line, '-') &&
+		consume_char(&line, '>');
+	skip_blanks(&line);
+	good = good && parse_time(&line, &cue->to_ns) &&
 		(line.length == 0 || is_blank(*line.text)); /* settings follow */
 	if (!good)
 		return "times are written 00:01:02.500 --> 00:01:04.000";
@@ -304,7 +305,7 @@ static void trim_end(struct buf *text)
 }
 
 /* "&#8211;", "&#x2013;". @return its length, 0 when invalid */
-static size_t take_number(const char *at, size_t length, uint32_t *ret)
+static size_t parse_number(const char *at, size_t length, uint32_t *ret)
 {
 	bool hex = length > 2 && (at[2] == 'x' || at[2] == 'X');
 	size_t first = hex ? 3 : 2, i = first;
@@ -327,7 +328,7 @@ static size_t take_number(const char *at, size_t length, uint32_t *ret)
 }
 
 /* @return the length of a character reference, 0 for a plain "&" */
-static size_t take_reference(const char *at, size_t length, uint32_t *ret)
+static size_t parse_reference(const char *at, size_t length, uint32_t *ret)
 {
 	static const struct {
 		const char *name;
@@ -344,7 +345,7 @@ static size_t take_reference(const char *at, size_t length, uint32_t *ret)
 	};
 
 	if (length > 2 && at[1] == '#')
-		return take_number(at, length, ret);
+		return parse_number(at, length, ret);
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		size_t name_length = strlen(table[i].name);
 
@@ -361,10 +362,10 @@ static void put_text(struct buf *out, const char *text, size_t length)
 {
 	for (size_t i = 0; i < length;) {
 		uint32_t point;
-		size_t taken = text[i] == '&' ? take_reference(text + i, length - i, &point) : 0;
+		size_t taken = text[i] == '&' ? parse_reference(text + i, length - i, &point) : 0;
 
 		if (taken == 0)
-			taken = utf8_take(text + i, &point);
+			taken = utf8_decode(text + i, &point);
 		put_shown(out, point);
 		i += taken;
 	}
@@ -378,7 +379,7 @@ static bool is_tag(const char *at, const char *end)
 }
 
 /* "<v Name>", "<v.loud Name>"; @return false for any other tag */
-static bool take_voice(const char *tag, size_t length, struct buf *ret_name)
+static bool parse_voice(const char *tag, size_t length, struct buf *ret_name)
 {
 	size_t at = 2;
 
@@ -448,7 +449,7 @@ static int parse_text(struct parser *parser, struct vtt_cue *cue, const char *at
 			at++;
 			continue;
 		}
-		if (take_voice(at, (size_t)(closing - at) + 1, &next)) {
+		if (parse_voice(at, (size_t)(closing - at) + 1, &next)) {
 			r = end_voice(parser, cue, &name, &text);
 			buf_clear(&text);
 			buf_clear(&name);
@@ -481,7 +482,7 @@ static int parse_cue(struct parser *parser)
 		buf_put(&text, parser->line.text, parser->line.length);
 		buf_put_u8(&text, '\n');
 	}
-	buf_put_u8(&text, 0); /* terminator for utf8_take() */
+	buf_put_u8(&text, 0); /* terminator for utf8_decode() */
 	if (r == 0)
 		r = buf_error(&text);
 	if (r < 0 || why)
@@ -568,7 +569,7 @@ static int copy_characters(struct buf *ret, struct parser *parser)
 
 		for (size_t i = 0; i < lines.line.length;) {
 			uint32_t point;
-			size_t taken = utf8_take(lines.line.text + i, &point);
+			size_t taken = utf8_decode(lines.line.text + i, &point);
 
 			if (taken > 0 && point != 0 && taken <= lines.line.length - i) {
 				buf_put(ret, lines.line.text + i, taken);

@@ -35,7 +35,7 @@ static void put_escaped(struct buf *out, const char *text)
 
 	while (*text) {
 		uint32_t before = point;
-		size_t taken = utf8_take(text, &point);
+		size_t taken = utf8_decode(text, &point);
 		const char *escaped = escape_of(point, before);
 
 		if (taken == 0)

@@ -17,7 +17,7 @@
 #define SIDE_LIMIT 16384
 
 /* @return the scalar value of a key, or NULL when absent or bad */
-static struct yaml_node *good(const struct yaml_node *mapping, const char *key)
+static struct yaml_node *valid_value(const struct yaml_node *mapping, const char *key)
 {
 	struct yaml_node *value = yaml_find(mapping, key);
 
@@ -28,7 +28,7 @@ static struct yaml_node *good(const struct yaml_node *mapping, const char *key)
 static void check_identifier(struct yaml_problems *problems, const struct yaml_node *mapping,
 	const char *what, const char *text)
 {
-	struct yaml_node *value = good(mapping, "id");
+	struct yaml_node *value = valid_value(mapping, "id");
 	struct error error;
 
 	if (value && identifier_check(what, text, &error) < 0)
@@ -84,7 +84,7 @@ static bool is_taken_exactly(
 static void check_key(struct yaml_problems *problems, const struct yaml_node *list,
 	const struct yaml_node *entry, Uxrec__Study__Code *code)
 {
-	struct yaml_node *value = good(entry, "key");
+	struct yaml_node *value = valid_value(entry, "key");
 	int letter = value ? tolower((unsigned char)*value->text) : 0;
 
 	if (!value)
@@ -104,7 +104,7 @@ static void check_key(struct yaml_problems *problems, const struct yaml_node *li
 
 static void check_color(struct yaml_problems *problems, const struct yaml_node *entry)
 {
-	struct yaml_node *value = good(entry, "color");
+	struct yaml_node *value = valid_value(entry, "color");
 
 	if (value && *value->text &&
 		(strlen(value->text) != 7 || value->text[0] != '#' ||
@@ -161,7 +161,7 @@ static int check_codes(struct yaml_problems *problems, const struct yaml_node *l
 		return 0;
 	for (struct yaml_node *entry = list->first; entry; entry = entry->next) {
 		Uxrec__Study__Code *code = entry->made;
-		struct yaml_node *id = good(entry, "id");
+		struct yaml_node *id = valid_value(entry, "id");
 
 		if (!code)
 			continue;
@@ -172,7 +172,7 @@ static int check_codes(struct yaml_problems *problems, const struct yaml_node *l
 		else if (id && is_taken_exactly(list, entry, id))
 			yaml_error(problems, id, "code '%s' is there twice",
 				text_quote(id->text).text);
-		if (check_name(problems, good(entry, "name"), "code", &code->name) < 0)
+		if (check_name(problems, valid_value(entry, "name"), "code", &code->name) < 0)
 			return -ENOMEM;
 		check_key(problems, list, entry, code);
 		check_color(problems, entry);
@@ -190,7 +190,7 @@ static void check_opportunities(struct yaml_problems *problems, const struct yam
 		return;
 	for (struct yaml_node *entry = list->first; entry; entry = entry->next) {
 		Uxrec__Study__Opportunity *opportunity = entry->made;
-		struct yaml_node *id = good(entry, "id");
+		struct yaml_node *id = valid_value(entry, "id");
 
 		if (!opportunity)
 			continue;
@@ -207,7 +207,7 @@ static void check_tasks(struct yaml_problems *problems, const struct yaml_node *
 		return;
 	for (struct yaml_node *entry = list->first; entry; entry = entry->next) {
 		Uxrec__Study__Task *task = entry->made;
-		struct yaml_node *id = good(entry, "id");
+		struct yaml_node *id = valid_value(entry, "id");
 
 		if (!task)
 			continue;
@@ -239,7 +239,7 @@ static void check_area(struct yaml_problems *problems, struct yaml_node *entry)
 			return;
 		}
 	for (size_t i = 0; i < 4; i++) {
-		struct yaml_node *value = good(entry, keys[i]);
+		struct yaml_node *value = valid_value(entry, keys[i]);
 		size_t digits = value ? strlen(value->text) : 0;
 
 		if (value && (digits > 5 || atoi(value->text) > SIDE_LIMIT))
@@ -257,7 +257,7 @@ static void check_window(struct yaml_problems *problems, const struct yaml_node 
 	static const char *const keys[] = {"window_class", "window_title"};
 
 	for (size_t i = 0; i < 2; i++) {
-		struct yaml_node *value = good(entry, keys[i]);
+		struct yaml_node *value = valid_value(entry, keys[i]);
 
 		if (value && !*value->text)
 			yaml_error(problems, value, "%s: it is empty", keys[i]);
@@ -315,8 +315,8 @@ static void warn(
 
 int study_check(Uxrec__Study *study, struct yaml_node *root, struct yaml_problems *problems)
 {
-	struct yaml_node *id = good(root, "study_id");
-	int r = check_name(problems, good(root, "study"), "study", &study->name);
+	struct yaml_node *id = valid_value(root, "study_id");
+	int r = check_name(problems, valid_value(root, "study"), "study", &study->name);
 
 	if (r == 0)
 		r = check_codes(problems, yaml_find(root, "codes"));

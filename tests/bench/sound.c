@@ -51,16 +51,16 @@ static void take(struct packet_sink *sink, struct packet *packet)
 }
 
 static struct source *hear(
-	struct hearer *hearer, struct session_clock *clock, const char *ear, const char *device)
+	struct hearer *hearer, struct session_clock *clock, const char *backend, const char *device)
 {
 	const struct source_context context = {.clock = clock, .sink = &hearer->sink};
-	const struct ear_wish wish = {ear, device, false};
+	const struct audio_config config = {backend, device, false};
 	struct source *source = NULL;
 
 	*hearer = (struct hearer){.sink.push = take};
 	hearer->settled_ns = clock_now_ns() + SETTLED_S * NS_PER_S;
 	listener_start(&hearer->listener);
-	check(sound_source_create(&source, &context, &wish, NULL) == 0);
+	check(sound_source_create(&source, &context, &config, NULL) == 0);
 	return source;
 }
 

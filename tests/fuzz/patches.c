@@ -43,7 +43,7 @@ static void check_overlay(const struct overlay *overlay)
 		return;
 	check_area(&covered);
 	memset(pixels, 7, PIXELS * 4);
-	overlay_lay(overlay, (struct overlay_area){0, 0, WIDTH, HEIGHT}, pixels);
+	overlay_compose(overlay, (struct overlay_area){0, 0, WIDTH, HEIGHT}, pixels);
 	for (int i = 0; i < PIXELS; i++) {
 		const uint8_t *at = pixels + 4 * (ptrdiff_t)i;
 		bool is_there = at[3] == 255;
@@ -59,15 +59,15 @@ static void check_overlay(const struct overlay *overlay)
 static void take(struct overlay *overlay, const Uxrec__ScreenPatches *message)
 {
 	const uint64_t faults = overlay_faults(overlay);
-	struct overlay_area laid;
+	struct overlay_area patched;
 	bool cleared;
 
 	for (size_t i = 0; i < message->n_patches; i++)
 		png_mend_checksums(message->patches[i]->png.data, message->patches[i]->png.len);
-	if (overlay_take(overlay, message, &laid, &cleared) < 0)
+	if (overlay_apply(overlay, message, &patched, &cleared) < 0)
 		abort(); /* memory suffices for a screen as small as this */
-	check_area(&laid);
-	if (message->n_patches > 0 && laid.width == 0 && overlay_faults(overlay) == faults)
+	check_area(&patched);
+	if (message->n_patches > 0 && patched.width == 0 && overlay_faults(overlay) == faults)
 		abort(); /* omitted patches are counted */
 	check_overlay(overlay);
 }

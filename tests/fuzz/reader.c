@@ -44,7 +44,7 @@ static void read_all(struct session_reader *reader)
 		_cleanup_(buf_finish) struct buf content = {0};
 		uint8_t opcode;
 
-		if (session_reader_extra(reader, i, &opcode, &content) == 0)
+		if (session_reader_aux_record(reader, i, &opcode, &content) == 0)
 			break;
 	}
 	(void)sum;

@@ -19,7 +19,7 @@ static void find_click(struct listener *listener, float sample, int64_t time_ns)
 		listener->quiet++;
 		return;
 	}
-	if (listener->quiet > EAR_RATE_HZ / 2 && listener->click_count < LISTENER_CLICKS)
+	if (listener->quiet > AUDIO_RATE_HZ / 2 && listener->click_count < LISTENER_CLICKS)
 		listener->clicks[listener->click_count++] = time_ns;
 	listener->quiet = 0;
 }
@@ -27,7 +27,7 @@ static void find_click(struct listener *listener, float sample, int64_t time_ns)
 void listener_take(struct listener *listener, const float *samples, size_t count, int64_t time_ns)
 {
 	for (size_t i = 0; i < count; i++) {
-		int64_t ns = time_ns + (int64_t)i * NS_PER_S / EAR_RATE_HZ;
+		int64_t ns = time_ns + (int64_t)i * NS_PER_S / AUDIO_RATE_HZ;
 
 		listener->numberless += !isfinite(samples[i]);
 		find_click(listener, samples[i], ns);
@@ -133,35 +133,35 @@ void listener_start(struct listener *listener)
 		.samples = calloc(LISTENER_SAMPLES, sizeof(float)),
 		.times = calloc(LISTENER_SAMPLES, sizeof(int64_t)),
 		.clicks = calloc(LISTENER_CLICKS, sizeof(int64_t)),
-		.quiet = EAR_RATE_HZ,
+		.quiet = AUDIO_RATE_HZ,
 	};
 	check(listener->codec && listener->packet && listener->frame && listener->samples &&
 		listener->times && listener->clicks);
 	pthread_mutex_init(&listener->lock, NULL);
-	listener->codec->sample_rate = EAR_RATE_HZ;
+	listener->codec->sample_rate = AUDIO_RATE_HZ;
 	listener->codec->request_sample_fmt = AV_SAMPLE_FMT_FLT;
 	av_channel_layout_default(&listener->codec->ch_layout, 1);
 	check(avcodec_open2(listener->codec, codec, NULL) == 0);
 }
 
-static void record(struct listener *listener, const struct ear_wish *wish)
+static void record(struct listener *listener, const struct audio_config *config)
 {
 	const struct source_context context = {.clock = &listener->clock, .sink = &listener->sink};
 
 	listener_start(listener);
-	listener->monitor = wish->monitor;
+	listener->monitor = config->monitor;
 	session_clock_init(&listener->clock);
-	check(sound_source_create(&listener->source, &context, wish, NULL) == 0);
+	check(sound_source_create(&listener->source, &context, config, NULL) == 0);
 }
 
-void listener_record(struct listener *listener, const char *ear, const char *device)
+void listener_record(struct listener *listener, const char *backend, const char *device)
 {
-	record(listener, &(struct ear_wish){ear, device, false});
+	record(listener, &(struct audio_config){backend, device, false});
 }
 
-void listener_record_monitor(struct listener *listener, const char *ear)
+void listener_record_monitor(struct listener *listener, const char *backend)
 {
-	record(listener, &(struct ear_wish){ear, NULL, true});
+	record(listener, &(struct audio_config){backend, NULL, true});
 }
 
 void listener_end(struct listener *listener)

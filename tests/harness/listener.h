@@ -10,7 +10,7 @@
 
 /* A sink for a source of sound: decodes its packets, and finds clicks in them. */
 
-#define LISTENER_SAMPLES (EAR_RATE_HZ * 60)
+#define LISTENER_SAMPLES (AUDIO_RATE_HZ * 60)
 #define LISTENER_CLICKS  (4 * 3600)
 
 /* decodes packets as they come */
@@ -44,9 +44,9 @@ void listener_start(struct listener *listener);
 void listener_finish(struct listener *listener);
 
 /** Record from an ear, until listener_end() or listener_finish(). @param device  NULL: the default one */
-void listener_record(struct listener *listener, const char *ear, const char *device);
+void listener_record(struct listener *listener, const char *backend, const char *device);
 /** Record the machine's playback. */
-void listener_record_monitor(struct listener *listener, const char *ear);
+void listener_record_monitor(struct listener *listener, const char *backend);
 void listener_end(struct listener *listener);
 
 /** Number of packets so far. */

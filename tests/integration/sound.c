@@ -64,16 +64,16 @@ static void eight_kilohertz_are_heard(void)
 }
 
 /* Number of NaN or infinite samples that an ear gives in two seconds. */
-static size_t hear_numberless(void)
+static size_t read_nonfinite(void)
 {
-	_destroy_(ear) struct ear *ear = NULL;
+	_destroy_(audio_backend) struct audio_backend *backend = NULL;
 	int64_t until_ns = clock_now_ns() + 2 * NS_PER_S;
-	struct heard heard;
+	struct audio_block heard;
 	size_t count = 0;
 
-	check(ear_pipewire.create(&ear, NULL, false, NULL) == 0);
+	check(audio_backend_pipewire.create(&backend, NULL, false, NULL) == 0);
 	while (clock_now_ns() < until_ns) {
-		check(ear->ops->hear(ear, -1, &heard) == 1);
+		check(backend->ops->read(backend, -1, &heard) == 1);
 		for (size_t i = 0; i < heard.count; i++)
 			count += !isfinite(heard.samples[i]);
 	}
@@ -91,7 +91,7 @@ static void what_is_no_number_is_silence(void)
 	listener_record(&listener, "pipewire", NULL);
 	check(listener_hears(&listener, 50, 60));
 	/* a tenth of the input */
-	expect(hear_numberless() > EAR_RATE_HZ / 20);
+	expect(read_nonfinite() > AUDIO_RATE_HZ / 20);
 	check(listener_hears(&listener, 4 * 50, 60));
 	listener_end(&listener);
 	expect(listener.numberless == 0);
@@ -152,7 +152,7 @@ static void speech_is_heard_as_it_was_said(void)
 	_autofree_ char *wav = temporary_path("speech.wav");
 	struct envelope said = {0}, heard = {0};
 	struct pipewire_lab lab = {0};
-	int64_t end_ns, step_ns = NS_PER_S / EAR_RATE_HZ;
+	int64_t end_ns, step_ns = NS_PER_S / AUDIO_RATE_HZ;
 
 	if (!has_program("espeak-ng")) {
 		skip_test("no espeak-ng");
@@ -263,14 +263,15 @@ static void a_microphone_that_comes_is_taken_up(void)
 {
 	_cleanup_(listener_finish) struct listener listener = {0};
 	struct pipewire_lab lab = {0};
-	struct ear_report report;
+	struct audio_backend_report report;
 	struct error error = {""};
 
 	/* no other server: the report is about this one */
 	setenv("PULSE_SERVER", "unix:/nonexistent", 1);
 	if (!pipewire_lab_start(&lab, NULL))
 		return;
-	expect(ear_check(&report, &(struct ear_wish){"pipewire", NULL, false}, &error) < 0);
+	expect(audio_backend_check(
+		       &report, &(struct audio_config){"pipewire", NULL, false}, &error) < 0);
 	expect(strcmp(error.text, "no sound: pipewire answers, but no microphone gives any") == 0);
 	listener_record(&listener, "auto", NULL);
 	sleep_ms(3000);
@@ -339,7 +340,7 @@ static size_t clicks_of_wav(const char *path, int64_t begin_ns, int64_t *ret_wor
 
 		memcpy(&sample, samples, 2);
 		value = (float)sample / 32768;
-		listener_take(&listener, &value, 1, begin_ns + i * NS_PER_S / EAR_RATE_HZ);
+		listener_take(&listener, &value, 1, begin_ns + i * NS_PER_S / AUDIO_RATE_HZ);
 	}
 	return listener_find_clicks(&listener, 0, ret_worst_ns);
 }

@@ -74,7 +74,7 @@ static void a_server_that_dies_is_a_gap(void)
 static void a_server_that_stalls_is_a_gap(void)
 {
 	_cleanup_(listener_finish) struct listener listener = {0};
-	_destroy_(ear) struct ear *ear = NULL;
+	_destroy_(audio_backend) struct audio_backend *backend = NULL;
 	struct pulse_lab lab = {0};
 	struct error error = {""};
 	size_t before;
@@ -87,7 +87,7 @@ static void a_server_that_stalls_is_a_gap(void)
 	pulse_lab_stall(true);
 	/* neither connecting nor closing waits for ever */
 	begun_ns = clock_now_ns();
-	expect(ear_pulse.create(&ear, NULL, false, &error) == -ETIMEDOUT);
+	expect(audio_backend_pulse.create(&backend, NULL, false, &error) == -ETIMEDOUT);
 	expect(strstr(error.text, "PulseAudio does not answer") != NULL);
 	expect(clock_now_ns() - begun_ns < 20 * NS_PER_S);
 	sleep_ms(1500);
@@ -105,100 +105,101 @@ static void a_server_that_stalls_is_a_gap(void)
 }
 
 /* Read until a condition holds. @return false after ten seconds, or without any sound */
-static bool hears_until(struct ear *ear, bool (*is_so)(const struct heard *heard, struct ear *ear))
+static bool reads_until(struct audio_backend *backend,
+	bool (*is_so)(const struct audio_block *block, struct audio_backend *backend))
 {
 	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
-	struct heard heard;
+	struct audio_block block;
 
 	while (clock_now_ns() < until_ns) {
-		if (ear->ops->hear(ear, -1, &heard) != 1)
+		if (backend->ops->read(backend, -1, &block) != 1)
 			return false;
-		if (is_so(&heard, ear))
+		if (is_so(&block, backend))
 			return true;
 	}
 	return false;
 }
 
-static bool is_muted(const struct heard *heard, struct ear *ear)
+static bool is_muted(const struct audio_block *block, struct audio_backend *backend)
 {
-	(void)ear;
-	return heard->muted;
+	(void)backend;
+	return block->muted;
 }
 
-static bool is_not_muted(const struct heard *heard, struct ear *ear)
+static bool is_not_muted(const struct audio_block *block, struct audio_backend *backend)
 {
-	(void)ear;
-	return !heard->muted;
+	(void)backend;
+	return !block->muted;
 }
 
-static bool is_of(struct ear *ear, const char *microphone, const char *output)
+static bool is_of(struct audio_backend *backend, const char *microphone, const char *output)
 {
-	const char *device = ear->ops->device(ear);
+	const char *device = backend->ops->device(backend);
 
 	return strcmp(device, microphone) == 0 || strcmp(device, output) == 0;
 }
 
-static bool is_room(const struct heard *heard, struct ear *ear)
+static bool is_room(const struct audio_block *block, struct audio_backend *backend)
 {
-	(void)heard;
-	return is_of(ear, "RoomMicrophone", "Monitor of Room");
+	(void)block;
+	return is_of(backend, "RoomMicrophone", "Monitor of Room");
 }
 
-static bool is_other(const struct heard *heard, struct ear *ear)
+static bool is_other(const struct audio_block *block, struct audio_backend *backend)
 {
-	(void)heard;
-	return is_of(ear, "OtherMicrophone", "Monitor of Other");
+	(void)block;
+	return is_of(backend, "OtherMicrophone", "Monitor of Other");
 }
 
 static void devices_are_followed(void)
 {
-	_destroy_(ear) struct ear *ear = NULL, *machine = NULL;
+	_destroy_(audio_backend) struct audio_backend *backend = NULL, *machine = NULL;
 	struct pulse_lab lab = {0};
 
 	if (!pulse_lab_start(&lab, &voice_clicks))
 		return;
 	pulse_lab_set_default(&lab, "room");
 	sleep_ms(200);
-	check(ear_pulse.create(&ear, NULL, false, NULL) == 0);
-	expect(hears_until(ear, is_room));
-	expect(hears_until(ear, is_not_muted));
+	check(audio_backend_pulse.create(&backend, NULL, false, NULL) == 0);
+	expect(reads_until(backend, is_room));
+	expect(reads_until(backend, is_not_muted));
 	pulse_lab_mute(&lab, true);
-	expect(hears_until(ear, is_muted));
+	expect(reads_until(backend, is_muted));
 	pulse_lab_mute(&lab, false);
-	expect(hears_until(ear, is_not_muted));
+	expect(reads_until(backend, is_not_muted));
 	/* an ear on the default device follows changes of it */
-	check(ear_pulse.create(&machine, NULL, true, NULL) == 0);
-	expect(hears_until(machine, is_room));
+	check(audio_backend_pulse.create(&machine, NULL, true, NULL) == 0);
+	expect(reads_until(machine, is_room));
 	pulse_lab_set_default(&lab, "other");
-	expect(hears_until(ear, is_other));
+	expect(reads_until(backend, is_other));
 	/* playback moves to another sink: that needs another ear */
-	expect(!hears_until(machine, is_other));
-	ear_destroy(steal_ptr(machine));
-	check(ear_pulse.create(&machine, NULL, true, NULL) == 0);
-	expect(hears_until(machine, is_other));
+	expect(!reads_until(machine, is_other));
+	audio_backend_destroy(steal_ptr(machine));
+	check(audio_backend_pulse.create(&machine, NULL, true, NULL) == 0);
+	expect(reads_until(machine, is_other));
 	pulse_lab_kill(&lab);
 }
 
 static void what_is_played_is_heard(void)
 {
-	_destroy_(ear) struct ear *ear = NULL;
+	_destroy_(audio_backend) struct audio_backend *backend = NULL;
 	struct pulse_lab lab = {0};
 	struct error error = {""};
 	int64_t until_ns = clock_now_ns() + 10 * NS_PER_S;
 	float loudest = 0;
-	struct heard heard;
+	struct audio_block block;
 
 	if (!pulse_lab_start(&lab, &voice_clicks))
 		return;
-	expect(ear_pulse.create(&ear, "nowhere", true, &error) == -ENODEV);
+	expect(audio_backend_pulse.create(&backend, "nowhere", true, &error) == -ENODEV);
 	expect(strcmp(error.text, "no sound: PulseAudio has no output 'nowhere'") == 0);
-	expect(ear_pulse.create(&ear, "nowhere", false, &error) == -ENODEV);
+	expect(audio_backend_pulse.create(&backend, "nowhere", false, &error) == -ENODEV);
 	expect(strcmp(error.text, "no sound: PulseAudio has no microphone 'nowhere'") == 0);
-	check(ear_pulse.create(&ear, "room", true, NULL) == 0);
+	check(audio_backend_pulse.create(&backend, "room", true, NULL) == 0);
 	while (loudest < 0.4f && clock_now_ns() < until_ns) {
-		check(ear->ops->hear(ear, -1, &heard) == 1);
-		for (size_t i = 0; i < heard.count; i++)
-			loudest = fmaxf(loudest, heard.samples[i]);
+		check(backend->ops->read(backend, -1, &block) == 1);
+		for (size_t i = 0; i < block.count; i++)
+			loudest = fmaxf(loudest, block.samples[i]);
 	}
 	expect(loudest >= 0.4f);
 	pulse_lab_kill(&lab);
@@ -206,13 +207,13 @@ static void what_is_played_is_heard(void)
 
 static void no_server_is_said(void)
 {
-	_destroy_(ear) struct ear *ear = NULL;
+	_destroy_(audio_backend) struct audio_backend *backend = NULL;
 	_autofree_ char *server = NULL;
 	struct error error = {""};
 
 	check(asprintf(&server, "unix:%s/nowhere", temporary_folder()) > 0);
 	setenv("PULSE_SERVER", server, 1);
-	expect(ear_pulse.create(&ear, NULL, false, &error) == -ECONNREFUSED);
+	expect(audio_backend_pulse.create(&backend, NULL, false, &error) == -ECONNREFUSED);
 	expect(strcmp(error.text,
 		       "no sound: PulseAudio does not answer; is it running in this session?") ==
 		0);

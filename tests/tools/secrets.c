@@ -440,7 +440,7 @@ static void expand_message(struct expanded *expanded, struct view data)
 		case 1: view_get(&data, 8); break;
 		case 5: view_get(&data, 4); break;
 		case 2:
-			inside = view_take(&data, take_varint(&data));
+			inside = view_read_bytes(&data, take_varint(&data));
 			while (inside.size_bytes > 0 && !inside.failed && !data.failed)
 				put_number(expanded, tag >> 3, take_varint(&inside));
 			break;

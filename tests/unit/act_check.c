@@ -373,7 +373,7 @@ static void an_act_that_is_stored_is_judged_and_not_refused(void)
 	all.tag.media_ns = -5;
 	standing = act_judge(&all.act);
 	expect(!standing.folds && !standing.later && standing.invalid);
-	expect(strstr(standing.why.text, "tag.media_ns: -5") != NULL);
+	expect(strstr(standing.reason.text, "tag.media_ns: -5") != NULL);
 	/* consent to an unknown modality grants nothing; an unclear withdrawal revokes all */
 	set_body(&all, UXREC__ACT__BODY_CONSENT);
 	all.consent.modalities = all.texts;
@@ -429,7 +429,7 @@ static bool is_outside(
 {
 	struct error error = {""};
 
-	if (say_check_context(&referring->context, &all->act, &error) == r &&
+	if (act_context_check(&referring->context, &all->act, &error) == r &&
 		strstr(error.text, because))
 		return true;
 	printf("# wanted: %s, is: %s\n", because, error.text);
@@ -474,12 +474,12 @@ static void times_of_every_body_are_within_the_session(void)
 	all.note.media_ns = T - 2 * S;
 	expect(is_outside(&referring, &all, -ERANGE, "note.media_ns"));
 	all.note.media_ns = T + 10 * S;
-	expect(say_check_context(&referring.context, &all.act, NULL) == 0);
+	expect(act_context_check(&referring.context, &all.act, NULL) == 0);
 	/* and an attempt's end may lie in the future */
 	fill(&all);
 	set_body(&all, UXREC__ACT__BODY_ATTEMPT);
 	all.attempt.live_end_ns = T + 70 * S;
-	expect(say_check_context(&referring.context, &all.act, NULL) == 0);
+	expect(act_context_check(&referring.context, &all.act, NULL) == 0);
 	all.attempt.live_end_ns = T + 7200 * S;
 	expect(is_outside(&referring, &all, -ERANGE, "so far"));
 }
@@ -534,7 +534,7 @@ static void what_an_act_refers_to_is_there(void)
 	fill(&all);
 	set_body(&all, UXREC__ACT__BODY_TAG);
 	all.tag.opportunity = (char *)"search";
-	expect(say_check_context(&referring.context, &all.act, NULL) == 0);
+	expect(act_context_check(&referring.context, &all.act, NULL) == 0);
 }
 
 static const struct test tests[] = {

@@ -31,11 +31,11 @@ static void views_never_read_past(void)
 	struct view view = {bytes, sizeof(bytes), 0}, taken;
 
 	expect(view_get(&view, 4) == 0x04030201);
-	taken = view_take_string(&view);
+	taken = view_read_string(&view);
 	expect(taken.failed && taken.size_bytes == 0 && view.failed);
 	expect(view_get(&view, 1) == 0);
 	view = (struct view){bytes, sizeof(bytes), 0};
-	taken = view_take(&view, UINT64_MAX);
+	taken = view_read_bytes(&view, UINT64_MAX);
 	expect(taken.failed);
 }
 

@@ -201,7 +201,7 @@ static void what_is_not_known_is_not_heard(void)
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	check(fd >= 0 && io_write_all(fd, "no annotations", 14) == 0);
 	session = end_session(&making);
-	check(!session->annotations && *session->unsaid.text);
+	check(!session->annotations && *session->annotations_error.text);
 	check(bleeps_collect(&bleeps, session) == 0);
 	expect(bleeps_touch(&bleeps, INT64_MIN + 1, INT64_MIN + 2) &&
 		bleeps_touch(&bleeps, AT(0), AT(1)));
@@ -354,18 +354,18 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 	say_bleep(making.log, of_ana, "Ana", "coder:Ana", AT(1000), AT(2000));
 	say_bleep(making.log, live, "Ana", "live", AT(1000), AT(2000));
 	session = end_session(&making);
-	context = say_context(session);
+	context = act_context_of(session);
 	act.id = (char *)"00000000000000000000000000000000";
 	act.kind = UXREC__ACT__KIND__KIND_ADD;
 	act.layer = (char *)"coder:Ana";
 	act.body_case = UXREC__ACT__BODY_BLEEP;
 	act.bleep = &bleep;
-	expect(say_check(&ana, &act, SAY_CLOSED, NULL) == 0);
-	expect(say_check_against(&ana, &act, &context, NULL) == 0);
-	expect(say_check(&moderator, &act, SAY_CLOSED, NULL) == 0);
+	expect(act_policy_check(&ana, &act, ACT_WINDOW_CLOSED, NULL) == 0);
+	expect(act_policy_check_against(&ana, &act, &context, NULL) == 0);
+	expect(act_policy_check(&moderator, &act, ACT_WINDOW_CLOSED, NULL) == 0);
 	act.layer = (char *)"live";
-	expect(say_check(&ana, &act, SAY_RUNNING, NULL) == -EACCES);
-	expect(say_check(&observer, &act, SAY_RUNNING, NULL) == -EACCES);
+	expect(act_policy_check(&ana, &act, ACT_WINDOW_RUNNING, NULL) == -EACCES);
+	expect(act_policy_check(&observer, &act, ACT_WINDOW_RUNNING, NULL) == -EACCES);
 	for (int kind = UXREC__ACT__KIND__KIND_CHANGE; kind <= UXREC__ACT__KIND__KIND_REMOVE;
 		kind++) {
 		act.kind = (Uxrec__Act__Kind)kind;
@@ -373,16 +373,16 @@ static void bleeps_are_for_reviewers_and_the_moderator(void)
 								      : UXREC__ACT__BODY_BLEEP;
 		act.id = of_ana;
 		act.layer = (char *)"coder:Ana";
-		expect(say_check(&ana, &act, SAY_CLOSED, NULL) == 0 &&
-			say_check_against(&ana, &act, &context, NULL) == 0);
-		expect(say_check(&bob, &act, SAY_CLOSED, NULL) == 0 &&
-			say_check_against(&bob, &act, &context, NULL) == -EACCES);
-		expect(say_check_against(&moderator, &act, &context, NULL) == 0);
+		expect(act_policy_check(&ana, &act, ACT_WINDOW_CLOSED, NULL) == 0 &&
+			act_policy_check_against(&ana, &act, &context, NULL) == 0);
+		expect(act_policy_check(&bob, &act, ACT_WINDOW_CLOSED, NULL) == 0 &&
+			act_policy_check_against(&bob, &act, &context, NULL) == -EACCES);
+		expect(act_policy_check_against(&moderator, &act, &context, NULL) == 0);
 		/* nor an observer of the same name, in their own layer */
 		act.id = live;
 		act.layer = (char *)"live";
-		expect(say_check_against(&observer, &act, &context, NULL) == -EACCES);
-		expect(say_check_against(&moderator, &act, &context, NULL) == 0);
+		expect(act_policy_check_against(&observer, &act, &context, NULL) == -EACCES);
+		expect(act_policy_check_against(&moderator, &act, &context, NULL) == 0);
 	}
 }
 

@@ -369,7 +369,7 @@ static void what_was_withdrawn_from_a_time_on_stays(void)
 	channel = session_reader_find(session->reader, CHANNEL_SCREEN_KEYFRAMES);
 	check(session_reader_latest(session->reader, channel, INT64_MAX, &message) == 1);
 	expect(message.time_ns == AT(4));
-	check(session_reader_each_kept_back(session->reader, count_gap, &kept_back) == 0);
+	check(session_reader_each_withheld(session->reader, count_gap, &kept_back) == 0);
 	expect(kept_back == 3);
 	check(screen_gaps_collect(&gaps, session->reader) == 0);
 	expect(gaps.count == 1 && gaps.list[0].from_ns == AT(5) && gaps.list[0].to_ns == INT64_MAX);

@@ -157,13 +157,13 @@ static void sessions_do_not_mix(void)
 
 	check(hub_create(&hub) == 0);
 	publish(hub, CHANNEL_SCREEN, 1, 100, true);
-	hub_set_complete(hub, 50);
-	expect(hub_complete(hub) == 50);
-	hub_set_complete(hub, 40); /* it never goes back */
-	expect(hub_complete(hub) == 50);
+	hub_set_watermark(hub, 50);
+	expect(hub_watermark(hub) == 50);
+	hub_set_watermark(hub, 40); /* it never goes back */
+	expect(hub_watermark(hub) == 50);
 	hub_join(hub, &cursor, false, take_latched, &joined);
 	hub_reset(hub);
-	expect(hub_complete(hub) == 0);
+	expect(hub_watermark(hub) == 0);
 	publish(hub, CHANNEL_SCREEN, 2, 100, true);
 	expect(!hub_next(hub, &cursor));
 	joined_finish(&joined);

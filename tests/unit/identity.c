@@ -236,7 +236,7 @@ static void add_bleep(struct annotations *log, const struct peer *peer, char *id
 	act.bleep = &bleep;
 	bleep.from_ns = 1000000000;
 	bleep.to_ns = 2000000000;
-	say_sign(peer, &act);
+	act_policy_sign(peer, &act);
 	check(annotations_append(log, &act, NULL, NULL) == 0);
 }
 
@@ -261,11 +261,11 @@ static void rights_belong_to_principals(void)
 	expect(strcmp(bleep->session_uuid, ONE) == 0 && strcmp(bleep->act_id, TWO) != 0);
 	/* another principal of the same name has no access; a renamed one keeps it */
 	act = removal(id, "coder:Reviewer");
-	expect(say_check_against(ben, &act, &context, NULL) == -EACCES);
-	expect(say_check_against(renamed, &act, &context, NULL) == 0);
+	expect(act_policy_check_against(ben, &act, &context, NULL) == -EACCES);
+	expect(act_policy_check_against(renamed, &act, &context, NULL) == 0);
 	act = removal(id, "coder:Anna");
-	expect(say_check_against(renamed, &act, &context, NULL) == 0);
-	expect(say_check_against(ben, &act, &context, NULL) == -EINVAL);
+	expect(act_policy_check_against(renamed, &act, &context, NULL) == 0);
+	expect(act_policy_check_against(ben, &act, &context, NULL) == -EINVAL);
 	/* clients without an identity have layers by name */
 	add_bleep(log, plain, plain_id, "coder:Cat");
 	expect(strcmp(annotations_find(log, plain_id)->layer_principal, "") == 0);
@@ -298,8 +298,8 @@ static void acts_of_format_1_stay_changeable_by_their_author(void)
 	bleep.to_ns = 2000000000;
 	check(annotations_append(log, &act, NULL, NULL) == 0);
 	act = removal(id, "coder:Ann");
-	expect(say_check_against(ben, &act, &context, NULL) == -EACCES);
-	expect(say_check_against(ann, &act, &context, NULL) == 0);
+	expect(act_policy_check_against(ben, &act, &context, NULL) == -EACCES);
+	expect(act_policy_check_against(ann, &act, &context, NULL) == 0);
 	peer_unref(ann);
 	peer_unref(ben);
 }
@@ -321,10 +321,10 @@ static void those_who_watched_add_notes_for_five_minutes(void)
 	live_add_watcher(live, ONE);
 	live_add_watcher(live, ONE);
 	expect(live->audiences[0].count == 1);
-	expect(!live_takes_notes(live, "a", ONE));
+	expect(!live_accepts_notes(live, "a", ONE));
 	live_close(live);
-	expect(live_takes_notes(live, "a", ONE) && !live_takes_notes(live, "a", TWO));
-	expect(!live_takes_notes(live, "b", ONE) && !live_takes_notes(live, "", ONE));
+	expect(live_accepts_notes(live, "a", ONE) && !live_accepts_notes(live, "a", TWO));
+	expect(!live_accepts_notes(live, "b", ONE) && !live_accepts_notes(live, "", ONE));
 	/* failed starts and the next session do not change it */
 	for (int i = 0; i < 2 * LIVE_AUDIENCES; i++) {
 		begin_live(live, "failed");
@@ -332,11 +332,11 @@ static void those_who_watched_add_notes_for_five_minutes(void)
 	}
 	begin_live(live, "b");
 	live_add_watcher(live, TWO);
-	expect(live_takes_notes(live, "a", ONE) && !live_takes_notes(live, "b", TWO));
+	expect(live_accepts_notes(live, "a", ONE) && !live_accepts_notes(live, "b", TWO));
 	live_close(live);
-	expect(live_takes_notes(live, "a", ONE) && live_takes_notes(live, "b", TWO));
+	expect(live_accepts_notes(live, "a", ONE) && live_accepts_notes(live, "b", TWO));
 	live->audiences[1].ended_ns -= LIVE_NOTES_NS;
-	expect(!live_takes_notes(live, "a", ONE) && live_takes_notes(live, "b", TWO));
+	expect(!live_accepts_notes(live, "a", ONE) && live_accepts_notes(live, "b", TWO));
 	live_finish(live);
 	free(live);
 }
@@ -353,8 +353,8 @@ static void many_watchers_forget_the_first_ones(void)
 		live_add_watcher(live, principal);
 	}
 	live_close(live);
-	expect(live_takes_notes(live, "a", principal) && live_takes_notes(live, "a", ONE));
-	expect(!live_takes_notes(live, "a", "00000000000000000000000000000000"));
+	expect(live_accepts_notes(live, "a", principal) && live_accepts_notes(live, "a", ONE));
+	expect(!live_accepts_notes(live, "a", "00000000000000000000000000000000"));
 	live_finish(live);
 	free(live);
 }

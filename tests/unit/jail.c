@@ -119,14 +119,14 @@ static int attempt(struct prisoner *prisoner, enum attempt attempt, struct error
 	int r;
 
 	check(jail_create(&jail, &options, error) == 0);
-	expect(jail_ask(jail, &question, &reply, error) == 0 && reply.error == 0);
+	expect(jail_call(jail, &question, &reply, error) == 0 && reply.error == 0);
 	question.attempt = (int)attempt;
-	r = jail_ask(jail, &question, &reply, error);
+	r = jail_call(jail, &question, &reply, error);
 	if (r < 0) {
 		struct error again = {""};
 
 		/* it stays over, and fails fast */
-		expect(jail_ask(jail, &question, &reply, &again) < 0);
+		expect(jail_call(jail, &question, &reply, &again) < 0);
 		expect(strcmp(again.text, error->text) == 0);
 	}
 	return r < 0 ? r : reply.error;

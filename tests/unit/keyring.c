@@ -33,12 +33,12 @@ static char *file_of(const char *library)
 	return path;
 }
 
-static void expect_fate(struct keyring *keyring, const char *key, enum keyring_fate fate)
+static void expect_status(struct keyring *keyring, const char *key, enum keyring_status status)
 {
 	Uxrec__Role role;
 	char id[LINK_ID_BYTES];
 
-	expect(keyring_find(keyring, key, &role, id) == fate);
+	expect(keyring_find(keyring, key, &role, id) == status);
 }
 
 static void keys_outlast_the_recorder(void)
@@ -63,9 +63,9 @@ static void keys_outlast_the_recorder(void)
 			expect(keyring_find(keyring, again, &found, id) == KEYRING_VALID &&
 				found == role);
 			again[31] = again[31] == '0' ? '1' : '0';
-			expect_fate(keyring, again, KEYRING_UNKNOWN);
+			expect_status(keyring, again, KEYRING_UNKNOWN);
 		}
-		expect_fate(keyring, "", KEYRING_UNKNOWN);
+		expect_status(keyring, "", KEYRING_UNKNOWN);
 		expect(strcmp(keys[UXREC__ROLE__ROLE_MODERATOR],
 			       keys[UXREC__ROLE__ROLE_OBSERVER]) != 0);
 	}
@@ -87,7 +87,7 @@ static void keys_of_another_station_stay_valid_in_a_copied_library(void)
 		check(keyring_create(&keyring, library, station ? OTHER : SECRET, NULL) == 0);
 		keyring_present(
 			keyring, UXREC__ROLE__ROLE_OBSERVER, station ? after : before, NULL);
-		expect_fate(keyring, before, KEYRING_VALID);
+		expect_status(keyring, before, KEYRING_VALID);
 	}
 	expect(strcmp(before, after) != 0);
 }
@@ -119,9 +119,9 @@ static void a_revoked_key_is_known_as_revoked_for_good(void)
 			keyring_present(keyring, UXREC__ROLE__ROLE_OBSERVER, new, NULL);
 			expect(strcmp(old, new) != 0);
 		}
-		expect_fate(keyring, old, KEYRING_REVOKED);
-		expect_fate(keyring, new, KEYRING_VALID);
-		expect_fate(keyring, reviewer, KEYRING_VALID);
+		expect_status(keyring, old, KEYRING_REVOKED);
+		expect_status(keyring, new, KEYRING_VALID);
+		expect_status(keyring, reviewer, KEYRING_VALID);
 	}
 }
 
@@ -138,7 +138,7 @@ static void links_are_revoked_by_role_id_or_all_of_them(void)
 	keyring_present(keyring, UXREC__ROLE__ROLE_MODERATOR, key, id);
 	snprintf(prefix, sizeof(prefix), "%.8s", id);
 	expect(keyring_revoke(keyring, prefix, &error) == 1);
-	expect_fate(keyring, key, KEYRING_REVOKED);
+	expect_status(keyring, key, KEYRING_REVOKED);
 	expect(keyring_revoke(keyring, "all", &error) == 3);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		expect(keyring_revoke(keyring, wrong[i], &error) == -EINVAL);
@@ -156,11 +156,11 @@ static void a_revocation_by_another_recorder_holds_here_too(void)
 	check(keyring_create(&one, library, SECRET, NULL) == 0);
 	check(keyring_create(&two, library, SECRET, NULL) == 0);
 	keyring_present(one, UXREC__ROLE__ROLE_OBSERVER, key, id);
-	expect_fate(two, key, KEYRING_VALID);
+	expect_status(two, key, KEYRING_VALID);
 	expect(keyring_revoke(one, "observer", &error) == 1);
 	for (int i = 0; i < 600 && keyring_is_valid(two, id); i++)
 		usleep(50000);
-	expect_fate(two, key, KEYRING_REVOKED);
+	expect_status(two, key, KEYRING_REVOKED);
 }
 
 /* Otherwise two recorders would rewrite it for each other without end. */
@@ -238,9 +238,9 @@ static void expect_refused(const char *library, const char *why)
 		CU_FAIL(error.text);
 	expect(strstr(error.text, "/links") != NULL);
 	keyring_present(keyring, UXREC__ROLE__ROLE_MODERATOR, key, NULL);
-	expect_fate(keyring, key, KEYRING_VALID);
+	expect_status(keyring, key, KEYRING_VALID);
 	expect(keyring_revoke(keyring, "moderator", &error) == 1);
-	expect_fate(keyring, key, KEYRING_REVOKED);
+	expect_status(keyring, key, KEYRING_REVOKED);
 }
 
 #define ID     "0123456789abcdef0123456789abcdef"
@@ -320,7 +320,7 @@ static void revoked_links_go_first_when_there_are_many(void)
 			keyring_present(keyring, UXREC__ROLE__ROLE_MODERATOR, kept, id);
 		for (int i = 0; i < 2 * LINKS_LIMIT && run == 0; i++)
 			expect(keyring_revoke(keyring, "observer", &error) == 1);
-		expect_fate(keyring, kept, KEYRING_VALID);
+		expect_status(keyring, kept, KEYRING_VALID);
 	}
 }
 
@@ -338,7 +338,7 @@ static void links_of_a_read_only_library_hold_for_the_run(void)
 	check(chmod(library, 0500) == 0);
 	check(keyring_create(&keyring, library, SECRET, NULL) == 0);
 	keyring_present(keyring, UXREC__ROLE__ROLE_OBSERVER, key, NULL);
-	expect_fate(keyring, key, KEYRING_VALID);
+	expect_status(keyring, key, KEYRING_VALID);
 	check(keyring_list(keyring, &list) == 0);
 	expect(list->unwritten && strstr(list->trouble, "cannot be written"));
 	uxrec__link_list__free_unpacked(list, NULL);

@@ -256,7 +256,7 @@ static void sessions_come_in_the_order_of_their_begin(void)
 
 		/* a session of earlier days does not wait */
 		expect(i != 5 || taken == 4);
-		while (session_order_take(&order, next, &place)) {
+		while (session_order_pop(&order, next, &place)) {
 			check(taken < ARRAY_SIZE(wanted));
 			expect(strcmp(place.id, wanted[taken++]) == 0);
 		}

@@ -231,7 +231,7 @@ static void the_newest_of_a_kind_replaces_the_older(void)
 	/* across the end of the ring */
 	for (int i = 0; i < 10; i++) {
 		check(outbox_put(&outbox, packet_of(1), 0) == 0);
-		packet_unref(outbox_take(&outbox));
+		packet_unref(outbox_pop(&outbox));
 	}
 	for (size_t i = 0; i < 30; i++)
 		check(outbox_put(&outbox, packet_of(i), i % 3 == 0 ? 7 : 0) == 0);
@@ -241,14 +241,14 @@ static void the_newest_of_a_kind_replaces_the_older(void)
 	for (size_t i = 0; i < 30; i++) {
 		if (i % 3 == 0)
 			continue;
-		packet = outbox_take(&outbox);
+		packet = outbox_pop(&outbox);
 		expect(packet && packet->size_bytes == 9 + i);
 		packet_unref(packet);
 	}
-	packet = outbox_take(&outbox);
+	packet = outbox_pop(&outbox);
 	expect(packet && packet->size_bytes == 9 + 99);
 	packet_unref(packet);
-	expect(!outbox_take(&outbox) && outbox_drop(&outbox, 7) == 0);
+	expect(!outbox_pop(&outbox) && outbox_drop(&outbox, 7) == 0);
 	outbox_finish(&outbox);
 }
 
@@ -279,10 +279,10 @@ static void messages_of_a_class_are_one_line_and_a_count(void)
 	check(kept >= 0 && pipe(pipes) == 0 && dup2(pipes[1], STDERR_FILENO) >= 0);
 	for (int i = 0; i < 1000; i++)
 		log_limited(&limit, LOG_LEVEL_WARNING, "a page was refused");
-	log_limited_rest(&limit, LOG_LEVEL_WARNING, "refused");
+	log_limited_flush(&limit, LOG_LEVEL_WARNING, "refused");
 	limit.next_ns = 1; /* ten seconds later */
-	log_limited_rest(&limit, LOG_LEVEL_WARNING, "refused");
-	log_limited_rest(&limit, LOG_LEVEL_WARNING, "refused");
+	log_limited_flush(&limit, LOG_LEVEL_WARNING, "refused");
+	log_limited_flush(&limit, LOG_LEVEL_WARNING, "refused");
 	check(dup2(kept, STDERR_FILENO) >= 0);
 	check(read(pipes[0], text, sizeof(text) - 1) > 0);
 	close(kept);

@@ -271,7 +271,7 @@ static bool is_declared(struct session_reader *reader, uint32_t sequence)
 		uint8_t opcode;
 		uint32_t from;
 
-		if (session_reader_extra(reader, i, &opcode, &content) <= 0)
+		if (session_reader_aux_record(reader, i, &opcode, &content) <= 0)
 			return false;
 		if (opcode != MCAP_METADATA ||
 			mcap_parse_metadata((struct view){content.data, content.size_bytes, 0},

@@ -109,7 +109,7 @@ static void published(void *user)
 	(void)user;
 }
 
-static int64_t complete_until(void *user, int64_t now_ns)
+static int64_t watermark(void *user, int64_t now_ns)
 {
 	(void)user;
 	return now_ns;
@@ -126,7 +126,7 @@ static void request_keyframe(void *user)
 	((struct lab *)user)->asked++;
 }
 
-static void trouble(void *user, const char *text)
+static void disk_error(void *user, const char *text)
 {
 	(void)user;
 	(void)text;
@@ -137,10 +137,10 @@ static void begin(struct lab *lab)
 	struct recorder_context context = {
 		.clock = &lab->clock,
 		.published = published,
-		.complete_until = complete_until,
+		.watermark = watermark,
 		.is_watched = is_watched,
 		.request_keyframe = request_keyframe,
-		.trouble = trouble,
+		.disk_error = disk_error,
 		.user = lab,
 	};
 

@@ -51,7 +51,7 @@ static bool nobody_watches(void *user)
 	return false;
 }
 
-static void disk_is_in_trouble(void *user, const char *text)
+static void on_disk_error(void *user, const char *text)
 {
 	(void)user;
 	printf("# %s\n", text ? text : "good again");
@@ -82,10 +82,10 @@ static void record(const char *folder, struct session_clock *clock)
 	_destroy_(recorder) struct recorder *recorder = NULL;
 	struct recorder_context context = {.clock = clock,
 		.published = nothing,
-		.complete_until = all_is_complete,
+		.watermark = all_is_complete,
 		.is_watched = nobody_watches,
 		.request_keyframe = wish_keyframe,
-		.trouble = disk_is_in_trouble,
+		.disk_error = on_disk_error,
 		.sync_every_ns = NS_PER_S};
 	int64_t begun_ns = clock_now_ns();
 	uint32_t number = 0;

@@ -26,7 +26,7 @@ static void an_hour_drifts(double ppm)
 	uint64_t random = 3;
 	size_t worse = 0;
 
-	sound_clock_init(&clock, EAR_RATE_HZ);
+	sound_clock_init(&clock, AUDIO_RATE_HZ);
 	for (size_t i = 0; i < ARRAY_SIZE(off_ns); i++) {
 		int64_t position = (int64_t)i * 480 + 1000000;
 		int64_t truth_ns =
@@ -57,7 +57,7 @@ static void a_jump_begins_anew(void)
 	struct sound_clock clock;
 	int64_t shift_ns = 0;
 
-	sound_clock_init(&clock, EAR_RATE_HZ);
+	sound_clock_init(&clock, AUDIO_RATE_HZ);
 	for (int64_t i = 0; i < 4000; i++) {
 		shift_ns = i > 2000 ? 150 * NS_PER_MS : 0;
 		sound_clock_feed(&clock, i * 480, NS_PER_S + i * 10 * NS_PER_MS + shift_ns);
@@ -70,17 +70,17 @@ static void a_jump_begins_anew(void)
 /* ---- a server's times ---- */
 
 /* Feed answers every tenth of a second, with errors in ms. */
-static void answer(struct ear_anchor *anchor, int64_t *i, const double *off_ms, size_t count)
+static void answer(struct pulse_clock *clock, int64_t *i, const double *off_ms, size_t count)
 {
 	for (size_t k = 0; k < count; k++, ++*i)
-		ear_anchor_feed(anchor, *i * 4800,
+		pulse_clock_feed(clock, *i * 4800,
 			NS_PER_S + *i * 100 * NS_PER_MS + llround(off_ms[k] * 1e6));
 }
 
 /* error of a sample's timestamp, ms */
-static double off_ms(const struct ear_anchor *anchor, int64_t i)
+static double off_ms(const struct pulse_clock *clock, int64_t i)
 {
-	return (double)(ear_anchor_at(anchor, i * 4800 + anchor->lost) - NS_PER_S -
+	return (double)(pulse_clock_at(clock, i * 4800 + clock->lost) - NS_PER_S -
 		       i * 100 * NS_PER_MS) /
 		1e6;
 }
@@ -90,40 +90,40 @@ static void first_answers_are_waited_out(void)
 	static const double settling[] = {186, 186, 120, 60, 3, 0.1, 0, 0.2}, then[] = {0, 0.1},
 			    wild[] = {0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0, 9, 0,
 				    9, 0, 9, 0, 9, 0, 9, 0, 9};
-	struct ear_anchor anchor = {0};
+	struct pulse_clock clock = {0};
 	int64_t i = 0;
 
-	answer(&anchor, &i, settling, ARRAY_SIZE(settling));
-	expect(!anchor.settled);
-	answer(&anchor, &i, then, ARRAY_SIZE(then));
-	expect(anchor.settled && anchor.lost == 0);
+	answer(&clock, &i, settling, ARRAY_SIZE(settling));
+	expect(!clock.settled);
+	answer(&clock, &i, then, ARRAY_SIZE(then));
+	expect(clock.settled && clock.lost == 0);
 	/* samples before settling have right times then too */
-	expect(fabs(off_ms(&anchor, 0)) < 0.3);
+	expect(fabs(off_ms(&clock, 0)) < 0.3);
 	/* an anchor that never settles is finally taken as it is */
-	anchor = (struct ear_anchor){0};
+	clock = (struct pulse_clock){0};
 	i = 0;
-	answer(&anchor, &i, wild, ARRAY_SIZE(wild));
-	expect(!anchor.settled);
-	answer(&anchor, &i, then, 1);
-	expect(anchor.settled);
+	answer(&clock, &i, wild, ARRAY_SIZE(wild));
+	expect(!clock.settled);
+	answer(&clock, &i, then, 1);
+	expect(clock.settled);
 }
 
 static void answers_that_are_off_are_left_out(void)
 {
 	static const double good[] = {0, 0, 0, 0, 0, 0}, outliers[] = {9, -7, 0, 30, 9, 0};
 	static const double late[] = {16, 16, 16, 16}, early[] = {-20, -20, -20, -20};
-	struct ear_anchor anchor = {0};
+	struct pulse_clock clock = {0};
 	int64_t i = 0;
 
-	answer(&anchor, &i, good, ARRAY_SIZE(good));
-	answer(&anchor, &i, outliers, ARRAY_SIZE(outliers));
-	expect(off_ms(&anchor, i) == 0 && anchor.lost == 0);
+	answer(&clock, &i, good, ARRAY_SIZE(good));
+	answer(&clock, &i, outliers, ARRAY_SIZE(outliers));
+	expect(off_ms(&clock, i) == 0 && clock.lost == 0);
 	/* a repeated error is real: late answers mean missing samples */
-	answer(&anchor, &i, late, ARRAY_SIZE(late));
-	expect(off_ms(&anchor, i) == 16 && anchor.lost == 768);
+	answer(&clock, &i, late, ARRAY_SIZE(late));
+	expect(off_ms(&clock, i) == 16 && clock.lost == 768);
 	/* and early ones a device that restarted its count */
-	answer(&anchor, &i, early, ARRAY_SIZE(early));
-	expect(off_ms(&anchor, i) == -20 && anchor.lost == 768);
+	answer(&clock, &i, early, ARRAY_SIZE(early));
+	expect(off_ms(&clock, i) == -20 && clock.lost == 768);
 }
 
 /* ---- packets of a source ---- */
@@ -138,7 +138,7 @@ static void hear_for(
 	session_clock_init(&clock);
 	*ret_offset_ns = clock.utc_offset_ns;
 	check(sound_source_create(
-		      &source, &context, &(struct ear_wish){"tone", device, false}, NULL) == 0);
+		      &source, &context, &(struct audio_config){"tone", device, false}, NULL) == 0);
 	sleep(seconds);
 }
 
@@ -192,16 +192,16 @@ static void levels_say_how_loud_it_was(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
 		samples[i] = (float)sin(2 * M_PI * (double)i / 48) / 10;
-	sound_levels_take(&levels, samples, ARRAY_SIZE(samples));
+	sound_levels_add(&levels, samples, ARRAY_SIZE(samples));
 	/* a tenth is -20 dB, with half the power for a sine */
 	expect(levels.peak[0] == 40 && levels.rms[0] == 46 && levels.clipped == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
 		samples[i] = i % 2 ? 1 : -1;
-	sound_levels_take(&levels, samples, ARRAY_SIZE(samples));
+	sound_levels_add(&levels, samples, ARRAY_SIZE(samples));
 	expect(levels.peak[1] == 0 && levels.rms[1] == 0 && levels.clipped == 480);
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
 		samples[i] = 0;
-	sound_levels_take(&levels, samples, ARRAY_SIZE(samples));
+	sound_levels_add(&levels, samples, ARRAY_SIZE(samples));
 	expect(levels.peak[2] == 255 && levels.count == 3);
 	expect(sound_level_of(1e-9) == 254 && sound_level_of(NAN) == 255);
 	expect(sound_level_db(40) == -20);
@@ -223,11 +223,13 @@ static void a_source_says_how_loud_it_is(void)
 static void a_check_listens_for_a_moment(void)
 {
 	struct error error = {""};
-	struct ear_report report;
+	struct audio_backend_report report;
 
-	check(ear_check(&report, &(struct ear_wish){"tone", NULL, false}, &error) == 0);
+	check(audio_backend_check(&report, &(struct audio_config){"tone", NULL, false}, &error) ==
+		0);
 	expect(fabs(report.peak_db + 6) < 1 && !report.muted && report.clipped == 0);
-	expect(ear_check(&report, &(struct ear_wish){"tone", "nonsense", false}, &error) < 0);
+	expect(audio_backend_check(
+		       &report, &(struct audio_config){"tone", "nonsense", false}, &error) < 0);
 	expect(strstr(error.text, "nonsense") != NULL);
 }
 

@@ -46,7 +46,7 @@ static unsigned channels_of(const struct pipewire_lab *lab)
 
 static unsigned rate_of(const struct pipewire_lab *lab)
 {
-	return lab->rate_hz ? lab->rate_hz : EAR_RATE_HZ;
+	return lab->rate_hz ? lab->rate_hz : AUDIO_RATE_HZ;
 }
 
 static void on_process(void *user)

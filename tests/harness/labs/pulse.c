@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 /* Written ahead: longer than any delay of a busy machine. */
-#define AHEAD_SAMPLES (EAR_RATE_HZ / 4)
+#define AHEAD_SAMPLES (AUDIO_RATE_HZ / 4)
 
 #define ASK_US (50 * PA_USEC_PER_MSEC)
 
@@ -34,10 +34,10 @@ static void on_writable(pa_stream *stream, size_t size_bytes, void *user)
 		size_t n = count < ARRAY_SIZE(block) ? count : ARRAY_SIZE(block);
 
 		for (size_t i = 0; i < n; i++) {
-			int64_t time_ns = ear_anchor_at(
-				&lab->anchor, lab->written + (int64_t)i + lab->anchor.lost);
+			int64_t time_ns = pulse_clock_at(
+				&lab->clock, lab->written + (int64_t)i + lab->clock.lost);
 
-			block[i] = lab->anchor.settled ? lab->voice->at(lab->voice, time_ns) : 0;
+			block[i] = lab->clock.settled ? lab->voice->at(lab->voice, time_ns) : 0;
 		}
 		pa_stream_write(stream, block, n * sizeof(float), NULL, 0, PA_SEEK_RELATIVE);
 		lab->written += (int64_t)n;
@@ -56,7 +56,7 @@ static void on_time(pa_stream *stream, int success, void *user)
 	if (!success || !info || !info->playing || info->read_index_corrupt)
 		return;
 	time_ns = (int64_t)(pa_timeval_load(&info->timestamp) + info->sink_usec) * NS_PER_US;
-	ear_anchor_feed(&lab->anchor, info->read_index / (int64_t)sizeof(float),
+	pulse_clock_feed(&lab->clock, info->read_index / (int64_t)sizeof(float),
 		time_ns - now.wall_ns + now.monotonic_ns);
 }
 
@@ -102,15 +102,15 @@ static bool connects(struct pulse_lab *lab)
 
 static void play(struct pulse_lab *lab)
 {
-	const pa_sample_spec format = {PA_SAMPLE_FLOAT32NE, EAR_RATE_HZ, 1};
+	const pa_sample_spec format = {PA_SAMPLE_FLOAT32NE, AUDIO_RATE_HZ, 1};
 	const pa_buffer_attr sizes = {
 		.maxlength = (uint32_t)-1,
 		.tlength = AHEAD_SAMPLES * sizeof(float),
 		.prebuf = (uint32_t)-1,
-		.minreq = EAR_RATE_HZ / 100 * sizeof(float),
+		.minreq = AUDIO_RATE_HZ / 100 * sizeof(float),
 	};
 
-	lab->anchor = (struct ear_anchor){0};
+	lab->clock = (struct pulse_clock){0};
 	lab->written = 0;
 	lab->stream = pa_stream_new(lab->context, "voice", &format, NULL);
 	check(lab->stream != NULL);

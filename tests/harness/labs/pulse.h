@@ -21,7 +21,7 @@ struct pulse_lab {
 	pa_context *context;
 	pa_stream *stream;
 	pa_time_event *timer;
-	struct ear_anchor anchor;
+	struct pulse_clock clock;
 	int64_t written;
 };
 

@@ -10,7 +10,7 @@ import { bytes, clock, count, date, lag } from '../base/format';
 import { type KeyMap, useKeys } from '../base/keys';
 import { useTicks } from '../base/ticks';
 import { LiveDriver } from '../driver/live';
-import { clickText, EventList, feedOfDeeds } from '../marks/events';
+import { clickText, EventList, feedOfInputActions } from '../marks/events';
 import { MarkList } from '../marks/list';
 import { Coder } from '../marks/marks';
 import { NoteField, type NoteTarget } from '../marks/note_field';
@@ -208,7 +208,7 @@ export function cover(driver: LiveDriver) {
 }
 
 export function pictureText(driver: LiveDriver, player: Player): string {
-  const click = player.deeds.findLast((deed) => deed.kind === 'click');
+  const click = player.inputActions.findLast((action) => action.kind === 'click');
   const task = driver.model.task(driver.status?.task ?? '');
   return [
     'The participant’s screen, live.',
@@ -414,6 +414,6 @@ function printLines({ model }: LiveDriver, tab: 'tags' | 'events'): string[] {
 
 function Feed({ player, driver, beginNs }: { player: Player; driver: LiveDriver; beginNs: bigint }) {
   useEmitter(player);
-  const items = feedOfDeeds(player.deeds.slice(-1500), driver.gaps);
+  const items = feedOfInputActions(player.inputActions.slice(-1500), driver.gaps);
   return <EventList items={items.slice(-200)} beginNs={beginNs} />;
 }

@@ -7,7 +7,7 @@ import type { Timeline_Event } from '../../gen/protocol/wire_pb';
 import { Timeline_Event_Kind } from '../../gen/protocol/wire_pb';
 import { clock, count } from '../base/format';
 import { gapRuns, gapText } from '../base/gaps';
-import type { Deed } from '../media/player';
+import type { InputAction } from '../media/player';
 import { keyClassName } from '../parts/stage';
 
 export interface FeedItem {
@@ -57,7 +57,7 @@ function gapItems(gaps: readonly Gap[]): FeedItem[] {
 }
 
 /** Runs of live input events. */
-export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedItem[] {
+export function feedOfInputActions(inputActions: readonly InputAction[], gaps: readonly Gap[]): FeedItem[] {
   const items = gapItems(gaps);
   let run: { kind: 'keys' | 'scroll'; atNs: bigint; endNs: bigint; byClass: Map<string, number>; count: number } | undefined;
   const end = () => {
@@ -65,21 +65,21 @@ export function feedOfDeeds(deeds: readonly Deed[], gaps: readonly Gap[]): FeedI
     else if (run) items.push({ atNs: run.atNs, kind: 'scroll', text: `scroll, ${count(run.count, 'step', 'steps')}` });
     run = undefined;
   };
-  for (const deed of deeds) {
-    if (deed.kind === 'shortcut' || deed.kind === 'policy') {
-      items.push({ atNs: deed.timeNs, kind: deed.kind, text: deed.label ?? '' });
+  for (const action of inputActions) {
+    if (action.kind === 'shortcut' || action.kind === 'policy') {
+      items.push({ atNs: action.timeNs, kind: action.kind, text: action.label ?? '' });
       continue;
     }
-    const kind = deed.kind === 'key' ? 'keys' : deed.kind;
-    if (run && (run.kind !== kind || deed.timeNs - run.endNs > RUN_NS)) end();
+    const kind = action.kind === 'key' ? 'keys' : action.kind;
+    if (run && (run.kind !== kind || action.timeNs - run.endNs > RUN_NS)) end();
     if (kind === 'click') {
-      items.push(clickItem(deed.timeNs, deed));
+      items.push(clickItem(action.timeNs, action));
       continue;
     }
-    run ??= { kind, atNs: deed.timeNs, endNs: deed.timeNs, byClass: new Map(), count: 0 };
-    run.endNs = deed.timeNs;
+    run ??= { kind, atNs: action.timeNs, endNs: action.timeNs, byClass: new Map(), count: 0 };
+    run.endNs = action.timeNs;
     run.count++;
-    const name = deed.label ?? keyClassName(deed.keyClass);
+    const name = action.label ?? keyClassName(action.keyClass);
     run.byClass.set(name, (run.byClass.get(name) ?? 0) + 1);
   }
   end();

@@ -38,7 +38,7 @@ const MODIFIERS: ReadonlyArray<[ShortcutBatch_Modifier, string]> = [
   [ShortcutBatch_Modifier.SHIFT, 'Shift'],
 ];
 
-export interface Deed {
+export interface InputAction {
   timeNs: bigint;
   kind: 'click' | 'key' | 'scroll' | 'shortcut' | 'policy';
   x: number;
@@ -151,7 +151,7 @@ export class Player extends Emitter {
   undrawn = false;
   picturesDecoded = 0;
   firstPictureMs = 0;
-  readonly deeds: Deed[] = [];
+  readonly inputActions: InputAction[] = [];
 
   #picture?: HTMLCanvasElement;
   #context: CanvasRenderingContext2D | null = null;
@@ -184,7 +184,7 @@ export class Player extends Emitter {
     this.#sizes = [];
     this.#positions = [];
     for (const shape of this.#shapes.splice(0)) shape.image?.close();
-    this.deeds.length = 0;
+    this.inputActions.length = 0;
     this.#hidden = undefined;
     this.presentationNs = 0n;
     this.pictureNs = 0n;
@@ -237,7 +237,7 @@ export class Player extends Emitter {
         break;
       case '/input/keys/counts':
         for (let left = fromBinary(KeyCountSchema, message.data).presses; left > 0; left--)
-          this.#addDeed({ timeNs: message.timeNs, kind: 'key' });
+          this.#addInputAction({ timeNs: message.timeNs, kind: 'key' });
         break;
       case '/input/shortcuts':
         this.#takeShortcuts(message);
@@ -360,22 +360,22 @@ export class Player extends Emitter {
 
   #drawRipples(context: CanvasRenderingContext2D, atNs: bigint): void {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    for (let i = lastAtOrBefore(this.deeds, atNs); i >= 0; i--) {
-      const deed = this.deeds[i];
-      if (!deed) break;
-      const age = Number(atNs - deed.timeNs) / 1e6;
+    for (let i = lastAtOrBefore(this.inputActions, atNs); i >= 0; i--) {
+      const action = this.inputActions[i];
+      if (!action) break;
+      const age = Number(atNs - action.timeNs) / 1e6;
       if (age > 700) break;
-      if (deed.kind !== 'click' || deed.x < 0) continue;
+      if (action.kind !== 'click' || action.x < 0) continue;
       const grown = calm ? 0.5 : age / 700;
       const scale = Math.max(1, this.width / 1280);
       context.beginPath();
-      context.arc(deed.x, deed.y, (10 + 26 * grown) * scale, 0, 2 * Math.PI);
+      context.arc(action.x, action.y, (10 + 26 * grown) * scale, 0, 2 * Math.PI);
       context.lineWidth = 4 * scale;
       context.globalAlpha = 1 - age / 700;
       context.strokeStyle = '#fff';
       context.stroke();
       context.lineWidth = 2.5 * scale;
-      context.strokeStyle = deed.button === 1 ? '#e8590c' : '#1971c2';
+      context.strokeStyle = action.button === 1 ? '#e8590c' : '#1971c2';
       context.stroke();
       context.globalAlpha = 1;
     }
@@ -389,11 +389,11 @@ export class Player extends Emitter {
       insert(this.#positions, { timeNs, x: batch.xPx[i] ?? 0, y: batch.yPx[i] ?? 0 });
     });
     /* a click may arrive before the batch with the pointer's position */
-    for (let i = this.deeds.length - 1; i >= 0; i--) {
-      const deed = this.deeds[i];
-      if (!deed || deed.timeNs < message.timeNs) break;
-      const at = this.positionAt(deed.timeNs);
-      if (at) Object.assign(deed, { x: at.x, y: at.y });
+    for (let i = this.inputActions.length - 1; i >= 0; i--) {
+      const action = this.inputActions[i];
+      if (!action || action.timeNs < message.timeNs) break;
+      const at = this.positionAt(action.timeNs);
+      if (at) Object.assign(action, { x: at.x, y: at.y });
     }
     this.changed();
   }
@@ -452,9 +452,9 @@ export class Player extends Emitter {
       if (found) return;
       const button = BUTTONS.get(control);
       if (button !== undefined && batch.value[i] === 1)
-        this.#addDeed({ timeNs, kind: 'click', button });
+        this.#addInputAction({ timeNs, kind: 'click', button });
       else if (control === Control.WHEEL || control === Control.HWHEEL)
-        this.#addDeed({ timeNs, kind: 'scroll' });
+        this.#addInputAction({ timeNs, kind: 'scroll' });
     });
   }
 
@@ -469,7 +469,7 @@ export class Player extends Emitter {
     batch.dtUs.forEach((dt, i) => {
       timeNs += BigInt(dt) * 1000n;
       if (batch.action[i] === KeyAction.PRESS)
-        this.#addDeed({
+        this.#addInputAction({
           timeNs,
           kind: 'key',
           keyClass: classes[i] ?? KeyClass.UNSPECIFIED,
@@ -483,7 +483,7 @@ export class Player extends Emitter {
     batch.code.forEach((code, i) => {
       const names = MODIFIERS.filter(([bit]) => (batch.modifiers[i] ?? 0) & bit).map(([, name]) => name);
       const label = [...names, this.#labels.get(code) ?? '?'].join('+');
-      this.#addDeed({ timeNs: message.timeNs, kind: 'shortcut', label });
+      this.#addInputAction({ timeNs: message.timeNs, kind: 'shortcut', label });
     });
   }
 
@@ -493,7 +493,7 @@ export class Player extends Emitter {
     const hidden = reason === KeyPolicy_Reason.PASSWORD ? 'password field' : unwatched ? 'focus not known' : '';
     /* the first policy is the initial state, not a change */
     if (this.#hidden !== undefined && hidden !== this.#hidden)
-      this.#addDeed({
+      this.#addInputAction({
         timeNs: message.timeNs,
         kind: 'policy',
         label: hidden ? `${hidden}: keys are not recorded` : 'keys are recorded again',
@@ -511,12 +511,12 @@ export class Player extends Emitter {
   }
 
   #nameClick({ timeNs, ...what }: Clicked): boolean {
-    let nearest: Deed | undefined;
-    for (let i = this.deeds.length - 1; i >= 0; i--) {
-      const deed = this.deeds[i];
-      if (!deed || deed.timeNs < timeNs - SAME_CLICK_NS) break;
-      if (deed.kind !== 'click' || deed.role || deed.timeNs > timeNs + SAME_CLICK_NS) continue;
-      if (!nearest || distance(deed.timeNs, timeNs) < distance(nearest.timeNs, timeNs)) nearest = deed;
+    let nearest: InputAction | undefined;
+    for (let i = this.inputActions.length - 1; i >= 0; i--) {
+      const action = this.inputActions[i];
+      if (!action || action.timeNs < timeNs - SAME_CLICK_NS) break;
+      if (action.kind !== 'click' || action.role || action.timeNs > timeNs + SAME_CLICK_NS) continue;
+      if (!nearest || distance(action.timeNs, timeNs) < distance(nearest.timeNs, timeNs)) nearest = action;
     }
     if (!nearest) return false;
     Object.assign(nearest, what);
@@ -524,16 +524,16 @@ export class Player extends Emitter {
     return true;
   }
 
-  #addDeed(deed: Pick<Deed, 'timeNs' | 'kind'> & Partial<Deed>): void {
-    const at = this.positionAt(deed.timeNs) ?? this.#positions[0];
-    insert(this.deeds, {
+  #addInputAction(action: Pick<InputAction, 'timeNs' | 'kind'> & Partial<InputAction>): void {
+    const at = this.positionAt(action.timeNs) ?? this.#positions[0];
+    insert(this.inputActions, {
       x: at?.x ?? -1,
       y: at?.y ?? -1,
       button: 0,
       keyClass: KeyClass.UNSPECIFIED,
-      ...deed,
+      ...action,
     });
-    if (deed.kind === 'click')
+    if (action.kind === 'click')
       this.#clicked = this.#clicked.filter((clicked) => !this.#nameClick(clicked));
     this.changed();
   }

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { KeyClass } from '../../gen/protocol/input_pb';
 import { useEmitter } from '../base/emitter';
-import { type Deed, lastAtOrBefore, type Player } from '../media/player';
+import { type InputAction, lastAtOrBefore, type Player } from '../media/player';
 import { HiddenLegend } from './legend';
 import { KeyHint } from './parts';
 import { useZoom, ZoomBar } from './zoom';
@@ -29,13 +29,13 @@ export function keyClassName(keyClass: KeyClass): string {
 }
 
 /** Key runs by class, newest last: "letter ×12". */
-export function keyRuns(deeds: readonly Deed[], atNs: bigint): Array<{ name: string; count: number }> {
+export function keyRuns(inputActions: readonly InputAction[], atNs: bigint): Array<{ name: string; count: number }> {
   const runs: Array<{ name: string; count: number }> = [];
-  for (let i = lastAtOrBefore(deeds, atNs); i >= 0; i--) {
-    const deed = deeds[i];
-    if (!deed || atNs - deed.timeNs > CHIP_NS) break;
-    if (deed.kind !== 'key' && deed.kind !== 'shortcut') continue;
-    const name = deed.label ?? keyClassName(deed.keyClass);
+  for (let i = lastAtOrBefore(inputActions, atNs); i >= 0; i--) {
+    const action = inputActions[i];
+    if (!action || atNs - action.timeNs > CHIP_NS) break;
+    if (action.kind !== 'key' && action.kind !== 'shortcut') continue;
+    const name = action.label ?? keyClassName(action.keyClass);
     if (runs[0]?.name === name) runs[0].count++;
     else runs.unshift({ name, count: 1 });
   }
@@ -96,7 +96,7 @@ export function Stage({
       cancelAnimationFrame(timer);
     };
   }, [player, atNs, live]);
-  const runs = keyRuns(player.deeds, atNs());
+  const runs = keyRuns(player.inputActions, atNs());
   const shape = player.width ? player.width / player.height : 16 / 9;
   return (
     <section ref={stage} class="stage" aria-label="The participant's screen">
