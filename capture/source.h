@@ -23,21 +23,21 @@ struct source_context {
 	 * Called at most once, from the source's thread, when the source ends by itself (display
 	 * gone, helper dead). The source must still be destroyed, by another thread.
 	 */
-	void (*lost)(void *user, struct source *source, const char *reason);
+	void (*failed)(void *user, struct source *source, const char *reason);
 	void *user;
 	/**
 	 * Called from the source's thread when its server is lost and a reconnect is pending, and
 	 * with NULL on reconnect or when the source gives up. May be NULL.
 	 */
-	void (*away)(void *user, struct source *source, const char *reason);
+	void (*disconnected)(void *user, struct source *source, const char *reason);
 };
 
 /** Implementation; the functions are called through the wrappers below. */
 struct source_ops {
 	const char *name;
 	void (*destroy)(struct source *source);
-	int64_t (*complete_until)(struct source *source, int64_t now_ns); /* may be NULL */
-	void (*request_keyframe)(struct source *source);                  /* may be NULL */
+	int64_t (*watermark)(struct source *source, int64_t now_ns); /* may be NULL */
+	void (*request_keyframe)(struct source *source);             /* may be NULL */
 };
 
 struct source {
@@ -48,16 +48,16 @@ struct source {
  * Join a source's thread. If the thread has not ended after one second because a call does not
  * return, invoke @p cut, which must make every call that may block the thread fail.
  */
-void source_join(pthread_t thread, void (*cut)(void *user), void *user);
+void source_join(pthread_t thread, void (*abort_calls)(void *user), void *user);
 
 /** Parameters for reconnecting a source that has lost its server. */
-struct source_absence {
+struct source_outage {
 	const char *reason;
 	uint16_t channel; /* the one with the gap */
 	int wake_fd;      /* an eventfd, readable when `stop` is set; others may write to it too */
 	const _Atomic bool *stop;
 	/* Connect. @return 0 or a negative errno, which means retry later */
-	int (*try_again)(struct source *source, struct error *reterr);
+	int (*reconnect)(struct source *source, struct error *reterr);
 };
 
 /**
@@ -66,8 +66,8 @@ struct source_absence {
  *
  * @return false when the source is to stop
  */
-bool source_come_back(struct source *source, const struct source_context *context,
-	const struct source_absence *absence);
+bool source_reconnect(struct source *source, const struct source_context *context,
+	const struct source_outage *outage);
 
 /** "screen", "pointer", "input" */
 const char *source_name(const struct source *source);
@@ -83,7 +83,7 @@ DEFINE_DESTROY(source);
  *
  * @param now_ns  the current time, upper bound of the result
  */
-int64_t source_complete_until(struct source *source, int64_t now_ns);
+int64_t source_watermark(struct source *source, int64_t now_ns);
 
 /** Request a keyframe, also when nothing changes. Any thread. */
 void source_request_keyframe(struct source *source);

@@ -25,7 +25,7 @@ static struct stall_source *stall(struct source *source)
 	return (struct stall_source *)source;
 }
 
-bool stall_is_one(int64_t interval_ns, int64_t cpu_ns)
+bool stall_occurred(int64_t interval_ns, int64_t cpu_ns)
 {
 	return interval_ns - cpu_ns >= STALL_NS;
 }
@@ -59,7 +59,7 @@ static void *stall_thread(void *user)
 		int64_t now_ns = clock_now_ns();
 		int64_t cpu_now_ns = clock_read_ns(CLOCK_PROCESS_CPUTIME_ID);
 
-		if (stall_is_one(now_ns - beat_ns, cpu_now_ns - cpu_ns))
+		if (stall_occurred(now_ns - beat_ns, cpu_now_ns - cpu_ns))
 			push_gap(source, beat_ns, now_ns);
 		beat_ns = now_ns;
 		cpu_ns = cpu_now_ns;

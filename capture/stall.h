@@ -20,4 +20,4 @@ int stall_source_create(struct source **ret, const struct source_context *contex
  * @param cpu_ns       processor time of all threads in that interval
  * @return true when the program did not run for at least STALL_NS of it
  */
-bool stall_is_one(int64_t interval_ns, int64_t cpu_ns);
+bool stall_occurred(int64_t interval_ns, int64_t cpu_ns);

@@ -330,7 +330,7 @@ int options_parse(struct options *options, int argc, char **argv)
 			text_quote(argv[optind]).text);
 		r = 2;
 	}
-	if (r == 0 && !encoder_keeps(options->encoder, options->chroma))
+	if (r == 0 && !encoder_supports(options->encoder, options->chroma))
 		r = invalid_value("chroma", chroma_names[options->chroma],
 			"not with this --encoder; libx264 and libaom-av1 have it");
 	if (r == 0)

@@ -364,8 +364,8 @@ static int probe_screen(struct daemon *daemon, struct error *reterr)
 		return 0;
 	r = ops->create(&grabber, options->display, options->output, reterr);
 	daemon->refused = ops == &grabber_portal && (r == -EACCES || r == -ETIMEDOUT);
-	if (r == 0 && grabber_caveat(grabber))
-		log_warning("screen: %s", grabber_caveat(grabber));
+	if (r == 0 && grabber_limitation(grabber))
+		log_warning("screen: %s", grabber_limitation(grabber));
 	return r;
 }
 

@@ -31,9 +31,9 @@ struct accessible_source {
 
 	/* shared with the creating thread until the first reply of the bus */
 	pthread_mutex_t lock;
-	pthread_cond_t said;
-	bool has_said;
-	bool gave_up; /* the creator's wait timed out */
+	pthread_cond_t replied;
+	bool has_replied;
+	bool timed_out; /* the creator's wait timed out */
 	int first;
 	int64_t begun_ns;
 };
@@ -67,16 +67,16 @@ static void push_gap(struct accessible_source *source)
 
 /* First result of the bus: wakes the creator, or, once that has timed out, pushes the gap in which
  * keys were not recorded. */
-static void say(struct accessible_source *source, int r)
+static void report_reply(struct accessible_source *source, int r)
 {
 	bool late;
 
 	pthread_mutex_lock(&source->lock);
-	late = source->gave_up && !source->has_said;
-	if (!source->has_said)
+	late = source->timed_out && !source->has_replied;
+	if (!source->has_replied)
 		source->first = r;
-	source->has_said = true;
-	pthread_cond_signal(&source->said);
+	source->has_replied = true;
+	pthread_cond_signal(&source->replied);
 	pthread_mutex_unlock(&source->lock);
 	if (!late || !source->options.focus)
 		return;
@@ -87,7 +87,7 @@ static void say(struct accessible_source *source, int r)
 
 static void on_first(void *user, int r)
 {
-	say(user, r);
+	report_reply(user, r);
 }
 
 static void on_up(void *user)
@@ -137,7 +137,7 @@ static int on_click(sd_event_source *io, int fd, uint32_t events, void *user)
 	(void)events;
 	while (dropped-- > 0)
 		clicks_missed(source->clicks, source->dropped_ns);
-	while (windows_take(source->windows, &click)) {
+	while (windows_pop(source->windows, &click)) {
 		if (source->focus)
 			focus_hurry(source->focus);
 		clicks_describe(source->clicks, &click);
@@ -187,7 +187,7 @@ static void *accessible_thread(void *user)
 	while (r >= 0 && !source->stop)
 		r = sd_event_run(source->event, UINT64_MAX);
 	if (r < 0)
-		say(source, r);
+		report_reply(source, r);
 	clicks_destroy(steal_ptr(source->clicks));
 	focus_destroy(steal_ptr(source->focus));
 	a11y_bus_destroy(steal_ptr(source->bus));
@@ -214,7 +214,7 @@ bool accessible_source_waits(struct source *base)
 	bool waits;
 
 	pthread_mutex_lock(&source->lock);
-	waits = source->gave_up && !source->has_said;
+	waits = source->timed_out && !source->has_replied;
 	pthread_mutex_unlock(&source->lock);
 	return waits;
 }
@@ -229,12 +229,12 @@ static void accessible_destroy(struct source *base)
 	if (source->thread)
 		pthread_join(source->thread, NULL);
 	/* the bus never replied */
-	if (source->gave_up && !source->has_said && source->options.focus)
+	if (source->timed_out && !source->has_replied && source->options.focus)
 		push_gap(source);
 	windows_destroy(source->windows);
 	if (source->stop_fd >= 0)
 		close(source->stop_fd);
-	pthread_cond_destroy(&source->said);
+	pthread_cond_destroy(&source->replied);
 	pthread_mutex_destroy(&source->lock);
 	free(source);
 }
@@ -251,12 +251,13 @@ static int wait_for_bus(struct accessible_source *source, struct error *reterr)
 	int r = 0;
 
 	pthread_mutex_lock(&source->lock);
-	while (!source->has_said &&
-		pthread_cond_clockwait(&source->said, &source->lock, CLOCK_MONOTONIC, &until) == 0)
+	while (!source->has_replied &&
+		pthread_cond_clockwait(&source->replied, &source->lock, CLOCK_MONOTONIC, &until) ==
+			0)
 		;
-	if (source->has_said)
+	if (source->has_replied)
 		r = source->first;
-	source->gave_up = !source->has_said;
+	source->timed_out = !source->has_replied;
 	pthread_mutex_unlock(&source->lock);
 	return r < 0
 		? error_set(reterr, -ENOENT,
@@ -280,7 +281,7 @@ int accessible_source_create(struct source **ret, const struct source_context *c
 	source->options = *options;
 	source->begun_ns = clock_now_ns();
 	pthread_mutex_init(&source->lock, NULL);
-	pthread_cond_init(&source->said, NULL);
+	pthread_cond_init(&source->replied, NULL);
 	source->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->stop_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));

@@ -28,17 +28,17 @@
 static const struct {
 	const char *interface, *member;
 	const char *property; /* of ACCESSIBLE */
-} questions[] = {
-	[ASK_CHILDREN] = {ACCESSIBLE, "GetChildren", NULL},
-	[ASK_ROLE] = {ACCESSIBLE, "GetRole", NULL},
-	[ASK_STATE] = {ACCESSIBLE, "GetState", NULL},
-	[ASK_RELATIONS] = {ACCESSIBLE, "GetRelationSet", NULL},
-	[ASK_NAME] = {PROPERTIES, "Get", "Name"},
-	[ASK_PARENT] = {PROPERTIES, "Get", "Parent"},
-	[ASK_AT_POINT] = {COMPONENT, "GetAccessibleAtPoint", NULL},
-	[ASK_EXTENTS] = {COMPONENT, "GetExtents", NULL},
-	[ASK_MATCHES] = {"org.a11y.atspi.Collection", "GetMatches", NULL},
-	[ASK_PROCESS] = {"org.freedesktop.DBus", "GetConnectionUnixProcessID", NULL},
+} methods[] = {
+	[METHOD_CHILDREN] = {ACCESSIBLE, "GetChildren", NULL},
+	[METHOD_ROLE] = {ACCESSIBLE, "GetRole", NULL},
+	[METHOD_STATE] = {ACCESSIBLE, "GetState", NULL},
+	[METHOD_RELATIONS] = {ACCESSIBLE, "GetRelationSet", NULL},
+	[METHOD_NAME] = {PROPERTIES, "Get", "Name"},
+	[METHOD_PARENT] = {PROPERTIES, "Get", "Parent"},
+	[METHOD_AT_POINT] = {COMPONENT, "GetAccessibleAtPoint", NULL},
+	[METHOD_EXTENTS] = {COMPONENT, "GetExtents", NULL},
+	[METHOD_MATCHES] = {"org.a11y.atspi.Collection", "GetMatches", NULL},
+	[METHOD_PROCESS] = {"org.freedesktop.DBus", "GetConnectionUnixProcessID", NULL},
 };
 
 static const char *const events[] = {"object:state-changed:focused", "focus:", "window:deactivate"};
@@ -50,8 +50,8 @@ struct a11y_bus {
 	struct a11y_listener listener;
 	bool follow_focus;
 	sd_bus *session, *bus;
-	bool up, told_first, enabled_by_us;
-	sd_event_source *retry, *patience; /* to reconnect; timeout of a connection attempt */
+	bool up, reported_first, enabled_by_us;
+	sd_event_source *retry, *connect_timer; /* to reconnect; timeout of a connection attempt */
 };
 
 /* ---- calls ---- */
@@ -70,33 +70,32 @@ static int append_matches(sd_bus_message *message)
 	return r < 0 ? r : sd_bus_message_append(message, "uib", 1, 1, 1);
 }
 
-static int append_arguments(sd_bus_message *message, enum a11y_question question,
+static int append_arguments(sd_bus_message *message, enum a11y_method method,
 	const struct a11y_object *of, va_list args)
 {
 	int x, y;
 
-	switch (question) {
-	case ASK_NAME:
-	case ASK_PARENT:
-		return sd_bus_message_append(
-			message, "ss", ACCESSIBLE, questions[question].property);
-	case ASK_AT_POINT:
+	switch (method) {
+	case METHOD_NAME:
+	case METHOD_PARENT:
+		return sd_bus_message_append(message, "ss", ACCESSIBLE, methods[method].property);
+	case METHOD_AT_POINT:
 		x = va_arg(args, int);
 		y = va_arg(args, int);
 		return sd_bus_message_append(message, "iiu", x, y, va_arg(args, unsigned));
-	case ASK_EXTENTS: return sd_bus_message_append(message, "u", va_arg(args, unsigned));
-	case ASK_MATCHES: return append_matches(message);
-	case ASK_PROCESS: return sd_bus_message_append(message, "s", of->name);
+	case METHOD_EXTENTS: return sd_bus_message_append(message, "u", va_arg(args, unsigned));
+	case METHOD_MATCHES: return append_matches(message);
+	case METHOD_PROCESS: return sd_bus_message_append(message, "s", of->name);
 	default: return 0;
 	}
 }
 
-int a11y_ask(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_question question,
+int a11y_query(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_method method,
 	const struct a11y_object *of, int64_t timeout_ns, sd_bus_message_handler_t answer,
 	void *user, ...)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
-	bool of_bus = question == ASK_PROCESS;
+	bool of_bus = method == METHOD_PROCESS;
 	va_list args;
 	int r;
 
@@ -104,14 +103,14 @@ int a11y_ask(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_question questi
 		return -ENOTCONN;
 	r = sd_bus_message_new_method_call(bus->bus, &message,
 		of_bus ? "org.freedesktop.DBus" : of->name,
-		of_bus ? "/org/freedesktop/DBus" : of->path, questions[question].interface,
-		questions[question].member);
+		of_bus ? "/org/freedesktop/DBus" : of->path, methods[method].interface,
+		methods[method].member);
 	if (r < 0)
 		return r;
 	/* never reactivate an application that has gone */
 	sd_bus_message_set_auto_start(message, 0);
 	va_start(args, user);
-	r = append_arguments(message, question, of, args);
+	r = append_arguments(message, method, of, args);
 	va_end(args);
 	if (r < 0)
 		return r;
@@ -130,7 +129,7 @@ static bool object_set(struct a11y_object *ret, const char *name, const char *pa
 	return true;
 }
 
-bool a11y_take_object(sd_bus_message *message, struct a11y_object *ret)
+bool a11y_read_object(sd_bus_message *message, struct a11y_object *ret)
 {
 	const char *name, *path;
 
@@ -138,14 +137,14 @@ bool a11y_take_object(sd_bus_message *message, struct a11y_object *ret)
 		object_set(ret, name, path);
 }
 
-bool a11y_take_parent(sd_bus_message *message, struct a11y_object *ret)
+bool a11y_read_parent(sd_bus_message *message, struct a11y_object *ret)
 {
 	return !sd_bus_message_is_method_error(message, NULL) &&
 		sd_bus_message_enter_container(message, 'v', "(so)") > 0 &&
-		a11y_take_object(message, ret);
+		a11y_read_object(message, ret);
 }
 
-size_t a11y_take_objects(sd_bus_message *message, struct a11y_object *objects, size_t limit)
+size_t a11y_read_objects(sd_bus_message *message, struct a11y_object *objects, size_t limit)
 {
 	const char *name, *path;
 	size_t count = 0;
@@ -157,7 +156,7 @@ size_t a11y_take_objects(sd_bus_message *message, struct a11y_object *objects, s
 	return count;
 }
 
-bool a11y_take_states(sd_bus_message *message, uint64_t *ret)
+bool a11y_read_states(sd_bus_message *message, uint64_t *ret)
 {
 	const uint32_t *words;
 	size_t size_bytes;
@@ -169,7 +168,7 @@ bool a11y_take_states(sd_bus_message *message, uint64_t *ret)
 	return true;
 }
 
-bool a11y_take_rectangle(sd_bus_message *message, struct a11y_rectangle *ret)
+bool a11y_read_rectangle(sd_bus_message *message, struct a11y_rectangle *ret)
 {
 	struct a11y_rectangle read;
 
@@ -205,18 +204,18 @@ void a11y_timer_stop(sd_event_source *timer)
 
 /* ---- connecting ---- */
 
-static void first(struct a11y_bus *bus, int r)
+static void report_first(struct a11y_bus *bus, int r)
 {
-	if (!bus->told_first)
+	if (!bus->reported_first)
 		bus->listener.first(bus->listener.user, r);
-	bus->told_first = true;
+	bus->reported_first = true;
 }
 
 static int on_retry(sd_event_source *timer, uint64_t at_us, void *user);
 
-static void try_again(struct a11y_bus *bus)
+static void schedule_retry(struct a11y_bus *bus)
 {
-	a11y_timer_stop(bus->patience);
+	a11y_timer_stop(bus->connect_timer);
 	a11y_timer(bus->event, &bus->retry, RETRY_NS, on_retry, bus);
 }
 
@@ -230,7 +229,7 @@ static void drop(sd_bus **bus)
 	}
 }
 
-static void go_down(struct a11y_bus *bus)
+static void disconnect(struct a11y_bus *bus)
 {
 	bool was_up = bus->up;
 
@@ -238,21 +237,21 @@ static void go_down(struct a11y_bus *bus)
 	if (was_up)
 		bus->listener.down(bus->listener.user);
 	drop(&bus->bus);
-	try_again(bus);
+	schedule_retry(bus);
 }
 
-static int on_lost(sd_bus_message *message, void *user, sd_bus_error *error)
+static int on_disconnected(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct a11y_bus *bus = user;
 
 	(void)message;
 	(void)error;
-	first(bus, -ECONNREFUSED);
-	go_down(bus);
+	report_first(bus, -ECONNREFUSED);
+	disconnect(bus);
 	return 0;
 }
 
-static int on_session_lost(sd_bus_message *message, void *user, sd_bus_error *error)
+static int on_session_disconnected(sd_bus_message *message, void *user, sd_bus_error *error)
 {
 	struct a11y_bus *bus = user;
 
@@ -261,16 +260,16 @@ static int on_session_lost(sd_bus_message *message, void *user, sd_bus_error *er
 	drop(&bus->session);
 	bus->enabled_by_us = false;
 	if (!bus->bus)
-		first(bus, -ECONNREFUSED);
-	try_again(bus);
+		report_first(bus, -ECONNREFUSED);
+	schedule_retry(bus);
 	return 0;
 }
 
-static int on_patience(sd_event_source *timer, uint64_t at_us, void *user)
+static int on_connect_timeout(sd_event_source *timer, uint64_t at_us, void *user)
 {
 	(void)timer;
 	(void)at_us;
-	go_down(user);
+	disconnect(user);
 	return 0;
 }
 
@@ -342,25 +341,25 @@ static int on_connected(sd_bus_message *message, void *user, sd_bus_error *error
 
 	(void)message;
 	(void)error;
-	a11y_timer_stop(bus->patience);
+	a11y_timer_stop(bus->connect_timer);
 	if (bus->follow_focus && listen_for_focus(bus) < 0) {
-		go_down(bus);
+		disconnect(bus);
 		return 0;
 	}
 	bus->up = true;
 	bus->listener.up(bus->listener.user);
-	first(bus, 0);
+	report_first(bus, 0);
 	return 0;
 }
 
 #define LOCAL                                                                                      \
 	"type='signal',sender='org.freedesktop.DBus.Local',path='/org/freedesktop/DBus/Local',"
 
-static int attach(struct a11y_bus *bus, sd_bus *to, sd_bus_message_handler_t lost)
+static int attach(struct a11y_bus *bus, sd_bus *to, sd_bus_message_handler_t disconnected)
 {
 	int r = sd_bus_add_match_async(to, NULL,
-		LOCAL "interface='org.freedesktop.DBus.Local',member='Disconnected'", lost, ignore,
-		bus);
+		LOCAL "interface='org.freedesktop.DBus.Local',member='Disconnected'", disconnected,
+		ignore, bus);
 
 	return r < 0 ? r : sd_bus_attach_event(to, bus->event, SD_EVENT_PRIORITY_NORMAL);
 }
@@ -376,7 +375,7 @@ static int connect_to(struct a11y_bus *bus, const char *address)
 	if (r >= 0)
 		r = sd_bus_set_connected_signal(bus->bus, 1);
 	if (r >= 0)
-		r = attach(bus, bus->bus, on_lost);
+		r = attach(bus, bus->bus, on_disconnected);
 	if (r >= 0)
 		r = sd_bus_add_match_async(bus->bus, NULL,
 			LOCAL "interface='org.freedesktop.DBus.Local',member='Connected'",
@@ -384,10 +383,10 @@ static int connect_to(struct a11y_bus *bus, const char *address)
 	if (r >= 0)
 		r = sd_bus_start(bus->bus);
 	if (r >= 0)
-		r = a11y_timer(bus->event, &bus->patience, BUS_NS, on_patience, bus);
+		r = a11y_timer(bus->event, &bus->connect_timer, BUS_NS, on_connect_timeout, bus);
 	if (r < 0) {
-		first(bus, r);
-		go_down(bus);
+		report_first(bus, r);
+		disconnect(bus);
 	}
 	return r;
 }
@@ -414,8 +413,8 @@ static int on_address(sd_bus_message *message, void *user, sd_bus_error *error)
 		sd_bus_message_read(message, "s", &address) <= 0 || !*address) {
 		/* after a timeout the bus may still be there: retry until it replies */
 		if (!has_timed_out(message))
-			first(bus, -ENOENT);
-		try_again(bus);
+			report_first(bus, -ENOENT);
+		schedule_retry(bus);
 		return 0;
 	}
 	connect_to(bus, address);
@@ -449,7 +448,7 @@ static int on_is_enabled(sd_bus_message *message, void *user, sd_bus_error *erro
 	return 0;
 }
 
-static int ask_session(struct a11y_bus *bus)
+static int query_address(struct a11y_bus *bus)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
 	int r = sd_bus_message_new_method_call(bus->session, &message, "org.a11y.Bus",
@@ -465,7 +464,7 @@ static int open_session(struct a11y_bus *bus)
 	int r = sd_bus_open_user(&bus->session);
 
 	if (r >= 0)
-		r = attach(bus, bus->session, on_session_lost);
+		r = attach(bus, bus->session, on_session_disconnected);
 	if (r >= 0)
 		r = sd_bus_call_method_async(bus->session, NULL, "org.a11y.Bus", "/org/a11y/bus",
 			PROPERTIES, "Get", on_is_enabled, bus, "ss", "org.a11y.Status",
@@ -476,7 +475,7 @@ static int open_session(struct a11y_bus *bus)
 }
 
 /* Connect the missing buses. */
-static void begin(struct a11y_bus *bus)
+static void connect_buses(struct a11y_bus *bus)
 {
 	const char *address = getenv("AT_SPI_BUS_ADDRESS");
 	int r = 0;
@@ -490,10 +489,10 @@ static void begin(struct a11y_bus *bus)
 		return;
 	}
 	if (r >= 0)
-		r = ask_session(bus);
+		r = query_address(bus);
 	if (r < 0) {
-		first(bus, -ENOENT);
-		try_again(bus);
+		report_first(bus, -ENOENT);
+		schedule_retry(bus);
 	}
 }
 
@@ -501,7 +500,7 @@ static int on_retry(sd_event_source *timer, uint64_t at_us, void *user)
 {
 	(void)timer;
 	(void)at_us;
-	begin(user);
+	connect_buses(user);
 	return 0;
 }
 
@@ -516,7 +515,7 @@ int a11y_bus_create(struct a11y_bus **ret, sd_event *event, bool follow_focus,
 	bus->listener = *listener;
 	bus->follow_focus = follow_focus;
 	*ret = bus;
-	begin(bus);
+	connect_buses(bus);
 	return 0;
 }
 
@@ -530,7 +529,7 @@ void a11y_bus_destroy(struct a11y_bus *bus)
 	drop(&bus->bus);
 	drop(&bus->session);
 	sd_event_source_disable_unref(bus->retry);
-	sd_event_source_disable_unref(bus->patience);
+	sd_event_source_disable_unref(bus->connect_timer);
 	sd_event_unref(bus->event);
 	free(bus);
 }

@@ -117,34 +117,34 @@ static int on_deadline(sd_event_source *timer, uint64_t at_us, void *user)
 	return 0;
 }
 
-void click_ask_of(struct job *job, enum a11y_question question, const struct a11y_object *of,
+void click_query_of(struct job *job, enum a11y_method method, const struct a11y_object *of,
 	sd_bus_message_handler_t answer)
 {
 	job->slot = sd_bus_slot_unref(job->slot);
 	/* the deadline is the job's */
-	if (a11y_ask(job->clicks->bus, &job->slot, question, of, INT64_MAX, answer, job) < 0)
+	if (a11y_query(job->clicks->bus, &job->slot, method, of, INT64_MAX, answer, job) < 0)
 		give_up(job);
 }
 
-void click_ask(struct job *job, enum a11y_question question, sd_bus_message_handler_t answer)
+void click_query(struct job *job, enum a11y_method method, sd_bus_message_handler_t answer)
 {
-	click_ask_of(job, question, &job->at, answer);
+	click_query_of(job, method, &job->at, answer);
 }
 
-void click_ask_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
+void click_query_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
 	sd_bus_message_handler_t answer)
 {
 	job->slot = sd_bus_slot_unref(job->slot);
-	if (a11y_ask(job->clicks->bus, &job->slot, ASK_EXTENTS, of, INT64_MAX, answer, job,
+	if (a11y_query(job->clicks->bus, &job->slot, METHOD_EXTENTS, of, INT64_MAX, answer, job,
 		    coordinates) < 0)
 		give_up(job);
 }
 
-static void ask_at_point(struct job *job)
+static void query_at_point(struct job *job)
 {
 	job->slot = sd_bus_slot_unref(job->slot);
-	if (a11y_ask(job->clicks->bus, &job->slot, ASK_AT_POINT, &job->at, INT64_MAX, on_at_point,
-		    job, job->click.x - job->origin_x, job->click.y - job->origin_y,
+	if (a11y_query(job->clicks->bus, &job->slot, METHOD_AT_POINT, &job->at, INT64_MAX,
+		    on_at_point, job, job->click.x - job->origin_x, job->click.y - job->origin_y,
 		    job->coordinates) < 0)
 		give_up(job);
 }
@@ -177,16 +177,16 @@ static int on_windows(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct job *job = user;
 
 	(void)error;
-	job->count = click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->count = click_is_error(message) ? 0 : a11y_read_objects(message, job->list, LIST);
 	job->next = 0;
 	job->fit = INT32_MAX;
 	next_window(job);
 	return 0;
 }
 
-static void ask_windows(struct job *job)
+static void query_windows(struct job *job)
 {
-	click_ask_of(job, ASK_CHILDREN, &job->application, on_windows);
+	click_query_of(job, METHOD_CHILDREN, &job->application, on_windows);
 }
 
 static void on_popup(void *user, const struct a11y_where *where)
@@ -194,7 +194,7 @@ static void on_popup(void *user, const struct a11y_where *where)
 	struct job *job = user;
 
 	if (!where) {
-		ask_windows(job);
+		query_windows(job);
 		return;
 	}
 	job->at = where->object;
@@ -204,9 +204,9 @@ static void on_popup(void *user, const struct a11y_where *where)
 	/* GetAccessibleAtPoint may return the object below the popup unless called on the whole
 	 * popup */
 	if (where->whole)
-		ask_at_point(job);
+		query_at_point(job);
 	else
-		click_ask_what(job);
+		click_query_object(job);
 }
 
 static struct a11y_object *find_focused(struct clicks *clicks, const char *name)
@@ -217,7 +217,7 @@ static struct a11y_object *find_focused(struct clicks *clicks, const char *name)
 	return NULL;
 }
 
-static void look_into_application(struct job *job)
+static void search_application(struct job *job)
 {
 	struct clicks *clicks = job->clicks;
 	const struct a11y_object *focused = find_focused(clicks, job->application.name);
@@ -225,7 +225,7 @@ static void look_into_application(struct job *job)
 	if (!job->click.popup || !focused ||
 		a11y_popup_create(&job->popup, clicks->bus, &job->click, focused, on_popup, job) <
 			0)
-		ask_windows(job);
+		query_windows(job);
 }
 
 static void next_application(struct job *job)
@@ -235,12 +235,12 @@ static void next_application(struct job *job)
 		const struct known *known = find_known(job->clicks, application->name);
 
 		if (!known) {
-			click_ask_of(job, ASK_PROCESS, application, on_process);
+			click_query_of(job, METHOD_PROCESS, application, on_process);
 			return;
 		}
 		if (known->process == job->click.process) {
 			job->application = *application;
-			look_into_application(job);
+			search_application(job);
 			return;
 		}
 	}
@@ -252,7 +252,7 @@ static int on_applications(sd_bus_message *message, void *user, sd_bus_error *er
 	struct job *job = user;
 
 	(void)error;
-	job->count = click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->count = click_is_error(message) ? 0 : a11y_read_objects(message, job->list, LIST);
 	job->next = 0;
 	next_application(job);
 	return 0;
@@ -262,7 +262,7 @@ static int on_applications(sd_bus_message *message, void *user, sd_bus_error *er
 
 /* Some toolkits cannot know the positions of their windows, and place the origin of the screen at
  * the window's corner. */
-static void judge_window(struct job *job, const struct a11y_rectangle *extents)
+static void match_window(struct job *job, const struct a11y_rectangle *extents)
 {
 	const struct a11y_click *click = &job->click;
 	int screen = abs(extents->left - click->left) + abs(extents->top - click->top);
@@ -297,8 +297,8 @@ static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *
 	struct a11y_rectangle extents;
 
 	(void)error;
-	if (a11y_take_rectangle(message, &extents))
-		judge_window(job, &extents);
+	if (a11y_read_rectangle(message, &extents))
+		match_window(job, &extents);
 	job->next++;
 	next_window(job);
 	return 0;
@@ -307,12 +307,12 @@ static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *
 static void next_window(struct job *job)
 {
 	if (job->next < job->count)
-		click_ask_extents(
+		click_query_extents(
 			job, &job->list[job->next], A11Y_COORDINATES_SCREEN, on_window_extents);
 	else if (job->fit == INT32_MAX)
 		click_end(job);
 	else
-		click_ask(job, ASK_CHILDREN, on_layers);
+		click_query(job, METHOD_CHILDREN, on_layers);
 }
 
 /* ---- layers above the others in the window: GTK 3's popovers ---- */
@@ -322,7 +322,7 @@ static int on_layers(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct job *job = user;
 
 	(void)error;
-	job->next = click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+	job->next = click_is_error(message) ? 0 : a11y_read_objects(message, job->list, LIST);
 	next_layer(job);
 	return 0;
 }
@@ -333,10 +333,10 @@ static int on_layer_state(sd_bus_message *message, void *user, sd_bus_error *err
 	uint64_t states;
 
 	(void)error;
-	if (!click_is_error(message) && a11y_take_states(message, &states) &&
+	if (!click_is_error(message) && a11y_read_states(message, &states) &&
 		states >> A11Y_STATE_VISIBLE & 1) {
 		job->at = job->list[job->next];
-		ask_at_point(job);
+		query_at_point(job);
 	} else {
 		next_layer(job);
 	}
@@ -349,9 +349,9 @@ static int on_layer_extents(sd_bus_message *message, void *user, sd_bus_error *e
 	struct a11y_rectangle extents;
 
 	(void)error;
-	if (a11y_take_rectangle(message, &extents) &&
+	if (a11y_read_rectangle(message, &extents) &&
 		a11y_contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
-		click_ask_of(job, ASK_STATE, &job->list[job->next], on_layer_state);
+		click_query_of(job, METHOD_STATE, &job->list[job->next], on_layer_state);
 	else
 		next_layer(job);
 	return 0;
@@ -361,11 +361,11 @@ static int on_layer_extents(sd_bus_message *message, void *user, sd_bus_error *e
 static void next_layer(struct job *job)
 {
 	if (job->next <= 1) {
-		ask_at_point(job);
+		query_at_point(job);
 		return;
 	}
 	job->next--;
-	click_ask_extents(job, &job->list[job->next], job->coordinates, on_layer_extents);
+	click_query_extents(job, &job->list[job->next], job->coordinates, on_layer_extents);
 }
 
 /* ---- the object at the point ---- */
@@ -376,7 +376,7 @@ static int on_parts(sd_bus_message *message, void *user, sd_bus_error *error)
 
 	(void)error;
 	job->count = job->next =
-		click_is_error(message) ? 0 : a11y_take_objects(message, job->list, LIST);
+		click_is_error(message) ? 0 : a11y_read_objects(message, job->list, LIST);
 	next_part(job);
 	return 0;
 }
@@ -387,15 +387,15 @@ static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct a11y_object object;
 
 	(void)error;
-	if (!click_is_error(message) && a11y_take_object(message, &object) &&
+	if (!click_is_error(message) && a11y_read_object(message, &object) &&
 		!a11y_object_is(&job->at, object.name, object.path) && job->depth++ < DEPTH) {
 		job->at = object;
-		ask_at_point(job);
+		query_at_point(job);
 	} else if (job->depth == 0) {
 		/* some GTK 4 widgets do not support GetAccessibleAtPoint */
-		click_ask(job, ASK_CHILDREN, on_parts);
+		click_query(job, METHOD_CHILDREN, on_parts);
 	} else {
-		click_ask_what(job);
+		click_query_object(job);
 	}
 	return 0;
 }
@@ -406,10 +406,10 @@ static int on_part_state(sd_bus_message *message, void *user, sd_bus_error *erro
 	uint64_t states;
 
 	(void)error;
-	if (!click_is_error(message) && a11y_take_states(message, &states) &&
+	if (!click_is_error(message) && a11y_read_states(message, &states) &&
 		states >> A11Y_STATE_VISIBLE & 1 && job->depth++ < DEPTH) {
 		job->at = job->list[job->next];
-		click_ask(job, ASK_CHILDREN, on_parts);
+		click_query(job, METHOD_CHILDREN, on_parts);
 	} else {
 		next_part(job);
 	}
@@ -422,9 +422,9 @@ static int on_part_extents(sd_bus_message *message, void *user, sd_bus_error *er
 	struct a11y_rectangle extents;
 
 	(void)error;
-	if (a11y_take_rectangle(message, &extents) &&
+	if (a11y_read_rectangle(message, &extents) &&
 		a11y_contains(&extents, job->click.x - job->origin_x, job->click.y - job->origin_y))
-		click_ask_of(job, ASK_STATE, &job->list[job->next], on_part_state);
+		click_query_of(job, METHOD_STATE, &job->list[job->next], on_part_state);
 	else
 		next_part(job);
 	return 0;
@@ -434,11 +434,11 @@ static int on_part_extents(sd_bus_message *message, void *user, sd_bus_error *er
 static void next_part(struct job *job)
 {
 	if (job->next == 0) {
-		click_ask_what(job);
+		click_query_object(job);
 		return;
 	}
 	job->next--;
-	click_ask_extents(job, &job->list[job->next], job->coordinates, on_part_extents);
+	click_query_extents(job, &job->list[job->next], job->coordinates, on_part_extents);
 }
 
 /* ---- lifecycle ---- */
@@ -472,7 +472,7 @@ void clicks_describe(struct clicks *clicks, const struct a11y_click *click)
 	if (a11y_timer(clicks->event, &job->deadline, ANSWER_NS, on_deadline, job) < 0)
 		click_end(job);
 	else
-		click_ask_of(job, ASK_CHILDREN, &a11y_desktop, on_applications);
+		click_query_of(job, METHOD_CHILDREN, &a11y_desktop, on_applications);
 }
 
 void clicks_set_bus(struct clicks *clicks, struct a11y_bus *bus)

@@ -70,14 +70,14 @@ static inline bool click_is_error(sd_bus_message *message)
 
 /* Make the job's next call, to its current object or another one; the job is given up when that
  * fails. */
-void click_ask(struct job *job, enum a11y_question question, sd_bus_message_handler_t answer);
-void click_ask_of(struct job *job, enum a11y_question question, const struct a11y_object *of,
+void click_query(struct job *job, enum a11y_method method, sd_bus_message_handler_t answer);
+void click_query_of(struct job *job, enum a11y_method method, const struct a11y_object *of,
 	sd_bus_message_handler_t answer);
-void click_ask_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
+void click_query_extents(struct job *job, const struct a11y_object *of, unsigned coordinates,
 	sd_bus_message_handler_t answer);
 
 /* The object is found: query its properties, up to the end of the job. */
-void click_ask_what(struct job *job);
+void click_query_object(struct job *job);
 
 /* End the job, recording the known properties or nothing. */
 void click_finish(struct job *job);

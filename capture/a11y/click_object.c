@@ -28,11 +28,11 @@ static int on_label_name(sd_bus_message *message, void *user, sd_bus_error *erro
 	(void)error;
 	if (!click_is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
 		a11y_name_copy(job->name, name);
-	click_ask_of(job, ASK_NAME, &job->application, on_application_name);
+	click_query_of(job, METHOD_NAME, &job->application, on_application_name);
 	return 0;
 }
 
-static bool take_label(sd_bus_message *message, struct a11y_object *ret)
+static bool read_label(sd_bus_message *message, struct a11y_object *ret)
 {
 	uint32_t relation;
 
@@ -42,7 +42,7 @@ static bool take_label(sd_bus_message *message, struct a11y_object *ret)
 		if (sd_bus_message_read(message, "u", &relation) <= 0)
 			return false;
 		if (relation == A11Y_RELATION_LABELLED_BY)
-			return a11y_take_objects(message, ret, 1) == 1;
+			return a11y_read_objects(message, ret, 1) == 1;
 		if (sd_bus_message_skip(message, "a(so)") < 0 ||
 			sd_bus_message_exit_container(message) < 0)
 			return false;
@@ -55,10 +55,10 @@ static int on_relations(sd_bus_message *message, void *user, sd_bus_error *error
 	struct job *job = user;
 
 	(void)error;
-	if (!click_is_error(message) && take_label(message, &job->label))
-		click_ask_of(job, ASK_NAME, &job->label, on_label_name);
+	if (!click_is_error(message) && read_label(message, &job->label))
+		click_query_of(job, METHOD_NAME, &job->label, on_label_name);
 	else
-		click_ask_of(job, ASK_NAME, &job->application, on_application_name);
+		click_query_of(job, METHOD_NAME, &job->application, on_application_name);
 	return 0;
 }
 
@@ -71,9 +71,9 @@ static int on_name(sd_bus_message *message, void *user, sd_bus_error *error)
 	if (!click_is_error(message) && sd_bus_message_read(message, "v", "s", &name) > 0)
 		a11y_name_copy(job->name, name);
 	if (*job->name)
-		click_ask_of(job, ASK_NAME, &job->application, on_application_name);
+		click_query_of(job, METHOD_NAME, &job->application, on_application_name);
 	else
-		click_ask(job, ASK_RELATIONS, on_relations);
+		click_query(job, METHOD_RELATIONS, on_relations);
 	return 0;
 }
 
@@ -84,14 +84,14 @@ static int on_states(sd_bus_message *message, void *user, sd_bus_error *error)
 	enum a11y_naming naming = NAMING_NONE;
 
 	(void)error;
-	if (!click_is_error(message) && a11y_take_states(message, &job->states))
+	if (!click_is_error(message) && a11y_read_states(message, &job->states))
 		naming = a11y_role_naming(job->role, job->states);
 	if (naming == NAMING_BOTH)
-		click_ask(job, ASK_NAME, on_name);
+		click_query(job, METHOD_NAME, on_name);
 	else if (naming == NAMING_LABEL)
-		click_ask(job, ASK_RELATIONS, on_relations);
+		click_query(job, METHOD_RELATIONS, on_relations);
 	else
-		click_ask_of(job, ASK_NAME, &job->application, on_application_name);
+		click_query_of(job, METHOD_NAME, &job->application, on_application_name);
 	return 0;
 }
 
@@ -102,7 +102,7 @@ static bool is_in_popup(const struct job *job)
 		job->place.top + job->origin_y, job->place.width, job->place.height};
 
 	return job->place_known &&
-		a11y_popup_holds(&job->click, &place,
+		a11y_popup_contains(&job->click, &place,
 			job->coordinates == A11Y_COORDINATES_WINDOW ? PADDING_PX : 0);
 }
 
@@ -111,28 +111,28 @@ static int on_place(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct job *job = user;
 
 	(void)error;
-	job->place_known = a11y_take_rectangle(message, &job->place);
+	job->place_known = a11y_read_rectangle(message, &job->place);
 	if (job->click.popup && !is_in_popup(job))
 		click_end(job);
 	else if (job->clicks->names == NAMES_FULL)
-		click_ask(job, ASK_STATE, on_states);
+		click_query(job, METHOD_STATE, on_states);
 	else
 		click_finish(job);
 	return 0;
 }
 
-static void take_role(struct job *job, uint32_t role)
+static void set_role(struct job *job, uint32_t role)
 {
 	job->role = role;
 	job->role_known = true;
-	click_ask_extents(job, &job->at, job->coordinates, on_place);
+	click_query_extents(job, &job->at, job->coordinates, on_place);
 }
 
 /* No ancestor acts: the object itself was clicked. */
-static void take_part(struct job *job)
+static void use_part(struct job *job)
 {
 	job->at = job->part;
-	take_role(job, job->part_role);
+	set_role(job, job->part_role);
 }
 
 static int on_parent(sd_bus_message *message, void *user, sd_bus_error *error)
@@ -140,10 +140,10 @@ static int on_parent(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct job *job = user;
 
 	(void)error;
-	if (a11y_take_parent(message, &job->at))
-		click_ask(job, ASK_ROLE, on_role);
+	if (a11y_read_parent(message, &job->at))
+		click_query(job, METHOD_ROLE, on_role);
 	else
-		take_part(job);
+		use_part(job);
 	return 0;
 }
 
@@ -155,7 +155,7 @@ static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
 	(void)error;
 	if (click_is_error(message) || sd_bus_message_read(message, "u", &role) <= 0) {
 		if (job->climbed > 0)
-			take_part(job);
+			use_part(job);
 		else
 			click_end(job);
 		return 0;
@@ -165,15 +165,15 @@ static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
 		job->part_role = role;
 	}
 	if (a11y_role_is_part(role) && job->climbed++ < CLIMB)
-		click_ask(job, ASK_PARENT, on_parent);
+		click_query(job, METHOD_PARENT, on_parent);
 	else if (a11y_role_acts(role))
-		take_role(job, role);
+		set_role(job, role);
 	else
-		take_part(job);
+		use_part(job);
 	return 0;
 }
 
-void click_ask_what(struct job *job)
+void click_query_object(struct job *job)
 {
-	click_ask(job, ASK_ROLE, on_role);
+	click_query(job, METHOD_ROLE, on_role);
 }

@@ -9,13 +9,13 @@
 #define ANSWER_NS (ACCESSIBLE_ANSWER_MS * NS_PER_MS)
 
 /* Poll interval of the focused object while nothing moves, and timeout of the reply. */
-#define BEAT_NS     (500 * NS_PER_MS)
-#define PATIENCE_NS (250 * NS_PER_MS)
+#define POLL_NS          (500 * NS_PER_MS)
+#define REPLY_TIMEOUT_NS (250 * NS_PER_MS)
 
 /* A lost focus is mostly followed at once by the gain of another object; without a focused object
- * search again after LOOK_NS. */
+ * search again after SEARCH_NS. */
 #define SUCCESSOR_NS (40 * NS_PER_MS)
-#define LOOK_NS      NS_PER_S
+#define SEARCH_NS    NS_PER_S
 
 /*
  * State machine. In every state an object that gains the focus leads to "asking", and the loss of
@@ -37,51 +37,51 @@ struct focus {
 	sd_event *event;
 	struct a11y_bus *bus; /* NULL: down */
 	struct a11y_search *search;
-	void (*tell)(void *user, enum accessible_focus);
+	void (*report)(void *user, enum accessible_focus);
 	void *user;
-	enum accessible_focus told;
-	bool told_any;
+	enum accessible_focus reported;
+	bool has_reported;
 	struct a11y_object object; /* its name is "" when nothing is known to have the focus */
 	sd_bus_slot *slot;         /* of the pending call */
-	bool doubtful;             /* the deadline is running */
+	bool has_deadline;         /* the deadline is running */
 	sd_event_source *deadline, *next;
 };
 
 static int on_role(sd_bus_message *message, void *user, sd_bus_error *error);
 static int on_state(sd_bus_message *message, void *user, sd_bus_error *error);
 
-static void tell(struct focus *focus, enum accessible_focus now)
+static void report(struct focus *focus, enum accessible_focus now)
 {
-	if (focus->told_any && focus->told == now)
+	if (focus->has_reported && focus->reported == now)
 		return;
-	focus->told = now;
-	focus->told_any = true;
-	focus->tell(focus->user, now);
+	focus->reported = now;
+	focus->has_reported = true;
+	focus->report(focus->user, now);
 }
 
 static int on_deadline(sd_event_source *timer, uint64_t at_us, void *user)
 {
 	(void)timer;
 	(void)at_us;
-	tell(user, FOCUS_UNKNOWN);
+	report(user, FOCUS_UNKNOWN);
 	return 0;
 }
 
 /* A running deadline is not postponed: a series of moves is resolved in time, or not at all. */
-static void doubt(struct focus *focus, int64_t for_ns)
+static void start_deadline(struct focus *focus, int64_t for_ns)
 {
-	if (focus->doubtful)
+	if (focus->has_deadline)
 		return;
-	focus->doubtful = true;
+	focus->has_deadline = true;
 	if (a11y_timer(focus->event, &focus->deadline, for_ns, on_deadline, focus) < 0)
-		tell(focus, FOCUS_UNKNOWN);
+		report(focus, FOCUS_UNKNOWN);
 }
 
-static void know(struct focus *focus, enum accessible_focus now)
+static void set_state(struct focus *focus, enum accessible_focus now)
 {
-	focus->doubtful = false;
+	focus->has_deadline = false;
 	a11y_timer_stop(focus->deadline);
-	tell(focus, now);
+	report(focus, now);
 }
 
 static void forget(struct focus *focus)
@@ -91,7 +91,7 @@ static void forget(struct focus *focus)
 	a11y_timer_stop(focus->next);
 }
 
-static void look(struct focus *focus)
+static void restart_search(struct focus *focus)
 {
 	forget(focus);
 	focus->object.name[0] = '\0';
@@ -99,21 +99,21 @@ static void look(struct focus *focus)
 		a11y_search_begin(focus->search, focus->bus);
 }
 
-static int on_look(sd_event_source *timer, uint64_t at_us, void *user)
+static int on_search_timer(sd_event_source *timer, uint64_t at_us, void *user)
 {
 	(void)timer;
 	(void)at_us;
-	look(user);
+	restart_search(user);
 	return 0;
 }
 
 /* A hanging application replies when it resumes: the call stays pending until then. */
-static void ask(struct focus *focus, enum a11y_question question, sd_bus_message_handler_t answer)
+static void query(struct focus *focus, enum a11y_method method, sd_bus_message_handler_t answer)
 {
 	focus->slot = sd_bus_slot_unref(focus->slot);
-	if (a11y_ask(focus->bus, &focus->slot, question, &focus->object, INT64_MAX, answer, focus) <
+	if (a11y_query(focus->bus, &focus->slot, method, &focus->object, INT64_MAX, answer, focus) <
 		0)
-		a11y_timer(focus->event, &focus->next, LOOK_NS, on_look, focus);
+		a11y_timer(focus->event, &focus->next, SEARCH_NS, on_search_timer, focus);
 }
 
 static void on_found(void *user, const struct a11y_object *object, bool seen)
@@ -122,22 +122,22 @@ static void on_found(void *user, const struct a11y_object *object, bool seen)
 
 	if (object) {
 		focus->object = *object;
-		doubt(focus, PATIENCE_NS);
-		ask(focus, ASK_ROLE, on_role);
+		start_deadline(focus, REPLY_TIMEOUT_NS);
+		query(focus, METHOD_ROLE, on_role);
 		return;
 	}
-	know(focus, seen ? FOCUS_UNKNOWN : FOCUS_UNSEEN);
-	a11y_timer(focus->event, &focus->next, LOOK_NS, on_look, focus);
+	set_state(focus, seen ? FOCUS_UNKNOWN : FOCUS_UNSEEN);
+	a11y_timer(focus->event, &focus->next, SEARCH_NS, on_search_timer, focus);
 }
 
-static int on_beat(sd_event_source *timer, uint64_t at_us, void *user)
+static int on_poll(sd_event_source *timer, uint64_t at_us, void *user)
 {
 	struct focus *focus = user;
 
 	(void)timer;
 	(void)at_us;
-	doubt(focus, PATIENCE_NS);
-	ask(focus, ASK_STATE, on_state);
+	start_deadline(focus, REPLY_TIMEOUT_NS);
+	query(focus, METHOD_STATE, on_state);
 	return 0;
 }
 
@@ -147,8 +147,8 @@ static bool answered(struct focus *focus, sd_bus_message *message)
 	focus->slot = sd_bus_slot_unref(focus->slot);
 	if (!sd_bus_message_is_method_error(message, NULL))
 		return true;
-	doubt(focus, PATIENCE_NS);
-	look(focus);
+	start_deadline(focus, REPLY_TIMEOUT_NS);
+	restart_search(focus);
 	return false;
 }
 
@@ -160,11 +160,11 @@ static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
 	(void)error;
 	if (!answered(focus, message))
 		return 0;
-	know(focus,
+	set_state(focus,
 		sd_bus_message_read(message, "u", &role) <= 0 ? FOCUS_UNKNOWN
 			: role == A11Y_ROLE_PASSWORD_TEXT     ? FOCUS_PASSWORD
 							      : FOCUS_OTHER);
-	a11y_timer(focus->event, &focus->next, BEAT_NS, on_beat, focus);
+	a11y_timer(focus->event, &focus->next, POLL_NS, on_poll, focus);
 	return 0;
 }
 
@@ -176,10 +176,10 @@ static int on_state(sd_bus_message *message, void *user, sd_bus_error *error)
 	(void)error;
 	if (!answered(focus, message))
 		return 0;
-	if (a11y_take_states(message, &states) && states >> A11Y_STATE_FOCUSED & 1)
-		ask(focus, ASK_ROLE, on_role);
+	if (a11y_read_states(message, &states) && states >> A11Y_STATE_FOCUSED & 1)
+		query(focus, METHOD_ROLE, on_role);
 	else
-		look(focus);
+		restart_search(focus);
 	return 0;
 }
 
@@ -195,14 +195,14 @@ void focus_event(struct focus *focus, const char *name, const char *path, bool g
 			return;
 		forget(focus);
 		focus->object.name[0] = '\0';
-		doubt(focus, ANSWER_NS);
-		a11y_timer(focus->event, &focus->next, SUCCESSOR_NS, on_look, focus);
+		start_deadline(focus, ANSWER_NS);
+		a11y_timer(focus->event, &focus->next, SUCCESSOR_NS, on_search_timer, focus);
 		return;
 	}
-	doubt(focus, ANSWER_NS);
+	start_deadline(focus, ANSWER_NS);
 	if (strlen(name) >= sizeof(focus->object.name) ||
 		strlen(path) >= sizeof(focus->object.path)) {
-		look(focus);
+		restart_search(focus);
 		return;
 	}
 	forget(focus);
@@ -210,9 +210,9 @@ void focus_event(struct focus *focus, const char *name, const char *path, bool g
 	snprintf(focus->object.path, sizeof(focus->object.path), "%s", path);
 	/* a background application may report focus too, wrongly */
 	if (other_application)
-		ask(focus, ASK_STATE, on_state);
+		query(focus, METHOD_STATE, on_state);
 	else
-		ask(focus, ASK_ROLE, on_role);
+		query(focus, METHOD_ROLE, on_role);
 }
 
 void focus_deactivated(struct focus *focus, const char *name)
@@ -226,14 +226,14 @@ void focus_hurry(struct focus *focus)
 	if (!focus->bus || !*focus->object.name || focus->slot)
 		return;
 	a11y_timer_stop(focus->next);
-	on_beat(NULL, 0, focus);
+	on_poll(NULL, 0, focus);
 }
 
 void focus_up(struct focus *focus, struct a11y_bus *bus)
 {
 	focus->bus = bus;
-	doubt(focus, PATIENCE_NS);
-	look(focus);
+	start_deadline(focus, REPLY_TIMEOUT_NS);
+	restart_search(focus);
 }
 
 void focus_down(struct focus *focus)
@@ -241,11 +241,11 @@ void focus_down(struct focus *focus)
 	forget(focus);
 	focus->bus = NULL;
 	focus->object.name[0] = '\0';
-	know(focus, FOCUS_UNKNOWN);
+	set_state(focus, FOCUS_UNKNOWN);
 }
 
 int focus_create(struct focus **ret, sd_event *event,
-	void (*tell_whom)(void *user, enum accessible_focus), void *user)
+	void (*on_report)(void *user, enum accessible_focus), void *user)
 {
 	_destroy_(focus) struct focus *focus = calloc(1, sizeof(*focus));
 	int r;
@@ -253,13 +253,13 @@ int focus_create(struct focus **ret, sd_event *event,
 	if (!focus)
 		return -ENOMEM;
 	focus->event = sd_event_ref(event);
-	focus->tell = tell_whom;
+	focus->report = on_report;
 	focus->user = user;
 	r = a11y_search_create(&focus->search, on_found, focus);
 	if (r < 0)
 		return r;
 	/* covers a bus that never comes up */
-	doubt(focus, PATIENCE_NS);
+	start_deadline(focus, REPLY_TIMEOUT_NS);
 	*ret = steal_ptr(focus);
 	return 0;
 }

@@ -64,17 +64,17 @@ enum a11y_number {
 /* ---- bus.c ---- */
 
 /** Every call that is ever made to an application. */
-enum a11y_question {
-	ASK_CHILDREN,  /* a(so) */
-	ASK_ROLE,      /* u */
-	ASK_STATE,     /* au */
-	ASK_RELATIONS, /* a(ua(so)) */
-	ASK_NAME,      /* v, a string */
-	ASK_PARENT,    /* v, (so) */
-	ASK_AT_POINT,  /* x, y, coordinates → (so) */
-	ASK_EXTENTS,   /* coordinates → (iiii) */
-	ASK_MATCHES,   /* the focused one below → a(so) */
-	ASK_PROCESS,   /* u; of the bus */
+enum a11y_method {
+	METHOD_CHILDREN,  /* a(so) */
+	METHOD_ROLE,      /* u */
+	METHOD_STATE,     /* au */
+	METHOD_RELATIONS, /* a(ua(so)) */
+	METHOD_NAME,      /* v, a string */
+	METHOD_PARENT,    /* v, (so) */
+	METHOD_AT_POINT,  /* x, y, coordinates → (so) */
+	METHOD_EXTENTS,   /* coordinates → (iiii) */
+	METHOD_MATCHES,   /* the focused one below → a(so) */
+	METHOD_PROCESS,   /* u; of the bus */
 };
 
 struct a11y_bus;
@@ -102,28 +102,28 @@ DEFINE_DESTROY(a11y_bus);
  *
  * @param slot        set on success; unref'ing it drops the call
  * @param timeout_ns  INT64_MAX: wait for the lifetime of the application
- * @param ...         ASK_AT_POINT: int x, int y, unsigned coordinates; ASK_EXTENTS: unsigned
+ * @param ...         METHOD_AT_POINT: int x, int y, unsigned coordinates; METHOD_EXTENTS: unsigned
  *                    coordinates
  * @return 0, or a negative errno: then there is no reply
  */
-int a11y_ask(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_question question,
+int a11y_query(struct a11y_bus *bus, sd_bus_slot **slot, enum a11y_method method,
 	const struct a11y_object *of, int64_t timeout_ns, sd_bus_message_handler_t answer,
 	void *user, ...);
 
 /** Read an (so). @return false when missing, the null object or too long */
-bool a11y_take_object(sd_bus_message *message, struct a11y_object *ret);
+bool a11y_read_object(sd_bus_message *message, struct a11y_object *ret);
 
-/** Read the reply to ASK_PARENT. @return false when there is none */
-bool a11y_take_parent(sd_bus_message *message, struct a11y_object *ret);
+/** Read the reply to METHOD_PARENT. @return false when there is none */
+bool a11y_read_parent(sd_bus_message *message, struct a11y_object *ret);
 
 /** Read an a(so). @return the number of objects that fit */
-size_t a11y_take_objects(sd_bus_message *message, struct a11y_object *objects, size_t limit);
+size_t a11y_read_objects(sd_bus_message *message, struct a11y_object *objects, size_t limit);
 
 /** Read an (iiii). @return false when missing or out of range for any screen */
-bool a11y_take_rectangle(sd_bus_message *message, struct a11y_rectangle *ret);
+bool a11y_read_rectangle(sd_bus_message *message, struct a11y_rectangle *ret);
 
 /** Read the states, as bits. @return false when invalid */
-bool a11y_take_states(sd_bus_message *message, uint64_t *ret);
+bool a11y_read_states(sd_bus_message *message, uint64_t *ret);
 
 /** Start or restart a one-shot timer. */
 int a11y_timer(sd_event *event, sd_event_source **timer, int64_t in_ns,
@@ -136,7 +136,7 @@ struct focus;
 struct a11y_search;
 
 int focus_create(struct focus **ret, sd_event *event,
-	void (*tell)(void *user, enum accessible_focus), void *user);
+	void (*report)(void *user, enum accessible_focus), void *user);
 void focus_destroy(struct focus *focus);
 DEFINE_DESTROY(focus);
 
@@ -185,9 +185,9 @@ DEFINE_DESTROY(windows);
 /** Find the window of a click; any thread. @return false when the queue is full */
 bool windows_find(struct windows *windows, const struct a11y_click *click);
 
-/** Readable while windows_take() has a result. */
+/** Readable while windows_pop() has a result. */
 int windows_fd(const struct windows *windows);
-bool windows_take(struct windows *windows, struct a11y_click *ret);
+bool windows_pop(struct windows *windows, struct a11y_click *ret);
 
 /* ---- popup.c ---- */
 
@@ -217,7 +217,7 @@ DEFINE_DESTROY(a11y_popup);
 
 /** @return true when a rectangle on the screen lies in the popup's window and contains the click,
  *  within @p nearly_px */
-bool a11y_popup_holds(
+bool a11y_popup_contains(
 	const struct a11y_click *click, const struct a11y_rectangle *place, int nearly_px);
 
 /* ---- click.c ---- */

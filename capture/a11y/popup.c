@@ -42,11 +42,11 @@ struct a11y_popup {
 	bool listed; /* the complete list of children, not the object at the point */
 };
 
-static int ask_level(struct a11y_popup *popup);
+static int query_level(struct a11y_popup *popup);
 static int on_role(sd_bus_message *message, void *user, sd_bus_error *error);
 static void next_item(struct a11y_popup *popup);
 
-bool a11y_popup_holds(
+bool a11y_popup_contains(
 	const struct a11y_click *click, const struct a11y_rectangle *place, int nearly_px)
 {
 	const struct a11y_rectangle near = {place->left - nearly_px, place->top - nearly_px,
@@ -75,19 +75,19 @@ static void finish(struct a11y_popup *popup, const struct a11y_object *object, b
 	popup->found(popup->user, object ? &where : NULL);
 }
 
-static void ask(struct a11y_popup *popup, enum a11y_question question, const struct a11y_object *of,
+static void query(struct a11y_popup *popup, enum a11y_method method, const struct a11y_object *of,
 	sd_bus_message_handler_t answer)
 {
 	popup->slot = sd_bus_slot_unref(popup->slot);
-	if (a11y_ask(popup->bus, &popup->slot, question, of, INT64_MAX, answer, popup) < 0)
+	if (a11y_query(popup->bus, &popup->slot, method, of, INT64_MAX, answer, popup) < 0)
 		finish(popup, NULL, false);
 }
 
-static void ask_extents(struct a11y_popup *popup, const struct a11y_object *of,
+static void query_extents(struct a11y_popup *popup, const struct a11y_object *of,
 	unsigned coordinates, sd_bus_message_handler_t answer)
 {
 	popup->slot = sd_bus_slot_unref(popup->slot);
-	if (a11y_ask(popup->bus, &popup->slot, ASK_EXTENTS, of, INT64_MAX, answer, popup,
+	if (a11y_query(popup->bus, &popup->slot, METHOD_EXTENTS, of, INT64_MAX, answer, popup,
 		    coordinates) < 0)
 		finish(popup, NULL, false);
 }
@@ -97,7 +97,7 @@ static int on_item_state(sd_bus_message *message, void *user, sd_bus_error *erro
 	struct a11y_popup *popup = user;
 	uint64_t states;
 	bool good = !sd_bus_message_is_method_error(message, NULL) &&
-		a11y_take_states(message, &states) && states >> A11Y_STATE_SHOWING & 1;
+		a11y_read_states(message, &states) && states >> A11Y_STATE_SHOWING & 1;
 
 	(void)error;
 	finish(popup, good ? &popup->at : NULL, false);
@@ -108,7 +108,7 @@ static int on_item_state(sd_bus_message *message, void *user, sd_bus_error *erro
 static void finish_item(struct a11y_popup *popup, const struct a11y_object *item)
 {
 	popup->at = *item;
-	ask(popup, ASK_STATE, &popup->at, on_item_state);
+	query(popup, METHOD_STATE, &popup->at, on_item_state);
 }
 
 /* ---- by menu ---- */
@@ -118,8 +118,8 @@ static int on_menu_parent(sd_bus_message *message, void *user, sd_bus_error *err
 	struct a11y_popup *popup = user;
 
 	(void)error;
-	if (a11y_take_parent(message, &popup->at))
-		ask(popup, ASK_ROLE, &popup->at, on_role);
+	if (a11y_read_parent(message, &popup->at))
+		query(popup, METHOD_ROLE, &popup->at, on_role);
 	else
 		finish(popup, NULL, false);
 	return 0;
@@ -131,7 +131,7 @@ static int on_item_extents(sd_bus_message *message, void *user, sd_bus_error *er
 	struct a11y_rectangle place;
 
 	(void)error;
-	if (a11y_take_rectangle(message, &place) && a11y_popup_holds(popup->click, &place, 0))
+	if (a11y_read_rectangle(message, &place) && a11y_popup_contains(popup->click, &place, 0))
 		finish_item(popup, &popup->list[popup->count]);
 	else
 		next_item(popup);
@@ -146,7 +146,7 @@ static int on_items(sd_bus_message *message, void *user, sd_bus_error *error)
 	popup->listed = true;
 	popup->count = sd_bus_message_is_method_error(message, NULL)
 		? 0
-		: a11y_take_objects(message, popup->list, LIST);
+		: a11y_read_objects(message, popup->list, LIST);
 	next_item(popup);
 	return 0;
 }
@@ -154,12 +154,12 @@ static int on_items(sd_bus_message *message, void *user, sd_bus_error *error)
 static void next_item(struct a11y_popup *popup)
 {
 	if (popup->count > 0)
-		ask_extents(popup, &popup->list[--popup->count], A11Y_COORDINATES_SCREEN,
+		query_extents(popup, &popup->list[--popup->count], A11Y_COORDINATES_SCREEN,
 			on_item_extents);
 	else if (!popup->listed)
-		ask(popup, ASK_CHILDREN, &popup->at, on_items);
+		query(popup, METHOD_CHILDREN, &popup->at, on_items);
 	else if (popup->levels++ < MENU_LEVELS)
-		ask(popup, ASK_PARENT, &popup->at, on_menu_parent);
+		query(popup, METHOD_PARENT, &popup->at, on_menu_parent);
 	else
 		finish(popup, NULL, false);
 }
@@ -171,7 +171,7 @@ static int on_at_point(sd_bus_message *message, void *user, sd_bus_error *error)
 	(void)error;
 	popup->listed = false;
 	popup->count = !sd_bus_message_is_method_error(message, NULL) &&
-		a11y_take_object(message, &popup->list[0]);
+		a11y_read_object(message, &popup->list[0]);
 	next_item(popup);
 	return 0;
 }
@@ -188,15 +188,16 @@ static int on_role(sd_bus_message *message, void *user, sd_bus_error *error)
 		return 0;
 	}
 	popup->slot = sd_bus_slot_unref(popup->slot);
-	if (a11y_ask(popup->bus, &popup->slot, ASK_AT_POINT, &popup->at, INT64_MAX, on_at_point,
-		    popup, popup->click->x, popup->click->y, A11Y_COORDINATES_SCREEN) < 0)
+	if (a11y_query(popup->bus, &popup->slot, METHOD_AT_POINT, &popup->at, INT64_MAX,
+		    on_at_point, popup, popup->click->x, popup->click->y,
+		    A11Y_COORDINATES_SCREEN) < 0)
 		finish(popup, NULL, false);
 	return 0;
 }
 
 /* ---- by size ---- */
 
-static void look_for_menu(struct a11y_popup *popup)
+static void search_menu(struct a11y_popup *popup)
 {
 	drop(popup);
 	if (*popup->item.name) {
@@ -205,7 +206,7 @@ static void look_for_menu(struct a11y_popup *popup)
 	}
 	popup->at = popup->from;
 	popup->levels = 0;
-	ask(popup, ASK_ROLE, &popup->at, on_role);
+	query(popup, METHOD_ROLE, &popup->at, on_role);
 }
 
 /* Equal extents in both coordinate systems: the toolkit does not know its position. */
@@ -217,9 +218,9 @@ static int on_window_extents(sd_bus_message *message, void *user, sd_bus_error *
 	struct a11y_where where;
 
 	(void)error;
-	if (!a11y_take_rectangle(message, &place) ||
+	if (!a11y_read_rectangle(message, &place) ||
 		memcmp(&place, &popup->place, sizeof(place)) != 0) {
-		look_for_menu(popup);
+		search_menu(popup);
 		return 0;
 	}
 	where = (struct a11y_where){
@@ -246,26 +247,27 @@ static bool is_larger(const struct a11y_click *click, const struct a11y_rectangl
 }
 
 /* Both replies are in. */
-static void judge_level(struct a11y_popup *popup)
+static void check_level(struct a11y_popup *popup)
 {
 	const struct a11y_click *click = popup->click;
-	bool holds = a11y_popup_holds(click, &popup->place, 0);
+	bool holds = a11y_popup_contains(click, &popup->place, 0);
 
 	if (is_as_large(click, &popup->place)) {
 		if (holds)
 			finish(popup, &popup->at, true);
 		else
-			ask_extents(popup, &popup->at, A11Y_COORDINATES_WINDOW, on_window_extents);
+			query_extents(
+				popup, &popup->at, A11Y_COORDINATES_WINDOW, on_window_extents);
 		return;
 	}
 	if (holds && !*popup->item.name)
 		popup->item = popup->at;
 	if (is_larger(click, &popup->place) || !*popup->parent.name || popup->levels++ >= LEVELS) {
-		look_for_menu(popup);
+		search_menu(popup);
 		return;
 	}
 	popup->at = popup->parent;
-	if (ask_level(popup) < 0)
+	if (query_level(popup) < 0)
 		finish(popup, NULL, false);
 }
 
@@ -274,10 +276,10 @@ static int on_extents(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct a11y_popup *popup = user;
 
 	(void)error;
-	if (!a11y_take_rectangle(message, &popup->place))
+	if (!a11y_read_rectangle(message, &popup->place))
 		memset(&popup->place, 0, sizeof(popup->place));
 	if (--popup->open == 0)
-		judge_level(popup);
+		check_level(popup);
 	return 0;
 }
 
@@ -286,24 +288,24 @@ static int on_parent(sd_bus_message *message, void *user, sd_bus_error *error)
 	struct a11y_popup *popup = user;
 
 	(void)error;
-	if (!a11y_take_parent(message, &popup->parent))
+	if (!a11y_read_parent(message, &popup->parent))
 		popup->parent.name[0] = '\0';
 	if (--popup->open == 0)
-		judge_level(popup);
+		check_level(popup);
 	return 0;
 }
 
-static int ask_level(struct a11y_popup *popup)
+static int query_level(struct a11y_popup *popup)
 {
 	int r;
 
 	drop(popup);
-	r = a11y_ask(popup->bus, &popup->slot, ASK_EXTENTS, &popup->at, INT64_MAX, on_extents,
+	r = a11y_query(popup->bus, &popup->slot, METHOD_EXTENTS, &popup->at, INT64_MAX, on_extents,
 		popup, A11Y_COORDINATES_SCREEN);
 	if (r < 0)
 		return r;
 	popup->open = 2;
-	return a11y_ask(popup->bus, &popup->parent_slot, ASK_PARENT, &popup->at, INT64_MAX,
+	return a11y_query(popup->bus, &popup->parent_slot, METHOD_PARENT, &popup->at, INT64_MAX,
 		on_parent, popup);
 }
 
@@ -323,7 +325,7 @@ int a11y_popup_create(struct a11y_popup **ret, struct a11y_bus *bus, const struc
 	popup->from = popup->at = *from;
 	popup->found = found;
 	popup->user = user;
-	r = ask_level(popup);
+	r = query_level(popup);
 	if (r < 0) {
 		a11y_popup_destroy(popup);
 		return r;

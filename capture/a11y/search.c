@@ -31,7 +31,7 @@ struct a11y_search {
 	bool seen;                /* a window is active, or a reply is missing */
 };
 
-static void go_on(struct a11y_search *search);
+static void continue_search(struct a11y_search *search);
 
 void a11y_search_stop(struct a11y_search *search)
 {
@@ -66,10 +66,10 @@ static bool answered(struct node *node, sd_bus_message *message)
 	return !sd_bus_message_is_method_error(message, NULL);
 }
 
-static bool put(struct node *node, enum a11y_question question, sd_bus_message_handler_t answer)
+static bool query(struct node *node, enum a11y_method method, sd_bus_message_handler_t answer)
 {
 	struct a11y_search *search = node->search;
-	bool good = a11y_ask(search->bus, &node->slot, question, &node->object, ANSWER_NS, answer,
+	bool good = a11y_query(search->bus, &node->slot, method, &node->object, ANSWER_NS, answer,
 			    node) == 0;
 
 	search->open += good;
@@ -85,12 +85,12 @@ static int on_children(sd_bus_message *message, void *user, sd_bus_error *error)
 
 	(void)error;
 	if (answered(node, message)) {
-		size_t count = a11y_take_objects(message, children, ARRAY_SIZE(children));
+		size_t count = a11y_read_objects(message, children, ARRAY_SIZE(children));
 
 		for (size_t i = 0; i < count; i++)
 			add(search, &children[i], kind);
 	}
-	go_on(search);
+	continue_search(search);
 	return 0;
 }
 
@@ -102,15 +102,15 @@ static int on_matches(sd_bus_message *message, void *user, sd_bus_error *error)
 
 	(void)error;
 	if (answered(node, message)) {
-		if (a11y_take_objects(message, &object, 1) == 1) {
+		if (a11y_read_objects(message, &object, 1) == 1) {
 			finish(search, &object);
 			return 0;
 		}
 	} else if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_UNKNOWN_METHOD) ||
 		sd_bus_message_is_method_error(message, SD_BUS_ERROR_UNKNOWN_INTERFACE)) {
-		put(node, ASK_CHILDREN, on_children);
+		query(node, METHOD_CHILDREN, on_children);
 	}
-	go_on(search);
+	continue_search(search);
 	return 0;
 }
 
@@ -122,31 +122,31 @@ static int on_state(sd_bus_message *message, void *user, sd_bus_error *error)
 	uint64_t states;
 
 	(void)error;
-	if (answered(node, message) && a11y_take_states(message, &states)) {
+	if (answered(node, message) && a11y_read_states(message, &states)) {
 		if (states >> A11Y_STATE_FOCUSED & 1) {
 			finish(search, &node->object);
 			return 0;
 		}
 		if (node->kind == NODE_WINDOW && states >> A11Y_STATE_ACTIVE & 1) {
 			search->seen = true;
-			put(node, ASK_MATCHES, on_matches);
+			query(node, METHOD_MATCHES, on_matches);
 		}
 		if (node->kind == NODE_WIDGET && states >> A11Y_STATE_VISIBLE & 1)
-			put(node, ASK_CHILDREN, on_children);
+			query(node, METHOD_CHILDREN, on_children);
 	}
-	go_on(search);
+	continue_search(search);
 	return 0;
 }
 
-static void go_on(struct a11y_search *search)
+static void continue_search(struct a11y_search *search)
 {
 	while (search->next < search->count && search->open < AT_ONCE) {
 		struct node *node = &search->nodes[search->next++];
 
 		if (node->kind >= NODE_WINDOW)
-			put(node, ASK_STATE, on_state);
+			query(node, METHOD_STATE, on_state);
 		else
-			put(node, ASK_CHILDREN, on_children);
+			query(node, METHOD_CHILDREN, on_children);
 	}
 	if (search->open == 0)
 		finish(search, NULL);
@@ -158,7 +158,7 @@ void a11y_search_begin(struct a11y_search *search, struct a11y_bus *bus)
 	search->bus = bus;
 	search->seen = false;
 	add(search, &a11y_desktop, NODE_DESKTOP);
-	go_on(search);
+	continue_search(search);
 }
 
 int a11y_search_create(struct a11y_search **ret,

@@ -127,7 +127,7 @@ int windows_fd(const struct windows *windows)
 	return queue_fd(windows->found);
 }
 
-bool windows_take(struct windows *windows, struct a11y_click *ret)
+bool windows_pop(struct windows *windows, struct a11y_click *ret)
 {
 	_autofree_ struct a11y_click *click = queue_pop(windows->found, 0);
 
@@ -173,7 +173,7 @@ void windows_destroy(struct windows *windows)
 	if (windows->asked)
 		queue_close(windows->asked);
 	if (windows->thread)
-		source_join(windows->thread, x11_cut, windows->connection);
+		source_join(windows->thread, x11_abort, windows->connection);
 	if (windows->connection)
 		xcb_disconnect(windows->connection);
 	if (windows->asked)

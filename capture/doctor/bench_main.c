@@ -64,7 +64,7 @@ static struct {
 	const char *encoder;
 	enum chroma chroma;
 	bool json;
-} wish = {.width = 1920, .height = 1080, .seconds = 5, .fps = 30, .encoder = "auto"};
+} config = {.width = 1920, .height = 1080, .seconds = 5, .fps = 30, .encoder = "auto"};
 
 struct measured {
 	int64_t cpu_ns, bytes;
@@ -111,15 +111,15 @@ static void draw_letter(int x, int y)
 {
 	uint32_t letter = next_number(LETTERS);
 
-	for (int row = 0; row < LETTER_HEIGHT && y + row < wish.height; row++)
-		for (int i = 0; i < LETTER_WIDTH && x + i < wish.width; i++)
-			stage.pixels[(ptrdiff_t)(y + row) * wish.width + x + i] =
+	for (int row = 0; row < LETTER_HEIGHT && y + row < config.height; row++)
+		for (int i = 0; i < LETTER_WIDTH && x + i < config.width; i++)
+			stage.pixels[(ptrdiff_t)(y + row) * config.width + x + i] =
 				stage.letters[letter][row] >> i & 1 ? 0x202020 : PAPER;
 }
 
 static void draw_line(int y)
 {
-	for (int x = 0; x < wish.width; x += LETTER_WIDTH)
+	for (int x = 0; x < config.width; x += LETTER_WIDTH)
 		draw_letter(x, y);
 }
 
@@ -138,12 +138,12 @@ static void make_film(void)
 
 static struct rect scroll(void)
 {
-	size_t line = (size_t)LETTER_HEIGHT * (size_t)wish.width;
-	int rows = wish.height / LETTER_HEIGHT;
+	size_t line = (size_t)LETTER_HEIGHT * (size_t)config.width;
+	int rows = config.height / LETTER_HEIGHT;
 
 	memmove(stage.pixels, stage.pixels + line, (size_t)(rows - 1) * line * 4);
 	draw_line((rows - 1) * LETTER_HEIGHT);
-	return (struct rect){0, 0, wish.width, rows * LETTER_HEIGHT};
+	return (struct rect){0, 0, config.width, rows * LETTER_HEIGHT};
 }
 
 static struct rect type(void)
@@ -152,23 +152,23 @@ static struct rect type(void)
 
 	draw_letter(stage.letter_x, stage.letter_y);
 	stage.letter_x += LETTER_WIDTH;
-	if (stage.letter_x + LETTER_WIDTH > wish.width) {
+	if (stage.letter_x + LETTER_WIDTH > config.width) {
 		stage.letter_x = 0;
 		stage.letter_y =
-			(stage.letter_y + LETTER_HEIGHT) % (wish.height - LETTER_HEIGHT + 1);
+			(stage.letter_y + LETTER_HEIGHT) % (config.height - LETTER_HEIGHT + 1);
 	}
 	return changed;
 }
 
 static struct rect show_film(int64_t step)
 {
-	int width = wish.width < FILM_WIDTH ? wish.width : FILM_WIDTH;
-	int height = wish.height < FILM_HEIGHT ? wish.height : FILM_HEIGHT;
+	int width = config.width < FILM_WIDTH ? config.width : FILM_WIDTH;
+	int height = config.height < FILM_HEIGHT ? config.height : FILM_HEIGHT;
 	int left = abs((int)(step * 5 % (2 * FILM_WIDTH)) - FILM_WIDTH);
 	int top = abs((int)(step * 2 % (2 * FILM_HEIGHT)) - FILM_HEIGHT);
 
 	for (int y = 0; y < height; y++)
-		memcpy(stage.pixels + (ptrdiff_t)y * wish.width,
+		memcpy(stage.pixels + (ptrdiff_t)y * config.width,
 			stage.film + (ptrdiff_t)(top + y) * 2 * FILM_WIDTH + left,
 			(size_t)width * 4);
 	return (struct rect){0, 0, width, height};
@@ -187,7 +187,7 @@ static struct rect draw(int phase, int64_t step)
 /* Find the current change. @return the time of the next */
 static int64_t look_ahead(int64_t now_ns, int *ret_phase, int64_t *ret_step)
 {
-	const int64_t length_ns = wish.seconds * NS_PER_S;
+	const int64_t length_ns = config.seconds * NS_PER_S;
 	int64_t into_ns = now_ns - stage.begin_ns;
 	int rate;
 
@@ -227,7 +227,7 @@ static int stage_wait(
 		if (stage.all || (step > 0 && (phase != stage.phase || step != stage.step))) {
 			*ret_damage_ns = stage.all
 				? now_ns
-				: stage.begin_ns + phase * wish.seconds * NS_PER_S +
+				: stage.begin_ns + phase * config.seconds * NS_PER_S +
 					(step - 1) * NS_PER_S / phases[phase].rate;
 			stage.drawn_ns = *ret_damage_ns;
 			return 1;
@@ -247,7 +247,7 @@ static int stage_wait(
 static struct grabber_size stage_size(const struct grabber *base)
 {
 	(void)base;
-	return (struct grabber_size){wish.width, wish.height};
+	return (struct grabber_size){config.width, config.height};
 }
 
 static int stage_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_copied_ns)
@@ -263,12 +263,12 @@ static int stage_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_
 	stage.phase = phase;
 	stage.step = step;
 	if (stage.all)
-		changed = (struct rect){0, 0, wish.width, wish.height};
+		changed = (struct rect){0, 0, config.width, config.height};
 	stage.all = false;
 	stage.spent_ns += clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 	canvas_put(canvas, &changed,
-		(const uint8_t *)(stage.pixels + (ptrdiff_t)changed.y * wish.width + changed.x),
-		4 * wish.width);
+		(const uint8_t *)(stage.pixels + (ptrdiff_t)changed.y * config.width + changed.x),
+		4 * config.width);
 	stage.newest_ns = stage.drawn_ns;
 	stage.pictures++;
 	*ret_copied_ns = clock_now_ns();
@@ -300,14 +300,14 @@ static bool stage_open(void)
 {
 	stage.base.ops = &stage_ops;
 	stage.random = 1;
-	stage.pixels = calloc((size_t)wish.width * (size_t)wish.height, 4);
+	stage.pixels = calloc((size_t)config.width * (size_t)config.height, 4);
 	stage.film = calloc((size_t)4 * FILM_WIDTH * FILM_HEIGHT, 4);
 	if (!stage.pixels || !stage.film)
 		return false;
-	memset(stage.pixels, 0xff, (size_t)wish.width * (size_t)wish.height * 4);
+	memset(stage.pixels, 0xff, (size_t)config.width * (size_t)config.height * 4);
 	make_letters();
 	make_film();
-	for (int y = 0; y + LETTER_HEIGHT <= wish.height; y += LETTER_HEIGHT)
+	for (int y = 0; y + LETTER_HEIGHT <= config.height; y += LETTER_HEIGHT)
 		draw_line(y);
 	stage.begin_ns = clock_now_ns() + SETTLE_NS;
 	return true;
@@ -322,7 +322,7 @@ struct listener {
 	struct measured measured[PHASES];
 	int phase; /* PHASES: none */
 	char encoder[300];
-	_Atomic bool lost;
+	_Atomic bool failed;
 };
 
 static void note_delay(struct measured *measured, double ms)
@@ -349,7 +349,7 @@ static void note_encoder(struct listener *listener, const struct packet *packet)
 	uxrec__screen__free_unpacked(info, NULL);
 }
 
-static void take(struct packet_sink *sink, struct packet *packet)
+static void handle_packet(struct packet_sink *sink, struct packet *packet)
 {
 	struct listener *listener = (struct listener *)sink;
 	int64_t now_ns = clock_now_ns();
@@ -370,11 +370,11 @@ static void take(struct packet_sink *sink, struct packet *packet)
 	packet_unref(packet);
 }
 
-static void note_lost(void *user, struct source *source, const char *reason)
+static void note_failed(void *user, struct source *source, const char *reason)
 {
 	(void)source;
 	log_error("%s", reason);
-	((struct listener *)user)->lost = true;
+	((struct listener *)user)->failed = true;
 }
 
 static void sleep_until(int64_t until_ns)
@@ -412,14 +412,14 @@ static double delay_at(const struct measured *measured, double share)
 
 static double cpu_percent(const struct measured *measured)
 {
-	return 100.0 * (double)measured->cpu_ns / (double)(wish.seconds * NS_PER_S);
+	return 100.0 * (double)measured->cpu_ns / (double)(config.seconds * NS_PER_S);
 }
 
 static int wanted_pictures(int phase)
 {
-	int rate = phases[phase].rate < wish.fps ? phases[phase].rate : wish.fps;
+	int rate = phases[phase].rate < config.fps ? phases[phase].rate : config.fps;
 
-	return rate * wish.seconds;
+	return rate * config.seconds;
 }
 
 static bool keeps_up(const struct measured *measured, int phase)
@@ -430,8 +430,9 @@ static bool keeps_up(const struct measured *measured, int phase)
 static void print_phase(const struct measured *measured, int phase)
 {
 	printf("%-18s %6.1f %%   %5.1f of %2d   %8.1f", phases[phase].text, cpu_percent(measured),
-		(double)measured->pictures / wish.seconds, wanted_pictures(phase) / wish.seconds,
-		(double)measured->bytes / 1e6 * 60 / wish.seconds);
+		(double)measured->pictures / config.seconds,
+		wanted_pictures(phase) / config.seconds,
+		(double)measured->bytes / 1e6 * 60 / config.seconds);
 	if (measured->count > 0)
 		printf("   %6.1f  %6.1f", delay_at(measured, 0.5), delay_at(measured, 0.99));
 	printf("\n");
@@ -442,11 +443,11 @@ static void print_json(const struct listener *listener, bool good)
 {
 	struct json_object *document = json_object_new_object(), *list = json_object_new_array();
 
-	json_object_object_add(document, "width_px", json_object_new_int(wish.width));
-	json_object_object_add(document, "height_px", json_object_new_int(wish.height));
+	json_object_object_add(document, "width_px", json_object_new_int(config.width));
+	json_object_object_add(document, "height_px", json_object_new_int(config.height));
 	json_object_object_add(document, "encoder", json_object_new_string(listener->encoder));
-	json_object_object_add(document, "max_fps", json_object_new_int(wish.fps));
-	json_object_object_add(document, "seconds", json_object_new_int(wish.seconds));
+	json_object_object_add(document, "max_fps", json_object_new_int(config.fps));
+	json_object_object_add(document, "seconds", json_object_new_int(config.seconds));
 	for (int phase = 0; phase < PHASES; phase++) {
 		const struct measured *measured = &listener->measured[phase];
 		struct json_object *one = json_object_new_object();
@@ -476,9 +477,9 @@ static bool measure(struct listener *listener)
 {
 	bool good = true;
 
-	for (int phase = 0; phase < PHASES && !listener->lost; phase++) {
+	for (int phase = 0; phase < PHASES && !listener->failed; phase++) {
 		struct measured *measured = &listener->measured[phase];
-		int64_t begin_ns = stage.begin_ns + phase * wish.seconds * NS_PER_S;
+		int64_t begin_ns = stage.begin_ns + phase * config.seconds * NS_PER_S;
 		int pictures;
 
 		sleep_until(begin_ns);
@@ -487,7 +488,7 @@ static bool measure(struct listener *listener)
 		pthread_mutex_unlock(&listener->lock);
 		measured->cpu_ns = -used_ns();
 		pictures = stage.pictures;
-		sleep_until(begin_ns + wish.seconds * NS_PER_S);
+		sleep_until(begin_ns + config.seconds * NS_PER_S);
 		pthread_mutex_lock(&listener->lock);
 		measured->cpu_ns += used_ns();
 		measured->pictures = stage.pictures - pictures;
@@ -497,7 +498,7 @@ static bool measure(struct listener *listener)
 				compare);
 		pthread_mutex_unlock(&listener->lock);
 		good = good && keeps_up(measured, phase);
-		if (!wish.json)
+		if (!config.json)
 			print_phase(measured, phase);
 	}
 	return good;
@@ -505,15 +506,15 @@ static bool measure(struct listener *listener)
 
 static int run(void)
 {
-	static struct listener listener = {.sink.push = take, .phase = PHASES};
+	static struct listener listener = {.sink.push = handle_packet, .phase = PHASES};
 	const struct source_context context = {.clock = &listener.clock,
 		.sink = &listener.sink,
-		.lost = note_lost,
+		.failed = note_failed,
 		.user = &listener};
 	const struct screen_options options = {.ops = &stage_ops,
-		.encoder = wish.encoder,
-		.chroma = wish.chroma,
-		.max_fps = wish.fps};
+		.encoder = config.encoder,
+		.chroma = config.chroma,
+		.max_fps = config.fps};
 	_destroy_(source) struct source *source = NULL;
 	struct error error = {""};
 	bool good;
@@ -521,7 +522,7 @@ static int run(void)
 	pthread_mutex_init(&listener.lock, NULL);
 	session_clock_init(&listener.clock);
 	if (!stage_open()) {
-		log_error("no memory for a picture of %dx%d", wish.width, wish.height);
+		log_error("no memory for a picture of %dx%d", config.width, config.height);
 		return 3;
 	}
 	if (screen_source_create(&source, &context, &options, &error) < 0) {
@@ -529,17 +530,17 @@ static int run(void)
 		return 3;
 	}
 	sleep_until(stage.begin_ns - NS_PER_S);
-	if (!wish.json)
+	if (!config.json)
 		printf("%d x %d pixels, at most %d pictures a second\n\n"
 		       "%-18s %8s   %11s   %8s   %s\n",
-			wish.width, wish.height, wish.fps, "", "CPU", "pictures/s", "MB/min",
+			config.width, config.height, config.fps, "", "CPU", "pictures/s", "MB/min",
 			"ms to the packet: half, 99 %");
 	fflush(stdout);
 	good = measure(&listener);
 	source_destroy(steal_ptr(source));
-	if (listener.lost)
+	if (listener.failed)
 		return 3;
-	if (wish.json)
+	if (config.json)
 		print_json(&listener, good);
 	else
 		printf("\n%s\n",
@@ -560,7 +561,7 @@ static int wrong(const char *option, const char *value, const char *range)
 	return 2;
 }
 
-static int take_number(const char *option, const char *text, int most, int *ret)
+static int parse_number(const char *option, const char *text, int most, int *ret)
 {
 	char *end, range[32];
 	long value = strtol(text, &end, 10);
@@ -570,36 +571,37 @@ static int take_number(const char *option, const char *text, int most, int *ret)
 	return *text && !*end && value >= 1 && value <= most ? 0 : wrong(option, text, range);
 }
 
-static int take_size(const char *text)
+static int parse_size(const char *text)
 {
 	char rest;
 
-	return sscanf(text, "%5dx%5d%c", &wish.width, &wish.height, &rest) == 2 &&
-			wish.width >= 2 * LETTER_WIDTH && wish.height >= 2 * LETTER_HEIGHT &&
-			wish.width <= CANVAS_SIDE_LIMIT && wish.height <= CANVAS_SIDE_LIMIT
+	return sscanf(text, "%5dx%5d%c", &config.width, &config.height, &rest) == 2 &&
+			config.width >= 2 * LETTER_WIDTH && config.height >= 2 * LETTER_HEIGHT &&
+			config.width <= CANVAS_SIDE_LIMIT && config.height <= CANVAS_SIDE_LIMIT
 		? 0
 		: wrong("size", text, "WIDTHxHEIGHT in pixels, from 16x32 to 16384x16384");
 }
 
-static int take_encoder(const char *name)
+static int parse_encoder(const char *name)
 {
-	wish.encoder = name;
+	config.encoder = name;
 	for (const char *const *known = encoder_names; *known; known++)
 		if (strcmp(*known, name) == 0)
 			return 0;
 	return wrong("encoder", name, "one of auto, h264_vaapi, libx264, libaom-av1");
 }
 
-static int take_option(int c, const char *value)
+static int parse_option(int c, const char *value)
 {
 	switch (c) {
-	case 's': return take_size(value);
-	case 'n': return take_number("seconds", value, 3600, &wish.seconds);
-	case 'f': return take_number("fps", value, 240, &wish.fps);
-	case 'e': return take_encoder(value);
+	case 's': return parse_size(value);
+	case 'n': return parse_number("seconds", value, 3600, &config.seconds);
+	case 'f': return parse_number("fps", value, 240, &config.fps);
+	case 'e': return parse_encoder(value);
 	case 'c':
-		return chroma_parse(value, &wish.chroma) ? 0 : wrong("chroma", value, "420 or 444");
-	default: wish.json = true; return 0;
+		return chroma_parse(value, &config.chroma) ? 0
+							   : wrong("chroma", value, "420 or 444");
+	default: config.json = true; return 0;
 	}
 }
 
@@ -629,7 +631,7 @@ int main(int argc, char **argv)
 				text_quote(argv[optind - 1]).text);
 			return 2;
 		}
-		r = take_option(c, optarg);
+		r = parse_option(c, optarg);
 		if (r != 0)
 			return r;
 	}
@@ -638,8 +640,8 @@ int main(int argc, char **argv)
 			text_quote(argv[optind]).text);
 		return 2;
 	}
-	if (!encoder_keeps(wish.encoder, wish.chroma)) {
-		log_error("%s has no 4:4:4; take libx264, or --chroma 420", wish.encoder);
+	if (!encoder_supports(config.encoder, config.chroma)) {
+		log_error("%s has no 4:4:4; take libx264, or --chroma 420", config.encoder);
 		return 2;
 	}
 	return run();

@@ -28,8 +28,8 @@ typedef Uxrec__DoctorReport__Finding Finding;
 #define BAD     UXREC__DOCTOR_REPORT__FINDING__LEVEL__LEVEL_BAD
 
 /* @return the added finding, or NULL when out of memory */
-static Finding *__attribute__((format(printf, 5, 6))) find(Uxrec__DoctorReport *report, int level,
-	const char *subject, const char *advice, const char *format, ...)
+static Finding *__attribute__((format(printf, 5, 6))) add_finding(Uxrec__DoctorReport *report,
+	int level, const char *subject, const char *advice, const char *format, ...)
 {
 	Finding **findings =
 		realloc(report->findings, (report->n_findings + 1) * sizeof(*findings));
@@ -75,7 +75,7 @@ add_detail(Finding *finding, const char *format, ...)
 	va_end(args);
 }
 
-static void take_picture(
+static void capture_picture(
 	Uxrec__DoctorReport *report, struct grabber *grabber, struct grabber_size size)
 {
 	_destroy_(canvas) struct canvas *canvas = NULL;
@@ -86,7 +86,7 @@ static void take_picture(
 	if (canvas_create(&canvas, size.width, size.height, CHROMA_420) < 0 ||
 		grabber->ops->wait(grabber, -1, clock_now_ns() + NS_PER_S, &damage_ns) <= 0 ||
 		grabber->ops->grab(grabber, canvas, &copied_ns) < 0) {
-		find(report, BAD, "screen", "", "the screen could not be copied");
+		add_finding(report, BAD, "screen", "", "the screen could not be copied");
 		return;
 	}
 	r = picture_scale(&small, canvas->picture, PICTURE_WIDTH);
@@ -109,18 +109,18 @@ static void check_encoder(
 
 	if (encoder_create(&encoder, (size.width + 1) & ~1, (size.height + 1) & ~1,
 		    &(struct encoder_options){options->encoder, 30, options->chroma}, &error) < 0) {
-		find(report, BAD, "encoder",
+		add_finding(report, BAD, "encoder",
 			"start uxrecd with another --encoder or --chroma, or apt install libavcodec59",
 			"%s", error.text);
 		return;
 	}
-	finding = find(report, GOOD, "encoder", "", "%s, encoded by %s (%s)",
+	finding = add_finding(report, GOOD, "encoder", "", "%s, encoded by %s (%s)",
 		strcmp(encoder_format(encoder), "av1") == 0 ? "AV1" : "H.264",
 		encoder_is_hardware(encoder) ? "the graphics hardware" : "the processor",
 		encoder_name(encoder));
 	add_detail(finding, "settings: %s", encoder_describe(encoder));
-	if (*encoder_passed_over(encoder))
-		add_detail(finding, "%s", encoder_passed_over(encoder));
+	if (*encoder_skip_reason(encoder))
+		add_detail(finding, "%s", encoder_skip_reason(encoder));
 }
 
 /* Under Wayland an X display has only the programs that still use X. */
@@ -129,7 +129,7 @@ static void check_session_type(Uxrec__DoctorReport *report, const char *grabber)
 	const char *type = getenv("XDG_SESSION_TYPE");
 
 	if (type && strcmp(type, "wayland") == 0 && strcmp(grabber, "x11") == 0)
-		find(report, BAD, "screen",
+		add_finding(report, BAD, "screen",
 			"record it with --screen auto: by wlr-screencopy or the desktop's portal",
 			"this is a Wayland session, and its X display shows only the programs that "
 			"speak X");
@@ -157,7 +157,8 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	int r = -EINVAL;
 
 	if (strcmp(options->grabber, "none") == 0) {
-		find(report, WARNING, "screen", "", "the screen is not recorded (--screen none)");
+		add_finding(report, WARNING, "screen", "",
+			"the screen is not recorded (--screen none)");
 		return;
 	}
 	if (strcmp(options->grabber, "auto") == 0)
@@ -167,28 +168,28 @@ static void check_screen(Uxrec__DoctorReport *report, const struct doctor_option
 	if (ops)
 		r = ops->create(&grabber, options->display, options->output, &error);
 	if (r < 0) {
-		find(report, BAD, "screen", screen_advice(r), "%s", error.text);
+		add_finding(report, BAD, "screen", screen_advice(r), "%s", error.text);
 		return;
 	}
 	check_session_type(report, ops->name);
 	size = ops->size(grabber);
 	about = ops->describe ? ops->describe(grabber) : NULL;
-	find(report, GOOD, "screen", "", "%d × %d pixels by %s%s%s", size.width, size.height,
+	add_finding(report, GOOD, "screen", "", "%d × %d pixels by %s%s%s", size.width, size.height,
 		ops->name, about ? ", " : "", about ? about : "");
 	if (ops == &grabber_wlr)
-		find(report, WARNING, "pointer", "",
+		add_finding(report, WARNING, "pointer", "",
 			"the position of the pointer is not recorded: Wayland gives none");
-	if (grabber_caveat(grabber))
-		find(report, WARNING, "screen",
+	if (grabber_limitation(grabber))
+		add_finding(report, WARNING, "screen",
 			"run uxrecd on the machine and in the container where the display is, with an "
 			"X server that has DAMAGE, XFIXES and MIT-SHM",
-			"%s", grabber_caveat(grabber));
+			"%s", grabber_limitation(grabber));
 	check_encoder(report, size, options);
 	if (options->picture && options->hidden)
-		find(report, GOOD, "screen", "",
+		add_finding(report, GOOD, "screen", "",
 			"a study hides parts of the screen: it is not shown before a session");
 	else if (options->picture)
-		take_picture(report, grabber, size);
+		capture_picture(report, grabber, size);
 }
 
 /* Collects devices and drops everything else. */
@@ -199,7 +200,7 @@ struct device_sink {
 	size_t count;
 };
 
-static void take_device(struct packet_sink *base, struct packet *packet)
+static void collect_device(struct packet_sink *base, struct packet *packet)
 {
 	struct device_sink *sink = (struct device_sink *)base;
 
@@ -216,7 +217,7 @@ static void take_device(struct packet_sink *base, struct packet *packet)
 	packet_unref(packet);
 }
 
-static void ignore_lost(void *user, struct source *source, const char *reason)
+static void ignore_failure(void *user, struct source *source, const char *reason)
 {
 	(void)user;
 	(void)source;
@@ -276,19 +277,20 @@ static void count_kinds(const struct device_sink *sink, char *ret, size_t room)
 }
 
 /* One line for all devices, with a detail for each. @param by  their source: "XInput: 4 devices" */
-static void find_devices(
+static void add_devices_finding(
 	Uxrec__DoctorReport *report, const struct device_sink *sink, const char *by)
 {
 	char kinds[400];
 	Finding *finding;
 
 	if (sink->count == 0) {
-		find(report, WARNING, "input", "plug a keyboard or a mouse in, and look again",
-			"no input device yet (%s)", by);
+		add_finding(report, WARNING, "input",
+			"plug a keyboard or a mouse in, and look again", "no input device yet (%s)",
+			by);
 		return;
 	}
 	count_kinds(sink, kinds, sizeof(kinds));
-	finding = find(report, GOOD, "input", "", "%zu input device%s: %s", sink->count,
+	finding = add_finding(report, GOOD, "input", "", "%zu input device%s: %s", sink->count,
 		sink->count == 1 ? "" : "s", kinds);
 	add_detail(finding, "read by %s", by);
 	for (size_t i = 0; i < sink->count; i++)
@@ -313,9 +315,10 @@ static const char *advice_for(int error)
 static void check_input(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	_destroy_(source) struct source *source = NULL;
-	struct device_sink sink = {{take_device}, PTHREAD_MUTEX_INITIALIZER, {NULL}, 0};
+	struct device_sink sink = {{collect_device}, PTHREAD_MUTEX_INITIALIZER, {NULL}, 0};
 	struct session_clock clock;
-	struct source_context context = {.clock = &clock, .sink = &sink.base, .lost = ignore_lost};
+	struct source_context context = {
+		.clock = &clock, .sink = &sink.base, .failed = ignore_failure};
 	struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,
@@ -327,18 +330,18 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 	int r;
 
 	if (strcmp(options->input, "none") == 0) {
-		find(report, WARNING, "input", "", "input is not recorded (--input none)");
+		add_finding(report, WARNING, "input", "", "input is not recorded (--input none)");
 		return;
 	}
 	session_clock_init(&clock);
 	r = input_source_create(&source, &context, &input, &error);
 	if (r < 0) {
-		find(report, BAD, "input", advice_for(r), "%s", error.text);
+		add_finding(report, BAD, "input", advice_for(r), "%s", error.text);
 		return;
 	}
 	snprintf(by, sizeof(by), "%s", input_source_describe(source));
 	source_destroy(steal_ptr(source)); /* ends the packets */
-	find_devices(report, &sink, by);
+	add_devices_finding(report, &sink, by);
 	for (size_t i = 0; i < sink.count; i++)
 		uxrec__input_device__free_unpacked(sink.devices[i], NULL);
 }
@@ -346,23 +349,26 @@ static void check_input(Uxrec__DoctorReport *report, const struct doctor_options
 /* a voice near a microphone has -30 to -15 dB, an empty room -60 */
 #define QUIET_DB -55
 
-static Finding *judge_sound(Uxrec__DoctorReport *report, const struct audio_backend_report *heard)
+static Finding *judge_sound(
+	Uxrec__DoctorReport *report, const struct audio_backend_report *measured)
 {
-	if (heard->muted)
-		return find(report, BAD, "sound", "unmute it in the sound settings",
-			"the microphone is muted: %s", heard->device);
-	if (heard->peak_db <= -127)
-		return find(report, BAD, "sound",
+	if (measured->muted)
+		return add_finding(report, BAD, "sound", "unmute it in the sound settings",
+			"the microphone is muted: %s", measured->device);
+	if (measured->peak_db <= -127)
+		return add_finding(report, BAD, "sound",
 			"plug a microphone in, or choose another with --sound pipewire:NAME",
-			"nothing at all is heard: %s", heard->device);
-	if (heard->peak_db < QUIET_DB)
-		return find(report, WARNING, "sound",
+			"nothing at all is heard: %s", measured->device);
+	if (measured->peak_db < QUIET_DB)
+		return add_finding(report, WARNING, "sound",
 			"say something and look again; else turn the microphone up",
-			"almost nothing is heard (%.0f dB): %s", heard->peak_db, heard->device);
-	if (heard->clipped > 0)
-		return find(report, WARNING, "sound", "turn the microphone down",
-			"it is too loud and clips: %s", heard->device);
-	return find(report, GOOD, "sound", "", "%s by %s", heard->device, heard->backend);
+			"almost nothing is heard (%.0f dB): %s", measured->peak_db,
+			measured->device);
+	if (measured->clipped > 0)
+		return add_finding(report, WARNING, "sound", "turn the microphone down",
+			"it is too loud and clips: %s", measured->device);
+	return add_finding(
+		report, GOOD, "sound", "", "%s by %s", measured->device, measured->backend);
 }
 
 /* prefix of audio_backend_check()'s reasons */
@@ -371,16 +377,16 @@ static Finding *judge_sound(Uxrec__DoctorReport *report, const struct audio_back
 static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options *options)
 {
 	struct error error = {"no reason given"};
-	struct audio_backend_report heard;
+	struct audio_backend_report measured;
 	Uxrec__SoundMeter *meter;
 	Finding *finding;
 
 	if (strcmp(options->sound.name, "none") == 0) {
-		find(report, WARNING, "sound", "", "sound is not recorded (--sound none)");
+		add_finding(report, WARNING, "sound", "", "sound is not recorded (--sound none)");
 		return;
 	}
-	if (audio_backend_check(&heard, &options->sound, &error) < 0) {
-		find(report, WARNING, "sound",
+	if (audio_backend_check(&measured, &options->sound, &error) < 0) {
+		add_finding(report, WARNING, "sound",
 			"plug a microphone in, and start PipeWire or PulseAudio; a session goes on "
 			"without sound, with a gap, and takes it up when it comes",
 			"no microphone: %s",
@@ -389,15 +395,15 @@ static void check_sound(Uxrec__DoctorReport *report, const struct doctor_options
 				: error.text);
 		return;
 	}
-	finding = judge_sound(report, &heard);
+	finding = judge_sound(report, &measured);
 	meter = finding ? malloc(sizeof(*meter)) : NULL;
 	if (!meter)
 		return;
 	uxrec__sound_meter__init(meter);
-	meter->peak_db = heard.peak_db;
-	meter->rms_db = heard.rms_db;
-	meter->muted = heard.muted;
-	meter->clipped = heard.clipped;
+	meter->peak_db = measured.peak_db;
+	meter->rms_db = measured.rms_db;
+	meter->muted = measured.muted;
+	meter->clipped = measured.clipped;
 	finding->meter = meter;
 }
 
@@ -409,7 +415,7 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 	if (!options->library)
 		return;
 	if (statvfs(options->library, &status) < 0) {
-		find(report, BAD, "disk", "choose another folder with --library",
+		add_finding(report, BAD, "disk", "choose another folder with --library",
 			errno == ENOENT ? "there is no folder %s"
 					: "the folder %s cannot be opened by this user",
 			options->library);
@@ -418,14 +424,14 @@ static void check_disk(Uxrec__DoctorReport *report, const struct doctor_options 
 	free_bytes = (double)status.f_bavail * (double)status.f_frsize;
 	hours = free_bytes / BYTES_AN_HOUR;
 	if (access(options->library, W_OK) < 0)
-		find(report, BAD, "disk", "choose another folder with --library",
+		add_finding(report, BAD, "disk", "choose another folder with --library",
 			"this user cannot write into the folder %s", options->library);
 	else if (hours < 2)
-		find(report, hours < 0.1 ? BAD : WARNING, "disk",
+		add_finding(report, hours < 0.1 ? BAD : WARNING, "disk",
 			"make room, or choose another folder with --library",
 			"only %.1f GB are free: about %.0f minutes", free_bytes / 1e9, hours * 60);
 	else
-		find(report, GOOD, "disk", "",
+		add_finding(report, GOOD, "disk", "",
 			"%.0f GB are free: about %.0f hours of a busy screen", free_bytes / 1e9,
 			hours);
 }
@@ -438,7 +444,7 @@ static void check_privacy(Uxrec__DoctorReport *report, const struct doctor_optio
 
 	if (options->library && folder_open_linked(&library, options->library, NULL) == 0 &&
 		folder_is_private(library, &why) == 0)
-		find(report, WARNING, "privacy",
+		add_finding(report, WARNING, "privacy",
 			"choose a folder on another file system with --library, or mount this one "
 			"with umask=077 and your uid",
 			"%s", why.text);

@@ -164,7 +164,7 @@ static bool is_encoder(const struct doctor_options *options)
 
 	while (*name && strcmp(*name, options->encoder) != 0)
 		name++;
-	return *name && encoder_keeps(options->encoder, options->chroma);
+	return *name && encoder_supports(options->encoder, options->chroma);
 }
 
 int main(int argc, char **argv)

@@ -28,7 +28,7 @@ static const char *const class_names[] = {"unknown", "letter", "digit", "space",
 	"navigation", "editing", "modifier", "function", "media"};
 
 static void __attribute__((format(printf, 3, 4)))
-say(const struct printer *printer, int64_t time_ns, const char *format, ...)
+print_line(const struct printer *printer, int64_t time_ns, const char *format, ...)
 {
 	va_list args;
 
@@ -50,13 +50,14 @@ static void print_control(
 	snprintf(name, sizeof(name), "%s", known ? known->name + strlen("CONTROL_") : "unknown");
 	for (char *c = name; *c; c++)
 		*c = *c == '_' ? ' ' : (char)(*c | 0x20);
-	say(printer, time_ns, "%s %d%s", name, value, printer->in_found ? " (found so)" : "");
+	print_line(
+		printer, time_ns, "%s %d%s", name, value, printer->in_found ? " (found so)" : "");
 }
 
 static void print_motion(struct printer *printer, int64_t time_ns)
 {
 	if (printer->dx || printer->dy)
-		say(printer, time_ns, "motion by %d, %d", printer->dx, printer->dy);
+		print_line(printer, time_ns, "motion by %d, %d", printer->dx, printer->dy);
 	printer->dx = printer->dy = 0;
 }
 
@@ -93,7 +94,7 @@ static void print_classes(
 			at += (size_t)snprintf(text + at, sizeof(text) - at, " %s",
 				class_names[batch->key_class[i]]);
 	if (*text)
-		say(printer, time_ns, "keys:%s", text);
+		print_line(printer, time_ns, "keys:%s", text);
 }
 
 static void print_policy(
@@ -103,7 +104,7 @@ static void print_policy(
 	bool password = policy->reason == UXREC__KEY_POLICY__REASON__REASON_PASSWORD;
 
 	if ((size_t)policy->level < ARRAY_SIZE(levels))
-		say(printer, time_ns, "keys are told as '%s'%s", levels[policy->level],
+		print_line(printer, time_ns, "keys are told as '%s'%s", levels[policy->level],
 			password ? ": a password field has the focus" : "");
 }
 
@@ -115,18 +116,18 @@ static void print_message(
 
 	switch (channel) {
 	case CHANNEL_INPUT_DEVICES:
-		say(printer, time_ns, "%s %s: %s",
+		print_line(printer, time_ns, "%s %s: %s",
 			device->n_kinds > 0 ? input_kind_name(device->kinds[0]) : "device",
 			device->removed ? "goes" : "is there", text_quote(device->name).text);
 		break;
 	case CHANNEL_CONTROLS: print_controls(printer, time_ns, (const void *)message); break;
 	case CHANNEL_KEY_CLASSES: print_classes(printer, time_ns, (const void *)message); break;
 	case CHANNEL_KEY_COUNTS:
-		say(printer, time_ns, "keys: %u in 250 ms",
+		print_line(printer, time_ns, "keys: %u in 250 ms",
 			((const Uxrec__KeyCount *)(const void *)message)->presses);
 		break;
 	case CHANNEL_KEY_POLICY: print_policy(printer, time_ns, (const void *)message); break;
-	case CHANNEL_GAPS: say(printer, time_ns, "missing: %s", gap->detail); break;
+	case CHANNEL_GAPS: print_line(printer, time_ns, "missing: %s", gap->detail); break;
 	default: break;
 	}
 }
@@ -162,7 +163,7 @@ int doctor_show(const struct doctor_options *options, enum key_policy keys, int 
 	struct printer printer = {.base = {print_packet}, .ended_fd = eventfd(0, EFD_CLOEXEC)};
 	struct session_clock clock;
 	const struct source_context context = {
-		.clock = &clock, .sink = &printer.base, .lost = end_showing, .user = &printer};
+		.clock = &clock, .sink = &printer.base, .failed = end_showing, .user = &printer};
 	const struct input_options input = {.source = options->input,
 		.display = options->display,
 		.helper = options->helper,

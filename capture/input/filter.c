@@ -83,7 +83,7 @@ static bool device_is(const Uxrec__InputDevice *device, Uxrec__InputDevice__Kind
 	return false;
 }
 
-bool input_filter_wants(const struct input_filter *filter, const Uxrec__InputDevice *device)
+bool input_filter_matches(const struct input_filter *filter, const Uxrec__InputDevice *device)
 {
 	bool wanted = true;
 

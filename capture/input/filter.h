@@ -30,7 +30,7 @@ struct input_filter {
 int input_filter_parse(struct input_filter *ret, const char *text, struct error *reterr);
 
 /** @return true when the filter selects the device */
-bool input_filter_wants(const struct input_filter *filter, const Uxrec__InputDevice *device);
+bool input_filter_matches(const struct input_filter *filter, const Uxrec__InputDevice *device);
 
 /** @return "keyboard", "mouse", …, "other" */
 const char *input_kind_name(Uxrec__InputDevice__Kind kind);

@@ -79,7 +79,7 @@ static int connect_service(struct input_helper *helper, const char *path, struct
 	return 0;
 }
 
-int input_helper_ask(const struct input_helper *helper, const struct inputd_request *request)
+int input_helper_send(const struct input_helper *helper, const struct inputd_request *request)
 {
 	ssize_t n;
 
@@ -89,12 +89,12 @@ int input_helper_ask(const struct input_helper *helper, const struct inputd_requ
 	return n < 0 ? -errno : 0;
 }
 
-static int ask_start(
+static int send_start(
 	struct input_helper *helper, const struct input_options *options, uint32_t level_keys)
 {
 	struct inputd_request request = {
 		.version = INPUTD_VERSION,
-		.ask = INPUTD_START,
+		.type = INPUTD_START,
 		.keys = options->keys,
 		.flags = (options->shortcuts ? INPUTD_SHORTCUTS : 0) |
 			(options->passwords_watched ? INPUTD_HOLD : 0),
@@ -107,7 +107,7 @@ static int ask_start(
 	strcpy(request.consent, options->consent_id);
 	if (options->devices)
 		strcpy(request.devices, options->devices);
-	return input_helper_ask(helper, &request);
+	return input_helper_send(helper, &request);
 }
 
 int input_helper_start(struct input_helper *ret, const struct input_options *options,
@@ -118,7 +118,7 @@ int input_helper_start(struct input_helper *ret, const struct input_options *opt
 	*ret = (struct input_helper){.fd = -1};
 	r = service ? connect_service(ret, service, reterr) : start_child(ret, options, reterr);
 	if (r == 0) {
-		r = ask_start(ret, options, level_keys);
+		r = send_start(ret, options, level_keys);
 		/* a peer that has closed already has sent its reason */
 		if (r == -EPIPE || r == -ECONNRESET)
 			r = 0;
@@ -153,7 +153,7 @@ int input_helper_receive(const struct input_helper *helper, unsigned char *data,
 	return 1;
 }
 
-void input_helper_cut(const struct input_helper *helper)
+void input_helper_abort(const struct input_helper *helper)
 {
 	if (helper->child > 0)
 		kill(helper->child, SIGKILL);

@@ -25,7 +25,7 @@ int input_helper_start(struct input_helper *ret, const struct input_options *opt
 	const char *service, uint32_t level_keys, struct error *reterr);
 
 /** Send a request; does not block. @return 0 or a negative errno */
-int input_helper_ask(const struct input_helper *helper, const struct inputd_request *request);
+int input_helper_send(const struct input_helper *helper, const struct inputd_request *request);
 
 /**
  * Receive the next message; blocks.
@@ -37,7 +37,7 @@ int input_helper_receive(const struct input_helper *helper, unsigned char *data,
 	struct inputd_header *ret_header);
 
 /** Make a call that blocks on the helper fail. */
-void input_helper_cut(const struct input_helper *helper);
+void input_helper_abort(const struct input_helper *helper);
 
 /** Close the connection; kill a child that does not end soon. */
 void input_helper_end(struct input_helper *helper);

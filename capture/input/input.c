@@ -22,7 +22,7 @@
 #define START_TIMEOUT_MS 15000
 
 /* Heartbeat interval for a silent helper, and the answer timeout after which it counts as hung. */
-#define BEAT_NS NS_PER_S
+#define PING_NS NS_PER_S
 #define HANG_NS (5 * NS_PER_S)
 
 /* Restart backoff: a quarter of a second, doubling up to the last value. A helper that has lived for a
@@ -52,7 +52,7 @@ struct input_source {
 
 	/* input thread only */
 	int64_t alive_ns;   /* last message from the helper */
-	int64_t asked_ns;   /* since when an answer is pending; 0: none */
+	int64_t pinged_ns;  /* since when an answer is pending; 0: none */
 	int64_t started_ns; /* start of reading */
 	bool hangs;         /* the hang has been warned of */
 	unsigned tries;     /* restarts since a helper lived for LIVED_NS */
@@ -111,7 +111,7 @@ static int create_named(struct packet **ret, struct input_source *source,
 }
 
 /* @return 0, or -EPROTO when the helper violates the policy */
-static int take_packet(struct input_source *source, const struct inputd_header *header,
+static int handle_packet(struct input_source *source, const struct inputd_header *header,
 	const unsigned char *data, size_t size_bytes)
 {
 	struct packet_info info = {(uint16_t)header->channel, 0, header->time_ns, clock_now_ns()};
@@ -143,7 +143,7 @@ static void copy_text(char *to, size_t room, const unsigned char *data, size_t s
 	utf8_clean(to, true);
 }
 
-static void take_ready(struct input_source *source, const unsigned char *data, size_t size_bytes)
+static void handle_ready(struct input_source *source, const unsigned char *data, size_t size_bytes)
 {
 	copy_text(source->description, sizeof(source->description), data, size_bytes);
 	source->started_ns = source->alive_ns = clock_now_ns();
@@ -182,7 +182,7 @@ static int await_ready(struct input_source *source, unsigned char *data, const _
 		if (r < 0)
 			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
 		if (header.kind == INPUTD_READY) {
-			take_ready(source, data, size);
+			handle_ready(source, data, size);
 			return 0;
 		}
 		if (header.kind == INPUTD_FAILED) {
@@ -192,7 +192,7 @@ static int await_ready(struct input_source *source, unsigned char *data, const _
 			return error_set(
 				reterr, header.error < 0 ? header.error : -EIO, "%s", text);
 		}
-		r = header.kind == INPUTD_PACKET ? take_packet(source, &header, data, size) : 0;
+		r = header.kind == INPUTD_PACKET ? handle_packet(source, &header, data, size) : 0;
 		if (r < 0)
 			return error_set(reterr, r, "uxrec-inputd: %s", strerror(-r));
 	}
@@ -220,8 +220,8 @@ static void push_gap(struct input_source *source, int64_t from_ns, const char *d
 /* @param reason  NULL: recording again, or given up */
 static void warn(struct input_source *source, const char *reason)
 {
-	if (source->context.away)
-		source->context.away(source->context.user, &source->base, reason);
+	if (source->context.disconnected)
+		source->context.disconnected(source->context.user, &source->base, reason);
 }
 
 static void end_hang(struct input_source *source)
@@ -236,37 +236,37 @@ static void end_hang(struct input_source *source)
 
 /* ---- lifetime of the helper ---- */
 
-static int ask(struct input_source *source, enum inputd_ask what)
+static int send_request(struct input_source *source, enum inputd_request_type what)
 {
-	struct inputd_request request = {.version = INPUTD_VERSION, .ask = what};
+	struct inputd_request request = {.version = INPUTD_VERSION, .type = what};
 	int r;
 
 	pthread_mutex_lock(&source->lock);
 	request.keys = source->keys;
 	request.reason = source->reason;
 	request.level_keys = source->level_keys;
-	r = input_helper_ask(&source->helper, &request);
+	r = input_helper_send(&source->helper, &request);
 	pthread_mutex_unlock(&source->lock);
 	return r;
 }
 
-static void take_sign_of_life(struct input_source *source)
+static void note_alive(struct input_source *source)
 {
 	end_hang(source);
 	source->alive_ns = clock_now_ns();
-	source->asked_ns = 0;
+	source->pinged_ns = 0;
 }
 
-/* No message for BEAT_NS. */
-static void beat(struct input_source *source)
+/* No message for PING_NS. */
+static void ping(struct input_source *source)
 {
 	int64_t now_ns = clock_now_ns();
 
-	if (!source->asked_ns) {
-		ask(source, INPUTD_BEAT);
-		source->asked_ns = now_ns;
+	if (!source->pinged_ns) {
+		send_request(source, INPUTD_PING);
+		source->pinged_ns = now_ns;
 	}
-	if (source->hangs || now_ns - source->asked_ns < HANG_NS)
+	if (source->hangs || now_ns - source->pinged_ns < HANG_NS)
 		return;
 	source->hangs = true;
 	warn(source, "uxrec-inputd does not answer (to pause and go on starts it anew)");
@@ -278,30 +278,31 @@ static void beat(struct input_source *source)
  * @param ret_reason  set when the helper has given a reason: then do not restart it
  * @return 0 when the helper has ended, 1 when it has ended with a reason, or a negative errno
  */
-static int follow(struct input_source *source, unsigned char *data, struct error *ret_reason)
+static int receive_messages(
+	struct input_source *source, unsigned char *data, struct error *ret_reason)
 {
 	/* while stopping, the helper still sends its pending packets */
 	for (;;) {
 		struct pollfd readable = {.fd = source->helper.fd, .events = POLLIN};
 		struct inputd_header header;
 		size_t size;
-		int r = poll(&readable, 1, source->stop ? -1 : (int)(BEAT_NS / NS_PER_MS));
+		int r = poll(&readable, 1, source->stop ? -1 : (int)(PING_NS / NS_PER_MS));
 
 		if (r < 0 && errno != EINTR)
 			return -errno;
 		if (r == 0)
-			beat(source);
+			ping(source);
 		if (r <= 0)
 			continue;
 		r = input_helper_receive(&source->helper, data, &size, &header);
 		if (r <= 0)
 			return r;
-		take_sign_of_life(source);
+		note_alive(source);
 		if (header.kind == INPUTD_FAILED) {
 			copy_text(ret_reason->text, sizeof(ret_reason->text), data, size);
 			return 1;
 		}
-		if (header.kind == INPUTD_PACKET && take_packet(source, &header, data, size) < 0)
+		if (header.kind == INPUTD_PACKET && handle_packet(source, &header, data, size) < 0)
 			return -EPROTO;
 	}
 }
@@ -316,7 +317,7 @@ static void sleep_until(struct input_source *source, int64_t until_ns)
 }
 
 /* @return 0 when the helper reads again, under the current policy */
-static int start_again(struct input_source *source, unsigned char *data)
+static int start_helper(struct input_source *source, unsigned char *data)
 {
 	struct input_helper fresh;
 	struct error error = {"it could not be started again"};
@@ -337,7 +338,7 @@ static int start_again(struct input_source *source, unsigned char *data)
 	r = await_ready(source, data, &source->stop, &error);
 	/* the helper reports no keys before this request; without focus tracking, at the session's policy */
 	if (r == 0 && keys_set)
-		r = ask(source, INPUTD_KEYS);
+		r = send_request(source, INPUTD_KEYS);
 	if (r < 0 && r != -ECANCELED)
 		log_warning("input: %s", error.text);
 	return r;
@@ -373,7 +374,7 @@ static bool restart(struct input_source *source, unsigned char *data)
 		end_helper(source);
 		sleep_until(source, clock_now_ns() + wait_ns);
 		source->tries++;
-		again = !source->stop && start_again(source, data) == 0;
+		again = !source->stop && start_helper(source, data) == 0;
 		wait_ns = wait_ns * 2 < RESTART_LAST_NS ? wait_ns * 2 : RESTART_LAST_NS;
 	}
 	if (!again && !source->stop) {
@@ -384,7 +385,7 @@ static bool restart(struct input_source *source, unsigned char *data)
 	}
 	push_gap(source, from_ns,
 		again ? "uxrec-inputd had ended, and was started again" : "uxrec-inputd had ended");
-	source->asked_ns = 0;
+	source->pinged_ns = 0;
 	warn(source, NULL);
 	return again;
 }
@@ -399,7 +400,7 @@ static void *input_thread(void *user)
 
 	pthread_setname_np(pthread_self(), "uxrec-input");
 	while (r == 0 && !ended) {
-		r = follow(source, data, &reason);
+		r = receive_messages(source, data, &reason);
 		if (r == -ECONNRESET || r == -EPIPE)
 			r = 0;
 		if (r == 0)
@@ -409,7 +410,7 @@ static void *input_thread(void *user)
 		snprintf(reason.text, sizeof(reason.text), "uxrec-inputd: %s", strerror(-r));
 	end_hang(source);
 	if (!source->stop)
-		source->context.lost(source->context.user, &source->base, reason.text);
+		source->context.failed(source->context.user, &source->base, reason.text);
 	free(data);
 	return NULL;
 }
@@ -431,19 +432,19 @@ void input_source_set_keys(
 	if (source->layout)
 		layout_set_muted(source->layout, keys == KEY_POLICY_NONE);
 	/* a helper that cannot receive this must not go on: it would record forbidden keys */
-	if (ask(source, INPUTD_KEYS) < 0 && stricter) {
+	if (send_request(source, INPUTD_KEYS) < 0 && stricter) {
 		pthread_mutex_lock(&source->lock);
-		input_helper_cut(&source->helper);
+		input_helper_abort(&source->helper);
 		pthread_mutex_unlock(&source->lock);
 	}
 }
 
-static void cut_off(void *user)
+static void abort_helper(void *user)
 {
 	struct input_source *source = user;
 
 	pthread_mutex_lock(&source->lock);
-	input_helper_cut(&source->helper);
+	input_helper_abort(&source->helper);
 	pthread_mutex_unlock(&source->lock);
 }
 
@@ -461,7 +462,7 @@ static void input_destroy(struct source *base)
 		shutdown(source->helper.fd, SHUT_WR);
 	pthread_mutex_unlock(&source->lock);
 	if (source->thread)
-		source_join(source->thread, cut_off, source);
+		source_join(source->thread, abort_helper, source);
 	input_helper_end(&source->helper);
 	if (source->wake_fd >= 0)
 		close(source->wake_fd);
@@ -561,7 +562,7 @@ static void levels_changed(void *user, uint32_t level_keys)
 	source->level_keys = level_keys;
 	pthread_mutex_unlock(&source->lock);
 	if (changed)
-		ask(source, INPUTD_LEVELS);
+		send_request(source, INPUTD_LEVELS);
 }
 
 int input_source_create(struct source **ret, const struct source_context *context,

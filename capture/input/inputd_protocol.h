@@ -14,10 +14,10 @@
 /* Socket of the system service; see systemd/uxrec-inputd.socket. */
 #define INPUTD_SOCKET_PATH "/run/uxrec/inputd.sock"
 
-enum inputd_ask {
+enum inputd_request_type {
 	INPUTD_START = 1,  /* once, first */
 	INPUTD_KEYS = 2,   /* from now on: never above the policy of INPUTD_START */
-	INPUTD_BEAT = 3,   /* answer with INPUTD_ALIVE */
+	INPUTD_PING = 3,   /* answer with INPUTD_PONG */
 	INPUTD_LEVELS = 4, /* from now on: level_keys */
 };
 
@@ -29,7 +29,7 @@ enum inputd_flag {
 /* Fixed size; any other size is refused. */
 struct inputd_request {
 	uint32_t version; /* INPUTD_VERSION */
-	uint32_t ask;     /* enum inputd_ask */
+	uint32_t type;    /* enum inputd_request_type */
 	uint32_t keys;    /* enum key_policy */
 	uint32_t flags;   /* enum inputd_flag, INPUTD_START */
 	uint32_t reason;  /* INPUTD_KEYS: Uxrec__KeyPolicy__Reason */
@@ -44,7 +44,7 @@ enum inputd_kind {
 	INPUTD_READY = 1,  /* payload: one line of text, the devices read */
 	INPUTD_FAILED = 2, /* payload: the reason, one sentence; then the end */
 	INPUTD_PACKET = 3, /* payload: the packed protobuf message of a packet */
-	INPUTD_ALIVE = 4,  /* no payload: the answer to INPUTD_BEAT */
+	INPUTD_PONG = 4,   /* no payload: the answer to INPUTD_PING */
 };
 
 struct inputd_header {

@@ -111,7 +111,7 @@ int keymap_create_server(struct keymap **ret, xcb_connection_t *connection)
 	return 0;
 }
 
-enum keymap_change keymap_take(struct keymap *keymap, const xcb_generic_event_t *event)
+enum keymap_change keymap_handle_event(struct keymap *keymap, const xcb_generic_event_t *event)
 {
 	const xcb_xkb_state_notify_event_t *state = (const void *)event;
 	unsigned before = keymap->group;

@@ -17,7 +17,7 @@
 struct keymap;
 
 /**
- * Read the keymap of a server's core keyboard and select its change events: see keymap_take().
+ * Read the keymap of a server's core keyboard and select its change events: see keymap_handle_event().
  *
  * @param connection  must outlive the keymap
  * @return 0, -EOPNOTSUPP when the server has no XKB or its keymap cannot be read, or another negative errno
@@ -42,7 +42,7 @@ enum keymap_change {
 };
 
 /** Handle an event of the connection. Blocks on the server when keys have changed. */
-enum keymap_change keymap_take(struct keymap *keymap, const xcb_generic_event_t *event);
+enum keymap_change keymap_handle_event(struct keymap *keymap, const xcb_generic_event_t *event);
 
 /** @return the group in effect, from 0; always 0 for a keymap from names */
 unsigned keymap_group(const struct keymap *keymap);

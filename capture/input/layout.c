@@ -55,7 +55,7 @@ static void copy(char to[static NAME_BYTES], const char *from, size_t size)
 /* ---- the X server's ---- */
 
 /* The property kept by setxkbmap and the server: five strings, each NUL-terminated. */
-static bool take_names(struct layout *layout, xcb_connection_t *connection, xcb_window_t root)
+static bool read_names(struct layout *layout, xcb_connection_t *connection, xcb_window_t root)
 {
 	static const char property[] = "_XKB_RULES_NAMES";
 	_autofree_ xcb_intern_atom_reply_t *atom = xcb_intern_atom_reply(
@@ -97,7 +97,7 @@ static bool learn_from_server(struct layout *layout)
 		return false;
 	layout->root = screen->root;
 	xcb_change_window_attributes(layout->connection, layout->root, XCB_CW_EVENT_MASK, &mask);
-	known = take_names(layout, layout->connection, layout->root);
+	known = read_names(layout, layout->connection, layout->root);
 	if (keymap_create_server(&layout->keymap, layout->connection) == 0)
 		known = true;
 	/* Xwayland has the compositor's keymap, but its group only while an X window has the focus */
@@ -233,13 +233,13 @@ static int64_t coarse_ns(const struct layout *layout, int64_t time_ns)
 }
 
 /* @return true when an event changes the layout */
-static bool take_events(struct layout *layout)
+static bool handle_events(struct layout *layout)
 {
 	xcb_generic_event_t *event;
 	bool changed = false;
 
 	while ((event = xcb_poll_for_event(layout->connection))) {
-		enum keymap_change change = keymap_take(layout->keymap, event);
+		enum keymap_change change = keymap_handle_event(layout->keymap, event);
 
 		changed |= change == KEYMAP_KEYS || (change == KEYMAP_GROUP && layout->has_group) ||
 			(event->response_type & 0x7f) == XCB_PROPERTY_NOTIFY;
@@ -261,14 +261,14 @@ static void *layout_thread(void *user)
 		int64_t now_ns = clock_now_ns();
 		eventfd_t ignored;
 
-		if (take_events(layout)) {
+		if (handle_events(layout)) {
 			changed_ns = due_ns == INT64_MAX ? now_ns : changed_ns;
 			due_ns = now_ns + SETTLE_NS;
 		}
 		if (layout->muted)
 			changed_ns = INT64_MAX; /* record with the time of unmuting */
 		if (due_ns <= now_ns && !layout->muted) {
-			take_names(layout, layout->connection, layout->root);
+			read_names(layout, layout->connection, layout->root);
 			push(layout, coarse_ns(layout, changed_ns < now_ns ? changed_ns : now_ns));
 			due_ns = INT64_MAX;
 			continue; /* events read with the reply wait in xcb, unseen by poll() */
@@ -345,9 +345,9 @@ void layout_set_muted(struct layout *layout, bool muted)
 	eventfd_write(layout->wake_fd, 1);
 }
 
-static void cut(void *user)
+static void abort_connection(void *user)
 {
-	x11_cut(((struct layout *)user)->connection);
+	x11_abort(((struct layout *)user)->connection);
 }
 
 void layout_destroy(struct layout *layout)
@@ -358,7 +358,7 @@ void layout_destroy(struct layout *layout)
 	if (layout->wake_fd >= 0)
 		eventfd_write(layout->wake_fd, 1);
 	if (layout->thread)
-		source_join(layout->thread, cut, layout);
+		source_join(layout->thread, abort_connection, layout);
 	keymap_destroy(layout->keymap);
 	if (layout->connection)
 		xcb_disconnect(layout->connection);

@@ -252,19 +252,19 @@ unsigned modifier_of_keysym(uint32_t keysym)
 
 /* ---- the policy ---- */
 
-struct told policy_tell(uint16_t type, uint16_t code)
+struct disposition policy_classify(uint16_t type, uint16_t code)
 {
 	uint8_t control =
 		type < EV_CNT && code < types[type].count ? types[type].controls[code] : 0;
 
 	if (control)
-		return (struct told){TOLD_CONTROL, (Uxrec__Control)control};
+		return (struct disposition){DISPOSITION_CONTROL, (Uxrec__Control)control};
 	if (type == EV_SYN && code == SYN_REPORT)
-		return (struct told){TOLD_CONTROL, CONTROL(FRAME)};
+		return (struct disposition){DISPOSITION_CONTROL, CONTROL(FRAME)};
 	/* the key ranges of input-event-codes.h; between them lie buttons */
 	if (type == EV_KEY && (code < BTN_MISC || (code >= KEY_OK && code < BTN_DPAD_UP)))
-		return (struct told){.kind = TOLD_KEY};
-	return (struct told){.kind = TOLD_NOTHING};
+		return (struct disposition){.kind = DISPOSITION_KEY};
+	return (struct disposition){.kind = DISPOSITION_DROP};
 }
 
 bool control_is_button(Uxrec__Control control)

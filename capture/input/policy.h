@@ -23,15 +23,15 @@ int key_policy_parse(const char *name, enum key_policy *ret);
 const char *key_policy_name(enum key_policy policy);
 
 /** Disclosure of a device event. */
-enum told_kind {
-	TOLD_NOTHING, /* never reported */
-	TOLD_CONTROL, /* reported under every policy */
-	TOLD_KEY,     /* reported as the policy allows: see redactor.h */
+enum event_disposition {
+	DISPOSITION_DROP,    /* never reported */
+	DISPOSITION_CONTROL, /* reported under every policy */
+	DISPOSITION_KEY,     /* reported as the policy allows: see redactor.h */
 };
 
-struct told {
-	enum told_kind kind;
-	Uxrec__Control control; /* TOLD_CONTROL */
+struct disposition {
+	enum event_disposition kind;
+	Uxrec__Control control; /* DISPOSITION_CONTROL */
 };
 
 /**
@@ -39,7 +39,7 @@ struct told {
  * switches of lid and tablet mode, and SYN_REPORT pass, keys as far as the policy allows. EV_MSC, which
  * carries the scan code of every key, LEDs and all else never pass.
  */
-struct told policy_tell(uint16_t type, uint16_t code);
+struct disposition policy_classify(uint16_t type, uint16_t code);
 
 /** @return true for controls with a press and a release, which are counted among keys */
 bool control_is_button(Uxrec__Control control);

@@ -23,37 +23,37 @@
 
 /*
  * Polling interval while there are events: two milliseconds, 48 events of an 8 kHz mouse. Shorter when a
- * device had more than PACE_EVENTS, a quarter of the kernel's queue for a mouse.
+ * device had more than POLL_EVENTS, a quarter of the kernel's queue for a mouse.
  */
-#define PACE_NS       (2 * NS_PER_MS)
-#define PACE_LEAST_NS (NS_PER_MS / 2)
-#define PACE_EVENTS   32
+#define POLL_INTERVAL_NS     (2 * NS_PER_MS)
+#define POLL_INTERVAL_MIN_NS (NS_PER_MS / 2)
+#define POLL_EVENTS          32
 
 /*
  * Limit of the events of one device read with one call before the other devices get their turn, and the delay
  * until its next turn.
  */
-#define TURN_EVENTS 512
-#define TURN_NS     (50 * NS_PER_US)
+#define DRAIN_EVENTS      512
+#define DRAIN_INTERVAL_NS (50 * NS_PER_US)
 
 /* Tries of settle(): a modifier that changes this often is not pressed by hand. */
 #define SETTLE_TRIES 4
 
 struct evdev_reader {
-	struct conversation *conversation;
+	struct recorder_link *link;
 	struct input_out *out;
 	struct redactor *redactor;
 	struct evdev_device *devices[DEVICES_LIMIT];
 	size_t count;
 	uint32_t next_number;
 	unsigned refused; /* devices that could not be opened for lack of permission */
-	unsigned unwanted;
+	unsigned excluded;
 	bool is_full;
 	struct udev *udev;
 	struct udev_monitor *monitor;
-	int64_t looked_ns; /* time of the last poll with events; 0: none */
-	int64_t pace_ns;   /* delay until the next poll */
-	size_t most;       /* largest number of events of one device in this poll */
+	int64_t polled_ns;        /* time of the last poll with events; 0: none */
+	int64_t poll_interval_ns; /* delay until the next poll */
+	size_t most;              /* largest number of events of one device in this poll */
 };
 
 static int64_t event_ns(const struct input_event *event)
@@ -69,19 +69,19 @@ static bool repeats_button(const struct input_event *event)
 	return event->type == EV_KEY && event->value > 1;
 }
 
-static void take_event(
+static void handle_event(
 	struct evdev_reader *reader, struct evdev_device *device, const struct input_event *event)
 {
-	struct told told = policy_tell(event->type, event->code);
+	struct disposition disposition = policy_classify(event->type, event->code);
 	int64_t time_ns = event_ns(event);
 
 	device->last_ns = time_ns;
-	if (told.kind == TOLD_KEY && event->value >= 0 && event->value <= 2) {
-		evdev_take_key(device, reader->conversation, time_ns, event->code,
-			(Uxrec__KeyAction)event->value);
-	} else if (told.kind == TOLD_CONTROL && !repeats_button(event)) {
-		conversation_say_control(
-			reader->conversation, &device->batch, time_ns, told.control, event->value);
+	if (disposition.kind == DISPOSITION_KEY && event->value >= 0 && event->value <= 2) {
+		evdev_handle_key(
+			device, reader->link, time_ns, event->code, (Uxrec__KeyAction)event->value);
+	} else if (disposition.kind == DISPOSITION_CONTROL && !repeats_button(event)) {
+		recorder_link_send_control(
+			reader->link, &device->batch, time_ns, disposition.control, event->value);
 	}
 }
 
@@ -100,13 +100,13 @@ static void evdev_device_destroy(struct evdev_device *device)
 }
 DEFINE_DESTROY(evdev_device);
 
-static void say_gap(struct evdev_reader *reader, const Uxrec__Gap *gap)
+static void send_gap(struct evdev_reader *reader, const Uxrec__Gap *gap)
 {
 	/* gap times from inputd are CLOCK_MONOTONIC; the daemon converts them */
 	input_out_packet(reader->out, CHANNEL_GAPS, gap->from_ns, &gap->base);
 }
 
-static void say_full(struct evdev_reader *reader)
+static void report_full(struct evdev_reader *reader)
 {
 	Uxrec__Gap gap = UXREC__GAP__INIT;
 	char *topics[] = {(char *)"/input"};
@@ -119,7 +119,7 @@ static void say_full(struct evdev_reader *reader)
 	gap.topics = topics;
 	gap.n_topics = ARRAY_SIZE(topics);
 	gap.detail = (char *)"there are more input devices than can be read: some are not";
-	say_gap(reader, &gap);
+	send_gap(reader, &gap);
 }
 
 /* @return a descriptor whose events have CLOCK_MONOTONIC timestamps, or a negative errno */
@@ -165,7 +165,7 @@ static void add_device(struct evdev_reader *reader, const char *node)
 	if (strlen(node) >= sizeof(device->node))
 		return;
 	if (reader->count == DEVICES_LIMIT) {
-		say_full(reader);
+		report_full(reader);
 		return;
 	}
 	device = calloc(1, sizeof(*device));
@@ -182,14 +182,14 @@ static void add_device(struct evdev_reader *reader, const char *node)
 		return;
 	device->batch.device = reader->next_number;
 	device->last_ns = clock_now_ns();
-	if (!evdev_describe(device, reader->conversation, reader->udev)) {
-		reader->unwanted++;
+	if (!evdev_describe(device, reader->link, reader->udev)) {
+		reader->excluded++;
 		return;
 	}
 	reader->next_number++;
 	if (device->has_keys && reader->redactor->shortcuts)
 		device->state_fd = open_state(node);
-	evdev_find_at_start(device, reader->conversation, device->last_ns);
+	evdev_report_at_start(device, reader->link, device->last_ns);
 	reader->devices[reader->count++] = steal_ptr(device);
 }
 
@@ -198,16 +198,16 @@ static void remove_device(struct evdev_reader *reader, size_t i)
 	struct evdev_device *device = reader->devices[i];
 	int64_t now_ns = clock_now_ns();
 
-	evdev_find_at_removal(device, reader->conversation, now_ns);
+	evdev_report_at_removal(device, reader->link, now_ns);
 	input_batch_flush(&device->batch, reader->out);
-	evdev_overflow_flush(device, reader->conversation, now_ns);
-	evdev_describe_removed(device, reader->conversation);
+	evdev_overflow_flush(device, reader->link, now_ns);
+	evdev_describe_removed(device, reader->link);
 	evdev_device_destroy(device);
 	reader->devices[i] = reader->devices[--reader->count];
 }
 
 /* One per step: opening a device takes long enough for another device's queue to overflow. */
-static void take_hotplug(struct evdev_reader *reader)
+static void handle_hotplug(struct evdev_reader *reader)
 {
 	struct udev_device *change = udev_monitor_receive_device(reader->monitor);
 	const char *action = change ? udev_device_get_action(change) : NULL;
@@ -215,7 +215,7 @@ static void take_hotplug(struct evdev_reader *reader)
 
 	/* removals are detected by ENODEV */
 	if (action && name && strcmp(action, "add") == 0 && strncmp(name, "event", 5) == 0 &&
-		!reader->conversation->away_ns)
+		!reader->link->seat_lost_ns)
 		add_device(reader, name);
 	udev_device_unref(change);
 }
@@ -259,17 +259,17 @@ static int resynchronise(struct evdev_reader *reader, struct evdev_device *devic
 	int r;
 
 	/* modifier state is unknown in between, also for keys of other devices */
-	redactor_doubt(reader->redactor);
-	r = evdev_find_after_overflow(device, reader->conversation, found_ns, &compared_ns);
+	redactor_invalidate_modifiers(reader->redactor);
+	r = evdev_report_after_overflow(device, reader->link, found_ns, &compared_ns);
 	device->last_ns = found_ns;
-	reader->most = TURN_EVENTS; /* poll it again at once */
+	reader->most = DRAIN_EVENTS; /* poll it again at once */
 	input_batch_flush(&device->batch, reader->out);
-	evdev_overflow_note(device, reader->conversation, from_ns, compared_ns);
+	evdev_overflow_note(device, reader->link, from_ns, compared_ns);
 	return r;
 }
 
 /* libevdev's own reading makes one system call per event; so events are read here and libevdev's state is updated. */
-static void keep_state(struct evdev_device *device, const struct input_event *event)
+static void update_state(struct evdev_device *device, const struct input_event *event)
 {
 	if (event->type == EV_KEY || event->type == EV_ABS || event->type == EV_SW)
 		libevdev_set_event_value(device->evdev, event->type, event->code, event->value);
@@ -278,7 +278,7 @@ static void keep_state(struct evdev_device *device, const struct input_event *ev
 /* @return 0, or -ENODEV when the device is gone */
 static int drain(struct evdev_reader *reader, struct evdev_device *device)
 {
-	struct input_event events[TURN_EVENTS];
+	struct input_event events[DRAIN_EVENTS];
 	ssize_t size = read(device->fd, events, sizeof(events));
 	size_t count = size > 0 ? (size_t)size / sizeof(events[0]) : 0;
 
@@ -289,8 +289,8 @@ static int drain(struct evdev_reader *reader, struct evdev_device *device)
 	for (size_t i = 0; i < count; i++) {
 		if (events[i].type == EV_SYN && events[i].code == SYN_DROPPED)
 			return resynchronise(reader, device);
-		keep_state(device, &events[i]);
-		take_event(reader, device, &events[i]);
+		update_state(device, &events[i]);
+		handle_event(reader, device, &events[i]);
 	}
 	if (count > reader->most)
 		reader->most = count;
@@ -309,7 +309,7 @@ static bool kernel_agrees(const struct evdev_reader *reader)
 
 		for (size_t d = 0; d < reader->count && !is_down; d++)
 			is_down = reader->devices[d]->batch.device == held->device &&
-				evdev_has_down(reader->devices[d], held->code);
+				evdev_key_is_down(reader->devices[d], held->code);
 		if (!is_down)
 			return false;
 	}
@@ -353,24 +353,25 @@ static int64_t flush_due(struct evdev_reader *reader, int64_t now_ns)
 
 		deadline_ns = earlier(
 			deadline_ns, input_batch_flush_due(&device->batch, reader->out, now_ns));
-		deadline_ns = earlier(deadline_ns,
-			evdev_overflow_flush_due(device, reader->conversation, now_ns));
+		deadline_ns = earlier(
+			deadline_ns, evdev_overflow_flush_due(device, reader->link, now_ns));
 	}
 	return deadline_ns;
 }
 
-/* The next poll is due when a device at its present event rate has PACE_EVENTS again. */
-static void keep_pace(struct evdev_reader *reader)
+/* The next poll is due when a device at its present event rate has POLL_EVENTS again. */
+static void update_poll_interval(struct evdev_reader *reader)
 {
 	if (reader->most > 0)
-		reader->pace_ns = reader->pace_ns * PACE_EVENTS / (int64_t)reader->most;
-	if (reader->pace_ns < PACE_LEAST_NS)
-		reader->pace_ns = PACE_LEAST_NS;
-	if (reader->pace_ns > PACE_NS)
-		reader->pace_ns = PACE_NS;
-	if (reader->most == TURN_EVENTS)
-		reader->pace_ns = TURN_NS;
-	reader->looked_ns = reader->most > 0 ? clock_now_ns() : 0;
+		reader->poll_interval_ns =
+			reader->poll_interval_ns * POLL_EVENTS / (int64_t)reader->most;
+	if (reader->poll_interval_ns < POLL_INTERVAL_MIN_NS)
+		reader->poll_interval_ns = POLL_INTERVAL_MIN_NS;
+	if (reader->poll_interval_ns > POLL_INTERVAL_NS)
+		reader->poll_interval_ns = POLL_INTERVAL_NS;
+	if (reader->most == DRAIN_EVENTS)
+		reader->poll_interval_ns = DRAIN_INTERVAL_NS;
+	reader->polled_ns = reader->most > 0 ? clock_now_ns() : 0;
 }
 
 static void sleep_until(int64_t until_ns)
@@ -385,15 +386,15 @@ static void sleep_until(int64_t until_ns)
  * Another user's typing and the password at the lock screen must not be recorded: close every device while
  * the seat is not the recorded user's.
  */
-static void follow_seat(struct evdev_reader *reader)
+static void update_seat(struct evdev_reader *reader)
 {
-	switch (conversation_follow_seat(reader->conversation)) {
-	case SEAT_STAYS: break;
-	case SEAT_LEFT:
+	switch (recorder_link_update_seat(reader->link)) {
+	case SEAT_UNCHANGED: break;
+	case SEAT_LOST:
 		while (reader->count > 0)
 			remove_device(reader, reader->count - 1);
 		break;
-	case SEAT_COME_BACK: conversation_say_back(reader->conversation); scan_devices(reader);
+	case SEAT_REGAINED: recorder_link_send_seat_gap(reader->link); scan_devices(reader);
 	}
 }
 
@@ -416,13 +417,13 @@ static int step(struct evdev_reader *reader)
 	size_t count = reader->count;
 	int64_t now_ns = clock_now_ns(), deadline_ns;
 	/* nothing is due before the requests up to that time have been read */
-	int r = conversation_take(reader->conversation);
+	int r = recorder_link_dispatch(reader->link);
 
 	if (r != 0)
 		return r;
 	deadline_ns = flush_due(reader, now_ns);
-	if (reader->looked_ns)
-		sleep_until(reader->looked_ns + reader->pace_ns);
+	if (reader->polled_ns)
+		sleep_until(reader->polled_ns + reader->poll_interval_ns);
 	for (size_t i = 0; i < count; i++)
 		fds[i] = (struct pollfd){.fd = reader->devices[i]->fd, .events = POLLIN};
 	fds[count] = (struct pollfd){.fd = reader->out->fd, .events = POLLIN};
@@ -431,7 +432,7 @@ static int step(struct evdev_reader *reader)
 		.events = POLLIN,
 	};
 	fds[count + 2] = (struct pollfd){
-		.fd = reader->conversation->seat ? seat_fd(reader->conversation->seat) : -1,
+		.fd = reader->link->seat ? seat_fd(reader->link->seat) : -1,
 		.events = POLLIN,
 	};
 	r = wait_for(fds, count + 3, deadline_ns);
@@ -440,14 +441,14 @@ static int step(struct evdev_reader *reader)
 	reader->most = 0;
 	/* requests first, which may hold keys back; then the keys */
 	if (fds[count].revents) {
-		r = conversation_take(reader->conversation);
+		r = recorder_link_dispatch(reader->link);
 		if (r != 0)
 			return r;
 	}
 	if (fds[count + 2].revents)
-		follow_seat(reader);
+		update_seat(reader);
 	/* backwards, because a removal moves the last device into its place */
-	for (size_t i = reader->conversation->away_ns ? 0 : count; i > 0; i--) {
+	for (size_t i = reader->link->seat_lost_ns ? 0 : count; i > 0; i--) {
 		if (!fds[i - 1].revents)
 			continue;
 		if (drain(reader, reader->devices[i - 1]) < 0)
@@ -455,9 +456,9 @@ static int step(struct evdev_reader *reader)
 	}
 	if (redactor_is_unsettled(reader->redactor))
 		settle(reader);
-	keep_pace(reader);
+	update_poll_interval(reader);
 	if (fds[count + 1].revents)
-		take_hotplug(reader);
+		handle_hotplug(reader);
 	return 0;
 }
 
@@ -466,12 +467,12 @@ static void reader_finish(struct evdev_reader *reader)
 	int64_t now_ns = clock_now_ns();
 
 	for (size_t i = 0; i < reader->count; i++) {
-		evdev_find_at_stop(reader->devices[i], reader->conversation, now_ns);
+		evdev_report_at_stop(reader->devices[i], reader->link, now_ns);
 		input_batch_flush(&reader->devices[i]->batch, reader->out);
-		evdev_overflow_flush(reader->devices[i], reader->conversation, now_ns);
+		evdev_overflow_flush(reader->devices[i], reader->link, now_ns);
 		evdev_device_destroy(reader->devices[i]);
 	}
-	conversation_finish(reader->conversation, now_ns);
+	recorder_link_finish(reader->link, now_ns);
 	if (reader->monitor)
 		udev_monitor_unref(reader->monitor);
 	if (reader->udev)
@@ -483,7 +484,7 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 	char text[120];
 
 	watch_hotplug(reader); /* first, so that no device is missed */
-	if (conversation_follow_seat(reader->conversation) != SEAT_STAYS) {
+	if (recorder_link_update_seat(reader->link) != SEAT_UNCHANGED) {
 		input_out_ready(
 			reader->out, "evdev: devices, when the session is not locked any more");
 		return 0;
@@ -494,10 +495,10 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 			"%u input devices, and this user may read none of them: install the "
 			"uxrec-inputd service, or record X11 input with --input x11",
 			reader->refused);
-	if (reader->count == 0 && reader->unwanted > 0)
+	if (reader->count == 0 && reader->excluded > 0)
 		return error_set(reterr, -ENODEV,
 			"%u input devices, and none of them is among those that are to be read",
-			reader->unwanted);
+			reader->excluded);
 	if (reader->count == 0)
 		return error_set(reterr, -ENODEV, "no input device in " INPUT_FOLDER);
 	snprintf(text, sizeof(text), "evdev: %zu device%s", reader->count,
@@ -509,13 +510,13 @@ static int reader_start(struct evdev_reader *reader, struct error *reterr)
 	return 0;
 }
 
-int evdev_run(struct conversation *conversation, struct error *reterr)
+int evdev_run(struct recorder_link *link, struct error *reterr)
 {
-	struct evdev_reader reader = {.conversation = conversation,
-		.out = &conversation->out,
-		.redactor = &conversation->redactor,
+	struct evdev_reader reader = {.link = link,
+		.out = &link->out,
+		.redactor = &link->redactor,
 		.next_number = 1,
-		.pace_ns = PACE_NS};
+		.poll_interval_ns = POLL_INTERVAL_NS};
 	int r = reader_start(&reader, reterr);
 
 	while (r == 0 && !reader.out->failed)

@@ -48,9 +48,9 @@ static size_t describe_axes(struct evdev_device *device, Uxrec__InputDevice__Axi
 
 	for (uint16_t code = 0; code < ABS_CNT && count < limit; code++) {
 		const struct input_absinfo *info = libevdev_get_abs_info(device->evdev, code);
-		struct told axis = policy_tell(EV_ABS, code);
+		struct disposition axis = policy_classify(EV_ABS, code);
 
-		if (!info || axis.kind != TOLD_CONTROL)
+		if (!info || axis.kind != DISPOSITION_CONTROL)
 			continue;
 		uxrec__input_device__axis__init(&axes[count]);
 		axes[count].control = axis.control;
@@ -78,13 +78,13 @@ static size_t describe_controls(
 		int last = libevdev_event_type_get_max(types[i]);
 
 		for (int code = 0; code <= last; code++) {
-			struct told told = policy_tell(types[i], (uint16_t)code);
+			struct disposition disposition = policy_classify(types[i], (uint16_t)code);
 
 			if (!libevdev_has_event_code(evdev, types[i], (unsigned)code))
 				continue;
-			*ret_keys += told.kind == TOLD_KEY;
-			if (told.kind == TOLD_CONTROL && count < limit)
-				controls[count++] = told.control;
+			*ret_keys += disposition.kind == DISPOSITION_KEY;
+			if (disposition.kind == DISPOSITION_CONTROL && count < limit)
+				controls[count++] = disposition.control;
 		}
 	}
 	return count;
@@ -172,13 +172,12 @@ static void describe_shortly(struct evdev_device *device, Uxrec__InputDevice *me
 		message->slots = (uint32_t)libevdev_get_num_slots(device->evdev);
 }
 
-static void say_device(struct conversation *conversation, Uxrec__InputDevice *message)
+static void send_device(struct recorder_link *link, Uxrec__InputDevice *message)
 {
-	input_out_packet(&conversation->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message->base);
+	input_out_packet(&link->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message->base);
 }
 
-bool evdev_describe(
-	struct evdev_device *device, struct conversation *conversation, struct udev *udev)
+bool evdev_describe(struct evdev_device *device, struct recorder_link *link, struct udev *udev)
 {
 	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
 	Uxrec__InputDevice__Axis axes[32], *pointers[32];
@@ -187,7 +186,7 @@ bool evdev_describe(
 
 	get_to_know(device, udev);
 	describe_shortly(device, &message);
-	if (!conversation_wants(conversation, &message))
+	if (!recorder_link_matches(link, &message))
 		return false;
 	message.n_axes = describe_axes(device, axes, pointers, ARRAY_SIZE(axes));
 	message.axes = pointers;
@@ -199,20 +198,20 @@ bool evdev_describe(
 	for (uint32_t property = 0; property < INPUT_PROP_CNT; property++)
 		if (libevdev_has_property(device->evdev, property))
 			properties[message.n_properties++] = property;
-	say_device(conversation, &message);
+	send_device(link, &message);
 	return true;
 }
 
-void evdev_describe_removed(struct evdev_device *device, struct conversation *conversation)
+void evdev_describe_removed(struct evdev_device *device, struct recorder_link *link)
 {
 	Uxrec__InputDevice message = UXREC__INPUT_DEVICE__INIT;
 
 	describe_shortly(device, &message);
 	message.removed = true;
-	say_device(conversation, &message);
+	send_device(link, &message);
 }
 
-const char *evdev_lost_for_good(const struct libevdev *evdev)
+const char *evdev_unrecoverable_events(const struct libevdev *evdev)
 {
 	bool moves = libevdev_has_event_type(evdev, EV_REL);
 

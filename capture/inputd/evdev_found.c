@@ -7,21 +7,21 @@
 #include <libevdev/libevdev.h>
 #include <sys/ioctl.h>
 
-void evdev_take_key(struct evdev_device *device, struct conversation *conversation, int64_t time_ns,
+void evdev_handle_key(struct evdev_device *device, struct recorder_link *link, int64_t time_ns,
 	uint16_t code, Uxrec__KeyAction action)
 {
-	const struct key_seen key = {.time_ns = time_ns,
+	const struct key_event key = {.time_ns = time_ns,
 		.device = device->batch.device,
 		.code = code,
 		.key_class = key_class_of_code(code),
-		.modifier = conversation_modifier(conversation, code),
+		.modifier = recorder_link_modifier(link, code),
 		.action = action};
 
 	device->last_key_ns = time_ns;
-	redactor_key(&conversation->redactor, &key);
+	redactor_key(&link->redactor, &key);
 }
 
-bool evdev_has_down(const struct evdev_device *device, uint16_t code)
+bool evdev_key_is_down(const struct evdev_device *device, uint16_t code)
 {
 	uint8_t keys[KEY_CNT / 8] = {0};
 
@@ -34,7 +34,7 @@ bool evdev_has_down(const struct evdev_device *device, uint16_t code)
 
 struct finding {
 	struct evdev_device *device;
-	struct conversation *conversation;
+	struct recorder_link *link;
 	int64_t time_ns;
 	Uxrec__Found found;
 	bool begun;
@@ -43,8 +43,8 @@ struct finding {
 /* a state, not an event: its buttons are not counted */
 static void add(struct finding *finding, Uxrec__Control control, int32_t value)
 {
-	input_batch_add(&finding->device->batch, &finding->conversation->out, finding->time_ns,
-		control, value);
+	input_batch_add(
+		&finding->device->batch, &finding->link->out, finding->time_ns, control, value);
 }
 
 static void begin(struct finding *finding)
@@ -54,7 +54,7 @@ static void begin(struct finding *finding)
 }
 
 /* Add a control, beginning the report with the first one: empty reports are not sent. */
-static void find(struct finding *finding, Uxrec__Control control, int32_t value)
+static void report(struct finding *finding, Uxrec__Control control, int32_t value)
 {
 	if (!finding->begun)
 		begin(finding);
@@ -80,81 +80,79 @@ static bool find_contact(struct finding *finding, int *slot)
 		++*slot;
 	if (*slot >= slots)
 		return false;
-	find(finding, UXREC__CONTROL__CONTROL_MT_SLOT, *slot);
+	report(finding, UXREC__CONTROL__CONTROL_MT_SLOT, *slot);
 	return true;
 }
 
-static void find_slots(struct finding *finding)
+static void report_slots(struct finding *finding)
 {
 	struct libevdev *evdev = finding->device->evdev;
 
 	for (int slot = 0; find_contact(finding, &slot); slot++)
 		for (uint16_t code = ABS_MT_SLOT + 1; code < ABS_CNT; code++) {
-			struct told told = policy_tell(EV_ABS, code);
+			struct disposition disposition = policy_classify(EV_ABS, code);
 
-			if (told.kind == TOLD_CONTROL &&
+			if (disposition.kind == DISPOSITION_CONTROL &&
 				libevdev_has_event_code(evdev, EV_ABS, code))
-				find(finding, told.control,
+				report(finding, disposition.control,
 					libevdev_get_slot_value(evdev, (unsigned)slot, code));
 		}
 }
 
 /* Report the non-zero values of a type: buttons that are down, switches that are on, axis positions. */
-static void find_values(struct finding *finding, uint16_t type)
+static void report_values(struct finding *finding, uint16_t type)
 {
 	struct libevdev *evdev = finding->device->evdev;
 	int last = type == EV_ABS ? ABS_MISC : libevdev_event_type_get_max(type);
 
 	for (int code = 0; code <= last; code++) {
-		struct told told = policy_tell(type, (uint16_t)code);
+		struct disposition disposition = policy_classify(type, (uint16_t)code);
 		int value = libevdev_get_event_value(evdev, type, (unsigned)code);
 
-		if (told.kind == TOLD_CONTROL && value != 0 &&
+		if (disposition.kind == DISPOSITION_CONTROL && value != 0 &&
 			libevdev_has_event_code(evdev, type, (unsigned)code))
-			find(finding, told.control, value);
+			report(finding, disposition.control, value);
 	}
 }
 
-static void find_keys(struct evdev_device *device, struct conversation *conversation,
-	int64_t time_ns, Uxrec__KeyAction action)
+static void report_keys(struct evdev_device *device, struct recorder_link *link, int64_t time_ns,
+	Uxrec__KeyAction action)
 {
 	for (uint16_t code = 0; code < KEY_CNT; code++)
-		if (policy_tell(EV_KEY, code).kind == TOLD_KEY &&
+		if (policy_classify(EV_KEY, code).kind == DISPOSITION_KEY &&
 			libevdev_get_event_value(device->evdev, EV_KEY, code) > 0)
-			evdev_take_key(device, conversation, time_ns, code, action);
+			evdev_handle_key(device, link, time_ns, code, action);
 }
 
-void evdev_find_at_start(
-	struct evdev_device *device, struct conversation *conversation, int64_t now_ns)
+void evdev_report_at_start(struct evdev_device *device, struct recorder_link *link, int64_t now_ns)
 {
 	struct finding finding = {.device = device,
-		.conversation = conversation,
+		.link = link,
 		.time_ns = now_ns,
 		.found = UXREC__FOUND__FOUND_AT_START};
 
-	find_values(&finding, EV_KEY);
-	find_values(&finding, EV_SW);
-	find_values(&finding, EV_ABS);
-	find_slots(&finding);
+	report_values(&finding, EV_KEY);
+	report_values(&finding, EV_SW);
+	report_values(&finding, EV_ABS);
+	report_slots(&finding);
 	end(&finding);
-	find_keys(device, conversation, now_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
+	report_keys(device, link, now_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
 }
 
-void evdev_find_at_stop(
-	struct evdev_device *device, struct conversation *conversation, int64_t now_ns)
+void evdev_report_at_stop(struct evdev_device *device, struct recorder_link *link, int64_t now_ns)
 {
-	int64_t unsure_ns = redactor_unsure_ns(&conversation->redactor, now_ns);
+	int64_t unsure_ns = redactor_unsure_ns(&link->redactor, now_ns);
 	struct finding finding = {.device = device,
-		.conversation = conversation,
+		.link = link,
 		.time_ns = now_ns,
 		.found = UXREC__FOUND__FOUND_AT_STOP};
 
-	find_values(&finding, EV_KEY);
-	find_values(&finding, EV_SW);
-	find_slots(&finding);
+	report_values(&finding, EV_KEY);
+	report_values(&finding, EV_SW);
+	report_slots(&finding);
 	end(&finding);
 	if (device->last_key_ns < unsure_ns)
-		find_keys(device, conversation, now_ns < unsure_ns ? now_ns : unsure_ns - 1,
+		report_keys(device, link, now_ns < unsure_ns ? now_ns : unsure_ns - 1,
 			UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN);
 }
 
@@ -166,54 +164,55 @@ static void release_buttons(struct finding *finding)
 	struct libevdev *evdev = finding->device->evdev;
 
 	for (uint16_t code = 0; code < KEY_CNT; code++) {
-		struct told told = policy_tell(EV_KEY, code);
+		struct disposition disposition = policy_classify(EV_KEY, code);
 
-		if (told.kind == TOLD_CONTROL && libevdev_get_event_value(evdev, EV_KEY, code) > 0)
-			find(finding, told.control, 0);
+		if (disposition.kind == DISPOSITION_CONTROL &&
+			libevdev_get_event_value(evdev, EV_KEY, code) > 0)
+			report(finding, disposition.control, 0);
 	}
 }
 
 static void lift_contacts(struct finding *finding)
 {
 	for (int slot = 0; find_contact(finding, &slot); slot++)
-		find(finding, UXREC__CONTROL__CONTROL_MT_TRACKING_ID, -1);
+		report(finding, UXREC__CONTROL__CONTROL_MT_TRACKING_ID, -1);
 }
 
-void evdev_find_at_removal(
-	struct evdev_device *device, struct conversation *conversation, int64_t now_ns)
+void evdev_report_at_removal(
+	struct evdev_device *device, struct recorder_link *link, int64_t now_ns)
 {
 	struct finding finding = {.device = device,
-		.conversation = conversation,
+		.link = link,
 		.time_ns = now_ns,
 		.found = UXREC__FOUND__FOUND_AT_REMOVAL};
 
 	release_buttons(&finding);
 	lift_contacts(&finding);
 	end(&finding);
-	find_keys(device, conversation, now_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
+	report_keys(device, link, now_ns, UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
 }
 
 /* ---- after an overflow ---- */
 
 /* report one difference, from libevdev, between its state and the kernel's */
-static void find_difference(struct finding *finding, const struct input_event *event)
+static void report_difference(struct finding *finding, const struct input_event *event)
 {
-	struct told told = policy_tell(event->type, event->code);
+	struct disposition disposition = policy_classify(event->type, event->code);
 
-	if (told.kind == TOLD_KEY)
-		evdev_take_key(finding->device, finding->conversation, finding->time_ns,
-			event->code,
+	if (disposition.kind == DISPOSITION_KEY)
+		evdev_handle_key(finding->device, finding->link, finding->time_ns, event->code,
 			event->value ? UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN
 				     : UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP);
-	else if (told.kind == TOLD_CONTROL && told.control != UXREC__CONTROL__CONTROL_FRAME)
-		find(finding, told.control, event->value);
+	else if (disposition.kind == DISPOSITION_CONTROL &&
+		disposition.control != UXREC__CONTROL__CONTROL_FRAME)
+		report(finding, disposition.control, event->value);
 }
 
-int evdev_find_after_overflow(struct evdev_device *device, struct conversation *conversation,
+int evdev_report_after_overflow(struct evdev_device *device, struct recorder_link *link,
 	int64_t now_ns, int64_t *ret_compared_ns)
 {
 	struct finding finding = {.device = device,
-		.conversation = conversation,
+		.link = link,
 		.time_ns = now_ns,
 		.found = UXREC__FOUND__FOUND_AFTER_OVERFLOW};
 	struct input_event event;
@@ -225,7 +224,7 @@ int evdev_find_after_overflow(struct evdev_device *device, struct conversation *
 	*ret_compared_ns = clock_now_ns();
 	for (; r == LIBEVDEV_READ_STATUS_SYNC;
 		r = libevdev_next_event(device->evdev, LIBEVDEV_READ_FLAG_SYNC, &event))
-		find_difference(&finding, &event);
+		report_difference(&finding, &event);
 	end(&finding);
 	return r == -EAGAIN ? 0 : -ENODEV;
 }

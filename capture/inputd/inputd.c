@@ -86,10 +86,10 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
 
 	if (poll(&readable, 1, START_TIMEOUT_MS) <= 0)
 		return error_set(reterr, -ETIMEDOUT, "the recorder has not said what it wants");
-	r = conversation_receive(fd, ret);
+	r = recorder_link_receive(fd, ret);
 	if (r == 0)
 		return error_set(reterr, -EPIPE, "the recorder has gone");
-	if (r < 0 || ret->ask != INPUTD_START)
+	if (r < 0 || ret->type != INPUTD_START)
 		return error_set(reterr, -EPROTO,
 			"what the recorder asks makes no sense to this uxrec-inputd (" UXREC_VERSION
 			"): are both of one version?");
@@ -105,7 +105,7 @@ static int await_start(int fd, struct inputd_request *ret, struct error *reterr)
  * The kernel's queue of a fast mouse overflows after five milliseconds; neither a busy machine nor a page
  * fault in this program may delay reading for that long. Without permission, go on at the priority we have.
  */
-static void be_prompt(void)
+static void raise_priority(void)
 {
 	struct sched_param priority = {.sched_priority = 1};
 
@@ -118,65 +118,64 @@ static void be_prompt(void)
  * Read an X server. A display that is not at the seat (a server without a screen, a remote one) is read all
  * the time: nobody else can type there.
  */
-static int read_display(
-	struct conversation *conversation, const char *display, struct error *reterr)
+static int read_display(struct recorder_link *link, const char *display, struct error *reterr)
 {
 	_destroy_(seat) struct seat *seat = NULL;
 	struct error error;
 	int r;
 
 	if (getuid() != 0 && seat_create(&seat, getuid(), false, &error) == 0)
-		conversation->seat = seat;
-	r = xinput_run(conversation, display, reterr);
-	conversation->seat = NULL;
+		link->seat = seat;
+	r = xinput_run(link, display, reterr);
+	link->seat = NULL;
 	return r;
 }
 
 /* Read the devices of /dev/input with the rights of the calling user, and only while the seat is theirs. */
-static int read_own_devices(struct conversation *conversation, struct error *reterr)
+static int read_own_devices(struct recorder_link *link, struct error *reterr)
 {
 	_destroy_(seat) struct seat *seat = NULL;
 	/* root has access to everything here, and may have no session */
 	int r = getuid() == 0 ? 0 : seat_create(&seat, getuid(), false, reterr);
 
-	conversation->seat = seat;
+	link->seat = seat;
 	if (r == 0)
 		r = sandbox_enter(SANDBOX_EVDEV, reterr);
 	if (r == 0)
-		r = evdev_run(conversation, reterr);
-	conversation->seat = NULL;
+		r = evdev_run(link, reterr);
+	link->seat = NULL;
 	return r;
 }
 
 static int read_devices(
-	struct conversation *conversation, const struct options *options, struct error *reterr)
+	struct recorder_link *link, const struct options *options, struct error *reterr)
 {
 	bool evdev = strcmp(options->source, "evdev") == 0;
 
 	if (options->service)
-		return evdev_run(conversation, reterr);
+		return evdev_run(link, reterr);
 	if (strcmp(options->source, "auto") == 0)
 		evdev = evdev_is_readable();
 	else if (!evdev && strcmp(options->source, "x11") != 0)
 		return error_set(reterr, -EINVAL, "--source '%s': it is one of auto, evdev, x11",
 			text_quote(options->source).text);
-	return evdev ? read_own_devices(conversation, reterr)
-		     : read_display(conversation, options->display, reterr);
+	return evdev ? read_own_devices(link, reterr)
+		     : read_display(link, options->display, reterr);
 }
 
-static int start(struct conversation *conversation, const struct inputd_conf *conf,
+static int start(struct recorder_link *link, const struct inputd_conf *conf,
 	struct inputd_request *request, struct error *reterr)
 {
 	bool shortcuts = request->flags & INPUTD_SHORTCUTS;
 	int r = inputd_conf_allows(conf, (enum key_policy)request->keys, shortcuts, reterr);
 
 	if (r == 0)
-		r = input_filter_parse(&conversation->filter, request->devices, reterr);
+		r = input_filter_parse(&link->filter, request->devices, reterr);
 	if (r < 0)
 		return r;
-	conversation->limit = conf->has_devices ? &conf->devices : NULL;
-	conversation->level_keys = request->level_keys;
-	redactor_start(&conversation->redactor, (enum key_policy)request->keys, shortcuts,
+	link->limit = conf->has_devices ? &conf->devices : NULL;
+	link->level_keys = request->level_keys;
+	redactor_start(&link->redactor, (enum key_policy)request->keys, shortcuts,
 		request->flags & INPUTD_HOLD, clock_now_ns());
 	return 0;
 }
@@ -186,46 +185,45 @@ static int start(struct conversation *conversation, const struct inputd_conf *co
  * @return 0 when the recorder has ended the conversation, or a negative errno; then the recorder has been
  *         sent the reason
  */
-static int converse(
+static int serve_recorder(
 	int fd, struct seat *seat, const struct inputd_conf *conf, const struct options *options)
 {
-	static struct conversation conversation;
+	static struct recorder_link link;
 	struct error error = {"no reason given"};
 	struct inputd_request request;
 	struct inputd_conf own;
 	int r;
 
-	memset(&conversation, 0, sizeof(conversation));
-	conversation.out.fd = fd;
-	conversation.redactor.out = &conversation.out;
-	conversation.seat = seat;
+	memset(&link, 0, sizeof(link));
+	link.out.fd = fd;
+	link.redactor.out = &link.out;
+	link.seat = seat;
 	r = await_start(fd, &request, &error);
 	if (r == 0 && !conf) {
 		r = inputd_conf_read(&own, INPUTD_CONF_PATH, false, &error);
 		conf = &own;
 	}
 	if (r == 0)
-		r = start(&conversation, conf, &request, &error);
+		r = start(&link, conf, &request, &error);
 	if (r == 0)
-		r = read_devices(&conversation, options, &error);
+		r = read_devices(&link, options, &error);
 	if (r < 0)
-		input_out_failed(&conversation.out, r,
+		input_out_failed(&link.out, r,
 			r == -EPROTO ? "what the recorder asks makes no sense" : error.text);
 	return r;
 }
 
 /* ---- service or child ---- */
 
-static void converse_with_peer(
-	int fd, struct seat *seat, const struct inputd_conf *conf, void *user)
+static void handle_peer(int fd, struct seat *seat, const struct inputd_conf *conf, void *user)
 {
-	converse(fd, seat, conf, user);
+	serve_recorder(fd, seat, conf, user);
 }
 
 static int run_service(struct options *options)
 {
 	const struct inputd_service service = {
-		INPUTD_CONF_PATH, INPUTD_IDLE_MS, converse_with_peer, options};
+		INPUTD_CONF_PATH, INPUTD_IDLE_MS, handle_peer, options};
 	struct error error;
 	int fd = inputd_service_socket(&error);
 
@@ -254,7 +252,7 @@ int main(int argc, char **argv)
 	terminal_is_utf8(); /* caches the result: the sandbox hides the locale's files */
 	sandbox_hide_memory();
 	if (options.service) {
-		be_prompt();
+		raise_priority();
 		return run_service(&options);
 	}
 	if (getsockopt(INPUTD_SOCKET_FD, SOL_SOCKET, SO_TYPE, &type, &size) < 0 ||
@@ -265,6 +263,6 @@ int main(int argc, char **argv)
 	}
 	/* systemd sends SIGTERM to a whole service: the last keys must still reach the recorder */
 	signals_ignore_termination();
-	be_prompt();
-	return converse(INPUTD_SOCKET_FD, NULL, NULL, &options) < 0 ? 3 : 0;
+	raise_priority();
+	return serve_recorder(INPUTD_SOCKET_FD, NULL, NULL, &options) < 0 ? 3 : 0;
 }

@@ -15,7 +15,7 @@ bool modifier_is_claimed(const struct modifier_key *key)
 	return key->modifier != MODIFIER_LEVEL && !key->found;
 }
 
-static bool is_held(const struct modifiers *modifiers, const struct key_seen *key, bool found)
+static bool is_held(const struct modifiers *modifiers, const struct key_event *key, bool found)
 {
 	for (size_t i = 0; i < modifiers->count; i++)
 		if (modifiers->keys[i].code == key->code &&
@@ -29,7 +29,7 @@ static bool is_held(const struct modifiers *modifiers, const struct key_seen *ke
  * Remove released modifiers. A level shift ends only on its own device, because another keyboard may hold one
  * too; a key that makes shortcuts ends on any device. Both err towards text.
  */
-static void release(struct modifiers *modifiers, const struct key_seen *key)
+static void release(struct modifiers *modifiers, const struct key_event *key)
 {
 	for (size_t i = modifiers->count; i > 0; i--) {
 		const struct modifier_key *held = &modifiers->keys[i - 1];
@@ -41,7 +41,7 @@ static void release(struct modifiers *modifiers, const struct key_seen *key)
 	}
 }
 
-static void hold(struct modifiers *modifiers, const struct key_seen *key)
+static void hold(struct modifiers *modifiers, const struct key_event *key)
 {
 	if (modifiers->count == MODIFIERS_LIMIT) {
 		modifiers->is_full = true;
@@ -64,7 +64,7 @@ static void end_entry(struct modifiers *modifiers)
 	modifiers->is_entry = false;
 }
 
-bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, bool recorded)
+bool modifiers_update(struct modifiers *modifiers, const struct key_event *key, bool recorded)
 {
 	if (!key->modifier)
 		return true;
@@ -98,7 +98,7 @@ static bool makes_character(Uxrec__KeyClass key_class)
 		key_class == UXREC__KEY_CLASS__KEY_CLASS_PUNCTUATION;
 }
 
-static bool is_on_keypad(const struct key_seen *key)
+static bool is_on_keypad(const struct key_event *key)
 {
 	return key->code >= KEY_KP7 && key->code <= KEY_KPDOT;
 }
@@ -111,7 +111,7 @@ static bool is_on_keypad(const struct key_seen *key)
  *
  * @return true when the press may be a digit of a number
  */
-static bool follow_entry(struct modifiers *modifiers, const struct key_seen *key, unsigned held)
+static bool update_entry(struct modifiers *modifiers, const struct key_event *key, unsigned held)
 {
 	const unsigned both = MODIFIER(CTRL) | MODIFIER(SHIFT);
 	bool by_keypad = held & MODIFIER(ALT) && is_on_keypad(key);
@@ -126,7 +126,7 @@ static bool follow_entry(struct modifiers *modifiers, const struct key_seen *key
 	return by_keypad;
 }
 
-uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen *key)
+uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_event *key)
 {
 	const unsigned altgr = MODIFIER(CTRL) | MODIFIER(ALT);
 	unsigned held = 0;
@@ -144,7 +144,7 @@ uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen
 	/* remote desktops and virtual machines send both for AltGr */
 	if ((held & altgr) == altgr && makes_character(key->key_class))
 		return 0;
-	if (follow_entry(modifiers, key, held) || any_found)
+	if (update_entry(modifiers, key, held) || any_found)
 		return 0;
 	return (uint8_t)held;
 }

@@ -11,7 +11,7 @@
  */
 
 /** A key event from a reader. */
-struct key_seen {
+struct key_event {
 	int64_t time_ns; /* CLOCK_MONOTONIC */
 	uint32_t device;
 	uint16_t code;
@@ -52,7 +52,7 @@ bool modifier_is_claimed(const struct modifier_key *key);
  * @param recorded  the session contains this event: a press missing from the session does not count
  * @return false when the event contradicts the state: the release before it was lost
  */
-bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, bool recorded);
+bool modifiers_update(struct modifiers *modifiers, const struct key_event *key, bool recorded);
 
 /**
  * Process a press of a non-modifier key. Characters after one with Ctrl and Shift, or after a keypad key with
@@ -60,7 +60,7 @@ bool modifiers_follow(struct modifiers *modifiers, const struct key_seen *key, b
  *
  * @return the modifiers of the shortcut, as in ShortcutBatch; 0: no shortcut
  */
-uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_seen *key);
+uint8_t modifiers_of_shortcut(struct modifiers *modifiers, const struct key_event *key);
 
 /** Forget the keys that make shortcuts: none counts before it is pressed again. */
 void modifiers_forget(struct modifiers *modifiers);

@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 
 /* Timeout of a full socket: a peer that has read nothing for this long will not read again. */
-#define PATIENCE_NS (5 * NS_PER_S)
+#define SEND_TIMEOUT_NS (5 * NS_PER_S)
 
 /* @return 0, -EAGAIN when the socket is full, or another negative errno */
 static int send_message(
@@ -76,7 +76,7 @@ static void send_or_drop(
 	if (!out->blocked_ns)
 		out->blocked_ns = clock_now_ns();
 	out->dropped++;
-	if (clock_now_ns() - out->blocked_ns > PATIENCE_NS)
+	if (clock_now_ns() - out->blocked_ns > SEND_TIMEOUT_NS)
 		out->failed = -ETIMEDOUT;
 }
 
@@ -91,11 +91,11 @@ void input_out_failed(struct input_out *out, int error, const char *why)
 		strlen(why));
 }
 
-void input_out_alive(struct input_out *out)
+void input_out_pong(struct input_out *out)
 {
 	/* no need to retry when the socket is full: the recorder has other messages to read */
 	if (!out->failed)
-		send_message(out, &(struct inputd_header){.kind = INPUTD_ALIVE}, NULL, 0);
+		send_message(out, &(struct inputd_header){.kind = INPUTD_PONG}, NULL, 0);
 }
 
 void input_out_packet(

@@ -23,8 +23,8 @@ void input_out_ready(struct input_out *out, const char *what);
  */
 void input_out_failed(struct input_out *out, int error, const char *why);
 
-/** Answer INPUTD_BEAT: this program does not hang. */
-void input_out_alive(struct input_out *out);
+/** Answer INPUTD_PING: this program does not hang. */
+void input_out_pong(struct input_out *out);
 
 void input_out_packet(
 	struct input_out *out, uint16_t channel, int64_t time_ns, const ProtobufCMessage *message);

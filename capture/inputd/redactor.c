@@ -56,8 +56,8 @@ static int64_t begin_ns(const struct redactor *redactor, const struct redactor_k
 	if (interval == 0)
 		return key->time_ns;
 	begin = key->time_ns - key->time_ns % interval;
-	if (begin < redactor->said_ns)
-		begin = redactor->said_ns;
+	if (begin < redactor->reported_ns)
+		begin = redactor->reported_ns;
 	return begin < redactor->since_ns ? redactor->since_ns : begin;
 }
 
@@ -89,7 +89,7 @@ int64_t redactor_time_ns(const struct redactor *redactor, int64_t time_ns, int64
  * Character keys type into the focused object; any other key may move the focus, also when it is released,
  * and a modifier may be part of a shortcut.
  */
-static bool moves_focus(const struct key_seen *key)
+static bool moves_focus(const struct key_event *key)
 {
 	return key->key_class != UXREC__KEY_CLASS__KEY_CLASS_LETTER &&
 		key->key_class != UXREC__KEY_CLASS__KEY_CLASS_DIGIT &&
@@ -139,7 +139,7 @@ int64_t redactor_unsure_ns(const struct redactor *redactor, int64_t now_ns)
 
 /* ---- reports ---- */
 
-static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reason, int64_t from_ns)
+static void send_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reason, int64_t from_ns)
 {
 	Uxrec__KeyPolicy message = UXREC__KEY_POLICY__INIT;
 
@@ -152,7 +152,7 @@ static void say_policy(struct redactor *redactor, Uxrec__KeyPolicy__Reason reaso
 }
 
 /* With interval times, as for keys: the time of each lost key must not be recorded either. */
-static void say_dropped(struct redactor *redactor, int64_t now_ns)
+static void send_dropped(struct redactor *redactor, int64_t now_ns)
 {
 	int64_t interval = interval_ns(redactor->now);
 	Uxrec__Gap gap = UXREC__GAP__INIT;
@@ -219,7 +219,7 @@ static void add(struct columns *columns, const struct redactor *redactor,
 	columns->action[i] = key->action;
 }
 
-static void say_classes(
+static void send_classes(
 	struct input_out *out, uint32_t device, int64_t time_ns, struct columns *columns)
 {
 	Uxrec__KeyClassBatch message = UXREC__KEY_CLASS_BATCH__INIT;
@@ -234,7 +234,7 @@ static void say_classes(
 	input_out_packet(out, CHANNEL_KEY_CLASSES, time_ns, &message.base);
 }
 
-static void say_shortcuts(
+static void send_shortcuts(
 	struct input_out *out, uint32_t device, int64_t time_ns, struct columns *columns)
 {
 	Uxrec__ShortcutBatch message = UXREC__SHORTCUT_BATCH__INIT;
@@ -249,7 +249,7 @@ static void say_shortcuts(
 	input_out_packet(out, CHANNEL_SHORTCUTS, time_ns, &message.base);
 }
 
-static void say_keys(
+static void send_keys(
 	struct input_out *out, uint32_t device, int64_t time_ns, struct columns *columns)
 {
 	Uxrec__KeyBatch message = UXREC__KEY_BATCH__INIT;
@@ -264,7 +264,7 @@ static void say_keys(
 	input_out_packet(out, CHANNEL_KEYS, time_ns, &message.base);
 }
 
-static void say_count(struct input_out *out, uint32_t device, int64_t time_ns, size_t presses)
+static void send_count(struct input_out *out, uint32_t device, int64_t time_ns, size_t presses)
 {
 	Uxrec__KeyCount message = UXREC__KEY_COUNT__INIT;
 
@@ -274,7 +274,7 @@ static void say_count(struct input_out *out, uint32_t device, int64_t time_ns, s
 }
 
 /* Report the first @p count keys, all of one device and, below "full", of one interval. */
-static void say_run(struct redactor *redactor, size_t count)
+static void send_run(struct redactor *redactor, size_t count)
 {
 	const struct redactor_key *first = key_at(redactor, 0);
 	int64_t time_ns = begin_ns(redactor, first);
@@ -289,13 +289,13 @@ static void say_run(struct redactor *redactor, size_t count)
 			add(&shortcuts, redactor, key, time_ns);
 	}
 	switch (redactor->now) {
-	case KEY_POLICY_FULL: say_keys(redactor->out, first->device, time_ns, &all); break;
+	case KEY_POLICY_FULL: send_keys(redactor->out, first->device, time_ns, &all); break;
 	case KEY_POLICY_CLASSES:
-		say_classes(redactor->out, first->device, time_ns, &all);
+		send_classes(redactor->out, first->device, time_ns, &all);
 		if (shortcuts.count > 0)
-			say_shortcuts(redactor->out, first->device, time_ns, &shortcuts);
+			send_shortcuts(redactor->out, first->device, time_ns, &shortcuts);
 		break;
-	case KEY_POLICY_COUNTS: say_count(redactor->out, first->device, time_ns, count); break;
+	case KEY_POLICY_COUNTS: send_count(redactor->out, first->device, time_ns, count); break;
 	case KEY_POLICY_NONE: break;
 	}
 }
@@ -330,27 +330,27 @@ static size_t run_length(struct redactor *redactor, int64_t now_ns)
 }
 
 /* Report one packet of keys. @return the end of their interval */
-static int64_t say_first(struct redactor *redactor, int64_t now_ns)
+static int64_t send_first(struct redactor *redactor, int64_t now_ns)
 {
 	int64_t interval = interval_ns(redactor->now);
 	int64_t begin = begin_ns(redactor, key_at(redactor, 0));
 	size_t count = run_length(redactor, now_ns);
 
-	say_run(redactor, count);
+	send_run(redactor, count);
 	forget_first(redactor, count);
 	return interval > 0 ? begin - begin % interval + interval : 0;
 }
 
 int64_t redactor_flush_due(struct redactor *redactor, int64_t now_ns)
 {
-	int64_t said_ns = redactor->said_ns;
+	int64_t reported_ns = redactor->reported_ns;
 
 	while (redactor->count > 0 && due_ns(redactor, key_at(redactor, 0)) <= now_ns)
-		said_ns = say_first(redactor, now_ns);
-	redactor->said_ns = said_ns;
+		reported_ns = send_first(redactor, now_ns);
+	redactor->reported_ns = reported_ns;
 	/* once for all keys dropped since there was room */
 	if (redactor->dropped > 0 && redactor->count < REDACTOR_KEYS_LIMIT)
-		say_dropped(redactor, now_ns);
+		send_dropped(redactor, now_ns);
 	return redactor->count > 0 ? due_ns(redactor, key_at(redactor, 0)) : INT64_MAX;
 }
 
@@ -372,17 +372,17 @@ static void strip_shortcuts(struct redactor *redactor, int64_t after_ns, bool co
 }
 
 /* Devices are read in turn: a key may be read before the release of a modifier that preceded it. */
-static void follow_modifiers(struct redactor *redactor, const struct key_seen *key, bool recorded)
+static void update_modifiers(struct redactor *redactor, const struct key_event *key, bool recorded)
 {
 	if (!redactor->shortcuts || !key->modifier)
 		return;
-	if (!modifiers_follow(&redactor->modifiers, key, recorded))
-		redactor_doubt(redactor);
+	if (!modifiers_update(&redactor->modifiers, key, recorded))
+		redactor_invalidate_modifiers(redactor);
 	else if (key->action != UXREC__KEY_ACTION__KEY_ACTION_REPEAT)
 		strip_shortcuts(redactor, key->time_ns, true);
 }
 
-void redactor_doubt(struct redactor *redactor)
+void redactor_invalidate_modifiers(struct redactor *redactor)
 {
 	modifiers_forget(&redactor->modifiers);
 	strip_shortcuts(redactor, INT64_MIN, false);
@@ -392,7 +392,7 @@ void redactor_doubt(struct redactor *redactor)
 void redactor_settle(struct redactor *redactor, bool holds)
 {
 	if (!holds) {
-		redactor_doubt(redactor);
+		redactor_invalidate_modifiers(redactor);
 		return;
 	}
 	for (size_t i = 0; redactor->unsettled && i < redactor->count; i++)
@@ -402,12 +402,12 @@ void redactor_settle(struct redactor *redactor, bool holds)
 
 void redactor_release_modifiers(struct redactor *redactor)
 {
-	redactor_doubt(redactor);
+	redactor_invalidate_modifiers(redactor);
 	modifiers_reset(&redactor->modifiers);
 }
 
 /* Devices are read in turn: a digit of a character's number may be read before the key that began the entry. */
-static uint8_t shortcut_of(struct redactor *redactor, const struct key_seen *key)
+static uint8_t shortcut_of(struct redactor *redactor, const struct key_event *key)
 {
 	uint8_t modifiers = modifiers_of_shortcut(&redactor->modifiers, key);
 
@@ -427,7 +427,7 @@ static void insert(struct redactor *redactor, const struct redactor_key *key)
 	*key_at(redactor, at) = *key;
 }
 
-void redactor_key(struct redactor *redactor, const struct key_seen *key)
+void redactor_key(struct redactor *redactor, const struct key_event *key)
 {
 	bool is_ruled = redactor->now != KEY_POLICY_NONE && key->time_ns >= redactor->since_ns;
 	bool fits = redactor->count < REDACTOR_KEYS_LIMIT;
@@ -437,7 +437,7 @@ void redactor_key(struct redactor *redactor, const struct key_seen *key)
 		.moves_focus = moves_focus(key),
 	};
 
-	follow_modifiers(redactor, key, is_ruled && fits);
+	update_modifiers(redactor, key, is_ruled && fits);
 	if (!is_ruled)
 		return;
 	if (redactor->now == KEY_POLICY_COUNTS) {
@@ -476,14 +476,14 @@ void redactor_start(struct redactor *redactor, enum key_policy allowed, bool sho
 	redactor->hold = hold;
 	redactor->now = hold ? KEY_POLICY_NONE : allowed;
 	redactor->since_ns = now_ns;
-	say_policy(redactor,
+	send_policy(redactor,
 		hold ? UXREC__KEY_POLICY__REASON__REASON_UNWATCHED
 		     : UXREC__KEY_POLICY__REASON__REASON_START,
 		now_ns);
 }
 
 /* drop the keys that still wait, report the others under the policy so far */
-static void keep_back(struct redactor *redactor, int64_t from_ns)
+static void flush_before(struct redactor *redactor, int64_t from_ns)
 {
 	size_t kept = 0;
 
@@ -493,7 +493,7 @@ static void keep_back(struct redactor *redactor, int64_t from_ns)
 		memset(key_at(redactor, --redactor->count), 0, sizeof(struct redactor_key));
 	/* past the hold time: none of them will be held back */
 	while (redactor->count > 0)
-		say_first(redactor, INT64_MAX);
+		send_first(redactor, INT64_MAX);
 }
 
 void redactor_set(struct redactor *redactor, enum key_policy policy,
@@ -505,7 +505,7 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 		policy = redactor->allowed;
 	if (policy == redactor->now) {
 		if (reason != redactor->reason && redactor->allowed > KEY_POLICY_NONE)
-			say_policy(redactor, reason, now_ns);
+			send_policy(redactor, reason, now_ns);
 		return;
 	}
 	if (policy < redactor->now && redactor->hold)
@@ -513,18 +513,18 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 	/* the policies of a session are ordered by time */
 	if (from_ns < redactor->since_ns)
 		from_ns = redactor->since_ns;
-	keep_back(redactor, from_ns);
+	flush_before(redactor, from_ns);
 	/* presses that are missing from the session make no shortcuts */
-	redactor_doubt(redactor);
+	redactor_invalidate_modifiers(redactor);
 	redactor->since_ns = now_ns;
-	redactor->said_ns = 0;
+	redactor->reported_ns = 0;
 	redactor->now = policy;
-	say_policy(redactor, reason, from_ns);
+	send_policy(redactor, reason, from_ns);
 }
 
 void redactor_finish(struct redactor *redactor, int64_t now_ns)
 {
-	keep_back(redactor, redactor_unsure_ns(redactor, now_ns));
+	flush_before(redactor, redactor_unsure_ns(redactor, now_ns));
 	if (redactor->dropped > 0)
-		say_dropped(redactor, now_ns);
+		send_dropped(redactor, now_ns);
 }

@@ -50,9 +50,9 @@ struct redactor {
 	enum key_policy now;
 	Uxrec__KeyPolicy__Reason reason; /* of `now` */
 	bool shortcuts, hold;
-	int64_t since_ns; /* start of policy `now`; earlier keys are dropped */
-	int64_t said_ns;  /* end of the latest reported interval */
-	uint32_t buttons; /* counter of button presses and releases, on any device */
+	int64_t since_ns;    /* start of policy `now`; earlier keys are dropped */
+	int64_t reported_ns; /* end of the latest reported interval */
+	uint32_t buttons;    /* counter of button presses and releases, on any device */
 	int64_t button_ns[REDACTOR_BUTTONS_LIMIT];
 	struct modifiers modifiers;
 	bool unsettled;   /* a shortcut waits for confirmation */
@@ -75,7 +75,7 @@ void redactor_set(struct redactor *redactor, enum key_policy policy,
 	Uxrec__KeyPolicy__Reason reason, int64_t now_ns);
 
 /** Process a key. */
-void redactor_key(struct redactor *redactor, const struct key_seen *key);
+void redactor_key(struct redactor *redactor, const struct key_event *key);
 
 /** Count a press or release of a button. @return the number of buttons before this one */
 uint32_t redactor_button(struct redactor *redactor, int64_t time_ns);
@@ -91,12 +91,12 @@ static inline bool redactor_is_unsettled(const struct redactor *redactor)
 
 /**
  * @param holds  every modifier tracked as held is down on the server or in the kernel; otherwise as
- *               redactor_doubt()
+ *               redactor_invalidate_modifiers()
  */
 void redactor_settle(struct redactor *redactor, bool holds);
 
 /** Events may have been lost: forget held modifiers, and turn unconfirmed shortcuts into plain keys. */
-void redactor_doubt(struct redactor *redactor);
+void redactor_invalidate_modifiers(struct redactor *redactor);
 
 /** Reading stops: forget all held modifiers, which may be released meanwhile. */
 void redactor_release_modifiers(struct redactor *redactor);

@@ -100,7 +100,7 @@ static void allow_below(int rules_fd, const char *path, uint64_t rights)
 		syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
 }
 
-static void give_up_files(enum sandbox_kind kind)
+static void restrict_files(enum sandbox_kind kind)
 {
 	static const char *const readable[] = {
 		"/run/udev", "/run/systemd", "/sys", "/etc/uxrec", "/usr/share"};
@@ -378,7 +378,7 @@ static int add_rules(scmp_filter_ctx filter, enum sandbox_kind kind)
 	return r < 0 ? r : allow_sockets(filter);
 }
 
-static int give_up_calls(enum sandbox_kind kind)
+static int restrict_syscalls(enum sandbox_kind kind)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r;
@@ -398,8 +398,8 @@ int sandbox_enter(enum sandbox_kind kind, struct error *reterr)
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(reterr, -errno, "no sandbox: %s", strerror(errno));
-	give_up_files(kind);
-	r = give_up_calls(kind);
+	restrict_files(kind);
+	r = restrict_syscalls(kind);
 	return r < 0 ? error_set(reterr, r, "no sandbox: %s", strerror(-r)) : 0;
 }
 

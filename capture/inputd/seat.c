@@ -32,7 +32,7 @@ struct seat {
 
 /* ---- lock state, from the bus ---- */
 
-static int ask_lock(struct seat *seat);
+static int query_lock(struct seat *seat);
 
 static int lock_answered(sd_bus_message *message, void *user, sd_bus_error *error)
 {
@@ -53,11 +53,11 @@ static int lock_changed(sd_bus_message *message, void *user, sd_bus_error *error
 	(void)message;
 	(void)error;
 	/* the value is not taken from the signal, which may name a property without its value */
-	ask_lock(user);
+	query_lock(user);
 	return 0;
 }
 
-static int ask_lock(struct seat *seat)
+static int query_lock(struct seat *seat)
 {
 	_autofree_ char *path = NULL;
 	int r = sd_bus_path_encode("/org/freedesktop/login1/session", seat->session, &path);
@@ -71,7 +71,7 @@ static int ask_lock(struct seat *seat)
 	return r;
 }
 
-static int follow_lock(struct seat *seat)
+static int watch_lock(struct seat *seat)
 {
 	_autofree_ char *path = NULL;
 	int r = sd_bus_path_encode("/org/freedesktop/login1/session", seat->session, &path);
@@ -83,12 +83,12 @@ static int follow_lock(struct seat *seat)
 	r = sd_bus_match_signal_async(seat->bus, &seat->changed, LOGIND, path,
 		"org.freedesktop.DBus.Properties", "PropertiesChanged", lock_changed, NULL, seat);
 	seat->unknown = true;
-	return r < 0 ? r : ask_lock(seat);
+	return r < 0 ? r : query_lock(seat);
 }
 
-static int connect_again(sd_event_source *source, uint64_t time_us, void *user);
+static int reconnect(sd_event_source *source, uint64_t time_us, void *user);
 
-static void leave_bus(struct seat *seat)
+static void disconnect_bus(struct seat *seat)
 {
 	seat->answered = sd_bus_slot_unref(seat->answered);
 	seat->changed = sd_bus_slot_unref(seat->changed);
@@ -96,22 +96,22 @@ static void leave_bus(struct seat *seat)
 	seat->unknown = false; /* keep the last known state */
 	seat->retry = sd_event_source_disable_unref(seat->retry);
 	sd_event_add_time_relative(
-		seat->event, &seat->retry, CLOCK_MONOTONIC, RETRY_US, 0, connect_again, seat);
+		seat->event, &seat->retry, CLOCK_MONOTONIC, RETRY_US, 0, reconnect, seat);
 }
 
-static void join_bus(struct seat *seat)
+static void connect_bus(struct seat *seat)
 {
 	if (sd_bus_open_system(&seat->bus) < 0 ||
 		sd_bus_attach_event(seat->bus, seat->event, SD_EVENT_PRIORITY_NORMAL) < 0 ||
-		(seat->session && follow_lock(seat) < 0))
-		leave_bus(seat);
+		(seat->session && watch_lock(seat) < 0))
+		disconnect_bus(seat);
 }
 
-static int connect_again(sd_event_source *source, uint64_t time_us, void *user)
+static int reconnect(sd_event_source *source, uint64_t time_us, void *user)
 {
 	(void)source;
 	(void)time_us;
-	join_bus(user);
+	connect_bus(user);
 	return 0;
 }
 
@@ -128,8 +128,8 @@ static void read_seat(struct seat *seat)
 	free(seat->session);
 	seat->session = steal_ptr(session);
 	seat->locked = false;
-	if (seat->bus && follow_lock(seat) < 0)
-		leave_bus(seat);
+	if (seat->bus && watch_lock(seat) < 0)
+		disconnect_bus(seat);
 }
 
 static int seat_moved(sd_event_source *source, int fd, uint32_t events, void *user)
@@ -164,7 +164,7 @@ static void arm(struct seat *seat)
 	while (sd_event_prepare(seat->event) > 0) {
 		sd_event_dispatch(seat->event);
 		if (seat->bus && sd_bus_is_open(seat->bus) <= 0)
-			leave_bus(seat);
+			disconnect_bus(seat);
 	}
 }
 
@@ -238,7 +238,7 @@ int seat_create(struct seat **ret, uid_t uid, bool required, struct error *reter
 	if (r < 0)
 		return error_set(reterr, r, "cannot follow who has the seat: %s", strerror(-r));
 	read_seat(seat);
-	join_bus(seat);
+	connect_bus(seat);
 	await_answer(seat);
 	arm(seat);
 	*ret = steal_ptr(seat);
@@ -271,7 +271,7 @@ enum seat_state seat_dispatch(struct seat *seat)
 		if (sd_event_wait(seat->event, 0) > 0)
 			sd_event_dispatch(seat->event);
 		if (seat->bus && sd_bus_is_open(seat->bus) <= 0)
-			leave_bus(seat);
+			disconnect_bus(seat);
 		arm(seat);
 	}
 	return state_of(seat);

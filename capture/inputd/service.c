@@ -57,7 +57,7 @@ struct doorman {
  * Drain and close, so that sent messages arrive: closing a socket with unread requests resets the peer's,
  * which then gets an error instead of our message.
  */
-static void part(int fd)
+static void drain_and_close(int fd)
 {
 	char unread[1024];
 
@@ -76,7 +76,7 @@ static void refuse(int fd, int error, const char *why)
 	sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static bool has_gone(int fd)
+static bool has_hung_up(int fd)
 {
 	struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
 
@@ -89,7 +89,7 @@ static int accept_peer(int listen_fd)
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
 	/* peers that have gone already stay in the queue: skip them cheaply */
-	for (int gone = 0; fd >= 0 && has_gone(fd); gone++) {
+	for (int gone = 0; fd >= 0 && has_hung_up(fd); gone++) {
 		close(fd);
 		if (gone == GONE_IN_A_ROW)
 			return -EAGAIN;
@@ -105,7 +105,7 @@ static void pause_ns(int64_t ns)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){.tv_nsec = ns}, NULL);
 }
 
-static void pace(struct refusals *refusals)
+static void throttle(struct refusals *refusals)
 {
 	if (++refusals->in_a_row % REFUSALS_IN_A_ROW == 0)
 		pause_ns(PAUSE_NS);
@@ -149,7 +149,7 @@ static int check_peer(int fd, struct ucred *ret_peer, struct seat **ret_seat, st
 /* a peer that connects now is not refused but waits a moment */
 static bool served_one_leaves(const struct doorman *doorman)
 {
-	return has_gone(doorman->served_fd);
+	return has_hung_up(doorman->served_fd);
 }
 
 /* True when the new peer has the seat instead of the served one: that recorder reads nothing and would
@@ -164,7 +164,7 @@ static bool takes_over(const struct doorman *doorman, int fd)
 		peer.uid != doorman->served && seat_holder(&holder) == 0 && holder == peer.uid;
 }
 
-static void *turn_away(void *user)
+static void *refuse_peers(void *user)
 {
 	struct doorman *doorman = user;
 	char why[80];
@@ -198,8 +198,8 @@ static void *turn_away(void *user)
 		}
 		if (fd >= 0) {
 			refuse(fd, -EBUSY, why);
-			part(fd);
-			pace(&doorman->refusals);
+			drain_and_close(fd);
+			throttle(&doorman->refusals);
 		} else if (fd != -EAGAIN) {
 			pause_ns(SHORTAGE_NS);
 		}
@@ -222,7 +222,7 @@ static int doorman_start(struct doorman *doorman, int listen_fd, int served_fd, 
 		return -errno;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	r = pthread_create(&doorman->thread, &attributes, turn_away, doorman);
+	r = pthread_create(&doorman->thread, &attributes, refuse_peers, doorman);
 	pthread_attr_destroy(&attributes);
 	if (r != 0)
 		close(doorman->stop_fd);
@@ -257,7 +257,7 @@ static int serve(int listen_fd, int fd, const struct inputd_service *service, st
 		return error_set(reterr, r, "no thread: %s", strerror(-r));
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	log_info("user %u (process %d) is served", peer->uid, peer->pid);
-	service->converse(fd, seat, &conf, service->user);
+	service->handle_peer(fd, seat, &conf, service->user);
 	log_info("user %u (process %d) is served no more", peer->uid, peer->pid);
 	doorman_stop(&doorman);
 	*ret_next = doorman.next_fd;
@@ -278,10 +278,10 @@ static void receive_peer(
 		if (r < 0) {
 			refuse(fd, r, why.text);
 			log_refusal(refusals, &peer, why.text);
-			part(fd);
-			pace(refusals);
+			drain_and_close(fd);
+			throttle(refusals);
 		} else {
-			part(fd);
+			drain_and_close(fd);
 			refusals->in_a_row = 0;
 		}
 		fd = next_fd;

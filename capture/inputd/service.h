@@ -17,13 +17,13 @@
  * Serve one peer until it or we end the conversation. The peer has the seat and has sent nothing yet; the
  * callback needs a timeout for the first request. May send INPUTD_FAILED; does not close @p fd.
  */
-typedef void inputd_converse_fn(
+typedef void inputd_handle_peer_fn(
 	int fd, struct seat *seat, const struct inputd_conf *conf, void *user);
 
 struct inputd_service {
 	const char *conf_path;
 	int idle_ms;
-	inputd_converse_fn *converse;
+	inputd_handle_peer_fn *handle_peer;
 	void *user;
 };
 

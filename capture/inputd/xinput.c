@@ -20,7 +20,7 @@
 
 /* ---- events ---- */
 
-static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *generic)
+static int handle_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *generic)
 {
 	/* all raw events share this prefix */
 	const xcb_input_raw_motion_event_t *raw = (const void *)generic;
@@ -34,29 +34,29 @@ static int take_raw(struct xinput_reader *reader, const xcb_ge_generic_event_t *
 		if (r < 0 || !device)
 			return r;
 	}
-	if (device->unwanted)
+	if (device->excluded)
 		return 0;
 	switch (generic->event_type) {
 	case XCB_INPUT_RAW_KEY_PRESS:
 	case XCB_INPUT_RAW_KEY_RELEASE:
-		return xinput_take_key(reader, device, time_ns, (const void *)raw);
+		return xinput_handle_key(reader, device, time_ns, (const void *)raw);
 	case XCB_INPUT_RAW_BUTTON_PRESS:
 	case XCB_INPUT_RAW_BUTTON_RELEASE:
-		xinput_take_button(reader, device, time_ns, (const void *)raw);
+		xinput_handle_button(reader, device, time_ns, (const void *)raw);
 		break;
-	case XCB_INPUT_RAW_MOTION: xinput_take_motion(reader, device, time_ns, raw); break;
+	case XCB_INPUT_RAW_MOTION: xinput_handle_motion(reader, device, time_ns, raw); break;
 	case XCB_INPUT_RAW_TOUCH_BEGIN:
 	case XCB_INPUT_RAW_TOUCH_UPDATE:
 	case XCB_INPUT_RAW_TOUCH_END:
-		xinput_take_touch(reader, device, time_ns, (const void *)raw);
+		xinput_handle_touch(reader, device, time_ns, (const void *)raw);
 		break;
 	default: break;
 	}
 	return 0;
 }
 
-/* @return 0, a value of conversation_take() or a negative errno */
-static int take_event(struct xinput_reader *reader, const xcb_generic_event_t *event)
+/* @return 0, a value of recorder_link_dispatch() or a negative errno */
+static int handle_event(struct xinput_reader *reader, const xcb_generic_event_t *event)
 {
 	const xcb_ge_generic_event_t *generic = (const void *)event;
 	const xcb_input_device_changed_event_t *changed = (const void *)event;
@@ -64,7 +64,7 @@ static int take_event(struct xinput_reader *reader, const xcb_generic_event_t *e
 
 	if ((event->response_type & 0x7f) != XCB_GE_GENERIC ||
 		generic->extension != reader->opcode) {
-		r = xinput_take_keymap(reader, event);
+		r = xinput_handle_keymap(reader, event);
 		return r < 0 ? r : 0;
 	}
 	switch (generic->event_type) {
@@ -73,11 +73,11 @@ static int take_event(struct xinput_reader *reader, const xcb_generic_event_t *e
 		return changed->reason == XCB_INPUT_CHANGE_REASON_DEVICE_CHANGE
 			? xinput_query_devices(reader, false)
 			: 0;
-	default: return take_raw(reader, generic);
+	default: return handle_raw(reader, generic);
 	}
 }
 
-static int take_queued(struct xinput_reader *reader)
+static int handle_queued(struct xinput_reader *reader)
 {
 	xcb_generic_event_t *event;
 	int r = 0;
@@ -85,7 +85,7 @@ static int take_queued(struct xinput_reader *reader)
 	while (r == 0 &&
 		(event = reader->next_event ? steal_ptr(reader->next_event)
 					    : xcb_poll_for_event(reader->connection))) {
-		r = take_event(reader, event);
+		r = handle_event(reader, event);
 		free(event);
 	}
 	return r;
@@ -127,7 +127,7 @@ static int settle(struct xinput_reader *reader)
 			reader->next_event = event;
 			break;
 		}
-		r = take_event(reader, event);
+		r = handle_event(reader, event);
 		free(event);
 	}
 	if (r != 0)
@@ -137,16 +137,16 @@ static int settle(struct xinput_reader *reader)
 	return 0;
 }
 
-static int take_events(struct xinput_reader *reader)
+static int handle_events(struct xinput_reader *reader)
 {
-	int r = take_queued(reader);
+	int r = handle_queued(reader);
 
 	while (r == 0 &&
 		(redactor_is_unsettled(reader->redactor) || xinput_motion_is_unsettled(reader))) {
 		r = settle(reader);
 		/* events read with the reply wait in xcb's queue, unseen by poll() */
 		if (r == 0)
-			r = take_queued(reader);
+			r = handle_queued(reader);
 	}
 	return r;
 }
@@ -218,7 +218,7 @@ static void drop_events(struct xinput_reader *reader)
 		reader->connection, xcb_get_input_focus(reader->connection), NULL));
 	free(steal_ptr(reader->next_event));
 	while ((event = xcb_poll_for_event(reader->connection))) {
-		xinput_take_keymap(reader, event);
+		xinput_handle_keymap(reader, event);
 		free(event);
 	}
 }
@@ -238,25 +238,25 @@ static int begin(struct xinput_reader *reader)
 	reader->last_x = state.x;
 	reader->last_y = state.y;
 	r = xinput_query_devices(reader, true);
-	return r == 0 ? xinput_find_keys(reader, clock_now_ns()) : r;
+	return r == 0 ? xinput_report_keys(reader, clock_now_ns()) : r;
 }
 
 /* The password at the lock screen and another user's typing must not be recorded. */
-static int follow_seat(struct xinput_reader *reader)
+static int update_seat(struct xinput_reader *reader)
 {
 	int r = 0;
 
-	switch (conversation_follow_seat(reader->conversation)) {
-	case SEAT_STAYS: break;
-	case SEAT_LEFT:
+	switch (recorder_link_update_seat(reader->link)) {
+	case SEAT_UNCHANGED: break;
+	case SEAT_LOST:
 		select_events(reader, false);
-		xinput_report_released(reader, reader->conversation->away_ns);
+		xinput_report_released(reader, reader->link->seat_lost_ns);
 		drop_events(reader);
 		break;
-	case SEAT_COME_BACK:
+	case SEAT_REGAINED:
 		drop_events(reader);
 		r = begin(reader);
-		conversation_say_back(reader->conversation);
+		recorder_link_send_seat_gap(reader->link);
 	}
 	return r;
 }
@@ -267,7 +267,7 @@ static int follow_seat(struct xinput_reader *reader)
 static int watch(struct xinput_reader *reader, struct error *reterr)
 {
 	struct epoll_event readable = {.events = EPOLLIN};
-	int seat = reader->conversation->seat ? seat_fd(reader->conversation->seat) : -1;
+	int seat = reader->link->seat ? seat_fd(reader->link->seat) : -1;
 
 	reader->watch_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (reader->watch_fd < 0 ||
@@ -295,10 +295,10 @@ static int start(struct xinput_reader *reader, const char *display, struct error
 	if (r < 0)
 		return r;
 	/* if the session is locked, reading begins when it is unlocked */
-	if (conversation_follow_seat(reader->conversation) == SEAT_STAYS && begin(reader) < 0)
+	if (recorder_link_update_seat(reader->link) == SEAT_UNCHANGED && begin(reader) < 0)
 		return error_set(reterr, -EPIPE, "the X server does not answer");
 	snprintf(text, sizeof(text), "XInput: %zu devices%s", reader->count,
-		reader->conversation->away_ns ? ", when the session is not locked any more" : "");
+		reader->link->seat_lost_ns ? ", when the session is not locked any more" : "");
 	input_out_ready(reader->out, text);
 	return 0;
 }
@@ -312,19 +312,19 @@ static int step(struct xinput_reader *reader, struct error *reterr)
 
 	/* requests first, which may hold keys back; then the keys */
 	if (epoll_wait(reader->watch_fd, events, 2, 0) > 0) {
-		r = conversation_take(reader->conversation);
+		r = recorder_link_dispatch(reader->link);
 		if (r == 0)
-			r = follow_seat(reader);
+			r = update_seat(reader);
 	}
-	if (r == 0 && !reader->conversation->away_ns)
-		r = take_events(reader);
+	if (r == 0 && !reader->link->seat_lost_ns)
+		r = handle_events(reader);
 	/* the server may have blocked us: nothing is due before the requests up to that time have been read */
 	now_ns = clock_now_ns();
 	if (r == 0)
-		r = conversation_take(reader->conversation);
+		r = recorder_link_dispatch(reader->link);
 	if (r == 0 && x11_wait(reader->connection, reader->watch_fd, flush_due(reader, now_ns)) < 0)
 		r = -EPIPE;
-	if (r == 0 && reader->conversation->away_ns)
+	if (r == 0 && reader->link->seat_lost_ns)
 		drop_events(reader);
 	if (xcb_connection_has_error(reader->connection))
 		return error_set(reterr, -EPIPE, "the X server is gone");
@@ -339,27 +339,25 @@ static void report_end(struct xinput_reader *reader, int64_t now_ns)
 
 	xinput_report_at_stop(reader, now_ns);
 	if (reader->last_key_ns < unsure_ns)
-		xinput_find_keys(reader, now_ns < unsure_ns ? now_ns : unsure_ns - 1);
+		xinput_report_keys(reader, now_ns < unsure_ns ? now_ns : unsure_ns - 1);
 }
 
-int xinput_run(struct conversation *conversation, const char *display, struct error *reterr)
+int xinput_run(struct recorder_link *link, const char *display, struct error *reterr)
 {
-	struct xinput_reader reader = {.conversation = conversation,
-		.out = &conversation->out,
-		.redactor = &conversation->redactor,
-		.watch_fd = -1};
+	struct xinput_reader reader = {
+		.link = link, .out = &link->out, .redactor = &link->redactor, .watch_fd = -1};
 	int64_t now_ns;
 	int r = start(&reader, display, reterr);
 
 	/* already connected; with a seat, logind's files are still read */
 	if (r == 0)
-		r = sandbox_enter(conversation->seat ? SANDBOX_EVDEV : SANDBOX_X11, reterr);
+		r = sandbox_enter(link->seat ? SANDBOX_EVDEV : SANDBOX_X11, reterr);
 	while (r == 0 && !reader.out->failed)
 		r = step(&reader, reterr);
 	now_ns = clock_now_ns();
-	if (r > 0 && !conversation->away_ns)
+	if (r > 0 && !link->seat_lost_ns)
 		report_end(&reader, now_ns);
-	conversation_finish(conversation, now_ns);
+	recorder_link_finish(link, now_ns);
 	xinput_devices_destroy(&reader);
 	xinput_keys_destroy(&reader);
 	free(reader.next_event);

@@ -80,7 +80,7 @@ static bool describe(struct xinput_reader *reader, const struct x_device *device
 		kind = UXREC__INPUT_DEVICE__KIND__KIND_TOUCHSCREEN;
 	message.kinds = &kind;
 	message.n_kinds = 1;
-	if (info && !conversation_wants(reader->conversation, &message))
+	if (info && !recorder_link_matches(reader->link, &message))
 		return false;
 	input_out_packet(reader->out, CHANNEL_INPUT_DEVICES, clock_now_ns(), &message.base);
 	return true;
@@ -96,27 +96,27 @@ struct x_device *xinput_find_device(struct xinput_reader *reader, uint16_t id)
 
 /* ---- state in a description ---- */
 
-static void take_buttons(struct x_device *device, const xcb_input_button_class_t *buttons)
+static void read_buttons(struct x_device *device, const xcb_input_button_class_t *buttons)
 {
 	if (buttons->num_buttons > 0)
 		device->buttons_down = *xcb_input_button_class_state(buttons);
 }
 
-static void take_axis(struct x_device *device, const xcb_input_valuator_class_t *axis)
+static void read_axis(struct x_device *device, const xcb_input_valuator_class_t *axis)
 {
 	if (axis->number < 2)
 		device->absolute[axis->number] = axis->mode == XCB_INPUT_VALUATOR_MODE_ABSOLUTE;
 }
 
-static void take_classes(
+static void read_classes(
 	struct x_device *device, const xcb_input_xi_device_info_t *info, bool with_buttons)
 {
 	for (xcb_input_device_class_iterator_t i = xcb_input_xi_device_info_classes_iterator(info);
 		i.rem; xcb_input_device_class_next(&i)) {
 		if (i.data->type == XCB_INPUT_DEVICE_CLASS_TYPE_VALUATOR)
-			take_axis(device, (const void *)i.data);
+			read_axis(device, (const void *)i.data);
 		else if (i.data->type == XCB_INPUT_DEVICE_CLASS_TYPE_BUTTON && with_buttons)
-			take_buttons(device, (const void *)i.data);
+			read_buttons(device, (const void *)i.data);
 	}
 }
 
@@ -137,7 +137,7 @@ static int add_device(struct xinput_reader *reader, const xcb_input_xi_device_in
 	device->batch.device = ++reader->last_number;
 	device->unsettled_from = SIZE_MAX;
 	reader->devices[reader->count++] = device;
-	device->unwanted = !describe(reader, device, info);
+	device->excluded = !describe(reader, device, info);
 	return 0;
 }
 
@@ -152,7 +152,7 @@ static void remove_device(struct xinput_reader *reader, size_t i)
 {
 	struct x_device *device = reader->devices[i];
 
-	if (!device->unwanted) {
+	if (!device->excluded) {
 		report_removed(reader, device, clock_now_ns());
 		describe(reader, device, NULL);
 	}
@@ -166,7 +166,7 @@ static bool is_master(const xcb_input_xi_device_info_t *info)
 		info->type == XCB_INPUT_DEVICE_TYPE_MASTER_KEYBOARD;
 }
 
-static int take_info(
+static int update_device(
 	struct xinput_reader *reader, const xcb_input_xi_device_info_t *info, bool begins)
 {
 	struct x_device *device = xinput_find_device(reader, info->deviceid);
@@ -180,8 +180,8 @@ static int take_info(
 		device = reader->devices[reader->count - 1];
 	}
 	device->found = true;
-	take_classes(device, info, begins || is_new);
-	if ((begins || is_new) && !device->unwanted)
+	read_classes(device, info, begins || is_new);
+	if ((begins || is_new) && !device->excluded)
 		xinput_report_found(
 			reader, device, clock_now_ns(), UXREC__FOUND__FOUND_AT_START, 1);
 	return 0;
@@ -201,7 +201,7 @@ int xinput_query_devices(struct xinput_reader *reader, bool begins)
 	for (xcb_input_xi_device_info_iterator_t i =
 			xcb_input_xi_query_device_infos_iterator(reply);
 		i.rem && r == 0; xcb_input_xi_device_info_next(&i))
-		r = take_info(reader, i.data, begins);
+		r = update_device(reader, i.data, begins);
 	for (size_t i = reader->count; i > 0; i--)
 		if (!reader->devices[i - 1]->found)
 			remove_device(reader, i - 1);
@@ -213,7 +213,7 @@ int xinput_query_devices(struct xinput_reader *reader, bool begins)
 void xinput_report_at_stop(struct xinput_reader *reader, int64_t now_ns)
 {
 	for (size_t i = 0; i < reader->count; i++)
-		if (!reader->devices[i]->unwanted)
+		if (!reader->devices[i]->excluded)
 			xinput_report_found(
 				reader, reader->devices[i], now_ns, UXREC__FOUND__FOUND_AT_STOP, 1);
 }
@@ -221,7 +221,7 @@ void xinput_report_at_stop(struct xinput_reader *reader, int64_t now_ns)
 void xinput_report_released(struct xinput_reader *reader, int64_t now_ns)
 {
 	for (size_t i = 0; i < reader->count; i++)
-		if (!reader->devices[i]->unwanted)
+		if (!reader->devices[i]->excluded)
 			report_removed(reader, reader->devices[i], now_ns);
 }
 

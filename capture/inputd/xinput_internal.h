@@ -24,7 +24,7 @@ struct x_device {
 	uint16_t id;      /* the server's device id */
 	bool absolute[2]; /* x and y are positions, not steps */
 	bool found;       /* in the latest device list of the server */
-	bool unwanted;
+	bool excluded;
 	bool is_keyboard, is_virtual;
 	bool is_xtest; /* the XTEST device: no flag for absolute or relative motion */
 	char name[128];
@@ -45,7 +45,7 @@ struct x_state {
 };
 
 struct xinput_reader {
-	struct conversation *conversation;
+	struct recorder_link *link;
 	struct input_out *out;
 	struct redactor *redactor;
 	xcb_connection_t *connection;
@@ -97,14 +97,14 @@ int xinput_query_keys(struct xinput_reader *reader);
 void xinput_keys_destroy(struct xinput_reader *reader);
 
 /** Process an event if it belongs to the keymap. @return 1 if it did, 0, or a negative errno */
-int xinput_take_keymap(struct xinput_reader *reader, const xcb_generic_event_t *event);
+int xinput_handle_keymap(struct xinput_reader *reader, const xcb_generic_event_t *event);
 
-/** @return 0, or a negative errno or 1 of conversation_take(), which is called first */
-int xinput_take_key(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+/** @return 0, or a negative errno or 1 of recorder_link_dispatch(), which is called first */
+int xinput_handle_key(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_key_press_event_t *event);
 
 /** Report the keys that are down as found. */
-int xinput_find_keys(struct xinput_reader *reader, int64_t time_ns);
+int xinput_report_keys(struct xinput_reader *reader, int64_t time_ns);
 
 /** Report the pressed keys of a device as released. */
 void xinput_release_keys(struct xinput_reader *reader, struct x_device *device, int64_t time_ns);
@@ -114,11 +114,11 @@ void xinput_settle_keys(struct xinput_reader *reader, const struct x_state *stat
 
 /* ---- xinput_pointer.c ---- */
 
-void xinput_take_button(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+void xinput_handle_button(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_button_press_event_t *event);
-void xinput_take_motion(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+void xinput_handle_motion(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_motion_event_t *event);
-void xinput_take_touch(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+void xinput_handle_touch(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_touch_begin_event_t *event);
 
 /** Report pressed buttons and contacts of a device as found. @param value  1: they are down, 0: they are up now */

@@ -78,7 +78,7 @@ static void forget_changed(struct xinput_reader *reader)
 		uint32_t keycode = modifiers->keys[i].code + KEYMAP_CODE_OFFSET;
 
 		if (modifier_of_keysym(keysym_of(reader, keycode)) != modifiers->keys[i].modifier) {
-			redactor_doubt(reader->redactor);
+			redactor_invalidate_modifiers(reader->redactor);
 			return;
 		}
 	}
@@ -95,12 +95,12 @@ int xinput_query_keys(struct xinput_reader *reader)
 	return r < 0 ? r : query_modifiers(reader);
 }
 
-int xinput_take_keymap(struct xinput_reader *reader, const xcb_generic_event_t *event)
+int xinput_handle_keymap(struct xinput_reader *reader, const xcb_generic_event_t *event)
 {
 	int r = 0;
 
 	if (reader->keymap) {
-		enum keymap_change change = keymap_take(reader->keymap, event);
+		enum keymap_change change = keymap_handle_event(reader->keymap, event);
 
 		if (change == KEYMAP_SAME)
 			return 0;
@@ -144,7 +144,7 @@ static void record_key(struct xinput_reader *reader, struct x_device *device, in
 	uint32_t keycode, Uxrec__KeyAction action)
 {
 	uint32_t keysym = keysym_of(reader, keycode);
-	const struct key_seen key = {.time_ns = time_ns,
+	const struct key_event key = {.time_ns = time_ns,
 		.device = device->batch.device,
 		.code = (uint16_t)(keycode >= KEYMAP_CODE_OFFSET ? keycode - KEYMAP_CODE_OFFSET
 								 : 0),
@@ -168,7 +168,7 @@ static void record_key(struct xinput_reader *reader, struct x_device *device, in
 	redactor_key(reader->redactor, &key);
 }
 
-int xinput_take_key(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+int xinput_handle_key(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_key_press_event_t *event)
 {
 	Uxrec__KeyAction action = event->event_type == XCB_INPUT_RAW_KEY_RELEASE
@@ -177,7 +177,7 @@ int xinput_take_key(struct xinput_reader *reader, struct x_device *device, int64
 		? UXREC__KEY_ACTION__KEY_ACTION_REPEAT
 		: UXREC__KEY_ACTION__KEY_ACTION_PRESS;
 	/* the server may have blocked us since the last requests were read */
-	int r = conversation_take(reader->conversation);
+	int r = recorder_link_dispatch(reader->link);
 
 	if (r != 0)
 		return r;
@@ -187,7 +187,7 @@ int xinput_take_key(struct xinput_reader *reader, struct x_device *device, int64
 }
 
 /* The server knows which keys are down, but not on which keyboard: use the first real one. */
-int xinput_find_keys(struct xinput_reader *reader, int64_t time_ns)
+int xinput_report_keys(struct xinput_reader *reader, int64_t time_ns)
 {
 	_autofree_ xcb_query_keymap_reply_t *reply = xcb_query_keymap_reply(
 		reader->connection, xcb_query_keymap(reader->connection), NULL);
@@ -196,7 +196,7 @@ int xinput_find_keys(struct xinput_reader *reader, int64_t time_ns)
 	if (!reply)
 		return -EPIPE;
 	for (size_t i = 0; i < reader->count; i++)
-		if (reader->devices[i]->is_keyboard && !reader->devices[i]->unwanted &&
+		if (reader->devices[i]->is_keyboard && !reader->devices[i]->excluded &&
 			(!keyboard || (keyboard->is_virtual && !reader->devices[i]->is_virtual)))
 			keyboard = reader->devices[i];
 	for (uint32_t keycode = 0; keyboard && keycode < 256; keycode++)

@@ -14,14 +14,14 @@ static const uint16_t buttons[] = {[1] = BTN_LEFT,
 static void add_control(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	uint16_t type, uint16_t code, int32_t value)
 {
-	struct told told = policy_tell(type, code);
+	struct disposition disposition = policy_classify(type, code);
 
-	if (told.kind == TOLD_CONTROL)
-		conversation_say_control(
-			reader->conversation, &device->batch, time_ns, told.control, value);
+	if (disposition.kind == DISPOSITION_CONTROL)
+		recorder_link_send_control(
+			reader->link, &device->batch, time_ns, disposition.control, value);
 }
 
-void xinput_take_button(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+void xinput_handle_button(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_button_press_event_t *event)
 {
 	bool pressed = event->event_type == XCB_INPUT_RAW_BUTTON_PRESS;
@@ -53,7 +53,7 @@ static void expect_kind(struct x_device *device)
 		device->unsettled_from = device->batch.count;
 }
 
-void xinput_take_motion(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+void xinput_handle_motion(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_motion_event_t *event)
 {
 	const uint32_t *mask = xcb_input_raw_button_press_valuator_mask(event);
@@ -107,8 +107,8 @@ static int clamp(int64_t value, int limit)
 }
 
 /* Compute the pointer position after all motions of the batch from @p from on, if they are of one kind. */
-static void follow(const struct xinput_reader *reader, const struct x_device *device, size_t from,
-	bool absolute, int place[static 2])
+static void integrate_motion(const struct xinput_reader *reader, const struct x_device *device,
+	size_t from, bool absolute, int place[static 2])
 {
 	const int limits[2] = {reader->width_px, reader->height_px};
 
@@ -151,7 +151,7 @@ static void settle_device(
 	for (int absolute = 0; absolute < 2; absolute++) {
 		int place[2];
 
-		follow(reader, device, from, absolute, place);
+		integrate_motion(reader, device, from, absolute, place);
 		leads[absolute] = place[0] == state->x && place[1] == state->y;
 	}
 	if (leads[0] != leads[1])
@@ -205,7 +205,7 @@ static int find_contact(
 }
 
 /* Contacts, by the kernel's slot protocol (Documentation/input/multi-touch-protocol.rst, type B). */
-void xinput_take_touch(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
+void xinput_handle_touch(struct xinput_reader *reader, struct x_device *device, int64_t time_ns,
 	const xcb_input_raw_touch_begin_event_t *event)
 {
 	const uint32_t *mask = xcb_input_raw_touch_begin_valuator_mask(event);
@@ -269,7 +269,7 @@ void xinput_report_found(struct xinput_reader *reader, struct x_device *device, 
 	for (unsigned button = 0; button < ARRAY_SIZE(buttons); button++)
 		if (down >> button & 1)
 			add_found(reader, device, time_ns,
-				policy_tell(EV_KEY, buttons[button]).control, value);
+				policy_classify(EV_KEY, buttons[button]).control, value);
 	report_contacts(reader, device, time_ns, value);
 	add_found(reader, device, time_ns, UXREC__CONTROL__CONTROL_FRAME, 0);
 	if (!value)

@@ -16,28 +16,28 @@ static int64_t pixels_of(const struct rect *rect)
 	return (int64_t)rect->width * rect->height;
 }
 
-static int least(int a, int b)
+static int min(int a, int b)
 {
 	return a < b ? a : b;
 }
 
-static int most(int a, int b)
+static int max(int a, int b)
 {
 	return a > b ? a : b;
 }
 
-static struct rect around(const struct rect *a, const struct rect *b)
+static struct rect bounding_box(const struct rect *a, const struct rect *b)
 {
-	int x = least(a->x, b->x), y = least(a->y, b->y);
+	int x = min(a->x, b->x), y = min(a->y, b->y);
 
-	return (struct rect){x, y, most(a->x + a->width, b->x + b->width) - x,
-		most(a->y + a->height, b->y + b->height) - y};
+	return (struct rect){x, y, max(a->x + a->width, b->x + b->width) - x,
+		max(a->y + a->height, b->y + b->height) - y};
 }
 
 /* pixels in the union's bounding box beyond those of the two */
 static int64_t waste(const struct rect *a, const struct rect *b)
 {
-	struct rect both = around(a, b);
+	struct rect both = bounding_box(a, b);
 
 	return pixels_of(&both) - pixels_of(a) - pixels_of(b);
 }
@@ -59,7 +59,7 @@ static bool join(struct areas *areas, const struct rect *area, int64_t most_wast
 		best = i;
 	}
 	if (best >= 0)
-		areas->area[best] = around(&areas->area[best], area);
+		areas->area[best] = bounding_box(&areas->area[best], area);
 	return best >= 0;
 }
 
@@ -75,7 +75,7 @@ void areas_add(struct areas *areas, const struct rect *area)
 		areas->area[areas->count++] = *area;
 }
 
-bool areas_have(const struct areas *areas, int x, int y)
+bool areas_contain(const struct areas *areas, int x, int y)
 {
 	for (int i = 0; i < areas->count; i++) {
 		const struct rect *area = &areas->area[i];
@@ -198,19 +198,19 @@ static struct rect difference(const struct layer *layer, int width, int height)
 static void convert(struct canvas *canvas, const struct rect *area)
 {
 	int x = area->x & ~1, y = area->y & ~1;
-	int right = least((area->x + area->width + 1) & ~1, canvas->width);
-	int bottom = least((area->y + area->height + 1) & ~1, canvas->height);
+	int right = min((area->x + area->width + 1) & ~1, canvas->width);
+	int bottom = min((area->y + area->height + 1) & ~1, canvas->height);
 
 	picture_put(canvas->picture, &(struct rect){x, y, right - x, bottom - y},
 		canvas->pixels + (ptrdiff_t)y * canvas->stride + 4 * (ptrdiff_t)x, canvas->stride);
 }
 
-static struct rect shared(const struct rect *a, const struct rect *b)
+static struct rect intersection(const struct rect *a, const struct rect *b)
 {
-	int x = most(a->x, b->x), y = most(a->y, b->y);
+	int x = max(a->x, b->x), y = max(a->y, b->y);
 
-	return (struct rect){x, y, least(a->x + a->width, b->x + b->width) - x,
-		least(a->y + a->height, b->y + b->height) - y};
+	return (struct rect){x, y, min(a->x + a->width, b->x + b->width) - x,
+		min(a->y + a->height, b->y + b->height) - y};
 }
 
 static bool is_empty(const struct rect *rect)
@@ -260,7 +260,7 @@ static const struct rect *hidden_at(const struct canvas *canvas, int index)
 }
 
 /* Visit the visible parts of an area, from hidden area number `from` on. */
-static void each_seen(const struct canvas *canvas, const struct rect *area, int from,
+static void each_visible(const struct canvas *canvas, const struct rect *area, int from,
 	void (*visit)(void *user, const struct rect *part), void *user)
 {
 	const struct rect *hidden;
@@ -270,7 +270,7 @@ static void each_seen(const struct canvas *canvas, const struct rect *area, int 
 	if (is_empty(area))
 		return;
 	while ((hidden = hidden_at(canvas, from++))) {
-		hole = shared(area, hidden);
+		hole = intersection(area, hidden);
 		if (!is_empty(&hole))
 			break;
 	}
@@ -285,7 +285,7 @@ static void each_seen(const struct canvas *canvas, const struct rect *area, int 
 	parts[3] = (struct rect){
 		area->x, hole.y + hole.height, area->width, bottom - hole.y - hole.height};
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		each_seen(canvas, &parts[i], from, visit, user);
+		each_visible(canvas, &parts[i], from, visit, user);
 }
 
 static void add_uncovered(void *user, const struct rect *part)
@@ -302,7 +302,7 @@ void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas 
 
 	canvas->mask[which].count = 0;
 	for (int i = 0; i < mask->count; i++) {
-		struct rect hidden = shared(&screen, &mask->area[i]);
+		struct rect hidden = intersection(&screen, &mask->area[i]);
 
 		if (is_empty(&hidden))
 			continue;
@@ -310,7 +310,7 @@ void canvas_set_mask(struct canvas *canvas, enum mask which, const struct areas 
 		put(canvas, &hidden, &paint);
 	}
 	for (int i = 0; ret_uncovered && i < before.count; i++)
-		each_seen(canvas, &before.area[i], 0, add_uncovered, ret_uncovered);
+		each_visible(canvas, &before.area[i], 0, add_uncovered, ret_uncovered);
 }
 
 unsigned canvas_hidden(const struct canvas *canvas)
@@ -321,7 +321,7 @@ unsigned canvas_hidden(const struct canvas *canvas)
 bool canvas_hides(const struct canvas *canvas, int x, int y)
 {
 	for (int m = 0; m < MASK_COUNT; m++)
-		if (areas_have(&canvas->mask[m], x, y))
+		if (areas_contain(&canvas->mask[m], x, y))
 			return true;
 	return false;
 }
@@ -331,7 +331,7 @@ struct putting {
 	struct copy copy;
 };
 
-static void put_seen(void *user, const struct rect *part)
+static void put_visible(void *user, const struct rect *part)
 {
 	struct putting *putting = user;
 
@@ -342,8 +342,8 @@ void canvas_put(
 	struct canvas *canvas, const struct rect *rect, const uint8_t *pixels, int stride_bytes)
 {
 	const struct rect screen = {0, 0, canvas->width, canvas->height};
-	struct rect part = shared(&screen, rect);
+	struct rect part = intersection(&screen, rect);
 	struct putting putting = {canvas, {*rect, pixels, stride_bytes}};
 
-	each_seen(canvas, &part, 0, put_seen, &putting);
+	each_visible(canvas, &part, 0, put_visible, &putting);
 }

@@ -21,7 +21,7 @@ struct areas {
 void areas_add(struct areas *areas, const struct rect *area);
 
 /** @return true when a pixel lies in at least one area */
-bool areas_have(const struct areas *areas, int x, int y);
+bool areas_contain(const struct areas *areas, int x, int y);
 
 /** @return the sum of the areas, in pixels */
 int64_t areas_pixels(const struct areas *areas);

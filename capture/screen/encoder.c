@@ -59,7 +59,7 @@ struct encoder {
 	AVFrame *surface, *interleaved; /* hardware only */
 	int64_t last_us;
 	char description[320];
-	char passed_over[320];
+	char skip_reason[320];
 };
 
 static const enum AVPixelFormat planar[CHROMA_COUNT] = {
@@ -80,7 +80,7 @@ static void leave_picture(void *opaque, uint8_t *data)
 }
 
 /* Wrap a picture in a frame without copying. */
-static int show_picture(AVFrame *frame, const struct picture *picture)
+static int wrap_picture(AVFrame *frame, const struct picture *picture)
 {
 	frame->buf[0] = av_buffer_create(
 		picture->memory, picture->size_bytes, leave_picture, NULL, AV_BUFFER_FLAG_READONLY);
@@ -139,7 +139,7 @@ static const struct kind kinds[] = {
 
 const char *const encoder_names[] = {"auto", "h264_vaapi", "libx264", "libaom-av1", NULL};
 
-bool encoder_keeps(const char *name, enum chroma chroma)
+bool encoder_supports(const char *name, enum chroma chroma)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strcmp(kinds[i].name, name) == 0)
@@ -244,7 +244,7 @@ static int open_kind(struct encoder *encoder, int width, int height,
 
 	if (!codec)
 		return error_set(reterr, -ENOENT, "the libavcodec of this system lacks it");
-	if (!encoder_keeps(kind->name, options->chroma))
+	if (!encoder_supports(kind->name, options->chroma))
 		return error_set(reterr, -EOPNOTSUPP, "it has no 4:4:4; take libx264, or 4:2:0");
 	encoder->last_us = INT64_MIN;
 	encoder->codec = avcodec_alloc_context3(codec);
@@ -318,7 +318,7 @@ int encoder_create(struct encoder **ret, int width, int height,
 	const struct encoder_options *options, struct error *reterr)
 {
 	bool any = strcmp(options->name, "auto") == 0;
-	char passed_over[sizeof((*ret)->passed_over)] = "";
+	char skip_reason[sizeof((*ret)->skip_reason)] = "";
 	struct error error = {""};
 	int r = -ENOENT;
 
@@ -328,14 +328,14 @@ int encoder_create(struct encoder **ret, int width, int height,
 			continue;
 		r = create_kind(ret, &kinds[i], width, height, options, &error);
 		if (r < 0 && any)
-			snprintf(passed_over, sizeof(passed_over), "not %s: %s", kinds[i].name,
+			snprintf(skip_reason, sizeof(skip_reason), "not %s: %s", kinds[i].name,
 				error.text);
 	}
 	if (r < 0)
 		return error_set(reterr, r, "the encoder %s cannot be had: %s",
-			any ? ENCODER_LAST : options->name,
+			any ? ENCODER_FALLBACK : options->name,
 			error.text[0] ? error.text : "there is none of this name");
-	memcpy((*ret)->passed_over, passed_over, sizeof(passed_over));
+	memcpy((*ret)->skip_reason, skip_reason, sizeof(skip_reason));
 	return 0;
 }
 
@@ -352,9 +352,9 @@ void encoder_destroy(struct encoder *encoder)
 	free(encoder);
 }
 
-const char *encoder_passed_over(const struct encoder *encoder)
+const char *encoder_skip_reason(const struct encoder *encoder)
 {
-	return encoder->passed_over;
+	return encoder->skip_reason;
 }
 
 const char *encoder_name(const struct encoder *encoder)
@@ -382,7 +382,7 @@ static AVFrame *prepare(struct encoder *encoder, const struct picture *picture)
 {
 	if (encoder->kind->hardware)
 		return upload(encoder, picture);
-	return show_picture(encoder->frame, picture) == 0 ? encoder->frame : NULL;
+	return wrap_picture(encoder->frame, picture) == 0 ? encoder->frame : NULL;
 }
 
 int encoder_encode(struct encoder *encoder, const struct picture *picture, int64_t time_ns,
@@ -431,7 +431,7 @@ static int jpeg_encode(
 	r = avcodec_open2(codec, NULL, NULL);
 	if (r < 0)
 		return from_av(r);
-	r = show_picture(frame, picture);
+	r = wrap_picture(frame, picture);
 	if (r < 0)
 		return r;
 	frame->quality = codec->global_quality;

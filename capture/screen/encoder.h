@@ -16,7 +16,7 @@ struct encoder_options {
 };
 
 /** The encoder that is always available. */
-#define ENCODER_LAST "libx264"
+#define ENCODER_FALLBACK "libx264"
 
 #define ENCODER_KIND_BYTES 32 /* of a name in encoder_names */
 
@@ -24,7 +24,7 @@ struct encoder_options {
 extern const char *const encoder_names[];
 
 /** @return true when an encoder of encoder_names supports this chroma */
-bool encoder_keeps(const char *name, enum chroma chroma);
+bool encoder_supports(const char *name, enum chroma chroma);
 
 /**
  * Create an encoder. A hardware encoder is tried out at once and accepted when it emits one picture
@@ -56,7 +56,7 @@ const char *encoder_format(const struct encoder *encoder);
  * Why "auto" skipped a preferred encoder, as user-facing text: "not h264_vaapi: ...". "" when none
  * was skipped.
  */
-const char *encoder_passed_over(const struct encoder *encoder);
+const char *encoder_skip_reason(const struct encoder *encoder);
 
 /** One coded picture; valid until the next call on the encoder. */
 struct encoded {

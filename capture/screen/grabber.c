@@ -38,7 +38,7 @@ static bool has(const char *variable)
 	return value && *value;
 }
 
-static const struct grabber_ops *say(
+static const struct grabber_ops *set_reason(
 	const struct grabber_ops *chosen, struct error *ret_why, const char *why, const char *more)
 {
 	error_set(ret_why, 0, "%s%s", why, more);
@@ -53,15 +53,15 @@ static const struct grabber_ops *choose_wayland(const char *output, struct error
 	int r = grabber_wlr.create(&grabber, NULL, output, &error);
 
 	if (r == 0)
-		return say(&grabber_wlr, ret_why, "the Wayland session's ",
+		return set_reason(&grabber_wlr, ret_why, "the Wayland session's ",
 			grabber_wlr.describe(grabber));
 	if (r == -ECONNREFUSED && has("DISPLAY"))
-		return say(&grabber_x11, ret_why, "the X display, because ", error.text);
+		return set_reason(&grabber_x11, ret_why, "the X display, because ", error.text);
 	/* portal support shows only on a request, which prompts the user */
 	if (r == -EOPNOTSUPP)
-		return say(&grabber_portal, ret_why,
+		return set_reason(&grabber_portal, ret_why,
 			"what the desktop's portal hands out, because ", error.text);
-	return say(NULL, ret_why, error.text, "");
+	return set_reason(NULL, ret_why, error.text, "");
 }
 
 /* Choice for the session, without a check of the options. */
@@ -69,13 +69,14 @@ static const struct grabber_ops *choose(
 	const char *display, const char *output, struct error *ret_why)
 {
 	if (display)
-		return say(&grabber_x11, ret_why, "the X display that --display names: ", display);
+		return set_reason(
+			&grabber_x11, ret_why, "the X display that --display names: ", display);
 	if (has("WAYLAND_DISPLAY"))
 		return choose_wayland(output, ret_why);
 	if (has("DISPLAY"))
-		return say(&grabber_x11, ret_why, "the X display that DISPLAY names, ",
+		return set_reason(&grabber_x11, ret_why, "the X display that DISPLAY names, ",
 			getenv("DISPLAY"));
-	return say(NULL, ret_why,
+	return set_reason(NULL, ret_why,
 		"no display: start uxrecd in a graphical session, or name one with --display :N "
 		"(--screen none records input alone)",
 		"");

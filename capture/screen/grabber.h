@@ -75,7 +75,7 @@ struct grabber_ops {
 	 *
 	 * @return text owned by the grabber, or NULL: none. A NULL function: never any
 	 */
-	const char *(*caveat)(const struct grabber *grabber);
+	const char *(*limitation)(const struct grabber *grabber);
 
 	/** Mark the whole screen as damaged, for a fresh canvas. */
 	void (*damage_all)(struct grabber *grabber);
@@ -92,18 +92,18 @@ struct grabber_ops {
 
 	/** Make pending and later calls that block on the screen return -EPIPE. Any thread. NULL: none of the
 	 *  calls ever blocks on another process. */
-	void (*cut)(struct grabber *grabber);
+	void (*abort)(struct grabber *grabber);
 
 	/**
 	 * Report the pointer's current state and every change. NULL: unsupported.
 	 *
 	 * @param told  called from a thread of the grabber, never after destroy()
 	 */
-	void (*follow)(struct grabber *grabber,
-		void (*told)(void *user, const struct grabber_pointer *pointer), void *user);
+	void (*track_pointer)(struct grabber *grabber,
+		void (*report)(void *user, const struct grabber_pointer *pointer), void *user);
 
 	/** Reason for -EPIPE, user-facing. NULL: the display is gone. */
-	const char *(*why)(struct grabber *grabber);
+	const char *(*failure_reason)(struct grabber *grabber);
 
 	/** Name of the only captured output, for create(): foreign text, shorter than OUTPUT_NAME_BYTES. NULL,
 	 *  or NULL returned: none. */
@@ -127,9 +127,9 @@ extern const struct grabber_ops grabber_test;   /* moving bar and counter, 10 pi
 /** @return the grabber named @p name, or NULL */
 const struct grabber_ops *grabber_find(const char *name);
 
-static inline const char *grabber_caveat(const struct grabber *grabber)
+static inline const char *grabber_limitation(const struct grabber *grabber)
 {
-	return grabber->ops->caveat ? grabber->ops->caveat(grabber) : NULL;
+	return grabber->ops->limitation ? grabber->ops->limitation(grabber) : NULL;
 }
 
 /**

@@ -15,7 +15,7 @@ struct hide_window {
 enum hide_own {
 	HIDE_OWN_UNKNOWN, /* the grabber has no window information */
 	HIDE_OWN_NONE,
-	HIDE_OWN_SEEN, /* at least part of one is visible; it is hidden */
+	HIDE_OWN_VISIBLE, /* at least part of one is visible; it is hidden */
 };
 
 /** Rules for areas and windows never recorded. Its strings must outlive all users of the rules. */

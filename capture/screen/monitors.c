@@ -13,7 +13,7 @@ bool monitors_equal(const struct monitors *a, const struct monitors *b)
 	return true;
 }
 
-struct rect rect_common(const struct rect *a, const struct rect *b)
+struct rect rect_intersection(const struct rect *a, const struct rect *b)
 {
 	int left = a->x > b->x ? a->x : b->x, top = a->y > b->y ? a->y : b->y;
 	int right = a->x + a->width < b->x + b->width ? a->x + a->width : b->x + b->width;
@@ -33,14 +33,14 @@ static bool add(struct pieces *pieces, int left, int top, int right, int bottom)
 }
 
 /* Subtract a hole, leaving the parts above, below, left and right of it. @return false without room */
-bool pieces_cut(struct pieces *pieces, const struct rect *hole)
+bool pieces_subtract(struct pieces *pieces, const struct rect *hole)
 {
 	struct pieces rest = {.count = 0};
 	bool fits = true;
 
 	for (int i = 0; i < pieces->count && fits; i++) {
 		const struct rect *piece = &pieces->piece[i];
-		struct rect common = rect_common(piece, hole);
+		struct rect common = rect_intersection(piece, hole);
 		int right = piece->x + piece->width, bottom = piece->y + piece->height;
 		int common_right = common.x + common.width,
 		    common_bottom = common.y + common.height;
@@ -59,8 +59,8 @@ bool pieces_cut(struct pieces *pieces, const struct rect *hole)
 	return fits;
 }
 
-bool monitors_cut(const struct monitors *monitors, int width, int height, struct pieces *ret_shown,
-	struct pieces *ret_hidden)
+bool monitors_split(const struct monitors *monitors, int width, int height,
+	struct pieces *ret_shown, struct pieces *ret_hidden)
 {
 	const struct pieces all = {{{0, 0, width, height}}, 1};
 
@@ -68,10 +68,10 @@ bool monitors_cut(const struct monitors *monitors, int width, int height, struct
 	if (monitors->count == 0)
 		return false;
 	for (int i = 0; i < monitors->count; i++)
-		if (!pieces_cut(ret_hidden, &monitors->monitor[i].area))
+		if (!pieces_subtract(ret_hidden, &monitors->monitor[i].area))
 			return false;
 	for (int i = 0; i < ret_hidden->count; i++)
-		if (!pieces_cut(ret_shown, &ret_hidden->piece[i]))
+		if (!pieces_subtract(ret_shown, &ret_hidden->piece[i]))
 			return false;
 	return ret_shown->count > 0;
 }

@@ -28,15 +28,15 @@ struct pieces {
 };
 
 /** Subtract an area. @return false when the parts would exceed the limit: unchanged then */
-bool pieces_cut(struct pieces *pieces, const struct rect *hole);
+bool pieces_subtract(struct pieces *pieces, const struct rect *hole);
 
 /**
  * Split a screen into the parts shown by monitors and those shown by none.
  *
  * @return false when unknown, or with too many parts: then the whole screen counts as shown
  */
-bool monitors_cut(const struct monitors *monitors, int width, int height, struct pieces *ret_shown,
-	struct pieces *ret_hidden);
+bool monitors_split(const struct monitors *monitors, int width, int height,
+	struct pieces *ret_shown, struct pieces *ret_hidden);
 
 /** @return the intersection; empty when width or height is not positive */
-struct rect rect_common(const struct rect *a, const struct rect *b);
+struct rect rect_intersection(const struct rect *a, const struct rect *b);

@@ -9,8 +9,8 @@
 #define TILE 64 /* pixels */
 
 /* A larger change, in pixels or coded bytes, is cheaper as a picture of the video. */
-#define LAID_PIXELS_LIMIT 65536
-#define LAID_BYTES_LIMIT  (24 * 1024)
+#define PATCHED_PIXELS_LIMIT 65536
+#define PATCHED_BYTES_LIMIT  (24 * 1024)
 
 /*
  * A place changed by the video within this time is in motion and stays with the video; a letter's worth of pixels
@@ -20,35 +20,35 @@
 #define LETTER_PIXELS 1024
 
 /*
- * A tile unchanged for REST_NS is at rest and laid in steps; between two steps the screen is checked for changes.
+ * A tile unchanged for REFINE_NS is at rest and laid in steps; between two steps the screen is checked for changes.
  */
-#define REST_NS    (500 * NS_PER_MS)
-#define REST_TILES 4 /* side by side, in one file */
-#define REST_STEP  8 /* of REST_TILES */
+#define REFINE_NS    (500 * NS_PER_MS)
+#define REFINE_TILES 4 /* side by side, in one file */
+#define REFINE_STEP  8 /* of REFINE_TILES */
 
 /* A photograph is sharp enough in the video: above this density, in bytes per pixel, an area at rest is left to
  * it. Text with coloured edges takes 0.4, over gradients 0.9 to 1.3. */
-#define REST_DENSITY 1.5
+#define REFINE_DENSITY 1.5
 /* A file's overhead: chunks, a palette. At the edge of a screen a tile may be a few pixels. */
-#define REST_FILE_BYTES 200
+#define REFINE_FILE_BYTES 200
 
 /* Limit of files kept from areas at rest, to be laid again after the next keyframe. */
 #define KEPT_BYTES (4 * 1024 * 1024)
 
 /* Byte budgets: burst, and bytes per second. */
-#define LAID_BUDGET (96 * 1024)
-#define LAID_RATE   (48 * 1024)
-#define REST_BUDGET (512 * 1024)
-#define REST_RATE   (32 * 1024)
+#define PATCH_BUDGET  (96 * 1024)
+#define PATCH_RATE    (48 * 1024)
+#define REFINE_BUDGET (512 * 1024)
+#define REFINE_RATE   (32 * 1024)
 
 struct tile {
 	int64_t changed_ns;
-	bool laid;  /* covered by a patch, at least in part */
-	bool exact; /* covered completely */
-	bool moved; /* last change shown by the video */
-	bool photo; /* too dense for a patch, until it changes */
-	bool owed;  /* patched since the last picture */
-	bool known; /* `sum` is valid: the checksum as last encoded */
+	bool patched;    /* covered by a patch, at least in part */
+	bool exact;      /* covered completely */
+	bool moved;      /* last change shown by the video */
+	bool video_only; /* too dense for a patch, until it changes */
+	bool stale;      /* patched since the last picture */
+	bool known;      /* `sum` is valid: the checksum as last encoded */
 	uint32_t sum;
 	struct buf kept; /* the file laid from this tile on */
 	int kept_count;  /* number of tiles in it */
@@ -58,7 +58,7 @@ struct tile {
 /* token bucket */
 struct budget {
 	int64_t bytes, at_ns;
-	int64_t most, rate; /* bytes, bytes a second */
+	int64_t burst, rate; /* bytes, bytes a second */
 };
 
 struct patcher {
@@ -67,7 +67,7 @@ struct patcher {
 	int columns, rows;
 	struct tile *tiles;
 	int next; /* first tile to check for rest */
-	struct budget laying, resting;
+	struct budget patch_budget, refine_budget;
 	size_t kept_bytes; /* of all tiles */
 
 	struct buf files;
@@ -88,10 +88,10 @@ int patcher_create(struct patcher **ret, const struct canvas *canvas)
 	patcher->canvas = canvas;
 	patcher->columns = (canvas->width + TILE - 1) / TILE;
 	patcher->rows = (canvas->height + TILE - 1) / TILE;
-	patcher->laying =
-		(struct budget){.bytes = LAID_BUDGET, .most = LAID_BUDGET, .rate = LAID_RATE};
-	patcher->resting =
-		(struct budget){.bytes = REST_BUDGET, .most = REST_BUDGET, .rate = REST_RATE};
+	patcher->patch_budget =
+		(struct budget){.bytes = PATCH_BUDGET, .burst = PATCH_BUDGET, .rate = PATCH_RATE};
+	patcher->refine_budget = (struct budget){
+		.bytes = REFINE_BUDGET, .burst = REFINE_BUDGET, .rate = REFINE_RATE};
 	count = (size_t)patcher->columns * (size_t)patcher->rows;
 	patcher->tiles = calloc(count, sizeof(*patcher->tiles));
 	patcher->cleared = calloc(count, 4 * sizeof(*patcher->cleared));
@@ -120,14 +120,14 @@ static int64_t budget_at(struct budget *budget, int64_t now_ns)
 {
 	int64_t gained = (now_ns - budget->at_ns) / NS_PER_MS * budget->rate / 1000;
 
-	if (gained > budget->most || budget->at_ns == 0)
-		gained = budget->most;
+	if (gained > budget->burst || budget->at_ns == 0)
+		gained = budget->burst;
 	if (gained > 0) {
 		budget->bytes += gained;
 		budget->at_ns = now_ns;
 	}
-	if (budget->bytes > budget->most)
-		budget->bytes = budget->most;
+	if (budget->bytes > budget->burst)
+		budget->bytes = budget->burst;
 	return budget->bytes;
 }
 
@@ -184,7 +184,7 @@ static void begin_message(struct patcher *patcher)
 }
 
 /* Add the last written file, of `size` bytes, as the area's patch. */
-static void take_patch(struct patcher *patcher, const struct rect *area, size_t size)
+static void append_patch(struct patcher *patcher, const struct rect *area, size_t size)
 {
 	size_t at = patcher->message.n_patches, offset = patcher->files.size_bytes - size;
 
@@ -206,11 +206,11 @@ static size_t add_patch(struct patcher *patcher, const struct rect *area)
 		canvas->stride, area->width, area->height);
 
 	if (size > 0)
-		take_patch(patcher, area, size);
+		append_patch(patcher, area, size);
 	return size;
 }
 
-static void take_back_patch(struct patcher *patcher)
+static void remove_patch(struct patcher *patcher)
 {
 	buf_cut(&patcher->files, patcher->offset[--patcher->message.n_patches]);
 }
@@ -229,51 +229,51 @@ static const Uxrec__ScreenPatches *end_message(struct patcher *patcher)
 
 /* ---- changes ---- */
 
-struct look {
+struct motion_check {
 	int64_t now_ns;
 	bool moving;
 };
 
-static void look_at(struct patcher *patcher, struct tile *tile, void *user)
+static void check_motion(struct patcher *patcher, struct tile *tile, void *user)
 {
-	struct look *look = user;
+	struct motion_check *check = user;
 
 	(void)patcher;
-	look->moving |= tile->moved && look->now_ns - tile->changed_ns < MOVING_NS;
+	check->moving |= tile->moved && check->now_ns - tile->changed_ns < MOVING_NS;
 }
 
-static bool is_little(struct patcher *patcher, const struct areas *changed, int64_t now_ns)
+static bool is_small(struct patcher *patcher, const struct areas *changed, int64_t now_ns)
 {
 	int64_t pixels = areas_pixels(changed);
-	struct look look = {.now_ns = now_ns};
+	struct motion_check check = {.now_ns = now_ns};
 
-	if (pixels > LAID_PIXELS_LIMIT || budget_at(&patcher->laying, now_ns) <= 0)
+	if (pixels > PATCHED_PIXELS_LIMIT || budget_at(&patcher->patch_budget, now_ns) <= 0)
 		return false;
 	if (pixels > LETTER_PIXELS)
-		each_tile(patcher, changed, look_at, &look);
-	return !look.moving;
+		each_tile(patcher, changed, check_motion, &check);
+	return !check.moving;
 }
 
-static void note_laid(struct patcher *patcher, struct tile *tile, void *user)
+static void mark_patched(struct patcher *patcher, struct tile *tile, void *user)
 {
 	(void)patcher;
 	tile->changed_ns = *(int64_t *)user;
-	tile->laid = tile->owed = true;
-	tile->moved = tile->photo = false;
+	tile->patched = tile->stale = true;
+	tile->moved = tile->video_only = false;
 }
 
-const Uxrec__ScreenPatches *patcher_lay(
+const Uxrec__ScreenPatches *patcher_apply(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns)
 {
-	if (!is_little(patcher, changed, now_ns))
+	if (!is_small(patcher, changed, now_ns))
 		return NULL;
 	begin_message(patcher);
 	for (int i = 0; i < changed->count; i++)
 		if (add_patch(patcher, &changed->area[i]) == 0 ||
-			patcher->files.size_bytes > LAID_BYTES_LIMIT)
+			patcher->files.size_bytes > PATCHED_BYTES_LIMIT)
 			return NULL;
-	patcher->laying.bytes -= (int64_t)patcher->files.size_bytes;
-	each_tile(patcher, changed, note_laid, &now_ns);
+	patcher->patch_budget.bytes -= (int64_t)patcher->files.size_bytes;
+	each_tile(patcher, changed, mark_patched, &now_ns);
 	return end_message(patcher);
 }
 
@@ -286,10 +286,10 @@ static void clear(struct patcher *patcher, struct tile *tile, void *user)
 
 	tile->changed_ns = *(int64_t *)user;
 	tile->moved = true;
-	tile->exact = tile->photo = tile->known = false;
-	if (!tile->laid)
+	tile->exact = tile->video_only = tile->known = false;
+	if (!tile->patched)
 		return;
-	tile->laid = false;
+	tile->patched = false;
 	to[0] = (uint32_t)rect.x;
 	to[1] = (uint32_t)rect.y;
 	to[2] = (uint32_t)rect.width;
@@ -316,34 +316,34 @@ static uint32_t sum_of(const struct patcher *patcher, const struct tile *tile)
 	uint32_t sum = 0;
 
 	for (int y = rect.y; y < rect.y + rect.height; y++)
-		sum = png_sum(sum,
+		sum = png_crc32(sum,
 			canvas->pixels + (ptrdiff_t)y * canvas->stride + 4 * (ptrdiff_t)rect.x,
 			(size_t)rect.width * 4);
 	return sum;
 }
 
-bool patcher_owes(struct patcher *patcher)
+bool patcher_is_stale(struct patcher *patcher)
 {
-	bool owes = false;
+	bool any_stale = false;
 
 	for (int i = 0; i < patcher->columns * patcher->rows; i++) {
 		struct tile *tile = &patcher->tiles[i];
 
-		if (tile->owed)
-			tile->owed = !tile->known || sum_of(patcher, tile) != tile->sum;
-		owes |= tile->owed;
+		if (tile->stale)
+			tile->stale = !tile->known || sum_of(patcher, tile) != tile->sum;
+		any_stale |= tile->stale;
 	}
-	return owes;
+	return any_stale;
 }
 
-void patcher_paid(struct patcher *patcher)
+void patcher_refreshed(struct patcher *patcher)
 {
 	for (int i = 0; i < patcher->columns * patcher->rows; i++) {
 		struct tile *tile = &patcher->tiles[i];
 
-		if (!tile->owed)
+		if (!tile->stale)
 			continue;
-		tile->owed = false;
+		tile->stale = false;
 		tile->known = true;
 		tile->sum = sum_of(patcher, tile);
 	}
@@ -351,18 +351,18 @@ void patcher_paid(struct patcher *patcher)
 
 /* ---- areas at rest ---- */
 
-static bool is_wanted(const struct tile *tile, int64_t now_ns)
+static bool needs_refinement(const struct tile *tile, int64_t now_ns)
 {
-	return !tile->exact && !tile->photo && now_ns - tile->changed_ns >= REST_NS;
+	return !tile->exact && !tile->video_only && now_ns - tile->changed_ns >= REFINE_NS;
 }
 
 /* @return the number of tiles side by side to lay from this one on */
-static int rest_run(struct patcher *patcher, int column, int row, int64_t now_ns)
+static int refinable_run(struct patcher *patcher, int column, int row, int64_t now_ns)
 {
 	int count = 0;
 
-	while (count < REST_TILES && column + count < patcher->columns &&
-		is_wanted(tile_at(patcher, column + count, row), now_ns))
+	while (count < REFINE_TILES && column + count < patcher->columns &&
+		needs_refinement(tile_at(patcher, column + count, row), now_ns))
 		count++;
 	return count;
 }
@@ -389,7 +389,7 @@ static void keep(struct patcher *patcher, struct tile *tile, int count, size_t s
 }
 
 /* @return true when the file kept from this tile on is up to date */
-static bool is_true(const struct tile *tile)
+static bool is_current(const struct tile *tile)
 {
 	for (int i = 0; i < tile->kept_count; i++)
 		if (tile[i].changed_ns >= tile->kept_ns)
@@ -402,96 +402,96 @@ void patcher_reset(struct patcher *patcher)
 	for (int i = 0; i < patcher->columns * patcher->rows; i++) {
 		struct tile *tile = &patcher->tiles[i];
 
-		tile->laid = tile->exact = false;
-		if (!is_true(tile))
+		tile->patched = tile->exact = false;
+		if (!is_current(tile))
 			forget(patcher, tile);
 	}
 	patcher->next = 0;
 }
 
 /* Lay the kept file of these tiles. @return false when missing, stale or out of memory */
-static bool lay_kept(struct patcher *patcher, int column, int row, int count)
+static bool apply_kept(struct patcher *patcher, int column, int row, int count)
 {
 	const struct tile *tile = tile_at(patcher, column, row);
 	struct rect rect = rect_of(patcher, column, row, count);
 
-	if (tile->kept_count != count || !is_true(tile))
+	if (tile->kept_count != count || !is_current(tile))
 		return false;
 	buf_put(&patcher->files, tile->kept.data, tile->kept.size_bytes);
 	if (buf_error(&patcher->files) < 0)
 		return false;
-	take_patch(patcher, &rect, tile->kept.size_bytes);
+	append_patch(patcher, &rect, tile->kept.size_bytes);
 	for (int i = 0; i < count; i++) {
 		struct tile *shown = tile_at(patcher, column + i, row);
 
-		shown->laid = shown->exact = true;
+		shown->patched = shown->exact = true;
 	}
 	return true;
 }
 
-static void lay_run(struct patcher *patcher, int column, int row, int count, int64_t now_ns)
+static void refine_run(struct patcher *patcher, int column, int row, int count, int64_t now_ns)
 {
 	struct rect rect = rect_of(patcher, column, row, count);
 	size_t size = add_patch(patcher, &rect);
 	/* out of memory: leave the area to the video as well */
-	bool photo = size == 0 ||
-		(double)size > REST_DENSITY * rect.width * rect.height + REST_FILE_BYTES;
+	bool video_only = size == 0 ||
+		(double)size > REFINE_DENSITY * rect.width * rect.height + REFINE_FILE_BYTES;
 
-	if (photo && size > 0)
-		take_back_patch(patcher);
+	if (video_only && size > 0)
+		remove_patch(patcher);
 	/* perhaps only one of them is a photograph */
-	if (photo && count > 1) {
+	if (video_only && count > 1) {
 		for (int i = 0; i < count; i++)
-			lay_run(patcher, column + i, row, 1, now_ns);
+			refine_run(patcher, column + i, row, 1, now_ns);
 		return;
 	}
-	if (!photo)
+	if (!video_only)
 		keep(patcher, tile_at(patcher, column, row), count, size, now_ns);
 	for (int i = 0; i < count; i++) {
 		struct tile *tile = tile_at(patcher, column + i, row);
 
-		tile->photo = photo;
-		tile->laid |= !photo;
-		tile->exact = !photo;
+		tile->video_only = video_only;
+		tile->patched |= !video_only;
+		tile->exact = !video_only;
 	}
 }
 
-const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns)
+const Uxrec__ScreenPatches *patcher_refine(struct patcher *patcher, int64_t now_ns)
 {
 	int total = patcher->columns * patcher->rows;
 
-	if (budget_at(&patcher->resting, now_ns) <= 0)
+	if (budget_at(&patcher->refine_budget, now_ns) <= 0)
 		return NULL;
 	begin_message(patcher);
-	for (int looked = 0, runs = 0; looked < total && runs < REST_STEP;) {
+	for (int looked = 0, runs = 0; looked < total && runs < REFINE_STEP;) {
 		int column = patcher->next % patcher->columns,
 		    row = patcher->next / patcher->columns;
-		int count = rest_run(patcher, column, row, now_ns);
+		int count = refinable_run(patcher, column, row, now_ns);
 
-		if (count > 0 && !lay_kept(patcher, column, row, count))
-			lay_run(patcher, column, row, count, now_ns);
+		if (count > 0 && !apply_kept(patcher, column, row, count))
+			refine_run(patcher, column, row, count, now_ns);
 		runs += count > 0;
 		looked += count ? count : 1;
 		patcher->next = (patcher->next + (count ? count : 1)) % total;
 	}
-	patcher->resting.bytes -= (int64_t)patcher->files.size_bytes;
+	patcher->refine_budget.bytes -= (int64_t)patcher->files.size_bytes;
 	patcher->message.unchanged = patcher->message.n_patches > 0;
 	return end_message(patcher);
 }
 
-int64_t patcher_rest_ns(struct patcher *patcher, int64_t now_ns)
+int64_t patcher_refine_ns(struct patcher *patcher, int64_t now_ns)
 {
-	int64_t due_ns = INT64_MAX, bytes = budget_at(&patcher->resting, now_ns);
+	int64_t due_ns = INT64_MAX, bytes = budget_at(&patcher->refine_budget, now_ns);
 
 	for (int i = 0; i < patcher->columns * patcher->rows; i++) {
 		const struct tile *tile = &patcher->tiles[i];
 
-		if (!tile->exact && !tile->photo && tile->changed_ns + REST_NS < due_ns)
-			due_ns = tile->changed_ns + REST_NS;
+		if (!tile->exact && !tile->video_only && tile->changed_ns + REFINE_NS < due_ns)
+			due_ns = tile->changed_ns + REFINE_NS;
 	}
 	if (due_ns != INT64_MAX && bytes <= 0) {
 		int64_t filled_ns =
-			now_ns + (1 - bytes) * NS_PER_S / patcher->resting.rate + NS_PER_MS;
+			now_ns + (1 - bytes) * NS_PER_S / patcher->refine_budget.rate + NS_PER_MS;
 
 		due_ns = due_ns > filled_ns ? due_ns : filled_ns;
 	}

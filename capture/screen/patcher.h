@@ -25,7 +25,7 @@ DEFINE_DESTROY(patcher);
  * @param changed  areas of the canvas
  * @return the message to push, or NULL: the video must show the change
  */
-const Uxrec__ScreenPatches *patcher_lay(
+const Uxrec__ScreenPatches *patcher_apply(
 	struct patcher *patcher, const struct areas *changed, int64_t now_ns);
 
 /**
@@ -40,12 +40,12 @@ const Uxrec__ScreenPatches *patcher_clear(
 /**
  * True while some patched tile differs from the last encoded picture; a caret that has vanished again owes nothing.
  */
-bool patcher_owes(struct patcher *patcher);
+bool patcher_is_stale(struct patcher *patcher);
 
 /** Note that the video now shows the current canvas. */
-void patcher_paid(struct patcher *patcher);
+void patcher_refreshed(struct patcher *patcher);
 
-/** Note that a keyframe has cleared all patches; patcher_rest() lays them again first. */
+/** Note that a keyframe has cleared all patches; patcher_refine() lays them again first. */
 void patcher_reset(struct patcher *patcher);
 
 /**
@@ -53,7 +53,7 @@ void patcher_reset(struct patcher *patcher);
  *
  * @return the message to push, or NULL: none now
  */
-const Uxrec__ScreenPatches *patcher_rest(struct patcher *patcher, int64_t now_ns);
+const Uxrec__ScreenPatches *patcher_refine(struct patcher *patcher, int64_t now_ns);
 
-/** Time when patcher_rest() has work; INT64_MAX: not before the screen changes. */
-int64_t patcher_rest_ns(struct patcher *patcher, int64_t now_ns);
+/** Time when patcher_refine() has work; INT64_MAX: not before the screen changes. */
+int64_t patcher_refine_ns(struct patcher *patcher, int64_t now_ns);

@@ -63,7 +63,7 @@ void png_destroy(struct png *png)
 	free(png);
 }
 
-uint32_t png_sum(uint32_t sum, const void *data, size_t size_bytes)
+uint32_t png_crc32(uint32_t sum, const void *data, size_t size_bytes)
 {
 	return libdeflate_crc32(sum, data, size_bytes);
 }

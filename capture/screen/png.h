@@ -15,7 +15,7 @@ void png_destroy(struct png *png);
 DEFINE_DESTROY(png);
 
 /** CRC-32 as in PNG, continued from `sum`; 0 at first. */
-uint32_t png_sum(uint32_t sum, const void *data, size_t size_bytes);
+uint32_t png_crc32(uint32_t sum, const void *data, size_t size_bytes);
 
 /**
  * Append a file of width × height pixels.

@@ -17,43 +17,45 @@
 #define CALM_WAIT  0.5
 #define CALM_COUNT 5
 
-void pace_init(struct pace *pace, int max_fps)
+void rate_control_init(struct rate_control *rate_control, int max_fps)
 {
-	*pace = (struct pace){.max_fps = max_fps, .fps = max_fps};
+	*rate_control = (struct rate_control){.max_fps = max_fps, .fps = max_fps};
 }
 
-int64_t pace_period_ns(const struct pace *pace)
+int64_t rate_control_period_ns(const struct rate_control *rate_control)
 {
-	return NS_PER_S / pace->fps;
+	return NS_PER_S / rate_control->fps;
 }
 
-static bool slow_down(struct pace *pace)
+static bool slow_down(struct rate_control *rate_control)
 {
-	pace->calm = 0;
-	if (pace->fps / 2 < PACE_LEAST_FPS)
+	rate_control->calm = 0;
+	if (rate_control->fps / 2 < RATE_CONTROL_MIN_FPS)
 		return false;
-	pace->fps /= 2;
+	rate_control->fps /= 2;
 	return true;
 }
 
-static bool speed_up(struct pace *pace)
+static bool speed_up(struct rate_control *rate_control)
 {
-	if (pace->fps == pace->max_fps || ++pace->calm < CALM_COUNT)
+	if (rate_control->fps == rate_control->max_fps || ++rate_control->calm < CALM_COUNT)
 		return false;
-	pace->calm = 0;
+	rate_control->calm = 0;
 	/* odd rates are halved with truncation; the last step up restores the maximum */
-	pace->fps = 2 * pace->fps + 1 >= pace->max_fps ? pace->max_fps : 2 * pace->fps;
+	rate_control->fps = 2 * rate_control->fps + 1 >= rate_control->max_fps
+		? rate_control->max_fps
+		: 2 * rate_control->fps;
 	return true;
 }
 
 /* @param share  of a processor; @param waiting  wait relative to processor time */
-static bool judge(struct pace *pace, double share, double waiting)
+static bool judge(struct rate_control *rate_control, double share, double waiting)
 {
 	if (share > WORK_MOST || waiting > WAIT_MOST)
-		return slow_down(pace);
+		return slow_down(rate_control);
 	if (2 * share < CALM_WORK && waiting < CALM_WAIT)
-		return speed_up(pace);
-	pace->calm = 0;
+		return speed_up(rate_control);
+	rate_control->calm = 0;
 	return false;
 }
 
@@ -72,29 +74,29 @@ static int64_t waited_now_ns(void)
 	return strtoll(waited, NULL, 10);
 }
 
-struct pace_used pace_used_now(void)
+struct rate_control_usage rate_control_usage_now(void)
 {
-	return (struct pace_used){clock_read_ns(CLOCK_THREAD_CPUTIME_ID), waited_now_ns()};
+	return (struct rate_control_usage){clock_read_ns(CLOCK_THREAD_CPUTIME_ID), waited_now_ns()};
 }
 
-bool pace_note(struct pace *pace, int64_t began_ns, int64_t ended_ns, struct pace_used before,
-	struct pace_used after)
+bool rate_control_update(struct rate_control *rate_control, int64_t began_ns, int64_t ended_ns,
+	struct rate_control_usage before, struct rate_control_usage after)
 {
 	double share, waiting;
 	int64_t span_ns;
 
-	if (!pace->window_ns)
-		pace->window_ns = began_ns;
-	pace->cpu_ns += after.cpu_ns - before.cpu_ns;
-	pace->waited_ns += after.waited_ns - before.waited_ns;
-	span_ns = ended_ns - pace->window_ns;
+	if (!rate_control->window_ns)
+		rate_control->window_ns = began_ns;
+	rate_control->cpu_ns += after.cpu_ns - before.cpu_ns;
+	rate_control->waited_ns += after.waited_ns - before.waited_ns;
+	span_ns = ended_ns - rate_control->window_ns;
 	if (span_ns < WINDOW_NS)
 		return false;
-	share = (double)pace->cpu_ns / (double)span_ns;
-	waiting = pace->cpu_ns + pace->waited_ns < LEAST_NS
+	share = (double)rate_control->cpu_ns / (double)span_ns;
+	waiting = rate_control->cpu_ns + rate_control->waited_ns < LEAST_NS
 		? 0
-		: (double)pace->waited_ns / (double)(pace->cpu_ns + 1);
-	pace->window_ns = ended_ns;
-	pace->cpu_ns = pace->waited_ns = 0;
-	return judge(pace, share, waiting);
+		: (double)rate_control->waited_ns / (double)(rate_control->cpu_ns + 1);
+	rate_control->window_ns = ended_ns;
+	rate_control->cpu_ns = rate_control->waited_ns = 0;
+	return judge(rate_control, share, waiting);
 }

@@ -7,9 +7,9 @@
  * Rate control for pictures of a screen: the requested rate, reduced when it takes too much of the machine or the
  * machine has too little left, so that the participant does not notice the recorder. One thread.
  */
-struct pace {
+struct rate_control {
 	int max_fps; /* requested rate */
-	int fps; /* current rate: max_fps divided by a power of two, at least PACE_LEAST_FPS or max_fps */
+	int fps; /* current rate: max_fps divided by a power of two, at least RATE_CONTROL_MIN_FPS or max_fps */
 
 	int64_t window_ns; /* start of the window; 0: unset */
 	int64_t cpu_ns, waited_ns;
@@ -17,15 +17,15 @@ struct pace {
 };
 
 /* below this there is no impression of motion */
-#define PACE_LEAST_FPS 4
+#define RATE_CONTROL_MIN_FPS 4
 
-void pace_init(struct pace *pace, int max_fps);
+void rate_control_init(struct rate_control *rate_control, int max_fps);
 
 /** @return the minimum interval between pictures */
-int64_t pace_period_ns(const struct pace *pace);
+int64_t rate_control_period_ns(const struct rate_control *rate_control);
 
 /** A thread's processor time and its wait for a processor used by others. Nanoseconds since it began. */
-struct pace_used {
+struct rate_control_usage {
 	int64_t cpu_ns, waited_ns;
 };
 
@@ -33,7 +33,7 @@ struct pace_used {
  * Usage of the calling thread, by CLOCK_THREAD_CPUTIME_ID and the second number of /proc/thread-self/schedstat
  * (Linux, Documentation/scheduler/sched-stats.rst); without schedstat the wait is 0.
  */
-struct pace_used pace_used_now(void);
+struct rate_control_usage rate_control_usage_now(void);
 
 /**
  * Note a picture taken.
@@ -42,5 +42,5 @@ struct pace_used pace_used_now(void);
  * @param before, after       the thread's usage at these times
  * @return true when the rate has changed
  */
-bool pace_note(struct pace *pace, int64_t began_ns, int64_t ended_ns, struct pace_used before,
-	struct pace_used after);
+bool rate_control_update(struct rate_control *rate_control, int64_t began_ns, int64_t ended_ns,
+	struct rate_control_usage before, struct rate_control_usage after);

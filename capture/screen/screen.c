@@ -33,7 +33,7 @@ static struct screen_source *screen(struct source *source)
 	return (struct screen_source *)source;
 }
 
-static void tell_hidden(struct screen_source *source)
+static void publish_hidden(struct screen_source *source)
 {
 	pthread_mutex_lock(&source->hidden_lock);
 	memcpy(source->hidden, source->canvas->mask, sizeof(source->hidden));
@@ -43,7 +43,7 @@ static void tell_hidden(struct screen_source *source)
 /* A picture delayed by late damage does not delay the next one. */
 static void set_next(struct screen_source *source)
 {
-	int64_t period_ns = pace_period_ns(&source->pace);
+	int64_t period_ns = rate_control_period_ns(&source->rate_control);
 	int64_t earliest_ns = source->copied_ns - period_ns;
 
 	source->next_ns =
@@ -51,7 +51,7 @@ static void set_next(struct screen_source *source)
 }
 
 /* @return 1 copied, 0 retry, or a negative errno */
-static int take_picture(struct screen_source *source, int64_t damage_ns)
+static int capture_picture(struct screen_source *source, int64_t damage_ns)
 {
 	int64_t begun_ns = clock_now_ns();
 	int r = source->grabber->ops->grab(source->grabber, source->canvas, &source->copied_ns);
@@ -67,7 +67,7 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 		source->next_ns = clock_now_ns() + RETRY_NS;
 		return 0;
 	}
-	tell_hidden(source);
+	publish_hidden(source);
 	if (r == 0)
 		r = screen_show(source, damage_ns);
 	/* every copy costs, with or without a change */
@@ -79,22 +79,24 @@ static int take_picture(struct screen_source *source, int64_t damage_ns)
 	return r < 0 ? r : 1;
 }
 
-/* take_picture(), and rate control by its cost */
-static int take_picture_at_pace(struct screen_source *source, int64_t damage_ns)
+/* capture_picture(), and rate control by its cost */
+static int capture_picture_at_rate(struct screen_source *source, int64_t damage_ns)
 {
-	struct pace_used used = pace_used_now();
+	struct rate_control_usage used = rate_control_usage_now();
 	int64_t began_ns = clock_now_ns(), last_ns = source->last_time_ns;
-	int before = source->pace.fps, r = take_picture(source, damage_ns);
+	int before = source->rate_control.fps, r = capture_picture(source, damage_ns);
 
 	/* nothing was shown: hidden changes do not affect the rate */
 	if (r <= 0 || source->last_time_ns == last_ns)
 		return r;
-	if (!pace_note(&source->pace, began_ns, clock_now_ns(), used, pace_used_now()))
+	if (!rate_control_update(&source->rate_control, began_ns, clock_now_ns(), used,
+		    rate_control_usage_now()))
 		return r;
-	log_info("screen: %d pictures a second at most instead of %d: %s", source->pace.fps, before,
-		source->pace.fps < before ? "the machine is busy" : "there is room again");
-	if (screen_tell_left_out(source) < 0 ||
-		screen_push_info(source, screen_take_time(source, clock_now_ns())) < 0)
+	log_info("screen: %d pictures a second at most instead of %d: %s", source->rate_control.fps,
+		before,
+		source->rate_control.fps < before ? "the machine is busy" : "there is room again");
+	if (screen_push_left_out(source) < 0 ||
+		screen_push_info(source, screen_unique_time(source, clock_now_ns())) < 0)
 		return -ENOMEM;
 	return 1;
 }
@@ -115,8 +117,8 @@ static int await_next(struct screen_source *source)
 	int64_t seen_ns = source->copied_ns;
 
 	while (!source->stop && clock_now_ns() + STEP_NS < source->next_ns &&
-		screen_rest_due_ns(source, seen_ns) <= seen_ns) {
-		int r = screen_rest(source, seen_ns);
+		screen_refine_due_ns(source, seen_ns) <= seen_ns) {
+		int r = screen_refine(source, seen_ns);
 
 		if (r < 0)
 			return r;
@@ -138,7 +140,7 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 	for (;;) {
 		int64_t now_ns = clock_now_ns();
 
-		due_ns = screen_pause_due_ns(source, now_ns);
+		due_ns = screen_idle_due_ns(source, now_ns);
 		r = ops->wait(source->grabber, source->wake_fd,
 			due_ns <= now_ns ? now_ns + ANSWER_NS : 0, ret_damage_ns);
 		if (r != 0 || source->keyframe_wanted || source->stop)
@@ -149,7 +151,7 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
 		if (source->busy_since_ns < now_ns - REPORT_DELAY_NS)
 			source->busy_since_ns = now_ns - REPORT_DELAY_NS;
 		/* nothing may be pushed below the watermark returned meanwhile */
-		r = screen_use_pause(source, clock_now_ns());
+		r = screen_use_idle(source, clock_now_ns());
 		if (r < 0)
 			return r;
 	}
@@ -163,13 +165,13 @@ static int await_damage(struct screen_source *source, int64_t *ret_damage_ns)
  */
 static int64_t become_busy(struct screen_source *source, int64_t damage_ns)
 {
-	int64_t said_ns;
+	int64_t reported_ns;
 
-	/* in this order: a concurrent screen_complete_until() checks a second time */
+	/* in this order: a concurrent screen_watermark() checks a second time */
 	source->busy_since_ns = damage_ns;
-	said_ns = source->said_complete_ns;
-	if (damage_ns <= said_ns)
-		source->busy_since_ns = damage_ns = said_ns + 1;
+	reported_ns = source->reported_watermark_ns;
+	if (damage_ns <= reported_ns)
+		source->busy_since_ns = damage_ns = reported_ns + 1;
 	return damage_ns;
 }
 
@@ -197,7 +199,7 @@ static int run(struct screen_source *source)
 		sleep_until(source, damage_ns + COALESCE_NS);
 		if (source->stop)
 			break;
-		r = take_picture_at_pace(source, damage_ns);
+		r = capture_picture_at_rate(source, damage_ns);
 		if (r < 0)
 			return r;
 		if (r > 0) {
@@ -263,7 +265,7 @@ static void remember_output(struct screen_source *source)
 }
 
 /* Reconnect; the next picture is a keyframe. */
-static int connect_again(struct source *base, struct error *reterr)
+static int try_reconnect(struct source *base, struct error *reterr)
 {
 	struct screen_source *source = screen(base);
 	struct grabber *grabber, *gone = source->grabber;
@@ -287,22 +289,22 @@ static int connect_again(struct source *base, struct error *reterr)
 }
 
 /* Reconnect, unless a person has ended the capture or must permit it again. */
-static bool come_back(struct screen_source *source)
+static bool reconnect(struct screen_source *source)
 {
-	const struct source_absence absence = {"the display is gone", CHANNEL_SCREEN,
-		source->wake_fd, &source->stop, connect_again};
+	const struct source_outage outage = {"the display is gone", CHANNEL_SCREEN, source->wake_fd,
+		&source->stop, try_reconnect};
 
-	if (source->grabber->ops->why)
+	if (source->grabber->ops->failure_reason)
 		return false;
 	source->busy_since_ns = 0;
-	return source_come_back(&source->base, &source->context, &absence);
+	return source_reconnect(&source->base, &source->context, &outage);
 }
 
-static const char *why_gone(const struct screen_source *source)
+static const char *get_failure_reason(const struct screen_source *source)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
 
-	return ops->why ? ops->why(source->grabber) : "the display is gone";
+	return ops->failure_reason ? ops->failure_reason(source->grabber) : "the display is gone";
 }
 
 static void *screen_thread(void *user)
@@ -316,25 +318,26 @@ static void *screen_thread(void *user)
 		r = run(source);
 		if (r == 0 || r == -EPIPE)
 			screen_finish(source);
-	} while (r == -EPIPE && !source->stop && come_back(source));
+	} while (r == -EPIPE && !source->stop && reconnect(source));
 	if (r < 0 && !source->stop)
-		source->context.lost(source->context.user, &source->base,
-			r == -EPIPE            ? why_gone(source)
+		source->context.failed(source->context.user, &source->base,
+			r == -EPIPE            ? get_failure_reason(source)
 				: r == -ENOMEM ? "no memory for pictures"
 				: r == -E2BIG  ? "the screen is larger than can be recorded"
 					       : "the screen could not be encoded any more");
 	return NULL;
 }
 
-static int64_t screen_complete_until(struct source *base, int64_t now_ns)
+static int64_t screen_watermark(struct source *base, int64_t now_ns)
 {
 	struct screen_source *source = screen(base);
 	int64_t busy_since_ns = source->busy_since_ns;
 	int64_t until_ns = busy_since_ns ? busy_since_ns - 1 : now_ns - REPORT_DELAY_NS;
-	int64_t said_ns = source->said_complete_ns;
+	int64_t reported_ns = source->reported_watermark_ns;
 
-	while (said_ns < until_ns &&
-		!atomic_compare_exchange_weak(&source->said_complete_ns, &said_ns, until_ns))
+	while (reported_ns < until_ns &&
+		!atomic_compare_exchange_weak(
+			&source->reported_watermark_ns, &reported_ns, until_ns))
 		;
 	/* concurrent damage may not have seen the watermark set here */
 	busy_since_ns = source->busy_since_ns;
@@ -347,13 +350,13 @@ static void screen_request_keyframe(struct source *base)
 	eventfd_write(screen(base)->wake_fd, 1);
 }
 
-static void cut_grabber(void *user)
+static void abort_grabber(void *user)
 {
 	struct screen_source *source = user;
 
 	pthread_mutex_lock(&source->grabber_lock);
-	if (source->grabber->ops->cut)
-		source->grabber->ops->cut(source->grabber);
+	if (source->grabber->ops->abort)
+		source->grabber->ops->abort(source->grabber);
 	pthread_mutex_unlock(&source->grabber_lock);
 }
 
@@ -365,7 +368,7 @@ static void screen_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
-		source_join(source->thread, cut_grabber, source);
+		source_join(source->thread, abort_grabber, source);
 	screen_tear_down(source);
 	grabber_destroy(source->grabber);
 	if (source->wake_fd >= 0)
@@ -378,7 +381,7 @@ static void screen_destroy(struct source *base)
 static const struct source_ops screen_source_ops = {
 	.name = "screen",
 	.destroy = screen_destroy,
-	.complete_until = screen_complete_until,
+	.watermark = screen_watermark,
 	.request_keyframe = screen_request_keyframe,
 };
 
@@ -402,7 +405,7 @@ bool screen_source_hides(struct source *base, int x_px, int y_px)
 
 	pthread_mutex_lock(&source->hidden_lock);
 	for (int m = 0; m < MASK_COUNT; m++)
-		hides |= areas_have(&source->hidden[m], x_px, y_px);
+		hides |= areas_contain(&source->hidden[m], x_px, y_px);
 	pthread_mutex_unlock(&source->hidden_lock);
 	return hides;
 }
@@ -423,7 +426,7 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 	pthread_mutex_init(&source->hidden_lock, NULL);
 	source->context = *context;
 	source->options = *options;
-	pace_init(&source->pace, options->max_fps);
+	rate_control_init(&source->rate_control, options->max_fps);
 	source->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (source->wake_fd < 0)
 		return error_set(reterr, -errno, "no event descriptor: %s", strerror(errno));
@@ -441,15 +444,15 @@ int screen_source_create(struct source **ret, const struct source_context *conte
 		r = screen_set_up(source, reterr);
 	if (r < 0)
 		return r;
-	tell_hidden(source);
+	publish_hidden(source);
 	r = pthread_create(&source->thread, NULL, screen_thread, source);
 	if (r != 0) {
 		source->thread = 0;
 		return error_set(reterr, -r, "cannot start a thread: %s", strerror(r));
 	}
 	source->pointer.context = &source->context;
-	if (ops->follow)
-		ops->follow(source->grabber, pointer_told, &source->pointer);
+	if (ops->track_pointer)
+		ops->track_pointer(source->grabber, pointer_report, &source->pointer);
 	*ret = steal_ptr(base);
 	return 0;
 }

@@ -38,12 +38,12 @@ struct screen_source {
 	pthread_mutex_t hidden_lock;
 	struct areas hidden[MASK_COUNT]; /* of the canvas, for other threads */
 	_Atomic int64_t busy_since_ns;   /* 0: waiting for damage */
-	_Atomic int64_t said_complete_ns;
+	_Atomic int64_t reported_watermark_ns;
 
 	/* guards `grabber`: another thread may cut a blocking call */
 	pthread_mutex_t grabber_lock;
 
-	struct pointer_told pointer; /* owned by the grabber's thread */
+	struct pointer_reporter pointer; /* owned by the grabber's thread */
 
 	/* owned by the source's thread */
 	struct grabber *grabber;
@@ -54,13 +54,13 @@ struct screen_source {
 	struct monitors monitors;       /* as last pushed */
 	unsigned hidden_now;            /* enum hidden, as last pushed */
 	char output[OUTPUT_NAME_BYTES]; /* first recorded output; "": unnamed */
-	struct pace pace;
+	struct rate_control rate_control;
 	int64_t next_ns; /* earliest next picture, by the current rate */
 	int64_t last_time_ns, copied_ns;
 	int64_t shown_ns; /* copy time of the last picture shown */
 	struct left_out left_out;
 	/* start and bytes of patches missing in the video; 0: none */
-	int64_t owed_ns, owed_bytes;
+	int64_t refresh_pending_ns, refresh_pending_bytes;
 	int64_t encoder_failed_ns;
 	int encoder_failures; /* in quick succession */
 	uint32_t pictures_since_keyframe, changes_since_keyframe;
@@ -72,7 +72,7 @@ int screen_set_up(struct screen_source *source, struct error *reterr);
 void screen_tear_down(struct screen_source *source);
 
 /** Make picture timestamps unique. @return the time, or the next free one */
-int64_t screen_take_time(struct screen_source *source, int64_t time_ns);
+int64_t screen_unique_time(struct screen_source *source, int64_t time_ns);
 
 /** Push the screen's metadata. */
 int screen_push_info(struct screen_source *source, int64_t time_ns);
@@ -85,24 +85,24 @@ int screen_push_info(struct screen_source *source, int64_t time_ns);
  */
 int screen_show(struct screen_source *source, int64_t damage_ns);
 
-/** Deadline for screen_rest(). @return CLOCK_MONOTONIC, or INT64_MAX */
-int64_t screen_rest_due_ns(struct screen_source *source, int64_t now_ns);
+/** Deadline for screen_refine(). @return CLOCK_MONOTONIC, or INT64_MAX */
+int64_t screen_refine_due_ns(struct screen_source *source, int64_t now_ns);
 
 /** Lay one step of patches at rest. @param now_ns  time of the canvas's contents */
-int screen_rest(struct screen_source *source, int64_t now_ns);
+int screen_refine(struct screen_source *source, int64_t now_ns);
 
-/** Deadline for screen_use_pause(). @return CLOCK_MONOTONIC, or INT64_MAX */
-int64_t screen_pause_due_ns(struct screen_source *source, int64_t now_ns);
+/** Deadline for screen_use_idle(). @return CLOCK_MONOTONIC, or INT64_MAX */
+int64_t screen_idle_due_ns(struct screen_source *source, int64_t now_ns);
 
 /**
  * While nothing changes: push one step of pending work, a video picture to catch up or patches at rest.
  *
  * @param now_ns  time of the canvas's contents
  */
-int screen_use_pause(struct screen_source *source, int64_t now_ns);
+int screen_use_idle(struct screen_source *source, int64_t now_ns);
 
 /** On a change of the rate or at the end: push the gap of pictures left out. */
-int screen_tell_left_out(struct screen_source *source);
+int screen_push_left_out(struct screen_source *source);
 
 /** At the end of the source or display: push the pending video and gaps. */
 void screen_finish(struct screen_source *source);

@@ -18,8 +18,8 @@
 #define KEYFRAME_CHANGE_S 10
 
 /* The video catches up with its patches after a second at most, or at this many bytes. */
-#define OWED_NS    (900 * NS_PER_MS)
-#define OWED_BYTES (64 * 1024)
+#define REFRESH_NS    (900 * NS_PER_MS)
+#define REFRESH_BYTES (64 * 1024)
 
 /* Replace a failed encoder, up to ENCODER_FAILURES times in quick succession. */
 #define ENCODER_FAILURES 3
@@ -102,14 +102,14 @@ int screen_push_info(struct screen_source *source, int64_t time_ns)
 	source->hidden_now = canvas_hidden(source->canvas);
 	info.hidden_now = hidden;
 	info.n_hidden_now = fill_hidden(source->hidden_now, hidden);
-	info.fps = (uint32_t)source->pace.fps;
+	info.fps = (uint32_t)source->rate_control.fps;
 	return push(source, &(struct packet_info){CHANNEL_SCREEN_INFO, 0, time_ns, 0}, &info.base);
 }
 
 static int open_encoder(struct screen_source *source, const char *name, struct error *reterr)
 {
 	const struct picture *picture = source->canvas->picture;
-	const char *passed_over;
+	const char *skip_reason;
 	int r;
 
 	encoder_destroy(steal_ptr(source->encoder));
@@ -117,9 +117,9 @@ static int open_encoder(struct screen_source *source, const char *name, struct e
 		&(struct encoder_options){name, source->options.max_fps, picture->chroma}, reterr);
 	if (r < 0)
 		return r;
-	passed_over = encoder_passed_over(source->encoder);
+	skip_reason = encoder_skip_reason(source->encoder);
 	log_info("screen: %dx%d, encoded by %s%s%s", picture->width, picture->height,
-		encoder_describe(source->encoder), *passed_over ? "; " : "", passed_over);
+		encoder_describe(source->encoder), *skip_reason ? "; " : "", skip_reason);
 	return 0;
 }
 
@@ -146,7 +146,7 @@ static int fall_back(struct screen_source *source, int64_t failed_ns, const char
 	int r;
 
 	log_warning("screen: the encoder failed and is replaced: %s", why);
-	r = open_encoder(source, ENCODER_LAST, &error);
+	r = open_encoder(source, ENCODER_FALLBACK, &error);
 	if (r < 0)
 		return log_errno(r, "screen: %s", error.text);
 	source->keyframe_seen = false;
@@ -163,15 +163,15 @@ static void put_kind(const struct encoder *encoder, char kind[ENCODER_KIND_BYTES
 }
 
 /* Push a gap when a screen too large for the hardware encoder has led to another encoder. */
-static int tell_other_encoder(struct screen_source *source, const char *before, int64_t from_ns)
+static int push_encoder_gap(struct screen_source *source, const char *before, int64_t from_ns)
 {
 	char now[ENCODER_KIND_BYTES];
 
 	put_kind(source->encoder, now);
-	if (!*before || strcmp(now, before) == 0 || !*encoder_passed_over(source->encoder))
+	if (!*before || strcmp(now, before) == 0 || !*encoder_skip_reason(source->encoder))
 		return 0;
 	return push_gap(source, UXREC__GAP__REASON__REASON_ENCODER, from_ns, clock_now_ns(), 0,
-		encoder_passed_over(source->encoder));
+		encoder_skip_reason(source->encoder));
 }
 
 int screen_set_up(struct screen_source *source, struct error *reterr)
@@ -202,12 +202,12 @@ int screen_set_up(struct screen_source *source, struct error *reterr)
 	if (r < 0 && source->size.width != 0)
 		r = fall_back(source, clock_now_ns(), error.text);
 	else if (r == 0)
-		r = tell_other_encoder(source, before, from_ns);
+		r = push_encoder_gap(source, before, from_ns);
 	if (r < 0)
 		return error_set(reterr, r, "%s", error.text);
 	source->size = size;
 	source->keyframe_seen = false;
-	source->owed_ns = source->owed_bytes = 0;
+	source->refresh_pending_ns = source->refresh_pending_bytes = 0;
 	source->grabber->ops->damage_all(source->grabber);
 	return 0;
 }
@@ -245,7 +245,7 @@ static int push_keyframe_mark(struct screen_source *source, int64_t time_ns)
 		source, &(struct packet_info){CHANNEL_SCREEN_KEYFRAMES, 0, time_ns, 0}, &mark.base);
 }
 
-int64_t screen_take_time(struct screen_source *source, int64_t time_ns)
+int64_t screen_unique_time(struct screen_source *source, int64_t time_ns)
 {
 	if (time_ns <= source->last_time_ns)
 		time_ns = source->last_time_ns + 1;
@@ -327,7 +327,8 @@ static int push_clear(struct screen_source *source, const struct areas *changed,
 static int push_picture(struct screen_source *source, const struct areas *changed, int64_t time_ns,
 	int64_t copied_ns, bool keyframe)
 {
-	struct packet_info info = {CHANNEL_SCREEN, 0, screen_take_time(source, time_ns), copied_ns};
+	struct packet_info info = {
+		CHANNEL_SCREEN, 0, screen_unique_time(source, time_ns), copied_ns};
 	struct encoded encoded;
 	int r = encode(source, info.time_ns, keyframe, &encoded);
 
@@ -336,8 +337,8 @@ static int push_picture(struct screen_source *source, const struct areas *change
 	r = push_clear(source, changed, &info, encoded.keyframe);
 	if (r < 0)
 		return r;
-	patcher_paid(source->patcher);
-	source->owed_ns = source->owed_bytes = 0;
+	patcher_refreshed(source->patcher);
+	source->refresh_pending_ns = source->refresh_pending_bytes = 0;
 	source->pictures_since_keyframe++;
 	info.flags = encoded.keyframe ? PACKET_KEYFRAME : 0;
 	return push_video(source, &info, &encoded);
@@ -348,22 +349,23 @@ static int push_patches(struct screen_source *source, const Uxrec__ScreenPatches
 {
 	return push(source,
 		&(struct packet_info){
-			CHANNEL_SCREEN_PATCHES, 0, screen_take_time(source, time_ns), copied_ns},
+			CHANNEL_SCREEN_PATCHES, 0, screen_unique_time(source, time_ns), copied_ns},
 		&patches->base);
 }
 
-static void owe(struct screen_source *source, const Uxrec__ScreenPatches *patches, int64_t now_ns)
+static void mark_refresh_pending(
+	struct screen_source *source, const Uxrec__ScreenPatches *patches, int64_t now_ns)
 {
-	if (!source->owed_ns)
-		source->owed_ns = now_ns;
+	if (!source->refresh_pending_ns)
+		source->refresh_pending_ns = now_ns;
 	for (size_t i = 0; i < patches->n_patches; i++)
-		source->owed_bytes += (int64_t)patches->patches[i]->png.len;
-	if (source->owed_bytes > OWED_BYTES)
-		source->owed_ns = now_ns - OWED_NS;
+		source->refresh_pending_bytes += (int64_t)patches->patches[i]->png.len;
+	if (source->refresh_pending_bytes > REFRESH_BYTES)
+		source->refresh_pending_ns = now_ns - REFRESH_NS;
 }
 
 /* Push a moved monitor or a change of hidden areas. A keyframe includes both anyway. */
-static int tell_changes(struct screen_source *source, int64_t time_ns)
+static int push_changed_info(struct screen_source *source, int64_t time_ns)
 {
 	const struct grabber_ops *ops = source->grabber->ops;
 	bool moved =
@@ -372,28 +374,28 @@ static int tell_changes(struct screen_source *source, int64_t time_ns)
 	if (!source->keyframe_seen ||
 		(!moved && canvas_hidden(source->canvas) == source->hidden_now))
 		return 0;
-	return screen_push_info(source, screen_take_time(source, time_ns));
+	return screen_push_info(source, screen_unique_time(source, time_ns));
 }
 
-static bool is_owed_due(const struct screen_source *source, int64_t now_ns)
+static bool is_refresh_due(const struct screen_source *source, int64_t now_ns)
 {
-	return source->owed_ns && source->owed_ns + OWED_NS <= now_ns;
+	return source->refresh_pending_ns && source->refresh_pending_ns + REFRESH_NS <= now_ns;
 }
 
 /* Let the video show its patches, if any differ. */
-static int pay(struct screen_source *source, int64_t now_ns)
+static int refresh_video(struct screen_source *source, int64_t now_ns)
 {
 	static const struct areas nothing;
 
-	if (patcher_owes(source->patcher))
+	if (patcher_is_stale(source->patcher))
 		return push_picture(source, &nothing, now_ns, 0, false);
-	source->owed_ns = source->owed_bytes = 0;
+	source->refresh_pending_ns = source->refresh_pending_bytes = 0;
 	return 0;
 }
 
 /* ---- pictures left out ---- */
 
-int screen_tell_left_out(struct screen_source *source)
+int screen_push_left_out(struct screen_source *source)
 {
 	struct left_out *left_out = &source->left_out;
 	int r = 0;
@@ -409,7 +411,7 @@ int screen_tell_left_out(struct screen_source *source)
 static int count_left_out(struct screen_source *source, int64_t damage_ns)
 {
 	struct left_out *left_out = &source->left_out;
-	int64_t period_ns = NS_PER_S / source->pace.max_fps;
+	int64_t period_ns = NS_PER_S / source->rate_control.max_fps;
 	int64_t due_ns = source->shown_ns + period_ns, missed;
 	int r = 0;
 
@@ -420,14 +422,14 @@ static int count_left_out(struct screen_source *source, int64_t damage_ns)
 	if (missed <= 0)
 		return 0;
 	if (left_out->count > 0 && due_ns - left_out->to_ns > LEFT_OUT_REST_NS)
-		r = screen_tell_left_out(source);
+		r = screen_push_left_out(source);
 	if (left_out->count == 0)
 		left_out->from_ns = due_ns;
 	left_out->count += (uint64_t)missed;
-	left_out->lower |= source->pace.fps < source->pace.max_fps;
+	left_out->lower |= source->rate_control.fps < source->rate_control.max_fps;
 	left_out->to_ns = source->copied_ns;
 	if (r == 0 && left_out->to_ns - left_out->from_ns > LEFT_OUT_NS)
-		r = screen_tell_left_out(source);
+		r = screen_push_left_out(source);
 	return r;
 }
 
@@ -438,26 +440,28 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 	struct areas changed = source->canvas->changed;
 	const Uxrec__ScreenPatches *patches;
 	bool keyframe;
-	int r = tell_changes(source, damage_ns);
+	int r = push_changed_info(source, damage_ns);
 
 	if (r < 0)
 		return r;
 	source->canvas->changed.count = 0;
 	/* changes within hidden areas do not count, and bring no keyframe nearer */
 	if (changed.count == 0 && !source->keyframe_wanted && source->keyframe_seen)
-		return is_owed_due(source, source->copied_ns) ? pay(source, source->copied_ns) : 0;
+		return is_refresh_due(source, source->copied_ns)
+			? refresh_video(source, source->copied_ns)
+			: 0;
 	keyframe = keyframe_is_due(source);
 	r = count_left_out(source, damage_ns);
 	if (r < 0)
 		return r;
 	source->changes_since_keyframe++;
-	patches = keyframe ? NULL : patcher_lay(source->patcher, &changed, source->copied_ns);
+	patches = keyframe ? NULL : patcher_apply(source->patcher, &changed, source->copied_ns);
 	if (patches) {
-		owe(source, patches, source->copied_ns);
+		mark_refresh_pending(source, patches, source->copied_ns);
 		r = push_patches(source, patches, damage_ns, source->copied_ns);
 		/* nonstop changes leave no pause for it */
-		if (r == 0 && is_owed_due(source, source->copied_ns))
-			r = pay(source, source->copied_ns);
+		if (r == 0 && is_refresh_due(source, source->copied_ns))
+			r = refresh_video(source, source->copied_ns);
 	} else {
 		r = push_picture(source, &changed, damage_ns, source->copied_ns, keyframe);
 	}
@@ -466,35 +470,37 @@ int screen_show(struct screen_source *source, int64_t damage_ns)
 
 /* ---- while nothing changes ---- */
 
-int64_t screen_rest_due_ns(struct screen_source *source, int64_t now_ns)
+int64_t screen_refine_due_ns(struct screen_source *source, int64_t now_ns)
 {
 	/* patches need a picture below them */
-	return source->keyframe_seen ? patcher_rest_ns(source->patcher, now_ns) : INT64_MAX;
+	return source->keyframe_seen ? patcher_refine_ns(source->patcher, now_ns) : INT64_MAX;
 }
 
-int screen_rest(struct screen_source *source, int64_t now_ns)
+int screen_refine(struct screen_source *source, int64_t now_ns)
 {
-	const Uxrec__ScreenPatches *patches = patcher_rest(source->patcher, now_ns);
+	const Uxrec__ScreenPatches *patches = patcher_refine(source->patcher, now_ns);
 
 	return patches ? push_patches(source, patches, now_ns, 0) : 0;
 }
 
-int64_t screen_pause_due_ns(struct screen_source *source, int64_t now_ns)
+int64_t screen_idle_due_ns(struct screen_source *source, int64_t now_ns)
 {
-	int64_t rest_ns = screen_rest_due_ns(source, now_ns);
-	int64_t owed_ns = source->owed_ns ? source->owed_ns + OWED_NS : INT64_MAX;
+	int64_t refine_ns = screen_refine_due_ns(source, now_ns);
+	int64_t refresh_pending_ns =
+		source->refresh_pending_ns ? source->refresh_pending_ns + REFRESH_NS : INT64_MAX;
 
-	return owed_ns < rest_ns ? owed_ns : rest_ns;
+	return refresh_pending_ns < refine_ns ? refresh_pending_ns : refine_ns;
 }
 
-int screen_use_pause(struct screen_source *source, int64_t now_ns)
+int screen_use_idle(struct screen_source *source, int64_t now_ns)
 {
-	return is_owed_due(source, now_ns) ? pay(source, now_ns) : screen_rest(source, now_ns);
+	return is_refresh_due(source, now_ns) ? refresh_video(source, now_ns)
+					      : screen_refine(source, now_ns);
 }
 
 void screen_finish(struct screen_source *source)
 {
-	if (source->owed_ns)
-		pay(source, clock_now_ns());
-	screen_tell_left_out(source);
+	if (source->refresh_pending_ns)
+		refresh_video(source, clock_now_ns());
+	screen_push_left_out(source);
 }

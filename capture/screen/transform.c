@@ -6,7 +6,7 @@
 /* columns copied together: on a rotated screen each is in a separate row of the buffer */
 #define BAND 32
 
-struct turn turn_make(int transform, int buffer_width, int buffer_height)
+struct transform transform_make(int transform, int buffer_width, int buffer_height)
 {
 	/* right and down steps in the buffer */
 	static const int steps[8][4] = {
@@ -22,7 +22,7 @@ struct turn turn_make(int transform, int buffer_width, int buffer_height)
 	const int *step = steps[transform & 7];
 	bool aside = step[0] == 0;
 
-	return (struct turn){
+	return (struct transform){
 		.width = aside ? buffer_height : buffer_width,
 		.height = aside ? buffer_width : buffer_height,
 		.x = step[0] + step[2] < 0 ? buffer_width - 1 : 0,
@@ -34,15 +34,15 @@ struct turn turn_make(int transform, int buffer_width, int buffer_height)
 	};
 }
 
-struct rect turn_rect(const struct turn *turn, const struct rect *in_buffer)
+struct rect transform_rect(const struct transform *transform, const struct rect *in_buffer)
 {
 	/* map two opposite corners; the steps are an orthogonal matrix, its inverse is the transpose */
-	int ax = in_buffer->x - turn->x, ay = in_buffer->y - turn->y;
+	int ax = in_buffer->x - transform->x, ay = in_buffer->y - transform->y;
 	int bx = ax + in_buffer->width - 1, by = ay + in_buffer->height - 1;
-	int left = ax * turn->right_x + ay * turn->right_y;
-	int top = ax * turn->down_x + ay * turn->down_y;
-	int right = bx * turn->right_x + by * turn->right_y;
-	int bottom = bx * turn->down_x + by * turn->down_y;
+	int left = ax * transform->right_x + ay * transform->right_y;
+	int top = ax * transform->down_x + ay * transform->down_y;
+	int right = bx * transform->right_x + by * transform->right_y;
+	int bottom = bx * transform->down_x + by * transform->down_y;
 
 	return (struct rect){
 		.x = left < right ? left : right,
@@ -57,16 +57,19 @@ static uint32_t exchange_red(uint32_t pixel)
 	return (pixel & 0xff00ff00) | (pixel & 0xff) << 16 | (pixel >> 16 & 0xff);
 }
 
-static void copy_band(const struct turned_pixels *from, const struct rect *rect, uint8_t *to)
+static void copy_band(const struct transformed_pixels *from, const struct rect *rect, uint8_t *to)
 {
-	const struct turn *turn = &from->turn;
-	const ptrdiff_t right = turn->right_x * 4 + turn->right_y * from->stride;
+	const struct transform *transform = &from->transform;
+	const ptrdiff_t right = transform->right_x * 4 + transform->right_y * from->stride;
 
 	for (int y = rect->y; y < rect->y + rect->height; y++) {
 		const uint8_t *pixel = from->pixels +
-			(turn->y + rect->x * turn->right_y + y * turn->down_y) * from->stride +
-			4 * (ptrdiff_t)(turn->x + rect->x * turn->right_x + y * turn->down_x);
-		uint8_t *row = to + 4 * ((ptrdiff_t)y * turn->width + rect->x);
+			(transform->y + rect->x * transform->right_y + y * transform->down_y) *
+				from->stride +
+			4 *
+				(ptrdiff_t)(transform->x + rect->x * transform->right_x +
+					y * transform->down_x);
+		uint8_t *row = to + 4 * ((ptrdiff_t)y * transform->width + rect->x);
 
 		for (int i = 0; i < rect->width; i++, pixel += right) {
 			uint32_t value;
@@ -79,7 +82,7 @@ static void copy_band(const struct turned_pixels *from, const struct rect *rect,
 	}
 }
 
-void turn_copy(const struct turned_pixels *from, const struct rect *rect, uint8_t *to)
+void transform_copy(const struct transformed_pixels *from, const struct rect *rect, uint8_t *to)
 {
 	struct rect band = *rect;
 

@@ -34,10 +34,11 @@ struct portal_grabber {
 	struct grabber base;
 	struct portal *portal;
 	int event_fd; /* new events, or the end */
-	_Atomic bool cut;
+	_Atomic bool aborted;
 	struct portal_stream allowed;
-	struct grabber_size size;         /* as known to the caller */
-	struct portal_room read, swapped; /* pixels read from a picture, and colour-swapped ones */
+	struct grabber_size size; /* as known to the caller */
+	struct portal_scratch read,
+		swapped; /* pixels read from a picture, and colour-swapped ones */
 	int64_t grabbed_ns;
 
 	struct pw_thread_loop *loop;
@@ -55,16 +56,16 @@ struct portal_grabber {
 	struct areas damage;              /* accumulated since the last grab */
 	bool all, has_damage;             /* all of it; any */
 	int64_t damage_ns;
-	uint64_t sequence; /* of the last frame; 0: without numbers */
-	unsigned refused;  /* frames with invalid metadata or unreadable memory */
-	char why[200];     /* "": no failure */
+	uint64_t sequence;        /* of the last frame; 0: without numbers */
+	unsigned refused;         /* frames with invalid metadata or unreadable memory */
+	char failure_reason[200]; /* "": no failure */
 
 	/* the pointer: last state, and its listener */
-	void (*told)(void *user, const struct grabber_pointer *pointer);
-	void *told_user;
+	void (*report)(void *user, const struct grabber_pointer *pointer);
+	void *report_user;
 	struct grabber_pointer pointer;
-	bool has_pointer, pointer_away; /* away: outside the shared area */
-	uint8_t *shape, *shape_room;    /* the current one, and scratch for the next */
+	bool has_pointer, pointer_outside; /* away: outside the shared area */
+	uint8_t *shape, *shape_scratch;    /* the current one, and scratch for the next */
 };
 
 static struct portal_grabber *portal_grabber(struct grabber *grabber)
@@ -80,8 +81,8 @@ fail(struct portal_grabber *grabber, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	if (!*grabber->why)
-		vsnprintf(grabber->why, sizeof(grabber->why), format, args);
+	if (!*grabber->failure_reason)
+		vsnprintf(grabber->failure_reason, sizeof(grabber->failure_reason), format, args);
 	va_end(args);
 	eventfd_write(grabber->event_fd, 1);
 }
@@ -116,52 +117,52 @@ static void on_remove_buffer(void *user, struct pw_buffer *buffer)
 /* ---- buffer contents ---- */
 
 /* @param same  the shape is unchanged since the last call */
-static void tell_pointer(struct portal_grabber *grabber, bool same)
+static void report_pointer(struct portal_grabber *grabber, bool same)
 {
 	struct grabber_pointer pointer = grabber->pointer;
 
 	pointer.time_ns = clock_now_ns();
-	if (grabber->pointer_away)
+	if (grabber->pointer_outside)
 		pointer.width = pointer.height = pointer.hot_x = pointer.hot_y = 0;
 	if (same)
 		pointer.rgba = NULL;
-	else if (!pointer.rgba && grabber->pointer_away)
+	else if (!pointer.rgba && grabber->pointer_outside)
 		pointer.rgba = grabber->shape; /* never read: the size is 0 */
-	if (grabber->told)
-		grabber->told(grabber->told_user, &pointer);
+	if (grabber->report)
+		grabber->report(grabber->report_user, &pointer);
 }
 
-static void take_pointer(struct portal_grabber *grabber, struct spa_buffer *buffer)
+static void handle_pointer(struct portal_grabber *grabber, struct spa_buffer *buffer)
 {
 	struct grabber_pointer pointer;
-	bool was_away = grabber->pointer_away;
+	bool was_outside = grabber->pointer_outside;
 
-	switch (portal_frame_pointer(buffer, &pointer, grabber->shape_room)) {
-	case PORTAL_POINTER_UNSAID: return;
-	case PORTAL_POINTER_AWAY:
-		grabber->pointer_away = true;
-		if (grabber->has_pointer && !was_away)
-			tell_pointer(grabber, false);
+	switch (portal_frame_pointer(buffer, &pointer, grabber->shape_scratch)) {
+	case PORTAL_POINTER_UNCHANGED: return;
+	case PORTAL_POINTER_OUTSIDE:
+		grabber->pointer_outside = true;
+		if (grabber->has_pointer && !was_outside)
+			report_pointer(grabber, false);
 		return;
-	case PORTAL_POINTER_THERE: break;
+	case PORTAL_POINTER_INSIDE: break;
 	}
-	grabber->pointer_away = false;
+	grabber->pointer_outside = false;
 	if (pointer.rgba) {
 		uint8_t *room = grabber->shape;
 
-		grabber->shape = grabber->shape_room;
-		grabber->shape_room = room;
+		grabber->shape = grabber->shape_scratch;
+		grabber->shape_scratch = room;
 		grabber->pointer = pointer;
 	} else {
 		grabber->pointer.x = pointer.x;
 		grabber->pointer.y = pointer.y;
 	}
 	grabber->has_pointer = true;
-	tell_pointer(grabber, !pointer.rgba && !was_away);
+	report_pointer(grabber, !pointer.rgba && !was_outside);
 }
 
 /* Presentation time. A lost frame took its damage with it. */
-static int64_t take_time(struct portal_grabber *grabber, struct spa_buffer *buffer)
+static int64_t read_time(struct portal_grabber *grabber, struct spa_buffer *buffer)
 {
 	uint64_t sequence;
 	int64_t shown_ns = portal_frame_time(buffer, &sequence), now_ns = clock_now_ns();
@@ -181,7 +182,7 @@ static bool same_size(const struct portal_frame *a, const struct portal_frame *b
 }
 
 /* @return true when the buffer is kept */
-static bool take_frame(struct portal_grabber *grabber, struct pw_buffer *buffer)
+static bool accept_frame(struct portal_grabber *grabber, struct pw_buffer *buffer)
 {
 	struct portal_frame frame;
 	int64_t shown_ns;
@@ -193,7 +194,7 @@ static bool take_frame(struct portal_grabber *grabber, struct pw_buffer *buffer)
 	}
 	if (r < 0)
 		return false;
-	shown_ns = take_time(grabber, buffer->buffer);
+	shown_ns = read_time(grabber, buffer->buffer);
 	if (!portal_frame_damage(&grabber->damage, buffer->buffer, &frame) ||
 		!same_size(&frame, &grabber->frame))
 		grabber->all = true;
@@ -214,8 +215,8 @@ static void on_process(void *user)
 	struct pw_buffer *buffer;
 
 	while ((buffer = pw_stream_dequeue_buffer(grabber->stream))) {
-		take_pointer(grabber, buffer->buffer);
-		if (!take_frame(grabber, buffer))
+		handle_pointer(grabber, buffer->buffer);
+		if (!accept_frame(grabber, buffer))
 			pw_stream_queue_buffer(grabber->stream, buffer);
 	}
 }
@@ -353,7 +354,7 @@ static void portal_grabber_destroy(struct grabber *base)
 	free(grabber->read.memory);
 	free(grabber->swapped.memory);
 	free(grabber->shape);
-	free(grabber->shape_room);
+	free(grabber->shape_scratch);
 	free(grabber);
 }
 
@@ -366,7 +367,7 @@ static int look(struct portal_grabber *grabber, int64_t *ret_damage_ns)
 	pw_thread_loop_lock(grabber->loop);
 	if (gone)
 		fail(grabber, "%s", gone);
-	if (*grabber->why || grabber->cut) {
+	if (*grabber->failure_reason || grabber->aborted) {
 		r = -EPIPE;
 	} else if (grabber->newest && grabber->has_damage) {
 		*ret_damage_ns = grabber->damage_ns;
@@ -428,7 +429,8 @@ static int put_swapped(struct portal_grabber *grabber, const struct rect *rect, 
 {
 	uint8_t *to;
 
-	if (portal_room_make(&grabber->swapped, (size_t)rect->width * (size_t)rect->height * 4) < 0)
+	if (portal_scratch_reserve(
+		    &grabber->swapped, (size_t)rect->width * (size_t)rect->height * 4) < 0)
 		return -ENOMEM;
 	to = grabber->swapped.memory;
 	for (int y = 0; y < rect->height; y++, from += stride)
@@ -521,24 +523,24 @@ static int portal_grab(struct grabber *base, struct canvas *canvas, int64_t *ret
 	return r;
 }
 
-static void portal_cut(struct grabber *base)
+static void portal_abort(struct grabber *base)
 {
 	struct portal_grabber *grabber = portal_grabber(base);
 
-	grabber->cut = true;
+	grabber->aborted = true;
 	eventfd_write(grabber->event_fd, 1);
 }
 
-static void portal_follow(struct grabber *base,
-	void (*told)(void *user, const struct grabber_pointer *pointer), void *user)
+static void portal_track_pointer(struct grabber *base,
+	void (*report)(void *user, const struct grabber_pointer *pointer), void *user)
 {
 	struct portal_grabber *grabber = portal_grabber(base);
 
 	pw_thread_loop_lock(grabber->loop);
-	grabber->told = told;
-	grabber->told_user = user;
+	grabber->report = report;
+	grabber->report_user = user;
 	if (grabber->has_pointer)
-		tell_pointer(grabber, false);
+		report_pointer(grabber, false);
 	pw_thread_loop_unlock(grabber->loop);
 }
 
@@ -559,11 +561,11 @@ static const char *portal_describe(const struct grabber *base)
 }
 
 /* written once, before it is read */
-static const char *portal_why(struct grabber *base)
+static const char *portal_failure_reason(struct grabber *base)
 {
-	const char *why = portal_grabber(base)->why;
+	const char *failure_reason = portal_grabber(base)->failure_reason;
 
-	return *why ? why : "the display is gone";
+	return *failure_reason ? failure_reason : "the display is gone";
 }
 
 static void init_once(void)
@@ -591,7 +593,7 @@ static int start(struct portal_grabber *grabber, int fd, struct error *reterr)
 			strerror(-r));
 	r = await_frame(grabber, clock_now_ns() + FIRST_NS);
 	if (r == -EPIPE)
-		return error_set(reterr, r, "%s", portal_why(&grabber->base));
+		return error_set(reterr, r, "%s", portal_failure_reason(&grabber->base));
 	if (r < 0)
 		return error_set(reterr, r,
 			grabber->format.size.width == 0
@@ -619,8 +621,8 @@ static int portal_create(
 	base->ops = &grabber_portal;
 	grabber->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	grabber->shape = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
-	grabber->shape_room = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
-	if (grabber->event_fd < 0 || !grabber->shape || !grabber->shape_room)
+	grabber->shape_scratch = malloc(PORTAL_CURSOR_SIDE * PORTAL_CURSOR_SIDE * 4);
+	if (grabber->event_fd < 0 || !grabber->shape || !grabber->shape_scratch)
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = portal_open(&grabber->portal, &grabber->allowed, reterr);
 	if (r < 0)
@@ -643,9 +645,9 @@ const struct grabber_ops grabber_portal = {
 	.size = portal_size,
 	.grab = portal_grab,
 	.damage_all = portal_damage_all,
-	.cut = portal_cut,
-	.follow = portal_follow,
-	.why = portal_why,
+	.abort = portal_abort,
+	.track_pointer = portal_track_pointer,
+	.failure_reason = portal_failure_reason,
 	.describe = portal_describe,
 	.destroy = portal_grabber_destroy,
 };

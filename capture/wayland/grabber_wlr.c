@@ -26,10 +26,10 @@
  *    ▲              │ failed               │ failed          │ failed           │
  *    └──────────────┴──────────────────────┴─────────────────┴──────────────────┘ output changed
  */
-enum frame_state { FRAME_NONE, FRAME_ASKED, FRAME_OFFERED, FRAME_COPYING, FRAME_READY };
+enum frame_state { FRAME_NONE, FRAME_REQUESTED, FRAME_OFFERED, FRAME_COPYING, FRAME_READY };
 
 /* timeout for a compositor that does not answer a new client */
-#define GREETING_NS (5 * NS_PER_S)
+#define SETUP_TIMEOUT_NS (5 * NS_PER_S)
 
 /* A screen that is off fails at once and sends no event when it is on again: retry with backoff,
  * doubling from the first to the last. */
@@ -64,7 +64,7 @@ struct wlr_grabber {
 	int output_count;
 	struct wlr_output *output; /* the chosen one; NULL: none yet */
 	char about[160];
-	bool greeted, lost;
+	bool is_set_up, output_removed;
 
 	enum frame_state state;
 	struct zwlr_screencopy_frame_v1 *frame;
@@ -123,7 +123,7 @@ static void frame_buffer(void *user, struct zwlr_screencopy_frame_v1 *frame, uin
 {
 	struct wlr_grabber *grabber = user;
 
-	if (grabber->state != FRAME_ASKED)
+	if (grabber->state != FRAME_REQUESTED)
 		return;
 	if (!is_readable(format))
 		grabber->other_format = format;
@@ -149,7 +149,7 @@ static void frame_buffer_done(void *user, struct zwlr_screencopy_frame_v1 *frame
 	struct wlr_grabber *grabber = user;
 
 	(void)frame;
-	if (grabber->state == FRAME_ASKED)
+	if (grabber->state == FRAME_REQUESTED)
 		grabber->state = FRAME_OFFERED;
 }
 
@@ -231,7 +231,7 @@ static const struct zwlr_screencopy_frame_v1_listener frame_listener = {
 };
 
 /* Without the pointer: it would cause damage with every move. */
-static int ask(struct wlr_grabber *grabber)
+static int request_frame(struct wlr_grabber *grabber)
 {
 	grabber->frame = zwlr_screencopy_manager_v1_capture_output(
 		grabber->manager, false, grabber->output->proxy);
@@ -241,7 +241,7 @@ static int ask(struct wlr_grabber *grabber)
 	grabber->offered = (struct shape){.format = UINT32_MAX};
 	grabber->damage.count = 0;
 	grabber->bottom_first = false;
-	grabber->state = FRAME_ASKED;
+	grabber->state = FRAME_REQUESTED;
 	return 0;
 }
 
@@ -272,10 +272,10 @@ static int check_offer(const struct wlr_grabber *grabber, struct error *reterr)
 
 static struct grabber_size size_of(const struct wlr_grabber *grabber)
 {
-	const struct turn turn = turn_make(grabber->output->transform, (int)grabber->offered.width,
-		(int)grabber->offered.height);
+	const struct transform transform = transform_make(grabber->output->transform,
+		(int)grabber->offered.width, (int)grabber->offered.height);
 
-	return (struct grabber_size){turn.width, turn.height};
+	return (struct grabber_size){transform.width, transform.height};
 }
 
 static void unmap_shared(struct wlr_grabber *grabber)
@@ -316,7 +316,7 @@ static int prepare_buffer(struct wlr_grabber *grabber)
 {
 	const struct shape *offered = &grabber->offered;
 	const struct grabber_size size = size_of(grabber);
-	const bool is_turned = grabber->output->transform || is_red_first(offered->format);
+	const bool is_transformed = grabber->output->transform || is_red_first(offered->format);
 	int r;
 
 	if (size.width != grabber->size.width || size.height != grabber->size.height)
@@ -330,9 +330,9 @@ static int prepare_buffer(struct wlr_grabber *grabber)
 			return r;
 		grabber->shape = *offered;
 	}
-	if (is_turned && !grabber->upright)
+	if (is_transformed && !grabber->upright)
 		grabber->upright = calloc((size_t)size.height, (size_t)size.width * 4);
-	return is_turned && !grabber->upright ? -ENOMEM : 0;
+	return is_transformed && !grabber->upright ? -ENOMEM : 0;
 }
 
 static int begin_copy(struct wlr_grabber *grabber)
@@ -360,7 +360,7 @@ static void output_geometry(void *user, struct wl_output *output, int32_t x, int
 	(void)output, (void)x, (void)y, (void)width_mm, (void)height_mm, (void)subpixel;
 	(void)make, (void)model;
 	transform &= 7;
-	if (transform != known->transform && grabber->greeted) {
+	if (transform != known->transform && grabber->is_set_up) {
 		start_over(grabber);
 		free(steal_ptr(grabber->upright));
 	}
@@ -373,7 +373,7 @@ static void output_mode(void *user, struct wl_output *output, uint32_t flags, in
 	struct wlr_grabber *grabber = ((struct wlr_output *)user)->grabber;
 
 	(void)output, (void)refresh;
-	if (!grabber->greeted || !(flags & WL_OUTPUT_MODE_CURRENT))
+	if (!grabber->is_set_up || !(flags & WL_OUTPUT_MODE_CURRENT))
 		return;
 	/* also sent for a screen that was off: retry at once */
 	grabber->retry_ns = grabber->retry_after_ns = 0;
@@ -457,7 +457,7 @@ static void registry_global_remove(void *user, struct wl_registry *registry, uin
 
 	(void)registry;
 	if (grabber->output && id == grabber->output->id)
-		grabber->lost = true;
+		grabber->output_removed = true;
 }
 
 static const struct wl_registry_listener registry_listener = {
@@ -528,13 +528,13 @@ static int choose_output(struct wlr_grabber *grabber, const char *name, struct e
 /* The first offer carries size and format. */
 static int wait_for_offer(struct wlr_grabber *grabber, int64_t deadline_ns, struct error *reterr)
 {
-	int r = ask(grabber);
+	int r = request_frame(grabber);
 
-	while (r >= 0 && grabber->state == FRAME_ASKED && clock_now_ns() < deadline_ns)
-		r = wayland_exchange(grabber->display, -1, deadline_ns);
+	while (r >= 0 && grabber->state == FRAME_REQUESTED && clock_now_ns() < deadline_ns)
+		r = wayland_dispatch(grabber->display, -1, deadline_ns);
 	if (r < 0)
 		return error_set(reterr, -EPIPE, "the Wayland compositor has ended the connection");
-	if (grabber->state == FRAME_ASKED)
+	if (grabber->state == FRAME_REQUESTED)
 		return wayland_no_answer(reterr);
 	if (grabber->state == FRAME_NONE)
 		return error_set(reterr, -ENODEV,
@@ -546,7 +546,7 @@ static int wait_for_offer(struct wlr_grabber *grabber, int64_t deadline_ns, stru
 	return r;
 }
 
-static void say_about(struct wlr_grabber *grabber, bool by_name)
+static void format_about(struct wlr_grabber *grabber, bool by_name)
 {
 	const char *name = grabber->output->name;
 	int n = snprintf(grabber->about, sizeof(grabber->about), "output %s",
@@ -584,7 +584,7 @@ static int wlr_create(
 {
 	_destroy_(grabber) struct grabber *base = calloc(1, sizeof(struct wlr_grabber));
 	struct wlr_grabber *grabber = wlr(base);
-	int64_t deadline_ns = clock_now_ns() + GREETING_NS;
+	int64_t deadline_ns = clock_now_ns() + SETUP_TIMEOUT_NS;
 	int r;
 
 	if (!grabber)
@@ -609,8 +609,8 @@ static int wlr_create(
 		r = wait_for_offer(grabber, deadline_ns, reterr);
 	if (r < 0)
 		return r;
-	grabber->greeted = true;
-	say_about(grabber, output);
+	grabber->is_set_up = true;
+	format_about(grabber, output);
 	*ret = steal_ptr(base);
 	return 0;
 }
@@ -618,10 +618,10 @@ static int wlr_create(
 /* Make the next request of a frame. */
 static int step(struct wlr_grabber *grabber)
 {
-	if (grabber->lost)
+	if (grabber->output_removed)
 		return -EPIPE;
 	if (grabber->state == FRAME_NONE && clock_now_ns() >= grabber->retry_ns)
-		return ask(grabber);
+		return request_frame(grabber);
 	if (grabber->state == FRAME_OFFERED)
 		return begin_copy(grabber);
 	return 0;
@@ -643,12 +643,12 @@ static int wlr_wait(struct grabber *base, int wake_fd, int64_t deadline_ns, int6
 		}
 		if (grabber->state == FRAME_NONE && grabber->retry_ns < until_ns)
 			until_ns = grabber->retry_ns;
-		r = wayland_exchange(grabber->display, wake_fd, until_ns);
+		r = wayland_dispatch(grabber->display, wake_fd, until_ns);
 		if (r == -EPIPE)
 			return r;
 		if (grabber->state != FRAME_READY &&
 			(r == -ECANCELED || clock_now_ns() >= deadline_ns))
-			return grabber->lost ? -EPIPE : 0;
+			return grabber->output_removed ? -EPIPE : 0;
 	}
 }
 
@@ -657,10 +657,10 @@ static struct grabber_size wlr_size(const struct grabber *base)
 	return wlr(base)->size;
 }
 
-static void put(struct wlr_grabber *grabber, const struct turned_pixels *from,
+static void put(struct wlr_grabber *grabber, const struct transformed_pixels *from,
 	const struct rect *in_buffer, struct canvas *canvas)
 {
-	struct rect rect = turn_rect(&from->turn, in_buffer);
+	struct rect rect = transform_rect(&from->transform, in_buffer);
 
 	if (!grabber->upright) {
 		canvas_put(canvas, &rect,
@@ -668,10 +668,10 @@ static void put(struct wlr_grabber *grabber, const struct turned_pixels *from,
 			(int)from->stride);
 		return;
 	}
-	turn_copy(from, &rect, grabber->upright);
+	transform_copy(from, &rect, grabber->upright);
 	canvas_put(canvas, &rect,
-		grabber->upright + 4 * ((ptrdiff_t)rect.y * from->turn.width + rect.x),
-		4 * from->turn.width);
+		grabber->upright + 4 * ((ptrdiff_t)rect.y * from->transform.width + rect.x),
+		4 * from->transform.width);
 }
 
 /* One output: one monitor that covers the whole screen. */
@@ -694,8 +694,8 @@ static int wlr_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 {
 	struct wlr_grabber *grabber = wlr(base);
 	const struct shape *shape = &grabber->shape;
-	struct turned_pixels from = {
-		.turn = turn_make(
+	struct transformed_pixels from = {
+		.transform = transform_make(
 			grabber->output->transform, (int)shape->width, (int)shape->height),
 		.pixels = grabber->shared,
 		.stride = (ptrdiff_t)shape->stride,
@@ -737,9 +737,9 @@ static void wlr_damage_all(struct grabber *base)
 	grabber->all = true;
 }
 
-static void wlr_cut(struct grabber *base)
+static void wlr_abort(struct grabber *base)
 {
-	wayland_cut(wlr(base)->display);
+	wayland_abort(wlr(base)->display);
 }
 
 static const char *wlr_output(const struct grabber *base)
@@ -762,7 +762,7 @@ const struct grabber_ops grabber_wlr = {
 	.grab = wlr_grab,
 	.monitors = wlr_monitors,
 	.damage_all = wlr_damage_all,
-	.cut = wlr_cut,
+	.abort = wlr_abort,
 	.output = wlr_output,
 	.describe = wlr_describe,
 	.destroy = wlr_destroy,

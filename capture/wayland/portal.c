@@ -90,7 +90,7 @@ static int on_response(sd_bus_message *message, void *user, sd_bus_error *error)
 }
 
 /* Process pending messages. @return 0 or a negative errno: the bus is gone */
-static int take(struct portal *portal)
+static int dispatch(struct portal *portal)
 {
 	int r;
 
@@ -105,7 +105,7 @@ static int take(struct portal *portal)
 const char *portal_check(struct portal *portal)
 {
 	if (!portal->gone)
-		take(portal);
+		dispatch(portal);
 	return portal->gone;
 }
 
@@ -187,13 +187,13 @@ static int begin(struct portal *portal, sd_bus_message **ret, const char *method
 	return sd_bus_message_new_method_call(portal->bus, ret, PORTAL, PATH, SCREENCAST, method);
 }
 
-static int wait_for_answer(struct portal *portal)
+static int wait_for_response(struct portal *portal)
 {
 	int64_t until_ns = clock_now_ns() + ANSWER_NS;
 
 	for (;;) {
 		int64_t left_ns = until_ns - clock_now_ns();
-		int r = take(portal);
+		int r = dispatch(portal);
 
 		if (portal->answered)
 			return 0;
@@ -205,7 +205,7 @@ static int wait_for_answer(struct portal *portal)
 	}
 }
 
-static int judge(struct portal *portal, int r, struct error *reterr)
+static int check_response(struct portal *portal, int r, struct error *reterr)
 {
 	if (r == -ETIMEDOUT)
 		return error_set(reterr, r,
@@ -222,7 +222,7 @@ static int judge(struct portal *portal, int r, struct error *reterr)
 	return 0;
 }
 
-static int listen_to_request(
+static int subscribe_response(
 	struct portal *portal, sd_bus_slot **slot, char **ret_path, char *token, size_t room)
 {
 	const char *unique;
@@ -248,7 +248,7 @@ static int listen_to_request(
  * @param message  complete but for the end of its last argument, the array of options, which is
  *                 still open
  */
-static int ask(struct portal *portal, sd_bus_message *message, struct error *reterr)
+static int send_request(struct portal *portal, sd_bus_message *message, struct error *reterr)
 {
 	_cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -259,7 +259,7 @@ static int ask(struct portal *portal, sd_bus_message *message, struct error *ret
 
 	portal->results = sd_bus_message_unref(portal->results);
 	portal->answered = false;
-	r = listen_to_request(portal, &slot, &path, token, sizeof(token));
+	r = subscribe_response(portal, &slot, &path, token, sizeof(token));
 	if (r >= 0)
 		r = sd_bus_message_append(message, "{sv}", "handle_token", "s", token);
 	if (r >= 0)
@@ -268,11 +268,11 @@ static int ask(struct portal *portal, sd_bus_message *message, struct error *ret
 		r = sd_bus_call(portal->bus, message, CALL_US, &error, NULL);
 	if (r < 0)
 		return refused(reterr, method, &error, r);
-	r = wait_for_answer(portal);
+	r = wait_for_response(portal);
 	if (r == -ETIMEDOUT) /* closes the dialog */
 		sd_bus_call_method(portal->bus, PORTAL, path, "org.freedesktop.portal.Request",
 			"Close", NULL, NULL, "");
-	return judge(portal, r, reterr);
+	return check_response(portal, r, reterr);
 }
 
 /* ---- the four calls ---- */
@@ -307,7 +307,7 @@ static uint32_t property(struct portal *portal, const char *name)
 		: value;
 }
 
-static int look_at_portal(struct portal *portal, enum portal_cursor *ret, struct error *reterr)
+static int query_portal(struct portal *portal, enum portal_cursor *ret, struct error *reterr)
 {
 	static const enum portal_cursor wanted[] = {
 		PORTAL_CURSOR_METADATA, PORTAL_CURSOR_HIDDEN, PORTAL_CURSOR_EMBEDDED};
@@ -342,7 +342,7 @@ static int create_session(struct portal *portal, struct error *reterr)
 		r = sd_bus_message_append(message, "{sv}", "session_handle_token", "s", "uxrec");
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
-	r = ask(portal, message, reterr);
+	r = send_request(portal, message, reterr);
 	if (r < 0)
 		return r;
 	session = text_result(portal, "session_handle");
@@ -378,7 +378,7 @@ static int select_sources(
 		r = sd_bus_message_append(message, "{sv}", "restore_token", "s", token);
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
-	return ask(portal, message, reterr);
+	return send_request(portal, message, reterr);
 }
 
 /* The user's choice. The old restore token is spent by a grant, or revoked by a refusal. */
@@ -395,13 +395,13 @@ static int start_stream(
 		r = sd_bus_message_open_container(message, 'a', "{sv}");
 	if (r < 0)
 		return error_set(reterr, r, "no memory");
-	r = ask(portal, message, reterr);
+	r = send_request(portal, message, reterr);
 	if (r == -EACCES)
-		portal_token_keep(NULL);
+		portal_token_store(NULL);
 	if (r < 0)
 		return r;
 	token = text_result(portal, "restore_token");
-	ret_stream->remembered = portal_token_keep(token) == 0 && token;
+	ret_stream->remembered = portal_token_store(token) == 0 && token;
 	return read_node(portal, &ret_stream->node) < 0
 		? fault(reterr, "Start", "there is no stream")
 		: 0;
@@ -435,7 +435,7 @@ int portal_open(struct portal **ret, struct portal_stream *ret_stream, struct er
 		return error_set(reterr, -ENOMEM, "no memory");
 	r = connect_bus(portal, reterr);
 	if (r == 0)
-		r = look_at_portal(portal, &stream.cursor, reterr);
+		r = query_portal(portal, &stream.cursor, reterr);
 	if (r == 0)
 		r = create_session(portal, reterr);
 	if (r == 0)

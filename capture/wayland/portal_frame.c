@@ -135,12 +135,12 @@ static bool lies_within(const struct spa_region *part, const struct spa_rectangl
 /* The screen's part of the buffer. */
 static struct spa_region crop_of(struct spa_buffer *buffer, const struct spa_rectangle *whole)
 {
-	const struct spa_meta_region *said =
-		spa_buffer_find_meta_data(buffer, SPA_META_VideoCrop, sizeof(*said));
+	const struct spa_meta_region *found =
+		spa_buffer_find_meta_data(buffer, SPA_META_VideoCrop, sizeof(*found));
 	struct spa_region crop = {{0, 0}, *whole};
 
-	if (said)
-		crop = ((const volatile struct spa_meta_region *)said)->region;
+	if (found)
+		crop = ((const volatile struct spa_meta_region *)found)->region;
 	if (crop.size.width == 0 || crop.size.height == 0)
 		crop = (struct spa_region){{0, 0}, *whole};
 	return crop;
@@ -188,16 +188,16 @@ int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
 	return 0;
 }
 
-int portal_room_make(struct portal_room *room, size_t size_bytes)
+int portal_scratch_reserve(struct portal_scratch *scratch, size_t size_bytes)
 {
 	uint8_t *memory;
 
-	if (size_bytes <= room->size_bytes)
+	if (size_bytes <= scratch->size_bytes)
 		return 0;
-	memory = realloc(room->memory, size_bytes);
+	memory = realloc(scratch->memory, size_bytes);
 	if (!memory)
 		return -ENOMEM;
-	*room = (struct portal_room){memory, size_bytes};
+	*scratch = (struct portal_scratch){memory, size_bytes};
 	return 0;
 }
 
@@ -208,7 +208,7 @@ static int read_all(int fd, uint8_t *to, size_t size_bytes, size_t at)
 }
 
 int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rect,
-	struct portal_room *room, const uint8_t **ret, int *ret_stride)
+	struct portal_scratch *scratch, const uint8_t **ret, int *ret_stride)
 {
 	const struct portal_memory *memory = frame->memory;
 	const size_t stride = (size_t)frame->stride, row = 4 * (size_t)rect->width;
@@ -223,12 +223,12 @@ int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rec
 		*ret = memory->memory + begin;
 		return 0;
 	}
-	r = portal_room_make(room, at_once ? stride * (rows - 1) + row : row * rows);
+	r = portal_scratch_reserve(scratch, at_once ? stride * (rows - 1) + row : row * rows);
 	if (r == 0 && at_once)
-		r = read_all(memory->fd, room->memory, stride * (rows - 1) + row, begin);
+		r = read_all(memory->fd, scratch->memory, stride * (rows - 1) + row, begin);
 	for (size_t y = 0; y < rows && r == 0 && !at_once; y++)
-		r = read_all(memory->fd, room->memory + y * row, row, begin + y * stride);
-	*ret = room->memory;
+		r = read_all(memory->fd, scratch->memory + y * row, row, begin + y * stride);
+	*ret = scratch->memory;
 	return r;
 }
 
@@ -242,7 +242,7 @@ bool portal_frame_damage(
 {
 	const struct spa_meta *meta = spa_buffer_find_meta(buffer, SPA_META_VideoDamage);
 	const struct spa_meta_region *each;
-	bool said = false;
+	bool found = false;
 
 	if (!meta)
 		return false;
@@ -258,10 +258,10 @@ bool portal_frame_damage(
 
 		if (region.size.width == 0 || region.size.height == 0)
 			break;
-		said = true;
+		found = true;
 		areas_add(areas, &(struct rect){left, top, right - left, bottom - top});
 	}
-	return said;
+	return found;
 }
 
 int64_t portal_frame_time(struct spa_buffer *buffer, uint64_t *ret_sequence)
@@ -327,10 +327,10 @@ enum portal_pointer portal_frame_pointer(
 	struct spa_meta_cursor cursor;
 
 	if (!meta || meta->size < sizeof(cursor))
-		return PORTAL_POINTER_UNSAID;
+		return PORTAL_POINTER_UNCHANGED;
 	cursor = *(const volatile struct spa_meta_cursor *)meta->data;
 	if (!spa_meta_cursor_is_valid(&cursor))
-		return PORTAL_POINTER_AWAY;
+		return PORTAL_POINTER_OUTSIDE;
 	*ret = (struct grabber_pointer){.x = cursor.position.x, .y = cursor.position.y};
 	if (cursor.bitmap_offset && read_shape(meta, cursor.bitmap_offset, ret, rgba)) {
 		ret->hot_x = cursor.hotspot.x;
@@ -338,5 +338,5 @@ enum portal_pointer portal_frame_pointer(
 	} else {
 		ret->rgba = NULL;
 	}
-	return PORTAL_POINTER_THERE;
+	return PORTAL_POINTER_INSIDE;
 }

@@ -68,13 +68,13 @@ int portal_frame_read(struct portal_frame *ret, struct spa_buffer *buffer,
 	const struct portal_memory *memory, const struct spa_video_info_raw *format);
 
 /** Scratch buffer for pixels. */
-struct portal_room {
+struct portal_scratch {
 	uint8_t *memory;
 	size_t size_bytes;
 };
 
 /** Grow it to at least @p size_bytes. @return 0 or -ENOMEM */
-int portal_room_make(struct portal_room *room, size_t size_bytes);
+int portal_scratch_reserve(struct portal_scratch *scratch, size_t size_bytes);
 
 /**
  * The pixels of a part of a picture.
@@ -85,7 +85,7 @@ int portal_room_make(struct portal_room *room, size_t size_bytes);
  * @return 0, -EBADMSG when the pixels are gone, or -ENOMEM
  */
 int portal_frame_pixels(const struct portal_frame *frame, const struct rect *rect,
-	struct portal_room *room, const uint8_t **ret, int *ret_stride);
+	struct portal_scratch *scratch, const uint8_t **ret, int *ret_stride);
 
 /** Add the damage since the previous frame. @return false when the buffer carries none */
 bool portal_frame_damage(
@@ -98,9 +98,9 @@ bool portal_frame_damage(
 int64_t portal_frame_time(struct spa_buffer *buffer, uint64_t *ret_sequence);
 
 enum portal_pointer {
-	PORTAL_POINTER_UNSAID, /* unchanged */
-	PORTAL_POINTER_AWAY,   /* outside the shared area */
-	PORTAL_POINTER_THERE,
+	PORTAL_POINTER_UNCHANGED, /* unchanged */
+	PORTAL_POINTER_OUTSIDE,   /* outside the shared area */
+	PORTAL_POINTER_INSIDE,
 };
 
 /**

@@ -58,7 +58,7 @@ static int write_token(const char *path, const char *token)
 	return r == 0 && fsync(fd) < 0 ? -errno : r;
 }
 
-int portal_token_keep(const char *token)
+int portal_token_store(const char *token)
 {
 	_autofree_ char *folder = paths_state();
 	_autofree_ char *path = path_of("portal-token");

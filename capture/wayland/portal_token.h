@@ -9,4 +9,4 @@
 char *portal_token_read(void);
 
 /** Replace the token; NULL: remove it. @return 0 or a negative errno: then there is none */
-int portal_token_keep(const char *token);
+int portal_token_store(const char *token);

@@ -16,7 +16,7 @@
 #define POLL_LIMIT_NS (3600 * NS_PER_S)
 
 /* libwayland logs foreign text to standard error when a connection ends */
-static void __attribute__((format(printf, 1, 0))) say_nothing(const char *format, va_list args)
+static void __attribute__((format(printf, 1, 0))) discard_log(const char *format, va_list args)
 {
 	(void)format;
 	(void)args;
@@ -28,7 +28,7 @@ int wayland_connect(struct wl_display **ret, const char *name, struct error *ret
 		name = getenv("WAYLAND_DISPLAY");
 	if (!name || !*name)
 		return error_set(reterr, -ENOENT, "no Wayland session: WAYLAND_DISPLAY is not set");
-	wl_log_set_handler_client(say_nothing);
+	wl_log_set_handler_client(discard_log);
 	*ret = wl_display_connect(name);
 	if (!*ret)
 		return error_set(reterr, -ECONNREFUSED,
@@ -60,7 +60,7 @@ static int flush_and_poll(struct wl_display *display, struct pollfd *fds, int64_
 	return poll(fds, 2, poll_timeout(deadline_ns));
 }
 
-int wayland_exchange(struct wl_display *display, int wake_fd, int64_t deadline_ns)
+int wayland_dispatch(struct wl_display *display, int wake_fd, int64_t deadline_ns)
 {
 	struct pollfd fds[2] = {
 		{.fd = wl_display_get_fd(display), .events = POLLIN},
@@ -102,7 +102,7 @@ int wayland_round_trip(struct wl_display *display, int64_t deadline_ns, struct e
 		return error_set(reterr, -ENOMEM, "no memory");
 	wl_callback_add_listener(callback, &sync_listener, &done);
 	while (!done && r >= 0 && clock_now_ns() < deadline_ns)
-		r = wayland_exchange(display, -1, deadline_ns);
+		r = wayland_dispatch(display, -1, deadline_ns);
 	wl_callback_destroy(callback);
 	if (r < 0)
 		return error_set(reterr, -EPIPE, "the Wayland compositor has ended the connection");
@@ -114,7 +114,7 @@ int wayland_no_answer(struct error *reterr)
 	return error_set(reterr, -ETIMEDOUT, "the Wayland compositor does not answer");
 }
 
-void wayland_cut(struct wl_display *display)
+void wayland_abort(struct wl_display *display)
 {
 	shutdown(wl_display_get_fd(display), SHUT_RDWR);
 }

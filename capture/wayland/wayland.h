@@ -22,7 +22,7 @@ int wayland_connect(struct wl_display **ret, const char *name, struct error *ret
  * @return 1 events were dispatched, 0 the deadline has passed, -ECANCELED wake_fd is readable
  *         (events may have been dispatched too), -EPIPE the compositor is gone
  */
-int wayland_exchange(struct wl_display *display, int wake_fd, int64_t deadline_ns);
+int wayland_dispatch(struct wl_display *display, int wake_fd, int64_t deadline_ns);
 
 /** Wait for the replies to all requests. @return 0, -EPIPE or -ETIMEDOUT with the reason */
 int wayland_round_trip(struct wl_display *display, int64_t deadline_ns, struct error *reterr);
@@ -31,4 +31,4 @@ int wayland_round_trip(struct wl_display *display, int64_t deadline_ns, struct e
 int wayland_no_answer(struct error *reterr);
 
 /** Make every call on a display return -EPIPE, also one that blocks in another thread. */
-void wayland_cut(struct wl_display *display);
+void wayland_abort(struct wl_display *display);

@@ -184,7 +184,7 @@ static size_t bytes_of(const struct x11_copy *copy, const struct rect *rect)
 	return (size_t)stride_of(copy, rect->width) * (size_t)rect->height;
 }
 
-static int take_shared(struct x11_copy *copy, const struct rect *rects, int count)
+static int fetch_shared(struct x11_copy *copy, const struct rect *rects, int count)
 {
 	xcb_connection_t *c = copy->connection;
 	xcb_shm_get_image_cookie_t cookies[X11_COPY_RECTS];
@@ -217,7 +217,7 @@ struct band {
 	xcb_get_image_cookie_t cookie;
 };
 
-static struct band ask_band(struct x11_copy *copy, const struct rect *rect, int from_row)
+static struct band request_band(struct x11_copy *copy, const struct rect *rect, int from_row)
 {
 	int rows = band_rows(copy, rect->width, rect->height - from_row);
 	struct band band = {{rect->x, rect->y + from_row, rect->width, rows}, 0, {0}};
@@ -228,7 +228,7 @@ static struct band ask_band(struct x11_copy *copy, const struct rect *rect, int 
 	return band;
 }
 
-static int take_band(struct x11_copy *copy, const struct band *band)
+static int receive_band(struct x11_copy *copy, const struct band *band)
 {
 	_autofree_ xcb_generic_error_t *refused = NULL;
 	_autofree_ xcb_get_image_reply_t *reply =
@@ -244,18 +244,18 @@ static int take_band(struct x11_copy *copy, const struct band *band)
 	return 0;
 }
 
-static int take_sent(struct x11_copy *copy, const struct rect *rects, int count)
+static int fetch_unshared(struct x11_copy *copy, const struct rect *rects, int count)
 {
 	struct band bands[BAND_AHEAD];
-	unsigned asked = 0, taken = 0;
+	unsigned requested = 0, received = 0;
 	size_t offset = 0;
 	int r = 0, row = 0;
 
-	for (int i = 0; i < count || taken < asked;) {
-		while (i < count && asked - taken < BAND_AHEAD) {
-			struct band *band = &bands[asked++ % BAND_AHEAD];
+	for (int i = 0; i < count || received < requested;) {
+		while (i < count && requested - received < BAND_AHEAD) {
+			struct band *band = &bands[requested++ % BAND_AHEAD];
 
-			*band = ask_band(copy, &rects[i], row);
+			*band = request_band(copy, &rects[i], row);
 			band->offset = offset;
 			offset += bytes_of(copy, &band->rect);
 			row += band->rect.height;
@@ -265,18 +265,18 @@ static int take_sent(struct x11_copy *copy, const struct rect *rects, int count)
 			i++;
 		}
 		/* read every reply, also after an error */
-		if (taken < asked) {
-			int taken_r = take_band(copy, &bands[taken++ % BAND_AHEAD]);
+		if (received < requested) {
+			int received_r = receive_band(copy, &bands[received++ % BAND_AHEAD]);
 
-			r = r == 0 ? taken_r : r;
+			r = r == 0 ? received_r : r;
 		}
 	}
 	return r;
 }
 
-int x11_copy_take(struct x11_copy *copy, const struct rect *rects, int count)
+int x11_copy_fetch(struct x11_copy *copy, const struct rect *rects, int count)
 {
-	return copy->shared ? take_shared(copy, rects, count) : take_sent(copy, rects, count);
+	return copy->shared ? fetch_shared(copy, rects, count) : fetch_unshared(copy, rects, count);
 }
 
 void x11_copy_put(struct x11_copy *copy, const struct rect *rects, int count, struct canvas *canvas)

@@ -36,7 +36,7 @@ bool x11_copy_is_shared(const struct x11_copy *copy);
  * @param rects  within the screen, not empty, in total not larger than it
  * @return 0, -EAGAIN when the screen has become smaller, or -EPIPE
  */
-int x11_copy_take(struct x11_copy *copy, const struct rect *rects, int count);
+int x11_copy_fetch(struct x11_copy *copy, const struct rect *rects, int count);
 
 /** Put the copied parts, with the same rectangles, onto a canvas. */
 void x11_copy_put(

@@ -21,8 +21,8 @@
  */
 
 /* Poll interval for a server without damage reports; polling takes at most a tenth of the time. */
-#define LOOK_NS    (200 * NS_PER_MS)
-#define LOOK_SHARE 10
+#define POLL_NS    (200 * NS_PER_MS)
+#define POLL_SHARE 10
 
 /* above this, one request for the bounding box is cheaper than one per rectangle */
 #define RECTANGLES_LIMIT 24
@@ -44,13 +44,13 @@ struct x11_grabber {
 	xcb_damage_damage_t damage;
 	xcb_xfixes_region_t region;
 	struct x11_copy *copy;
-	bool told;       /* damage reports available; else polled */
-	int64_t look_ns; /* next poll */
-	char caveat[160];
+	bool has_damage_events; /* damage reports available; else polled */
+	int64_t poll_ns;        /* next poll */
+	char limitation[160];
 	uint8_t monitor_event; /* first event of RandR; 0: no RandR */
 	struct monitors monitors;
 	struct pieces shown, hidden; /* of the screen */
-	bool cut;                    /* some of it is hidden */
+	bool has_hidden;             /* some of it is hidden */
 	/* sequence number of the last subtraction: earlier reports are stale */
 	uint32_t subtracted;
 	bool damaged, damaged_all, resized;
@@ -74,7 +74,7 @@ static bool has(struct x11_grabber *grabber, xcb_extension_t *extension)
 }
 
 /* XFIXES gives the place of damage, DAMAGE the time. */
-static bool is_told(struct x11_grabber *grabber)
+static bool check_damage_extension(struct x11_grabber *grabber)
 {
 	xcb_connection_t *c = grabber->connection;
 	_autofree_ xcb_damage_query_version_reply_t *damage = NULL;
@@ -93,17 +93,18 @@ static void describe(struct x11_grabber *grabber)
 {
 	bool shared = x11_copy_is_shared(grabber->copy);
 
-	snprintf(grabber->caveat, sizeof(grabber->caveat), "%s%s%s",
+	snprintf(grabber->limitation, sizeof(grabber->limitation), "%s%s%s",
 		shared ? "" : "the X server shares no memory: pictures come over its connection",
-		shared || grabber->told ? "" : "; ",
-		grabber->told ? ""
-			      : "the X server does not tell of changes (DAMAGE, XFIXES): it is "
-				"looked at 5 times a second");
+		shared || grabber->has_damage_events ? "" : "; ",
+		grabber->has_damage_events
+			? ""
+			: "the X server does not tell of changes (DAMAGE, XFIXES): it is "
+			  "looked at 5 times a second");
 }
 
-static const char *x11_caveat(const struct grabber *base)
+static const char *x11_limitation(const struct grabber *base)
 {
-	return *x11(base)->caveat ? x11(base)->caveat : NULL;
+	return *x11(base)->limitation ? x11(base)->limitation : NULL;
 }
 
 /* @return true when the monitors have changed */
@@ -114,8 +115,8 @@ static bool read_monitors(struct x11_grabber *grabber)
 	if (!grabber->monitor_event)
 		return false;
 	x11_monitors_read(grabber->connection, grabber->root, &grabber->monitors);
-	grabber->cut = monitors_cut(&grabber->monitors, grabber->width, grabber->height,
-			       &grabber->shown, &grabber->hidden) &&
+	grabber->has_hidden = monitors_split(&grabber->monitors, grabber->width, grabber->height,
+				      &grabber->shown, &grabber->hidden) &&
 		grabber->hidden.count > 0;
 	return !monitors_equal(&before, &grabber->monitors);
 }
@@ -133,7 +134,7 @@ static void watch(struct x11_grabber *grabber)
 	xcb_change_window_attributes(c, grabber->root, XCB_CW_EVENT_MASK, &structure);
 	grabber->monitor_event = x11_monitors_watch(c, grabber->root);
 	read_monitors(grabber);
-	if (!grabber->told)
+	if (!grabber->has_damage_events)
 		return;
 	grabber->damage = xcb_generate_id(c);
 	grabber->region = xcb_generate_id(c);
@@ -194,7 +195,7 @@ static int x11_create(
 	r = x11_copy_create(&grabber->copy, grabber->connection, screen, reterr);
 	if (r < 0)
 		return r;
-	grabber->told = is_told(grabber);
+	grabber->has_damage_events = check_damage_extension(grabber);
 	describe(grabber);
 	watch(grabber);
 	x11_damage_all(base);
@@ -202,7 +203,7 @@ static int x11_create(
 	return 0;
 }
 
-static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_event_t *generic)
+static void handle_damage(struct x11_grabber *grabber, const xcb_generic_event_t *generic)
 {
 	const xcb_damage_notify_event_t *event = (const void *)generic;
 	int64_t now_ns = clock_now_ns(), at_ns = x11_time_ns(event->timestamp, now_ns);
@@ -214,7 +215,8 @@ static void take_damage_event(struct x11_grabber *grabber, const xcb_generic_eve
 	grabber->damage_ns = at_ns > grabber->grabbed_ns ? at_ns : grabber->grabbed_ns + 1;
 }
 
-static void take_size(struct x11_grabber *grabber, const xcb_configure_notify_event_t *configure)
+static void handle_configure(
+	struct x11_grabber *grabber, const xcb_configure_notify_event_t *configure)
 {
 	if (configure->window != grabber->root ||
 		(configure->width == grabber->width && configure->height == grabber->height))
@@ -225,7 +227,7 @@ static void take_size(struct x11_grabber *grabber, const xcb_configure_notify_ev
 	x11_damage_all(&grabber->base);
 }
 
-static void take_events(struct x11_grabber *grabber)
+static void handle_events(struct x11_grabber *grabber)
 {
 	xcb_generic_event_t *event;
 	bool moved = false;
@@ -233,10 +235,10 @@ static void take_events(struct x11_grabber *grabber)
 	while ((event = xcb_poll_for_event(grabber->connection))) {
 		uint8_t type = event->response_type & 0x7f;
 
-		if (grabber->told && type == grabber->damage_event)
-			take_damage_event(grabber, event);
+		if (grabber->has_damage_events && type == grabber->damage_event)
+			handle_damage(grabber, event);
 		else if (type == XCB_CONFIGURE_NOTIFY)
-			take_size(grabber, (const void *)event);
+			handle_configure(grabber, (const void *)event);
 		/* for a user-defined monitor there is only the root's ConfigureNotify */
 		moved |= type == XCB_CONFIGURE_NOTIFY ||
 			(grabber->monitor_event &&
@@ -251,14 +253,14 @@ static void take_events(struct x11_grabber *grabber)
 }
 
 /* Without damage reports, assume damage. */
-static void look_again(struct x11_grabber *grabber)
+static void poll_damage(struct x11_grabber *grabber)
 {
-	if (!grabber->told && !grabber->damaged && clock_now_ns() >= grabber->look_ns)
+	if (!grabber->has_damage_events && !grabber->damaged && clock_now_ns() >= grabber->poll_ns)
 		x11_damage_all(&grabber->base);
 }
 
 /* The mask may need a new position without any drawing. */
-static void look_at_mask(struct x11_grabber *grabber)
+static void check_mask(struct x11_grabber *grabber)
 {
 	int64_t now_ns = clock_now_ns();
 
@@ -274,21 +276,21 @@ static int x11_grabber_wait(
 	struct x11_grabber *grabber = x11(base);
 	int64_t due_ns;
 
-	take_events(grabber); /* replies may have queued events */
-	look_at_mask(grabber);
+	handle_events(grabber); /* replies may have queued events */
+	check_mask(grabber);
 	if (!grabber->damaged) {
 		int r;
 
 		due_ns = grabber->mask ? mask_x11_due_ns(grabber->mask) : INT64_MAX;
-		if (!grabber->told && grabber->look_ns < due_ns)
-			due_ns = grabber->look_ns;
+		if (!grabber->has_damage_events && grabber->poll_ns < due_ns)
+			due_ns = grabber->poll_ns;
 		r = x11_wait(
 			grabber->connection, wake_fd, due_ns < deadline_ns ? due_ns : deadline_ns);
 		if (r < 0)
 			return r;
-		take_events(grabber);
-		look_at_mask(grabber);
-		look_again(grabber);
+		handle_events(grabber);
+		check_mask(grabber);
+		poll_damage(grabber);
 		if (r == 0 && !grabber->damaged)
 			return 0;
 	}
@@ -305,7 +307,7 @@ static struct grabber_size x11_size(const struct grabber *base)
 	return (struct grabber_size){grabber->width, grabber->height};
 }
 
-static struct rect cut_to_screen(const struct x11_grabber *grabber, const xcb_rectangle_t *from)
+static struct rect clip_to_screen(const struct x11_grabber *grabber, const xcb_rectangle_t *from)
 {
 	int left = from->x < 0 ? 0 : from->x, top = from->y < 0 ? 0 : from->y;
 	int right = from->x + from->width, bottom = from->y + from->height;
@@ -318,14 +320,14 @@ static struct rect cut_to_screen(const struct x11_grabber *grabber, const xcb_re
 }
 
 /* Without damage reports, take the whole screen. */
-static int take_all(struct x11_grabber *grabber, struct rect *rects)
+static int whole_screen(struct x11_grabber *grabber, struct rect *rects)
 {
 	rects[0] = (struct rect){0, 0, grabber->width, grabber->height};
 	return 1;
 }
 
 /* Subtract the damage and return its rectangles. Rectangles of a region do not overlap. */
-static int take_damage(struct x11_grabber *grabber, struct rect *rects)
+static int fetch_damage(struct x11_grabber *grabber, struct rect *rects)
 {
 	xcb_connection_t *c = grabber->connection;
 	_autofree_ xcb_xfixes_fetch_region_reply_t *region = NULL;
@@ -349,21 +351,21 @@ static int take_damage(struct x11_grabber *grabber, struct rect *rects)
 		count = 1;
 	}
 	for (int i = 0; i < count; i++)
-		rects[i] = cut_to_screen(grabber, &from[i]);
+		rects[i] = clip_to_screen(grabber, &from[i]);
 	return count;
 }
 
 /* Drop parts outside of all monitors: nobody sees them, whatever their pixels. */
-static int leave_hidden_out(struct x11_grabber *grabber, struct rect *rects, int count)
+static int clip_to_monitors(struct x11_grabber *grabber, struct rect *rects, int count)
 {
 	struct rect shown[COPIED_LIMIT];
 	int kept = 0;
 
-	if (!grabber->cut)
+	if (!grabber->has_hidden)
 		return count;
 	for (int i = 0; i < count; i++)
 		for (int k = 0; k < grabber->shown.count; k++) {
-			struct rect common = rect_common(&rects[i], &grabber->shown.piece[k]);
+			struct rect common = rect_intersection(&rects[i], &grabber->shown.piece[k]);
 
 			if (common.width <= 0 || common.height <= 0)
 				continue;
@@ -382,7 +384,7 @@ static int blacken_hidden(struct x11_grabber *grabber, struct canvas *canvas)
 {
 	_autofree_ uint8_t *black = NULL;
 
-	if (!grabber->cut)
+	if (!grabber->has_hidden)
 		return 0;
 	black = calloc((size_t)grabber->width, 4 * BLACK_ROWS);
 	if (!black)
@@ -400,15 +402,15 @@ static int blacken_hidden(struct x11_grabber *grabber, struct canvas *canvas)
 }
 
 /* Slow copies, over a slow connection, are made rarely. */
-static void plan_look(struct x11_grabber *grabber, int64_t begun_ns)
+static void schedule_poll(struct x11_grabber *grabber, int64_t begun_ns)
 {
-	int64_t pause_ns = (grabber->grabbed_ns - begun_ns) * LOOK_SHARE;
+	int64_t pause_ns = (grabber->grabbed_ns - begun_ns) * POLL_SHARE;
 
-	grabber->look_ns = grabber->grabbed_ns + (pause_ns > LOOK_NS ? pause_ns : LOOK_NS);
+	grabber->poll_ns = grabber->grabbed_ns + (pause_ns > POLL_NS ? pause_ns : POLL_NS);
 }
 
 /*
- * x11_copy_take(), repeated until all windows in the copy are known: events precede the replies that follow them.
+ * x11_copy_fetch(), repeated until all windows in the copy are known: events precede the replies that follow them.
  */
 static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int count)
 {
@@ -416,10 +418,10 @@ static int copy_known(struct x11_grabber *grabber, const struct rect *rects, int
 	int r = 0, settled = 0;
 
 	for (int copies = 0; copies < COPIES_LIMIT && r == 0 && settled == 0; copies++) {
-		r = mask_x11_look(grabber->mask, &screen);
+		r = mask_x11_update(grabber->mask, &screen);
 		if (r == 0)
-			r = x11_copy_take(grabber->copy, rects, count);
-		take_events(grabber);
+			r = x11_copy_fetch(grabber->copy, rects, count);
+		handle_events(grabber);
 		if (r == 0)
 			settled = mask_x11_settle(grabber->mask);
 	}
@@ -430,15 +432,16 @@ static void hide_windows(struct x11_grabber *grabber, struct canvas *canvas)
 {
 	struct areas hidden;
 
-	mask_x11_take(grabber->mask, &hidden, &canvas->windows_hidden);
+	mask_x11_get_areas(grabber->mask, &hidden, &canvas->windows_hidden);
 	canvas_set_mask(canvas, MASK_WINDOWS, &hidden, &grabber->uncovered);
 }
 
 /* Damage and uncovered areas; the whole screen when their overlaps exceed the buffer. */
-static int take_rects(struct x11_grabber *grabber, struct rect *rects)
+static int collect_rects(struct x11_grabber *grabber, struct rect *rects)
 {
 	int64_t pixels = 0, room = (int64_t)grabber->width * grabber->height;
-	int count = grabber->told ? take_damage(grabber, rects) : take_all(grabber, rects),
+	int count = grabber->has_damage_events ? fetch_damage(grabber, rects)
+					       : whole_screen(grabber, rects),
 	    usable = 0;
 
 	if (count < 0)
@@ -465,15 +468,15 @@ static int copy_onto(struct x11_grabber *grabber, struct canvas *canvas)
 
 	grabber->damaged = false; /* later reports count for the next grab */
 	uncovered = grabber->uncovered.count > 0;
-	count = take_rects(grabber, rects);
+	count = collect_rects(grabber, rects);
 	if (count < 0)
 		return count;
 	/* uncovered areas outside of all monitors are not copied */
 	all = grabber->damaged_all || uncovered;
 	grabber->damaged_all = false;
-	count = leave_hidden_out(grabber, rects, count);
+	count = clip_to_monitors(grabber, rects, count);
 	r = grabber->mask ? copy_known(grabber, rects, count)
-			  : x11_copy_take(grabber->copy, rects, count);
+			  : x11_copy_fetch(grabber->copy, rects, count);
 	if (r < 0)
 		return r;
 	if (grabber->mask)
@@ -488,7 +491,7 @@ static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	int64_t begun_ns = clock_now_ns();
 	int r;
 
-	take_events(grabber);
+	handle_events(grabber);
 	if (grabber->resized) {
 		r = x11_copy_resize(grabber->copy, grabber->width, grabber->height, NULL);
 		grabber->resized = false;
@@ -503,7 +506,7 @@ static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	if (r < 0)
 		return r;
 	*ret_copied_ns = grabber->grabbed_ns = clock_now_ns();
-	plan_look(grabber, begun_ns);
+	schedule_poll(grabber, begun_ns);
 	if (grabber->uncovered.count > 0) {
 		grabber->damaged = true;
 		grabber->damage_ns = grabber->grabbed_ns;
@@ -511,9 +514,9 @@ static int x11_grab(struct grabber *base, struct canvas *canvas, int64_t *ret_co
 	return 0;
 }
 
-static void x11_grabber_cut(struct grabber *base)
+static void x11_grabber_abort(struct grabber *base)
 {
-	x11_cut(x11(base)->connection);
+	x11_abort(x11(base)->connection);
 }
 
 const struct grabber_ops grabber_x11 = {
@@ -523,9 +526,9 @@ const struct grabber_ops grabber_x11 = {
 	.size = x11_size,
 	.grab = x11_grab,
 	.monitors = x11_monitors,
-	.caveat = x11_caveat,
+	.limitation = x11_limitation,
 	.damage_all = x11_damage_all,
 	.hide = x11_hide,
-	.cut = x11_grabber_cut,
+	.abort = x11_grabber_abort,
 	.destroy = x11_destroy,
 };

@@ -20,7 +20,7 @@
 
 /* ---- recently hidden areas ---- */
 
-static struct rect around(const struct rect *a, const struct rect *b)
+static struct rect bounding_box(const struct rect *a, const struct rect *b)
 {
 	int x = a->x < b->x ? a->x : b->x, y = a->y < b->y ? a->y : b->y;
 	int right = a->x + a->width > b->x + b->width ? a->x + a->width : b->x + b->width;
@@ -43,7 +43,7 @@ static void leave_trace(struct mask_x11 *mask, const struct rect *rect, int64_t 
 	if (!trace) {
 		/* more than a screen can show in that time: hide the bounding box */
 		trace = &mask->traces[TRACES - 1];
-		trace->rect = around(&trace->rect, rect);
+		trace->rect = bounding_box(&trace->rect, rect);
 	}
 	if (trace->until_ns < until_ns)
 		trace->until_ns = until_ns;
@@ -89,7 +89,7 @@ static struct top *find_around(struct mask_x11 *mask, xcb_window_t window)
 	return NULL;
 }
 
-static void doubt(struct mask_x11 *mask, struct top *top)
+static void invalidate(struct mask_x11 *mask, struct top *top)
 {
 	top->known = false;
 	mask->changed |= top->mapped;
@@ -106,7 +106,7 @@ struct top *mask_x11_add(struct mask_x11 *mask, xcb_window_t window)
 		struct top *tops = realloc(mask->tops, capacity * sizeof(*tops));
 
 		if (!tops) {
-			mask->lost = true; /* from now on everything is hidden */
+			mask->out_of_memory = true; /* from now on everything is hidden */
 			return NULL;
 		}
 		mask->tops = tops;
@@ -149,7 +149,7 @@ static void on_map(struct mask_x11 *mask, xcb_window_t window, bool mapped)
 		leave(mask, top);
 	top->mapped = mapped;
 	if (mapped)
-		doubt(mask, top);
+		invalidate(mask, top);
 }
 
 static void on_configure(struct mask_x11 *mask, const xcb_configure_notify_event_t *event)
@@ -182,7 +182,7 @@ static void on_reparent(struct mask_x11 *mask, const xcb_reparent_notify_event_t
 
 	if (event->event != mask->root) {
 		if (around_it)
-			doubt(mask, around_it);
+			invalidate(mask, around_it);
 		return;
 	}
 	if (event->parent != mask->root)
@@ -196,7 +196,7 @@ static void on_inside(struct mask_x11 *mask, xcb_window_t window)
 	struct top *top = find_around(mask, window);
 
 	if (top)
-		doubt(mask, top);
+		invalidate(mask, top);
 }
 
 /* Handle events of the root's children and their descendants: an event of both arrives twice, which is harmless.
@@ -231,7 +231,7 @@ void mask_x11_event(struct mask_x11 *mask, const xcb_generic_event_t *event)
 	case XCB_PROPERTY_NOTIFY: {
 		const xcb_property_notify_event_t *property = (const void *)event;
 
-		if (mask_x11_is_telling(mask, property->atom))
+		if (mask_x11_is_watched(mask, property->atom))
 			on_inside(mask, property->window);
 		break;
 	}
@@ -248,7 +248,7 @@ static bool is_popup(const struct top *top)
 }
 
 /* True for windows opened by a hidden window, or together with it. */
-static bool goes_with(const struct mask_x11 *mask, const struct top *top, const struct top *hidden)
+static bool is_related(const struct mask_x11 *mask, const struct top *top, const struct top *hidden)
 {
 	uint32_t programs = ~mask->id_mask;
 
@@ -263,20 +263,20 @@ static bool goes_with(const struct mask_x11 *mask, const struct top *top, const 
 		(top->process && top->process == hidden->process);
 }
 
-static bool hide_company(struct mask_x11 *mask)
+static bool hide_related(struct mask_x11 *mask)
 {
 	bool more = false;
 
 	for (size_t h = 0; h < mask->count; h++)
 		for (size_t i = 0; i < mask->count && mask->tops[h].hidden; i++)
-			if (goes_with(mask, &mask->tops[i], &mask->tops[h]))
+			if (is_related(mask, &mask->tops[i], &mask->tops[h]))
 				mask->tops[i].hidden = more = true;
 	return more;
 }
 
 static bool may_have_fields(const struct mask_x11 *mask, const struct top *top)
 {
-	struct rect shown = rect_common(&top->rect, &mask->screen);
+	struct rect shown = rect_intersection(&top->rect, &mask->screen);
 
 	return top->mapped && top->measured && !top->blank && shown.width >= FIELD_PX &&
 		shown.height >= FIELD_PX;
@@ -291,7 +291,7 @@ static void lose_focus(struct mask_x11 *mask)
 }
 
 /* Poll the focus; no event reports a change to another window. */
-static int look_at_focus(struct mask_x11 *mask)
+static int update_focus(struct mask_x11 *mask)
 {
 	int r = -EAGAIN;
 
@@ -317,7 +317,7 @@ static void judge(struct mask_x11 *mask)
 		top->was_hidden = top->hidden;
 		top->hidden = top->matches || (mask->focus && top->id == mask->focus);
 	}
-	while (hide_company(mask))
+	while (hide_related(mask))
 		;
 	for (size_t i = 0; i < mask->count; i++) {
 		struct top *top = &mask->tops[i];
@@ -345,7 +345,7 @@ static int inspect(struct mask_x11 *mask, struct top *top)
 }
 
 /* A place lingers as hidden after part of an own window was visible there. */
-static int look_at_own(struct mask_x11 *mask)
+static int update_own(struct mask_x11 *mask)
 {
 	const struct areas before = mask->own;
 	int r;
@@ -357,26 +357,26 @@ static int look_at_own(struct mask_x11 *mask)
 			0)
 		return r;
 	for (int i = 0; i < before.count; i++)
-		leave_trace(mask, &before.area[i], mask->looked_ns + LINGER_NS);
+		leave_trace(mask, &before.area[i], mask->updated_ns + LINGER_NS);
 	return r;
 }
 
-int mask_x11_look(struct mask_x11 *mask, const struct rect *screen)
+int mask_x11_update(struct mask_x11 *mask, const struct rect *screen)
 {
 	int r = 0;
 
 	mask->screen = *screen;
-	mask->looked_ns = clock_now_ns();
+	mask->updated_ns = clock_now_ns();
 	/* unknown windows are queried before the next copy */
-	forget_traces(mask, mask->looked_ns);
+	forget_traces(mask, mask->updated_ns);
 	mask->focused_seen = *mask->focused;
 	for (size_t i = 0; i < mask->count && r == 0; i++)
 		if (mask->tops[i].mapped && !mask->tops[i].known)
 			r = inspect(mask, &mask->tops[i]);
 	if (r == 0)
-		r = look_at_focus(mask);
+		r = update_focus(mask);
 	judge(mask);
-	return r < 0 ? r : look_at_own(mask);
+	return r < 0 ? r : update_own(mask);
 }
 
 static bool is_unsure(const struct mask_x11 *mask)
@@ -393,7 +393,7 @@ int mask_x11_settle(struct mask_x11 *mask)
 
 	if (is_unsure(mask) && mask_x11_is_strict(mask))
 		return 0;
-	r = look_at_focus(mask);
+	r = update_focus(mask);
 	judge(mask);
 	/* in the copy the windows may have the stacking before it or after it */
 	if (r == 0)
@@ -401,9 +401,9 @@ int mask_x11_settle(struct mask_x11 *mask)
 	return r < 0 ? r : 1;
 }
 
-static unsigned why_hidden(const struct mask_x11 *mask, const struct top *top)
+static unsigned hidden_reason(const struct mask_x11 *mask, const struct top *top)
 {
-	struct rect shown = rect_common(&top->rect, &mask->screen);
+	struct rect shown = rect_intersection(&top->rect, &mask->screen);
 
 	if (!top->hidden || !top->measured || shown.width <= 0 || shown.height <= 0)
 		return 0;
@@ -411,13 +411,13 @@ static unsigned why_hidden(const struct mask_x11 *mask, const struct top *top)
 								      : HIDDEN_WINDOW;
 }
 
-void mask_x11_take(struct mask_x11 *mask, struct areas *ret, unsigned *ret_why)
+void mask_x11_get_areas(struct mask_x11 *mask, struct areas *ret, unsigned *ret_reasons)
 {
-	unsigned why = (mask->focus_lost ? HIDDEN_PASSWORD : 0u) |
+	unsigned reasons = (mask->focus_lost ? HIDDEN_PASSWORD : 0u) |
 		(mask->own.count > 0 ? HIDDEN_OWN_PAGE : 0u);
 
 	ret->count = 0;
-	if ((mask->lost && mask_x11_is_strict(mask)) || mask->focus_lost)
+	if ((mask->out_of_memory && mask_x11_is_strict(mask)) || mask->focus_lost)
 		areas_add(ret, &mask->screen);
 	for (size_t i = 0; i < mask->count; i++) {
 		const struct top *top = &mask->tops[i];
@@ -426,21 +426,21 @@ void mask_x11_take(struct mask_x11 *mask, struct areas *ret, unsigned *ret_why)
 			!(top->hidden || (!top->known && mask_x11_is_strict(mask))))
 			continue;
 		areas_add(ret, top->measured ? &top->rect : &mask->screen);
-		why |= why_hidden(mask, top);
+		reasons |= hidden_reason(mask, top);
 	}
 	for (int i = 0; i < mask->trace_count; i++)
 		areas_add(ret, &mask->traces[i].rect);
 	for (int i = 0; i < mask->own.count; i++)
 		areas_add(ret, &mask->own.area[i]);
 	if (mask->rules->own)
-		*mask->rules->own = mask->own.count > 0 ? HIDE_OWN_SEEN : HIDE_OWN_NONE;
+		*mask->rules->own = mask->own.count > 0 ? HIDE_OWN_VISIBLE : HIDE_OWN_NONE;
 	mask->changed = is_unsure(mask);
-	*ret_why = why;
+	*ret_reasons = reasons;
 }
 
 int64_t mask_x11_due_ns(const struct mask_x11 *mask)
 {
-	int64_t due_ns = mask->focus_lost ? mask->looked_ns + SEARCH_NS : INT64_MAX;
+	int64_t due_ns = mask->focus_lost ? mask->updated_ns + SEARCH_NS : INT64_MAX;
 
 	if (mask->changed || (mask->rules->passwords && *mask->focused != mask->focused_seen))
 		return 0;
@@ -466,8 +466,8 @@ int mask_x11_create(struct mask_x11 **ret, xcb_connection_t *connection, xcb_win
 	mask->focused = focused;
 	mask->id_mask = xcb_get_setup(connection)->resource_id_mask;
 	mask->changed = true;
-	mask->letters = unicode_locale();
-	if (!mask->letters)
+	mask->locale = unicode_locale();
+	if (!mask->locale)
 		return -errno;
 	r = mask_x11_begin(mask);
 	if (r < 0)
@@ -482,8 +482,8 @@ void mask_x11_destroy(struct mask_x11 *mask)
 {
 	if (!mask)
 		return;
-	if (mask->letters)
-		freelocale(mask->letters);
+	if (mask->locale)
+		freelocale(mask->locale);
 	free(mask->tops);
 	free(mask);
 }

@@ -31,7 +31,7 @@ void mask_x11_event(struct mask_x11 *mask, const xcb_generic_event_t *event);
  * @param screen  the whole screen, hidden when nothing else is certain
  * @return 0 or -EPIPE
  */
-int mask_x11_look(struct mask_x11 *mask, const struct rect *screen);
+int mask_x11_update(struct mask_x11 *mask, const struct rect *screen);
 
 /**
  * Check a copy; call after passing all events that preceded its reply.
@@ -42,11 +42,11 @@ int mask_x11_look(struct mask_x11 *mask, const struct rect *screen);
 int mask_x11_settle(struct mask_x11 *mask);
 
 /**
- * Get the areas of the copy to hide, after mask_x11_look().
+ * Get the areas of the copy to hide, after mask_x11_update().
  *
- * @param ret_why  set to enum hidden: the reasons; 0 for areas hidden on doubt or lingering
+ * @param ret_reasons  set to enum hidden: the reasons; 0 for areas hidden on doubt or lingering
  */
-void mask_x11_take(struct mask_x11 *mask, struct areas *ret, unsigned *ret_why);
+void mask_x11_get_areas(struct mask_x11 *mask, struct areas *ret, unsigned *ret_reasons);
 
-/** Time when mask_x11_take() has new areas; INT64_MAX: not before an event. 0: now. */
+/** Time when mask_x11_get_areas() has new areas; INT64_MAX: not before an event. 0: now. */
 int64_t mask_x11_due_ns(const struct mask_x11 *mask);

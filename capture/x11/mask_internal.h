@@ -11,7 +11,7 @@
 
 #define TRACES    64
 #define INSPECTED 128 /* nested windows queried; a frame has thirty around its client */
-#define TELLING   7
+#define WATCHED   7
 
 /** A child of the root: a window manager's frame with a client in it, or an unmanaged window. */
 struct top {
@@ -57,12 +57,12 @@ struct mask_x11 {
 	uint32_t id_mask; /* bits of a resource id chosen by its client */
 	const struct hide_rules *rules;
 	const _Atomic bool *focused;
-	xcb_atom_t telling[TELLING]; /* properties used to classify windows */
+	xcb_atom_t watched[WATCHED]; /* properties used to classify windows */
 	xcb_atom_t utf8_string, compound_text, manager;
-	locale_t letters;
+	locale_t locale;
 
 	struct rect screen;
-	int64_t looked_ns;
+	int64_t updated_ns;
 	struct top *tops;
 	size_t count, capacity;
 	struct trace traces[TRACES];
@@ -70,7 +70,7 @@ struct mask_x11 {
 	xcb_window_t focus; /* the root's child with the focus, while hidden; else none */
 	bool focus_lost;    /* not found, or on a window with no visible area */
 	bool focused_seen;
-	bool lost; /* out of memory for a window */
+	bool out_of_memory; /* out of memory for a window */
 	bool changed;
 	struct areas own; /* visible parts of the recorder's own windows */
 };
@@ -99,7 +99,7 @@ struct top *mask_x11_add(struct mask_x11 *mask, xcb_window_t window);
 int mask_x11_begin(struct mask_x11 *mask);
 
 /** @return true for a property used to classify windows */
-bool mask_x11_is_telling(const struct mask_x11 *mask, xcb_atom_t atom);
+bool mask_x11_is_watched(const struct mask_x11 *mask, xcb_atom_t atom);
 
 /** Query a window's properties; a window destroyed meanwhile stays unknown. @return 0 or -EPIPE */
 int mask_x11_inspect(struct mask_x11 *mask, struct top *top);

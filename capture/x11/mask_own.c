@@ -19,7 +19,7 @@ static bool is_shown(const struct top *top)
 	return top->mapped && !top->blank && top->measured;
 }
 
-static bool goes_with_own(const struct mask_x11 *mask, const struct top *top)
+static bool is_related_to_own(const struct mask_x11 *mask, const struct top *top)
 {
 	for (size_t i = 0; i < mask->count && top->transient_for; i++)
 		if (mask->tops[i].own && top_has(&mask->tops[i], top->transient_for))
@@ -28,7 +28,7 @@ static bool goes_with_own(const struct mask_x11 *mask, const struct top *top)
 }
 
 /* A frame, or a window of a display without a window manager. */
-static bool lies_over(const struct top *top)
+static bool occludes(const struct top *top)
 {
 	return is_shown(top) && (top->managed || !top->override);
 }
@@ -57,14 +57,14 @@ int mask_x11_add_own(struct mask_x11 *mask)
 		const struct top *top = find(mask, order[i]), *over;
 		struct pieces pieces = {.count = 1};
 
-		if (!top || !is_shown(top) || !goes_with_own(mask, top))
+		if (!top || !is_shown(top) || !is_related_to_own(mask, top))
 			continue;
-		pieces.piece[0] = rect_common(&top->rect, &mask->screen);
+		pieces.piece[0] = rect_intersection(&top->rect, &mask->screen);
 		for (int j = i + 1; j < tree->children_len; j++)
-			if ((over = find(mask, order[j])) && lies_over(over) &&
-				!goes_with_own(mask, over))
+			if ((over = find(mask, order[j])) && occludes(over) &&
+				!is_related_to_own(mask, over))
 				/* on overflow the last pieces stay too large */
-				pieces_cut(&pieces, &over->rect);
+				pieces_subtract(&pieces, &over->rect);
 		for (int p = 0; p < pieces.count; p++)
 			areas_add(&mask->own, &pieces.piece[p]);
 	}

@@ -11,33 +11,41 @@
 /* A longer text counts as a match. */
 #define TEXT_BYTES 1024
 
-enum { ASK_CLASS, ASK_NAME, ASK_TITLE, ASK_TRANSIENT, ASK_LEADER, ASK_PROCESS, ASK_STATE };
+enum {
+	PROPERTY_CLASS,
+	PROPERTY_NAME,
+	PROPERTY_TITLE,
+	PROPERTY_TRANSIENT,
+	PROPERTY_LEADER,
+	PROPERTY_PROCESS,
+	PROPERTY_STATE
+};
 
-bool mask_x11_is_telling(const struct mask_x11 *mask, xcb_atom_t atom)
+bool mask_x11_is_watched(const struct mask_x11 *mask, xcb_atom_t atom)
 {
-	for (size_t i = 0; i < TELLING; i++)
-		if (mask->telling[i] == atom)
+	for (size_t i = 0; i < WATCHED; i++)
+		if (mask->watched[i] == atom)
 			return true;
 	return false;
 }
 
 /* ---- properties of one window ---- */
 
-struct asked {
-	xcb_get_property_cookie_t property[TELLING];
+struct property_cookies {
+	xcb_get_property_cookie_t property[WATCHED];
 	xcb_query_tree_cookie_t tree;
 };
 
-struct said {
-	xcb_get_property_reply_t *reply[TELLING];
+struct property_replies {
+	xcb_get_property_reply_t *reply[WATCHED];
 	xcb_query_tree_reply_t *tree;
 };
 
-static void said_finish(struct said *said)
+static void property_replies_finish(struct property_replies *replies)
 {
-	for (size_t i = 0; i < TELLING; i++)
-		free(said->reply[i]);
-	free(said->tree);
+	for (size_t i = 0; i < WATCHED; i++)
+		free(replies->reply[i]);
+	free(replies->tree);
 }
 
 static void watch(struct mask_x11 *mask, xcb_window_t window, uint32_t events)
@@ -45,33 +53,35 @@ static void watch(struct mask_x11 *mask, xcb_window_t window, uint32_t events)
 	xcb_change_window_attributes(mask->connection, window, XCB_CW_EVENT_MASK, &events);
 }
 
-static void ask(struct mask_x11 *mask, xcb_window_t window, struct asked *ret)
+static void send_requests(struct mask_x11 *mask, xcb_window_t window, struct property_cookies *ret)
 {
 	/* first, so that any change after the reply comes as an event */
 	watch(mask, window, XCB_EVENT_MASK_PROPERTY_CHANGE | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY);
-	for (size_t i = 0; i < TELLING; i++)
-		ret->property[i] = xcb_get_property(mask->connection, 0, window, mask->telling[i],
+	for (size_t i = 0; i < WATCHED; i++)
+		ret->property[i] = xcb_get_property(mask->connection, 0, window, mask->watched[i],
 			XCB_GET_PROPERTY_TYPE_ANY, 0, TEXT_BYTES / 4);
 	ret->tree = xcb_query_tree(mask->connection, window);
 }
 
 /* @return false for a destroyed window */
-static bool hear(struct mask_x11 *mask, const struct asked *asked, struct said *ret)
+static bool receive_replies(
+	struct mask_x11 *mask, const struct property_cookies *cookies, struct property_replies *ret)
 {
 	bool there;
 
-	for (size_t i = 0; i < TELLING; i++)
-		ret->reply[i] = xcb_get_property_reply(mask->connection, asked->property[i], NULL);
-	ret->tree = xcb_query_tree_reply(mask->connection, asked->tree, NULL);
+	for (size_t i = 0; i < WATCHED; i++)
+		ret->reply[i] =
+			xcb_get_property_reply(mask->connection, cookies->property[i], NULL);
+	ret->tree = xcb_query_tree_reply(mask->connection, cookies->tree, NULL);
 	there = ret->tree != NULL;
-	for (size_t i = 0; i < TELLING; i++)
+	for (size_t i = 0; i < WATCHED; i++)
 		there &= ret->reply[i] != NULL;
 	return there;
 }
 
-static uint32_t number(const struct said *said, int which)
+static uint32_t number(const struct property_replies *replies, int which)
 {
-	const xcb_get_property_reply_t *reply = said->reply[which];
+	const xcb_get_property_reply_t *reply = replies->reply[which];
 
 	if (reply->format != 32 || xcb_get_property_value_length(reply) < 4)
 		return 0;
@@ -101,11 +111,11 @@ static bool piece_matches(
 	char latin1[2 * TEXT_BYTES + 1];
 
 	if (type == mask->utf8_string)
-		return unicode_match(mask->letters, pattern, piece);
+		return unicode_match(mask->locale, pattern, piece);
 	/* some clients put UTF-8 into STRING: try both */
 	unicode_from_latin1(latin1, piece);
-	return unicode_match(mask->letters, pattern, latin1) ||
-		(utf8_is_valid(piece) && unicode_match(mask->letters, pattern, piece));
+	return unicode_match(mask->locale, pattern, latin1) ||
+		(utf8_is_valid(piece) && unicode_match(mask->locale, pattern, piece));
 }
 
 /* Match any of the texts in a property, separated by 0 bytes. Unreadable or too long texts match. */
@@ -126,10 +136,11 @@ static bool text_matches(
 
 /* Match the title. Desktops show the UTF-8 one if present (EWMH), which also stands for the other if that is
  * unreadable. Otherwise each counts. */
-static bool title_matches(const struct mask_x11 *mask, const struct said *said, const char *pattern)
+static bool title_matches(
+	const struct mask_x11 *mask, const struct property_replies *replies, const char *pattern)
 {
-	const xcb_get_property_reply_t *name = said->reply[ASK_NAME],
-				       *title = said->reply[ASK_TITLE];
+	const xcb_get_property_reply_t *name = replies->reply[PROPERTY_NAME],
+				       *title = replies->reply[PROPERTY_TITLE];
 	bool shown = title->type == mask->utf8_string && title->value_len > 0;
 
 	return text_matches(mask, title, pattern) ||
@@ -137,26 +148,26 @@ static bool title_matches(const struct mask_x11 *mask, const struct said *said, 
 }
 
 /* Not own on doubt: the recorder's titles are readable. */
-static bool is_own(const struct mask_x11 *mask, const struct said *said)
+static bool is_own(const struct mask_x11 *mask, const struct property_replies *replies)
 {
-	const xcb_get_property_reply_t *title = said->reply[ASK_TITLE];
+	const xcb_get_property_reply_t *title = replies->reply[PROPERTY_TITLE];
 	char text[TEXT_BYTES + 1] = "";
 
 	if (!mask->rules->own_title || title->type != mask->utf8_string || title->format != 8 ||
 		title->bytes_after > 0)
 		return false;
 	memcpy(text, xcb_get_property_value(title), (size_t)xcb_get_property_value_length(title));
-	return utf8_is_valid(text) && unicode_match(mask->letters, mask->rules->own_title, text);
+	return utf8_is_valid(text) && unicode_match(mask->locale, mask->rules->own_title, text);
 }
 
-static bool is_to_be_hidden(const struct mask_x11 *mask, const struct said *said)
+static bool is_to_be_hidden(const struct mask_x11 *mask, const struct property_replies *replies)
 {
 	for (int i = 0; i < mask->rules->window_count; i++) {
 		const struct hide_window *window = &mask->rules->windows[i];
 
 		if ((!*window->class ||
-			    text_matches(mask, said->reply[ASK_CLASS], window->class)) &&
-			(!*window->title || title_matches(mask, said, window->title)))
+			    text_matches(mask, replies->reply[PROPERTY_CLASS], window->class)) &&
+			(!*window->title || title_matches(mask, replies, window->title)))
 			return true;
 	}
 	return false;
@@ -166,11 +177,11 @@ static bool is_to_be_hidden(const struct mask_x11 *mask, const struct said *said
 
 static bool measure(struct mask_x11 *mask, struct top *top)
 {
-	xcb_get_geometry_cookie_t asked = xcb_get_geometry(mask->connection, top->id);
+	xcb_get_geometry_cookie_t cookie = xcb_get_geometry(mask->connection, top->id);
 	_autofree_ xcb_get_window_attributes_reply_t *attributes = xcb_get_window_attributes_reply(
 		mask->connection, xcb_get_window_attributes(mask->connection, top->id), NULL);
 	_autofree_ xcb_get_geometry_reply_t *place =
-		xcb_get_geometry_reply(mask->connection, asked, NULL);
+		xcb_get_geometry_reply(mask->connection, cookie, NULL);
 
 	if (!attributes || !place)
 		return false;
@@ -196,42 +207,42 @@ static void add_children(struct top *top, const xcb_query_tree_reply_t *tree)
 	}
 }
 
-static void take(
-	struct mask_x11 *mask, struct top *top, xcb_window_t window, const struct said *said)
+static void apply_replies(struct mask_x11 *mask, struct top *top, xcb_window_t window,
+	const struct property_replies *replies)
 {
-	bool is_client = said->reply[ASK_STATE]->value_len > 0;
+	bool is_client = replies->reply[PROPERTY_STATE]->value_len > 0;
 
 	if (is_client && !top->managed)
 		top->client = window;
 	top->managed |= is_client;
-	top->matches |= is_to_be_hidden(mask, said);
-	top->own |= is_own(mask, said);
+	top->matches |= is_to_be_hidden(mask, replies);
+	top->own |= is_own(mask, replies);
 	if (!top->transient_for)
-		top->transient_for = number(said, ASK_TRANSIENT);
+		top->transient_for = number(replies, PROPERTY_TRANSIENT);
 	if (!top->leader)
-		top->leader = number(said, ASK_LEADER);
+		top->leader = number(replies, PROPERTY_LEADER);
 	if (!top->process)
-		top->process = number(said, ASK_PROCESS);
+		top->process = number(replies, PROPERTY_PROCESS);
 	/* managers put clients into frames, some into nested frames; a client's own subwindows do not matter */
 	if (is_client)
 		watch(mask, window, XCB_EVENT_MASK_PROPERTY_CHANGE);
 	else
-		add_children(top, said->tree);
+		add_children(top, replies->tree);
 }
 
 /* Query windows of one level, all at once. @return false when the first is gone */
 static bool inspect_level(struct mask_x11 *mask, struct top *top, int from, int to)
 {
-	struct asked asked[INSPECTED];
+	struct property_cookies cookies[INSPECTED];
 	bool there = true;
 
 	for (int i = from; i < to; i++)
-		ask(mask, top->inside[i], &asked[i]);
+		send_requests(mask, top->inside[i], &cookies[i]);
 	for (int i = from; i < to; i++) {
-		_cleanup_(said_finish) struct said said = {{NULL}, NULL};
+		_cleanup_(property_replies_finish) struct property_replies replies = {{NULL}, NULL};
 
-		if (hear(mask, &asked[i], &said))
-			take(mask, top, top->inside[i], &said);
+		if (receive_replies(mask, &cookies[i], &replies))
+			apply_replies(mask, top, top->inside[i], &replies);
 		else if (i == 0)
 			there = false;
 	}
@@ -317,7 +328,7 @@ int mask_x11_find_focus(struct mask_x11 *mask, xcb_window_t *ret)
 
 /* ---- setup ---- */
 
-static int take_atom(struct mask_x11 *mask, const char *name, xcb_atom_t *ret)
+static int intern_atom(struct mask_x11 *mask, const char *name, xcb_atom_t *ret)
 {
 	_autofree_ xcb_intern_atom_reply_t *reply = xcb_intern_atom_reply(mask->connection,
 		xcb_intern_atom(mask->connection, 0, (uint16_t)strlen(name), name), NULL);
@@ -328,27 +339,27 @@ static int take_atom(struct mask_x11 *mask, const char *name, xcb_atom_t *ret)
 	return 0;
 }
 
-static int take_atoms(struct mask_x11 *mask)
+static int intern_atoms(struct mask_x11 *mask)
 {
 	const struct {
 		const char *name;
 		xcb_atom_t *atom;
 	} wanted[] = {
-		{"_NET_WM_NAME", &mask->telling[ASK_TITLE]},
-		{"WM_CLIENT_LEADER", &mask->telling[ASK_LEADER]},
-		{"_NET_WM_PID", &mask->telling[ASK_PROCESS]},
-		{"WM_STATE", &mask->telling[ASK_STATE]},
+		{"_NET_WM_NAME", &mask->watched[PROPERTY_TITLE]},
+		{"WM_CLIENT_LEADER", &mask->watched[PROPERTY_LEADER]},
+		{"_NET_WM_PID", &mask->watched[PROPERTY_PROCESS]},
+		{"WM_STATE", &mask->watched[PROPERTY_STATE]},
 		{"UTF8_STRING", &mask->utf8_string},
 		{"COMPOUND_TEXT", &mask->compound_text},
 		{"_NET_SUPPORTING_WM_CHECK", &mask->manager},
 	};
 	int r = 0;
 
-	mask->telling[ASK_CLASS] = XCB_ATOM_WM_CLASS;
-	mask->telling[ASK_NAME] = XCB_ATOM_WM_NAME;
-	mask->telling[ASK_TRANSIENT] = XCB_ATOM_WM_TRANSIENT_FOR;
+	mask->watched[PROPERTY_CLASS] = XCB_ATOM_WM_CLASS;
+	mask->watched[PROPERTY_NAME] = XCB_ATOM_WM_NAME;
+	mask->watched[PROPERTY_TRANSIENT] = XCB_ATOM_WM_TRANSIENT_FOR;
 	for (size_t i = 0; i < ARRAY_SIZE(wanted) && r == 0; i++)
-		r = take_atom(mask, wanted[i].name, wanted[i].atom);
+		r = intern_atom(mask, wanted[i].name, wanted[i].atom);
 	return r;
 }
 
@@ -357,7 +368,7 @@ int mask_x11_begin(struct mask_x11 *mask)
 	const uint32_t events =
 		XCB_EVENT_MASK_STRUCTURE_NOTIFY | XCB_EVENT_MASK_SUBSTRUCTURE_NOTIFY;
 	_autofree_ xcb_query_tree_reply_t *tree = NULL;
-	int r = take_atoms(mask);
+	int r = intern_atoms(mask);
 
 	if (r < 0)
 		return r;

@@ -51,7 +51,7 @@ struct pointer_source {
 	uint32_t shape_serial; /* the newest, not pushed yet */
 	int64_t shape_ns;      /* time of its event; 0: none pending */
 	int64_t next_shape_ns; /* earliest next push */
-	bool hears_motion;
+	bool motion_selected;
 	int still;        /* consecutive unchanged positions */
 	int64_t next_ns;  /* earliest next query */
 	int64_t moved_ns; /* time of a move not yet queried; 0: none */
@@ -146,7 +146,7 @@ struct seen {
 	size_t click_count;
 };
 
-static void take_press(struct seen *seen, uint32_t button, int64_t time_ns)
+static void note_press(struct seen *seen, uint32_t button, int64_t time_ns)
 {
 	bool is_wheel = button >= 4 && button <= 7;
 
@@ -156,7 +156,7 @@ static void take_press(struct seen *seen, uint32_t button, int64_t time_ns)
 		seen->click_ns[seen->click_count++] = time_ns;
 }
 
-static void take_events(struct pointer_source *source, struct seen *seen)
+static void handle_events(struct pointer_source *source, struct seen *seen)
 {
 	xcb_generic_event_t *event;
 	int64_t now_ns = clock_now_ns();
@@ -176,14 +176,14 @@ static void take_events(struct pointer_source *source, struct seen *seen)
 
 			source->moved_ns = x11_time_ns(raw->time, now_ns);
 			if (generic->event_type == XCB_INPUT_RAW_BUTTON_PRESS)
-				take_press(seen, raw->detail, source->moved_ns);
+				note_press(seen, raw->detail, source->moved_ns);
 		}
 		free(event);
 	}
 }
 
 /* During motion poll by the clock instead: a mouse sends far more events, and each wakes the thread. */
-static void hear_motion(struct pointer_source *source, bool hear)
+static void select_motion(struct pointer_source *source, bool on)
 {
 	struct {
 		xcb_input_event_mask_t head;
@@ -191,12 +191,12 @@ static void hear_motion(struct pointer_source *source, bool hear)
 	} selection = {
 		{XCB_INPUT_DEVICE_ALL_MASTER, 1},
 		XCB_INPUT_XI_EVENT_MASK_RAW_BUTTON_PRESS |
-			(hear ? XCB_INPUT_XI_EVENT_MASK_RAW_MOTION : 0u),
+			(on ? XCB_INPUT_XI_EVENT_MASK_RAW_MOTION : 0u),
 	};
 
-	if (hear != source->hears_motion)
+	if (on != source->motion_selected)
 		xcb_input_xi_select_events(source->connection, source->root, 1, &selection.head);
-	source->hears_motion = hear;
+	source->motion_selected = on;
 }
 
 /*
@@ -205,7 +205,7 @@ static void hear_motion(struct pointer_source *source, bool hear)
  *
  * @return 1 moved, 0 unchanged, -EPIPE the display is gone
  */
-static int ask_position(struct pointer_source *source, struct seen *seen)
+static int query_position(struct pointer_source *source, struct seen *seen)
 {
 	xcb_query_pointer_reply_t *reply = NULL;
 	size_t known;
@@ -218,7 +218,7 @@ static int ask_position(struct pointer_source *source, struct seen *seen)
 			xcb_query_pointer(source->connection, source->root), NULL);
 		if (!reply)
 			return -EPIPE;
-		take_events(source, seen);
+		handle_events(source, seen);
 	} while (seen->press_count > known && seen->press_count < PRESSES);
 	x = reply->root_x;
 	y = reply->root_y;
@@ -246,14 +246,14 @@ static void push_position(struct pointer_source *source, int64_t time_ns)
 /*
  * Push the position. Its time must not exceed that of a press, which has the server's resolution of milliseconds.
  */
-static int say_position(struct pointer_source *source, struct seen *seen)
+static int update_position(struct pointer_source *source, struct seen *seen)
 {
 	int64_t now_ns = clock_now_ns(), time_ns = now_ns - now_ns % NS_PER_MS;
 	int r;
 
-	if (source->hears_motion && source->moved_ns)
+	if (source->motion_selected && source->moved_ns)
 		time_ns = source->moved_ns;
-	r = ask_position(source, seen);
+	r = query_position(source, seen);
 	if (seen->press_count > 0)
 		time_ns = seen->first_ns;
 	if (r > 0)
@@ -262,20 +262,20 @@ static int say_position(struct pointer_source *source, struct seen *seen)
 }
 
 /* Push the position. After a while without motion, wait for motion events instead. */
-static int say_where(struct pointer_source *source, struct seen *seen)
+static int track_position(struct pointer_source *source, struct seen *seen)
 {
-	int r = say_position(source, seen);
+	int r = update_position(source, seen);
 
 	source->still = r == 0 && seen->press_count == 0 ? source->still + 1 : 0;
 	if (r < 0)
 		return r;
-	hear_motion(source, source->still >= STILL);
+	select_motion(source, source->still >= STILL);
 	if (source->still < STILL)
 		return 0;
 	source->still = 0;
 	source->moved_ns = 0;
 	/* it may have moved before motion events were selected */
-	return say_position(source, seen);
+	return update_position(source, seen);
 }
 
 /* Limit an animation to one shape per PERIOD_NS: the newest. */
@@ -303,13 +303,13 @@ static int step(struct pointer_source *source)
 	int64_t now_ns;
 	bool is_due, is_at_rest, shape_is_due;
 
-	take_events(source, &seen);
+	handle_events(source, &seen);
 	now_ns = clock_now_ns();
 	is_due = source->moved_ns && (now_ns >= source->next_ns || seen.press_count > 0);
 	is_at_rest = !source->moved_ns && now_ns >= source->rest_ns;
-	if (is_due && say_where(source, &seen) < 0)
+	if (is_due && track_position(source, &seen) < 0)
 		return -EPIPE;
-	if (is_at_rest && say_position(source, &seen) < 0)
+	if (is_at_rest && update_position(source, &seen) < 0)
 		return -EPIPE;
 	if (is_due || is_at_rest)
 		source->rest_ns = now_ns + REST_NS;
@@ -336,8 +336,8 @@ static int select_events(struct pointer_source *source, struct error *reterr)
 	source->xinput_opcode = xinput->major_opcode;
 	source->has_shapes = xfixes && xfixes->present;
 	free(xcb_input_xi_query_version_reply(c, xcb_input_xi_query_version(c, 2, 2), NULL));
-	source->hears_motion = false; /* unset for a new connection */
-	hear_motion(source, true);
+	source->motion_selected = false; /* unset for a new connection */
+	select_motion(source, true);
 	if (source->has_shapes) {
 		source->cursor_event = (uint8_t)(xfixes->first_event + XCB_XFIXES_CURSOR_NOTIFY);
 		free(xcb_xfixes_query_version_reply(c, xcb_xfixes_query_version(c, 5, 0), NULL));
@@ -373,7 +373,7 @@ static int connect_pointer(struct source *base, struct error *reterr)
 }
 
 /* @return 0 when stopped, or a negative errno */
-static int follow(struct pointer_source *source)
+static int run(struct pointer_source *source)
 {
 	int r = push_shape(source, 0, clock_now_ns()) < 0 ? -EPIPE : 0;
 
@@ -389,22 +389,22 @@ static int follow(struct pointer_source *source)
 static void *pointer_thread(void *user)
 {
 	struct pointer_source *source = user;
-	const struct source_absence absence = {"the display is gone", CHANNEL_POINTER,
+	const struct source_outage outage = {"the display is gone", CHANNEL_POINTER,
 		source->wake_fd, &source->stop, connect_pointer};
 
 	pthread_setname_np(pthread_self(), "uxrec-pointer");
-	while (follow(source) < 0 && !source->stop &&
-		source_come_back(&source->base, &source->context, &absence))
+	while (run(source) < 0 && !source->stop &&
+		source_reconnect(&source->base, &source->context, &outage))
 		;
 	return NULL;
 }
 
-static void cut_connection(void *user)
+static void abort_connection(void *user)
 {
 	struct pointer_source *source = user;
 
 	pthread_mutex_lock(&source->connection_lock);
-	x11_cut(source->connection);
+	x11_abort(source->connection);
 	pthread_mutex_unlock(&source->connection_lock);
 }
 
@@ -416,7 +416,7 @@ static void pointer_destroy(struct source *base)
 	if (source->wake_fd >= 0)
 		eventfd_write(source->wake_fd, 1);
 	if (source->thread)
-		source_join(source->thread, cut_connection, source);
+		source_join(source->thread, abort_connection, source);
 	if (source->connection)
 		xcb_disconnect(source->connection);
 	if (source->wake_fd >= 0)

@@ -21,7 +21,7 @@ struct attempt {
 	char *display; /* NULL: from the environment */
 	xcb_connection_t *connection;
 	int number;
-	bool left; /* abandoned */
+	bool abandoned; /* abandoned */
 };
 
 static void attempt_destroy(struct attempt *attempt)
@@ -52,15 +52,15 @@ static void *attempt_thread(void *user)
 	struct attempt *attempt = user;
 	int number = 0;
 	xcb_connection_t *connection = xcb_connect(attempt->display, &number);
-	bool left;
+	bool abandoned;
 
 	pthread_mutex_lock(&attempt->lock);
 	attempt->connection = connection;
 	attempt->number = number;
-	left = attempt->left;
+	abandoned = attempt->abandoned;
 	pthread_cond_signal(&attempt->ended);
 	pthread_mutex_unlock(&attempt->lock);
-	if (left) {
+	if (abandoned) {
 		xcb_disconnect(connection);
 		attempt_destroy(attempt);
 	}
@@ -80,13 +80,13 @@ static xcb_connection_t *await(struct attempt *attempt)
 		r = pthread_cond_clockwait(
 			&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &until);
 	connection = attempt->connection;
-	attempt->left = !connection;
+	attempt->abandoned = !connection;
 	pthread_mutex_unlock(&attempt->lock);
 	return connection;
 }
 
 /* @return as xcb_connect(), but NULL on timeout or when out of memory */
-static xcb_connection_t *connect_soon(const char *display, int *ret_number)
+static xcb_connection_t *connect_with_timeout(const char *display, int *ret_number)
 {
 	_destroy_(attempt) struct attempt *attempt = attempt_create(display);
 	xcb_connection_t *connection;
@@ -118,7 +118,7 @@ xcb_connection_t *x11_connect(const char *display, xcb_screen_t **ret_screen, st
 			"start uxrecd in the participant's session, or give --display :0");
 		return NULL;
 	}
-	connection = connect_soon(display, &number);
+	connection = connect_with_timeout(display, &number);
 	if (!connection) {
 		error_set(reterr, -ETIMEDOUT,
 			"the X display '%s' does not answer: is its server stopped? Start it anew, or "
@@ -183,7 +183,7 @@ int x11_wait(xcb_connection_t *connection, int wake_fd, int64_t deadline_ns)
 	return 0;
 }
 
-void x11_cut(void *connection)
+void x11_abort(void *connection)
 {
 	shutdown(xcb_get_file_descriptor(connection), SHUT_RDWR);
 }

@@ -33,4 +33,4 @@ int64_t x11_time_ns(uint32_t server_ms, int64_t now_ns);
 int x11_wait(xcb_connection_t *connection, int wake_fd, int64_t deadline_ns);
 
 /** Make all present and later calls on an xcb_connection_t fail, in any thread. */
-void x11_cut(void *connection);
+void x11_abort(void *connection);

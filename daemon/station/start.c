@@ -27,7 +27,7 @@ static int64_t watermark(void *user, int64_t now_ns)
 
 	pthread_mutex_lock(&station->sources_lock);
 	if (station->screen)
-		until_ns = source_complete_until(station->screen, now_ns);
+		until_ns = source_watermark(station->screen, now_ns);
 	pthread_mutex_unlock(&station->sources_lock);
 	return until_ns;
 }

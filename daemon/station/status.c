@@ -119,7 +119,7 @@ static Uxrec__Status__OwnPages own_pages(const struct station *station)
 		return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNSPECIFIED;
 	switch (own) {
 	case HIDE_OWN_NONE: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_NONE;
-	case HIDE_OWN_SEEN: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_HIDDEN;
+	case HIDE_OWN_VISIBLE: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_HIDDEN;
 	default: return UXREC__STATUS__OWN_PAGES__OWN_PAGES_UNKNOWN;
 	}
 }

@@ -60,7 +60,8 @@ static struct encoder *open_encoder(int height)
 	struct error error;
 
 	check(encoder_create(&encoder, WIDTH, height,
-		      &(struct encoder_options){ENCODER_LAST, MAX_FPS, CHROMA_420}, &error) == 0);
+		      &(struct encoder_options){ENCODER_FALLBACK, MAX_FPS, CHROMA_420},
+		      &error) == 0);
 	return encoder;
 }
 
@@ -80,7 +81,7 @@ static struct made make_whole(void *user)
 
 static struct made make_patches(void *user)
 {
-	struct made made = {-1, NULL, patcher_lay(patcher, &canvas->changed, time_ns)};
+	struct made made = {-1, NULL, patcher_apply(patcher, &canvas->changed, time_ns)};
 
 	(void)user;
 	if (!made.patches) {

@@ -96,14 +96,14 @@ int ioctl(int fd, unsigned long request, ...)
 
 static int read_mouse(int fd)
 {
-	static struct conversation conversation;
+	static struct recorder_link link;
 	struct error error;
 
-	conversation.out.fd = fd;
-	conversation.redactor.out = &conversation.out;
-	input_filter_parse(&conversation.filter, "", &error);
-	redactor_start(&conversation.redactor, KEY_POLICY_CLASSES, false, false, clock_now_ns());
-	return evdev_run(&conversation, &error) < 0;
+	link.out.fd = fd;
+	link.redactor.out = &link.out;
+	input_filter_parse(&link.filter, "", &error);
+	redactor_start(&link.redactor, KEY_POLICY_CLASSES, false, false, clock_now_ns());
+	return evdev_run(&link, &error) < 0;
 }
 
 /* Write whole reports, as hardware makes them. @return their number */

@@ -128,7 +128,7 @@ static void never_lost(void *user, struct source *source, const char *reason)
 static struct source *record(struct listener *listener)
 {
 	const struct source_context context = {
-		.clock = &listener->clock, .sink = &listener->sink, .lost = never_lost};
+		.clock = &listener->clock, .sink = &listener->sink, .failed = never_lost};
 	const struct screen_options options = {
 		.grabber = "x11", .encoder = "auto", .priority = "low", .max_fps = wish.fps};
 	struct source *source = NULL;

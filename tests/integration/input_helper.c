@@ -241,15 +241,15 @@ static void serve(struct service *service, int fd)
 	struct inputd_request request;
 
 	check(recv(fd, &request, sizeof(request), 0) == sizeof(request));
-	check(request.ask == INPUTD_START);
+	check(request.type == INPUTD_START);
 	check(send(fd, &header, sizeof(header), MSG_NOSIGNAL) == sizeof(header));
 	if (++service->served == 1)
 		return;
 	while (recv(fd, &request, sizeof(request), 0) == sizeof(request)) {
-		if (request.ask == INPUTD_KEYS)
+		if (request.type == INPUTD_KEYS)
 			service->keys = request.keys;
-		header.kind = INPUTD_ALIVE;
-		if (request.ask == INPUTD_BEAT)
+		header.kind = INPUTD_PONG;
+		if (request.type == INPUTD_PING)
 			send(fd, &header, sizeof(header), MSG_NOSIGNAL);
 	}
 }
@@ -273,7 +273,7 @@ static void *service_thread(void *user)
 struct taking {
 	struct packet_sink base;
 	_Atomic unsigned gaps;
-	_Atomic int away, lost;
+	_Atomic int disconnected, failed;
 };
 
 static void take_packet(struct packet_sink *base, struct packet *packet)
@@ -289,7 +289,7 @@ static void take_away(void *user, struct source *source, const char *reason)
 	struct taking *taking = user;
 
 	(void)source;
-	taking->away += reason ? 1 : -1;
+	taking->disconnected += reason ? 1 : -1;
 }
 
 static void take_lost(void *user, struct source *source, const char *reason)
@@ -298,7 +298,7 @@ static void take_lost(void *user, struct source *source, const char *reason)
 
 	(void)source;
 	(void)reason;
-	taking->lost++;
+	taking->failed++;
 }
 
 static void a_service_that_ends_is_asked_again(void)
@@ -310,9 +310,9 @@ static void a_service_that_ends_is_asked_again(void)
 	struct session_clock clock;
 	const struct source_context context = {.clock = &clock,
 		.sink = &taking.base,
-		.lost = take_lost,
+		.failed = take_lost,
 		.user = &taking,
-		.away = take_away};
+		.disconnected = take_away};
 	struct input_options options = {
 		.keys = KEY_POLICY_CLASSES, .consent_id = "", .passwords_watched = true};
 	struct error error = {""};
@@ -333,17 +333,17 @@ static void a_service_that_ends_is_asked_again(void)
 	input_source_set_keys(source, KEY_POLICY_COUNTS, UXREC__KEY_POLICY__REASON__REASON_WATCHED);
 	for (int i = 0; i < 200 &&
 		(service.served < 2 || service.keys != KEY_POLICY_COUNTS || taking.gaps == 0 ||
-			taking.away != 0);
+			taking.disconnected != 0);
 		i++)
 		sleep_ms(50);
 	expect(service.served == 2 && service.keys == KEY_POLICY_COUNTS);
-	expect(taking.gaps == 1 && taking.away == 0 && taking.lost == 0);
+	expect(taking.gaps == 1 && taking.disconnected == 0 && taking.failed == 0);
 	service.stop = true;
 	shutdown(service.fd, SHUT_RDWR);
 	source_destroy(source);
 	pthread_join(thread, NULL);
 	close(service.fd);
-	expect(taking.lost == 0);
+	expect(taking.failed == 0);
 }
 
 /* ---- a bus that does not answer ---- */

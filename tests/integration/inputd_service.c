@@ -41,7 +41,7 @@ static void say(int fd, uint32_t kind, const char *text)
 	sendmsg(fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = 2}, MSG_NOSIGNAL);
 }
 
-static void converse(int fd, struct seat *seat, const struct inputd_conf *conf, void *user)
+static void handle_peer(int fd, struct seat *seat, const struct inputd_conf *conf, void *user)
 {
 	char text[80];
 
@@ -88,7 +88,7 @@ static int make_listener(void)
 /* @return false if skipped */
 static bool start_service(int idle_ms)
 {
-	struct inputd_service service = {.idle_ms = idle_ms, .converse = converse};
+	struct inputd_service service = {.idle_ms = idle_ms, .handle_peer = handle_peer};
 	struct error error;
 	int fd;
 
@@ -358,7 +358,7 @@ static void a_flood_of_others_keeps_nobody_out(void)
 /* ---- the program ---- */
 
 static const struct inputd_request good = {
-	.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = KEY_POLICY_NONE};
+	.version = INPUTD_VERSION, .type = INPUTD_START, .keys = KEY_POLICY_NONE};
 
 /* True if a request is accepted as valid; devices need not be present. */
 static bool is_understood(const struct inputd_request *request, size_t size, const char *refusal)
@@ -384,8 +384,8 @@ static void nonsense_is_refused_and_harms_nobody(void)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		bad[i] = good;
 	bad[0].version++;
-	bad[1].ask = INPUTD_KEYS;
-	bad[2].ask = 99;
+	bad[1].type = INPUTD_KEYS;
+	bad[2].type = 99;
 	bad[3].keys = KEY_POLICY_FULL + 1;
 	memset(bad[4].devices, 'x', sizeof(bad[4].devices));
 	memset(bad[5].consent, 'x', sizeof(bad[5].consent));
@@ -549,7 +549,7 @@ static size_t hear_keys(int fd, size_t most, bool gap)
 static void x11_is_not_read_at_the_lock_screen(void)
 {
 	const struct inputd_request start = {
-		.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = KEY_POLICY_CLASSES};
+		.version = INPUTD_VERSION, .type = INPUTD_START, .keys = KEY_POLICY_CLASSES};
 	struct desktop desktop = {0};
 	int silent = 0;
 	pid_t child;

@@ -80,13 +80,13 @@ static struct areas look(struct lab *lab)
 	sync_with(lab->connection);
 	take_events(lab);
 	for (int i = 0; i < 10 && settled == 0; i++) {
-		check(mask_x11_look(lab->mask, &screen) == 0);
+		check(mask_x11_update(lab->mask, &screen) == 0);
 		sync_with(lab->connection); /* the copy */
 		take_events(lab);
 		settled = mask_x11_settle(lab->mask);
 	}
 	check(settled == 1);
-	mask_x11_take(lab->mask, &hidden, &lab->why);
+	mask_x11_get_areas(lab->mask, &hidden, &lab->why);
 	return hidden;
 }
 
@@ -179,8 +179,8 @@ static const struct said cases[] = {
 
 static bool is_hidden(const struct areas *areas)
 {
-	return areas_have(areas, place.x, place.y) &&
-		areas_have(areas, place.x + place.width - 1, place.y + place.height - 1);
+	return areas_contain(areas, place.x, place.y) &&
+		areas_contain(areas, place.x + place.width - 1, place.y + place.height - 1);
 }
 
 static void letters_have_cases(void)
@@ -233,11 +233,11 @@ static void each_text_counts(void)
 	xcb_map_window(lab.desktop.connection, second);
 	xcb_map_window(lab.desktop.connection, third);
 	hidden = look(&lab);
-	expect(areas_have(&hidden, 10, 10) && areas_have(&hidden, 110, 10));
-	expect(!areas_have(&hidden, 210, 10) && lab.why == HIDDEN_WINDOW);
+	expect(areas_contain(&hidden, 10, 10) && areas_contain(&hidden, 110, 10));
+	expect(!areas_contain(&hidden, 210, 10) && lab.why == HIDDEN_WINDOW);
 	set(&lab, third, TITLE, UTF8, "Ganz geheim: пароль", strlen("Ganz geheim: пароль"));
 	hidden = look(&lab);
-	expect(areas_have(&hidden, 210, 10));
+	expect(areas_contain(&hidden, 210, 10));
 	lab_end(&lab);
 }
 
@@ -316,7 +316,7 @@ static bool hides_just(const struct areas *hidden, const struct rect *wanted)
 			bool inside = x >= wanted->x && x < wanted->x + wanted->width &&
 				y >= wanted->y && y < wanted->y + wanted->height;
 
-			if (areas_have(hidden, x, y) != inside)
+			if (areas_contain(hidden, x, y) != inside)
 				return false;
 		}
 	return true;
@@ -430,14 +430,14 @@ static void own_windows_are_hidden_where_they_are_seen(void)
 	expect(hidden.count == 0 && own == HIDE_OWN_NONE);
 	set(&lab, page, TITLE, UTF8, MARKED, strlen(MARKED));
 	hidden = look(&lab);
-	expect(hides_just(&hidden, &place) && own == HIDE_OWN_SEEN);
+	expect(hides_just(&hidden, &place) && own == HIDE_OWN_VISIBLE);
 	expect(lab.why == HIDDEN_OWN_PAGE);
 	/* another window covers its right half */
 	over = show(&lab, &right, XCB_WINDOW_CLASS_INPUT_OUTPUT);
 	hidden = look(&lab);
 	expect(hides_just(&hidden, &place)); /* for as long as it may be in a picture */
 	hidden = look_later(&lab);
-	expect(hides_just(&hidden, &left) && own == HIDE_OWN_SEEN);
+	expect(hides_just(&hidden, &left) && own == HIDE_OWN_VISIBLE);
 	xcb_configure_window(lab.desktop.connection, over, XCB_CONFIG_WINDOW_STACK_MODE, &below);
 	hidden = look(&lab);
 	expect(hides_just(&hidden, &place));
@@ -453,7 +453,7 @@ static void own_windows_are_hidden_where_they_are_seen(void)
 	xcb_change_window_attributes(lab.desktop.connection, hint, XCB_CW_OVERRIDE_REDIRECT, &yes);
 	xcb_map_window(lab.desktop.connection, hint);
 	hidden = look(&lab);
-	expect(hides_just(&hidden, &place) && own == HIDE_OWN_SEEN);
+	expect(hides_just(&hidden, &place) && own == HIDE_OWN_VISIBLE);
 	/* another page of the browser is in front */
 	set(&lab, page, TITLE, UTF8, "Shop - Chromium", 15);
 	hidden = look(&lab);
@@ -499,7 +499,7 @@ static void for_own_windows_nothing_else_is_hidden(void)
 	xcb_change_property(lab.desktop.connection, XCB_PROP_MODE_REPLACE, window,
 		XCB_ATOM_WM_TRANSIENT_FOR, XCB_ATOM_WINDOW, 32, 1, &page);
 	hidden = look(&lab);
-	expect(areas_have(&hidden, place.x + 1, place.y + 1));
+	expect(areas_contain(&hidden, place.x + 1, place.y + 1));
 	lab_end(&lab);
 }
 

@@ -65,7 +65,7 @@ static void who_waits_can_be_cut_off(void)
 
 	if (!scene_begin(&scene))
 		return;
-	scene.grabber->ops->cut(scene.grabber);
+	scene.grabber->ops->abort(scene.grabber);
 	expect(scene_wait(&scene, SOON_NS) == -EPIPE);
 	expect(scene_wait(&scene, SOON_NS) == -EPIPE);
 	expect(scene_grab(&scene) == -EPIPE);
@@ -303,7 +303,7 @@ static void the_pointer_is_told(void)
 
 	if (!scene_begin(&scene))
 		return;
-	scene.grabber->ops->follow(scene.grabber, take_told, &listener);
+	scene.grabber->ops->track_pointer(scene.grabber, take_told, &listener);
 	expect(told_to(&listener).count == 0);
 	show_pointer(&scene, 30, 40, 16);
 	told = after(&listener, 1);
@@ -321,12 +321,12 @@ static void the_pointer_is_told(void)
 	show_pointer(&scene, 32, 45, 65);
 	expect(after(&listener, 3).shapes == 1);
 	/* a later follower gets the present state */
-	scene.grabber->ops->follow(scene.grabber, take_told, &late);
+	scene.grabber->ops->track_pointer(scene.grabber, take_told, &late);
 	told = told_to(&late);
 	expect(told.count == 1 && told.shapes == 1 && told.last.x == 32);
 	expect(told.last_pixel == 0xffff0000);
 	/* hidden while on a monitor that is not shared, and unchanged when it returns */
-	scene.grabber->ops->follow(scene.grabber, take_told, &listener);
+	scene.grabber->ops->track_pointer(scene.grabber, take_told, &listener);
 	after(&listener, 4);
 	scene.video.said.cursor_id = 0;
 	check(video_show(&scene.video, SOON_NS) && video_show(&scene.video, SOON_NS));
@@ -454,7 +454,7 @@ static void what_mutter_shows_is_on_the_canvas(void)
 	check(scene.grabber != NULL);
 	printf("# the first picture of mutter came after %.0f ms\n",
 		(double)(clock_now_ns() - began_ns) / 1e6);
-	scene.grabber->ops->follow(scene.grabber, take_told, &told);
+	scene.grabber->ops->track_pointer(scene.grabber, take_told, &told);
 	size = scene.grabber->ops->size(scene.grabber);
 	check(size.width == MUTTER_WIDTH && size.height == MUTTER_HEIGHT);
 	check(canvas_create(&scene.canvas, size.width, size.height, CHROMA_420) == 0);

@@ -259,7 +259,7 @@ static void push_keyframe(struct making *making)
 static void step(struct making *making, int number)
 {
 	static const struct encoder_options first = {"libaom-av1", 30, CHROMA_420};
-	static const struct encoder_options second = {ENCODER_LAST, 30, CHROMA_444};
+	static const struct encoder_options second = {ENCODER_FALLBACK, 30, CHROMA_444};
 	int kind = up_to(making, 5);
 
 	making->time_ns += (15 + up_to(making, 40)) * NS_PER_MS + up_to(making, 999);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct encoder_options software = {ENCODER_LAST, 30, CHROMA_420};
+static const struct encoder_options software = {ENCODER_FALLBACK, 30, CHROMA_420};
 
 /* ---- pictures ---- */
 
@@ -342,7 +342,7 @@ static void one_picture_in_one_out(void)
 {
 	for (enum chroma chroma = 0; chroma < CHROMA_COUNT; chroma++) {
 		expect_one_out(
-			&(struct encoder_options){ENCODER_LAST, 30, chroma}, AV_CODEC_ID_H264);
+			&(struct encoder_options){ENCODER_FALLBACK, 30, chroma}, AV_CODEC_ID_H264);
 		expect_one_out(
 			&(struct encoder_options){"libaom-av1", 30, chroma}, AV_CODEC_ID_AV1);
 	}
@@ -471,7 +471,7 @@ static void screen_source_pushes_every_change(void)
 	struct session_clock clock;
 	bool lost = false;
 	const struct source_context context = {
-		.clock = &clock, .sink = &sink.base, .lost = never_lost, .user = &lost};
+		.clock = &clock, .sink = &sink.base, .failed = never_lost, .user = &lost};
 	const struct screen_options options = {.grabber = "test", .encoder = "auto", .max_fps = 30};
 	struct source *source;
 	int64_t before_ns = 0;
@@ -500,7 +500,7 @@ static void screen_source_pushes_every_change(void)
 	/* pictures before the watermark are pushed first */
 	for (int i = 0; i < 20; i++) {
 		int64_t complete_ns =
-			session_clock_at(&clock, source_complete_until(source, clock_now_ns()));
+			session_clock_at(&clock, source_watermark(source, clock_now_ns()));
 		struct packet *packet;
 
 		while ((packet = queue_pop(sink.queue, 0)))

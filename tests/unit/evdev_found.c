@@ -13,7 +13,7 @@
 
 /* a device without a kernel, and its reader */
 struct found_lab {
-	struct conversation conversation;
+	struct recorder_link link;
 	struct evdev_device device;
 	int fd;
 };
@@ -40,10 +40,10 @@ static struct found_lab *found_lab_create(enum key_policy keys)
 	int pair[2];
 
 	check(lab && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
-	lab->conversation.out.fd = pair[0];
+	lab->link.out.fd = pair[0];
 	lab->fd = pair[1];
-	lab->conversation.redactor.out = &lab->conversation.out;
-	redactor_start(&lab->conversation.redactor, keys, true, false, 0);
+	lab->link.redactor.out = &lab->link.out;
+	redactor_start(&lab->link.redactor, keys, true, false, 0);
 	lab->device.batch.device = 5;
 	lab->device.evdev = libevdev_new();
 	for (size_t i = 0; i < ARRAY_SIZE(abilities); i++) {
@@ -60,7 +60,7 @@ static void found_lab_destroy(struct found_lab *lab)
 	if (!lab)
 		return;
 	libevdev_free(lab->device.evdev);
-	close(lab->conversation.out.fd);
+	close(lab->link.out.fd);
 	close(lab->fd);
 	free(lab);
 }
@@ -77,7 +77,7 @@ static void expect_report(struct found_lab *lab, const int32_t (*pairs)[2], size
 	Uxrec__ControlBatch *controls;
 	struct peer_message sent;
 
-	input_batch_flush(&lab->device.batch, &lab->conversation.out);
+	input_batch_flush(&lab->device.batch, &lab->link.out);
 	do
 		check(peer_receive(lab->fd, &sent, 0));
 	while (sent.header.channel != CHANNEL_CONTROLS);
@@ -97,7 +97,7 @@ static size_t count_found(struct found_lab *lab, int action)
 	struct peer_message sent;
 	size_t count = 0;
 
-	redactor_finish(&lab->conversation.redactor, 10 * NS_PER_S);
+	redactor_finish(&lab->link.redactor, 10 * NS_PER_S);
 	do
 		if (!peer_receive(lab->fd, &sent, 0))
 			return 0;
@@ -129,16 +129,16 @@ static void what_is_down_is_found_at_start_and_stop(void)
 	};
 	_destroy_(found_lab) struct found_lab *lab = found_lab_create(KEY_POLICY_CLASSES);
 
-	evdev_find_at_start(&lab->device, &lab->conversation, NS_PER_S);
+	evdev_report_at_start(&lab->device, &lab->link, NS_PER_S);
 	expect(lab->device.batch.count == 0 && !lab->device.batch.frame_open);
 	put(lab, EV_KEY, BTN_RIGHT, 1);
 	put(lab, EV_SW, SW_LID, 1);
 	put(lab, EV_ABS, ABS_X, 33);
 	put(lab, EV_KEY, KEY_A, 1);
-	evdev_find_at_start(&lab->device, &lab->conversation, NS_PER_S + 37 * NS_PER_MS);
+	evdev_report_at_start(&lab->device, &lab->link, NS_PER_S + 37 * NS_PER_MS);
 	expect_report(lab, start, ARRAY_SIZE(start));
 	expect(count_found(lab, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN) == 1);
-	evdev_find_at_stop(&lab->device, &lab->conversation, 2 * NS_PER_S);
+	evdev_report_at_stop(&lab->device, &lab->link, 2 * NS_PER_S);
 	expect_report(lab, stop, ARRAY_SIZE(stop));
 	expect(count_found(lab, UXREC__KEY_ACTION__KEY_ACTION_FOUND_DOWN) == 1);
 }
@@ -162,7 +162,7 @@ static void nothing_of_a_device_that_goes_stays_down(void)
 	put(lab, EV_ABS, ABS_MT_TRACKING_ID, 7);
 	put(lab, EV_KEY, KEY_A, 1);
 	put(lab, EV_KEY, KEY_LEFTCTRL, 1);
-	evdev_find_at_removal(&lab->device, &lab->conversation, NS_PER_S + 37 * NS_PER_MS);
+	evdev_report_at_removal(&lab->device, &lab->link, NS_PER_S + 37 * NS_PER_MS);
 	expect_report(lab, gone, ARRAY_SIZE(gone));
 	expect(count_found(lab, UXREC__KEY_ACTION__KEY_ACTION_FOUND_UP) == 2);
 }
@@ -176,8 +176,8 @@ static void keys_of_a_device_that_goes_are_as_the_policy_says(void)
 		struct peer_message sent;
 
 		put(lab, EV_KEY, KEY_A, 1);
-		evdev_find_at_removal(&lab->device, &lab->conversation, NS_PER_S);
-		redactor_finish(&lab->conversation.redactor, 2 * NS_PER_S);
+		evdev_report_at_removal(&lab->device, &lab->link, NS_PER_S);
+		redactor_finish(&lab->link.redactor, 2 * NS_PER_S);
 		expect(lab->device.batch.count == 0);
 		expect(peer_receive(lab->fd, &sent, 0) &&
 			sent.header.channel == CHANNEL_KEY_POLICY);
@@ -210,28 +210,28 @@ static void overflows_of_a_second_are_one_gap(void)
 	struct peer_message sent;
 
 	check(peer_receive(lab->fd, &sent, 0)); /* the policy */
-	expect(evdev_overflow_flush_due(&lab->device, &lab->conversation, 0) == INT64_MAX);
+	expect(evdev_overflow_flush_due(&lab->device, &lab->link, 0) == INT64_MAX);
 	/* five seconds of overflows */
 	for (int i = 0; i < 1000; i++) {
 		now_ns += 5 * NS_PER_MS;
-		evdev_overflow_note(&lab->device, &lab->conversation, now_ns - NS_PER_MS, now_ns);
-		due_ns = evdev_overflow_flush_due(&lab->device, &lab->conversation, now_ns);
+		evdev_overflow_note(&lab->device, &lab->link, now_ns - NS_PER_MS, now_ns);
+		due_ns = evdev_overflow_flush_due(&lab->device, &lab->link, now_ns);
 		check(due_ns == INT64_MAX || due_ns <= now_ns + EVDEV_OVERFLOW_NS);
 	}
 	while (peer_receive(lab->fd, &sent, 0))
 		gaps += sent.header.channel == CHANNEL_GAPS;
 	expect(gaps >= 4 && gaps <= 5);
-	evdev_overflow_flush(&lab->device, &lab->conversation, now_ns);
+	evdev_overflow_flush(&lab->device, &lab->link, now_ns);
 	/* two, and one long after */
-	evdev_overflow_note(&lab->device, &lab->conversation, 10 * NS_PER_S, 11 * NS_PER_S);
+	evdev_overflow_note(&lab->device, &lab->link, 10 * NS_PER_S, 11 * NS_PER_S);
 	evdev_overflow_note(
-		&lab->device, &lab->conversation, 11 * NS_PER_S, 11 * NS_PER_S + 900 * NS_PER_MS);
-	expect(evdev_overflow_flush_due(&lab->device, &lab->conversation, 12 * NS_PER_S - 1) ==
+		&lab->device, &lab->link, 11 * NS_PER_S, 11 * NS_PER_S + 900 * NS_PER_MS);
+	expect(evdev_overflow_flush_due(&lab->device, &lab->link, 12 * NS_PER_S - 1) ==
 		12 * NS_PER_S);
-	evdev_overflow_flush_due(&lab->device, &lab->conversation, 12 * NS_PER_S);
-	evdev_overflow_note(&lab->device, &lab->conversation, 20 * NS_PER_S, 21 * NS_PER_S);
-	evdev_overflow_flush(&lab->device, &lab->conversation, 21 * NS_PER_S);
-	evdev_overflow_flush(&lab->device, &lab->conversation, 22 * NS_PER_S);
+	evdev_overflow_flush_due(&lab->device, &lab->link, 12 * NS_PER_S);
+	evdev_overflow_note(&lab->device, &lab->link, 20 * NS_PER_S, 21 * NS_PER_S);
+	evdev_overflow_flush(&lab->device, &lab->link, 21 * NS_PER_S);
+	evdev_overflow_flush(&lab->device, &lab->link, 22 * NS_PER_S);
 	uxrec__gap__free_unpacked(take_gap(lab), NULL); /* the rest of the five seconds */
 	gap = take_gap(lab);
 	expect(gap->from_ns == 10 * NS_PER_S && gap->to_ns == 11 * NS_PER_S + 900 * NS_PER_MS);
@@ -265,9 +265,8 @@ static void overflows_tell_no_times_of_keys(void)
 		Uxrec__Gap *gap;
 
 		lab->device.has_keys = table[i].has_keys;
-		evdev_overflow_note(
-			&lab->device, &lab->conversation, 737 * NS_PER_MS, 790 * NS_PER_MS);
-		evdev_overflow_flush(&lab->device, &lab->conversation, NS_PER_S);
+		evdev_overflow_note(&lab->device, &lab->link, 737 * NS_PER_MS, 790 * NS_PER_MS);
+		evdev_overflow_flush(&lab->device, &lab->link, NS_PER_S);
 		gap = take_gap(lab);
 		expect(gap->from_ns == table[i].from_ms * NS_PER_MS &&
 			gap->to_ns == 790 * NS_PER_MS);

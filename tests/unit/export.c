@@ -73,7 +73,7 @@ static void push_screen(struct making *making, int64_t ms, int width, int height
 	making->height = height;
 	check(picture_create(&making->picture, width, height, CHROMA_420) == 0);
 	check(encoder_create(&making->encoder, making->picture->width, making->picture->height,
-		      &(struct encoder_options){ENCODER_LAST, max_fps, CHROMA_420}, NULL) == 0);
+		      &(struct encoder_options){ENCODER_FALLBACK, max_fps, CHROMA_420}, NULL) == 0);
 	screen.width_px = (uint32_t)width;
 	screen.height_px = (uint32_t)height;
 	push(making, CHANNEL_SCREEN_INFO, ms, &screen.base);

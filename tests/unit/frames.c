@@ -39,7 +39,7 @@ struct making {
 static void begin(struct making *making, const char *name)
 {
 	*making = (struct making){
-		.path = temporary_path(name), .options = {ENCODER_LAST, 30, CHROMA_420}};
+		.path = temporary_path(name), .options = {ENCODER_FALLBACK, 30, CHROMA_420}};
 	unlink(making->path);
 	check(session_writer_create(&making->writer, making->path, SESSION_WRITER_RECORDING) == 0);
 }
@@ -356,7 +356,7 @@ static void the_video_may_change_its_format(void)
 	fill_with_line(&screen, 31);
 	push_picture(&making, 10, &screen, false);
 	push_video(&making, 15, "\x12\x00\x32\x03xyz", 7);
-	making.options = (struct encoder_options){ENCODER_LAST, 30, CHROMA_444};
+	making.options = (struct encoder_options){ENCODER_FALLBACK, 30, CHROMA_444};
 	push_size(&making, 20, 64, 48);
 	fill_with_line(&screen, 40);
 	push_picture(&making, 20, &screen, true);

@@ -439,7 +439,7 @@ static void *cut_later(void *user)
 	struct grabber *grabber = user;
 
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){0, 100 * NS_PER_MS}, NULL);
-	grabber->ops->cut(grabber);
+	grabber->ops->abort(grabber);
 	return NULL;
 }
 
@@ -514,7 +514,7 @@ static void chosen_is_what_a_person_sees(void)
 
 /* ---- transforms ---- */
 
-static void every_turn_keeps_its_areas(void)
+static void every_transform_keeps_its_areas(void)
 {
 	enum { W = 37, H = 53 };
 	static uint8_t buffer[W * H * 4], upright[W * H * 4];
@@ -522,24 +522,26 @@ static void every_turn_keeps_its_areas(void)
 	for (int i = 0; i < W * H; i++)
 		memcpy(buffer + 4 * i, &(uint32_t){(uint32_t)i}, 4);
 	for (int transform = 0; transform < 8; transform++) {
-		const struct turned_pixels from = {
-			.turn = turn_make(transform, W, H), .pixels = buffer, .stride = W * 4};
-		const struct rect whole = {0, 0, from.turn.width, from.turn.height};
+		const struct transformed_pixels from = {
+			.transform = transform_make(transform, W, H),
+			.pixels = buffer,
+			.stride = W * 4};
+		const struct rect whole = {0, 0, from.transform.width, from.transform.height};
 
-		expect(from.turn.width == (transform & 1 ? H : W));
-		turn_copy(&from, &whole, upright);
-		/* each pixel of the buffer is at its place by turn_rect() */
+		expect(from.transform.width == (transform & 1 ? H : W));
+		transform_copy(&from, &whole, upright);
+		/* each pixel of the buffer is at its place by transform_rect() */
 		for (int i = 0; i < W * H; i++) {
 			const struct rect one = {i % W, i / W, 1, 1};
-			struct rect at = turn_rect(&from.turn, &one);
+			struct rect at = transform_rect(&from.transform, &one);
 			uint32_t value;
 
 			check(at.width == 1 && at.height == 1 && at.x >= 0 && at.y >= 0 &&
-				at.x < from.turn.width && at.y < from.turn.height);
-			memcpy(&value, upright + 4 * (at.y * from.turn.width + at.x), 4);
+				at.x < from.transform.width && at.y < from.transform.height);
+			memcpy(&value, upright + 4 * (at.y * from.transform.width + at.x), 4);
 			check(value == (uint32_t)i);
 		}
-		expect(turn_rect(&from.turn, &(struct rect){3, 5, 11, 7}).width ==
+		expect(transform_rect(&from.transform, &(struct rect){3, 5, 11, 7}).width ==
 			(transform & 1 ? 7 : 11));
 	}
 }
@@ -559,7 +561,7 @@ static const struct test tests[] = {
 	{"an output or a compositor that goes away is told", what_goes_away_is_told},
 	{"a compositor that waits can be cut off", cut_ends_waiting},
 	{"what a person sees is what is chosen", chosen_is_what_a_person_sees},
-	{"every turn of a screen keeps its areas", every_turn_keeps_its_areas},
+	{"every turn of a screen keeps its areas", every_transform_keeps_its_areas},
 };
 
 int main(void)

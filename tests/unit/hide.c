@@ -64,11 +64,11 @@ static void push(struct twin *twin, int64_t now_ns)
 	free(steal_ptr(twin->packed));
 	twin->packed_bytes = 0;
 	twin->canvas->changed.count = 0;
-	patches = patcher_lay(twin->patcher, &changed, now_ns);
+	patches = patcher_apply(twin->patcher, &changed, now_ns);
 	if (!patches)
 		patches = patcher_clear(twin->patcher, &changed, now_ns);
 	if (!patches)
-		patches = patcher_rest(twin->patcher, now_ns);
+		patches = patcher_refine(twin->patcher, now_ns);
 	if (!patches)
 		return;
 	twin->packed_bytes = uxrec__screen_patches__get_packed_size(patches);
@@ -238,7 +238,7 @@ static void changes_of_what_is_hidden_push_nothing(void)
 	struct counting_sink sink = {.base = {count}};
 	struct session_clock clock;
 	const struct source_context context = {
-		.clock = &clock, .sink = &sink.base, .lost = never_lost};
+		.clock = &clock, .sink = &sink.base, .failed = never_lost};
 	const struct hide_rules hide = {
 		.fixed = {.area = {{0, 0, 640, 200}, {0, 200, 640, 160}}, .count = 2}};
 	const struct screen_options options = {
@@ -269,7 +269,7 @@ static void what_cannot_be_hidden_is_not_recorded(void)
 	struct counting_sink sink = {.base = {count}};
 	struct session_clock clock;
 	const struct source_context context = {
-		.clock = &clock, .sink = &sink.base, .lost = never_lost};
+		.clock = &clock, .sink = &sink.base, .failed = never_lost};
 	struct hide_rules hide = {.windows = {{"KeePassXC", ""}}, .window_count = 1};
 	const struct screen_options options = {
 		.grabber = "test", .encoder = "auto", .max_fps = 30, .hide = &hide};

@@ -156,9 +156,9 @@ static void filters_choose_devices(void)
 	other.seat = (char *)"seat1";
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		check(input_filter_parse(&filter, table[i].filter, &error) == 0);
-		expect(input_filter_wants(&filter, &keyboard) == table[i].keyboard);
-		expect(input_filter_wants(&filter, &mouse) == table[i].mouse);
-		expect(input_filter_wants(&filter, &other) == table[i].other_seat);
+		expect(input_filter_matches(&filter, &keyboard) == table[i].keyboard);
+		expect(input_filter_matches(&filter, &mouse) == table[i].mouse);
+		expect(input_filter_matches(&filter, &other) == table[i].other_seat);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		expect(input_filter_parse(&filter, wrong[i], &error) == -EINVAL &&

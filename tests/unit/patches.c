@@ -148,7 +148,7 @@ static void canvas_has_every_change(void)
 				missed += memcmp(before + 4 * (y * SMALL_WIDTH + x),
 						  canvas->pixels + 4 * (y * SMALL_WIDTH + x),
 						  4) != 0 &&
-					!areas_have(&canvas->changed, x, y);
+					!areas_contain(&canvas->changed, x, y);
 	}
 	expect(missed == 0);
 	/* converted in parts the result is the same, at the odd edges too */
@@ -243,7 +243,7 @@ static void show(struct patcher *patcher, struct canvas *canvas, struct observer
 	bool keyframe = below(60) == 0;
 
 	canvas->changed.count = 0;
-	patches = keyframe ? NULL : patcher_lay(patcher, &changed, now_ns);
+	patches = keyframe ? NULL : patcher_apply(patcher, &changed, now_ns);
 	if (patches) {
 		tally->laid++;
 	} else {
@@ -264,11 +264,11 @@ static void rest(struct patcher *patcher, struct observer *observer, int64_t *no
 {
 	int64_t due_ns;
 
-	while ((due_ns = patcher_rest_ns(patcher, *now_ns)) <= until_ns) {
+	while ((due_ns = patcher_refine_ns(patcher, *now_ns)) <= until_ns) {
 		const Uxrec__ScreenPatches *patches;
 
 		*now_ns = due_ns > *now_ns ? due_ns : *now_ns;
-		patches = patcher_rest(patcher, *now_ns);
+		patches = patcher_refine(patcher, *now_ns);
 		check(!patches || patches->unchanged);
 		if (patches)
 			observe(observer, patches);
@@ -326,20 +326,20 @@ static void rest_is_exact(void)
 	canvas_put(canvas, &all, pixels, 4 * WIDTH);
 	fill(pixels, 128 * 128, 1 << 20);
 	canvas_put(canvas, &photo, pixels, 4 * 128);
-	expect(patcher_lay(patcher, &canvas->changed, now_ns) == NULL);
+	expect(patcher_apply(patcher, &canvas->changed, now_ns) == NULL);
 	patcher_clear(patcher, &canvas->changed, now_ns);
-	expect(patcher_rest_ns(patcher, now_ns) == now_ns + 500 * NS_PER_MS);
-	expect(patcher_rest(patcher, now_ns + 499 * NS_PER_MS) == NULL);
+	expect(patcher_refine_ns(patcher, now_ns) == now_ns + 500 * NS_PER_MS);
+	expect(patcher_refine(patcher, now_ns + 499 * NS_PER_MS) == NULL);
 	begun_ns = now_ns;
 	rest(patcher, &observer, &now_ns, INT64_MAX - 1, &tally);
 	expect(compare(&observer, canvas, &bare) == 0);
 	expect(bare == 128 * 128);
 	expect(now_ns - begun_ns < 2 * NS_PER_S);
-	expect(patcher_rest_ns(patcher, now_ns) == INT64_MAX);
+	expect(patcher_refine_ns(patcher, now_ns) == INT64_MAX);
 	/* a keyframe clears the patches, and they are sent again at once */
 	patcher_reset(patcher);
 	forget(&observer);
-	expect(patcher_rest_ns(patcher, now_ns) <= now_ns);
+	expect(patcher_refine_ns(patcher, now_ns) <= now_ns);
 	rest(patcher, &observer, &now_ns, INT64_MAX - 1, &tally);
 	expect(compare(&observer, canvas, &bare) == 0 && bare == 128 * 128);
 }
@@ -381,7 +381,7 @@ static void letters_at_rest_are_exact(void)
 	memset(pixels, 0xff, sizeof(pixels));
 	letters(pixels);
 	canvas_put(canvas, &all, pixels, 4 * WIDTH);
-	expect(patcher_lay(patcher, &canvas->changed, now_ns) == NULL);
+	expect(patcher_apply(patcher, &canvas->changed, now_ns) == NULL);
 	patcher_clear(patcher, &canvas->changed, now_ns);
 	rest(patcher, &observer, &now_ns, INT64_MAX - 1, &tally);
 	expect(compare(&observer, canvas, &bare) == 0);
@@ -401,29 +401,29 @@ static void what_is_as_before_is_not_owed(void)
 	memset(on, 0xff, sizeof(on));
 	check(canvas_create(&canvas, WIDTH, HEIGHT, CHROMA_420) == 0);
 	check(patcher_create(&patcher, canvas) == 0);
-	expect(!patcher_owes(patcher));
+	expect(!patcher_is_stale(patcher));
 	for (int i = 0; i < 20; i++) {
 		canvas->changed.count = 0;
 		canvas_put(canvas, &caret, i % 2 ? off : on, 40);
 		now_ns += 500 * NS_PER_MS;
-		check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
+		check(patcher_apply(patcher, &canvas->changed, now_ns) != NULL);
 		if (i % 2 == 0)
 			continue;
-		owed += patcher_owes(patcher);
+		owed += patcher_is_stale(patcher);
 		if (i == 1)
-			patcher_paid(patcher);
+			patcher_refreshed(patcher);
 	}
 	expect(owed == 1); /* before the video first showed it */
 	canvas->changed.count = 0;
 	canvas_put(canvas, &caret, on, 40);
-	check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
-	expect(patcher_owes(patcher));
-	patcher_paid(patcher);
-	expect(!patcher_owes(patcher));
+	check(patcher_apply(patcher, &canvas->changed, now_ns) != NULL);
+	expect(patcher_is_stale(patcher));
+	patcher_refreshed(patcher);
+	expect(!patcher_is_stale(patcher));
 	/* the video has shown other content since */
-	check(patcher_lay(patcher, &canvas->changed, now_ns) != NULL);
+	check(patcher_apply(patcher, &canvas->changed, now_ns) != NULL);
 	patcher_clear(patcher, &canvas->changed, now_ns);
-	expect(patcher_owes(patcher));
+	expect(patcher_is_stale(patcher));
 }
 
 static const struct test tests[] = {

@@ -75,7 +75,7 @@ static void expect_policy(struct lab *lab, int level, int reason, int64_t at_ms)
 
 static void key_at(struct lab *lab, int64_t us, uint16_t code, int action)
 {
-	const struct key_seen key = {.time_ns = us * NS_PER_US,
+	const struct key_event key = {.time_ns = us * NS_PER_US,
 		.device = 2,
 		.code = code,
 		.key_class = key_class_of_code(code),
@@ -116,29 +116,31 @@ static void nothing_but_the_allowed_passes(void)
 {
 	for (unsigned type = 0; type <= EV_MAX; type++)
 		for (unsigned code = 0; code < 0x300; code++) {
-			struct told told = policy_tell((uint16_t)type, (uint16_t)code);
+			struct disposition disposition =
+				policy_classify((uint16_t)type, (uint16_t)code);
 
 			if (type == EV_KEY && code < BTN_MISC)
-				check(told.kind == TOLD_KEY);
+				check(disposition.kind == DISPOSITION_KEY);
 			else if (type == EV_SW)
-				check((told.kind == TOLD_CONTROL) ==
+				check((disposition.kind == DISPOSITION_CONTROL) ==
 					(code == SW_LID || code == SW_TABLET_MODE));
 			else if (type == EV_KEY)
-				check(told.kind != TOLD_CONTROL || control_is_button(told.control));
+				check(disposition.kind != DISPOSITION_CONTROL ||
+					control_is_button(disposition.control));
 			else if (type != EV_REL && type != EV_ABS && type != EV_SYN)
-				check(told.kind == TOLD_NOTHING);
+				check(disposition.kind == DISPOSITION_DROP);
 		}
-	expect(policy_tell(EV_MSC, MSC_SCAN).kind == TOLD_NOTHING);
-	expect(policy_tell(EV_LED, LED_CAPSL).kind == TOLD_NOTHING);
-	expect(policy_tell(EV_KEY, BTN_LEFT).control == UXREC__CONTROL__CONTROL_BUTTON_LEFT);
-	expect(policy_tell(EV_REL, REL_WHEEL).control == UXREC__CONTROL__CONTROL_WHEEL);
-	expect(policy_tell(EV_SYN, SYN_REPORT).control == UXREC__CONTROL__CONTROL_FRAME);
-	expect(policy_tell(EV_SYN, SYN_DROPPED).kind == TOLD_NOTHING);
+	expect(policy_classify(EV_MSC, MSC_SCAN).kind == DISPOSITION_DROP);
+	expect(policy_classify(EV_LED, LED_CAPSL).kind == DISPOSITION_DROP);
+	expect(policy_classify(EV_KEY, BTN_LEFT).control == UXREC__CONTROL__CONTROL_BUTTON_LEFT);
+	expect(policy_classify(EV_REL, REL_WHEEL).control == UXREC__CONTROL__CONTROL_WHEEL);
+	expect(policy_classify(EV_SYN, SYN_REPORT).control == UXREC__CONTROL__CONTROL_FRAME);
+	expect(policy_classify(EV_SYN, SYN_DROPPED).kind == DISPOSITION_DROP);
 	/* no kernel has types or codes like these */
 	for (unsigned type = 0; type <= EV_MAX; type++)
-		expect(policy_tell((uint16_t)type, UINT16_MAX).kind == TOLD_NOTHING);
-	expect(policy_tell(EV_CNT, 0).kind == TOLD_NOTHING);
-	expect(policy_tell(UINT16_MAX, BTN_LEFT).kind == TOLD_NOTHING);
+		expect(policy_classify((uint16_t)type, UINT16_MAX).kind == DISPOSITION_DROP);
+	expect(policy_classify(EV_CNT, 0).kind == DISPOSITION_DROP);
+	expect(policy_classify(UINT16_MAX, BTN_LEFT).kind == DISPOSITION_DROP);
 }
 
 static void none_says_nothing(void)
@@ -277,7 +279,7 @@ static void texts_of_one_pattern_are_one(void)
 
 static void key_of(struct lab *lab, uint32_t device, int64_t ms, uint16_t code, int action)
 {
-	const struct key_seen key = {.time_ns = ms * NS_PER_MS,
+	const struct key_event key = {.time_ns = ms * NS_PER_MS,
 		.device = device,
 		.code = code,
 		.key_class = key_class_of_code(code),
@@ -480,7 +482,7 @@ static void shortcuts_that_nobody_confirms_are_none(void)
 	flush_at(lab, 200);
 	expect(take_shortcuts(lab, kept, 4) == 0);
 	/* after a doubt Ctrl must be pressed again */
-	redactor_doubt(&lab->redactor);
+	redactor_invalidate_modifiers(&lab->redactor);
 	key_of(lab, 2, 301, KEY_S, 1);
 	expect(!redactor_is_unsettled(&lab->redactor));
 	for (size_t i = 0; i < REDACTOR_KEYS_LIMIT; i++)

@@ -64,7 +64,7 @@ const char *encoder_describe(const struct encoder *encoder)
 	return encoder->name;
 }
 
-const char *encoder_passed_over(const struct encoder *encoder)
+const char *encoder_skip_reason(const struct encoder *encoder)
 {
 	return encoder->passed_over;
 }
@@ -191,7 +191,7 @@ struct lab {
 	struct session_clock clock;
 	struct memory_sink sink;
 	struct source *source;
-	_Atomic bool lost;
+	_Atomic bool failed;
 };
 
 static void sink_push(struct packet_sink *sink, struct packet *packet)
@@ -204,14 +204,14 @@ static void source_lost(void *user, struct source *source, const char *reason)
 {
 	(void)source;
 	expect(strcmp(reason, "the screen could not be encoded any more") == 0);
-	((struct lab *)user)->lost = true;
+	((struct lab *)user)->failed = true;
 }
 
 static void begin_with(struct lab *session, const char *grabber, const char *priority)
 {
 	const struct source_context context = {.clock = &session->clock,
 		.sink = &session->sink.base,
-		.lost = source_lost,
+		.failed = source_lost,
 		.user = session};
 	const struct screen_options options = {
 		.grabber = grabber, .encoder = "first", .max_fps = 30, .priority = priority};
@@ -291,11 +291,11 @@ static void a_failed_encoder_is_replaced(void)
 	uxrec__gap__free_unpacked(gap, NULL);
 	fails_after = -1;
 	/* a decoder can start at the next packet */
-	expect_encoder(&session, ENCODER_LAST " 2");
+	expect_encoder(&session, ENCODER_FALLBACK " 2");
 	packet = next_of(&session, CHANNEL_SCREEN);
 	expect(packet->flags & PACKET_KEYFRAME);
 	packet_unref(packet);
-	expect(!session.lost);
+	expect(!session.failed);
 	end(&session);
 }
 
@@ -305,9 +305,9 @@ static void a_hopeless_encoder_ends_the_source(void)
 
 	fails_after = 0;
 	begin(&session, "test");
-	for (int i = 0; i < 200 && !session.lost; i++)
+	for (int i = 0; i < 200 && !session.failed; i++)
 		sleep_ms(50);
-	expect(session.lost);
+	expect(session.failed);
 	expect(made == 4);
 	end(&session);
 	fails_after = -1;
@@ -519,7 +519,7 @@ static int show(struct rect area, int changes, bool wanted, struct stretch *stre
 	check(queue_create(&session.sink.queue, SIZE_MAX, false) == 0);
 	busy_area = area;
 	check(busy_create(&source.grabber, NULL, NULL, NULL) == 0);
-	pace_init(&source.pace, 30);
+	rate_control_init(&source.rate_control, 30);
 	check(screen_set_up(&source, NULL) == 0);
 	for (int i = 0; i < changes; i++) {
 		check(busy_grab(source.grabber, source.canvas, &ignored) == 0);
@@ -649,54 +649,55 @@ static void the_thread_has_the_priority(void)
 /* ---- pacing ---- */
 
 /* A second of pictures at `work_ms` each: `cpu_ms` on a processor, `waited_ms` waiting for one. */
-static bool second(struct pace *pace, int64_t *now_ns, int work_ms, int cpu_ms, int waited_ms)
+static bool second(
+	struct rate_control *rate_control, int64_t *now_ns, int work_ms, int cpu_ms, int waited_ms)
 {
 	int64_t end_ns = *now_ns + NS_PER_S;
 	bool changed = false;
 
 	while (*now_ns < end_ns) {
-		int64_t period_ns = pace_period_ns(pace);
+		int64_t period_ns = rate_control_period_ns(rate_control);
 
-		changed |= pace_note(pace, *now_ns, *now_ns + work_ms * NS_PER_MS,
-			(struct pace_used){0},
-			(struct pace_used){cpu_ms * NS_PER_MS, waited_ms * NS_PER_MS});
+		changed |= rate_control_update(rate_control, *now_ns, *now_ns + work_ms * NS_PER_MS,
+			(struct rate_control_usage){0},
+			(struct rate_control_usage){cpu_ms * NS_PER_MS, waited_ms * NS_PER_MS});
 		*now_ns += period_ns > work_ms * NS_PER_MS ? period_ns : work_ms * NS_PER_MS;
 	}
 	return changed;
 }
 
-static void the_pace_follows_the_load(void)
+static void the_rate_follows_the_load(void)
 {
-	struct pace pace;
+	struct rate_control rate_control;
 	int64_t now_ns = 5 * NS_PER_S;
 
-	pace_init(&pace, 30);
+	rate_control_init(&rate_control, 30);
 	for (int i = 0; i < 20; i++)
-		expect(!second(&pace, &now_ns, 10, 9, 1));
-	expect(pace.fps == 30);
+		expect(!second(&rate_control, &now_ns, 10, 9, 1));
+	expect(rate_control.fps == 30);
 	/* more than seven tenths of a processor */
 	for (int i = 0; i < 4; i++)
-		second(&pace, &now_ns, 28, 27, 1);
-	expect(pace.fps == 15);
+		second(&rate_control, &now_ns, 28, 27, 1);
+	expect(rate_control.fps == 15);
 	for (int i = 0; i < 20; i++)
-		expect(!second(&pace, &now_ns, 28, 27, 1)); /* doubled, too much */
+		expect(!second(&rate_control, &now_ns, 28, 27, 1)); /* doubled, too much */
 	/* others need the machine: waiting for a processor exceeds the work */
 	for (int i = 0; i < 10; i++)
-		second(&pace, &now_ns, 60, 10, 50);
-	expect(pace.fps >= PACE_LEAST_FPS && pace.fps < 8);
+		second(&rate_control, &now_ns, 60, 10, 50);
+	expect(rate_control.fps >= RATE_CONTROL_MIN_FPS && rate_control.fps < 8);
 	for (int i = 0; i < 30; i++)
-		second(&pace, &now_ns, 5, 5, 0);
-	expect(pace.fps == 30);
+		second(&rate_control, &now_ns, 5, 5, 0);
+	expect(rate_control.fps == 30);
 	/* short waits do not count */
 	for (int i = 0; i < 10; i++)
-		expect(!second(&pace, &now_ns, 1, 0, 1));
+		expect(!second(&rate_control, &now_ns, 1, 0, 1));
 	/* nor does the time of a graphics card or a remote display */
 	for (int i = 0; i < 10; i++)
-		expect(!second(&pace, &now_ns, 25, 3, 1));
-	pace_init(&pace, 5);
+		expect(!second(&rate_control, &now_ns, 25, 3, 1));
+	rate_control_init(&rate_control, 5);
 	for (int i = 0; i < 10; i++)
-		second(&pace, &now_ns, 500, 499, 1);
-	expect(pace.fps == 5);
+		second(&rate_control, &now_ns, 500, 499, 1);
+	expect(rate_control.fps == 5);
 }
 
 static const struct test tests[] = {
@@ -720,7 +721,7 @@ static const struct test tests[] = {
 	{"and when it is asked for", a_keyframe_comes_when_it_is_asked_for},
 	{"the screen's thread, and no other, has the priority that was asked for",
 		the_thread_has_the_priority},
-	{"the pace follows the load", the_pace_follows_the_load},
+	{"the pace follows the load", the_rate_follows_the_load},
 };
 
 int main(void)

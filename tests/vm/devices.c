@@ -524,7 +524,7 @@ static void refusal_is_told(void)
 		struct session_clock clock = {0};
 		struct packet_sink sink = {drop};
 		const struct source_context context = {
-			.clock = &clock, .sink = &sink, .lost = ignore};
+			.clock = &clock, .sink = &sink, .failed = ignore};
 		const struct input_options options = {.source = "evdev",
 			.helper = helper,
 			.keys = KEY_POLICY_CLASSES,

@@ -171,7 +171,7 @@ static int ask(uid_t uid, enum key_policy keys)
 	static const struct sockaddr_un address = {
 		.sun_family = AF_UNIX, .sun_path = INPUTD_SOCKET_PATH};
 	const struct inputd_request request = {
-		.version = INPUTD_VERSION, .ask = INPUTD_START, .keys = keys};
+		.version = INPUTD_VERSION, .type = INPUTD_START, .keys = keys};
 	int fd = peer_connect(uid, &address, sizeof(address));
 
 	send(fd, &request, sizeof(request),

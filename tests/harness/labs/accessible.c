@@ -471,7 +471,7 @@ static void take(struct packet_sink *sink, struct packet *packet)
 void accessible_lab_listen(struct accessible_lab *lab, enum name_policy names)
 {
 	const struct source_context context = {
-		.clock = &lab->clock, .sink = &lab->sink, .lost = on_lost, .user = lab};
+		.clock = &lab->clock, .sink = &lab->sink, .failed = on_lost, .user = lab};
 	const struct accessible_options options = {.names = names, .focus = on_focus, .user = lab};
 	const struct pointer_options pointer = {.pressed = on_pressed, .user = lab};
 	struct error error = {""};

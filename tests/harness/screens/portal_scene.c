@@ -154,7 +154,7 @@ void scene_ends_with(struct scene *scene, const char *why)
 			break;
 	expect(scene_wait(scene, SOON_NS) == -EPIPE);
 	expect(scene_grab(scene) == -EPIPE);
-	printf("# %s\n", scene->grabber->ops->why(scene->grabber));
-	expect(strstr(scene->grabber->ops->why(scene->grabber), why));
+	printf("# %s\n", scene->grabber->ops->failure_reason(scene->grabber));
+	expect(strstr(scene->grabber->ops->failure_reason(scene->grabber), why));
 	scene_finish(scene);
 }
